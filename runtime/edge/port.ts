@@ -1,0 +1,140 @@
+/**
+ * What passes between the edge thread (sockets, HTTP, the page) and the kernel's thread. The edge parses, checks forms and
+ * credentials; it decides no right: it says who asks (`Client`) and the kernel's side decides.
+ */
+import type { InboundEvent, OutboundMessage, SendResult } from "../../channels/port.ts";
+import type { AgentPhase } from "../kernel/envelope.ts";
+import type { Refusal } from "../kernel/errors.ts";
+
+/** A client that the edge has authenticated. Scopes come from the edge's grant, never from the wire. */
+export interface Client {
+  readonly connId: string;
+  readonly clientId: string;
+  readonly mode: string;
+  readonly scopes: readonly string[];
+}
+
+export interface AgentStatus {
+  readonly agentId: string;
+  readonly name: string;
+  readonly isDefault: boolean;
+  readonly module: string;
+  readonly workspace: string;
+  readonly phase: AgentPhase;
+  readonly reason?: string;
+  readonly activeRuns: number;
+  readonly queueDepth: number;
+  readonly restarts: number;
+  readonly lastActivityAtMs?: number;
+  readonly mainSessionKey: string;
+}
+
+/** One edge of the who-asks-whom picture. `open` while the asking turn waits. */
+export interface Flow {
+  readonly id: string;
+  readonly fromAgent: string;
+  readonly toAgent: string;
+  readonly fromSession: string;
+  readonly toSession: string;
+  readonly state: "open" | "ok" | "timeout" | "error";
+  readonly atMs: number;
+}
+
+/** Events that the kernel's side publishes to sockets; names and shapes as in protocol.md, `agents` and `flow` are ours. */
+export type GatewayEvent =
+  | { readonly event: "chat"; readonly payload: ChatEvent }
+  | { readonly event: "agents"; readonly payload: { readonly agents: readonly AgentStatus[] } }
+  | { readonly event: "flow"; readonly payload: Flow }
+  | { readonly event: "sessions.changed"; readonly payload: { readonly sessionKey: string; readonly agentId: string; readonly reason: string; readonly ts: number } }
+  | { readonly event: "shutdown"; readonly payload: { readonly reason: string } };
+
+export interface ChatEvent {
+  readonly runId: string;
+  readonly sessionKey: string;
+  readonly agentId: string;
+  readonly seq: number;
+  readonly state: "delta" | "final" | "aborted" | "error";
+  /** The newly streamed text (state `delta`). `message` holds all text so far. */
+  readonly deltaText?: string;
+  readonly message?: { readonly role: "assistant"; readonly content: readonly [{ readonly type: "text"; readonly text: string }]; readonly timestamp: number };
+  readonly stopReason?: string;
+  readonly errorMessage?: string;
+  /** Present when the turn was started by another agent. */
+  readonly provenance?: { readonly kind: "inter_session"; readonly sourceSessionKey: string };
+}
+
+export type RpcResult = { readonly ok: true; readonly payload: unknown } | { readonly ok: false; readonly refusal: Refusal };
+
+export type InboundResult =
+  | { readonly status: "accepted" | "duplicate"; readonly runId: string; readonly agentId: string; readonly sessionKey: string; readonly matchedBy: string }
+  | { readonly status: "refused"; readonly refusal: Refusal };
+
+export interface HookRequest {
+  readonly name: string;
+  readonly message: string;
+  readonly agentId?: string;
+  readonly sessionKey?: string;
+  readonly idempotencyKey?: string;
+}
+
+export type RunResult =
+  | { readonly status: "ok"; readonly runId: string; readonly reply: string | null }
+  | { readonly status: "timeout"; readonly runId: string }
+  | { readonly status: "error"; readonly runId: string; readonly refusal: Refusal };
+
+/** The kernel's side, called by the edge thread. */
+export interface KernelForEdge {
+  /** A request of an authenticated client; `params` has passed the method's schema (`runtime/edge/methods.ts`). */
+  rpc(client: Client, method: string, params: unknown): Promise<RpcResult>;
+  /** A message from a channel. Resolves once it is stored. */
+  inbound(event: InboundEvent, idempotencyKey?: string): Promise<InboundResult>;
+  /** A webhook (`POST /hooks/agent`). Resolves once it is stored. */
+  hook(request: HookRequest): Promise<InboundResult>;
+  /** The end of a run that was accepted here before. */
+  waitRun(runId: string, timeoutMs: number): Promise<RunResult>;
+  /** `failing` is empty when ready. */
+  ready(): Promise<{ readonly failing: readonly string[] }>;
+}
+
+/** The edge's side, called by the kernel's thread. */
+export interface EdgeForKernel {
+  /** Starts to listen. Rejects with `CLOISTER_EDGE_BIND`. */
+  listen(settings: EdgeSettings): Promise<{ readonly port: number; readonly host: string }>;
+  /** To every connected client that may read. Ordered; each socket numbers its events. */
+  publish(events: readonly GatewayEvent[]): Promise<void>;
+  /** Sends through a channel whose client lives in the edge thread (`webhook`). */
+  send(message: OutboundMessage): Promise<SendResult>;
+  /** Stops intake, tells the clients (close 1012), ends the sockets. */
+  close(reason: string): Promise<void>;
+}
+
+export interface EdgeSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly version: string;
+  readonly bootId: string;
+  readonly auth:
+    | { readonly mode: "none" }
+    /** `secret` is a token or a password. Absent: not configured, only the operator key opens. */
+    | { readonly mode: "token" | "password"; readonly secret?: string };
+  /** The local operator's key (hex), from the 0600 key file. */
+  readonly operatorKey: string;
+  readonly allowedOrigins: readonly string[];
+  readonly page: { readonly enabled: boolean; readonly basePath: string; readonly assetsDir: string };
+  readonly hooks: { readonly enabled: boolean; readonly token?: string; readonly path: string };
+  readonly webhook: WebhookSettings | null;
+  readonly snapshot: { readonly defaultAgentId: string; readonly mainKey: string; readonly mainSessionKey: string; readonly scope: string };
+}
+
+export interface WebhookSettings {
+  readonly accounts: Readonly<Record<string, WebhookAccount>>;
+  readonly defaultAccount: string;
+}
+
+export interface WebhookAccount {
+  /** Inbound credential. A channel account without one is refused at start. */
+  readonly token: string;
+  /** Where answers go when the sender does not wait. Absent: they stay in the session. */
+  readonly outboundUrl?: string;
+  readonly outboundToken?: string;
+}

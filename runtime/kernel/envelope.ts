@@ -1,0 +1,100 @@
+/**
+ * The words of the kernel: who sends (`Principal`), what is sent (`Envelope`), what comes of it (`Outcome`).
+ *
+ * An envelope has a header that the supervisor stamps and a body that it never reads. Everything here is plain data: it
+ * crosses threads and is stored as it is.
+ */
+
+export type Verb =
+  | "send"
+  | "request"
+  | "list"
+  | "history"
+  | "spawn"
+  | "steer"
+  | "cancel"
+  | "deliver"
+  | "model"
+  | "schedule"
+  | `tool:${string}`
+  | `secret:${string}`;
+
+/** Who an envelope is from. Written by the supervisor from what it knows of the port, never read from a sender. */
+export type Principal =
+  | { readonly type: "agent"; readonly agentId: string; readonly sessionKey: string }
+  | { readonly type: "operator"; readonly client: string }
+  | {
+      readonly type: "channel";
+      readonly channel: string;
+      readonly accountId: string;
+      readonly peer: string;
+      readonly senderId: string;
+      readonly senderName?: string;
+    }
+  | { readonly type: "hook"; readonly name: string };
+
+/** What the receiver and the transcript are told of the origin. Source: behaviour §3.4. */
+export type Provenance =
+  | {
+      readonly kind: "inter_session";
+      readonly sourceSessionKey: string;
+      readonly sourceChannel: string;
+      readonly sourceTool: string;
+    }
+  | {
+      readonly kind: "external_user";
+      readonly sourceChannel: string;
+      readonly accountId?: string;
+      readonly senderId?: string;
+      readonly senderName?: string;
+      readonly messageId?: string;
+    };
+
+/** Where the answer of a turn goes, beside whoever waits for it: back out through a channel, or nowhere. */
+export type ReplyRoute =
+  | { readonly type: "none" }
+  | {
+      readonly type: "channel";
+      readonly channel: string;
+      readonly accountId: string;
+      readonly peerKind: "direct" | "group" | "channel";
+      readonly peerId: string;
+      readonly threadId?: string;
+      readonly inReplyTo?: string;
+    };
+
+export interface EnvelopeHeader {
+  /** Unique, sortable by time of acceptance. */
+  readonly id: string;
+  readonly from: Principal;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly verb: "send" | "request";
+  /** The pairing that allowed it. */
+  readonly via: string;
+  /** Session keys that the message passed through, oldest first. Its length is bounded by `limits.hopsMax`. */
+  readonly chain: readonly string[];
+  readonly trace: string;
+  /** The run that a client follows: equals `id` unless the client named one. */
+  readonly runId: string;
+  readonly acceptedAtMs: number;
+  readonly provenance: Provenance;
+  readonly replyRoute: ReplyRoute;
+}
+
+export interface Envelope {
+  readonly header: EnvelopeHeader;
+  readonly body: string;
+}
+
+/** How the turn of an envelope ended, as its sender hears it. */
+export type Outcome =
+  | { readonly status: "ok"; readonly text: string }
+  | { readonly status: "no_reply" }
+  | { readonly status: "error"; readonly code: string; readonly message: string };
+
+/** State of an agent as operators see it. */
+export type AgentPhase = "dormant" | "starting" | "live" | "running" | "stopping" | "parked" | "disabled";
+
+/** The fates of an envelope that will not be handled. */
+export type Fate = "refused" | "dropped" | "expired" | "unhandled" | "undeliverable" | "poison";

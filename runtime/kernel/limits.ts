@@ -1,0 +1,107 @@
+/**
+ * Every bound of the system, in one place: name, unit, reason.
+ *
+ * A bound that an operator may change has its config key beside it; the rest are fixed, because moving them would break
+ * a promise or a measured fact of the platform (`docs/adr/0002-limits.md`).
+ */
+export const limits = {
+  /** Characters of one message body on the accept path. Above it the door answers 413 / `invalid`. */
+  bodyCharsMax: 1_000_000,
+  /** Characters of the parameters of one tool call (the message text travels apart, as the body). */
+  callParamsCharsMax: 16_384,
+  /** Characters of the committed state of one session. */
+  stateCharsMax: 1_000_000,
+  /** Records in one mailbox frame; the sender flushes at this many. */
+  frameRecordsMax: 64,
+  /** Characters in one mailbox frame after which the sender flushes (a single larger record travels alone). */
+  frameCharsFlush: 65_536,
+  /** Envelopes waiting for one agent, beyond which a new one is refused as `busy`. */
+  mailboxDepthMax: 10_000,
+  /** Envelopes waiting for one session, beyond which a new one is refused as `busy`. */
+  sessionDepthMax: 2_000,
+  /** Sends of one cell that are not yet acknowledged; beyond it the cell's mailbox parks the sender. */
+  sendCreditsPerCell: 256,
+  /** Turns that one cell handles at a time, over different sessions (config: `agents.*.maxConcurrent` bounds the lane). */
+  turnsPerCellMax: 64,
+  /** Session states that one cell keeps in memory; the least recently used is dropped and read again when needed. */
+  sessionsPerCellMax: 512,
+  /** Asks waiting at a time in the whole process. */
+  asksMax: 100_000,
+  /** Agents that an envelope may pass through before it is refused as a loop. */
+  hopsMax: 16,
+  /** How often an envelope is delivered before it becomes a dead letter with the fate `poison`. */
+  deliveryAttemptsMax: 2,
+  /** How long one inbound idempotency key is remembered. Source: behaviour §5.1. */
+  dedupeWindowMs: 20 * 60_000,
+  /** Idempotency keys remembered per scope at the most. Source: behaviour §5.1. */
+  dedupeKeysPerScopeMax: 5_000,
+  /** Longest wait that `sessions_send` accepts. */
+  askTimeoutMsMax: 24 * 60 * 60_000,
+  /** Default wait of `sessions_send`. Source: behaviour §3.4. */
+  askTimeoutMsDefault: 30_000,
+  /** A cell whose loop does not turn for this long while it has work is ended. */
+  stuckMs: 1_000,
+  /** How often the supervisor looks at the heartbeats. */
+  heartbeatCheckMs: 200,
+  /** How often a cell beats. */
+  heartbeatEveryMs: 100,
+  /** A cell that is not ready after this long is ended, and the start counts as a crash. */
+  cellStartMs: 15_000,
+  /** Cells that start at the same time; starting more at once costs everybody (measured: 50 at once take seconds). */
+  cellStartsAtOnce: 2,
+  /** Restarts of one cell within `restartPeriodMs` before the agent is parked. */
+  restartIntensity: 5,
+  restartPeriodMs: 60_000,
+  /** Back-off before a restart: full jitter over this times 2^n, up to the maximum. */
+  restartBackoffMs: 50,
+  restartBackoffMsMax: 10_000,
+  /** Young and old generation of one cell. */
+  cellOldGenerationMb: 256,
+  cellYoungGenerationMb: 16,
+  /** An idle cell ends after this long. */
+  passivateAfterMs: 10 * 60_000,
+  /** Memory maps that one cell costs at the most; with vm.max_map_count it bounds the number of live cells. */
+  mapsPerCell: 130,
+  /** Live cells when the machine does not tell its limit. */
+  liveCellsMaxDefault: 400,
+  /** Characters of one log record from a cell; longer ones are cut. */
+  logCharsMax: 8_192,
+  /** Log records that a cell may emit in a second; further ones are counted and dropped, and the count is logged. */
+  logRecordsPerSecond: 200,
+  /** Characters of streamed text of one turn that are passed on; the final answer is bounded by `bodyCharsMax`. */
+  streamCharsMax: 1_000_000,
+  /** Rows of `sessions_list`. Source: behaviour §3.2. */
+  sessionsListDefault: 100,
+  sessionsListMax: 200,
+  /** Bytes of one `sessions_list` result. Source: behaviour §3.2. */
+  sessionsListBytesMax: 65_536,
+  /** Messages of one history request, and its bytes. Source: behaviour §3.3. */
+  historyMessagesDefault: 50,
+  historyMessagesMax: 1_000,
+  historyBytesMax: 81_920,
+  historyTextCharsMax: 4_000,
+  /** Label of a session. Source: behaviour §3.4. */
+  labelCharsMax: 512,
+  /** Frame on a WebSocket before authentication, and after it. Source: protocol.md. */
+  preauthFrameBytesMax: 65_536,
+  frameBytesMax: 25 * 1024 * 1024,
+  /** Bytes that may wait for one slow WebSocket before it is closed. */
+  socketBufferedBytesMax: 50 * 1024 * 1024,
+  /** Time that a client has for the handshake. */
+  handshakeMs: 10_000,
+  /** Keep-alive event on a WebSocket. Source: protocol.md. */
+  tickMs: 15_000,
+  /** WebSocket connections at a time. */
+  connectionsMax: 2_000,
+  /** Body of one HTTP request (webhook, hook). */
+  httpBodyBytesMax: 1_048_576,
+  /** Wrong webhook credentials per address in a minute, then locked out for as long. Source: behaviour §4.10. */
+  webhookAuthFailuresPerMinute: 20,
+  /** How long a drain waits for turns in flight. */
+  drainMs: 20_000,
+  /** Rows kept of the audit trail and of the dead letters. */
+  auditRowsMax: 100_000,
+  deadLettersMax: 10_000,
+} as const;
+
+export type Limits = typeof limits;

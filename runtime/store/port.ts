@@ -1,0 +1,198 @@
+/**
+ * What the gateway needs of a store. Two adapters satisfy it: LMDB in the store thread (`runtime/store/lmdb`) and an
+ * in-memory one for tests (`runtime/store/memory.ts`); `test/contract/store.ts` holds both to the same behaviour.
+ *
+ * Every method resolves after its effect is flushed to disk, unless it says otherwise. Methods may be called without
+ * waiting for earlier ones; calls for the same agent take effect in the order of the calls.
+ * A failed commit rejects with `CLOISTER_STORE_FAILED` and leaves nothing of its transaction behind.
+ */
+import type { Envelope, EnvelopeHeader, Fate, Provenance, ReplyRoute } from "../kernel/envelope.ts";
+
+export interface AgentPlace {
+  readonly agentId: string;
+  /** Directory of the agent's environment (`<agentDir>/../sessions` unless `session.store` says otherwise). */
+  readonly sessionsDir: string;
+}
+
+export interface StorePlaces {
+  /** Directory of the supervisor's environments `registry` and `journal`. */
+  readonly stateDir: string;
+  readonly agents: readonly AgentPlace[];
+}
+
+/** One key under which a repeated message is recognised. */
+export interface Dedupe {
+  /** e.g. `webhook:biz:+1555` or `agent:main#3`. */
+  readonly scope: string;
+  readonly key: string;
+}
+
+export type AppendResult =
+  | { readonly status: "stored" }
+  /** The key was seen before: nothing was appended. `envelopeId` and `runId` are those of the first one. */
+  | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string };
+
+/** One row of the session index; kept in `registry`, so that listing opens no agent's store. */
+export interface SessionRow {
+  readonly key: string;
+  readonly agentId: string;
+  readonly sessionId: string;
+  /** `main | group | cron | hook | node | other` as `sessions_list` names them. */
+  readonly kind: SessionKind;
+  readonly channel: string;
+  readonly label?: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly messages: number;
+  readonly spawnedBy?: string;
+  readonly lastRoute?: ReplyRoute;
+  readonly lastPreview: string;
+}
+
+export type SessionKind = "main" | "group" | "cron" | "hook" | "node" | "other";
+
+export interface TranscriptRow {
+  /** Position in the session, from 0. */
+  readonly seq: number;
+  readonly envelopeId: string;
+  readonly role: "user" | "assistant" | "toolResult";
+  readonly text: string;
+  readonly atMs: number;
+  readonly isUser: boolean;
+  readonly provenance?: Provenance;
+  readonly toolName?: string;
+}
+
+export interface TurnBegin {
+  readonly envelopeId: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  /** Read the session's state as well. */
+  readonly wantState: boolean;
+}
+
+export type BegunTurn =
+  | {
+      readonly status: "begun";
+      /** This delivery's number, from 1, counted in the store before it is answered. */
+      readonly attempt: number;
+      readonly sessionId: string;
+      readonly state: string | null;
+    }
+  /** The turn was committed before; its outcome is given again. */
+  | { readonly status: "done"; readonly outcomeText: string | null };
+
+export interface TurnCommit {
+  readonly envelopeId: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly kind: SessionKind;
+  readonly channel: string;
+  /** Rows after the inbound message, which the store adds itself from the journal. */
+  readonly rows: readonly { readonly role: "assistant" | "toolResult"; readonly text: string; readonly toolName?: string }[];
+  /** `undefined` leaves the state as it is. */
+  readonly state?: string;
+  /** What the sender hears: the visible text of the answer, or null. */
+  readonly outcomeText: string | null;
+  /** Present when the answer leaves through a channel; kept until `delivered`. */
+  readonly outbound?: ReplyRoute;
+  readonly atMs: number;
+}
+
+export interface OutboundRow {
+  readonly envelopeId: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly route: ReplyRoute;
+  readonly text: string;
+  readonly atMs: number;
+}
+
+export interface CommittedTurn {
+  /** `already`: an earlier delivery of the same envelope committed; nothing was written. */
+  readonly status: "done" | "already";
+  readonly row: SessionRow;
+}
+
+export interface SessionQuery {
+  readonly agentIds?: readonly string[];
+  readonly activeSinceMs?: number;
+  readonly label?: string;
+  readonly search?: string;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+export interface HistoryPage {
+  readonly sessionId: string;
+  readonly rows: readonly TranscriptRow[];
+  readonly total: number;
+}
+
+export interface DeadLetter {
+  readonly header: EnvelopeHeader;
+  readonly body: string;
+  readonly fate: Fate;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly atMs: number;
+}
+
+export interface AuditRow {
+  readonly atMs: number;
+  readonly type: string;
+  readonly subject: string;
+  readonly object: string;
+  readonly verb?: string;
+  readonly decision: "allowed" | "refused" | "noted";
+  readonly code?: string;
+  readonly envelopeId?: string;
+  readonly trace?: string;
+  readonly detail?: string;
+}
+
+/** An accepted envelope that is not done, as found at boot, oldest first. */
+export interface PendingEnvelope extends Envelope {
+  readonly attempts: number;
+}
+
+export interface Store {
+  // --- journal ---
+  append(envelope: Envelope, dedupe?: Dedupe): Promise<AppendResult>;
+  /** Counts the delivery, opens the agent's environment on first use, and reads the session. */
+  begin(turn: TurnBegin): Promise<BegunTurn>;
+  /** Transcript, state, `done` marker and outbound row in ONE transaction of the agent's environment; then the index row. */
+  commit(turn: TurnCommit): Promise<CommittedTurn>;
+  /** The outbound row of an envelope was handed to its channel; the journal row goes with it. */
+  delivered(agentId: string, envelopeId: string): Promise<void>;
+  /** Drops the journal row of a done envelope without an outbound row. Resolves when written, before the flush. */
+  settle(envelopeId: string): Promise<void>;
+  /** Moves an envelope to the dead letters. */
+  bury(envelopeId: string, fate: Fate, reason: string): Promise<void>;
+  /** At boot. Done envelopes with an outbound row that was not delivered are in `outbound`, the others in `envelopes`. */
+  pending(): Promise<{ readonly envelopes: readonly PendingEnvelope[]; readonly outbound: readonly OutboundRow[] }>;
+  deadLetters(limit: number): Promise<readonly DeadLetter[]>;
+
+  // --- session index (registry) ---
+  sessions(query: SessionQuery): Promise<{ readonly rows: readonly SessionRow[]; readonly total: number }>;
+  session(key: string): Promise<SessionRow | undefined>;
+  /** Also by `sessionId`. */
+  findSession(reference: string): Promise<SessionRow | undefined>;
+  sessionsWithLabel(label: string): Promise<readonly SessionRow[]>;
+  /** Makes the row if the session does not exist yet. `null` removes the label. */
+  labelSession(key: string, agentId: string, label: string | null, atMs: number): Promise<SessionRow>;
+
+  // --- one agent's environment ---
+  /** Newest `limit` rows after skipping `offset` newest ones, oldest first. */
+  history(agentId: string, sessionKey: string, limit: number, offset: number): Promise<HistoryPage>;
+  /** Closes the agent's environment; the next use opens it again. */
+  release(agentId: string): Promise<void>;
+
+  // --- audit ---
+  audit(rows: readonly AuditRow[]): Promise<void>;
+  audits(limit: number): Promise<readonly AuditRow[]>;
+
+  /** Counters since start: how often environments were opened, and flushes; for tests and the bench. */
+  counters(): Promise<{ readonly agentOpens: Readonly<Record<string, number>>; readonly appends: number }>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,95 @@
+/**
+ * Typed calls between two trusted threads over one MessagePort: `serveCalls` on one side, `connectCalls` on the other.
+ *
+ * Calls made in one turn of the microtask queue travel in one `postMessage`. Every call settles: when the port closes or the
+ * thread ends (`lost`), all pending ones reject with `CLOISTER_THREAD_LOST`. Errors travel by code (`runtime/kernel/errors.ts`).
+ * Not for cells: a cell is not trusted and speaks `runtime/thread/frame.ts`.
+ */
+import type { MessagePort } from "node:worker_threads";
+import { type CodedError, failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
+
+type Call = readonly [id: number, method: string, args: readonly unknown[]];
+type Answer = readonly [id: number, ok: boolean, value: unknown];
+type Batch = { readonly calls?: Call[]; readonly answers?: Answer[] };
+
+/** An interface whose methods all return promises. */
+export type Callable<T> = { readonly [K in keyof T]: T[K] extends (...args: infer A) => Promise<infer R> ? (...args: A) => Promise<R> : never };
+
+export interface Connection<T> {
+  readonly remote: Callable<T>;
+  /** Rejects everything pending; further calls reject at once. */
+  lost(reason: string): void;
+}
+
+/** Both directions on one port: `handlers` answer the other side, `remote` calls it. Either side may be empty (`{}`). */
+export function connectCalls<Remote>(port: MessagePort, handlers: object): Connection<Remote> {
+  const pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: CodedError) => void }>();
+  let nextId = 1;
+  let lostReason: string | undefined;
+  let batch: { calls: Call[]; answers: Answer[] } | undefined;
+
+  const out = (): { calls: Call[]; answers: Answer[] } => {
+    if (batch === undefined) {
+      batch = { calls: [], answers: [] };
+      queueMicrotask(() => {
+        const sent = batch;
+        batch = undefined;
+        if (sent !== undefined && lostReason === undefined) port.postMessage(sent);
+      });
+    }
+    return batch;
+  };
+
+  const answer = (id: number, method: string, args: readonly unknown[]): void => {
+    const handler = (handlers as Record<string, unknown>)[method];
+    if (typeof handler !== "function") {
+      out().answers.push([id, false, { code: "CLOISTER_INTERNAL", message: `no handler for the call ${method}` } satisfies Refusal]);
+      return;
+    }
+    Promise.resolve()
+      .then(() => handler.apply(handlers, args) as unknown)
+      .then(
+        (value) => out().answers.push([id, true, value]),
+        (error: unknown) => out().answers.push([id, false, toRefusal(error)]),
+      );
+  };
+
+  const receive = (message: Batch): void => {
+    for (const [id, method, args] of message.calls ?? []) answer(id, method, args);
+    for (const [id, ok, value] of message.answers ?? []) {
+      const waiting = pending.get(id);
+      if (waiting === undefined) continue;
+      pending.delete(id);
+      if (ok) waiting.resolve(value);
+      else waiting.reject(fromRefusal(value as Refusal));
+    }
+  };
+
+  const lost = (reason: string): void => {
+    lostReason ??= reason;
+    const settled = [...pending.values()];
+    pending.clear();
+    for (const { reject } of settled) reject(failure("CLOISTER_THREAD_LOST", `the call was pending when ${lostReason}`));
+  };
+
+  port.on("message", receive);
+  port.on("close", () => lost("its thread ended"));
+
+  const remote = new Proxy(Object.create(null) as Record<string, unknown>, {
+    get: (methods, method) => {
+      if (typeof method !== "string" || method === "then") return undefined;
+      methods[method] ??= (...args: unknown[]) =>
+        new Promise((resolve, reject) => {
+          if (lostReason !== undefined) {
+            reject(failure("CLOISTER_THREAD_LOST", `no call is possible: ${lostReason}`));
+            return;
+          }
+          const id = nextId++;
+          pending.set(id, { resolve, reject });
+          out().calls.push([id, method, args]);
+        });
+      return methods[method];
+    },
+  });
+  return { remote: remote as Callable<Remote>, lost };
+}

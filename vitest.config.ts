@@ -1,0 +1,24 @@
+import { defineConfig } from "vitest/config";
+
+const project = (name: string, timeoutMs: number, extra: object = {}) => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    pool: "forks" as const,
+    testTimeout: timeoutMs,
+    hookTimeout: timeoutMs,
+    ...extra,
+  },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project("unit", 30_000),
+      project("contract", 60_000),
+      project("repo", 60_000),
+      // Each file starts the real program; two at a time on two cores would only slow each other down.
+      project("e2e", 120_000, { fileParallelism: false }),
+    ],
+  },
+});
