@@ -1,0 +1,25 @@
+/** Door of the routing room: ids, session keys, and which agent a message belongs to. All of it is pure. */
+export { agentIdForm, isValidAgentId, normalizeAccountId, normalizeAgentId } from "./ids.ts";
+export {
+  formatGroupHistoryKey,
+  formatSessionKey,
+  type OtherSession,
+  type ParsedKey,
+  parseSessionKey,
+  type Session,
+} from "./session-key.ts";
+export {
+  isThreadKey,
+  type MainSessionRules,
+  mainSessionKey,
+  parentSessionKey,
+  resolveSessionReference,
+  type SessionCaller,
+  sessionChannel,
+  type SessionKind,
+  sessionKind,
+  type SessionReference,
+} from "./session-reference.ts";
+export { compileRoutes, type RouteBinding, type RouteConfig, type RouteTable, type Tier } from "./route-table.ts";
+export { resolveRoute, type Route } from "./resolve-route.ts";
+export { type Explanation, explainRoute, formatExplanation, type Loss, type LossReason } from "./explain-route.ts";
