@@ -97,6 +97,34 @@ export const limits = {
   httpBodyBytesMax: 1_048_576,
   /** Wrong webhook credentials per address in a minute, then locked out for as long. Source: behaviour §4.10. */
   webhookAuthFailuresPerMinute: 20,
+  webhookAuthLockoutMs: 60_000,
+  /** Wrong credentials on a WebSocket per address in a minute, and how long it is locked out then. Source: behaviour §4.10. */
+  authFailuresPerMinute: 10,
+  authLockoutMs: 5 * 60_000,
+  /** Addresses whose failed attempts are remembered; the oldest is forgotten first. */
+  attemptAddressesMax: 10_000,
+  /** Time that a client has for the head of an HTTP request, and then for its body. */
+  httpHeadMs: 10_000,
+  httpBodyMs: 15_000,
+  /** How long a webhook with `waitForCompletion` or `wait` waits for the answer of its run. */
+  hookWaitMsDefault: 30_000,
+  hookWaitMsMax: 600_000,
+  /** How long the second response of `agent` is waited for when the client names no timeout. */
+  runWaitMsDefault: 600_000,
+  /** Requests of one WebSocket that are being answered at a time. */
+  requestsPerSocketMax: 256,
+  /** Bytes waiting for a slow WebSocket above which streamed text (`delta`) is left out; the final text still comes. */
+  deltaBufferedBytesMax: 1_048_576,
+  /** Difference between a device proof's `signedAt` and our clock. Source: protocol.md. */
+  deviceSkewMs: 120_000,
+  /** Time that a closing socket has to read its last frame before it is cut. */
+  socketCloseGraceMs: 1_000,
+  /** Outbound webhook: attempts, back-off between them, time for one, bytes read of its answer. Source: behaviour §5.5. */
+  webhookAttemptsMax: 3,
+  webhookBackoffMs: 400,
+  webhookBackoffMsMax: 30_000,
+  webhookAttemptMs: 10_000,
+  webhookAnswerBytesMax: 65_536,
   /** How long a drain waits for turns in flight. */
   drainMs: 20_000,
   /** Rows kept of the audit trail and of the dead letters. */

@@ -1,0 +1,83 @@
+/**
+ * The mailbox protocol between a cell and the kernel: flat arrays of numbers and strings, many records a frame.
+ *
+ *   cell → kernel   [incarnation, seq,  op, ref, turn, slot, num, a, b, c,  op, …]     stride 8
+ *   kernel → cell   [incarnation,       op, ref, turn, num, a, b, c,  op, …]           stride 7
+ *
+ * Only primitives travel: an object could carry a SharedArrayBuffer or a port past the check, and costs two to four times as
+ * much (measured: platform.md, Messages). The kernel reads numbers and keys; bodies (`c`) it passes on unread.
+ *
+ * `seq` counts frames from 1 in an incarnation. A frame that repeats or skips a number, names another incarnation or holds a
+ * value of another type is refused as a whole (`CLOISTER_CAPABILITY_FORGED`) and audited.
+ */
+
+/** Records that a cell sends. */
+export const up = {
+  /** slot, num = wait in ms (0: only until stored), a = target session key, b = call key, c = body. */
+  send: 1,
+  /** Like `send`, kept in memory only and outside the session's lane (acknowledgement `accepted`). */
+  sendVolatile: 2,
+  /** slot, a = tool, b = parameters (JSON), c = body. */
+  call: 3,
+  /** a = streamed text. */
+  stream: 4,
+  /** num = bit set of `done`; a = reply or error message, b = state (JSON). Ends the turn. */
+  done: 5,
+  /** num = level (pino's), a = message. */
+  log: 6,
+} as const;
+
+/** Bits of `num` in `up.done`. */
+export const doneBits = { reply: 1, error: 2, state: 4 } as const;
+
+/** Records that a cell receives. */
+export const down = {
+  /** num = attempt, ref = 1 when `c` holds the session's state; a = header (JSON), b = body. */
+  deliver: 1,
+  /** The envelope of `ref` is stored: its credit is back. a = envelope id. */
+  stored: 2,
+  /** Ends the call `ref`. num = 1: ok, a = status, b = text or result (JSON). num = 0: a = refusal (JSON). */
+  result: 3,
+  /** The session in `a` is no longer kept: its state will be delivered again when needed. */
+  forget: 4,
+} as const;
+
+export const upStride = 8;
+export const downStride = 7;
+
+export interface UpRecord {
+  readonly op: number;
+  readonly ref: number;
+  readonly turn: number;
+  readonly slot: number;
+  readonly num: number;
+  readonly a: string;
+  readonly b: string;
+  readonly c: string;
+}
+
+export type DownRecord = readonly [op: number, ref: number, turn: number, num: number, a: string, b: string, c: string];
+
+export type ParsedFrame = { readonly ok: true; readonly incarnation: number; readonly seq: number; readonly records: readonly UpRecord[] } | { readonly ok: false; readonly reason: string };
+
+/** Reads a frame from an untrusted cell. Never throws; anything but the exact form is refused with the reason. */
+export function parseUpFrame(frame: unknown, recordsMax: number): ParsedFrame {
+  if (!Array.isArray(frame)) return { ok: false, reason: "a frame must be an array" };
+  const [incarnation, seq] = frame as unknown[];
+  if (!isCount(incarnation) || !isCount(seq)) return { ok: false, reason: "a frame must begin with its incarnation and number" };
+  const count = (frame.length - 2) / upStride;
+  if (!Number.isInteger(count) || count < 1) return { ok: false, reason: `a frame must hold whole records, found ${frame.length} fields` };
+  if (count > recordsMax) return { ok: false, reason: `a frame may hold ${recordsMax} records, found ${count}` };
+  const records: UpRecord[] = [];
+  for (let at = 2; at < frame.length; at += upStride) {
+    const [op, ref, turn, slot, num, a, b, c] = frame.slice(at, at + upStride) as unknown[];
+    if (!isCount(op) || !isCount(ref) || !isCount(turn) || !isCount(slot) || !isCount(num)) return { ok: false, reason: "a record's numbers must be whole and not negative" };
+    if (typeof a !== "string" || typeof b !== "string" || typeof c !== "string") return { ok: false, reason: "a record's texts must be strings" };
+    records.push({ op, ref, turn, slot, num, a, b, c });
+  }
+  return { ok: true, incarnation, seq, records };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}

@@ -1,0 +1,182 @@
+/**
+ * What the kernel remembers, and what it asks of its driver (`Effect`).
+ *
+ * The kernel is a state machine: methods take events and the time, change this state and emit effects as plain data. It
+ * never waits, reads a clock or touches a thread; the driver (`runtime/supervisor`) carries the effects out and reports back.
+ *
+ *   dormant ──mail──► starting ──ready──► live ──idle──► stopping ──exit──► dormant
+ *                        └──────exit──────┴──exit (crash): back-off, then dormant; too often: parked
+ */
+import type { Asks } from "./asks.ts";
+import type { AgentPhase, Envelope, EnvelopeHeader, Fate, Outcome, ReplyRoute, Verb } from "./envelope.ts";
+import type { Refusal } from "./errors.ts";
+import type { DownRecord } from "./frames.ts";
+import type { Limits } from "./limits.ts";
+import type { PairingRegistry } from "./pairings.ts";
+
+export interface AgentSpec {
+  readonly id: string;
+  readonly mainSessionKey: string;
+  /** Turns of this agent at a time. */
+  readonly maxConcurrent: number;
+  /** Which of its sessions may reach only what they spawned (behaviour §3.8). */
+  readonly clamp: "none" | "non-main" | "all";
+  /** Present when the agent cannot run; it refuses mail with this reason. */
+  readonly disabled?: string;
+}
+
+export type ExitReason = "normal" | "shutdown" | "crash" | "hung" | "out_of_memory" | "killed";
+
+/** One envelope on its way through the kernel, from `stored` to done. */
+export interface Mail {
+  readonly envelope: Envelope;
+  readonly volatile: boolean;
+  /** Order of arrival in this process. */
+  readonly order: number;
+  /** Was in a cell when it ended: such mail is delivered alone, so that a crash tells which envelope caused it. */
+  suspect: boolean;
+  aborted: boolean;
+}
+
+export interface SessionLane {
+  readonly key: string;
+  readonly queue: Mail[];
+  running: Turn | undefined;
+}
+
+export interface Turn {
+  readonly number: number;
+  readonly mail: Mail;
+  readonly agentId: string;
+  readonly incarnation: number;
+  /** `beginning` waits for the store, `delivered` for the cell, `committing` for the store again. */
+  stage: "beginning" | "delivered" | "committing";
+  attempt: number;
+  /** Counts in lane `main`. Given back while the turn waits for an ask. */
+  holdsPlace: boolean;
+  streamed: number;
+  streamSeq: number;
+  readonly tools: { readonly toolName: string; readonly text: string }[];
+  outcome: Outcome | undefined;
+}
+
+export interface AgentEntry {
+  readonly spec: AgentSpec;
+  disabled: string | undefined;
+  phase: Exclude<AgentPhase, "running" | "disabled">;
+  reason: string | undefined;
+  incarnation: number;
+  lastSeq: number;
+  /** Slot number → pairing id, for the incarnation that lives. */
+  slots: ReadonlyMap<number, string>;
+  readonly lanes: Map<string, SessionLane>;
+  /** Sessions with mail and no running turn, in order of arrival; by the lane that their next mail needs. */
+  readonly readyMain: Set<SessionLane>;
+  readonly readyNested: Set<SessionLane>;
+  readonly turns: Map<number, Turn>;
+  /** Sessions whose state the cell keeps, least recently used first. */
+  readonly loaded: Set<string>;
+  depth: number;
+  unacked: number;
+  crashTimes: number[];
+  restarts: number;
+  notBeforeMs: number;
+  lastActivityMs: number;
+  /** When the phase last changed to `starting`. */
+  startedAtMs: number;
+}
+
+export type AppendTicket =
+  | { readonly type: "ingress"; readonly ticket: number }
+  | { readonly type: "cell"; readonly agentId: string; readonly incarnation: number; readonly ref: number; readonly turn: number; readonly timeoutMs: number; readonly fromSession: string; readonly deadlocked: boolean; readonly tool: string | undefined };
+
+export type AcceptResult =
+  | { readonly status: "stored"; readonly envelopeId: string; readonly runId: string }
+  | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string }
+  | { readonly status: "refused"; readonly refusal: Refusal };
+
+export type AuditEffect = {
+  readonly type: "audit";
+  readonly event: string;
+  readonly subject: string;
+  readonly object: string;
+  readonly verb?: string;
+  readonly decision: "allowed" | "refused" | "noted";
+  readonly code?: string;
+  readonly envelopeId?: string;
+  readonly trace?: string;
+  readonly detail?: string;
+};
+
+export type Effect =
+  | { readonly type: "append"; readonly envelope: Envelope; readonly dedupe: { readonly scope: string; readonly key: string } | undefined; readonly ticket: AppendTicket }
+  | { readonly type: "accepted"; readonly ticket: number; readonly result: AcceptResult }
+  | { readonly type: "begin"; readonly agentId: string; readonly turn: number; readonly envelopeId: string; readonly sessionKey: string; readonly wantState: boolean }
+  | {
+      readonly type: "commit";
+      readonly agentId: string;
+      readonly turn: number;
+      readonly header: EnvelopeHeader;
+      readonly rows: readonly { readonly role: "assistant" | "toolResult"; readonly text: string; readonly toolName?: string }[];
+      readonly state: string | undefined;
+      readonly outcomeText: string | null;
+      readonly outbound: ReplyRoute | undefined;
+    }
+  /** The turn is committed: the answer may leave. `outbound` says that a channel has to carry it. */
+  | { readonly type: "outbound"; readonly header: EnvelopeHeader; readonly route: ReplyRoute; readonly text: string }
+  | { readonly type: "settle"; readonly envelopeId: string }
+  | { readonly type: "bury"; readonly header: EnvelopeHeader; readonly fate: Fate; readonly reason: string }
+  | { readonly type: "recall"; readonly envelopeId: string; readonly agentId: string; readonly sessionKey: string; readonly ask: { readonly agentId: string; readonly incarnation: number; readonly ref: number; readonly turn: number; readonly tool: string | undefined } }
+  | { readonly type: "start-cell"; readonly agentId: string; readonly incarnation: number; readonly slots: readonly { readonly slot: number; readonly object: string; readonly verbs: readonly string[] }[] }
+  | { readonly type: "stop-cell"; readonly agentId: string; readonly incarnation: number; readonly reason: ExitReason }
+  | { readonly type: "post"; readonly agentId: string; readonly incarnation: number; readonly record: DownRecord }
+  | {
+      readonly type: "call";
+      readonly agentId: string;
+      readonly incarnation: number;
+      readonly ref: number;
+      readonly turn: number;
+      readonly header: EnvelopeHeader;
+      readonly tool: string;
+      readonly params: string;
+      readonly body: string;
+    }
+  | { readonly type: "cancel"; readonly agentId: string; readonly incarnation: number; readonly turn: number }
+  | { readonly type: "started"; readonly header: EnvelopeHeader }
+  | { readonly type: "streamed"; readonly header: EnvelopeHeader; readonly seq: number; readonly text: string }
+  | { readonly type: "ended"; readonly header: EnvelopeHeader; readonly seq: number; readonly outcome: Outcome; readonly aborted: boolean }
+  | { readonly type: "flow"; readonly envelopeId: string; readonly fromSession: string; readonly toSession: string; readonly state: "open" | "ok" | "timeout" | "error" }
+  | { readonly type: "cell-log"; readonly agentId: string; readonly level: number; readonly message: string }
+  | { readonly type: "agent-changed"; readonly agentId: string }
+  | AuditEffect;
+
+export interface KernelSettings {
+  readonly limits: Limits;
+  readonly mainLaneConcurrent: number;
+  readonly liveCellsMax: number;
+  /** In [0, 1): the jitter of back-off. */
+  readonly random: () => number;
+  /** Why there is no pairing, and what would make one: from the policy that decides (`auth/compile-pairings.ts`). */
+  readonly whyNot: (subject: string, verb: Verb, object: string) => { readonly message: string; readonly remedy: string };
+  /** Unique, sortable by `nowMs`. */
+  readonly newId: (nowMs: number) => string;
+}
+
+export interface KernelState {
+  readonly settings: KernelSettings;
+  readonly agents: Map<string, AgentEntry>;
+  readonly pairings: PairingRegistry;
+  readonly asks: Asks;
+  /** Accepted and not done: mail by envelope id. */
+  readonly mail: Map<string, Mail>;
+  /** Turns that hold a place in lane `main`. */
+  mainRunning: number;
+  /** Agents with a cell: starting, live or stopping. */
+  liveCells: number;
+  /** Agents with mail that may start a turn, in turn: fairness between agents. */
+  readonly wanting: Set<string>;
+  nextOrder: number;
+  nextTurn: number;
+  draining: boolean;
+  readonly emit: (effect: Effect) => void;
+}

@@ -1,0 +1,40 @@
+/**
+ * The result object of `sessions_send` as behaviour §3.4 gives it, and the few codes that a tool error may have (AC-08.2).
+ */
+import type { Outcome } from "./envelope.ts";
+import type { Refusal } from "./errors.ts";
+
+/** What an agent is told went wrong. No other code appears on this path. */
+export type ToolErrorCode = "forbidden" | "not_found" | "archived" | "busy" | "timeout" | "would_deadlock" | "worker_unavailable" | "invalid";
+
+const toolCodes: Readonly<Record<string, ToolErrorCode>> = {
+  CLOISTER_AGENT_UNKNOWN: "not_found",
+  CLOISTER_SESSION_UNKNOWN: "not_found",
+  CLOISTER_CAPABILITY_DENIED: "forbidden",
+  CLOISTER_CAPABILITY_REVOKED: "forbidden",
+  CLOISTER_CAPABILITY_FORGED: "forbidden",
+  CLOISTER_MAILBOX_FULL: "busy",
+  CLOISTER_GATEWAY_DRAINING: "busy",
+  CLOISTER_ASK_TIMEOUT: "timeout",
+  CLOISTER_ASK_DEADLOCK: "would_deadlock",
+  CLOISTER_REQUEST_INVALID: "invalid",
+  CLOISTER_MESSAGE_TOO_LARGE: "invalid",
+  CLOISTER_MAILBOX_HOPS: "invalid",
+};
+
+/** Everything that is a fault of the other side or of the gateway is `worker_unavailable` to an agent. */
+export function toolErrorCode(code: string): ToolErrorCode {
+  return toolCodes[code] ?? "worker_unavailable";
+}
+
+export function sendResult(outcome: Outcome, refusal?: Refusal): object {
+  if (outcome.status === "ok") return { status: "ok", reply: outcome.text };
+  if (outcome.status === "no_reply") return { status: "no_reply" };
+  const code = toolErrorCode(outcome.code);
+  const status = code === "forbidden" ? "forbidden" : code === "timeout" ? "timeout" : "error";
+  return { status, code, error: outcome.message, ...(refusal?.remedy === undefined ? {} : { operatorHint: refusal.remedy }), ...(refusal?.retryAfterMs === undefined ? {} : { retryAfterMs: refusal.retryAfterMs }) };
+}
+
+export function acceptedResult(about: { readonly runId: string; readonly sessionKey: string }): object {
+  return { runId: about.runId, status: "accepted", sessionKey: about.sessionKey, delivery: { status: "queued", mode: "none" } };
+}
