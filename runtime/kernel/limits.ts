@@ -130,6 +130,8 @@ export const limits = {
   /** Rows kept of the audit trail and of the dead letters. */
   auditRowsMax: 100_000,
   deadLettersMax: 10_000,
+  /** Losing bindings that the text of one route explanation lists; the count is always told. */
+  explainLossesMax: 200,
 } as const;
 
 export type Limits = typeof limits;

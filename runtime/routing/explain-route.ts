@@ -3,6 +3,7 @@
  * channel lost. The operator's view is `cloister route explain`. Source: needs A7.1.
  */
 import type { RouteFacts } from "../../channels/port.ts";
+import { limits } from "../kernel/limits.ts";
 import { makeRoute, type Route, type Selection, selectBinding } from "./resolve-route.ts";
 import { makeRouteQuery, type QueryPeer, type RouteQuery } from "./route-query.ts";
 import { type Entry, isWildcard, type RouteTable, type Tier } from "./route-table.ts";
@@ -75,7 +76,7 @@ function isSamePeer(pattern: PatternPeer, peer: QueryPeer | undefined): boolean 
 }
 
 /** The explanation as lines for a terminal. At most `lossesMax` losers are listed; the count is always told. */
-export function formatExplanation(explanation: Explanation, lossesMax = 200): string {
+export function formatExplanation(explanation: Explanation, lossesMax: number = limits.explainLossesMax): string {
   const { route, asked, winner, losses } = explanation;
   const by = winner === undefined ? "no binding matches" : `bindings[${route.bindingIndex}] (${winner})`;
   const lines = [
