@@ -13,7 +13,7 @@ const idCharsMax = 64;
 export const agentIdForm = "[a-z0-9][a-z0-9_-]{0,63}";
 
 /** The agent that an empty id means. */
-export const fallbackAgentId = "main";
+const fallbackAgentId = "main";
 
 /** The account that an empty id means. */
 export const fallbackAccountId = "default";

@@ -3,7 +3,7 @@
  * filled in. Source: behaviour §2.3 rules 3–7.
  */
 import type { RouteFacts } from "../../channels/port.ts";
-import { normalizeAccountId } from "./ids.ts";
+import { fallbackAccountId, normalizeAccountId } from "./ids.ts";
 
 /** `group` and `channel` are one class when matching: a platform may call the same room either. */
 export type PeerClass = "direct" | "room";
@@ -45,7 +45,7 @@ export function normalizeChannel(channel: string): string {
 }
 
 export function defaultAccount(channel: string, accountDefaults: ReadonlyMap<string, string>): string {
-  return accountDefaults.get(channel) ?? "default";
+  return accountDefaults.get(channel) ?? fallbackAccountId;
 }
 
 /** Undefined when kind or id is missing or the kind is none. `dm` is the old name of `direct`; ids may come as numbers. */

@@ -11,8 +11,8 @@ import { normalizeAccountId } from "./ids.ts";
 import { defaultAccount, makePeer, normalizeChannel, type PeerClass, type QueryPeer } from "./route-query.ts";
 import { mainSessionKey } from "./session-reference.ts";
 
-export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
-export type GroupScope = "per-group" | "main";
+type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
+type GroupScope = "per-group" | "main";
 
 /** The part of the resolved config that decides routes. */
 export interface RouteConfig {
@@ -87,13 +87,13 @@ export interface Slot {
 
 export type TierIndex = Readonly<Record<Tier, ReadonlyMap<string, Readonly<Slot>>>>;
 
-export interface ChannelRoutes {
+interface ChannelRoutes {
   /** All bindings of the channel in config order, also those that can never match. */
   readonly entries: readonly Entry[];
   readonly byAccount: ReadonlyMap<string, TierIndex>;
 }
 
-export interface IdentityLink {
+interface IdentityLink {
   readonly order: number;
   readonly name: string;
 }
