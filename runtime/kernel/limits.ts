@@ -132,6 +132,11 @@ export const limits = {
   deadLettersMax: 10_000,
   /** Losing bindings that the text of one route explanation lists; the count is always told. */
   explainLossesMax: 200,
+  /** Size of the log file above which a new part begins, and parts kept. Source: behaviour §1.8. */
+  logFileBytesMax: 100 * 1024 * 1024,
+  logFilesMax: 5,
+  /** How long the command line waits for the gateway's answer to one request. */
+  clientRequestMs: 30_000,
 } as const;
 
 export type Limits = typeof limits;
