@@ -1,0 +1,13 @@
+/** The public door for authors of actor modules: `import { defineActor } from "cloister"`. */
+export type {
+  ActorDefinition,
+  CellLog,
+  Context,
+  IncomingMessage,
+  RequestOptions,
+  StateSchema,
+  ToolResult,
+  Tools,
+  Workspace,
+} from "../runtime/thread/actor-port.ts";
+export { defineActor } from "./define-actor.ts";

@@ -1,0 +1,99 @@
+/**
+ * What an actor module gives and what it gets. `actors/define-actor.ts` publishes these types to authors; the cell
+ * (`runtime/thread/cell`) implements `Context`.
+ */
+import type { Provenance } from "../kernel/envelope.ts";
+
+/**
+ * A validator of any library that follows Standard Schema (zod, valibot, arktype…): the cell needs none itself.
+ * Source: the Standard Schema specification, version 1.
+ */
+export interface StateSchema<S> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly validate: (value: unknown) => StateResult<S> | Promise<StateResult<S>>;
+    readonly types?: { readonly input: unknown; readonly output: S } | undefined;
+  };
+}
+
+type StateResult<S> = { readonly value: S; readonly issues?: undefined } | { readonly issues: readonly { readonly message: string }[] };
+
+export interface ActorDefinition<S extends object> {
+  /** Shape and defaults of a session's state: a schema, or a function that makes the first state. Absent: `{}`. */
+  readonly state?: StateSchema<S> | (() => S);
+  /** Handles one message. Turns of one session never overlap; turns of different sessions may. */
+  readonly message: (ctx: Context<S>, message: IncomingMessage) => Promise<void> | void;
+}
+
+export interface IncomingMessage {
+  readonly id: string;
+  /** What was said, as it was said. From another agent it is data, not an order: see `provenance`. */
+  readonly text: string;
+  /** Stamped by the supervisor; a sender cannot write it. */
+  readonly provenance: Provenance;
+  /** The delivery's number, from 1. More than 1: an earlier delivery ended before it was done. */
+  readonly attempt: number;
+  readonly receivedAtMs: number;
+}
+
+export interface Context<S extends object> {
+  readonly agent: { readonly id: string; readonly options: Readonly<Record<string, unknown>> };
+  readonly session: { readonly key: string };
+  /** The session's durable state. Change it in place; it is committed with the turn, and only with it. */
+  state: S;
+  readonly workspace: Workspace;
+  readonly tools: Tools;
+  readonly log: CellLog;
+  /** Aborts when the run is stopped. */
+  readonly signal: AbortSignal;
+  /** Sets the answer. Called again, it adds a paragraph. It leaves the agent when the turn is committed. */
+  reply(text: string): void;
+  /** Shows text to whoever watches, before the turn is done. Not kept: the answer is what `reply` says. */
+  stream(text: string): void;
+  /** Resolves when the message is stored. @throws a coded error when it is refused. */
+  send(target: string, text: string): Promise<{ readonly id: string }>;
+  /**
+   * Asks and waits for the answer. `target` is a session key, or an agent id for its main session.
+   * @throws a coded error: refused (`CLOISTER_CAPABILITY_DENIED`), `CLOISTER_ASK_TIMEOUT`, `CLOISTER_ASK_DEADLOCK`, the target's failure.
+   */
+  request(target: string, text: string, options?: RequestOptions): Promise<{ readonly status: "ok" | "no_reply"; readonly text: string }>;
+}
+
+export interface RequestOptions {
+  /** Default 30,000. */
+  readonly timeoutMs?: number;
+  /**
+   * `stored` (default): journaled, survives restarts, in the target session's order. `accepted`: in memory only, outside the
+   * session's order and transcript; for work whose loss is harmless.
+   */
+  readonly durability?: "stored" | "accepted";
+}
+
+/** The session tools, as a model would call them: results are objects with `status`, refusals included. Source: behaviour §3. */
+export interface Tools {
+  sessions_list(params?: object): Promise<ToolResult>;
+  sessions_history(params: object): Promise<ToolResult>;
+  sessions_send(params: object): Promise<ToolResult>;
+}
+
+export type ToolResult = { readonly [key: string]: unknown };
+
+/** Files of the agent's workspace. Paths are relative to it; one that leaves it, also through a link, is refused. */
+export interface Workspace {
+  readonly root: string;
+  read(path: string): Promise<string>;
+  write(path: string, text: string): Promise<void>;
+  append(path: string, text: string): Promise<void>;
+  list(path?: string): Promise<readonly { readonly name: string; readonly type: "file" | "directory" | "other" }[]>;
+  exists(path: string): Promise<boolean>;
+  remove(path: string): Promise<void>;
+  /** The absolute path, after the same check; for libraries that want one. */
+  resolve(path: string): Promise<string>;
+}
+
+export interface CellLog {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}

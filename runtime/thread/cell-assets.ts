@@ -1,0 +1,54 @@
+/**
+ * What every cell is started with, read once at boot: the bootstrap, the shipped actors and the module `cloister`, each with a
+ * V8 code cache made in this process, so that a cell compiles nothing.
+ */
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { pathToFileURL, fileURLToPath } from "node:url";
+import { Script } from "node:vm";
+import { failure } from "../kernel/errors.ts";
+
+export interface CompiledScript {
+  readonly source: string;
+  readonly cachedData: Uint8Array | undefined;
+}
+
+export interface CellAssets {
+  readonly bootstrap: CompiledScript;
+  readonly builtin: (name: string) => CompiledScript | undefined;
+  readonly sdk: string;
+  readonly zodUrl: string;
+  /** Folder that a cell must be able to read to load `zod`. */
+  readonly zodDir: string;
+}
+
+export const builtinActors = ["scripted", "echo", "relay"] as const;
+
+/** `dist/`, whether this runs from the bundle or from the sources. */
+export function distFolder(): string {
+  const here = path.dirname(fileURLToPath(import.meta.url));
+  return import.meta.url.endsWith(".ts") ? path.resolve(here, "../../dist") : here.replace(/[\\/]chunks$/, "");
+}
+
+/** @throws `CLOISTER_STATE_UNUSABLE` when the build is missing: `npm run build` makes it. */
+export async function loadCellAssets(folder: string = distFolder()): Promise<CellAssets> {
+  const read = (file: string): Promise<string> =>
+    readFile(path.join(folder, file), "utf8").catch((error: unknown) => {
+      throw failure("CLOISTER_INTERNAL", `the build has no ${file}`, "npm run build", error);
+    });
+  const [bootstrap, sdk, ...actors] = await Promise.all([read("cell.cjs"), read("cloister.js"), ...builtinActors.map((name) => read(`actors/${name}.cjs`))]);
+  const builtins = new Map(builtinActors.map((name, index) => [name as string, compile(`(function (exports, require) {${actors[index] ?? ""}\n})`, `cloister:${name}`)]));
+  const zodEntry = createRequire(import.meta.url).resolve("zod");
+  return {
+    bootstrap: compile(`(function (require, importModule, compileScript) {${bootstrap}\n})`, "cloister:cell"),
+    builtin: (name) => builtins.get(name),
+    sdk,
+    zodUrl: pathToFileURL(zodEntry.replace(/\.cjs$/, ".js")).href,
+    zodDir: path.dirname(zodEntry),
+  };
+}
+
+function compile(source: string, filename: string): CompiledScript {
+  return { source, cachedData: new Script(source, { filename }).createCachedData() };
+}

@@ -1,0 +1,122 @@
+/**
+ * The cell's end of the mailbox protocol (`runtime/kernel/frames.ts`): batches what is sent, matches answers to calls, and
+ * parks senders when their credits are used up.
+ */
+import { failure, fromRefusal, type Refusal } from "../../kernel/errors.ts";
+import { down, downStride } from "../../kernel/frames.ts";
+import { limits } from "../../kernel/limits.ts";
+import { controlBlock } from "../cell-port.ts";
+
+export interface Delivery {
+  readonly turn: number;
+  readonly attempt: number;
+  readonly header: string;
+  readonly body: string;
+  /** `undefined`: the cell has the session's state already, or there is none. */
+  readonly state: string | undefined;
+}
+
+export interface CallAnswer {
+  readonly status: string;
+  readonly text: string;
+}
+
+export interface Mailbox {
+  /** A record that wants no answer. */
+  tell(op: number, turn: number, num: number, a: string, b?: string): void;
+  /** Resolves with the result; with `until: "stored"` already when the envelope is stored (its id is `text`). */
+  ask(record: AskRecord, until: "stored" | "result"): Promise<CallAnswer>;
+  receive(frame: unknown): void;
+}
+
+export interface AskRecord {
+  readonly op: number;
+  readonly turn: number;
+  readonly slot: number;
+  readonly num: number;
+  readonly a: string;
+  readonly b: string;
+  readonly c: string;
+  /** Holds a credit until the envelope is stored. */
+  readonly credit: boolean;
+}
+
+interface Pending {
+  readonly until: "stored" | "result";
+  credit: boolean;
+  readonly resolve: (answer: CallAnswer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export function makeMailbox(incarnation: number, block: Int32Array, post: (frame: readonly unknown[]) => void, deliver: (delivery: Delivery) => void, forget: (sessionKey: string) => void): Mailbox {
+  const pending = new Map<number, Pending>();
+  const parked: (() => void)[] = [];
+  let credits: number = limits.sendCreditsPerCell;
+  let nextRef = 1;
+  let nextSeq = 1;
+  let frame: unknown[] = [];
+  let records = 0;
+  let chars = 0;
+
+  const flush = (): void => {
+    if (records === 0) return;
+    post([incarnation, nextSeq++, ...frame]);
+    frame = [];
+    records = 0;
+    chars = 0;
+  };
+
+  const push = (op: number, ref: number, turn: number, slot: number, num: number, a: string, b: string, c: string): void => {
+    if (records === 0) queueMicrotask(flush);
+    frame.push(op, ref, turn, slot, num, a, b, c);
+    records++;
+    chars += a.length + b.length + c.length;
+    if (records >= limits.frameRecordsMax || chars >= limits.frameCharsFlush) flush();
+  };
+
+  const returnCredit = (call: Pending): void => {
+    if (!call.credit) return;
+    call.credit = false;
+    credits++;
+    parked.shift()?.();
+  };
+
+  const settle = (op: number, ref: number, num: number, a: string, b: string): void => {
+    const call = pending.get(ref);
+    if (call === undefined) return;
+    returnCredit(call);
+    if (op === down.stored) {
+      if (call.until !== "stored") return;
+      pending.delete(ref);
+      call.resolve({ status: "stored", text: a });
+      return;
+    }
+    pending.delete(ref);
+    if (num === 1) call.resolve({ status: a, text: b });
+    else call.reject(fromRefusal(JSON.parse(a) as Refusal));
+  };
+
+  return {
+    tell: (op, turn, num, a, b = "") => push(op, 0, turn, 0, num, a, b, ""),
+    async ask({ op, turn, slot, num, a, b, c, credit }, until) {
+      while (credit && credits === 0) await new Promise<void>((resolve) => parked.push(resolve));
+      if (credit) credits--;
+      return new Promise<CallAnswer>((resolve, reject) => {
+        const ref = nextRef++;
+        pending.set(ref, { until, credit, resolve, reject });
+        push(op, ref, turn, slot, num, a, b, c);
+      });
+    },
+    receive(message) {
+      if (!Array.isArray(message) || message[0] !== incarnation) throw failure("CLOISTER_INTERNAL", "the kernel sent a frame of another incarnation");
+      for (let at = 1; at < message.length; at += downStride) {
+        // A stop must not wait behind the envelopes that came before it.
+        if (Atomics.load(block, controlBlock.stop) === 1) return;
+        const [op, ref, turn, num, a, b, c] = message.slice(at, at + downStride) as [number, number, number, number, string, string, string];
+        if (op === down.deliver) deliver({ turn, attempt: num, header: a, body: b, state: ref === 1 ? c : undefined });
+        else if (op === down.forget) forget(a);
+        else settle(op, ref, num, a, b);
+      }
+    },
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * Handles deliveries with the actor's `message` function: keeps the sessions' states, builds the context, reports the end.
+ */
+import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import { failure, isCoded } from "../../kernel/errors.ts";
+import { doneBits, up } from "../../kernel/frames.ts";
+import { limits } from "../../kernel/limits.ts";
+import { matchesPattern } from "../../kernel/pairings.ts";
+import type { ActorDefinition, CellLog, Context, RequestOptions, StateSchema, ToolResult, Tools, Workspace } from "../actor-port.ts";
+import type { CellInit } from "../cell-port.ts";
+import type { Delivery, Mailbox } from "./mailbox.ts";
+
+type State = Record<string, unknown>;
+
+interface SessionState {
+  readonly value: State;
+  /** What the store has, to see whether a turn changed anything. */
+  readonly stored: string;
+}
+
+export interface TurnRunner {
+  deliver(delivery: Delivery): void;
+  forget(sessionKey: string): void;
+  cancel(turn: number): void;
+  readonly turns: number;
+  readonly sessions: number;
+}
+
+export function makeTurnRunner(definition: ActorDefinition<State>, init: CellInit, mailbox: () => Mailbox, workspace: Workspace, log: (turn: number) => CellLog): TurnRunner {
+  const sessions = new Map<string, SessionState>();
+  const running = new Map<number, AbortController>();
+
+  const run = async (delivery: Delivery, abort: AbortController): Promise<void> => {
+    const header = JSON.parse(delivery.header) as EnvelopeHeader;
+    const kept = delivery.state === undefined ? sessions.get(header.sessionKey) : undefined;
+    const session = kept ?? (await openState(definition, delivery.state, header.sessionKey));
+    sessions.set(header.sessionKey, session);
+    const replies: string[] = [];
+    const ctx = makeContext(init, mailbox(), header, delivery.turn, workspace, log(delivery.turn), session.value, abort.signal, (text) => replies.push(text));
+    await definition.message(ctx, {
+      id: header.id,
+      text: delivery.body,
+      provenance: header.provenance,
+      attempt: delivery.attempt,
+      receivedAtMs: header.acceptedAtMs,
+    });
+    const after = JSON.stringify(ctx.state);
+    const changed = after !== session.stored;
+    sessions.set(header.sessionKey, { value: ctx.state, stored: after });
+    const text = replies.join("\n\n");
+    const silent = text === "" || text.trim().toUpperCase() === "NO_REPLY";
+    mailbox().tell(up.done, delivery.turn, (silent ? 0 : doneBits.reply) | (changed ? doneBits.state : 0), silent ? "" : text, changed ? after : "");
+  };
+
+  return {
+    deliver(delivery) {
+      const abort = new AbortController();
+      running.set(delivery.turn, abort);
+      run(delivery, abort)
+        .catch((error: unknown) => {
+          // What the turn changed is not kept: the next one begins with what the store has.
+          sessions.delete((JSON.parse(delivery.header) as EnvelopeHeader).sessionKey);
+          const message = error instanceof Error ? error.message : String(error);
+          log(delivery.turn).error(error instanceof Error && !isCoded(error) ? (error.stack ?? message) : message);
+          mailbox().tell(up.done, delivery.turn, doneBits.error, message.slice(0, 2_000));
+        })
+        .finally(() => running.delete(delivery.turn));
+    },
+    forget: (sessionKey) => void sessions.delete(sessionKey),
+    cancel: (turn) => running.get(turn)?.abort(new Error("the run was stopped")),
+    get turns() {
+      return running.size;
+    },
+    get sessions() {
+      return sessions.size;
+    },
+  };
+}
+
+async function openState(definition: ActorDefinition<State>, stored: string | undefined, sessionKey: string): Promise<SessionState> {
+  const found = stored === undefined ? undefined : (JSON.parse(stored) as State);
+  const { state } = definition;
+  const value = await (async () => {
+    if (state === undefined || typeof state === "function") return found ?? (state === undefined ? {} : state());
+    const result = await (state as StateSchema<State>)["~standard"].validate(found ?? {});
+    if (result.issues === undefined) return result.value;
+    const issues = result.issues.map(({ message }) => message).join("; ");
+    throw failure("CLOISTER_MODULE_INVALID", `the ${found === undefined ? "defaults" : "stored state"} of ${sessionKey} do not fit the actor's state schema: ${issues}`, "give new fields a default in the schema");
+  })();
+  // Defaults are not written until a turn changes them.
+  return { value, stored: stored ?? JSON.stringify(value) };
+}
+
+function makeContext(
+  init: CellInit,
+  mailbox: Mailbox,
+  header: EnvelopeHeader,
+  turn: number,
+  workspace: Workspace,
+  log: CellLog,
+  state: State,
+  signal: AbortSignal,
+  onReply: (text: string) => void,
+): Context<State> {
+  let calls = 0;
+  // The same turn makes the same calls in the same order: that is what lets a repeated turn recognise its own sends.
+  const callKey = (): string => String(calls++);
+  const keyOf = (target: string): string => (target.startsWith("agent:") ? (target.includes(":", 6) ? target : `${target}:${init.mainKey}`) : `agent:${target}:${init.mainKey}`);
+  const slotFor = (verb: string, target: string): number => {
+    const object = `agent:${keyOf(target).split(":")[1] ?? ""}`;
+    return init.slots.find((slot) => slot.verbs.includes(verb) && matchesPattern(slot.object, object))?.slot ?? 0;
+  };
+  const call = async (tool: string, params: object, body: string): Promise<ToolResult> => {
+    const slot = init.slots.find(({ object, verbs }) => object === "gateway" && verbs.includes(`tool:${tool}`))?.slot ?? 0;
+    const answer = await mailbox.ask({ op: up.call, turn, slot, num: 0, a: tool, b: JSON.stringify({ ...params, callKey: callKey() }), c: body, credit: false }, "result");
+    return JSON.parse(answer.text) as ToolResult;
+  };
+  const tools: Tools = {
+    sessions_list: (params = {}) => call("sessions_list", params, ""),
+    sessions_history: (params) => call("sessions_history", params, ""),
+    sessions_send: (params) => {
+      // The message travels apart from the parameters: the supervisor reads those and never the message.
+      const { message, content, text, ...rest } = params as Record<string, unknown>;
+      const body = message ?? content ?? text;
+      return call("sessions_send", { ...rest, hasMessage: typeof body === "string" && body !== "" }, typeof body === "string" ? body : "");
+    },
+  };
+  return {
+    agent: { id: init.agentId, options: init.options },
+    session: { key: header.sessionKey },
+    state,
+    workspace,
+    tools,
+    log,
+    signal,
+    reply: (text) => onReply(String(text)),
+    stream: (text) => mailbox.tell(up.stream, turn, 0, String(text)),
+    async send(target, text) {
+      const answer = await mailbox.ask({ op: up.send, turn, slot: slotFor("send", target), num: 0, a: keyOf(target), b: callKey(), c: String(text), credit: true }, "stored");
+      return { id: answer.text };
+    },
+    async request(target, text, { timeoutMs = limits.askTimeoutMsDefault, durability = "stored" }: RequestOptions = {}) {
+      const op = durability === "accepted" ? up.sendVolatile : up.send;
+      const answer = await mailbox.ask({ op, turn, slot: slotFor("request", target), num: Math.max(1, Math.floor(timeoutMs)), a: keyOf(target), b: callKey(), c: String(text), credit: op === up.send }, "result");
+      return { status: answer.status === "ok" ? "ok" : "no_reply", text: answer.text };
+    },
+  };
+}
