@@ -45,7 +45,15 @@ export type GatewayEvent =
   | { readonly event: "chat"; readonly payload: ChatEvent }
   | { readonly event: "agents"; readonly payload: { readonly agents: readonly AgentStatus[] } }
   | { readonly event: "flow"; readonly payload: Flow }
-  | { readonly event: "sessions.changed"; readonly payload: { readonly sessionKey: string; readonly agentId: string; readonly reason: string; readonly ts: number } }
+  | {
+      readonly event: "sessions.changed";
+      readonly payload: {
+        readonly sessionKey: string;
+        readonly agentId: string;
+        readonly reason: string;
+        readonly ts: number;
+      };
+    }
   | { readonly event: "shutdown"; readonly payload: { readonly reason: string } };
 
 export interface ChatEvent {
@@ -56,17 +64,29 @@ export interface ChatEvent {
   readonly state: "delta" | "final" | "aborted" | "error";
   /** The newly streamed text (state `delta`). `message` holds all text so far. */
   readonly deltaText?: string;
-  readonly message?: { readonly role: "assistant"; readonly content: readonly [{ readonly type: "text"; readonly text: string }]; readonly timestamp: number };
+  readonly message?: {
+    readonly role: "assistant";
+    readonly content: readonly [{ readonly type: "text"; readonly text: string }];
+    readonly timestamp: number;
+  };
   readonly stopReason?: string;
   readonly errorMessage?: string;
   /** Present when the turn was started by another agent. */
   readonly provenance?: { readonly kind: "inter_session"; readonly sourceSessionKey: string };
 }
 
-export type RpcResult = { readonly ok: true; readonly payload: unknown } | { readonly ok: false; readonly refusal: Refusal };
+export type RpcResult =
+  | { readonly ok: true; readonly payload: unknown }
+  | { readonly ok: false; readonly refusal: Refusal };
 
 export type InboundResult =
-  | { readonly status: "accepted" | "duplicate"; readonly runId: string; readonly agentId: string; readonly sessionKey: string; readonly matchedBy: string }
+  | {
+      readonly status: "accepted" | "duplicate";
+      readonly runId: string;
+      readonly agentId: string;
+      readonly sessionKey: string;
+      readonly matchedBy: string;
+    }
   | { readonly status: "refused"; readonly refusal: Refusal };
 
 export interface HookRequest {
@@ -123,7 +143,12 @@ export interface EdgeSettings {
   readonly page: { readonly enabled: boolean; readonly basePath: string; readonly assetsDir: string };
   readonly hooks: { readonly enabled: boolean; readonly token?: string; readonly path: string };
   readonly webhook: WebhookSettings | null;
-  readonly snapshot: { readonly defaultAgentId: string; readonly mainKey: string; readonly mainSessionKey: string; readonly scope: string };
+  readonly snapshot: {
+    readonly defaultAgentId: string;
+    readonly mainKey: string;
+    readonly mainSessionKey: string;
+    readonly scope: string;
+  };
 }
 
 export interface WebhookSettings {

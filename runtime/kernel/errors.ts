@@ -27,6 +27,7 @@ export const errorRegister = {
   CLOISTER_EDGE_NOT_FOUND: { summary: "There is nothing at this address.", retry: "never", http: 404 },
   CLOISTER_EDGE_TOO_LARGE: { summary: "The request is larger than its limit.", retry: "never", http: 413 },
   CLOISTER_EDGE_RATE_LIMITED: { summary: "Too many failed attempts from this address.", retry: "later", http: 429 },
+  CLOISTER_EDGE_BUSY: { summary: "As many clients are connected as may be.", retry: "later", http: 503 },
   CLOISTER_EDGE_HOST: { summary: "The Host header names no address of this gateway.", retry: "after-change", http: 421 },
   CLOISTER_EDGE_METHOD: { summary: "This address does not answer this HTTP method.", retry: "never", http: 405 },
   CLOISTER_EDGE_TIMEOUT: { summary: "The request did not arrive completely in time.", retry: "later", http: 408 },

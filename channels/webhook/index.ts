@@ -1,0 +1,24 @@
+/**
+ * The webhook channel: programs post messages to `/channels/webhook/<account>` and get the answer in the response, or at
+ * the account's `outboundUrl`. This is its door; nothing else of the folder is imported from outside.
+ */
+import type { ChannelCapabilities } from "../port.ts";
+
+export const manifest = {
+  id: "webhook",
+  /** Where messages come in; the account follows. */
+  inboundPath: "/channels/webhook/",
+  capabilities: {
+    threads: true,
+    edit: false,
+    reactions: false,
+    typing: false,
+    nativeCommands: false,
+    mentions: false,
+    media: false,
+  } satisfies ChannelCapabilities,
+} as const;
+
+export { makeWebhookClient, type WebhookAccountTarget, type WebhookClient } from "./client.ts";
+export { type InboundContext, type ParsedInbound, parseInbound } from "./inbound.ts";
+export { formatOutbound, type OutboundRequest, type OutboundTarget } from "./outbound.ts";

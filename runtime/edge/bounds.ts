@@ -1,0 +1,31 @@
+/** The limits that the edge obeys, in one record, so that a test can make them small. Values and reasons: `limits`. */
+import { limits } from "../kernel/limits.ts";
+
+type Name =
+  | "preauthFrameBytesMax"
+  | "frameBytesMax"
+  | "socketBufferedBytesMax"
+  | "deltaBufferedBytesMax"
+  | "handshakeMs"
+  | "tickMs"
+  | "connectionsMax"
+  | "requestsPerSocketMax"
+  | "socketCloseGraceMs"
+  | "deviceSkewMs"
+  | "runWaitMsDefault"
+  | "httpBodyBytesMax"
+  | "httpHeadMs"
+  | "httpBodyMs"
+  | "hookWaitMsDefault"
+  | "hookWaitMsMax"
+  | "authFailuresPerMinute"
+  | "authLockoutMs"
+  | "webhookAuthFailuresPerMinute"
+  | "webhookAuthLockoutMs"
+  | "attemptAddressesMax";
+
+export type EdgeBounds = { readonly [K in Name]: number };
+
+export function makeBounds(changes: Partial<EdgeBounds> = {}): EdgeBounds {
+  return { ...limits, ...changes };
+}

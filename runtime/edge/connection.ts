@@ -1,0 +1,225 @@
+/**
+ * One WebSocket, from its upgrade to its close.
+ *
+ *     opened ── connect ok ──► admitted ── requests, events ──► closed
+ *        └── refused, too large, no connect in time ──────────► closed
+ *
+ * Before `connect` is accepted the socket may send `preauthFrameBytesMax` bytes in all: they are counted as they arrive, so
+ * that a large frame is cut off and not collected. What a client sends never throws out of here.
+ */
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { RawData, WebSocket } from "ws";
+import type { EdgeBounds } from "./bounds.ts";
+import {
+  closeReason,
+  connectParams,
+  formatError,
+  formatEvent,
+  formatPayload,
+  parseFrame,
+  type RequestFrame,
+} from "./frames.ts";
+import { type Admission, type Caller, type Door, decideAdmission } from "./handshake.ts";
+import type { Attempts } from "./attempts.ts";
+import { formatIssues } from "./issues.ts";
+import type { Log } from "./log.ts";
+import type { Client } from "./port.ts";
+import { holdsScope } from "./scopes.ts";
+import type { WireError } from "./wire-error.ts";
+
+export interface ConnectionDeps {
+  readonly bounds: EdgeBounds;
+  readonly door: Door;
+  readonly attempts: Attempts;
+  readonly log: Log;
+  readonly now: () => number;
+  /** Facts of the other end that the upgrade found; the nonce and the time are added here. */
+  readonly caller: Pick<Caller, "local" | "attemptsKey">;
+  /** The payload of `hello-ok`. */
+  hello(client: Client, role: string): unknown;
+  /** Answers a request of an admitted client with `respond`, once or twice. */
+  request(client: Client, frame: RequestFrame, respond: (text: string) => void): Promise<void>;
+  closed(connection: Connection): void;
+}
+
+export interface Connection {
+  /** Undefined until `connect` was accepted. */
+  readonly client: Client | undefined;
+  /** To an admitted client with the scope `operator.read`; numbered in the order of the calls. `lossy` events are left out when the client is slow. */
+  sendEvent(event: string, payloadJson: string, lossy: boolean): void;
+  /** The keep-alive, to every admitted client. */
+  sendTick(payloadJson: string): void;
+  close(code: number, reason: string): void;
+}
+
+export function openConnection(ws: WebSocket, request: IncomingMessage, deps: ConnectionDeps): Connection {
+  const { bounds, log } = deps;
+  const connId = randomUUID();
+  const nonce = randomUUID();
+  let client: Client | undefined;
+  let eventSeq = 0;
+  let answering = 0;
+  let closing: { code: number; reason: string } | undefined;
+
+  const send = (text: string): void => {
+    if (closing !== undefined || ws.readyState !== ws.OPEN) return;
+    if (ws.bufferedAmount > bounds.socketBufferedBytesMax) return close(1008, "slow consumer");
+    ws.send(text);
+  };
+
+  const close = (code: number, reason: string): void => {
+    if (closing !== undefined) return;
+    closing = { code, reason: closeReason(reason) };
+    clearTimeout(handshakeTimer);
+    ws.close(code, closing.reason);
+    if (client === undefined) discardInput(request.socket);
+    const cut = setTimeout(() => ws.terminate(), bounds.socketCloseGraceMs);
+    ws.once("close", () => clearTimeout(cut));
+  };
+
+  const handshakeTimer = setTimeout(
+    () => close(1008, "handshake timeout: no connect request came"),
+    bounds.handshakeMs,
+  );
+
+  const admit = (frame: RequestFrame): void => {
+    const refuse = (error: WireError, code: number, reason: string): void => {
+      log("warn", "gateway connect refused", { connId, code: error.details?.["code"] ?? error.code, reason });
+      send(formatError(frame.id, error));
+      close(code, reason);
+    };
+    if (frame.method !== "connect") {
+      const message = `invalid-handshake: the first request is ${JSON.stringify(frame.method)}; wanted connect`;
+      return refuse({ code: "INVALID_REQUEST", message }, 1008, "invalid-handshake");
+    }
+    const parsed = connectParams.safeParse(frame.params);
+    if (!parsed.success) {
+      const message = `invalid-handshake: the parameters of connect are not valid: ${formatIssues(parsed.error)}`;
+      return refuse({ code: "INVALID_REQUEST", message }, 1008, "invalid-handshake");
+    }
+    const caller: Caller = { ...deps.caller, nonce, nowMs: deps.now(), deviceSkewMs: bounds.deviceSkewMs };
+    const admission: Admission = decideAdmission(parsed.data, caller, deps.door, deps.attempts);
+    if (admission.type === "refused") return refuse(admission.error, admission.close.code, admission.close.reason);
+
+    clearTimeout(handshakeTimer);
+    request.socket.off("data", countBytes);
+    const { id, mode } = parsed.data.client;
+    client = { connId, clientId: id, mode, scopes: admission.scopes };
+    log("info", "client connected", {
+      connId,
+      clientId: id,
+      mode,
+      by: admission.by,
+      scopes: admission.scopes.join(","),
+    });
+    send(formatPayload(frame.id, deps.hello(client, admission.role)));
+  };
+
+  const serve = (admitted: Client, frame: RequestFrame): void => {
+    if (answering >= bounds.requestsPerSocketMax) {
+      const message = `${answering} requests of this connection are being answered, which is the most; wait for one of them`;
+      return send(formatError(frame.id, { code: "UNAVAILABLE", message, retryable: true, retryAfterMs: 100 }));
+    }
+    answering += 1;
+    deps
+      .request(admitted, frame, send)
+      .catch((error: unknown) =>
+        log("error", "a request could not be answered", { connId, method: frame.method, error: String(error) }),
+      )
+      .finally(() => (answering -= 1));
+  };
+
+  const receive = (data: RawData, isBinary: boolean): void => {
+    if (closing !== undefined) return;
+    // `ws` gives one Buffer, since its binary type is left at "nodebuffer".
+    const isText = !isBinary && Buffer.isBuffer(data);
+    const parsed = isText ? parseFrame(data.toString("utf8")) : { type: "not-a-frame" as const };
+    if (parsed.type === "not-a-frame") {
+      return close(1008, `${client === undefined ? "invalid-handshake" : "invalid frame"}: not a request in JSON text`);
+    }
+    if (parsed.type === "malformed") {
+      send(
+        formatError(parsed.id, {
+          code: "INVALID_REQUEST",
+          message: `the frame is not valid: ${formatIssues(parsed.issues)}`,
+        }),
+      );
+      return client === undefined ? close(1008, "invalid-handshake") : undefined;
+    }
+    if (client === undefined) admit(parsed.frame);
+    else serve(client, parsed.frame);
+  };
+
+  let preauthBytes = 0;
+  const countBytes = (chunk: Buffer): void => {
+    preauthBytes += chunk.length;
+    if (preauthBytes > bounds.preauthFrameBytesMax) close(1009, "preauth payload too large");
+  };
+
+  // Counted before the frames in the same chunk are parsed, so that a frame over the limit is never answered.
+  request.socket.prependListener("data", countBytes);
+  ws.on("message", receive);
+  ws.on("error", (error) => log("debug", "socket error", { connId, error: error.message }));
+  ws.on("close", (code, reason) => {
+    clearTimeout(handshakeTimer);
+    const ended = closing ?? { code, reason: reason.toString("utf8") };
+    if (client === undefined) log("warn", closedBeforeConnect(connId, request, ended));
+    else log("info", "client disconnected", { connId, clientId: client.clientId, ...ended });
+    deps.closed(connection);
+  });
+
+  const connection: Connection = {
+    get client() {
+      return client;
+    },
+    sendEvent: (event, payloadJson, lossy) => {
+      if (client === undefined || !holdsScope(client.scopes, "operator.read")) return;
+      if (lossy && ws.bufferedAmount > bounds.deltaBufferedBytesMax) return;
+      send(formatEvent(event, payloadJson, (eventSeq += 1)));
+    },
+    sendTick: (payloadJson) => {
+      if (client !== undefined) send(formatEvent("tick", payloadJson));
+    },
+    close,
+  };
+  send(formatEvent("connect.challenge", JSON.stringify({ nonce, ts: deps.now() })));
+  return connection;
+}
+
+/**
+ * Reads on, so that the other end can finish writing and see the close frame, but looks at nothing any more: who was not
+ * admitted must not make us collect a frame of the size that admitted clients may send.
+ */
+function discardInput(socket: Duplex): void {
+  socket.removeAllListeners("data");
+  socket.resume();
+  socket.end();
+}
+
+/** One physical line; operators search their logs for this form. Source: behaviour §4.7. */
+function closedBeforeConnect(
+  connId: string,
+  { headers, socket }: IncomingMessage,
+  { code, reason }: { code: number; reason: string },
+): string {
+  const peer = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? "?"}->${socket.localAddress ?? "?"}:${socket.localPort ?? "?"}`;
+  const facts = [
+    `conn=${connId}`,
+    `peer=${peer}`,
+    `remote=${socket.remoteAddress ?? "?"}`,
+    `fwd=${shown(headers["x-forwarded-for"])}`,
+    `origin=${shown(headers.origin)}`,
+    `host=${shown(headers.host)}`,
+    `ua=${shown(headers["user-agent"])}`,
+    `code=${code}`,
+    `reason=${shown(reason)}`,
+  ];
+  return `[ws] closed before connect ${facts.join(" ")}`;
+}
+
+/** What a client sent, safe to stand in a line of the log. */
+function shown(value: unknown): string {
+  return typeof value === "string" && value !== "" ? value.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 200) : "n/a";
+}

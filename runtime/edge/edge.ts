@@ -1,0 +1,188 @@
+/**
+ * The edge: HTTP and WebSocket on one port. It knows who a client is and what form a request has; every right is asked of
+ * the kernel's side.
+ *
+ * One edge listens once. `close` may be called at any time, also before `listen`.
+ */
+import { createServer, type Server } from "node:http";
+import { makeWebhookClient, type WebhookClient } from "../../channels/webhook/index.ts";
+import { failure } from "../kernel/errors.ts";
+import { type Attempts, makeAttempts } from "./attempts.ts";
+import { type EdgeBounds, makeBounds } from "./bounds.ts";
+import { makeSecret } from "./credential.ts";
+import { protocolVersion } from "./frames.ts";
+import type { Door } from "./handshake.ts";
+import { makeHealthRoutes } from "./health.ts";
+import { makeHookRoutes } from "./hooks.ts";
+import { answerRequest } from "./http.ts";
+import { listenOn } from "./listen.ts";
+import type { Log } from "./log.ts";
+import { events, methods } from "./methods.ts";
+import { makeOriginRules } from "./origin.ts";
+import { loadPage, type Page } from "./page.ts";
+import type { Client, EdgeForKernel, EdgeSettings, KernelForEdge } from "./port.ts";
+import { answerFrame } from "./requests.ts";
+import { makeSockets, type Sockets } from "./sockets.ts";
+import { makeWebhookRoutes } from "./webhook-routes.ts";
+
+/** What a test replaces. */
+export interface EdgeTuning {
+  readonly now?: () => number;
+  readonly bounds?: Partial<EdgeBounds>;
+  readonly makeWebhookClient?: typeof makeWebhookClient;
+}
+
+interface Parts {
+  readonly settings: EdgeSettings;
+  readonly kernel: KernelForEdge;
+  readonly log: Log;
+  readonly bounds: EdgeBounds;
+  readonly now: () => number;
+  readonly closing: () => string | undefined;
+}
+
+interface Open {
+  readonly server: Server;
+  readonly sockets: Sockets;
+  readonly webhook: WebhookClient;
+}
+
+export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {}): EdgeForKernel {
+  const bounds = makeBounds(tuning.bounds);
+  const now = tuning.now ?? Date.now;
+  let open: Open | undefined;
+  let closing: string | undefined;
+
+  return {
+    listen: async (settings) => {
+      if (open !== undefined) throw failure("CLOISTER_INTERNAL", "the edge listens already; an edge listens once");
+      const parts: Parts = { settings, kernel, log, bounds, now, closing: () => closing };
+      const { server, sockets } = await assemble(parts);
+      const webhook = (tuning.makeWebhookClient ?? makeWebhookClient)(settings.webhook?.accounts ?? {});
+      open = { server, sockets, webhook };
+      try {
+        return await listenOn(server, settings.host, settings.port);
+      } catch (error) {
+        await sockets.close("the address cannot be bound");
+        open = undefined;
+        throw error;
+      }
+    },
+    publish: async (published) => open?.sockets.publish(published),
+    send: async (message) => {
+      if (message.channel !== "webhook" || open === undefined) {
+        return { status: "failed", reason: `the edge has no open channel ${message.channel}`, retry: false };
+      }
+      return open.webhook.send(message);
+    },
+    close: async (reason) => {
+      closing ??= reason;
+      if (open === undefined) return;
+      const { server, sockets } = open;
+      const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
+      await sockets.close(reason);
+      const cut = setTimeout(() => server.closeAllConnections(), bounds.socketCloseGraceMs);
+      await stopped;
+      clearTimeout(cut);
+    },
+  };
+}
+
+async function assemble(parts: Parts): Promise<Pick<Open, "server" | "sockets">> {
+  const { settings, kernel, log, bounds, now } = parts;
+  const startedAtMs = now();
+  const uptimeMs = (): number => now() - startedAtMs;
+  const rules = makeOriginRules(settings.host, settings.allowedOrigins);
+  const limited = (failuresMax: number, lockoutMs: number): Attempts =>
+    makeAttempts({ failuresMax, lockoutMs, addressesMax: bounds.attemptAddressesMax, now });
+  const webhookAttempts = limited(bounds.webhookAuthFailuresPerMinute, bounds.webhookAuthLockoutMs);
+  const door = makeDoor(settings);
+  const page = await openPage(parts);
+
+  const finders = [
+    makeHealthRoutes({ kernel, version: settings.version, uptimeMs }),
+    makeHookRoutes(settings.hooks, { kernel, bounds, attempts: webhookAttempts }),
+    makeWebhookRoutes(settings.webhook, { kernel, bounds, attempts: webhookAttempts, now }),
+    page.find,
+  ];
+  const sockets = makeSockets({
+    bounds,
+    door,
+    log,
+    now,
+    rules,
+    attempts: limited(bounds.authFailuresPerMinute, bounds.authLockoutMs),
+    basePath: settings.page.basePath,
+    closing: parts.closing,
+    hello: (client, role) => helloPayload(settings, bounds, client, role, uptimeMs()),
+    request: (client, frame, respond) => answerFrame(client, frame, respond, { kernel, bounds, now }),
+  });
+  const http = { rules, finders, log, closing: parts.closing };
+  const server = createServer(
+    serverOptions(bounds),
+    (request, response) => void answerRequest(request, response, http),
+  );
+  // A client that sends `Expect: 100-continue` is judged first and asked for its body only when it is wanted.
+  server.on("checkContinue", (request, response) => void answerRequest(request, response, http));
+  server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head));
+  return { server, sockets };
+}
+
+function serverOptions(bounds: EdgeBounds) {
+  const requestTimeout = bounds.httpHeadMs + bounds.httpBodyMs;
+  return {
+    maxHeaderSize: 16_384,
+    headersTimeout: bounds.httpHeadMs,
+    requestTimeout,
+    keepAliveTimeout: 5_000,
+    connectionsCheckingInterval: Math.min(1_000, bounds.httpHeadMs),
+    // Another protocol that a client offers to switch to (h2c) is not taken up, and its request is answered as it is.
+    shouldUpgradeCallback: ({ headers }: { headers: { upgrade?: string | undefined } }) =>
+      headers.upgrade?.toLowerCase() === "websocket",
+  };
+}
+
+function makeDoor({ auth, operatorKey, host }: EdgeSettings): Door {
+  const key = makeSecret(operatorKey, "the operator key file");
+  const { mode } = auth;
+  // A blank secret counts as none (behaviour §1.7): then only the operator key opens.
+  if (auth.mode === "none" || auth.secret === undefined || auth.secret.trim() === "") return { mode, operatorKey: key };
+  return { mode, operatorKey: key, shared: makeSecret(auth.secret, `gateway.auth.${mode} (on ${host})`) };
+}
+
+async function openPage({ settings, log }: Parts): Promise<Page> {
+  if (!settings.page.enabled) return { find: () => undefined, files: 0 };
+  const page = await loadPage(settings.page.assetsDir, settings.page.basePath);
+  if (page.files === 0)
+    log("warn", "the web page has no files; run `npm run build`", { assetsDir: settings.page.assetsDir });
+  return page;
+}
+
+function helloPayload(
+  { version, bootId, snapshot }: EdgeSettings,
+  bounds: EdgeBounds,
+  client: Client,
+  role: string,
+  uptimeMs: number,
+) {
+  const { defaultAgentId, mainKey, mainSessionKey, scope } = snapshot;
+  return {
+    type: "hello-ok",
+    protocol: protocolVersion,
+    server: { version, connId: client.connId, bootId },
+    features: { methods: Object.keys(methods), events },
+    snapshot: {
+      presence: [],
+      health: {},
+      stateVersion: { presence: 0, health: 0 },
+      uptimeMs,
+      sessionDefaults: { defaultAgentId, mainKey, mainSessionKey, scope },
+    },
+    auth: { role, scopes: client.scopes },
+    policy: {
+      maxPayload: bounds.frameBytesMax,
+      maxBufferedBytes: bounds.socketBufferedBytesMax,
+      tickIntervalMs: bounds.tickMs,
+    },
+  };
+}

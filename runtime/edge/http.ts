@@ -1,0 +1,110 @@
+/**
+ * The life of an HTTP request:
+ *
+ *     draining? 503 → Host 421 → path 404 → method 405 → guard 401/429/400 → handler → answer
+ *
+ * Every exit is JSON `{ok:false, error:{code, message, remedy?}}` with the security headers. An error exit that leaves a
+ * body unread closes the connection, so that the rest of it cannot be taken for a second request.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { isCoded, type Refusal, toRefusal } from "../kernel/errors.ts";
+import { sendRefusal } from "./answer.ts";
+import { addressKey } from "./attempts.ts";
+import type { Log } from "./log.ts";
+import type { OriginRules } from "./origin.ts";
+import { type Exchange, noSuchPath, type RouteFinder } from "./route.ts";
+
+export interface HttpDoor {
+  readonly rules: OriginRules;
+  readonly finders: readonly RouteFinder[];
+  readonly log: Log;
+  /** Why no request is taken any more, or undefined. */
+  closing(): string | undefined;
+}
+
+export async function answerRequest(request: IncomingMessage, response: ServerResponse, door: HttpDoor): Promise<void> {
+  const target = request.url ?? "/";
+  const split = target.indexOf("?");
+  const exchange: Exchange = {
+    request,
+    response,
+    path: split === -1 ? target : target.slice(0, split),
+    query: new URLSearchParams(split === -1 ? "" : target.slice(split + 1)),
+    addressKey: addressKey(request.socket.remoteAddress),
+  };
+  try {
+    await dispatch(exchange, door);
+  } catch (error) {
+    if (!isCoded(error)) {
+      door.log("error", "a request failed in the gateway", {
+        method: request.method,
+        path: exchange.path,
+        error: String(error),
+      });
+    }
+    refuse(exchange, isCoded(error) ? toRefusal(error) : internalFault);
+  }
+}
+
+const internalFault: Refusal = {
+  code: "CLOISTER_INTERNAL",
+  message: "the gateway failed while it handled the request; its log has the reason",
+};
+
+async function dispatch(exchange: Exchange, door: HttpDoor): Promise<void> {
+  const { request, path } = exchange;
+  const closing = door.closing();
+  if (closing !== undefined) return refuse(exchange, drainingRefusal(closing));
+  if (!door.rules.hostAllowed(arrivalOf(request))) return refuse(exchange, hostRefusal(request.headers.host));
+
+  const route = findRoute(door.finders, path);
+  if (route === undefined) {
+    return refuse(
+      exchange,
+      noSuchPath(path, "no route has this path", "Ask GET /healthz to see that the gateway is there."),
+    );
+  }
+  if (!route.methods.some((method) => method === request.method)) {
+    const allow = route.methods.join(", ");
+    const message = `${request.method} is not answered at ${path.slice(0, 200)}; wanted ${allow}`;
+    return refuse(exchange, { code: "CLOISTER_EDGE_METHOD", message }, { allow });
+  }
+  const refusal = route.access === "open" ? undefined : route.access(exchange);
+  if (refusal !== undefined) return refuse(exchange, refusal);
+  await route.handle(exchange);
+}
+
+function findRoute(finders: readonly RouteFinder[], path: string): ReturnType<RouteFinder> {
+  for (const find of finders) {
+    const route = find(path);
+    if (route !== undefined) return route;
+  }
+  return undefined;
+}
+
+export function drainingRefusal(reason: string): Refusal {
+  return {
+    code: "CLOISTER_GATEWAY_DRAINING",
+    message: `the gateway is shutting down (${reason}) and takes nothing new`,
+    retryAfterMs: 5_000,
+  };
+}
+
+export function hostRefusal(host: string | undefined): Refusal {
+  return {
+    code: "CLOISTER_EDGE_HOST",
+    message: `the Host header ${JSON.stringify((host ?? "(none)").slice(0, 200))} names no address of this gateway`,
+    remedy:
+      "Use localhost or the gateway's address, or add the origin of this name to gateway.controlUi.allowedOrigins.",
+  };
+}
+
+export function arrivalOf(request: IncomingMessage): Parameters<OriginRules["hostAllowed"]>[0] {
+  const { host, origin } = request.headers;
+  return { host, origin, localAddress: request.socket.localAddress };
+}
+
+function refuse({ request, response }: Exchange, refusal: Refusal, headers: Record<string, string> = {}): void {
+  const closes = request.complete && request.readableLength === 0 ? {} : { connection: "close" };
+  sendRefusal(response, refusal, { ...closes, ...headers });
+}

@@ -1,0 +1,107 @@
+/**
+ * The methods of the WebSocket protocol that this version answers: the scope that each needs and the form of its
+ * parameters. A method is answered if and only if it has a row here; the list of `hello-ok` is made from this table.
+ * Keys that a row does not name are dropped before the kernel's side sees them. Source: protocol.md, behaviour §4.4.
+ */
+import { z } from "zod";
+import { limits } from "../kernel/limits.ts";
+import type { Scope } from "./scopes.ts";
+
+export interface Method {
+  readonly scope: Scope;
+  readonly params: z.ZodType;
+}
+
+const key = z.string().trim().min(1).max(1_024);
+const id = z.string().trim().min(1).max(256);
+const message = z
+  .string()
+  .max(limits.bodyCharsMax)
+  .refine((text) => text.trim() !== "", "expected a text with at least one visible character");
+const label = z.string().max(limits.labelCharsMax);
+const count = z.int().min(0);
+const peer = z.object({ kind: z.enum(["direct", "group", "channel"]), id });
+
+export const methods = {
+  health: { scope: "operator.read", params: z.object({}) },
+  status: { scope: "operator.read", params: z.object({}) },
+  "agents.list": { scope: "operator.read", params: z.object({}) },
+  "sessions.list": {
+    scope: "operator.read",
+    params: z.object({
+      agentId: id.exactOptional(),
+      limit: z.int().min(1).exactOptional(),
+      offset: count.exactOptional(),
+      search: z.string().max(256).exactOptional(),
+      activeMinutes: z.number().positive().exactOptional(),
+      label: label.exactOptional(),
+    }),
+  },
+  "sessions.subscribe": { scope: "operator.read", params: z.object({}) },
+  "sessions.resolve": {
+    scope: "operator.read",
+    params: z
+      .object({
+        key: key.exactOptional(),
+        sessionId: id.exactOptional(),
+        label: label.exactOptional(),
+        agentId: id.exactOptional(),
+      })
+      .refine((value) => value.key !== undefined || value.sessionId !== undefined || value.label !== undefined, {
+        message: "expected one of key, sessionId, label",
+      }),
+  },
+  "sessions.patch": { scope: "operator.write", params: z.object({ key, label: label.nullable() }) },
+  "chat.history": {
+    scope: "operator.read",
+    params: z.object({ sessionKey: key, limit: z.int().min(1).exactOptional() }),
+  },
+  "chat.send": {
+    scope: "operator.write",
+    params: z.object({
+      sessionKey: key,
+      message,
+      idempotencyKey: id.exactOptional(),
+      deliver: z.boolean().exactOptional(),
+      timeoutMs: count.exactOptional(),
+    }),
+  },
+  "chat.abort": { scope: "operator.write", params: z.object({ sessionKey: key, runId: id.exactOptional() }) },
+  agent: {
+    scope: "operator.write",
+    params: z.object({
+      message,
+      agentId: id.exactOptional(),
+      sessionKey: key.exactOptional(),
+      idempotencyKey: id.exactOptional(),
+      /** Seconds; 0 means the default. */
+      timeout: z.number().min(0).exactOptional(),
+      deliver: z.boolean().exactOptional(),
+      label: label.exactOptional(),
+    }),
+  },
+  "agent.wait": { scope: "operator.write", params: z.object({ runId: id, timeoutMs: count.exactOptional() }) },
+  "route.explain": {
+    scope: "operator.read",
+    params: z.object({
+      channel: id,
+      accountId: id.exactOptional(),
+      peer: peer.exactOptional(),
+      parentPeer: peer.exactOptional(),
+      guildId: id.exactOptional(),
+      teamId: id.exactOptional(),
+      roles: z.array(id).max(256).exactOptional(),
+      threadId: id.exactOptional(),
+    }),
+  },
+  "flow.recent": { scope: "operator.read", params: z.object({}) },
+} as const satisfies Record<string, Method>;
+
+const table = new Map<string, Method>(Object.entries(methods));
+
+export function findMethod(name: string): Method | undefined {
+  return table.get(name);
+}
+
+/** The events that a client may get, for `hello-ok`. */
+export const events = ["connect.challenge", "chat", "agents", "flow", "sessions.changed", "tick", "shutdown"] as const;

@@ -1,0 +1,96 @@
+/**
+ * Requests of an admitted client: method known → scope held → parameters of the right form → the kernel's side.
+ *
+ * `agent` answers twice with one id: what was accepted, and how the run ended. Nothing here throws for what a client sends.
+ */
+import { type Refusal, toRefusal } from "../kernel/errors.ts";
+import type { EdgeBounds } from "./bounds.ts";
+import { formatError, formatPayload, type RequestFrame } from "./frames.ts";
+import { formatIssues } from "./issues.ts";
+import { findMethod, type Method } from "./methods.ts";
+import type { Client, KernelForEdge, RpcResult, RunResult } from "./port.ts";
+import { holdsScope } from "./scopes.ts";
+import { toWireError, type WireError } from "./wire-error.ts";
+
+export interface RequestDeps {
+  readonly kernel: Pick<KernelForEdge, "rpc" | "waitRun">;
+  readonly bounds: EdgeBounds;
+  readonly now: () => number;
+}
+
+export async function answerFrame(
+  client: Client,
+  frame: RequestFrame,
+  respond: (text: string) => void,
+  deps: RequestDeps,
+): Promise<void> {
+  const { id, method } = frame;
+  const row = findMethod(method);
+  const checked = row === undefined ? { error: unknownMethod(method) } : checkRequest(client, row, frame);
+  if (checked.error !== undefined) return respond(formatError(id, checked.error));
+
+  const startedAtMs = deps.now();
+  const result = await settled(() => deps.kernel.rpc(client, method, checked.params));
+  if (!result.ok) return respond(formatError(id, toWireError(result.refusal)));
+  respond(formatPayload(id, result.payload));
+
+  const runId = method === "agent" ? runIdOf(result.payload) : undefined;
+  if (runId === undefined) return;
+  const waitMs = waitOf(checked.params, deps.bounds);
+  const run = await settledRun(runId, () => deps.kernel.waitRun(runId, waitMs));
+  respond(formatRun(id, run, deps.now() - startedAtMs));
+}
+
+function unknownMethod(method: string): WireError {
+  return { code: "INVALID_REQUEST", message: `unknown method: ${method}` };
+}
+
+type Checked = { readonly error: WireError } | { readonly error?: undefined; readonly params: unknown };
+
+function checkRequest(client: Client, { scope, params }: Method, frame: RequestFrame): Checked {
+  if (!holdsScope(client.scopes, scope)) {
+    const details = { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope] };
+    return { error: { code: "FORBIDDEN", message: `missing scope: ${scope}`, details } };
+  }
+  const parsed = params.safeParse(frame.params ?? {});
+  if (parsed.success) return { params: parsed.data };
+  const message = `the parameters of ${frame.method} are not valid: ${formatIssues(parsed.error)}`;
+  return { error: { code: "INVALID_REQUEST", message, details: { code: "CLOISTER_REQUEST_INVALID" } } };
+}
+
+/** A call that failed (its thread ended, a fault) as a refusal like any other. */
+async function settled(call: () => Promise<RpcResult>): Promise<RpcResult> {
+  try {
+    return await call();
+  } catch (error) {
+    return { ok: false, refusal: toRefusal(error) };
+  }
+}
+
+async function settledRun(runId: string, call: () => Promise<RunResult>): Promise<RunResult> {
+  try {
+    return await call();
+  } catch (error) {
+    return { status: "error", runId, refusal: toRefusal(error) satisfies Refusal };
+  }
+}
+
+function runIdOf(payload: unknown): string | undefined {
+  const runId = typeof payload === "object" && payload !== null && "runId" in payload ? payload.runId : undefined;
+  return typeof runId === "string" ? runId : undefined;
+}
+
+/** `timeout` is in seconds; absent or 0 means the default. A timer takes at most 2^31 − 1 ms. */
+function waitOf(params: unknown, { runWaitMsDefault }: EdgeBounds): number {
+  const named = typeof params === "object" && params !== null && "timeout" in params ? params.timeout : 0;
+  const seconds = typeof named === "number" ? named : 0;
+  return seconds === 0 ? runWaitMsDefault : Math.min(seconds * 1000, 2 ** 31 - 1);
+}
+
+function formatRun(id: string, run: RunResult, durationMs: number): string {
+  const { runId } = run;
+  if (run.status === "error") return formatError(id, toWireError(run.refusal, { runId, status: "error" }));
+  const payloads = run.status === "ok" && run.reply !== null ? [{ text: run.reply, mediaUrl: null }] : [];
+  const summary = run.status === "ok" ? "completed" : "no answer in time; the run goes on";
+  return formatPayload(id, { runId, status: run.status, summary, result: { payloads, meta: { durationMs } } });
+}

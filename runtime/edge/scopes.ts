@@ -1,0 +1,36 @@
+/** Operator scopes: what each implies, and what a client is granted. Source: behaviour §4.4. */
+
+/** What the local operator and a holder of the shared secret may be granted. */
+export const operatorScopes = [
+  "operator.admin",
+  "operator.read",
+  "operator.write",
+  "operator.approvals",
+  "operator.pairing",
+  "operator.questions",
+  "operator.talk",
+  "operator.talk.secrets",
+] as const;
+
+export type Scope = (typeof operatorScopes)[number];
+
+/** Beside `operator.admin`, which implies every operator scope. */
+const impliedBy: Readonly<Record<string, readonly string[]>> = {
+  "operator.read": ["operator.write"],
+  "operator.talk": ["operator.write"],
+};
+
+export function holdsScope(held: readonly string[], wanted: string): boolean {
+  if (held.includes(wanted)) return true;
+  if (wanted.startsWith("operator.") && held.includes("operator.admin")) return true;
+  return (impliedBy[wanted] ?? []).some((scope) => held.includes(scope));
+}
+
+/**
+ * The granted set cut down to what the client asked for. Asking for nothing in particular (no list) means all that was
+ * granted; a scope that was not granted is left out, whatever the client says.
+ */
+export function narrowScopes(granted: readonly string[], asked: readonly string[] | undefined): readonly string[] {
+  if (asked === undefined) return granted;
+  return [...new Set(asked)].filter((scope) => granted.includes(scope));
+}

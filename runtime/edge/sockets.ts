@@ -1,0 +1,142 @@
+/**
+ * All WebSockets of the gateway: the upgrade with its rules (path, Host, Origin, number), and what goes to all of them.
+ *
+ * An upgrade is judged before the protocol is switched, so a foreign web page gets a plain 403 and never a socket.
+ */
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer } from "ws";
+import type { Refusal } from "../kernel/errors.ts";
+import { refusalBody } from "./answer.ts";
+import { addressKey } from "./attempts.ts";
+import { type Connection, type ConnectionDeps, openConnection } from "./connection.ts";
+import type { Caller } from "./handshake.ts";
+import { arrivalOf, drainingRefusal, hostRefusal } from "./http.ts";
+import { isForwarded, isLoopback, type OriginRules } from "./origin.ts";
+import { pageBase } from "./page.ts";
+import type { GatewayEvent } from "./port.ts";
+import { noSuchPath } from "./route.ts";
+import { httpStatus } from "./wire-error.ts";
+
+export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed"> {
+  readonly rules: OriginRules;
+  readonly basePath: string;
+  closing(): string | undefined;
+}
+
+export interface Sockets {
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  publish(events: readonly GatewayEvent[]): void;
+  /** Tells every client and closes with 1012; resolves when all sockets have ended. */
+  close(reason: string): Promise<void>;
+}
+
+export function makeSockets(deps: SocketDeps): Sockets {
+  const server = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: deps.bounds.frameBytesMax,
+  });
+  const connections = new Set<Connection>();
+  const base = pageBase(deps.basePath);
+  const paths = new Set(["/", base, base.slice(0, -1)]);
+  let emptied: (() => void) | undefined;
+
+  const tick = setInterval(() => {
+    const payload = JSON.stringify({ ts: deps.now() });
+    for (const connection of connections) connection.sendTick(payload);
+  }, deps.bounds.tickMs);
+
+  const publish = (events: readonly GatewayEvent[]): void => {
+    for (const { event, payload } of events) {
+      const payloadJson = JSON.stringify(payload);
+      // The next delta holds all text so far, and the final one all of it: leaving one out loses nothing for good.
+      const lossy = event === "chat" && payload.state === "delta";
+      for (const connection of connections) connection.sendEvent(event, payloadJson, lossy);
+    }
+  };
+
+  return {
+    upgrade: (request, socket, head) => {
+      // Until `ws` takes over, nobody else listens for the other end's reset.
+      const onError = (): void => void socket.destroy();
+      socket.on("error", onError);
+      const refusal = judgeUpgrade(request, deps, paths, connections.size);
+      if (refusal !== undefined) {
+        deps.log("warn", "upgrade refused", {
+          code: refusal.code,
+          origin: request.headers.origin ?? "n/a",
+          host: request.headers.host ?? "n/a",
+        });
+        return refuseUpgrade(socket, refusal);
+      }
+      server.handleUpgrade(request, socket, head, (ws) => {
+        socket.off("error", onError);
+        const closed = (connection: Connection): void => {
+          connections.delete(connection);
+          if (connections.size === 0) emptied?.();
+        };
+        connections.add(openConnection(ws, request, { ...deps, caller: callerOf(request), closed }));
+      });
+    },
+    publish,
+    close: async (reason) => {
+      clearInterval(tick);
+      publish([{ event: "shutdown", payload: { reason } }]);
+      for (const connection of connections) connection.close(1012, `service restart: ${reason}`);
+      if (connections.size > 0) await new Promise<void>((resolve) => (emptied = resolve));
+      server.close();
+    },
+  };
+}
+
+function judgeUpgrade(
+  request: IncomingMessage,
+  deps: SocketDeps,
+  paths: ReadonlySet<string>,
+  open: number,
+): Refusal | undefined {
+  const closing = deps.closing();
+  if (closing !== undefined) return drainingRefusal(closing);
+  const arrival = arrivalOf(request);
+  if (!deps.rules.hostAllowed(arrival)) return hostRefusal(arrival.host);
+  const path = (request.url ?? "/").split("?")[0] ?? "/";
+  if (!paths.has(path)) return noSuchPath(path, "no WebSocket is answered here", "Connect to /.");
+  if (deps.rules.judgeOrigin(arrival) === "foreign") {
+    return {
+      code: "CLOISTER_EDGE_FORBIDDEN",
+      message: `origin not allowed: a web page of ${(arrival.origin ?? "").slice(0, 200)} may not open this gateway`,
+      remedy: "If the page is yours, add its origin to gateway.controlUi.allowedOrigins.",
+    };
+  }
+  if (open >= deps.bounds.connectionsMax) {
+    const message = `${open} clients are connected, which is the most; close one`;
+    return { code: "CLOISTER_EDGE_BUSY", message, retryAfterMs: 5_000 };
+  }
+  return undefined;
+}
+
+/**
+ * A browser on this machine is counted by its page, since any page may try; a program on this machine is not counted, since
+ * it could as well read the key file. Source: behaviour §4.10.
+ */
+function callerOf(request: IncomingMessage): Pick<Caller, "local" | "attemptsKey"> {
+  const { headers, socket } = request;
+  const local = isLoopback(socket.remoteAddress) && !isForwarded(headers);
+  if (!local) return { local, attemptsKey: addressKey(socket.remoteAddress) };
+  return { local, attemptsKey: headers.origin === undefined ? undefined : `origin ${headers.origin}` };
+}
+
+function refuseUpgrade(socket: Duplex, refusal: Refusal): void {
+  const body = `${JSON.stringify(refusalBody(refusal))}\n`;
+  const status = httpStatus(refusal.code);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+    "content-type: application/json; charset=utf-8",
+    `content-length: ${Buffer.byteLength(body)}`,
+    "x-content-type-options: nosniff",
+    "connection: close",
+  ];
+  socket.once("finish", () => socket.destroy());
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}
