@@ -37,7 +37,8 @@ export interface IncomingMessage {
 }
 
 export interface Context<S extends object> {
-  readonly agent: { readonly id: string; readonly options: Readonly<Record<string, unknown>> };
+  /** `model` is what the config names for the agent; `options` are the operator's, from `agents.list[].options`. */
+  readonly agent: { readonly id: string; readonly model: string | undefined; readonly options: Readonly<Record<string, unknown>> };
   readonly session: { readonly key: string };
   /** The session's durable state. Change it in place; it is committed with the turn, and only with it. */
   state: S;

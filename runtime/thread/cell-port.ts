@@ -22,6 +22,7 @@ export interface CellInit {
   readonly agentId: string;
   readonly incarnation: number;
   readonly workspace: string;
+  readonly model: string | undefined;
   readonly options: Readonly<Record<string, unknown>>;
   readonly mainKey: string;
   readonly slots: readonly CellSlot[];

@@ -126,7 +126,7 @@ function makeContext(
     },
   };
   return {
-    agent: { id: init.agentId, options: init.options },
+    agent: { id: init.agentId, model: init.model, options: init.options },
     session: { key: header.sessionKey },
     state,
     workspace,

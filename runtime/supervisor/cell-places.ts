@@ -1,0 +1,55 @@
+/**
+ * What a cell may read: its workspace, its module, and what the module may import. Prepared before each start, without
+ * synchronous file work.
+ *
+ * The folder of a module is readable as a whole (its other files are part of it) unless it lies in, holds or is something
+ * that no agent may read: the config, the state directory, another agent's places. Then the one file is readable, no more.
+ */
+import { access, mkdir, realpath, stat } from "node:fs/promises";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
+import { failure } from "../kernel/errors.ts";
+import type { CellAssets } from "../thread/cell-assets.ts";
+import type { CellInit } from "../thread/cell-port.ts";
+
+export interface CellPlace {
+  readonly workspace: string;
+  readonly module: CellInit["module"];
+  readonly readable: readonly string[];
+}
+
+export async function prepareCell(agent: ResolvedAgent, config: ResolvedConfig, assets: CellAssets): Promise<CellPlace> {
+  await mkdir(agent.workspace, { recursive: true, mode: 0o700 });
+  const workspace = await realpath(agent.workspace);
+  if (agent.moduleKind === "builtin") {
+    const script = assets.builtin(agent.module);
+    if (script === undefined) throw failure("CLOISTER_MODULE_INVALID", `no shipped actor is called ${agent.module}`, "scripted, echo, relay, or the path of a module");
+    return { workspace, module: { kind: "builtin", name: agent.module, ...script }, readable: [] };
+  }
+  const file = await realpath(agent.module).catch((error: unknown) => {
+    throw failure("CLOISTER_MODULE_INVALID", `the module ${agent.module} of agent ${agent.id} does not exist`, `correct agents.list[id=${agent.id}].module`, error);
+  });
+  if (!(await stat(file)).isFile()) throw failure("CLOISTER_MODULE_INVALID", `the module ${agent.module} of agent ${agent.id} is not a file`, `name the file in agents.list[id=${agent.id}].module`);
+  const folder = path.dirname(file);
+  const own = await isOwnFolder(folder, agent, config);
+  return { workspace, module: { kind: "file", url: pathToFileURL(file).href }, readable: [own ? folder : file, ...(await packageFolders(folder)), assets.zodDir] };
+}
+
+async function isOwnFolder(folder: string, agent: ResolvedAgent, config: ResolvedConfig): Promise<boolean> {
+  const others = config.agents.filter(({ id }) => id !== agent.id).flatMap((other) => [other.workspace, other.agentDir, other.sessionsDir]);
+  const foreign = [config.configPath, config.stateDir, agent.agentDir, agent.sessionsDir, ...others];
+  const real = await Promise.all(foreign.map((place) => realpath(place).catch(() => path.resolve(place))));
+  return !real.some((place) => place === folder || place.startsWith(folder + path.sep) || folder.startsWith(place + path.sep));
+}
+
+/** Every `node_modules` that an import from this folder may look into. */
+async function packageFolders(folder: string): Promise<string[]> {
+  const candidates: string[] = [];
+  for (let at = folder; ; at = path.dirname(at)) {
+    candidates.push(path.join(at, "node_modules"), path.join(at, "package.json"));
+    if (path.dirname(at) === at) break;
+  }
+  const found = await Promise.all(candidates.map((place) => access(place).then(() => place, () => undefined)));
+  return found.filter((place) => place !== undefined);
+}

@@ -1,0 +1,314 @@
+/**
+ * Carries out what the kernel decides: hands appends and commits to the store, records to cells, ends to whoever follows a
+ * run, and reports back. The only place where the pure kernel meets time, threads and stores.
+ */
+import type { Policy } from "../../auth/policy.ts";
+import { compilePairings, explainMissing } from "../../auth/compile-pairings.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
+import { type Admission, type Kernel, makeKernel } from "../kernel/kernel.ts";
+import type { EnvelopeHeader, Outcome, ReplyRoute } from "../kernel/envelope.ts";
+import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
+import type { AcceptResult, AgentSpec, Effect } from "../kernel/state.ts";
+import type { AuditRow, Store } from "../store/port.ts";
+import type { CellAssets } from "../thread/cell-assets.ts";
+import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
+import { mainSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
+import { prepareCell } from "./cell-places.ts";
+import type { Runs } from "./runs.ts";
+
+export interface DriverDeps {
+  readonly config: ResolvedConfig;
+  readonly policy: Policy;
+  readonly store: Store;
+  readonly assets: CellAssets;
+  readonly runs: Runs;
+  readonly liveCellsMax: number;
+  readonly log: Logger;
+  readonly nowMs: () => number;
+  readonly newId: (nowMs: number) => string;
+  readonly onAgentChanged: (agentId: string) => void;
+  readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
+  /** Gives an answer to its channel. Resolves when the channel has it, rejects when it cannot. */
+  readonly deliver: (header: EnvelopeHeader, route: Extract<ReplyRoute, { type: "channel" }>, text: string) => Promise<void>;
+  /** A session tool was called by a cell whose right to it is checked. */
+  readonly callTool: (effect: Extract<Effect, { type: "call" }>) => void;
+}
+
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface Driver {
+  readonly kernel: Kernel;
+  readonly pairings: PairingRegistry;
+  /** Journals the message. Resolves when it is stored, or with the refusal. */
+  accept(admission: Admission): Promise<AcceptResult>;
+  /** Takes up what the last process left: undelivered answers, mail that is not done. */
+  resume(): Promise<{ readonly envelopes: number; readonly outbound: number }>;
+  /** Lets turns in flight end, then ends the cells. True when all ended in time. */
+  drain(timeoutMs: number): Promise<boolean>;
+  inspectCell(agentId: string): ReturnType<CellHost["inspect"]>;
+  readonly liveCells: number;
+}
+
+export function makeDriver(deps: DriverDeps): Driver {
+  const { config, store, runs, log, nowMs } = deps;
+  const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
+  const tickets = new Map<number, (result: AcceptResult) => void>();
+  let nextTicket = 1;
+  let audit: AuditRow[] = [];
+
+  const pairings = makePairingRegistry();
+  for (const pairing of compilePairings(deps.policy, [...agents.keys()])) pairings.add(pairing);
+
+  const kernel = makeKernel(
+    {
+      limits,
+      mainLaneConcurrent: config.mainLaneConcurrent,
+      liveCellsMax: deps.liveCellsMax,
+      random: Math.random,
+      whyNot: (subject, verb, object) => explainMissing(deps.policy, subject, verb, object),
+      newId: deps.newId,
+    },
+    config.agents.map((agent) => specOf(agent, config, deps.policy)),
+    pairings,
+    (effect) => perform(effect),
+  );
+
+  const host = makeCellHost(deps.assets, {
+    ready: (agentId, incarnation) => kernel.cellReady(agentId, incarnation, nowMs()),
+    invalid: (agentId, _incarnation, reason) => {
+      log.error({ agent: agentId, reason }, "the agent is disabled: its module cannot be loaded");
+      kernel.disable(agentId, reason);
+    },
+    frame: (agentId, incarnation, frame) => kernel.frame(agentId, incarnation, frame, nowMs()),
+    exited: (agentId, incarnation, reason, detail) => {
+      const orderly = reason === "normal" || reason === "shutdown";
+      log[orderly ? "debug" : "warn"]({ agent: agentId, incarnation, reason, detail }, "a cell ended");
+      kernel.cellExit(agentId, incarnation, reason, detail, nowMs());
+    },
+    hasWork: (agentId, incarnation) => {
+      const view = kernel.view(agentId);
+      return view !== undefined && view.incarnation === incarnation && view.phase === "running";
+    },
+  });
+
+  const ticker = setInterval(() => kernel.tick(nowMs()), limits.heartbeatCheckMs);
+  ticker.unref();
+
+  const failed = (what: string, fields: object) => (error: unknown) => log.error({ ...fields, error: toRefusal(error) }, what);
+
+  /** The thread's effects. Every branch either answers at once or reports back to the kernel exactly once. */
+  function perform(effect: Effect): void {
+    switch (effect.type) {
+      case "append":
+        store.append(effect.envelope, effect.dedupe).then(
+          (result) => {
+            // Known from here on: whoever hears of the run may ask for its end before it begins.
+            if (result.status === "stored") runs.opened(effect.envelope.header.runId);
+            kernel.appended(effect.envelope, effect.ticket, result, nowMs());
+          },
+          (error: unknown) => kernel.appended(effect.envelope, effect.ticket, { status: "failed", refusal: toRefusal(error) }, nowMs()),
+        );
+        return;
+      case "accepted": {
+        const resolve = tickets.get(effect.ticket);
+        tickets.delete(effect.ticket);
+        resolve?.(effect.result);
+        return;
+      }
+      case "begin":
+        store.begin({ envelopeId: effect.envelopeId, agentId: effect.agentId, sessionKey: effect.sessionKey, wantState: effect.wantState }).then(
+          (result) => kernel.begun(effect.agentId, effect.turn, result, nowMs()),
+          (error: unknown) => kernel.begun(effect.agentId, effect.turn, { status: "failed", refusal: toRefusal(error) }, nowMs()),
+        );
+        return;
+      case "commit":
+        commit(effect);
+        return;
+      case "outbound":
+        if (effect.route.type === "channel") void sendOut(effect.header, effect.route, effect.text);
+        return;
+      case "settle":
+        store.settle(effect.envelopeId).catch(failed("a done envelope could not be removed from the journal", { envelope: effect.envelopeId }));
+        return;
+      case "bury":
+        log.warn({ envelope: effect.header.id, session: effect.header.sessionKey, fate: effect.fate, reason: effect.reason }, "an envelope became a dead letter");
+        store.bury(effect.header.id, effect.fate, effect.reason).catch(failed("a dead letter could not be written", { envelope: effect.header.id }));
+        return;
+      case "recall":
+        recall(effect);
+        return;
+      case "start-cell":
+        startCell(effect);
+        return;
+      case "stop-cell":
+        host.stop(effect.agentId, effect.incarnation, effect.reason, effect.reason === "normal" ? "idle" : `it was not ready within ${limits.cellStartMs} ms`);
+        return;
+      case "post":
+        host.post(effect.agentId, effect.incarnation, effect.record);
+        return;
+      case "cancel":
+        host.cancel(effect.agentId, effect.incarnation, effect.turn);
+        return;
+      case "call":
+        deps.callTool(effect);
+        return;
+      case "started":
+        return;
+      case "streamed":
+        runs.streamed(effect.header, effect.seq, effect.text);
+        return;
+      case "ended":
+        runs.ended(effect.header, effect.seq, effect.outcome, effect.aborted);
+        return;
+      case "flow":
+        runs.flow(effect.envelopeId, effect.fromSession, effect.toSession, effect.state);
+        return;
+      case "cell-log":
+        log[effect.level >= 50 ? "error" : effect.level >= 40 ? "warn" : effect.level >= 30 ? "info" : "debug"]({ agent: effect.agentId }, effect.message);
+        return;
+      case "agent-changed":
+        deps.onAgentChanged(effect.agentId);
+        return;
+      case "audit":
+        noteAudit(effect);
+        return;
+    }
+  }
+
+  function commit(effect: Extract<Effect, { type: "commit" }>): void {
+    const { header } = effect;
+    store
+      .commit({
+        envelopeId: header.id,
+        agentId: effect.agentId,
+        sessionKey: header.sessionKey,
+        kind: sessionKind(header.sessionKey, config.session.mainKey),
+        channel: sessionChannel(header.sessionKey, header.provenance.sourceChannel),
+        rows: effect.rows,
+        ...(effect.state === undefined ? {} : { state: effect.state }),
+        outcomeText: effect.outcomeText,
+        ...(effect.outbound === undefined ? {} : { outbound: effect.outbound }),
+        atMs: nowMs(),
+      })
+      .then(
+        () => {
+          kernel.committed(effect.agentId, effect.turn, { ok: true }, nowMs());
+          deps.onSessionChanged(header.sessionKey, effect.agentId, "turn");
+        },
+        (error: unknown) => kernel.committed(effect.agentId, effect.turn, { ok: false, refusal: toRefusal(error) }, nowMs()),
+      );
+  }
+
+  async function sendOut(header: EnvelopeHeader, route: Extract<ReplyRoute, { type: "channel" }>, text: string): Promise<void> {
+    try {
+      await deps.deliver(header, route, text);
+    } catch (error) {
+      const reason = `the answer could not be delivered to ${route.channel}/${route.accountId}: ${toRefusal(error).message}`;
+      log.error({ envelope: header.id, session: header.sessionKey, channel: route.channel }, reason);
+      await store.bury(header.id, "undeliverable", reason).catch(failed("a dead letter could not be written", { envelope: header.id }));
+    }
+    await store.delivered(header.agentId, header.id).catch(failed("a delivered answer could not be settled", { envelope: header.id }));
+  }
+
+  function recall(effect: Extract<Effect, { type: "recall" }>): void {
+    const lost: Outcome = { status: "error", code: "CLOISTER_AGENT_CRASHED" satisfies ErrorCode, message: "this message was sent before; how it ended is no longer known" };
+    store.begin({ envelopeId: effect.envelopeId, agentId: effect.agentId, sessionKey: effect.sessionKey, wantState: false }).then(
+      (result) => kernel.recalled(effect, result.status !== "done" ? lost : result.outcomeText === null ? { status: "no_reply" } : { status: "ok", text: result.outcomeText }),
+      () => kernel.recalled(effect, lost),
+    );
+  }
+
+  function startCell(effect: Extract<Effect, { type: "start-cell" }>): void {
+    const agent = agents.get(effect.agentId) as ResolvedAgent;
+    prepareCell(agent, config, deps.assets).then(
+      (place) =>
+        host.start({
+          init: { agentId: agent.id, incarnation: effect.incarnation, workspace: place.workspace, model: agent.model, options: agent.options, mainKey: config.session.mainKey, slots: effect.slots, module: place.module },
+          readable: place.readable,
+        }),
+      (error: unknown) => {
+        const { message } = toRefusal(error);
+        log.error({ agent: agent.id, reason: message }, "the agent is disabled: its cell cannot be prepared");
+        kernel.disable(agent.id, message);
+        kernel.cellExit(agent.id, effect.incarnation, "normal", message, nowMs());
+      },
+    );
+  }
+
+  function noteAudit(effect: Extract<Effect, { type: "audit" }>): void {
+    const { type: _, event, ...row } = effect;
+    if (effect.decision === "refused") log.warn({ ...row, event }, "refused");
+    if (audit.length === 0) {
+      queueMicrotask(() => {
+        const rows = audit;
+        audit = [];
+        store.audit(rows).catch(failed("the audit trail could not be written", { rows: rows.length }));
+      });
+    }
+    audit.push({ atMs: nowMs(), type: event, ...row });
+  }
+
+  return {
+    kernel,
+    pairings,
+    accept: (admission) =>
+      new Promise((resolve) => {
+        const ticket = nextTicket++;
+        tickets.set(ticket, resolve);
+        kernel.admit(admission, ticket, nowMs());
+      }),
+    async resume() {
+      const { envelopes, outbound } = await store.pending();
+      for (const row of outbound) {
+        if (row.route.type !== "channel") continue;
+        const header: EnvelopeHeader = {
+          id: row.envelopeId,
+          from: { type: "operator", client: "restart" },
+          agentId: row.agentId,
+          sessionKey: row.sessionKey,
+          verb: "send",
+          via: "door:restart",
+          chain: [],
+          trace: row.envelopeId,
+          runId: row.envelopeId,
+          acceptedAtMs: row.atMs,
+          provenance: { kind: "external_user", sourceChannel: row.route.channel },
+          replyRoute: row.route,
+        };
+        void sendOut(header, row.route, row.text);
+      }
+      for (const { header, body, attempts } of envelopes) {
+        runs.opened(header.runId);
+        kernel.restore({ header, body }, attempts, nowMs());
+      }
+      return { envelopes: envelopes.length, outbound: outbound.length };
+    },
+    async drain(timeoutMs) {
+      kernel.drain();
+      const until = nowMs() + timeoutMs;
+      while (kernel.turnsInFlight() > 0 && nowMs() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+      const clean = kernel.turnsInFlight() === 0;
+      clearInterval(ticker);
+      await host.close();
+      return clean;
+    },
+    inspectCell: (agentId) => host.inspect(agentId),
+    get liveCells() {
+      return host.size;
+    },
+  };
+}
+
+function specOf(agent: ResolvedAgent, config: ResolvedConfig, policy: Policy): AgentSpec {
+  const main = mainSessionKey(agent.id, config.session);
+  const clamped = policy.sessionToolsVisibility === "spawned" ? agent.sandboxMode : "off";
+  return { id: agent.id, mainSessionKey: main, maxConcurrent: agent.maxConcurrent, clamp: clamped === "off" ? "none" : clamped };
+}
+

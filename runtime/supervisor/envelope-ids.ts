@@ -1,0 +1,17 @@
+/**
+ * Ids of envelopes: time, a counter within the millisecond, and what tells two processes apart. Sorted as text they are in the
+ * order of acceptance.
+ */
+export function makeEnvelopeIds(newUuid: () => string): (nowMs: number) => string {
+  const processId = newUuid().replaceAll("-", "").slice(0, 8);
+  let lastMs = 0;
+  let count = 0;
+  return (nowMs) => {
+    // A clock that is set back must not make ids that sort before older ones.
+    if (nowMs > lastMs) {
+      lastMs = nowMs;
+      count = 0;
+    }
+    return `${lastMs.toString(36).padStart(9, "0")}-${(count++).toString(36).padStart(4, "0")}-${processId}`;
+  };
+}

@@ -1,0 +1,162 @@
+/**
+ * Puts the gateway together: store, kernel and driver, session tools, doors. What needs the process itself (environment,
+ * working directory, signals) is in `run-gateway.ts`.
+ */
+import { randomUUID } from "node:crypto";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Policy } from "../../auth/policy.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import type { AgentStatus, Client, EdgeForKernel, GatewayEvent, HookRequest, KernelForEdge, RunResult } from "../edge/port.ts";
+import type { InboundEvent } from "../../channels/port.ts";
+import { failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import { agentOfKey } from "../kernel/syscalls.ts";
+import { compileRoutes, mainSessionKey } from "../routing/index.ts";
+import type { Store } from "../store/port.ts";
+import type { CellAssets } from "../thread/cell-assets.ts";
+import { makeAgentBoard } from "./agent-board.ts";
+import { type Driver, type Logger, makeDriver } from "./driver.ts";
+import { makeEnvelopeIds } from "./envelope-ids.ts";
+import { makeIngress } from "./ingress.ts";
+import { makeOperatorMethods } from "./operator-methods.ts";
+import { makeRuns } from "./runs.ts";
+import { makeSessionTools } from "./session-tools.ts";
+
+export interface GatewayParts {
+  readonly config: ResolvedConfig;
+  readonly store: Store;
+  readonly assets: CellAssets;
+  readonly liveCellsMax: number;
+  readonly version: string;
+  readonly log: Logger;
+  readonly nowMs?: () => number;
+}
+
+export interface Gateway {
+  /** What the edge thread may call. */
+  readonly doors: KernelForEdge;
+  readonly driver: Driver;
+  readonly agents: () => readonly AgentStatus[];
+  /** The edge is up: events go there, answers leave through it. */
+  attachEdge(edge: Pick<EdgeForKernel, "publish" | "send">): void;
+  /** Takes up what the last process left. Call it when the edge is attached. */
+  resume(): Promise<{ readonly envelopes: number; readonly outbound: number }>;
+  /** Stops intake, lets turns end, ends the cells. The store stays open. */
+  drain(timeoutMs: number): Promise<boolean>;
+}
+
+export function makeGateway(parts: GatewayParts): Gateway {
+  const { config, store, log } = parts;
+  const nowMs = parts.nowMs ?? Date.now;
+  const policy: Policy = { visibility: config.visibility, agentToAgent: config.agentToAgent, sessionToolsVisibility: config.sessionToolsVisibility };
+  const routes = compileRoutes(config);
+  const loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  loopDelay.enable();
+
+  let edge: Pick<EdgeForKernel, "publish" | "send"> | undefined;
+  let isResumed = false;
+  let outbox: GatewayEvent[] = [];
+  const publish = (event: GatewayEvent): void => {
+    if (edge === undefined) return;
+    if (outbox.length === 0) {
+      queueMicrotask(() => {
+        const events = outbox;
+        outbox = [];
+        edge?.publish(events).catch((error: unknown) => log.warn({ error }, "events could not be published"));
+      });
+    }
+    outbox.push(event);
+  };
+
+  const runs = makeRuns(publish, (sessionKey) => agentOfKey(sessionKey) ?? sessionKey, nowMs);
+  const onSessionChanged = (sessionKey: string, agentId: string, reason: string): void => publish({ event: "sessions.changed", payload: { sessionKey, agentId, reason, ts: nowMs() } });
+  const board = makeAgentBoard(
+    config.agents.map((agent) => ({ agentId: agent.id, name: agent.name, isDefault: agent.isDefault, module: agent.module, workspace: agent.workspace, mainSessionKey: mainSessionKey(agent.id, config.session) })),
+    (agentId) => driver.kernel.view(agentId),
+    (agents) => publish({ event: "agents", payload: { agents } }),
+  );
+
+  const driver: Driver = makeDriver({
+    config,
+    policy,
+    store,
+    assets: parts.assets,
+    runs,
+    liveCellsMax: parts.liveCellsMax,
+    log,
+    nowMs,
+    newId: makeEnvelopeIds(randomUUID),
+    onAgentChanged: board.changed,
+    onSessionChanged,
+    deliver: async (header, route, text) => {
+      if (edge === undefined) throw failure("CLOISTER_THREAD_LOST", "the edge is not up");
+      const result = await edge.send({
+        idempotencyKey: header.id,
+        channel: route.channel,
+        accountId: route.accountId,
+        peer: { kind: route.peerKind, id: route.peerId },
+        ...(route.threadId === undefined ? {} : { threadId: route.threadId }),
+        ...(route.inReplyTo === undefined ? {} : { inReplyTo: route.inReplyTo }),
+        agentId: header.agentId,
+        sessionKey: header.sessionKey,
+        text,
+      });
+      if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
+    },
+    callTool: (call) => callTool(call),
+  });
+
+  const callTool = makeSessionTools({ config, policy, store, kernel: () => driver.kernel, pairings: () => driver.pairings, nowMs });
+  const ingress = makeIngress({
+    config,
+    routes,
+    store,
+    runs,
+    accept: driver.accept,
+    newUuid: randomUUID,
+    carriesAnswers: (channel, accountId) => channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined,
+  });
+  const rpc = makeOperatorMethods({
+    config,
+    version: parts.version,
+    startedAtMs: nowMs(),
+    nowMs,
+    store,
+    routes,
+    ingress,
+    runs,
+    agents: board.all,
+    abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId),
+    isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
+    onSessionChanged,
+    loopDelayMs: () => Math.round(loopDelay.percentile(99) / 1e5) / 10,
+  });
+
+  const doors: KernelForEdge = {
+    rpc: (client: Client, method: string, params: unknown) => rpc(client, method, params),
+    inbound: (event: InboundEvent, idempotencyKey?: string) => ingress.inbound(event, idempotencyKey),
+    hook: (request: HookRequest) => ingress.hook(request),
+    waitRun: (runId: string, timeoutMs: number): Promise<RunResult> => runs.wait(runId, Math.min(timeoutMs, limits.askTimeoutMsMax)),
+    ready: () => Promise.resolve({ failing: isResumed ? [] : ["journal: what the last process left is being taken up"] }),
+  };
+
+  return {
+    doors,
+    driver,
+    agents: board.all,
+    attachEdge: (attached) => {
+      edge = attached;
+    },
+    async resume() {
+      const found = await driver.resume();
+      isResumed = true;
+      return found;
+    },
+    async drain(timeoutMs) {
+      const clean = await driver.drain(timeoutMs);
+      loopDelay.disable();
+      board.close();
+      return clean;
+    },
+  };
+}

@@ -1,0 +1,168 @@
+/**
+ * Messages from outside on their way to the one accept path: who it is from, which agent and session it is for, which key
+ * makes a repetition recognisable.
+ */
+import type { HookRequest, InboundResult } from "../edge/port.ts";
+import type { InboundEvent } from "../../channels/port.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import type { Admission } from "../kernel/kernel.ts";
+import type { Outcome } from "../kernel/envelope.ts";
+import type { AcceptResult } from "../kernel/state.ts";
+import { formatSessionKey, mainSessionKey, parseSessionKey, resolveRoute, resolveSessionReference, type RouteTable } from "../routing/index.ts";
+import type { Store } from "../store/port.ts";
+import { isCoded, type Refusal } from "../kernel/errors.ts";
+import type { Runs } from "./runs.ts";
+
+export interface IngressDeps {
+  readonly config: ResolvedConfig;
+  readonly routes: RouteTable;
+  readonly store: Store;
+  readonly runs: Runs;
+  readonly accept: (admission: Admission) => Promise<AcceptResult>;
+  readonly newUuid: () => string;
+  /** Whether answers to this account leave by themselves; else they stay in the session. */
+  readonly carriesAnswers: (channel: string, accountId: string) => boolean;
+}
+
+export interface Said {
+  readonly client: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly message: string;
+  readonly idempotencyKey?: string;
+}
+
+export type SaidResult = { readonly status: "accepted" | "duplicate"; readonly runId: string } | { readonly status: "refused"; readonly refusal: Refusal };
+
+export interface Ingress {
+  /** From a channel: routed by the binding table. */
+  inbound(event: InboundEvent, idempotencyKey: string | undefined): Promise<InboundResult>;
+  hook(request: HookRequest): Promise<InboundResult>;
+  /** From an operator's client, to a session that it names. */
+  said(said: Said): Promise<SaidResult>;
+}
+
+export function makeIngress(deps: IngressDeps): Ingress {
+  const { config, routes, runs } = deps;
+
+  /** The run of a repeated message may have ended before this process began: then its outcome is in the store. */
+  const accept = async (admission: Admission): Promise<SaidResult> => {
+    if (admission.runId !== undefined) runs.opened(admission.runId);
+    const result = await deps.accept(admission);
+    if (result.status === "refused") return result;
+    if (result.status === "stored") {
+      runs.opened(result.runId);
+      return { status: "accepted", runId: result.runId };
+    }
+    if (!runs.knows(result.runId)) {
+      const found = await findOutcome(result.envelopeId, admission);
+      if (found !== undefined) runs.recalled(result.runId, found);
+    }
+    return { status: "duplicate", runId: result.runId };
+  };
+
+  /** `undefined`: not done yet, or done so long ago that only the session's history tells. */
+  const findOutcome = async (envelopeId: string, { agentId, sessionKey }: Admission): Promise<Outcome | undefined> => {
+    try {
+      const found = await deps.store.begin({ envelopeId, agentId, sessionKey, wantState: false });
+      return found.status === "done" ? outcomeOf(found.outcomeText) : undefined;
+    } catch (error) {
+      if (isCoded(error) && error.code === "CLOISTER_ENVELOPE_UNKNOWN") return undefined;
+      throw error;
+    }
+  };
+
+  return {
+    async inbound(event, idempotencyKey) {
+      const route = resolveRoute(routes, event);
+      const key = idempotencyKey ?? event.messageId;
+      const peer = `${event.peer.kind}:${event.peer.id}`;
+      const result = await accept({
+        from: { type: "channel", channel: event.channel, accountId: route.accountId, peer, senderId: event.sender.id, ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }) },
+        agentId: route.agentId,
+        sessionKey: route.sessionKey,
+        verb: "send",
+        via: `door:${event.channel}:${route.accountId}`,
+        chain: [],
+        provenance: {
+          kind: "external_user",
+          sourceChannel: event.channel,
+          accountId: route.accountId,
+          senderId: event.sender.id,
+          ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }),
+          ...(event.messageId === undefined ? {} : { messageId: event.messageId }),
+        },
+        replyRoute: deps.carriesAnswers(event.channel, route.accountId)
+          ? {
+              type: "channel",
+              channel: event.channel,
+              accountId: route.accountId,
+              peerKind: event.peer.kind,
+              peerId: event.peer.id,
+              ...(event.threadId === undefined ? {} : { threadId: event.threadId }),
+              ...(event.messageId === undefined ? {} : { inReplyTo: event.messageId }),
+            }
+          : { type: "none" },
+        body: event.text,
+        ...(key === undefined ? {} : { dedupe: { scope: `${event.channel}:${route.accountId}:${peer}`, key } }),
+      });
+      return result.status === "refused" ? result : { ...result, agentId: route.agentId, sessionKey: route.sessionKey, matchedBy: route.matchedBy };
+    },
+
+    async hook(request) {
+      const target = hookTarget(request);
+      if ("refusal" in target) return { status: "refused", refusal: target.refusal };
+      const result = await accept({
+        from: { type: "hook", name: request.name },
+        ...target,
+        verb: "send",
+        via: "door:hook",
+        chain: [],
+        provenance: { kind: "external_user", sourceChannel: "hook", senderName: request.name },
+        replyRoute: { type: "none" },
+        body: request.message,
+        ...(request.idempotencyKey === undefined ? {} : { dedupe: { scope: `hook:${target.agentId}`, key: request.idempotencyKey } }),
+      });
+      return result.status === "refused" ? result : { ...result, ...target, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };
+    },
+
+    said: (said) =>
+      accept({
+        from: { type: "operator", client: said.client },
+        agentId: said.agentId,
+        sessionKey: said.sessionKey,
+        verb: "send",
+        via: "door:operator",
+        chain: [],
+        provenance: { kind: "external_user", sourceChannel: "webchat", senderName: said.client },
+        replyRoute: { type: "none" },
+        body: said.message,
+        ...(said.idempotencyKey === undefined ? {} : { runId: said.idempotencyKey, dedupe: { scope: `operator:${said.sessionKey}`, key: said.idempotencyKey } }),
+      }),
+  };
+
+  function hookTarget(request: HookRequest): { readonly agentId: string; readonly sessionKey: string } | { readonly refusal: Refusal } {
+    const { allowedAgentIds, allowRequestSessionKey } = config.hooks;
+    const named = request.agentId?.trim().toLowerCase();
+    const fromKey = request.sessionKey === undefined ? undefined : parseSessionKey(request.sessionKey);
+    const agentId = named ?? (fromKey?.shape === "agent" ? fromKey.agentId : config.defaultAgentId);
+    if (!config.agents.some(({ id }) => id === agentId)) return { refusal: { code: "CLOISTER_AGENT_UNKNOWN", message: `agent not found: ${agentId}`, remedy: "cloister agents list" } };
+    if (allowedAgentIds !== undefined && !allowedAgentIds.includes("*") && !allowedAgentIds.includes(agentId)) {
+      return { refusal: { code: "CLOISTER_EDGE_FORBIDDEN", message: `hooks may not reach the agent ${agentId}`, remedy: `add "${agentId}" to hooks.allowedAgentIds` } };
+    }
+    if (request.sessionKey === undefined) return { agentId, sessionKey: formatSessionKey(agentId, { type: "hook", id: deps.newUuid() }) };
+    if (!allowRequestSessionKey) {
+      return { refusal: { code: "CLOISTER_EDGE_FORBIDDEN", message: "a hook may not choose its session", remedy: "hooks.allowRequestSessionKey: true, or leave sessionKey out" } };
+    }
+    const resolved = resolveSessionReference(request.sessionKey, { agentId, sessionKey: mainSessionKey(agentId, config.session), mainKey: config.session.mainKey, scope: config.session.scope });
+    if (resolved.status === "malformed") return { refusal: resolved.refusal };
+    if (resolved.agentId !== agentId) {
+      return { refusal: { code: "CLOISTER_REQUEST_INVALID", message: `the session ${resolved.key} belongs to ${resolved.agentId}, the request names ${agentId}`, remedy: "leave one of agentId and sessionKey out" } };
+    }
+    return { agentId, sessionKey: resolved.key };
+  }
+}
+
+function outcomeOf(text: string | null): Outcome {
+  return text === null ? { status: "no_reply" } : { status: "ok", text };
+}

@@ -1,0 +1,159 @@
+/**
+ * What clients may ask of the kernel's side: one function a method. Names, scopes and the form of parameters are in
+ * `runtime/edge/methods.ts`; the edge has checked both when a call arrives here.
+ */
+import type { z } from "zod";
+import type { AgentStatus, Client, RpcResult } from "../edge/port.ts";
+import type { methods } from "../edge/methods.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { failure, toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import { explainRoute, formatExplanation, mainSessionKey, resolveSessionReference, type RouteTable } from "../routing/index.ts";
+import type { SessionRow, Store } from "../store/port.ts";
+import { formatHistory } from "./history-view.ts";
+import type { Ingress } from "./ingress.ts";
+import type { Runs } from "./runs.ts";
+
+export interface OperatorDeps {
+  readonly config: ResolvedConfig;
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly nowMs: () => number;
+  readonly store: Store;
+  readonly routes: RouteTable;
+  readonly ingress: Ingress;
+  readonly runs: Runs;
+  readonly agents: () => readonly AgentStatus[];
+  readonly abort: (sessionKey: string, runId: string | undefined) => readonly string[];
+  readonly isRunning: (sessionKey: string) => boolean;
+  readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
+  readonly loopDelayMs: () => number;
+}
+
+type MethodName = keyof typeof methods;
+type Params<M extends MethodName> = z.infer<(typeof methods)[M]["params"]>;
+type Handlers = { readonly [M in MethodName]: (params: Params<M>, client: Client) => Promise<unknown> | unknown };
+
+export function makeOperatorMethods(deps: OperatorDeps): (client: Client, method: string, params: unknown) => Promise<RpcResult> {
+  const { config, store, runs } = deps;
+
+  const findTarget = (reference: string): { readonly agentId: string; readonly sessionKey: string } => {
+    const resolved = resolveSessionReference(reference, {
+      agentId: config.defaultAgentId,
+      sessionKey: mainSessionKey(config.defaultAgentId, config.session),
+      mainKey: config.session.mainKey,
+      scope: config.session.scope,
+    });
+    if (resolved.status === "malformed") throw failure("CLOISTER_REQUEST_INVALID", resolved.refusal.message, resolved.refusal.remedy);
+    if (!config.agents.some(({ id }) => id === resolved.agentId)) throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${resolved.agentId}`, "cloister agents list");
+    return { agentId: resolved.agentId, sessionKey: resolved.key };
+  };
+
+  const say = async (client: Client, reference: string, message: string, idempotencyKey: string | undefined) => {
+    const target = findTarget(reference);
+    const result = await deps.ingress.said({ client: client.clientId, ...target, message, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) });
+    if (result.status === "refused") throw failure(result.refusal.code, result.refusal.message, result.refusal.remedy);
+    return { ...target, runId: result.runId, duplicate: result.status === "duplicate" };
+  };
+
+  const view = (row: SessionRow) => ({
+    key: row.key,
+    sessionId: row.sessionId,
+    agentId: row.agentId,
+    kind: row.kind,
+    channel: row.channel,
+    ...(row.label === undefined ? {} : { label: row.label, displayName: row.label }),
+    createdAt: row.createdAtMs,
+    updatedAt: row.updatedAtMs,
+    messages: row.messages,
+    lastMessagePreview: row.lastPreview,
+    status: deps.isRunning(row.key) ? "running" : "idle",
+  });
+
+  const uptimeMs = (): number => deps.nowMs() - deps.startedAtMs;
+
+  const handlers: Handlers = {
+    health: () => ({
+      ok: true,
+      ts: deps.nowMs(),
+      durationMs: 0,
+      uptimeMs: uptimeMs(),
+      loopDelayMs: deps.loopDelayMs(),
+      channels: config.webhook === null ? {} : { webhook: { accounts: Object.keys(config.webhook.accounts) } },
+      defaultAgentId: config.defaultAgentId,
+      agents: deps.agents().map(({ agentId, name, isDefault, phase, reason }) => ({ agentId, name, isDefault, phase, ...(reason === undefined ? {} : { reason }) })),
+    }),
+    status: async () => {
+      const { total } = await store.sessions({ limit: 1, offset: 0 });
+      return { version: deps.version, uptimeMs: uptimeMs(), configPath: config.configPath, stateDir: config.stateDir, sessions: { count: total }, agents: deps.agents() };
+    },
+    "agents.list": () => ({ defaultId: config.defaultAgentId, mainKey: config.session.mainKey, scope: config.session.scope, agents: deps.agents() }),
+    "sessions.list": async (params) => {
+      const limit = Math.min(params.limit ?? limits.sessionsListDefault, limits.historyMessagesMax);
+      const { rows, total } = await store.sessions({
+        limit,
+        offset: params.offset ?? 0,
+        ...(params.agentId === undefined ? {} : { agentIds: [params.agentId.toLowerCase()] }),
+        ...(params.search === undefined ? {} : { search: params.search }),
+        ...(params.label === undefined ? {} : { label: params.label }),
+        ...(params.activeMinutes === undefined ? {} : { activeSinceMs: deps.nowMs() - params.activeMinutes * 60_000 }),
+      });
+      return { ts: deps.nowMs(), count: rows.length, total, hasMore: (params.offset ?? 0) + rows.length < total, sessions: rows.map(view) };
+    },
+    "sessions.subscribe": () => ({ subscribed: true }),
+    "sessions.resolve": async (params) => {
+      const byLabel = params.label === undefined ? undefined : (await store.sessionsWithLabel(params.label)).find((row) => params.agentId === undefined || row.agentId === params.agentId);
+      const reference = params.sessionId ?? params.key;
+      const row = byLabel ?? (reference === undefined ? undefined : ((await store.findSession(reference)) ?? (await store.session(findTarget(reference).sessionKey))));
+      if (row === undefined) {
+        throw failure("CLOISTER_SESSION_UNKNOWN", params.label === undefined ? `no session is known as ${reference}` : `No session found with label: ${params.label}`, "cloister sessions");
+      }
+      return { ok: true, key: row.key, session: view(row) };
+    },
+    "sessions.patch": async (params) => {
+      const target = findTarget(params.key);
+      const row = await store.labelSession(target.sessionKey, target.agentId, params.label, deps.nowMs());
+      deps.onSessionChanged(row.key, row.agentId, "patch");
+      return { ok: true, key: row.key, session: view(row) };
+    },
+    "chat.history": async (params) => {
+      const target = findTarget(params.sessionKey);
+      const page = await store.history(target.agentId, target.sessionKey, Math.min(params.limit ?? limits.historyMessagesDefault, limits.historyMessagesMax), 0);
+      const shown = formatHistory(page, { offset: 0, includeTools: false, framed: false });
+      return { sessionKey: target.sessionKey, sessionId: page.sessionId, ...shown };
+    },
+    "chat.send": async (params, client) => {
+      const said = await say(client, params.sessionKey, params.message, params.idempotencyKey);
+      return { runId: said.runId, sessionKey: said.sessionKey, agentId: said.agentId, status: said.duplicate ? "in_flight" : "started" };
+    },
+    "chat.abort": (params) => {
+      const stopped = deps.abort(findTarget(params.sessionKey).sessionKey, params.runId);
+      return { ok: true, aborted: stopped.length > 0, runIds: stopped };
+    },
+    agent: async (params, client) => {
+      const agentId = (params.agentId ?? config.defaultAgentId).toLowerCase();
+      const said = await say(client, params.sessionKey ?? `agent:${agentId}:${config.session.mainKey}`, params.message, params.idempotencyKey);
+      return { runId: said.runId, sessionKey: said.sessionKey, agentId: said.agentId, status: "accepted", acceptedAt: deps.nowMs() };
+    },
+    "agent.wait": async (params) => {
+      const result = await runs.wait(params.runId, params.timeoutMs ?? limits.askTimeoutMsDefault);
+      return result.status === "error" ? { runId: result.runId, status: "error", error: result.refusal.message, code: result.refusal.code } : result;
+    },
+    "route.explain": (params) => {
+      const { roles, ...facts } = params;
+      const explanation = explainRoute(deps.routes, { ...facts, ...(roles === undefined ? {} : { memberRoleIds: roles }) });
+      return { explanation, text: formatExplanation(explanation) };
+    },
+    "flow.recent": () => ({ flows: runs.flows }),
+  };
+
+  return async (client, method, params) => {
+    const handler = (handlers as Readonly<Record<string, ((params: never, client: Client) => unknown) | undefined>>)[method];
+    if (handler === undefined) return { ok: false, refusal: { code: "CLOISTER_REQUEST_INVALID", message: `unknown method: ${method}` } };
+    try {
+      return { ok: true, payload: await handler(params as never, client) };
+    } catch (error) {
+      return { ok: false, refusal: toRefusal(error) };
+    }
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * Starts the gateway in this process: config, state directory, threads, doors. The process is prepared for cells on the way:
+ * an empty working directory (a confined worker may read below the process's own) and an environment without secrets
+ * (`process.report` and `/proc` would show it).
+ */
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import type { ResolvedConfig } from "../config/index.ts";
+import type { EdgeForKernel } from "../edge/port.ts";
+import { failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import { openLog } from "../observe/log.ts";
+import { mainSessionKey } from "../routing/index.ts";
+import { startStoreThread } from "../store/thread.ts";
+import { distFolder, loadCellAssets } from "../thread/cell-assets.ts";
+import { entryUrl } from "../thread/entries.ts";
+import { startTrustedThread } from "../thread/trusted-thread.ts";
+import { makeGateway } from "./gateway.ts";
+import { openOperatorKey } from "./operator-key.ts";
+
+export interface RunOptions {
+  readonly config: ResolvedConfig;
+  readonly version: string;
+  /** Console records as JSON lines; otherwise as lines for people. */
+  readonly jsonLog: boolean;
+  /** A thread that the gateway cannot go on without has ended. */
+  readonly onFatal: (reason: string) => void;
+}
+
+export interface RunningGateway {
+  /** Without the key. */
+  readonly pageUrl: string;
+  readonly port: number;
+  /** Drains: no new messages, turns end, everything flushed. */
+  stop(reason: string): Promise<void>;
+}
+
+export async function runGateway(options: RunOptions): Promise<RunningGateway> {
+  const startedAtMs = Date.now();
+  const { config } = options;
+  await prepareStateDir(config.stateDir);
+  const log = await openLog({ ...config.logging, json: options.jsonLog });
+  for (const warning of config.warnings) log.warn({ path: warning.path, remedy: warning.remedy }, warning.message);
+  if (config.notActive.length > 0) log.info({ keys: config.notActive }, "not active in this version");
+
+  const bootId = randomUUID();
+  let onFatal: (reason: string) => void = options.onFatal;
+  const [operatorKey, assets, store] = await Promise.all([
+    openOperatorKey(config.stateDir),
+    loadCellAssets(),
+    startStoreThread({
+      places: { stateDir: config.stateDir, agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })) },
+      options: { owner: { pid: process.pid } },
+      onLost: (reason) => onFatal(reason),
+    }),
+  ]);
+
+  const gateway = makeGateway({ config, store, assets, liveCellsMax: await budgetLiveCells(), version: options.version, log: log.child({ subsystem: "gateway" }) });
+  const edge = await startTrustedThread<EdgeForKernel>({
+    entry: entryUrl("edge"),
+    name: "edge",
+    init: { logLevel: config.logging.level },
+    handlers: { ...gateway.doors, log: (level: "debug" | "info" | "warn" | "error", message: string, fields: object) => Promise.resolve(log[level]({ subsystem: "edge", ...fields }, message)) },
+    onLost: (reason) => onFatal(reason),
+  });
+
+  const release = async (): Promise<void> => {
+    onFatal = () => undefined;
+    await edge.stop();
+    await store.close();
+    await log.close();
+  };
+
+  await confineProcess(config.stateDir);
+  const listening = await edge.remote
+    .listen({
+      host: config.gateway.host,
+      port: config.gateway.port,
+      version: options.version,
+      bootId,
+      auth: config.gateway.auth,
+      operatorKey,
+      allowedOrigins: config.gateway.controlUi.allowedOrigins,
+      page: { enabled: config.gateway.controlUi.enabled, basePath: config.gateway.controlUi.basePath, assetsDir: path.join(distFolder(), "web") },
+      hooks: { enabled: config.hooks.enabled, path: config.hooks.path, ...(config.hooks.token === undefined ? {} : { token: config.hooks.token }) },
+      webhook: config.webhook,
+      snapshot: { defaultAgentId: config.defaultAgentId, mainKey: config.session.mainKey, mainSessionKey: mainSessionKey(config.defaultAgentId, config.session), scope: config.session.scope },
+    })
+    .catch(async (error: unknown) => {
+      await gateway.drain(0);
+      await release();
+      throw error;
+    });
+
+  gateway.attachEdge(edge.remote);
+  const resumed = await gateway.resume();
+  if (resumed.envelopes + resumed.outbound > 0) log.info(resumed, "took up what the last process left");
+  const runFile = path.join(config.stateDir, "run", "gateway.json");
+  await writeAtomically(runFile, `${JSON.stringify({ pid: process.pid, port: listening.port, host: listening.host, startedAtMs, bootId })}\n`);
+  log.info({ port: listening.port, host: listening.host, agents: config.agents.length, startMs: Date.now() - startedAtMs }, "ready");
+
+  let stopped: Promise<void> | undefined;
+  const stop = async (reason: string): Promise<void> => {
+    log.info({ reason }, "stopping");
+    await edge.remote.close(reason).catch((error: unknown) => log.warn({ error }, "the edge did not close in order"));
+    const clean = await gateway.drain(limits.drainMs);
+    if (!clean) log.warn({}, `turns were still running after ${limits.drainMs} ms; their messages are kept and handled at the next start`);
+    await rm(runFile, { force: true });
+    log.info({ reason }, "stopped");
+    await release();
+  };
+  return { pageUrl: makePageUrl(config, listening), port: listening.port, stop: (reason) => (stopped ??= stop(reason)) };
+}
+
+async function prepareStateDir(stateDir: string): Promise<void> {
+  try {
+    await mkdir(path.join(stateDir, "run"), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw failure("CLOISTER_STATE_UNUSABLE", `the state directory ${stateDir} cannot be made: ${(error as Error).message}`, "make its parent writable, or set CLOISTER_STATE_DIR", error);
+  }
+}
+
+/** After this, the process has nothing that a cell could learn from it: no files below it, no secrets in its environment. */
+async function confineProcess(stateDir: string): Promise<void> {
+  const empty = path.join(stateDir, "run", "empty");
+  await mkdir(empty, { recursive: true, mode: 0o500 });
+  process.chdir(empty);
+  const kept = new Set(["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM", "UV_THREADPOOL_SIZE"]);
+  for (const name of Object.keys(process.env)) if (!kept.has(name)) delete process.env[name];
+}
+
+/** Memory maps, not memory, bound the number of workers; past the bound the process aborts (measured: platform.md). */
+async function budgetLiveCells(): Promise<number> {
+  const text = await readFile("/proc/sys/vm/max_map_count", "utf8").catch(() => "");
+  const maps = Number.parseInt(text, 10);
+  return Number.isFinite(maps) ? Math.max(1, Math.floor((0.8 * maps) / limits.mapsPerCell)) : limits.liveCellsMaxDefault;
+}
+
+function makePageUrl(config: ResolvedConfig, listening: { readonly host: string; readonly port: number }): string {
+  const host = listening.host === "0.0.0.0" || listening.host === "::" ? "127.0.0.1" : listening.host.includes(":") ? `[${listening.host}]` : listening.host;
+  return `http://${host}:${listening.port}${config.gateway.controlUi.basePath}`;
+}
+
+async function writeAtomically(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}

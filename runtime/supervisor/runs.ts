@@ -1,0 +1,116 @@
+/**
+ * Runs as clients follow them: what streams, how they end, who waits. In memory and bounded; what must last is in the store.
+ */
+import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
+import type { Refusal } from "../kernel/errors.ts";
+import type { ChatEvent, Flow, GatewayEvent, RunResult } from "../edge/port.ts";
+
+/** Ended runs that are remembered, so that somebody who asks late still hears the end. */
+const endedRunsMax = 10_000;
+const flowsMax = 50;
+
+interface Run {
+  readonly waiters: ((result: RunResult) => void)[];
+  text: string;
+  result: RunResult | undefined;
+}
+
+export interface Runs {
+  opened(runId: string): void;
+  streamed(header: EnvelopeHeader, seq: number, delta: string): void;
+  ended(header: EnvelopeHeader, seq: number, outcome: Outcome, aborted: boolean): void;
+  /** An outcome that was found in the store for a run of before. */
+  recalled(runId: string, outcome: Outcome): void;
+  knows(runId: string): boolean;
+  wait(runId: string, timeoutMs: number): Promise<RunResult>;
+  flow(envelopeId: string, fromSession: string, toSession: string, state: Flow["state"]): void;
+  readonly flows: readonly Flow[];
+}
+
+export function makeRuns(publish: (event: GatewayEvent) => void, agentOf: (sessionKey: string) => string, nowMs: () => number): Runs {
+  const runs = new Map<string, Run>();
+  const ended: string[] = [];
+  const flows = new Map<string, Flow>();
+
+  const find = (runId: string): Run => {
+    let run = runs.get(runId);
+    if (run === undefined) {
+      run = { waiters: [], text: "", result: undefined };
+      runs.set(runId, run);
+    }
+    return run;
+  };
+
+  const finish = (runId: string, result: RunResult): void => {
+    const run = find(runId);
+    if (run.result === undefined) {
+      ended.push(runId);
+      if (ended.length > endedRunsMax) runs.delete(ended.shift() ?? "");
+    }
+    run.result = result;
+    run.text = "";
+    for (const waiter of run.waiters.splice(0)) waiter(result);
+  };
+
+  const chat = (header: EnvelopeHeader, event: Omit<ChatEvent, "runId" | "sessionKey" | "agentId" | "provenance">): void => {
+    const { provenance } = header;
+    const from = provenance.kind === "inter_session" ? { provenance: { kind: provenance.kind, sourceSessionKey: provenance.sourceSessionKey } } : {};
+    publish({ event: "chat", payload: { runId: header.runId, sessionKey: header.sessionKey, agentId: header.agentId, ...event, ...from } });
+  };
+  const assistant = (text: string) => ({ role: "assistant" as const, content: [{ type: "text" as const, text }] as const, timestamp: nowMs() });
+
+  return {
+    opened: (runId) => void find(runId),
+    streamed(header, seq, delta) {
+      const run = find(header.runId);
+      run.text += delta;
+      chat(header, { seq, state: "delta", deltaText: delta, message: assistant(run.text) });
+    },
+    ended(header, seq, outcome, aborted) {
+      if (outcome.status === "error") {
+        chat(header, aborted ? { seq, state: "aborted", stopReason: "rpc" } : { seq, state: "error", errorMessage: outcome.message });
+        finish(header.runId, { status: "error", runId: header.runId, refusal: { code: outcome.code, message: outcome.message } as Refusal });
+        return;
+      }
+      const reply = outcome.status === "ok" ? outcome.text : null;
+      chat(header, { seq, state: "final", stopReason: "stop", ...(reply === null ? {} : { message: assistant(reply) }) });
+      finish(header.runId, { status: "ok", runId: header.runId, reply });
+    },
+    recalled(runId, outcome) {
+      finish(runId, outcome.status === "error" ? { status: "error", runId, refusal: { code: outcome.code, message: outcome.message } as Refusal } : { status: "ok", runId, reply: outcome.status === "ok" ? outcome.text : null });
+    },
+    knows: (runId) => runs.has(runId),
+    wait(runId, timeoutMs) {
+      const run = runs.get(runId);
+      if (run === undefined) {
+        return Promise.resolve({ status: "error", runId, refusal: { code: "CLOISTER_REQUEST_INVALID", message: `no run has the id ${runId}, or it ended too long ago`, remedy: "read the session's history" } });
+      }
+      if (run.result !== undefined) return Promise.resolve(run.result);
+      return new Promise((resolve) => {
+        const waiter = (result: RunResult): void => {
+          clearTimeout(timer);
+          resolve(result);
+        };
+        const timer = setTimeout(() => {
+          run.waiters.splice(run.waiters.indexOf(waiter), 1);
+          resolve({ status: "timeout", runId });
+        }, timeoutMs);
+        run.waiters.push(waiter);
+      });
+    },
+    flow(envelopeId, fromSession, toSession, state) {
+      const flow: Flow = { id: envelopeId, fromAgent: agentOf(fromSession), toAgent: agentOf(toSession), fromSession, toSession, state, atMs: nowMs() };
+      flows.delete(envelopeId);
+      flows.set(envelopeId, flow);
+      for (const [id, old] of flows) {
+        if (flows.size <= flowsMax) break;
+        if (old.state !== "open") flows.delete(id);
+        else if (flows.size > 20 * flowsMax) flows.delete(id);
+      }
+      publish({ event: "flow", payload: flow });
+    },
+    get flows() {
+      return [...flows.values()];
+    },
+  };
+}

@@ -1,0 +1,123 @@
+/** One real cell, driven by hand: what it is told and what it says, without a kernel. */
+import { afterAll } from "vitest";
+import { down, up, upStride } from "../../runtime/kernel/frames.ts";
+import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
+import { type CellHost, makeCellHost } from "../../runtime/thread/cell-host.ts";
+import type { CellInit } from "../../runtime/thread/cell-port.ts";
+
+export interface Said {
+  readonly op: number;
+  readonly ref: number;
+  readonly turn: number;
+  readonly slot: number;
+  readonly num: number;
+  readonly a: string;
+  readonly b: string;
+  readonly c: string;
+}
+
+export interface HandCell {
+  readonly host: CellHost;
+  /** Everything the cell said so far. */
+  readonly said: Said[];
+  readonly frames: unknown[];
+  readonly started: Promise<{ readonly status: "ready" } | { readonly status: "invalid"; readonly reason: string }>;
+  readonly exited: Promise<{ readonly reason: string; readonly detail: string }>;
+  /** Delivers a message and resolves with the end of its turn. */
+  turn(text: string, options?: { readonly sessionKey?: string; readonly state?: string }): Promise<Said>;
+  answer(ref: number, status: string, text: string): void;
+  until(match: (said: Said) => boolean): Promise<Said>;
+}
+
+let assets: Promise<CellAssets> | undefined;
+const open: CellHost[] = [];
+afterAll(async () => {
+  await Promise.all(open.map((host) => host.close()));
+});
+
+export async function startCell(
+  init: Partial<CellInit> & Pick<CellInit, "module" | "workspace">,
+  readable: readonly string[] = [],
+): Promise<HandCell> {
+  assets ??= loadCellAssets();
+  const loaded = await assets;
+  const said: Said[] = [];
+  const frames: unknown[] = [];
+  const waiting: { match: (said: Said) => boolean; resolve: (said: Said) => void }[] = [];
+  const started = Promise.withResolvers<
+    { readonly status: "ready" } | { readonly status: "invalid"; readonly reason: string }
+  >();
+  const exited = Promise.withResolvers<{ readonly reason: string; readonly detail: string }>();
+  let working = false;
+  let nextTurn = 1;
+  const agentId = init.agentId ?? "main";
+  const host = makeCellHost(loaded, {
+    ready: () => started.resolve({ status: "ready" }),
+    invalid: (_agent, _incarnation, reason) => started.resolve({ status: "invalid", reason }),
+    exited: (_agent, _incarnation, reason, detail) => exited.resolve({ reason, detail }),
+    hasWork: () => working,
+    frame: (_agent, _incarnation, frame) => {
+      frames.push(frame);
+      const fields = frame as (number | string)[];
+      for (let at = 2; at < fields.length; at += upStride) {
+        const [op, ref, turn, slot, num, a, b, c] = fields.slice(at, at + upStride) as [
+          number,
+          number,
+          number,
+          number,
+          number,
+          string,
+          string,
+          string,
+        ];
+        const one = { op, ref, turn, slot, num, a, b, c };
+        said.push(one);
+        for (const entry of waiting.filter(({ match }) => match(one))) {
+          waiting.splice(waiting.indexOf(entry), 1);
+          entry.resolve(one);
+        }
+      }
+    },
+  });
+  open.push(host);
+  host.start({
+    init: { agentId, incarnation: 1, model: undefined, options: {}, mainKey: "main", slots: [], ...init },
+    readable: [...readable, loaded.zodDir],
+  });
+  const until = (match: (said: Said) => boolean): Promise<Said> => {
+    const found = said.find(match);
+    return found === undefined ? new Promise((resolve) => waiting.push({ match, resolve })) : Promise.resolve(found);
+  };
+  return {
+    host,
+    said,
+    frames,
+    started: started.promise,
+    exited: exited.promise,
+    until,
+    answer: (ref, status, text) => host.post(agentId, 1, [down.result, ref, 0, 1, status, text, ""]),
+    async turn(text, { sessionKey = `agent:${agentId}:main`, state } = {}) {
+      const turn = nextTurn++;
+      working = true;
+      const header = {
+        id: `e${turn}`,
+        sessionKey,
+        agentId,
+        provenance: { kind: "external_user", sourceChannel: "test" },
+        acceptedAtMs: 1,
+      };
+      host.post(agentId, 1, [
+        down.deliver,
+        state === undefined ? 0 : 1,
+        turn,
+        1,
+        JSON.stringify(header),
+        text,
+        state ?? "",
+      ]);
+      const end = await until((one) => one.op === up.done && one.turn === turn);
+      working = false;
+      return end;
+    },
+  };
+}

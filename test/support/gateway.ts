@@ -1,0 +1,137 @@
+/** A gateway in this process: real kernel, real cells, a store in memory, a recorder instead of the edge. */
+import { mkdtempSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterEach } from "vitest";
+import type { ResolvedAgent, ResolvedConfig } from "../../runtime/config/resolved.ts";
+import type { GatewayEvent, RunResult } from "../../runtime/edge/port.ts";
+import type { OutboundMessage } from "../../channels/port.ts";
+import { openMemoryStore } from "../../runtime/store/memory.ts";
+import type { Store } from "../../runtime/store/port.ts";
+import { type Gateway, makeGateway } from "../../runtime/supervisor/gateway.ts";
+import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
+
+export interface TestGateway extends Gateway {
+  readonly store: Store;
+  readonly config: ResolvedConfig;
+  readonly events: GatewayEvent[];
+  readonly sent: OutboundMessage[];
+  readonly logged: { readonly level: string; readonly fields: object; readonly message: string }[];
+  /** Says something to an agent's main session (or the given one) and waits for the end of the run. */
+  say(agentId: string, text: string, sessionKey?: string): Promise<RunResult>;
+  reply(agentId: string, text: string, sessionKey?: string): Promise<string>;
+  until(match: () => boolean): Promise<void>;
+}
+
+export interface TestAgent extends Partial<ResolvedAgent> {
+  readonly id: string;
+}
+
+let assets: Promise<CellAssets> | undefined;
+const open: Gateway[] = [];
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((gateway) => gateway.drain(0)));
+});
+
+export function makeConfig(agents: readonly TestAgent[], changes: Partial<ResolvedConfig> = {}, stateDir = mkdtempSync(path.join(os.tmpdir(), "cloister-gateway-"))): ResolvedConfig {
+  return {
+    revision: "test",
+    configPath: path.join(stateDir, "cloister.json"),
+    configExists: false,
+    stateDir,
+    profile: undefined,
+    agents: agents.map((agent, index) => ({
+      name: agent.id,
+      isDefault: index === 0,
+      module: "scripted",
+      moduleKind: "builtin",
+      options: {},
+      workspace: path.join(stateDir, `workspace-${agent.id}`),
+      agentDir: path.join(stateDir, "agents", agent.id, "agent"),
+      sessionsDir: path.join(stateDir, "agents", agent.id, "sessions"),
+      model: undefined,
+      sandboxMode: "off",
+      maxConcurrent: 4,
+      isolation: { level: "thread", trust: "confined" },
+      ...agent,
+    })),
+    defaultAgentId: agents[0]?.id ?? "main",
+    bindings: [],
+    session: { mainKey: "main", scope: "per-sender", dmScope: "main", groupScope: "per-group", identityLinks: {} },
+    channelDefaults: {},
+    agentToAgent: { enabled: false, allow: [] },
+    visibility: "tree",
+    sessionToolsVisibility: "spawned",
+    mainLaneConcurrent: 4,
+    gateway: { host: "127.0.0.1", port: 0, auth: { mode: "none" }, controlUi: { enabled: true, basePath: "/", allowedOrigins: [] } },
+    hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
+    webhook: null,
+    logging: { level: "info", consoleLevel: "info", file: path.join(stateDir, "logs", "cloister.log"), redactSensitive: true },
+    warnings: [],
+    notActive: [],
+    ...changes,
+  };
+}
+
+export async function openGateway(agents: readonly TestAgent[], changes: Partial<ResolvedConfig> = {}, reuse?: { readonly store: Store; readonly config: ResolvedConfig }): Promise<TestGateway> {
+  assets ??= loadCellAssets();
+  const config = reuse?.config ?? makeConfig(agents, changes);
+  const store = reuse?.store ?? (await openMemoryStore({ stateDir: config.stateDir, agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })) }));
+  const events: GatewayEvent[] = [];
+  const sent: OutboundMessage[] = [];
+  const logged: TestGateway["logged"] = [];
+  const note = (level: string) => (fields: object, message: string) => void logged.push({ level, fields, message });
+  const watchers = new Set<() => void>();
+  const gateway = makeGateway({
+    config,
+    store,
+    assets: await assets,
+    liveCellsMax: 50,
+    version: "test",
+    log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
+  });
+  open.push(gateway);
+  gateway.attachEdge({
+    publish: async (published) => {
+      events.push(...published);
+      for (const watcher of watchers) watcher();
+    },
+    send: async (message) => {
+      sent.push(message);
+      for (const watcher of watchers) watcher();
+      return { status: "sent" };
+    },
+  });
+  await gateway.resume();
+  const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin"] };
+  const say: TestGateway["say"] = async (agentId, text, sessionKey = `agent:${agentId}:${config.session.mainKey}`) => {
+    const result = await gateway.doors.rpc(client, "chat.send", { sessionKey, message: text });
+    if (!result.ok) throw Object.assign(new Error(result.refusal.message), result.refusal);
+    return gateway.doors.waitRun((result.payload as { runId: string }).runId, 30_000);
+  };
+  return {
+    ...gateway,
+    store,
+    config,
+    events,
+    sent,
+    logged,
+    say,
+    async reply(agentId, text, sessionKey) {
+      const result = await say(agentId, text, sessionKey);
+      if (result.status !== "ok") throw new Error(`${agentId} did not answer: ${JSON.stringify(result)}`);
+      return result.reply ?? "";
+    },
+    until: (match) =>
+      new Promise((resolve) => {
+        const check = (): void => {
+          if (!match()) return;
+          watchers.delete(check);
+          resolve();
+        };
+        watchers.add(check);
+        check();
+      }),
+  };
+}
