@@ -57,6 +57,10 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
     listen: async (settings) => {
       if (open !== undefined) throw failure("CLOISTER_INTERNAL", "the edge listens already; an edge listens once");
       const parts: Parts = { settings, kernel, log, bounds, now, closing: () => closing };
+      if (settings.auth.mode === "none") {
+        // The text is one that operators search their logs for (behaviour §4.7).
+        log("warn", "auth mode=none explicitly configured; all gateway connections are unauthenticated.");
+      }
       const { server, sockets } = await assemble(parts);
       const webhook = (tuning.makeWebhookClient ?? makeWebhookClient)(settings.webhook?.accounts ?? {});
       open = { server, sockets, webhook };

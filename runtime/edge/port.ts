@@ -116,6 +116,21 @@ export interface KernelForEdge {
   ready(): Promise<{ readonly failing: readonly string[] }>;
 }
 
+/** What the edge thread is started with; the settings come with `listen`. */
+export interface EdgeThreadInit {
+  /** Records of a lower level are not sent over. */
+  readonly logLevel: string;
+}
+
+/** All that the edge thread may call: the kernel's side, and its log. */
+export interface EdgeThreadRemote extends KernelForEdge {
+  log(
+    level: "debug" | "info" | "warn" | "error",
+    message: string,
+    fields: Readonly<Record<string, unknown>>,
+  ): Promise<void>;
+}
+
 /** The edge's side, called by the kernel's thread. */
 export interface EdgeForKernel {
   /** Starts to listen. Rejects with `CLOISTER_EDGE_BIND`. */

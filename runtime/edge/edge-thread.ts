@@ -1,0 +1,15 @@
+/** Entry of the edge's thread: every socket of the gateway is opened here and nowhere else. */
+import { serveTrustedThread } from "../thread/trusted-thread.ts";
+import { makeEdge } from "./edge.ts";
+import type { Log } from "./log.ts";
+import type { EdgeThreadInit, EdgeThreadRemote } from "./port.ts";
+
+serveTrustedThread<EdgeThreadInit, EdgeThreadRemote>(async ({ logLevel }, remote) => {
+  const verbose = logLevel === "debug" || logLevel === "trace";
+  const log: Log = (level, message, fields = {}) => {
+    if (level === "debug" && !verbose) return;
+    // A record that cannot be sent over has no other place to go: the kernel's thread is gone.
+    remote.log(level, message, fields).catch(() => undefined);
+  };
+  return makeEdge(remote, log);
+});

@@ -1,0 +1,306 @@
+import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { makeAttempts } from "../../../runtime/edge/attempts.ts";
+import { makeSecret } from "../../../runtime/edge/credential.ts";
+import { findDeviceFault, proofTexts } from "../../../runtime/edge/device-proof.ts";
+import type { ConnectParams } from "../../../runtime/edge/frames.ts";
+import { type Caller, type Door, decideAdmission } from "../../../runtime/edge/handshake.ts";
+import { operatorScopes } from "../../../runtime/edge/scopes.ts";
+
+const operatorKey = "0f".repeat(32);
+const secret = "the configured secret";
+const now = 1_800_000_000_000;
+
+const params = (changes: Partial<ConnectParams> = {}): ConnectParams => ({
+  minProtocol: 4,
+  maxProtocol: 4,
+  client: { id: "cli", mode: "cli", platform: " Linux ", deviceFamily: "LINUX" },
+  ...changes,
+});
+const caller = (changes: Partial<Caller> = {}): Caller => ({
+  local: false,
+  attemptsKey: "10.0.0.9",
+  nonce: "nonce-1",
+  nowMs: now,
+  deviceSkewMs: 120_000,
+  ...changes,
+});
+const door = (mode: Door["mode"], shared?: string): Door => ({
+  mode,
+  operatorKey: makeSecret(operatorKey, "key file"),
+  ...(shared === undefined ? {} : { shared: makeSecret(shared, "gateway.auth") }),
+});
+const attempts = () => makeAttempts({ failuresMax: 10, lockoutMs: 300_000, addressesMax: 100, now: () => now });
+const decide = (sent: ConnectParams, from = caller(), at = door("token", secret), counted = attempts()) =>
+  decideAdmission(sent, from, at, counted);
+const code = (admission: ReturnType<typeof decide>): unknown =>
+  admission.type === "admitted" ? admission.by : admission.error.details?.["code"];
+
+describe("who may connect: mode × credential × place", () => {
+  const doors: Record<string, Door> = {
+    none: door("none"),
+    token: door("token", secret),
+    tokenBare: door("token"),
+    password: door("password", secret),
+    passwordBare: door("password"),
+  };
+  const auths: Record<string, ConnectParams["auth"]> = {
+    nothing: undefined,
+    blank: { token: "" },
+    key: { token: operatorKey },
+    secret: { token: secret },
+    secretAsPassword: { password: secret },
+    wrong: { token: "wrong" },
+    device: { deviceToken: secret },
+    bootstrap: { bootstrapToken: operatorKey },
+  };
+  const table: [mode: string, auth: string, local: string, remote: string][] = [
+    ["none", "nothing", "mode-none", "AUTH_UNAUTHORIZED"],
+    ["none", "blank", "mode-none", "AUTH_UNAUTHORIZED"],
+    ["none", "key", "operator-key", "operator-key"],
+    ["none", "wrong", "mode-none", "AUTH_UNAUTHORIZED"],
+    ["none", "device", "mode-none", "AUTH_UNAUTHORIZED"],
+    ["token", "nothing", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"],
+    ["token", "blank", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"],
+    ["token", "key", "operator-key", "operator-key"],
+    ["token", "secret", "shared-secret", "shared-secret"],
+    ["token", "secretAsPassword", "shared-secret", "shared-secret"],
+    ["token", "wrong", "AUTH_TOKEN_MISMATCH", "AUTH_TOKEN_MISMATCH"],
+    ["token", "device", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"],
+    ["token", "bootstrap", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"],
+    ["tokenBare", "nothing", "AUTH_TOKEN_NOT_CONFIGURED", "AUTH_TOKEN_NOT_CONFIGURED"],
+    ["tokenBare", "secret", "AUTH_TOKEN_NOT_CONFIGURED", "AUTH_TOKEN_NOT_CONFIGURED"],
+    ["tokenBare", "key", "operator-key", "operator-key"],
+    ["password", "nothing", "AUTH_PASSWORD_MISSING", "AUTH_PASSWORD_MISSING"],
+    ["password", "secret", "shared-secret", "shared-secret"],
+    ["password", "secretAsPassword", "shared-secret", "shared-secret"],
+    ["password", "wrong", "AUTH_PASSWORD_MISMATCH", "AUTH_PASSWORD_MISMATCH"],
+    ["password", "key", "operator-key", "operator-key"],
+    ["passwordBare", "wrong", "AUTH_PASSWORD_NOT_CONFIGURED", "AUTH_PASSWORD_NOT_CONFIGURED"],
+  ];
+
+  it.each(table)("mode %s, credential %s: on this machine %s, elsewhere %s", (mode, auth, local, remote) => {
+    const at = doors[mode] as Door;
+    const sent = params(auths[auth] === undefined ? {} : { auth: auths[auth] });
+    expect(code(decide(sent, caller({ local: true, attemptsKey: undefined }), at))).toBe(local);
+    expect(code(decide(sent, caller(), at))).toBe(remote);
+  });
+
+  it("says what to do next with every refusal, closes with 1008, and never says just that pairing is required", () => {
+    for (const at of Object.values(doors)) {
+      for (const auth of Object.values(auths)) {
+        const admission = decide(params(auth === undefined ? {} : { auth }), caller(), at);
+        if (admission.type === "admitted") continue;
+        expect(admission.error).toMatchObject({
+          code: "UNAUTHORIZED",
+          details: { recommendedNextStep: expect.any(String), remedy: expect.any(String) },
+        });
+        expect(admission.close.code).toBe(1008);
+        expect(JSON.stringify(admission)).not.toMatch(/pairing required/);
+        expect(JSON.stringify(admission)).not.toContain(secret);
+        expect(JSON.stringify(admission)).not.toContain(operatorKey);
+      }
+    }
+  });
+});
+
+describe("protocol and role", () => {
+  it.each([
+    [4, 4, true],
+    [3, 4, true],
+    [3, 5, true],
+    [5, 6, false],
+    [1, 3, false],
+    [5, 3, false],
+  ])("range %i to %i → %s", (minProtocol, maxProtocol, ok) => {
+    const admission = decide(params({ minProtocol, maxProtocol, auth: { token: secret } }));
+    expect(admission.type).toBe(ok ? "admitted" : "refused");
+    if (admission.type === "refused") expect(admission.close).toEqual({ code: 1002, reason: "protocol mismatch" });
+  });
+
+  it("admits operators only", () => {
+    const admission = decide(params({ role: "node", auth: { token: secret } }));
+    expect(admission).toMatchObject({ type: "refused", close: { code: 1008, reason: "invalid role" } });
+  });
+});
+
+const granted = (scopes?: string[]) => {
+  const admission = decide(params({ auth: { token: secret }, ...(scopes === undefined ? {} : { scopes }) }));
+  return admission.type === "admitted" ? admission.scopes : undefined;
+};
+
+describe("scopes", () => {
+  it("are those asked for as far as they are granted", () => {
+    expect(granted()).toEqual(operatorScopes);
+    expect(granted([])).toEqual([]);
+    expect(granted(["operator.read", "operator.read", "root", "operator.everything"])).toEqual(["operator.read"]);
+  });
+  it("are never more than the granted set, whatever is asked", () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.string(), fc.constantFrom(...operatorScopes))), (asked) => {
+        for (const scope of granted(asked) ?? []) expect(operatorScopes).toContain(scope);
+      }),
+    );
+  });
+});
+
+describe("lockout", () => {
+  it("comes after ten wrong credentials and then holds for the right one too", () => {
+    const counted = attempts();
+    for (let n = 0; n < 10; n += 1)
+      expect(code(decide(params({ auth: { token: `wrong ${n}` } }), caller(), door("token", secret), counted))).toBe(
+        "AUTH_TOKEN_MISMATCH",
+      );
+    const locked = decide(params({ auth: { token: secret } }), caller(), door("token", secret), counted);
+    expect(locked).toMatchObject({
+      error: { details: { code: "AUTH_RATE_LIMITED", recommendedNextStep: "wait_then_retry" }, retryAfterMs: 300_000 },
+    });
+    expect(
+      code(
+        decide(
+          params({ auth: { token: secret } }),
+          caller({ attemptsKey: "10.0.0.10" }),
+          door("token", secret),
+          counted,
+        ),
+      ),
+    ).toBe("shared-secret");
+  });
+
+  it("is not brought nearer by missing credentials", () => {
+    const counted = attempts();
+    for (let n = 0; n < 50; n += 1) decide(params(), caller(), door("token", secret), counted);
+    expect(code(decide(params({ auth: { token: secret } }), caller(), door("token", secret), counted))).toBe(
+      "shared-secret",
+    );
+  });
+
+  it("is switched off by no input", () => {
+    const block = fc.record({
+      id: fc.string(),
+      publicKey: fc.string(),
+      signature: fc.string(),
+      signedAt: fc.double(),
+      nonce: fc.string(),
+    });
+    const token = fc.constantFrom("wrong", "", secret, operatorKey);
+    const sent = fc.record(
+      {
+        auth: fc.record({ token, password: token, deviceToken: token, bootstrapToken: token }, { requiredKeys: [] }),
+        device: block,
+        scopes: fc.array(fc.string()),
+        role: fc.constant("operator"),
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(sent, fc.constantFrom<Door["mode"]>("none", "token", "password"), (changes, mode) => {
+        const counted = attempts();
+        for (let n = 0; n < 10; n += 1) counted.failed("10.0.0.9");
+        expect(code(decide(params(changes as Partial<ConnectParams>), caller(), door(mode, secret), counted))).toBe(
+          "AUTH_RATE_LIMITED",
+        );
+      }),
+    );
+  });
+
+  it("counts a wrong token whatever else is sent with it", () => {
+    for (const extra of [{}, { deviceToken: "d" }, { bootstrapToken: "b" }, { password: "p" }]) {
+      const counted = attempts();
+      for (let n = 0; n < 10; n += 1)
+        decide(params({ auth: { token: "wrong", ...extra } }), caller(), door("token", secret), counted);
+      expect(counted.lockedMs("10.0.0.9")).toBe(300_000);
+    }
+  });
+});
+
+describe("device proof", () => {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const rawKey = publicKey.export({ format: "der", type: "spki" }).subarray(12);
+  const blank = {
+    id: createHash("sha256").update(rawKey).digest("hex"),
+    publicKey: rawKey.toString("base64url"),
+    signature: "",
+    signedAt: now - 1_000,
+    nonce: "nonce-1",
+  };
+  const base = params({ auth: { token: secret }, role: "operator", scopes: ["operator.read", "operator.write"] });
+  const signed = (
+    form: 0 | 1,
+    device = blank,
+    key: KeyObject = privateKey,
+    encoding: "base64url" | "base64" = "base64url",
+  ) => ({
+    ...device,
+    signature: sign(null, Buffer.from(proofTexts(device, base)[form]), key).toString(encoding),
+  });
+  const fault = (device: typeof blank) =>
+    findDeviceFault(device, base, { nonce: "nonce-1", nowMs: now, skewMs: 120_000 });
+
+  it("covers the fields in the documented order", () => {
+    const fields = `${blank.id}|cli|cli|operator|operator.read,operator.write|${now - 1_000}|${secret}|nonce-1`;
+    expect(proofTexts(blank, base)).toEqual([`v3|${fields}|linux|linux`, `v2|${fields}`]);
+  });
+
+  it("holds in both forms and both encodings", () => {
+    expect(fault(signed(0))).toBeUndefined();
+    expect(fault(signed(1))).toBeUndefined();
+    expect(fault({ ...signed(0, blank, privateKey, "base64"), publicKey: rawKey.toString("base64") })).toBeUndefined();
+  });
+
+  it("names the first thing that is wrong", () => {
+    const other = generateKeyPairSync("ed25519").privateKey;
+    expect(fault({ ...signed(0), publicKey: "AAAA" })).toBe("DEVICE_AUTH_PUBLIC_KEY_INVALID");
+    expect(fault({ ...signed(0), id: "00".repeat(32) })).toBe("DEVICE_AUTH_DEVICE_ID_MISMATCH");
+    expect(fault(signed(0, { ...blank, nonce: "of another connection" }))).toBe("DEVICE_AUTH_NONCE_MISMATCH");
+    expect(fault(signed(0, { ...blank, signedAt: now - 120_001 }))).toBe("DEVICE_AUTH_SIGNATURE_EXPIRED");
+    expect(fault(signed(0, { ...blank, signedAt: Number.NaN }))).toBe("DEVICE_AUTH_SIGNATURE_EXPIRED");
+    expect(fault(signed(0, blank, other))).toBe("DEVICE_AUTH_SIGNATURE_INVALID");
+    expect(fault({ ...signed(0), signature: "" })).toBe("DEVICE_AUTH_SIGNATURE_INVALID");
+  });
+
+  it("that fails refuses a client whose token is right, and counts; a proof that holds grants nothing by itself", () => {
+    const counted = attempts();
+    expect(
+      code(decide({ ...base, device: { ...signed(0), signature: "AAAA" } }, caller(), door("token", secret), counted)),
+    ).toBe("DEVICE_AUTH_SIGNATURE_INVALID");
+    for (let n = 0; n < 9; n += 1) decide({ ...base, device: blank }, caller(), door("token", secret), counted);
+    expect(counted.lockedMs("10.0.0.9")).toBe(300_000);
+    expect(code(decide({ ...base, device: signed(0) }))).toBe("shared-secret");
+    const { auth: _auth, ...without } = base;
+    expect(code(decide({ ...without, device: signed(0) }))).toBe("AUTH_TOKEN_MISSING");
+  });
+
+  it("never throws, whatever is in it", () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          id: fc.string(),
+          publicKey: fc.string(),
+          signature: fc.string(),
+          signedAt: fc.double(),
+          nonce: fc.string(),
+        }),
+        (device) => {
+          expect(findDeviceFault(device, base, { nonce: "nonce-1", nowMs: now, skewMs: 120_000 })).toMatch(
+            /^DEVICE_AUTH_/,
+          );
+        },
+      ),
+    );
+    const anyKey = { ...blank, publicKey: Buffer.alloc(32, 0xff).toString("base64url") };
+    const id = createHash("sha256").update(Buffer.alloc(32, 0xff)).digest("hex");
+    expect(fault({ ...anyKey, id })).toBe("DEVICE_AUTH_SIGNATURE_INVALID");
+  });
+});
+
+describe("secrets", () => {
+  it("cannot be blank", () => {
+    for (const value of [undefined, "", "  ", "\n"]) {
+      expect(() => makeSecret(value, "hooks.token")).toThrow(
+        expect.objectContaining({ code: "CLOISTER_CONFIG_INVALID", message: expect.stringContaining("hooks.token") }),
+      );
+    }
+  });
+});
