@@ -19,6 +19,6 @@ export const manifest = {
   } satisfies ChannelCapabilities,
 } as const;
 
-export { makeWebhookClient, type WebhookAccountTarget, type WebhookClient } from "./client.ts";
-export { type InboundContext, type ParsedInbound, parseInbound } from "./inbound.ts";
-export { formatOutbound, type OutboundRequest, type OutboundTarget } from "./outbound.ts";
+export { makeWebhookClient, type WebhookClient } from "./client.ts";
+export { parseInbound } from "./inbound.ts";
+export { formatOutbound } from "./outbound.ts";

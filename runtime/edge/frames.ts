@@ -15,7 +15,7 @@ export const protocolVersion = 4;
 
 const text = z.string().max(4_096);
 
-export const requestFrame = z.object({
+const requestFrame = z.object({
   type: z.literal("req"),
   id: z.string().min(1).max(256),
   method: z.string().min(1).max(128),
@@ -24,7 +24,7 @@ export const requestFrame = z.object({
 
 export type RequestFrame = z.infer<typeof requestFrame>;
 
-export const deviceBlock = z.object({
+const deviceBlock = z.object({
   id: text,
   publicKey: text,
   signature: text,

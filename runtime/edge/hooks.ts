@@ -19,7 +19,7 @@ import type { EdgeSettings, KernelForEdge } from "./port.ts";
 import { type Exchange, noSuchPath, type Route, type RouteFinder } from "./route.ts";
 import { makeTokenGuard } from "./token-guard.ts";
 
-export const hookTokenHeaders = ["x-cloister-token", "x-openclaw-token"];
+const hookTokenHeaders = ["x-cloister-token", "x-openclaw-token"];
 
 export interface HookDeps {
   readonly kernel: Pick<KernelForEdge, "hook" | "waitRun">;

@@ -9,7 +9,7 @@ import { isIP } from "node:net";
 
 const loopbackNames = ["localhost", "127.0.0.1", "::1"];
 
-export interface Arrival {
+interface Arrival {
   readonly host: string | undefined;
   readonly origin: string | undefined;
   /** The local address of the TCP connection. */

@@ -15,7 +15,7 @@ import { type Exchange, type Guard, noSuchPath, type Route, type RouteFinder } f
 import { makeTokenGuard } from "./token-guard.ts";
 
 const base = manifest.inboundPath;
-export const webhookTokenHeaders = ["x-webhook-token"];
+const webhookTokenHeaders = ["x-webhook-token"];
 
 export interface WebhookDeps {
   readonly kernel: Pick<KernelForEdge, "inbound" | "waitRun">;

@@ -24,7 +24,7 @@ export const hookToken = "hook-secret-value";
 export const bizToken = "biz-secret-value";
 export const homeToken = "home-secret-value";
 
-export interface LogRecord {
+interface LogRecord {
   readonly level: string;
   readonly message: string;
   readonly fields: unknown;
