@@ -16,44 +16,113 @@ interface Row {
 }
 
 export const errorRegister = {
-  CLOISTER_CONFIG_INVALID: { summary: "The configuration has a key or value that is not valid.", retry: "after-change", http: 400 },
-  CLOISTER_CONFIG_UNREADABLE: { summary: "The configuration file cannot be read or parsed.", retry: "after-change", http: 400 },
+  CLOISTER_CONFIG_INVALID: {
+    summary: "The configuration has a key or value that is not valid.",
+    retry: "after-change",
+    http: 400,
+  },
+  CLOISTER_CONFIG_UNREADABLE: {
+    summary: "The configuration file cannot be read or parsed.",
+    retry: "after-change",
+    http: 400,
+  },
   CLOISTER_STATE_LOCKED: { summary: "Another gateway uses this state directory.", retry: "after-change", http: 409 },
   CLOISTER_STATE_UNUSABLE: { summary: "The state directory cannot be used.", retry: "after-change", http: 500 },
-  CLOISTER_STATE_VERSION: { summary: "The store was written by a version that this one does not read.", retry: "after-change", http: 500 },
-  CLOISTER_EDGE_BIND: { summary: "The gateway cannot listen on the configured address.", retry: "after-change", http: 500 },
-  CLOISTER_EDGE_UNAUTHENTICATED: { summary: "The request carries no valid credential.", retry: "after-change", http: 401 },
+  CLOISTER_STATE_VERSION: {
+    summary: "The store was written by a version that this one does not read.",
+    retry: "after-change",
+    http: 500,
+  },
+  CLOISTER_EDGE_BIND: {
+    summary: "The gateway cannot listen on the configured address.",
+    retry: "after-change",
+    http: 500,
+  },
+  CLOISTER_EDGE_UNAUTHENTICATED: {
+    summary: "The request carries no valid credential.",
+    retry: "after-change",
+    http: 401,
+  },
   CLOISTER_EDGE_FORBIDDEN: { summary: "The client may not do this.", retry: "after-change", http: 403 },
   CLOISTER_EDGE_NOT_FOUND: { summary: "There is nothing at this address.", retry: "never", http: 404 },
   CLOISTER_EDGE_TOO_LARGE: { summary: "The request is larger than its limit.", retry: "never", http: 413 },
   CLOISTER_EDGE_RATE_LIMITED: { summary: "Too many failed attempts from this address.", retry: "later", http: 429 },
   CLOISTER_EDGE_BUSY: { summary: "As many clients are connected as may be.", retry: "later", http: 503 },
-  CLOISTER_EDGE_HOST: { summary: "The Host header names no address of this gateway.", retry: "after-change", http: 421 },
+  CLOISTER_EDGE_HOST: {
+    summary: "The Host header names no address of this gateway.",
+    retry: "after-change",
+    http: 421,
+  },
   CLOISTER_EDGE_METHOD: { summary: "This address does not answer this HTTP method.", retry: "never", http: 405 },
   CLOISTER_EDGE_TIMEOUT: { summary: "The request did not arrive completely in time.", retry: "later", http: 408 },
-  CLOISTER_REQUEST_INVALID: { summary: "A parameter is missing or has the wrong form.", retry: "after-change", http: 400 },
+  CLOISTER_REQUEST_INVALID: {
+    summary: "A parameter is missing or has the wrong form.",
+    retry: "after-change",
+    http: 400,
+  },
   CLOISTER_AGENT_UNKNOWN: { summary: "No agent has this id.", retry: "after-change", http: 404 },
   CLOISTER_AGENT_DISABLED: { summary: "The agent's module could not be loaded.", retry: "after-change", http: 503 },
-  CLOISTER_AGENT_PARKED: { summary: "The agent crashed too often and waits for an operator.", retry: "after-change", http: 503 },
+  CLOISTER_AGENT_PARKED: {
+    summary: "The agent crashed too often and waits for an operator.",
+    retry: "after-change",
+    http: 503,
+  },
   CLOISTER_AGENT_CRASHED: { summary: "The agent's cell ended before the turn was done.", retry: "later", http: 503 },
   CLOISTER_AGENT_FAILED: { summary: "The actor threw while it handled the message.", retry: "never", http: 500 },
   CLOISTER_SESSION_UNKNOWN: { summary: "No session has this key or label.", retry: "after-change", http: 404 },
-  CLOISTER_CAPABILITY_DENIED: { summary: "The subject holds no capability for this verb on this object.", retry: "after-change", http: 403 },
-  CLOISTER_CAPABILITY_REVOKED: { summary: "The capability was revoked before the message was handled.", retry: "after-change", http: 403 },
-  CLOISTER_CAPABILITY_FORGED: { summary: "A frame named a slot, sender or incarnation that its cell does not hold.", retry: "never", http: 403 },
+  CLOISTER_CAPABILITY_DENIED: {
+    summary: "The subject holds no capability for this verb on this object.",
+    retry: "after-change",
+    http: 403,
+  },
+  CLOISTER_CAPABILITY_REVOKED: {
+    summary: "The capability was revoked before the message was handled.",
+    retry: "after-change",
+    http: 403,
+  },
+  CLOISTER_CAPABILITY_FORGED: {
+    summary: "A frame named a slot, sender or incarnation that its cell does not hold.",
+    retry: "never",
+    http: 403,
+  },
   CLOISTER_MAILBOX_FULL: { summary: "The mailbox holds as many envelopes as it may.", retry: "later", http: 503 },
   CLOISTER_MAILBOX_HOPS: { summary: "The message passed through too many agents.", retry: "never", http: 508 },
-  CLOISTER_MAILBOX_POISON: { summary: "The message ended its cell as often as it may and is a dead letter.", retry: "never", http: 500 },
+  CLOISTER_MAILBOX_POISON: {
+    summary: "The message ended its cell as often as it may and is a dead letter.",
+    retry: "never",
+    http: 500,
+  },
   CLOISTER_MESSAGE_TOO_LARGE: { summary: "The message is longer than its limit.", retry: "never", http: 413 },
-  CLOISTER_ASK_TIMEOUT: { summary: "The answer did not come before the deadline; the work goes on.", retry: "later", http: 504 },
-  CLOISTER_ASK_DEADLOCK: { summary: "The target waits, directly or not, for the asking session.", retry: "never", http: 409 },
+  CLOISTER_ASK_TIMEOUT: {
+    summary: "The answer did not come before the deadline; the work goes on.",
+    retry: "later",
+    http: 504,
+  },
+  CLOISTER_ASK_DEADLOCK: {
+    summary: "The target waits, directly or not, for the asking session.",
+    retry: "never",
+    http: 409,
+  },
   CLOISTER_ASK_ABORTED: { summary: "The run was stopped.", retry: "never", http: 409 },
+  CLOISTER_ENVELOPE_UNKNOWN: {
+    summary: "The journal does not hold this envelope (any more).",
+    retry: "never",
+    http: 404,
+  },
   CLOISTER_STORE_FAILED: { summary: "The store could not commit.", retry: "later", http: 503 },
   CLOISTER_GATEWAY_DRAINING: { summary: "The gateway is shutting down.", retry: "later", http: 503 },
   CLOISTER_GATEWAY_UNREACHABLE: { summary: "No gateway answers at this address.", retry: "later", http: 503 },
-  CLOISTER_MODULE_INVALID: { summary: "An actor module is missing, does not parse or has no valid default export.", retry: "after-change", http: 500 },
+  CLOISTER_MODULE_INVALID: {
+    summary: "An actor module is missing, does not parse or has no valid default export.",
+    retry: "after-change",
+    http: 500,
+  },
   CLOISTER_WORKSPACE_ESCAPE: { summary: "A path leaves the agent's workspace.", retry: "never", http: 403 },
-  CLOISTER_THREAD_LOST: { summary: "A thread of the gateway ended while a call to it was pending.", retry: "later", http: 500 },
+  CLOISTER_THREAD_LOST: {
+    summary: "A thread of the gateway ended while a call to it was pending.",
+    retry: "later",
+    http: 500,
+  },
   CLOISTER_INTERNAL: { summary: "A fault of the gateway itself.", retry: "later", http: 500 },
 } as const satisfies Record<string, Row>;
 
@@ -80,13 +149,19 @@ export function failure(code: ErrorCode, message: string, remedy?: string, cause
 }
 
 export function isCoded(error: unknown): error is CodedError {
-  return error instanceof Error && typeof (error as { code?: unknown }).code === "string" && (error as CodedError).code in errorRegister;
+  return error instanceof Error && "code" in error && isErrorCode(error.code);
+}
+
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(errorRegister, code);
 }
 
 /** Any thrown value as a refusal: coded errors keep their code, the rest become `CLOISTER_INTERNAL`. */
 export function toRefusal(error: unknown): Refusal {
   if (isCoded(error)) {
-    return error.remedy === undefined ? { code: error.code, message: error.message } : { code: error.code, message: error.message, remedy: error.remedy };
+    return error.remedy === undefined
+      ? { code: error.code, message: error.message }
+      : { code: error.code, message: error.message, remedy: error.remedy };
   }
   return { code: "CLOISTER_INTERNAL", message: error instanceof Error ? error.message : String(error) };
 }

@@ -9,6 +9,11 @@ export const limits = {
   bodyCharsMax: 1_000_000,
   /** Characters of the parameters of one tool call (the message text travels apart, as the body). */
   callParamsCharsMax: 16_384,
+  /** Characters of a session key that a cell may name, and of the key of one of its calls. They become keys of the store. */
+  sessionKeyCharsMax: 512,
+  callKeyCharsMax: 256,
+  /** Characters of the message of a failed turn. */
+  failureCharsMax: 4_096,
   /** Characters of the committed state of one session. */
   stateCharsMax: 1_000_000,
   /** Records in one mailbox frame; the sender flushes at this many. */
@@ -29,8 +34,10 @@ export const limits = {
   asksMax: 100_000,
   /** Agents that an envelope may pass through before it is refused as a loop. */
   hopsMax: 16,
-  /** How often an envelope is delivered before it becomes a dead letter with the fate `poison`. */
+  /** Deliveries of an envelope that ends its cell, before it becomes a dead letter with the fate `poison`. */
   deliveryAttemptsMax: 2,
+  /** Deliveries of an envelope whatever ended them, also the process; bounds the harm of one that ends the process each time. */
+  deliveriesMax: 5,
   /** How long one inbound idempotency key is remembered. Source: behaviour §5.1. */
   dedupeWindowMs: 20 * 60_000,
   /** Idempotency keys remembered per scope at the most. Source: behaviour §5.1. */
@@ -130,6 +137,10 @@ export const limits = {
   /** Rows kept of the audit trail and of the dead letters. */
   auditRowsMax: 100_000,
   deadLettersMax: 10_000,
+  /** Agents' environments open at a time (0.2 MB, 3 descriptors and 3.5 memory maps each). */
+  openAgentStoresMax: 256,
+  /** Rows of the session index that one filtered listing reads at the most, newest first. */
+  sessionsScanRowsMax: 10_000,
   /** Losing bindings that the text of one route explanation lists; the count is always told. */
   explainLossesMax: 200,
   /** Size of the log file above which a new part begins, and parts kept. Source: behaviour §1.8. */
@@ -137,6 +148,14 @@ export const limits = {
   logFilesMax: 5,
   /** How long the command line waits for the gateway's answer to one request. */
   clientRequestMs: 30_000,
+  /** Events that the command line keeps unread; the bound of a client that falls behind. */
+  clientEventsMax: 10_000,
+  /** One configuration file: bytes, and levels of nesting (the deepest setting has about twelve). */
+  configBytesMax: 1_048_576,
+  configNestingMax: 64,
+  /** `$include` inside included files, and files in all. Source for the depth: behaviour §1.1. */
+  configIncludeDepthMax: 10,
+  configFilesMax: 100,
 } as const;
 
 export type Limits = typeof limits;

@@ -1,10 +1,12 @@
 /**
  * What the gateway needs of a store. Two adapters satisfy it: LMDB in the store thread (`runtime/store/lmdb`) and an
- * in-memory one for tests (`runtime/store/memory.ts`); `test/contract/store.ts` holds both to the same behaviour.
+ * in-memory one for tests (`runtime/store/memory.ts`); `test/contract/store-suite.ts` holds both to the same behaviour.
  *
  * Every method resolves after its effect is flushed to disk, unless it says otherwise. Methods may be called without
  * waiting for earlier ones; calls for the same agent take effect in the order of the calls.
- * A failed commit rejects with `CLOISTER_STORE_FAILED` and leaves nothing of its transaction behind.
+ * A failed commit rejects with `CLOISTER_STORE_FAILED` and leaves nothing of its transaction behind; the store stays usable.
+ * `begin` and `commit` of an envelope that the journal does not hold reject with `CLOISTER_ENVELOPE_UNKNOWN`, everything that
+ * needs the environment of an agent that is not in `StorePlaces` with `CLOISTER_AGENT_UNKNOWN`.
  */
 import type { Envelope, EnvelopeHeader, Fate, Provenance, ReplyRoute } from "../kernel/envelope.ts";
 
@@ -89,12 +91,16 @@ export interface TurnCommit {
   readonly kind: SessionKind;
   readonly channel: string;
   /** Rows after the inbound message, which the store adds itself from the journal. */
-  readonly rows: readonly { readonly role: "assistant" | "toolResult"; readonly text: string; readonly toolName?: string }[];
+  readonly rows: readonly {
+    readonly role: "assistant" | "toolResult";
+    readonly text: string;
+    readonly toolName?: string;
+  }[];
   /** `undefined` leaves the state as it is. */
   readonly state?: string;
   /** What the sender hears: the visible text of the answer, or null. */
   readonly outcomeText: string | null;
-  /** Present when the answer leaves through a channel; kept until `delivered`. */
+  /** Present when the answer leaves through a channel; kept until `delivered`. Without an `outcomeText` nothing leaves. */
   readonly outbound?: ReplyRoute;
   readonly atMs: number;
 }
@@ -156,24 +162,43 @@ export interface PendingEnvelope extends Envelope {
   readonly attempts: number;
 }
 
+export interface StoreCounters {
+  readonly agentOpens: Readonly<Record<string, number>>;
+  readonly appends: number;
+  readonly journalCommits: number;
+}
+
 export interface Store {
   // --- journal ---
+  /** An envelope id that the journal holds already is a duplicate as well. */
   append(envelope: Envelope, dedupe?: Dedupe): Promise<AppendResult>;
   /** Counts the delivery, opens the agent's environment on first use, and reads the session. */
   begin(turn: TurnBegin): Promise<BegunTurn>;
-  /** Transcript, state, `done` marker and outbound row in ONE transaction of the agent's environment; then the index row. */
+  /**
+   * Transcript, state, `done` marker and outbound row in ONE transaction of the agent's environment; then the index row, in
+   * one of its own. If only the second fails, the turn is done all the same: calling again answers `already` and mends the row,
+   * and so does `begin` or `pending` after a restart.
+   */
   commit(turn: TurnCommit): Promise<CommittedTurn>;
   /** The outbound row of an envelope was handed to its channel; the journal row goes with it. */
   delivered(agentId: string, envelopeId: string): Promise<void>;
-  /** Drops the journal row of a done envelope without an outbound row. Resolves when written, before the flush. */
+  /**
+   * Drops the journal row of a done envelope without an outbound row. Later calls no longer see it; the removal itself goes to
+   * disk with the next write, because a crash before that costs nothing: the `done` marker wins.
+   */
   settle(envelopeId: string): Promise<void>;
-  /** Moves an envelope to the dead letters. */
+  /** Moves an envelope to the dead letters; one that is not there (any more) is left alone. */
   bury(envelopeId: string, fate: Fate, reason: string): Promise<void>;
-  /** At boot. Done envelopes with an outbound row that was not delivered are in `outbound`, the others in `envelopes`. */
+  /** At boot. Done envelopes with an outbound row that was not delivered are in `outbound`, those not done in `envelopes`. */
   pending(): Promise<{ readonly envelopes: readonly PendingEnvelope[]; readonly outbound: readonly OutboundRow[] }>;
+  /** Newest first. */
   deadLetters(limit: number): Promise<readonly DeadLetter[]>;
 
   // --- session index (registry) ---
+  /**
+   * Newest first. With filters, at most `limits.sessionsScanRowsMax` rows are looked at, and `total` counts the matches among
+   * them. `search` finds text in key, label and preview, whatever its case.
+   */
   sessions(query: SessionQuery): Promise<{ readonly rows: readonly SessionRow[]; readonly total: number }>;
   session(key: string): Promise<SessionRow | undefined>;
   /** Also by `sessionId`. */
@@ -183,16 +208,18 @@ export interface Store {
   labelSession(key: string, agentId: string, label: string | null, atMs: number): Promise<SessionRow>;
 
   // --- one agent's environment ---
-  /** Newest `limit` rows after skipping `offset` newest ones, oldest first. */
+  /** Newest `limit` rows after skipping `offset` newest ones, oldest first. No such session: no rows, and `sessionId` is "". */
   history(agentId: string, sessionKey: string, limit: number, offset: number): Promise<HistoryPage>;
   /** Closes the agent's environment; the next use opens it again. */
   release(agentId: string): Promise<void>;
 
   // --- audit ---
   audit(rows: readonly AuditRow[]): Promise<void>;
+  /** Newest first. */
   audits(limit: number): Promise<readonly AuditRow[]>;
 
-  /** Counters since start: how often environments were opened, and flushes; for tests and the bench. */
-  counters(): Promise<{ readonly agentOpens: Readonly<Record<string, number>>; readonly appends: number }>;
+  /** Since start: how often each agent's environment was opened, envelopes appended, transactions of the journal (one flush each). */
+  counters(): Promise<StoreCounters>;
+  /** Waits for the calls in flight; later ones reject. */
   close(): Promise<void>;
 }

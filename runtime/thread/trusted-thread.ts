@@ -44,7 +44,10 @@ export async function startTrustedThread<Remote>(options: TrustedThreadOptions):
   const connection = connectCalls<Remote>(port1, options.handlers);
   const gone = new Promise<string>((resolve) => {
     let reason: string | undefined;
-    worker.on("error", (error: unknown) => (reason ??= error instanceof Error ? (error.stack ?? error.message) : String(error)));
+    worker.on(
+      "error",
+      (error: unknown) => (reason ??= error instanceof Error ? (error.stack ?? error.message) : String(error)),
+    );
     worker.on("exit", (code) => resolve(`the ${options.name} thread ended (${reason ?? `exit code ${code}`})`));
   });
   const ready = new Promise<Ready>((resolve) => worker.once("message", resolve));
@@ -53,7 +56,9 @@ export async function startTrustedThread<Remote>(options: TrustedThreadOptions):
   if (typeof started === "string" || !started.ready) {
     port1.close();
     await gone;
-    throw typeof started === "string" ? failure("CLOISTER_THREAD_LOST", `cannot start: ${started}`) : fromRefusal(started.refusal);
+    throw typeof started === "string"
+      ? failure("CLOISTER_THREAD_LOST", `cannot start: ${started}`)
+      : fromRefusal(started.refusal);
   }
 
   let stopping = false;
@@ -75,17 +80,23 @@ export async function startTrustedThread<Remote>(options: TrustedThreadOptions):
 }
 
 /** In the entry of a thread: `start` gets `init` and the other side, and gives the methods that the other side may call. */
-export function serveTrustedThread<Init, Remote>(start: (init: Init, remote: Callable<Remote>) => Promise<object>): void {
-  if (parentPort === null) throw failure("CLOISTER_INTERNAL", "this file is the entry of a thread and cannot run by itself");
+export function serveTrustedThread<Init, Remote>(
+  start: (init: Init, remote: Callable<Remote>) => Promise<object>,
+): void {
+  if (parentPort === null)
+    throw failure("CLOISTER_INTERNAL", "this file is the entry of a thread and cannot run by itself");
   const parent = parentPort;
   const { init, port } = workerData as { init: Init; port: MessagePort };
   let served: object | undefined;
-  const handlers = new Proxy({}, {
-    get: (_, method) => {
-      const handler: unknown = served === undefined ? undefined : Reflect.get(served, method);
-      return typeof handler === "function" ? handler.bind(served) : undefined;
+  const handlers = new Proxy(
+    {},
+    {
+      get: (_, method) => {
+        const handler: unknown = served === undefined ? undefined : Reflect.get(served, method);
+        return typeof handler === "function" ? handler.bind(served) : undefined;
+      },
     },
-  });
+  );
   const { remote } = connectCalls<Remote>(port, handlers);
   start(init, remote).then(
     (ready) => {

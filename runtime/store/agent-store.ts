@@ -1,0 +1,184 @@
+/**
+ * One agent's environment: its sessions' transcripts and states, and which envelopes are done. Only the store writes it, and
+ * a backup, move or deletion of an agent is its directory.
+ *
+ * Layout, format 1 (`K` is `keyText` of the session key, `E` of the envelope id):
+ *   ["s", K]               → SessionHead
+ *   ["h", sessionId, seq]  → TranscriptRow, `seq` from 0 without gaps
+ *   ["t", sessionId]       → state, a string
+ *   ["d", E]               → { outcomeText, sessionKey }   the envelope's turn was committed
+ *   ["o", E]               → OutboundRow                   its answer still has to leave through a channel
+ * A turn's rows are written in one transaction, so that after a crash a turn happened wholly or not at all. A `done` marker
+ * goes when the journal's row is gone from the disk; one that a crash leaves behind is removed when the agent is next opened.
+ */
+import type { Envelope, ReplyRoute } from "../kernel/envelope.ts";
+import { type Environment, top } from "./environment.ts";
+import { keyText } from "./key-text.ts";
+import type { HistoryPage, OutboundRow, TranscriptRow, TurnCommit } from "./port.ts";
+import type { SessionHead } from "./session-index.ts";
+
+export interface DoneMarker {
+  readonly outcomeText: string | null;
+  readonly sessionKey: string;
+}
+
+/** Characters of the last message that the session index repeats. */
+const previewCharsMax = 160;
+
+export class AgentStore {
+  readonly #environment: Environment;
+  readonly #forgotten = new Set<string>();
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  done(envelopeId: string): DoneMarker | undefined {
+    return this.#environment.get<DoneMarker>(["d", keyText(envelopeId)]);
+  }
+
+  outbound(envelopeId: string): OutboundRow | undefined {
+    return this.#environment.get<OutboundRow>(["o", keyText(envelopeId)]);
+  }
+
+  head(sessionKey: string): SessionHead | undefined {
+    return this.#environment.get<SessionHead>(["s", keyText(sessionKey)]);
+  }
+
+  state(sessionId: string): string | null {
+    return this.#environment.get<string>(["t", sessionId]) ?? null;
+  }
+
+  /** The session's head, made with an id that stays from then on, whatever becomes of its first turn. */
+  async open(empty: SessionHead): Promise<SessionHead> {
+    const present = this.head(empty.key);
+    if (present !== undefined) return present;
+    return this.#environment.write(() => {
+      const head = this.head(empty.key) ?? empty;
+      this.#environment.put(["s", keyText(head.key)], head);
+      return head;
+    });
+  }
+
+  /** `empty` is the head to start from when the session is new. */
+  commit(
+    turn: TurnCommit,
+    envelope: Envelope,
+    empty: SessionHead,
+  ): Promise<{ status: "done" | "already"; head: SessionHead }> {
+    const environment = this.#environment;
+    return environment.write(() => {
+      this.#prune();
+      const before = this.head(turn.sessionKey) ?? empty;
+      if (this.done(turn.envelopeId) !== undefined) return { status: "already", head: before };
+      const rows = transcript(turn, envelope, before.messages);
+      for (const row of rows) environment.put(["h", before.sessionId, row.seq], row);
+      if (turn.state !== undefined) environment.put(["t", before.sessionId], turn.state);
+      environment.put(["d", keyText(turn.envelopeId)], {
+        outcomeText: turn.outcomeText,
+        sessionKey: turn.sessionKey,
+      } satisfies DoneMarker);
+      if (turn.outbound !== undefined && turn.outcomeText !== null) {
+        environment.put(["o", keyText(turn.envelopeId)], outboundRow(turn, turn.outbound, turn.outcomeText));
+      }
+      const head = headAfter(before, turn, envelope, rows);
+      environment.put(["s", keyText(turn.sessionKey)], head);
+      return { status: "done", head };
+    });
+  }
+
+  delivered(envelopeId: string): Promise<void> {
+    return this.#environment.write(() => this.#environment.remove(["o", keyText(envelopeId)]));
+  }
+
+  history(sessionKey: string, limit: number, offset: number): HistoryPage {
+    const head = this.head(sessionKey);
+    if (head === undefined) return { sessionId: "", rows: [], total: 0 };
+    const end = Math.max(0, head.messages - offset);
+    const start = Math.max(0, end - limit);
+    const range = { start: ["h", head.sessionId, start], end: ["h", head.sessionId, end] };
+    const rows = [...this.#environment.entries<TranscriptRow>(range)].map((entry) => entry.value);
+    return { sessionId: head.sessionId, rows, total: head.messages };
+  }
+
+  /** The journal no longer knows the envelope; its marker goes with the next turn or at `prune`. */
+  forget(envelopeId: string): void {
+    this.#forgotten.add(keyText(envelopeId));
+  }
+
+  /** Removes the markers of forgotten envelopes. */
+  async prune(): Promise<void> {
+    if (this.#forgotten.size > 0) await this.#environment.write(() => this.#prune());
+  }
+
+  /** After opening: forgets what a crash left behind. `isKnown` asks the journal, whose writes must have settled. */
+  forgetUnknown(isKnown: (envelopeText: string) => boolean): void {
+    for (const { key } of this.#environment.entries({ start: ["d", 0], end: ["d", top] })) {
+      const envelopeText = key[1] as string;
+      if (!isKnown(envelopeText)) this.#forgotten.add(envelopeText);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#environment.close();
+  }
+
+  /** Inside a transaction. Markers that a failed commit leaves are found when the agent is next opened. */
+  #prune(): void {
+    for (const envelopeText of this.#forgotten) {
+      this.#environment.remove(["d", envelopeText]);
+      this.#environment.remove(["o", envelopeText]);
+    }
+    this.#forgotten.clear();
+  }
+}
+
+function transcript(turn: TurnCommit, envelope: Envelope, from: number): TranscriptRow[] {
+  const { id, acceptedAtMs, provenance } = envelope.header;
+  const isUser = provenance.kind === "external_user";
+  const inbound: TranscriptRow = {
+    seq: from,
+    envelopeId: id,
+    role: "user",
+    text: envelope.body,
+    atMs: acceptedAtMs,
+    isUser,
+    provenance,
+  };
+  const answers = turn.rows.map((row, at) => ({
+    ...row,
+    seq: from + 1 + at,
+    envelopeId: id,
+    atMs: turn.atMs,
+    isUser: false,
+  }));
+  return [inbound, ...answers];
+}
+
+function outboundRow(turn: TurnCommit, route: ReplyRoute, text: string): OutboundRow {
+  const { envelopeId, agentId, sessionKey, atMs } = turn;
+  return { envelopeId, agentId, sessionKey, route, text, atMs };
+}
+
+function headAfter(
+  before: SessionHead,
+  turn: TurnCommit,
+  envelope: Envelope,
+  rows: readonly TranscriptRow[],
+): SessionHead {
+  const { replyRoute } = envelope.header;
+  return {
+    ...before,
+    kind: turn.kind,
+    channel: turn.channel,
+    updatedAtMs: before.messages === 0 ? turn.atMs : Math.max(before.updatedAtMs, turn.atMs),
+    messages: before.messages + rows.length,
+    lastPreview: preview(turn.outcomeText ?? envelope.body),
+    ...(replyRoute.type === "channel" ? { lastRoute: replyRoute } : {}),
+  };
+}
+
+/** Cut without splitting a surrogate pair. */
+function preview(text: string): string {
+  return text.length <= previewCharsMax ? text : text.slice(0, previewCharsMax).replace(/[\ud800-\udbff]$/, "");
+}

@@ -1,0 +1,144 @@
+/**
+ * The agents' environments that are open: opened on first use, the least recently used closed beyond a bound, so that the cost
+ * follows the agents that have mail and not the ones that are configured.
+ */
+import { failure } from "../kernel/errors.ts";
+import { AgentStore } from "./agent-store.ts";
+import type { OpenEnvironment } from "./environment.ts";
+import { openFormat } from "./format.ts";
+import type { Journal } from "./journal.ts";
+import type { AgentPlace } from "./port.ts";
+
+interface Open {
+  readonly store: Promise<AgentStore>;
+  /** Work in flight; an environment is not closed below it. */
+  users: number;
+  idle: () => void;
+}
+
+export interface AgentStoresOptions {
+  readonly openEnvironment: OpenEnvironment;
+  readonly journal: Journal;
+  readonly openMax: number;
+}
+
+export class AgentStores {
+  readonly #places: ReadonlyMap<string, AgentPlace>;
+  readonly #options: AgentStoresOptions;
+  /** Least recently used first. */
+  readonly #open = new Map<string, Open>();
+  /** An environment is opened again only after its closing has ended. */
+  readonly #closing = new Map<string, Promise<void>>();
+  readonly #opens = new Map<string, number>();
+
+  constructor(places: readonly AgentPlace[], options: AgentStoresOptions) {
+    this.#places = new Map(places.map((place) => [place.agentId, place]));
+    this.#options = options;
+  }
+
+  has(agentId: string): boolean {
+    return this.#places.has(agentId);
+  }
+
+  /** Runs the work with the agent's environment open. Rejects with `CLOISTER_AGENT_UNKNOWN`. */
+  async use<T>(agentId: string, work: (store: AgentStore) => T | Promise<T>): Promise<T> {
+    const open = this.#open.get(agentId) ?? this.#start(agentId);
+    this.#open.delete(agentId);
+    this.#open.set(agentId, open);
+    open.users += 1;
+    this.#closeUnused();
+    try {
+      return await work(await open.store);
+    } finally {
+      open.users -= 1;
+      if (open.users === 0) open.idle();
+      this.#closeUnused();
+    }
+  }
+
+  /** Passes the word on if the agent is open; a closed one finds out when it is opened. */
+  forget(agentId: string, envelopeId: string): void {
+    this.#open.get(agentId)?.store.then(
+      (store) => store.forget(envelopeId),
+      // Whoever opened it was told.
+      () => undefined,
+    );
+  }
+
+  /** Closes the agent's environment once its work in flight is done. */
+  async release(agentId: string): Promise<void> {
+    const open = this.#open.get(agentId);
+    if (open !== undefined) {
+      this.#open.delete(agentId);
+      this.#close(agentId, open);
+    }
+    await this.#closing.get(agentId);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.keys(), ...this.#closing.keys()].map((agentId) => this.release(agentId)));
+  }
+
+  opens(): Record<string, number> {
+    return Object.fromEntries(this.#opens);
+  }
+
+  #start(agentId: string): Open {
+    const open: Open = { store: this.#openStore(agentId), users: 0, idle: () => undefined };
+    // A failed opening is tried again by the next use.
+    open.store.catch(() => {
+      if (this.#open.get(agentId) === open) this.#open.delete(agentId);
+    });
+    return open;
+  }
+
+  async #openStore(agentId: string): Promise<AgentStore> {
+    const place = this.#places.get(agentId);
+    if (place === undefined) {
+      throw failure(
+        "CLOISTER_AGENT_UNKNOWN",
+        `cannot open the store of the agent "${agentId}": the configuration has no such agent`,
+        "add it to agents.list",
+      );
+    }
+    await this.#closing.get(agentId);
+    this.#opens.set(agentId, (this.#opens.get(agentId) ?? 0) + 1);
+    const environment = await this.#options.openEnvironment(place.sessionsDir);
+    try {
+      await openFormat(environment, "agent", place.sessionsDir);
+      const store = new AgentStore(environment);
+      store.forgetUnknown(await this.#options.journal.keeps());
+      return store;
+    } catch (error) {
+      await environment.close();
+      throw error;
+    }
+  }
+
+  #closeUnused(): void {
+    let over = this.#open.size - this.#options.openMax;
+    for (const [agentId, open] of this.#open) {
+      if (over <= 0) return;
+      if (open.users > 0) continue;
+      this.#open.delete(agentId);
+      this.#close(agentId, open);
+      over -= 1;
+    }
+  }
+
+  #close(agentId: string, open: Open): void {
+    const closing = this.#end(open).finally(() => {
+      if (this.#closing.get(agentId) === closing) this.#closing.delete(agentId);
+    });
+    this.#closing.set(agentId, closing);
+  }
+
+  async #end(open: Open): Promise<void> {
+    if (open.users > 0) await new Promise<void>((resolve) => (open.idle = resolve));
+    const store = await open.store.catch(() => undefined);
+    if (store === undefined) return;
+    // A full disk keeps the markers; they are found again at the next opening.
+    await store.prune().catch(() => undefined);
+    await store.close();
+  }
+}

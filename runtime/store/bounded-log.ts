@@ -1,0 +1,24 @@
+/**
+ * Rows in order of arrival, the oldest dropped beyond a bound: dead letters and the audit trail.
+ *
+ * Layout: `[name, n]` → row, `n` counts from 1 and is never used twice while the log holds a row.
+ */
+import { type Environment, top } from "./environment.ts";
+
+const all = (name: string) => ({ start: [name, 0], end: [name, top] });
+
+/** Inside a transaction of the environment. */
+export function appendRow(environment: Environment, name: string, row: unknown, rowsMax: number): void {
+  const [newest] = environment.entries({ ...all(name), reverse: true, limit: 1 });
+  const n = newest === undefined ? 1 : (newest.key[1] as number) + 1;
+  environment.put([name, n], row);
+  if (n <= rowsMax) return;
+  for (const { key } of [...environment.entries({ start: [name, 0], end: [name, n - rowsMax + 1] })])
+    environment.remove(key);
+}
+
+/** Newest first. */
+export function newestRows<T>(environment: Environment, name: string, limit: number): T[] {
+  if (limit <= 0) return [];
+  return [...environment.entries<T>({ ...all(name), reverse: true, limit })].map((entry) => entry.value);
+}

@@ -1,0 +1,54 @@
+/**
+ * An ordered map from keys to plain values that commits to disk: what the parts of the store need of a database. LMDB
+ * (`runtime/store/lmdb/environment.ts`) and memory (`runtime/store/memory-environment.ts`) satisfy it, so that the rules of the
+ * store are written once and hold for both.
+ */
+
+/**
+ * Compared element by element: numbers before strings, a key before its extensions. Text that comes from outside passes
+ * through `keyText` first (`runtime/store/key-text.ts`), because a key may hold about 1,900 bytes and no zero byte.
+ */
+export type Key = readonly (string | number)[];
+
+/** Sorts after every other last element that the layouts use, text or number. */
+export const top = "\u{10ffff}";
+
+export interface Range {
+  /** Inclusive, and by custom not itself a key when `reverse` is set. */
+  readonly start: Key;
+  /** Exclusive. */
+  readonly end: Key;
+  /** Greatest key first. */
+  readonly reverse?: boolean;
+  readonly limit?: number;
+}
+
+export interface Entry<T> {
+  readonly key: Key;
+  readonly value: T;
+}
+
+export interface Environment {
+  /** Outside of `write`: what was committed. Inside: also what this transaction has written. */
+  get<T>(key: Key): T | undefined;
+  /** Lazy. Inside `write`, read all of it before writing. */
+  entries<T>(range: Range): Iterable<Entry<T>>;
+  /** Only inside `write`. Values are what JSON can carry. */
+  put(key: Key, value: unknown): void;
+  /** Only inside `write`. A key that is not there is no error. */
+  remove(key: Key): void;
+  /**
+   * Runs `change`, which must not wait for anything, in a transaction, and resolves with its result after the flush.
+   * Changes run one after the other in the order of the calls; those in flight together share one flush. If `change` throws,
+   * nothing of it stays and the error comes back; a commit that fails rejects with `CLOISTER_STORE_FAILED`.
+   */
+  write<T>(change: () => T): Promise<T>;
+  /** Resolves when every write called before has settled. */
+  settled(): Promise<void>;
+  /** Transactions that reached the disk since this environment was opened. */
+  commits(): number;
+  close(): Promise<void>;
+}
+
+/** Opens the environment in a directory, which is made if it is missing. Rejects with `CLOISTER_STATE_UNUSABLE`. */
+export type OpenEnvironment = (dir: string) => Promise<Environment>;

@@ -1,0 +1,159 @@
+/**
+ * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
+ * all agents in flight.
+ *
+ * Layout, format 1 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id):
+ *   ["e", seq] → { header, body }
+ *   ["i", E]   → [seq, agentId]
+ *   ["n", seq] → deliveries counted so far; absent before the first
+ *   ["x", n]   → DeadLetter (`runtime/store/bounded-log.ts`)
+ *   ["d" | "o" | "t" | "c", …]  the idempotency window (`runtime/store/dedupe.ts`)
+ * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
+ * are removed with a later write; its `done` marker in the agent's environment wins.
+ */
+import type { Envelope, EnvelopeHeader, Fate } from "../kernel/envelope.ts";
+import { appendRow, newestRows } from "./bounded-log.ts";
+import { type DedupeBounds, findSeen, lastSeq, remember } from "./dedupe.ts";
+import { type Environment, top } from "./environment.ts";
+import { keyText } from "./key-text.ts";
+import type { AppendResult, DeadLetter, Dedupe, PendingEnvelope } from "./port.ts";
+
+export interface JournalOptions extends DedupeBounds {
+  readonly deadLettersMax: number;
+  readonly now: () => number;
+  /** Called once the removal of an envelope's row is on disk: nothing will ask for its `done` marker again. */
+  readonly onForgotten: (agentId: string, envelopeId: string) => void;
+}
+
+type Place = readonly [seq: number, agentId: string];
+
+/** Settled rows are removed with the next write of anybody, or after this long. */
+const settleDelayMs = 50;
+
+export class Journal {
+  readonly #environment: Environment;
+  readonly #options: JournalOptions;
+  readonly #settled = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #nextSeq: number;
+
+  constructor(environment: Environment, options: JournalOptions) {
+    this.#environment = environment;
+    this.#options = options;
+    const [last] = environment.entries({ start: ["e", 0], end: ["e", top], reverse: true, limit: 1 });
+    this.#nextSeq = Math.max(last === undefined ? 0 : (last.key[1] as number), lastSeq(environment)) + 1;
+  }
+
+  append(envelope: Envelope, dedupe: Dedupe | undefined): Promise<AppendResult> {
+    const environment = this.#environment;
+    const { id, runId, agentId } = envelope.header;
+    return this.#write(() => {
+      const atMs = this.#options.now();
+      const seen = dedupe === undefined ? undefined : findSeen(environment, dedupe, atMs, this.#options);
+      if (seen !== undefined) return { status: "duplicate", envelopeId: seen.envelopeId, runId: seen.runId };
+      if (environment.get(["i", keyText(id)]) !== undefined) return { status: "duplicate", envelopeId: id, runId };
+      const seq = this.#nextSeq++;
+      environment.put(["e", seq], envelope);
+      environment.put(["i", keyText(id)], [seq, agentId] satisfies Place);
+      if (dedupe !== undefined) remember(environment, dedupe, { seq, atMs, envelopeId: id, runId }, this.#options);
+      return { status: "stored" };
+    });
+  }
+
+  /** The envelope's next delivery number, on disk; undefined when the journal does not hold it. */
+  countDelivery(envelopeId: string): Promise<number | undefined> {
+    return this.#write(() => {
+      const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
+      if (place === undefined) return undefined;
+      const attempt = (this.#environment.get<number>(["n", place[0]]) ?? 0) + 1;
+      this.#environment.put(["n", place[0]], attempt);
+      return attempt;
+    });
+  }
+
+  has(envelopeId: string): boolean {
+    return !this.#settled.has(envelopeId) && this.#environment.get(["i", keyText(envelopeId)]) !== undefined;
+  }
+
+  /** Whether a row is on disk, postponed removals included; by `keyText` of the id. Resolves after the writes in flight. */
+  async keeps(): Promise<(envelopeText: string) => boolean> {
+    await this.#environment.settled();
+    return (envelopeText) => this.#environment.get(["i", envelopeText]) !== undefined;
+  }
+
+  find(envelopeId: string): Envelope | undefined {
+    if (this.#settled.has(envelopeId)) return undefined;
+    const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
+    return place === undefined ? undefined : this.#environment.get<Envelope>(["e", place[0]]);
+  }
+
+  /** Takes effect for every later call at once; on disk with the next write. */
+  settle(envelopeId: string): void {
+    this.#settled.add(envelopeId);
+    this.#timer ??= setTimeout(() => {
+      // A failure keeps the rows marked: the next write of anybody tries again and reports to its own caller.
+      this.flush().catch(() => undefined);
+    }, settleDelayMs);
+    this.#timer.unref();
+  }
+
+  bury(envelopeId: string, fate: Fate, reason: string): Promise<void> {
+    return this.#write((forgotten) => {
+      const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
+      if (place === undefined) return;
+      const [seq, agentId] = place;
+      const envelope = this.#environment.get<{ header: EnvelopeHeader; body: string }>(["e", seq]);
+      const attempts = this.#environment.get<number>(["n", seq]) ?? 0;
+      if (envelope !== undefined) {
+        const letter: DeadLetter = { ...envelope, fate, reason, attempts, atMs: this.#options.now() };
+        appendRow(this.#environment, "x", letter, this.#options.deadLettersMax);
+      }
+      this.#remove(envelopeId, seq);
+      forgotten.push([agentId, envelopeId]);
+    });
+  }
+
+  deadLetters(limit: number): DeadLetter[] {
+    return newestRows<DeadLetter>(this.#environment, "x", limit);
+  }
+
+  /** Everything that is not settled, in order of acceptance. */
+  *rows(): Generator<PendingEnvelope> {
+    for (const { key, value } of this.#environment.entries<Envelope>({ start: ["e", 0], end: ["e", top] })) {
+      if (this.#settled.has(value.header.id)) continue;
+      yield { ...value, attempts: this.#environment.get<number>(["n", key[1] as number]) ?? 0 };
+    }
+  }
+
+  /** Writes the removals that `settle` has postponed. */
+  async flush(): Promise<void> {
+    if (this.#settled.size > 0) await this.#write(() => undefined);
+  }
+
+  /** Every write of the journal takes the postponed removals with it. */
+  async #write<T>(change: (forgotten: (readonly [agentId: string, envelopeId: string])[]) => T): Promise<T> {
+    const forgotten: (readonly [agentId: string, envelopeId: string])[] = [];
+    let settled: string[] = [];
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const result = await this.#environment.write(() => {
+      settled = [...this.#settled];
+      for (const envelopeId of settled) {
+        const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
+        if (place === undefined) continue;
+        this.#remove(envelopeId, place[0]);
+        forgotten.push([place[1], envelopeId]);
+      }
+      return change(forgotten);
+    });
+    for (const envelopeId of settled) this.#settled.delete(envelopeId);
+    for (const [agentId, envelopeId] of forgotten) this.#options.onForgotten(agentId, envelopeId);
+    return result;
+  }
+
+  #remove(envelopeId: string, seq: number): void {
+    this.#environment.remove(["i", keyText(envelopeId)]);
+    this.#environment.remove(["e", seq]);
+    this.#environment.remove(["n", seq]);
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * An environment on disk: one LMDB database, values as JSON.
+ *
+ * Only asynchronous transactions are used (a thread that ends inside a synchronous one keeps the write lock for ever). In
+ * LMDB's default mode their promises resolve after the flush. A crash leaves the last committed transaction.
+ */
+import { mkdir } from "node:fs/promises";
+import { open, type RootDatabase } from "lmdb";
+import { failure, isCoded } from "../../kernel/errors.ts";
+import type { Entry, Environment, Key, OpenEnvironment, Range } from "../environment.ts";
+
+/** Slots for reading threads and processes in the lock file; LMDB's own default of 126 is near what a busy host reaches. */
+const readersMax = 256;
+
+export const openLmdbEnvironment: OpenEnvironment = async (dir) => {
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    const database = open<unknown, (string | number)[]>({
+      path: dir,
+      // A dot in the last part of the path would otherwise make it a file.
+      noSubdir: false,
+      encoding: "json",
+      maxReaders: readersMax,
+      // With it on, lmdb 3.5.6 leaves a promise of a failed commit to nobody, which ends the thread.
+      eventTurnBatching: false,
+    });
+    return new LmdbEnvironment(dir, database);
+  } catch (error) {
+    throw failure(
+      "CLOISTER_STATE_UNUSABLE",
+      `cannot open the database in ${dir}: ${reasonOf(error)}`,
+      "make the directory readable and writable for this user on a local disk with free space",
+      error,
+    );
+  }
+};
+
+class LmdbEnvironment implements Environment {
+  readonly #dir: string;
+  readonly #database: RootDatabase<unknown, (string | number)[]>;
+  readonly #writing = new Set<Promise<unknown>>();
+  #commits = 0;
+  /** Number of the last transaction that reached the disk; writes that shared it say the same one. */
+  #committed = 0;
+  #failedLast = false;
+
+  constructor(dir: string, database: RootDatabase<unknown, (string | number)[]>) {
+    this.#dir = dir;
+    this.#database = database;
+  }
+
+  get<T>(key: Key): T | undefined {
+    return this.#database.get([...key]) as T | undefined;
+  }
+
+  entries<T>({ start, end, reverse = false, limit }: Range): Iterable<Entry<T>> {
+    const [from, to] = reverse ? [end, start] : [start, end];
+    const bounds = { start: [...from], end: [...to], reverse };
+    return this.#database.getRange(
+      limit === undefined ? bounds : { ...bounds, limit },
+    ) as Iterable<unknown> as Iterable<Entry<T>>;
+  }
+
+  put(key: Key, value: unknown): void {
+    // Inside a transaction it is written at once; the promise says nothing.
+    void this.#database.put([...key], value);
+  }
+
+  remove(key: Key): void {
+    void this.#database.remove([...key]);
+  }
+
+  async write<T>(change: () => T): Promise<T> {
+    let transaction = 0;
+    // A child transaction, because a plain one keeps what a callback wrote before it threw.
+    const writing = this.#database.childTransaction(() => {
+      transaction = this.#database.getWriteTxnId();
+      return change();
+    });
+    this.#writing.add(writing);
+    try {
+      const result = await writing;
+      this.#failedLast = false;
+      if (transaction !== this.#committed) this.#commits += 1;
+      this.#committed = transaction;
+      return result;
+    } catch (error) {
+      if (isCoded(error)) throw error;
+      this.#failedLast = true;
+      throw failure(
+        "CLOISTER_STORE_FAILED",
+        `cannot commit to the database in ${this.#dir}: ${await commitReason(error)}`,
+        "free space on its disk and check that the disk can be written; nothing of the change was stored",
+        error,
+      );
+    } finally {
+      this.#writing.delete(writing);
+    }
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#writing);
+  }
+
+  commits(): number {
+    return this.#commits;
+  }
+
+  async close(): Promise<void> {
+    await this.settled();
+    // After a failed commit lmdb waits for a flush that never comes, unless another transaction has followed.
+    if (this.#failedLast) await this.#database.transaction(() => undefined);
+    await this.#database.close();
+  }
+}
+
+/** A failed commit rejects with a text that says nothing and a promise that has the cause. */
+async function commitReason(error: unknown): Promise<string> {
+  const commitError = (error as { commitError?: unknown }).commitError;
+  if (!(commitError instanceof Promise)) return reasonOf(error);
+  return commitError.then(() => reasonOf(error), reasonOf);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,8 @@
+import type { Store, StorePlaces } from "../port.ts";
+import { openStore, type StoreOptions } from "../store.ts";
+import { openLmdbEnvironment } from "./environment.ts";
+
+/** The store on disk. See `openStore` for the errors. In the gateway it runs in a thread of its own (`runtime/store/thread.ts`). */
+export function openLmdbStore(places: StorePlaces, options: StoreOptions = {}): Promise<Store> {
+  return openStore(places, openLmdbEnvironment, options);
+}

@@ -1,0 +1,115 @@
+/** An environment in memory, for tests: sorted rows, values as JSON text so that nobody shares an object with the store. */
+import type { Entry, Environment, Key, OpenEnvironment, Range } from "./environment.ts";
+
+interface Row {
+  readonly key: Key;
+  readonly json: string;
+}
+
+/** What survives closing: the rows of each directory. */
+export type MemoryDisk = Map<string, Row[]>;
+
+export function memoryEnvironments(disk: MemoryDisk): OpenEnvironment {
+  return async (dir) => {
+    const rows = disk.get(dir) ?? [];
+    disk.set(dir, rows);
+    return new MemoryEnvironment(rows);
+  };
+}
+
+class MemoryEnvironment implements Environment {
+  readonly #rows: Row[];
+  #undo: (() => void)[] = [];
+  #tail: Promise<unknown> = Promise.resolve();
+  #commits = 0;
+
+  constructor(rows: Row[]) {
+    this.#rows = rows;
+  }
+
+  get<T>(key: Key): T | undefined {
+    const row = this.#rows[this.#find(key)];
+    return row !== undefined && compareKeys(row.key, key) === 0 ? (JSON.parse(row.json) as T) : undefined;
+  }
+
+  *entries<T>({ start, end, reverse = false, limit = Number.POSITIVE_INFINITY }: Range): Iterable<Entry<T>> {
+    const rows = this.#rows.slice(this.#find(start), this.#find(end));
+    for (const { key, json } of (reverse ? rows.toReversed() : rows).slice(0, limit))
+      yield { key, value: JSON.parse(json) as T };
+  }
+
+  put(key: Key, value: unknown): void {
+    const at = this.#find(key);
+    const old = this.#rows[at];
+    const replaced = old !== undefined && compareKeys(old.key, key) === 0 ? [old] : [];
+    this.#splice(at, replaced, [{ key: [...key], json: JSON.stringify(value) }]);
+  }
+
+  remove(key: Key): void {
+    const at = this.#find(key);
+    const old = this.#rows[at];
+    if (old !== undefined && compareKeys(old.key, key) === 0) this.#splice(at, [old], []);
+  }
+
+  write<T>(change: () => T): Promise<T> {
+    const writing = this.#tail.then(() => {
+      this.#undo = [];
+      try {
+        const result = change();
+        this.#commits += 1;
+        return result;
+      } catch (error) {
+        for (const step of this.#undo.toReversed()) step();
+        throw error;
+      }
+    });
+    this.#tail = writing.catch(() => undefined);
+    return writing;
+  }
+
+  async settled(): Promise<void> {
+    await this.#tail;
+  }
+
+  commits(): number {
+    return this.#commits;
+  }
+
+  async close(): Promise<void> {
+    await this.#tail;
+  }
+
+  #splice(at: number, removed: Row[], added: Row[]): void {
+    this.#rows.splice(at, removed.length, ...added);
+    this.#undo.push(() => this.#rows.splice(at, added.length, ...removed));
+  }
+
+  /** The first row that is not below the key. */
+  #find(key: Key): number {
+    let low = 0;
+    let high = this.#rows.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const row = this.#rows[middle] as Row;
+      if (compareKeys(row.key, key) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function compareKeys(a: Key, b: Key): number {
+  for (let at = 0; at < Math.min(a.length, b.length); at += 1) {
+    const order = compareParts(a[at] as string | number, b[at] as string | number);
+    if (order !== 0) return order;
+  }
+  return a.length - b.length;
+}
+
+/** Text by code points, as its UTF-8 bytes compare, which is LMDB's order. */
+function compareParts(a: string | number, b: string | number): number {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  if (typeof a === "number") return -1;
+  if (typeof b === "number") return 1;
+  return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

@@ -1,0 +1,162 @@
+/**
+ * The session index in the registry: one row a session, so that listing sessions opens no agent's environment. Derived from
+ * the agents' environments, except the label, which lives only here.
+ *
+ * Layout, format 1 (`K` is `keyText` of the session key, `L` of the label):
+ *   ["s", K]               → SessionRow
+ *   ["u", updatedAtMs, K]  → 0                  order for listing
+ *   ["l", L, K]            → 0                  sessions with a label
+ *   ["i", sessionId]       → K
+ *   ["c"]                  → number of sessions
+ * All rows of a session change in one transaction. After a crash between a turn's commit and this one the row is behind by
+ * that turn; the envelope is still in the journal then, and `begin` or `pending` of it brings the row up to date.
+ */
+import { failure } from "../kernel/errors.ts";
+import { type Environment, top } from "./environment.ts";
+import { keyText } from "./key-text.ts";
+import type { SessionQuery, SessionRow } from "./port.ts";
+
+/** What an agent's environment knows of a session: everything but the label. */
+export type SessionHead = Omit<SessionRow, "label">;
+
+export class SessionIndex {
+  readonly #environment: Environment;
+  readonly #scanRowsMax: number;
+
+  constructor(environment: Environment, scanRowsMax: number) {
+    this.#environment = environment;
+    this.#scanRowsMax = scanRowsMax;
+  }
+
+  get(key: string): SessionRow | undefined {
+    return this.#environment.get<SessionRow>(["s", keyText(key)]);
+  }
+
+  /** By key, else by session id. */
+  find(reference: string): SessionRow | undefined {
+    const row = this.get(reference);
+    if (row !== undefined) return row;
+    const key = this.#environment.get<string>(["i", keyText(reference)]);
+    return key === undefined ? undefined : this.#environment.get<SessionRow>(["s", key]);
+  }
+
+  /** At most as many rows as a scan may read. */
+  withLabel(label: string): SessionRow[] {
+    const start = ["l", keyText(label), 0];
+    const rows: SessionRow[] = [];
+    for (const { key } of this.#environment.entries({
+      start,
+      end: ["l", keyText(label), top],
+      limit: this.#scanRowsMax,
+    })) {
+      const row = this.#environment.get<SessionRow>(["s", key[2] as string]);
+      if (row !== undefined) rows.push(row);
+    }
+    return rows;
+  }
+
+  /** Brings the row to a head that is at least as new, keeping label and age. Free when nothing changed. */
+  async update(head: SessionHead): Promise<SessionRow> {
+    const present = this.get(head.key);
+    if (present !== undefined && isCurrent(present, head)) return present;
+    return this.#environment.write(() => {
+      const old = this.get(head.key);
+      if (old !== undefined && isCurrent(old, head)) return old;
+      const row: SessionRow = {
+        ...head,
+        ...(old?.label === undefined ? {} : { label: old.label }),
+        createdAtMs: Math.min(old?.createdAtMs ?? head.createdAtMs, head.createdAtMs),
+      };
+      this.#replace(old, row);
+      return row;
+    });
+  }
+
+  /** Makes the row from `makeHead` if there is none. */
+  label(key: string, label: string | null, makeHead: () => SessionHead): Promise<SessionRow> {
+    return this.#environment.write(() => {
+      const old = this.get(key);
+      const { label: _, ...head } = old ?? { ...makeHead(), label: undefined };
+      const row: SessionRow = label === null ? head : { ...head, label };
+      this.#replace(old, row);
+      return row;
+    });
+  }
+
+  /**
+   * Newest first. Without filters it reads the rows of the page only. With filters it reads at most `sessionsScanRowsMax`
+   * rows, newest first, and `total` counts the matches among them.
+   */
+  query(query: SessionQuery): { rows: SessionRow[]; total: number } {
+    const { limit, offset, agentIds, activeSinceMs, label, search } = query;
+    if (agentIds === undefined && activeSinceMs === undefined && label === undefined && search === undefined) {
+      const total = this.#environment.get<number>(["c"]) ?? 0;
+      return { rows: [...this.#newest(0, offset, limit)], total };
+    }
+    const candidates =
+      label === undefined
+        ? this.#newest(activeSinceMs ?? 0, 0, this.#scanRowsMax)
+        : this.withLabel(label).toSorted(newestFirst);
+    const rows: SessionRow[] = [];
+    let total = 0;
+    for (const row of candidates) {
+      if (!matches(row, query)) continue;
+      if (total >= offset && rows.length < limit) rows.push(row);
+      total += 1;
+    }
+    return { rows, total };
+  }
+
+  *#newest(sinceMs: number, offset: number, limit: number): Generator<SessionRow> {
+    if (limit <= 0) return;
+    let at = 0;
+    const range = { start: ["u", sinceMs], end: ["u", top], reverse: true, limit: offset + limit };
+    for (const { key } of this.#environment.entries(range)) {
+      if (at++ < offset) continue;
+      const row = this.#environment.get<SessionRow>(["s", key[2] as string]);
+      if (row === undefined) {
+        throw failure(
+          "CLOISTER_STORE_FAILED",
+          `the session index names ${String(key[2])}, and it has no row: the registry is damaged`,
+          "restore the registry from a backup",
+        );
+      }
+      yield row;
+    }
+  }
+
+  /** Inside a transaction. */
+  #replace(old: SessionRow | undefined, row: SessionRow): void {
+    const key = keyText(row.key);
+    const environment = this.#environment;
+    if (old === undefined) {
+      environment.put(["c"], (environment.get<number>(["c"]) ?? 0) + 1);
+    } else {
+      environment.remove(["u", old.updatedAtMs, key]);
+      environment.remove(["i", keyText(old.sessionId)]);
+      if (old.label !== undefined) environment.remove(["l", keyText(old.label), key]);
+    }
+    environment.put(["s", key], row);
+    environment.put(["u", row.updatedAtMs, key], 0);
+    environment.put(["i", keyText(row.sessionId)], key);
+    if (row.label !== undefined) environment.put(["l", keyText(row.label), key], 0);
+  }
+}
+
+/** A transcript only grows, so the number of its messages says which of two heads is newer. */
+function isCurrent(row: SessionRow, head: SessionHead): boolean {
+  return row.sessionId === head.sessionId && row.messages >= head.messages;
+}
+
+function newestFirst(a: SessionRow, b: SessionRow): number {
+  return b.updatedAtMs - a.updatedAtMs || (a.key < b.key ? 1 : -1);
+}
+
+function matches(row: SessionRow, query: SessionQuery): boolean {
+  if (query.agentIds !== undefined && !query.agentIds.includes(row.agentId)) return false;
+  if (query.activeSinceMs !== undefined && row.updatedAtMs < query.activeSinceMs) return false;
+  if (query.label !== undefined && row.label !== query.label) return false;
+  if (query.search === undefined) return true;
+  const wanted = query.search.toLowerCase();
+  return [row.key, row.label ?? "", row.lastPreview].some((text) => text.toLowerCase().includes(wanted));
+}

@@ -1,0 +1,13 @@
+/** Entry of the store's thread: every LMDB environment is opened here and nowhere else. */
+import { serveTrustedThread } from "../thread/trusted-thread.ts";
+import { openLmdbStore } from "./lmdb/store.ts";
+import type { StorePlaces } from "./port.ts";
+import type { StoreOptions } from "./store.ts";
+
+/** The part of the options that can travel to another thread. */
+export interface StoreThreadInit {
+  readonly places: StorePlaces;
+  readonly options: Omit<StoreOptions, "now" | "newId">;
+}
+
+serveTrustedThread<StoreThreadInit, Record<never, never>>(({ places, options }) => openLmdbStore(places, options));

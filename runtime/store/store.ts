@@ -1,0 +1,328 @@
+/**
+ * The store: journal, session index, audit trail and the agents' environments put together, over any kind of environment.
+ * `runtime/store/lmdb/store.ts` opens it on disk, `runtime/store/memory.ts` in memory.
+ *
+ * Calls for one session run one after the other; everything else runs at the same time and shares flushes.
+ */
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import { AgentStores } from "./agent-stores.ts";
+import { appendRow, newestRows } from "./bounded-log.ts";
+import type { Environment, OpenEnvironment } from "./environment.ts";
+import { checkFormat, openFormat } from "./format.ts";
+import { Journal } from "./journal.ts";
+import { claimOwner, clearOwner, identify, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
+import type { AuditRow, OutboundRow, PendingEnvelope, Store, StorePlaces, TurnBegin, TurnCommit } from "./port.ts";
+import { type SessionHead, SessionIndex } from "./session-index.ts";
+
+export type StoreBounds = Pick<
+  typeof limits,
+  | "dedupeWindowMs"
+  | "dedupeKeysPerScopeMax"
+  | "deadLettersMax"
+  | "auditRowsMax"
+  | "openAgentStoresMax"
+  | "sessionsScanRowsMax"
+>;
+
+export interface StoreOptions {
+  /** Milliseconds since the epoch. Default: the system clock. */
+  readonly now?: () => number;
+  /** Ids of new sessions. Default: random UUIDs. */
+  readonly newId?: () => string;
+  /** Whose state directory it becomes until `close`; without it the directory is not locked. */
+  readonly owner?: { readonly pid: number } | ProcessIdentity;
+  /** Default: `limits`. */
+  readonly bounds?: { readonly [K in keyof StoreBounds]?: number };
+}
+
+/**
+ * Opens registry and journal, claims the directory, checks the formats. Agents' environments are opened on first use.
+ * Rejects with `CLOISTER_STATE_LOCKED`, `CLOISTER_STATE_VERSION` or `CLOISTER_STATE_UNUSABLE`, with everything closed again.
+ */
+export async function openStore(
+  places: StorePlaces,
+  openEnvironment: OpenEnvironment,
+  options: StoreOptions = {},
+): Promise<Store> {
+  const now = options.now ?? Date.now;
+  const opened: Environment[] = [];
+  const open = async (name: "registry" | "journal"): Promise<Environment> => {
+    const dir = join(places.stateDir, "store", name);
+    const environment = await openEnvironment(dir);
+    opened.push(environment);
+    return environment;
+  };
+  try {
+    const registry = await open("registry");
+    checkFormat(registry, "registry", join(places.stateDir, "store", "registry"));
+    if (options.owner !== undefined) {
+      const own = "host" in options.owner ? options.owner : identify(options.owner.pid);
+      await claimOwner(registry, own, now(), places.stateDir);
+    }
+    try {
+      await openFormat(registry, "registry", join(places.stateDir, "store", "registry"));
+      const journal = await open("journal");
+      await openFormat(journal, "journal", join(places.stateDir, "store", "journal"));
+      return new OpenStore(places, registry, journal, openEnvironment, options);
+    } catch (error) {
+      if (options.owner !== undefined) await clearOwner(registry);
+      throw error;
+    }
+  } catch (error) {
+    await Promise.all(opened.map((environment) => environment.close()));
+    throw error;
+  }
+}
+
+class OpenStore implements Store {
+  readonly #registry: Environment;
+  readonly #journalEnvironment: Environment;
+  readonly #journal: Journal;
+  readonly #index: SessionIndex;
+  readonly #agents: AgentStores;
+  readonly #bounds: { readonly [K in keyof StoreBounds]: number };
+  readonly #now: () => number;
+  readonly #newId: () => string;
+  readonly #ownerTimer: NodeJS.Timeout | undefined;
+  /** The last call for each session, until it has settled. */
+  readonly #tails = new Map<string, Promise<unknown>>();
+  readonly #running = new Set<Promise<unknown>>();
+  #appends = 0;
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    places: StorePlaces,
+    registry: Environment,
+    journal: Environment,
+    openEnvironment: OpenEnvironment,
+    options: StoreOptions,
+  ) {
+    this.#now = options.now ?? Date.now;
+    this.#newId = options.newId ?? randomUUID;
+    this.#bounds = { ...limits, ...options.bounds };
+    this.#registry = registry;
+    this.#journalEnvironment = journal;
+    this.#index = new SessionIndex(registry, this.#bounds.sessionsScanRowsMax);
+    this.#journal = new Journal(journal, {
+      ...this.#bounds,
+      now: this.#now,
+      onForgotten: (agentId, envelopeId) => this.#agents.forget(agentId, envelopeId),
+    });
+    this.#agents = new AgentStores(places.agents, {
+      openEnvironment,
+      journal: this.#journal,
+      openMax: this.#bounds.openAgentStoresMax,
+    });
+    if (options.owner !== undefined) {
+      // A sign of life that cannot be written is no reason to end; the next one is tried in time.
+      this.#ownerTimer = setInterval(
+        () => void renewOwner(registry, this.#now()).catch(() => undefined),
+        ownerSeenEveryMs,
+      );
+      this.#ownerTimer.unref();
+    }
+  }
+
+  append: Store["append"] = (envelope, dedupe) =>
+    this.#run(async () => {
+      const result = await this.#journal.append(envelope, dedupe);
+      if (result.status === "stored") this.#appends += 1;
+      return result;
+    });
+
+  begin: Store["begin"] = (turn) =>
+    this.#inSession(turn.sessionKey, () =>
+      this.#agents.use(turn.agentId, async (agent) => {
+        const done = agent.done(turn.envelopeId);
+        if (done !== undefined && this.#journal.has(turn.envelopeId)) {
+          const committed = agent.head(done.sessionKey);
+          if (committed !== undefined) await this.#index.update(committed);
+          return { status: "done", outcomeText: done.outcomeText };
+        }
+        const attempt = await this.#journal.countDelivery(turn.envelopeId);
+        if (attempt === undefined) throw unknownEnvelope("begin the turn of", turn.envelopeId);
+        const { sessionId } = await agent.open(
+          agent.head(turn.sessionKey) ?? this.#emptyHead(turn.sessionKey, turn.agentId),
+        );
+        return { status: "begun", attempt, sessionId, state: turn.wantState ? agent.state(sessionId) : null };
+      }),
+    );
+
+  commit: Store["commit"] = (turn) =>
+    this.#inSession(turn.sessionKey, () =>
+      this.#agents.use(turn.agentId, async (agent) => {
+        const envelope = this.#journal.find(turn.envelopeId);
+        if (envelope === undefined) throw unknownEnvelope("commit the turn of", turn.envelopeId);
+        const empty = agent.head(turn.sessionKey) ?? this.#emptyHead(turn.sessionKey, turn.agentId);
+        const { status, head } = await agent.commit(turn, envelope, empty);
+        return { status, row: await this.#index.update(head) };
+      }),
+    );
+
+  delivered: Store["delivered"] = (agentId, envelopeId) =>
+    this.#run(async () => {
+      // In this order: a crash between the two leaves a done envelope without an outbound row, which `pending` settles.
+      await this.#agents.use(agentId, (agent) => agent.delivered(envelopeId));
+      this.#journal.settle(envelopeId);
+    });
+
+  settle: Store["settle"] = (envelopeId) => this.#run(async () => this.#journal.settle(envelopeId));
+
+  bury: Store["bury"] = (envelopeId, fate, reason) => this.#run(() => this.#journal.bury(envelopeId, fate, reason));
+
+  pending: Store["pending"] = () =>
+    this.#run(async () => {
+      await this.#journal.flush();
+      const accepted = [...this.#journal.rows()];
+      const order = new Map(accepted.map((row, at) => [row.header.id, at]));
+      const envelopes: PendingEnvelope[] = [];
+      const outbound: OutboundRow[] = [];
+      for (const [agentId, rows] of Map.groupBy(accepted, (row) => row.header.agentId)) {
+        if (this.#agents.has(agentId)) await this.#sort(agentId, rows, envelopes, outbound);
+        else envelopes.push(...rows);
+      }
+      await this.#journal.flush();
+      const byOrder = (a: string, b: string): number => (order.get(a) ?? 0) - (order.get(b) ?? 0);
+      return {
+        envelopes: envelopes.toSorted((a, b) => byOrder(a.header.id, b.header.id)),
+        outbound: outbound.toSorted((a, b) => byOrder(a.envelopeId, b.envelopeId)),
+      };
+    });
+
+  deadLetters: Store["deadLetters"] = (limit) => this.#run(async () => this.#journal.deadLetters(limit));
+
+  sessions: Store["sessions"] = (query) => this.#run(async () => this.#index.query(query));
+
+  session: Store["session"] = (key) => this.#run(async () => this.#index.get(key));
+
+  findSession: Store["findSession"] = (reference) => this.#run(async () => this.#index.find(reference));
+
+  sessionsWithLabel: Store["sessionsWithLabel"] = (label) => this.#run(async () => this.#index.withLabel(label));
+
+  labelSession: Store["labelSession"] = (key, agentId, label, atMs) =>
+    this.#inSession(key, async () => {
+      // A session whose first turn runs has its id already, in the agent's environment.
+      const known =
+        this.#index.get(key) ??
+        (this.#agents.has(agentId) ? await this.#agents.use(agentId, (agent) => agent.head(key)) : undefined);
+      return await this.#index.label(
+        key,
+        label,
+        () => known ?? { ...this.#emptyHead(key, agentId), createdAtMs: atMs, updatedAtMs: atMs },
+      );
+    });
+
+  history: Store["history"] = (agentId, sessionKey, limit, offset) =>
+    this.#inSession(sessionKey, () =>
+      this.#agents.use(agentId, (agent) => agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset))),
+    );
+
+  release: Store["release"] = (agentId) => this.#run(() => this.#agents.release(agentId));
+
+  audit: Store["audit"] = (rows) =>
+    this.#run(() =>
+      this.#registry.write(() => {
+        for (const row of rows) appendRow(this.#registry, "a", row, this.#bounds.auditRowsMax);
+      }),
+    );
+
+  audits: Store["audits"] = (limit) => this.#run(async () => newestRows<AuditRow>(this.#registry, "a", limit));
+
+  counters: Store["counters"] = async () => ({
+    agentOpens: this.#agents.opens(),
+    appends: this.#appends,
+    journalCommits: this.#journalEnvironment.commits(),
+  });
+
+  close: Store["close"] = () => (this.#closed ??= this.#close());
+
+  async #close(): Promise<void> {
+    clearInterval(this.#ownerTimer);
+    await Promise.allSettled(this.#running);
+    // What is postponed may stay on a full disk: at the next start the `done` markers settle it.
+    await this.#journal.flush().catch(() => undefined);
+    await this.#agents.close();
+    await this.#journalEnvironment.close();
+    if (this.#ownerTimer !== undefined) await clearOwner(this.#registry).catch(() => undefined);
+    await this.#registry.close();
+  }
+
+  /** One agent's part of `pending`. */
+  #sort(
+    agentId: string,
+    rows: readonly PendingEnvelope[],
+    envelopes: PendingEnvelope[],
+    outbound: OutboundRow[],
+  ): Promise<void> {
+    return this.#agents.use(agentId, async (agent) => {
+      const stale = new Set<string>();
+      for (const row of rows) {
+        const done = agent.done(row.header.id);
+        if (done === undefined) {
+          envelopes.push(row);
+          continue;
+        }
+        stale.add(done.sessionKey);
+        const waiting = agent.outbound(row.header.id);
+        if (waiting === undefined) this.#journal.settle(row.header.id);
+        else outbound.push(waiting);
+      }
+      const heads = [...stale].map((sessionKey) => agent.head(sessionKey)).filter((head) => head !== undefined);
+      await Promise.all(heads.map((head) => this.#index.update(head)));
+    });
+  }
+
+  /** A new session; one that was labelled before its first message has an id already. */
+  #emptyHead(key: string, agentId: string): SessionHead {
+    const { label: _, ...labelled } = this.#index.get(key) ?? { label: undefined };
+    if ("sessionId" in labelled) return labelled;
+    const atMs = this.#now();
+    const sessionId = this.#newId();
+    return {
+      key,
+      agentId,
+      sessionId,
+      kind: "other",
+      channel: "unknown",
+      createdAtMs: atMs,
+      updatedAtMs: atMs,
+      messages: 0,
+      lastPreview: "",
+    };
+  }
+
+  #inSession<T>(sessionKey: string, work: () => Promise<T>): Promise<T> {
+    return this.#run(() => {
+      const before = this.#tails.get(sessionKey);
+      const call = before === undefined ? work() : before.then(work, work);
+      this.#tails.set(sessionKey, call);
+      const forget = (): void => {
+        if (this.#tails.get(sessionKey) === call) this.#tails.delete(sessionKey);
+      };
+      call.then(forget, forget);
+      return call;
+    });
+  }
+
+  async #run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined)
+      throw failure("CLOISTER_STORE_FAILED", "cannot use the store: it is closed", "start the gateway again");
+    const call = work();
+    this.#running.add(call);
+    try {
+      return await call;
+    } finally {
+      this.#running.delete(call);
+    }
+  }
+}
+
+function unknownEnvelope(attempt: string, envelopeId: string): Error {
+  return failure(
+    "CLOISTER_ENVELOPE_UNKNOWN",
+    `cannot ${attempt} the envelope ${envelopeId}: the journal does not hold it; it was settled, delivered or buried, or never accepted`,
+  );
+}

@@ -1,0 +1,288 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openFormat } from "../../runtime/store/format.ts";
+import { openLmdbEnvironment } from "../../runtime/store/lmdb/environment.ts";
+import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
+import { identify } from "../../runtime/store/owner.ts";
+import { beginOf, commitOf, envelope, placesIn } from "./store-envelopes.ts";
+import { storeSuite } from "./store-suite.ts";
+
+const makeDir = (): Promise<string> => mkdtemp(join(tmpdir(), "cloister-store-"));
+
+storeSuite({ name: "LMDB", clock: true, modelRuns: 40 }, async () => {
+  const dir = await makeDir();
+  return {
+    dir,
+    open: (options) => openLmdbStore(placesIn(dir), options),
+    openEnvironment: openLmdbEnvironment,
+    dispose: () => rm(dir, { recursive: true }),
+  };
+});
+
+describe("store on disk", () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await makeDir();
+  });
+  afterEach(() => rm(dir, { recursive: true }));
+
+  it("commits appends in flight together with few flushes", async () => {
+    const store = await openLmdbStore(placesIn(dir));
+    await store.append(envelope("first"));
+    const before = (await store.counters()).journalCommits;
+    await Promise.all(
+      Array.from({ length: 64 }, (_, at) => store.append(envelope(`e${at}`, { agentId: at % 2 ? "ann" : "bob" }))),
+    );
+    const { journalCommits, appends } = await store.counters();
+    expect(appends).toBe(65);
+    expect(journalCommits - before).toBeLessThanOrEqual(4);
+    await store.append(envelope("last"));
+    expect((await store.counters()).journalCommits).toBe(journalCommits + 1);
+    await store.close();
+  });
+
+  it("takes the removal of a done envelope into a later write instead of a flush of its own", async () => {
+    const store = await openLmdbStore(placesIn(dir));
+    for (const id of ["a", "b"]) await store.append(envelope(id));
+    const before = (await store.counters()).journalCommits;
+    await store.settle("a");
+    await store.settle("b");
+    expect((await store.counters()).journalCommits).toBe(before);
+    await store.append(envelope("c"));
+    expect((await store.counters()).journalCommits).toBe(before + 1);
+    expect((await store.pending()).envelopes.map((row) => row.header.id)).toEqual(["c"]);
+    await store.close();
+  });
+
+  it("does not keep done markers of envelopes that are gone", async () => {
+    const markers = async (): Promise<number> => {
+      const environment = await openLmdbEnvironment(placesIn(dir).agents[0]?.sessionsDir ?? "");
+      const found = [...environment.entries({ start: ["d", 0], end: ["d", "\u{10ffff}"] })].length;
+      await environment.close();
+      return found;
+    };
+    let store = await openLmdbStore(placesIn(dir));
+    for (let at = 0; at < 20; at += 1) {
+      const mail = envelope(`e${at}`);
+      await store.append(mail);
+      await store.begin(beginOf(mail));
+      await store.commit(commitOf(mail));
+      if (at < 19) await store.settle(mail.header.id);
+    }
+    await store.close();
+    expect(await markers()).toBe(1);
+    // A journal that lost its row without a word to the agent, as after a crash: the next opening cleans up.
+    const journal = await openLmdbEnvironment(join(dir, "store", "journal"));
+    await journal.write(() => journal.remove(["i", "e19"]));
+    await journal.close();
+    store = await openLmdbStore(placesIn(dir));
+    await store.history("ann", "agent:ann:main", 1, 0);
+    await store.close();
+    expect(await markers()).toBe(0);
+  });
+
+  it("makes its directories for this user only", async () => {
+    const store = await openLmdbStore(placesIn(dir));
+    await store.history("ann", "agent:ann:main", 1, 0);
+    await store.close();
+    expect((await stat(join(dir, "store", "journal"))).mode & 0o777).toBe(0o700);
+    expect((await stat(join(dir, "agents", "ann", "sessions"))).mode & 0o777).toBe(0o700);
+  });
+
+  it("says which directory it cannot use", async () => {
+    await writeFile(join(dir, "file"), "");
+    await expect(openLmdbStore(placesIn(join(dir, "file")))).rejects.toMatchObject({
+      code: "CLOISTER_STATE_UNUSABLE",
+      message: expect.stringContaining(join(dir, "file", "store", "registry")),
+    });
+  });
+
+  it("refuses a store of a newer version, naming both versions, and writes nothing", async () => {
+    for (const name of ["registry", "journal"]) {
+      const stateDir = join(dir, name);
+      await (await openLmdbStore(placesIn(stateDir))).close();
+      const environment = await openLmdbEnvironment(join(stateDir, "store", name));
+      await environment.write(() => environment.put(["format"], { name, format: 7 }));
+      await environment.close();
+      await expect(openLmdbStore(placesIn(stateDir), { owner: { pid: process.pid } })).rejects.toMatchObject({
+        code: "CLOISTER_STATE_VERSION",
+        message: expect.stringMatching(/holds \w+ format 7, .* reads \w+ format 1/),
+      });
+      const after = await openLmdbEnvironment(join(stateDir, "store", "registry"));
+      expect(after.get(["owner"])).toBeUndefined();
+      await after.close();
+    }
+  });
+
+  it("migrates step by step in one transaction, and refuses when a step is missing", async () => {
+    const environment = await openLmdbEnvironment(join(dir, "old"));
+    await openFormat(environment, "agent", dir);
+    await environment.write(() => environment.put(["n"], 1));
+    const double = (): void => environment.put(["n"], (environment.get<number>(["n"]) ?? 0) * 2);
+    await expect(openFormat(environment, "agent", dir, 3, { 1: double })).rejects.toMatchObject({
+      code: "CLOISTER_STATE_VERSION",
+    });
+    expect([environment.get(["n"]), environment.get(["format"])]).toEqual([1, { name: "agent", format: 1 }]);
+    await openFormat(environment, "agent", dir, 3, { 1: double, 2: double });
+    expect([environment.get(["n"]), environment.get(["format"])]).toEqual([4, { name: "agent", format: 3 }]);
+    await openFormat(environment, "agent", dir, 3, {});
+    await expect(openFormat(environment, "journal", dir, 3)).rejects.toMatchObject({ code: "CLOISTER_STATE_VERSION" });
+    await environment.close();
+  });
+});
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable> & { readonly lines: Interface };
+
+function startChild(mode: string, dir: string): Child {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "store-child.ts"), mode, dir], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  return Object.assign(child, { lines: createInterface(child.stdout) });
+}
+
+async function firstLine(child: Child): Promise<string> {
+  const [line] = (await once(child.lines, "line")) as [string];
+  return line;
+}
+
+async function kill(child: Child): Promise<void> {
+  const ended = once(child, "close");
+  child.kill("SIGKILL");
+  await ended;
+}
+
+describe("store on disk, between processes", () => {
+  let dir: string;
+  const children: Child[] = [];
+  const start = (mode: string): Child => {
+    const child = startChild(mode, dir);
+    children.push(child);
+    return child;
+  };
+  beforeEach(async () => {
+    dir = await makeDir();
+  });
+  afterEach(async () => {
+    for (const child of children.splice(0)) if (child.exitCode === null && child.signalCode === null) await kill(child);
+    await rm(dir, { recursive: true });
+  });
+
+  it("loses nothing that it answered when the process is killed, and does no turn twice", async () => {
+    const stored = new Set<string>();
+    const done = new Set<string>();
+    for (let round = 0; round < 6; round += 1) {
+      const child = start("accept");
+      const ended = once(child, "close");
+      let seen = 0;
+      child.lines.on("line", (line) => {
+        const [word, id = ""] = line.split(" ");
+        (word === "done" ? done : stored).add(id);
+        seen += 1;
+        if (seen === 150 + round * 53) child.kill("SIGKILL");
+      });
+      await ended;
+      expect(seen).toBeGreaterThanOrEqual(150);
+
+      const store = await openLmdbStore(placesIn(dir));
+      const { envelopes } = await store.pending();
+      const waiting = new Set(envelopes.map((row) => row.header.id));
+      const turns = new Map<string, number>();
+      for (const session of ["s0", "s1", "s2"]) {
+        const { total } = await store.history("ann", `agent:ann:${session}`, 0, 0);
+        const { rows } = await store.history("ann", `agent:ann:${session}`, total, 0);
+        expect(rows).toHaveLength(total);
+        for (const row of rows.filter((each) => each.role === "user"))
+          turns.set(row.envelopeId, (turns.get(row.envelopeId) ?? 0) + 1);
+        expect((await store.session(`agent:ann:${session}`))?.messages).toBe(total);
+      }
+      expect([...stored].filter((id) => !waiting.has(id) && !turns.has(id))).toEqual([]);
+      expect([...done].filter((id) => !turns.has(id))).toEqual([]);
+      expect([...turns].filter(([, times]) => times !== 1)).toEqual([]);
+      expect([...waiting].filter((id) => turns.has(id))).toEqual([]);
+      for (const id of stored) {
+        expect((await store.append(envelope(`again-${id}`), { scope: "kill", key: id })).status).toBe("duplicate");
+        break;
+      }
+      await store.close();
+    }
+    expect(done.size).toBeGreaterThan(100);
+  });
+
+  it("lets one of two processes have the state directory, tells the other who has it, and follows a killed one", async () => {
+    const rivals = [start("own"), start("own")];
+    const answers = await Promise.all(rivals.map(firstLine));
+    expect(answers.filter((answer) => answer === "open")).toHaveLength(1);
+    const owner = rivals[answers.indexOf("open")] as Child;
+    const refusal = JSON.parse(answers.find((answer) => answer !== "open") ?? "") as Record<string, string>;
+    expect(refusal["code"]).toBe("CLOISTER_STATE_LOCKED");
+    expect(refusal["message"]).toMatch(new RegExp(`${dir}: the gateway with pid ${owner.pid} .* since \\d{4}-`));
+    expect(refusal["remedy"]).toContain("CLOISTER_STATE_DIR");
+
+    await kill(owner);
+    const next = start("own");
+    expect(await firstLine(next)).toBe("open");
+    expect(JSON.parse(await firstLine(start("own")))).toMatchObject({ code: "CLOISTER_STATE_LOCKED" });
+    const closed = firstLine(next);
+    next.stdin.end();
+    expect(await closed).toBe("closed");
+    const last = await openLmdbStore(placesIn(dir), { owner: { pid: process.pid } });
+    await last.close();
+  });
+
+  it("takes the directory over from another boot, and from another host when that has been silent for long", async () => {
+    const own = identify(process.pid);
+    const begin = Date.UTC(2030, 0, 1);
+    /** Leaves the row of an owner that did not close. */
+    const leave = async (): Promise<void> => {
+      const registry = await openLmdbEnvironment(join(dir, "store", "registry"));
+      await registry.write(() => registry.put(["owner"], { ...own, atMs: begin, seenAtMs: begin }));
+      await registry.close();
+    };
+    const open = async (identity: typeof own, nowMs: number): Promise<string> => {
+      await leave();
+      return openLmdbStore(placesIn(dir), { owner: identity, now: () => nowMs }).then(
+        async (store) => {
+          await store.close();
+          return "open";
+        },
+        (error: { code: string }) => error.code,
+      );
+    };
+    expect(await open(own, begin + 3_600_000)).toBe("CLOISTER_STATE_LOCKED");
+    expect(await open({ ...own, bootId: "another" }, begin)).toBe("open");
+    expect(await open({ ...own, host: "another" }, begin + 59_000)).toBe("CLOISTER_STATE_LOCKED");
+    expect(await open({ ...own, host: "another" }, begin + 61_000)).toBe("open");
+  });
+
+  if (process.platform === "linux") {
+    it("refuses what a full disk cannot take, keeps nothing of it, and goes on when there is space", async () => {
+      const child = start("full");
+      const rows: Record<string, unknown>[] = [];
+      let said = "";
+      child.lines.on("line", (line) =>
+        line.startsWith("{") ? rows.push(JSON.parse(line) as Record<string, unknown>) : (said = line),
+      );
+      const [code] = (await once(child, "close")) as [number];
+      const byId = new Map(rows.map((row) => [row["id"], row]));
+      expect(byId.get("before")).toMatchObject({ status: "stored" });
+      for (const id of ["alone", "together1", "together2", "last"]) {
+        expect(byId.get(id)).toMatchObject({
+          code: "CLOISTER_STORE_FAILED",
+          message: expect.stringMatching(/journal: (Input\/output error|File too large)/),
+        });
+      }
+      expect(byId.get("read")).toMatchObject({ held: ["before"] });
+      expect(byId.get("after")).toMatchObject({ status: "stored" });
+      expect([said, code]).toEqual(["closed", 0]);
+      const store = await openLmdbStore(placesIn(dir));
+      expect((await store.pending()).envelopes.map((row) => row.header.id)).toEqual(["before", "after"]);
+      await store.close();
+    });
+  }
+});

@@ -1,0 +1,564 @@
+/** What every store must do. Run by one file for each kind of store; `harness` says how to open it again on the same disk. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { OpenEnvironment } from "../../runtime/store/environment.ts";
+import type { Store } from "../../runtime/store/port.ts";
+import { openStore, type StoreOptions } from "../../runtime/store/store.ts";
+import { agentIds, beginOf, commitOf, envelope, placesIn, webhookRoute } from "./store-envelopes.ts";
+import { checkAgainstModel } from "./store-model.ts";
+
+export interface StoreHarness {
+  /** Opens the store on the same disk each time. */
+  open(options?: StoreOptions): Promise<Store>;
+  readonly dir: string;
+  dispose(): Promise<void>;
+  /** Present when the store runs in this thread: environments on the same disk, so that a test can break one. */
+  readonly openEnvironment?: OpenEnvironment;
+}
+
+export interface StoreSupports {
+  readonly name: string;
+  /** Takes a clock and an id generator (a store in another thread has its own). */
+  readonly clock: boolean;
+  /** Random sequences that the model checks. */
+  readonly modelRuns: number;
+}
+
+const everything = { limit: 100, offset: 0 };
+
+export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<StoreHarness>): void {
+  describe(`store contract: ${supports.name}`, () => {
+    let harness: StoreHarness;
+    let store: Store;
+    const reopen = async (options?: StoreOptions): Promise<void> => {
+      await store.close();
+      store = await harness.open(options);
+    };
+    /** One whole turn. */
+    const turn = async (
+      id: string,
+      parts: Parameters<typeof envelope>[1] = {},
+      commit: Parameters<typeof commitOf>[1] = {},
+    ) => {
+      const mail = envelope(id, parts);
+      await store.append(mail);
+      await store.begin(beginOf(mail));
+      return await store.commit(commitOf(mail, commit));
+    };
+
+    beforeEach(async () => {
+      harness = await makeHarness();
+      store = await harness.open();
+    });
+    afterEach(async () => {
+      await store.close();
+      await harness.dispose();
+    });
+
+    describe("accepting", () => {
+      it("finds appended envelopes again after reopening, in the order of the calls", async () => {
+        const mails = Array.from({ length: 40 }, (_, at) => envelope(`e${at}`, { agentId: agentIds[at % 3] ?? "ann" }));
+        await Promise.all(mails.map((mail) => store.append(mail)));
+        await reopen();
+        const { envelopes, outbound } = await store.pending();
+        expect(envelopes).toEqual(mails.map((mail) => ({ ...mail, attempts: 0 })));
+        expect(outbound).toEqual([]);
+      });
+
+      it("keeps a body exactly, broken surrogates and zero bytes included", async () => {
+        const body = "a\0b \ud800 \u{1f600} “é”";
+        await store.append(envelope("odd", { body }));
+        await reopen();
+        expect((await store.pending()).envelopes[0]?.body).toBe(body);
+      });
+
+      it("answers a repeated key with the first envelope, also when both are in flight, also after a restart", async () => {
+        const dedupe = { scope: "webhook:biz:+1555", key: "m1" };
+        const [first, second] = await Promise.all([
+          store.append(envelope("a"), dedupe),
+          store.append(envelope("b"), dedupe),
+        ]);
+        expect(first).toEqual({ status: "stored" });
+        expect(second).toEqual({ status: "duplicate", envelopeId: "a", runId: "run-a" });
+        await store.settle("a");
+        await reopen();
+        expect(await store.append(envelope("c"), dedupe)).toEqual({
+          status: "duplicate",
+          envelopeId: "a",
+          runId: "run-a",
+        });
+        expect(await store.append(envelope("d"), { ...dedupe, scope: "other" })).toEqual({ status: "stored" });
+        expect((await store.counters()).appends).toBe(1);
+      });
+
+      it("takes an envelope id once", async () => {
+        await store.append(envelope("a"));
+        expect(await store.append(envelope("a"))).toEqual({ status: "duplicate", envelopeId: "a", runId: "run-a" });
+        expect((await store.pending()).envelopes).toHaveLength(1);
+      });
+
+      it("tells keys apart that are long or hold characters that a database key cannot", async () => {
+        const long = "x".repeat(5_000);
+        const keys = ["a\0b", "a", "#a", "\ud800", "\ud801", long, `${long}y`, "a b", ""];
+        const results = [];
+        for (const [at, key] of keys.entries())
+          results.push(await store.append(envelope(`e${at}`), { scope: long, key }));
+        expect(results.map((result) => result.status)).toEqual(keys.map(() => "stored"));
+        for (const key of keys)
+          expect((await store.append(envelope("again"), { scope: long, key })).status).toBe("duplicate");
+      });
+
+      it("remembers at most the bound of keys in a scope and forgets the oldest", async () => {
+        await reopen({ bounds: { dedupeKeysPerScopeMax: 3 } });
+        for (const key of ["1", "2", "3", "4"]) await store.append(envelope(`e${key}`), { scope: "s", key });
+        await store.append(envelope("other"), { scope: "t", key: "1" });
+        const again = async (key: string) => (await store.append(envelope(`again${key}`), { scope: "s", key })).status;
+        expect([await again("2"), await again("4"), await again("1"), await again("2")]).toEqual([
+          "duplicate",
+          "duplicate",
+          "stored",
+          "stored",
+        ]);
+      });
+    });
+
+    describe("turns", () => {
+      it("counts every delivery before it answers, also over restarts", async () => {
+        const mail = envelope("a");
+        await store.append(mail);
+        expect(await store.begin(beginOf(mail))).toMatchObject({ status: "begun", attempt: 1, state: null });
+        await reopen();
+        expect((await store.pending()).envelopes[0]?.attempts).toBe(1);
+        expect(await store.begin(beginOf(mail))).toMatchObject({ status: "begun", attempt: 2 });
+      });
+
+      it("commits the inbound message, the answers, the state and the index row", async () => {
+        const rows = [
+          { role: "toolResult", text: "42", toolName: "calc" },
+          { role: "assistant", text: "it is 42" },
+        ] as const;
+        const { status, row } = await turn(
+          "a",
+          { body: "hello", replyRoute: webhookRoute },
+          { rows, state: '{"n":1}', outcomeText: "it is 42" },
+        );
+        expect(status).toBe("done");
+        expect(row).toMatchObject({
+          key: "agent:ann:main",
+          agentId: "ann",
+          kind: "main",
+          channel: "webhook",
+          messages: 3,
+          updatedAtMs: 2_000,
+          lastPreview: "it is 42",
+          lastRoute: webhookRoute,
+        });
+        await reopen();
+        expect(await store.session("agent:ann:main")).toEqual(row);
+        const page = await store.history("ann", "agent:ann:main", 10, 0);
+        expect(page).toEqual({
+          sessionId: row.sessionId,
+          total: 3,
+          rows: [
+            {
+              seq: 0,
+              envelopeId: "a",
+              role: "user",
+              text: "hello",
+              atMs: 1_000,
+              isUser: true,
+              provenance: envelope("a").header.provenance,
+            },
+            { seq: 1, envelopeId: "a", role: "toolResult", toolName: "calc", text: "42", atMs: 2_000, isUser: false },
+            { seq: 2, envelopeId: "a", role: "assistant", text: "it is 42", atMs: 2_000, isUser: false },
+          ],
+        });
+        const next = envelope("b");
+        await store.append(next);
+        expect(await store.begin(beginOf(next))).toMatchObject({ state: '{"n":1}', sessionId: row.sessionId });
+        expect(await store.begin(beginOf(next, false))).toMatchObject({ state: null, attempt: 2 });
+      });
+
+      it("does not mark a message from another agent as the user's", async () => {
+        await turn("a", { inter: true });
+        const [row] = (await store.history("ann", "agent:ann:main", 1, 1)).rows;
+        expect(row).toMatchObject({ role: "user", isUser: false, provenance: { kind: "inter_session" } });
+      });
+
+      it("leaves the state alone when a turn gives none", async () => {
+        await turn("a", {}, { state: "one" });
+        await turn("b");
+        const mail = envelope("c");
+        await store.append(mail);
+        expect(await store.begin(beginOf(mail))).toMatchObject({ state: "one" });
+      });
+
+      it("commits an envelope once, whoever asks again and whenever", async () => {
+        const { row } = await turn("a");
+        const again = await Promise.all([store.commit(commitOf(envelope("a"))), store.commit(commitOf(envelope("a")))]);
+        expect(again).toEqual([
+          { status: "already", row },
+          { status: "already", row },
+        ]);
+        await reopen();
+        expect(await store.begin(beginOf(envelope("a")))).toEqual({ status: "done", outcomeText: "answer to a" });
+        expect(await store.commit(commitOf(envelope("a")))).toEqual({ status: "already", row });
+        expect((await store.history("ann", "agent:ann:main", 10, 0)).total).toBe(2);
+      });
+
+      it("gives a session one id from its first delivery on, even if that turn never commits", async () => {
+        const mail = envelope("a");
+        await store.append(mail);
+        const begun = await store.begin(beginOf(mail));
+        await reopen();
+        expect(await store.begin(beginOf(mail))).toMatchObject({
+          sessionId: (begun as { sessionId: string }).sessionId,
+        });
+        expect((await store.commit(commitOf(mail))).row.sessionId).toBe((begun as { sessionId: string }).sessionId);
+        const other = await turn("b", { session: "other" });
+        expect(other.row.sessionId).not.toBe((begun as { sessionId: string }).sessionId);
+      });
+
+      it("handles the calls for a session in the order in which they are made, without waiting between them", async () => {
+        const mails = ["a", "b", "c"].map((id) => envelope(id));
+        const calls = mails.flatMap((mail) => [
+          store.append(mail),
+          store.begin(beginOf(mail)),
+          store.commit(commitOf(mail, { state: mail.header.id })),
+        ]);
+        const [history] = await Promise.all([store.history("ann", "agent:ann:main", 10, 0), ...calls]);
+        expect(history.rows.map((row) => row.envelopeId)).toEqual(["a", "a", "b", "b", "c", "c"]);
+      });
+
+      it("refuses a turn of an envelope that it does not hold, and of an agent that it does not know", async () => {
+        await expect(store.begin(beginOf(envelope("ghost")))).rejects.toMatchObject({
+          code: "CLOISTER_ENVELOPE_UNKNOWN",
+        });
+        await expect(store.commit(commitOf(envelope("ghost")))).rejects.toMatchObject({
+          code: "CLOISTER_ENVELOPE_UNKNOWN",
+        });
+        const lost = envelope("lost", { agentId: "zoe" });
+        await store.append(lost);
+        await expect(store.begin(beginOf(lost))).rejects.toMatchObject({ code: "CLOISTER_AGENT_UNKNOWN" });
+        expect((await store.pending()).envelopes.map((row) => row.header.id)).toEqual(["lost"]);
+        await turn("fine");
+      });
+    });
+
+    describe("after a turn", () => {
+      it("no longer holds a settled envelope, at once and after a restart", async () => {
+        await turn("a");
+        await store.settle("a");
+        await expect(store.begin(beginOf(envelope("a")))).rejects.toMatchObject({ code: "CLOISTER_ENVELOPE_UNKNOWN" });
+        await reopen();
+        expect(await store.pending()).toEqual({ envelopes: [], outbound: [] });
+        await expect(store.begin(beginOf(envelope("a")))).rejects.toMatchObject({ code: "CLOISTER_ENVELOPE_UNKNOWN" });
+      });
+
+      it("keeps an answer that leaves through a channel until it is delivered", async () => {
+        await turn("a", {}, { outbound: webhookRoute });
+        await reopen();
+        const row = {
+          envelopeId: "a",
+          agentId: "ann",
+          sessionKey: "agent:ann:main",
+          route: webhookRoute,
+          text: "answer to a",
+          atMs: 2_000,
+        };
+        expect(await store.pending()).toEqual({ envelopes: [], outbound: [row] });
+        expect(await store.pending()).toEqual({ envelopes: [], outbound: [row] });
+        await store.delivered("ann", "a");
+        expect(await store.pending()).toEqual({ envelopes: [], outbound: [] });
+        await reopen();
+        expect(await store.pending()).toEqual({ envelopes: [], outbound: [] });
+      });
+
+      it("sends nothing for a turn without an answer", async () => {
+        await turn("a", {}, { outbound: webhookRoute, outcomeText: null });
+        expect(await store.pending()).toEqual({ envelopes: [], outbound: [] });
+      });
+
+      it("settles at the boot scan what is done and has nothing to deliver", async () => {
+        await turn("a");
+        await reopen();
+        expect(await store.pending()).toEqual({ envelopes: [], outbound: [] });
+        await expect(store.begin(beginOf(envelope("a")))).rejects.toMatchObject({ code: "CLOISTER_ENVELOPE_UNKNOWN" });
+      });
+
+      it("buries an envelope with fate, reason and attempts, once, and keeps a bounded number, newest first", async () => {
+        await reopen({ bounds: { deadLettersMax: 3 } });
+        for (const id of ["a", "b", "c", "d", "e"]) {
+          await store.append(envelope(id));
+          await store.begin(beginOf(envelope(id)));
+          await store.bury(id, "poison", `reason ${id}`);
+          await store.bury(id, "dropped", "again");
+        }
+        await reopen();
+        const letters = await store.deadLetters(10);
+        expect(letters.map((letter) => letter.reason)).toEqual(["reason e", "reason d", "reason c"]);
+        expect(letters[0]).toMatchObject({ ...envelope("e"), fate: "poison", attempts: 1 });
+        expect(await store.deadLetters(1)).toHaveLength(1);
+        expect((await store.pending()).envelopes).toEqual([]);
+      });
+
+      it("keeps a bounded number of audit rows, newest first", async () => {
+        await reopen({ bounds: { auditRowsMax: 4 } });
+        const row = (n: number) => ({ atMs: n, type: "t", subject: "s", object: "o", decision: "noted" as const });
+        await store.audit([1, 2, 3].map(row));
+        await Promise.all([store.audit([row(4)]), store.audit([row(5), row(6)])]);
+        await reopen();
+        expect(await store.audits(10)).toEqual([6, 5, 4, 3].map(row));
+        expect(await store.audits(2)).toEqual([6, 5].map(row));
+      });
+    });
+
+    describe("sessions", () => {
+      it("lists newest first, pages, and counts all", async () => {
+        for (const [at, session] of ["one", "two", "three", "four"].entries()) {
+          await turn(session, { session, agentId: agentIds[at % 2] ?? "ann" }, { atMs: 5_000 + at });
+        }
+        await turn("again", { session: "one" }, { atMs: 9_000 });
+        const keysOf = async (query: object) => {
+          const { rows, total } = await store.sessions({ ...everything, ...query });
+          return [rows.map((row) => row.key), total];
+        };
+        const [one, two, three, four] = ["agent:ann:one", "agent:bob:two", "agent:ann:three", "agent:bob:four"];
+        expect(await keysOf({})).toEqual([[one, four, three, two], 4]);
+        expect(await keysOf({ limit: 2, offset: 1 })).toEqual([[four, three], 4]);
+        expect(await keysOf({ limit: 2, offset: 9 })).toEqual([[], 4]);
+        expect(await keysOf({ limit: 0 })).toEqual([[], 4]);
+        expect(await keysOf({ agentIds: ["ann"] })).toEqual([[one, three], 2]);
+        expect(await keysOf({ agentIds: ["ann"], offset: 1 })).toEqual([[three], 2]);
+        expect(await keysOf({ activeSinceMs: 5_002 })).toEqual([[one, four, three], 3]);
+        expect(await keysOf({ search: "ANSWER TO T" })).toEqual([[three, two], 2]);
+        expect(await keysOf({ search: "bob:" })).toEqual([[four, two], 2]);
+        await reopen();
+        expect(await keysOf({})).toEqual([[one, four, three, two], 4]);
+      });
+
+      it("reads a bounded number of rows for a filter", async () => {
+        await reopen({ bounds: { sessionsScanRowsMax: 2 } });
+        for (const session of ["one", "two", "three"])
+          await turn(session, { session }, { atMs: 1_000 + session.length });
+        expect((await store.sessions({ ...everything, agentIds: ["ann"] })).total).toBe(2);
+        expect((await store.sessions(everything)).total).toBe(3);
+      });
+
+      it("finds sessions by key, by id and by label", async () => {
+        const { row } = await turn("a");
+        await turn("b", { session: "other" });
+        const labelled = await store.labelSession("agent:ann:main", "ann", "front desk", 3_000);
+        expect(labelled).toEqual({ ...row, label: "front desk" });
+        expect(await store.findSession("agent:ann:main")).toEqual(labelled);
+        expect(await store.findSession(row.sessionId)).toEqual(labelled);
+        expect(await store.findSession("nobody")).toBeUndefined();
+        expect(await store.session("agent:ann:none")).toBeUndefined();
+        expect(await store.sessionsWithLabel("front desk")).toEqual([labelled]);
+        expect((await store.sessions({ ...everything, label: "front desk" })).rows).toEqual([labelled]);
+        await store.labelSession("agent:ann:other", "ann", "front desk", 3_000);
+        expect(await store.sessionsWithLabel("front desk")).toHaveLength(2);
+        await store.labelSession("agent:ann:other", "ann", "back office", 3_000);
+        await store.labelSession("agent:ann:main", "ann", null, 3_000);
+        expect(await store.sessionsWithLabel("front desk")).toEqual([]);
+        expect(await store.session("agent:ann:main")).toEqual(row);
+        expect((await store.sessionsWithLabel("back office")).map((found) => found.key)).toEqual(["agent:ann:other"]);
+      });
+
+      it("keeps label and id over later turns, and of a session that was labelled before its first message", async () => {
+        const labelled = await store.labelSession("agent:ann:main", "ann", "early", 500);
+        expect(labelled).toMatchObject({ messages: 0, createdAtMs: 500, label: "early" });
+        await reopen();
+        const { row } = await turn("a");
+        expect(row).toMatchObject({ sessionId: labelled.sessionId, createdAtMs: 500, label: "early", messages: 2 });
+        expect((await turn("b")).row.label).toBe("early");
+        expect(await store.findSession(labelled.sessionId)).toMatchObject({ messages: 4 });
+        const mail = envelope("c", { session: "running" });
+        await store.append(mail);
+        const begun = await store.begin(beginOf(mail));
+        const during = await store.labelSession("agent:ann:running", "ann", "late", 600);
+        expect(during.sessionId).toBe((begun as { sessionId: string }).sessionId);
+      });
+
+      it("pages through a transcript from its end, oldest first within the page", async () => {
+        for (const id of ["a", "b", "c"]) await turn(id);
+        const page = async (limit: number, offset: number) =>
+          (await store.history("ann", "agent:ann:main", limit, offset)).rows.map((row) => row.seq);
+        expect(await page(2, 0)).toEqual([4, 5]);
+        expect(await page(3, 2)).toEqual([1, 2, 3]);
+        expect(await page(3, 5)).toEqual([0]);
+        expect(await page(3, 6)).toEqual([]);
+        expect(await page(100, 0)).toEqual([0, 1, 2, 3, 4, 5]);
+        expect(await page(0, 0)).toEqual([]);
+        expect(await store.history("ann", "agent:ann:none", 5, 0)).toEqual({ sessionId: "", rows: [], total: 0 });
+      });
+
+      it("does not mix sessions or agents", async () => {
+        await turn("a", { agentId: "ann" });
+        await turn("b", { agentId: "bob" });
+        await turn("c", { agentId: "ann", session: "main2" });
+        const ids = async (agentId: string, session: string) =>
+          (await store.history(agentId, `agent:${agentId}:${session}`, 10, 0)).rows.map((row) => row.envelopeId);
+        expect(await ids("ann", "main")).toEqual(["a", "a"]);
+        expect(await ids("bob", "main")).toEqual(["b", "b"]);
+        expect(await ids("ann", "main2")).toEqual(["c", "c"]);
+      });
+    });
+
+    describe("environments", () => {
+      it("opens an agent's environment only for its own work", async () => {
+        await turn("a", { agentId: "ann" });
+        await store.append(envelope("b", { agentId: "bob" }));
+        await store.settle("a");
+        await reopen();
+        await store.sessions(everything);
+        await store.findSession("agent:ann:main");
+        expect((await store.counters()).agentOpens).toEqual({});
+        await store.pending();
+        expect((await store.counters()).agentOpens).toEqual({ bob: 1 });
+        await store.begin(beginOf(envelope("b", { agentId: "bob" })));
+        expect((await store.counters()).agentOpens).toEqual({ bob: 1 });
+      });
+
+      it("closes a released environment after its work and opens it again", async () => {
+        const mail = envelope("a");
+        await store.append(mail);
+        await store.begin(beginOf(mail));
+        const committing = store.commit(commitOf(mail));
+        const [history] = await Promise.all([committing, store.release("ann")]).then(() =>
+          Promise.all([store.history("ann", "agent:ann:main", 10, 0)]),
+        );
+        expect(history.total).toBe(2);
+        await store.release("ann");
+        await store.release("eve");
+        await turn("b");
+        expect((await store.counters()).agentOpens).toEqual({ ann: 3 });
+      });
+
+      it("keeps a bounded number open and works with more agents than that", async () => {
+        await reopen({ bounds: { openAgentStoresMax: 2 } });
+        for (const id of ["1", "2"]) {
+          await Promise.all(agentIds.map((agentId) => turn(agentId + id, { agentId })));
+        }
+        for (const agentId of agentIds)
+          expect((await store.history(agentId, `agent:${agentId}:main`, 9, 0)).total).toBe(4);
+        expect(Object.values((await store.counters()).agentOpens).every((opens) => opens >= 2)).toBe(true);
+      });
+
+      it("refuses calls once it is closed, after it has finished those in flight", async () => {
+        const mail = envelope("a");
+        const appended = store.append(mail);
+        const closed = store.close();
+        expect(await appended).toEqual({ status: "stored" });
+        await closed;
+        await expect(store.append(envelope("b"))).rejects.toMatchObject({
+          code: expect.stringMatching(/^CLOISTER_(STORE_FAILED|THREAD_LOST)$/),
+        });
+        store = await harness.open();
+        expect((await store.pending()).envelopes).toHaveLength(1);
+      });
+    });
+
+    it("shows the same as a plain model after any sequence of calls and restarts", async () => {
+      await store.close();
+      await checkAgainstModel(supports.modelRuns, makeHarness);
+      store = await harness.open();
+    });
+
+    if (supports.clock)
+      timedTests(
+        () => harness,
+        (next) => (store = next),
+        () => store,
+      );
+  });
+}
+
+/** For stores that run in the test's own thread: a clock that the test sets, and environments that fail when told. */
+function timedTests(harness: () => StoreHarness, set: (store: Store) => void, get: () => Store): void {
+  it("forgets a key after the window and what is too old of other scopes, also over a restart", async () => {
+    let nowMs = 1_000_000;
+    const options: StoreOptions = { now: () => nowMs, bounds: { dedupeWindowMs: 1_000 } };
+    await get().close();
+    set(await harness().open(options));
+    await get().append(envelope("old"), { scope: "quiet", key: "k" });
+    nowMs += 999;
+    expect((await get().append(envelope("x1"), { scope: "quiet", key: "k" })).status).toBe("duplicate");
+    nowMs += 1;
+    await get().close();
+    set(await harness().open(options));
+    expect((await get().append(envelope("x2"), { scope: "busy", key: "k" })).status).toBe("stored");
+    // Going back in time shows that the old row is gone and not only disregarded.
+    nowMs -= 500;
+    expect((await get().append(envelope("x3"), { scope: "quiet", key: "k" })).status).toBe("stored");
+    expect((await get().append(envelope("x4"), { scope: "busy", key: "k" })).status).toBe("duplicate");
+  });
+
+  it("mends the index after a failure between a turn's commit and the index row: begin, commit again, pending", async () => {
+    const openEnvironment = harness().openEnvironment;
+    if (openEnvironment === undefined) throw new Error("a harness with a clock must give its environments");
+    for (const mend of ["begin", "commit", "pending"] as const) {
+      const mail = envelope(`broken-${mend}`, { session: mend });
+      await get().append(mail);
+      await get().begin(beginOf(mail));
+      await get().labelSession(mail.header.sessionKey, "ann", "kept", 100);
+      await get().close();
+      let broken = true;
+      const failing: OpenEnvironment = async (dir) => {
+        const environment = await openEnvironment(dir);
+        if (!dir.endsWith("registry")) return environment;
+        const write = environment.write.bind(environment);
+        return Object.assign(environment, {
+          write: <T>(change: () => T) => (broken ? Promise.reject(new Error("power cut")) : write(change)),
+        });
+      };
+      set(await openStore(placesIn(harness().dir), failing));
+      await expect(get().commit(commitOf(mail))).rejects.toThrow("power cut");
+      expect((await get().session(mail.header.sessionKey))?.messages).toBe(0);
+      broken = false;
+      if (mend !== "commit") {
+        await get().close();
+        set(await harness().open());
+      }
+      if (mend === "begin") expect(await get().begin(beginOf(mail))).toMatchObject({ status: "done" });
+      else if (mend === "commit")
+        expect(await get().commit(commitOf(mail))).toMatchObject({ status: "already", row: { messages: 2 } });
+      else expect((await get().pending()).envelopes).toEqual([]);
+      expect(await get().session(mail.header.sessionKey)).toMatchObject({
+        messages: 2,
+        label: "kept",
+        updatedAtMs: 2_000,
+      });
+      await get().settle(mail.header.id);
+    }
+  });
+
+  it("leaves nothing of a turn whose commit fails, and goes on", async () => {
+    const openEnvironment = harness().openEnvironment;
+    if (openEnvironment === undefined) throw new Error("a harness with a clock must give its environments");
+    let broken = false;
+    const failing: OpenEnvironment = async (dir) => {
+      const environment = await openEnvironment(dir);
+      const put = environment.put.bind(environment);
+      return Object.assign(environment, {
+        put: (key: readonly (string | number)[], value: unknown) => {
+          if (broken && key[0] === "d") throw new Error("disk error");
+          put(key, value);
+        },
+      });
+    };
+    await get().close();
+    set(await openStore(placesIn(harness().dir), failing));
+    const mail = envelope("a");
+    await get().append(mail);
+    await get().begin(beginOf(mail));
+    broken = true;
+    await expect(get().commit(commitOf(mail, { state: "half" }))).rejects.toThrow("disk error");
+    await expect(get().append(envelope("b"), { scope: "s", key: "k" })).rejects.toThrow("disk error");
+    broken = false;
+    expect((await get().history("ann", "agent:ann:main", 10, 0)).total).toBe(0);
+    expect(await get().begin(beginOf(mail))).toMatchObject({ status: "begun", attempt: 2, state: null });
+    expect((await get().pending()).envelopes.map((row) => row.header.id)).toEqual(["a"]);
+    expect(await get().append(envelope("b"), { scope: "s", key: "k" })).toEqual({ status: "stored" });
+    expect((await get().commit(commitOf(mail))).status).toBe("done");
+  });
+}
