@@ -1,0 +1,300 @@
+import { describe, expect, it } from "vitest";
+import { type Memory, openPage, type Page } from "../../../channels/web/page/page.ts";
+import type { Choice } from "../../../channels/web/page/store.ts";
+import { countingIds, FakeGateway, FakeTimers, settled } from "./fakes.ts";
+
+const main = "agent:main:main";
+const agentRow = (agentId: string, more: object = {}) => ({
+  agentId,
+  name: agentId,
+  isDefault: agentId === "main",
+  phase: "live",
+  activeRuns: 0,
+  queueDepth: 0,
+  mainSessionKey: `agent:${agentId}:main`,
+  ...more,
+});
+const row = (role: string, text: string, timestamp: number) => ({ role, content: [{ type: "text", text }], timestamp });
+const answer = (runId: string, state: string, text: string) => ({
+  runId,
+  sessionKey: main,
+  agentId: "main",
+  seq: 1,
+  state,
+  message: { role: "assistant", content: [{ type: "text", text }], timestamp: 1_000_500 },
+});
+
+function open(options: { readonly key?: string; readonly choice?: Choice } = {}) {
+  const gateway = new FakeGateway();
+  const timers = new FakeTimers();
+  const frames: (() => void)[] = [];
+  let { key, choice } = options;
+  const memory: Memory = {
+    readKey: () => key,
+    writeKey: (next) => {
+      key = next;
+    },
+    readChoice: () => choice,
+    writeChoice: (next) => {
+      choice = next;
+    },
+  };
+  const page: Page = openPage({
+    openSocket: gateway.open,
+    timers,
+    memory,
+    newId: countingIds(),
+    onFrame: (job) => frames.push(job),
+    random: () => 0,
+    version: "1.0.0",
+  });
+  page.start();
+  return {
+    page,
+    gateway,
+    timers,
+    memory,
+    drawFrame: () => {
+      for (const job of frames.splice(0)) job();
+    },
+    /** Goes through a whole connect with these agents and this history of the open session. */
+    connect: async (agents: readonly object[] = [agentRow("main"), agentRow("raul")], messages: object[] = []) => {
+      gateway.link.challenge();
+      gateway.link.hello();
+      gateway.link.answer("sessions.subscribe", {});
+      gateway.link.answer("flow.recent", { flows: [] });
+      gateway.link.answer("agents.list", { agents });
+      await settled();
+      gateway.link.answer("sessions.list", { sessions: [] });
+      gateway.link.answer("chat.history", { messages });
+      await settled();
+    },
+    shown: () =>
+      page.view.conversation.value.messages.map((message) => `${message.role} ${message.state}: ${message.text}`),
+  };
+}
+
+describe("after a connect", () => {
+  it("the page subscribes, then reads agents, asks, sessions and the open conversation", async () => {
+    const { page, gateway, connect, shown } = open();
+    await connect(undefined, [row("user", "hi", 1), row("assistant", "Hello!", 2)]);
+    expect(page.view.agents.value.map(({ agentId }) => agentId)).toEqual(["main", "raul"]);
+    expect(page.view.choice.value).toEqual({ agentId: "main", sessionKey: main });
+    expect(shown()).toEqual(["user settled: hi", "assistant settled: Hello!"]);
+    expect(gateway.link.sent).toEqual([]);
+  });
+
+  it("the history is asked for only when the agents are known, so that an idle agent's answers are in it", async () => {
+    const { gateway } = open({ choice: { agentId: "main", sessionKey: main } });
+    gateway.link.challenge();
+    gateway.link.hello();
+    await settled();
+    expect(gateway.link.sent.map(({ method }) => method)).toEqual(["sessions.subscribe", "flow.recent", "agents.list"]);
+  });
+
+  it("the chosen session is remembered, and opened the next time", async () => {
+    const first = open();
+    await first.connect();
+    first.page.chooseAgent("raul");
+    expect(first.memory.readChoice()).toEqual({ agentId: "raul", sessionKey: "agent:raul:main" });
+    expect(first.gateway.link.take("sessions.list").params).toMatchObject({ agentId: "raul" });
+    expect(first.gateway.link.take("chat.history").params).toMatchObject({ sessionKey: "agent:raul:main" });
+  });
+});
+
+describe("a message", () => {
+  it("is on the screen before it is sent, grows an answer, and ends", async () => {
+    const { page, gateway, connect, drawFrame, shown } = open();
+    await connect();
+    page.write("  what time is it  ");
+    page.send();
+    expect(shown()).toEqual(["user sending: what time is it"]);
+    expect(page.view.draft.value).toBe("");
+    const { params } = gateway.link.answer("chat.send", { runId: "r1", status: "started" });
+    expect(params).toMatchObject({ sessionKey: main, message: "what time is it" });
+    expect(params["idempotencyKey"]).toBeTypeOf("string");
+    await settled();
+    expect(page.view.isRunning.value).toBe(true);
+    gateway.link.event("chat", answer("r1", "delta", "It is"), 1);
+    gateway.link.event("chat", answer("r1", "delta", "It is noon"), 2);
+    expect(shown()).toHaveLength(1);
+    drawFrame();
+    expect(shown()).toEqual(["user sent: what time is it", "assistant streaming: It is noon"]);
+    gateway.link.event("chat", answer("r1", "final", "It is noon."), 3);
+    expect(shown()).toEqual(["user settled: what time is it", "assistant settled: It is noon."]);
+    expect(page.view.isRunning.value).toBe(false);
+  });
+
+  it("is not sent when it is blank, or while there is no connection, and the draft stays", async () => {
+    const { page, gateway, connect } = open();
+    await connect();
+    page.write("   ");
+    page.send();
+    expect(gateway.link.sent).toEqual([]);
+    page.write("draft");
+    gateway.link.drop();
+    page.send();
+    expect(page.view.draft.value).toBe("draft");
+    expect(page.view.conversation.value.messages).toEqual([]);
+  });
+
+  it("that was refused is sent again with a new key", async () => {
+    const { page, gateway, connect, shown } = open();
+    await connect();
+    page.write("hi");
+    page.send();
+    const first = gateway.link.refuse("chat.send", { code: "MAILBOX_FULL", message: "full" });
+    await settled();
+    const [failed] = page.view.conversation.value.messages;
+    if (failed === undefined) throw new Error("the message is gone");
+    page.retry(failed);
+    const second = gateway.link.take("chat.send");
+    expect(second.params["message"]).toBe("hi");
+    expect(second.params["idempotencyKey"]).not.toBe(first.params["idempotencyKey"]);
+    expect(shown()).toEqual(["user sending: hi"]);
+  });
+
+  it("that was never confirmed is sent again with the same key, so that it counts once", async () => {
+    const { page, gateway, connect, timers } = open();
+    await connect();
+    page.write("hi");
+    page.send();
+    const first = gateway.link.take("chat.send");
+    gateway.link.drop();
+    await settled();
+    timers.advance(1_000);
+    await connect();
+    const [failed] = page.view.conversation.value.messages;
+    if (failed === undefined) throw new Error("the message is gone");
+    page.retry(failed);
+    expect(gateway.link.take("chat.send").params["idempotencyKey"]).toBe(first.params["idempotencyKey"]);
+  });
+
+  it("can be stopped; a stop that fails is told", async () => {
+    const { page, gateway, connect } = open();
+    await connect();
+    page.stop();
+    expect(gateway.link.refuse("chat.abort", { code: "X", message: "nothing runs" }).params).toEqual({
+      sessionKey: main,
+    });
+    await settled();
+    expect(page.view.notice.value).toBe("The run could not be stopped: nothing runs");
+    page.dismissNotice();
+    expect(page.view.notice.value).toBeUndefined();
+  });
+});
+
+describe("a lost connection", () => {
+  it("keeps the draft, and the history after it holds an answer whose end was missed", async () => {
+    const { page, gateway, timers, connect, drawFrame, shown } = open();
+    await connect();
+    page.write("hi");
+    page.send();
+    gateway.link.answer("chat.send", { runId: "r1" });
+    await settled();
+    gateway.link.event("chat", answer("r1", "delta", "Hel"), 1);
+    drawFrame();
+    page.write("my draft");
+    gateway.link.drop();
+    expect(page.view.connection.value.type).toBe("waiting");
+    timers.advance(1_000);
+    await connect(undefined, [row("user", "hi", timers.nowMs()), row("assistant", "Hello!", timers.nowMs())]);
+    expect(shown()).toEqual(["user settled: hi", "assistant settled: Hello!"]);
+    expect(page.view.isRunning.value).toBe(false);
+    expect(page.view.draft.value).toBe("my draft");
+  });
+
+  it("leaves a run that still goes on alone, and closes it once its agent is idle", async () => {
+    const { page, gateway, timers, connect, shown } = open();
+    await connect();
+    page.write("hi");
+    page.send();
+    gateway.link.answer("chat.send", { runId: "r1" });
+    await settled();
+    gateway.link.drop();
+    timers.advance(1_000);
+    await connect([agentRow("main", { activeRuns: 1 })]);
+    expect(page.view.isRunning.value).toBe(true);
+    gateway.link.event("agents", { agents: [agentRow("main")] }, 1);
+    page.reloadHistory();
+    gateway.link.answer("chat.history", { messages: [] });
+    await settled();
+    expect(shown()).toEqual(["user failed: hi"]);
+    expect(page.view.isRunning.value).toBe(false);
+  });
+});
+
+describe("changes by others", () => {
+  it("are read again once for a burst, and the history only of the open session", async () => {
+    const { gateway, timers, connect, shown } = open();
+    await connect();
+    for (const sessionKey of [main, main, "agent:main:other"]) gateway.link.event("sessions.changed", { sessionKey });
+    timers.advance(200);
+    gateway.link.answer("chat.history", { messages: [row("user", "from the phone", 5)] });
+    gateway.link.answer("sessions.list", { sessions: [{ key: "agent:main:other", updatedAt: 3 }] });
+    await settled();
+    expect(shown()).toEqual(["user settled: from the phone"]);
+    expect(gateway.link.sent).toEqual([]);
+    gateway.link.event("sessions.changed", { sessionKey: "agent:main:other" });
+    timers.advance(200);
+    expect(gateway.link.sent.map(({ method }) => method)).toEqual(["sessions.list"]);
+  });
+
+  it("show the question of another client's run after it ended", async () => {
+    const { gateway, timers, connect, shown } = open();
+    await connect();
+    gateway.link.event("chat", answer("r9", "final", "To somebody else."), 1);
+    timers.advance(200);
+    gateway.link.answer("chat.history", {
+      messages: [row("user", "asked elsewhere", 1_000_400), row("assistant", "To somebody else.", 1_000_500)],
+    });
+    await settled();
+    expect(shown()).toEqual(["user settled: asked elsewhere", "assistant settled: To somebody else."]);
+  });
+
+  it("to a history that is being read cause one more reading after it", async () => {
+    const { page, gateway, connect, shown } = open();
+    await connect();
+    page.reloadHistory();
+    page.reloadHistory();
+    page.reloadHistory();
+    expect(gateway.link.sent).toHaveLength(1);
+    gateway.link.answer("chat.history", { messages: [row("user", "one", 1)] });
+    await settled();
+    gateway.link.answer("chat.history", { messages: [row("user", "one", 1), row("user", "two", 2)] });
+    await settled();
+    expect(shown()).toEqual(["user settled: one", "user settled: two"]);
+    expect(gateway.link.sent).toEqual([]);
+  });
+
+  it("empty a conversation that was reset", async () => {
+    const { gateway, connect, shown } = open();
+    await connect(undefined, [row("user", "old", 1)]);
+    gateway.link.event("sessions.changed", { sessionKey: main, reason: "reset" });
+    expect(shown()).toEqual([]);
+  });
+
+  it("to asks between agents are shown live", async () => {
+    const { page, gateway, connect } = open();
+    await connect();
+    const flow = { id: "f1", fromAgent: "main", toAgent: "raul", fromSession: main, toSession: "agent:raul:main" };
+    gateway.link.event("flow", { ...flow, state: "open", atMs: 100 }, 1);
+    expect(page.view.flows.value.open).toHaveLength(1);
+    gateway.link.event("flow", { ...flow, state: "ok", atMs: 350 }, 2);
+    expect(page.view.flows.value).toMatchObject({ open: [], done: [{ durationMs: 250 }] });
+  });
+});
+
+describe("signing in", () => {
+  it("takes the key out of a pasted link, keeps it and connects", () => {
+    const { page, gateway, memory } = open();
+    gateway.link.challenge();
+    gateway.link.refuse("connect", { code: "UNAUTHORIZED", message: "no credential" });
+    page.signIn("   ");
+    expect(gateway.links).toHaveLength(1);
+    page.signIn("http://127.0.0.1:18789/#key=beef");
+    expect(memory.readKey()).toBe("beef");
+    gateway.link.challenge();
+    expect(gateway.link.take("connect").params["auth"]).toEqual({ token: "beef" });
+  });
+});
