@@ -1,0 +1,99 @@
+/** Whether the accounts of channels can be used as they are written. What lacks a credential stays closed. Source: behaviour §1.8, §2.4. */
+import { normalizeAccountId } from "../../routing/ids.ts";
+import { type ChannelSection, listChannels } from "../accounts.ts";
+import { readCredential } from "../credentials.ts";
+import type { Draft } from "../draft.ts";
+import { type ConfigIssue, formatPath, type Path } from "../issue.ts";
+import { findNearest } from "../suggest.ts";
+import { makeIssue } from "../validate.ts";
+
+export function checkChannels(draft: Draft): ConfigIssue[] {
+  return [
+    ...listChannels(draft.config).flatMap((channel) => [
+      ...checkAccountIds(channel, draft),
+      ...checkDefaultAccount(channel, draft),
+      ...checkOpenPolicy(channel, draft),
+    ]),
+    ...checkWebhook(draft),
+  ];
+}
+
+function checkAccountIds({ channel, section }: ChannelSection, draft: Draft): ConfigIssue[] {
+  const seen = new Map<string, string>();
+  return Object.keys(section.accounts).flatMap((name) => {
+    const id = normalizeAccountId(name);
+    const first = seen.get(id);
+    seen.set(id, first ?? name);
+    if (first === undefined) return [];
+    const path: Path = ["channels", channel, "accounts", name];
+    return [
+      makeIssue(
+        path,
+        `is the account "${id}", which ${JSON.stringify(first)} already is`,
+        "Give one of them another name.",
+        draft.written,
+        "without-value",
+      ),
+    ];
+  });
+}
+
+function checkDefaultAccount({ channel, accountIds, defaultAccount }: ChannelSection, draft: Draft): ConfigIssue[] {
+  if (defaultAccount === undefined || accountIds.length === 0 || accountIds.includes(defaultAccount)) return [];
+  const near = findNearest(defaultAccount, accountIds);
+  const remedy = near === undefined ? `Use one of: ${accountIds.join(", ")}.` : `Did you mean "${near}"?`;
+  return [
+    makeIssue(
+      ["channels", channel, "defaultAccount"],
+      `names no account of channels.${channel}`,
+      remedy,
+      draft.written,
+    ),
+  ];
+}
+
+/** An open door has to be said twice, since everybody who finds the account can then talk to the agent. */
+function checkOpenPolicy({ channel, section }: ChannelSection, draft: Draft): ConfigIssue[] {
+  const scopes = [
+    { path: ["channels", channel], own: section },
+    ...Object.entries(section.accounts).map(([name, own]) => ({ path: ["channels", channel, "accounts", name], own })),
+  ];
+  return scopes.flatMap(({ path, own }) => {
+    const allowed = own.allowFrom ?? section.allowFrom ?? [];
+    if (own.dmPolicy !== "open" || allowed.includes("*")) return [];
+    return [
+      makeIssue(
+        [...path, "dmPolicy"],
+        'is "open", which lets everybody in and needs allowFrom: ["*"] to say so',
+        `Set ${formatPath([...path, "allowFrom"])} to ["*"], or use "pairing" or "allowlist".`,
+        draft.written,
+        "without-value",
+      ),
+    ];
+  });
+}
+
+function checkWebhook(draft: Draft): ConfigIssue[] {
+  const { webhook } = draft.config.channels;
+  if (webhook === undefined || webhook.enabled === false) return [];
+  return Object.entries(webhook.accounts).flatMap(([name, account]) => {
+    if (account.enabled === false) return [];
+    const path: Path = ["channels", "webhook", "accounts", name];
+    const found = (key: "token" | "outboundToken"): ConfigIssue[] => {
+      const credential = readCredential([...path, key], account[key], draft);
+      if (credential.status === "unusable")
+        return [makeIssue([...path, key], credential.reason, credential.remedy, draft.written, "without-value")];
+      if (credential.status === "set" || key === "outboundToken") return [];
+      return [
+        makeIssue(
+          [...path, key],
+          "is missing; without it anybody could send as this account",
+          `Set ${formatPath([...path, key])} to a long random text.`,
+          draft.written,
+          "without-value",
+        ),
+      ];
+    };
+    return [...found("token"), ...found("outboundToken")];
+  });
+}

@@ -1,0 +1,100 @@
+/** Whether the gateway's doors are closed as far as they must be. Source: behaviour §1.7, §5.9, AC-03.3. */
+import { findGatewayAuth, readCredential } from "../credentials.ts";
+import type { Draft } from "../draft.ts";
+import type { ConfigIssue, Path } from "../issue.ts";
+import { findHost, findPortVariable, isLoopback, parsePort } from "../listen.ts";
+import { makeIssue } from "../validate.ts";
+
+export function checkGateway(draft: Draft): ConfigIssue[] {
+  return [...checkMode(draft), ...checkAuth(draft), ...checkAddress(draft), ...checkHooks(draft)];
+}
+
+function issue(path: Path, message: string, remedy: string, draft: Draft): ConfigIssue[] {
+  return [makeIssue(path, message, remedy, draft.written, "without-value")];
+}
+
+function checkMode(draft: Draft): ConfigIssue[] {
+  if (draft.config.gateway.mode === "local") return [];
+  return issue(
+    ["gateway", "mode"],
+    'is "remote", which is for clients of a gateway elsewhere; a gateway runs only with "local"',
+    'Set gateway.mode to "local", or remove it.',
+    draft,
+  );
+}
+
+function checkAuth(draft: Draft): ConfigIssue[] {
+  const auth = findGatewayAuth(draft);
+  if (auth.mode === "ambiguous") {
+    return issue(
+      ["gateway", "auth", "mode"],
+      "is not set while both a token and a password are, so that it is open which one counts",
+      'Set gateway.auth.mode to "token" or "password".',
+      draft,
+    );
+  }
+  if (auth.mode === "trusted-proxy") {
+    return issue(
+      ["gateway", "auth", "mode"],
+      'is "trusted-proxy", which is not in this version',
+      'Use "token" or "password".',
+      draft,
+    );
+  }
+  return [];
+}
+
+function checkAddress(draft: Draft): ConfigIssue[] {
+  const variable = findPortVariable(draft);
+  const port =
+    variable === undefined || parsePort(variable) !== undefined
+      ? []
+      : issue(
+          ["gateway", "port"],
+          `is ${JSON.stringify(variable)} by CLOISTER_GATEWAY_PORT (or OPENCLAW_GATEWAY_PORT); must be a number from 0 to 65535`,
+          "Correct the variable, or unset it.",
+          draft,
+        );
+  const found = findHost(draft);
+  if (!found.ok)
+    return [
+      ...port,
+      ...issue(["gateway", "bind"], `is "${draft.config.gateway.bind}" and ${found.message}`, found.remedy, draft),
+    ];
+  const auth = findGatewayAuth(draft);
+  const isGuarded = (auth.mode === "token" || auth.mode === "password") && auth.secret !== undefined;
+  if (isLoopback(found.host) || isGuarded || auth.mode === "ambiguous" || auth.mode === "trusted-proxy") return port;
+  const open = issue(
+    ["gateway", "bind"],
+    `is "${draft.config.gateway.bind}", which other machines can reach, while ${auth.mode === "none" ? 'gateway.auth.mode is "none"' : `no ${auth.mode} is configured`}`,
+    'Set gateway.auth.token (or CLOISTER_GATEWAY_TOKEN) and leave gateway.auth.mode at "token", or set gateway.bind to "loopback".',
+    draft,
+  );
+  return [...port, ...open];
+}
+
+function checkHooks(draft: Draft): ConfigIssue[] {
+  const { enabled, token, path } = draft.config.hooks;
+  if (!enabled) return [];
+  const credential = readCredential(["hooks", "token"], token, draft);
+  const noToken =
+    credential.status === "unusable"
+      ? issue(["hooks", "token"], credential.reason, credential.remedy, draft)
+      : credential.status === "absent"
+        ? issue(
+            ["hooks", "token"],
+            "is missing while hooks.enabled is true; without it anybody could start turns",
+            "Set hooks.token to a long random text, or set hooks.enabled to false.",
+            draft,
+          )
+        : [];
+  const atRoot = /^\/*$/.test(path)
+    ? issue(
+        ["hooks", "path"],
+        "is the root of the server, where other things are",
+        'Use a path such as "/hooks".',
+        draft,
+      )
+    : [];
+  return [...noToken, ...atRoot];
+}

@@ -1,0 +1,72 @@
+/** One configuration file: read, parsed, with the line of every key. Only regular files of a bounded size are read. */
+import { readFile, stat } from "node:fs/promises";
+import JSON5 from "json5";
+import { failure } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import { isMap } from "../is-map.ts";
+import { findLines, type Lines } from "./lines.ts";
+
+export interface Source {
+  readonly file: string;
+  readonly value: unknown;
+  readonly lines: Lines;
+}
+
+/** Throws `CLOISTER_CONFIG_UNREADABLE`; undefined when there is no such file. */
+export async function readSource(file: string): Promise<Source | undefined> {
+  const text = await readText(file);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON5.parse(text);
+  } catch (error) {
+    const { lineNumber, columnNumber } = isMap(error) ? error : {};
+    const place = `${file}:${String(lineNumber)}:${String(columnNumber)}`;
+    throw unreadable(
+      `${place} is not valid JSON5: ${describeSyntax(error)}`,
+      `Correct line ${String(lineNumber)} of ${file}.`,
+    );
+  }
+  const lines = findLines(text, limits.configNestingMax);
+  if (lines.tooDeepLine !== undefined) {
+    throw unreadable(
+      `${file}:${lines.tooDeepLine} is nested deeper than ${limits.configNestingMax} levels`,
+      "Flatten the file; no setting is nested that deep.",
+    );
+  }
+  return { file, value, lines };
+}
+
+/** The text of a regular file; undefined when there is none. */
+export async function readText(file: string): Promise<string | undefined> {
+  try {
+    // Asked before it is opened: opening a named pipe would wait until somebody writes to it.
+    const found = await stat(file);
+    if (!found.isFile()) throw unreadable(`${file} is not a regular file`, "Put a regular file there.");
+    if (found.size > limits.configBytesMax) {
+      throw unreadable(
+        `${file} has ${found.size} bytes; at most ${limits.configBytesMax} are read`,
+        "Move parts of it into files and include them with $include.",
+      );
+    }
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const code = isMap(error) ? error["code"] : undefined;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    if (code === "CLOISTER_CONFIG_UNREADABLE") throw error;
+    throw unreadable(
+      `${file} cannot be read (${String(code)})`,
+      "Check the permissions of the file and its directory.",
+      error,
+    );
+  }
+}
+
+/** The parser's sentence without its name and place. It quotes single characters only, never a value. */
+function describeSyntax(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replace(/^JSON5: /, "").replace(/ at \d+:\d+$/, "");
+}
+
+function unreadable(found: string, remedy: string, cause?: unknown): Error {
+  return failure("CLOISTER_CONFIG_UNREADABLE", `Reading the configuration: ${found}.`, remedy, cause);
+}

@@ -1,0 +1,195 @@
+/**
+ * What is allowed and is probably not meant. A warning names the key, says what will happen, and what would be written
+ * instead; the gateway starts.
+ */
+import { normalizeAgentId } from "../routing/ids.ts";
+import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent } from "./agents.ts";
+import { readCredential } from "./credentials.ts";
+import type { Draft } from "./draft.ts";
+import { isMap } from "./is-map.ts";
+import { formatPath, type Path } from "./issue.ts";
+import { lintRoutes } from "./lint-routes.ts";
+import { isInside } from "./paths.ts";
+import type { ConfigWarning } from "./resolved.ts";
+import { sandboxModeOf } from "./sandbox-mode.ts";
+import { valueAt } from "./validate.ts";
+
+export function lintDraft(draft: Draft): readonly ConfigWarning[] {
+  const agents = listAgents(draft.config);
+  return [
+    ...lintVariables(draft),
+    ...lintIds(agents),
+    ...lintAgentToAgent(agents, draft),
+    ...lintSandboxClamp(agents, draft),
+    ...lintWorkspaces(agents, draft),
+    ...lintToolLists(draft),
+    ...lintRoutes(agents, draft),
+    ...lintCredentials(draft),
+    ...lintHooks(agents, draft),
+  ];
+}
+
+function warn(path: Path, message: string, remedy: string): ConfigWarning {
+  return { path: formatPath(path), message, remedy };
+}
+
+function lintVariables({ missing }: Draft): ConfigWarning[] {
+  return [...missing.values()].map(({ path, name }) =>
+    warn(
+      path,
+      `needs the variable ${name}, which is not set, and stays as it is written`,
+      `Set ${name}, or write $\${${name}} if the text itself is meant.`,
+    ),
+  );
+}
+
+function lintIds(agents: readonly NamedAgent[]): ConfigWarning[] {
+  return agents
+    .filter(({ id, entry }) => entry.id.trim().toLowerCase() !== id)
+    .map(({ path, id, entry }) =>
+      warn([...path, "id"], `is ${JSON.stringify(entry.id)} and is used as "${id}"`, `Write "${id}".`),
+    );
+}
+
+function lintAgentToAgent(agents: readonly NamedAgent[], { config }: Draft): ConfigWarning[] {
+  const { agentToAgent, sessions } = config.tools;
+  const at = ["tools", "agentToAgent", "allow"];
+  const unknown = agentToAgent.allow.flatMap((pattern, index) =>
+    agents.some(({ id }) => matchesPattern(id, pattern))
+      ? []
+      : [
+          warn(
+            [...at, index],
+            `is ${JSON.stringify(pattern)}, which no configured agent matches`,
+            `Use ids of agents: ${namesOf(agents)}.`,
+          ),
+        ],
+  );
+  if (!agentToAgent.enabled) return unknown;
+  const narrow = warn(
+    ["tools", "sessions", "visibility"],
+    `is "${sessions.visibility}" while tools.agentToAgent.enabled is true: agents do not see each other's sessions, so that no message between them is possible`,
+    'Set tools.sessions.visibility to "all".',
+  );
+  const empty = warn(
+    at,
+    "is empty while tools.agentToAgent.enabled is true: no agent may take part",
+    `Set tools.agentToAgent.allow to the agents, such as ${JSON.stringify(agents.map(({ id }) => id).slice(0, 5))}.`,
+  );
+  return [
+    ...(sessions.visibility === "all" ? [] : [narrow]),
+    ...(agentToAgent.allow.length > 0 ? [] : [empty]),
+    ...unknown,
+  ];
+}
+
+function namesOf(agents: readonly NamedAgent[]): string {
+  return agents
+    .slice(0, 20)
+    .map(({ id }) => id)
+    .join(", ");
+}
+
+/** `*` stands for any characters; the rest is an id. */
+function matchesPattern(id: string, pattern: string): boolean {
+  const text = pattern.trim().toLowerCase();
+  if (!text.includes("*")) return normalizeAgentId(text) === id;
+  const parts = text.split("*").map((part) => part.replaceAll(/[^a-z0-9_-]/g, String.raw`\$&`));
+  return new RegExp(`^${parts.join(".*")}$`).test(id);
+}
+
+function lintSandboxClamp(agents: readonly NamedAgent[], draft: Draft): ConfigWarning[] {
+  const path = ["agents", "defaults", "sandbox", "sessionToolsVisibility"];
+  const isSet = valueAt(path, draft.written.value) !== undefined;
+  if (!isSet || agents.some((agent) => sandboxModeOf(agent, draft.config) !== "off")) return [];
+  return [
+    warn(
+      path,
+      "has no effect: it narrows sandboxed sessions, and no agent is sandboxed",
+      "Remove it. What sessions see is tools.sessions.visibility.",
+    ),
+  ];
+}
+
+/** Legal, since two personas may work on the same files; but not what "own workspace" sounds like. */
+function lintWorkspaces(agents: readonly NamedAgent[], draft: Draft): ConfigWarning[] {
+  const defaultId = findDefaultAgentId(agents);
+  const placed = agents.map((agent) => ({ agent, dir: placeAgent(agent, agent.id === defaultId, draft).workspace }));
+  const sorted = placed.toSorted((a, b) => (a.dir < b.dir ? -1 : a.dir > b.dir ? 1 : 0));
+  const warnings: ConfigWarning[] = [];
+  let outer = sorted[0];
+  for (const inner of sorted.slice(1)) {
+    if (outer !== undefined && isInside(inner.dir, outer.dir)) {
+      const relation = inner.dir === outer.dir ? "is also the workspace" : "lies in the workspace";
+      warnings.push(
+        warn(
+          [...inner.agent.path, "workspace"],
+          `of "${inner.agent.id}" (${inner.dir}) ${relation} of "${outer.agent.id}", which can read and change it`,
+          "Give each agent a workspace of its own.",
+        ),
+      );
+    } else outer = inner;
+  }
+  return warnings;
+}
+
+/** K-18: a non-empty allow list already excludes everything else. */
+function lintToolLists(draft: Draft): ConfigWarning[] {
+  const scopes: Path[] = [
+    ["tools"],
+    ["agents", "defaults", "tools"],
+    ...listAgents(draft.config).map(({ path }) => [...path, "tools"]),
+  ];
+  return scopes.flatMap((path) => {
+    const lists = valueAt(path, draft.written.value);
+    if (!isMap(lists)) return [];
+    const [allow, deny] = [textsOf(lists["allow"]), textsOf(lists["deny"])];
+    // What a group or a pattern allows cannot be told from its name.
+    if (allow.length === 0 || allow.some((name) => /[*:]/.test(name))) return [];
+    const redundant = deny.filter((name) => !allow.includes(name) && !/[*:]/.test(name));
+    if (redundant.length === 0) return [];
+    return [
+      warn(
+        [...path, "deny"],
+        `is redundant for ${redundant.join(", ")}: \`allow\` beside it already excludes everything that it does not name`,
+        "Remove them from `deny`, or keep them as a note to the reader.",
+      ),
+    ];
+  });
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value)
+    ? value.filter((item) => typeof item === "string").map((name) => name.trim().toLowerCase())
+    : [];
+}
+
+function lintCredentials(draft: Draft): ConfigWarning[] {
+  return (["token", "password"] as const).flatMap((name) => {
+    const path = ["gateway", "auth", name];
+    const credential = readCredential(path, draft.config.gateway.auth[name], draft);
+    if (credential.status !== "unusable") return [];
+    return [
+      warn(
+        path,
+        `${credential.reason} and counts as not configured; without another credential only the operator's key opens the gateway`,
+        credential.remedy,
+      ),
+    ];
+  });
+}
+
+function lintHooks(agents: readonly NamedAgent[], { config }: Draft): ConfigWarning[] {
+  const known = new Set(agents.map(({ id }) => id));
+  return (config.hooks.allowedAgentIds ?? []).flatMap((id, index) =>
+    id.trim() === "*" || known.has(normalizeAgentId(id))
+      ? []
+      : [
+          warn(
+            ["hooks", "allowedAgentIds", index],
+            `is ${JSON.stringify(id)}, which names no configured agent`,
+            `Use ids of agents: ${namesOf(agents)}.`,
+          ),
+        ],
+  );
+}

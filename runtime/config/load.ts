@@ -1,0 +1,83 @@
+/**
+ * From the file to a checked configuration. One way in, for the start, for `cloister config validate` and for whatever
+ * else asks: read → include → fill in variables → schema → sense → warnings. All problems of a stage are reported together.
+ */
+import { availableParallelism, networkInterfaces } from "node:os";
+import { failure } from "../kernel/errors.ts";
+import { checkDraft } from "./check.ts";
+import type { Draft, Machine } from "./draft.ts";
+import { findInactive } from "./inactive.ts";
+import { type Composed, composeSource } from "./file/include.ts";
+import { configFailure, formatPath } from "./issue.ts";
+import { lintDraft } from "./lint.ts";
+import type { ConfigPaths, Env } from "./paths.ts";
+import type { ConfigWarning } from "./resolved.ts";
+import { readSource, type Source } from "./file/source.ts";
+import { readVariables, substituteVariables } from "./file/substitute.ts";
+import { validateConfig } from "./validate.ts";
+
+export interface LoadInput extends ConfigPaths {
+  readonly env: Env;
+  /** This machine, unless a test says otherwise. */
+  readonly machine?: Machine;
+}
+
+/** A configuration that may be used. `resolveConfig` turns it into the form that the program reads. */
+export interface LoadedConfig {
+  readonly draft: Draft;
+  readonly exists: boolean;
+  readonly warnings: readonly ConfigWarning[];
+  /** Features that the file configures and that this version does not have. */
+  readonly notActive: readonly string[];
+}
+
+/**
+ * Throws `CLOISTER_CONFIG_UNREADABLE` when the file is not JSON5, cannot be read, or was named and is not there; and
+ * `CLOISTER_CONFIG_INVALID`, with all `issues`, when it says something that cannot be.
+ */
+export async function loadConfig(input: LoadInput): Promise<LoadedConfig> {
+  const { env, machine = describeMachine(), ...paths } = input;
+  const source = await readSource(paths.configPath);
+  if (source === undefined && paths.explicit) {
+    throw failure(
+      "CLOISTER_CONFIG_UNREADABLE",
+      `Reading the configuration: ${paths.configPath} was named and does not exist.`,
+      "Create the file, correct --config or CLOISTER_CONFIG_PATH, or leave both out to use the default place.",
+    );
+  }
+  const composed = await compose(source, paths.homeDir);
+  const variables = await readVariables(env, paths.stateDir, composed.value);
+  const { value, filled, missing } = substituteVariables(composed.value, variables);
+  const written = { value, filled, places: composed.places };
+  const verdict = validateConfig(written);
+  if (!verdict.ok) throw configFailure(paths.configPath, [...composed.issues, ...verdict.issues]);
+  const draft: Draft = { config: verdict.config, written, missing, paths, env: variables, machine };
+  const issues = [...composed.issues, ...checkDraft(draft)];
+  if (issues.length > 0) throw configFailure(paths.configPath, issues);
+  const inactive = findInactive(value);
+  return {
+    draft,
+    exists: source !== undefined,
+    warnings: [...describeRepeated(source), ...lintDraft(draft), ...inactive.warnings],
+    notActive: inactive.features,
+  };
+}
+
+/** No file is the same as an empty one. */
+async function compose(source: Source | undefined, homeDir: string): Promise<Composed> {
+  return source === undefined ? { value: {}, places: new Map(), issues: [] } : composeSource(source, homeDir);
+}
+
+/** JSON5 lets a key stand twice, and the last one counts; a person who edits the first one wonders. */
+function describeRepeated(source: Source | undefined): ConfigWarning[] {
+  return (source?.lines.repeated ?? []).map(({ path, line, firstLine }) => ({
+    path: formatPath(path),
+    message: `stands in line ${firstLine} and again in line ${line}; only the last one counts`,
+    remedy: "Remove one of them.",
+  }));
+}
+
+function describeMachine(): Machine {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+  return { cores: availableParallelism(), addresses };
+}

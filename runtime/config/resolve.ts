@@ -1,0 +1,182 @@
+/** The checked configuration in the form that the program reads. Pure: the same input gives the same, frozen, result. */
+import { createHash } from "node:crypto";
+import path from "node:path";
+import type { WebhookAccount, WebhookSettings } from "../edge/port.ts";
+import { failure } from "../kernel/errors.ts";
+import { normalizeAccountId, normalizeAgentId } from "../routing/ids.ts";
+import { findDefaultAccount, listChannels } from "./accounts.ts";
+import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent, resolveConfigPath } from "./agents.ts";
+import { resolveBindings, resolveChannelDefaults } from "./bindings.ts";
+import { findGatewayAuth, readCredential } from "./credentials.ts";
+import type { Draft } from "./draft.ts";
+import { isMap } from "./is-map.ts";
+import { findHost, findPortVariable, parsePort } from "./listen.ts";
+import type { LoadedConfig } from "./load.ts";
+import { findModule } from "./modules.ts";
+import { type ConfigOverrides, overrideDraft } from "./override.ts";
+import type { ResolvedAgent, ResolvedConfig } from "./resolved.ts";
+import { sandboxModeOf } from "./sandbox-mode.ts";
+
+/** Turns of one agent at a time. Below the lane's bound, so that one agent whose turns all wait leaves room for others. */
+const agentConcurrentDefault = 4;
+/** Turns at a time in the gateway. Source: behaviour §1.3. */
+const laneConcurrentPerCore = 4;
+const laneConcurrentMin = 8;
+
+/** Throws `CLOISTER_CONFIG_INVALID` when an override is wrong, or opens the gateway without a credential. */
+export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides = {}): ResolvedConfig {
+  const draft = overrideDraft(loaded.draft, overrides);
+  const { config, paths, machine } = draft;
+  const agents = listAgents(config);
+  const defaultAgentId = findDefaultAgentId(agents);
+  const { mainKey, scope, dmScope, groupScope, identityLinks } = config.session;
+  const effective = {
+    configPath: paths.configPath,
+    configExists: loaded.exists,
+    stateDir: paths.stateDir,
+    profile: paths.profile,
+    agents: agents.map((agent) => resolveAgent(agent, agent.id === defaultAgentId, draft)),
+    defaultAgentId,
+    bindings: resolveBindings(config),
+    session: { mainKey: mainKey.toLowerCase(), scope, dmScope, groupScope, identityLinks },
+    channelDefaults: resolveChannelDefaults(config),
+    agentToAgent: {
+      enabled: config.tools.agentToAgent.enabled,
+      allow: config.tools.agentToAgent.allow.map(normalizePattern),
+    },
+    visibility: config.tools.sessions.visibility,
+    sessionToolsVisibility: config.agents.defaults.sandbox.sessionToolsVisibility,
+    mainLaneConcurrent:
+      config.agents.defaults.maxConcurrent ?? Math.max(laneConcurrentMin, laneConcurrentPerCore * machine.cores),
+    gateway: resolveGateway(draft, overrides),
+    hooks: resolveHooks(draft),
+    webhook: resolveWebhook(draft),
+    logging: {
+      level: config.logging.level,
+      consoleLevel: config.logging.consoleLevel,
+      file:
+        config.logging.file === undefined
+          ? path.join(paths.stateDir, "logs", "cloister.log")
+          : resolveConfigPath(config.logging.file, draft),
+      redactSensitive: config.logging.redactSensitive,
+    },
+  } satisfies Omit<ResolvedConfig, "revision" | "warnings" | "notActive">;
+  return freeze({ revision: hash(effective), ...effective, warnings: loaded.warnings, notActive: loaded.notActive });
+}
+
+function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft): ResolvedAgent {
+  const { id, entry } = agent;
+  const { defaults } = draft.config.agents;
+  const found = findModule(agent, draft);
+  if (found.kind === "wrong")
+    throw failure("CLOISTER_CONFIG_INVALID", `The module of agent "${id}" ${found.message}.`, found.remedy);
+  const model = entry.model ?? defaults.model;
+  return {
+    id,
+    name: entry.name ?? entry.identity?.name ?? id,
+    isDefault,
+    module: found.module,
+    moduleKind: found.kind,
+    options: mergeOptions(defaults.options, entry.options),
+    ...placeAgent(agent, isDefault, draft),
+    model: typeof model === "object" ? model.primary : model,
+    sandboxMode: sandboxModeOf(agent, draft.config),
+    maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,
+    isolation: {
+      level: entry.isolation?.level ?? defaults.isolation?.level ?? "thread",
+      trust: entry.isolation?.trust ?? defaults.isolation?.trust ?? "confined",
+    },
+  };
+}
+
+/** Maps are merged, everything else is replaced. Source: behaviour §1.3. */
+function mergeOptions(base: Record<string, unknown> = {}, over: Record<string, unknown> = {}): Record<string, unknown> {
+  const merged = new Map(Object.entries(base));
+  for (const [name, value] of Object.entries(over)) {
+    const under = merged.get(name);
+    merged.set(name, isMap(under) && isMap(value) ? mergeOptions(under, value) : value);
+  }
+  return Object.fromEntries(merged);
+}
+
+function normalizePattern(pattern: string): string {
+  return pattern.includes("*") ? pattern.trim().toLowerCase() : normalizeAgentId(pattern);
+}
+
+function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig["gateway"] {
+  const { controlUi } = draft.config.gateway;
+  const host = findHost(draft);
+  const auth = findGatewayAuth(draft);
+  if (!host.ok || auth.mode === "ambiguous" || auth.mode === "trusted-proxy") {
+    throw failure("CLOISTER_INTERNAL", "A configuration that was not checked reached its resolution.");
+  }
+  return {
+    host: host.host,
+    port: port ?? parsePort(findPortVariable(draft) ?? "") ?? draft.config.gateway.port,
+    auth,
+    controlUi: {
+      enabled: controlUi.enabled,
+      basePath: normalizeUrlPath(controlUi.basePath),
+      allowedOrigins: controlUi.allowedOrigins,
+    },
+  };
+}
+
+/** A leading slash, no trailing one: `/`, `/ui`. */
+function normalizeUrlPath(text: string): string {
+  return `/${text
+    .split("/")
+    .filter((part) => part !== "")
+    .join("/")}`;
+}
+
+function resolveHooks(draft: Draft): ResolvedConfig["hooks"] {
+  const { enabled, token, path: place, allowedAgentIds, allowRequestSessionKey } = draft.config.hooks;
+  const credential = readCredential(["hooks", "token"], token, draft);
+  const isLimited = allowedAgentIds !== undefined && !allowedAgentIds.some((id) => id.trim() === "*");
+  return {
+    enabled,
+    path: normalizeUrlPath(place),
+    allowRequestSessionKey,
+    ...(credential.status === "set" ? { token: credential.value } : {}),
+    ...(isLimited ? { allowedAgentIds: allowedAgentIds.map(normalizeAgentId) } : {}),
+  };
+}
+
+function resolveWebhook(draft: Draft): WebhookSettings | null {
+  const channel = listChannels(draft.config).find((candidate) => candidate.channel === "webhook");
+  const written = draft.config.channels.webhook?.accounts ?? {};
+  if (channel === undefined) return null;
+  const accounts = Object.entries(written).flatMap(([name, account]): [string, WebhookAccount][] => {
+    const at = ["channels", "webhook", "accounts", name];
+    const token = readCredential([...at, "token"], account.token, draft);
+    if (account.enabled === false || token.status !== "set") return [];
+    const outbound = readCredential([...at, "outboundToken"], account.outboundToken, draft);
+    const settings = {
+      token: token.value,
+      ...(account.outboundUrl === undefined ? {} : { outboundUrl: account.outboundUrl }),
+      ...(outbound.status === "set" ? { outboundToken: outbound.value } : {}),
+    };
+    return [[normalizeAccountId(name), settings]];
+  });
+  return accounts.length === 0
+    ? null
+    : { accounts: Object.fromEntries(accounts), defaultAccount: findDefaultAccount(channel) };
+}
+
+function hash(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value, sortKeys)).digest("hex").slice(0, 16);
+}
+
+/** The order in which keys are written says nothing. */
+function sortKeys(_key: string, value: unknown): unknown {
+  return isMap(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value;
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const child of Object.values(value)) freeze(child);
+  }
+  return value;
+}

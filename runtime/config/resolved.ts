@@ -1,0 +1,110 @@
+/**
+ * The configuration as the rest of the program sees it: plain, complete, frozen. Every path is absolute, every id is in
+ * its one written form, every default is filled in, and what is not configured is absent rather than empty.
+ */
+import type { WebhookSettings } from "../edge/port.ts";
+
+export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
+export type GroupScope = "per-group" | "main";
+export type Visibility = "self" | "tree" | "agent" | "all";
+
+export interface ResolvedAgent {
+  readonly id: string;
+  readonly name: string;
+  readonly isDefault: boolean;
+  /** Name of a shipped module, or the absolute path of a file. */
+  readonly module: string;
+  readonly moduleKind: "builtin" | "file";
+  /** Given to the actor as it is. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly workspace: string;
+  readonly agentDir: string;
+  readonly sessionsDir: string;
+  readonly model: string | undefined;
+  readonly sandboxMode: "off" | "non-main" | "all";
+  /** Turns of this agent at a time, over different sessions. */
+  readonly maxConcurrent: number;
+  readonly isolation: { readonly level: "thread" | "process"; readonly trust: "confined" | "trusted" };
+}
+
+export interface ResolvedBinding {
+  /** Place in the file's `bindings`, as messages name it. */
+  readonly index: number;
+  readonly agentId: string;
+  readonly match: {
+    readonly channel: string;
+    /** `*`, or a normalised id. Absent = omitted in the file: the channel's default account. */
+    readonly accountId?: string;
+    readonly peer?: { readonly kind: "direct" | "group" | "channel"; readonly id: string };
+    readonly guildId?: string;
+    readonly teamId?: string;
+    readonly roles?: readonly string[];
+  };
+  /** The file omits the account and `channels.<channel>.defaultAccount` supplied it. */
+  readonly accountFromDefault?: true;
+  readonly session?: { readonly dmScope?: DmScope; readonly groupScope?: GroupScope };
+  readonly comment?: string;
+}
+
+export interface ResolvedConfig {
+  /** Hash of everything below except the warnings: equal configurations have equal revisions. */
+  readonly revision: string;
+  readonly configPath: string;
+  readonly configExists: boolean;
+  readonly stateDir: string;
+  readonly profile: string | undefined;
+  readonly agents: readonly ResolvedAgent[];
+  readonly defaultAgentId: string;
+  readonly bindings: readonly ResolvedBinding[];
+  readonly session: {
+    readonly mainKey: string;
+    readonly scope: "per-sender" | "global";
+    readonly dmScope: DmScope;
+    readonly groupScope: GroupScope;
+    readonly identityLinks: Readonly<Record<string, readonly string[]>>;
+  };
+  /** Channel → the account that is meant where none is named. Source: behaviour §2.4. */
+  readonly channelDefaults: Readonly<Record<string, string>>;
+  readonly agentToAgent: { readonly enabled: boolean; readonly allow: readonly string[] };
+  readonly visibility: Visibility;
+  readonly sessionToolsVisibility: "spawned" | "all";
+  readonly mainLaneConcurrent: number;
+  readonly gateway: {
+    /** Address to listen on. */
+    readonly host: string;
+    readonly port: number;
+    readonly auth:
+      | { readonly mode: "none" }
+      /** Without a secret nothing but the operator's key opens the gateway. */
+      | { readonly mode: "token" | "password"; readonly secret?: string };
+    readonly controlUi: {
+      readonly enabled: boolean;
+      readonly basePath: string;
+      readonly allowedOrigins: readonly string[];
+    };
+  };
+  readonly hooks: {
+    readonly enabled: boolean;
+    readonly token?: string;
+    readonly path: string;
+    /** Absent = every agent. */
+    readonly allowedAgentIds?: readonly string[];
+    readonly allowRequestSessionKey: boolean;
+  };
+  readonly webhook: WebhookSettings | null;
+  readonly logging: {
+    readonly level: string;
+    readonly consoleLevel: string;
+    readonly file: string;
+    readonly redactSensitive: boolean;
+  };
+  readonly warnings: readonly ConfigWarning[];
+  /** Features that the file configures and that this version does not have. */
+  readonly notActive: readonly string[];
+}
+
+export interface ConfigWarning {
+  readonly path: string;
+  readonly message: string;
+  readonly remedy?: string;
+}

@@ -1,0 +1,211 @@
+/** `agents.*`: the agents and what they inherit. Source: behaviour §1.3. */
+import * as z from "zod";
+import { agentTools } from "./tools.ts";
+import { key, later } from "./note.ts";
+import { agentId, anyMap, anyValue, filledText, model, sandboxMode, texts } from "./values.ts";
+
+const isOther = (usual: unknown) => (value: unknown) => value !== usual;
+
+const sandboxKeys = () => ({
+  mode: later(
+    "sandbox",
+    "Which sessions are sandboxed. In this version it only limits what their session tools see.",
+    sandboxMode().optional(),
+    isOther("off"),
+  ),
+  scope: later(
+    "sandbox",
+    "One container per session, per agent, or for all.",
+    z.enum(["session", "agent", "shared"]).optional(),
+  ),
+  workspaceAccess: later("sandbox", "How the container sees the workspace.", z.enum(["none", "ro", "rw"]).optional()),
+  backend: later("sandbox", "What runs the sandbox.", z.string().optional()),
+  workspaceRoot: later("sandbox", "Where sandbox workspaces are.", filledText().optional()),
+  docker: later("sandbox", "Settings of the container.", anyMap().optional()),
+  browser: later("sandbox", "Browser in the sandbox.", anyMap().optional()),
+  ssh: later("sandbox", "Settings of the ssh backend.", anyMap().optional()),
+  prune: later("sandbox", "When unused containers go.", anyMap().optional()),
+});
+
+/** What both `agents.defaults` and one agent may say. */
+const agentKeys = () => ({
+  cwd: later(
+    "separate working directory",
+    "Directory of the tools, apart from the workspace.",
+    filledText().optional(),
+  ),
+  model: later("model", "Model of the agent: `provider/model`, or `{ primary, fallbacks }`.", model().optional()),
+  groupChat: later(
+    "group chat rules",
+    "Mention patterns and history of group chats.",
+    z.looseObject({ mentionPatterns: texts().optional(), historyLimit: z.int().nonnegative().optional() }).optional(),
+  ),
+  tools: key("Tools of the agent.", agentTools().optional()),
+  subagents: later(
+    "sub-agents",
+    "Limits of sub-agents.",
+    z
+      .looseObject({
+        allowAgents: texts().optional(),
+        requireAgentId: z.boolean().optional(),
+        maxConcurrent: z.int().positive().optional(),
+        maxChildrenPerAgent: z.int().positive().optional(),
+        maxSpawnDepth: z.int().min(1).max(5).optional(),
+        runTimeoutSeconds: z.number().nonnegative().optional(),
+        archiveAfterMinutes: z.number().nonnegative().optional(),
+        announceTimeoutMs: z.number().positive().optional(),
+      })
+      .optional(),
+  ),
+  skills: later("skills", "Skills that the agent may use; replaces the inherited list.", texts().optional()),
+  memorySearch: later("memory", "What memory search covers.", anyMap().optional()),
+  heartbeat: later("heartbeat", "Regular turns without a message.", anyMap().optional()),
+  humanDelay: later("streaming", "Pauses between parts of an answer.", anyMap().optional()),
+  thinkingDefault: later("model", "Default effort of the model.", z.string().optional()),
+  verboseDefault: later("model", "Default verbosity.", z.string().optional()),
+  reasoningDefault: later("model", "Whether reasoning is shown.", z.string().optional()),
+  params: later("model", "Parameters of the model.", anyMap().optional()),
+  contextTokens: later("model", "Size of the context window.", z.int().positive().optional()),
+  embeddedPi: later("model", "Settings of the model loop.", anyMap().optional()),
+  module: key(
+    "Code of the agent: `scripted`, `echo`, `relay`, or a path to a module file. Paths start at the directory of this file.",
+    filledText().optional(),
+  ),
+  options: key("Given to the module as it is.", anyMap().optional()),
+  isolation: key(
+    "How strictly the agent is kept apart.",
+    z
+      .strictObject({
+        level: later(
+          "process isolation",
+          "`thread` or `process`.",
+          z.enum(["thread", "process"]).optional(),
+          isOther("thread"),
+        ),
+        trust: later(
+          "trusted agents",
+          "`confined` (no network, no process, files in the workspace only) or `trusted`.",
+          z.enum(["confined", "trusted"]).optional(),
+          isOther("confined"),
+        ),
+      })
+      .optional(),
+  ),
+});
+
+const defaults = z.strictObject({
+  ...agentKeys(),
+  workspace: key("Workspace of the default agent; the others get a directory below it.", filledText().optional()),
+  maxConcurrent: key(
+    "Turns at a time in the whole gateway (lane `main`). Default: 4 per core, at least 8.",
+    z.int().positive().optional(),
+  ),
+  sandbox: key(
+    "Sandboxing.",
+    z
+      .strictObject({
+        ...sandboxKeys(),
+        sessionToolsVisibility: key(
+          "What the session tools of sandboxed sessions see: `spawned` = only sessions that they started.",
+          z.enum(["spawned", "all"]).default("spawned"),
+        ),
+      })
+      .prefault({}),
+  ),
+  models: later("model", "Catalogue of models.", anyMap().optional()),
+  imageModel: later("model", "Model for images.", model().optional()),
+  timeoutSeconds: later("run deadline", "Longest run.", z.number().positive().default(172_800)),
+  bootstrapMaxChars: later("bootstrap files", "Characters of one bootstrap file.", z.int().positive().default(20_000)),
+  bootstrapTotalMaxChars: later(
+    "bootstrap files",
+    "Characters of all bootstrap files.",
+    z.int().positive().default(60_000),
+  ),
+  skipBootstrap: later("bootstrap files", "Create no template files.", z.boolean().default(false)),
+  contextInjection: later(
+    "bootstrap files",
+    "When bootstrap files enter the prompt.",
+    z.enum(["always", "continuation-skip", "never"]).default("always"),
+  ),
+  repoRoot: later("bootstrap files", "Repository named in the prompt.", filledText().optional()),
+  userTimezone: later("time stamps", "Zone of time stamps; default is the host's.", z.string().optional()),
+  timeFormat: later("time stamps", "Form of time stamps.", z.string().optional()),
+  envelopeTimezone: later("time stamps", "Zone of message time stamps.", z.string().optional()),
+  envelopeTimestamp: later("time stamps", "Whether messages carry a time stamp.", z.string().optional()),
+  envelopeElapsed: later("time stamps", "Whether messages carry the time since the last.", z.string().optional()),
+  typingMode: later(
+    "typing indicator",
+    "When it shows.",
+    z.enum(["never", "instant", "thinking", "message"]).optional(),
+  ),
+  typingIntervalSeconds: later("typing indicator", "How often it is renewed.", z.number().positive().default(6)),
+  blockStreamingDefault: later("streaming", "Whether answers go out in blocks.", z.string().optional()),
+  blockStreamingBreak: later("streaming", "Where blocks end.", z.string().optional()),
+  blockStreamingChunk: later("streaming", "Size of blocks.", anyMap().optional()),
+  blockStreamingCoalesce: later("streaming", "Joining of small blocks.", anyMap().optional()),
+  compaction: later("compaction", "Shortening of long sessions.", anyMap().optional()),
+  contextPruning: later("compaction", "Removal of old tool results.", anyMap().optional()),
+  elevatedDefault: later("elevated", "Default of elevated commands.", z.string().optional()),
+  cliBackends: later("model", "Models behind command-line programs.", anyMap().optional()),
+  mediaMaxMb: later("media tools", "Largest attachment.", z.number().positive().optional()),
+});
+
+const entryKeys = () => ({
+  ...agentKeys(),
+  default: key(
+    "The agent that gets what no binding claims. Without one: the first of the list.",
+    z.boolean().optional(),
+  ),
+  name: key("Name shown to people.", z.string().optional()),
+  workspace: key(
+    "The agent's own files. Default: `workspace` in the state directory, `workspace-<id>` for agents other than the default one.",
+    filledText().optional(),
+  ),
+  agentDir: key(
+    "State of the agent. Default: `agents/<id>/agent` in the state directory. Never shared.",
+    filledText().optional(),
+  ),
+  identity: key(
+    "Who the agent is towards people.",
+    z
+      .strictObject({
+        name: key("Name, when `name` is not set.", z.string().optional()),
+        theme: later("identity beyond the name", "Character.", z.string().optional()),
+        emoji: later("identity beyond the name", "Emoji.", z.string().optional()),
+        avatar: later("identity beyond the name", "Picture.", z.string().optional()),
+      })
+      .optional(),
+  ),
+  maxConcurrent: key(
+    "Turns of this agent at a time, over different sessions. Default: 4.",
+    z.int().positive().optional(),
+  ),
+  sandbox: key(
+    "Sandboxing of this agent.",
+    z
+      .strictObject({
+        ...sandboxKeys(),
+        sessionToolsVisibility: later(
+          "session tool visibility of one agent",
+          "See `agents.defaults.sandbox.sessionToolsVisibility`.",
+          z.enum(["spawned", "all"]).optional(),
+        ),
+      })
+      .optional(),
+  ),
+  runtime: later("external agents (ACP)", "External program behind the agent.", anyMap().optional()),
+});
+
+const entry = z.strictObject({ ...entryKeys(), id: key("Stable id of the agent.", agentId()) });
+const namedEntry = z.strictObject({ ...entryKeys(), id: key("Same as the key, when given.", agentId().optional()) });
+
+export type AgentEntry = z.output<typeof entry>;
+
+export const agents = z
+  .strictObject({
+    defaults: key("What every agent inherits.", defaults.prefault({})),
+    list: key("The agents, in order. Without any: one agent, `main`.", z.array(entry).default([])),
+    entries: key("The agents by id; the same as `list`.", z.record(agentId(), namedEntry).default({})),
+    ownership: later("agent ownership", "Explicit owners of what no binding claims.", anyValue()),
+  })
+  .prefault({});

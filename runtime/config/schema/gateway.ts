@@ -1,0 +1,144 @@
+/** `gateway.*`, `hooks.*`, `logging.*`: the doors to the outside and the log. Source: behaviour §1.7, §1.8, §5.9. */
+import * as z from "zod";
+import { isMap } from "../is-map.ts";
+import { inert, key, later } from "./note.ts";
+import { agentId, anyMap, filledText, secret, texts } from "./values.ts";
+
+export const bindNames = ["auto", "loopback", "lan", "tailnet", "custom"] as const;
+
+const auth = z.strictObject({
+  mode: key(
+    "How clients prove themselves. Default: `token`, or `password` when only a password is set.",
+    z.enum(["none", "token", "password", "trusted-proxy"]).optional(),
+  ),
+  token: key("The token (also `CLOISTER_GATEWAY_TOKEN`). Empty = not configured.", secret().optional()),
+  password: key("The password (also `CLOISTER_GATEWAY_PASSWORD`). Empty = not configured.", secret().optional()),
+  trustedProxy: later("trusted proxy", "Identity from a proxy's headers.", anyMap().optional()),
+  allowTailscale: later("Tailscale", "Accept the network's own identity.", z.boolean().optional()),
+  rateLimit: later(
+    "configurable rate limits",
+    "Wrong attempts before an address is locked out.",
+    z
+      .strictObject({
+        maxAttempts: z.int().positive().default(10),
+        windowMs: z.int().positive().default(60_000),
+        lockoutMs: z.int().positive().default(300_000),
+        exemptLoopback: z.boolean().default(true),
+      })
+      .optional(),
+  ),
+});
+
+const noEffect =
+  "Clients on this machine prove themselves with the operator's key; device approval cannot be switched off.";
+
+const controlUi = z.strictObject({
+  enabled: key("Serve the web page.", z.boolean().default(true)),
+  basePath: key("Path of the web page.", z.string().default("/")),
+  allowedOrigins: key("Further web origins that may connect.", texts().default([])),
+  root: later("own web page", "Directory of another web page.", z.string().optional()),
+  allowInsecureAuth: inert("Older escape hatch.", noEffect, z.boolean().optional()),
+  dangerouslyDisableDeviceAuth: inert("Older escape hatch.", noEffect, z.boolean().optional()),
+});
+
+export const gateway = z
+  .strictObject({
+    mode: key(
+      "`local`; a gateway does not start with `remote`, which is for clients.",
+      z.enum(["local", "remote"]).default("local"),
+    ),
+    port: key(
+      "Port of WebSocket and HTTP. `--port` and `CLOISTER_GATEWAY_PORT` go before it; 0 takes a free one.",
+      z.int().min(0).max(65_535).default(18_789),
+    ),
+    bind: key(
+      "Where to listen: this machine only (`loopback`, `auto`), all interfaces (`lan`), the Tailscale address (`tailnet`), or `customBindHost` (`custom`). Everything but loopback needs a token or password.",
+      z.enum(bindNames).default("loopback"),
+    ),
+    customBindHost: key(
+      'IP address for `bind: "custom"`.',
+      z.union([z.ipv4(), z.ipv6(), z.literal("localhost")], { error: "must be an IP address" }).optional(),
+    ),
+    auth: key("Authentication of clients.", auth.prefault({})),
+    controlUi: key("Web page.", controlUi.prefault({})),
+    trustedProxies: later("trusted proxy", "Proxies whose headers are believed.", texts().default([])),
+    allowRealIpFallback: later("trusted proxy", "Believe `X-Real-IP`.", z.boolean().optional()),
+    nodes: later("nodes", "Machines that lend abilities.", anyMap().optional()),
+    remote: later(
+      "remote gateway",
+      "Where clients find a gateway elsewhere.",
+      z
+        .looseObject({ url: z.string().optional(), token: secret().optional(), password: secret().optional() })
+        .optional(),
+    ),
+    tls: later("TLS", "Encrypted connections.", anyMap().optional()),
+    tailscale: later(
+      "Tailscale",
+      "Publishing through Tailscale.",
+      z.looseObject({ mode: z.enum(["off", "serve", "funnel"]).optional() }).optional(),
+      (value) => !isMap(value) || value["mode"] !== "off",
+    ),
+    publicOrigin: later("TLS", "Address under which clients see the gateway.", z.string().optional()),
+    http: later("HTTP endpoints of other programs", "Compatible HTTP endpoints.", anyMap().optional()),
+    reload: later(
+      "hot reload",
+      "Whether edits of the file apply at once.",
+      z.looseObject({ mode: z.enum(["hybrid", "off", "hot", "restart"]).default("hybrid") }).optional(),
+      (value) => !isMap(value) || value["mode"] !== "off",
+    ),
+    tools: later("tools over HTTP", "Tools that HTTP clients may call.", anyMap().optional()),
+    push: later("push messages", "Push messages to phones.", anyMap().optional()),
+    webchat: later("own web page", "Settings of the chat page.", anyMap().optional()),
+  })
+  .prefault({});
+
+export const hooks = z
+  .strictObject({
+    enabled: key("Accept `POST <path>/agent`.", z.boolean().default(false)),
+    token: key("Credential of the callers; required when enabled.", secret().optional()),
+    path: key(
+      "Path of the endpoint.",
+      z
+        .string()
+        .regex(/^\/?[\w\-./]+$/, "must be a URL path such as /hooks")
+        .default("/hooks"),
+    ),
+    allowedAgentIds: key(
+      "Agents that a caller may name; `*` or absent = every agent, empty = none.",
+      z.array(agentId()).optional(),
+    ),
+    allowRequestSessionKey: key("Let a caller choose the session.", z.boolean().default(false)),
+    mappings: later("hook mappings", "Endpoints for other programs' payloads.", z.array(z.unknown()).optional()),
+    presets: later("hook mappings", "Ready-made mappings.", texts().optional()),
+    transformsDir: later("hook mappings", "Code that changes payloads.", z.string().optional()),
+    gmail: later("hook mappings", "Mail as messages.", anyMap().optional()),
+    internal: later("internal hooks", "Code that runs on events of the gateway.", anyMap().optional()),
+    defaultSessionKey: later("hook mappings", "Session of hook runs.", z.string().optional()),
+    allowedSessionKeyPrefixes: later("hook mappings", "Sessions that a caller may choose.", texts().optional()),
+    maxBodyBytes: later("hook mappings", "Largest request.", z.int().positive().optional()),
+  })
+  .prefault({});
+
+const level = () => z.enum(["silent", "fatal", "error", "warn", "info", "debug", "trace"]).default("info");
+
+export const logging = z
+  .strictObject({
+    level: key("What the log file gets.", level()),
+    consoleLevel: key("What the terminal gets.", level()),
+    file: key("Log file. Default: `logs/cloister.log` in the state directory.", filledText().optional()),
+    redactSensitive: key(
+      "Take secrets out of the log. `off` and `tools` are the older words for `false` and `true`.",
+      z
+        .union([z.boolean(), z.enum(["off", "tools"])], { error: 'must be true, false, "off" or "tools"' })
+        .default(true)
+        .transform((value) => value === true || value === "tools"),
+    ),
+    maxFileBytes: later(
+      "configurable log rotation",
+      "Size at which a new file starts.",
+      z.int().positive().default(104_857_600),
+    ),
+    consoleStyle: later("console style", "Look of the terminal's log.", z.string().optional()),
+    redactPatterns: later("own redaction patterns", "Further secrets to take out.", texts().optional()),
+  })
+  .prefault({});

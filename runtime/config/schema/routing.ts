@@ -1,0 +1,138 @@
+/** `bindings`, `session.*`, `broadcast`: which agent and which session a message belongs to. Source: behaviour §1.4, §1.5, §2.8. */
+import * as z from "zod";
+import { isMap } from "../is-map.ts";
+import { key, later } from "./note.ts";
+import { agentId, anyMap, dmScope, filledText, groupScope, platformId } from "./values.ts";
+
+const peer = z.strictObject({
+  kind: key(
+    "`direct` (also `dm`), `group` or `channel`.",
+    z.enum(["direct", "dm", "group", "channel"]).transform((kind) => (kind === "dm" ? "direct" : kind)),
+  ),
+  id: key("Id of the conversation on the platform; `*` = every one of that kind.", platformId()),
+});
+
+export const bindings = z
+  .array(
+    z.strictObject({
+      agentId: key("The agent that gets the messages.", agentId()),
+      match: key(
+        "What a message must be for the binding to hold; everything that is named must hold.",
+        z.strictObject({
+          channel: key("Name of the channel.", filledText()),
+          accountId: key(
+            "Account of the channel; `*` = every account. Omitted: the channel's default account.",
+            z.string().optional(),
+          ),
+          peer: key("One conversation.", peer.optional()),
+          guildId: key("Discord server.", platformId().optional()),
+          teamId: key("Slack or Mattermost team.", platformId().optional()),
+          roles: key("Any of these roles in the server.", z.array(platformId()).optional()),
+        }),
+      ),
+      comment: key("For people.", z.string().optional()),
+      type: later(
+        "external agents (ACP)",
+        "`route` (default) or `acp`.",
+        z.enum(["route", "acp"]).default("route"),
+        (value) => value === "acp",
+      ),
+      session: key(
+        "Session choice for what this binding matches.",
+        z
+          .strictObject({
+            dmScope: key("See `session.dmScope`.", dmScope().optional()),
+            groupScope: key("See `session.groupScope`.", groupScope().optional()),
+          })
+          .optional(),
+      ),
+      acp: later("external agents (ACP)", "Settings of the external agent.", anyMap().optional()),
+    }),
+  )
+  .default([]);
+
+const resets = "reset policies";
+const resetRule = () => z.looseObject({ mode: z.enum(["none", "daily", "idle"]).optional() });
+
+export const session = z
+  .strictObject({
+    mainKey: key(
+      "Name of an agent's main session.",
+      z
+        .string()
+        .regex(/^[^\s:]+$/, "must be a word without blanks and colons")
+        .default("main"),
+    ),
+    scope: key(
+      "`global` = one session per agent for everything.",
+      z.enum(["per-sender", "global"]).default("per-sender"),
+    ),
+    dmScope: key("How direct messages are divided into sessions.", dmScope().default("main")),
+    groupScope: key("`main` sends groups into the main session.", groupScope().default("per-group")),
+    identityLinks: key(
+      "Name of a person → their ids as `channel:id`; one session for all of them.",
+      z.record(z.string(), z.array(platformId())).default({}),
+    ),
+    store: key(
+      "Directory of an agent's sessions; `{agentId}` stands for the id. Default: `agents/{agentId}/sessions` in the state directory.",
+      filledText().optional(),
+    ),
+    reset: later(
+      resets,
+      "When a session starts anew.",
+      resetRule().default({ mode: "none" }),
+      (value) => !isMapWith(value, "mode", "none"),
+    ),
+    resetByType: later(resets, "The same by kind of conversation.", z.record(z.string(), resetRule()).optional()),
+    resetByChannel: later(resets, "The same by channel.", z.record(z.string(), resetRule()).optional()),
+    resetTriggers: later(resets, "Messages that start a new session.", z.array(z.string()).default(["/new", "/reset"])),
+    idleMinutes: later(resets, "Older form of an idle reset.", z.int().positive().optional()),
+    agentToAgent: later(
+      "answers in turns between agents",
+      "Turns that two agents may exchange after a message.",
+      z.strictObject({ maxPingPongTurns: z.int().min(0).max(5).default(5) }).prefault({}),
+      (value) => !isMapWith(value, "maxPingPongTurns", 0),
+    ),
+    sendPolicy: later("send policy", "Where answers may go.", anyMap().default({ default: "allow" })),
+    maintenance: later(
+      "session maintenance",
+      "How many sessions are kept, and how long.",
+      z
+        .looseObject({
+          mode: z.enum(["enforce", "warn"]).default("enforce"),
+          maxEntries: z.int().positive().default(5000),
+        })
+        .optional(),
+    ),
+    threadBindings: later("thread bindings", "Sessions bound to threads.", anyMap().optional()),
+    notifyOnCreate: later("session notices", "Notice in the main session for a new one.", z.boolean().default(true)),
+    typingMode: later("typing indicator", "When it shows.", z.string().optional()),
+    typingIntervalSeconds: later("typing indicator", "How often it is renewed.", z.number().positive().optional()),
+  })
+  .prefault({});
+
+function isMapWith(value: unknown, name: string, wanted: unknown): boolean {
+  return isMap(value) && value[name] === wanted;
+}
+
+const broadcastEntry = z.union(
+  [
+    z.array(agentId()).max(16),
+    z.strictObject({
+      agents: z.array(agentId()).max(16),
+      mentionGating: z.boolean().optional(),
+      maxRounds: z.int().min(1).max(4).optional(),
+      maxTurns: z.int().min(1).max(32).optional(),
+    }),
+  ],
+  { error: "must be a list of at most 16 agent ids, or { agents, mentionGating, maxRounds, maxTurns }" },
+);
+
+export const broadcast = later(
+  "broadcast",
+  "Conversations whose messages go to several agents.",
+  z
+    .object({ strategy: z.enum(["parallel", "sequential"]).default("parallel") })
+    .catchall(broadcastEntry)
+    .optional(),
+);

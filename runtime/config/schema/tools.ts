@@ -1,0 +1,110 @@
+/** `tools.*` and its per-agent form. Source: behaviour §1.6, §7. */
+import * as z from "zod";
+import { agentId, anyMap, anyValue, texts } from "./values.ts";
+import { key, later } from "./note.ts";
+
+const policyFeature = "tool policy";
+const profile = () => z.enum(["minimal", "coding", "messaging", "full"]).optional();
+
+const listKeys = () => ({ allow: texts().optional(), alsoAllow: texts().optional(), deny: texts().optional() });
+const lists = () => z.strictObject(listKeys());
+
+function policyKeys() {
+  return {
+    profile: later(policyFeature, "Named set of tools to start from; unset = no filter.", profile()),
+    allow: later(policyFeature, "Only these tools (`*` and `group:*` work).", texts().optional()),
+    alsoAllow: later(policyFeature, "These tools beside the profile's; not together with `allow`.", texts().optional()),
+    deny: later(policyFeature, "Never these tools; wins over every allow.", texts().optional()),
+    byProvider: later(
+      policyFeature,
+      "Further narrowing by model provider or `provider/model`.",
+      z.record(z.string(), z.strictObject({ profile: profile(), ...listKeys() })).optional(),
+    ),
+    toolsBySender: later(policyFeature, "Further narrowing by who sent the message.", anyMap().optional()),
+    exec: later("exec", "Defaults of the tools that run commands.", anyMap().optional()),
+    sandbox: later("sandbox", "Tools in sandboxed sessions.", z.strictObject({ tools: lists().optional() }).optional()),
+    fs: later(policyFeature, "Limits of the file tools.", anyMap().optional()),
+    loopDetection: later(policyFeature, "Detection of tool calls in circles.", anyMap().optional()),
+  };
+}
+
+/** The tool keys of one agent. */
+export const agentTools = () =>
+  z.strictObject({
+    ...policyKeys(),
+    elevated: later(
+      "elevated",
+      "The agent's own gate for commands outside the sandbox; it only narrows.",
+      anyMap().optional(),
+    ),
+  });
+
+export const tools = z
+  .strictObject({
+    ...policyKeys(),
+    agentToAgent: key(
+      "Messages from one agent to another.",
+      z
+        .strictObject({
+          enabled: key("Lets agents use the session tools on other agents.", z.boolean().default(false)),
+          allow: key(
+            "Agents that may take part, as ids or `*` patterns; sender and target must both match. Empty = nobody.",
+            z.array(agentId()).default([]),
+          ),
+          grants: later(
+            "agent-to-agent grants",
+            "Rights by pair and verb.",
+            z.array(z.strictObject({ from: agentId(), to: agentId(), verbs: texts() })).optional(),
+          ),
+        })
+        .prefault({}),
+    ),
+    sessions: key(
+      "Session tools.",
+      z
+        .strictObject({
+          visibility: key(
+            "Which sessions a session sees: itself, those that it started, its agent's, or all.",
+            z.enum(["self", "tree", "agent", "all"]).default("tree"),
+          ),
+        })
+        .prefault({}),
+    ),
+    elevated: later(
+      "elevated",
+      "Commands outside the sandbox, by sender.",
+      z
+        .strictObject({
+          enabled: z.boolean().default(false),
+          allowFrom: z.record(z.string(), z.array(z.union([z.string(), z.number()]))).optional(),
+        })
+        .optional(),
+    ),
+    subagents: later(
+      "sub-agents",
+      "Tools of sub-agents; only narrows.",
+      z.looseObject({ tools: lists().optional() }).optional(),
+    ),
+    sessions_spawn: later(
+      "sub-agents",
+      "Files handed to a sub-agent.",
+      z
+        .strictObject({
+          attachments: z
+            .strictObject({
+              enabled: z.boolean().default(false),
+              maxTotalBytes: z.int().positive().default(5_242_880),
+              maxFiles: z.int().positive().default(50),
+              maxFileBytes: z.int().positive().default(1_048_576),
+              retainOnSessionKeep: z.boolean().default(false),
+            })
+            .optional(),
+        })
+        .optional(),
+    ),
+    web: later("web tools", "Search and fetch.", anyValue()),
+    media: later("media tools", "Images, sound, video.", anyValue()),
+    links: later("web tools", "Reading of links in messages.", anyValue()),
+    message: later("message tool", "Sending to channels from a tool.", anyValue()),
+  })
+  .prefault({});

@@ -1,0 +1,41 @@
+/** The forms of values that several sections share. Functions, since each use carries its own note. */
+import * as z from "zod";
+
+/** A map whose inner form belongs to a part that is not built. */
+export const anyMap = () => z.record(z.string(), z.unknown());
+
+export const anyValue = () => z.unknown().optional();
+
+export const texts = () => z.array(z.string());
+
+export const filledText = () => z.string().regex(/\S/, "must not be blank");
+
+export const agentId = filledText;
+
+/** Platform ids are often written as numbers; they are compared as text. */
+export const platformId = () =>
+  z.union([filledText(), z.int()], { error: "must be a non-empty string or a whole number" }).transform(String);
+
+export const secret = () =>
+  z.union(
+    [
+      z.string(),
+      z.strictObject({
+        source: z.enum(["env", "file", "exec", "store"]),
+        provider: z.string().optional(),
+        id: filledText(),
+      }),
+    ],
+    { error: 'must be a string or a reference { source: "env" | "file" | "exec" | "store", provider, id }' },
+  );
+export type Secret = z.output<ReturnType<typeof secret>>;
+
+export const model = () =>
+  z.union([filledText(), z.looseObject({ primary: filledText().optional(), fallbacks: texts().optional() })], {
+    error: 'must be "provider/model" or { primary, fallbacks }',
+  });
+
+export const dmScope = () => z.enum(["main", "per-peer", "per-channel-peer", "per-account-channel-peer"]);
+export const groupScope = () => z.enum(["per-group", "main"]);
+export const sandboxMode = () => z.enum(["off", "non-main", "all"]);
+export const listOfSenders = () => z.array(platformId());
