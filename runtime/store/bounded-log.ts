@@ -13,8 +13,8 @@ export function appendRow(environment: Environment, name: string, row: unknown, 
   const n = newest === undefined ? 1 : (newest.key[1] as number) + 1;
   environment.put([name, n], row);
   if (n <= rowsMax) return;
-  for (const { key } of [...environment.entries({ start: [name, 0], end: [name, n - rowsMax + 1] })])
-    environment.remove(key);
+  const dropped = Array.from(environment.entries({ start: [name, 0], end: [name, n - rowsMax + 1] }));
+  for (const { key } of dropped) environment.remove(key);
 }
 
 /** Newest first. */

@@ -52,9 +52,10 @@ export function remember(environment: Environment, dedupe: Dedupe, seen: Seen, b
 
   const over = count - bounds.dedupeKeysPerScopeMax;
   if (over > 0) {
-    for (const { key: at, value } of [
-      ...environment.entries<string>({ start: ["o", scope, 0], end: ["o", scope, top], limit: over }),
-    ]) {
+    const dropped = Array.from(
+      environment.entries<string>({ start: ["o", scope, 0], end: ["o", scope, top], limit: over }),
+    );
+    for (const { key: at, value } of dropped) {
       forget(environment, scope, value, at[2] as number);
     }
   }

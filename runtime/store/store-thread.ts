@@ -10,4 +10,4 @@ export interface StoreThreadInit {
   readonly options: Omit<StoreOptions, "now" | "newId">;
 }
 
-serveTrustedThread<StoreThreadInit, Record<never, never>>(({ places, options }) => openLmdbStore(places, options));
+serveTrustedThread(({ places, options }: StoreThreadInit) => openLmdbStore(places, options));

@@ -14,7 +14,7 @@ import type { Environment, OpenEnvironment } from "./environment.ts";
 import { checkFormat, openFormat } from "./format.ts";
 import { Journal } from "./journal.ts";
 import { claimOwner, clearOwner, identify, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
-import type { AuditRow, OutboundRow, PendingEnvelope, Store, StorePlaces, TurnBegin, TurnCommit } from "./port.ts";
+import type { AuditRow, OutboundRow, PendingEnvelope, Store, StorePlaces } from "./port.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
 
 export type StoreBounds = Pick<

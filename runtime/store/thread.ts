@@ -30,7 +30,7 @@ export async function startStoreThread({ places, options, onLost }: StoreThreadO
       await stop();
     }
   };
-  return new Proxy(remote as Store, {
+  return new Proxy<Store>(remote, {
     get: (target, method) => (method === "close" ? () => (closed ??= close()) : Reflect.get(target, method)),
   });
 }

@@ -23,7 +23,7 @@ export interface TrustedThreadOptions {
 export interface TrustedThread<Remote> {
   readonly remote: Callable<Remote>;
   /** Ends the thread; whatever it holds must have been closed by a call before. Resolves when it is gone. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 type Ready = { readonly ready: true } | { readonly ready: false; readonly refusal: Refusal };

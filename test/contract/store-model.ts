@@ -1,6 +1,6 @@
 /** A store as plain maps, and random sequences of calls that every real store must answer as it does. */
 import { expect } from "vitest";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Envelope } from "../../runtime/kernel/envelope.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { beginOf, commitOf, envelope, webhookRoute } from "./store-envelopes.ts";
@@ -17,7 +17,8 @@ type Step =
   | { readonly type: "begin" | "settle" | "delivered" | "bury"; readonly at: number }
   | { readonly type: "commit"; readonly at: number; readonly outbound: boolean; readonly state?: string }
   | { readonly type: "label"; readonly session: number; readonly label: string | null }
-  | { readonly type: "reopen" | "pending" };
+  | { readonly type: "reopen" }
+  | { readonly type: "pending" };
 
 const agents = ["ann", "bob"];
 const sessions = ["main", "side"];
