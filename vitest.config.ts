@@ -16,6 +16,7 @@ export default defineConfig({
     projects: [
       project("unit", 30_000),
       project("contract", 60_000),
+      project("simulation", 120_000),
       project("repo", 60_000),
       // Each file starts the real program; two at a time on two cores would only slow each other down.
       project("e2e", 120_000, { fileParallelism: false }),

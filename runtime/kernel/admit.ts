@@ -5,8 +5,10 @@
 import type { Envelope, EnvelopeHeader, Principal, Provenance, ReplyRoute } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, SessionLane } from "./state.ts";
-import { refuseSend, settleWithMail } from "./waits.ts";
+import { release, reserve, sessionDepth } from "./depth.ts";
 import { markReady, pump } from "./dispatch.ts";
+import { disabledOutcome, endMail } from "./turns.ts";
+import { refuseSend, settleWithMail } from "./waits.ts";
 
 export interface Admission {
   readonly from: Principal;
@@ -27,19 +29,44 @@ export interface Admission {
 export function judge(k: KernelState, admission: Admission): Refusal | undefined {
   const { limits } = k.settings;
   const agent = k.agents.get(admission.agentId);
-  if (agent === undefined) return { code: "CLOISTER_AGENT_UNKNOWN", message: `agent not found: ${admission.agentId}`, remedy: "cloister agents list" };
+  if (agent === undefined)
+    return {
+      code: "CLOISTER_AGENT_UNKNOWN",
+      message: `agent not found: ${admission.agentId}`,
+      remedy: "cloister agents list",
+    };
   if (agent.disabled !== undefined) {
-    return { code: "CLOISTER_AGENT_DISABLED", message: `the agent ${agent.spec.id} is disabled: ${agent.disabled}`, remedy: "repair its module and restart the gateway" };
+    return {
+      code: "CLOISTER_AGENT_DISABLED",
+      message: `the agent ${agent.spec.id} is disabled: ${agent.disabled}`,
+      remedy: "repair its module and restart the gateway",
+    };
   }
-  if (k.draining) return { code: "CLOISTER_GATEWAY_DRAINING", message: "the gateway is shutting down and takes no new messages", retryAfterMs: 5_000 };
+  if (k.draining)
+    return {
+      code: "CLOISTER_GATEWAY_DRAINING",
+      message: "the gateway is shutting down and takes no new messages",
+      retryAfterMs: 5_000,
+    };
   if (admission.body.length > limits.bodyCharsMax) {
-    return { code: "CLOISTER_MESSAGE_TOO_LARGE", message: `a message may have ${limits.bodyCharsMax} characters, found ${admission.body.length}`, remedy: "put long content into a file of the workspace and send its name" };
+    return {
+      code: "CLOISTER_MESSAGE_TOO_LARGE",
+      message: `a message may have ${limits.bodyCharsMax} characters, found ${admission.body.length}`,
+      remedy: "put long content into a file of the workspace and send its name",
+    };
   }
   if (admission.chain.length > limits.hopsMax) {
-    return { code: "CLOISTER_MAILBOX_HOPS", message: `the message passed through ${admission.chain.length} sessions; the bound is ${limits.hopsMax}` };
+    return {
+      code: "CLOISTER_MAILBOX_HOPS",
+      message: `the message passed through ${admission.chain.length} sessions; the bound is ${limits.hopsMax}`,
+    };
   }
-  if (agent.depth >= limits.mailboxDepthMax || laneDepth(agent, admission.sessionKey) >= limits.sessionDepthMax) {
-    return { code: "CLOISTER_MAILBOX_FULL", message: `the mailbox of ${admission.sessionKey} is full (${agent.depth} waiting for the agent)`, retryAfterMs: 1_000 };
+  if (agent.depth >= limits.mailboxDepthMax || sessionDepth(agent, admission.sessionKey) >= limits.sessionDepthMax) {
+    return {
+      code: "CLOISTER_MAILBOX_FULL",
+      message: `the mailbox of ${admission.sessionKey} is full: ${agent.depth} of ${limits.mailboxDepthMax} wait for the agent, ${sessionDepth(agent, admission.sessionKey)} of ${limits.sessionDepthMax} for the session`,
+      retryAfterMs: 1_000,
+    };
   }
   return undefined;
 }
@@ -70,27 +97,31 @@ export function admit(k: KernelState, admission: Admission, ticket: number, nowM
     k.emit({ type: "accepted", ticket, result: { status: "refused", refusal } });
     return;
   }
-  reserve(k, admission.agentId);
-  k.emit({ type: "append", envelope: makeEnvelope(k, admission, nowMs), dedupe: admission.dedupe, ticket: { type: "ingress", ticket } });
+  reserve(k.agents.get(admission.agentId), admission.sessionKey);
+  k.emit({
+    type: "append",
+    envelope: makeEnvelope(k, admission, nowMs),
+    dedupe: admission.dedupe,
+    ticket: { type: "ingress", ticket },
+  });
 }
 
-/** A place in the mailbox is taken when the append begins, so that a burst cannot overshoot the bound. */
-export function reserve(k: KernelState, agentId: string): void {
-  const agent = k.agents.get(agentId);
-  if (agent !== undefined) agent.depth++;
-}
-
-export function release(k: KernelState, agentId: string): void {
-  const agent = k.agents.get(agentId);
-  if (agent !== undefined) agent.depth--;
-}
-
-export type Appended = { readonly status: "stored" } | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string } | { readonly status: "failed"; readonly refusal: Refusal };
+export type Appended =
+  | { readonly status: "stored" }
+  | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string }
+  | { readonly status: "failed"; readonly refusal: Refusal };
 
 /** The journal has answered. */
-export function appended(k: KernelState, envelope: Envelope, ticket: AppendTicket, result: Appended, nowMs: number): void {
+export function appended(
+  k: KernelState,
+  envelope: Envelope,
+  ticket: AppendTicket,
+  result: Appended,
+  nowMs: number,
+): void {
   const { header } = envelope;
-  if (result.status !== "stored") release(k, header.agentId);
+  const agent = k.agents.get(header.agentId);
+  if (result.status !== "stored") release(agent, header.sessionKey);
   if (ticket.type === "ingress") {
     k.emit({
       type: "accepted",
@@ -107,30 +138,56 @@ export function appended(k: KernelState, envelope: Envelope, ticket: AppendTicke
   } else {
     settleWithMail(k, ticket, result.status === "duplicate" ? result.envelopeId : header.id, header, nowMs);
   }
-  if (result.status === "stored") enqueue(k, envelope, nowMs);
+  if (result.status === "stored" && agent !== undefined) enqueue(k, agent, envelope, 0, nowMs);
 }
 
-/** Stored mail enters its session's lane. Also used at boot for what was found in the journal; then a place is taken here. */
-export function enqueue(k: KernelState, envelope: Envelope, nowMs: number, suspect = false): void {
-  const agent = k.agents.get(envelope.header.agentId);
-  if (agent === undefined) return;
-  const mail: Mail = { envelope, volatile: false, order: k.nextOrder++, suspect, aborted: false };
+/** Mail found in the journal at start. `attempts` > 0: it was with a cell when the process ended. */
+export function restore(k: KernelState, envelope: Envelope, attempts: number, nowMs: number): void {
+  const { header } = envelope;
+  const agent = k.agents.get(header.agentId);
+  if (agent === undefined) {
+    k.emit({
+      type: "bury",
+      header,
+      fate: "undeliverable",
+      reason: `the agent ${header.agentId} is no longer configured`,
+    });
+    return;
+  }
+  // A disabled agent's mail stays where it is, for the start after the repair.
+  if (agent.disabled !== undefined) return;
+  reserve(agent, header.sessionKey);
+  enqueue(k, agent, envelope, attempts, nowMs);
+}
+
+/** Stored mail enters its session's lane; its place in the mailbox is taken already. */
+function enqueue(k: KernelState, agent: AgentEntry, envelope: Envelope, attempts: number, nowMs: number): void {
+  const mail: Mail = {
+    envelope,
+    volatile: false,
+    order: k.nextOrder++,
+    suspect: attempts > 0,
+    convicted: false,
+    aborted: false,
+  };
+  if (mail.suspect) agent.suspects++;
   k.mail.set(envelope.header.id, mail);
+  // The agent went out of service while the journal wrote: the mail waits there for the start after the repair.
+  if (agent.disabled !== undefined) {
+    endMail(k, agent, mail, 1, disabledOutcome(agent));
+    return;
+  }
   const lane = laneOf(agent, envelope.header.sessionKey);
   lane.queue.push(mail);
   markReady(agent, lane);
   pump(k, agent, nowMs);
 }
 
-export function laneOf(agent: AgentEntry, sessionKey: string): SessionLane {
+function laneOf(agent: AgentEntry, sessionKey: string): SessionLane {
   let lane = agent.lanes.get(sessionKey);
   if (lane === undefined) {
     lane = { key: sessionKey, queue: [], running: undefined };
     agent.lanes.set(sessionKey, lane);
   }
   return lane;
-}
-
-function laneDepth(agent: AgentEntry, sessionKey: string): number {
-  return agent.lanes.get(sessionKey)?.queue.length ?? 0;
 }

@@ -1,8 +1,9 @@
 /**
- * Who waits for whom. An ask is an envelope whose sender waits for the outcome; its reply can be given once, and it dies
- * with its deadline. The waits form a graph over sessions; an ask that would close a cycle is refused before it waits
- * (criterion W-06), at any length.
+ * Who waits for whom. An ask is a wait of one turn for the outcome of one envelope; it is settled once and dies with its
+ * deadline or with its turn. The waits form a graph over sessions; an ask that would close a cycle is refused before it
+ * waits (criterion W-06), at any length.
  */
+import { makeDeadlines } from "./deadlines.ts";
 
 export interface Ask {
   readonly envelopeId: string;
@@ -13,6 +14,7 @@ export interface Ask {
   readonly agentId: string;
   readonly incarnation: number;
   readonly ref: number;
+  /** The waiting turn; its number is unique in the process. */
   readonly turn: number;
   readonly openedAtMs: number;
   /** Set when a session tool asked: the answer is then the tool's result object. */
@@ -21,135 +23,113 @@ export interface Ask {
 
 export interface Asks {
   readonly size: number;
-  wouldDeadlock(fromSession: string, toSession: string): boolean;
+  /**
+   * Whether an ask from one to the other would never be answered: they are the same, or the target waits for the asker,
+   * directly or not. `heldUpBy` gives what a session waits for otherwise.
+   */
+  wouldDeadlock(fromSession: string, toSession: string, heldUpBy?: (session: string) => readonly string[]): boolean;
   open(ask: Ask): void;
-  /** Takes the ask out: a second reply to it finds nothing. */
-  take(envelopeId: string): Ask | undefined;
-  find(envelopeId: string): Ask | undefined;
-  /** All asks that `match` says; used when a cell ends. */
-  takeWhere(match: (ask: Ask) => boolean): Ask[];
-  /** Asks whose deadline has passed. */
-  expired(nowMs: number): Ask[];
+  /** Takes out the asks that wait for the envelope: a second reply to them finds nothing. */
+  take(envelopeId: string): readonly Ask[];
+  /** Takes out the asks that the turn waits for. */
+  takeOfTurn(turn: number): readonly Ask[];
+  /** Takes out the asks whose deadline has passed, earliest first. */
+  expired(nowMs: number): readonly Ask[];
   nextDeadlineMs(): number | undefined;
-  waiting(agentId: string, incarnation: number, turn: number): boolean;
+  /** Whether the turn waits for an answer. */
+  isWaiting(turn: number): boolean;
+  /** Whether anybody waits for the session. */
+  isAwaited(session: string): boolean;
+  /** The envelopes that somebody waits for, in the order of the asks. */
+  awaitedEnvelopes(): readonly string[];
 }
 
 export function makeAsks(): Asks {
-  const byEnvelope = new Map<string, Ask>();
+  const live = new Set<Ask>();
+  const byEnvelope = new Map<string, Set<Ask>>();
+  const byTurn = new Map<number, Set<Ask>>();
   /** session → sessions that it waits for, with how often. */
   const waits = new Map<string, Map<string, number>>();
-  const byTurn = new Map<string, number>();
-  const deadlines = makeDeadlineHeap();
-
-  const turnKey = (agentId: string, incarnation: number, turn: number): string => `${agentId}#${incarnation}#${turn}`;
+  /** session → how many asks wait for it. */
+  const awaited = new Map<string, number>();
+  const deadlines = makeDeadlines<Ask>(
+    (ask) => live.has(ask),
+    () => live.size,
+  );
 
   const remove = (ask: Ask): void => {
-    byEnvelope.delete(ask.envelopeId);
+    live.delete(ask);
+    removeFrom(byEnvelope, ask.envelopeId, ask);
+    removeFrom(byTurn, ask.turn, ask);
+    count(awaited, ask.toSession, -1);
     const targets = waits.get(ask.fromSession);
-    const left = (targets?.get(ask.toSession) ?? 0) - 1;
-    if (left > 0) targets?.set(ask.toSession, left);
-    else targets?.delete(ask.toSession);
-    if (targets?.size === 0) waits.delete(ask.fromSession);
-    const key = turnKey(ask.agentId, ask.incarnation, ask.turn);
-    const open = (byTurn.get(key) ?? 0) - 1;
-    if (open > 0) byTurn.set(key, open);
-    else byTurn.delete(key);
+    if (targets === undefined) return;
+    count(targets, ask.toSession, -1);
+    if (targets.size === 0) waits.delete(ask.fromSession);
+  };
+
+  const takeAll = (asks: ReadonlySet<Ask> | undefined): readonly Ask[] => {
+    const taken = [...(asks ?? [])];
+    for (const ask of taken) remove(ask);
+    return taken;
   };
 
   return {
     get size() {
-      return byEnvelope.size;
+      return live.size;
     },
-    wouldDeadlock(fromSession, toSession) {
-      if (fromSession === toSession) return true;
+    wouldDeadlock(fromSession, toSession, heldUpBy = () => []) {
       const seen = new Set<string>();
       const stack = [toSession];
       for (let session = stack.pop(); session !== undefined; session = stack.pop()) {
         if (session === fromSession) return true;
         if (seen.has(session)) continue;
         seen.add(session);
-        for (const next of waits.get(session)?.keys() ?? []) stack.push(next);
+        stack.push(...(waits.get(session)?.keys() ?? []), ...heldUpBy(session));
       }
       return false;
     },
     open(ask) {
-      byEnvelope.set(ask.envelopeId, ask);
+      live.add(ask);
+      addTo(byEnvelope, ask.envelopeId, ask);
+      addTo(byTurn, ask.turn, ask);
+      count(awaited, ask.toSession, 1);
       const targets = waits.get(ask.fromSession) ?? new Map<string, number>();
-      targets.set(ask.toSession, (targets.get(ask.toSession) ?? 0) + 1);
       waits.set(ask.fromSession, targets);
-      const key = turnKey(ask.agentId, ask.incarnation, ask.turn);
-      byTurn.set(key, (byTurn.get(key) ?? 0) + 1);
-      deadlines.push(ask.deadlineMs, ask.envelopeId);
+      count(targets, ask.toSession, 1);
+      deadlines.push(ask);
     },
-    take(envelopeId) {
-      const ask = byEnvelope.get(envelopeId);
-      if (ask !== undefined) remove(ask);
-      return ask;
-    },
-    find: (envelopeId) => byEnvelope.get(envelopeId),
-    takeWhere(match) {
-      const taken = [...byEnvelope.values()].filter(match);
-      for (const ask of taken) remove(ask);
-      return taken;
-    },
+    take: (envelopeId) => takeAll(byEnvelope.get(envelopeId)),
+    takeOfTurn: (turn) => takeAll(byTurn.get(turn)),
     expired(nowMs) {
       const over: Ask[] = [];
-      for (let top = deadlines.peek(); top !== undefined && (top.atMs <= nowMs || !byEnvelope.has(top.id)); top = deadlines.peek()) {
-        deadlines.pop();
-        const ask = byEnvelope.get(top.id);
-        // The same envelope may have been asked for again with a later deadline.
-        if (ask === undefined || ask.deadlineMs > nowMs) continue;
+      for (let ask = deadlines.takeDue(nowMs); ask !== undefined; ask = deadlines.takeDue(nowMs)) {
         remove(ask);
         over.push(ask);
       }
       return over;
     },
-    nextDeadlineMs: () => deadlines.peek()?.atMs,
-    waiting: (agentId, incarnation, turn) => byTurn.has(turnKey(agentId, incarnation, turn)),
+    nextDeadlineMs: () => deadlines.peek()?.deadlineMs,
+    isWaiting: (turn) => byTurn.has(turn),
+    isAwaited: (session) => awaited.has(session),
+    awaitedEnvelopes: () => [...byEnvelope.keys()],
   };
 }
 
-interface Deadline {
-  readonly atMs: number;
-  readonly id: string;
+function addTo<K>(index: Map<K, Set<Ask>>, key: K, ask: Ask): void {
+  const asks = index.get(key);
+  if (asks === undefined) index.set(key, new Set([ask]));
+  else asks.add(ask);
 }
 
-/** A binary heap, earliest first. */
-function makeDeadlineHeap(): { push(atMs: number, id: string): void; peek(): Deadline | undefined; pop(): void } {
-  const heap: Deadline[] = [];
-  const at = (index: number): Deadline => heap[index] as Deadline;
-  const swap = (a: number, b: number): void => {
-    const held = at(a);
-    heap[a] = at(b);
-    heap[b] = held;
-  };
-  return {
-    push(atMs, id) {
-      heap.push({ atMs, id });
-      let index = heap.length - 1;
-      while (index > 0) {
-        const parent = (index - 1) >> 1;
-        if (at(parent).atMs <= at(index).atMs) return;
-        swap(parent, index);
-        index = parent;
-      }
-    },
-    peek: () => heap[0],
-    pop() {
-      const last = heap.pop();
-      if (heap.length === 0 || last === undefined) return;
-      heap[0] = last;
-      let index = 0;
-      for (;;) {
-        const left = 2 * index + 1;
-        const right = left + 1;
-        let least = index;
-        if (left < heap.length && at(left).atMs < at(least).atMs) least = left;
-        if (right < heap.length && at(right).atMs < at(least).atMs) least = right;
-        if (least === index) return;
-        swap(index, least);
-        index = least;
-      }
-    },
-  };
+function removeFrom<K>(index: Map<K, Set<Ask>>, key: K, ask: Ask): void {
+  const asks = index.get(key);
+  asks?.delete(ask);
+  if (asks?.size === 0) index.delete(key);
+}
+
+function count(counts: Map<string, number>, key: string, by: 1 | -1): void {
+  const sum = (counts.get(key) ?? 0) + by;
+  if (sum > 0) counts.set(key, sum);
+  else counts.delete(key);
 }

@@ -2,10 +2,10 @@
  * The life of an agent's cell as the kernel sees it: ready, ended, idle. The driver starts and ends threads; what an end
  * means (back-off, parking, what becomes of the turns in flight) is decided here.
  */
-import { pump, pumpWanting, isIdle, passivate } from "./dispatch.ts";
-import type { AgentEntry, ExitReason, KernelState } from "./state.ts";
-import { answerAsk } from "./waits.ts";
-import { endMail, putBack } from "./turns.ts";
+import { hasCell, hasReady, isIdle, makeRoom, passivate, pump, pumpWanting, pumpWantingCells } from "./dispatch.ts";
+import type { AgentEntry, ExitReason, KernelState, Turn } from "./state.ts";
+import { closeTurn, commitAgain, disabledOutcome, endAborted, endMail, putBack } from "./turns.ts";
+import { answer, dropAsks, refuseWaitsForParked } from "./waits.ts";
 
 export function cellReady(k: KernelState, agentId: string, incarnation: number, nowMs: number): void {
   const agent = k.agents.get(agentId);
@@ -26,9 +26,11 @@ export function disable(k: KernelState, agentId: string, reason: string): void {
   agent.disabled = reason;
   agent.readyMain.clear();
   agent.readyNested.clear();
-  for (const lane of [...agent.lanes.values()]) {
+  k.wanting.delete(agentId);
+  k.wantingCells.delete(agentId);
+  for (const lane of agent.lanes.values()) {
     for (const mail of lane.queue.splice(0)) {
-      endMail(k, agent, mail, 1, { status: "error", code: "CLOISTER_AGENT_DISABLED", message: `the agent ${agentId} is disabled: ${reason}` });
+      endMail(k, agent, mail, 1, disabledOutcome(agent));
     }
     if (lane.running === undefined) agent.lanes.delete(lane.key);
   }
@@ -37,30 +39,67 @@ export function disable(k: KernelState, agentId: string, reason: string): void {
 
 /**
  * The cell of `incarnation` has ended. Asks that turns of it waited for are forgotten, asks that wait for those turns settle
- * at once; the envelopes go back to the head of their lanes.
+ * at once; the envelopes go back to the head of their lanes. What the store has in hand (`beginning`, `committing`) ends by
+ * itself, whatever became of the cell.
  */
-export function cellExit(k: KernelState, agentId: string, incarnation: number, reason: ExitReason, detail: string, nowMs: number): void {
+export function cellExit(
+  k: KernelState,
+  agentId: string,
+  incarnation: number,
+  reason: ExitReason,
+  detail: string,
+  nowMs: number,
+): void {
   const agent = k.agents.get(agentId);
-  if (agent === undefined || agent.incarnation !== incarnation || agent.phase === "dormant" || agent.phase === "parked") return;
+  if (agent === undefined || agent.incarnation !== incarnation || !hasCell(agent)) return;
+  const orderly = reason === "normal" || reason === "shutdown";
+  if (!orderly) blame(agent);
   k.liveCells--;
   agent.phase = "dormant";
   agent.slots = new Map();
   agent.loaded.clear();
-  k.asks.takeWhere((ask) => ask.agentId === agentId && ask.incarnation === incarnation);
-  const orderly = reason === "normal" || reason === "shutdown";
+  agent.unacked = 0;
   if (!orderly) countCrash(k, agent, reason, detail, nowMs);
-  for (const turn of [...agent.turns.values()]) {
-    // What the store has in hand ends by itself, whatever became of the cell.
-    if (turn.stage !== "delivered") continue;
-    turn.mail.suspect ||= !orderly;
-    const ask = k.asks.take(turn.mail.envelope.header.id);
-    const why = `the cell of ${agentId} ended (${reason})`;
-    if (ask !== undefined) answerAsk(k, ask, { status: "error", code: "CLOISTER_AGENT_CRASHED", message: turn.mail.volatile ? why : `${why} before it answered; the message is kept and will be delivered again` });
-    putBack(k, agent, turn, nowMs);
-  }
+  const why = `the cell of ${agentId} ended (${reason})`;
+  const lost = [...agent.turns.values()].filter(({ stage }) => stage === "delivered");
+  for (const turn of lost) dropAsks(k, turn.number, { code: "CLOISTER_AGENT_CRASHED", message: why });
+  for (const turn of lost) loseTurn(k, agent, turn, why);
+  if (isParked(agent)) refuseWaitsForParked(k, agent);
   k.emit({ type: "agent-changed", agentId });
-  pump(k, agent, nowMs);
   pumpWanting(k, nowMs);
+  pumpWantingCells(k, nowMs);
+  pump(k, agent, nowMs);
+}
+
+function loseTurn(k: KernelState, agent: AgentEntry, turn: Turn, why: string): void {
+  if (turn.mail.volatile) {
+    closeTurn(k, agent, turn, { status: "error", code: "CLOISTER_AGENT_CRASHED", message: why });
+  } else if (turn.mail.aborted) {
+    endAborted(k, agent, turn);
+  } else {
+    answer(k, turn.mail.envelope.header.id, {
+      status: "error",
+      code: "CLOISTER_AGENT_CRASHED",
+      message: `${why} before it answered; the message is kept and will be delivered again`,
+    });
+    putBack(k, agent, turn);
+  }
+}
+
+/** Marks what the crashed cell had, or was about to get, as suspect. What was alone with it did it. */
+function blame(agent: AgentEntry): void {
+  const delivered: Turn[] = [];
+  for (const turn of agent.turns.values()) {
+    if (turn.stage === "delivered") delivered.push(turn);
+    if ((turn.stage !== "delivered" && turn.stage !== "beginning") || turn.mail.volatile || turn.mail.suspect) continue;
+    turn.mail.suspect = true;
+    agent.suspects++;
+  }
+  if (delivered.length === 1 && delivered[0] !== undefined) delivered[0].mail.convicted = true;
+}
+
+function isParked(agent: AgentEntry): boolean {
+  return agent.phase === "parked";
 }
 
 /** Restart intensity as OTP defines it: more than `restartIntensity` crashes within the period park the agent. */
@@ -75,18 +114,23 @@ function countCrash(k: KernelState, agent: AgentEntry, reason: ExitReason, detai
     return;
   }
   const ceiling = Math.min(limits.restartBackoffMsMax, limits.restartBackoffMs * 2 ** (agent.crashTimes.length - 1));
-  agent.notBeforeMs = nowMs + Math.floor(random() * ceiling);
+  agent.notBeforeMs = Math.max(agent.notBeforeMs, nowMs + Math.floor(random() * ceiling));
 }
 
-/** Things that become due by themselves: back-offs that are over, idle cells, turns that never start. */
+/** Things that become due by themselves: back-offs that are over, idle cells, cells that never start. */
 export function tickCells(k: KernelState, nowMs: number): void {
+  const { limits } = k.settings;
   for (const agent of k.agents.values()) {
-    if (agent.phase === "dormant" && (agent.readyMain.size > 0 || agent.readyNested.size > 0)) pump(k, agent, nowMs);
-    else if (isIdle(agent) && nowMs - agent.lastActivityMs >= k.settings.limits.passivateAfterMs) passivate(k, agent);
-    else if (agent.phase === "starting" && nowMs - agent.startedAtMs >= k.settings.limits.cellStartMs) {
+    if (agent.turns.size > 0) commitAgain(k, agent, nowMs);
+    if (hasReady(agent)) pump(k, agent, nowMs);
+    if (isIdle(agent) && nowMs - agent.lastActivityMs >= limits.passivateAfterMs) passivate(k, agent);
+    if (agent.phase === "starting" && nowMs - agent.startedAtMs >= limits.cellStartMs) {
+      agent.phase = "stopping";
       k.emit({ type: "stop-cell", agentId: agent.spec.id, incarnation: agent.incarnation, reason: "hung" });
+      k.emit({ type: "agent-changed", agentId: agent.spec.id });
     }
   }
+  if (k.wantingCells.size > 0) makeRoom(k);
 }
 
 /** Puts a parked agent back into service; its mail goes on. */

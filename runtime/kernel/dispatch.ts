@@ -2,6 +2,10 @@
  * Which turn starts next. A turn takes its session's lane first, then a place: of the agent, and of lane `main` when it was
  * started from outside. Mail from another agent runs in the nested lane of its target session and needs no place in `main`,
  * so that a sender that waits cannot starve the one that it waits for. A turn that waits for an ask gives its places back.
+ *
+ * After a crash the agent is in quarantine until the mail that was in the cell has ended: one turn at a time, also when it
+ * waits, so that the next crash tells which envelope caused it. What the lone turn holds up counts as waiting for it
+ * (`waits.ts`), so that no ask waits for what cannot start.
  */
 import type { AgentEntry, KernelState, Mail, SessionLane, Turn } from "./state.ts";
 
@@ -10,36 +14,55 @@ export function pump(k: KernelState, agent: AgentEntry, nowMs: number): void {
   startTurns(k, agent, nowMs, Number.POSITIVE_INFINITY);
 }
 
-/** A place became free: every agent that wants one gets one chance, in turn, so that a long queue does not take them all. */
+/**
+ * A place became free: the agents that want one get one each, in turn. Who got one goes to the end of the row; who got none
+ * keeps its position, so that a long queue of one agent does not take every place.
+ */
 export function pumpWanting(k: KernelState, nowMs: number): void {
-  for (const agentId of [...k.wanting]) {
+  for (const agentId of k.wanting) {
+    if (k.mainRunning >= k.settings.mainLaneConcurrent) return;
     k.wanting.delete(agentId);
     const agent = k.agents.get(agentId);
     if (agent !== undefined) startTurns(k, agent, nowMs, 1);
   }
 }
 
-/** Puts a session with mail and no running turn where `startTurns` finds it. */
+/** A cell ended: agents that waited for a place among the live ones, first come first served. */
+export function pumpWantingCells(k: KernelState, nowMs: number): void {
+  for (const agentId of k.wantingCells) {
+    if (k.liveCells >= k.settings.liveCellsMax) return;
+    k.wantingCells.delete(agentId);
+    const agent = k.agents.get(agentId);
+    if (agent !== undefined) pump(k, agent, nowMs);
+  }
+}
+
+/** Puts a session with mail and no running turn where `startTurns` finds it, and any other out of its sight. */
 export function markReady(agent: AgentEntry, lane: SessionLane): void {
-  const next = lane.queue[0];
-  if (lane.running !== undefined || next === undefined) return;
-  (usesMainLane(next) ? agent.readyMain : agent.readyNested).add(lane);
+  const next = lane.running === undefined ? lane.queue[0] : undefined;
+  const wanted = next === undefined ? undefined : usesMainLane(next) ? agent.readyMain : agent.readyNested;
+  for (const ready of [agent.readyMain, agent.readyNested]) {
+    if (ready === wanted) ready.add(lane);
+    else ready.delete(lane);
+  }
 }
 
 function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, most: number): void {
-  if (agent.readyMain.size === 0 && agent.readyNested.size === 0) return;
+  if (agent.disabled !== undefined || nowMs < agent.notBeforeMs) return;
   if (agent.phase === "dormant") {
-    activate(k, agent, nowMs);
+    if (hasStartable(k, agent)) activate(k, agent, nowMs);
     return;
   }
   if (agent.phase !== "live") return;
   for (const lane of agent.readyNested) {
-    if (!mayStart(k, agent, lane)) return;
-    beginTurn(k, agent, lane);
+    if (isFull(k, agent)) return;
+    // During a drain only what a turn in flight waits for.
+    if (!k.draining || k.asks.isAwaited(lane.key)) beginTurn(k, agent, lane);
   }
+  if (k.draining) return;
   let started = 0;
   for (const lane of agent.readyMain) {
-    if (!mayStart(k, agent, lane)) return;
+    if (isFull(k, agent) || agent.turns.size >= k.settings.limits.turnsPerCellMax) return;
     if (started >= most || k.mainRunning >= k.settings.mainLaneConcurrent) {
       k.wanting.add(agent.spec.id);
       return;
@@ -49,25 +72,38 @@ function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, most: numb
   }
 }
 
-function mayStart(k: KernelState, agent: AgentEntry, lane: SessionLane): boolean {
-  const cellMax = k.settings.limits.turnsPerCellMax;
-  const busy = runningTurns(k, agent);
-  if (busy >= Math.min(agent.spec.maxConcurrent, cellMax) || agent.turns.size >= cellMax) return false;
-  return busy === 0 || !(lane.queue[0]?.suspect === true || hasSuspect(agent));
+/** Whether a cell would have something to do. */
+function hasStartable(k: KernelState, agent: AgentEntry): boolean {
+  if (!k.draining) return hasReady(agent);
+  for (const lane of agent.readyNested) if (k.asks.isAwaited(lane.key)) return true;
+  return false;
+}
+
+/** No lane can start a turn, whichever it is. */
+function isFull(k: KernelState, agent: AgentEntry): boolean {
+  if (agent.suspects > 0 && agent.turns.size > 0) return true;
+  return runningTurns(k, agent) >= Math.min(agent.spec.maxConcurrent, k.settings.limits.turnsPerCellMax);
 }
 
 function beginTurn(k: KernelState, agent: AgentEntry, lane: SessionLane): void {
-  const mail = lane.queue.shift() as Mail;
-  agent.readyMain.delete(lane);
-  agent.readyNested.delete(lane);
+  const mail = lane.queue.shift();
+  if (mail === undefined) return;
   const turn = makeTurn(k, agent, mail);
   lane.running = turn;
+  markReady(agent, lane);
   if (usesMainLane(mail)) {
     turn.holdsPlace = true;
     k.mainRunning++;
   }
   const { id, sessionKey } = mail.envelope.header;
-  k.emit({ type: "begin", agentId: agent.spec.id, turn: turn.number, envelopeId: id, sessionKey, wantState: !agent.loaded.has(sessionKey) });
+  k.emit({
+    type: "begin",
+    agentId: agent.spec.id,
+    turn: turn.number,
+    envelopeId: id,
+    sessionKey,
+    wantState: !agent.loaded.has(sessionKey),
+  });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 
@@ -84,26 +120,24 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     streamSeq: 0,
     tools: [],
     outcome: undefined,
+    commit: undefined,
   };
   agent.turns.set(turn.number, turn);
   return turn;
 }
 
-/** Asks the driver for a cell. Waits for the back-off, and for a place among the live cells. */
-export function activate(k: KernelState, agent: AgentEntry, nowMs: number): void {
-  if (nowMs < agent.notBeforeMs) return;
+/** Asks the driver for a cell, or waits for a place among the live ones. */
+function activate(k: KernelState, agent: AgentEntry, nowMs: number): void {
   if (k.liveCells >= k.settings.liveCellsMax) {
-    const idle = [...k.agents.values()].filter((other) => isIdle(other));
-    const oldest = idle.toSorted((a, b) => a.lastActivityMs - b.lastActivityMs)[0];
-    if (oldest !== undefined) passivate(k, oldest);
-    k.wanting.add(agent.spec.id);
+    if (k.wantingCells.has(agent.spec.id)) return;
+    k.wantingCells.add(agent.spec.id);
+    makeRoom(k);
     return;
   }
+  k.wantingCells.delete(agent.spec.id);
   k.liveCells++;
   agent.incarnation++;
   agent.lastSeq = 0;
-  agent.unacked = 0;
-  agent.loaded.clear();
   agent.phase = "starting";
   agent.reason = undefined;
   agent.startedAtMs = nowMs;
@@ -118,6 +152,17 @@ export function activate(k: KernelState, agent: AgentEntry, nowMs: number): void
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 
+/** Ends the cell that was idle for longest, when more agents wait for a cell than are about to give theirs up. */
+export function makeRoom(k: KernelState): void {
+  let stopping = 0;
+  let oldest: AgentEntry | undefined;
+  for (const agent of k.agents.values()) {
+    if (agent.phase === "stopping") stopping++;
+    else if (isIdle(agent) && (oldest === undefined || agent.lastActivityMs < oldest.lastActivityMs)) oldest = agent;
+  }
+  if (oldest !== undefined && stopping < k.wantingCells.size) passivate(k, oldest);
+}
+
 export function passivate(k: KernelState, agent: AgentEntry): void {
   agent.phase = "stopping";
   k.emit({ type: "stop-cell", agentId: agent.spec.id, incarnation: agent.incarnation, reason: "normal" });
@@ -125,7 +170,16 @@ export function passivate(k: KernelState, agent: AgentEntry): void {
 }
 
 export function isIdle(agent: AgentEntry): boolean {
-  return agent.phase === "live" && agent.turns.size === 0 && agent.readyMain.size === 0 && agent.readyNested.size === 0;
+  return agent.phase === "live" && agent.turns.size === 0 && !hasReady(agent);
+}
+
+/** Whether the agent has a thread at the moment: `starting`, `live` or `stopping`. */
+export function hasCell(agent: AgentEntry): boolean {
+  return agent.phase !== "dormant" && agent.phase !== "parked";
+}
+
+export function hasReady(agent: AgentEntry): boolean {
+  return agent.readyMain.size > 0 || agent.readyNested.size > 0;
 }
 
 export function usesMainLane(mail: Mail): boolean {
@@ -135,13 +189,6 @@ export function usesMainLane(mail: Mail): boolean {
 /** Turns that hold a place of the agent: those that do not wait for an ask. */
 function runningTurns(k: KernelState, agent: AgentEntry): number {
   let running = 0;
-  for (const turn of agent.turns.values()) {
-    if (!turn.mail.volatile && !k.asks.waiting(agent.spec.id, turn.incarnation, turn.number)) running++;
-  }
+  for (const turn of agent.turns.values()) if (!turn.mail.volatile && !k.asks.isWaiting(turn.number)) running++;
   return running;
-}
-
-function hasSuspect(agent: AgentEntry): boolean {
-  for (const turn of agent.turns.values()) if (turn.mail.suspect) return true;
-  return false;
 }

@@ -32,7 +32,7 @@ export const doneBits = { reply: 1, error: 2, state: 4 } as const;
 
 /** Records that a cell receives. */
 export const down = {
-  /** num = attempt, ref = 1 when `c` holds the session's state; a = header (JSON), b = body. */
+  /** num = attempt (0: in memory only, the turn has no session state), ref = 1 when `c` holds the session's state; a = header (JSON), b = body. */
   deliver: 1,
   /** The envelope of `ref` is stored: its credit is back. a = envelope id. */
   stored: 2,
@@ -58,21 +58,27 @@ export interface UpRecord {
 
 export type DownRecord = readonly [op: number, ref: number, turn: number, num: number, a: string, b: string, c: string];
 
-export type ParsedFrame = { readonly ok: true; readonly incarnation: number; readonly seq: number; readonly records: readonly UpRecord[] } | { readonly ok: false; readonly reason: string };
+export type ParsedFrame =
+  | { readonly ok: true; readonly incarnation: number; readonly seq: number; readonly records: readonly UpRecord[] }
+  | { readonly ok: false; readonly reason: string };
 
 /** Reads a frame from an untrusted cell. Never throws; anything but the exact form is refused with the reason. */
 export function parseUpFrame(frame: unknown, recordsMax: number): ParsedFrame {
   if (!Array.isArray(frame)) return { ok: false, reason: "a frame must be an array" };
   const [incarnation, seq] = frame as unknown[];
-  if (!isCount(incarnation) || !isCount(seq)) return { ok: false, reason: "a frame must begin with its incarnation and number" };
+  if (!isCount(incarnation) || !isCount(seq))
+    return { ok: false, reason: "a frame must begin with its incarnation and number" };
   const count = (frame.length - 2) / upStride;
-  if (!Number.isInteger(count) || count < 1) return { ok: false, reason: `a frame must hold whole records, found ${frame.length} fields` };
+  if (!Number.isInteger(count) || count < 1)
+    return { ok: false, reason: `a frame must hold whole records, found ${frame.length} fields` };
   if (count > recordsMax) return { ok: false, reason: `a frame may hold ${recordsMax} records, found ${count}` };
   const records: UpRecord[] = [];
   for (let at = 2; at < frame.length; at += upStride) {
     const [op, ref, turn, slot, num, a, b, c] = frame.slice(at, at + upStride) as unknown[];
-    if (!isCount(op) || !isCount(ref) || !isCount(turn) || !isCount(slot) || !isCount(num)) return { ok: false, reason: "a record's numbers must be whole and not negative" };
-    if (typeof a !== "string" || typeof b !== "string" || typeof c !== "string") return { ok: false, reason: "a record's texts must be strings" };
+    if (!isCount(op) || !isCount(ref) || !isCount(turn) || !isCount(slot) || !isCount(num))
+      return { ok: false, reason: "a record's numbers must be whole and not negative" };
+    if (typeof a !== "string" || typeof b !== "string" || typeof c !== "string")
+      return { ok: false, reason: "a record's texts must be strings" };
     records.push({ op, ref, turn, slot, num, a, b, c });
   }
   return { ok: true, incarnation, seq, records };

@@ -2,17 +2,18 @@
  * The kernel's door: one object, methods that take an event and the time. See `state.ts` for what it remembers and emits.
  * Pure: same calls with the same times, random numbers and ids, same effects (promise P10).
  */
-import { type Admission, type Appended, admit, appended, enqueue } from "./admit.ts";
+import { type Admission, type Appended, admit, appended, restore } from "./admit.ts";
+import { agentOfKey } from "./agent-of-key.ts";
 import { makeAsks } from "./asks.ts";
 import { cellExit, cellReady, disable, tickCells, unpark } from "./cells.ts";
-import { isIdle, passivate } from "./dispatch.ts";
+import { markReady } from "./dispatch.ts";
 import type { AgentPhase, Envelope, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelSettings, KernelState } from "./state.ts";
 import { type CheckedSend, receiveFrame, sendAs } from "./syscalls.ts";
-import { type Begun, begun, committed, endMail } from "./turns.ts";
+import { type Begun, begun, committed, endQueued } from "./turns.ts";
 import { expireAsks, postRefusal, recalled } from "./waits.ts";
 
 export type { Admission } from "./admit.ts";
@@ -30,7 +31,12 @@ export interface AgentView {
 
 export type Kernel = ReturnType<typeof makeKernel>;
 
-export function makeKernel(settings: KernelSettings, specs: readonly AgentSpec[], pairings: PairingRegistry, emit: (effect: Effect) => void) {
+export function makeKernel(
+  settings: KernelSettings,
+  specs: readonly AgentSpec[],
+  pairings: PairingRegistry,
+  emit: (effect: Effect) => void,
+) {
   const k: KernelState = {
     settings,
     agents: new Map(specs.map((spec) => [spec.id, makeEntry(spec)])),
@@ -40,6 +46,7 @@ export function makeKernel(settings: KernelSettings, specs: readonly AgentSpec[]
     mainRunning: 0,
     liveCells: 0,
     wanting: new Set(),
+    wantingCells: new Set(),
     nextOrder: 1,
     nextTurn: 1,
     draining: false,
@@ -48,24 +55,23 @@ export function makeKernel(settings: KernelSettings, specs: readonly AgentSpec[]
 
   return {
     admit: (admission: Admission, ticket: number, nowMs: number): void => admit(k, admission, ticket, nowMs),
-    appended: (envelope: Envelope, ticket: AppendTicket, result: Appended, nowMs: number): void => appended(k, envelope, ticket, result, nowMs),
-    /** Mail found in the journal at start. `attempts` > 0: it was in a cell when the process ended. */
-    restore(envelope: Envelope, attempts: number, nowMs: number): void {
-      const agent = k.agents.get(envelope.header.agentId);
-      if (agent === undefined) {
-        emit({ type: "bury", header: envelope.header, fate: "undeliverable", reason: `the agent ${envelope.header.agentId} is no longer configured` });
-        return;
-      }
-      // A disabled agent's mail stays where it is, for the start after the repair.
-      if (agent.disabled !== undefined) return;
-      agent.depth++;
-      enqueue(k, envelope, nowMs, attempts > 0);
-    },
-    frame: (agentId: string, incarnation: number, frame: unknown, nowMs: number): void => receiveFrame(k, agentId, incarnation, frame, nowMs),
-    begun: (agentId: string, turn: number, result: Begun, nowMs: number): void => begun(k, agentId, turn, result, nowMs),
-    committed: (agentId: string, turn: number, result: { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal }, nowMs: number): void => committed(k, agentId, turn, result, nowMs),
+    appended: (envelope: Envelope, ticket: AppendTicket, result: Appended, nowMs: number): void =>
+      appended(k, envelope, ticket, result, nowMs),
+    /** Mail found in the journal at start, oldest first. */
+    restore: (envelope: Envelope, attempts: number, nowMs: number): void => restore(k, envelope, attempts, nowMs),
+    frame: (agentId: string, incarnation: number, frame: unknown, nowMs: number): void =>
+      receiveFrame(k, agentId, incarnation, frame, nowMs),
+    begun: (agentId: string, turn: number, result: Begun, nowMs: number): void =>
+      begun(k, agentId, turn, result, nowMs),
+    committed: (
+      agentId: string,
+      turn: number,
+      result: { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal },
+      nowMs: number,
+    ): void => committed(k, agentId, turn, result, nowMs),
     cellReady: (agentId: string, incarnation: number, nowMs: number): void => cellReady(k, agentId, incarnation, nowMs),
-    cellExit: (agentId: string, incarnation: number, reason: ExitReason, detail: string, nowMs: number): void => cellExit(k, agentId, incarnation, reason, detail, nowMs),
+    cellExit: (agentId: string, incarnation: number, reason: ExitReason, detail: string, nowMs: number): void =>
+      cellExit(k, agentId, incarnation, reason, detail, nowMs),
     disable: (agentId: string, reason: string): void => disable(k, agentId, reason),
     unpark: (agentId: string, nowMs: number): boolean => unpark(k, agentId, nowMs),
 
@@ -78,7 +84,15 @@ export function makeKernel(settings: KernelSettings, specs: readonly AgentSpec[]
       return true;
     },
     /** The answer of a tool call; `record` is what the transcript keeps of it. */
-    callResult(agentId: string, incarnation: number, ref: number, turnNumber: number, result: { readonly ok: true; readonly json: string; readonly tool: string } | { readonly ok: false; readonly refusal: Refusal }): void {
+    callResult(
+      agentId: string,
+      incarnation: number,
+      ref: number,
+      turnNumber: number,
+      result:
+        | { readonly ok: true; readonly json: string; readonly tool: string }
+        | { readonly ok: false; readonly refusal: Refusal },
+    ): void {
       const agent = k.agents.get(agentId);
       if (agent === undefined || agent.incarnation !== incarnation) return;
       if (!result.ok) {
@@ -88,7 +102,8 @@ export function makeKernel(settings: KernelSettings, specs: readonly AgentSpec[]
       agent.turns.get(turnNumber)?.tools.push({ toolName: result.tool, text: result.json });
       emit({ type: "post", agentId, incarnation, record: [down.result, ref, 0, 1, "ok", result.json, ""] });
     },
-    recalled: (effect: Extract<Effect, { type: "recall" }>, outcome: Outcome): void => recalled(k, effect.ask, outcome, { runId: effect.envelopeId, sessionKey: effect.sessionKey }),
+    recalled: (effect: Extract<Effect, { type: "recall" }>, outcome: Outcome): void =>
+      recalled(k, effect.ask, outcome, { runId: effect.envelopeId, sessionKey: effect.sessionKey }),
 
     /** Stops what the session runs and drops what it has waiting. Gives the run ids that were stopped. */
     abort(sessionKey: string, runId: string | undefined): readonly string[] {
@@ -97,35 +112,41 @@ export function makeKernel(settings: KernelSettings, specs: readonly AgentSpec[]
         const lane = agent.lanes.get(sessionKey);
         if (lane === undefined) continue;
         const running = lane.running;
-        if (running !== undefined && !running.mail.aborted && (runId === undefined || running.mail.envelope.header.runId === runId)) {
+        // What is being committed is done: it is too late to stop it.
+        const stoppable = running?.stage === "beginning" || running?.stage === "delivered";
+        if (
+          running !== undefined &&
+          stoppable &&
+          !running.mail.aborted &&
+          (runId === undefined || running.mail.envelope.header.runId === runId)
+        ) {
           running.mail.aborted = true;
           stopped.push(running.mail.envelope.header.runId);
-          emit({ type: "cancel", agentId: agent.spec.id, incarnation: agent.incarnation, turn: running.number });
+          if (running.stage === "delivered")
+            k.emit({ type: "cancel", agentId: agent.spec.id, incarnation: agent.incarnation, turn: running.number });
         }
-        for (const mail of lane.queue.filter(({ envelope }) => runId === undefined || envelope.header.runId === runId)) {
+        for (const mail of lane.queue.filter(
+          ({ envelope }) => runId === undefined || envelope.header.runId === runId,
+        )) {
           lane.queue.splice(lane.queue.indexOf(mail), 1);
-          mail.aborted = true;
           stopped.push(mail.envelope.header.runId);
-          emit({ type: "bury", header: mail.envelope.header, fate: "dropped", reason: "the operator stopped the session" });
-          endMail(k, agent, mail, 1, { status: "error", code: "CLOISTER_ASK_ABORTED", message: "the run was stopped" });
+          endQueued(k, agent, mail);
         }
-        if (lane.queue.length === 0) {
-          agent.readyMain.delete(lane);
-          agent.readyNested.delete(lane);
-          if (lane.running === undefined) agent.lanes.delete(sessionKey);
-        }
+        if (lane.queue.length === 0 && running === undefined) agent.lanes.delete(sessionKey);
+        // The next in the lane may need another place than the one that is gone.
+        markReady(agent, lane);
       }
       return stopped;
     },
 
-    /** Call it at least as often as the earliest deadline and about every 100 ms. */
+    /** Call it at the earliest deadline, and about every 100 ms. */
     tick(nowMs: number): void {
       expireAsks(k, nowMs);
       tickCells(k, nowMs);
     },
     nextDeadlineMs: (): number | undefined => k.asks.nextDeadlineMs(),
 
-    /** No new mail; turns in flight go on. */
+    /** No new mail and no new turns, except those that a turn in flight waits for. */
     drain(): void {
       k.draining = true;
     },
@@ -135,15 +156,14 @@ export function makeKernel(settings: KernelSettings, specs: readonly AgentSpec[]
       for (const agent of k.agents.values()) turns += agent.turns.size;
       return turns;
     },
-    stopIdleCells(): void {
-      for (const agent of k.agents.values()) if (isIdle(agent)) passivate(k, agent);
-    },
-
     view(agentId: string): AgentView | undefined {
       const agent = k.agents.get(agentId);
       return agent === undefined ? undefined : viewOf(agent);
     },
     views: (): readonly AgentView[] => [...k.agents.values()].map(viewOf),
+    isRunning(sessionKey: string): boolean {
+      return k.agents.get(agentOfKey(sessionKey) ?? "")?.lanes.get(sessionKey)?.running !== undefined;
+    },
     /** For tests: the whole state. */
     state: k,
   };
@@ -164,10 +184,13 @@ function makeEntry(spec: AgentSpec): AgentEntry {
     turns: new Map(),
     loaded: new Set(),
     depth: 0,
+    sessionDepth: new Map(),
+    suspects: 0,
     unacked: 0,
     crashTimes: [],
     restarts: 0,
     notBeforeMs: 0,
+    storeFailures: 0,
     lastActivityMs: 0,
     startedAtMs: 0,
   };
@@ -177,7 +200,12 @@ function viewOf(agent: AgentEntry): AgentView {
   const queued = [...agent.lanes.values()].reduce((sum, lane) => sum + lane.queue.length, 0);
   return {
     id: agent.spec.id,
-    phase: agent.disabled !== undefined ? "disabled" : agent.phase === "live" && agent.turns.size > 0 ? "running" : agent.phase,
+    phase:
+      agent.disabled !== undefined
+        ? "disabled"
+        : agent.phase === "live" && agent.turns.size > 0
+          ? "running"
+          : agent.phase,
     reason: agent.disabled ?? agent.reason,
     activeRuns: agent.turns.size,
     queueDepth: queued,

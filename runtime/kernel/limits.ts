@@ -158,4 +158,5 @@ export const limits = {
   configFilesMax: 100,
 } as const;
 
-export type Limits = typeof limits;
+/** The bounds as numbers: tests and an operator may set others. */
+export type Limits = { readonly [K in keyof typeof limits]: number };

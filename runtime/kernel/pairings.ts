@@ -32,7 +32,8 @@ export function makePairingRegistry(): PairingRegistry {
   const bySubject = new Map<string, Pairing[]>();
   const live = new Map<string, Pairing>();
 
-  const allows = (pairing: Pairing, verb: Verb, object: string): boolean => live.has(pairing.id) && pairing.verbs.includes(verb) && matchesObject(pairing.object, object);
+  const allows = (pairing: Pairing, verb: Verb, object: string): boolean =>
+    live.has(pairing.id) && pairing.verbs.includes(verb) && matchesObject(pairing.object, object);
 
   return {
     allows,

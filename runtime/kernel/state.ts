@@ -3,6 +3,7 @@
  *
  * The kernel is a state machine: methods take events and the time, change this state and emit effects as plain data. It
  * never waits, reads a clock or touches a thread; the driver (`runtime/supervisor`) carries the effects out and reports back.
+ * It reports after the emitting call has returned, never from inside `emit`: an effect may be emitted half way through a step.
  *
  *   dormant ──mail──► starting ──ready──► live ──idle──► stopping ──exit──► dormant
  *                        └──────exit──────┴──exit (crash): back-off, then dormant; too often: parked
@@ -33,8 +34,10 @@ export interface Mail {
   readonly volatile: boolean;
   /** Order of arrival in this process. */
   readonly order: number;
-  /** Was in a cell when it ended: such mail is delivered alone, so that a crash tells which envelope caused it. */
+  /** Was with a cell when it crashed: such mail is delivered alone, so that the next crash tells which envelope caused it. */
   suspect: boolean;
+  /** A cell crashed while this was the only mail that it worked on. */
+  convicted: boolean;
   aborted: boolean;
 }
 
@@ -49,8 +52,8 @@ export interface Turn {
   readonly mail: Mail;
   readonly agentId: string;
   readonly incarnation: number;
-  /** `beginning` waits for the store, `delivered` for the cell, `committing` for the store again. */
-  stage: "beginning" | "delivered" | "committing";
+  /** `beginning` waits for the store, `delivered` for the cell, `committing` for the store again, `uncommitted` to try that again. */
+  stage: "beginning" | "delivered" | "committing" | "uncommitted";
   attempt: number;
   /** Counts in lane `main`. Given back while the turn waits for an ask. */
   holdsPlace: boolean;
@@ -58,6 +61,8 @@ export interface Turn {
   streamSeq: number;
   readonly tools: { readonly toolName: string; readonly text: string }[];
   outcome: Outcome | undefined;
+  /** What the store was asked to commit; kept, so that it can be asked again. */
+  commit: Extract<Effect, { type: "commit" }> | undefined;
 }
 
 export interface AgentEntry {
@@ -76,11 +81,19 @@ export interface AgentEntry {
   readonly turns: Map<number, Turn>;
   /** Sessions whose state the cell keeps, least recently used first. */
   readonly loaded: Set<string>;
+  /** Envelopes accepted and not ended, with those whose append is in flight; of the agent and by session (`depth.ts`). */
   depth: number;
+  readonly sessionDepth: Map<string, number>;
+  /** Mail with `suspect`; above 0 the agent is in quarantine (`dispatch.ts`). */
+  suspects: number;
+  /** Sends of the live cell whose append is in flight. */
   unacked: number;
   crashTimes: number[];
   restarts: number;
+  /** Back-off: nothing starts before. */
   notBeforeMs: number;
+  /** How often its store failed in a row. */
+  storeFailures: number;
   lastActivityMs: number;
   /** When the phase last changed to `starting`. */
   startedAtMs: number;
@@ -88,7 +101,16 @@ export interface AgentEntry {
 
 export type AppendTicket =
   | { readonly type: "ingress"; readonly ticket: number }
-  | { readonly type: "cell"; readonly agentId: string; readonly incarnation: number; readonly ref: number; readonly turn: number; readonly timeoutMs: number; readonly fromSession: string; readonly deadlocked: boolean; readonly tool: string | undefined };
+  | {
+      readonly type: "cell";
+      readonly agentId: string;
+      readonly incarnation: number;
+      readonly ref: number;
+      readonly turn: number;
+      readonly timeoutMs: number;
+      readonly fromSession: string;
+      readonly tool: string | undefined;
+    };
 
 export type AcceptResult =
   | { readonly status: "stored"; readonly envelopeId: string; readonly runId: string }
@@ -109,15 +131,31 @@ export type AuditEffect = {
 };
 
 export type Effect =
-  | { readonly type: "append"; readonly envelope: Envelope; readonly dedupe: { readonly scope: string; readonly key: string } | undefined; readonly ticket: AppendTicket }
+  | {
+      readonly type: "append";
+      readonly envelope: Envelope;
+      readonly dedupe: { readonly scope: string; readonly key: string } | undefined;
+      readonly ticket: AppendTicket;
+    }
   | { readonly type: "accepted"; readonly ticket: number; readonly result: AcceptResult }
-  | { readonly type: "begin"; readonly agentId: string; readonly turn: number; readonly envelopeId: string; readonly sessionKey: string; readonly wantState: boolean }
+  | {
+      readonly type: "begin";
+      readonly agentId: string;
+      readonly turn: number;
+      readonly envelopeId: string;
+      readonly sessionKey: string;
+      readonly wantState: boolean;
+    }
   | {
       readonly type: "commit";
       readonly agentId: string;
       readonly turn: number;
       readonly header: EnvelopeHeader;
-      readonly rows: readonly { readonly role: "assistant" | "toolResult"; readonly text: string; readonly toolName?: string }[];
+      readonly rows: readonly {
+        readonly role: "assistant" | "toolResult";
+        readonly text: string;
+        readonly toolName?: string;
+      }[];
       readonly state: string | undefined;
       readonly outcomeText: string | null;
       readonly outbound: ReplyRoute | undefined;
@@ -126,8 +164,25 @@ export type Effect =
   | { readonly type: "outbound"; readonly header: EnvelopeHeader; readonly route: ReplyRoute; readonly text: string }
   | { readonly type: "settle"; readonly envelopeId: string }
   | { readonly type: "bury"; readonly header: EnvelopeHeader; readonly fate: Fate; readonly reason: string }
-  | { readonly type: "recall"; readonly envelopeId: string; readonly agentId: string; readonly sessionKey: string; readonly ask: { readonly agentId: string; readonly incarnation: number; readonly ref: number; readonly turn: number; readonly tool: string | undefined } }
-  | { readonly type: "start-cell"; readonly agentId: string; readonly incarnation: number; readonly slots: readonly { readonly slot: number; readonly object: string; readonly verbs: readonly string[] }[] }
+  | {
+      readonly type: "recall";
+      readonly envelopeId: string;
+      readonly agentId: string;
+      readonly sessionKey: string;
+      readonly ask: {
+        readonly agentId: string;
+        readonly incarnation: number;
+        readonly ref: number;
+        readonly turn: number;
+        readonly tool: string | undefined;
+      };
+    }
+  | {
+      readonly type: "start-cell";
+      readonly agentId: string;
+      readonly incarnation: number;
+      readonly slots: readonly { readonly slot: number; readonly object: string; readonly verbs: readonly string[] }[];
+    }
   | { readonly type: "stop-cell"; readonly agentId: string; readonly incarnation: number; readonly reason: ExitReason }
   | { readonly type: "post"; readonly agentId: string; readonly incarnation: number; readonly record: DownRecord }
   | {
@@ -144,8 +199,20 @@ export type Effect =
   | { readonly type: "cancel"; readonly agentId: string; readonly incarnation: number; readonly turn: number }
   | { readonly type: "started"; readonly header: EnvelopeHeader }
   | { readonly type: "streamed"; readonly header: EnvelopeHeader; readonly seq: number; readonly text: string }
-  | { readonly type: "ended"; readonly header: EnvelopeHeader; readonly seq: number; readonly outcome: Outcome; readonly aborted: boolean }
-  | { readonly type: "flow"; readonly envelopeId: string; readonly fromSession: string; readonly toSession: string; readonly state: "open" | "ok" | "timeout" | "error" }
+  | {
+      readonly type: "ended";
+      readonly header: EnvelopeHeader;
+      readonly seq: number;
+      readonly outcome: Outcome;
+      readonly aborted: boolean;
+    }
+  | {
+      readonly type: "flow";
+      readonly envelopeId: string;
+      readonly fromSession: string;
+      readonly toSession: string;
+      readonly state: "open" | "ok" | "timeout" | "error";
+    }
   | { readonly type: "cell-log"; readonly agentId: string; readonly level: number; readonly message: string }
   | { readonly type: "agent-changed"; readonly agentId: string }
   | AuditEffect;
@@ -157,7 +224,11 @@ export interface KernelSettings {
   /** In [0, 1): the jitter of back-off. */
   readonly random: () => number;
   /** Why there is no pairing, and what would make one: from the policy that decides (`auth/compile-pairings.ts`). */
-  readonly whyNot: (subject: string, verb: Verb, object: string) => { readonly message: string; readonly remedy: string };
+  readonly whyNot: (
+    subject: string,
+    verb: Verb,
+    object: string,
+  ) => { readonly message: string; readonly remedy: string };
   /** Unique, sortable by `nowMs`. */
   readonly newId: (nowMs: number) => string;
 }
@@ -173,8 +244,10 @@ export interface KernelState {
   mainRunning: number;
   /** Agents with a cell: starting, live or stopping. */
   liveCells: number;
-  /** Agents with mail that may start a turn, in turn: fairness between agents. */
+  /** Agents with mail that only lacks a place in lane `main`, in the order in which they get one: fairness between agents. */
   readonly wanting: Set<string>;
+  /** Agents with mail that wait for a place among the live cells. */
+  readonly wantingCells: Set<string>;
   nextOrder: number;
   nextTurn: number;
   draining: boolean;

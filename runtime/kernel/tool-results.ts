@@ -5,7 +5,15 @@ import type { Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 
 /** What an agent is told went wrong. No other code appears on this path. */
-export type ToolErrorCode = "forbidden" | "not_found" | "archived" | "busy" | "timeout" | "would_deadlock" | "worker_unavailable" | "invalid";
+export type ToolErrorCode =
+  | "forbidden"
+  | "not_found"
+  | "archived"
+  | "busy"
+  | "timeout"
+  | "would_deadlock"
+  | "worker_unavailable"
+  | "invalid";
 
 const toolCodes: Readonly<Record<string, ToolErrorCode>> = {
   CLOISTER_AGENT_UNKNOWN: "not_found",
@@ -32,9 +40,20 @@ export function sendResult(outcome: Outcome, refusal?: Refusal): object {
   if (outcome.status === "no_reply") return { status: "no_reply" };
   const code = toolErrorCode(outcome.code);
   const status = code === "forbidden" ? "forbidden" : code === "timeout" ? "timeout" : "error";
-  return { status, code, error: outcome.message, ...(refusal?.remedy === undefined ? {} : { operatorHint: refusal.remedy }), ...(refusal?.retryAfterMs === undefined ? {} : { retryAfterMs: refusal.retryAfterMs }) };
+  return {
+    status,
+    code,
+    error: outcome.message,
+    ...(refusal?.remedy === undefined ? {} : { operatorHint: refusal.remedy }),
+    ...(refusal?.retryAfterMs === undefined ? {} : { retryAfterMs: refusal.retryAfterMs }),
+  };
 }
 
 export function acceptedResult(about: { readonly runId: string; readonly sessionKey: string }): object {
-  return { runId: about.runId, status: "accepted", sessionKey: about.sessionKey, delivery: { status: "queued", mode: "none" } };
+  return {
+    runId: about.runId,
+    status: "accepted",
+    sessionKey: about.sessionKey,
+    delivery: { status: "queued", mode: "none" },
+  };
 }

@@ -2,16 +2,20 @@
  * A turn: the handling of one envelope, from the store's `begin` to the store's `commit`.
  *
  *   beginning ──begun──► delivered ──done (cell)──► committing ──committed──► ended
+ *       │                    │                          └──failed──► uncommitted ──back-off──► committing
  *       │                    └── the cell ends: back to the head of its lane, or a dead letter
- *       └── done before: ended with the recorded outcome
+ *       ├── done before: ended with the recorded outcome
+ *       └── failed: back to the head of its lane, with a back-off
+ *
+ * A store that fails loses nothing and overtakes nothing: the session waits, and who asked hears it at once.
  */
-import type { Outcome } from "./envelope.ts";
+import { release } from "./depth.ts";
+import { hasCell, markReady, pump, pumpWanting } from "./dispatch.ts";
+import type { EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { doneBits, down } from "./frames.ts";
-import { markReady, pump, pumpWanting } from "./dispatch.ts";
-import { release } from "./admit.ts";
 import type { AgentEntry, KernelState, Mail, Turn } from "./state.ts";
-import { answer } from "./waits.ts";
+import { answer, dropAsks, givePlaceBack } from "./waits.ts";
 
 export type Begun =
   | { readonly status: "begun"; readonly attempt: number; readonly sessionId: string; readonly state: string | null }
@@ -22,142 +26,302 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
   const agent = k.agents.get(agentId);
   const turn = agent?.turns.get(turnNumber);
   if (agent === undefined || turn === undefined || turn.stage !== "beginning") return;
-  const { header, body } = turn.mail.envelope;
-  if (result.status === "done") {
-    endTurn(k, agent, turn, result.outcomeText === null ? { status: "no_reply" } : { status: "ok", text: result.outcomeText }, nowMs);
-    return;
-  }
+  const { header } = turn.mail.envelope;
   if (result.status === "failed") {
-    // Nothing is lost: the envelope stays in the journal and is found at the next start.
-    endTurn(k, agent, turn, { status: "error", code: result.refusal.code, message: result.refusal.message }, nowMs);
+    storeFailed(k, agent, header, result.refusal, nowMs);
+    putBack(k, agent, turn);
+    afterwards(k, agent, nowMs);
     return;
   }
-  if (turn.incarnation !== agent.incarnation || agent.phase !== "live") {
-    putBack(k, agent, turn, nowMs);
-    return;
+  storeWorks(k, agent);
+  if (result.status === "done") {
+    const outcome: Outcome =
+      result.outcomeText === null ? { status: "no_reply" } : { status: "ok", text: result.outcomeText };
+    leave(k, header, outcome);
+    endTurn(k, agent, turn, outcome, nowMs);
+  } else if (turn.mail.aborted) {
+    endAborted(k, agent, turn);
+    afterwards(k, agent, nowMs);
+  } else if (turn.incarnation !== agent.incarnation || agent.phase !== "live") {
+    putBack(k, agent, turn);
+    afterwards(k, agent, nowMs);
+  } else {
+    turn.attempt = result.attempt;
+    const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn);
+    if (undeliverable === undefined) {
+      deliver(k, agent, turn, result.state, nowMs);
+      return;
+    }
+    k.emit({ type: "bury", header, fate: undeliverable.fate, reason: undeliverable.reason });
+    endTurn(k, agent, turn, { status: "error", code: undeliverable.code, message: undeliverable.message }, nowMs);
   }
-  turn.attempt = result.attempt;
-  if (result.attempt > k.settings.limits.deliveryAttemptsMax) {
-    const reason = `it was delivered ${result.attempt - 1} times and ended its cell each time`;
-    k.emit({ type: "bury", header, fate: "poison", reason });
-    endTurn(k, agent, turn, { status: "error", code: "CLOISTER_MAILBOX_POISON", message: `the message was set aside as a dead letter: ${reason}` }, nowMs);
-    return;
-  }
-  if (!turn.mail.volatile && !viaStillHeld(k, header.via)) {
-    k.emit({ type: "bury", header, fate: "refused", reason: `the pairing ${header.via} was revoked before delivery` });
-    endTurn(k, agent, turn, { status: "error", code: "CLOISTER_CAPABILITY_REVOKED", message: "the right to send this message was revoked before it was handled" }, nowMs);
-    return;
-  }
-  turn.stage = "delivered";
-  agent.lastActivityMs = nowMs;
-  const hasState = result.state !== null;
-  keepSession(k, agent, header.sessionKey);
-  k.emit({ type: "post", agentId, incarnation: agent.incarnation, record: [down.deliver, hasState ? 1 : 0, turn.number, turn.attempt, JSON.stringify(header), body, result.state ?? ""] });
-  k.emit({ type: "started", header });
-  k.emit({ type: "agent-changed", agentId });
 }
 
-/** Pairings of ingress principals (`door:…`) are not rows of the registry. */
-function viaStillHeld(k: KernelState, via: string): boolean {
-  return via.startsWith("door:") || k.pairings.isLive(via);
+function deliver(k: KernelState, agent: AgentEntry, turn: Turn, state: string | null, nowMs: number): void {
+  const { header, body } = turn.mail.envelope;
+  turn.stage = "delivered";
+  agent.lastActivityMs = nowMs;
+  // A turn in memory has no state, so the cell does not have the session's after it.
+  if (!turn.mail.volatile) keepSession(k, agent, header.sessionKey);
+  k.emit({
+    type: "post",
+    agentId: agent.spec.id,
+    incarnation: agent.incarnation,
+    record: [
+      down.deliver,
+      state === null ? 0 : 1,
+      turn.number,
+      turn.attempt,
+      JSON.stringify(header),
+      body,
+      state ?? "",
+    ],
+  });
+  k.emit({ type: "started", header });
+  k.emit({ type: "agent-changed", agentId: agent.spec.id });
+}
+
+/** The second check of architecture §3: what was right when it was stored may be wrong by now. */
+function whyNotDelivered(
+  k: KernelState,
+  turn: Turn,
+):
+  | {
+      readonly fate: "poison" | "refused";
+      readonly reason: string;
+      readonly code: "CLOISTER_MAILBOX_POISON" | "CLOISTER_CAPABILITY_REVOKED";
+      readonly message: string;
+    }
+  | undefined {
+  const { limits } = k.settings;
+  const { header } = turn.mail.envelope;
+  const deliveries = turn.attempt - 1;
+  if ((turn.mail.convicted && deliveries >= limits.deliveryAttemptsMax) || deliveries >= limits.deliveriesMax) {
+    const reason = turn.mail.convicted
+      ? `it was delivered ${deliveries} times and ended its cell`
+      : `it was delivered ${deliveries} times and its cell or the gateway ended each time`;
+    return {
+      fate: "poison",
+      reason,
+      code: "CLOISTER_MAILBOX_POISON",
+      message: `the message was set aside as a dead letter: ${reason}`,
+    };
+  }
+  // Pairings of ingress principals (`door:…`) are not rows of the registry.
+  if (header.via.startsWith("door:") || k.pairings.isLive(header.via)) return undefined;
+  k.emit({
+    type: "audit",
+    event: "revoked",
+    subject: header.from.type === "agent" ? header.from.sessionKey : header.from.type,
+    object: header.sessionKey,
+    verb: header.verb,
+    decision: "refused",
+    code: "CLOISTER_CAPABILITY_REVOKED",
+    envelopeId: header.id,
+    trace: header.trace,
+  });
+  return {
+    fate: "refused",
+    reason: `the pairing ${header.via} was revoked before delivery`,
+    code: "CLOISTER_CAPABILITY_REVOKED",
+    message: "the right to send this message was revoked before it was handled",
+  };
 }
 
 /** The cell says that the turn is over. */
-export function cellDone(k: KernelState, agent: AgentEntry, turn: Turn, bits: number, text: string, state: string, nowMs: number): void {
-  const { limits } = k.settings;
+export function cellDone(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  bits: number,
+  text: string,
+  state: string,
+  nowMs: number,
+): void {
   const { header } = turn.mail.envelope;
-  let outcome: Outcome = (bits & doneBits.error) !== 0 ? { status: "error", code: "CLOISTER_AGENT_FAILED", message: text } : (bits & doneBits.reply) !== 0 ? { status: "ok", text } : { status: "no_reply" };
-  let newState = (bits & doneBits.state) !== 0 && outcome.status !== "error" ? state : undefined;
-  if (outcome.status === "ok" && text.length > limits.bodyCharsMax) {
-    outcome = { status: "error", code: "CLOISTER_MESSAGE_TOO_LARGE", message: `the answer has ${text.length} characters; the bound is ${limits.bodyCharsMax}` };
-  }
-  if (newState !== undefined && newState.length > limits.stateCharsMax) {
-    outcome = { status: "error", code: "CLOISTER_MESSAGE_TOO_LARGE", message: `the state of ${header.sessionKey} has ${newState.length} characters; the bound is ${limits.stateCharsMax}` };
-    newState = undefined;
-  }
-  if (turn.mail.aborted) outcome = { status: "error", code: "CLOISTER_ASK_ABORTED", message: "the run was stopped" };
-  // A failed turn keeps what the session had before; the cell must not go on with what it changed.
-  if (outcome.status === "error") forgetSession(k, agent, header.sessionKey);
+  dropAsks(k, turn.number, { code: "CLOISTER_ASK_ABORTED", message: "the turn ended before the answer came" });
+  const outcome = turn.mail.aborted ? aborted : outcomeOf(k, header, bits, text, state);
   if (turn.mail.volatile) {
     endTurn(k, agent, turn, outcome, nowMs);
     return;
   }
+  // A failed turn keeps what the session had before; the cell must not go on with what it changed.
+  if (outcome.status === "error") forgetSession(k, agent, header.sessionKey);
+  const reply = outcome.status === "ok" ? [{ role: "assistant" as const, text: outcome.text }] : [];
   turn.stage = "committing";
   turn.outcome = outcome;
-  const reply = outcome.status === "ok" ? [{ role: "assistant" as const, text: outcome.text }] : [];
-  k.emit({
+  turn.commit = {
     type: "commit",
     agentId: agent.spec.id,
     turn: turn.number,
     header,
     rows: [...turn.tools.map((tool) => ({ role: "toolResult" as const, ...tool })), ...reply],
-    state: newState,
+    state: (bits & doneBits.state) !== 0 && outcome.status !== "error" ? state : undefined,
     outcomeText: outcome.status === "ok" ? outcome.text : null,
     outbound: outcome.status === "ok" && header.replyRoute.type === "channel" ? header.replyRoute : undefined,
-  });
+  };
+  k.emit(turn.commit);
 }
 
-export function committed(k: KernelState, agentId: string, turnNumber: number, result: { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal }, nowMs: number): void {
+const aborted: Outcome = { status: "error", code: "CLOISTER_ASK_ABORTED", message: "the run was stopped" };
+
+function outcomeOf(k: KernelState, header: EnvelopeHeader, bits: number, text: string, state: string): Outcome {
+  const { limits } = k.settings;
+  if ((bits & doneBits.error) !== 0)
+    return { status: "error", code: "CLOISTER_AGENT_FAILED", message: text.slice(0, limits.failureCharsMax) };
+  if ((bits & doneBits.state) !== 0 && state.length > limits.stateCharsMax) {
+    return {
+      status: "error",
+      code: "CLOISTER_MESSAGE_TOO_LARGE",
+      message: `the state of ${header.sessionKey} has ${state.length} characters; the bound is ${limits.stateCharsMax}`,
+    };
+  }
+  if ((bits & doneBits.reply) === 0) return { status: "no_reply" };
+  if (text.length > limits.bodyCharsMax) {
+    return {
+      status: "error",
+      code: "CLOISTER_MESSAGE_TOO_LARGE",
+      message: `the answer has ${text.length} characters; the bound is ${limits.bodyCharsMax}`,
+    };
+  }
+  return { status: "ok", text };
+}
+
+export function committed(
+  k: KernelState,
+  agentId: string,
+  turnNumber: number,
+  result: { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal },
+  nowMs: number,
+): void {
   const agent = k.agents.get(agentId);
   const turn = agent?.turns.get(turnNumber);
-  if (agent === undefined || turn?.outcome === undefined) return;
-  const { header } = turn.mail.envelope;
+  if (agent === undefined || turn?.stage !== "committing" || turn.outcome === undefined) return;
   if (!result.ok) {
-    forgetSession(k, agent, header.sessionKey);
-    endTurn(k, agent, turn, { status: "error", code: result.refusal.code, message: result.refusal.message }, nowMs);
+    turn.stage = "uncommitted";
+    storeFailed(k, agent, turn.mail.envelope.header, result.refusal, nowMs);
+    // One agent whose store fails must not keep the places of lane `main`.
+    givePlaceBack(k, turn);
+    pumpWanting(k, nowMs);
     return;
   }
-  if (turn.outcome.status === "ok" && header.replyRoute.type === "channel") {
-    k.emit({ type: "outbound", header, route: header.replyRoute, text: turn.outcome.text });
-  } else {
-    k.emit({ type: "settle", envelopeId: header.id });
-  }
+  storeWorks(k, agent);
+  leave(k, turn.mail.envelope.header, turn.outcome);
   endTurn(k, agent, turn, turn.outcome, nowMs);
 }
 
-/** Frees the turn's places and tells everybody who waits. */
-export function endTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome, nowMs: number): void {
-  agent.turns.delete(turn.number);
+/** Asks the store again for the commits that failed, once the back-off is over. */
+export function commitAgain(k: KernelState, agent: AgentEntry, nowMs: number): void {
+  if (nowMs < agent.notBeforeMs) return;
+  for (const turn of agent.turns.values()) {
+    if (turn.stage !== "uncommitted" || turn.commit === undefined) continue;
+    turn.stage = "committing";
+    k.emit(turn.commit);
+  }
+}
+
+function storeFailed(k: KernelState, agent: AgentEntry, header: EnvelopeHeader, refusal: Refusal, nowMs: number): void {
+  const { limits, random } = k.settings;
+  agent.storeFailures++;
+  agent.reason = `its store failed ${agent.storeFailures} times in a row: ${refusal.message}`;
+  const ceiling = Math.min(limits.restartBackoffMsMax, limits.restartBackoffMs * 2 ** (agent.storeFailures - 1));
+  // Half of it is fixed: a store that fails at once must not be asked again at once.
+  agent.notBeforeMs = Math.max(agent.notBeforeMs, nowMs + Math.ceil(ceiling / 2 + (random() * ceiling) / 2));
+  answer(k, header.id, {
+    status: "error",
+    code: refusal.code,
+    message: `${refusal.message}; the message is kept and will be tried again`,
+  });
+  k.emit({ type: "agent-changed", agentId: agent.spec.id });
+}
+
+function storeWorks(k: KernelState, agent: AgentEntry): void {
+  if (agent.storeFailures === 0) return;
+  agent.storeFailures = 0;
+  agent.reason = undefined;
+  k.emit({ type: "agent-changed", agentId: agent.spec.id });
+}
+
+/** The turn is in the store: its answer may leave, or its journal row may go. */
+function leave(k: KernelState, header: EnvelopeHeader, outcome: Outcome): void {
+  if (outcome.status === "ok" && header.replyRoute.type === "channel")
+    k.emit({ type: "outbound", header, route: header.replyRoute, text: outcome.text });
+  else k.emit({ type: "settle", envelopeId: header.id });
+}
+
+/** Frees the turn's places, tells everybody who waits, and lets the next turns begin. */
+function endTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome, nowMs: number): void {
   agent.lastActivityMs = nowMs;
-  if (!turn.mail.volatile) freePlaces(k, agent, turn);
-  endMail(k, agent, turn.mail, turn.streamSeq + 1, outcome);
-  // Others that want a place first, then the agent's own next turn: that is the fairness between agents.
+  closeTurn(k, agent, turn, outcome);
+  afterwards(k, agent, nowMs);
+}
+
+/** Others that want a place first, then the agent's own next turn: that is the fairness between agents. */
+function afterwards(k: KernelState, agent: AgentEntry, nowMs: number): void {
   pumpWanting(k, nowMs);
   pump(k, agent, nowMs);
+}
+
+export function closeTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome): void {
+  agent.turns.delete(turn.number);
+  freePlaces(k, agent, turn);
+  endMail(k, agent, turn.mail, turn.streamSeq + 1, outcome);
+}
+
+/** Stopped by the operator before the cell could end it. */
+export function endAborted(k: KernelState, agent: AgentEntry, turn: Turn): void {
+  buryAborted(k, turn.mail);
+  closeTurn(k, agent, turn, aborted);
+}
+
+export function buryAborted(k: KernelState, mail: Mail): void {
+  k.emit({ type: "bury", header: mail.envelope.header, fate: "dropped", reason: "the operator stopped the session" });
+}
+
+/** Mail that the operator stopped while it waited in its lane; the caller has taken it out. */
+export function endQueued(k: KernelState, agent: AgentEntry, mail: Mail): void {
+  mail.aborted = true;
+  buryAborted(k, mail);
+  endMail(k, agent, mail, 1, aborted);
 }
 
 /** The one way in which mail ends: out of the books, and whoever waits for it hears the outcome once. */
 export function endMail(k: KernelState, agent: AgentEntry, mail: Mail, seq: number, outcome: Outcome): void {
   const { header } = mail.envelope;
-  if (!mail.volatile) {
-    k.mail.delete(header.id);
-    release(k, agent.spec.id);
-  }
+  if (!mail.volatile) k.mail.delete(header.id);
+  if (mail.suspect) agent.suspects--;
+  release(agent, header.sessionKey);
   answer(k, header.id, outcome);
   k.emit({ type: "ended", header, seq, outcome, aborted: mail.aborted });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 
-/** Back to the head of its lane, for the next incarnation. */
-export function putBack(k: KernelState, agent: AgentEntry, turn: Turn, nowMs: number): void {
+export function disabledOutcome(agent: AgentEntry): Outcome {
+  return {
+    status: "error",
+    code: "CLOISTER_AGENT_DISABLED",
+    message: `the agent ${agent.spec.id} is disabled: ${agent.disabled ?? ""}`,
+  };
+}
+
+/** Back to the head of its lane, for the next delivery. The caller starts what may start then. */
+export function putBack(k: KernelState, agent: AgentEntry, turn: Turn): void {
+  if (agent.disabled !== undefined) {
+    closeTurn(k, agent, turn, disabledOutcome(agent));
+    return;
+  }
   agent.turns.delete(turn.number);
-  if (turn.mail.volatile) return;
-  const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
-  lane?.queue.unshift(turn.mail);
+  agent.lanes.get(turn.mail.envelope.header.sessionKey)?.queue.unshift(turn.mail);
   freePlaces(k, agent, turn);
-  pumpWanting(k, nowMs);
 }
 
 function freePlaces(k: KernelState, agent: AgentEntry, turn: Turn): void {
-  if (turn.holdsPlace) {
-    turn.holdsPlace = false;
-    k.mainRunning--;
-  }
+  givePlaceBack(k, turn);
   const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
   if (lane?.running !== turn) return;
   lane.running = undefined;
   if (lane.queue.length === 0) agent.lanes.delete(lane.key);
-  else markReady(agent, lane);
+  markReady(agent, lane);
 }
 
 /** Remembers that the cell has the session's state, and drops the one that it used longest ago when there are too many. */
@@ -166,6 +330,7 @@ function keepSession(k: KernelState, agent: AgentEntry, sessionKey: string): voi
   agent.loaded.add(sessionKey);
   if (agent.loaded.size <= k.settings.limits.sessionsPerCellMax) return;
   for (const oldest of agent.loaded) {
+    // A turn that has begun counts on what the cell had when it began.
     if (agent.lanes.get(oldest)?.running !== undefined) continue;
     forgetSession(k, agent, oldest);
     return;
@@ -174,5 +339,11 @@ function keepSession(k: KernelState, agent: AgentEntry, sessionKey: string): voi
 
 function forgetSession(k: KernelState, agent: AgentEntry, sessionKey: string): void {
   agent.loaded.delete(sessionKey);
-  k.emit({ type: "post", agentId: agent.spec.id, incarnation: agent.incarnation, record: [down.forget, 0, 0, 0, sessionKey, "", ""] });
+  if (hasCell(agent))
+    k.emit({
+      type: "post",
+      agentId: agent.spec.id,
+      incarnation: agent.incarnation,
+      record: [down.forget, 0, 0, 0, sessionKey, "", ""],
+    });
 }

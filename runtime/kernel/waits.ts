@@ -1,26 +1,18 @@
 /**
  * The sender's side of an envelope that came from a cell: its acknowledgement, its wait, its single answer.
  */
+import { agentOfKey } from "./agent-of-key.ts";
 import type { Ask } from "./asks.ts";
+import { hasCell, pump, pumpWanting, usesMainLane } from "./dispatch.ts";
 import type { EnvelopeHeader, Outcome } from "./envelope.ts";
-import type { Refusal } from "./errors.ts";
+import { isErrorCode, type Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
 import type { AgentEntry, AppendTicket, KernelState, Turn } from "./state.ts";
 import { acceptedResult, sendResult } from "./tool-results.ts";
 
 type CellTicket = Extract<AppendTicket, { type: "cell" }>;
 
-export function refuseSend(k: KernelState, ticket: CellTicket, refusal: Refusal): void {
-  returnCredit(k, ticket.agentId, ticket.incarnation);
-  respond(k, ticket, { status: "error", code: refusal.code, message: refusal.message }, refusal);
-}
-
-/** Refuses a send that was never journaled. */
-export function answerRefusal(k: KernelState, agent: AgentEntry, turn: Turn, request: { readonly ref: number; readonly tool: string | undefined; readonly sessionKey: string }, refusal: Refusal): void {
-  const caller = { agentId: agent.spec.id, incarnation: agent.incarnation, ref: request.ref, turn: turn.number, tool: request.tool };
-  respond(k, caller, { status: "error", code: refusal.code, message: refusal.message }, refusal);
-}
-
+/** Where an answer goes. The cell may have ended since: then nobody hears it, and the turn asks again when it is redelivered. */
 interface Caller {
   readonly agentId: string;
   readonly incarnation: number;
@@ -29,57 +21,136 @@ interface Caller {
   readonly tool: string | undefined;
 }
 
-/** The one answer of a send or ask: plain for `ctx.request`, the tool's result object for a session tool. */
-function respond(k: KernelState, caller: Caller, outcome: Outcome, refusal?: Refusal, about?: { readonly runId: string; readonly sessionKey: string }): void {
-  if (caller.tool === undefined) {
-    if (refusal !== undefined) postRefusal(k, caller.agentId, caller.incarnation, caller.ref, refusal);
-    else postOutcome(k, caller.agentId, caller.incarnation, caller.ref, outcome);
-    return;
-  }
-  const json = JSON.stringify({ ...about, ...sendResult(outcome, refusal) });
-  k.agents.get(caller.agentId)?.turns.get(caller.turn)?.tools.push({ toolName: caller.tool, text: json });
-  k.emit({ type: "post", agentId: caller.agentId, incarnation: caller.incarnation, record: [down.result, caller.ref, 0, 1, "ok", json, ""] });
+interface About {
+  readonly runId: string;
+  readonly sessionKey: string;
+}
+
+/** The journal did not take the envelope. */
+export function refuseSend(k: KernelState, ticket: CellTicket, refusal: Refusal): void {
+  const agent = cellOf(k, ticket.agentId, ticket.incarnation);
+  if (agent === undefined) return;
+  agent.unacked--;
+  respond(k, ticket, asOutcome(refusal), refusal);
+}
+
+/** Refuses a send that was never journaled. */
+export function answerRefusal(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  request: { readonly ref: number; readonly tool: string | undefined },
+  refusal: Refusal,
+): void {
+  respond(
+    k,
+    { agentId: agent.spec.id, incarnation: agent.incarnation, ref: request.ref, turn: turn.number, tool: request.tool },
+    asOutcome(refusal),
+    refusal,
+  );
 }
 
 /** The envelope is stored: the sender gets its credit back and, when it asked, begins to wait. */
-export function settleWithMail(k: KernelState, ticket: CellTicket, envelopeId: string, header: EnvelopeHeader, nowMs: number): void {
-  returnCredit(k, ticket.agentId, ticket.incarnation);
-  k.emit({ type: "post", agentId: ticket.agentId, incarnation: ticket.incarnation, record: [down.stored, ticket.ref, ticket.turn, 0, envelopeId, "", ""] });
+export function settleWithMail(
+  k: KernelState,
+  ticket: CellTicket,
+  envelopeId: string,
+  header: EnvelopeHeader,
+  nowMs: number,
+): void {
+  const agent = cellOf(k, ticket.agentId, ticket.incarnation);
+  // The redelivered turn repeats the call and finds this envelope by the call's key.
+  if (agent === undefined) return;
+  agent.unacked--;
+  k.emit({
+    type: "post",
+    agentId: ticket.agentId,
+    incarnation: ticket.incarnation,
+    record: [down.stored, ticket.ref, ticket.turn, 0, envelopeId, "", ""],
+  });
   const about = { runId: envelopeId, sessionKey: header.sessionKey };
   if (ticket.timeoutMs === 0) {
     // For `ctx.send` the acknowledgement above is all.
     if (ticket.tool !== undefined) respondAccepted(k, ticket, about);
     return;
   }
-  if (ticket.deadlocked) {
-    const refusal: Refusal = {
-      code: "CLOISTER_ASK_DEADLOCK",
-      message: `${header.sessionKey} waits for ${ticket.fromSession}, so waiting for its answer would never end; the message is queued and will be handled`,
-      remedy: "send with timeoutSeconds 0 and let the answer come as a message",
-    };
-    respond(k, ticket, { status: "error", code: refusal.code, message: refusal.message }, refusal, about);
+  const refusal = whyNotWait(k, agent, ticket, header);
+  if (refusal !== undefined) {
+    respond(k, ticket, asOutcome(refusal), refusal, about);
     return;
   }
   if (!k.mail.has(envelopeId) && envelopeId !== header.id) {
     // A repeated call whose first envelope is done already: its outcome is in the store.
-    k.emit({ type: "recall", envelopeId, agentId: header.agentId, sessionKey: header.sessionKey, ask: { agentId: ticket.agentId, incarnation: ticket.incarnation, ref: ticket.ref, turn: ticket.turn, tool: ticket.tool } });
+    k.emit({
+      type: "recall",
+      envelopeId,
+      agentId: header.agentId,
+      sessionKey: header.sessionKey,
+      ask: {
+        agentId: ticket.agentId,
+        incarnation: ticket.incarnation,
+        ref: ticket.ref,
+        turn: ticket.turn,
+        tool: ticket.tool,
+      },
+    });
     return;
   }
   openAsk(k, ticket, envelopeId, header.sessionKey, nowMs);
 }
 
-function respondAccepted(k: KernelState, caller: Caller, about: { readonly runId: string; readonly sessionKey: string }): void {
-  const json = JSON.stringify(acceptedResult(about));
-  k.agents.get(caller.agentId)?.turns.get(caller.turn)?.tools.push({ toolName: caller.tool ?? "", text: json });
-  k.emit({ type: "post", agentId: caller.agentId, incarnation: caller.incarnation, record: [down.result, caller.ref, 0, 1, "ok", json, ""] });
+/** The message is stored and will be handled; only the wait is refused. Judged when the wait begins, since waits change meanwhile. */
+function whyNotWait(
+  k: KernelState,
+  agent: AgentEntry,
+  ticket: CellTicket,
+  header: EnvelopeHeader,
+): Refusal | undefined {
+  if (agent.turns.get(ticket.turn)?.stage !== "delivered")
+    return { code: "CLOISTER_ASK_ABORTED", message: "the turn ended before the answer came" };
+  if (k.asks.wouldDeadlock(ticket.fromSession, header.sessionKey, (session) => heldUpBy(k, session))) {
+    return {
+      code: "CLOISTER_ASK_DEADLOCK",
+      message: `${header.sessionKey} waits for ${ticket.fromSession}, so waiting for its answer would never end; the message is queued and will be handled`,
+      remedy: "send with timeoutSeconds 0 and let the answer come as a message",
+    };
+  }
+  const target = k.agents.get(header.agentId);
+  return target?.phase === "parked" ? parkedRefusal(target) : undefined;
 }
 
-/** The recorded outcome of an envelope that a repeated call had sent before. */
-export function recalled(k: KernelState, caller: Caller, outcome: Outcome, about: { readonly runId: string; readonly sessionKey: string }): void {
-  respond(k, caller, outcome, undefined, about);
+/** In quarantine (`dispatch.ts`) every session of the agent waits for the turn that runs alone. */
+function heldUpBy(k: KernelState, sessionKey: string): readonly string[] {
+  const agent = k.agents.get(agentOfKey(sessionKey) ?? "");
+  if (agent === undefined || agent.suspects === 0) return [];
+  return [...agent.turns.values()].map((turn) => turn.mail.envelope.header.sessionKey);
 }
 
-export function openAsk(k: KernelState, ticket: CellTicket, envelopeId: string, toSession: string, nowMs: number): void {
+/** An agent was parked: nobody waits for what only an operator can set going again. */
+export function refuseWaitsForParked(k: KernelState, agent: AgentEntry): void {
+  for (const envelopeId of k.asks.awaitedEnvelopes()) {
+    if (k.mail.get(envelopeId)?.envelope.header.agentId !== agent.spec.id) continue;
+    const refusal = parkedRefusal(agent);
+    for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, asOutcome(refusal), refusal);
+  }
+}
+
+function parkedRefusal(agent: AgentEntry): Refusal {
+  return {
+    code: "CLOISTER_AGENT_PARKED",
+    message: `the agent ${agent.spec.id} is parked (${agent.reason ?? "it crashed too often"}); the message is kept and will be handled when it is back`,
+    remedy: "repair what ends its cell (the log names it) and restart the gateway",
+  };
+}
+
+/** The turn waits from here on: it gives its places to others until the answer comes. */
+export function openAsk(
+  k: KernelState,
+  ticket: Omit<CellTicket, "type">,
+  envelopeId: string,
+  toSession: string,
+  nowMs: number,
+): void {
   k.asks.open({
     envelopeId,
     fromSession: ticket.fromSession,
@@ -92,54 +163,116 @@ export function openAsk(k: KernelState, ticket: CellTicket, envelopeId: string, 
     openedAtMs: nowMs,
     tool: ticket.tool,
   });
-  const turn = k.agents.get(ticket.agentId)?.turns.get(ticket.turn);
-  if (turn?.holdsPlace === true) {
-    turn.holdsPlace = false;
-    k.mainRunning--;
-  }
   k.emit({ type: "flow", envelopeId, fromSession: ticket.fromSession, toSession, state: "open" });
+  const agent = k.agents.get(ticket.agentId);
+  const turn = agent?.turns.get(ticket.turn);
+  if (agent === undefined || turn === undefined) return;
+  givePlaceBack(k, turn);
+  pumpWanting(k, nowMs);
+  pump(k, agent, nowMs);
+}
+
+export function givePlaceBack(k: KernelState, turn: Turn): void {
+  if (!turn.holdsPlace) return;
+  turn.holdsPlace = false;
+  k.mainRunning--;
 }
 
 /** Gives the answer to whoever waits for the envelope, once. */
 export function answer(k: KernelState, envelopeId: string, outcome: Outcome): void {
-  const ask = k.asks.take(envelopeId);
-  if (ask !== undefined) answerAsk(k, ask, outcome);
+  for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, outcome);
 }
 
-export function answerAsk(k: KernelState, ask: Ask, outcome: Outcome): void {
+/** The turn is over, so nothing waits any more; what it asked for goes on. */
+export function dropAsks(k: KernelState, turn: number, refusal: Refusal): void {
+  for (const ask of k.asks.takeOfTurn(turn)) answerAsk(k, ask, asOutcome(refusal), refusal);
+}
+
+/** Asks whose deadline has passed settle as timeouts; the work that they asked for goes on. */
+export function expireAsks(k: KernelState, nowMs: number): void {
+  for (const ask of k.asks.expired(nowMs)) {
+    answerAsk(k, ask, {
+      status: "error",
+      code: "CLOISTER_ASK_TIMEOUT",
+      message: `no answer from ${ask.toSession} within ${(ask.deadlineMs - ask.openedAtMs) / 1000} s; its run goes on`,
+    });
+  }
+}
+
+function answerAsk(k: KernelState, ask: Ask, outcome: Outcome, refusal?: Refusal): void {
   const turn = k.agents.get(ask.agentId)?.turns.get(ask.turn);
   // The turn goes on at once, also when the lane is full by now: it was admitted before.
-  if (turn !== undefined && turn.mail.envelope.header.from.type !== "agent" && !turn.holdsPlace && !turn.mail.volatile && !k.asks.waiting(ask.agentId, ask.incarnation, ask.turn)) {
+  if (turn?.stage === "delivered" && usesMainLane(turn.mail) && !turn.holdsPlace && !k.asks.isWaiting(ask.turn)) {
     turn.holdsPlace = true;
     k.mainRunning++;
   }
-  respond(k, ask, outcome, undefined, { runId: ask.envelopeId, sessionKey: ask.toSession });
-  k.emit({ type: "flow", envelopeId: ask.envelopeId, fromSession: ask.fromSession, toSession: ask.toSession, state: outcome.status === "error" ? (outcome.code === "CLOISTER_ASK_TIMEOUT" ? "timeout" : "error") : "ok" });
+  respond(k, ask, outcome, refusal, { runId: ask.envelopeId, sessionKey: ask.toSession });
+  k.emit({
+    type: "flow",
+    envelopeId: ask.envelopeId,
+    fromSession: ask.fromSession,
+    toSession: ask.toSession,
+    state: outcome.status === "error" ? (outcome.code === "CLOISTER_ASK_TIMEOUT" ? "timeout" : "error") : "ok",
+  });
 }
 
-export function postOutcome(k: KernelState, agentId: string, incarnation: number, ref: number, outcome: Outcome): void {
-  if (outcome.status === "error") {
-    postRefusal(k, agentId, incarnation, ref, { code: outcome.code, message: outcome.message } as Refusal);
-    return;
-  }
-  const text = outcome.status === "ok" ? outcome.text : "";
-  k.emit({ type: "post", agentId, incarnation, record: [down.result, ref, 0, 1, outcome.status, text, ""] });
+/** The recorded outcome of an envelope that a repeated call had sent before. */
+export function recalled(k: KernelState, caller: Caller, outcome: Outcome, about: About): void {
+  respond(k, caller, outcome, undefined, about);
+}
+
+/** The one answer of a send or ask: plain for `ctx.request`, the tool's result object for a session tool. */
+function respond(k: KernelState, caller: Caller, outcome: Outcome, refusal?: Refusal, about?: About): void {
+  const agent = cellOf(k, caller.agentId, caller.incarnation);
+  if (agent === undefined) return;
+  if (caller.tool !== undefined)
+    postToolResult(k, agent, caller, caller.tool, { ...about, ...sendResult(outcome, refusal) });
+  else if (outcome.status !== "error")
+    k.emit({
+      type: "post",
+      agentId: caller.agentId,
+      incarnation: caller.incarnation,
+      record: [down.result, caller.ref, 0, 1, outcome.status, outcome.status === "ok" ? outcome.text : "", ""],
+    });
+  else
+    postRefusal(
+      k,
+      caller.agentId,
+      caller.incarnation,
+      caller.ref,
+      refusal ?? {
+        code: isErrorCode(outcome.code) ? outcome.code : "CLOISTER_INTERNAL",
+        message: outcome.message,
+      },
+    );
+}
+
+function respondAccepted(k: KernelState, caller: Caller, about: About): void {
+  const agent = cellOf(k, caller.agentId, caller.incarnation);
+  if (agent !== undefined) postToolResult(k, agent, caller, caller.tool ?? "", acceptedResult(about));
+}
+
+function postToolResult(k: KernelState, agent: AgentEntry, caller: Caller, tool: string, result: object): void {
+  const json = JSON.stringify(result);
+  agent.turns.get(caller.turn)?.tools.push({ toolName: tool, text: json });
+  k.emit({
+    type: "post",
+    agentId: caller.agentId,
+    incarnation: caller.incarnation,
+    record: [down.result, caller.ref, 0, 1, "ok", json, ""],
+  });
 }
 
 export function postRefusal(k: KernelState, agentId: string, incarnation: number, ref: number, refusal: Refusal): void {
   k.emit({ type: "post", agentId, incarnation, record: [down.result, ref, 0, 0, JSON.stringify(refusal), "", ""] });
 }
 
-function returnCredit(k: KernelState, agentId: string, incarnation: number): void {
-  const agent: AgentEntry | undefined = k.agents.get(agentId);
-  if (agent !== undefined && agent.incarnation === incarnation && agent.unacked > 0) agent.unacked--;
+function asOutcome(refusal: Refusal): Outcome {
+  return { status: "error", code: refusal.code, message: refusal.message };
 }
 
-/** Asks whose deadline has passed settle as timeouts; the work that they asked for goes on. */
-export function expireAsks(k: KernelState, nowMs: number): readonly Ask[] {
-  const over = k.asks.expired(nowMs);
-  for (const ask of over) {
-    answerAsk(k, ask, { status: "error", code: "CLOISTER_ASK_TIMEOUT", message: `no answer from ${ask.toSession} within ${Math.round((ask.deadlineMs - ask.openedAtMs) / 1000)} s; its run goes on` });
-  }
-  return over;
+/** The agent, if the cell that the caller spoke from still lives. */
+function cellOf(k: KernelState, agentId: string, incarnation: number): AgentEntry | undefined {
+  const agent = k.agents.get(agentId);
+  return agent !== undefined && agent.incarnation === incarnation && hasCell(agent) ? agent : undefined;
 }

@@ -10,7 +10,7 @@ import type { AgentStatus, Client, EdgeForKernel, GatewayEvent, HookRequest, Ker
 import type { InboundEvent } from "../../channels/port.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import { agentOfKey } from "../kernel/syscalls.ts";
+import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { compileRoutes, mainSessionKey } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";

@@ -1,0 +1,262 @@
+/**
+ * A cell that speaks the mailbox protocol without a thread. What its actor does is a generator: it sends records and yields
+ * what it waits for, so that the test decides when it goes on.
+ */
+import type { EnvelopeHeader } from "../../runtime/kernel/envelope.ts";
+import { isErrorCode, type Refusal } from "../../runtime/kernel/errors.ts";
+import { doneBits, down, up } from "../../runtime/kernel/frames.ts";
+import type { DownRecord } from "../../runtime/kernel/frames.ts";
+import { matchesPattern } from "../../runtime/kernel/pairings.ts";
+
+export type Answer =
+  | { readonly type: "stored"; readonly envelopeId: string }
+  | { readonly type: "result"; readonly status: string; readonly text: string }
+  | { readonly type: "refused"; readonly refusal: Refusal }
+  | { readonly type: "opened" };
+
+/** What a script waits for: the answer of a call, or a gate that the test opens. */
+export type Wait =
+  | { readonly until: "stored" | "result"; readonly ref: number }
+  | { readonly until: "gate"; readonly gate: string };
+
+export interface Ending {
+  readonly reply?: string;
+  readonly error?: string;
+  readonly state?: string;
+}
+
+export type Script = (turn: FakeTurn) => Generator<Wait, Ending | undefined, Answer>;
+
+export interface SendOptions {
+  readonly timeoutMs?: number;
+  readonly slot?: number;
+  readonly callKey?: string;
+  readonly inMemory?: boolean;
+}
+
+export interface FakeTurn {
+  readonly number: number;
+  readonly attempt: number;
+  readonly header: EnvelopeHeader;
+  readonly body: string;
+  /** The state of the session as the cell knows it. */
+  readonly state: string | undefined;
+  readonly cancelled: () => boolean;
+  /** Gives the reference of the call, for `answerOf`. */
+  send(to: string, body: string, options?: SendOptions): number;
+  call(tool: string, params: object, body?: string): number;
+  stream(text: string): void;
+  /** Any record, as it is; for what a well-behaved cell would not send. */
+  raw(op: number, ref: number, slot: number, num: number, a?: string, b?: string, c?: string): void;
+  /** The cell ends here. */
+  crash(): void;
+}
+
+export function* answerOf(ref: number): Generator<Wait, Answer, Answer> {
+  return yield { until: "result", ref };
+}
+
+export function* storedOf(ref: number): Generator<Wait, Answer, Answer> {
+  return yield { until: "stored", ref };
+}
+
+export function* gate(name: string): Generator<Wait, Answer, Answer> {
+  return yield { until: "gate", gate: name };
+}
+
+export interface FakeCell {
+  readonly agentId: string;
+  readonly incarnation: number;
+  receive(record: DownRecord): void;
+  cancel(turn: number): void;
+  open(gate: string): void;
+  readonly turns: number;
+  /** References of calls by live turns, with how often they were answered. */
+  readonly answered: ReadonlyMap<
+    number,
+    { readonly turn: number; stored: number; results: number; readonly wantsResult: boolean }
+  >;
+}
+
+export interface FakeCellHost {
+  post(frame: readonly unknown[]): void;
+  crash(): void;
+  delivered(turn: FakeTurn): void;
+}
+
+interface Running {
+  readonly turn: FakeTurn;
+  readonly body: Generator<Wait, Ending | undefined, Answer>;
+  wait: Wait | undefined;
+  cancelled: boolean;
+}
+
+export function makeFakeCell(
+  agentId: string,
+  incarnation: number,
+  slots: readonly { readonly slot: number; readonly object: string; readonly verbs: readonly string[] }[],
+  script: Script,
+  host: FakeCellHost,
+): FakeCell {
+  const running = new Map<number, Running>();
+  const sessions = new Map<string, string>();
+  const answered = new Map<number, { turn: number; stored: number; results: number; wantsResult: boolean }>();
+  const early = new Map<number, Answer[]>();
+  let seq = 0;
+  let nextRef = 1;
+  let ended = false;
+
+  const post = (...record: readonly unknown[]): void => {
+    if (!ended) host.post([incarnation, ++seq, ...record]);
+  };
+
+  const slotFor = (object: string, verb: string): number =>
+    slots.find((slot) => slot.verbs.includes(verb) && (slot.object === object || matchesPattern(slot.object, object)))
+      ?.slot ?? 0;
+
+  const finish = (turn: FakeTurn, ending: Ending): void => {
+    running.delete(turn.number);
+    const bits =
+      (ending.error === undefined ? 0 : doneBits.error) |
+      (ending.reply === undefined ? 0 : doneBits.reply) |
+      (ending.state === undefined ? 0 : doneBits.state);
+    // What a failed or stopped turn changed is not kept; the kernel says so with `forget`.
+    if (ending.state !== undefined && ending.error === undefined && turn.attempt > 0)
+      sessions.set(turn.header.sessionKey, ending.state);
+    post(up.done, 0, turn.number, 0, bits, ending.error ?? ending.reply ?? "", ending.state ?? "", "");
+  };
+
+  const step = (entry: Running, answer: Answer | undefined): void => {
+    let given = answer;
+    for (;;) {
+      entry.wait = undefined;
+      const next = given === undefined ? entry.body.next() : entry.body.next(given);
+      if (ended) return;
+      if (next.done === true) {
+        finish(entry.turn, next.value ?? {});
+        return;
+      }
+      const wait = next.value;
+      entry.wait = wait;
+      given = undefined;
+      if (wait.until === "gate") return;
+      const waiting = early.get(wait.ref)?.findIndex((each) => wait.until === "stored" || each.type !== "stored") ?? -1;
+      if (waiting === -1) return;
+      given = early.get(wait.ref)?.[waiting];
+    }
+  };
+
+  const makeTurn = (
+    number: number,
+    attempt: number,
+    header: EnvelopeHeader,
+    body: string,
+    state: string | undefined,
+  ): FakeTurn => {
+    let calls = 0;
+    const open = (wantsResult: boolean): number => {
+      answered.set(nextRef, { turn: number, stored: 0, results: 0, wantsResult });
+      return nextRef++;
+    };
+    return {
+      number,
+      attempt,
+      header,
+      body,
+      state,
+      cancelled: () => running.get(number)?.cancelled === true,
+      send(to, text, options = {}) {
+        const timeoutMs = options.timeoutMs ?? 0;
+        const inMemory = options.inMemory === true;
+        const ref = open(timeoutMs > 0 || inMemory);
+        const object = to.split(":").slice(0, 2).join(":");
+        const slot = options.slot ?? slotFor(object, timeoutMs > 0 || inMemory ? "request" : "send");
+        post(
+          inMemory ? up.sendVolatile : up.send,
+          ref,
+          number,
+          slot,
+          timeoutMs,
+          to,
+          options.callKey ?? `c${++calls}`,
+          text,
+        );
+        return ref;
+      },
+      call(tool, params, text = "") {
+        const ref = open(true);
+        post(
+          up.call,
+          ref,
+          number,
+          slotFor("gateway", `tool:${tool}`),
+          0,
+          tool,
+          JSON.stringify({ ...params, callKey: `c${++calls}` }),
+          text,
+        );
+        return ref;
+      },
+      stream: (text) => post(up.stream, 0, number, 0, 0, text, "", ""),
+      raw: (op, ref, slot, num, a = "", b = "", c = "") => post(op, ref, number, slot, num, a, b, c),
+      crash() {
+        ended = true;
+        host.crash();
+      },
+    };
+  };
+
+  const settle = (ref: number, answer: Answer): void => {
+    const book = answered.get(ref);
+    if (book !== undefined && answer.type === "stored") book.stored++;
+    else if (book !== undefined) book.results++;
+    early.set(ref, [...(early.get(ref) ?? []), answer]);
+    for (const entry of running.values()) {
+      const { wait } = entry;
+      if (wait === undefined || wait.until === "gate" || wait.ref !== ref) continue;
+      if (wait.until === "result" && answer.type === "stored") continue;
+      step(entry, answer);
+      return;
+    }
+  };
+
+  return {
+    agentId,
+    incarnation,
+    receive([op, ref, turn, num, a, b, c]) {
+      if (op === down.deliver) {
+        const header: EnvelopeHeader = JSON.parse(a);
+        // A turn in memory has no state of its session.
+        if (num > 0 && ref === 1) sessions.set(header.sessionKey, c);
+        const started = makeTurn(turn, num, header, b, num > 0 ? sessions.get(header.sessionKey) : undefined);
+        const entry: Running = { turn: started, body: script(started), wait: undefined, cancelled: false };
+        running.set(turn, entry);
+        host.delivered(started);
+        step(entry, undefined);
+      } else if (op === down.stored) {
+        settle(ref, { type: "stored", envelopeId: a });
+      } else if (op === down.result && num === 1) {
+        settle(ref, { type: "result", status: a, text: b });
+      } else if (op === down.result) {
+        const refusal: Refusal = JSON.parse(a);
+        if (!isErrorCode(refusal.code))
+          throw new Error(`the kernel refused with ${String(refusal.code)}, which is no code of the register`);
+        settle(ref, { type: "refused", refusal });
+      } else if (op === down.forget) {
+        sessions.delete(a);
+      }
+    },
+    cancel(turn) {
+      const entry = running.get(turn);
+      if (entry !== undefined) entry.cancelled = true;
+    },
+    open(name) {
+      for (const entry of running.values())
+        if (entry.wait?.until === "gate" && entry.wait.gate === name) step(entry, { type: "opened" });
+    },
+    get turns() {
+      return running.size;
+    },
+    answered,
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * What holds in the kernel after every step, whatever happens. Throws with what is broken.
+ */
+import type { Kernel } from "../../runtime/kernel/kernel.ts";
+
+export function checkInvariants(kernel: Kernel, nowMs: number, when: string): void {
+  const k = kernel.state;
+  const wrong = (what: string): never => {
+    throw new Error(`${when}: ${what}`);
+  };
+  let main = 0;
+  let live = 0;
+  for (const agent of k.agents.values()) {
+    const id = agent.spec.id;
+    if (agent.phase === "starting" || agent.phase === "live" || agent.phase === "stopping") live++;
+    let held = 0;
+    let suspects = 0;
+    for (const turn of agent.turns.values()) {
+      if (turn.holdsPlace) main++;
+      if (turn.mail.suspect) suspects++;
+      held++;
+      const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
+      if (!turn.mail.volatile && lane?.running !== turn)
+        wrong(`turn ${turn.number} of ${id} does not hold its session's lane`);
+      if (k.asks.isWaiting(turn.number) && turn.holdsPlace)
+        wrong(`turn ${turn.number} of ${id} waits and holds a place in main`);
+      if (k.asks.isWaiting(turn.number) && turn.stage !== "delivered")
+        wrong(`turn ${turn.number} of ${id} waits while it is ${turn.stage}`);
+    }
+    for (const lane of agent.lanes.values()) {
+      if (lane.queue.length === 0 && lane.running === undefined) wrong(`${lane.key} has an empty lane`);
+      if (lane.running !== undefined && !agent.turns.has(lane.running.number))
+        wrong(`${lane.key} runs a turn that is over`);
+      for (const mail of lane.queue) {
+        held++;
+        if (mail.suspect) suspects++;
+      }
+      const ready = lane.running === undefined;
+      const outside = lane.queue[0]?.envelope.header.from.type !== "agent";
+      if (agent.disabled === undefined && agent.readyMain.has(lane) !== (ready && outside))
+        wrong(`${lane.key} is wrongly ${agent.readyMain.has(lane) ? "" : "not "}ready for main`);
+      if (agent.disabled === undefined && agent.readyNested.has(lane) !== (ready && !outside))
+        wrong(`${lane.key} is wrongly ${agent.readyNested.has(lane) ? "" : "not "}ready for nested`);
+    }
+    if (agent.suspects !== suspects) wrong(`${id} counts ${agent.suspects} suspects and has ${suspects}`);
+    // Appends in flight are counted and not yet in a lane.
+    if (agent.depth < held) wrong(`${id} counts ${agent.depth} envelopes and has ${held}`);
+    const sum = [...agent.sessionDepth.values()].reduce((total, depth) => total + depth, 0);
+    if (sum !== agent.depth) wrong(`the sessions of ${id} count ${sum} envelopes, the agent ${agent.depth}`);
+    if (agent.unacked < 0) wrong(`${id} has ${agent.unacked} sends in flight`);
+    checkNotStalled(kernel, agent, nowMs, wrong);
+  }
+  if (main !== k.mainRunning) wrong(`lane main counts ${k.mainRunning} turns and has ${main}`);
+  if (live !== k.liveCells) wrong(`${k.liveCells} live cells are counted, ${live} there`);
+  if (live > k.settings.liveCellsMax) wrong(`${live} live cells, the budget is ${k.settings.liveCellsMax}`);
+}
+
+/** Mail that could start now and does not waits for an event that need not come. */
+function checkNotStalled(
+  kernel: Kernel,
+  agent: typeof kernel.state.agents extends Map<string, infer A> ? A : never,
+  nowMs: number,
+  wrong: (what: string) => never,
+): void {
+  const k = kernel.state;
+  if (k.draining || agent.disabled !== undefined || nowMs < agent.notBeforeMs || agent.phase === "parked") return;
+  // The tick starts what a back-off that has just passed held back.
+  if (agent.notBeforeMs > 0 && agent.phase === "dormant") return;
+  const ready =
+    agent.readyNested.size > 0 || (agent.readyMain.size > 0 && k.mainRunning < k.settings.mainLaneConcurrent);
+  if (!ready) return;
+  if (agent.phase === "dormant" && k.liveCells < k.settings.liveCellsMax && !k.wantingCells.has(agent.spec.id))
+    wrong(`${agent.spec.id} has mail and no cell, and nothing is under way`);
+  if (agent.phase === "live" && agent.notBeforeMs === 0 && agent.turns.size === 0)
+    wrong(`${agent.spec.id} has a live cell and mail, and starts nothing`);
+}
+
+/** Nothing is left of anything, once all mail has ended. */
+export function leaks(kernel: Kernel): readonly string[] {
+  const k = kernel.state;
+  const left: string[] = [];
+  const expectNone = (what: string, count: number): void => {
+    if (count !== 0) left.push(`${what}: ${count}`);
+  };
+  expectNone("mail", k.mail.size);
+  expectNone("asks", k.asks.size);
+  expectNone("main places", k.mainRunning);
+  expectNone("wanting", k.wanting.size);
+  expectNone("wanting cells", k.wantingCells.size);
+  for (const agent of k.agents.values()) {
+    const id = agent.spec.id;
+    expectNone(`${id} lanes`, agent.lanes.size);
+    expectNone(`${id} turns`, agent.turns.size);
+    expectNone(`${id} ready main`, agent.readyMain.size);
+    expectNone(`${id} ready nested`, agent.readyNested.size);
+    expectNone(`${id} depth`, agent.depth);
+    expectNone(`${id} session depths`, agent.sessionDepth.size);
+    expectNone(`${id} unacked`, agent.unacked);
+    expectNone(`${id} suspects`, agent.suspects);
+  }
+  return left;
+}
