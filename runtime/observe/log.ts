@@ -17,6 +17,7 @@ import {
   transport,
 } from "pino";
 import { limits } from "../kernel/limits.ts";
+import { entryUrl } from "../thread/entries.ts";
 import type { LogFileOptions } from "./log-file.ts";
 import { cleanFields, cleanText, cleanValue, type LogForm, redacted } from "./redact.ts";
 
@@ -112,6 +113,7 @@ function cleanArguments(args: readonly unknown[], form: LogForm): readonly unkno
 async function openConsole(level: Level, { json, stream }: LogSettings): Promise<Sink> {
   const own = stream === undefined ? destination({ dest: process.stderr.fd, sync: false }) : undefined;
   const raw: DestinationStream = own ?? { write: (line) => void stream?.write(line) };
+  const isTty = (stream ?? process.stderr) === process.stderr && process.stderr.isTTY;
   const close = async (): Promise<void> => {
     if (own === undefined) return;
     own.end();
@@ -121,7 +123,7 @@ async function openConsole(level: Level, { json, stream }: LogSettings): Promise
   // Loaded only here: a gateway that runs as a service never needs it.
   const { prettyFactory } = await import("pino-pretty");
   const pretty = prettyFactory({
-    colorize: ((stream as { readonly isTTY?: boolean } | undefined) ?? process.stderr).isTTY === true,
+    colorize: isTty,
     translateTime: "SYS:HH:MM:ss.l",
     ignore: "subsystem",
     messageFormat: (record, messageKey) => {
@@ -160,6 +162,4 @@ function openFile(level: Level, file: string, onFault: (message: string) => void
   };
 }
 
-/** The module stands beside this one, as source and as built. */
-const logFileModule = new URL(import.meta.url.endsWith(".ts") ? "./log-file.ts" : "./log-file.js", import.meta.url)
-  .href;
+const logFileModule = entryUrl("log-file").href;

@@ -109,15 +109,15 @@ describe("the file", () => {
   });
 
   it("begins a new part above its size, at a line's end, and keeps so many parts", async () => {
-    await write(["aaaa\nbb", "bb\ncccc\n", "dddd\n", "eeee\n", "ffff\ngg"], 10);
+    await writeParts(["aaaa\nbb", "bb\ncccc\n", "dddd\n", "eeee\n", "ffff\ngg"], 10);
     expect((await readdir(dir)).toSorted()).toEqual(["x.log", "x.log.1", "x.log.2"]);
     const parts = await Promise.all(["x.log.2", "x.log.1", "x.log"].map((name) => readFile(join(dir, name), "utf8")));
     expect(parts).toEqual(["aaaa\nbbbb\ncccc\n", "dddd\neeee\n", "ffff\ngg"]);
   });
 
   it("is continued, and its size counts", async () => {
-    await write(["aaaa\n"], 10);
-    await write(["bbbb\n", "cccc\n"], 10);
+    await writeParts(["aaaa\n"], 10);
+    await writeParts(["bbbb\n", "cccc\n"], 10);
     expect(await readFile(join(dir, "x.log.1"), "utf8")).toBe("aaaa\nbbbb\n");
   });
 
@@ -137,7 +137,7 @@ describe("the file", () => {
   });
 });
 
-async function write(chunks: readonly string[], bytesMax: number): Promise<void> {
+async function writeParts(chunks: readonly string[], bytesMax: number): Promise<void> {
   const stream = openLogFile({ file: join(dir, "x.log"), bytesMax, filesMax: 3 });
   for (const chunk of chunks) await new Promise<void>((done) => stream.write(chunk, () => done()));
   stream.end();

@@ -1,0 +1,50 @@
+/** `cloister dashboard`: the link to the operator's page, with the key that opens it. */
+import { spawn } from "node:child_process";
+import { failure } from "../../kernel/errors.ts";
+import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
+import { findGateway } from "../find-gateway.ts";
+import { connectGateway } from "../gateway-client.ts";
+import { makePageLink } from "../page-link.ts";
+import { readConfig } from "../read-config.ts";
+
+export interface DashboardOptions {
+  readonly open: boolean;
+}
+
+/** The gateway is asked first, so that nobody opens a page that does not load. */
+export async function runDashboard(context: CliContext, { open }: DashboardOptions): Promise<ExitCode> {
+  const { terminal, version, platform } = context;
+  const found = await findGateway(context);
+  const client = await connectGateway(found, { version, platform, scopes: ["operator.read"] });
+  await client.close();
+  const link = makePageLink(await findPageUrl(context, found.url), found.token);
+  terminal.out(link);
+  if (open && terminal.isTty)
+    openBrowser(link, platform, () => terminal.err("no browser could be started: open the link by hand"));
+  return 0;
+}
+
+async function findPageUrl(context: CliContext, socketUrl: string): Promise<string> {
+  const url = socketUrl.replace(/^ws/, "http");
+  if (context.options.url !== undefined) return url;
+  const { controlUi } = (await readConfig(context)).gateway;
+  if (controlUi.enabled) return new URL(controlUi.basePath, url).href;
+  throw failure(
+    "CLOISTER_EDGE_NOT_FOUND",
+    "Opening the page: gateway.controlUi.enabled is false, so the gateway serves none.",
+    `Set gateway.controlUi.enabled to true and restart the gateway, or use \`${commandPrefix(context)} chat\`.`,
+  );
+}
+
+const openers: Readonly<Record<string, readonly [program: string, ...args: string[]]>> = {
+  darwin: ["open"],
+  win32: ["rundll32", "url.dll,FileProtocolHandler"],
+};
+
+/** No shell is between, so that nothing in the link is read as a command. */
+function openBrowser(link: string, platform: string, onFault: () => void): void {
+  const [program, ...args] = openers[platform] ?? ["xdg-open"];
+  const child = spawn(program, [...args, link], { stdio: "ignore", detached: true });
+  child.on("error", onFault);
+  child.unref();
+}

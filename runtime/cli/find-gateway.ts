@@ -1,0 +1,133 @@
+/**
+ * Which gateway a command talks to, and with what credential.
+ *
+ * `--url` names one. Otherwise it is the gateway of the state directory: it leaves `run/gateway.json` when it is ready, and
+ * without that file the config says where it would listen. The operator's key goes to this machine only: to another one, a
+ * key that opens every gateway of this state directory would leave the machine because of a mistyped address.
+ */
+import { readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import { findPaths } from "../config/index.ts";
+import { failure } from "../kernel/errors.ts";
+import { commandPrefix, type CliContext } from "./context.ts";
+import type { GatewayTarget } from "./gateway-client.ts";
+import { readConfig, surroundings } from "./read-config.ts";
+import { fieldsOf } from "./wire-failure.ts";
+
+export interface FoundGateway extends GatewayTarget {
+  /** What says so: an option, the file of a running gateway, or where the config would have it. */
+  readonly source: "option" | "running" | "config";
+}
+
+export async function findGateway(context: CliContext): Promise<FoundGateway> {
+  const { url, token } = context.options;
+  const named = token ?? (context.env["CLOISTER_GATEWAY_TOKEN"] || context.env["OPENCLAW_GATEWAY_TOKEN"] || undefined);
+  if (url !== undefined) return findNamed(context, url, named);
+  const { stateDir } = await findPaths(surroundings(context));
+  const running = await readRunFile(path.join(stateDir, "run", "gateway.json"));
+  const remedy = `Start it with \`${commandPrefix(context)} gateway\`, or name another one with --url.`;
+  // The key goes before a token of the environment, which may be of another gateway.
+  const key = token ?? (await readOperatorKey(stateDir)) ?? named;
+  if (running !== undefined && key !== undefined) {
+    return { url: formatUrl(running), token: key, remedy, source: "running" };
+  }
+  const { gateway } = await readConfig(context);
+  const secret = key ?? (gateway.auth.mode === "none" ? undefined : gateway.auth.secret);
+  const place = running === undefined ? formatUrl(gateway) : formatUrl(running);
+  const source = running === undefined ? "config" : "running";
+  return { url: place, remedy, source, ...(secret === undefined ? {} : { token: secret }) };
+}
+
+async function findNamed(context: CliContext, text: string, token: string | undefined): Promise<FoundGateway> {
+  const url = URL.parse(text);
+  if (url === null || !["ws:", "wss:", "http:", "https:"].includes(url.protocol)) {
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `--url: found ${JSON.stringify(text)}, wanted ws://host:port or wss://host.`,
+      "Correct --url.",
+    );
+  }
+  url.protocol = url.protocol.replace("http", "ws");
+  url.hash = "";
+  const target = { url: url.href, remedy: "Start it there, or correct --url.", source: "option" } as const;
+  const secret = token ?? (isLoopback(url.hostname) ? await ownKey(context) : undefined);
+  return secret === undefined ? target : { ...target, token: secret };
+}
+
+async function ownKey(context: CliContext): Promise<string | undefined> {
+  const { stateDir } = await findPaths(surroundings(context));
+  return readOperatorKey(stateDir);
+}
+
+const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "[::1]" || /^127(?:\.\d+){3}$/.test(host);
+
+interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `{pid, port, host, startedAtMs}`; undefined when no gateway left one. */
+async function readRunFile(file: string): Promise<Place | undefined> {
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
+  let found: Readonly<Record<string, unknown>> = {};
+  try {
+    found = fieldsOf(JSON.parse(text));
+  } catch {
+    // Told below, like any other wrong content.
+  }
+  const { host, port } = found;
+  if (typeof host === "string" && typeof port === "number") return { host, port };
+  throw failure(
+    "CLOISTER_STATE_UNUSABLE",
+    `Looking for the running gateway: ${file} does not hold {pid, port, host}.`,
+    "Restart the gateway, which writes the file again, or name the gateway with --url.",
+  );
+}
+
+/**
+ * The hex key that makes its reader the operator. Throws `CLOISTER_STATE_UNUSABLE` when others may read it too, since it is
+ * no secret then.
+ */
+export async function readOperatorKey(stateDir: string): Promise<string | undefined> {
+  const file = path.join(stateDir, "operator.key");
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
+  const { mode } = await stat(file);
+  // Windows has no such bits; what Node tells there means nothing.
+  if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+    throw failure(
+      "CLOISTER_STATE_UNUSABLE",
+      `Reading the operator key ${file}: its mode is ${(mode & 0o777).toString(8)}, so that others may read it; wanted 600.`,
+      `Run \`chmod 600 ${file}\`; if others had access, delete the file and restart the gateway, which makes a new key.`,
+    );
+  }
+  const key = text.trim();
+  if (/^[0-9a-f]{32,}$/i.test(key)) return key;
+  throw failure(
+    "CLOISTER_STATE_UNUSABLE",
+    `Reading the operator key ${file}: it does not hold a key of at least 32 hex digits.`,
+    "Delete the file and restart the gateway, which makes a new key.",
+  );
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw failure(
+      "CLOISTER_STATE_UNUSABLE",
+      `Reading ${file}: ${(error as Error).message}.`,
+      "Run the command as the user that runs the gateway.",
+      error,
+    );
+  }
+}
+
+/** An address to listen on is not always one to call: "all addresses" is called as this machine. */
+function formatUrl({ host, port }: Place): string {
+  const called = host === "0.0.0.0" || host === "" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `ws://${called.includes(":") ? `[${called}]` : called}:${port}/`;
+}

@@ -1,0 +1,170 @@
+/**
+ * A client of the gateway's WebSocket protocol, for the command line.
+ *
+ *     connecting ── connect.challenge ──► greeting ── hello-ok ──► open ── close, error or silence ──► ended
+ *                                            └── refusal ──► ended
+ *
+ * It never reconnects: a command either gets its answer or says why not. Every request settles: with the answer, with the
+ * gateway's refusal, after its timeout, or when the connection ends. Source: protocol.md.
+ */
+import { WebSocket } from "ws";
+import { type CodedError, failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import { type EventQueue, makeEventQueue } from "./event-queue.ts";
+import { makePendingRequests, type RequestOptions } from "./pending-requests.ts";
+import { fieldsOf } from "./wire-failure.ts";
+
+export type ClientScope = "operator.read" | "operator.write";
+
+export interface GatewayTarget {
+  /** `ws://host:port/` or `wss://…`. */
+  readonly url: string;
+  /** Operator key, token or password. */
+  readonly token?: string;
+  /** What to do when nothing answers there. */
+  readonly remedy: string;
+}
+
+export interface ClientIdentity {
+  readonly version: string;
+  readonly platform: string;
+  /** What the command needs and no more. */
+  readonly scopes: readonly ClientScope[];
+}
+
+/** The part of `hello-ok` that the command line uses. */
+export interface Hello {
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly tickMs: number;
+}
+
+export interface ClientEvent {
+  readonly event: string;
+  readonly payload: unknown;
+}
+
+export interface GatewayClient {
+  readonly url: string;
+  readonly hello: Hello;
+  readonly request: (method: string, params: object, options?: RequestOptions) => Promise<unknown>;
+  /** Events from now on, for one reader. Ends when this side closes; throws when the connection is lost. */
+  events(): AsyncIterable<ClientEvent>;
+  close(): Promise<void>;
+}
+
+/** Rejects with `CLOISTER_GATEWAY_UNREACHABLE`, or with the gateway's refusal of this client. */
+export async function connectGateway(
+  target: GatewayTarget,
+  identity: ClientIdentity,
+  timeoutMs: number = limits.handshakeMs,
+): Promise<GatewayClient> {
+  const { url } = target;
+  const socket = new WebSocket(url, { perMessageDeflate: false, maxPayload: limits.frameBytesMax });
+  const requests = makePendingRequests(url, (text) => socket.send(text));
+  const queues = new Set<EventQueue<ClientEvent>>();
+  const challenged = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  let ended: CodedError | undefined;
+  let closing = false;
+  let lastFrameMs = performance.now();
+
+  const end = (reason: string): void => {
+    if (ended !== undefined) return;
+    ended = failure("CLOISTER_GATEWAY_UNREACHABLE", `Talking to the gateway at ${url}: ${reason}.`, target.remedy);
+    requests.fail(ended);
+    challenged.reject(ended);
+    for (const queue of queues) queue.end(closing ? undefined : ended);
+    socket.terminate();
+  };
+
+  socket.on("message", (data, isBinary) => {
+    lastFrameMs = performance.now();
+    const frame = !isBinary && Buffer.isBuffer(data) ? parseFrame(data.toString("utf8")) : {};
+    if (frame["type"] === "res") requests.settle(frame);
+    else if (frame["type"] !== "event") end("it sent something that is no frame of the protocol");
+    else if (frame["event"] === "connect.challenge") challenged.resolve();
+    else for (const queue of queues) queue.push({ event: String(frame["event"]), payload: frame["payload"] });
+  });
+  socket.on("error", (error) => end(describeError(error)));
+  socket.on("close", (code, reason) => {
+    end(`the connection was closed (${[code, String(reason)].join(" ").trim()})`);
+    closed.resolve();
+  });
+
+  const timer = setTimeout(() => end(`it did not greet within ${timeoutMs / 1_000} s`), timeoutMs);
+  let hello: Hello;
+  try {
+    await challenged.promise;
+    hello = parseHello(await requests.request("connect", connectParams(target, identity), { timeoutMs }));
+  } catch (error) {
+    end("the handshake failed");
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  const watchdog = setInterval(() => {
+    const silentMs = performance.now() - lastFrameMs;
+    if (silentMs > 2 * hello.tickMs) end(`it was silent for ${Math.round(silentMs)} ms, longer than two of its ticks`);
+  }, hello.tickMs);
+  void closed.promise.then(() => clearInterval(watchdog));
+
+  return {
+    url,
+    hello,
+    request: requests.request,
+    events: () => {
+      const queue = makeEventQueue<ClientEvent>();
+      queues.add(queue);
+      if (ended !== undefined) queue.end(closing ? undefined : ended);
+      return queue;
+    },
+    close: async () => {
+      closing = true;
+      socket.close(1000);
+      const cut = setTimeout(() => socket.terminate(), limits.socketCloseGraceMs);
+      await closed.promise;
+      clearTimeout(cut);
+    },
+  };
+}
+
+function connectParams(target: GatewayTarget, { version, platform, scopes }: ClientIdentity): object {
+  return {
+    minProtocol: 4,
+    maxProtocol: 4,
+    client: { id: "cli", version, platform, mode: "cli" },
+    role: "operator",
+    scopes,
+    caps: [],
+    ...(target.token === undefined ? {} : { auth: { token: target.token } }),
+  };
+}
+
+/** Lenient: a gateway of another version may leave fields out. */
+function parseHello(payload: unknown): Hello {
+  const { server, snapshot, policy } = fieldsOf(payload);
+  const version = fieldsOf(server)["version"];
+  return {
+    version: typeof version === "string" ? version : "unknown",
+    uptimeMs: countOf(fieldsOf(snapshot)["uptimeMs"], 0),
+    tickMs: countOf(fieldsOf(policy)["tickIntervalMs"], limits.tickMs),
+  };
+}
+
+const countOf = (value: unknown, otherwise: number): number =>
+  typeof value === "number" && value > 0 ? value : otherwise;
+
+function parseFrame(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return fieldsOf(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
+function describeError(error: NodeJS.ErrnoException): string {
+  if (error.code === "ECONNREFUSED") return "nothing listens there";
+  // A host with several addresses fails with all of their errors and no text of its own.
+  return error.message === "" ? (error.code ?? "the connection failed") : error.message;
+}

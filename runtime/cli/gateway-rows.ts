@@ -1,0 +1,131 @@
+/**
+ * What the gateway's methods answer, checked. Lenient: a field that a gateway of another version leaves out gets a neutral
+ * value, one that it adds is dropped; a row without its identity fails with `CLOISTER_REQUEST_INVALID`.
+ */
+import { z } from "zod";
+import { failure } from "../kernel/errors.ts";
+
+const text = z.string().catch("");
+const count = z.number().catch(0);
+const maybeText = z.string().min(1).optional().catch(undefined);
+
+const agentRow = z.object({
+  agentId: z.string(),
+  name: text,
+  isDefault: z.boolean().catch(false),
+  module: text,
+  workspace: text,
+  phase: z.string().catch("unknown"),
+  reason: maybeText,
+  activeRuns: count,
+  queueDepth: count,
+  restarts: count,
+  mainSessionKey: text,
+});
+
+export type AgentRow = z.infer<typeof agentRow>;
+
+const sessionRow = z
+  .object({
+    key: z.string(),
+    agentId: text,
+    kind: text,
+    channel: text,
+    label: maybeText,
+    messages: count,
+    lastMessagePreview: maybeText,
+    updatedAt: count,
+    updatedAtMs: count,
+  })
+  .transform(({ updatedAt, updatedAtMs, ...row }) => ({ ...row, updatedAtMs: updatedAtMs || updatedAt }));
+
+export type SessionEntry = z.infer<typeof sessionRow>;
+
+const content = z.union([z.string(), z.array(z.object({ text }))]).catch("");
+const plainContent = content.transform((parts) =>
+  typeof parts === "string"
+    ? parts
+    : parts
+        .map((part) => part.text)
+        .filter((part) => part !== "")
+        .join("\n"),
+);
+
+const provenance = z
+  .object({
+    kind: text,
+    sourceSessionKey: maybeText,
+    sourceChannel: maybeText,
+    senderId: maybeText,
+    senderName: maybeText,
+  })
+  .optional()
+  .catch(undefined);
+
+const historyRow = z.object({ role: text, content: plainContent, timestamp: count, provenance });
+
+export type HistoryRow = z.infer<typeof historyRow>;
+
+const chatEvent = z.object({
+  runId: z.string(),
+  sessionKey: z.string(),
+  state: z.enum(["delta", "final", "aborted", "error"]),
+  deltaText: maybeText,
+  message: z.object({ content: plainContent }).optional().catch(undefined),
+  errorMessage: maybeText,
+});
+
+export type ChatRow = z.infer<typeof chatEvent>;
+
+const accepted = z.object({ runId: z.string(), sessionKey: maybeText });
+
+const finalAnswer = z.object({
+  runId: text,
+  status: text,
+  summary: maybeText,
+  result: z
+    .object({ payloads: z.array(z.object({ text: maybeText })).catch([]) })
+    .optional()
+    .catch(undefined),
+});
+
+export const parseAgents = (payload: unknown): readonly AgentRow[] =>
+  parse("agents.list", z.object({ agents: z.array(agentRow) }), payload).agents;
+
+export const parseSessions = (payload: unknown): readonly SessionEntry[] =>
+  parse("sessions.list", z.object({ sessions: z.array(sessionRow) }), payload).sessions;
+
+export const parseHistory = (payload: unknown): readonly HistoryRow[] =>
+  parse("chat.history", z.object({ messages: z.array(historyRow) }), payload).messages;
+
+export const parseAccepted = (payload: unknown): z.infer<typeof accepted> =>
+  parse("the accepted run", accepted, payload);
+
+export interface FinalAnswer {
+  readonly status: string;
+  readonly runId: string;
+  /** All visible text; empty when the agent chose to say nothing. */
+  readonly text: string;
+  readonly summary: string | undefined;
+}
+
+export function parseFinalAnswer(payload: unknown): FinalAnswer {
+  const { status, runId, summary, result } = parse("agent", finalAnswer, payload);
+  const texts = result?.payloads.flatMap(({ text: part }) => part ?? []) ?? [];
+  return { status, runId, summary, text: texts.join("\n") };
+}
+
+/** Undefined for events of other kinds, which the command line does not show. */
+export function findChatEvent({ event, payload }: { event: string; payload: unknown }): ChatRow | undefined {
+  return event === "chat" ? chatEvent.safeParse(payload).data : undefined;
+}
+
+function parse<T>(what: string, schema: z.ZodType<T>, payload: unknown): T {
+  const parsed = schema.safeParse(payload);
+  if (parsed.success) return parsed.data;
+  throw failure(
+    "CLOISTER_REQUEST_INVALID",
+    `Reading the gateway's answer to ${what}: ${z.prettifyError(parsed.error)}`,
+    "Use a cloister command of the same version as the gateway.",
+  );
+}

@@ -1,0 +1,42 @@
+/** Door of the command line: one process, one command. */
+import { homedir } from "node:os";
+import { isCoded } from "../kernel/errors.ts";
+import { findPackage } from "./package-root.ts";
+import { runProgram } from "./program.ts";
+import { makeProcessTerminal, showableText } from "./terminal.ts";
+
+/** Never rejects: what goes wrong is printed, and the exit code tells it. */
+export async function runCli(host: NodeJS.Process): Promise<void> {
+  const terminal = makeProcessTerminal(host);
+  try {
+    const { root: packageRoot, version } = await findPackage(import.meta.url);
+    host.exitCode = await runProgram(
+      {
+        // A copy: the gateway takes the secrets out of the process's own.
+        env: { ...host.env },
+        homeDir: homedir(),
+        cwd: host.cwd(),
+        platform: host.platform,
+        version,
+        packageRoot,
+        terminal,
+        nowMs: Date.now,
+      },
+      host.argv.slice(2),
+    );
+  } catch (error) {
+    for (const line of formatFailure(error)) terminal.err(line);
+    host.exitCode = 1;
+  }
+}
+
+/** What was attempted and found, then what to do; the code is for searching. A fault of our own shows where it is. */
+export function formatFailure(error: unknown): readonly string[] {
+  if (!isCoded(error)) return [`cloister: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
+  const { code, message, remedy } = error;
+  return [
+    showableText(`cloister: ${message}`),
+    ...(remedy === undefined ? [] : [showableText(`  → ${remedy}`)]),
+    `  ${code}`,
+  ];
+}

@@ -1,0 +1,217 @@
+/**
+ * The commands and their options. A command's own code is loaded when it runs, so that `--help` and a mistake in usage
+ * answer at once.
+ *
+ * Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+ */
+import { Command, CommanderError, Option } from "commander";
+import { limits } from "../kernel/limits.ts";
+import type { ChatOptions } from "./commands/chat.ts";
+import type { AgentsOptions } from "./commands/agents.ts";
+import type { ValidateOptions } from "./commands/config.ts";
+import type { DashboardOptions } from "./commands/dashboard.ts";
+import type { GatewayOptions } from "./commands/gateway.ts";
+import type { HistoryOptions } from "./commands/history.ts";
+import type { RouteOptions } from "./commands/route.ts";
+import type { SendOptions } from "./commands/send.ts";
+import type { SessionsOptions } from "./commands/sessions.ts";
+import type { StatusOptions } from "./commands/status.ts";
+import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
+import { collect, peer, port, wholeNumber } from "./options.ts";
+
+export type Surrounding = Omit<CliContext, "options">;
+
+/** Runs one command line, without the program's own name. What a command throws is thrown. */
+export async function runProgram(around: Surrounding, args: readonly string[]): Promise<ExitCode> {
+  let exitCode: ExitCode = 0;
+  const program = makeProgram(around, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  return exitCode;
+}
+
+interface Shell {
+  readonly program: Command;
+  readonly context: () => CliContext;
+  readonly exit: (code: ExitCode) => void;
+}
+
+function makeProgram(around: Surrounding, exit: (code: ExitCode) => void): Command {
+  const { terminal, version } = around;
+  const program = new Command("cloister")
+    .description("Hosts many AI agents in one process. Without a command it runs the gateway.")
+    .version(`cloister ${version}`)
+    .option("--state-dir <dir>", "state directory (default: ~/.cloister)")
+    .option("--config <file>", "config file (default: cloister.json in the state directory)")
+    .option("--profile <name>", "profile: its own state directory")
+    .option("--url <url>", "gateway to talk to (default: the one of the state directory)")
+    .option("--token <token>", "token or password for that gateway")
+    // Commands made from here on inherit both.
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.trimEnd()),
+      writeErr: (text) => terminal.err(text.trimEnd()),
+    });
+  const shell: Shell = {
+    program,
+    context: () => ({ ...around, options: program.opts<GlobalOptions>() }),
+    exit,
+  };
+  addGateway(shell);
+  addTalk(shell);
+  addLists(shell);
+  addConfig(shell);
+  addState(shell);
+  return program;
+}
+
+function addGateway({ program, context, exit }: Shell): void {
+  program
+    .command("gateway", { isDefault: true })
+    .description("run the gateway in the foreground (the default)")
+    .usage("[options]")
+    .argument("[unknown]")
+    .option("--port <port>", "port to listen on; 0 takes a free one", port)
+    .option("--bind <address>", "address to listen on, as gateway.bind names it")
+    .option("--verbose", "show debug records on the console")
+    .option("--dev", "profile dev, port 19001")
+    .option("--example <name>", "run a shipped example, e.g. siblings")
+    .action(async (unknown: string | undefined, options: GatewayOptions, command: Command) => {
+      // The default command gets every word that names no other command.
+      if (unknown !== undefined) command.error(`error: unknown command '${unknown}'; \`cloister --help\` lists them`);
+      const [{ runGatewayCommand }, { runGateway }] = await Promise.all([
+        import("./commands/gateway.ts"),
+        import("../supervisor/run-gateway.ts"),
+      ]);
+      exit(await runGatewayCommand(context(), options, runGateway));
+    });
+}
+
+function addTalk({ program, context, exit }: Shell): void {
+  program
+    .command("chat")
+    .description("talk with an agent; from a pipe: one line after the other")
+    .option("--agent <id>", "agent (default: the default agent)")
+    .option("--session <key>", "session key (default: the agent's main session)")
+    .action(async (options: ChatOptions) => {
+      const { runChat } = await import("./commands/chat.ts");
+      exit(await runChat(context(), options));
+    });
+  program
+    .command("send")
+    .description("send one message and print the answer")
+    .argument("<text...>", "the message")
+    .option("--agent <id>", "agent (default: the default agent)")
+    .option("--session <key>", "session key (default: the agent's main session)")
+    .option("--timeout <s>", "seconds to wait for the answer", wholeNumber(1, limits.askTimeoutMsMax / 1_000))
+    .option("--json", "print the whole answer as JSON")
+    .action(async (words: readonly string[], options: SendOptions) => {
+      const { runSend } = await import("./commands/send.ts");
+      exit(await runSend(context(), words, options));
+    });
+}
+
+function addLists({ program, context, exit }: Shell): void {
+  program
+    .command("agents")
+    .description("agents and the rules that lead to them")
+    .command("list", { isDefault: true })
+    .description("list the agents (the default)")
+    .option("--bindings", "print the full rules")
+    .option("--json", "print JSON")
+    .action(async (options: AgentsOptions) => {
+      const { runAgentsList } = await import("./commands/agents.ts");
+      exit(await runAgentsList(context(), options));
+    });
+  program
+    .command("sessions")
+    .description("list the sessions, newest first")
+    .option("--agent <id>", "of this agent")
+    .option("--active <minutes>", "active in the last minutes", wholeNumber(1, 100 * 365 * 24 * 60))
+    .option("--limit <n>", "at most so many", wholeNumber(1, limits.historyMessagesMax))
+    .option("--json", "print JSON")
+    .action(async (options: SessionsOptions) => {
+      const { runSessions } = await import("./commands/sessions.ts");
+      exit(await runSessions(context(), options));
+    });
+  program
+    .command("history")
+    .description("print the messages of a session, oldest first")
+    .argument("<sessionKey>", "e.g. agent:main:main")
+    .option("--limit <n>", "at most so many of the newest", wholeNumber(1, limits.historyMessagesMax))
+    .option("--json", "print JSON")
+    .action(async (sessionKey: string, options: HistoryOptions) => {
+      const { runHistory } = await import("./commands/history.ts");
+      exit(await runHistory(context(), sessionKey, options));
+    });
+}
+
+function addConfig({ program, context, exit }: Shell): void {
+  program
+    .command("route")
+    .description("which agent a message goes to")
+    .command("explain")
+    .description("tell which binding decides, and why the others do not; needs no gateway")
+    .requiredOption("--channel <channel>", "channel of the message")
+    .option("--account <id>", "account that received it (default: the channel's default account)")
+    .option("--peer <kind:id>", "who or where: direct:<id>, group:<id> or channel:<id>", peer)
+    .option("--parent <kind:id>", "what a thread belongs to", peer)
+    .option("--guild <id>", "guild or server")
+    .option("--team <id>", "team or workspace")
+    .addOption(new Option("--role <id>", "role of the sender; may be repeated").argParser(collect))
+    .option("--thread <id>", "thread or topic")
+    .option("--json", "print JSON")
+    .action(async (options: RouteOptions) => {
+      const { runRouteExplain } = await import("./commands/route.ts");
+      exit(await runRouteExplain(context(), options));
+    });
+  const config = program.command("config").description("the configuration");
+  config
+    .command("validate")
+    .description("check the config file as the gateway would; exit code 1 when it is not valid")
+    .option("--json", "print JSON")
+    .action(async (options: ValidateOptions) => {
+      const { runConfigValidate } = await import("./commands/config.ts");
+      exit(await runConfigValidate(context(), options));
+    });
+  config
+    .command("path")
+    .description("print the path of the config file")
+    .action(async () => {
+      const { runConfigPath } = await import("./commands/config.ts");
+      exit(await runConfigPath(context()));
+    });
+}
+
+function addState({ program, context, exit }: Shell): void {
+  program
+    .command("status")
+    .description("what the running gateway and its agents are doing")
+    .option("--json", "print JSON")
+    .action(async (options: StatusOptions) => {
+      const { runStatus } = await import("./commands/status.ts");
+      exit(await runStatus(context(), options));
+    });
+  program
+    .command("health")
+    .description("whether the running gateway is healthy; exit code 1 when it is not")
+    .option("--json", "print JSON")
+    .action(async (options: StatusOptions) => {
+      const { runHealth } = await import("./commands/status.ts");
+      exit(await runHealth(context(), options));
+    });
+  program
+    .command("dashboard")
+    .description("open the operator's page, or print its link")
+    .option("--no-open", "print the link only")
+    .action(async (options: DashboardOptions) => {
+      const { runDashboard } = await import("./commands/dashboard.ts");
+      exit(await runDashboard(context(), options));
+    });
+}

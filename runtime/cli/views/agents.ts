@@ -1,0 +1,157 @@
+/** `cloister agents list`: agents of the config, of the running gateway, or both. */
+import type { ResolvedAgent, ResolvedBinding, ResolvedConfig } from "../../config/index.ts";
+import type { AgentRow } from "../gateway-rows.ts";
+import { formatCount, formatTable } from "./table.ts";
+
+/** One agent as `--json` prints it. What only the config or only the gateway knows is absent without it. */
+export interface AgentEntry {
+  readonly id: string;
+  readonly name: string;
+  readonly isDefault: boolean;
+  /** `configured` while no gateway runs; `not configured` for an agent that only the running gateway knows. */
+  readonly state: string;
+  readonly reason?: string;
+  readonly module: string;
+  readonly model?: string;
+  readonly workspace: string;
+  readonly agentDir?: string;
+  readonly sessionsDir?: string;
+  readonly activeRuns?: number;
+  readonly queueDepth?: number;
+  readonly restarts?: number;
+  readonly bindings: readonly BindingEntry[];
+}
+
+export interface BindingEntry {
+  readonly index: number;
+  readonly channel: string;
+  /** The account that the rule reaches, or `*`. */
+  readonly account: string;
+  readonly accountScope: "this account only" | "channel default account only" | "all accounts of the channel";
+  readonly peer?: string;
+  readonly guildId?: string;
+  readonly teamId?: string;
+  readonly roles?: readonly string[];
+  readonly comment?: string;
+}
+
+type AgentsConfig = Pick<ResolvedConfig, "agents" | "bindings" | "channelDefaults">;
+
+/** In config order; agents that only the gateway knows follow. */
+export function makeAgentEntries(
+  config: AgentsConfig | undefined,
+  rows: readonly AgentRow[] | undefined,
+): readonly AgentEntry[] {
+  const live = new Map(rows?.map((row) => [row.agentId, row]));
+  const configured = config?.agents.map((agent) => {
+    const bindings = config.bindings.filter(({ agentId }) => agentId === agent.id);
+    const entries = bindings.map((binding) => describeBinding(binding, config.channelDefaults));
+    return configuredEntry(agent, entries, live.get(agent.id), rows !== undefined);
+  });
+  const known = new Set(configured?.map(({ id }) => id));
+  return [...(configured ?? []), ...(rows ?? []).filter(({ agentId }) => !known.has(agentId)).map(liveEntry)];
+}
+
+function configuredEntry(
+  agent: ResolvedAgent,
+  bindings: readonly BindingEntry[],
+  row: AgentRow | undefined,
+  isRunning: boolean,
+): AgentEntry {
+  const { id, name, isDefault, module, model, workspace, agentDir, sessionsDir } = agent;
+  return {
+    id,
+    name,
+    isDefault,
+    // An agent that was added since the gateway started.
+    state: row?.phase ?? (isRunning ? "after restart" : "configured"),
+    ...(row?.reason === undefined ? {} : { reason: row.reason }),
+    module,
+    ...(model === undefined ? {} : { model }),
+    workspace,
+    agentDir,
+    sessionsDir,
+    ...(row === undefined ? {} : counts(row)),
+    bindings,
+  };
+}
+
+function liveEntry(row: AgentRow): AgentEntry {
+  const { agentId: id, name, isDefault, phase: state, reason, module, workspace } = row;
+  const said = reason === undefined ? {} : { reason };
+  return { id, name, isDefault, state, ...said, module, workspace, ...counts(row), bindings: [] };
+}
+
+const counts = ({ activeRuns, queueDepth, restarts }: AgentRow): Partial<AgentEntry> => ({
+  activeRuns,
+  queueDepth,
+  restarts,
+});
+
+/** A rule without an account reaches the channel's default account alone, which its text does not show. */
+export function describeBinding(
+  { index, match, accountFromDefault, comment }: ResolvedBinding,
+  channelDefaults: ResolvedConfig["channelDefaults"],
+): BindingEntry {
+  const { channel, accountId, peer, guildId, teamId, roles } = match;
+  const omitted = accountId === undefined || accountFromDefault === true;
+  return {
+    index,
+    channel,
+    account: accountId ?? channelDefaults[channel] ?? "default",
+    accountScope: omitted
+      ? "channel default account only"
+      : accountId === "*"
+        ? "all accounts of the channel"
+        : "this account only",
+    ...(peer === undefined ? {} : { peer: `${peer.kind} ${peer.id}` }),
+    ...(guildId === undefined ? {} : { guildId }),
+    ...(teamId === undefined ? {} : { teamId }),
+    ...(roles === undefined ? {} : { roles }),
+    ...(comment === undefined ? {} : { comment }),
+  };
+}
+
+export function formatAgents(entries: readonly AgentEntry[], withBindings: boolean): readonly string[] {
+  if (!withBindings) {
+    const columns = [
+      { title: "AGENT" },
+      { title: "NAME" },
+      { title: "STATE" },
+      { title: "QUEUE", align: "right" },
+      { title: "MODULE" },
+      { title: "BINDINGS", align: "right" },
+      { title: "WORKSPACE" },
+    ] as const;
+    const rows = entries.map((entry) => [
+      entry.isDefault ? `${entry.id} (default)` : entry.id,
+      entry.name,
+      entry.reason === undefined ? entry.state : `${entry.state}: ${entry.reason}`,
+      entry.queueDepth === undefined ? "" : String(entry.queueDepth),
+      entry.module,
+      String(entry.bindings.length),
+      entry.workspace,
+    ]);
+    return formatTable(columns, rows);
+  }
+  return entries.flatMap((entry, place) => [
+    ...(place === 0 ? [] : [""]),
+    `${entry.id}${entry.isDefault ? " (default)" : ""}: ${entry.state}, ${formatCount(entry.bindings.length, "binding")}`,
+    ...entry.bindings.map((binding) => `  ${formatBinding(binding)}`),
+    ...(entry.isDefault ? ["  and every message that no binding matches"] : []),
+  ]);
+}
+
+function formatBinding(binding: BindingEntry): string {
+  const account = binding.account === "*" ? "any account" : `account ${binding.account}`;
+  const parts = [
+    `channel ${binding.channel}`,
+    binding.accountScope === "channel default account only" ? `${account} (${binding.accountScope})` : account,
+    binding.peer === undefined ? "" : `peer ${binding.peer}`,
+    binding.guildId === undefined ? "" : `guild ${binding.guildId}`,
+    binding.teamId === undefined ? "" : `team ${binding.teamId}`,
+    binding.roles === undefined ? "" : `roles any of ${binding.roles.join("|")}`,
+  ];
+  const text = `bindings[${binding.index}]  ${parts.filter((part) => part !== "").join(", ")}`;
+  return binding.comment === undefined ? text : `${text}  # ${binding.comment}`;
+}

@@ -1,0 +1,61 @@
+/** `cloister status` and `cloister health`. */
+import type { AgentRow } from "../gateway-rows.ts";
+import { formatCount, formatDuration, formatFacts, formatTable } from "./table.ts";
+
+export interface GatewayState {
+  readonly url: string;
+  readonly version: string;
+  readonly uptimeMs: number;
+}
+
+export function formatStatus(gateway: GatewayState, agents: readonly AgentRow[]): readonly string[] {
+  const count = (pick: (row: AgentRow) => number): number => agents.reduce((sum, row) => sum + pick(row), 0);
+  const live = agents.filter(({ phase }) => ["starting", "live", "running"].includes(phase)).length;
+  const facts = formatFacts([
+    ["gateway", `running at ${gateway.url}, version ${gateway.version}, up ${formatDuration(gateway.uptimeMs)}`],
+    ["agents", `${agents.length}, of which ${live} live`],
+    [
+      "work",
+      `${formatCount(
+        count((row) => row.activeRuns),
+        "run",
+      )}, ${count((row) => row.queueDepth)} waiting`,
+    ],
+  ]);
+  const columns = [
+    { title: "AGENT" },
+    { title: "STATE" },
+    { title: "RUNS", align: "right" },
+    { title: "QUEUE", align: "right" },
+    { title: "RESTARTS", align: "right" },
+    { title: "REASON" },
+  ] as const;
+  const rows = agents.map((row) => [
+    row.isDefault ? `${row.agentId} (default)` : row.agentId,
+    row.phase,
+    String(row.activeRuns),
+    String(row.queueDepth),
+    String(row.restarts),
+    row.reason ?? "",
+  ]);
+  return [...facts, "", ...formatTable(columns, rows)];
+}
+
+/** A gateway that does not say `ok: false` and answers is healthy. */
+export function isHealthy(health: Readonly<Record<string, unknown>>): boolean {
+  return health["ok"] !== false && failingParts(health).length === 0;
+}
+
+export function formatHealth(gateway: GatewayState, health: Readonly<Record<string, unknown>>): readonly string[] {
+  const failing = failingParts(health);
+  const state = isHealthy(health) ? "healthy" : `not healthy${failing.length > 0 ? `: ${failing.join(", ")}` : ""}`;
+  return formatFacts([
+    ["gateway", state],
+    ["version", gateway.version],
+    ["up", formatDuration(gateway.uptimeMs)],
+  ]);
+}
+
+function failingParts({ failing }: Readonly<Record<string, unknown>>): readonly string[] {
+  return Array.isArray(failing) ? failing.map(String) : [];
+}

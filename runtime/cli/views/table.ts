@@ -1,0 +1,56 @@
+/** Columns of text for people: aligned by spaces, no drawing, so that a line can be cut with the usual tools. */
+import { showableText } from "../terminal.ts";
+
+export interface Column {
+  readonly title: string;
+  readonly align?: "left" | "right";
+}
+
+/** The header and one line per row. Cells are one line each; an empty cell shows as "-", so that columns can be counted. */
+export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): readonly string[] {
+  const cells = rows.map((row) => columns.map((_, index) => formatCell(row[index])));
+  const titles = columns.map(({ title }) => title);
+  const widths = columns.map((_, index) => Math.max(...[titles, ...cells].map((row) => row[index]?.length ?? 0)));
+  return [titles, ...cells].map((row) =>
+    row
+      .map((cell, index) =>
+        columns[index]?.align === "right" ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0),
+      )
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+function formatCell(text: string | undefined): string {
+  return showableText(text ?? "").replaceAll(/[\n\t]+/g, " ") || "-";
+}
+
+/** `label` and text in two columns, for single facts. */
+export function formatFacts(facts: readonly (readonly [label: string, text: string])[]): readonly string[] {
+  const width = Math.max(...facts.map(([label]) => label.length));
+  return facts.map(([label, text]) => `${label.padEnd(width)}  ${showableText(text)}`.trimEnd());
+}
+
+/** How long ago, in the largest unit that leaves a number of at least one. */
+export function formatAge(atMs: number, nowMs: number): string {
+  return atMs > 0 ? `${formatDuration(Math.max(0, nowMs - atMs))} ago` : "";
+}
+
+export function formatDuration(durationMs: number): string {
+  const units = [
+    [86_400_000, "d"],
+    [3_600_000, "h"],
+    [60_000, "min"],
+  ] as const;
+  const [unitMs, unit] = units.find(([ms]) => durationMs >= ms) ?? [1_000, "s"];
+  return `${Math.floor(durationMs / unitMs)} ${unit}`;
+}
+
+export function formatCount(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** JSON for programs: two spaces, so that people can read it too. */
+export function formatJson(value: unknown): string {
+  return JSON.stringify(value, undefined, 2);
+}

@@ -1,0 +1,348 @@
+/** Whole command lines against a scripted gateway: what they ask, print and exit with. */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { runProgram } from "../../../runtime/cli/program.ts";
+import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
+import { type Script, type ScriptedGateway, startGateway } from "./scripted-gateway.ts";
+
+let home: string;
+let stateDir: string;
+let terminal: FakeTerminal;
+let gateway: ScriptedGateway | undefined;
+beforeEach(async () => {
+  home = await mkdtemp(path.join(tmpdir(), "cloister-cli-"));
+  stateDir = path.join(home, ".cloister");
+  await mkdir(path.join(stateDir, "run"), { recursive: true });
+  terminal = makeFakeTerminal();
+});
+afterEach(async () => {
+  await gateway?.close();
+  gateway = undefined;
+  await rm(home, { recursive: true, force: true });
+});
+
+const run = (...args: readonly string[]): Promise<number> => runProgram(makeContext(home, terminal), args);
+
+async function serve(script: Script): Promise<void> {
+  gateway = await startGateway(script);
+  await writeFile(path.join(stateDir, "operator.key"), "ab".repeat(32), { mode: 0o600 });
+  const place = { pid: 1, port: gateway.port, host: "127.0.0.1", startedAtMs: 1 };
+  await writeFile(path.join(stateDir, "run", "gateway.json"), JSON.stringify(place));
+}
+
+const asked = (): readonly unknown[] => gateway?.requests.slice(1).map(({ method, params }) => [method, params]) ?? [];
+const agent = (agentId: string, isDefault = false): object => ({
+  agentId,
+  name: agentId,
+  isDefault,
+  module: "scripted",
+  workspace: "/w",
+  phase: "live",
+  activeRuns: 0,
+  queueDepth: 0,
+  restarts: 0,
+  mainSessionKey: `agent:${agentId}:main`,
+});
+const agents = { agents: [agent("main", true), agent("raul")] };
+
+describe("send", () => {
+  it("prints the reply alone, and asks for the right to write alone", async () => {
+    await serve((request, { answer }) => {
+      answer(request, { runId: "r", sessionKey: "agent:raul:main", status: "accepted" });
+      answer(request, { runId: "r", status: "ok", result: { payloads: [{ text: "It is noon.", mediaUrl: null }] } });
+    });
+    expect(await run("send", "--agent", "raul", "--timeout", "5", "what", "time?")).toBe(0);
+    expect([terminal.outText(), terminal.errText()]).toEqual(["It is noon.\n", ""]);
+    expect(gateway?.requests[0]?.params["scopes"]).toEqual(["operator.write"]);
+    expect(asked()).toEqual([
+      [
+        "agent",
+        { agentId: "raul", message: "what time?", deliver: false, timeout: 5, idempotencyKey: expect.any(String) },
+      ],
+    ]);
+  });
+
+  it.each([
+    ["silence", { status: "ok", result: { payloads: [] } }, 0, "(the agent chose not to answer)\n"],
+    ["a failed run", { status: "error", summary: "crashed" }, 1, "the run ended as error: crashed\n"],
+  ])("tells of %s", async (_name, final, exitCode, remark) => {
+    await serve((request, { answer }) => answer(request, { runId: "r", ...final }));
+    expect([await run("send", "hi"), terminal.outText(), terminal.errText()]).toEqual([exitCode, "", remark]);
+  });
+
+  it("a run that takes longer goes on, which the error says", async () => {
+    await serve((request, { answer }) => answer(request, { runId: "r", status: "timeout" }));
+    await expect(run("send", "--timeout", "3", "hi")).rejects.toMatchObject({
+      code: "CLOISTER_ASK_TIMEOUT",
+      message: "Waiting for the answer: run r was not done within 3 s and goes on.",
+    });
+  });
+
+  it("Ctrl-C stops the run and exits as the signal does", async () => {
+    await serve((request, caller) => {
+      if (request.method === "agent") {
+        // Whether the signal or the answer comes first makes no difference.
+        terminal.signal("SIGINT");
+        caller.answer(request, { runId: "r", sessionKey: "agent:main:main", status: "accepted" });
+        return;
+      }
+      caller.answer(request, { ok: true });
+      const [, first] = gateway?.requests ?? [];
+      if (first !== undefined) caller.refuse(first, { code: "INVALID_REQUEST", message: "stopped" });
+    });
+    expect(await run("send", "hi")).toBe(130);
+    expect(asked().at(-1)).toEqual(["chat.abort", { runId: "r", sessionKey: "agent:main:main" }]);
+    expect([terminal.exits, terminal.listeners(), terminal.errText()]).toEqual([[], 0, ""]);
+  });
+
+  it("a second Ctrl-C does not wait", async () => {
+    await serve((request, { answer }) => {
+      terminal.signal("SIGINT");
+      terminal.signal("SIGTERM");
+      answer(request, { runId: "r", status: "ok" });
+    });
+    await run("send", "hi");
+    expect(terminal.exits).toEqual([143]);
+  });
+
+  it("text of an agent cannot steer the terminal", async () => {
+    await serve((request, { answer }) =>
+      answer(request, { runId: "r", status: "ok", result: { payloads: [{ text: "a\u001b]0;x\u0007\u001b[2Jb" }] } }),
+    );
+    await run("send", "hi");
+    expect(terminal.outText()).toBe("ab\n");
+  });
+});
+
+const answering: Script = (request, caller) => {
+  if (request.method === "agents.list") caller.answer(request, agents);
+  else if (request.method === "chat.send") {
+    const runId = String(request.params["idempotencyKey"]);
+    const said = String(request.params["message"]);
+    caller.answer(request, { runId });
+    const message = { content: [{ type: "text", text: `you said ${said}` }] };
+    const state = said === "fail" ? { state: "error", errorMessage: "broke" } : { state: "final", message };
+    caller.event("chat", { runId, sessionKey: "agent:main:main", ...state });
+  } else caller.answer(request, {});
+};
+
+describe("chat from a pipe", () => {
+  it("answers each line and ends with the input", async () => {
+    await serve(answering);
+    terminal.input.end("one\n\ntwo\n");
+    expect(await run("chat")).toBe(0);
+    expect(terminal.outText()).toBe("you said one\nyou said two\n");
+    expect(asked().map((request) => (request as [string])[0])).toEqual([
+      "agents.list",
+      "sessions.subscribe",
+      "chat.send",
+      "chat.send",
+    ]);
+  });
+
+  it("goes on after a failed line and exits with 1", async () => {
+    await serve(answering);
+    terminal.input.end("fail\nmore\n");
+    expect(await run("chat", "--session", "agent:main:main")).toBe(1);
+    expect([terminal.outText(), terminal.errText()]).toEqual(["you said more\n", "(failed: broke)\n"]);
+  });
+
+  it("with an agent that does not exist names those that do", async () => {
+    await serve(answering);
+    await expect(run("chat", "--agent", "paul")).rejects.toMatchObject({
+      code: "CLOISTER_AGENT_UNKNOWN",
+      message: 'Choosing the agent: found no agent "paul"; there are main, raul.',
+    });
+  });
+});
+
+const streaming: Script = (request, caller) => {
+  if (request.method === "agents.list") caller.answer(request, agents);
+  else if (request.method === "chat.send") {
+    const runId = String(request.params["idempotencyKey"]);
+    caller.answer(request, { runId });
+    for (const [state, text] of [
+      ["delta", "Hel"],
+      ["delta", "Hello"],
+      ["final", "Hello!"],
+    ] as const) {
+      caller.event("chat", { runId, sessionKey: "agent:main:main", state, message: { content: [{ text }] } });
+    }
+  } else caller.answer(request, {});
+};
+
+describe("chat at a terminal", () => {
+  beforeEach(() => {
+    terminal = makeFakeTerminal({ isTty: true });
+  });
+
+  it("streams the answer and leaves with /quit", async () => {
+    await serve(streaming);
+    const exit = run("chat");
+    await expect.poll(() => terminal.outText()).toContain("> ");
+    terminal.input.write("hi\n");
+    await expect.poll(() => terminal.outText()).toContain("Hello!\n");
+    terminal.input.write("/quit\n");
+    expect(await exit).toBe(0);
+  });
+
+  it("Ctrl-C without an answer says how to leave, the second one leaves", async () => {
+    await serve(streaming);
+    const exit = run("chat");
+    await expect.poll(() => terminal.outText()).toContain("> ");
+    terminal.input.write("\u0003");
+    await expect.poll(() => terminal.errText()).toContain("press Ctrl-C again");
+    terminal.input.write("\u0003");
+    expect(await exit).toBe(0);
+  });
+
+  it("Ctrl-C stops a running answer", async () => {
+    await serve((request, caller) => {
+      if (request.method === "agents.list") caller.answer(request, agents);
+      else if (request.method === "chat.send") {
+        caller.answer(request, { runId: "r" });
+        caller.event("chat", { runId: "r", sessionKey: "k", state: "delta", message: { content: [{ text: "long" }] } });
+      } else {
+        caller.answer(request, {});
+        if (request.method === "chat.abort") caller.event("chat", { runId: "r", sessionKey: "k", state: "aborted" });
+      }
+    });
+    const exit = run("chat");
+    await expect.poll(() => terminal.outText()).toContain("> ");
+    terminal.input.write("hi\n");
+    await expect.poll(() => terminal.outText()).toContain("long");
+    terminal.input.write("\u0003");
+    await expect.poll(() => terminal.errText()).toContain("(stopped)");
+    terminal.input.write("/quit\n");
+    expect(await exit).toBe(0);
+    expect(asked().at(-1)).toEqual(["chat.abort", { sessionKey: "agent:main:main", runId: "r" }]);
+  });
+});
+
+describe("agents list", () => {
+  it("works from the config alone and says so", async () => {
+    expect(await run("agents")).toBe(0);
+    expect(terminal.outText()).toContain("main (default)");
+    expect(terminal.errText()).toBe(
+      "from the config alone, since no gateway is running; `cloister gateway` starts one\n",
+    );
+  });
+
+  it("has live states when a gateway runs, in JSON too", async () => {
+    await serve((request, { answer }) => answer(request, agents));
+    expect(await run("agents", "list", "--json")).toBe(0);
+    const { source, agents: entries } = JSON.parse(terminal.outText()) as {
+      source: string;
+      agents: { id: string; state: string }[];
+    };
+    expect([source, entries.map(({ id, state }) => `${id} ${state}`)]).toEqual(["gateway", ["main live", "raul live"]]);
+    expect([terminal.errText(), gateway?.requests[0]?.params["scopes"]]).toEqual(["", ["operator.read"]]);
+  });
+});
+
+describe("listings", () => {
+  it.each([
+    [
+      ["sessions", "--agent", "raul", "--active", "60", "--limit", "5"],
+      ["sessions.list", { agentId: "raul", activeMinutes: 60, limit: 5 }],
+    ],
+    [["sessions"], ["sessions.list", {}]],
+    [
+      ["history", "agent:main:main", "--limit", "2"],
+      ["chat.history", { sessionKey: "agent:main:main", limit: 2 }],
+    ],
+  ])("%j asks %j", async (args, request) => {
+    await serve((asking, { answer }) => answer(asking, { sessions: [], messages: [] }));
+    expect(await run(...args)).toBe(0);
+    expect([asked(), terminal.outText()]).toEqual([[request], ""]);
+  });
+
+  it.each([["sessions"], ["history", "k"], ["status"], ["health"]])(
+    "%s --json prints what the gateway said, and nothing else",
+    async (...args) => {
+      await serve((asking, { answer }) =>
+        answer(asking, { ok: true, sessions: [], messages: [], agents: [], more: 1 }),
+      );
+      expect(await run(...args, "--json")).toBe(0);
+      expect(JSON.parse(terminal.outText())).toMatchObject({ more: 1 });
+      expect(terminal.errText()).toBe("");
+    },
+  );
+
+  it("health that is not well exits with 1", async () => {
+    await serve((asking, { answer }) => answer(asking, { ok: false }));
+    expect([await run("health"), terminal.outText()]).toEqual([
+      1,
+      "gateway  not healthy\nversion  9.9.9\nup       2 min\n",
+    ]);
+  });
+
+  it("status shows every agent", async () => {
+    await serve((asking, { answer }) => answer(asking, agents));
+    expect(await run("status")).toBe(0);
+    expect(terminal.outText()).toMatch(/agents {3}2, of which 2 live\n[\s\S]*\nraul /);
+  });
+});
+
+describe("dashboard", () => {
+  it("prints the link with the key, once a gateway answers", async () => {
+    await serve(() => undefined);
+    expect(await run("dashboard", "--no-open")).toBe(0);
+    expect(terminal.outText()).toBe(`http://127.0.0.1:${gateway?.port}/#key=${"ab".repeat(32)}\n`);
+  });
+
+  it("prints no link when none answers", async () => {
+    await writeFile(path.join(stateDir, "cloister.json"), "{ gateway: { port: 0 } }");
+    await expect(run("dashboard", "--no-open")).rejects.toMatchObject({ code: "CLOISTER_GATEWAY_UNREACHABLE" });
+    expect(terminal.outText()).toBe("");
+  });
+});
+
+describe("route explain", () => {
+  it("needs no gateway", async () => {
+    const text = `{
+      agents: { list: [{ id: "main", default: true }, { id: "raul" }] },
+      bindings: [{ agentId: "raul", match: { channel: "webhook", accountId: "*", peer: { kind: "direct", id: "p:1" } } }],
+      channels: { webhook: { accounts: { home: { token: "t" } } } },
+    }`;
+    await writeFile(path.join(stateDir, "cloister.json"), text);
+    expect(await run("route", "explain", "--channel", "webhook", "--account", "home", "--peer", "direct:p:1")).toBe(0);
+    expect(terminal.outText()).toContain("agent    raul\n");
+    expect(
+      await run("route", "explain", "--channel", "webhook", "--role", "a", "--role", "b", "--guild", "g", "--json"),
+    ).toBe(0);
+    expect(terminal.outText()).toContain('"asked": "channel webhook, account home, guild g, roles a,b"');
+  });
+});
+
+describe("wrong usage", () => {
+  it.each([
+    [["gatway"], "unknown command 'gatway'"],
+    [["gateway", "--port", "70000"], "Wanted a whole number from 0 to 65535."],
+    [["gateway", "--port", "x"], "Wanted a whole number"],
+    [["send"], "missing required argument 'text'"],
+    [["send", "--timeout", "0", "hi"], "Wanted a whole number from 1"],
+    [["send", "--nope", "hi"], "unknown option '--nope'"],
+    [["history"], "missing required argument 'sessionKey'"],
+    [["history", "a", "b"], "too many arguments"],
+    [["sessions", "--active", "-1"], "Wanted a whole number from 1"],
+    [["route", "explain"], "required option '--channel"],
+    [["route", "explain", "--channel", "x", "--peer", "person:1"], "Wanted kind:id"],
+    [["route", "explain", "--channel", "x", "--peer", "direct: "], "Wanted kind:id"],
+  ])("%j exits with 2 and says what is wrong", async (args, reason) => {
+    expect(await run(...args)).toBe(2);
+    expect(terminal.errText()).toContain(reason);
+    expect(terminal.outText()).toBe("");
+  });
+
+  it.each([[["--help"]], [["send", "--help"]], [["--version"]]])("%j exits with 0", async (args) => {
+    expect([await run(...args), terminal.errText()]).toEqual([0, ""]);
+  });
+
+  it("the version is printed with the name", async () => {
+    await run("--version");
+    expect(terminal.outText()).toBe("cloister 1.2.3\n");
+  });
+});

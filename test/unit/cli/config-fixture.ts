@@ -1,0 +1,52 @@
+import type { ResolvedAgent, ResolvedConfig } from "../../../runtime/config/resolved.ts";
+
+const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
+  id,
+  name: id === "raul" ? "Raúl" : "Main",
+  isDefault,
+  module: "scripted",
+  moduleKind: "builtin",
+  options: {},
+  workspace: `/state/${isDefault ? "workspace" : `workspace-${id}`}`,
+  agentDir: `/state/agents/${id}/agent`,
+  sessionsDir: `/state/agents/${id}/sessions`,
+  model: undefined,
+  sandboxMode: "off",
+  maxConcurrent: 4,
+  isolation: { level: "thread", trust: "confined" },
+});
+
+/** Two agents that the views are tested with. */
+export const twoAgents: ResolvedConfig = {
+  revision: "r1",
+  configPath: "/state/cloister.json",
+  configExists: true,
+  stateDir: "/state",
+  profile: undefined,
+  agents: [agent("main", true), agent("raul", false)],
+  defaultAgentId: "main",
+  bindings: [
+    { index: 0, agentId: "raul", match: { channel: "webhook", accountId: "home", peer: { kind: "direct", id: "p1" } } },
+    { index: 1, agentId: "main", match: { channel: "webhook" }, comment: "the rest" },
+    { index: 2, agentId: "raul", match: { channel: "telegram", accountId: "biz" }, accountFromDefault: true },
+    { index: 3, agentId: "raul", match: { channel: "discord", accountId: "*", guildId: "g", roles: ["a", "b"] } },
+    { index: 4, agentId: "raul", match: { channel: "slack", accountId: "work", teamId: "T1" } },
+  ],
+  session: { mainKey: "main", scope: "per-sender", dmScope: "main", groupScope: "per-group", identityLinks: {} },
+  channelDefaults: { webhook: "home", telegram: "biz" },
+  agentToAgent: { enabled: true, allow: ["main", "raul"] },
+  visibility: "all",
+  sessionToolsVisibility: "spawned",
+  mainLaneConcurrent: 4,
+  gateway: {
+    host: "127.0.0.1",
+    port: 18_789,
+    auth: { mode: "token", secret: "s" },
+    controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
+  },
+  hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
+  webhook: { accounts: { home: { token: "t" } }, defaultAccount: "home" },
+  logging: { level: "info", consoleLevel: "info", file: "/state/logs/cloister.log", redactSensitive: true },
+  warnings: [],
+  notActive: [],
+};

@@ -1,0 +1,160 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type GatewayOptions, type RunGateway, runGatewayCommand } from "../../../runtime/cli/commands/gateway.ts";
+import type { GlobalOptions } from "../../../runtime/cli/context.ts";
+import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
+
+const key = "ab".repeat(32);
+type RunOptions = Parameters<RunGateway>[0];
+
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(path.join(tmpdir(), "cloister-cli-"));
+});
+afterEach(async () => {
+  await rm(home, { recursive: true, force: true });
+});
+
+interface Started {
+  readonly terminal: FakeTerminal;
+  readonly exit: Promise<number>;
+  readonly options: RunOptions;
+  readonly stops: readonly string[];
+}
+
+/** Starts the command with a gateway that is ready at once, and waits until it says so. */
+async function start(options: GatewayOptions = {}, globals: GlobalOptions = {}, isTty = false): Promise<Started> {
+  const terminal = makeFakeTerminal({ isTty });
+  const stops: string[] = [];
+  const started = Promise.withResolvers<RunOptions>();
+  const exit = runGatewayCommand(makeContext(home, terminal, globals), options, async (given) => {
+    await mkdir(given.config.stateDir, { recursive: true });
+    await writeFile(path.join(given.config.stateDir, "operator.key"), key, { mode: 0o600 });
+    started.resolve(given);
+    return {
+      pageUrl: "http://127.0.0.1:4321/",
+      port: 4321,
+      stop: async (reason) => {
+        stops.push(reason);
+      },
+    };
+  });
+  const given = await Promise.race([started.promise, exit.then(() => Promise.reject(new Error("it did not start")))]);
+  await expect.poll(() => terminal.outText()).toContain("ready\n");
+  return { terminal, exit, options: given, stops };
+}
+
+describe("running the gateway", () => {
+  it("prints what it runs with, then what to type, and stops in order on a signal", async () => {
+    const { terminal, exit, stops } = await start();
+    terminal.signal("SIGTERM");
+    expect(await exit).toBe(0);
+    expect(stops).toEqual(["SIGTERM"]);
+    expect(terminal.listeners()).toBe(0);
+    const text = terminal.outText();
+    expect(text).toMatch(/^cloister 1\.2\.3\n {2}config {3}none at /);
+    expect(text.indexOf("agents   main (scripted, default)")).toBeLessThan(text.indexOf("ready\n"));
+    expect(text).toContain("  send  cloister send --agent main hello\n");
+  });
+
+  it("shows the key to a person, and not to a log", async () => {
+    const person = await start({}, {}, true);
+    expect(person.terminal.outText()).toContain(`page  http://127.0.0.1:4321/#key=${key}\n`);
+    expect(person.options.jsonLog).toBe(false);
+    const service = await start();
+    expect(service.terminal.outText()).toContain("page  http://127.0.0.1:4321/ (with its key: cloister dashboard)\n");
+    expect(service.terminal.outText()).not.toContain(key);
+    expect(service.options.jsonLog).toBe(true);
+    for (const { terminal, exit } of [person, service]) {
+      terminal.signal("SIGINT");
+      await exit;
+    }
+  });
+
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("a second %s ends at once", async (signal, code) => {
+    const { terminal, exit } = await start();
+    terminal.signal("SIGTERM");
+    terminal.signal(signal);
+    expect(terminal.exits).toEqual([code]);
+    await exit;
+  });
+
+  it("a lost thread ends the process with 1 and its reason", async () => {
+    const { terminal, exit, options } = await start();
+    options.onFatal("the store thread ended");
+    expect(terminal.exits).toEqual([1]);
+    expect(terminal.errText()).toBe("cloister: the gateway cannot go on: the store thread ended\n");
+    terminal.signal("SIGTERM");
+    await exit;
+  });
+
+  it("a start that fails gives the error and leaves the signals alone", async () => {
+    const terminal = makeFakeTerminal();
+    const exit = runGatewayCommand(makeContext(home, terminal), {}, async () =>
+      Promise.reject(new Error("port in use")),
+    );
+    await expect(exit).rejects.toThrow("port in use");
+    expect(terminal.listeners()).toBe(0);
+    expect(terminal.outText()).not.toContain("ready");
+  });
+});
+
+const configOf = async (options: GatewayOptions, globals: GlobalOptions = {}): Promise<RunOptions["config"]> => {
+  const { terminal, exit, options: given } = await start(options, globals);
+  terminal.signal("SIGTERM");
+  await exit;
+  return given.config;
+};
+
+describe("options", () => {
+  it("--port goes before the config, --verbose opens the console", async () => {
+    const config = await configOf({ port: 0, verbose: true });
+    expect([config.gateway.port, config.logging.consoleLevel]).toEqual([0, "debug"]);
+  });
+
+  it("--bind that others can reach is refused without a secret", async () => {
+    await expect(configOf({ bind: "lan" })).rejects.toMatchObject({ code: "CLOISTER_CONFIG_INVALID" });
+  });
+
+  it("--dev is the profile dev on its own port, unless one is given", async () => {
+    const config = await configOf({ dev: true });
+    expect([config.profile, config.gateway.port, config.stateDir]).toEqual([
+      "dev",
+      19_001,
+      path.join(home, ".cloister-dev"),
+    ]);
+    expect((await configOf({ dev: true, port: 7 })).gateway.port).toBe(7);
+  });
+
+  it("--example runs the shipped config with the usual state", async () => {
+    const folder = path.join(home, "examples", "pair");
+    await mkdir(folder, { recursive: true });
+    await writeFile(path.join(folder, "cloister.json5"), '{ agents: { list: [{ id: "one" }, { id: "two" }] } }');
+    const config = await configOf({ example: "pair" });
+    expect(config.agents.map(({ id }) => id)).toEqual(["one", "two"]);
+    expect(config.stateDir).toBe(path.join(home, ".cloister"));
+  });
+
+  it("an example that does not exist names those that do", async () => {
+    await mkdir(path.join(home, "examples", "pair"), { recursive: true });
+    await expect(configOf({ example: "../pair" })).rejects.toMatchObject({
+      code: "CLOISTER_REQUEST_INVALID",
+      message: 'Starting an example: found no example "../pair"; there is pair.',
+    });
+  });
+
+  it.each<[GatewayOptions, GlobalOptions, string]>([
+    [{ dev: true }, { profile: "x" }, "--dev and --profile x"],
+    [{ example: "pair" }, { config: "c.json" }, "--example and --config c.json"],
+  ])("%j with %j is refused", async (options, globals, both) => {
+    await expect(configOf(options, globals)).rejects.toMatchObject({
+      code: "CLOISTER_REQUEST_INVALID",
+      message: expect.stringContaining(both),
+    });
+  });
+});
