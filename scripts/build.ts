@@ -38,7 +38,7 @@ const shared: BuildOptions = { cwd: root, platform: "node", logLevel: "warn" };
 async function buildThreads(): Promise<void> {
   await build({
     ...shared,
-    input: { main: "runtime/main.ts", store: "runtime/store/store-thread.ts", edge: "runtime/edge/edge-thread.ts" },
+    input: { main: "runtime/main.ts", store: "runtime/store/store-thread.ts", edge: "runtime/edge/edge-thread.ts", "log-file": "runtime/observe/log-file.ts" },
     external,
     output: { dir: dist, format: "esm", entryFileNames: "[name].js", chunkFileNames: "chunks/[name]-[hash].js" },
   });

@@ -43,6 +43,7 @@ export interface Flow {
 /** Events that the kernel's side publishes to sockets; names and shapes as in protocol.md, `agents` and `flow` are ours. */
 export type GatewayEvent =
   | { readonly event: "chat"; readonly payload: ChatEvent }
+  /** The agents that changed, not all. */
   | { readonly event: "agents"; readonly payload: { readonly agents: readonly AgentStatus[] } }
   | { readonly event: "flow"; readonly payload: Flow }
   | {

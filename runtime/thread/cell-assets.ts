@@ -5,9 +5,10 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { pathToFileURL, fileURLToPath } from "node:url";
+import { pathToFileURL } from "node:url";
 import { Script } from "node:vm";
 import { failure } from "../kernel/errors.ts";
+import { distFolder } from "./entries.ts";
 
 export interface CompiledScript {
   readonly source: string;
@@ -25,13 +26,7 @@ export interface CellAssets {
 
 export const builtinActors = ["scripted", "echo", "relay"] as const;
 
-/** `dist/`, whether this runs from the bundle or from the sources. */
-export function distFolder(): string {
-  const here = path.dirname(fileURLToPath(import.meta.url));
-  return import.meta.url.endsWith(".ts") ? path.resolve(here, "../../dist") : here.replace(/[\\/]chunks$/, "");
-}
-
-/** @throws `CLOISTER_STATE_UNUSABLE` when the build is missing: `npm run build` makes it. */
+/** @throws `CLOISTER_INTERNAL` when the build is missing: `npm run build` makes it. */
 export async function loadCellAssets(folder: string = distFolder()): Promise<CellAssets> {
   const read = (file: string): Promise<string> =>
     readFile(path.join(folder, file), "utf8").catch((error: unknown) => {

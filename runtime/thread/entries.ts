@@ -1,8 +1,29 @@
-/** Where the entry files of our threads are: beside the sources when those run, beside the bundle when that runs. */
+/**
+ * Where the files that a thread starts with are: beside the sources when those run, in the flat folder of the bundle when that
+ * runs. The one place that knows the layout of `dist/`, because a bundler moves code and `import.meta.url` with it.
+ */
+import path from "node:path";
+import { fileURLToPath } from "node:url";
 
-export type TrustedEntry = "store" | "edge";
+const sources = {
+  store: "../store/store-thread.ts",
+  edge: "../edge/edge-thread.ts",
+  "log-file": "../observe/log-file.ts",
+} as const;
 
-/** `base` is the URL of the running module: `…/runtime/thread/entries.ts`, or a file in the flat folder of the bundle. */
+export type TrustedEntry = keyof typeof sources;
+
+/** `base` is the URL of the running module: `…/runtime/thread/entries.ts`, or a file of the bundle. */
 export function entryUrl(name: TrustedEntry, base: string = import.meta.url): URL {
-  return base.endsWith(".js") ? new URL(`./${name}.js`, base) : new URL(`../${name}/${name}-thread.ts`, base);
+  return base.endsWith(".ts") ? new URL(sources[name], base) : new URL(`${name}.js`, bundleFolder(base));
+}
+
+/** `dist/` with its built files; the sources use it as well, for what cells run. */
+export function distFolder(base: string = import.meta.url): string {
+  return fileURLToPath(base.endsWith(".ts") ? new URL("../../dist", base) : bundleFolder(base)).replace(new RegExp(`\\${path.sep}$`), "");
+}
+
+/** Parts that several entries share stand one folder below them. */
+function bundleFolder(base: string): URL {
+  return new URL(base.includes("/chunks/") ? ".." : ".", base);
 }

@@ -29,6 +29,7 @@ import {
   isIdle,
   listedSessions,
   type PageState,
+  mergeAgents,
   setAgents,
   setConnection,
   setDraft,
@@ -146,7 +147,8 @@ export function openPage(settings: PageSettings): Page {
 
   const takeAgents = (payload: unknown): void => {
     const before = state.value.choice;
-    apply((now) => setAgents(now, parseAgents(payload), memory.readChoice()));
+    // The event holds the agents that changed; the others are as they were.
+    apply((now) => setAgents(now, mergeAgents(now.agents, parseAgents(payload)), memory.readChoice()));
     if (state.value.choice !== before) openChoice();
   };
 

@@ -66,6 +66,13 @@ export function setAgents(state: PageState, agents: readonly AgentStatus[], reme
   return choose(next, { agentId: first.agentId, sessionKey: first.mainSessionKey });
 }
 
+/** Changed agents in their places; one that was not there comes last. */
+export function mergeAgents(known: readonly AgentStatus[], changed: readonly AgentStatus[]): readonly AgentStatus[] {
+  const byId = new Map(changed.map((agent) => [agent.agentId, agent]));
+  const merged = known.map((agent) => byId.get(agent.agentId) ?? agent);
+  return [...merged, ...changed.filter(({ agentId }) => !known.some((agent) => agent.agentId === agentId))];
+}
+
 export function choose(state: PageState, choice: Choice): PageState {
   const conversations = new Map(state.conversations);
   const conversation = conversations.get(choice.sessionKey) ?? emptyConversation;

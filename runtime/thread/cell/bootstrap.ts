@@ -32,6 +32,8 @@ threads.parentPort?.close();
 
 const words = new Int32Array(block);
 const startedAtMs = performance.now();
+// The first beat at once: an actor may be stuck before the timer ever fires.
+Atomics.add(words, controlBlock.beat, 1);
 setInterval(() => Atomics.add(words, controlBlock.beat, 1), limits.heartbeatEveryMs).unref();
 
 const postMessage = threads.MessagePort.prototype.postMessage;
