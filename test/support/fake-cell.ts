@@ -260,3 +260,11 @@ export function makeFakeCell(
     answered,
   };
 }
+
+/** One script per body; a body without one is answered with `re: <body>`. */
+export function scripted(scripts: Readonly<Record<string, Script>>): Script {
+  return function* (turn) {
+    const script = scripts[turn.body];
+    return script === undefined ? { reply: `re: ${turn.body}` } : yield* script(turn);
+  };
+}

@@ -1,0 +1,242 @@
+import { describe, expect, it } from "vitest";
+import { answerOf, gate, type Script, scripted } from "../../support/fake-cell.ts";
+import { type Driver, makeDriver } from "../../support/kernel-driver.ts";
+
+const main = "agent:main:main";
+const bodies = (driver: Driver): readonly string[] => driver.handled.map(({ body }) => body);
+const blocked: Script = function* () {
+  yield* gate("go on");
+  return { reply: "done" };
+};
+
+describe("a session's lane", () => {
+  it("runs one turn at a time, first in, first out", () => {
+    const driver = makeDriver({ script: blocked });
+    for (const body of ["a", "b", "c"]) driver.tell(main, body);
+    driver.settle();
+    expect(bodies(driver)).toEqual(["a"]);
+    driver.open("go on");
+    expect(bodies(driver)).toEqual(["a", "b"]);
+    driver.open("go on");
+    driver.open("go on");
+    expect(bodies(driver)).toEqual(["a", "b", "c"]);
+    expect(driver.outcomes("c")).toEqual([{ status: "ok", text: "done" }]);
+  });
+
+  it("does not hold up another session of the same agent", () => {
+    const driver = makeDriver({ script: blocked });
+    driver.tell(main, "a");
+    driver.tell("agent:main:x", "b");
+    driver.settle();
+    expect(bodies(driver).toSorted()).toEqual(["a", "b"]);
+  });
+
+  it("keeps what one session sends to another in order, whatever else goes on (W-05)", () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const driver = makeDriver({
+        seed,
+        agents: ["main", "raul"],
+        script: scripted({
+          burst: function* (turn) {
+            for (let index = 0; index < 20; index++) turn.send("agent:raul:main", `${turn.header.sessionKey} ${index}`);
+            return {};
+          },
+        }),
+      });
+      const sessions = [main, "agent:main:x", "agent:main:y"];
+      for (const session of sessions) driver.tell(session, "burst");
+      driver.settle();
+      for (const session of sessions) {
+        const from = bodies(driver).filter((body) => body.startsWith(`${session} `));
+        expect(from, `seed ${seed}`).toEqual(Array.from({ length: 20 }, (_, index) => `${session} ${index}`));
+      }
+    }
+  });
+});
+
+describe("lane main", () => {
+  it("runs as many turns as it has places, over all agents", () => {
+    const driver = makeDriver({ agents: ["main", "raul"], mainLaneConcurrent: 3, script: blocked });
+    for (const rest of ["a", "b", "c"]) {
+      driver.tell(`agent:main:${rest}`, rest);
+      driver.tell(`agent:raul:${rest}`, rest);
+    }
+    driver.settle();
+    expect(driver.handled).toHaveLength(3);
+    expect(driver.kernel.state.mainRunning).toBe(3);
+    driver.open("go on");
+    expect(driver.handled).toHaveLength(6);
+  });
+
+  it("does not count what agents send each other", () => {
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      mainLaneConcurrent: 1,
+      script: scripted({
+        go: function* (turn) {
+          turn.send("agent:raul:a", "nested a");
+          turn.send("agent:raul:b", "nested b");
+          yield* gate("end");
+          return {};
+        },
+        "nested a": blocked,
+        "nested b": blocked,
+      }),
+    });
+    driver.tell(main, "go");
+    driver.settle();
+    expect(bodies(driver).toSorted()).toEqual(["go", "nested a", "nested b"]);
+    expect(driver.kernel.state.mainRunning).toBe(1);
+  });
+
+  it("gets a place back from a turn that waits, at once (AC-05.3)", () => {
+    const driver = makeDriver({
+      agents: ["main", "raul", "ana"],
+      mainLaneConcurrent: 1,
+      script: scripted({
+        asks: function* (turn) {
+          const answer = yield* answerOf(turn.send("agent:raul:main", "slow", { timeoutMs: 60_000 }));
+          yield* gate("asked");
+          return { reply: JSON.stringify(answer) };
+        },
+        slow: blocked,
+        other: blocked,
+      }),
+    });
+    driver.tell(main, "asks");
+    driver.settle();
+    driver.tell("agent:ana:main", "other");
+    driver.settle();
+    expect(bodies(driver)).toEqual(["asks", "slow", "other"]);
+    driver.open("go on");
+    // Both answers are there: the first turn goes on although its place was given away meanwhile.
+    driver.open("asked");
+    expect(driver.outcomes("asks")).toEqual([
+      { status: "ok", text: JSON.stringify({ type: "result", status: "ok", text: "done" }) },
+    ]);
+    expect(driver.kernel.state.mainRunning).toBe(0);
+  });
+
+  it("starts mail that waited before, the moment that a turn begins to wait", () => {
+    const driver = makeDriver({
+      agents: ["main", "raul", "ana"],
+      mainLaneConcurrent: 1,
+      script: scripted({
+        asks: function* (turn) {
+          yield* gate("ask now");
+          yield* answerOf(turn.send("agent:raul:main", "slow", { timeoutMs: 60_000 }));
+          return {};
+        },
+        slow: blocked,
+      }),
+    });
+    driver.tell(main, "asks");
+    driver.settle();
+    driver.tell("agent:ana:main", "waits for a place");
+    driver.settle();
+    expect(bodies(driver)).toEqual(["asks"]);
+    driver.open("ask now");
+    expect(driver.outcomes("waits for a place")).toHaveLength(1);
+    expect(driver.outcomes("asks")).toEqual([]);
+  });
+
+  const chain = scripted({
+    first: function* (turn) {
+      const answer = yield* answerOf(turn.send("agent:raul:main", "second", { timeoutMs: 5_000 }));
+      return { reply: answer.type === "result" ? answer.text : answer.type };
+    },
+    second: function* (turn) {
+      const answer = yield* answerOf(turn.send("agent:main:other", "third", { timeoutMs: 5_000 }));
+      return { reply: `2 ${answer.type === "result" ? answer.text : answer.type}` };
+    },
+    third: function* () {
+      return { reply: "3" };
+    },
+  });
+
+  it("of one place carries a chain of asks that comes back to the first agent", () => {
+    const driver = makeDriver({ agents: ["main", "raul"], mainLaneConcurrent: 1, script: chain });
+    driver.tell(main, "first");
+    driver.settle();
+    expect(driver.outcomes("first")).toEqual([{ status: "ok", text: "2 3" }]);
+  });
+
+  it("is not the only thing: an agent of one turn at a time carries the same chain", () => {
+    const driver = makeDriver({ agents: ["main", "raul"], spec: () => ({ maxConcurrent: 1 }), script: chain });
+    driver.tell(main, "first");
+    driver.settle();
+    expect(driver.outcomes("first")).toEqual([{ status: "ok", text: "2 3" }]);
+  });
+});
+
+describe("an agent", () => {
+  it("runs as many turns at a time as it is allowed", () => {
+    const driver = makeDriver({ spec: () => ({ maxConcurrent: 2 }), mainLaneConcurrent: 10, script: blocked });
+    for (const rest of ["a", "b", "c"]) driver.tell(`agent:main:${rest}`, rest);
+    driver.settle();
+    expect(driver.handled).toHaveLength(2);
+    driver.open("go on");
+    expect(driver.handled).toHaveLength(3);
+  });
+
+  it("does not get more turns into its cell than a cell handles", () => {
+    const driver = makeDriver({
+      spec: () => ({ maxConcurrent: 100 }),
+      mainLaneConcurrent: 100,
+      limits: { turnsPerCellMax: 3 },
+      script: blocked,
+    });
+    for (let index = 0; index < 10; index++) driver.tell(`agent:main:s${index}`, `b${index}`);
+    driver.settle();
+    expect(driver.handled).toHaveLength(3);
+  });
+
+  it("whose cell is full of turns that wait still gets the mail that they wait for", () => {
+    const driver = makeDriver({
+      limits: { turnsPerCellMax: 2 },
+      mainLaneConcurrent: 100,
+      script: function* (turn) {
+        if (turn.body === "inner") return { reply: "ok" };
+        const answer = yield* answerOf(turn.send(`${turn.header.sessionKey}-inner`, "inner", { timeoutMs: 5_000 }));
+        return { reply: answer.type };
+      },
+    });
+    for (let index = 0; index < 6; index++) driver.tell(`agent:main:s${index}`, `b${index}`);
+    driver.settle();
+    for (let index = 0; index < 6; index++)
+      expect(driver.outcomes(`b${index}`)).toEqual([{ status: "ok", text: "result" }]);
+  });
+});
+
+describe("fairness between agents", () => {
+  it("puts the first message of one at most a round behind a thousand of another", () => {
+    const driver = makeDriver({
+      agents: ["busy", "quiet"],
+      spec: () => ({ maxConcurrent: 100 }),
+      mainLaneConcurrent: 2,
+      script: blocked,
+    });
+    for (let index = 0; index < 1_000; index++) driver.tell(`agent:busy:s${index}`, `b${index}`);
+    driver.tell("agent:quiet:first", "warm");
+    driver.settle();
+    for (let rounds = 0; driver.outcomes("warm").length === 0 && rounds < 10; rounds++) driver.open("go on");
+    // Both cells are live and the lane is full of the busy agent's mail.
+    const before = driver.handled.length;
+    driver.tell("agent:quiet:second", "urgent");
+    driver.settle();
+    driver.open("go on");
+    expect(bodies(driver).slice(before, before + 2)).toContain("urgent");
+  });
+
+  it("gives places in turn, also when every agent wants more than one", () => {
+    const agents = ["a", "b", "c"];
+    const driver = makeDriver({ agents, spec: () => ({ maxConcurrent: 100 }), mainLaneConcurrent: 1, script: blocked });
+    for (let index = 0; index < 50; index++)
+      for (const id of agents) driver.tell(`agent:${id}:s${index}`, `${id}${index}`);
+    driver.settle();
+    for (let rounds = 0; rounds < 29; rounds++) driver.open("go on");
+    const counts = agents.map((id) => driver.handled.filter(({ agentId }) => agentId === id).length);
+    expect(driver.handled).toHaveLength(30);
+    for (const count of counts) expect(count).toBeGreaterThanOrEqual(9);
+  });
+});

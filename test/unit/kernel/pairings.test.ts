@@ -1,0 +1,106 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { makePairingRegistry, matchesPattern, type Pairing } from "../../../runtime/kernel/pairings.ts";
+
+const pairing = (id: string, over: Partial<Pairing> = {}): Pairing => ({
+  id,
+  subject: "agent:main",
+  object: "agent:raul",
+  verbs: ["send"],
+  origin: "config",
+  ...over,
+});
+
+describe("a pattern", () => {
+  const cases: readonly (readonly [pattern: string, text: string, matches: boolean])[] = [
+    ["agent:raul", "agent:raul", true],
+    ["agent:raul", "agent:raul2", false],
+    ["*", "", true],
+    ["*", "anything", true],
+    ["**", "", true],
+    ["agent:*", "agent:", true],
+    ["agent:*", "agents", false],
+    ["*-bot", "a-bot", true],
+    ["*-bot", "a-bots", false],
+    ["a*a", "a", false],
+    ["a*a", "aa", true],
+    ["ab*ba", "aba", false],
+    ["a*b*c", "a-b-c", true],
+    ["a*b*c", "a-c-b", false],
+    ["*aa*aa*", "aaa", false],
+    ["*aa*aa*", "aaaa", true],
+    // No other character means anything.
+    ["agent:.", "agent:x", false],
+    ["a[b]*", "a[b]c", true],
+    ["a?c", "abc", false],
+  ];
+  for (const [pattern, text, matches] of cases) {
+    it(`${JSON.stringify(pattern)} ${matches ? "matches" : "does not match"} ${JSON.stringify(text)}`, () => {
+      expect(matchesPattern(pattern, text)).toBe(matches);
+    });
+  }
+
+  it("means what the same regular expression means", () => {
+    const letters = fc.string({ unit: fc.constantFrom("a", "b", "*"), maxLength: 8 });
+    const text = fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 12 });
+    fc.assert(
+      fc.property(
+        letters,
+        text,
+        (pattern, subject) =>
+          matchesPattern(pattern, subject) === new RegExp(`^${pattern.replaceAll("*", "[ab]*")}$`, "u").test(subject),
+      ),
+      { seed: 3, numRuns: 3_000 },
+    );
+  });
+
+  it("of many stars is answered without trying every way to place them", () => {
+    // Backtracking over 60 stars would not come back; the bound is generous for a loaded machine.
+    const startMs = performance.now();
+    expect(matchesPattern(`${"*a".repeat(60)}*b`, "a".repeat(20_000))).toBe(false);
+    expect(performance.now() - startMs).toBeLessThan(2_000);
+  });
+});
+
+describe("the pairing registry", () => {
+  it("finds the first pairing that covers verb and object", () => {
+    const registry = makePairingRegistry();
+    registry.add(pairing("p1", { object: "agent:*", verbs: ["list"] }));
+    registry.add(pairing("p2", { object: "agent:ra*", verbs: ["send", "request"] }));
+    registry.add(pairing("p3"));
+    expect(registry.find("agent:main", "send", "agent:raul")?.id).toBe("p2");
+    expect(registry.find("agent:main", "list", "agent:ana")?.id).toBe("p1");
+    expect(registry.find("agent:main", "send", "agent:ana")).toBeUndefined();
+    expect(registry.find("agent:ana", "send", "agent:raul")).toBeUndefined();
+    expect(registry.of("agent:main").map(({ id }) => id)).toEqual(["p1", "p2", "p3"]);
+    expect(registry.of("agent:nobody")).toEqual([]);
+  });
+
+  it("keeps verbs apart: a right to send is none to ask or to read", () => {
+    const registry = makePairingRegistry();
+    const held = pairing("p1");
+    registry.add(held);
+    expect(registry.allows(held, "send", "agent:raul")).toBe(true);
+    expect(registry.allows(held, "request", "agent:raul")).toBe(false);
+    expect(registry.allows(held, "history", "agent:raul")).toBe(false);
+  });
+
+  it("gives a revoked pairing no effect from then on, and tells whether it was there", () => {
+    const registry = makePairingRegistry();
+    const held = pairing("p1");
+    registry.add(held);
+    expect(registry.revoke("p1")).toBe(true);
+    expect(registry.revoke("p1")).toBe(false);
+    expect(registry.isLive("p1")).toBe(false);
+    expect(registry.get("p1")).toBeUndefined();
+    expect(registry.allows(held, "send", "agent:raul")).toBe(false);
+    expect(registry.find("agent:main", "send", "agent:raul")).toBeUndefined();
+    expect(registry.of("agent:main")).toEqual([]);
+  });
+
+  it("does not let two pairings share an id", () => {
+    const registry = makePairingRegistry();
+    registry.add(pairing("p1"));
+    expect(() => registry.add(pairing("p1", { subject: "agent:ana" }))).toThrow("the pairing id p1 is in use");
+  });
+});
