@@ -33,13 +33,13 @@ export interface ClientIdentity {
 }
 
 /** The part of `hello-ok` that the command line uses. */
-export interface Hello {
+interface Hello {
   readonly version: string;
   readonly uptimeMs: number;
   readonly tickMs: number;
 }
 
-export interface ClientEvent {
+interface ClientEvent {
   readonly event: string;
   readonly payload: unknown;
 }

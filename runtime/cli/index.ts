@@ -31,7 +31,7 @@ export async function runCli(host: NodeJS.Process): Promise<void> {
 }
 
 /** What was attempted and found, then what to do; the code is for searching. A fault of our own shows where it is. */
-export function formatFailure(error: unknown): readonly string[] {
+function formatFailure(error: unknown): readonly string[] {
   if (!isCoded(error)) return [`cloister: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
   const { code, message, remedy } = error;
   return [

@@ -76,15 +76,20 @@ function addGateway({ program, context, exit }: Shell): void {
     .command("gateway", { isDefault: true })
     .description("run the gateway in the foreground (the default)")
     .usage("[options]")
-    .argument("[unknown]")
+    .allowExcessArguments()
     .option("--port <port>", "port to listen on; 0 takes a free one", port)
     .option("--bind <address>", "address to listen on, as gateway.bind names it")
     .option("--verbose", "show debug records on the console")
     .option("--dev", "profile dev, port 19001")
     .option("--example <name>", "run a shipped example, e.g. siblings")
-    .action(async (unknown: string | undefined, options: GatewayOptions, command: Command) => {
+    .action(async (options: GatewayOptions, command: Command) => {
       // The default command gets every word that names no other command.
-      if (unknown !== undefined) command.error(`error: unknown command '${unknown}'; \`cloister --help\` lists them`);
+      const [unknown] = command.args;
+      if (unknown !== undefined) {
+        command.error(
+          `error: unknown command '${unknown}'; \`cloister --help\` lists them, and their options follow them`,
+        );
+      }
       const [{ runGatewayCommand }, { runGateway }] = await Promise.all([
         import("./commands/gateway.ts"),
         import("../supervisor/run-gateway.ts"),

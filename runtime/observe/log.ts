@@ -55,7 +55,14 @@ export async function openLog(settings: LogSettings): Promise<Log> {
   // The file first: what goes wrong with it is still said on the console.
   return Object.assign(logger, {
     close: async () => {
-      for (const sink of sinks.splice(0).toReversed()) await sink.close();
+      // Pino's thread signals through `Atomics.waitAsync`, which keeps no process alive: one that has nothing else left to do
+      // would end in the middle of this.
+      const alive = setInterval(() => undefined, 1_000);
+      try {
+        for (const sink of sinks.splice(0).toReversed()) await sink.close();
+      } finally {
+        clearInterval(alive);
+      }
     },
   });
 }

@@ -56,7 +56,7 @@ export function redactText(text: string): string {
 }
 
 /** Cuts a text and says by how much, so that nobody takes the part for the whole. */
-export function boundText(text: string, charsMax: number): string {
+function boundText(text: string, charsMax: number): string {
   return text.length <= charsMax ? text : `${text.slice(0, charsMax)}… (${text.length - charsMax} more characters)`;
 }
 

@@ -1,9 +1,10 @@
 /** `cloister agents list`: from the config, and with what the running gateway knows. */
 import { isCoded } from "../../kernel/errors.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
-import { type AgentRow, parseAgents } from "../gateway-rows.ts";
+import { parseAgents } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
 import { readConfig } from "../read-config.ts";
+import { readRunningConfig } from "../running-config.ts";
 import { formatAgents, makeAgentEntries } from "../views/agents.ts";
 import { formatJson } from "../views/table.ts";
 
@@ -15,28 +16,32 @@ export interface AgentsOptions {
 /** With `--url` the agents are those of that gateway alone: the config here says nothing about it. */
 export async function runAgentsList(context: CliContext, options: AgentsOptions): Promise<ExitCode> {
   const { terminal } = context;
-  const isRemote = context.options.url !== undefined;
-  const config = isRemote ? undefined : await readConfig(context);
-  const live = await liveAgents(context).catch((error: unknown) => {
-    if (isRemote || !isCoded(error)) throw error;
-    return error;
-  });
-  const rows = live instanceof Error ? undefined : live;
-  const entries = makeAgentEntries(config, rows);
+  const live = await findLive(context);
+  const config = live.status === "live" ? await readRunningConfig(context, live.payload) : await readConfig(context);
+  const entries = makeAgentEntries(config, live.status === "live" ? parseAgents(live.payload) : undefined);
   if (options.json === true) {
-    terminal.out(formatJson({ source: rows === undefined ? "config" : "gateway", agents: entries }));
+    terminal.out(formatJson({ source: live.status === "live" ? "gateway" : "config", agents: entries }));
     return 0;
   }
   for (const line of formatAgents(entries, options.bindings === true)) terminal.out(line);
-  if (live instanceof Error) {
-    const reason = live.code === "CLOISTER_GATEWAY_UNREACHABLE" ? "no gateway is running" : live.message;
-    terminal.err(`from the config alone, since ${reason}; \`${commandPrefix(context)} gateway\` starts one`);
+  if (live.status === "none") {
+    terminal.err(`from the config alone, since ${live.reason}; \`${commandPrefix(context)} gateway\` starts one`);
   }
   return 0;
 }
 
-function liveAgents(context: CliContext): Promise<readonly AgentRow[]> {
-  return withGateway(context, ["operator.read"], async (client) =>
-    parseAgents(await client.request("agents.list", {})),
-  );
+type Live =
+  | { readonly status: "live"; readonly payload: unknown }
+  | { readonly status: "none"; readonly reason: string };
+
+/** A gateway that does not answer is no fault, unless it was named. */
+async function findLive(context: CliContext): Promise<Live> {
+  try {
+    const payload = await withGateway(context, ["operator.read"], (client) => client.request("status", {}));
+    return { status: "live", payload };
+  } catch (error) {
+    if (context.options.url !== undefined || !isCoded(error)) throw error;
+    const isDown = error.code === "CLOISTER_GATEWAY_UNREACHABLE";
+    return { status: "none", reason: isDown ? "no gateway is running" : error.message };
+  }
 }

@@ -5,7 +5,7 @@ import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { findGateway } from "../find-gateway.ts";
 import { connectGateway } from "../gateway-client.ts";
 import { makePageLink } from "../page-link.ts";
-import { readConfig } from "../read-config.ts";
+import { readRunningConfig } from "../running-config.ts";
 
 export interface DashboardOptions {
   readonly open: boolean;
@@ -16,19 +16,21 @@ export async function runDashboard(context: CliContext, { open }: DashboardOptio
   const { terminal, version, platform } = context;
   const found = await findGateway(context);
   const client = await connectGateway(found, { version, platform, scopes: ["operator.read"] });
+  const status = await client.request("status", {});
   await client.close();
-  const link = makePageLink(await findPageUrl(context, found.url), found.token);
+  const link = makePageLink(await findPageUrl(context, found.url, status), found.token);
   terminal.out(link);
   if (open && terminal.isTty)
     openBrowser(link, platform, () => terminal.err("no browser could be started: open the link by hand"));
   return 0;
 }
 
-async function findPageUrl(context: CliContext, socketUrl: string): Promise<string> {
+async function findPageUrl(context: CliContext, socketUrl: string, status: unknown): Promise<string> {
   const url = socketUrl.replace(/^ws/, "http");
-  if (context.options.url !== undefined) return url;
-  const { controlUi } = (await readConfig(context)).gateway;
-  if (controlUi.enabled) return new URL(controlUi.basePath, url).href;
+  const config = await readRunningConfig(context, status);
+  if (config === undefined) return url;
+  const { enabled, basePath } = config.gateway.controlUi;
+  if (enabled) return new URL(basePath, url).href;
   throw failure(
     "CLOISTER_EDGE_NOT_FOUND",
     "Opening the page: gateway.controlUi.enabled is false, so the gateway serves none.",

@@ -22,7 +22,7 @@ export interface AgentEntry {
   readonly bindings: readonly BindingEntry[];
 }
 
-export interface BindingEntry {
+interface BindingEntry {
   readonly index: number;
   readonly channel: string;
   /** The account that the rule reaches, or `*`. */
@@ -89,7 +89,7 @@ const counts = ({ activeRuns, queueDepth, restarts }: AgentRow): Partial<AgentEn
 });
 
 /** A rule without an account reaches the channel's default account alone, which its text does not show. */
-export function describeBinding(
+function describeBinding(
   { index, match, accountFromDefault, comment }: ResolvedBinding,
   channelDefaults: ResolvedConfig["channelDefaults"],
 ): BindingEntry {

@@ -242,6 +242,31 @@ describe("agents list", () => {
   });
 });
 
+describe("a gateway that runs with another config", () => {
+  const text = `{
+    agents: { list: [{ id: "main" }, { id: "raul" }] },
+    bindings: [{ agentId: "raul", match: { channel: "webhook" } }],
+    channels: { webhook: { accounts: { home: { token: "t" } } } },
+    gateway: { controlUi: { basePath: "/ui" } },
+  }`;
+
+  it("is described by that one", async () => {
+    const configPath = path.join(home, "other.json5");
+    await writeFile(configPath, text);
+    await serve((request, { answer }) => answer(request, { ...agents, configPath }));
+    expect(await run("agents", "--bindings")).toBe(0);
+    expect(terminal.outText()).toContain("raul: live, 1 binding\n");
+    expect(await run("dashboard", "--no-open")).toBe(0);
+    expect(terminal.outText()).toContain(`:${gateway?.port}/ui#key=`);
+  });
+
+  it("and is on another machine has no rules to show", async () => {
+    await serve((request, { answer }) => answer(request, agents));
+    expect(await run("agents", "--bindings", "--url", gateway?.url ?? "")).toBe(0);
+    expect(terminal.outText()).toContain("raul: live, 0 bindings\n");
+  });
+});
+
 describe("listings", () => {
   it.each([
     [
@@ -288,7 +313,7 @@ describe("listings", () => {
 
 describe("dashboard", () => {
   it("prints the link with the key, once a gateway answers", async () => {
-    await serve(() => undefined);
+    await serve((request, { answer }) => answer(request, {}));
     expect(await run("dashboard", "--no-open")).toBe(0);
     expect(terminal.outText()).toBe(`http://127.0.0.1:${gateway?.port}/#key=${"ab".repeat(32)}\n`);
   });

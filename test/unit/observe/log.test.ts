@@ -1,8 +1,10 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { type LogSettings, openLog } from "../../../runtime/observe/log.ts";
@@ -100,6 +102,15 @@ describe("the file", () => {
     expect(parse(text).map(({ msg }) => msg)).toEqual(["two"]);
     expect(parse(await readFile(file, "utf8")).map(({ msg }) => msg)).toEqual(["one", "two"]);
     expect((await stat(file)).mode & 0o077).toBe(0);
+  });
+
+  it("is complete although the process has nothing else to do while it closes", async () => {
+    const file = join(dir, "x.log");
+    const module = JSON.stringify(new URL("../../../runtime/observe/log.ts", import.meta.url).href);
+    const settings = JSON.stringify({ level: "info", consoleLevel: "silent", file, redactSensitive: true, json: true });
+    const script = `const log = await (await import(${module})).openLog(${settings}); log.info("one"); await log.close();`;
+    await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script]);
+    expect(parse(await readFile(file, "utf8")).map(({ msg }) => msg)).toEqual(["one"]);
   });
 
   it("that cannot be written does not stop the logger", async () => {
