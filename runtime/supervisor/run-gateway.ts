@@ -41,8 +41,6 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   const { config } = options;
   await prepareStateDir(config.stateDir);
   const log = await openLog({ ...config.logging, json: options.jsonLog });
-  for (const warning of config.warnings) log.warn({ path: warning.path, remedy: warning.remedy }, warning.message);
-  if (config.notActive.length > 0) log.info({ keys: config.notActive }, "not active in this version");
 
   const bootId = randomUUID();
   let onFatal: (reason: string) => void = options.onFatal;

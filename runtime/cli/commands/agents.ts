@@ -1,10 +1,8 @@
 /** `cloister agents list`: from the config, and with what the running gateway knows. */
-import { isCoded } from "../../kernel/errors.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { parseAgents } from "../gateway-rows.ts";
-import { withGateway } from "../open-client.ts";
 import { readConfig } from "../read-config.ts";
-import { readRunningConfig } from "../running-config.ts";
+import { findLive, readRunningConfig } from "../running-config.ts";
 import { formatAgents, makeAgentEntries } from "../views/agents.ts";
 import { formatJson } from "../views/table.ts";
 
@@ -28,20 +26,4 @@ export async function runAgentsList(context: CliContext, options: AgentsOptions)
     terminal.err(`from the config alone, since ${live.reason}; \`${commandPrefix(context)} gateway\` starts one`);
   }
   return 0;
-}
-
-type Live =
-  | { readonly status: "live"; readonly payload: unknown }
-  | { readonly status: "none"; readonly reason: string };
-
-/** A gateway that does not answer is no fault, unless it was named. */
-async function findLive(context: CliContext): Promise<Live> {
-  try {
-    const payload = await withGateway(context, ["operator.read"], (client) => client.request("status", {}));
-    return { status: "live", payload };
-  } catch (error) {
-    if (context.options.url !== undefined || !isCoded(error)) throw error;
-    const isDown = error.code === "CLOISTER_GATEWAY_UNREACHABLE";
-    return { status: "none", reason: isDown ? "no gateway is running" : error.message };
-  }
 }

@@ -1,8 +1,8 @@
-/** `cloister route explain`: which agent would get a message, by the config as it is now; no gateway is asked. */
+/** `cloister route explain`: which agent would get a message, by the config of the gateway that runs, or else the one here. */
 import type { Peer, RouteFacts } from "../../../channels/port.ts";
 import { compileRoutes, explainRoute, formatExplanation } from "../../routing/index.ts";
 import type { CliContext, ExitCode } from "../context.ts";
-import { readConfig } from "../read-config.ts";
+import { readConfigInForce } from "../running-config.ts";
 import { showableText } from "../terminal.ts";
 import { formatJson } from "../views/table.ts";
 
@@ -19,7 +19,7 @@ export interface RouteOptions {
 }
 
 export async function runRouteExplain(context: CliContext, options: RouteOptions): Promise<ExitCode> {
-  const table = compileRoutes(await readConfig(context));
+  const table = compileRoutes(await readConfigInForce(context));
   const explanation = explainRoute(table, makeFacts(options));
   const text = options.json === true ? formatJson(explanation) : showableText(formatExplanation(explanation));
   context.terminal.out(text);

@@ -1,0 +1,136 @@
+/** The page in a real browser against the real program. */
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { chromiumPath, endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { siblings } from "../support/siblings.ts";
+
+let browser: Browser;
+const faults: string[] = [];
+
+beforeAll(async () => {
+  browser = await chromium.launch({
+    executablePath: chromiumPath(),
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+});
+
+afterEach(() => {
+  expect(faults.splice(0)).toEqual([]);
+});
+
+afterAll(async () => {
+  await browser.close();
+  endPrograms();
+});
+
+async function openPage(url: string, options: Parameters<Browser["newPage"]>[0] = {}): Promise<Page> {
+  const page = await browser.newPage(options);
+  page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") faults.push(`console: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(new URL(url).origin)) faults.push(`a request left the page's origin: ${request.url()}`);
+  });
+  await page.goto(url);
+  return page;
+}
+
+async function say(page: Page, text: string): Promise<void> {
+  await page.getByTestId("composer").fill(text);
+  await page.keyboard.press("Enter");
+}
+
+const lastAnswer = (page: Page) => page.locator('[data-testid=message][data-role=assistant][data-state=settled]').last();
+
+test("a person chats with main, main asks raul, the page shows who asks whom; a restart keeps the conversation", async () => {
+  const stateDir = makeStateDir(siblings());
+  let program: Program = await startProgram(stateDir);
+  const link = (await runCommand(stateDir, ["dashboard", "--no-open"])).stdout.trim().split(/\s+/).at(-1) ?? "";
+  expect(link).toBe(program.pageUrl);
+  const page = await openPage(link);
+
+  await page.getByTestId("agent-raul").waitFor();
+  expect(page.url(), "the key leaves the address bar").not.toContain(program.key);
+  await expect.poll(() => page.getByTestId("agent-state-raul").textContent()).toContain("dormant");
+
+  await say(page, "ask raul who are you");
+  await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("raul says: I am raul, in the session agent:raul:main");
+  await expect.poll(() => page.getByTestId("flow-done").count()).toBeGreaterThan(0);
+  await expect.poll(() => page.getByTestId("agent-state-raul").textContent()).toContain("live");
+
+  await say(page, "remember that the key is under the mat");
+  await expect.poll(() => lastAnswer(page).textContent()).toContain("I will remember");
+
+  // The other agent, by keyboard alone: its conversation shows who asked.
+  await page.getByTestId("agent-raul").focus();
+  await page.keyboard.press("Enter");
+  await expect.poll(() => page.locator('[data-testid=message][data-source=agent]').first().textContent()).toContain("who are you");
+
+  expect(await program.stop()).toBe(0);
+  await expect.poll(() => page.getByTestId("connection").getAttribute("data-state"), { timeout: 20_000 }).not.toBe("ready");
+  program = await startProgram(stateDir, ["--port", String(program.port)]);
+  await expect.poll(() => page.getByTestId("connection").getAttribute("data-state"), { timeout: 60_000 }).toBe("ready");
+
+  await page.getByTestId("agent-main").click();
+  await expect.poll(() => page.locator("[data-testid=message]").allTextContents()).toEqual(expect.arrayContaining([expect.stringContaining("remember that the key is under the mat")]));
+  await say(page, "what do you remember");
+  await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("the key is under the mat");
+  // A connection that was refused while the gateway was down is no fault of the page.
+  faults.splice(0, faults.length, ...faults.filter((fault) => !/WebSocket connection to .* failed|ERR_CONNECTION_REFUSED/.test(fault)));
+  await page.close();
+  expect(await program.stop()).toBe(0);
+});
+
+test("answers appear while they are made, and can be stopped", async () => {
+  const stateDir = makeStateDir({ agents: { list: [{ id: "main", module: "./slow.ts" }] } });
+  writeFileSync(
+    path.join(stateDir, "slow.ts"),
+    `import { defineActor } from "cloister";
+     export default defineActor({
+       async message(ctx, message) {
+         ctx.stream("thinking about " + message.text);
+         await new Promise((_, reject) => ctx.signal.addEventListener("abort", () => reject(new Error("stopped"))));
+       },
+     });`,
+  );
+  const program = await startProgram(stateDir);
+  const page = await openPage(program.pageUrl);
+  await page.getByTestId("composer").waitFor();
+  await say(page, "everything");
+  await expect.poll(() => page.locator("[data-testid=message][data-state=streaming]").textContent(), { timeout: 20_000 }).toContain("thinking about everything");
+  await page.getByTestId("stop").click();
+  await expect.poll(() => page.locator("[data-testid=message][data-state=aborted]").count(), { timeout: 20_000 }).toBeGreaterThan(0);
+  await page.close();
+  expect(await program.stop()).toBe(0);
+});
+
+test("without the key the page asks for it, and takes it", async () => {
+  const program = await startProgram(makeStateDir(siblings()));
+  const page = await openPage(program.url);
+  await page.getByTestId("sign-in").waitFor();
+  await page.getByTestId("key").fill("0".repeat(64));
+  await page.keyboard.press("Enter");
+  await expect.poll(() => page.getByTestId("sign-in").textContent()).toMatch(/key|token/i);
+  await page.getByTestId("key").fill(program.key);
+  await page.keyboard.press("Enter");
+  await page.getByTestId("agent-main").waitFor();
+  await page.close();
+  expect(await program.stop()).toBe(0);
+});
+
+test("on a phone, in the dark, nothing is cut off", async () => {
+  const program = await startProgram(makeStateDir(siblings()));
+  const page = await openPage(program.pageUrl, { viewport: { width: 375, height: 700 }, colorScheme: "dark" });
+  await page.getByTestId("composer").waitFor();
+  await say(page, "who are you");
+  await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("I am main");
+  expect(await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")).toBe(0);
+  const [background, colour] = (await page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")) as [string, string];
+  const light = (value: string): number => (value.match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
+  expect(light(background)).toBeLessThan(light(colour));
+  await page.close();
+  expect(await program.stop()).toBe(0);
+});

@@ -1,0 +1,106 @@
+/** The built program in a process of its own, in a fresh state directory, as a user starts it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const repoRoot = fileURLToPath(new URL("../..", import.meta.url));
+const entry = path.join(repoRoot, "dist", "main.js");
+
+export interface Program {
+  readonly stateDir: string;
+  readonly process: ChildProcess;
+  readonly url: string;
+  readonly port: number;
+  readonly key: string;
+  readonly output: () => string;
+  /** With the operator's key in the fragment. */
+  readonly pageUrl: string;
+  /** Resolves with the exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const running = new Set<ChildProcess>();
+
+/** Ends what a failed test left. */
+export function endPrograms(): void {
+  for (const child of running) child.kill("SIGKILL");
+}
+
+export function makeStateDir(config?: object | string): string {
+  const stateDir = mkdtempSync(path.join(os.tmpdir(), "cloister-e2e-"));
+  if (config !== undefined) writeFileSync(path.join(stateDir, "cloister.json"), typeof config === "string" ? config : JSON.stringify(config, null, 2));
+  return stateDir;
+}
+
+function environment(stateDir: string, extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const home = path.join(stateDir, "home");
+  mkdirSync(home, { recursive: true });
+  return { PATH: process.env["PATH"], HOME: home, CLOISTER_STATE_DIR: stateDir, ...extra };
+}
+
+/** Starts the gateway on a free port and waits until it is ready. Rejects with its output when it ends before. */
+export async function startProgram(stateDir: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Program> {
+  const child = spawn(process.execPath, [entry, "gateway", "--port", "0", ...args], { cwd: stateDir, env: environment(stateDir, env), stdio: ["ignore", "pipe", "pipe"] });
+  running.add(child);
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += String(chunk)));
+  child.stderr.on("data", (chunk: Buffer) => (output += String(chunk)));
+  const ended = new Promise<number | null>((resolve) => {
+    child.on("exit", (code) => {
+      running.delete(child);
+      resolve(code);
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on("data", () => {
+      // The last line of what it says when it is ready.
+      if (/^ready$[^]*^ {2}http .*\n/m.test(output)) resolve();
+    });
+    void ended.then((code) => reject(new Error(`the program ended with ${code}:\n${output}`)));
+  });
+  const { port } = JSON.parse(readFileSync(path.join(stateDir, "run", "gateway.json"), "utf8")) as { port: number };
+  const key = readFileSync(path.join(stateDir, "operator.key"), "utf8").trim();
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    stateDir,
+    process: child,
+    url,
+    port,
+    key,
+    output: () => output,
+    pageUrl: `${url}/#key=${key}`,
+    stop: (signal = "SIGTERM") => {
+      child.kill(signal);
+      return ended;
+    },
+  };
+}
+
+/** One command line, with the given text on its standard input. */
+export async function runCommand(stateDir: string, args: readonly string[], options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {}): Promise<Finished> {
+  const child = spawn(process.execPath, [entry, ...args], { cwd: stateDir, env: environment(stateDir, options.env), stdio: ["pipe", "pipe", "pipe"] });
+  running.add(child);
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => (stdout += String(chunk)));
+  child.stderr.on("data", (chunk: Buffer) => (stderr += String(chunk)));
+  child.stdin.end(options.input ?? "");
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  running.delete(child);
+  return { code, stdout, stderr };
+}
+
+/** Debian's Chromium: `.ci/run` and `npm run test:setup` install it. */
+export function chromiumPath(): string {
+  const found = [process.env["CHROMIUM_PATH"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((candidate) => candidate !== undefined && existsSync(candidate));
+  if (found === undefined) throw new Error("no Chromium was found; install it (Debian: apt-get install -y chromium) or set CHROMIUM_PATH");
+  return found;
+}
