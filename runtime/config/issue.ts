@@ -2,7 +2,7 @@
  * What is wrong with a configuration, as data and as text. One issue names the key by its path, what was found, what was
  * wanted and what to do; secrets are never part of it.
  */
-import { type CodedError, failure } from "../kernel/errors.ts";
+import { type CodedError, failure, isCoded } from "../kernel/errors.ts";
 
 export type Path = readonly (string | number)[];
 
@@ -63,12 +63,23 @@ function formatIssue(issue: ConfigIssue): string {
 }
 
 /** The error that the door throws. Carries the issues, for callers that show them in their own form. */
-export function configFailure(file: string, issues: readonly ConfigIssue[]): CodedError & { issues: typeof issues } {
+export interface ConfigFailure extends CodedError {
+  readonly code: "CLOISTER_CONFIG_INVALID";
+  readonly issues: readonly ConfigIssue[];
+}
+
+export function configFailure(file: string, issues: readonly ConfigIssue[]): ConfigFailure {
+  const code = "CLOISTER_CONFIG_INVALID";
   const count = issues.length === 1 ? "one problem" : `${issues.length} problems`;
   const error = failure(
-    "CLOISTER_CONFIG_INVALID",
+    code,
     `The configuration ${file} has ${count}:\n${formatIssues(issues)}`,
     "Correct the keys named above, then run `cloister config validate`.",
   );
-  return Object.assign(error, { issues });
+  return Object.assign(error, { code, issues } as const);
+}
+
+/** Whether the error lists what is wrong with a configuration. One for a wrong option of the command line does not. */
+export function isConfigFailure(error: unknown): error is ConfigFailure {
+  return isCoded(error) && error.code === "CLOISTER_CONFIG_INVALID" && "issues" in error;
 }

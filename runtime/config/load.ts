@@ -12,6 +12,7 @@ import { configFailure, formatPath } from "./issue.ts";
 import { lintDraft } from "./lint.ts";
 import type { ConfigPaths, Env } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
+import type { Lines } from "./file/lines.ts";
 import { readSource, type Source } from "./file/source.ts";
 import { readVariables, substituteVariables } from "./file/substitute.ts";
 import { validateConfig } from "./validate.ts";
@@ -47,18 +48,30 @@ export async function loadConfig(input: LoadInput): Promise<LoadedConfig> {
   }
   const composed = await compose(source, paths.homeDir);
   const variables = await readVariables(env, paths.stateDir, composed.value);
-  const { value, filled, missing } = substituteVariables(composed.value, variables);
+  const repeated = source?.lines.repeated ?? [];
+  return checkSource(composed, { paths, env: variables, machine, exists: source !== undefined, repeated });
+}
+
+export interface CheckInput extends Pick<Draft, "paths" | "env" | "machine"> {
+  readonly exists: boolean;
+  readonly repeated: Lines["repeated"];
+}
+
+/** The part of loading that touches no disk. Throws `CLOISTER_CONFIG_INVALID`. */
+export function checkSource(composed: Composed, input: CheckInput): LoadedConfig {
+  const { paths, env, machine } = input;
+  const { value, filled, missing } = substituteVariables(composed.value, env);
   const written = { value, filled, places: composed.places };
   const verdict = validateConfig(written);
   if (!verdict.ok) throw configFailure(paths.configPath, [...composed.issues, ...verdict.issues]);
-  const draft: Draft = { config: verdict.config, written, missing, paths, env: variables, machine };
+  const draft: Draft = { config: verdict.config, written, missing, paths, env, machine };
   const issues = [...composed.issues, ...checkDraft(draft)];
   if (issues.length > 0) throw configFailure(paths.configPath, issues);
   const inactive = findInactive(value);
   return {
     draft,
-    exists: source !== undefined,
-    warnings: [...describeRepeated(source), ...lintDraft(draft), ...inactive.warnings],
+    exists: input.exists,
+    warnings: [...describeRepeated(input.repeated), ...lintDraft(draft), ...inactive.warnings],
     notActive: inactive.features,
   };
 }
@@ -69,8 +82,8 @@ async function compose(source: Source | undefined, homeDir: string): Promise<Com
 }
 
 /** JSON5 lets a key stand twice, and the last one counts; a person who edits the first one wonders. */
-function describeRepeated(source: Source | undefined): ConfigWarning[] {
-  return (source?.lines.repeated ?? []).map(({ path, line, firstLine }) => ({
+function describeRepeated(repeated: Lines["repeated"]): ConfigWarning[] {
+  return repeated.map(({ path, line, firstLine }) => ({
     path: formatPath(path),
     message: `stands in line ${firstLine} and again in line ${line}; only the last one counts`,
     remedy: "Remove one of them.",

@@ -64,7 +64,7 @@ async function composeEntries(value: Record<string, unknown>, spot: Spot, job: J
   const entries: [string, unknown][] = [];
   for (const [name, child] of Object.entries(value)) {
     if (name === "$include") continue;
-    if (name === "__proto__") report(spot, job, "`__proto__` cannot be a key", "Remove it.");
+    if (name === "__proto__") report(spot, job, "`__proto__` cannot be a key", "Remove it.", name);
     else entries.push([name, await compose(child, below(spot, name), job)]);
   }
   return Object.fromEntries(entries);
@@ -144,8 +144,10 @@ function below(spot: Spot, part: string | number): Spot {
   return { ...spot, local: [...spot.local, part], path: [...spot.path, part] };
 }
 
-function report(spot: Spot, job: Job, message: string, remedy: string): undefined {
-  const line = spot.source.lines.at.get(pathKey(spot.local));
+/** At the line of the key that is to blame, since the value around it may be the whole file, which has none. */
+function report(spot: Spot, job: Job, message: string, remedy: string, key = "$include"): undefined {
+  const { at } = spot.source.lines;
+  const line = at.get(pathKey([...spot.local, key])) ?? at.get(pathKey(spot.local));
   const place = { file: spot.source.file, ...(line === undefined ? {} : { line }) };
   job.issues.push({ path: formatPath(spot.path), message, remedy, ...place });
 }

@@ -94,7 +94,6 @@ const agentKeys = () => ({
 });
 
 const defaults = z.strictObject({
-  ...agentKeys(),
   workspace: key("Workspace of the default agent; the others get a directory below it.", filledText().optional()),
   maxConcurrent: key(
     "Turns at a time in the whole gateway (lane `main`). Default: 4 per core, at least 8.",
@@ -112,6 +111,7 @@ const defaults = z.strictObject({
       })
       .prefault({}),
   ),
+  ...agentKeys(),
   models: later("model", "Catalogue of models.", anyMap().optional()),
   imageModel: later("model", "Model for images.", model().optional()),
   timeoutSeconds: later("run deadline", "Longest run.", z.number().positive().default(172_800)),
@@ -151,7 +151,6 @@ const defaults = z.strictObject({
 });
 
 const entryKeys = () => ({
-  ...agentKeys(),
   default: key(
     "The agent that gets what no binding claims. Without one: the first of the list.",
     z.boolean().optional(),
@@ -193,11 +192,12 @@ const entryKeys = () => ({
       })
       .optional(),
   ),
+  ...agentKeys(),
   runtime: later("external agents (ACP)", "External program behind the agent.", anyMap().optional()),
 });
 
-const entry = z.strictObject({ ...entryKeys(), id: key("Stable id of the agent.", agentId()) });
-const namedEntry = z.strictObject({ ...entryKeys(), id: key("Same as the key, when given.", agentId().optional()) });
+const entry = z.strictObject({ id: key("Stable id of the agent.", agentId()), ...entryKeys() });
+const namedEntry = z.strictObject({ id: key("Same as the key, when given.", agentId().optional()), ...entryKeys() });
 
 export type AgentEntry = z.output<typeof entry>;
 

@@ -87,11 +87,18 @@ export const session = z
     resetByChannel: later(resets, "The same by channel.", z.record(z.string(), resetRule()).optional()),
     resetTriggers: later(resets, "Messages that start a new session.", z.array(z.string()).default(["/new", "/reset"])),
     idleMinutes: later(resets, "Older form of an idle reset.", z.int().positive().optional()),
-    agentToAgent: later(
-      "answers in turns between agents",
-      "Turns that two agents may exchange after a message.",
-      z.strictObject({ maxPingPongTurns: z.int().min(0).max(5).default(5) }).prefault({}),
-      (value) => !isMapWith(value, "maxPingPongTurns", 0),
+    agentToAgent: key(
+      "Messages between agents.",
+      z
+        .strictObject({
+          maxPingPongTurns: later(
+            "answers in turns between agents",
+            "Turns that two agents may exchange after a message; 0 = the answer ends it.",
+            z.int().min(0).max(5).default(5),
+            (value) => value !== 0,
+          ),
+        })
+        .prefault({}),
     ),
     sendPolicy: later("send policy", "Where answers may go.", anyMap().default({ default: "allow" })),
     maintenance: later(

@@ -1,0 +1,436 @@
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { resolveConfig } from "../../../runtime/config/index.ts";
+import { loadText, nest } from "./load-text.ts";
+
+const authOf = (config: object, env: Record<string, string> = {}) =>
+  loadText(nest("gateway.auth", config), { env }).then(({ resolved }) => resolved.gateway.auth);
+
+describe("what is not configured", () => {
+  it("is filled in, and all of it lies in the state directory", async () => {
+    const { resolved, stateDir } = await loadText(undefined, { cores: 3 });
+    expect(resolved).toEqual({
+      revision: expect.stringMatching(/^[0-9a-f]{16}$/),
+      configPath: path.join(stateDir, "cloister.json"),
+      configExists: false,
+      stateDir,
+      profile: undefined,
+      agents: [
+        {
+          id: "main",
+          name: "main",
+          isDefault: true,
+          module: "scripted",
+          moduleKind: "builtin",
+          options: {},
+          workspace: path.join(stateDir, "workspace"),
+          agentDir: path.join(stateDir, "agents", "main", "agent"),
+          sessionsDir: path.join(stateDir, "agents", "main", "sessions"),
+          model: undefined,
+          sandboxMode: "off",
+          maxConcurrent: 4,
+          isolation: { level: "thread", trust: "confined" },
+        },
+      ],
+      defaultAgentId: "main",
+      bindings: [],
+      session: { mainKey: "main", scope: "per-sender", dmScope: "main", groupScope: "per-group", identityLinks: {} },
+      channelDefaults: {},
+      agentToAgent: { enabled: false, allow: [] },
+      visibility: "tree",
+      sessionToolsVisibility: "spawned",
+      mainLaneConcurrent: 12,
+      gateway: {
+        host: "127.0.0.1",
+        port: 18_789,
+        auth: { mode: "token" },
+        controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
+      },
+      hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
+      webhook: null,
+      logging: {
+        level: "info",
+        consoleLevel: "info",
+        file: path.join(stateDir, "logs", "cloister.log"),
+        redactSensitive: true,
+      },
+      warnings: [],
+      notActive: [],
+    });
+  });
+
+  it("is the same as what an empty file says", async () => {
+    const { resolved, stateDir } = await loadText("{}");
+    expect(resolved).toMatchObject({ configExists: true, defaultAgentId: "main", stateDir });
+  });
+});
+
+describe("agents", () => {
+  it("come from the list and the entries, the first one as default", async () => {
+    const { resolved } = await loadText({ agents: { list: [{ id: "B" }], entries: { a: { name: "A" }, c: {} } } });
+    expect(resolved.agents.map(({ id, name, isDefault }) => [id, name, isDefault])).toEqual([
+      ["b", "b", true],
+      ["a", "A", false],
+      ["c", "c", false],
+    ]);
+    expect(resolved.defaultAgentId).toBe("b");
+  });
+
+  it("have one default, where the file says so", async () => {
+    const { resolved } = await loadText({ agents: { list: [{ id: "a" }, { id: "b", default: true }] } });
+    expect(resolved.defaultAgentId).toBe("b");
+    expect(resolved.agents.map(({ isDefault }) => isDefault)).toEqual([false, true]);
+  });
+
+  it("take their name from the identity, when they have no other", async () => {
+    const { resolved } = await loadText({
+      agents: {
+        list: [
+          { id: "a", identity: { name: "Family Bot" } },
+          { id: "b", name: "B", identity: { name: "no" } },
+        ],
+      },
+    });
+    expect(resolved.agents.map(({ name }) => name)).toEqual(["Family Bot", "B"]);
+  });
+
+  it("live in the state directory, or where they say; ~ is the home and . the directory of the file", async () => {
+    const { resolved, stateDir, home } = await loadText({
+      agents: {
+        list: [
+          { id: "a" },
+          { id: "b" },
+          { id: "c", workspace: "~/c", agentDir: "here/agent", module: "./c.ts", options: { to: "a" } },
+        ],
+      },
+    });
+    const [a, b, c] = resolved.agents;
+    expect(a?.workspace).toBe(path.join(stateDir, "workspace"));
+    expect(b?.workspace).toBe(path.join(stateDir, "workspace-b"));
+    expect(c).toMatchObject({
+      workspace: path.join(home, "c"),
+      agentDir: path.join(stateDir, "here", "agent"),
+      sessionsDir: path.join(stateDir, "here", "sessions"),
+      module: path.join(stateDir, "c.ts"),
+      moduleKind: "file",
+      options: { to: "a" },
+    });
+  });
+
+  it("share a directory of workspaces that the defaults name", async () => {
+    const { resolved, home } = await loadText({
+      agents: { defaults: { workspace: "~/w" }, list: [{ id: "a" }, { id: "b" }] },
+    });
+    expect(resolved.agents.map(({ workspace }) => workspace)).toEqual([
+      path.join(home, "w"),
+      path.join(home, "w", "b"),
+    ]);
+  });
+
+  it("take the workspace of the environment only where the file names none", async () => {
+    const env = { OPENCLAW_WORKSPACE_DIR: "/elsewhere" };
+    const silent = await loadText({ agents: { list: [{ id: "a" }, { id: "b" }] } }, { env });
+    expect(silent.resolved.agents.map(({ workspace }) => workspace)).toEqual([
+      "/elsewhere",
+      path.join(silent.stateDir, "workspace-b"),
+    ]);
+    const named = await loadText({ agents: { defaults: { workspace: "/w" } } }, { env });
+    expect(named.resolved.agents[0]?.workspace).toBe("/w");
+  });
+
+  it.each(["~/s/{agentId}", "~/s/{agentId}/sessions.json"])(
+    "keep sessions where session.store says: %s",
+    async (store) => {
+      const { resolved, home } = await loadText({ session: { store } });
+      expect(resolved.agents[0]?.sessionsDir).toBe(path.join(home, "s", "main"));
+    },
+  );
+
+  it("inherit from the defaults, maps key by key", async () => {
+    const { resolved } = await loadText({
+      agents: {
+        defaults: {
+          module: "relay",
+          options: { to: "x", more: { a: 1, b: 2 } },
+          model: { primary: "p/m", fallbacks: ["p/n"] },
+          sandbox: { mode: "all" },
+          isolation: { trust: "confined" },
+        },
+        list: [
+          { id: "a" },
+          {
+            id: "b",
+            module: "echo",
+            options: { more: { b: 3 } },
+            model: "q/m",
+            sandbox: { mode: "non-main" },
+            maxConcurrent: 1,
+          },
+        ],
+      },
+    });
+    expect(resolved.agents).toMatchObject([
+      {
+        module: "relay",
+        options: { to: "x", more: { a: 1, b: 2 } },
+        model: "p/m",
+        sandboxMode: "all",
+        maxConcurrent: 4,
+      },
+      {
+        module: "echo",
+        options: { to: "x", more: { a: 1, b: 3 } },
+        model: "q/m",
+        sandboxMode: "non-main",
+        maxConcurrent: 1,
+      },
+    ]);
+  });
+});
+
+describe("bindings", () => {
+  const agents = { list: [{ id: "main" }, { id: "raul-two" }] };
+
+  it("are in one written form, and an omitted account stays omitted", async () => {
+    const { resolved } = await loadText({
+      agents,
+      bindings: [
+        {
+          agentId: "Raul Two",
+          match: {
+            channel: " Discord ",
+            accountId: "Work A",
+            peer: { kind: "dm", id: 7 },
+            guildId: 8,
+            teamId: "T",
+            roles: [9],
+          },
+          session: { dmScope: "per-peer" },
+          comment: "why",
+        },
+        { type: "acp", agentId: "main", match: { channel: "irc", peer: { kind: "direct", id: "x" } } },
+        { type: "route", agentId: "main", match: { channel: "irc", roles: [] } },
+        { agentId: "main", match: { channel: "irc", accountId: "*" } },
+      ],
+    });
+    expect(resolved.bindings).toEqual([
+      {
+        index: 0,
+        agentId: "raul-two",
+        match: {
+          channel: "discord",
+          accountId: "work-a",
+          peer: { kind: "direct", id: "7" },
+          guildId: "8",
+          teamId: "T",
+          roles: ["9"],
+        },
+        session: { dmScope: "per-peer" },
+        comment: "why",
+      },
+      { index: 2, agentId: "main", match: { channel: "irc" } },
+      { index: 3, agentId: "main", match: { channel: "irc", accountId: "*" } },
+    ]);
+  });
+
+  it("take an omitted account from the channel's defaultAccount, and say that they did", async () => {
+    const { resolved } = await loadText({
+      agents,
+      bindings: [{ agentId: "main", match: { channel: "telegram" } }],
+      channels: { telegram: { defaultAccount: "Biz", accounts: { biz: {}, personal: {} } } },
+    });
+    expect(resolved.bindings).toEqual([
+      { index: 0, agentId: "main", match: { channel: "telegram", accountId: "biz" }, accountFromDefault: true },
+    ]);
+  });
+
+  it.each([
+    ["the configured one", { defaultAccount: "B", accounts: { a: {}, b: {} } }, "b"],
+    ["`default`, when there is one", { accounts: { a: {}, default: {} } }, "default"],
+    ["the first by name", { accounts: { z: {}, b: {} } }, "b"],
+    ["`default`, when none is named", {}, "default"],
+  ])("know each channel's account: %s", async (_which, telegram, account) => {
+    const { resolved } = await loadText({ channels: { telegram, irc: { enabled: false } } });
+    expect(resolved.channelDefaults).toEqual({ telegram: account });
+  });
+});
+
+describe("the gateway", () => {
+  it.each([
+    ["a token", { token: "t" }, {}, { mode: "token", secret: "t" }],
+    ["a password", { password: "p" }, {}, { mode: "password", secret: "p" }],
+    [
+      "the mode before what else is there",
+      { mode: "password", token: "t", password: "p" },
+      {},
+      { mode: "password", secret: "p" },
+    ],
+    ["no authentication", { mode: "none", token: "t" }, {}, { mode: "none" }],
+    ["an empty token as none", { token: "" }, {}, { mode: "token" }],
+    [
+      "a token of the environment",
+      {},
+      { OPENCLAW_GATEWAY_TOKEN: "o", CLOISTER_GATEWAY_TOKEN: "c" },
+      { mode: "token", secret: "c" },
+    ],
+    ["an older name in the environment", {}, { OPENCLAW_GATEWAY_TOKEN: "o" }, { mode: "token", secret: "o" }],
+    ["a password of the environment", {}, { CLOISTER_GATEWAY_PASSWORD: "p" }, { mode: "password", secret: "p" }],
+    [
+      "the file before the environment",
+      { token: "t" },
+      { CLOISTER_GATEWAY_TOKEN: "c" },
+      { mode: "token", secret: "t" },
+    ],
+    [
+      "the environment where the file is empty",
+      { token: "" },
+      { CLOISTER_GATEWAY_TOKEN: "c" },
+      { mode: "token", secret: "c" },
+    ],
+    [
+      "a reference",
+      { token: { source: "env", provider: "default", id: "T" } },
+      { T: "r" },
+      { mode: "token", secret: "r" },
+    ],
+    ["a variable that is missing as no token", { token: "${T}" }, {}, { mode: "token" }],
+    ["the text of a variable", { token: "$${T}" }, { T: "r" }, { mode: "token", secret: "${T}" }],
+  ])("authenticates by %s", async (_what, config, env, expected) => {
+    expect(await authOf(config, env)).toEqual(expected);
+  });
+
+  it.each([
+    ["this machine", {}, "127.0.0.1"],
+    ["this machine, automatically", { bind: "auto" }, "127.0.0.1"],
+    ["every interface", { bind: "lan" }, "0.0.0.0"],
+    ["the Tailscale address", { bind: "tailnet" }, "100.101.2.3"],
+    ["the address that is named", { bind: "custom", customBindHost: "10.1.2.3" }, "10.1.2.3"],
+  ])("listens on %s", async (_what, config, host) => {
+    const { resolved } = await loadText(
+      { gateway: { ...config, auth: { token: "t" } } },
+      { addresses: ["10.0.0.1", "100.101.2.3"] },
+    );
+    expect(resolved.gateway.host).toBe(host);
+  });
+
+  it("takes the port from the command line, then the environment, then the file", async () => {
+    const { loaded, resolved } = await loadText({ gateway: { port: 1 } }, { env: { OPENCLAW_GATEWAY_PORT: "2" } });
+    expect(resolved.gateway.port).toBe(2);
+    expect(resolveConfig(loaded, { port: 0 }).gateway.port).toBe(0);
+    expect((await loadText({ gateway: { port: 1 } })).resolved.gateway.port).toBe(1);
+    expect(() => resolveConfig(loaded, { port: 65_536 })).toThrow(/--port is 65536/);
+  });
+
+  it("can be bound from the command line, under the same rules as from the file", async () => {
+    const { loaded } = await loadText({});
+    expect(resolveConfig(loaded, { bind: "127.0.0.2" }).gateway.host).toBe("127.0.0.2");
+    expect(() => resolveConfig(loaded, { bind: "lan" })).toThrow(/gateway\.bind: is "lan".*no token is configured/);
+    expect(() => resolveConfig(loaded, { bind: "10.0.0.1" })).toThrow(/no token is configured/);
+    expect(() => resolveConfig(loaded, { bind: "world" })).toThrow(
+      /--bind is "world"; must be an IP address or one of auto/,
+    );
+    const guarded = await loadText({ gateway: { auth: { token: "t" } } });
+    expect(resolveConfig(guarded.loaded, { bind: "lan" }).gateway.host).toBe("0.0.0.0");
+  });
+
+  it("serves its page and its hooks at tidy paths", async () => {
+    const { resolved } = await loadText({
+      gateway: { controlUi: { basePath: "ui/" } },
+      hooks: { enabled: true, token: "t", path: "in//hooks/" },
+    });
+    expect(resolved.gateway.controlUi.basePath).toBe("/ui");
+    expect(resolved.hooks).toEqual({ enabled: true, token: "t", path: "/in/hooks", allowRequestSessionKey: false });
+  });
+
+  it.each([
+    [
+      ["main", "Raul"],
+      ["main", "raul"],
+    ],
+    [[], []],
+    [["*", "main"], undefined],
+  ])("lets hooks reach %j", async (allowedAgentIds, expected) => {
+    const { resolved } = await loadText({ hooks: { enabled: true, token: "t", allowedAgentIds } });
+    expect(resolved.hooks.allowedAgentIds).toEqual(expected);
+  });
+});
+
+describe("the webhook", () => {
+  it("has the accounts that are on, with their credentials", async () => {
+    const { resolved } = await loadText(
+      {
+        channels: {
+          webhook: {
+            defaultAccount: "Home",
+            accounts: {
+              Home: {
+                token: "${HOME_TOKEN}",
+                outboundUrl: "https://example.test/in",
+                outboundToken: { source: "env", id: "OUT" },
+              },
+              off: { enabled: false },
+            },
+          },
+        },
+      },
+      { env: { HOME_TOKEN: "h", OUT: "o" } },
+    );
+    expect(resolved.webhook).toEqual({
+      defaultAccount: "home",
+      accounts: { home: { token: "h", outboundUrl: "https://example.test/in", outboundToken: "o" } },
+    });
+  });
+
+  it.each([
+    { enabled: false, accounts: { a: { token: "t" } } },
+    { accounts: {} },
+    { accounts: { a: { enabled: false } } },
+  ])("is absent when nobody can send: %j", async (webhook) => {
+    expect((await loadText({ channels: { webhook } })).resolved.webhook).toBeNull();
+  });
+});
+
+describe("the rest", () => {
+  it("is taken over as it is written", async () => {
+    const { resolved, stateDir } = await loadText({
+      session: {
+        mainKey: "Home",
+        scope: "global",
+        dmScope: "per-peer",
+        groupScope: "main",
+        identityLinks: { ana: ["telegram:1", 2] },
+      },
+      tools: { agentToAgent: { enabled: true, allow: ["Main", "Te*"] }, sessions: { visibility: "agent" } },
+      agents: { defaults: { maxConcurrent: 3, sandbox: { sessionToolsVisibility: "all" } } },
+      logging: { level: "debug", consoleLevel: "silent", file: "my.log", redactSensitive: "off" },
+    });
+    expect(resolved).toMatchObject({
+      session: {
+        mainKey: "home",
+        scope: "global",
+        dmScope: "per-peer",
+        groupScope: "main",
+        identityLinks: { ana: ["telegram:1", "2"] },
+      },
+      agentToAgent: { enabled: true, allow: ["main", "te*"] },
+      visibility: "agent",
+      sessionToolsVisibility: "all",
+      mainLaneConcurrent: 3,
+      logging: { level: "debug", consoleLevel: "silent", file: path.join(stateDir, "my.log"), redactSensitive: false },
+    });
+  });
+
+  it("cannot be changed afterwards", async () => {
+    const { resolved } = await loadText({ agents: { list: [{ id: "a", options: { deep: { x: 1 } } }] } });
+    const [agent] = resolved.agents;
+    expect(() => Object.assign(resolved.gateway.auth, { mode: "none" })).toThrow(TypeError);
+    expect(() => Object.assign(agent?.options["deep"] ?? {}, { x: 2 })).toThrow(TypeError);
+  });
+
+  it("has a revision that follows the meaning, not the writing", async () => {
+    const { loaded, resolved } = await loadText("{ gateway: { port: 5, auth: { mode: 'none' } } }");
+    expect(resolveConfig(loaded).revision).toBe(resolved.revision);
+    expect(resolveConfig(loaded, { port: 5 }).revision).toBe(resolved.revision);
+    expect(resolveConfig(loaded, { port: 6 }).revision).not.toBe(resolved.revision);
+  });
+});
