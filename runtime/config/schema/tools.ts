@@ -1,5 +1,6 @@
 /** `tools.*` and its per-agent form. Source: behaviour §1.6, §7. */
 import * as z from "zod";
+import type { Visibility } from "../resolved.ts";
 import { agentId, anyMap, anyValue, texts } from "./values.ts";
 import { key, later } from "./note.ts";
 
@@ -65,7 +66,7 @@ export const tools = z
         .strictObject({
           visibility: key(
             "Which sessions a session sees: itself, those that it started, its agent's, or all.",
-            z.enum(["self", "tree", "agent", "all"]).default("tree"),
+            z.enum(["self", "tree", "agent", "all"] satisfies Visibility[]).default("tree"),
           ),
         })
         .prefault({}),

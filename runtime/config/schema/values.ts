@@ -1,5 +1,6 @@
 /** The forms of values that several sections share. Functions, since each use carries its own note. */
 import * as z from "zod";
+import type { DmScope, GroupScope } from "../resolved.ts";
 
 /** A map whose inner form belongs to a part that is not built. */
 export const anyMap = () => z.record(z.string(), z.unknown());
@@ -10,7 +11,7 @@ export const texts = () => z.array(z.string());
 
 export const filledText = () => z.string().regex(/\S/, "must not be blank");
 
-export const agentId = filledText;
+export const agentId = () => filledText();
 
 /** Platform ids are often written as numbers; they are compared as text. */
 export const platformId = () =>
@@ -35,7 +36,8 @@ export const model = () =>
     error: 'must be "provider/model" or { primary, fallbacks }',
   });
 
-export const dmScope = () => z.enum(["main", "per-peer", "per-channel-peer", "per-account-channel-peer"]);
-export const groupScope = () => z.enum(["per-group", "main"]);
+export const dmScope = () =>
+  z.enum(["main", "per-peer", "per-channel-peer", "per-account-channel-peer"] satisfies DmScope[]);
+export const groupScope = () => z.enum(["per-group", "main"] satisfies GroupScope[]);
 export const sandboxMode = () => z.enum(["off", "non-main", "all"]);
 export const listOfSenders = () => z.array(platformId());

@@ -143,8 +143,8 @@ function mutate(root: unknown, change: Mutation): unknown {
       Object.defineProperty(parent, last, { value, enumerable: true, configurable: true, writable: true });
     return root;
   };
-  if (change.type === "set") return put(change.path, change.value);
-  if (change.type === "add") return put([...change.path, change.name], change.value);
+  if (change.type === "set") return put(change.path, structuredClone(change.value));
+  if (change.type === "add") return put([...change.path, change.name], structuredClone(change.value));
   if (change.type === "move") return put(change.to, structuredClone(at(change.path)));
   const parent = at(change.path.slice(0, -1));
   if (typeof parent === "object" && parent !== null) Reflect.deleteProperty(parent, change.path.at(-1) ?? "");

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { formatIssues } from "../../../runtime/config/index.ts";
+import { checkSource } from "../../../runtime/config/load.ts";
+import { makePaths } from "../../../runtime/config/paths.ts";
 import { failureOf, type Given, loadText, refusalOf } from "./load-text.ts";
 
 const two = { list: [{ id: "main" }, { id: "raul" }] };
@@ -477,7 +479,7 @@ const doorCases: readonly Case[] = [
     "gateway.bind",
     /no Tailscale address/,
     /Start Tailscale/,
-    { addresses: ["10.0.0.1", "100.128.0.1", "::1"] },
+    { addresses: ["10.0.0.1", "100.63.0.1", "100.128.0.1", "::1"] },
   ],
   [
     "a port of the environment that is none",
@@ -634,6 +636,19 @@ describe("a refusal", () => {
     expect(error).toMatchObject({ code: "CLOISTER_CONFIG_INVALID" });
     expect(error.message).not.toContain("12345678");
     expect(JSON.stringify(error)).not.toContain("12345678");
+  });
+});
+
+describe("a workspace", () => {
+  it("may not hold the configuration, which its agent could then write", () => {
+    const paths = makePaths({ env: {}, homeDir: "/home/ana", flags: { configPath: "/w/deep/cloister.json5" } });
+    const load = (workspace: string) =>
+      checkSource(
+        { value: { agents: { list: [{ id: "a", workspace }] } }, places: new Map(), issues: [] },
+        { paths, env: {}, machine: { cores: 2, addresses: [] }, exists: true, repeated: [] },
+      );
+    expect(() => load("/w")).toThrow(/agents\.list\[0\]\.workspace: .*holds the configuration/);
+    expect(load("/w/deep/own").draft.paths).toBe(paths);
   });
 });
 
