@@ -16,9 +16,13 @@ import type { ActorDefinition } from "../runtime/thread/actor-port.ts";
  *
  * @throws {TypeError} with `CLOISTER_MODULE_INVALID` in the message when the definition has no `message` function.
  */
-export function defineActor<S extends object = Record<string, never>>(definition: ActorDefinition<S>): ActorDefinition<S> {
+export function defineActor<S extends object = Record<string, never>>(
+  definition: ActorDefinition<S>,
+): ActorDefinition<S> {
   if (typeof definition?.message !== "function") {
-    throw new TypeError("CLOISTER_MODULE_INVALID: defineActor expects an object with a function `message(ctx, message)`");
+    throw new TypeError(
+      "CLOISTER_MODULE_INVALID: defineActor expects an object with a function `message(ctx, message)`",
+    );
   }
   return definition;
 }

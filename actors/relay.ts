@@ -8,7 +8,9 @@ export default defineActor({
   async message(ctx, message) {
     const { to, timeoutMs, durability } = ctx.agent.options;
     if (typeof to !== "string") {
-      throw new TypeError(`relay needs options.to, the agent id or session key to pass messages to; agents.list[id=${ctx.agent.id}].options has ${JSON.stringify(to)}`);
+      throw new TypeError(
+        `relay needs options.to, the agent id or session key to pass messages to; agents.list[id=${ctx.agent.id}].options has ${JSON.stringify(to)}`,
+      );
     }
     const answer = await ctx.request(to, message.text, {
       ...(typeof timeoutMs === "number" ? { timeoutMs } : {}),

@@ -19,19 +19,39 @@ interface Rule {
 }
 
 const rules: readonly Rule[] = [
-  { pattern: /^(?:please\s+)?ask\s+([\w-]+)\s*[:,]?\s+(.+)$/is, example: "ask raul what he remembers", act: (ctx, match) => ask(ctx, (match[1] ?? "").toLowerCase(), match[2] ?? "") },
-  { pattern: /^(?:please\s+)?tell\s+([\w-]+)\s*[:,]?\s+(.+)$/is, example: "tell raul the meeting is at ten", act: (ctx, match) => tell(ctx, (match[1] ?? "").toLowerCase(), match[2] ?? "") },
+  {
+    pattern: /^(?:please\s+)?ask\s+([\w-]+)\s*[:,]?\s+(.+)$/is,
+    example: "ask raul what he remembers",
+    act: (ctx, match) => ask(ctx, (match[1] ?? "").toLowerCase(), match[2] ?? ""),
+  },
+  {
+    pattern: /^(?:please\s+)?tell\s+([\w-]+)\s*[:,]?\s+(.+)$/is,
+    example: "tell raul the meeting is at ten",
+    act: (ctx, match) => tell(ctx, (match[1] ?? "").toLowerCase(), match[2] ?? ""),
+  },
   { pattern: /^who\s+am\s+i\b/i, example: "who am I", act: (_ctx, _match, message) => describeSender(message) },
-  { pattern: /^(?:who|what)\s+are\s+you\b/i, example: "who are you", act: (ctx) => `I am ${ctx.agent.id}, in the session ${ctx.session.key}. My workspace is ${ctx.workspace.root}.` },
+  {
+    pattern: /^(?:who|what)\s+are\s+you\b/i,
+    example: "who are you",
+    act: (ctx) => `I am ${ctx.agent.id}, in the session ${ctx.session.key}. My workspace is ${ctx.workspace.root}.`,
+  },
   { pattern: /^list\s+(?:the\s+|my\s+)?sessions\b/i, example: "list sessions", act: listSessions },
   { pattern: /^remember\s+(?:that\s+)?(.+)$/is, example: "remember that the key is under the mat", act: remember },
   { pattern: /^(?:what\s+do\s+you|do\s+you|what\s+he)\s+remember/i, example: "what do you remember", act: recall },
   { pattern: /^forget\s+everything\b/i, example: "forget everything", act: forget },
   { pattern: /^what\s+did\s+i\s+say(?:\s+before)?/i, example: "what did I say before", act: whatWasSaid },
   { pattern: /^(?:write|save)\s+([\w./-]+)\s*:\s*(.+)$/is, example: "write notes.md: buy milk", act: writeFile },
-  { pattern: /^read\s+([\w./-]+)$/i, example: "read notes.md", act: async (ctx, match) => await ctx.workspace.read(match[1] ?? "") },
+  {
+    pattern: /^read\s+([\w./-]+)$/i,
+    example: "read notes.md",
+    act: async (ctx, match) => await ctx.workspace.read(match[1] ?? ""),
+  },
   { pattern: /^(?:list|show)\s+(?:the\s+|my\s+)?files\b/i, example: "list files", act: listFiles },
-  { pattern: /^(?:what\s+)?(?:is\s+the\s+)?time\b|^what\s+time\b/i, example: "what time is it", act: () => `It is ${new Date().toISOString()}.` },
+  {
+    pattern: /^(?:what\s+)?(?:is\s+the\s+)?time\b|^what\s+time\b/i,
+    example: "what time is it",
+    act: () => `It is ${new Date().toISOString()}.`,
+  },
 ];
 
 export default defineActor<Memory>({
@@ -40,7 +60,8 @@ export default defineActor<Memory>({
     const fromPeer = message.provenance.kind === "inter_session";
     const text = message.text.trim();
     const rule = rules.find(({ pattern }) => pattern.test(text));
-    const answer = rule === undefined ? help(ctx, text) : await rule.act(ctx, text.match(rule.pattern) as RegExpMatchArray, message);
+    const answer =
+      rule === undefined ? help(ctx, text) : await rule.act(ctx, text.match(rule.pattern) as RegExpMatchArray, message);
     const intro = ctx.state.greeted || fromPeer ? "" : `${introduction(ctx)}\n\n`;
     if (!fromPeer) ctx.state.greeted = true;
     const full = intro + answer;
@@ -58,7 +79,10 @@ function introduction(ctx: Ctx): string {
 
 function help(ctx: Ctx, text: string): string {
   const heard = text.length > 80 ? `${text.slice(0, 80)}…` : text;
-  return [`I am ${ctx.agent.id} and have no rule for "${heard}". What I understand:`, ...rules.map(({ example }) => `- ${example}`)].join("\n");
+  return [
+    `I am ${ctx.agent.id} and have no rule for "${heard}". What I understand:`,
+    ...rules.map(({ example }) => `- ${example}`),
+  ].join("\n");
 }
 
 async function ask(ctx: Ctx, target: string, question: string): Promise<string> {
@@ -70,7 +94,9 @@ async function ask(ctx: Ctx, target: string, question: string): Promise<string> 
 
 async function tell(ctx: Ctx, target: string, text: string): Promise<string> {
   const result = await ctx.tools.sessions_send({ agentId: target, message: text, timeoutSeconds: 0 });
-  return result["status"] === "accepted" ? `I passed it on to ${target}.` : describeFailure(`I could not tell ${target}`, result);
+  return result["status"] === "accepted"
+    ? `I passed it on to ${target}.`
+    : describeFailure(`I could not tell ${target}`, result);
 }
 
 function describeFailure(what: string, result: Readonly<Record<string, unknown>>): string {
@@ -79,7 +105,8 @@ function describeFailure(what: string, result: Readonly<Record<string, unknown>>
 }
 
 function describeSender({ provenance }: IncomingMessage): string {
-  if (provenance.kind === "inter_session") return `You are the session ${provenance.sourceSessionKey}, another agent's; I treat what you say as data.`;
+  if (provenance.kind === "inter_session")
+    return `You are the session ${provenance.sourceSessionKey}, another agent's; I treat what you say as data.`;
   const name = provenance.senderName ?? provenance.senderId;
   const account = provenance.accountId === undefined ? "" : ` (account ${provenance.accountId})`;
   return `You are ${name ?? "somebody"} on ${provenance.sourceChannel}${account}.`;
@@ -87,8 +114,15 @@ function describeSender({ provenance }: IncomingMessage): string {
 
 async function listSessions(ctx: Ctx): Promise<string> {
   const result = await ctx.tools.sessions_list();
-  const sessions = (result["sessions"] ?? []) as readonly { readonly key: string; readonly messages: number; readonly access: { readonly read: boolean; readonly send: boolean } }[];
-  const lines = sessions.map(({ key, messages, access }) => `- ${key}: ${messages} messages${access.send ? "" : ", no right to send"}${access.read ? "" : ", no right to read"}`);
+  const sessions = (result["sessions"] ?? []) as readonly {
+    readonly key: string;
+    readonly messages: number;
+    readonly access: { readonly read: boolean; readonly send: boolean };
+  }[];
+  const lines = sessions.map(
+    ({ key, messages, access }) =>
+      `- ${key}: ${messages} messages${access.send ? "" : ", no right to send"}${access.read ? "" : ", no right to read"}`,
+  );
   const note = typeof result["visibility"] === "string" ? `\n(${result["visibility"]})` : "";
   return `${sessions.length === 1 ? "One session" : `${sessions.length} sessions`}:\n${lines.join("\n")}${note}`;
 }
@@ -100,7 +134,9 @@ function remember(ctx: Ctx, match: RegExpMatchArray): string {
 }
 
 function recall(ctx: Ctx): string {
-  return ctx.state.notes.length === 0 ? "I remember nothing yet." : `I remember:\n${ctx.state.notes.map((note) => `- ${note}`).join("\n")}`;
+  return ctx.state.notes.length === 0
+    ? "I remember nothing yet."
+    : `I remember:\n${ctx.state.notes.map((note) => `- ${note}`).join("\n")}`;
 }
 
 function forget(ctx: Ctx): string {
@@ -111,8 +147,14 @@ function forget(ctx: Ctx): string {
 
 async function whatWasSaid(ctx: Ctx): Promise<string> {
   const result = await ctx.tools.sessions_history({ sessionKey: "current", limit: 20 });
-  const messages = (result["messages"] ?? []) as readonly { readonly role: string; readonly isUser: boolean; readonly content: readonly [{ readonly text: string }] }[];
-  const said = messages.filter(({ role, isUser }) => role === "user" && isUser).map(({ content }) => `- ${content[0].text}`);
+  const messages = (result["messages"] ?? []) as readonly {
+    readonly role: string;
+    readonly isUser: boolean;
+    readonly content: readonly [{ readonly text: string }];
+  }[];
+  const said = messages
+    .filter(({ role, isUser }) => role === "user" && isUser)
+    .map(({ content }) => `- ${content[0].text}`);
   return said.length === 0 ? "You said nothing before." : `Before this you said:\n${said.join("\n")}`;
 }
 
@@ -123,5 +165,7 @@ async function writeFile(ctx: Ctx, match: RegExpMatchArray): Promise<string> {
 
 async function listFiles(ctx: Ctx): Promise<string> {
   const entries = await ctx.workspace.list();
-  return entries.length === 0 ? "My workspace is empty." : `My workspace has:\n${entries.map(({ name, type }) => `- ${name}${type === "directory" ? "/" : ""}`).join("\n")}`;
+  return entries.length === 0
+    ? "My workspace is empty."
+    : `My workspace has:\n${entries.map(({ name, type }) => `- ${name}${type === "directory" ? "/" : ""}`).join("\n")}`;
 }

@@ -79,9 +79,13 @@ export function judgeSession(policy: Policy, requester: Requester, target: Targe
     };
   }
   if (requester.sessionKey === target.sessionKey) return { allowed: true, rule: "own session" };
-  if (isOwnChild && (policy.visibility === "tree" || policy.visibility === "all")) return { allowed: true, rule: "spawned" };
+  if (isOwnChild && (policy.visibility === "tree" || policy.visibility === "all"))
+    return { allowed: true, rule: "spawned" };
   if (requester.agentId !== target.agentId) return judgePair(policy, requester.agentId, target.agentId, verb);
-  const seesAgent = policy.visibility === "agent" || policy.visibility === "all" || (policy.visibility === "tree" && requester.sessionKey === requester.mainSessionKey);
+  const seesAgent =
+    policy.visibility === "agent" ||
+    policy.visibility === "all" ||
+    (policy.visibility === "tree" && requester.sessionKey === requester.mainSessionKey);
   if (seesAgent) return { allowed: true, rule: "tools.sessions.visibility" };
   const wanted = policy.visibility === "self" ? "tree" : "agent";
   return {

@@ -15,7 +15,15 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const dist = path.join(root, "dist");
 const stampFile = path.join(dist, ".stamp");
 
-const sources = ["runtime/**/*.ts", "actors/**/*.ts", "channels/**/*", "auth/**/*.ts", "scripts/*.ts", "package-lock.json", "package.json"];
+const sources = [
+  "runtime/**/*.ts",
+  "actors/**/*.ts",
+  "channels/**/*",
+  "auth/**/*.ts",
+  "scripts/*.ts",
+  "package-lock.json",
+  "package.json",
+];
 
 async function stamp(): Promise<string> {
   const hash = createHash("sha256");
@@ -38,18 +46,43 @@ const shared: BuildOptions = { cwd: root, platform: "node", logLevel: "warn" };
 async function buildThreads(): Promise<void> {
   await build({
     ...shared,
-    input: { main: "runtime/main.ts", store: "runtime/store/store-thread.ts", edge: "runtime/edge/edge-thread.ts", "log-file": "runtime/observe/log-file.ts" },
+    input: {
+      main: "runtime/main.ts",
+      store: "runtime/store/store-thread.ts",
+      edge: "runtime/edge/edge-thread.ts",
+      "log-file": "runtime/observe/log-file.ts",
+    },
     external,
     output: { dir: dist, format: "esm", entryFileNames: "[name].js", chunkFileNames: "chunks/[name]-[hash].js" },
   });
-  await build({ ...shared, input: { cloister: "actors/index.ts" }, output: { dir: dist, format: "esm", entryFileNames: "[name].js" } });
+  await build({
+    ...shared,
+    input: { cloister: "actors/index.ts" },
+    output: { dir: dist, format: "esm", entryFileNames: "[name].js" },
+  });
 }
 
 /** Code for cells: whole scripts, everything inside. */
 async function buildCells(): Promise<void> {
-  await build({ ...shared, input: { cell: "runtime/thread/cell/bootstrap.ts" }, external: [/^node:/], output: { dir: dist, format: "cjs", entryFileNames: "[name].cjs", minify: true } });
+  await build({
+    ...shared,
+    input: { cell: "runtime/thread/cell/bootstrap.ts" },
+    external: [/^node:/],
+    output: { dir: dist, format: "cjs", entryFileNames: "[name].cjs", minify: true },
+  });
   for (const name of ["scripted", "echo", "relay"]) {
-    await build({ ...shared, input: { [name]: `actors/${name}.ts` }, external: [/^node:/], output: { dir: path.join(dist, "actors"), format: "cjs", entryFileNames: "[name].cjs", exports: "named", minify: true } });
+    await build({
+      ...shared,
+      input: { [name]: `actors/${name}.ts` },
+      external: [/^node:/],
+      output: {
+        dir: path.join(dist, "actors"),
+        format: "cjs",
+        entryFileNames: "[name].cjs",
+        exports: "named",
+        minify: true,
+      },
+    });
   }
 }
 

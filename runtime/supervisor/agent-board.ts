@@ -15,7 +15,11 @@ export interface AgentBoard {
   close(): void;
 }
 
-export function makeAgentBoard(fixed: readonly Fixed[], viewOf: (agentId: string) => AgentView | undefined, tell: (agents: readonly AgentStatus[]) => void): AgentBoard {
+export function makeAgentBoard(
+  fixed: readonly Fixed[],
+  viewOf: (agentId: string) => AgentView | undefined,
+  tell: (agents: readonly AgentStatus[]) => void,
+): AgentBoard {
   const byId = new Map(fixed.map((agent) => [agent.agentId, agent]));
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;

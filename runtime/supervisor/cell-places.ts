@@ -19,28 +19,55 @@ export interface CellPlace {
   readonly readable: readonly string[];
 }
 
-export async function prepareCell(agent: ResolvedAgent, config: ResolvedConfig, assets: CellAssets): Promise<CellPlace> {
+export async function prepareCell(
+  agent: ResolvedAgent,
+  config: ResolvedConfig,
+  assets: CellAssets,
+): Promise<CellPlace> {
   await mkdir(agent.workspace, { recursive: true, mode: 0o700 });
   const workspace = await realpath(agent.workspace);
   if (agent.moduleKind === "builtin") {
     const script = assets.builtin(agent.module);
-    if (script === undefined) throw failure("CLOISTER_MODULE_INVALID", `no shipped actor is called ${agent.module}`, "scripted, echo, relay, or the path of a module");
+    if (script === undefined)
+      throw failure(
+        "CLOISTER_MODULE_INVALID",
+        `no shipped actor is called ${agent.module}`,
+        "scripted, echo, relay, or the path of a module",
+      );
     return { workspace, module: { kind: "builtin", name: agent.module, ...script }, readable: [] };
   }
   const file = await realpath(agent.module).catch((error: unknown) => {
-    throw failure("CLOISTER_MODULE_INVALID", `the module ${agent.module} of agent ${agent.id} does not exist`, `correct agents.list[id=${agent.id}].module`, error);
+    throw failure(
+      "CLOISTER_MODULE_INVALID",
+      `the module ${agent.module} of agent ${agent.id} does not exist`,
+      `correct agents.list[id=${agent.id}].module`,
+      error,
+    );
   });
-  if (!(await stat(file)).isFile()) throw failure("CLOISTER_MODULE_INVALID", `the module ${agent.module} of agent ${agent.id} is not a file`, `name the file in agents.list[id=${agent.id}].module`);
+  if (!(await stat(file)).isFile())
+    throw failure(
+      "CLOISTER_MODULE_INVALID",
+      `the module ${agent.module} of agent ${agent.id} is not a file`,
+      `name the file in agents.list[id=${agent.id}].module`,
+    );
   const folder = path.dirname(file);
   const own = await isOwnFolder(folder, agent, config);
-  return { workspace, module: { kind: "file", url: pathToFileURL(file).href }, readable: [own ? folder : file, ...(await packageFolders(folder)), assets.zodDir] };
+  return {
+    workspace,
+    module: { kind: "file", url: pathToFileURL(file).href },
+    readable: [own ? folder : file, ...(await packageFolders(folder)), assets.zodDir],
+  };
 }
 
 async function isOwnFolder(folder: string, agent: ResolvedAgent, config: ResolvedConfig): Promise<boolean> {
-  const others = config.agents.filter(({ id }) => id !== agent.id).flatMap((other) => [other.workspace, other.agentDir, other.sessionsDir]);
+  const others = config.agents
+    .filter(({ id }) => id !== agent.id)
+    .flatMap((other) => [other.workspace, other.agentDir, other.sessionsDir]);
   const foreign = [config.configPath, config.stateDir, agent.agentDir, agent.sessionsDir, ...others];
   const real = await Promise.all(foreign.map((place) => realpath(place).catch(() => path.resolve(place))));
-  return !real.some((place) => place === folder || place.startsWith(folder + path.sep) || folder.startsWith(place + path.sep));
+  return !real.some(
+    (place) => place === folder || place.startsWith(folder + path.sep) || folder.startsWith(place + path.sep),
+  );
 }
 
 /** Every `node_modules` that an import from this folder may look into. */
@@ -50,6 +77,13 @@ async function packageFolders(folder: string): Promise<string[]> {
     candidates.push(path.join(at, "node_modules"), path.join(at, "package.json"));
     if (path.dirname(at) === at) break;
   }
-  const found = await Promise.all(candidates.map((place) => access(place).then(() => place, () => undefined)));
+  const found = await Promise.all(
+    candidates.map((place) =>
+      access(place).then(
+        () => place,
+        () => undefined,
+      ),
+    ),
+  );
   return found.filter((place) => place !== undefined);
 }

@@ -31,7 +31,11 @@ export interface DriverDeps {
   readonly onAgentChanged: (agentId: string) => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   /** Gives an answer to its channel. Resolves when the channel has it, rejects when it cannot. */
-  readonly deliver: (header: EnvelopeHeader, route: Extract<ReplyRoute, { type: "channel" }>, text: string) => Promise<void>;
+  readonly deliver: (
+    header: EnvelopeHeader,
+    route: Extract<ReplyRoute, { type: "channel" }>,
+    text: string,
+  ) => Promise<void>;
   /** A session tool was called by a cell whose right to it is checked. */
   readonly callTool: (effect: Extract<Effect, { type: "call" }>) => void;
 }
@@ -101,7 +105,8 @@ export function makeDriver(deps: DriverDeps): Driver {
   const ticker = setInterval(() => kernel.tick(nowMs()), limits.heartbeatCheckMs);
   ticker.unref();
 
-  const failed = (what: string, fields: object) => (error: unknown) => log.error({ ...fields, error: toRefusal(error) }, what);
+  const failed = (what: string, fields: object) => (error: unknown) =>
+    log.error({ ...fields, error: toRefusal(error) }, what);
 
   /** The thread's effects. Every branch either answers at once or reports back to the kernel exactly once. */
   function perform(effect: Effect): void {
@@ -113,7 +118,8 @@ export function makeDriver(deps: DriverDeps): Driver {
             if (result.status === "stored") runs.opened(effect.envelope.header.runId);
             kernel.appended(effect.envelope, effect.ticket, result, nowMs());
           },
-          (error: unknown) => kernel.appended(effect.envelope, effect.ticket, { status: "failed", refusal: toRefusal(error) }, nowMs()),
+          (error: unknown) =>
+            kernel.appended(effect.envelope, effect.ticket, { status: "failed", refusal: toRefusal(error) }, nowMs()),
         );
         return;
       case "accepted": {
@@ -123,10 +129,18 @@ export function makeDriver(deps: DriverDeps): Driver {
         return;
       }
       case "begin":
-        store.begin({ envelopeId: effect.envelopeId, agentId: effect.agentId, sessionKey: effect.sessionKey, wantState: effect.wantState }).then(
-          (result) => kernel.begun(effect.agentId, effect.turn, result, nowMs()),
-          (error: unknown) => kernel.begun(effect.agentId, effect.turn, { status: "failed", refusal: toRefusal(error) }, nowMs()),
-        );
+        store
+          .begin({
+            envelopeId: effect.envelopeId,
+            agentId: effect.agentId,
+            sessionKey: effect.sessionKey,
+            wantState: effect.wantState,
+          })
+          .then(
+            (result) => kernel.begun(effect.agentId, effect.turn, result, nowMs()),
+            (error: unknown) =>
+              kernel.begun(effect.agentId, effect.turn, { status: "failed", refusal: toRefusal(error) }, nowMs()),
+          );
         return;
       case "commit":
         commit(effect);
@@ -135,11 +149,18 @@ export function makeDriver(deps: DriverDeps): Driver {
         if (effect.route.type === "channel") void sendOut(effect.header, effect.route, effect.text);
         return;
       case "settle":
-        store.settle(effect.envelopeId).catch(failed("a done envelope could not be removed from the journal", { envelope: effect.envelopeId }));
+        store
+          .settle(effect.envelopeId)
+          .catch(failed("a done envelope could not be removed from the journal", { envelope: effect.envelopeId }));
         return;
       case "bury":
-        log.warn({ envelope: effect.header.id, session: effect.header.sessionKey, fate: effect.fate, reason: effect.reason }, "an envelope became a dead letter");
-        store.bury(effect.header.id, effect.fate, effect.reason).catch(failed("a dead letter could not be written", { envelope: effect.header.id }));
+        log.warn(
+          { envelope: effect.header.id, session: effect.header.sessionKey, fate: effect.fate, reason: effect.reason },
+          "an envelope became a dead letter",
+        );
+        store
+          .bury(effect.header.id, effect.fate, effect.reason)
+          .catch(failed("a dead letter could not be written", { envelope: effect.header.id }));
         return;
       case "recall":
         recall(effect);
@@ -148,7 +169,12 @@ export function makeDriver(deps: DriverDeps): Driver {
         startCell(effect);
         return;
       case "stop-cell":
-        host.stop(effect.agentId, effect.incarnation, effect.reason, effect.reason === "normal" ? "idle" : `it was not ready within ${limits.cellStartMs} ms`);
+        host.stop(
+          effect.agentId,
+          effect.incarnation,
+          effect.reason,
+          effect.reason === "normal" ? "idle" : `it was not ready within ${limits.cellStartMs} ms`,
+        );
         return;
       case "post":
         host.post(effect.agentId, effect.incarnation, effect.record);
@@ -171,7 +197,10 @@ export function makeDriver(deps: DriverDeps): Driver {
         runs.flow(effect.envelopeId, effect.fromSession, effect.toSession, effect.state);
         return;
       case "cell-log":
-        log[effect.level >= 50 ? "error" : effect.level >= 40 ? "warn" : effect.level >= 30 ? "info" : "debug"]({ agent: effect.agentId }, effect.message);
+        log[effect.level >= 50 ? "error" : effect.level >= 40 ? "warn" : effect.level >= 30 ? "info" : "debug"](
+          { agent: effect.agentId },
+          effect.message,
+        );
         return;
       case "agent-changed":
         deps.onAgentChanged(effect.agentId);
@@ -202,27 +231,55 @@ export function makeDriver(deps: DriverDeps): Driver {
           kernel.committed(effect.agentId, effect.turn, { ok: true }, nowMs());
           deps.onSessionChanged(header.sessionKey, effect.agentId, "turn");
         },
-        (error: unknown) => kernel.committed(effect.agentId, effect.turn, { ok: false, refusal: toRefusal(error) }, nowMs()),
+        (error: unknown) =>
+          kernel.committed(effect.agentId, effect.turn, { ok: false, refusal: toRefusal(error) }, nowMs()),
       );
   }
 
-  async function sendOut(header: EnvelopeHeader, route: Extract<ReplyRoute, { type: "channel" }>, text: string): Promise<void> {
+  async function sendOut(
+    header: EnvelopeHeader,
+    route: Extract<ReplyRoute, { type: "channel" }>,
+    text: string,
+  ): Promise<void> {
     try {
       await deps.deliver(header, route, text);
     } catch (error) {
       const reason = `the answer could not be delivered to ${route.channel}/${route.accountId}: ${toRefusal(error).message}`;
       log.error({ envelope: header.id, session: header.sessionKey, channel: route.channel }, reason);
-      await store.bury(header.id, "undeliverable", reason).catch(failed("a dead letter could not be written", { envelope: header.id }));
+      await store
+        .bury(header.id, "undeliverable", reason)
+        .catch(failed("a dead letter could not be written", { envelope: header.id }));
     }
-    await store.delivered(header.agentId, header.id).catch(failed("a delivered answer could not be settled", { envelope: header.id }));
+    await store
+      .delivered(header.agentId, header.id)
+      .catch(failed("a delivered answer could not be settled", { envelope: header.id }));
   }
 
   function recall(effect: Extract<Effect, { type: "recall" }>): void {
-    const lost: Outcome = { status: "error", code: "CLOISTER_AGENT_CRASHED" satisfies ErrorCode, message: "this message was sent before; how it ended is no longer known" };
-    store.begin({ envelopeId: effect.envelopeId, agentId: effect.agentId, sessionKey: effect.sessionKey, wantState: false }).then(
-      (result) => kernel.recalled(effect, result.status !== "done" ? lost : result.outcomeText === null ? { status: "no_reply" } : { status: "ok", text: result.outcomeText }),
-      () => kernel.recalled(effect, lost),
-    );
+    const lost: Outcome = {
+      status: "error",
+      code: "CLOISTER_AGENT_CRASHED" satisfies ErrorCode,
+      message: "this message was sent before; how it ended is no longer known",
+    };
+    store
+      .begin({
+        envelopeId: effect.envelopeId,
+        agentId: effect.agentId,
+        sessionKey: effect.sessionKey,
+        wantState: false,
+      })
+      .then(
+        (result) =>
+          kernel.recalled(
+            effect,
+            result.status !== "done"
+              ? lost
+              : result.outcomeText === null
+                ? { status: "no_reply" }
+                : { status: "ok", text: result.outcomeText },
+          ),
+        () => kernel.recalled(effect, lost),
+      );
   }
 
   function startCell(effect: Extract<Effect, { type: "start-cell" }>): void {
@@ -230,7 +287,16 @@ export function makeDriver(deps: DriverDeps): Driver {
     prepareCell(agent, config, deps.assets).then(
       (place) =>
         host.start({
-          init: { agentId: agent.id, incarnation: effect.incarnation, workspace: place.workspace, model: agent.model, options: agent.options, mainKey: config.session.mainKey, slots: effect.slots, module: place.module },
+          init: {
+            agentId: agent.id,
+            incarnation: effect.incarnation,
+            workspace: place.workspace,
+            model: agent.model,
+            options: agent.options,
+            mainKey: config.session.mainKey,
+            slots: effect.slots,
+            module: place.module,
+          },
           readable: place.readable,
         }),
       (error: unknown) => {
@@ -309,6 +375,10 @@ export function makeDriver(deps: DriverDeps): Driver {
 function specOf(agent: ResolvedAgent, config: ResolvedConfig, policy: Policy): AgentSpec {
   const main = mainSessionKey(agent.id, config.session);
   const clamped = policy.sessionToolsVisibility === "spawned" ? agent.sandboxMode : "off";
-  return { id: agent.id, mainSessionKey: main, maxConcurrent: agent.maxConcurrent, clamp: clamped === "off" ? "none" : clamped };
+  return {
+    id: agent.id,
+    mainSessionKey: main,
+    maxConcurrent: agent.maxConcurrent,
+    clamp: clamped === "off" ? "none" : clamped,
+  };
 }
-

@@ -6,7 +6,15 @@ import { randomUUID } from "node:crypto";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Policy } from "../../auth/policy.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
-import type { AgentStatus, Client, EdgeForKernel, GatewayEvent, HookRequest, KernelForEdge, RunResult } from "../edge/port.ts";
+import type {
+  AgentStatus,
+  Client,
+  EdgeForKernel,
+  GatewayEvent,
+  HookRequest,
+  KernelForEdge,
+  RunResult,
+} from "../edge/port.ts";
 import type { InboundEvent } from "../../channels/port.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
@@ -48,7 +56,11 @@ export interface Gateway {
 export function makeGateway(parts: GatewayParts): Gateway {
   const { config, store, log } = parts;
   const nowMs = parts.nowMs ?? Date.now;
-  const policy: Policy = { visibility: config.visibility, agentToAgent: config.agentToAgent, sessionToolsVisibility: config.sessionToolsVisibility };
+  const policy: Policy = {
+    visibility: config.visibility,
+    agentToAgent: config.agentToAgent,
+    sessionToolsVisibility: config.sessionToolsVisibility,
+  };
   const routes = compileRoutes(config);
   const loopDelay = monitorEventLoopDelay({ resolution: 20 });
   loopDelay.enable();
@@ -69,9 +81,17 @@ export function makeGateway(parts: GatewayParts): Gateway {
   };
 
   const runs = makeRuns(publish, (sessionKey) => agentOfKey(sessionKey) ?? sessionKey, nowMs);
-  const onSessionChanged = (sessionKey: string, agentId: string, reason: string): void => publish({ event: "sessions.changed", payload: { sessionKey, agentId, reason, ts: nowMs() } });
+  const onSessionChanged = (sessionKey: string, agentId: string, reason: string): void =>
+    publish({ event: "sessions.changed", payload: { sessionKey, agentId, reason, ts: nowMs() } });
   const board = makeAgentBoard(
-    config.agents.map((agent) => ({ agentId: agent.id, name: agent.name, isDefault: agent.isDefault, module: agent.module, workspace: agent.workspace, mainSessionKey: mainSessionKey(agent.id, config.session) })),
+    config.agents.map((agent) => ({
+      agentId: agent.id,
+      name: agent.name,
+      isDefault: agent.isDefault,
+      module: agent.module,
+      workspace: agent.workspace,
+      mainSessionKey: mainSessionKey(agent.id, config.session),
+    })),
     (agentId) => driver.kernel.view(agentId),
     (agents) => publish({ event: "agents", payload: { agents } }),
   );
@@ -106,7 +126,14 @@ export function makeGateway(parts: GatewayParts): Gateway {
     callTool: (call) => callTool(call),
   });
 
-  const callTool = makeSessionTools({ config, policy, store, kernel: () => driver.kernel, pairings: () => driver.pairings, nowMs });
+  const callTool = makeSessionTools({
+    config,
+    policy,
+    store,
+    kernel: () => driver.kernel,
+    pairings: () => driver.pairings,
+    nowMs,
+  });
   const ingress = makeIngress({
     config,
     routes,
@@ -114,7 +141,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     runs,
     accept: driver.accept,
     newUuid: randomUUID,
-    carriesAnswers: (channel, accountId) => channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined,
+    carriesAnswers: (channel, accountId) =>
+      channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined,
   });
   const rpc = makeOperatorMethods({
     config,
@@ -136,8 +164,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
     rpc: (client: Client, method: string, params: unknown) => rpc(client, method, params),
     inbound: (event: InboundEvent, idempotencyKey?: string) => ingress.inbound(event, idempotencyKey),
     hook: (request: HookRequest) => ingress.hook(request),
-    waitRun: (runId: string, timeoutMs: number): Promise<RunResult> => runs.wait(runId, Math.min(timeoutMs, limits.askTimeoutMsMax)),
-    ready: () => Promise.resolve({ failing: isResumed ? [] : ["journal: what the last process left is being taken up"] }),
+    waitRun: (runId: string, timeoutMs: number): Promise<RunResult> =>
+      runs.wait(runId, Math.min(timeoutMs, limits.askTimeoutMsMax)),
+    ready: () =>
+      Promise.resolve({ failing: isResumed ? [] : ["journal: what the last process left is being taken up"] }),
   };
 
   return {

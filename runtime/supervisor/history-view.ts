@@ -45,7 +45,9 @@ export function formatHistory(page: HistoryPage, { offset, includeTools, framed 
   for (const row of page.rows.toReversed()) {
     reached++;
     if (row.role === "toolResult" && !includeTools) continue;
-    const text = cut(framed && row.provenance?.kind === "inter_session" ? frameInterSession(row.text, row.provenance) : row.text);
+    const text = cut(
+      framed && row.provenance?.kind === "inter_session" ? frameInterSession(row.text, row.provenance) : row.text,
+    );
     const message = formatRow(row, text.text);
     const size = Buffer.byteLength(JSON.stringify(message)) + 1;
     if (bytes + size > limits.historyBytesMax) {

@@ -8,7 +8,14 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import type { Outcome } from "../kernel/envelope.ts";
 import type { AcceptResult } from "../kernel/state.ts";
-import { formatSessionKey, mainSessionKey, parseSessionKey, resolveRoute, resolveSessionReference, type RouteTable } from "../routing/index.ts";
+import {
+  formatSessionKey,
+  mainSessionKey,
+  parseSessionKey,
+  resolveRoute,
+  resolveSessionReference,
+  type RouteTable,
+} from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
 import { isCoded, type Refusal } from "../kernel/errors.ts";
 import type { Runs } from "./runs.ts";
@@ -32,7 +39,9 @@ export interface Said {
   readonly idempotencyKey?: string;
 }
 
-export type SaidResult = { readonly status: "accepted" | "duplicate"; readonly runId: string } | { readonly status: "refused"; readonly refusal: Refusal };
+export type SaidResult =
+  | { readonly status: "accepted" | "duplicate"; readonly runId: string }
+  | { readonly status: "refused"; readonly refusal: Refusal };
 
 export interface Ingress {
   /** From a channel: routed by the binding table. */
@@ -78,7 +87,14 @@ export function makeIngress(deps: IngressDeps): Ingress {
       const key = idempotencyKey ?? event.messageId;
       const peer = `${event.peer.kind}:${event.peer.id}`;
       const result = await accept({
-        from: { type: "channel", channel: event.channel, accountId: route.accountId, peer, senderId: event.sender.id, ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }) },
+        from: {
+          type: "channel",
+          channel: event.channel,
+          accountId: route.accountId,
+          peer,
+          senderId: event.sender.id,
+          ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }),
+        },
         agentId: route.agentId,
         sessionKey: route.sessionKey,
         verb: "send",
@@ -106,7 +122,9 @@ export function makeIngress(deps: IngressDeps): Ingress {
         body: event.text,
         ...(key === undefined ? {} : { dedupe: { scope: `${event.channel}:${route.accountId}:${peer}`, key } }),
       });
-      return result.status === "refused" ? result : { ...result, agentId: route.agentId, sessionKey: route.sessionKey, matchedBy: route.matchedBy };
+      return result.status === "refused"
+        ? result
+        : { ...result, agentId: route.agentId, sessionKey: route.sessionKey, matchedBy: route.matchedBy };
     },
 
     async hook(request) {
@@ -121,9 +139,13 @@ export function makeIngress(deps: IngressDeps): Ingress {
         provenance: { kind: "external_user", sourceChannel: "hook", senderName: request.name },
         replyRoute: { type: "none" },
         body: request.message,
-        ...(request.idempotencyKey === undefined ? {} : { dedupe: { scope: `hook:${target.agentId}`, key: request.idempotencyKey } }),
+        ...(request.idempotencyKey === undefined
+          ? {}
+          : { dedupe: { scope: `hook:${target.agentId}`, key: request.idempotencyKey } }),
       });
-      return result.status === "refused" ? result : { ...result, ...target, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };
+      return result.status === "refused"
+        ? result
+        : { ...result, ...target, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };
     },
 
     said: (said) =>
@@ -137,27 +159,62 @@ export function makeIngress(deps: IngressDeps): Ingress {
         provenance: { kind: "external_user", sourceChannel: "webchat", senderName: said.client },
         replyRoute: { type: "none" },
         body: said.message,
-        ...(said.idempotencyKey === undefined ? {} : { runId: said.idempotencyKey, dedupe: { scope: `operator:${said.sessionKey}`, key: said.idempotencyKey } }),
+        ...(said.idempotencyKey === undefined
+          ? {}
+          : { runId: said.idempotencyKey, dedupe: { scope: `operator:${said.sessionKey}`, key: said.idempotencyKey } }),
       }),
   };
 
-  function hookTarget(request: HookRequest): { readonly agentId: string; readonly sessionKey: string } | { readonly refusal: Refusal } {
+  function hookTarget(
+    request: HookRequest,
+  ): { readonly agentId: string; readonly sessionKey: string } | { readonly refusal: Refusal } {
     const { allowedAgentIds, allowRequestSessionKey } = config.hooks;
     const named = request.agentId?.trim().toLowerCase();
     const fromKey = request.sessionKey === undefined ? undefined : parseSessionKey(request.sessionKey);
     const agentId = named ?? (fromKey?.shape === "agent" ? fromKey.agentId : config.defaultAgentId);
-    if (!config.agents.some(({ id }) => id === agentId)) return { refusal: { code: "CLOISTER_AGENT_UNKNOWN", message: `agent not found: ${agentId}`, remedy: "cloister agents list" } };
+    if (!config.agents.some(({ id }) => id === agentId))
+      return {
+        refusal: {
+          code: "CLOISTER_AGENT_UNKNOWN",
+          message: `agent not found: ${agentId}`,
+          remedy: "cloister agents list",
+        },
+      };
     if (allowedAgentIds !== undefined && !allowedAgentIds.includes("*") && !allowedAgentIds.includes(agentId)) {
-      return { refusal: { code: "CLOISTER_EDGE_FORBIDDEN", message: `hooks may not reach the agent ${agentId}`, remedy: `add "${agentId}" to hooks.allowedAgentIds` } };
+      return {
+        refusal: {
+          code: "CLOISTER_EDGE_FORBIDDEN",
+          message: `hooks may not reach the agent ${agentId}`,
+          remedy: `add "${agentId}" to hooks.allowedAgentIds`,
+        },
+      };
     }
-    if (request.sessionKey === undefined) return { agentId, sessionKey: formatSessionKey(agentId, { type: "hook", id: deps.newUuid() }) };
+    if (request.sessionKey === undefined)
+      return { agentId, sessionKey: formatSessionKey(agentId, { type: "hook", id: deps.newUuid() }) };
     if (!allowRequestSessionKey) {
-      return { refusal: { code: "CLOISTER_EDGE_FORBIDDEN", message: "a hook may not choose its session", remedy: "hooks.allowRequestSessionKey: true, or leave sessionKey out" } };
+      return {
+        refusal: {
+          code: "CLOISTER_EDGE_FORBIDDEN",
+          message: "a hook may not choose its session",
+          remedy: "hooks.allowRequestSessionKey: true, or leave sessionKey out",
+        },
+      };
     }
-    const resolved = resolveSessionReference(request.sessionKey, { agentId, sessionKey: mainSessionKey(agentId, config.session), mainKey: config.session.mainKey, scope: config.session.scope });
+    const resolved = resolveSessionReference(request.sessionKey, {
+      agentId,
+      sessionKey: mainSessionKey(agentId, config.session),
+      mainKey: config.session.mainKey,
+      scope: config.session.scope,
+    });
     if (resolved.status === "malformed") return { refusal: resolved.refusal };
     if (resolved.agentId !== agentId) {
-      return { refusal: { code: "CLOISTER_REQUEST_INVALID", message: `the session ${resolved.key} belongs to ${resolved.agentId}, the request names ${agentId}`, remedy: "leave one of agentId and sessionKey out" } };
+      return {
+        refusal: {
+          code: "CLOISTER_REQUEST_INVALID",
+          message: `the session ${resolved.key} belongs to ${resolved.agentId}, the request names ${agentId}`,
+          remedy: "leave one of agentId and sessionKey out",
+        },
+      };
     }
     return { agentId, sessionKey: resolved.key };
   }

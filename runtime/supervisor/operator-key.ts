@@ -17,11 +17,22 @@ export async function openOperatorKey(stateDir: string): Promise<string> {
     await handle.sync();
     return key;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw failure("CLOISTER_STATE_UNUSABLE", `the operator key ${file} cannot be written: ${(error as Error).message}`, "make the state directory writable, or set CLOISTER_STATE_DIR", error);
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST")
+      throw failure(
+        "CLOISTER_STATE_UNUSABLE",
+        `the operator key ${file} cannot be written: ${(error as Error).message}`,
+        "make the state directory writable, or set CLOISTER_STATE_DIR",
+        error,
+      );
   }
   const { mode } = await stat(file);
   if (process.platform !== "win32" && (mode & 0o077) !== 0) await chmod(file, 0o600);
   const key = (await readFile(file, "utf8")).trim();
-  if (!/^[0-9a-f]{64}$/.test(key)) throw failure("CLOISTER_STATE_UNUSABLE", `the operator key ${file} does not hold 64 hexadecimal digits`, "remove the file; the next start makes a new one");
+  if (!/^[0-9a-f]{64}$/.test(key))
+    throw failure(
+      "CLOISTER_STATE_UNUSABLE",
+      `the operator key ${file} does not hold 64 hexadecimal digits`,
+      "remove the file; the next start makes a new one",
+    );
   return key;
 }

@@ -8,7 +8,13 @@ import type { methods } from "../edge/methods.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import { explainRoute, formatExplanation, mainSessionKey, resolveSessionReference, type RouteTable } from "../routing/index.ts";
+import {
+  explainRoute,
+  formatExplanation,
+  mainSessionKey,
+  resolveSessionReference,
+  type RouteTable,
+} from "../routing/index.ts";
 import type { SessionRow, Store } from "../store/port.ts";
 import { formatHistory } from "./history-view.ts";
 import type { Ingress } from "./ingress.ts";
@@ -34,7 +40,9 @@ type MethodName = keyof typeof methods;
 type Params<M extends MethodName> = z.infer<(typeof methods)[M]["params"]>;
 type Handlers = { readonly [M in MethodName]: (params: Params<M>, client: Client) => Promise<unknown> | unknown };
 
-export function makeOperatorMethods(deps: OperatorDeps): (client: Client, method: string, params: unknown) => Promise<RpcResult> {
+export function makeOperatorMethods(
+  deps: OperatorDeps,
+): (client: Client, method: string, params: unknown) => Promise<RpcResult> {
   const { config, store, runs } = deps;
 
   const findTarget = (reference: string): { readonly agentId: string; readonly sessionKey: string } => {
@@ -44,14 +52,21 @@ export function makeOperatorMethods(deps: OperatorDeps): (client: Client, method
       mainKey: config.session.mainKey,
       scope: config.session.scope,
     });
-    if (resolved.status === "malformed") throw failure("CLOISTER_REQUEST_INVALID", resolved.refusal.message, resolved.refusal.remedy);
-    if (!config.agents.some(({ id }) => id === resolved.agentId)) throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${resolved.agentId}`, "cloister agents list");
+    if (resolved.status === "malformed")
+      throw failure("CLOISTER_REQUEST_INVALID", resolved.refusal.message, resolved.refusal.remedy);
+    if (!config.agents.some(({ id }) => id === resolved.agentId))
+      throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${resolved.agentId}`, "cloister agents list");
     return { agentId: resolved.agentId, sessionKey: resolved.key };
   };
 
   const say = async (client: Client, reference: string, message: string, idempotencyKey: string | undefined) => {
     const target = findTarget(reference);
-    const result = await deps.ingress.said({ client: client.clientId, ...target, message, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) });
+    const result = await deps.ingress.said({
+      client: client.clientId,
+      ...target,
+      message,
+      ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    });
     if (result.status === "refused") throw failure(result.refusal.code, result.refusal.message, result.refusal.remedy);
     return { ...target, runId: result.runId, duplicate: result.status === "duplicate" };
   };
@@ -81,13 +96,33 @@ export function makeOperatorMethods(deps: OperatorDeps): (client: Client, method
       loopDelayMs: deps.loopDelayMs(),
       channels: config.webhook === null ? {} : { webhook: { accounts: Object.keys(config.webhook.accounts) } },
       defaultAgentId: config.defaultAgentId,
-      agents: deps.agents().map(({ agentId, name, isDefault, phase, reason }) => ({ agentId, name, isDefault, phase, ...(reason === undefined ? {} : { reason }) })),
+      agents: deps
+        .agents()
+        .map(({ agentId, name, isDefault, phase, reason }) => ({
+          agentId,
+          name,
+          isDefault,
+          phase,
+          ...(reason === undefined ? {} : { reason }),
+        })),
     }),
     status: async () => {
       const { total } = await store.sessions({ limit: 1, offset: 0 });
-      return { version: deps.version, uptimeMs: uptimeMs(), configPath: config.configPath, stateDir: config.stateDir, sessions: { count: total }, agents: deps.agents() };
+      return {
+        version: deps.version,
+        uptimeMs: uptimeMs(),
+        configPath: config.configPath,
+        stateDir: config.stateDir,
+        sessions: { count: total },
+        agents: deps.agents(),
+      };
     },
-    "agents.list": () => ({ defaultId: config.defaultAgentId, mainKey: config.session.mainKey, scope: config.session.scope, agents: deps.agents() }),
+    "agents.list": () => ({
+      defaultId: config.defaultAgentId,
+      mainKey: config.session.mainKey,
+      scope: config.session.scope,
+      agents: deps.agents(),
+    }),
     "sessions.list": async (params) => {
       const limit = Math.min(params.limit ?? limits.sessionsListDefault, limits.historyMessagesMax);
       const { rows, total } = await store.sessions({
@@ -98,15 +133,36 @@ export function makeOperatorMethods(deps: OperatorDeps): (client: Client, method
         ...(params.label === undefined ? {} : { label: params.label }),
         ...(params.activeMinutes === undefined ? {} : { activeSinceMs: deps.nowMs() - params.activeMinutes * 60_000 }),
       });
-      return { ts: deps.nowMs(), count: rows.length, total, hasMore: (params.offset ?? 0) + rows.length < total, sessions: rows.map(view) };
+      return {
+        ts: deps.nowMs(),
+        count: rows.length,
+        total,
+        hasMore: (params.offset ?? 0) + rows.length < total,
+        sessions: rows.map(view),
+      };
     },
     "sessions.subscribe": () => ({ subscribed: true }),
     "sessions.resolve": async (params) => {
-      const byLabel = params.label === undefined ? undefined : (await store.sessionsWithLabel(params.label)).find((row) => params.agentId === undefined || row.agentId === params.agentId);
+      const byLabel =
+        params.label === undefined
+          ? undefined
+          : (await store.sessionsWithLabel(params.label)).find(
+              (row) => params.agentId === undefined || row.agentId === params.agentId,
+            );
       const reference = params.sessionId ?? params.key;
-      const row = byLabel ?? (reference === undefined ? undefined : ((await store.findSession(reference)) ?? (await store.session(findTarget(reference).sessionKey))));
+      const row =
+        byLabel ??
+        (reference === undefined
+          ? undefined
+          : ((await store.findSession(reference)) ?? (await store.session(findTarget(reference).sessionKey))));
       if (row === undefined) {
-        throw failure("CLOISTER_SESSION_UNKNOWN", params.label === undefined ? `no session is known as ${reference}` : `No session found with label: ${params.label}`, "cloister sessions");
+        throw failure(
+          "CLOISTER_SESSION_UNKNOWN",
+          params.label === undefined
+            ? `no session is known as ${reference}`
+            : `No session found with label: ${params.label}`,
+          "cloister sessions",
+        );
       }
       return { ok: true, key: row.key, session: view(row) };
     },
@@ -118,13 +174,23 @@ export function makeOperatorMethods(deps: OperatorDeps): (client: Client, method
     },
     "chat.history": async (params) => {
       const target = findTarget(params.sessionKey);
-      const page = await store.history(target.agentId, target.sessionKey, Math.min(params.limit ?? limits.historyMessagesDefault, limits.historyMessagesMax), 0);
+      const page = await store.history(
+        target.agentId,
+        target.sessionKey,
+        Math.min(params.limit ?? limits.historyMessagesDefault, limits.historyMessagesMax),
+        0,
+      );
       const shown = formatHistory(page, { offset: 0, includeTools: false, framed: false });
       return { sessionKey: target.sessionKey, sessionId: page.sessionId, ...shown };
     },
     "chat.send": async (params, client) => {
       const said = await say(client, params.sessionKey, params.message, params.idempotencyKey);
-      return { runId: said.runId, sessionKey: said.sessionKey, agentId: said.agentId, status: said.duplicate ? "in_flight" : "started" };
+      return {
+        runId: said.runId,
+        sessionKey: said.sessionKey,
+        agentId: said.agentId,
+        status: said.duplicate ? "in_flight" : "started",
+      };
     },
     "chat.abort": (params) => {
       const stopped = deps.abort(findTarget(params.sessionKey).sessionKey, params.runId);
@@ -132,24 +198,43 @@ export function makeOperatorMethods(deps: OperatorDeps): (client: Client, method
     },
     agent: async (params, client) => {
       const agentId = (params.agentId ?? config.defaultAgentId).toLowerCase();
-      const said = await say(client, params.sessionKey ?? `agent:${agentId}:${config.session.mainKey}`, params.message, params.idempotencyKey);
-      return { runId: said.runId, sessionKey: said.sessionKey, agentId: said.agentId, status: "accepted", acceptedAt: deps.nowMs() };
+      const said = await say(
+        client,
+        params.sessionKey ?? `agent:${agentId}:${config.session.mainKey}`,
+        params.message,
+        params.idempotencyKey,
+      );
+      return {
+        runId: said.runId,
+        sessionKey: said.sessionKey,
+        agentId: said.agentId,
+        status: "accepted",
+        acceptedAt: deps.nowMs(),
+      };
     },
     "agent.wait": async (params) => {
       const result = await runs.wait(params.runId, params.timeoutMs ?? limits.askTimeoutMsDefault);
-      return result.status === "error" ? { runId: result.runId, status: "error", error: result.refusal.message, code: result.refusal.code } : result;
+      return result.status === "error"
+        ? { runId: result.runId, status: "error", error: result.refusal.message, code: result.refusal.code }
+        : result;
     },
     "route.explain": (params) => {
       const { roles, ...facts } = params;
-      const explanation = explainRoute(deps.routes, { ...facts, ...(roles === undefined ? {} : { memberRoleIds: roles }) });
+      const explanation = explainRoute(deps.routes, {
+        ...facts,
+        ...(roles === undefined ? {} : { memberRoleIds: roles }),
+      });
       return { explanation, text: formatExplanation(explanation) };
     },
     "flow.recent": () => ({ flows: runs.flows }),
   };
 
   return async (client, method, params) => {
-    const handler = (handlers as Readonly<Record<string, ((params: never, client: Client) => unknown) | undefined>>)[method];
-    if (handler === undefined) return { ok: false, refusal: { code: "CLOISTER_REQUEST_INVALID", message: `unknown method: ${method}` } };
+    const handler = (handlers as Readonly<Record<string, ((params: never, client: Client) => unknown) | undefined>>)[
+      method
+    ];
+    if (handler === undefined)
+      return { ok: false, refusal: { code: "CLOISTER_REQUEST_INVALID", message: `unknown method: ${method}` } };
     try {
       return { ok: true, payload: await handler(params as never, client) };
     } catch (error) {

@@ -48,18 +48,32 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     openOperatorKey(config.stateDir),
     loadCellAssets(),
     startStoreThread({
-      places: { stateDir: config.stateDir, agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })) },
+      places: {
+        stateDir: config.stateDir,
+        agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+      },
       options: { owner: { pid: process.pid } },
       onLost: (reason) => onFatal(reason),
     }),
   ]);
 
-  const gateway = makeGateway({ config, store, assets, liveCellsMax: await budgetLiveCells(), version: options.version, log: log.child({ subsystem: "gateway" }) });
+  const gateway = makeGateway({
+    config,
+    store,
+    assets,
+    liveCellsMax: await budgetLiveCells(),
+    version: options.version,
+    log: log.child({ subsystem: "gateway" }),
+  });
   const edge = await startTrustedThread<EdgeForKernel>({
     entry: entryUrl("edge"),
     name: "edge",
     init: { logLevel: config.logging.level },
-    handlers: { ...gateway.doors, log: (level: "debug" | "info" | "warn" | "error", message: string, fields: object) => Promise.resolve(log[level]({ subsystem: "edge", ...fields }, message)) },
+    handlers: {
+      ...gateway.doors,
+      log: (level: "debug" | "info" | "warn" | "error", message: string, fields: object) =>
+        Promise.resolve(log[level]({ subsystem: "edge", ...fields }, message)),
+    },
     onLost: (reason) => onFatal(reason),
   });
 
@@ -80,10 +94,23 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       auth: config.gateway.auth,
       operatorKey,
       allowedOrigins: config.gateway.controlUi.allowedOrigins,
-      page: { enabled: config.gateway.controlUi.enabled, basePath: config.gateway.controlUi.basePath, assetsDir: path.join(distFolder(), "web") },
-      hooks: { enabled: config.hooks.enabled, path: config.hooks.path, ...(config.hooks.token === undefined ? {} : { token: config.hooks.token }) },
+      page: {
+        enabled: config.gateway.controlUi.enabled,
+        basePath: config.gateway.controlUi.basePath,
+        assetsDir: path.join(distFolder(), "web"),
+      },
+      hooks: {
+        enabled: config.hooks.enabled,
+        path: config.hooks.path,
+        ...(config.hooks.token === undefined ? {} : { token: config.hooks.token }),
+      },
       webhook: config.webhook,
-      snapshot: { defaultAgentId: config.defaultAgentId, mainKey: config.session.mainKey, mainSessionKey: mainSessionKey(config.defaultAgentId, config.session), scope: config.session.scope },
+      snapshot: {
+        defaultAgentId: config.defaultAgentId,
+        mainKey: config.session.mainKey,
+        mainSessionKey: mainSessionKey(config.defaultAgentId, config.session),
+        scope: config.session.scope,
+      },
     })
     .catch(async (error: unknown) => {
       await gateway.drain(0);
@@ -95,27 +122,46 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   const resumed = await gateway.resume();
   if (resumed.envelopes + resumed.outbound > 0) log.info(resumed, "took up what the last process left");
   const runFile = path.join(config.stateDir, "run", "gateway.json");
-  await writeAtomically(runFile, `${JSON.stringify({ pid: process.pid, port: listening.port, host: listening.host, startedAtMs, bootId })}\n`);
-  log.info({ port: listening.port, host: listening.host, agents: config.agents.length, startMs: Date.now() - startedAtMs }, "ready");
+  await writeAtomically(
+    runFile,
+    `${JSON.stringify({ pid: process.pid, port: listening.port, host: listening.host, startedAtMs, bootId })}\n`,
+  );
+  log.info(
+    { port: listening.port, host: listening.host, agents: config.agents.length, startMs: Date.now() - startedAtMs },
+    "ready",
+  );
 
   let stopped: Promise<void> | undefined;
   const stop = async (reason: string): Promise<void> => {
     log.info({ reason }, "stopping");
     await edge.remote.close(reason).catch((error: unknown) => log.warn({ error }, "the edge did not close in order"));
     const clean = await gateway.drain(limits.drainMs);
-    if (!clean) log.warn({}, `turns were still running after ${limits.drainMs} ms; their messages are kept and handled at the next start`);
+    if (!clean)
+      log.warn(
+        {},
+        `turns were still running after ${limits.drainMs} ms; their messages are kept and handled at the next start`,
+      );
     await rm(runFile, { force: true });
     log.info({ reason }, "stopped");
     await release();
   };
-  return { pageUrl: makePageUrl(config, listening), port: listening.port, stop: (reason) => (stopped ??= stop(reason)) };
+  return {
+    pageUrl: makePageUrl(config, listening),
+    port: listening.port,
+    stop: (reason) => (stopped ??= stop(reason)),
+  };
 }
 
 async function prepareStateDir(stateDir: string): Promise<void> {
   try {
     await mkdir(path.join(stateDir, "run"), { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw failure("CLOISTER_STATE_UNUSABLE", `the state directory ${stateDir} cannot be made: ${(error as Error).message}`, "make its parent writable, or set CLOISTER_STATE_DIR", error);
+    throw failure(
+      "CLOISTER_STATE_UNUSABLE",
+      `the state directory ${stateDir} cannot be made: ${(error as Error).message}`,
+      "make its parent writable, or set CLOISTER_STATE_DIR",
+      error,
+    );
   }
 }
 
@@ -132,11 +178,18 @@ async function confineProcess(stateDir: string): Promise<void> {
 async function budgetLiveCells(): Promise<number> {
   const text = await readFile("/proc/sys/vm/max_map_count", "utf8").catch(() => "");
   const maps = Number.parseInt(text, 10);
-  return Number.isFinite(maps) ? Math.max(1, Math.floor((0.8 * maps) / limits.mapsPerCell)) : limits.liveCellsMaxDefault;
+  return Number.isFinite(maps)
+    ? Math.max(1, Math.floor((0.8 * maps) / limits.mapsPerCell))
+    : limits.liveCellsMaxDefault;
 }
 
 function makePageUrl(config: ResolvedConfig, listening: { readonly host: string; readonly port: number }): string {
-  const host = listening.host === "0.0.0.0" || listening.host === "::" ? "127.0.0.1" : listening.host.includes(":") ? `[${listening.host}]` : listening.host;
+  const host =
+    listening.host === "0.0.0.0" || listening.host === "::"
+      ? "127.0.0.1"
+      : listening.host.includes(":")
+        ? `[${listening.host}]`
+        : listening.host;
   return `http://${host}:${listening.port}${config.gateway.controlUi.basePath}`;
 }
 

@@ -27,7 +27,11 @@ export interface Runs {
   readonly flows: readonly Flow[];
 }
 
-export function makeRuns(publish: (event: GatewayEvent) => void, agentOf: (sessionKey: string) => string, nowMs: () => number): Runs {
+export function makeRuns(
+  publish: (event: GatewayEvent) => void,
+  agentOf: (sessionKey: string) => string,
+  nowMs: () => number,
+): Runs {
   const runs = new Map<string, Run>();
   const ended: string[] = [];
   const flows = new Map<string, Flow>();
@@ -52,12 +56,25 @@ export function makeRuns(publish: (event: GatewayEvent) => void, agentOf: (sessi
     for (const waiter of run.waiters.splice(0)) waiter(result);
   };
 
-  const chat = (header: EnvelopeHeader, event: Omit<ChatEvent, "runId" | "sessionKey" | "agentId" | "provenance">): void => {
+  const chat = (
+    header: EnvelopeHeader,
+    event: Omit<ChatEvent, "runId" | "sessionKey" | "agentId" | "provenance">,
+  ): void => {
     const { provenance } = header;
-    const from = provenance.kind === "inter_session" ? { provenance: { kind: provenance.kind, sourceSessionKey: provenance.sourceSessionKey } } : {};
-    publish({ event: "chat", payload: { runId: header.runId, sessionKey: header.sessionKey, agentId: header.agentId, ...event, ...from } });
+    const from =
+      provenance.kind === "inter_session"
+        ? { provenance: { kind: provenance.kind, sourceSessionKey: provenance.sourceSessionKey } }
+        : {};
+    publish({
+      event: "chat",
+      payload: { runId: header.runId, sessionKey: header.sessionKey, agentId: header.agentId, ...event, ...from },
+    });
   };
-  const assistant = (text: string) => ({ role: "assistant" as const, content: [{ type: "text" as const, text }] as const, timestamp: nowMs() });
+  const assistant = (text: string) => ({
+    role: "assistant" as const,
+    content: [{ type: "text" as const, text }] as const,
+    timestamp: nowMs(),
+  });
 
   return {
     opened: (runId) => void find(runId),
@@ -68,22 +85,49 @@ export function makeRuns(publish: (event: GatewayEvent) => void, agentOf: (sessi
     },
     ended(header, seq, outcome, aborted) {
       if (outcome.status === "error") {
-        chat(header, aborted ? { seq, state: "aborted", stopReason: "rpc" } : { seq, state: "error", errorMessage: outcome.message });
-        finish(header.runId, { status: "error", runId: header.runId, refusal: { code: outcome.code, message: outcome.message } as Refusal });
+        chat(
+          header,
+          aborted
+            ? { seq, state: "aborted", stopReason: "rpc" }
+            : { seq, state: "error", errorMessage: outcome.message },
+        );
+        finish(header.runId, {
+          status: "error",
+          runId: header.runId,
+          refusal: { code: outcome.code, message: outcome.message } as Refusal,
+        });
         return;
       }
       const reply = outcome.status === "ok" ? outcome.text : null;
-      chat(header, { seq, state: "final", stopReason: "stop", ...(reply === null ? {} : { message: assistant(reply) }) });
+      chat(header, {
+        seq,
+        state: "final",
+        stopReason: "stop",
+        ...(reply === null ? {} : { message: assistant(reply) }),
+      });
       finish(header.runId, { status: "ok", runId: header.runId, reply });
     },
     recalled(runId, outcome) {
-      finish(runId, outcome.status === "error" ? { status: "error", runId, refusal: { code: outcome.code, message: outcome.message } as Refusal } : { status: "ok", runId, reply: outcome.status === "ok" ? outcome.text : null });
+      finish(
+        runId,
+        outcome.status === "error"
+          ? { status: "error", runId, refusal: { code: outcome.code, message: outcome.message } as Refusal }
+          : { status: "ok", runId, reply: outcome.status === "ok" ? outcome.text : null },
+      );
     },
     knows: (runId) => runs.has(runId),
     wait(runId, timeoutMs) {
       const run = runs.get(runId);
       if (run === undefined) {
-        return Promise.resolve({ status: "error", runId, refusal: { code: "CLOISTER_REQUEST_INVALID", message: `no run has the id ${runId}, or it ended too long ago`, remedy: "read the session's history" } });
+        return Promise.resolve({
+          status: "error",
+          runId,
+          refusal: {
+            code: "CLOISTER_REQUEST_INVALID",
+            message: `no run has the id ${runId}, or it ended too long ago`,
+            remedy: "read the session's history",
+          },
+        });
       }
       if (run.result !== undefined) return Promise.resolve(run.result);
       return new Promise((resolve) => {
@@ -99,7 +143,15 @@ export function makeRuns(publish: (event: GatewayEvent) => void, agentOf: (sessi
       });
     },
     flow(envelopeId, fromSession, toSession, state) {
-      const flow: Flow = { id: envelopeId, fromAgent: agentOf(fromSession), toAgent: agentOf(toSession), fromSession, toSession, state, atMs: nowMs() };
+      const flow: Flow = {
+        id: envelopeId,
+        fromAgent: agentOf(fromSession),
+        toAgent: agentOf(toSession),
+        fromSession,
+        toSession,
+        state,
+        atMs: nowMs(),
+      };
       flows.delete(envelopeId);
       flows.set(envelopeId, flow);
       for (const [id, old] of flows) {

@@ -4,7 +4,15 @@
  * policy is judged before anything of the target is read. Source: behaviour §3.1–§3.4, §3.8.
  */
 import { z } from "zod";
-import { judgeSession, type Judgement, type Policy, type Requester, type SessionVerb, type Target, isClampedSession } from "../../auth/policy.ts";
+import {
+  judgeSession,
+  type Judgement,
+  type Policy,
+  type Requester,
+  type SessionVerb,
+  type Target,
+  isClampedSession,
+} from "../../auth/policy.ts";
 import { toolsPairingId } from "../../auth/compile-pairings.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { toRefusal } from "../kernel/errors.ts";
@@ -13,7 +21,15 @@ import type { PairingRegistry } from "../kernel/pairings.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Effect } from "../kernel/state.ts";
 import { toolErrorCode } from "../kernel/tool-results.ts";
-import { isThreadKey, isValidAgentId, mainSessionKey, parentSessionKey, resolveSessionReference, sessionChannel, sessionKind } from "../routing/index.ts";
+import {
+  isThreadKey,
+  isValidAgentId,
+  mainSessionKey,
+  parentSessionKey,
+  resolveSessionReference,
+  sessionChannel,
+  sessionKind,
+} from "../routing/index.ts";
 import type { SessionRow, Store } from "../store/port.ts";
 import { formatHistory } from "./history-view.ts";
 
@@ -46,7 +62,11 @@ const sendParams = z.object({
   sessionKey: z.string().optional(),
   label: z.string().min(1).max(limits.labelCharsMax).optional(),
   agentId: z.string().optional(),
-  timeoutSeconds: z.number().int().min(0).default(limits.askTimeoutMsDefault / 1_000),
+  timeoutSeconds: z
+    .number()
+    .int()
+    .min(0)
+    .default(limits.askTimeoutMsDefault / 1_000),
   hasMessage: z.boolean(),
   callKey: z.string(),
 });
@@ -76,17 +96,41 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
   const requesterOf = (call: ToolCall): Requester => {
     const mainKey = mainSessionKey(call.agentId, config.session);
     const mode = sandboxModes.get(call.agentId) ?? "off";
-    return { agentId: call.agentId, sessionKey: call.header.sessionKey, mainSessionKey: mainKey, sandboxed: mode === "all" || (mode === "non-main" && call.header.sessionKey !== mainKey) };
+    return {
+      agentId: call.agentId,
+      sessionKey: call.header.sessionKey,
+      mainSessionKey: mainKey,
+      sandboxed: mode === "all" || (mode === "non-main" && call.header.sessionKey !== mainKey),
+    };
   };
 
   /** Step 1 of §3.1 as far as it needs no store: what the reference means, or the refusal. */
-  const resolveReference = (requester: Requester, reference: string): { key: string; agentId: string } | ToolRefusal => {
-    const resolved = resolveSessionReference(reference, { agentId: requester.agentId, sessionKey: requester.sessionKey, mainKey: config.session.mainKey, scope: config.session.scope });
-    return resolved.status === "malformed" ? fault("invalid", resolved.refusal.message) : { key: resolved.key, agentId: resolved.agentId };
+  const resolveReference = (
+    requester: Requester,
+    reference: string,
+  ): { key: string; agentId: string } | ToolRefusal => {
+    const resolved = resolveSessionReference(reference, {
+      agentId: requester.agentId,
+      sessionKey: requester.sessionKey,
+      mainKey: config.session.mainKey,
+      scope: config.session.scope,
+    });
+    return resolved.status === "malformed"
+      ? fault("invalid", resolved.refusal.message)
+      : { key: resolved.key, agentId: resolved.agentId };
   };
 
   const judge = (requester: Requester, target: Resolved, verb: SessionVerb): Judgement =>
-    judgeSession(policy, requester, { agentId: target.agentId, sessionKey: target.key, ancestors: target.row?.spawnedBy === undefined ? [] : [target.row.spawnedBy] } satisfies Target, verb);
+    judgeSession(
+      policy,
+      requester,
+      {
+        agentId: target.agentId,
+        sessionKey: target.key,
+        ancestors: target.row?.spawnedBy === undefined ? [] : [target.row.spawnedBy],
+      } satisfies Target,
+      verb,
+    );
 
   /** A key that exists or not, an alias, or a session id. */
   const findByKey = async (requester: Requester, reference: string): Promise<Resolved | ToolRefusal> => {
@@ -96,21 +140,33 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     }
     const resolved = resolveReference(requester, reference);
     if ("status" in resolved) return resolved;
-    if (!agentIds.has(resolved.agentId)) return fault("not_found", `agent not found: ${resolved.agentId}`, "cloister agents list");
+    if (!agentIds.has(resolved.agentId))
+      return fault("not_found", `agent not found: ${resolved.agentId}`, "cloister agents list");
     // The index row tells the lineage; it is the supervisor's and not the target's store.
     return { ...resolved, row: await store.session(resolved.key) };
   };
 
-  const findByLabel = async (requester: Requester, label: string, agentId: string | undefined): Promise<Resolved | ToolRefusal> => {
+  const findByLabel = async (
+    requester: Requester,
+    label: string,
+    agentId: string | undefined,
+  ): Promise<Resolved | ToolRefusal> => {
     if (agentId !== undefined && agentId !== requester.agentId) {
-      if (isClampedSession(policy, requester)) return forbidden("Sandboxed sessions_send label lookup is limited to this agent", 'agents.defaults.sandbox.sessionToolsVisibility: "all"');
+      if (isClampedSession(policy, requester))
+        return forbidden(
+          "Sandboxed sessions_send label lookup is limited to this agent",
+          'agents.defaults.sandbox.sessionToolsVisibility: "all"',
+        );
       const pair = judge(requester, { key: mainSessionKey(agentId, config.session), agentId, row: undefined }, "send");
       if (!pair.allowed) return forbidden(pair.message, pair.remedy);
     }
-    const rows = (await store.sessionsWithLabel(label)).filter((row) => agentId === undefined || row.agentId === agentId);
+    const rows = (await store.sessionsWithLabel(label)).filter(
+      (row) => agentId === undefined || row.agentId === agentId,
+    );
     const own = rows.find((row) => row.agentId === requester.agentId);
     const row = own ?? rows[0];
-    if (row === undefined) return fault("not_found", `No session found with label: ${label}`, "sessions_list shows labels");
+    if (row === undefined)
+      return fault("not_found", `No session found with label: ${label}`, "sessions_list shows labels");
     return { key: row.key, agentId: row.agentId, row };
   };
 
@@ -122,7 +178,8 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
       return fault("invalid", `Invalid agentId "${params.agentId}". Agent IDs must match [a-z0-9][a-z0-9_-]{0,63}`);
     }
     const agentId = params.agentId?.toLowerCase();
-    if (agentId !== undefined && !agentIds.has(agentId)) return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
+    if (agentId !== undefined && !agentIds.has(agentId))
+      return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
     const target =
       params.sessionKey !== undefined
         ? await findByKey(requester, params.sessionKey)
@@ -136,18 +193,36 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     const judged = judge(requester, target, "send");
     if (!judged.allowed) return forbidden(judged.message, judged.remedy);
     if (isThreadKey(target.key)) {
-      return fault("invalid", `sessions_send cannot target a thread session; use the parent channel session key ${parentSessionKey(target.key)}`);
+      return fault(
+        "invalid",
+        `sessions_send cannot target a thread session; use the parent channel session key ${parentSessionKey(target.key)}`,
+      );
     }
     const cross = target.agentId !== requester.agentId;
-    const pairing = cross ? deps.pairings().find(`agent:${requester.agentId}`, params.timeoutSeconds > 0 ? "request" : "send", `agent:${target.agentId}`) : undefined;
+    const pairing = cross
+      ? deps
+          .pairings()
+          .find(`agent:${requester.agentId}`, params.timeoutSeconds > 0 ? "request" : "send", `agent:${target.agentId}`)
+      : undefined;
     // Own children of another agent and own sessions are reached by the right to the tool itself.
     const via = pairing?.id ?? toolsPairingId(requester.agentId);
-    const isOpen = deps.kernel().sendFor(
-      call.agentId,
-      call.turn,
-      { via, sessionKey: target.key, timeoutMs: params.timeoutSeconds * 1_000, callKey: params.callKey, body: call.body, ref: call.ref, sourceTool: "sessions_send", tool: "sessions_send" },
-      deps.nowMs(),
-    );
+    const isOpen = deps
+      .kernel()
+      .sendFor(
+        call.agentId,
+        call.turn,
+        {
+          via,
+          sessionKey: target.key,
+          timeoutMs: params.timeoutSeconds * 1_000,
+          callKey: params.callKey,
+          body: call.body,
+          ref: call.ref,
+          sourceTool: "sessions_send",
+          tool: "sessions_send",
+        },
+        deps.nowMs(),
+      );
     return isOpen ? undefined : fault("invalid", "the turn that called sessions_send is over");
   }
 
@@ -156,12 +231,21 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     if ("status" in params) return params;
     const requester = requesterOf(call);
     const agentId = params.agentId?.toLowerCase();
-    if (agentId !== undefined && !agentIds.has(agentId)) return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
+    if (agentId !== undefined && !agentIds.has(agentId))
+      return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
     if (agentId !== undefined && agentId !== requester.agentId) {
-      const judged = judge(requester, { key: mainSessionKey(agentId, config.session), agentId, row: undefined }, "list");
+      const judged = judge(
+        requester,
+        { key: mainSessionKey(agentId, config.session), agentId, row: undefined },
+        "list",
+      );
       if (!judged.allowed) return forbidden(judged.message, judged.remedy);
     }
-    const visibleAgents = [...agentIds].filter((id) => (agentId === undefined || id === agentId) && (id === requester.agentId || isClampedSession(policy, requester) || judgePairFor(requester, id)));
+    const visibleAgents = [...agentIds].filter(
+      (id) =>
+        (agentId === undefined || id === agentId) &&
+        (id === requester.agentId || isClampedSession(policy, requester) || judgePairFor(requester, id)),
+    );
     const limit = Math.min(params.limit, limits.sessionsListMax);
     const found = await store.sessions({
       agentIds: visibleAgents,
@@ -171,7 +255,10 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
       ...(params.label === undefined ? {} : { label: params.label }),
       ...(params.search === undefined ? {} : { search: params.search }),
     });
-    const virtual = params.activeMinutes === undefined && params.label === undefined && params.search === undefined ? neverSpoken(visibleAgents, found.rows) : [];
+    const virtual =
+      params.activeMinutes === undefined && params.label === undefined && params.search === undefined
+        ? neverSpoken(visibleAgents, found.rows)
+        : [];
     const rows = [...found.rows.map((row) => ({ key: row.key, agentId: row.agentId, row })), ...virtual]
       .filter((target) => judge(requester, target, "list").allowed)
       .map((target) => view(requester, target))
@@ -191,16 +278,21 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
       count: page.length,
       hasMore,
       ...(hasMore ? { nextOffset: next, truncationReason: page.length < limit ? "bytes" : "limit" } : {}),
-      ...(policy.visibility === "all" ? {} : { visibility: `tools.sessions.visibility is "${policy.visibility}": sessions outside of it are not listed` }),
+      ...(policy.visibility === "all"
+        ? {}
+        : { visibility: `tools.sessions.visibility is "${policy.visibility}": sessions outside of it are not listed` }),
     };
   }
 
-  const judgePairFor = (requester: Requester, agentId: string): boolean => judge(requester, { key: mainSessionKey(agentId, config.session), agentId, row: undefined }, "list").allowed;
+  const judgePairFor = (requester: Requester, agentId: string): boolean =>
+    judge(requester, { key: mainSessionKey(agentId, config.session), agentId, row: undefined }, "list").allowed;
 
   /** A configured agent can be spoken to before it ever was: its main session is listed from the start. */
   function neverSpoken(visible: readonly string[], rows: readonly SessionRow[]): Resolved[] {
     const known = new Set(rows.map(({ key }) => key));
-    return visible.map((agentId) => ({ key: mainSessionKey(agentId, config.session), agentId, row: undefined })).filter(({ key }) => !known.has(key));
+    return visible
+      .map((agentId) => ({ key: mainSessionKey(agentId, config.session), agentId, row: undefined }))
+      .filter(({ key }) => !known.has(key));
   }
 
   function view(requester: Requester, { key, agentId, row }: Resolved) {
@@ -209,7 +301,13 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
       send: judge(requester, { key, agentId, row }, "send").allowed,
       control: row?.spawnedBy === requester.sessionKey,
     };
-    const base = { key, agentId, kind: row?.kind ?? sessionKind(key, config.session.mainKey), channel: row?.channel ?? sessionChannel(key), access };
+    const base = {
+      key,
+      agentId,
+      kind: row?.kind ?? sessionKind(key, config.session.mainKey),
+      channel: row?.channel ?? sessionChannel(key),
+      access,
+    };
     if (row === undefined) return { ...base, messages: 0, updatedAt: 0 };
     const { lastRoute } = row;
     return {
@@ -237,10 +335,21 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     return { status: "ok", sessionKey: target.key, ...formatHistory(page, { ...params, framed: true }) };
   }
 
-  const tools: Readonly<Record<string, (call: ToolCall) => Promise<object | undefined>>> = { sessions_send: send, sessions_list: list, sessions_history: history };
+  const tools: Readonly<Record<string, (call: ToolCall) => Promise<object | undefined>>> = {
+    sessions_send: send,
+    sessions_list: list,
+    sessions_history: history,
+  };
 
   return (call) => {
-    const answer = (result: object): void => deps.kernel().callResult(call.agentId, call.incarnation, call.ref, call.turn, { ok: true, json: JSON.stringify(result), tool: call.tool });
+    const answer = (result: object): void =>
+      deps
+        .kernel()
+        .callResult(call.agentId, call.incarnation, call.ref, call.turn, {
+          ok: true,
+          json: JSON.stringify(result),
+          tool: call.tool,
+        });
     const tool = tools[call.tool];
     if (tool === undefined) {
       answer(fault("not_found", `no tool is called ${call.tool}`));

@@ -16,7 +16,9 @@ export interface StateSchema<S> {
   };
 }
 
-type StateResult<S> = { readonly value: S; readonly issues?: undefined } | { readonly issues: readonly { readonly message: string }[] };
+type StateResult<S> =
+  | { readonly value: S; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string }[] };
 
 export interface ActorDefinition<S extends object> {
   /** Shape and defaults of a session's state: a schema, or a function that makes the first state. Absent: `{}`. */
@@ -38,7 +40,11 @@ export interface IncomingMessage {
 
 export interface Context<S extends object> {
   /** `model` is what the config names for the agent; `options` are the operator's, from `agents.list[].options`. */
-  readonly agent: { readonly id: string; readonly model: string | undefined; readonly options: Readonly<Record<string, unknown>> };
+  readonly agent: {
+    readonly id: string;
+    readonly model: string | undefined;
+    readonly options: Readonly<Record<string, unknown>>;
+  };
   readonly session: { readonly key: string };
   /** The session's durable state. Change it in place; it is committed with the turn, and only with it. */
   state: S;
@@ -57,7 +63,11 @@ export interface Context<S extends object> {
    * Asks and waits for the answer. `target` is a session key, or an agent id for its main session.
    * @throws a coded error: refused (`CLOISTER_CAPABILITY_DENIED`), `CLOISTER_ASK_TIMEOUT`, `CLOISTER_ASK_DEADLOCK`, the target's failure.
    */
-  request(target: string, text: string, options?: RequestOptions): Promise<{ readonly status: "ok" | "no_reply"; readonly text: string }>;
+  request(
+    target: string,
+    text: string,
+    options?: RequestOptions,
+  ): Promise<{ readonly status: "ok" | "no_reply"; readonly text: string }>;
 }
 
 export interface RequestOptions {

@@ -13,7 +13,9 @@ type Answer = readonly [id: number, ok: boolean, value: unknown];
 type Batch = { readonly calls?: Call[]; readonly answers?: Answer[] };
 
 /** An interface whose methods all return promises. */
-export type Callable<T> = { readonly [K in keyof T]: T[K] extends (...args: infer A) => Promise<infer R> ? (...args: A) => Promise<R> : never };
+export type Callable<T> = {
+  readonly [K in keyof T]: T[K] extends (...args: infer A) => Promise<infer R> ? (...args: A) => Promise<R> : never;
+};
 
 export interface Connection<T> {
   readonly remote: Callable<T>;
@@ -43,7 +45,11 @@ export function connectCalls<Remote>(port: MessagePort, handlers: object): Conne
   const answer = (id: number, method: string, args: readonly unknown[]): void => {
     const handler = (handlers as Record<string, unknown>)[method];
     if (typeof handler !== "function") {
-      out().answers.push([id, false, { code: "CLOISTER_INTERNAL", message: `no handler for the call ${method}` } satisfies Refusal]);
+      out().answers.push([
+        id,
+        false,
+        { code: "CLOISTER_INTERNAL", message: `no handler for the call ${method}` } satisfies Refusal,
+      ]);
       return;
     }
     Promise.resolve()
@@ -69,7 +75,8 @@ export function connectCalls<Remote>(port: MessagePort, handlers: object): Conne
     lostReason ??= reason;
     const settled = [...pending.values()];
     pending.clear();
-    for (const { reject } of settled) reject(failure("CLOISTER_THREAD_LOST", `the call was pending when ${lostReason}`));
+    for (const { reject } of settled)
+      reject(failure("CLOISTER_THREAD_LOST", `the call was pending when ${lostReason}`));
   };
 
   port.on("message", receive);

@@ -32,8 +32,17 @@ export async function loadCellAssets(folder: string = distFolder()): Promise<Cel
     readFile(path.join(folder, file), "utf8").catch((error: unknown) => {
       throw failure("CLOISTER_INTERNAL", `the build has no ${file}`, "npm run build", error);
     });
-  const [bootstrap, sdk, ...actors] = await Promise.all([read("cell.cjs"), read("cloister.js"), ...builtinActors.map((name) => read(`actors/${name}.cjs`))]);
-  const builtins = new Map(builtinActors.map((name, index) => [name as string, compile(`(function (exports, require) {${actors[index] ?? ""}\n})`, `cloister:${name}`)]));
+  const [bootstrap, sdk, ...actors] = await Promise.all([
+    read("cell.cjs"),
+    read("cloister.js"),
+    ...builtinActors.map((name) => read(`actors/${name}.cjs`)),
+  ]);
+  const builtins = new Map(
+    builtinActors.map((name, index) => [
+      name as string,
+      compile(`(function (exports, require) {${actors[index] ?? ""}\n})`, `cloister:${name}`),
+    ]),
+  );
   const zodEntry = createRequire(import.meta.url).resolve("zod");
   return {
     bootstrap: compile(`(function (require, importModule, compileScript) {${bootstrap}\n})`, "cloister:cell"),

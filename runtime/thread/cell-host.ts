@@ -62,7 +62,11 @@ const compileScript = (source, filename, cachedData) => new Script(source, { fil
 compileScript(workerData.source, "cloister:cell", workerData.cachedData)(require, (url) => import(url), compileScript);
 `;
 
-export function makeCellHost(assets: CellAssets, listener: CellListener, nowMs: () => number = () => performance.now()): CellHost {
+export function makeCellHost(
+  assets: CellAssets,
+  listener: CellListener,
+  nowMs: () => number = () => performance.now(),
+): CellHost {
   const cells = new Map<string, Cell>();
   const waiting: CellSpec[] = [];
   let starting = 0;
@@ -108,8 +112,16 @@ export function makeCellHost(assets: CellAssets, listener: CellListener, nowMs: 
       stdout: true,
       stderr: true,
       trackUnmanagedFds: true,
-      execArgv: ["--permission", ...readable.map((place) => `--allow-fs-read=${place}`), `--allow-fs-write=${init.workspace}`, "--disable-warning=ExperimentalWarning"],
-      resourceLimits: { maxOldGenerationSizeMb: limits.cellOldGenerationMb, maxYoungGenerationSizeMb: limits.cellYoungGenerationMb },
+      execArgv: [
+        "--permission",
+        ...readable.map((place) => `--allow-fs-read=${place}`),
+        `--allow-fs-write=${init.workspace}`,
+        "--disable-warning=ExperimentalWarning",
+      ],
+      resourceLimits: {
+        maxOldGenerationSizeMb: limits.cellOldGenerationMb,
+        maxYoungGenerationSizeMb: limits.cellYoungGenerationMb,
+      },
       workerData,
       transferList: [mail.port2, control.port2],
     });
@@ -139,7 +151,10 @@ export function makeCellHost(assets: CellAssets, listener: CellListener, nowMs: 
 
     mail.port1.on("message", (frame: unknown) => listener.frame(agentId, incarnation, frame));
     worker.on("error", (error: Error & { code?: string }) => {
-      fault = { reason: error.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "crash", detail: error.message ?? String(error) };
+      fault = {
+        reason: error.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "crash",
+        detail: error.message ?? String(error),
+      };
     });
     worker.on("exit", (code) => {
       mail.port1.close();
@@ -188,7 +203,8 @@ export function makeCellHost(assets: CellAssets, listener: CellListener, nowMs: 
         continue;
       }
       cell.stillChecks++;
-      if (cell.stillChecks * limits.heartbeatCheckMs >= limits.stuckMs) stopCell(cell, "hung", `its loop did not turn for ${limits.stuckMs} ms`);
+      if (cell.stillChecks * limits.heartbeatCheckMs >= limits.stuckMs)
+        stopCell(cell, "hung", `its loop did not turn for ${limits.stuckMs} ms`);
     }
   }, limits.heartbeatCheckMs);
   watch.unref();

@@ -27,7 +27,14 @@ export interface CellInit {
   readonly mainKey: string;
   readonly slots: readonly CellSlot[];
   /** `source`: a module that ships with Cloister, as one script. `file`: the operator's own, imported from the disk. */
-  readonly module: { readonly kind: "builtin"; readonly name: string; readonly source: string; readonly cachedData: Uint8Array | undefined } | { readonly kind: "file"; readonly url: string };
+  readonly module:
+    | {
+        readonly kind: "builtin";
+        readonly name: string;
+        readonly source: string;
+        readonly cachedData: Uint8Array | undefined;
+      }
+    | { readonly kind: "file"; readonly url: string };
 }
 
 export type StartResult = { readonly status: "ready" } | { readonly status: "invalid"; readonly reason: string };
@@ -37,7 +44,12 @@ export interface CellControl {
   start(init: CellInit): Promise<StartResult>;
   /** The run of this turn was stopped by somebody. */
   cancel(turn: number): void;
-  inspect(): { readonly turns: number; readonly sessions: number; readonly heapUsedBytes: number; readonly uptimeMs: number };
+  inspect(): {
+    readonly turns: number;
+    readonly sessions: number;
+    readonly heapUsedBytes: number;
+    readonly uptimeMs: number;
+  };
 }
 
 /** `workerData` of a cell. The bootstrap takes these out before any other code runs. */

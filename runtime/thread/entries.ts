@@ -20,7 +20,10 @@ export function entryUrl(name: TrustedEntry, base: string = import.meta.url): UR
 
 /** `dist/` with its built files; the sources use it as well, for what cells run. */
 export function distFolder(base: string = import.meta.url): string {
-  return fileURLToPath(base.endsWith(".ts") ? new URL("../../dist", base) : bundleFolder(base)).replace(new RegExp(`\\${path.sep}$`), "");
+  return fileURLToPath(base.endsWith(".ts") ? new URL("../../dist", base) : bundleFolder(base)).replace(
+    new RegExp(`\\${path.sep}$`),
+    "",
+  );
 }
 
 /** Parts that several entries share stand one folder below them. */

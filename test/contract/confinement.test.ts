@@ -32,7 +32,14 @@ beforeAll(async () => {
   const empty = path.join(root, "empty");
   mkdirSync(empty);
   process.chdir(empty);
-  cell = await startCell({ workspace, module: { kind: "file", url: pathToFileURL(module).href }, options: { outside, processDir, descriptor } }, [module]);
+  cell = await startCell(
+    {
+      workspace,
+      module: { kind: "file", url: pathToFileURL(module).href },
+      options: { outside, processDir, descriptor },
+    },
+    [module],
+  );
   expect(await cell.started).toEqual({ status: "ready" });
 });
 
@@ -120,7 +127,9 @@ const denied = [
 describe("a cell may not", () => {
   test.each(denied)("%s", async (name) => {
     // A relative path resolves in the process's directory, which is empty; what is taken away altogether is a TypeError.
-    const how = name.includes("relative path") ? /^denied: ENOENT / : /^denied: (ERR_ACCESS_DENIED|ERR_DLOPEN_DISABLED|TypeError) /;
+    const how = name.includes("relative path")
+      ? /^denied: ENOENT /
+      : /^denied: (ERR_ACCESS_DENIED|ERR_DLOPEN_DISABLED|TypeError) /;
     expect(await tryPower(name)).toMatch(how);
   });
 

@@ -4,8 +4,14 @@ import { describe, expect, test } from "vitest";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import { makeConfig, openGateway } from "../support/gateway.ts";
 
-const actor = (name: string): { module: string; moduleKind: "file" } => ({ module: fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url)), moduleKind: "file" });
-const module = (name: string): { module: string; moduleKind: "file" } => ({ module: fileURLToPath(new URL(`../fixtures/modules/${name}`, import.meta.url)), moduleKind: "file" });
+const actor = (name: string): { module: string; moduleKind: "file" } => ({
+  module: fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url)),
+  moduleKind: "file",
+});
+const module = (name: string): { module: string; moduleKind: "file" } => ({
+  module: fileURLToPath(new URL(`../fixtures/modules/${name}`, import.meta.url)),
+  moduleKind: "file",
+});
 const open = { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" as const };
 
 describe("a cell that ends in the middle of a turn is started again and the message delivered again", () => {
@@ -18,7 +24,11 @@ describe("a cell that ends in the middle of a turn is started again and the mess
   ])("%s", async (_name, text, reason) => {
     const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
     expect(await gateway.reply("main", text)).toBe("recovered at attempt 2");
-    expect(gateway.logged.filter(({ message }) => message === "a cell ended").map(({ fields }) => (fields as { reason: string }).reason)).toEqual([reason]);
+    expect(
+      gateway.logged
+        .filter(({ message }) => message === "a cell ended")
+        .map(({ fields }) => (fields as { reason: string }).reason),
+    ).toEqual([reason]);
     expect(gateway.agents()[0]).toMatchObject({ restarts: 1 });
     // What the first delivery changed in the state was never committed.
     expect(await gateway.reply("main", "hello")).toBe("handled 2: hello");
@@ -36,13 +46,22 @@ describe("a cell that ends in the middle of a turn is started again and the mess
 test("an error that the actor throws fails the turn, not the cell; the state stays as it was", async () => {
   const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
   expect(await gateway.reply("main", "one")).toBe("handled 1: one");
-  expect(await gateway.say("main", "throw")).toMatchObject({ status: "error", refusal: { code: "CLOISTER_AGENT_FAILED", message: "thrown on purpose" } });
+  expect(await gateway.say("main", "throw")).toMatchObject({
+    status: "error",
+    refusal: { code: "CLOISTER_AGENT_FAILED", message: "thrown on purpose" },
+  });
   expect(await gateway.reply("main", "two")).toBe("handled 2: two");
   expect(gateway.agents()[0]).toMatchObject({ restarts: 0 });
 });
 
 test("with one agent in while(true){} the other answers, and the busy one is replaced", async () => {
-  const gateway = await openGateway([{ id: "busy", ...actor("crasher") }, { id: "calm", module: "echo" }], open);
+  const gateway = await openGateway(
+    [
+      { id: "busy", ...actor("crasher") },
+      { id: "calm", module: "echo" },
+    ],
+    open,
+  );
   await gateway.reply("calm", "awake");
   const spinning = gateway.say("busy", "spin once");
   await gateway.until(() => gateway.agents()[0]?.phase === "running");
@@ -59,8 +78,19 @@ test("waiting is not being stuck: a turn that waits for three seconds is left al
 });
 
 test("an ask whose target's cell ends settles with an error that says so", async () => {
-  const gateway = await openGateway([{ id: "main", ...actor("tool-user") }, { id: "raul", ...actor("crasher") }], open);
-  const answer = JSON.parse(await gateway.reply("main", JSON.stringify({ tool: "request", params: { to: "raul", text: "exit once", timeoutMs: 20_000 } })));
+  const gateway = await openGateway(
+    [
+      { id: "main", ...actor("tool-user") },
+      { id: "raul", ...actor("crasher") },
+    ],
+    open,
+  );
+  const answer = JSON.parse(
+    await gateway.reply(
+      "main",
+      JSON.stringify({ tool: "request", params: { to: "raul", text: "exit once", timeoutMs: 20_000 } }),
+    ),
+  );
   expect(answer).toMatchObject({ code: "CLOISTER_AGENT_CRASHED" });
 });
 
@@ -68,7 +98,9 @@ test("a run that is stopped ends as aborted, and the session goes on", async () 
   const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
   const run = gateway.say("main", "hang");
   await gateway.until(() => gateway.agents()[0]?.phase === "running");
-  await gateway.doors.rpc({ connId: "t", clientId: "t", mode: "t", scopes: [] }, "chat.abort", { sessionKey: "agent:main:main" });
+  await gateway.doors.rpc({ connId: "t", clientId: "t", mode: "t", scopes: [] }, "chat.abort", {
+    sessionKey: "agent:main:main",
+  });
   expect(await run).toMatchObject({ status: "error", refusal: { code: "CLOISTER_ASK_ABORTED" } });
   expect(await gateway.reply("main", "on")).toBe("handled 1: on");
 });
@@ -83,8 +115,14 @@ describe("a module that cannot be loaded disables its agent with a reason, and n
     ["a missing file", module("missing.ts"), /missing\.ts of agent broken does not exist/],
     ["a folder", module(""), /is not a file/],
   ])("%s", async (_name, broken, reason) => {
-    const gateway = await openGateway([{ id: "broken", ...broken }, { id: "main", module: "echo" }]);
-    expect(await gateway.say("broken", "hello")).toMatchObject({ status: "error", refusal: { code: "CLOISTER_AGENT_DISABLED", message: expect.stringMatching(reason) } });
+    const gateway = await openGateway([
+      { id: "broken", ...broken },
+      { id: "main", module: "echo" },
+    ]);
+    expect(await gateway.say("broken", "hello")).toMatchObject({
+      status: "error",
+      refusal: { code: "CLOISTER_AGENT_DISABLED", message: expect.stringMatching(reason) },
+    });
     expect(gateway.agents()[0]).toMatchObject({ phase: "disabled", reason: expect.stringMatching(reason) });
     expect(await gateway.reply("main", "hello")).toBe("hello");
     await expect(gateway.say("broken", "again")).rejects.toMatchObject({ code: "CLOISTER_AGENT_DISABLED" });
@@ -92,19 +130,37 @@ describe("a module that cannot be loaded disables its agent with a reason, and n
 
   test("its mail is kept and handled after the repair", async () => {
     const config = makeConfig([{ id: "main", ...module("throws.ts") }]);
-    const store = await openMemoryStore({ stateDir: config.stateDir, agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })) });
+    const store = await openMemoryStore({
+      stateDir: config.stateDir,
+      agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+    });
     const before = await openGateway([], {}, { store, config });
     await before.say("main", "kept");
     await before.drain(0);
-    const repaired = await openGateway([], {}, { store, config: { ...config, agents: config.agents.map((agent) => ({ ...agent, module: "echo", moduleKind: "builtin" as const })) } });
-    await repaired.until(() => repaired.events.some(({ event, payload }) => event === "chat" && payload.state === "final"));
+    const repaired = await openGateway(
+      [],
+      {},
+      {
+        store,
+        config: {
+          ...config,
+          agents: config.agents.map((agent) => ({ ...agent, module: "echo", moduleKind: "builtin" as const })),
+        },
+      },
+    );
+    await repaired.until(() =>
+      repaired.events.some(({ event, payload }) => event === "chat" && payload.state === "final"),
+    );
     const page = await store.history("main", "agent:main:main", 10, 0);
     expect(page.rows.map(({ text }) => text)).toEqual(["kept", "kept"]);
   });
 });
 
 test("an agent that crashes again and again is parked with a reason; the other runs", async () => {
-  const gateway = await openGateway([{ id: "main", ...actor("crasher") }, { id: "calm", module: "echo" }]);
+  const gateway = await openGateway([
+    { id: "main", ...actor("crasher") },
+    { id: "calm", module: "echo" },
+  ]);
   const runs = Array.from({ length: 4 }, (_, n) => gateway.say("main", `exit ${n}`));
   await gateway.until(() => gateway.agents()[0]?.phase === "parked");
   expect(gateway.agents()[0]?.reason).toMatch(/6 crashes within 60 s, the last: crash: it called process\.exit\(3\)/);

@@ -14,7 +14,8 @@ afterAll(async () => {
   endPrograms();
 });
 
-const cli = (args: string[], input?: string) => runCommand(program.stateDir, args, input === undefined ? {} : { input });
+const cli = (args: string[], input?: string) =>
+  runCommand(program.stateDir, args, input === undefined ? {} : { input });
 
 test("chat: lines in, answers out", async () => {
   const result = await cli(["chat", "--agent", "raul"], "remember that tea is better\nwhat do you remember\n");
@@ -24,8 +25,14 @@ test("chat: lines in, answers out", async () => {
 });
 
 test("send prints the answer, and as JSON the run", async () => {
-  expect(await cli(["send", "--agent", "raul", "who are you"])).toMatchObject({ code: 0, stdout: expect.stringContaining("I am raul") });
-  expect(JSON.parse((await cli(["send", "--json", "--agent", "raul", "who are you"])).stdout)).toMatchObject({ status: "ok", runId: expect.any(String) });
+  expect(await cli(["send", "--agent", "raul", "who are you"])).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("I am raul"),
+  });
+  expect(JSON.parse((await cli(["send", "--json", "--agent", "raul", "who are you"])).stdout)).toMatchObject({
+    status: "ok",
+    runId: expect.any(String),
+  });
   const unknown = await cli(["send", "--agent", "nobody", "hi"]);
   expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("agent not found: nobody")]);
 });
@@ -35,7 +42,9 @@ test("agents list --bindings tells the rules and the live state", async () => {
   expect(code).toBe(0);
   expect(stdout).toMatch(/main \(default\)/);
   expect(stdout).toMatch(/webhook.*home/);
-  const rows = JSON.parse((await cli(["agents", "list", "--json"])).stdout) as { agents: { agentId?: string; id?: string; phase?: string }[] };
+  const rows = JSON.parse((await cli(["agents", "list", "--json"])).stdout) as {
+    agents: { agentId?: string; id?: string; phase?: string }[];
+  };
   expect(rows.agents.map(({ agentId, id }) => agentId ?? id)).toEqual(["main", "raul"]);
 });
 

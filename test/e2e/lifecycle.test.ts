@@ -15,18 +15,31 @@ test("without a config: one agent main, nothing written outside the state direct
   expect(program.output()).toMatch(new RegExp(`page\\s+http://127\\.0\\.0\\.1:${program.port}/`));
   expect(program.output()).toMatch(/talk\s+\S+.*chat/);
   expect(program.output(), "the key is not for logs").not.toContain(program.key);
-  expect((await runCommand(stateDir, ["send", "who", "are", "you"])).stdout).toContain(`I am main, in the session agent:main:main. My workspace is ${path.join(stateDir, "workspace")}.`);
+  expect((await runCommand(stateDir, ["send", "who", "are", "you"])).stdout).toContain(
+    `I am main, in the session agent:main:main. My workspace is ${path.join(stateDir, "workspace")}.`,
+  );
   expect(await program.stop()).toBe(0);
   // HOME is inside of it in these tests: it stays empty.
   expect(readdirSync(path.join(stateDir, "home"))).toEqual([]);
-  expect(readdirSync(stateDir).toSorted()).toEqual(["agents", "home", "logs", "operator.key", "run", "store", "workspace"]);
+  expect(readdirSync(stateDir).toSorted()).toEqual([
+    "agents",
+    "home",
+    "logs",
+    "operator.key",
+    "run",
+    "store",
+    "workspace",
+  ]);
   expect(statSync(path.join(stateDir, "operator.key")).mode & 0o777).toBe(0o600);
   expect(existsSync(path.join(stateDir, "run", "gateway.json"))).toBe(false);
 });
 
 test("the state directory of OPENCLAW_STATE_DIR and a config named openclaw.json are used as they are", async () => {
   const stateDir = makeStateDir();
-  writeFileSync(path.join(stateDir, "openclaw.json"), "// as it was\n{ agents: { list: [{ id: 'home', default: true }, { id: 'work' }] } }");
+  writeFileSync(
+    path.join(stateDir, "openclaw.json"),
+    "// as it was\n{ agents: { list: [{ id: 'home', default: true }, { id: 'work' }] } }",
+  );
   const program = await startProgram(stateDir, [], { CLOISTER_STATE_DIR: "", OPENCLAW_STATE_DIR: stateDir });
   expect(program.output()).toMatch(/agents\s+home \(scripted, default\), work \(scripted\)/);
   expect(await program.stop()).toBe(0);
@@ -38,7 +51,20 @@ test("the shipped example runs", async () => {
   const reply = await runCommand(stateDir, ["send", "--agent", "main", "ask raul who are you"]);
   expect(reply).toMatchObject({ code: 0, stdout: expect.stringContaining("raul says: I am raul") });
   // The CLI asks about the gateway that runs, not about a config that is not there.
-  expect((await runCommand(stateDir, ["route", "explain", "--channel", "webhook", "--account", "home", "--peer", "direct:ana"])).stdout).toMatch(/agent\s+raul/);
+  expect(
+    (
+      await runCommand(stateDir, [
+        "route",
+        "explain",
+        "--channel",
+        "webhook",
+        "--account",
+        "home",
+        "--peer",
+        "direct:ana",
+      ])
+    ).stdout,
+  ).toMatch(/agent\s+raul/);
   expect(await program.stop()).toBe(0);
 });
 
@@ -51,9 +77,15 @@ test("conversations, labels and what agents remember survive a restart and a kil
   expect((await runCommand(stateDir, ["send", "what do you remember"])).stdout).toContain("it rains");
   expect(await program.stop()).toBe(0);
   program = await startProgram(stateDir);
-  const history = JSON.parse((await runCommand(stateDir, ["history", "agent:main:main", "--json"])).stdout) as { messages: { content: { text: string }[] }[] };
-  expect(history.messages.map(({ content }) => content[0]?.text)).toEqual(expect.arrayContaining(["remember that it rains", "what do you remember"]));
-  const sessions = JSON.parse((await runCommand(stateDir, ["sessions", "--json"])).stdout) as { sessions: { key: string; messages: number }[] };
+  const history = JSON.parse((await runCommand(stateDir, ["history", "agent:main:main", "--json"])).stdout) as {
+    messages: { content: { text: string }[] }[];
+  };
+  expect(history.messages.map(({ content }) => content[0]?.text)).toEqual(
+    expect.arrayContaining(["remember that it rains", "what do you remember"]),
+  );
+  const sessions = JSON.parse((await runCommand(stateDir, ["sessions", "--json"])).stdout) as {
+    sessions: { key: string; messages: number }[];
+  };
   expect(sessions.sessions).toMatchObject([{ key: "agent:main:main", messages: 4 }]);
   expect(await program.stop()).toBe(0);
 });
@@ -75,13 +107,21 @@ test("what was accepted before a kill -9 is handled after it, once", async () =>
   );
   let program = await startProgram(stateDir);
   for (const text of ["a", "b", "c"]) {
-    const accepted = await post(`${program.url}/channels/webhook/home`, { text, sender: { id: "x" }, messageId: text }, { authorization: "Bearer home-token" });
+    const accepted = await post(
+      `${program.url}/channels/webhook/home`,
+      { text, sender: { id: "x" }, messageId: text },
+      { authorization: "Bearer home-token" },
+    );
     expect(accepted.body.status).toBe("accepted");
   }
   expect(await program.stop("SIGKILL")).toBe(null);
   writeFileSync(gate, "");
   program = await startProgram(stateDir);
-  const last = await post(`${program.url}/channels/webhook/home`, { text: "d", sender: { id: "x" }, wait: true }, { authorization: "Bearer home-token" });
+  const last = await post(
+    `${program.url}/channels/webhook/home`,
+    { text: "d", sender: { id: "x" }, wait: true },
+    { authorization: "Bearer home-token" },
+  );
   expect(last.body.reply).toBe("a,b,c,d");
   expect(await program.stop()).toBe(0);
 });
@@ -126,25 +166,42 @@ describe("a start that cannot be refuses with what was found and what to do", ()
   });
 
   test("everything that is wrong is said at once, and `config validate` says the same", async () => {
-    const config = { agents: { list: [{ id: "a" }, { id: "A" }] }, bindings: [{ agentId: "nobody", match: { channel: "webhook" } }] };
+    const config = {
+      agents: { list: [{ id: "a" }, { id: "A" }] },
+      bindings: [{ agentId: "nobody", match: { channel: "webhook" } }],
+    };
     const said = await refuse(config);
     expect(said).toContain("agents.list[1].id");
     expect(said).toContain("bindings[0].agentId");
     const validated = await runCommand(makeStateDir(config), ["config", "validate"]);
     expect(validated.code).toBe(1);
-    for (const line of ["agents.list[1].id", "bindings[0].agentId"]) expect(validated.stdout + validated.stderr).toContain(line);
+    for (const line of ["agents.list[1].id", "bindings[0].agentId"])
+      expect(validated.stdout + validated.stderr).toContain(line);
   });
 });
 
 test("secrets are in no log", async () => {
-  const stateDir = makeStateDir(siblings({ logging: { level: "debug" }, gateway: { auth: { token: "a-shared-secret-token" } } }));
+  const stateDir = makeStateDir(
+    siblings({ logging: { level: "debug" }, gateway: { auth: { token: "a-shared-secret-token" } } }),
+  );
   const program = await startProgram(stateDir);
-  await post(`${program.url}/channels/webhook/home`, { text: "hi", sender: { id: "x" }, wait: true }, { authorization: "Bearer home-token" });
-  await post(`${program.url}/channels/webhook/home`, { text: "hi", sender: { id: "x" } }, { authorization: "Bearer wrong-token-value" });
+  await post(
+    `${program.url}/channels/webhook/home`,
+    { text: "hi", sender: { id: "x" }, wait: true },
+    { authorization: "Bearer home-token" },
+  );
+  await post(
+    `${program.url}/channels/webhook/home`,
+    { text: "hi", sender: { id: "x" } },
+    { authorization: "Bearer wrong-token-value" },
+  );
   expect(await program.stop()).toBe(0);
-  const logs = readdirSync(path.join(stateDir, "logs")).map((file) => readFileSync(path.join(stateDir, "logs", file), "utf8"));
+  const logs = readdirSync(path.join(stateDir, "logs")).map((file) =>
+    readFileSync(path.join(stateDir, "logs", file), "utf8"),
+  );
   expect(logs.join("")).toContain('"ready"');
-  for (const secret of ["home-token", "a-shared-secret-token", "wrong-token-value", program.key]) expect(logs.join("") + program.output()).not.toContain(secret);
+  for (const secret of ["home-token", "a-shared-secret-token", "wrong-token-value", program.key])
+    expect(logs.join("") + program.output()).not.toContain(secret);
 });
 
 test("a cell cannot learn the process's secrets from its environment", async () => {
@@ -162,7 +219,14 @@ test("a cell cannot learn the process's secrets from its environment", async () 
   );
   const program = await startProgram(stateDir, [], { MY_SECRET_TOKEN: "canary-value" });
   const reply = (await runCommand(stateDir, ["send", "look"])).stdout;
-  expect(JSON.parse(reply)).toEqual([{}, path.join(stateDir, "workspace"), "ERR_ACCESS_DENIED", "ERR_ACCESS_DENIED", "ERR_ACCESS_DENIED", "ERR_ACCESS_DENIED"]);
+  expect(JSON.parse(reply)).toEqual([
+    {},
+    path.join(stateDir, "workspace"),
+    "ERR_ACCESS_DENIED",
+    "ERR_ACCESS_DENIED",
+    "ERR_ACCESS_DENIED",
+    "ERR_ACCESS_DENIED",
+  ]);
   expect(await program.stop()).toBe(0);
 });
 

@@ -12,7 +12,16 @@ const faults: string[] = [];
 beforeAll(async () => {
   browser = await chromium.launch({
     executablePath: chromiumPath(),
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
   });
 });
 
@@ -32,7 +41,8 @@ async function openPage(url: string, options: Parameters<Browser["newPage"]>[0] 
     if (message.type() === "error") faults.push(`console: ${message.text()}`);
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(new URL(url).origin)) faults.push(`a request left the page's origin: ${request.url()}`);
+    if (!request.url().startsWith(new URL(url).origin))
+      faults.push(`a request left the page's origin: ${request.url()}`);
   });
   await page.goto(url);
   return page;
@@ -43,7 +53,8 @@ async function say(page: Page, text: string): Promise<void> {
   await page.keyboard.press("Enter");
 }
 
-const lastAnswer = (page: Page) => page.locator('[data-testid=message][data-role=assistant][data-state=settled]').last();
+const lastAnswer = (page: Page) =>
+  page.locator("[data-testid=message][data-role=assistant][data-state=settled]").last();
 
 test("a person chats with main, main asks raul, the page shows who asks whom; a restart keeps the conversation", async () => {
   const stateDir = makeStateDir(siblings());
@@ -57,7 +68,9 @@ test("a person chats with main, main asks raul, the page shows who asks whom; a 
   await expect.poll(() => page.getByTestId("agent-state-raul").textContent()).toContain("dormant");
 
   await say(page, "ask raul who are you");
-  await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("raul says: I am raul, in the session agent:raul:main");
+  await expect
+    .poll(() => lastAnswer(page).textContent(), { timeout: 20_000 })
+    .toContain("raul says: I am raul, in the session agent:raul:main");
   await expect.poll(() => page.getByTestId("flow-done").count()).toBeGreaterThan(0);
   await expect.poll(() => page.getByTestId("agent-state-raul").textContent()).toContain("live");
 
@@ -67,19 +80,29 @@ test("a person chats with main, main asks raul, the page shows who asks whom; a 
   // The other agent, by keyboard alone: its conversation shows who asked.
   await page.getByTestId("agent-raul").focus();
   await page.keyboard.press("Enter");
-  await expect.poll(() => page.locator('[data-testid=message][data-source=agent]').first().textContent()).toContain("who are you");
+  await expect
+    .poll(() => page.locator("[data-testid=message][data-source=agent]").first().textContent())
+    .toContain("who are you");
 
   expect(await program.stop()).toBe(0);
-  await expect.poll(() => page.getByTestId("connection").getAttribute("data-state"), { timeout: 20_000 }).not.toBe("ready");
+  await expect
+    .poll(() => page.getByTestId("connection").getAttribute("data-state"), { timeout: 20_000 })
+    .not.toBe("ready");
   program = await startProgram(stateDir, ["--port", String(program.port)]);
   await expect.poll(() => page.getByTestId("connection").getAttribute("data-state"), { timeout: 60_000 }).toBe("ready");
 
   await page.getByTestId("agent-main").click();
-  await expect.poll(() => page.locator("[data-testid=message]").allTextContents()).toEqual(expect.arrayContaining([expect.stringContaining("remember that the key is under the mat")]));
+  await expect
+    .poll(() => page.locator("[data-testid=message]").allTextContents())
+    .toEqual(expect.arrayContaining([expect.stringContaining("remember that the key is under the mat")]));
   await say(page, "what do you remember");
   await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("the key is under the mat");
   // A connection that was refused while the gateway was down is no fault of the page.
-  faults.splice(0, faults.length, ...faults.filter((fault) => !/WebSocket connection to .* failed|ERR_CONNECTION_REFUSED/.test(fault)));
+  faults.splice(
+    0,
+    faults.length,
+    ...faults.filter((fault) => !/WebSocket connection to .* failed|ERR_CONNECTION_REFUSED/.test(fault)),
+  );
   await page.close();
   expect(await program.stop()).toBe(0);
 });
@@ -100,9 +123,13 @@ test("answers appear while they are made, and can be stopped", async () => {
   const page = await openPage(program.pageUrl);
   await page.getByTestId("composer").waitFor();
   await say(page, "everything");
-  await expect.poll(() => page.locator("[data-testid=message][data-state=streaming]").textContent(), { timeout: 20_000 }).toContain("thinking about everything");
+  await expect
+    .poll(() => page.locator("[data-testid=message][data-state=streaming]").textContent(), { timeout: 20_000 })
+    .toContain("thinking about everything");
   await page.getByTestId("stop").click();
-  await expect.poll(() => page.locator("[data-testid=message][data-state=aborted]").count(), { timeout: 20_000 }).toBeGreaterThan(0);
+  await expect
+    .poll(() => page.locator("[data-testid=message][data-state=aborted]").count(), { timeout: 20_000 })
+    .toBeGreaterThan(0);
   await page.close();
   expect(await program.stop()).toBe(0);
 });
@@ -128,8 +155,11 @@ test("on a phone, in the dark, nothing is cut off", async () => {
   await say(page, "who are you");
   await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("I am main");
   expect(await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")).toBe(0);
-  const [background, colour] = (await page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")) as [string, string];
-  const light = (value: string): number => (value.match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
+  const [background, colour] = (await page.evaluate(
+    "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]",
+  )) as [string, string];
+  const light = (value: string): number =>
+    (value.match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
   expect(light(background)).toBeLessThan(light(colour));
   await page.close();
   expect(await program.stop()).toBe(0);

@@ -34,7 +34,11 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((gateway) => gateway.drain(0)));
 });
 
-export function makeConfig(agents: readonly TestAgent[], changes: Partial<ResolvedConfig> = {}, stateDir = mkdtempSync(path.join(os.tmpdir(), "cloister-gateway-"))): ResolvedConfig {
+export function makeConfig(
+  agents: readonly TestAgent[],
+  changes: Partial<ResolvedConfig> = {},
+  stateDir = mkdtempSync(path.join(os.tmpdir(), "cloister-gateway-")),
+): ResolvedConfig {
   return {
     revision: "test",
     configPath: path.join(stateDir, "cloister.json"),
@@ -64,20 +68,39 @@ export function makeConfig(agents: readonly TestAgent[], changes: Partial<Resolv
     visibility: "tree",
     sessionToolsVisibility: "spawned",
     mainLaneConcurrent: 4,
-    gateway: { host: "127.0.0.1", port: 0, auth: { mode: "none" }, controlUi: { enabled: true, basePath: "/", allowedOrigins: [] } },
+    gateway: {
+      host: "127.0.0.1",
+      port: 0,
+      auth: { mode: "none" },
+      controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
+    },
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
     webhook: null,
-    logging: { level: "info", consoleLevel: "info", file: path.join(stateDir, "logs", "cloister.log"), redactSensitive: true },
+    logging: {
+      level: "info",
+      consoleLevel: "info",
+      file: path.join(stateDir, "logs", "cloister.log"),
+      redactSensitive: true,
+    },
     warnings: [],
     notActive: [],
     ...changes,
   };
 }
 
-export async function openGateway(agents: readonly TestAgent[], changes: Partial<ResolvedConfig> = {}, reuse?: { readonly store: Store; readonly config: ResolvedConfig }): Promise<TestGateway> {
+export async function openGateway(
+  agents: readonly TestAgent[],
+  changes: Partial<ResolvedConfig> = {},
+  reuse?: { readonly store?: Store; readonly config?: ResolvedConfig; readonly assets?: CellAssets },
+): Promise<TestGateway> {
   assets ??= loadCellAssets();
   const config = reuse?.config ?? makeConfig(agents, changes);
-  const store = reuse?.store ?? (await openMemoryStore({ stateDir: config.stateDir, agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })) }));
+  const store =
+    reuse?.store ??
+    (await openMemoryStore({
+      stateDir: config.stateDir,
+      agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+    }));
   const events: GatewayEvent[] = [];
   const sent: OutboundMessage[] = [];
   const logged: TestGateway["logged"] = [];
@@ -86,7 +109,7 @@ export async function openGateway(agents: readonly TestAgent[], changes: Partial
   const gateway = makeGateway({
     config,
     store,
-    assets: await assets,
+    assets: reuse?.assets ?? (await assets),
     liveCellsMax: 50,
     version: "test",
     log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },

@@ -36,7 +36,11 @@ export function endPrograms(): void {
 
 export function makeStateDir(config?: object | string): string {
   const stateDir = mkdtempSync(path.join(os.tmpdir(), "cloister-e2e-"));
-  if (config !== undefined) writeFileSync(path.join(stateDir, "cloister.json"), typeof config === "string" ? config : JSON.stringify(config, null, 2));
+  if (config !== undefined)
+    writeFileSync(
+      path.join(stateDir, "cloister.json"),
+      typeof config === "string" ? config : JSON.stringify(config, null, 2),
+    );
   return stateDir;
 }
 
@@ -47,8 +51,16 @@ function environment(stateDir: string, extra: NodeJS.ProcessEnv = {}): NodeJS.Pr
 }
 
 /** Starts the gateway on a free port and waits until it is ready. Rejects with its output when it ends before. */
-export async function startProgram(stateDir: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Program> {
-  const child = spawn(process.execPath, [entry, "gateway", "--port", "0", ...args], { cwd: stateDir, env: environment(stateDir, env), stdio: ["ignore", "pipe", "pipe"] });
+export async function startProgram(
+  stateDir: string,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Program> {
+  const child = spawn(process.execPath, [entry, "gateway", "--port", "0", ...args], {
+    cwd: stateDir,
+    env: environment(stateDir, env),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   running.add(child);
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => (output += String(chunk)));
@@ -85,8 +97,16 @@ export async function startProgram(stateDir: string, args: readonly string[] = [
 }
 
 /** One command line, with the given text on its standard input. */
-export async function runCommand(stateDir: string, args: readonly string[], options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {}): Promise<Finished> {
-  const child = spawn(process.execPath, [entry, ...args], { cwd: stateDir, env: environment(stateDir, options.env), stdio: ["pipe", "pipe", "pipe"] });
+export async function runCommand(
+  stateDir: string,
+  args: readonly string[],
+  options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<Finished> {
+  const child = spawn(process.execPath, [entry, ...args], {
+    cwd: stateDir,
+    env: environment(stateDir, options.env),
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   running.add(child);
   let stdout = "";
   let stderr = "";
@@ -100,7 +120,13 @@ export async function runCommand(stateDir: string, args: readonly string[], opti
 
 /** Debian's Chromium: `.ci/run` and `npm run test:setup` install it. */
 export function chromiumPath(): string {
-  const found = [process.env["CHROMIUM_PATH"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((candidate) => candidate !== undefined && existsSync(candidate));
-  if (found === undefined) throw new Error("no Chromium was found; install it (Debian: apt-get install -y chromium) or set CHROMIUM_PATH");
+  const found = [
+    process.env["CHROMIUM_PATH"],
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+  ].find((candidate) => candidate !== undefined && existsSync(candidate));
+  if (found === undefined)
+    throw new Error("no Chromium was found; install it (Debian: apt-get install -y chromium) or set CHROMIUM_PATH");
   return found;
 }

@@ -20,7 +20,11 @@ import { makeWorkspace } from "./workspace.ts";
 declare const require: (name: string) => unknown;
 /** Given by the host's wrapper: `import()` of the worker's own script. */
 declare const importModule: (url: string) => Promise<{ readonly default?: unknown }>;
-declare const compileScript: (source: string, name: string, cachedData: Uint8Array | undefined) => (exports: object, require: (name: string) => unknown) => void;
+declare const compileScript: (
+  source: string,
+  name: string,
+  cachedData: Uint8Array | undefined,
+) => (exports: object, require: (name: string) => unknown) => void;
 
 const threads = require("node:worker_threads") as typeof import("node:worker_threads");
 const handed = threads.workerData as CellWorkerData;
@@ -46,11 +50,23 @@ let runner: TurnRunner | undefined;
 
 const print = makePrinter();
 for (const name of ["postMessage", "start", "close"] as const) {
-  Object.defineProperty(threads.MessagePort.prototype, name, { value: threads.MessagePort.prototype[name], writable: false, configurable: false });
+  Object.defineProperty(threads.MessagePort.prototype, name, {
+    value: threads.MessagePort.prototype[name],
+    writable: false,
+    configurable: false,
+  });
 }
 confine({ require, workspace, sdk, zodUrl, print: (level, text) => print(level, text) });
-for (const [name, level] of [["debug", 20], ["log", 30], ["info", 30], ["warn", 40], ["error", 50], ["trace", 20]] as const) {
-  console[name] = (...parts: unknown[]) => print(level, parts.map((part) => (typeof part === "string" ? part : inspect(part))).join(" "));
+for (const [name, level] of [
+  ["debug", 20],
+  ["log", 30],
+  ["info", 30],
+  ["warn", 40],
+  ["error", 50],
+  ["trace", 20],
+] as const) {
+  console[name] = (...parts: unknown[]) =>
+    print(level, parts.map((part) => (typeof part === "string" ? part : inspect(part))).join(" "));
 }
 
 function inspect(value: unknown): string {
@@ -70,13 +86,25 @@ function makePrinter(): (level: number, text: string) => void {
   return (level, text) => {
     const now = Math.floor(performance.now() / 1_000);
     if (now !== second) {
-      if (dropped > 0) mailbox?.tell(up.log, 0, 40, `${dropped} log records were left out: more than ${limits.logRecordsPerSecond} in a second`);
+      if (dropped > 0)
+        mailbox?.tell(
+          up.log,
+          0,
+          40,
+          `${dropped} log records were left out: more than ${limits.logRecordsPerSecond} in a second`,
+        );
       second = now;
       count = 0;
       dropped = 0;
     }
     if (++count > limits.logRecordsPerSecond) dropped++;
-    else mailbox?.tell(up.log, 0, level, text.length > limits.logCharsMax ? `${text.slice(0, limits.logCharsMax)}… (cut)` : text);
+    else
+      mailbox?.tell(
+        up.log,
+        0,
+        level,
+        text.length > limits.logCharsMax ? `${text.slice(0, limits.logCharsMax)}… (cut)` : text,
+      );
   };
 }
 
@@ -90,16 +118,33 @@ async function loadActor(module: CellInit["module"]): Promise<ActorDefinition<Re
     loaded = await importModule(module.url);
   }
   const definition = loaded.default;
-  if (typeof definition !== "object" || definition === null || typeof (definition as { message?: unknown }).message !== "function") {
-    throw new TypeError("its default export is not an actor: export default defineActor({ message(ctx, message) { … } })");
+  if (
+    typeof definition !== "object" ||
+    definition === null ||
+    typeof (definition as { message?: unknown }).message !== "function"
+  ) {
+    throw new TypeError(
+      "its default export is not an actor: export default defineActor({ message(ctx, message) { … } })",
+    );
   }
   return definition as ActorDefinition<Record<string, unknown>>;
 }
 
 const control: CellControl = {
   async start(init): Promise<StartResult> {
-    mailbox = makeMailbox(init.incarnation, words, post, (delivery) => runner?.deliver(delivery), (key) => runner?.forget(key));
-    const log = (): CellLog => ({ debug: (text) => print(20, text), info: (text) => print(30, text), warn: (text) => print(40, text), error: (text) => print(50, text) });
+    mailbox = makeMailbox(
+      init.incarnation,
+      words,
+      post,
+      (delivery) => runner?.deliver(delivery),
+      (key) => runner?.forget(key),
+    );
+    const log = (): CellLog => ({
+      debug: (text) => print(20, text),
+      info: (text) => print(30, text),
+      warn: (text) => print(40, text),
+      error: (text) => print(50, text),
+    });
     try {
       const definition = await loadActor(init.module);
       runner = makeTurnRunner(definition, init, () => mailbox as Mailbox, makeWorkspace(init.workspace, fs, path), log);
@@ -122,7 +167,9 @@ const control: CellControl = {
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const where = error instanceof SyntaxError ? (error.stack?.split("\n")[0] ?? "") : "";
-  return where === "" || error.message.includes(where) || where.includes(error.message) ? error.message : `${error.message} (${where})`;
+  return where === "" || error.message.includes(where) || where.includes(error.message)
+    ? error.message
+    : `${error.message} (${where})`;
 }
 
 expose(control, nodeEndpoint(controlPort as unknown as Parameters<typeof nodeEndpoint>[0]));

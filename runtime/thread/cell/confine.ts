@@ -69,7 +69,14 @@ export function confine({ require, workspace, sdk, zodUrl, print }: Confinement)
 
   hookModules(moduleApi, admit, sdk, zodUrl);
   stubAll(moduleApi, "node:module", ["registerHooks", "register", "enableCompileCache", "runMain"]);
-  stubAll(require("node:worker_threads") as Loose, "node:worker_threads", ["Worker", "BroadcastChannel", "postMessageToThread", "setEnvironmentData", "getEnvironmentData", "locks"]);
+  stubAll(require("node:worker_threads") as Loose, "node:worker_threads", [
+    "Worker",
+    "BroadcastChannel",
+    "postMessageToThread",
+    "setEnvironmentData",
+    "getEnvironmentData",
+    "locks",
+  ]);
   for (const name of ["parentPort", "workerData"]) fix(require("node:worker_threads") as Loose, name, undefined);
   guardDescriptors(require("node:fs") as typeof FsModule & Loose);
   confineProcess(workspace, admit, print);
@@ -84,7 +91,10 @@ type Admit = (specifier: string, how: string) => void;
 /** Denies built-ins outside the list, and serves `cloister` (and `zod` when the actor has none). */
 function hookModules(moduleApi: ModuleApi, admit: Admit, sdk: string, zodUrl: string): void {
   type Next = (specifier: string, context: unknown) => unknown;
-  const registerHooks = moduleApi["registerHooks"] as (hooks: { resolve(specifier: string, context: unknown, next: Next): unknown; load(url: string, context: unknown, next: Next): unknown }) => void;
+  const registerHooks = moduleApi["registerHooks"] as (hooks: {
+    resolve(specifier: string, context: unknown, next: Next): unknown;
+    load(url: string, context: unknown, next: Next): unknown;
+  }) => void;
   const sdkUrl = "cloister:sdk";
   registerHooks({
     resolve(specifier, context, next) {
@@ -97,7 +107,8 @@ function hookModules(moduleApi: ModuleApi, admit: Admit, sdk: string, zodUrl: st
         return next(specifier.replace("zod", zodUrl), context);
       }
     },
-    load: (url, context, next) => (url === sdkUrl ? { format: "module", source: sdk, shortCircuit: true } : next(url, context)),
+    load: (url, context, next) =>
+      url === sdkUrl ? { format: "module", source: sdk, shortCircuit: true } : next(url, context),
   });
 }
 
@@ -145,7 +156,14 @@ function makeSink(fd: number, level: number, print: Confinement["print"]): objec
     isTTY: false,
     writable: true,
     write(chunk: unknown, encoding?: unknown, done?: unknown): boolean {
-      print(level, typeof chunk === "string" ? chunk : chunk instanceof Uint8Array ? new TextDecoder().decode(chunk) : String(chunk));
+      print(
+        level,
+        typeof chunk === "string"
+          ? chunk
+          : chunk instanceof Uint8Array
+            ? new TextDecoder().decode(chunk)
+            : String(chunk),
+      );
       const callback = typeof encoding === "function" ? encoding : done;
       if (typeof callback === "function") queueMicrotask(() => (callback as () => void)());
       return true;
@@ -169,9 +187,13 @@ function makeSink(fd: number, level: number, print: Confinement["print"]): objec
 function guardDescriptors(fs: typeof FsModule & Loose): void {
   const own = new Set<number>();
   const check = (name: string, value: unknown): void => {
-    if (typeof value === "number" && !own.has(value)) throw denied(`fs.${name} on descriptor ${value}, which this cell did not open`);
+    if (typeof value === "number" && !own.has(value))
+      throw denied(`fs.${name} on descriptor ${value}, which this cell did not open`);
   };
-  const wrap = (name: string, make: (original: (...args: unknown[]) => unknown) => (...args: unknown[]) => unknown): void => {
+  const wrap = (
+    name: string,
+    make: (original: (...args: unknown[]) => unknown) => (...args: unknown[]) => unknown,
+  ): void => {
     const original = fs[name];
     if (typeof original === "function") fix(fs, name, make((original as (...args: unknown[]) => unknown).bind(fs)));
   };
@@ -205,12 +227,21 @@ function guardDescriptors(fs: typeof FsModule & Loose): void {
       });
     }
   }
-  for (const name of ["createReadStream", "createWriteStream", "ReadStream", "WriteStream", "FileReadStream", "FileWriteStream"]) {
+  for (const name of [
+    "createReadStream",
+    "createWriteStream",
+    "ReadStream",
+    "WriteStream",
+    "FileReadStream",
+    "FileWriteStream",
+  ]) {
     const original = fs[name] as (new (...args: unknown[]) => unknown) & ((...args: unknown[]) => unknown);
     if (typeof original !== "function") continue;
     const guarded = function (this: unknown, ...args: unknown[]): unknown {
       check(name, (args[1] as { fd?: unknown } | undefined)?.fd);
-      return new.target === undefined ? original(...args) : Reflect.construct(original, args, new.target === guarded ? original : new.target);
+      return new.target === undefined
+        ? original(...args)
+        : Reflect.construct(original, args, new.target === guarded ? original : new.target);
     };
     guarded.prototype = original.prototype as object;
     fix(fs, name, guarded);

@@ -48,7 +48,13 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-export function makeMailbox(incarnation: number, block: Int32Array, post: (frame: readonly unknown[]) => void, deliver: (delivery: Delivery) => void, forget: (sessionKey: string) => void): Mailbox {
+export function makeMailbox(
+  incarnation: number,
+  block: Int32Array,
+  post: (frame: readonly unknown[]) => void,
+  deliver: (delivery: Delivery) => void,
+  forget: (sessionKey: string) => void,
+): Mailbox {
   const pending = new Map<number, Pending>();
   const parked: (() => void)[] = [];
   let credits: number = limits.sendCreditsPerCell;
@@ -66,7 +72,16 @@ export function makeMailbox(incarnation: number, block: Int32Array, post: (frame
     chars = 0;
   };
 
-  const push = (op: number, ref: number, turn: number, slot: number, num: number, a: string, b: string, c: string): void => {
+  const push = (
+    op: number,
+    ref: number,
+    turn: number,
+    slot: number,
+    num: number,
+    a: string,
+    b: string,
+    c: string,
+  ): void => {
     if (records === 0) queueMicrotask(flush);
     frame.push(op, ref, turn, slot, num, a, b, c);
     records++;
@@ -108,11 +123,20 @@ export function makeMailbox(incarnation: number, block: Int32Array, post: (frame
       });
     },
     receive(message) {
-      if (!Array.isArray(message) || message[0] !== incarnation) throw failure("CLOISTER_INTERNAL", "the kernel sent a frame of another incarnation");
+      if (!Array.isArray(message) || message[0] !== incarnation)
+        throw failure("CLOISTER_INTERNAL", "the kernel sent a frame of another incarnation");
       for (let at = 1; at < message.length; at += downStride) {
         // A stop must not wait behind the envelopes that came before it.
         if (Atomics.load(block, controlBlock.stop) === 1) return;
-        const [op, ref, turn, num, a, b, c] = message.slice(at, at + downStride) as [number, number, number, number, string, string, string];
+        const [op, ref, turn, num, a, b, c] = message.slice(at, at + downStride) as [
+          number,
+          number,
+          number,
+          number,
+          string,
+          string,
+          string,
+        ];
         if (op === down.deliver) deliver({ turn, attempt: num, header: a, body: b, state: ref === 1 ? c : undefined });
         else if (op === down.forget) forget(a);
         else settle(op, ref, num, a, b);

@@ -6,7 +6,16 @@ import { failure, isCoded } from "../../kernel/errors.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
 import { matchesPattern } from "../../kernel/pairings.ts";
-import type { ActorDefinition, CellLog, Context, RequestOptions, StateSchema, ToolResult, Tools, Workspace } from "../actor-port.ts";
+import type {
+  ActorDefinition,
+  CellLog,
+  Context,
+  RequestOptions,
+  StateSchema,
+  ToolResult,
+  Tools,
+  Workspace,
+} from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Delivery, Mailbox } from "./mailbox.ts";
 
@@ -26,7 +35,13 @@ export interface TurnRunner {
   readonly sessions: number;
 }
 
-export function makeTurnRunner(definition: ActorDefinition<State>, init: CellInit, mailbox: () => Mailbox, workspace: Workspace, log: (turn: number) => CellLog): TurnRunner {
+export function makeTurnRunner(
+  definition: ActorDefinition<State>,
+  init: CellInit,
+  mailbox: () => Mailbox,
+  workspace: Workspace,
+  log: (turn: number) => CellLog,
+): TurnRunner {
   const sessions = new Map<string, SessionState>();
   const running = new Map<number, AbortController>();
 
@@ -36,7 +51,17 @@ export function makeTurnRunner(definition: ActorDefinition<State>, init: CellIni
     const session = kept ?? (await openState(definition, delivery.state, header.sessionKey));
     sessions.set(header.sessionKey, session);
     const replies: string[] = [];
-    const ctx = makeContext(init, mailbox(), header, delivery.turn, workspace, log(delivery.turn), session.value, abort.signal, (text) => replies.push(text));
+    const ctx = makeContext(
+      init,
+      mailbox(),
+      header,
+      delivery.turn,
+      workspace,
+      log(delivery.turn),
+      session.value,
+      abort.signal,
+      (text) => replies.push(text),
+    );
     await definition.message(ctx, {
       id: header.id,
       text: delivery.body,
@@ -49,7 +74,13 @@ export function makeTurnRunner(definition: ActorDefinition<State>, init: CellIni
     sessions.set(header.sessionKey, { value: ctx.state, stored: after });
     const text = replies.join("\n\n");
     const silent = text === "" || text.trim().toUpperCase() === "NO_REPLY";
-    mailbox().tell(up.done, delivery.turn, (silent ? 0 : doneBits.reply) | (changed ? doneBits.state : 0), silent ? "" : text, changed ? after : "");
+    mailbox().tell(
+      up.done,
+      delivery.turn,
+      (silent ? 0 : doneBits.reply) | (changed ? doneBits.state : 0),
+      silent ? "" : text,
+      changed ? after : "",
+    );
   };
 
   return {
@@ -77,7 +108,11 @@ export function makeTurnRunner(definition: ActorDefinition<State>, init: CellIni
   };
 }
 
-async function openState(definition: ActorDefinition<State>, stored: string | undefined, sessionKey: string): Promise<SessionState> {
+async function openState(
+  definition: ActorDefinition<State>,
+  stored: string | undefined,
+  sessionKey: string,
+): Promise<SessionState> {
   const found = stored === undefined ? undefined : (JSON.parse(stored) as State);
   const { state } = definition;
   const value = await (async () => {
@@ -85,7 +120,11 @@ async function openState(definition: ActorDefinition<State>, stored: string | un
     const result = await (state as StateSchema<State>)["~standard"].validate(found ?? {});
     if (result.issues === undefined) return result.value;
     const issues = result.issues.map(({ message }) => message).join("; ");
-    throw failure("CLOISTER_MODULE_INVALID", `the ${found === undefined ? "defaults" : "stored state"} of ${sessionKey} do not fit the actor's state schema: ${issues}`, "give new fields a default in the schema");
+    throw failure(
+      "CLOISTER_MODULE_INVALID",
+      `the ${found === undefined ? "defaults" : "stored state"} of ${sessionKey} do not fit the actor's state schema: ${issues}`,
+      "give new fields a default in the schema",
+    );
   })();
   // Defaults are not written until a turn changes them.
   return { value, stored: stored ?? JSON.stringify(value) };
@@ -105,14 +144,32 @@ function makeContext(
   let calls = 0;
   // The same turn makes the same calls in the same order: that is what lets a repeated turn recognise its own sends.
   const callKey = (): string => String(calls++);
-  const keyOf = (target: string): string => (target.startsWith("agent:") ? (target.includes(":", 6) ? target : `${target}:${init.mainKey}`) : `agent:${target}:${init.mainKey}`);
+  const keyOf = (target: string): string =>
+    target.startsWith("agent:")
+      ? target.includes(":", 6)
+        ? target
+        : `${target}:${init.mainKey}`
+      : `agent:${target}:${init.mainKey}`;
   const slotFor = (verb: string, target: string): number => {
     const object = `agent:${keyOf(target).split(":")[1] ?? ""}`;
     return init.slots.find((slot) => slot.verbs.includes(verb) && matchesPattern(slot.object, object))?.slot ?? 0;
   };
   const call = async (tool: string, params: object, body: string): Promise<ToolResult> => {
-    const slot = init.slots.find(({ object, verbs }) => object === "gateway" && verbs.includes(`tool:${tool}`))?.slot ?? 0;
-    const answer = await mailbox.ask({ op: up.call, turn, slot, num: 0, a: tool, b: JSON.stringify({ ...params, callKey: callKey() }), c: body, credit: false }, "result");
+    const slot =
+      init.slots.find(({ object, verbs }) => object === "gateway" && verbs.includes(`tool:${tool}`))?.slot ?? 0;
+    const answer = await mailbox.ask(
+      {
+        op: up.call,
+        turn,
+        slot,
+        num: 0,
+        a: tool,
+        b: JSON.stringify({ ...params, callKey: callKey() }),
+        c: body,
+        credit: false,
+      },
+      "result",
+    );
     return JSON.parse(answer.text) as ToolResult;
   };
   const tools: Tools = {
@@ -122,7 +179,11 @@ function makeContext(
       // The message travels apart from the parameters: the supervisor reads those and never the message.
       const { message, content, text, ...rest } = params as Record<string, unknown>;
       const body = message ?? content ?? text;
-      return call("sessions_send", { ...rest, hasMessage: typeof body === "string" && body !== "" }, typeof body === "string" ? body : "");
+      return call(
+        "sessions_send",
+        { ...rest, hasMessage: typeof body === "string" && body !== "" },
+        typeof body === "string" ? body : "",
+      );
     },
   };
   return {
@@ -136,12 +197,40 @@ function makeContext(
     reply: (text) => onReply(String(text)),
     stream: (text) => mailbox.tell(up.stream, turn, 0, String(text)),
     async send(target, text) {
-      const answer = await mailbox.ask({ op: up.send, turn, slot: slotFor("send", target), num: 0, a: keyOf(target), b: callKey(), c: String(text), credit: true }, "stored");
+      const answer = await mailbox.ask(
+        {
+          op: up.send,
+          turn,
+          slot: slotFor("send", target),
+          num: 0,
+          a: keyOf(target),
+          b: callKey(),
+          c: String(text),
+          credit: true,
+        },
+        "stored",
+      );
       return { id: answer.text };
     },
-    async request(target, text, { timeoutMs = limits.askTimeoutMsDefault, durability = "stored" }: RequestOptions = {}) {
+    async request(
+      target,
+      text,
+      { timeoutMs = limits.askTimeoutMsDefault, durability = "stored" }: RequestOptions = {},
+    ) {
       const op = durability === "accepted" ? up.sendVolatile : up.send;
-      const answer = await mailbox.ask({ op, turn, slot: slotFor("request", target), num: Math.max(1, Math.floor(timeoutMs)), a: keyOf(target), b: callKey(), c: String(text), credit: op === up.send }, "result");
+      const answer = await mailbox.ask(
+        {
+          op,
+          turn,
+          slot: slotFor("request", target),
+          num: Math.max(1, Math.floor(timeoutMs)),
+          a: keyOf(target),
+          b: callKey(),
+          c: String(text),
+          credit: op === up.send,
+        },
+        "result",
+      );
       return { status: answer.status === "ok" ? "ok" : "no_reply", text: answer.text };
     },
   };

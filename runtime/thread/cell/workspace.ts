@@ -12,7 +12,11 @@ export function makeWorkspace(root: string, fs: typeof FsPromises, path: typeof 
 
   /** The real path of what exists, or of the nearest folder that does. */
   const realOf = async (full: string): Promise<string> => {
-    for (let existing = full, rest = ""; ; rest = path.join(path.basename(existing), rest), existing = path.dirname(existing)) {
+    for (
+      let existing = full, rest = "";
+      ;
+      rest = path.join(path.basename(existing), rest), existing = path.dirname(existing)
+    ) {
       if (!inside(existing)) return existing;
       const real = await fs.realpath(existing).catch((error: NodeJS.ErrnoException) => {
         if (error.code === "ENOENT") return undefined;
@@ -30,7 +34,11 @@ export function makeWorkspace(root: string, fs: typeof FsPromises, path: typeof 
   const resolve = async (given: string): Promise<string> => {
     const full = path.resolve(root, given);
     if (given.includes("\0") || !inside(full) || !inside(await realOf(full))) {
-      throw failure("CLOISTER_WORKSPACE_ESCAPE", `the path ${JSON.stringify(given)} leaves the workspace`, "use a path relative to the workspace; links that point outside are not followed");
+      throw failure(
+        "CLOISTER_WORKSPACE_ESCAPE",
+        `the path ${JSON.stringify(given)} leaves the workspace`,
+        "use a path relative to the workspace; links that point outside are not followed",
+      );
     }
     return full;
   };
@@ -51,7 +59,10 @@ export function makeWorkspace(root: string, fs: typeof FsPromises, path: typeof 
     },
     list: async (folder = ".") => {
       const entries = await fs.readdir(await resolve(folder), { withFileTypes: true });
-      return entries.map((entry) => ({ name: entry.name, type: entry.isFile() ? "file" : entry.isDirectory() ? "directory" : "other" }) as const);
+      return entries.map(
+        (entry) =>
+          ({ name: entry.name, type: entry.isFile() ? "file" : entry.isDirectory() ? "directory" : "other" }) as const,
+      );
     },
     exists: async (file) =>
       fs.access(await resolve(file)).then(

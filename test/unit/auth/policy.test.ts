@@ -1,0 +1,196 @@
+/** One function judges: the compiled rows, the kernel's answer and the explanation agree on every policy. Source: behaviour §3.8. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { compilePairings, explainMissing } from "../../../auth/compile-pairings.ts";
+import { judgePair, judgeSession, type Policy, type Requester } from "../../../auth/policy.ts";
+import { makePairingRegistry } from "../../../runtime/kernel/pairings.ts";
+
+const policy = (changes: Partial<Policy> = {}): Policy => ({
+  visibility: "all",
+  agentToAgent: { enabled: true, allow: ["main", "raul"] },
+  sessionToolsVisibility: "spawned",
+  ...changes,
+});
+const requester = (changes: Partial<Requester> = {}): Requester => ({
+  agentId: "main",
+  sessionKey: "agent:main:main",
+  mainSessionKey: "agent:main:main",
+  sandboxed: false,
+  ...changes,
+});
+const target = (sessionKey: string, ancestors: readonly string[] = []) => ({
+  agentId: sessionKey.split(":")[1] ?? "",
+  sessionKey,
+  ancestors,
+});
+
+describe("the table of behaviour §3.8", () => {
+  test.each([
+    ["main → raul, all, on", policy(), requester(), target("agent:raul:main"), true],
+    ["main → raul, agent, on", policy({ visibility: "agent" }), requester(), target("agent:raul:main"), false],
+    [
+      "main → raul, all, off",
+      policy({ agentToAgent: { enabled: false, allow: ["main", "raul"] } }),
+      requester(),
+      target("agent:raul:main"),
+      false,
+    ],
+    [
+      "sandboxed family → own child, any level",
+      policy({ visibility: "self", agentToAgent: { enabled: false, allow: [] } }),
+      requester({ sandboxed: true }),
+      target("agent:raul:subagent:1", ["agent:main:main"]),
+      true,
+    ],
+    [
+      "sandboxed → own main session, all",
+      policy(),
+      requester({ sandboxed: true, sessionKey: "agent:main:webhook:group:g" }),
+      target("agent:main:main"),
+      false,
+    ],
+    [
+      "the same with sessionToolsVisibility all",
+      policy({ sessionToolsVisibility: "all" }),
+      requester({ sandboxed: true, sessionKey: "agent:main:webhook:group:g" }),
+      target("agent:main:main"),
+      true,
+    ],
+    [
+      "sub-agent of main → main, tree",
+      policy({ visibility: "tree" }),
+      requester({ sessionKey: "agent:main:subagent:1" }),
+      target("agent:main:main"),
+      false,
+    ],
+    [
+      "main session → any session of its agent, tree",
+      policy({ visibility: "tree" }),
+      requester(),
+      target("agent:main:webhook:group:g"),
+      true,
+    ],
+    [
+      "another session → a sibling session, tree",
+      policy({ visibility: "tree" }),
+      requester({ sessionKey: "agent:main:webhook:group:a" }),
+      target("agent:main:webhook:group:b"),
+      false,
+    ],
+    [
+      "another session → its own child in another agent, tree",
+      policy({ visibility: "tree" }),
+      requester({ sessionKey: "agent:main:x:group:a" }),
+      target("agent:raul:subagent:1", ["agent:main:x:group:a"]),
+      true,
+    ],
+    [
+      "a child owned by another agent, level agent",
+      policy({ visibility: "agent" }),
+      requester(),
+      target("agent:raul:subagent:1", ["agent:main:main"]),
+      false,
+    ],
+    ["self → itself", policy({ visibility: "self" }), requester(), target("agent:main:main"), true],
+    ["self → another of its agent", policy({ visibility: "self" }), requester(), target("agent:main:other"), false],
+  ] as const)("%s", (_name, rules, from, to, allowed) => {
+    const judged = judgeSession(rules, from, to, "send");
+    expect(judged.allowed).toBe(allowed);
+    if (!judged.allowed)
+      expect(judged).toMatchObject({
+        rule: expect.any(String),
+        message: expect.any(String),
+        remedy: expect.stringMatching(/./),
+      });
+  });
+});
+
+const ids = ["main", "raul", "eve", "work-a", "work-b"];
+const patterns = fc.constantFrom("*", "main", "raul", "work-*", "*-a", "nobody", "");
+const policies: fc.Arbitrary<Policy> = fc.record({
+  visibility: fc.constantFrom("self", "tree", "agent", "all"),
+  agentToAgent: fc.record({ enabled: fc.boolean(), allow: fc.array(patterns, { maxLength: 4 }) }),
+  sessionToolsVisibility: fc.constantFrom("spawned", "all"),
+});
+
+test("a compiled pairing exists exactly when the judgement allows; a refusal names a rule and a remedy", () => {
+  let pairs = 0;
+  fc.assert(
+    fc.property(policies, (rules) => {
+      const registry = makePairingRegistry();
+      for (const pairing of compilePairings(rules, ids)) registry.add(pairing);
+      for (const from of ids) {
+        for (const to of ids) {
+          if (from === to) continue;
+          for (const verb of ["send", "request", "list", "history"] as const) {
+            pairs++;
+            const judged = judgePair(rules, from, to, verb === "request" ? "send" : verb);
+            expect(registry.find(`agent:${from}`, verb, `agent:${to}`) !== undefined).toBe(judged.allowed);
+            if (!judged.allowed)
+              expect(explainMissing(rules, `agent:${from}`, verb, `agent:${to}`).remedy).not.toBe("");
+          }
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+  expect(pairs).toBe(500 * 20 * 4);
+});
+
+test("following the remedies of refusals leads to a policy that allows", () => {
+  fc.assert(
+    fc.property(policies, fc.constantFrom(...ids), fc.constantFrom(...ids), (given, from, to) => {
+      fc.pre(from !== to);
+      let rules = given;
+      const seen: string[] = [];
+      for (let step = 0; step < 4; step++) {
+        const judged = judgePair(rules, from, to, "send");
+        if (judged.allowed) return;
+        expect(seen).not.toContain(judged.rule);
+        seen.push(judged.rule);
+        if (judged.rule === "tools.sessions.visibility") rules = { ...rules, visibility: "all" };
+        else if (judged.rule === "tools.agentToAgent.enabled")
+          rules = { ...rules, agentToAgent: { enabled: true, allow: [from, to] } };
+        else
+          rules = {
+            ...rules,
+            agentToAgent: {
+              ...rules.agentToAgent,
+              allow: [
+                ...rules.agentToAgent.allow,
+                ...(judged.remedy.match(/"([^"]+)"/g) ?? []).map((id) => id.slice(1, -1)),
+              ],
+            },
+          };
+      }
+      throw new Error(`four remedies did not help: ${seen.join(", ")}`);
+    }),
+  );
+});
+
+test("a clamped session reaches only its descendants, whatever else the policy says", () => {
+  fc.assert(
+    fc.property(
+      policies,
+      fc.constantFrom(...ids),
+      fc.boolean(),
+      fc.constantFrom("list", "history", "send"),
+      (rules, to, isChild, verb) => {
+        const from = requester({ sandboxed: true, sessionKey: "agent:main:webhook:group:g" });
+        const judged = judgeSession(
+          { ...rules, sessionToolsVisibility: "spawned" },
+          from,
+          target(`agent:${to}:subagent:1`, isChild ? [from.sessionKey] : ["agent:main:main"]),
+          verb as "send",
+        );
+        expect(judged.allowed).toBe(isChild);
+      },
+    ),
+  );
+});
+
+test("rows name patterns: their number grows with agents plus rules, not with their product", () => {
+  const many = Array.from({ length: 1_000 }, (_, n) => `a${n}`);
+  expect(compilePairings(policy({ agentToAgent: { enabled: true, allow: ["*"] } }), many)).toHaveLength(2_000);
+  expect(JSON.stringify(compilePairings(policy(), ids))).not.toContain("operator.");
+});

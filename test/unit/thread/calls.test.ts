@@ -1,0 +1,64 @@
+/** Typed calls between trusted threads: batched, coded errors, and every call settles. */
+import { MessageChannel } from "node:worker_threads";
+import { afterEach, expect, test } from "vitest";
+import { failure } from "../../../runtime/kernel/errors.ts";
+import { connectCalls } from "../../../runtime/thread/calls.ts";
+
+interface Remote {
+  add(a: number, b: number): Promise<number>;
+  fail(code: string): Promise<void>;
+  never(): Promise<void>;
+}
+
+const ports: { close(): void }[] = [];
+afterEach(() => {
+  for (const port of ports.splice(0)) port.close();
+});
+
+function pair() {
+  const { port1, port2 } = new MessageChannel();
+  ports.push(port1, port2);
+  const frames: unknown[] = [];
+  port2.on("message", (frame) => frames.push(frame));
+  connectCalls(port2, {
+    add: (a: number, b: number) => a + b,
+    fail: () => {
+      throw failure("CLOISTER_MAILBOX_FULL", "it is full", "wait");
+    },
+    never: () => new Promise(() => {}),
+  });
+  return { port1, port2, frames, ...connectCalls<Remote>(port1, {}) };
+}
+
+test("calls of one turn travel in one message and come back in their places", async () => {
+  const { remote, frames } = pair();
+  expect(await Promise.all(Array.from({ length: 100 }, (_, n) => remote.add(n, 1)))).toEqual(
+    Array.from({ length: 100 }, (_, n) => n + 1),
+  );
+  expect(frames).toHaveLength(1);
+});
+
+test("errors keep their code and remedy", async () => {
+  const { remote } = pair();
+  await expect(remote.fail("x")).rejects.toMatchObject({
+    code: "CLOISTER_MAILBOX_FULL",
+    message: "it is full",
+    remedy: "wait",
+  });
+});
+
+test("a method that is not there is an error, not silence", async () => {
+  const { remote } = pair();
+  await expect((remote as unknown as { nothing(): Promise<void> }).nothing()).rejects.toMatchObject({
+    code: "CLOISTER_INTERNAL",
+  });
+});
+
+test("pending calls settle when the other side closes, and later ones at once", async () => {
+  const { remote, port2 } = pair();
+  const pending = remote.never();
+  await remote.add(1, 1);
+  port2.close();
+  await expect(pending).rejects.toMatchObject({ code: "CLOISTER_THREAD_LOST" });
+  await expect(remote.add(1, 1)).rejects.toMatchObject({ code: "CLOISTER_THREAD_LOST" });
+});
