@@ -1,0 +1,247 @@
+/**
+ * Who may import whom. A room is a part of the tree with one job; it may import rooms of lower layers, itself, and what
+ * `also` names with a reason. The longest matching place decides which room a file is in.
+ *
+ * The layers are those of `docs/ARCHITECTURE.md`. What differs from the rule is an entry of `also`, with its reason, so that
+ * the list of exceptions can be read in one place; an entry that nothing uses any more fails the check.
+ */
+
+export interface Room {
+  readonly name: string;
+  readonly layer: 0 | 1 | 2 | 3 | 4 | 5;
+  /** Files or folders. */
+  readonly places: readonly string[];
+  readonly why: string;
+  /** Instead of "every lower layer": only these. */
+  readonly only?: readonly string[];
+  readonly also?: readonly { readonly room: string; readonly typeOnly?: true; readonly why: string }[];
+  /** npm packages, by name. */
+  readonly packages?: readonly string[];
+  /** Built-in modules; absent: none. Type imports are free. */
+  readonly node?: "any" | readonly string[];
+}
+
+export const rooms: readonly Room[] = [
+  {
+    name: "kernel",
+    layer: 0,
+    places: ["runtime/kernel"],
+    why: "The state machine that decides. It imports nothing, not even node:, so that same calls give same effects.",
+  },
+  {
+    name: "channel-port",
+    layer: 1,
+    places: ["channels/port.ts"],
+    why: "What a channel gives and gets: types alone.",
+  },
+  {
+    name: "store-port",
+    layer: 1,
+    places: ["runtime/store/port.ts"],
+    why: "What the gateway needs of a store; both adapters and all callers meet here.",
+  },
+  {
+    name: "routing",
+    layer: 1,
+    places: ["runtime/routing"],
+    why: "Binding table and session keys: pure, because a route must be explainable from the config alone.",
+    also: [{ room: "channel-port", typeOnly: true, why: "routes are chosen by the facts that a channel tells" }],
+  },
+  {
+    name: "auth",
+    layer: 1,
+    places: ["auth"],
+    why: "Policy and its compilation into pairings: pure, so that an explanation comes from what decides.",
+  },
+  {
+    name: "thread-protocol",
+    layer: 1,
+    places: ["runtime/thread/actor-port.ts", "runtime/thread/calls.ts", "runtime/thread/cell-port.ts"],
+    why: "What crosses threads, apart from the threads themselves.",
+  },
+  {
+    name: "entries",
+    layer: 1,
+    places: ["runtime/thread/entries.ts"],
+    why: "Where the files of our threads are, told by their own place alone. One file knows it, for sources and bundle.",
+    node: ["node:path", "node:url"],
+  },
+  {
+    name: "edge-protocol",
+    layer: 1,
+    places: ["runtime/edge/port.ts", "runtime/edge/methods.ts", "runtime/edge/scopes.ts"],
+    why: "What crosses between the edge's thread and the kernel's, and the methods that clients may call.",
+    also: [{ room: "channel-port", typeOnly: true, why: "messages of channels pass through the edge" }],
+    packages: ["zod"],
+  },
+  {
+    name: "config",
+    layer: 2,
+    places: ["runtime/config"],
+    why: "Reads the operator's file into checked values; knows names and forms, starts nothing.",
+    packages: ["json5", "zod"],
+    node: ["node:crypto", "node:fs/promises", "node:net", "node:os", "node:path", "node:util"],
+  },
+  {
+    name: "store",
+    layer: 2,
+    places: ["runtime/store"],
+    why: "Every stored byte, whatever keeps it: journal, sessions, transcripts, the instance lock.",
+    node: ["node:crypto", "node:fs", "node:os", "node:path"],
+  },
+  {
+    name: "lmdb",
+    layer: 2,
+    places: ["runtime/store/lmdb"],
+    why: "The one folder that imports lmdb, so that another store is one folder.",
+    also: [{ room: "store", why: "it is the adapter of the store's environments" }],
+    packages: ["lmdb"],
+    node: ["node:fs/promises"],
+  },
+  {
+    name: "store-thread",
+    layer: 2,
+    places: ["runtime/store/store-thread.ts", "runtime/store/thread.ts"],
+    why: "The store's thread: its entry opens LMDB, its main-thread side is the store's interface.",
+    also: [
+      { room: "store", why: "it serves the store" },
+      { room: "lmdb", why: "the entry opens the real store" },
+      { room: "thread", why: "it is a trusted thread" },
+    ],
+  },
+  {
+    name: "observe",
+    layer: 2,
+    places: ["runtime/observe"],
+    why: "The log: a thread of its own writes the file.",
+    packages: ["pino", "pino-pretty"],
+    node: ["node:events", "node:fs/promises", "node:path", "node:stream"],
+  },
+  {
+    name: "thread",
+    layer: 2,
+    places: ["runtime/thread"],
+    why: "Starts, feeds, watches and ends threads. The one room that imports node:worker_threads.",
+    packages: ["comlink"],
+    node: ["node:fs/promises", "node:module", "node:path", "node:url", "node:vm", "node:worker_threads"],
+  },
+  {
+    name: "cell",
+    layer: 2,
+    places: ["runtime/thread/cell"],
+    why: "What runs inside a cell beside the actor. It is in reach of untrusted code, so it knows as little as possible.",
+    only: ["kernel", "thread-protocol"],
+    packages: ["comlink"],
+    node: ["node:fs/promises", "node:module", "node:path", "node:worker_threads", "node:fs"],
+  },
+  {
+    name: "supervisor",
+    layer: 3,
+    places: ["runtime/supervisor"],
+    why: "Driver and assembly: the only code that knows kernel, store, threads and config at once.",
+    packages: ["zod"],
+    node: ["node:crypto", "node:fs/promises", "node:path", "node:perf_hooks", "node:url"],
+  },
+  {
+    name: "actors",
+    layer: 4,
+    places: ["actors"],
+    why: "Shipped actor modules. They see what any author sees.",
+    only: ["thread-protocol"],
+  },
+  {
+    name: "webhook",
+    layer: 4,
+    places: ["channels/webhook"],
+    why: "A channel: pure in both directions, and a client.",
+    only: ["channel-port", "kernel"],
+    packages: ["zod"],
+  },
+  {
+    name: "web",
+    layer: 4,
+    places: ["channels/web/index.ts"],
+    why: "The page as a channel: its manifest.",
+    only: ["channel-port", "kernel"],
+  },
+  {
+    name: "page",
+    layer: 4,
+    places: ["channels/web/page"],
+    why: "Runs in a browser: it speaks the wire protocol and shares no code with the gateway.",
+    only: [],
+    also: [{ room: "edge-protocol", typeOnly: true, why: "the shapes of events are written down once" }],
+    packages: ["preact", "@preact/signals"],
+  },
+  {
+    name: "edge",
+    layer: 4,
+    places: ["runtime/edge"],
+    why: "HTTP and WebSocket, in a thread of its own. It authenticates and asks; it decides no right.",
+    only: ["kernel", "channel-port", "edge-protocol", "thread"],
+    also: [{ room: "webhook", why: "the webhook channel has no socket of its own: the HTTP server is its client" }],
+    packages: ["ws", "zod"],
+    node: ["node:crypto", "node:fs/promises", "node:http", "node:net", "node:path", "node:stream"],
+  },
+  {
+    name: "cli",
+    layer: 5,
+    places: ["runtime/cli", "runtime/main.ts"],
+    why: "The program as a person types it.",
+    packages: ["commander", "ws", "zod"],
+    node: "any",
+  },
+  {
+    name: "tools",
+    layer: 5,
+    places: ["bench", "scripts", "vitest.config.ts"],
+    why: "Measures and builds the program.",
+    packages: ["rolldown", "vitest", "lmdb", "ws", "zod", "comlink"],
+    node: "any",
+  },
+  {
+    name: "test",
+    layer: 5,
+    places: ["test"],
+    why: "Tests reach everything; what they may not do is in the other checks.",
+    also: [{ room: "tools", why: "the build and the benchmarks are tested too" }],
+    packages: [
+      "vitest",
+      "fast-check",
+      "ws",
+      "zod",
+      "comlink",
+      "lmdb",
+      "playwright-core",
+      "preact",
+      "@preact/signals",
+      "json5",
+      "pino",
+      "commander",
+    ],
+    node: "any",
+  },
+];
+
+/** Where the process itself is touched: environment, end, console. Everywhere else these come in as arguments. */
+export const processPlaces: readonly { readonly place: string; readonly why: string }[] = [
+  { place: "runtime/main.ts", why: "the entry of the program" },
+  { place: "runtime/cli", why: "commands of a person at a terminal" },
+  { place: "bench", why: "programs of their own" },
+  { place: "scripts", why: "programs of their own" },
+  { place: "test", why: "tests" },
+  {
+    place: "runtime/supervisor/run-gateway.ts",
+    why: "takes secrets out of the process's environment before cells start",
+  },
+  {
+    place: "runtime/thread/cell/bootstrap.ts",
+    why: "replaces the console of a cell, so that what is printed is logged",
+  },
+];
+
+/** Calls that hold a thread up until a disk answers, where they are right all the same. */
+export const synchronousPlaces: readonly { readonly place: string; readonly why: string }[] = [
+  { place: "runtime/thread/cell", why: "guards the synchronous calls of an actor, in the actor's own thread" },
+  { place: "runtime/store/owner.ts", why: "reads /proc, which is memory, inside a transaction of the store's thread" },
+];
