@@ -28,13 +28,9 @@ export function formatAuth(auth: ResolvedConfig["gateway"]["auth"]): string {
     : `${auth.mode}: clients give ${where}, or on this machine the operator key`;
 }
 
-/** Warnings one a line, and once what the file configures and this version does not have. */
-export function formatNotes({
-  warnings,
-  notActive,
-}: Pick<ResolvedConfig, "warnings" | "notActive">): readonly string[] {
-  const inactive = notActive.length === 0 ? [] : [`not active in this version: ${notActive.join(", ")}`];
-  return [...warnings.map(formatWarning), ...inactive];
+/** Warnings one a line. What the file configures and this version does not have is one of them for each feature. */
+export function formatNotes({ warnings }: Pick<ResolvedConfig, "warnings">): readonly string[] {
+  return warnings.map(formatWarning);
 }
 
 function formatWarning({ path, message, remedy }: ConfigWarning): string {

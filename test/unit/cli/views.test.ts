@@ -241,7 +241,6 @@ describe("the start text", () => {
     const config = {
       ...twoAgents,
       warnings: [{ path: "gateway.auth.token", message: "is empty", remedy: "set it" }],
-      notActive: ["cron", "memory"],
     };
     expect(text(formatStart("0.1.0", config))).toMatchInlineSnapshot(`
       "
@@ -252,7 +251,6 @@ describe("the start text", () => {
         auth     token: clients give gateway.auth.token, or on this machine the operator key
         devices  no client needs device approval in this version; agents never do: they live in this process
       warning: gateway.auth.token: is empty → set it
-      not active in this version: cron, memory
       "
     `);
   });
