@@ -3,14 +3,16 @@
  * moment of the machine touches all of them. Target: below 10 µs with 10,000 bindings.
  */
 import type { RouteFacts } from "../../channels/port.ts";
+import { atMost, type ScenarioOptions, type ScenarioReport } from "../scenario.ts";
 import { compileRoutes, resolveRoute, type RouteBinding, type RouteTable } from "../../runtime/routing/index.ts";
 
 const sizes = [10, 1_000, 10_000];
-const rounds = 60;
+const roundsDefault = 60;
 const routesPerBatch = 2_000;
 const warmUpRounds = 10;
+const routeUsMax = 10;
 
-export async function run(): Promise<{ name: string; rows: Array<Record<string, string | number>> }> {
+export async function run({ rounds = roundsDefault }: ScenarioOptions): Promise<ScenarioReport> {
   const facts = makeFacts();
   const subjects = sizes.map((bindings) => {
     const config = makeConfig(bindings);
@@ -39,7 +41,12 @@ export async function run(): Promise<{ name: string; rows: Array<Record<string, 
       "compile ms": Math.round(compileMs * 10) / 10,
     };
   });
-  return { name: "route", rows };
+  const largest = rows.at(-1)?.["ns per route (median)"] ?? Number.NaN;
+  return {
+    name: "route",
+    rows,
+    targets: [atMost(`a route, ${Math.max(...sizes)} bindings`, largest / 1_000, routeUsMax, "µs")],
+  };
 }
 
 function routeBatch(table: RouteTable, facts: readonly RouteFacts[]): number {

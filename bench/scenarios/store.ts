@@ -6,17 +6,18 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Envelope } from "../../runtime/kernel/envelope.ts";
+import type { ScenarioOptions, ScenarioReport } from "../scenario.ts";
 import { openLmdbEnvironment } from "../../runtime/store/lmdb/environment.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import { startStoreThread } from "../../runtime/store/thread.ts";
 
-const roundMs = 1_000;
+const secondsDefault = 1;
 const inFlight = [1, 16, 64, 256];
 
-export async function run(): Promise<{ name: string; rows: Array<Record<string, string | number>> }> {
+export async function run({ seconds = secondsDefault }: ScenarioOptions): Promise<ScenarioReport> {
   const dir = await mkdtemp(join(tmpdir(), "cloister-bench-"));
   try {
-    const alone = await oneByOne(join(dir, "alone"));
+    const alone = await oneByOne(join(dir, "alone"), seconds);
     const rows: Array<Record<string, string | number>> = [
       { store: "one transaction a message", inFlight: 1, ...alone, ratio: 1 },
     ];
@@ -39,7 +40,7 @@ export async function run(): Promise<{ name: string; rows: Array<Record<string, 
           const id = `${width}-${next++}`;
           return store.append(envelope(id), { scope: "bench", key: id });
         };
-        const { perSecond, p50Ms, count } = await measure(width, append);
+        const { perSecond, p50Ms, count } = await measure(width, seconds, append);
         const flushes = (await store.counters()).journalCommits - before;
         rows.push({
           store: name,
@@ -52,17 +53,20 @@ export async function run(): Promise<{ name: string; rows: Array<Record<string, 
       }
       await store.close();
     }
-    return { name: "store: durable appends", rows };
+    return { name: "store", rows };
   } finally {
     await rm(dir, { recursive: true });
   }
 }
 
 /** The floor: each row in a transaction and a flush of its own. */
-async function oneByOne(dir: string): Promise<{ perSecond: number; p50Ms: number; appendsPerFlush: number }> {
+async function oneByOne(
+  dir: string,
+  seconds: number,
+): Promise<{ perSecond: number; p50Ms: number; appendsPerFlush: number }> {
   const environment = await openLmdbEnvironment(dir);
   let next = 0;
-  const { perSecond, p50Ms } = await measure(1, () => {
+  const { perSecond, p50Ms } = await measure(1, seconds, () => {
     const id = `alone-${next++}`;
     return environment.write(() => environment.put(["e", id], envelope(id)));
   });
@@ -72,6 +76,7 @@ async function oneByOne(dir: string): Promise<{ perSecond: number; p50Ms: number
 
 async function measure(
   width: number,
+  seconds: number,
   append: () => Promise<unknown>,
 ): Promise<{ perSecond: number; p50Ms: number; count: number }> {
   const start = performance.now();
@@ -79,15 +84,15 @@ async function measure(
   const client = async (): Promise<void> => {
     for (;;) {
       const before = performance.now();
-      if (before - start > roundMs) return;
+      if (before - start > seconds * 1_000) return;
       await append();
       times.push(performance.now() - before);
     }
   };
   await Promise.all(Array.from({ length: width }, client));
-  const seconds = (performance.now() - start) / 1_000;
+  const elapsedSeconds = (performance.now() - start) / 1_000;
   const p50Ms = times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;
-  return { perSecond: Math.round(times.length / seconds), p50Ms: round(p50Ms), count: times.length };
+  return { perSecond: Math.round(times.length / elapsedSeconds), p50Ms: round(p50Ms), count: times.length };
 }
 
 function round(value: number): number {

@@ -1,0 +1,78 @@
+/**
+ * A gateway in this process, with the real kernel, real cells and the LMDB store in its thread; without an edge, so that
+ * what is between agents is measured and HTTP is not.
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { findPaths, loadConfig, resolveConfig } from "../runtime/config/index.ts";
+import { limits } from "../runtime/kernel/limits.ts";
+import { startStoreThread } from "../runtime/store/thread.ts";
+import { makeGateway } from "../runtime/supervisor/gateway.ts";
+import { type CellAssets, loadCellAssets } from "../runtime/thread/cell-assets.ts";
+
+export interface GatewayHere {
+  /** Says something to the agent's main session and gives its answer. */
+  say(agentId: string, text: string): Promise<string>;
+  /** Ends all idle cells, as idleness does after a while, and waits until they are gone. */
+  passivate(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const answerMsMax = 60_000;
+const pollMs = 2;
+
+const complain = (fields: object, message: string): void => console.error(message, fields);
+
+export async function openGatewayHere(
+  config: object,
+  changeAssets: (assets: CellAssets) => CellAssets = (assets) => assets,
+): Promise<GatewayHere> {
+  const stateDir = await mkdtemp(path.join(tmpdir(), "cloister-bench-"));
+  await writeFile(path.join(stateDir, "cloister.json"), JSON.stringify(config));
+  const paths = await findPaths({ env: {}, homeDir: stateDir, flags: { stateDir } });
+  const resolved = resolveConfig(await loadConfig({ ...paths, env: {} }));
+  const agents = resolved.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir }));
+  const store = await startStoreThread({
+    places: { stateDir, agents },
+    options: {},
+    onLost: (reason) => {
+      throw new Error(reason);
+    },
+  });
+  const gateway = makeGateway({
+    config: resolved,
+    store,
+    assets: changeAssets(await loadCellAssets()),
+    liveCellsMax: 100,
+    version: "bench",
+    log: { debug: () => undefined, info: () => undefined, warn: complain, error: complain },
+  });
+  gateway.attachEdge({ publish: async () => undefined, send: async () => ({ status: "sent" }) });
+  await gateway.resume();
+
+  const client = { connId: "bench", clientId: "bench", mode: "bench", scopes: ["operator.admin"] };
+  return {
+    async say(agentId, text) {
+      const sessionKey = `agent:${agentId}:${resolved.session.mainKey}`;
+      const sent = await gateway.doors.rpc(client, "chat.send", { sessionKey, message: text });
+      if (!sent.ok) throw new Error(`Telling ${agentId}: ${sent.refusal.message}`);
+      const result = await gateway.doors.waitRun((sent.payload as { readonly runId: string }).runId, answerMsMax);
+      if (result.status === "ok" && result.reply !== null && result.reply !== undefined) return result.reply;
+      throw new Error(`Telling ${agentId}: found ${JSON.stringify(result)}, wanted an answer.`);
+    },
+    async passivate() {
+      const { driver } = gateway;
+      while (driver.liveCells > 0) {
+        driver.kernel.tick(Date.now() + 2 * limits.passivateAfterMs);
+        await sleep(pollMs);
+      }
+    },
+    async close() {
+      await gateway.drain(0);
+      await store.close();
+      await rm(stateDir, { recursive: true, force: true });
+    },
+  };
+}

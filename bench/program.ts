@@ -1,0 +1,101 @@
+/** The real program, compiled, in a process and a state directory of its own. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { readCpuMs } from "./process-figures.ts";
+import { getStatus } from "./http-load.ts";
+
+export const packageRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+
+const startMsMax = 60_000;
+const stopMsMax = 10_000;
+const pollMs = 2;
+
+export interface Program {
+  readonly pid: number;
+  readonly port: number;
+  /** From before the process exists until `/readyz` answers 200; `pollMs` is the error. */
+  readonly startMs: number;
+  /** CPU of the process until then. */
+  readonly startCpuMs: number;
+  /** Ends the process and removes its state directory. */
+  stop(): Promise<void>;
+}
+
+/** Makes `dist/` when the sources changed: what users run is what is measured. */
+export async function buildProgram(): Promise<void> {
+  await promisify(execFile)(process.execPath, [path.join(packageRoot, "scripts", "build.ts"), "--if-changed"]);
+}
+
+/** Without a config the directory is empty, as at the very first start. Rejects when the program is not ready in time. */
+export async function startProgram(config?: object): Promise<Program> {
+  const stateDir = await mkdtemp(path.join(tmpdir(), "cloister-bench-"));
+  if (config !== undefined) await writeFile(path.join(stateDir, "cloister.json"), JSON.stringify(config));
+  const outputFile = path.join(stateDir, "output.log");
+  const output = await open(outputFile, "w");
+  const startedMs = performance.now();
+  const child = spawn(
+    process.execPath,
+    [path.join(packageRoot, "dist", "main.js"), "gateway", "--port", "0", "--state-dir", stateDir],
+    {
+      cwd: stateDir,
+      env: { PATH: process.env["PATH"], HOME: stateDir },
+      stdio: ["ignore", output.fd, output.fd],
+    },
+  );
+  await output.close();
+  const stop = async (): Promise<void> => {
+    await endProcess(child);
+    await rm(stateDir, { recursive: true, force: true });
+  };
+  try {
+    const { pid = 0 } = child;
+    const port = await waitReady(child, path.join(stateDir, "run", "gateway.json"), startedMs);
+    const startMs = performance.now() - startedMs;
+    return { pid, port, startMs, startCpuMs: await readCpuMs(pid), stop };
+  } catch (error) {
+    const said = await readFile(outputFile, "utf8");
+    await stop();
+    throw new Error(`Starting the program: ${(error as Error).message}. It said: ${said.slice(-2_000)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function waitReady(child: ChildProcess, runFile: string, startedMs: number): Promise<number> {
+  while (performance.now() - startedMs < startMsMax) {
+    if (child.exitCode !== null) throw new Error(`it ended with exit code ${child.exitCode}`);
+    const port = await readPort(runFile);
+    if (port !== undefined && (await getStatus(port, "/readyz")) === 200) return port;
+    await sleep(pollMs);
+  }
+  throw new Error(`found no 200 on /readyz after ${startMsMax} ms`);
+}
+
+/** The program writes the file in one step, so that a reader sees all of it or nothing. */
+async function readPort(runFile: string): Promise<number | undefined> {
+  const text = await readFile(runFile, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as { readonly port: number }).port;
+}
+
+/** Time of a process from its start to its end. */
+export async function timeProcess(args: readonly string[]): Promise<number> {
+  const startedMs = performance.now();
+  const child = spawn(process.execPath, args, { stdio: "ignore" });
+  await once(child, "exit");
+  return performance.now() - startedMs;
+}
+
+async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  const late = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
+  await ended;
+  clearTimeout(late);
+}

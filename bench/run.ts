@@ -1,0 +1,89 @@
+/**
+ * Runs scenarios, prints a table for each and writes everything as JSON:
+ *
+ *   npm run bench -- [scenario…] [--seconds S] [--rounds N] [--json file]
+ *
+ * Progress goes to stderr and tables to stdout. A missed target is reported and is no failure: on a shared machine absolute
+ * figures come and go, so a person reads them beside the noise of the run.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { parseArguments } from "./arguments.ts";
+import { describeMachine } from "./machine.ts";
+import { measureNoise } from "./noise.ts";
+import { buildProgram, packageRoot } from "./program.ts";
+import type { Scenario, ScenarioReport } from "./scenario.ts";
+import type { Spread } from "./spread.ts";
+import { formatNumber, formatSpread, formatTable, formatTargets } from "./table.ts";
+
+type Loader = () => Promise<{ readonly run: Scenario }>;
+
+/** Loaded one at a time, so that none measures in the memory of another. */
+const scenarios = {
+  "start-up": () => import("./scenarios/start-up.ts"),
+  "round-trip": () => import("./scenarios/round-trip.ts"),
+  turns: () => import("./scenarios/turns.ts"),
+  memory: () => import("./scenarios/memory.ts"),
+  wake: () => import("./scenarios/wake.ts"),
+  route: () => import("./scenarios/route.ts"),
+  store: () => import("./scenarios/store.ts"),
+} satisfies Record<string, Loader>;
+
+interface Finished extends ScenarioReport {
+  readonly seconds: number;
+  /** Milliseconds of the same fixed loop, before and after. */
+  readonly noise: { readonly before: Spread; readonly after: Spread };
+}
+
+async function runAll(args: readonly string[]): Promise<void> {
+  const chosen = parseArguments(args, Object.keys(scenarios));
+  say("building the program if its sources changed");
+  await buildProgram();
+  const machine = await describeMachine();
+  console.log(formatTable(Object.entries(machine).map(([fact, value]) => ({ machine: fact, value: String(value) }))));
+  const finished: Finished[] = [];
+  for (const name of chosen.scenarios) {
+    const load: Loader = scenarios[name as keyof typeof scenarios];
+    const before = await measureNoise();
+    const startedMs = performance.now();
+    const { run } = await load();
+    const report = await run({
+      seconds: chosen.seconds,
+      rounds: chosen.rounds,
+      progress: (text) => say(`${name}: ${text}`),
+    });
+    const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
+    const noise = { before, after: await measureNoise() };
+    finished.push({ ...report, seconds, noise });
+    console.log(`\n${report.name} (${formatNumber(seconds)} s; noise ${formatNoise(noise)})\n`);
+    console.log(formatTable(report.rows));
+  }
+  const targets = finished.flatMap((report) => report.targets ?? []);
+  if (targets.length > 0) console.log(`\ntargets\n\n${formatTargets(targets)}`);
+
+  const date = new Date().toISOString();
+  const file = path.resolve(
+    chosen.json ?? path.join(packageRoot, "bench", "results", `${date.replaceAll(/[:.]/g, "-")}.json`),
+  );
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, `${JSON.stringify({ date, machine, scenarios: finished }, undefined, 2)}\n`);
+  say(`written to ${file}`);
+}
+
+/** p10–p90 of the fixed loop around its median, before and after. */
+function formatNoise({ before, after }: Finished["noise"]): string {
+  return `${formatWidth(before)} before, ${formatWidth(after)} after; loop ${formatSpread(before)} → ${formatSpread(after)} ms`;
+}
+
+const formatWidth = ({ median, p10, p90 }: Spread): string => `${formatNumber((100 * (p90 - p10)) / median)} %`;
+
+function say(text: string): void {
+  console.error(`bench: ${text}`);
+}
+
+try {
+  await runAll(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof TypeError ? error.message : error);
+  process.exitCode = 1;
+}
