@@ -1,7 +1,6 @@
 /** Door of the routing room: ids, session keys, and which agent a message belongs to. All of it is pure. */
-export { agentIdForm, isValidAgentId, normalizeAccountId, normalizeAgentId } from "./ids.ts";
+export { agentIdForm, isValidAgentId } from "./ids.ts";
 export {
-  formatGroupHistoryKey,
   formatSessionKey,
   type OtherSession,
   type ParsedKey,

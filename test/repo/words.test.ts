@@ -47,9 +47,9 @@ describe("files", () => {
   });
 
   test("hold no note of work that is left", () => {
-    // Put together here, so that this file does not hold them.
-    const marks = new RegExp(`\\b(?:${["TO" + "DO", "FIX" + "ME", "X" + "XX"].join("|")})\\b`);
-    expect(marks.test(`// ${"TO"}DO: later`)).toBe(true);
+    // In pieces, so that this file does not hold them.
+    const marks = /\b(?:TO[D]O|FIX[M]E|X[X]X)\b/;
+    expect(marks.test(["// TO", "DO: later"].join(""))).toBe(true);
     expect(textFiles.filter((file) => marks.test(readText(file)))).toEqual([]);
   });
 
@@ -57,9 +57,8 @@ describe("files", () => {
     // `juan`, `ana` and `someone` are people of examples.
     const places = /(?<![\w.~:*)\]}-])\/(?:work|root|home\/(?!(?:juan|ana|someone)\b)[a-z][\w-]*)(?=[/"'`])/m;
     const registries = /https?:\/\/(?!registry\.npmjs\.org\b)[\w.-]*(?:registry|artifactory|nexus|verdaccio)[\w.-]*/;
-    expect(places.test(`cd ${"/"}work/main`)).toBe(true);
-    expect(places.test(`"${"/"}root/x"`)).toBe(true);
-    expect(registries.test(`"https:${"//"}registry.example.org/npm"`)).toBe(true);
+    for (const place of ["work/main", "root/x", "home/bob/x"]) expect(places.test(["cd ", place].join("/"))).toBe(true);
+    expect(registries.test(["https:", "registry.example.org/npm"].join("//"))).toBe(true);
     const locks = allFiles.filter((file) => file.endsWith("package-lock.json"));
     expect(locks.length).toBeGreaterThan(0);
     const wrong = [...textFiles, ...locks].filter((file) => {

@@ -1,0 +1,75 @@
+/** What decides whether a change is good must not be fooled by a suite that did not run. */
+import { execFileSync } from "node:child_process";
+import { accessSync, constants, mkdtempSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { readText, root } from "./files.ts";
+
+const folder = mkdtempSync(path.join(os.tmpdir(), "cloister-ci-"));
+const run = path.join(root, ".ci/run");
+
+function count(report: object | undefined, exitCode: number): string {
+  const file = path.join(folder, `${Math.random()}.json`);
+  if (report !== undefined) writeFileSync(file, JSON.stringify(report));
+  return execFileSync(process.execPath, [path.join(root, ".ci/count.mjs"), file, String(exitCode)], {
+    encoding: "utf8",
+  }).trim();
+}
+
+describe("tests are counted", () => {
+  const file = (status: string, ...tests: string[]) => ({
+    status,
+    assertionResults: tests.map((one) => ({ status: one })),
+  });
+
+  test.each([
+    ["all good", { numPassedTests: 3, numFailedTests: 0, testResults: [file("passed", "passed")] }, 0, "3 0"],
+    ["one bad", { numPassedTests: 2, numFailedTests: 1, testResults: [file("failed", "failed", "passed")] }, 1, "2 1"],
+    ["a file that does not load", { numPassedTests: 2, numFailedTests: 0, testResults: [file("failed")] }, 1, "2 1"],
+    ["a fault outside of tests", { numPassedTests: 2, numFailedTests: 0, testResults: [file("passed")] }, 1, "2 1"],
+    ["nothing ran", { numPassedTests: 0, numFailedTests: 0, testResults: [] }, 0, "0 1"],
+    ["no report", undefined, 124, "0 1"],
+  ])("%s", (_name, report, exitCode, wanted) => {
+    expect(count(report, exitCode)).toBe(wanted);
+  });
+});
+
+describe(".ci/run", () => {
+  /** Runs a few of its steps, with the end that it has. Not under its own name: then it would run all of itself. */
+  const last = (script: string): { readonly line: string | undefined; readonly failed: boolean } => {
+    try {
+      const output = execFileSync("bash", ["-c", `source "$1"; ${script}; finish`, "sourced", run], {
+        encoding: "utf8",
+        cwd: root,
+      });
+      return { line: output.trimEnd().split("\n").at(-1), failed: false };
+    } catch (error) {
+      const { stdout } = error as { readonly stdout: string };
+      return { line: stdout.trimEnd().split("\n").at(-1), failed: true };
+    }
+  };
+
+  test("is a program", () => {
+    accessSync(run, constants.X_OK);
+    expect(readText(".ci/run")).toMatch(/^#!/);
+  });
+
+  test("ends with one line that counts its steps, and fails when one failed", () => {
+    expect(last("step one 5 true; step two 5 true")).toEqual({ line: "2 passed, 0 failed", failed: false });
+    expect(last("step one 5 true; step two 5 false")).toEqual({ line: "1 passed, 1 failed", failed: true });
+  });
+
+  test("counts the tests of a run, and a run that ends before it reports", () => {
+    const writes = `bash -c 'for last; do :; done; echo "{\\"numPassedTests\\":7,\\"numFailedTests\\":0}" > "\${last#*=}"' x`;
+    expect(last(`tests fine 5 ${writes}`)).toEqual({ line: "7 passed, 0 failed", failed: false });
+    expect(last("tests broken 5 false; step one 5 true")).toEqual({ line: "1 passed, 1 failed", failed: true });
+  });
+
+  test("runs every part of `npm run check`", () => {
+    const scripts: { readonly scripts: Readonly<Record<string, string>> } = JSON.parse(readText("package.json"));
+    const parts = [...(scripts.scripts["check"] ?? "").matchAll(/npm run -s ([\w:]+)/g)].map((match) => match[1]);
+    expect(parts.length).toBeGreaterThan(3);
+    expect(readText(".ci/run")).toContain(`for check in ${parts.join(" ")};`);
+  });
+});
