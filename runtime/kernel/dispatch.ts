@@ -48,7 +48,7 @@ export function markReady(agent: AgentEntry, lane: SessionLane): void {
 }
 
 function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, most: number): void {
-  if (agent.disabled !== undefined || nowMs < agent.notBeforeMs) return;
+  if (nowMs < agent.notBeforeMs) return;
   if (agent.phase === "dormant") {
     if (hasStartable(k, agent)) activate(k, agent, nowMs);
     return;

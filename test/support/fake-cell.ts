@@ -25,7 +25,9 @@ export interface Ending {
   readonly state?: string;
 }
 
-export type Script = (turn: FakeTurn) => Generator<Wait, Ending | undefined, Answer>;
+export type Script = (turn: FakeTurn) => Steps | Ending;
+
+type Steps = Generator<Wait, Ending | undefined, Answer>;
 
 export interface SendOptions {
   readonly timeoutMs?: number;
@@ -86,7 +88,7 @@ export interface FakeCellHost {
 
 interface Running {
   readonly turn: FakeTurn;
-  readonly body: Generator<Wait, Ending | undefined, Answer>;
+  readonly steps: Steps;
   wait: Wait | undefined;
   cancelled: boolean;
 }
@@ -130,7 +132,7 @@ export function makeFakeCell(
     let given = answer;
     for (;;) {
       entry.wait = undefined;
-      const next = given === undefined ? entry.body.next() : entry.body.next(given);
+      const next = given === undefined ? entry.steps.next() : entry.steps.next(given);
       if (ended) return;
       if (next.done === true) {
         finish(entry.turn, next.value ?? {});
@@ -229,9 +231,15 @@ export function makeFakeCell(
         // A turn in memory has no state of its session.
         if (num > 0 && ref === 1) sessions.set(header.sessionKey, c);
         const started = makeTurn(turn, num, header, b, num > 0 ? sessions.get(header.sessionKey) : undefined);
-        const entry: Running = { turn: started, body: script(started), wait: undefined, cancelled: false };
-        running.set(turn, entry);
         host.delivered(started);
+        const steps = script(started);
+        if (ended) return;
+        if (!("next" in steps)) {
+          finish(started, steps);
+          return;
+        }
+        const entry: Running = { turn: started, steps, wait: undefined, cancelled: false };
+        running.set(turn, entry);
         step(entry, undefined);
       } else if (op === down.stored) {
         settle(ref, { type: "stored", envelopeId: a });
@@ -263,8 +271,5 @@ export function makeFakeCell(
 
 /** One script per body; a body without one is answered with `re: <body>`. */
 export function scripted(scripts: Readonly<Record<string, Script>>): Script {
-  return function* (turn) {
-    const script = scripts[turn.body];
-    return script === undefined ? { reply: `re: ${turn.body}` } : yield* script(turn);
-  };
+  return (turn) => scripts[turn.body]?.(turn) ?? { reply: `re: ${turn.body}` };
 }

@@ -8,9 +8,9 @@ import type { EnvelopeHeader, Fate, Outcome } from "../../runtime/kernel/envelop
 import { type Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts";
 import { makePairingRegistry, type Pairing, type PairingRegistry } from "../../runtime/kernel/pairings.ts";
-import type { AcceptResult, AgentSpec, AppendTicket, Effect, ExitReason } from "../../runtime/kernel/state.ts";
+import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
 import type { CheckedSend } from "../../runtime/kernel/syscalls.ts";
-import { type FakeCell, type FakeTurn, makeFakeCell, type Script } from "./fake-cell.ts";
+import { type FakeCell, makeFakeCell, type Script } from "./fake-cell.ts";
 import { type Journal, makeJournal } from "./kernel-journal.ts";
 import { checkInvariants } from "./kernel-invariants.ts";
 import { makeRandom, type Random } from "./random.ts";
@@ -70,6 +70,8 @@ export interface Driver {
   accepted(ticket: number): AcceptResult | undefined;
   /** Carries out one piece of work. False when there is none. */
   step(): boolean;
+  /** Until the condition holds; it must come to hold without the clock. */
+  stepUntil(condition: () => boolean): void;
   /** Until nothing is left to do at this time. */
   settle(): void;
   /** Moves the clock, with a tick each 100 ms, and settles at each. */
@@ -304,17 +306,6 @@ export function makeDriver(options: DriverOptions): Driver {
     enqueue(`up ${agentId}`, () => kernel.cellReady(agentId, incarnation, nowMs));
   };
 
-  /** A call is answered once; `complete` also that it is answered at all. */
-  const wrongAnswers = (cell: FakeCell, complete: boolean): readonly string[] =>
-    [...cell.answered].flatMap(([ref, { wantsResult, stored, results }]) => {
-      // A send ends with `stored` or a refusal; an ask with a result, stored before or not.
-      const ends = wantsResult ? results : stored + results;
-      const fine = stored <= 1 && results <= 1 && ends <= 1 && (ends === 1 || !complete);
-      return fine
-        ? []
-        : [`${cell.agentId}#${cell.incarnation} call ${ref}: ${stored} times stored, ${results} results`];
-    });
-
   const endCell = (agentId: string, reason: ExitReason, lossy: boolean): void => {
     const cell = cells.get(agentId);
     if (cell === undefined) return;
@@ -406,6 +397,10 @@ export function makeDriver(options: DriverOptions): Driver {
     },
     accepted: (ticket) => accepted.get(ticket),
     step,
+    stepUntil(condition) {
+      while (!condition())
+        if (!step()) throw new Error("nothing is left to do, and what was waited for has not happened");
+    },
     settle,
     advance(ms) {
       const end = nowMs + ms;
@@ -430,7 +425,7 @@ export function makeDriver(options: DriverOptions): Driver {
       }
     },
     open(name) {
-      for (const cell of [...cells.values()]) cell.open(name);
+      for (const cell of cells.values()) cell.open(name);
       settle();
     },
     cell: (agentId) => cells.get(agentId),
@@ -470,4 +465,12 @@ export function makeDriver(options: DriverOptions): Driver {
   return driver;
 }
 
-export type { AppendTicket, FakeTurn };
+/** A call is answered once; `complete` also that it is answered at all. */
+function wrongAnswers(cell: FakeCell, complete: boolean): readonly string[] {
+  return [...cell.answered].flatMap(([ref, { wantsResult, stored, results }]) => {
+    // A send ends with `stored` or a refusal; an ask with a result, stored before or not.
+    const heard = wantsResult ? results : stored + results;
+    const fine = stored <= 1 && results <= 1 && heard <= 1 && (heard === 1 || !complete);
+    return fine ? [] : [`${cell.agentId}#${cell.incarnation} call ${ref}: ${stored} times stored, ${results} results`];
+  });
+}

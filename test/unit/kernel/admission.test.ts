@@ -111,7 +111,7 @@ describe("a message from outside", () => {
     driver.tell(main, "b");
     expect(refusalOf(driver, driver.tell(main, "c"))).toMatchObject({
       code: "CLOISTER_MAILBOX_FULL",
-      message: expect.stringContaining("2 of 2 for the session") as string,
+      message: expect.stringContaining("2 of 2 for the session"),
     });
     const other = driver.tell("agent:main:x", "d");
     driver.settle();

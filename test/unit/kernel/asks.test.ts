@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Ask, makeAsks } from "../../../runtime/kernel/asks.ts";
 import { makeDeadlines } from "../../../runtime/kernel/deadlines.ts";
@@ -17,6 +17,8 @@ const ask = (fromSession: string, toSession: string, over: Partial<Ask> = {}): A
   tool: undefined,
   ...over,
 });
+
+const heldUpBy = (session: string): readonly string[] => (session === "queued" ? ["lone"] : []);
 
 describe("the wait graph", () => {
   it("refuses a wait for oneself", () => {
@@ -70,7 +72,6 @@ describe("the wait graph", () => {
   it("counts what holds a session up otherwise", () => {
     const asks = makeAsks();
     asks.open(ask("lone", "peer"));
-    const heldUpBy = (session: string): readonly string[] => (session === "queued" ? ["lone"] : []);
     expect(asks.wouldDeadlock("peer", "queued", heldUpBy)).toBe(true);
     expect(asks.wouldDeadlock("peer", "queued")).toBe(false);
   });

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type ParsedFrame, parseUpFrame, up, upStride } from "../../../runtime/kernel/frames.ts";
 
@@ -44,7 +44,7 @@ describe("a frame from a cell", () => {
   ];
   for (const [name, frame, reason] of malformed) {
     it(`is refused as a whole: ${name}`, () => {
-      expect(parse(frame)).toEqual({ ok: false, reason: expect.stringMatching(reason) as string });
+      expect(parse(frame)).toEqual({ ok: false, reason: expect.stringMatching(reason) });
     });
   }
 

@@ -37,7 +37,7 @@ describe("a session's lane", () => {
         seed,
         agents: ["main", "raul"],
         script: scripted({
-          burst: function* (turn) {
+          burst: (turn) => {
             for (let index = 0; index < 20; index++) turn.send("agent:raul:main", `${turn.header.sessionKey} ${index}`);
             return {};
           },
@@ -149,7 +149,7 @@ describe("lane main", () => {
       const answer = yield* answerOf(turn.send("agent:main:other", "third", { timeoutMs: 5_000 }));
       return { reply: `2 ${answer.type === "result" ? answer.text : answer.type}` };
     },
-    third: function* () {
+    third: () => {
       return { reply: "3" };
     },
   });
