@@ -95,6 +95,16 @@ describe("a forged frame is refused, audited and without effect (AC-06.3)", () =
     expect(last?.record[4]).toContain("CLOISTER_CAPABILITY_FORGED");
   });
 
+  it("for a turn that the cell has ended already: it is committed once", () => {
+    const { driver, turn, seq } = withLiveTurn();
+    const done = (text: string): readonly unknown[] => [up.done, 0, turn, 0, doneBits.reply, text, "", ""];
+    driver.frame("main", [1, seq() + 1, ...done("first"), ...done("second"), ...send(turn, 2)]);
+    driver.settle();
+    expect(driver.ofType("commit").map(({ outcomeText }) => outcomeText)).toEqual(["first"]);
+    expect(driver.audits("forged-turn")).toHaveLength(2);
+    expect(driver.journal.accepted.size).toBe(1);
+  });
+
   it("from the port of a cell that has ended", () => {
     const { driver, turn, incarnation } = withLiveTurn();
     driver.crash("main", "normal");
