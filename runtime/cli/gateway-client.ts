@@ -14,7 +14,7 @@ import { type EventQueue, makeEventQueue } from "./event-queue.ts";
 import { makePendingRequests, type RequestOptions } from "./pending-requests.ts";
 import { fieldsOf } from "./wire-failure.ts";
 
-export type ClientScope = "operator.read" | "operator.write";
+export type ClientScope = "operator.read" | "operator.write" | "operator.admin";
 
 export interface GatewayTarget {
   /** `ws://host:port/` or `wss://…`. */

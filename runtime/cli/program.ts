@@ -123,9 +123,15 @@ function addTalk({ program, context, exit }: Shell): void {
 }
 
 function addLists({ program, context, exit }: Shell): void {
-  program
-    .command("agents")
-    .description("agents and the rules that lead to them")
+  const agents = program.command("agents").description("agents and the rules that lead to them");
+  agents
+    .command("unpark <id>")
+    .description("put an agent that crashed too often back into service")
+    .action(async (agentId: string) => {
+      const { runAgentsUnpark } = await import("./commands/agents.ts");
+      exit(await runAgentsUnpark(context(), agentId));
+    });
+  agents
     .command("list", { isDefault: true })
     .description("list the agents (the default)")
     .option("--bindings", "print the full rules")

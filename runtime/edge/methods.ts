@@ -26,6 +26,7 @@ export const methods = {
   health: { scope: "operator.read", params: z.object({}) },
   status: { scope: "operator.read", params: z.object({}) },
   "agents.list": { scope: "operator.read", params: z.object({}) },
+  "agents.unpark": { scope: "operator.admin", params: z.object({ agentId: id }) },
   "sessions.list": {
     scope: "operator.read",
     params: z.object({

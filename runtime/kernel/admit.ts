@@ -180,6 +180,7 @@ function enqueue(k: KernelState, agent: AgentEntry, envelope: Envelope, attempts
   const lane = laneOf(agent, envelope.header.sessionKey);
   lane.queue.push(mail);
   markReady(agent, lane);
+  k.astir.add(agent);
   pump(k, agent, nowMs);
 }
 

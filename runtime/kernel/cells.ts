@@ -59,6 +59,7 @@ export function cellExit(
   agent.slots = new Map();
   agent.loaded.clear();
   agent.unacked = 0;
+  agent.openCalls.clear();
   if (!orderly) countCrash(k, agent, reason, detail, nowMs);
   const why = `the cell of ${agentId} ended (${reason})`;
   const lost = [...agent.turns.values()].filter(({ stage }) => stage === "delivered");
@@ -120,7 +121,7 @@ function countCrash(k: KernelState, agent: AgentEntry, reason: ExitReason, detai
 /** Things that become due by themselves: back-offs that are over, idle cells, cells that never start. */
 export function tickCells(k: KernelState, nowMs: number): void {
   const { limits } = k.settings;
-  for (const agent of k.agents.values()) {
+  for (const agent of k.astir) {
     if (agent.turns.size > 0) commitAgain(k, agent, nowMs);
     if (hasReady(agent)) pump(k, agent, nowMs);
     if (isIdle(agent) && nowMs - agent.lastActivityMs >= limits.passivateAfterMs) passivate(k, agent);
@@ -129,6 +130,7 @@ export function tickCells(k: KernelState, nowMs: number): void {
       k.emit({ type: "stop-cell", agentId: agent.spec.id, incarnation: agent.incarnation, reason: "hung" });
       k.emit({ type: "agent-changed", agentId: agent.spec.id });
     }
+    if (agent.turns.size === 0 && !hasCell(agent) && !hasReady(agent)) k.astir.delete(agent);
   }
   if (k.wantingCells.size > 0) makeRoom(k);
 }

@@ -136,6 +136,7 @@ function activate(k: KernelState, agent: AgentEntry, nowMs: number): void {
   }
   k.wantingCells.delete(agent.spec.id);
   k.liveCells++;
+  k.astir.add(agent);
   agent.incarnation++;
   agent.lastSeq = 0;
   agent.phase = "starting";

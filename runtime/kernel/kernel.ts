@@ -45,6 +45,7 @@ export function makeKernel(
     mail: new Map(),
     mainRunning: 0,
     liveCells: 0,
+    astir: new Set(),
     wanting: new Set(),
     wantingCells: new Set(),
     nextOrder: 1,
@@ -80,6 +81,8 @@ export function makeKernel(
       const agent = k.agents.get(agentId);
       const turn = agent?.turns.get(turnNumber);
       if (agent === undefined || turn === undefined || turn.stage !== "delivered") return false;
+      // From here on it is a send, with a credit of its own.
+      agent.openCalls.delete(request.ref);
       sendAs(k, agent, turn, request, nowMs);
       return true;
     },
@@ -95,6 +98,7 @@ export function makeKernel(
     ): void {
       const agent = k.agents.get(agentId);
       if (agent === undefined || agent.incarnation !== incarnation) return;
+      agent.openCalls.delete(ref);
       if (!result.ok) {
         postRefusal(k, agentId, incarnation, ref, result.refusal);
         return;
@@ -187,6 +191,7 @@ function makeEntry(spec: AgentSpec): AgentEntry {
     sessionDepth: new Map(),
     suspects: 0,
     unacked: 0,
+    openCalls: new Set(),
     crashTimes: [],
     restarts: 0,
     notBeforeMs: 0,

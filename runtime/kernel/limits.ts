@@ -26,6 +26,8 @@ export const limits = {
   sessionDepthMax: 2_000,
   /** Sends of one cell that are not yet acknowledged; beyond it the cell's mailbox parks the sender. */
   sendCreditsPerCell: 256,
+  /** Tool calls of one cell that are not answered yet; beyond it a further one is refused as `busy`. */
+  callsPerCellMax: 256,
   /** Turns that one cell handles at a time, over different sessions (config: `agents.*.maxConcurrent` bounds the lane). */
   turnsPerCellMax: 64,
   /** Session states that one cell keeps in memory; the least recently used is dropped and read again when needed. */

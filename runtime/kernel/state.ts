@@ -88,6 +88,8 @@ export interface AgentEntry {
   suspects: number;
   /** Sends of the live cell whose append is in flight. */
   unacked: number;
+  /** Tool calls of the cell that are not answered, by their reference. */
+  readonly openCalls: Set<number>;
   crashTimes: number[];
   restarts: number;
   /** Back-off: nothing starts before. */
@@ -197,7 +199,6 @@ export type Effect =
       readonly body: string;
     }
   | { readonly type: "cancel"; readonly agentId: string; readonly incarnation: number; readonly turn: number }
-  | { readonly type: "started"; readonly header: EnvelopeHeader }
   | { readonly type: "streamed"; readonly header: EnvelopeHeader; readonly seq: number; readonly text: string }
   | {
       readonly type: "ended";
@@ -229,6 +230,8 @@ export interface KernelSettings {
     verb: Verb,
     object: string,
   ) => { readonly message: string; readonly remedy: string };
+  /** Whether the key is in its one spelling: the grammar has its owner in `runtime/routing`. */
+  readonly isCanonicalKey: (sessionKey: string) => boolean;
   /** Unique, sortable by `nowMs`. */
   readonly newId: (nowMs: number) => string;
 }
@@ -244,6 +247,8 @@ export interface KernelState {
   mainRunning: number;
   /** Agents with a cell: starting, live or stopping. */
   liveCells: number;
+  /** Agents that may have something that becomes due: a cell, or mail. The others cost nothing as time goes by. */
+  readonly astir: Set<AgentEntry>;
   /** Agents with mail that only lacks a place in lane `main`, in the order in which they get one: fairness between agents. */
   readonly wanting: Set<string>;
   /** Agents with mail that wait for a place among the live cells. */

@@ -299,6 +299,12 @@ function checkSend(k: KernelState, agent: AgentEntry, turn: Turn, record: UpReco
       message: `a session key may have ${sessionKeyCharsMax} characters and a call key ${callKeyCharsMax}, found ${record.a.length} and ${record.b.length}`,
     };
   }
+  if (!k.settings.isCanonicalKey(record.a)) {
+    return {
+      code: "CLOISTER_REQUEST_INVALID",
+      message: `a message goes to a session key in its one spelling (lower case, no empty parts), found ${JSON.stringify(record.a.slice(0, 80))}`,
+    };
+  }
   const pairing = slotPairing(k, agent, record.slot);
   const verb = record.op === up.sendVolatile || record.num > 0 ? "request" : "send";
   if (isClamped(agent, turn.mail.envelope.header.sessionKey)) {
@@ -340,6 +346,15 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
     });
     return;
   }
+  if (agent.openCalls.size >= limits.callsPerCellMax) {
+    postRefusal(k, agent.spec.id, agent.incarnation, record.ref, {
+      code: "CLOISTER_MAILBOX_FULL",
+      message: `${agent.openCalls.size} tool calls of this cell wait for their answers; the bound is reached`,
+      retryAfterMs: 100,
+    });
+    return;
+  }
+  agent.openCalls.add(record.ref);
   k.emit({
     type: "call",
     agentId: agent.spec.id,

@@ -77,7 +77,6 @@ function deliver(k: KernelState, agent: AgentEntry, turn: Turn, state: string | 
       state ?? "",
     ],
   });
-  k.emit({ type: "started", header });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 

@@ -84,6 +84,11 @@ export type BegunTurn =
   /** The turn was committed before; its outcome is given again. */
   | { readonly status: "done"; readonly outcomeText: string | null };
 
+export type EnvelopeOutcome =
+  | { readonly status: "done"; readonly outcomeText: string | null }
+  | { readonly status: "open" }
+  | { readonly status: "unknown" };
+
 export interface TurnCommit {
   readonly envelopeId: string;
   readonly agentId: string;
@@ -180,6 +185,8 @@ export interface Store {
    * and so does `begin` or `pending` after a restart.
    */
   commit(turn: TurnCommit): Promise<CommittedTurn>;
+  /** How an envelope stands, without counting anything. `unknown`: settled so long ago that only the transcript tells. */
+  outcome(agentId: string, envelopeId: string): Promise<EnvelopeOutcome>;
   /** The outbound row of an envelope was handed to its channel; the journal row goes with it. */
   delivered(agentId: string, envelopeId: string): Promise<void>;
   /**

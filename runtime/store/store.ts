@@ -162,6 +162,13 @@ class OpenStore implements Store {
       }),
     );
 
+  outcome: Store["outcome"] = (agentId, envelopeId) =>
+    this.#run(async () => {
+      if (!this.#journal.has(envelopeId)) return { status: "unknown" };
+      const done = await this.#agents.use(agentId, (agent) => agent.done(envelopeId));
+      return done === undefined ? { status: "open" } : { status: "done", outcomeText: done.outcomeText };
+    });
+
   delivered: Store["delivered"] = (agentId, envelopeId) =>
     this.#run(async () => {
       // In this order: a crash between the two leaves a done envelope without an outbound row, which `pending` settles.

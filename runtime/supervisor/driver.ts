@@ -14,7 +14,7 @@ import type { AcceptResult, AgentSpec, Effect } from "../kernel/state.ts";
 import type { AuditRow, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
-import { mainSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
+import { mainSessionKey, parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
 import { prepareCell } from "./cell-places.ts";
 import type { Runs } from "./runs.ts";
 
@@ -77,6 +77,10 @@ export function makeDriver(deps: DriverDeps): Driver {
       liveCellsMax: deps.liveCellsMax,
       random: Math.random,
       whyNot: (subject, verb, object) => explainMissing(deps.policy, subject, verb, object),
+      isCanonicalKey: (sessionKey) => {
+        const parsed = parseSessionKey(sessionKey);
+        return parsed.shape === "agent" && parsed.key === sessionKey;
+      },
       newId: deps.newId,
     },
     config.agents.map((agent) => specOf(agent, config, deps.policy)),
@@ -185,8 +189,6 @@ export function makeDriver(deps: DriverDeps): Driver {
       case "call":
         deps.callTool(effect);
         return;
-      case "started":
-        return;
       case "streamed":
         runs.streamed(effect.header, effect.seq, effect.text);
         return;
@@ -261,25 +263,18 @@ export function makeDriver(deps: DriverDeps): Driver {
       code: "CLOISTER_AGENT_CRASHED" satisfies ErrorCode,
       message: "this message was sent before; how it ended is no longer known",
     };
-    store
-      .begin({
-        envelopeId: effect.envelopeId,
-        agentId: effect.agentId,
-        sessionKey: effect.sessionKey,
-        wantState: false,
-      })
-      .then(
-        (result) =>
-          kernel.recalled(
-            effect,
-            result.status !== "done"
-              ? lost
-              : result.outcomeText === null
-                ? { status: "no_reply" }
-                : { status: "ok", text: result.outcomeText },
-          ),
-        () => kernel.recalled(effect, lost),
-      );
+    store.outcome(effect.agentId, effect.envelopeId).then(
+      (result) =>
+        kernel.recalled(
+          effect,
+          result.status !== "done"
+            ? lost
+            : result.outcomeText === null
+              ? { status: "no_reply" }
+              : { status: "ok", text: result.outcomeText },
+        ),
+      () => kernel.recalled(effect, lost),
+    );
   }
 
   function startCell(effect: Extract<Effect, { type: "start-cell" }>): void {

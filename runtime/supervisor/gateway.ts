@@ -155,6 +155,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     runs,
     agents: board.all,
     abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId),
+    unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
     onSessionChanged,
     loopDelayMs: () => Math.round(loopDelay.percentile(99) / 1e5) / 10,

@@ -17,7 +17,7 @@ import {
   type RouteTable,
 } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
-import { isCoded, type Refusal } from "../kernel/errors.ts";
+import type { Refusal } from "../kernel/errors.ts";
 import type { Runs } from "./runs.ts";
 
 export interface IngressDeps {
@@ -71,14 +71,9 @@ export function makeIngress(deps: IngressDeps): Ingress {
   };
 
   /** `undefined`: not done yet, or done so long ago that only the session's history tells. */
-  const findOutcome = async (envelopeId: string, { agentId, sessionKey }: Admission): Promise<Outcome | undefined> => {
-    try {
-      const found = await deps.store.begin({ envelopeId, agentId, sessionKey, wantState: false });
-      return found.status === "done" ? outcomeOf(found.outcomeText) : undefined;
-    } catch (error) {
-      if (isCoded(error) && error.code === "CLOISTER_ENVELOPE_UNKNOWN") return undefined;
-      throw error;
-    }
+  const findOutcome = async (envelopeId: string, { agentId }: Admission): Promise<Outcome | undefined> => {
+    const found = await deps.store.outcome(agentId, envelopeId);
+    return found.status === "done" ? outcomeOf(found.outcomeText) : undefined;
   };
 
   return {

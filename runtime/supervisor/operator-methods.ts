@@ -31,6 +31,7 @@ export interface OperatorDeps {
   readonly runs: Runs;
   readonly agents: () => readonly AgentStatus[];
   readonly abort: (sessionKey: string, runId: string | undefined) => readonly string[];
+  readonly unpark: (agentId: string) => boolean;
   readonly isRunning: (sessionKey: string) => boolean;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   readonly loopDelayMs: () => number;
@@ -96,15 +97,13 @@ export function makeOperatorMethods(
       loopDelayMs: deps.loopDelayMs(),
       channels: config.webhook === null ? {} : { webhook: { accounts: Object.keys(config.webhook.accounts) } },
       defaultAgentId: config.defaultAgentId,
-      agents: deps
-        .agents()
-        .map(({ agentId, name, isDefault, phase, reason }) => ({
-          agentId,
-          name,
-          isDefault,
-          phase,
-          ...(reason === undefined ? {} : { reason }),
-        })),
+      agents: deps.agents().map(({ agentId, name, isDefault, phase, reason }) => ({
+        agentId,
+        name,
+        isDefault,
+        phase,
+        ...(reason === undefined ? {} : { reason }),
+      })),
     }),
     status: async () => {
       const { total } = await store.sessions({ limit: 1, offset: 0 });
@@ -123,6 +122,12 @@ export function makeOperatorMethods(
       scope: config.session.scope,
       agents: deps.agents(),
     }),
+    "agents.unpark": ({ agentId }) => {
+      const status = deps.agents().find((agent) => agent.agentId === agentId.toLowerCase());
+      if (status === undefined)
+        throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${agentId}`, "cloister agents list");
+      return { ok: true, agentId: status.agentId, unparked: deps.unpark(status.agentId), before: status.phase };
+    },
     "sessions.list": async (params) => {
       const limit = Math.min(params.limit ?? limits.sessionsListDefault, limits.historyMessagesMax);
       const { rows, total } = await store.sessions({

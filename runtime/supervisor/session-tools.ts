@@ -206,23 +206,21 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
       : undefined;
     // Own children of another agent and own sessions are reached by the right to the tool itself.
     const via = pairing?.id ?? toolsPairingId(requester.agentId);
-    const isOpen = deps
-      .kernel()
-      .sendFor(
-        call.agentId,
-        call.turn,
-        {
-          via,
-          sessionKey: target.key,
-          timeoutMs: params.timeoutSeconds * 1_000,
-          callKey: params.callKey,
-          body: call.body,
-          ref: call.ref,
-          sourceTool: "sessions_send",
-          tool: "sessions_send",
-        },
-        deps.nowMs(),
-      );
+    const isOpen = deps.kernel().sendFor(
+      call.agentId,
+      call.turn,
+      {
+        via,
+        sessionKey: target.key,
+        timeoutMs: params.timeoutSeconds * 1_000,
+        callKey: params.callKey,
+        body: call.body,
+        ref: call.ref,
+        sourceTool: "sessions_send",
+        tool: "sessions_send",
+      },
+      deps.nowMs(),
+    );
     return isOpen ? undefined : fault("invalid", "the turn that called sessions_send is over");
   }
 
@@ -343,13 +341,11 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
 
   return (call) => {
     const answer = (result: object): void =>
-      deps
-        .kernel()
-        .callResult(call.agentId, call.incarnation, call.ref, call.turn, {
-          ok: true,
-          json: JSON.stringify(result),
-          tool: call.tool,
-        });
+      deps.kernel().callResult(call.agentId, call.incarnation, call.ref, call.turn, {
+        ok: true,
+        json: JSON.stringify(result),
+        tool: call.tool,
+      });
     const tool = tools[call.tool];
     if (tool === undefined) {
       answer(fault("not_found", `no tool is called ${call.tool}`));

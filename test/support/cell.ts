@@ -24,8 +24,9 @@ export interface HandCell {
   readonly started: Promise<{ readonly status: "ready" } | { readonly status: "invalid"; readonly reason: string }>;
   readonly exited: Promise<{ readonly reason: string; readonly detail: string }>;
   /** Delivers a message and resolves with the end of its turn. */
-  turn(text: string, options?: { readonly sessionKey?: string; readonly state?: string }): Promise<Said>;
+  turn(text: string, options?: { readonly sessionKey?: string; readonly state?: string; readonly attempt?: number }): Promise<Said>;
   answer(ref: number, status: string, text: string): void;
+  forget(sessionKey: string): void;
   until(match: (said: Said) => boolean): Promise<Said>;
 }
 
@@ -96,7 +97,8 @@ export async function startCell(
     exited: exited.promise,
     until,
     answer: (ref, status, text) => host.post(agentId, 1, [down.result, ref, 0, 1, status, text, ""]),
-    async turn(text, { sessionKey = `agent:${agentId}:main`, state } = {}) {
+    forget: (sessionKey) => host.post(agentId, 1, [down.forget, 0, 0, 0, sessionKey, "", ""]),
+    async turn(text, { sessionKey = `agent:${agentId}:main`, state, attempt = 1 } = {}) {
       const turn = nextTurn++;
       working = true;
       const header = {
@@ -110,7 +112,7 @@ export async function startCell(
         down.deliver,
         state === undefined ? 0 : 1,
         turn,
-        1,
+        attempt,
         JSON.stringify(header),
         text,
         state ?? "",

@@ -5,6 +5,7 @@
  */
 import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { EnvelopeHeader, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
+import { down } from "../../runtime/kernel/frames.ts";
 import { type Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts";
 import { makePairingRegistry, type Pairing, type PairingRegistry } from "../../runtime/kernel/pairings.ts";
@@ -192,6 +193,7 @@ export function makeDriver(options: DriverOptions): Driver {
           message: `${subject} may not ${verb} ${object}`,
           remedy: `tools.agentToAgent.allow: ["${object}"]`,
         }),
+        isCanonicalKey: (key) => key === key.toLowerCase(),
         newId: (at) => `e${at}-${String(nextId++).padStart(6, "0")}`,
       },
       specs,
@@ -249,6 +251,10 @@ export function makeDriver(options: DriverOptions): Driver {
         });
         return;
       case "post":
+        if (effect.record[0] === down.deliver) {
+          const header = JSON.parse(effect.record[4]) as EnvelopeHeader;
+          headers.set(header.id, header);
+        }
         enqueue(`down ${effect.agentId}`, () => {
           const cell = cells.get(effect.agentId);
           if (cell?.incarnation === effect.incarnation) cell.receive(effect.record);
@@ -265,9 +271,6 @@ export function makeDriver(options: DriverOptions): Driver {
         return;
       case "accepted":
         accepted.set(effect.ticket, effect.result);
-        return;
-      case "started":
-        headers.set(effect.header.id, effect.header);
         return;
       case "ended": {
         const of = ends[ends.length - 1];

@@ -47,6 +47,10 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string): vo
     if (agent.depth < held) wrong(`${id} counts ${agent.depth} envelopes and has ${held}`);
     const sum = [...agent.sessionDepth.values()].reduce((total, depth) => total + depth, 0);
     if (sum !== agent.depth) wrong(`the sessions of ${id} count ${sum} envelopes, the agent ${agent.depth}`);
+    const mayBecomeDue =
+      agent.turns.size > 0 || agent.lanes.size > 0 || (agent.phase !== "dormant" && agent.phase !== "parked");
+    if (mayBecomeDue && agent.disabled === undefined && !k.astir.has(agent))
+      wrong(`${id} would be forgotten by the tick`);
     if (agent.unacked < 0) wrong(`${id} has ${agent.unacked} sends in flight`);
     checkNotStalled(kernel, agent, nowMs, wrong);
   }
@@ -97,6 +101,7 @@ export function leaks(kernel: Kernel): readonly string[] {
     expectNone(`${id} session depths`, agent.sessionDepth.size);
     expectNone(`${id} unacked`, agent.unacked);
     expectNone(`${id} suspects`, agent.suspects);
+    expectNone(`${id} open calls`, agent.openCalls.size);
   }
   return left;
 }

@@ -1,10 +1,13 @@
 /** `cloister agents list`: from the config, and with what the running gateway knows. */
+import { failure } from "../../kernel/errors.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { parseAgents } from "../gateway-rows.ts";
+import { withGateway } from "../open-client.ts";
 import { readConfig } from "../read-config.ts";
 import { findLive, readRunningConfig } from "../running-config.ts";
 import { formatAgents, makeAgentEntries } from "../views/agents.ts";
 import { formatJson } from "../views/table.ts";
+import { fieldsOf } from "../wire-failure.ts";
 
 export interface AgentsOptions {
   readonly bindings?: boolean;
@@ -25,5 +28,22 @@ export async function runAgentsList(context: CliContext, options: AgentsOptions)
   if (live.status === "none") {
     terminal.err(`from the config alone, since ${live.reason}; \`${commandPrefix(context)} gateway\` starts one`);
   }
+  return 0;
+}
+
+/** Its mail goes on where it stopped. */
+export async function runAgentsUnpark(context: CliContext, agentId: string): Promise<ExitCode> {
+  const answer = await withGateway(context, ["operator.admin"], (client) =>
+    client.request("agents.unpark", { agentId }),
+  );
+  const { unparked, before } = fieldsOf(answer);
+  if (unparked !== true) {
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `Unparking ${agentId}: found it ${String(before)}, wanted it parked.`,
+      `See \`${commandPrefix(context)} agents list\`.`,
+    );
+  }
+  context.terminal.out(`${agentId} is back in service; its mail goes on`);
   return 0;
 }

@@ -259,6 +259,8 @@ function stubAll(target: Loose, owner: string, names: readonly string[]): void {
 }
 
 function fix(target: Loose, name: string, value: unknown): void {
+  // The engine evaluates a lazy property before it redefines it, and `WebSocket` loads a large part of Node: drop it first.
+  Reflect.deleteProperty(target, name);
   Object.defineProperty(target, name, { value, writable: false, configurable: false, enumerable: true });
 }
 

@@ -9,6 +9,7 @@ import { controlBlock } from "../cell-port.ts";
 
 export interface Delivery {
   readonly turn: number;
+  /** From 1; 0 for a turn in memory. */
   readonly attempt: number;
   readonly header: string;
   readonly body: string;

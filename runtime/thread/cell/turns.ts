@@ -45,11 +45,17 @@ export function makeTurnRunner(
   const sessions = new Map<string, SessionState>();
   const running = new Map<number, AbortController>();
 
+  /** A turn in memory runs beside the session's own turns: it begins with fresh state, and leaves none. */
+  const isInMemory = (delivery: Delivery): boolean => delivery.attempt === 0;
+  const keep = (delivery: Delivery, sessionKey: string, state: SessionState): void => {
+    if (!isInMemory(delivery)) sessions.set(sessionKey, state);
+  };
+
   const run = async (delivery: Delivery, abort: AbortController): Promise<void> => {
     const header = JSON.parse(delivery.header) as EnvelopeHeader;
-    const kept = delivery.state === undefined ? sessions.get(header.sessionKey) : undefined;
+    const kept = delivery.state === undefined && !isInMemory(delivery) ? sessions.get(header.sessionKey) : undefined;
     const session = kept ?? (await openState(definition, delivery.state, header.sessionKey));
-    sessions.set(header.sessionKey, session);
+    keep(delivery, header.sessionKey, session);
     const replies: string[] = [];
     const ctx = makeContext(
       init,
@@ -66,12 +72,12 @@ export function makeTurnRunner(
       id: header.id,
       text: delivery.body,
       provenance: header.provenance,
-      attempt: delivery.attempt,
+      attempt: Math.max(1, delivery.attempt),
       receivedAtMs: header.acceptedAtMs,
     });
     const after = JSON.stringify(ctx.state);
-    const changed = after !== session.stored;
-    sessions.set(header.sessionKey, { value: ctx.state, stored: after });
+    const changed = after !== session.stored && !isInMemory(delivery);
+    keep(delivery, header.sessionKey, { value: ctx.state, stored: after });
     const text = replies.join("\n\n");
     const silent = text === "" || text.trim().toUpperCase() === "NO_REPLY";
     mailbox().tell(
@@ -90,7 +96,7 @@ export function makeTurnRunner(
       run(delivery, abort)
         .catch((error: unknown) => {
           // What the turn changed is not kept: the next one begins with what the store has.
-          sessions.delete((JSON.parse(delivery.header) as EnvelopeHeader).sessionKey);
+          if (!isInMemory(delivery)) sessions.delete((JSON.parse(delivery.header) as EnvelopeHeader).sessionKey);
           const message = error instanceof Error ? error.message : String(error);
           log(delivery.turn).error(error instanceof Error && !isCoded(error) ? (error.stack ?? message) : message);
           mailbox().tell(up.done, delivery.turn, doneBits.error, message.slice(0, 2_000));

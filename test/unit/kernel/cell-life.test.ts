@@ -42,6 +42,9 @@ describe("a cell", () => {
     driver.advance(200);
     expect(phase(driver)).toBe("dormant");
     expect(driver.kernel.state.liveCells).toBe(0);
+    // From the next tick on it costs nothing as time goes by.
+    driver.advance(100);
+    expect(driver.kernel.state.astir.size).toBe(0);
     driver.tell(main, "b");
     driver.settle();
     expect(driver.kernel.view("main")).toMatchObject({ phase: "live", incarnation: 2, restarts: 0 });

@@ -118,7 +118,15 @@ describe("a send", () => {
   });
 
   it("to what is no session key is refused", () => {
-    for (const to of ["raul", "agent:", "agent::main", "agent:raul", "agent:raul:", `agent:raul:${"x".repeat(600)}`]) {
+    for (const to of [
+      "raul",
+      "agent:",
+      "agent::main",
+      "agent:raul",
+      "agent:raul:",
+      "agent:raul:Main",
+      `agent:raul:${"x".repeat(600)}`,
+    ]) {
       const driver = makeDriver({
         agents: ["main", "raul"],
         script: scripted({ go: telling((turn) => turn.send(to, "x", { slot: 2 })) }),
@@ -137,6 +145,21 @@ describe("a send", () => {
     driver.tell(main, "go");
     driver.settle();
     expect(told(driver, "go")).toMatchObject({ type: "refused", refusal: { code: "CLOISTER_REQUEST_INVALID" } });
+  });
+});
+
+describe("tool calls", () => {
+  it("beyond their bound are refused as busy, and an answer makes room", () => {
+    const driver = makeDriver({
+      agents: ["main"],
+      limits: { callsPerCellMax: 0 },
+      script: scripted({
+        go: telling((turn) => turn.call("sessions_send", { to: main, timeoutMs: 0, callKey: "0" }, "x")),
+      }),
+    });
+    driver.tell(main, "go");
+    driver.settle();
+    expect(told(driver, "go")).toMatchObject({ type: "refused", refusal: { code: "CLOISTER_MAILBOX_FULL" } });
   });
 });
 
