@@ -35,9 +35,9 @@ export async function findLive(context: CliContext): Promise<Live> {
 /** The config that messages are handled by: of the gateway that runs, or else the one that it would start with. */
 export async function readConfigInForce(context: CliContext): Promise<ResolvedConfig> {
   if (context.options.config !== undefined) return readConfig(context);
-  const live = await findLive({ ...context, options: withoutUrl(context.options) });
+  // What a gateway elsewhere is configured with is not known here.
+  if (context.options.url !== undefined) return readConfig(context);
+  const live = await findLive(context);
   const running = live.status === "live" ? await readRunningConfig(context, live.payload) : undefined;
   return running ?? readConfig(context);
 }
-
-const withoutUrl = ({ url: _, ...options }: CliContext["options"]): CliContext["options"] => options;

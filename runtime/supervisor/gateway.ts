@@ -106,7 +106,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
     nowMs,
     newId: makeEnvelopeIds(randomUUID),
-    onAgentChanged: board.changed,
+    onAgentChanged: (agentId) => board.changed(agentId),
     onSessionChanged,
     deliver: async (header, route, text) => {
       if (edge === undefined) throw failure("CLOISTER_THREAD_LOST", "the edge is not up");
@@ -139,7 +139,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     routes,
     store,
     runs,
-    accept: driver.accept,
+    accept: (admission) => driver.accept(admission),
     newUuid: randomUUID,
     carriesAnswers: (channel, accountId) =>
       channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined,
@@ -153,7 +153,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     routes,
     ingress,
     runs,
-    agents: board.all,
+    agents: () => board.all(),
     abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId),
     unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
@@ -174,7 +174,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   return {
     doors,
     driver,
-    agents: board.all,
+    agents: () => board.all(),
     attachEdge: (attached) => {
       edge = attached;
     },

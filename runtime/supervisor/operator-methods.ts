@@ -39,7 +39,7 @@ export interface OperatorDeps {
 
 type MethodName = keyof typeof methods;
 type Params<M extends MethodName> = z.infer<(typeof methods)[M]["params"]>;
-type Handlers = { readonly [M in MethodName]: (params: Params<M>, client: Client) => Promise<unknown> | unknown };
+type Handlers = { readonly [M in MethodName]: (params: Params<M>, client: Client) => unknown };
 
 export function makeOperatorMethods(
   deps: OperatorDeps,

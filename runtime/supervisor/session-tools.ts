@@ -22,6 +22,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Effect } from "../kernel/state.ts";
 import { toolErrorCode } from "../kernel/tool-results.ts";
 import {
+  agentIdForm,
   isThreadKey,
   isValidAgentId,
   mainSessionKey,
@@ -175,7 +176,7 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     if ("status" in params) return params;
     const requester = requesterOf(call);
     if (params.agentId !== undefined && !isValidAgentId(params.agentId)) {
-      return fault("invalid", `Invalid agentId "${params.agentId}". Agent IDs must match [a-z0-9][a-z0-9_-]{0,63}`);
+      return fault("invalid", `Invalid agentId "${params.agentId}". Agent IDs must match ${agentIdForm}`);
     }
     const agentId = params.agentId?.toLowerCase();
     if (agentId !== undefined && !agentIds.has(agentId))

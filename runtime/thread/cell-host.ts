@@ -132,7 +132,7 @@ export function makeCellHost(
       worker,
       mailbox: mail.port1,
       controlPort: control.port1,
-      control: wrap<CellControl>(nodeEndpoint(control.port1 as unknown as Parameters<typeof nodeEndpoint>[0])),
+      control: wrap<CellControl>(nodeEndpoint(control.port1)),
       words: new Int32Array(block),
       ended: ended.promise,
       batch: undefined,

@@ -77,10 +77,19 @@ describe("the workspace", () => {
     ["a path upwards", () => "../secret.txt"],
     ["a path upwards in disguise", () => "folder/../../secret.txt"],
     ["an absolute path", () => path.join(root, "secret.txt")],
-    ["a link to a file outside", () => (symlinkSync(path.join(root, "secret.txt"), path.join(workspace, "link")), "link")],
+    [
+      "a link to a file outside",
+      () => (symlinkSync(path.join(root, "secret.txt"), path.join(workspace, "link")), "link"),
+    ],
     ["a file below a link to a folder outside", () => (symlinkSync(root, path.join(workspace, "up")), "up/secret.txt")],
-    ["a new file below a link to a folder outside", () => (symlinkSync(root, path.join(workspace, "up")), "up/new.txt")],
-    ["a link to what does not exist outside", () => (symlinkSync(path.join(root, "none"), path.join(workspace, "dangling")), "dangling")],
+    [
+      "a new file below a link to a folder outside",
+      () => (symlinkSync(root, path.join(workspace, "up")), "up/new.txt"),
+    ],
+    [
+      "a link to what does not exist outside",
+      () => (symlinkSync(path.join(root, "none"), path.join(workspace, "dangling")), "dangling"),
+    ],
     ["a name with a zero byte", () => "file.txt\0.md"],
     ["a folder whose name begins like the workspace", () => "../workspace-of-another/file.txt"],
   ])("refuses %s", async (_name, make) => {

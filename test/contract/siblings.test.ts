@@ -19,6 +19,7 @@ async function call(
   tool: string,
   params: object,
   sessionKey?: string,
+  // oxlint-disable-next-line typescript/no-explicit-any -- a tool's result, looked into by the tests
 ): Promise<Record<string, any>> {
   return JSON.parse(await gateway.reply(agentId, JSON.stringify({ tool, params }), sessionKey));
 }
@@ -425,6 +426,7 @@ test("AC-08.1: what an agent is told never speaks of transports, devices or sock
 test("AC-04.4: the whole of it needs no network at all", async () => {
   const gateway = await openGateway([{ id: "main" }, { id: "raul" }], siblings);
   const net = await import("node:net");
+  // oxlint-disable-next-line typescript/unbound-method -- put back as it was
   const connect = net.Socket.prototype.connect;
   net.Socket.prototype.connect = () => {
     throw new Error("a connection was opened");

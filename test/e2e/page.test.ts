@@ -155,9 +155,9 @@ test("on a phone, in the dark, nothing is cut off", async () => {
   await say(page, "who are you");
   await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("I am main");
   expect(await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")).toBe(0);
-  const [background, colour] = (await page.evaluate(
+  const [background, colour] = await page.evaluate<[string, string]>(
     "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]",
-  )) as [string, string];
+  );
   const light = (value: string): number =>
     (value.match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
   expect(light(background)).toBeLessThan(light(colour));

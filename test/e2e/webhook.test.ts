@@ -163,10 +163,10 @@ test("with one agent in while(true){} the other answers; the busy one is replace
     { text: "spin", sender: { id: "x" }, wait: true },
     home,
   );
-  let isDone = false;
-  void spinning.then(() => (isDone = true));
+  const progress = { isDone: false };
+  void spinning.then(() => (progress.isDone = true));
   let answered = 0;
-  while (!isDone) {
+  while (!progress.isDone) {
     expect((await raul()).body.reply).toContain("I am raul");
     answered++;
   }

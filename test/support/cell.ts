@@ -24,7 +24,10 @@ export interface HandCell {
   readonly started: Promise<{ readonly status: "ready" } | { readonly status: "invalid"; readonly reason: string }>;
   readonly exited: Promise<{ readonly reason: string; readonly detail: string }>;
   /** Delivers a message and resolves with the end of its turn. */
-  turn(text: string, options?: { readonly sessionKey?: string; readonly state?: string; readonly attempt?: number }): Promise<Said>;
+  turn(
+    text: string,
+    options?: { readonly sessionKey?: string; readonly state?: string; readonly attempt?: number },
+  ): Promise<Said>;
   answer(ref: number, status: string, text: string): void;
   forget(sessionKey: string): void;
   until(match: (said: Said) => boolean): Promise<Said>;

@@ -40,7 +40,8 @@ const startedAtMs = performance.now();
 Atomics.add(words, controlBlock.beat, 1);
 setInterval(() => Atomics.add(words, controlBlock.beat, 1), limits.heartbeatEveryMs).unref();
 
-const postMessage = threads.MessagePort.prototype.postMessage;
+// oxlint-disable-next-line typescript/unbound-method -- taken off the prototype on purpose, before an actor can replace it
+const { postMessage } = threads.MessagePort.prototype;
 const post = (frame: readonly unknown[]): void => Reflect.apply(postMessage, mailboxPort, [frame]);
 const fs = require("node:fs/promises") as typeof import("node:fs/promises");
 const path = require("node:path") as typeof import("node:path");
@@ -108,6 +109,13 @@ function makePrinter(): (level: number, text: string) => void {
   };
 }
 
+const log: CellLog = {
+  debug: (text) => print(20, text),
+  info: (text) => print(30, text),
+  warn: (text) => print(40, text),
+  error: (text) => print(50, text),
+};
+
 async function loadActor(module: CellInit["module"]): Promise<ActorDefinition<Record<string, unknown>>> {
   let loaded: { readonly default?: unknown };
   if (module.kind === "builtin") {
@@ -139,12 +147,6 @@ const control: CellControl = {
       (delivery) => runner?.deliver(delivery),
       (key) => runner?.forget(key),
     );
-    const log = (): CellLog => ({
-      debug: (text) => print(20, text),
-      info: (text) => print(30, text),
-      warn: (text) => print(40, text),
-      error: (text) => print(50, text),
-    });
     try {
       const definition = await loadActor(init.module);
       runner = makeTurnRunner(definition, init, () => mailbox as Mailbox, makeWorkspace(init.workspace, fs, path), log);
@@ -172,4 +174,4 @@ function describe(error: unknown): string {
     : `${error.message} (${where})`;
 }
 
-expose(control, nodeEndpoint(controlPort as unknown as Parameters<typeof nodeEndpoint>[0]));
+expose(control, nodeEndpoint(controlPort));

@@ -80,8 +80,8 @@ export function confine({ require, workspace, sdk, zodUrl, print }: Confinement)
   for (const name of ["parentPort", "workerData"]) fix(require("node:worker_threads") as Loose, name, undefined);
   guardDescriptors(require("node:fs") as typeof FsModule & Loose);
   confineProcess(workspace, admit, print);
-  stubAll(globalThis as unknown as Loose, "globalThis", ["BroadcastChannel", "fetch", "WebSocket", "EventSource"]);
-  fix(globalThis as unknown as Loose, "navigator", undefined);
+  stubAll(globalThis, "globalThis", ["BroadcastChannel", "fetch", "WebSocket", "EventSource"]);
+  fix(globalThis, "navigator", undefined);
   moduleApi.syncBuiltinESMExports();
 }
 
@@ -139,9 +139,10 @@ function confineProcess(workspace: string, admit: Admit, print: Confinement["pri
     "umask",
   ]);
   fix(target, "report", undefined);
-  fix(target, "getBuiltinModule", (id: string) => {
-    admit(String(id), `process.getBuiltinModule("${id}")`);
-    return getBuiltinModule(id);
+  fix(target, "getBuiltinModule", (id: unknown) => {
+    const name = String(id);
+    admit(name, `process.getBuiltinModule("${name}")`);
+    return getBuiltinModule(name);
   });
   // `process.chdir` does not exist in workers: what resolves against the working directory resolves in the workspace.
   fix(target, "cwd", () => workspace);

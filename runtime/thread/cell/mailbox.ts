@@ -90,11 +90,18 @@ export function makeMailbox(
     if (records >= limits.frameRecordsMax || chars >= limits.frameCharsFlush) flush();
   };
 
+  /** A credit that comes back goes to who waits for longest, without being free in between. */
+  const takeCredit = async (): Promise<void> => {
+    if (credits > 0) credits--;
+    else await new Promise<void>((resolve) => parked.push(resolve));
+  };
+
   const returnCredit = (call: Pending): void => {
     if (!call.credit) return;
     call.credit = false;
-    credits++;
-    parked.shift()?.();
+    const next = parked.shift();
+    if (next === undefined) credits++;
+    else next();
   };
 
   const settle = (op: number, ref: number, num: number, a: string, b: string): void => {
@@ -115,8 +122,7 @@ export function makeMailbox(
   return {
     tell: (op, turn, num, a, b = "") => push(op, 0, turn, 0, num, a, b, ""),
     async ask({ op, turn, slot, num, a, b, c, credit }, until) {
-      while (credit && credits === 0) await new Promise<void>((resolve) => parked.push(resolve));
-      if (credit) credits--;
+      if (credit) await takeCredit();
       return new Promise<CallAnswer>((resolve, reject) => {
         const ref = nextRef++;
         pending.set(ref, { until, credit, resolve, reject });

@@ -6,16 +6,7 @@ import { failure, isCoded } from "../../kernel/errors.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
 import { matchesPattern } from "../../kernel/pairings.ts";
-import type {
-  ActorDefinition,
-  CellLog,
-  Context,
-  RequestOptions,
-  StateSchema,
-  ToolResult,
-  Tools,
-  Workspace,
-} from "../actor-port.ts";
+import type { ActorDefinition, CellLog, Context, RequestOptions, ToolResult, Tools, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Delivery, Mailbox } from "./mailbox.ts";
 
@@ -40,13 +31,11 @@ export function makeTurnRunner(
   init: CellInit,
   mailbox: () => Mailbox,
   workspace: Workspace,
-  log: (turn: number) => CellLog,
+  log: CellLog,
 ): TurnRunner {
   const sessions = new Map<string, SessionState>();
   const running = new Map<number, AbortController>();
 
-  /** A turn in memory runs beside the session's own turns: it begins with fresh state, and leaves none. */
-  const isInMemory = (delivery: Delivery): boolean => delivery.attempt === 0;
   const keep = (delivery: Delivery, sessionKey: string, state: SessionState): void => {
     if (!isInMemory(delivery)) sessions.set(sessionKey, state);
   };
@@ -63,7 +52,7 @@ export function makeTurnRunner(
       header,
       delivery.turn,
       workspace,
-      log(delivery.turn),
+      log,
       session.value,
       abort.signal,
       (text) => replies.push(text),
@@ -98,7 +87,7 @@ export function makeTurnRunner(
           // What the turn changed is not kept: the next one begins with what the store has.
           if (!isInMemory(delivery)) sessions.delete((JSON.parse(delivery.header) as EnvelopeHeader).sessionKey);
           const message = error instanceof Error ? error.message : String(error);
-          log(delivery.turn).error(error instanceof Error && !isCoded(error) ? (error.stack ?? message) : message);
+          log.error(error instanceof Error && !isCoded(error) ? (error.stack ?? message) : message);
           mailbox().tell(up.done, delivery.turn, doneBits.error, message.slice(0, 2_000));
         })
         .finally(() => running.delete(delivery.turn));
@@ -114,6 +103,16 @@ export function makeTurnRunner(
   };
 }
 
+/** A turn in memory runs beside the session's own turns: it begins with fresh state, and leaves none. */
+function isInMemory(delivery: Delivery): boolean {
+  return delivery.attempt === 0;
+}
+
+/** Actors in plain JavaScript may give anything. */
+function asText(value: unknown): string {
+  return String(value);
+}
+
 async function openState(
   definition: ActorDefinition<State>,
   stored: string | undefined,
@@ -123,7 +122,7 @@ async function openState(
   const { state } = definition;
   const value = await (async () => {
     if (state === undefined || typeof state === "function") return found ?? (state === undefined ? {} : state());
-    const result = await (state as StateSchema<State>)["~standard"].validate(found ?? {});
+    const result = await state["~standard"].validate(found ?? {});
     if (result.issues === undefined) return result.value;
     const issues = result.issues.map(({ message }) => message).join("; ");
     throw failure(
@@ -200,8 +199,8 @@ function makeContext(
     tools,
     log,
     signal,
-    reply: (text) => onReply(String(text)),
-    stream: (text) => mailbox.tell(up.stream, turn, 0, String(text)),
+    reply: (text) => onReply(asText(text)),
+    stream: (text) => mailbox.tell(up.stream, turn, 0, asText(text)),
     async send(target, text) {
       const answer = await mailbox.ask(
         {
@@ -211,7 +210,7 @@ function makeContext(
           num: 0,
           a: keyOf(target),
           b: callKey(),
-          c: String(text),
+          c: asText(text),
           credit: true,
         },
         "stored",
@@ -232,7 +231,7 @@ function makeContext(
           num: Math.max(1, Math.floor(timeoutMs)),
           a: keyOf(target),
           b: callKey(),
-          c: String(text),
+          c: asText(text),
           credit: op === up.send,
         },
         "result",

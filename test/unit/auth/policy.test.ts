@@ -181,7 +181,7 @@ test("a clamped session reaches only its descendants, whatever else the policy s
           { ...rules, sessionToolsVisibility: "spawned" },
           from,
           target(`agent:${to}:subagent:1`, isChild ? [from.sessionKey] : ["agent:main:main"]),
-          verb as "send",
+          verb,
         );
         expect(judged.allowed).toBe(isChild);
       },
