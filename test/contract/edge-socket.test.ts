@@ -35,6 +35,7 @@ describe("handshake", () => {
           "health",
           "status",
           "agents.list",
+          "agents.unpark",
           "sessions.list",
           "sessions.subscribe",
           "sessions.resolve",

@@ -156,7 +156,7 @@ describe("a module that cannot be loaded disables its agent with a reason, and n
   });
 });
 
-test("an agent that crashes again and again is parked with a reason; the other runs", async () => {
+test("an agent that crashes again and again is parked with a reason until an operator unparks it; the other runs", async () => {
   const gateway = await openGateway([
     { id: "main", ...actor("crasher") },
     { id: "calm", module: "echo" },
@@ -165,6 +165,13 @@ test("an agent that crashes again and again is parked with a reason; the other r
   await gateway.until(() => gateway.agents()[0]?.phase === "parked");
   expect(gateway.agents()[0]?.reason).toMatch(/6 crashes within 60 s, the last: crash: it called process\.exit\(3\)/);
   expect(await gateway.reply("calm", "hello")).toBe("hello");
-  const ended = await Promise.all(runs.slice(0, 2));
+  const client = { connId: "t", clientId: "t", mode: "t", scopes: ["operator.admin"] };
+  const unpark = (agentId: string) => gateway.doors.rpc(client, "agents.unpark", { agentId });
+  expect(await unpark("calm")).toMatchObject({ ok: true, payload: { unparked: false } });
+  expect(await unpark("nobody")).toMatchObject({ ok: false, refusal: { code: "CLOISTER_AGENT_UNKNOWN" } });
+  expect(await unpark("main")).toMatchObject({ ok: true, payload: { unparked: true, before: "parked" } });
+  // Its mail goes on: the last message crashes it twice more and is set aside as well.
+  const ended = await Promise.all(runs);
+  expect(ended).toHaveLength(4);
   for (const run of ended) expect(run).toMatchObject({ status: "error", refusal: { code: "CLOISTER_MAILBOX_POISON" } });
 });

@@ -221,6 +221,21 @@ describe("chat at a terminal", () => {
   });
 });
 
+describe("agents unpark", () => {
+  it("puts a parked agent back, and says how another one is", async () => {
+    await serve((request, { answer }) =>
+      answer(request, { unparked: request.params["agentId"] === "raul", before: "live" }),
+    );
+    expect(await run("agents", "unpark", "raul")).toBe(0);
+    expect(terminal.outText()).toBe("raul is back in service; its mail goes on\n");
+    expect(gateway?.requests[0]?.params["scopes"]).toEqual(["operator.admin"]);
+    await expect(run("agents", "unpark", "main")).rejects.toMatchObject({
+      code: "CLOISTER_REQUEST_INVALID",
+      message: "Unparking main: found it live, wanted it parked.",
+    });
+  });
+});
+
 describe("agents list", () => {
   it("works from the config alone and says so", async () => {
     expect(await run("agents")).toBe(0);
