@@ -14,11 +14,6 @@ import { findAnchors, findCodeBlocks, findLinks, findTranscript } from "./markdo
 const pages = allFiles.filter((file) => file.endsWith(".md"));
 const blocks = pages.flatMap((page) => findCodeBlocks(readText(page)).map((block) => ({ page, ...block })));
 
-/** Added by hand with each look of the page; the README says what it shows. */
-const pictures = new Set(["docs/images/page.png"]);
-/** Written from a run of the benchmarks, after what it measures. */
-const measured = new Set(["docs/PERFORMANCE.md"]);
-
 test("the pages were read", () => {
   expect(pages.length).toBeGreaterThanOrEqual(20);
   expect(blocks.length).toBeGreaterThan(20);
@@ -35,7 +30,6 @@ describe("links inside the tree", () => {
     const dead = links.filter(({ page, target }) => {
       const [file = "", anchor] = target.split("#");
       const where = file === "" ? page : resolveImport(page, file).replace(/\/$/, "");
-      if (pictures.has(where) || measured.has(where)) return false;
       const exists = isFile(where) || allFiles.some((one) => one.startsWith(`${where}/`));
       return !exists || (anchor !== undefined && !findAnchors(readText(where)).has(anchor));
     });
