@@ -13,6 +13,7 @@ const project = (name: string, timeoutMs: number, extra: object = {}) => ({
 
 export default defineConfig({
   test: {
+    globalSetup: ["test/support/temporary-folder.ts"],
     projects: [
       project("unit", 30_000),
       project("contract", 60_000),
