@@ -199,6 +199,8 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
         `sessions_send cannot target a thread session; use the parent channel session key ${parentSessionKey(target.key)}`,
       );
     }
+    const missing = whyMissing(target);
+    if (missing !== undefined) return missing;
     const cross = target.agentId !== requester.agentId;
     const pairing = cross
       ? deps
@@ -223,6 +225,12 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
       deps.nowMs(),
     );
     return isOpen ? undefined : fault("invalid", "the turn that called sessions_send is over");
+  }
+
+  /** An agent's main session is there from the start; any other key has to be one that was spoken to: a typo makes no session. */
+  function whyMissing({ key, agentId, row }: Resolved): ToolRefusal | undefined {
+    if (row !== undefined || key === mainSessionKey(agentId, config.session)) return undefined;
+    return fault("not_found", `No session found with key: ${key}`, "sessions_list shows the sessions");
   }
 
   async function list(call: ToolCall): Promise<object> {
@@ -329,6 +337,8 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     if ("status" in target) return target;
     const judged = judge(requester, target, "history");
     if (!judged.allowed) return forbidden(judged.message, judged.remedy);
+    const missing = whyMissing(target);
+    if (missing !== undefined) return missing;
     const limit = Math.min(params.limit, limits.historyMessagesMax);
     const page = await store.history(target.agentId, target.key, limit, params.offset);
     return { status: "ok", sessionKey: target.key, ...formatHistory(page, { ...params, framed: true }) };

@@ -239,6 +239,12 @@ describe("refusals have the texts that users know", () => {
       { status: "error", code: "not_found", error: "No session found with label: Nowhere" },
     ],
     ["invalid agent id", siblings, { agentId: "no such!", message: "x" }, { status: "error", code: "invalid" }],
+    [
+      "a key that nobody spoke to",
+      siblings,
+      { sessionKey: "agent:raul:webhook:group:typo", message: "x" },
+      { status: "error", code: "not_found", error: "No session found with key: agent:raul:webhook:group:typo" },
+    ],
     ["no message", siblings, { agentId: "raul" }, { status: "error", code: "invalid" }],
     [
       "bad timeout",

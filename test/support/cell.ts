@@ -1,20 +1,12 @@
 /** One real cell, driven by hand: what it is told and what it says, without a kernel. */
 import { afterAll } from "vitest";
-import { down, up, upStride } from "../../runtime/kernel/frames.ts";
+import { down, up, type UpRecord, upStride } from "../../runtime/kernel/frames.ts";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../../runtime/thread/cell-host.ts";
 import type { CellInit } from "../../runtime/thread/cell-port.ts";
 
-export interface Said {
-  readonly op: number;
-  readonly ref: number;
-  readonly turn: number;
-  readonly slot: number;
-  readonly num: number;
-  readonly a: string;
-  readonly b: string;
-  readonly c: string;
-}
+/** One record of the cell. */
+export type Said = UpRecord;
 
 export interface HandCell {
   readonly host: CellHost;
