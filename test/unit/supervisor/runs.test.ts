@@ -1,0 +1,115 @@
+/** Runs as clients follow them: what they hear, when, and that nothing of it grows without bound. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { GatewayEvent } from "../../../runtime/edge/port.ts";
+import type { EnvelopeHeader } from "../../../runtime/kernel/envelope.ts";
+import { makeRuns, type Runs } from "../../../runtime/supervisor/runs.ts";
+
+let events: GatewayEvent[];
+let runs: Runs;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  events = [];
+  runs = makeRuns(
+    (event) => events.push(event),
+    (key) => key.split(":")[1] ?? "",
+    () => 7,
+  );
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const header = (runId: string, changes: Partial<EnvelopeHeader> = {}): EnvelopeHeader => ({
+  id: runId,
+  from: { type: "operator", client: "test" },
+  agentId: "main",
+  sessionKey: "agent:main:main",
+  verb: "send",
+  via: "door:operator",
+  chain: [],
+  trace: runId,
+  runId,
+  acceptedAtMs: 1,
+  provenance: { kind: "external_user", sourceChannel: "webchat" },
+  replyRoute: { type: "none" },
+  ...changes,
+});
+
+describe("whoever waits for a run", () => {
+  test("hears its end, also when the wait begins after it", async () => {
+    runs.opened("r");
+    const early = runs.wait("r", 1_000);
+    runs.ended(header("r"), 1, { status: "ok", text: "done" }, false);
+    expect(await early).toEqual({ status: "ok", runId: "r", reply: "done" });
+    expect(await runs.wait("r", 1_000)).toEqual({ status: "ok", runId: "r", reply: "done" });
+  });
+
+  test("hears of the deadline, and the run goes on", async () => {
+    runs.opened("r");
+    const wait = runs.wait("r", 1_000);
+    vi.advanceTimersByTime(1_000);
+    expect(await wait).toEqual({ status: "timeout", runId: "r" });
+    runs.ended(header("r"), 1, { status: "no_reply" }, false);
+    expect(await runs.wait("r", 1_000)).toEqual({ status: "ok", runId: "r", reply: null });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("of nothing is told so at once", async () => {
+    expect(await runs.wait("none", 1_000)).toMatchObject({
+      status: "error",
+      refusal: { code: "CLOISTER_REQUEST_INVALID" },
+    });
+  });
+
+  test("hears why it failed", async () => {
+    runs.ended(header("r"), 1, { status: "error", code: "CLOISTER_AGENT_FAILED", message: "no" }, false);
+    expect(await runs.wait("r", 1_000)).toMatchObject({
+      status: "error",
+      refusal: { code: "CLOISTER_AGENT_FAILED", message: "no" },
+    });
+  });
+});
+
+test("a chat event holds the new text and all of it; the last one the answer", () => {
+  runs.streamed(header("r"), 1, "Hel");
+  runs.streamed(header("r"), 2, "lo");
+  runs.ended(header("r"), 3, { status: "ok", text: "Hello!" }, false);
+  const chat = events.map(({ payload }) => payload) as {
+    state: string;
+    deltaText?: string;
+    message?: { content: { text: string }[] };
+  }[];
+  expect(chat.map(({ state, deltaText, message }) => [state, deltaText, message?.content[0]?.text])).toEqual([
+    ["delta", "Hel", "Hel"],
+    ["delta", "lo", "Hello"],
+    ["final", undefined, "Hello!"],
+  ]);
+});
+
+test("a run that an agent started says which session did; a stopped one is aborted, not an error", () => {
+  const provenance = {
+    kind: "inter_session",
+    sourceSessionKey: "agent:raul:main",
+    sourceChannel: "internal",
+    sourceTool: "request",
+  } as const;
+  runs.ended(header("a", { provenance }), 1, { status: "ok", text: "x" }, false);
+  runs.ended(header("b"), 1, { status: "error", code: "CLOISTER_ASK_ABORTED", message: "stopped" }, true);
+  expect(events).toMatchObject([
+    { payload: { state: "final", provenance: { sourceSessionKey: "agent:raul:main" } } },
+    { payload: { state: "aborted", runId: "b" } },
+  ]);
+});
+
+test("ended runs and finished asks are forgotten in time; open asks are kept", async () => {
+  for (let n = 0; n < 10_050; n++) runs.ended(header(`r${n}`), 1, { status: "no_reply" }, false);
+  expect(runs.knows("r49")).toBe(false);
+  expect(runs.knows("r50")).toBe(true);
+  runs.flow("open", "agent:main:main", "agent:raul:main", "open");
+  for (let n = 0; n < 200; n++) runs.flow(`f${n}`, "agent:main:main", "agent:raul:main", "ok");
+  expect(runs.flows).toHaveLength(50);
+  expect(runs.flows.map(({ id }) => id)).toContain("open");
+  expect(runs.flows[0]).toMatchObject({ fromAgent: "main", toAgent: "raul" });
+});
