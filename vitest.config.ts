@@ -21,6 +21,8 @@ export default defineConfig({
       project("repo", 60_000),
       // Each file starts the real program; two at a time on two cores would only slow each other down.
       project("e2e", 120_000, { fileParallelism: false }),
+      // The real program again, killed and stopped under load.
+      project("chaos", 120_000, { fileParallelism: false }),
     ],
   },
 });

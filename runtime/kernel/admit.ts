@@ -22,6 +22,7 @@ export interface Admission {
   readonly provenance: Provenance;
   readonly replyRoute: ReplyRoute;
   readonly body: string;
+  readonly askedIn?: string;
   readonly dedupe?: { readonly scope: string; readonly key: string };
 }
 
@@ -42,7 +43,8 @@ export function judge(k: KernelState, admission: Admission): Refusal | undefined
       remedy: "repair its module and restart the gateway",
     };
   }
-  if (k.draining)
+  // What a turn in flight sends belongs to a message that was accepted before: refused, it would fail that message.
+  if (k.draining && admission.from.type !== "agent")
     return {
       code: "CLOISTER_GATEWAY_DRAINING",
       message: "the gateway is shutting down and takes no new messages",
@@ -86,6 +88,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
     acceptedAtMs: nowMs,
     provenance: admission.provenance,
     replyRoute: admission.replyRoute,
+    ...(admission.askedIn === undefined ? {} : { askedIn: admission.askedIn }),
   };
   return { header, body: admission.body };
 }

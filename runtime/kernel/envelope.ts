@@ -80,6 +80,8 @@ export interface EnvelopeHeader {
   readonly acceptedAtMs: number;
   readonly provenance: Provenance;
   readonly replyRoute: ReplyRoute;
+  /** The envelope whose turn waits for this one's outcome, which is kept until that turn is done. */
+  readonly askedIn?: string;
 }
 
 export interface Envelope {

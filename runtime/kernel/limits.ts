@@ -136,6 +136,8 @@ export const limits = {
   webhookAnswerBytesMax: 65_536,
   /** How long a drain waits for turns in flight. */
   drainMs: 20_000,
+  /** How long it then waits for answers on their way to their channels; the others are sent at the next start. */
+  drainAnswersMs: 2_000,
   /** Rows kept of the audit trail and of the dead letters. */
   auditRowsMax: 100_000,
   deadLettersMax: 10_000,

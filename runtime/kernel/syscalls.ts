@@ -151,6 +151,7 @@ export function sendAs(k: KernelState, agent: AgentEntry, turn: Turn, request: C
     },
     replyRoute: { type: "none" as const },
     body: request.body,
+    ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
   };
   const refusal =
     judge(k, admission) ??

@@ -4,12 +4,13 @@
  *
  * Layout, format 1 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id):
  *   ["e", seq] → { header, body }
- *   ["i", E]   → [seq, agentId]
+ *   ["i", E]   → [seq, agentId, askedIn?]   the third is the envelope whose turn waits for this one's outcome
  *   ["n", seq] → deliveries counted so far; absent before the first
  *   ["x", n]   → DeadLetter (`runtime/store/bounded-log.ts`)
  *   ["d" | "o" | "t" | "c", …]  the idempotency window (`runtime/store/dedupe.ts`)
  * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
- * are removed with a later write; its `done` marker in the agent's environment wins.
+ * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
+ * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.
  */
 import type { Envelope, EnvelopeHeader, Fate } from "../kernel/envelope.ts";
 import { appendRow, newestRows } from "./bounded-log.ts";
@@ -25,7 +26,7 @@ export interface JournalOptions extends DedupeBounds {
   readonly onForgotten: (agentId: string, envelopeId: string) => void;
 }
 
-type Place = readonly [seq: number, agentId: string];
+type Place = readonly [seq: number, agentId: string, askedIn?: string];
 
 /** Settled rows are removed with the next write of anybody, or after this long. */
 const settleDelayMs = 50;
@@ -34,6 +35,8 @@ export class Journal {
   readonly #environment: Environment;
   readonly #options: JournalOptions;
   readonly #settled = new Set<string>();
+  /** Done envelopes that a turn asked for which is not done, by that turn's envelope. */
+  readonly #answers = new Map<string, Set<string>>();
   #timer: NodeJS.Timeout | undefined;
   #nextSeq: number;
 
@@ -46,7 +49,7 @@ export class Journal {
 
   append(envelope: Envelope, dedupe: Dedupe | undefined): Promise<AppendResult> {
     const environment = this.#environment;
-    const { id, runId, agentId } = envelope.header;
+    const { id, runId, agentId, askedIn } = envelope.header;
     return this.#write(() => {
       const atMs = this.#options.now();
       const seen = dedupe === undefined ? undefined : findSeen(environment, dedupe, atMs, this.#options);
@@ -54,7 +57,8 @@ export class Journal {
       if (environment.get(["i", keyText(id)]) !== undefined) return { status: "duplicate", envelopeId: id, runId };
       const seq = this.#nextSeq++;
       environment.put(["e", seq], envelope);
-      environment.put(["i", keyText(id)], [seq, agentId] satisfies Place);
+      const place: Place = askedIn === undefined ? [seq, agentId] : [seq, agentId, askedIn];
+      environment.put(["i", keyText(id)], place);
       if (dedupe !== undefined) remember(environment, dedupe, { seq, atMs, envelopeId: id, runId }, this.#options);
       return { status: "stored" };
     });
@@ -87,9 +91,16 @@ export class Journal {
     return place === undefined ? undefined : this.#environment.get<Envelope>(["e", place[0]]);
   }
 
-  /** Takes effect for every later call at once; on disk with the next write. */
+  /** Takes effect for every later call at once; on disk with the next write. What an open turn asked for waits for that turn. */
   settle(envelopeId: string): void {
+    const askedIn = this.#environment.get<Place>(["i", keyText(envelopeId)])?.[2];
+    if (askedIn !== undefined && this.has(askedIn)) {
+      const answers = this.#answers.get(askedIn) ?? new Set();
+      this.#answers.set(askedIn, answers.add(envelopeId));
+      return;
+    }
     this.#settled.add(envelopeId);
+    this.#settleAnswers(envelopeId);
     this.#timer ??= setTimeout(() => {
       // A failure keeps the rows marked: the next write of anybody tries again and reports to its own caller.
       this.flush().catch(() => undefined);
@@ -97,8 +108,15 @@ export class Journal {
     this.#timer.unref();
   }
 
-  bury(envelopeId: string, fate: Fate, reason: string): Promise<void> {
-    return this.#write((forgotten) => {
+  /** The turn is over and asks no more. */
+  #settleAnswers(askedIn: string): void {
+    const answers = this.#answers.get(askedIn);
+    this.#answers.delete(askedIn);
+    for (const envelopeId of answers ?? []) this.settle(envelopeId);
+  }
+
+  async bury(envelopeId: string, fate: Fate, reason: string): Promise<void> {
+    await this.#write((forgotten) => {
       const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
       if (place === undefined) return;
       const [seq, agentId] = place;
@@ -111,6 +129,7 @@ export class Journal {
       this.#remove(envelopeId, seq);
       forgotten.push([agentId, envelopeId]);
     });
+    this.#settleAnswers(envelopeId);
   }
 
   deadLetters(limit: number): DeadLetter[] {

@@ -30,7 +30,7 @@ export interface DriverDeps {
   readonly newId: (nowMs: number) => string;
   readonly onAgentChanged: (agentId: string) => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
-  /** Gives an answer to its channel. Resolves when the channel has it, rejects when it cannot. */
+  /** Gives an answer to its channel. Resolves when the channel has it, rejects when it cannot; `CLOISTER_THREAD_LOST`: not yet. */
   readonly deliver: (
     header: EnvelopeHeader,
     route: Extract<ReplyRoute, { type: "channel" }>,
@@ -66,6 +66,8 @@ export function makeDriver(deps: DriverDeps): Driver {
   const tickets = new Map<number, (result: AcceptResult) => void>();
   let nextTicket = 1;
   let audit: AuditRow[] = [];
+  /** Answers on their way to their channels. */
+  const leaving = new Set<Promise<void>>();
 
   const pairings = makePairingRegistry();
   for (const pairing of compilePairings(deps.policy, [...agents.keys()])) pairings.add(pairing);
@@ -150,7 +152,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         commit(effect);
         return;
       case "outbound":
-        if (effect.route.type === "channel") void sendOut(effect.header, effect.route, effect.text);
+        if (effect.route.type === "channel") sendOut(effect.header, effect.route, effect.text);
         return;
       case "settle":
         store
@@ -238,7 +240,12 @@ export function makeDriver(deps: DriverDeps): Driver {
       );
   }
 
-  async function sendOut(
+  function sendOut(header: EnvelopeHeader, route: Extract<ReplyRoute, { type: "channel" }>, text: string): void {
+    const sent = handOver(header, route, text).finally(() => leaving.delete(sent));
+    leaving.add(sent);
+  }
+
+  async function handOver(
     header: EnvelopeHeader,
     route: Extract<ReplyRoute, { type: "channel" }>,
     text: string,
@@ -246,6 +253,8 @@ export function makeDriver(deps: DriverDeps): Driver {
     try {
       await deps.deliver(header, route, text);
     } catch (error) {
+      // The channel's thread ended, which says nothing about the receiver: the answer is kept and sent again at the next start.
+      if (toRefusal(error).code === "CLOISTER_THREAD_LOST") return;
       const reason = `the answer could not be delivered to ${route.channel}/${route.accountId}: ${toRefusal(error).message}`;
       log.error({ envelope: header.id, session: header.sessionKey, channel: route.channel }, reason);
       await store
@@ -343,7 +352,7 @@ export function makeDriver(deps: DriverDeps): Driver {
           provenance: { kind: "external_user", sourceChannel: row.route.channel },
           replyRoute: row.route,
         };
-        void sendOut(header, row.route, row.text);
+        sendOut(header, row.route, row.text);
       }
       for (const { header, body, attempts } of envelopes) {
         runs.opened(header.runId);
@@ -356,6 +365,8 @@ export function makeDriver(deps: DriverDeps): Driver {
       const until = nowMs() + timeoutMs;
       while (kernel.turnsInFlight() > 0 && nowMs() < until) await new Promise((resolve) => setTimeout(resolve, 20));
       const clean = kernel.turnsInFlight() === 0;
+      const answersUntil = Math.min(until, nowMs() + limits.drainAnswersMs);
+      while (leaving.size > 0 && nowMs() < answersUntil) await new Promise((resolve) => setTimeout(resolve, 20));
       clearInterval(ticker);
       await host.close();
       return clean;

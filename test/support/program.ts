@@ -50,12 +50,25 @@ function environment(stateDir: string, extra: NodeJS.ProcessEnv = {}): NodeJS.Pr
   return { PATH: process.env["PATH"], HOME: home, CLOISTER_STATE_DIR: stateDir, ...extra };
 }
 
+export interface Starting {
+  readonly process: ChildProcess;
+  /** Resolves with the exit code. */
+  readonly ended: Promise<number | null>;
+  /** Rejects with the program's output when it ends before it is ready. */
+  readonly ready: Promise<Program>;
+}
+
 /** Starts the gateway on a free port and waits until it is ready. Rejects with its output when it ends before. */
-export async function startProgram(
+export function startProgram(
   stateDir: string,
   args: readonly string[] = [],
   env: NodeJS.ProcessEnv = {},
 ): Promise<Program> {
+  return launchProgram(stateDir, args, env).ready;
+}
+
+/** The same, for who has something to do with it before it is ready. */
+export function launchProgram(stateDir: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Starting {
   const child = spawn(process.execPath, [entry, "gateway", "--port", "0", ...args], {
     cwd: stateDir,
     env: environment(stateDir, env),
@@ -71,13 +84,22 @@ export async function startProgram(
       resolve(code);
     });
   });
-  await new Promise<void>((resolve, reject) => {
+  const said = new Promise<void>((resolve, reject) => {
     child.stdout.on("data", () => {
       // The last line of what it says when it is ready.
       if (/^ready$[^]*^ {2}http .*\n/m.test(output)) resolve();
     });
     void ended.then((code) => reject(new Error(`the program ended with ${code}:\n${output}`)));
   });
+  return { process: child, ended, ready: said.then(() => readyProgram(stateDir, child, ended, () => output)) };
+}
+
+function readyProgram(
+  stateDir: string,
+  child: ChildProcess,
+  ended: Promise<number | null>,
+  output: () => string,
+): Program {
   const { port } = JSON.parse(readFileSync(path.join(stateDir, "run", "gateway.json"), "utf8")) as { port: number };
   const key = readFileSync(path.join(stateDir, "operator.key"), "utf8").trim();
   const url = `http://127.0.0.1:${port}`;
@@ -87,7 +109,7 @@ export async function startProgram(
     url,
     port,
     key,
-    output: () => output,
+    output,
     pageUrl: `${url}/#key=${key}`,
     stop: (signal = "SIGTERM") => {
       child.kill(signal);

@@ -24,6 +24,8 @@ export function post(url: string, body: unknown, headers: Readonly<Record<string
         let answer = "";
         response.setEncoding("utf8");
         response.on("data", (chunk: string) => (answer += chunk));
+        // The other side went away in the middle of its answer.
+        response.on("error", reject);
         response.on("end", () => {
           resolve({
             status: response.statusCode ?? 0,

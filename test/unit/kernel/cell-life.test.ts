@@ -319,6 +319,31 @@ describe("a drain", () => {
     ).toEqual(["nobody waits", "queued"]);
   });
 
+  it("takes what turns in flight still send: refused, it would fail a message that was accepted", () => {
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      script: scripted({
+        go: function* (turn) {
+          yield* gate("go on");
+          turn.send(raul, "kept for the next start");
+          const answer = yield* answerOf(turn.send("agent:raul:x", "asked", { timeoutMs: 60_000 }));
+          return { reply: answer.type === "result" ? answer.text : answer.type };
+        },
+      }),
+    });
+    driver.tell(main, "go");
+    driver.settle();
+    driver.kernel.drain();
+    driver.open("go on");
+    driver.finish();
+    expect(driver.outcomes("go")).toEqual([{ status: "ok", text: "re: asked" }]);
+    expect(driver.header("asked").askedIn).toBe(driver.header("go").id);
+    const [kept, ...others] = driver.journal.pending();
+    expect(kept?.envelope.body).toBe("kept for the next start");
+    expect(kept?.envelope.header.askedIn).toBeUndefined();
+    expect(others).toEqual([]);
+  });
+
   it("wakes no agent for mail that nobody waits for", () => {
     const driver = makeDriver({ script: scripted({}) });
     driver.tell(main, "a");
