@@ -77,6 +77,31 @@ const chatEvent = z.object({
 
 export type ChatRow = z.infer<typeof chatEvent>;
 
+const deadLetterRow = z.object({
+  id: z.string(),
+  fate: text,
+  reason: text,
+  sessionKey: text,
+  from: text,
+  attempts: count,
+  acceptedAtMs: count,
+  atMs: count,
+  bodyChars: count,
+  preview: text,
+});
+
+export type DeadLetterEntry = z.infer<typeof deadLetterRow>;
+
+const deadLetterText = deadLetterRow.extend({ body: text });
+
+export type DeadLetterText = z.infer<typeof deadLetterText>;
+
+const deadLetterCounts = z
+  .object({ total: count, byFate: z.record(z.string(), z.number()).catch({}) })
+  .catch({ total: 0, byFate: {} });
+
+export type DeadLetterCounts = z.infer<typeof deadLetterCounts>;
+
 const accepted = z.object({ runId: z.string(), sessionKey: maybeText });
 
 const finalAnswer = z.object({
@@ -97,6 +122,24 @@ export const parseSessions = (payload: unknown): readonly SessionEntry[] =>
 
 export const parseHistory = (payload: unknown): readonly HistoryRow[] =>
   parse("chat.history", z.object({ messages: z.array(historyRow) }), payload).messages;
+
+export const parseDeadLetters = (
+  payload: unknown,
+): { readonly letters: readonly DeadLetterEntry[]; readonly total: number } =>
+  parse("deadletters.list", z.object({ letters: z.array(deadLetterRow), total: count }), payload);
+
+export const parseDeadLetter = (payload: unknown): DeadLetterText =>
+  parse("deadletters.show", z.object({ letter: deadLetterText }), payload).letter;
+
+export const parseReplayed = (payload: unknown): { readonly envelopeId: string; readonly sessionKey: string } =>
+  parse("deadletters.replay", z.object({ envelopeId: z.string(), sessionKey: z.string() }), payload);
+
+export const parsePurged = (payload: unknown): number =>
+  parse("deadletters.purge", z.object({ purged: z.number() }), payload).purged;
+
+/** From the answers of `status` and `health`; a gateway that does not count them has none. */
+export const parseDeadLetterCounts = (payload: Readonly<Record<string, unknown>>): DeadLetterCounts =>
+  deadLetterCounts.parse(payload["deadLetters"]);
 
 export const parseAccepted = (payload: unknown): z.infer<typeof accepted> =>
   parse("the accepted run", accepted, payload);

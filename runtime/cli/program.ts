@@ -5,11 +5,13 @@
  * Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
  */
 import { Command, CommanderError, Option } from "commander";
+import { fates } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ChatOptions } from "./commands/chat.ts";
 import type { AgentsOptions } from "./commands/agents.ts";
 import type { ValidateOptions } from "./commands/config.ts";
 import type { DashboardOptions } from "./commands/dashboard.ts";
+import type { DeadLetterOptions, DeadLettersOptions, PurgeOptions } from "./commands/deadletters.ts";
 import type { GatewayOptions } from "./commands/gateway.ts";
 import type { HistoryOptions } from "./commands/history.ts";
 import type { RouteOptions } from "./commands/route.ts";
@@ -66,6 +68,7 @@ function makeProgram(around: Surrounding, exit: (code: ExitCode) => void): Comma
   addGateway(shell);
   addTalk(shell);
   addLists(shell);
+  addDeadLetters(shell);
   addConfig(shell);
   addState(shell);
   return program;
@@ -160,6 +163,52 @@ function addLists({ program, context, exit }: Shell): void {
     .action(async (sessionKey: string, options: HistoryOptions) => {
       const { runHistory } = await import("./commands/history.ts");
       exit(await runHistory(context(), sessionKey, options));
+    });
+}
+
+const fateOption = (): Option => new Option("--fate <fate>", "with this fate").choices(fates);
+
+function addDeadLetters({ program, context, exit }: Shell): void {
+  const letters = program.command("deadletters").description("messages that will not be handled, with their fate");
+  letters
+    .command("list", { isDefault: true })
+    .description("list them, newest first (the default)")
+    .option("--agent <id>", "for this agent")
+    .addOption(fateOption())
+    .option("--limit <n>", "at most so many", wholeNumber(1, limits.deadLettersListMax))
+    .option("--offset <n>", "leave out so many of the newest", wholeNumber(0, limits.deadLettersMax))
+    .option("--json", "print JSON")
+    .action(async (options: DeadLettersOptions) => {
+      const { runDeadLettersList } = await import("./commands/deadletters.ts");
+      exit(await runDeadLettersList(context(), options));
+    });
+  letters
+    .command("show <id>")
+    .description("print one with its whole message")
+    .option("--json", "print JSON")
+    .action(async (id: string, options: DeadLetterOptions) => {
+      const { runDeadLettersShow } = await import("./commands/deadletters.ts");
+      exit(await runDeadLettersShow(context(), id, options));
+    });
+  letters
+    .command("replay <id>")
+    .description("give the message to its agent again, as a new one; it stays a dead letter when that is refused")
+    .option("--json", "print JSON")
+    .action(async (id: string, options: DeadLetterOptions) => {
+      const { runDeadLettersReplay } = await import("./commands/deadletters.ts");
+      exit(await runDeadLettersReplay(context(), id, options));
+    });
+  letters
+    .command("purge [id]")
+    .description("remove one, or all that the options name, for good")
+    .option("--agent <id>", "for this agent")
+    .addOption(fateOption())
+    .option("--older-than <days>", "given up so many days ago or earlier", wholeNumber(0, 100 * 365))
+    .option("--all", "all of them")
+    .option("--json", "print JSON")
+    .action(async (id: string | undefined, options: PurgeOptions) => {
+      const { runDeadLettersPurge } = await import("./commands/deadletters.ts");
+      exit(await runDeadLettersPurge(context(), id, options));
     });
 }
 

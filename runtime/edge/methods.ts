@@ -4,6 +4,7 @@
  * Keys that a row does not name are dropped before the kernel's side sees them. Source: protocol.md, behaviour §4.4.
  */
 import { z } from "zod";
+import { fates } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Scope } from "./scopes.ts";
 
@@ -20,6 +21,7 @@ const message = z
   .refine((text) => text.trim() !== "", "expected a text with at least one visible character");
 const label = z.string().max(limits.labelCharsMax);
 const count = z.int().min(0);
+const fate = z.enum(fates);
 const peer = z.object({ kind: z.enum(["direct", "group", "channel"]), id });
 
 export const methods = {
@@ -96,6 +98,29 @@ export const methods = {
     }),
   },
   "flow.recent": { scope: "operator.read", params: z.object({}) },
+  "deadletters.list": {
+    scope: "operator.read",
+    params: z.object({
+      agentId: id.exactOptional(),
+      fate: fate.exactOptional(),
+      limit: z.int().min(1).exactOptional(),
+      offset: count.exactOptional(),
+    }),
+  },
+  "deadletters.show": { scope: "operator.read", params: z.object({ id }) },
+  "deadletters.replay": { scope: "operator.admin", params: z.object({ id }) },
+  "deadletters.purge": {
+    scope: "operator.admin",
+    params: z
+      .object({
+        id: id.exactOptional(),
+        agentId: id.exactOptional(),
+        fate: fate.exactOptional(),
+        olderThanMs: count.exactOptional(),
+        all: z.literal(true).exactOptional(),
+      })
+      .refine((value) => Object.keys(value).length > 0, "expected one of id, agentId, fate, olderThanMs, all"),
+  },
 } as const satisfies Record<string, Method>;
 
 const table = new Map<string, Method>(Object.entries(methods));
@@ -105,4 +130,13 @@ export function findMethod(name: string): Method | undefined {
 }
 
 /** The events that a client may get, for `hello-ok`. */
-export const events = ["connect.challenge", "chat", "agents", "flow", "sessions.changed", "tick", "shutdown"] as const;
+export const events = [
+  "connect.challenge",
+  "chat",
+  "agents",
+  "flow",
+  "deadletters",
+  "sessions.changed",
+  "tick",
+  "shutdown",
+] as const;

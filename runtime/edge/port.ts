@@ -40,12 +40,14 @@ export interface Flow {
   readonly atMs: number;
 }
 
-/** Events that the kernel's side publishes to sockets; names and shapes as in protocol.md, `agents` and `flow` are ours. */
+/** Events that the kernel's side publishes to sockets; names and shapes as in protocol.md; `agents`, `flow` and `deadletters` are ours. */
 export type GatewayEvent =
   | { readonly event: "chat"; readonly payload: ChatEvent }
   /** The agents that changed, not all. */
   | { readonly event: "agents"; readonly payload: { readonly agents: readonly AgentStatus[] } }
   | { readonly event: "flow"; readonly payload: Flow }
+  /** All that there are now, whenever that changes. */
+  | { readonly event: "deadletters"; readonly payload: DeadLettersEvent }
   | {
       readonly event: "sessions.changed";
       readonly payload: {
@@ -56,6 +58,12 @@ export type GatewayEvent =
       };
     }
   | { readonly event: "shutdown"; readonly payload: { readonly reason: string } };
+
+export interface DeadLettersEvent {
+  readonly total: number;
+  /** Fates that there are none of are left out. */
+  readonly byFate: Readonly<Record<string, number>>;
+}
 
 export interface ChatEvent {
   readonly runId: string;

@@ -7,7 +7,7 @@ import type { Refusal } from "./errors.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, SessionLane } from "./state.ts";
 import { release, reserve, sessionDepth } from "./depth.ts";
 import { markReady, pump } from "./dispatch.ts";
-import { disabledOutcome, endMail } from "./turns.ts";
+import { disabledOutcome, endMail, holdsRight } from "./turns.ts";
 import { refuseSend, settleWithMail } from "./waits.ts";
 
 export interface Admission {
@@ -24,6 +24,8 @@ export interface Admission {
   readonly body: string;
   readonly askedIn?: string;
   readonly dedupe?: { readonly scope: string; readonly key: string };
+  /** The dead letter that it was: removed in the transaction that journals the message, kept when that is refused. */
+  readonly replaces?: string;
 }
 
 /** Judges a message without side effects; `undefined` means that it may be journaled. */
@@ -95,7 +97,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
 
 /** From outside (channels, sockets, hooks). Ends in an `accepted` effect with the ticket. */
 export function admit(k: KernelState, admission: Admission, ticket: number, nowMs: number): void {
-  const refusal = judge(k, admission);
+  const refusal = judge(k, admission) ?? judgeRight(k, admission);
   if (refusal !== undefined) {
     k.emit({ type: "accepted", ticket, result: { status: "refused", refusal } });
     return;
@@ -105,8 +107,19 @@ export function admit(k: KernelState, admission: Admission, ticket: number, nowM
     type: "append",
     envelope: makeEnvelope(k, admission, nowMs),
     dedupe: admission.dedupe,
+    ...(admission.replaces === undefined ? {} : { replaces: admission.replaces }),
     ticket: { type: "ingress", ticket },
   });
+}
+
+/** Only a replayed message comes through a pairing here: the one that its sender used, which may be gone by now. */
+function judgeRight(k: KernelState, { via, from, sessionKey }: Admission): Refusal | undefined {
+  if (holdsRight(k, via)) return undefined;
+  return {
+    code: "CLOISTER_CAPABILITY_REVOKED",
+    message: `the right by which ${from.type === "agent" ? from.sessionKey : from.type} sent to ${sessionKey} is gone: the pairing ${via} is no longer in force`,
+    remedy: "grant it again in tools.agentToAgent and restart the gateway",
+  };
 }
 
 export type Appended =

@@ -99,4 +99,5 @@ export type Outcome =
 export type AgentPhase = "dormant" | "starting" | "live" | "running" | "stopping" | "parked" | "disabled";
 
 /** The fates of an envelope that will not be handled. */
-export type Fate = "refused" | "dropped" | "expired" | "unhandled" | "undeliverable" | "poison";
+export const fates = ["refused", "dropped", "expired", "unhandled", "undeliverable", "poison"] as const;
+export type Fate = (typeof fates)[number];

@@ -92,6 +92,11 @@ export const errorRegister = {
     retry: "never",
     http: 500,
   },
+  CLOISTER_MAILBOX_EXPIRED: {
+    summary: "The message waited longer than it may and is a dead letter.",
+    retry: "later",
+    http: 504,
+  },
   CLOISTER_MESSAGE_TOO_LARGE: { summary: "The message is longer than its limit.", retry: "never", http: 413 },
   CLOISTER_ASK_TIMEOUT: {
     summary: "The answer did not come before the deadline; the work goes on.",
@@ -104,6 +109,7 @@ export const errorRegister = {
     http: 409,
   },
   CLOISTER_ASK_ABORTED: { summary: "The run was stopped.", retry: "never", http: 409 },
+  CLOISTER_DEADLETTER_UNKNOWN: { summary: "No dead letter has this id (any more).", retry: "never", http: 404 },
   CLOISTER_ENVELOPE_UNKNOWN: {
     summary: "The journal does not hold this envelope (any more).",
     retry: "never",

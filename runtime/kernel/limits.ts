@@ -40,6 +40,8 @@ export const limits = {
   deliveryAttemptsMax: 2,
   /** Deliveries of an envelope whatever ended them, also the process; bounds the harm of one that ends the process each time. */
   deliveriesMax: 5,
+  /** Age of an envelope, from its acceptance, above which it is a dead letter (`expired`) instead of a turn: nobody expects it any more. */
+  envelopeAgeMsMax: 7 * 24 * 60 * 60_000,
   /** How long one inbound idempotency key is remembered. Source: behaviour §5.1. */
   dedupeWindowMs: 20 * 60_000,
   /** Idempotency keys remembered per scope at the most. Source: behaviour §5.1. */
@@ -138,6 +140,9 @@ export const limits = {
   drainMs: 20_000,
   /** How long it then waits for answers on their way to their channels; the others are sent at the next start. */
   drainAnswersMs: 2_000,
+  /** Dead letters of one listing. */
+  deadLettersListDefault: 50,
+  deadLettersListMax: 500,
   /** Rows kept of the audit trail and of the dead letters. */
   auditRowsMax: 100_000,
   deadLettersMax: 10_000,

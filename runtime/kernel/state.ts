@@ -137,6 +137,8 @@ export type Effect =
       readonly type: "append";
       readonly envelope: Envelope;
       readonly dedupe: { readonly scope: string; readonly key: string } | undefined;
+      /** The dead letter that the envelope was; it goes in the same transaction. */
+      readonly replaces?: string;
       readonly ticket: AppendTicket;
     }
   | { readonly type: "accepted"; readonly ticket: number; readonly result: AcceptResult }

@@ -47,7 +47,7 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
     afterwards(k, agent, nowMs);
   } else {
     turn.attempt = result.attempt;
-    const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn);
+    const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn, nowMs);
     if (undeliverable === undefined) {
       deliver(k, agent, turn, result.state, nowMs);
       return;
@@ -84,11 +84,12 @@ function deliver(k: KernelState, agent: AgentEntry, turn: Turn, state: string | 
 function whyNotDelivered(
   k: KernelState,
   turn: Turn,
+  nowMs: number,
 ):
   | {
-      readonly fate: "poison" | "refused";
+      readonly fate: "poison" | "expired" | "refused";
       readonly reason: string;
-      readonly code: "CLOISTER_MAILBOX_POISON" | "CLOISTER_CAPABILITY_REVOKED";
+      readonly code: "CLOISTER_MAILBOX_POISON" | "CLOISTER_MAILBOX_EXPIRED" | "CLOISTER_CAPABILITY_REVOKED";
       readonly message: string;
     }
   | undefined {
@@ -106,8 +107,17 @@ function whyNotDelivered(
       message: `the message was set aside as a dead letter: ${reason}`,
     };
   }
-  // Pairings of ingress principals (`door:…`) are not rows of the registry.
-  if (header.via.startsWith("door:") || k.pairings.isLive(header.via)) return undefined;
+  const ageMs = nowMs - header.acceptedAtMs;
+  if (ageMs > limits.envelopeAgeMsMax) {
+    const reason = `it waited for ${formatAge(ageMs)} before its turn came; the bound is ${formatAge(limits.envelopeAgeMsMax)}`;
+    return {
+      fate: "expired",
+      reason,
+      code: "CLOISTER_MAILBOX_EXPIRED",
+      message: `the message was set aside as a dead letter: ${reason}`,
+    };
+  }
+  if (holdsRight(k, header.via)) return undefined;
   k.emit({
     type: "audit",
     event: "revoked",
@@ -125,6 +135,16 @@ function whyNotDelivered(
     code: "CLOISTER_CAPABILITY_REVOKED",
     message: "the right to send this message was revoked before it was handled",
   };
+}
+
+/** Pairings of ingress principals (`door:…`) are not rows of the registry. */
+export function holdsRight(k: KernelState, via: string): boolean {
+  return via.startsWith("door:") || k.pairings.isLive(via);
+}
+
+function formatAge(ageMs: number): string {
+  const hours = Math.floor(ageMs / 3_600_000);
+  return hours >= 48 ? `${Math.floor(hours / 24)} days` : `${hours} h`;
 }
 
 /** The cell says that the turn is over. */

@@ -1,5 +1,5 @@
 /**
- * Rows in order of arrival, the oldest dropped beyond a bound: dead letters and the audit trail.
+ * Rows in order of arrival, the oldest dropped beyond a bound: the audit trail.
  *
  * Layout: `[name, n]` → row, `n` counts from 1 and is never used twice while the log holds a row.
  */

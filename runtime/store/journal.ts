@@ -2,22 +2,31 @@
  * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
  * all agents in flight.
  *
- * Layout, format 1 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id):
+ * Layout, format 2 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id):
  *   ["e", seq] → { header, body }
  *   ["i", E]   → [seq, agentId, askedIn?]   the third is the envelope whose turn waits for this one's outcome
  *   ["n", seq] → deliveries counted so far; absent before the first
- *   ["x", n]   → DeadLetter (`runtime/store/bounded-log.ts`)
+ *   ["x" | "b" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
  *   ["d" | "o" | "t" | "c", …]  the idempotency window (`runtime/store/dedupe.ts`)
  * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
  * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
  * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.
  */
 import type { Envelope, EnvelopeHeader, Fate } from "../kernel/envelope.ts";
-import { appendRow, newestRows } from "./bounded-log.ts";
+import { addLetter, findLetter, letterCounts, listLetters, purgeLetters, removeLetter } from "./dead-letters.ts";
 import { type DedupeBounds, findSeen, lastSeq, remember } from "./dedupe.ts";
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
-import type { AppendResult, DeadLetter, Dedupe, PendingEnvelope } from "./port.ts";
+import type {
+  AppendResult,
+  DeadLetter,
+  DeadLetterCounts,
+  DeadLetterPurge,
+  DeadLetterQuery,
+  DeadLetterRow,
+  Dedupe,
+  PendingEnvelope,
+} from "./port.ts";
 
 export interface JournalOptions extends DedupeBounds {
   readonly deadLettersMax: number;
@@ -49,16 +58,13 @@ export class Journal {
 
   append(envelope: Envelope, dedupe: Dedupe | undefined): Promise<AppendResult> {
     const environment = this.#environment;
-    const { id, runId, agentId, askedIn } = envelope.header;
+    const { id, runId } = envelope.header;
     return this.#write(() => {
       const atMs = this.#options.now();
       const seen = dedupe === undefined ? undefined : findSeen(environment, dedupe, atMs, this.#options);
       if (seen !== undefined) return { status: "duplicate", envelopeId: seen.envelopeId, runId: seen.runId };
       if (environment.get(["i", keyText(id)]) !== undefined) return { status: "duplicate", envelopeId: id, runId };
-      const seq = this.#nextSeq++;
-      environment.put(["e", seq], envelope);
-      const place: Place = askedIn === undefined ? [seq, agentId] : [seq, agentId, askedIn];
-      environment.put(["i", keyText(id)], place);
+      const seq = this.#put(envelope);
       if (dedupe !== undefined) remember(environment, dedupe, { seq, atMs, envelopeId: id, runId }, this.#options);
       return { status: "stored" };
     });
@@ -123,8 +129,8 @@ export class Journal {
       const envelope = this.#environment.get<{ header: EnvelopeHeader; body: string }>(["e", seq]);
       const attempts = this.#environment.get<number>(["n", seq]) ?? 0;
       if (envelope !== undefined) {
-        const letter: DeadLetter = { ...envelope, fate, reason, attempts, atMs: this.#options.now() };
-        appendRow(this.#environment, "x", letter, this.#options.deadLettersMax);
+        const letter = { ...envelope, fate, reason, attempts, atMs: this.#options.now() };
+        addLetter(this.#environment, letter, this.#options.deadLettersMax);
       }
       this.#remove(envelopeId, seq);
       forgotten.push([agentId, envelopeId]);
@@ -132,8 +138,29 @@ export class Journal {
     this.#settleAnswers(envelopeId);
   }
 
-  deadLetters(limit: number): DeadLetter[] {
-    return newestRows<DeadLetter>(this.#environment, "x", limit);
+  deadLetters(query: DeadLetterQuery): { readonly rows: readonly DeadLetterRow[]; readonly total: number } {
+    return listLetters(this.#environment, query);
+  }
+
+  deadLetter(id: string): DeadLetter | undefined {
+    return findLetter(this.#environment, id);
+  }
+
+  deadLetterCounts(): DeadLetterCounts {
+    return letterCounts(this.#environment);
+  }
+
+  /** False, and nothing is written, when the letter is not there (any more). */
+  replay(letterId: string, envelope: Envelope): Promise<boolean> {
+    return this.#write(() => {
+      if (!removeLetter(this.#environment, letterId)) return false;
+      this.#put(envelope);
+      return true;
+    });
+  }
+
+  purge(purge: DeadLetterPurge): Promise<number> {
+    return this.#write(() => purgeLetters(this.#environment, purge));
   }
 
   /** Everything that is not settled, in order of acceptance. */
@@ -168,6 +195,15 @@ export class Journal {
     for (const envelopeId of settled) this.#settled.delete(envelopeId);
     for (const [agentId, envelopeId] of forgotten) this.#options.onForgotten(agentId, envelopeId);
     return result;
+  }
+
+  #put(envelope: Envelope): number {
+    const seq = this.#nextSeq++;
+    const { id, agentId, askedIn } = envelope.header;
+    this.#environment.put(["e", seq], envelope);
+    const place: Place = askedIn === undefined ? [seq, agentId] : [seq, agentId, askedIn];
+    this.#environment.put(["i", keyText(id)], place);
+    return seq;
   }
 
   #remove(envelopeId: string, seq: number): void {

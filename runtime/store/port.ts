@@ -140,14 +140,46 @@ export interface HistoryPage {
   readonly total: number;
 }
 
-export interface DeadLetter {
+/** A dead letter without its body. Its id is the envelope's: `header.id`. */
+export interface DeadLetterRow {
   readonly header: EnvelopeHeader;
-  readonly body: string;
   readonly fate: Fate;
+  /** For a person: what was found when the envelope was given up. */
   readonly reason: string;
+  /** Deliveries to a cell before that. */
   readonly attempts: number;
+  /** When it became a dead letter. */
   readonly atMs: number;
+  readonly bodyChars: number;
+  /** The beginning of the body. */
+  readonly preview: string;
 }
+
+export interface DeadLetter extends DeadLetterRow {
+  readonly body: string;
+}
+
+/** What is named must hold; nothing named means all. */
+export interface DeadLetterFilter {
+  readonly agentId?: string;
+  readonly fate?: Fate;
+  /** Became a dead letter before this time. */
+  readonly beforeMs?: number;
+}
+
+export interface DeadLetterQuery extends DeadLetterFilter {
+  readonly limit: number;
+  /** Default: 0. */
+  readonly offset?: number;
+}
+
+/** With an `id` that one letter alone, whatever else is named. */
+export interface DeadLetterPurge extends DeadLetterFilter {
+  readonly id?: string;
+}
+
+/** How many there are now; every fate has a number. */
+export type DeadLetterCounts = Readonly<Record<Fate, number>>;
 
 export interface AuditRow {
   readonly atMs: number;
@@ -198,8 +230,19 @@ export interface Store {
   bury(envelopeId: string, fate: Fate, reason: string): Promise<void>;
   /** At boot. Done envelopes with an outbound row that was not delivered are in `outbound`, those not done in `envelopes`. */
   pending(): Promise<{ readonly envelopes: readonly PendingEnvelope[]; readonly outbound: readonly OutboundRow[] }>;
-  /** Newest first. */
-  deadLetters(limit: number): Promise<readonly DeadLetter[]>;
+
+  // --- dead letters ---
+  /** Newest first; `total` counts all that the filter matches. */
+  deadLetters(query: DeadLetterQuery): Promise<{ readonly rows: readonly DeadLetterRow[]; readonly total: number }>;
+  deadLetter(id: string): Promise<DeadLetter | undefined>;
+  /**
+   * Appends the envelope and removes the letter that it was made from, in one transaction. The envelope begins anew: it was
+   * never delivered. Rejects with `CLOISTER_DEADLETTER_UNKNOWN` when the letter is gone, so that of two replays one wins.
+   */
+  replay(letterId: string, envelope: Envelope): Promise<void>;
+  /** Removes what matches for good, and tells how many. */
+  purge(purge: DeadLetterPurge): Promise<number>;
+  deadLetterCounts(): Promise<DeadLetterCounts>;
 
   // --- session index (registry) ---
   /**

@@ -11,11 +11,13 @@ import { limits } from "../kernel/limits.ts";
 import { AgentStores } from "./agent-stores.ts";
 import { appendRow, newestRows } from "./bounded-log.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
-import { checkFormat, openFormat } from "./format.ts";
+import { splitLetters } from "./dead-letters.ts";
+import { checkFormat, formats, openFormat } from "./format.ts";
 import { Journal } from "./journal.ts";
 import { claimOwner, clearOwner, identify, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
 import type { AuditRow, OutboundRow, PendingEnvelope, Store, StorePlaces } from "./port.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
+import { unknownLetter } from "./unknown-letter.ts";
 
 export type StoreBounds = Pick<
   typeof limits,
@@ -65,7 +67,9 @@ export async function openStore(
     try {
       await openFormat(registry, "registry", join(places.stateDir, "store", "registry"));
       const journal = await open("journal");
-      await openFormat(journal, "journal", join(places.stateDir, "store", "journal"));
+      await openFormat(journal, "journal", join(places.stateDir, "store", "journal"), formats.journal, {
+        1: splitLetters,
+      });
       return new OpenStore(places, registry, journal, openEnvironment, options);
     } catch (error) {
       if (options.owner !== undefined) await clearOwner(registry);
@@ -199,7 +203,19 @@ class OpenStore implements Store {
       };
     });
 
-  deadLetters: Store["deadLetters"] = (limit) => this.#run(async () => this.#journal.deadLetters(limit));
+  deadLetters: Store["deadLetters"] = (query) => this.#run(async () => this.#journal.deadLetters(query));
+
+  deadLetter: Store["deadLetter"] = (id) => this.#run(async () => this.#journal.deadLetter(id));
+
+  replay: Store["replay"] = (letterId, envelope) =>
+    this.#run(async () => {
+      if (!(await this.#journal.replay(letterId, envelope))) throw unknownLetter("replay", letterId);
+      this.#appends += 1;
+    });
+
+  purge: Store["purge"] = (purge) => this.#run(() => this.#journal.purge(purge));
+
+  deadLetterCounts: Store["deadLetterCounts"] = () => this.#run(async () => this.#journal.deadLetterCounts());
 
   sessions: Store["sessions"] = (query) => this.#run(async () => this.#index.query(query));
 

@@ -6,7 +6,7 @@ import type { Policy } from "../../auth/policy.ts";
 import { compilePairings, explainMissing } from "../../auth/compile-pairings.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { type Admission, type Kernel, makeKernel } from "../kernel/kernel.ts";
-import type { EnvelopeHeader, Outcome, ReplyRoute } from "../kernel/envelope.ts";
+import type { EnvelopeHeader, Fate, Outcome, ReplyRoute } from "../kernel/envelope.ts";
 import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
@@ -29,6 +29,8 @@ export interface DriverDeps {
   readonly nowMs: () => number;
   readonly newId: (nowMs: number) => string;
   readonly onAgentChanged: (agentId: string) => void;
+  /** One more is in the store. */
+  readonly onDeadLetter: () => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   /** Gives an answer to its channel. Resolves when the channel has it, rejects when it cannot; `CLOISTER_THREAD_LOST`: not yet. */
   readonly deliver: (
@@ -118,10 +120,11 @@ export function makeDriver(deps: DriverDeps): Driver {
   function perform(effect: Effect): void {
     switch (effect.type) {
       case "append":
-        store.append(effect.envelope, effect.dedupe).then(
+        append(effect).then(
           (result) => {
             // Known from here on: whoever hears of the run may ask for its end before it begins.
-            if (result.status === "stored") runs.opened(effect.envelope.header.runId);
+            if (effect.replaces !== undefined) runs.reopened(effect.envelope.header.runId);
+            else if (result.status === "stored") runs.opened(effect.envelope.header.runId);
             kernel.appended(effect.envelope, effect.ticket, result, nowMs());
           },
           (error: unknown) =>
@@ -164,9 +167,7 @@ export function makeDriver(deps: DriverDeps): Driver {
           { envelope: effect.header.id, session: effect.header.sessionKey, fate: effect.fate, reason: effect.reason },
           "an envelope became a dead letter",
         );
-        store
-          .bury(effect.header.id, effect.fate, effect.reason)
-          .catch(failed("a dead letter could not be written", { envelope: effect.header.id }));
+        void bury(effect.header.id, effect.fate, effect.reason);
         return;
       case "recall":
         recall(effect);
@@ -215,6 +216,22 @@ export function makeDriver(deps: DriverDeps): Driver {
     }
   }
 
+  async function append({
+    envelope,
+    dedupe,
+    replaces,
+  }: Extract<Effect, { type: "append" }>): Promise<Awaited<ReturnType<Store["append"]>>> {
+    if (replaces === undefined) return store.append(envelope, dedupe);
+    await store.replay(replaces, envelope);
+    return { status: "stored" };
+  }
+
+  function bury(envelopeId: string, fate: Fate, reason: string): Promise<void> {
+    return store
+      .bury(envelopeId, fate, reason)
+      .then(deps.onDeadLetter, failed("a dead letter could not be written", { envelope: envelopeId }));
+  }
+
   function commit(effect: Extract<Effect, { type: "commit" }>): void {
     const { header } = effect;
     store
@@ -255,11 +272,9 @@ export function makeDriver(deps: DriverDeps): Driver {
     } catch (error) {
       // The channel's thread ended, which says nothing about the receiver: the answer is kept and sent again at the next start.
       if (toRefusal(error).code === "CLOISTER_THREAD_LOST") return;
-      const reason = `the answer could not be delivered to ${route.channel}/${route.accountId}: ${toRefusal(error).message}`;
+      const reason = `the agent handled it, but its answer could not be delivered to ${route.channel}/${route.accountId}: ${toRefusal(error).message}`;
       log.error({ envelope: header.id, session: header.sessionKey, channel: route.channel }, reason);
-      await store
-        .bury(header.id, "undeliverable", reason)
-        .catch(failed("a dead letter could not be written", { envelope: header.id }));
+      await bury(header.id, "undeliverable", reason);
     }
     await store
       .delivered(header.agentId, header.id)

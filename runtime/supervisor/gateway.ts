@@ -23,6 +23,7 @@ import { compileRoutes, mainSessionKey } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeAgentBoard } from "./agent-board.ts";
+import { makeDeadLetters } from "./dead-letters.ts";
 import { type Driver, type Logger, makeDriver } from "./driver.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
@@ -108,6 +109,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     newId: makeEnvelopeIds(randomUUID),
     onAgentChanged: (agentId) => board.changed(agentId),
     onSessionChanged,
+    onDeadLetter: () => void deadLetters.changed(),
     deliver: async (header, route, text) => {
       if (edge === undefined) throw failure("CLOISTER_THREAD_LOST", "the edge is not up");
       const result = await edge.send({
@@ -144,6 +146,13 @@ export function makeGateway(parts: GatewayParts): Gateway {
     carriesAnswers: (channel, accountId) =>
       channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined,
   });
+  const deadLetters = makeDeadLetters({
+    store,
+    accept: (admission) => driver.accept(admission),
+    publish,
+    log,
+    nowMs,
+  });
   const rpc = makeOperatorMethods({
     config,
     version: parts.version,
@@ -153,6 +162,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     routes,
     ingress,
     runs,
+    deadLetters,
     agents: () => board.all(),
     abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId),
     unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
@@ -179,7 +189,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       edge = attached;
     },
     async resume() {
-      const found = await driver.resume();
+      const [found] = await Promise.all([driver.resume(), deadLetters.changed()]);
       isResumed = true;
       return found;
     },

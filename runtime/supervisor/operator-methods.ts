@@ -6,6 +6,7 @@ import type { z } from "zod";
 import type { AgentStatus, Client, RpcResult } from "../edge/port.ts";
 import type { methods } from "../edge/methods.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
+import type { Principal } from "../kernel/envelope.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import {
@@ -15,8 +16,9 @@ import {
   resolveSessionReference,
   type RouteTable,
 } from "../routing/index.ts";
-import type { SessionRow, Store } from "../store/port.ts";
+import type { DeadLetterFilter, DeadLetterRow, SessionRow, Store } from "../store/port.ts";
 import { formatHistory } from "./history-view.ts";
+import type { DeadLetters } from "./dead-letters.ts";
 import type { Ingress } from "./ingress.ts";
 import type { Runs } from "./runs.ts";
 
@@ -29,6 +31,7 @@ export interface OperatorDeps {
   readonly routes: RouteTable;
   readonly ingress: Ingress;
   readonly runs: Runs;
+  readonly deadLetters: DeadLetters;
   readonly agents: () => readonly AgentStatus[];
   readonly abort: (sessionKey: string, runId: string | undefined) => readonly string[];
   readonly unpark: (agentId: string) => boolean;
@@ -104,6 +107,7 @@ export function makeOperatorMethods(
         phase,
         ...(reason === undefined ? {} : { reason }),
       })),
+      deadLetters: deps.deadLetters.counts(),
     }),
     status: async () => {
       const { total } = await store.sessions({ limit: 1, offset: 0 });
@@ -113,6 +117,7 @@ export function makeOperatorMethods(
         configPath: config.configPath,
         stateDir: config.stateDir,
         sessions: { count: total },
+        deadLetters: deps.deadLetters.counts(),
         agents: deps.agents(),
       };
     },
@@ -232,6 +237,31 @@ export function makeOperatorMethods(
       return { explanation, text: formatExplanation(explanation) };
     },
     "flow.recent": () => ({ flows: runs.flows }),
+    "deadletters.list": async (params) => {
+      const { rows, total } = await deps.deadLetters.list(filterOf(params), params);
+      return {
+        ts: deps.nowMs(),
+        count: rows.length,
+        total,
+        hasMore: (params.offset ?? 0) + rows.length < total,
+        byFate: deps.deadLetters.counts().byFate,
+        letters: rows.map(letterView),
+      };
+    },
+    "deadletters.show": async (params) => {
+      const { body, ...row } = await deps.deadLetters.get(params.id);
+      return { letter: { ...letterView(row), header: row.header, body } };
+    },
+    "deadletters.replay": async (params, client) => {
+      const { letter, envelopeId, runId } = await deps.deadLetters.replay(params.id, client.clientId);
+      const { agentId, sessionKey } = letter.header;
+      return { ok: true, id: params.id, envelopeId, runId, agentId, sessionKey };
+    },
+    "deadletters.purge": async (params, client) => {
+      const purge = { ...filterOf(params), ...(params.id === undefined ? {} : { id: params.id }) };
+      const beforeMs = params.olderThanMs === undefined ? {} : { beforeMs: deps.nowMs() - params.olderThanMs };
+      return { ok: true, purged: await deps.deadLetters.purge({ ...purge, ...beforeMs }, client.clientId) };
+    },
   };
 
   return async (client, method, params) => {
@@ -246,4 +276,32 @@ export function makeOperatorMethods(
       return { ok: false, refusal: toRefusal(error) };
     }
   };
+}
+
+const filterOf = ({ agentId, fate }: Pick<DeadLetterFilter, "agentId" | "fate">): DeadLetterFilter => ({
+  ...(agentId === undefined ? {} : { agentId: agentId.toLowerCase() }),
+  ...(fate === undefined ? {} : { fate }),
+});
+
+const letterView = ({ header, fate, reason, attempts, atMs, bodyChars, preview }: DeadLetterRow) => ({
+  id: header.id,
+  fate,
+  reason,
+  agentId: header.agentId,
+  sessionKey: header.sessionKey,
+  from: senderOf(header.from),
+  runId: header.runId,
+  attempts,
+  acceptedAtMs: header.acceptedAtMs,
+  atMs,
+  bodyChars,
+  preview,
+});
+
+/** Who sent a message, in one word for a list. */
+function senderOf(from: Principal): string {
+  if (from.type === "agent") return from.sessionKey;
+  if (from.type === "operator") return `operator (${from.client})`;
+  if (from.type === "hook") return `hook ${from.name}`;
+  return `${from.channel}/${from.accountId}: ${from.senderName ?? from.senderId}`;
 }

@@ -17,6 +17,8 @@ interface Run {
 
 export interface Runs {
   opened(runId: string): void;
+  /** A run that ended begins anew, under its id: who waits from here on hears the new end. */
+  reopened(runId: string): void;
   streamed(header: EnvelopeHeader, seq: number, delta: string): void;
   ended(header: EnvelopeHeader, seq: number, outcome: Outcome, aborted: boolean): void;
   /** An outcome that was found in the store for a run of before. */
@@ -78,6 +80,12 @@ export function makeRuns(
 
   return {
     opened: (runId) => void find(runId),
+    reopened(runId) {
+      const run = find(runId);
+      if (run.result === undefined) return;
+      run.result = undefined;
+      ended.splice(ended.indexOf(runId), 1);
+    },
     streamed(header, seq, delta) {
       const run = find(header.runId);
       run.text += delta;

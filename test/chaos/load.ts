@@ -211,7 +211,8 @@ export async function openLoad({ seed, peers: peerCount = 20 }: LoadOptions): Pr
       const rest = await store.pending();
       if (rest.envelopes.length + rest.outbound.length > 0)
         violations.push(`the journal holds ${JSON.stringify(rest)}`);
-      for (const letter of await store.deadLetters(100)) violations.push(`a dead letter: ${JSON.stringify(letter)}`);
+      for (const letter of (await store.deadLetters({ limit: 100 })).rows)
+        violations.push(`a dead letter: ${JSON.stringify(letter)}`);
       await store.close();
     },
     close: () => answers.close(),

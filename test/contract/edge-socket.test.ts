@@ -47,8 +47,12 @@ describe("handshake", () => {
           "agent.wait",
           "route.explain",
           "flow.recent",
+          "deadletters.list",
+          "deadletters.show",
+          "deadletters.replay",
+          "deadletters.purge",
         ],
-        events: ["connect.challenge", "chat", "agents", "flow", "sessions.changed", "tick", "shutdown"],
+        events: ["connect.challenge", "chat", "agents", "flow", "deadletters", "sessions.changed", "tick", "shutdown"],
       },
       snapshot: {
         presence: [],

@@ -39,7 +39,10 @@ describe("a cell that ends in the middle of a turn is started again and the mess
     const [poison, after] = await Promise.all([gateway.say("main", "exit"), gateway.say("main", "fine")]);
     expect(poison).toMatchObject({ status: "error", refusal: { code: "CLOISTER_MAILBOX_POISON" } });
     expect(after).toMatchObject({ status: "ok", reply: "handled 1: fine" });
-    expect(await gateway.store.deadLetters(10)).toMatchObject([{ fate: "poison", body: "exit" }]);
+    expect(await gateway.store.deadLetters({ limit: 10 })).toMatchObject({
+      rows: [{ fate: "poison", preview: "exit", attempts: 3, reason: "it was delivered 2 times and ended its cell" }],
+      total: 1,
+    });
   });
 });
 

@@ -112,12 +112,38 @@ describe("store on disk", () => {
       await environment.close();
       await expect(openLmdbStore(placesIn(stateDir), { owner: { pid: process.pid } })).rejects.toMatchObject({
         code: "CLOISTER_STATE_VERSION",
-        message: expect.stringMatching(/holds \w+ format 7, .* reads \w+ format 1/),
+        message: expect.stringMatching(/holds \w+ format 7, .* reads \w+ format \d/),
       });
       const after = await openLmdbEnvironment(join(stateDir, "store", "registry"));
       expect(after.get(["owner"])).toBeUndefined();
       await after.close();
     }
+  });
+
+  it("finds the dead letters of a journal of format 1: listed, counted, by id, with their bodies", async () => {
+    const stateDir = join(dir, "older");
+    await (await openLmdbStore(placesIn(stateDir))).close();
+    const journal = await openLmdbEnvironment(join(stateDir, "store", "journal"));
+    await journal.write(() => {
+      journal.put(["format"], { name: "journal", format: 1 });
+      for (const [n, fate] of [
+        [4, "poison"],
+        [9, "dropped"],
+      ] as const)
+        journal.put(["x", n], { ...envelope(`e${n}`), fate, reason: `reason ${n}`, attempts: n, atMs: n });
+    });
+    await journal.close();
+    const store = await openLmdbStore(placesIn(stateDir));
+    const { rows, total } = await store.deadLetters({ limit: 10 });
+    expect([rows.map(({ header }) => header.id), total]).toEqual([["e9", "e4"], 2]);
+    expect(await store.deadLetter("e4")).toMatchObject({
+      ...envelope("e4"),
+      reason: "reason 4",
+      preview: "body of e4",
+    });
+    expect(await store.deadLetterCounts()).toMatchObject({ poison: 1, dropped: 1, expired: 0 });
+    expect(await store.purge({})).toBe(2);
+    await store.close();
   });
 
   it("migrates step by step in one transaction, and refuses when a step is missing", async () => {

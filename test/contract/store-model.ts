@@ -14,7 +14,7 @@ type Step =
       readonly session: number;
       readonly key?: number;
     }
-  | { readonly type: "begin" | "settle" | "delivered" | "bury"; readonly at: number }
+  | { readonly type: "begin" | "settle" | "delivered" | "bury" | "replay" | "purge"; readonly at: number }
   | { readonly type: "commit"; readonly at: number; readonly outbound: boolean; readonly state?: string }
   | { readonly type: "label"; readonly session: number; readonly label: string | null }
   | { readonly type: "reopen" }
@@ -40,7 +40,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 4,
-    arbitrary: fc.record({ type: fc.constantFrom("begin", "settle", "delivered", "bury"), at }) as fc.Arbitrary<Step>,
+    arbitrary: fc.record({
+      type: fc.constantFrom("begin", "settle", "delivered", "bury", "replay", "purge"),
+      at,
+    }) as fc.Arbitrary<Step>,
   },
   {
     weight: 5,
@@ -71,6 +74,7 @@ class Model {
   readonly states = new Map<string, string>();
   readonly labels = new Map<string, string | null>();
   readonly buried: string[] = [];
+  replays = 0;
 
   append(mail: Envelope, key: number | undefined): unknown {
     const first = key === undefined ? undefined : this.seen.get(key);
@@ -102,6 +106,21 @@ class Model {
 
   bury(id: string): void {
     if (this.journal.delete(id)) this.buried.unshift(id);
+  }
+
+  replay(id: string, again: Envelope): unknown {
+    if (this.purge(id) === 0) return { code: "CLOISTER_DEADLETTER_UNKNOWN" };
+    this.replays += 1;
+    this.sent.push(again);
+    this.journal.set(again.header.id, { mail: again, attempts: 0 });
+    return undefined;
+  }
+
+  purge(id: string): number {
+    const place = this.buried.indexOf(id);
+    if (place < 0) return 0;
+    this.buried.splice(place, 1);
+    return 1;
   }
 
   pending(): unknown {
@@ -174,7 +193,9 @@ async function apply(one: Exclude<Step, { readonly type: "reopen" }>, model: Mod
     case "commit":
     case "settle":
     case "delivered":
-    case "bury": {
+    case "bury":
+    case "replay":
+    case "purge": {
       const mail = model.sent[one.at];
       if (mail !== undefined) await applyTo(mail, one, model, store);
     }
@@ -219,12 +240,23 @@ async function applyTo(
     case "bury":
       model.bury(id);
       await store.bury(id, "expired", "test");
+      return;
+    case "replay": {
+      const again = { ...mail, header: { ...mail.header, id: `${id}-${model.replays}` } };
+      const answer = await orCode(store.replay(id, again));
+      expect(answer).toEqual(model.replay(id, again));
+      return;
+    }
+    case "purge":
+      expect(await store.purge({ id })).toBe(model.purge(id));
   }
 }
 
 async function compare(model: Model, store: Store): Promise<void> {
   expect(await pendingOf(store)).toEqual(model.pending());
-  expect((await store.deadLetters(1_000)).map((letter) => letter.header.id)).toEqual(model.buried);
+  const letters = await store.deadLetters({ limit: 1_000 });
+  expect([letters.rows.map(({ header }) => header.id), letters.total]).toEqual([model.buried, model.buried.length]);
+  for (const id of model.buried) expect((await store.deadLetter(id))?.body).toBe(`body of ${id.slice(0, 4)}`);
   const keys = new Set([...model.transcripts.keys(), ...model.labels.keys()]);
   const { rows, total } = await store.sessions({ limit: 100, offset: 0 });
   expect(total).toBe(keys.size);

@@ -1,5 +1,6 @@
 /** What every store must do. Run by one file for each kind of store; `harness` says how to open it again on the same disk. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Fate } from "../../runtime/kernel/envelope.ts";
 import type { OpenEnvironment } from "../../runtime/store/environment.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { openStore, type StoreOptions } from "../../runtime/store/store.ts";
@@ -43,6 +44,13 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
       await store.append(mail);
       await store.begin(beginOf(mail));
       return await store.commit(commitOf(mail, commit));
+    };
+
+    const noLetters = { refused: 0, dropped: 0, expired: 0, unhandled: 0, undeliverable: 0, poison: 0 };
+    /** One envelope that becomes a dead letter. */
+    const lose = async (id: string, fate: Fate, parts: Parameters<typeof envelope>[1] = {}): Promise<void> => {
+      await store.append(envelope(id, parts));
+      await store.bury(id, fate, `reason ${id}`);
     };
 
     beforeEach(async () => {
@@ -294,11 +302,90 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
           await store.bury(id, "dropped", "again");
         }
         await reopen();
-        const letters = await store.deadLetters(10);
-        expect(letters.map((letter) => letter.reason)).toEqual(["reason e", "reason d", "reason c"]);
-        expect(letters[0]).toMatchObject({ ...envelope("e"), fate: "poison", attempts: 1 });
-        expect(await store.deadLetters(1)).toHaveLength(1);
+        const { rows, total } = await store.deadLetters({ limit: 10 });
+        expect([rows.map((letter) => letter.reason), total]).toEqual([["reason e", "reason d", "reason c"], 3]);
+        expect(rows[0]).toMatchObject({ header: envelope("e").header, fate: "poison", attempts: 1 });
+        expect(await store.deadLetters({ limit: 1 })).toMatchObject({ rows: [{ reason: "reason e" }], total: 3 });
+        expect(await store.deadLetter("b"), "it made room").toBeUndefined();
+        expect(await store.deadLetterCounts()).toEqual({ ...noLetters, poison: 3 });
         expect((await store.pending()).envelopes).toEqual([]);
+      });
+
+      it("shows a letter with its body, lists it without, and pages newest first, by agent and by fate", async () => {
+        const body = "long ".repeat(100);
+        await lose("a", "poison", { body });
+        await lose("b", "expired", { agentId: "bob" });
+        await lose("c", "poison", { agentId: "bob" });
+        await lose("d", "dropped");
+        const listed = async (query: object): Promise<unknown> => {
+          const { rows, total } = await store.deadLetters({ limit: 10, ...query });
+          return [rows.map(({ header }) => header.id).join(""), total];
+        };
+        for (const round of ["at once", "after a restart"]) {
+          if (round !== "at once") await reopen();
+          expect(await listed({}), round).toEqual(["dcba", 4]);
+          expect(await listed({ limit: 2, offset: 1 }), round).toEqual(["cb", 4]);
+          expect(await listed({ limit: 0 }), round).toEqual(["", 4]);
+          expect(await listed({ agentId: "bob" }), round).toEqual(["cb", 2]);
+          expect(await listed({ fate: "poison" }), round).toEqual(["ca", 2]);
+          expect(await listed({ fate: "poison", limit: 1, offset: 1 }), round).toEqual(["a", 2]);
+          expect(await listed({ agentId: "bob", fate: "expired" }), round).toEqual(["b", 1]);
+          expect(await listed({ beforeMs: 0 }), round).toEqual(["", 0]);
+          expect(await store.deadLetterCounts(), round).toEqual({ ...noLetters, poison: 2, expired: 1, dropped: 1 });
+        }
+        expect(await store.deadLetter("a")).toMatchObject({ body, bodyChars: 500, preview: body.slice(0, 200) });
+        expect((await store.deadLetters({ limit: 10, fate: "poison", agentId: "ann" })).rows[0]).not.toHaveProperty(
+          "body",
+        );
+        expect(await store.deadLetter("nobody")).toBeUndefined();
+      });
+
+      it("replays a letter as a new envelope that was never delivered, and only once", async () => {
+        await lose("a", "poison", { body: "\ud800 kept as it is" });
+        await lose("b", "poison");
+        const { body } = (await store.deadLetter("a")) ?? {};
+        const again = (id: string) => envelope(id, { body: body ?? "" });
+        const both = await Promise.allSettled([store.replay("a", again("a2")), store.replay("a", again("a3"))]);
+        expect(both).toMatchObject([
+          { status: "fulfilled" },
+          { status: "rejected", reason: { code: "CLOISTER_DEADLETTER_UNKNOWN" } },
+        ]);
+        await reopen();
+        expect((await store.pending()).envelopes).toEqual([{ ...again("a2"), attempts: 0 }]);
+        expect(await store.deadLetter("a")).toBeUndefined();
+        expect(await store.deadLetterCounts()).toEqual({ ...noLetters, poison: 1 });
+        expect(await store.begin(beginOf(again("a2")))).toMatchObject({ status: "begun", attempt: 1 });
+        expect((await store.commit(commitOf(again("a2")))).status).toBe("done");
+        expect((await store.history("ann", "agent:ann:main", 10, 0)).rows[0]).toMatchObject({
+          envelopeId: "a2",
+          text: "\ud800 kept as it is",
+        });
+        // It can become a letter again, and what was lost before it stays.
+        await lose("b2", "dropped");
+        expect((await store.deadLetters({ limit: 10 })).rows.map(({ header }) => header.id)).toEqual(["b2", "b"]);
+      });
+
+      it("purges one letter, those of a fate or agent, those from before a time, and all; and tells how many", async () => {
+        await lose("a", "poison");
+        await lose("b", "expired", { agentId: "bob" });
+        await lose("c", "poison", { agentId: "bob" });
+        await lose("d", "dropped");
+        await lose("e", "dropped", { agentId: "bob" });
+        const left = async (): Promise<string> =>
+          (await store.deadLetters({ limit: 10 })).rows.map(({ header }) => header.id).join("");
+        expect([await store.purge({ id: "nobody" }), await left()]).toEqual([0, "edcba"]);
+        expect([await store.purge({ id: "c", fate: "dropped" }), await left()], "the id decides").toEqual([1, "edba"]);
+        expect([await store.purge({ fate: "dropped", agentId: "bob" }), await left()]).toEqual([1, "dba"]);
+        expect([await store.purge({ fate: "expired" }), await left()]).toEqual([1, "da"]);
+        expect([await store.purge({ beforeMs: 1 }), await left()]).toEqual([0, "da"]);
+        await reopen();
+        expect(await store.deadLetterCounts()).toEqual({ ...noLetters, poison: 1, dropped: 1 });
+        expect([await store.purge({ beforeMs: Number.MAX_SAFE_INTEGER }), await left()]).toEqual([2, ""]);
+        await lose("f", "undeliverable");
+        await reopen();
+        expect([await store.purge({}), await left()]).toEqual([1, ""]);
+        expect(await store.deadLetterCounts()).toEqual(noLetters);
+        expect(await store.purge({})).toBe(0);
       });
 
       it("keeps a bounded number of audit rows, newest first", async () => {

@@ -134,6 +134,49 @@ test("answers appear while they are made, and can be stopped", async () => {
   expect(await program.stop()).toBe(0);
 });
 
+test("dead letters are shown with their reason, and are replayed and discarded by keyboard", async () => {
+  const stateDir = makeStateDir({ agents: { list: [{ id: "main", module: "./fragile.ts" }] } });
+  writeFileSync(
+    path.join(stateDir, "fragile.ts"),
+    `import { defineActor } from "cloister";
+     export default defineActor({
+       async message(ctx, message) {
+         if (!(await ctx.workspace.exists("repaired"))) process.exit(3);
+         ctx.reply("handled " + message.text);
+       },
+     });`,
+  );
+  const program = await startProgram(stateDir);
+  const page = await openPage(program.pageUrl);
+  const letters = page.getByTestId("dead-letter");
+  await page.getByTestId("composer").waitFor();
+  expect(await page.getByTestId("dead-letters").count()).toBe(0);
+  await say(page, "the first");
+  await expect.poll(() => letters.count(), { timeout: 20_000 }).toBe(1);
+  expect(await letters.first().getByTestId("dead-letter-reason").textContent()).toBe(
+    "poison: it was delivered 2 times and ended its cell",
+  );
+  await say(page, "the second");
+  await expect.poll(() => page.getByTestId("dead-letters-count").textContent(), { timeout: 20_000 }).toBe("2");
+
+  writeFileSync(path.join(stateDir, "workspace", "repaired"), "");
+  await letters.last().getByTestId("dead-letter-replay").focus();
+  await page.keyboard.press("Enter");
+  await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("handled the first");
+  await expect.poll(() => letters.count()).toBe(1);
+  expect(await page.evaluate("document.activeElement.id"), "the focus stays in the panel").toBe("dead-letters-title");
+
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  const discard = letters.first().getByTestId("dead-letter-discard");
+  expect(await discard.textContent(), "nothing is discarded by one press").toBe("Discard for good?");
+  await page.keyboard.press("Enter");
+  await expect.poll(() => page.getByTestId("dead-letters").count()).toBe(0);
+  await page.close();
+  expect(await program.stop()).toBe(0);
+});
+
 test("without the key the page asks for it, and takes it", async () => {
   const program = await startProgram(makeStateDir(siblings()));
   const page = await openPage(program.url);

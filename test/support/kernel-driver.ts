@@ -52,6 +52,8 @@ export interface TellOptions {
   readonly replyRoute?: Admission["replyRoute"];
   readonly dedupeKey?: string;
   readonly runId?: string;
+  /** The id of the dead letter that this message was. */
+  readonly replaces?: string;
 }
 
 interface Work {
@@ -394,6 +396,7 @@ export function makeDriver(options: DriverOptions): Driver {
         body,
         ...(told.dedupeKey === undefined ? {} : { dedupe: { scope: "test", key: told.dedupeKey } }),
         ...(told.runId === undefined ? {} : { runId: told.runId }),
+        ...(told.replaces === undefined ? {} : { replaces: told.replaces }),
       };
       kernel.admit(admission, ticket, nowMs);
       return ticket;

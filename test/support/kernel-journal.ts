@@ -48,6 +48,11 @@ export const storeRefusal: Refusal = {
   message: "the store could not commit: the disk is full",
 };
 
+const goneRefusal: Refusal = {
+  code: "CLOISTER_DEADLETTER_UNKNOWN",
+  message: "there is no dead letter with this id",
+};
+
 export function makeJournal(): Journal {
   const rows = new Map<string, Row>();
   const accepted = new Map<string, Envelope>();
@@ -67,7 +72,7 @@ export function makeJournal(): Journal {
   };
 
   return {
-    append({ envelope, dedupe: key }) {
+    append({ envelope, dedupe: key, replaces }) {
       if (appendFailures > 0) {
         appendFailures--;
         return { status: "failed", refusal: storeRefusal };
@@ -75,6 +80,7 @@ export function makeJournal(): Journal {
       const name = key === undefined ? undefined : JSON.stringify([key.scope, key.key]);
       const first = name === undefined ? undefined : dedupe.get(name);
       if (first !== undefined) return { status: "duplicate", ...first };
+      if (replaces !== undefined && !dead.delete(replaces)) return { status: "failed", refusal: goneRefusal };
       const { id, runId } = envelope.header;
       if (name !== undefined) dedupe.set(name, { envelopeId: id, runId });
       rows.set(id, { envelope, attempts: 0 });

@@ -151,7 +151,8 @@ export function makeClient(settings: ClientSettings): Client {
       maxProtocol: 4,
       client: { id: clientId, version: settings.version, platform: "web", mode: "webchat" },
       role: "operator",
-      scopes: ["operator.read", "operator.write"],
+      // `operator.admin` for what it does with dead letters; who was not granted it gets the others alone.
+      scopes: ["operator.read", "operator.write", "operator.admin"],
       caps: [],
       ...(key === undefined ? {} : { auth: { token: key } }),
     };

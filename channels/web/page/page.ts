@@ -31,6 +31,7 @@ import {
   type PageState,
   mergeAgents,
   setAgents,
+  setBusyLetter,
   setConnection,
   setDraft,
   setSessions,
@@ -42,6 +43,7 @@ import {
   fieldsOf,
   parseAgents,
   parseChat,
+  parseDeadLetters,
   parseFlow,
   parseFlows,
   parseHistory,
@@ -78,10 +80,15 @@ export interface Page {
   readonly retry: (message: Message) => void;
   readonly reloadHistory: () => void;
   readonly dismissNotice: () => void;
+  /** Gives the message of a dead letter to its agent again. */
+  readonly replayLetter: (id: string) => void;
+  /** Removes a dead letter for good. */
+  readonly discardLetter: (id: string) => void;
 }
 
 const historyLimit = 200;
 const sessionsLimit = 100;
+const deadLettersLimit = 20;
 /** Changes come in bursts: one turn of an agent changes its session several times. */
 const refreshDelayMs = 200;
 
@@ -136,6 +143,7 @@ export function openPage(settings: PageSettings): Page {
     if (chat !== undefined) receiveChat(chat);
     if (flow !== undefined) apply((now) => ({ ...now, flows: applyFlow(now.flows, flow, gatewayMs()) }));
     if (event === "agents") takeAgents(payload);
+    if (event === "deadletters") void readDeadLetters();
     if (changed !== undefined) {
       const { reason } = fieldsOf(payload);
       if (reason === "reset" || reason === "delete") {
@@ -166,7 +174,22 @@ export function openPage(settings: PageSettings): Page {
     const recent = await flows;
     if (recent.ok) apply((now) => ({ ...now, flows: applyRecent(now.flows, parseFlows(recent.payload)) }));
     await subscribed;
-    await Promise.all([readSessions(), readHistory(state.value.choice?.sessionKey)]);
+    await Promise.all([readSessions(), readHistory(state.value.choice?.sessionKey), readDeadLetters()]);
+  };
+
+  /** A gateway that does not know the question has none to show. */
+  const readDeadLetters = async (): Promise<void> => {
+    const reply = await client.request("deadletters.list", { limit: deadLettersLimit });
+    if (reply.ok) apply((now) => ({ ...now, deadLetters: parseDeadLetters(reply.payload) }));
+  };
+
+  const dealWithLetter = async (method: string, id: string, failed: string): Promise<void> => {
+    if (state.value.busyLetters.has(id)) return;
+    apply((now) => setBusyLetter(now, id, true));
+    const reply = await client.request(method, { id });
+    if (!reply.ok) notify(`${failed}: ${reply.error.message}`);
+    await readDeadLetters();
+    apply((now) => setBusyLetter(now, id, false));
   };
 
   const readSessions = async (): Promise<void> => {
@@ -315,6 +338,8 @@ export function openPage(settings: PageSettings): Page {
     },
     reloadHistory: () => void readHistory(state.value.choice?.sessionKey),
     dismissNotice: () => apply((now) => ({ ...now, notice: undefined })),
+    replayLetter: (id) => void dealWithLetter("deadletters.replay", id, "The dead letter could not be replayed"),
+    discardLetter: (id) => void dealWithLetter("deadletters.purge", id, "The dead letter could not be discarded"),
   };
 }
 
@@ -340,6 +365,8 @@ function viewOf(state: ReadonlySignal<PageState>) {
     agent: computed(() => currentAgent(state.value)),
     sessions: computed(() => listedSessions({ agents: agents.value, choice: choice.value, sessions: rows.value })),
     flows: computed(() => state.value.flows),
+    deadLetters: computed(() => state.value.deadLetters),
+    busyLetters: computed(() => state.value.busyLetters),
     draft: computed(() => state.value.drafts.get(state.value.choice?.sessionKey ?? "") ?? ""),
     isRunning: computed(() => conversation.value.running.length > 0),
     announcement: computed(() => state.value.announcement),

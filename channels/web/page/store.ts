@@ -5,7 +5,7 @@
 import type { ConnectionStatus } from "./client.ts";
 import { applyChat, type Conversation, emptyConversation, type Message, suspectRuns } from "./conversation.ts";
 import { type Flows, noFlows } from "./flows.ts";
-import { type AgentStatus, agentOfSession, type ChatEvent, type SessionEntry } from "./wire.ts";
+import { type AgentStatus, agentOfSession, type ChatEvent, type DeadLetters, type SessionEntry } from "./wire.ts";
 
 export interface Choice {
   readonly agentId: string;
@@ -26,6 +26,9 @@ export interface PageState {
   /** Unsent text by session key. */
   readonly drafts: ReadonlyMap<string, string>;
   readonly flows: Flows;
+  readonly deadLetters: DeadLetters;
+  /** Dead letters whose replay or removal is under way. */
+  readonly busyLetters: ReadonlySet<string>;
   /** What a screen reader is told next. */
   readonly announcement: string;
   /** A failed action that belongs to no message. */
@@ -43,6 +46,8 @@ export const initialState: PageState = {
   conversations: new Map(),
   drafts: new Map(),
   flows: noFlows,
+  deadLetters: { letters: [], total: 0 },
+  busyLetters: new Set(),
   announcement: "",
   notice: undefined,
 };
@@ -124,6 +129,14 @@ function announce(state: PageState, event: ChatEvent): string {
 export function isIdle(state: PageState, sessionKey: string): boolean {
   const agent = state.agents.find(({ agentId }) => agentId === agentOfSession(sessionKey));
   return agent !== undefined && agent.activeRuns === 0 && agent.queueDepth === 0;
+}
+
+/** Marks a dead letter as being dealt with, or not any more. */
+export function setBusyLetter(state: PageState, id: string, busy: boolean): PageState {
+  const busyLetters = new Set(state.busyLetters);
+  if (busy) busyLetters.add(id);
+  else busyLetters.delete(id);
+  return { ...state, busyLetters };
 }
 
 export function setDraft(state: PageState, sessionKey: string, text: string): PageState {

@@ -46,6 +46,23 @@ export type MessageSource =
   | { readonly type: "agent"; readonly agentId: string; readonly sessionKey: string }
   | { readonly type: "channel"; readonly channel: string; readonly sender?: string };
 
+/** One message that will not be handled, and why. */
+export interface DeadLetterEntry {
+  readonly id: string;
+  readonly fate: string;
+  readonly reason: string;
+  readonly sessionKey: string;
+  /** The beginning of the message. */
+  readonly preview: string;
+  readonly atMs: number;
+}
+
+/** The newest of them, newest first, and how many there are. */
+export interface DeadLetters {
+  readonly letters: readonly DeadLetterEntry[];
+  readonly total: number;
+}
+
 export type Fields = Readonly<Record<string, unknown>>;
 
 const isFields = (value: unknown): value is Fields =>
@@ -213,6 +230,27 @@ function isFlow(payload: unknown): payload is Flow {
 
 export function parseFlows(payload: unknown): readonly Flow[] {
   return list(fieldsOf(payload)["flows"]).flatMap((value) => parseFlow(value) ?? []);
+}
+
+/** The answer of `deadletters.list`. */
+export function parseDeadLetters(payload: unknown): DeadLetters {
+  const fields = fieldsOf(payload);
+  const letters = list(fields["letters"]).flatMap((value): DeadLetterEntry[] => {
+    const row = fieldsOf(value);
+    const id = text(row["id"]);
+    if (id === undefined) return [];
+    return [
+      {
+        id,
+        fate: text(row["fate"]) ?? "",
+        reason: text(row["reason"]) ?? "no reason was given",
+        sessionKey: text(row["sessionKey"]) ?? "",
+        preview: text(row["preview"]) ?? "",
+        atMs: count(row["atMs"]),
+      },
+    ];
+  });
+  return { letters, total: Math.max(count(fields["total"]), letters.length) };
 }
 
 /** The run id of an accepted `chat.send`. */

@@ -1,7 +1,7 @@
 /** `cloister status` and `cloister health`: what the running gateway says of itself. */
 import type { CliContext, ExitCode } from "../context.ts";
 import type { GatewayClient } from "../gateway-client.ts";
-import { parseAgents } from "../gateway-rows.ts";
+import { parseAgents, parseDeadLetterCounts } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
 import { formatHealth, formatStatus, type GatewayState, isHealthy } from "../views/gateway-state.ts";
 import { formatJson } from "../views/table.ts";
@@ -16,7 +16,10 @@ export function runStatus(context: CliContext, { json }: StatusOptions): Promise
   return withGateway(context, ["operator.read"], async (client) => {
     const payload = fieldsOf(await client.request("status", {}));
     if (json === true) terminal.out(formatJson({ url: client.url, ...payload }));
-    else for (const line of formatStatus(stateOf(client), parseAgents(payload))) terminal.out(line);
+    else {
+      const lines = formatStatus(stateOf(client), parseAgents(payload), parseDeadLetterCounts(payload));
+      for (const line of lines) terminal.out(line);
+    }
     return 0;
   });
 }

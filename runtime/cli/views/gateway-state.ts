@@ -1,5 +1,5 @@
 /** `cloister status` and `cloister health`. */
-import type { AgentRow } from "../gateway-rows.ts";
+import { type AgentRow, type DeadLetterCounts, parseDeadLetterCounts } from "../gateway-rows.ts";
 import { formatCount, formatDuration, formatFacts, formatTable } from "./table.ts";
 
 export interface GatewayState {
@@ -8,7 +8,11 @@ export interface GatewayState {
   readonly uptimeMs: number;
 }
 
-export function formatStatus(gateway: GatewayState, agents: readonly AgentRow[]): readonly string[] {
+export function formatStatus(
+  gateway: GatewayState,
+  agents: readonly AgentRow[],
+  deadLetters: DeadLetterCounts,
+): readonly string[] {
   const count = (pick: (row: AgentRow) => number): number => agents.reduce((sum, row) => sum + pick(row), 0);
   const live = agents.filter(({ phase }) => ["starting", "live", "running"].includes(phase)).length;
   const facts = formatFacts([
@@ -21,6 +25,7 @@ export function formatStatus(gateway: GatewayState, agents: readonly AgentRow[])
         "run",
       )}, ${count((row) => row.queueDepth)} waiting`,
     ],
+    ...deadLetterFacts(deadLetters),
   ]);
   const columns = [
     { title: "AGENT" },
@@ -53,7 +58,14 @@ export function formatHealth(gateway: GatewayState, health: Readonly<Record<stri
     ["gateway", state],
     ["version", gateway.version],
     ["up", formatDuration(gateway.uptimeMs)],
+    ...deadLetterFacts(parseDeadLetterCounts(health)),
   ]);
+}
+
+/** Nothing is said while there are none. */
+function deadLetterFacts({ total, byFate }: DeadLetterCounts): readonly (readonly [string, string])[] {
+  const fates = Object.entries(byFate).map(([fate, count]) => `${count} ${fate}`);
+  return total === 0 ? [] : [["dead letters", `${total}: ${fates.join(", ")}`]];
 }
 
 function failingParts({ failing }: Readonly<Record<string, unknown>>): readonly string[] {

@@ -257,6 +257,117 @@ describe("agents list", () => {
   });
 });
 
+describe("deadletters", () => {
+  const letter = {
+    id: "e1",
+    fate: "poison",
+    reason: "it was delivered 2 times and ended its cell",
+    agentId: "main",
+    sessionKey: "agent:main:main",
+    from: "operator (cli)",
+    attempts: 2,
+    acceptedAtMs: 1_000,
+    atMs: 2_000,
+    bodyChars: 11,
+    preview: "first\nline",
+  };
+
+  it.each([
+    [["list"], ["deadletters.list", {}]],
+    [
+      ["list", "--agent", "raul", "--fate", "poison", "--limit", "5", "--offset", "2"],
+      ["deadletters.list", { agentId: "raul", fate: "poison", limit: 5, offset: 2 }],
+    ],
+    [
+      ["show", "e1"],
+      ["deadletters.show", { id: "e1" }],
+    ],
+    [
+      ["replay", "e1"],
+      ["deadletters.replay", { id: "e1" }],
+    ],
+    [
+      ["purge", "e1"],
+      ["deadletters.purge", { id: "e1" }],
+    ],
+    [
+      ["purge", "--all"],
+      ["deadletters.purge", { all: true }],
+    ],
+    [
+      ["purge", "--fate", "expired", "--agent", "raul", "--older-than", "2"],
+      ["deadletters.purge", { agentId: "raul", fate: "expired", olderThanMs: 172_800_000 }],
+    ],
+  ])("%j asks %j, and --json prints the answer alone", async (args, request) => {
+    const payload = {
+      letters: [],
+      total: 0,
+      letter: { ...letter, body: "" },
+      envelopeId: "e2",
+      sessionKey: "k",
+      purged: 1,
+    };
+    await serve((asking, { answer }) => answer(asking, payload));
+    expect(await run("deadletters", ...args)).toBe(0);
+    expect(asked()).toEqual([request]);
+    terminal = makeFakeTerminal();
+    expect(await run("deadletters", ...args, "--json")).toBe(0);
+    expect([JSON.parse(terminal.outText()), terminal.errText()]).toEqual([payload, ""]);
+  });
+
+  it("are listed with their reason, and what is left out is told", async () => {
+    await serve((asking, { answer }) => answer(asking, { letters: [letter], total: 3 }));
+    expect(await run("deadletters")).toBe(0);
+    expect(terminal.outText()).toMatch(/^ID {2}FATE +SESSION +SINCE +REASON +MESSAGE\ne1 {2}poison +agent:main:main/);
+    expect(terminal.outText()).toContain("it was delivered 2 times and ended its cell  first line\n");
+    expect(terminal.errText()).toBe("1 of 3; the next: --offset 1\n");
+  });
+
+  it("say so when there are none", async () => {
+    await serve((asking, { answer }) => answer(asking, { letters: [], total: 0 }));
+    expect(await run("deadletters")).toBe(0);
+    expect([terminal.outText(), terminal.errText()]).toEqual(["", "no dead letter\n"]);
+  });
+
+  it("show has the facts and the whole message", async () => {
+    await serve((asking, { answer }) => answer(asking, { letter: { ...letter, body: "first\nline\u001b[2J" } }));
+    expect(await run("deadletters", "show", "e1")).toBe(0);
+    expect(terminal.outText()).toContain("reason     it was delivered 2 times and ended its cell\n");
+    expect(terminal.outText()).toContain("accepted   1970-01-01 00:00:01\n");
+    expect(terminal.outText()).toContain("delivered  2 times\n");
+    expect(terminal.outText()).toMatch(/\n\n {2}first\n {2}line/);
+    expect(terminal.outText()).not.toContain("\u001b");
+  });
+
+  it("tell what a replay and a purge did, and ask for the right to administer", async () => {
+    await serve((asking, { answer }) =>
+      answer(asking, { ok: true, id: "e1", envelopeId: "e2", sessionKey: "agent:main:main", purged: 2 }),
+    );
+    expect(await run("deadletters", "replay", "e1")).toBe(0);
+    expect(terminal.outText()).toBe("e1 was given to agent:main:main again, as e2\n");
+    expect(terminal.errText()).toBe("how it ends: `cloister history agent:main:main`\n");
+    expect(await run("deadletters", "purge", "--all")).toBe(0);
+    expect(terminal.outText()).toContain("2 dead letters purged\n");
+    expect(gateway?.requests[0]?.params["scopes"]).toEqual(["operator.admin"]);
+  });
+
+  it.each([
+    [[], "nothing that says which"],
+    [["e1", "--all"], "id and all"],
+    [["--all", "--fate", "poison"], "fate and all"],
+  ])("purge %j is refused before it asks: found %s", async (args, found) => {
+    await expect(run("deadletters", "purge", ...args)).rejects.toMatchObject({
+      code: "CLOISTER_REQUEST_INVALID",
+      message: expect.stringContaining(`found ${found}, wanted`),
+    });
+  });
+
+  it("of a fate that is none is a mistake in usage", async () => {
+    expect(await run("deadletters", "list", "--fate", "lost")).toBe(2);
+    expect(terminal.errText()).toContain("refused, dropped, expired, unhandled, undeliverable, poison");
+  });
+});
+
 describe("a gateway that runs with another config", () => {
   const text = `{
     agents: { list: [{ id: "main" }, { id: "raul" }] },

@@ -212,7 +212,10 @@ describe("status and health", () => {
       row("main", { activeRuns: 1, phase: "running" }),
       row("raul", { phase: "parked", reason: "crashed", restarts: 5 }),
     ];
-    expect(text(formatStatus(gateway, rows))).toMatchInlineSnapshot(`
+    const none = formatStatus(gateway, rows, { total: 0, byFate: {} });
+    const some = formatStatus(gateway, rows, { total: 3, byFate: { poison: 2, expired: 1 } });
+    expect(some.filter((line) => !none.includes(line)).join("\n")).toContain("dead letters  3: 2 poison, 1 expired");
+    expect(text(none)).toMatchInlineSnapshot(`
       "
       gateway  running at ws://127.0.0.1:1/, version 1.2.3, up 2 min
       agents   2, of which 1 live

@@ -51,7 +51,7 @@ describe("handshake", () => {
       maxProtocol: 4,
       client: { id: "cloister-page", version: "1.2.3", platform: "web", mode: "webchat" },
       role: "operator",
-      scopes: ["operator.read", "operator.write"],
+      scopes: ["operator.read", "operator.write", "operator.admin"],
       caps: [],
       auth: { token: "beef" },
     });

@@ -67,6 +67,7 @@ function open(options: { readonly key?: string; readonly choice?: Choice } = {})
       await settled();
       gateway.link.answer("sessions.list", { sessions: [] });
       gateway.link.answer("chat.history", { messages });
+      gateway.link.answer("deadletters.list", { letters: [], total: 0 });
       await settled();
     },
     shown: () =>
@@ -296,5 +297,58 @@ describe("signing in", () => {
     expect(memory.readKey()).toBe("beef");
     gateway.link.challenge();
     expect(gateway.link.take("connect").params["auth"]).toEqual({ token: "beef" });
+  });
+});
+
+describe("dead letters", () => {
+  const letter = (id: string) => ({
+    id,
+    fate: "poison",
+    reason: "it ended its cell",
+    sessionKey: main,
+    preview: `text of ${id}`,
+    atMs: 5,
+  });
+  const shown = (page: Page): readonly string[] => page.view.deadLetters.value.letters.map(({ id }) => id);
+
+  it("are read after a connect, and again whenever the gateway says that they changed", async () => {
+    const { page, gateway, connect } = open();
+    await connect();
+    expect(page.view.deadLetters.value).toEqual({ letters: [], total: 0 });
+    gateway.link.event("deadletters", { total: 1, byFate: { poison: 1 } });
+    gateway.link.answer("deadletters.list", { letters: [letter("a")], total: 30 });
+    await settled();
+    expect(page.view.deadLetters.value).toEqual({ letters: [letter("a")], total: 30 });
+  });
+
+  it("are replayed and discarded once each, busy meanwhile, and read again after it", async () => {
+    const { page, gateway, connect } = open();
+    await connect();
+    for (const [method, act] of [
+      ["deadletters.replay", page.replayLetter],
+      ["deadletters.purge", page.discardLetter],
+    ] as const) {
+      act("a");
+      act("a");
+      expect([...page.view.busyLetters.value]).toEqual(["a"]);
+      expect(gateway.link.answer(method, { ok: true }).params).toEqual({ id: "a" });
+      expect(gateway.link.sent).toEqual([]);
+      await settled();
+      gateway.link.answer("deadletters.list", { letters: [letter("b")], total: 1 });
+      await settled();
+      expect([shown(page), [...page.view.busyLetters.value]]).toEqual([["b"], []]);
+    }
+  });
+
+  it("that are refused stay, and the reason is shown", async () => {
+    const { page, gateway, connect } = open();
+    await connect();
+    page.replayLetter("a");
+    gateway.link.refuse("deadletters.replay", { code: "UNAVAILABLE", message: "the mailbox is full" });
+    await settled();
+    gateway.link.answer("deadletters.list", { letters: [letter("a")], total: 1 });
+    await settled();
+    expect(page.view.notice.value).toBe("The dead letter could not be replayed: the mailbox is full");
+    expect(shown(page)).toEqual(["a"]);
   });
 });

@@ -1,8 +1,9 @@
-/** Left: the agents, and below them the sessions of the chosen one. Plain buttons, so Tab and Enter are all it takes. */
+/** Left: the agents, the sessions of the chosen one, and dead letters if there are any. Plain buttons, so Tab and Enter are all it takes. */
 import type { Page } from "../page.ts";
 import { sessionTitle } from "../store.ts";
 import type { AgentStatus } from "../wire.ts";
 import { AgentState } from "./agent-state.tsx";
+import { DeadLettersPanel } from "./dead-letters-panel.tsx";
 import { Time } from "./times.tsx";
 
 interface PanelProps {
@@ -16,6 +17,7 @@ export function AgentsPanel(props: PanelProps) {
     <>
       <AgentList {...props} />
       <SessionList {...props} />
+      <DeadLettersPanel page={props.page} />
     </>
   );
 }

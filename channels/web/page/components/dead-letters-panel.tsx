@@ -1,0 +1,98 @@
+/** Left, below the sessions: messages that will not be handled, with what an operator can do. Nothing while there are none. */
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import type { Page } from "../page.ts";
+import type { DeadLetterEntry } from "../wire.ts";
+import { Time } from "./times.tsx";
+
+export function DeadLettersPanel({ page }: { readonly page: Page }) {
+  const { letters, total } = page.view.deadLetters.value;
+  const title = useRef<HTMLHeadingElement>(null);
+  if (total === 0) return null;
+  return (
+    <section class="panel-part" aria-labelledby="dead-letters-title" data-testid="dead-letters">
+      {/* It takes the focus when the button that had it goes away with its letter. */}
+      <h2 id="dead-letters-title" class="panel-title" tabIndex={-1} ref={title}>
+        Dead letters{" "}
+        <span class="count" data-testid="dead-letters-count">
+          {total}
+        </span>
+      </h2>
+      <ul class="list">
+        {letters.map((letter) => (
+          <Letter key={letter.id} page={page} letter={letter} onDone={() => title.current?.focus()} />
+        ))}
+      </ul>
+      {total > letters.length && (
+        <p class="empty">
+          and {total - letters.length} older: <code>cloister deadletters list</code>
+        </p>
+      )}
+    </section>
+  );
+}
+
+interface LetterProps {
+  readonly page: Page;
+  readonly letter: DeadLetterEntry;
+  readonly onDone: () => void;
+}
+
+function Letter({ page, letter, onDone }: LetterProps) {
+  const asking = useSignal(false);
+  const { id, fate, reason, sessionKey, preview, atMs } = letter;
+  const isBusy = page.view.busyLetters.value.has(id) || page.view.connection.value.type !== "ready";
+  const about = `the message to ${sessionKey}`;
+  return (
+    <li class="letter" data-testid="dead-letter" data-id={id} data-fate={fate}>
+      <span class="row-line">
+        <span class="row-name" title={sessionKey}>
+          {sessionKey}
+        </span>
+        <span class="row-time">
+          <Time atMs={atMs} />
+        </span>
+      </span>
+      <span class="letter-text">{preview}</span>
+      <span class="row-reason" data-testid="dead-letter-reason">
+        {fate}: {reason}
+      </span>
+      <span class="letter-actions">
+        <button
+          type="button"
+          class="button"
+          data-testid="dead-letter-replay"
+          aria-label={`Replay ${about}`}
+          disabled={isBusy}
+          onClick={() => {
+            onDone();
+            page.replayLetter(id);
+          }}
+        >
+          Replay
+        </button>
+        <button
+          type="button"
+          class={asking.value ? "button stop" : "button quiet"}
+          data-testid="dead-letter-discard"
+          aria-label={asking.value ? `Discard ${about} for good` : `Discard ${about}`}
+          disabled={isBusy}
+          onBlur={() => {
+            asking.value = false;
+          }}
+          onClick={() => {
+            // The first press asks, for nothing brings a discarded message back.
+            if (!asking.value) {
+              asking.value = true;
+              return;
+            }
+            onDone();
+            page.discardLetter(id);
+          }}
+        >
+          {asking.value ? "Discard for good?" : "Discard"}
+        </button>
+      </span>
+    </li>
+  );
+}
