@@ -1,10 +1,12 @@
 /** Entry of the edge's thread: every socket of the gateway is opened here and nowhere else. */
+import { watchMain } from "../thread/main-watch.ts";
 import { serveTrustedThread } from "../thread/trusted-thread.ts";
 import { makeEdge } from "./edge.ts";
 import type { Log } from "./log.ts";
 import type { EdgeThreadInit, EdgeThreadRemote } from "./port.ts";
 
-serveTrustedThread<EdgeThreadInit, EdgeThreadRemote>(async ({ logLevel }, remote) => {
+serveTrustedThread<EdgeThreadInit, EdgeThreadRemote>(async ({ logLevel, mainBeat }, remote) => {
+  if (mainBeat !== undefined) watchMain(mainBeat);
   const verbose = logLevel === "debug" || logLevel === "trace";
   const log: Log = (level, message, fields = {}) => {
     if (level === "debug" && !verbose) return;

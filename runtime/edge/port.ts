@@ -129,6 +129,8 @@ export interface KernelForEdge {
 export interface EdgeThreadInit {
   /** Records of a lower level are not sent over. */
   readonly logLevel: string;
+  /** Of the main thread, which the edge's thread watches; absent: nobody watches it. */
+  readonly mainBeat?: SharedArrayBuffer;
 }
 
 /** All that the edge thread may call: the kernel's side, and its log. */

@@ -7,7 +7,7 @@ import { agentOfKey } from "./agent-of-key.ts";
 import { makeAsks } from "./asks.ts";
 import { cellExit, cellReady, disable, tickCells, unpark } from "./cells.ts";
 import { markReady } from "./dispatch.ts";
-import type { AgentPhase, Envelope, Outcome } from "./envelope.ts";
+import type { AgentPhase, Envelope, EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
 import type { PairingRegistry } from "./pairings.ts";
@@ -165,6 +165,11 @@ export function makeKernel(
       return agent === undefined ? undefined : viewOf(agent);
     },
     views: (): readonly AgentView[] => [...k.agents.values()].map(viewOf),
+    /** What the cell of this agent has in hand: delivered, and not told to be done. For the report of its end. */
+    inHand: (agentId: string): readonly EnvelopeHeader[] =>
+      [...(k.agents.get(agentId)?.turns.values() ?? [])]
+        .filter(({ stage }) => stage === "delivered")
+        .map(({ mail }) => mail.envelope.header),
     isRunning(sessionKey: string): boolean {
       return k.agents.get(agentOfKey(sessionKey) ?? "")?.lanes.get(sessionKey)?.running !== undefined;
     },

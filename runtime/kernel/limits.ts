@@ -52,6 +52,8 @@ export const limits = {
   askTimeoutMsDefault: 30_000,
   /** A cell whose loop does not turn for this long while it has work is ended. */
   stuckMs: 1_000,
+  /** The longest that a turn may ask for instead, by `ctx.busy`. */
+  stuckMsMax: 60_000,
   /** How often the supervisor looks at the heartbeats. */
   heartbeatCheckMs: 200,
   /** How often a cell beats. */
@@ -66,9 +68,30 @@ export const limits = {
   /** Back-off before a restart: full jitter over this times 2^n, up to the maximum. */
   restartBackoffMs: 50,
   restartBackoffMsMax: 10_000,
-  /** Young and old generation of one cell. */
-  cellOldGenerationMb: 256,
+  /**
+   * Young and old generation of one cell, as V8 gets them. Passing the old one may abort the process, so a cell is ended at a
+   * share of it (256 MB); what is between is room for an allocation in flight (measured: `docs/THREAT_MODEL.md`).
+   */
+  cellOldGenerationMb: 1_024,
   cellYoungGenerationMb: 16,
+  cellHeapShare: 0.25,
+  /** Buffers and other memory outside of the heap that one cell may hold. */
+  cellExternalMbMax: 256,
+  /** Descriptors that one cell may hold by `fs.open` and `fs.openSync`; the process has one table for all. */
+  cellDescriptorsMax: 256,
+  /** How often the memory of a busy cell is read (0.1 to 0.3 ms each; a flood fills a gigabyte in about a second). */
+  heapCheckMs: 25,
+  /** Busy cells whose memory is read in one such round; with more, they take turns. */
+  heapChecksPerRound: 16,
+  /** How often the memory of an idle cell is read. */
+  idleHeapCheckMs: 2_000,
+  /** CPU profile of a stuck cell: sampled for this long before its end; sampling interval; size and number of files kept. */
+  profileMs: 250,
+  profileSampleMs: 5,
+  profileBytesMax: 2_097_152,
+  profileFilesMax: 20,
+  /** A main thread whose loop does not turn for this long ends the process: nothing of the gateway works without it. */
+  mainStuckMs: 30_000,
   /** An idle cell ends after this long. */
   passivateAfterMs: 10 * 60_000,
   /** Memory maps that one cell costs at the most; with vm.max_map_count it bounds the number of live cells. */

@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { ResolvedConfig } from "../config/index.ts";
-import type { EdgeForKernel } from "../edge/port.ts";
+import type { EdgeForKernel, EdgeThreadInit } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { openLog } from "../observe/log.ts";
@@ -15,6 +15,7 @@ import { mainSessionKey } from "../routing/index.ts";
 import { startStoreThread } from "../store/thread.ts";
 import { loadCellAssets } from "../thread/cell-assets.ts";
 import { distFolder, entryUrl } from "../thread/entries.ts";
+import { beatForWatch } from "../thread/main-watch.ts";
 import { startTrustedThread } from "../thread/trusted-thread.ts";
 import { makeGateway } from "./gateway.ts";
 import { openOperatorKey } from "./operator-key.ts";
@@ -68,7 +69,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   const edge = await startTrustedThread<EdgeForKernel>({
     entry: entryUrl("edge"),
     name: "edge",
-    init: { logLevel: config.logging.level },
+    init: { logLevel: config.logging.level, mainBeat: beatForWatch() } satisfies EdgeThreadInit,
     handlers: {
       ...gateway.doors,
       log: (level: "debug" | "info" | "warn" | "error", message: string, fields: object) =>

@@ -53,6 +53,12 @@ export interface Context<S extends object> {
   readonly log: CellLog;
   /** Aborts when the run is stopped. */
   readonly signal: AbortSignal;
+  /**
+   * Says that this turn may hold the loop for up to `ms` milliseconds at a time (at most 60,000; the default is 1,000) without
+   * being ended as stuck. Holds until the turn ends; the last call counts. Other sessions of the agent wait meanwhile.
+   * @throws {RangeError} with `CLOISTER_REQUEST_INVALID` when `ms` is not a number of that range.
+   */
+  busy(ms: number): void;
   /** Sets the answer. Called again, it adds a paragraph. It leaves the agent when the turn is committed. */
   reply(text: string): void;
   /** Shows text to whoever watches, before the turn is done. Not kept: the answer is what `reply` says. */

@@ -11,6 +11,8 @@ import { limits } from "../kernel/limits.ts";
 import type { ExitReason } from "../kernel/state.ts";
 import type { CellAssets } from "./cell-assets.ts";
 import { type CellControl, type CellInit, type CellWorkerData, controlBlock } from "./cell-port.ts";
+import { makeHeapWatch, type WatchedHeap } from "./heap-watch.ts";
+import { type StuckProfile, startStuckProfile } from "./stuck-profile.ts";
 
 export interface CellSpec {
   readonly init: CellInit;
@@ -23,7 +25,8 @@ export interface CellListener {
   /** The module cannot be loaded. The cell ends by itself (`exited` follows). */
   invalid(agentId: string, incarnation: number, reason: string): void;
   frame(agentId: string, incarnation: number, frame: unknown): void;
-  exited(agentId: string, incarnation: number, reason: ExitReason, detail: string): void;
+  /** `profile`: of a cell that hung; what it computed before its end, or why that is not known. */
+  exited(agentId: string, incarnation: number, reason: ExitReason, detail: string, profile?: StuckProfile): void;
   /** True while the cell has something to do, so that standing still means stuck. */
   hasWork(agentId: string, incarnation: number): boolean;
 }
@@ -48,9 +51,18 @@ interface Cell {
   readonly control: Remote<CellControl>;
   readonly words: Int32Array;
   readonly ended: Promise<void>;
+  readonly heap: WatchedHeap;
   batch: unknown[] | undefined;
+  isReady: boolean;
   lastBeat: number;
+  /** Looks in a row that found the beat where it was: with work, and at all. */
   stillChecks: number;
+  isStill: boolean;
+  looksSinceHeap: number;
+  /** Begun when the cell is about to be ended as hung; stops with the profile. */
+  profile: (() => Promise<StuckProfile>) | undefined;
+  isEnding: boolean;
+  profiled: StuckProfile | undefined;
   stop: { readonly reason: ExitReason; readonly detail: string } | undefined;
 }
 
@@ -68,6 +80,7 @@ export function makeCellHost(
   nowMs: () => number = () => performance.now(),
 ): CellHost {
   const cells = new Map<string, Cell>();
+  const heaps = makeHeapWatch(() => process.memoryUsage.rss());
   const waiting: CellSpec[] = [];
   let starting = 0;
 
@@ -135,12 +148,27 @@ export function makeCellHost(
       control: wrap<CellControl>(nodeEndpoint(control.port1)),
       words: new Int32Array(block),
       ended: ended.promise,
+      heap: {
+        measure: async () => {
+          const { used_heap_size: heapUsed, external_memory: external } = await worker.getHeapStatistics();
+          return { heapUsed, external };
+        },
+        isBusy: () => !cell.isReady || cell.isStill || listener.hasWork(agentId, incarnation),
+        end: (detail) => stopCell(cell, "out_of_memory", detail),
+      },
       batch: undefined,
+      isReady: false,
       lastBeat: 0,
       stillChecks: 0,
+      isStill: false,
+      looksSinceHeap: 0,
+      profile: undefined,
+      isEnding: false,
+      profiled: undefined,
       stop: undefined,
     };
     cells.set(agentId, cell);
+    heaps.add(cell.heap);
     let started = false;
     const doneStarting = (): void => {
       if (started) return;
@@ -159,17 +187,19 @@ export function makeCellHost(
     worker.on("exit", (code) => {
       mail.port1.close();
       control.port1.close();
+      heaps.remove(cell.heap);
       if (cells.get(agentId) === cell) cells.delete(agentId);
       doneStarting();
       ended.resolve();
       const end = cell.stop ?? fault ?? { reason: "crash" as const, detail: `it called process.exit(${code})` };
-      listener.exited(agentId, incarnation, end.reason, end.detail);
+      listener.exited(agentId, incarnation, end.reason, end.detail, cell.profiled);
     });
     cell.control.start(init).then(
       (result) => {
         doneStarting();
         if (cell.stop !== undefined || fault !== undefined) return;
         if (result.status === "ready") {
+          cell.isReady = true;
           listener.ready(agentId, incarnation);
           return;
         }
@@ -183,8 +213,32 @@ export function makeCellHost(
   const stopCell = (cell: Cell, reason: ExitReason, detail: string): void => {
     if (cell.stop !== undefined) return;
     cell.stop = { reason, detail };
+    heaps.remove(cell.heap);
     Atomics.store(cell.words, controlBlock.stop, 1);
     void cell.worker.terminate();
+  };
+
+  /** An idle cell costs one reading in a while; one whose loop stands still, although it has nothing to do, is watched as busy. */
+  const watchIdleHeap = (cell: Cell): void => {
+    if (cell.isStill) heaps.wake(cell.heap);
+    if (++cell.looksSinceHeap * limits.heartbeatCheckMs < limits.idleHeapCheckMs) return;
+    cell.looksSinceHeap = 0;
+    heaps.look(cell.heap);
+  };
+
+  const watchStuck = (cell: Cell): void => {
+    if (cell.isEnding || cell.stop !== undefined) return;
+    const asked = Atomics.load(cell.words, controlBlock.stuckMs);
+    const budgetMs = Math.min(limits.stuckMsMax, Math.max(limits.stuckMs, asked));
+    const stillMs = cell.stillChecks * limits.heartbeatCheckMs;
+    if (stillMs >= budgetMs - limits.profileMs) cell.profile ??= startStuckProfile(cell.worker);
+    if (stillMs < budgetMs) return;
+    cell.isEnding = true;
+    const detail = `its loop did not turn for ${budgetMs} ms`;
+    void (cell.profile ?? startStuckProfile(cell.worker))().then((profile) => {
+      cell.profiled = profile;
+      stopCell(cell, "hung", detail);
+    });
   };
 
   let lastCheckMs = nowMs();
@@ -197,14 +251,18 @@ export function makeCellHost(
       const { agentId, incarnation } = cell.spec.init;
       // When this thread itself was held up, so was the machine: such a round proves nothing about the cell.
       if (late) continue;
-      if (beat !== cell.lastBeat || beat === 0 || !listener.hasWork(agentId, incarnation)) {
+      cell.isStill = beat === cell.lastBeat;
+      watchIdleHeap(cell);
+      if (!cell.isStill || beat === 0 || !listener.hasWork(agentId, incarnation)) {
         cell.lastBeat = beat;
         cell.stillChecks = 0;
+        // It went on: nobody needs the profile.
+        if (!cell.isEnding) void cell.profile?.();
+        if (!cell.isEnding) cell.profile = undefined;
         continue;
       }
       cell.stillChecks++;
-      if (cell.stillChecks * limits.heartbeatCheckMs >= limits.stuckMs)
-        stopCell(cell, "hung", `its loop did not turn for ${limits.stuckMs} ms`);
+      watchStuck(cell);
     }
   }, limits.heartbeatCheckMs);
   watch.unref();
@@ -226,6 +284,7 @@ export function makeCellHost(
         });
       }
       cell.batch.push(...record);
+      heaps.wake(cell.heap);
     },
     cancel(agentId, incarnation, turn) {
       void find(agentId, incarnation)?.control.cancel(turn);
@@ -246,6 +305,7 @@ export function makeCellHost(
     },
     async close() {
       clearInterval(watch);
+      heaps.close();
       waiting.length = 0;
       const all = [...cells.values()];
       for (const cell of all) stopCell(cell, "shutdown", "the gateway stops");

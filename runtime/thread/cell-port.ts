@@ -10,6 +10,8 @@ export const controlBlock = {
   beat: 0,
   /** 1: stop between envelopes; nothing more is taken from the mailbox. */
   stop: 1,
+  /** Milliseconds that the turns in hand may hold the loop, as they asked by `ctx.busy`; 0: nobody asked. The host bounds it. */
+  stuckMs: 2,
 } as const;
 
 export interface CellSlot {

@@ -1,6 +1,8 @@
 /** Faults of one agent stay its own: every way to end a cell, a module that cannot load, a loop that never turns. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import { makeConfig, openGateway } from "../support/gateway.ts";
 
@@ -78,6 +80,59 @@ test("waiting is not being stuck: a turn that waits for three seconds is left al
   const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
   expect(await gateway.reply("main", "slow")).toBe("handled 1: slow");
   expect(gateway.agents()[0]).toMatchObject({ restarts: 0 });
+});
+
+describe("a turn that says that it will be busy", () => {
+  test("may hold the loop for longer, and the next turn may not", async () => {
+    const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+    expect(await gateway.reply("main", "busy")).toBe("handled 1: busy");
+    expect(gateway.agents()[0]).toMatchObject({ restarts: 0 });
+    expect(await gateway.reply("main", "spin once")).toBe("recovered at attempt 2");
+    expect(gateway.logged.find(({ message }) => message === "a cell ended")?.fields).toMatchObject({
+      detail: "its loop did not turn for 1000 ms",
+    });
+  });
+
+  test("for longer than anybody may: fails with the bound", async () => {
+    const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+    expect(await gateway.say("main", "greedy")).toMatchObject({
+      status: "error",
+      refusal: { code: "CLOISTER_AGENT_FAILED", message: expect.stringMatching(/at most 60000 milliseconds/) },
+    });
+  });
+});
+
+describe("the report of a cell that hung", () => {
+  const ended = (gateway: Awaited<ReturnType<typeof openGateway>>): Record<string, unknown> =>
+    gateway.logged.find(({ message }) => message === "a cell ended")?.fields as Record<string, unknown>;
+
+  test("names the envelope and its session, in log and audit, and has a CPU profile that names the file", async () => {
+    const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+    expect(await gateway.reply("main", "churn once")).toBe("recovered at attempt 2");
+    const report = ended(gateway);
+    expect(report).toMatchObject({ reason: "hung", sessions: ["agent:main:main"], envelopes: [expect.any(String)] });
+    const file = report["profile"] as string;
+    expect(path.dirname(file)).toBe(path.join(gateway.config.stateDir, "run", "profiles"));
+    const profile = await vi.waitFor(() => JSON.parse(readFileSync(file, "utf8")) as { nodes: unknown[] });
+    expect(JSON.stringify(profile.nodes)).toContain("crasher.ts");
+    const rows = await vi.waitFor(async () => {
+      const found = (await gateway.store.audits(50)).filter(({ type }) => type === "cell");
+      expect(found).toHaveLength(1);
+      return found;
+    });
+    expect(rows[0]).toMatchObject({
+      subject: "agent:main",
+      object: "agent:main:main",
+      envelopeId: (report["envelopes"] as string[])[0],
+      detail: `hung: its loop did not turn for 1000 ms; CPU profile: ${file}`,
+    });
+  });
+
+  test("says why there is no profile of one that waits in native code", async () => {
+    const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+    expect(await gateway.reply("main", "native once")).toBe("recovered at attempt 2");
+    expect(ended(gateway)).toMatchObject({ reason: "hung", noProfile: expect.stringMatching(/waits in native code/) });
+  });
 });
 
 test("an ask whose target's cell ends settles with an error that says so", async () => {

@@ -123,7 +123,16 @@ export const rooms: readonly Room[] = [
     places: ["runtime/thread"],
     why: "Starts, feeds, watches and ends threads. The one room that imports node:worker_threads.",
     packages: ["comlink"],
-    node: ["node:fs/promises", "node:module", "node:path", "node:url", "node:vm", "node:worker_threads"],
+    node: [
+      "node:fs",
+      "node:fs/promises",
+      "node:inspector",
+      "node:module",
+      "node:path",
+      "node:url",
+      "node:vm",
+      "node:worker_threads",
+    ],
   },
   {
     name: "cell",
@@ -242,6 +251,7 @@ export const processPlaces: readonly { readonly place: string; readonly why: str
 
 /** Calls that hold a thread up until a disk answers, where they are right all the same. */
 export const synchronousPlaces: readonly { readonly place: string; readonly why: string }[] = [
+  { place: "runtime/thread/main-watch.ts", why: "says on another thread why the process ends, right before it does" },
   { place: "runtime/thread/cell", why: "guards the synchronous calls of an actor, in the actor's own thread" },
   { place: "runtime/store/owner.ts", why: "reads /proc, which is memory, inside a transaction of the store's thread" },
 ];

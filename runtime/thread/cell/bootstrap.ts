@@ -149,7 +149,14 @@ const control: CellControl = {
     );
     try {
       const definition = await loadActor(init.module);
-      runner = makeTurnRunner(definition, init, () => mailbox as Mailbox, makeWorkspace(init.workspace, fs, path), log);
+      runner = makeTurnRunner(
+        definition,
+        init,
+        () => mailbox as Mailbox,
+        makeWorkspace(init.workspace, fs, path),
+        log,
+        (ms) => Atomics.store(words, controlBlock.stuckMs, ms),
+      );
     } catch (error) {
       return { status: "invalid", reason: describe(error) };
     }

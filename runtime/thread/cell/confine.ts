@@ -5,6 +5,7 @@
  * pins each denial per Node version.
  */
 import type * as FsModule from "node:fs";
+import { limits } from "../../kernel/limits.ts";
 
 type Loose = Record<string, unknown>;
 
@@ -187,6 +188,12 @@ function makeSink(fd: number, level: number, print: Confinement["print"]): objec
  */
 function guardDescriptors(fs: typeof FsModule & Loose): void {
   const own = new Set<number>();
+  /** The process has one table of descriptors for all: a cell that took them all would leave none for sockets and stores. */
+  const admitOne = (): void => {
+    if (own.size < limits.cellDescriptorsMax) return;
+    const message = `EMFILE: a cell may hold ${limits.cellDescriptorsMax} open descriptors, and it does; close some first`;
+    throw Object.assign(new Error(message), { code: "EMFILE" });
+  };
   const check = (name: string, value: unknown): void => {
     if (typeof value === "number" && !own.has(value))
       throw denied(`fs.${name} on descriptor ${value}, which this cell did not open`);
@@ -200,11 +207,13 @@ function guardDescriptors(fs: typeof FsModule & Loose): void {
   };
 
   wrap("openSync", (original) => (...args) => {
+    admitOne();
     const descriptor = original(...args) as number;
     own.add(descriptor);
     return descriptor;
   });
   wrap("open", (original) => (...args) => {
+    admitOne();
     const done = args.at(-1) as (error: unknown, descriptor: number) => void;
     return original(...args.slice(0, -1), (error: unknown, descriptor: number) => {
       if (error === null || error === undefined) own.add(descriptor);

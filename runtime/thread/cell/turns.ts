@@ -2,7 +2,7 @@
  * Handles deliveries with the actor's `message` function: keeps the sessions' states, builds the context, reports the end.
  */
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
-import { failure, isCoded } from "../../kernel/errors.ts";
+import { type ErrorCode, failure, isCoded } from "../../kernel/errors.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
 import { matchesPattern } from "../../kernel/pairings.ts";
@@ -32,9 +32,17 @@ export function makeTurnRunner(
   mailbox: () => Mailbox,
   workspace: Workspace,
   log: CellLog,
+  tellStuckMs: (ms: number) => void,
 ): TurnRunner {
   const sessions = new Map<string, SessionState>();
   const running = new Map<number, AbortController>();
+  /** What turns in hand asked for by `ctx.busy`; the loop is one, so the longest counts. */
+  const busyMs = new Map<number, number>();
+  const askBusy = (turn: number, ms: number): void => {
+    if (ms === 0) busyMs.delete(turn);
+    else if (running.has(turn)) busyMs.set(turn, ms);
+    tellStuckMs(Math.max(0, ...busyMs.values()));
+  };
 
   const keep = (delivery: Delivery, sessionKey: string, state: SessionState): void => {
     if (!isInMemory(delivery)) sessions.set(sessionKey, state);
@@ -56,6 +64,7 @@ export function makeTurnRunner(
       session.value,
       abort.signal,
       (text) => replies.push(text),
+      (ms) => askBusy(delivery.turn, ms),
     );
     await definition.message(ctx, {
       id: header.id,
@@ -90,7 +99,10 @@ export function makeTurnRunner(
           log.error(error instanceof Error && !isCoded(error) ? (error.stack ?? message) : message);
           mailbox().tell(up.done, delivery.turn, doneBits.error, message.slice(0, 2_000));
         })
-        .finally(() => running.delete(delivery.turn));
+        .finally(() => {
+          running.delete(delivery.turn);
+          askBusy(delivery.turn, 0);
+        });
     },
     forget: (sessionKey) => void sessions.delete(sessionKey),
     cancel: (turn) => running.get(turn)?.abort(new Error("the run was stopped")),
@@ -145,6 +157,7 @@ function makeContext(
   state: State,
   signal: AbortSignal,
   onReply: (text: string) => void,
+  onBusy: (ms: number) => void,
 ): Context<State> {
   let calls = 0;
   // The same turn makes the same calls in the same order: that is what lets a repeated turn recognise its own sends.
@@ -199,6 +212,13 @@ function makeContext(
     tools,
     log,
     signal,
+    busy(ms) {
+      if (!Number.isFinite(ms) || ms <= 0 || ms > limits.stuckMsMax) {
+        const message = `ctx.busy wanted more than 0 and at most ${limits.stuckMsMax} milliseconds, found ${asText(ms)}; split longer work and await between the parts`;
+        throw Object.assign(new RangeError(message), { code: "CLOISTER_REQUEST_INVALID" satisfies ErrorCode });
+      }
+      onBusy(Math.ceil(ms));
+    },
     reply: (text) => onReply(asText(text)),
     stream: (text) => mailbox.tell(up.stream, turn, 0, asText(text)),
     async send(target, text) {

@@ -1,0 +1,44 @@
+/**
+ * Measures every shape of `test/fixtures/actors/flooder.ts` in the built program and writes the table of
+ * `docs/THREAT_MODEL.md`: `npm run crash-matrix -- [rounds]`. What ends the process is written down as that.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { repoRoot } from "../support/program.ts";
+import { runShape, type ShapeResult, shapes } from "./crash-shapes.ts";
+
+const rounds = Number(process.argv[2] ?? 1);
+const page = path.join(repoRoot, "docs", "THREAT_MODEL.md");
+const [begin, end] = ["<!-- crash matrix: begin -->", "<!-- crash matrix: end -->"];
+
+const lines: string[] = [];
+let contained = 0;
+for (const shape of shapes) {
+  const results: ShapeResult[] = [];
+  for (let round = 0; round < rounds; round++) results.push(await runShape(shape));
+  const bad = results.filter((result) => result.end !== "contained");
+  const worst = bad[0] ?? results[0];
+  if (worst === undefined) throw new RangeError(`crash-matrix wanted one round or more, found ${process.argv[2]}`);
+  if (bad.length === 0) contained++;
+  const count = rounds > 1 ? ` (${bad.length} of ${rounds})` : "";
+  const verdict = bad.length === 0 ? "contained" : `**${worst.end}**${count}`;
+  const slowestMs = Math.max(...results.map((result) => result.slowestMs));
+  lines.push(`| ${shape} | ${verdict} | ${worst.how} | ${slowestMs} |`);
+  process.stdout.write(`${lines.at(-1)}\n`);
+}
+const table = [
+  begin,
+  "",
+  `${contained} of ${shapes.length} contained, rounds: ${rounds}, Node ${process.version}, ${process.platform} ${process.arch}; written by \`npm run crash-matrix\`.`,
+  "",
+  "| shape | result | how it ended | slowest answer of the other agent, ms |",
+  "| --- | --- | --- | --- |",
+  ...lines,
+  "",
+  end,
+].join("\n");
+const text = readFileSync(page, "utf8");
+const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+if (from === -1 || to === -1)
+  throw new Error(`found no place for the table in ${page}; wanted the lines ${begin} and ${end}`);
+writeFileSync(page, text.slice(0, from) + table + text.slice(to + end.length));

@@ -1,0 +1,89 @@
+/** Runs one way to run out of something in a cell of the real program, and says what became of the program and its other agent. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { makeStateDir, repoRoot, startProgram } from "../support/program.ts";
+import { post } from "../support/webhook.ts";
+
+export interface ShapeResult {
+  readonly shape: string;
+  /** `contained`: the program lived, the other agent answered, and the agent answered again. */
+  readonly end: "contained" | "process abort" | "agent stays down";
+  /** Why the cell ended, or the signal that ended the program. */
+  readonly how: string;
+  /** Slowest answer of the other agent while it happened. */
+  readonly slowestMs: number;
+}
+
+const flooder = path.join(repoRoot, "test", "fixtures", "actors", "flooder.ts");
+
+/** The names of the shapes, in the order of the table. */
+export const shapes: readonly string[] = [
+  ...readFileSync(flooder, "utf8").matchAll(/^ {2}"?([^"\n]+?)"?: \(\) =>/gm),
+].map(([, name]) => name ?? "");
+
+/** A cell that is not replaced in this time is down for good. The webhook waits no longer either. */
+const answerMs = 30_000;
+
+export async function runShape(shape: string): Promise<ShapeResult> {
+  const agents = [
+    { id: "calm", default: true, module: "echo" },
+    { id: "flood", module: flooder },
+  ];
+  const program = await startProgram(
+    makeStateDir({
+      agents: { list: agents },
+      bindings: agents.map(({ id }) => ({ agentId: id, match: { channel: "webhook", accountId: id } })),
+      channels: { webhook: { accounts: { calm: { token: "calm-token" }, flood: { token: "flood-token" } } } },
+    }),
+  );
+  const exited = new Promise<string>((resolve) =>
+    program.process.once("exit", (code, signal) => resolve(`the process ended by ${signal ?? code}`)),
+  );
+  const seen: { exit?: string; answer?: string } = {};
+  void exited.then((how) => (seen.exit = how));
+  const say = async (agent: string, text: string): Promise<string> => {
+    const answer = await post(
+      `${program.url}/channels/webhook/${agent}`,
+      { text, sender: { id: "tester" }, wait: true },
+      // A connection of its own each time: a program without descriptors cannot take it.
+      { authorization: `Bearer ${agent}-token`, connection: "close" },
+    );
+    return JSON.stringify(answer.body);
+  };
+  const answersIn = async (agent: string, timeoutMs: number): Promise<boolean> => {
+    const answer = say(agent, "after").catch(() => "");
+    return (await Promise.race([answer, exited, delay(timeoutMs, "")])).includes("after");
+  };
+  await say("calm", "awake");
+  await say("flood", "awake");
+  let slowestMs = 0;
+  const flooding = say("flood", shape).then(
+    (answer) => (seen.answer = answer),
+    () => undefined,
+  );
+  const until = performance.now() + answerMs;
+  while (seen.answer === undefined && seen.exit === undefined && performance.now() < until) {
+    const fromMs = performance.now();
+    await Promise.race([say("calm", "still here").catch(() => undefined), exited, delay(answerMs)]);
+    if (seen.exit === undefined) slowestMs = Math.max(slowestMs, performance.now() - fromMs);
+    await delay(20);
+  }
+  await Promise.race([flooding, exited, delay(1_000)]);
+  const answers = (await answersIn("calm", 5_000)) && (await answersIn("flood", 5_000));
+  const how = seen.exit ?? describeEnd(program.stateDir, seen.answer);
+  const end = seen.exit !== undefined ? "process abort" : answers ? "contained" : "agent stays down";
+  await program.stop("SIGKILL");
+  return { shape, end, how, slowestMs: Math.round(slowestMs) };
+}
+
+/** From the log of the program: what was measured is told by the reason that the operator would read. */
+function describeEnd(stateDir: string, answer: string | undefined): string {
+  const log = readFileSync(path.join(stateDir, "logs", "cloister.log"), "utf8");
+  for (const line of log.split("\n").filter((text) => text.includes('"a cell ended"'))) {
+    const { reason, detail } = JSON.parse(line) as { readonly reason: string; readonly detail: string };
+    return `\`${reason}\`: ${detail.split("\n")[0] ?? ""}`;
+  }
+  const message = /"message":"([^"\\]{0,90})/.exec(answer ?? "")?.[1];
+  return message === undefined ? "nothing ended" : `the turn fails: ${message}`;
+}
