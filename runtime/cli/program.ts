@@ -135,6 +135,35 @@ function addLists({ program, context, exit }: Shell): void {
       exit(await runAgentsUnpark(context(), agentId));
     });
   agents
+    .command("start <id>")
+    .description("put a stopped or parked agent back into service")
+    .action(async (agentId: string) => {
+      const { runAgentsOrder } = await import("./commands/agents.ts");
+      exit(await runAgentsOrder(context(), "start", agentId));
+    });
+  agents
+    .command("stop <id>")
+    .description("let an agent's turns end and end its cell; its mail waits until `start`")
+    .action(async (agentId: string) => {
+      const { runAgentsOrder } = await import("./commands/agents.ts");
+      exit(await runAgentsOrder(context(), "stop", agentId));
+    });
+  agents
+    .command("park <id>")
+    .description("the same, with a reason that the list shows")
+    .option("--reason <text>", "why")
+    .action(async (agentId: string, { reason }: { reason?: string }) => {
+      const { runAgentsOrder } = await import("./commands/agents.ts");
+      exit(await runAgentsOrder(context(), "park", agentId, reason));
+    });
+  agents
+    .command("restart <id>")
+    .description("let an agent's turns end and give it a new cell with its next message")
+    .action(async (agentId: string) => {
+      const { runAgentsOrder } = await import("./commands/agents.ts");
+      exit(await runAgentsOrder(context(), "restart", agentId));
+    });
+  agents
     .command("list", { isDefault: true })
     .description("list the agents (the default)")
     .option("--bindings", "print the full rules")

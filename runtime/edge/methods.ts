@@ -29,6 +29,10 @@ export const methods = {
   status: { scope: "operator.read", params: z.object({}) },
   "agents.list": { scope: "operator.read", params: z.object({}) },
   "agents.unpark": { scope: "operator.admin", params: z.object({ agentId: id }) },
+  "agents.start": { scope: "operator.admin", params: z.object({ agentId: id }) },
+  "agents.stop": { scope: "operator.admin", params: z.object({ agentId: id }) },
+  "agents.park": { scope: "operator.admin", params: z.object({ agentId: id, reason: label.exactOptional() }) },
+  "agents.restart": { scope: "operator.admin", params: z.object({ agentId: id }) },
   "sessions.list": {
     scope: "operator.read",
     params: z.object({

@@ -2,7 +2,19 @@
  * The life of an agent's cell as the kernel sees it: ready, ended, idle. The driver starts and ends threads; what an end
  * means (back-off, parking, what becomes of the turns in flight) is decided here.
  */
-import { hasCell, hasReady, isIdle, makeRoom, passivate, pump, pumpWanting, pumpWantingCells } from "./dispatch.ts";
+import {
+  endCell,
+  hasCell,
+  hasReady,
+  isIdle,
+  makeRoom,
+  passivate,
+  pump,
+  pumpWanting,
+  pumpWantingCells,
+  stopIfEmpty,
+} from "./dispatch.ts";
+import { obey } from "./orders.ts";
 import type { AgentEntry, ExitReason, KernelState, Turn } from "./state.ts";
 import { closeTurn, commitAgain, disabledOutcome, endAborted, endMail, putBack } from "./turns.ts";
 import { answer, dropAsks, refuseWaitsForParked } from "./waits.ts";
@@ -66,6 +78,7 @@ export function cellExit(
   for (const turn of lost) dropAsks(k, turn.number, { code: "CLOISTER_AGENT_CRASHED", message: why });
   for (const turn of lost) loseTurn(k, agent, turn, why);
   if (isParked(agent)) refuseWaitsForParked(k, agent);
+  obey(k, agent, nowMs);
   k.emit({ type: "agent-changed", agentId });
   pumpWanting(k, nowMs);
   pumpWantingCells(k, nowMs);
@@ -126,24 +139,13 @@ export function tickCells(k: KernelState, nowMs: number): void {
     if (hasReady(agent)) pump(k, agent, nowMs);
     if (isIdle(agent) && nowMs - agent.lastActivityMs >= limits.passivateAfterMs) passivate(k, agent);
     if (agent.phase === "starting" && nowMs - agent.startedAtMs >= limits.cellStartMs) {
-      agent.phase = "stopping";
-      k.emit({ type: "stop-cell", agentId: agent.spec.id, incarnation: agent.incarnation, reason: "hung" });
-      k.emit({ type: "agent-changed", agentId: agent.spec.id });
+      endCell(k, agent, "hung");
+    }
+    if (agent.order !== undefined && agent.phase !== "stopping" && hasCell(agent)) {
+      if (nowMs >= agent.order.untilMs) endCell(k, agent, "shutdown");
+      else stopIfEmpty(k, agent);
     }
     if (agent.turns.size === 0 && !hasCell(agent) && !hasReady(agent)) k.astir.delete(agent);
   }
   if (k.wantingCells.size > 0) makeRoom(k);
-}
-
-/** Puts a parked agent back into service; its mail goes on. */
-export function unpark(k: KernelState, agentId: string, nowMs: number): boolean {
-  const agent = k.agents.get(agentId);
-  if (agent === undefined || agent.phase !== "parked") return false;
-  agent.phase = "dormant";
-  agent.crashTimes = [];
-  agent.reason = undefined;
-  agent.notBeforeMs = nowMs;
-  k.emit({ type: "agent-changed", agentId });
-  pump(k, agent, nowMs);
-  return true;
 }

@@ -7,7 +7,7 @@
  * waits, so that the next crash tells which envelope caused it. What the lone turn holds up counts as waiting for it
  * (`waits.ts`), so that no ask waits for what cannot start.
  */
-import type { AgentEntry, KernelState, Mail, SessionLane, Turn } from "./state.ts";
+import type { AgentEntry, ExitReason, KernelState, Mail, SessionLane, Turn } from "./state.ts";
 
 /** Starts every turn of the agent that may start now. Call it whenever its mail arrives or its cell is ready. */
 export function pump(k: KernelState, agent: AgentEntry, nowMs: number): void {
@@ -48,18 +48,20 @@ export function markReady(agent: AgentEntry, lane: SessionLane): void {
 }
 
 function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, most: number): void {
+  stopIfEmpty(k, agent);
   if (nowMs < agent.notBeforeMs) return;
   if (agent.phase === "dormant") {
     if (hasStartable(k, agent)) activate(k, agent, nowMs);
     return;
   }
   if (agent.phase !== "live") return;
+  const closing = k.draining || agent.order !== undefined;
   for (const lane of agent.readyNested) {
     if (isFull(k, agent)) return;
-    // During a drain only what a turn in flight waits for.
-    if (!k.draining || k.asks.isAwaited(lane.key)) beginTurn(k, agent, lane);
+    // During a drain, and before an order is carried out, only what a turn in flight waits for.
+    if (!closing || k.asks.isAwaited(lane.key)) beginTurn(k, agent, lane);
   }
-  if (k.draining) return;
+  if (closing) return;
   let started = 0;
   for (const lane of agent.readyMain) {
     if (isFull(k, agent) || agent.turns.size >= k.settings.limits.turnsPerCellMax) return;
@@ -165,8 +167,17 @@ export function makeRoom(k: KernelState): void {
 }
 
 export function passivate(k: KernelState, agent: AgentEntry): void {
+  endCell(k, agent, "normal");
+}
+
+/** Ends the cell of an agent that an order waits for, once it has no turn. */
+export function stopIfEmpty(k: KernelState, agent: AgentEntry): void {
+  if (agent.order !== undefined && agent.phase === "live" && agent.turns.size === 0) endCell(k, agent, "shutdown");
+}
+
+export function endCell(k: KernelState, agent: AgentEntry, reason: ExitReason): void {
   agent.phase = "stopping";
-  k.emit({ type: "stop-cell", agentId: agent.spec.id, incarnation: agent.incarnation, reason: "normal" });
+  k.emit({ type: "stop-cell", agentId: agent.spec.id, incarnation: agent.incarnation, reason });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 

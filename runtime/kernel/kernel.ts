@@ -5,11 +5,12 @@
 import { type Admission, type Appended, admit, appended, restore } from "./admit.ts";
 import { agentOfKey } from "./agent-of-key.ts";
 import { makeAsks } from "./asks.ts";
-import { cellExit, cellReady, disable, tickCells, unpark } from "./cells.ts";
+import { cellExit, cellReady, disable, tickCells } from "./cells.ts";
 import { markReady } from "./dispatch.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
+import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelSettings, KernelState } from "./state.ts";
 import { type CheckedSend, receiveFrame, sendAs } from "./syscalls.ts";
@@ -74,6 +75,7 @@ export function makeKernel(
     cellExit: (agentId: string, incarnation: number, reason: ExitReason, detail: string, nowMs: number): void =>
       cellExit(k, agentId, incarnation, reason, detail, nowMs),
     disable: (agentId: string, reason: string): void => disable(k, agentId, reason),
+    order: (agentId: string, order: AgentOrder, nowMs: number): boolean => giveOrder(k, agentId, order, nowMs),
     unpark: (agentId: string, nowMs: number): boolean => unpark(k, agentId, nowMs),
 
     /** The supervisor sends for a turn, after its own checks (the session tools). False when the turn is over. */
@@ -199,6 +201,7 @@ function makeEntry(spec: AgentSpec): AgentEntry {
     openCalls: new Set(),
     crashTimes: [],
     restarts: 0,
+    order: undefined,
     notBeforeMs: 0,
     storeFailures: 0,
     lastActivityMs: 0,

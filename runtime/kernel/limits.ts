@@ -159,6 +159,8 @@ export const limits = {
   webhookBackoffMsMax: 30_000,
   webhookAttemptMs: 10_000,
   webhookAnswerBytesMax: 65_536,
+  /** How long the turns of an agent may take to end when an operator stops, parks or restarts it. */
+  agentStopMs: 10_000,
   /** How long a drain waits for turns in flight. */
   drainMs: 20_000,
   /** How long it then waits for answers on their way to their channels; the others are sent at the next start. */

@@ -7,12 +7,14 @@
  *
  *   dormant ──mail──► starting ──ready──► live ──idle──► stopping ──exit──► dormant
  *                        └──────exit──────┴──exit (crash): back-off, then dormant; too often: parked
+ *   live ──order──► (turns end) ──► stopping ──exit──► dormant (restart) or parked (stop, park)
  */
 import type { Asks } from "./asks.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Fate, Outcome, ReplyRoute, Verb } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import type { DownRecord } from "./frames.ts";
 import type { Limits } from "./limits.ts";
+import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 
 export interface AgentSpec {
@@ -92,6 +94,8 @@ export interface AgentEntry {
   readonly openCalls: Set<number>;
   crashTimes: number[];
   restarts: number;
+  /** What an operator ordered and turns in flight hold up (`orders.ts`); carried out at `untilMs` at the latest. */
+  order: (AgentOrder & { readonly untilMs: number }) | undefined;
   /** Back-off: nothing starts before. */
   notBeforeMs: number;
   /** How often its store failed in a row. */

@@ -139,7 +139,7 @@ function parkedRefusal(agent: AgentEntry): Refusal {
   return {
     code: "CLOISTER_AGENT_PARKED",
     message: `the agent ${agent.spec.id} is parked (${agent.reason ?? "it crashed too often"}); the message is kept and will be handled when it is back`,
-    remedy: "repair what ends its cell (the log names it) and restart the gateway",
+    remedy: `see why with \`cloister agents list\`, then \`cloister agents start ${agent.spec.id}\``,
   };
 }
 

@@ -224,7 +224,11 @@ export function makeDriver(deps: DriverDeps): Driver {
           effect.agentId,
           effect.incarnation,
           effect.reason,
-          effect.reason === "normal" ? "idle" : `it was not ready within ${limits.cellStartMs} ms`,
+          effect.reason === "normal"
+            ? "idle"
+            : effect.reason === "shutdown"
+              ? "an operator ordered it"
+              : `it was not ready within ${limits.cellStartMs} ms`,
         );
         return;
       case "post":

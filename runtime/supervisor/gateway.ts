@@ -165,6 +165,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     deadLetters,
     agents: () => board.all(),
     abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId),
+    order: (agentId, order) => driver.kernel.order(agentId, order, nowMs()),
     unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
     onSessionChanged,

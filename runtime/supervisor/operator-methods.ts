@@ -9,6 +9,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Principal } from "../kernel/envelope.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import type { AgentOrder } from "../kernel/orders.ts";
 import {
   explainRoute,
   formatExplanation,
@@ -34,6 +35,7 @@ export interface OperatorDeps {
   readonly deadLetters: DeadLetters;
   readonly agents: () => readonly AgentStatus[];
   readonly abort: (sessionKey: string, runId: string | undefined) => readonly string[];
+  readonly order: (agentId: string, order: AgentOrder) => boolean;
   readonly unpark: (agentId: string) => boolean;
   readonly isRunning: (sessionKey: string) => boolean;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
@@ -61,6 +63,19 @@ export function makeOperatorMethods(
     if (!config.agents.some(({ id }) => id === resolved.agentId))
       throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${resolved.agentId}`, "cloister agents list");
     return { agentId: resolved.agentId, sessionKey: resolved.key };
+  };
+
+  const findAgent = (agentId: string): AgentStatus => {
+    const status = deps.agents().find((agent) => agent.agentId === agentId.toLowerCase());
+    if (status === undefined)
+      throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${agentId}`, "cloister agents list");
+    return status;
+  };
+
+  /** `done` is false when the agent was not in a state for it, which `before` names. */
+  const carryOut = (reference: string, act: (agentId: string) => boolean) => {
+    const { agentId, phase: before } = findAgent(reference);
+    return { ok: true, agentId, done: act(agentId), before };
   };
 
   const say = async (client: Client, reference: string, message: string, idempotencyKey: string | undefined) => {
@@ -128,11 +143,20 @@ export function makeOperatorMethods(
       agents: deps.agents(),
     }),
     "agents.unpark": ({ agentId }) => {
-      const status = deps.agents().find((agent) => agent.agentId === agentId.toLowerCase());
-      if (status === undefined)
-        throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${agentId}`, "cloister agents list");
+      const status = findAgent(agentId);
       return { ok: true, agentId: status.agentId, unparked: deps.unpark(status.agentId), before: status.phase };
     },
+    "agents.start": ({ agentId }) => carryOut(agentId, deps.unpark),
+    "agents.stop": ({ agentId }) =>
+      carryOut(agentId, (id) => deps.order(id, { type: "park", reason: "stopped by the operator" })),
+    "agents.park": ({ agentId, reason }) =>
+      carryOut(agentId, (id) =>
+        deps.order(id, {
+          type: "park",
+          reason: reason === undefined ? "parked by the operator" : `parked by the operator: ${reason}`,
+        }),
+      ),
+    "agents.restart": ({ agentId }) => carryOut(agentId, (id) => deps.order(id, { type: "restart" })),
     "sessions.list": async (params) => {
       const limit = Math.min(params.limit ?? limits.sessionsListDefault, limits.historyMessagesMax);
       const { rows, total } = await store.sessions({

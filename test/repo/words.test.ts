@@ -19,6 +19,7 @@ describe("names of files and folders", () => {
     "CHANGELOG.md",
     "LICENSE",
     "ARCHITECTURE.md",
+    "RELIABILITY.md",
     "THREAT_MODEL.md",
     "PERFORMANCE.md",
   ]);

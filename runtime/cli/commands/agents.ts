@@ -1,5 +1,6 @@
-/** `cloister agents list`: from the config, and with what the running gateway knows. */
+/** `cloister agents`: the list, from the config and with what the running gateway knows; and orders to one of them. */
 import { failure } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { parseAgents } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
@@ -45,5 +46,37 @@ export async function runAgentsUnpark(context: CliContext, agentId: string): Pro
     );
   }
   context.terminal.out(`${agentId} is back in service; its mail goes on`);
+  return 0;
+}
+
+type Order = "start" | "stop" | "park" | "restart";
+
+const turnsEnd = `turns in flight may end for up to ${limits.agentStopMs / 1000} s`;
+const said: Readonly<Record<Order, string>> = {
+  start: "is back in service; its mail goes on",
+  stop: `stops: ${turnsEnd}; its mail waits until it is started`,
+  park: `is parked: ${turnsEnd}; its mail waits until it is started`,
+  restart: `restarts: ${turnsEnd}; its next message starts a new cell`,
+};
+
+/** An order holds until the gateway ends. */
+export async function runAgentsOrder(
+  context: CliContext,
+  order: Order,
+  agentId: string,
+  reason?: string,
+): Promise<ExitCode> {
+  const answer = await withGateway(context, ["operator.admin"], (client) =>
+    client.request(`agents.${order}`, { agentId, ...(reason === undefined ? {} : { reason }) }),
+  );
+  const { done, before } = fieldsOf(answer);
+  if (done !== true) {
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `Order to ${order} ${agentId}: found it ${String(before)}, wanted it ${order === "start" ? "parked" : "in service"}.`,
+      `See \`${commandPrefix(context)} agents list\`.`,
+    );
+  }
+  context.terminal.out(`${agentId} ${said[order]}`);
   return 0;
 }

@@ -236,6 +236,38 @@ describe("agents unpark", () => {
   });
 });
 
+describe("agents start, stop, park and restart", () => {
+  it("tell what happens now, pass the reason on, and say how an agent is that cannot obey", async () => {
+    await serve((request, { answer }) =>
+      answer(request, { done: request.params["agentId"] === "raul", before: "disabled" }),
+    );
+    expect(await run("agents", "stop", "raul")).toBe(0);
+    expect(await run("agents", "park", "raul", "--reason", "it moves")).toBe(0);
+    expect(await run("agents", "start", "raul")).toBe(0);
+    expect(await run("agents", "restart", "raul")).toBe(0);
+    expect(terminal.outText().trimEnd().split("\n")).toEqual([
+      "raul stops: turns in flight may end for up to 10 s; its mail waits until it is started",
+      "raul is parked: turns in flight may end for up to 10 s; its mail waits until it is started",
+      "raul is back in service; its mail goes on",
+      "raul restarts: turns in flight may end for up to 10 s; its next message starts a new cell",
+    ]);
+    expect(
+      gateway?.requests
+        .filter(({ method }) => method.startsWith("agents."))
+        .map(({ method, params }) => [method, params]),
+    ).toEqual([
+      ["agents.stop", { agentId: "raul" }],
+      ["agents.park", { agentId: "raul", reason: "it moves" }],
+      ["agents.start", { agentId: "raul" }],
+      ["agents.restart", { agentId: "raul" }],
+    ]);
+    await expect(run("agents", "restart", "main")).rejects.toMatchObject({
+      code: "CLOISTER_REQUEST_INVALID",
+      message: "Order to restart main: found it disabled, wanted it in service.",
+    });
+  });
+});
+
 describe("agents list", () => {
   it("works from the config alone and says so", async () => {
     expect(await run("agents")).toBe(0);
