@@ -9,11 +9,13 @@ import { fates } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ChatOptions } from "./commands/chat.ts";
 import type { AgentsOptions } from "./commands/agents.ts";
+import type { BackupOptions } from "./commands/backup.ts";
 import type { ValidateOptions } from "./commands/config.ts";
 import type { DashboardOptions } from "./commands/dashboard.ts";
 import type { DeadLetterOptions, DeadLettersOptions, PurgeOptions } from "./commands/deadletters.ts";
 import type { GatewayOptions } from "./commands/gateway.ts";
 import type { HistoryOptions } from "./commands/history.ts";
+import type { RestoreOptions } from "./commands/restore.ts";
 import type { RouteOptions } from "./commands/route.ts";
 import type { SendOptions } from "./commands/send.ts";
 import type { SessionsOptions } from "./commands/sessions.ts";
@@ -71,6 +73,7 @@ function makeProgram(around: Surrounding, exit: (code: ExitCode) => void): Comma
   addDeadLetters(shell);
   addConfig(shell);
   addState(shell);
+  addBackup(shell);
   return program;
 }
 
@@ -302,5 +305,30 @@ function addState({ program, context, exit }: Shell): void {
     .action(async (options: DashboardOptions) => {
       const { runDashboard } = await import("./commands/dashboard.ts");
       exit(await runDashboard(context(), options));
+    });
+}
+
+function addBackup({ program, context, exit }: Shell): void {
+  program
+    .command("backup")
+    .description("copy everything that the gateway keeps into a folder, while it runs or not")
+    .argument("<folder>", "a new or empty folder on the gateway's machine")
+    .option("--with-key", "with operator.key and .env: who has the backup then has the secrets")
+    .option("--with-workspaces", "with the agents' files")
+    .option("--json", "print JSON")
+    .action(async (folder: string, options: BackupOptions) => {
+      const { runBackup } = await import("./commands/backup.ts");
+      exit(await runBackup(context(), folder, options));
+    });
+  program
+    .command("restore")
+    .description("check a backup, or make a state directory of it")
+    .argument("<folder>", "a backup")
+    .option("--verify", "check files and rows, and write nothing")
+    .option("--to <dir>", "a new or empty directory, which becomes the state directory")
+    .option("--json", "print JSON")
+    .action(async (folder: string, options: RestoreOptions) => {
+      const { runRestore } = await import("./commands/restore.ts");
+      exit(await runRestore(context(), folder, options));
     });
 }

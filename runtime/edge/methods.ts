@@ -33,6 +33,8 @@ export const methods = {
   "agents.stop": { scope: "operator.admin", params: z.object({ agentId: id }) },
   "agents.park": { scope: "operator.admin", params: z.object({ agentId: id, reason: label.exactOptional() }) },
   "agents.restart": { scope: "operator.admin", params: z.object({ agentId: id }) },
+  "backup.start": { scope: "operator.admin", params: z.object({ to: z.string().min(1).max(limits.pathCharsMax) }) },
+  "backup.status": { scope: "operator.admin", params: z.object({}) },
   "sessions.list": {
     scope: "operator.read",
     params: z.object({

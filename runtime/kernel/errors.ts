@@ -28,6 +28,17 @@ export const errorRegister = {
   },
   CLOISTER_STATE_LOCKED: { summary: "Another gateway uses this state directory.", retry: "after-change", http: 409 },
   CLOISTER_STATE_UNUSABLE: { summary: "The state directory cannot be used.", retry: "after-change", http: 500 },
+  CLOISTER_BACKUP_RUNNING: { summary: "The gateway is making a backup already.", retry: "later", http: 409 },
+  CLOISTER_BACKUP_DAMAGED: {
+    summary: "The backup is incomplete, or a file of it is not what was written.",
+    retry: "never",
+    http: 500,
+  },
+  CLOISTER_BACKUP_PLACE: {
+    summary: "The folder to back up into, or to restore to, cannot be used.",
+    retry: "after-change",
+    http: 409,
+  },
   CLOISTER_STATE_VERSION: {
     summary: "The store was written by a version that this one does not read.",
     retry: "after-change",

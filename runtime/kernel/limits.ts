@@ -171,6 +171,10 @@ export const limits = {
   /** Rows kept of the audit trail and of the dead letters. */
   auditRowsMax: 100_000,
   deadLettersMax: 10_000,
+  /** Rows of done envelopes that one write of the journal removes beside its own work; a backup lets them gather. */
+  settledRowsPerWriteMax: 1_000,
+  /** Characters of a path that a client names. */
+  pathCharsMax: 4_096,
   /** Agents' environments open at a time (0.2 MB, 3 descriptors and 3.5 memory maps each). */
   openAgentStoresMax: 256,
   /** Rows of the session index that one filtered listing reads at the most, newest first. */

@@ -119,6 +119,10 @@ export class AgentStore {
     }
   }
 
+  copyTo(dir: string): Promise<void> {
+    return this.#environment.copyTo(dir);
+  }
+
   close(): Promise<void> {
     return this.#environment.close();
   }

@@ -40,6 +40,10 @@ export class AgentStores {
     return this.#places.has(agentId);
   }
 
+  ids(): Iterable<string> {
+    return this.#places.keys();
+  }
+
   /** Runs the work with the agent's environment open. Rejects with `CLOISTER_AGENT_UNKNOWN`. */
   async use<T>(agentId: string, work: (store: AgentStore) => T | Promise<T>): Promise<T> {
     const open = this.#open.get(agentId) ?? this.#start(agentId);
@@ -54,6 +58,14 @@ export class AgentStores {
       if (open.users === 0) open.idle();
       this.#closeUnused();
     }
+  }
+
+  /** False, and nothing is made, when the agent has no environment yet. */
+  async copy(agentId: string, dir: string): Promise<boolean> {
+    const place = this.#places.get(agentId);
+    if (place === undefined || !(await this.#options.openEnvironment.exists(place.sessionsDir))) return false;
+    await this.use(agentId, (agent) => agent.copyTo(dir));
+    return true;
   }
 
   /** Passes the word on if the agent is open; a closed one finds out when it is opened. */

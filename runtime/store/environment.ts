@@ -3,6 +3,7 @@
  * (`runtime/store/lmdb/environment.ts`) and memory (`runtime/store/memory-environment.ts`) satisfy it, so that the rules of the
  * store are written once and hold for both.
  */
+import { type CodedError, failure } from "../kernel/errors.ts";
 
 /**
  * Compared element by element: numbers before strings, a key before its extensions. Text that comes from outside passes
@@ -47,8 +48,28 @@ export interface Environment {
   settled(): Promise<void>;
   /** Transactions that reached the disk since this environment was opened. */
   commits(): number;
+  /**
+   * Writes what is committed when the copying begins as an environment into a directory, which is made if it is missing.
+   * Reads and writes go on meanwhile; free pages and what was deleted stay behind. Rejects with `CLOISTER_STORE_FAILED`,
+   * also when the directory holds an environment already.
+   */
+  copyTo(dir: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens the environment in a directory, which is made if it is missing. Rejects with `CLOISTER_STATE_UNUSABLE`. */
-export type OpenEnvironment = (dir: string) => Promise<Environment>;
+export interface OpenEnvironment {
+  /** Opens the environment in a directory, which is made if it is missing. Rejects with `CLOISTER_STATE_UNUSABLE`. */
+  (dir: string): Promise<Environment>;
+  /** Whether there is one, without making it. */
+  readonly exists: (dir: string) => Promise<boolean>;
+}
+
+/** The same words from every kind of environment. */
+export function copyFailure(dir: string, reason: string, cause?: unknown): CodedError {
+  return failure(
+    "CLOISTER_STORE_FAILED",
+    `cannot copy an environment to ${dir}: ${reason}`,
+    "name a new folder on a disk with enough free space that this user may write",
+    cause,
+  );
+}

@@ -45,7 +45,7 @@ export async function openFormat(
 
 /** The version found, undefined in a new environment. Writes nothing; throws when this program must not touch what is there. */
 export function checkFormat(
-  environment: Environment,
+  environment: Pick<Environment, "get">,
   name: EnvironmentName,
   place: string,
   wanted: number = formats[name],

@@ -30,6 +30,7 @@ import type {
 
 export interface JournalOptions extends DedupeBounds {
   readonly deadLettersMax: number;
+  readonly settledRowsPerWriteMax: number;
   readonly now: () => number;
   /** Called once the removal of an envelope's row is on disk: nothing will ask for its `done` marker again. */
   readonly onForgotten: (agentId: string, envelopeId: string) => void;
@@ -46,6 +47,7 @@ export class Journal {
   readonly #settled = new Set<string>();
   /** Done envelopes that a turn asked for which is not done, by that turn's envelope. */
   readonly #answers = new Map<string, Set<string>>();
+  #holds = 0;
   #timer: NodeJS.Timeout | undefined;
   #nextSeq: number;
 
@@ -107,11 +109,7 @@ export class Journal {
     }
     this.#settled.add(envelopeId);
     this.#settleAnswers(envelopeId);
-    this.#timer ??= setTimeout(() => {
-      // A failure keeps the rows marked: the next write of anybody tries again and reports to its own caller.
-      this.flush().catch(() => undefined);
-    }, settleDelayMs);
-    this.#timer.unref();
+    this.#flushSoon();
   }
 
   /** The turn is over and asks no more. */
@@ -119,6 +117,29 @@ export class Journal {
     const answers = this.#answers.get(askedIn);
     this.#answers.delete(askedIn);
     for (const envelopeId of answers ?? []) this.settle(envelopeId);
+  }
+
+  /**
+   * Until the returned function is called, no row of a settled envelope is removed from the disk, and so no `done` marker is
+   * forgotten (`runtime/store/snapshot.ts`). What waits is removed afterwards in portions.
+   */
+  hold(): () => void {
+    this.#holds += 1;
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#holds -= 1;
+      isHeld = false;
+      if (this.#settled.size > 0) this.#flushSoon();
+    };
+  }
+
+  #flushSoon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      // A failure keeps the rows marked: the next write of anybody tries again and reports to its own caller.
+      this.flush().catch(() => undefined);
+    }, settleDelayMs);
+    this.#timer.unref();
   }
 
   async bury(envelopeId: string, fate: Fate, reason: string): Promise<void> {
@@ -173,7 +194,7 @@ export class Journal {
 
   /** Writes the removals that `settle` has postponed. */
   async flush(): Promise<void> {
-    if (this.#settled.size > 0) await this.#write(() => undefined);
+    while (this.#settled.size > 0 && this.#holds === 0) await this.#write(() => undefined);
   }
 
   /** Every write of the journal takes the postponed removals with it. */
@@ -183,7 +204,7 @@ export class Journal {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const result = await this.#environment.write(() => {
-      settled = [...this.#settled];
+      settled = this.#nextSettled();
       for (const envelopeId of settled) {
         const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
         if (place === undefined) continue;
@@ -193,8 +214,17 @@ export class Journal {
       return change(forgotten);
     });
     for (const envelopeId of settled) this.#settled.delete(envelopeId);
+    if (this.#settled.size > 0 && this.#holds === 0) this.#flushSoon();
     for (const [agentId, envelopeId] of forgotten) this.#options.onForgotten(agentId, envelopeId);
     return result;
+  }
+
+  /** What one write removes, oldest first. */
+  #nextSettled(): string[] {
+    const ids: string[] = [];
+    if (this.#holds > 0) return ids;
+    for (const id of this.#settled) if (ids.push(id) >= this.#options.settledRowsPerWriteMax) break;
+    return ids;
   }
 
   #put(envelope: Envelope): number {

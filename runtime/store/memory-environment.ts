@@ -1,5 +1,12 @@
 /** An environment in memory, for tests: sorted rows, values as JSON text so that nobody shares an object with the store. */
-import type { Entry, Environment, Key, OpenEnvironment, Range } from "./environment.ts";
+import {
+  copyFailure,
+  type Entry,
+  type Environment,
+  type Key,
+  type OpenEnvironment,
+  type Range,
+} from "./environment.ts";
 
 interface Row {
   readonly key: Key;
@@ -10,20 +17,23 @@ interface Row {
 export type MemoryDisk = Map<string, Row[]>;
 
 export function memoryEnvironments(disk: MemoryDisk): OpenEnvironment {
-  return async (dir) => {
+  const open = async (dir: string): Promise<Environment> => {
     const rows = disk.get(dir) ?? [];
     disk.set(dir, rows);
-    return new MemoryEnvironment(rows);
+    return new MemoryEnvironment(disk, rows);
   };
+  return Object.assign(open, { exists: async (dir: string) => disk.has(dir) });
 }
 
 class MemoryEnvironment implements Environment {
+  readonly #disk: MemoryDisk;
   readonly #rows: Row[];
   #undo: (() => void)[] = [];
   #tail: Promise<unknown> = Promise.resolve();
   #commits = 0;
 
-  constructor(rows: Row[]) {
+  constructor(disk: MemoryDisk, rows: Row[]) {
+    this.#disk = disk;
     this.#rows = rows;
   }
 
@@ -73,6 +83,11 @@ class MemoryEnvironment implements Environment {
 
   commits(): number {
     return this.#commits;
+  }
+
+  async copyTo(dir: string): Promise<void> {
+    if (this.#disk.has(dir)) throw copyFailure(dir, "there is an environment already");
+    this.#disk.set(dir, [...this.#rows]);
   }
 
   async close(): Promise<void> {

@@ -199,6 +199,13 @@ export interface PendingEnvelope extends Envelope {
   readonly attempts: number;
 }
 
+export interface Snapshot {
+  /** Milliseconds since the epoch. Every envelope whose acceptance was answered before is in the copy, or its turn is. */
+  readonly acceptedUntilMs: number;
+  /** The agents that had an environment; the others have nothing to copy. */
+  readonly agentIds: readonly string[];
+}
+
 export interface StoreCounters {
   readonly agentOpens: Readonly<Record<string, number>>;
   readonly appends: number;
@@ -267,6 +274,13 @@ export interface Store {
   audit(rows: readonly AuditRow[]): Promise<void>;
   /** Newest first. */
   audits(limit: number): Promise<readonly AuditRow[]>;
+
+  /**
+   * Copies every environment into a folder while the store works on (`runtime/store/snapshot.ts`): the folder is then a state
+   * directory with `store/registry`, `store/journal` and `agents/<id>/sessions`, of which nobody is the owner.
+   * Rejects with `CLOISTER_STORE_FAILED`, and leaves what it has copied.
+   */
+  snapshot(into: string): Promise<Snapshot>;
 
   /** Since start: how often each agent's environment was opened, envelopes appended, transactions of the journal (one flush each). */
   counters(): Promise<StoreCounters>;

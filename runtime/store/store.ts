@@ -17,6 +17,7 @@ import { Journal } from "./journal.ts";
 import { claimOwner, clearOwner, identify, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
 import type { AuditRow, OutboundRow, PendingEnvelope, Store, StorePlaces } from "./port.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
+import { takeSnapshot } from "./snapshot.ts";
 import { unknownLetter } from "./unknown-letter.ts";
 
 export type StoreBounds = Pick<
@@ -24,6 +25,7 @@ export type StoreBounds = Pick<
   | "dedupeWindowMs"
   | "dedupeKeysPerScopeMax"
   | "deadLettersMax"
+  | "settledRowsPerWriteMax"
   | "auditRowsMax"
   | "openAgentStoresMax"
   | "sessionsScanRowsMax"
@@ -88,6 +90,7 @@ class OpenStore implements Store {
   readonly #index: SessionIndex;
   readonly #agents: AgentStores;
   readonly #bounds: { readonly [K in keyof StoreBounds]: number };
+  readonly #openEnvironment: OpenEnvironment;
   readonly #now: () => number;
   readonly #newId: () => string;
   readonly #ownerTimer: NodeJS.Timeout | undefined;
@@ -109,6 +112,7 @@ class OpenStore implements Store {
     this.#bounds = { ...limits, ...options.bounds };
     this.#registry = registry;
     this.#journalEnvironment = journal;
+    this.#openEnvironment = openEnvironment;
     this.#index = new SessionIndex(registry, this.#bounds.sessionsScanRowsMax);
     this.#journal = new Journal(journal, {
       ...this.#bounds,
@@ -244,6 +248,22 @@ class OpenStore implements Store {
     );
 
   release: Store["release"] = (agentId) => this.#run(() => this.#agents.release(agentId));
+
+  snapshot: Store["snapshot"] = (into) =>
+    this.#run(() =>
+      takeSnapshot(
+        {
+          registry: this.#registry,
+          journal: this.#journalEnvironment,
+          agentIds: this.#agents.ids(),
+          copyAgent: (agentId, dir) => this.#agents.copy(agentId, dir),
+          hold: () => this.#journal.hold(),
+          openEnvironment: this.#openEnvironment,
+          now: this.#now,
+        },
+        into,
+      ),
+    );
 
   audit: Store["audit"] = (rows) =>
     this.#run(() =>

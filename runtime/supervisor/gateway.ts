@@ -22,6 +22,7 @@ import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { compileRoutes, mainSessionKey } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
+import { makeBackups } from "./backups.ts";
 import { makeAgentBoard } from "./agent-board.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
 import { type Driver, type Logger, makeDriver } from "./driver.ts";
@@ -167,6 +168,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId),
     order: (agentId, order) => driver.kernel.order(agentId, order, nowMs()),
     unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
+    backups: makeBackups(store, nowMs, log),
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
     onSessionChanged,
     loopDelayMs: () => Math.round(loopDelay.percentile(99) / 1e5) / 10,

@@ -18,6 +18,7 @@ import {
   type RouteTable,
 } from "../routing/index.ts";
 import type { DeadLetterFilter, DeadLetterRow, SessionRow, Store } from "../store/port.ts";
+import type { Backups } from "./backups.ts";
 import { formatHistory } from "./history-view.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Ingress } from "./ingress.ts";
@@ -37,6 +38,7 @@ export interface OperatorDeps {
   readonly abort: (sessionKey: string, runId: string | undefined) => readonly string[];
   readonly order: (agentId: string, order: AgentOrder) => boolean;
   readonly unpark: (agentId: string) => boolean;
+  readonly backups: Backups;
   readonly isRunning: (sessionKey: string) => boolean;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   readonly loopDelayMs: () => number;
@@ -157,6 +159,8 @@ export function makeOperatorMethods(
         }),
       ),
     "agents.restart": ({ agentId }) => carryOut(agentId, (id) => deps.order(id, { type: "restart" })),
+    "backup.start": ({ to }) => deps.backups.start(to),
+    "backup.status": () => deps.backups.status(),
     "sessions.list": async (params) => {
       const limit = Math.min(params.limit ?? limits.sessionsListDefault, limits.historyMessagesMax);
       const { rows, total } = await store.sessions({

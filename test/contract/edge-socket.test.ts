@@ -40,6 +40,8 @@ describe("handshake", () => {
           "agents.stop",
           "agents.park",
           "agents.restart",
+          "backup.start",
+          "backup.status",
           "sessions.list",
           "sessions.subscribe",
           "sessions.resolve",

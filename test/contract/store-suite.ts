@@ -588,7 +588,7 @@ function timedTests(harness: () => StoreHarness, set: (store: Store) => void, ge
       await get().labelSession(mail.header.sessionKey, "ann", "kept", 100);
       await get().close();
       let broken = true;
-      const failing: OpenEnvironment = async (dir) => {
+      const open = async (dir: string) => {
         const environment = await openEnvironment(dir);
         if (!dir.endsWith("registry")) return environment;
         const write = environment.write.bind(environment);
@@ -596,7 +596,7 @@ function timedTests(harness: () => StoreHarness, set: (store: Store) => void, ge
           write: <T>(change: () => T) => (broken ? Promise.reject(new Error("power cut")) : write(change)),
         });
       };
-      set(await openStore(placesIn(harness().dir), failing));
+      set(await openStore(placesIn(harness().dir), Object.assign(open, { exists: openEnvironment.exists })));
       await expect(get().commit(commitOf(mail))).rejects.toThrow("power cut");
       expect((await get().session(mail.header.sessionKey))?.messages).toBe(0);
       broken = false;
@@ -621,7 +621,7 @@ function timedTests(harness: () => StoreHarness, set: (store: Store) => void, ge
     const openEnvironment = harness().openEnvironment;
     if (openEnvironment === undefined) throw new Error("a harness with a clock must give its environments");
     let broken = false;
-    const failing: OpenEnvironment = async (dir) => {
+    const open = async (dir: string) => {
       const environment = await openEnvironment(dir);
       const put = environment.put.bind(environment);
       return Object.assign(environment, {
@@ -632,7 +632,7 @@ function timedTests(harness: () => StoreHarness, set: (store: Store) => void, ge
       });
     };
     await get().close();
-    set(await openStore(placesIn(harness().dir), failing));
+    set(await openStore(placesIn(harness().dir), Object.assign(open, { exists: openEnvironment.exists })));
     const mail = envelope("a");
     await get().append(mail);
     await get().begin(beginOf(mail));

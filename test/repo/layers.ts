@@ -96,7 +96,7 @@ export const rooms: readonly Room[] = [
     why: "The one folder that imports lmdb, so that another store is one folder.",
     also: [{ room: "store", why: "it is the adapter of the store's environments" }],
     packages: ["lmdb"],
-    node: ["node:fs/promises"],
+    node: ["node:fs/promises", "node:path"],
   },
   {
     name: "store-thread",

@@ -54,3 +54,10 @@ export function formatCount(count: number, one: string, many = `${one}s`): strin
 export function formatJson(value: unknown): string {
   return JSON.stringify(value, undefined, 2);
 }
+
+/** `12.3 MB`, in powers of ten. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`;
+  const power = Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  return `${(bytes / 1_000 ** power).toPrecision(3)} ${["B", "KB", "MB", "GB", "TB"][power] ?? ""}`;
+}

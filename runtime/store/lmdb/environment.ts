@@ -4,15 +4,34 @@
  * Only asynchronous transactions are used (a thread that ends inside a synchronous one keeps the write lock for ever). In
  * LMDB's default mode their promises resolve after the flush. A crash leaves the last committed transaction.
  */
-import { mkdir } from "node:fs/promises";
+import { access, mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { failure, isCoded } from "../../kernel/errors.ts";
-import type { Entry, Environment, Key, OpenEnvironment, Range } from "../environment.ts";
+import {
+  copyFailure,
+  type Entry,
+  type Environment,
+  type Key,
+  type OpenEnvironment,
+  type Range,
+} from "../environment.ts";
 
 /** Slots for reading threads and processes in the lock file; LMDB's own default of 126 is near what a busy host reaches. */
 const readersMax = 256;
 
-export const openLmdbEnvironment: OpenEnvironment = async (dir) => {
+/** The file of LMDB that holds the data; beside it stands `lock.mdb`, which means nothing when nobody has it open. */
+export const dataFile = "data.mdb";
+
+export const openLmdbEnvironment: OpenEnvironment = Object.assign(openEnvironment, {
+  exists: (dir: string): Promise<boolean> =>
+    access(join(dir, dataFile)).then(
+      () => true,
+      () => false,
+    ),
+});
+
+async function openEnvironment(dir: string): Promise<Environment> {
   try {
     await mkdir(dir, { recursive: true, mode: 0o700 });
     const database = open<unknown, (string | number)[]>({
@@ -33,7 +52,7 @@ export const openLmdbEnvironment: OpenEnvironment = async (dir) => {
       error,
     );
   }
-};
+}
 
 class LmdbEnvironment implements Environment {
   readonly #dir: string;
@@ -104,6 +123,18 @@ class LmdbEnvironment implements Environment {
 
   commits(): number {
     return this.#commits;
+  }
+
+  async copyTo(dir: string): Promise<void> {
+    try {
+      if (await openLmdbEnvironment.exists(dir)) throw new Error("there is an environment already");
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      // Compacting reads through one read transaction, in a thread of the pool. Without it LMDB holds the write lock for as long
+      // as it copies (measured: 80 ms for 250 MB, in which nobody could commit; with it 16 commits took at most 8 ms).
+      await this.#database.backup(dir, true);
+    } catch (error) {
+      throw copyFailure(dir, reasonOf(error), error);
+    }
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,47 @@
+/** Reads an environment from end to end without writing to it: what a backup is verified with. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { open } from "lmdb";
+import { failure } from "../../kernel/errors.ts";
+import { checkFormat, type EnvironmentName } from "../format.ts";
+import { dataFile, openLmdbEnvironment } from "./environment.ts";
+
+/**
+ * The number of rows, each of which was read and parsed. Rejects with `CLOISTER_BACKUP_DAMAGED` when there is no environment,
+ * it cannot be read, or it is of another kind; with `CLOISTER_STATE_VERSION` when a newer program wrote it.
+ * Nobody else may have the directory open: LMDB's lock file, which it makes anew, is removed again.
+ */
+export async function countRows(dir: string, name: EnvironmentName): Promise<number> {
+  if (!(await openLmdbEnvironment.exists(dir))) throw damaged(dir, `there is no ${dataFile}`);
+  let rows = 0;
+  let format: number | undefined;
+  try {
+    const database = open<unknown, (string | number)[]>({
+      path: dir,
+      noSubdir: false,
+      encoding: "json",
+      readOnly: true,
+    });
+    try {
+      for (const { value } of database.getRange()) if (value !== undefined) rows += 1;
+      format = checkFormat({ get: <T>(key: readonly (string | number)[]) => database.get([...key]) as T }, name, dir);
+    } finally {
+      await database.close();
+      await rm(join(dir, "lock.mdb"), { force: true });
+    }
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "CLOISTER_STATE_VERSION") throw error;
+    throw damaged(dir, error instanceof Error ? error.message : String(error), error);
+  }
+  if (format === undefined) throw damaged(dir, `it holds no ${name}`);
+  return rows;
+}
+
+function damaged(dir: string, reason: string, cause?: unknown): Error {
+  return failure(
+    "CLOISTER_BACKUP_DAMAGED",
+    `cannot read the environment in ${dir}: ${reason}`,
+    "take another backup",
+    cause,
+  );
+}
