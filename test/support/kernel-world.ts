@@ -114,6 +114,9 @@ export function runWorld(seed: number): WorldReport {
     } else if (what < 80 && restarts < 3) {
       restarts++;
       driver.restartProcess();
+    } else if (what >= 80 && what < 86) {
+      const order = random.chance(0.5) ? { type: "restart" as const } : { type: "park" as const, reason: "test" };
+      driver.kernel.order(random.pick(agents), order, driver.nowMs);
     }
   };
 
