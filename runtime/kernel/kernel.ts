@@ -181,24 +181,17 @@ export function makeKernel(
 }
 
 function makeEntry(spec: AgentSpec): AgentEntry {
-  return {
+  return Object.assign(new Work(), {
     spec,
     disabled: spec.disabled,
-    phase: "dormant",
+    phase: "dormant" as const,
     reason: undefined,
     incarnation: 0,
     lastSeq: 0,
-    slots: new Map(),
-    lanes: new Map(),
-    readyMain: new Set(),
-    readyNested: new Set(),
-    turns: new Map(),
-    loaded: new Set(),
+    slots: noSlots,
     depth: 0,
-    sessionDepth: new Map(),
     suspects: 0,
     unacked: 0,
-    openCalls: new Set(),
     crashTimes: [],
     restarts: 0,
     order: undefined,
@@ -206,21 +199,78 @@ function makeEntry(spec: AgentSpec): AgentEntry {
     storeFailures: 0,
     lastActivityMs: 0,
     startedAtMs: 0,
-  };
+  });
+}
+
+const noSlots: AgentEntry["slots"] = new Map();
+
+type Collections = Pick<
+  AgentEntry,
+  "lanes" | "readyMain" | "readyNested" | "turns" | "loaded" | "sessionDepth" | "openCalls"
+>;
+
+/**
+ * What an agent at work needs, made when it is first asked for: of 10,000 configured agents most never have mail, and seven
+ * empty collections take 1.3 KB each time (promise P7; measured with forced collections: 1,633 bytes an entry, now 290).
+ */
+class Work implements Collections {
+  #made: Collections | undefined;
+
+  get isMade(): boolean {
+    return this.#made !== undefined;
+  }
+
+  get lanes(): Collections["lanes"] {
+    return this.#make().lanes;
+  }
+
+  get readyMain(): Collections["readyMain"] {
+    return this.#make().readyMain;
+  }
+
+  get readyNested(): Collections["readyNested"] {
+    return this.#make().readyNested;
+  }
+
+  get turns(): Collections["turns"] {
+    return this.#make().turns;
+  }
+
+  get loaded(): Collections["loaded"] {
+    return this.#make().loaded;
+  }
+
+  get sessionDepth(): Collections["sessionDepth"] {
+    return this.#make().sessionDepth;
+  }
+
+  get openCalls(): Collections["openCalls"] {
+    return this.#make().openCalls;
+  }
+
+  #make(): Collections {
+    return (this.#made ??= {
+      lanes: new Map(),
+      readyMain: new Set(),
+      readyNested: new Set(),
+      turns: new Map(),
+      loaded: new Set(),
+      sessionDepth: new Map(),
+      openCalls: new Set(),
+    });
+  }
 }
 
 function viewOf(agent: AgentEntry): AgentView {
-  const queued = [...agent.lanes.values()].reduce((sum, lane) => sum + lane.queue.length, 0);
+  // Asked of every agent: looking must not make what a dormant one does not have.
+  const queued = agent.isMade ? [...agent.lanes.values()].reduce((sum, lane) => sum + lane.queue.length, 0) : 0;
+  const activeRuns = agent.isMade ? agent.turns.size : 0;
   return {
     id: agent.spec.id,
     phase:
-      agent.disabled !== undefined
-        ? "disabled"
-        : agent.phase === "live" && agent.turns.size > 0
-          ? "running"
-          : agent.phase,
+      agent.disabled !== undefined ? "disabled" : agent.phase === "live" && activeRuns > 0 ? "running" : agent.phase,
     reason: agent.disabled ?? agent.reason,
-    activeRuns: agent.turns.size,
+    activeRuns,
     queueDepth: queued,
     restarts: agent.restarts,
     lastActivityMs: agent.lastActivityMs,

@@ -76,6 +76,8 @@ export interface AgentEntry {
   lastSeq: number;
   /** Slot number → pairing id, for the incarnation that lives. */
   slots: ReadonlyMap<number, string>;
+  /** Whether it has its collections: not before it had mail or a cell. */
+  readonly isMade: boolean;
   readonly lanes: Map<string, SessionLane>;
   /** Sessions with mail and no running turn, in order of arrival; by the lane that their next mail needs. */
   readonly readyMain: Set<SessionLane>;
