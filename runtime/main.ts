@@ -11,6 +11,9 @@ if (Number.parseInt(found, 10) < nodeMajorMin) {
   console.error(`cloister: found Node ${found}, wanted ${nodeMajorMin} or newer; ${remedy}`);
   process.exitCode = 1;
 } else {
+  // Before the first use of libuv's pool, which has four threads for the whole process unless this says otherwise: a slow flush of
+  // the store must not hold up everybody's file work.
+  process.env["UV_THREADPOOL_SIZE"] ??= "8";
   const { runCli } = await import("./cli/index.ts");
   await runCli(process);
 }
