@@ -89,6 +89,18 @@ export interface Envelope {
   readonly body: string;
 }
 
+/** What the audit trail keeps of a decision: ids, and never a text that somebody wrote to somebody. */
+export interface AuditFacts {
+  readonly subject: string;
+  readonly object: string;
+  readonly verb?: string;
+  readonly decision: "allowed" | "refused" | "noted";
+  readonly code?: string;
+  readonly envelopeId?: string;
+  readonly trace?: string;
+  readonly detail?: string;
+}
+
 /** How the turn of an envelope ended, as its sender hears it. */
 export type Outcome =
   | { readonly status: "ok"; readonly text: string }

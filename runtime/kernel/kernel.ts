@@ -15,7 +15,7 @@ import type { PairingRegistry } from "./pairings.ts";
 import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelSettings, KernelState } from "./state.ts";
 import { type CheckedSend, receiveFrame, sendAs } from "./syscalls.ts";
 import { type Begun, begun, committed, endQueued } from "./turns.ts";
-import { expireAsks, postRefusal, recalled } from "./waits.ts";
+import { expireAsks, recalled } from "./waits.ts";
 
 export type { Admission } from "./admit.ts";
 
@@ -88,23 +88,17 @@ export function makeKernel(
       sendAs(k, agent, turn, request, nowMs);
       return true;
     },
-    /** The answer of a tool call; `record` is what the transcript keeps of it. */
+    /** The result object of a tool call, refusals included; the transcript keeps it. */
     callResult(
       agentId: string,
       incarnation: number,
       ref: number,
       turnNumber: number,
-      result:
-        | { readonly ok: true; readonly json: string; readonly tool: string }
-        | { readonly ok: false; readonly refusal: Refusal },
+      result: { readonly json: string; readonly tool: string },
     ): void {
       const agent = k.agents.get(agentId);
       if (agent === undefined || agent.incarnation !== incarnation) return;
       agent.openCalls.delete(ref);
-      if (!result.ok) {
-        postRefusal(k, agentId, incarnation, ref, result.refusal);
-        return;
-      }
       agent.turns.get(turnNumber)?.tools.push({ toolName: result.tool, text: result.json });
       emit({ type: "post", agentId, incarnation, record: [down.result, ref, 0, 1, "ok", result.json, ""] });
     },

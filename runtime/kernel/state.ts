@@ -10,7 +10,7 @@
  *   live ──order──► (turns end) ──► stopping ──exit──► dormant (restart) or parked (stop, park)
  */
 import type { Asks } from "./asks.ts";
-import type { AgentPhase, Envelope, EnvelopeHeader, Fate, Outcome, ReplyRoute, Verb } from "./envelope.ts";
+import type { AgentPhase, AuditFacts, Envelope, EnvelopeHeader, Fate, Outcome, ReplyRoute, Verb } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import type { DownRecord } from "./frames.ts";
 import type { Limits } from "./limits.ts";
@@ -125,18 +125,10 @@ export type AcceptResult =
   | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string }
   | { readonly status: "refused"; readonly refusal: Refusal };
 
-export type AuditEffect = {
+export interface AuditEffect extends AuditFacts {
   readonly type: "audit";
   readonly event: string;
-  readonly subject: string;
-  readonly object: string;
-  readonly verb?: string;
-  readonly decision: "allowed" | "refused" | "noted";
-  readonly code?: string;
-  readonly envelopeId?: string;
-  readonly trace?: string;
-  readonly detail?: string;
-};
+}
 
 export type Effect =
   | {

@@ -3,9 +3,10 @@
  * the turn that it speaks for, the slot that it names. A cell is not trusted: whatever does not fit is refused and audited,
  * and nothing in a frame says who sent it, because the kernel knows the port that it came from.
  */
-import { judge, makeEnvelope } from "./admit.ts";
+import { type Admission, judge, makeEnvelope } from "./admit.ts";
 import { agentOfKey } from "./agent-of-key.ts";
 import { reserve } from "./depth.ts";
+import type { EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
 import { makeTurn } from "./dispatch.ts";
@@ -135,22 +136,9 @@ export function sendAs(k: KernelState, agent: AgentEntry, turn: Turn, request: C
   const { limits } = k.settings;
   const targetAgent = agentOfKey(request.sessionKey) ?? "";
   const timeoutMs = Math.min(request.timeoutMs, limits.askTimeoutMsMax);
-  const admission = {
-    from: { type: "agent" as const, agentId: agent.spec.id, sessionKey: header.sessionKey },
-    agentId: targetAgent,
-    sessionKey: request.sessionKey,
-    verb: timeoutMs > 0 ? ("request" as const) : ("send" as const),
-    via: request.via,
-    chain: [...header.chain, header.sessionKey],
-    trace: header.trace,
-    provenance: {
-      kind: "inter_session" as const,
-      sourceSessionKey: header.sessionKey,
-      sourceChannel: "internal",
-      sourceTool: request.sourceTool,
-    },
-    replyRoute: { type: "none" as const },
-    body: request.body,
+  const admission: Admission = {
+    ...admissionOf(agent, header, request),
+    verb: timeoutMs > 0 ? "request" : "send",
     ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
   };
   const refusal =
@@ -191,6 +179,25 @@ export function sendAs(k: KernelState, agent: AgentEntry, turn: Turn, request: C
   k.emit({ type: "append", envelope, dedupe: { scope: `turn:${header.id}`, key: request.callKey }, ticket });
 }
 
+/** What every message of an agent is stamped with, whichever way it goes. */
+function admissionOf(
+  agent: AgentEntry,
+  header: EnvelopeHeader,
+  { via, sessionKey, sourceTool, body }: Pick<CheckedSend, "via" | "sessionKey" | "sourceTool" | "body">,
+): Omit<Admission, "verb"> {
+  return {
+    from: { type: "agent", agentId: agent.spec.id, sessionKey: header.sessionKey },
+    agentId: agentOfKey(sessionKey) ?? "",
+    sessionKey,
+    via,
+    chain: [...header.chain, header.sessionKey],
+    trace: header.trace,
+    provenance: { kind: "inter_session", sourceSessionKey: header.sessionKey, sourceChannel: "internal", sourceTool },
+    replyRoute: { type: "none" },
+    body,
+  };
+}
+
 /** In memory only: no journal, no lane, no transcript, no state. It waits for nothing, so the receiver's cell must be live. */
 function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord, nowMs: number): void {
   const { limits } = k.settings;
@@ -202,23 +209,8 @@ function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, record: UpR
   const targetId = agentOfKey(record.a) ?? "";
   const target = k.agents.get(targetId);
   const { header } = turn.mail.envelope;
-  const admission = {
-    from: { type: "agent" as const, agentId: agent.spec.id, sessionKey: header.sessionKey },
-    agentId: targetId,
-    sessionKey: record.a,
-    verb: "request" as const,
-    via: checked.id,
-    chain: [...header.chain, header.sessionKey],
-    trace: header.trace,
-    provenance: {
-      kind: "inter_session" as const,
-      sourceSessionKey: header.sessionKey,
-      sourceChannel: "internal",
-      sourceTool: "request",
-    },
-    replyRoute: { type: "none" as const },
-    body: record.c,
-  };
+  const request = { via: checked.id, sessionKey: record.a, sourceTool: "request", body: record.c };
+  const admission: Admission = { ...admissionOf(agent, header, request), verb: "request" };
   const refusal =
     judge(k, admission) ?? whyNoMoreAsks(k) ?? (target === undefined ? unknownAgent(targetId) : whyNotInMemory(target));
   if (refusal !== undefined || target === undefined) {

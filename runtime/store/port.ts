@@ -8,7 +8,7 @@
  * `begin` and `commit` of an envelope that the journal does not hold reject with `CLOISTER_ENVELOPE_UNKNOWN`, everything that
  * needs the environment of an agent that is not in `StorePlaces` with `CLOISTER_AGENT_UNKNOWN`.
  */
-import type { Envelope, EnvelopeHeader, Fate, Provenance, ReplyRoute } from "../kernel/envelope.ts";
+import type { AuditFacts, Envelope, EnvelopeHeader, Fate, Provenance, ReplyRoute } from "../kernel/envelope.ts";
 
 export interface AgentPlace {
   readonly agentId: string;
@@ -181,17 +181,9 @@ export interface DeadLetterPurge extends DeadLetterFilter {
 /** How many there are now; every fate has a number. */
 export type DeadLetterCounts = Readonly<Record<Fate, number>>;
 
-export interface AuditRow {
+export interface AuditRow extends AuditFacts {
   readonly atMs: number;
   readonly type: string;
-  readonly subject: string;
-  readonly object: string;
-  readonly verb?: string;
-  readonly decision: "allowed" | "refused" | "noted";
-  readonly code?: string;
-  readonly envelopeId?: string;
-  readonly trace?: string;
-  readonly detail?: string;
 }
 
 /** An accepted envelope that is not done, as found at boot, oldest first. */

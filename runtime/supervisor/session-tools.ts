@@ -147,6 +147,13 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     return { ...resolved, row: await store.session(resolved.key) };
   };
 
+  /** An agent's main session, which every agent has, as far as no store has to be asked. */
+  const mainOf = (agentId: string): Resolved => ({
+    key: mainSessionKey(agentId, config.session),
+    agentId,
+    row: undefined,
+  });
+
   const findByLabel = async (
     requester: Requester,
     label: string,
@@ -158,7 +165,7 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
           "Sandboxed sessions_send label lookup is limited to this agent",
           'agents.defaults.sandbox.sessionToolsVisibility: "all"',
         );
-      const pair = judge(requester, { key: mainSessionKey(agentId, config.session), agentId, row: undefined }, "send");
+      const pair = judge(requester, mainOf(agentId), "send");
       if (!pair.allowed) return forbidden(pair.message, pair.remedy);
     }
     const rows = (await store.sessionsWithLabel(label)).filter(
@@ -241,11 +248,7 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     if (agentId !== undefined && !agentIds.has(agentId))
       return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
     if (agentId !== undefined && agentId !== requester.agentId) {
-      const judged = judge(
-        requester,
-        { key: mainSessionKey(agentId, config.session), agentId, row: undefined },
-        "list",
-      );
+      const judged = judge(requester, mainOf(agentId), "list");
       if (!judged.allowed) return forbidden(judged.message, judged.remedy);
     }
     const visibleAgents = [...agentIds].filter(
@@ -292,14 +295,12 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
   }
 
   const judgePairFor = (requester: Requester, agentId: string): boolean =>
-    judge(requester, { key: mainSessionKey(agentId, config.session), agentId, row: undefined }, "list").allowed;
+    judge(requester, mainOf(agentId), "list").allowed;
 
   /** A configured agent can be spoken to before it ever was: its main session is listed from the start. */
   function neverSpoken(visible: readonly string[], rows: readonly SessionRow[]): Resolved[] {
     const known = new Set(rows.map(({ key }) => key));
-    return visible
-      .map((agentId) => ({ key: mainSessionKey(agentId, config.session), agentId, row: undefined }))
-      .filter(({ key }) => !known.has(key));
+    return visible.map(mainOf).filter(({ key }) => !known.has(key));
   }
 
   function view(requester: Requester, { key, agentId, row }: Resolved) {
@@ -353,7 +354,6 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
   return (call) => {
     const answer = (result: object): void =>
       deps.kernel().callResult(call.agentId, call.incarnation, call.ref, call.turn, {
-        ok: true,
         json: JSON.stringify(result),
         tool: call.tool,
       });
