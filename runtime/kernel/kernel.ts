@@ -12,8 +12,9 @@ import type { Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
+import { type CheckedSend, sendAs } from "./sends.ts";
 import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelSettings, KernelState } from "./state.ts";
-import { type CheckedSend, receiveFrame, sendAs } from "./syscalls.ts";
+import { receiveFrame } from "./syscalls.ts";
 import { type Begun, begun, committed, endQueued } from "./turns.ts";
 import { expireAsks, recalled } from "./waits.ts";
 

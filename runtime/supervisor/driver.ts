@@ -10,12 +10,12 @@ import type { EnvelopeHeader, Fate, Outcome, ReplyRoute } from "../kernel/envelo
 import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
-import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../kernel/state.ts";
+import type { AcceptResult, AgentSpec, Effect } from "../kernel/state.ts";
 import type { AuditRow, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
 import { mainSessionKey, parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
-import type { StuckProfile } from "../thread/stuck-profile.ts";
+import { makeCellEnds } from "./cell-ends.ts";
 import { prepareCell } from "./cell-places.ts";
 import { makeProfiles } from "./profiles.ts";
 import type { Runs } from "./runs.ts";
@@ -94,6 +94,8 @@ export function makeDriver(deps: DriverDeps): Driver {
     (effect) => perform(effect),
   );
 
+  const reportEnd = makeCellEnds(makeProfiles(config.stateDir), log, nowMs, noteAudit);
+
   const host = makeCellHost(deps.assets, {
     ready: (agentId, incarnation) => kernel.cellReady(agentId, incarnation, nowMs()),
     invalid: (agentId, _incarnation, reason) => {
@@ -102,7 +104,7 @@ export function makeDriver(deps: DriverDeps): Driver {
     },
     frame: (agentId, incarnation, frame) => kernel.frame(agentId, incarnation, frame, nowMs()),
     exited: (agentId, incarnation, reason, detail, profile) => {
-      reportEnd(agentId, incarnation, reason, detail, profile);
+      reportEnd(agentId, incarnation, kernel.inHand(agentId), reason, detail, profile);
       kernel.cellExit(agentId, incarnation, reason, detail, nowMs());
     },
     hasWork: (agentId, incarnation) => {
@@ -110,49 +112,6 @@ export function makeDriver(deps: DriverDeps): Driver {
       return view !== undefined && view.incarnation === incarnation && view.phase === "running";
     },
   });
-
-  const profiles = makeProfiles(config.stateDir);
-
-  /** Names what the cell had in hand, while the kernel still knows it; in the log, and in the audit trail when it was no order. */
-  function reportEnd(
-    agentId: string,
-    incarnation: number,
-    reason: ExitReason,
-    detail: string,
-    profile: StuckProfile | undefined,
-  ): void {
-    const orderly = reason === "normal" || reason === "shutdown";
-    const inHand = kernel.inHand(agentId);
-    const fields: Record<string, unknown> = { agent: agentId, incarnation, reason, detail };
-    if (inHand.length > 0) {
-      fields["envelopes"] = inHand.map(({ id }) => id);
-      fields["sessions"] = inHand.map(({ sessionKey }) => sessionKey);
-    }
-    if (profile?.type === "taken") {
-      const file = profiles.place(agentId, incarnation, nowMs());
-      fields["profile"] = file;
-      profiles
-        .save(file, profile.profile)
-        .catch(failed("a CPU profile could not be written", { agent: agentId, file }));
-    } else if (profile !== undefined) {
-      fields["noProfile"] = profile.why;
-    }
-    log[orderly ? "debug" : "warn"](fields, "a cell ended");
-    if (orderly) return;
-    const suffix = typeof fields["profile"] === "string" ? `; CPU profile: ${fields["profile"]}` : "";
-    for (const { id, sessionKey, trace } of inHand)
-      noteAudit({
-        type: "audit",
-        event: "cell",
-        subject: `agent:${agentId}`,
-        object: sessionKey,
-        decision: "noted",
-        code: "CLOISTER_AGENT_CRASHED" satisfies ErrorCode,
-        envelopeId: id,
-        trace,
-        detail: `${reason}: ${detail}${suffix}`,
-      });
-  }
 
   const ticker = setInterval(() => kernel.tick(nowMs()), limits.heartbeatCheckMs);
   ticker.unref();

@@ -10,7 +10,7 @@ import { type Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts";
 import { makePairingRegistry, type Pairing, type PairingRegistry } from "../../runtime/kernel/pairings.ts";
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
-import type { CheckedSend } from "../../runtime/kernel/syscalls.ts";
+import type { CheckedSend } from "../../runtime/kernel/sends.ts";
 import { type FakeCell, makeFakeCell, type Script } from "./fake-cell.ts";
 import { type Journal, makeJournal } from "./kernel-journal.ts";
 import { checkInvariants } from "./kernel-invariants.ts";

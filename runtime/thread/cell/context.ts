@@ -1,0 +1,132 @@
+/**
+ * What an actor's `message` function gets: the turn's `ctx`. Everything it asks for goes through the cell's mailbox.
+ */
+import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import type { ErrorCode } from "../../kernel/errors.ts";
+import { up } from "../../kernel/frames.ts";
+import { limits } from "../../kernel/limits.ts";
+import { matchesPattern } from "../../kernel/pairings.ts";
+import type { CellLog, Context, RequestOptions, ToolResult, Tools, Workspace } from "../actor-port.ts";
+import type { CellInit } from "../cell-port.ts";
+import type { Mailbox } from "./mailbox.ts";
+
+export type State = Record<string, unknown>;
+
+export function makeContext(
+  init: CellInit,
+  mailbox: Mailbox,
+  header: EnvelopeHeader,
+  turn: number,
+  workspace: Workspace,
+  log: CellLog,
+  state: State,
+  signal: AbortSignal,
+  onReply: (text: string) => void,
+  onBusy: (ms: number) => void,
+): Context<State> {
+  let calls = 0;
+  // The same turn makes the same calls in the same order: that is what lets a repeated turn recognise its own sends.
+  const callKey = (): string => String(calls++);
+  const keyOf = (target: string): string =>
+    target.startsWith("agent:")
+      ? target.includes(":", 6)
+        ? target
+        : `${target}:${init.mainKey}`
+      : `agent:${target}:${init.mainKey}`;
+  const slotFor = (verb: string, target: string): number => {
+    const object = `agent:${keyOf(target).split(":")[1] ?? ""}`;
+    return init.slots.find((slot) => slot.verbs.includes(verb) && matchesPattern(slot.object, object))?.slot ?? 0;
+  };
+  const call = async (tool: string, params: object, body: string): Promise<ToolResult> => {
+    const slot =
+      init.slots.find(({ object, verbs }) => object === "gateway" && verbs.includes(`tool:${tool}`))?.slot ?? 0;
+    const answer = await mailbox.ask(
+      {
+        op: up.call,
+        turn,
+        slot,
+        num: 0,
+        a: tool,
+        b: JSON.stringify({ ...params, callKey: callKey() }),
+        c: body,
+        credit: false,
+      },
+      "result",
+    );
+    return JSON.parse(answer.text) as ToolResult;
+  };
+  const tools: Tools = {
+    sessions_list: (params = {}) => call("sessions_list", params, ""),
+    sessions_history: (params) => call("sessions_history", params, ""),
+    sessions_send: (params) => {
+      // The message travels apart from the parameters: the supervisor reads those and never the message.
+      const { message, content, text, ...rest } = params as Record<string, unknown>;
+      const body = message ?? content ?? text;
+      return call(
+        "sessions_send",
+        { ...rest, hasMessage: typeof body === "string" && body !== "" },
+        typeof body === "string" ? body : "",
+      );
+    },
+  };
+  return {
+    agent: { id: init.agentId, model: init.model, options: init.options },
+    session: { key: header.sessionKey },
+    state,
+    workspace,
+    tools,
+    log,
+    signal,
+    busy(ms) {
+      if (!Number.isFinite(ms) || ms <= 0 || ms > limits.stuckMsMax) {
+        const message = `ctx.busy wanted more than 0 and at most ${limits.stuckMsMax} milliseconds, found ${asText(ms)}; split longer work and await between the parts`;
+        throw Object.assign(new RangeError(message), { code: "CLOISTER_REQUEST_INVALID" satisfies ErrorCode });
+      }
+      onBusy(Math.ceil(ms));
+    },
+    reply: (text) => onReply(asText(text)),
+    stream: (text) => mailbox.tell(up.stream, turn, 0, asText(text)),
+    async send(target, text) {
+      const answer = await mailbox.ask(
+        {
+          op: up.send,
+          turn,
+          slot: slotFor("send", target),
+          num: 0,
+          a: keyOf(target),
+          b: callKey(),
+          c: asText(text),
+          credit: true,
+        },
+        "stored",
+      );
+      return { id: answer.text };
+    },
+    async request(
+      target,
+      text,
+      { timeoutMs = limits.askTimeoutMsDefault, durability = "stored" }: RequestOptions = {},
+    ) {
+      const op = durability === "accepted" ? up.sendVolatile : up.send;
+      const answer = await mailbox.ask(
+        {
+          op,
+          turn,
+          slot: slotFor("request", target),
+          num: Math.max(1, Math.floor(timeoutMs)),
+          a: keyOf(target),
+          b: callKey(),
+          c: asText(text),
+          credit: op === up.send,
+        },
+        "result",
+      );
+      return { status: answer.status === "ok" ? "ok" : "no_reply", text: answer.text };
+    },
+  };
+}
+
+/** Actors in plain JavaScript may give anything. */
+function asText(value: unknown): string {
+  return String(value);
+}
