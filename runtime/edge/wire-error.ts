@@ -29,6 +29,7 @@ const byStatus: Readonly<Record<number, WireCode>> = {
   500: "UNAVAILABLE",
   503: "UNAVAILABLE",
   504: "TIMEOUT",
+  507: "UNAVAILABLE",
   508: "INVALID_REQUEST",
 };
 

@@ -96,7 +96,7 @@ export const errorRegister = {
     retry: "never",
     http: 403,
   },
-  CLOISTER_MAILBOX_FULL: { summary: "The mailbox holds as many envelopes as it may.", retry: "later", http: 503 },
+  CLOISTER_MAILBOX_FULL: { summary: "The mailbox holds as many envelopes as it may.", retry: "later", http: 429 },
   CLOISTER_MAILBOX_HOPS: { summary: "The message passed through too many agents.", retry: "never", http: 508 },
   CLOISTER_MAILBOX_POISON: {
     summary: "The message ended its cell as often as it may and is a dead letter.",
@@ -127,6 +127,11 @@ export const errorRegister = {
     http: 404,
   },
   CLOISTER_STORE_FAILED: { summary: "The store could not commit.", retry: "later", http: 503 },
+  CLOISTER_STORE_FULL: {
+    summary: "The disk of the store is full, or its quota or file size limit is reached.",
+    retry: "later",
+    http: 507,
+  },
   CLOISTER_GATEWAY_DRAINING: { summary: "The gateway is shutting down.", retry: "later", http: 503 },
   CLOISTER_GATEWAY_UNREACHABLE: { summary: "No gateway answers at this address.", retry: "later", http: 503 },
   CLOISTER_MODULE_INVALID: {
@@ -158,6 +163,7 @@ export interface Refusal {
 export interface CodedError extends Error {
   readonly code: ErrorCode;
   readonly remedy?: string;
+  readonly retryAfterMs?: number;
 }
 
 export function failure(code: ErrorCode, message: string, remedy?: string, cause?: unknown): CodedError {
@@ -175,15 +181,19 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 
 /** Any thrown value as a refusal: coded errors keep their code, the rest become `CLOISTER_INTERNAL`. */
 export function toRefusal(error: unknown): Refusal {
-  if (isCoded(error)) {
-    return error.remedy === undefined
-      ? { code: error.code, message: error.message }
-      : { code: error.code, message: error.message, remedy: error.remedy };
-  }
-  return { code: "CLOISTER_INTERNAL", message: error instanceof Error ? error.message : String(error) };
+  if (!isCoded(error))
+    return { code: "CLOISTER_INTERNAL", message: error instanceof Error ? error.message : String(error) };
+  const { code, message, remedy, retryAfterMs } = error;
+  return {
+    code,
+    message,
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
 }
 
 /** A refusal as an error, for callers that await. */
-export function fromRefusal(refusal: Refusal): CodedError {
-  return failure(refusal.code, refusal.message, refusal.remedy);
+export function fromRefusal({ code, message, remedy, retryAfterMs }: Refusal): CodedError {
+  const error = failure(code, message, remedy);
+  return retryAfterMs === undefined ? error : Object.assign(error, { retryAfterMs });
 }

@@ -130,8 +130,10 @@ export function makeDriver(deps: DriverDeps): Driver {
             else if (result.status === "stored") runs.opened(effect.envelope.header.runId);
             kernel.appended(effect.envelope, effect.ticket, result, nowMs());
           },
-          (error: unknown) =>
-            kernel.appended(effect.envelope, effect.ticket, { status: "failed", refusal: toRefusal(error) }, nowMs()),
+          (error: unknown) => {
+            const refusal = { ...toRefusal(error), retryAfterMs: limits.storeRetryMs };
+            kernel.appended(effect.envelope, effect.ticket, { status: "failed", refusal }, nowMs());
+          },
         );
         return;
       case "accepted": {

@@ -7,7 +7,7 @@ import type { AgentStatus, Client, RpcResult } from "../edge/port.ts";
 import type { methods } from "../edge/methods.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Principal } from "../kernel/envelope.ts";
-import { failure, toRefusal } from "../kernel/errors.ts";
+import { failure, fromRefusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { AgentOrder } from "../kernel/orders.ts";
 import {
@@ -88,7 +88,7 @@ export function makeOperatorMethods(
       message,
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     });
-    if (result.status === "refused") throw failure(result.refusal.code, result.refusal.message, result.refusal.remedy);
+    if (result.status === "refused") throw fromRefusal(result.refusal);
     return { ...target, runId: result.runId, duplicate: result.status === "duplicate" };
   };
 

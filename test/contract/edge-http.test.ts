@@ -235,7 +235,7 @@ describe("hooks", () => {
       refusal: { code: "CLOISTER_MAILBOX_FULL", message: "full", remedy: "wait", retryAfterMs: 1_200 },
     });
     const answer = await postJson(port, "/hooks/agent", bearer(hookToken), { message: "x" });
-    expect(answer).toMatchObject({ status: 503, headers: { "retry-after": "2" } });
+    expect(answer).toMatchObject({ status: 429, headers: { "retry-after": "2" } });
     expect(answer.json).toEqual({
       ok: false,
       error: { code: "CLOISTER_MAILBOX_FULL", message: "full", remedy: "wait" },

@@ -49,7 +49,7 @@ async function full(): Promise<void> {
     const mail = envelope(id, { body: "x".repeat(30_000) });
     const result = await store.append(mail, { scope: "full", key: id }).then(
       ({ status }) => ({ id, status }),
-      ({ code, message }: { code: string; message: string }) => ({ id, code, message }),
+      ({ code, message, remedy }: { code: string; message: string; remedy: string }) => ({ id, code, message, remedy }),
     );
     say(JSON.stringify(result));
   };

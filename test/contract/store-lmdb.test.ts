@@ -299,8 +299,9 @@ describe("store on disk, between processes", () => {
       expect(byId.get("before")).toMatchObject({ status: "stored" });
       for (const id of ["alone", "together1", "together2", "last"]) {
         expect(byId.get(id)).toMatchObject({
-          code: "CLOISTER_STORE_FAILED",
+          code: "CLOISTER_STORE_FULL",
           message: expect.stringMatching(/journal: (Input\/output error|File too large)/),
+          remedy: expect.stringContaining(join(dir, "store", "journal")),
         });
       }
       expect(byId.get("read")).toMatchObject({ held: ["before"] });

@@ -8,6 +8,7 @@ import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { failure, isCoded } from "../../kernel/errors.ts";
+import { storeFull } from "../store-full.ts";
 import {
   copyFailure,
   type Entry,
@@ -16,6 +17,7 @@ import {
   type OpenEnvironment,
   type Range,
 } from "../environment.ts";
+import { isDiskFull, saysFull } from "./disk-full.ts";
 
 /** Slots for reading threads and processes in the lock file; LMDB's own default of 126 is near what a busy host reaches. */
 const readersMax = 256;
@@ -45,6 +47,7 @@ async function openEnvironment(dir: string): Promise<Environment> {
     });
     return new LmdbEnvironment(dir, database);
   } catch (error) {
+    if (saysFull(reasonOf(error))) throw storeFull(dir, reasonOf(error), error);
     throw failure(
       "CLOISTER_STATE_UNUSABLE",
       `cannot open the database in ${dir}: ${reasonOf(error)}`,
@@ -62,6 +65,8 @@ class LmdbEnvironment implements Environment {
   /** Number of the last transaction that reached the disk; writes that shared it say the same one. */
   #committed = 0;
   #failedLast = false;
+  /** Commits that fail together ask once whether the disk is full. */
+  #probe: Promise<boolean> | undefined;
 
   constructor(dir: string, database: RootDatabase<unknown, (string | number)[]>) {
     this.#dir = dir;
@@ -106,9 +111,12 @@ class LmdbEnvironment implements Environment {
     } catch (error) {
       if (isCoded(error)) throw error;
       this.#failedLast = true;
+      const reason = await commitReason(error);
+      this.#probe ??= isDiskFull(this.#dir, dataFile, reason).finally(() => (this.#probe = undefined));
+      if (await this.#probe) throw storeFull(this.#dir, reason, error);
       throw failure(
         "CLOISTER_STORE_FAILED",
-        `cannot commit to the database in ${this.#dir}: ${await commitReason(error)}`,
+        `cannot commit to the database in ${this.#dir}: ${reason}`,
         "free space on its disk and check that the disk can be written; nothing of the change was stored",
         error,
       );

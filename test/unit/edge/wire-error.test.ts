@@ -38,6 +38,7 @@ const byStatus: Record<number, string> = {
   500: "UNAVAILABLE",
   503: "UNAVAILABLE",
   504: "TIMEOUT",
+  507: "UNAVAILABLE",
   508: "INVALID_REQUEST",
 };
 
