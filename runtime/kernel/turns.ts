@@ -343,16 +343,14 @@ function freePlaces(k: KernelState, agent: AgentEntry, turn: Turn): void {
   markReady(agent, lane);
 }
 
-/** Remembers that the cell has the session's state, and drops the one that it used longest ago when there are too many. */
+/** Remembers that the cell has the session's state, and drops those that it used longest ago when there are too many. */
 function keepSession(k: KernelState, agent: AgentEntry, sessionKey: string): void {
   agent.loaded.delete(sessionKey);
   agent.loaded.add(sessionKey);
-  if (agent.loaded.size <= k.settings.limits.sessionsPerCellMax) return;
   for (const oldest of agent.loaded) {
+    if (agent.loaded.size <= k.settings.limits.sessionsPerCellMax) return;
     // A turn that has begun counts on what the cell had when it began.
-    if (agent.lanes.get(oldest)?.running !== undefined) continue;
-    forgetSession(k, agent, oldest);
-    return;
+    if (agent.lanes.get(oldest)?.running === undefined) forgetSession(k, agent, oldest);
   }
 }
 

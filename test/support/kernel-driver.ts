@@ -4,138 +4,31 @@
  * order stays in order: the journal, each agent's store, each direction of each cell's port.
  */
 import type { Admission } from "../../runtime/kernel/admit.ts";
-import type { EnvelopeHeader, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
+import type { EnvelopeHeader, Outcome } from "../../runtime/kernel/envelope.ts";
 import { down } from "../../runtime/kernel/frames.ts";
 import { type Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts";
-import { makePairingRegistry, type Pairing, type PairingRegistry } from "../../runtime/kernel/pairings.ts";
-import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
+import { makePairingRegistry } from "../../runtime/kernel/pairings.ts";
 import type { CheckedSend } from "../../runtime/kernel/sends.ts";
-import { type FakeCell, makeFakeCell, type Script } from "./fake-cell.ts";
-import { type Journal, makeJournal } from "./kernel-journal.ts";
+import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
+import { agentIdOf, type Driver, type DriverOptions, type Handled, openPairings } from "./driver-port.ts";
+import { type FakeCell, makeFakeCell } from "./fake-cell.ts";
 import { checkInvariants } from "./kernel-invariants.ts";
-import { makeRandom, type Random } from "./random.ts";
+import { makeJournal } from "./kernel-journal.ts";
+import { makeWatch } from "./kernel-watch.ts";
+import { makeRandom } from "./random.ts";
+import { makeStoreWork } from "./store-work.ts";
+import { makeWorkQueues } from "./work-queues.ts";
 
-export interface DriverOptions {
-  readonly seed?: number;
-  /** Agents by id; `main` alone when left out. */
-  readonly agents?: readonly string[];
-  readonly spec?: (id: string) => Partial<AgentSpec>;
-  /** By default every agent may send to and ask every other. */
-  readonly pairings?: readonly Pairing[];
-  readonly script: Script;
-  readonly limits?: Partial<Limits>;
-  readonly mainLaneConcurrent?: number;
-  readonly liveCellsMax?: number;
-  /** Jitter of the back-off; the seeded source when left out. */
-  readonly jitter?: number;
-  /** Keeps every effect. Off for long simulations. */
-  readonly keepEffects?: boolean;
-}
-
-/** What one delivery was, as the cell saw it. */
-export interface Handled {
-  readonly agentId: string;
-  readonly incarnation: number;
-  readonly sessionKey: string;
-  readonly body: string;
-  readonly attempt: number;
-  readonly envelopeId: string;
-  readonly atMs: number;
-  readonly state: string | undefined;
-}
-
-export interface TellOptions {
-  readonly from?: Admission["from"];
-  readonly via?: string;
-  readonly chain?: readonly string[];
-  readonly replyRoute?: Admission["replyRoute"];
-  readonly dedupeKey?: string;
-  readonly runId?: string;
-  /** The id of the dead letter that this message was. */
-  readonly replaces?: string;
-}
-
-interface Work {
-  readonly run: () => void;
-}
-
-export interface Driver {
-  readonly kernel: Kernel;
-  readonly journal: Journal;
-  readonly pairings: PairingRegistry;
-  readonly random: Random;
-  readonly effects: readonly Effect[];
-  readonly handled: readonly Handled[];
-  readonly nowMs: number;
-  /** A message from outside; gives its ticket. */
-  tell(sessionKey: string, body: string, options?: TellOptions): number;
-  accepted(ticket: number): AcceptResult | undefined;
-  /** Carries out one piece of work. False when there is none. */
-  step(): boolean;
-  /** Until the condition holds; it must come to hold without the clock. */
-  stepUntil(condition: () => boolean): void;
-  /** Until nothing is left to do at this time. */
-  settle(): void;
-  /** Moves the clock, with a tick each 100 ms, and settles at each. */
-  advance(ms: number): void;
-  /** Settles, and moves the clock from deadline to deadline until nothing waits for time any more. */
-  finish(): void;
-  open(gate: string): void;
-  cell(agentId: string): FakeCell | undefined;
-  /** The agent's cell ends now; what it had posted may or may not arrive. */
-  crash(agentId: string, reason?: ExitReason): void;
-  /** The process dies and starts again with what the journal has. */
-  restartProcess(): void;
-  /** A frame as if it came from the agent's port. */
-  frame(agentId: string, frame: unknown, incarnation?: number): void;
-  /** The outcomes that a body's envelopes ended with, in the order of their ends. */
-  outcomes(body: string): readonly Outcome[];
-  dead(body: string): { readonly fate: Fate; readonly reason: string } | undefined;
-  audits(event: string): readonly Extract<Effect, { type: "audit" }>[];
-  ofType<T extends Effect["type"]>(type: T): readonly Extract<Effect, { type: T }>[];
-  /** A hash over every effect so far, in order (FNV-1a). */
-  readonly trace: string;
-  /** Once all is settled: calls of live cells that have no answer, and calls of any cell that have two. */
-  readonly wrongAnswers: readonly string[];
-  /** Ends of envelopes, of this process and of those before: id → how often `ended` was heard in each. */
-  readonly ends: readonly ReadonlyMap<string, number>[];
-  readonly header: (body: string) => EnvelopeHeader;
-}
-
-const sessionToolsPairing = (agentId: string): Pairing => ({
-  id: `tools:${agentId}`,
-  subject: `agent:${agentId}`,
-  object: "gateway",
-  verbs: ["tool:sessions_send"],
-  origin: "config",
-});
-
-/** Everybody may send to and ask everybody, themselves included. */
-export function openPairings(agents: readonly string[]): readonly Pairing[] {
-  return agents.flatMap((from) => [
-    ...agents.map(
-      (to): Pairing => ({
-        id: `${from}>${to}`,
-        subject: `agent:${from}`,
-        object: `agent:${to}`,
-        verbs: ["send", "request"],
-        origin: "config",
-      }),
-    ),
-    sessionToolsPairing(from),
-  ]);
-}
-
-export function agentIdOf(sessionKey: string): string {
-  return sessionKey.split(":")[1] ?? "";
-}
+export { openPairings } from "./driver-port.ts";
+export type { Driver, DriverOptions } from "./driver-port.ts";
 
 export function makeDriver(options: DriverOptions): Driver {
   const seed = options.seed ?? 1;
   const random = makeRandom(seed);
+  const code = options.kernel ?? { makeKernel, makePairingRegistry };
   const journal = makeJournal();
-  const pairings = makePairingRegistry();
+  const pairings = code.makePairingRegistry();
   const agentIds = options.agents ?? ["main"];
   for (const pairing of options.pairings ?? openPairings(agentIds)) pairings.add(pairing);
   const specs = agentIds.map(
@@ -158,19 +51,23 @@ export function makeDriver(options: DriverOptions): Driver {
   const answeredTwice: string[] = [];
   const ends: Map<string, number>[] = [];
   const cells = new Map<string, FakeCell>();
+  /** By agent: the last frame of its live cell, and frames that were lost with earlier ones. */
+  const lastFrames = new Map<string, readonly unknown[]>();
+  const lostFrames = new Map<string, { readonly incarnation: number; readonly frame: readonly unknown[] }[]>();
   let nowMs = 1_000_000;
   let nextTicket = 1;
   let nextId = 1;
   let hash = 0x811c9dc5;
   let process = 0;
 
-  /** One queue for each thing that keeps its order; empty queues are taken out. */
-  const queues = new Map<string, Work[]>();
-  const enqueue = (queue: string, run: () => void): void => {
-    const work = queues.get(queue);
-    if (work === undefined) queues.set(queue, [{ run }]);
-    else work.push({ run });
-  };
+  const queues = makeWorkQueues(random);
+  const enqueue = (queue: string, work: () => void): void => queues.add(queue, work);
+  const store = makeStoreWork(
+    journal,
+    queues,
+    () => kernel,
+    () => nowMs,
+  );
 
   const hashEffect = (effect: Effect): void => {
     const text = JSON.stringify(effect);
@@ -179,13 +76,15 @@ export function makeDriver(options: DriverOptions): Driver {
 
   const emit = (effect: Effect): void => {
     hashEffect(effect);
+    watch.see(effect);
+    asked.push(effect);
     if (options.keepEffects !== false) effects.push(effect);
     carryOut(effect);
   };
 
   const boot = (): Kernel => {
     ends.push(new Map());
-    return makeKernel(
+    return code.makeKernel(
       {
         limits,
         mainLaneConcurrent: options.mainLaneConcurrent ?? 4,
@@ -208,36 +107,15 @@ export function makeDriver(options: DriverOptions): Driver {
     switch (effect.type) {
       case "append":
         bodies.set(effect.envelope.header.id, effect.envelope.body);
-        enqueue("journal", () => {
-          const result = journal.append(effect);
-          enqueue("journal-answers", () => kernel.appended(effect.envelope, effect.ticket, result, nowMs));
-        });
+        store.carryOut(effect);
         return;
       case "begin":
-        enqueue(`store ${effect.agentId}`, () => {
-          const result = journal.begin(effect);
-          enqueue(`store-answers ${effect.agentId}`, () => kernel.begun(effect.agentId, effect.turn, result, nowMs));
-        });
-        return;
       case "commit":
-        enqueue(`store ${effect.agentId}`, () => {
-          const result = journal.commit(effect);
-          enqueue(`store-answers ${effect.agentId}`, () =>
-            kernel.committed(effect.agentId, effect.turn, result, nowMs),
-          );
-        });
-        return;
       case "bury":
-        enqueue("journal", () => journal.bury(effect.header.id, effect.fate, effect.reason));
-        return;
       case "settle":
-        enqueue("journal", () => journal.settle(effect.envelopeId));
-        return;
       case "outbound":
-        enqueue("outbound", () => journal.settle(effect.header.id));
-        return;
       case "recall":
-        enqueue("recalls", () => kernel.recalled(effect, journal.recall(effect.envelopeId)));
+        store.carryOut(effect);
         return;
       case "start-cell":
         enqueue(`starts ${effect.agentId}`, () => startCell(effect));
@@ -246,7 +124,8 @@ export function makeDriver(options: DriverOptions): Driver {
         enqueue(`down ${effect.agentId}`, () => {
           const cell = cells.get(effect.agentId);
           if (cell?.incarnation === effect.incarnation) endCell(effect.agentId, effect.reason, false);
-          else if (cell === undefined)
+          // It has not started yet, and will not any more.
+          else if (cell === undefined && queues.cut(`starts ${effect.agentId}`, 0) > 0)
             enqueue(`up ${effect.agentId}`, () =>
               kernel.cellExit(effect.agentId, effect.incarnation, effect.reason, "stopped before it was ready", nowMs),
             );
@@ -291,7 +170,10 @@ export function makeDriver(options: DriverOptions): Driver {
 
   const startCell = ({ agentId, incarnation, slots }: Extract<Effect, { type: "start-cell" }>): void => {
     const cell: FakeCell = makeFakeCell(agentId, incarnation, slots, options.script, {
-      post: (frame) => enqueue(`up ${agentId}`, () => kernel.frame(agentId, incarnation, frame, nowMs)),
+      post(frame) {
+        lastFrames.set(agentId, frame);
+        postFrame(agentId, incarnation, frame);
+      },
       crash: () => endCell(agentId, "crash", true),
       delivered: (turn) => {
         bodies.set(turn.header.id, turn.body);
@@ -308,6 +190,7 @@ export function makeDriver(options: DriverOptions): Driver {
       },
     });
     cells.set(agentId, cell);
+    lastFrames.delete(agentId);
     enqueue(`up ${agentId}`, () => kernel.cellReady(agentId, incarnation, nowMs));
   };
 
@@ -316,18 +199,39 @@ export function makeDriver(options: DriverOptions): Driver {
     if (cell === undefined) return;
     cells.delete(agentId);
     answeredTwice.push(...wrongAnswers(cell, false));
-    queues.delete(`down ${agentId}`);
+    queues.cut(`down ${agentId}`, 0);
     // What a dying thread had posted arrives up to some point, in order.
-    const posted = queues.get(`up ${agentId}`) ?? [];
-    if (lossy && posted.length > 0) posted.splice(random.below(posted.length + 1));
+    if (lossy) {
+      const kept = random.below(queues.length(`up ${agentId}`) + 1);
+      const lost = queues.cut(`up ${agentId}`, kept);
+      const frame = lastFrames.get(agentId);
+      if (lost > 0 && frame !== undefined)
+        lostFrames.set(agentId, [...(lostFrames.get(agentId) ?? []), { incarnation: cell.incarnation, frame }]);
+    }
+    watch.reached.add(`exit:${reason}`);
     enqueue(`up ${agentId}`, () => kernel.cellExit(agentId, cell.incarnation, reason, `test ${reason}`, nowMs));
+  };
+
+  const postFrame = (agentId: string, incarnation: number, frame: readonly unknown[]): void =>
+    enqueue(`up ${agentId}`, () => kernel.frame(agentId, incarnation, frame, nowMs));
+
+  /** A frame that the kernel must refuse: it changes nothing, and the audit trail says why. */
+  const refusedFrame = (agentId: string, incarnation: number, frame: readonly unknown[]): void => {
+    const before = kernel.state.agents.get(agentId)?.lastSeq;
+    asked.length = 0;
+    kernel.frame(agentId, incarnation, frame, nowMs);
+    const isRefused = asked.length === 1 && asked[0]?.type === "audit" && asked[0].event.startsWith("forged-");
+    if (!isRefused || kernel.state.agents.get(agentId)?.lastSeq !== before)
+      watch.problems.push(`a frame that is repeated or of an earlier cell of ${agentId} was accepted`);
   };
 
   /** The session tool as the supervisor serves it: its rights are checked, then it sends for the turn. */
   const serveCall = (effect: Extract<Effect, { type: "call" }>): void => {
     const params: { to: string; timeoutMs: number; callKey: string } = JSON.parse(effect.params);
+    const verb = params.timeoutMs > 0 ? "request" : "send";
+    const pairing = pairings.find(`agent:${effect.agentId}`, verb, `agent:${agentIdOf(params.to)}`);
     const request: CheckedSend = {
-      via: `${effect.agentId}>${agentIdOf(params.to)}`,
+      via: pairing?.id ?? "",
       sessionKey: params.to,
       timeoutMs: params.timeoutMs,
       callKey: params.callKey,
@@ -336,20 +240,26 @@ export function makeDriver(options: DriverOptions): Driver {
       sourceTool: effect.tool,
       tool: effect.tool,
     };
-    kernel.sendFor(effect.agentId, effect.turn, request, nowMs);
+    const isForbidden = pairing === undefined && kernel.view(agentIdOf(params.to)) !== undefined;
+    if (!isForbidden && kernel.sendFor(effect.agentId, effect.turn, request, nowMs)) return;
+    const json = JSON.stringify({ status: "forbidden" });
+    kernel.callResult(effect.agentId, effect.incarnation, effect.ref, effect.turn, { json, tool: effect.tool });
   };
 
+  /** The effects since it was last emptied. */
+  const asked: Effect[] = [];
+  const watch = makeWatch(journal, pairings, () => kernel.state);
   let kernel = boot();
 
+  const check = (when: string): void => {
+    asked.length = 0;
+    checkInvariants(kernel, nowMs, when, store.flights);
+  };
+
   const step = (): boolean => {
-    const names = [...queues.keys()];
-    if (names.length === 0) return false;
-    const name = random.pick(names);
-    const queue = queues.get(name);
-    const work = queue?.shift();
-    if (queue?.length === 0) queues.delete(name);
-    work?.run();
-    checkInvariants(kernel, nowMs, `after ${name}`);
+    const name = queues.step(nowMs);
+    if (name === undefined) return false;
+    check(`after ${name}`);
     return true;
   };
 
@@ -366,7 +276,7 @@ export function makeDriver(options: DriverOptions): Driver {
 
   const tick = (): void => {
     kernel.tick(nowMs);
-    checkInvariants(kernel, nowMs, "after tick");
+    check("after tick");
     settle();
   };
 
@@ -424,6 +334,7 @@ export function makeDriver(options: DriverOptions): Driver {
           .filter((agent) => agent.phase !== "parked" && agent.depth > 0 && agent.notBeforeMs > nowMs)
           .map((agent) => agent.notBeforeMs)
           .concat(kernel.nextDeadlineMs() ?? [])
+          .concat(queues.nextMs(nowMs) ?? [])
           .concat(needsTick() ? nowMs + 100 : []);
         if (dueMs.length === 0) return;
         nowMs = Math.max(nowMs + 1, Math.min(...dueMs));
@@ -436,15 +347,43 @@ export function makeDriver(options: DriverOptions): Driver {
     },
     cell: (agentId) => cells.get(agentId),
     crash: (agentId, reason = "crash") => endCell(agentId, reason, true),
+    stallStore: (name, ms) => store.stall(name, nowMs + ms),
+    stallStart: (agentId, ms) => queues.stall(`starts ${agentId}`, nowMs + ms),
+    repeatFrame(agentId) {
+      const frame = lastFrames.get(agentId);
+      const cell = cells.get(agentId);
+      if (frame === undefined || cell === undefined) return false;
+      enqueue(`up ${agentId}`, () => refusedFrame(agentId, cell.incarnation, frame));
+      return true;
+    },
+    lateFrame(agentId) {
+      const lost = lostFrames.get(agentId)?.at(-1);
+      const cell = cells.get(agentId);
+      if (lost === undefined || cell === undefined || cell.incarnation === lost.incarnation) return false;
+      // From the old port, or from the new cell's in the name of the old one.
+      const port = random.chance(0.5) ? lost.incarnation : cell.incarnation;
+      enqueue(`up ${agentId}`, () => refusedFrame(agentId, port, lost.frame));
+      return true;
+    },
+    repeatExit(agentId) {
+      const incarnation = cells.get(agentId)?.incarnation ?? (kernel.view(agentId)?.incarnation ?? 0) + 1;
+      enqueue(`exits ${agentId}`, () => kernel.cellExit(agentId, incarnation - 1, "crash", "told again", nowMs));
+    },
     restartProcess() {
       process++;
+      journal.crash(random);
+      for (const cell of cells.values()) answeredTwice.push(...wrongAnswers(cell, false));
       cells.clear();
       queues.clear();
-      const rows = journal.pending();
+      store.restarted();
+      lastFrames.clear();
+      lostFrames.clear();
+      watch.restarted();
       kernel = boot();
-      for (const { envelope, attempts } of rows) {
+      for (const answer of journal.outbound.values()) store.carryOut(answer);
+      for (const { envelope, attempts } of journal.pending()) {
         kernel.restore(envelope, attempts, nowMs);
-        checkInvariants(kernel, nowMs, `in process ${process}`);
+        check(`in process ${process}`);
       }
     },
     frame(agentId, frame, incarnation = kernel.view(agentId)?.incarnation ?? 0) {
@@ -461,6 +400,8 @@ export function makeDriver(options: DriverOptions): Driver {
     get wrongAnswers() {
       return [...answeredTwice, ...[...cells.values()].flatMap((cell) => wrongAnswers(cell, true))];
     },
+    watch,
+    sent: store.sent,
     ends,
     header(body) {
       const found = [...headers.values()].findLast(({ id }) => bodies.get(id) === body);

@@ -2,8 +2,34 @@
  * What holds in the kernel after every step, whatever happens. Throws with what is broken.
  */
 import type { Kernel } from "../../runtime/kernel/kernel.ts";
+import type { Effect } from "../../runtime/kernel/state.ts";
 
-export function checkInvariants(kernel: Kernel, nowMs: number, when: string): void {
+/** Appends whose answer the kernel does not have yet. */
+export interface Flights {
+  begin(effect: Extract<Effect, { type: "append" }>): void;
+  end(effect: Extract<Effect, { type: "append" }>): void;
+  /** Towards the agent's mailbox. */
+  to(agentId: string): number;
+  /** Sent by the cell. */
+  from(agentId: string, incarnation: number): number;
+}
+
+export function makeFlights(): Flights {
+  const counts = new Map<string, number>();
+  const count = ({ envelope, ticket }: Extract<Effect, { type: "append" }>, by: 1 | -1): void => {
+    const keys = [`to ${envelope.header.agentId}`];
+    if (ticket.type === "cell") keys.push(`from ${ticket.agentId}#${ticket.incarnation}`);
+    for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + by);
+  };
+  return {
+    begin: (effect) => count(effect, 1),
+    end: (effect) => count(effect, -1),
+    to: (agentId) => counts.get(`to ${agentId}`) ?? 0,
+    from: (agentId, incarnation) => counts.get(`from ${agentId}#${incarnation}`) ?? 0,
+  };
+}
+
+export function checkInvariants(kernel: Kernel, nowMs: number, when: string, flights: Flights): void {
   const k = kernel.state;
   const wrong = (what: string): never => {
     throw new Error(`${when}: ${what}`);
@@ -44,16 +70,22 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string): vo
     }
     if (agent.suspects !== suspects) wrong(`${id} counts ${agent.suspects} suspects and has ${suspects}`);
     // Appends in flight are counted and not yet in a lane.
-    if (agent.depth < held) wrong(`${id} counts ${agent.depth} envelopes and has ${held}`);
+    const due = held + flights.to(id);
+    if (agent.depth !== due) wrong(`${id} counts ${agent.depth} envelopes and has ${due}`);
     const sum = [...agent.sessionDepth.values()].reduce((total, depth) => total + depth, 0);
     if (sum !== agent.depth) wrong(`the sessions of ${id} count ${sum} envelopes, the agent ${agent.depth}`);
     const mayBecomeDue =
       agent.turns.size > 0 || agent.lanes.size > 0 || (agent.phase !== "dormant" && agent.phase !== "parked");
     if (mayBecomeDue && agent.disabled === undefined && !k.astir.has(agent))
       wrong(`${id} would be forgotten by the tick`);
-    if (agent.unacked < 0) wrong(`${id} has ${agent.unacked} sends in flight`);
+    const hasCell = agent.phase === "starting" || agent.phase === "live" || agent.phase === "stopping";
+    const unacked = hasCell ? flights.from(id, agent.incarnation) : 0;
+    if (agent.unacked !== unacked) wrong(`${id} counts ${agent.unacked} sends in flight and has ${unacked}`);
+    if (agent.openCalls.size > k.settings.limits.callsPerCellMax)
+      wrong(`${id} has ${agent.openCalls.size} calls without an answer`);
     checkNotStalled(kernel, agent, nowMs, wrong);
   }
+  if (k.asks.size > k.settings.limits.asksMax) wrong(`${k.asks.size} asks wait`);
   if (main !== k.mainRunning) wrong(`lane main counts ${k.mainRunning} turns and has ${main}`);
   if (live !== k.liveCells) wrong(`${k.liveCells} live cells are counted, ${live} there`);
   if (live > k.settings.liveCellsMax) wrong(`${live} live cells, the budget is ${k.settings.liveCellsMax}`);

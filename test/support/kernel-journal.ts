@@ -1,15 +1,21 @@
 /**
  * What survives a crash of the process in the kernel's tests: journal, dedupe keys, `done` markers, session states, dead
- * letters. Follows `runtime/store/port.ts`, and counts what must happen once.
+ * letters, outgoing answers. Follows `runtime/store/port.ts`, and counts what must happen once.
+ *
+ * Writes are made in two steps, as on disk: a transaction is seen at once, and survives a crash for sure only after a flush of
+ * its environment. The journal and each agent's store are environments of their own; a crash takes the last unflushed
+ * transactions of each, as many as the dice say, independently of the others.
  */
+import type { Appended } from "../../runtime/kernel/admit.ts";
 import type { Envelope, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
 import type { Refusal } from "../../runtime/kernel/errors.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
-import type { Appended } from "../../runtime/kernel/admit.ts";
-import type { Begun } from "../../runtime/kernel/turns.ts";
+import type { Random } from "./random.ts";
 
 interface Row {
   readonly envelope: Envelope;
+  /** Order of acceptance. */
+  readonly seq: number;
   attempts: number;
 }
 
@@ -19,28 +25,57 @@ export interface DeadRow {
   readonly reason: string;
 }
 
+interface DoneRow {
+  readonly outcomeText: string | null;
+  /** How often the turn was committed; a commit whose answer said that it failed may be repeated. */
+  commits: number;
+}
+
+type Effects<T extends Effect["type"]> = Extract<Effect, { type: T }>;
+type Commit = { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal };
+
+/** The name of the journal's environment; an agent's has the agent's id. */
+export const journalName = "journal";
+
 export interface Journal {
-  append(effect: Extract<Effect, { type: "append" }>): Appended;
-  begin(effect: Extract<Effect, { type: "begin" }>): Begun;
-  commit(
-    effect: Extract<Effect, { type: "commit" }>,
-  ): { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal };
+  append(effect: Effects<"append">): Appended;
+  /** The outcome of an envelope that is done already, or undefined; the refusal of a store that fails. */
+  lookUp(effect: Effects<"begin">): { readonly outcomeText: string | null } | Refusal | undefined;
+  /** Gives this delivery's number. Undefined when there is no such row. */
+  countDelivery(envelopeId: string): number | undefined;
+  commit(effect: Effects<"commit">): Commit;
   bury(id: string, fate: Fate, reason: string): void;
+  /** In memory until the next transaction of the journal. */
   settle(id: string): void;
+  /** The answer has left through its channel. */
+  delivered(id: string): void;
+  /** From now on a crash takes nothing of what was written to this environment before. */
+  flush(environment: string): void;
+  /** The process ends. */
+  crash(random: Random): void;
   /** What the store's port gives at boot: not settled, oldest first. Done ones without an outbound row are among them. */
   pending(): readonly Readonly<Row>[];
   /** The outcome that a repeated call is told. */
   recall(id: string): Outcome;
   /** The next `times` commits and begins of the agent fail. */
   failNext(agentId: string, times: number): void;
+  /** The next `times` commits of the agent are stored, and their answer says that they failed. */
+  failAnswers(agentId: string, times: number): void;
   failAppends(times: number): void;
+  /** Whether the envelope's row would survive a crash. */
+  isStored(id: string): boolean;
+  /** Whether the envelope's turn would survive a crash. */
+  isDone(id: string): boolean;
   readonly accepted: ReadonlyMap<string, Envelope>;
-  readonly done: ReadonlyMap<string, { readonly outcomeText: string | null; readonly commits: number }>;
+  readonly done: ReadonlyMap<string, Readonly<DoneRow>>;
   readonly dead: ReadonlyMap<string, DeadRow>;
+  /** Dead letters that became envelopes again. */
+  readonly replayed: ReadonlySet<string>;
   readonly states: ReadonlyMap<string, string>;
   /** Envelope ids in the order of their commits, by session. */
   readonly committedOrder: ReadonlyMap<string, readonly string[]>;
-  readonly outbound: ReadonlySet<string>;
+  /** Done envelopes whose answer has not left yet. */
+  readonly outbound: ReadonlyMap<string, Effects<"outbound">>;
 }
 
 export const storeRefusal: Refusal = {
@@ -53,22 +88,66 @@ const goneRefusal: Refusal = {
   message: "there is no dead letter with this id",
 };
 
+/** The transactions since the last flush: how to undo each, and which envelopes are new by it. */
+interface Unflushed {
+  readonly undo: (() => void)[];
+  readonly fresh: Set<string>;
+}
+
 export function makeJournal(): Journal {
   const rows = new Map<string, Row>();
   const accepted = new Map<string, Envelope>();
   const dedupe = new Map<string, { readonly envelopeId: string; readonly runId: string }>();
-  const done = new Map<string, { outcomeText: string | null; commits: number }>();
+  const done = new Map<string, DoneRow>();
   const dead = new Map<string, DeadRow>();
+  const replayed = new Set<string>();
   const states = new Map<string, string>();
   const committedOrder = new Map<string, string[]>();
-  const outbound = new Set<string>();
+  const outbound = new Map<string, Effects<"outbound">>();
+  const settled = new Set<string>();
   const failures = new Map<string, number>();
+  const answerFailures = new Map<string, number>();
+  /** Commits that were stored, and answered as failed. */
+  const unsure = new Set<string>();
+  const unflushed = new Map<string, Unflushed>();
+  let nextSeq = 1;
   let appendFailures = 0;
 
-  const fails = (agentId: string): boolean => {
-    const left = failures.get(agentId) ?? 0;
-    if (left > 0) failures.set(agentId, left - 1);
+  const unflushedOf = (environment: string): Unflushed => {
+    let of = unflushed.get(environment);
+    if (of === undefined) unflushed.set(environment, (of = { undo: [], fresh: new Set() }));
+    return of;
+  };
+
+  const takeFailure = (from: Map<string, number>, agentId: string): boolean => {
+    const left = from.get(agentId) ?? 0;
+    if (left > 0) from.set(agentId, left - 1);
     return left > 0;
+  };
+
+  const put = <K, V>(map: Map<K, V>, key: K, value: V): (() => void) => {
+    const before = map.get(key);
+    map.set(key, value);
+    return () => void (before === undefined ? map.delete(key) : map.set(key, before));
+  };
+
+  const remove = <K, V>(map: Map<K, V>, key: K): (() => void) => {
+    const before = map.get(key);
+    map.delete(key);
+    return () => void (before === undefined || map.set(key, before));
+  };
+
+  /** One transaction: its steps are undone together, the last first. */
+  const write = (environment: string, steps: readonly (() => void)[]): void => {
+    unflushedOf(environment).undo.push(() => {
+      for (const step of steps.toReversed()) step();
+    });
+  };
+
+  /** Each transaction of the journal takes the settled rows with it. */
+  const writeJournal = (...steps: readonly (() => void)[]): void => {
+    write(journalName, [...steps, ...[...settled].map((id) => remove(rows, id))]);
+    settled.clear();
   };
 
   return {
@@ -80,60 +159,106 @@ export function makeJournal(): Journal {
       const name = key === undefined ? undefined : JSON.stringify([key.scope, key.key]);
       const first = name === undefined ? undefined : dedupe.get(name);
       if (first !== undefined) return { status: "duplicate", ...first };
-      if (replaces !== undefined && !dead.delete(replaces)) return { status: "failed", refusal: goneRefusal };
+      if (replaces !== undefined && !dead.has(replaces)) return { status: "failed", refusal: goneRefusal };
       const { id, runId } = envelope.header;
-      if (name !== undefined) dedupe.set(name, { envelopeId: id, runId });
-      rows.set(id, { envelope, attempts: 0 });
-      accepted.set(id, envelope);
+      const steps = [put(rows, id, { envelope, seq: nextSeq++, attempts: 0 }), put(accepted, id, envelope)];
+      if (name !== undefined) steps.push(put(dedupe, name, { envelopeId: id, runId }));
+      if (replaces !== undefined) {
+        replayed.add(replaces);
+        steps.push(remove(dead, replaces), () => replayed.delete(replaces));
+      }
+      writeJournal(...steps);
+      unflushedOf(journalName).fresh.add(id);
       return { status: "stored" };
     },
-    begin({ agentId, envelopeId, sessionKey, wantState }) {
+    lookUp({ agentId, envelopeId }) {
       const before = done.get(envelopeId);
-      if (before !== undefined) return { status: "done", outcomeText: before.outcomeText };
-      if (fails(agentId)) return { status: "failed", refusal: storeRefusal };
+      if (before !== undefined) return { outcomeText: before.outcomeText };
+      return takeFailure(failures, agentId) ? storeRefusal : undefined;
+    },
+    countDelivery(envelopeId) {
       const row = rows.get(envelopeId);
-      if (row === undefined) throw new Error(`the kernel begins ${envelopeId}, which the journal does not have`);
+      if (row === undefined) return undefined;
       row.attempts++;
-      return {
-        status: "begun",
-        attempt: row.attempts,
-        sessionId: `s-${sessionKey}`,
-        state: wantState ? (states.get(sessionKey) ?? null) : null,
-      };
+      writeJournal(() => row.attempts--);
+      return row.attempts;
     },
     commit({ agentId, header, state, outcomeText, outbound: route }) {
-      if (fails(agentId)) return { ok: false, refusal: storeRefusal };
+      if (takeFailure(failures, agentId)) return { ok: false, refusal: storeRefusal };
       const before = done.get(header.id);
       if (before !== undefined) {
-        before.commits++;
+        if (!unsure.delete(header.id)) before.commits++;
         return { ok: true };
       }
-      done.set(header.id, { outcomeText, commits: 1 });
-      if (state !== undefined) states.set(header.sessionKey, state);
-      if (route !== undefined) outbound.add(header.id);
       const order = committedOrder.get(header.sessionKey) ?? [];
-      committedOrder.set(header.sessionKey, [...order, header.id]);
-      return { ok: true };
+      committedOrder.set(header.sessionKey, order);
+      order.push(header.id);
+      const steps = [put(done, header.id, { outcomeText, commits: 1 }), () => void order.pop()];
+      if (state !== undefined) steps.push(put(states, header.sessionKey, state));
+      if (route !== undefined && outcomeText !== null)
+        steps.push(put(outbound, header.id, { type: "outbound", header, route, text: outcomeText }));
+      write(agentId, steps);
+      unflushedOf(agentId).fresh.add(header.id);
+      if (!takeFailure(answerFailures, agentId)) return { ok: true };
+      unsure.add(header.id);
+      return { ok: false, refusal: storeRefusal };
     },
     bury(id, fate, reason) {
       const row = rows.get(id);
-      if (row === undefined) return;
-      rows.delete(id);
-      dead.set(id, { envelope: row.envelope, fate, reason });
+      if (row !== undefined) writeJournal(remove(rows, id), put(dead, id, { envelope: row.envelope, fate, reason }));
     },
-    settle: (id) => void rows.delete(id),
-    pending: () => [...rows.values()].filter(({ envelope }) => !outbound.has(envelope.header.id)),
+    settle: (id) => void settled.add(id),
+    delivered(id) {
+      const waiting = outbound.get(id);
+      if (waiting === undefined) return;
+      write(waiting.header.agentId, [remove(outbound, id)]);
+      settled.add(id);
+    },
+    flush(environment) {
+      const of = unflushed.get(environment);
+      if (of === undefined) return;
+      of.undo.length = 0;
+      of.fresh.clear();
+    },
+    crash(random) {
+      for (const of of unflushed.values()) {
+        const lost = of.undo.splice(random.below(of.undo.length + 1));
+        for (const undo of lost.toReversed()) undo();
+        of.undo.length = 0;
+        of.fresh.clear();
+      }
+      settled.clear();
+      unsure.clear();
+      failures.clear();
+      answerFailures.clear();
+      appendFailures = 0;
+    },
+    pending: () =>
+      [...rows.values()]
+        .filter(({ envelope: { header } }) => !settled.has(header.id) && !outbound.has(header.id))
+        .toSorted((a, b) => a.seq - b.seq),
     recall(id) {
       const end = done.get(id);
-      if (end !== undefined)
-        return end.outcomeText === null ? { status: "no_reply" } : { status: "ok", text: end.outcomeText };
-      return { status: "error", code: "CLOISTER_MAILBOX_POISON", message: "the message is a dead letter" };
+      if (end === undefined)
+        return {
+          status: "error",
+          code: "CLOISTER_AGENT_CRASHED",
+          message: "this message was sent before; how it ended is no longer known",
+        };
+      return end.outcomeText === null ? { status: "no_reply" } : { status: "ok", text: end.outcomeText };
     },
     failNext: (agentId, times) => void failures.set(agentId, times),
+    failAnswers: (agentId, times) => void answerFailures.set(agentId, times),
     failAppends: (times) => void (appendFailures = times),
+    isStored: (id) => accepted.has(id) && !unflushed.get(journalName)?.fresh.has(id),
+    isDone(id) {
+      const agentId = accepted.get(id)?.header.agentId;
+      return done.has(id) && agentId !== undefined && !unflushed.get(agentId)?.fresh.has(id);
+    },
     accepted,
     done,
     dead,
+    replayed,
     states,
     committedOrder,
     outbound,

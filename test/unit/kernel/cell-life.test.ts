@@ -148,6 +148,18 @@ describe("the state of a session", () => {
     expect(driver.ofType("begin").map(({ wantState }) => wantState)).toEqual([true, true, true, true, false]);
   });
 
+  it("that no turn needs any more goes when the next turn begins, also when many ran at once", () => {
+    const driver = makeDriver({ script: scripted({ wait: blocked }), limits: { sessionsPerCellMax: 1 } });
+    for (const rest of ["a", "b", "c"]) driver.tell(`agent:main:${rest}`, "wait");
+    driver.settle();
+    const kept = driver.kernel.state.agents.get("main")?.loaded ?? new Set();
+    expect([...kept]).toHaveLength(3);
+    driver.open("go on");
+    driver.tell("agent:main:a", "next");
+    driver.settle();
+    expect([...kept]).toEqual(["agent:main:a"]);
+  });
+
   it("beyond its bound is not kept, and the sender is told", () => {
     const driver = makeDriver({
       limits: { stateCharsMax: 3 },

@@ -434,7 +434,7 @@ describe("a process that dies", () => {
         }),
       });
       driver.tell(main, "go");
-      driver.stepUntil(() => driver.journal.accepted.size !== 0);
+      driver.stepUntil(() => [...driver.journal.accepted.keys()].some((id) => driver.journal.isStored(id)));
       for (let steps = driver.random.below(30); steps > 0; steps--) driver.step();
       driver.restartProcess();
       driver.finish();

@@ -69,6 +69,7 @@ describe("an envelope that waited longer than it may", () => {
       dedupe: undefined,
       ticket: { type: "ingress", ticket: 0 },
     });
+    old.journal.flush("journal");
     old.restartProcess();
     old.tell(main, "next");
     old.finish();

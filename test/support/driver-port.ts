@@ -1,0 +1,144 @@
+/** What a test tells the driver of the kernel, and what it may ask of it (`kernel-driver.ts`). */
+import type { Admission } from "../../runtime/kernel/admit.ts";
+import type { EnvelopeHeader, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
+import type { Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
+import type { Limits } from "../../runtime/kernel/limits.ts";
+import type { makePairingRegistry, Pairing, PairingRegistry } from "../../runtime/kernel/pairings.ts";
+import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
+import type { FakeCell, Script } from "./fake-cell.ts";
+import type { Journal } from "./kernel-journal.ts";
+import type { Watch } from "./kernel-watch.ts";
+import type { Random } from "./random.ts";
+
+export interface DriverOptions {
+  readonly seed?: number;
+  /** Agents by id; `main` alone when left out. */
+  readonly agents?: readonly string[];
+  readonly spec?: (id: string) => Partial<AgentSpec>;
+  /** By default every agent may send to and ask every other. */
+  readonly pairings?: readonly Pairing[];
+  readonly script: Script;
+  readonly limits?: Partial<Limits>;
+  readonly mainLaneConcurrent?: number;
+  readonly liveCellsMax?: number;
+  /** Jitter of the back-off; the seeded source when left out. */
+  readonly jitter?: number;
+  /** Keeps every effect. Off for long simulations. */
+  readonly keepEffects?: boolean;
+  /** Another kernel than the real one: one with a planted bug (`mutants.ts`). */
+  readonly kernel?: KernelModule;
+}
+
+/** What a driver needs of the kernel's code. */
+export interface KernelModule {
+  readonly makeKernel: typeof makeKernel;
+  readonly makePairingRegistry: typeof makePairingRegistry;
+}
+
+/** What one delivery was, as the cell saw it. */
+export interface Handled {
+  readonly agentId: string;
+  readonly incarnation: number;
+  readonly sessionKey: string;
+  readonly body: string;
+  readonly attempt: number;
+  readonly envelopeId: string;
+  readonly atMs: number;
+  readonly state: string | undefined;
+}
+
+export interface TellOptions {
+  readonly from?: Admission["from"];
+  readonly via?: string;
+  readonly chain?: readonly string[];
+  readonly replyRoute?: Admission["replyRoute"];
+  readonly dedupeKey?: string;
+  readonly runId?: string;
+  /** The id of the dead letter that this message was. */
+  readonly replaces?: string;
+}
+
+export interface Driver {
+  readonly kernel: Kernel;
+  readonly journal: Journal;
+  readonly pairings: PairingRegistry;
+  readonly random: Random;
+  readonly effects: readonly Effect[];
+  readonly handled: readonly Handled[];
+  readonly nowMs: number;
+  /** A message from outside; gives its ticket. */
+  tell(sessionKey: string, body: string, options?: TellOptions): number;
+  accepted(ticket: number): AcceptResult | undefined;
+  /** Carries out one piece of work. False when there is none. */
+  step(): boolean;
+  /** Until the condition holds; it must come to hold without the clock. */
+  stepUntil(condition: () => boolean): void;
+  /** Until nothing is left to do at this time. */
+  settle(): void;
+  /** Moves the clock, with a tick each 100 ms, and settles at each. */
+  advance(ms: number): void;
+  /** Settles, and moves the clock from deadline to deadline until nothing waits for time any more. */
+  finish(): void;
+  open(gate: string): void;
+  cell(agentId: string): FakeCell | undefined;
+  /** The agent's cell ends now; what it had posted may or may not arrive. */
+  crash(agentId: string, reason?: ExitReason): void;
+  /** The journal (`journalName`) or an agent's store does nothing for this long. */
+  stallStore(name: string, ms: number): void;
+  /** The agent's next cell takes this long to start. */
+  stallStart(agentId: string, ms: number): void;
+  /** The agent's cell posts its last frame once more. False when it has none. */
+  repeatFrame(agentId: string): boolean;
+  /** A frame that was lost with an earlier cell of the agent arrives after all. False when there is none. */
+  lateFrame(agentId: string): boolean;
+  /** The end of the agent's last cell is told once more. */
+  repeatExit(agentId: string): void;
+  /** The process dies and starts again with what the journal has. */
+  restartProcess(): void;
+  /** A frame as if it came from the agent's port. */
+  frame(agentId: string, frame: unknown, incarnation?: number): void;
+  /** The outcomes that a body's envelopes ended with, in the order of their ends. */
+  outcomes(body: string): readonly Outcome[];
+  dead(body: string): { readonly fate: Fate; readonly reason: string } | undefined;
+  audits(event: string): readonly Extract<Effect, { type: "audit" }>[];
+  ofType<T extends Effect["type"]>(type: T): readonly Extract<Effect, { type: T }>[];
+  /** A hash over every effect so far, in order (FNV-1a). */
+  readonly trace: string;
+  /** Once all is settled: calls of live cells that have no answer, and calls of any cell that have two. */
+  readonly wrongAnswers: readonly string[];
+  /** What the kernel must not ask, and what it asked. */
+  readonly watch: Watch;
+  /** How often an answer was handed to its channel. */
+  readonly sent: ReadonlyMap<string, number>;
+  /** Ends of envelopes, of this process and of those before: id → how often `ended` was heard in each. */
+  readonly ends: readonly ReadonlyMap<string, number>[];
+  readonly header: (body: string) => EnvelopeHeader;
+}
+
+const sessionToolsPairing = (agentId: string): Pairing => ({
+  id: `tools:${agentId}`,
+  subject: `agent:${agentId}`,
+  object: "gateway",
+  verbs: ["tool:sessions_send"],
+  origin: "config",
+});
+
+/** Everybody may send to and ask everybody, themselves included. */
+export function openPairings(agents: readonly string[]): readonly Pairing[] {
+  return agents.flatMap((from) => [
+    ...agents.map(
+      (to): Pairing => ({
+        id: `${from}>${to}`,
+        subject: `agent:${from}`,
+        object: `agent:${to}`,
+        verbs: ["send", "request"],
+        origin: "config",
+      }),
+    ),
+    sessionToolsPairing(from),
+  ]);
+}
+
+export function agentIdOf(sessionKey: string): string {
+  return sessionKey.split(":")[1] ?? "";
+}

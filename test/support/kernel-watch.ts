@@ -1,0 +1,127 @@
+/**
+ * Watches what the kernel asks of its driver: says at once what must not happen, and keeps what did happen, so that a test can
+ * tell whether its worlds reach everything.
+ */
+import type { EnvelopeHeader } from "../../runtime/kernel/envelope.ts";
+import { down } from "../../runtime/kernel/frames.ts";
+import type { KernelState } from "../../runtime/kernel/state.ts";
+import type { PairingRegistry } from "../../runtime/kernel/pairings.ts";
+import type { Effect } from "../../runtime/kernel/state.ts";
+import type { Journal } from "./kernel-journal.ts";
+
+export interface Watch {
+  see(effect: Effect): void;
+  /** What was reached, as `<kind>:<name>`; the driver adds faults and exits. */
+  readonly reached: Set<string>;
+  readonly problems: string[];
+  /** Envelopes whose sender was told that they are stored. */
+  readonly acknowledged: ReadonlySet<string>;
+  /** A process began: what the last one held in memory is gone. */
+  restarted(): void;
+}
+
+export function makeWatch(journal: Journal, pairings: PairingRegistry, state: () => KernelState): Watch {
+  const reached = new Set<string>();
+  const problems: string[] = [];
+  const acknowledged = new Set<string>();
+  /** Envelopes with a turn at a cell, by cell. */
+  const incarnations = new Map<string, number>();
+
+  const acknowledge = (id: string): void => {
+    if (!journal.isStored(id)) problems.push(`${id} was acknowledged before it was stored`);
+    acknowledged.add(id);
+  };
+
+  const seeDelivery = (header: EnvelopeHeader, attempt: number): void => {
+    const { id, agentId, via } = header;
+    if (!via.startsWith("door:") && !pairings.isLive(via))
+      problems.push(`${id} was delivered under ${via}, which is revoked`);
+    if (attempt === 0) return;
+    if (!journal.isStored(id)) problems.push(`${id} was delivered before it was stored`);
+    if (journal.done.has(id)) problems.push(`${id} was delivered although it is done`);
+    if (journal.dead.has(id)) problems.push(`${id} was delivered although it is a dead letter`);
+    const k = state();
+    const agent = k.agents.get(agentId);
+    // Sessions whose turn runs are kept whatever the bound.
+    if (agent !== undefined && agent.loaded.size > Math.max(k.settings.limits.sessionsPerCellMax, agent.turns.size))
+      problems.push(`the cell of ${agentId} keeps ${agent.loaded.size} sessions`);
+  };
+
+  const see = (effect: Effect): void => {
+    reached.add(`effect:${effect.type}`);
+    const k = state();
+    switch (effect.type) {
+      case "accepted":
+        reached.add(
+          effect.result.status === "refused"
+            ? `refusal:${effect.result.refusal.code}`
+            : `accepted:${effect.result.status}`,
+        );
+        if (effect.result.status === "stored") acknowledge(effect.result.envelopeId);
+        return;
+      case "append": {
+        const { limits } = k.settings;
+        const { agentId, sessionKey } = effect.envelope.header;
+        const target = k.agents.get(agentId);
+        if ((target?.depth ?? 0) > limits.mailboxDepthMax) problems.push(`the mailbox of ${agentId} is over its bound`);
+        if ((target?.sessionDepth.get(sessionKey) ?? 0) > limits.sessionDepthMax)
+          problems.push(`the mailbox of ${sessionKey} is over its bound`);
+        if (effect.ticket.type === "cell") {
+          const sender = k.agents.get(effect.ticket.agentId);
+          if ((sender?.unacked ?? 0) > limits.sendCreditsPerCell)
+            problems.push(`${effect.ticket.agentId} has more sends in flight than credits`);
+        }
+        return;
+      }
+      case "post": {
+        const [op, , , num, a] = effect.record;
+        if (op === down.deliver) seeDelivery(JSON.parse(a) as EnvelopeHeader, num);
+        else if (op === down.stored) acknowledge(a);
+        else if (op === down.result && num === 0) reached.add(`refusal:${/"code":"(\w+)"/.exec(a)?.[1] ?? "?"}`);
+        return;
+      }
+      case "ended":
+        reached.add(`ended:${effect.outcome.status}`);
+        if (effect.outcome.status === "error") reached.add(`outcome:${effect.outcome.code}`);
+        if (
+          effect.outcome.status === "ok" &&
+          journal.accepted.has(effect.header.id) &&
+          !journal.isDone(effect.header.id)
+        )
+          problems.push(`the end of ${effect.header.id} was told before its turn was stored`);
+        return;
+      case "outbound":
+        if (!journal.isDone(effect.header.id))
+          problems.push(`the answer of ${effect.header.id} left before its turn was stored`);
+        return;
+      case "bury":
+        reached.add(`fate:${effect.fate}`);
+        return;
+      case "start-cell":
+        if (effect.incarnation <= (incarnations.get(effect.agentId) ?? 0))
+          problems.push(`${effect.agentId} started the incarnation ${effect.incarnation} again`);
+        incarnations.set(effect.agentId, effect.incarnation);
+        return;
+      case "stop-cell":
+        reached.add(`stop:${effect.reason}`);
+        return;
+      case "flow":
+        reached.add(`flow:${effect.state}`);
+        return;
+      case "audit":
+        reached.add(`audit:${effect.event}`);
+        return;
+      case "begin":
+      case "commit":
+      case "settle":
+      case "recall":
+      case "call":
+      case "cancel":
+      case "streamed":
+      case "cell-log":
+      case "agent-changed":
+    }
+  };
+
+  return { see, reached, problems, acknowledged, restarted: () => incarnations.clear() };
+}

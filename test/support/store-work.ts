@@ -1,0 +1,143 @@
+/**
+ * What the kernel asks of the store, carried out on the journal in memory: each step waits in the queue of its environment, and
+ * its answer for the flush. Between any two steps anything else may happen, a crash included.
+ */
+import type { Kernel } from "../../runtime/kernel/kernel.ts";
+import type { Effect } from "../../runtime/kernel/state.ts";
+import type { Begun } from "../../runtime/kernel/turns.ts";
+import { type Flights, makeFlights } from "./kernel-invariants.ts";
+import { type Journal, journalName } from "./kernel-journal.ts";
+import type { WorkQueues } from "./work-queues.ts";
+
+export type StoreEffect = Extract<
+  Effect,
+  { type: "append" | "begin" | "commit" | "bury" | "settle" | "outbound" | "recall" }
+>;
+
+export interface StoreWork {
+  carryOut(effect: StoreEffect): void;
+  readonly flights: Flights;
+  /** How often an answer was handed to its channel. */
+  readonly sent: ReadonlyMap<string, number>;
+  /** The journal (`journalName`) or an agent's store does nothing until then. */
+  stall(name: string, untilMs: number): void;
+  /** The process died: nobody waits any more. */
+  restarted(): void;
+}
+
+export function makeStoreWork(
+  journal: Journal,
+  queues: WorkQueues,
+  kernel: () => Kernel,
+  nowMs: () => number,
+): StoreWork {
+  let flights = makeFlights();
+  const sent = new Map<string, number>();
+
+  /** Answers that wait for the flush of their environment. */
+  const unflushed = new Map<string, (() => void)[]>();
+  const afterFlush = (environment: string, answer: () => void): void => {
+    const waiting = unflushed.get(environment) ?? [];
+    if (waiting.push(answer) > 1) return;
+    unflushed.set(environment, waiting);
+    queues.add(`flush ${environment}`, () => {
+      journal.flush(environment);
+      unflushed.delete(environment);
+      for (const each of waiting) each();
+    });
+  };
+
+  /** Reads the marker in the agent's store, counts in the journal, and reads the state: three things, each of which may wait. */
+  const begin = (effect: Extract<Effect, { type: "begin" }>): void => {
+    const { agentId, envelopeId, sessionKey } = effect;
+    const answer = (result: Begun): void =>
+      queues.add(`answers ${sessionKey}`, () => kernel().begun(agentId, effect.turn, result, nowMs()));
+    queues.add(`store ${agentId}`, () => {
+      const found = journal.lookUp(effect);
+      if (found !== undefined) {
+        answer("code" in found ? { status: "failed", refusal: found } : { status: "done", ...found });
+        return;
+      }
+      queues.add(journalName, () => {
+        const attempt = journal.countDelivery(envelopeId);
+        if (attempt === undefined) throw new Error(`the kernel begins ${envelopeId}, which the journal does not have`);
+        afterFlush(journalName, () =>
+          queues.add(`store ${agentId}`, () => {
+            const state = effect.wantState ? (journal.states.get(sessionKey) ?? null) : null;
+            answer({ status: "begun", attempt, sessionId: `s-${sessionKey}`, state });
+          }),
+        );
+      });
+    });
+  };
+
+  const carryOut = (effect: StoreEffect): void => {
+    switch (effect.type) {
+      case "append":
+        flights.begin(effect);
+        queues.add(journalName, () => {
+          const result = journal.append(effect);
+          afterFlush(journalName, () =>
+            queues.add("journal-answers", () => {
+              flights.end(effect);
+              kernel().appended(effect.envelope, effect.ticket, result, nowMs());
+            }),
+          );
+        });
+        return;
+      case "begin":
+        begin(effect);
+        return;
+      case "commit":
+        queues.add(`store ${effect.agentId}`, () => {
+          const result = journal.commit(effect);
+          afterFlush(effect.agentId, () =>
+            queues.add(`answers ${effect.header.sessionKey}`, () =>
+              kernel().committed(effect.agentId, effect.turn, result, nowMs()),
+            ),
+          );
+        });
+        return;
+      case "bury":
+        queues.add(journalName, () => {
+          journal.bury(effect.header.id, effect.fate, effect.reason);
+          afterFlush(journalName, () => undefined);
+        });
+        return;
+      case "settle":
+        queues.add(journalName, () => journal.settle(effect.envelopeId));
+        return;
+      case "outbound":
+        queues.add("outbound", () => {
+          sent.set(effect.header.id, (sent.get(effect.header.id) ?? 0) + 1);
+          queues.add(`store ${effect.header.agentId}`, () => {
+            journal.delivered(effect.header.id);
+            afterFlush(effect.header.agentId, () => undefined);
+          });
+        });
+        return;
+      case "recall":
+        queues.add(`store ${effect.agentId}`, () => {
+          const outcome = journal.recall(effect.envelopeId);
+          queues.add("recalls", () => kernel().recalled(effect, outcome));
+        });
+        return;
+    }
+  };
+
+  return {
+    carryOut,
+    get flights() {
+      return flights;
+    },
+    sent,
+    stall(name, untilMs) {
+      queues.stall(name === journalName ? name : `store ${name}`, untilMs);
+      queues.stall(`flush ${name}`, untilMs);
+    },
+    restarted() {
+      unflushed.clear();
+      flights = makeFlights();
+    },
+  };
+}
