@@ -96,6 +96,7 @@ export const errorRegister = {
     retry: "never",
     http: 403,
   },
+  CLOISTER_BUSY: { summary: "As much of this work waits as may wait.", retry: "later", http: 503 },
   CLOISTER_MAILBOX_FULL: { summary: "The mailbox holds as many envelopes as it may.", retry: "later", http: 429 },
   CLOISTER_MAILBOX_HOPS: { summary: "The message passed through too many agents.", retry: "never", http: 508 },
   CLOISTER_MAILBOX_POISON: {

@@ -116,6 +116,12 @@ export const limits = {
   historyMessagesMax: 1_000,
   historyBytesMax: 81_920,
   historyTextCharsMax: 4_000,
+  /** Characters that are read from the store for one page of history; what does not fit is on the next page. */
+  historyReadCharsMax: 4_000_000,
+  /** Threads that read and clean what is shown (history, search), how long an idle one lives, and requests that may wait for one. */
+  readersMax: 2,
+  readerIdleMs: 30_000,
+  readerQueueMax: 256,
   /** Label of a session. Source: behaviour §3.4. */
   labelCharsMax: 512,
   /** Frame on a WebSocket before authentication, and after it. Source: protocol.md. */

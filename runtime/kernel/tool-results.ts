@@ -22,6 +22,7 @@ const toolCodes: Readonly<Record<string, ToolErrorCode>> = {
   CLOISTER_CAPABILITY_REVOKED: "forbidden",
   CLOISTER_CAPABILITY_FORGED: "forbidden",
   CLOISTER_MAILBOX_FULL: "busy",
+  CLOISTER_BUSY: "busy",
   CLOISTER_GATEWAY_DRAINING: "busy",
   CLOISTER_ASK_TIMEOUT: "timeout",
   CLOISTER_ASK_DEADLOCK: "would_deadlock",

@@ -91,14 +91,20 @@ export class AgentStore {
     return this.#environment.write(() => this.#environment.remove(["o", keyText(envelopeId)]));
   }
 
-  history(sessionKey: string, limit: number, offset: number): HistoryPage {
+  history(sessionKey: string, limit: number, offset: number, charsMax = Number.POSITIVE_INFINITY): HistoryPage {
     const head = this.head(sessionKey);
     if (head === undefined) return { sessionId: "", rows: [], total: 0 };
     const end = Math.max(0, head.messages - offset);
     const start = Math.max(0, end - limit);
-    const range = { start: ["h", head.sessionId, start], end: ["h", head.sessionId, end] };
-    const rows = [...this.#environment.entries<TranscriptRow>(range)].map((entry) => entry.value);
-    return { sessionId: head.sessionId, rows, total: head.messages };
+    const rows: TranscriptRow[] = [];
+    for (let seq = end - 1, chars = 0; seq >= start; seq--) {
+      const row = this.#environment.get<TranscriptRow>(["h", head.sessionId, seq]);
+      if (row === undefined) continue;
+      chars += row.text.length;
+      if (chars > charsMax && rows.length > 0) break;
+      rows.push(row);
+    }
+    return { sessionId: head.sessionId, rows: rows.toReversed(), total: head.messages };
   }
 
   /** The journal no longer knows the envelope; its marker goes with the next turn or at `prune`. */

@@ -257,8 +257,11 @@ export interface Store {
   labelSession(key: string, agentId: string, label: string | null, atMs: number): Promise<SessionRow>;
 
   // --- one agent's environment ---
-  /** Newest `limit` rows after skipping `offset` newest ones, oldest first. No such session: no rows, and `sessionId` is "". */
-  history(agentId: string, sessionKey: string, limit: number, offset: number): Promise<HistoryPage>;
+  /**
+   * Newest `limit` rows after skipping `offset` newest ones, oldest first; fewer when their texts have more than `charsMax`
+   * characters together, but at least one. No such session: no rows, and `sessionId` is "".
+   */
+  history(agentId: string, sessionKey: string, limit: number, offset: number, charsMax?: number): Promise<HistoryPage>;
   /** Closes the agent's environment; the next use opens it again. */
   release(agentId: string): Promise<void>;
 

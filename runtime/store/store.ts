@@ -242,9 +242,11 @@ class OpenStore implements Store {
       );
     });
 
-  history: Store["history"] = (agentId, sessionKey, limit, offset) =>
+  history: Store["history"] = (agentId, sessionKey, limit, offset, charsMax) =>
     this.#inSession(sessionKey, () =>
-      this.#agents.use(agentId, (agent) => agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset))),
+      this.#agents.use(agentId, (agent) =>
+        agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset), charsMax),
+      ),
     );
 
   release: Store["release"] = (agentId) => this.#run(() => this.#agents.release(agentId));

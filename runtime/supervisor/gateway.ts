@@ -30,6 +30,7 @@ import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
 import { makeRuns } from "./runs.ts";
+import { makeReaders } from "../readers/readers.ts";
 import { makeSessionTools } from "./session-tools.ts";
 
 export interface GatewayParts {
@@ -129,10 +130,12 @@ export function makeGateway(parts: GatewayParts): Gateway {
     callTool: (call) => callTool(call),
   });
 
+  const readers = makeReaders();
   const callTool = makeSessionTools({
     config,
     policy,
     store,
+    readers,
     kernel: () => driver.kernel,
     pairings: () => driver.pairings,
     nowMs,
@@ -160,6 +163,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     startedAtMs: nowMs(),
     nowMs,
     store,
+    readers,
     routes,
     ingress,
     runs,
@@ -198,6 +202,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     },
     async drain(timeoutMs) {
       const clean = await driver.drain(timeoutMs);
+      await readers.close();
       loopDelay.disable();
       board.close();
       return clean;

@@ -17,9 +17,9 @@ import {
   resolveSessionReference,
   type RouteTable,
 } from "../routing/index.ts";
+import type { Readers } from "../readers/readers.ts";
 import type { DeadLetterFilter, DeadLetterRow, SessionRow, Store } from "../store/port.ts";
 import type { Backups } from "./backups.ts";
-import { formatHistory } from "./history-view.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Ingress } from "./ingress.ts";
 import type { Runs } from "./runs.ts";
@@ -30,6 +30,7 @@ export interface OperatorDeps {
   readonly startedAtMs: number;
   readonly nowMs: () => number;
   readonly store: Store;
+  readonly readers: Readers;
   readonly routes: RouteTable;
   readonly ingress: Ingress;
   readonly runs: Runs;
@@ -217,8 +218,9 @@ export function makeOperatorMethods(
         target.sessionKey,
         Math.min(params.limit ?? limits.historyMessagesDefault, limits.historyMessagesMax),
         0,
+        limits.historyReadCharsMax,
       );
-      const shown = formatHistory(page, { offset: 0, includeTools: false, framed: false });
+      const shown = await deps.readers.history(page, { offset: 0, includeTools: false, framed: false });
       return { sessionKey: target.sessionKey, sessionId: page.sessionId, ...shown };
     },
     "chat.send": async (params, client) => {

@@ -31,8 +31,8 @@ import {
   sessionChannel,
   sessionKind,
 } from "../routing/index.ts";
+import type { Readers } from "../readers/readers.ts";
 import type { SessionRow, Store } from "../store/port.ts";
-import { formatHistory } from "./history-view.ts";
 
 export type ToolCall = Extract<Effect, { type: "call" }>;
 
@@ -40,6 +40,7 @@ export interface SessionToolsDeps {
   readonly config: ResolvedConfig;
   readonly policy: Policy;
   readonly store: Store;
+  readonly readers: Readers;
   readonly kernel: () => Kernel;
   readonly pairings: () => PairingRegistry;
   readonly nowMs: () => number;
@@ -341,8 +342,13 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     const missing = whyMissing(target);
     if (missing !== undefined) return missing;
     const limit = Math.min(params.limit, limits.historyMessagesMax);
-    const page = await store.history(target.agentId, target.key, limit, params.offset);
-    return { status: "ok", sessionKey: target.key, ...formatHistory(page, { ...params, framed: true }) };
+    const page = await store.history(target.agentId, target.key, limit, params.offset, limits.historyReadCharsMax);
+    const shown = await deps.readers.history(page, {
+      offset: params.offset,
+      includeTools: params.includeTools,
+      framed: true,
+    });
+    return { status: "ok", sessionKey: target.key, ...shown };
   }
 
   const tools: Readonly<Record<string, (call: ToolCall) => Promise<object | undefined>>> = {

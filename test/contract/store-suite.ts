@@ -476,6 +476,13 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await page(3, 6)).toEqual([]);
         expect(await page(100, 0)).toEqual([0, 1, 2, 3, 4, 5]);
         expect(await page(0, 0)).toEqual([]);
+        const bounded = async (charsMax: number) =>
+          (await store.history("ann", "agent:ann:main", 10, 0, charsMax)).rows.map((row) => row.seq);
+        const { rows } = await store.history("ann", "agent:ann:main", 10, 0);
+        const newest = rows.slice(-3).reduce((chars, row) => chars + row.text.length, 0);
+        expect(await bounded(newest)).toEqual(rows.slice(-3).map((row) => row.seq));
+        expect(await bounded(newest - 1)).toEqual(rows.slice(-2).map((row) => row.seq));
+        expect(await bounded(0)).toEqual(rows.slice(-1).map((row) => row.seq));
         expect(await store.history("ann", "agent:ann:none", 5, 0)).toEqual({ sessionId: "", rows: [], total: 0 });
       });
 

@@ -118,6 +118,15 @@ export const rooms: readonly Room[] = [
     node: ["node:events", "node:fs/promises", "node:path", "node:stream"],
   },
   {
+    name: "readers",
+    layer: 2,
+    places: ["runtime/readers"],
+    why: "Reads and cleans what is shown, in a pool of threads: never on the main one.",
+    also: [{ room: "observe", why: "what is shown is redacted as what is logged" }],
+    packages: ["piscina"],
+    node: [],
+  },
+  {
     name: "thread",
     layer: 2,
     places: ["runtime/thread"],

@@ -1,9 +1,9 @@
-/** Bounds of `sessions_history`. Source: behaviour §3.3, vectors H10, H12, H13, H15. */
+/** What `sessions_history` shows. Source: behaviour §3.3, vectors H09 to H15. */
 import { expect, test } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import type { HistoryPage, TranscriptRow } from "../../../runtime/store/port.ts";
-import { formatHistory } from "../../../runtime/supervisor/history-view.ts";
-import { frameInterSession } from "../../../runtime/supervisor/inter-session.ts";
+import { formatHistory } from "../../../runtime/readers/history-view.ts";
+import { frameInterSession } from "../../../runtime/readers/inter-session.ts";
 
 const row = (seq: number, text: string, changes: Partial<TranscriptRow> = {}): TranscriptRow => ({
   seq,
@@ -21,6 +21,37 @@ test("H10: a text of 5,000 characters is cut at 4,000 with a marker", () => {
   const shown = formatHistory(page([row(0, "x".repeat(5_000))]), plain);
   expect(shown.messages[0]?.content[0].text).toBe(`${"x".repeat(4_000)}…(truncated)…`);
   expect(shown).toMatchObject({ contentTruncated: true, truncated: true, droppedMessages: false });
+});
+
+const key = `sk-${"a1B2".repeat(8)}`;
+
+test("H09: a secret is taken out, whoever wrote it", () => {
+  const shown = formatHistory(page([row(0, `key ${key}`), row(1, `my ${key}`, { role: "user", isUser: true })]), plain);
+  expect(shown.messages.map(({ content }) => content[0].text)).toEqual(["key [redacted]", "my [redacted]"]);
+  expect(shown.contentRedacted).toBe(true);
+  expect(formatHistory(page([row(0, "no key")]), plain).contentRedacted).toBe(false);
+});
+
+test("H11: a secret across the place of the cut leaves no part of itself", () => {
+  const shown = formatHistory(page([row(0, `${"x ".repeat(1_990)}${key}${" y".repeat(500)}`)]), plain);
+  const text = shown.messages[0]?.content[0].text ?? "";
+  expect(text).not.toContain(key.slice(0, 6));
+  expect(text).toMatch(/…\(truncated\)…$/);
+  expect(shown).toMatchObject({ contentRedacted: true, contentTruncated: true });
+});
+
+test("H14: what a user or a tool wrote is not scrubbed", () => {
+  const text = "<think>is this a tag?</think> <|x|>";
+  const rows = [row(0, text, { role: "user", isUser: true }), row(1, text, { role: "toolResult", toolName: "t" })];
+  const shown = formatHistory(page(rows), { ...plain, includeTools: true });
+  expect(shown.messages.map(({ content }) => content[0].text)).toEqual([text, text]);
+});
+
+test("an assistant's message is scrubbed, and one that becomes empty is left out", () => {
+  const rows = [row(0, "<think>only this</think>"), row(1, "<think>plan</think>Hi"), row(2, "")];
+  const shown = formatHistory(page(rows), plain);
+  expect(shown.messages.map(({ content }) => content[0].text)).toEqual(["Hi", ""]);
+  expect(shown).toMatchObject({ hasMore: false, totalMessages: 3 });
 });
 
 test("a cut never splits a surrogate pair", () => {

@@ -1,10 +1,12 @@
 /**
- * A page of history as `sessions_history` gives it: bounded in messages, in characters a text, and in bytes.
- * Source: behaviour §3.3, steps 1, 2, 6, 7 and 8.
+ * A page of history as `sessions_history` gives it: scrubbed, without secrets, bounded in messages, in characters a text, and
+ * in bytes. The order matters: a secret that the cut would halve is found before it. Source: behaviour §3.3.
  */
 import { limits } from "../kernel/limits.ts";
-import { frameInterSession } from "./inter-session.ts";
+import { redactText } from "../observe/redact.ts";
 import type { HistoryPage, TranscriptRow } from "../store/port.ts";
+import { frameInterSession } from "./inter-session.ts";
+import { scrub } from "./scrub.ts";
 
 export interface HistoryMessage {
   readonly role: TranscriptRow["role"];
@@ -20,6 +22,8 @@ export interface HistoryView {
   readonly truncated: boolean;
   readonly droppedMessages: boolean;
   readonly contentTruncated: boolean;
+  /** Something that looked like a secret was taken out. */
+  readonly contentRedacted: boolean;
   readonly bytes: number;
   readonly offset: number;
   readonly hasMore: boolean;
@@ -38,6 +42,7 @@ export interface HistoryOptions {
 
 export function formatHistory(page: HistoryPage, { offset, includeTools, framed }: HistoryOptions): HistoryView {
   let contentTruncated = false;
+  let contentRedacted = false;
   let bytes = 2;
   const kept: HistoryMessage[] = [];
   let reached = 0;
@@ -45,8 +50,12 @@ export function formatHistory(page: HistoryPage, { offset, includeTools, framed 
   for (const row of page.rows.toReversed()) {
     reached++;
     if (row.role === "toolResult" && !includeTools) continue;
+    const said = row.role === "assistant" ? scrub(row.text).text : row.text;
+    // Nothing is left of a message that was all thinking.
+    if (said === "" && row.text !== "") continue;
+    const safe = redactText(said);
     const text = cut(
-      framed && row.provenance?.kind === "inter_session" ? frameInterSession(row.text, row.provenance) : row.text,
+      framed && row.provenance?.kind === "inter_session" ? frameInterSession(safe, row.provenance) : safe,
     );
     const message = formatRow(row, text.text);
     const size = Buffer.byteLength(JSON.stringify(message)) + 1;
@@ -60,6 +69,7 @@ export function formatHistory(page: HistoryPage, { offset, includeTools, framed 
       break;
     }
     contentTruncated ||= text.wasCut;
+    contentRedacted ||= safe !== said;
     bytes += size;
     kept.push(message);
   }
@@ -70,6 +80,7 @@ export function formatHistory(page: HistoryPage, { offset, includeTools, framed 
     truncated: dropped || contentTruncated,
     droppedMessages: dropped,
     contentTruncated,
+    contentRedacted,
     bytes,
     offset,
     hasMore,
