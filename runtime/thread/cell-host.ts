@@ -1,24 +1,18 @@
 /**
- * Starts, feeds, watches and ends cells: one confined worker each. The other half of the cell protocol is in `./cell/`.
+ * Starts, feeds, watches and ends cells, each in a worker thread of its own. The other half of the cell protocol is in `./cell/`,
+ * what a cell lives in behind `./cell-backend.ts`.
  *
  * The host decides nothing: it reports `ready`, frames and ends to its listener (the supervisor), which asks the kernel.
  */
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import { type Remote, wrap } from "comlink";
-import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import type { DownRecord } from "../kernel/frames.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ExitReason } from "../kernel/state.ts";
 import type { CellAssets } from "./cell-assets.ts";
-import { type CellControl, type CellInit, type CellWorkerData, controlBlock } from "./cell-port.ts";
+import type { CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
+import type { CellControl } from "./cell-port.ts";
 import { makeHeapWatch, type WatchedHeap } from "./heap-watch.ts";
-import { type StuckProfile, startStuckProfile } from "./stuck-profile.ts";
-
-export interface CellSpec {
-  readonly init: CellInit;
-  /** Files and folders that the cell may read beside its workspace: its module and what that imports. */
-  readonly readable: readonly string[];
-}
+import type { StuckProfile } from "./stuck-profile.ts";
+import { launchThread } from "./thread-cell.ts";
 
 export interface CellListener {
   ready(agentId: string, incarnation: number): void;
@@ -37,7 +31,7 @@ export interface CellHost {
   cancel(agentId: string, incarnation: number, turn: number): void;
   /** Ends the cell; the listener hears `exited` with this reason. Unknown or ended cells are left alone. */
   stop(agentId: string, incarnation: number, reason: ExitReason, detail: string): void;
-  inspect(agentId: string): Promise<Awaited<ReturnType<CellControl["inspect"]>> | undefined>;
+  inspect(agentId: string): Promise<ReturnType<CellControl["inspect"]> | undefined>;
   readonly size: number;
   /** Ends all cells and the watch. */
   close(): Promise<void>;
@@ -45,11 +39,7 @@ export interface CellHost {
 
 interface Cell {
   readonly spec: CellSpec;
-  readonly worker: Worker;
-  readonly mailbox: MessagePort;
-  readonly controlPort: MessagePort;
-  readonly control: Remote<CellControl>;
-  readonly words: Int32Array;
+  readonly body: CellBody;
   readonly ended: Promise<void>;
   readonly heap: WatchedHeap;
   batch: unknown[] | undefined;
@@ -63,16 +53,8 @@ interface Cell {
   profile: (() => Promise<StuckProfile>) | undefined;
   isEnding: boolean;
   profiled: StuckProfile | undefined;
-  stop: { readonly reason: ExitReason; readonly detail: string } | undefined;
+  stop: CellEnd | undefined;
 }
-
-/** Runs in the worker before anything else: compiles the bootstrap from its code cache and calls it. */
-const entry = `
-const { workerData } = require("node:worker_threads");
-const { Script } = require("node:vm");
-const compileScript = (source, filename, cachedData) => new Script(source, { filename, cachedData }).runInThisContext();
-compileScript(workerData.source, "cloister:cell", workerData.cachedData)(require, (url) => import(url), compileScript);
-`;
 
 export function makeCellHost(
   assets: CellAssets,
@@ -101,58 +83,17 @@ export function makeCellHost(
   const launch = (spec: CellSpec): void => {
     const { init } = spec;
     const { agentId, incarnation } = init;
-    const mail = new MessageChannel();
-    const control = new MessageChannel();
-    const block = new SharedArrayBuffer(controlBlock.words * Int32Array.BYTES_PER_ELEMENT);
-    const workerData: CellWorkerData = {
-      mailbox: mail.port2,
-      control: control.port2,
-      block,
-      source: assets.bootstrap.source,
-      cachedData: assets.bootstrap.cachedData,
-      sdk: assets.sdk,
-      zodUrl: assets.zodUrl,
-      workspace: init.workspace,
-    };
-    const readable = [init.workspace, ...spec.readable];
-    const worker = new Worker(entry, {
-      eval: true,
-      name: `cell:${agentId}`,
-      env: {},
-      argv: [],
-      stdin: false,
-      // What the cell prints comes as log records. Its standard streams are never read: nothing may pile up here.
-      stdout: true,
-      stderr: true,
-      trackUnmanagedFds: true,
-      execArgv: [
-        "--permission",
-        ...readable.map((place) => `--allow-fs-read=${place}`),
-        `--allow-fs-write=${init.workspace}`,
-        "--disable-warning=ExperimentalWarning",
-      ],
-      resourceLimits: {
-        maxOldGenerationSizeMb: limits.cellOldGenerationMb,
-        maxYoungGenerationSizeMb: limits.cellYoungGenerationMb,
-      },
-      workerData,
-      transferList: [mail.port2, control.port2],
-    });
-    let fault: { readonly reason: ExitReason; readonly detail: string } | undefined;
     const ended = Promise.withResolvers<void>();
+    const body = launchThread(spec, assets, {
+      frame: (frame) => listener.frame(agentId, incarnation, frame),
+      ended: (end) => finish(end),
+    });
     const cell: Cell = {
       spec,
-      worker,
-      mailbox: mail.port1,
-      controlPort: control.port1,
-      control: wrap<CellControl>(nodeEndpoint(control.port1)),
-      words: new Int32Array(block),
+      body,
       ended: ended.promise,
       heap: {
-        measure: async () => {
-          const { used_heap_size: heapUsed, external_memory: external } = await worker.getHeapStatistics();
-          return { heapUsed, external };
-        },
+        measure: () => body.measure(),
         isBusy: () => !cell.isReady || cell.isStill || listener.hasWork(agentId, incarnation),
         end: (detail) => stopCell(cell, "out_of_memory", detail),
       },
@@ -177,27 +118,18 @@ export function makeCellHost(
       startNext();
     };
 
-    mail.port1.on("message", (frame: unknown) => listener.frame(agentId, incarnation, frame));
-    worker.on("error", (error: Error & { code?: string }) => {
-      fault = {
-        reason: error.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "crash",
-        detail: error.message ?? String(error),
-      };
-    });
-    worker.on("exit", (code) => {
-      mail.port1.close();
-      control.port1.close();
+    const finish = (end: CellEnd): void => {
       heaps.remove(cell.heap);
       if (cells.get(agentId) === cell) cells.delete(agentId);
       doneStarting();
       ended.resolve();
-      const end = cell.stop ?? fault ?? { reason: "crash" as const, detail: `it called process.exit(${code})` };
-      listener.exited(agentId, incarnation, end.reason, end.detail, cell.profiled);
-    });
-    cell.control.start(init).then(
+      const { reason, detail } = cell.stop ?? end;
+      listener.exited(agentId, incarnation, reason, detail, cell.profiled);
+    };
+    body.start(init).then(
       (result) => {
         doneStarting();
-        if (cell.stop !== undefined || fault !== undefined) return;
+        if (cell.stop !== undefined) return;
         if (result.status === "ready") {
           cell.isReady = true;
           listener.ready(agentId, incarnation);
@@ -214,8 +146,7 @@ export function makeCellHost(
     if (cell.stop !== undefined) return;
     cell.stop = { reason, detail };
     heaps.remove(cell.heap);
-    Atomics.store(cell.words, controlBlock.stop, 1);
-    void cell.worker.terminate();
+    cell.body.end();
   };
 
   /** An idle cell costs one reading in a while; one whose loop stands still, although it has nothing to do, is watched as busy. */
@@ -228,14 +159,14 @@ export function makeCellHost(
 
   const watchStuck = (cell: Cell): void => {
     if (cell.isEnding || cell.stop !== undefined) return;
-    const asked = Atomics.load(cell.words, controlBlock.stuckMs);
+    const asked = cell.body.stuckMs();
     const budgetMs = Math.min(limits.stuckMsMax, Math.max(limits.stuckMs, asked));
     const stillMs = cell.stillChecks * limits.heartbeatCheckMs;
-    if (stillMs >= budgetMs - limits.profileMs) cell.profile ??= startStuckProfile(cell.worker);
+    if (stillMs >= budgetMs - limits.profileMs) cell.profile ??= cell.body.profile();
     if (stillMs < budgetMs) return;
     cell.isEnding = true;
     const detail = `its loop did not turn for ${budgetMs} ms`;
-    void (cell.profile ?? startStuckProfile(cell.worker))().then((profile) => {
+    void (cell.profile ?? cell.body.profile())().then((profile) => {
       cell.profiled = profile;
       stopCell(cell, "hung", detail);
     });
@@ -247,7 +178,7 @@ export function makeCellHost(
     const late = now - lastCheckMs > 2 * limits.heartbeatCheckMs;
     lastCheckMs = now;
     for (const cell of cells.values()) {
-      const beat = Atomics.load(cell.words, controlBlock.beat);
+      const beat = cell.body.beat();
       const { agentId, incarnation } = cell.spec.init;
       // When this thread itself was held up, so was the machine: such a round proves nothing about the cell.
       if (late) continue;
@@ -280,14 +211,14 @@ export function makeCellHost(
         queueMicrotask(() => {
           const frame = cell.batch;
           cell.batch = undefined;
-          cell.mailbox.postMessage(frame);
+          if (frame !== undefined) cell.body.post(frame);
         });
       }
       cell.batch.push(...record);
       heaps.wake(cell.heap);
     },
     cancel(agentId, incarnation, turn) {
-      void find(agentId, incarnation)?.control.cancel(turn);
+      find(agentId, incarnation)?.body.cancel(turn);
     },
     stop(agentId, incarnation, reason, detail) {
       const queued = waiting.findIndex(({ init }) => init.agentId === agentId && init.incarnation === incarnation);
@@ -299,7 +230,7 @@ export function makeCellHost(
       const cell = find(agentId, incarnation);
       if (cell !== undefined) stopCell(cell, reason, detail);
     },
-    inspect: async (agentId) => cells.get(agentId)?.control.inspect(),
+    inspect: async (agentId) => cells.get(agentId)?.body.inspect(),
     get size() {
       return cells.size;
     },

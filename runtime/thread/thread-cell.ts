@@ -1,0 +1,96 @@
+/**
+ * A cell as a worker thread: confined by Node's permission flag, with two ports and a control block of shared memory.
+ */
+import { MessageChannel, Worker } from "node:worker_threads";
+import { wrap } from "comlink";
+import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
+import { limits } from "../kernel/limits.ts";
+import type { BodyEvents, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
+import type { CellAssets } from "./cell-assets.ts";
+import { type CellControl, type CellWorkerData, controlBlock } from "./cell-port.ts";
+import { startStuckProfile } from "./stuck-profile.ts";
+
+/** Runs in the worker before anything else: compiles the bootstrap from its code cache and calls it. */
+const entry = `
+const { workerData } = require("node:worker_threads");
+const { Script } = require("node:vm");
+const compileScript = (source, filename, cachedData) => new Script(source, { filename, cachedData }).runInThisContext();
+compileScript(workerData.source, "cloister:cell", workerData.cachedData)(require, (url) => import(url), compileScript);
+`;
+
+export function launchThread(spec: CellSpec, assets: CellAssets, events: BodyEvents): CellBody {
+  const { init } = spec;
+  const mail = new MessageChannel();
+  const control = new MessageChannel();
+  const block = new SharedArrayBuffer(controlBlock.words * Int32Array.BYTES_PER_ELEMENT);
+  const words = new Int32Array(block);
+  const workerData: CellWorkerData = {
+    mailbox: mail.port2,
+    control: control.port2,
+    block,
+    source: assets.bootstrap.source,
+    cachedData: assets.bootstrap.cachedData,
+    sdk: assets.sdk,
+    zodUrl: assets.zodUrl,
+    workspace: init.workspace,
+  };
+  const readable = [init.workspace, ...spec.readable];
+  const worker = new Worker(entry, {
+    eval: true,
+    name: `cell:${init.agentId}`,
+    env: {},
+    argv: [],
+    stdin: false,
+    // What the cell prints comes as log records. Its standard streams are never read: nothing may pile up here.
+    stdout: true,
+    stderr: true,
+    trackUnmanagedFds: true,
+    execArgv: [
+      "--permission",
+      ...readable.map((place) => `--allow-fs-read=${place}`),
+      `--allow-fs-write=${init.workspace}`,
+      "--disable-warning=ExperimentalWarning",
+    ],
+    resourceLimits: {
+      maxOldGenerationSizeMb: limits.cellOldGenerationMb,
+      maxYoungGenerationSizeMb: limits.cellYoungGenerationMb,
+    },
+    workerData,
+    transferList: [mail.port2, control.port2],
+  });
+  const remote = wrap<CellControl>(nodeEndpoint(control.port1));
+  let fault: CellEnd | undefined;
+  mail.port1.on("message", (frame: unknown) => events.frame(frame));
+  worker.on("error", (error: Error & { code?: string }) => {
+    fault = {
+      reason: error.code === "ERR_WORKER_OUT_OF_MEMORY" ? "out_of_memory" : "crash",
+      detail: error.message ?? String(error),
+    };
+  });
+  worker.on("exit", (code) => {
+    mail.port1.close();
+    control.port1.close();
+    events.ended(fault ?? { reason: "crash", detail: `it called process.exit(${code})` });
+  });
+  return {
+    // The cell is being ended by its error already; that it became ready before is no news.
+    start: async (wanted) => {
+      const result = await remote.start(wanted);
+      return fault === undefined ? result : new Promise<never>(() => undefined);
+    },
+    post: (frame) => mail.port1.postMessage(frame),
+    cancel: (turn) => void remote.cancel(turn),
+    inspect: () => remote.inspect(),
+    beat: () => Atomics.load(words, controlBlock.beat),
+    stuckMs: () => Atomics.load(words, controlBlock.stuckMs),
+    profile: () => startStuckProfile(worker),
+    measure: async () => {
+      const { used_heap_size: heapUsed, external_memory: external } = await worker.getHeapStatistics();
+      return { heapUsed, external };
+    },
+    end: () => {
+      Atomics.store(words, controlBlock.stop, 1);
+      void worker.terminate();
+    },
+  };
+}
