@@ -4,12 +4,10 @@
  */
 import type { Verb } from "../runtime/kernel/envelope.ts";
 import { matchesPattern, type Pairing } from "../runtime/kernel/pairings.ts";
-import { judgePair, type Policy } from "./policy.ts";
+import { grantVerbs, judgePair, pairVerbs, type Policy, type SessionVerb } from "./policy.ts";
 
 /** The session tools of this version; each is a verb of its own. */
 export const sessionTools = ["sessions_list", "sessions_history", "sessions_send"] as const;
-
-const crossVerbs: readonly Verb[] = ["send", "request", "list", "history"];
 
 export function compilePairings(policy: Policy, agentIds: readonly string[]): Pairing[] {
   return agentIds.flatMap((agentId) => {
@@ -25,6 +23,7 @@ export function compilePairings(policy: Policy, agentIds: readonly string[]): Pa
       policy.visibility === "all" &&
       policy.agentToAgent.enabled &&
       policy.agentToAgent.allow.some((pattern) => matchesPattern(pattern, agentId));
+    const grants = policy.agentToAgent.enabled ? (policy.agentToAgent.grants ?? []) : [];
     const siblings = open ? [...new Set(policy.agentToAgent.allow)] : [];
     return [
       tools,
@@ -33,9 +32,14 @@ export function compilePairings(policy: Policy, agentIds: readonly string[]): Pa
           id: `config:a2a:${agentId}>${pattern}`,
           subject,
           object: `agent:${pattern}`,
-          verbs: crossVerbs,
+          verbs: pairVerbs,
           origin: "config",
         }),
+      ),
+      ...grants.flatMap(({ from, to, verbs }, index): Pairing[] =>
+        matchesPattern(from, agentId)
+          ? [{ id: `config:grant:${index}:${agentId}`, subject, object: `agent:${to}`, verbs, origin: "config" }]
+          : [],
       ),
     ];
   });
@@ -54,10 +58,14 @@ export function explainMissing(
 ): { readonly message: string; readonly remedy: string } {
   const from = subject.replace(/^agent:/, "");
   const to = object.replace(/^agent:/, "");
-  const judged = judgePair(policy, from, to, verb === "list" ? "list" : "send");
+  const judged = judgePair(policy, from, to, isSessionVerb(verb) ? verb : "send");
   if (!judged.allowed) return judged;
   return {
     message: `${subject} holds no capability to ${verb} to ${object}`,
     remedy: "use the session tools for sessions of the same agent",
   };
+}
+
+function isSessionVerb(verb: Verb): verb is SessionVerb {
+  return (grantVerbs as readonly Verb[]).includes(verb);
 }

@@ -6,21 +6,66 @@ import { matchesPattern } from "../runtime/kernel/pairings.ts";
 
 export type Visibility = "self" | "tree" | "agent" | "all";
 
+/** What a grant may name, each a right of its own: who may send need not read. */
+export const grantVerbs = ["send", "request", "list", "history", "spawn", "steer", "cancel"] as const;
+
+export type SessionVerb = (typeof grantVerbs)[number];
+
+/** One entry of `tools.agentToAgent.grants`; `from` and `to` are ids or patterns. */
+export interface Grant {
+  readonly from: string;
+  readonly to: string;
+  readonly verbs: readonly SessionVerb[];
+}
+
+/** What `tools.agentToAgent.allow` gives at once. */
+export const pairVerbs: readonly SessionVerb[] = ["send", "request", "list", "history"];
+
 export interface Policy {
   readonly visibility: Visibility;
-  readonly agentToAgent: { readonly enabled: boolean; readonly allow: readonly string[] };
+  readonly agentToAgent: {
+    readonly enabled: boolean;
+    readonly allow: readonly string[];
+    /** Absent: none. */
+    readonly grants?: readonly Grant[];
+  };
   /** `spawned`: a sandboxed session reaches only what it spawned. */
   readonly sessionToolsVisibility: "spawned" | "all";
 }
-
-export type SessionVerb = "list" | "history" | "send";
 
 export type Judgement =
   | { readonly allowed: true; readonly rule: string }
   | { readonly allowed: false; readonly rule: string; readonly message: string; readonly remedy: string };
 
-/** May one agent reach another at all? The session does not matter across agents (behaviour §3.8, rule 2). */
+/**
+ * May one agent reach another at all? The session does not matter across agents (behaviour §3.8, rule 2). A grant names pair and
+ * verb itself, so that it needs no `visibility`; without `enabled` there is none.
+ */
 export function judgePair(policy: Policy, from: string, to: string, verb: SessionVerb): Judgement {
+  const { enabled, allow, grants = [] } = policy.agentToAgent;
+  const granted = enabled ? grants.findIndex((grant) => isBetween(grant, from, to) && grant.verbs.includes(verb)) : -1;
+  if (granted !== -1) return { allowed: true, rule: grantRule(granted) };
+  const missing = [from, to].filter((id) => !allow.some((pattern) => matchesPattern(pattern, id)));
+  if (enabled && policy.visibility === "all" && missing.length === 0 && pairVerbs.includes(verb))
+    return { allowed: true, rule: "tools.agentToAgent.allow" };
+
+  const other = enabled ? grants.findIndex((grant) => isBetween(grant, from, to)) : -1;
+  if (other !== -1) {
+    return {
+      allowed: false,
+      rule: grantRule(other),
+      message: `Agent ${from} may not ${verb} to agent ${to}: ${grantRule(other)} grants only ${(grants[other]?.verbs ?? []).join(", ")}.`,
+      remedy: `add "${verb}" to ${grantRule(other)}.verbs`,
+    };
+  }
+  if (!pairVerbs.includes(verb)) {
+    return {
+      allowed: false,
+      rule: "tools.agentToAgent.grants",
+      message: `Agent ${from} holds no grant to ${verb} agent ${to}.`,
+      remedy: `tools.agentToAgent.grants: [{ from: "${from}", to: "${to}", verbs: ["${verb}"] }]`,
+    };
+  }
   if (policy.visibility !== "all") {
     return {
       allowed: false,
@@ -29,7 +74,7 @@ export function judgePair(policy: Policy, from: string, to: string, verb: Sessio
       remedy: 'tools.sessions.visibility: "all"',
     };
   }
-  if (!policy.agentToAgent.enabled) {
+  if (!enabled) {
     return {
       allowed: false,
       rule: "tools.agentToAgent.enabled",
@@ -40,16 +85,20 @@ export function judgePair(policy: Policy, from: string, to: string, verb: Sessio
       remedy: `tools.agentToAgent: { enabled: true, allow: ["${from}", "${to}"] }`,
     };
   }
-  const missing = [from, to].filter((id) => !policy.agentToAgent.allow.some((pattern) => matchesPattern(pattern, id)));
-  if (missing.length > 0) {
-    return {
-      allowed: false,
-      rule: "tools.agentToAgent.allow",
-      message: "Agent-to-agent messaging denied by tools.agentToAgent.allow.",
-      remedy: `add ${missing.map((id) => `"${id}"`).join(" and ")} to tools.agentToAgent.allow`,
-    };
-  }
-  return { allowed: true, rule: "tools.agentToAgent.allow" };
+  return {
+    allowed: false,
+    rule: "tools.agentToAgent.allow",
+    message: "Agent-to-agent messaging denied by tools.agentToAgent.allow.",
+    remedy: `add ${missing.map((id) => `"${id}"`).join(" and ")} to tools.agentToAgent.allow`,
+  };
+}
+
+function isBetween(grant: Grant, from: string, to: string): boolean {
+  return matchesPattern(grant.from, from) && matchesPattern(grant.to, to);
+}
+
+function grantRule(index: number): string {
+  return `tools.agentToAgent.grants[${index}]`;
 }
 
 export interface Requester {

@@ -22,7 +22,6 @@ const consequences: Readonly<Record<string, string>> = {
   "process isolation": "; the agent runs in a confined thread",
   "trusted agents": "; the agent is confined like every other",
   "tool policy": "; no agent has tools that it could limit, beside the session tools",
-  "agent-to-agent grants": "; only tools.agentToAgent.allow grants anything",
 };
 
 export function findInactive(authored: unknown): Inactive {

@@ -54,17 +54,32 @@ function lintIds(agents: readonly NamedAgent[]): ConfigWarning[] {
 function lintAgentToAgent(agents: readonly NamedAgent[], { config }: Draft): ConfigWarning[] {
   const { agentToAgent, sessions } = config.tools;
   const at = ["tools", "agentToAgent", "allow"];
-  const unknown = agentToAgent.allow.flatMap((pattern, index) =>
+  const lintPattern = (pattern: string, where: readonly (string | number)[]): ConfigWarning[] =>
     agents.some(({ id }) => matchesPattern(id, pattern))
       ? []
       : [
           warn(
-            [...at, index],
+            where,
             `is ${JSON.stringify(pattern)}, which no configured agent matches`,
             `Use ids of agents: ${namesOf(agents)}.`,
           ),
-        ],
-  );
+        ];
+  const grantsAt = ["tools", "agentToAgent", "grants"];
+  const unknown = [
+    ...agentToAgent.allow.flatMap((pattern, index) => lintPattern(pattern, [...at, index])),
+    ...agentToAgent.grants.flatMap(({ from, to }, index) => [
+      ...lintPattern(from, [...grantsAt, index, "from"]),
+      ...lintPattern(to, [...grantsAt, index, "to"]),
+    ]),
+  ];
+  if (!agentToAgent.enabled && agentToAgent.grants.length > 0)
+    unknown.push(
+      warn(
+        grantsAt,
+        "grants nothing while tools.agentToAgent.enabled is false",
+        "Set tools.agentToAgent.enabled to true.",
+      ),
+    );
   if (!agentToAgent.enabled) return unknown;
   const narrow = warn(
     ["tools", "sessions", "visibility"],
@@ -76,9 +91,10 @@ function lintAgentToAgent(agents: readonly NamedAgent[], { config }: Draft): Con
     "is empty while tools.agentToAgent.enabled is true: no agent may take part",
     `Set tools.agentToAgent.allow to the agents, such as ${JSON.stringify(agents.map(({ id }) => id).slice(0, 5))}.`,
   );
+  const byGrants = agentToAgent.grants.length > 0 && agentToAgent.allow.length === 0;
   return [
-    ...(sessions.visibility === "all" ? [] : [narrow]),
-    ...(agentToAgent.allow.length > 0 ? [] : [empty]),
+    ...(sessions.visibility === "all" || byGrants ? [] : [narrow]),
+    ...(agentToAgent.allow.length > 0 || byGrants ? [] : [empty]),
     ...unknown,
   ];
 }

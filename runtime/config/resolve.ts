@@ -43,6 +43,11 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     agentToAgent: {
       enabled: config.tools.agentToAgent.enabled,
       allow: config.tools.agentToAgent.allow.map(normalizePattern),
+      grants: config.tools.agentToAgent.grants.map(({ from, to, verbs }) => ({
+        from: normalizePattern(from),
+        to: normalizePattern(to),
+        verbs,
+      })),
     },
     visibility: config.tools.sessions.visibility,
     sessionToolsVisibility: config.agents.defaults.sandbox.sessionToolsVisibility,

@@ -2,6 +2,7 @@
  * The configuration as the rest of the program sees it: plain, complete, frozen. Every path is absolute, every id is in
  * its one written form, every default is filled in, and what is not configured is absent rather than empty.
  */
+import type { Policy } from "../../auth/policy.ts";
 import type { WebhookSettings } from "../edge/port.ts";
 
 export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
@@ -65,7 +66,7 @@ export interface ResolvedConfig {
   };
   /** Channel → the account that is meant where none is named. Source: behaviour §2.4. */
   readonly channelDefaults: Readonly<Record<string, string>>;
-  readonly agentToAgent: { readonly enabled: boolean; readonly allow: readonly string[] };
+  readonly agentToAgent: Policy["agentToAgent"];
   readonly visibility: Visibility;
   readonly sessionToolsVisibility: "spawned" | "all";
   readonly mainLaneConcurrent: number;

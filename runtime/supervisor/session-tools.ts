@@ -159,6 +159,7 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     requester: Requester,
     label: string,
     agentId: string | undefined,
+    verb: SessionVerb,
   ): Promise<Resolved | ToolRefusal> => {
     if (agentId !== undefined && agentId !== requester.agentId) {
       if (isClampedSession(policy, requester))
@@ -166,7 +167,7 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
           "Sandboxed sessions_send label lookup is limited to this agent",
           'agents.defaults.sandbox.sessionToolsVisibility: "all"',
         );
-      const pair = judge(requester, mainOf(agentId), "send");
+      const pair = judge(requester, mainOf(agentId), verb);
       if (!pair.allowed) return forbidden(pair.message, pair.remedy);
     }
     const rows = (await store.sessionsWithLabel(label)).filter(
@@ -189,17 +190,18 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     const agentId = params.agentId?.toLowerCase();
     if (agentId !== undefined && !agentIds.has(agentId))
       return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
+    const verb = params.timeoutSeconds > 0 ? "request" : "send";
     const target =
       params.sessionKey !== undefined
         ? await findByKey(requester, params.sessionKey)
         : params.label !== undefined
-          ? await findByLabel(requester, params.label, agentId)
+          ? await findByLabel(requester, params.label, agentId, verb)
           : agentId !== undefined
             ? await findByKey(requester, mainSessionKey(agentId, config.session))
             : fault("invalid", "Either sessionKey or label is required");
     if ("status" in target) return target;
     if (!params.hasMessage) return fault("invalid", "message is required: the text to send");
-    const judged = judge(requester, target, "send");
+    const judged = judge(requester, target, verb);
     if (!judged.allowed) return forbidden(judged.message, judged.remedy);
     if (isThreadKey(target.key)) {
       return fault(
@@ -211,9 +213,7 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     if (missing !== undefined) return missing;
     const cross = target.agentId !== requester.agentId;
     const pairing = cross
-      ? deps
-          .pairings()
-          .find(`agent:${requester.agentId}`, params.timeoutSeconds > 0 ? "request" : "send", `agent:${target.agentId}`)
+      ? deps.pairings().find(`agent:${requester.agentId}`, verb, `agent:${target.agentId}`)
       : undefined;
     // Own children of another agent and own sessions are reached by the right to the tool itself.
     const via = pairing?.id ?? toolsPairingId(requester.agentId);

@@ -443,3 +443,44 @@ test("AC-04.4: the whole of it needs no network at all", async () => {
     net.Socket.prototype.connect = connect;
   }
 });
+
+/** A9.1: each verb is a right of its own. Every subset of the four, and what each tool then answers. */
+describe("grants by verb", () => {
+  const verbs = ["send", "request", "list", "history"] as const;
+  const subsets = Array.from({ length: 2 ** verbs.length }, (_, bits) =>
+    verbs.filter((_verb, at) => (bits & (1 << at)) !== 0),
+  );
+
+  test.each(subsets.map((granted) => [granted.join(", ") || "none", granted] as const))("%s", async (_, granted) => {
+    const gateway = await openGateway(
+      [
+        { id: "main", ...toolUser },
+        { id: "raul", module: "echo" },
+      ],
+      {
+        // The level that people have: a grant needs no other.
+        visibility: "tree",
+        agentToAgent: {
+          enabled: true,
+          allow: [],
+          grants: granted.length === 0 ? [] : [{ from: "main", to: "raul", verbs: granted }],
+        },
+      },
+    );
+    const target = { sessionKey: "agent:raul:main" };
+    const results = {
+      send: await call(gateway, "main", "sessions_send", { ...target, message: "hi", timeoutSeconds: 0 }),
+      request: await call(gateway, "main", "sessions_send", { ...target, message: "hi", timeoutSeconds: 30 }),
+      list: await call(gateway, "main", "sessions_list", { agentId: "raul" }),
+      history: await call(gateway, "main", "sessions_history", target),
+    };
+    const allowed = verbs.filter((verb) => results[verb]["status"] !== "forbidden");
+    expect(allowed).toEqual(granted);
+    for (const verb of verbs)
+      if (granted.length > 0 && !granted.includes(verb))
+        expect(results[verb]).toMatchObject({
+          code: "forbidden",
+          operatorHint: `add "${verb}" to tools.agentToAgent.grants[0].verbs`,
+        });
+  });
+});

@@ -1,5 +1,6 @@
 /** `tools.*` and its per-agent form. Source: behaviour §1.6, §7. */
 import * as z from "zod";
+import { grantVerbs } from "../../../auth/policy.ts";
 import type { Visibility } from "../resolved.ts";
 import { agentId, anyMap, anyValue, texts } from "./values.ts";
 import { key, later } from "./note.ts";
@@ -52,10 +53,17 @@ export const tools = z
             "Agents that may take part, as ids or `*` patterns; sender and target must both match. Empty = nobody.",
             z.array(agentId()).default([]),
           ),
-          grants: later(
-            "agent-to-agent grants",
-            "Rights by pair and verb.",
-            z.array(z.strictObject({ from: agentId(), to: agentId(), verbs: texts() })).optional(),
+          grants: key(
+            "Rights by pair and verb, beside `allow`: `send` without `history` lets an agent write to another and not read it. They hold whatever `tools.sessions.visibility` says, and only while `enabled` is true.",
+            z
+              .array(
+                z.strictObject({
+                  from: key("Who may, as an id or a `*` pattern.", agentId()),
+                  to: key("To whom.", agentId()),
+                  verbs: key("What.", z.array(z.enum(grantVerbs)).min(1)),
+                }),
+              )
+              .default([]),
           ),
         })
         .prefault({}),

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compilePairings, explainMissing } from "../../../auth/compile-pairings.ts";
-import { judgePair, judgeSession, type Policy, type Requester } from "../../../auth/policy.ts";
+import { grantVerbs, judgePair, judgeSession, type Policy, type Requester } from "../../../auth/policy.ts";
 import { makePairingRegistry } from "../../../runtime/kernel/pairings.ts";
 
 const policy = (changes: Partial<Policy> = {}): Policy => ({
@@ -109,7 +109,18 @@ const ids = ["main", "raul", "eve", "work-a", "work-b"];
 const patterns = fc.constantFrom("*", "main", "raul", "work-*", "*-a", "nobody", "");
 const policies: fc.Arbitrary<Policy> = fc.record({
   visibility: fc.constantFrom("self", "tree", "agent", "all"),
-  agentToAgent: fc.record({ enabled: fc.boolean(), allow: fc.array(patterns, { maxLength: 4 }) }),
+  agentToAgent: fc.record({
+    enabled: fc.boolean(),
+    allow: fc.array(patterns, { maxLength: 4 }),
+    grants: fc.array(
+      fc.record({
+        from: patterns,
+        to: patterns,
+        verbs: fc.uniqueArray(fc.constantFrom(...grantVerbs), { minLength: 1, maxLength: 3 }),
+      }),
+      { maxLength: 3 },
+    ),
+  }),
   sessionToolsVisibility: fc.constantFrom("spawned", "all"),
 });
 
@@ -122,9 +133,9 @@ test("a compiled pairing exists exactly when the judgement allows; a refusal nam
       for (const from of ids) {
         for (const to of ids) {
           if (from === to) continue;
-          for (const verb of ["send", "request", "list", "history"] as const) {
+          for (const verb of grantVerbs) {
             pairs++;
-            const judged = judgePair(rules, from, to, verb === "request" ? "send" : verb);
+            const judged = judgePair(rules, from, to, verb);
             expect(registry.find(`agent:${from}`, verb, `agent:${to}`) !== undefined).toBe(judged.allowed);
             if (!judged.allowed)
               expect(explainMissing(rules, `agent:${from}`, verb, `agent:${to}`).remedy).not.toBe("");
@@ -134,37 +145,64 @@ test("a compiled pairing exists exactly when the judgement allows; a refusal nam
     }),
     { numRuns: 500 },
   );
-  expect(pairs).toBe(500 * 20 * 4);
+  expect(pairs).toBe(500 * 20 * grantVerbs.length);
 });
 
 test("following the remedies of refusals leads to a policy that allows", () => {
   fc.assert(
-    fc.property(policies, fc.constantFrom(...ids), fc.constantFrom(...ids), (given, from, to) => {
-      fc.pre(from !== to);
-      let rules = given;
-      const seen: string[] = [];
-      for (let step = 0; step < 4; step++) {
-        const judged = judgePair(rules, from, to, "send");
-        if (judged.allowed) return;
-        expect(seen).not.toContain(judged.rule);
-        seen.push(judged.rule);
-        if (judged.rule === "tools.sessions.visibility") rules = { ...rules, visibility: "all" };
-        else if (judged.rule === "tools.agentToAgent.enabled")
-          rules = { ...rules, agentToAgent: { enabled: true, allow: [from, to] } };
-        else
-          rules = {
-            ...rules,
-            agentToAgent: {
-              ...rules.agentToAgent,
-              allow: [
-                ...rules.agentToAgent.allow,
-                ...(judged.remedy.match(/"([^"]+)"/g) ?? []).map((id) => id.slice(1, -1)),
-              ],
-            },
-          };
-      }
-      throw new Error(`four remedies did not help: ${seen.join(", ")}`);
-    }),
+    fc.property(
+      policies,
+      fc.constantFrom(...ids),
+      fc.constantFrom(...ids),
+      fc.constantFrom(...grantVerbs),
+      (given, from, to, verb) => {
+        fc.pre(from !== to);
+        let rules = given;
+        const seen: string[] = [];
+        for (let step = 0; step < 4; step++) {
+          const judged = judgePair(rules, from, to, verb);
+          if (judged.allowed) return;
+          expect(seen).not.toContain(judged.rule);
+          seen.push(judged.rule);
+          if (judged.rule === "tools.sessions.visibility") rules = { ...rules, visibility: "all" };
+          else if (judged.rule === "tools.agentToAgent.enabled")
+            rules = { ...rules, agentToAgent: { ...rules.agentToAgent, enabled: true, allow: [from, to] } };
+          else if (judged.rule === "tools.agentToAgent.grants")
+            rules = {
+              ...rules,
+              agentToAgent: {
+                ...rules.agentToAgent,
+                enabled: true,
+                grants: [...(rules.agentToAgent.grants ?? []), { from, to, verbs: [verb] }],
+              },
+            };
+          else if (judged.rule.startsWith("tools.agentToAgent.grants["))
+            rules = {
+              ...rules,
+              agentToAgent: {
+                ...rules.agentToAgent,
+                grants: (rules.agentToAgent.grants ?? []).map((grant, index) =>
+                  judged.remedy === `add "${verb}" to tools.agentToAgent.grants[${index}].verbs`
+                    ? { ...grant, verbs: [...grant.verbs, verb] }
+                    : grant,
+                ),
+              },
+            };
+          else
+            rules = {
+              ...rules,
+              agentToAgent: {
+                ...rules.agentToAgent,
+                allow: [
+                  ...rules.agentToAgent.allow,
+                  ...(judged.remedy.match(/"([^"]+)"/g) ?? []).map((id) => id.slice(1, -1)),
+                ],
+              },
+            };
+        }
+        throw new Error(`four remedies did not help: ${seen.join(", ")}`);
+      },
+    ),
   );
 });
 

@@ -36,7 +36,7 @@ describe("what is not configured", () => {
       bindings: [],
       session: { mainKey: "main", scope: "per-sender", dmScope: "main", groupScope: "per-group", identityLinks: {} },
       channelDefaults: {},
-      agentToAgent: { enabled: false, allow: [] },
+      agentToAgent: { enabled: false, allow: [], grants: [] },
       visibility: "tree",
       sessionToolsVisibility: "spawned",
       mainLaneConcurrent: 12,
@@ -400,7 +400,14 @@ describe("the rest", () => {
         groupScope: "main",
         identityLinks: { ana: ["telegram:1", 2] },
       },
-      tools: { agentToAgent: { enabled: true, allow: ["Main", "Te*"] }, sessions: { visibility: "agent" } },
+      tools: {
+        agentToAgent: {
+          enabled: true,
+          allow: ["Main", "Te*"],
+          grants: [{ from: "Main", to: "T*", verbs: ["send"] }],
+        },
+        sessions: { visibility: "agent" },
+      },
       agents: { defaults: { maxConcurrent: 3, sandbox: { sessionToolsVisibility: "all" } } },
       logging: { level: "debug", consoleLevel: "silent", file: "my.log", redactSensitive: "off" },
     });
@@ -412,7 +419,7 @@ describe("the rest", () => {
         groupScope: "main",
         identityLinks: { ana: ["telegram:1", "2"] },
       },
-      agentToAgent: { enabled: true, allow: ["main", "te*"] },
+      agentToAgent: { enabled: true, allow: ["main", "te*"], grants: [{ from: "main", to: "t*", verbs: ["send"] }] },
       visibility: "agent",
       sessionToolsVisibility: "all",
       mainLaneConcurrent: 3,

@@ -41,6 +41,23 @@ const meant: readonly Case[] = [
     /main, raul/,
   ],
   [
+    "a grant to an agent that does not exist",
+    {
+      agents: two,
+      tools: { agentToAgent: { enabled: true, grants: [{ from: "main", to: "rual", verbs: ["send"] }] } },
+    },
+    "tools.agentToAgent.grants[0].to",
+    /"rual", which no configured agent matches/,
+    /main, raul/,
+  ],
+  [
+    "grants while agent-to-agent is off",
+    { agents: two, tools: { agentToAgent: { grants: [{ from: "main", to: "raul", verbs: ["send"] }] } } },
+    "tools.agentToAgent.grants",
+    /grants nothing while tools\.agentToAgent\.enabled is false/,
+    /to true/,
+  ],
+  [
     "an allowed pattern that matches nobody",
     { agents: two, tools: { agentToAgent: { allow: ["team-*"] } } },
     "tools.agentToAgent.allow[0]",
@@ -208,11 +225,6 @@ describe("a feature that this version does not have", () => {
     ["exec", { tools: { exec: { host: "sandbox" } } }, "tools.exec"],
     ["elevated", { tools: { elevated: { enabled: true } } }, "tools.elevated"],
     ["tool policy", { tools: { deny: ["exec"] } }, "tools.deny"],
-    [
-      "agent-to-agent grants",
-      { tools: { agentToAgent: { grants: [{ from: "a", to: "b", verbs: ["send"] }] } } },
-      "tools.agentToAgent.grants",
-    ],
     ["queue modes", { messages: { queue: { mode: "collect" } } }, "messages.queue"],
     ["reset policies", { session: { reset: { mode: "daily" } } }, "session.reset"],
     [
