@@ -181,6 +181,8 @@ export const limits = {
   deadLettersMax: 10_000,
   /** Rows of done envelopes that one write of the journal removes beside its own work; a backup lets them gather. */
   settledRowsPerWriteMax: 1_000,
+  /** Envelopes that one transaction of the journal takes: about 5 ms of it, in which nobody else can write. */
+  appendsPerWriteMax: 512,
   /** Characters of a path that a client names. */
   pathCharsMax: 4_096,
   /** Agents' environments open at a time (0.2 MB, 3 descriptors and 3.5 memory maps each). */

@@ -2,20 +2,21 @@
  * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
  * all agents in flight.
  *
- * Layout, format 2 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id):
+ * Layout, format 3 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id):
  *   ["e", seq] → { header, body }
  *   ["i", E]   → [seq, agentId, askedIn?]   the third is the envelope whose turn waits for this one's outcome
  *   ["n", seq] → deliveries counted so far; absent before the first
  *   ["x" | "b" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
- *   ["d" | "o" | "t" | "c", …]  the idempotency window (`runtime/store/dedupe.ts`)
+ *   ["d" | "o" | "t", …]  the idempotency window (`runtime/store/dedupe.ts`)
  * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
  * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
  * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.
  */
 import type { Envelope, EnvelopeHeader, Fate } from "../kernel/envelope.ts";
 import { addLetter, findLetter, letterCounts, listLetters, purgeLetters, removeLetter } from "./dead-letters.ts";
-import { type DedupeBounds, findSeen, lastSeq, remember } from "./dedupe.ts";
+import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq } from "./dedupe.ts";
 import { type Environment, top } from "./environment.ts";
+import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
 import type {
   AppendResult,
@@ -31,9 +32,15 @@ import type {
 export interface JournalOptions extends DedupeBounds {
   readonly deadLettersMax: number;
   readonly settledRowsPerWriteMax: number;
+  readonly appendsPerWriteMax: number;
   readonly now: () => number;
   /** Called once the removal of an envelope's row is on disk: nothing will ask for its `done` marker again. */
   readonly onForgotten: (agentId: string, envelopeId: string) => void;
+}
+
+interface Append {
+  readonly envelope: Envelope;
+  readonly dedupe: Dedupe | undefined;
 }
 
 type Place = readonly [seq: number, agentId: string, askedIn?: string];
@@ -44,6 +51,8 @@ const settleDelayMs = 50;
 export class Journal {
   readonly #environment: Environment;
   readonly #options: JournalOptions;
+  readonly #window: DedupeWindow;
+  readonly #appends: Groups<Append, AppendResult>;
   readonly #settled = new Set<string>();
   /** Done envelopes that a turn asked for which is not done, by that turn's envelope. */
   readonly #answers = new Map<string, Set<string>>();
@@ -54,22 +63,39 @@ export class Journal {
   constructor(environment: Environment, options: JournalOptions) {
     this.#environment = environment;
     this.#options = options;
+    this.#window = new DedupeWindow(environment, options);
+    this.#appends = new Groups(options.appendsPerWriteMax, (appends) => this.#appendAll(appends));
     const [last] = environment.entries({ start: ["e", 0], end: ["e", top], reverse: true, limit: 1 });
     this.#nextSeq = Math.max(last === undefined ? 0 : (last.key[1] as number), lastSeq(environment)) + 1;
   }
 
+  /** Those in flight together are one transaction, which costs less than one for each that share a flush. */
   append(envelope: Envelope, dedupe: Dedupe | undefined): Promise<AppendResult> {
-    const environment = this.#environment;
+    return this.#appends.add({ envelope, dedupe });
+  }
+
+  async #appendAll(appends: readonly Append[]): Promise<AppendResult[]> {
+    try {
+      return await this.#commit(() => {
+        const window = this.#window.begin(this.#options.now());
+        const results = appends.map((append) => this.#appendOne(append, window));
+        window.end();
+        return results;
+      });
+    } catch (error) {
+      this.#window.reset();
+      throw error;
+    }
+  }
+
+  #appendOne({ envelope, dedupe }: Append, window: DedupeWrite): AppendResult {
     const { id, runId } = envelope.header;
-    return this.#write(() => {
-      const atMs = this.#options.now();
-      const seen = dedupe === undefined ? undefined : findSeen(environment, dedupe, atMs, this.#options);
-      if (seen !== undefined) return { status: "duplicate", envelopeId: seen.envelopeId, runId: seen.runId };
-      if (environment.get(["i", keyText(id)]) !== undefined) return { status: "duplicate", envelopeId: id, runId };
-      const seq = this.#put(envelope);
-      if (dedupe !== undefined) remember(environment, dedupe, { seq, atMs, envelopeId: id, runId }, this.#options);
-      return { status: "stored" };
-    });
+    const seen = dedupe === undefined ? undefined : window.find(dedupe);
+    if (seen !== undefined) return { status: "duplicate", ...seen };
+    if (this.#environment.get(["i", keyText(id)]) !== undefined) return { status: "duplicate", envelopeId: id, runId };
+    const seq = this.#put(envelope);
+    if (dedupe !== undefined) window.remember(dedupe, seq, { envelopeId: id, runId });
+    return { status: "stored" };
   }
 
   /** The envelope's next delivery number, on disk; undefined when the journal does not hold it. */
@@ -89,6 +115,7 @@ export class Journal {
 
   /** Whether a row is on disk, postponed removals included; by `keyText` of the id. Resolves after the writes in flight. */
   async keeps(): Promise<(envelopeText: string) => boolean> {
+    this.#appends.start();
     await this.#environment.settled();
     return (envelopeText) => this.#environment.get(["i", envelopeText]) !== undefined;
   }
@@ -197,8 +224,14 @@ export class Journal {
     while (this.#settled.size > 0 && this.#holds === 0) await this.#write(() => undefined);
   }
 
+  /** After the appends that were called before. */
+  #write<T>(change: (forgotten: (readonly [agentId: string, envelopeId: string])[]) => T): Promise<T> {
+    this.#appends.start();
+    return this.#commit(change);
+  }
+
   /** Every write of the journal takes the postponed removals with it. */
-  async #write<T>(change: (forgotten: (readonly [agentId: string, envelopeId: string])[]) => T): Promise<T> {
+  async #commit<T>(change: (forgotten: (readonly [agentId: string, envelopeId: string])[]) => T): Promise<T> {
     const forgotten: (readonly [agentId: string, envelopeId: string])[] = [];
     let settled: string[] = [];
     clearTimeout(this.#timer);

@@ -10,8 +10,9 @@ import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { AgentStores } from "./agent-stores.ts";
 import { appendRow, newestRows } from "./bounded-log.ts";
-import type { Environment, OpenEnvironment } from "./environment.ts";
 import { splitLetters } from "./dead-letters.ts";
+import { groupWindow } from "./dedupe.ts";
+import type { Environment, OpenEnvironment } from "./environment.ts";
 import { checkFormat, formats, openFormat } from "./format.ts";
 import { Journal } from "./journal.ts";
 import { claimOwner, clearOwner, identify, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
@@ -26,6 +27,7 @@ export type StoreBounds = Pick<
   | "dedupeKeysPerScopeMax"
   | "deadLettersMax"
   | "settledRowsPerWriteMax"
+  | "appendsPerWriteMax"
   | "auditRowsMax"
   | "openAgentStoresMax"
   | "sessionsScanRowsMax"
@@ -71,6 +73,7 @@ export async function openStore(
       const journal = await open("journal");
       await openFormat(journal, "journal", join(places.stateDir, "store", "journal"), formats.journal, {
         1: splitLetters,
+        2: groupWindow,
       });
       return new OpenStore(places, registry, journal, openEnvironment, options);
     } catch (error) {
