@@ -47,6 +47,7 @@ export async function openGatewayHere(
     assets: changeAssets(await loadCellAssets()),
     liveCellsMax: 100,
     version: "bench",
+    process: { pid: process.pid, bootId: "bench", startedAtMs: Date.now(), onStopOrder: () => undefined },
     log: { debug: () => undefined, info: () => undefined, warn: complain, error: complain },
   });
   gateway.attachEdge({ publish: async () => undefined, send: async () => ({ status: "sent" }) });

@@ -27,13 +27,41 @@ export interface Program {
   stop(): Promise<void>;
 }
 
+/** The same under its launcher; `pid` is the launcher's. */
+export interface LaunchedProgram extends Program {
+  /** Kills the gateway. Gives the milliseconds until another one answers 200 on `/readyz`. */
+  crash(): Promise<number>;
+}
+
 /** Makes `dist/` when the sources changed: what users run is what is measured. */
 export async function buildProgram(): Promise<void> {
   await promisify(execFile)(process.execPath, [path.join(packageRoot, "scripts", "build.ts"), "--if-changed"]);
 }
 
 /** Without a config the directory is empty, as at the very first start. Rejects when the program is not ready in time. */
-export async function startProgram(config?: object): Promise<Program> {
+export function startProgram(config?: object): Promise<Program> {
+  return start(["--no-launcher"], config);
+}
+
+/** As `cloister gateway` starts it. */
+export async function startLaunched(config?: object): Promise<LaunchedProgram> {
+  const program = await start([], config);
+  const runFile = path.join(program.stateDir, "run", "gateway.json");
+  const crash = async (): Promise<number> => {
+    const { pid } = await readRunFile(runFile);
+    const fromMs = performance.now();
+    process.kill(pid, "SIGKILL");
+    for (;;) {
+      const next = await readRunFile(runFile);
+      if (next.pid !== pid && (await getStatus(next.port, "/readyz")) === 200) return performance.now() - fromMs;
+      if (performance.now() - fromMs > startMsMax) throw new Error(`found no gateway ${startMsMax} ms after its crash`);
+      await sleep(pollMs);
+    }
+  };
+  return { ...program, crash };
+}
+
+async function start(flags: readonly string[], config?: object): Promise<Program & { readonly stateDir: string }> {
   const stateDir = await mkdtemp(path.join(tmpdir(), "cloister-bench-"));
   if (config !== undefined) await writeFile(path.join(stateDir, "cloister.json"), JSON.stringify(config));
   const outputFile = path.join(stateDir, "output.log");
@@ -41,7 +69,7 @@ export async function startProgram(config?: object): Promise<Program> {
   const startedMs = performance.now();
   const child = spawn(
     process.execPath,
-    [path.join(packageRoot, "dist", "main.js"), "gateway", "--port", "0", "--state-dir", stateDir],
+    [path.join(packageRoot, "dist", "main.js"), "gateway", ...flags, "--port", "0", "--state-dir", stateDir],
     {
       cwd: stateDir,
       env: { PATH: process.env["PATH"], HOME: stateDir },
@@ -57,7 +85,7 @@ export async function startProgram(config?: object): Promise<Program> {
     const { pid = 0 } = child;
     const port = await waitReady(child, path.join(stateDir, "run", "gateway.json"), startedMs);
     const startMs = performance.now() - startedMs;
-    return { pid, port, startMs, startCpuMs: await readCpuMs(pid), stop };
+    return { pid, port, startMs, startCpuMs: await readCpuMs(pid), stop, stateDir };
   } catch (error) {
     const said = await readFile(outputFile, "utf8");
     await stop();
@@ -77,10 +105,13 @@ async function waitReady(child: ChildProcess, runFile: string, startedMs: number
   throw new Error(`found no 200 on /readyz after ${startMsMax} ms`);
 }
 
-/** The program writes the file in one step, so that a reader sees all of it or nothing. */
 async function readPort(runFile: string): Promise<number | undefined> {
-  const text = await readFile(runFile, "utf8").catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as { readonly port: number }).port;
+  return (await readRunFile(runFile).catch(() => undefined))?.port;
+}
+
+/** The program writes the file in one step, so that a reader sees all of it or nothing. */
+async function readRunFile(runFile: string): Promise<{ readonly pid: number; readonly port: number }> {
+  return JSON.parse(await readFile(runFile, "utf8"));
 }
 
 /** Time of a process from its start to its end. */

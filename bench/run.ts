@@ -21,6 +21,7 @@ type Loader = () => Promise<{ readonly run: Scenario }>;
 /** Loaded one at a time, so that none measures in the memory of another. */
 const scenarios = {
   "start-up": () => import("./scenarios/start-up.ts"),
+  restart: () => import("./scenarios/restart.ts"),
   "round-trip": () => import("./scenarios/round-trip.ts"),
   turns: () => import("./scenarios/turns.ts"),
   memory: () => import("./scenarios/memory.ts"),

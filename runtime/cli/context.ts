@@ -1,4 +1,5 @@
 /** What every command gets: where it runs, for whom, and the options that all commands share. */
+import type { Launcher } from "../launcher/launched.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface GlobalOptions {
@@ -19,6 +20,10 @@ export interface CliContext {
   /** Version of this package. */
   readonly version: string;
   readonly packageRoot: string;
+  /** How this program is started: Node, its flags, the file. */
+  readonly self: readonly [string, ...string[]];
+  /** Who started this process to run the gateway, and restarts it. */
+  readonly launcher?: Launcher;
   readonly terminal: Terminal;
   readonly options: GlobalOptions;
   readonly nowMs: () => number;

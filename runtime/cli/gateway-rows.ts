@@ -172,3 +172,29 @@ function parse<T>(what: string, schema: z.ZodType<T>, payload: unknown): T {
     "Use a cloister command of the same version as the gateway.",
   );
 }
+
+const gatewayProcess = z.object({
+  pid: count,
+  bootId: text,
+  startedAtMs: count,
+  /** It has taken up what the process before it left. */
+  ready: z.boolean().catch(true),
+  /** Turns in flight. */
+  runs: count,
+  launcher: z
+    .object({ pid: count, restarts: count, lastEnd: maybeText })
+    .nullish()
+    .transform((found) => found ?? undefined)
+    .catch(undefined),
+});
+
+export type GatewayProcess = z.infer<typeof gatewayProcess>;
+
+const stopping = z.object({ pid: count, bootId: text, drainMs: count, runs: count });
+
+/** Of `gateway.status`. */
+export const parseGatewayProcess = (payload: unknown): GatewayProcess =>
+  parse("gateway.status", gatewayProcess, payload);
+
+/** Of `gateway.stop` and `gateway.restart`. */
+export const parseStopping = (payload: unknown): z.infer<typeof stopping> => parse("gateway.stop", stopping, payload);

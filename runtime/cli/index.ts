@@ -1,5 +1,7 @@
 /** Door of the command line: one process, one command. */
 import { homedir } from "node:os";
+import { findLauncher } from "../launcher/launched.ts";
+import { exitCodes } from "../launcher/port.ts";
 import { isCoded } from "../kernel/errors.ts";
 import { findPackage } from "./package-root.ts";
 import { runProgram } from "./program.ts";
@@ -8,6 +10,8 @@ import { makeProcessTerminal, showableText } from "./terminal.ts";
 /** Never rejects: what goes wrong is printed, and the exit code tells it. */
 export async function runCli(host: NodeJS.Process): Promise<void> {
   const terminal = makeProcessTerminal(host);
+  // First of all: its variable is of no use to anybody else, and the heartbeat tells that this process lives.
+  const launcher = findLauncher(host);
   try {
     const { root: packageRoot, version } = await findPackage(import.meta.url);
     host.exitCode = await runProgram(
@@ -19,6 +23,8 @@ export async function runCli(host: NodeJS.Process): Promise<void> {
         platform: host.platform,
         version,
         packageRoot,
+        self: [host.execPath, ...host.execArgv, host.argv[1] ?? ""],
+        ...(launcher === undefined ? {} : { launcher }),
         terminal,
         nowMs: Date.now,
       },
@@ -26,7 +32,7 @@ export async function runCli(host: NodeJS.Process): Promise<void> {
     );
   } catch (error) {
     for (const line of formatFailure(error)) terminal.err(line);
-    host.exitCode = 1;
+    host.exitCode = isCoded(error) ? exitCodes.refused : exitCodes.crashed;
   }
 }
 

@@ -2,7 +2,7 @@
  * The commands and their options. A command's own code is loaded when it runs, so that `--help` and a mistake in usage
  * answer at once.
  *
- * Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+ * Exit codes: 0 done, 1 refused or failed, 2 wrong usage; of the gateway also those of `runtime/launcher/port.ts`.
  */
 import { Command, CommanderError, Option } from "commander";
 import { fates } from "../kernel/envelope.ts";
@@ -13,7 +13,6 @@ import type { BackupOptions } from "./commands/backup.ts";
 import type { ValidateOptions } from "./commands/config.ts";
 import type { DashboardOptions } from "./commands/dashboard.ts";
 import type { DeadLetterOptions, DeadLettersOptions, PurgeOptions } from "./commands/deadletters.ts";
-import type { GatewayOptions } from "./commands/gateway.ts";
 import type { HistoryOptions } from "./commands/history.ts";
 import type { RestoreOptions } from "./commands/restore.ts";
 import type { RouteOptions } from "./commands/route.ts";
@@ -21,14 +20,16 @@ import type { SendOptions } from "./commands/send.ts";
 import type { SessionsOptions } from "./commands/sessions.ts";
 import type { StatusOptions } from "./commands/status.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
-import { collect, peer, port, wholeNumber } from "./options.ts";
+import { addGateway } from "./gateway-commands.ts";
+import { collect, peer, wholeNumber } from "./options.ts";
+import type { Shell } from "./shell.ts";
 
 export type Surrounding = Omit<CliContext, "options">;
 
 /** Runs one command line, without the program's own name. What a command throws is thrown. */
 export async function runProgram(around: Surrounding, args: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
-  const program = makeProgram(around, (code) => {
+  const program = makeProgram(around, args, (code) => {
     exitCode = code;
   });
   try {
@@ -40,13 +41,7 @@ export async function runProgram(around: Surrounding, args: readonly string[]): 
   return exitCode;
 }
 
-interface Shell {
-  readonly program: Command;
-  readonly context: () => CliContext;
-  readonly exit: (code: ExitCode) => void;
-}
-
-function makeProgram(around: Surrounding, exit: (code: ExitCode) => void): Command {
+function makeProgram(around: Surrounding, args: readonly string[], exit: (code: ExitCode) => void): Command {
   const { terminal, version } = around;
   const program = new Command("cloister")
     .description("Hosts many AI agents in one process. Without a command it runs the gateway.")
@@ -64,6 +59,7 @@ function makeProgram(around: Surrounding, exit: (code: ExitCode) => void): Comma
     });
   const shell: Shell = {
     program,
+    args,
     context: () => ({ ...around, options: program.opts<GlobalOptions>() }),
     exit,
   };
@@ -75,33 +71,6 @@ function makeProgram(around: Surrounding, exit: (code: ExitCode) => void): Comma
   addState(shell);
   addBackup(shell);
   return program;
-}
-
-function addGateway({ program, context, exit }: Shell): void {
-  program
-    .command("gateway", { isDefault: true })
-    .description("run the gateway in the foreground (the default)")
-    .usage("[options]")
-    .allowExcessArguments()
-    .option("--port <port>", "port to listen on; 0 takes a free one", port)
-    .option("--bind <address>", "address to listen on, as gateway.bind names it")
-    .option("--verbose", "show debug records on the console")
-    .option("--dev", "profile dev, port 19001")
-    .option("--example <name>", "run a shipped example, e.g. siblings")
-    .action(async (options: GatewayOptions, command: Command) => {
-      // The default command gets every word that names no other command.
-      const [unknown] = command.args;
-      if (unknown !== undefined) {
-        command.error(
-          `error: unknown command '${unknown}'; \`cloister --help\` lists them, and their options follow them`,
-        );
-      }
-      const [{ runGatewayCommand }, { runGateway }] = await Promise.all([
-        import("./commands/gateway.ts"),
-        import("../supervisor/run-gateway.ts"),
-      ]);
-      exit(await runGatewayCommand(context(), options, runGateway));
-    });
 }
 
 function addTalk({ program, context, exit }: Shell): void {

@@ -18,14 +18,16 @@ export interface Terminal {
   readonly output: NodeJS.WritableStream;
   /** Until the returned function is called, signals come here instead of ending the process. */
   readonly onSignal: (handler: (signal: StopSignal) => void) => () => void;
+  /** What was thrown with nobody to catch it comes here from now on, instead of ending the process. */
+  readonly onFault: (handler: (error: unknown) => void) => void;
   /** Ends the process at once, whatever is pending. */
   readonly exitNow: (code: number) => void;
 }
 
-export type StopSignal = "SIGINT" | "SIGTERM";
+export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 /** What a shell expects of a process that a signal ended. */
-export const signalExitCodes: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
+export const signalExitCodes: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
 
 export function makeProcessTerminal(host: NodeJS.Process): Terminal {
   // A reader that goes away (`| head`) is no fault.
@@ -41,12 +43,13 @@ export function makeProcessTerminal(host: NodeJS.Process): Terminal {
     input: host.stdin,
     output: host.stdout,
     onSignal: (handler) => {
-      const signals: readonly StopSignal[] = ["SIGINT", "SIGTERM"];
+      const signals: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
       for (const signal of signals) host.on(signal, handler);
       return () => {
         for (const signal of signals) host.off(signal, handler);
       };
     },
+    onFault: (handler) => void host.on("uncaughtException", handler),
     exitNow: (code) => host.exit(code),
   };
 }

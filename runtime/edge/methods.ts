@@ -22,6 +22,14 @@ const message = z
 const label = z.string().max(limits.labelCharsMax);
 const count = z.int().min(0);
 const fate = z.enum(fates);
+/** At most one of them. */
+const stop = z
+  .object({
+    safe: z.literal(true).exactOptional(),
+    force: z.literal(true).exactOptional(),
+    waitMs: z.int().min(0).max(limits.drainMsMax).exactOptional(),
+  })
+  .refine((value) => Object.keys(value).length <= 1, "expected at most one of safe, force, waitMs");
 const peer = z.object({ kind: z.enum(["direct", "group", "channel"]), id });
 
 export const methods = {
@@ -33,6 +41,9 @@ export const methods = {
   "agents.stop": { scope: "operator.admin", params: z.object({ agentId: id }) },
   "agents.park": { scope: "operator.admin", params: z.object({ agentId: id, reason: label.exactOptional() }) },
   "agents.restart": { scope: "operator.admin", params: z.object({ agentId: id }) },
+  "gateway.status": { scope: "operator.read", params: z.object({}) },
+  "gateway.restart": { scope: "operator.admin", params: stop },
+  "gateway.stop": { scope: "operator.admin", params: stop },
   "backup.start": { scope: "operator.admin", params: z.object({ to: z.string().min(1).max(limits.pathCharsMax) }) },
   "backup.status": { scope: "operator.admin", params: z.object({}) },
   "sessions.list": {

@@ -134,6 +134,12 @@ export const errorRegister = {
     http: 507,
   },
   CLOISTER_GATEWAY_DRAINING: { summary: "The gateway is shutting down.", retry: "later", http: 503 },
+  CLOISTER_GATEWAY_BUSY: { summary: "Turns are running, and none was to be interrupted.", retry: "later", http: 409 },
+  CLOISTER_GATEWAY_NO_LAUNCHER: {
+    summary: "The gateway runs without a launcher that would start it again.",
+    retry: "after-change",
+    http: 409,
+  },
   CLOISTER_GATEWAY_UNREACHABLE: { summary: "No gateway answers at this address.", retry: "later", http: 503 },
   CLOISTER_MODULE_INVALID: {
     summary: "An actor module is missing, does not parse or has no valid default export.",

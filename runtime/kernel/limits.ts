@@ -94,6 +94,20 @@ export const limits = {
   profileFilesMax: 20,
   /** A main thread whose loop does not turn for this long ends the process: nothing of the gateway works without it. */
   mainStuckMs: 30_000,
+  /** How often the gateway tells its launcher that its main thread's loop turns. */
+  gatewayBeatMs: 1_000,
+  /** Without a beat for this long the launcher kills it; longer than `mainStuckMs`, so that the process can say itself what it was. */
+  gatewaySilentMs: 45_000,
+  /** What a stop may take beyond its turns (cells end, stores flush), before the launcher kills the gateway. */
+  gatewayStopMs: 10_000,
+  /** The same after a second signal, which asks for the end at once. */
+  gatewayHaltMs: 1_000,
+  /** Crashes within the period after which the launcher gives up: more than `deliveriesMax`, so that a message that ends the process each time is set aside before. */
+  gatewayRestarts: 10,
+  gatewayRestartPeriodMs: 60_000,
+  /** Back-off of the launcher: full jitter over this times 2^n, up to the maximum. */
+  gatewayBackoffMs: 100,
+  gatewayBackoffMsMax: 10_000,
   /** An idle cell ends after this long. */
   passivateAfterMs: 10 * 60_000,
   /** Memory maps that one cell costs at the most; with vm.max_map_count it bounds the number of live cells. */
@@ -171,6 +185,8 @@ export const limits = {
   agentStopMs: 10_000,
   /** How long a drain waits for turns in flight. */
   drainMs: 20_000,
+  /** The longest that an operator may have a drain wait instead. Source: behaviour §9.1. */
+  drainMsMax: 5 * 60_000,
   /** How long it then waits for answers on their way to their channels; the others are sent at the next start. */
   drainAnswersMs: 2_000,
   /** Dead letters of one listing. */
@@ -196,6 +212,9 @@ export const limits = {
   logFilesMax: 5,
   /** How long the command line waits for the gateway's answer to one request. */
   clientRequestMs: 30_000,
+  /** How long the command line waits for a gateway to be ready, or gone, beyond its drain; and how often it looks. */
+  clientStartMs: 60_000,
+  clientLookMs: 100,
   /** Events that the command line keeps unread; the bound of a client that falls behind. */
   clientEventsMax: 10_000,
   /** One configuration file: bytes, and levels of nesting (the deepest setting has about twelve). */

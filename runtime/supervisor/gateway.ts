@@ -28,6 +28,7 @@ import { makeDeadLetters } from "./dead-letters.ts";
 import { type Driver, type Logger, makeDriver } from "./driver.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
+import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
 import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
@@ -40,6 +41,8 @@ export interface GatewayParts {
   readonly liveCellsMax: number;
   readonly version: string;
   readonly log: Logger;
+  /** Of the process that it runs in. */
+  readonly process: Omit<LifecycleDeps, "turnsInFlight" | "isReady">;
   readonly nowMs?: () => number;
 }
 
@@ -173,6 +176,11 @@ export function makeGateway(parts: GatewayParts): Gateway {
     order: (agentId, order) => driver.kernel.order(agentId, order, nowMs()),
     unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
     backups: makeBackups(store, nowMs, log),
+    lifecycle: makeLifecycle({
+      ...parts.process,
+      turnsInFlight: () => driver.kernel.turnsInFlight(),
+      isReady: () => isResumed,
+    }),
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
     onSessionChanged,
     loopDelayMs: () => Math.round(loopDelay.percentile(99) / 1e5) / 10,

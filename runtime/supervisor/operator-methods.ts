@@ -21,6 +21,7 @@ import type { Readers } from "../readers/readers.ts";
 import type { DeadLetterFilter, DeadLetterRow, SessionRow, Store } from "../store/port.ts";
 import type { Backups } from "./backups.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
 import type { Runs } from "./runs.ts";
 
@@ -40,6 +41,7 @@ export interface OperatorDeps {
   readonly order: (agentId: string, order: AgentOrder) => boolean;
   readonly unpark: (agentId: string) => boolean;
   readonly backups: Backups;
+  readonly lifecycle: Lifecycle;
   readonly isRunning: (sessionKey: string) => boolean;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   readonly loopDelayMs: () => number;
@@ -160,6 +162,9 @@ export function makeOperatorMethods(
         }),
       ),
     "agents.restart": ({ agentId }) => carryOut(agentId, (id) => deps.order(id, { type: "restart" })),
+    "gateway.status": () => deps.lifecycle.status(),
+    "gateway.restart": (params, client) => deps.lifecycle.end(params, true, client.clientId),
+    "gateway.stop": (params, client) => deps.lifecycle.end(params, false, client.clientId),
     "backup.start": ({ to }) => deps.backups.start(to),
     "backup.status": () => deps.backups.status(),
     "sessions.list": async (params) => {

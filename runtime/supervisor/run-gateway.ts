@@ -10,6 +10,7 @@ import type { ResolvedConfig } from "../config/index.ts";
 import type { EdgeForKernel, EdgeThreadInit } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import type { Launched } from "../launcher/port.ts";
 import { openLog } from "../observe/log.ts";
 import { mainSessionKey } from "../routing/index.ts";
 import { startStoreThread } from "../store/thread.ts";
@@ -18,6 +19,7 @@ import { distFolder, entryUrl } from "../thread/entries.ts";
 import { beatForWatch } from "../thread/main-watch.ts";
 import { startTrustedThread } from "../thread/trusted-thread.ts";
 import { makeGateway } from "./gateway.ts";
+import type { StopOrder } from "./lifecycle.ts";
 import { openOperatorKey } from "./operator-key.ts";
 
 export interface RunOptions {
@@ -27,14 +29,18 @@ export interface RunOptions {
   readonly jsonLog: boolean;
   /** A thread that the gateway cannot go on without has ended. */
   readonly onFatal: (reason: string) => void;
+  /** Who started this process and starts it again. */
+  readonly launched?: Launched;
+  /** An operator wants it to end: answer with `stop`. */
+  readonly onStopOrder: (order: StopOrder) => void;
 }
 
 export interface RunningGateway {
   /** Without the key. */
   readonly pageUrl: string;
   readonly port: number;
-  /** Drains: no new messages, turns end, everything flushed. */
-  stop(reason: string): Promise<void>;
+  /** Drains: no new messages, turns end for up to this time, everything flushed. */
+  stop(reason: string, drainMs: number): Promise<void>;
 }
 
 export async function runGateway(options: RunOptions): Promise<RunningGateway> {
@@ -58,6 +64,9 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     }),
   ]);
 
+  const { lastEnd } = options.launched ?? {};
+  if (lastEnd !== undefined) log.warn({ lastEnd, restarts: options.launched?.restarts }, "started again after a crash");
+
   const gateway = makeGateway({
     config,
     store,
@@ -65,6 +74,13 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     liveCellsMax: await budgetLiveCells(),
     version: options.version,
     log: log.child({ subsystem: "gateway" }),
+    process: {
+      pid: process.pid,
+      bootId,
+      startedAtMs,
+      launched: options.launched,
+      onStopOrder: options.onStopOrder,
+    },
   });
   const edge = await startTrustedThread<EdgeForKernel>({
     entry: entryUrl("edge"),
@@ -133,14 +149,14 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   );
 
   let stopped: Promise<void> | undefined;
-  const stop = async (reason: string): Promise<void> => {
+  const stop = async (reason: string, drainMs: number): Promise<void> => {
     log.info({ reason }, "stopping");
     await edge.remote.close(reason).catch((error: unknown) => log.warn({ error }, "the edge did not close in order"));
-    const clean = await gateway.drain(limits.drainMs);
+    const clean = await gateway.drain(drainMs);
     if (!clean)
       log.warn(
         {},
-        `turns were still running after ${limits.drainMs} ms; their messages are kept and handled at the next start`,
+        `turns were still running after ${drainMs} ms; their messages are kept and handled at the next start`,
       );
     await rm(runFile, { force: true });
     log.info({ reason }, "stopped");
@@ -149,7 +165,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   return {
     pageUrl: makePageUrl(config, listening),
     port: listening.port,
-    stop: (reason) => (stopped ??= stop(reason)),
+    stop: (reason, drainMs) => (stopped ??= stop(reason, drainMs)),
   };
 }
 

@@ -127,6 +127,13 @@ export const rooms: readonly Room[] = [
     node: [],
   },
   {
+    name: "launcher",
+    layer: 1,
+    places: ["runtime/launcher"],
+    why: "Starts the gateway's process and starts it again. It must not crash with it: no config, no store, no package.",
+    node: ["node:inspector", "node:os"],
+  },
+  {
     name: "thread",
     layer: 2,
     places: ["runtime/thread"],

@@ -143,6 +143,7 @@ async function readHelp(words: readonly string[]): Promise<string> {
       platform: "linux",
       version: "",
       packageRoot: "/",
+      self: ["node"],
       terminal: {
         out: (line) => lines.push(line),
         write: refuse,
@@ -150,6 +151,7 @@ async function readHelp(words: readonly string[]): Promise<string> {
         isTty: false,
         input: process.stdin,
         output: process.stdout,
+        onFault: refuse,
         onSignal: refuse,
         exitNow: refuse,
       },

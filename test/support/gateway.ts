@@ -112,6 +112,7 @@ export async function openGateway(
     assets: reuse?.assets ?? (await assets),
     liveCellsMax: 50,
     version: "test",
+    process: { pid: 1, bootId: "test", startedAtMs: 0, onStopOrder: () => undefined },
     log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
   });
   open.push(gateway);

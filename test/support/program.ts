@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 export const repoRoot = fileURLToPath(new URL("../..", import.meta.url));
@@ -67,9 +68,38 @@ export function startProgram(
   return launchProgram(stateDir, args, env).ready;
 }
 
-/** The same, for who has something to do with it before it is ready. */
+/** The same, for who has something to do with it before it is ready. Without its launcher: the process is the gateway itself. */
 export function launchProgram(stateDir: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Starting {
-  const child = spawn(process.execPath, [entry, "gateway", "--port", "0", ...args], {
+  return watchProgram(stateDir, [entry, "gateway", "--port", "0", "--no-launcher", ...args], env);
+}
+
+/** As users start it: the process is the launcher, and the gateway its child (`gatewayPid`). */
+export function launchWithLauncher(stateDir: string, args: readonly string[] = []): Starting {
+  return watchProgram(stateDir, [entry, "gateway", "--port", "0", ...args]);
+}
+
+/** Of the gateway that is ready in this state directory. */
+export function gatewayPid(stateDir: string): number {
+  return readRunFile(stateDir).pid;
+}
+
+const readRunFile = (stateDir: string): { readonly pid: number; readonly port: number } =>
+  JSON.parse(readFileSync(path.join(stateDir, "run", "gateway.json"), "utf8"));
+
+/** The gateway that the launcher of this program has started after the one with this pid, when it is ready. */
+export async function nextLife(program: Program, pid: number): Promise<Program> {
+  const deadlineMs = Date.now() + 60_000;
+  while (gatewayPid(program.stateDir) === pid) {
+    if (Date.now() > deadlineMs) throw new Error(`no gateway came after the one with pid ${pid}:\n${program.output()}`);
+    await delay(5);
+  }
+  const { port } = readRunFile(program.stateDir);
+  return { ...program, port, url: `http://127.0.0.1:${port}` };
+}
+
+/** Any program that becomes a gateway of this state directory. */
+export function watchProgram(stateDir: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Starting {
+  const child = spawn(process.execPath, args, {
     cwd: stateDir,
     env: environment(stateDir, env),
     stdio: ["ignore", "pipe", "pipe"],
@@ -100,7 +130,7 @@ function readyProgram(
   ended: Promise<number | null>,
   output: () => string,
 ): Program {
-  const { port } = JSON.parse(readFileSync(path.join(stateDir, "run", "gateway.json"), "utf8")) as { port: number };
+  const { port } = readRunFile(stateDir);
   const key = readFileSync(path.join(stateDir, "operator.key"), "utf8").trim();
   const url = `http://127.0.0.1:${port}`;
   return {

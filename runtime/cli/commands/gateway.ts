@@ -1,8 +1,11 @@
-/** `cloister gateway`: runs the gateway in the foreground until a signal stops it. */
+/** `cloister gateway`: runs the gateway in the foreground until a signal or an order stops it. */
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import type { ResolvedConfig } from "../../config/index.ts";
 import { failure } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import { exitCodes } from "../../launcher/port.ts";
+import type { StopOrder } from "../../supervisor/lifecycle.ts";
 import type { RunningGateway, RunOptions } from "../../supervisor/run-gateway.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { readOperatorKey } from "../find-gateway.ts";
@@ -15,6 +18,7 @@ export interface GatewayOptions {
   readonly port?: number;
   readonly bind?: string;
   readonly verbose?: boolean;
+  readonly quiet?: boolean;
   /** Profile `dev` and port 19001. Source: behaviour §1.1. */
   readonly dev?: boolean;
   /** Name of a folder of `examples/`. */
@@ -32,7 +36,7 @@ export async function runGatewayCommand(
   runGateway: RunGateway,
 ): Promise<ExitCode> {
   const context = await chooseConfig(given, options);
-  const { terminal, version } = context;
+  const { terminal, version, launcher } = context;
   const prefix = commandPrefix(context);
   const port = options.port ?? (options.dev === true ? devPort : undefined);
   const config = withVerbosity(
@@ -40,21 +44,26 @@ export async function runGatewayCommand(
       ...(port === undefined ? {} : { port }),
       ...(options.bind === undefined ? {} : { bind: options.bind }),
     }),
-    options.verbose === true,
+    options,
   );
   for (const line of formatStart(version, config)) terminal.out(line);
 
-  const signals = watchSignals(context);
+  // All that was accepted is on disk; after a fault on this thread nobody knows what else holds.
+  const crash = (reason: string): void => {
+    terminal.err(`cloister: the gateway cannot go on: ${reason}`);
+    launcher?.failing();
+    terminal.exitNow(exitCodes.crashed);
+  };
+  terminal.onFault((error) => crash(error instanceof Error ? (error.stack ?? error.message) : String(error)));
+  const stops = watchStops(context);
   try {
     const gateway = await runGateway({
       config,
       version,
       jsonLog: !terminal.isTty,
-      // All that was accepted is on disk; without the lost thread nothing can be added to it.
-      onFatal: (reason) => {
-        terminal.err(`cloister: the gateway cannot go on: ${reason}`);
-        terminal.exitNow(1);
-      },
+      onFatal: crash,
+      ...(launcher === undefined ? {} : { launched: launcher.launched }),
+      onStopOrder: stops.order,
     });
     // The output of a service is kept in logs: the key that opens the page is shown to a person only.
     const key = terminal.isTty ? await readOperatorKey(config.stateDir) : undefined;
@@ -65,17 +74,20 @@ export async function runGatewayCommand(
       prefix,
     };
     for (const line of formatReady(config, next)) terminal.out(line);
-    const signal = await signals.first;
-    terminal.err(`${signal}: stopping; a second one ends at once`);
-    await gateway.stop(signal);
-    return 0;
+    const { reason, drainMs, again } = await stops.first;
+    terminal.err(`${reason}: ${again ? "restarting" : "stopping"}; a second signal ends at once`);
+    launcher?.stopping(drainMs, again);
+    await gateway.stop(reason, drainMs);
+    return exitCodes.done;
   } finally {
-    signals.release();
+    stops.release();
   }
 }
 
-function withVerbosity(config: ResolvedConfig, isVerbose: boolean): ResolvedConfig {
-  return isVerbose ? { ...config, logging: { ...config.logging, consoleLevel: "debug" } } : config;
+function withVerbosity(config: ResolvedConfig, { verbose, quiet }: GatewayOptions): ResolvedConfig {
+  if (verbose === true && quiet === true) refuseBoth("--quiet", "--verbose", "");
+  if (verbose !== true && quiet !== true) return config;
+  return { ...config, logging: { ...config.logging, consoleLevel: quiet === true ? "silent" : "debug" } };
 }
 
 /** The context with the options that stand for others put in their place. */
@@ -96,7 +108,7 @@ async function chooseConfig(context: CliContext, { dev, example }: GatewayOption
 function refuseBoth(one: string, other: string, value: string): never {
   throw failure(
     "CLOISTER_REQUEST_INVALID",
-    `Starting the gateway: found ${one} and ${other} ${value}, wanted one of them.`,
+    `Starting the gateway: found ${`${one} and ${other} ${value}`.trim()}, wanted one of them.`,
     `Leave out ${one} or ${other}.`,
   );
 }
@@ -113,19 +125,46 @@ async function findExample(packageRoot: string, name: string): Promise<string> {
   );
 }
 
-interface Signals {
-  readonly first: Promise<StopSignal>;
+interface Stops {
+  readonly first: Promise<StopOrder>;
+  /** An operator's order. A stop that goes on already is not changed. */
+  readonly order: (order: StopOrder) => void;
   release(): void;
 }
 
-/** A second signal does not wait for anything: whoever sends it has waited enough. */
-function watchSignals({ terminal }: CliContext): Signals {
-  const first = Promise.withResolvers<StopSignal>();
+/**
+ * The first signal stops in order, a second one does not wait for anything: whoever sends it has waited enough. With a launcher
+ * it alone tells of a second one: a signal to both processes comes twice here, directly and passed on, and is one.
+ */
+function watchStops({ terminal, launcher }: CliContext): Stops {
+  const first = Promise.withResolvers<StopOrder>();
   let isStopping = false;
-  const release = terminal.onSignal((signal) => {
-    if (isStopping) terminal.exitNow(signalExitCodes[signal]);
+  let isComingAgain = false;
+  const order = (stop: StopOrder): void => {
     isStopping = true;
-    first.resolve(signal);
+    first.resolve(stop);
+  };
+  const stopFor = (cause: string): void => {
+    if (isStopping && isSignal(cause)) terminal.exitNow(signalExitCodes[cause]);
+    order({ reason: cause, drainMs: limits.drainMs, again: false });
+  };
+  const releaseOrders = launcher?.onStop((cause) => {
+    if (isComingAgain) isComingAgain = false;
+    else stopFor(cause);
   });
-  return { first: first.promise, release };
+  const releaseSignals = terminal.onSignal((signal) => {
+    if (launcher !== undefined && isStopping) return;
+    isComingAgain = launcher !== undefined;
+    stopFor(signal);
+  });
+  return {
+    first: first.promise,
+    order,
+    release: () => {
+      releaseSignals();
+      releaseOrders?.();
+    },
+  };
 }
+
+const isSignal = (cause: string): cause is StopSignal => Object.hasOwn(signalExitCodes, cause);

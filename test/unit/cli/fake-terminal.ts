@@ -9,6 +9,8 @@ export interface FakeTerminal extends Terminal {
   readonly errText: () => string;
   /** Sends a signal to whoever listens. */
   readonly signal: (signal: StopSignal) => void;
+  /** Something was thrown that nobody catches. */
+  readonly fault: (error: unknown) => void;
   readonly listeners: () => number;
   readonly exits: readonly number[];
 }
@@ -17,6 +19,7 @@ export function makeFakeTerminal({ isTty = false }: { readonly isTty?: boolean }
   let out = "";
   let err = "";
   const exits: number[] = [];
+  let fault: (error: unknown) => void = () => undefined;
   const handlers = new Set<(signal: StopSignal) => void>();
   const input: FakeTerminal["input"] = new PassThrough();
   if (isTty) input.isTTY = true;
@@ -41,12 +44,16 @@ export function makeFakeTerminal({ isTty = false }: { readonly isTty?: boolean }
       handlers.add(handler);
       return () => handlers.delete(handler);
     },
+    onFault: (handler) => {
+      fault = handler;
+    },
     exitNow: (code) => exits.push(code),
     outText: () => out,
     errText: () => err,
     signal: (signal) => {
       for (const handler of handlers) handler(signal);
     },
+    fault: (error) => fault(error),
     listeners: () => handlers.size,
     exits,
   };
@@ -61,6 +68,7 @@ export function makeContext(homeDir: string, terminal: Terminal, options: Global
     platform: "test",
     version: "1.2.3",
     packageRoot: homeDir,
+    self: ["node", "main.js"],
     terminal,
     options,
     nowMs: () => Date.UTC(2026, 0, 2),

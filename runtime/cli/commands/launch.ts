@@ -1,0 +1,23 @@
+/** Runs the gateway under a launcher: this process becomes the launcher, the same command line the gateway. */
+import { spawn } from "node:child_process";
+import { runLauncher } from "../../launcher/launcher.ts";
+import type { CliContext, ExitCode } from "../context.ts";
+
+export function launchGateway(
+  { self, env, platform, terminal }: CliContext,
+  args: readonly string[],
+): Promise<ExitCode> {
+  const [node, ...before] = self;
+  return runLauncher({
+    pid: process.pid,
+    start: (launched) =>
+      spawn(node, [...before, ...args], {
+        env: { ...env, ...launched },
+        stdio: ["inherit", "inherit", "inherit", "ipc"],
+        // A group of its own: Ctrl-C goes to the launcher alone, which passes it on once.
+        detached: platform !== "win32",
+      }),
+    onSignal: terminal.onSignal,
+    say: terminal.err,
+  });
+}
