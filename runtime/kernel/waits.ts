@@ -96,6 +96,16 @@ export function settleWithMail(
     });
     return;
   }
+  // Sends that were on their way together may have taken the last places meanwhile.
+  if (k.asks.size >= k.settings.limits.asksMax) {
+    const full: Refusal = {
+      code: "CLOISTER_MAILBOX_FULL",
+      message: `${k.asks.size} asks wait in the whole gateway; the bound is reached, so nobody waits for this answer; the message is queued and will be handled`,
+      remedy: "send with timeoutSeconds 0 and let the answer come as a message",
+    };
+    respond(k, ticket, asOutcome(full), full, about);
+    return;
+  }
   openAsk(k, ticket, envelopeId, header.sessionKey, nowMs);
 }
 

@@ -89,9 +89,9 @@ export interface Driver {
   stallStart(agentId: string, ms: number): void;
   /** The agent's cell posts its last frame once more. False when it has none. */
   repeatFrame(agentId: string): boolean;
-  /** A frame that was lost with an earlier cell of the agent arrives after all. False when there is none. */
+  /** The last frame of the agent's earlier cell arrives at its new one: late, or once more. False when there is none. */
   lateFrame(agentId: string): boolean;
-  /** The end of the agent's last cell is told once more. */
+  /** The end of the cell before the agent's last one is told once more. */
   repeatExit(agentId: string): void;
   /** The process dies and starts again with what the journal has. */
   restartProcess(): void;
@@ -104,7 +104,7 @@ export interface Driver {
   ofType<T extends Effect["type"]>(type: T): readonly Extract<Effect, { type: T }>[];
   /** A hash over every effect so far, in order (FNV-1a). */
   readonly trace: string;
-  /** Once all is settled: calls of live cells that have no answer, and calls of any cell that have two. */
+  /** Once all is settled: messages from outside and calls of live cells that have no answer, and whatever has two. */
   readonly wrongAnswers: readonly string[];
   /** What the kernel must not ask, and what it asked. */
   readonly watch: Watch;

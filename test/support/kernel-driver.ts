@@ -49,11 +49,13 @@ export function makeDriver(options: DriverOptions): Driver {
   const bodies = new Map<string, string>();
   const headers = new Map<string, EnvelopeHeader>();
   const answeredTwice: string[] = [];
+  const openTickets = new Set<number>();
+  const wrongTickets: string[] = [];
   const ends: Map<string, number>[] = [];
   const cells = new Map<string, FakeCell>();
-  /** By agent: the last frame of its live cell, and frames that were lost with earlier ones. */
+  /** By agent: the last frame of its live cell, and the last one of the cell before, which may have arrived or not. */
   const lastFrames = new Map<string, readonly unknown[]>();
-  const lostFrames = new Map<string, { readonly incarnation: number; readonly frame: readonly unknown[] }[]>();
+  const oldFrames = new Map<string, { readonly incarnation: number; readonly frame: readonly unknown[] }>();
   let nowMs = 1_000_000;
   let nextTicket = 1;
   let nextId = 1;
@@ -118,14 +120,14 @@ export function makeDriver(options: DriverOptions): Driver {
         store.carryOut(effect);
         return;
       case "start-cell":
-        enqueue(`starts ${effect.agentId}`, () => startCell(effect));
+        enqueue(`starts ${effect.agentId}#${effect.incarnation}`, () => startCell(effect));
         return;
       case "stop-cell":
         enqueue(`down ${effect.agentId}`, () => {
           const cell = cells.get(effect.agentId);
           if (cell?.incarnation === effect.incarnation) endCell(effect.agentId, effect.reason, false);
           // It has not started yet, and will not any more.
-          else if (cell === undefined && queues.cut(`starts ${effect.agentId}`, 0) > 0)
+          else if (cell === undefined && queues.cut(`starts ${effect.agentId}#${effect.incarnation}`, 0) > 0)
             enqueue(`up ${effect.agentId}`, () =>
               kernel.cellExit(effect.agentId, effect.incarnation, effect.reason, "stopped before it was ready", nowMs),
             );
@@ -151,6 +153,7 @@ export function makeDriver(options: DriverOptions): Driver {
         enqueue(`calls ${effect.agentId}`, () => serveCall(effect));
         return;
       case "accepted":
+        if (!openTickets.delete(effect.ticket)) wrongTickets.push(`ticket ${effect.ticket} has two answers`);
         accepted.set(effect.ticket, effect.result);
         return;
       case "ended": {
@@ -203,13 +206,12 @@ export function makeDriver(options: DriverOptions): Driver {
     // What a dying thread had posted arrives up to some point, in order.
     if (lossy) {
       const kept = random.below(queues.length(`up ${agentId}`) + 1);
-      const lost = queues.cut(`up ${agentId}`, kept);
-      const frame = lastFrames.get(agentId);
-      if (lost > 0 && frame !== undefined)
-        lostFrames.set(agentId, [...(lostFrames.get(agentId) ?? []), { incarnation: cell.incarnation, frame }]);
+      queues.cut(`up ${agentId}`, kept);
     }
+    const frame = lastFrames.get(agentId);
+    if (frame !== undefined) oldFrames.set(agentId, { incarnation: cell.incarnation, frame });
     watch.reached.add(`exit:${reason}`);
-    enqueue(`up ${agentId}`, () => kernel.cellExit(agentId, cell.incarnation, reason, `test ${reason}`, nowMs));
+    enqueue(`up ${agentId}`, () => tellExit(agentId, cell.incarnation, reason, `test ${reason}`));
   };
 
   const postFrame = (agentId: string, incarnation: number, frame: readonly unknown[]): void =>
@@ -223,6 +225,16 @@ export function makeDriver(options: DriverOptions): Driver {
     const isRefused = asked.length === 1 && asked[0]?.type === "audit" && asked[0].event.startsWith("forged-");
     if (!isRefused || kernel.state.agents.get(agentId)?.lastSeq !== before)
       watch.problems.push(`a frame that is repeated or of an earlier cell of ${agentId} was accepted`);
+  };
+
+  /** Whoever waits for what the cell had in hand hears of its end at once. */
+  const tellExit = (agentId: string, incarnation: number, reason: ExitReason, detail: string): void => {
+    const inHand = new Set(kernel.inHand(agentId).map(({ id }) => id));
+    const view = kernel.view(agentId);
+    kernel.cellExit(agentId, incarnation, reason, detail, nowMs);
+    if (view?.incarnation !== incarnation) return;
+    for (const id of kernel.state.asks.awaitedEnvelopes())
+      if (inHand.has(id)) watch.problems.push(`nobody told who waits for ${id} that its cell ended`);
   };
 
   /** The session tool as the supervisor serves it: its rights are checked, then it sends for the turn. */
@@ -308,6 +320,7 @@ export function makeDriver(options: DriverOptions): Driver {
         ...(told.runId === undefined ? {} : { runId: told.runId }),
         ...(told.replaces === undefined ? {} : { replaces: told.replaces }),
       };
+      openTickets.add(ticket);
       kernel.admit(admission, ticket, nowMs);
       return ticket;
     },
@@ -348,7 +361,10 @@ export function makeDriver(options: DriverOptions): Driver {
     cell: (agentId) => cells.get(agentId),
     crash: (agentId, reason = "crash") => endCell(agentId, reason, true),
     stallStore: (name, ms) => store.stall(name, nowMs + ms),
-    stallStart: (agentId, ms) => queues.stall(`starts ${agentId}`, nowMs + ms),
+    stallStart(agentId, ms) {
+      const incarnation = kernel.view(agentId)?.incarnation ?? 0;
+      for (const next of [incarnation, incarnation + 1]) queues.stall(`starts ${agentId}#${next}`, nowMs + ms);
+    },
     repeatFrame(agentId) {
       const frame = lastFrames.get(agentId);
       const cell = cells.get(agentId);
@@ -357,27 +373,28 @@ export function makeDriver(options: DriverOptions): Driver {
       return true;
     },
     lateFrame(agentId) {
-      const lost = lostFrames.get(agentId)?.at(-1);
+      const old = oldFrames.get(agentId);
       const cell = cells.get(agentId);
-      if (lost === undefined || cell === undefined || cell.incarnation === lost.incarnation) return false;
+      if (old === undefined || cell === undefined) return false;
       // From the old port, or from the new cell's in the name of the old one.
-      const port = random.chance(0.5) ? lost.incarnation : cell.incarnation;
-      enqueue(`up ${agentId}`, () => refusedFrame(agentId, port, lost.frame));
+      const port = random.chance(0.5) ? old.incarnation : cell.incarnation;
+      enqueue(`up ${agentId}`, () => refusedFrame(agentId, port, old.frame));
       return true;
     },
     repeatExit(agentId) {
-      const incarnation = cells.get(agentId)?.incarnation ?? (kernel.view(agentId)?.incarnation ?? 0) + 1;
-      enqueue(`exits ${agentId}`, () => kernel.cellExit(agentId, incarnation - 1, "crash", "told again", nowMs));
+      const incarnation = (kernel.view(agentId)?.incarnation ?? 0) - 1;
+      enqueue(`exits ${agentId}`, () => kernel.cellExit(agentId, incarnation, "crash", "told again", nowMs));
     },
     restartProcess() {
       process++;
       journal.crash(random);
       for (const cell of cells.values()) answeredTwice.push(...wrongAnswers(cell, false));
       cells.clear();
+      openTickets.clear();
       queues.clear();
       store.restarted();
       lastFrames.clear();
-      lostFrames.clear();
+      oldFrames.clear();
       watch.restarted();
       kernel = boot();
       for (const answer of journal.outbound.values()) store.carryOut(answer);
@@ -398,7 +415,9 @@ export function makeDriver(options: DriverOptions): Driver {
       return hash.toString(16);
     },
     get wrongAnswers() {
-      return [...answeredTwice, ...[...cells.values()].flatMap((cell) => wrongAnswers(cell, true))];
+      const unanswered = [...openTickets].map((ticket) => `ticket ${ticket} has no answer`);
+      const calls = [...cells.values()].flatMap((cell) => wrongAnswers(cell, true));
+      return [...wrongTickets, ...unanswered, ...answeredTwice, ...calls];
     },
     watch,
     sent: store.sent,

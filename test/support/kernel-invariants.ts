@@ -85,6 +85,11 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
       wrong(`${id} has ${agent.openCalls.size} calls without an answer`);
     checkNotStalled(kernel, agent, nowMs, wrong);
   }
+  if (k.asks.size > 0)
+    for (const id of k.asks.awaitedEnvelopes()) {
+      const agentId = k.mail.get(id)?.envelope.header.agentId ?? "";
+      if (k.agents.get(agentId)?.phase === "parked") wrong(`an ask waits for ${agentId}, which is parked`);
+    }
   if (k.asks.size > k.settings.limits.asksMax) wrong(`${k.asks.size} asks wait`);
   if (main !== k.mainRunning) wrong(`lane main counts ${k.mainRunning} turns and has ${main}`);
   if (live !== k.liveCells) wrong(`${k.liveCells} live cells are counted, ${live} there`);

@@ -53,7 +53,7 @@ export interface Journal {
   flush(environment: string): void;
   /** The process ends. */
   crash(random: Random): void;
-  /** What the store's port gives at boot: not settled, oldest first. Done ones without an outbound row are among them. */
+  /** What the store's port gives at boot: not done, oldest first. */
   pending(): readonly Readonly<Row>[];
   /** The outcome that a repeated call is told. */
   recall(id: string): Outcome;
@@ -234,9 +234,7 @@ export function makeJournal(): Journal {
       appendFailures = 0;
     },
     pending: () =>
-      [...rows.values()]
-        .filter(({ envelope: { header } }) => !settled.has(header.id) && !outbound.has(header.id))
-        .toSorted((a, b) => a.seq - b.seq),
+      [...rows.values()].filter(({ envelope: { header } }) => !done.has(header.id)).toSorted((a, b) => a.seq - b.seq),
     recall(id) {
       const end = done.get(id);
       if (end === undefined)

@@ -41,6 +41,8 @@ export function makeWatch(journal: Journal, pairings: PairingRegistry, state: ()
     if (journal.done.has(id)) problems.push(`${id} was delivered although it is done`);
     if (journal.dead.has(id)) problems.push(`${id} was delivered although it is a dead letter`);
     const k = state();
+    const { deliveriesMax } = k.settings.limits;
+    if (attempt > deliveriesMax) problems.push(`${id} was delivered ${attempt} times, the bound is ${deliveriesMax}`);
     const agent = k.agents.get(agentId);
     // Sessions whose turn runs are kept whatever the bound.
     if (agent !== undefined && agent.loaded.size > Math.max(k.settings.limits.sessionsPerCellMax, agent.turns.size))

@@ -346,6 +346,37 @@ describe("an ask", () => {
   });
 });
 
+describe("asks that are on their way together", () => {
+  it("keep the bound as well: those that find it reached when they are stored do not wait, and are handled", () => {
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      limits: { asksMax: 1 },
+      mainLaneConcurrent: 2,
+      script: scripted({
+        one: telling((turn) => turn.send(raul, "first", { timeoutMs: 5_000 })),
+        two: telling((turn) => turn.send("agent:raul:b", "second", { timeoutMs: 5_000 })),
+      }),
+    });
+    driver.tell(main, "one");
+    driver.tell("agent:main:b", "two");
+    driver.stepUntil(() => driver.ofType("append").length === 4);
+    driver.settle();
+    const answers = ["one", "two"].map((body) => told(driver, body));
+    expect(answers).toContainEqual(expect.objectContaining({ type: "result", status: "ok" }));
+    expect(answers).toContainEqual(
+      expect.objectContaining({
+        refusal: {
+          code: "CLOISTER_MAILBOX_FULL",
+          message:
+            "1 asks wait in the whole gateway; the bound is reached, so nobody waits for this answer; the message is queued and will be handled",
+          remedy: "send with timeoutSeconds 0 and let the answer come as a message",
+        },
+      }),
+    );
+    expect(bodies(driver)).toEqual(expect.arrayContaining(["first", "second"]));
+  });
+});
+
 const inMemory = (to: string, body: string): Script =>
   telling((turn) => turn.send(to, body, { inMemory: true, timeoutMs: 1_000 }));
 

@@ -1,0 +1,186 @@
+/**
+ * Bugs planted in copies of the kernel's files: the simulation finds each within a bounded number of seeds, and says what it
+ * is. One that it did not find would be one that it cannot find in the kernel either.
+ */
+import { describe, expect, it } from "vitest";
+import type { KernelModule } from "../support/driver-port.ts";
+import { runWorld } from "../support/kernel-world.ts";
+import { type Mutant, plant } from "../support/mutants.ts";
+
+interface Planted extends Mutant {
+  /** One of the problems that a world then has. */
+  readonly seen: RegExp;
+  /** Seeds until it is found, at the most: about four times what it took when it was planted. */
+  readonly seeds: number;
+}
+
+const planted: readonly Planted[] = [
+  {
+    bug: "a lost acknowledgement: the sender is not told that its message is stored",
+    file: "kernel/waits.ts",
+    text: "record: [down.stored, ticket.ref, ticket.turn, 0, envelopeId",
+    instead: "record: [down.forget, ticket.ref, ticket.turn, 0, envelopeId",
+    seen: /call \d+: 0 times stored|neither ended/u,
+    seeds: 20,
+  },
+  {
+    bug: "an acknowledgement that comes before the journal has flushed",
+    file: "kernel/admit.ts",
+    text: '  k.emit({\n    type: "append",',
+    instead:
+      '  k.emit({ type: "accepted", ticket, result: { status: "stored", envelopeId: "early", runId: "early" } });\n  k.emit({\n    type: "append",',
+    seen: /was acknowledged before it was stored/u,
+    seeds: 10,
+  },
+  {
+    bug: "a double delivery on redelivery: what goes back to its lane is there twice",
+    file: "kernel/turns.ts",
+    text: "queue.unshift(turn.mail)",
+    instead: "queue.unshift(turn.mail, turn.mail)",
+    seen: /counts \d+ envelopes and has \d+/u,
+    seeds: 40,
+  },
+  {
+    bug: "a message that ends its cell each time and is never set aside",
+    file: "kernel/turns.ts",
+    text: "if ((turn.mail.convicted && deliveries >= limits.deliveryAttemptsMax) || deliveries >= limits.deliveriesMax) {",
+    instead: "if (deliveries > 1_000) {",
+    seen: /was delivered \d+ times, the bound is \d+/u,
+    seeds: 80,
+  },
+  {
+    bug: "a credit leak: a send that the journal refuses keeps its credit",
+    file: "kernel/waits.ts",
+    text: "  agent.unacked--;\n  respond(k, ticket, asOutcome(refusal), refusal);",
+    instead: "  respond(k, ticket, asOutcome(refusal), refusal);",
+    seen: /counts \d+ sends in flight and has \d+/u,
+    seeds: 200,
+  },
+  {
+    bug: "mail in another order after passivation",
+    file: "kernel/cells.ts",
+    text: "  agent.openCalls.clear();\n",
+    instead:
+      "  agent.openCalls.clear();\n  if (orderly) for (const lane of agent.lanes.values()) lane.queue.reverse();\n",
+    seen: /was overtaken in/u,
+    seeds: 200,
+  },
+  {
+    bug: "mail that goes to the end of its lane when its cell crashes",
+    file: "kernel/turns.ts",
+    text: "queue.unshift(turn.mail)",
+    instead: "queue.push(turn.mail)",
+    seen: /was overtaken in/u,
+    seeds: 80,
+  },
+  {
+    bug: "frames of an earlier incarnation that are accepted",
+    file: "kernel/syscalls.ts",
+    text: "if (parsed.incarnation !== incarnation || incarnation !== agent.incarnation) {",
+    instead: "if (parsed.incarnation > agent.incarnation) {",
+    seen: /a frame that is repeated or of an earlier cell of \w+ was accepted/u,
+    seeds: 400,
+  },
+  {
+    bug: "frames that are accepted twice",
+    file: "kernel/syscalls.ts",
+    text: "if (parsed.seq !== agent.lastSeq + 1) {",
+    instead: "if (parsed.seq > agent.lastSeq + 1) {",
+    seen: /a frame that is repeated or of an earlier cell of \w+ was accepted/u,
+    seeds: 200,
+  },
+  {
+    bug: "a right that is not checked again at delivery",
+    file: "kernel/turns.ts",
+    text: "  if (holdsRight(k, header.via)) return undefined;\n",
+    instead: "  if (header.id !== undefined) return undefined;\n",
+    seen: /was delivered under .* which is revoked/u,
+    seeds: 400,
+  },
+  {
+    bug: "a mailbox place that is not given back when the journal refuses",
+    file: "kernel/admit.ts",
+    text: 'if (result.status !== "stored") release(agent, header.sessionKey);',
+    instead: 'if (result.status === "failed") release(agent, header.sessionKey);',
+    seen: /counts \d+ envelopes and has \d+/u,
+    seeds: 40,
+  },
+  {
+    bug: "an ask that is answered and stays open",
+    file: "kernel/waits.ts",
+    text: "for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, outcome);",
+    instead: "for (const ask of k.asks.take(envelopeId)) { answerAsk(k, ask, outcome); k.asks.open(ask); }",
+    seen: /call \d+: \d+ times stored, [2-9] results|waits and holds a place|waits while it is/u,
+    seeds: 20,
+  },
+  {
+    bug: "an ask that is not settled when the cell that it waits for ends",
+    file: "kernel/cells.ts",
+    text: "    answer(k, turn.mail.envelope.header.id, {",
+    instead: '    answer(k, "none", {',
+    seen: /nobody told who waits for .* that its cell ended/u,
+    seeds: 40,
+  },
+  {
+    bug: "an ask that waits for a parked agent",
+    file: "kernel/orders.ts",
+    text: "  refuseWaitsForParked(k, agent);\n",
+    instead: "",
+    seen: /an ask waits for .* which is parked/u,
+    seeds: 200,
+  },
+  {
+    bug: "a place in lane main that a crash does not give back",
+    file: "kernel/turns.ts",
+    text: "function freePlaces(k: KernelState, agent: AgentEntry, turn: Turn): void {\n  givePlaceBack(k, turn);\n",
+    instead:
+      'function freePlaces(k: KernelState, agent: AgentEntry, turn: Turn): void {\n  if (turn.stage !== "delivered") givePlaceBack(k, turn);\n',
+    seen: /lane main counts \d+ turns and has \d+/u,
+    seeds: 20,
+  },
+  {
+    bug: "more asks than their bound, when many are stored at once",
+    file: "kernel/waits.ts",
+    text: "if (k.asks.size >= k.settings.limits.asksMax) {",
+    instead: "if (k.asks.size < 0) {",
+    seen: /\d+ asks wait/u,
+    seeds: 400,
+  },
+  {
+    bug: "a cell that drops one session at a time, however many it has beyond its bound",
+    file: "kernel/turns.ts",
+    text: "running === undefined) forgetSession(k, agent, oldest);",
+    instead: "running === undefined) { forgetSession(k, agent, oldest); return; }",
+    seen: /the cell of \w+ keeps \d+ sessions/u,
+    seeds: 100,
+  },
+  {
+    bug: "an end that is told before the turn is stored",
+    file: "kernel/turns.ts",
+    text: "  k.emit(turn.commit);\n}\n\nconst aborted",
+    instead: '  k.emit(turn.commit);\n  if (outcome.status === "ok") leave(k, header, outcome);\n}\n\nconst aborted',
+    seen: /left before its turn was stored/u,
+    seeds: 20,
+  },
+];
+
+describe("a bug in the kernel", () => {
+  for (const { bug, seen, seeds, ...mutant } of planted) {
+    it(`is found: ${bug}`, async () => {
+      const load = await plant({ bug, ...mutant });
+      const [{ makeKernel }, { makePairingRegistry }] = (await Promise.all([
+        load("kernel/kernel.ts"),
+        load("kernel/pairings.ts"),
+      ])) as [Pick<KernelModule, "makeKernel">, Pick<KernelModule, "makePairingRegistry">];
+      const kernel = { makeKernel, makePairingRegistry };
+      const others = new Set<string>();
+      for (let seed = 0; seed < seeds; seed++) {
+        // Without the bug the same worlds have no problem: they are among those of `kernel.test.ts`.
+        const { problems } = runWorld(seed, { kernel });
+        if (problems.some((problem) => seen.test(problem))) return;
+        for (const problem of problems) others.add(problem.split("\n")[0] ?? "");
+      }
+      expect.fail(`${seeds} seeds did not show it; what they showed: ${JSON.stringify([...others].slice(0, 5))}`);
+    });
+  }
+});

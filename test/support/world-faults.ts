@@ -1,0 +1,161 @@
+/** What happens to a world while it runs: new mail, time, and faults. One row each; a new kind of fault is a new row. */
+import type { World } from "./kernel-world.ts";
+import { journalName } from "./kernel-journal.ts";
+import type { Random } from "./random.ts";
+
+export interface Fault {
+  readonly name: string;
+  /** How likely, beside the others. */
+  readonly weight: number;
+  /** Ends no cell and no process, so that calm worlds have it as well. */
+  readonly calm?: true;
+  /** False when the world is not in a state for it. */
+  happen(world: World, random: Random): boolean;
+}
+
+const restartsMax = 3;
+
+const restart = (world: World): boolean => {
+  if (world.restarts >= restartsMax) return false;
+  world.restarts++;
+  world.driver.restartProcess();
+  return true;
+};
+
+/** For faults that are always possible. */
+const always =
+  (happen: (world: World, random: Random) => unknown) =>
+  (world: World, random: Random): boolean => {
+    happen(world, random);
+    return true;
+  };
+
+export const faults: readonly Fault[] = [
+  {
+    name: "mail",
+    weight: 30,
+    calm: true,
+    happen: always(({ driver, programs, sessions }, random) =>
+      driver.tell(random.pick(sessions), programs.make(random, sessions), programs.tellOptions(random)),
+    ),
+  },
+  { name: "time", weight: 20, calm: true, happen: always(({ driver }, random) => driver.advance(random.below(400))) },
+  {
+    name: "abort",
+    weight: 3,
+    calm: true,
+    happen: always(({ driver, sessions }, random) => driver.kernel.abort(random.pick(sessions), undefined)),
+  },
+  {
+    name: "replay",
+    weight: 3,
+    calm: true,
+    happen({ driver }, random) {
+      const letters = [...driver.journal.dead];
+      if (letters.length === 0) return false;
+      const [id, { envelope }] = random.pick(letters);
+      const { sessionKey, from, via, chain } = envelope.header;
+      driver.tell(sessionKey, envelope.body, { from, via, chain, replaces: id });
+      return true;
+    },
+  },
+  {
+    name: "revoke",
+    weight: 5,
+    calm: true,
+    happen({ driver, pairings, revoking, revoked }, random) {
+      const pairing = random.pick(pairings);
+      if (!revoking) return false;
+      if (driver.pairings.revoke(pairing.id)) revoked.add(pairing.id);
+      else driver.pairings.add(pairing);
+      return true;
+    },
+  },
+  {
+    name: "stall-journal",
+    weight: 2,
+    calm: true,
+    happen: always(({ driver }, random) => driver.stallStore(journalName, random.below(6_000))),
+  },
+  {
+    name: "stall-store",
+    weight: 3,
+    calm: true,
+    happen: always(({ driver, agents }, random) => driver.stallStore(random.pick(agents), random.below(6_000))),
+  },
+  {
+    name: "repeat-frame",
+    weight: 3,
+    calm: true,
+    happen: ({ driver, agents }, random) => driver.repeatFrame(random.pick(agents)),
+  },
+  {
+    name: "late-frame",
+    weight: 5,
+    calm: true,
+    happen: ({ driver, agents }) => agents.some((id) => driver.lateFrame(id)),
+  },
+  {
+    name: "repeat-exit",
+    weight: 2,
+    calm: true,
+    happen: always(({ driver, agents }, random) => driver.repeatExit(random.pick(agents))),
+  },
+  {
+    name: "crash",
+    weight: 15,
+    happen: always(({ driver, agents }, random) =>
+      driver.crash(random.pick(agents), random.pick(["crash", "hung", "normal", "out_of_memory", "killed"])),
+    ),
+  },
+  {
+    name: "slow-start",
+    weight: 2,
+    happen: always(({ driver, agents }, random) => driver.stallStart(random.pick(agents), random.below(20_000))),
+  },
+  {
+    name: "store-fails",
+    weight: 6,
+    happen: always(({ driver, agents }, random) => driver.journal.failNext(random.pick(agents), 1 + random.below(3))),
+  },
+  {
+    name: "answer-fails",
+    weight: 4,
+    happen: always(({ driver, agents }, random) =>
+      driver.journal.failAnswers(random.pick(agents), 1 + random.below(2)),
+    ),
+  },
+  { name: "append-fails", weight: 3, happen: always(({ driver }) => driver.journal.failAppends(1)) },
+  { name: "restart", weight: 4, happen: restart },
+  {
+    name: "drain",
+    weight: 2,
+    happen(world, random) {
+      if (world.restarts >= restartsMax) return false;
+      world.driver.kernel.drain();
+      for (let steps = random.below(40); steps > 0; steps--) world.driver.step();
+      world.driver.tell(random.pick(world.sessions), world.programs.make(random, world.sessions));
+      return restart(world);
+    },
+  },
+  {
+    name: "disable",
+    weight: 1,
+    happen: always(({ driver, agents }, random) => driver.kernel.disable(random.pick(agents), "its module is gone")),
+  },
+  {
+    name: "order",
+    weight: 6,
+    happen: ({ driver, agents }, random) =>
+      driver.kernel.order(
+        random.pick(agents),
+        random.chance(0.5) ? { type: "restart" } : { type: "park", reason: "test" },
+        driver.nowMs,
+      ),
+  },
+  {
+    name: "unpark",
+    weight: 3,
+    happen: ({ driver, agents }) => agents.some((id) => driver.kernel.unpark(id, driver.nowMs)),
+  },
+];

@@ -1,0 +1,109 @@
+/**
+ * What the agents of a world do. A message's body is the program of the turn that handles it, so that every turn is known
+ * before; each turn adds its envelope's id to its session's state, so that the state tells what happened, how often and when.
+ */
+import { up } from "../../runtime/kernel/frames.ts";
+import type { TellOptions } from "./driver-port.ts";
+import { answerOf, type Script, storedOf } from "./fake-cell.ts";
+import type { Random } from "./random.ts";
+
+type Step =
+  | { readonly op: "send" | "memory"; readonly to: string; readonly program: Program }
+  /** `wait: false`: the turn ends without the answer. */
+  | { readonly op: "ask"; readonly to: string; readonly program: Program; readonly ms: number; readonly wait: boolean }
+  | { readonly op: "tool"; readonly to: string; readonly program: Program; readonly ms: number }
+  /** `silent` ends the turn without an answer. */
+  | { readonly op: "stream" | "log" | "fail" | "silent" }
+  /** Ends the cell, in the first `times` deliveries. */
+  | { readonly op: "crash"; readonly times: number };
+
+interface Program {
+  readonly name: string;
+  readonly steps: readonly Step[];
+}
+
+export interface Programs {
+  /** A program as the body of a message. */
+  make(random: Random, sessions: readonly string[]): string;
+  tellOptions(random: Random): TellOptions;
+  /** Whether the program that is this body ends cells. */
+  isKiller(body: string): boolean;
+}
+
+export const script: Script = function* (turn) {
+  const program: Program = JSON.parse(turn.body);
+  const seen: readonly string[] = JSON.parse(turn.state ?? "[]");
+  for (const step of program.steps) {
+    if (step.op === "send") yield* storedOf(turn.send(step.to, JSON.stringify(step.program)));
+    else if (step.op === "memory")
+      yield* answerOf(turn.send(step.to, JSON.stringify(step.program), { inMemory: true, timeoutMs: 2_000 }));
+    else if (step.op === "tool")
+      yield* answerOf(turn.call("sessions_send", { to: step.to, timeoutMs: step.ms }, JSON.stringify(step.program)));
+    else if (step.op === "stream") turn.stream("…");
+    else if (step.op === "log") turn.raw(up.log, 0, 0, 30, "a line");
+    else if (step.op === "fail") return { error: "failed as told" };
+    else if (step.op === "silent") return {};
+    else if (step.op === "ask") {
+      const ref = turn.send(step.to, JSON.stringify(step.program), { timeoutMs: step.ms });
+      if (step.wait) yield* answerOf(ref);
+    } else if (step.op === "crash" && turn.attempt <= step.times) {
+      turn.crash();
+      return undefined;
+    }
+  }
+  return { reply: `did ${program.name}`, state: JSON.stringify([...seen, turn.header.id]) };
+};
+
+export function makePrograms(): Programs {
+  let names = 0;
+  const killers = new Set<string>();
+
+  const make = (random: Random, sessions: readonly string[], depth: number): Program => {
+    const name = `p${names++}`;
+    const steps: Step[] = [];
+    for (let count = random.below(depth === 0 ? 2 : 4); count > 0; count--)
+      steps.push(makeStep(random, sessions, depth));
+    if (random.chance(0.06)) {
+      // Two deliveries that end the cell are what a message may cost; a third one does not happen.
+      steps.push({ op: "crash", times: random.chance(0.5) ? 1 : 99 });
+      killers.add(name);
+    }
+    return { name, steps };
+  };
+
+  const makeStep = (random: Random, sessions: readonly string[], depth: number): Step => {
+    const what = depth === 0 ? 99 : random.below(100);
+    const to = random.pick(sessions);
+    if (what < 20) return { op: "send", to, program: make(random, sessions, depth - 1) };
+    if (what < 65) {
+      const program = make(random, sessions, depth - 1);
+      return { op: "ask", to, program, ms: 100 + random.below(5_000), wait: random.chance(0.9) };
+    }
+    if (what < 75) {
+      const program = make(random, sessions, depth - 1);
+      return { op: "tool", to, program, ms: random.chance(0.3) ? 0 : 1_000 };
+    }
+    if (what < 85) return { op: "memory", to, program: make(random, sessions, 0) };
+    return { op: random.pick(["fail", "silent", "log", "stream", "stream", "stream"]) };
+  };
+
+  return {
+    make: (random, sessions) => JSON.stringify(make(random, sessions, 2)),
+    tellOptions: (random) => ({
+      ...(random.chance(0.2) ? { replyRoute } : {}),
+      ...(random.chance(0.2) ? { dedupeKey: `k${random.below(6)}` } : {}),
+    }),
+    isKiller(body) {
+      const { name }: Program = JSON.parse(body);
+      return killers.has(name);
+    },
+  };
+}
+
+const replyRoute = {
+  type: "channel",
+  channel: "webhook",
+  accountId: "biz",
+  peerKind: "direct",
+  peerId: "p",
+} as const;
