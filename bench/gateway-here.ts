@@ -45,6 +45,7 @@ export async function openGatewayHere(
     config: resolved,
     store,
     assets: changeAssets(await loadCellAssets()),
+    orders: await store.orders(),
     liveCellsMax: 100,
     version: "bench",
     process: { pid: process.pid, bootId: "bench", startedAtMs: Date.now(), onStopOrder: () => undefined },

@@ -197,6 +197,8 @@ function enqueue(k: KernelState, agent: AgentEntry, envelope: Envelope, attempts
   lane.queue.push(mail);
   markReady(agent, lane);
   k.astir.add(agent);
+  // Nothing else tells that it has more mail: it begins no turn and starts no cell.
+  if (agent.phase === "parked") k.emit({ type: "agent-changed", agentId: agent.spec.id });
   pump(k, agent, nowMs);
 }
 

@@ -179,8 +179,8 @@ function makeEntry(spec: AgentSpec): AgentEntry {
   return Object.assign(new Work(), {
     spec,
     disabled: spec.disabled,
-    phase: "dormant" as const,
-    reason: undefined,
+    phase: spec.parked === undefined ? ("dormant" as const) : ("parked" as const),
+    reason: spec.parked,
     incarnation: 0,
     lastSeq: 0,
     slots: noSlots,

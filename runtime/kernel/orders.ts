@@ -6,8 +6,9 @@
  *             without a cause
  *
  * While an order waits for turns, only those begin that somebody waits for, as in a drain. After `limits.agentStopMs` the cell
- * is ended all the same; what it had goes back to the head of its lane, as after every orderly end. Orders are in memory: a
- * restart of the gateway starts every agent that has mail.
+ * is ended all the same; what it had goes back to the head of its lane, as after every orderly end. The store keeps the order to
+ * park beside the agent (`AgentSpec.parked`), so that it outlives the gateway; parking for crashes does not: as with a supervisor
+ * of OTP that is started again, the children begin anew.
  */
 import { hasCell, pump, stopIfEmpty } from "./dispatch.ts";
 import type { AgentEntry, KernelState } from "./state.ts";

@@ -26,6 +26,8 @@ export interface AgentSpec {
   readonly clamp: "none" | "non-main" | "all";
   /** Present when the agent cannot run; it refuses mail with this reason. */
   readonly disabled?: string;
+  /** Present when an operator took it out of service before this start: its mail waits until it is started again. */
+  readonly parked?: string;
 }
 
 export type ExitReason = "normal" | "shutdown" | "crash" | "hung" | "out_of_memory" | "killed";

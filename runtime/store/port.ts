@@ -186,6 +186,14 @@ export interface AuditRow extends AuditFacts {
   readonly type: string;
 }
 
+/** An operator's order to keep an agent out of service, until it is taken back. */
+export interface StandingOrder {
+  readonly agentId: string;
+  /** As operators see it. */
+  readonly reason: string;
+  readonly atMs: number;
+}
+
 /** An accepted envelope that is not done, as found at boot, oldest first. */
 export interface PendingEnvelope extends Envelope {
   readonly attempts: number;
@@ -264,6 +272,14 @@ export interface Store {
   history(agentId: string, sessionKey: string, limit: number, offset: number, charsMax?: number): Promise<HistoryPage>;
   /** Closes the agent's environment; the next use opens it again. */
   release(agentId: string): Promise<void>;
+
+  // --- orders to agents ---
+  /** Takes the place of an earlier one to the same agent. */
+  keepOrder(order: StandingOrder): Promise<void>;
+  /** One that is not there is no error. */
+  dropOrder(agentId: string): Promise<void>;
+  /** By agent id; also of agents that are no longer configured. */
+  orders(): Promise<readonly StandingOrder[]>;
 
   // --- audit ---
   audit(rows: readonly AuditRow[]): Promise<void>;

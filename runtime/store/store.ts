@@ -19,6 +19,7 @@ import { claimOwner, clearOwner, identify, ownerSeenEveryMs, type ProcessIdentit
 import type { AuditRow, OutboundRow, PendingEnvelope, Store, StorePlaces } from "./port.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
 import { takeSnapshot } from "./snapshot.ts";
+import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
 import { unknownLetter } from "./unknown-letter.ts";
 
 export type StoreBounds = Pick<
@@ -269,6 +270,12 @@ class OpenStore implements Store {
         into,
       ),
     );
+
+  keepOrder: Store["keepOrder"] = (order) => this.#run(() => keepOrder(this.#registry, order));
+
+  dropOrder: Store["dropOrder"] = (agentId) => this.#run(() => dropOrder(this.#registry, agentId));
+
+  orders: Store["orders"] = () => this.#run(async () => listOrders(this.#registry));
 
   audit: Store["audit"] = (rows) =>
     this.#run(() =>

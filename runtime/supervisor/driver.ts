@@ -11,7 +11,7 @@ import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
 import type { AcceptResult, AgentSpec, Effect } from "../kernel/state.ts";
-import type { AuditRow, Store } from "../store/port.ts";
+import type { AuditRow, StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
 import { mainSessionKey, parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
@@ -26,6 +26,8 @@ export interface DriverDeps {
   readonly store: Store;
   readonly assets: CellAssets;
   readonly runs: Runs;
+  /** In force since before this start. */
+  readonly orders: readonly StandingOrder[];
   readonly liveCellsMax: number;
   readonly log: Logger;
   readonly nowMs: () => number;
@@ -76,6 +78,7 @@ export function makeDriver(deps: DriverDeps): Driver {
   const pairings = makePairingRegistry();
   for (const pairing of compilePairings(deps.policy, [...agents.keys()])) pairings.add(pairing);
 
+  const parked = new Map(deps.orders.map(({ agentId, reason }) => [agentId, reason]));
   const kernel = makeKernel(
     {
       limits,
@@ -89,7 +92,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       },
       newId: deps.newId,
     },
-    config.agents.map((agent) => specOf(agent, config, deps.policy)),
+    config.agents.map((agent) => specOf(agent, config, deps.policy, parked.get(agent.id))),
     pairings,
     (effect) => perform(effect),
   );
@@ -402,7 +405,7 @@ export function makeDriver(deps: DriverDeps): Driver {
   };
 }
 
-function specOf(agent: ResolvedAgent, config: ResolvedConfig, policy: Policy): AgentSpec {
+function specOf(agent: ResolvedAgent, config: ResolvedConfig, policy: Policy, parked: string | undefined): AgentSpec {
   const main = mainSessionKey(agent.id, config.session);
   const clamped = policy.sessionToolsVisibility === "spawned" ? agent.sandboxMode : "off";
   return {
@@ -410,5 +413,6 @@ function specOf(agent: ResolvedAgent, config: ResolvedConfig, policy: Policy): A
     mainSessionKey: main,
     maxConcurrent: agent.maxConcurrent,
     clamp: clamped === "off" ? "none" : clamped,
+    ...(parked === undefined ? {} : { parked }),
   };
 }

@@ -20,7 +20,7 @@ import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { compileRoutes, mainSessionKey } from "../routing/index.ts";
-import type { Store } from "../store/port.ts";
+import type { StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeBackups } from "./backups.ts";
 import { makeAgentBoard } from "./agent-board.ts";
@@ -38,6 +38,8 @@ export interface GatewayParts {
   readonly config: ResolvedConfig;
   readonly store: Store;
   readonly assets: CellAssets;
+  /** What the store keeps of orders to agents: in force before the first message. */
+  readonly orders: readonly StandingOrder[];
   readonly liveCellsMax: number;
   readonly version: string;
   readonly log: Logger;
@@ -108,6 +110,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     store,
     assets: parts.assets,
     runs,
+    orders: parts.orders,
     liveCellsMax: parts.liveCellsMax,
     log,
     nowMs,

@@ -78,9 +78,22 @@ export function makeOperatorMethods(
   };
 
   /** `done` is false when the agent was not in a state for it, which `before` names. */
-  const carryOut = (reference: string, act: (agentId: string) => boolean) => {
+  const carryOut = async (reference: string, act: (agentId: string) => boolean | Promise<boolean>) => {
     const { agentId, phase: before } = findAgent(reference);
-    return { ok: true, agentId, done: act(agentId), before };
+    return { ok: true, agentId, done: await act(agentId), before };
+  };
+
+  /** Kept before it is obeyed: what was answered outlives the gateway, and what could not be kept changes nothing. */
+  const park = (reference: string, reason: string) =>
+    carryOut(reference, async (agentId) => {
+      if (findAgent(agentId).phase === "disabled") return false;
+      await store.keepOrder({ agentId, reason, atMs: deps.nowMs() });
+      return deps.order(agentId, { type: "park", reason });
+    });
+
+  const unpark = async (agentId: string): Promise<boolean> => {
+    await store.dropOrder(agentId);
+    return deps.unpark(agentId);
   };
 
   const say = async (client: Client, reference: string, message: string, idempotencyKey: string | undefined) => {
@@ -147,21 +160,21 @@ export function makeOperatorMethods(
       scope: config.session.scope,
       agents: deps.agents(),
     }),
-    "agents.unpark": ({ agentId }) => {
+    "agents.unpark": async ({ agentId }) => {
       const status = findAgent(agentId);
-      return { ok: true, agentId: status.agentId, unparked: deps.unpark(status.agentId), before: status.phase };
+      return { ok: true, agentId: status.agentId, unparked: await unpark(status.agentId), before: status.phase };
     },
-    "agents.start": ({ agentId }) => carryOut(agentId, deps.unpark),
-    "agents.stop": ({ agentId }) =>
-      carryOut(agentId, (id) => deps.order(id, { type: "park", reason: "stopped by the operator" })),
+    "agents.start": ({ agentId }) => carryOut(agentId, unpark),
+    "agents.stop": ({ agentId }) => park(agentId, "stopped by the operator"),
     "agents.park": ({ agentId, reason }) =>
-      carryOut(agentId, (id) =>
-        deps.order(id, {
-          type: "park",
-          reason: reason === undefined ? "parked by the operator" : `parked by the operator: ${reason}`,
-        }),
-      ),
-    "agents.restart": ({ agentId }) => carryOut(agentId, (id) => deps.order(id, { type: "restart" })),
+      park(agentId, reason === undefined ? "parked by the operator" : `parked by the operator: ${reason}`),
+    "agents.restart": ({ agentId }) =>
+      carryOut(agentId, async (id) => {
+        if (!deps.order(id, { type: "restart" })) return false;
+        // It took the place of a stop that was still waiting for turns.
+        await store.dropOrder(id);
+        return true;
+      }),
     "gateway.status": () => deps.lifecycle.status(),
     "gateway.restart": (params, client) => deps.lifecycle.end(params, true, client.clientId),
     "gateway.stop": (params, client) => deps.lifecycle.end(params, false, client.clientId),

@@ -71,6 +71,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     config,
     store,
     assets,
+    orders: await store.orders(),
     liveCellsMax: await budgetLiveCells(),
     version: options.version,
     log: log.child({ subsystem: "gateway" }),

@@ -287,6 +287,22 @@ test("a second signal ends gateway and launcher at once, whatever turns do", asy
   expect(isAlive(pid)).toBe(false);
 });
 
+test("an agent that an operator stopped stays stopped over a kill, and its mail waits for it", async () => {
+  const stateDir = makeAgent("");
+  const program = await launchWithLauncher(stateDir).ready;
+  const pid = gatewayPid(stateDir);
+  expect((await runCommand(stateDir, ["agents", "stop", "main"])).code).toBe(0);
+  expect((await say(program, "kept", { messageId: "1" })).body.status).toBe("accepted");
+  process.kill(pid, "SIGKILL");
+  const next = await nextLife(program, pid);
+  const listed = JSON.parse((await runCommand(stateDir, ["agents", "list", "--json"])).stdout) as { agents: object[] };
+  expect(listed.agents[0]).toMatchObject({ id: "main", phase: "parked", queueDepth: 1 });
+  expect((await runCommand(stateDir, ["agents", "start", "main"])).code).toBe(0);
+  expect((await say(next, "after", { wait: true })).body.reply).toBe("did after");
+  expect((await runCommand(stateDir, ["history", "agent:main:main"])).stdout).toContain("did kept");
+  expect(await next.stop()).toBe(0);
+});
+
 test("a launcher that is killed leaves no orphan: the gateway ends in order", async () => {
   const stateDir = makeStateDir();
   const program = await launchWithLauncher(stateDir).ready;

@@ -388,6 +388,23 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.purge({})).toBe(0);
       });
 
+      it("keeps orders to agents until they are dropped, the last one of each agent", async () => {
+        const order = (agentId: string, reason: string, atMs: number) => ({ agentId, reason, atMs });
+        expect(await store.orders()).toEqual([]);
+        await store.keepOrder(order("raul", "stopped", 1));
+        await Promise.all([store.keepOrder(order("main", "parked", 2)), store.keepOrder(order("raul", "parked", 3))]);
+        await store.keepOrder(order("gone", "of an agent that is not configured", 4));
+        await reopen();
+        expect(await store.orders()).toEqual([
+          order("gone", "of an agent that is not configured", 4),
+          order("main", "parked", 2),
+          order("raul", "parked", 3),
+        ]);
+        await Promise.all([store.dropOrder("main"), store.dropOrder("main"), store.dropOrder("nobody")]);
+        await reopen();
+        expect((await store.orders()).map(({ agentId }) => agentId)).toEqual(["gone", "raul"]);
+      });
+
       it("keeps a bounded number of audit rows, newest first", async () => {
         await reopen({ bounds: { auditRowsMax: 4 } });
         const row = (n: number) => ({ atMs: n, type: "t", subject: "s", object: "o", decision: "noted" as const });

@@ -110,6 +110,7 @@ export async function openGateway(
     config,
     store,
     assets: reuse?.assets ?? (await assets),
+    orders: await store.orders(),
     liveCellsMax: 50,
     version: "test",
     process: { pid: 1, bootId: "test", startedAtMs: 0, onStopOrder: () => undefined },

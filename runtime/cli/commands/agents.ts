@@ -59,7 +59,7 @@ const said: Readonly<Record<Order, string>> = {
   restart: `restarts: ${turnsEnd}; its next message starts a new cell`,
 };
 
-/** An order holds until the gateway ends. */
+/** An order to stop or park holds until it is taken back, also over a restart of the gateway. */
 export async function runAgentsOrder(
   context: CliContext,
   order: Order,
