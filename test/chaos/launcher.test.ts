@@ -296,7 +296,7 @@ test("an agent that an operator stopped stays stopped over a kill, and its mail 
   process.kill(pid, "SIGKILL");
   const next = await nextLife(program, pid);
   const listed = JSON.parse((await runCommand(stateDir, ["agents", "list", "--json"])).stdout) as { agents: object[] };
-  expect(listed.agents[0]).toMatchObject({ id: "main", phase: "parked", queueDepth: 1 });
+  expect(listed.agents[0]).toMatchObject({ id: "main", state: "parked", queueDepth: 1 });
   expect((await runCommand(stateDir, ["agents", "start", "main"])).code).toBe(0);
   expect((await say(next, "after", { wait: true })).body.reply).toBe("did after");
   expect((await runCommand(stateDir, ["history", "agent:main:main"])).stdout).toContain("did kept");
