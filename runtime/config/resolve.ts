@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import type { WebhookAccount, WebhookSettings } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
 import { normalizeAccountId, normalizeAgentId } from "../routing/ids.ts";
 import { findDefaultAccount, listChannels } from "./accounts.ts";
 import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent, resolveConfigPath } from "./agents.ts";
@@ -87,6 +88,13 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft): Reso
     model: typeof model === "object" ? model.primary : model,
     sandboxMode: sandboxModeOf(agent, draft.config),
     maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,
+    mailbox: {
+      depthMax: limits.mailboxDepthMax,
+      sessionDepthMax: limits.sessionDepthMax,
+      overflow: "reject" as const,
+      ...defaults.mailbox,
+      ...entry.mailbox,
+    },
     isolation: {
       level: entry.isolation?.level ?? defaults.isolation?.level ?? "thread",
       trust: entry.isolation?.trust ?? defaults.isolation?.trust ?? "confined",

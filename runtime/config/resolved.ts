@@ -25,6 +25,12 @@ export interface ResolvedAgent {
   readonly sandboxMode: "off" | "non-main" | "all";
   /** Turns of this agent at a time, over different sessions. */
   readonly maxConcurrent: number;
+  /** How much mail may wait for it, and what becomes of more. */
+  readonly mailbox: {
+    readonly depthMax: number;
+    readonly sessionDepthMax: number;
+    readonly overflow: "reject" | "park" | "spill";
+  };
   readonly isolation: { readonly level: "thread" | "process"; readonly trust: "confined" | "trusted" };
 }
 

@@ -5,9 +5,11 @@
 import type { Envelope, EnvelopeHeader, Principal, Provenance, ReplyRoute } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, SessionLane } from "./state.ts";
-import { release, reserve, sessionDepth } from "./depth.ts";
+import { findRoom, joinCrowd } from "./crowd.ts";
+import { appendBegins, appendEnds, noteRoom, release, reserve, whyTooMuchHeld } from "./depth.ts";
 import { markReady, pump } from "./dispatch.ts";
-import { disabledOutcome, endMail, holdsRight } from "./turns.ts";
+import { mustSpill, spill } from "./spill.ts";
+import { disabledOutcome, endMail, endQueued, holdsRight } from "./turns.ts";
 import { refuseSend, settleWithMail } from "./waits.ts";
 
 export interface Admission {
@@ -28,7 +30,7 @@ export interface Admission {
   readonly replaces?: string;
 }
 
-/** Judges a message without side effects; `undefined` means that it may be journaled. */
+/** Judges a message without side effects; `undefined` means that it may be journaled, if there is room. */
 export function judge(k: KernelState, admission: Admission): Refusal | undefined {
   const { limits } = k.settings;
   const agent = k.agents.get(admission.agentId);
@@ -65,14 +67,7 @@ export function judge(k: KernelState, admission: Admission): Refusal | undefined
       message: `the message passed through ${admission.chain.length} sessions; the bound is ${limits.hopsMax}`,
     };
   }
-  if (agent.depth >= limits.mailboxDepthMax || sessionDepth(agent, admission.sessionKey) >= limits.sessionDepthMax) {
-    return {
-      code: "CLOISTER_MAILBOX_FULL",
-      message: `the mailbox of ${admission.sessionKey} is full: ${agent.depth} of ${limits.mailboxDepthMax} wait for the agent, ${sessionDepth(agent, admission.sessionKey)} of ${limits.sessionDepthMax} for the session`,
-      retryAfterMs: 1_000,
-    };
-  }
-  return undefined;
+  return whyTooMuchHeld(k, admission.body);
 }
 
 export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number): Envelope {
@@ -95,14 +90,22 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
   return { header, body: admission.body };
 }
 
-/** From outside (channels, sockets, hooks). Ends in an `accepted` effect with the ticket. */
-export function admit(k: KernelState, admission: Admission, ticket: number, nowMs: number): void {
+/** From outside (channels, sockets, hooks). Ends in an `accepted` effect with the ticket, at once or when there is a place. */
+export function admit(k: KernelState, admission: Admission, ticket: number, nowMs: number, isNext = false): void {
+  const { agentId, sessionKey, body } = admission;
+  const agent = k.agents.get(agentId);
   const refusal = judge(k, admission) ?? judgeRight(k, admission);
-  if (refusal !== undefined) {
-    k.emit({ type: "accepted", ticket, result: { status: "refused", refusal } });
+  const room = refusal ?? (agent === undefined ? "free" : findRoom(k, agent, sessionKey, isNext));
+  if (room === "wait" && agent !== undefined) {
+    const deadlineMs = nowMs + k.settings.limits.parkedIngressMs;
+    joinCrowd(k, agent, { type: "ingress", admission, ticket, sessionKey, deadlineMs });
     return;
   }
-  reserve(k.agents.get(admission.agentId), admission.sessionKey);
+  if (typeof room === "object") {
+    k.emit({ type: "accepted", ticket, result: { status: "refused", refusal: room } });
+    return;
+  }
+  appendBegins(k, agent, sessionKey, body);
   k.emit({
     type: "append",
     envelope: makeEnvelope(k, admission, nowMs),
@@ -123,7 +126,7 @@ function judgeRight(k: KernelState, { via, from, sessionKey }: Admission): Refus
 }
 
 export type Appended =
-  | { readonly status: "stored" }
+  | { readonly status: "stored"; readonly seq: number }
   | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string }
   | { readonly status: "failed"; readonly refusal: Refusal };
 
@@ -137,7 +140,11 @@ export function appended(
 ): void {
   const { header } = envelope;
   const agent = k.agents.get(header.agentId);
-  if (result.status !== "stored") release(agent, header.sessionKey);
+  appendEnds(k, agent, envelope.body);
+  if (result.status !== "stored" && agent !== undefined) {
+    release(agent, header.sessionKey);
+    noteRoom(k, agent);
+  }
   if (ticket.type === "ingress") {
     k.emit({
       type: "accepted",
@@ -154,12 +161,13 @@ export function appended(
   } else {
     settleWithMail(k, ticket, result.status === "duplicate" ? result.envelopeId : header.id, header, nowMs);
   }
-  if (result.status === "stored" && agent !== undefined) enqueue(k, agent, envelope, 0, nowMs);
+  if (result.status !== "stored" || agent === undefined) return;
+  if (mustSpill(k, agent)) spill(k, agent, header, result.seq);
+  else enqueue(k, agent, header, 0, nowMs);
 }
 
 /** Mail found in the journal at start. `attempts` > 0: it was with a cell when the process ended. */
-export function restore(k: KernelState, envelope: Envelope, attempts: number, nowMs: number): void {
-  const { header } = envelope;
+export function restore(k: KernelState, header: EnvelopeHeader, attempts: number, nowMs: number): void {
   const agent = k.agents.get(header.agentId);
   if (agent === undefined) {
     k.emit({
@@ -173,13 +181,20 @@ export function restore(k: KernelState, envelope: Envelope, attempts: number, no
   // A disabled agent's mail stays where it is, for the start after the repair.
   if (agent.disabled !== undefined) return;
   reserve(agent, header.sessionKey);
-  enqueue(k, agent, envelope, attempts, nowMs);
+  enqueue(k, agent, header, attempts, nowMs);
 }
 
 /** Stored mail enters its session's lane; its place in the mailbox is taken already. */
-function enqueue(k: KernelState, agent: AgentEntry, envelope: Envelope, attempts: number, nowMs: number): void {
+export function enqueue(
+  k: KernelState,
+  agent: AgentEntry,
+  header: EnvelopeHeader,
+  attempts: number,
+  nowMs: number,
+  isStopped = false,
+): void {
   const mail: Mail = {
-    envelope,
+    envelope: { header },
     volatile: false,
     order: k.nextOrder++,
     suspect: attempts > 0,
@@ -187,13 +202,17 @@ function enqueue(k: KernelState, agent: AgentEntry, envelope: Envelope, attempts
     aborted: false,
   };
   if (mail.suspect) agent.suspects++;
-  k.mail.set(envelope.header.id, mail);
+  k.mail.set(header.id, mail);
   // The agent went out of service while the journal wrote: the mail waits there for the start after the repair.
   if (agent.disabled !== undefined) {
     endMail(k, agent, mail, 1, disabledOutcome(agent));
     return;
   }
-  const lane = laneOf(agent, envelope.header.sessionKey);
+  if (isStopped) {
+    endQueued(k, agent, mail);
+    return;
+  }
+  const lane = laneOf(agent, header.sessionKey);
   lane.queue.push(mail);
   markReady(agent, lane);
   k.astir.add(agent);

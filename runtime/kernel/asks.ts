@@ -19,6 +19,8 @@ export interface Ask {
   readonly openedAtMs: number;
   /** Set when a session tool asked: the answer is then the tool's result object. */
   readonly tool: string | undefined;
+  /** It waits for a place in the target's mailbox, not for an answer: nothing is stored yet (`crowd.ts`). */
+  readonly isForPlace?: true;
 }
 
 export interface Asks {
@@ -40,8 +42,8 @@ export interface Asks {
   isWaiting(turn: number): boolean;
   /** Whether anybody waits for the session. */
   isAwaited(session: string): boolean;
-  /** The envelopes that somebody waits for, in the order of the asks. */
-  awaitedEnvelopes(): readonly string[];
+  /** The envelopes that somebody waits for, in the order of the asks, each with the session that it went to. */
+  awaitedEnvelopes(): readonly { readonly envelopeId: string; readonly toSession: string }[];
 }
 
 export function makeAsks(): Asks {
@@ -112,7 +114,10 @@ export function makeAsks(): Asks {
     nextDeadlineMs: () => deadlines.peek()?.deadlineMs,
     isWaiting: (turn) => byTurn.has(turn),
     isAwaited: (session) => awaited.has(session),
-    awaitedEnvelopes: () => [...byEnvelope.keys()],
+    awaitedEnvelopes: () =>
+      [...byEnvelope].flatMap(([envelopeId, [ask]]) =>
+        ask === undefined || ask.isForPlace === true ? [] : [{ envelopeId, toSession: ask.toSession }],
+      ),
   };
 }
 

@@ -14,6 +14,8 @@ import {
   pumpWantingCells,
   stopIfEmpty,
 } from "./dispatch.ts";
+import { agentOfKey } from "./agent-of-key.ts";
+import { noteRoom } from "./depth.ts";
 import { obey } from "./orders.ts";
 import type { AgentEntry, ExitReason, KernelState, Turn } from "./state.ts";
 import { closeTurn, commitAgain, disabledOutcome, endAborted, endMail, putBack } from "./turns.ts";
@@ -46,6 +48,11 @@ export function disable(k: KernelState, agentId: string, reason: string): void {
     }
     if (lane.running === undefined) agent.lanes.delete(lane.key);
   }
+  agent.spill = undefined;
+  // What lay on the disk stays there as well, and whoever waited for it or for a place hears why.
+  for (const { envelopeId, toSession } of k.asks.awaitedEnvelopes())
+    if (agentOfKey(toSession) === agentId && !k.mail.has(envelopeId)) answer(k, envelopeId, disabledOutcome(agent));
+  noteRoom(k, agent);
   k.emit({ type: "agent-changed", agentId });
 }
 
@@ -137,6 +144,7 @@ export function tickCells(k: KernelState, nowMs: number): void {
   for (const agent of k.astir) {
     if (agent.turns.size > 0) commitAgain(k, agent, nowMs);
     if (hasReady(agent)) pump(k, agent, nowMs);
+    noteRoom(k, agent);
     if (isIdle(agent) && nowMs - agent.lastActivityMs >= limits.passivateAfterMs) passivate(k, agent);
     if (agent.phase === "starting" && nowMs - agent.startedAtMs >= limits.cellStartMs) {
       endCell(k, agent, "hung");
@@ -145,7 +153,8 @@ export function tickCells(k: KernelState, nowMs: number): void {
       if (nowMs >= agent.order.untilMs) endCell(k, agent, "shutdown");
       else stopIfEmpty(k, agent);
     }
-    if (agent.turns.size === 0 && !hasCell(agent) && !hasReady(agent)) k.astir.delete(agent);
+    if (agent.turns.size === 0 && !hasCell(agent) && !hasReady(agent) && agent.spill === undefined)
+      k.astir.delete(agent);
   }
   if (k.wantingCells.size > 0) makeRoom(k);
 }

@@ -5,6 +5,7 @@
 import { type Admission, type Appended, admit, appended, restore } from "./admit.ts";
 import { agentOfKey } from "./agent-of-key.ts";
 import { makeAsks } from "./asks.ts";
+import { expireCrowds } from "./crowd.ts";
 import { cellExit, cellReady, disable, tickCells } from "./cells.ts";
 import { markReady } from "./dispatch.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome } from "./envelope.ts";
@@ -14,9 +15,11 @@ import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import { type CheckedSend, sendAs } from "./sends.ts";
 import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelSettings, KernelState } from "./state.ts";
+import { type Refill, refilled, useRoom } from "./room.ts";
+import { restoreBacklog, stopSpilled } from "./spill.ts";
 import { receiveFrame } from "./syscalls.ts";
 import { type Begun, begun, committed, endQueued } from "./turns.ts";
-import { expireAsks, recalled } from "./waits.ts";
+import { expireAsks, recalled, stillOpen } from "./waits.ts";
 
 export type { Admission } from "./admit.ts";
 
@@ -50,6 +53,10 @@ export function makeKernel(
     astir: new Set(),
     wanting: new Set(),
     wantingCells: new Set(),
+    roomy: new Set(),
+    crowded: new Set(),
+    heldChars: 0,
+    nextPlace: 1,
     nextOrder: 1,
     nextTurn: 1,
     draining: false,
@@ -58,23 +65,42 @@ export function makeKernel(
 
   return {
     admit: (admission: Admission, ticket: number, nowMs: number): void => admit(k, admission, ticket, nowMs),
-    appended: (envelope: Envelope, ticket: AppendTicket, result: Appended, nowMs: number): void =>
-      appended(k, envelope, ticket, result, nowMs),
+    appended(envelope: Envelope, ticket: AppendTicket, result: Appended, nowMs: number): void {
+      appended(k, envelope, ticket, result, nowMs);
+      useRoom(k, nowMs);
+    },
     /** Mail found in the journal at start, oldest first. */
-    restore: (envelope: Envelope, attempts: number, nowMs: number): void => restore(k, envelope, attempts, nowMs),
-    frame: (agentId: string, incarnation: number, frame: unknown, nowMs: number): void =>
-      receiveFrame(k, agentId, incarnation, frame, nowMs),
-    begun: (agentId: string, turn: number, result: Begun, nowMs: number): void =>
-      begun(k, agentId, turn, result, nowMs),
-    committed: (
+    restore: ({ header }: Pick<Envelope, "header">, attempts: number, nowMs: number): void =>
+      restore(k, header, attempts, nowMs),
+    /** What the journal has of an agent beyond what `restore` was given; call it after that. */
+    restoreBacklog: (backlog: Parameters<typeof restoreBacklog>[1]): void => restoreBacklog(k, backlog),
+    /** What a `refill` effect asked for; undefined when it could not be read. */
+    refilled(refill: Refill, rows: Parameters<typeof refilled>[2], nowMs: number): void {
+      refilled(k, refill, rows, nowMs);
+      useRoom(k, nowMs);
+    },
+    frame(agentId: string, incarnation: number, frame: unknown, nowMs: number): void {
+      receiveFrame(k, agentId, incarnation, frame, nowMs);
+      useRoom(k, nowMs);
+    },
+    begun(agentId: string, turn: number, result: Begun, nowMs: number): void {
+      begun(k, agentId, turn, result, nowMs);
+      useRoom(k, nowMs);
+    },
+    committed(
       agentId: string,
       turn: number,
       result: { readonly ok: true } | { readonly ok: false; readonly refusal: Refusal },
       nowMs: number,
-    ): void => committed(k, agentId, turn, result, nowMs),
+    ): void {
+      committed(k, agentId, turn, result, nowMs);
+      useRoom(k, nowMs);
+    },
     cellReady: (agentId: string, incarnation: number, nowMs: number): void => cellReady(k, agentId, incarnation, nowMs),
-    cellExit: (agentId: string, incarnation: number, reason: ExitReason, detail: string, nowMs: number): void =>
-      cellExit(k, agentId, incarnation, reason, detail, nowMs),
+    cellExit(agentId: string, incarnation: number, reason: ExitReason, detail: string, nowMs: number): void {
+      cellExit(k, agentId, incarnation, reason, detail, nowMs);
+      useRoom(k, nowMs);
+    },
     disable: (agentId: string, reason: string): void => disable(k, agentId, reason),
     order: (agentId: string, order: AgentOrder, nowMs: number): boolean => giveOrder(k, agentId, order, nowMs),
     unpark: (agentId: string, nowMs: number): boolean => unpark(k, agentId, nowMs),
@@ -106,9 +132,17 @@ export function makeKernel(
     recalled: (effect: Extract<Effect, { type: "recall" }>, outcome: Outcome): void =>
       recalled(k, effect.ask, outcome, { runId: effect.envelopeId, sessionKey: effect.sessionKey }),
 
-    /** Stops what the session runs and drops what it has waiting. Gives the run ids that were stopped. */
+    /** The envelope that a `recall` effect asks for is not done: who asked waits for it. */
+    stillOpen: (effect: Extract<Effect, { type: "recall" }>, nowMs: number): void => stillOpen(k, effect, nowMs),
+
+    /**
+     * Stops what the session runs and drops what it has waiting. Gives the run ids that were stopped. What of it lies on the disk
+     * alone is not among them; it ends when it is read.
+     */
     abort(sessionKey: string, runId: string | undefined): readonly string[] {
       const stopped: string[] = [];
+      const owner = k.agents.get(agentOfKey(sessionKey) ?? "");
+      if (owner !== undefined) stopSpilled(k, owner, sessionKey, runId);
       for (const agent of k.agents.values()) {
         const lane = agent.lanes.get(sessionKey);
         if (lane === undefined) continue;
@@ -142,8 +176,11 @@ export function makeKernel(
 
     /** Call it at the earliest deadline, and about every 100 ms. */
     tick(nowMs: number): void {
+      useRoom(k, nowMs);
       expireAsks(k, nowMs);
+      expireCrowds(k, nowMs);
       tickCells(k, nowMs);
+      useRoom(k, nowMs);
     },
     nextDeadlineMs: (): number | undefined => k.asks.nextDeadlineMs(),
 
@@ -185,6 +222,9 @@ function makeEntry(spec: AgentSpec): AgentEntry {
     lastSeq: 0,
     slots: noSlots,
     depth: 0,
+    appending: 0,
+    spill: undefined,
+    crowd: undefined,
     suspects: 0,
     unacked: 0,
     crashTimes: [],
@@ -266,7 +306,7 @@ function viewOf(agent: AgentEntry): AgentView {
       agent.disabled !== undefined ? "disabled" : agent.phase === "live" && activeRuns > 0 ? "running" : agent.phase,
     reason: agent.disabled ?? agent.reason,
     activeRuns,
-    queueDepth: queued,
+    queueDepth: queued + (agent.spill?.count ?? 0),
     restarts: agent.restarts,
     lastActivityMs: agent.lastActivityMs,
     incarnation: agent.incarnation,

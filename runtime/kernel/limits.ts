@@ -20,10 +20,26 @@ export const limits = {
   frameRecordsMax: 64,
   /** Characters in one mailbox frame after which the sender flushes (a single larger record travels alone). */
   frameCharsFlush: 65_536,
-  /** Envelopes waiting for one agent, beyond which a new one is refused as `busy`. */
+  /** Envelopes waiting for one agent in memory, about 1 KB each (config: `agents.*.mailbox.depthMax`, and what happens beyond). */
   mailboxDepthMax: 10_000,
-  /** Envelopes waiting for one session, beyond which a new one is refused as `busy`. */
+  /** Envelopes waiting for one session (config: `agents.*.mailbox.sessionDepthMax`). Does not bound a mailbox that spills. */
   sessionDepthMax: 2_000,
+  /** Envelopes of one agent that wait on the disk behind those, when its mailbox spills; bounds the disk that a backlog takes. */
+  spillDepthMax: 1_000_000,
+  /** Headers that one reading of a backlog brings into memory. */
+  refillRowsMax: 1_000,
+  /** Pause after a reading that failed. */
+  refillRetryMs: 1_000,
+  /** Orders to stop a session that are remembered for one backlog until it was read so far; a further one replaces the oldest. */
+  spillStopsMax: 10_000,
+  /** Appends of one agent that may be in flight; bounds a burst at a mailbox that spills, which has no other bound in memory. */
+  appendsInFlightMax: 10_000,
+  /** Characters of bodies in the whole process that wait for the journal or for a place in a mailbox (2 bytes each at the most). */
+  heldCharsMax: 128 * 1_024 * 1_024,
+  /** Senders that wait for a place in one mailbox that parks, and how long each may: an agent's turn, and a client of HTTP. */
+  parkedSendersMax: 1_000,
+  parkedSendMs: 30_000,
+  parkedIngressMs: 5_000,
   /** Sends of one cell that are not yet acknowledged; beyond it the cell's mailbox parks the sender. */
   sendCreditsPerCell: 256,
   /** Tool calls of one cell that are not answered yet; beyond it a further one is refused as `busy`. */

@@ -4,12 +4,14 @@
  */
 import { type Admission, judge, makeEnvelope } from "./admit.ts";
 import { agentOfKey } from "./agent-of-key.ts";
-import { reserve } from "./depth.ts";
+import { findRoom } from "./crowd.ts";
+import { appendBegins, reserve, whyNoRoomInMemory } from "./depth.ts";
 import { makeTurn } from "./dispatch.ts";
 import type { EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { type UpRecord, up } from "./frames.ts";
 import type { Pairing } from "./pairings.ts";
+import { parkSend } from "./parking.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, Turn } from "./state.ts";
 import { begun } from "./turns.ts";
 import { answerRefusal, openAsk, postRefusal } from "./waits.ts";
@@ -52,14 +54,19 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
   const request = { via: checked.id, sessionKey: record.a, sourceTool: "request", body: record.c };
   const admission: Admission = { ...admissionOf(agent, header, request), verb: "request" };
   const refusal =
-    judge(k, admission) ?? whyNoMoreAsks(k) ?? (target === undefined ? unknownAgent(targetId) : whyNotInMemory(target));
+    judge(k, admission) ??
+    whyNoMoreAsks(k) ??
+    (target === undefined
+      ? unknownAgent(targetId)
+      : (whyNoRoomInMemory(k, target, record.a) ?? whyNotInMemory(target)));
   if (refusal !== undefined || target === undefined) {
     postRefusal(k, agent.spec.id, agent.incarnation, record.ref, refusal ?? unknownAgent(targetId));
     return;
   }
   reserve(target, record.a);
+  const { header: stamped } = makeEnvelope(k, admission, nowMs);
   const mail: Mail = {
-    envelope: makeEnvelope(k, admission, nowMs),
+    envelope: { header: stamped },
     volatile: true,
     order: k.nextOrder++,
     suspect: false,
@@ -77,7 +84,13 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
     envelopeId: mail.envelope.header.id,
     trace: header.trace,
   });
-  begun(k, targetId, volatileTurn.number, { status: "begun", attempt: 0, sessionId: "", state: null }, nowMs);
+  begun(
+    k,
+    targetId,
+    volatileTurn.number,
+    { status: "begun", attempt: 0, sessionId: "", body: record.c, state: null },
+    nowMs,
+  );
   const timeoutMs = Math.min(record.num === 0 ? limits.askTimeoutMsDefault : record.num, limits.askTimeoutMsMax);
   openAsk(
     k,
@@ -110,7 +123,14 @@ export interface CheckedSend {
 }
 
 /** A send whose right is established: by its slot here, or by the supervisor for the session tools. */
-export function sendAs(k: KernelState, agent: AgentEntry, turn: Turn, request: CheckedSend, nowMs: number): void {
+export function sendAs(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  request: CheckedSend,
+  nowMs: number,
+  isNext = false,
+): void {
   const { header } = turn.mail.envelope;
   const { limits } = k.settings;
   const targetAgent = agentOfKey(request.sessionKey) ?? "";
@@ -132,8 +152,14 @@ export function sendAs(k: KernelState, agent: AgentEntry, turn: Turn, request: C
     answerRefusal(k, agent, turn, request, refusal ?? unknownAgent(targetAgent));
     return;
   }
+  const room = findRoom(k, target, request.sessionKey, isNext);
+  if (room === "wait" && whyNoMoreAsks(k) === undefined && parkSend(k, agent, turn, target, request, nowMs)) return;
+  if (room !== "free") {
+    answerRefusal(k, agent, turn, request, room === "wait" ? noPlaceEver(request.sessionKey) : room);
+    return;
+  }
   agent.unacked++;
-  reserve(target, request.sessionKey);
+  appendBegins(k, target, request.sessionKey, request.body);
   const ticket: AppendTicket = {
     type: "cell",
     agentId: agent.spec.id,
@@ -269,6 +295,14 @@ export function refuse(k: KernelState, agent: AgentEntry, turn: Turn, record: Up
 
 function unknownAgent(agentId: string): Refusal {
   return { code: "CLOISTER_AGENT_UNKNOWN", message: `agent not found: ${agentId}`, remedy: "cloister agents list" };
+}
+
+function noPlaceEver(sessionKey: string): Refusal {
+  return {
+    code: "CLOISTER_MAILBOX_FULL",
+    message: `the mailbox of ${sessionKey} is full, and a wait for a place in it would not end: its session waits for this one, or too many wait already`,
+    retryAfterMs: 1_000,
+  };
 }
 
 function noCredit(unacked: number): Refusal {

@@ -9,6 +9,7 @@
  *                        └──────exit──────┴──exit (crash): back-off, then dormant; too often: parked
  *   live ──order──► (turns end) ──► stopping ──exit──► dormant (restart) or parked (stop, park)
  */
+import type { Admission } from "./admit.ts";
 import type { Asks } from "./asks.ts";
 import type { AgentPhase, AuditFacts, Envelope, EnvelopeHeader, Fate, Outcome, ReplyRoute, Verb } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
@@ -16,6 +17,7 @@ import type { DownRecord } from "./frames.ts";
 import type { Limits } from "./limits.ts";
 import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
+import type { CheckedSend } from "./sends.ts";
 
 export interface AgentSpec {
   readonly id: string;
@@ -28,13 +30,24 @@ export interface AgentSpec {
   readonly disabled?: string;
   /** Present when an operator took it out of service before this start: its mail waits until it is started again. */
   readonly parked?: string;
+  /** What is left out is `limits.mailboxDepthMax`, `limits.sessionDepthMax` and `reject`. */
+  readonly mailbox?: Partial<MailboxPolicy>;
+}
+
+export interface MailboxPolicy {
+  /** Envelopes of the agent in memory, and of one of its sessions; the second does not bound `spill`. */
+  readonly depthMax: number;
+  readonly sessionDepthMax: number;
+  /** What becomes of a message beyond them: refused, its sender waits, or it waits on the disk. */
+  readonly overflow: "reject" | "park" | "spill";
 }
 
 export type ExitReason = "normal" | "shutdown" | "crash" | "hung" | "out_of_memory" | "killed";
 
 /** One envelope on its way through the kernel, from `stored` to done. */
 export interface Mail {
-  readonly envelope: Envelope;
+  /** The body of stored mail stays in the store until its turn begins, so that a backlog costs headers. */
+  readonly envelope: { readonly header: EnvelopeHeader };
   readonly volatile: boolean;
   /** Order of arrival in this process. */
   readonly order: number;
@@ -90,6 +103,12 @@ export interface AgentEntry {
   /** Envelopes accepted and not ended, with those whose append is in flight; of the agent and by session (`depth.ts`). */
   depth: number;
   readonly sessionDepth: Map<string, number>;
+  /** Appends in flight among `depth`. */
+  appending: number;
+  /** Mail behind `depth`, which is in the journal alone (`spill.ts`). */
+  spill: Spill | undefined;
+  /** Senders that wait for a place in the mailbox, oldest first (`crowd.ts`). */
+  crowd: Waiting[] | undefined;
   /** Mail with `suspect`; above 0 the agent is in quarantine (`dispatch.ts`). */
   suspects: number;
   /** Sends of the live cell whose append is in flight. */
@@ -108,6 +127,36 @@ export interface AgentEntry {
   /** When the phase last changed to `starting`. */
   startedAtMs: number;
 }
+
+export interface Spill {
+  /** The journal's rows of the agent with `after < seq <= until` are the backlog: `count` of them. */
+  after: number;
+  until: number;
+  count: number;
+  isReading: boolean;
+  /** The reading failed: not again before. */
+  notBeforeMs: number;
+  /** Stopped by the operator while it lay on the disk: what is of the session up to `until`, by `sessionKey` and `runId`. */
+  readonly stopped: Map<string, { readonly sessionKey: string; readonly runId: string | undefined; until: number }>;
+}
+
+/** One that waits for a place. An agent's wait is also an ask (`asks.ts`) under the id `place`, so that it is seen and ends. */
+export type Waiting =
+  | {
+      readonly type: "ingress";
+      readonly admission: Admission;
+      readonly ticket: number;
+      readonly sessionKey: string;
+      readonly deadlineMs: number;
+    }
+  | {
+      readonly type: "cell";
+      readonly place: string;
+      readonly agentId: string;
+      readonly turn: number;
+      readonly request: CheckedSend;
+      readonly sessionKey: string;
+    };
 
 export type AppendTicket =
   | { readonly type: "ingress"; readonly ticket: number }
@@ -142,6 +191,16 @@ export type Effect =
       readonly ticket: AppendTicket;
     }
   | { readonly type: "accepted"; readonly ticket: number; readonly result: AcceptResult }
+  /** The envelope is stored and waits on the disk alone. */
+  | { readonly type: "spilled"; readonly header: EnvelopeHeader }
+  /** Read the oldest `limit` of the agent's backlog. */
+  | {
+      readonly type: "refill";
+      readonly agentId: string;
+      readonly after: number;
+      readonly until: number;
+      readonly limit: number;
+    }
   | {
       readonly type: "begin";
       readonly agentId: string;
@@ -179,6 +238,8 @@ export type Effect =
         readonly ref: number;
         readonly turn: number;
         readonly tool: string | undefined;
+        readonly timeoutMs: number;
+        readonly fromSession: string;
       };
     }
   | {
@@ -255,6 +316,13 @@ export interface KernelState {
   readonly wanting: Set<string>;
   /** Agents with mail that wait for a place among the live cells. */
   readonly wantingCells: Set<string>;
+  /** Agents whose mailbox has room for those that wait for it: senders, or a backlog. */
+  readonly roomy: Set<AgentEntry>;
+  /** Agents with a crowd. */
+  readonly crowded: Set<AgentEntry>;
+  /** Characters of bodies in memory: on their way to the journal, and of senders that wait for a place. */
+  heldChars: number;
+  nextPlace: number;
   nextOrder: number;
   nextTurn: number;
   draining: boolean;

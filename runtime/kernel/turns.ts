@@ -9,7 +9,7 @@
  *
  * A store that fails loses nothing and overtakes nothing: the session waits, and who asked hears it at once.
  */
-import { release } from "./depth.ts";
+import { noteRoom, release } from "./depth.ts";
 import { hasCell, markReady, pump, pumpWanting } from "./dispatch.ts";
 import type { EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
@@ -18,7 +18,13 @@ import type { AgentEntry, KernelState, Mail, Turn } from "./state.ts";
 import { answer, dropAsks, givePlaceBack } from "./waits.ts";
 
 export type Begun =
-  | { readonly status: "begun"; readonly attempt: number; readonly sessionId: string; readonly state: string | null }
+  | {
+      readonly status: "begun";
+      readonly attempt: number;
+      readonly sessionId: string;
+      readonly body: string;
+      readonly state: string | null;
+    }
   | { readonly status: "done"; readonly outcomeText: string | null }
   | { readonly status: "failed"; readonly refusal: Refusal };
 
@@ -49,7 +55,7 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
     turn.attempt = result.attempt;
     const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn, nowMs);
     if (undeliverable === undefined) {
-      deliver(k, agent, turn, result.state, nowMs);
+      deliver(k, agent, turn, result.body, result.state, nowMs);
       return;
     }
     k.emit({ type: "bury", header, fate: undeliverable.fate, reason: undeliverable.reason });
@@ -57,8 +63,15 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
   }
 }
 
-function deliver(k: KernelState, agent: AgentEntry, turn: Turn, state: string | null, nowMs: number): void {
-  const { header, body } = turn.mail.envelope;
+function deliver(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  body: string,
+  state: string | null,
+  nowMs: number,
+): void {
+  const { header } = turn.mail.envelope;
   turn.stage = "delivered";
   agent.lastActivityMs = nowMs;
   // A turn in memory has no state, so the cell does not have the session's after it.
@@ -310,6 +323,7 @@ export function endMail(k: KernelState, agent: AgentEntry, mail: Mail, seq: numb
   if (!mail.volatile) k.mail.delete(header.id);
   if (mail.suspect) agent.suspects--;
   release(agent, header.sessionKey);
+  noteRoom(k, agent);
   answer(k, header.id, outcome);
   k.emit({ type: "ended", header, seq, outcome, aborted: mail.aborted });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });

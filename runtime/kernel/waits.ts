@@ -3,11 +3,12 @@
  */
 import { agentOfKey } from "./agent-of-key.ts";
 import type { Ask } from "./asks.ts";
+import { endWait, noPlaceInTime } from "./crowd.ts";
 import { hasCell, pump, pumpWanting, usesMainLane } from "./dispatch.ts";
 import type { EnvelopeHeader, Outcome } from "./envelope.ts";
 import { isErrorCode, type Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
-import type { AgentEntry, AppendTicket, KernelState, Turn } from "./state.ts";
+import type { AgentEntry, AppendTicket, Effect, KernelState, Turn } from "./state.ts";
 import { acceptedResult, sendResult } from "./tool-results.ts";
 
 type CellTicket = Extract<AppendTicket, { type: "cell" }>;
@@ -92,6 +93,8 @@ export function settleWithMail(
         ref: ticket.ref,
         turn: ticket.turn,
         tool: ticket.tool,
+        timeoutMs: ticket.timeoutMs,
+        fromSession: ticket.fromSession,
       },
     });
     return;
@@ -113,12 +116,12 @@ export function settleWithMail(
 function whyNotWait(
   k: KernelState,
   agent: AgentEntry,
-  ticket: CellTicket,
-  header: EnvelopeHeader,
+  ticket: Pick<CellTicket, "turn" | "fromSession">,
+  header: Pick<EnvelopeHeader, "agentId" | "sessionKey">,
 ): Refusal | undefined {
   if (agent.turns.get(ticket.turn)?.stage !== "delivered")
     return { code: "CLOISTER_ASK_ABORTED", message: "the turn ended before the answer came" };
-  if (k.asks.wouldDeadlock(ticket.fromSession, header.sessionKey, (session) => heldUpBy(k, session))) {
+  if (wouldNeverEnd(k, ticket.fromSession, header.sessionKey)) {
     return {
       code: "CLOISTER_ASK_DEADLOCK",
       message: `${header.sessionKey} waits for ${ticket.fromSession}, so waiting for its answer would never end; the message is queued and will be handled`,
@@ -127,6 +130,10 @@ function whyNotWait(
   }
   const target = k.agents.get(header.agentId);
   return target?.phase === "parked" ? parkedRefusal(target) : undefined;
+}
+
+export function wouldNeverEnd(k: KernelState, fromSession: string, toSession: string): boolean {
+  return k.asks.wouldDeadlock(fromSession, toSession, (session) => heldUpBy(k, session));
 }
 
 /** In quarantine (`dispatch.ts`) every session of the agent waits for the turn that runs alone. */
@@ -138,8 +145,8 @@ function heldUpBy(k: KernelState, sessionKey: string): readonly string[] {
 
 /** An agent was parked: nobody waits for what only an operator can set going again. */
 export function refuseWaitsForParked(k: KernelState, agent: AgentEntry): void {
-  for (const envelopeId of k.asks.awaitedEnvelopes()) {
-    if (k.mail.get(envelopeId)?.envelope.header.agentId !== agent.spec.id) continue;
+  for (const { envelopeId, toSession } of k.asks.awaitedEnvelopes()) {
+    if (agentOfKey(toSession) !== agent.spec.id) continue;
     const refusal = parkedRefusal(agent);
     for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, asOutcome(refusal), refusal);
   }
@@ -182,6 +189,14 @@ export function openAsk(
   pump(k, agent, nowMs);
 }
 
+/** A turn that waited goes on at once, also when the lane is full by now: it was admitted before. */
+export function takePlaceAgain(k: KernelState, turn: Turn): void {
+  if (turn.stage !== "delivered" || !usesMainLane(turn.mail) || turn.holdsPlace || k.asks.isWaiting(turn.number))
+    return;
+  turn.holdsPlace = true;
+  k.mainRunning++;
+}
+
 export function givePlaceBack(k: KernelState, turn: Turn): void {
   if (!turn.holdsPlace) return;
   turn.holdsPlace = false;
@@ -201,6 +216,11 @@ export function dropAsks(k: KernelState, turn: number, refusal: Refusal): void {
 /** Asks whose deadline has passed settle as timeouts; the work that they asked for goes on. */
 export function expireAsks(k: KernelState, nowMs: number): void {
   for (const ask of k.asks.expired(nowMs)) {
+    if (ask.isForPlace === true) {
+      const refusal = noPlaceInTime(ask.toSession, ask.deadlineMs - ask.openedAtMs);
+      answerAsk(k, ask, asOutcome(refusal), refusal);
+      continue;
+    }
     answerAsk(k, ask, {
       status: "error",
       code: "CLOISTER_ASK_TIMEOUT",
@@ -211,10 +231,12 @@ export function expireAsks(k: KernelState, nowMs: number): void {
 
 function answerAsk(k: KernelState, ask: Ask, outcome: Outcome, refusal?: Refusal): void {
   const turn = k.agents.get(ask.agentId)?.turns.get(ask.turn);
-  // The turn goes on at once, also when the lane is full by now: it was admitted before.
-  if (turn?.stage === "delivered" && usesMainLane(turn.mail) && !turn.holdsPlace && !k.asks.isWaiting(ask.turn)) {
-    turn.holdsPlace = true;
-    k.mainRunning++;
+  if (turn !== undefined) takePlaceAgain(k, turn);
+  if (ask.isForPlace === true) {
+    // Nothing was sent: there is no run to speak of, and nobody's answer that did not come.
+    endWait(k, agentOfKey(ask.toSession) ?? "", ask);
+    respond(k, ask, outcome, refusal);
+    return;
   }
   respond(k, ask, outcome, refusal, { runId: ask.envelopeId, sessionKey: ask.toSession });
   k.emit({
@@ -229,6 +251,16 @@ function answerAsk(k: KernelState, ask: Ask, outcome: Outcome, refusal?: Refusal
 /** The recorded outcome of an envelope that a repeated call had sent before. */
 export function recalled(k: KernelState, caller: Caller, outcome: Outcome, about: About): void {
   respond(k, caller, outcome, undefined, about);
+}
+
+/** The envelope that a repeated call had sent before is not done, and not in memory: it waits on the disk. */
+export function stillOpen(k: KernelState, effect: Extract<Effect, { type: "recall" }>, nowMs: number): void {
+  const { ask, envelopeId, agentId, sessionKey } = effect;
+  const agent = cellOf(k, ask.agentId, ask.incarnation);
+  if (agent === undefined) return;
+  const refusal = whyNotWait(k, agent, ask, { agentId, sessionKey });
+  if (refusal === undefined) openAsk(k, ask, envelopeId, sessionKey, nowMs);
+  else respond(k, ask, asOutcome(refusal), refusal, { runId: envelopeId, sessionKey });
 }
 
 /** The one answer of a send or ask: plain for `ctx.request`, the tool's result object for a session tool. */

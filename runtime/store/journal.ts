@@ -2,8 +2,11 @@
  * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
  * all agents in flight.
  *
- * Layout, format 3 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id):
- *   ["e", seq] → { header, body }
+ * Layout, format 4 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
+ * agent's id):
+ *   ["e", seq] → header
+ *   ["m", seq] → body, apart from the header, so that a backlog is read without its bodies
+ *   ["q", A, seq] → 0                       what waits for one agent, in order
  *   ["i", E]   → [seq, agentId, askedIn?]   the third is the envelope whose turn waits for this one's outcome
  *   ["n", seq] → deliveries counted so far; absent before the first
  *   ["x" | "b" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
@@ -20,6 +23,7 @@ import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
 import type {
   AppendResult,
+  Backlog,
   DeadLetter,
   DeadLetterCounts,
   DeadLetterPurge,
@@ -95,7 +99,7 @@ export class Journal {
     if (this.#environment.get(["i", keyText(id)]) !== undefined) return { status: "duplicate", envelopeId: id, runId };
     const seq = this.#put(envelope);
     if (dedupe !== undefined) window.remember(dedupe, seq, { envelopeId: id, runId });
-    return { status: "stored" };
+    return { status: "stored", seq };
   }
 
   /** The envelope's next delivery number, on disk; undefined when the journal does not hold it. */
@@ -123,7 +127,12 @@ export class Journal {
   find(envelopeId: string): Envelope | undefined {
     if (this.#settled.has(envelopeId)) return undefined;
     const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
-    return place === undefined ? undefined : this.#environment.get<Envelope>(["e", place[0]]);
+    return place === undefined ? undefined : this.#read(place[0]);
+  }
+
+  #read(seq: number): Envelope | undefined {
+    const header = this.#environment.get<EnvelopeHeader>(["e", seq]);
+    return header === undefined ? undefined : { header, body: this.#environment.get<string>(["m", seq]) ?? "" };
   }
 
   /** Takes effect for every later call at once; on disk with the next write. What an open turn asked for waits for that turn. */
@@ -174,13 +183,13 @@ export class Journal {
       const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
       if (place === undefined) return;
       const [seq, agentId] = place;
-      const envelope = this.#environment.get<{ header: EnvelopeHeader; body: string }>(["e", seq]);
+      const envelope = this.#read(seq);
       const attempts = this.#environment.get<number>(["n", seq]) ?? 0;
       if (envelope !== undefined) {
         const letter = { ...envelope, fate, reason, attempts, atMs: this.#options.now() };
         addLetter(this.#environment, letter, this.#options.deadLettersMax);
       }
-      this.#remove(envelopeId, seq);
+      this.#remove(envelopeId, agentId, seq);
       forgotten.push([agentId, envelopeId]);
     });
     this.#settleAnswers(envelopeId);
@@ -198,25 +207,48 @@ export class Journal {
     return letterCounts(this.#environment);
   }
 
-  /** False, and nothing is written, when the letter is not there (any more). */
-  replay(letterId: string, envelope: Envelope): Promise<boolean> {
-    return this.#write(() => {
-      if (!removeLetter(this.#environment, letterId)) return false;
-      this.#put(envelope);
-      return true;
-    });
+  /** Undefined, and nothing is written, when the letter is not there (any more). */
+  replay(letterId: string, envelope: Envelope): Promise<number | undefined> {
+    return this.#write(() => (removeLetter(this.#environment, letterId) ? this.#put(envelope) : undefined));
   }
 
   purge(purge: DeadLetterPurge): Promise<number> {
     return this.#write(() => purgeLetters(this.#environment, purge));
   }
 
-  /** Everything that is not settled, in order of acceptance. */
-  *rows(): Generator<PendingEnvelope> {
-    for (const { key, value } of this.#environment.entries<Envelope>({ start: ["e", 0], end: ["e", top] })) {
-      if (this.#settled.has(value.header.id)) continue;
-      yield { ...value, attempts: this.#environment.get<number>(["n", key[1] as number]) ?? 0 };
+  /** What is not settled after `after`, in order of acceptance; `limit` rows are looked at. `last` is undefined at the end. */
+  rowsAfter(after: number, limit: number): { readonly rows: readonly PendingEnvelope[]; readonly last?: number } {
+    const rows: PendingEnvelope[] = [];
+    let last: number | undefined;
+    for (const { key, value } of this.#environment.entries<EnvelopeHeader>({
+      start: ["e", after + 1],
+      end: ["e", top],
+      limit,
+    })) {
+      last = key[1] as number;
+      if (!this.#settled.has(value.id)) rows.push(this.#pendingOf(last, value));
     }
+    return last === undefined ? { rows } : { rows, last };
+  }
+
+  /** The same of one agent, up to `until`, without looking at the others' rows. */
+  queued({ agentId, after, until }: Omit<Backlog, "count">, limit: number): readonly PendingEnvelope[] {
+    const rows: PendingEnvelope[] = [];
+    for (const { key } of this.#environment.entries({
+      start: ["q", keyText(agentId), after + 1],
+      end: ["q", keyText(agentId), until + 1],
+    })) {
+      const seq = key[2] as number;
+      const header = this.#environment.get<EnvelopeHeader>(["e", seq]);
+      if (header === undefined || this.#settled.has(header.id)) continue;
+      rows.push(this.#pendingOf(seq, header));
+      if (rows.length >= limit) break;
+    }
+    return rows;
+  }
+
+  #pendingOf(seq: number, header: EnvelopeHeader): PendingEnvelope {
+    return { seq, header, attempts: this.#environment.get<number>(["n", seq]) ?? 0 };
   }
 
   /** Writes the removals that `settle` has postponed. */
@@ -241,7 +273,7 @@ export class Journal {
       for (const envelopeId of settled) {
         const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
         if (place === undefined) continue;
-        this.#remove(envelopeId, place[0]);
+        this.#remove(envelopeId, place[1], place[0]);
         forgotten.push([place[1], envelopeId]);
       }
       return change(forgotten);
@@ -263,15 +295,34 @@ export class Journal {
   #put(envelope: Envelope): number {
     const seq = this.#nextSeq++;
     const { id, agentId, askedIn } = envelope.header;
-    this.#environment.put(["e", seq], envelope);
+    this.#environment.put(["e", seq], envelope.header);
+    this.#environment.put(["m", seq], envelope.body);
+    this.#environment.put(["q", keyText(agentId), seq], 0);
     const place: Place = askedIn === undefined ? [seq, agentId] : [seq, agentId, askedIn];
     this.#environment.put(["i", keyText(id)], place);
     return seq;
   }
 
-  #remove(envelopeId: string, seq: number): void {
+  #remove(envelopeId: string, agentId: string, seq: number): void {
     this.#environment.remove(["i", keyText(envelopeId)]);
+    this.#environment.remove(["q", keyText(agentId), seq]);
     this.#environment.remove(["e", seq]);
+    this.#environment.remove(["m", seq]);
     this.#environment.remove(["n", seq]);
+  }
+}
+
+/** Format 3 had header and body in one row and no index by agent. One row at a time, so that bodies need no room. */
+export function splitBodies(environment: Environment): void {
+  let at = 0;
+  for (;;) {
+    const [next] = environment.entries<Envelope>({ start: ["e", at], end: ["e", top], limit: 1 });
+    if (next === undefined) return;
+    const seq = next.key[1] as number;
+    const { header, body } = next.value;
+    environment.put(["e", seq], header);
+    environment.put(["m", seq], body);
+    environment.put(["q", keyText(header.agentId), seq], 0);
+    at = seq + 1;
   }
 }

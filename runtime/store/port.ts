@@ -30,7 +30,8 @@ export interface Dedupe {
 }
 
 export type AppendResult =
-  | { readonly status: "stored" }
+  /** `seq` is its place in the order of acceptance. */
+  | { readonly status: "stored"; readonly seq: number }
   /** The key was seen before: nothing was appended. `envelopeId` and `runId` are those of the first one. */
   | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string };
 
@@ -79,6 +80,7 @@ export type BegunTurn =
       /** This delivery's number, from 1, counted in the store before it is answered. */
       readonly attempt: number;
       readonly sessionId: string;
+      readonly body: string;
       readonly state: string | null;
     }
   /** The turn was committed before; its outcome is given again. */
@@ -194,9 +196,28 @@ export interface StandingOrder {
   readonly atMs: number;
 }
 
-/** An accepted envelope that is not done, as found at boot, oldest first. */
-export interface PendingEnvelope extends Envelope {
+/** An accepted envelope that is not done. Its body stays where it is until `begin`. */
+export interface PendingEnvelope {
+  readonly seq: number;
+  readonly header: EnvelopeHeader;
+  /** Deliveries counted so far. */
   readonly attempts: number;
+}
+
+/** What waits for an agent behind the envelopes that are in memory: those with `after < seq <= until`. */
+export interface Backlog {
+  readonly agentId: string;
+  readonly after: number;
+  readonly until: number;
+  readonly count: number;
+}
+
+export interface Pending {
+  /** Oldest first. Of each agent at most as many as its window. */
+  readonly envelopes: readonly PendingEnvelope[];
+  /** Agents with more than that; `queued` reads on. */
+  readonly backlogs: readonly Backlog[];
+  readonly outbound: readonly OutboundRow[];
 }
 
 export interface Snapshot {
@@ -235,8 +256,14 @@ export interface Store {
   settle(envelopeId: string): Promise<void>;
   /** Moves an envelope to the dead letters; one that is not there (any more) is left alone. */
   bury(envelopeId: string, fate: Fate, reason: string): Promise<void>;
-  /** At boot. Done envelopes with an outbound row that was not delivered are in `outbound`, those not done in `envelopes`. */
-  pending(): Promise<{ readonly envelopes: readonly PendingEnvelope[]; readonly outbound: readonly OutboundRow[] }>;
+  /**
+   * At boot. Done envelopes with an outbound row that was not delivered are in `outbound`, those not done in `envelopes` and
+   * `backlogs`. `windows` says how many envelopes of an agent are given; by default `limits.mailboxDepthMax`. Of an agent that is
+   * not in `StorePlaces` all are given. Costs memory for the windows, not for the backlog.
+   */
+  pending(windows?: Readonly<Record<string, number>>): Promise<Pending>;
+  /** The oldest `limit` of a backlog, oldest first. Fewer than that: there are no more. */
+  queued(backlog: Pick<Backlog, "agentId" | "after" | "until">, limit: number): Promise<readonly PendingEnvelope[]>;
 
   // --- dead letters ---
   /** Newest first; `total` counts all that the filter matches. */
@@ -246,7 +273,7 @@ export interface Store {
    * Appends the envelope and removes the letter that it was made from, in one transaction. The envelope begins anew: it was
    * never delivered. Rejects with `CLOISTER_DEADLETTER_UNKNOWN` when the letter is gone, so that of two replays one wins.
    */
-  replay(letterId: string, envelope: Envelope): Promise<void>;
+  replay(letterId: string, envelope: Envelope): Promise<{ readonly seq: number }>;
   /** Removes what matches for good, and tells how many. */
   purge(purge: DeadLetterPurge): Promise<number>;
   deadLetterCounts(): Promise<DeadLetterCounts>;

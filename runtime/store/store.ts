@@ -14,9 +14,10 @@ import { splitLetters } from "./dead-letters.ts";
 import { groupWindow } from "./dedupe.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
 import { checkFormat, formats, openFormat } from "./format.ts";
-import { Journal } from "./journal.ts";
+import { Journal, splitBodies } from "./journal.ts";
 import { claimOwner, clearOwner, identify, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
-import type { AuditRow, OutboundRow, PendingEnvelope, Store, StorePlaces } from "./port.ts";
+import { readPending } from "./pending.ts";
+import type { AuditRow, Store, StorePlaces } from "./port.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
@@ -27,6 +28,7 @@ export type StoreBounds = Pick<
   | "dedupeWindowMs"
   | "dedupeKeysPerScopeMax"
   | "deadLettersMax"
+  | "mailboxDepthMax"
   | "settledRowsPerWriteMax"
   | "appendsPerWriteMax"
   | "auditRowsMax"
@@ -75,6 +77,7 @@ export async function openStore(
       await openFormat(journal, "journal", join(places.stateDir, "store", "journal"), formats.journal, {
         1: splitLetters,
         2: groupWindow,
+        3: splitBodies,
       });
       return new OpenStore(places, registry, journal, openEnvironment, options);
     } catch (error) {
@@ -159,7 +162,8 @@ class OpenStore implements Store {
         const { sessionId } = await agent.open(
           agent.head(turn.sessionKey) ?? this.#emptyHead(turn.sessionKey, turn.agentId),
         );
-        return { status: "begun", attempt, sessionId, state: turn.wantState ? agent.state(sessionId) : null };
+        const body = this.#journal.find(turn.envelopeId)?.body ?? "";
+        return { status: "begun", attempt, sessionId, body, state: turn.wantState ? agent.state(sessionId) : null };
       }),
     );
 
@@ -192,24 +196,17 @@ class OpenStore implements Store {
 
   bury: Store["bury"] = (envelopeId, fate, reason) => this.#run(() => this.#journal.bury(envelopeId, fate, reason));
 
-  pending: Store["pending"] = () =>
-    this.#run(async () => {
-      await this.#journal.flush();
-      const accepted = [...this.#journal.rows()];
-      const order = new Map(accepted.map((row, at) => [row.header.id, at]));
-      const envelopes: PendingEnvelope[] = [];
-      const outbound: OutboundRow[] = [];
-      for (const [agentId, rows] of Map.groupBy(accepted, (row) => row.header.agentId)) {
-        if (this.#agents.has(agentId)) await this.#sort(agentId, rows, envelopes, outbound);
-        else envelopes.push(...rows);
-      }
-      await this.#journal.flush();
-      const byOrder = (a: string, b: string): number => (order.get(a) ?? 0) - (order.get(b) ?? 0);
-      return {
-        envelopes: envelopes.toSorted((a, b) => byOrder(a.header.id, b.header.id)),
-        outbound: outbound.toSorted((a, b) => byOrder(a.envelopeId, b.envelopeId)),
-      };
-    });
+  pending: Store["pending"] = (windows = {}) =>
+    this.#run(() =>
+      readPending({
+        journal: this.#journal,
+        agents: this.#agents,
+        index: this.#index,
+        windowOf: (agentId) => windows[agentId] ?? this.#bounds.mailboxDepthMax,
+      }),
+    );
+
+  queued: Store["queued"] = (backlog, limit) => this.#run(async () => this.#journal.queued(backlog, limit));
 
   deadLetters: Store["deadLetters"] = (query) => this.#run(async () => this.#journal.deadLetters(query));
 
@@ -217,8 +214,10 @@ class OpenStore implements Store {
 
   replay: Store["replay"] = (letterId, envelope) =>
     this.#run(async () => {
-      if (!(await this.#journal.replay(letterId, envelope))) throw unknownLetter("replay", letterId);
+      const seq = await this.#journal.replay(letterId, envelope);
+      if (seq === undefined) throw unknownLetter("replay", letterId);
       this.#appends += 1;
+      return { seq };
     });
 
   purge: Store["purge"] = (purge) => this.#run(() => this.#journal.purge(purge));
@@ -303,31 +302,6 @@ class OpenStore implements Store {
     await this.#journalEnvironment.close();
     if (this.#ownerTimer !== undefined) await clearOwner(this.#registry).catch(() => undefined);
     await this.#registry.close();
-  }
-
-  /** One agent's part of `pending`. */
-  #sort(
-    agentId: string,
-    rows: readonly PendingEnvelope[],
-    envelopes: PendingEnvelope[],
-    outbound: OutboundRow[],
-  ): Promise<void> {
-    return this.#agents.use(agentId, async (agent) => {
-      const stale = new Set<string>();
-      for (const row of rows) {
-        const done = agent.done(row.header.id);
-        if (done === undefined) {
-          envelopes.push(row);
-          continue;
-        }
-        stale.add(done.sessionKey);
-        const waiting = agent.outbound(row.header.id);
-        if (waiting === undefined) this.#journal.settle(row.header.id);
-        else outbound.push(waiting);
-      }
-      const heads = [...stale].map((sessionKey) => agent.head(sessionKey)).filter((head) => head !== undefined);
-      await Promise.all(heads.map((head) => this.#index.update(head)));
-    });
   }
 
   /** A new session; one that was labelled before its first message has an id already. */

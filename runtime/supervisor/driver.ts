@@ -72,6 +72,7 @@ export function makeDriver(deps: DriverDeps): Driver {
   const tickets = new Map<number, (result: AcceptResult) => void>();
   let nextTicket = 1;
   let audit: AuditRow[] = [];
+  const isResumed = Promise.withResolvers<void>();
   /** Answers on their way to their channels. */
   const leaving = new Set<Promise<void>>();
 
@@ -138,6 +139,12 @@ export function makeDriver(deps: DriverDeps): Driver {
             kernel.appended(effect.envelope, effect.ticket, { status: "failed", refusal }, nowMs());
           },
         );
+        return;
+      case "spilled":
+        runs.shelved(effect.header.runId);
+        return;
+      case "refill":
+        refill(effect);
         return;
       case "accepted": {
         const resolve = tickets.get(effect.ticket);
@@ -234,14 +241,26 @@ export function makeDriver(deps: DriverDeps): Driver {
     replaces,
   }: Extract<Effect, { type: "append" }>): Promise<Awaited<ReturnType<Store["append"]>>> {
     if (replaces === undefined) return store.append(envelope, dedupe);
-    await store.replay(replaces, envelope);
-    return { status: "stored" };
+    return { status: "stored", ...(await store.replay(replaces, envelope)) };
   }
 
   function bury(envelopeId: string, fate: Fate, reason: string): Promise<void> {
     return store
       .bury(envelopeId, fate, reason)
       .then(deps.onDeadLetter, failed("a dead letter could not be written", { envelope: envelopeId }));
+  }
+
+  function refill(effect: Extract<Effect, { type: "refill" }>): void {
+    store.queued(effect, effect.limit).then(
+      (rows) => {
+        for (const { header } of rows) runs.unshelved(header.runId);
+        kernel.refilled(effect, rows, nowMs());
+      },
+      (error: unknown) => {
+        failed("the backlog of an agent could not be read; it is tried again", { agent: effect.agentId })(error);
+        kernel.refilled(effect, undefined, nowMs());
+      },
+    );
   }
 
   function commit(effect: Extract<Effect, { type: "commit" }>): void {
@@ -300,15 +319,12 @@ export function makeDriver(deps: DriverDeps): Driver {
       message: "this message was sent before; how it ended is no longer known",
     };
     store.outcome(effect.agentId, effect.envelopeId).then(
-      (result) =>
-        kernel.recalled(
-          effect,
-          result.status !== "done"
-            ? lost
-            : result.outcomeText === null
-              ? { status: "no_reply" }
-              : { status: "ok", text: result.outcomeText },
-        ),
+      (result) => {
+        if (result.status === "open") kernel.stillOpen(effect, nowMs());
+        else if (result.status === "unknown") kernel.recalled(effect, lost);
+        else if (result.outcomeText === null) kernel.recalled(effect, { status: "no_reply" });
+        else kernel.recalled(effect, { status: "ok", text: result.outcomeText });
+      },
       () => kernel.recalled(effect, lost),
     );
   }
@@ -355,14 +371,18 @@ export function makeDriver(deps: DriverDeps): Driver {
   return {
     kernel,
     pairings,
-    accept: (admission) =>
-      new Promise((resolve) => {
+    async accept(admission) {
+      // What was accepted before comes before what is accepted now, in every session.
+      await isResumed.promise;
+      return new Promise((resolve) => {
         const ticket = nextTicket++;
         tickets.set(ticket, resolve);
         kernel.admit(admission, ticket, nowMs());
-      }),
+      });
+    },
     async resume() {
-      const { envelopes, outbound } = await store.pending();
+      const windows = Object.fromEntries(config.agents.map(({ id, mailbox }) => [id, mailbox.depthMax]));
+      const { envelopes, backlogs, outbound } = await store.pending(windows);
       for (const row of outbound) {
         if (row.route.type !== "channel") continue;
         const header: EnvelopeHeader = {
@@ -381,11 +401,18 @@ export function makeDriver(deps: DriverDeps): Driver {
         };
         sendOut(header, row.route, row.text);
       }
-      for (const { header, body, attempts } of envelopes) {
-        runs.opened(header.runId);
-        kernel.restore({ header, body }, attempts, nowMs());
+      for (const envelope of envelopes) {
+        runs.opened(envelope.header.runId);
+        kernel.restore(envelope, envelope.attempts, nowMs());
       }
-      return { envelopes: envelopes.length, outbound: outbound.length };
+      let behind = 0;
+      for (const backlog of backlogs) {
+        behind += backlog.count;
+        runs.shelvedBefore(backlog.count);
+        kernel.restoreBacklog(backlog);
+      }
+      isResumed.resolve();
+      return { envelopes: envelopes.length + behind, outbound: outbound.length };
     },
     async drain(timeoutMs) {
       kernel.drain();
@@ -412,6 +439,7 @@ function specOf(agent: ResolvedAgent, config: ResolvedConfig, policy: Policy, pa
     id: agent.id,
     mainSessionKey: main,
     maxConcurrent: agent.maxConcurrent,
+    mailbox: agent.mailbox,
     clamp: clamped === "off" ? "none" : clamped,
     ...(parked === undefined ? {} : { parked }),
   };

@@ -56,13 +56,9 @@ export function makeIngress(deps: IngressDeps): Ingress {
 
   /** The run of a repeated message may have ended before this process began: then its outcome is in the store. */
   const accept = async (admission: Admission): Promise<SaidResult> => {
-    if (admission.runId !== undefined) runs.opened(admission.runId);
     const result = await deps.accept(admission);
     if (result.status === "refused") return result;
-    if (result.status === "stored") {
-      runs.opened(result.runId);
-      return { status: "accepted", runId: result.runId };
-    }
+    if (result.status === "stored") return { status: "accepted", runId: result.runId };
     if (!runs.knows(result.runId)) {
       const found = await findOutcome(result.envelopeId, admission);
       if (found !== undefined) runs.recalled(result.runId, found);

@@ -19,6 +19,12 @@ export interface Runs {
   opened(runId: string): void;
   /** A run that ended begins anew, under its id: who waits from here on hears the new end. */
   reopened(runId: string): void;
+  /** Its envelope went to a backlog on the disk: it is forgotten, unless somebody waits for it. */
+  shelved(runId: string): void;
+  /** So many of before this process are in a backlog. */
+  shelvedBefore(count: number): void;
+  /** Its envelope is in memory again. */
+  unshelved(runId: string): void;
   streamed(header: EnvelopeHeader, seq: number, delta: string): void;
   ended(header: EnvelopeHeader, seq: number, outcome: Outcome, aborted: boolean): void;
   /** An outcome that was found in the store for a run of before. */
@@ -37,6 +43,8 @@ export function makeRuns(
   const runs = new Map<string, Run>();
   const ended: string[] = [];
   const flows = new Map<string, Flow>();
+  /** Runs that are not remembered, of which some may be asked for. */
+  let shelved = 0;
 
   const find = (runId: string): Run => {
     let run = runs.get(runId);
@@ -86,6 +94,16 @@ export function makeRuns(
       run.result = undefined;
       ended.splice(ended.indexOf(runId), 1);
     },
+    shelved(runId) {
+      shelved++;
+      const run = runs.get(runId);
+      if (run?.result === undefined && run?.waiters.length === 0) runs.delete(runId);
+    },
+    shelvedBefore: (count) => void (shelved += count),
+    unshelved(runId) {
+      shelved = Math.max(0, shelved - 1);
+      find(runId);
+    },
     streamed(header, seq, delta) {
       const run = find(header.runId);
       run.text += delta;
@@ -125,7 +143,8 @@ export function makeRuns(
     },
     knows: (runId) => runs.has(runId),
     wait(runId, timeoutMs) {
-      const run = runs.get(runId);
+      const wasKnown = runs.has(runId);
+      const run = shelved > 0 ? find(runId) : runs.get(runId);
       if (run === undefined) {
         return Promise.resolve({
           status: "error",
@@ -145,6 +164,7 @@ export function makeRuns(
         };
         const timer = setTimeout(() => {
           run.waiters.splice(run.waiters.indexOf(waiter), 1);
+          if (shelved > 0 && run.waiters.length === 0 && !wasKnown) runs.delete(runId);
           resolve({ status: "timeout", runId });
         }, timeoutMs);
         run.waiters.push(waiter);

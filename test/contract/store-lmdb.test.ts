@@ -146,6 +146,29 @@ describe("store on disk", () => {
     await store.close();
   });
 
+  it("finds the mail of a journal of format 3: in order, with bodies and deliveries, and by agent", async () => {
+    const journal = await openLmdbEnvironment(join(dir, "store", "journal"));
+    const mails = [envelope("a", { body: "one" }), envelope("b", { agentId: "bob" }), envelope("c", { body: "three" })];
+    await journal.write(() => {
+      journal.put(["format"], { name: "journal", format: 3 });
+      for (const [at, mail] of mails.entries()) {
+        journal.put(["e", at + 1], mail);
+        journal.put(["i", mail.header.id], [at + 1, mail.header.agentId]);
+      }
+      journal.put(["n", 3], 1);
+    });
+    await journal.close();
+    const store = await openLmdbStore(placesIn(dir));
+    expect((await store.pending()).envelopes).toEqual(
+      mails.map(({ header }, at) => ({ seq: at + 1, header, attempts: at === 2 ? 1 : 0 })),
+    );
+    expect((await store.queued({ agentId: "ann", after: 0, until: 9 }, 9)).map(({ seq }) => seq)).toEqual([1, 3]);
+    expect(await store.begin(beginOf(mails[2] ?? envelope("c")))).toMatchObject({ body: "three", attempt: 2 });
+    await store.append(envelope("d"));
+    expect((await store.pending()).envelopes.at(-1)).toMatchObject({ seq: 4, header: { id: "d" } });
+    await store.close();
+  });
+
   it("migrates step by step in one transaction, and refuses when a step is missing", async () => {
     const environment = await openLmdbEnvironment(join(dir, "old"));
     await openFormat(environment, "agent", dir);

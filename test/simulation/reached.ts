@@ -7,6 +7,8 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   effect: [
     "append",
     "accepted",
+    "spilled",
+    "refill",
     "begin",
     "commit",
     "outbound",
@@ -55,6 +57,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     "CLOISTER_MAILBOX_HOPS",
     "CLOISTER_STORE_FAILED",
   ],
+  parked: ["ingress", "cell"],
   fault: faults.map(({ name }) => name),
 };
 

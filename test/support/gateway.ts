@@ -57,6 +57,7 @@ export function makeConfig(
       model: undefined,
       sandboxMode: "off",
       maxConcurrent: 4,
+      mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
       isolation: { level: "thread", trust: "confined" },
       ...agent,
     })),

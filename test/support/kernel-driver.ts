@@ -111,6 +111,7 @@ export function makeDriver(options: DriverOptions): Driver {
         bodies.set(effect.envelope.header.id, effect.envelope.body);
         store.carryOut(effect);
         return;
+      case "refill":
       case "begin":
       case "commit":
       case "bury":
@@ -162,6 +163,7 @@ export function makeDriver(options: DriverOptions): Driver {
         ended.push({ body: bodies.get(effect.header.id) ?? "", outcome: effect.outcome });
         return;
       }
+      case "spilled":
       case "streamed":
       case "flow":
       case "cell-log":
@@ -233,7 +235,7 @@ export function makeDriver(options: DriverOptions): Driver {
     const view = kernel.view(agentId);
     kernel.cellExit(agentId, incarnation, reason, detail, nowMs);
     if (view?.incarnation !== incarnation) return;
-    for (const id of kernel.state.asks.awaitedEnvelopes())
+    for (const { envelopeId: id } of kernel.state.asks.awaitedEnvelopes())
       if (inHand.has(id)) watch.problems.push(`nobody told who waits for ${id} that its cell ended`);
   };
 
@@ -282,6 +284,10 @@ export function makeDriver(options: DriverOptions): Driver {
   /** Something waits for the next tick, whenever that is. */
   const needsTick = (): boolean =>
     kernel.state.wantingCells.size > 0 ||
+    [...kernel.state.agents.values()].some(
+      ({ spill, depth, spec }) =>
+        spill?.isReading === false && depth <= Math.floor((spec.mailbox?.depthMax ?? limits.mailboxDepthMax) / 2),
+    ) ||
     [...kernel.state.agents.values()].some((agent) =>
       [...agent.turns.values()].some(({ stage }) => stage === "uncommitted"),
     );
@@ -290,6 +296,24 @@ export function makeDriver(options: DriverOptions): Driver {
     kernel.tick(nowMs);
     check("after tick");
     settle();
+  };
+
+  /** As the store's `pending` parts them: what goes into memory, and what stays on the disk behind it. */
+  const window = (rows: ReturnType<typeof journal.pending>) => {
+    const given: (typeof rows)[number][] = [];
+    const backlogs = new Map<string, { agentId: string; after: number; until: number; count: number }>();
+    for (const row of rows) {
+      const { agentId } = row.envelope.header;
+      const depthMax = specs.find(({ id }) => id === agentId)?.mailbox?.depthMax ?? limits.mailboxDepthMax;
+      const ahead = given.filter(({ envelope }) => envelope.header.agentId === agentId).length;
+      if (ahead < depthMax || !agentIds.includes(agentId)) {
+        given.push(row);
+        continue;
+      }
+      const { after, count } = backlogs.get(agentId) ?? { after: row.seq - 1, count: 0 };
+      backlogs.set(agentId, { agentId, after, until: row.seq, count: count + 1 });
+    }
+    return { given, backlogs: [...backlogs.values()] };
   };
 
   const driver: Driver = {
@@ -348,6 +372,11 @@ export function makeDriver(options: DriverOptions): Driver {
           .map((agent) => agent.notBeforeMs)
           .concat(kernel.nextDeadlineMs() ?? [])
           .concat(queues.nextMs(nowMs) ?? [])
+          .concat(
+            [...kernel.state.crowded].flatMap(({ crowd }) =>
+              (crowd ?? []).flatMap((waiting) => (waiting.type === "ingress" ? waiting.deadlineMs : [])),
+            ),
+          )
           .concat(needsTick() ? nowMs + 100 : []);
         if (dueMs.length === 0) return;
         nowMs = Math.max(nowMs + 1, Math.min(...dueMs));
@@ -398,10 +427,12 @@ export function makeDriver(options: DriverOptions): Driver {
       watch.restarted();
       kernel = boot();
       for (const answer of journal.outbound.values()) store.carryOut(answer);
-      for (const { envelope, attempts } of journal.pending()) {
+      const { given, backlogs } = window(journal.pending());
+      for (const { envelope, attempts } of given) {
         kernel.restore(envelope, attempts, nowMs);
         check(`in process ${process}`);
       }
+      for (const backlog of backlogs) kernel.restoreBacklog(backlog);
     },
     frame(agentId, frame, incarnation = kernel.view(agentId)?.incarnation ?? 0) {
       kernel.frame(agentId, incarnation, frame, nowMs);

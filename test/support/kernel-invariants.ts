@@ -1,6 +1,7 @@
 /**
  * What holds in the kernel after every step, whatever happens. Throws with what is broken.
  */
+import { agentOfKey } from "../../runtime/kernel/agent-of-key.ts";
 import type { Kernel } from "../../runtime/kernel/kernel.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
 
@@ -83,17 +84,42 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
     if (agent.unacked !== unacked) wrong(`${id} counts ${agent.unacked} sends in flight and has ${unacked}`);
     if (agent.openCalls.size > k.settings.limits.callsPerCellMax)
       wrong(`${id} has ${agent.openCalls.size} calls without an answer`);
+    if (agent.appending !== flights.to(id))
+      wrong(`${id} counts ${agent.appending} appends in flight and has ${flights.to(id)}`);
+    checkBounds(kernel, agent, wrong);
     checkNotStalled(kernel, agent, nowMs, wrong);
   }
   if (k.asks.size > 0)
-    for (const id of k.asks.awaitedEnvelopes()) {
-      const agentId = k.mail.get(id)?.envelope.header.agentId ?? "";
+    for (const { toSession } of k.asks.awaitedEnvelopes()) {
+      const agentId = agentOfKey(toSession) ?? "";
       if (k.agents.get(agentId)?.phase === "parked") wrong(`an ask waits for ${agentId}, which is parked`);
     }
   if (k.asks.size > k.settings.limits.asksMax) wrong(`${k.asks.size} asks wait`);
   if (main !== k.mainRunning) wrong(`lane main counts ${k.mainRunning} turns and has ${main}`);
   if (live !== k.liveCells) wrong(`${k.liveCells} live cells are counted, ${live} there`);
   if (live > k.settings.liveCellsMax) wrong(`${live} live cells, the budget is ${k.settings.liveCellsMax}`);
+}
+
+/** Of what waits in memory, beside the disk and for a place. */
+function checkBounds(
+  kernel: Kernel,
+  agent: typeof kernel.state.agents extends Map<string, infer A> ? A : never,
+  wrong: (what: string) => never,
+): void {
+  const k = kernel.state;
+  const { id, mailbox } = agent.spec;
+  const depthMax = mailbox?.depthMax ?? k.settings.limits.mailboxDepthMax;
+  const held = agent.depth - agent.appending;
+  if (held > depthMax) wrong(`${id} holds ${held} envelopes in memory, its bound is ${depthMax}`);
+  const crowd = agent.crowd ?? [];
+  if (crowd.length > k.settings.limits.parkedSendersMax) wrong(`${crowd.length} senders wait for a place at ${id}`);
+  if (k.crowded.has(agent) !== crowd.length > 0) wrong(`${id} is wrongly ${k.crowded.has(agent) ? "" : "not "}crowded`);
+  for (const waiting of crowd)
+    if (waiting.type === "cell" && k.agents.get(waiting.agentId)?.turns.has(waiting.turn) !== true)
+      wrong(`a turn that is over waits for a place at ${id}`);
+  const { spill } = agent;
+  if (spill !== undefined && (spill.count < 1 || spill.after >= spill.until))
+    wrong(`${id} has a backlog of ${spill.count} between ${spill.after} and ${spill.until}`);
 }
 
 /** Mail that could start now and does not waits for an event that need not come. */
@@ -127,6 +153,8 @@ export function leaks(kernel: Kernel): readonly string[] {
   expectNone("asks", k.asks.size);
   expectNone("main places", k.mainRunning);
   expectNone("wanting", k.wanting.size);
+  expectNone("crowded", k.crowded.size);
+  expectNone("held characters", k.heldChars);
   expectNone("wanting cells", k.wantingCells.size);
   for (const agent of k.agents.values()) {
     const id = agent.spec.id;
@@ -135,6 +163,8 @@ export function leaks(kernel: Kernel): readonly string[] {
     expectNone(`${id} ready main`, agent.readyMain.size);
     expectNone(`${id} ready nested`, agent.readyNested.size);
     expectNone(`${id} depth`, agent.depth);
+    expectNone(`${id} appending`, agent.appending);
+    expectNone(`${id} backlog`, agent.spill?.count ?? 0);
     expectNone(`${id} session depths`, agent.sessionDepth.size);
     expectNone(`${id} unacked`, agent.unacked);
     expectNone(`${id} suspects`, agent.suspects);

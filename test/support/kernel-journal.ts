@@ -43,6 +43,11 @@ export interface Journal {
   lookUp(effect: Effects<"begin">): { readonly outcomeText: string | null } | Refusal | undefined;
   /** Gives this delivery's number. Undefined when there is no such row. */
   countDelivery(envelopeId: string): number | undefined;
+  bodyOf(envelopeId: string): string;
+  /** As the store's `queued`; undefined when the store fails. */
+  queued(
+    refill: Effects<"refill">,
+  ): readonly { readonly seq: number; readonly header: Envelope["header"]; readonly attempts: number }[] | undefined;
   commit(effect: Effects<"commit">): Commit;
   bury(id: string, fate: Fate, reason: string): void;
   /** In memory until the next transaction of the journal. */
@@ -55,8 +60,8 @@ export interface Journal {
   crash(random: Random): void;
   /** What the store's port gives at boot: not done, oldest first. */
   pending(): readonly Readonly<Row>[];
-  /** The outcome that a repeated call is told. */
-  recall(id: string): Outcome;
+  /** The outcome that a repeated call is told; undefined when the envelope is not done. */
+  recall(id: string): Outcome | undefined;
   /** The next `times` commits and begins of the agent fail. */
   failNext(agentId: string, times: number): void;
   /** The next `times` commits of the agent are stored, and their answer says that they failed. */
@@ -161,7 +166,8 @@ export function makeJournal(): Journal {
       if (first !== undefined) return { status: "duplicate", ...first };
       if (replaces !== undefined && !dead.has(replaces)) return { status: "failed", refusal: goneRefusal };
       const { id, runId } = envelope.header;
-      const steps = [put(rows, id, { envelope, seq: nextSeq++, attempts: 0 }), put(accepted, id, envelope)];
+      const seq = nextSeq++;
+      const steps = [put(rows, id, { envelope, seq, attempts: 0 }), put(accepted, id, envelope)];
       if (name !== undefined) steps.push(put(dedupe, name, { envelopeId: id, runId }));
       if (replaces !== undefined) {
         replayed.add(replaces);
@@ -169,7 +175,7 @@ export function makeJournal(): Journal {
       }
       writeJournal(...steps);
       unflushedOf(journalName).fresh.add(id);
-      return { status: "stored" };
+      return { status: "stored", seq };
     },
     lookUp({ agentId, envelopeId }) {
       const before = done.get(envelopeId);
@@ -182,6 +188,16 @@ export function makeJournal(): Journal {
       row.attempts++;
       writeJournal(() => row.attempts--);
       return row.attempts;
+    },
+    bodyOf: (envelopeId) => rows.get(envelopeId)?.envelope.body ?? "",
+    queued({ agentId, after, until, limit }) {
+      if (takeFailure(failures, agentId)) return undefined;
+      return [...rows.values()]
+        .filter(({ seq, envelope: { header } }) => header.agentId === agentId && seq > after && seq <= until)
+        .filter(({ envelope: { header } }) => !settled.has(header.id))
+        .toSorted((a, b) => a.seq - b.seq)
+        .slice(0, limit)
+        .map(({ seq, envelope: { header }, attempts }) => ({ seq, header, attempts }));
     },
     commit({ agentId, header, state, outcomeText, outbound: route }) {
       if (takeFailure(failures, agentId)) return { ok: false, refusal: storeRefusal };
@@ -237,6 +253,7 @@ export function makeJournal(): Journal {
       [...rows.values()].filter(({ envelope: { header } }) => !done.has(header.id)).toSorted((a, b) => a.seq - b.seq),
     recall(id) {
       const end = done.get(id);
+      if (end === undefined && rows.has(id)) return undefined;
       if (end === undefined)
         return {
           status: "error",

@@ -52,6 +52,7 @@ export function makeWatch(journal: Journal, pairings: PairingRegistry, state: ()
   const see = (effect: Effect): void => {
     reached.add(`effect:${effect.type}`);
     const k = state();
+    for (const { crowd } of k.crowded) for (const { type } of crowd ?? []) reached.add(`parked:${type}`);
     switch (effect.type) {
       case "accepted":
         reached.add(
@@ -65,8 +66,15 @@ export function makeWatch(journal: Journal, pairings: PairingRegistry, state: ()
         const { limits } = k.settings;
         const { agentId, sessionKey } = effect.envelope.header;
         const target = k.agents.get(agentId);
-        if ((target?.depth ?? 0) > limits.mailboxDepthMax) problems.push(`the mailbox of ${agentId} is over its bound`);
-        if ((target?.sessionDepth.get(sessionKey) ?? 0) > limits.sessionDepthMax)
+        const { depthMax, sessionDepthMax, overflow } = {
+          depthMax: limits.mailboxDepthMax,
+          sessionDepthMax: limits.sessionDepthMax,
+          ...target?.spec.mailbox,
+        };
+        // One that spills has its bound in memory, which is held after every step (`kernel-invariants.ts`).
+        const inMemory = overflow === "spill" ? 0 : (target?.depth ?? 0);
+        if (inMemory > depthMax) problems.push(`the mailbox of ${agentId} is over its bound`);
+        if (inMemory > 0 && (target?.sessionDepth.get(sessionKey) ?? 0) > sessionDepthMax)
           problems.push(`the mailbox of ${sessionKey} is over its bound`);
         if (effect.ticket.type === "cell") {
           const sender = k.agents.get(effect.ticket.agentId);
@@ -113,6 +121,8 @@ export function makeWatch(journal: Journal, pairings: PairingRegistry, state: ()
       case "audit":
         reached.add(`audit:${effect.event}`);
         return;
+      case "refill":
+      case "spilled":
       case "begin":
       case "commit":
       case "settle":

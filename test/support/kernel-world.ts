@@ -6,6 +6,7 @@ import type { Driver, DriverOptions } from "./kernel-driver.ts";
 import { makeDriver } from "./kernel-driver.ts";
 import { openPairings } from "./driver-port.ts";
 import type { Pairing } from "../../runtime/kernel/pairings.ts";
+import type { MailboxPolicy } from "../../runtime/kernel/state.ts";
 import { makeRandom, type Random } from "./random.ts";
 import { checkEnd } from "./world-checks.ts";
 import { faults } from "./world-faults.ts";
@@ -98,12 +99,14 @@ function makeWorld(random: Random, options: WorldOptions): World {
   );
   const maxConcurrent = 1 + random.below(4);
   const pairings = openPairings(agents);
+  const seed = random.below(2 ** 31);
+  const mailboxes = makeMailboxes(agents, makeRandom(seed + 1));
   const driver = makeDriver({
-    seed: random.below(2 ** 31),
+    seed,
     agents,
     pairings,
     script,
-    spec: () => ({ maxConcurrent }),
+    spec: (id) => ({ maxConcurrent, mailbox: mailboxes.get(id) ?? {} }),
     mainLaneConcurrent: 1 + random.below(3),
     liveCellsMax: random.chance(0.3) ? Math.max(1, agents.length - 1) : agents.length,
     keepEffects: false,
@@ -114,6 +117,8 @@ function makeWorld(random: Random, options: WorldOptions): World {
       sessionDepthMax: random.chance(0.1) ? 3 : 1_000,
       sendCreditsPerCell: random.chance(0.2) ? 1 : 256,
       hopsMax: random.chance(0.1) ? 1 : 16,
+      refillRowsMax: mailboxes.size === 0 ? 1_000 : 1 + (seed % 3),
+      parkedSendersMax: mailboxes.size === 0 ? 1_000 : 1 + (seed % 4),
       asksMax: random.chance(0.1) ? 1 : 100_000,
       passivateAfterMs: random.chance(0.3) ? 200 : 600_000,
       envelopeAgeMsMax: expiring ? 2_000 : 604_800_000,
@@ -127,6 +132,21 @@ function makeWorld(random: Random, options: WorldOptions): World {
   const programs = makePrograms();
   const revoked = new Set<string>();
   return { driver, agents, sessions, pairings, programs, calm, revoking, expiring, revoked, restarts: 0 };
+}
+
+/** In a quarter of the worlds mailboxes are small, of every policy and also of different ones beside each other. */
+function makeMailboxes(agents: readonly string[], random: Random): ReadonlyMap<string, Partial<MailboxPolicy>> {
+  if (!random.chance(0.25)) return new Map();
+  return new Map(
+    agents.map((id) => [
+      id,
+      {
+        depthMax: 1 + random.below(6),
+        sessionDepthMax: 1 + random.below(4),
+        overflow: random.pick(["reject", "park", "spill"] as const),
+      },
+    ]),
+  );
 }
 
 const weights = faults.reduce((sum, { weight }) => sum + weight, 0);

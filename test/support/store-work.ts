@@ -11,7 +11,7 @@ import type { WorkQueues } from "./work-queues.ts";
 
 export type StoreEffect = Extract<
   Effect,
-  { type: "append" | "begin" | "commit" | "bury" | "settle" | "outbound" | "recall" }
+  { type: "append" | "refill" | "begin" | "commit" | "bury" | "settle" | "outbound" | "recall" }
 >;
 
 export interface StoreWork {
@@ -64,7 +64,7 @@ export function makeStoreWork(
         afterFlush(journalName, () =>
           queues.add(`store ${agentId}`, () => {
             const state = effect.wantState ? (journal.states.get(sessionKey) ?? null) : null;
-            answer({ status: "begun", attempt, sessionId: `s-${sessionKey}`, state });
+            answer({ status: "begun", attempt, sessionId: `s-${sessionKey}`, body: journal.bodyOf(envelopeId), state });
           }),
         );
       });
@@ -83,6 +83,12 @@ export function makeStoreWork(
               kernel().appended(effect.envelope, effect.ticket, result, nowMs());
             }),
           );
+        });
+        return;
+      case "refill":
+        queues.add(journalName, () => {
+          const rows = journal.queued(effect);
+          queues.add(`refills ${effect.agentId}`, () => kernel().refilled(effect, rows, nowMs()));
         });
         return;
       case "begin":
@@ -119,7 +125,9 @@ export function makeStoreWork(
       case "recall":
         queues.add(`store ${effect.agentId}`, () => {
           const outcome = journal.recall(effect.envelopeId);
-          queues.add("recalls", () => kernel().recalled(effect, outcome));
+          queues.add("recalls", () =>
+            outcome === undefined ? kernel().stillOpen(effect, nowMs()) : kernel().recalled(effect, outcome),
+          );
         });
         return;
     }

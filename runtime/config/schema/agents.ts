@@ -1,8 +1,12 @@
 /** `agents.*`: the agents and what they inherit. Source: behaviour §1.3. */
 import * as z from "zod";
+import { limits } from "../../kernel/limits.ts";
 import { agentTools } from "./tools.ts";
 import { key, later } from "./note.ts";
 import { agentId, anyMap, anyValue, filledText, model, sandboxMode, texts } from "./values.ts";
+
+/** Of one agent in memory: about 1 GB of headers. */
+const mailboxDepthCeiling = 1_000_000;
 
 const isOther = (usual: unknown) => (value: unknown) => value !== usual;
 
@@ -72,6 +76,25 @@ const agentKeys = () => ({
     filledText().optional(),
   ),
   options: key("Given to the module as it is.", anyMap().optional()),
+  mailbox: key(
+    "How much mail may wait for the agent, and what becomes of more. See docs/guides/mailboxes.md.",
+    z
+      .strictObject({
+        depthMax: key(
+          `Messages that wait in memory. Default: ${limits.mailboxDepthMax}.`,
+          z.int().min(1).max(mailboxDepthCeiling).exactOptional(),
+        ),
+        sessionDepthMax: key(
+          `Messages that wait for one session. Default: ${limits.sessionDepthMax}. Does not bound a mailbox that spills.`,
+          z.int().min(1).max(mailboxDepthCeiling).exactOptional(),
+        ),
+        overflow: key(
+          "What becomes of a message beyond them: `reject` refuses it as busy, `park` lets its sender wait for a place, `spill` keeps it on the disk. Default: `reject`.",
+          z.enum(["reject", "park", "spill"]).exactOptional(),
+        ),
+      })
+      .optional(),
+  ),
   isolation: key(
     "How strictly the agent is kept apart.",
     z

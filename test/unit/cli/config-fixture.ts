@@ -13,6 +13,7 @@ const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
   model: undefined,
   sandboxMode: "off",
   maxConcurrent: 4,
+  mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
   isolation: { level: "thread", trust: "confined" },
 });
 

@@ -29,6 +29,7 @@ describe("what is not configured", () => {
           model: undefined,
           sandboxMode: "off",
           maxConcurrent: 4,
+          mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
           isolation: { level: "thread", trust: "confined" },
         },
       ],

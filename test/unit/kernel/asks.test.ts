@@ -107,7 +107,7 @@ describe("an ask", () => {
     asks.open(ask("d", "b", { turn: 2 }));
     expect(asks.takeOfTurn(1).map(({ toSession }) => toSession)).toEqual(["b", "c"]);
     expect(asks.takeOfTurn(1)).toEqual([]);
-    expect(asks.awaitedEnvelopes()).toEqual(["e-d-b"]);
+    expect(asks.awaitedEnvelopes()).toEqual([{ envelopeId: "e-d-b", toSession: "b" }]);
     expect(asks.wouldDeadlock("b", "a")).toBe(false);
     expect(asks.wouldDeadlock("b", "d")).toBe(true);
   });

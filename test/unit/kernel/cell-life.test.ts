@@ -288,7 +288,7 @@ describe("a disabled agent", () => {
 
   it("finds its mail in the journal untouched after a restart", () => {
     const driver = makeDriver({ spec: () => ({ disabled: "broken" }), script: scripted({}) });
-    driver.kernel.restore({ header: { ...headerOf("e1"), agentId: "main" }, body: "a" }, 0, driver.nowMs);
+    driver.kernel.restore({ header: { ...headerOf("e1"), agentId: "main" } }, 0, driver.nowMs);
     driver.finish();
     expect(driver.effects).toEqual([]);
   });

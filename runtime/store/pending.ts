@@ -1,0 +1,74 @@
+/**
+ * What the last process left, found at boot: in portions, so that a long backlog costs the store's thread time and the gateway
+ * no memory. What is done already is settled on the way, and rows of the session index that a crash left behind are mended.
+ */
+import type { AgentStores } from "./agent-stores.ts";
+import type { Journal } from "./journal.ts";
+import type { Backlog, OutboundRow, Pending, PendingEnvelope } from "./port.ts";
+import type { SessionIndex } from "./session-index.ts";
+
+/** Rows of the journal that are looked at together; each agent among them is opened once for them. */
+const portionRows = 2_000;
+
+export interface PendingParts {
+  readonly journal: Journal;
+  readonly agents: AgentStores;
+  readonly index: SessionIndex;
+  /** How many envelopes of the agent are given; the rest is its backlog. */
+  readonly windowOf: (agentId: string) => number;
+}
+
+export async function readPending({ journal, agents, index, windowOf }: PendingParts): Promise<Pending> {
+  const envelopes: PendingEnvelope[] = [];
+  const outbound: OutboundRow[] = [];
+  const given = new Map<string, number>();
+  const backlogs = new Map<string, Backlog>();
+
+  const take = (row: PendingEnvelope): void => {
+    const { agentId } = row.header;
+    const count = given.get(agentId) ?? 0;
+    if (!agents.has(agentId) || count < windowOf(agentId)) {
+      given.set(agentId, count + 1);
+      envelopes.push(row);
+      return;
+    }
+    const backlog = backlogs.get(agentId) ?? { agentId, after: row.seq - 1, until: row.seq, count: 0 };
+    backlogs.set(agentId, { ...backlog, until: row.seq, count: backlog.count + 1 });
+  };
+
+  /** One agent's rows of a portion: those that are not done, and the answers that did not leave. */
+  const sort = (agentId: string, rows: readonly PendingEnvelope[]) =>
+    agents.use(agentId, async (agent) => {
+      const open: PendingEnvelope[] = [];
+      const leaving: { readonly seq: number; readonly row: OutboundRow }[] = [];
+      const stale = new Set<string>();
+      for (const row of rows) {
+        const done = agent.done(row.header.id);
+        if (done === undefined) {
+          open.push(row);
+          continue;
+        }
+        stale.add(done.sessionKey);
+        const waiting = agent.outbound(row.header.id);
+        if (waiting === undefined) journal.settle(row.header.id);
+        else leaving.push({ seq: row.seq, row: waiting });
+      }
+      const heads = [...stale].map((sessionKey) => agent.head(sessionKey)).filter((head) => head !== undefined);
+      await Promise.all(heads.map((head) => index.update(head)));
+      return { open, leaving };
+    });
+
+  await journal.flush();
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    const { rows, last } = journal.rowsAfter(after, portionRows);
+    const sorted = [];
+    for (const [agentId, own] of Map.groupBy(rows, ({ header }) => header.agentId))
+      sorted.push(agents.has(agentId) ? await sort(agentId, own) : { open: own, leaving: [] });
+    for (const row of sorted.flatMap(({ open }) => open).toSorted((a, b) => a.seq - b.seq)) take(row);
+    for (const { row } of sorted.flatMap(({ leaving }) => leaving).toSorted((a, b) => a.seq - b.seq))
+      outbound.push(row);
+    await journal.flush();
+    after = last;
+  }
+  return { envelopes, backlogs: [...backlogs.values()], outbound };
+}

@@ -1,0 +1,154 @@
+/**
+ * Ten times more than a mailbox holds, over the real kernel, cells and store: what each policy answers, what is handled, in which
+ * order, and that the kernel's own counters stay within the bound. Times are nowhere asserted.
+ */
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { openMemoryStore } from "../../runtime/store/memory.ts";
+import type { RpcResult } from "../../runtime/edge/port.ts";
+import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
+
+const client = { connId: "t", clientId: "tester", mode: "t", scopes: ["operator.admin"] };
+const sessions = 20;
+const depthMax = 1_000;
+const messages = 10_000;
+const sessionOf = (at: number): string => `agent:main:s${at % sessions}`;
+
+const open = (overflow: "reject" | "park" | "spill") =>
+  openGateway([
+    { id: "main", module: "echo", maxConcurrent: 16, mailbox: { depthMax, sessionDepthMax: depthMax, overflow } },
+  ]);
+
+/** The agent takes mail and handles none; `release` sets it going. */
+function hold(gateway: TestGateway): { readonly release: () => void } {
+  const { kernel } = gateway.driver;
+  kernel.order("main", { type: "park", reason: "held by the test" }, Date.now());
+  return { release: () => void kernel.unpark("main", Date.now()) };
+}
+
+const post = (gateway: TestGateway, at: number): Promise<RpcResult> =>
+  gateway.doors.rpc(client, "chat.send", { sessionKey: sessionOf(at), message: `m${at}`, idempotencyKey: `m${at}` });
+
+function held(gateway: TestGateway): number {
+  const { agents, mail } = gateway.driver.kernel.state;
+  const agent = agents.get("main");
+  expect(mail.size).toBeLessThanOrEqual(depthMax);
+  return (agent?.depth ?? 0) - (agent?.appending ?? 0);
+}
+
+/** What the sessions' transcripts say was handled, in order. */
+async function handled(gateway: TestGateway): Promise<number[][]> {
+  const read = Array.from({ length: sessions }, async (_, at) => {
+    const { rows } = await gateway.store.history("main", sessionOf(at), messages * 2, 0);
+    return rows.filter(({ role }) => role === "user").map(({ text }) => Number(text.slice(1)));
+  });
+  return Promise.all(read);
+}
+
+function expectAll(found: readonly number[][], wanted: readonly number[]): void {
+  for (const [session, numbers] of found.entries())
+    expect(numbers).toEqual(wanted.filter((at) => at % sessions === session));
+}
+
+test("spill: all are accepted, the kernel holds no more than its bound, and all are handled once and in order", async () => {
+  const gateway = await open("spill");
+  const { release } = hold(gateway);
+  for (let at = 0; at < messages; at += 500) {
+    const answers = await Promise.all(Array.from({ length: 500 }, (_, each) => post(gateway, at + each)));
+    expect(answers.filter(({ ok }) => !ok)).toEqual([]);
+    expect(held(gateway)).toBeLessThanOrEqual(depthMax);
+  }
+  expect(gateway.driver.kernel.view("main")).toMatchObject({ queueDepth: messages });
+  expect(gateway.driver.kernel.state.agents.get("main")?.spill?.count).toBe(messages - depthMax);
+  release();
+  // The last of all is asked for while it lies on the disk.
+  expect(await gateway.doors.waitRun(`m${messages - 1}`, 120_000)).toMatchObject({ status: "ok" });
+  await expect.poll(() => gateway.driver.kernel.view("main")?.queueDepth, { timeout: 60_000 }).toBe(0);
+  await expect.poll(() => gateway.driver.kernel.turnsInFlight()).toBe(0);
+  expectAll(
+    await handled(gateway),
+    Array.from({ length: messages }, (_, at) => at),
+  );
+}, 180_000);
+
+test("reject: as many are accepted as there are places, every other is told to come again, and no more is handled", async () => {
+  const gateway = await open("reject");
+  const { release } = hold(gateway);
+  const answers = await Promise.all(Array.from({ length: messages }, (_, at) => post(gateway, at)));
+  expect(held(gateway)).toBe(depthMax);
+  const accepted = answers.flatMap((answer, at) => (answer.ok ? [at] : []));
+  expect(accepted).toEqual(Array.from({ length: depthMax }, (_, at) => at));
+  for (const answer of answers.filter(({ ok }) => !ok))
+    expect(answer).toMatchObject({ refusal: { code: "CLOISTER_MAILBOX_FULL", retryAfterMs: 1_000 } });
+  release();
+  await expect.poll(() => gateway.driver.kernel.view("main")?.queueDepth, { timeout: 60_000 }).toBe(0);
+  await expect.poll(() => gateway.driver.kernel.turnsInFlight()).toBe(0);
+  expectAll(await handled(gateway), accepted);
+}, 180_000);
+
+test("park: as many wait for a place as may, the others are refused, and who waited is accepted in order", async () => {
+  const gateway = await open("park");
+  const { release } = hold(gateway);
+  const posted = Array.from({ length: messages }, (_, at) => post(gateway, at));
+  // Those beyond places and waiting room are answered while the agent stands still.
+  const refused = await Promise.all(posted.slice(2 * depthMax));
+  for (const answer of refused) expect(answer).toMatchObject({ refusal: { code: "CLOISTER_MAILBOX_FULL" } });
+  expect(gateway.driver.kernel.state.agents.get("main")?.crowd).toHaveLength(1_000);
+  await expect.poll(() => held(gateway)).toBe(depthMax);
+  release();
+  const answers = await Promise.all(posted);
+  const accepted = answers.flatMap((answer, at) => (answer.ok ? [at] : []));
+  expect(accepted).toEqual(Array.from({ length: 2 * depthMax }, (_, at) => at));
+  await expect.poll(() => gateway.driver.kernel.view("main")?.queueDepth, { timeout: 60_000 }).toBe(0);
+  await expect.poll(() => gateway.driver.kernel.turnsInFlight()).toBe(0);
+  expectAll(await handled(gateway), accepted);
+  expect(gateway.driver.kernel.state.heldChars).toBe(0);
+}, 180_000);
+
+test("a backlog that a restart finds is not read into memory, whatever the policy is by then", async () => {
+  const makeAgent = (overflow: "reject" | "spill") => ({
+    id: "main",
+    module: "echo",
+    mailbox: { depthMax: 10, sessionDepthMax: 10, overflow },
+  });
+  const config = makeConfig([makeAgent("spill")]);
+  const agents = config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir }));
+  const store = await openMemoryStore({ stateDir: config.stateDir, agents });
+  const before = await openGateway([], {}, { store, config });
+  hold(before);
+  for (let at = 0; at < 200; at++) expect(await post(before, at)).toMatchObject({ ok: true });
+  await before.drain(0);
+  const gateway = await openGateway(
+    [],
+    {},
+    { store, config: { ...config, agents: makeConfig([makeAgent("reject")], {}, config.stateDir).agents } },
+  );
+  expect(gateway.driver.kernel.state.mail.size).toBeLessThanOrEqual(10);
+  expect(await gateway.doors.waitRun("m199", 60_000)).toMatchObject({ status: "ok", reply: "m199" });
+  await expect.poll(() => gateway.driver.kernel.turnsInFlight()).toBe(0);
+  expectAll(
+    await handled(gateway),
+    Array.from({ length: 200 }, (_, at) => at),
+  );
+});
+
+test("an agent's sends wait for a slow one and arrive in order", async () => {
+  const gateway = await openGateway(
+    [
+      {
+        id: "main",
+        module: fileURLToPath(new URL("../fixtures/actors/burst.ts", import.meta.url)),
+        moduleKind: "file",
+      },
+      { id: "slow", module: "echo", maxConcurrent: 1, mailbox: { depthMax: 3, sessionDepthMax: 3, overflow: "park" } },
+    ],
+    { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" },
+  );
+  expect(await gateway.reply("main", "60")).toBe("sent 60, refused 0");
+  await expect.poll(() => gateway.driver.kernel.view("slow")?.queueDepth, { timeout: 30_000 }).toBe(0);
+  await expect.poll(() => gateway.driver.kernel.turnsInFlight()).toBe(0);
+  const { rows } = await gateway.store.history("slow", "agent:slow:main", 200, 0);
+  expect(rows.filter(({ role }) => role === "user").map(({ text }) => text)).toEqual(
+    Array.from({ length: 60 }, (_, at) => `part ${at}`),
+  );
+});
