@@ -4,6 +4,7 @@ export class Groups<Item, Result> {
   readonly #sizeMax: number;
   #waiting: Waiting<Item, Result>[] = [];
   #running = 0;
+  #handedOn = 0;
   #isScheduled = false;
 
   /** `handle` gives one result for each item, in order, or rejects and has done nothing. */
@@ -12,7 +13,10 @@ export class Groups<Item, Result> {
     this.#handle = handle;
   }
 
-  /** Rejects only for its own item: when a group fails, each of its items is tried alone. */
+  /**
+   * Rejects only for its own item: when a group fails, each of its items is tried alone. Unless another group was handed on
+   * meanwhile, which they would then come behind: all of the failed group are rejected then, for the order is kept.
+   */
   add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
@@ -33,12 +37,14 @@ export class Groups<Item, Result> {
 
   async #run(group: readonly Waiting<Item, Result>[]): Promise<void> {
     this.#running += 1;
+    const place = ++this.#handedOn;
     try {
       const results = await this.#handle(group.map(({ item }) => item));
       for (const [at, { resolve }] of group.entries()) resolve(results[at] as Result);
     } catch (error) {
-      if (group.length === 1) group[0]?.reject(error);
-      else for (const one of group) await this.#run([one]);
+      if (group.length === 1 || place !== this.#handedOn) for (const { reject } of group) reject(error);
+      // All at once, so that nothing comes between them.
+      else await Promise.all(group.map((one) => this.#run([one])));
     } finally {
       this.#running -= 1;
     }

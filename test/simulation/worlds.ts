@@ -9,16 +9,16 @@ import { runWorld, type WorldOptions } from "../support/kernel-world.ts";
 import { faults } from "../support/world-faults.ts";
 import { expectReached } from "./reached.ts";
 
-const seeds = numberFrom("CLOISTER_SIM_SEEDS", 12_000);
-const from = numberFrom("CLOISTER_SIM_FROM", 0);
+export const seedCount = numberFrom("CLOISTER_SIM_SEEDS", 12_000);
+export const firstSeed = numberFrom("CLOISTER_SIM_FROM", 0);
 /** Tests of one file, so that a failure says roughly where and the others go on. */
 const testsPerFile = 6;
-const timeoutMs = Math.max(120_000, seeds * 100);
+const timeoutMs = Math.max(120_000, seedCount * 100);
 
 /** One file's share of the seeds; vitest runs files at the same time. */
 export function simulateWorlds(file: number, files: number): void {
-  const first = from + Math.floor((file * seeds) / files);
-  const last = from + Math.floor(((file + 1) * seeds) / files) - 1;
+  const first = firstSeed + Math.floor((file * seedCount) / files);
+  const last = firstSeed + Math.floor(((file + 1) * seedCount) / files) - 1;
   const size = Math.ceil((last - first + 1) / testsPerFile);
   const reached = new Set<string>();
 

@@ -72,4 +72,29 @@ describe("groups", () => {
     await next();
     expect(await later).toBe("C");
   });
+
+  it("refuses a failed group as a whole when another one was handed on behind it, and keeps the order so", async () => {
+    const { groups, handled, next } = makeGroups();
+    const first = Promise.allSettled(["a", "bad"].map((item) => groups.add(item)));
+    groups.start();
+    const second = groups.add("b");
+    groups.start();
+    for (let run = 0; run < 2; run += 1) await next();
+    expect(await first).toMatchObject([{ status: "rejected" }, { status: "rejected" }]);
+    expect(await second).toBe("B");
+    expect(handled).toEqual([["a", "bad"], ["b"]]);
+  });
+
+  it("lets nothing come between the items of a failed group", async () => {
+    const { groups, handled, next } = makeGroups();
+    const first = Promise.allSettled(["a", "bad", "b"].map((item) => groups.add(item)));
+    await next();
+    while (handled.length < 2) await Promise.resolve();
+    const second = groups.add("c");
+    groups.start();
+    for (let run = 0; run < 4; run += 1) await next();
+    expect(await first).toMatchObject([{ value: "A" }, { status: "rejected" }, { value: "B" }]);
+    expect(await second).toBe("C");
+    expect(handled).toEqual([["a", "bad", "b"], ["a"], ["bad"], ["b"], ["c"]]);
+  });
 });
