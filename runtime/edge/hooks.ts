@@ -39,6 +39,11 @@ function bodySchema(bounds: EdgeBounds) {
     agentId: z.string().trim().min(1).max(256).exactOptional(),
     sessionKey: z.string().trim().min(1).max(1_024).exactOptional(),
     idempotencyKey: z.string().trim().min(1).max(256).exactOptional(),
+    ttlSeconds: z
+      .number()
+      .positive()
+      .max(limits.envelopeAgeMsMax / 1000)
+      .exactOptional(),
     waitForCompletion: z.boolean().exactOptional(),
     timeoutSeconds: z
       .number()
@@ -81,7 +86,7 @@ export function makeHookRoutes(settings: EdgeSettings["hooks"], deps: HookDeps):
 async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Promise<void> {
   const schema = bodySchema(bounds);
   const body = parseAs(schema, await readJson(exchange, bounds), example);
-  const { message, agentId, sessionKey, name, waitForCompletion, timeoutSeconds } = body;
+  const { message, agentId, sessionKey, name, waitForCompletion, timeoutSeconds, ttlSeconds } = body;
   const idempotencyKey = headerKey(exchange.request.headers) ?? body.idempotencyKey;
   const ignored = Object.keys(body)
     .filter((key) => !Object.hasOwn(schema.shape, key))
@@ -92,6 +97,7 @@ async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
     ...(agentId === undefined ? {} : { agentId }),
     ...(sessionKey === undefined ? {} : { sessionKey }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(ttlSeconds === undefined ? {} : { ttlMs: Math.ceil(ttlSeconds * 1000) }),
   });
   const waitMs = waitForCompletion === true ? (timeoutSeconds ?? bounds.hookWaitMsDefault / 1000) * 1000 : undefined;
   await answerRun(exchange, kernel, result, waitMs, (stored) => ({

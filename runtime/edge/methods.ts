@@ -21,6 +21,8 @@ const message = z
   .refine((text) => text.trim() !== "", "expected a text with at least one visible character");
 const label = z.string().max(limits.labelCharsMax);
 const count = z.int().min(0);
+/** How long the message is worth handling; ours, beside what the protocol has. */
+const ttl = z.int().min(1).max(limits.envelopeAgeMsMax).exactOptional();
 const fate = z.enum(fates);
 /** At most one of them. */
 const stop = z
@@ -84,6 +86,7 @@ export const methods = {
       idempotencyKey: id.exactOptional(),
       deliver: z.boolean().exactOptional(),
       timeoutMs: count.exactOptional(),
+      ttlMs: ttl,
     }),
   },
   "chat.abort": { scope: "operator.write", params: z.object({ sessionKey: key, runId: id.exactOptional() }) },
@@ -98,6 +101,7 @@ export const methods = {
       timeout: z.number().min(0).exactOptional(),
       deliver: z.boolean().exactOptional(),
       label: label.exactOptional(),
+      ttlMs: ttl,
     }),
   },
   "agent.wait": { scope: "operator.write", params: z.object({ runId: id, timeoutMs: count.exactOptional() }) },

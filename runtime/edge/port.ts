@@ -104,6 +104,8 @@ export interface HookRequest {
   readonly agentId?: string;
   readonly sessionKey?: string;
   readonly idempotencyKey?: string;
+  /** Not handled any more after so long: then it is a dead letter (`expired`). */
+  readonly ttlMs?: number;
 }
 
 export type RunResult =

@@ -25,6 +25,8 @@ export interface Admission {
   readonly replyRoute: ReplyRoute;
   readonly body: string;
   readonly askedIn?: string;
+  /** How long after its acceptance the message is still worth handling. */
+  readonly ttlMs?: number;
   readonly dedupe?: { readonly scope: string; readonly key: string };
   /** The dead letter that it was: removed in the transaction that journals the message, kept when that is refused. */
   readonly replaces?: string;
@@ -85,6 +87,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
     acceptedAtMs: nowMs,
     provenance: admission.provenance,
     replyRoute: admission.replyRoute,
+    ...(admission.ttlMs === undefined ? {} : { expiresAtMs: nowMs + admission.ttlMs }),
     ...(admission.askedIn === undefined ? {} : { askedIn: admission.askedIn }),
   };
   return { header, body: admission.body };

@@ -80,6 +80,8 @@ export interface EnvelopeHeader {
   readonly acceptedAtMs: number;
   readonly provenance: Provenance;
   readonly replyRoute: ReplyRoute;
+  /** Not delivered after this time: it becomes a dead letter (`expired`). Absent: only the bound on age counts. */
+  readonly expiresAtMs?: number;
   /** The envelope whose turn waits for this one's outcome, which is kept until that turn is done. */
   readonly askedIn?: string;
 }

@@ -109,6 +109,11 @@ export const errorRegister = {
     retry: "later",
     http: 504,
   },
+  CLOISTER_MESSAGE_UNHANDLED: {
+    summary: "The actor says that it does not handle this message, which is a dead letter.",
+    retry: "never",
+    http: 422,
+  },
   CLOISTER_MESSAGE_TOO_LARGE: { summary: "The message is longer than its limit.", retry: "never", http: 413 },
   CLOISTER_ASK_TIMEOUT: {
     summary: "The answer did not come before the deadline; the work goes on.",

@@ -21,14 +21,14 @@ export const up = {
   call: 3,
   /** a = streamed text. */
   stream: 4,
-  /** num = bit set of `done`; a = reply or error message, b = state (JSON). Ends the turn. */
+  /** num = bit set of `done`; a = reply, error message or why it is not handled, b = state (JSON). Ends the turn. */
   done: 5,
   /** num = level (pino's), a = message. */
   log: 6,
 } as const;
 
 /** Bits of `num` in `up.done`. */
-export const doneBits = { reply: 1, error: 2, state: 4 } as const;
+export const doneBits = { reply: 1, error: 2, state: 4, unhandled: 8 } as const;
 
 /** Records that a cell receives. */
 export const down = {

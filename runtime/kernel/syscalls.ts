@@ -79,7 +79,7 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       stream(k, turn, record.a);
       return;
     case up.done:
-      if (record.num > (doneBits.reply | doneBits.error | doneBits.state))
+      if (record.num > (doneBits.reply | doneBits.error | doneBits.state | doneBits.unhandled))
         forged(k, agent, "record", `unknown bits ${record.num} at the end of a turn`);
       else cellDone(k, agent, turn, record.num, record.a, record.b, nowMs);
       return;

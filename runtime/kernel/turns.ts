@@ -121,8 +121,12 @@ function whyNotDelivered(
     };
   }
   const ageMs = nowMs - header.acceptedAtMs;
-  if (ageMs > limits.envelopeAgeMsMax) {
-    const reason = `it waited for ${formatAge(ageMs)} before its turn came; the bound is ${formatAge(limits.envelopeAgeMsMax)}`;
+  const ageMsMax = Math.min(
+    limits.envelopeAgeMsMax,
+    header.expiresAtMs === undefined ? limits.envelopeAgeMsMax : header.expiresAtMs - header.acceptedAtMs,
+  );
+  if (ageMs > ageMsMax) {
+    const reason = `it waited for ${formatAge(ageMs)} before its turn came; the bound is ${formatAge(ageMsMax)}`;
     return {
       fate: "expired",
       reason,
@@ -157,6 +161,7 @@ export function holdsRight(k: KernelState, via: string): boolean {
 
 function formatAge(ageMs: number): string {
   const hours = Math.floor(ageMs / 3_600_000);
+  if (hours < 1) return `${Math.floor(ageMs / 1_000)} s`;
   return hours >= 48 ? `${Math.floor(hours / 24)} days` : `${hours} h`;
 }
 
@@ -180,6 +185,12 @@ export function cellDone(
   // A failed turn keeps what the session had before; the cell must not go on with what it changed.
   if (outcome.status === "error") forgetSession(k, agent, header.sessionKey);
   const reply = outcome.status === "ok" ? [{ role: "assistant" as const, text: outcome.text }] : [];
+  if ((bits & doneBits.unhandled) !== 0 && !turn.mail.aborted) {
+    const reason = `the actor does not handle it: ${text.slice(0, k.settings.limits.failureCharsMax)}`;
+    k.emit({ type: "bury", header, fate: "unhandled", reason });
+    endTurn(k, agent, turn, outcome, nowMs);
+    return;
+  }
   turn.stage = "committing";
   turn.outcome = outcome;
   turn.commit = {
@@ -199,6 +210,12 @@ const aborted: Outcome = { status: "error", code: "CLOISTER_ASK_ABORTED", messag
 
 function outcomeOf(k: KernelState, header: EnvelopeHeader, bits: number, text: string, state: string): Outcome {
   const { limits } = k.settings;
+  if ((bits & doneBits.unhandled) !== 0)
+    return {
+      status: "error",
+      code: "CLOISTER_MESSAGE_UNHANDLED",
+      message: `the agent does not handle this message: ${text.slice(0, limits.failureCharsMax)}`,
+    };
   if ((bits & doneBits.error) !== 0)
     return { status: "error", code: "CLOISTER_AGENT_FAILED", message: text.slice(0, limits.failureCharsMax) };
   if ((bits & doneBits.state) !== 0 && state.length > limits.stateCharsMax) {

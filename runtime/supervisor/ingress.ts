@@ -37,6 +37,7 @@ export interface Said {
   readonly sessionKey: string;
   readonly message: string;
   readonly idempotencyKey?: string;
+  readonly ttlMs?: number;
 }
 
 export type SaidResult =
@@ -130,6 +131,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
         provenance: { kind: "external_user", sourceChannel: "hook", senderName: request.name },
         replyRoute: { type: "none" },
         body: request.message,
+        ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
         ...(request.idempotencyKey === undefined
           ? {}
           : { dedupe: { scope: `hook:${target.agentId}`, key: request.idempotencyKey } }),
@@ -150,6 +152,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
         provenance: { kind: "external_user", sourceChannel: "webchat", senderName: said.client },
         replyRoute: { type: "none" },
         body: said.message,
+        ...(said.ttlMs === undefined ? {} : { ttlMs: said.ttlMs }),
         ...(said.idempotencyKey === undefined
           ? {}
           : { runId: said.idempotencyKey, dedupe: { scope: `operator:${said.sessionKey}`, key: said.idempotencyKey } }),

@@ -96,13 +96,22 @@ export function makeOperatorMethods(
     return deps.unpark(agentId);
   };
 
-  const say = async (client: Client, reference: string, message: string, idempotencyKey: string | undefined) => {
+  const say = async (
+    client: Client,
+    reference: string,
+    {
+      message,
+      idempotencyKey,
+      ttlMs,
+    }: { readonly message: string; readonly idempotencyKey?: string; readonly ttlMs?: number },
+  ) => {
     const target = findTarget(reference);
     const result = await deps.ingress.said({
       client: client.clientId,
       ...target,
       message,
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      ...(ttlMs === undefined ? {} : { ttlMs }),
     });
     if (result.status === "refused") throw fromRefusal(result.refusal);
     return { ...target, runId: result.runId, duplicate: result.status === "duplicate" };
@@ -242,7 +251,7 @@ export function makeOperatorMethods(
       return { sessionKey: target.sessionKey, sessionId: page.sessionId, ...shown };
     },
     "chat.send": async (params, client) => {
-      const said = await say(client, params.sessionKey, params.message, params.idempotencyKey);
+      const said = await say(client, params.sessionKey, params);
       return {
         runId: said.runId,
         sessionKey: said.sessionKey,
@@ -256,12 +265,7 @@ export function makeOperatorMethods(
     },
     agent: async (params, client) => {
       const agentId = (params.agentId ?? config.defaultAgentId).toLowerCase();
-      const said = await say(
-        client,
-        params.sessionKey ?? `agent:${agentId}:${config.session.mainKey}`,
-        params.message,
-        params.idempotencyKey,
-      );
+      const said = await say(client, params.sessionKey ?? `agent:${agentId}:${config.session.mainKey}`, params);
       return {
         runId: said.runId,
         sessionKey: said.sessionKey,

@@ -59,6 +59,12 @@ export interface Context<S extends object> {
    * @throws {RangeError} with `CLOISTER_REQUEST_INVALID` when `ms` is not a number of that range.
    */
   busy(ms: number): void;
+  /**
+   * Says that this actor does not handle the message, and ends the turn: it does not return. The message becomes a dead letter with
+   * the fate `unhandled` and this reason, whoever asked gets `CLOISTER_MESSAGE_UNHANDLED`, and what the turn changed in `state` is not
+   * kept. What it sent was sent.
+   */
+  unhandled(reason: string): never;
   /** Sets the answer. Called again, it adds a paragraph. It leaves the agent when the turn is committed. */
   reply(text: string): void;
   /** Shows text to whoever watches, before the turn is done. Not kept: the answer is what `reply` says. */

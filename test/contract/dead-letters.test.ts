@@ -137,3 +137,43 @@ test("purge removes what it names, by age too, and refuses an id that is none", 
   expect(await call(gateway, "deadletters.purge", { all: true })).toMatchObject({ purged: 0 });
   expect(counted(gateway)).toEqual({ total: 0, byFate: {} });
 });
+
+test("a message that its actor does not handle is a letter of that fate, without an effect on the state", async () => {
+  const picky = fileURLToPath(new URL("../fixtures/actors/picky.ts", import.meta.url));
+  const gateway = await openGateway([{ id: "main", module: picky, moduleKind: "file" }]);
+  expect(await gateway.reply("main", "do it")).toBe("1");
+  expect(await gateway.say("main", "sing")).toMatchObject({
+    status: "error",
+    refusal: {
+      code: "CLOISTER_MESSAGE_UNHANDLED",
+      message: "the agent does not handle this message: no order begins like sing",
+    },
+  });
+  expect(await gateway.say("main", "caught")).toMatchObject({ refusal: { code: "CLOISTER_MESSAGE_UNHANDLED" } });
+  expect(await gateway.reply("main", "do it again"), "the state of before").toBe("2");
+  await gateway.until(() => (counted(gateway) as { total: number } | undefined)?.total === 2);
+  const { rows } = await gateway.store.deadLetters({ limit: 9, fate: "unhandled" });
+  expect(rows.map(({ preview, reason }) => [preview, reason])).toEqual([
+    ["caught", "the actor does not handle it: caught all the same"],
+    ["sing", "the actor does not handle it: no order begins like sing"],
+  ]);
+});
+
+test("a message whose time is over before its turn is a letter, through every door that names one", async () => {
+  const gateway = await openGateway([{ id: "main", module: "echo" }], {
+    hooks: { enabled: true, path: "/hooks", allowRequestSessionKey: false },
+  });
+  const { kernel } = gateway.driver;
+  kernel.order("main", { type: "park", reason: "held by the test" }, Date.now());
+  const sessionKey = "agent:main:main";
+  await call(gateway, "chat.send", { sessionKey, message: "chat", ttlMs: 1, idempotencyKey: "chat" });
+  await call(gateway, "agent", { sessionKey, message: "agent", ttlMs: 1, idempotencyKey: "agent" });
+  const hook = await gateway.doors.hook({ name: "t", message: "hook", agentId: "main", ttlMs: 1 });
+  await call(gateway, "chat.send", { sessionKey, message: "kept", ttlMs: 3_600_000, idempotencyKey: "kept" });
+  const acceptedMs = Date.now();
+  await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(acceptedMs + 2));
+  kernel.unpark("main", Date.now());
+  expect(await gateway.doors.waitRun("kept", 20_000)).toMatchObject({ status: "ok", reply: "kept" });
+  for (const runId of ["chat", "agent", hook.status === "refused" ? "" : hook.runId])
+    expect(await gateway.doors.waitRun(runId, 20_000)).toMatchObject({ refusal: { code: "CLOISTER_MAILBOX_EXPIRED" } });
+});

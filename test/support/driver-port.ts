@@ -54,6 +54,7 @@ export interface TellOptions {
   readonly replyRoute?: Admission["replyRoute"];
   readonly dedupeKey?: string;
   readonly runId?: string;
+  readonly ttlMs?: number;
   /** The id of the dead letter that this message was. */
   readonly replaces?: string;
 }

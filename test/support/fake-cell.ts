@@ -22,6 +22,7 @@ export type Wait =
 export interface Ending {
   readonly reply?: string;
   readonly error?: string;
+  readonly unhandled?: string;
   readonly state?: string;
 }
 
@@ -120,12 +121,22 @@ export function makeFakeCell(
     running.delete(turn.number);
     const bits =
       (ending.error === undefined ? 0 : doneBits.error) |
+      (ending.unhandled === undefined ? 0 : doneBits.unhandled) |
       (ending.reply === undefined ? 0 : doneBits.reply) |
       (ending.state === undefined ? 0 : doneBits.state);
     // What a failed or stopped turn changed is not kept; the kernel says so with `forget`.
-    if (ending.state !== undefined && ending.error === undefined && turn.attempt > 0)
+    if (ending.state !== undefined && ending.error === undefined && ending.unhandled === undefined && turn.attempt > 0)
       sessions.set(turn.header.sessionKey, ending.state);
-    post(up.done, 0, turn.number, 0, bits, ending.error ?? ending.reply ?? "", ending.state ?? "", "");
+    post(
+      up.done,
+      0,
+      turn.number,
+      0,
+      bits,
+      ending.error ?? ending.unhandled ?? ending.reply ?? "",
+      ending.state ?? "",
+      "",
+    );
   };
 
   const step = (entry: Running, answer: Answer | undefined): void => {

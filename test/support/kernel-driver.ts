@@ -342,6 +342,7 @@ export function makeDriver(options: DriverOptions): Driver {
         body,
         ...(told.dedupeKey === undefined ? {} : { dedupe: { scope: "test", key: told.dedupeKey } }),
         ...(told.runId === undefined ? {} : { runId: told.runId }),
+        ...(told.ttlMs === undefined ? {} : { ttlMs: told.ttlMs }),
         ...(told.replaces === undefined ? {} : { replaces: told.replaces }),
       };
       openTickets.add(ticket);

@@ -23,6 +23,7 @@ export function makeContext(
   signal: AbortSignal,
   onReply: (text: string) => void,
   onBusy: (ms: number) => void,
+  onUnhandled: (reason: string) => void,
 ): Context<State> {
   let calls = 0;
   // The same turn makes the same calls in the same order: that is what lets a repeated turn recognise its own sends.
@@ -83,6 +84,10 @@ export function makeContext(
         throw Object.assign(new RangeError(message), { code: "CLOISTER_REQUEST_INVALID" satisfies ErrorCode });
       }
       onBusy(Math.ceil(ms));
+    },
+    unhandled(reason) {
+      onUnhandled(asText(reason));
+      throw new Error(`the message is not handled: ${asText(reason)}`);
     },
     reply: (text) => onReply(asText(text)),
     stream: (text) => mailbox.tell(up.stream, turn, 0, asText(text)),

@@ -4,6 +4,7 @@
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
+import { limits } from "../../kernel/limits.ts";
 import type { ActorDefinition, CellLog, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import { makeContext, type State } from "./context.ts";
@@ -51,6 +52,7 @@ export function makeTurnRunner(
     const session = kept ?? (await openState(definition, delivery.state, header.sessionKey));
     keep(delivery, header.sessionKey, session);
     const replies: string[] = [];
+    let unhandled: string | undefined;
     const ctx = makeContext(
       init,
       mailbox(),
@@ -62,14 +64,25 @@ export function makeTurnRunner(
       abort.signal,
       (text) => replies.push(text),
       (ms) => askBusy(delivery.turn, ms),
+      (reason) => (unhandled ??= reason),
     );
-    await definition.message(ctx, {
-      id: header.id,
-      text: delivery.body,
-      provenance: header.provenance,
-      attempt: Math.max(1, delivery.attempt),
-      receivedAtMs: header.acceptedAtMs,
-    });
+    try {
+      await definition.message(ctx, {
+        id: header.id,
+        text: delivery.body,
+        provenance: header.provenance,
+        attempt: Math.max(1, delivery.attempt),
+        receivedAtMs: header.acceptedAtMs,
+      });
+    } catch (error) {
+      if (unhandled === undefined) throw error;
+    }
+    // Also when the actor caught the error that ends the turn.
+    if (unhandled !== undefined) {
+      if (!isInMemory(delivery)) sessions.delete(header.sessionKey);
+      mailbox().tell(up.done, delivery.turn, doneBits.unhandled, unhandled.slice(0, limits.failureCharsMax));
+      return;
+    }
     const after = JSON.stringify(ctx.state);
     const changed = after !== session.stored && !isInMemory(delivery);
     keep(delivery, header.sessionKey, { value: ctx.state, stored: after });

@@ -34,6 +34,7 @@ const byStatus: Record<number, string> = {
   409: "INVALID_REQUEST",
   413: "INVALID_REQUEST",
   421: "FORBIDDEN",
+  422: "INVALID_REQUEST",
   429: "UNAVAILABLE",
   500: "UNAVAILABLE",
   503: "UNAVAILABLE",
