@@ -9,6 +9,7 @@ type Name =
   | "handshakeMs"
   | "tickMs"
   | "connectionsMax"
+  | "preauthSocketsPerAddressMax"
   | "requestsPerSocketMax"
   | "socketCloseGraceMs"
   | "deviceSkewMs"

@@ -37,14 +37,15 @@ export function makeSockets(deps: SocketDeps): Sockets {
     perMessageDeflate: false,
     maxPayload: deps.bounds.frameBytesMax,
   });
-  const connections = new Set<Connection>();
+  /** With the key of the other end's address. */
+  const connections = new Map<Connection, string>();
   const base = pageBase(deps.basePath);
   const paths = new Set(["/", base, base.slice(0, -1)]);
   let emptied: (() => void) | undefined;
 
   const tick = setInterval(() => {
     const payload = JSON.stringify({ ts: deps.now() });
-    for (const connection of connections) connection.sendTick(payload);
+    for (const connection of connections.keys()) connection.sendTick(payload);
   }, deps.bounds.tickMs);
 
   const publish = (events: readonly GatewayEvent[]): void => {
@@ -52,7 +53,7 @@ export function makeSockets(deps: SocketDeps): Sockets {
       const payloadJson = JSON.stringify(payload);
       // The next delta holds all text so far, and the final one all of it: leaving one out loses nothing for good.
       const lossy = event === "chat" && payload.state === "delta";
-      for (const connection of connections) connection.sendEvent(event, payloadJson, lossy);
+      for (const connection of connections.keys()) connection.sendEvent(event, payloadJson, lossy);
     }
   };
 
@@ -61,7 +62,7 @@ export function makeSockets(deps: SocketDeps): Sockets {
       // Until `ws` takes over, nobody else listens for the other end's reset.
       const onError = (): void => void socket.destroy();
       socket.on("error", onError);
-      const refusal = judgeUpgrade(request, deps, paths, connections.size);
+      const refusal = judgeUpgrade(request, deps, paths, connections);
       if (refusal !== undefined) {
         deps.log("warn", "upgrade refused", {
           code: refusal.code,
@@ -76,14 +77,15 @@ export function makeSockets(deps: SocketDeps): Sockets {
           connections.delete(connection);
           if (connections.size === 0) emptied?.();
         };
-        connections.add(openConnection(ws, request, { ...deps, caller: callerOf(request), closed }));
+        const connection = openConnection(ws, request, { ...deps, caller: callerOf(request), closed });
+        connections.set(connection, addressKey(request.socket.remoteAddress));
       });
     },
     publish,
     close: async (reason) => {
       clearInterval(tick);
       publish([{ event: "shutdown", payload: { reason } }]);
-      for (const connection of connections) connection.close(1012, `service restart: ${reason}`);
+      for (const connection of connections.keys()) connection.close(1012, `service restart: ${reason}`);
       if (connections.size > 0) await new Promise<void>((resolve) => (emptied = resolve));
       server.close();
     },
@@ -94,7 +96,7 @@ function judgeUpgrade(
   request: IncomingMessage,
   deps: SocketDeps,
   paths: ReadonlySet<string>,
-  open: number,
+  connections: ReadonlyMap<Connection, string>,
 ): Refusal | undefined {
   const closing = deps.closing();
   if (closing !== undefined) return drainingRefusal(closing);
@@ -109,9 +111,20 @@ function judgeUpgrade(
       remedy: "If the page is yours, add its origin to gateway.controlUi.allowedOrigins.",
     };
   }
+  const open = connections.size;
   if (open >= deps.bounds.connectionsMax) {
     const message = `${open} clients are connected, which is the most; close one`;
     return { code: "CLOISTER_EDGE_BUSY", message, retryAfterMs: 5_000 };
+  }
+  const address = addressKey(request.socket.remoteAddress);
+  let waiting = 0;
+  for (const [connection, from] of connections) if (from === address && connection.client === undefined) waiting += 1;
+  if (waiting >= deps.bounds.preauthSocketsPerAddressMax) {
+    return {
+      code: "CLOISTER_EDGE_BUSY",
+      message: `${waiting} connections of this address have not authenticated yet, which is the most; authenticate or close one`,
+      retryAfterMs: deps.bounds.handshakeMs,
+    };
   }
   return undefined;
 }

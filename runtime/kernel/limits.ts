@@ -163,6 +163,8 @@ export const limits = {
   handshakeMs: 10_000,
   /** Keep-alive event on a WebSocket. Source: protocol.md. */
   tickMs: 15_000,
+  /** WebSockets of one address that have not authenticated yet; more wait for nobody but could take all places of `connectionsMax`. */
+  preauthSocketsPerAddressMax: 64,
   /** WebSocket connections at a time. */
   connectionsMax: 2_000,
   /** Body of one HTTP request (webhook, hook). */

@@ -53,13 +53,20 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
+/** What the last process left: mail that is not done, of which so many were in hand, and answers that were not delivered. */
+export interface Resumed {
+  readonly envelopes: number;
+  readonly inHand: number;
+  readonly outbound: number;
+}
+
 export interface Driver {
   readonly kernel: Kernel;
   readonly pairings: PairingRegistry;
   /** Journals the message. Resolves when it is stored, or with the refusal. */
   accept(admission: Admission): Promise<AcceptResult>;
-  /** Takes up what the last process left: undelivered answers, mail that is not done. */
-  resume(): Promise<{ readonly envelopes: number; readonly outbound: number }>;
+  /** Takes up what the last process left. */
+  resume(): Promise<Resumed>;
   /** Lets turns in flight end, then ends the cells. True when all ended in time. */
   drain(timeoutMs: number): Promise<boolean>;
   inspectCell(agentId: string): ReturnType<CellHost["inspect"]>;
@@ -402,8 +409,23 @@ export function makeDriver(deps: DriverDeps): Driver {
         sendOut(header, row.route, row.text);
       }
       for (const envelope of envelopes) {
-        runs.opened(envelope.header.runId);
-        kernel.restore(envelope, envelope.attempts, nowMs());
+        const { header, attempts } = envelope;
+        runs.opened(header.runId);
+        // The run lost its cell with the process; who looks for why it took so long finds it.
+        if (attempts > 0) {
+          noteAudit({
+            type: "audit",
+            event: "redelivered",
+            subject: header.agentId,
+            object: header.sessionKey,
+            verb: header.verb,
+            decision: "noted",
+            envelopeId: header.id,
+            trace: header.trace,
+            detail: `its run was lost when the last process ended, after delivery ${attempts}; it is handled again`,
+          });
+        }
+        kernel.restore(envelope, attempts, nowMs());
       }
       let behind = 0;
       for (const backlog of backlogs) {
@@ -412,7 +434,8 @@ export function makeDriver(deps: DriverDeps): Driver {
         kernel.restoreBacklog(backlog);
       }
       isResumed.resolve();
-      return { envelopes: envelopes.length + behind, outbound: outbound.length };
+      const inHand = envelopes.filter(({ attempts }) => attempts > 0).length;
+      return { envelopes: envelopes.length + behind, inHand, outbound: outbound.length };
     },
     async drain(timeoutMs) {
       kernel.drain();

@@ -25,7 +25,7 @@ import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeBackups } from "./backups.ts";
 import { makeAgentBoard } from "./agent-board.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
-import { type Driver, type Logger, makeDriver } from "./driver.ts";
+import { type Driver, type Logger, makeDriver, type Resumed } from "./driver.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
 import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
@@ -56,7 +56,7 @@ export interface Gateway {
   /** The edge is up: events go there, answers leave through it. */
   attachEdge(edge: Pick<EdgeForKernel, "publish" | "send">): void;
   /** Takes up what the last process left. Call it when the edge is attached. */
-  resume(): Promise<{ readonly envelopes: number; readonly outbound: number }>;
+  resume(): Promise<Resumed>;
   /** Stops intake, lets turns end, ends the cells. The store stays open. */
   drain(timeoutMs: number): Promise<boolean>;
 }

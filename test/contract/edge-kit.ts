@@ -180,7 +180,7 @@ export interface WireClient {
 export function openClient(
   port: number,
   path = "/",
-  options: { origin?: string; headers?: Record<string, string> } = {},
+  options: { origin?: string; headers?: Record<string, string>; localAddress?: string } = {},
 ): WireClient {
   const ws = new WebSocket(`ws://127.0.0.1:${port}${path}`, options);
   endings.push(async () => ws.terminate());

@@ -201,6 +201,38 @@ describe("upgrade: path × Host × Origin", () => {
   });
 });
 
+describe("connections of one address that have not authenticated", () => {
+  it("are bounded; who has authenticated does not count, and a place is free again after one left or was admitted", async () => {
+    const { port, logs } = await openEdge({ bounds: { preauthSocketsPerAddressMax: 2 } });
+    const admitted = openClient(port);
+    await admitted.connect();
+    const waiting = [openClient(port), openClient(port)];
+    for (const client of waiting) client.frames.push(await client.next(isEvent("connect.challenge")));
+    const refused = await tryUpgrade(port, "/", { host: "localhost" });
+    expect(refused).toMatchObject({ status: 503 });
+    expect(logs).toContainEqual(
+      expect.objectContaining({
+        message: "upgrade refused",
+        fields: expect.objectContaining({ code: "CLOISTER_EDGE_BUSY" }),
+      }),
+    );
+    await waiting[0]?.connect();
+    expect((await tryUpgrade(port, "/", { host: "localhost" })).status).toBe(101);
+    waiting[1]?.ws.close();
+    await waiting[1]?.closed;
+    await expect.poll(async () => (await tryUpgrade(port, "/", { host: "localhost" })).status).toBe(101);
+    expect((await admitted.call("health", {})).ok).toBe(true);
+  });
+
+  it("of another address are not touched by it", async () => {
+    const { port } = await openEdge({ bounds: { preauthSocketsPerAddressMax: 1 } });
+    await openClient(port).next(isEvent("connect.challenge"));
+    expect((await tryUpgrade(port, "/", { host: "localhost" })).status).toBe(503);
+    const other = openClient(port, "/", { localAddress: "127.0.0.2" });
+    expect((await other.connect()).ok).toBe(true);
+  });
+});
+
 describe("modes and addresses", () => {
   it("mode none admits this machine with all scopes, but no foreign page and nobody behind a proxy", async () => {
     const { port, logs } = await openEdge({ settings: { auth: { mode: "none" } } });
