@@ -232,7 +232,11 @@ export class Journal {
   }
 
   /** The same of one agent, up to `until`, without looking at the others' rows. */
-  queued({ agentId, after, until }: Omit<Backlog, "count">, limit: number): readonly PendingEnvelope[] {
+  queued(
+    { agentId, after, until }: Omit<Backlog, "count">,
+    limit: number,
+    isDone: (envelopeId: string) => boolean,
+  ): readonly PendingEnvelope[] {
     const rows: PendingEnvelope[] = [];
     for (const { key } of this.#environment.entries({
       start: ["q", keyText(agentId), after + 1],
@@ -240,7 +244,7 @@ export class Journal {
     })) {
       const seq = key[2] as number;
       const header = this.#environment.get<EnvelopeHeader>(["e", seq]);
-      if (header === undefined || this.#settled.has(header.id)) continue;
+      if (header === undefined || this.#settled.has(header.id) || isDone(header.id)) continue;
       rows.push(this.#pendingOf(seq, header));
       if (rows.length >= limit) break;
     }

@@ -262,7 +262,7 @@ export interface Store {
    * not in `StorePlaces` all are given. Costs memory for the windows, not for the backlog.
    */
   pending(windows?: Readonly<Record<string, number>>): Promise<Pending>;
-  /** The oldest `limit` of a backlog, oldest first. Fewer than that: there are no more. */
+  /** The oldest `limit` of a backlog that are not done, oldest first. Fewer than that: there are no more. */
   queued(backlog: Pick<Backlog, "agentId" | "after" | "until">, limit: number): Promise<readonly PendingEnvelope[]>;
 
   // --- dead letters ---

@@ -206,7 +206,13 @@ class OpenStore implements Store {
       }),
     );
 
-  queued: Store["queued"] = (backlog, limit) => this.#run(async () => this.#journal.queued(backlog, limit));
+  queued: Store["queued"] = (backlog, limit) =>
+    this.#run(() =>
+      this.#agents.use(backlog.agentId, (agent) =>
+        // A done envelope keeps its row while its answer has to leave or the turn that asked for it is open.
+        this.#journal.queued(backlog, limit, (envelopeId) => agent.done(envelopeId) !== undefined),
+      ),
+    );
 
   deadLetters: Store["deadLetters"] = (query) => this.#run(async () => this.#journal.deadLetters(query));
 

@@ -62,9 +62,9 @@ interface Planted extends Mutant {
 const planted: readonly Planted[] = [
   {
     bug: "a done marker that is ignored at the start",
-    file: "store/store.ts",
-    text: "if (done === undefined) {\n          envelopes.push(row);",
-    instead: "if (done !== null) {\n          envelopes.push(row);",
+    file: "store/pending.ts",
+    text: "if (done === undefined) {\n          open.push(row);",
+    instead: "if (done !== null) {\n          open.push(row);",
     seen: /was committed and is pending/u,
     seeds: 40,
   },
@@ -112,11 +112,27 @@ const planted: readonly Planted[] = [
   {
     bug: "a dead letter whose envelope goes in another transaction",
     file: "store/journal.ts",
-    text: "      this.#remove(envelopeId, seq);\n      forgotten.push([agentId, envelopeId]);",
+    text: "      this.#remove(envelopeId, agentId, seq);\n      forgotten.push([agentId, envelopeId]);",
     instead:
-      "      void this.#environment.write(() => this.#remove(envelopeId, seq)).catch(() => undefined);\n      forgotten.push([agentId, envelopeId]);",
+      "      void this.#environment.write(() => this.#remove(envelopeId, agentId, seq)).catch(() => undefined);\n      forgotten.push([agentId, envelopeId]);",
     seen: /is pending and a dead letter/u,
     seeds: 80,
+  },
+  {
+    bug: "a backlog that gives what is done once more",
+    file: "store/journal.ts",
+    text: " || isDone(header.id)) continue;",
+    instead: ") continue;",
+    seen: /was committed and is pending/u,
+    seeds: 200,
+  },
+  {
+    bug: "a backlog that begins behind its first envelope",
+    file: "store/pending.ts",
+    text: "after: row.seq - 1,",
+    instead: "after: row.seq,",
+    seen: /has \d+ envelopes and says|was answered as stored and is lost/u,
+    seeds: 40,
   },
   {
     bug: "appends that are tried again behind those that came after them",
@@ -129,8 +145,8 @@ const planted: readonly Planted[] = [
   },
   {
     bug: "a session index that is not mended at the start",
-    file: "store/store.ts",
-    text: "await Promise.all(heads.map((head) => this.#index.update(head)));",
+    file: "store/pending.ts",
+    text: "await Promise.all(heads.map((head) => index.update(head)));",
     instead: "void heads;",
     seen: /the index of .* says/u,
     seeds: 80,

@@ -1,8 +1,6 @@
 /** What the store must have after a crash, given what its calls had answered before (`store-world.ts`). */
-import type { Store } from "../../runtime/store/port.ts";
+import type { Pending } from "../../runtime/store/port.ts";
 import type { Known, Mail, StoreWorld } from "./store-world.ts";
-
-type Pending = Awaited<ReturnType<Store["pending"]>>;
 
 /** Settles what was unknown: from here on it is what the store says. */
 export async function checkStore(world: StoreWorld, pending: Pending): Promise<void> {

@@ -4,7 +4,7 @@
  * the real one. What each call answered is remembered, and held against what the store has after every crash.
  */
 import type { Envelope } from "../../runtime/kernel/envelope.ts";
-import type { Store } from "../../runtime/store/port.ts";
+import type { Pending, Store } from "../../runtime/store/port.ts";
 import { openStore } from "../../runtime/store/store.ts";
 import { beginOf, commitOf, envelope, placesIn, webhookRoute } from "../contract/store-envelopes.ts";
 import { type CrashingDisk, makeCrashingDisk } from "./crashing-disk.ts";
@@ -122,7 +122,7 @@ export async function runStoreWorld(seed: number, options: StoreWorldOptions): P
     options.timers.clear();
     disk.crash();
     world.store = await open(world.epoch);
-    const pending = await finish(world.store.pending());
+    const pending = await finish(readPending(world));
     await finish(checkStore(world, pending));
     resume(
       world,
@@ -288,6 +288,7 @@ async function turnOf(world: StoreWorld, mail: Mail): Promise<void> {
       `${id} has the attempt ${begun.attempt} after ${mail.attempts} that were counted and ${mail.tries} that were tried`,
     );
   mail.attempts = begun.attempt;
+  if (begun.body !== mail.envelope.body) world.problems.push(`${id} has the body ${begun.body}`);
   checkSession(world, sessionKey, begun.sessionId, begun.state);
   if (random.chance(0.1)) {
     mail.buried = "maybe";
@@ -328,6 +329,26 @@ async function leave(world: StoreWorld, mail: Mail): Promise<void> {
   mail.left = "maybe";
   await again(() => (replyRoute.type === "channel" ? world.store.delivered(agentId, id) : world.store.settle(id)));
   mail.left = "yes";
+}
+
+/** Everything that is pending: what is given at once, and behind it the backlogs, read in portions. */
+async function readPending({ store, random, problems }: StoreWorld): Promise<Pending> {
+  const windows = Object.fromEntries(agents.map((agentId) => [agentId, 1 + random.below(8)]));
+  const { envelopes, backlogs, outbound } = await store.pending(windows);
+  const all = [...envelopes];
+  for (const { agentId, after, until, count } of backlogs) {
+    const rows = [];
+    for (let from = after; ; ) {
+      const portion = await store.queued({ agentId, after: from, until }, 3);
+      rows.push(...portion);
+      from = portion.at(-1)?.seq ?? until;
+      if (portion.length < 3) break;
+    }
+    if (rows.length !== count)
+      problems.push(`the backlog of ${agentId} has ${rows.length} envelopes and says ${count}`);
+    all.push(...rows);
+  }
+  return { envelopes: all.toSorted((a, b) => a.seq - b.seq), backlogs: [], outbound };
 }
 
 /** After a crash: what was pending is handled, in the store's order. */
@@ -399,14 +420,14 @@ function idsOf(world: StoreWorld, sessionKey: string): readonly string[] {
 
 /** With all mail ended, no row of an envelope and no marker stays, in any environment. */
 async function checkNothingIsLeft(world: StoreWorld, finish: <T>(call: Promise<T>) => Promise<T>): Promise<void> {
-  const pending = await finish(world.store.pending());
+  const pending = await finish(readPending(world));
   for (const { header } of pending.envelopes) world.problems.push(`${header.id} is pending at the end`);
   for (const { envelopeId } of pending.outbound) world.problems.push(`the answer of ${envelopeId} has not left`);
   await finish(checkStore(world, pending));
   for (const agentId of agents) await finish(world.store.history(agentId, `agent:${agentId}:a`, 1, 0));
   await finish(world.store.close());
   for (const dir of world.disk.dirs) {
-    const kinds = dir.endsWith("journal") ? ["e", "i", "n"] : dir.endsWith("sessions") ? ["d", "o"] : [];
+    const kinds = dir.endsWith("journal") ? ["e", "m", "q", "i", "n"] : dir.endsWith("sessions") ? ["d", "o"] : [];
     const left = world.disk.keys(dir).filter(([kind]) => kinds.includes(String(kind)));
     if (left.length > 0) world.problems.push(`left in ${dir}: ${JSON.stringify(left.slice(0, 5))}`);
   }
