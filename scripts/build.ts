@@ -71,6 +71,12 @@ async function buildCells(): Promise<void> {
     external: [/^node:/],
     output: { dir: dist, format: "cjs", entryFileNames: "[name].cjs", minify: true },
   });
+  await build({
+    ...shared,
+    input: { "cell-process": "runtime/thread/process-main.ts" },
+    external: [/^node:/],
+    output: { dir: dist, format: "cjs", entryFileNames: "[name].cjs", minify: true },
+  });
   for (const name of ["scripted", "echo", "relay"]) {
     await build({
       ...shared,

@@ -8,6 +8,7 @@ import { checkBindings } from "./check/bindings.ts";
 import { checkChannels } from "./check/channels.ts";
 import { checkDirectories } from "./check/directories.ts";
 import { checkGateway } from "./check/gateway.ts";
+import { checkIsolation } from "./check/isolation.ts";
 import type { Draft } from "./draft.ts";
 import { isMap } from "./is-map.ts";
 import { type ConfigIssue, formatPath, type Path } from "./issue.ts";
@@ -21,6 +22,7 @@ export function checkDraft(draft: Draft): readonly ConfigIssue[] {
     ...checkMissing(draft),
     ...checkAgents(agents, draft),
     ...checkDirectories(agents, findDefaultAgentId(agents), draft),
+    ...checkIsolation(agents, draft),
     ...checkBindings(agents, draft),
     ...checkBroadcast(agents, draft),
     ...checkToolLists(draft),

@@ -9,6 +9,8 @@ export interface Machine {
   readonly cores: number;
   /** IP addresses of the network interfaces. */
   readonly addresses: readonly string[];
+  /** Whether this process may start others as another user. */
+  readonly isRoot: boolean;
 }
 
 export interface Draft {

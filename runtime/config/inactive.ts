@@ -19,8 +19,6 @@ export interface Inactive {
 const consequences: Readonly<Record<string, string>> = {
   "channel admission rules": "; whoever holds an account's credential is admitted",
   sandbox: "; agents run in confined threads instead, and sandbox.mode only limits what their session tools see",
-  "process isolation": "; the agent runs in a confined thread",
-  "trusted agents": "; the agent is confined like every other",
   "tool policy": "; no agent has tools that it could limit, beside the session tools",
 };
 

@@ -7,6 +7,7 @@ import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent } from "./a
 import { readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
 import { isMap } from "./is-map.ts";
+import { isolationKey, isolationOf } from "./isolation.ts";
 import { formatPath, type Path } from "./issue.ts";
 import { lintRoutes } from "./lint-routes.ts";
 import { isInside } from "./paths.ts";
@@ -22,6 +23,7 @@ export function lintDraft(draft: Draft): readonly ConfigWarning[] {
     ...lintAgentToAgent(agents, draft),
     ...lintSandboxClamp(agents, draft),
     ...lintWorkspaces(agents, draft),
+    ...lintTrust(agents, draft),
     ...lintToolLists(draft),
     ...lintRoutes(agents, draft),
     ...lintCredentials(draft),
@@ -147,6 +149,30 @@ function lintWorkspaces(agents: readonly NamedAgent[], draft: Draft): ConfigWarn
     } else outer = inner;
   }
   return warnings;
+}
+
+/** Trust is a choice, and one that should not be made by a copied file without anybody reading it. */
+function lintTrust(agents: readonly NamedAgent[], { config }: Draft): ConfigWarning[] {
+  const found = new Map<string, ConfigWarning>();
+  for (const agent of agents) {
+    const { level, trust, user } = isolationOf(agent, config);
+    const key = isolationKey(agent, config, "trust");
+    if (trust !== "trusted" || key === undefined || found.has(formatPath(key))) continue;
+    const whose = user === undefined ? "the gateway's user" : `user ${user.uid}`;
+    const reach =
+      level === "thread"
+        ? "and everything in the gateway's process, secrets and other agents included"
+        : "and programs";
+    found.set(
+      formatPath(key),
+      warn(
+        key,
+        `is "trusted": the module of "${agent.id}" reaches the network, all files of ${whose} ${reach}`,
+        'Leave it if you wrote or read the module; otherwise set "confined".',
+      ),
+    );
+  }
+  return [...found.values()];
 }
 
 /** K-18: a non-empty allow list already excludes everything else. */

@@ -92,5 +92,5 @@ function describeRepeated(repeated: Lines["repeated"]): ConfigWarning[] {
 
 function describeMachine(): Machine {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
-  return { cores: availableParallelism(), addresses };
+  return { cores: availableParallelism(), addresses, isRoot: process.getuid?.() === 0 };
 }

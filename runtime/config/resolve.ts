@@ -11,6 +11,7 @@ import { resolveBindings, resolveChannelDefaults } from "./bindings.ts";
 import { findGatewayAuth, readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
 import { isMap } from "./is-map.ts";
+import { isolationOf } from "./isolation.ts";
 import { findHost, findPortVariable, parsePort } from "./listen.ts";
 import type { LoadedConfig } from "./load.ts";
 import { findModule } from "./modules.ts";
@@ -95,10 +96,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft): Reso
       ...defaults.mailbox,
       ...entry.mailbox,
     },
-    isolation: {
-      level: entry.isolation?.level ?? defaults.isolation?.level ?? "thread",
-      trust: entry.isolation?.trust ?? defaults.isolation?.trust ?? "confined",
-    },
+    isolation: isolationOf(agent, draft.config),
   };
 }
 

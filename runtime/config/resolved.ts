@@ -31,7 +31,12 @@ export interface ResolvedAgent {
     readonly sessionDepthMax: number;
     readonly overflow: "reject" | "park" | "spill";
   };
-  readonly isolation: { readonly level: "thread" | "process"; readonly trust: "confined" | "trusted" };
+  readonly isolation: {
+    readonly level: "thread" | "process";
+    readonly trust: "confined" | "trusted";
+    /** Whose rights the agent's process has; absent: the gateway's own. Only with level `process`. */
+    readonly user?: { readonly uid: number; readonly gid: number };
+  };
 }
 
 export interface ResolvedBinding {

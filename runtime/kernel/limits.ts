@@ -97,6 +97,22 @@ export const limits = {
   cellExternalMbMax: 256,
   /** Descriptors that one cell may hold by `fs.open` and `fs.openSync`; the process has one table for all. */
   cellDescriptorsMax: 256,
+  /** Old generation of a cell that is a process. V8 holds it to that: nobody else is in that heap. */
+  cellProcessHeapMb: 256,
+  /** All that such a process may hold: its heap, as much in buffers, about 70 MB that Node takes, and room to collect in. */
+  cellProcessMbMax: 768,
+  /** How much sooner than the gateway Linux ends the process of a cell when the machine has no memory left (0 to 1,000). */
+  cellProcessOomScore: 500,
+  /** One frame on the socket of such a process; the gateway holds it until it is whole. Above what the kernel takes (three texts of a million characters), so that a text that is too large is refused with its reason. */
+  cellFrameBytesMax: 33_554_432,
+  /** Fields of one such frame: the kernel takes 514, and should be the one to say so. */
+  cellFrameFieldsMax: 4_096,
+  /** Bytes that may wait for a process that does not read its socket: 64 turns with message and state of a million characters. */
+  cellSocketBufferedBytesMax: 134_217_728,
+  /** Characters kept of what such a process writes to standard error: V8's reason for an abort is at the head. */
+  cellLastWordsCharsMax: 16_384,
+  /** How long the streams of a process that has ended are waited for: something that left its group may hold them open. */
+  cellStreamsMs: 250,
   /** How often the memory of a busy cell is read (0.1 to 0.3 ms each; a flood fills a gigabyte in about a second). */
   heapCheckMs: 25,
   /** Busy cells whose memory is read in one such round; with more, they take turns. */

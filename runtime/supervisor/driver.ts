@@ -352,6 +352,7 @@ export function makeDriver(deps: DriverDeps): Driver {
             module: place.module,
           },
           readable: place.readable,
+          ...agent.isolation,
         }),
       (error: unknown) => {
         const { message } = toRefusal(error);

@@ -18,6 +18,8 @@ export interface CompiledScript {
 export interface CellAssets {
   readonly bootstrap: CompiledScript;
   readonly builtin: (name: string) => CompiledScript | undefined;
+  /** What a process starts with at level `process`, in which the bootstrap's worker runs. */
+  readonly cellProcess: string;
   readonly sdk: string;
   readonly zodUrl: string;
   /** Folder that a cell must be able to read to load `zod`. */
@@ -32,8 +34,9 @@ export async function loadCellAssets(folder: string = distFolder()): Promise<Cel
     readFile(path.join(folder, file), "utf8").catch((error: unknown) => {
       throw failure("CLOISTER_INTERNAL", `the build has no ${file}`, "npm run build", error);
     });
-  const [bootstrap, sdk, ...actors] = await Promise.all([
+  const [bootstrap, cellProcess, sdk, ...actors] = await Promise.all([
     read("cell.cjs"),
+    read("cell-process.cjs"),
     read("cloister.js"),
     ...builtinActors.map((name) => read(`actors/${name}.cjs`)),
   ]);
@@ -47,6 +50,7 @@ export async function loadCellAssets(folder: string = distFolder()): Promise<Cel
   return {
     bootstrap: compile(`(function (require, importModule, compileScript) {${bootstrap}\n})`, "cloister:cell"),
     builtin: (name) => builtins.get(name),
+    cellProcess,
     sdk,
     zodUrl: pathToFileURL(zodEntry.replace(/\.cjs$/, ".js")).href,
     zodDir: path.dirname(zodEntry),

@@ -1,6 +1,6 @@
 /**
- * What the cell host needs of whatever a cell lives in (a worker thread: `thread-cell.ts`). The host keeps the books and
- * watches; a backend starts, carries and ends.
+ * What the cell host needs of whatever a cell lives in: a worker thread (`thread-cell.ts`) or a child process (`process-cell.ts`). The
+ * host keeps the books and watches; a backend starts, carries and ends.
  */
 import type { ExitReason } from "../kernel/state.ts";
 import type { CellControl, CellInit, StartResult } from "./cell-port.ts";
@@ -11,6 +11,11 @@ export interface CellSpec {
   readonly init: CellInit;
   /** Files and folders that the cell may read beside its workspace: its module and what that imports. */
   readonly readable: readonly string[];
+  readonly level: "thread" | "process";
+  /** `trusted`: without Node's permission flag and most stubs. Ports, stamps, bounds and watches stay. */
+  readonly trust: "confined" | "trusted";
+  /** Whose rights the process of a cell has; absent: the gateway's own. Only a gateway of root can give others. */
+  readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 export interface CellEnd {

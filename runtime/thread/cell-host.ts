@@ -1,5 +1,5 @@
 /**
- * Starts, feeds, watches and ends cells, each in a worker thread of its own. The other half of the cell protocol is in `./cell/`,
+ * Starts, feeds, watches and ends cells, each in a worker thread or a process of its own. The other half of the cell protocol is in `./cell/`,
  * what a cell lives in behind `./cell-backend.ts`.
  *
  * The host decides nothing: it reports `ready`, frames and ends to its listener (the supervisor), which asks the kernel.
@@ -12,6 +12,7 @@ import type { CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
 import type { CellControl } from "./cell-port.ts";
 import { makeHeapWatch, type WatchedHeap } from "./heap-watch.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
+import { launchProcess } from "./process-cell.ts";
 import { launchThread } from "./thread-cell.ts";
 
 export interface CellListener {
@@ -84,7 +85,8 @@ export function makeCellHost(
     const { init } = spec;
     const { agentId, incarnation } = init;
     const ended = Promise.withResolvers<void>();
-    const body = launchThread(spec, assets, {
+    const isProcess = spec.level === "process";
+    const body = (isProcess ? launchProcess : launchThread)(spec, assets, {
       frame: (frame) => listener.frame(agentId, incarnation, frame),
       ended: (end) => finish(end),
     });
@@ -96,6 +98,7 @@ export function makeCellHost(
         measure: () => body.measure(),
         isBusy: () => !cell.isReady || cell.isStill || listener.hasWork(agentId, incarnation),
         end: (detail) => stopCell(cell, "out_of_memory", detail),
+        isOutside: isProcess,
       },
       batch: undefined,
       isReady: false,

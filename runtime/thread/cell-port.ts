@@ -66,4 +66,6 @@ export interface CellWorkerData {
   /** Where the shipped `zod` is, for actor modules that have no own. */
   readonly zodUrl: string;
   readonly workspace: string;
+  readonly level: "thread" | "process";
+  readonly trust: "confined" | "trusted";
 }

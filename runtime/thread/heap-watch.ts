@@ -16,6 +16,8 @@ import { limits } from "../kernel/limits.ts";
 export interface CellMemory {
   readonly heapUsed: number;
   readonly external: number;
+  /** Of a cell that is a process: all that it holds. */
+  readonly resident?: number;
 }
 
 export interface WatchedHeap {
@@ -25,6 +27,8 @@ export interface WatchedHeap {
   readonly isBusy: () => boolean;
   /** Ends the cell; asked for once. */
   readonly end: (detail: string) => void;
+  /** A process of its own: what the gateway's process grows by says nothing about it. */
+  readonly isOutside?: boolean;
 }
 
 export interface HeapWatch {
@@ -49,6 +53,7 @@ interface Sample {
 const megabyte = 1_048_576;
 const heapBytesMax = limits.cellOldGenerationMb * limits.cellHeapShare * megabyte;
 const externalBytesMax = limits.cellExternalMbMax * megabyte;
+const residentBytesMax = limits.cellProcessMbMax * megabyte;
 const inMb = (bytes: number): number => Math.round(bytes / megabyte);
 
 export function makeHeapWatch(residentBytes: () => number, nowMs: () => number = () => performance.now()): HeapWatch {
@@ -63,7 +68,7 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
     cell.end(detail);
   };
 
-  const judge = (cell: WatchedHeap, { heapUsed, external }: CellMemory): void => {
+  const judge = (cell: WatchedHeap, { heapUsed, external, resident = 0 }: CellMemory): void => {
     const sample = samples.get(cell);
     if (sample === undefined) return;
     sample.askedAtMs = undefined;
@@ -76,6 +81,8 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
         cell,
         `its buffers hold ${inMb(external)} MB, more than the ${inMb(externalBytesMax)} MB that a cell may use`,
       );
+    else if (resident > residentBytesMax)
+      end(cell, `its process holds ${inMb(resident)} MB, more than the ${inMb(residentBytesMax)} MB that it may use`);
   };
 
   const ask = (cell: WatchedHeap, sample: Sample, now: number): void => {
@@ -104,7 +111,8 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
       }
       const { askedAtMs } = sample;
       if (askedAtMs !== undefined) {
-        if (silent === undefined || askedAtMs < silent.askedAtMs) silent = { cell, sample, askedAtMs };
+        if (cell.isOutside !== true && (silent === undefined || askedAtMs < silent.askedAtMs))
+          silent = { cell, sample, askedAtMs };
       } else if (asked < limits.heapChecksPerRound) {
         asked++;
         ask(cell, sample, now);

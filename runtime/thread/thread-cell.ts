@@ -1,5 +1,5 @@
 /**
- * A cell as a worker thread: confined by Node's permission flag, with two ports and a control block of shared memory.
+ * A cell as a worker thread: confined by Node's permission flag unless it is trusted, with two ports and a control block of shared memory.
  */
 import { MessageChannel, Worker } from "node:worker_threads";
 import { wrap } from "comlink";
@@ -18,7 +18,13 @@ const compileScript = (source, filename, cachedData) => new Script(source, { fil
 compileScript(workerData.source, "cloister:cell", workerData.cachedData)(require, (url) => import(url), compileScript);
 `;
 
-export function launchThread(spec: CellSpec, assets: CellAssets, events: BodyEvents): CellBody {
+/** `oldGenerationMb`: V8's own limit of the cell's heap. */
+export function launchThread(
+  spec: CellSpec,
+  assets: Pick<CellAssets, "bootstrap" | "sdk" | "zodUrl">,
+  events: BodyEvents,
+  oldGenerationMb: number = limits.cellOldGenerationMb,
+): CellBody {
   const { init } = spec;
   const mail = new MessageChannel();
   const control = new MessageChannel();
@@ -33,8 +39,14 @@ export function launchThread(spec: CellSpec, assets: CellAssets, events: BodyEve
     sdk: assets.sdk,
     zodUrl: assets.zodUrl,
     workspace: init.workspace,
+    level: spec.level,
+    trust: spec.trust,
   };
-  const readable = [init.workspace, ...spec.readable];
+  const permissions = [
+    "--permission",
+    ...[init.workspace, ...spec.readable].map((place) => `--allow-fs-read=${place}`),
+    `--allow-fs-write=${init.workspace}`,
+  ];
   const worker = new Worker(entry, {
     eval: true,
     name: `cell:${init.agentId}`,
@@ -45,14 +57,9 @@ export function launchThread(spec: CellSpec, assets: CellAssets, events: BodyEve
     stdout: true,
     stderr: true,
     trackUnmanagedFds: true,
-    execArgv: [
-      "--permission",
-      ...readable.map((place) => `--allow-fs-read=${place}`),
-      `--allow-fs-write=${init.workspace}`,
-      "--disable-warning=ExperimentalWarning",
-    ],
+    execArgv: [...(spec.trust === "confined" ? permissions : []), "--disable-warning=ExperimentalWarning"],
     resourceLimits: {
-      maxOldGenerationSizeMb: limits.cellOldGenerationMb,
+      maxOldGenerationSizeMb: oldGenerationMb,
       maxYoungGenerationSizeMb: limits.cellYoungGenerationMb,
     },
     workerData,

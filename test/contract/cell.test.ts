@@ -1,4 +1,4 @@
-/** What a cell does with deliveries: state, workspace, output, frames. One real worker, spoken to by hand. */
+/** What a cell does with deliveries: state, workspace, output, frames. One real cell, spoken to by hand. */
 import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -7,149 +7,172 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { doneBits, up } from "../../runtime/kernel/frames.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
+import { levels } from "../support/levels.ts";
 
 const module = fileURLToPath(new URL("../fixtures/actors/cell-user.ts", import.meta.url));
-let cell: HandCell;
-let root: string;
-let workspace: string;
+describe.each(levels)("at level %s", (level) => {
+  let cell: HandCell;
+  let root: string;
+  let workspace: string;
 
-beforeEach(async () => {
-  root = mkdtempSync(path.join(os.tmpdir(), "cloister-cell-"));
-  workspace = path.join(root, "workspace");
-  mkdirSync(path.join(workspace, "folder"), { recursive: true });
-  writeFileSync(path.join(workspace, "file.txt"), "inside");
-  writeFileSync(path.join(root, "secret.txt"), "outside");
-  const slots = [{ slot: 4, object: "agent:raul", verbs: ["send", "request"] }];
-  cell = await startCell({ workspace, slots, module: { kind: "file", url: pathToFileURL(module).href } }, [module]);
-  expect(await cell.started).toEqual({ status: "ready" });
-});
-
-describe("state", () => {
-  test("is committed when a turn changed it, and kept between turns", async () => {
-    expect(await cell.turn("peek")).toMatchObject({ a: "0", num: doneBits.reply });
-    expect(await cell.turn("count")).toMatchObject({ a: "1", b: '{"count":1}', num: doneBits.reply | doneBits.state });
-    expect(await cell.turn("peek")).toMatchObject({ a: "1", b: "", num: doneBits.reply });
+  beforeEach(async () => {
+    root = mkdtempSync(path.join(os.tmpdir(), "cloister-cell-"));
+    workspace = path.join(root, "workspace");
+    mkdirSync(path.join(workspace, "folder"), { recursive: true });
+    writeFileSync(path.join(workspace, "file.txt"), "inside");
+    writeFileSync(path.join(root, "secret.txt"), "outside");
+    const slots = [{ slot: 4, object: "agent:raul", verbs: ["send", "request"] }];
+    cell = await startCell({ workspace, slots, module: { kind: "file", url: pathToFileURL(module).href } }, [module], {
+      level,
+    });
+    expect(await cell.started).toEqual({ status: "ready" });
   });
 
-  test("that is delivered goes before what the cell has", async () => {
+  test("can be looked into while it runs", async () => {
     await cell.turn("count");
-    expect(await cell.turn("count", { state: '{"count":41}' })).toMatchObject({ a: "42" });
+    await cell.turn("count", { sessionKey: "agent:main:other" });
+    expect(await cell.host.inspect("main")).toEqual({
+      turns: 0,
+      sessions: 2,
+      heapUsedBytes: expect.any(Number),
+      uptimeMs: expect.any(Number),
+    });
   });
 
-  test("is each session's own", async () => {
-    await cell.turn("count");
-    expect(await cell.turn("count", { sessionKey: "agent:main:other" })).toMatchObject({ a: "1" });
+  describe("state", () => {
+    test("is committed when a turn changed it, and kept between turns", async () => {
+      expect(await cell.turn("peek")).toMatchObject({ a: "0", num: doneBits.reply });
+      expect(await cell.turn("count")).toMatchObject({
+        a: "1",
+        b: '{"count":1}',
+        num: doneBits.reply | doneBits.state,
+      });
+      expect(await cell.turn("peek")).toMatchObject({ a: "1", b: "", num: doneBits.reply });
+    });
+
+    test("that is delivered goes before what the cell has", async () => {
+      await cell.turn("count");
+      expect(await cell.turn("count", { state: '{"count":41}' })).toMatchObject({ a: "42" });
+    });
+
+    test("is each session's own", async () => {
+      await cell.turn("count");
+      expect(await cell.turn("count", { sessionKey: "agent:main:other" })).toMatchObject({ a: "1" });
+    });
+
+    test("of a failed turn is dropped", async () => {
+      await cell.turn("count");
+      expect(await cell.turn("spoil")).toMatchObject({ num: doneBits.error, a: "spoiled" });
+      // The kernel delivers it again after a failure; without it the session begins anew.
+      expect(await cell.turn("peek")).toMatchObject({ a: "0" });
+    });
+
+    test("is forgotten when the kernel says so", async () => {
+      await cell.turn("count");
+      cell.forget("agent:main:main");
+      expect(await cell.turn("peek")).toMatchObject({ a: "0" });
+    });
+
+    test("is not touched by a turn in memory, which has none", async () => {
+      await cell.turn("count");
+      expect(await cell.turn("count", { attempt: 0 })).toMatchObject({ a: "1", num: doneBits.reply });
+      expect(await cell.turn("spoil", { attempt: 0 })).toMatchObject({ num: doneBits.error });
+      expect(await cell.turn("count")).toMatchObject({ a: "2" });
+    });
   });
 
-  test("of a failed turn is dropped", async () => {
-    await cell.turn("count");
-    expect(await cell.turn("spoil")).toMatchObject({ num: doneBits.error, a: "spoiled" });
-    // The kernel delivers it again after a failure; without it the session begins anew.
-    expect(await cell.turn("peek")).toMatchObject({ a: "0" });
+  describe("the workspace", () => {
+    test("resolves relative paths and makes folders", async () => {
+      expect(await cell.turn("read file.txt")).toMatchObject({ a: "inside" });
+      await cell.turn("write folder/deeper/new.txt");
+      expect(readFileSync(path.join(workspace, "folder/deeper/new.txt"), "utf8")).toBe("written");
+      expect(JSON.parse((await cell.turn("list")).a)).toEqual([
+        { name: "file.txt", type: "file" },
+        { name: "folder", type: "directory" },
+      ]);
+    });
+
+    test.each([
+      ["a path upwards", () => "../secret.txt"],
+      ["a path upwards in disguise", () => "folder/../../secret.txt"],
+      ["an absolute path", () => path.join(root, "secret.txt")],
+      [
+        "a link to a file outside",
+        () => (symlinkSync(path.join(root, "secret.txt"), path.join(workspace, "link")), "link"),
+      ],
+      [
+        "a file below a link to a folder outside",
+        () => (symlinkSync(root, path.join(workspace, "up")), "up/secret.txt"),
+      ],
+      [
+        "a new file below a link to a folder outside",
+        () => (symlinkSync(root, path.join(workspace, "up")), "up/new.txt"),
+      ],
+      [
+        "a link to what does not exist outside",
+        () => (symlinkSync(path.join(root, "none"), path.join(workspace, "dangling")), "dangling"),
+      ],
+      ["a name with a zero byte", () => "file.txt\0.md"],
+      ["a folder whose name begins like the workspace", () => "../workspace-of-another/file.txt"],
+    ])("refuses %s", async (_name, make) => {
+      const given = make();
+      for (const act of ["read", "write", "resolve"]) {
+        const end = await cell.turn(`${act} ${given}`);
+        expect(end).toMatchObject({ num: doneBits.error });
+        expect(end.a).toMatch(/leaves the workspace/);
+      }
+      expect(readFileSync(path.join(root, "secret.txt"), "utf8")).toBe("outside");
+    });
   });
 
-  test("is forgotten when the kernel says so", async () => {
-    await cell.turn("count");
-    cell.forget("agent:main:main");
-    expect(await cell.turn("peek")).toMatchObject({ a: "0" });
-  });
+  describe("what a cell says", () => {
+    test("is bounded: records a second, and characters a record", async () => {
+      await cell.turn("print 1000");
+      const logs = cell.said.filter(({ op }) => op === up.log);
+      expect(logs.length).toBeLessThanOrEqual(2 * limits.logRecordsPerSecond + 2);
+      expect(logs[0]).toMatchObject({ a: "line 0", num: 30 });
+      for (const { a } of logs) expect(a.length).toBeLessThanOrEqual(limits.logCharsMax + 10);
+    });
 
-  test("is not touched by a turn in memory, which has none", async () => {
-    await cell.turn("count");
-    expect(await cell.turn("count", { attempt: 0 })).toMatchObject({ a: "1", num: doneBits.reply });
-    expect(await cell.turn("spoil", { attempt: 0 })).toMatchObject({ num: doneBits.error });
-    expect(await cell.turn("count")).toMatchObject({ a: "2" });
-  });
-});
+    test("travels in frames of at most 64 records, numbered from 1", async () => {
+      const burst = cell.turn("burst 150");
+      await cell.until(({ op, c }) => op === up.send && c === "m149");
+      const sends = cell.said.filter(({ op }) => op === up.send);
+      expect(sends.map(({ c }) => c)).toEqual(Array.from({ length: 150 }, (_, n) => `m${n}`));
+      for (const one of sends) expect(one).toMatchObject({ slot: 4, a: "agent:raul:main", num: 0 });
+      // The same turn names the same calls the same way, which is how a repeated one is recognised.
+      expect(sends.map(({ b }) => b)).toEqual(Array.from({ length: 150 }, (_, n) => String(n)));
+      const frames = cell.frames as (readonly unknown[])[];
+      expect(frames.map((frame) => frame[1])).toEqual(frames.map((_, at) => at + 1));
+      for (const frame of frames) expect((frame.length - 2) / 8).toBeLessThanOrEqual(limits.frameRecordsMax);
+      for (const { ref } of sends) cell.answer(ref, "ok", "");
+      await burst;
+    });
 
-describe("the workspace", () => {
-  test("resolves relative paths and makes folders", async () => {
-    expect(await cell.turn("read file.txt")).toMatchObject({ a: "inside" });
-    await cell.turn("write folder/deeper/new.txt");
-    expect(readFileSync(path.join(workspace, "folder/deeper/new.txt"), "utf8")).toBe("written");
-    expect(JSON.parse((await cell.turn("list")).a)).toEqual([
-      { name: "file.txt", type: "file" },
-      { name: "folder", type: "directory" },
-    ]);
-  });
+    test("beyond its credits waits, and goes on as they come back", async () => {
+      const burst = cell.turn(`burst ${limits.sendCreditsPerCell + 5}`);
+      const sends = () => cell.said.filter(({ op }) => op === up.send);
+      await cell.until(({ c }) => c === `m${limits.sendCreditsPerCell - 1}`);
+      expect(sends()).toHaveLength(limits.sendCreditsPerCell);
+      for (const { ref } of sends()) cell.answer(ref, "ok", "");
+      await cell.until(({ c }) => c === `m${limits.sendCreditsPerCell + 4}`);
+      for (const { ref } of sends().slice(-5)) cell.answer(ref, "ok", "");
+      await burst;
+    });
 
-  test.each([
-    ["a path upwards", () => "../secret.txt"],
-    ["a path upwards in disguise", () => "folder/../../secret.txt"],
-    ["an absolute path", () => path.join(root, "secret.txt")],
-    [
-      "a link to a file outside",
-      () => (symlinkSync(path.join(root, "secret.txt"), path.join(workspace, "link")), "link"),
-    ],
-    ["a file below a link to a folder outside", () => (symlinkSync(root, path.join(workspace, "up")), "up/secret.txt")],
-    [
-      "a new file below a link to a folder outside",
-      () => (symlinkSync(root, path.join(workspace, "up")), "up/new.txt"),
-    ],
-    [
-      "a link to what does not exist outside",
-      () => (symlinkSync(path.join(root, "none"), path.join(workspace, "dangling")), "dangling"),
-    ],
-    ["a name with a zero byte", () => "file.txt\0.md"],
-    ["a folder whose name begins like the workspace", () => "../workspace-of-another/file.txt"],
-  ])("refuses %s", async (_name, make) => {
-    const given = make();
-    for (const act of ["read", "write", "resolve"]) {
-      const end = await cell.turn(`${act} ${given}`);
-      expect(end).toMatchObject({ num: doneBits.error });
-      expect(end.a).toMatch(/leaves the workspace/);
-    }
-    expect(readFileSync(path.join(root, "secret.txt"), "utf8")).toBe("outside");
-  });
-});
+    test("no answer, and the answer NO_REPLY, are silence", async () => {
+      expect(await cell.turn("silent")).toMatchObject({ a: "", num: 0 });
+      expect(await cell.turn("no_reply")).toMatchObject({ a: "", num: 0 });
+    });
 
-describe("what a cell says", () => {
-  test("is bounded: records a second, and characters a record", async () => {
-    await cell.turn("print 1000");
-    const logs = cell.said.filter(({ op }) => op === up.log);
-    expect(logs.length).toBeLessThanOrEqual(2 * limits.logRecordsPerSecond + 2);
-    expect(logs[0]).toMatchObject({ a: "line 0", num: 30 });
-    for (const { a } of logs) expect(a.length).toBeLessThanOrEqual(limits.logCharsMax + 10);
-  });
+    test("streams before it answers", async () => {
+      await cell.turn("stream");
+      expect(cell.said.filter(({ op }) => op === up.stream).map(({ a }) => a)).toEqual(["one ", "two"]);
+    });
 
-  test("travels in frames of at most 64 records, numbered from 1", async () => {
-    const burst = cell.turn("burst 150");
-    await cell.until(({ op, c }) => op === up.send && c === "m149");
-    const sends = cell.said.filter(({ op }) => op === up.send);
-    expect(sends.map(({ c }) => c)).toEqual(Array.from({ length: 150 }, (_, n) => `m${n}`));
-    for (const one of sends) expect(one).toMatchObject({ slot: 4, a: "agent:raul:main", num: 0 });
-    // The same turn names the same calls the same way, which is how a repeated one is recognised.
-    expect(sends.map(({ b }) => b)).toEqual(Array.from({ length: 150 }, (_, n) => String(n)));
-    const frames = cell.frames as (readonly unknown[])[];
-    expect(frames.map((frame) => frame[1])).toEqual(frames.map((_, at) => at + 1));
-    for (const frame of frames) expect((frame.length - 2) / 8).toBeLessThanOrEqual(limits.frameRecordsMax);
-    for (const { ref } of sends) cell.answer(ref, "ok", "");
-    await burst;
-  });
-
-  test("beyond its credits waits, and goes on as they come back", async () => {
-    const burst = cell.turn(`burst ${limits.sendCreditsPerCell + 5}`);
-    const sends = () => cell.said.filter(({ op }) => op === up.send);
-    await cell.until(({ c }) => c === `m${limits.sendCreditsPerCell - 1}`);
-    expect(sends()).toHaveLength(limits.sendCreditsPerCell);
-    for (const { ref } of sends()) cell.answer(ref, "ok", "");
-    await cell.until(({ c }) => c === `m${limits.sendCreditsPerCell + 4}`);
-    for (const { ref } of sends().slice(-5)) cell.answer(ref, "ok", "");
-    await burst;
-  });
-
-  test("no answer, and the answer NO_REPLY, are silence", async () => {
-    expect(await cell.turn("silent")).toMatchObject({ a: "", num: 0 });
-    expect(await cell.turn("no_reply")).toMatchObject({ a: "", num: 0 });
-  });
-
-  test("streams before it answers", async () => {
-    await cell.turn("stream");
-    expect(cell.said.filter(({ op }) => op === up.stream).map(({ a }) => a)).toEqual(["one ", "two"]);
-  });
-
-  test("goes out although the actor bent the prototypes", async () => {
-    expect((await cell.turn("tamper")).a).toMatch(/TypeError/);
-    expect(await cell.turn("peek")).toMatchObject({ a: "0" });
+    test("goes out although the actor bent the prototypes", async () => {
+      expect((await cell.turn("tamper")).a).toMatch(/TypeError/);
+      expect(await cell.turn("peek")).toMatchObject({ a: "0" });
+    });
   });
 });

@@ -5,208 +5,228 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
-import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { openGatewayAt, type TestGateway } from "../support/gateway.ts";
+import { levels } from "../support/levels.ts";
 
 /** Of main's table: 1 the session tools, 2 its own name in the allow list, 3 raul. */
 const raulSlot = 3;
 const up = { send: 1, sendVolatile: 2, call: 3, stream: 4, done: 5, log: 6 };
-let assets: CellAssets;
+describe.each(levels)("at level %s", (level) => {
+  const openAt = openGatewayAt(level);
+  let assets: CellAssets;
 
-beforeAll(async () => {
-  const source = readFileSync(new URL("../fixtures/hostile-cell.cjs", import.meta.url), "utf8");
-  assets = {
-    ...(await loadCellAssets()),
-    bootstrap: { source: `(function (require) {${source}\n})`, cachedData: undefined },
-  };
-});
+  beforeAll(async () => {
+    const source = readFileSync(new URL("../fixtures/hostile-cell.cjs", import.meta.url), "utf8");
+    assets = {
+      ...(await loadCellAssets()),
+      bootstrap: { source: `(function (require) {${source}\n})`, cachedData: undefined },
+    };
+  });
 
-const open = (): Promise<TestGateway> =>
-  openGateway(
-    [{ id: "main" }, { id: "raul" }, { id: "eve" }],
-    { visibility: "all", agentToAgent: { enabled: true, allow: ["main", "raul"] } },
-    { assets },
-  );
+  const open = (): Promise<TestGateway> =>
+    openAt(
+      [{ id: "main" }, { id: "raul" }, { id: "eve" }],
+      { visibility: "all", agentToAgent: { enabled: true, allow: ["main", "raul"] } },
+      { assets },
+    );
 
-interface Answer {
-  readonly num: number;
-  readonly a: string;
-  readonly b: string;
-}
+  interface Answer {
+    readonly num: number;
+    readonly a: string;
+    readonly b: string;
+  }
 
-/** Lets the agent post these frames; gives what the kernel answered and what it wrote into the audit trail. */
-async function attack(
-  gateway: TestGateway,
-  agentId: string,
-  frames: readonly unknown[],
-): Promise<{
-  readonly answers: readonly Answer[];
-  readonly audits: readonly {
-    readonly type: string;
-    readonly subject: string;
-    readonly decision: string;
-    readonly code?: string;
-  }[];
-}> {
-  const answers = JSON.parse(await gateway.reply(agentId, JSON.stringify(frames))) as Answer[];
-  const audits = (await gateway.store.audits(100)).toReversed();
-  return { answers, audits };
-}
+  /** Lets the agent post these frames; gives what the kernel answered and what it wrote into the audit trail. */
+  async function attack(
+    gateway: TestGateway,
+    agentId: string,
+    frames: readonly unknown[],
+  ): Promise<{
+    readonly answers: readonly Answer[];
+    readonly audits: readonly {
+      readonly type: string;
+      readonly subject: string;
+      readonly decision: string;
+      readonly code?: string;
+    }[];
+  }> {
+    const answers = JSON.parse(await gateway.reply(agentId, JSON.stringify(frames))) as Answer[];
+    const audits = (await gateway.store.audits(100)).toReversed();
+    return { answers, audits };
+  }
 
-/** Messages that reached raul or eve. */
-async function reached(gateway: TestGateway): Promise<readonly string[]> {
-  const pages = await Promise.all(["raul", "eve"].map((id) => gateway.store.history(id, `agent:${id}:main`, 100, 0)));
-  return pages.flatMap(({ rows }) => rows.map(({ text }) => text));
-}
+  /** Messages that reached raul or eve. */
+  async function reached(gateway: TestGateway): Promise<readonly string[]> {
+    const pages = await Promise.all(["raul", "eve"].map((id) => gateway.store.history(id, `agent:${id}:main`, 100, 0)));
+    return pages.flatMap(({ rows }) => rows.map(({ text }) => text));
+  }
 
-test("the same frame by the rules goes through: what follows is refused for what it is", async () => {
-  const gateway = await open();
-  const { answers } = await attack(gateway, "main", [
-    ["$inc", "$seq", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "k1", "by the rules"],
-  ]);
-  await gateway.until(
-    () =>
-      gateway.agents()[1]?.activeRuns === 0 &&
+  test("the same frame by the rules goes through: what follows is refused for what it is", async () => {
+    const gateway = await open();
+    const { answers } = await attack(gateway, "main", [
+      ["$inc", "$seq", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "k1", "by the rules"],
+    ]);
+    await gateway.until(
+      () =>
+        gateway.agents()[1]?.activeRuns === 0 &&
+        gateway.events.some(
+          ({ event, payload }) => event === "chat" && payload.agentId === "raul" && payload.state === "final",
+        ),
+    );
+    expect(answers).toEqual([]);
+    const page = await gateway.store.history("raul", "agent:raul:main", 10, 0);
+    expect(page.rows[0]).toMatchObject({
+      text: "by the rules",
+      isUser: false,
+      provenance: { kind: "inter_session", sourceSessionKey: "agent:main:main" },
+    });
+  });
+
+  describe("refused, audited, and without effect", () => {
+    const send = (slot: number, key: string) => [up.send, 1, "$turn", slot, 0, key, "k", "forged"];
+    test.each([
+      ["a guessed slot", ["$inc", "$seq", ...send(77, "agent:raul:main")], "refused", "CLOISTER_CAPABILITY_DENIED"],
+      ["slot 0", ["$inc", "$seq", ...send(0, "agent:raul:main")], "refused", "CLOISTER_CAPABILITY_DENIED"],
+      [
+        "the slot of a tool, used to send",
+        ["$inc", "$seq", ...send(1, "agent:raul:main")],
+        "refused",
+        "CLOISTER_CAPABILITY_DENIED",
+      ],
+      [
+        "the slot of another sibling",
+        ["$inc", "$seq", ...send(2, "agent:raul:main")],
+        "refused",
+        "CLOISTER_CAPABILITY_DENIED",
+      ],
+      [
+        "a right slot for another object",
+        ["$inc", "$seq", ...send(raulSlot, "agent:eve:main")],
+        "refused",
+        "CLOISTER_CAPABILITY_DENIED",
+      ],
+      [
+        "a tool through the slot of a sibling",
+        ["$inc", "$seq", up.call, 1, "$turn", raulSlot, 0, "sessions_list", '{"callKey":"0"}', ""],
+        "refused",
+        "CLOISTER_CAPABILITY_DENIED",
+      ],
+      [
+        "a tool that is not granted",
+        ["$inc", "$seq", up.call, 1, "$turn", 1, 0, "exec", "{}", ""],
+        "refused",
+        "CLOISTER_CAPABILITY_DENIED",
+      ],
+      [
+        "in memory, through a guessed slot",
+        ["$inc", "$seq", up.sendVolatile, 1, "$turn", 99, 1_000, "agent:raul:main", "k", "forged"],
+        "refused",
+        "CLOISTER_CAPABILITY_DENIED",
+      ],
+      [
+        "a frame of another incarnation",
+        [99, "$same", ...send(raulSlot, "agent:raul:main")],
+        "forged-incarnation",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      [
+        "a frame number that was used before",
+        ["$inc", "$same", ...send(raulSlot, "agent:raul:main")],
+        "forged-sequence",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      [
+        "a frame number from the future",
+        ["$inc", "$skip", ...send(raulSlot, "agent:raul:main")],
+        "forged-sequence",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      [
+        "the turn of somebody else",
+        ["$inc", "$seq", up.send, 1, 4_242, raulSlot, 0, "agent:raul:main", "k", "forged"],
+        "forged-turn",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      [
+        "an unknown operation",
+        ["$inc", "$seq", 99, 1, "$turn", raulSlot, 0, "", "", ""],
+        "forged-record",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      [
+        "a sender written into the frame",
+        [
+          "$inc",
+          "$same",
+          up.send,
+          1,
+          "$turn",
+          raulSlot,
+          0,
+          "agent:raul:main",
+          "k",
+          "forged",
+          "from",
+          "agent:boss:main",
+        ],
+        "forged-frame",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      [
+        "shared memory in the place of a body",
+        ["$inc", "$same", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "k", "$shared"],
+        "forged-frame",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      [
+        "an object in the place of a frame",
+        { incarnation: 1, from: "agent:raul:main" },
+        "forged-frame",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      ["a string in the place of a frame", "agent:raul:main", "forged-frame", "CLOISTER_CAPABILITY_FORGED"],
+      [
+        "numbers that are none",
+        ["$inc", "$same", up.send, -1, "$turn", 2.5, 0, "agent:raul:main", "k", "forged"],
+        "forged-frame",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+    ])("%s", async (_name, frame, type, code) => {
+      const gateway = await open();
+      const { audits } = await attack(gateway, "main", [frame]);
+      const refusal = audits.find((row) => row.type === type);
+      expect(refusal).toMatchObject({ decision: "refused", code, subject: expect.stringContaining("agent:main") });
+      expect(await reached(gateway)).toEqual([]);
+      // The cell goes on: what it does by the rules still counts.
+      expect(await gateway.reply("main", "still here")).toBe("still here");
+    });
+  });
+
+  test("a replayed frame sends once", async () => {
+    const gateway = await open();
+    const frame = ["$inc", "$seq", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "k1", "once"];
+    const replay = ["$inc", "$same", ...frame.slice(2)];
+    const { audits } = await attack(gateway, "main", [frame, replay, replay]);
+    await gateway.until(() =>
       gateway.events.some(
         ({ event, payload }) => event === "chat" && payload.agentId === "raul" && payload.state === "final",
       ),
-  );
-  expect(answers).toEqual([]);
-  const page = await gateway.store.history("raul", "agent:raul:main", 10, 0);
-  expect(page.rows[0]).toMatchObject({
-    text: "by the rules",
-    isUser: false,
-    provenance: { kind: "inter_session", sourceSessionKey: "agent:main:main" },
+    );
+    expect((await reached(gateway)).filter((text) => text === "once")).toHaveLength(2); // raul echoes it
+    expect(audits.filter(({ type }) => type === "forged-sequence")).toHaveLength(2);
   });
-});
 
-describe("refused, audited, and without effect", () => {
-  const send = (slot: number, key: string) => [up.send, 1, "$turn", slot, 0, key, "k", "forged"];
-  test.each([
-    ["a guessed slot", ["$inc", "$seq", ...send(77, "agent:raul:main")], "refused", "CLOISTER_CAPABILITY_DENIED"],
-    ["slot 0", ["$inc", "$seq", ...send(0, "agent:raul:main")], "refused", "CLOISTER_CAPABILITY_DENIED"],
-    [
-      "the slot of a tool, used to send",
-      ["$inc", "$seq", ...send(1, "agent:raul:main")],
-      "refused",
-      "CLOISTER_CAPABILITY_DENIED",
-    ],
-    [
-      "the slot of another sibling",
-      ["$inc", "$seq", ...send(2, "agent:raul:main")],
-      "refused",
-      "CLOISTER_CAPABILITY_DENIED",
-    ],
-    [
-      "a right slot for another object",
-      ["$inc", "$seq", ...send(raulSlot, "agent:eve:main")],
-      "refused",
-      "CLOISTER_CAPABILITY_DENIED",
-    ],
-    [
-      "a tool through the slot of a sibling",
-      ["$inc", "$seq", up.call, 1, "$turn", raulSlot, 0, "sessions_list", '{"callKey":"0"}', ""],
-      "refused",
-      "CLOISTER_CAPABILITY_DENIED",
-    ],
-    [
-      "a tool that is not granted",
-      ["$inc", "$seq", up.call, 1, "$turn", 1, 0, "exec", "{}", ""],
-      "refused",
-      "CLOISTER_CAPABILITY_DENIED",
-    ],
-    [
-      "in memory, through a guessed slot",
-      ["$inc", "$seq", up.sendVolatile, 1, "$turn", 99, 1_000, "agent:raul:main", "k", "forged"],
-      "refused",
-      "CLOISTER_CAPABILITY_DENIED",
-    ],
-    [
-      "a frame of another incarnation",
-      [99, "$same", ...send(raulSlot, "agent:raul:main")],
-      "forged-incarnation",
-      "CLOISTER_CAPABILITY_FORGED",
-    ],
-    [
-      "a frame number that was used before",
-      ["$inc", "$same", ...send(raulSlot, "agent:raul:main")],
-      "forged-sequence",
-      "CLOISTER_CAPABILITY_FORGED",
-    ],
-    [
-      "a frame number from the future",
-      ["$inc", "$skip", ...send(raulSlot, "agent:raul:main")],
-      "forged-sequence",
-      "CLOISTER_CAPABILITY_FORGED",
-    ],
-    [
-      "the turn of somebody else",
-      ["$inc", "$seq", up.send, 1, 4_242, raulSlot, 0, "agent:raul:main", "k", "forged"],
-      "forged-turn",
-      "CLOISTER_CAPABILITY_FORGED",
-    ],
-    [
-      "an unknown operation",
-      ["$inc", "$seq", 99, 1, "$turn", raulSlot, 0, "", "", ""],
-      "forged-record",
-      "CLOISTER_CAPABILITY_FORGED",
-    ],
-    [
-      "a sender written into the frame",
-      ["$inc", "$same", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "k", "forged", "from", "agent:boss:main"],
-      "forged-frame",
-      "CLOISTER_CAPABILITY_FORGED",
-    ],
-    [
-      "shared memory in the place of a body",
-      ["$inc", "$same", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "k", "$shared"],
-      "forged-frame",
-      "CLOISTER_CAPABILITY_FORGED",
-    ],
-    [
-      "an object in the place of a frame",
-      { incarnation: 1, from: "agent:raul:main" },
-      "forged-frame",
-      "CLOISTER_CAPABILITY_FORGED",
-    ],
-    ["a string in the place of a frame", "agent:raul:main", "forged-frame", "CLOISTER_CAPABILITY_FORGED"],
-    [
-      "numbers that are none",
-      ["$inc", "$same", up.send, -1, "$turn", 2.5, 0, "agent:raul:main", "k", "forged"],
-      "forged-frame",
-      "CLOISTER_CAPABILITY_FORGED",
-    ],
-  ])("%s", async (_name, frame, type, code) => {
+  test("ending a turn twice ends it once", async () => {
     const gateway = await open();
-    const { audits } = await attack(gateway, "main", [frame]);
-    const refusal = audits.find((row) => row.type === type);
-    expect(refusal).toMatchObject({ decision: "refused", code, subject: expect.stringContaining("agent:main") });
-    expect(await reached(gateway)).toEqual([]);
-    // The cell goes on: what it does by the rules still counts.
-    expect(await gateway.reply("main", "still here")).toBe("still here");
+    const early = ["$inc", "$seq", up.done, 0, "$turn", 0, 1, "early", "", ""];
+    expect(
+      await gateway.reply(
+        "main",
+        JSON.stringify([early, ["$inc", "$seq", up.done, 0, "$turn", 0, 1, "again", "", ""]]),
+      ),
+    ).toBe("early");
+    const page = await gateway.store.history("main", "agent:main:main", 10, 0);
+    expect(page.rows.filter(({ role }) => role === "assistant").map(({ text }) => text)).toEqual(["early"]);
+    await expect.poll(async () => (await gateway.store.audits(100)).map(({ type }) => type)).toContain("forged-turn");
   });
-});
-
-test("a replayed frame sends once", async () => {
-  const gateway = await open();
-  const frame = ["$inc", "$seq", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "k1", "once"];
-  const replay = ["$inc", "$same", ...frame.slice(2)];
-  const { audits } = await attack(gateway, "main", [frame, replay, replay]);
-  await gateway.until(() =>
-    gateway.events.some(
-      ({ event, payload }) => event === "chat" && payload.agentId === "raul" && payload.state === "final",
-    ),
-  );
-  expect((await reached(gateway)).filter((text) => text === "once")).toHaveLength(2); // raul echoes it
-  expect(audits.filter(({ type }) => type === "forged-sequence")).toHaveLength(2);
-});
-
-test("ending a turn twice ends it once", async () => {
-  const gateway = await open();
-  const early = ["$inc", "$seq", up.done, 0, "$turn", 0, 1, "early", "", ""];
-  expect(
-    await gateway.reply("main", JSON.stringify([early, ["$inc", "$seq", up.done, 0, "$turn", 0, 1, "again", "", ""]])),
-  ).toBe("early");
-  const page = await gateway.store.history("main", "agent:main:main", 10, 0);
-  expect(page.rows.filter(({ role }) => role === "assistant").map(({ text }) => text)).toEqual(["early"]);
-  await expect.poll(async () => (await gateway.store.audits(100)).map(({ type }) => type)).toContain("forged-turn");
 });

@@ -4,7 +4,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test, vi } from "vitest";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
-import { makeConfig, openGateway } from "../support/gateway.ts";
+import { makeConfig, openGateway as openAny, openGatewayAt } from "../support/gateway.ts";
+import { levels } from "../support/levels.ts";
 
 const actor = (name: string): { module: string; moduleKind: "file" } => ({
   module: fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url)),
@@ -16,220 +17,227 @@ const module = (name: string): { module: string; moduleKind: "file" } => ({
 });
 const open = { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" as const };
 
-describe("a cell that ends in the middle of a turn is started again and the message delivered again", () => {
-  test.each([
-    ["process.exit", "exit once", "crash"],
-    ["an uncaught exception", "uncaught once", "crash"],
-    ["an unhandled rejection", "rejection once", "crash"],
-    ["a loop that never turns", "spin once", "hung"],
-    ["Atomics.wait", "wait once", "hung"],
-  ])("%s", async (_name, text, reason) => {
-    const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
-    expect(await gateway.reply("main", text)).toBe("recovered at attempt 2");
-    expect(
-      gateway.logged
-        .filter(({ message }) => message === "a cell ended")
-        .map(({ fields }) => (fields as { reason: string }).reason),
-    ).toEqual([reason]);
-    expect(gateway.agents()[0]).toMatchObject({ restarts: 1 });
-    // What the first delivery changed in the state was never committed.
-    expect(await gateway.reply("main", "hello")).toBe("handled 2: hello");
-  });
+describe.each(levels)("at level %s", (level) => {
+  const openGateway = openGatewayAt(level);
+  describe("a cell that ends in the middle of a turn is started again and the message delivered again", () => {
+    test.each([
+      ["process.exit", "exit once", "crash"],
+      ["an uncaught exception", "uncaught once", "crash"],
+      ["an unhandled rejection", "rejection once", "crash"],
+      ["a loop that never turns", "spin once", "hung"],
+      ["Atomics.wait", "wait once", "hung"],
+    ])("%s", async (_name, text, reason) => {
+      const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+      expect(await gateway.reply("main", text)).toBe("recovered at attempt 2");
+      expect(
+        gateway.logged
+          .filter(({ message }) => message === "a cell ended")
+          .map(({ fields }) => (fields as { reason: string }).reason),
+      ).toEqual([reason]);
+      expect(gateway.agents()[0]).toMatchObject({ restarts: 1 });
+      // What the first delivery changed in the state was never committed.
+      expect(await gateway.reply("main", "hello")).toBe("handled 2: hello");
+    });
 
-  test("twice: the message is a dead letter of fate poison, and the next one is handled", async () => {
-    const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
-    const [poison, after] = await Promise.all([gateway.say("main", "exit"), gateway.say("main", "fine")]);
-    expect(poison).toMatchObject({ status: "error", refusal: { code: "CLOISTER_MAILBOX_POISON" } });
-    expect(after).toMatchObject({ status: "ok", reply: "handled 1: fine" });
-    expect(await gateway.store.deadLetters({ limit: 10 })).toMatchObject({
-      rows: [{ fate: "poison", preview: "exit", attempts: 3, reason: "it was delivered 2 times and ended its cell" }],
-      total: 1,
+    test("twice: the message is a dead letter of fate poison, and the next one is handled", async () => {
+      const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+      const [poison, after] = await Promise.all([gateway.say("main", "exit"), gateway.say("main", "fine")]);
+      expect(poison).toMatchObject({ status: "error", refusal: { code: "CLOISTER_MAILBOX_POISON" } });
+      expect(after).toMatchObject({ status: "ok", reply: "handled 1: fine" });
+      expect(await gateway.store.deadLetters({ limit: 10 })).toMatchObject({
+        rows: [{ fate: "poison", preview: "exit", attempts: 3, reason: "it was delivered 2 times and ended its cell" }],
+        total: 1,
+      });
     });
   });
-});
 
-test("an error that the actor throws fails the turn, not the cell; the state stays as it was", async () => {
-  const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
-  expect(await gateway.reply("main", "one")).toBe("handled 1: one");
-  expect(await gateway.say("main", "throw")).toMatchObject({
-    status: "error",
-    refusal: { code: "CLOISTER_AGENT_FAILED", message: "thrown on purpose" },
-  });
-  expect(await gateway.reply("main", "two")).toBe("handled 2: two");
-  expect(gateway.agents()[0]).toMatchObject({ restarts: 0 });
-});
-
-test("with one agent in while(true){} the other answers, and the busy one is replaced", async () => {
-  const gateway = await openGateway(
-    [
-      { id: "busy", ...actor("crasher") },
-      { id: "calm", module: "echo" },
-    ],
-    open,
-  );
-  await gateway.reply("calm", "awake");
-  const spinning = gateway.say("busy", "spin once");
-  await gateway.until(() => gateway.agents()[0]?.phase === "running");
-  for (let n = 0; n < 20; n++) expect(await gateway.reply("calm", `still here ${n}`)).toBe(`still here ${n}`);
-  expect(gateway.agents()[0]?.restarts).toBe(0);
-  expect(await spinning).toMatchObject({ status: "ok", reply: "recovered at attempt 2" });
-  expect(gateway.agents()[0]?.restarts).toBe(1);
-});
-
-test("waiting is not being stuck: a turn that waits for three seconds is left alone", async () => {
-  const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
-  expect(await gateway.reply("main", "slow")).toBe("handled 1: slow");
-  expect(gateway.agents()[0]).toMatchObject({ restarts: 0 });
-});
-
-describe("a turn that says that it will be busy", () => {
-  test("may hold the loop for longer, and the next turn may not", async () => {
+  test("an error that the actor throws fails the turn, not the cell; the state stays as it was", async () => {
     const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
-    expect(await gateway.reply("main", "busy")).toBe("handled 1: busy");
+    expect(await gateway.reply("main", "one")).toBe("handled 1: one");
+    expect(await gateway.say("main", "throw")).toMatchObject({
+      status: "error",
+      refusal: { code: "CLOISTER_AGENT_FAILED", message: "thrown on purpose" },
+    });
+    expect(await gateway.reply("main", "two")).toBe("handled 2: two");
     expect(gateway.agents()[0]).toMatchObject({ restarts: 0 });
-    expect(await gateway.reply("main", "spin once")).toBe("recovered at attempt 2");
-    expect(gateway.logged.find(({ message }) => message === "a cell ended")?.fields).toMatchObject({
-      detail: "its loop did not turn for 1000 ms",
-    });
   });
 
-  test("for longer than anybody may: fails with the bound", async () => {
+  test("with one agent in while(true){} the other answers, and the busy one is replaced", async () => {
+    const gateway = await openGateway(
+      [
+        { id: "busy", ...actor("crasher") },
+        { id: "calm", module: "echo" },
+      ],
+      open,
+    );
+    await gateway.reply("calm", "awake");
+    const spinning = gateway.say("busy", "spin once");
+    await gateway.until(() => gateway.agents()[0]?.phase === "running");
+    for (let n = 0; n < 20; n++) expect(await gateway.reply("calm", `still here ${n}`)).toBe(`still here ${n}`);
+    expect(gateway.agents()[0]?.restarts).toBe(0);
+    expect(await spinning).toMatchObject({ status: "ok", reply: "recovered at attempt 2" });
+    expect(gateway.agents()[0]?.restarts).toBe(1);
+  });
+
+  test("waiting is not being stuck: a turn that waits for three seconds is left alone", async () => {
     const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
-    expect(await gateway.say("main", "greedy")).toMatchObject({
-      status: "error",
-      refusal: { code: "CLOISTER_AGENT_FAILED", message: expect.stringMatching(/at most 60000 milliseconds/) },
+    expect(await gateway.reply("main", "slow")).toBe("handled 1: slow");
+    expect(gateway.agents()[0]).toMatchObject({ restarts: 0 });
+  });
+
+  describe("a turn that says that it will be busy", () => {
+    test("may hold the loop for longer, and the next turn may not", async () => {
+      const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+      expect(await gateway.reply("main", "busy")).toBe("handled 1: busy");
+      expect(gateway.agents()[0]).toMatchObject({ restarts: 0 });
+      expect(await gateway.reply("main", "spin once")).toBe("recovered at attempt 2");
+      expect(gateway.logged.find(({ message }) => message === "a cell ended")?.fields).toMatchObject({
+        detail: "its loop did not turn for 1000 ms",
+      });
+    });
+
+    test("for longer than anybody may: fails with the bound", async () => {
+      const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+      expect(await gateway.say("main", "greedy")).toMatchObject({
+        status: "error",
+        refusal: { code: "CLOISTER_AGENT_FAILED", message: expect.stringMatching(/at most 60000 milliseconds/) },
+      });
     });
   });
-});
 
-describe("the report of a cell that hung", () => {
-  const ended = (gateway: Awaited<ReturnType<typeof openGateway>>): Record<string, unknown> =>
-    gateway.logged.find(({ message }) => message === "a cell ended")?.fields as Record<string, unknown>;
+  describe("the report of a cell that hung", () => {
+    const ended = (gateway: Awaited<ReturnType<typeof openGateway>>): Record<string, unknown> =>
+      gateway.logged.find(({ message }) => message === "a cell ended")?.fields as Record<string, unknown>;
 
-  test("names the envelope and its session, in log and audit, and has a CPU profile that names the file", async () => {
+    test("names the envelope and its session, in log and audit, and has a CPU profile that names the file", async () => {
+      const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+      expect(await gateway.reply("main", "churn once")).toBe("recovered at attempt 2");
+      const report = ended(gateway);
+      expect(report).toMatchObject({ reason: "hung", sessions: ["agent:main:main"], envelopes: [expect.any(String)] });
+      const file = report["profile"] as string;
+      expect(path.dirname(file)).toBe(path.join(gateway.config.stateDir, "run", "profiles"));
+      const profile = await vi.waitFor(() => JSON.parse(readFileSync(file, "utf8")) as { nodes: unknown[] });
+      expect(JSON.stringify(profile.nodes)).toContain("crasher.ts");
+      const rows = await vi.waitFor(async () => {
+        const found = (await gateway.store.audits(50)).filter(({ type }) => type === "cell");
+        expect(found).toHaveLength(1);
+        return found;
+      });
+      expect(rows[0]).toMatchObject({
+        subject: "agent:main",
+        object: "agent:main:main",
+        envelopeId: (report["envelopes"] as string[])[0],
+        detail: `hung: its loop did not turn for 1000 ms; CPU profile: ${file}`,
+      });
+    });
+
+    test("says why there is no profile of one that waits in native code", async () => {
+      const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+      expect(await gateway.reply("main", "native once")).toBe("recovered at attempt 2");
+      expect(ended(gateway)).toMatchObject({
+        reason: "hung",
+        noProfile: expect.stringMatching(/waits in native code/),
+      });
+    });
+  });
+
+  test("an ask whose target's cell ends settles with an error that says so", async () => {
+    const gateway = await openGateway(
+      [
+        { id: "main", ...actor("tool-user") },
+        { id: "raul", ...actor("crasher") },
+      ],
+      open,
+    );
+    const answer = JSON.parse(
+      await gateway.reply(
+        "main",
+        JSON.stringify({ tool: "request", params: { to: "raul", text: "exit once", timeoutMs: 20_000 } }),
+      ),
+    );
+    expect(answer).toMatchObject({ code: "CLOISTER_AGENT_CRASHED" });
+  });
+
+  test("a run that is stopped ends as aborted, and the session goes on", async () => {
     const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
-    expect(await gateway.reply("main", "churn once")).toBe("recovered at attempt 2");
-    const report = ended(gateway);
-    expect(report).toMatchObject({ reason: "hung", sessions: ["agent:main:main"], envelopes: [expect.any(String)] });
-    const file = report["profile"] as string;
-    expect(path.dirname(file)).toBe(path.join(gateway.config.stateDir, "run", "profiles"));
-    const profile = await vi.waitFor(() => JSON.parse(readFileSync(file, "utf8")) as { nodes: unknown[] });
-    expect(JSON.stringify(profile.nodes)).toContain("crasher.ts");
-    const rows = await vi.waitFor(async () => {
-      const found = (await gateway.store.audits(50)).filter(({ type }) => type === "cell");
-      expect(found).toHaveLength(1);
-      return found;
+    const run = gateway.say("main", "hang");
+    await gateway.until(() => gateway.agents()[0]?.phase === "running");
+    await gateway.doors.rpc({ connId: "t", clientId: "t", mode: "t", scopes: [] }, "chat.abort", {
+      sessionKey: "agent:main:main",
     });
-    expect(rows[0]).toMatchObject({
-      subject: "agent:main",
-      object: "agent:main:main",
-      envelopeId: (report["envelopes"] as string[])[0],
-      detail: `hung: its loop did not turn for 1000 ms; CPU profile: ${file}`,
-    });
+    expect(await run).toMatchObject({ status: "error", refusal: { code: "CLOISTER_ASK_ABORTED" } });
+    expect(await gateway.reply("main", "on")).toBe("handled 1: on");
   });
 
-  test("says why there is no profile of one that waits in native code", async () => {
-    const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
-    expect(await gateway.reply("main", "native once")).toBe("recovered at attempt 2");
-    expect(ended(gateway)).toMatchObject({ reason: "hung", noProfile: expect.stringMatching(/waits in native code/) });
-  });
-});
-
-test("an ask whose target's cell ends settles with an error that says so", async () => {
-  const gateway = await openGateway(
-    [
-      { id: "main", ...actor("tool-user") },
-      { id: "raul", ...actor("crasher") },
-    ],
-    open,
-  );
-  const answer = JSON.parse(
-    await gateway.reply(
-      "main",
-      JSON.stringify({ tool: "request", params: { to: "raul", text: "exit once", timeoutMs: 20_000 } }),
-    ),
-  );
-  expect(answer).toMatchObject({ code: "CLOISTER_AGENT_CRASHED" });
-});
-
-test("a run that is stopped ends as aborted, and the session goes on", async () => {
-  const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
-  const run = gateway.say("main", "hang");
-  await gateway.until(() => gateway.agents()[0]?.phase === "running");
-  await gateway.doors.rpc({ connId: "t", clientId: "t", mode: "t", scopes: [] }, "chat.abort", {
-    sessionKey: "agent:main:main",
-  });
-  expect(await run).toMatchObject({ status: "error", refusal: { code: "CLOISTER_ASK_ABORTED" } });
-  expect(await gateway.reply("main", "on")).toBe("handled 1: on");
-});
-
-describe("a module that cannot be loaded disables its agent with a reason, and no other", () => {
-  test.each([
-    ["a syntax error", module("syntax-error.ts"), /syntax-error\.ts/],
-    ["no default export", module("no-default.ts"), /default export is not an actor/],
-    ["a wrong default export", module("wrong-default.ts"), /default export is not an actor/],
-    ["an error while it loads", module("throws.ts"), /no luck today/],
-    ["an import that is not there", module("bad-import.ts"), /not-a-package/],
-    ["a missing file", module("missing.ts"), /missing\.ts of agent broken does not exist/],
-    ["a folder", module(""), /is not a file/],
-  ])("%s", async (_name, broken, reason) => {
-    const gateway = await openGateway([
-      { id: "broken", ...broken },
-      { id: "main", module: "echo" },
-    ]);
-    expect(await gateway.say("broken", "hello")).toMatchObject({
-      status: "error",
-      refusal: { code: "CLOISTER_AGENT_DISABLED", message: expect.stringMatching(reason) },
+  describe("a module that cannot be loaded disables its agent with a reason, and no other", () => {
+    test.each([
+      ["a syntax error", module("syntax-error.ts"), /syntax-error\.ts/],
+      ["no default export", module("no-default.ts"), /default export is not an actor/],
+      ["a wrong default export", module("wrong-default.ts"), /default export is not an actor/],
+      ["an error while it loads", module("throws.ts"), /no luck today/],
+      ["an import that is not there", module("bad-import.ts"), /not-a-package/],
+      ["a missing file", module("missing.ts"), /missing\.ts of agent broken does not exist/],
+      ["a folder", module(""), /is not a file/],
+    ])("%s", async (_name, broken, reason) => {
+      const gateway = await openGateway([
+        { id: "broken", ...broken },
+        { id: "main", module: "echo" },
+      ]);
+      expect(await gateway.say("broken", "hello")).toMatchObject({
+        status: "error",
+        refusal: { code: "CLOISTER_AGENT_DISABLED", message: expect.stringMatching(reason) },
+      });
+      expect(gateway.agents()[0]).toMatchObject({ phase: "disabled", reason: expect.stringMatching(reason) });
+      expect(await gateway.reply("main", "hello")).toBe("hello");
+      await expect(gateway.say("broken", "again")).rejects.toMatchObject({ code: "CLOISTER_AGENT_DISABLED" });
     });
-    expect(gateway.agents()[0]).toMatchObject({ phase: "disabled", reason: expect.stringMatching(reason) });
-    expect(await gateway.reply("main", "hello")).toBe("hello");
-    await expect(gateway.say("broken", "again")).rejects.toMatchObject({ code: "CLOISTER_AGENT_DISABLED" });
-  });
 
-  test("its mail is kept and handled after the repair", async () => {
-    const config = makeConfig([{ id: "main", ...module("throws.ts") }]);
-    const store = await openMemoryStore({
-      stateDir: config.stateDir,
-      agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
-    });
-    const before = await openGateway([], {}, { store, config });
-    await before.say("main", "kept");
-    await before.drain(0);
-    const repaired = await openGateway(
-      [],
-      {},
-      {
-        store,
-        config: {
-          ...config,
-          agents: config.agents.map((agent) => ({ ...agent, module: "echo", moduleKind: "builtin" as const })),
+    test("its mail is kept and handled after the repair", async () => {
+      const config = makeConfig([{ id: "main", ...module("throws.ts"), isolation: { level, trust: "confined" } }]);
+      const store = await openMemoryStore({
+        stateDir: config.stateDir,
+        agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+      });
+      const before = await openAny([], {}, { store, config });
+      await before.say("main", "kept");
+      await before.drain(0);
+      const repaired = await openAny(
+        [],
+        {},
+        {
+          store,
+          config: {
+            ...config,
+            agents: config.agents.map((agent) => ({ ...agent, module: "echo", moduleKind: "builtin" as const })),
+          },
         },
-      },
-    );
-    await repaired.until(() =>
-      repaired.events.some(({ event, payload }) => event === "chat" && payload.state === "final"),
-    );
-    const page = await store.history("main", "agent:main:main", 10, 0);
-    expect(page.rows.map(({ text }) => text)).toEqual(["kept", "kept"]);
+      );
+      await repaired.until(() =>
+        repaired.events.some(({ event, payload }) => event === "chat" && payload.state === "final"),
+      );
+      const page = await store.history("main", "agent:main:main", 10, 0);
+      expect(page.rows.map(({ text }) => text)).toEqual(["kept", "kept"]);
+    });
   });
-});
 
-test("an agent that crashes again and again is parked with a reason until an operator unparks it; the other runs", async () => {
-  const gateway = await openGateway([
-    { id: "main", ...actor("crasher") },
-    { id: "calm", module: "echo" },
-  ]);
-  const runs = Array.from({ length: 4 }, (_, n) => gateway.say("main", `exit ${n}`));
-  await gateway.until(() => gateway.agents()[0]?.phase === "parked");
-  expect(gateway.agents()[0]?.reason).toMatch(/6 crashes within 60 s, the last: crash: it called process\.exit\(3\)/);
-  expect(await gateway.reply("calm", "hello")).toBe("hello");
-  const client = { connId: "t", clientId: "t", mode: "t", scopes: ["operator.admin"] };
-  const unpark = (agentId: string) => gateway.doors.rpc(client, "agents.unpark", { agentId });
-  expect(await unpark("calm")).toMatchObject({ ok: true, payload: { unparked: false } });
-  expect(await unpark("nobody")).toMatchObject({ ok: false, refusal: { code: "CLOISTER_AGENT_UNKNOWN" } });
-  expect(await unpark("main")).toMatchObject({ ok: true, payload: { unparked: true, before: "parked" } });
-  // Its mail goes on: the last message crashes it twice more and is set aside as well.
-  const ended = await Promise.all(runs);
-  expect(ended).toHaveLength(4);
-  for (const run of ended) expect(run).toMatchObject({ status: "error", refusal: { code: "CLOISTER_MAILBOX_POISON" } });
+  test("an agent that crashes again and again is parked with a reason until an operator unparks it; the other runs", async () => {
+    const gateway = await openGateway([
+      { id: "main", ...actor("crasher") },
+      { id: "calm", module: "echo" },
+    ]);
+    const runs = Array.from({ length: 4 }, (_, n) => gateway.say("main", `exit ${n}`));
+    await gateway.until(() => gateway.agents()[0]?.phase === "parked");
+    expect(gateway.agents()[0]?.reason).toMatch(/6 crashes within 60 s, the last: crash: it called process\.exit\(3\)/);
+    expect(await gateway.reply("calm", "hello")).toBe("hello");
+    const client = { connId: "t", clientId: "t", mode: "t", scopes: ["operator.admin"] };
+    const unpark = (agentId: string) => gateway.doors.rpc(client, "agents.unpark", { agentId });
+    expect(await unpark("calm")).toMatchObject({ ok: true, payload: { unparked: false } });
+    expect(await unpark("nobody")).toMatchObject({ ok: false, refusal: { code: "CLOISTER_AGENT_UNKNOWN" } });
+    expect(await unpark("main")).toMatchObject({ ok: true, payload: { unparked: true, before: "parked" } });
+    // Its mail goes on: the last message crashes it twice more and is set aside as well.
+    const ended = await Promise.all(runs);
+    expect(ended).toHaveLength(4);
+    for (const run of ended)
+      expect(run).toMatchObject({ status: "error", refusal: { code: "CLOISTER_MAILBOX_POISON" } });
+  });
 });

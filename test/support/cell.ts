@@ -2,6 +2,7 @@
 import { afterAll } from "vitest";
 import { down, up, type UpRecord, upStride } from "../../runtime/kernel/frames.ts";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
+import type { CellSpec } from "../../runtime/thread/cell-backend.ts";
 import { type CellHost, makeCellHost } from "../../runtime/thread/cell-host.ts";
 import type { CellInit } from "../../runtime/thread/cell-port.ts";
 
@@ -34,9 +35,14 @@ afterAll(async () => {
 export async function startCell(
   init: Partial<CellInit> & Pick<CellInit, "module" | "workspace">,
   readable: readonly string[] = [],
+  {
+    level = "thread",
+    trust = "confined",
+    ...changes
+  }: Partial<Omit<CellSpec, "init" | "readable">> & { readonly assets?: CellAssets } = {},
 ): Promise<HandCell> {
   assets ??= loadCellAssets();
-  const loaded = await assets;
+  const { assets: loaded = await assets, ...spec } = changes;
   const said: Said[] = [];
   const frames: unknown[] = [];
   const waiting: { match: (said: Said) => boolean; resolve: (said: Said) => void }[] = [];
@@ -79,6 +85,9 @@ export async function startCell(
   host.start({
     init: { agentId, incarnation: 1, model: undefined, options: {}, mainKey: "main", slots: [], ...init },
     readable: [...readable, loaded.zodDir],
+    level,
+    trust,
+    ...spec,
   });
   const until = (match: (said: Said) => boolean): Promise<Said> => {
     const found = said.find(match);

@@ -10,6 +10,7 @@ import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { type Gateway, makeGateway } from "../../runtime/supervisor/gateway.ts";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
+import type { Level } from "./levels.ts";
 
 export interface TestGateway extends Gateway {
   readonly store: Store;
@@ -88,6 +89,15 @@ export function makeConfig(
     ...changes,
   };
 }
+
+/** Its agents live at this level of isolation, where they do not say another. */
+export const openGatewayAt =
+  (level: Level): typeof openGateway =>
+  (agents, ...rest) =>
+    openGateway(
+      agents.map((agent) => ({ isolation: { level, trust: "confined" }, ...agent })),
+      ...rest,
+    );
 
 export async function openGateway(
   agents: readonly TestAgent[],

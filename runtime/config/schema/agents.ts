@@ -99,17 +99,22 @@ const agentKeys = () => ({
     "How strictly the agent is kept apart.",
     z
       .strictObject({
-        level: later(
-          "process isolation",
-          "`thread` or `process`.",
+        level: key(
+          "`thread`, or `process`: a heap limit, a working directory and an end of its own, for more memory and a slower start.",
           z.enum(["thread", "process"]).optional(),
-          isOther("thread"),
         ),
-        trust: later(
-          "trusted agents",
-          "`confined` (no network, no process, files in the workspace only) or `trusted`.",
+        trust: key(
+          "`confined` (no network, no process, files in the workspace only) or `trusted`: the module has the rights of its process.",
           z.enum(["confined", "trusted"]).optional(),
-          isOther("confined"),
+        ),
+        user: key(
+          "Whose rights the agent's process has. Needs level `process` and a gateway that runs as root.",
+          z
+            .strictObject({
+              uid: key("Number of the user.", z.int().min(1).max(4_294_967_294)),
+              gid: key("Number of the group.", z.int().min(1).max(4_294_967_294)),
+            })
+            .optional(),
         ),
       })
       .optional(),

@@ -28,7 +28,7 @@ declare const compileScript: (
 
 const threads = require("node:worker_threads") as typeof import("node:worker_threads");
 const handed = threads.workerData as CellWorkerData;
-const { block, sdk, zodUrl, workspace } = handed;
+const { block, sdk, zodUrl, workspace, level: isolation, trust } = handed;
 const mailboxPort = handed.mailbox as MessagePort;
 const controlPort = handed.control as MessagePort;
 for (const name of Object.keys(handed)) Reflect.deleteProperty(handed, name);
@@ -57,7 +57,7 @@ for (const name of ["postMessage", "start", "close"] as const) {
     configurable: false,
   });
 }
-confine({ require, workspace, sdk, zodUrl, print: (level, text) => print(level, text) });
+confine({ require, workspace, sdk, zodUrl, level: isolation, trust, print: (level, text) => print(level, text) });
 for (const [name, level] of [
   ["debug", 20],
   ["log", 30],

@@ -21,7 +21,13 @@ const allowedBuiltins = new Set(
   ).split(" "),
 );
 
+/**
+ * What stays of it for a module that the operator trusts: its two ports and the line between agents (no other channel to a thread),
+ * and at level `thread` what acts on the process that all share.
+ */
 export interface Confinement {
+  readonly level: "thread" | "process";
+  readonly trust: "confined" | "trusted";
   readonly require: (name: string) => unknown;
   readonly workspace: string;
   /** Source of the module `cloister`, and where to find `zod` for actors without an own one. */
@@ -52,12 +58,15 @@ const lateStubs: Readonly<Record<string, readonly string[]>> = {
   os: ["setPriority"],
 };
 
-export function confine({ require, workspace, sdk, zodUrl, print }: Confinement): void {
+export function confine({ require, workspace, sdk, zodUrl, level, trust, print }: Confinement): void {
+  const isConfined = trust === "confined";
+  const sharesProcess = isConfined || level === "thread";
   const moduleApi = require("node:module") as ModuleApi;
   const builtins = new Set(moduleApi.builtinModules.map((name) => name.replace(/^node:/, "")));
   const stubbed = new Set<string>();
   /** Throws for a built-in that a cell may not load; stubs what an allowed one has too much. */
   const admit = (specifier: string, how: string): void => {
+    if (!isConfined) return;
     const name = specifier.replace(/^node:/, "");
     if (!specifier.startsWith("node:") && !builtins.has(name)) return;
     if (!allowedBuiltins.has(name)) throw denied(how);
@@ -69,9 +78,9 @@ export function confine({ require, workspace, sdk, zodUrl, print }: Confinement)
   };
 
   hookModules(moduleApi, admit, sdk, zodUrl);
-  stubAll(moduleApi, "node:module", ["registerHooks", "register", "enableCompileCache", "runMain"]);
+  if (isConfined) stubAll(moduleApi, "node:module", ["registerHooks", "register", "enableCompileCache", "runMain"]);
   stubAll(require("node:worker_threads") as Loose, "node:worker_threads", [
-    "Worker",
+    ...(isConfined ? ["Worker"] : []),
     "BroadcastChannel",
     "postMessageToThread",
     "setEnvironmentData",
@@ -79,10 +88,18 @@ export function confine({ require, workspace, sdk, zodUrl, print }: Confinement)
     "locks",
   ]);
   for (const name of ["parentPort", "workerData"]) fix(require("node:worker_threads") as Loose, name, undefined);
-  guardDescriptors(require("node:fs") as typeof FsModule & Loose);
+  if (sharesProcess) {
+    guardDescriptors(require("node:fs") as typeof FsModule & Loose);
+    stubAll(process as unknown as Loose, "process", actsOnProcess);
+  }
+  if (isConfined) {
+    stubAll(process as unknown as Loose, "process", reachesOut);
+    fix(process as unknown as Loose, "report", undefined);
+    stubAll(globalThis, "globalThis", ["fetch", "WebSocket", "EventSource"]);
+    fix(globalThis, "navigator", undefined);
+  }
   confineProcess(workspace, admit, print);
-  stubAll(globalThis, "globalThis", ["BroadcastChannel", "fetch", "WebSocket", "EventSource"]);
-  fix(globalThis, "navigator", undefined);
+  stubAll(globalThis, "globalThis", ["BroadcastChannel"]);
   moduleApi.syncBuiltinESMExports();
 }
 
@@ -113,33 +130,32 @@ function hookModules(moduleApi: ModuleApi, admit: Admit, sdk: string, zodUrl: st
   });
 }
 
+/** Ends, signals or changes the process, or reaches what others have open in it. */
+const actsOnProcess = [
+  "abort",
+  "chdir",
+  "execve",
+  "initgroups",
+  "kill",
+  "_kill",
+  "_debugProcess",
+  "_debugEnd",
+  "_getActiveHandles",
+  "_getActiveRequests",
+  "_rawDebug",
+  "setegid",
+  "seteuid",
+  "setgid",
+  "setgroups",
+  "setuid",
+  "umask",
+];
+/** Ways past the permission flag or the list of modules. */
+const reachesOut = ["binding", "_linkedBinding", "dlopen", "loadEnvFile"];
+
 function confineProcess(workspace: string, admit: Admit, print: Confinement["print"]): void {
   const target = process as unknown as Loose;
   const getBuiltinModule = process.getBuiltinModule.bind(process) as (id: string) => unknown;
-  stubAll(target, "process", [
-    "abort",
-    "binding",
-    "_linkedBinding",
-    "chdir",
-    "dlopen",
-    "execve",
-    "initgroups",
-    "kill",
-    "_kill",
-    "_debugProcess",
-    "_debugEnd",
-    "_getActiveHandles",
-    "_getActiveRequests",
-    "_rawDebug",
-    "loadEnvFile",
-    "setegid",
-    "seteuid",
-    "setgid",
-    "setgroups",
-    "setuid",
-    "umask",
-  ]);
-  fix(target, "report", undefined);
   fix(target, "getBuiltinModule", (id: unknown) => {
     const name = String(id);
     admit(name, `process.getBuiltinModule("${name}")`);

@@ -19,6 +19,7 @@ export interface Given {
   readonly files?: Readonly<Record<string, string>>;
   readonly addresses?: readonly string[];
   readonly cores?: number;
+  readonly isRoot?: boolean;
 }
 
 export interface Loaded {
@@ -49,7 +50,11 @@ export async function loadText(config: string | object | undefined, given: Given
     await writeFile(path.join(stateDir, name), content);
   }
   const env = given.env ?? {};
-  const machine = { cores: given.cores ?? 2, addresses: given.addresses ?? ["127.0.0.1"] };
+  const machine = {
+    cores: given.cores ?? 2,
+    addresses: given.addresses ?? ["127.0.0.1"],
+    isRoot: given.isRoot ?? false,
+  };
   const loaded = await loadConfig({ ...(await findPaths({ env, homeDir: home })), env, machine });
   return { home, stateDir, loaded, resolved: resolveConfig(loaded) };
 }

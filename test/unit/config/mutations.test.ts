@@ -162,7 +162,7 @@ async function load(value: unknown): Promise<unknown> {
     checkSource(composed, {
       paths: around,
       env: {},
-      machine: { cores: 2, addresses: [] },
+      machine: { cores: 2, addresses: [], isRoot: false },
       exists: true,
       repeated: source.lines.repeated,
     }),

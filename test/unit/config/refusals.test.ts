@@ -326,6 +326,46 @@ const agentCases: readonly Case[] = [
   ],
 ];
 
+const isolated = (isolation: object, rest: object = {}) => ({ agents: { list: [{ id: "main", isolation, ...rest }] } });
+const isolationCases: readonly Case[] = [
+  [
+    "a user without a process",
+    isolated({ user: { uid: 1_000, gid: 1_000 } }),
+    "agents.list[0].isolation.user",
+    /isolation\.level "thread"/,
+    /"process"/,
+    { isRoot: true },
+  ],
+  [
+    "a user when the gateway is not root",
+    isolated({ level: "process", user: { uid: 1_000, gid: 1_000 } }),
+    "agents.list[0].isolation.user",
+    /only a gateway that runs as root/,
+    /as root, or remove/,
+  ],
+  [
+    "a user of the defaults when the gateway is not root",
+    {
+      agents: {
+        defaults: { isolation: { level: "process", user: { uid: 1_000, gid: 1_000 } } },
+        list: [{ id: "a" }, { id: "b" }],
+      },
+    },
+    "agents.defaults.isolation.user",
+    /only a gateway that runs as root/,
+    /as root, or remove/,
+  ],
+  ["a user by number alone", isolated({ level: "process", user: 1_000 }), "agents.list[0].isolation.user", /./, /./],
+  [
+    "root as the user",
+    isolated({ level: "process", user: { uid: 0, gid: 1 } }),
+    "agents.list[0].isolation.user.uid",
+    /./,
+    /./,
+  ],
+  ["another level", isolated({ level: "container" }), "agents.list[0].isolation.level", /process/, /Correct/],
+];
+
 const bindingCases: readonly Case[] = [
   [
     "an unknown agent",
@@ -580,7 +620,7 @@ const channelCases: readonly Case[] = [
   ["an unknown policy", { channels: { irc: { dmPolicy: "opn" } } }, "channels.irc.dmPolicy", /one of/, /"open"/],
 ];
 
-const all = { unknownKeys, wrongValues, agentCases, bindingCases, doorCases, channelCases };
+const all = { unknownKeys, wrongValues, agentCases, isolationCases, bindingCases, doorCases, channelCases };
 
 describe.each(Object.entries(all))("refusing: %s", (_group, cases) => {
   it.each(cases.map((row) => [row[0], row] as const))("%s", async (_what, [, config, path, message, remedy, given]) => {
@@ -645,7 +685,7 @@ describe("a workspace", () => {
     const load = (workspace: string) =>
       checkSource(
         { value: { agents: { list: [{ id: "a", workspace }] } }, places: new Map(), issues: [] },
-        { paths, env: {}, machine: { cores: 2, addresses: [] }, exists: true, repeated: [] },
+        { paths, env: {}, machine: { cores: 2, addresses: [], isRoot: false }, exists: true, repeated: [] },
       );
     expect(() => load("/w")).toThrow(/agents\.list\[0\]\.workspace: .*holds the configuration/);
     expect(load("/w/deep/own").draft.paths).toBe(paths);

@@ -147,6 +147,28 @@ describe("agents", () => {
     },
   );
 
+  it("are isolated as they say, key by key over the defaults; a thread has no user of its own", async () => {
+    const user = { uid: 1_000, gid: 1_001 };
+    const { resolved } = await loadText(
+      {
+        agents: {
+          defaults: { isolation: { level: "process", user } },
+          list: [
+            { id: "a" },
+            { id: "b", isolation: { trust: "trusted", user: { uid: 5, gid: 6 } } },
+            { id: "c", isolation: { level: "thread" } },
+          ],
+        },
+      },
+      { isRoot: true },
+    );
+    expect(resolved.agents.map(({ isolation }) => isolation)).toEqual([
+      { level: "process", trust: "confined", user },
+      { level: "process", trust: "trusted", user: { uid: 5, gid: 6 } },
+      { level: "thread", trust: "confined" },
+    ]);
+  });
+
   it("inherit from the defaults, maps key by key", async () => {
     const { resolved } = await loadText({
       agents: {

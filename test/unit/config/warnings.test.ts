@@ -17,6 +17,26 @@ type Case = readonly [
 
 const meant: readonly Case[] = [
   [
+    "trust in a thread",
+    { agents: { list: [{ id: "a", isolation: { trust: "trusted" } }] } },
+    "agents.list[0].isolation.trust",
+    /"a" reaches the network, all files of the gateway's user and everything in the gateway's process/,
+    /"confined"/,
+  ],
+  [
+    "trust in a process, said once in the defaults",
+    {
+      agents: {
+        defaults: { isolation: { level: "process", trust: "trusted", user: { uid: 7, gid: 8 } } },
+        list: [{ id: "a" }, { id: "b" }],
+      },
+    },
+    "agents.defaults.isolation.trust",
+    /"a" reaches the network, all files of user 7 and programs/,
+    /"confined"/,
+    { isRoot: true },
+  ],
+  [
     "messages between agents that cannot see each other",
     { agents: two, tools: { agentToAgent: { enabled: true, allow } } },
     "tools.sessions.visibility",
@@ -237,16 +257,6 @@ describe("a feature that this version does not have", () => {
     ["remote gateway", { gateway: { remote: { url: "ws://x" } } }, "gateway.remote"],
     ["trusted proxy", { gateway: { trustedProxies: ["10.0.0.1"] } }, "gateway.trustedProxies"],
     ["hot reload", { gateway: { reload: { mode: "hybrid" } } }, "gateway.reload"],
-    [
-      "process isolation",
-      { agents: { list: [{ id: "a", isolation: { level: "process" } }] } },
-      "agents.list[0].isolation.level",
-    ],
-    [
-      "trusted agents",
-      { agents: { list: [{ id: "a", isolation: { trust: "trusted" } }] } },
-      "agents.list[0].isolation.trust",
-    ],
     [
       "external agents (ACP)",
       { bindings: [{ type: "acp", agentId: "main", match: { channel: "irc" } }] },

@@ -51,6 +51,22 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+test("a cell that is a process is ended for what its process holds, and never for what this one grew by", async () => {
+  const cell = Object.assign(makeCell({ heapUsed: 0, external: 0, resident: 768 * megabyte }), { isOutside: true });
+  watch.add(cell);
+  await rounds(3);
+  expect(cell.ends).toEqual([]);
+  const silent = Object.assign(makeCell("silent"), { isOutside: true });
+  watch.add(silent);
+  resident = 2_000 * megabyte;
+  await rounds(20);
+  expect(silent.ends).toEqual([]);
+  cell.memory = { heapUsed: 0, external: 0, resident: 769 * megabyte };
+  watch.add(cell);
+  await rounds(3);
+  expect(cell.ends).toEqual([expect.stringMatching(/its process holds 769 MB, more than the 768 MB/)]);
+});
+
 test("a cell within its bounds is left alone, and is asked only while it is busy", async () => {
   const cell = makeCell({ heapUsed: 200 * megabyte, external: 200 * megabyte });
   watch.add(cell);

@@ -1,0 +1,248 @@
+/**
+ * A cell as a child process: its own heap limit, working directory, process group and, when wanted, user. Inside it runs the same
+ * confined worker as at level `thread` (`process-main.ts`); between the two is one socket of a pair (`cell-socket.ts`).
+ *
+ * Nothing that comes from the child is trusted. A frame that breaks the form of the socket ends the child; one of the right form
+ * is judged by the kernel like every other.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
+import { serialize } from "node:v8";
+import { failure, toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import type { ExitReason } from "../kernel/state.ts";
+import type { CellAssets } from "./cell-assets.ts";
+import type { BodyEvents, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
+import type { CellControl, StartResult } from "./cell-port.ts";
+import {
+  ask,
+  type Fields,
+  formatFields,
+  formatFrame,
+  kind,
+  type Launch,
+  makeFrameReader,
+  parseFields,
+  tell,
+} from "./cell-socket.ts";
+import type { CellMemory } from "./heap-watch.ts";
+import type { StuckProfile } from "./stuck-profile.ts";
+
+type Inspected = ReturnType<CellControl["inspect"]>;
+
+export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEvents): CellBody {
+  const started = Promise.withResolvers<StartResult>();
+  const inspections = new Map<number, PromiseWithResolvers<Inspected>>();
+  let nextId = 1;
+  let seen = { beat: 0, stuckMs: 0 };
+  let isAsked = false;
+  let profiled: ((found: StuckProfile) => void) | undefined;
+  let end: CellEnd | undefined;
+  let lastWords = "";
+  let isGone = false;
+
+  const child = spawnChild(spec, assets);
+  const socket = child.process?.stdio[3] as Socket | undefined;
+
+  const finish = (byItself: CellEnd): void => {
+    if (isGone) return;
+    isGone = true;
+    for (const { reject } of inspections.values())
+      reject(failure("CLOISTER_THREAD_LOST", "the call was pending when the cell's process ended"));
+    inspections.clear();
+    events.ended(end ?? byItself);
+  };
+
+  /** The first reason stands. What the actor started in the group of its process ends with it. */
+  const kill = (why?: CellEnd): void => {
+    end ??= why;
+    if (!isGone) killGroup(child.process);
+  };
+
+  const send = (bytes: Buffer): void => {
+    if (isGone || socket === undefined || !socket.writable) return;
+    socket.write(bytes);
+    if (socket.writableLength > limits.cellSocketBufferedBytesMax)
+      kill({ reason: "hung", detail: `it left ${socket.writableLength} bytes of its mail unread` });
+  };
+  const say = (...fields: Fields): void => send(formatFields(kind.control, fields));
+
+  const hear = (fields: Fields): void => {
+    const [op, a, b] = fields;
+    if (op === tell.started) {
+      // Its loop has turned, also when it is stopped before it is first looked at.
+      seen = { beat: Math.max(1, seen.beat), stuckMs: seen.stuckMs };
+      started.resolve(a === 1 ? { status: "ready" } : { status: "invalid", reason: textOf(b) });
+    } else if (op === tell.looked) {
+      isAsked = false;
+      seen = { beat: numberOf(a), stuckMs: numberOf(b) };
+    } else if (op === tell.inspected) {
+      const [turns, sessions, heapUsedBytes, uptimeMs] = fields.slice(2).map(numberOf);
+      inspections.get(numberOf(a))?.resolve({
+        turns: turns ?? 0,
+        sessions: sessions ?? 0,
+        heapUsedBytes: heapUsedBytes ?? 0,
+        uptimeMs: uptimeMs ?? 0,
+      });
+      inspections.delete(numberOf(a));
+    } else if (op === tell.profiled)
+      profiled?.(
+        a === 1 && typeof b === "string" && b.length <= limits.profileBytesMax
+          ? { type: "taken", profile: b }
+          : { type: "missing", why: textOf(b) },
+      );
+    else if (op === tell.ended) kill({ reason: reasonOf(a), detail: textOf(b) });
+    else throw new RangeError(`it said ${String(op)}, which means nothing`);
+  };
+
+  const read = makeFrameReader(limits.cellFrameBytesMax, (frameKind, payload) => {
+    if (end !== undefined) return;
+    const fields = parseFields(payload, limits.cellFrameFieldsMax);
+    if (fields === undefined) throw new RangeError("it sent what are no fields");
+    if (frameKind === kind.mail) events.frame(fields);
+    else if (frameKind === kind.control) hear(fields);
+    else throw new RangeError(`it sent a frame of kind ${frameKind}`);
+  });
+
+  if (child.process === undefined || socket === undefined) {
+    queueMicrotask(() => finish({ reason: "crash", detail: child.why }));
+  } else {
+    socket.on("data", (chunk: Buffer) => {
+      if (end !== undefined) return;
+      try {
+        read(chunk);
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        kill({ reason: "crash", detail: `its process broke the protocol of its socket: ${error.message}` });
+      }
+    });
+    // Its end is told by the process's own.
+    socket.on("error", () => undefined);
+    child.process.stderr?.on("data", (chunk: Buffer) => {
+      if (lastWords.length < limits.cellLastWordsCharsMax) lastWords += chunk.toString("latin1");
+    });
+    child.process.on("error", (error) =>
+      finish({ reason: "crash", detail: `its process could not be started: ${error.message}` }),
+    );
+    child.process.on("exit", (code, signal) => {
+      killGroup(child.process);
+      const done = (): void => finish(describeExit(code, signal, lastWords));
+      // Something that the actor started and that left the group may still hold the streams open.
+      const late = setTimeout(done, limits.cellStreamsMs);
+      child.process?.once("close", () => {
+        clearTimeout(late);
+        done();
+      });
+    });
+    const launch: Launch = {
+      spec,
+      assets: { bootstrap: assets.bootstrap, sdk: assets.sdk, zodUrl: assets.zodUrl },
+    };
+    send(formatFrame(kind.launch, serialize(launch)));
+  }
+
+  return {
+    start: () => started.promise,
+    post: (frame) => send(formatFields(kind.mail, frame as Fields)),
+    cancel: (turn) => say(ask.cancel, turn),
+    inspect: () => {
+      if (isGone) return Promise.reject(failure("CLOISTER_THREAD_LOST", "the cell's process has ended"));
+      const answer = Promise.withResolvers<Inspected>();
+      const id = nextId++;
+      inspections.set(id, answer);
+      say(ask.inspect, id);
+      return answer.promise;
+    },
+    beat: () => {
+      // One question at a time: a child that does not read is not sent more.
+      if (!isAsked) say(ask.look);
+      isAsked = true;
+      return seen.beat;
+    },
+    stuckMs: () => seen.stuckMs,
+    profile: () => {
+      say(ask.profile);
+      return () => {
+        const found = Promise.withResolvers<StuckProfile>();
+        // The process bounds the profile itself; this is for one that does not answer at all.
+        const timer = setTimeout(
+          () => found.resolve({ type: "missing", why: "its process does not answer" }),
+          2 * limits.profileMs,
+        );
+        profiled = (profile) => {
+          clearTimeout(timer);
+          found.resolve(profile);
+        };
+        say(ask.profileEnd);
+        return found.promise;
+      };
+    },
+    measure: () => measure(child.process?.pid),
+    end: () => kill(),
+  };
+}
+
+type Child = { readonly process: ChildProcess | undefined; readonly why: string };
+
+/** Node throws for some faults of a spawn and tells others by an event. */
+function spawnChild({ init, user }: CellSpec, assets: CellAssets): Child {
+  try {
+    const started = spawn(process.execPath, ["--disable-sigusr1", "--eval", assets.cellProcess], {
+      cwd: init.workspace,
+      env: {},
+      // A process group of its own, so that all of it can be ended, and no terminal's signal reaches it.
+      detached: true,
+      // The fourth is one of a pair of sockets; libuv closes every other descriptor of this process in the child.
+      stdio: ["ignore", "ignore", "pipe", "pipe"],
+      ...user,
+    });
+    return { process: started, why: "its process could not be started: no descriptor is free" };
+  } catch (error) {
+    return { process: undefined, why: `its process could not be started: ${toRefusal(error).message}` };
+  }
+}
+
+function killGroup(child: ChildProcess | undefined): void {
+  if (child?.pid === undefined) return;
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // Nothing of the group is left.
+  }
+}
+
+/** V8 says on standard error why it aborts; the signal alone would not tell memory from another fault. */
+function describeExit(code: number | null, signal: string | null, lastWords: string): CellEnd {
+  const fatal = lastWords
+    .split("\n")
+    .find((line) => /fatal|out of memory|invalid (array|table|string) (length|size)/i.test(line));
+  if (signal !== null && fatal !== undefined && /memory|size|length/i.test(fatal))
+    return { reason: "out_of_memory", detail: `V8 ended its process: ${fatal.trim()}` };
+  const told = fatal === undefined ? "" : `: ${fatal.trim()}`;
+  if (signal === null) return { reason: "crash", detail: `its process ended with code ${code}${told}` };
+  const isAsked = ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"].includes(signal);
+  return isAsked
+    ? { reason: "killed", detail: `its process was ended by ${signal}, which the gateway did not send` }
+    : { reason: "crash", detail: `its process ended by ${signal}${told}` };
+}
+
+/** From `/proc`, which costs the child nothing. Rejects where there is none: then V8's own limit is the only one. */
+async function measure(pid: number | undefined): Promise<CellMemory> {
+  const status = await readFile(`/proc/${pid}/status`, "latin1");
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  if (kilobytes === undefined) throw new Error("the process has no memory any more");
+  return { heapUsed: 0, external: 0, resident: Number(kilobytes) * 1_024 };
+}
+
+function reasonOf(value: unknown): ExitReason {
+  return value === "out_of_memory" ? "out_of_memory" : "crash";
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value.slice(0, limits.failureCharsMax) : "";
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === "number" && value >= 0 ? value : 0;
+}
