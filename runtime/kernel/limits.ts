@@ -5,8 +5,12 @@
  * a promise or a measured fact of the platform (`docs/adr/0002-limits.md`).
  */
 export const limits = {
-  /** Characters of one message body on the accept path. Above it the door answers 413 / `invalid`. */
-  bodyCharsMax: 1_000_000,
+  /** Characters of one message body: 16 MiB at two bytes each, about 30 ms of the main thread for each pass (ADR 0014). Above it: 413 / `invalid`. */
+  bodyCharsMax: 8_388_608,
+  /** Characters of a body from which on it is a file of its own beside the agent's environment, named in its row. */
+  blobCharsMin: 262_144,
+  /** Characters of the answer of one turn. */
+  replyCharsMax: 1_000_000,
   /** Characters of the parameters of one tool call (the message text travels apart, as the body). */
   callParamsCharsMax: 16_384,
   /** Characters of a session key that a cell may name, and of the key of one of its calls. They become keys of the store. */
@@ -103,7 +107,7 @@ export const limits = {
   cellProcessMbMax: 768,
   /** How much sooner than the gateway Linux ends the process of a cell when the machine has no memory left (0 to 1,000). */
   cellProcessOomScore: 500,
-  /** One frame on the socket of such a process; the gateway holds it until it is whole. Above what the kernel takes (three texts of a million characters), so that a text that is too large is refused with its reason. */
+  /** One frame on the socket of such a process; the gateway holds it until it is whole. Above what the kernel takes (a message of 8,388,608 characters, and texts of a million), so that a text that is too large is refused with its reason. */
   cellFrameBytesMax: 33_554_432,
   /** Fields of one such frame: the kernel takes 514, and should be the one to say so. */
   cellFrameFieldsMax: 4_096,
@@ -150,7 +154,7 @@ export const limits = {
   logCharsMax: 8_192,
   /** Log records that a cell may emit in a second; further ones are counted and dropped, and the count is logged. */
   logRecordsPerSecond: 200,
-  /** Characters of streamed text of one turn that are passed on; the final answer is bounded by `bodyCharsMax`. */
+  /** Characters of streamed text of one turn that are passed on; the final answer is bounded by `replyCharsMax`. */
   streamCharsMax: 1_000_000,
   /** Rows of `sessions_list`. Source: behaviour §3.2. */
   sessionsListDefault: 100,

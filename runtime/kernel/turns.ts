@@ -226,11 +226,11 @@ function outcomeOf(k: KernelState, header: EnvelopeHeader, bits: number, text: s
     };
   }
   if ((bits & doneBits.reply) === 0) return { status: "no_reply" };
-  if (text.length > limits.bodyCharsMax) {
+  if (text.length > limits.replyCharsMax) {
     return {
       status: "error",
       code: "CLOISTER_MESSAGE_TOO_LARGE",
-      message: `the answer has ${text.length} characters; the bound is ${limits.bodyCharsMax}`,
+      message: `the answer has ${text.length} characters; the bound is ${limits.replyCharsMax}`,
     };
   }
   return { status: "ok", text };

@@ -4,15 +4,18 @@
  *
  * Layout, format 1 (`K` is `keyText` of the session key, `E` of the envelope id):
  *   ["s", K]               → SessionHead
- *   ["h", sessionId, seq]  → TranscriptRow, `seq` from 0 without gaps
+ *   ["h", sessionId, seq]  → TranscriptRow, `seq` from 0 without gaps; a long text is a `BlobRef` (`runtime/store/blobs.ts`)
+ *   ["z", hash]            → 0                             a row of a transcript names this file
  *   ["t", sessionId]       → state, a string
  *   ["d", E]               → { outcomeText, sessionKey }   the envelope's turn was committed
  *   ["o", E]               → OutboundRow                   its answer still has to leave through a channel
  * A turn's rows are written in one transaction, so that after a crash a turn happened wholly or not at all. A `done` marker
  * goes when the journal's row is gone from the disk; one that a crash leaves behind is removed when the agent is next opened.
  */
-import type { Envelope, ReplyRoute } from "../kernel/envelope.ts";
+import type { ReplyRoute } from "../kernel/envelope.ts";
+import { charsOf, headOf, type StoredText } from "./blobs.ts";
 import { type Environment, top } from "./environment.ts";
+import type { StoredEnvelope } from "./journal.ts";
 import { keyText } from "./key-text.ts";
 import type { HistoryPage, OutboundRow, TranscriptRow, TurnCommit } from "./port.ts";
 import type { SessionHead } from "./session-index.ts";
@@ -20,6 +23,15 @@ import type { SessionHead } from "./session-index.ts";
 export interface DoneMarker {
   readonly outcomeText: string | null;
   readonly sessionKey: string;
+}
+
+/** A row as the environment holds it. */
+export interface StoredRow extends Omit<TranscriptRow, "text"> {
+  readonly text: StoredText;
+}
+
+export interface StoredPage extends Omit<HistoryPage, "rows"> {
+  readonly rows: readonly StoredRow[];
 }
 
 /** Characters of the last message that the session index repeats. */
@@ -63,7 +75,7 @@ export class AgentStore {
   /** `empty` is the head to start from when the session is new. */
   commit(
     turn: TurnCommit,
-    envelope: Envelope,
+    envelope: StoredEnvelope,
     empty: SessionHead,
   ): Promise<{ status: "done" | "already"; head: SessionHead }> {
     const environment = this.#environment;
@@ -73,6 +85,7 @@ export class AgentStore {
       if (this.done(turn.envelopeId) !== undefined) return { status: "already", head: before };
       const rows = transcript(turn, envelope, before.messages);
       for (const row of rows) environment.put(["h", before.sessionId, row.seq], row);
+      if (typeof envelope.body !== "string") environment.put(["z", envelope.body.blob], 0);
       if (turn.state !== undefined) environment.put(["t", before.sessionId], turn.state);
       environment.put(["d", keyText(turn.envelopeId)], {
         outcomeText: turn.outcomeText,
@@ -87,20 +100,25 @@ export class AgentStore {
     });
   }
 
+  /** Whether a transcript names the file. */
+  names(blob: string): boolean {
+    return this.#environment.get(["z", blob]) !== undefined;
+  }
+
   delivered(envelopeId: string): Promise<void> {
     return this.#environment.write(() => this.#environment.remove(["o", keyText(envelopeId)]));
   }
 
-  history(sessionKey: string, limit: number, offset: number, charsMax = Number.POSITIVE_INFINITY): HistoryPage {
+  history(sessionKey: string, limit: number, offset: number, charsMax = Number.POSITIVE_INFINITY): StoredPage {
     const head = this.head(sessionKey);
     if (head === undefined) return { sessionId: "", rows: [], total: 0 };
     const end = Math.max(0, head.messages - offset);
     const start = Math.max(0, end - limit);
-    const rows: TranscriptRow[] = [];
+    const rows: StoredRow[] = [];
     for (let seq = end - 1, chars = 0; seq >= start; seq--) {
-      const row = this.#environment.get<TranscriptRow>(["h", head.sessionId, seq]);
+      const row = this.#environment.get<StoredRow>(["h", head.sessionId, seq]);
       if (row === undefined) continue;
-      chars += row.text.length;
+      chars += charsOf(row.text);
       if (chars > charsMax && rows.length > 0) break;
       rows.push(row);
     }
@@ -143,10 +161,10 @@ export class AgentStore {
   }
 }
 
-function transcript(turn: TurnCommit, envelope: Envelope, from: number): TranscriptRow[] {
+function transcript(turn: TurnCommit, envelope: StoredEnvelope, from: number): StoredRow[] {
   const { id, acceptedAtMs, provenance } = envelope.header;
   const isUser = provenance.kind === "external_user";
-  const inbound: TranscriptRow = {
+  const inbound: StoredRow = {
     seq: from,
     envelopeId: id,
     role: "user",
@@ -173,8 +191,8 @@ function outboundRow(turn: TurnCommit, route: ReplyRoute, text: string): Outboun
 function headAfter(
   before: SessionHead,
   turn: TurnCommit,
-  envelope: Envelope,
-  rows: readonly TranscriptRow[],
+  envelope: StoredEnvelope,
+  rows: readonly StoredRow[],
 ): SessionHead {
   const { replyRoute } = envelope.header;
   return {
@@ -183,7 +201,7 @@ function headAfter(
     channel: turn.channel,
     updatedAtMs: before.messages === 0 ? turn.atMs : Math.max(before.updatedAtMs, turn.atMs),
     messages: before.messages + rows.length,
-    lastPreview: preview(turn.outcomeText ?? envelope.body),
+    lastPreview: preview(turn.outcomeText ?? headOf(envelope.body)),
     ...(replyRoute.type === "channel" ? { lastRoute: replyRoute } : {}),
   };
 }

@@ -4,6 +4,7 @@
  */
 import { failure } from "../kernel/errors.ts";
 import { AgentStore } from "./agent-store.ts";
+import type { Blobs } from "./blobs.ts";
 import type { OpenEnvironment } from "./environment.ts";
 import { openFormat } from "./format.ts";
 import type { Journal } from "./journal.ts";
@@ -19,6 +20,7 @@ interface Open {
 export interface AgentStoresOptions {
   readonly openEnvironment: OpenEnvironment;
   readonly journal: Journal;
+  readonly blobs: Blobs;
   readonly openMax: number;
 }
 
@@ -60,12 +62,22 @@ export class AgentStores {
     }
   }
 
-  /** False, and nothing is made, when the agent has no environment yet. */
+  /** False, and nothing is made, when the agent has neither an environment nor a file of a message yet. */
   async copy(agentId: string, dir: string): Promise<boolean> {
     const place = this.#places.get(agentId);
-    if (place === undefined || !(await this.#options.openEnvironment.exists(place.sessionsDir))) return false;
+    if (place === undefined) return false;
+    const { exists, blobs } = this.#options.openEnvironment;
+    // One whose first turn has not begun may have files of messages already; they belong beside an environment.
+    const isThere = (await exists(place.sessionsDir)) || ((await blobs?.(place.sessionsDir).list()) ?? []).length > 0;
+    if (!isThere) return false;
     await this.use(agentId, (agent) => agent.copyTo(dir));
     return true;
+  }
+
+  /** Files of messages, also of an agent that had no turn yet. */
+  async copyBlobs(agentId: string, dir: string): Promise<void> {
+    const place = this.#places.get(agentId);
+    if (place !== undefined) await this.#options.openEnvironment.blobs?.(place.sessionsDir).copyTo(dir);
   }
 
   /** Passes the word on if the agent is open; a closed one finds out when it is opened. */
@@ -120,6 +132,10 @@ export class AgentStores {
       await openFormat(environment, "agent", place.sessionsDir);
       const store = new AgentStore(environment);
       store.forgetUnknown(await this.#options.journal.keeps());
+      await this.#options.blobs.sweep(
+        agentId,
+        (blob) => store.names(blob) || this.#options.journal.names(agentId, blob),
+      );
       return store;
     } catch (error) {
       await environment.close();

@@ -5,22 +5,24 @@
  * Layout in the journal's environment, since its format 2 (`n` counts from 1 and gives the order of arrival; `E` is `keyText` of
  * the envelope id, which is also the letter's id):
  *   ["x", n]    → DeadLetterRow: all but the body, so that a listing reads no bodies
- *   ["b", n]    → the body
+ *   ["b", n]    → the body (`StoredText`)
  *   ["y", E]    → n
  *   ["k", fate] → how many there are of this fate; absent for none
  * Every function that writes runs inside a transaction of the environment, so that a crash leaves all of a letter or nothing.
  */
 import { type Fate, fates } from "../kernel/envelope.ts";
+import { charsOf, headOf, type StoredText } from "./blobs.ts";
+import { putBody, removeBody } from "./body-rows.ts";
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
-import type {
-  DeadLetter,
-  DeadLetterCounts,
-  DeadLetterFilter,
-  DeadLetterPurge,
-  DeadLetterQuery,
-  DeadLetterRow,
-} from "./port.ts";
+import type { DeadLetterCounts, DeadLetterFilter, DeadLetterPurge, DeadLetterQuery, DeadLetterRow } from "./port.ts";
+
+/** A letter as the journal holds it. */
+export interface StoredLetter extends DeadLetterRow {
+  readonly body: StoredText;
+}
+
+type NewLetter = Omit<StoredLetter, "bodyChars" | "preview">;
 
 /** Characters of the body that a listing shows. */
 const previewCharsMax = 200;
@@ -28,11 +30,7 @@ const previewCharsMax = 200;
 const all = { start: ["x", 0], end: ["x", top] } as const;
 
 /** Keeps at most `lettersMax`: the oldest make room. */
-export function addLetter(
-  environment: Environment,
-  letter: Omit<DeadLetter, "bodyChars" | "preview">,
-  lettersMax: number,
-): void {
+export function addLetter(environment: Environment, letter: NewLetter, lettersMax: number): void {
   const [newest] = environment.entries({ ...all, reverse: true, limit: 1 });
   put(environment, newest === undefined ? 1 : (newest.key[1] as number) + 1, letter);
   const surplus = countAll(letterCounts(environment)) - lettersMax;
@@ -41,11 +39,11 @@ export function addLetter(
     remove(environment, key[1] as number, value);
 }
 
-export function findLetter(environment: Environment, id: string): DeadLetter | undefined {
+export function findLetter(environment: Environment, id: string): StoredLetter | undefined {
   const n = environment.get<number>(["y", keyText(id)]);
   if (n === undefined) return undefined;
   const row = environment.get<DeadLetterRow>(["x", n]);
-  return row === undefined ? undefined : { ...row, body: environment.get<string>(["b", n]) ?? "" };
+  return row === undefined ? undefined : { ...row, body: environment.get<StoredText>(["b", n]) ?? "" };
 }
 
 /** Newest first. With a filter every row is looked at; `deadLettersMax` bounds them. */
@@ -95,7 +93,7 @@ export function letterCounts(environment: Environment): DeadLetterCounts {
 export function splitLetters(environment: Environment): void {
   let at = 0;
   for (;;) {
-    const [next] = environment.entries<Omit<DeadLetter, "bodyChars" | "preview">>({
+    const [next] = environment.entries<NewLetter>({
       start: ["x", at],
       end: ["x", top],
       limit: 1,
@@ -107,17 +105,17 @@ export function splitLetters(environment: Environment): void {
   }
 }
 
-function put(environment: Environment, n: number, { body, ...head }: Omit<DeadLetter, "bodyChars" | "preview">): void {
-  const row: DeadLetterRow = { ...head, bodyChars: body.length, preview: body.slice(0, previewCharsMax) };
+function put(environment: Environment, n: number, { body, ...head }: NewLetter): void {
+  const row: DeadLetterRow = { ...head, bodyChars: charsOf(body), preview: headOf(body).slice(0, previewCharsMax) };
   environment.put(["x", n], row);
-  environment.put(["b", n], body);
+  putBody(environment, head.header.agentId, ["b", n], body);
   environment.put(["y", keyText(head.header.id)], n);
   count(environment, head.fate, 1);
 }
 
 function remove(environment: Environment, n: number, row: DeadLetterRow): void {
   environment.remove(["x", n]);
-  environment.remove(["b", n]);
+  removeBody(environment, row.header.agentId, ["b", n]);
   environment.remove(["y", keyText(row.header.id)]);
   count(environment, row.fate, -1);
 }

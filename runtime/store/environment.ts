@@ -4,6 +4,7 @@
  * store are written once and hold for both.
  */
 import { type CodedError, failure } from "../kernel/errors.ts";
+import type { BlobFolder } from "./blobs.ts";
 
 /**
  * Compared element by element: numbers before strings, a key before its extensions. Text that comes from outside passes
@@ -62,6 +63,8 @@ export interface OpenEnvironment {
   (dir: string): Promise<Environment>;
   /** Whether there is one, without making it. */
   readonly exists: (dir: string) => Promise<boolean>;
+  /** Files beside the environment in a directory. Absent: long texts stay in their rows. */
+  readonly blobs?: (dir: string) => BlobFolder;
 }
 
 /** The same words from every kind of environment. */

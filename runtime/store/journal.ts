@@ -5,7 +5,8 @@
  * Layout, format 4 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
  * agent's id):
  *   ["e", seq] → header
- *   ["m", seq] → body, apart from the header, so that a backlog is read without its bodies
+ *   ["z", A, hash, "m" | "b", n] → 0        a body's file is named by the row ["m" | "b", n] (`runtime/store/blobs.ts`)
+ *   ["m", seq] → body (`StoredText`), apart from the header, so that a backlog is read without its bodies
  *   ["q", A, seq] → 0                       what waits for one agent, in order
  *   ["i", E]   → [seq, agentId, askedIn?]   the third is the envelope whose turn waits for this one's outcome
  *   ["n", seq] → deliveries counted so far; absent before the first
@@ -16,7 +17,17 @@
  * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.
  */
 import type { Envelope, EnvelopeHeader, Fate } from "../kernel/envelope.ts";
-import { addLetter, findLetter, letterCounts, listLetters, purgeLetters, removeLetter } from "./dead-letters.ts";
+import type { StoredText } from "./blobs.ts";
+import { putBody, removeBody } from "./body-rows.ts";
+import {
+  addLetter,
+  findLetter,
+  letterCounts,
+  listLetters,
+  purgeLetters,
+  removeLetter,
+  type StoredLetter,
+} from "./dead-letters.ts";
 import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq } from "./dedupe.ts";
 import { type Environment, top } from "./environment.ts";
 import { Groups } from "./groups.ts";
@@ -24,7 +35,6 @@ import { keyText } from "./key-text.ts";
 import type {
   AppendResult,
   Backlog,
-  DeadLetter,
   DeadLetterCounts,
   DeadLetterPurge,
   DeadLetterQuery,
@@ -43,8 +53,14 @@ export interface JournalOptions extends DedupeBounds {
 }
 
 interface Append {
-  readonly envelope: Envelope;
+  readonly envelope: StoredEnvelope;
   readonly dedupe: Dedupe | undefined;
+}
+
+/** An envelope as the journal holds it. */
+export interface StoredEnvelope {
+  readonly header: EnvelopeHeader;
+  readonly body: StoredText;
 }
 
 type Place = readonly [seq: number, agentId: string, askedIn?: string];
@@ -74,7 +90,7 @@ export class Journal {
   }
 
   /** Those in flight together are one transaction, which costs less than one for each that share a flush. */
-  append(envelope: Envelope, dedupe: Dedupe | undefined): Promise<AppendResult> {
+  append(envelope: StoredEnvelope, dedupe: Dedupe | undefined): Promise<AppendResult> {
     return this.#appends.add({ envelope, dedupe });
   }
 
@@ -124,15 +140,15 @@ export class Journal {
     return (envelopeText) => this.#environment.get(["i", envelopeText]) !== undefined;
   }
 
-  find(envelopeId: string): Envelope | undefined {
+  find(envelopeId: string): StoredEnvelope | undefined {
     if (this.#settled.has(envelopeId)) return undefined;
     const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
     return place === undefined ? undefined : this.#read(place[0]);
   }
 
-  #read(seq: number): Envelope | undefined {
+  #read(seq: number): StoredEnvelope | undefined {
     const header = this.#environment.get<EnvelopeHeader>(["e", seq]);
-    return header === undefined ? undefined : { header, body: this.#environment.get<string>(["m", seq]) ?? "" };
+    return header === undefined ? undefined : { header, body: this.#environment.get<StoredText>(["m", seq]) ?? "" };
   }
 
   /** Takes effect for every later call at once; on disk with the next write. What an open turn asked for waits for that turn. */
@@ -199,7 +215,13 @@ export class Journal {
     return listLetters(this.#environment, query);
   }
 
-  deadLetter(id: string): DeadLetter | undefined {
+  /** Whether a row of the journal names the agent's file. */
+  names(agentId: string, blob: string): boolean {
+    const start = ["z", keyText(agentId), blob];
+    return [...this.#environment.entries({ start, end: [...start, top], limit: 1 })].length > 0;
+  }
+
+  deadLetter(id: string): StoredLetter | undefined {
     return findLetter(this.#environment, id);
   }
 
@@ -208,7 +230,7 @@ export class Journal {
   }
 
   /** Undefined, and nothing is written, when the letter is not there (any more). */
-  replay(letterId: string, envelope: Envelope): Promise<number | undefined> {
+  replay(letterId: string, envelope: StoredEnvelope): Promise<number | undefined> {
     return this.#write(() => (removeLetter(this.#environment, letterId) ? this.#put(envelope) : undefined));
   }
 
@@ -296,11 +318,11 @@ export class Journal {
     return ids;
   }
 
-  #put(envelope: Envelope): number {
+  #put(envelope: StoredEnvelope): number {
     const seq = this.#nextSeq++;
     const { id, agentId, askedIn } = envelope.header;
     this.#environment.put(["e", seq], envelope.header);
-    this.#environment.put(["m", seq], envelope.body);
+    putBody(this.#environment, agentId, ["m", seq], envelope.body);
     this.#environment.put(["q", keyText(agentId), seq], 0);
     const place: Place = askedIn === undefined ? [seq, agentId] : [seq, agentId, askedIn];
     this.#environment.put(["i", keyText(id)], place);
@@ -311,7 +333,7 @@ export class Journal {
     this.#environment.remove(["i", keyText(envelopeId)]);
     this.#environment.remove(["q", keyText(agentId), seq]);
     this.#environment.remove(["e", seq]);
-    this.#environment.remove(["m", seq]);
+    removeBody(this.#environment, agentId, ["m", seq]);
     this.#environment.remove(["n", seq]);
   }
 }

@@ -1,4 +1,5 @@
 /** An environment in memory, for tests: sorted rows, values as JSON text so that nobody shares an object with the store. */
+import type { BlobFolder } from "./blobs.ts";
 import {
   copyFailure,
   type Entry,
@@ -22,7 +23,30 @@ export function memoryEnvironments(disk: MemoryDisk): OpenEnvironment {
     disk.set(dir, rows);
     return new MemoryEnvironment(disk, rows);
   };
-  return Object.assign(open, { exists: async (dir: string) => disk.has(dir) });
+  return Object.assign(open, { exists: async (dir: string) => disk.has(dir), blobs: memoryBlobs(disk) });
+}
+
+/** Beside the rows of each directory, and surviving like them. */
+const files = new WeakMap<MemoryDisk, Map<string, Map<string, Uint8Array>>>();
+
+function memoryBlobs(disk: MemoryDisk): (dir: string) => BlobFolder {
+  const folders = files.get(disk) ?? new Map<string, Map<string, Uint8Array>>();
+  files.set(disk, folders);
+  const folderOf = (dir: string): Map<string, Uint8Array> => {
+    const folder = folders.get(dir) ?? new Map<string, Uint8Array>();
+    folders.set(dir, folder);
+    return folder;
+  };
+  return (dir) => ({
+    has: async (name) => folderOf(dir).has(name),
+    write: async (name, bytes) => void folderOf(dir).set(name, bytes),
+    read: async (name) => folderOf(dir).get(name) ?? new Uint8Array(),
+    list: async () => [...folderOf(dir).keys()],
+    remove: async (name) => void folderOf(dir).delete(name),
+    async copyTo(into) {
+      for (const [name, bytes] of folderOf(dir)) folderOf(into).set(name, bytes);
+    },
+  });
 }
 
 class MemoryEnvironment implements Environment {

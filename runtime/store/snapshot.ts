@@ -19,6 +19,9 @@
  * envelopes of all turns since are still in the journal. An answer that left through a channel between A and J leaves
  * once more after a restore, under the same idempotency key.
  *
+ * Files of long messages (`blobs.ts`) are copied after the journal: each that a copy names was there before that copy, and none is
+ * removed until the end. Files that only later rows name are copied in vain, and swept where the copy is used.
+ *
  * A crash leaves an incomplete folder; who calls writes its own mark when the copy is whole (`manifest.json`).
  */
 import { join } from "node:path";
@@ -32,6 +35,7 @@ export interface SnapshotParts {
   readonly agentIds: Iterable<string>;
   /** False when the agent has no environment. */
   readonly copyAgent: (agentId: string, dir: string) => Promise<boolean>;
+  readonly copyBlobs: (agentId: string, dir: string) => Promise<void>;
   readonly hold: () => () => void;
   readonly openEnvironment: OpenEnvironment;
   readonly now: () => number;
@@ -40,16 +44,19 @@ export interface SnapshotParts {
 /** One environment after the other, so that a backup takes one thread of the pool and one long read transaction at a time. */
 export async function takeSnapshot(parts: SnapshotParts, into: string): Promise<Snapshot> {
   const registryDir = join(into, "store", "registry");
+  const all = [...parts.agentIds];
   const agentIds: string[] = [];
   const release = parts.hold();
   let acceptedUntilMs: number;
   try {
     await parts.registry.copyTo(registryDir);
-    for (const agentId of parts.agentIds) {
+    for (const agentId of all) {
       if (await parts.copyAgent(agentId, join(into, "agents", agentId, "sessions"))) agentIds.push(agentId);
     }
     acceptedUntilMs = parts.now();
     await parts.journal.copyTo(join(into, "store", "journal"));
+    // Last: every file that one of the copies names was there before that copy, and none is removed meanwhile.
+    for (const agentId of all) await parts.copyBlobs(agentId, join(into, "agents", agentId, "sessions"));
   } finally {
     release();
   }

@@ -6,18 +6,20 @@
  */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import type { Envelope } from "../kernel/envelope.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { AgentStores } from "./agent-stores.ts";
+import { Blobs } from "./blobs.ts";
 import { appendRow, newestRows } from "./bounded-log.ts";
 import { splitLetters } from "./dead-letters.ts";
 import { groupWindow } from "./dedupe.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
 import { checkFormat, formats, openFormat } from "./format.ts";
-import { Journal, splitBodies } from "./journal.ts";
+import { Journal, splitBodies, type StoredEnvelope } from "./journal.ts";
 import { claimOwner, clearOwner, identify, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
 import { readPending } from "./pending.ts";
-import type { AuditRow, Store, StorePlaces } from "./port.ts";
+import type { AuditRow, Store, StorePlaces, TranscriptRow } from "./port.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
@@ -29,6 +31,7 @@ export type StoreBounds = Pick<
   | "dedupeKeysPerScopeMax"
   | "deadLettersMax"
   | "mailboxDepthMax"
+  | "blobCharsMin"
   | "settledRowsPerWriteMax"
   | "appendsPerWriteMax"
   | "auditRowsMax"
@@ -96,6 +99,9 @@ class OpenStore implements Store {
   readonly #journal: Journal;
   readonly #index: SessionIndex;
   readonly #agents: AgentStores;
+  readonly #blobs: Blobs;
+  /** The last body of each agent that is on its way to the disk, until it is there. */
+  readonly #bodies = new Map<string, Promise<void>>();
   readonly #bounds: { readonly [K in keyof StoreBounds]: number };
   readonly #openEnvironment: OpenEnvironment;
   readonly #now: () => number;
@@ -126,7 +132,16 @@ class OpenStore implements Store {
       now: this.#now,
       onForgotten: (agentId, envelopeId) => this.#agents.forget(agentId, envelopeId),
     });
+    const folders = new Map(places.agents.map(({ agentId, sessionsDir }) => [agentId, sessionsDir]));
+    this.#blobs = new Blobs({
+      blobCharsMin: this.#bounds.blobCharsMin,
+      folderOf: (agentId) => {
+        const dir = folders.get(agentId);
+        return dir === undefined ? undefined : openEnvironment.blobs?.(dir);
+      },
+    });
     this.#agents = new AgentStores(places.agents, {
+      blobs: this.#blobs,
       openEnvironment,
       journal: this.#journal,
       openMax: this.#bounds.openAgentStoresMax,
@@ -143,7 +158,7 @@ class OpenStore implements Store {
 
   append: Store["append"] = (envelope, dedupe) =>
     this.#run(async () => {
-      const result = await this.#journal.append(envelope, dedupe);
+      const result = await this.#withBody(envelope, (stored) => this.#journal.append(stored, dedupe));
       if (result.status === "stored") this.#appends += 1;
       return result;
     });
@@ -162,7 +177,7 @@ class OpenStore implements Store {
         const { sessionId } = await agent.open(
           agent.head(turn.sessionKey) ?? this.#emptyHead(turn.sessionKey, turn.agentId),
         );
-        const body = this.#journal.find(turn.envelopeId)?.body ?? "";
+        const body = await this.#blobs.read(turn.agentId, this.#journal.find(turn.envelopeId)?.body ?? "");
         return { status: "begun", attempt, sessionId, body, state: turn.wantState ? agent.state(sessionId) : null };
       }),
     );
@@ -216,11 +231,17 @@ class OpenStore implements Store {
 
   deadLetters: Store["deadLetters"] = (query) => this.#run(async () => this.#journal.deadLetters(query));
 
-  deadLetter: Store["deadLetter"] = (id) => this.#run(async () => this.#journal.deadLetter(id));
+  deadLetter: Store["deadLetter"] = (id) =>
+    this.#run(async () => {
+      const letter = this.#journal.deadLetter(id);
+      return letter === undefined
+        ? undefined
+        : { ...letter, body: await this.#blobs.read(letter.header.agentId, letter.body) };
+    });
 
   replay: Store["replay"] = (letterId, envelope) =>
     this.#run(async () => {
-      const seq = await this.#journal.replay(letterId, envelope);
+      const seq = await this.#withBody(envelope, (stored) => this.#journal.replay(letterId, stored));
       if (seq === undefined) throw unknownLetter("replay", letterId);
       this.#appends += 1;
       return { seq };
@@ -253,9 +274,13 @@ class OpenStore implements Store {
 
   history: Store["history"] = (agentId, sessionKey, limit, offset, charsMax) =>
     this.#inSession(sessionKey, () =>
-      this.#agents.use(agentId, (agent) =>
-        agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset), charsMax),
-      ),
+      this.#agents.use(agentId, async (agent) => {
+        const page = agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset), charsMax);
+        const rows: TranscriptRow[] = [];
+        // One after the other, so that a page of long texts is not read twice into memory.
+        for (const row of page.rows) rows.push({ ...row, text: await this.#blobs.read(agentId, row.text) });
+        return { ...page, rows };
+      }),
     );
 
   release: Store["release"] = (agentId) => this.#run(() => this.#agents.release(agentId));
@@ -268,7 +293,13 @@ class OpenStore implements Store {
           journal: this.#journalEnvironment,
           agentIds: this.#agents.ids(),
           copyAgent: (agentId, dir) => this.#agents.copy(agentId, dir),
-          hold: () => this.#journal.hold(),
+          copyBlobs: (agentId, dir) => this.#agents.copyBlobs(agentId, dir),
+          hold: () => {
+            const releases = [this.#journal.hold(), this.#blobs.hold()];
+            return () => {
+              for (const release of releases) release();
+            };
+          },
           openEnvironment: this.#openEnvironment,
           now: this.#now,
         },
@@ -327,6 +358,28 @@ class OpenStore implements Store {
       messages: 0,
       lastPreview: "",
     };
+  }
+
+  /** A long body is on the disk before its row; the appends of one agent keep the order of the calls all the same. */
+  async #withBody<T>({ header, body }: Envelope, append: (stored: StoredEnvelope) => Promise<T>): Promise<T> {
+    const { agentId } = header;
+    const before = this.#bodies.get(agentId);
+    if (before === undefined && !this.#blobs.isLong(body)) return append({ header, body });
+    const ready = (before ?? Promise.resolve()).then(() => this.#blobs.put(agentId, body));
+    const settled = ready.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#bodies.set(agentId, settled);
+    void settled.then(() => {
+      if (this.#bodies.get(agentId) === settled) this.#bodies.delete(agentId);
+    });
+    const { stored, release } = await ready;
+    try {
+      return await append({ header, body: stored });
+    } finally {
+      release();
+    }
   }
 
   #inSession<T>(sessionKey: string, work: () => Promise<T>): Promise<T> {

@@ -129,6 +129,113 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
       });
     });
 
+    describe("a long body", () => {
+      const bounds = { bounds: { blobCharsMin: 1_000 } };
+      const long = "é\ud83d\ude00 ".repeat(1_000);
+      const odd = `\ud800${"x".repeat(2_000)}\0`;
+      const folderOf = (at: number) =>
+        harness.openEnvironment?.blobs?.(placesIn(harness.dir).agents[at]?.sessionsDir ?? "");
+      const files = async (at = 0): Promise<number> => (await folderOf(at)?.list())?.length ?? 0;
+
+      it("comes back exactly at the turn, in the history, from a dead letter and from its replay, also after restarts", async () => {
+        await reopen(bounds);
+        for (const [at, body] of [long, odd].entries()) await turn(`a${at}`, { body });
+        await lose("dead", "poison", { body: long });
+        await reopen(bounds);
+        await store.append(envelope("open", { body: odd }));
+        expect(await store.begin(beginOf(envelope("open")))).toMatchObject({ body: odd });
+        const { rows } = await store.history("ann", "agent:ann:main", 10, 0);
+        expect(rows.filter(({ role }) => role === "user").map(({ text }) => text)).toEqual([long, odd]);
+        expect((await store.session("agent:ann:main"))?.lastPreview).toBe("answer to a1");
+        expect((await store.deadLetters({ limit: 1 })).rows[0]).toMatchObject({
+          bodyChars: long.length,
+          preview: long.slice(0, 200),
+        });
+        expect((await store.deadLetter("dead"))?.body).toBe(long);
+        await store.replay("dead", envelope("again", { body: long }));
+        expect(await store.begin(beginOf(envelope("again")))).toMatchObject({ body: long });
+      });
+
+      it("keeps the order of the calls of its agent, whichever bodies are long, and the answer to a repeated key", async () => {
+        await reopen(bounds);
+        const mails = Array.from({ length: 12 }, (_, at) =>
+          envelope(`e${at}`, { body: at % 3 === 0 ? `${long}${at}` : "short" }),
+        );
+        await Promise.all(mails.map((mail) => store.append(mail, { scope: "s", key: mail.header.id })));
+        expect((await store.pending()).envelopes.map(({ header }) => header.id)).toEqual(
+          mails.map(({ header }) => header.id),
+        );
+        expect(await store.append(envelope("other", { body: long }), { scope: "s", key: "e3" })).toMatchObject({
+          status: "duplicate",
+          envelopeId: "e3",
+        });
+      });
+
+      it.runIf(supports.clock)("is one file for the same text, which goes when nothing names it any more", async () => {
+        await reopen(bounds);
+        await store.append(envelope("a", { body: long }));
+        await store.append(envelope("b", { body: long }));
+        await store.append(envelope("c", { body: odd }));
+        expect(await files()).toBe(2);
+        await store.bury("a", "dropped", "stopped");
+        await store.bury("b", "dropped", "stopped");
+        await store.bury("c", "dropped", "stopped");
+        await store.purge({ id: "a" });
+        await store.purge({ id: "c" });
+        await reopen(bounds);
+        await store.history("ann", "agent:ann:main", 1, 0);
+        expect(await files(), "the letter b names it still").toBe(1);
+        expect((await store.deadLetter("b"))?.body).toBe(long);
+        await store.purge({});
+        await reopen(bounds);
+        await store.history("ann", "agent:ann:main", 1, 0);
+        expect(await files()).toBe(0);
+      });
+
+      it.runIf(supports.clock)(
+        "that a transcript names stays when its envelope is gone, and one that a crash left goes",
+        async () => {
+          await reopen(bounds);
+          await turn("a", { body: long });
+          await store.settle("a");
+          await folderOf(0)?.write("ab00", Buffer.from("nobody names it"));
+          await reopen(bounds);
+          expect((await store.history("ann", "agent:ann:main", 9, 0)).rows[0]?.text).toBe(long);
+          expect(await files()).toBe(1);
+          expect((await store.pending()).envelopes).toEqual([]);
+        },
+      );
+
+      it.runIf(supports.clock)("whose file is damaged is told as such, and its message is not lost", async () => {
+        await reopen(bounds);
+        await store.append(envelope("a", { body: long }));
+        const folder = folderOf(0);
+        const [name = ""] = (await folder?.list()) ?? [];
+        const bytes = (await folder?.read(name)) ?? new Uint8Array();
+        await folder?.write(name, bytes.subarray(1));
+        await expect(store.begin(beginOf(envelope("a")))).rejects.toMatchObject({
+          code: "CLOISTER_STORE_FAILED",
+          message: expect.stringContaining(name),
+        });
+        await folder?.write(name, bytes);
+        expect(await store.begin(beginOf(envelope("a")))).toMatchObject({ body: long });
+      });
+
+      it("is in a copy of the store, also of an agent that had no turn yet", async () => {
+        await reopen(bounds);
+        await turn("a", { body: long });
+        await store.append(envelope("b", { agentId: "bob", body: odd }));
+        const copy = `${harness.dir}/copy-of-bodies`;
+        await store.snapshot(copy);
+        const { openEnvironment } = harness;
+        if (openEnvironment === undefined) return;
+        const copied = await openStore(placesIn(copy), openEnvironment, bounds);
+        expect((await copied.history("ann", "agent:ann:main", 9, 0)).rows[0]?.text).toBe(long);
+        expect(await copied.begin(beginOf(envelope("b", { agentId: "bob" })))).toMatchObject({ body: odd });
+        await copied.close();
+      });
+    });
+
     describe("a backlog", () => {
       const idsOf = (rows: readonly { readonly header: { readonly id: string } }[]) =>
         rows.map(({ header }) => header.id);

@@ -17,6 +17,7 @@ import {
   type OpenEnvironment,
   type Range,
 } from "../environment.ts";
+import { openBlobFolder } from "./blob-folder.ts";
 import { isDiskFull, saysFull } from "./disk-full.ts";
 
 /** Slots for reading threads and processes in the lock file; LMDB's own default of 126 is near what a busy host reaches. */
@@ -31,6 +32,7 @@ export const openLmdbEnvironment: OpenEnvironment = Object.assign(openEnvironmen
       () => true,
       () => false,
     ),
+  blobs: openBlobFolder,
 });
 
 async function openEnvironment(dir: string): Promise<Environment> {

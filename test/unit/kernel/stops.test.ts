@@ -175,7 +175,7 @@ describe("streamed text", () => {
 describe("what a cell says", () => {
   it("is bounded: answers, failures and log records", () => {
     const driver = makeDriver({
-      limits: { bodyCharsMax: 10, failureCharsMax: 5, logCharsMax: 4 },
+      limits: { replyCharsMax: 10, failureCharsMax: 5, logCharsMax: 4 },
       script: scripted({
         long: () => {
           return { reply: "x".repeat(11) };

@@ -1,0 +1,80 @@
+/** The files of `runtime/store/blobs.ts` on disk. */
+import { access, copyFile, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { failure } from "../../kernel/errors.ts";
+import type { BlobFolder } from "../blobs.ts";
+import { storeFull } from "../store-full.ts";
+import { saysFull } from "./disk-full.ts";
+
+let writes = 0;
+
+export function openBlobFolder(sessionsDir: string): BlobFolder {
+  const dir = join(sessionsDir, "blobs");
+  const shelf = (name: string): string => join(dir, name.slice(0, 2));
+  const place = (name: string): string => join(shelf(name), name);
+
+  const list = async (): Promise<string[]> => {
+    const shelves = await readdir(dir).catch(() => []);
+    const found = await Promise.all(shelves.map((each) => readdir(join(dir, each)).catch(() => [])));
+    return found.flat();
+  };
+
+  return {
+    has: (name) =>
+      access(place(name)).then(
+        () => true,
+        () => false,
+      ),
+    async write(name, bytes) {
+      const unnamed = join(shelf(name), `${name}.new-${process.pid}-${writes++}`);
+      try {
+        await mkdir(shelf(name), { recursive: true, mode: 0o700 });
+        await withFile(unnamed, "wx", async (file) => {
+          await file.writeFile(bytes);
+          await file.sync();
+        });
+        await rename(unnamed, place(name));
+        // The name is on the disk when its directory is.
+        for (const each of [shelf(name), dir]) await withFile(each, "r", (file) => file.sync());
+      } catch (error) {
+        await rm(unnamed, { force: true }).catch(() => undefined);
+        const { code, message } = error as NodeJS.ErrnoException;
+        if (saysFull(`${code} ${message}`)) throw storeFull(dir, message, error);
+        throw failure(
+          "CLOISTER_STORE_FAILED",
+          `cannot write to ${dir}: ${message}`,
+          "make the directory writable for this user on a local disk with free space",
+          error,
+        );
+      }
+    },
+    read: (name) => readFile(place(name)).catch(() => new Uint8Array()),
+    list,
+    remove: (name) => rm(place(name), { force: true }),
+    async copyTo(into) {
+      const target = openShelves(into);
+      for (const name of await list()) await copyFile(place(name), await target(name));
+    },
+  };
+}
+
+function openShelves(sessionsDir: string): (name: string) => Promise<string> {
+  return async (name) => {
+    const shelf = join(sessionsDir, "blobs", name.slice(0, 2));
+    await mkdir(shelf, { recursive: true, mode: 0o700 });
+    return join(shelf, name);
+  };
+}
+
+async function withFile(
+  path: string,
+  flags: string,
+  work: (file: Awaited<ReturnType<typeof open>>) => Promise<void>,
+): Promise<void> {
+  const file = await open(path, flags, 0o600);
+  try {
+    await work(file);
+  } finally {
+    await file.close();
+  }
+}
