@@ -8,6 +8,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findPaths, loadConfig, resolveConfig } from "../runtime/config/index.ts";
 import { limits } from "../runtime/kernel/limits.ts";
+import type { Store, StoreCounters, StorePlaces } from "../runtime/store/port.ts";
 import { startStoreThread } from "../runtime/store/thread.ts";
 import { makeGateway } from "../runtime/supervisor/gateway.ts";
 import { type CellAssets, loadCellAssets } from "../runtime/thread/cell-assets.ts";
@@ -17,7 +18,15 @@ export interface GatewayHere {
   say(agentId: string, text: string): Promise<string>;
   /** Ends all idle cells, as idleness does after a while, and waits until they are gone. */
   passivate(): Promise<void>;
+  /** The counters of its store. */
+  counters(): Promise<StoreCounters>;
   close(): Promise<void>;
+}
+
+export interface GatewayHereOptions {
+  readonly changeAssets?: (assets: CellAssets) => CellAssets;
+  /** Default: the LMDB store in its thread. */
+  readonly openStore?: (places: StorePlaces) => Promise<Store>;
 }
 
 const answerMsMax = 60_000;
@@ -27,20 +36,14 @@ const complain = (fields: object, message: string): void => console.error(messag
 
 export async function openGatewayHere(
   config: object,
-  changeAssets: (assets: CellAssets) => CellAssets = (assets) => assets,
+  { changeAssets = (assets) => assets, openStore = openInThread }: GatewayHereOptions = {},
 ): Promise<GatewayHere> {
   const stateDir = await mkdtemp(path.join(tmpdir(), "cloister-bench-"));
   await writeFile(path.join(stateDir, "cloister.json"), JSON.stringify(config));
   const paths = await findPaths({ env: {}, homeDir: stateDir, flags: { stateDir } });
   const resolved = resolveConfig(await loadConfig({ ...paths, env: {} }));
   const agents = resolved.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir }));
-  const store = await startStoreThread({
-    places: { stateDir, agents },
-    options: {},
-    onLost: (reason) => {
-      throw new Error(reason);
-    },
-  });
+  const store = await openStore({ stateDir, agents });
   const gateway = makeGateway({
     config: resolved,
     store,
@@ -71,10 +74,21 @@ export async function openGatewayHere(
         await sleep(pollMs);
       }
     },
+    counters: () => store.counters(),
     async close() {
       await gateway.drain(0);
       await store.close();
       await rm(stateDir, { recursive: true, force: true });
     },
   };
+}
+
+function openInThread(places: StorePlaces): Promise<Store> {
+  return startStoreThread({
+    places,
+    options: {},
+    onLost: (reason) => {
+      throw new Error(reason);
+    },
+  });
 }

@@ -24,7 +24,7 @@ const config = {
 };
 
 export async function run({ rounds = roundsDefault, progress }: ScenarioOptions): Promise<ScenarioReport> {
-  const gateway = await openGatewayHere(config, withClock);
+  const gateway = await openGatewayHere(config, { changeAssets: withClock });
   try {
     const subjects = [
       { start: "empty worker", measure: startEmptyWorker },
