@@ -9,6 +9,9 @@ import { grantVerbs, judgePair, pairVerbs, type Policy, type SessionVerb } from 
 /** The session tools of this version; each is a verb of its own. */
 export const sessionTools = ["sessions_list", "sessions_history", "sessions_send"] as const;
 
+/** One list for the rows of all agents. */
+const toolVerbs: readonly Verb[] = sessionTools.map((tool) => `tool:${tool}` as const);
+
 export function compilePairings(policy: Policy, agentIds: readonly string[]): Pairing[] {
   return agentIds.flatMap((agentId) => {
     const subject = `agent:${agentId}`;
@@ -16,7 +19,7 @@ export function compilePairings(policy: Policy, agentIds: readonly string[]): Pa
       id: toolsPairingId(agentId),
       subject,
       object: "gateway",
-      verbs: sessionTools.map((tool) => `tool:${tool}` as const),
+      verbs: toolVerbs,
       origin: "config",
     };
     const open =

@@ -32,12 +32,13 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
   const agents = listAgents(config);
   const defaultAgentId = findDefaultAgentId(agents);
   const { mainKey, scope, dmScope, groupScope, identityLinks } = config.session;
+  const share = makeSharer();
   const effective = {
     configPath: paths.configPath,
     configExists: loaded.exists,
     stateDir: paths.stateDir,
     profile: paths.profile,
-    agents: agents.map((agent) => resolveAgent(agent, agent.id === defaultAgentId, draft)),
+    agents: agents.map((agent) => resolveAgent(agent, agent.id === defaultAgentId, draft, share)),
     defaultAgentId,
     bindings: resolveBindings(config),
     session: { mainKey: mainKey.toLowerCase(), scope, dmScope, groupScope, identityLinks },
@@ -71,32 +72,48 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
   return freeze({ revision: hash(effective), ...effective, warnings: loaded.warnings, notActive: loaded.notActive });
 }
 
-function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft): ResolvedAgent {
+type Sharer = <T extends object>(value: T) => T;
+
+/** Gives the first of equal values for each of them: of ten thousand agents most have the same settings. */
+function makeSharer(): Sharer {
+  const known = new Map<string, unknown>();
+  return <T extends object>(value: T): T => {
+    const text = JSON.stringify(value);
+    const same = known.get(text) as T | undefined;
+    if (same === undefined) known.set(text, value);
+    return same ?? value;
+  };
+}
+
+function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share: Sharer): ResolvedAgent {
   const { id, entry } = agent;
   const { defaults } = draft.config.agents;
   const found = findModule(agent, draft);
   if (found.kind === "wrong")
     throw failure("CLOISTER_CONFIG_INVALID", `The module of agent "${id}" ${found.message}.`, found.remedy);
   const model = entry.model ?? defaults.model;
+  const { workspace, agentDir, sessionsDir } = placeAgent(agent, isDefault, draft);
   return {
     id,
     name: entry.name ?? entry.identity?.name ?? id,
     isDefault,
     module: found.module,
     moduleKind: found.kind,
-    options: mergeOptions(defaults.options, entry.options),
-    ...placeAgent(agent, isDefault, draft),
+    options: share(mergeOptions(defaults.options, entry.options)),
+    workspace,
+    agentDir,
+    sessionsDir,
     model: typeof model === "object" ? model.primary : model,
     sandboxMode: sandboxModeOf(agent, draft.config),
     maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,
-    mailbox: {
+    mailbox: share({
       depthMax: limits.mailboxDepthMax,
       sessionDepthMax: limits.sessionDepthMax,
       overflow: "reject" as const,
       ...defaults.mailbox,
       ...entry.mailbox,
-    },
-    isolation: isolationOf(agent, draft.config),
+    }),
+    isolation: share(isolationOf(agent, draft.config)),
   };
 }
 

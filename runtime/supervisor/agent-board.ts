@@ -2,12 +2,12 @@
  * The agents as operators see them, live: changes are gathered for a moment, so that a busy gateway does not tell each turn's
  * beginning and end to every page.
  */
+import type { ResolvedAgent, ResolvedConfig } from "../config/index.ts";
 import type { AgentStatus } from "../edge/port.ts";
 import type { AgentView } from "../kernel/kernel.ts";
+import { mainSessionKey } from "../routing/index.ts";
 
 const gatherMs = 50;
-
-type Fixed = Pick<AgentStatus, "agentId" | "name" | "isDefault" | "module" | "workspace" | "mainSessionKey">;
 
 export interface AgentBoard {
   changed(agentId: string): void;
@@ -16,18 +16,22 @@ export interface AgentBoard {
 }
 
 export function makeAgentBoard(
-  fixed: readonly Fixed[],
+  config: Pick<ResolvedConfig, "agents" | "session">,
   viewOf: (agentId: string) => AgentView | undefined,
   tell: (agents: readonly AgentStatus[]) => void,
 ): AgentBoard {
-  const byId = new Map(fixed.map((agent) => [agent.agentId, agent]));
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
 
-  const status = (agent: Fixed): AgentStatus => {
-    const view = viewOf(agent.agentId);
+  const status = ({ id, name, isDefault, module, workspace }: ResolvedAgent): AgentStatus => {
+    const view = viewOf(id);
     return {
-      ...agent,
+      agentId: id,
+      name,
+      isDefault,
+      module,
+      workspace,
+      mainSessionKey: mainSessionKey(id, config.session),
       phase: view?.phase ?? "dormant",
       ...(view?.reason === undefined ? {} : { reason: view.reason }),
       activeRuns: view?.activeRuns ?? 0,
@@ -42,12 +46,12 @@ export function makeAgentBoard(
       changed.add(agentId);
       timer ??= setTimeout(() => {
         timer = undefined;
-        const agents = [...changed].flatMap((id) => byId.get(id) ?? []);
+        const agents = config.agents.filter(({ id }) => changed.has(id));
         changed.clear();
         tell(agents.map(status));
       }, gatherMs);
     },
-    all: () => fixed.map(status),
+    all: () => config.agents.map(status),
     close: () => clearTimeout(timer),
   };
 }

@@ -19,7 +19,7 @@ import type { InboundEvent } from "../../channels/port.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
-import { compileRoutes, mainSessionKey } from "../routing/index.ts";
+import { compileRoutes } from "../routing/index.ts";
 import type { StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeBackups } from "./backups.ts";
@@ -92,14 +92,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const onSessionChanged = (sessionKey: string, agentId: string, reason: string): void =>
     publish({ event: "sessions.changed", payload: { sessionKey, agentId, reason, ts: nowMs() } });
   const board = makeAgentBoard(
-    config.agents.map((agent) => ({
-      agentId: agent.id,
-      name: agent.name,
-      isDefault: agent.isDefault,
-      module: agent.module,
-      workspace: agent.workspace,
-      mainSessionKey: mainSessionKey(agent.id, config.session),
-    })),
+    config,
     (agentId) => driver.kernel.view(agentId),
     (agents) => publish({ event: "agents", payload: { agents } }),
   );

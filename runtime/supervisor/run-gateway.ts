@@ -17,6 +17,7 @@ import { startStoreThread } from "../store/thread.ts";
 import { loadCellAssets } from "../thread/cell-assets.ts";
 import { distFolder, entryUrl } from "../thread/entries.ts";
 import { beatForWatch } from "../thread/main-watch.ts";
+import { trimHeap } from "../thread/trim-heap.ts";
 import { startTrustedThread } from "../thread/trusted-thread.ts";
 import { makeGateway } from "./gateway.ts";
 import type { StopOrder } from "./lifecycle.ts";
@@ -103,6 +104,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   };
 
   await confineProcess(config.stateDir);
+  // What the configuration left behind; from here on somebody may wait.
+  trimHeap();
   const listening = await edge.remote
     .listen({
       host: config.gateway.host,

@@ -92,12 +92,11 @@ const historyParams = z.object({
 
 export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => void {
   const { config, policy, store } = deps;
-  const agentIds = new Set(config.agents.map(({ id }) => id));
-  const sandboxModes = new Map(config.agents.map(({ id, sandboxMode }) => [id, sandboxMode]));
+  const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
 
   const requesterOf = (call: ToolCall): Requester => {
     const mainKey = mainSessionKey(call.agentId, config.session);
-    const mode = sandboxModes.get(call.agentId) ?? "off";
+    const mode = agents.get(call.agentId)?.sandboxMode ?? "off";
     return {
       agentId: call.agentId,
       sessionKey: call.header.sessionKey,
@@ -142,7 +141,7 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     }
     const resolved = resolveReference(requester, reference);
     if ("status" in resolved) return resolved;
-    if (!agentIds.has(resolved.agentId))
+    if (!agents.has(resolved.agentId))
       return fault("not_found", `agent not found: ${resolved.agentId}`, "cloister agents list");
     // The index row tells the lineage; it is the supervisor's and not the target's store.
     return { ...resolved, row: await store.session(resolved.key) };
@@ -188,7 +187,7 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
       return fault("invalid", `Invalid agentId "${params.agentId}". Agent IDs must match ${agentIdForm}`);
     }
     const agentId = params.agentId?.toLowerCase();
-    if (agentId !== undefined && !agentIds.has(agentId))
+    if (agentId !== undefined && !agents.has(agentId))
       return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
     const verb = params.timeoutSeconds > 0 ? "request" : "send";
     const target =
@@ -246,13 +245,13 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     if ("status" in params) return params;
     const requester = requesterOf(call);
     const agentId = params.agentId?.toLowerCase();
-    if (agentId !== undefined && !agentIds.has(agentId))
+    if (agentId !== undefined && !agents.has(agentId))
       return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
     if (agentId !== undefined && agentId !== requester.agentId) {
       const judged = judge(requester, mainOf(agentId), "list");
       if (!judged.allowed) return forbidden(judged.message, judged.remedy);
     }
-    const visibleAgents = [...agentIds].filter(
+    const visibleAgents = [...agents.keys()].filter(
       (id) =>
         (agentId === undefined || id === agentId) &&
         (id === requester.agentId || isClampedSession(policy, requester) || judgePairFor(requester, id)),

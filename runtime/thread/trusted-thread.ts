@@ -32,23 +32,29 @@ type Ready = { readonly ready: true } | { readonly ready: false; readonly refusa
 const stopGraceMs = 5_000;
 
 /** Rejects with the entry's own coded error if it cannot start, or `CLOISTER_THREAD_LOST` if it ends before it is ready. */
-export async function startTrustedThread<Remote>(options: TrustedThreadOptions): Promise<TrustedThread<Remote>> {
+export async function startTrustedThread<Remote>({
+  entry,
+  name,
+  init,
+  handlers,
+  onLost,
+}: TrustedThreadOptions): Promise<TrustedThread<Remote>> {
   const { port1, port2 } = new MessageChannel();
-  const worker = new Worker(options.entry, {
-    name: options.name,
-    workerData: { init: options.init, port: port2 },
+  const worker = new Worker(entry, {
+    name,
+    workerData: { init, port: port2 },
     transferList: [port2],
     // Threads get what they need through `init`; the process's environment may hold secrets.
     env: {},
   });
-  const connection = connectCalls<Remote>(port1, options.handlers);
+  const connection = connectCalls<Remote>(port1, handlers);
   const gone = new Promise<string>((resolve) => {
     let reason: string | undefined;
     worker.on(
       "error",
       (error: unknown) => (reason ??= error instanceof Error ? (error.stack ?? error.message) : String(error)),
     );
-    worker.on("exit", (code) => resolve(`the ${options.name} thread ended (${reason ?? `exit code ${code}`})`));
+    worker.on("exit", (code) => resolve(`the ${name} thread ended (${reason ?? `exit code ${code}`})`));
   });
   const ready = new Promise<Ready>((resolve) => worker.once("message", resolve));
 
@@ -65,7 +71,7 @@ export async function startTrustedThread<Remote>(options: TrustedThreadOptions):
   void gone.then((reason) => {
     connection.lost(reason);
     port1.close();
-    if (!stopping) options.onLost(reason);
+    if (!stopping) onLost(reason);
   });
   return {
     remote: connection.remote,

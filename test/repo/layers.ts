@@ -149,6 +149,7 @@ export const rooms: readonly Room[] = [
       "node:path",
       "node:url",
       "node:v8",
+      "node:v8",
       "node:vm",
       "node:worker_threads",
     ],

@@ -457,6 +457,24 @@ describe("the rest", () => {
     expect(() => Object.assign(agent?.options["deep"] ?? {}, { x: 2 })).toThrow(TypeError);
   });
 
+  it("keeps settings that agents have in common once, and no others", async () => {
+    const { resolved } = await loadText({
+      agents: {
+        defaults: { options: { tone: "dry" } },
+        list: [
+          { id: "a" },
+          { id: "b" },
+          { id: "c", options: { tone: "warm" }, isolation: { trust: "trusted" }, mailbox: { depthMax: 7 } },
+        ],
+      },
+    });
+    const [a, b, c] = resolved.agents;
+    for (const key of ["options", "isolation", "mailbox"] as const) {
+      expect(b?.[key], key).toBe(a?.[key]);
+      expect(c?.[key], key).not.toEqual(a?.[key]);
+    }
+  });
+
   it("has a revision that follows the meaning, not the writing", async () => {
     const { loaded, resolved } = await loadText("{ gateway: { port: 5, auth: { mode: 'none' } } }");
     expect(resolveConfig(loaded).revision).toBe(resolved.revision);
