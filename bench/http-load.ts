@@ -21,13 +21,13 @@ interface Answer {
 }
 
 /** Agents `a0`, `a1`, … with the module `echo`, each behind a webhook account of its own name, and hooks. */
-export function makeConfig(agents: number, webhookAccounts = 0): object {
+export function makeConfig(agents: number, webhookAccounts = 0, level: "thread" | "process" = "thread"): object {
   const ids = Array.from({ length: agents }, (_, index) => `a${index}`);
   const accounts = ids.slice(0, webhookAccounts);
   return {
     gateway: { auth: { mode: "none" } },
     hooks: { enabled: true, token: hookToken },
-    agents: { defaults: { module: "echo" }, list: ids.map((id) => ({ id })) },
+    agents: { defaults: { module: "echo", isolation: { level } }, list: ids.map((id) => ({ id })) },
     channels: { webhook: { accounts: Object.fromEntries(accounts.map((id) => [id, { token: webhookToken }])) } },
     bindings: accounts.map((id) => ({ agentId: id, match: { channel: "webhook", accountId: id } })),
   };

@@ -42,6 +42,16 @@ export async function readMemory(pid: number): Promise<MemoryFigures> {
   };
 }
 
+/** Of processes that this one started and that run: all that they hold. */
+export async function readChildrenMemory(pid: number): Promise<MemoryFigures> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const lists = await Promise.all(threads.map((thread) => readProc(pid, `task/${thread}/children`)));
+  const children = lists.flatMap((list) => list.split(" ").filter(Boolean).map(Number));
+  const each = await Promise.all(children.map(readMemory));
+  const sum = (figure: keyof MemoryFigures): number => each.reduce((total, one) => total + one[figure], 0);
+  return { rssMb: sum("rssMb"), pssMb: sum("pssMb"), threads: sum("threads") };
+}
+
 /** The name of the program is in brackets and may hold blanks and brackets itself; fields are counted from the last one. */
 export function parseStatCpuMs(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeConfig, sayByHook } from "../http-load.ts";
-import { type MemoryFigures, readMemory, readThreadsCpuMs } from "../process-figures.ts";
+import { type MemoryFigures, readChildrenMemory, readMemory, readThreadsCpuMs } from "../process-figures.ts";
 import { type Program, startProgram } from "../program.ts";
 import { atMost, type ScenarioOptions, type ScenarioReport } from "../scenario.ts";
 import { makeSpread } from "../spread.ts";
@@ -30,6 +30,7 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   const one: Sample[] = [];
   const twenty: Sample[] = [];
   const configured: Sample[] = [];
+  const processes: MemoryFigures[] = [];
   for (let round = 0; round < rounds; round++) {
     progress(`round ${round + 1} of ${rounds}: ${live} agents`);
     await withProgram(live, async ({ pid, port }) => {
@@ -39,6 +40,16 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
       for (let n = 1; n < live; n++) await sayByHook(port, `a${n}`);
       twenty.push(await measureRest(pid, seconds));
     });
+    progress(`round ${round + 1} of ${rounds}: ${live} agents in processes`);
+    await withProgram(
+      live,
+      async ({ pid, port }) => {
+        for (let n = 0; n < live; n++) await sayByHook(port, `a${n}`);
+        await sleep(settleMs);
+        processes.push(await readChildrenMemory(pid));
+      },
+      "process",
+    );
     progress(`round ${round + 1} of ${rounds}: ${many} agents`);
     await withProgram(many, async ({ pid }) => {
       configured.push(await measureRest(pid, seconds));
@@ -68,6 +79,15 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
       row(`${many} configured, none live`, configured),
       { what: "one live agent more", "RSS MB": perLive.rss, "PSS MB": perLive.pss, "idle CPU %": perLive.idle },
       {
+        what: "one live agent more, in a process",
+        "RSS MB": makeSpread(processes.map(({ rssMb }) => rssMb / live)),
+        "PSS MB": makeSpread(processes.map(({ pssMb }) => pssMb / live)),
+      },
+      {
+        what: "its PSS, ratio to one in a thread",
+        "PSS MB": makeSpread(processes.map(({ pssMb }) => pssMb / live / perLive.pss.median)),
+      },
+      {
         what: "1,000 dormant agents more",
         "RSS MB": perThousand.rss,
         "PSS MB": perThousand.pss,
@@ -83,8 +103,12 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   };
 }
 
-async function withProgram(agents: number, measure: (program: Program) => Promise<void>): Promise<void> {
-  const program = await startProgram(makeConfig(agents));
+async function withProgram(
+  agents: number,
+  measure: (program: Program) => Promise<void>,
+  level: "thread" | "process" = "thread",
+): Promise<void> {
+  const program = await startProgram(makeConfig(agents, 0, level));
   try {
     await measure(program);
   } finally {

@@ -1,6 +1,6 @@
 /**
  * How long a message to a dormant agent takes until the first line of its handler, next to how long an empty worker takes
- * until its first line, in the same rounds. On the way of the message: journal, cell, bootstrap, module, begin of the turn.
+ * until its first line, and an agent in a process next to one in a thread, in the same rounds. On the way of the message: journal, cell, bootstrap, module, begin of the turn.
  */
 import { fileURLToPath } from "node:url";
 import { Script } from "node:vm";
@@ -18,6 +18,7 @@ const config = {
   agents: {
     list: [
       { id: "shipped", module: "echo" },
+      { id: "process", module: "echo", isolation: { level: "process" } },
       { id: "file", module: fileURLToPath(new URL("../inside/clock.ts", import.meta.url)) },
     ],
   },
@@ -29,6 +30,7 @@ export async function run({ rounds = roundsDefault, progress }: ScenarioOptions)
     const subjects = [
       { start: "empty worker", measure: startEmptyWorker },
       { start: "agent with a shipped module", measure: () => wake(gateway, "shipped") },
+      { start: "agent with a shipped module, in a process", measure: () => wake(gateway, "process") },
       { start: "agent with a module file (.ts)", measure: () => wake(gateway, "file") },
     ].map((subject) => ({ ...subject, samplesMs: new Array<number>() }));
     for (let round = 0; round < warmUpRounds + rounds; round++) {
@@ -39,10 +41,12 @@ export async function run({ rounds = roundsDefault, progress }: ScenarioOptions)
       }
     }
     const base = subjects[0]?.samplesMs ?? [];
+    const thread = subjects[1]?.samplesMs ?? [];
     const rows = subjects.map(({ start, samplesMs }) => ({
       start,
       ms: makeSpread(samplesMs),
       "ratio to an empty worker": makeRatios(samplesMs, base),
+      "ratio to an agent in a thread": makeRatios(samplesMs, thread),
     }));
     const ratio = rows[1]?.["ratio to an empty worker"].median ?? Number.NaN;
     return {

@@ -24,13 +24,29 @@ const contained: readonly (readonly [shape: string, how: RegExp])[] = [
   ["descriptors, until there are no more", /^the turn fails: EMFILE: a cell may hold 256 open descriptors/],
 ];
 
+/** What a thread does not contain, or not in time, and some of what it does; `npm run crash-matrix` measures all. */
+const containedByProcess: readonly (readonly [shape: string, how: RegExp])[] = [
+  ["heap flood: objects", /^`(out_of_memory|hung)`/],
+  ["Array.fill of 134 million at once", /^`(out_of_memory|hung)`/],
+  ["split of 500 MB at once", /^`(out_of_memory|hung)`/],
+  ["many small arrays, each filled", /^`(out_of_memory|hung)`/],
+  ["Buffer flood, 200 MB each", /^`(out_of_memory|hung)`/],
+  ["native segfault", /^`crash`: its process ended by SIGSEGV/],
+  ["a native call that does not return", /^`hung`/],
+  ["process.exit", /^`crash`: it called process\.exit\(3\)/],
+];
+
 test("the shapes are those of the table", () => {
-  expect(shapes.length).toBeGreaterThanOrEqual(25);
-  for (const [shape] of contained) expect(shapes).toContain(shape);
+  expect(shapes.length).toBeGreaterThanOrEqual(30);
+  for (const [shape] of [...contained, ...containedByProcess]) expect(shapes).toContain(shape);
 });
 
 test.each(contained)("%s: the cell is replaced, and the other agent answers", async (shape, how) => {
-  expect(await runShape(shape)).toMatchObject({ shape, end: "contained", how: expect.stringMatching(how) });
+  expect(await runShape(shape, "thread")).toMatchObject({ shape, end: "contained", how: expect.stringMatching(how) });
+});
+
+test.each(containedByProcess)("%s, at level process: likewise", async (shape, how) => {
+  expect(await runShape(shape, "process")).toMatchObject({ shape, end: "contained", how: expect.stringMatching(how) });
 });
 
 test("a main thread that never turns again ends the process, and says why", async () => {

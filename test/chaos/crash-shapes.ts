@@ -1,12 +1,14 @@
-/** Runs one way to run out of something in a cell of the real program, and says what became of the program and its other agent. */
+/** Runs one way to run out of something in a cell of the real program, at a level of isolation, and says what became of the program and its other agent. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Level } from "../support/levels.ts";
 import { makeStateDir, repoRoot, startProgram } from "../support/program.ts";
 import { post } from "../support/webhook.ts";
 
 export interface ShapeResult {
   readonly shape: string;
+  readonly level: Level;
   /** `contained`: the program lived, the other agent answered, and the agent answered again. */
   readonly end: "contained" | "process abort" | "agent stays down";
   /** Why the cell ended, or the signal that ended the program. */
@@ -19,16 +21,19 @@ const flooder = path.join(repoRoot, "test", "fixtures", "actors", "flooder.ts");
 
 /** The names of the shapes, in the order of the table. */
 export const shapes: readonly string[] = [
-  ...readFileSync(flooder, "utf8").matchAll(/^ {2}"?([^"\n]+?)"?: \(\) =>/gm),
+  ...readFileSync(flooder, "utf8").matchAll(/^ {2}"?([^"\n]+?)"?: (?:async )?\(\) =>/gm),
 ].map(([, name]) => name ?? "");
+
+/** Only a trusted module can do these. */
+const trusted: ReadonlySet<string> = new Set(["native segfault"]);
 
 /** A cell that is not replaced in this time is down for good. The webhook waits no longer either. */
 const answerMs = 30_000;
 
-export async function runShape(shape: string): Promise<ShapeResult> {
+export async function runShape(shape: string, level: Level): Promise<ShapeResult> {
   const agents = [
     { id: "calm", default: true, module: "echo" },
-    { id: "flood", module: flooder },
+    { id: "flood", module: flooder, isolation: { level, trust: trusted.has(shape) ? "trusted" : "confined" } },
   ];
   const program = await startProgram(
     makeStateDir({
@@ -74,7 +79,7 @@ export async function runShape(shape: string): Promise<ShapeResult> {
   const how = seen.exit ?? describeEnd(program.stateDir, seen.answer);
   const end = seen.exit !== undefined ? "process abort" : answers ? "contained" : "agent stays down";
   await program.stop("SIGKILL");
-  return { shape, end, how, slowestMs: Math.round(slowestMs) };
+  return { shape, level, end, how, slowestMs: Math.round(slowestMs) };
 }
 
 /** From the log of the program: what was measured is told by the reason that the operator would read. */

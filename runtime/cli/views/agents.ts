@@ -12,6 +12,8 @@ export interface AgentEntry {
   readonly state: string;
   readonly reason?: string;
   readonly module: string;
+  /** As the config has it; a running gateway has it since its start. */
+  readonly isolation?: ResolvedAgent["isolation"];
   readonly model?: string;
   readonly workspace: string;
   readonly agentDir?: string;
@@ -58,7 +60,7 @@ function configuredEntry(
   row: AgentRow | undefined,
   isRunning: boolean,
 ): AgentEntry {
-  const { id, name, isDefault, module, model, workspace, agentDir, sessionsDir } = agent;
+  const { id, name, isDefault, module, isolation, model, workspace, agentDir, sessionsDir } = agent;
   return {
     id,
     name,
@@ -67,6 +69,7 @@ function configuredEntry(
     state: row?.phase ?? (isRunning ? "after restart" : "configured"),
     ...(row?.reason === undefined ? {} : { reason: row.reason }),
     module,
+    isolation,
     ...(model === undefined ? {} : { model }),
     workspace,
     agentDir,
@@ -120,6 +123,7 @@ export function formatAgents(entries: readonly AgentEntry[], withBindings: boole
       { title: "STATE" },
       { title: "QUEUE", align: "right" },
       { title: "MODULE" },
+      { title: "ISOLATION" },
       { title: "BINDINGS", align: "right" },
       { title: "WORKSPACE" },
     ] as const;
@@ -129,6 +133,7 @@ export function formatAgents(entries: readonly AgentEntry[], withBindings: boole
       entry.reason === undefined ? entry.state : `${entry.state}: ${entry.reason}`,
       entry.queueDepth === undefined ? "" : String(entry.queueDepth),
       entry.module,
+      formatIsolation(entry),
       String(entry.bindings.length),
       entry.workspace,
     ]);
@@ -140,6 +145,14 @@ export function formatAgents(entries: readonly AgentEntry[], withBindings: boole
     ...entry.bindings.map((binding) => `  ${formatBinding(binding)}`),
     ...(entry.isDefault ? ["  and every message that no binding matches"] : []),
   ]);
+}
+
+function formatIsolation({ isolation }: AgentEntry): string {
+  if (isolation === undefined) return "";
+  const { level, trust, user } = isolation;
+  return [level, ...(user === undefined ? [] : [`user ${user.uid}`]), ...(trust === "trusted" ? [trust] : [])].join(
+    ", ",
+  );
 }
 
 function formatBinding(binding: BindingEntry): string {

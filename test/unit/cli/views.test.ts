@@ -63,9 +63,9 @@ describe("agents list", () => {
   it("without a gateway shows what is configured", () => {
     expect(text(formatAgents(makeAgentEntries(twoAgents, undefined), false))).toMatchInlineSnapshot(`
       "
-      AGENT           NAME  STATE       QUEUE  MODULE    BINDINGS  WORKSPACE
-      main (default)  Main  configured      -  scripted         1  /state/workspace
-      raul            Raúl  configured      -  scripted         4  /state/workspace-raul
+      AGENT           NAME  STATE       QUEUE  MODULE    ISOLATION  BINDINGS  WORKSPACE
+      main (default)  Main  configured      -  scripted  thread            1  /state/workspace
+      raul            Raúl  configured      -  scripted  thread            4  /state/workspace-raul
       "
     `);
   });
@@ -74,12 +74,22 @@ describe("agents list", () => {
     const rows = [row("main", { queueDepth: 3 }), row("old", { phase: "parked", reason: "crashed 5 times" })];
     expect(text(formatAgents(makeAgentEntries(twoAgents, rows), false))).toMatchInlineSnapshot(`
       "
-      AGENT           NAME  STATE                    QUEUE  MODULE    BINDINGS  WORKSPACE
-      main (default)  Main  live                         3  scripted         1  /state/workspace
-      raul            Raúl  after restart                -  scripted         4  /state/workspace-raul
-      old             old   parked: crashed 5 times      0  scripted         0  /w
+      AGENT           NAME  STATE                    QUEUE  MODULE    ISOLATION  BINDINGS  WORKSPACE
+      main (default)  Main  live                         3  scripted  thread            1  /state/workspace
+      raul            Raúl  after restart                -  scripted  thread            4  /state/workspace-raul
+      old             old   parked: crashed 5 times      0  scripted  -                 0  /w
       "
     `);
+  });
+
+  it("names a process, its user, and trust", () => {
+    const [main] = twoAgents.agents;
+    if (main === undefined) throw new Error("the fixture has no agent");
+    const user = { uid: 1_000, gid: 1_000 };
+    const shown = (isolation: typeof main.isolation): string =>
+      formatAgents(makeAgentEntries({ ...twoAgents, agents: [{ ...main, isolation }] }, undefined), false).at(-1) ?? "";
+    expect(shown({ level: "process", trust: "confined" })).toContain(" process ");
+    expect(shown({ level: "process", trust: "trusted", user })).toContain(" process, user 1000, trusted ");
   });
 
   it("with bindings says which account each rule reaches", () => {
@@ -107,6 +117,10 @@ describe("agents list", () => {
         "isDefault": false,
         "state": "live",
         "module": "scripted",
+        "isolation": {
+          "level": "thread",
+          "trust": "confined"
+        },
         "workspace": "/state/workspace-raul",
         "agentDir": "/state/agents/raul/agent",
         "sessionsDir": "/state/agents/raul/sessions",
