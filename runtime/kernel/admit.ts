@@ -162,7 +162,10 @@ export function appended(
   } else if (result.status === "failed") {
     refuseSend(k, ticket, result.refusal);
   } else {
-    settleWithMail(k, ticket, result.status === "duplicate" ? result.envelopeId : header.id, header, nowMs);
+    const { agentId, sessionKey } = header;
+    const isRepeated = result.status === "duplicate";
+    const envelopeId = isRepeated ? result.envelopeId : header.id;
+    settleWithMail(k, ticket, { envelopeId, agentId, sessionKey, isRepeated }, nowMs);
   }
   if (result.status !== "stored" || agent === undefined) return;
   if (mustSpill(k, agent)) spill(k, agent, header, result.seq);

@@ -4,6 +4,7 @@
  * waits (criterion W-06), at any length.
  */
 import { makeDeadlines } from "./deadlines.ts";
+import type { CallId } from "./steps.ts";
 
 export interface Ask {
   readonly envelopeId: string;
@@ -17,8 +18,8 @@ export interface Ask {
   /** The waiting turn; its number is unique in the process. */
   readonly turn: number;
   readonly openedAtMs: number;
-  /** Set when a session tool asked: the answer is then the tool's result object. */
-  readonly tool: string | undefined;
+  /** Of a tool, the answer is its result object. Undefined: asked in memory, the answer is not recorded. */
+  readonly call: CallId | undefined;
   /** It waits for a place in the target's mailbox, not for an answer: nothing is stored yet (`crowd.ts`). */
   readonly isForPlace?: true;
 }

@@ -121,6 +121,9 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     streamed: 0,
     streamSeq: 0,
     tools: [],
+    steps: undefined,
+    stepChars: 0,
+    openSteps: new Map(),
     outcome: undefined,
     commit: undefined,
   };

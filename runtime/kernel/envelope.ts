@@ -109,6 +109,9 @@ export type Outcome =
   | { readonly status: "no_reply" }
   | { readonly status: "error"; readonly code: string; readonly message: string };
 
+/** The error that a turn ended with, as it is stored. */
+export type Failure = Omit<Extract<Outcome, { status: "error" }>, "status">;
+
 /** State of an agent as operators see it. */
 export type AgentPhase = "dormant" | "starting" | "live" | "running" | "stopping" | "parked" | "disabled";
 

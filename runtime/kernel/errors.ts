@@ -126,6 +126,18 @@ export const errorRegister = {
     http: 409,
   },
   CLOISTER_ASK_ABORTED: { summary: "The run was stopped.", retry: "never", http: 409 },
+  CLOISTER_OUTCOME_UNKNOWN: {
+    summary: "A step was started before, and how it ended is not known.",
+    retry: "never",
+    http: 409,
+  },
+  CLOISTER_STEP_FAILED: { summary: "The function of a step threw.", retry: "never", http: 500 },
+  CLOISTER_TURN_DIVERGED: {
+    summary: "A repeated turn made another call than before at the same place.",
+    retry: "after-change",
+    http: 409,
+  },
+  CLOISTER_TURN_FULL: { summary: "The turn has made or recorded as many calls as it may.", retry: "never", http: 413 },
   CLOISTER_DEADLETTER_UNKNOWN: { summary: "No dead letter has this id (any more).", retry: "never", http: 404 },
   CLOISTER_ENVELOPE_UNKNOWN: {
     summary: "The journal does not hold this envelope (any more).",

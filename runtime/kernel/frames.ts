@@ -13,11 +13,11 @@
 
 /** Records that a cell sends. */
 export const up = {
-  /** slot, num = wait in ms (0: only until stored), a = target session key, b = call key, c = body. */
+  /** slot, num = wait in ms (0: only until stored), a = target session key, b = number of the call in its turn, c = body. */
   send: 1,
   /** Like `send`, kept in memory only and outside the session's lane (acknowledgement `accepted`). */
   sendVolatile: 2,
-  /** slot, a = tool, b = parameters (JSON), c = body. */
+  /** slot, num = number of the call in its turn, a = tool, b = parameters (JSON), c = body. */
   call: 3,
   /** a = streamed text. */
   stream: 4,
@@ -25,6 +25,10 @@ export const up = {
   done: 5,
   /** num = level (pino's), a = message. */
   log: 6,
+  /** slot = 1: it may run again (idempotent), num = number of the call in its turn, a = name of the step. */
+  stepStart: 7,
+  /** num as in its `stepStart`; slot = 1: b = result (JSON, empty for none); slot = 0: a = what it threw, as a refusal (JSON). */
+  stepEnd: 8,
 } as const;
 
 /** Bits of `num` in `up.done`. */
@@ -36,7 +40,7 @@ export const down = {
   deliver: 1,
   /** The envelope of `ref` is stored: its credit is back. a = envelope id. */
   stored: 2,
-  /** Ends the call `ref`. num = 1: ok, a = status, b = text or result (JSON). num = 0: a = refusal (JSON). */
+  /** Ends the call `ref`. num = 1: ok, a = status (`run`: the step's function may be called), b = text or result (JSON). num = 0: a = refusal (JSON). */
   result: 3,
   /** The session in `a` is no longer kept: its state will be delivered again when needed. */
   forget: 4,

@@ -7,16 +7,17 @@ import { agentOfKey } from "./agent-of-key.ts";
 import { makeAsks } from "./asks.ts";
 import { expireCrowds } from "./crowd.ts";
 import { cellExit, cellReady, disable, tickCells } from "./cells.ts";
-import { markReady } from "./dispatch.ts";
+import { hasCell, markReady } from "./dispatch.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
-import { down } from "./frames.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
-import { type CheckedSend, sendAs } from "./sends.ts";
+import { postRefusal } from "./posts.ts";
+import { type CheckedSend, sendAs, sentBefore } from "./sends.ts";
 import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelSettings, KernelState } from "./state.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { restoreBacklog, stopSpilled } from "./spill.ts";
+import { diverged, hear, hearNow, recorded } from "./steps.ts";
 import { receiveFrame } from "./syscalls.ts";
 import { type Begun, begun, committed, endQueued } from "./turns.ts";
 import { expireAsks, recalled, stillOpen } from "./waits.ts";
@@ -105,6 +106,15 @@ export function makeKernel(
     order: (agentId: string, order: AgentOrder, nowMs: number): boolean => giveOrder(k, agentId, order, nowMs),
     unpark: (agentId: string, nowMs: number): boolean => unpark(k, agentId, nowMs),
 
+    /** An earlier delivery of the turn made this call: it is answered with what came of that, whatever is allowed by now. */
+    repeatFor(agentId: string, turnNumber: number, request: Omit<CheckedSend, "via">, nowMs: number): boolean {
+      const agent = k.agents.get(agentId);
+      const turn = agent?.turns.get(turnNumber);
+      if (agent === undefined || turn?.stage !== "delivered" || !sentBefore(k, agent, turn, request, nowMs))
+        return false;
+      agent.openCalls.delete(request.ref);
+      return true;
+    },
     /** The supervisor sends for a turn, after its own checks (the session tools). False when the turn is over. */
     sendFor(agentId: string, turnNumber: number, request: CheckedSend, nowMs: number): boolean {
       const agent = k.agents.get(agentId);
@@ -115,22 +125,24 @@ export function makeKernel(
       sendAs(k, agent, turn, request, nowMs);
       return true;
     },
-    /** The result object of a tool call, refusals included; the transcript keeps it. */
-    callResult(
-      agentId: string,
-      incarnation: number,
-      ref: number,
-      turnNumber: number,
-      result: { readonly json: string; readonly tool: string },
-    ): void {
-      const agent = k.agents.get(agentId);
-      if (agent === undefined || agent.incarnation !== incarnation) return;
-      agent.openCalls.delete(ref);
-      agent.turns.get(turnNumber)?.tools.push({ toolName: result.tool, text: result.json });
-      emit({ type: "post", agentId, incarnation, record: [down.result, ref, 0, 1, "ok", result.json, ""] });
+    /** The result object of a tool call, refusals included (JSON); it is recorded, and the transcript keeps it. */
+    callResult(call: Extract<Effect, { type: "call" }>, json: string): void {
+      const agent = k.agents.get(call.agentId);
+      if (agent === undefined || agent.incarnation !== call.incarnation || !hasCell(agent)) return;
+      agent.openCalls.delete(call.ref);
+      const turn = agent.turns.get(call.turn);
+      const id = { key: call.key, op: "tool", name: call.tool } as const;
+      const before = turn?.steps?.get(call.key);
+      if (turn === undefined) hearNow(k, agent, turn, call.ref, id, [1, "ok", json]);
+      // It sent a message before, and now it did not come so far.
+      else if (before?.to !== undefined) postRefusal(k, call.agentId, call.incarnation, call.ref, diverged(before, id));
+      else hear(k, agent, turn, call.ref, id, [1, "ok", json]);
     },
-    recalled: (effect: Extract<Effect, { type: "recall" }>, outcome: Outcome): void =>
-      recalled(k, effect.ask, outcome, { runId: effect.envelopeId, sessionKey: effect.sessionKey }),
+    /** The store has kept the row of a `record` effect, or refuses to. */
+    recorded: (effect: Extract<Effect, { type: "record" }>, refusal: Refusal | undefined): void =>
+      recorded(k, effect, refusal),
+    recalled: (effect: Extract<Effect, { type: "recall" }>, outcome: Outcome, isStored: boolean): void =>
+      recalled(k, effect.ask, outcome, { runId: effect.envelopeId, sessionKey: effect.sessionKey }, isStored),
 
     /** The envelope that a `recall` effect asks for is not done: who asked waits for it. */
     stillOpen: (effect: Extract<Effect, { type: "recall" }>, nowMs: number): void => stillOpen(k, effect, nowMs),

@@ -13,9 +13,17 @@ export const limits = {
   replyCharsMax: 1_000_000,
   /** Characters of the parameters of one tool call (the message text travels apart, as the body). */
   callParamsCharsMax: 16_384,
-  /** Characters of a session key that a cell may name, and of the key of one of its calls. They become keys of the store. */
+  /** Characters of a session key that a cell may name. It becomes a key of the store. */
   sessionKeyCharsMax: 512,
-  callKeyCharsMax: 256,
+  /** Calls of one turn; the journal remembers each of its sends until it is done, and a repeated delivery reads them all. */
+  callsPerTurnMax: 100_000,
+  /** Calls of one turn whose answers are on record: each costs a commit, and a repeated delivery reads them all. */
+  stepsPerTurnMax: 1_000,
+  /** Characters of one recorded answer, and of all of one turn: the main thread holds them while the turn is repeated. */
+  stepCharsMax: 262_144,
+  turnStepCharsMax: 4_194_304,
+  /** Characters of the name of a step. */
+  stepNameCharsMax: 200,
   /** Characters of the message of a failed turn. */
   failureCharsMax: 4_096,
   /** Characters of the committed state of one session. */

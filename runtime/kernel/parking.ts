@@ -15,7 +15,7 @@ export function parkSend(
   nowMs: number,
 ): boolean {
   const fromSession = turn.mail.envelope.header.sessionKey;
-  const { sessionKey, ref, tool } = request;
+  const { sessionKey, ref, call } = request;
   if (wouldNeverEnd(k, fromSession, sessionKey)) return false;
   const place = `place:${k.nextPlace++}`;
   k.asks.open({
@@ -28,7 +28,7 @@ export function parkSend(
     ref,
     turn: turn.number,
     openedAtMs: nowMs,
-    tool,
+    call,
     isForPlace: true,
   });
   joinCrowd(k, target, { type: "cell", place, agentId: agent.spec.id, turn: turn.number, request, sessionKey });

@@ -12,32 +12,82 @@ import type { Refusal } from "./errors.ts";
 import { type UpRecord, up } from "./frames.ts";
 import type { Pairing } from "./pairings.ts";
 import { parkSend } from "./parking.ts";
+import { postRefusal } from "./posts.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, Turn } from "./state.ts";
+import { answerFromSteps, type CallId, whyNoMoreSteps } from "./steps.ts";
 import { begun } from "./turns.ts";
-import { answerRefusal, openAsk, postRefusal } from "./waits.ts";
+import { answerRefusal, openAsk, settleWithMail } from "./waits.ts";
 
 export function send(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord, nowMs: number): void {
+  const call = callOf(k, agent, turn, record);
+  if (call === undefined) return;
+  const { ref } = record;
+  const request = { sessionKey: record.a, timeoutMs: record.num, call, body: record.c, ref, sourceTool: "request" };
+  if (sentBefore(k, agent, turn, request, nowMs)) return;
   const checked = checkSend(k, agent, turn, record);
   if ("code" in checked) {
-    refuse(k, agent, turn, record, checked);
+    refuse(k, agent, turn, record, checked, call);
     return;
   }
-  sendAs(
-    k,
-    agent,
-    turn,
-    {
-      via: checked.id,
-      sessionKey: record.a,
-      timeoutMs: record.num,
-      callKey: record.b,
-      body: record.c,
-      ref: record.ref,
-      sourceTool: "request",
-      tool: undefined,
-    },
-    nowMs,
-  );
+  sendAs(k, agent, turn, { ...request, via: checked.id }, nowMs);
+}
+
+/** Which call of its turn a send is; undefined, and refused, when it names none. */
+function callOf(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): CallId | undefined {
+  const key = Number(record.b);
+  if (String(key) === record.b && isCallNumber(k, key))
+    return { key, op: record.num > 0 ? "request" : "send", name: record.a };
+  refuse(k, agent, turn, record, noCallNumber(k, record.b));
+  return undefined;
+}
+
+export function isCallNumber(k: KernelState, key: number): boolean {
+  return Number.isInteger(key) && key >= 0 && key < k.settings.limits.callsPerTurnMax;
+}
+
+export function noCallNumber(k: KernelState, found: string): Refusal {
+  return {
+    code: /^\d+$/.test(found) ? "CLOISTER_TURN_FULL" : "CLOISTER_REQUEST_INVALID",
+    message: `the calls of a turn are numbered from 0 to ${k.settings.limits.callsPerTurnMax - 1}, found ${JSON.stringify(found.slice(0, 40))}`,
+    remedy: "send the rest to this session as a further message",
+  };
+}
+
+/** A repeated turn finds what it sent before, or how that was answered. False: the call is new. */
+export function sentBefore(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  { ref, call, sessionKey, timeoutMs }: Omit<CheckedSend, "via">,
+  nowMs: number,
+): boolean {
+  if (answerFromSteps(k, agent, turn, ref, call)) return true;
+  const envelopeId = turn.steps?.get(call.key)?.envelopeId;
+  if (envelopeId === undefined) return false;
+  agent.unacked++;
+  const sent = { envelopeId, agentId: agentOfKey(sessionKey) ?? "", sessionKey, isRepeated: true };
+  settleWithMail(k, ticketOf(k, agent, turn, ref, call, timeoutMs), sent, nowMs);
+  return true;
+}
+
+function ticketOf(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  ref: number,
+  call: CallId,
+  timeoutMs: number,
+): Extract<AppendTicket, { type: "cell" }> {
+  return {
+    type: "cell",
+    agentId: agent.spec.id,
+    incarnation: agent.incarnation,
+    ref,
+    turn: turn.number,
+    timeoutMs: Math.min(timeoutMs, k.settings.limits.askTimeoutMsMax),
+    fromSession: turn.mail.envelope.header.sessionKey,
+    call,
+  };
 }
 
 /** In memory only: no journal, no lane, no transcript, no state. It waits for nothing, so the receiver's cell must be live. */
@@ -101,7 +151,7 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
       turn: turn.number,
       timeoutMs,
       fromSession: header.sessionKey,
-      tool: undefined,
+      call: undefined,
     },
     mail.envelope.header.id,
     record.a,
@@ -113,13 +163,11 @@ export interface CheckedSend {
   readonly via: string;
   readonly sessionKey: string;
   readonly timeoutMs: number;
-  /** Names the call within its turn, so that a turn that is handled again does not send twice. */
-  readonly callKey: string;
+  /** A turn that is handled again does not send twice. Of a tool, the answer is its result object. */
+  readonly call: CallId;
   readonly body: string;
   readonly ref: number;
   readonly sourceTool: string;
-  /** Set for a session tool: its answer is the tool's result object. */
-  readonly tool: string | undefined;
 }
 
 /** A send whose right is established: by its slot here, or by the supervisor for the session tools. */
@@ -134,7 +182,7 @@ export function sendAs(
   const { header } = turn.mail.envelope;
   const { limits } = k.settings;
   const targetAgent = agentOfKey(request.sessionKey) ?? "";
-  const timeoutMs = Math.min(request.timeoutMs, limits.askTimeoutMsMax);
+  const { timeoutMs, call } = request;
   const admission: Admission = {
     ...admissionOf(agent, header, request),
     verb: timeoutMs > 0 ? "request" : "send",
@@ -145,31 +193,22 @@ export function sendAs(
     (agent.unacked >= limits.sendCreditsPerCell
       ? noCredit(agent.unacked)
       : timeoutMs > 0
-        ? whyNoMoreAsks(k)
+        ? (whyNoMoreAsks(k) ?? whyNoMoreSteps(k, turn))
         : undefined);
   const target = k.agents.get(targetAgent);
   if (refusal !== undefined || target === undefined) {
-    answerRefusal(k, agent, turn, request, refusal ?? unknownAgent(targetAgent));
+    answerRefusal(k, agent, turn, request.ref, call, refusal ?? unknownAgent(targetAgent));
     return;
   }
   const room = findRoom(k, target, request.sessionKey, isNext);
   if (room === "wait" && whyNoMoreAsks(k) === undefined && parkSend(k, agent, turn, target, request, nowMs)) return;
   if (room !== "free") {
-    answerRefusal(k, agent, turn, request, room === "wait" ? noPlaceEver(request.sessionKey) : room);
+    answerRefusal(k, agent, turn, request.ref, call, room === "wait" ? noPlaceEver(request.sessionKey) : room);
     return;
   }
   agent.unacked++;
   appendBegins(k, target, request.sessionKey, request.body);
-  const ticket: AppendTicket = {
-    type: "cell",
-    agentId: agent.spec.id,
-    incarnation: agent.incarnation,
-    ref: request.ref,
-    turn: turn.number,
-    timeoutMs,
-    fromSession: header.sessionKey,
-    tool: request.tool,
-  };
+  const ticket = ticketOf(k, agent, turn, request.ref, call, timeoutMs);
   const envelope = makeEnvelope(k, admission, nowMs);
   k.emit({
     type: "audit",
@@ -181,7 +220,9 @@ export function sendAs(
     envelopeId: envelope.header.id,
     trace: header.trace,
   });
-  k.emit({ type: "append", envelope, dedupe: { scope: `turn:${header.id}`, key: request.callKey }, ticket });
+  // A turn in memory is not repeated.
+  const dedupe = turn.mail.volatile ? undefined : { turn: header.id, call };
+  k.emit({ type: "append", envelope, dedupe, ticket });
 }
 
 /** What every message of an agent is stamped with, whichever way it goes. */
@@ -232,11 +273,11 @@ function checkSend(k: KernelState, agent: AgentEntry, turn: Turn, record: UpReco
       message: `a message goes to a session key of the form agent:<id>:<session>, found ${JSON.stringify(record.a.slice(0, 80))}`,
     };
   }
-  const { sessionKeyCharsMax, callKeyCharsMax } = k.settings.limits;
-  if (record.a.length > sessionKeyCharsMax || record.b.length > callKeyCharsMax) {
+  const { sessionKeyCharsMax } = k.settings.limits;
+  if (record.a.length > sessionKeyCharsMax) {
     return {
       code: "CLOISTER_REQUEST_INVALID",
-      message: `a session key may have ${sessionKeyCharsMax} characters and a call key ${callKeyCharsMax}, found ${record.a.length} and ${record.b.length}`,
+      message: `a session key may have ${sessionKeyCharsMax} characters, found ${record.a.length}`,
     };
   }
   if (!k.settings.isCanonicalKey(record.a)) {
@@ -279,8 +320,17 @@ export function isClamped(agent: AgentEntry, sessionKey: string): boolean {
   return agent.spec.clamp === "all" || (agent.spec.clamp === "non-main" && sessionKey !== agent.spec.mainSessionKey);
 }
 
-export function refuse(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord, refusal: Refusal): void {
-  postRefusal(k, agent.spec.id, agent.incarnation, record.ref, refusal);
+/** With `call` the refusal is that call's answer: a repeated turn hears it again. */
+export function refuse(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  record: UpRecord,
+  refusal: Refusal,
+  call?: CallId,
+): void {
+  if (call === undefined) postRefusal(k, agent.spec.id, agent.incarnation, record.ref, refusal);
+  else answerRefusal(k, agent, turn, record.ref, call, refusal);
   k.emit({
     type: "audit",
     event: "refused",

@@ -11,13 +11,24 @@
  */
 import type { Admission } from "./admit.ts";
 import type { Asks } from "./asks.ts";
-import type { AgentPhase, AuditFacts, Envelope, EnvelopeHeader, Fate, Outcome, ReplyRoute, Verb } from "./envelope.ts";
+import type {
+  AgentPhase,
+  AuditFacts,
+  Envelope,
+  EnvelopeHeader,
+  Failure,
+  Fate,
+  Outcome,
+  ReplyRoute,
+  Verb,
+} from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import type { DownRecord } from "./frames.ts";
 import type { Limits } from "./limits.ts";
 import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import type { CheckedSend } from "./sends.ts";
+import type { CallId, StepRow } from "./steps.ts";
 
 export interface AgentSpec {
   readonly id: string;
@@ -77,6 +88,11 @@ export interface Turn {
   streamed: number;
   streamSeq: number;
   readonly tools: { readonly toolName: string; readonly text: string }[];
+  /** Calls of this delivery that are on record or about to be, and all of the earlier ones; made when there is one (`steps.ts`). */
+  steps: Map<number, StepRow> | undefined;
+  stepChars: number;
+  /** Steps of this delivery: `waiting` for the store, or the cell runs their function. */
+  readonly openSteps: Map<number, "waiting" | "running">;
   outcome: Outcome | undefined;
   /** What the store was asked to commit; kept, so that it can be asked again. */
   commit: Extract<Effect, { type: "commit" }> | undefined;
@@ -168,7 +184,8 @@ export type AppendTicket =
       readonly turn: number;
       readonly timeoutMs: number;
       readonly fromSession: string;
-      readonly tool: string | undefined;
+      /** Undefined: it is in memory alone. */
+      readonly call: CallId | undefined;
     };
 
 export type AcceptResult =
@@ -185,7 +202,10 @@ export type Effect =
   | {
       readonly type: "append";
       readonly envelope: Envelope;
-      readonly dedupe: { readonly scope: string; readonly key: string } | undefined;
+      readonly dedupe:
+        | { readonly scope: string; readonly key: string }
+        | { readonly turn: string; readonly call: CallId }
+        | undefined;
       /** The dead letter that the envelope was; it goes in the same transaction. */
       readonly replaces?: string;
       readonly ticket: AppendTicket;
@@ -221,7 +241,21 @@ export type Effect =
       }[];
       readonly state: string | undefined;
       readonly outcomeText: string | null;
+      readonly failure: Failure | undefined;
       readonly outbound: ReplyRoute | undefined;
+    }
+  /** Keep the row with the turn's steps, then say so (`steps.ts`: `recorded`). */
+  | {
+      readonly type: "record";
+      readonly agentId: string;
+      readonly incarnation: number;
+      readonly turn: number;
+      readonly envelopeId: string;
+      readonly sessionKey: string;
+      readonly row: StepRow;
+      readonly next:
+        | { readonly type: "hear" | "run"; readonly ref: number }
+        | { readonly type: "call"; readonly call: Extract<Effect, { type: "call" }> };
     }
   /** The turn is committed: the answer may leave. `outbound` says that a channel has to carry it. */
   | { readonly type: "outbound"; readonly header: EnvelopeHeader; readonly route: ReplyRoute; readonly text: string }
@@ -237,7 +271,7 @@ export type Effect =
         readonly incarnation: number;
         readonly ref: number;
         readonly turn: number;
-        readonly tool: string | undefined;
+        readonly call: CallId | undefined;
         readonly timeoutMs: number;
         readonly fromSession: string;
       };
@@ -257,6 +291,8 @@ export type Effect =
       readonly ref: number;
       readonly turn: number;
       readonly header: EnvelopeHeader;
+      /** Number of the call in its turn. */
+      readonly key: number;
       readonly tool: string;
       readonly params: string;
       readonly body: string;
@@ -293,6 +329,8 @@ export interface KernelSettings {
     verb: Verb,
     object: string,
   ) => { readonly message: string; readonly remedy: string };
+  /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools.ts`). */
+  readonly isRepeatable: (tool: string) => boolean;
   /** Whether the key is in its one spelling: the grammar has its owner in `runtime/routing`. */
   readonly isCanonicalKey: (sessionKey: string) => boolean;
   /** Unique, sortable by `nowMs`. */

@@ -5,10 +5,11 @@
  */
 import type { Refusal } from "./errors.ts";
 import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
-import { refuse, send, sendVolatile, slotPairing } from "./sends.ts";
-import type { AgentEntry, KernelState, Turn } from "./state.ts";
+import { postRefusal } from "./posts.ts";
+import { isCallNumber, noCallNumber, refuse, send, sendVolatile, slotPairing } from "./sends.ts";
+import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
+import { answerFromSteps, type CallId, endStep, startStep, startTool, whyNoMoreSteps } from "./steps.ts";
 import { cellDone } from "./turns.ts";
-import { postRefusal } from "./waits.ts";
 
 /** A frame arrived on the port of this agent's cell `incarnation`. */
 export function receiveFrame(
@@ -75,6 +76,10 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
     case up.call:
       call(k, agent, turn, record);
       return;
+    case up.stepStart:
+    case up.stepEnd:
+      step(k, agent, turn, record);
+      return;
     case up.stream:
       stream(k, turn, record.a);
       return;
@@ -88,8 +93,33 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
   }
 }
 
+function step(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
+  const { op, ref, num: key, slot, a, b } = record;
+  if (slot > 1 || turn.mail.volatile || ref === 0) {
+    forged(
+      k,
+      agent,
+      "record",
+      turn.mail.volatile ? "a turn in memory has no steps" : `a step with slot ${slot}, ref ${ref}`,
+    );
+    if (ref !== 0) postRefusal(k, agent.spec.id, agent.incarnation, ref, notHeld("the record is not a step's"));
+  } else if (op === up.stepStart) {
+    if (isCallNumber(k, key)) startStep(k, agent, turn, ref, { key, op: "step", name: a }, slot === 1);
+    else refuse(k, agent, turn, record, noCallNumber(k, String(key)));
+  } else if (!endStep(k, agent, turn, ref, key, slot === 1 ? [1, "ok", b] : [0, a, ""])) {
+    forged(k, agent, "step", `the record ends step ${key}, which does not run in turn ${turn.number}`);
+    postRefusal(k, agent.spec.id, agent.incarnation, ref, notHeld(`no step with the number ${key} runs in this turn`));
+  }
+}
+
 function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
   const { limits } = k.settings;
+  if (!isCallNumber(k, record.num)) {
+    refuse(k, agent, turn, record, noCallNumber(k, String(record.num)));
+    return;
+  }
+  const id: CallId = { key: record.num, op: "tool", name: record.a };
+  if (answerFromSteps(k, agent, turn, record.ref, id)) return;
   const pairing = slotPairing(k, agent, record.slot);
   if (pairing === undefined || pairing.object !== "gateway" || !pairing.verbs.includes(`tool:${record.a}`)) {
     refuse(k, agent, turn, record, {
@@ -105,6 +135,11 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
     });
     return;
   }
+  const full = turn.mail.volatile || turn.steps?.has(id.key) === true ? undefined : whyNoMoreSteps(k, turn);
+  if (full !== undefined) {
+    postRefusal(k, agent.spec.id, agent.incarnation, record.ref, full);
+    return;
+  }
   if (agent.openCalls.size >= limits.callsPerCellMax) {
     postRefusal(k, agent.spec.id, agent.incarnation, record.ref, {
       code: "CLOISTER_MAILBOX_FULL",
@@ -114,17 +149,20 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
     return;
   }
   agent.openCalls.add(record.ref);
-  k.emit({
+  const effect: Extract<Effect, { type: "call" }> = {
     type: "call",
     agentId: agent.spec.id,
     incarnation: agent.incarnation,
     ref: record.ref,
     turn: turn.number,
     header: turn.mail.envelope.header,
+    key: record.num,
     tool: record.a,
     params: record.b,
     body: record.c,
-  });
+  };
+  if (turn.mail.volatile || k.settings.isRepeatable(record.a)) k.emit(effect);
+  else startTool(k, agent, turn, id, effect);
 }
 
 /** Beyond the bound the stream falls silent; the answer itself has its own bound. */

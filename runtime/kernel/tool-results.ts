@@ -59,3 +59,16 @@ export function acceptedResult(about: { readonly runId: string; readonly session
     delivery: { status: "queued", mode: "none" },
   };
 }
+
+/**
+ * A call that an earlier delivery started, of a tool that must not be called twice. No session tool is one: this code is
+ * beside those of `ToolErrorCode`.
+ */
+export function outcomeUnknownResult(tool: string): object {
+  return {
+    status: "error",
+    code: "outcome_unknown",
+    error: `outcome unknown: ${tool} was called before, and the gateway or the agent's cell ended before its result was kept`,
+    operatorHint: "find out whether it took effect before you call it again",
+  };
+}

@@ -11,10 +11,11 @@
  */
 import { noteRoom, release } from "./depth.ts";
 import { hasCell, markReady, pump, pumpWanting } from "./dispatch.ts";
-import type { EnvelopeHeader, Outcome } from "./envelope.ts";
+import type { EnvelopeHeader, Failure, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { doneBits, down } from "./frames.ts";
 import type { AgentEntry, KernelState, Mail, Turn } from "./state.ts";
+import { type StepRow, takeUpSteps } from "./steps.ts";
 import { answer, dropAsks, givePlaceBack } from "./waits.ts";
 
 export type Begun =
@@ -24,8 +25,10 @@ export type Begun =
       readonly sessionId: string;
       readonly body: string;
       readonly state: string | null;
+      /** What earlier deliveries recorded, by the numbers of the calls; absent for the first. */
+      readonly steps?: readonly StepRow[];
     }
-  | { readonly status: "done"; readonly outcomeText: string | null }
+  | { readonly status: "done"; readonly outcomeText: string | null; readonly failure?: Failure }
   | { readonly status: "failed"; readonly refusal: Refusal };
 
 export function begun(k: KernelState, agentId: string, turnNumber: number, result: Begun, nowMs: number): void {
@@ -41,10 +44,9 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
   }
   storeWorks(k, agent);
   if (result.status === "done") {
-    const outcome: Outcome =
-      result.outcomeText === null ? { status: "no_reply" } : { status: "ok", text: result.outcomeText };
+    const outcome = storedOutcome(result);
     leave(k, header, outcome);
-    endTurn(k, agent, turn, outcome, nowMs);
+    endTurn(k, agent, turn, outcome, nowMs, true);
   } else if (turn.mail.aborted) {
     endAborted(k, agent, turn);
     afterwards(k, agent, nowMs);
@@ -53,6 +55,7 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
     afterwards(k, agent, nowMs);
   } else {
     turn.attempt = result.attempt;
+    takeUpSteps(turn, result.steps ?? []);
     const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn, nowMs);
     if (undeliverable === undefined) {
       deliver(k, agent, turn, result.body, result.state, nowMs);
@@ -61,6 +64,12 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
     k.emit({ type: "bury", header, fate: undeliverable.fate, reason: undeliverable.reason });
     endTurn(k, agent, turn, { status: "error", code: undeliverable.code, message: undeliverable.message }, nowMs);
   }
+}
+
+/** As a `done` marker keeps it. */
+export function storedOutcome(stored: { readonly outcomeText: string | null; readonly failure?: Failure }): Outcome {
+  if (stored.failure !== undefined) return { status: "error", ...stored.failure };
+  return stored.outcomeText === null ? { status: "no_reply" } : { status: "ok", text: stored.outcomeText };
 }
 
 function deliver(
@@ -176,6 +185,7 @@ export function cellDone(
   nowMs: number,
 ): void {
   const { header } = turn.mail.envelope;
+  turn.stage = "committing";
   dropAsks(k, turn.number, { code: "CLOISTER_ASK_ABORTED", message: "the turn ended before the answer came" });
   const outcome = turn.mail.aborted ? aborted : outcomeOf(k, header, bits, text, state);
   if (turn.mail.volatile) {
@@ -191,7 +201,6 @@ export function cellDone(
     endTurn(k, agent, turn, outcome, nowMs);
     return;
   }
-  turn.stage = "committing";
   turn.outcome = outcome;
   turn.commit = {
     type: "commit",
@@ -201,6 +210,7 @@ export function cellDone(
     rows: [...turn.tools.map((tool) => ({ role: "toolResult" as const, ...tool })), ...reply],
     state: (bits & doneBits.state) !== 0 && outcome.status !== "error" ? state : undefined,
     outcomeText: outcome.status === "ok" ? outcome.text : null,
+    failure: outcome.status === "error" ? { code: outcome.code, message: outcome.message } : undefined,
     outbound: outcome.status === "ok" && header.replyRoute.type === "channel" ? header.replyRoute : undefined,
   };
   k.emit(turn.commit);
@@ -256,7 +266,7 @@ export function committed(
   }
   storeWorks(k, agent);
   leave(k, turn.mail.envelope.header, turn.outcome);
-  endTurn(k, agent, turn, turn.outcome, nowMs);
+  endTurn(k, agent, turn, turn.outcome, nowMs, true);
 }
 
 /** Asks the store again for the commits that failed, once the back-off is over. */
@@ -298,10 +308,17 @@ function leave(k: KernelState, header: EnvelopeHeader, outcome: Outcome): void {
   else k.emit({ type: "settle", envelopeId: header.id });
 }
 
-/** Frees the turn's places, tells everybody who waits, and lets the next turns begin. */
-function endTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome, nowMs: number): void {
+/** Frees the turn's places, tells everybody who waits, and lets the next turns begin. `isStored`: its `done` marker has the outcome. */
+function endTurn(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  outcome: Outcome,
+  nowMs: number,
+  isStored = false,
+): void {
   agent.lastActivityMs = nowMs;
-  closeTurn(k, agent, turn, outcome);
+  closeTurn(k, agent, turn, outcome, isStored);
   afterwards(k, agent, nowMs);
 }
 
@@ -311,10 +328,10 @@ function afterwards(k: KernelState, agent: AgentEntry, nowMs: number): void {
   pump(k, agent, nowMs);
 }
 
-export function closeTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome): void {
+export function closeTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome, isStored = false): void {
   agent.turns.delete(turn.number);
   freePlaces(k, agent, turn);
-  endMail(k, agent, turn.mail, turn.streamSeq + 1, outcome);
+  endMail(k, agent, turn.mail, turn.streamSeq + 1, outcome, isStored);
 }
 
 /** Stopped by the operator before the cell could end it. */
@@ -335,13 +352,20 @@ export function endQueued(k: KernelState, agent: AgentEntry, mail: Mail): void {
 }
 
 /** The one way in which mail ends: out of the books, and whoever waits for it hears the outcome once. */
-export function endMail(k: KernelState, agent: AgentEntry, mail: Mail, seq: number, outcome: Outcome): void {
+export function endMail(
+  k: KernelState,
+  agent: AgentEntry,
+  mail: Mail,
+  seq: number,
+  outcome: Outcome,
+  isStored = false,
+): void {
   const { header } = mail.envelope;
   if (!mail.volatile) k.mail.delete(header.id);
   if (mail.suspect) agent.suspects--;
   release(agent, header.sessionKey);
   noteRoom(k, agent);
-  answer(k, header.id, outcome);
+  answer(k, header.id, outcome, isStored);
   k.emit({ type: "ended", header, seq, outcome, aborted: mail.aborted });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }

@@ -5,10 +5,11 @@ import { agentOfKey } from "./agent-of-key.ts";
 import type { Ask } from "./asks.ts";
 import { endWait, noPlaceInTime } from "./crowd.ts";
 import { hasCell, pump, pumpWanting, usesMainLane } from "./dispatch.ts";
-import type { EnvelopeHeader, Outcome } from "./envelope.ts";
+import type { Failure, Outcome } from "./envelope.ts";
 import { isErrorCode, type Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
 import type { AgentEntry, AppendTicket, Effect, KernelState, Turn } from "./state.ts";
+import { type CallId, hear, hearNow, type StepResult } from "./steps.ts";
 import { acceptedResult, sendResult } from "./tool-results.ts";
 
 type CellTicket = Extract<AppendTicket, { type: "cell" }>;
@@ -19,7 +20,7 @@ interface Caller {
   readonly incarnation: number;
   readonly ref: number;
   readonly turn: number;
-  readonly tool: string | undefined;
+  readonly call: CallId | undefined;
 }
 
 interface About {
@@ -40,25 +41,25 @@ export function answerRefusal(
   k: KernelState,
   agent: AgentEntry,
   turn: Turn,
-  request: { readonly ref: number; readonly tool: string | undefined },
+  ref: number,
+  call: CallId | undefined,
   refusal: Refusal,
 ): void {
-  respond(
-    k,
-    { agentId: agent.spec.id, incarnation: agent.incarnation, ref: request.ref, turn: turn.number, tool: request.tool },
-    asOutcome(refusal),
-    refusal,
-  );
+  const caller = { agentId: agent.spec.id, incarnation: agent.incarnation, ref, turn: turn.number, call };
+  respond(k, caller, asOutcome(refusal), refusal);
+}
+
+/** What a call has sent; `isRepeated`: in an earlier delivery of its turn. */
+interface Sent {
+  readonly envelopeId: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly isRepeated: boolean;
 }
 
 /** The envelope is stored: the sender gets its credit back and, when it asked, begins to wait. */
-export function settleWithMail(
-  k: KernelState,
-  ticket: CellTicket,
-  envelopeId: string,
-  header: EnvelopeHeader,
-  nowMs: number,
-): void {
+export function settleWithMail(k: KernelState, ticket: CellTicket, sent: Sent, nowMs: number): void {
+  const { envelopeId, sessionKey } = sent;
   const agent = cellOf(k, ticket.agentId, ticket.incarnation);
   // The redelivered turn repeats the call and finds this envelope by the call's key.
   if (agent === undefined) return;
@@ -69,47 +70,37 @@ export function settleWithMail(
     incarnation: ticket.incarnation,
     record: [down.stored, ticket.ref, ticket.turn, 0, envelopeId, "", ""],
   });
-  const about = { runId: envelopeId, sessionKey: header.sessionKey };
+  const about = { runId: envelopeId, sessionKey };
   if (ticket.timeoutMs === 0) {
     // For `ctx.send` the acknowledgement above is all.
-    if (ticket.tool !== undefined) respondAccepted(k, ticket, about);
+    if (ticket.call?.op === "tool") respondAccepted(k, ticket, about);
     return;
   }
-  const refusal = whyNotWait(k, agent, ticket, header);
-  if (refusal !== undefined) {
-    respond(k, ticket, asOutcome(refusal), refusal, about);
-    return;
-  }
-  if (!k.mail.has(envelopeId) && envelopeId !== header.id) {
+  if (sent.isRepeated && !k.mail.has(envelopeId)) {
     // A repeated call whose first envelope is done already: its outcome is in the store.
     k.emit({
       type: "recall",
       envelopeId,
-      agentId: header.agentId,
-      sessionKey: header.sessionKey,
+      agentId: sent.agentId,
+      sessionKey,
       ask: {
         agentId: ticket.agentId,
         incarnation: ticket.incarnation,
         ref: ticket.ref,
         turn: ticket.turn,
-        tool: ticket.tool,
+        call: ticket.call,
         timeoutMs: ticket.timeoutMs,
         fromSession: ticket.fromSession,
       },
     });
     return;
   }
-  // Sends that were on their way together may have taken the last places meanwhile.
-  if (k.asks.size >= k.settings.limits.asksMax) {
-    const full: Refusal = {
-      code: "CLOISTER_MAILBOX_FULL",
-      message: `${k.asks.size} asks wait in the whole gateway; the bound is reached, so nobody waits for this answer; the message is queued and will be handled`,
-      remedy: "send with timeoutSeconds 0 and let the answer come as a message",
-    };
-    respond(k, ticket, asOutcome(full), full, about);
+  const refusal = whyNotWait(k, agent, ticket, sent);
+  if (refusal !== undefined) {
+    respond(k, ticket, asOutcome(refusal), refusal, about);
     return;
   }
-  openAsk(k, ticket, envelopeId, header.sessionKey, nowMs);
+  openAsk(k, ticket, envelopeId, sessionKey, nowMs);
 }
 
 /** The message is stored and will be handled; only the wait is refused. Judged when the wait begins, since waits change meanwhile. */
@@ -117,19 +108,28 @@ function whyNotWait(
   k: KernelState,
   agent: AgentEntry,
   ticket: Pick<CellTicket, "turn" | "fromSession">,
-  header: Pick<EnvelopeHeader, "agentId" | "sessionKey">,
+  { agentId, sessionKey }: Pick<Sent, "agentId" | "sessionKey">,
 ): Refusal | undefined {
   if (agent.turns.get(ticket.turn)?.stage !== "delivered")
     return { code: "CLOISTER_ASK_ABORTED", message: "the turn ended before the answer came" };
-  if (wouldNeverEnd(k, ticket.fromSession, header.sessionKey)) {
+  if (wouldNeverEnd(k, ticket.fromSession, sessionKey)) {
     return {
       code: "CLOISTER_ASK_DEADLOCK",
-      message: `${header.sessionKey} waits for ${ticket.fromSession}, so waiting for its answer would never end; the message is queued and will be handled`,
+      message: `${sessionKey} waits for ${ticket.fromSession}, so waiting for its answer would never end; the message is queued and will be handled`,
       remedy: "send with timeoutSeconds 0 and let the answer come as a message",
     };
   }
-  const target = k.agents.get(header.agentId);
-  return target?.phase === "parked" ? parkedRefusal(target) : undefined;
+  const target = k.agents.get(agentId);
+  if (target?.phase === "parked") return parkedRefusal(target);
+  // Sends that were on their way together may have taken the last places meanwhile.
+  if (k.asks.size >= k.settings.limits.asksMax) {
+    return {
+      code: "CLOISTER_MAILBOX_FULL",
+      message: `${k.asks.size} asks wait in the whole gateway; the bound is reached, so nobody waits for this answer; the message is queued and will be handled`,
+      remedy: "send with timeoutSeconds 0 and let the answer come as a message",
+    };
+  }
+  return undefined;
 }
 
 export function wouldNeverEnd(k: KernelState, fromSession: string, toSession: string): boolean {
@@ -178,7 +178,7 @@ export function openAsk(
     ref: ticket.ref,
     turn: ticket.turn,
     openedAtMs: nowMs,
-    tool: ticket.tool,
+    call: ticket.call,
   });
   k.emit({ type: "flow", envelopeId, fromSession: ticket.fromSession, toSession, state: "open" });
   const agent = k.agents.get(ticket.agentId);
@@ -203,9 +203,9 @@ export function givePlaceBack(k: KernelState, turn: Turn): void {
   k.mainRunning--;
 }
 
-/** Gives the answer to whoever waits for the envelope, once. */
-export function answer(k: KernelState, envelopeId: string, outcome: Outcome): void {
-  for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, outcome);
+/** Gives the answer to whoever waits for the envelope, once. `isStored`: a repeated ask finds it in the `done` marker. */
+export function answer(k: KernelState, envelopeId: string, outcome: Outcome, isStored = false): void {
+  for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, outcome, undefined, isStored);
 }
 
 /** The turn is over, so nothing waits any more; what it asked for goes on. */
@@ -229,7 +229,7 @@ export function expireAsks(k: KernelState, nowMs: number): void {
   }
 }
 
-function answerAsk(k: KernelState, ask: Ask, outcome: Outcome, refusal?: Refusal): void {
+function answerAsk(k: KernelState, ask: Ask, outcome: Outcome, refusal?: Refusal, isStored = false): void {
   const turn = k.agents.get(ask.agentId)?.turns.get(ask.turn);
   if (turn !== undefined) takePlaceAgain(k, turn);
   if (ask.isForPlace === true) {
@@ -238,7 +238,7 @@ function answerAsk(k: KernelState, ask: Ask, outcome: Outcome, refusal?: Refusal
     respond(k, ask, outcome, refusal);
     return;
   }
-  respond(k, ask, outcome, refusal, { runId: ask.envelopeId, sessionKey: ask.toSession });
+  respond(k, ask, outcome, refusal, { runId: ask.envelopeId, sessionKey: ask.toSession }, isStored);
   k.emit({
     type: "flow",
     envelopeId: ask.envelopeId,
@@ -248,9 +248,9 @@ function answerAsk(k: KernelState, ask: Ask, outcome: Outcome, refusal?: Refusal
   });
 }
 
-/** The recorded outcome of an envelope that a repeated call had sent before. */
-export function recalled(k: KernelState, caller: Caller, outcome: Outcome, about: About): void {
-  respond(k, caller, outcome, undefined, about);
+/** How the envelope ended that a repeated call had sent before; `isStored` as the `done` marker has it. */
+export function recalled(k: KernelState, caller: Caller, outcome: Outcome, about: About, isStored: boolean): void {
+  respond(k, caller, outcome, undefined, about, isStored);
 }
 
 /** The envelope that a repeated call had sent before is not done, and not in memory: it waits on the disk. */
@@ -263,50 +263,45 @@ export function stillOpen(k: KernelState, effect: Extract<Effect, { type: "recal
   else respond(k, ask, asOutcome(refusal), refusal, { runId: envelopeId, sessionKey });
 }
 
-/** The one answer of a send or ask: plain for `ctx.request`, the tool's result object for a session tool. */
-function respond(k: KernelState, caller: Caller, outcome: Outcome, refusal?: Refusal, about?: About): void {
+/**
+ * The one answer of a send or ask: plain for `ctx.request`, the tool's result object for a session tool. What the store has
+ * already (`isStored`) is heard at once; anything else is recorded first, so that a repeated turn hears it again.
+ */
+function respond(
+  k: KernelState,
+  caller: Caller,
+  outcome: Outcome,
+  refusal?: Refusal,
+  about?: About,
+  isStored = false,
+): void {
   const agent = cellOf(k, caller.agentId, caller.incarnation);
   if (agent === undefined) return;
-  if (caller.tool !== undefined)
-    postToolResult(k, agent, caller, caller.tool, { ...about, ...sendResult(outcome, refusal) });
-  else if (outcome.status !== "error")
-    k.emit({
-      type: "post",
-      agentId: caller.agentId,
-      incarnation: caller.incarnation,
-      record: [down.result, caller.ref, 0, 1, outcome.status, outcome.status === "ok" ? outcome.text : "", ""],
-    });
-  else
-    postRefusal(
-      k,
-      caller.agentId,
-      caller.incarnation,
-      caller.ref,
-      refusal ?? {
-        code: isErrorCode(outcome.code) ? outcome.code : "CLOISTER_INTERNAL",
-        message: outcome.message,
-      },
-    );
+  const { ref, call } = caller;
+  const turn = agent.turns.get(caller.turn);
+  const result =
+    call?.op === "tool"
+      ? toolResult({ ...about, ...sendResult(outcome, refusal) })
+      : outcome.status !== "error"
+        ? ([1, outcome.status, outcome.status === "ok" ? outcome.text : ""] as const)
+        : ([0, JSON.stringify(refusal ?? refusalOf(outcome)), ""] as const);
+  if (isStored || call === undefined || turn === undefined) hearNow(k, agent, turn, ref, call, result);
+  else hear(k, agent, turn, ref, call, result);
 }
 
+/** A repeated call finds the envelope that it sent: there is nothing to record. */
 function respondAccepted(k: KernelState, caller: Caller, about: About): void {
   const agent = cellOf(k, caller.agentId, caller.incarnation);
-  if (agent !== undefined) postToolResult(k, agent, caller, caller.tool ?? "", acceptedResult(about));
+  if (agent === undefined) return;
+  hearNow(k, agent, agent.turns.get(caller.turn), caller.ref, caller.call, toolResult(acceptedResult(about)));
 }
 
-function postToolResult(k: KernelState, agent: AgentEntry, caller: Caller, tool: string, result: object): void {
-  const json = JSON.stringify(result);
-  agent.turns.get(caller.turn)?.tools.push({ toolName: tool, text: json });
-  k.emit({
-    type: "post",
-    agentId: caller.agentId,
-    incarnation: caller.incarnation,
-    record: [down.result, caller.ref, 0, 1, "ok", json, ""],
-  });
+function toolResult(result: object): StepResult {
+  return [1, "ok", JSON.stringify(result)];
 }
 
-export function postRefusal(k: KernelState, agentId: string, incarnation: number, ref: number, refusal: Refusal): void {
-  k.emit({ type: "post", agentId, incarnation, record: [down.result, ref, 0, 0, JSON.stringify(refusal), "", ""] });
+function refusalOf({ code, message }: Failure): Refusal {
+  return { code: isErrorCode(code) ? code : "CLOISTER_INTERNAL", message };
 }
 
 function asOutcome(refusal: Refusal): Outcome {

@@ -2,26 +2,29 @@
  * One agent's environment: its sessions' transcripts and states, and which envelopes are done. Only the store writes it, and
  * a backup, move or deletion of an agent is its directory.
  *
- * Layout, format 1 (`K` is `keyText` of the session key, `E` of the envelope id):
+ * Layout, format 2 (`K` is `keyText` of the session key, `E` of the envelope id):
  *   ["s", K]               → SessionHead
  *   ["h", sessionId, seq]  → TranscriptRow, `seq` from 0 without gaps; a long text is a `BlobRef` (`runtime/store/blobs.ts`)
  *   ["z", hash]            → 0                             a row of a transcript names this file
  *   ["t", sessionId]       → state, a string
- *   ["d", E]               → { outcomeText, sessionKey }   the envelope's turn was committed
+ *   ["d", E]               → DoneMarker      the envelope's turn was committed
+ *   ["w", E, number]       → StepRow         what the turn did so far, by the numbers of its calls; until it is done
  *   ["o", E]               → OutboundRow                   its answer still has to leave through a channel
- * A turn's rows are written in one transaction, so that after a crash a turn happened wholly or not at all. A `done` marker
- * goes when the journal's row is gone from the disk; one that a crash leaves behind is removed when the agent is next opened.
+ * A turn's rows are written in one transaction, which also removes its steps, so that after a crash a turn happened wholly or
+ * not at all. A `done` marker goes when the journal's row is gone from the disk, and so do the steps of a turn that never was
+ * done; what a crash leaves behind is removed when the agent is next opened. Format 1 had neither steps nor failures.
  */
 import type { ReplyRoute } from "../kernel/envelope.ts";
 import { charsOf, headOf, type StoredText } from "./blobs.ts";
-import { type Environment, top } from "./environment.ts";
+import { type Environment, type Range, top } from "./environment.ts";
 import type { StoredEnvelope } from "./journal.ts";
 import { keyText } from "./key-text.ts";
-import type { HistoryPage, OutboundRow, TranscriptRow, TurnCommit } from "./port.ts";
+import type { StepRow } from "../kernel/steps.ts";
+import type { Migration } from "./format.ts";
+import type { DoneOutcome, HistoryPage, OutboundRow, TranscriptRow, TurnCommit } from "./port.ts";
 import type { SessionHead } from "./session-index.ts";
 
-export interface DoneMarker {
-  readonly outcomeText: string | null;
+export interface DoneMarker extends DoneOutcome {
   readonly sessionKey: string;
 }
 
@@ -33,6 +36,9 @@ export interface StoredRow extends Omit<TranscriptRow, "text"> {
 export interface StoredPage extends Omit<HistoryPage, "rows"> {
   readonly rows: readonly StoredRow[];
 }
+
+/** Rows of format 1 are valid in format 2; a program that knows only 1 would repeat finished steps, and is kept out. */
+export const agentMigrations: Readonly<Record<number, Migration>> = { 1: () => undefined };
 
 /** Characters of the last message that the session index repeats. */
 const previewCharsMax = 160;
@@ -90,7 +96,9 @@ export class AgentStore {
       environment.put(["d", keyText(turn.envelopeId)], {
         outcomeText: turn.outcomeText,
         sessionKey: turn.sessionKey,
+        ...(turn.failure === undefined ? {} : { failure: turn.failure }),
       } satisfies DoneMarker);
+      this.#removeSteps(keyText(turn.envelopeId));
       if (turn.outbound !== undefined && turn.outcomeText !== null) {
         environment.put(["o", keyText(turn.envelopeId)], outboundRow(turn, turn.outbound, turn.outcomeText));
       }
@@ -103,6 +111,15 @@ export class AgentStore {
   /** Whether a transcript names the file. */
   names(blob: string): boolean {
     return this.#environment.get(["z", blob]) !== undefined;
+  }
+
+  recordStep(envelopeId: string, row: StepRow): Promise<void> {
+    return this.#environment.write(() => this.#environment.put(["w", keyText(envelopeId), row.key], row));
+  }
+
+  /** In the order of the calls. */
+  steps(envelopeId: string): readonly StepRow[] {
+    return [...this.#environment.entries<StepRow>(stepsOf(keyText(envelopeId)))].map(({ value }) => value);
   }
 
   delivered(envelopeId: string): Promise<void> {
@@ -130,16 +147,18 @@ export class AgentStore {
     this.#forgotten.add(keyText(envelopeId));
   }
 
-  /** Removes the markers of forgotten envelopes. */
+  /** Removes the markers and steps of forgotten envelopes. */
   async prune(): Promise<void> {
     if (this.#forgotten.size > 0) await this.#environment.write(() => this.#prune());
   }
 
   /** After opening: forgets what a crash left behind. `isKnown` asks the journal, whose writes must have settled. */
   forgetUnknown(isKnown: (envelopeText: string) => boolean): void {
-    for (const { key } of this.#environment.entries({ start: ["d", 0], end: ["d", top] })) {
-      const envelopeText = key[1] as string;
-      if (!isKnown(envelopeText)) this.#forgotten.add(envelopeText);
+    for (const kind of ["d", "w"]) {
+      for (const { key } of this.#environment.entries({ start: [kind, 0], end: [kind, top] })) {
+        const envelopeText = key[1] as string;
+        if (!isKnown(envelopeText)) this.#forgotten.add(envelopeText);
+      }
     }
   }
 
@@ -154,11 +173,22 @@ export class AgentStore {
   /** Inside a transaction. Markers that a failed commit leaves are found when the agent is next opened. */
   #prune(): void {
     for (const envelopeText of this.#forgotten) {
+      // A done turn's steps went with its commit.
+      if (this.#environment.get(["d", envelopeText]) === undefined) this.#removeSteps(envelopeText);
       this.#environment.remove(["d", envelopeText]);
       this.#environment.remove(["o", envelopeText]);
     }
     this.#forgotten.clear();
   }
+
+  /** Inside a transaction. */
+  #removeSteps(envelopeText: string): void {
+    for (const { key } of Array.from(this.#environment.entries(stepsOf(envelopeText)))) this.#environment.remove(key);
+  }
+}
+
+function stepsOf(envelopeText: string): Range {
+  return { start: ["w", envelopeText, 0], end: ["w", envelopeText, top] };
 }
 
 function transcript(turn: TurnCommit, envelope: StoredEnvelope, from: number): StoredRow[] {

@@ -3,10 +3,10 @@
  * follows the agents that have mail and not the ones that are configured.
  */
 import { failure } from "../kernel/errors.ts";
-import { AgentStore } from "./agent-store.ts";
+import { AgentStore, agentMigrations } from "./agent-store.ts";
 import type { Blobs } from "./blobs.ts";
 import type { OpenEnvironment } from "./environment.ts";
-import { openFormat } from "./format.ts";
+import { formats, openFormat } from "./format.ts";
 import type { Journal } from "./journal.ts";
 import type { AgentPlace } from "./port.ts";
 
@@ -129,7 +129,7 @@ export class AgentStores {
     this.#opens.set(agentId, (this.#opens.get(agentId) ?? 0) + 1);
     const environment = await this.#options.openEnvironment(place.sessionsDir);
     try {
-      await openFormat(environment, "agent", place.sessionsDir);
+      await openFormat(environment, "agent", place.sessionsDir, formats.agent, agentMigrations);
       const store = new AgentStore(environment);
       store.forgetUnknown(await this.#options.journal.keeps());
       await this.#options.blobs.sweep(

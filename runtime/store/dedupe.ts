@@ -12,7 +12,7 @@
  */
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
-import type { Dedupe } from "./port.ts";
+import type { WindowKey } from "./port.ts";
 
 export interface DedupeBounds {
   readonly dedupeWindowMs: number;
@@ -164,8 +164,8 @@ export class DedupeWindow {
 
 export interface DedupeWrite {
   /** The first envelope with this key if it is still within the window; also one of this transaction. */
-  find(dedupe: Dedupe): { readonly envelopeId: string; readonly runId: string } | undefined;
-  remember(dedupe: Dedupe, seq: number, seen: { readonly envelopeId: string; readonly runId: string }): void;
+  find(dedupe: WindowKey): { readonly envelopeId: string; readonly runId: string } | undefined;
+  remember(dedupe: WindowKey, seq: number, seen: { readonly envelopeId: string; readonly runId: string }): void;
   /** Writes what orders the keys, and prunes: what is too old anywhere, and the oldest of these scopes beyond their bound. */
   end(): void;
 }

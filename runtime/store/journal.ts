@@ -2,7 +2,7 @@
  * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
  * all agents in flight.
  *
- * Layout, format 4 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
+ * Layout, format 5 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
  * agent's id):
  *   ["e", seq] → header
  *   ["z", A, hash, "m" | "b", n] → 0        a body's file is named by the row ["m" | "b", n] (`runtime/store/blobs.ts`)
@@ -12,11 +12,13 @@
  *   ["n", seq] → deliveries counted so far; absent before the first
  *   ["x" | "b" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
  *   ["d" | "o" | "t", …]  the idempotency window (`runtime/store/dedupe.ts`)
+ *   ["r", …]   what the calls of turns sent (`runtime/store/sent-calls.ts`)
  * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
  * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
  * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.
  */
 import type { Envelope, EnvelopeHeader, Fate } from "../kernel/envelope.ts";
+import type { StepRow } from "../kernel/steps.ts";
 import type { StoredText } from "./blobs.ts";
 import { putBody, removeBody } from "./body-rows.ts";
 import {
@@ -32,6 +34,7 @@ import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq } from "./de
 import { type Environment, top } from "./environment.ts";
 import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
+import { findSent, forgetSent, rememberSent, sentIn } from "./sent-calls.ts";
 import type {
   AppendResult,
   Backlog,
@@ -110,12 +113,25 @@ export class Journal {
 
   #appendOne({ envelope, dedupe }: Append, window: DedupeWrite): AppendResult {
     const { id, runId } = envelope.header;
-    const seen = dedupe === undefined ? undefined : window.find(dedupe);
+    const key = dedupe !== undefined && "scope" in dedupe ? dedupe : undefined;
+    const call = dedupe !== undefined && "turn" in dedupe && this.#keeps(dedupe.turn) ? dedupe : undefined;
+    const seen = key !== undefined ? window.find(key) : call && findSent(this.#environment, call);
     if (seen !== undefined) return { status: "duplicate", ...seen };
-    if (this.#environment.get(["i", keyText(id)]) !== undefined) return { status: "duplicate", envelopeId: id, runId };
+    if (this.#keeps(id)) return { status: "duplicate", envelopeId: id, runId };
     const seq = this.#put(envelope);
-    if (dedupe !== undefined) window.remember(dedupe, seq, { envelopeId: id, runId });
+    if (key !== undefined) window.remember(key, seq, { envelopeId: id, runId });
+    if (call !== undefined) rememberSent(this.#environment, call, { envelopeId: id, runId });
     return { status: "stored", seq };
+  }
+
+  /** What the turn of the envelope sent, in the order of its calls. */
+  sent(envelopeId: string): readonly StepRow[] {
+    return sentIn(this.#environment, envelopeId);
+  }
+
+  /** Whether the envelope's row is there, settled or not. */
+  #keeps(envelopeId: string): boolean {
+    return this.#environment.get(["i", keyText(envelopeId)]) !== undefined;
   }
 
   /** The envelope's next delivery number, on disk; undefined when the journal does not hold it. */
@@ -335,6 +351,7 @@ export class Journal {
     this.#environment.remove(["e", seq]);
     removeBody(this.#environment, agentId, ["m", seq]);
     this.#environment.remove(["n", seq]);
+    forgetSent(this.#environment, envelopeId);
   }
 }
 

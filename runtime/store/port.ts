@@ -8,7 +8,16 @@
  * `begin` and `commit` of an envelope that the journal does not hold reject with `CLOISTER_ENVELOPE_UNKNOWN`, everything that
  * needs the environment of an agent that is not in `StorePlaces` with `CLOISTER_AGENT_UNKNOWN`.
  */
-import type { AuditFacts, Envelope, EnvelopeHeader, Fate, Provenance, ReplyRoute } from "../kernel/envelope.ts";
+import type {
+  AuditFacts,
+  Envelope,
+  EnvelopeHeader,
+  Failure,
+  Fate,
+  Provenance,
+  ReplyRoute,
+} from "../kernel/envelope.ts";
+import type { CallId, StepRow } from "../kernel/steps.ts";
 
 export interface AgentPlace {
   readonly agentId: string;
@@ -22,12 +31,18 @@ export interface StorePlaces {
   readonly agents: readonly AgentPlace[];
 }
 
-/** One key under which a repeated message is recognised. */
-export interface Dedupe {
-  /** e.g. `webhook:biz:+1555` or `agent:main#3`. */
+/** A key that is remembered for a while, with a bound of keys in its scope. */
+export interface WindowKey {
+  /** e.g. `webhook:biz:+1555`. */
   readonly scope: string;
   readonly key: string;
 }
+
+/** One key under which a repeated message is recognised. */
+export type Dedupe =
+  | WindowKey
+  /** A call of the turn of the envelope `turn`: until that turn is done. */
+  | { readonly turn: string; readonly call: CallId };
 
 export type AppendResult =
   /** `seq` is its place in the order of acceptance. */
@@ -82,12 +97,28 @@ export type BegunTurn =
       readonly sessionId: string;
       readonly body: string;
       readonly state: string | null;
+      /** From the second delivery on: what earlier ones recorded and sent, by the numbers of the calls. */
+      readonly steps?: readonly StepRow[];
     }
   /** The turn was committed before; its outcome is given again. */
-  | { readonly status: "done"; readonly outcomeText: string | null };
+  | ({ readonly status: "done" } & DoneOutcome);
+
+/** `failure` for a turn that failed; the text is null then. */
+export interface DoneOutcome {
+  readonly outcomeText: string | null;
+  readonly failure?: Failure;
+}
+
+/** A row of the steps of a turn that is not done; a later one for the same call takes its place. */
+export interface StepRecord {
+  readonly envelopeId: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly row: StepRow;
+}
 
 export type EnvelopeOutcome =
-  | { readonly status: "done"; readonly outcomeText: string | null }
+  | ({ readonly status: "done" } & DoneOutcome)
   | { readonly status: "open" }
   | { readonly status: "unknown" };
 
@@ -107,6 +138,8 @@ export interface TurnCommit {
   readonly state?: string;
   /** What the sender hears: the visible text of the answer, or null. */
   readonly outcomeText: string | null;
+  /** Present when the turn failed: what the sender hears instead. */
+  readonly failure?: Failure;
   /** Present when the answer leaves through a channel; kept until `delivered`. Without an `outcomeText` nothing leaves. */
   readonly outbound?: ReplyRoute;
   readonly atMs: number;
@@ -239,8 +272,11 @@ export interface Store {
   append(envelope: Envelope, dedupe?: Dedupe): Promise<AppendResult>;
   /** Counts the delivery, opens the agent's environment on first use, and reads the session. */
   begin(turn: TurnBegin): Promise<BegunTurn>;
+  /** In order with `begin` and `commit` of the session. Rejects with `CLOISTER_ENVELOPE_UNKNOWN` once the turn is done. */
+  recordStep(step: StepRecord): Promise<void>;
   /**
-   * Transcript, state, `done` marker and outbound row in ONE transaction of the agent's environment; then the index row, in
+   * Transcript, state, `done` marker and outbound row in ONE transaction of the agent's environment, which also removes the
+   * turn's steps; then the index row, in
    * one of its own. If only the second fails, the turn is done all the same: calling again answers `already` and mends the row,
    * and so does `begin` or `pending` after a restart.
    */

@@ -9,6 +9,8 @@ import { join } from "node:path";
 import type { Envelope } from "../kernel/envelope.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import type { StepRow } from "../kernel/steps.ts";
+import type { AgentStore, DoneMarker } from "./agent-store.ts";
 import { AgentStores } from "./agent-stores.ts";
 import { Blobs } from "./blobs.ts";
 import { appendRow, newestRows } from "./bounded-log.ts";
@@ -19,7 +21,8 @@ import { checkFormat, formats, openFormat } from "./format.ts";
 import { Journal, splitBodies, type StoredEnvelope } from "./journal.ts";
 import { claimOwner, clearOwner, identify, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
 import { readPending } from "./pending.ts";
-import type { AuditRow, Store, StorePlaces, TranscriptRow } from "./port.ts";
+import type { AuditRow, DoneOutcome, Store, StorePlaces, TranscriptRow } from "./port.ts";
+import { moveTurnCalls } from "./sent-calls.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
@@ -81,6 +84,7 @@ export async function openStore(
         1: splitLetters,
         2: groupWindow,
         3: splitBodies,
+        4: moveTurnCalls,
       });
       return new OpenStore(places, registry, journal, openEnvironment, options);
     } catch (error) {
@@ -170,7 +174,7 @@ class OpenStore implements Store {
         if (done !== undefined && this.#journal.has(turn.envelopeId)) {
           const committed = agent.head(done.sessionKey);
           if (committed !== undefined) await this.#index.update(committed);
-          return { status: "done", outcomeText: done.outcomeText };
+          return { status: "done", ...outcomeOf(done) };
         }
         const attempt = await this.#journal.countDelivery(turn.envelopeId);
         if (attempt === undefined) throw unknownEnvelope("begin the turn of", turn.envelopeId);
@@ -178,7 +182,24 @@ class OpenStore implements Store {
           agent.head(turn.sessionKey) ?? this.#emptyHead(turn.sessionKey, turn.agentId),
         );
         const body = await this.#blobs.read(turn.agentId, this.#journal.find(turn.envelopeId)?.body ?? "");
-        return { status: "begun", attempt, sessionId, body, state: turn.wantState ? agent.state(sessionId) : null };
+        return {
+          status: "begun",
+          attempt,
+          sessionId,
+          body,
+          state: turn.wantState ? agent.state(sessionId) : null,
+          ...(attempt === 1 ? {} : { steps: this.#steps(agent, turn.envelopeId) }),
+        };
+      }),
+    );
+
+  recordStep: Store["recordStep"] = ({ agentId, envelopeId, sessionKey, row }) =>
+    this.#inSession(sessionKey, () =>
+      this.#agents.use(agentId, async (agent) => {
+        // The row of a turn that is over would be nobody's.
+        if (!this.#journal.has(envelopeId) || agent.done(envelopeId) !== undefined)
+          throw unknownEnvelope("record a step of", envelopeId);
+        await agent.recordStep(envelopeId, row);
       }),
     );
 
@@ -197,7 +218,7 @@ class OpenStore implements Store {
     this.#run(async () => {
       if (!this.#journal.has(envelopeId)) return { status: "unknown" };
       const done = await this.#agents.use(agentId, (agent) => agent.done(envelopeId));
-      return done === undefined ? { status: "open" } : { status: "done", outcomeText: done.outcomeText };
+      return done === undefined ? { status: "open" } : { status: "done", ...outcomeOf(done) };
     });
 
   delivered: Store["delivered"] = (agentId, envelopeId) =>
@@ -341,6 +362,13 @@ class OpenStore implements Store {
     await this.#registry.close();
   }
 
+  /** What the turn recorded and what it sent; of a call that has both, the record decides. */
+  #steps(agent: AgentStore, envelopeId: string): readonly StepRow[] {
+    const rows = new Map(this.#journal.sent(envelopeId).map((row) => [row.key, row]));
+    for (const row of agent.steps(envelopeId)) rows.set(row.key, row);
+    return [...rows.values()].toSorted((a, b) => a.key - b.key);
+  }
+
   /** A new session; one that was labelled before its first message has an id already. */
   #emptyHead(key: string, agentId: string): SessionHead {
     const { label: _, ...labelled } = this.#index.get(key) ?? { label: undefined };
@@ -406,6 +434,10 @@ class OpenStore implements Store {
       this.#running.delete(call);
     }
   }
+}
+
+function outcomeOf(done: DoneMarker): DoneOutcome {
+  return { outcomeText: done.outcomeText, ...(done.failure === undefined ? {} : { failure: done.failure }) };
 }
 
 function unknownEnvelope(attempt: string, envelopeId: string): Error {

@@ -11,6 +11,7 @@ import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
 import type { AcceptResult, AgentSpec, Effect } from "../kernel/state.ts";
+import { storedOutcome } from "../kernel/turns.ts";
 import type { AuditRow, StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
@@ -44,6 +45,8 @@ export interface DriverDeps {
   ) => Promise<void>;
   /** A session tool was called by a cell whose right to it is checked. */
   readonly callTool: (effect: Extract<Effect, { type: "call" }>) => void;
+  /** Whether a call of the tool may be carried out again when its result was not kept. */
+  readonly isRepeatable: (tool: string) => boolean;
 }
 
 export interface Logger {
@@ -98,6 +101,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         const parsed = parseSessionKey(sessionKey);
         return parsed.shape === "agent" && parsed.key === sessionKey;
       },
+      isRepeatable: deps.isRepeatable,
       newId: deps.newId,
     },
     config.agents.map((agent) => specOf(agent, config, deps.policy, parked.get(agent.id))),
@@ -173,6 +177,14 @@ export function makeDriver(deps: DriverDeps): Driver {
               kernel.begun(effect.agentId, effect.turn, { status: "failed", refusal: toRefusal(error) }, nowMs()),
           );
         return;
+      case "record": {
+        const { envelopeId, agentId, sessionKey, row } = effect;
+        store.recordStep({ envelopeId, agentId, sessionKey, row }).then(
+          () => kernel.recorded(effect, undefined),
+          (error: unknown) => kernel.recorded(effect, toRefusal(error)),
+        );
+        return;
+      }
       case "commit":
         commit(effect);
         return;
@@ -282,6 +294,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         rows: effect.rows,
         ...(effect.state === undefined ? {} : { state: effect.state }),
         outcomeText: effect.outcomeText,
+        ...(effect.failure === undefined ? {} : { failure: effect.failure }),
         ...(effect.outbound === undefined ? {} : { outbound: effect.outbound }),
         atMs: nowMs(),
       })
@@ -328,11 +341,10 @@ export function makeDriver(deps: DriverDeps): Driver {
     store.outcome(effect.agentId, effect.envelopeId).then(
       (result) => {
         if (result.status === "open") kernel.stillOpen(effect, nowMs());
-        else if (result.status === "unknown") kernel.recalled(effect, lost);
-        else if (result.outcomeText === null) kernel.recalled(effect, { status: "no_reply" });
-        else kernel.recalled(effect, { status: "ok", text: result.outcomeText });
+        else if (result.status === "unknown") kernel.recalled(effect, lost, false);
+        else kernel.recalled(effect, storedOutcome(result), true);
       },
-      () => kernel.recalled(effect, lost),
+      () => kernel.recalled(effect, lost, false),
     );
   }
 

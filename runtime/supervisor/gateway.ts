@@ -33,6 +33,7 @@ import { makeOperatorMethods } from "./operator-methods.ts";
 import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
 import { makeSessionTools } from "./session-tools.ts";
+import { isRepeatable, runTool } from "./tools.ts";
 
 export interface GatewayParts {
   readonly config: ResolvedConfig;
@@ -126,11 +127,12 @@ export function makeGateway(parts: GatewayParts): Gateway {
       });
       if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
     },
-    callTool: (call) => callTool(call),
+    callTool: (call) => runTool(tools, driver.kernel, call),
+    isRepeatable: (tool) => isRepeatable(tools, tool),
   });
 
   const readers = makeReaders();
-  const callTool = makeSessionTools({
+  const tools = makeSessionTools({
     config,
     policy,
     store,

@@ -15,12 +15,9 @@ import {
 } from "../../auth/policy.ts";
 import { toolsPairingId } from "../../auth/compile-pairings.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
-import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { PairingRegistry } from "../kernel/pairings.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { Effect } from "../kernel/state.ts";
-import { toolErrorCode } from "../kernel/tool-results.ts";
 import {
   agentIdForm,
   isThreadKey,
@@ -33,8 +30,7 @@ import {
 } from "../routing/index.ts";
 import type { Readers } from "../readers/readers.ts";
 import type { SessionRow, Store } from "../store/port.ts";
-
-export type ToolCall = Extract<Effect, { type: "call" }>;
+import { fault, type ToolCall, type ToolRefusal, type ToolTable } from "./tools.ts";
 
 export interface SessionToolsDeps {
   readonly config: ResolvedConfig;
@@ -44,14 +40,6 @@ export interface SessionToolsDeps {
   readonly kernel: () => Kernel;
   readonly pairings: () => PairingRegistry;
   readonly nowMs: () => number;
-}
-
-/** The result objects of refusals; `code` is one of the few that AC-08.2 allows. */
-interface ToolRefusal {
-  readonly status: "error" | "forbidden";
-  readonly code: string;
-  readonly error: string;
-  readonly operatorHint?: string;
 }
 
 interface Resolved {
@@ -70,7 +58,6 @@ const sendParams = z.object({
     .min(0)
     .default(limits.askTimeoutMsDefault / 1_000),
   hasMessage: z.boolean(),
-  callKey: z.string(),
 });
 
 const listParams = z.object({
@@ -90,7 +77,7 @@ const historyParams = z.object({
   includeTools: z.boolean().default(false),
 });
 
-export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => void {
+export function makeSessionTools(deps: SessionToolsDeps): ToolTable {
   const { config, policy, store } = deps;
   const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
 
@@ -199,6 +186,16 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
             ? await findByKey(requester, mainSessionKey(agentId, config.session))
             : fault("invalid", "Either sessionKey or label is required");
     if ("status" in target) return target;
+    const request = {
+      sessionKey: target.key,
+      timeoutMs: params.timeoutSeconds * 1_000,
+      call: { key: call.key, op: "tool" as const, name: call.tool, to: target.key },
+      body: call.body,
+      ref: call.ref,
+      sourceTool: call.tool,
+    };
+    // What an earlier delivery of the turn was allowed to send is sent.
+    if (deps.kernel().repeatFor(call.agentId, call.turn, request, deps.nowMs())) return undefined;
     if (!params.hasMessage) return fault("invalid", "message is required: the text to send");
     const judged = judge(requester, target, verb);
     if (!judged.allowed) return forbidden(judged.message, judged.remedy);
@@ -216,21 +213,7 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
       : undefined;
     // Own children of another agent and own sessions are reached by the right to the tool itself.
     const via = pairing?.id ?? toolsPairingId(requester.agentId);
-    const isOpen = deps.kernel().sendFor(
-      call.agentId,
-      call.turn,
-      {
-        via,
-        sessionKey: target.key,
-        timeoutMs: params.timeoutSeconds * 1_000,
-        callKey: params.callKey,
-        body: call.body,
-        ref: call.ref,
-        sourceTool: "sessions_send",
-        tool: "sessions_send",
-      },
-      deps.nowMs(),
-    );
+    const isOpen = deps.kernel().sendFor(call.agentId, call.turn, { ...request, via }, deps.nowMs());
     return isOpen ? undefined : fault("invalid", "the turn that called sessions_send is over");
   }
 
@@ -350,29 +333,10 @@ export function makeSessionTools(deps: SessionToolsDeps): (call: ToolCall) => vo
     return { status: "ok", sessionKey: target.key, ...shown };
   }
 
-  const tools: Readonly<Record<string, (call: ToolCall) => Promise<object | undefined>>> = {
-    sessions_send: send,
-    sessions_list: list,
-    sessions_history: history,
-  };
-
-  return (call) => {
-    const answer = (result: object): void =>
-      deps.kernel().callResult(call.agentId, call.incarnation, call.ref, call.turn, {
-        json: JSON.stringify(result),
-        tool: call.tool,
-      });
-    const tool = tools[call.tool];
-    if (tool === undefined) {
-      answer(fault("not_found", `no tool is called ${call.tool}`));
-      return;
-    }
-    tool(call).then(
-      (result) => {
-        if (result !== undefined) answer(result);
-      },
-      (error: unknown) => answer(fault(toolErrorCode(toRefusal(error).code), toRefusal(error).message)),
-    );
+  return {
+    sessions_send: { repeat: "by-call", run: send },
+    sessions_list: { repeat: "reads", run: list },
+    sessions_history: { repeat: "reads", run: history },
   };
 }
 
@@ -387,10 +351,6 @@ function parse<T extends z.ZodType>(schema: T, call: ToolCall): z.infer<T> | Too
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   return fault("invalid", `${call.tool}: ${issue?.path.join(".") || "parameters"}: ${issue?.message ?? "not valid"}`);
-}
-
-function fault(code: string, error: string, operatorHint?: string): ToolRefusal {
-  return { status: "error", code, error, ...(operatorHint === undefined ? {} : { operatorHint }) };
 }
 
 function forbidden(error: string, operatorHint: string): ToolRefusal {

@@ -69,6 +69,18 @@ export interface Context<S extends object> {
   reply(text: string): void;
   /** Shows text to whoever watches, before the turn is done. Not kept: the answer is what `reply` says. */
   stream(text: string): void;
+  /**
+   * Does something outside of the agent (an HTTP request, a payment, a file) so that a repeated turn does not do it again. The
+   * start is committed before `run` is called, and what it returns, or throws, before the promise settles. When the turn is
+   * repeated, a step that ended gives the same again and `run` is not called. A step that was started and never ended runs
+   * again with `idempotent: true`; without it the promise rejects with `CLOISTER_OUTCOME_UNKNOWN`, and the actor decides.
+   *
+   * The result is what JSON carries of it. Calls of `ctx` inside `run` are refused; make them before or after.
+   * @throws what `run` threw, as `CLOISTER_STEP_FAILED` unless it has a code of ours; `CLOISTER_MESSAGE_TOO_LARGE` for a
+   *   result of more than 262,144 characters; `CLOISTER_TURN_FULL` beyond 1,000 recorded calls; `CLOISTER_TURN_DIVERGED` when
+   *   the repeated turn had another call in this place.
+   */
+  step<T>(name: string, run: (step: Step) => T | Promise<T>, options?: StepOptions): Promise<T>;
   /** Resolves when the message is stored. @throws a coded error when it is refused. */
   send(target: string, text: string): Promise<{ readonly id: string }>;
   /**
@@ -82,12 +94,22 @@ export interface Context<S extends object> {
   ): Promise<{ readonly status: "ok" | "no_reply"; readonly text: string }>;
 }
 
+export interface Step {
+  /** The same each time that this step of this turn runs, and no other step's: for services that take an idempotency key. */
+  readonly key: string;
+}
+
+export interface StepOptions {
+  /** It may run again when it was started and its end is not known, because a second run does no harm. Default: false. */
+  readonly idempotent?: boolean;
+}
+
 export interface RequestOptions {
   /** Default 30,000. */
   readonly timeoutMs?: number;
   /**
    * `stored` (default): journaled, survives restarts, in the target session's order. `accepted`: in memory only, outside the
-   * session's order and transcript; for work whose loss is harmless.
+   * session's order and transcript; for work whose loss is harmless. A repeated turn asks again.
    */
   readonly durability?: "stored" | "accepted";
 }

@@ -10,7 +10,7 @@ import { levels } from "../support/levels.ts";
 
 /** Of main's table: 1 the session tools, 2 its own name in the allow list, 3 raul. */
 const raulSlot = 3;
-const up = { send: 1, sendVolatile: 2, call: 3, stream: 4, done: 5, log: 6 };
+const up = { send: 1, sendVolatile: 2, call: 3, stream: 4, done: 5, log: 6, stepStart: 7, stepEnd: 8 };
 describe.each(levels)("at level %s", (level) => {
   const openAt = openGatewayAt(level);
   let assets: CellAssets;
@@ -64,7 +64,7 @@ describe.each(levels)("at level %s", (level) => {
   test("the same frame by the rules goes through: what follows is refused for what it is", async () => {
     const gateway = await open();
     const { answers } = await attack(gateway, "main", [
-      ["$inc", "$seq", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "k1", "by the rules"],
+      ["$inc", "$seq", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "0", "by the rules"],
     ]);
     await gateway.until(
       () =>
@@ -83,7 +83,7 @@ describe.each(levels)("at level %s", (level) => {
   });
 
   describe("refused, audited, and without effect", () => {
-    const send = (slot: number, key: string) => [up.send, 1, "$turn", slot, 0, key, "k", "forged"];
+    const send = (slot: number, key: string) => [up.send, 1, "$turn", slot, 0, key, "0", "forged"];
     test.each([
       ["a guessed slot", ["$inc", "$seq", ...send(77, "agent:raul:main")], "refused", "CLOISTER_CAPABILITY_DENIED"],
       ["slot 0", ["$inc", "$seq", ...send(0, "agent:raul:main")], "refused", "CLOISTER_CAPABILITY_DENIED"],
@@ -119,7 +119,7 @@ describe.each(levels)("at level %s", (level) => {
       ],
       [
         "in memory, through a guessed slot",
-        ["$inc", "$seq", up.sendVolatile, 1, "$turn", 99, 1_000, "agent:raul:main", "k", "forged"],
+        ["$inc", "$seq", up.sendVolatile, 1, "$turn", 99, 1_000, "agent:raul:main", "0", "forged"],
         "refused",
         "CLOISTER_CAPABILITY_DENIED",
       ],
@@ -143,8 +143,26 @@ describe.each(levels)("at level %s", (level) => {
       ],
       [
         "the turn of somebody else",
-        ["$inc", "$seq", up.send, 1, 4_242, raulSlot, 0, "agent:raul:main", "k", "forged"],
+        ["$inc", "$seq", up.send, 1, 4_242, raulSlot, 0, "agent:raul:main", "0", "forged"],
         "forged-turn",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      [
+        "the end of a step that was never begun",
+        ["$inc", "$seq", up.stepEnd, 1, "$turn", 1, 0, "", '"forged"', ""],
+        "forged-step",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      [
+        "a step in the turn of somebody else",
+        ["$inc", "$seq", up.stepStart, 1, 4_242, 1, 0, "pay", "", ""],
+        "forged-turn",
+        "CLOISTER_CAPABILITY_FORGED",
+      ],
+      [
+        "a step whose slot says neither yes nor no",
+        ["$inc", "$seq", up.stepStart, 1, "$turn", 2, 0, "pay", "", ""],
+        "forged-record",
         "CLOISTER_CAPABILITY_FORGED",
       ],
       [
@@ -164,7 +182,7 @@ describe.each(levels)("at level %s", (level) => {
           raulSlot,
           0,
           "agent:raul:main",
-          "k",
+          "0",
           "forged",
           "from",
           "agent:boss:main",
@@ -174,7 +192,7 @@ describe.each(levels)("at level %s", (level) => {
       ],
       [
         "shared memory in the place of a body",
-        ["$inc", "$same", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "k", "$shared"],
+        ["$inc", "$same", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "0", "$shared"],
         "forged-frame",
         "CLOISTER_CAPABILITY_FORGED",
       ],
@@ -187,7 +205,7 @@ describe.each(levels)("at level %s", (level) => {
       ["a string in the place of a frame", "agent:raul:main", "forged-frame", "CLOISTER_CAPABILITY_FORGED"],
       [
         "numbers that are none",
-        ["$inc", "$same", up.send, -1, "$turn", 2.5, 0, "agent:raul:main", "k", "forged"],
+        ["$inc", "$same", up.send, -1, "$turn", 2.5, 0, "agent:raul:main", "0", "forged"],
         "forged-frame",
         "CLOISTER_CAPABILITY_FORGED",
       ],
@@ -204,7 +222,7 @@ describe.each(levels)("at level %s", (level) => {
 
   test("a replayed frame sends once", async () => {
     const gateway = await open();
-    const frame = ["$inc", "$seq", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "k1", "once"];
+    const frame = ["$inc", "$seq", up.send, 1, "$turn", raulSlot, 0, "agent:raul:main", "0", "once"];
     const replay = ["$inc", "$same", ...frame.slice(2)];
     const { audits } = await attack(gateway, "main", [frame, replay, replay]);
     await gateway.until(() =>

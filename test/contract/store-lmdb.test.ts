@@ -169,9 +169,45 @@ describe("store on disk", () => {
     await store.close();
   });
 
+  it("reads an agent's store of format 1, and finds the calls of open turns that were in the window of a journal of format 4", async () => {
+    const stateDir = join(dir, "windowed");
+    const before = await openLmdbStore(placesIn(stateDir));
+    const mail = envelope("turn-1");
+    await before.append(mail);
+    await before.begin(beginOf(mail));
+    await before.close();
+    const journal = await openLmdbEnvironment(join(stateDir, "store", "journal"));
+    await journal.write(() => {
+      journal.put(["format"], { name: "journal", format: 4 });
+      for (const [turn, sent] of [
+        ["turn-1", "sent"],
+        ["turn-0", "gone"],
+      ])
+        journal.put(["d", `turn:${turn}`, "2"], [0, 1, sent, `run-${sent}`]);
+    });
+    await journal.close();
+    const agent = await openLmdbEnvironment(join(stateDir, "agents", "ann", "sessions"));
+    await agent.write(() => agent.put(["format"], { name: "agent", format: 1 }));
+    await agent.close();
+
+    const store = await openLmdbStore(placesIn(stateDir));
+    const call = { key: 2, op: "send", name: "agent:bob:main" } as const;
+    expect(await store.append(envelope("again"), { turn: "turn-1", call })).toEqual({
+      status: "duplicate",
+      envelopeId: "sent",
+      runId: "run-sent",
+    });
+    expect(await store.append(envelope("new"), { turn: "turn-0", call })).toMatchObject({ status: "stored" });
+    expect(await store.begin(beginOf(mail))).toMatchObject({ status: "begun", attempt: 2, steps: [] });
+    await store.close();
+    const after = await openLmdbEnvironment(join(stateDir, "agents", "ann", "sessions"));
+    expect(after.get(["format"])).toEqual({ name: "agent", format: 2 });
+    await after.close();
+  });
+
   it("migrates step by step in one transaction, and refuses when a step is missing", async () => {
     const environment = await openLmdbEnvironment(join(dir, "old"));
-    await openFormat(environment, "agent", dir);
+    await openFormat(environment, "agent", dir, 1);
     await environment.write(() => environment.put(["n"], 1));
     const double = (): void => environment.put(["n"], (environment.get<number>(["n"]) ?? 0) * 2);
     await expect(openFormat(environment, "agent", dir, 3, { 1: double })).rejects.toMatchObject({

@@ -1,6 +1,7 @@
 /** What every store must do. Run by one file for each kind of store; `harness` says how to open it again on the same disk. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Fate } from "../../runtime/kernel/envelope.ts";
+import type { Envelope, Fate } from "../../runtime/kernel/envelope.ts";
+import type { StepRow } from "../../runtime/kernel/steps.ts";
 import type { OpenEnvironment } from "../../runtime/store/environment.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { openStore, type StoreOptions } from "../../runtime/store/store.ts";
@@ -281,6 +282,124 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         await store.append(envelope("a"));
         await store.begin(beginOf(envelope("a")));
         expect(await store.queued({ agentId: "ann", after: 0, until: 10 }, 10)).toMatchObject([{ attempts: 1 }]);
+      });
+    });
+
+    describe("steps of a turn", () => {
+      const row = (key: number, parts: Partial<StepRow> = {}): StepRow => ({
+        key,
+        op: "step",
+        name: `s${key}`,
+        ...parts,
+      });
+      const stepOf = (mail: Envelope, step: StepRow) => ({ ...beginOf(mail), row: step });
+      const steps = async (mail: Envelope) => {
+        const begun = await store.begin(beginOf(mail));
+        return begun.status === "begun" ? begun.steps : begun.status;
+      };
+
+      it("come with the next delivery, in the order of the calls, also after a restart; the first has none", async () => {
+        const mail = envelope("a");
+        await store.append(mail);
+        expect(await steps(mail)).toBeUndefined();
+        await store.recordStep(stepOf(mail, row(10)));
+        await store.recordStep(stepOf(mail, row(2, { op: "tool", name: "sessions_list", result: [1, "ok", "[]"] })));
+        await store.recordStep(stepOf(mail, row(10, { result: [0, '{"code":"X"}', ""] })));
+        const found = [
+          row(2, { op: "tool", name: "sessions_list", result: [1, "ok", "[]"] }),
+          row(10, { result: [0, '{"code":"X"}', ""] }),
+        ];
+        expect(await steps(mail)).toEqual(found);
+        await reopen();
+        expect(await steps(mail)).toEqual(found);
+        const other = envelope("b", { session: "other" });
+        await store.append(other);
+        await store.begin(beginOf(other));
+        expect(await steps(other)).toEqual([]);
+      });
+
+      it("are there for a delivery that begins while they are written", async () => {
+        const mail = envelope("a");
+        await store.append(mail);
+        await store.begin(beginOf(mail));
+        const [, begun] = await Promise.all([store.recordStep(stepOf(mail, row(0))), store.begin(beginOf(mail))]);
+        expect(begun).toMatchObject({ steps: [row(0)] });
+      });
+
+      it("go with the commit, and no more are taken then", async () => {
+        const mail = envelope("a");
+        await store.append(mail);
+        await store.begin(beginOf(mail));
+        await store.recordStep(stepOf(mail, row(0)));
+        await store.commit(commitOf(mail));
+        await expect(store.recordStep(stepOf(mail, row(1)))).rejects.toMatchObject({
+          code: "CLOISTER_ENVELOPE_UNKNOWN",
+        });
+        await store.settle("a");
+        await reopen();
+        await store.append(mail);
+        await store.begin(beginOf(mail));
+        expect(await steps(mail)).toEqual([]);
+      });
+
+      it("go with a dead letter", async () => {
+        const mail = envelope("a");
+        await store.append(mail);
+        await store.begin(beginOf(mail));
+        await store.recordStep(stepOf(mail, row(0)));
+        await store.bury("a", "poison", "test");
+        await expect(store.recordStep(stepOf(mail, row(1)))).rejects.toMatchObject({
+          code: "CLOISTER_ENVELOPE_UNKNOWN",
+        });
+        await reopen();
+        // The next turn of the agent takes what is left with it.
+        await turn("b");
+        await store.append(mail);
+        await store.begin(beginOf(mail));
+        expect(await steps(mail)).toEqual([]);
+      });
+
+      it("hold what the turn sent for as long as it is open, however old and however many", async () => {
+        await reopen({ bounds: { dedupeWindowMs: 1, dedupeKeysPerScopeMax: 2 } });
+        const mail = envelope("a");
+        await store.append(mail);
+        await store.begin(beginOf(mail));
+        const call = (key: number) => ({ key, op: "send" as const, name: "agent:bob:main" });
+        for (const key of [0, 1, 2, 3]) {
+          await store.append(envelope(`sent-${key}`, { agentId: "bob" }), { turn: "a", call: call(key) });
+          await store.settle(`sent-${key}`);
+        }
+        await reopen({ bounds: { dedupeWindowMs: 1, dedupeKeysPerScopeMax: 2 } });
+        const again = (key: number) =>
+          store.append(envelope(`again-${key}`, { agentId: "bob" }), { turn: "a", call: call(key) });
+        expect(await again(0)).toEqual({ status: "duplicate", envelopeId: "sent-0", runId: "run-sent-0" });
+        expect(await steps(mail)).toEqual([0, 1, 2, 3].map((key) => ({ ...call(key), envelopeId: `sent-${key}` })));
+        await store.recordStep(stepOf(mail, { ...call(1), result: [0, "{}", ""] }));
+        expect(await steps(mail)).toMatchObject([
+          { key: 0 },
+          { key: 1, result: [0, "{}", ""] },
+          { key: 2 },
+          { key: 3 },
+        ]);
+        await store.commit(commitOf(mail));
+        await store.settle("a");
+        // With the turn's row its calls are gone; nothing is remembered for a turn that is over.
+        await store.append(envelope("b"));
+        expect((await again(0)).status).toBe("stored");
+        expect((await again(0)).status).toBe("duplicate");
+      });
+
+      it("a turn that failed gives its error again, and no text", async () => {
+        const mail = envelope("a");
+        await store.append(mail);
+        await store.begin(beginOf(mail));
+        const failure = { code: "CLOISTER_AGENT_FAILED", message: "no such account" };
+        await store.commit(commitOf(mail, { outcomeText: null, failure, rows: [] }));
+        const done = { status: "done", outcomeText: null, failure };
+        expect(await store.outcome("ann", "a")).toEqual(done);
+        await reopen();
+        expect(await store.outcome("ann", "a")).toEqual(done);
+        expect(await store.begin(beginOf(mail))).toEqual(done);
       });
     });
 

@@ -161,7 +161,7 @@ export const rooms: readonly Room[] = [
     why: "What runs inside a cell beside the actor. It is in reach of untrusted code, so it knows as little as possible.",
     only: ["kernel", "thread-protocol"],
     packages: ["comlink"],
-    node: ["node:fs/promises", "node:module", "node:path", "node:worker_threads", "node:fs"],
+    node: ["node:async_hooks", "node:fs/promises", "node:module", "node:path", "node:worker_threads", "node:fs"],
   },
   {
     name: "supervisor",

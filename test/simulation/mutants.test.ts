@@ -16,6 +16,31 @@ interface Planted extends Mutant {
 
 const planted: readonly Planted[] = [
   {
+    bug: "a step that was started, has no result and runs again although it must not",
+    file: "kernel/steps.ts",
+    text: "} else if (isIdempotent) {",
+    instead: "} else if (agent !== undefined) {",
+    seen: /step \S+ ran 2 times/u,
+    seeds: 80,
+  },
+  {
+    bug: "a finished step that runs again when its turn is repeated",
+    file: "kernel/steps.ts",
+    text: "  if (row === undefined) return false;\n  if (isOther",
+    instead: '  if (row === undefined || id.op === "step") return false;\n  if (isOther',
+    seen: /step \S+ runs again, and its result is on record/u,
+    seeds: 160,
+  },
+  {
+    bug: "an answer that the cell hears and nobody records",
+    file: "kernel/steps.ts",
+    text: "  const kept = withinBounds(k, turn, id, result);",
+    instead:
+      '  if (id.op !== "step") {\n    hearNow(k, agent, turn, ref, id, result);\n    return;\n  }\n  const kept = withinBounds(k, turn, id, result);',
+    seen: /call \S+ heard .* and in delivery/u,
+    seeds: 40,
+  },
+  {
     bug: "a lost acknowledgement: the sender is not told that its message is stored",
     file: "kernel/waits.ts",
     text: "record: [down.stored, ticket.ref, ticket.turn, 0, envelopeId",
@@ -108,8 +133,9 @@ const planted: readonly Planted[] = [
   {
     bug: "an ask that is answered and stays open",
     file: "kernel/waits.ts",
-    text: "for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, outcome);",
-    instead: "for (const ask of k.asks.take(envelopeId)) { answerAsk(k, ask, outcome); k.asks.open(ask); }",
+    text: "for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, outcome, undefined, isStored);",
+    instead:
+      "for (const ask of k.asks.take(envelopeId)) { answerAsk(k, ask, outcome, undefined, isStored); k.asks.open(ask); }",
     seen: /call \d+: \d+ times stored, [2-9] results|waits and holds a place|waits while it is/u,
     seeds: 20,
   },

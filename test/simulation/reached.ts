@@ -10,6 +10,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     "spilled",
     "refill",
     "begin",
+    "record",
     "commit",
     "outbound",
     "settle",
@@ -55,9 +56,12 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     "CLOISTER_MAILBOX_EXPIRED",
     "CLOISTER_MAILBOX_FULL",
     "CLOISTER_MAILBOX_HOPS",
+    "CLOISTER_OUTCOME_UNKNOWN",
     "CLOISTER_STORE_FAILED",
   ],
   parked: ["ingress", "cell"],
+  step: ["run", "again"],
+  "heard again": ["stored", "result", "refused"],
   fault: faults.map(({ name }) => name),
 };
 

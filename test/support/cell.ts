@@ -74,6 +74,10 @@ export async function startCell(
         ];
         const one = { op, ref, turn, slot, num, a, b, c };
         said.push(one);
+        // Steps begin at once, and are on record when they end.
+        if (op === up.stepStart) host.post(agentId, 1, [down.result, ref, 0, 1, "run", "", ""]);
+        else if (op === up.stepEnd)
+          host.post(agentId, 1, [down.result, ref, 0, slot === 1 ? 1 : 0, slot === 1 ? "ok" : a, b, ""]);
         for (const entry of waiting.filter(({ match }) => match(one))) {
           waiting.splice(waiting.indexOf(entry), 1);
           entry.resolve(one);

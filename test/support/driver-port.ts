@@ -9,6 +9,7 @@ import type { FakeCell, Script } from "./fake-cell.ts";
 import type { Journal } from "./kernel-journal.ts";
 import type { Watch } from "./kernel-watch.ts";
 import type { Random } from "./random.ts";
+import type { ToolTable } from "../../runtime/supervisor/tools.ts";
 
 export interface DriverOptions {
   readonly seed?: number;
@@ -23,6 +24,8 @@ export interface DriverOptions {
   readonly liveCellsMax?: number;
   /** Jitter of the back-off; the seeded source when left out. */
   readonly jitter?: number;
+  /** Tools beside `sessions_send`, which is served as the supervisor does it. */
+  readonly tools?: ToolTable;
   /** Keeps every effect. Off for long simulations. */
   readonly keepEffects?: boolean;
   /** Another kernel than the real one: one with a planted bug (`mutants.ts`). */

@@ -33,6 +33,7 @@ type Steps = Generator<Wait, Ending | undefined, Answer>;
 export interface SendOptions {
   readonly timeoutMs?: number;
   readonly slot?: number;
+  /** The number of the call; the next one when left out. */
   readonly callKey?: string;
   readonly inMemory?: boolean;
 }
@@ -48,6 +49,11 @@ export interface FakeTurn {
   /** Gives the reference of the call, for `answerOf`. */
   send(to: string, body: string, options?: SendOptions): number;
   call(tool: string, params: object, body?: string): number;
+  /** Begins a step; gives the references of its start and its number, for `end`. */
+  step(name: string, isIdempotent?: boolean): { readonly ref: number; readonly number: number };
+  endStep(number: number, json: string): number;
+  /** How many calls it made. */
+  calls(): number;
   stream(text: string): void;
   /** Any record, as it is; for what a well-behaved cell would not send. */
   raw(op: number, ref: number, slot: number, num: number, a?: string, b?: string, c?: string): void;
@@ -61,6 +67,22 @@ export function* answerOf(ref: number): Generator<Wait, Answer, Answer> {
 
 export function* storedOf(ref: number): Generator<Wait, Answer, Answer> {
   return yield { until: "stored", ref };
+}
+
+/**
+ * A whole step, as `ctx.step` does it: `run` is its effect. Gives what the cell hears at the end, which is `refused` when the
+ * start was.
+ */
+export function* stepOf(
+  turn: FakeTurn,
+  name: string,
+  run: () => string,
+  isIdempotent = false,
+): Generator<Wait, Answer, Answer> {
+  const { ref, number } = turn.step(name, isIdempotent);
+  const begun = yield* answerOf(ref);
+  if (begun.type !== "result" || begun.status !== "run") return begun;
+  return yield* answerOf(turn.endStep(number, JSON.stringify(run())));
 }
 
 export function* gate(name: string): Generator<Wait, Answer, Answer> {
@@ -191,25 +213,28 @@ export function makeFakeCell(
           slot,
           timeoutMs,
           to,
-          options.callKey ?? `c${++calls}`,
+          options.callKey ?? String(calls++),
           text,
         );
         return ref;
       },
       call(tool, params, text = "") {
         const ref = open(true);
-        post(
-          up.call,
-          ref,
-          number,
-          slotFor("gateway", `tool:${tool}`),
-          0,
-          tool,
-          JSON.stringify({ ...params, callKey: `c${++calls}` }),
-          text,
-        );
+        post(up.call, ref, number, slotFor("gateway", `tool:${tool}`), calls++, tool, JSON.stringify(params), text);
         return ref;
       },
+      step(name, isIdempotent = false) {
+        const ref = open(true);
+        const key = calls++;
+        post(up.stepStart, ref, number, isIdempotent ? 1 : 0, key, name, "", "");
+        return { ref, number: key };
+      },
+      endStep(key, json) {
+        const ref = open(true);
+        post(up.stepEnd, ref, number, 1, key, "", json, "");
+        return ref;
+      },
+      calls: () => calls,
       stream: (text) => post(up.stream, 0, number, 0, 0, text, "", ""),
       raw: (op, ref, slot, num, a = "", b = "", c = "") => post(op, ref, number, slot, num, a, b, c),
       crash() {

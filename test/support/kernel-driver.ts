@@ -9,8 +9,8 @@ import { down } from "../../runtime/kernel/frames.ts";
 import { type Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts";
 import { makePairingRegistry } from "../../runtime/kernel/pairings.ts";
-import type { CheckedSend } from "../../runtime/kernel/sends.ts";
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
+import { isRepeatable, runTool } from "../../runtime/supervisor/tools.ts";
 import { agentIdOf, type Driver, type DriverOptions, type Handled, openPairings } from "./driver-port.ts";
 import { type FakeCell, makeFakeCell } from "./fake-cell.ts";
 import { checkInvariants } from "./kernel-invariants.ts";
@@ -97,6 +97,7 @@ export function makeDriver(options: DriverOptions): Driver {
           remedy: `tools.agentToAgent.allow: ["${object}"]`,
         }),
         isCanonicalKey: (key) => key === key.toLowerCase(),
+        isRepeatable: (tool) => isRepeatable(options.tools ?? {}, tool),
         newId: (at) => `e${at}-${String(nextId++).padStart(6, "0")}`,
       },
       specs,
@@ -113,6 +114,7 @@ export function makeDriver(options: DriverOptions): Driver {
         return;
       case "refill":
       case "begin":
+      case "record":
       case "commit":
       case "bury":
       case "settle":
@@ -241,23 +243,26 @@ export function makeDriver(options: DriverOptions): Driver {
 
   /** The session tool as the supervisor serves it: its rights are checked, then it sends for the turn. */
   const serveCall = (effect: Extract<Effect, { type: "call" }>): void => {
-    const params: { to: string; timeoutMs: number; callKey: string } = JSON.parse(effect.params);
+    if (options.tools?.[effect.tool] !== undefined) {
+      runTool(options.tools, kernel, effect);
+      return;
+    }
+    const params: { to: string; timeoutMs: number } = JSON.parse(effect.params);
     const verb = params.timeoutMs > 0 ? "request" : "send";
     const pairing = pairings.find(`agent:${effect.agentId}`, verb, `agent:${agentIdOf(params.to)}`);
-    const request: CheckedSend = {
-      via: pairing?.id ?? "",
+    const request = {
       sessionKey: params.to,
       timeoutMs: params.timeoutMs,
-      callKey: params.callKey,
+      call: { key: effect.key, op: "tool" as const, name: effect.tool, to: params.to },
       body: effect.body,
       ref: effect.ref,
       sourceTool: effect.tool,
-      tool: effect.tool,
     };
+    if (kernel.repeatFor(effect.agentId, effect.turn, request, nowMs)) return;
+    const sent = { ...request, via: pairing?.id ?? "" };
     const isForbidden = pairing === undefined && kernel.view(agentIdOf(params.to)) !== undefined;
-    if (!isForbidden && kernel.sendFor(effect.agentId, effect.turn, request, nowMs)) return;
-    const json = JSON.stringify({ status: "forbidden" });
-    kernel.callResult(effect.agentId, effect.incarnation, effect.ref, effect.turn, { json, tool: effect.tool });
+    if (!isForbidden && kernel.sendFor(effect.agentId, effect.turn, sent, nowMs)) return;
+    kernel.callResult(effect, JSON.stringify({ status: "forbidden" }));
   };
 
   /** The effects since it was last emptied. */

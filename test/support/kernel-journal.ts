@@ -10,6 +10,9 @@ import type { Appended } from "../../runtime/kernel/admit.ts";
 import type { Envelope, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
 import type { Refusal } from "../../runtime/kernel/errors.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
+import type { StepRow } from "../../runtime/kernel/steps.ts";
+import { storedOutcome } from "../../runtime/kernel/turns.ts";
+import type { DoneOutcome } from "../../runtime/store/port.ts";
 import type { Random } from "./random.ts";
 
 interface Row {
@@ -25,8 +28,7 @@ export interface DeadRow {
   readonly reason: string;
 }
 
-interface DoneRow {
-  readonly outcomeText: string | null;
+interface DoneRow extends DoneOutcome {
   /** How often the turn was committed; a commit whose answer said that it failed may be repeated. */
   commits: number;
 }
@@ -40,7 +42,7 @@ export const journalName = "journal";
 export interface Journal {
   append(effect: Effects<"append">): Appended;
   /** The outcome of an envelope that is done already, or undefined; the refusal of a store that fails. */
-  lookUp(effect: Effects<"begin">): { readonly outcomeText: string | null } | Refusal | undefined;
+  lookUp(effect: Effects<"begin">): DoneOutcome | Refusal | undefined;
   /** Gives this delivery's number. Undefined when there is no such row. */
   countDelivery(envelopeId: string): number | undefined;
   bodyOf(envelopeId: string): string;
@@ -48,6 +50,10 @@ export interface Journal {
   queued(
     refill: Effects<"refill">,
   ): readonly { readonly seq: number; readonly header: Envelope["header"]; readonly attempts: number }[] | undefined;
+  /** What the turn recorded and sent, by the numbers of the calls. */
+  stepsOf(envelopeId: string): readonly StepRow[];
+  /** Keeps a step of a turn that is not done. Gives the refusal when it does not. */
+  record(effect: Effects<"record">): Refusal | undefined;
   commit(effect: Effects<"commit">): Commit;
   bury(id: string, fate: Fate, reason: string): void;
   /** In memory until the next transaction of the journal. */
@@ -60,8 +66,8 @@ export interface Journal {
   crash(random: Random): void;
   /** What the store's port gives at boot: not done, oldest first. */
   pending(): readonly Readonly<Row>[];
-  /** The outcome that a repeated call is told; undefined when the envelope is not done. */
-  recall(id: string): Outcome | undefined;
+  /** The outcome that a repeated call is told, and whether it is told the same the next time; undefined when the envelope is not done. */
+  recall(id: string): { readonly outcome: Outcome; readonly isStored: boolean } | undefined;
   /** The next `times` commits and begins of the agent fail. */
   failNext(agentId: string, times: number): void;
   /** The next `times` commits of the agent are stored, and their answer says that they failed. */
@@ -73,6 +79,8 @@ export interface Journal {
   isDone(id: string): boolean;
   readonly accepted: ReadonlyMap<string, Envelope>;
   readonly done: ReadonlyMap<string, Readonly<DoneRow>>;
+  /** The record of a call of a turn that is not done. */
+  recorded(envelopeId: string, key: number): StepRow | undefined;
   readonly dead: ReadonlyMap<string, DeadRow>;
   /** Dead letters that became envelopes again. */
   readonly replayed: ReadonlySet<string>;
@@ -86,6 +94,11 @@ export interface Journal {
 export const storeRefusal: Refusal = {
   code: "CLOISTER_STORE_FAILED",
   message: "the store could not commit: the disk is full",
+};
+
+const overRefusal: Refusal = {
+  code: "CLOISTER_ENVELOPE_UNKNOWN",
+  message: "the journal does not hold this envelope",
 };
 
 const goneRefusal: Refusal = {
@@ -104,6 +117,9 @@ export function makeJournal(): Journal {
   const accepted = new Map<string, Envelope>();
   const dedupe = new Map<string, { readonly envelopeId: string; readonly runId: string }>();
   const done = new Map<string, DoneRow>();
+  /** What each turn sent, by the numbers of the calls, in the journal; and what it recorded, in its agent's store. */
+  const sent = new Map<string, Map<number, StepRow>>();
+  const recorded = new Map<string, Map<number, StepRow>>();
   const dead = new Map<string, DeadRow>();
   const replayed = new Set<string>();
   const states = new Map<string, string>();
@@ -128,6 +144,12 @@ export function makeJournal(): Journal {
     const left = from.get(agentId) ?? 0;
     if (left > 0) from.set(agentId, left - 1);
     return left > 0;
+  };
+
+  const callsOf = (tables: Map<string, Map<number, StepRow>>, turn: string): Map<number, StepRow> => {
+    let table = tables.get(turn);
+    if (table === undefined) tables.set(turn, (table = new Map()));
+    return table;
   };
 
   const put = <K, V>(map: Map<K, V>, key: K, value: V): (() => void) => {
@@ -155,20 +177,30 @@ export function makeJournal(): Journal {
     settled.clear();
   };
 
+  const firstSent = (
+    call: Extract<Effects<"append">["dedupe"], { turn: string }> | undefined,
+  ): { readonly envelopeId: string; readonly runId: string } | undefined => {
+    const envelopeId = call && sent.get(call.turn)?.get(call.call.key)?.envelopeId;
+    return envelopeId === undefined ? undefined : { envelopeId, runId: envelopeId };
+  };
+
   return {
     append({ envelope, dedupe: key, replaces }) {
       if (appendFailures > 0) {
         appendFailures--;
         return { status: "failed", refusal: storeRefusal };
       }
-      const name = key === undefined ? undefined : JSON.stringify([key.scope, key.key]);
-      const first = name === undefined ? undefined : dedupe.get(name);
+      const call = key !== undefined && "turn" in key ? key : undefined;
+      const name = key === undefined || call !== undefined ? undefined : JSON.stringify(key);
+      const first = name === undefined ? firstSent(call) : dedupe.get(name);
       if (first !== undefined) return { status: "duplicate", ...first };
       if (replaces !== undefined && !dead.has(replaces)) return { status: "failed", refusal: goneRefusal };
       const { id, runId } = envelope.header;
       const seq = nextSeq++;
       const steps = [put(rows, id, { envelope, seq, attempts: 0 }), put(accepted, id, envelope)];
       if (name !== undefined) steps.push(put(dedupe, name, { envelopeId: id, runId }));
+      if (call !== undefined)
+        steps.push(put(callsOf(sent, call.turn), call.call.key, { ...call.call, envelopeId: id }));
       if (replaces !== undefined) {
         replayed.add(replaces);
         steps.push(remove(dead, replaces), () => replayed.delete(replaces));
@@ -179,7 +211,7 @@ export function makeJournal(): Journal {
     },
     lookUp({ agentId, envelopeId }) {
       const before = done.get(envelopeId);
-      if (before !== undefined) return { outcomeText: before.outcomeText };
+      if (before !== undefined) return outcomeOf(before);
       return takeFailure(failures, agentId) ? storeRefusal : undefined;
     },
     countDelivery(envelopeId) {
@@ -199,7 +231,17 @@ export function makeJournal(): Journal {
         .slice(0, limit)
         .map(({ seq, envelope: { header }, attempts }) => ({ seq, header, attempts }));
     },
-    commit({ agentId, header, state, outcomeText, outbound: route }) {
+    stepsOf(envelopeId) {
+      const calls = new Map([...(sent.get(envelopeId) ?? []), ...(recorded.get(envelopeId) ?? [])]);
+      return [...calls.values()].toSorted((a, b) => a.key - b.key);
+    },
+    record({ agentId, envelopeId, row }) {
+      if (takeFailure(failures, agentId)) return storeRefusal;
+      if (!rows.has(envelopeId) || done.has(envelopeId)) return overRefusal;
+      write(agentId, [put(callsOf(recorded, envelopeId), row.key, row)]);
+      return undefined;
+    },
+    commit({ agentId, header, state, outcomeText, failure, outbound: route }) {
       if (takeFailure(failures, agentId)) return { ok: false, refusal: storeRefusal };
       const before = done.get(header.id);
       if (before !== undefined) {
@@ -209,7 +251,9 @@ export function makeJournal(): Journal {
       const order = committedOrder.get(header.sessionKey) ?? [];
       committedOrder.set(header.sessionKey, order);
       order.push(header.id);
-      const steps = [put(done, header.id, { outcomeText, commits: 1 }), () => void order.pop()];
+      const outcome = failure === undefined ? { outcomeText } : { outcomeText, failure };
+      const steps = [put(done, header.id, { ...outcome, commits: 1 }), () => void order.pop()];
+      steps.push(remove(recorded, header.id));
       if (state !== undefined) steps.push(put(states, header.sessionKey, state));
       if (route !== undefined && outcomeText !== null)
         steps.push(put(outbound, header.id, { type: "outbound", header, route, text: outcomeText }));
@@ -253,14 +297,14 @@ export function makeJournal(): Journal {
       [...rows.values()].filter(({ envelope: { header } }) => !done.has(header.id)).toSorted((a, b) => a.seq - b.seq),
     recall(id) {
       const end = done.get(id);
-      if (end === undefined && rows.has(id)) return undefined;
-      if (end === undefined)
-        return {
-          status: "error",
-          code: "CLOISTER_AGENT_CRASHED",
-          message: "this message was sent before; how it ended is no longer known",
-        };
-      return end.outcomeText === null ? { status: "no_reply" } : { status: "ok", text: end.outcomeText };
+      if (end !== undefined) return { outcome: storedOutcome(outcomeOf(end)), isStored: true };
+      if (rows.has(id)) return undefined;
+      const outcome: Outcome = {
+        status: "error",
+        code: "CLOISTER_AGENT_CRASHED",
+        message: "this message was sent before; how it ended is no longer known",
+      };
+      return { outcome, isStored: false };
     },
     failNext: (agentId, times) => void failures.set(agentId, times),
     failAnswers: (agentId, times) => void answerFailures.set(agentId, times),
@@ -272,10 +316,15 @@ export function makeJournal(): Journal {
     },
     accepted,
     done,
+    recorded: (envelopeId, key) => recorded.get(envelopeId)?.get(key),
     dead,
     replayed,
     states,
     committedOrder,
     outbound,
   };
+}
+
+function outcomeOf({ outcomeText, failure }: DoneOutcome): DoneOutcome {
+  return failure === undefined ? { outcomeText } : { outcomeText, failure };
 }

@@ -124,6 +124,7 @@ export function makeWatch(journal: Journal, pairings: PairingRegistry, state: ()
       case "refill":
       case "spilled":
       case "begin":
+      case "record":
       case "commit":
       case "settle":
       case "recall":

@@ -10,7 +10,8 @@ import type { MailboxPolicy } from "../../runtime/kernel/state.ts";
 import { makeRandom, type Random } from "./random.ts";
 import { checkEnd } from "./world-checks.ts";
 import { faults } from "./world-faults.ts";
-import { makePrograms, type Programs, script } from "./world-programs.ts";
+import { makeStepBook, type StepBook } from "./step-book.ts";
+import { makePrograms, makeScript, type Programs } from "./world-programs.ts";
 
 export interface WorldOptions {
   /** A kernel with a planted bug. */
@@ -28,6 +29,7 @@ export interface World {
   readonly sessions: readonly string[];
   readonly pairings: readonly Pairing[];
   readonly programs: Programs;
+  readonly book: StepBook;
   /** Cells end only by their programs, so that every poison has its culprit. */
   readonly calm: boolean;
   /** Rights are revoked and granted again. */
@@ -105,7 +107,7 @@ function makeWorld(random: Random, options: WorldOptions): World {
     seed,
     agents,
     pairings,
-    script,
+    script: makeScript(() => book),
     spec: (id) => ({ maxConcurrent, mailbox: mailboxes.get(id) ?? {} }),
     mainLaneConcurrent: 1 + random.below(3),
     liveCellsMax: random.chance(0.3) ? Math.max(1, agents.length - 1) : agents.length,
@@ -130,8 +132,9 @@ function makeWorld(random: Random, options: WorldOptions): World {
     },
   });
   const programs = makePrograms();
+  const book = makeStepBook(driver);
   const revoked = new Set<string>();
-  return { driver, agents, sessions, pairings, programs, calm, revoking, expiring, revoked, restarts: 0 };
+  return { driver, agents, sessions, pairings, programs, book, calm, revoking, expiring, revoked, restarts: 0 };
 }
 
 /** In a quarter of the worlds mailboxes are small, of every policy and also of different ones beside each other. */

@@ -11,7 +11,7 @@ import type { WorkQueues } from "./work-queues.ts";
 
 export type StoreEffect = Extract<
   Effect,
-  { type: "append" | "refill" | "begin" | "commit" | "bury" | "settle" | "outbound" | "recall" }
+  { type: "append" | "refill" | "begin" | "record" | "commit" | "bury" | "settle" | "outbound" | "recall" }
 >;
 
 export interface StoreWork {
@@ -64,7 +64,9 @@ export function makeStoreWork(
         afterFlush(journalName, () =>
           queues.add(`store ${agentId}`, () => {
             const state = effect.wantState ? (journal.states.get(sessionKey) ?? null) : null;
-            answer({ status: "begun", attempt, sessionId: `s-${sessionKey}`, body: journal.bodyOf(envelopeId), state });
+            const body = journal.bodyOf(envelopeId);
+            const steps = attempt === 1 ? {} : { steps: journal.stepsOf(envelopeId) };
+            answer({ status: "begun", attempt, sessionId: `s-${sessionKey}`, body, state, ...steps });
           }),
         );
       });
@@ -93,6 +95,14 @@ export function makeStoreWork(
         return;
       case "begin":
         begin(effect);
+        return;
+      case "record":
+        queues.add(`store ${effect.agentId}`, () => {
+          const refusal = journal.record(effect);
+          afterFlush(effect.agentId, () =>
+            queues.add(`answers ${effect.sessionKey}`, () => kernel().recorded(effect, refusal)),
+          );
+        });
         return;
       case "commit":
         queues.add(`store ${effect.agentId}`, () => {
@@ -124,9 +134,11 @@ export function makeStoreWork(
         return;
       case "recall":
         queues.add(`store ${effect.agentId}`, () => {
-          const outcome = journal.recall(effect.envelopeId);
+          const told = journal.recall(effect.envelopeId);
           queues.add("recalls", () =>
-            outcome === undefined ? kernel().stillOpen(effect, nowMs()) : kernel().recalled(effect, outcome),
+            told === undefined
+              ? kernel().stillOpen(effect, nowMs())
+              : kernel().recalled(effect, told.outcome, told.isStored),
           );
         });
         return;

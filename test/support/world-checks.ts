@@ -12,6 +12,7 @@ export function checkEnd(world: World): readonly string[] {
     ...checkAnswers(world),
     ...checkOrder(driver),
     ...checkStates(driver),
+    ...world.book.problems,
   ];
 }
 

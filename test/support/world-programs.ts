@@ -4,14 +4,17 @@
  */
 import { up } from "../../runtime/kernel/frames.ts";
 import type { TellOptions } from "./driver-port.ts";
-import { answerOf, type Script, storedOf } from "./fake-cell.ts";
+import { answerOf, type Script, stepOf, storedOf } from "./fake-cell.ts";
 import type { Random } from "./random.ts";
+import type { StepBook } from "./step-book.ts";
 
 type Step =
   | { readonly op: "send" | "memory"; readonly to: string; readonly program: Program }
   /** `wait: false`: the turn ends without the answer. */
   | { readonly op: "ask"; readonly to: string; readonly program: Program; readonly ms: number; readonly wait: boolean }
   | { readonly op: "tool"; readonly to: string; readonly program: Program; readonly ms: number }
+  /** In the first `crashes` deliveries its effect happens and the cell ends before it says so. */
+  | { readonly op: "step"; readonly idempotent: boolean; readonly crashes: number }
   /** `silent` ends the turn without an answer. */
   | { readonly op: "stream" | "log" | "fail" | "silent" }
   /** Ends the cell, in the first `times` deliveries. */
@@ -30,29 +33,39 @@ export interface Programs {
   isKiller(body: string): boolean;
 }
 
-export const script: Script = function* (turn) {
-  const program: Program = JSON.parse(turn.body);
-  const seen: readonly string[] = JSON.parse(turn.state ?? "[]");
-  for (const step of program.steps) {
-    if (step.op === "send") yield* storedOf(turn.send(step.to, JSON.stringify(step.program)));
-    else if (step.op === "memory")
-      yield* answerOf(turn.send(step.to, JSON.stringify(step.program), { inMemory: true, timeoutMs: 2_000 }));
-    else if (step.op === "tool")
-      yield* answerOf(turn.call("sessions_send", { to: step.to, timeoutMs: step.ms }, JSON.stringify(step.program)));
-    else if (step.op === "stream") turn.stream("…");
-    else if (step.op === "log") turn.raw(up.log, 0, 0, 30, "a line");
-    else if (step.op === "fail") return { error: "failed as told" };
-    else if (step.op === "silent") return {};
-    else if (step.op === "ask") {
-      const ref = turn.send(step.to, JSON.stringify(step.program), { timeoutMs: step.ms });
-      if (step.wait) yield* answerOf(ref);
-    } else if (step.op === "crash" && turn.attempt <= step.times) {
-      turn.crash();
-      return undefined;
+export const makeScript = (book: () => StepBook): Script =>
+  function* (turn) {
+    const program: Program = JSON.parse(turn.body);
+    const seen: readonly string[] = JSON.parse(turn.state ?? "[]");
+    for (const [index, step] of program.steps.entries()) {
+      if (step.op === "send")
+        book().hear(turn, index, yield* storedOf(turn.send(step.to, JSON.stringify(step.program))));
+      else if (step.op === "memory")
+        yield* answerOf(turn.send(step.to, JSON.stringify(step.program), { inMemory: true, timeoutMs: 2_000 }));
+      else if (step.op === "tool") {
+        const params = { to: step.to, timeoutMs: step.ms };
+        book().hear(turn, index, yield* answerOf(turn.call("sessions_send", params, JSON.stringify(step.program))));
+      } else if (step.op === "step") {
+        const run = (): string => {
+          const result = book().run(turn, turn.calls() - 1, step.idempotent);
+          if (turn.attempt <= step.crashes) turn.crash();
+          return result;
+        };
+        book().hear(turn, index, yield* stepOf(turn, `s${index}`, run, step.idempotent));
+      } else if (step.op === "stream") turn.stream("…");
+      else if (step.op === "log") turn.raw(up.log, 0, 0, 30, "a line");
+      else if (step.op === "fail") return { error: "failed as told" };
+      else if (step.op === "silent") return {};
+      else if (step.op === "ask") {
+        const ref = turn.send(step.to, JSON.stringify(step.program), { timeoutMs: step.ms });
+        if (step.wait) book().hear(turn, index, yield* answerOf(ref));
+      } else if (step.op === "crash" && turn.attempt <= step.times) {
+        turn.crash();
+        return undefined;
+      }
     }
-  }
-  return { reply: `did ${program.name}`, state: JSON.stringify([...seen, turn.header.id]) };
-};
+    return { reply: `did ${program.name}`, state: JSON.stringify([...seen, turn.header.id]) };
+  };
 
 export function makePrograms(): Programs {
   let names = 0;
@@ -63,6 +76,7 @@ export function makePrograms(): Programs {
     const steps: Step[] = [];
     for (let count = random.below(depth === 0 ? 2 : 4); count > 0; count--)
       steps.push(makeStep(random, sessions, depth));
+    if (steps.some((step) => step.op === "step" && step.crashes > 0)) killers.add(name);
     if (random.chance(0.06)) {
       // Two deliveries that end the cell are what a message may cost; a third one does not happen.
       steps.push({ op: "crash", times: random.chance(0.5) ? 1 : 99 });
@@ -83,7 +97,8 @@ export function makePrograms(): Programs {
       const program = make(random, sessions, depth - 1);
       return { op: "tool", to, program, ms: random.chance(0.3) ? 0 : 1_000 };
     }
-    if (what < 85) return { op: "memory", to, program: make(random, sessions, 0) };
+    if (what < 80) return { op: "step", idempotent: random.chance(0.5), crashes: random.chance(0.1) ? 1 : 0 };
+    if (what < 86) return { op: "memory", to, program: make(random, sessions, 0) };
     return { op: random.pick(["fail", "silent", "log", "stream", "stream", "stream"]) };
   };
 

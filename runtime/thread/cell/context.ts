@@ -9,6 +9,7 @@ import { matchesPattern } from "../../kernel/pairings.ts";
 import type { CellLog, Context, RequestOptions, ToolResult, Tools, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
+import { endOf, refuseInStep, runStep, takeResult } from "./steps.ts";
 
 export type State = Record<string, unknown>;
 
@@ -17,6 +18,7 @@ export function makeContext(
   mailbox: Mailbox,
   header: EnvelopeHeader,
   turn: number,
+  inMemory: boolean,
   workspace: Workspace,
   log: CellLog,
   state: State,
@@ -26,8 +28,11 @@ export function makeContext(
   onUnhandled: (reason: string) => void,
 ): Context<State> {
   let calls = 0;
-  // The same turn makes the same calls in the same order: that is what lets a repeated turn recognise its own sends.
-  const callKey = (): string => String(calls++);
+  // The same turn makes the same calls in the same order: that is what lets a repeated turn recognise its own.
+  const nextCall = (what: string): number => {
+    refuseInStep(what);
+    return calls++;
+  };
   const keyOf = (target: string): string =>
     target.startsWith("agent:")
       ? target.includes(":", 6)
@@ -39,6 +44,7 @@ export function makeContext(
     return init.slots.find((slot) => slot.verbs.includes(verb) && matchesPattern(slot.object, object))?.slot ?? 0;
   };
   const call = async (tool: string, params: object, body: string): Promise<ToolResult> => {
+    const number = nextCall(`ctx.tools.${tool}`);
     const slot =
       init.slots.find(({ object, verbs }) => object === "gateway" && verbs.includes(`tool:${tool}`))?.slot ?? 0;
     const answer = await mailbox.ask(
@@ -46,9 +52,9 @@ export function makeContext(
         op: up.call,
         turn,
         slot,
-        num: 0,
+        num: number,
         a: tool,
-        b: JSON.stringify({ ...params, callKey: callKey() }),
+        b: JSON.stringify(params),
         c: body,
         credit: false,
       },
@@ -91,7 +97,16 @@ export function makeContext(
     },
     reply: (text) => onReply(asText(text)),
     stream: (text) => mailbox.tell(up.stream, turn, 0, asText(text)),
+    async step(name, run, { idempotent = false } = {}) {
+      const number = nextCall("ctx.step");
+      const key = `${header.id}:${number}`;
+      // A turn in memory is not repeated: there is nothing to record for.
+      return inMemory
+        ? takeResult(await endOf(name, run, key))
+        : runStep(mailbox, turn, number, asText(name), idempotent, () => endOf(name, run, key));
+    },
     async send(target, text) {
+      const number = nextCall("ctx.send");
       const answer = await mailbox.ask(
         {
           op: up.send,
@@ -99,7 +114,7 @@ export function makeContext(
           slot: slotFor("send", target),
           num: 0,
           a: keyOf(target),
-          b: callKey(),
+          b: String(number),
           c: asText(text),
           credit: true,
         },
@@ -112,6 +127,7 @@ export function makeContext(
       text,
       { timeoutMs = limits.askTimeoutMsDefault, durability = "stored" }: RequestOptions = {},
     ) {
+      const number = nextCall("ctx.request");
       const op = durability === "accepted" ? up.sendVolatile : up.send;
       const answer = await mailbox.ask(
         {
@@ -120,7 +136,7 @@ export function makeContext(
           slot: slotFor("request", target),
           num: Math.max(1, Math.floor(timeoutMs)),
           a: keyOf(target),
-          b: callKey(),
+          b: String(number),
           c: asText(text),
           credit: op === up.send,
         },

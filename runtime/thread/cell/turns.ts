@@ -58,6 +58,7 @@ export function makeTurnRunner(
       mailbox(),
       header,
       delivery.turn,
+      isInMemory(delivery),
       workspace,
       log,
       session.value,

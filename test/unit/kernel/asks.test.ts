@@ -14,7 +14,7 @@ const ask = (fromSession: string, toSession: string, over: Partial<Ask> = {}): A
   ref: nextRef++,
   turn: 1,
   openedAtMs: 0,
-  tool: undefined,
+  call: undefined,
   ...over,
 });
 

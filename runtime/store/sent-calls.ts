@@ -1,0 +1,72 @@
+/**
+ * What the calls of turns sent, inside the journal's environment: a turn that is handled again finds its envelopes here, however
+ * long it waited in between.
+ *
+ * Layout, since format 5 of the journal (`E` is `keyText` of the id of the turn's envelope):
+ *   ["r", E, number] → Sent   by the number of the call
+ * A row is written in the transaction that appends what was sent, and goes in the one that removes the row of the turn's own
+ * envelope. Before format 5 these calls were keys of the idempotency window, in the scope `turn:<envelope id>`.
+ */
+import type { CallId, StepRow } from "../kernel/steps.ts";
+import { type Environment, type Range, top } from "./environment.ts";
+import { keyText } from "./key-text.ts";
+import type { Dedupe } from "./port.ts";
+
+type TurnCall = Extract<Dedupe, { turn: string }>;
+
+/** What says which call it was is missing in rows that came from an older format. */
+interface Sent extends Partial<CallId> {
+  readonly envelopeId: string;
+  readonly runId: string;
+}
+
+export function findSent(
+  environment: Environment,
+  { turn, call }: TurnCall,
+): { readonly envelopeId: string; readonly runId: string } | undefined {
+  const sent = environment.get<Sent>(["r", keyText(turn), call.key]);
+  return sent && { envelopeId: sent.envelopeId, runId: sent.runId };
+}
+
+/** Inside a transaction. */
+export function rememberSent(
+  environment: Environment,
+  { turn, call }: TurnCall,
+  sent: { readonly envelopeId: string; readonly runId: string },
+): void {
+  environment.put(["r", keyText(turn), call.key], { ...call, ...sent } satisfies Sent);
+}
+
+/** In the order of the calls. */
+export function sentIn(environment: Environment, turn: string): readonly StepRow[] {
+  const rows: StepRow[] = [];
+  for (const { value } of environment.entries<Sent>(callsOf(keyText(turn)))) {
+    const { key, op, name, to, envelopeId } = value;
+    if (key === undefined || op === undefined || name === undefined) continue;
+    rows.push({ key, op, name, ...(to === undefined ? {} : { to }), envelopeId });
+  }
+  return rows;
+}
+
+/** The turn is over. Inside a transaction. */
+export function forgetSent(environment: Environment, turn: string): void {
+  for (const { key } of Array.from(environment.entries(callsOf(keyText(turn))))) environment.remove(key);
+}
+
+/** From format 4 of the journal to 5. What orders the keys that leave the window goes with its age. */
+export function moveTurnCalls(environment: Environment): void {
+  const prefix = "turn:";
+  const range = { start: ["d", prefix], end: ["d", "turn;"] };
+  for (const { key, value } of Array.from(environment.entries<readonly [number, number, string, string]>(range))) {
+    environment.remove(key);
+    const turnText = (key[1] as string).slice(prefix.length);
+    const number = Number(key[2]);
+    if (!Number.isInteger(number) || environment.get(["i", turnText]) === undefined) continue;
+    const [, , envelopeId, runId] = value;
+    environment.put(["r", turnText, number], { envelopeId, runId } satisfies Sent);
+  }
+}
+
+function callsOf(turnText: string): Range {
+  return { start: ["r", turnText, 0], end: ["r", turnText, top] };
+}

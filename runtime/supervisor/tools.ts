@@ -1,0 +1,56 @@
+/**
+ * The table of the tools that the supervisor runs for agents. Each tool says what a second run of the same call does, because
+ * a turn that is handled again may find a call that was started and whose result was not kept.
+ */
+import { toRefusal } from "../kernel/errors.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { Effect } from "../kernel/state.ts";
+import { toolErrorCode } from "../kernel/tool-results.ts";
+
+export type ToolCall = Extract<Effect, { type: "call" }>;
+
+export interface Tool {
+  /**
+   * What a second run of one call does. `reads`: nothing but another look. `by-call`: nothing, the call is recognised by its
+   * number. `acts`: its effect again; its start is recorded before it runs, and a call that was started and has no result is
+   * answered with `outcome_unknown` instead of being run.
+   */
+  readonly repeat: "reads" | "by-call" | "acts";
+  /** The result object; `undefined` when the kernel answers the call itself. */
+  readonly run: (call: ToolCall) => Promise<object | undefined>;
+}
+
+export type ToolTable = Readonly<Record<string, Tool>>;
+
+/** The result objects of refusals; `code` is one of the few that AC-08.2 allows. */
+export interface ToolRefusal {
+  readonly status: "error" | "forbidden";
+  readonly code: string;
+  readonly error: string;
+  readonly operatorHint?: string;
+}
+
+/** A tool that the table does not have is repeatable: there is none the second time either. */
+export function isRepeatable(tools: ToolTable, name: string): boolean {
+  return tools[name]?.repeat !== "acts";
+}
+
+/** Runs the tool of a call whose right is checked, and gives the kernel its result, also when it throws. */
+export function runTool(tools: ToolTable, kernel: Pick<Kernel, "callResult">, call: ToolCall): void {
+  const answer = (result: object): void => kernel.callResult(call, JSON.stringify(result));
+  const tool = tools[call.tool];
+  if (tool === undefined) {
+    answer(fault("not_found", `no tool is called ${call.tool}`));
+    return;
+  }
+  tool.run(call).then(
+    (result) => {
+      if (result !== undefined) answer(result);
+    },
+    (error: unknown) => answer(fault(toolErrorCode(toRefusal(error).code), toRefusal(error).message)),
+  );
+}
+
+export function fault(code: string, error: string, operatorHint?: string): ToolRefusal {
+  return { status: "error", code, error, ...(operatorHint === undefined ? {} : { operatorHint }) };
+}

@@ -1,0 +1,44 @@
+/**
+ * What a world's turns did and heard, over all their deliveries: the effects of steps happen once for each step that is on
+ * record as finished, and a repeated turn hears what it heard before.
+ */
+import type { Answer, FakeTurn } from "./fake-cell.ts";
+import type { Driver } from "./driver-port.ts";
+
+export interface StepBook {
+  /** The effect of a step: gives its result, which tells one run from the next. */
+  run(turn: FakeTurn, number: number, isIdempotent: boolean): string;
+  /** The answer to the call `index` of the turn. */
+  hear(turn: FakeTurn, index: number, answer: Answer): void;
+  readonly problems: readonly string[];
+}
+
+export function makeStepBook({ journal, watch }: Pick<Driver, "journal" | "watch">): StepBook {
+  const runsOf = new Map<string, number>();
+  const heard = new Map<string, string>();
+  const problems: string[] = [];
+  return {
+    run({ header }, number, isIdempotent) {
+      const name = `${header.id}:${number}`;
+      const times = (runsOf.get(name) ?? 0) + 1;
+      runsOf.set(name, times);
+      watch.reached.add(times > 1 ? "step:again" : "step:run");
+      const row = journal.recorded(header.id, number);
+      if (row === undefined) problems.push(`step ${name} runs, and its start is not on record`);
+      if (row?.result !== undefined) problems.push(`step ${name} runs again, and its result is on record`);
+      if (times > 1 && !isIdempotent) problems.push(`step ${name} ran ${times} times`);
+      return `${name} run ${times}`;
+    },
+    hear({ header, attempt }, index, answer) {
+      const text = JSON.stringify(answer);
+      // What could not be recorded is told as it is, and a later delivery begins that call again.
+      if (attempt === 0 || text.includes("CLOISTER_STORE_FAILED") || text.includes("could not commit")) return;
+      const name = `${header.id}:${index}`;
+      const before = heard.get(name);
+      if (before === undefined) heard.set(name, text);
+      else if (before === text) watch.reached.add(`heard again:${answer.type}`);
+      else problems.push(`call ${name} heard ${before}, and in delivery ${attempt} ${text}`);
+    },
+    problems,
+  };
+}
