@@ -22,6 +22,13 @@ export function compilePairings(policy: Policy, agentIds: readonly string[]): Pa
       verbs: toolVerbs,
       origin: "config",
     };
+    const timers: Pairing = {
+      id: `config:schedule:${agentId}`,
+      subject,
+      object: subject,
+      verbs: ["schedule"],
+      origin: "config",
+    };
     const open =
       policy.visibility === "all" &&
       policy.agentToAgent.enabled &&
@@ -30,6 +37,7 @@ export function compilePairings(policy: Policy, agentIds: readonly string[]): Pa
     const siblings = open ? [...new Set(policy.agentToAgent.allow)] : [];
     return [
       tools,
+      timers,
       ...siblings.map(
         (pattern): Pairing => ({
           id: `config:a2a:${agentId}>${pattern}`,

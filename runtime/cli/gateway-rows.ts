@@ -102,6 +102,10 @@ const deadLetterCounts = z
 
 export type DeadLetterCounts = z.infer<typeof deadLetterCounts>;
 
+const timerRow = z.object({ id: z.string(), sessionKey: text, name: text, dueAtMs: count, everyMs: count });
+
+export type TimerEntry = z.infer<typeof timerRow>;
+
 const accepted = z.object({ runId: z.string(), sessionKey: maybeText });
 
 const finalAnswer = z.object({
@@ -136,6 +140,12 @@ export const parseReplayed = (payload: unknown): { readonly envelopeId: string; 
 
 export const parsePurged = (payload: unknown): number =>
   parse("deadletters.purge", z.object({ purged: z.number() }), payload).purged;
+
+export const parseTimers = (payload: unknown): { readonly timers: readonly TimerEntry[]; readonly total: number } =>
+  parse("timers.list", z.object({ timers: z.array(timerRow), total: count }), payload);
+
+export const parseRemovedTimer = (payload: unknown): { readonly name: string; readonly sessionKey: string } =>
+  parse("timers.remove", z.object({ name: text, sessionKey: z.string() }), payload);
 
 /** From the answers of `status` and `health`; a gateway that does not count them has none. */
 export const parseDeadLetterCounts = (payload: Readonly<Record<string, unknown>>): DeadLetterCounts =>

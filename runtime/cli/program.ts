@@ -19,6 +19,7 @@ import type { RouteOptions } from "./commands/route.ts";
 import type { SendOptions } from "./commands/send.ts";
 import type { SessionsOptions } from "./commands/sessions.ts";
 import type { StatusOptions } from "./commands/status.ts";
+import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
 import { addGateway } from "./gateway-commands.ts";
 import { collect, peer, wholeNumber } from "./options.ts";
@@ -67,6 +68,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addTalk(shell);
   addLists(shell);
   addDeadLetters(shell);
+  addTimers(shell);
   addConfig(shell);
   addState(shell);
   addBackup(shell);
@@ -210,6 +212,29 @@ function addDeadLetters({ program, context, exit }: Shell): void {
     .action(async (id: string | undefined, options: PurgeOptions) => {
       const { runDeadLettersPurge } = await import("./commands/deadletters.ts");
       exit(await runDeadLettersPurge(context(), id, options));
+    });
+}
+
+function addTimers({ program, context, exit }: Shell): void {
+  const timers = program.command("timers").description("what agents have set to happen later");
+  timers
+    .command("list", { isDefault: true })
+    .description("list them, soonest first (the default)")
+    .option("--agent <id>", "of this agent")
+    .option("--limit <n>", "at most so many", wholeNumber(1, limits.timersListMax))
+    .option("--offset <n>", "leave out so many of the soonest", wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .option("--json", "print JSON")
+    .action(async (options: TimersOptions) => {
+      const { runTimersList } = await import("./commands/timers.ts");
+      exit(await runTimersList(context(), options));
+    });
+  timers
+    .command("remove <id>")
+    .description("remove one: it does not fire any more")
+    .option("--json", "print JSON")
+    .action(async (id: string, options: TimerOptions) => {
+      const { runTimersRemove } = await import("./commands/timers.ts");
+      exit(await runTimersRemove(context(), id, options));
     });
 }
 

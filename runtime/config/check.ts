@@ -9,6 +9,7 @@ import { checkChannels } from "./check/channels.ts";
 import { checkDirectories } from "./check/directories.ts";
 import { checkGateway } from "./check/gateway.ts";
 import { checkIsolation } from "./check/isolation.ts";
+import { checkSupervision } from "./check/supervision.ts";
 import type { Draft } from "./draft.ts";
 import { isMap } from "./is-map.ts";
 import { type ConfigIssue, formatPath, type Path } from "./issue.ts";
@@ -24,6 +25,7 @@ export function checkDraft(draft: Draft): readonly ConfigIssue[] {
     ...checkDirectories(agents, findDefaultAgentId(agents), draft),
     ...checkIsolation(agents, draft),
     ...checkBindings(agents, draft),
+    ...checkSupervision(agents, draft),
     ...checkBroadcast(agents, draft),
     ...checkToolLists(draft),
     ...checkChannels(draft),

@@ -18,6 +18,7 @@ import { findModule } from "./modules.ts";
 import { type ConfigOverrides, overrideDraft } from "./override.ts";
 import type { ResolvedAgent, ResolvedConfig } from "./resolved.ts";
 import { sandboxModeOf } from "./sandbox-mode.ts";
+import { findGroup, resolveSupervision } from "./supervision.ts";
 
 /** Turns of one agent at a time. Below the lane's bound, so that one agent whose turns all wait leaves room for others. */
 const agentConcurrentDefault = 4;
@@ -93,6 +94,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     throw failure("CLOISTER_CONFIG_INVALID", `The module of agent "${id}" ${found.message}.`, found.remedy);
   const model = entry.model ?? defaults.model;
   const { workspace, agentDir, sessionsDir } = placeAgent(agent, isDefault, draft);
+  const group = findGroup(agent, draft.config);
   return {
     id,
     name: entry.name ?? entry.identity?.name ?? id,
@@ -113,6 +115,8 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
       ...defaults.mailbox,
       ...entry.mailbox,
     }),
+    supervision: resolveSupervision(agent, draft.config),
+    ...(group === undefined ? {} : { group }),
     isolation: share(isolationOf(agent, draft.config)),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Policy } from "../../auth/policy.ts";
 import type { WebhookSettings } from "../edge/port.ts";
+import type { AgentGroup, Supervision } from "../kernel/supervision.ts";
 
 export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
 export type GroupScope = "per-group" | "main";
@@ -31,6 +32,9 @@ export interface ResolvedAgent {
     readonly sessionDepthMax: number;
     readonly overflow: "reject" | "park" | "spill";
   };
+  /** The child spec, complete. */
+  readonly supervision: Supervision;
+  readonly group?: AgentGroup;
   readonly isolation: {
     readonly level: "thread" | "process";
     readonly trust: "confined" | "trusted";

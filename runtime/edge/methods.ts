@@ -46,6 +46,15 @@ export const methods = {
   "gateway.status": { scope: "operator.read", params: z.object({}) },
   "gateway.restart": { scope: "operator.admin", params: stop },
   "gateway.stop": { scope: "operator.admin", params: stop },
+  "timers.list": {
+    scope: "operator.read",
+    params: z.object({
+      agentId: id.exactOptional(),
+      limit: z.int().min(1).exactOptional(),
+      offset: count.exactOptional(),
+    }),
+  },
+  "timers.remove": { scope: "operator.admin", params: z.object({ id }) },
   "backup.start": { scope: "operator.admin", params: z.object({ to: z.string().min(1).max(limits.pathCharsMax) }) },
   "backup.status": { scope: "operator.admin", params: z.object({}) },
   "sessions.list": {

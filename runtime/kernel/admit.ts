@@ -2,7 +2,7 @@
  * The one accept path: every message, whatever it came through, is judged here, journaled by the driver, and enqueued when
  * the journal has committed.
  */
-import type { Envelope, EnvelopeHeader, Principal, Provenance, ReplyRoute } from "./envelope.ts";
+import type { Envelope, EnvelopeHeader, Fires, Principal, Provenance, ReplyRoute, Signal } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, SessionLane } from "./state.ts";
 import { findRoom, joinCrowd } from "./crowd.ts";
@@ -30,6 +30,9 @@ export interface Admission {
   readonly dedupe?: { readonly scope: string; readonly key: string };
   /** The dead letter that it was: removed in the transaction that journals the message, kept when that is refused. */
   readonly replaces?: string;
+  readonly signal?: Signal;
+  /** The due timer or monitor that it comes from: moves on in the transaction that journals the message. */
+  readonly fires?: Fires;
 }
 
 /** Judges a message without side effects; `undefined` means that it may be journaled, if there is room. */
@@ -89,6 +92,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
     replyRoute: admission.replyRoute,
     ...(admission.ttlMs === undefined ? {} : { expiresAtMs: nowMs + admission.ttlMs }),
     ...(admission.askedIn === undefined ? {} : { askedIn: admission.askedIn }),
+    ...(admission.signal === undefined ? {} : { signal: admission.signal }),
   };
   return { header, body: admission.body };
 }
@@ -98,7 +102,9 @@ export function admit(k: KernelState, admission: Admission, ticket: number, nowM
   const { agentId, sessionKey, body } = admission;
   const agent = k.agents.get(agentId);
   const refusal = judge(k, admission) ?? judgeRight(k, admission);
-  const room = refusal ?? (agent === undefined ? "free" : findRoom(k, agent, sessionKey, isNext));
+  const found = refusal ?? (agent === undefined ? "free" : findRoom(k, agent, sessionKey, isNext));
+  // What is due has a row on the disk, and is tried again; its place in a crowd would hold up what others have due.
+  const room = found === "wait" && admission.fires !== undefined ? whyFull(sessionKey) : found;
   if (room === "wait" && agent !== undefined) {
     const deadlineMs = nowMs + k.settings.limits.parkedIngressMs;
     joinCrowd(k, agent, { type: "ingress", admission, ticket, sessionKey, deadlineMs });
@@ -114,8 +120,13 @@ export function admit(k: KernelState, admission: Admission, ticket: number, nowM
     envelope: makeEnvelope(k, admission, nowMs),
     dedupe: admission.dedupe,
     ...(admission.replaces === undefined ? {} : { replaces: admission.replaces }),
+    ...(admission.fires === undefined ? {} : { fires: admission.fires }),
     ticket: { type: "ingress", ticket },
   });
+}
+
+function whyFull(sessionKey: string): Refusal {
+  return { code: "CLOISTER_MAILBOX_FULL", message: `the mailbox of ${sessionKey} is full`, retryAfterMs: 1_000 };
 }
 
 /** Only a replayed message comes through a pairing here: the one that its sender used, which may be gone by now. */

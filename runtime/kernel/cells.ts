@@ -12,12 +12,15 @@ import {
   pump,
   pumpWanting,
   pumpWantingCells,
+  staysLive,
   stopIfEmpty,
 } from "./dispatch.ts";
 import { agentOfKey } from "./agent-of-key.ts";
 import { noteRoom } from "./depth.ts";
 import { obey } from "./orders.ts";
+import { tellDown } from "./signals.ts";
 import type { AgentEntry, ExitReason, KernelState, Turn } from "./state.ts";
+import { countCrash, escalate, restartGroup } from "./supervision.ts";
 import { closeTurn, commitAgain, disabledOutcome, endAborted, endMail, putBack } from "./turns.ts";
 import { answer, dropAsks, refuseWaitsForParked } from "./waits.ts";
 
@@ -53,7 +56,17 @@ export function disable(k: KernelState, agentId: string, reason: string): void {
   for (const { envelopeId, toSession } of k.asks.awaitedEnvelopes())
     if (agentOfKey(toSession) === agentId && !k.mail.has(envelopeId)) answer(k, envelopeId, disabledOutcome(agent));
   noteRoom(k, agent);
+  tellDown(k, agent, "disabled", reason);
   k.emit({ type: "agent-changed", agentId });
+}
+
+/** The gateway is up: permanent agents get their cells, as many as there is room for. */
+export function startPermanent(k: KernelState, nowMs: number): void {
+  for (const agent of k.agents.values()) {
+    if (!staysLive(agent)) continue;
+    k.astir.add(agent);
+    pump(k, agent, nowMs);
+  }
 }
 
 /**
@@ -79,14 +92,17 @@ export function cellExit(
   agent.loaded.clear();
   agent.unacked = 0;
   agent.openCalls.clear();
-  if (!orderly) countCrash(k, agent, reason, detail, nowMs);
+  const isExceeded = !orderly && countCrash(k, agent, reason, detail, nowMs);
   const why = `the cell of ${agentId} ended (${reason})`;
   const lost = [...agent.turns.values()].filter(({ stage }) => stage === "delivered");
   for (const turn of lost) dropAsks(k, turn.number, { code: "CLOISTER_AGENT_CRASHED", message: why });
   for (const turn of lost) loseTurn(k, agent, turn, why);
   if (isParked(agent)) refuseWaitsForParked(k, agent);
+  if (reason !== "normal" && agent.order?.type !== "park") tellDown(k, agent, reason, detail);
   obey(k, agent, nowMs);
   k.emit({ type: "agent-changed", agentId });
+  if (isExceeded) escalate(k, agent, nowMs);
+  else if (!orderly && !isParked(agent)) restartGroup(k, agent, nowMs);
   pumpWanting(k, nowMs);
   pumpWantingCells(k, nowMs);
   pump(k, agent, nowMs);
@@ -123,29 +139,15 @@ function isParked(agent: AgentEntry): boolean {
   return agent.phase === "parked";
 }
 
-/** Restart intensity as OTP defines it: more than `restartIntensity` crashes within the period park the agent. */
-function countCrash(k: KernelState, agent: AgentEntry, reason: ExitReason, detail: string, nowMs: number): void {
-  const { limits, random } = k.settings;
-  agent.restarts++;
-  agent.crashTimes = [...agent.crashTimes.filter((at) => nowMs - at < limits.restartPeriodMs), nowMs];
-  agent.reason = `${reason}: ${detail}`;
-  if (agent.crashTimes.length > limits.restartIntensity) {
-    agent.phase = "parked";
-    agent.reason = `${agent.crashTimes.length} crashes within ${limits.restartPeriodMs / 1000} s, the last: ${reason}: ${detail}`;
-    return;
-  }
-  const ceiling = Math.min(limits.restartBackoffMsMax, limits.restartBackoffMs * 2 ** (agent.crashTimes.length - 1));
-  agent.notBeforeMs = Math.max(agent.notBeforeMs, nowMs + Math.floor(random() * ceiling));
-}
-
 /** Things that become due by themselves: back-offs that are over, idle cells, cells that never start. */
 export function tickCells(k: KernelState, nowMs: number): void {
   const { limits } = k.settings;
   for (const agent of k.astir) {
+    const stays = staysLive(agent);
     if (agent.turns.size > 0) commitAgain(k, agent, nowMs);
-    if (hasReady(agent)) pump(k, agent, nowMs);
+    if (hasReady(agent) || stays) pump(k, agent, nowMs);
     noteRoom(k, agent);
-    if (isIdle(agent) && nowMs - agent.lastActivityMs >= limits.passivateAfterMs) passivate(k, agent);
+    if (isIdle(agent) && !stays && nowMs - agent.lastActivityMs >= limits.passivateAfterMs) passivate(k, agent);
     if (agent.phase === "starting" && nowMs - agent.startedAtMs >= limits.cellStartMs) {
       endCell(k, agent, "hung");
     }
@@ -153,7 +155,7 @@ export function tickCells(k: KernelState, nowMs: number): void {
       if (nowMs >= agent.order.untilMs) endCell(k, agent, "shutdown");
       else stopIfEmpty(k, agent);
     }
-    if (agent.turns.size === 0 && !hasCell(agent) && !hasReady(agent) && agent.spill === undefined)
+    if (agent.turns.size === 0 && !hasCell(agent) && !hasReady(agent) && !stays && agent.spill === undefined)
       k.astir.delete(agent);
   }
   if (k.wantingCells.size > 0) makeRoom(k);

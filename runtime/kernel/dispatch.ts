@@ -51,7 +51,7 @@ function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, most: numb
   stopIfEmpty(k, agent);
   if (nowMs < agent.notBeforeMs) return;
   if (agent.phase === "dormant") {
-    if (hasStartable(k, agent)) activate(k, agent, nowMs);
+    if (hasStartable(k, agent) || (staysLive(agent) && !k.draining)) activate(k, agent, nowMs);
     return;
   }
   if (agent.phase !== "live") return;
@@ -164,7 +164,12 @@ export function makeRoom(k: KernelState): void {
   let oldest: AgentEntry | undefined;
   for (const agent of k.agents.values()) {
     if (agent.phase === "stopping") stopping++;
-    else if (isIdle(agent) && (oldest === undefined || agent.lastActivityMs < oldest.lastActivityMs)) oldest = agent;
+    else if (
+      isIdle(agent) &&
+      !staysLive(agent) &&
+      (oldest === undefined || agent.lastActivityMs < oldest.lastActivityMs)
+    )
+      oldest = agent;
   }
   if (oldest !== undefined && stopping < k.wantingCells.size) passivate(k, oldest);
 }
@@ -191,6 +196,11 @@ export function isIdle(agent: AgentEntry): boolean {
 /** Whether the agent has a thread at the moment: `starting`, `live` or `stopping`. */
 export function hasCell(agent: AgentEntry): boolean {
   return agent.phase !== "dormant" && agent.phase !== "parked";
+}
+
+/** Has a cell whether it has mail or not, as long as it is in service. */
+export function staysLive({ spec, phase, disabled }: AgentEntry): boolean {
+  return spec.supervision.restart === "permanent" && phase !== "parked" && disabled === undefined;
 }
 
 export function hasReady(agent: AgentEntry): boolean {

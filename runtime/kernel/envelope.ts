@@ -31,7 +31,11 @@ export type Principal =
       readonly senderId: string;
       readonly senderName?: string;
     }
-  | { readonly type: "hook"; readonly name: string };
+  | { readonly type: "hook"; readonly name: string }
+  /** A timer of the agent itself. */
+  | { readonly type: "timer"; readonly agentId: string; readonly timerId: string }
+  /** The end of an agent that the receiver watched. */
+  | { readonly type: "monitor"; readonly agentId: string; readonly ref: string };
 
 /** What the receiver and the transcript are told of the origin. Source: behaviour §3.4. */
 export type Provenance =
@@ -48,7 +52,39 @@ export type Provenance =
       readonly senderId?: string;
       readonly senderName?: string;
       readonly messageId?: string;
+    }
+  | {
+      readonly kind: "internal_system";
+      readonly sourceChannel: "internal";
+      readonly sourceTool: "schedule" | "monitor";
     };
+
+/** Why a watched agent is down. Its passivation is none of them. */
+export type DownReason = "crash" | "hung" | "out_of_memory" | "killed" | "shutdown" | "parked" | "disabled";
+
+/** What the gateway itself tells an agent, beside the envelope's text. */
+export type Signal =
+  | {
+      readonly type: "timer";
+      readonly id: string;
+      readonly name: string;
+      /** The time that it stands for; the delivery may be later. */
+      readonly dueAtMs: number;
+      /** Later times of a recurring timer that passed as well and that this one stands for. */
+      readonly missed: number;
+      /** The text is the JSON of what the actor gave as `data`. */
+      readonly isData: boolean;
+    }
+  | {
+      readonly type: "down";
+      readonly ref: string;
+      readonly agentId: string;
+      readonly reason: DownReason;
+      readonly detail: string;
+    };
+
+/** The row of the store that an envelope comes from: it goes, or moves on, in the transaction that journals the envelope. */
+export type Fires = { readonly id: string; readonly dueAtMs: number; readonly nextMs: number | undefined };
 
 /** Where the answer of a turn goes, beside whoever waits for it: back out through a channel, or nowhere. */
 export type ReplyRoute =
@@ -84,6 +120,8 @@ export interface EnvelopeHeader {
   readonly expiresAtMs?: number;
   /** The envelope whose turn waits for this one's outcome, which is kept until that turn is done. */
   readonly askedIn?: string;
+  /** Present when the envelope is from a timer or a monitor. */
+  readonly signal?: Signal;
 }
 
 export interface Envelope {

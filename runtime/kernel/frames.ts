@@ -29,6 +29,12 @@ export const up = {
   stepStart: 7,
   /** num as in its `stepStart`; slot = 1: b = result (JSON, empty for none); slot = 0: a = what it threw, as a refusal (JSON). */
   stepEnd: 8,
+  /** slot, a = session key of the own agent, b = parameters (JSON), c = text. Sets a timer. */
+  schedule: 20,
+  /** slot, num = 0: lists the timers, 1: removes the timer in a. */
+  timers: 21,
+  /** num = 1: watches the agent of the session key in a, with b = call key. num = 0: ends the watch in a. */
+  monitor: 22,
 } as const;
 
 /** Bits of `num` in `up.done`. */

@@ -6,7 +6,7 @@ import { type Admission, type Appended, admit, appended, restore } from "./admit
 import { agentOfKey } from "./agent-of-key.ts";
 import { makeAsks } from "./asks.ts";
 import { expireCrowds } from "./crowd.ts";
-import { cellExit, cellReady, disable, tickCells } from "./cells.ts";
+import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells.ts";
 import { hasCell, markReady } from "./dispatch.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
@@ -14,11 +14,21 @@ import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import { postRefusal } from "./posts.ts";
 import { type CheckedSend, sendAs, sentBefore } from "./sends.ts";
-import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelSettings, KernelState } from "./state.ts";
+import type {
+  AgentEntry,
+  AgentSpec,
+  AppendTicket,
+  Effect,
+  ExitReason,
+  KernelSettings,
+  KernelState,
+  SignalCall,
+} from "./state.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { restoreBacklog, stopSpilled } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
 import { receiveFrame } from "./syscalls.ts";
+import { signalResult } from "./signals.ts";
 import { type Begun, begun, committed, endQueued } from "./turns.ts";
 import { expireAsks, recalled, stillOpen } from "./waits.ts";
 
@@ -138,6 +148,15 @@ export function makeKernel(
       else if (before?.to !== undefined) postRefusal(k, call.agentId, call.incarnation, call.ref, diverged(before, id));
       else hear(k, agent, turn, call.ref, id, [1, "ok", json]);
     },
+    /** What the journal held is restored: permanent agents get their cells. */
+    start: (nowMs: number): void => startPermanent(k, nowMs),
+    /** The answer of a `signal-call`. */
+    signalResult: (
+      call: Pick<SignalCall, "agentId" | "incarnation" | "ref">,
+      result: { readonly json: string } | { readonly refusal: Refusal },
+    ): void => signalResult(k, call, result),
+    /** Whether the envelope was accepted and has not ended. */
+    isOpen: (envelopeId: string): boolean => k.mail.has(envelopeId),
     /** The store has kept the row of a `record` effect, or refuses to. */
     recorded: (effect: Extract<Effect, { type: "record" }>, refusal: Refusal | undefined): void =>
       recorded(k, effect, refusal),
@@ -239,7 +258,8 @@ function makeEntry(spec: AgentSpec): AgentEntry {
     crowd: undefined,
     suspects: 0,
     unacked: 0,
-    crashTimes: [],
+    crashTimes: noCrashes,
+    crashStreak: 0,
     restarts: 0,
     order: undefined,
     notBeforeMs: 0,
@@ -249,6 +269,7 @@ function makeEntry(spec: AgentSpec): AgentEntry {
   });
 }
 
+const noCrashes: number[] = [];
 const noSlots: AgentEntry["slots"] = new Map();
 
 type Collections = Pick<

@@ -98,6 +98,10 @@ export const limits = {
   /** Back-off before a restart: full jitter over this times 2^n, up to the maximum. */
   restartBackoffMs: 50,
   restartBackoffMsMax: 10_000,
+  /** The greatest intensity that the config may set: its times are kept in memory, one number each. */
+  restartIntensityMax: 1_000,
+  /** Without a crash for this long, the back-off begins anew. */
+  restartStableMs: 60_000,
   /**
    * Young and old generation of one cell, as V8 gets them. Passing the old one may abort the process, so a cell is ended at a
    * share of it (256 MB); what is between is room for an allocation in flight (measured: `docs/THREAT_MODEL.md`).
@@ -227,6 +231,28 @@ export const limits = {
   webhookBackoffMsMax: 30_000,
   webhookAttemptMs: 10_000,
   webhookAnswerBytesMax: 65_536,
+  /** Timers and monitors that one agent may have; they live on disk and cost nothing while they wait. */
+  timersPerAgentMax: 1_000,
+  monitorsPerAgentMax: 1_000,
+  /** Characters of a timer's name and of its text. */
+  timerNameCharsMax: 128,
+  timerTextCharsMax: 16_384,
+  /** The shortest period of a recurring timer: each time costs a turn. */
+  timerPeriodMsMin: 1_000,
+  /** How far ahead a timer may be, and the longest period (five years). */
+  timerHorizonMsMax: 5 * 366 * 24 * 60 * 60_000,
+  /** Due timers and downs that are read and journaled at a time. */
+  dueRowsPerRead: 100,
+  /** How long what the agent's mailbox or the store did not take waits for its next attempt. */
+  dueRetryMs: 1_000,
+  dueRetryMsMax: 60_000,
+  /** The longest sleep until the next due time is looked at again, so that a step of the clock is noticed. No store is asked. */
+  dueLookMs: 60_000,
+  /** Monitors that one write turns into downs, when an agent or the gateway ends. */
+  downsPerWriteMax: 1_000,
+  /** Timers of one listing. */
+  timersListDefault: 100,
+  timersListMax: 1_000,
   /** How long the turns of an agent may take to end when an operator stops, parks or restarts it. */
   agentStopMs: 10_000,
   /** How long a drain waits for turns in flight. */

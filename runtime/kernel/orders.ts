@@ -11,30 +11,39 @@
  * of OTP that is started again, the children begin anew.
  */
 import { hasCell, pump, stopIfEmpty } from "./dispatch.ts";
+import { tellDown } from "./signals.ts";
 import type { AgentEntry, KernelState } from "./state.ts";
 import { refuseWaitsForParked } from "./waits.ts";
 
-export type AgentOrder = { readonly type: "restart" } | { readonly type: "park"; readonly reason: string };
+export type AgentOrder =
+  /** `keepsCrashes`: it is not an operator's, so that earlier crashes still count. */
+  { readonly type: "restart"; readonly keepsCrashes?: true } | { readonly type: "park"; readonly reason: string };
 
 /** False when there is nothing to do it to: no such agent, a disabled one, or a parked one that is told to restart. */
 export function giveOrder(k: KernelState, agentId: string, order: AgentOrder, nowMs: number): boolean {
   const agent = k.agents.get(agentId);
   if (agent === undefined || agent.disabled !== undefined) return false;
   if (agent.phase === "parked" && order.type === "restart") return false;
-  k.emit({
-    type: "audit",
-    event: "order",
-    subject: "operator",
-    object: `agent:${agentId}`,
-    decision: "noted",
-    detail: order.type === "park" ? `park: ${order.reason}` : order.type,
-  });
-  agent.order = { ...order, untilMs: nowMs + k.settings.limits.agentStopMs };
+  placeOrder(k, agent, order, "operator", order.type === "park" ? `park: ${order.reason}` : order.type, nowMs);
+  return true;
+}
+
+/** The order of an operator, or of what the agent's group demands (`supervision.ts`). */
+export function placeOrder(
+  k: KernelState,
+  agent: AgentEntry,
+  order: AgentOrder,
+  subject: string,
+  detail: string,
+  nowMs: number,
+): void {
+  const agentId = agent.spec.id;
+  k.emit({ type: "audit", event: "order", subject, object: `agent:${agentId}`, decision: "noted", detail });
+  agent.order = { ...order, untilMs: nowMs + agent.spec.supervision.shutdownMs };
   if (hasCell(agent)) stopIfEmpty(k, agent);
   else obey(k, agent, nowMs);
   k.emit({ type: "agent-changed", agentId });
   pump(k, agent, nowMs);
-  return true;
 }
 
 /** The agent has no cell: what was ordered takes effect. */
@@ -42,17 +51,18 @@ export function obey(k: KernelState, agent: AgentEntry, nowMs: number): void {
   const { order } = agent;
   if (order === undefined) return;
   agent.order = undefined;
-  agent.crashTimes = [];
+  if (order.type === "park" || order.keepsCrashes === undefined) forgetCrashes(agent);
   if (order.type === "restart") {
     agent.phase = "dormant";
     agent.reason = undefined;
-    agent.notBeforeMs = nowMs;
+    if (order.keepsCrashes === undefined) agent.notBeforeMs = nowMs;
     return;
   }
   agent.phase = "parked";
   agent.reason = order.reason;
   k.wanting.delete(agent.spec.id);
   k.wantingCells.delete(agent.spec.id);
+  tellDown(k, agent, "parked", order.reason);
   refuseWaitsForParked(k, agent);
 }
 
@@ -63,11 +73,17 @@ export function unpark(k: KernelState, agentId: string, nowMs: number): boolean 
   agent.order = undefined;
   if (agent.phase === "parked") {
     agent.phase = "dormant";
-    agent.crashTimes = [];
+    forgetCrashes(agent);
     agent.reason = undefined;
     agent.notBeforeMs = nowMs;
   }
   k.emit({ type: "agent-changed", agentId });
   pump(k, agent, nowMs);
   return true;
+}
+
+/** The abnormal ends no longer count: an operator has taken the agent in hand. */
+function forgetCrashes(agent: AgentEntry): void {
+  agent.crashTimes = [];
+  agent.crashStreak = 0;
 }

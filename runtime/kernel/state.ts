@@ -14,10 +14,12 @@ import type { Asks } from "./asks.ts";
 import type {
   AgentPhase,
   AuditFacts,
+  DownReason,
   Envelope,
   EnvelopeHeader,
   Failure,
   Fate,
+  Fires,
   Outcome,
   ReplyRoute,
   Verb,
@@ -29,6 +31,7 @@ import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import type { CheckedSend } from "./sends.ts";
 import type { CallId, StepRow } from "./steps.ts";
+import type { AgentGroup, Supervision } from "./supervision.ts";
 
 export interface AgentSpec {
   readonly id: string;
@@ -43,6 +46,8 @@ export interface AgentSpec {
   readonly parked?: string;
   /** What is left out is `limits.mailboxDepthMax`, `limits.sessionDepthMax` and `reject`. */
   readonly mailbox?: Partial<MailboxPolicy>;
+  readonly supervision: Supervision;
+  readonly group?: AgentGroup;
 }
 
 export interface MailboxPolicy {
@@ -131,7 +136,10 @@ export interface AgentEntry {
   unacked: number;
   /** Tool calls of the cell that are not answered, by their reference. */
   readonly openCalls: Set<number>;
+  /** The last abnormal ends, as many as its intensity needs. */
   crashTimes: number[];
+  /** Abnormal ends in a row, for the back-off. */
+  crashStreak: number;
   restarts: number;
   /** What an operator ordered and turns in flight hold up (`orders.ts`); carried out at `untilMs` at the latest. */
   order: (AgentOrder & { readonly untilMs: number }) | undefined;
@@ -193,6 +201,29 @@ export type AcceptResult =
   | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string }
   | { readonly status: "refused"; readonly refusal: Refusal };
 
+/** A call about timers or monitors whose right is checked (`signals.ts`). Ends with `signalResult`. */
+export type SignalCall = {
+  readonly type: "signal-call";
+  readonly agentId: string;
+  readonly incarnation: number;
+  readonly ref: number;
+  readonly header: EnvelopeHeader;
+} & (
+  | {
+      readonly call: "schedule";
+      readonly via: string;
+      readonly sessionKey: string;
+      /** JSON, as the cell gave it. */
+      readonly params: string;
+      readonly body: string;
+    }
+  /** Without a session: all of the agent's. */
+  | { readonly call: "timers"; readonly sessionKey: string | undefined }
+  | { readonly call: "unschedule"; readonly sessionKey: string | undefined; readonly id: string }
+  | { readonly call: "monitor"; readonly via: string; readonly target: string; readonly callKey: string }
+  | { readonly call: "demonitor"; readonly monitor: string }
+);
+
 export interface AuditEffect extends AuditFacts {
   readonly type: "audit";
   readonly event: string;
@@ -208,6 +239,8 @@ export type Effect =
         | undefined;
       /** The dead letter that the envelope was; it goes in the same transaction. */
       readonly replaces?: string;
+      /** The due timer or monitor that the envelope comes from; it moves on in the same transaction. */
+      readonly fires?: Fires;
       readonly ticket: AppendTicket;
     }
   | { readonly type: "accepted"; readonly ticket: number; readonly result: AcceptResult }
@@ -296,6 +329,17 @@ export type Effect =
       readonly tool: string;
       readonly params: string;
       readonly body: string;
+    }
+  | SignalCall
+  /** The agent is down: whoever watches it is told, once. */
+  | { readonly type: "down"; readonly agentId: string; readonly reason: DownReason; readonly detail: string }
+  /** An agent ended too often and was parked; the failure goes up as its child spec says. */
+  | {
+      readonly type: "escalated";
+      readonly agentId: string;
+      readonly to: Supervision["escalate"];
+      readonly group?: string;
+      readonly reason: string;
     }
   | { readonly type: "cancel"; readonly agentId: string; readonly incarnation: number; readonly turn: number }
   | { readonly type: "streamed"; readonly header: EnvelopeHeader; readonly seq: number; readonly text: string }

@@ -7,6 +7,7 @@ import type { Refusal } from "./errors.ts";
 import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
 import { postRefusal } from "./posts.ts";
 import { isCallNumber, noCallNumber, refuse, send, sendVolatile, slotPairing } from "./sends.ts";
+import { signalCall } from "./signals.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
 import { answerFromSteps, type CallId, endStep, startStep, startTool, whyNoMoreSteps } from "./steps.ts";
 import { cellDone } from "./turns.ts";
@@ -79,6 +80,11 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
     case up.stepStart:
     case up.stepEnd:
       step(k, agent, turn, record);
+      return;
+    case up.schedule:
+    case up.timers:
+    case up.monitor:
+      signalCall(k, agent, turn, record);
       return;
     case up.stream:
       stream(k, turn, record.a);

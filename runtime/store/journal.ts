@@ -11,13 +11,14 @@
  *   ["i", E]   → [seq, agentId, askedIn?]   the third is the envelope whose turn waits for this one's outcome
  *   ["n", seq] → deliveries counted so far; absent before the first
  *   ["x" | "b" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
+ *   ["due" | "timer" | "timers" | "monitor" | "watched" | "down" | "count", …]  timers and monitors (`runtime/store/signals.ts`)
  *   ["d" | "o" | "t", …]  the idempotency window (`runtime/store/dedupe.ts`)
  *   ["r", …]   what the calls of turns sent (`runtime/store/sent-calls.ts`)
  * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
  * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
  * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.
  */
-import type { Envelope, EnvelopeHeader, Fate } from "../kernel/envelope.ts";
+import type { Envelope, EnvelopeHeader, Fate, Fires } from "../kernel/envelope.ts";
 import type { StepRow } from "../kernel/steps.ts";
 import type { StoredText } from "./blobs.ts";
 import { putBody, removeBody } from "./body-rows.ts";
@@ -44,7 +45,10 @@ import type {
   DeadLetterRow,
   Dedupe,
   PendingEnvelope,
+  SignalSet,
+  WindowKey,
 } from "./port.ts";
+import { advance } from "./signals.ts";
 
 export interface JournalOptions extends DedupeBounds {
   readonly deadLettersMax: number;
@@ -248,6 +252,39 @@ export class Journal {
   /** Undefined, and nothing is written, when the letter is not there (any more). */
   replay(letterId: string, envelope: StoredEnvelope): Promise<number | undefined> {
     return this.#write(() => (removeLetter(this.#environment, letterId) ? this.#put(envelope) : undefined));
+  }
+
+  /** The envelope's place; undefined, and nothing is written, when the due row is gone or stands for another time. */
+  fire(fires: Fires, envelope: Envelope): Promise<number | undefined> {
+    return this.#write(() => (advance(this.#environment, fires, envelope.header.id) ? this.#put(envelope) : undefined));
+  }
+
+  /** Writes a row with this id unless the key was seen before; `add` says whether there was room. */
+  async set(id: string, dedupe: WindowKey, add: (environment: Environment) => boolean): Promise<SignalSet> {
+    try {
+      return await this.#write(() => {
+        const window = this.#window.begin(this.#options.now());
+        const seen = window.find(dedupe);
+        if (seen !== undefined) return { status: "known", id: seen.envelopeId };
+        if (!add(this.#environment)) return { status: "full" };
+        window.remember(dedupe, this.#nextSeq++, { envelopeId: id, runId: id });
+        window.end();
+        return { status: "set", id };
+      });
+    } catch (error) {
+      this.#window.reset();
+      throw error;
+    }
+  }
+
+  /** A change of timers and monitors, in a transaction that shares the journal's flush. */
+  change<T>(change: (environment: Environment) => T): Promise<T> {
+    return this.#write(() => change(this.#environment));
+  }
+
+  /** What of timers and monitors is committed. */
+  read<T>(read: (environment: Environment) => T): T {
+    return read(this.#environment);
   }
 
   purge(purge: DeadLetterPurge): Promise<number> {

@@ -10,10 +10,12 @@
  */
 import type {
   AuditFacts,
+  DownReason,
   Envelope,
   EnvelopeHeader,
   Failure,
   Fate,
+  Fires,
   Provenance,
   ReplyRoute,
 } from "../kernel/envelope.ts";
@@ -216,6 +218,76 @@ export interface DeadLetterPurge extends DeadLetterFilter {
 /** How many there are now; every fate has a number. */
 export type DeadLetterCounts = Readonly<Record<Fate, number>>;
 
+export interface TimerRow {
+  readonly id: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly name: string;
+  /** The pairing that allowed it. */
+  readonly via: string;
+  readonly body: string;
+  /** `body` is JSON that the actor gave as `data`. */
+  readonly isData: boolean;
+  readonly dueAtMs: number;
+  /** Absent: it fires once. */
+  readonly everyMs?: number;
+  readonly createdAtMs: number;
+  /** The envelope of its last time. */
+  readonly lastEnvelopeId?: string;
+}
+
+/** What is named must hold; nothing named means all. */
+export interface TimerScope {
+  readonly agentId?: string;
+  readonly sessionKey?: string;
+}
+
+export interface TimerQuery extends TimerScope {
+  readonly limit: number;
+  /** Default: 0. */
+  readonly offset?: number;
+}
+
+/** `agentId` and `sessionKey` are the watcher's. */
+export interface MonitorRow {
+  readonly id: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  /** The agent that is watched. */
+  readonly target: string;
+  readonly via: string;
+  readonly createdAtMs: number;
+}
+
+/** `known`: the same call made it before, under this id. `full`: the agent has as many as it may; nothing was written. */
+export type SignalSet = { readonly status: "set" | "known"; readonly id: string } | { readonly status: "full" };
+
+export interface DownFacts {
+  /** The agent that is down. Absent: every one, because the gateway ends or has ended. */
+  readonly target?: string;
+  readonly reason: DownReason;
+  readonly detail: string;
+  readonly atMs: number;
+}
+
+/** `triedAtMs`: when this attempt was due; later than `dueAtMs` when earlier ones were refused. */
+export type DueRow =
+  | { readonly type: "timer"; readonly timer: TimerRow; readonly triedAtMs: number }
+  | {
+      readonly type: "down";
+      readonly monitor: MonitorRow;
+      readonly reason: DownReason;
+      readonly detail: string;
+      readonly dueAtMs: number;
+      readonly triedAtMs: number;
+    };
+
+export interface DueRows {
+  readonly rows: readonly DueRow[];
+  /** When the first that is not among them is to be tried; undefined when there is none. */
+  readonly nextMs: number | undefined;
+}
+
 export interface AuditRow extends AuditFacts {
   readonly atMs: number;
   readonly type: string;
@@ -313,6 +385,29 @@ export interface Store {
   /** Removes what matches for good, and tells how many. */
   purge(purge: DeadLetterPurge): Promise<number>;
   deadLetterCounts(): Promise<DeadLetterCounts>;
+
+  // --- timers and monitors ---
+  /** A repeated key answers with the first id, as for `append`, and writes nothing. */
+  schedule(timer: TimerRow, dedupe: WindowKey): Promise<SignalSet>;
+  /** What was removed; undefined when the scope has no such timer. */
+  unschedule(id: string, scope: TimerScope): Promise<TimerRow | undefined>;
+  /** Soonest first. */
+  timers(query: TimerQuery): Promise<{ readonly rows: readonly TimerRow[]; readonly total: number }>;
+  /** A repeated key answers with the first id, as for `append`, and writes nothing. */
+  monitor(monitor: MonitorRow, dedupe: WindowKey): Promise<SignalSet>;
+  /** Ends a watch, also one whose down is due and not journaled. With an `agentId` only one of this watcher. */
+  demonitor(id: string, agentId?: string): Promise<boolean>;
+  /** Every monitor on the agent becomes due as a down. Tells how many there were. */
+  down(facts: DownFacts): Promise<number>;
+  /** What is due at this time, soonest first, at most `limit`. */
+  due(nowMs: number, limit: number): Promise<DueRows>;
+  /**
+   * Appends the envelope and removes the due row, or moves it to its next time, in one transaction: each time fires once.
+   * Rejects with `CLOISTER_SIGNAL_UNKNOWN` when the row is gone or stands for another time.
+   */
+  fire(fires: Fires, envelope: Envelope): Promise<{ readonly seq: number }>;
+  /** The due row is tried again at `atMs`; one that is gone is left alone. */
+  postpone(id: string, atMs: number): Promise<void>;
 
   // --- session index (registry) ---
   /**

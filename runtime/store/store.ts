@@ -24,6 +24,7 @@ import { readPending } from "./pending.ts";
 import type { AuditRow, DoneOutcome, Store, StorePlaces, TranscriptRow } from "./port.ts";
 import { moveTurnCalls } from "./sent-calls.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
+import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
 import { unknownLetter } from "./unknown-letter.ts";
@@ -40,6 +41,9 @@ export type StoreBounds = Pick<
   | "auditRowsMax"
   | "openAgentStoresMax"
   | "sessionsScanRowsMax"
+  | "timersPerAgentMax"
+  | "monitorsPerAgentMax"
+  | "downsPerWriteMax"
 >;
 
 export interface StoreOptions {
@@ -102,6 +106,7 @@ class OpenStore implements Store {
   readonly #journalEnvironment: Environment;
   readonly #journal: Journal;
   readonly #index: SessionIndex;
+  readonly #signals: SignalRows;
   readonly #agents: AgentStores;
   readonly #blobs: Blobs;
   /** The last body of each agent that is on its way to the disk, until it is there. */
@@ -144,6 +149,7 @@ class OpenStore implements Store {
         return dir === undefined ? undefined : openEnvironment.blobs?.(dir);
       },
     });
+    this.#signals = makeSignalRows(this.#journal, journal, this.#bounds);
     this.#agents = new AgentStores(places.agents, {
       blobs: this.#blobs,
       openEnvironment,
@@ -271,6 +277,22 @@ class OpenStore implements Store {
   purge: Store["purge"] = (purge) => this.#run(() => this.#journal.purge(purge));
 
   deadLetterCounts: Store["deadLetterCounts"] = () => this.#run(async () => this.#journal.deadLetterCounts());
+
+  schedule: Store["schedule"] = (timer, dedupe) => this.#run(() => this.#signals.schedule(timer, dedupe));
+  unschedule: Store["unschedule"] = (id, scope) => this.#run(() => this.#signals.unschedule(id, scope));
+  timers: Store["timers"] = (query) => this.#run(() => this.#signals.timers(query));
+  monitor: Store["monitor"] = (monitor, dedupe) => this.#run(() => this.#signals.monitor(monitor, dedupe));
+  demonitor: Store["demonitor"] = (id, agentId) => this.#run(() => this.#signals.demonitor(id, agentId));
+  down: Store["down"] = (facts) => this.#run(() => this.#signals.down(facts));
+  due: Store["due"] = (nowMs, limit) => this.#run(() => this.#signals.due(nowMs, limit));
+  postpone: Store["postpone"] = (id, atMs) => this.#run(() => this.#signals.postpone(id, atMs));
+
+  fire: Store["fire"] = (fires, envelope) =>
+    this.#run(async () => {
+      const fired = await this.#signals.fire(fires, envelope);
+      this.#appends += 1;
+      return fired;
+    });
 
   sessions: Store["sessions"] = (query) => this.#run(async () => this.#index.query(query));
 

@@ -130,8 +130,9 @@ export function makeDeadLetters({ store, accept, publish, log, nowMs }: DeadLett
 }
 
 function admissionOf({ header, body }: Envelope): Admission {
-  const { from, agentId, sessionKey, verb, via, chain, trace, runId, provenance, replyRoute, id } = header;
-  return { from, agentId, sessionKey, verb, via, chain, trace, runId, provenance, replyRoute, body, replaces: id };
+  const { from, agentId, sessionKey, verb, via, chain, trace, runId, provenance, replyRoute, id, signal } = header;
+  const same = { from, agentId, sessionKey, verb, via, chain, trace, runId, provenance, replyRoute, body };
+  return { ...same, replaces: id, ...(signal === undefined ? {} : { signal }) };
 }
 
 function summarize(counts: DeadLetterCounts): DeadLettersEvent {

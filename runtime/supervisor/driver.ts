@@ -10,16 +10,18 @@ import type { EnvelopeHeader, Fate, Outcome, ReplyRoute } from "../kernel/envelo
 import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
-import type { AcceptResult, AgentSpec, Effect } from "../kernel/state.ts";
+import type { AcceptResult, Effect } from "../kernel/state.ts";
 import { storedOutcome } from "../kernel/turns.ts";
 import type { AuditRow, StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
-import { mainSessionKey, parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
+import { parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
+import { specOf } from "./agent-spec.ts";
 import { makeCellEnds } from "./cell-ends.ts";
 import { prepareCell } from "./cell-places.ts";
 import { makeProfiles } from "./profiles.ts";
 import type { Runs } from "./runs.ts";
+import type { Signals } from "./signals.ts";
 
 export interface DriverDeps {
   readonly config: ResolvedConfig;
@@ -47,6 +49,9 @@ export interface DriverDeps {
   readonly callTool: (effect: Extract<Effect, { type: "call" }>) => void;
   /** Whether a call of the tool may be carried out again when its result was not kept. */
   readonly isRepeatable: (tool: string) => boolean;
+  /** The agent whose failure ends the gateway was parked. */
+  readonly onEscalated: (agentId: string, reason: string) => void;
+  readonly signals: Pick<Signals, "call" | "down" | "start" | "stop" | "end">;
 }
 
 export interface Logger {
@@ -230,6 +235,19 @@ export function makeDriver(deps: DriverDeps): Driver {
       case "call":
         deps.callTool(effect);
         return;
+      case "signal-call":
+        deps.signals.call(effect);
+        return;
+      case "escalated":
+        log.error(
+          { agent: effect.agentId, escalate: effect.to, group: effect.group, reason: effect.reason },
+          "an agent ended too often and is parked",
+        );
+        if (effect.to === "gateway") deps.onEscalated(effect.agentId, effect.reason);
+        return;
+      case "down":
+        deps.signals.down(effect);
+        return;
       case "streamed":
         runs.streamed(effect.header, effect.seq, effect.text);
         return;
@@ -258,9 +276,11 @@ export function makeDriver(deps: DriverDeps): Driver {
     envelope,
     dedupe,
     replaces,
+    fires,
   }: Extract<Effect, { type: "append" }>): Promise<Awaited<ReturnType<Store["append"]>>> {
-    if (replaces === undefined) return store.append(envelope, dedupe);
-    return { status: "stored", ...(await store.replay(replaces, envelope)) };
+    if (fires !== undefined) return { status: "stored", ...(await store.fire(fires, envelope)) };
+    if (replaces !== undefined) return { status: "stored", ...(await store.replay(replaces, envelope)) };
+    return store.append(envelope, dedupe);
   }
 
   function bury(envelopeId: string, fate: Fate, reason: string): Promise<void> {
@@ -446,11 +466,14 @@ export function makeDriver(deps: DriverDeps): Driver {
         runs.shelvedBefore(backlog.count);
         kernel.restoreBacklog(backlog);
       }
+      kernel.start(nowMs());
       isResumed.resolve();
+      await deps.signals.start();
       const inHand = envelopes.filter(({ attempts }) => attempts > 0).length;
       return { envelopes: envelopes.length + behind, inHand, outbound: outbound.length };
     },
     async drain(timeoutMs) {
+      deps.signals.stop();
       kernel.drain();
       const until = nowMs() + timeoutMs;
       while (kernel.turnsInFlight() > 0 && nowMs() < until) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -459,24 +482,12 @@ export function makeDriver(deps: DriverDeps): Driver {
       while (leaving.size > 0 && nowMs() < answersUntil) await new Promise((resolve) => setTimeout(resolve, 20));
       clearInterval(ticker);
       await host.close();
+      await deps.signals.end().catch(failed("the end of the gateway could not be told to who watches its agents", {}));
       return clean;
     },
     inspectCell: (agentId) => host.inspect(agentId),
     get liveCells() {
       return host.size;
     },
-  };
-}
-
-function specOf(agent: ResolvedAgent, config: ResolvedConfig, policy: Policy, parked: string | undefined): AgentSpec {
-  const main = mainSessionKey(agent.id, config.session);
-  const clamped = policy.sessionToolsVisibility === "spawned" ? agent.sandboxMode : "off";
-  return {
-    id: agent.id,
-    mainSessionKey: main,
-    maxConcurrent: agent.maxConcurrent,
-    mailbox: agent.mailbox,
-    clamp: clamped === "off" ? "none" : clamped,
-    ...(parked === undefined ? {} : { parked }),
   };
 }

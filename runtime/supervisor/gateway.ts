@@ -34,6 +34,7 @@ import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
 import { makeSessionTools } from "./session-tools.ts";
 import { isRepeatable, runTool } from "./tools.ts";
+import { makeSignals } from "./signals.ts";
 
 export interface GatewayParts {
   readonly config: ResolvedConfig;
@@ -47,6 +48,8 @@ export interface GatewayParts {
   /** Of the process that it runs in. */
   readonly process: Omit<LifecycleDeps, "turnsInFlight" | "isReady">;
   readonly nowMs?: () => number;
+  /** The gateway has to stop: an agent failed whose `supervision.escalate` says so. */
+  readonly onFatal?: (reason: string) => void;
 }
 
 export interface Gateway {
@@ -98,6 +101,15 @@ export function makeGateway(parts: GatewayParts): Gateway {
     (agents) => publish({ event: "agents", payload: { agents } }),
   );
 
+  const newId = makeEnvelopeIds(randomUUID);
+  const signals = makeSignals({
+    store,
+    kernel: () => driver.kernel,
+    accept: (admission) => driver.accept(admission),
+    newId,
+    nowMs,
+    log,
+  });
   const driver: Driver = makeDriver({
     config,
     policy,
@@ -108,7 +120,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     liveCellsMax: parts.liveCellsMax,
     log,
     nowMs,
-    newId: makeEnvelopeIds(randomUUID),
+    newId,
     onAgentChanged: (agentId) => board.changed(agentId),
     onSessionChanged,
     onDeadLetter: () => void deadLetters.changed(),
@@ -129,6 +141,9 @@ export function makeGateway(parts: GatewayParts): Gateway {
     },
     callTool: (call) => runTool(tools, driver.kernel, call),
     isRepeatable: (tool) => isRepeatable(tools, tool),
+    signals,
+    onEscalated: (agentId, reason) =>
+      parts.onFatal?.(`the agent ${agentId}, whose failure is the gateway's, was parked: ${reason}`),
   });
 
   const readers = makeReaders();
@@ -169,6 +184,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     ingress,
     runs,
     deadLetters,
+    signals,
     agents: () => board.all(),
     abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId),
     order: (agentId, order) => driver.kernel.order(agentId, order, nowMs()),

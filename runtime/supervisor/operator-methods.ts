@@ -24,6 +24,7 @@ import type { DeadLetters } from "./dead-letters.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
 import type { Runs } from "./runs.ts";
+import type { Signals } from "./signals.ts";
 
 export interface OperatorDeps {
   readonly config: ResolvedConfig;
@@ -36,6 +37,7 @@ export interface OperatorDeps {
   readonly ingress: Ingress;
   readonly runs: Runs;
   readonly deadLetters: DeadLetters;
+  readonly signals: Pick<Signals, "timers" | "remove">;
   readonly agents: () => readonly AgentStatus[];
   readonly abort: (sessionKey: string, runId: string | undefined) => readonly string[];
   readonly order: (agentId: string, order: AgentOrder) => boolean;
@@ -187,6 +189,24 @@ export function makeOperatorMethods(
     "gateway.status": () => deps.lifecycle.status(),
     "gateway.restart": (params, client) => deps.lifecycle.end(params, true, client.clientId),
     "gateway.stop": (params, client) => deps.lifecycle.end(params, false, client.clientId),
+    "timers.list": async ({ agentId, limit, offset = 0 }) => {
+      const { rows, total } = await deps.signals.timers({
+        ...(agentId === undefined ? {} : { agentId: findAgent(agentId).agentId }),
+        limit: Math.min(limit ?? limits.timersListDefault, limits.timersListMax),
+        offset,
+      });
+      const timers = rows.map(({ id, agentId: owner, sessionKey, name, dueAtMs, everyMs, body, createdAtMs }) => {
+        const period = everyMs === undefined ? {} : { everyMs };
+        return { id, agentId: owner, sessionKey, name, dueAtMs, ...period, createdAtMs, bodyChars: body.length };
+      });
+      return { ts: deps.nowMs(), count: rows.length, total, hasMore: offset + rows.length < total, timers };
+    },
+    "timers.remove": async ({ id }, client) => {
+      const timer = await deps.signals.remove(id, client.clientId);
+      if (timer === undefined)
+        throw failure("CLOISTER_SIGNAL_UNKNOWN", `no timer has the id ${id}`, "cloister timers list");
+      return { ok: true, id, agentId: timer.agentId, sessionKey: timer.sessionKey, name: timer.name };
+    },
     "backup.start": ({ to }) => deps.backups.start(to),
     "backup.status": () => deps.backups.status(),
     "sessions.list": async (params) => {
@@ -355,5 +375,7 @@ function senderOf(from: Principal): string {
   if (from.type === "agent") return from.sessionKey;
   if (from.type === "operator") return `operator (${from.client})`;
   if (from.type === "hook") return `hook ${from.name}`;
+  if (from.type === "timer") return `timer ${from.timerId}`;
+  if (from.type === "monitor") return `monitor on ${from.agentId}`;
   return `${from.channel}/${from.accountId}: ${from.senderName ?? from.senderId}`;
 }

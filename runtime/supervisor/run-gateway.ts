@@ -52,6 +52,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
 
   const bootId = randomUUID();
   let onFatal: (reason: string) => void = options.onFatal;
+  let onEscalated: (reason: string) => void = options.onFatal;
   const [operatorKey, assets, store] = await Promise.all([
     openOperatorKey(config.stateDir),
     loadCellAssets(),
@@ -75,6 +76,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     orders: await store.orders(),
     liveCellsMax: await budgetLiveCells(),
     version: options.version,
+    onFatal: (reason) => onEscalated(reason),
     log: log.child({ subsystem: "gateway" }),
     process: {
       pid: process.pid,
@@ -166,6 +168,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     log.info({ reason }, "stopped");
     await release();
   };
+  // Everything works but one agent: the others' turns may end first.
+  onEscalated = (reason) => void (stopped ??= stop(reason, limits.drainMs)).finally(() => options.onFatal(reason));
   return {
     pageUrl: makePageUrl(config, listening),
     port: listening.port,

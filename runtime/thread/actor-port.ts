@@ -2,7 +2,7 @@
  * What an actor module gives and what it gets. `actors/define-actor.ts` publishes these types to authors; the cell
  * (`runtime/thread/cell`) implements `Context`.
  */
-import type { Provenance } from "../kernel/envelope.ts";
+import type { DownReason, Provenance } from "../kernel/envelope.ts";
 
 /**
  * A validator of any library that follows Standard Schema (zod, valibot, arktype…): the cell needs none itself.
@@ -36,6 +36,57 @@ export interface IncomingMessage {
   /** The delivery's number, from 1. More than 1: an earlier delivery ended before it was done. */
   readonly attempt: number;
   readonly receivedAtMs: number;
+  /** Present when it is from a timer of this agent, or tells that a watched agent is down. */
+  readonly signal?: IncomingSignal;
+}
+
+export type IncomingSignal =
+  | {
+      readonly type: "timer";
+      readonly id: string;
+      readonly name: string;
+      /** What `ctx.schedule` was given as `data`; absent when it was given a text. */
+      readonly data?: unknown;
+      /** The time that it stands for, in milliseconds since the epoch; the delivery may be later. */
+      readonly dueAtMs: number;
+      /** Later times of a recurring timer that passed as well: the gateway was down, or the agent busy. */
+      readonly missed: number;
+    }
+  | {
+      readonly type: "down";
+      /** What `ctx.monitor` gave. */
+      readonly ref: string;
+      readonly agentId: string;
+      readonly reason: DownReason;
+      /** For a person. */
+      readonly detail: string;
+    };
+
+/** One of `inMs` and `atMs`, or `everyMs` with or without one of them. */
+export interface ScheduleOptions {
+  /** For people and for the actor: at most 128 characters. It need not be unique. */
+  readonly name: string;
+  /** Milliseconds from now. */
+  readonly inMs?: number;
+  /** Milliseconds since the epoch. One that has passed is due at once. */
+  readonly atMs?: number;
+  /** Period in milliseconds, at least 1,000. Without a first time the first is one period from now. */
+  readonly everyMs?: number;
+  /** The text of the message. At most 16,384 characters. */
+  readonly text?: string;
+  /** Instead of a text: a value that JSON can carry, which comes back as `message.signal.data`. */
+  readonly data?: unknown;
+  /** A session of this agent. Default: the session of the turn. */
+  readonly sessionKey?: string;
+}
+
+export interface Timer {
+  readonly id: string;
+  readonly name: string;
+  readonly sessionKey: string;
+  /** The next time. */
+  readonly dueAtMs: number;
+  readonly everyMs?: number;
 }
 
 export interface Context<S extends object> {
@@ -92,6 +143,26 @@ export interface Context<S extends object> {
     text: string,
     options?: RequestOptions,
   ): Promise<{ readonly status: "ok" | "no_reply"; readonly text: string }>;
+  /**
+   * Sets a timer and gives its id, once it is on disk. When it is due, the session gets a message with `signal.type: "timer"`,
+   * also after a restart and with no cell. A recurring one keeps its rhythm; times that passed meanwhile come as one. Not
+   * undone when the turn fails, and not set twice when the turn is repeated.
+   * @throws a coded error: `CLOISTER_REQUEST_INVALID`, `CLOISTER_MESSAGE_TOO_LARGE`, `CLOISTER_MAILBOX_FULL` with 1,000 timers set.
+   */
+  schedule(options: ScheduleOptions): Promise<string>;
+  /** False when the agent has no such timer: it was removed, or has fired for the last time. */
+  unschedule(id: string): Promise<boolean>;
+  /** The agent's timers, soonest first. A sandboxed session sees its own. */
+  timers(): Promise<readonly Timer[]>;
+  /**
+   * Watches an agent that this one may send to or ask, and gives a reference. When the agent is down, the session gets exactly
+   * one message with `signal.type: "down"`, at once if the agent is parked or disabled already. An idle agent is not down;
+   * when the gateway ends, every agent is. `target` is an agent id or a session key.
+   * @throws a coded error: `CLOISTER_CAPABILITY_DENIED`, `CLOISTER_AGENT_UNKNOWN`, `CLOISTER_MAILBOX_FULL` with 1,000 agents watched.
+   */
+  monitor(target: string): Promise<string>;
+  /** Ends a watch. False when it has ended: then its message is stored, or handled already. */
+  demonitor(ref: string): Promise<boolean>;
 }
 
 export interface Step {

@@ -43,6 +43,8 @@ describe("handshake", () => {
           "gateway.status",
           "gateway.restart",
           "gateway.stop",
+          "timers.list",
+          "timers.remove",
           "backup.start",
           "backup.status",
           "sessions.list",

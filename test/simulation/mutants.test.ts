@@ -120,7 +120,7 @@ const planted: readonly Planted[] = [
     text: "  if (holdsRight(k, header.via)) return undefined;\n",
     instead: "  if (header.id !== undefined) return undefined;\n",
     seen: /was delivered under .* which is revoked/u,
-    seeds: 400,
+    seeds: 1_600,
   },
   {
     bug: "a mailbox place that is not given back when the journal refuses",

@@ -7,6 +7,7 @@ import type { makePairingRegistry, Pairing, PairingRegistry } from "../../runtim
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
 import type { FakeCell, Script } from "./fake-cell.ts";
 import type { Journal } from "./kernel-journal.ts";
+import type { KernelSignals } from "./kernel-signals.ts";
 import type { Watch } from "./kernel-watch.ts";
 import type { Random } from "./random.ts";
 import type { ToolTable } from "../../runtime/supervisor/tools.ts";
@@ -65,6 +66,7 @@ export interface TellOptions {
 export interface Driver {
   readonly kernel: Kernel;
   readonly journal: Journal;
+  readonly signals: KernelSignals;
   readonly pairings: PairingRegistry;
   readonly random: Random;
   readonly effects: readonly Effect[];
@@ -140,6 +142,13 @@ export function openPairings(agents: readonly string[]): readonly Pairing[] {
       }),
     ),
     sessionToolsPairing(from),
+    {
+      id: `schedule:${from}`,
+      subject: `agent:${from}`,
+      object: `agent:${from}`,
+      verbs: ["schedule"],
+      origin: "config",
+    },
   ]);
 }
 

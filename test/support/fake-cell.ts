@@ -54,6 +54,9 @@ export interface FakeTurn {
   endStep(number: number, json: string): number;
   /** How many calls it made. */
   calls(): number;
+  /** A timer for a session of the own agent; its text is the body. */
+  schedule(when: { readonly inMs: number; readonly everyMs?: number }, body: string, sessionKey?: string): number;
+  monitor(target: string): number;
   stream(text: string): void;
   /** Any record, as it is; for what a well-behaved cell would not send. */
   raw(op: number, ref: number, slot: number, num: number, a?: string, b?: string, c?: string): void;
@@ -189,6 +192,7 @@ export function makeFakeCell(
     state: string | undefined,
   ): FakeTurn => {
     let calls = 0;
+    let signalCalls = 0;
     const open = (wantsResult: boolean): number => {
       answered.set(nextRef, { turn: number, stored: 0, results: 0, wantsResult });
       return nextRef++;
@@ -235,6 +239,18 @@ export function makeFakeCell(
         return ref;
       },
       calls: () => calls,
+      schedule(when, text, sessionKey = header.sessionKey) {
+        const ref = open(true);
+        const params = JSON.stringify({ ...when, name: "test", isData: false, callKey: `c${++signalCalls}` });
+        post(up.schedule, ref, number, slotFor(`agent:${agentId}`, "schedule"), 0, sessionKey, params, text);
+        return ref;
+      },
+      monitor(target) {
+        const ref = open(true);
+        const slot = slotFor(target.split(":").slice(0, 2).join(":"), "send");
+        post(up.monitor, ref, number, slot, 1, target, `c${++signalCalls}`, "");
+        return ref;
+      },
       stream: (text) => post(up.stream, 0, number, 0, 0, text, "", ""),
       raw: (op, ref, slot, num, a = "", b = "", c = "") => post(op, ref, number, slot, num, a, b, c),
       crash() {

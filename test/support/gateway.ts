@@ -6,6 +6,8 @@ import { afterEach } from "vitest";
 import type { ResolvedAgent, ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { GatewayEvent, RunResult } from "../../runtime/edge/port.ts";
 import type { OutboundMessage } from "../../channels/port.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
+import { defaultSupervision } from "../../runtime/kernel/supervision.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { type Gateway, makeGateway } from "../../runtime/supervisor/gateway.ts";
@@ -59,6 +61,7 @@ export function makeConfig(
       sandboxMode: "off",
       maxConcurrent: 4,
       mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
+      supervision: defaultSupervision(limits),
       isolation: { level: "thread", trust: "confined" },
       ...agent,
     })),

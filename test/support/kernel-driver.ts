@@ -9,12 +9,14 @@ import { down } from "../../runtime/kernel/frames.ts";
 import { type Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts";
 import { makePairingRegistry } from "../../runtime/kernel/pairings.ts";
+import { defaultSupervision } from "../../runtime/kernel/supervision.ts";
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
 import { isRepeatable, runTool } from "../../runtime/supervisor/tools.ts";
 import { agentIdOf, type Driver, type DriverOptions, type Handled, openPairings } from "./driver-port.ts";
 import { type FakeCell, makeFakeCell } from "./fake-cell.ts";
 import { checkInvariants } from "./kernel-invariants.ts";
-import { makeJournal } from "./kernel-journal.ts";
+import { journalName, makeJournal } from "./kernel-journal.ts";
+import { makeKernelSignals } from "./kernel-signals.ts";
 import { makeWatch } from "./kernel-watch.ts";
 import { makeRandom } from "./random.ts";
 import { makeStoreWork } from "./store-work.ts";
@@ -27,24 +29,28 @@ export function makeDriver(options: DriverOptions): Driver {
   const seed = options.seed ?? 1;
   const random = makeRandom(seed);
   const code = options.kernel ?? { makeKernel, makePairingRegistry };
-  const journal = makeJournal();
+  const signals = makeKernelSignals();
+  const journal = makeJournal((fires) => signals.advance(fires));
   const pairings = code.makePairingRegistry();
   const agentIds = options.agents ?? ["main"];
   for (const pairing of options.pairings ?? openPairings(agentIds)) pairings.add(pairing);
+  const limits: Limits = { ...allLimits, ...options.limits };
   const specs = agentIds.map(
     (id): AgentSpec => ({
       id,
       mainSessionKey: `agent:${id}:main`,
       maxConcurrent: 4,
       clamp: "none",
+      supervision: defaultSupervision(limits),
       ...options.spec?.(id),
     }),
   );
-  const limits: Limits = { ...allLimits, ...options.limits };
 
   const effects: Effect[] = [];
   const handled: Handled[] = [];
   const accepted = new Map<number, AcceptResult>();
+  /** Who hears what became of a timer or down, by ticket. */
+  const due = new Map<number, (result: AcceptResult) => void>();
   const ended: { readonly body: string; readonly outcome: Outcome }[] = [];
   const bodies = new Map<string, string>();
   const headers = new Map<string, EnvelopeHeader>();
@@ -155,7 +161,27 @@ export function makeDriver(options: DriverOptions): Driver {
       case "call":
         enqueue(`calls ${effect.agentId}`, () => serveCall(effect));
         return;
+      case "signal-call": {
+        let json = "";
+        store.change(
+          () => {
+            const done = signals.carryOut(effect, nowMs);
+            json = done.json;
+            return done.undo;
+          },
+          () => {
+            if (effect.call === "monitor") tellIfDown(effect.target);
+            kernel.signalResult(effect, { json });
+          },
+        );
+        return;
+      }
+      case "down":
+        store.change(() => signals.markDown(effect.agentId, effect.reason, effect.detail, nowMs));
+        return;
       case "accepted":
+        due.get(effect.ticket)?.(effect.result);
+        due.delete(effect.ticket);
         if (!openTickets.delete(effect.ticket)) wrongTickets.push(`ticket ${effect.ticket} has two answers`);
         accepted.set(effect.ticket, effect.result);
         return;
@@ -166,12 +192,30 @@ export function makeDriver(options: DriverOptions): Driver {
         return;
       }
       case "spilled":
+      case "escalated":
       case "streamed":
       case "flow":
       case "cell-log":
       case "agent-changed":
       case "audit":
         return;
+    }
+  };
+
+  /** What was watched was parked or disabled already. */
+  const tellIfDown = (target: string): void => {
+    const view = kernel.view(target);
+    const { phase } = view ?? {};
+    if (phase === "parked" || phase === "disabled")
+      store.change(() => signals.markDown(target, phase, view?.reason ?? "", nowMs));
+  };
+
+  const fireDue = (): void => {
+    for (const { admission, answer } of signals.takeDue(nowMs)) {
+      const ticket = nextTicket++;
+      due.set(ticket, answer);
+      openTickets.add(ticket);
+      kernel.admit(admission, ticket, nowMs);
     }
   };
 
@@ -224,9 +268,12 @@ export function makeDriver(options: DriverOptions): Driver {
   /** A frame that the kernel must refuse: it changes nothing, and the audit trail says why. */
   const refusedFrame = (agentId: string, incarnation: number, frame: readonly unknown[]): void => {
     const before = kernel.state.agents.get(agentId)?.lastSeq;
+    // Places that an abort freed are given away with the next event, whatever that is.
+    const isRoomy = kernel.state.roomy.size > 0;
     asked.length = 0;
     kernel.frame(agentId, incarnation, frame, nowMs);
-    const isRefused = asked.length === 1 && asked[0]?.type === "audit" && asked[0].event.startsWith("forged-");
+    const isRefused =
+      (asked.length === 1 || isRoomy) && asked[0]?.type === "audit" && asked[0].event.startsWith("forged-");
     if (!isRefused || kernel.state.agents.get(agentId)?.lastSeq !== before)
       watch.problems.push(`a frame that is repeated or of an earlier cell of ${agentId} was accepted`);
   };
@@ -269,6 +316,7 @@ export function makeDriver(options: DriverOptions): Driver {
   const asked: Effect[] = [];
   const watch = makeWatch(journal, pairings, () => kernel.state);
   let kernel = boot();
+  kernel.start(nowMs);
 
   const check = (when: string): void => {
     asked.length = 0;
@@ -297,8 +345,15 @@ export function makeDriver(options: DriverOptions): Driver {
       [...agent.turns.values()].some(({ stage }) => stage === "uncommitted"),
     );
 
+  /** Its mailbox may be full for as long as it is out of service. */
+  const isOut = (agentId: string): boolean => {
+    const phase = kernel.view(agentId)?.phase;
+    return phase === "parked" || phase === "disabled";
+  };
+
   const tick = (): void => {
     kernel.tick(nowMs);
+    fireDue();
     check("after tick");
     settle();
   };
@@ -326,6 +381,7 @@ export function makeDriver(options: DriverOptions): Driver {
       return kernel;
     },
     journal,
+    signals,
     pairings,
     random,
     effects,
@@ -383,6 +439,7 @@ export function makeDriver(options: DriverOptions): Driver {
               (crowd ?? []).flatMap((waiting) => (waiting.type === "ingress" ? waiting.deadlineMs : [])),
             ),
           )
+          .concat(signals.nextMs((agentId) => !isOut(agentId)) ?? [])
           .concat(needsTick() ? nowMs + 100 : []);
         if (dueMs.length === 0) return;
         nowMs = Math.max(nowMs + 1, Math.min(...dueMs));
@@ -431,6 +488,10 @@ export function makeDriver(options: DriverOptions): Driver {
       lastFrames.clear();
       oldFrames.clear();
       watch.restarted();
+      due.clear();
+      signals.restart();
+      journal.change(signals.markDown(undefined, "killed", "the process died", nowMs));
+      journal.flush(journalName);
       kernel = boot();
       for (const answer of journal.outbound.values()) store.carryOut(answer);
       const { given, backlogs } = window(journal.pending());
@@ -439,6 +500,7 @@ export function makeDriver(options: DriverOptions): Driver {
         check(`in process ${process}`);
       }
       for (const backlog of backlogs) kernel.restoreBacklog(backlog);
+      kernel.start(nowMs);
     },
     frame(agentId, frame, incarnation = kernel.view(agentId)?.incarnation ?? 0) {
       kernel.frame(agentId, incarnation, frame, nowMs);

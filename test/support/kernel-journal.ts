@@ -7,13 +7,14 @@
  * transactions of each, as many as the dice say, independently of the others.
  */
 import type { Appended } from "../../runtime/kernel/admit.ts";
-import type { Envelope, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
+import type { Envelope, Fate, Fires, Outcome } from "../../runtime/kernel/envelope.ts";
 import type { Refusal } from "../../runtime/kernel/errors.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
 import type { StepRow } from "../../runtime/kernel/steps.ts";
 import { storedOutcome } from "../../runtime/kernel/turns.ts";
 import type { DoneOutcome } from "../../runtime/store/port.ts";
 import type { Random } from "./random.ts";
+import { put, remove, type Undo } from "./undoable.ts";
 
 interface Row {
   readonly envelope: Envelope;
@@ -55,6 +56,8 @@ export interface Journal {
   /** Keeps a step of a turn that is not done. Gives the refusal when it does not. */
   record(effect: Effects<"record">): Refusal | undefined;
   commit(effect: Effects<"commit">): Commit;
+  /** A transaction of the journal about something else: what undoes it. */
+  change(steps: readonly Undo[]): void;
   bury(id: string, fate: Fate, reason: string): void;
   /** In memory until the next transaction of the journal. */
   settle(id: string): void;
@@ -112,7 +115,10 @@ interface Unflushed {
   readonly fresh: Set<string>;
 }
 
-export function makeJournal(): Journal {
+const goneSignal: Refusal = { code: "CLOISTER_SIGNAL_UNKNOWN", message: "there is no timer or monitor with this id" };
+
+/** `advance` moves the timer or monitor that an envelope comes from, and gives what undoes that; undefined when it is gone. */
+export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefined = () => undefined): Journal {
   const rows = new Map<string, Row>();
   const accepted = new Map<string, Envelope>();
   const dedupe = new Map<string, { readonly envelopeId: string; readonly runId: string }>();
@@ -152,18 +158,6 @@ export function makeJournal(): Journal {
     return table;
   };
 
-  const put = <K, V>(map: Map<K, V>, key: K, value: V): (() => void) => {
-    const before = map.get(key);
-    map.set(key, value);
-    return () => void (before === undefined ? map.delete(key) : map.set(key, before));
-  };
-
-  const remove = <K, V>(map: Map<K, V>, key: K): (() => void) => {
-    const before = map.get(key);
-    map.delete(key);
-    return () => void (before === undefined || map.set(key, before));
-  };
-
   /** One transaction: its steps are undone together, the last first. */
   const write = (environment: string, steps: readonly (() => void)[]): void => {
     unflushedOf(environment).undo.push(() => {
@@ -185,7 +179,7 @@ export function makeJournal(): Journal {
   };
 
   return {
-    append({ envelope, dedupe: key, replaces }) {
+    append({ envelope, dedupe: key, replaces, fires }) {
       if (appendFailures > 0) {
         appendFailures--;
         return { status: "failed", refusal: storeRefusal };
@@ -195,9 +189,11 @@ export function makeJournal(): Journal {
       const first = name === undefined ? firstSent(call) : dedupe.get(name);
       if (first !== undefined) return { status: "duplicate", ...first };
       if (replaces !== undefined && !dead.has(replaces)) return { status: "failed", refusal: goneRefusal };
+      const advanced = fires === undefined ? [] : advance(fires);
+      if (advanced === undefined) return { status: "failed", refusal: goneSignal };
       const { id, runId } = envelope.header;
       const seq = nextSeq++;
-      const steps = [put(rows, id, { envelope, seq, attempts: 0 }), put(accepted, id, envelope)];
+      const steps = [...advanced, put(rows, id, { envelope, seq, attempts: 0 }), put(accepted, id, envelope)];
       if (name !== undefined) steps.push(put(dedupe, name, { envelopeId: id, runId }));
       if (call !== undefined)
         steps.push(put(callsOf(sent, call.turn), call.call.key, { ...call.call, envelopeId: id }));
@@ -263,6 +259,7 @@ export function makeJournal(): Journal {
       unsure.add(header.id);
       return { ok: false, refusal: storeRefusal };
     },
+    change: (steps) => writeJournal(...steps),
     bury(id, fate, reason) {
       const row = rows.get(id);
       if (row !== undefined) writeJournal(remove(rows, id), put(dead, id, { envelope: row.envelope, fate, reason }));

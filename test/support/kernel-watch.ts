@@ -121,6 +121,12 @@ export function makeWatch(journal: Journal, pairings: PairingRegistry, state: ()
       case "audit":
         reached.add(`audit:${effect.event}`);
         return;
+      case "down":
+        reached.add(`down:${effect.reason}`);
+        return;
+      case "signal-call":
+        reached.add(`call:${effect.call}`);
+        return;
       case "refill":
       case "spilled":
       case "begin":
@@ -132,6 +138,7 @@ export function makeWatch(journal: Journal, pairings: PairingRegistry, state: ()
       case "cancel":
       case "streamed":
       case "cell-log":
+      case "escalated":
       case "agent-changed":
     }
   };

@@ -175,7 +175,14 @@ function finish(world: World): void {
   // Each program that ends its cell is buried after two crashes.
   for (let rounds = 0; driver.kernel.views().some(({ phase }) => phase === "parked"); rounds++) {
     if (rounds > 100) throw new Error("agents stay parked");
+    // A recurring timer whose turn ends its cell would go on with that for ever; a turn that waited may set one.
+    driver.signals.removeRecurring();
     for (const { id, phase } of driver.kernel.views()) if (phase === "parked") driver.kernel.unpark(id, driver.nowMs);
     driver.finish();
   }
+  // The process ends, and every agent with it: whoever watches one hears it after the next start.
+  driver.signals.removeRecurring();
+  world.restarts++;
+  driver.restartProcess();
+  driver.finish();
 }

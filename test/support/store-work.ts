@@ -7,6 +7,7 @@ import type { Effect } from "../../runtime/kernel/state.ts";
 import type { Begun } from "../../runtime/kernel/turns.ts";
 import { type Flights, makeFlights } from "./kernel-invariants.ts";
 import { type Journal, journalName } from "./kernel-journal.ts";
+import type { Undo } from "./undoable.ts";
 import type { WorkQueues } from "./work-queues.ts";
 
 export type StoreEffect = Extract<
@@ -16,6 +17,8 @@ export type StoreEffect = Extract<
 
 export interface StoreWork {
   carryOut(effect: StoreEffect): void;
+  /** A transaction of the journal about something else, given by what undoes it; `answer` comes after the flush. */
+  change(write: () => readonly Undo[], answer?: () => void): void;
   readonly flights: Flights;
   /** How often an answer was handed to its channel. */
   readonly sent: ReadonlyMap<string, number>;
@@ -147,6 +150,13 @@ export function makeStoreWork(
 
   return {
     carryOut,
+    change: (write, answer) =>
+      queues.add(journalName, () => {
+        journal.change(write());
+        afterFlush(journalName, () => {
+          if (answer !== undefined) queues.add("journal-answers", answer);
+        });
+      }),
     get flights() {
       return flights;
     },

@@ -13,6 +13,7 @@ export function checkEnd(world: World): readonly string[] {
     ...checkOrder(driver),
     ...checkStates(driver),
     ...world.book.problems,
+    ...checkSignals(world),
   ];
 }
 
@@ -84,5 +85,30 @@ function checkStates({ journal }: Driver): readonly string[] {
     if (found !== JSON.stringify(expected))
       problems.push(`${session} has the state ${found}, its commits are ${JSON.stringify(expected)}`);
   }
+  return problems;
+}
+
+/** Each time of a timer came once, alone or in the next one's `missed`; each monitor told one end. */
+function checkSignals({ driver: { journal, signals } }: World): readonly string[] {
+  const problems: string[] = [];
+  const times = new Map<string, { readonly dueAtMs: number; readonly missed: number }[]>();
+  const downs = new Map<string, number>();
+  for (const { header } of journal.accepted.values()) {
+    const { signal } = header;
+    if (signal?.type === "down") downs.set(signal.ref, (downs.get(signal.ref) ?? 0) + 1);
+    if (signal?.type === "timer") times.set(signal.id, [...(times.get(signal.id) ?? []), signal]);
+  }
+  for (const [id, { firstMs, everyMs }] of signals.timers) {
+    const fired = times.get(id) ?? [];
+    // Recurring ones are removed at the end, maybe before their first time.
+    if (everyMs === undefined && fired.length !== 1) problems.push(`the timer ${id} fired ${fired.length} times`);
+    let expected = firstMs;
+    for (const { dueAtMs, missed } of fired) {
+      if (dueAtMs !== expected) problems.push(`the timer ${id} fired for ${dueAtMs}, its time was ${expected}`);
+      expected = dueAtMs + (missed + 1) * (everyMs ?? 0);
+    }
+  }
+  for (const ref of signals.monitors.keys())
+    if (downs.get(ref) !== 1) problems.push(`the monitor ${ref} told ${downs.get(ref) ?? 0} ends`);
   return problems;
 }

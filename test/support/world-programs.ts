@@ -15,6 +15,15 @@ type Step =
   | { readonly op: "tool"; readonly to: string; readonly program: Program; readonly ms: number }
   /** In the first `crashes` deliveries its effect happens and the cell ends before it says so. */
   | { readonly op: "step"; readonly idempotent: boolean; readonly crashes: number }
+  /** For a session of the own agent. */
+  | {
+      readonly op: "timer";
+      readonly session: string;
+      readonly program: Program;
+      readonly inMs: number;
+      readonly everyMs?: number;
+    }
+  | { readonly op: "watch"; readonly to: string }
   /** `silent` ends the turn without an answer. */
   | { readonly op: "stream" | "log" | "fail" | "silent" }
   /** Ends the cell, in the first `times` deliveries. */
@@ -35,11 +44,17 @@ export interface Programs {
 
 export const makeScript = (book: () => StepBook): Script =>
   function* (turn) {
-    const program: Program = JSON.parse(turn.body);
+    const program = programOf(turn.body);
     const seen: readonly string[] = JSON.parse(turn.state ?? "[]");
     for (const [index, step] of program.steps.entries()) {
       if (step.op === "send")
         book().hear(turn, index, yield* storedOf(turn.send(step.to, JSON.stringify(step.program))));
+      else if (step.op === "timer") {
+        const { inMs, everyMs } = step;
+        const session = `agent:${turn.header.agentId}:${step.session}`;
+        const when = everyMs === undefined ? { inMs } : { inMs, everyMs };
+        yield* answerOf(turn.schedule(when, JSON.stringify(step.program), session));
+      } else if (step.op === "watch") yield* answerOf(turn.monitor(step.to));
       else if (step.op === "memory")
         yield* answerOf(turn.send(step.to, JSON.stringify(step.program), { inMemory: true, timeoutMs: 2_000 }));
       else if (step.op === "tool") {
@@ -66,6 +81,11 @@ export const makeScript = (book: () => StepBook): Script =>
     }
     return { reply: `did ${program.name}`, state: JSON.stringify([...seen, turn.header.id]) };
   };
+
+/** The news of an end is no program. */
+function programOf(body: string): Program {
+  return body.startsWith("down ") ? { name: "down", steps: [] } : JSON.parse(body);
+}
 
 export function makePrograms(): Programs {
   let names = 0;
@@ -99,6 +119,12 @@ export function makePrograms(): Programs {
     }
     if (what < 80) return { op: "step", idempotent: random.chance(0.5), crashes: random.chance(0.1) ? 1 : 0 };
     if (what < 86) return { op: "memory", to, program: make(random, sessions, 0) };
+    if (what < 92) {
+      const program = make(random, sessions, 0);
+      const every = random.chance(0.3) ? { everyMs: 1_000 + random.below(2_000) } : {};
+      return { op: "timer", session: random.pick(["main", "x"]), program, inMs: random.below(3_000), ...every };
+    }
+    if (what < 97) return { op: "watch", to };
     return { op: random.pick(["fail", "silent", "log", "stream", "stream", "stream"]) };
   };
 
@@ -109,8 +135,7 @@ export function makePrograms(): Programs {
       ...(random.chance(0.2) ? { dedupeKey: `k${random.below(6)}` } : {}),
     }),
     isKiller(body) {
-      const { name }: Program = JSON.parse(body);
-      return killers.has(name);
+      return killers.has(programOf(body).name);
     },
   };
 }

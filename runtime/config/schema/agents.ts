@@ -1,6 +1,7 @@
 /** `agents.*`: the agents and what they inherit. Source: behaviour §1.3. */
 import * as z from "zod";
 import { limits } from "../../kernel/limits.ts";
+import { escalations, groupStrategies, restartKinds } from "../../kernel/supervision.ts";
 import { agentTools } from "./tools.ts";
 import { key, later } from "./note.ts";
 import { agentId, anyMap, anyValue, filledText, model, sandboxMode, texts } from "./values.ts";
@@ -121,6 +122,31 @@ const agentKeys = () => ({
   ),
 });
 
+const ms = () => z.int().min(0).max(limits.askTimeoutMsMax);
+
+const supervisionKeys = () => ({
+  restart: key(
+    "`permanent`: has a cell from the start and always gets the next one. `transient`: gets one when it has mail. `temporary`: gets none after a crash until an operator starts it. Default: `transient`.",
+    z.enum(restartKinds).optional(),
+  ),
+  intensity: key(
+    "Crashes within the period that are borne; one more parks the agent. Default: 5.",
+    z.int().min(0).max(limits.restartIntensityMax).optional(),
+  ),
+  periodMs: key("The period, in milliseconds. Default: 60,000.", ms().min(1).optional()),
+  backoffMinMs: key(
+    "Back-off before a restart: a random part of this, doubled with each crash in a row. Default: 50.",
+    ms().optional(),
+  ),
+  backoffMaxMs: key("The longest back-off. Default: 10,000.", ms().optional()),
+  stableMs: key("Without a crash for this long, the back-off begins anew. Default: 60,000.", ms().optional()),
+  shutdownMs: key("How long its turns may take to end when it is stopped. Default: 10,000.", ms().optional()),
+  escalate: key(
+    "What happens when it crashes too often: `park` it, `stop-group` parks its group too, `gateway` stops the gateway with an exit code for who runs it. Default: `park`.",
+    z.enum(escalations).optional(),
+  ),
+});
+
 const defaults = z.strictObject({
   workspace: key("Workspace of the default agent; the others get a directory below it.", filledText().optional()),
   maxConcurrent: key(
@@ -138,6 +164,10 @@ const defaults = z.strictObject({
         ),
       })
       .prefault({}),
+  ),
+  supervision: key(
+    "Child spec of every agent, as OTP has it: when it gets a new cell, and what its failure means.",
+    z.strictObject(supervisionKeys()).optional(),
   ),
   ...agentKeys(),
   models: later("model", "Catalogue of models.", anyMap().optional()),
@@ -220,6 +250,15 @@ const entryKeys = () => ({
       })
       .optional(),
   ),
+  supervision: key(
+    "Child spec of this agent; each key replaces the one of `agents.defaults.supervision`.",
+    z
+      .strictObject({
+        ...supervisionKeys(),
+        group: key("The group that it belongs to, one of `agents.groups`.", filledText().optional()),
+      })
+      .optional(),
+  ),
   ...agentKeys(),
   runtime: later("external agents (ACP)", "External program behind the agent.", anyMap().optional()),
 });
@@ -234,6 +273,20 @@ export const agents = z
     defaults: key("What every agent inherits.", defaults.prefault({})),
     list: key("The agents, in order. Without any: one agent, `main`.", z.array(entry).default([])),
     entries: key("The agents by id; the same as `list`.", z.record(agentId(), namedEntry).default({})),
+    groups: key(
+      "Groups of agents that live and end together. Members name their group; their order is that of the agents.",
+      z
+        .record(
+          filledText(),
+          z.strictObject({
+            strategy: key(
+              "Who gets a new cell when one member crashes: `one_for_one` itself, `one_for_all` every member, `rest_for_one` itself and the members after it.",
+              z.enum(groupStrategies).default("one_for_one"),
+            ),
+          }),
+        )
+        .default({}),
+    ),
     ownership: later("agent ownership", "Explicit owners of what no binding claims.", anyValue()),
   })
   .prefault({});

@@ -10,6 +10,7 @@ import type { CellLog, Context, RequestOptions, ToolResult, Tools, Workspace } f
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { endOf, refuseInStep, runStep, takeResult } from "./steps.ts";
+import { makeSignalCalls } from "./signal-calls.ts";
 
 export type State = Record<string, unknown>;
 
@@ -144,6 +145,7 @@ export function makeContext(
       );
       return { status: answer.status === "ok" ? "ok" : "no_reply", text: answer.text };
     },
+    ...makeSignalCalls(init, mailbox, header, turn, keyOf),
   };
 }
 

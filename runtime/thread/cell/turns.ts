@@ -1,11 +1,11 @@
 /**
  * Handles deliveries with the actor's `message` function: keeps the sessions' states, builds the context, reports the end.
  */
-import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import type { EnvelopeHeader, Signal } from "../../kernel/envelope.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
-import type { ActorDefinition, CellLog, Workspace } from "../actor-port.ts";
+import type { ActorDefinition, CellLog, IncomingSignal, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import { makeContext, type State } from "./context.ts";
 import type { Delivery, Mailbox } from "./mailbox.ts";
@@ -74,6 +74,7 @@ export function makeTurnRunner(
         provenance: header.provenance,
         attempt: Math.max(1, delivery.attempt),
         receivedAtMs: header.acceptedAtMs,
+        ...(header.signal === undefined ? {} : { signal: signalOf(header.signal, delivery.body) }),
       });
     } catch (error) {
       if (unhandled === undefined) throw error;
@@ -124,6 +125,12 @@ export function makeTurnRunner(
       return sessions.size;
     },
   };
+}
+
+function signalOf(signal: Signal, body: string): IncomingSignal {
+  if (signal.type === "down") return signal;
+  const { isData, ...timer } = signal;
+  return isData ? { ...timer, data: JSON.parse(body) as unknown } : timer;
 }
 
 /** A turn in memory runs beside the session's own turns: it begins with fresh state, and leaves none. */

@@ -289,6 +289,51 @@ describe("agents list", () => {
   });
 });
 
+describe("timers", () => {
+  const timer = { id: "t-1", agentId: "main", sessionKey: "agent:main:main", name: "nightly" };
+
+  it.each([
+    [["list"], ["timers.list", {}]],
+    [
+      ["list", "--agent", "raul", "--limit", "5", "--offset", "2"],
+      ["timers.list", { agentId: "raul", limit: 5, offset: 2 }],
+    ],
+    [
+      ["remove", "t-1"],
+      ["timers.remove", { id: "t-1" }],
+    ],
+  ])("%j asks %j, and --json prints the answer alone", async (args, request) => {
+    const payload = { timers: [], total: 0, name: "nightly", sessionKey: "k" };
+    await serve((asking, { answer }) => answer(asking, payload));
+    expect(await run("timers", ...args)).toBe(0);
+    expect(asked()).toEqual([request]);
+    terminal = makeFakeTerminal();
+    expect(await run("timers", ...args, "--json")).toBe(0);
+    expect([JSON.parse(terminal.outText()), terminal.errText()]).toEqual([payload, ""]);
+  });
+
+  it("are listed with when they are due and how often, and what is left out is told", async () => {
+    const rows = [
+      { ...timer, dueAtMs: 1_000 },
+      { ...timer, id: "t-2", dueAtMs: 9e15, everyMs: 7_200_000 },
+    ];
+    await serve((asking, { answer }) => answer(asking, { timers: rows, total: 5 }));
+    expect(await run("timers")).toBe(0);
+    expect(terminal.outText()).toMatch(
+      /^ID +SESSION +NAME +DUE +EVERY\nt-1 +agent:main:main +nightly +\d+ \w+ ago +-\n/,
+    );
+    expect(terminal.outText()).toMatch(/t-2 +agent:main:main +nightly +in \d+ d +2 h\n$/);
+    expect(terminal.errText()).toBe("2 of 5; the next: --offset 2\n");
+  });
+
+  it("say what was removed, which asks for the right to administer", async () => {
+    await serve((asking, { answer }) => answer(asking, { ok: true, ...timer }));
+    expect(await run("timers", "remove", "t-1")).toBe(0);
+    expect(terminal.outText()).toBe("t-1 (nightly) of agent:main:main was removed\n");
+    expect(gateway?.requests[0]?.params["scopes"]).toEqual(["operator.admin"]);
+  });
+});
+
 describe("deadletters", () => {
   const letter = {
     id: "e1",

@@ -1,3 +1,5 @@
+import { limits } from "../../../runtime/kernel/limits.ts";
+import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../../runtime/config/resolved.ts";
 
 const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
@@ -14,6 +16,7 @@ const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
   sandboxMode: "off",
   maxConcurrent: 4,
   mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
+  supervision: defaultSupervision(limits),
   isolation: { level: "thread", trust: "confined" },
 });
 

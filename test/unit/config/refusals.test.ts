@@ -620,7 +620,71 @@ const channelCases: readonly Case[] = [
   ["an unknown policy", { channels: { irc: { dmPolicy: "opn" } } }, "channels.irc.dmPolicy", /one of/, /"open"/],
 ];
 
-const all = { unknownKeys, wrongValues, agentCases, isolationCases, bindingCases, doorCases, channelCases };
+const supervised = (supervision: object, more: object = {}) => ({
+  agents: { list: [{ id: "main", supervision }], ...more },
+});
+const childSpecs: readonly Case[] = [
+  [
+    "an unknown kind of restart",
+    supervised({ restart: "always" }),
+    "agents.list[0].supervision.restart",
+    /one of/,
+    /Correct/,
+  ],
+  [
+    "a negative intensity",
+    supervised({ intensity: -1 }),
+    "agents.list[0].supervision.intensity",
+    /at least 0/,
+    /Correct/,
+  ],
+  [
+    "a shortest back-off above the longest",
+    supervised({ backoffMinMs: 20_000 }),
+    "agents.list[0].supervision.backoffMinMs",
+    /20000 ms above the longest, 10000 ms/,
+    /at most backoffMaxMs/,
+  ],
+  [
+    "a group that is none",
+    supervised({ group: "wrkers" }, { groups: { workers: {} } }),
+    "agents.list[0].supervision.group",
+    /no group of agents\.groups/,
+    /"workers"/,
+  ],
+  [
+    "a group stop without a group",
+    supervised({ escalate: "stop-group" }),
+    "agents.list[0].supervision.escalate",
+    /belongs to no group/,
+    /supervision\.group/,
+  ],
+  [
+    "a group stop for all, without a group",
+    { agents: { defaults: { supervision: { escalate: "stop-group" } } } },
+    "agents.defaults.supervision.escalate",
+    /belongs to no group/,
+    /supervision\.group/,
+  ],
+  [
+    "a strategy that is none",
+    supervised({}, { groups: { workers: { strategy: "one_for_two" } } }),
+    "agents.groups.workers.strategy",
+    /one of "one_for_one"/,
+    /Correct/,
+  ],
+];
+
+const all = {
+  unknownKeys,
+  wrongValues,
+  childSpecs,
+  agentCases,
+  isolationCases,
+  bindingCases,
+  doorCases,
+  channelCases,
+};
 
 describe.each(Object.entries(all))("refusing: %s", (_group, cases) => {
   it.each(cases.map((row) => [row[0], row] as const))("%s", async (_what, [, config, path, message, remedy, given]) => {

@@ -1,6 +1,8 @@
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { resolveConfig } from "../../../runtime/config/index.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
 import { loadText, nest } from "./load-text.ts";
 
 const authOf = (config: object, env: Record<string, string> = {}) =>
@@ -30,6 +32,7 @@ describe("what is not configured", () => {
           sandboxMode: "off",
           maxConcurrent: 4,
           mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
+          supervision: defaultSupervision(limits),
           isolation: { level: "thread", trust: "confined" },
         },
       ],
@@ -480,5 +483,28 @@ describe("the rest", () => {
     expect(resolveConfig(loaded).revision).toBe(resolved.revision);
     expect(resolveConfig(loaded, { port: 5 }).revision).toBe(resolved.revision);
     expect(resolveConfig(loaded, { port: 6 }).revision).not.toBe(resolved.revision);
+  });
+});
+
+describe("child specs", () => {
+  it("take each key from the agent, then from the defaults, then from the bounds", async () => {
+    const { resolved } = await loadText({
+      agents: {
+        defaults: { supervision: { intensity: 2, restart: "permanent" } },
+        groups: { pair: { strategy: "one_for_all" } },
+        list: [{ id: "main", supervision: { restart: "temporary", group: "pair" } }, { id: "raul" }],
+      },
+    });
+    const usual = defaultSupervision(limits);
+    expect(resolved.agents.map(({ supervision }) => supervision)).toEqual([
+      { ...usual, intensity: 2, restart: "temporary" },
+      { ...usual, intensity: 2, restart: "permanent" },
+    ]);
+    expect(resolved.agents.map(({ group }) => group)).toEqual([{ name: "pair", strategy: "one_for_all" }, undefined]);
+  });
+
+  it("are one object for all agents that say nothing", async () => {
+    const { resolved } = await loadText({ agents: { list: [{ id: "main" }, { id: "raul" }] } });
+    expect(resolved.agents[0]?.supervision).toBe(resolved.agents[1]?.supervision);
   });
 });

@@ -30,6 +30,7 @@ describe("a cell", () => {
       { slot: 1, object: "agent:main", verbs: ["send", "request"] },
       { slot: 2, object: "agent:raul", verbs: ["send", "request"] },
       { slot: 3, object: "gateway", verbs: ["tool:sessions_send"] },
+      { slot: 4, object: "agent:main", verbs: ["schedule"] },
     ]);
   });
 

@@ -1,0 +1,150 @@
+/**
+ * Timers and monitors as a cell asks for them: the checks, before the supervisor carries them out. What fires comes back
+ * through the one accept path (`admit.ts`) as an envelope that the store journals in the transaction that ends the row.
+ *
+ * A timer belongs to an agent and names one of its own sessions. A clamped session has only timers of its own: a timer for
+ * another one would be a message that it may not send. Whoever may send to an agent, or ask it, may watch it.
+ */
+import { agentOfKey } from "./agent-of-key.ts";
+import type { DownReason } from "./envelope.ts";
+import type { Refusal } from "./errors.ts";
+import { down, type UpRecord, up } from "./frames.ts";
+import type { Pairing } from "./pairings.ts";
+import { isClamped, refuse, slotPairing } from "./sends.ts";
+import type { AgentEntry, KernelState, SignalCall, Turn } from "./state.ts";
+import { postRefusal } from "./posts.ts";
+
+type Asked = SignalCall extends infer Call
+  ? Call extends SignalCall
+    ? Omit<Call, "type" | "agentId" | "incarnation" | "ref" | "header">
+    : never
+  : never;
+
+/** The records `schedule`, `timers` and `monitor` of a turn that the cell holds. */
+export function signalCall(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
+  const asked = judgeSize(k, record) ?? judgeCall(k, agent, turn, record);
+  if ("code" in asked) {
+    refuse(k, agent, turn, record, asked);
+    return;
+  }
+  const { limits } = k.settings;
+  if (agent.openCalls.size >= limits.callsPerCellMax) {
+    postRefusal(k, agent.spec.id, agent.incarnation, record.ref, {
+      code: "CLOISTER_MAILBOX_FULL",
+      message: `${agent.openCalls.size} calls of this cell wait for their answers; the bound is reached`,
+      retryAfterMs: 100,
+    });
+    return;
+  }
+  agent.openCalls.add(record.ref);
+  k.emit({
+    type: "signal-call",
+    agentId: agent.spec.id,
+    incarnation: agent.incarnation,
+    ref: record.ref,
+    header: turn.mail.envelope.header,
+    ...asked,
+  });
+}
+
+/** The answer of a call, JSON or a refusal. The cell may have ended since: then nobody hears it. */
+export function signalResult(
+  k: KernelState,
+  { agentId, incarnation, ref }: Pick<SignalCall, "agentId" | "incarnation" | "ref">,
+  result: { readonly json: string } | { readonly refusal: Refusal },
+): void {
+  const agent = k.agents.get(agentId);
+  if (agent === undefined || agent.incarnation !== incarnation || !agent.openCalls.delete(ref)) return;
+  if ("refusal" in result) postRefusal(k, agentId, incarnation, ref, result.refusal);
+  else k.emit({ type: "post", agentId, incarnation, record: [down.result, ref, 0, 1, "ok", result.json, ""] });
+}
+
+/** Tells whoever watches the agent. */
+export function tellDown(k: KernelState, agent: AgentEntry, reason: DownReason, detail: string): void {
+  k.emit({ type: "down", agentId: agent.spec.id, reason, detail: detail.slice(0, k.settings.limits.failureCharsMax) });
+}
+
+function judgeSize(k: KernelState, record: UpRecord): Refusal | undefined {
+  const { sessionKeyCharsMax, callParamsCharsMax, timerTextCharsMax } = k.settings.limits;
+  if (record.a.length > sessionKeyCharsMax)
+    return invalid(`a session key or id may have ${sessionKeyCharsMax} characters, found ${record.a.length}`);
+  if (record.op === up.schedule && record.c.length > timerTextCharsMax)
+    return {
+      code: "CLOISTER_MESSAGE_TOO_LARGE",
+      message: `the text of a timer may have ${timerTextCharsMax} characters, found ${record.c.length}`,
+      remedy: "put long content into a file of the workspace and name it in the text",
+    };
+  const most = record.op === up.monitor ? sessionKeyCharsMax : callParamsCharsMax;
+  if (record.b.length > most)
+    return invalid(`the parameters of the call may have ${most} characters, found ${record.b.length}`);
+  return undefined;
+}
+
+function judgeCall(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): Asked | Refusal {
+  const own = turn.mail.envelope.header.sessionKey;
+  const clamped = isClamped(agent, own);
+  // What is in memory leaves nothing behind, and is not repeated either: nothing would recognise its calls.
+  if (turn.mail.volatile) return invalid("a message in memory sets no timers and watches nobody; send it durably");
+  if (record.op === up.monitor)
+    return record.num === 0 ? { call: "demonitor", monitor: record.a } : judgeMonitor(k, agent, clamped, record);
+  const pairing = slotPairing(k, agent, record.slot);
+  const self = `agent:${agent.spec.id}`;
+  if (pairing === undefined || !k.pairings.allows(pairing, "schedule", self))
+    return {
+      code: "CLOISTER_CAPABILITY_DENIED",
+      message: `${own} holds no capability to schedule: slot ${record.slot} does not allow it`,
+    };
+  if (record.op === up.schedule) return judgeSchedule(k, agent, own, clamped, record, pairing);
+  const sessionKey = clamped ? own : undefined;
+  return record.num === 0 ? { call: "timers", sessionKey } : { call: "unschedule", sessionKey, id: record.a };
+}
+
+function judgeSchedule(
+  k: KernelState,
+  agent: AgentEntry,
+  own: string,
+  clamped: boolean,
+  { a: sessionKey, b: params, c: body }: UpRecord,
+  pairing: Pairing,
+): Asked | Refusal {
+  if (agentOfKey(sessionKey) !== agent.spec.id || !k.settings.isCanonicalKey(sessionKey))
+    return invalid(
+      `a timer is for a session of its own agent, agent:${agent.spec.id}:<session> in its one spelling; found ${JSON.stringify(sessionKey.slice(0, 80))}`,
+      "let the timer's turn send the message to another agent",
+    );
+  if (clamped && sessionKey !== own)
+    return {
+      code: "CLOISTER_CAPABILITY_DENIED",
+      message: "Session not visible from this sandboxed agent session.",
+      remedy: 'agents.defaults.sandbox.sessionToolsVisibility: "all"',
+    };
+  return { call: "schedule", via: pairing.id, sessionKey, params, body };
+}
+
+function judgeMonitor(k: KernelState, agent: AgentEntry, clamped: boolean, record: UpRecord): Asked | Refusal {
+  const target = agentOfKey(record.a) ?? "";
+  if (!k.agents.has(target))
+    return { code: "CLOISTER_AGENT_UNKNOWN", message: `agent not found: ${target}`, remedy: "cloister agents list" };
+  if (target === agent.spec.id)
+    return invalid("an agent does not watch itself: it would be told by the cell that ended");
+  if (clamped)
+    return {
+      code: "CLOISTER_CAPABILITY_DENIED",
+      message: "Session not visible from this sandboxed agent session.",
+      remedy: 'agents.defaults.sandbox.sessionToolsVisibility: "all"',
+    };
+  const pairing = slotPairing(k, agent, record.slot);
+  const object = `agent:${target}`;
+  if (pairing === undefined)
+    return { code: "CLOISTER_CAPABILITY_DENIED", ...k.settings.whyNot(`agent:${agent.spec.id}`, "send", object) };
+  if (!k.pairings.allows(pairing, "send", object) && !k.pairings.allows(pairing, "request", object))
+    return {
+      code: "CLOISTER_CAPABILITY_DENIED",
+      message: `the capability in slot ${record.slot} allows neither to send to ${object} nor to ask it, and so not to watch it`,
+    };
+  return { call: "monitor", via: pairing.id, target, callKey: record.b };
+}
+
+function invalid(message: string, remedy?: string): Refusal {
+  return { code: "CLOISTER_REQUEST_INVALID", message, ...(remedy === undefined ? {} : { remedy }) };
+}

@@ -1,0 +1,57 @@
+/** The store's calls about timers and monitors, as transactions of the journal. */
+import { failure } from "../kernel/errors.ts";
+import type { Environment } from "./environment.ts";
+import type { Journal } from "./journal.ts";
+import type { Store } from "./port.ts";
+import {
+  addMonitor,
+  addTimer,
+  dueRows,
+  isWatched,
+  listTimers,
+  markDown,
+  postpone,
+  removeMonitor,
+  removeTimer,
+} from "./signals.ts";
+
+export type SignalRows = Pick<
+  Store,
+  "schedule" | "unschedule" | "timers" | "monitor" | "demonitor" | "down" | "due" | "fire" | "postpone"
+>;
+
+export function makeSignalRows(
+  journal: Journal,
+  environment: Environment,
+  bounds: {
+    readonly timersPerAgentMax: number;
+    readonly monitorsPerAgentMax: number;
+    readonly downsPerWriteMax: number;
+  },
+): SignalRows {
+  return {
+    schedule: (timer, dedupe) =>
+      journal.set(timer.id, dedupe, (rows) => addTimer(rows, timer, bounds.timersPerAgentMax)),
+    unschedule: (id, scope) => journal.change((rows) => removeTimer(rows, id, scope)),
+    timers: async (query) => journal.read((rows) => listTimers(rows, query)),
+    monitor: (monitor, dedupe) =>
+      journal.set(monitor.id, dedupe, (rows) => addMonitor(rows, monitor, bounds.monitorsPerAgentMax)),
+    demonitor: (id, agentId) => journal.change((rows) => removeMonitor(rows, id, agentId)),
+    async down(facts) {
+      // A watch that is being written comes first.
+      await environment.settled();
+      let told = 0;
+      while (journal.read((rows) => isWatched(rows, facts.target)))
+        told += await journal.change((rows) => markDown(rows, facts, bounds.downsPerWriteMax));
+      return told;
+    },
+    due: async (nowMs, limit) => journal.read((rows) => dueRows(rows, nowMs, limit)),
+    async fire(fires, envelope) {
+      const seq = await journal.fire(fires, envelope);
+      if (seq === undefined)
+        throw failure("CLOISTER_SIGNAL_UNKNOWN", `cannot fire ${fires.id}: it was removed, or has fired for this time`);
+      return { seq };
+    },
+    postpone: (id, atMs) => journal.change((rows) => postpone(rows, id, atMs)),
+  };
+}

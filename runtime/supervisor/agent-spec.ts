@@ -1,0 +1,25 @@
+/** What the kernel has to know of a configured agent. */
+import type { Policy } from "../../auth/policy.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
+import type { AgentSpec } from "../kernel/state.ts";
+import { mainSessionKey } from "../routing/index.ts";
+
+export function specOf(
+  agent: ResolvedAgent,
+  config: ResolvedConfig,
+  policy: Policy,
+  parked: string | undefined,
+): AgentSpec {
+  const main = mainSessionKey(agent.id, config.session);
+  const clamped = policy.sessionToolsVisibility === "spawned" ? agent.sandboxMode : "off";
+  return {
+    id: agent.id,
+    mainSessionKey: main,
+    maxConcurrent: agent.maxConcurrent,
+    mailbox: agent.mailbox,
+    clamp: clamped === "off" ? "none" : clamped,
+    ...(parked === undefined ? {} : { parked }),
+    supervision: agent.supervision,
+    ...(agent.group === undefined ? {} : { group: agent.group }),
+  };
+}

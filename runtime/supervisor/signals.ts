@@ -1,0 +1,350 @@
+/**
+ * Timers and monitors at work: carries out what cells ask for (`runtime/kernel/signals.ts`), and turns what is due into
+ * envelopes on the one accept path. The main thread keeps the next due time and one timeout; the rows are in the store.
+ *
+ * Recurrence does not drift: a time is the first one plus a whole number of periods. Times that passed while the gateway was
+ * down, or while the one before was not handled, become one, which says how many it stands for (`missed`).
+ */
+import { z } from "zod";
+import type { Admission } from "../kernel/kernel.ts";
+import { failure, type Refusal, toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import type { AcceptResult, Effect, SignalCall } from "../kernel/state.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { AuditRow, DownFacts, DueRow, DueRows, Store, TimerRow, TimerScope } from "../store/port.ts";
+import type { Logger } from "./driver.ts";
+
+export interface SignalsDeps {
+  readonly store: Store;
+  readonly kernel: () => Pick<Kernel, "isOpen" | "signalResult" | "view">;
+  readonly accept: (admission: Admission) => Promise<AcceptResult>;
+  readonly newId: (nowMs: number) => string;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}
+
+export interface Signals {
+  /** A call of a cell whose right is checked. */
+  call(call: SignalCall): void;
+  /** An agent is down. */
+  down(effect: Extract<Effect, { type: "down" }>): void;
+  /** The gateway is up: what was watched before is down, and what became due meanwhile fires. */
+  start(): Promise<void>;
+  /** Nothing fires any more; what is due stays. */
+  stop(): void;
+  /** The gateway ends in order, and every agent with it. Call it when the cells have ended. */
+  end(): Promise<void>;
+  timers: Store["timers"];
+  /** By an operator. */
+  remove(id: string, by: string): Promise<TimerRow | undefined>;
+}
+
+const scheduleParams = z
+  .object({
+    name: z.string().trim().min(1).max(limits.timerNameCharsMax),
+    inMs: z.number().min(0).exactOptional(),
+    atMs: z.number().min(0).exactOptional(),
+    everyMs: z.number().min(limits.timerPeriodMsMin).max(limits.timerHorizonMsMax).exactOptional(),
+    isData: z.boolean(),
+    callKey: z.string().min(1).max(limits.sessionKeyCharsMax),
+  })
+  .refine(({ inMs, atMs }) => inMs === undefined || atMs === undefined, {
+    path: ["inMs"],
+    message: "found inMs and atMs, wanted one of them",
+  })
+  .refine(({ inMs, atMs, everyMs }) => inMs !== undefined || atMs !== undefined || everyMs !== undefined, {
+    message: "wanted one of inMs, atMs and everyMs, found none",
+  });
+
+/** Nothing that time or an operator's patience would change: the row goes, and the audit trail says so. */
+const hopeless: ReadonlySet<string> = new Set(["CLOISTER_AGENT_UNKNOWN", "CLOISTER_CAPABILITY_REVOKED"]);
+
+export function makeSignals(deps: SignalsDeps): Signals {
+  const { store, log, nowMs } = deps;
+  let timeout: NodeJS.Timeout | undefined;
+  let nextMs: number | undefined;
+  let isRunning = false;
+  let isLooking = false;
+  let lookAgain = false;
+  /** Ends that the store could not take yet, by agent. Lost with the process, whose own end tells the watchers instead. */
+  const untold = new Map<string, DownFacts>();
+
+  const arm = (): void => {
+    clearTimeout(timeout);
+    timeout = undefined;
+    if (!isRunning || nextMs === undefined) return;
+    timeout = setTimeout(
+      () => (nextMs !== undefined && nextMs <= nowMs() ? void look() : arm()),
+      Math.min(Math.max(0, nextMs - nowMs()), limits.dueLookMs),
+    );
+    timeout.unref();
+  };
+
+  const expect = (atMs: number): void => {
+    if (isLooking) lookAgain = true;
+    else if (nextMs === undefined || atMs < nextMs) {
+      nextMs = atMs;
+      arm();
+    }
+  };
+
+  const mustGoOn = ({ rows }: DueRows): boolean => isRunning && (lookAgain || rows.length > 0);
+
+  /** Fires what is due, portion by portion. */
+  async function look(): Promise<void> {
+    if (isLooking) {
+      lookAgain = true;
+      return;
+    }
+    isLooking = true;
+    try {
+      let due: DueRows;
+      // Once more after the last portion: what recurs has its next time only then.
+      do {
+        lookAgain = false;
+        for (const facts of untold.values()) await tell(facts);
+        due = await store.due(nowMs(), limits.dueRowsPerRead);
+        await Promise.all(due.rows.map(fire));
+        ({ nextMs } = due);
+      } while (mustGoOn(due));
+    } catch (error) {
+      log.error({ error: toRefusal(error) }, "due timers could not be handled; they are tried again");
+      nextMs = nowMs() + limits.dueRetryMs;
+    } finally {
+      isLooking = false;
+      arm();
+    }
+  }
+
+  async function fire(row: DueRow): Promise<void> {
+    if (!isRunning) return;
+    const atMs = nowMs();
+    if (row.type === "timer" && isBusy(row.timer)) {
+      await store.postpone(row.timer.id, timesOf(row.timer, atMs).nextMs ?? atMs);
+      return;
+    }
+    const result = await deps.accept(row.type === "timer" ? timerAdmission(row.timer, atMs) : downAdmission(row));
+    if (result.status !== "refused" || result.refusal.code === "CLOISTER_SIGNAL_UNKNOWN") return;
+    const id = row.type === "timer" ? row.timer.id : row.monitor.id;
+    if (hopeless.has(result.refusal.code)) await drop(row, id, result.refusal);
+    else {
+      const waitMs = Math.min(Math.max(atMs - dueAtOf(row), limits.dueRetryMs), limits.dueRetryMsMax);
+      await store.postpone(id, atMs + waitMs);
+    }
+  }
+
+  /** The time before is not handled yet: a slow or parked agent gets one, not a heap of them. */
+  const isBusy = ({ everyMs, lastEnvelopeId }: TimerRow): boolean =>
+    everyMs !== undefined && lastEnvelopeId !== undefined && deps.kernel().isOpen(lastEnvelopeId);
+
+  async function drop(row: DueRow, id: string, refusal: Refusal): Promise<void> {
+    if (row.type === "timer") await store.unschedule(id, {});
+    else await store.demonitor(id);
+    const { agentId } = row.type === "timer" ? row.timer : row.monitor;
+    log.warn({ agent: agentId, [row.type]: id, code: refusal.code }, `a ${row.type} was removed: ${refusal.message}`);
+    await store.audit([
+      {
+        atMs: nowMs(),
+        type: `${row.type}_dropped`,
+        subject: `agent:${agentId}`,
+        object: id,
+        decision: "refused",
+        code: refusal.code,
+        detail: refusal.message,
+      },
+    ]);
+  }
+
+  async function tell(facts: DownFacts): Promise<void> {
+    const target = facts.target ?? "";
+    const told = await store.down(facts);
+    // A later end of the same agent may have come while this one was written.
+    if (untold.get(target) === facts) untold.delete(target);
+    if (told > 0) expect(facts.atMs);
+  }
+
+  function carryOut(call: SignalCall): Promise<unknown> {
+    if (call.call === "schedule") return schedule(call);
+    if (call.call === "monitor") return watch(call);
+    if (call.call === "demonitor") return store.demonitor(call.monitor, call.agentId);
+    const { agentId, sessionKey } = call;
+    const scope = sessionKey === undefined ? { agentId } : { agentId, sessionKey };
+    return call.call === "timers"
+      ? list(scope)
+      : store.unschedule(call.id, scope).then((removed) => removed !== undefined);
+  }
+
+  async function list(scope: TimerScope): Promise<readonly object[]> {
+    const { rows } = await store.timers({ ...scope, limit: limits.timersPerAgentMax });
+    return rows.map(({ id, name, sessionKey, dueAtMs, everyMs }) => ({ id, name, sessionKey, dueAtMs, everyMs }));
+  }
+
+  async function schedule(call: Extract<SignalCall, { call: "schedule" }>): Promise<string> {
+    const params = parseParams(call.params);
+    const createdAtMs = nowMs();
+    const dueAtMs = Math.floor(params.atMs ?? createdAtMs + (params.inMs ?? params.everyMs ?? 0));
+    if (dueAtMs - createdAtMs > limits.timerHorizonMsMax)
+      throw failure(
+        "CLOISTER_REQUEST_INVALID",
+        `ctx.schedule: a timer may be ${limits.timerHorizonMsMax} ms ahead, found ${dueAtMs - createdAtMs}`,
+        "set a nearer one that sets the next",
+      );
+    const set = await store.schedule(
+      {
+        id: `t-${deps.newId(createdAtMs)}`,
+        agentId: call.agentId,
+        sessionKey: call.sessionKey,
+        name: params.name,
+        via: call.via,
+        body: call.body,
+        isData: params.isData,
+        dueAtMs,
+        ...(params.everyMs === undefined ? {} : { everyMs: Math.floor(params.everyMs) }),
+        createdAtMs,
+      },
+      { scope: `turn:${call.header.id}`, key: `schedule ${params.callKey}` },
+    );
+    if (set.status === "full")
+      throw failure(
+        "CLOISTER_MAILBOX_FULL",
+        `the agent ${call.agentId} has ${limits.timersPerAgentMax} timers; the bound is reached`,
+        "remove some with ctx.unschedule or `cloister timers remove`",
+      );
+    expect(dueAtMs);
+    return set.id;
+  }
+
+  async function watch(call: Extract<SignalCall, { call: "monitor" }>): Promise<string> {
+    const createdAtMs = nowMs();
+    const { agentId, target, via } = call;
+    const set = await store.monitor(
+      { id: `m-${deps.newId(createdAtMs)}`, agentId, sessionKey: call.header.sessionKey, target, via, createdAtMs },
+      { scope: `turn:${call.header.id}`, key: `monitor ${call.callKey}` },
+    );
+    if (set.status === "full")
+      throw failure(
+        "CLOISTER_MAILBOX_FULL",
+        `the agent ${agentId} watches ${limits.monitorsPerAgentMax} agents; the bound is reached`,
+        "end some with ctx.demonitor",
+      );
+    // Looked at after the row is stored: an end after this is told by its own event, one before it is seen here.
+    const view = deps.kernel().view(target);
+    if (view?.phase === "parked" || view?.phase === "disabled")
+      note({ target, reason: view.phase, detail: view.reason ?? "", atMs: createdAtMs });
+    return set.id;
+  }
+
+  const note = (facts: DownFacts & { readonly target: string }): void => {
+    untold.set(facts.target, facts);
+    tell(facts).catch((error: unknown) => {
+      log.error({ agent: facts.target, error: toRefusal(error) }, "the end of an agent could not be told; tried again");
+      expect(nowMs() + limits.dueRetryMs);
+    });
+  };
+
+  return {
+    call(call) {
+      carryOut(call).then(
+        (result) => deps.kernel().signalResult(call, { json: JSON.stringify(result) }),
+        (error: unknown) => deps.kernel().signalResult(call, { refusal: toRefusal(error) }),
+      );
+    },
+    down: ({ agentId, reason, detail }) => note({ target: agentId, reason, detail, atMs: nowMs() }),
+    async start() {
+      isRunning = true;
+      // An orderly end has told every watcher already: what is left was watched by a process that died.
+      await store.down({ reason: "killed", detail: "the gateway ended without being stopped", atMs: nowMs() });
+      await look();
+    },
+    stop() {
+      isRunning = false;
+      clearTimeout(timeout);
+    },
+    async end() {
+      await store.down({ reason: "shutdown", detail: "the gateway was stopped", atMs: nowMs() });
+    },
+    timers: (query) => store.timers(query),
+    async remove(id, by) {
+      const timer = await store.unschedule(id, {});
+      if (timer === undefined) return undefined;
+      const { agentId, name, sessionKey } = timer;
+      const row: AuditRow = {
+        atMs: nowMs(),
+        type: "timer_removed",
+        subject: by,
+        object: sessionKey,
+        decision: "allowed",
+        detail: `${id} of ${agentId}: ${name}`,
+      };
+      await store.audit([row]);
+      return timer;
+    },
+  };
+}
+
+function parseParams(json: string): z.infer<typeof scheduleParams> {
+  let params: unknown;
+  try {
+    params = JSON.parse(json);
+  } catch {
+    throw failure("CLOISTER_REQUEST_INVALID", "the parameters of ctx.schedule are not JSON");
+  }
+  const parsed = scheduleParams.safeParse(params);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw failure(
+    "CLOISTER_REQUEST_INVALID",
+    `ctx.schedule: ${issue?.path.join(".") || "options"}: ${issue?.message ?? "not valid"}`,
+    "give a name, one of inMs and atMs, and everyMs for one that recurs",
+  );
+}
+
+/** How many later times have passed as well, and when the next one is. */
+export function timesOf(
+  { dueAtMs, everyMs }: Pick<TimerRow, "dueAtMs" | "everyMs">,
+  nowMs: number,
+): { readonly missed: number; readonly nextMs: number | undefined } {
+  if (everyMs === undefined) return { missed: 0, nextMs: undefined };
+  const missed = Math.max(0, Math.floor((nowMs - dueAtMs) / everyMs));
+  return { missed, nextMs: dueAtMs + (missed + 1) * everyMs };
+}
+
+const dueAtOf = (row: DueRow): number => (row.type === "timer" ? row.timer.dueAtMs : row.dueAtMs);
+
+function timerAdmission(timer: TimerRow, nowMs: number): Admission {
+  const { id, agentId, sessionKey, name, dueAtMs, isData } = timer;
+  const { missed, nextMs } = timesOf(timer, nowMs);
+  return {
+    ...internal("schedule"),
+    from: { type: "timer", agentId, timerId: id },
+    agentId,
+    sessionKey,
+    via: timer.via,
+    body: timer.body,
+    signal: { type: "timer", id, name, dueAtMs, missed, isData },
+    fires: { id, dueAtMs, nextMs },
+  };
+}
+
+function downAdmission({ monitor, reason, detail, dueAtMs }: Extract<DueRow, { type: "down" }>): Admission {
+  const { id, agentId, sessionKey, target, via } = monitor;
+  return {
+    ...internal("monitor"),
+    from: { type: "monitor", agentId: target, ref: id },
+    agentId,
+    sessionKey,
+    via,
+    body: `the agent ${target} is down (${reason})${detail === "" ? "" : `: ${detail}`}`,
+    signal: { type: "down", ref: id, agentId: target, reason, detail },
+    fires: { id, dueAtMs, nextMs: undefined },
+  };
+}
+
+function internal(sourceTool: "schedule" | "monitor") {
+  return {
+    verb: "send",
+    chain: [],
+    provenance: { kind: "internal_system", sourceChannel: "internal", sourceTool },
+    replyRoute: { type: "none" },
+  } as const;
+}

@@ -1,0 +1,200 @@
+/**
+ * Timers and monitors for the kernel's tests: what the store keeps of them over a crash of the process, and what the
+ * supervisor does with what is due. Follows `runtime/store/port.ts` and `runtime/supervisor/signals.ts`, on a virtual clock.
+ */
+import type { Admission } from "../../runtime/kernel/admit.ts";
+import type { DownReason, Fires } from "../../runtime/kernel/envelope.ts";
+import type { AcceptResult, SignalCall } from "../../runtime/kernel/state.ts";
+import { put, remove, type Undo } from "./undoable.ts";
+
+interface SetTimer {
+  readonly id: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly via: string;
+  readonly body: string;
+  readonly everyMs: number | undefined;
+  readonly dueAtMs: number;
+}
+
+interface SetMonitor {
+  readonly id: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly via: string;
+  readonly target: string;
+  readonly down: { readonly reason: DownReason; readonly detail: string; readonly dueAtMs: number } | undefined;
+}
+
+/** How a timer was set. */
+interface FirstTime {
+  readonly firstMs: number;
+  readonly everyMs: number | undefined;
+}
+
+export interface KernelSignals {
+  /** Part of a transaction of the journal: `undo` takes it back. */
+  carryOut(call: SignalCall, nowMs: number): { readonly json: string; readonly undo: readonly Undo[] };
+  /** Every monitor on the agent, or on any. */
+  markDown(target: string | undefined, reason: DownReason, detail: string, nowMs: number): readonly Undo[];
+  /** Part of the transaction that appends the envelope. Undefined when the row is gone. */
+  advance(fires: Fires): readonly Undo[] | undefined;
+  /** What is due and not under way. `answer` takes what became of each. */
+  takeDue(nowMs: number): readonly { readonly admission: Admission; readonly answer: (result: AcceptResult) => void }[];
+  /** When something of an agent that the filter names is due next; recurring timers apart, which have no last time. */
+  nextMs(ofAgent: (agentId: string) => boolean): number | undefined;
+  /** The process died: nothing is under way any more. */
+  restart(): void;
+  /** Removes the recurring timers, so that a world can come to rest. */
+  removeRecurring(): void;
+  readonly timers: ReadonlyMap<string, FirstTime>;
+  readonly monitors: ReadonlyMap<string, string>;
+}
+
+const retryMs = 1_000;
+
+export function makeKernelSignals(): KernelSignals {
+  const timers = new Map<string, SetTimer>();
+  const monitors = new Map<string, SetMonitor>();
+  const seen = new Map<string, string>();
+  /** All that were ever set. */
+  const everTimers = new Map<string, FirstTime>();
+  const everMonitors = new Map<string, string>();
+  /** In memory of the process. */
+  const underWay = new Set<string>();
+  const retries = new Map<string, number>();
+  let next = 1;
+
+  const once = (call: SignalCall, callKey: string, set: (id: string) => readonly Undo[]) => {
+    const key = `${call.header.id} ${callKey}`;
+    const known = seen.get(key);
+    if (known !== undefined) return { json: JSON.stringify(known), undo: [] };
+    const id = `s${next++}`;
+    return { json: JSON.stringify(id), undo: [...set(id), put(seen, key, id)] };
+  };
+
+  const take = (id: string, admission: Admission, nowMs: number) => {
+    underWay.add(id);
+    return {
+      admission,
+      answer: (result: AcceptResult) => {
+        underWay.delete(id);
+        if (result.status === "refused" && result.refusal.code === "CLOISTER_CAPABILITY_REVOKED")
+          for (const rows of [timers, monitors, everTimers, everMonitors]) rows.delete(id);
+        else if (result.status === "refused") retries.set(id, nowMs + retryMs);
+        else retries.delete(id);
+      },
+    };
+  };
+
+  const atMs = (id: string, dueAtMs: number): number => Math.max(dueAtMs, retries.get(id) ?? 0);
+
+  return {
+    carryOut(call, nowMs) {
+      const { agentId } = call;
+      if (call.call === "schedule") {
+        const { sessionKey, via, body } = call;
+        const params: { inMs: number; everyMs?: number; callKey: string } = JSON.parse(call.params);
+        return once(call, params.callKey, (id) => {
+          const firstMs = nowMs + params.inMs;
+          const { everyMs } = params;
+          return [
+            put(timers, id, { id, agentId, sessionKey, via, body, everyMs, dueAtMs: firstMs }),
+            put(everTimers, id, { firstMs, everyMs }),
+          ];
+        });
+      }
+      if (call.call === "monitor") {
+        const { target, via, header } = call;
+        return once(call, call.callKey, (id) => [
+          put(monitors, id, { id, agentId, sessionKey: header.sessionKey, via, target, down: undefined }),
+          put(everMonitors, id, via),
+        ]);
+      }
+      throw new Error(`the worlds do not call ${call.call}`);
+    },
+    markDown(target, reason, detail, nowMs) {
+      return [...monitors.values()]
+        .filter((monitor) => monitor.down === undefined && (target === undefined || monitor.target === target))
+        .map((monitor) => put(monitors, monitor.id, { ...monitor, down: { reason, detail, dueAtMs: nowMs } }));
+    },
+    advance({ id, dueAtMs, nextMs }) {
+      const timer = timers.get(id);
+      if (timer === undefined) return monitors.has(id) ? [remove(monitors, id)] : undefined;
+      if (timer.dueAtMs !== dueAtMs) return undefined;
+      return [nextMs === undefined ? remove(timers, id) : put(timers, id, { ...timer, dueAtMs: nextMs })];
+    },
+    takeDue(nowMs) {
+      const due = [];
+      for (const timer of timers.values())
+        if (atMs(timer.id, timer.dueAtMs) <= nowMs && !underWay.has(timer.id))
+          due.push(take(timer.id, timerAdmission(timer, nowMs), nowMs));
+      for (const monitor of monitors.values()) {
+        const { down, id } = monitor;
+        if (down !== undefined && atMs(id, down.dueAtMs) <= nowMs && !underWay.has(id))
+          due.push(take(id, downAdmission(monitor, down), nowMs));
+      }
+      return due;
+    },
+    nextMs(ofAgent) {
+      const times = [
+        ...[...timers.values()]
+          .filter(({ agentId, everyMs }) => everyMs === undefined && ofAgent(agentId))
+          .map(({ id, dueAtMs }) => atMs(id, dueAtMs)),
+        ...[...monitors.values()].flatMap(({ id, agentId, down }) =>
+          down !== undefined && ofAgent(agentId) ? [atMs(id, down.dueAtMs)] : [],
+        ),
+      ];
+      return times.length === 0 ? undefined : Math.min(...times);
+    },
+    restart() {
+      underWay.clear();
+      retries.clear();
+    },
+    removeRecurring() {
+      for (const timer of timers.values()) if (timer.everyMs !== undefined) timers.delete(timer.id);
+    },
+    timers: everTimers,
+    monitors: everMonitors,
+  };
+}
+
+function timerAdmission({ id, agentId, sessionKey, via, body, dueAtMs, everyMs }: SetTimer, nowMs: number): Admission {
+  const missed = everyMs === undefined ? 0 : Math.floor((nowMs - dueAtMs) / everyMs);
+  const nextMs = everyMs === undefined ? undefined : dueAtMs + (missed + 1) * everyMs;
+  return {
+    ...internal("schedule"),
+    from: { type: "timer", agentId, timerId: id },
+    agentId,
+    sessionKey,
+    via,
+    body,
+    signal: { type: "timer", id, name: "test", dueAtMs, missed, isData: false },
+    fires: { id, dueAtMs, nextMs },
+  };
+}
+
+function downAdmission(
+  { id, agentId, sessionKey, via, target }: SetMonitor,
+  { reason, detail, dueAtMs }: { readonly reason: DownReason; readonly detail: string; readonly dueAtMs: number },
+): Admission {
+  return {
+    ...internal("monitor"),
+    from: { type: "monitor", agentId: target, ref: id },
+    agentId,
+    sessionKey,
+    via,
+    body: `down ${id}`,
+    signal: { type: "down", ref: id, agentId: target, reason, detail },
+    fires: { id, dueAtMs, nextMs: undefined },
+  };
+}
+
+function internal(sourceTool: "schedule" | "monitor") {
+  return {
+    verb: "send",
+    chain: [],
+    provenance: { kind: "internal_system", sourceChannel: "internal", sourceTool },
+    replyRoute: { type: "none" },
+  } as const;
+}
