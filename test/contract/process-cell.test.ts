@@ -2,7 +2,16 @@
  * What only a cell that is a process has, and what its gateway's side does with a process that keeps to no rule. What both levels
  * share is in `cell.test.ts`, `isolation.test.ts`, `confinement.test.ts` and `forged-frames.test.ts`.
  */
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -13,7 +22,7 @@ import { loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import { formatFields, formatFrame, kind, tell } from "../../runtime/thread/cell-socket.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { openGatewayAt } from "../support/gateway.ts";
-import { childrenOf } from "../support/processes.ts";
+import { childrenOf, isAlive } from "../support/processes.ts";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url));
 const openGateway = openGatewayAt("process");
@@ -76,10 +85,12 @@ describe("a cell that is a process", () => {
   });
 
   test("that is stopped from outside while it has work is ended as hung", async () => {
-    const before = new Set(childrenOf(process.pid));
-    const cell = await start(makeWorkspace());
+    const workspace = makeWorkspace();
+    const cell = await start(workspace);
     await cell.turn("relative file.txt");
-    const [pid] = childrenOf(process.pid).filter((child) => !before.has(child));
+    const [pid] = childrenOf(process.pid).filter(
+      (child) => isAlive(child) && readlinkSync(`/proc/${child}/cwd`) === workspace,
+    );
     process.kill(pid ?? Number.NaN, "SIGSTOP");
     void cell.turn("relative file.txt");
     expect(await cell.exited).toMatchObject({ reason: "hung", detail: "its loop did not turn for 1000 ms" });
