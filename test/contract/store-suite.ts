@@ -99,6 +99,19 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect((await store.counters()).appends).toBe(1);
       });
 
+      it("begins the turn of an envelope whose append waits behind another one", async () => {
+        await store.append(envelope("open"));
+        await store.begin(beginOf(envelope("open")));
+        const first = store.append(envelope("a"));
+        // Now the write of the first is on its way.
+        await Promise.resolve();
+        await Promise.resolve();
+        const second = store.append(envelope("b", { session: "other" }));
+        const begun = store.begin(beginOf(envelope("b", { session: "other" })));
+        expect(await begun).toMatchObject({ status: "begun", attempt: 1 });
+        expect(await Promise.all([first, second])).toMatchObject([{ status: "stored" }, { status: "stored" }]);
+      });
+
       it("takes an envelope id once", async () => {
         await store.append(envelope("a"));
         expect(await store.append(envelope("a"))).toEqual({ status: "duplicate", envelopeId: "a", runId: "run-a" });
