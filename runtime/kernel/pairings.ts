@@ -6,6 +6,7 @@
  * known by its id, so that an envelope that was stored under it is refused at delivery with the right reason.
  */
 import type { Verb } from "./envelope.ts";
+import type { Refusal } from "./errors.ts";
 
 export interface Pairing {
   readonly id: string;
@@ -13,12 +14,94 @@ export interface Pairing {
   readonly object: string;
   readonly verbs: readonly Verb[];
   readonly origin: "config" | "operator" | "spawn" | "device";
+  /** Verbs that may be handed on. Absent: none. */
+  readonly delegable?: readonly Verb[];
+  /** No effect from this time on (ms since the epoch). Absent: until it is revoked. */
+  readonly untilMs?: number;
+  /** What may be used up under it. A kind that is absent is not bounded by this pairing. */
+  readonly budget?: Budget;
+  /** The pairing that it was derived from. */
+  readonly parent?: string;
+}
+
+/** Whole numbers, 0 or more. `depth`: generations of pairings that may be derived below this one. */
+export interface Budget {
+  readonly tokens?: number;
+  readonly toolCalls?: number;
+  readonly children?: number;
+  readonly depth?: number;
+}
+
+/** What is asked of a parent. What is left out of `untilMs` and `budget` is as much as the parent has. */
+export interface Attenuation {
+  readonly id: string;
+  readonly subject: string;
+  /** An object, or a pattern within the parent's. */
+  readonly object: string;
+  readonly verbs: readonly Verb[];
+  readonly delegable?: readonly Verb[];
+  readonly untilMs?: number;
+  readonly budget?: Budget;
+}
+
+/**
+ * The child's pairing, or why the parent cannot give it: its verbs are among the parent's delegable ones, its object is the
+ * parent's or within it, it ends no later, and no part of its budget is above the parent's.
+ */
+export function attenuate(parent: Pairing, asked: Attenuation): Pairing | Refusal {
+  const delegable = parent.delegable ?? [];
+  const missing = asked.verbs.find((verb) => !delegable.includes(verb));
+  if (missing !== undefined) {
+    return denied(
+      `the pairing ${parent.id} may not hand on ${missing}; it may hand on ${delegable.join(", ") || "nothing"}`,
+    );
+  }
+  const beyond = (asked.delegable ?? []).find((verb) => !asked.verbs.includes(verb));
+  if (beyond !== undefined) return denied(`${asked.id} may not hand on ${beyond}, which it does not hold`);
+  // A star is a character like any other here, so that only a star of the parent's pattern can stand for it.
+  if (!matchesObject(parent.object, asked.object))
+    return denied(`the pairing ${parent.id} is for ${parent.object}, which does not include ${asked.object}`);
+  if (asked.untilMs !== undefined && parent.untilMs !== undefined && asked.untilMs > parent.untilMs)
+    return denied(`the pairing ${parent.id} ends at ${parent.untilMs}, before ${asked.untilMs}`);
+  if (parent.budget?.depth === 0) return denied(`nothing more may be derived from the pairing ${parent.id}: depth 0`);
+  const budget: { -readonly [K in keyof Budget]: Budget[K] } = {};
+  for (const kind of budgetKinds) {
+    const held = kind === "depth" ? lessOne(parent.budget?.depth) : parent.budget?.[kind];
+    const wanted = asked.budget?.[kind] ?? held;
+    if (wanted === undefined) continue;
+    if (!Number.isSafeInteger(wanted) || wanted < 0)
+      return denied(`budget.${kind} of ${asked.id}: found ${wanted}, wanted a whole number of 0 or more`);
+    if (held !== undefined && wanted > held)
+      return denied(`the pairing ${parent.id} has ${kind} ${held} to give, which is less than ${wanted}`);
+    budget[kind] = wanted;
+  }
+  const untilMs = asked.untilMs ?? parent.untilMs;
+  return {
+    id: asked.id,
+    subject: asked.subject,
+    object: asked.object,
+    verbs: asked.verbs,
+    origin: "spawn",
+    parent: parent.id,
+    ...(asked.delegable === undefined ? {} : { delegable: asked.delegable }),
+    ...(untilMs === undefined ? {} : { untilMs }),
+    ...(Object.keys(budget).length === 0 ? {} : { budget }),
+  };
+}
+
+const budgetKinds = ["tokens", "toolCalls", "children", "depth"] as const;
+
+const lessOne = (depth: number | undefined): number | undefined => (depth === undefined ? undefined : depth - 1);
+
+function denied(message: string): Refusal {
+  return { code: "CLOISTER_CAPABILITY_DENIED", message };
 }
 
 export interface PairingRegistry {
+  /** With a `parent` the pairing is of its subtree; the parent has to be live. */
   add(pairing: Pairing): void;
-  /** True when a live row had this id. */
-  revoke(id: string): boolean;
+  /** Ends the pairing and every one that was derived from it. Gives their ids, parents first; none when it was not live. */
+  revoke(id: string): readonly string[];
   isLive(id: string): boolean;
   get(id: string): Pairing | undefined;
   /** The first live pairing that lets `subject` do `verb` to `object`, in the order of `add`. */
@@ -26,39 +109,78 @@ export interface PairingRegistry {
   of(subject: string): readonly Pairing[];
   /** Whether this live pairing covers the verb and the object. */
   allows(pairing: Pairing, verb: Verb, object: string): boolean;
+  /** Live pairings whose time is over. */
+  expired(nowMs: number): readonly Pairing[];
 }
 
 export function makePairingRegistry(): PairingRegistry {
   const bySubject = new Map<string, Pairing[]>();
   const live = new Map<string, Pairing>();
+  const children = new Map<string, Set<string>>();
+  /** Those with an end; few, and looked at only when the first of them is due. */
+  const ending = new Map<string, number>();
+  let firstEndMs = Number.POSITIVE_INFINITY;
 
   const allows = (pairing: Pairing, verb: Verb, object: string): boolean =>
     live.has(pairing.id) && pairing.verbs.includes(verb) && matchesObject(pairing.object, object);
+
+  const remove = (pairing: Pairing): void => {
+    live.delete(pairing.id);
+    ending.delete(pairing.id);
+    const rest = (bySubject.get(pairing.subject) ?? []).filter((row) => row !== pairing);
+    if (rest.length === 0) bySubject.delete(pairing.subject);
+    else bySubject.set(pairing.subject, rest);
+    if (pairing.parent === undefined) return;
+    const siblings = children.get(pairing.parent);
+    siblings?.delete(pairing.id);
+    if (siblings?.size === 0) children.delete(pairing.parent);
+  };
 
   return {
     allows,
     get: (id) => live.get(id),
     add(pairing) {
       if (live.has(pairing.id)) throw new TypeError(`the pairing id ${pairing.id} is in use`);
+      if (pairing.parent !== undefined) {
+        if (!live.has(pairing.parent)) throw new TypeError(`the parent ${pairing.parent} of ${pairing.id} is not live`);
+        const siblings = children.get(pairing.parent);
+        if (siblings === undefined) children.set(pairing.parent, new Set([pairing.id]));
+        else siblings.add(pairing.id);
+      }
       live.set(pairing.id, pairing);
+      if (pairing.untilMs !== undefined) {
+        ending.set(pairing.id, pairing.untilMs);
+        firstEndMs = Math.min(firstEndMs, pairing.untilMs);
+      }
       const rows = bySubject.get(pairing.subject);
       if (rows === undefined) bySubject.set(pairing.subject, [pairing]);
       else rows.push(pairing);
     },
     revoke(id) {
-      const pairing = live.get(id);
-      if (pairing === undefined) return false;
-      live.delete(id);
-      const rows = bySubject.get(pairing.subject) ?? [];
-      bySubject.set(
-        pairing.subject,
-        rows.filter((row) => row !== pairing),
-      );
-      return true;
+      const revoked: string[] = [];
+      const open = [id];
+      for (let next = open.shift(); next !== undefined; next = open.shift()) {
+        const pairing = live.get(next);
+        if (pairing === undefined) continue;
+        open.push(...(children.get(next) ?? []));
+        remove(pairing);
+        revoked.push(next);
+      }
+      return revoked;
     },
     isLive: (id) => live.has(id),
     find: (subject, verb, object) => bySubject.get(subject)?.find((row) => allows(row, verb, object)),
     of: (subject) => bySubject.get(subject) ?? [],
+    expired(nowMs) {
+      if (nowMs < firstEndMs) return [];
+      const over = [...ending].filter(([, untilMs]) => untilMs <= nowMs).map(([id]) => live.get(id));
+      firstEndMs = Math.min(
+        ...[...ending.values()].filter((untilMs) => untilMs > nowMs),
+        ...(over.length > 0 ? [nowMs] : []),
+        Number.POSITIVE_INFINITY,
+      );
+      return over.filter((pairing) => pairing !== undefined);
+    },
   };
 }
 

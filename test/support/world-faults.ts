@@ -66,7 +66,7 @@ export const faults: readonly Fault[] = [
     happen({ driver, pairings, revoking, revoked }, random) {
       const pairing = random.pick(pairings);
       if (!revoking) return false;
-      if (driver.pairings.revoke(pairing.id)) revoked.add(pairing.id);
+      if (driver.pairings.revoke(pairing.id).length > 0) revoked.add(pairing.id);
       else driver.pairings.add(pairing);
       return true;
     },

@@ -89,8 +89,8 @@ describe("the pairing registry", () => {
     const registry = makePairingRegistry();
     const held = pairing("p1");
     registry.add(held);
-    expect(registry.revoke("p1")).toBe(true);
-    expect(registry.revoke("p1")).toBe(false);
+    expect(registry.revoke("p1")).toEqual(["p1"]);
+    expect(registry.revoke("p1")).toEqual([]);
     expect(registry.isLive("p1")).toBe(false);
     expect(registry.get("p1")).toBeUndefined();
     expect(registry.allows(held, "send", "agent:raul")).toBe(false);
