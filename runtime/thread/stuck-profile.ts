@@ -2,6 +2,9 @@
  * A CPU profile of a cell whose loop stands still, taken from outside before the cell is ended, so that the report says what it
  * computed. Node 24.8 and newer can (`worker.startCpuProfile`); it interrupts running JavaScript, and gets no answer from a cell
  * that waits in native code.
+ *
+ * V8 names no frame whose loop it compiled while it ran, before the profile began (on-stack replacement): such a function, with what was
+ * compiled into it, counts as its caller, which may be the cell's own code. Functions that it calls otherwise are named.
  */
 import type { Worker } from "node:worker_threads";
 import { toRefusal } from "../kernel/errors.ts";
