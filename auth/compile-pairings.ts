@@ -7,7 +7,13 @@ import { matchesPattern, type Pairing } from "../runtime/kernel/pairings.ts";
 import { grantVerbs, judgePair, pairVerbs, type Policy, type SessionVerb } from "./policy.ts";
 
 /** The session tools of this version; each is a verb of its own. */
-export const sessionTools = ["sessions_list", "sessions_history", "sessions_send"] as const;
+export const sessionTools = [
+  "sessions_list",
+  "sessions_history",
+  "sessions_send",
+  "session_status",
+  "agents_list",
+] as const;
 
 /** One list for the rows of all agents. */
 const toolVerbs: readonly Verb[] = sessionTools.map((tool) => `tool:${tool}` as const);

@@ -173,6 +173,10 @@ export const limits = {
   sessionsListMax: 200,
   /** Bytes of one `sessions_list` result. Source: behaviour §3.2. */
   sessionsListBytesMax: 65_536,
+  /** Last messages of each row of `sessions_list`. Source: behaviour §3.2. */
+  sessionsListMessagesMax: 20,
+  /** Events that `session_status` tells since a version. Source: behaviour §3.7. */
+  sessionEventsMax: 200,
   /** Messages of one history request, and its bytes. Source: behaviour §3.3. */
   historyMessagesDefault: 50,
   historyMessagesMax: 1_000,

@@ -373,7 +373,7 @@ export interface KernelSettings {
     verb: Verb,
     object: string,
   ) => { readonly message: string; readonly remedy: string };
-  /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools.ts`). */
+  /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools/table.ts`). */
   readonly isRepeatable: (tool: string) => boolean;
   /** Whether the key is in its one spelling: the grammar has its owner in `runtime/routing`. */
   readonly isCanonicalKey: (sessionKey: string) => boolean;

@@ -32,8 +32,8 @@ import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
 import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
-import { makeSessionTools } from "./session-tools.ts";
-import { isRepeatable, runTool } from "./tools.ts";
+import { makeSessionTools } from "./tools/index.ts";
+import { isRepeatable, runTool } from "./tools/table.ts";
 import { makeSignals } from "./signals.ts";
 
 export interface GatewayParts {

@@ -190,6 +190,8 @@ export interface Tools {
   sessions_list(params?: object): Promise<ToolResult>;
   sessions_history(params: object): Promise<ToolResult>;
   sessions_send(params: object): Promise<ToolResult>;
+  session_status(params?: object): Promise<ToolResult>;
+  agents_list(): Promise<ToolResult>;
 }
 
 export type ToolResult = { readonly [key: string]: unknown };

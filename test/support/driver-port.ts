@@ -10,7 +10,7 @@ import type { Journal } from "./kernel-journal.ts";
 import type { KernelSignals } from "./kernel-signals.ts";
 import type { Watch } from "./kernel-watch.ts";
 import type { Random } from "./random.ts";
-import type { ToolTable } from "../../runtime/supervisor/tools.ts";
+import type { ToolTable } from "../../runtime/supervisor/tools/table.ts";
 
 export interface DriverOptions {
   readonly seed?: number;

@@ -11,7 +11,7 @@ import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts
 import { makePairingRegistry } from "../../runtime/kernel/pairings.ts";
 import { defaultSupervision } from "../../runtime/kernel/supervision.ts";
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
-import { isRepeatable, runTool } from "../../runtime/supervisor/tools.ts";
+import { isRepeatable, runTool } from "../../runtime/supervisor/tools/table.ts";
 import { agentIdOf, type Driver, type DriverOptions, type Handled, openPairings } from "./driver-port.ts";
 import { type FakeCell, makeFakeCell } from "./fake-cell.ts";
 import { checkInvariants } from "./kernel-invariants.ts";

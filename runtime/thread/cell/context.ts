@@ -66,6 +66,8 @@ export function makeContext(
   const tools: Tools = {
     sessions_list: (params = {}) => call("sessions_list", params, ""),
     sessions_history: (params) => call("sessions_history", params, ""),
+    session_status: (params = {}) => call("session_status", params, ""),
+    agents_list: () => call("agents_list", {}, ""),
     sessions_send: (params) => {
       // The message travels apart from the parameters: the supervisor reads those and never the message.
       const { message, content, text, ...rest } = params as Record<string, unknown>;

@@ -1,7 +1,7 @@
 /** Recorded steps: what the kernel asks to be recorded, what it answers from the record, and what it refuses. */
 import { describe, expect, it } from "vitest";
 import { up } from "../../../runtime/kernel/frames.ts";
-import type { ToolTable } from "../../../runtime/supervisor/tools.ts";
+import type { ToolTable } from "../../../runtime/supervisor/tools/table.ts";
 import { type Answer, answerOf, type Script, scripted, stepOf } from "../../support/fake-cell.ts";
 import { type DriverOptions, makeDriver, openPairings } from "../../support/kernel-driver.ts";
 

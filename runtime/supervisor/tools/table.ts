@@ -2,10 +2,11 @@
  * The table of the tools that the supervisor runs for agents. Each tool says what a second run of the same call does, because
  * a turn that is handled again may find a call that was started and whose result was not kept.
  */
-import { toRefusal } from "../kernel/errors.ts";
-import type { Kernel } from "../kernel/kernel.ts";
-import type { Effect } from "../kernel/state.ts";
-import { toolErrorCode } from "../kernel/tool-results.ts";
+import type { z } from "zod";
+import { toRefusal } from "../../kernel/errors.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import type { Effect } from "../../kernel/state.ts";
+import { toolErrorCode } from "../../kernel/tool-results.ts";
 
 export type ToolCall = Extract<Effect, { type: "call" }>;
 
@@ -49,6 +50,42 @@ export function runTool(tools: ToolTable, kernel: Pick<Kernel, "callResult">, ca
     },
     (error: unknown) => answer(fault(toolErrorCode(toRefusal(error).code), toRefusal(error).message)),
   );
+}
+
+/** A tool whose parameters are checked before it runs: what does not fit is answered with the first thing that is wrong. */
+export function defineTool<T extends z.ZodType>(
+  repeat: Tool["repeat"],
+  schema: T,
+  run: (params: z.infer<T>, call: ToolCall) => Promise<object | undefined>,
+): Tool {
+  return {
+    repeat,
+    run: async (call) => {
+      const read = readParams(schema, call);
+      return "refusal" in read ? read.refusal : run(read.params, call);
+    },
+  };
+}
+
+function readParams<T extends z.ZodType>(
+  schema: T,
+  call: ToolCall,
+): { readonly params: z.infer<T> } | { readonly refusal: ToolRefusal } {
+  let found: unknown;
+  try {
+    found = JSON.parse(call.params);
+  } catch {
+    return { refusal: fault("invalid", `the parameters of ${call.tool} are not JSON`) };
+  }
+  const parsed = schema.safeParse(found);
+  if (parsed.success) return { params: parsed.data };
+  const issue = parsed.error.issues[0];
+  const where = issue?.path.join(".") || "parameters";
+  return { refusal: fault("invalid", `${call.tool}: ${where}: ${issue?.message ?? "not valid"}`) };
+}
+
+export function forbidden(error: string, operatorHint: string): ToolRefusal {
+  return { status: "forbidden", code: "forbidden", error, operatorHint };
 }
 
 export function fault(code: string, error: string, operatorHint?: string): ToolRefusal {

@@ -1,0 +1,32 @@
+/** `agents_list`: the agents that the caller may reach, and how. Source: behaviour §3.7. */
+import { z } from "zod";
+import { grantVerbs, type SessionVerb } from "../../../auth/policy.ts";
+import type { SessionFinder } from "./find-session.ts";
+import { defineTool, type Tool } from "./table.ts";
+
+/** Agents that are not configured are not there: an id that a grant names and nobody has is omitted. */
+export function makeAgentsList(find: SessionFinder): Tool {
+  return defineTool("reads", z.object({}), async (_params, call) => {
+    const requester = find.requesterOf(call);
+    const rows = [...find.agents.values()].map(({ id, name, model }) => {
+      const isSelf = id === requester.agentId;
+      const main = find.mainOf(id);
+      const may = (verb: SessionVerb): boolean => find.judge(requester, main, verb).allowed;
+      const verbs = grantVerbs.filter((verb) => verb !== "spawn" && may(verb));
+      return {
+        id,
+        name,
+        ...(model === undefined ? {} : { model }),
+        isSelf,
+        /** Whether `sessions_spawn` takes the id: the caller's own, and those of a grant. */
+        spawn: isSelf || may("spawn"),
+        access: verbs,
+      };
+    });
+    return {
+      status: "ok",
+      requester: requester.agentId,
+      agents: rows.filter(({ spawn, access }) => spawn || access.length > 0),
+    };
+  });
+}

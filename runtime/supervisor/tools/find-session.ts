@@ -1,0 +1,154 @@
+/**
+ * Which session a tool's parameters mean, and what the caller may do with it. Who asks comes from the turn and never from the
+ * parameters. Order of the checks: reference, sandbox clamp, visibility, agent-to-agent, then the rest; policy is judged before
+ * anything of the target is read. Source: behaviour §3.1, §3.8.
+ */
+import {
+  isClampedSession,
+  judgeSession,
+  type Judgement,
+  type Policy,
+  type Requester,
+  type SessionVerb,
+  type Target,
+} from "../../../auth/policy.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import type { PairingRegistry } from "../../kernel/pairings.ts";
+import { mainSessionKey, resolveSessionReference } from "../../routing/index.ts";
+import type { Readers } from "../../readers/readers.ts";
+import type { SessionRow, Store } from "../../store/port.ts";
+import { fault, forbidden, type ToolCall, type ToolRefusal } from "./table.ts";
+
+export interface SessionToolsDeps {
+  readonly config: ResolvedConfig;
+  readonly policy: Policy;
+  readonly store: Store;
+  readonly readers: Readers;
+  readonly kernel: () => Kernel;
+  readonly pairings: () => PairingRegistry;
+  readonly nowMs: () => number;
+}
+
+export interface FoundSession {
+  readonly key: string;
+  readonly agentId: string;
+  /** Absent: nobody spoke to it yet. */
+  readonly row: SessionRow | undefined;
+}
+
+export interface SessionFinder {
+  readonly agents: ReadonlyMap<string, ResolvedAgent>;
+  requesterOf(call: ToolCall): Requester;
+  /** By key (of a session that exists or not), alias or session id. */
+  byKey(requester: Requester, reference: string): Promise<FoundSession | ToolRefusal>;
+  byLabel(
+    requester: Requester,
+    label: string,
+    agentId: string | undefined,
+    verb: SessionVerb,
+  ): Promise<FoundSession | ToolRefusal>;
+  /** An agent's main session, which every agent has, as far as no store has to be asked. */
+  mainOf(agentId: string): FoundSession;
+  judge(requester: Requester, target: FoundSession, verb: SessionVerb): Judgement;
+  /** What it may do with the session, from the function that enforces it. */
+  accessOf(
+    requester: Requester,
+    target: FoundSession,
+  ): { readonly read: boolean; readonly send: boolean; readonly control: boolean };
+  /** An agent's main session is there from the start; any other key has to be one that was spoken to: a typo makes no session. */
+  whyMissing(target: FoundSession): ToolRefusal | undefined;
+  /** The configured agents whose sessions it may see in a list, or the one that is named. */
+  visibleAgents(requester: Requester, agentId: string | undefined): readonly string[];
+}
+
+export function makeSessionFinder({ config, policy, store }: SessionToolsDeps): SessionFinder {
+  const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
+
+  const mainOf = (agentId: string): FoundSession => ({
+    key: mainSessionKey(agentId, config.session),
+    agentId,
+    row: undefined,
+  });
+
+  const judge = (requester: Requester, target: FoundSession, verb: SessionVerb): Judgement =>
+    judgeSession(
+      policy,
+      requester,
+      {
+        agentId: target.agentId,
+        sessionKey: target.key,
+        ancestors: target.row?.spawnedBy === undefined ? [] : [target.row.spawnedBy],
+      } satisfies Target,
+      verb,
+    );
+
+  return {
+    agents,
+    mainOf,
+    judge,
+    requesterOf(call) {
+      const mainKey = mainSessionKey(call.agentId, config.session);
+      const mode = agents.get(call.agentId)?.sandboxMode ?? "off";
+      return {
+        agentId: call.agentId,
+        sessionKey: call.header.sessionKey,
+        mainSessionKey: mainKey,
+        sandboxed: mode === "all" || (mode === "non-main" && call.header.sessionKey !== mainKey),
+      };
+    },
+    async byKey(requester, reference) {
+      if (/^[0-9a-f]{8}-[0-9a-f-]{27}$/i.test(reference)) {
+        const row = await store.findSession(reference);
+        if (row !== undefined) return { key: row.key, agentId: row.agentId, row };
+      }
+      const resolved = resolveSessionReference(reference, {
+        agentId: requester.agentId,
+        sessionKey: requester.sessionKey,
+        mainKey: config.session.mainKey,
+        scope: config.session.scope,
+      });
+      if (resolved.status === "malformed") return fault("invalid", resolved.refusal.message);
+      const { key, agentId } = resolved;
+      if (!agents.has(agentId)) return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
+      // The index row tells the lineage; it is the supervisor's and not the target's store.
+      return { key, agentId, row: await store.session(key) };
+    },
+    async byLabel(requester, label, agentId, verb) {
+      if (agentId !== undefined && agentId !== requester.agentId) {
+        if (isClampedSession(policy, requester))
+          return forbidden(
+            "Sandboxed sessions_send label lookup is limited to this agent",
+            'agents.defaults.sandbox.sessionToolsVisibility: "all"',
+          );
+        const pair = judge(requester, mainOf(agentId), verb);
+        if (!pair.allowed) return forbidden(pair.message, pair.remedy);
+      }
+      const rows = (await store.sessionsWithLabel(label)).filter(
+        (row) => agentId === undefined || row.agentId === agentId,
+      );
+      const own = rows.find((row) => row.agentId === requester.agentId);
+      const row = own ?? rows[0];
+      if (row === undefined)
+        return fault("not_found", `No session found with label: ${label}`, "sessions_list shows labels");
+      return { key: row.key, agentId: row.agentId, row };
+    },
+    accessOf: (requester, target) => ({
+      read: judge(requester, target, "history").allowed,
+      send: judge(requester, target, "send").allowed,
+      control: target.row?.spawnedBy === requester.sessionKey,
+    }),
+    whyMissing({ key, agentId, row }) {
+      if (row !== undefined || key === mainSessionKey(agentId, config.session)) return undefined;
+      return fault("not_found", `No session found with key: ${key}`, "sessions_list shows the sessions");
+    },
+    visibleAgents: (requester, agentId) =>
+      [...agents.keys()].filter(
+        (id) =>
+          (agentId === undefined || id === agentId) &&
+          (id === requester.agentId ||
+            isClampedSession(policy, requester) ||
+            judge(requester, mainOf(id), "list").allowed),
+      ),
+  };
+}

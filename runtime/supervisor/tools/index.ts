@@ -1,0 +1,20 @@
+/** The session tools as agents call them, in one table. Source: behaviour §3. */
+import type { sessionTools } from "../../../auth/compile-pairings.ts";
+import { makeAgentsList } from "./agents-list.ts";
+import { makeSessionFinder, type SessionToolsDeps } from "./find-session.ts";
+import { makeSessionStatus } from "./session-status.ts";
+import { makeSessionsHistory } from "./sessions-history.ts";
+import { makeSessionsList } from "./sessions-list.ts";
+import { makeSessionsSend } from "./sessions-send.ts";
+import type { Tool } from "./table.ts";
+
+export function makeSessionTools(deps: SessionToolsDeps): Readonly<Record<(typeof sessionTools)[number], Tool>> {
+  const find = makeSessionFinder(deps);
+  return {
+    agents_list: makeAgentsList(find),
+    session_status: makeSessionStatus(deps, find),
+    sessions_history: makeSessionsHistory(deps, find),
+    sessions_list: makeSessionsList(deps, find),
+    sessions_send: makeSessionsSend(deps, find),
+  };
+}

@@ -1,0 +1,80 @@
+/** `session_status`: how one session stands, as fields and as a card to read, and what changed since a version. Source: behaviour §3.7. */
+import { z } from "zod";
+import { limits } from "../../kernel/limits.ts";
+import type { TranscriptRow } from "../../store/port.ts";
+import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
+import { type SessionView, viewSession } from "./session-view.ts";
+import { defineTool, forbidden, type Tool } from "./table.ts";
+
+const params = z.object({
+  /** Absent: the caller's own. */
+  sessionKey: z.string().min(1).default("current"),
+  /** A `stateVersion` that was seen before. */
+  changesSince: z.number().int().min(0).optional(),
+  model: z
+    .never({ error: "a model for one session is not supported; set agents.list[].model in the configuration" })
+    .optional(),
+});
+
+/** What happened in a session; `version` is its `stateVersion` after that. Never the text: `sessions_history` gives it. */
+export interface SessionEvent {
+  readonly version: number;
+  readonly type: "human_direct_message" | "peer_message" | "run_completed" | "tool_result";
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+export function makeSessionStatus(deps: SessionToolsDeps, find: SessionFinder): Tool {
+  return defineTool("reads", params, async ({ sessionKey, changesSince }, call) => {
+    const requester = find.requesterOf(call);
+    const target = await find.byKey(requester, sessionKey);
+    if ("status" in target) return target;
+    // Events tell when something was said: they need the right to read and not only to list.
+    for (const verb of changesSince === undefined ? (["list"] as const) : (["list", "history"] as const)) {
+      const judged = find.judge(requester, target, verb);
+      if (!judged.allowed) return forbidden(judged.message, judged.remedy);
+    }
+    const isOwn = target.key === requester.sessionKey;
+    const missing = isOwn ? undefined : find.whyMissing(target);
+    if (missing !== undefined) return missing;
+    const view = viewSession(deps, find, requester, target);
+    const changes = changesSince === undefined ? {} : await eventsSince(target.agentId, target.key, changesSince);
+    return { status: "ok", session: view, card: formatCard(view, deps.nowMs()), time: deps.nowMs(), ...changes };
+  });
+
+  /** The newest of them. `historyGap`: there were more, or the session began anew since that version. */
+  async function eventsSince(agentId: string, key: string, since: number) {
+    const max = limits.sessionEventsMax;
+    const page = await deps.store.history(agentId, key, max, 0, limits.historyReadCharsMax);
+    const changes = page.rows.filter(({ seq }) => seq >= since).map(eventOf);
+    const historyGap = since > page.total || changes.length < page.total - since;
+    return { changes, historyGap };
+  }
+}
+
+function eventOf({ seq, role, isUser, atMs }: TranscriptRow): SessionEvent {
+  const type =
+    role === "assistant"
+      ? "run_completed"
+      : role === "toolResult"
+        ? "tool_result"
+        : isUser
+          ? "human_direct_message"
+          : "peer_message";
+  return { version: seq + 1, type, at: atMs };
+}
+
+/** For a person or a model to read. */
+function formatCard(
+  { key, label, agentId, status, model, messages, updatedAt, deliveryContext }: SessionView,
+  nowMs: number,
+): string {
+  const last = updatedAt === 0 ? "never" : `${Math.max(0, Math.round((nowMs - updatedAt) / 1_000))} s ago`;
+  return [
+    `Session: ${key}${label === undefined ? "" : ` "${label}"`}`,
+    `Agent: ${agentId}, ${status}`,
+    `Model: ${model ?? "none"}`,
+    `Messages: ${messages}, last one: ${last}`,
+    ...(deliveryContext === undefined ? [] : [`Answers go to: ${deliveryContext.channel} ${deliveryContext.to}`]),
+  ].join("\n");
+}

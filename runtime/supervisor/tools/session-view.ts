@@ -1,0 +1,78 @@
+/** A session as the tools show it to an agent: one row of `sessions_list`, and the fields of `session_status`. */
+import type { Requester } from "../../../auth/policy.ts";
+import { sessionChannel, sessionKind } from "../../routing/index.ts";
+import type { SessionKind } from "../../store/port.ts";
+import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
+
+export interface SessionView {
+  readonly key: string;
+  readonly agentId: string;
+  readonly kind: SessionKind;
+  readonly channel: string;
+  readonly model?: string;
+  readonly access: { readonly read: boolean; readonly send: boolean; readonly control: boolean };
+  readonly status: "running" | "idle";
+  /** Absent: nobody spoke to it yet. */
+  readonly sessionId?: string;
+  readonly label?: string;
+  readonly displayName?: string;
+  /** Milliseconds since the epoch; `updatedAt` 0: never. */
+  readonly createdAt?: number;
+  readonly updatedAt: number;
+  readonly messages: number;
+  readonly stateVersion: number;
+  readonly lastChannel?: string;
+  readonly lastTo?: string;
+  /** Where its answers go. */
+  readonly deliveryContext?: {
+    readonly channel: string;
+    readonly accountId: string;
+    readonly to: string;
+    readonly threadId?: string;
+  };
+  readonly spawnedBy?: string;
+}
+
+export function viewSession(
+  { config, kernel }: Pick<SessionToolsDeps, "config" | "kernel">,
+  find: SessionFinder,
+  requester: Requester,
+  target: FoundSession,
+): SessionView {
+  const { key, agentId, row } = target;
+  const model = find.agents.get(agentId)?.model;
+  const base = {
+    key,
+    agentId,
+    kind: row?.kind ?? sessionKind(key, config.session.mainKey),
+    channel: row?.channel ?? sessionChannel(key),
+    ...(model === undefined ? {} : { model }),
+    access: find.accessOf(requester, target),
+    status: kernel().isRunning(key) ? ("running" as const) : ("idle" as const),
+  };
+  if (row === undefined) return { ...base, messages: 0, updatedAt: 0, stateVersion: 0 };
+  const { lastRoute } = row;
+  return {
+    ...base,
+    sessionId: row.sessionId,
+    ...(row.label === undefined ? {} : { label: row.label, displayName: row.label }),
+    createdAt: row.createdAtMs,
+    updatedAt: row.updatedAtMs,
+    messages: row.messages,
+    // A transcript only grows, so that the number of its rows tells one state of the session from another.
+    stateVersion: row.messages,
+    ...(lastRoute?.type === "channel"
+      ? {
+          lastChannel: lastRoute.channel,
+          lastTo: lastRoute.peerId,
+          deliveryContext: {
+            channel: lastRoute.channel,
+            accountId: lastRoute.accountId,
+            to: lastRoute.peerId,
+            ...(lastRoute.threadId === undefined ? {} : { threadId: lastRoute.threadId }),
+          },
+        }
+      : {}),
+    ...(row.spawnedBy === undefined ? {} : { spawnedBy: row.spawnedBy }),
+  };
+}

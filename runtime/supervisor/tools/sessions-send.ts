@@ -1,0 +1,68 @@
+/** `sessions_send`: a message to another session, and its answer if the caller waits. Source: behaviour §3.4. */
+import { z } from "zod";
+import { toolsPairingId } from "../../../auth/compile-pairings.ts";
+import { limits } from "../../kernel/limits.ts";
+import { agentIdForm, isThreadKey, isValidAgentId, mainSessionKey, parentSessionKey } from "../../routing/index.ts";
+import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
+import { defineTool, fault, forbidden, type Tool } from "./table.ts";
+
+const params = z.object({
+  sessionKey: z.string().optional(),
+  label: z.string().min(1).max(limits.labelCharsMax).optional(),
+  agentId: z.string().optional(),
+  timeoutSeconds: z
+    .number()
+    .int()
+    .min(0)
+    .default(limits.askTimeoutMsDefault / 1_000),
+  hasMessage: z.boolean(),
+});
+
+export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToolsDeps, find: SessionFinder): Tool {
+  return defineTool("by-call", params, async (asked, call) => {
+    const requester = find.requesterOf(call);
+    if (asked.agentId !== undefined && !isValidAgentId(asked.agentId)) {
+      return fault("invalid", `Invalid agentId "${asked.agentId}". Agent IDs must match ${agentIdForm}`);
+    }
+    const agentId = asked.agentId?.toLowerCase();
+    if (agentId !== undefined && !find.agents.has(agentId))
+      return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
+    const verb = asked.timeoutSeconds > 0 ? "request" : "send";
+    const target =
+      asked.sessionKey !== undefined
+        ? await find.byKey(requester, asked.sessionKey)
+        : asked.label !== undefined
+          ? await find.byLabel(requester, asked.label, agentId, verb)
+          : agentId !== undefined
+            ? await find.byKey(requester, mainSessionKey(agentId, config.session))
+            : fault("invalid", "Either sessionKey or label is required");
+    if ("status" in target) return target;
+    const request = {
+      sessionKey: target.key,
+      timeoutMs: asked.timeoutSeconds * 1_000,
+      call: { key: call.key, op: "tool" as const, name: call.tool, to: target.key },
+      body: call.body,
+      ref: call.ref,
+      sourceTool: call.tool,
+    };
+    // What an earlier delivery of the turn was allowed to send is sent.
+    if (kernel().repeatFor(call.agentId, call.turn, request, nowMs())) return undefined;
+    if (!asked.hasMessage) return fault("invalid", "message is required: the text to send");
+    const judged = find.judge(requester, target, verb);
+    if (!judged.allowed) return forbidden(judged.message, judged.remedy);
+    if (isThreadKey(target.key)) {
+      return fault(
+        "invalid",
+        `sessions_send cannot target a thread session; use the parent channel session key ${parentSessionKey(target.key)}`,
+      );
+    }
+    const missing = find.whyMissing(target);
+    if (missing !== undefined) return missing;
+    const cross = target.agentId !== requester.agentId;
+    const pairing = cross ? pairings().find(`agent:${requester.agentId}`, verb, `agent:${target.agentId}`) : undefined;
+    // Own children of another agent and own sessions are reached by the right to the tool itself.
+    const via = pairing?.id ?? toolsPairingId(requester.agentId);
+    const isOpen = kernel().sendFor(call.agentId, call.turn, { ...request, via }, nowMs());
+    return isOpen ? undefined : fault("invalid", "the turn that called sessions_send is over");
+  });
+}

@@ -1,0 +1,197 @@
+/** The session tools that tell: `sessions_list`, `session_status`, `agents_list`, on a gateway with real cells. */
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { openGateway, type TestGateway } from "../support/gateway.ts";
+
+const toolUser = {
+  module: fileURLToPath(new URL("../fixtures/actors/tool-user.ts", import.meta.url)),
+  moduleKind: "file" as const,
+};
+const agents = [
+  { id: "main", ...toolUser },
+  { id: "raul", module: "echo", model: "some/model" },
+];
+const siblings = { agentToAgent: { enabled: true, allow: ["main", "raul"] }, visibility: "all" as const };
+
+async function call(
+  gateway: TestGateway,
+  tool: string,
+  params: object,
+  // oxlint-disable-next-line typescript/no-explicit-any -- a tool's result, looked into by the tests
+): Promise<Record<string, any>> {
+  return JSON.parse(await gateway.reply("main", JSON.stringify({ tool, params })));
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+const rowOf = (result: Record<string, any>, key: string) => result["sessions"].find((row: any) => row.key === key);
+
+describe("sessions_list", () => {
+  test("messageLimit gives the last messages of each row, cleaned; 0 and no right to read give none", async () => {
+    const gateway = await openGateway(agents, {
+      ...siblings,
+      agentToAgent: { enabled: true, allow: [], grants: [{ from: "main", to: "raul", verbs: ["list"] }] },
+    });
+    await gateway.reply("raul", "one");
+    expect(rowOf(await call(gateway, "sessions_list", { messageLimit: 2 }), "agent:raul:main")).not.toHaveProperty(
+      "lastMessages",
+    );
+    const open = await openGateway(agents, siblings);
+    await open.reply("raul", "one");
+    await open.reply("raul", "<think>hidden</think>two");
+    const listed = rowOf(await call(open, "sessions_list", { messageLimit: 2 }), "agent:raul:main");
+    // The user's words stay as they are; the assistant's are cleaned.
+    expect(listed.lastMessages.map((message: { content: { text: string }[] }) => message.content[0]?.text)).toEqual([
+      "<think>hidden</think>two",
+      "two",
+    ]);
+    expect(rowOf(await call(open, "sessions_list", {}), "agent:raul:main")).not.toHaveProperty("lastMessages");
+    expect(await call(open, "sessions_list", { messageLimit: 21 })).toMatchObject({
+      status: "error",
+      code: "invalid",
+      error: expect.stringContaining("messageLimit"),
+    });
+  });
+
+  test("a page ends at 64 KiB, the next one goes on, and messages larger than a page are left out of their row", async () => {
+    const gateway = await openGateway(agents, siblings);
+    const long = "x".repeat(3_900);
+    for (let n = 0; n < 10; n++) await gateway.reply("raul", long);
+    for (const name of ["a", "b"]) for (let n = 0; n < 5; n++) await gateway.reply("raul", long, `agent:raul:${name}`);
+    const keys: string[] = [];
+    const omitted: string[] = [];
+    for (let offset = 0, pages = 0; ; pages++) {
+      expect(pages).toBeLessThan(10);
+      const page = await call(gateway, "sessions_list", { agentId: "raul", messageLimit: 20, offset });
+      expect(Buffer.byteLength(JSON.stringify(page["sessions"]))).toBeLessThanOrEqual(65_536);
+      for (const row of page["sessions"]) {
+        keys.push(row.key);
+        if (row.lastMessagesOmitted === true) omitted.push(row.key);
+      }
+      if (page["hasMore"] !== true) break;
+      expect(page["truncationReason"]).toBe("bytes");
+      offset = page["nextOffset"];
+    }
+    expect(keys.toSorted()).toEqual(["agent:raul:a", "agent:raul:b", "agent:raul:main"]);
+    expect(omitted).toEqual(["agent:raul:main"]);
+  });
+
+  test("a row says where answers go, which model it has and which state it is in", async () => {
+    const gateway = await openGateway(agents, {
+      ...siblings,
+      webhook: {
+        accounts: { default: { token: "t", outboundUrl: "http://127.0.0.1:1/" } },
+        defaultAccount: "default",
+      },
+      bindings: [{ index: 0, agentId: "raul", match: { channel: "webhook" } }],
+    });
+    await gateway.doors.inbound({
+      channel: "webhook",
+      accountId: "default",
+      peer: { kind: "direct", id: "p" },
+      sender: { id: "p" },
+      text: "hi",
+      tsMs: 1,
+    });
+    await gateway.until(() => gateway.sent.length === 1);
+    await gateway.store.labelSession("agent:raul:main", "raul", "Raul", 1);
+    expect(rowOf(await call(gateway, "sessions_list", {}), "agent:raul:main")).toMatchObject({
+      model: "some/model",
+      label: "Raul",
+      displayName: "Raul",
+      messages: 2,
+      stateVersion: 2,
+      status: "idle",
+      deliveryContext: { channel: "webhook", accountId: "default", to: "p" },
+    });
+  });
+});
+
+describe("session_status", () => {
+  test("the caller's own session by default, running, with a card", async () => {
+    const gateway = await openGateway(agents, siblings);
+    const own = await call(gateway, "session_status", {});
+    expect(own).toMatchObject({ status: "ok", session: { key: "agent:main:main", status: "running" } });
+    expect(own["card"]).toContain("Session: agent:main:main");
+    expect(await call(gateway, "session_status", { sessionKey: "agent:raul:main" })).toMatchObject({
+      session: { model: "some/model", status: "idle", messages: 0 },
+      card: expect.stringContaining("last one: never"),
+    });
+  });
+
+  test("changesSince tells what happened after a version, at most 200, and whether something is missing", async () => {
+    const gateway = await openGateway(agents, siblings);
+    const ask = (changesSince: number) =>
+      call(gateway, "session_status", { sessionKey: "agent:raul:main", changesSince });
+    expect(await ask(0)).toMatchObject({ changes: [], historyGap: false });
+    await gateway.reply("raul", "hello");
+    const version = (await ask(0))["session"].stateVersion;
+    await call(gateway, "sessions_send", { agentId: "raul", message: "from main" });
+    const { changes, historyGap } = await ask(version);
+    expect(historyGap).toBe(false);
+    expect(changes.map(({ type, version: at }: { type: string; version: number }) => [type, at])).toEqual([
+      ["peer_message", 3],
+      ["run_completed", 4],
+    ]);
+    expect((await ask(0))["changes"][0].type).toBe("human_direct_message");
+    expect(await ask(1_000)).toMatchObject({ changes: [], historyGap: true });
+    for (let n = 0; n < 100; n++) await gateway.reply("raul", "more");
+    const late = await ask(0);
+    expect(late["changes"]).toHaveLength(200);
+    expect(late["historyGap"]).toBe(true);
+  });
+
+  test("refusals: not visible, no right to read the changes, unknown key, a model", async () => {
+    const listOnly = await openGateway(agents, {
+      visibility: "tree",
+      agentToAgent: { enabled: true, allow: [], grants: [{ from: "main", to: "raul", verbs: ["list"] }] },
+    });
+    const target = { sessionKey: "agent:raul:main" };
+    expect(await call(listOnly, "session_status", target)).toMatchObject({ status: "ok" });
+    expect(await call(listOnly, "session_status", { ...target, changesSince: 0 })).toMatchObject({
+      status: "forbidden",
+      operatorHint: 'add "history" to tools.agentToAgent.grants[0].verbs',
+    });
+    expect(await call(listOnly, "session_status", { sessionKey: "agent:main:typo" })).toMatchObject({
+      code: "not_found",
+    });
+    expect(await call(listOnly, "session_status", { model: "x" })).toMatchObject({
+      code: "invalid",
+      error: expect.stringContaining("agents.list[].model"),
+    });
+    const closed = await openGateway(agents, {});
+    expect(await call(closed, "session_status", target)).toMatchObject({
+      status: "forbidden",
+      operatorHint: 'tools.sessions.visibility: "all"',
+    });
+  });
+});
+
+describe("agents_list", () => {
+  test("by default the caller alone; by policy those that it may reach, with what it may do", async () => {
+    const alone = await openGateway(agents, {});
+    expect((await call(alone, "agents_list", {}))["agents"]).toMatchObject([{ id: "main", isSelf: true, spawn: true }]);
+
+    const open = await openGateway(agents, siblings);
+    expect((await call(open, "agents_list", {}))["agents"]).toMatchObject([
+      { id: "main" },
+      { id: "raul", model: "some/model", spawn: false, access: ["send", "request", "list", "history"] },
+    ]);
+  });
+
+  test("a grant to spawn is told; an agent that is not configured is not", async () => {
+    const gateway = await openGateway(agents, {
+      agentToAgent: {
+        enabled: true,
+        allow: [],
+        grants: [
+          { from: "main", to: "raul", verbs: ["spawn"] },
+          { from: "main", to: "gone", verbs: ["spawn"] },
+        ],
+      },
+    });
+    expect((await call(gateway, "agents_list", {}))["agents"]).toMatchObject([
+      { id: "main" },
+      { id: "raul", spawn: true, access: [] },
+    ]);
+  });
+});
