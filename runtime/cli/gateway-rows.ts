@@ -92,7 +92,7 @@ const deadLetterRow = z.object({
 
 export type DeadLetterEntry = z.infer<typeof deadLetterRow>;
 
-const deadLetterText = deadLetterRow.extend({ body: text });
+const deadLetterText = deadLetterRow.extend({ body: text, answer: maybeText });
 
 export type DeadLetterText = z.infer<typeof deadLetterText>;
 
@@ -135,8 +135,11 @@ export const parseDeadLetters = (
 export const parseDeadLetter = (payload: unknown): DeadLetterText =>
   parse("deadletters.show", z.object({ letter: deadLetterText }), payload).letter;
 
-export const parseReplayed = (payload: unknown): { readonly envelopeId: string; readonly sessionKey: string } =>
-  parse("deadletters.replay", z.object({ envelopeId: z.string(), sessionKey: z.string() }), payload);
+/** Without an `envelopeId` the channel has the letter's answer, and there was no turn. */
+export const parseReplayed = (
+  payload: unknown,
+): { readonly envelopeId?: string | undefined; readonly sessionKey: string } =>
+  parse("deadletters.replay", z.object({ envelopeId: maybeText, sessionKey: z.string() }), payload);
 
 export const parsePurged = (payload: unknown): number =>
   parse("deadletters.purge", z.object({ purged: z.number() }), payload).purged;

@@ -187,7 +187,7 @@ function addDeadLetters({ program, context, exit }: Shell): void {
     });
   letters
     .command("show <id>")
-    .description("print one with its whole message")
+    .description("print one with its whole message, and its answer if that was not delivered")
     .option("--json", "print JSON")
     .action(async (id: string, options: DeadLetterOptions) => {
       const { runDeadLettersShow } = await import("./commands/deadletters.ts");
@@ -195,7 +195,9 @@ function addDeadLetters({ program, context, exit }: Shell): void {
     });
   letters
     .command("replay <id>")
-    .description("give the message to its agent again, as a new one; it stays a dead letter when that is refused")
+    .description(
+      "give the message to its agent again, as a new one, or send the answer that was kept with it; it stays a dead letter when that is refused",
+    )
     .option("--json", "print JSON")
     .action(async (id: string, options: DeadLetterOptions) => {
       const { runDeadLettersReplay } = await import("./commands/deadletters.ts");

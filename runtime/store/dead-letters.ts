@@ -6,6 +6,7 @@
  * the envelope id, which is also the letter's id):
  *   ["x", n]    → DeadLetterRow: all but the body, so that a listing reads no bodies
  *   ["b", n]    → the body (`StoredText`)
+ *   ["a", n]    → the answer that its channel did not take, a string; since format 6
  *   ["y", E]    → n
  *   ["k", fate] → how many there are of this fate; absent for none
  * Every function that writes runs inside a transaction of the environment, so that a crash leaves all of a letter or nothing.
@@ -20,9 +21,10 @@ import type { DeadLetterCounts, DeadLetterFilter, DeadLetterPurge, DeadLetterQue
 /** A letter as the journal holds it. */
 export interface StoredLetter extends DeadLetterRow {
   readonly body: StoredText;
+  readonly answer?: string;
 }
 
-type NewLetter = Omit<StoredLetter, "bodyChars" | "preview">;
+type NewLetter = Omit<StoredLetter, "bodyChars" | "answerChars" | "preview">;
 
 /** Characters of the body that a listing shows. */
 const previewCharsMax = 200;
@@ -43,7 +45,13 @@ export function findLetter(environment: Environment, id: string): StoredLetter |
   const n = environment.get<number>(["y", keyText(id)]);
   if (n === undefined) return undefined;
   const row = environment.get<DeadLetterRow>(["x", n]);
-  return row === undefined ? undefined : { ...row, body: environment.get<StoredText>(["b", n]) ?? "" };
+  if (row === undefined) return undefined;
+  const answer = environment.get<string>(["a", n]);
+  return {
+    ...row,
+    body: environment.get<StoredText>(["b", n]) ?? "",
+    ...(answer === undefined ? {} : { answer }),
+  };
 }
 
 /** Newest first. With a filter every row is looked at; `deadLettersMax` bounds them. */
@@ -105,9 +113,15 @@ export function splitLetters(environment: Environment): void {
   }
 }
 
-function put(environment: Environment, n: number, { body, ...head }: NewLetter): void {
-  const row: DeadLetterRow = { ...head, bodyChars: charsOf(body), preview: headOf(body).slice(0, previewCharsMax) };
+function put(environment: Environment, n: number, { body, answer, ...head }: NewLetter): void {
+  const row: DeadLetterRow = {
+    ...head,
+    bodyChars: charsOf(body),
+    ...(answer === undefined ? {} : { answerChars: answer.length }),
+    preview: headOf(body).slice(0, previewCharsMax),
+  };
   environment.put(["x", n], row);
+  if (answer !== undefined) environment.put(["a", n], answer);
   putBody(environment, head.header.agentId, ["b", n], body);
   environment.put(["y", keyText(head.header.id)], n);
   count(environment, head.fate, 1);
@@ -116,6 +130,7 @@ function put(environment: Environment, n: number, { body, ...head }: NewLetter):
 function remove(environment: Environment, n: number, row: DeadLetterRow): void {
   environment.remove(["x", n]);
   removeBody(environment, row.header.agentId, ["b", n]);
+  if (row.answerChars !== undefined) environment.remove(["a", n]);
   environment.remove(["y", keyText(row.header.id)]);
   count(environment, row.fate, -1);
 }

@@ -2,7 +2,7 @@
  * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
  * all agents in flight.
  *
- * Layout, format 5 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
+ * Layout, format 6 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
  * agent's id):
  *   ["e", seq] → header
  *   ["z", A, hash, "m" | "b", n] → 0        a body's file is named by the row ["m" | "b", n] (`runtime/store/blobs.ts`)
@@ -10,7 +10,7 @@
  *   ["q", A, seq] → 0                       what waits for one agent, in order
  *   ["i", E]   → [seq, agentId, askedIn?]   the third is the envelope whose turn waits for this one's outcome
  *   ["n", seq] → deliveries counted so far; absent before the first
- *   ["x" | "b" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
+ *   ["x" | "b" | "a" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
  *   ["due" | "timer" | "timers" | "monitor" | "watched" | "down" | "count", …]  timers and monitors (`runtime/store/signals.ts`)
  *   ["d" | "o" | "t", …]  the idempotency window (`runtime/store/dedupe.ts`)
  *   ["r", …]   what the calls of turns sent (`runtime/store/sent-calls.ts`)
@@ -214,7 +214,7 @@ export class Journal {
     this.#timer.unref();
   }
 
-  async bury(envelopeId: string, fate: Fate, reason: string): Promise<void> {
+  async bury(envelopeId: string, fate: Fate, reason: string, answer?: string): Promise<void> {
     await this.#write((forgotten) => {
       const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
       if (place === undefined) return;
@@ -223,7 +223,11 @@ export class Journal {
       const attempts = this.#environment.get<number>(["n", seq]) ?? 0;
       if (envelope !== undefined) {
         const letter = { ...envelope, fate, reason, attempts, atMs: this.#options.now() };
-        addLetter(this.#environment, letter, this.#options.deadLettersMax);
+        addLetter(
+          this.#environment,
+          answer === undefined ? letter : { ...letter, answer },
+          this.#options.deadLettersMax,
+        );
       }
       this.#remove(envelopeId, agentId, seq);
       forgotten.push([agentId, envelopeId]);

@@ -188,12 +188,15 @@ export interface DeadLetterRow {
   /** When it became a dead letter. */
   readonly atMs: number;
   readonly bodyChars: number;
+  /** Characters of the answer that its channel did not take. Absent: there is none, and what is replayed is the message. */
+  readonly answerChars?: number;
   /** The beginning of the body. */
   readonly preview: string;
 }
 
 export interface DeadLetter extends DeadLetterRow {
   readonly body: string;
+  readonly answer?: string;
 }
 
 /** What is named must hold; nothing named means all. */
@@ -362,8 +365,11 @@ export interface Store {
    * disk with the next write, because a crash before that costs nothing: the `done` marker wins.
    */
   settle(envelopeId: string): Promise<void>;
-  /** Moves an envelope to the dead letters; one that is not there (any more) is left alone. */
-  bury(envelopeId: string, fate: Fate, reason: string): Promise<void>;
+  /**
+   * Moves an envelope to the dead letters; one that is not there (any more) is left alone. `answer` is what its turn answered
+   * and its channel did not take: it stays with the letter.
+   */
+  bury(envelopeId: string, fate: Fate, reason: string, answer?: string): Promise<void>;
   /**
    * At boot. Done envelopes with an outbound row that was not delivered are in `outbound`, those not done in `envelopes` and
    * `backlogs`. `windows` says how many envelopes of an agent are given; by default `limits.mailboxDepthMax`. Of an agent that is

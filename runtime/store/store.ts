@@ -89,6 +89,8 @@ export async function openStore(
         2: groupWindow,
         3: splitBodies,
         4: moveTurnCalls,
+        // Rows of format 5 are valid in format 6; a program that knows only 5 would leave answers of letters behind.
+        5: () => undefined,
       });
       return new OpenStore(places, registry, journal, openEnvironment, options);
     } catch (error) {
@@ -236,7 +238,8 @@ class OpenStore implements Store {
 
   settle: Store["settle"] = (envelopeId) => this.#run(async () => this.#journal.settle(envelopeId));
 
-  bury: Store["bury"] = (envelopeId, fate, reason) => this.#run(() => this.#journal.bury(envelopeId, fate, reason));
+  bury: Store["bury"] = (envelopeId, fate, reason, answer) =>
+    this.#run(() => this.#journal.bury(envelopeId, fate, reason, answer));
 
   pending: Store["pending"] = (windows = {}) =>
     this.#run(() =>

@@ -1,10 +1,11 @@
 /**
  * Dead letters as operators handle them: listed, read, replayed, purged. The store keeps them (`runtime/store/dead-letters.ts`);
- * a replay goes through the kernel's accept path like every other message, so that bounds and rights are judged again.
+ * a replayed message goes through the kernel's accept path like every other, so that bounds and rights are judged again. A
+ * letter with an answer needs no turn: the answer goes to its channel, and the letter when the channel has it.
  */
 import type { DeadLettersEvent, GatewayEvent } from "../edge/port.ts";
 import type { Envelope } from "../kernel/envelope.ts";
-import { fromRefusal, toRefusal } from "../kernel/errors.ts";
+import { failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import type { AcceptResult } from "../kernel/state.ts";
@@ -18,21 +19,27 @@ import type {
   Store,
 } from "../store/port.ts";
 import { unknownLetter } from "../store/unknown-letter.ts";
+import type { Deliver } from "./answers.ts";
 import type { Logger } from "./driver.ts";
 
 export interface DeadLettersDeps {
   readonly store: Store;
   readonly accept: (admission: Admission) => Promise<AcceptResult>;
+  readonly deliver: Deliver;
   readonly publish: (event: GatewayEvent) => void;
   readonly log: Logger;
   readonly nowMs: () => number;
 }
 
-export interface Replayed {
-  readonly letter: DeadLetter;
-  readonly envelopeId: string;
-  readonly runId: string;
-}
+/** `accepted`: the agent has the message again. `sent`: the channel has the answer that was kept with the letter. */
+export type Replayed =
+  | {
+      readonly status: "accepted";
+      readonly letter: DeadLetter;
+      readonly envelopeId: string;
+      readonly runId: string;
+    }
+  | { readonly status: "sent"; readonly letter: DeadLetter };
 
 export interface DeadLetters {
   list(
@@ -42,8 +49,9 @@ export interface DeadLetters {
   /** Throws `CLOISTER_DEADLETTER_UNKNOWN`. */
   get(id: string): Promise<DeadLetter>;
   /**
-   * Gives the message to its agent again, as a new envelope with no deliveries. Throws what the kernel refuses it with, and keeps
-   * the letter then. `by` is the client that asked, for the audit trail.
+   * Gives the message to its agent again, as a new envelope with no deliveries, or the answer of a letter that has one to its
+   * channel. Throws what the kernel refuses it with or why the channel does not take it, and keeps the letter then. `by` is the
+   * client that asked, for the audit trail.
    */
   replay(id: string, by: string): Promise<Replayed>;
   /** How many were removed; throws `CLOISTER_DEADLETTER_UNKNOWN` for an `id` that is none. */
@@ -54,7 +62,9 @@ export interface DeadLetters {
   changed(): Promise<void>;
 }
 
-export function makeDeadLetters({ store, accept, publish, log, nowMs }: DeadLettersDeps): DeadLetters {
+export function makeDeadLetters({ store, accept, deliver, publish, log, nowMs }: DeadLettersDeps): DeadLetters {
+  /** Answers on their way to their channels, by letter: who asks for one of them again hears how that ends. */
+  const sending = new Map<string, Promise<void>>();
   let known: DeadLettersEvent = { total: 0, byFate: {} };
   let reading: Promise<void> | undefined;
   let again = false;
@@ -89,27 +99,69 @@ export function makeDeadLetters({ store, accept, publish, log, nowMs }: DeadLett
     return letter;
   };
 
+  const auditReplay = ({ header }: DeadLetter, by: string, detail: string, refusal?: Refusal): void =>
+    audit({
+      type: "deadletter_replayed",
+      subject: by,
+      object: header.sessionKey,
+      verb: header.verb,
+      decision: refusal === undefined ? "allowed" : "refused",
+      envelopeId: header.id,
+      trace: header.trace,
+      detail,
+      ...(refusal === undefined ? {} : { code: refusal.code }),
+    });
+
+  const handleAgain = async (letter: DeadLetter, by: string): Promise<Replayed> => {
+    const result = await accept(admissionOf(letter));
+    auditReplay(letter, by, "the message", result.status === "refused" ? result.refusal : undefined);
+    if (result.status === "refused") throw fromRefusal(result.refusal);
+    return { status: "accepted", letter, envelopeId: result.envelopeId, runId: result.runId };
+  };
+
+  /** A crash before the letter is gone leaves it: the channel may get the answer twice, under one idempotency key. */
+  const sendAnswer = async (id: string): Promise<void> => {
+    // Read again: whoever sent it before has removed the letter by now.
+    const { header, answer = "" } = await get(id);
+    const route = header.replyRoute;
+    if (route.type !== "channel") throw unknownLetter("send the answer of", id);
+    try {
+      await deliver(header, route, answer);
+    } catch (error) {
+      const { code, message } = toRefusal(error);
+      throw failure(
+        code,
+        `cannot send the answer of the dead letter ${id} to ${route.channel}/${route.accountId}: ${message}`,
+        "the letter is kept: repair the channel, then replay it again",
+        error,
+      );
+    }
+    await store.purge({ id });
+  };
+
+  const sendAgain = async (letter: DeadLetter, by: string): Promise<Replayed> => {
+    const { id } = letter.header;
+    const sent = sending.get(id) ?? sendAnswer(id).finally(() => sending.delete(id));
+    sending.set(id, sent);
+    try {
+      await sent;
+    } catch (error) {
+      auditReplay(letter, by, "its answer", toRefusal(error));
+      throw error;
+    }
+    auditReplay(letter, by, "its answer");
+    return { status: "sent", letter };
+  };
+
   return {
     list: (filter, { limit = limits.deadLettersListDefault, offset = 0 }) =>
       store.deadLetters({ ...filter, limit: Math.min(limit, limits.deadLettersListMax), offset }),
     get,
     async replay(id, by) {
       const letter = await get(id);
-      const result = await accept(admissionOf(letter));
-      const refusal = result.status === "refused" ? result.refusal : undefined;
-      audit({
-        type: "deadletter_replayed",
-        subject: by,
-        object: letter.header.sessionKey,
-        verb: letter.header.verb,
-        decision: refusal === undefined ? "allowed" : "refused",
-        envelopeId: id,
-        trace: letter.header.trace,
-        ...(refusal === undefined ? {} : { code: refusal.code }),
-      });
-      if (result.status === "refused") throw fromRefusal(result.refusal);
+      const replayed = await (letter.answer === undefined ? handleAgain(letter, by) : sendAgain(letter, by));
       await changed();
-      return { letter, envelopeId: result.envelopeId, runId: result.runId };
+      return replayed;
     },
     async purge(purge, by) {
       const purged = await store.purge(purge);

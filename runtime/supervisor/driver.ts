@@ -6,7 +6,7 @@ import type { Policy } from "../../auth/policy.ts";
 import { compilePairings, explainMissing } from "../../auth/compile-pairings.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { type Admission, type Kernel, makeKernel } from "../kernel/kernel.ts";
-import type { EnvelopeHeader, Fate, Outcome, ReplyRoute } from "../kernel/envelope.ts";
+import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
 import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
@@ -17,6 +17,7 @@ import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
 import { parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
 import { specOf } from "./agent-spec.ts";
+import { type Deliver, makeAnswers } from "./answers.ts";
 import { makeCellEnds } from "./cell-ends.ts";
 import { prepareCell } from "./cell-places.ts";
 import { makeProfiles } from "./profiles.ts";
@@ -39,12 +40,7 @@ export interface DriverDeps {
   /** One more is in the store. */
   readonly onDeadLetter: () => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
-  /** Gives an answer to its channel. Resolves when the channel has it, rejects when it cannot; `CLOISTER_THREAD_LOST`: not yet. */
-  readonly deliver: (
-    header: EnvelopeHeader,
-    route: Extract<ReplyRoute, { type: "channel" }>,
-    text: string,
-  ) => Promise<void>;
+  readonly deliver: Deliver;
   /** A session tool was called by a cell whose right to it is checked. */
   readonly callTool: (effect: Extract<Effect, { type: "call" }>) => void;
   /** Whether a call of the tool may be carried out again when its result was not kept. */
@@ -88,8 +84,7 @@ export function makeDriver(deps: DriverDeps): Driver {
   let nextTicket = 1;
   let audit: AuditRow[] = [];
   const isResumed = Promise.withResolvers<void>();
-  /** Answers on their way to their channels. */
-  const leaving = new Set<Promise<void>>();
+  const answers = makeAnswers(deps);
 
   const pairings = makePairingRegistry();
   for (const pairing of compilePairings(deps.policy, [...agents.keys()])) pairings.add(pairing);
@@ -194,7 +189,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         commit(effect);
         return;
       case "outbound":
-        if (effect.route.type === "channel") sendOut(effect.header, effect.route, effect.text);
+        if (effect.route.type === "channel") answers.send(effect.header, effect.route, effect.text);
         return;
       case "settle":
         store
@@ -206,7 +201,9 @@ export function makeDriver(deps: DriverDeps): Driver {
           { envelope: effect.header.id, session: effect.header.sessionKey, fate: effect.fate, reason: effect.reason },
           "an envelope became a dead letter",
         );
-        void bury(effect.header.id, effect.fate, effect.reason);
+        store
+          .bury(effect.header.id, effect.fate, effect.reason)
+          .then(deps.onDeadLetter, failed("a dead letter could not be written", { envelope: effect.header.id }));
         return;
       case "recall":
         recall(effect);
@@ -283,12 +280,6 @@ export function makeDriver(deps: DriverDeps): Driver {
     return store.append(envelope, dedupe);
   }
 
-  function bury(envelopeId: string, fate: Fate, reason: string): Promise<void> {
-    return store
-      .bury(envelopeId, fate, reason)
-      .then(deps.onDeadLetter, failed("a dead letter could not be written", { envelope: envelopeId }));
-  }
-
   function refill(effect: Extract<Effect, { type: "refill" }>): void {
     store.queued(effect, effect.limit).then(
       (rows) => {
@@ -326,30 +317,6 @@ export function makeDriver(deps: DriverDeps): Driver {
         (error: unknown) =>
           kernel.committed(effect.agentId, effect.turn, { ok: false, refusal: toRefusal(error) }, nowMs()),
       );
-  }
-
-  function sendOut(header: EnvelopeHeader, route: Extract<ReplyRoute, { type: "channel" }>, text: string): void {
-    const sent = handOver(header, route, text).finally(() => leaving.delete(sent));
-    leaving.add(sent);
-  }
-
-  async function handOver(
-    header: EnvelopeHeader,
-    route: Extract<ReplyRoute, { type: "channel" }>,
-    text: string,
-  ): Promise<void> {
-    try {
-      await deps.deliver(header, route, text);
-    } catch (error) {
-      // The channel's thread ended, which says nothing about the receiver: the answer is kept and sent again at the next start.
-      if (toRefusal(error).code === "CLOISTER_THREAD_LOST") return;
-      const reason = `the agent handled it, but its answer could not be delivered to ${route.channel}/${route.accountId}: ${toRefusal(error).message}`;
-      log.error({ envelope: header.id, session: header.sessionKey, channel: route.channel }, reason);
-      await bury(header.id, "undeliverable", reason);
-    }
-    await store
-      .delivered(header.agentId, header.id)
-      .catch(failed("a delivered answer could not be settled", { envelope: header.id }));
   }
 
   function recall(effect: Extract<Effect, { type: "recall" }>): void {
@@ -439,7 +406,7 @@ export function makeDriver(deps: DriverDeps): Driver {
           provenance: { kind: "external_user", sourceChannel: row.route.channel },
           replyRoute: row.route,
         };
-        sendOut(header, row.route, row.text);
+        answers.send(header, row.route, row.text);
       }
       for (const envelope of envelopes) {
         const { header, attempts } = envelope;
@@ -479,7 +446,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       while (kernel.turnsInFlight() > 0 && nowMs() < until) await new Promise((resolve) => setTimeout(resolve, 20));
       const clean = kernel.turnsInFlight() === 0;
       const answersUntil = Math.min(until, nowMs() + limits.drainAnswersMs);
-      while (leaving.size > 0 && nowMs() < answersUntil) await new Promise((resolve) => setTimeout(resolve, 20));
+      while (answers.size > 0 && nowMs() < answersUntil) await new Promise((resolve) => setTimeout(resolve, 20));
       clearInterval(ticker);
       await host.close();
       await deps.signals.end().catch(failed("the end of the gateway could not be told to who watches its agents", {}));

@@ -25,6 +25,7 @@ import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeBackups } from "./backups.ts";
 import { makeAgentBoard } from "./agent-board.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
+import type { Deliver } from "./answers.ts";
 import { type Driver, type Logger, makeDriver, type Resumed } from "./driver.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
@@ -110,6 +111,21 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
+  const deliver: Deliver = async (header, route, text) => {
+    if (edge === undefined) throw failure("CLOISTER_THREAD_LOST", "the edge is not up");
+    const result = await edge.send({
+      idempotencyKey: header.id,
+      channel: route.channel,
+      accountId: route.accountId,
+      peer: { kind: route.peerKind, id: route.peerId },
+      ...(route.threadId === undefined ? {} : { threadId: route.threadId }),
+      ...(route.inReplyTo === undefined ? {} : { inReplyTo: route.inReplyTo }),
+      agentId: header.agentId,
+      sessionKey: header.sessionKey,
+      text,
+    });
+    if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
+  };
   const driver: Driver = makeDriver({
     config,
     policy,
@@ -124,21 +140,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     onAgentChanged: (agentId) => board.changed(agentId),
     onSessionChanged,
     onDeadLetter: () => void deadLetters.changed(),
-    deliver: async (header, route, text) => {
-      if (edge === undefined) throw failure("CLOISTER_THREAD_LOST", "the edge is not up");
-      const result = await edge.send({
-        idempotencyKey: header.id,
-        channel: route.channel,
-        accountId: route.accountId,
-        peer: { kind: route.peerKind, id: route.peerId },
-        ...(route.threadId === undefined ? {} : { threadId: route.threadId }),
-        ...(route.inReplyTo === undefined ? {} : { inReplyTo: route.inReplyTo }),
-        agentId: header.agentId,
-        sessionKey: header.sessionKey,
-        text,
-      });
-      if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
-    },
+    deliver,
     callTool: (call) => runTool(tools, driver.kernel, call),
     isRepeatable: (tool) => isRepeatable(tools, tool),
     signals,
@@ -169,6 +171,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const deadLetters = makeDeadLetters({
     store,
     accept: (admission) => driver.accept(admission),
+    deliver,
     publish,
     log,
     nowMs,

@@ -321,13 +321,14 @@ export function makeOperatorMethods(
       };
     },
     "deadletters.show": async (params) => {
-      const { body, ...row } = await deps.deadLetters.get(params.id);
-      return { letter: { ...letterView(row), header: row.header, body } };
+      const { body, answer, ...row } = await deps.deadLetters.get(params.id);
+      const texts = answer === undefined ? { body } : { body, answer };
+      return { letter: { ...letterView(row), header: row.header, ...texts } };
     },
     "deadletters.replay": async (params, client) => {
-      const { letter, envelopeId, runId } = await deps.deadLetters.replay(params.id, client.clientId);
+      const { letter, ...replayed } = await deps.deadLetters.replay(params.id, client.clientId);
       const { agentId, sessionKey } = letter.header;
-      return { ok: true, id: params.id, envelopeId, runId, agentId, sessionKey };
+      return { ok: true, id: params.id, ...replayed, agentId, sessionKey };
     },
     "deadletters.purge": async (params, client) => {
       const purge = { ...filterOf(params), ...(params.id === undefined ? {} : { id: params.id }) };
@@ -355,7 +356,7 @@ const filterOf = ({ agentId, fate }: Pick<DeadLetterFilter, "agentId" | "fate">)
   ...(fate === undefined ? {} : { fate }),
 });
 
-const letterView = ({ header, fate, reason, attempts, atMs, bodyChars, preview }: DeadLetterRow) => ({
+const letterView = ({ header, fate, reason, attempts, atMs, bodyChars, answerChars, preview }: DeadLetterRow) => ({
   id: header.id,
   fate,
   reason,
@@ -367,6 +368,7 @@ const letterView = ({ header, fate, reason, attempts, atMs, bodyChars, preview }
   acceptedAtMs: header.acceptedAtMs,
   atMs,
   bodyChars,
+  ...(answerChars === undefined ? {} : { answerChars }),
   preview,
 });
 

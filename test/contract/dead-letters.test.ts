@@ -1,7 +1,9 @@
 /** Dead letters as an operator handles them, over the real kernel, cells and store: methods, counts, events, audit. */
 import { fileURLToPath } from "node:url";
 import { expect, test, vi } from "vitest";
+import type { OutboundMessage, SendResult } from "../../channels/port.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
+import type { Store } from "../../runtime/store/port.ts";
 import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 
 const crasher = {
@@ -123,6 +125,112 @@ test("a replay that is refused says why and keeps the letter", async () => {
       { decision: "refused", code: "CLOISTER_AGENT_DISABLED" },
     ]);
   });
+});
+
+const webhook = {
+  webhook: { accounts: { biz: { token: "t", outboundUrl: "http://127.0.0.1:1/" } }, defaultAccount: "biz" },
+  bindings: [{ index: 0, agentId: "main", match: { channel: "webhook" } }],
+};
+
+/** What the channel says to an answer is up to the test; gives the answers that came to it. */
+function answersOf(gateway: TestGateway, say: () => Promise<SendResult>): OutboundMessage[] {
+  const came: OutboundMessage[] = [];
+  gateway.attachEdge({
+    publish: async () => undefined,
+    send: (message) => {
+      came.push(message);
+      return say();
+    },
+  });
+  return came;
+}
+
+async function askByWebhook(gateway: TestGateway, text: string): Promise<void> {
+  const event = {
+    channel: "webhook",
+    accountId: "biz",
+    peer: { kind: "direct" as const, id: "p" },
+    sender: { id: "p" },
+  };
+  const result = await gateway.doors.inbound({ ...event, text, tsMs: 1 });
+  expect(result).toMatchObject({ status: "accepted", agentId: "main" });
+}
+
+const lost = (store: Store) =>
+  vi.waitFor(async () => {
+    const [row] = (await store.deadLetters({ limit: 1 })).rows;
+    if (row === undefined) throw new Error("the letter is not written yet");
+    return row;
+  });
+
+test("an answer that its channel did not take stays with the letter; a replay sends it, once, without a turn", async () => {
+  const config = makeConfig([{ id: "main", module: "echo" }], webhook);
+  const store = await openMemoryStore({
+    stateDir: config.stateDir,
+    agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+  });
+  const before = await openGateway([], {}, { store, config });
+  const away = answersOf(before, async () => ({ status: "failed", reason: "the receiver is away", retry: false }));
+  await askByWebhook(before, "exit");
+  const { header } = await lost(store);
+  expect(await call(before, "deadletters.show", { id: header.id })).toMatchObject({
+    letter: { fate: "undeliverable", body: "exit", answer: "exit", answerChars: 4 },
+  });
+  await expect(call(before, "deadletters.replay", { id: header.id })).rejects.toMatchObject({
+    code: "CLOISTER_GATEWAY_UNREACHABLE",
+    message: `cannot send the answer of the dead letter ${header.id} to webhook/biz: the receiver is away`,
+    remedy: expect.stringContaining("repair the channel"),
+  });
+  expect(away, "at the end of the turn, and again").toHaveLength(2);
+  expect(await store.deadLetter(header.id), "a letter as before").toMatchObject({ answer: "exit" });
+  await before.drain(0);
+
+  // A turn would end the cell.
+  const agents = config.agents.map((agent) => ({ ...agent, ...crasher }));
+  const gateway = await openGateway([], {}, { store, config: { ...config, agents } });
+  const taken = answersOf(gateway, async () => ({ status: "sent" }));
+  const both = await Promise.all([1, 2].map(() => call(gateway, "deadletters.replay", { id: header.id })));
+  const told = { ok: true, id: header.id, status: "sent", agentId: "main", sessionKey: header.sessionKey };
+  expect(both).toEqual([told, told]);
+  expect(taken).toEqual([away[0]]);
+  expect(away[1]).toEqual(away[0]);
+  expect((await store.history("main", header.sessionKey, 10, 0)).rows.map(({ text }) => text)).toEqual([
+    "exit",
+    "exit",
+  ]);
+  expect(await store.pending()).toMatchObject({ envelopes: [], outbound: [] });
+  expect(await call(gateway, "status")).toMatchObject({ deadLetters: { total: 0, byFate: {} } });
+  await expect(call(gateway, "deadletters.replay", { id: header.id })).rejects.toMatchObject({
+    code: "CLOISTER_DEADLETTER_UNKNOWN",
+  });
+  await vi.waitFor(async () => {
+    const replays = (await store.audits(50)).filter(({ type }) => type === "deadletter_replayed");
+    expect(replays.map(({ decision, detail, code }) => [decision, detail, code])).toEqual([
+      ["allowed", "its answer", undefined],
+      ["allowed", "its answer", undefined],
+      ["refused", "its answer", "CLOISTER_GATEWAY_UNREACHABLE"],
+    ]);
+  });
+});
+
+test("an answer that is neither delivered nor a letter, because the store failed, is sent at the next start", async () => {
+  const config = makeConfig([{ id: "main", module: "echo" }], webhook);
+  const store = await openMemoryStore({
+    stateDir: config.stateDir,
+    agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+  });
+  const full = { ...store, bury: () => Promise.reject(new Error("the disk is full")) };
+  const before = await openGateway([], {}, { store: full, config });
+  answersOf(before, async () => ({ status: "failed", reason: "the receiver is away", retry: false }));
+  await askByWebhook(before, "kept");
+  await vi.waitFor(() =>
+    expect(before.logged.map(({ message }) => message)).toContain("a dead letter could not be written"),
+  );
+  await before.drain(10_000);
+  const gateway = await openGateway([], {}, { store, config });
+  await gateway.until(() => gateway.sent.length === 1);
+  expect(gateway.sent.map(({ text }) => text)).toEqual(["kept"]);
+  expect(await store.deadLetters({ limit: 1 })).toMatchObject({ total: 0 });
 });
 
 test("purge removes what it names, by age too, and refuses an id that is none", async () => {

@@ -169,6 +169,25 @@ describe("store on disk", () => {
     await store.close();
   });
 
+  it("finds the dead letters of a journal of format 5, which kept no answers", async () => {
+    const stateDir = join(dir, "unanswered");
+    const before = await openLmdbStore(placesIn(stateDir));
+    await before.append(envelope("a"));
+    await before.bury("a", "undeliverable", "its channel is away");
+    await before.close();
+    const journal = await openLmdbEnvironment(join(stateDir, "store", "journal"));
+    await journal.write(() => journal.put(["format"], { name: "journal", format: 5 }));
+    await journal.close();
+    const store = await openLmdbStore(placesIn(stateDir));
+    const letter = await store.deadLetter("a");
+    expect(letter).toMatchObject({ body: "body of a", fate: "undeliverable" });
+    expect(letter).not.toHaveProperty("answer");
+    await store.close();
+    const after = await openLmdbEnvironment(join(stateDir, "store", "journal"));
+    expect(after.get(["format"])).toEqual({ name: "journal", format: 6 });
+    await after.close();
+  });
+
   it("reads an agent's store of format 1, and finds the calls of open turns that were in the window of a journal of format 4", async () => {
     const stateDir = join(dir, "windowed");
     const before = await openLmdbStore(placesIn(stateDir));

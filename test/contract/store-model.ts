@@ -244,7 +244,7 @@ async function applyTo(
       return;
     case "bury":
       model.bury(id);
-      await store.bury(id, "expired", "test");
+      await store.bury(id, "expired", "test", model.done.get(id));
       return;
     case "replay": {
       const again = { ...mail, header: { ...mail.header, id: `${id}-${model.replays}` } };
@@ -261,7 +261,10 @@ async function compare(model: Model, store: Store): Promise<void> {
   expect(await pendingOf(store)).toEqual(model.pending());
   const letters = await store.deadLetters({ limit: 1_000 });
   expect([letters.rows.map(({ header }) => header.id), letters.total]).toEqual([model.buried, model.buried.length]);
-  for (const id of model.buried) expect((await store.deadLetter(id))?.body).toBe(`body of ${id.slice(0, 4)}`);
+  for (const id of model.buried) {
+    const { body, answer } = (await store.deadLetter(id)) ?? {};
+    expect([body, answer]).toEqual([`body of ${id.slice(0, 4)}`, model.done.get(id)]);
+  }
   const keys = new Set([...model.transcripts.keys(), ...model.labels.keys()]);
   const { rows, total } = await store.sessions({ limit: 100, offset: 0 });
   expect(total).toBe(keys.size);

@@ -627,6 +627,22 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.deadLetter("nobody")).toBeUndefined();
       });
 
+      it("keeps the answer of a letter beside the message, and removes it with the letter", async () => {
+        const answer = "the answer \ud800 ".repeat(20);
+        await turn("a", {}, { outbound: webhookRoute });
+        await store.bury("a", "undeliverable", "its channel is away", answer);
+        await reopen();
+        expect(await store.deadLetter("a")).toMatchObject({ body: "body of a", answer, answerChars: answer.length });
+        const { rows } = await store.deadLetters({ limit: 1 });
+        expect(rows[0]).toMatchObject({ answerChars: answer.length });
+        expect(rows[0], "a listing reads no texts").not.toHaveProperty("answer");
+        expect(await store.purge({ id: "a" })).toBe(1);
+        // It takes the place of the first one.
+        await lose("b", "undeliverable");
+        expect(await store.deadLetter("b")).not.toHaveProperty("answer");
+        expect(await store.deadLetter("b")).not.toHaveProperty("answerChars");
+      });
+
       it("replays a letter as a new envelope that was never delivered, and only once", async () => {
         await lose("a", "poison", { body: "\ud800 kept as it is" });
         await lose("b", "poison");

@@ -59,7 +59,10 @@ export function runDeadLettersShow(context: CliContext, id: string, { json }: De
   });
 }
 
-/** The message goes to its agent again. What refuses it is the failure of the command, and the letter stays. */
+/**
+ * The message goes to its agent again, or the answer to its channel. What refuses it is the failure of the command, and the
+ * letter stays.
+ */
 export function runDeadLettersReplay(context: CliContext, id: string, { json }: DeadLetterOptions): Promise<ExitCode> {
   const { terminal } = context;
   return withGateway(context, ["operator.admin"], async (client) => {
@@ -69,6 +72,10 @@ export function runDeadLettersReplay(context: CliContext, id: string, { json }: 
       return 0;
     }
     const { sessionKey, envelopeId } = parseReplayed(payload);
+    if (envelopeId === undefined) {
+      terminal.out(`the answer of ${id} was sent again, and its channel took it; ${sessionKey} had no turn`);
+      return 0;
+    }
     terminal.out(`${id} was given to ${sessionKey} again, as ${envelopeId}`);
     terminal.err(`how it ends: \`${commandPrefix(context)} history ${sessionKey}\``);
     return 0;

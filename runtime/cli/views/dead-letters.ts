@@ -32,7 +32,7 @@ function shorten(text: string): string {
   return line.length > previewCharsMax ? `${line.slice(0, previewCharsMax - 1)}…` : line;
 }
 
-/** The facts, and below them the whole message; times are UTC, so that two readers see the same. */
+/** The facts, and below them the whole message and the answer; times are UTC, so that two readers see the same. */
 export function formatDeadLetter(letter: DeadLetterText): readonly string[] {
   return [
     ...formatFacts([
@@ -47,11 +47,15 @@ export function formatDeadLetter(letter: DeadLetterText): readonly string[] {
       ["message", formatCount(letter.bodyChars, "character")],
     ]),
     "",
-    ...showableText(letter.body)
-      .split("\n")
-      .map((line) => `  ${line}`.trimEnd()),
+    ...indent(letter.body),
+    ...(letter.answer === undefined ? [] : ["", "answer, not delivered", "", ...indent(letter.answer)]),
   ];
 }
+
+const indent = (body: string): readonly string[] =>
+  showableText(body)
+    .split("\n")
+    .map((line) => `  ${line}`.trimEnd());
 
 const formatTime = (atMs: number): string =>
   atMs > 0 ? new Date(atMs).toISOString().replace("T", " ").slice(0, 19) : "";

@@ -416,6 +416,26 @@ describe("deadletters", () => {
     expect(terminal.outText()).not.toContain("\u001b");
   });
 
+  it("show has the answer that was not delivered, and a replay of it tells that there was no turn", async () => {
+    await serve((asking, { answer }) =>
+      answer(asking, {
+        letter: { ...letter, body: "question", answer: "answer\u001b[2J" },
+        ok: true,
+        status: "sent",
+        sessionKey: "agent:main:main",
+      }),
+    );
+    expect(await run("deadletters", "show", "e1")).toBe(0);
+    expect(terminal.outText()).toMatch(/\n\n {2}question\n\nanswer, not delivered\n\n {2}answer/);
+    expect(terminal.outText()).not.toContain("\u001b");
+    terminal = makeFakeTerminal();
+    expect(await run("deadletters", "replay", "e1")).toBe(0);
+    expect([terminal.outText(), terminal.errText()]).toEqual([
+      "the answer of e1 was sent again, and its channel took it; agent:main:main had no turn\n",
+      "",
+    ]);
+  });
+
   it("tell what a replay and a purge did, and ask for the right to administer", async () => {
     await serve((asking, { answer }) =>
       answer(asking, { ok: true, id: "e1", envelopeId: "e2", sessionKey: "agent:main:main", purged: 2 }),

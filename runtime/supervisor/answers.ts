@@ -1,0 +1,63 @@
+/** Answers on their way to their channels. One that its channel does not take goes to the dead letters, with its message. */
+import type { EnvelopeHeader, ReplyRoute } from "../kernel/envelope.ts";
+import { toRefusal } from "../kernel/errors.ts";
+import type { Store } from "../store/port.ts";
+import type { Logger } from "./driver.ts";
+
+export type ChannelRoute = Extract<ReplyRoute, { type: "channel" }>;
+
+/** Resolves when the channel has the answer, rejects when it cannot; `CLOISTER_THREAD_LOST`: not yet. */
+export type Deliver = (header: EnvelopeHeader, route: ChannelRoute, text: string) => Promise<void>;
+
+export interface AnswersDeps {
+  readonly deliver: Deliver;
+  readonly store: Pick<Store, "bury" | "delivered">;
+  /** One more is in the store. */
+  readonly onDeadLetter: () => void;
+  readonly log: Logger;
+}
+
+export interface Answers {
+  send(header: EnvelopeHeader, route: ChannelRoute, text: string): void;
+  /** How many are on their way. */
+  readonly size: number;
+}
+
+export function makeAnswers({ deliver, store, onDeadLetter, log }: AnswersDeps): Answers {
+  const leaving = new Set<Promise<void>>();
+
+  const handOver = async (header: EnvelopeHeader, route: ChannelRoute, text: string): Promise<void> => {
+    const fields = { envelope: header.id, session: header.sessionKey, channel: route.channel };
+    try {
+      await deliver(header, route, text);
+    } catch (error) {
+      // The channel's thread ended, which says nothing about the receiver: the answer is kept and sent again at the next start.
+      if (toRefusal(error).code === "CLOISTER_THREAD_LOST") return;
+      const reason = `the agent handled it, but its answer could not be delivered to ${route.channel}/${route.accountId}: ${toRefusal(error).message}`;
+      log.error(fields, reason);
+      try {
+        await store.bury(header.id, "undeliverable", reason, text);
+      } catch (failed) {
+        // Neither delivered nor a letter: it is kept as well.
+        log.error({ ...fields, error: toRefusal(failed) }, "a dead letter could not be written");
+        return;
+      }
+      onDeadLetter();
+    }
+    await store
+      .delivered(header.agentId, header.id)
+      .catch((error: unknown) =>
+        log.error({ ...fields, error: toRefusal(error) }, "a delivered answer could not be settled"),
+      );
+  };
+
+  return {
+    send(header, route, text) {
+      const sent = handOver(header, route, text).finally(() => leaving.delete(sent));
+      leaving.add(sent);
+    },
+    get size() {
+      return leaving.size;
+    },
+  };
+}
