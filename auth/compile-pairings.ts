@@ -13,6 +13,7 @@ export const sessionTools = [
   "sessions_send",
   "session_status",
   "agents_list",
+  "sessions",
 ] as const;
 
 /** One list for the rows of all agents. */

@@ -124,6 +124,9 @@ export const parseAgents = (payload: unknown): readonly AgentRow[] =>
 export const parseSessions = (payload: unknown): readonly SessionEntry[] =>
   parse("sessions.list", z.object({ sessions: z.array(sessionRow) }), payload).sessions;
 
+export const parseChangedSession = (method: string, payload: unknown): { readonly key: string } =>
+  parse(method, z.object({ key: z.string() }), payload);
+
 export const parseHistory = (payload: unknown): readonly HistoryRow[] =>
   parse("chat.history", z.object({ messages: z.array(historyRow) }), payload).messages;
 

@@ -146,9 +146,10 @@ function addLists({ program, context, exit }: Shell): void {
       const { runAgentsList } = await import("./commands/agents.ts");
       exit(await runAgentsList(context(), options));
     });
-  program
-    .command("sessions")
-    .description("list the sessions, newest first")
+  const sessions = program.command("sessions").description("the conversations that the gateway keeps");
+  sessions
+    .command("list", { isDefault: true })
+    .description("list them, newest first (the default)")
     .option("--agent <id>", "of this agent")
     .option("--active <minutes>", "active in the last minutes", wholeNumber(1, 100 * 365 * 24 * 60))
     .option("--limit <n>", "at most so many", wholeNumber(1, limits.historyMessagesMax))
@@ -156,6 +157,35 @@ function addLists({ program, context, exit }: Shell): void {
     .action(async (options: SessionsOptions) => {
       const { runSessions } = await import("./commands/sessions.ts");
       exit(await runSessions(context(), options));
+    });
+  sessions
+    .command("label")
+    .description("give a session a label, or take it away")
+    .argument("<sessionKey>", "e.g. agent:main:main")
+    .argument("[text]", "absent: no label")
+    .option("--json", "print JSON")
+    .action(async (key: string, text: string | undefined, options: SessionsOptions) => {
+      const { runSessionsLabel } = await import("./commands/sessions.ts");
+      exit(await runSessionsLabel(context(), key, text, options));
+    });
+  sessions
+    .command("archive")
+    .description("leave a session out of the lists of agents until it is spoken to again")
+    .argument("<sessionKey>", "e.g. agent:main:main")
+    .option("--undo", "take it out of the archive")
+    .option("--json", "print JSON")
+    .action(async (key: string, options: SessionsOptions & { readonly undo?: boolean }) => {
+      const { runSessionsArchive } = await import("./commands/sessions.ts");
+      exit(await runSessionsArchive(context(), key, options));
+    });
+  sessions
+    .command("reset")
+    .description("begin a session anew under its key, without what was said and remembered in it")
+    .argument("<sessionKey>", "e.g. agent:main:main")
+    .option("--json", "print JSON")
+    .action(async (key: string, options: SessionsOptions) => {
+      const { runSessionsReset } = await import("./commands/sessions.ts");
+      exit(await runSessionsReset(context(), key, options));
     });
   program
     .command("history")

@@ -66,6 +66,7 @@ export const methods = {
       search: z.string().max(256).exactOptional(),
       activeMinutes: z.number().positive().exactOptional(),
       label: label.exactOptional(),
+      archived: z.boolean().exactOptional(),
     }),
   },
   "sessions.subscribe": { scope: "operator.read", params: z.object({}) },
@@ -82,7 +83,15 @@ export const methods = {
         message: "expected one of key, sessionId, label",
       }),
   },
-  "sessions.patch": { scope: "operator.write", params: z.object({ key, label: label.nullable() }) },
+  "sessions.patch": {
+    scope: "operator.write",
+    params: z
+      .object({ key, label: label.nullable().exactOptional(), archived: z.boolean().exactOptional() })
+      .refine(({ label: wanted, archived }) => wanted !== undefined || archived !== undefined, {
+        error: "give one of label and archived",
+      }),
+  },
+  "sessions.reset": { scope: "operator.write", params: z.object({ key }) },
   "chat.history": {
     scope: "operator.read",
     params: z.object({ sessionKey: key, limit: z.int().min(1).exactOptional() }),

@@ -29,7 +29,7 @@ import { restoreBacklog, stopSpilled } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
 import { receiveFrame } from "./syscalls.ts";
 import { signalResult } from "./signals.ts";
-import { type Begun, begun, committed, endQueued } from "./turns.ts";
+import { type Begun, begun, committed, endQueued, forgetState } from "./turns.ts";
 import { expireAsks, recalled, stillOpen } from "./waits.ts";
 
 export type { Admission } from "./admit.ts";
@@ -237,6 +237,11 @@ export function makeKernel(
         .map(({ mail }) => mail.envelope.header),
     isRunning(sessionKey: string): boolean {
       return k.agents.get(agentOfKey(sessionKey) ?? "")?.lanes.get(sessionKey)?.running !== undefined;
+    },
+    /** The next turn of the session reads its state from the store. False, and nothing done, while one is running. */
+    forgetState(sessionKey: string): boolean {
+      const agent = k.agents.get(agentOfKey(sessionKey) ?? "");
+      return agent === undefined || forgetState(k, agent, sessionKey);
     },
     /** For tests: the whole state. */
     state: k,

@@ -409,6 +409,13 @@ function keepSession(k: KernelState, agent: AgentEntry, sessionKey: string): voi
   }
 }
 
+/** The session's state was changed from outside: the next turn reads it. False, and nothing done, while a turn is running. */
+export function forgetState(k: KernelState, agent: AgentEntry, sessionKey: string): boolean {
+  if (agent.lanes.get(sessionKey)?.running !== undefined) return false;
+  forgetSession(k, agent, sessionKey);
+  return true;
+}
+
 function forgetSession(k: KernelState, agent: AgentEntry, sessionKey: string): void {
   agent.loaded.delete(sessionKey);
   if (hasCell(agent))

@@ -10,6 +10,7 @@
  *   ["d", E]               → DoneMarker      the envelope's turn was committed
  *   ["w", E, number]       → StepRow         what the turn did so far, by the numbers of its calls; until it is done
  *   ["o", E]               → OutboundRow                   its answer still has to leave through a channel
+ *   ["p", K, n]            → PastTranscript                ended by the session's reset number n, from 1
  * A turn's rows are written in one transaction, which also removes its steps, so that after a crash a turn happened wholly or
  * not at all. A `done` marker goes when the journal's row is gone from the disk, and so do the steps of a turn that never was
  * done; what a crash leaves behind is removed when the agent is next opened. Format 1 had neither steps nor failures.
@@ -21,7 +22,7 @@ import type { StoredEnvelope } from "./journal.ts";
 import { keyText } from "./key-text.ts";
 import type { StepRow } from "../kernel/steps.ts";
 import type { Migration } from "./format.ts";
-import type { DoneOutcome, HistoryPage, OutboundRow, TranscriptRow, TurnCommit } from "./port.ts";
+import type { DoneOutcome, HistoryPage, OutboundRow, PastTranscript, TranscriptRow, TurnCommit } from "./port.ts";
 import type { SessionHead } from "./session-index.ts";
 
 export interface DoneMarker extends DoneOutcome {
@@ -126,8 +127,40 @@ export class AgentStore {
     return this.#environment.write(() => this.#environment.remove(["o", keyText(envelopeId)]));
   }
 
-  history(sessionKey: string, limit: number, offset: number, charsMax = Number.POSITIVE_INFINITY): StoredPage {
-    const head = this.head(sessionKey);
+  /** Gives the session a new id and no state. The head as it is then; one without messages stays as it is. */
+  reset(sessionKey: string, sessionId: string, atMs: number): Promise<SessionHead | undefined> {
+    const environment = this.#environment;
+    return environment.write(() => {
+      const head = this.head(sessionKey);
+      if (head === undefined || head.messages === 0) return head;
+      const [last] = environment.entries({ ...pastOf(sessionKey), reverse: true, limit: 1 });
+      const past: PastTranscript = { sessionId: head.sessionId, messages: head.messages, endedAtMs: atMs };
+      environment.put(["p", keyText(sessionKey), last === undefined ? 1 : (last.key[2] as number) + 1], past);
+      environment.remove(["t", head.sessionId]);
+      const fresh: SessionHead = { ...head, sessionId, messages: 0, lastPreview: "", updatedAtMs: atMs };
+      environment.put(["s", keyText(sessionKey)], fresh);
+      return fresh;
+    });
+  }
+
+  /** Newest first. */
+  pastTranscripts(sessionKey: string, limit = Number.POSITIVE_INFINITY): readonly PastTranscript[] {
+    const rows = this.#environment.entries<PastTranscript>({ ...pastOf(sessionKey), reverse: true, limit });
+    return [...rows].map(({ value }) => value);
+  }
+
+  history(
+    sessionKey: string,
+    limit: number,
+    offset: number,
+    charsMax = Number.POSITIVE_INFINITY,
+    sessionId?: string,
+  ): StoredPage {
+    const current = this.head(sessionKey);
+    const head =
+      sessionId === undefined || current?.sessionId === sessionId
+        ? current
+        : this.pastTranscripts(sessionKey).find((past) => past.sessionId === sessionId);
     if (head === undefined) return { sessionId: "", rows: [], total: 0 };
     const end = Math.max(0, head.messages - offset);
     const start = Math.max(0, end - limit);
@@ -185,6 +218,10 @@ export class AgentStore {
   #removeSteps(envelopeText: string): void {
     for (const { key } of Array.from(this.#environment.entries(stepsOf(envelopeText)))) this.#environment.remove(key);
   }
+}
+
+function pastOf(sessionKey: string): Pick<Range, "start" | "end"> {
+  return { start: ["p", keyText(sessionKey), 0], end: ["p", keyText(sessionKey), top] };
 }
 
 function stepsOf(envelopeText: string): Range {

@@ -61,6 +61,8 @@ export interface SessionRow {
   readonly kind: SessionKind;
   readonly channel: string;
   readonly label?: string;
+  /** Present: it is archived, since then. The next turn brings it back. */
+  readonly archivedAtMs?: number;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   readonly messages: number;
@@ -167,8 +169,17 @@ export interface SessionQuery {
   readonly activeSinceMs?: number;
   readonly label?: string;
   readonly search?: string;
+  /** Only archived ones, or only the others. Absent: both. */
+  readonly archived?: boolean;
   readonly limit: number;
   readonly offset: number;
+}
+
+/** A transcript that a reset has ended; its session began anew under the same key. */
+export interface PastTranscript {
+  readonly sessionId: string;
+  readonly messages: number;
+  readonly endedAtMs: number;
 }
 
 export interface HistoryPage {
@@ -427,13 +438,30 @@ export interface Store {
   sessionsWithLabel(label: string): Promise<readonly SessionRow[]>;
   /** Makes the row if the session does not exist yet. `null` removes the label. */
   labelSession(key: string, agentId: string, label: string | null, atMs: number): Promise<SessionRow>;
+  /** Undefined: there is no such session. */
+  archiveSession(key: string, archived: boolean, atMs: number): Promise<SessionRow | undefined>;
+  /**
+   * The session begins anew under its key: a new session id, no messages, no state; its label stays, and the transcript so far
+   * under its id. One without messages is left as it is. Undefined: there is no such session. No turn of it may be running.
+   */
+  resetSession(key: string, agentId: string, atMs: number): Promise<SessionRow | undefined>;
 
   // --- one agent's environment ---
   /**
    * Newest `limit` rows after skipping `offset` newest ones, oldest first; fewer when their texts have more than `charsMax`
-   * characters together, but at least one. No such session: no rows, and `sessionId` is "".
+   * characters together, but at least one. No such session: no rows, and `sessionId` is "". With a `sessionId` the rows of that
+   * transcript, if the session has or had it.
    */
-  history(agentId: string, sessionKey: string, limit: number, offset: number, charsMax?: number): Promise<HistoryPage>;
+  history(
+    agentId: string,
+    sessionKey: string,
+    limit: number,
+    offset: number,
+    charsMax?: number,
+    sessionId?: string,
+  ): Promise<HistoryPage>;
+  /** Newest first, at most `limit`. */
+  pastTranscripts(agentId: string, sessionKey: string, limit: number): Promise<readonly PastTranscript[]>;
   /** Closes the agent's environment; the next use opens it again. */
   release(agentId: string): Promise<void>;
 

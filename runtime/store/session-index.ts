@@ -1,6 +1,6 @@
 /**
  * The session index in the registry: one row a session, so that listing sessions opens no agent's environment. Derived from
- * the agents' environments, except the label, which lives only here.
+ * the agents' environments, except label and archive mark, which live only here.
  *
  * Layout, format 1 (`K` is `keyText` of the session key, `L` of the label):
  *   ["s", K]               → SessionRow
@@ -16,8 +16,8 @@ import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import type { SessionQuery, SessionRow } from "./port.ts";
 
-/** What an agent's environment knows of a session: everything but the label. */
-export type SessionHead = Omit<SessionRow, "label">;
+/** What an agent's environment knows of a session: everything but the label and whether it is archived. */
+export type SessionHead = Omit<SessionRow, "label" | "archivedAtMs">;
 
 export class SessionIndex {
   readonly #environment: Environment;
@@ -83,13 +83,24 @@ export class SessionIndex {
     });
   }
 
+  archive(key: string, archived: boolean, atMs: number): Promise<SessionRow | undefined> {
+    return this.#environment.write(() => {
+      const old = this.get(key);
+      if (old === undefined || (old.archivedAtMs !== undefined) === archived) return old;
+      const { archivedAtMs: _, ...open } = old;
+      const row: SessionRow = archived ? { ...open, archivedAtMs: atMs } : open;
+      this.#replace(old, row);
+      return row;
+    });
+  }
+
   /**
    * Newest first. Without filters it reads the rows of the page only. With filters it reads at most `sessionsScanRowsMax`
    * rows, newest first, and `total` counts the matches among them.
    */
   query(query: SessionQuery): { rows: SessionRow[]; total: number } {
-    const { limit, offset, agentIds, activeSinceMs, label, search } = query;
-    if (agentIds === undefined && activeSinceMs === undefined && label === undefined && search === undefined) {
+    const { limit, offset, agentIds, activeSinceMs, label, search, archived } = query;
+    if ([agentIds, activeSinceMs, label, search, archived].every((filter) => filter === undefined)) {
       const total = this.#environment.get<number>(["c"]) ?? 0;
       return { rows: [...this.#newest(0, offset, limit)], total };
     }
@@ -156,6 +167,7 @@ function matches(row: SessionRow, query: SessionQuery): boolean {
   if (query.agentIds !== undefined && !query.agentIds.includes(row.agentId)) return false;
   if (query.activeSinceMs !== undefined && row.updatedAtMs < query.activeSinceMs) return false;
   if (query.label !== undefined && row.label !== query.label) return false;
+  if (query.archived !== undefined && query.archived !== (row.archivedAtMs !== undefined)) return false;
   if (query.search === undefined) return true;
   const wanted = query.search.toLowerCase();
   return [row.key, row.label ?? "", row.lastPreview].some((text) => text.toLowerCase().includes(wanted));

@@ -318,10 +318,26 @@ class OpenStore implements Store {
       );
     });
 
-  history: Store["history"] = (agentId, sessionKey, limit, offset, charsMax) =>
+  archiveSession: Store["archiveSession"] = (key, archived, atMs) =>
+    this.#inSession(key, () => this.#index.archive(key, archived, atMs));
+
+  resetSession: Store["resetSession"] = (key, agentId, atMs) =>
+    this.#inSession(key, () =>
+      this.#agents.use(agentId, async (agent) => {
+        const head = await agent.reset(key, this.#newId(), atMs);
+        return head === undefined ? this.#index.get(key) : await this.#index.update(head);
+      }),
+    );
+
+  pastTranscripts: Store["pastTranscripts"] = (agentId, sessionKey, limit) =>
+    this.#inSession(sessionKey, () =>
+      this.#agents.use(agentId, async (agent) => agent.pastTranscripts(sessionKey, limit)),
+    );
+
+  history: Store["history"] = (agentId, sessionKey, limit, offset, charsMax, sessionId) =>
     this.#inSession(sessionKey, () =>
       this.#agents.use(agentId, async (agent) => {
-        const page = agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset), charsMax);
+        const page = agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset), charsMax, sessionId);
         const rows: TranscriptRow[] = [];
         // One after the other, so that a page of long texts is not read twice into memory.
         for (const row of page.rows) rows.push({ ...row, text: await this.#blobs.read(agentId, row.text) });
@@ -396,7 +412,7 @@ class OpenStore implements Store {
 
   /** A new session; one that was labelled before its first message has an id already. */
   #emptyHead(key: string, agentId: string): SessionHead {
-    const { label: _, ...labelled } = this.#index.get(key) ?? { label: undefined };
+    const { label: _, archivedAtMs: __, ...labelled } = this.#index.get(key) ?? { label: undefined };
     if ("sessionId" in labelled) return labelled;
     const atMs = this.#now();
     const sessionId = this.#newId();

@@ -33,6 +33,7 @@ import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
 import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
+import { makeSessionCare } from "./session-care.ts";
 import { makeSessionTools } from "./tools/index.ts";
 import { isRepeatable, runTool } from "./tools/table.ts";
 import { makeSignals } from "./signals.ts";
@@ -149,11 +150,18 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
 
   const readers = makeReaders();
+  const care = makeSessionCare({
+    store,
+    forgetState: (sessionKey) => driver.kernel.forgetState(sessionKey),
+    onSessionChanged,
+    nowMs,
+  });
   const tools = makeSessionTools({
     config,
     policy,
     store,
     readers,
+    care,
     kernel: () => driver.kernel,
     pairings: () => driver.pairings,
     nowMs,
@@ -183,6 +191,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     store,
     readers,
+    care,
     routes,
     ingress,
     runs,
@@ -199,7 +208,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
       isReady: () => isResumed,
     }),
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
-    onSessionChanged,
     loopDelayMs: () => Math.round(loopDelay.percentile(99) / 1e5) / 10,
   });
 

@@ -23,6 +23,7 @@ import type { Backups } from "./backups.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
+import type { SessionCare } from "./session-care.ts";
 import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
 
@@ -33,6 +34,7 @@ export interface OperatorDeps {
   readonly nowMs: () => number;
   readonly store: Store;
   readonly readers: Readers;
+  readonly care: SessionCare;
   readonly routes: RouteTable;
   readonly ingress: Ingress;
   readonly runs: Runs;
@@ -45,7 +47,6 @@ export interface OperatorDeps {
   readonly backups: Backups;
   readonly lifecycle: Lifecycle;
   readonly isRunning: (sessionKey: string) => boolean;
-  readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   readonly loopDelayMs: () => number;
 }
 
@@ -131,6 +132,7 @@ export function makeOperatorMethods(
     messages: row.messages,
     lastMessagePreview: row.lastPreview,
     status: deps.isRunning(row.key) ? "running" : "idle",
+    archived: row.archivedAtMs !== undefined,
   });
 
   const uptimeMs = (): number => deps.nowMs() - deps.startedAtMs;
@@ -217,6 +219,7 @@ export function makeOperatorMethods(
         ...(params.agentId === undefined ? {} : { agentIds: [params.agentId.toLowerCase()] }),
         ...(params.search === undefined ? {} : { search: params.search }),
         ...(params.label === undefined ? {} : { label: params.label }),
+        ...(params.archived === undefined ? {} : { archived: params.archived }),
         ...(params.activeMinutes === undefined ? {} : { activeSinceMs: deps.nowMs() - params.activeMinutes * 60_000 }),
       });
       return {
@@ -254,8 +257,15 @@ export function makeOperatorMethods(
     },
     "sessions.patch": async (params) => {
       const target = findTarget(params.key);
-      const row = await store.labelSession(target.sessionKey, target.agentId, params.label, deps.nowMs());
-      deps.onSessionChanged(row.key, row.agentId, "patch");
+      const row = await deps.care.patch(target.sessionKey, target.agentId, {
+        ...(params.label === undefined ? {} : { label: params.label }),
+        ...(params.archived === undefined ? {} : { archived: params.archived }),
+      });
+      return { ok: true, key: row.key, session: view(row) };
+    },
+    "sessions.reset": async ({ key }) => {
+      const target = findTarget(key);
+      const row = await deps.care.reset(target.sessionKey, target.agentId);
       return { ok: true, key: row.key, session: view(row) };
     },
     "chat.history": async (params) => {

@@ -192,6 +192,7 @@ export interface Tools {
   sessions_send(params: object): Promise<ToolResult>;
   session_status(params?: object): Promise<ToolResult>;
   agents_list(): Promise<ToolResult>;
+  sessions(params: object): Promise<ToolResult>;
 }
 
 export type ToolResult = { readonly [key: string]: unknown };

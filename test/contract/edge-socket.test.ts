@@ -51,6 +51,7 @@ describe("handshake", () => {
           "sessions.subscribe",
           "sessions.resolve",
           "sessions.patch",
+          "sessions.reset",
           "chat.history",
           "chat.send",
           "chat.abort",

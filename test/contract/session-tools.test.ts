@@ -195,3 +195,92 @@ describe("agents_list", () => {
     ]);
   });
 });
+
+describe("sessions: reset, label, archive", () => {
+  const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin"] };
+
+  test("a reset session has nothing of before: no state, no messages, a new id; waiting mail is handled in it", async () => {
+    const gateway = await openGateway([{ id: "main", ...toolUser }, { id: "raul" }], siblings);
+    await gateway.reply("raul", "remember that the key is under the mat");
+    expect(await gateway.reply("raul", "what do you remember")).toContain("under the mat");
+    const before = await gateway.store.session("agent:raul:main");
+    const reset = await gateway.doors.rpc(client, "sessions.reset", { key: "agent:raul:main" });
+    expect(reset).toMatchObject({ ok: true, payload: { key: "agent:raul:main", session: { messages: 0 } } });
+    // The cell that had the state in memory lives on.
+    expect(await gateway.reply("raul", "what do you remember")).not.toContain("under the mat");
+    const after = await gateway.store.session("agent:raul:main");
+    expect(after).toMatchObject({ messages: 2 });
+    expect(after?.sessionId).not.toBe(before?.sessionId);
+    expect(await gateway.store.pastTranscripts("raul", "agent:raul:main", 5)).toMatchObject([
+      { sessionId: before?.sessionId, messages: 4 },
+    ]);
+    expect(await gateway.doors.rpc(client, "sessions.reset", { key: "agent:raul:typo" })).toMatchObject({
+      ok: false,
+      refusal: { code: "CLOISTER_SESSION_UNKNOWN" },
+    });
+  });
+
+  test("an agent resets another session of its own, not the one it runs in, and none of a sibling", async () => {
+    const gateway = await openGateway(agents, siblings);
+    await gateway.reply("main", '{"tool":"none"}', "agent:main:side");
+    expect(await call(gateway, "sessions", { action: "reset", sessionKey: "agent:main:side" })).toMatchObject({
+      status: "ok",
+      session: { key: "agent:main:side", messages: 0 },
+    });
+    expect(await call(gateway, "sessions", { action: "reset", sessionKey: "current" })).toMatchObject({
+      status: "error",
+      code: "busy",
+    });
+    await gateway.reply("raul", "hi");
+    expect(await call(gateway, "sessions", { action: "reset", sessionKey: "agent:raul:main" })).toMatchObject({
+      status: "forbidden",
+      operatorHint: "cloister sessions reset agent:raul:main",
+    });
+    expect((await gateway.store.session("agent:raul:main"))?.messages).toBe(2);
+    expect(await call(gateway, "sessions", { action: "delete", sessionKey: "current" })).toMatchObject({
+      code: "invalid",
+      error: expect.stringContaining('expected "patch" or "reset"'),
+    });
+    expect(await call(gateway, "sessions", { action: "patch", sessionKey: "current" })).toMatchObject({
+      code: "invalid",
+    });
+  });
+
+  test("an archived session is not listed and not sent to, until a person speaks in it", async () => {
+    const gateway = await openGateway(agents, siblings);
+    await gateway.reply("main", '{"tool":"none"}', "agent:main:side");
+    const patch = { action: "patch", sessionKey: "agent:main:side" };
+    expect(await call(gateway, "sessions", { ...patch, label: "Side", archived: true })).toMatchObject({
+      status: "ok",
+      session: { label: "Side", archived: true },
+    });
+    const keys = async (archived: boolean | "all") =>
+      (await call(gateway, "sessions_list", { archived, agentId: "main" }))["sessions"].map(
+        ({ key }: { key: string }) => key,
+      );
+    expect(await keys(false)).toEqual(["agent:main:main"]);
+    expect(await keys(true)).toEqual(["agent:main:side"]);
+    expect((await keys("all")).toSorted()).toEqual(["agent:main:main", "agent:main:side"]);
+    expect(await call(gateway, "sessions_send", { label: "Side", message: "x" })).toMatchObject({
+      status: "error",
+      code: "archived",
+    });
+    await gateway.reply("main", '{"tool":"none"}', "agent:main:side");
+    expect(await keys(false)).toContain("agent:main:side");
+  });
+
+  test("sessions_send says which of its parameters are not supported", async () => {
+    const gateway = await openGateway(agents, siblings);
+    for (const [params, error] of [
+      [{ mode: "steer" }, 'only "followup" is supported'],
+      [{ watch: true }, "watching a session is not supported"],
+    ] as const)
+      expect(await call(gateway, "sessions_send", { agentId: "raul", message: "x", ...params })).toMatchObject({
+        code: "invalid",
+        error: expect.stringContaining(error),
+      });
+    expect(
+      await call(gateway, "sessions_send", { agentId: "raul", message: "x", mode: "followup", watch: false }),
+    ).toMatchObject({ status: "ok", reply: "x" });
+  });
+});

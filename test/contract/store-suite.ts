@@ -786,6 +786,53 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(during.sessionId).toBe((begun as { sessionId: string }).sessionId);
       });
 
+      it("archives a session until its next turn, and lists by that", async () => {
+        const { row } = await turn("a");
+        await turn("b", { session: "other" });
+        expect(await store.archiveSession("agent:ann:none", true, 9_000)).toBeUndefined();
+        expect(await store.archiveSession(row.key, true, 9_000)).toEqual({ ...row, archivedAtMs: 9_000 });
+        // The first time counts.
+        expect(await store.archiveSession(row.key, true, 9_500)).toMatchObject({ archivedAtMs: 9_000 });
+        const keys = async (archived: boolean) =>
+          (await store.sessions({ ...everything, archived })).rows.map((found) => found.key);
+        expect(await keys(true)).toEqual([row.key]);
+        expect(await keys(false)).toEqual(["agent:ann:other"]);
+        expect(await store.labelSession(row.key, "ann", "desk", 9_600)).toMatchObject({ archivedAtMs: 9_000 });
+        expect(await store.archiveSession(row.key, false, 9_700)).toEqual({ ...row, label: "desk" });
+        await store.archiveSession(row.key, true, 9_800);
+        expect((await turn("c")).row).not.toHaveProperty("archivedAtMs");
+        expect(await keys(true)).toEqual([]);
+      });
+
+      it("begins a session anew under its key, and keeps the transcripts so far", async () => {
+        const { row } = await turn("a");
+        await turn("b");
+        await store.labelSession(row.key, "ann", "desk", 1);
+        const fresh = await store.resetSession(row.key, "ann", 9_000);
+        expect(fresh).toMatchObject({ key: row.key, messages: 0, lastPreview: "", label: "desk", updatedAtMs: 9_000 });
+        expect(fresh?.sessionId).not.toBe(row.sessionId);
+        expect(await store.findSession(row.sessionId)).toBeUndefined();
+        expect(await store.history("ann", row.key, 10, 0)).toEqual({ sessionId: fresh?.sessionId, rows: [], total: 0 });
+        // Again, without a message between: as it is.
+        expect(await store.resetSession(row.key, "ann", 9_100)).toEqual(fresh);
+        await reopen();
+        const mail = envelope("c");
+        await store.append(mail);
+        expect(await store.begin(beginOf(mail))).toMatchObject({ sessionId: fresh?.sessionId, state: null });
+        await store.commit(commitOf(mail));
+        await store.resetSession(row.key, "ann", 9_200);
+        const past = await store.pastTranscripts("ann", row.key, 10);
+        expect(past).toEqual([
+          { sessionId: fresh?.sessionId, messages: 2, endedAtMs: 9_200 },
+          { sessionId: row.sessionId, messages: 4, endedAtMs: 9_000 },
+        ]);
+        expect(await store.pastTranscripts("ann", row.key, 1)).toEqual(past.slice(0, 1));
+        const old = await store.history("ann", row.key, 10, 0, undefined, row.sessionId);
+        expect(old.rows.map(({ envelopeId }) => envelopeId)).toEqual(["a", "a", "b", "b"]);
+        expect((await store.history("ann", "agent:ann:other", 10, 0, undefined, row.sessionId)).total).toBe(0);
+        expect(await store.resetSession("agent:ann:none", "ann", 1)).toBeUndefined();
+      });
+
       it("pages through a transcript from its end, oldest first within the page", async () => {
         for (const id of ["a", "b", "c"]) await turn(id);
         const page = async (limit: number, offset: number) =>

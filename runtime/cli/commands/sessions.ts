@@ -1,6 +1,6 @@
-/** `cloister sessions`: the conversations that the gateway keeps, newest first. */
+/** `cloister sessions`: the conversations that the gateway keeps, newest first; their labels, their archive and new beginnings. */
 import type { CliContext, ExitCode } from "../context.ts";
-import { parseSessions } from "../gateway-rows.ts";
+import { parseChangedSession, parseSessions } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
 import { formatSessions } from "../views/sessions.ts";
 import { formatJson } from "../views/table.ts";
@@ -28,6 +28,50 @@ export function runSessions(context: CliContext, { agent, active, limit, json }:
     const rows = parseSessions(payload);
     if (rows.length === 0) terminal.err("no session yet: a first message makes one");
     else for (const line of formatSessions(rows, context.nowMs())) terminal.out(line);
+    return 0;
+  });
+}
+
+/** `text` absent removes the label. */
+export function runSessionsLabel(
+  context: CliContext,
+  key: string,
+  text: string | undefined,
+  options: Pick<SessionsOptions, "json">,
+): Promise<ExitCode> {
+  const done = text === undefined ? "has no label any more" : `is labelled "${text}"`;
+  return change(context, "sessions.patch", { key, label: text ?? null }, done, options);
+}
+
+export function runSessionsArchive(
+  context: CliContext,
+  key: string,
+  { undo, ...options }: Pick<SessionsOptions, "json"> & { readonly undo?: boolean },
+): Promise<ExitCode> {
+  const done = undo === true ? "is out of the archive" : "is archived; a message to it brings it back";
+  return change(context, "sessions.patch", { key, archived: undo !== true }, done, options);
+}
+
+export function runSessionsReset(
+  context: CliContext,
+  key: string,
+  options: Pick<SessionsOptions, "json">,
+): Promise<ExitCode> {
+  const done = "begins anew; what was said so far stays in the store";
+  return change(context, "sessions.reset", { key }, done, options);
+}
+
+function change(
+  context: CliContext,
+  method: "sessions.patch" | "sessions.reset",
+  params: object,
+  done: string,
+  { json }: Pick<SessionsOptions, "json">,
+): Promise<ExitCode> {
+  const { terminal } = context;
+  return withGateway(context, ["operator.write"], async (client) => {
+    const payload = await client.request(method, params);
+    terminal.out(json === true ? formatJson(payload) : `${parseChangedSession(method, payload).key} ${done}`);
     return 0;
   });
 }

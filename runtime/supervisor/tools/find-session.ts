@@ -18,6 +18,7 @@ import type { PairingRegistry } from "../../kernel/pairings.ts";
 import { mainSessionKey, resolveSessionReference } from "../../routing/index.ts";
 import type { Readers } from "../../readers/readers.ts";
 import type { SessionRow, Store } from "../../store/port.ts";
+import type { SessionCare } from "../session-care.ts";
 import { fault, forbidden, type ToolCall, type ToolRefusal } from "./table.ts";
 
 export interface SessionToolsDeps {
@@ -25,6 +26,7 @@ export interface SessionToolsDeps {
   readonly policy: Policy;
   readonly store: Store;
   readonly readers: Readers;
+  readonly care: SessionCare;
   readonly kernel: () => Kernel;
   readonly pairings: () => PairingRegistry;
   readonly nowMs: () => number;

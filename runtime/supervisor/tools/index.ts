@@ -3,6 +3,7 @@ import type { sessionTools } from "../../../auth/compile-pairings.ts";
 import { makeAgentsList } from "./agents-list.ts";
 import { makeSessionFinder, type SessionToolsDeps } from "./find-session.ts";
 import { makeSessionStatus } from "./session-status.ts";
+import { makeSessions } from "./sessions.ts";
 import { makeSessionsHistory } from "./sessions-history.ts";
 import { makeSessionsList } from "./sessions-list.ts";
 import { makeSessionsSend } from "./sessions-send.ts";
@@ -13,6 +14,7 @@ export function makeSessionTools(deps: SessionToolsDeps): Readonly<Record<(typeo
   return {
     agents_list: makeAgentsList(find),
     session_status: makeSessionStatus(deps, find),
+    sessions: makeSessions(deps, find),
     sessions_history: makeSessionsHistory(deps, find),
     sessions_list: makeSessionsList(deps, find),
     sessions_send: makeSessionsSend(deps, find),

@@ -12,6 +12,7 @@ export interface SessionView {
   readonly model?: string;
   readonly access: { readonly read: boolean; readonly send: boolean; readonly control: boolean };
   readonly status: "running" | "idle";
+  readonly archived: boolean;
   /** Absent: nobody spoke to it yet. */
   readonly sessionId?: string;
   readonly label?: string;
@@ -48,6 +49,7 @@ export function viewSession(
     channel: row?.channel ?? sessionChannel(key),
     ...(model === undefined ? {} : { model }),
     access: find.accessOf(requester, target),
+    archived: row?.archivedAtMs !== undefined,
     status: kernel().isRunning(key) ? ("running" as const) : ("idle" as const),
   };
   if (row === undefined) return { ...base, messages: 0, updatedAt: 0, stateVersion: 0 };

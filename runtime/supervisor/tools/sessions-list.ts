@@ -16,6 +16,7 @@ const params = z.object({
   label: z.string().optional(),
   agentId: z.string().optional(),
   search: z.string().optional(),
+  archived: z.union([z.boolean(), z.literal("all")]).default(false),
 });
 
 interface ListRow extends SessionView {
@@ -46,13 +47,12 @@ export function makeSessionsList(deps: SessionToolsDeps, find: SessionFinder): T
       ...(asked.label === undefined ? {} : { label: asked.label }),
       ...(asked.search === undefined ? {} : { search: asked.search }),
     });
-    const virtual =
-      asked.activeMinutes === undefined && asked.label === undefined && asked.search === undefined
-        ? neverSpoken(visible, found.rows)
-        : [];
+    const isFiltered = [asked.activeMinutes, asked.label, asked.search].some((filter) => filter !== undefined);
+    const virtual = isFiltered || asked.archived === true ? [] : neverSpoken(visible, found.rows);
     const rows = [...found.rows.map((row) => ({ key: row.key, agentId: row.agentId, row })), ...virtual]
       .filter((target) => find.judge(requester, target, "list").allowed)
       .map((target) => ({ target, view: viewSession(deps, find, requester, target) }))
+      .filter(({ view }) => asked.archived === "all" || asked.archived === view.archived)
       .filter(({ view }) => asked.kinds === undefined || asked.kinds.includes(view.kind));
     const page: ListRow[] = [];
     let bytes = 0;

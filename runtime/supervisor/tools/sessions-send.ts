@@ -16,6 +16,10 @@ const params = z.object({
     .min(0)
     .default(limits.askTimeoutMsDefault / 1_000),
   hasMessage: z.boolean(),
+  mode: z
+    .literal("followup", { error: 'only "followup" is supported: the message waits for the turns before it' })
+    .optional(),
+  watch: z.literal(false, { error: "watching a session is not supported; ctx.monitor watches an agent" }).optional(),
 });
 
 export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToolsDeps, find: SessionFinder): Tool {
@@ -58,6 +62,12 @@ export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToo
     }
     const missing = find.whyMissing(target);
     if (missing !== undefined) return missing;
+    if (target.row?.archivedAtMs !== undefined)
+      return fault(
+        "archived",
+        `the session ${target.key} is archived`,
+        `sessions { action: "patch", sessionKey: "${target.key}", archived: false }, or a message of a person to it`,
+      );
     const cross = target.agentId !== requester.agentId;
     const pairing = cross ? pairings().find(`agent:${requester.agentId}`, verb, `agent:${target.agentId}`) : undefined;
     // Own children of another agent and own sessions are reached by the right to the tool itself.

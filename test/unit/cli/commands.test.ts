@@ -507,6 +507,19 @@ describe("listings", () => {
     expect([asked(), terminal.outText()]).toEqual([[request], ""]);
   });
 
+  it.each([
+    [["label", "k", "Front desk"], ["sessions.patch", { key: "k", label: "Front desk" }], 'k is labelled "Front desk"'],
+    [["label", "k"], ["sessions.patch", { key: "k", label: null }], "k has no label any more"],
+    [["archive", "k"], ["sessions.patch", { key: "k", archived: true }], "k is archived"],
+    [["archive", "k", "--undo"], ["sessions.patch", { key: "k", archived: false }], "k is out of the archive"],
+    [["reset", "k"], ["sessions.reset", { key: "k" }], "k begins anew"],
+  ])("sessions %j asks %j and says what is done", async (args, request, said) => {
+    await serve((asking, { answer }) => answer(asking, { ok: true, key: "k", session: {} }));
+    expect(await run("sessions", ...args)).toBe(0);
+    expect(asked()).toEqual([request]);
+    expect(terminal.outText()).toContain(said);
+  });
+
   it.each([["sessions"], ["history", "k"], ["status"], ["health"]])(
     "%s --json prints what the gateway said, and nothing else",
     async (...args) => {
