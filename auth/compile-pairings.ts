@@ -14,6 +14,7 @@ export const sessionTools = [
   "session_status",
   "agents_list",
   "sessions",
+  "sessions_search",
 ] as const;
 
 /** One list for the rows of all agents. */

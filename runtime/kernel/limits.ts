@@ -188,6 +188,19 @@ export const limits = {
   readersMax: 2,
   readerIdleMs: 30_000,
   readerQueueMax: 256,
+  /** What `sessions_search` looks for, and how many places it gives; as many as a model can use. */
+  searchQueryCharsMax: 256,
+  searchHitsDefault: 20,
+  searchHitsMax: 50,
+  /** Characters on each side of a place that was found. */
+  searchContextChars: 120,
+  /** Sessions that one search reads, the newest first; the next call goes on. Each may open an agent's environment. */
+  searchSessionsMax: 50,
+  /** Newest messages of one transcript that a search reads, and their characters; scrubbing is linear in those. */
+  searchMessagesMax: 1_000,
+  searchReadCharsMax: 1_000_000,
+  /** Transcripts of one session that resets have ended, newest first, that a search reads. */
+  searchPastTranscriptsMax: 3,
   /** Label of a session. Source: behaviour §3.4. */
   labelCharsMax: 512,
   /** Frame on a WebSocket before authentication, and after it. Source: protocol.md. */

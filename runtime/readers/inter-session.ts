@@ -11,6 +11,6 @@ export function frameInterSession(text: string, provenance: Extract<Provenance, 
   return `${mark} sourceSession=${sourceSessionKey} sourceChannel=${sourceChannel} sourceTool=${sourceTool} isUser=false]\n${escapeMark(text)}`;
 }
 
-function escapeMark(text: string): string {
+export function escapeMark(text: string): string {
   return text.replace(/\[(\s*inter-session message)/gi, "(imitated: $1");
 }

@@ -3,12 +3,12 @@
  */
 import type { HistoryPage } from "../store/port.ts";
 import { formatHistory, type HistoryOptions, type HistoryView } from "./history-view.ts";
+import { searchPage, type SearchResult } from "./search.ts";
 
-export interface HistoryTask {
-  readonly page: HistoryPage;
-  readonly options: HistoryOptions;
-}
+export type ReaderTask =
+  | { readonly type: "history"; readonly page: HistoryPage; readonly options: HistoryOptions }
+  | { readonly type: "search"; readonly page: HistoryPage; readonly query: string; readonly max: number };
 
-export default function read({ page, options }: HistoryTask): HistoryView {
-  return formatHistory(page, options);
+export default function read(task: ReaderTask): HistoryView | SearchResult {
+  return task.type === "history" ? formatHistory(task.page, task.options) : searchPage(task.page, task.query, task.max);
 }

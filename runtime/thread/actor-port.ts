@@ -193,6 +193,7 @@ export interface Tools {
   session_status(params?: object): Promise<ToolResult>;
   agents_list(): Promise<ToolResult>;
   sessions(params: object): Promise<ToolResult>;
+  sessions_search(params: object): Promise<ToolResult>;
 }
 
 export type ToolResult = { readonly [key: string]: unknown };

@@ -284,3 +284,53 @@ describe("sessions: reset, label, archive", () => {
     ).toMatchObject({ status: "ok", reply: "x" });
   });
 });
+
+describe("sessions_search", () => {
+  const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin"] };
+
+  test("finds what was said where the caller may read, also before a reset, and nowhere else", async () => {
+    const gateway = await openGateway([...agents, { id: "eve", module: "echo" }], siblings);
+    await gateway.reply("raul", "the Walrus sang");
+    await gateway.doors.rpc(client, "sessions.reset", { key: "agent:raul:main" });
+    await gateway.reply("raul", "another walrus");
+    await gateway.reply("eve", "a secret walrus");
+    const found = await call(gateway, "sessions_search", { query: "WALRUS", agentId: "raul" });
+    expect(found).toMatchObject({ status: "ok", count: 4, hasMore: false });
+    expect(new Set(found["results"].map(({ sessionId }: { sessionId: string }) => sessionId)).size).toBe(2);
+    expect(found["results"][0]).toMatchObject({
+      sessionKey: "agent:raul:main",
+      role: "assistant",
+      isUser: false,
+      snippet: "another walrus",
+    });
+    const opens = (await gateway.store.counters()).agentOpens["eve"];
+    const everywhere = await call(gateway, "sessions_search", { query: "secret walrus" });
+    // Its own question is in no transcript yet.
+    expect(everywhere).toMatchObject({ status: "ok", results: [] });
+    expect((await gateway.store.counters()).agentOpens["eve"]).toBe(opens);
+    expect(await call(gateway, "sessions_search", { query: "walrus", agentId: "eve" })).toMatchObject({
+      status: "forbidden",
+      operatorHint: 'add "eve" to tools.agentToAgent.allow',
+    });
+    expect(await call(gateway, "sessions_search", { query: "x", sessionKey: "agent:eve:main" })).toMatchObject({
+      status: "forbidden",
+    });
+    expect(await call(gateway, "sessions_search", { query: "  " })).toMatchObject({ code: "invalid" });
+  });
+
+  test("is bounded in hits, pages by session, and finds neither secrets nor thinking", async () => {
+    const gateway = await openGateway(agents, siblings);
+    for (const name of ["a", "b", "c"])
+      for (let n = 0; n < 2; n++) await gateway.reply("raul", `lobster ${n}`, `agent:raul:${name}`);
+    const first = await call(gateway, "sessions_search", { query: "lobster", agentId: "raul", limit: 3 });
+    expect(first).toMatchObject({ count: 3, scannedSessions: 1, hasMore: true, nextOffset: 1, hitsLeftOut: true });
+    const rest = await call(gateway, "sessions_search", { query: "lobster", agentId: "raul", offset: 1 });
+    expect(rest).toMatchObject({ count: 8, hasMore: false });
+    const key = `sk-${"Ab3d".repeat(12)}`;
+    await gateway.reply("raul", `my key is ${key} <think>hush</think>`);
+    expect(await call(gateway, "sessions_search", { query: key, agentId: "raul" })).toMatchObject({ count: 0 });
+    const thought = await call(gateway, "sessions_search", { query: "hush", agentId: "raul" });
+    expect(thought["results"].map(({ role }: { role: string }) => role)).toEqual(["user"]);
+    expect(JSON.stringify(thought)).not.toContain(key);
+  });
+});

@@ -6,6 +6,7 @@ import { makeSessionStatus } from "./session-status.ts";
 import { makeSessions } from "./sessions.ts";
 import { makeSessionsHistory } from "./sessions-history.ts";
 import { makeSessionsList } from "./sessions-list.ts";
+import { makeSessionsSearch } from "./sessions-search.ts";
 import { makeSessionsSend } from "./sessions-send.ts";
 import type { Tool } from "./table.ts";
 
@@ -17,6 +18,7 @@ export function makeSessionTools(deps: SessionToolsDeps): Readonly<Record<(typeo
     sessions: makeSessions(deps, find),
     sessions_history: makeSessionsHistory(deps, find),
     sessions_list: makeSessionsList(deps, find),
+    sessions_search: makeSessionsSearch(deps, find),
     sessions_send: makeSessionsSend(deps, find),
   };
 }

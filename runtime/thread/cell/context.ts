@@ -68,6 +68,7 @@ export function makeContext(
     sessions_history: (params) => call("sessions_history", params, ""),
     session_status: (params = {}) => call("session_status", params, ""),
     sessions: (params) => call("sessions", params, ""),
+    sessions_search: (params) => call("sessions_search", params, ""),
     agents_list: () => call("agents_list", {}, ""),
     sessions_send: (params) => {
       // The message travels apart from the parameters: the supervisor reads those and never the message.
