@@ -38,6 +38,9 @@ import { makeSessionTools } from "./tools/index.ts";
 import { isRepeatable, runTool } from "./tools/table.ts";
 import { makeSignals } from "./signals.ts";
 
+/** How often the loop's delay is looked at. */
+const loopDelayResolutionMs = 20;
+
 export interface GatewayParts {
   readonly config: ResolvedConfig;
   readonly store: Store;
@@ -76,7 +79,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     sessionToolsVisibility: config.sessionToolsVisibility,
   };
   const routes = compileRoutes(config);
-  const loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  const loopDelay = monitorEventLoopDelay({ resolution: loopDelayResolutionMs });
   loopDelay.enable();
 
   let edge: Pick<EdgeForKernel, "publish" | "send"> | undefined;
@@ -208,7 +211,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
       isReady: () => isResumed,
     }),
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
-    loopDelayMs: () => Math.round(loopDelay.percentile(99) / 1e5) / 10,
+// Node records the time between two of its timers, so that a loop without any delay has the resolution.
+    loopDelayMs: () => Math.max(0, Math.round(loopDelay.percentile(99) / 1e5 - 10 * loopDelayResolutionMs) / 10),
   });
 
   const doors: KernelForEdge = {

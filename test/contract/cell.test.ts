@@ -170,6 +170,14 @@ describe.each(levels)("at level %s", (level) => {
       expect(cell.said.filter(({ op }) => op === up.stream).map(({ a }) => a)).toEqual(["one ", "two"]);
     });
 
+    test("streams no more than the kernel passes on", async () => {
+      await cell.turn("pour");
+      const streamed = cell.said.filter(({ op }) => op === up.stream).map(({ a }) => a.length);
+      expect(streamed.reduce((sum, length) => sum + length, 0)).toBe(limits.streamCharsMax);
+      await cell.turn("stream");
+      expect(cell.said.findLast(({ op }) => op === up.stream)?.a).toBe("two");
+    });
+
     test("goes out although the actor bent the prototypes", async () => {
       expect((await cell.turn("tamper")).a).toMatch(/TypeError/);
       expect(await cell.turn("peek")).toMatchObject({ a: "0" });

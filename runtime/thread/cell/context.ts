@@ -63,6 +63,7 @@ export function makeContext(
     );
     return JSON.parse(answer.text) as ToolResult;
   };
+  let streamed = 0;
   const tools: Tools = {
     sessions_list: (params = {}) => call("sessions_list", params, ""),
     sessions_history: (params) => call("sessions_history", params, ""),
@@ -101,7 +102,13 @@ export function makeContext(
       throw new Error(`the message is not handled: ${asText(reason)}`);
     },
     reply: (text) => onReply(asText(text)),
-    stream: (text) => mailbox.tell(up.stream, turn, 0, asText(text)),
+    stream(text) {
+      // What the kernel would leave out does not cross the thread: a flood of it would hold up the gateway's loop.
+      const part = asText(text).slice(0, limits.streamCharsMax - streamed);
+      if (part === "") return;
+      streamed += part.length;
+      mailbox.tell(up.stream, turn, 0, part);
+    },
     async step(name, run, { idempotent = false } = {}) {
       const number = nextCall("ctx.step");
       const key = `${header.id}:${number}`;
