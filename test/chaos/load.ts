@@ -18,6 +18,8 @@ export interface LoadOptions {
   readonly seed: number;
   /** Default 20. */
   readonly peers?: number;
+  /** Entries of `agents.list` beside the two, with the same module. */
+  readonly others?: readonly { readonly id: string; readonly [key: string]: unknown }[];
 }
 
 interface Peer {
@@ -63,7 +65,7 @@ const heldFile = "held";
 /** Longest time that a condition may need to come true; a bound, not a wait. */
 const patienceMs = 30_000;
 
-export async function openLoad({ seed, peers: peerCount = 20 }: LoadOptions): Promise<Load> {
+export async function openLoad({ seed, peers: peerCount = 20, others = [] }: LoadOptions): Promise<Load> {
   const random = makeRandom(seed);
   const violations: string[] = [];
   const counts: Counts = { accepted: 0, resent: 0, duplicates: 0, asks: 0 };
@@ -75,6 +77,7 @@ export async function openLoad({ seed, peers: peerCount = 20 }: LoadOptions): Pr
         list: [
           { id: "main", default: true, module },
           { id: "raul", module },
+          ...others.map((other) => ({ ...other, module })),
         ],
       },
       session: { dmScope: "per-peer" },
@@ -250,7 +253,13 @@ async function openAnswers(): Promise<{
   };
 }
 
-function compare(violations: string[], where: string, found: readonly string[], wanted: readonly string[]): void {
+/** Adds to the violations when not each wanted text was found, once and in order. */
+export function compare(
+  violations: string[],
+  where: string,
+  found: readonly string[],
+  wanted: readonly string[],
+): void {
   if (found.join(" ") === wanted.join(" ")) return;
   const lost = wanted.filter((text) => !found.includes(text));
   const twice = found.filter((text, at) => found.indexOf(text) !== at);
