@@ -15,19 +15,33 @@ interface Request {
   readonly body?: object;
 }
 
-interface Answer {
+export interface Answer {
   readonly status: number;
   readonly text: string;
 }
 
-/** Agents `a0`, `a1`, … with the module `echo`, each behind a webhook account of its own name, and hooks. */
-export function makeConfig(agents: number, webhookAccounts = 0, level: "thread" | "process" = "thread"): object {
+/** An entry of `agents.list`. */
+export interface AgentConfig {
+  readonly id: string;
+  readonly [key: string]: unknown;
+}
+
+/**
+ * Agents `a0`, `a1`, … with the module `echo`, the first of them behind webhook accounts of their own names, and hooks. `others` come
+ * after them, each behind such an account too.
+ */
+export function makeConfig(
+  agents: number,
+  webhookAccounts = 0,
+  level: "thread" | "process" = "thread",
+  others: readonly AgentConfig[] = [],
+): object {
   const ids = Array.from({ length: agents }, (_, index) => `a${index}`);
-  const accounts = ids.slice(0, webhookAccounts);
+  const accounts = [...ids.slice(0, webhookAccounts), ...others.map(({ id }) => id)];
   return {
     gateway: { auth: { mode: "none" } },
     hooks: { enabled: true, token: hookToken },
-    agents: { defaults: { module: "echo", isolation: { level } }, list: ids.map((id) => ({ id })) },
+    agents: { defaults: { module: "echo", isolation: { level } }, list: [...ids.map((id) => ({ id })), ...others] },
     channels: { webhook: { accounts: Object.fromEntries(accounts.map((id) => [id, { token: webhookToken }])) } },
     bindings: accounts.map((id) => ({ agentId: id, match: { channel: "webhook", accountId: id } })),
   };
@@ -36,9 +50,26 @@ export function makeConfig(agents: number, webhookAccounts = 0, level: "thread" 
 /** A message by webhook to the agent of the account, in the session of the room; waits for its answer. */
 export async function sayByWebhook(port: number, agent: Agent, account: string, room: string): Promise<void> {
   const text = "x".repeat(200);
-  const body = { text, peer: { kind: "group", id: room }, sender: { id: "bench" }, wait: true };
-  const answer = await send({ port, agent, path: `/channels/webhook/${account}`, token: webhookToken, body });
-  expectReply(answer, text);
+  expectReply(await postByWebhook(port, agent, account, room, text), text);
+}
+
+/** The same with any text and any answer. */
+export function postByWebhook(
+  port: number,
+  agent: Agent,
+  account: string,
+  room: string,
+  text: string,
+  wait = true,
+): Promise<Answer> {
+  const body = { text, peer: { kind: "group", id: room }, sender: { id: "bench" }, ...(wait ? { wait } : {}) };
+  return send({ port, agent, path: `/channels/webhook/${account}`, token: webhookToken, body });
+}
+
+/** Asks `/healthz`; rejects when the answer is not 200. */
+export async function expectHealthy(port: number, agent: Agent): Promise<void> {
+  const status = await getStatus(port, "/healthz", agent);
+  if (status !== 200) throw new Error(`Asking /healthz: found ${status}, wanted 200.`);
 }
 
 /** A message by hook to any agent, in a new session; waits for its answer. It wakes the agent when it is dormant. */

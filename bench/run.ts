@@ -28,6 +28,7 @@ const scenarios = {
   wake: () => import("./scenarios/wake.ts"),
   route: () => import("./scenarios/route.ts"),
   store: () => import("./scenarios/store.ts"),
+  faults: () => import("./scenarios/faults.ts"),
 } satisfies Record<string, Loader>;
 
 interface Finished extends ScenarioReport {

@@ -3,7 +3,7 @@
  * own process with its usual settings. Next to it, in the same rounds, a request that ends at the HTTP server (`/healthz`).
  */
 import type { Agent } from "node:http";
-import { getStatus, loadHttp, makeConfig, sayByWebhook } from "../http-load.ts";
+import { expectHealthy, loadHttp, makeConfig, sayByWebhook } from "../http-load.ts";
 import { readCpuMs } from "../process-figures.ts";
 import { startProgram } from "../program.ts";
 import { atLeast, atMost, type ScenarioOptions, type ScenarioReport } from "../scenario.ts";
@@ -70,9 +70,4 @@ interface Sample {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuMs: number;
-}
-
-async function expectHealthy(port: number, agent: Agent): Promise<void> {
-  const status = await getStatus(port, "/healthz", agent);
-  if (status !== 200) throw new Error(`Asking /healthz: found ${status}, wanted 200.`);
 }

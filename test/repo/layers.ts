@@ -225,6 +225,10 @@ export const rooms: readonly Room[] = [
     layer: 5,
     places: ["bench", "scripts", "vitest.config.ts"],
     why: "Measures and builds the program.",
+    also: [
+      { room: "test", why: "faulty agents are measured in the shapes that are tested" },
+      { room: "cli", why: "the client of the command line asks the program that is measured" },
+    ],
     packages: ["rolldown", "vitest", "lmdb", "ws", "zod", "comlink"],
     node: "any",
   },

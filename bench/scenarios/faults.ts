@@ -1,0 +1,150 @@
+/**
+ * What the neighbours of agents gone wrong notice. Fifty live agents; in every second program of a round four of them do their
+ * worst for the whole measurement: one spins, one throws, one pours out 100 MB, one runs out of memory in a process, in one shape of
+ * `test/fixtures/actors/flooder.ts` after the other. The others get messages at the same fixed times in both programs, and so does `/healthz`.
+ */
+import { Agent } from "node:http";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { shapes } from "../../test/chaos/crash-shapes.ts";
+import { type AgentConfig, expectHealthy, makeConfig, postByWebhook, sayByWebhook } from "../http-load.ts";
+import { loadOpen, type OpenLoopFigures } from "../open-loop.ts";
+import { connectOperator } from "../operator.ts";
+import { packageRoot, startProgram } from "../program.ts";
+import { atMost, type ScenarioOptions, type ScenarioReport } from "../scenario.ts";
+import { makeSpread } from "../spread.ts";
+
+const secondsDefault = 15;
+const roundsDefault = 3;
+const agents = 50;
+const messagesPerSecond = 100;
+const probesPerSecond = 50;
+const pouredCharacters = 100_000_000;
+const addedMsMax = 50;
+const loopDelayMsMax = 50;
+const healthMsMax = 100;
+
+const flooder = path.join(packageRoot, "test", "fixtures", "actors", "flooder.ts");
+const noisy = fileURLToPath(new URL("../inside/noisy.ts", import.meta.url));
+/** All but the one that only a trusted module can do. */
+const floods = shapes.filter((shape) => shape !== "native segfault");
+
+/** They get new cells without end, so that the fault lasts; as configured by default they would be parked at their sixth crash. */
+const supervision = { intensity: 1_000, backoffMaxMs: 50 };
+const faulty: readonly AgentConfig[] = [
+  { id: "spin", module: flooder, supervision },
+  { id: "throw", module: noisy, supervision },
+  { id: "pour", module: noisy, supervision },
+  { id: "flood", module: flooder, isolation: { level: "process" }, supervision },
+];
+
+interface Sample {
+  readonly messages: OpenLoopFigures;
+  readonly health: OpenLoopFigures;
+  readonly loopDelayMs: number;
+  /** How many faults there were. */
+  readonly happened: number;
+}
+
+/** What is measured in each round: nothing, each fault alone, all of them. The faulty agents that have nothing to do are dormant. */
+const subjects: readonly (readonly [program: string, faults: readonly string[]])[] = [
+  ["no fault", []],
+  ["one spins", ["spin"]],
+  ["one throws", ["throw"]],
+  ["one pours out 100 MB", ["pour"]],
+  ["one floods its heap", ["flood"]],
+  ["all four", ["spin", "throw", "pour", "flood"]],
+];
+
+export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
+  const { seconds = secondsDefault, rounds = roundsDefault, progress } = options;
+  let flooded = 0;
+  const texts: Readonly<Record<string, () => string>> = {
+    spin: () => "infinite loop",
+    throw: () => "throw",
+    pour: () => `pour ${pouredCharacters}`,
+    flood: () => floods[flooded++ % floods.length] ?? "",
+  };
+  const measured = subjects.map(([program, faults]) => ({ program, faults, samples: new Array<Sample>() }));
+  for (let round = 0; round < rounds; round++) {
+    for (const { program, faults, samples } of measured) {
+      progress(`round ${round + 1} of ${rounds}: ${program}`);
+      samples.push(
+        await measure(
+          seconds,
+          faults.map((id) => [id, texts[id] ?? (() => "")] as const),
+        ),
+      );
+    }
+  }
+  const quiet = measured[0]?.samples ?? [];
+  const rows = measured.map(({ program, samples }) => ({
+    program,
+    "message p50 ms": makeSpread(samples.map(({ messages }) => messages.p50Ms)),
+    "message p99 ms": makeSpread(samples.map(({ messages }) => messages.p99Ms)),
+    "added p99 ms": makeSpread(
+      samples.map(({ messages }, round) => messages.p99Ms - (quiet[round]?.messages.p99Ms ?? Number.NaN)),
+    ),
+    "/healthz p99 ms": makeSpread(samples.map(({ health }) => health.p99Ms)),
+    "loop delay p99 ms": makeSpread(samples.map(({ loopDelayMs }) => loopDelayMs)),
+    "client late p99 ms": makeSpread(samples.map(({ messages }) => messages.lateP99Ms)),
+    faults: samples.reduce((sum, { happened }) => sum + happened, 0),
+  }));
+  const all = rows.at(-1);
+  return {
+    name: "faults",
+    rows,
+    targets: [
+      atMost("p99 that faulty agents add for the others", all?.["added p99 ms"].median ?? Number.NaN, addedMsMax, "ms"),
+      atMost(
+        "kernel loop delay beside them, p99",
+        all?.["loop delay p99 ms"].median ?? Number.NaN,
+        loopDelayMsMax,
+        "ms",
+      ),
+      atMost("/healthz beside them, p99", all?.["/healthz p99 ms"].median ?? Number.NaN, healthMsMax, "ms"),
+    ],
+  };
+}
+
+async function measure(
+  seconds: number,
+  faults: readonly (readonly [id: string, text: () => string])[],
+): Promise<Sample> {
+  const program = await startProgram(makeConfig(agents, agents, "thread", faulty));
+  const http = new Agent({ keepAlive: true });
+  const { port } = program;
+  const operator = await connectOperator(port);
+  const over = new AbortController();
+  let happened = 0;
+  try {
+    // 50 live agents in each program: a calm one less for each faulty one.
+    const live = agents - faults.length;
+    const say = (request: number): Promise<void> =>
+      sayByWebhook(port, http, `a${request % live}`, `room-${request % 200}`);
+    for (let at = 0; at < live; at++) await say(at);
+    const repeat = async ([id, text]: readonly [string, () => string]): Promise<void> => {
+      for (let at = 0; !over.signal.aborted; at++) {
+        // An answer of any kind says that the turn ended; the last one ends with the program.
+        const answer = await postByWebhook(port, http, id, `room-${at % 10}`, text()).catch(() => undefined);
+        if (answer !== undefined) happened++;
+      }
+    };
+    const repeating = faults.map(repeat);
+    const forMs = seconds * 1_000;
+    const [messages, health] = await Promise.all([
+      loadOpen({ perSecond: messagesPerSecond, forMs }, say),
+      loadOpen({ perSecond: probesPerSecond, forMs }, () => expectHealthy(port, http)),
+    ]);
+    const { loopDelayMs } = (await operator.request("health", {})) as { readonly loopDelayMs: number };
+    over.abort();
+    await operator.close();
+    await program.stop();
+    await Promise.all(repeating);
+    return { messages, health, loopDelayMs, happened };
+  } finally {
+    over.abort();
+    http.destroy();
+    await program.stop();
+  }
+}
