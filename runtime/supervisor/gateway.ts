@@ -211,7 +211,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       isReady: () => isResumed,
     }),
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
-// Node records the time between two of its timers, so that a loop without any delay has the resolution.
+    // Node records the time between two of its timers, so that a loop without any delay has the resolution.
     loopDelayMs: () => Math.max(0, Math.round(loopDelay.percentile(99) / 1e5 - 10 * loopDelayResolutionMs) / 10),
   });
 
