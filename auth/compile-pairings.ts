@@ -17,7 +17,8 @@ export const sessionTools = [
   "sessions_search",
 ] as const;
 
-/** One list for the rows of all agents. */
+/** One list each for the rows of all agents. */
+const scheduleVerbs: readonly Verb[] = ["schedule"];
 const toolVerbs: readonly Verb[] = sessionTools.map((tool) => `tool:${tool}` as const);
 
 export function compilePairings(policy: Policy, agentIds: readonly string[]): Pairing[] {
@@ -34,7 +35,7 @@ export function compilePairings(policy: Policy, agentIds: readonly string[]): Pa
       id: `config:schedule:${agentId}`,
       subject,
       object: subject,
-      verbs: ["schedule"],
+      verbs: scheduleVerbs,
       origin: "config",
     };
     const open =

@@ -55,7 +55,7 @@ export function makeKernel(
 ) {
   const k: KernelState = {
     settings,
-    agents: new Map(specs.map((spec) => [spec.id, makeEntry(spec)])),
+    agents: new Map(specs.map((spec) => [spec.id, new Entry(spec)])),
     pairings,
     asks: makeAsks(),
     mail: new Map(),
@@ -175,7 +175,7 @@ export function makeKernel(
       const owner = k.agents.get(agentOfKey(sessionKey) ?? "");
       if (owner !== undefined) stopSpilled(k, owner, sessionKey, runId);
       for (const agent of k.agents.values()) {
-        const lane = agent.lanes.get(sessionKey);
+        const lane = agent.isMade ? agent.lanes.get(sessionKey) : undefined;
         if (lane === undefined) continue;
         const running = lane.running;
         // What is being committed is done: it is too late to stop it.
@@ -222,7 +222,7 @@ export function makeKernel(
     /** Turns in flight, of all agents. */
     turnsInFlight(): number {
       let turns = 0;
-      for (const agent of k.agents.values()) turns += agent.turns.size;
+      for (const agent of k.agents.values()) if (agent.isMade) turns += agent.turns.size;
       return turns;
     },
     view(agentId: string): AgentView | undefined {
@@ -248,32 +248,6 @@ export function makeKernel(
   };
 }
 
-function makeEntry(spec: AgentSpec): AgentEntry {
-  return Object.assign(new Work(), {
-    spec,
-    disabled: spec.disabled,
-    phase: spec.parked === undefined ? ("dormant" as const) : ("parked" as const),
-    reason: spec.parked,
-    incarnation: 0,
-    lastSeq: 0,
-    slots: noSlots,
-    depth: 0,
-    appending: 0,
-    spill: undefined,
-    crowd: undefined,
-    suspects: 0,
-    unacked: 0,
-    crashTimes: noCrashes,
-    crashStreak: 0,
-    restarts: 0,
-    order: undefined,
-    notBeforeMs: 0,
-    storeFailures: 0,
-    lastActivityMs: 0,
-    startedAtMs: 0,
-  });
-}
-
 const noCrashes: number[] = [];
 const noSlots: AgentEntry["slots"] = new Map();
 
@@ -282,12 +256,41 @@ type Collections = Pick<
   "lanes" | "readyMain" | "readyNested" | "turns" | "loaded" | "sessionDepth" | "openCalls"
 >;
 
-/**
- * What an agent at work needs, made when it is first asked for: of 10,000 configured agents most never have mail, and seven
- * empty collections take 1.3 KB each time (promise P7; measured with forced collections: 1,633 bytes an entry, now 290).
- */
-class Work implements Collections {
-  #made: Collections | undefined;
+/** One class with all of its fields, which V8 keeps in the object itself. */
+class Entry implements AgentEntry {
+  readonly spec: AgentSpec;
+  disabled: AgentEntry["disabled"];
+  phase: AgentEntry["phase"];
+  reason: AgentEntry["reason"];
+  incarnation = 0;
+  lastSeq = 0;
+  slots = noSlots;
+  depth = 0;
+  appending = 0;
+  spill: AgentEntry["spill"] = undefined;
+  crowd: AgentEntry["crowd"] = undefined;
+  suspects = 0;
+  unacked = 0;
+  crashTimes = noCrashes;
+  crashStreak = 0;
+  restarts = 0;
+  order: AgentEntry["order"] = undefined;
+  notBeforeMs = 0;
+  storeFailures = 0;
+  lastActivityMs = 0;
+  startedAtMs = 0;
+  /**
+   * What an agent at work needs, made when it is first asked for: of 10,000 configured agents most never have mail, and seven
+   * empty collections take 1.3 KB each time (promise P7). Who looks at every agent asks `isMade` first.
+   */
+  #made: Collections | undefined = undefined;
+
+  constructor(spec: AgentSpec) {
+    this.spec = spec;
+    this.disabled = spec.disabled;
+    this.phase = spec.parked === undefined ? "dormant" : "parked";
+    this.reason = spec.parked;
+  }
 
   get isMade(): boolean {
     return this.#made !== undefined;

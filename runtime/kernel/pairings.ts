@@ -113,6 +113,9 @@ export interface PairingRegistry {
   expired(nowMs: number): readonly Pairing[];
 }
 
+/** Up to here a subject's rows are copied to one more, so that none has room that it does not use. */
+const rowsCopiedMax = 4;
+
 export function makePairingRegistry(): PairingRegistry {
   const bySubject = new Map<string, Pairing[]>();
   const live = new Map<string, Pairing>();
@@ -154,6 +157,8 @@ export function makePairingRegistry(): PairingRegistry {
       }
       const rows = bySubject.get(pairing.subject);
       if (rows === undefined) bySubject.set(pairing.subject, [pairing]);
+      // `push` makes room for 16 more; most agents have two rows.
+      else if (rows.length < rowsCopiedMax) bySubject.set(pairing.subject, [...rows, pairing]);
       else rows.push(pairing);
     },
     revoke(id) {

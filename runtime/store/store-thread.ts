@@ -1,4 +1,5 @@
 /** Entry of the store's thread: every LMDB environment is opened here and nowhere else. */
+import { trimHeap } from "../thread/trim-heap.ts";
 import { serveTrustedThread } from "../thread/trusted-thread.ts";
 import { openLmdbStore } from "./lmdb/store.ts";
 import type { StorePlaces } from "./port.ts";
@@ -10,4 +11,9 @@ export interface StoreThreadInit {
   readonly options: Omit<StoreOptions, "now" | "newId">;
 }
 
-serveTrustedThread(({ places, options }: StoreThreadInit) => openLmdbStore(places, options));
+serveTrustedThread(async ({ places, options }: StoreThreadInit) => {
+  const store = await openLmdbStore(places, options);
+  // What the message with the agents' places left behind.
+  trimHeap();
+  return store;
+});

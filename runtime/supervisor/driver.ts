@@ -388,7 +388,9 @@ export function makeDriver(deps: DriverDeps): Driver {
       });
     },
     async resume() {
-      const windows = Object.fromEntries(config.agents.map(({ id, mailbox }) => [id, mailbox.depthMax]));
+      // The store knows the usual one.
+      const unusual = config.agents.filter(({ mailbox }) => mailbox.depthMax !== limits.mailboxDepthMax);
+      const windows = Object.fromEntries(unusual.map(({ id, mailbox }) => [id, mailbox.depthMax]));
       const { envelopes, backlogs, outbound } = await store.pending(windows);
       for (const row of outbound) {
         if (row.route.type !== "channel") continue;

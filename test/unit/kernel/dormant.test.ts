@@ -1,0 +1,21 @@
+/** What an agent costs that is configured and never has mail (promise P7): looking at it must not make what it does not need. */
+import { expect, it } from "vitest";
+import { gate, type Script } from "../../support/fake-cell.ts";
+import { makeDriver } from "../../support/kernel-driver.ts";
+
+const done: Script = function* () {
+  yield* gate("go on");
+  return { reply: "done" };
+};
+
+it("asking for the turns in flight, stopping a session and the clock make no collections for a dormant agent", () => {
+  const { kernel, nowMs } = makeDriver({ agents: ["main", "raul"], script: done });
+  const made = (): string[] =>
+    [...kernel.state.agents.values()].filter(({ isMade }) => isMade).map(({ spec }) => spec.id);
+  expect([kernel.state.agents.size, made()]).toEqual([2, []]);
+  expect(kernel.turnsInFlight()).toBe(0);
+  expect(kernel.views()).toHaveLength(2);
+  expect(kernel.abort("agent:main:main", undefined)).toEqual([]);
+  kernel.tick(nowMs + 60_000);
+  expect(made()).toEqual([]);
+});
