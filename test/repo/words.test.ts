@@ -22,6 +22,7 @@ describe("names of files and folders", () => {
     "RELIABILITY.md",
     "THREAT_MODEL.md",
     "PERFORMANCE.md",
+    "CONFORMANCE.md",
     "Containerfile",
   ]);
 

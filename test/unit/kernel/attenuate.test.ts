@@ -161,7 +161,7 @@ describe("over random trees of rights (A9.3, AC-06.1)", () => {
     expect(deepest).toBeGreaterThan(3);
   });
 
-  it("the end of a node is the end of its subtree and of nothing else (AC-06.4)", () => {
+  it("the end of a node is the end of its subtree and of nothing else", () => {
     fc.assert(
       fc.property(trees, fc.nat(), ({ registry, nodes }, pick) => {
         const gone = nodes[pick % nodes.length];
