@@ -199,7 +199,7 @@ describe("agents_list", () => {
 describe("sessions: reset, label, archive", () => {
   const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin"] };
 
-  test("a reset session has nothing of before: no state, no messages, a new id; waiting mail is handled in it", async () => {
+  test("a reset session has nothing of before: no state, no messages, a new id", async () => {
     const gateway = await openGateway([{ id: "main", ...toolUser }, { id: "raul" }], siblings);
     await gateway.reply("raul", "remember that the key is under the mat");
     expect(await gateway.reply("raul", "what do you remember")).toContain("under the mat");
