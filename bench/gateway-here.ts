@@ -51,7 +51,13 @@ export async function openGatewayHere(
     orders: await store.orders(),
     liveCellsMax: 100,
     version: "bench",
-    process: { pid: process.pid, bootId: "bench", startedAtMs: Date.now(), onStopOrder: () => undefined },
+    process: {
+      pid: process.pid,
+      bootId: "bench",
+      startedAtMs: Date.now(),
+      onStopOrder: () => undefined,
+      checkConfig: () => Promise.resolve(),
+    },
     log: { debug: () => undefined, info: () => undefined, warn: complain, error: complain },
   });
   gateway.attachEdge({ publish: async () => undefined, send: async () => ({ status: "sent" }) });

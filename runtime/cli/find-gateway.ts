@@ -7,7 +7,7 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { findPaths } from "../config/index.ts";
+import { findPaths, type ResolvedConfig } from "../config/index.ts";
 import { failure } from "../kernel/errors.ts";
 import { commandPrefix, type CliContext } from "./context.ts";
 import type { GatewayTarget } from "./gateway-client.ts";
@@ -20,22 +20,44 @@ export interface FoundGateway extends GatewayTarget {
 }
 
 export async function findGateway(context: CliContext): Promise<FoundGateway> {
-  const { url, token } = context.options;
-  const named = token ?? (context.env["CLOISTER_GATEWAY_TOKEN"] || context.env["OPENCLAW_GATEWAY_TOKEN"] || undefined);
-  if (url !== undefined) return findNamed(context, url, named);
+  const found = await findRunningGateway(context);
+  if (found !== undefined) return found;
+  const { gateway } = await readConfig(context);
+  const token = await credential(context, gateway.auth);
+  return { url: formatUrl(gateway), remedy: startIt(context), source: "config", ...token };
+}
+
+/**
+ * The gateway that `--url` names, or the one that left its file in the state directory. The configuration is not read, unless no
+ * key is at hand: it may be broken while the gateway runs.
+ */
+export async function findRunningGateway(context: CliContext): Promise<FoundGateway | undefined> {
+  const { url } = context.options;
+  if (url !== undefined) return findNamed(context, url, namedToken(context));
   const { stateDir } = await findPaths(surroundings(context));
   const running = await readRunFile(path.join(stateDir, "run", "gateway.json"));
-  const remedy = `Start it with \`${commandPrefix(context)} gateway\`, or name another one with --url.`;
-  // The key goes before a token of the environment, which may be of another gateway.
-  const key = token ?? (await readOperatorKey(stateDir)) ?? named;
-  if (running !== undefined && key !== undefined) {
-    return { url: formatUrl(running), token: key, remedy, source: "running" };
-  }
-  const { gateway } = await readConfig(context);
-  const secret = key ?? (gateway.auth.mode === "none" ? undefined : gateway.auth.secret);
-  const place = running === undefined ? formatUrl(gateway) : formatUrl(running);
-  const source = running === undefined ? "config" : "running";
-  return { url: place, remedy, source, ...(secret === undefined ? {} : { token: secret }) };
+  if (running === undefined) return undefined;
+  const token = await credential(context);
+  return { url: formatUrl(running), remedy: startIt(context), source: "running", ...token };
+}
+
+const startIt = (context: CliContext): string =>
+  `Start it with \`${commandPrefix(context)} gateway\`, or name another one with --url.`;
+
+function namedToken({ options, env }: CliContext): string | undefined {
+  return options.token ?? (env["CLOISTER_GATEWAY_TOKEN"] || env["OPENCLAW_GATEWAY_TOKEN"] || undefined);
+}
+
+/** The key goes before a token of the environment, which may be of another gateway. */
+async function credential(
+  context: CliContext,
+  auth?: ResolvedConfig["gateway"]["auth"],
+): Promise<{ readonly token?: string }> {
+  const { stateDir } = await findPaths(surroundings(context));
+  const known = context.options.token ?? (await readOperatorKey(stateDir)) ?? namedToken(context);
+  if (known !== undefined) return { token: known };
+  const used = auth ?? (await readConfig(context)).gateway.auth;
+  return used.mode === "none" || used.secret === undefined ? {} : { token: used.secret };
 }
 
 async function findNamed(context: CliContext, text: string, token: string | undefined): Promise<FoundGateway> {

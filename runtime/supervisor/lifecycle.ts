@@ -21,6 +21,8 @@ export interface LifecycleDeps {
   readonly startedAtMs: number;
   readonly launched?: Launched | undefined;
   readonly onStopOrder: (order: StopOrder) => void;
+  /** Reads the configuration that a start would read. Rejects with what is wrong with it. */
+  readonly checkConfig: () => Promise<unknown>;
   readonly turnsInFlight: () => number;
   readonly isReady: () => boolean;
 }
@@ -35,8 +37,11 @@ export interface StopParams {
 
 export interface Lifecycle {
   status(): object;
-  /** Answers before it ends. Throws `CLOISTER_GATEWAY_BUSY`, or `CLOISTER_GATEWAY_NO_LAUNCHER` for a restart. */
-  end(params: StopParams, again: boolean, by: string): object;
+  /**
+   * Answers before it ends. Rejects with `CLOISTER_GATEWAY_BUSY`; for a restart also with `CLOISTER_GATEWAY_NO_LAUNCHER`, or with
+   * what is wrong with the configuration: the gateway that runs goes on, since the next one would not start.
+   */
+  end(params: StopParams, again: boolean, by: string): Promise<object>;
 }
 
 export function makeLifecycle(deps: LifecycleDeps): Lifecycle {
@@ -44,7 +49,7 @@ export function makeLifecycle(deps: LifecycleDeps): Lifecycle {
   const launcher = launched ?? null;
   return {
     status: () => ({ pid, bootId, startedAtMs, ready: deps.isReady(), runs: deps.turnsInFlight(), launcher }),
-    end({ safe, force, waitMs }, again, by) {
+    async end({ safe, force, waitMs }, again, by) {
       const what = again ? "restart" : "stop";
       if (again && launched === undefined) {
         throw failure(
@@ -53,6 +58,7 @@ export function makeLifecycle(deps: LifecycleDeps): Lifecycle {
           "restart it with what started it (e.g. `systemctl restart cloister`), or start it without --no-launcher",
         );
       }
+      if (again) await deps.checkConfig();
       const runs = deps.turnsInFlight();
       if (safe === true && runs > 0) {
         throw failure(

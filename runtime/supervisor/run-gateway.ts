@@ -34,6 +34,8 @@ export interface RunOptions {
   readonly launched?: Launched;
   /** An operator wants it to end: answer with `stop`. */
   readonly onStopOrder: (order: StopOrder) => void;
+  /** Reads the configuration once more, as a start would. Rejects with what is wrong with it. */
+  readonly checkConfig: () => Promise<unknown>;
 }
 
 export interface RunningGateway {
@@ -84,6 +86,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       startedAtMs,
       launched: options.launched,
       onStopOrder: options.onStopOrder,
+      checkConfig: options.checkConfig,
     },
   });
   const edge = await startTrustedThread<EdgeForKernel>({

@@ -134,6 +134,26 @@ test("`gateway restart --safe` is refused while a turn runs, `--force` does not 
   expect(await next.stop()).toBe(0);
 });
 
+test("with a configuration that does not hold a restart is refused and the gateway goes on; `gateway stop` needs none", async () => {
+  const stateDir = makeStateDir();
+  await launchWithLauncher(stateDir).ready;
+  const pid = gatewayPid(stateDir);
+  const file = path.join(stateDir, "cloister.json");
+  const good = readFileSync(file, "utf8");
+  writeFileSync(file, '{ agents: { list: [{ id: "main", mailbox: { overflow: "spil" } }] } }');
+  const refused = await runCommand(stateDir, ["gateway", "restart"]);
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringMatching(/mailbox\.overflow: must be one of[^]*CLOISTER_CONFIG_INVALID/),
+  ]);
+  expect([isAlive(pid), gatewayPid(stateDir)]).toEqual([true, pid]);
+  writeFileSync(file, good);
+  expect((await runCommand(stateDir, ["gateway", "restart"])).code).toBe(0);
+  writeFileSync(file, "{ broken");
+  const stopped = await runCommand(stateDir, ["gateway", "stop"]);
+  expect([stopped.code, stopped.stdout]).toEqual([0, "the gateway has stopped\n"]);
+});
+
 test("without a launcher a restart is refused with what to do, and `gateway stop` stops", async () => {
   const stateDir = makeStateDir();
   const program = await startProgram(stateDir);

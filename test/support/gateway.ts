@@ -127,7 +127,13 @@ export async function openGateway(
     orders: await store.orders(),
     liveCellsMax: 50,
     version: "test",
-    process: { pid: 1, bootId: "test", startedAtMs: 0, onStopOrder: () => undefined },
+    process: {
+      pid: 1,
+      bootId: "test",
+      startedAtMs: 0,
+      onStopOrder: () => undefined,
+      checkConfig: () => Promise.resolve(),
+    },
     log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
   });
   open.push(gateway);

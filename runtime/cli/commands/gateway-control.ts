@@ -7,7 +7,7 @@ import { findPaths } from "../../config/index.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
-import { findGateway } from "../find-gateway.ts";
+import { findGateway, findRunningGateway } from "../find-gateway.ts";
 import { connectGateway } from "../gateway-client.ts";
 import { type GatewayProcess, parseGatewayProcess, parseStopping } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
@@ -100,8 +100,8 @@ async function orderStop(
  */
 async function look(context: CliContext): Promise<GatewayProcess | undefined> {
   try {
-    const target = await findGateway(context);
-    if (target.source === "config") return undefined;
+    const target = await findRunningGateway(context);
+    if (target === undefined) return undefined;
     const { version, platform } = context;
     const client = await connectGateway(target, { version, platform, scopes: ["operator.read"] });
     try {

@@ -39,13 +39,12 @@ export async function runGatewayCommand(
   const { terminal, version, launcher } = context;
   const prefix = commandPrefix(context);
   const port = options.port ?? (options.dev === true ? devPort : undefined);
-  const config = withVerbosity(
-    await readConfig(context, {
+  const read = (): Promise<ResolvedConfig> =>
+    readConfig(context, {
       ...(port === undefined ? {} : { port }),
       ...(options.bind === undefined ? {} : { bind: options.bind }),
-    }),
-    options,
-  );
+    });
+  const config = withVerbosity(await read(), options);
   for (const line of formatStart(version, config)) terminal.out(line);
 
   // All that was accepted is on disk; after a fault on this thread nobody knows what else holds.
@@ -64,6 +63,7 @@ export async function runGatewayCommand(
       onFatal: crash,
       ...(launcher === undefined ? {} : { launched: launcher.launched }),
       onStopOrder: stops.order,
+      checkConfig: read,
     });
     // The output of a service is kept in logs: the key that opens the page is shown to a person only.
     const key = terminal.isTty ? await readOperatorKey(config.stateDir) : undefined;
