@@ -205,15 +205,18 @@ export function makeKernel(
       return stopped;
     },
 
-    /** Call it at the earliest deadline, and about every 100 ms. */
+    /** Back-offs that are over, idle cells, cells that never start. Call it every few hundred milliseconds. */
     tick(nowMs: number): void {
       useRoom(k, nowMs);
-      expireAsks(k, nowMs);
       expireCrowds(k, nowMs);
       tickCells(k, nowMs);
       useRoom(k, nowMs);
     },
-    nextDeadlineMs: (): number | undefined => k.asks.nextDeadlineMs(),
+    /** Settles the asks whose deadline has passed and gives the next deadline. Call it when the effect `deadline` says so. */
+    expireAsks(nowMs: number): number | undefined {
+      expireAsks(k, nowMs);
+      return k.asks.nextDeadlineMs();
+    },
 
     /** No new mail and no new turns, except those that a turn in flight waits for. */
     drain(): void {

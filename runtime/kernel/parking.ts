@@ -3,7 +3,7 @@ import { joinCrowd } from "./crowd.ts";
 import { pump, pumpWanting } from "./dispatch.ts";
 import type { CheckedSend } from "./sends.ts";
 import type { AgentEntry, KernelState, Turn } from "./state.ts";
-import { givePlaceBack, wouldNeverEnd } from "./waits.ts";
+import { givePlaceBack, openWait, wouldNeverEnd } from "./waits.ts";
 
 /** False, and nothing is changed, when the wait would never end: the target waits for the sender. */
 export function parkSend(
@@ -18,7 +18,7 @@ export function parkSend(
   const { sessionKey, ref, call } = request;
   if (wouldNeverEnd(k, fromSession, sessionKey)) return false;
   const place = `place:${k.nextPlace++}`;
-  k.asks.open({
+  openWait(k, {
     envelopeId: place,
     fromSession,
     toSession: sessionKey,

@@ -357,6 +357,8 @@ export type Effect =
       readonly toSession: string;
       readonly state: "open" | "ok" | "timeout" | "error";
     }
+  /** An ask has the earliest deadline of all from now on: `expireAsks` is wanted then. */
+  | { readonly type: "deadline"; readonly atMs: number }
   | { readonly type: "cell-log"; readonly agentId: string; readonly level: number; readonly message: string }
   | { readonly type: "agent-changed"; readonly agentId: string }
   | AuditEffect;

@@ -160,6 +160,12 @@ function parkedRefusal(agent: AgentEntry): Refusal {
   };
 }
 
+/** Every wait begins here, so that its deadline is told when it is the next one. */
+export function openWait(k: KernelState, ask: Ask): void {
+  k.asks.open(ask);
+  if (k.asks.nextDeadlineMs() === ask.deadlineMs) k.emit({ type: "deadline", atMs: ask.deadlineMs });
+}
+
 /** The turn waits from here on: it gives its places to others until the answer comes. */
 export function openAsk(
   k: KernelState,
@@ -168,7 +174,7 @@ export function openAsk(
   toSession: string,
   nowMs: number,
 ): void {
-  k.asks.open({
+  openWait(k, {
     envelopeId,
     fromSession: ticket.fromSession,
     toSession,

@@ -18,6 +18,7 @@ import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
 import { parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
 import { specOf } from "./agent-spec.ts";
 import { type Deliver, makeAnswers } from "./answers.ts";
+import { makeAlarm } from "./alarm.ts";
 import { makeCellEnds } from "./cell-ends.ts";
 import { prepareCell } from "./cell-places.ts";
 import { makeProfiles } from "./profiles.ts";
@@ -130,6 +131,7 @@ export function makeDriver(deps: DriverDeps): Driver {
 
   const ticker = setInterval(() => kernel.tick(nowMs()), limits.heartbeatCheckMs);
   ticker.unref();
+  const alarm = makeAlarm(nowMs, () => kernel.expireAsks(nowMs()));
 
   const failed = (what: string, fields: object) => (error: unknown) =>
     log.error({ ...fields, error: toRefusal(error) }, what);
@@ -253,6 +255,9 @@ export function makeDriver(deps: DriverDeps): Driver {
         return;
       case "flow":
         runs.flow(effect.envelopeId, effect.fromSession, effect.toSession, effect.state);
+        return;
+      case "deadline":
+        alarm.wakeAt(effect.atMs);
         return;
       case "cell-log":
         log[effect.level >= 50 ? "error" : effect.level >= 40 ? "warn" : effect.level >= 30 ? "info" : "debug"](
@@ -450,6 +455,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       const answersUntil = Math.min(until, nowMs() + limits.drainAnswersMs);
       while (answers.size > 0 && nowMs() < answersUntil) await new Promise((resolve) => setTimeout(resolve, 20));
       clearInterval(ticker);
+      alarm.close();
       await host.close();
       await deps.signals.end().catch(failed("the end of the gateway could not be told to who watches its agents", {}));
       return clean;

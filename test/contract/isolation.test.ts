@@ -158,6 +158,20 @@ describe.each(levels)("at level %s", (level) => {
     expect(answer).toMatchObject({ code: "CLOISTER_AGENT_CRASHED" });
   });
 
+  test("an ask that nobody answers settles at its deadline, without anything else that happens", async () => {
+    const gateway = await openGateway(
+      [
+        { id: "main", ...actor("tool-user") },
+        { id: "raul", ...actor("crasher") },
+      ],
+      open,
+    );
+    const request = { tool: "request", params: { to: "raul", text: "hang", timeoutMs: 30 } };
+    expect(JSON.parse(await gateway.reply("main", JSON.stringify(request)))).toMatchObject({
+      code: "CLOISTER_ASK_TIMEOUT",
+    });
+  });
+
   test("a run that is stopped ends as aborted, and the session goes on", async () => {
     const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
     const run = gateway.say("main", "hang");

@@ -63,6 +63,8 @@ export function makeDriver(options: DriverOptions): Driver {
   const lastFrames = new Map<string, readonly unknown[]>();
   const oldFrames = new Map<string, { readonly incarnation: number; readonly frame: readonly unknown[] }>();
   let nowMs = 1_000_000;
+  /** When the alarm of a driver would ring: the effect `deadline` sets it. */
+  let alarmMs = Number.POSITIVE_INFINITY;
   let nextTicket = 1;
   let nextId = 1;
   let hash = 0x811c9dc5;
@@ -191,6 +193,9 @@ export function makeDriver(options: DriverOptions): Driver {
         ended.push({ body: bodies.get(effect.header.id) ?? "", outcome: effect.outcome });
         return;
       }
+      case "deadline":
+        alarmMs = Math.min(alarmMs, effect.atMs);
+        return;
       case "spilled":
       case "escalated":
       case "streamed":
@@ -353,6 +358,7 @@ export function makeDriver(options: DriverOptions): Driver {
 
   const tick = (): void => {
     kernel.tick(nowMs);
+    if (nowMs >= alarmMs) alarmMs = kernel.expireAsks(nowMs) ?? Number.POSITIVE_INFINITY;
     fireDue();
     check("after tick");
     settle();
@@ -432,7 +438,7 @@ export function makeDriver(options: DriverOptions): Driver {
         const dueMs = [...kernel.state.agents.values()]
           .filter((agent) => agent.phase !== "parked" && agent.depth > 0 && agent.notBeforeMs > nowMs)
           .map((agent) => agent.notBeforeMs)
-          .concat(kernel.nextDeadlineMs() ?? [])
+          .concat(Number.isFinite(alarmMs) ? alarmMs : [])
           .concat(queues.nextMs(nowMs) ?? [])
           .concat(
             [...kernel.state.crowded].flatMap(({ crowd }) =>
@@ -479,6 +485,7 @@ export function makeDriver(options: DriverOptions): Driver {
     },
     restartProcess() {
       process++;
+      alarmMs = Number.POSITIVE_INFINITY;
       journal.crash(random);
       for (const cell of cells.values()) answeredTwice.push(...wrongAnswers(cell, false));
       cells.clear();

@@ -127,6 +127,7 @@ export function makeWatch(journal: Journal, pairings: PairingRegistry, state: ()
       case "signal-call":
         reached.add(`call:${effect.call}`);
         return;
+      case "deadline":
       case "refill":
       case "spilled":
       case "begin":
