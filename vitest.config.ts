@@ -7,6 +7,8 @@ const project = (name: string, timeoutMs: number, extra: object = {}) => ({
     pool: "forks" as const,
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
+    // What is waited for comes when it comes: machines are shared.
+    expect: { poll: { timeout: timeoutMs - 5_000, interval: 20 } },
     ...extra,
   },
 });

@@ -13,7 +13,7 @@ const contained: readonly (readonly [shape: string, how: RegExp])[] = [
   ["heap flood: strings", /^`(out_of_memory|hung)`/],
   ["heap flood: arrays of numbers", /^`out_of_memory`/],
   ["many promises", /^`(out_of_memory|hung)`/],
-  ["Buffer flood, 1 MB each", /^`out_of_memory`: its (buffers hold|memory could not be read)/],
+  ["Buffer flood, 1 MB each", /^`(out_of_memory`: its (buffers hold|memory could not be read)|hung`)/],
   ["Buffer flood from a timer, the loop turning", /^`out_of_memory`: its buffers hold/],
   ["process.exit", /^`crash`: it called process\.exit\(3\)/],
   ["process.abort", /^the turn fails: process\.abort is not available/],

@@ -135,7 +135,7 @@ test("`gateway restart --safe` is refused while a turn runs, `--force` does not 
 });
 
 test("with a configuration that does not hold a restart is refused and the gateway goes on; `gateway stop` needs none", async () => {
-  const stateDir = makeStateDir();
+  const stateDir = makeStateDir(siblings());
   await launchWithLauncher(stateDir).ready;
   const pid = gatewayPid(stateDir);
   const file = path.join(stateDir, "cloister.json");
