@@ -27,6 +27,7 @@ import {
   tell,
 } from "./cell-socket.ts";
 import type { CellMemory } from "./heap-watch.ts";
+import { makePacedMail, splitMail } from "./paced-mail.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
 
 type Inspected = ReturnType<CellControl["inspect"]>;
@@ -60,13 +61,15 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     if (!isGone) killGroup(child.process);
   };
 
-  const send = (bytes: Buffer): void => {
-    if (isGone || socket === undefined || !socket.writable) return;
-    socket.write(bytes);
-    if (socket.writableLength > limits.cellSocketBufferedBytesMax)
-      kill({ reason: "hung", detail: `it left ${socket.writableLength} bytes of its mail unread` });
+  const mail =
+    socket &&
+    makePacedMail(socket, (chars) =>
+      kill({ reason: "hung", detail: `it left ${chars} characters of its mail unread` }),
+    );
+  /** Short, and at most one of each kind in flight: it does not wait behind mail. */
+  const say = (...fields: Fields): void => {
+    if (!isGone && socket?.writable === true) socket.write(formatFields(kind.control, fields));
   };
-  const say = (...fields: Fields): void => send(formatFields(kind.control, fields));
 
   const hear = (fields: Fields): void => {
     const [op, a, b] = fields;
@@ -139,13 +142,16 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
       spec,
       assets: { bootstrap: assets.bootstrap, sdk: assets.sdk, zodUrl: assets.zodUrl },
     };
-    send(formatFrame(kind.launch, serialize(launch)));
+    socket.write(formatFrame(kind.launch, serialize(launch)));
   }
 
   return {
     start: () => started.promise,
-    post: (frame) => send(formatFields(kind.mail, frame as Fields)),
-    cancel: (turn) => say(ask.cancel, turn),
+    post(frame) {
+      if (end === undefined && !isGone) for (const part of splitMail(frame as Fields)) mail?.send(kind.mail, part);
+    },
+    // After the delivery of the turn that it means.
+    cancel: (turn) => mail?.send(kind.control, [ask.cancel, turn]),
     inspect: () => {
       if (isGone) return Promise.reject(failure("CLOISTER_THREAD_LOST", "the cell's process has ended"));
       const answer = Promise.withResolvers<Inspected>();
