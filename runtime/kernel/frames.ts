@@ -29,12 +29,16 @@ export const up = {
   stepStart: 7,
   /** num as in its `stepStart`; slot = 1: b = result (JSON, empty for none); slot = 0: a = what it threw, as a refusal (JSON). */
   stepEnd: 8,
-  /** slot, a = session key of the own agent, b = parameters (JSON), c = text. Sets a timer. */
+  /** Here and below: num = number of the call in its turn. slot, a = session key of the own agent, b = parameters (JSON), c = text. Sets a timer. */
   schedule: 20,
-  /** slot, num = 0: lists the timers, 1: removes the timer in a. */
+  /** slot. Lists the timers. */
   timers: 21,
-  /** num = 1: watches the agent of the session key in a, with b = call key. num = 0: ends the watch in a. */
+  /** slot, a = session key. Watches the agent of that key. */
   monitor: 22,
+  /** slot, a = timer. Removes it. */
+  unschedule: 23,
+  /** a = monitor. Ends the watch. */
+  demonitor: 24,
 } as const;
 
 /** Bits of `num` in `up.done`. */

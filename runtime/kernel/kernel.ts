@@ -152,7 +152,7 @@ export function makeKernel(
     start: (nowMs: number): void => startPermanent(k, nowMs),
     /** The answer of a `signal-call`. */
     signalResult: (
-      call: Pick<SignalCall, "agentId" | "incarnation" | "ref">,
+      call: Omit<SignalCall, "header">,
       result: { readonly json: string } | { readonly refusal: Refusal },
     ): void => signalResult(k, call, result),
     /** Whether the envelope was accepted and has not ended. */

@@ -8,26 +8,52 @@
 import { agentOfKey } from "./agent-of-key.ts";
 import type { DownReason } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
-import { down, type UpRecord, up } from "./frames.ts";
+import { type UpRecord, up } from "./frames.ts";
 import type { Pairing } from "./pairings.ts";
-import { isClamped, refuse, slotPairing } from "./sends.ts";
+import { isCallNumber, isClamped, noCallNumber, refuse, slotPairing } from "./sends.ts";
 import type { AgentEntry, KernelState, SignalCall, Turn } from "./state.ts";
 import { postRefusal } from "./posts.ts";
+import { answerFromSteps, type CallId, hear, hearNow, type StepResult, whyNoMoreSteps } from "./steps.ts";
 
 type Asked = SignalCall extends infer Call
   ? Call extends SignalCall
-    ? Omit<Call, "type" | "agentId" | "incarnation" | "ref" | "header">
+    ? Omit<Call, "type" | "agentId" | "incarnation" | "ref" | "turn" | "callId" | "header">
     : never
   : never;
 
-/** The records `schedule`, `timers` and `monitor` of a turn that the cell holds. */
+const names: Readonly<Record<number, SignalCall["call"]>> = {
+  [up.schedule]: "schedule",
+  [up.timers]: "timers",
+  [up.unschedule]: "unschedule",
+  [up.monitor]: "monitor",
+  [up.demonitor]: "demonitor",
+};
+
+/** The records about timers and monitors of a turn that the cell holds. */
 export function signalCall(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
-  const asked = judgeSize(k, record) ?? judgeCall(k, agent, turn, record);
+  // What is in memory leaves nothing behind, and is not repeated either: nothing would recognise its calls.
+  if (turn.mail.volatile) {
+    refuse(k, agent, turn, record, invalid("a message in memory sets no timers and watches nobody; send it durably"));
+    return;
+  }
+  if (!isCallNumber(k, record.num)) {
+    refuse(k, agent, turn, record, noCallNumber(k, String(record.num)));
+    return;
+  }
+  const size = judgeSize(k, record);
+  const callId: CallId = { key: record.num, op: "signal", name: names[record.op] ?? "", ...targetOf(record, size) };
+  if (answerFromSteps(k, agent, turn, record.ref, callId)) return;
+  const asked = size ?? judgeCall(k, agent, turn, record);
   if ("code" in asked) {
-    refuse(k, agent, turn, record, asked);
+    refuse(k, agent, turn, record, asked, callId);
     return;
   }
   const { limits } = k.settings;
+  const full = turn.steps?.has(callId.key) === true ? undefined : whyNoMoreSteps(k, turn);
+  if (full !== undefined) {
+    postRefusal(k, agent.spec.id, agent.incarnation, record.ref, full);
+    return;
+  }
   if (agent.openCalls.size >= limits.callsPerCellMax) {
     postRefusal(k, agent.spec.id, agent.incarnation, record.ref, {
       code: "CLOISTER_MAILBOX_FULL",
@@ -42,21 +68,32 @@ export function signalCall(k: KernelState, agent: AgentEntry, turn: Turn, record
     agentId: agent.spec.id,
     incarnation: agent.incarnation,
     ref: record.ref,
+    turn: turn.number,
+    callId,
     header: turn.mail.envelope.header,
     ...asked,
   });
 }
 
+/** What it is about, for the calls whose target makes them what they are. A key beyond its bound is not kept. */
+function targetOf({ op, a }: UpRecord, size: Refusal | undefined): { readonly to?: string } {
+  return size === undefined && (op === up.schedule || op === up.monitor) ? { to: a } : {};
+}
+
 /** The answer of a call, JSON or a refusal. The cell may have ended since: then nobody hears it. */
 export function signalResult(
   k: KernelState,
-  { agentId, incarnation, ref }: Pick<SignalCall, "agentId" | "incarnation" | "ref">,
+  { agentId, incarnation, ref, turn: number, callId, call }: Omit<SignalCall, "header">,
   result: { readonly json: string } | { readonly refusal: Refusal },
 ): void {
   const agent = k.agents.get(agentId);
   if (agent === undefined || agent.incarnation !== incarnation || !agent.openCalls.delete(ref)) return;
-  if ("refusal" in result) postRefusal(k, agentId, incarnation, ref, result.refusal);
-  else k.emit({ type: "post", agentId, incarnation, record: [down.result, ref, 0, 1, "ok", result.json, ""] });
+  const turn = agent.turns.get(number);
+  const answer: StepResult = "refusal" in result ? [0, JSON.stringify(result.refusal), ""] : [1, "ok", result.json];
+  // What was set is on record since the transaction that set it.
+  const isKept = "json" in result && (call === "schedule" || call === "monitor");
+  if (turn === undefined || isKept) hearNow(k, agent, turn, ref, callId, answer);
+  else hear(k, agent, turn, ref, callId, answer);
 }
 
 /** Tells whoever watches the agent. */
@@ -74,19 +111,16 @@ function judgeSize(k: KernelState, record: UpRecord): Refusal | undefined {
       message: `the text of a timer may have ${timerTextCharsMax} characters, found ${record.c.length}`,
       remedy: "put long content into a file of the workspace and name it in the text",
     };
-  const most = record.op === up.monitor ? sessionKeyCharsMax : callParamsCharsMax;
-  if (record.b.length > most)
-    return invalid(`the parameters of the call may have ${most} characters, found ${record.b.length}`);
+  if (record.b.length > callParamsCharsMax)
+    return invalid(`the parameters of the call may have ${callParamsCharsMax} characters, found ${record.b.length}`);
   return undefined;
 }
 
 function judgeCall(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): Asked | Refusal {
   const own = turn.mail.envelope.header.sessionKey;
   const clamped = isClamped(agent, own);
-  // What is in memory leaves nothing behind, and is not repeated either: nothing would recognise its calls.
-  if (turn.mail.volatile) return invalid("a message in memory sets no timers and watches nobody; send it durably");
-  if (record.op === up.monitor)
-    return record.num === 0 ? { call: "demonitor", monitor: record.a } : judgeMonitor(k, agent, clamped, record);
+  if (record.op === up.demonitor) return { call: "demonitor", monitor: record.a };
+  if (record.op === up.monitor) return judgeMonitor(k, agent, clamped, record);
   const pairing = slotPairing(k, agent, record.slot);
   const self = `agent:${agent.spec.id}`;
   if (pairing === undefined || !k.pairings.allows(pairing, "schedule", self))
@@ -96,7 +130,7 @@ function judgeCall(k: KernelState, agent: AgentEntry, turn: Turn, record: UpReco
     };
   if (record.op === up.schedule) return judgeSchedule(k, agent, own, clamped, record, pairing);
   const sessionKey = clamped ? own : undefined;
-  return record.num === 0 ? { call: "timers", sessionKey } : { call: "unschedule", sessionKey, id: record.a };
+  return record.op === up.timers ? { call: "timers", sessionKey } : { call: "unschedule", sessionKey, id: record.a };
 }
 
 function judgeSchedule(
@@ -142,7 +176,7 @@ function judgeMonitor(k: KernelState, agent: AgentEntry, clamped: boolean, recor
       code: "CLOISTER_CAPABILITY_DENIED",
       message: `the capability in slot ${record.slot} allows neither to send to ${object} nor to ask it, and so not to watch it`,
     };
-  return { call: "monitor", via: pairing.id, target, callKey: record.b };
+  return { call: "monitor", via: pairing.id, target };
 }
 
 function invalid(message: string, remedy?: string): Refusal {

@@ -207,6 +207,8 @@ export type SignalCall = {
   readonly agentId: string;
   readonly incarnation: number;
   readonly ref: number;
+  readonly turn: number;
+  readonly callId: CallId;
   readonly header: EnvelopeHeader;
 } & (
   | {
@@ -220,7 +222,7 @@ export type SignalCall = {
   /** Without a session: all of the agent's. */
   | { readonly call: "timers"; readonly sessionKey: string | undefined }
   | { readonly call: "unschedule"; readonly sessionKey: string | undefined; readonly id: string }
-  | { readonly call: "monitor"; readonly via: string; readonly target: string; readonly callKey: string }
+  | { readonly call: "monitor"; readonly via: string; readonly target: string }
   | { readonly call: "demonitor"; readonly monitor: string }
 );
 

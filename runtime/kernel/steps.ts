@@ -5,7 +5,8 @@
  * by the cell only after it is durable, so that a repeated turn hears the same again and the call is not carried out twice:
  *
  *   ctx.send, an ask that its target answered   in the journal and the target's `done` marker already; nothing is added
- *   tools, every other end of an ask            the answer is recorded, then heard
+ *   a timer or monitor that was set             recorded in the journal, in the transaction that sets it
+ *   tools, every other end of an ask or signal  the answer is recorded, then heard
  *   ctx.step, a tool that is not repeatable     the start is recorded, then it runs; the answer is recorded, then heard
  *
  *   (none) ──start recorded──► started ──answer recorded──► finished
@@ -24,10 +25,10 @@ import { outcomeUnknownResult } from "./tool-results.ts";
 export interface CallId {
   /** From 0, in the order of the calls. */
   readonly key: number;
-  readonly op: "send" | "request" | "tool" | "step";
-  /** The target's session key, the tool or the step. */
+  readonly op: "send" | "request" | "tool" | "step" | "signal";
+  /** The target's session key, the tool or the step; of a signal which call it is (`schedule`, `monitor` and so on). */
   readonly name: string;
-  /** The session that a tool sent to. */
+  /** The session that a tool sent to, that a timer is for or that is watched. */
   readonly to?: string;
 }
 

@@ -84,6 +84,8 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
     case up.schedule:
     case up.timers:
     case up.monitor:
+    case up.unschedule:
+    case up.demonitor:
       signalCall(k, agent, turn, record);
       return;
     case up.stream:

@@ -35,7 +35,7 @@ import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq } from "./de
 import { type Environment, top } from "./environment.ts";
 import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
-import { findSent, forgetSent, rememberSent, sentIn } from "./sent-calls.ts";
+import { findMade, findSent, forgetSent, rememberMade, rememberSent, sentIn } from "./sent-calls.ts";
 import type {
   AppendResult,
   Backlog,
@@ -46,7 +46,7 @@ import type {
   Dedupe,
   PendingEnvelope,
   SignalSet,
-  WindowKey,
+  TurnCall,
 } from "./port.ts";
 import { advance } from "./signals.ts";
 
@@ -263,22 +263,16 @@ export class Journal {
     return this.#write(() => (advance(this.#environment, fires, envelope.header.id) ? this.#put(envelope) : undefined));
   }
 
-  /** Writes a row with this id unless the key was seen before; `add` says whether there was room. */
-  async set(id: string, dedupe: WindowKey, add: (environment: Environment) => boolean): Promise<SignalSet> {
-    try {
-      return await this.#write(() => {
-        const window = this.#window.begin(this.#options.now());
-        const seen = window.find(dedupe);
-        if (seen !== undefined) return { status: "known", id: seen.envelopeId };
-        if (!add(this.#environment)) return { status: "full" };
-        window.remember(dedupe, this.#nextSeq++, { envelopeId: id, runId: id });
-        window.end();
-        return { status: "set", id };
-      });
-    } catch (error) {
-      this.#window.reset();
-      throw error;
-    }
+  /** Writes a row with this id unless the call of the turn made one before; `add` says whether there was room. */
+  set(id: string, by: TurnCall | undefined, add: (environment: Environment) => boolean): Promise<SignalSet> {
+    return this.#write(() => {
+      const call = by !== undefined && this.#keeps(by.turn) ? by : undefined;
+      const known = call && findMade(this.#environment, call);
+      if (known !== undefined) return { status: "known", id: known };
+      if (!add(this.#environment)) return { status: "full" };
+      if (call !== undefined) rememberMade(this.#environment, call, id);
+      return { status: "set", id };
+    });
   }
 
   /** A change of timers and monitors, in a transaction that shares the journal's flush. */

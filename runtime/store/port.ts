@@ -40,11 +40,14 @@ export interface WindowKey {
   readonly key: string;
 }
 
-/** One key under which a repeated message is recognised. */
-export type Dedupe =
-  | WindowKey
-  /** A call of the turn of the envelope `turn`: until that turn is done. */
-  | { readonly turn: string; readonly call: CallId };
+/** A call of the turn of the envelope `turn`, which is remembered until that turn is done. */
+export interface TurnCall {
+  readonly turn: string;
+  readonly call: CallId;
+}
+
+/** Under what a repeated message is recognised. */
+export type Dedupe = WindowKey | TurnCall;
 
 export type AppendResult =
   /** `seq` is its place in the order of acceptance. */
@@ -404,14 +407,14 @@ export interface Store {
   deadLetterCounts(): Promise<DeadLetterCounts>;
 
   // --- timers and monitors ---
-  /** A repeated key answers with the first id, as for `append`, and writes nothing. */
-  schedule(timer: TimerRow, dedupe: WindowKey): Promise<SignalSet>;
+  /** A call that its turn made before, at whatever time, answers with the first id and writes nothing. */
+  schedule(timer: TimerRow, by?: TurnCall): Promise<SignalSet>;
   /** What was removed; undefined when the scope has no such timer. */
   unschedule(id: string, scope: TimerScope): Promise<TimerRow | undefined>;
   /** Soonest first. */
   timers(query: TimerQuery): Promise<{ readonly rows: readonly TimerRow[]; readonly total: number }>;
-  /** A repeated key answers with the first id, as for `append`, and writes nothing. */
-  monitor(monitor: MonitorRow, dedupe: WindowKey): Promise<SignalSet>;
+  /** A call that its turn made before, at whatever time, answers with the first id and writes nothing. */
+  monitor(monitor: MonitorRow, by?: TurnCall): Promise<SignalSet>;
   /** Ends a watch, also one whose down is due and not journaled. With an `agentId` only one of this watcher. */
   demonitor(id: string, agentId?: string): Promise<boolean>;
   /** Every monitor on the agent becomes due as a down. Tells how many there were. */

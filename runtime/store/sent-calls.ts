@@ -1,18 +1,16 @@
 /**
- * What the calls of turns sent, inside the journal's environment: a turn that is handled again finds its envelopes here, however
- * long it waited in between.
+ * What the calls of turns sent, and which timers and monitors they made, inside the journal's environment: a turn that is handled
+ * again finds them here, however long it waited in between.
  *
  * Layout, since format 5 of the journal (`E` is `keyText` of the id of the turn's envelope):
- *   ["r", E, number] → Sent   by the number of the call
- * A row is written in the transaction that appends what was sent, and goes in the one that removes the row of the turn's own
+ *   ["r", E, number] → Sent | Made   by the number of the call
+ * A row is written in the transaction that appends what was sent or sets what was made, and goes in the one that removes the row of the turn's own
  * envelope. Before format 5 these calls were keys of the idempotency window, in the scope `turn:<envelope id>`.
  */
 import type { CallId, StepRow } from "../kernel/steps.ts";
 import { type Environment, type Range, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
-import type { Dedupe } from "./port.ts";
-
-type TurnCall = Extract<Dedupe, { turn: string }>;
+import type { TurnCall } from "./port.ts";
 
 /** What says which call it was is missing in rows that came from an older format. */
 interface Sent extends Partial<CallId> {
@@ -20,12 +18,17 @@ interface Sent extends Partial<CallId> {
   readonly runId: string;
 }
 
+/** A timer or a monitor, by its id. */
+interface Made extends CallId {
+  readonly made: string;
+}
+
 export function findSent(
   environment: Environment,
   { turn, call }: TurnCall,
 ): { readonly envelopeId: string; readonly runId: string } | undefined {
-  const sent = environment.get<Sent>(["r", keyText(turn), call.key]);
-  return sent && { envelopeId: sent.envelopeId, runId: sent.runId };
+  const sent = environment.get<Sent | Made>(["r", keyText(turn), call.key]);
+  return sent && "envelopeId" in sent ? { envelopeId: sent.envelopeId, runId: sent.runId } : undefined;
 }
 
 /** Inside a transaction. */
@@ -37,13 +40,28 @@ export function rememberSent(
   environment.put(["r", keyText(turn), call.key], { ...call, ...sent } satisfies Sent);
 }
 
+export function findMade(environment: Environment, { turn, call }: TurnCall): string | undefined {
+  const made = environment.get<Sent | Made>(["r", keyText(turn), call.key]);
+  return made && "made" in made ? made.made : undefined;
+}
+
+/** Inside a transaction. */
+export function rememberMade(environment: Environment, { turn, call }: TurnCall, id: string): void {
+  environment.put(["r", keyText(turn), call.key], { ...call, made: id } satisfies Made);
+}
+
 /** In the order of the calls. */
 export function sentIn(environment: Environment, turn: string): readonly StepRow[] {
   const rows: StepRow[] = [];
-  for (const { value } of environment.entries<Sent>(callsOf(keyText(turn)))) {
-    const { key, op, name, to, envelopeId } = value;
+  for (const { value } of environment.entries<Sent | Made>(callsOf(keyText(turn)))) {
+    const { key, op, name, to } = value;
     if (key === undefined || op === undefined || name === undefined) continue;
-    rows.push({ key, op, name, ...(to === undefined ? {} : { to }), envelopeId });
+    const call: CallId = { key, op, name, ...(to === undefined ? {} : { to }) };
+    rows.push(
+      "made" in value
+        ? { ...call, result: [1, "ok", JSON.stringify(value.made)] }
+        : { ...call, envelopeId: value.envelopeId },
+    );
   }
   return rows;
 }

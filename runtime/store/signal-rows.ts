@@ -30,12 +30,11 @@ export function makeSignalRows(
   },
 ): SignalRows {
   return {
-    schedule: (timer, dedupe) =>
-      journal.set(timer.id, dedupe, (rows) => addTimer(rows, timer, bounds.timersPerAgentMax)),
+    schedule: (timer, by) => journal.set(timer.id, by, (rows) => addTimer(rows, timer, bounds.timersPerAgentMax)),
     unschedule: (id, scope) => journal.change((rows) => removeTimer(rows, id, scope)),
     timers: async (query) => journal.read((rows) => listTimers(rows, query)),
-    monitor: (monitor, dedupe) =>
-      journal.set(monitor.id, dedupe, (rows) => addMonitor(rows, monitor, bounds.monitorsPerAgentMax)),
+    monitor: (monitor, by) =>
+      journal.set(monitor.id, by, (rows) => addMonitor(rows, monitor, bounds.monitorsPerAgentMax)),
     demonitor: (id, agentId) => journal.change((rows) => removeMonitor(rows, id, agentId)),
     async down(facts) {
       // A watch that is being written comes first.

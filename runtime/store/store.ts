@@ -281,10 +281,10 @@ class OpenStore implements Store {
 
   deadLetterCounts: Store["deadLetterCounts"] = () => this.#run(async () => this.#journal.deadLetterCounts());
 
-  schedule: Store["schedule"] = (timer, dedupe) => this.#run(() => this.#signals.schedule(timer, dedupe));
+  schedule: Store["schedule"] = (timer, by) => this.#run(() => this.#signals.schedule(timer, by));
   unschedule: Store["unschedule"] = (id, scope) => this.#run(() => this.#signals.unschedule(id, scope));
   timers: Store["timers"] = (query) => this.#run(() => this.#signals.timers(query));
-  monitor: Store["monitor"] = (monitor, dedupe) => this.#run(() => this.#signals.monitor(monitor, dedupe));
+  monitor: Store["monitor"] = (monitor, by) => this.#run(() => this.#signals.monitor(monitor, by));
   demonitor: Store["demonitor"] = (id, agentId) => this.#run(() => this.#signals.demonitor(id, agentId));
   down: Store["down"] = (facts) => this.#run(() => this.#signals.down(facts));
   due: Store["due"] = (nowMs, limit) => this.#run(() => this.#signals.due(nowMs, limit));

@@ -46,7 +46,6 @@ const scheduleParams = z
     atMs: z.number().min(0).exactOptional(),
     everyMs: z.number().min(limits.timerPeriodMsMin).max(limits.timerHorizonMsMax).exactOptional(),
     isData: z.boolean(),
-    callKey: z.string().min(1).max(limits.sessionKeyCharsMax),
   })
   .refine(({ inMs, atMs }) => inMs === undefined || atMs === undefined, {
     path: ["inMs"],
@@ -202,7 +201,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
         ...(params.everyMs === undefined ? {} : { everyMs: Math.floor(params.everyMs) }),
         createdAtMs,
       },
-      { scope: `turn:${call.header.id}`, key: `schedule ${params.callKey}` },
+      { turn: call.header.id, call: call.callId },
     );
     if (set.status === "full")
       throw failure(
@@ -219,7 +218,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
     const { agentId, target, via } = call;
     const set = await store.monitor(
       { id: `m-${deps.newId(createdAtMs)}`, agentId, sessionKey: call.header.sessionKey, target, via, createdAtMs },
-      { scope: `turn:${call.header.id}`, key: `monitor ${call.callKey}` },
+      { turn: call.header.id, call: call.callId },
     );
     if (set.status === "full")
       throw failure(

@@ -82,7 +82,7 @@ describe("a timer", () => {
       everyMs: 3_000,
       createdAtMs: startMs,
     };
-    await before.store.schedule(timer, { scope: "test", key: "every" });
+    await before.store.schedule(timer);
 
     const after = await openGateway([], {}, { store: before.store, config: before.config });
     await until(after, 2);
@@ -211,7 +211,7 @@ describe("a monitor", () => {
     const row = { id: "m-old", agentId: "main", sessionKey: "agent:main:main", target: "raul", createdAtMs: 1 };
     await after.drain(0);
     const via = "config:a2a:main>*";
-    await after.store.monitor({ ...row, via }, { scope: "test", key: "old" });
+    await after.store.monitor({ ...row, via });
     const third = await openGateway([], {}, { store: before.store, config: before.config });
     await until(third, 2);
     expect((await seen(third))[1]).toMatchObject({ signal: { ref: "m-old", reason: "killed" } });

@@ -31,7 +31,6 @@ const monitor = (id: string, target = "bob", agentId = "ann"): MonitorRow => ({
   via: "config:a2a:ann>*",
   createdAtMs: 1,
 });
-const once = (key: string) => ({ scope: "turn:e", key });
 const crash = { reason: "crash" as const, detail: "it threw", atMs: 5_000 };
 
 describe.each(["memory", "lmdb"])("timers and monitors in the store: %s", (kind) => {
@@ -64,7 +63,7 @@ describe.each(["memory", "lmdb"])("timers and monitors in the store: %s", (kind)
       ["b", 20],
       ["d", 40],
     ] as const)
-      await store.schedule(timer(id, { dueAtMs }), once(id));
+      await store.schedule(timer(id, { dueAtMs }));
     expect(await ids(5)).toEqual([]);
     expect((await store.due(5, 10)).nextMs).toBe(10);
     expect(await store.due(30, 2)).toMatchObject({
@@ -77,35 +76,50 @@ describe.each(["memory", "lmdb"])("timers and monitors in the store: %s", (kind)
     expect(await ids(40)).toEqual(["a", "b", "c", "d"]);
   });
 
-  it("sets a timer once for a repeated call, also after it has fired and after a restart", async () => {
-    expect(await store.schedule(timer("a"), once("k"))).toEqual({ status: "set", id: "a" });
-    expect(await store.schedule(timer("b"), once("k"))).toEqual({ status: "known", id: "a" });
+  it("sets a timer and a monitor once for a call of an open turn, however long that takes, and tells the turn which", async () => {
+    let nowMs = 1_000;
+    const now = (): number => nowMs;
+    await reopen({ now });
+    const by = (key: number, name: string) => ({ turn: "e0", call: { key, op: "signal", name } as const });
+    await store.append(envelope("e0"));
+    expect(await store.schedule(timer("a"), by(0, "schedule"))).toEqual({ status: "set", id: "a" });
+    expect(await store.monitor(monitor("m"), by(1, "monitor"))).toEqual({ status: "set", id: "m" });
     await store.fire({ id: "a", dueAtMs: 1_000, nextMs: undefined }, envelope("e1"));
-    await reopen();
-    expect(await store.schedule(timer("c"), once("k"))).toEqual({ status: "known", id: "a" });
+    nowMs += 24 * 60 * 60_000;
+    await reopen({ now });
+    expect(await store.schedule(timer("b"), by(0, "schedule"))).toEqual({ status: "known", id: "a" });
+    expect(await store.monitor(monitor("n"), by(1, "monitor"))).toEqual({ status: "known", id: "m" });
     expect(await ids(9_999)).toEqual([]);
+    const turn = { envelopeId: "e0", agentId: "ann", sessionKey: "agent:ann:main", wantState: false };
+    await store.begin(turn);
+    expect(await store.begin(turn)).toMatchObject({
+      steps: [
+        { key: 0, op: "signal", name: "schedule", result: [1, "ok", '"a"'] },
+        { key: 1, op: "signal", name: "monitor", result: [1, "ok", '"m"'] },
+      ],
+    });
   });
 
   it("bounds the timers and the monitors of one agent, and gives the room back", async () => {
     await reopen({ bounds: { timersPerAgentMax: 2, monitorsPerAgentMax: 1 } });
-    for (const id of ["a", "b"]) await store.schedule(timer(id), once(id));
-    expect(await store.schedule(timer("c"), once("c"))).toEqual({ status: "full" });
-    expect(await store.schedule(timer("o", { agentId: "bob" }), once("o"))).toEqual({ status: "set", id: "o" });
+    for (const id of ["a", "b"]) await store.schedule(timer(id));
+    expect(await store.schedule(timer("c"))).toEqual({ status: "full" });
+    expect(await store.schedule(timer("o", { agentId: "bob" }))).toEqual({ status: "set", id: "o" });
     expect(await store.unschedule("a", {})).toMatchObject({ id: "a" });
-    expect(await store.schedule(timer("c"), once("c"))).toEqual({ status: "set", id: "c" });
+    expect(await store.schedule(timer("c"))).toEqual({ status: "set", id: "c" });
     await store.fire({ id: "b", dueAtMs: 1_000, nextMs: undefined }, envelope("e1"));
-    expect(await store.schedule(timer("d"), once("d"))).toEqual({ status: "set", id: "d" });
-    expect(await store.monitor(monitor("m"), once("m"))).toEqual({ status: "set", id: "m" });
-    expect(await store.monitor(monitor("n"), once("n"))).toEqual({ status: "full" });
+    expect(await store.schedule(timer("d"))).toEqual({ status: "set", id: "d" });
+    expect(await store.monitor(monitor("m"))).toEqual({ status: "set", id: "m" });
+    expect(await store.monitor(monitor("n"))).toEqual({ status: "full" });
     // A down that is due still counts.
     await store.down({ target: "bob", ...crash });
-    expect(await store.monitor(monitor("n"), once("n"))).toEqual({ status: "full" });
+    expect(await store.monitor(monitor("n"))).toEqual({ status: "full" });
     await store.fire({ id: "m", dueAtMs: 5_000, nextMs: undefined }, envelope("e2"));
-    expect(await store.monitor(monitor("n"), once("n"))).toEqual({ status: "set", id: "n" });
+    expect(await store.monitor(monitor("n"))).toEqual({ status: "set", id: "n" });
   });
 
   it("journals the envelope and moves the timer in one step: each time fires once", async () => {
-    await store.schedule(timer("a", { everyMs: 500 }), once("a"));
+    await store.schedule(timer("a", { everyMs: 500 }));
     const fires = { id: "a", dueAtMs: 1_000, nextMs: 1_500 };
     const results = await Promise.allSettled([store.fire(fires, envelope("e1")), store.fire(fires, envelope("e2"))]);
     expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
@@ -121,8 +135,8 @@ describe.each(["memory", "lmdb"])("timers and monitors in the store: %s", (kind)
   });
 
   it("keeps what it stands for when it is tried again later; what is gone is left alone", async () => {
-    await store.schedule(timer("a"), once("a"));
-    await store.monitor(monitor("m"), once("m"));
+    await store.schedule(timer("a"));
+    await store.monitor(monitor("m"));
     await store.down({ target: "bob", ...crash });
     for (const id of ["a", "m", "none"]) await store.postpone(id, 7_000);
     expect(await ids(6_999)).toEqual([]);
@@ -136,9 +150,9 @@ describe.each(["memory", "lmdb"])("timers and monitors in the store: %s", (kind)
   });
 
   it("lists and removes the timers of an agent or a session, soonest first", async () => {
-    await store.schedule(timer("late", { dueAtMs: 9 }), once("1"));
-    await store.schedule(timer("soon", { dueAtMs: 1, sessionKey: "agent:ann:jobs" }), once("2"));
-    await store.schedule(timer("other", { dueAtMs: 5, agentId: "bob", sessionKey: "agent:bob:main" }), once("3"));
+    await store.schedule(timer("late", { dueAtMs: 9 }));
+    await store.schedule(timer("soon", { dueAtMs: 1, sessionKey: "agent:ann:jobs" }));
+    await store.schedule(timer("other", { dueAtMs: 5, agentId: "bob", sessionKey: "agent:bob:main" }));
     const listed = async (query: object) => {
       const { rows, total } = await store.timers({ limit: 10, ...query });
       return [rows.map(({ id }) => id), total];
@@ -155,8 +169,8 @@ describe.each(["memory", "lmdb"])("timers and monitors in the store: %s", (kind)
 
   it("makes every monitor on an agent due as a down, once, in portions; the others wait for theirs", async () => {
     await reopen({ bounds: { downsPerWriteMax: 2 } });
-    for (const id of ["m1", "m2", "m3", "m4", "m5"]) await store.monitor(monitor(id), once(id));
-    await store.monitor(monitor("other", "cid"), once("other"));
+    for (const id of ["m1", "m2", "m3", "m4", "m5"]) await store.monitor(monitor(id));
+    await store.monitor(monitor("other", "cid"));
     expect(await store.down({ target: "bob", ...crash })).toBe(5);
     expect(await store.down({ target: "bob", ...crash, reason: "killed" })).toBe(0);
     await reopen();
@@ -181,10 +195,7 @@ describe.each(["memory", "lmdb"])("timers and monitors in the store: %s", (kind)
   });
 
   it("sees a watch that was written in the same moment as the end", async () => {
-    const [set, told] = await Promise.all([
-      store.monitor(monitor("m"), once("m")),
-      store.down({ target: "bob", ...crash }),
-    ]);
+    const [set, told] = await Promise.all([store.monitor(monitor("m")), store.down({ target: "bob", ...crash })]);
     expect([set.status, told]).toEqual(["set", 1]);
   });
 });

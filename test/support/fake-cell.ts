@@ -192,7 +192,6 @@ export function makeFakeCell(
     state: string | undefined,
   ): FakeTurn => {
     let calls = 0;
-    let signalCalls = 0;
     const open = (wantsResult: boolean): number => {
       answered.set(nextRef, { turn: number, stored: 0, results: 0, wantsResult });
       return nextRef++;
@@ -241,14 +240,14 @@ export function makeFakeCell(
       calls: () => calls,
       schedule(when, text, sessionKey = header.sessionKey) {
         const ref = open(true);
-        const params = JSON.stringify({ ...when, name: "test", isData: false, callKey: `c${++signalCalls}` });
-        post(up.schedule, ref, number, slotFor(`agent:${agentId}`, "schedule"), 0, sessionKey, params, text);
+        const params = JSON.stringify({ ...when, name: "test", isData: false });
+        post(up.schedule, ref, number, slotFor(`agent:${agentId}`, "schedule"), calls++, sessionKey, params, text);
         return ref;
       },
       monitor(target) {
         const ref = open(true);
         const slot = slotFor(target.split(":").slice(0, 2).join(":"), "send");
-        post(up.monitor, ref, number, slot, 1, target, `c${++signalCalls}`, "");
+        post(up.monitor, ref, number, slot, calls++, target, "", "");
         return ref;
       },
       stream: (text) => post(up.stream, 0, number, 0, 0, text, "", ""),

@@ -169,7 +169,7 @@ export function makeDriver(options: DriverOptions): Driver {
           () => {
             const done = signals.carryOut(effect, nowMs);
             json = done.json;
-            return done.undo;
+            return [...done.undo, journal.made(effect.header.id, { ...effect.callId, result: [1, "ok", json] })];
           },
           () => {
             if (effect.call === "monitor") tellIfDown(effect.target);

@@ -56,6 +56,8 @@ export interface Journal {
   /** Keeps a step of a turn that is not done. Gives the refusal when it does not. */
   record(effect: Effects<"record">): Refusal | undefined;
   commit(effect: Effects<"commit">): Commit;
+  /** Part of the transaction that sets a timer or a monitor: which call of the turn did it. */
+  made(envelopeId: string, row: StepRow): Undo;
   /** A transaction of the journal about something else: what undoes it. */
   change(steps: readonly Undo[]): void;
   bury(id: string, fate: Fate, reason: string): void;
@@ -259,6 +261,7 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
       unsure.add(header.id);
       return { ok: false, refusal: storeRefusal };
     },
+    made: (envelopeId, row) => put(callsOf(sent, envelopeId), row.key, row),
     change: (steps) => writeJournal(...steps),
     bury(id, fate, reason) {
       const row = rows.get(id);

@@ -65,8 +65,8 @@ export function makeKernelSignals(): KernelSignals {
   const retries = new Map<string, number>();
   let next = 1;
 
-  const once = (call: SignalCall, callKey: string, set: (id: string) => readonly Undo[]) => {
-    const key = `${call.header.id} ${callKey}`;
+  const once = (call: SignalCall, set: (id: string) => readonly Undo[]) => {
+    const key = `${call.header.id} ${call.callId.key}`;
     const known = seen.get(key);
     if (known !== undefined) return { json: JSON.stringify(known), undo: [] };
     const id = `s${next++}`;
@@ -94,8 +94,8 @@ export function makeKernelSignals(): KernelSignals {
       const { agentId } = call;
       if (call.call === "schedule") {
         const { sessionKey, via, body } = call;
-        const params: { inMs: number; everyMs?: number; callKey: string } = JSON.parse(call.params);
-        return once(call, params.callKey, (id) => {
+        const params: { inMs: number; everyMs?: number } = JSON.parse(call.params);
+        return once(call, (id) => {
           const firstMs = nowMs + params.inMs;
           const { everyMs } = params;
           return [
@@ -106,7 +106,7 @@ export function makeKernelSignals(): KernelSignals {
       }
       if (call.call === "monitor") {
         const { target, via, header } = call;
-        return once(call, call.callKey, (id) => [
+        return once(call, (id) => [
           put(monitors, id, { id, agentId, sessionKey: header.sessionKey, via, target, down: undefined }),
           put(everMonitors, id, via),
         ]);

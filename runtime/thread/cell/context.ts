@@ -156,7 +156,7 @@ export function makeContext(
       );
       return { status: answer.status === "ok" ? "ok" : "no_reply", text: answer.text };
     },
-    ...makeSignalCalls(init, mailbox, header, turn, keyOf),
+    ...makeSignalCalls(init, mailbox, header, turn, keyOf, nextCall),
   };
 }
 

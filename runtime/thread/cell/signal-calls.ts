@@ -9,23 +9,28 @@ import type { Mailbox } from "./mailbox.ts";
 
 type SignalCalls = Pick<Context<object>, "schedule" | "unschedule" | "timers" | "monitor" | "demonitor">;
 
-/** `keyOf` makes a session key of what an actor calls a target. */
+/** `keyOf` makes a session key of what an actor calls a target; `nextCall` numbers the calls of the turn. */
 export function makeSignalCalls(
   init: CellInit,
   mailbox: Mailbox,
   header: EnvelopeHeader,
   turn: number,
   keyOf: (target: string) => string,
+  nextCall: (what: string) => number,
 ): SignalCalls {
-  let calls = 0;
-  // The same turn makes the same calls in the same order: a repeated one is recognised by that.
-  const callKey = (): string => String(calls++);
   const slotFor = (verbs: readonly string[], object: string): number =>
     init.slots.find((slot) => slot.verbs.some((verb) => verbs.includes(verb)) && matchesPattern(slot.object, object))
       ?.slot ?? 0;
   const ownSlot = slotFor(["schedule"], `agent:${init.agentId}`);
-  const ask = async (op: number, slot: number, num: number, a: string, b = "", c = ""): Promise<unknown> => {
-    const answer = await mailbox.ask({ op, turn, slot, num, a, b, c, credit: false }, "result");
+  const ask = async (
+    what: "schedule" | "unschedule" | "timers" | "monitor" | "demonitor",
+    slot: number,
+    a: string,
+    b = "",
+    c = "",
+  ): Promise<unknown> => {
+    const num = nextCall(`ctx.${what}`);
+    const answer = await mailbox.ask({ op: up[what], turn, slot, num, a, b, c, credit: false }, "result");
     return JSON.parse(answer.text);
   };
   return {
@@ -37,16 +42,16 @@ export function makeSignalCalls(
           "CLOISTER_REQUEST_INVALID",
           `ctx.schedule: data: found ${body === undefined ? `a ${typeof data}` : "a text as well"}, wanted a value that JSON can carry, or a text alone`,
         );
-      const params = JSON.stringify({ ...when, isData, callKey: callKey() });
-      return (await ask(up.schedule, ownSlot, 0, sessionKey, params, body)) as string;
+      const params = JSON.stringify({ ...when, isData });
+      return (await ask("schedule", ownSlot, sessionKey, params, body)) as string;
     },
-    unschedule: async (id) => (await ask(up.timers, ownSlot, 1, id)) as boolean,
-    timers: async () => (await ask(up.timers, ownSlot, 0, "")) as readonly Timer[],
+    unschedule: async (id) => (await ask("unschedule", ownSlot, id)) as boolean,
+    timers: async () => (await ask("timers", ownSlot, "")) as readonly Timer[],
     async monitor(target) {
       const key = keyOf(target);
       const slot = slotFor(["send", "request"], `agent:${key.split(":")[1] ?? ""}`);
-      return (await ask(up.monitor, slot, 1, key, callKey())) as string;
+      return (await ask("monitor", slot, key)) as string;
     },
-    demonitor: async (ref) => (await ask(up.monitor, 0, 0, ref)) as boolean,
+    demonitor: async (ref) => (await ask("demonitor", 0, ref)) as boolean,
   };
 }

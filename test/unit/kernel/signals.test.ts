@@ -52,6 +52,34 @@ describe("a timer", () => {
     expect(leaks(driver.kernel)).toEqual([]);
   });
 
+  it.each([
+    ["that was set", (turn: FakeTurn) => turn.schedule({ inMs: 5_000 }, "later"), "s1"],
+    ["that was refused", (turn: FakeTurn) => turn.schedule({ inMs: 1 }, "x", "agent:raul:main"), "REQUEST_INVALID"],
+  ])(
+    "%s is answered from the record when the turn is repeated, and another call in its place is refused",
+    (_what, call, first) => {
+      const heard: Answer[] = [];
+      const driver = makeDriver({
+        agents,
+        script: scripted({
+          *go(turn) {
+            heard.push(yield* answerOf(turn.attempt < 3 ? call(turn) : turn.monitor("agent:raul:main")));
+            if (turn.attempt < 3) turn.crash();
+            return {};
+          },
+        }),
+        limits: { deliveryAttemptsMax: 4 },
+      });
+      driver.tell(main, "go");
+      driver.finish();
+      const [before, again, other] = heard;
+      expect(JSON.stringify(before)).toContain(first);
+      expect(again).toEqual(before);
+      expect(other).toMatchObject({ refusal: { code: "CLOISTER_TURN_DIVERGED" } });
+      expect(driver.ofType("signal-call")).toHaveLength(first === "s1" ? 1 : 0);
+    },
+  );
+
   it("leaves no tool result in the transcript", () => {
     const { driver } = answersOf((turn) => turn.schedule({ inMs: 5_000 }, "later"));
     expect(driver.ofType("commit")[0]?.rows).toEqual([{ role: "assistant", text: "done" }]);
@@ -213,7 +241,7 @@ describe("a monitor", () => {
       { id: "p", subject: "agent:main", object: "agent:raul", verbs, origin: "config" },
     ];
     const monitor = (turn: FakeTurn): number => {
-      turn.raw(up.monitor, 1, 1, 1, "agent:raul:main", "k");
+      turn.raw(up.monitor, 1, 1, 0, "agent:raul:main");
       return 1;
     };
     expect(answersOf(monitor, { pairings: only(["request"]) }).driver.ofType("signal-call")).toHaveLength(1);
