@@ -119,19 +119,13 @@ export const limits = {
   cellProcessMbMax: 768,
   /** How much sooner than the gateway Linux ends the process of a cell when the machine has no memory left (0 to 1,000). */
   cellProcessOomScore: 500,
-  /**
-   * One frame on the socket of such a process; the gateway holds it until it is whole. A cell ends a frame with the first record that
-   * passes 65,536 characters, so the longest by the rules is an answer of 8,388,608 and a state of a million: 28.4 MB at three bytes each.
-   */
+  /** One frame on the socket of such a process; the gateway holds it until it is whole. A cell ends a frame with the first record that passes 65,536 characters: the longest by the rules is an answer of 8,388,608 and a state of a million, 28.4 MB at three bytes each. */
   cellFrameBytesMax: 33_554_432,
   /** Fields of one such frame: the kernel takes 514, and should be the one to say so. */
   cellFrameFieldsMax: 4_096,
   /** Further mail for such a process waits as text while its socket holds this many bytes: a heartbeat is not asked for behind more. */
   cellSocketAheadBytes: 4_194_304,
-  /**
-   * Characters of mail that may wait for it. It has at most 64 turns, each with a message of 8,388,608 characters and a state of a million,
-   * and 256 answers of 262,144: 668 million. Only one that pretends to turn and does not read lets more come.
-   */
+  /** Characters of mail that may wait for it. It has at most 64 turns with a message of 8,388,608 and a state of a million, and 256 answers of 262,144: 668 million. Only one that pretends to turn and does not read lets more come. */
   cellMailWaitingCharsMax: 671_088_640,
   /** Characters kept of what such a process writes to standard error: V8's reason for an abort is at the head. */
   cellLastWordsCharsMax: 16_384,
