@@ -29,6 +29,7 @@ const scenarios = {
   route: () => import("./scenarios/route.ts"),
   store: () => import("./scenarios/store.ts"),
   faults: () => import("./scenarios/faults.ts"),
+  overload: () => import("./scenarios/overload.ts"),
 } satisfies Record<string, Loader>;
 
 interface Finished extends ScenarioReport {
