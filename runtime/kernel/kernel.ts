@@ -112,7 +112,10 @@ export function makeKernel(
       cellExit(k, agentId, incarnation, reason, detail, nowMs);
       useRoom(k, nowMs);
     },
-    disable: (agentId: string, reason: string): void => disable(k, agentId, reason),
+    disable(agentId: string, reason: string, nowMs: number): void {
+      disable(k, agentId, reason);
+      useRoom(k, nowMs);
+    },
     order: (agentId: string, order: AgentOrder, nowMs: number): boolean => giveOrder(k, agentId, order, nowMs),
     unpark: (agentId: string, nowMs: number): boolean => unpark(k, agentId, nowMs),
 
@@ -149,7 +152,10 @@ export function makeKernel(
       else hear(k, agent, turn, call.ref, id, [1, "ok", json]);
     },
     /** What the journal held is restored: permanent agents get their cells. */
-    start: (nowMs: number): void => startPermanent(k, nowMs),
+    start(nowMs: number): void {
+      startPermanent(k, nowMs);
+      useRoom(k, nowMs);
+    },
     /** The answer of a `signal-call`. */
     signalResult: (
       call: Omit<SignalCall, "header">,
@@ -170,7 +176,7 @@ export function makeKernel(
      * Stops what the session runs and drops what it has waiting. Gives the run ids that were stopped. What of it lies on the disk
      * alone is not among them; it ends when it is read.
      */
-    abort(sessionKey: string, runId: string | undefined): readonly string[] {
+    abort(sessionKey: string, runId: string | undefined, nowMs: number): readonly string[] {
       const stopped: string[] = [];
       const owner = k.agents.get(agentOfKey(sessionKey) ?? "");
       if (owner !== undefined) stopSpilled(k, owner, sessionKey, runId);
@@ -202,6 +208,7 @@ export function makeKernel(
         // The next in the lane may need another place than the one that is gone.
         markReady(agent, lane);
       }
+      useRoom(k, nowMs);
       return stopped;
     },
 

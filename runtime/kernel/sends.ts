@@ -14,7 +14,7 @@ import type { Pairing } from "./pairings.ts";
 import { parkSend } from "./parking.ts";
 import { postRefusal } from "./posts.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, Turn } from "./state.ts";
-import { answerFromSteps, type CallId, whyNoMoreSteps } from "./steps.ts";
+import { answerFromSteps, type CallId, hear, whyNoMoreSteps } from "./steps.ts";
 import { begun } from "./turns.ts";
 import { answerRefusal, openAsk, settleWithMail } from "./waits.ts";
 
@@ -330,6 +330,7 @@ export function refuse(
   call?: CallId,
 ): void {
   if (call === undefined) postRefusal(k, agent.spec.id, agent.incarnation, record.ref, refusal);
+  else if (call.op === "tool") hear(k, agent, turn, record.ref, call, [0, JSON.stringify(refusal), ""]);
   else answerRefusal(k, agent, turn, record.ref, call, refusal);
   k.emit({
     type: "audit",

@@ -72,6 +72,16 @@ export function answerFromSteps(k: KernelState, agent: AgentEntry, turn: Turn, r
   return true;
 }
 
+/**
+ * Whether an earlier delivery made the tool call and it is not carried out again: then it needs no right any more. What this
+ * delivery began has neither a result nor an envelope here; only a tool that must not be called twice is not begun again.
+ */
+export function wasMadeBefore(k: KernelState, turn: Turn, { key, name }: CallId): boolean {
+  const row = turn.steps?.get(key);
+  if (row === undefined) return false;
+  return row.result !== undefined || row.envelopeId !== undefined || !k.settings.isRepeatable(name);
+}
+
 function isOther(before: CallId, now: CallId): boolean {
   if (before.op !== now.op || before.name !== now.name) return true;
   return before.to !== undefined && now.to !== undefined && before.to !== now.to;

@@ -9,7 +9,16 @@ import { postRefusal } from "./posts.ts";
 import { isCallNumber, noCallNumber, refuse, send, sendVolatile, slotPairing } from "./sends.ts";
 import { signalCall } from "./signals.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
-import { answerFromSteps, type CallId, endStep, startStep, startTool, whyNoMoreSteps } from "./steps.ts";
+import {
+  answerFromSteps,
+  type CallId,
+  endStep,
+  hear,
+  startStep,
+  startTool,
+  wasMadeBefore,
+  whyNoMoreSteps,
+} from "./steps.ts";
 import { cellDone } from "./turns.ts";
 
 /** A frame arrived on the port of this agent's cell `incarnation`. */
@@ -128,12 +137,11 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
   }
   const id: CallId = { key: record.num, op: "tool", name: record.a };
   if (answerFromSteps(k, agent, turn, record.ref, id)) return;
-  const pairing = slotPairing(k, agent, record.slot);
-  if (pairing === undefined || pairing.object !== "gateway" || !pairing.verbs.includes(`tool:${record.a}`)) {
-    refuse(k, agent, turn, record, {
-      code: "CLOISTER_CAPABILITY_DENIED",
-      message: `${turn.mail.envelope.header.sessionKey} holds no capability to use the tool ${JSON.stringify(record.a.slice(0, 80))}`,
-    });
+  // A call that an earlier delivery made was judged then: it hears what came of that, whatever is allowed by now.
+  const wasMade = wasMadeBefore(k, turn, id);
+  const denied = wasMade ? undefined : whyNoTool(k, agent, turn, record);
+  if (denied !== undefined) {
+    refuse(k, agent, turn, record, denied, id);
     return;
   }
   if (record.b.length > limits.callParamsCharsMax || record.c.length > limits.bodyCharsMax) {
@@ -149,11 +157,14 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
     return;
   }
   if (agent.openCalls.size >= limits.callsPerCellMax) {
-    postRefusal(k, agent.spec.id, agent.incarnation, record.ref, {
+    const busy: Refusal = {
       code: "CLOISTER_MAILBOX_FULL",
       message: `${agent.openCalls.size} tool calls of this cell wait for their answers; the bound is reached`,
       retryAfterMs: 100,
-    });
+    };
+    // The record of what it sent before must not be replaced by this.
+    if (wasMade) postRefusal(k, agent.spec.id, agent.incarnation, record.ref, busy);
+    else hear(k, agent, turn, record.ref, id, [0, JSON.stringify(busy), ""]);
     return;
   }
   agent.openCalls.add(record.ref);
@@ -171,6 +182,15 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
   };
   if (turn.mail.volatile || k.settings.isRepeatable(record.a)) k.emit(effect);
   else startTool(k, agent, turn, id, effect);
+}
+
+function whyNoTool(k: KernelState, agent: AgentEntry, turn: Turn, { slot, a: tool }: UpRecord): Refusal | undefined {
+  const pairing = slotPairing(k, agent, slot);
+  if (pairing?.object === "gateway" && pairing.verbs.includes(`tool:${tool}`)) return undefined;
+  return {
+    code: "CLOISTER_CAPABILITY_DENIED",
+    message: `${turn.mail.envelope.header.sessionKey} holds no capability to use the tool ${JSON.stringify(tool.slice(0, 80))}`,
+  };
 }
 
 /** Beyond the bound the stream falls silent; the answer itself has its own bound. */

@@ -116,7 +116,7 @@ export function makeDriver(deps: DriverDeps): Driver {
     ready: (agentId, incarnation) => kernel.cellReady(agentId, incarnation, nowMs()),
     invalid: (agentId, _incarnation, reason) => {
       log.error({ agent: agentId, reason }, "the agent is disabled: its module cannot be loaded");
-      kernel.disable(agentId, reason);
+      kernel.disable(agentId, reason, nowMs());
     },
     frame: (agentId, incarnation, frame) => kernel.frame(agentId, incarnation, frame, nowMs()),
     exited: (agentId, incarnation, reason, detail, profile) => {
@@ -361,7 +361,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       (error: unknown) => {
         const { message } = toRefusal(error);
         log.error({ agent: agent.id, reason: message }, "the agent is disabled: its cell cannot be prepared");
-        kernel.disable(agent.id, message);
+        kernel.disable(agent.id, message, nowMs());
         kernel.cellExit(agent.id, effect.incarnation, "normal", message, nowMs());
       },
     );

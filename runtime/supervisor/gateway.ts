@@ -201,7 +201,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     deadLetters,
     signals,
     agents: () => board.all(),
-    abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId),
+    abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId, nowMs()),
     order: (agentId, order) => driver.kernel.order(agentId, order, nowMs()),
     unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
     backups: makeBackups(store, nowMs, log),

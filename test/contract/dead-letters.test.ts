@@ -113,7 +113,7 @@ test("a replay in the same process: who waits for the run hears its new end", as
 test("a replay that is refused says why and keeps the letter", async () => {
   const gateway = await openGateway([{ id: "main", ...crasher }]);
   const id = await poison(gateway);
-  gateway.driver.kernel.disable("main", "its module is gone");
+  gateway.driver.kernel.disable("main", "its module is gone", Date.now());
   await expect(call(gateway, "deadletters.replay", { id })).rejects.toMatchObject({
     code: "CLOISTER_AGENT_DISABLED",
     message: expect.stringContaining("its module is gone"),

@@ -31,6 +31,10 @@ test("every limit has its row and its reason", () => {
   expect(names.length).toBeGreaterThan(80);
   expect(findLimits().map(({ name }) => name)).toEqual(names);
   expect(findLimits().filter(({ text }) => text.length < 12)).toEqual([]);
+  // Its comment has several lines.
+  expect(findLimits().find(({ name }) => name === "cellOldGenerationMb")?.text).toMatch(
+    /^Young and old .*\w \w.*\)\.$/,
+  );
 });
 
 test("every method has its row", () => {

@@ -72,15 +72,13 @@ export interface LimitRow {
 export function findLimits(): readonly LimitRow[] {
   const source = readText("runtime/kernel/limits.ts");
   let text = "";
-  return source
-    .slice(source.indexOf("export const limits"), source.indexOf("} as const"))
-    .split("\n")
-    .flatMap((line) => {
-      text = /^ {2}\/\*\* (.*) \*\/$/.exec(line)?.[1] ?? text;
-      const name = /^ {2}(\w+):/.exec(line)?.[1];
-      const value: unknown = name === undefined ? undefined : Reflect.get(limits, name);
-      return name === undefined || typeof value !== "number" ? [] : [{ name, value, text }];
-    });
+  const lines = source.slice(source.indexOf("export const limits"), source.indexOf("} as const"));
+  return [...lines.matchAll(/^ {2}(?:\/\*\*(.*?)\*\/$|(\w+):)/gmsu)].flatMap(([, comment, name]) => {
+    // A comment of several lines has a star at the head of each.
+    if (comment !== undefined) text = comment.replaceAll(/\s*\n\s*\*?\s*/gu, " ").trim();
+    const value: unknown = name === undefined ? undefined : Reflect.get(limits, name);
+    return name === undefined || typeof value !== "number" ? [] : [{ name, value, text }];
+  });
 }
 
 function makeLimits(): string {

@@ -41,6 +41,22 @@ const planted: readonly Planted[] = [
     seeds: 40,
   },
   {
+    bug: "a tool call that was allowed and made, and is judged again when its turn is repeated",
+    file: "kernel/syscalls.ts",
+    text: "const denied = wasMade ? undefined : whyNoTool(",
+    instead: "const denied = whyNoTool(",
+    seen: /call \S+ heard .* and in delivery \d+ .*holds no capability/u,
+    seeds: 2_000,
+  },
+  {
+    bug: "a place that a stop made free and nobody is given before the next tick",
+    file: "kernel/kernel.ts",
+    text: "      useRoom(k, nowMs);\n      return stopped;",
+    instead: "      return stopped;",
+    seen: /a place at \w+ is free, and nobody is asked/u,
+    seeds: 1_000,
+  },
+  {
     bug: "a lost acknowledgement: the sender is not told that its message is stored",
     file: "kernel/waits.ts",
     text: "record: [down.stored, ticket.ref, ticket.turn, 0, envelopeId",
@@ -120,7 +136,7 @@ const planted: readonly Planted[] = [
     text: "  if (holdsRight(k, header.via)) return undefined;\n",
     instead: "  if (header.id !== undefined) return undefined;\n",
     seen: /was delivered under .* which is revoked/u,
-    seeds: 1_600,
+    seeds: 100,
   },
   {
     bug: "a mailbox place that is not given back when the journal refuses",

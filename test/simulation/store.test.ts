@@ -104,8 +104,8 @@ const planted: readonly Planted[] = [
   {
     bug: "an idempotency key that is not remembered",
     file: "store/journal.ts",
-    text: "if (dedupe !== undefined) window.remember(",
-    instead: "if (dedupe === null) window.remember(",
+    text: "if (key !== undefined) window.remember(",
+    instead: "if (key === null) window.remember(",
     seen: /was stored under|was sent twice/u,
     seeds: 40,
   },

@@ -29,6 +29,8 @@ export interface DriverOptions {
   readonly tools?: ToolTable;
   /** Keeps every effect. Off for long simulations. */
   readonly keepEffects?: boolean;
+  /** Hashes every effect, which takes a third of the time of a simulated world. */
+  readonly keepTrace?: boolean;
   /** Another kernel than the real one: one with a planted bug (`mutants.ts`). */
   readonly kernel?: KernelModule;
 }
@@ -108,8 +110,8 @@ export interface Driver {
   dead(body: string): { readonly fate: Fate; readonly reason: string } | undefined;
   audits(event: string): readonly Extract<Effect, { type: "audit" }>[];
   ofType<T extends Effect["type"]>(type: T): readonly Extract<Effect, { type: T }>[];
-  /** A hash over every effect so far, in order (FNV-1a). */
-  readonly trace: string;
+  /** A hash over every effect so far, in order (FNV-1a); undefined without `keepTrace`. */
+  readonly trace: string | undefined;
   /** Once all is settled: messages from outside and calls of live cells that have no answer, and whatever has two. */
   readonly wrongAnswers: readonly string[];
   /** What the kernel must not ask, and what it asked. */
@@ -121,8 +123,11 @@ export interface Driver {
   readonly header: (body: string) => EnvelopeHeader;
 }
 
+/** The right of an agent to use the session tools. */
+export const toolsPairingId = (agentId: string): string => `tools:${agentId}`;
+
 const sessionToolsPairing = (agentId: string): Pairing => ({
-  id: `tools:${agentId}`,
+  id: toolsPairingId(agentId),
   subject: `agent:${agentId}`,
   object: "gateway",
   verbs: ["tool:sessions_send"],

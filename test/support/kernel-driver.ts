@@ -85,7 +85,7 @@ export function makeDriver(options: DriverOptions): Driver {
   };
 
   const emit = (effect: Effect): void => {
-    hashEffect(effect);
+    if (options.keepTrace === true) hashEffect(effect);
     watch.see(effect);
     asked.push(effect);
     if (options.keepEffects !== false) effects.push(effect);
@@ -273,12 +273,9 @@ export function makeDriver(options: DriverOptions): Driver {
   /** A frame that the kernel must refuse: it changes nothing, and the audit trail says why. */
   const refusedFrame = (agentId: string, incarnation: number, frame: readonly unknown[]): void => {
     const before = kernel.state.agents.get(agentId)?.lastSeq;
-    // Places that an abort freed are given away with the next event, whatever that is.
-    const isRoomy = kernel.state.roomy.size > 0;
     asked.length = 0;
     kernel.frame(agentId, incarnation, frame, nowMs);
-    const isRefused =
-      (asked.length === 1 || isRoomy) && asked[0]?.type === "audit" && asked[0].event.startsWith("forged-");
+    const isRefused = asked.length === 1 && asked[0]?.type === "audit" && asked[0].event.startsWith("forged-");
     if (!isRefused || kernel.state.agents.get(agentId)?.lastSeq !== before)
       watch.problems.push(`a frame that is repeated or of an earlier cell of ${agentId} was accepted`);
   };
@@ -518,7 +515,7 @@ export function makeDriver(options: DriverOptions): Driver {
     ofType: <T extends Effect["type"]>(type: T) =>
       effects.filter((effect): effect is Extract<Effect, { type: T }> => effect.type === type),
     get trace() {
-      return hash.toString(16);
+      return options.keepTrace === true ? hash.toString(16) : undefined;
     },
     get wrongAnswers() {
       const unanswered = [...openTickets].map((ticket) => `ticket ${ticket} has no answer`);

@@ -16,17 +16,21 @@ export interface Flights {
 }
 
 export function makeFlights(): Flights {
-  const counts = new Map<string, number>();
+  const towards = new Map<string, number>();
+  /** By the agent that sent, and then by the incarnation of its cell: asked after every step, so no text is built for it. */
+  const sentBy = new Map<string, Map<number, number>>();
   const count = ({ envelope, ticket }: Extract<Effect, { type: "append" }>, by: 1 | -1): void => {
-    const keys = [`to ${envelope.header.agentId}`];
-    if (ticket.type === "cell") keys.push(`from ${ticket.agentId}#${ticket.incarnation}`);
-    for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + by);
+    const { agentId } = envelope.header;
+    towards.set(agentId, (towards.get(agentId) ?? 0) + by);
+    if (ticket.type !== "cell") return;
+    const cells = sentBy.get(ticket.agentId) ?? new Map<number, number>();
+    sentBy.set(ticket.agentId, cells.set(ticket.incarnation, (cells.get(ticket.incarnation) ?? 0) + by));
   };
   return {
     begin: (effect) => count(effect, 1),
     end: (effect) => count(effect, -1),
-    to: (agentId) => counts.get(`to ${agentId}`) ?? 0,
-    from: (agentId, incarnation) => counts.get(`from ${agentId}#${incarnation}`) ?? 0,
+    to: (agentId) => towards.get(agentId) ?? 0,
+    from: (agentId, incarnation) => sentBy.get(agentId)?.get(incarnation) ?? 0,
   };
 }
 
@@ -94,6 +98,7 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
       const agentId = agentOfKey(toSession) ?? "";
       if (k.agents.get(agentId)?.phase === "parked") wrong(`an ask waits for ${agentId}, which is parked`);
     }
+  for (const { spec } of k.roomy) wrong(`a place at ${spec.id} is free, and nobody is asked whether he waits for it`);
   if (k.asks.size > k.settings.limits.asksMax) wrong(`${k.asks.size} asks wait`);
   if (main !== k.mainRunning) wrong(`lane main counts ${k.mainRunning} turns and has ${main}`);
   if (live !== k.liveCells) wrong(`${k.liveCells} live cells are counted, ${live} there`);

@@ -20,6 +20,7 @@ export interface WorldOptions {
   readonly without?: readonly string[];
   /** Faults at the most; for the same purpose. */
   readonly faultsMax?: number;
+  readonly keepTrace?: boolean;
 }
 
 /** What faults and checks know of a world beside its driver. */
@@ -43,7 +44,8 @@ export interface World {
 
 export interface WorldReport {
   readonly seed: number;
-  readonly trace: string;
+  /** Of every effect; undefined without `keepTrace`. */
+  readonly trace: string | undefined;
   readonly problems: readonly string[];
   /** `effect:…`, `refusal:…`, `fate:…`, `exit:…`, `fault:…` and the like. */
   readonly reached: ReadonlySet<string>;
@@ -112,6 +114,7 @@ function makeWorld(random: Random, options: WorldOptions): World {
     mainLaneConcurrent: 1 + random.below(3),
     liveCellsMax: random.chance(0.3) ? Math.max(1, agents.length - 1) : agents.length,
     keepEffects: false,
+    keepTrace: options.keepTrace === true,
     ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
     limits: {
       sessionsPerCellMax: 1 + random.below(3),

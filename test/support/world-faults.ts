@@ -1,4 +1,5 @@
 /** What happens to a world while it runs: new mail, time, and faults. One row each; a new kind of fault is a new row. */
+import { toolsPairingId } from "./driver-port.ts";
 import type { World } from "./kernel-world.ts";
 import { journalName } from "./kernel-journal.ts";
 import type { Random } from "./random.ts";
@@ -44,7 +45,9 @@ export const faults: readonly Fault[] = [
     name: "abort",
     weight: 3,
     calm: true,
-    happen: always(({ driver, sessions }, random) => driver.kernel.abort(random.pick(sessions), undefined)),
+    happen: always(({ driver, sessions }, random) =>
+      driver.kernel.abort(random.pick(sessions), undefined, driver.nowMs),
+    ),
   },
   {
     name: "replay",
@@ -64,8 +67,16 @@ export const faults: readonly Fault[] = [
     weight: 5,
     calm: true,
     happen({ driver, pairings, revoking, revoked }, random) {
-      const pairing = random.pick(pairings);
       if (!revoking) return false;
+      // Of so many, few are in use at a time: half of the picks are among those that mail came by or its turn may need.
+      const wanted = new Set(
+        [...driver.kernel.state.mail.values()].flatMap(({ envelope: { header } }) => [
+          header.via,
+          toolsPairingId(header.agentId),
+        ]),
+      );
+      const inUse = pairings.filter(({ id }) => wanted.has(id));
+      const pairing = random.pick(inUse.length > 0 && random.chance(0.5) ? inUse : pairings);
       if (driver.pairings.revoke(pairing.id).length > 0) revoked.add(pairing.id);
       else driver.pairings.add(pairing);
       return true;
@@ -141,7 +152,9 @@ export const faults: readonly Fault[] = [
   {
     name: "disable",
     weight: 1,
-    happen: always(({ driver, agents }, random) => driver.kernel.disable(random.pick(agents), "its module is gone")),
+    happen: always(({ driver, agents }, random) =>
+      driver.kernel.disable(random.pick(agents), "its module is gone", driver.nowMs),
+    ),
   },
   {
     name: "order",

@@ -254,7 +254,7 @@ describe("a disabled agent", () => {
     driver.settle();
     driver.tell(main, "ask");
     driver.settle();
-    driver.kernel.disable("raul", "actor.ts: syntax error");
+    driver.kernel.disable("raul", "actor.ts: syntax error", driver.nowMs);
     driver.settle();
     expect(driver.outcomes("ask")).toEqual([{ status: "ok", text: "CLOISTER_AGENT_DISABLED" }]);
     expect(driver.outcomes("second")).toEqual([
@@ -278,7 +278,7 @@ describe("a disabled agent", () => {
     for (let seed = 0; seed < 20; seed++) {
       const driver = makeDriver({ seed, script: scripted({}) });
       const ticket = driver.tell(main, "a");
-      driver.kernel.disable("main", "gone");
+      driver.kernel.disable("main", "gone", driver.nowMs);
       driver.finish();
       expect(driver.accepted(ticket)).toMatchObject({ status: "stored" });
       expect(driver.ofType("start-cell")).toEqual([]);

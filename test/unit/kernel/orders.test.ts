@@ -141,7 +141,7 @@ describe("an agent that is restarted", () => {
 
 it("an order that cannot be carried out is refused, and one that can is in the audit trail", () => {
   const driver = makeDriver({ agents: ["main", "broken"], script: blocked });
-  driver.kernel.disable("broken", "no such module");
+  driver.kernel.disable("broken", "no such module", driver.nowMs);
   for (const order of [park, restart]) {
     expect(driver.kernel.order("nobody", order, driver.nowMs)).toBe(false);
     expect(driver.kernel.order("broken", order, driver.nowMs)).toBe(false);

@@ -153,8 +153,8 @@ describe("a mailbox that spills", () => {
     driver.tell("agent:raul:y", "y1", { runId: "r1" });
     driver.tell("agent:raul:y", "y2", { runId: "r2" });
     driver.settle();
-    driver.kernel.abort("agent:raul:x", undefined);
-    driver.kernel.abort("agent:raul:y", "r2");
+    driver.kernel.abort("agent:raul:x", undefined, driver.nowMs);
+    driver.kernel.abort("agent:raul:y", "r2", driver.nowMs);
     driver.tell("agent:raul:x", "x2");
     driver.settle();
     driver.open("go");
@@ -169,7 +169,7 @@ describe("a mailbox that spills", () => {
     for (const body of ["hold", "before"]) driver.tell(raul, body);
     driver.tell(main, "ask");
     driver.settle();
-    driver.kernel.disable("raul", "broken");
+    driver.kernel.disable("raul", "broken", driver.nowMs);
     driver.finish();
     expect(driver.outcomes("ask")).toMatchObject([{ text: expect.stringContaining("CLOISTER_AGENT_DISABLED") }]);
     expect(driver.journal.pending().map(({ envelope }) => envelope.body)).toContain("asked");
@@ -337,14 +337,25 @@ describe("a mailbox that parks", () => {
     expect(bodies(driver)).toEqual(["hold", "a"]);
   });
 
+  it("gives the place of mail that an operator stops to who waits for it, at once", () => {
+    const driver = make({ overflow: "park", depthMax: 2 });
+    for (const body of ["hold", "a"]) driver.tell(raul, body, { runId: `run ${body}` });
+    const waiting = driver.tell("agent:raul:x", "x");
+    driver.settle();
+    expect(driver.accepted(waiting)).toBeUndefined();
+    expect(driver.kernel.abort(raul, "run a", driver.nowMs)).toEqual(["run a"]);
+    driver.settle();
+    expect(driver.accepted(waiting)).toMatchObject({ status: "stored" });
+  });
+
   it("tells everybody who waits when its agent is disabled", () => {
     const driver = make({ overflow: "park", depthMax: 1 });
     driver.tell(raul, "hold");
     const ticket = driver.tell(raul, "a");
     driver.tell(main, "send");
     driver.settle();
-    driver.kernel.disable("raul", "broken");
-    driver.finish();
+    driver.kernel.disable("raul", "broken", driver.nowMs);
+    driver.settle();
     expect(refusalOf(driver, ticket)).toMatchObject({ code: "CLOISTER_AGENT_DISABLED" });
     expect(driver.outcomes("send")).toMatchObject([{ text: expect.stringContaining("CLOISTER_AGENT_DISABLED") }]);
   });

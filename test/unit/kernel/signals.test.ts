@@ -194,7 +194,7 @@ describe("a monitor", () => {
       expect(downs(driver)).toEqual(["raul parked"]);
     }
     const disabled = watched();
-    disabled.kernel.disable("raul", "no module");
+    disabled.kernel.disable("raul", "no module", disabled.nowMs);
     disabled.advance(1_000);
     expect(downs(disabled)).toEqual(["raul disabled"]);
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { up } from "../../../runtime/kernel/frames.ts";
 import type { ToolTable } from "../../../runtime/supervisor/tools/table.ts";
 import { type Answer, answerOf, type Script, scripted, stepOf } from "../../support/fake-cell.ts";
-import { type DriverOptions, makeDriver, openPairings } from "../../support/kernel-driver.ts";
+import { type Driver, type DriverOptions, makeDriver, openPairings } from "../../support/kernel-driver.ts";
 
 const main = "agent:main:main";
 
@@ -189,8 +189,12 @@ describe("a tool", () => {
     } as const,
   ];
   /** The cell ends in its first delivery: after the tool has run and before it hears, or after it has heard. */
-  const repeated = async (tool: string, when: "before" | "after") => {
-    const runs: string[] = [];
+  const repeated = async (
+    tool: string,
+    when: "before" | "after",
+    runs: string[] = [],
+    beforeCrash: (driver: Driver) => void = () => undefined,
+  ) => {
     const { driver, heard } = open(
       (hear) =>
         function* (turn) {
@@ -201,7 +205,11 @@ describe("a tool", () => {
       {
         agents: ["main"],
         pairings,
-        tools: tools(runs, () => void (when === "before" && runs.length === 1 && driver.crash("main"))),
+        tools: tools(runs, () => {
+          if (when === "after" || runs.length !== 1) return;
+          beforeCrash(driver);
+          driver.crash("main");
+        }),
       },
     );
     for (let rounds = 0; rounds < 4; rounds++) {
@@ -239,5 +247,68 @@ describe("a tool", () => {
       const [commit] = driver.ofType("commit");
       expect(commit?.rows.map(({ role, toolName }) => [role, toolName])).toEqual([["toolResult", tool]]);
     }
+  });
+
+  it("that was allowed and made is heard again after its right is gone", () => {
+    const { driver, heard } = open(
+      (hear) =>
+        function* (turn) {
+          hear(yield* answerOf(turn.call("sessions_send", { to: "agent:raul:main", timeoutMs: 1_000 }, "asked")));
+          if (turn.attempt === 1) {
+            driver.pairings.revoke("tools:main");
+            turn.crash();
+          }
+          return {};
+        },
+    );
+    driver.finish();
+    expect(codes(heard)).toEqual([codes(heard)[0], codes(heard)[0]]);
+    expect(JSON.parse(codes(heard)[0] ?? "")).toMatchObject({ status: "ok", reply: "re: asked" });
+    expect(driver.handled.filter(({ body }) => body === "asked")).toHaveLength(1);
+  });
+
+  it("that acts and was begun has an outcome unknown also after its right is gone", async () => {
+    const runs: string[] = [];
+    const { driver, heard } = await repeated("charge", "before", runs, (running) => running.pairings.revoke("x"));
+    expect(runs).toEqual(["charge"]);
+    expect(heard.map(({ code }) => code)).toEqual(["outcome_unknown"]);
+    expect(driver.outcomes("go").at(-1)).toEqual({ status: "no_reply" });
+  });
+
+  it("that was refused is heard as refused again, also when it is allowed by then", () => {
+    const right = openPairings(["main"]).find(({ id }) => id === "tools:main");
+    const { driver, heard } = open(
+      (hear) =>
+        function* (turn) {
+          hear(yield* answerOf(turn.call("sessions_send", { to: "agent:raul:main", timeoutMs: 0 }, "asked")));
+          if (turn.attempt === 1) {
+            if (right !== undefined) driver.pairings.add(right);
+            turn.crash();
+          }
+          return {};
+        },
+      { pairings: openPairings(["main", "raul"]).filter(({ id }) => id !== "tools:main") },
+    );
+    driver.finish();
+    expect(codes(heard)).toEqual(["CLOISTER_CAPABILITY_DENIED", "CLOISTER_CAPABILITY_DENIED"]);
+    expect(driver.audits("refused")).toHaveLength(1);
+    expect(driver.handled.map(({ body }) => body)).toEqual(["go", "go"]);
+  });
+
+  it("beyond the calls of its cell is heard as refused again, also when there is a place by then", () => {
+    const { driver, heard } = open(
+      (hear) =>
+        function* (turn) {
+          const first = turn.call("sessions_send", { to: "agent:raul:main", timeoutMs: 0 }, "first");
+          hear(yield* answerOf(turn.call("sessions_send", { to: "agent:raul:main", timeoutMs: 0 }, "second")));
+          yield* answerOf(first);
+          if (turn.attempt === 1) turn.crash();
+          return {};
+        },
+      { limits: { callsPerCellMax: 1 } },
+    );
+    driver.finish();
+    expect(codes(heard)).toEqual(["CLOISTER_MAILBOX_FULL", "CLOISTER_MAILBOX_FULL"]);
+    expect(driver.handled.map(({ body }) => body)).not.toContain("second");
   });
 });
