@@ -2,9 +2,10 @@
  * Compiles the policy into the rows of the pairing registry. Rows name patterns and not every pair, so that their number
  * grows with the config and not with the square of the agents (promise P7).
  */
-import type { Verb } from "../runtime/kernel/envelope.ts";
+import { grantVerbs, type Verb } from "../runtime/kernel/envelope.ts";
 import { matchesPattern, type Pairing } from "../runtime/kernel/pairings.ts";
-import { grantVerbs, judgePair, pairVerbs, type Policy, type SessionVerb } from "./policy.ts";
+
+import { judgePair, type OperatorGrant, pairVerbs, type Policy, type SessionVerb } from "./policy.ts";
 
 /** The session tools of this version; each is a verb of its own. */
 export const sessionTools = [
@@ -22,6 +23,27 @@ const scheduleVerbs: readonly Verb[] = ["schedule"];
 const toolVerbs: readonly Verb[] = sessionTools.map((tool) => `tool:${tool}` as const);
 
 export function compilePairings(policy: Policy, agentIds: readonly string[]): Pairing[] {
+  return [
+    ...compileConfig(policy, agentIds),
+    ...(policy.operator ?? []).flatMap((grant) => grantPairings(grant, agentIds)),
+  ];
+}
+
+/** The rows of one grant of an operator, one for each agent that it is for. */
+export function grantPairings({ id, from, to, verbs, untilMs }: OperatorGrant, agentIds: readonly string[]): Pairing[] {
+  return agentIds
+    .filter((agentId) => matchesPattern(from, agentId))
+    .map((agentId) => ({
+      id: `operator:${id}:${agentId}`,
+      subject: `agent:${agentId}`,
+      object: `agent:${to}`,
+      verbs,
+      origin: "operator",
+      ...(untilMs === undefined ? {} : { untilMs }),
+    }));
+}
+
+function compileConfig(policy: Policy, agentIds: readonly string[]): Pairing[] {
   return agentIds.flatMap((agentId) => {
     const subject = `agent:${agentId}`;
     const tools: Pairing = {

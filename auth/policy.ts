@@ -2,20 +2,25 @@
  * Who may reach whom, from the config: one function judges, and both the compiled pairings and every explanation come from
  * it. Source: behaviour §1.6, §3.1 (texts), §3.8 (visibility × sandbox × agent-to-agent).
  */
+import type { GrantVerb } from "../runtime/kernel/envelope.ts";
 import { matchesPattern } from "../runtime/kernel/pairings.ts";
 
 export type Visibility = "self" | "tree" | "agent" | "all";
 
-/** What a grant may name, each a right of its own: who may send need not read. */
-export const grantVerbs = ["send", "request", "list", "history", "spawn", "steer", "cancel"] as const;
-
-export type SessionVerb = (typeof grantVerbs)[number];
+export type SessionVerb = GrantVerb;
 
 /** One entry of `tools.agentToAgent.grants`; `from` and `to` are ids or patterns. */
 export interface Grant {
   readonly from: string;
   readonly to: string;
   readonly verbs: readonly SessionVerb[];
+}
+
+/** A right that an operator granted while the gateway ran. */
+export interface OperatorGrant extends Grant {
+  readonly id: string;
+  /** No effect from this time on (ms since the epoch). Absent: until it is revoked. */
+  readonly untilMs?: number;
 }
 
 /** What `tools.agentToAgent.allow` gives at once. */
@@ -29,20 +34,25 @@ export interface Policy {
     /** Absent: none. */
     readonly grants?: readonly Grant[];
   };
+  /** Those in force now, whatever `agentToAgent.enabled` says. Absent: none. */
+  readonly operator?: readonly OperatorGrant[];
   /** `spawned`: a sandboxed session reaches only what it spawned. */
   readonly sessionToolsVisibility: "spawned" | "all";
 }
 
 export type Judgement =
-  | { readonly allowed: true; readonly rule: string }
+  /** `grantId`: of the operator's grant that allows it. */
+  | { readonly allowed: true; readonly rule: string; readonly grantId?: string }
   | { readonly allowed: false; readonly rule: string; readonly message: string; readonly remedy: string };
 
 /**
  * May one agent reach another at all? The session does not matter across agents (behaviour §3.8, rule 2). A grant names pair and
- * verb itself, so that it needs no `visibility`; without `enabled` there is none.
+ * verb itself, so that it needs no `visibility`; those of the config need `enabled`, those of an operator do not.
  */
 export function judgePair(policy: Policy, from: string, to: string, verb: SessionVerb): Judgement {
   const { enabled, allow, grants = [] } = policy.agentToAgent;
+  const given = policy.operator?.find((grant) => isBetween(grant, from, to) && grant.verbs.includes(verb));
+  if (given !== undefined) return { allowed: true, rule: `the operator's grant ${given.id}`, grantId: given.id };
   const granted = enabled ? grants.findIndex((grant) => isBetween(grant, from, to) && grant.verbs.includes(verb)) : -1;
   if (granted !== -1) return { allowed: true, rule: grantRule(granted) };
   const missing = [from, to].filter((id) => !allow.some((pattern) => matchesPattern(pattern, id)));

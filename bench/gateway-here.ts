@@ -49,6 +49,7 @@ export async function openGatewayHere(
     store,
     assets: changeAssets(await loadCellAssets()),
     orders: await store.orders(),
+    grants: await store.grants(),
     liveCellsMax: 100,
     version: "bench",
     process: {

@@ -106,6 +106,29 @@ const timerRow = z.object({ id: z.string(), sessionKey: text, name: text, dueAtM
 
 export type TimerEntry = z.infer<typeof timerRow>;
 
+const grantRow = z.object({
+  id: z.string(),
+  from: text,
+  to: text,
+  verbs: z.array(z.string()),
+  untilMs: z.number().optional(),
+  createdAtMs: count,
+  by: text,
+});
+
+export type GrantEntry = z.infer<typeof grantRow>;
+
+const explainedVerb = z.object({
+  verb: z.string(),
+  allowed: z.boolean(),
+  rule: text,
+  message: text,
+  config: z.string().optional(),
+  command: z.string().optional(),
+});
+
+export type ExplainedEntry = z.infer<typeof explainedVerb>;
+
 const accepted = z.object({ runId: z.string(), sessionKey: maybeText });
 
 const finalAnswer = z.object({
@@ -152,6 +175,15 @@ export const parseTimers = (payload: unknown): { readonly timers: readonly Timer
 
 export const parseRemovedTimer = (payload: unknown): { readonly name: string; readonly sessionKey: string } =>
   parse("timers.remove", z.object({ name: text, sessionKey: z.string() }), payload);
+
+export const parseGrants = (payload: unknown): readonly GrantEntry[] =>
+  parse("grants.list", z.object({ grants: z.array(grantRow) }), payload).grants;
+
+export const parseGrant = (method: string, payload: unknown): GrantEntry =>
+  parse(method, z.object({ grant: grantRow }), payload).grant;
+
+export const parseExplained = (payload: unknown): readonly ExplainedEntry[] =>
+  parse("grants.explain", z.object({ verbs: z.array(explainedVerb) }), payload).verbs;
 
 /** From the answers of `status` and `health`; a gateway that does not count them has none. */
 export const parseDeadLetterCounts = (payload: Readonly<Record<string, unknown>>): DeadLetterCounts =>

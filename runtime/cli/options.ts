@@ -20,6 +20,20 @@ export function peer(text: string): Peer {
   throw new InvalidArgumentError("Wanted kind:id, where kind is direct, group or channel.");
 }
 
+/** A time in ISO 8601, as milliseconds since the epoch. */
+export function time(text: string): number {
+  const atMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(atMs)) return atMs;
+  throw new InvalidArgumentError("Wanted a time such as 2026-01-31T18:00:00Z.");
+}
+
+/** `90s`, `30m`, `2h` or `7d`, as milliseconds. */
+export function duration(text: string): number {
+  const { count, unit } = /^(?<count>[1-9]\d{0,5})(?<unit>[smhd])$/.exec(text)?.groups ?? {};
+  if (count === undefined) throw new InvalidArgumentError("Wanted a duration such as 90s, 30m, 2h or 7d.");
+  return Number(count) * (unit === "s" ? 1_000 : unit === "m" ? 60_000 : unit === "h" ? 3_600_000 : 86_400_000);
+}
+
 /** For options that may be given several times. */
 export function collect(text: string, earlier: readonly string[] | undefined): readonly string[] {
   return [...(earlier ?? []), text];

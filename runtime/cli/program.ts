@@ -21,6 +21,7 @@ import type { SessionsOptions } from "./commands/sessions.ts";
 import type { StatusOptions } from "./commands/status.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
+import { addGrants } from "./grant-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
 import { collect, peer, wholeNumber } from "./options.ts";
 import type { Shell } from "./shell.ts";
@@ -69,6 +70,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addLists(shell);
   addDeadLetters(shell);
   addTimers(shell);
+  addGrants(shell);
   addConfig(shell);
   addState(shell);
   addBackup(shell);

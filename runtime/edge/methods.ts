@@ -4,7 +4,7 @@
  * Keys that a row does not name are dropped before the kernel's side sees them. Source: protocol.md, behaviour §4.4.
  */
 import { z } from "zod";
-import { fates } from "../kernel/envelope.ts";
+import { fates, grantVerbs } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Scope } from "./scopes.ts";
 
@@ -55,6 +55,21 @@ export const methods = {
     }),
   },
   "timers.remove": { scope: "operator.admin", params: z.object({ id }) },
+  "grants.list": { scope: "operator.read", params: z.object({}) },
+  "grants.explain": {
+    scope: "operator.read",
+    params: z.object({ from: id, to: id, verb: z.enum(grantVerbs).exactOptional() }),
+  },
+  "grants.add": {
+    scope: "operator.admin",
+    params: z.object({
+      from: id,
+      to: id,
+      verbs: z.array(z.enum(grantVerbs)).min(1).max(grantVerbs.length),
+      untilMs: count.max(8.64e15).exactOptional(),
+    }),
+  },
+  "grants.revoke": { scope: "operator.admin", params: z.object({ id }) },
   "backup.start": { scope: "operator.admin", params: z.object({ to: z.string().min(1).max(limits.pathCharsMax) }) },
   "backup.status": { scope: "operator.admin", params: z.object({}) },
   "sessions.list": {

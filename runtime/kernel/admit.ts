@@ -135,7 +135,7 @@ function judgeRight(k: KernelState, { via, from, sessionKey }: Admission): Refus
   return {
     code: "CLOISTER_CAPABILITY_REVOKED",
     message: `the right by which ${from.type === "agent" ? from.sessionKey : from.type} sent to ${sessionKey} is gone: the pairing ${via} is no longer in force`,
-    remedy: "grant it again in tools.agentToAgent and restart the gateway",
+    remedy: "grant it again: `cloister grants add`, or tools.agentToAgent and a restart; then send it anew",
   };
 }
 

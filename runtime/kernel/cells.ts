@@ -18,6 +18,7 @@ import {
 import { agentOfKey } from "./agent-of-key.ts";
 import { noteRoom } from "./depth.ts";
 import { obey } from "./orders.ts";
+import { tellSlots } from "./rights.ts";
 import { tellDown } from "./signals.ts";
 import type { AgentEntry, ExitReason, KernelState, Turn } from "./state.ts";
 import { countCrash, escalate, restartGroup } from "./supervision.ts";
@@ -29,6 +30,7 @@ export function cellReady(k: KernelState, agentId: string, incarnation: number, 
   if (agent === undefined || agent.incarnation !== incarnation || agent.phase !== "starting") return;
   agent.phase = "live";
   agent.lastActivityMs = nowMs;
+  tellSlots(k, agent);
   k.emit({ type: "agent-changed", agentId });
   pump(k, agent, nowMs);
 }

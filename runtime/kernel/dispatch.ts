@@ -131,6 +131,8 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
   return turn;
 }
 
+const noNews: AgentEntry["slotNews"] = [];
+
 /** Asks the driver for a cell, or waits for a place among the live ones. */
 function activate(k: KernelState, agent: AgentEntry, nowMs: number): void {
   if (k.liveCells >= k.settings.liveCellsMax) {
@@ -149,6 +151,8 @@ function activate(k: KernelState, agent: AgentEntry, nowMs: number): void {
   agent.startedAtMs = nowMs;
   const slots = k.pairings.of(`agent:${agent.spec.id}`).map((pairing, index) => ({ slot: index + 1, pairing }));
   agent.slots = new Map(slots.map(({ slot, pairing }) => [slot, pairing.id]));
+  agent.nextSlot = slots.length + 1;
+  agent.slotNews = noNews;
   k.emit({
     type: "start-cell",
     agentId: agent.spec.id,

@@ -19,6 +19,25 @@ export type Verb =
   | `tool:${string}`
   | `secret:${string}`;
 
+/** What a grant may name, each a right of its own: who may send need not read. */
+export const grantVerbs = ["send", "request", "list", "history", "spawn", "steer", "cancel"] as const;
+
+export type GrantVerb = (typeof grantVerbs)[number];
+
+/** A right that an operator granted while the gateway ran, as it is stored. */
+export interface GrantRow {
+  readonly id: string;
+  /** Agents, as ids or `*` patterns. */
+  readonly from: string;
+  readonly to: string;
+  readonly verbs: readonly GrantVerb[];
+  /** No effect from this time on. Absent: until it is revoked. */
+  readonly untilMs?: number;
+  readonly createdAtMs: number;
+  /** The client that granted it. */
+  readonly by: string;
+}
+
 /** Who an envelope is from. Written by the supervisor from what it knows of the port, never read from a sender. */
 export type Principal =
   | { readonly type: "agent"; readonly agentId: string; readonly sessionKey: string }

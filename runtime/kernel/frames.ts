@@ -54,6 +54,8 @@ export const down = {
   result: 3,
   /** The session in `a` is no longer kept: its state will be delivered again when needed. */
   forget: 4,
+  /** The slot num stands for the object in `a` with the verbs in `b` (JSON) from now on; no verbs: for nothing any more. */
+  slot: 5,
 } as const;
 
 export const upStride = 8;

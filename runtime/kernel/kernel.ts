@@ -11,7 +11,7 @@ import { hasCell, markReady } from "./dispatch.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
-import type { PairingRegistry } from "./pairings.ts";
+import type { Pairing, PairingRegistry } from "./pairings.ts";
 import { postRefusal } from "./posts.ts";
 import { type CheckedSend, sendAs, sentBefore } from "./sends.ts";
 import type {
@@ -27,6 +27,7 @@ import type {
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { restoreBacklog, stopSpilled } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
+import { expireRights, grant, revoke } from "./rights.ts";
 import { receiveFrame } from "./syscalls.ts";
 import { signalResult } from "./signals.ts";
 import { type Begun, begun, committed, endQueued, forgetState } from "./turns.ts";
@@ -75,7 +76,10 @@ export function makeKernel(
   };
 
   return {
-    admit: (admission: Admission, ticket: number, nowMs: number): void => admit(k, admission, ticket, nowMs),
+    admit(admission: Admission, ticket: number, nowMs: number): void {
+      expireRights(k, nowMs);
+      admit(k, admission, ticket, nowMs);
+    },
     appended(envelope: Envelope, ticket: AppendTicket, result: Appended, nowMs: number): void {
       appended(k, envelope, ticket, result, nowMs);
       useRoom(k, nowMs);
@@ -91,10 +95,12 @@ export function makeKernel(
       useRoom(k, nowMs);
     },
     frame(agentId: string, incarnation: number, frame: unknown, nowMs: number): void {
+      expireRights(k, nowMs);
       receiveFrame(k, agentId, incarnation, frame, nowMs);
       useRoom(k, nowMs);
     },
     begun(agentId: string, turn: number, result: Begun, nowMs: number): void {
+      expireRights(k, nowMs);
       begun(k, agentId, turn, result, nowMs);
       useRoom(k, nowMs);
     },
@@ -127,6 +133,18 @@ export function makeKernel(
         return false;
       agent.openCalls.delete(request.ref);
       return true;
+    },
+    /** From now on, also in a live cell of its subject. */
+    grant(pairing: Pairing, nowMs: number): void {
+      expireRights(k, nowMs);
+      grant(k, pairing);
+    },
+    /** Ends a pairing and all that was derived from it, from the next delivery on. Gives their ids; none: it was not in force. */
+    revoke(id: string, nowMs: number): readonly string[] {
+      expireRights(k, nowMs);
+      const ids = revoke(k, id);
+      useRoom(k, nowMs);
+      return ids;
     },
     /** The supervisor sends for a turn, after its own checks (the session tools). False when the turn is over. */
     sendFor(agentId: string, turnNumber: number, request: CheckedSend, nowMs: number): boolean {
@@ -214,6 +232,7 @@ export function makeKernel(
 
     /** Back-offs that are over, idle cells, cells that never start. Call it every few hundred milliseconds. */
     tick(nowMs: number): void {
+      expireRights(k, nowMs);
       useRoom(k, nowMs);
       expireCrowds(k, nowMs);
       tickCells(k, nowMs);
@@ -258,15 +277,16 @@ export function makeKernel(
   };
 }
 
-const noCrashes: number[] = [];
-const noSlots: AgentEntry["slots"] = new Map();
-
 type Collections = Pick<
   AgentEntry,
   "lanes" | "readyMain" | "readyNested" | "turns" | "loaded" | "sessionDepth" | "openCalls"
 >;
 
 /** One class with all of its fields, which V8 keeps in the object itself. */
+const noCrashes: number[] = [];
+const noSlots: AgentEntry["slots"] = new Map();
+const noNews: AgentEntry["slotNews"] = [];
+
 class Entry implements AgentEntry {
   readonly spec: AgentSpec;
   disabled: AgentEntry["disabled"];
@@ -275,6 +295,8 @@ class Entry implements AgentEntry {
   incarnation = 0;
   lastSeq = 0;
   slots = noSlots;
+  nextSlot = 1;
+  slotNews = noNews;
   depth = 0;
   appending = 0;
   spill: AgentEntry["spill"] = undefined;

@@ -269,6 +269,8 @@ export const limits = {
   dueLookMs: 60_000,
   /** Monitors that one write turns into downs, when an agent or the gateway ends. */
   downsPerWriteMax: 1_000,
+  /** Rights that operators granted at run time: each is looked at when a right is judged; more of them are rules for the config. */
+  operatorGrantsMax: 1_000,
   /** Timers of one listing. */
   timersListDefault: 100,
   timersListMax: 1_000,

@@ -100,8 +100,8 @@ function denied(message: string): Refusal {
 export interface PairingRegistry {
   /** With a `parent` the pairing is of its subtree; the parent has to be live. */
   add(pairing: Pairing): void;
-  /** Ends the pairing and every one that was derived from it. Gives their ids, parents first; none when it was not live. */
-  revoke(id: string): readonly string[];
+  /** Ends the pairing and every one that was derived from it. Gives them, parents first; none when it was not live. */
+  revoke(id: string): readonly Pairing[];
   isLive(id: string): boolean;
   get(id: string): Pairing | undefined;
   /** The first live pairing that lets `subject` do `verb` to `object`, in the order of `add`. */
@@ -162,14 +162,14 @@ export function makePairingRegistry(): PairingRegistry {
       else rows.push(pairing);
     },
     revoke(id) {
-      const revoked: string[] = [];
+      const revoked: Pairing[] = [];
       const open = [id];
       for (let next = open.shift(); next !== undefined; next = open.shift()) {
         const pairing = live.get(next);
         if (pairing === undefined) continue;
         open.push(...(children.get(next) ?? []));
         remove(pairing);
-        revoked.push(next);
+        revoked.push(pairing);
       }
       return revoked;
     },

@@ -112,6 +112,10 @@ export interface AgentEntry {
   lastSeq: number;
   /** Slot number → pairing id, for the incarnation that lives. */
   slots: ReadonlyMap<number, string>;
+  /** The next number that no slot of the incarnation had. */
+  nextSlot: number;
+  /** What changed in the slots while the cell starts: it is told when it is ready (`rights.ts`). */
+  slotNews: readonly DownRecord[];
   /** Whether it has its collections: not before it had mail or a cell. */
   readonly isMade: boolean;
   readonly lanes: Map<string, SessionLane>;

@@ -152,6 +152,28 @@ export function refuseWaitsForParked(k: KernelState, agent: AgentEntry): void {
   }
 }
 
+/** These rights are gone: nobody waits any more for what was sent under them. */
+export function refuseWaitsUnder(k: KernelState, ids: ReadonlySet<string>): void {
+  for (const { envelopeId, toSession } of k.asks.awaitedEnvelopes()) {
+    const via = viaOf(k, envelopeId, toSession);
+    if (via === undefined || !ids.has(via)) continue;
+    const refusal: Refusal = {
+      code: "CLOISTER_CAPABILITY_REVOKED",
+      message: `the right to ask ${toSession} ended while the answer was awaited: the pairing ${via} is no longer in force`,
+    };
+    for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, asOutcome(refusal), refusal);
+  }
+}
+
+/** Of an envelope in memory. One that waits on the disk alone is refused when its turn comes, and its asker hears it then. */
+function viaOf(k: KernelState, envelopeId: string, toSession: string): string | undefined {
+  const stored = k.mail.get(envelopeId);
+  if (stored !== undefined) return stored.envelope.header.via;
+  for (const { mail } of k.agents.get(agentOfKey(toSession) ?? "")?.turns.values() ?? [])
+    if (mail.envelope.header.id === envelopeId) return mail.envelope.header.via;
+  return undefined;
+}
+
 function parkedRefusal(agent: AgentEntry): Refusal {
   return {
     code: "CLOISTER_AGENT_PARKED",

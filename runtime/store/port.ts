@@ -16,6 +16,7 @@ import type {
   Failure,
   Fate,
   Fires,
+  GrantRow,
   Provenance,
   ReplyRoute,
 } from "../kernel/envelope.ts";
@@ -365,8 +366,7 @@ export interface Store {
   recordStep(step: StepRecord): Promise<void>;
   /**
    * Transcript, state, `done` marker and outbound row in ONE transaction of the agent's environment, which also removes the
-   * turn's steps; then the index row, in
-   * one of its own. If only the second fails, the turn is done all the same: calling again answers `already` and mends the row,
+   * turn's steps; then the index row, in one of its own. If only the second fails, the turn is done all the same: calling again answers `already` and mends the row,
    * and so does `begin` or `pending` after a restart.
    */
   commit(turn: TurnCommit): Promise<CommittedTurn>;
@@ -468,13 +468,16 @@ export interface Store {
   /** Closes the agent's environment; the next use opens it again. */
   release(agentId: string): Promise<void>;
 
-  // --- orders to agents ---
+  // --- what operators order and grant; to drop one that is not there is no error ---
   /** Takes the place of an earlier one to the same agent. */
   keepOrder(order: StandingOrder): Promise<void>;
-  /** One that is not there is no error. */
   dropOrder(agentId: string): Promise<void>;
   /** By agent id; also of agents that are no longer configured. */
   orders(): Promise<readonly StandingOrder[]>;
+  keepGrant(grant: GrantRow): Promise<void>;
+  dropGrant(id: string): Promise<void>;
+  /** Oldest first; also those whose time is over. */
+  grants(): Promise<readonly GrantRow[]>;
 
   // --- audit ---
   audit(rows: readonly AuditRow[]): Promise<void>;

@@ -25,6 +25,7 @@ import type { AuditRow, DoneOutcome, Store, StorePlaces, TranscriptRow } from ".
 import { moveTurnCalls } from "./sent-calls.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
+import { dropGrant, keepGrant, listGrants } from "./grants.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
 import { unknownLetter } from "./unknown-letter.ts";
@@ -372,6 +373,12 @@ class OpenStore implements Store {
   keepOrder: Store["keepOrder"] = (order) => this.#run(() => keepOrder(this.#registry, order));
 
   dropOrder: Store["dropOrder"] = (agentId) => this.#run(() => dropOrder(this.#registry, agentId));
+
+  keepGrant: Store["keepGrant"] = (grant) => this.#run(() => keepGrant(this.#registry, grant));
+
+  dropGrant: Store["dropGrant"] = (id) => this.#run(() => dropGrant(this.#registry, id));
+
+  grants: Store["grants"] = () => this.#run(async () => listGrants(this.#registry));
 
   orders: Store["orders"] = () => this.#run(async () => listOrders(this.#registry));
 

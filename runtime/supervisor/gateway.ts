@@ -20,6 +20,7 @@ import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { compileRoutes } from "../routing/index.ts";
+import type { GrantRow } from "../kernel/envelope.ts";
 import type { StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeBackups } from "./backups.ts";
@@ -27,6 +28,7 @@ import { makeAgentBoard } from "./agent-board.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
 import type { Deliver } from "./answers.ts";
 import { type Driver, type Logger, makeDriver, type Resumed } from "./driver.ts";
+import { makeGrants } from "./grants.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
 import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
@@ -47,6 +49,8 @@ export interface GatewayParts {
   readonly assets: CellAssets;
   /** What the store keeps of orders to agents: in force before the first message. */
   readonly orders: readonly StandingOrder[];
+  /** What the store keeps of operators' grants, likewise. */
+  readonly grants: readonly GrantRow[];
   readonly liveCellsMax: number;
   readonly version: string;
   readonly log: Logger;
@@ -73,10 +77,22 @@ export interface Gateway {
 export function makeGateway(parts: GatewayParts): Gateway {
   const { config, store, log } = parts;
   const nowMs = parts.nowMs ?? Date.now;
+  const grants = makeGrants({
+    kept: parts.grants,
+    agentIds: config.agents.map(({ id }) => id),
+    store,
+    kernel: () => driver.kernel,
+    newId: () => `g-${randomUUID().slice(0, 8)}`,
+    nowMs,
+    log,
+  });
   const policy: Policy = {
     visibility: config.visibility,
     agentToAgent: config.agentToAgent,
     sessionToolsVisibility: config.sessionToolsVisibility,
+    get operator() {
+      return grants.live();
+    },
   };
   const routes = compileRoutes(config);
   const loopDelay = monitorEventLoopDelay({ resolution: loopDelayResolutionMs });
@@ -200,6 +216,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     runs,
     deadLetters,
     signals,
+    grants,
+    policy,
     agents: () => board.all(),
     abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId, nowMs()),
     order: (agentId, order) => driver.kernel.order(agentId, order, nowMs()),

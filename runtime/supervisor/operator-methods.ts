@@ -3,6 +3,7 @@
  * `runtime/edge/methods.ts`; the edge has checked both when a call arrives here.
  */
 import type { z } from "zod";
+import type { Policy } from "../../auth/policy.ts";
 import type { AgentStatus, Client, RpcResult } from "../edge/port.ts";
 import type { methods } from "../edge/methods.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
@@ -21,6 +22,7 @@ import type { Readers } from "../readers/readers.ts";
 import type { DeadLetterFilter, DeadLetterRow, SessionRow, Store } from "../store/port.ts";
 import type { Backups } from "./backups.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import type { Grants } from "./grants.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
 import type { SessionCare } from "./session-care.ts";
@@ -40,6 +42,8 @@ export interface OperatorDeps {
   readonly runs: Runs;
   readonly deadLetters: DeadLetters;
   readonly signals: Pick<Signals, "timers" | "remove">;
+  readonly grants: Grants;
+  readonly policy: Policy;
   readonly agents: () => readonly AgentStatus[];
   readonly abort: (sessionKey: string, runId: string | undefined) => readonly string[];
   readonly order: (agentId: string, order: AgentOrder) => boolean;
@@ -209,6 +213,10 @@ export function makeOperatorMethods(
         throw failure("CLOISTER_SIGNAL_UNKNOWN", `no timer has the id ${id}`, "cloister timers list");
       return { ok: true, id, agentId: timer.agentId, sessionKey: timer.sessionKey, name: timer.name };
     },
+    "grants.list": () => ({ ts: deps.nowMs(), grants: deps.grants.live() }),
+    "grants.explain": ({ from, to, verb }) => ({ verbs: deps.grants.explain(deps.policy, from, to, verb) }),
+    "grants.add": async (asked, client) => ({ ok: true, grant: await deps.grants.add(asked, client.clientId) }),
+    "grants.revoke": async ({ id }, client) => ({ ok: true, grant: await deps.grants.revoke(id, client.clientId) }),
     "backup.start": ({ to }) => deps.backups.start(to),
     "backup.status": () => deps.backups.status(),
     "sessions.list": async (params) => {

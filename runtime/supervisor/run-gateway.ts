@@ -76,6 +76,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     store,
     assets,
     orders: await store.orders(),
+    grants: await store.grants(),
     liveCellsMax: await budgetLiveCells(),
     version: options.version,
     onFatal: (reason) => onEscalated(reason),

@@ -691,6 +691,19 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.purge({})).toBe(0);
       });
 
+      it("keeps what operators granted until it is dropped, oldest first", async () => {
+        const grant = (id: string, createdAtMs: number) =>
+          ({ id, from: "ann", to: "b*", verbs: ["send"], createdAtMs, by: "cli", untilMs: createdAtMs }) as const;
+        expect(await store.grants()).toEqual([]);
+        await Promise.all([store.keepGrant(grant("g-b", 2)), store.keepGrant(grant("g-c", 1))]);
+        await store.keepGrant(grant("g-a", 2));
+        await reopen();
+        expect(await store.grants()).toEqual([grant("g-c", 1), grant("g-a", 2), grant("g-b", 2)]);
+        await Promise.all([store.dropGrant("g-a"), store.dropGrant("g-a"), store.dropGrant("nobody")]);
+        await reopen();
+        expect((await store.grants()).map(({ id }) => id)).toEqual(["g-c", "g-b"]);
+      });
+
       it("keeps orders to agents until they are dropped, the last one of each agent", async () => {
         const order = (agentId: string, reason: string, atMs: number) => ({ agentId, reason, atMs });
         expect(await store.orders()).toEqual([]);

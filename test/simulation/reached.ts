@@ -38,7 +38,8 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   fate: ["dropped", "expired", "poison", "refused"],
   exit: ["normal", "shutdown", "crash", "hung", "out_of_memory", "killed"],
   stop: ["normal", "shutdown", "hung"],
-  audit: ["message", "order", "refused", "revoked", "forged-incarnation", "forged-sequence"],
+  slot: ["new", "gone"],
+  audit: ["message", "order", "refused", "revoked", "right-expired", "forged-incarnation", "forged-sequence"],
   outcome: [
     "CLOISTER_AGENT_CRASHED",
     "CLOISTER_AGENT_DISABLED",

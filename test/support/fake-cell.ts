@@ -6,7 +6,7 @@ import type { EnvelopeHeader } from "../../runtime/kernel/envelope.ts";
 import { isErrorCode, type Refusal } from "../../runtime/kernel/errors.ts";
 import { doneBits, down, up } from "../../runtime/kernel/frames.ts";
 import type { DownRecord } from "../../runtime/kernel/frames.ts";
-import { matchesPattern } from "../../runtime/kernel/pairings.ts";
+import { makeSlots } from "../../runtime/thread/cell/slots.ts";
 
 export type Answer =
   | { readonly type: "stored"; readonly envelopeId: string }
@@ -122,7 +122,7 @@ interface Running {
 export function makeFakeCell(
   agentId: string,
   incarnation: number,
-  slots: readonly { readonly slot: number; readonly object: string; readonly verbs: readonly string[] }[],
+  initial: readonly { readonly slot: number; readonly object: string; readonly verbs: readonly string[] }[],
   script: Script,
   host: FakeCellHost,
 ): FakeCell {
@@ -138,9 +138,8 @@ export function makeFakeCell(
     if (!ended) host.post([incarnation, ++seq, ...record]);
   };
 
-  const slotFor = (object: string, verb: string): number =>
-    slots.find((slot) => slot.verbs.includes(verb) && (slot.object === object || matchesPattern(slot.object, object)))
-      ?.slot ?? 0;
+  const slots = makeSlots(initial);
+  const slotFor = (object: string, verb: string): number => slots.find([verb], object);
 
   const finish = (turn: FakeTurn, ending: Ending): void => {
     running.delete(turn.number);
@@ -303,6 +302,8 @@ export function makeFakeCell(
         settle(ref, { type: "refused", refusal });
       } else if (op === down.forget) {
         sessions.delete(a);
+      } else if (op === down.slot) {
+        slots.change(num, a, JSON.parse(b) as string[]);
       }
     },
     cancel(turn) {

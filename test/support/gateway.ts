@@ -125,6 +125,7 @@ export async function openGateway(
     store,
     assets: reuse?.assets ?? (await assets),
     orders: await store.orders(),
+    grants: await store.grants(),
     liveCellsMax: 50,
     version: "test",
     process: {

@@ -316,7 +316,12 @@ export function makeDriver(options: DriverOptions): Driver {
 
   /** The effects since it was last emptied. */
   const asked: Effect[] = [];
-  const watch = makeWatch(journal, pairings, () => kernel.state);
+  const watch = makeWatch(
+    journal,
+    pairings,
+    () => kernel.state,
+    () => nowMs,
+  );
   let kernel = boot();
   kernel.start(nowMs);
 

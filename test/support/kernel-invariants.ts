@@ -44,6 +44,10 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
   for (const agent of k.agents.values()) {
     const id = agent.spec.id;
     if (agent.phase === "starting" || agent.phase === "live" || agent.phase === "stopping") live++;
+    for (const [slot, pairing] of agent.slots) {
+      if (!k.pairings.isLive(pairing)) wrong(`slot ${slot} of ${id} is of ${pairing}, which is gone`);
+      if (slot >= agent.nextSlot) wrong(`slot ${slot} of ${id} will be given again`);
+    }
     let held = 0;
     let suspects = 0;
     for (const turn of agent.turns.values()) {

@@ -20,7 +20,12 @@ export interface Watch {
   restarted(): void;
 }
 
-export function makeWatch(journal: Journal, pairings: PairingRegistry, state: () => KernelState): Watch {
+export function makeWatch(
+  journal: Journal,
+  pairings: PairingRegistry,
+  state: () => KernelState,
+  nowMs: () => number,
+): Watch {
   const reached = new Set<string>();
   const problems: string[] = [];
   const acknowledged = new Set<string>();
@@ -34,7 +39,8 @@ export function makeWatch(journal: Journal, pairings: PairingRegistry, state: ()
 
   const seeDelivery = (header: EnvelopeHeader, attempt: number): void => {
     const { id, agentId, via } = header;
-    if (!via.startsWith("door:") && !pairings.isLive(via))
+    const endMs = pairings.get(via)?.untilMs ?? Number.POSITIVE_INFINITY;
+    if (!via.startsWith("door:") && (!pairings.isLive(via) || endMs <= nowMs()))
       problems.push(`${id} was delivered under ${via}, which is revoked`);
     if (attempt === 0) return;
     if (!journal.isStored(id)) problems.push(`${id} was delivered before it was stored`);
@@ -87,6 +93,7 @@ export function makeWatch(journal: Journal, pairings: PairingRegistry, state: ()
         const [op, , , num, a] = effect.record;
         if (op === down.deliver) seeDelivery(JSON.parse(a) as EnvelopeHeader, num);
         else if (op === down.stored) acknowledge(a);
+        else if (op === down.slot) reached.add(effect.record[5] === "[]" ? "slot:gone" : "slot:new");
         else if (op === down.result && num === 0) reached.add(`refusal:${/"code":"(\w+)"/.exec(a)?.[1] ?? "?"}`);
         return;
       }

@@ -77,8 +77,20 @@ export const faults: readonly Fault[] = [
       );
       const inUse = pairings.filter(({ id }) => wanted.has(id));
       const pairing = random.pick(inUse.length > 0 && random.chance(0.5) ? inUse : pairings);
-      if (driver.pairings.revoke(pairing.id).length > 0) revoked.add(pairing.id);
-      else driver.pairings.add(pairing);
+      if (driver.kernel.revoke(pairing.id, driver.nowMs).length > 0) revoked.add(pairing.id);
+      else driver.kernel.grant(pairing, driver.nowMs);
+      return true;
+    },
+  },
+  {
+    name: "grant-for-a-while",
+    weight: 3,
+    calm: true,
+    happen({ driver, pairings, revoking, revoked }, random) {
+      const pairing = random.pick(pairings);
+      if (!revoking || driver.pairings.isLive(pairing.id)) return false;
+      revoked.add(pairing.id);
+      driver.kernel.grant({ ...pairing, untilMs: driver.nowMs + random.below(600) }, driver.nowMs);
       return true;
     },
   },

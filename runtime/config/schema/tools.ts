@@ -1,6 +1,6 @@
 /** `tools.*` and its per-agent form. Source: behaviour §1.6, §7. */
 import * as z from "zod";
-import { grantVerbs } from "../../../auth/policy.ts";
+import { grantVerbs } from "../../kernel/envelope.ts";
 import type { Visibility } from "../resolved.ts";
 import { agentId, anyMap, anyValue, texts } from "./values.ts";
 import { key, later } from "./note.ts";

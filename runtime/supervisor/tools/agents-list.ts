@@ -1,6 +1,7 @@
 /** `agents_list`: the agents that the caller may reach, and how. Source: behaviour §3.7. */
 import { z } from "zod";
-import { grantVerbs, type SessionVerb } from "../../../auth/policy.ts";
+import { grantVerbs } from "../../kernel/envelope.ts";
+import { type SessionVerb } from "../../../auth/policy.ts";
 import type { SessionFinder } from "./find-session.ts";
 import { defineTool, type Tool } from "./table.ts";
 

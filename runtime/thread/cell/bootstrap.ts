@@ -14,6 +14,7 @@ import type { ActorDefinition, CellLog } from "../actor-port.ts";
 import { type CellControl, type CellInit, type CellWorkerData, controlBlock, type StartResult } from "../cell-port.ts";
 import { confine } from "./confine.ts";
 import { type Mailbox, makeMailbox } from "./mailbox.ts";
+import { makeSlots } from "./slots.ts";
 import { makeTurnRunner, type TurnRunner } from "./turns.ts";
 import { makeWorkspace } from "./workspace.ts";
 
@@ -140,18 +141,21 @@ async function loadActor(module: CellInit["module"]): Promise<ActorDefinition<Re
 
 const control: CellControl = {
   async start(init): Promise<StartResult> {
+    const slots = makeSlots(init.slots);
     mailbox = makeMailbox(
       init.incarnation,
       words,
       post,
       (delivery) => runner?.deliver(delivery),
       (key) => runner?.forget(key),
+      (slot, object, verbs) => slots.change(slot, object, verbs),
     );
     try {
       const definition = await loadActor(init.module);
       runner = makeTurnRunner(
         definition,
         init,
+        slots,
         () => mailbox as Mailbox,
         makeWorkspace(init.workspace, fs, path),
         log,

@@ -5,17 +5,18 @@ import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import type { ErrorCode } from "../../kernel/errors.ts";
 import { up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
-import { matchesPattern } from "../../kernel/pairings.ts";
 import type { CellLog, Context, RequestOptions, ToolResult, Tools, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { endOf, refuseInStep, runStep, takeResult } from "./steps.ts";
 import { makeSignalCalls } from "./signal-calls.ts";
+import type { Slots } from "./slots.ts";
 
 export type State = Record<string, unknown>;
 
 export function makeContext(
   init: CellInit,
+  slots: Slots,
   mailbox: Mailbox,
   header: EnvelopeHeader,
   turn: number,
@@ -42,12 +43,11 @@ export function makeContext(
       : `agent:${target}:${init.mainKey}`;
   const slotFor = (verb: string, target: string): number => {
     const object = `agent:${keyOf(target).split(":")[1] ?? ""}`;
-    return init.slots.find((slot) => slot.verbs.includes(verb) && matchesPattern(slot.object, object))?.slot ?? 0;
+    return slots.find([verb], object);
   };
   const call = async (tool: string, params: object, body: string): Promise<ToolResult> => {
     const number = nextCall(`ctx.tools.${tool}`);
-    const slot =
-      init.slots.find(({ object, verbs }) => object === "gateway" && verbs.includes(`tool:${tool}`))?.slot ?? 0;
+    const slot = slots.find([`tool:${tool}`], "gateway");
     const answer = await mailbox.ask(
       {
         op: up.call,
@@ -156,7 +156,7 @@ export function makeContext(
       );
       return { status: answer.status === "ok" ? "ok" : "no_reply", text: answer.text };
     },
-    ...makeSignalCalls(init, mailbox, header, turn, keyOf, nextCall),
+    ...makeSignalCalls(init, slots, mailbox, header, turn, keyOf, nextCall),
   };
 }
 

@@ -55,6 +55,7 @@ export function makeMailbox(
   post: (frame: readonly unknown[]) => void,
   deliver: (delivery: Delivery) => void,
   forget: (sessionKey: string) => void,
+  changeSlot: (slot: number, object: string, verbs: readonly string[]) => void,
 ): Mailbox {
   const pending = new Map<number, Pending>();
   const parked: (() => void)[] = [];
@@ -146,6 +147,7 @@ export function makeMailbox(
         ];
         if (op === down.deliver) deliver({ turn, attempt: num, header: a, body: b, state: ref === 1 ? c : undefined });
         else if (op === down.forget) forget(a);
+        else if (op === down.slot) changeSlot(num, a, JSON.parse(b) as string[]);
         else settle(op, ref, num, a, b);
       }
     },

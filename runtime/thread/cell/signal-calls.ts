@@ -2,26 +2,24 @@
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import { failure } from "../../kernel/errors.ts";
 import { up } from "../../kernel/frames.ts";
-import { matchesPattern } from "../../kernel/pairings.ts";
 import type { Context, Timer } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
+import type { Slots } from "./slots.ts";
 
 type SignalCalls = Pick<Context<object>, "schedule" | "unschedule" | "timers" | "monitor" | "demonitor">;
 
 /** `keyOf` makes a session key of what an actor calls a target; `nextCall` numbers the calls of the turn. */
 export function makeSignalCalls(
   init: CellInit,
+  slots: Slots,
   mailbox: Mailbox,
   header: EnvelopeHeader,
   turn: number,
   keyOf: (target: string) => string,
   nextCall: (what: string) => number,
 ): SignalCalls {
-  const slotFor = (verbs: readonly string[], object: string): number =>
-    init.slots.find((slot) => slot.verbs.some((verb) => verbs.includes(verb)) && matchesPattern(slot.object, object))
-      ?.slot ?? 0;
-  const ownSlot = slotFor(["schedule"], `agent:${init.agentId}`);
+  const ownSlot = slots.find(["schedule"], `agent:${init.agentId}`);
   const ask = async (
     what: "schedule" | "unschedule" | "timers" | "monitor" | "demonitor",
     slot: number,
@@ -49,7 +47,7 @@ export function makeSignalCalls(
     timers: async () => (await ask("timers", ownSlot, "")) as readonly Timer[],
     async monitor(target) {
       const key = keyOf(target);
-      const slot = slotFor(["send", "request"], `agent:${key.split(":")[1] ?? ""}`);
+      const slot = slots.find(["send", "request"], `agent:${key.split(":")[1] ?? ""}`);
       return (await ask("monitor", slot, key)) as string;
     },
     demonitor: async (ref) => (await ask("demonitor", 0, ref)) as boolean,

@@ -7,6 +7,7 @@ import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { ActorDefinition, CellLog, IncomingSignal, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
+import type { Slots } from "./slots.ts";
 import { makeContext, type State } from "./context.ts";
 import type { Delivery, Mailbox } from "./mailbox.ts";
 
@@ -27,6 +28,7 @@ export interface TurnRunner {
 export function makeTurnRunner(
   definition: ActorDefinition<State>,
   init: CellInit,
+  slots: Slots,
   mailbox: () => Mailbox,
   workspace: Workspace,
   log: CellLog,
@@ -55,6 +57,7 @@ export function makeTurnRunner(
     let unhandled: string | undefined;
     const ctx = makeContext(
       init,
+      slots,
       mailbox(),
       header,
       delivery.turn,

@@ -1,8 +1,9 @@
 /** One function judges: the compiled rows, the kernel's answer and the explanation agree on every policy. Source: behaviour §3.8. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compilePairings, explainMissing } from "../../../auth/compile-pairings.ts";
-import { grantVerbs, judgePair, judgeSession, type Policy, type Requester } from "../../../auth/policy.ts";
+import { compilePairings, explainMissing, grantPairings } from "../../../auth/compile-pairings.ts";
+import { grantVerbs } from "../../../runtime/kernel/envelope.ts";
+import { judgePair, judgeSession, type Policy, type Requester } from "../../../auth/policy.ts";
 import { makePairingRegistry } from "../../../runtime/kernel/pairings.ts";
 
 const policy = (changes: Partial<Policy> = {}): Policy => ({
@@ -107,6 +108,11 @@ describe("the table of behaviour §3.8", () => {
 
 const ids = ["main", "raul", "eve", "work-a", "work-b"];
 const patterns = fc.constantFrom("*", "main", "raul", "work-*", "*-a", "nobody", "");
+const operatorGrants = fc
+  .array(fc.tuple(patterns, patterns, fc.uniqueArray(fc.constantFrom(...grantVerbs), { minLength: 1, maxLength: 3 })), {
+    maxLength: 3,
+  })
+  .map((rows) => rows.map(([from, to, verbs], index) => ({ id: `g${index}`, from, to, verbs })));
 const policies: fc.Arbitrary<Policy> = fc.record({
   visibility: fc.constantFrom("self", "tree", "agent", "all"),
   agentToAgent: fc.record({
@@ -121,6 +127,7 @@ const policies: fc.Arbitrary<Policy> = fc.record({
       { maxLength: 3 },
     ),
   }),
+  operator: operatorGrants,
   sessionToolsVisibility: fc.constantFrom("spawned", "all"),
 });
 
@@ -231,4 +238,38 @@ test("rows name patterns: their number grows with agents plus rules, not with th
   const many = Array.from({ length: 1_000 }, (_, n) => `a${n}`);
   expect(compilePairings(policy({ agentToAgent: { enabled: true, allow: ["*"] } }), many)).toHaveLength(3_000);
   expect(JSON.stringify(compilePairings(policy(), ids))).not.toContain("operator.");
+});
+
+test("grants that come and go at random: registry and judgement agree after each of them", () => {
+  fc.assert(
+    fc.property(
+      policies,
+      fc.array(fc.tuple(fc.boolean(), operatorGrants, fc.nat()), { maxLength: 8 }),
+      (rules, steps) => {
+        const registry = makePairingRegistry();
+        for (const pairing of compilePairings(rules, ids)) registry.add(pairing);
+        let held = rules.operator ?? [];
+        for (const [index, [adds, grants, pick]] of steps.entries()) {
+          const gone = adds ? undefined : held[pick % Math.max(1, held.length)];
+          if (gone !== undefined) {
+            for (const { id } of grantPairings(gone, ids)) registry.revoke(id);
+            held = held.filter((grant) => grant !== gone);
+          } else {
+            const added = grants.map((grant) => ({ ...grant, id: `${index}-${grant.id}` }));
+            for (const pairing of added.flatMap((grant) => grantPairings(grant, ids))) registry.add(pairing);
+            held = [...held, ...added];
+          }
+          for (const from of ids) {
+            for (const to of ids.filter((id) => id !== from)) {
+              for (const verb of grantVerbs) {
+                const judged = judgePair({ ...rules, operator: held }, from, to, verb);
+                expect(registry.find(`agent:${from}`, verb, `agent:${to}`) !== undefined).toBe(judged.allowed);
+              }
+            }
+          }
+        }
+      },
+    ),
+    { seed: 4 },
+  );
 });

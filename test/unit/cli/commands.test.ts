@@ -607,3 +607,66 @@ describe("wrong usage", () => {
     expect(terminal.outText()).toBe("cloister 1.2.3\n");
   });
 });
+
+describe("grants", () => {
+  const grant = { id: "g-1", from: "main", to: "raul", verbs: ["send"], createdAtMs: 1, by: "cli" };
+  const verbs = [
+    { verb: "send", allowed: false, rule: "r1", message: "no", config: "a line", command: "grants add main raul send" },
+    { verb: "list", allowed: true, rule: "r2", message: "yes", command: "grants revoke g-1" },
+  ];
+
+  it.each([
+    [["list"], ["grants.list", {}], "operator.read"],
+    [["explain", "main", "raul"], ["grants.explain", { from: "main", to: "raul" }], "operator.read"],
+    [
+      ["explain", "main", "raul", "send"],
+      ["grants.explain", { from: "main", to: "raul", verb: "send" }],
+      "operator.read",
+    ],
+    [
+      ["add", "main", "raul", "send", "list"],
+      ["grants.add", { from: "main", to: "raul", verbs: ["send", "list"] }],
+      "operator.admin",
+    ],
+    [
+      ["add", "main", "raul", "send", "--until", "2100-01-01T00:00:00Z"],
+      ["grants.add", { from: "main", to: "raul", verbs: ["send"], untilMs: 4_102_444_800_000 }],
+      "operator.admin",
+    ],
+    [["revoke", "g-1"], ["grants.revoke", { id: "g-1" }], "operator.admin"],
+  ])("%j asks %j, and --json prints the answer alone", async (args, request, scope) => {
+    const payload = { grants: [grant], grant, verbs };
+    await serve((asking, { answer }) => answer(asking, payload));
+    expect(await run("grants", ...args)).toBe(0);
+    expect(asked()).toEqual([request]);
+    expect(gateway?.requests[0]?.params["scopes"]).toEqual([scope]);
+    terminal = makeFakeTerminal();
+    expect(await run("grants", ...args, "--json")).toBe(0);
+    expect([JSON.parse(terminal.outText()), terminal.errText()]).toEqual([payload, ""]);
+  });
+
+  it("are explained with the line and the command that would change them", async () => {
+    await serve((asking, { answer }) => answer(asking, { verbs }));
+    expect(await run("grants", "explain", "main", "raul")).toBe(0);
+    expect(terminal.outText()).toMatch(
+      /^send: refused by r1\n {2}no\n {2}in the config: a line\n {2}until it is revoked: .*cloister.* grants add main raul send\nlist: allowed by r2\n {2}to end it: .* grants revoke g-1\n$/,
+    );
+  });
+
+  it("end after a while, or at a time, and not both", async () => {
+    await serve((asking, { answer }) => answer(asking, { grant }));
+    expect(await run("grants", "add", "main", "raul", "send", "--for", "2h")).toBe(0);
+    expect(asked()).toEqual([
+      [
+        "grants.add",
+        { from: "main", to: "raul", verbs: ["send"], untilMs: makeContext(home, terminal).nowMs() + 7_200_000 },
+      ],
+    ]);
+    await expect(run("grants", "add", "main", "raul", "send", "--for", "2h", "--until", "2100-01-01")).rejects.toThrow(
+      "found --until and --for, wanted at most one of them",
+    );
+    expect(await run("grants", "add", "main", "raul", "send", "--for", "soon")).not.toBe(0);
+    expect(terminal.errText()).toContain("Wanted a duration such as 90s, 30m, 2h or 7d.");
+    expect(asked()).toHaveLength(1);
+  });
+});

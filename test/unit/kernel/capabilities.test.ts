@@ -238,7 +238,7 @@ describe("a revoked right", () => {
     });
     driver.tell(main, "go");
     driver.settle();
-    driver.pairings.revoke("main>raul");
+    driver.kernel.revoke("main>raul", driver.nowMs);
     driver.open("go on");
     driver.open("go on");
     expect(answers).toEqual(["stored", "refused"]);
@@ -259,7 +259,7 @@ describe("a revoked right", () => {
     driver.settle();
     driver.tell(main, "go");
     driver.settle();
-    driver.pairings.revoke("main>raul");
+    driver.kernel.revoke("main>raul", driver.nowMs);
     driver.open("go on");
     expect(driver.dead("late")).toMatchObject({
       fate: "refused",

@@ -157,7 +157,7 @@ describe("a dead letter that is replayed", () => {
   it("needs the right that its sender had: without it the replay is refused, with it the message is delivered", () => {
     const replayed = (held: boolean): Driver => {
       const driver = poisoned({ pairings: openPairings(["main", "raul"]) });
-      if (!held) driver.pairings.revoke("raul>main");
+      if (!held) driver.kernel.revoke("raul>main", driver.nowMs);
       const ticket = driver.tell(main, "bad", {
         from: { type: "agent", agentId: "raul", sessionKey: raul },
         via: "raul>main",

@@ -89,7 +89,7 @@ describe("the pairing registry", () => {
     const registry = makePairingRegistry();
     const held = pairing("p1");
     registry.add(held);
-    expect(registry.revoke("p1")).toEqual(["p1"]);
+    expect(registry.revoke("p1")).toEqual([held]);
     expect(registry.revoke("p1")).toEqual([]);
     expect(registry.isLive("p1")).toBe(false);
     expect(registry.get("p1")).toBeUndefined();

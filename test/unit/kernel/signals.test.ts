@@ -87,7 +87,7 @@ describe("a timer", () => {
 
   it("whose right is revoked before it is due does not come", () => {
     const { driver } = answersOf((turn) => turn.schedule({ inMs: 5_000 }, "later"));
-    driver.pairings.revoke("schedule:main");
+    driver.kernel.revoke("schedule:main", driver.nowMs);
     driver.advance(10_000);
     expect(driver.handled.map(({ body }) => body)).toEqual(["go"]);
   });

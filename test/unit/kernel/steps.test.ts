@@ -255,7 +255,7 @@ describe("a tool", () => {
         function* (turn) {
           hear(yield* answerOf(turn.call("sessions_send", { to: "agent:raul:main", timeoutMs: 1_000 }, "asked")));
           if (turn.attempt === 1) {
-            driver.pairings.revoke("tools:main");
+            driver.kernel.revoke("tools:main", driver.nowMs);
             turn.crash();
           }
           return {};
@@ -269,7 +269,9 @@ describe("a tool", () => {
 
   it("that acts and was begun has an outcome unknown also after its right is gone", async () => {
     const runs: string[] = [];
-    const { driver, heard } = await repeated("charge", "before", runs, (running) => running.pairings.revoke("x"));
+    const { driver, heard } = await repeated("charge", "before", runs, (running) =>
+      running.kernel.revoke("x", running.nowMs),
+    );
     expect(runs).toEqual(["charge"]);
     expect(heard.map(({ code }) => code)).toEqual(["outcome_unknown"]);
     expect(driver.outcomes("go").at(-1)).toEqual({ status: "no_reply" });

@@ -1,0 +1,171 @@
+/**
+ * Rights that an operator grants and takes back while the gateway runs. A change is kept in the store before it is obeyed, and
+ * obeyed before it is answered: what was answered outlives the gateway.
+ */
+import { grantPairings } from "../../auth/compile-pairings.ts";
+import { grantVerbs } from "../kernel/envelope.ts";
+import { judgePair, type Judgement, type Policy, type SessionVerb } from "../../auth/policy.ts";
+import { failure, toRefusal } from "../kernel/errors.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { limits } from "../kernel/limits.ts";
+import type { GrantRow } from "../kernel/envelope.ts";
+import type { AuditRow, Store } from "../store/port.ts";
+import type { Logger } from "./driver.ts";
+
+export interface GrantsDeps {
+  /** What the store kept at the start, oldest first. */
+  readonly kept: readonly GrantRow[];
+  readonly agentIds: readonly string[];
+  readonly store: Pick<Store, "keepGrant" | "dropGrant" | "audit">;
+  readonly kernel: () => Pick<Kernel, "grant" | "revoke">;
+  readonly newId: () => string;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}
+
+export interface AskedGrant {
+  /** Ids or `*` patterns. */
+  readonly from: string;
+  readonly to: string;
+  readonly verbs: readonly SessionVerb[];
+  /** Milliseconds since the epoch. */
+  readonly untilMs?: number;
+}
+
+/** One verb between two agents: what decides, and what would change that. */
+export interface ExplainedVerb {
+  readonly verb: SessionVerb;
+  readonly allowed: boolean;
+  readonly rule: string;
+  readonly message: string;
+  /** A line of the config, absent when an operator's grant decides. */
+  readonly config?: string;
+  /** Arguments after `cloister`; absent when the config allows it, which no command can take back. */
+  readonly command?: string;
+}
+
+export interface Grants {
+  /** In force now, oldest first. */
+  live(): readonly GrantRow[];
+  /** `by` is the client that asks, here and below, for the audit trail. Throws what is wrong with it. */
+  add(asked: AskedGrant, by: string): Promise<GrantRow>;
+  /** Throws `CLOISTER_GRANT_UNKNOWN`. */
+  revoke(id: string, by: string): Promise<GrantRow>;
+  explain(policy: Policy, from: string, to: string, verb: SessionVerb | undefined): readonly ExplainedVerb[];
+}
+
+export function makeGrants(deps: GrantsDeps): Grants {
+  const { store, kernel, nowMs, log } = deps;
+  let rows = deps.kept;
+  let last: Promise<unknown> = Promise.resolve();
+
+  const isLive = ({ untilMs }: GrantRow): boolean => untilMs === undefined || untilMs > nowMs();
+  const live = (): readonly GrantRow[] => rows.filter(isLive);
+
+  /** One change at a time: the bound is counted and the store written without another one in between. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
+
+  const audit = (row: Omit<AuditRow, "atMs" | "decision">): void => {
+    store
+      .audit([{ atMs: nowMs(), decision: "noted", ...row }])
+      .catch((error: unknown) => log.error({ error: toRefusal(error) }, "the audit trail could not be written"));
+  };
+
+  /** The kernel has ended them at their time; here they leave the disk. */
+  const sweep = async (): Promise<void> => {
+    for (const row of rows) if (!isLive(row)) await store.dropGrant(row.id);
+    rows = live();
+  };
+
+  const checkAgent = (name: "from" | "to", id: string): string => {
+    const known = id.toLowerCase();
+    if (!/^[a-z0-9_*-]{1,64}$/u.test(known))
+      throw failure(
+        "CLOISTER_REQUEST_INVALID",
+        `${name}: found ${JSON.stringify(id)}, wanted an agent's id or a * pattern`,
+      );
+    if (!known.includes("*") && !deps.agentIds.includes(known))
+      throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${id}`, "cloister agents list");
+    return known;
+  };
+
+  return {
+    live,
+    add: (asked, by) =>
+      inTurn(async () => {
+        const { untilMs } = asked;
+        const from = checkAgent("from", asked.from);
+        const to = checkAgent("to", asked.to);
+        if (untilMs !== undefined && untilMs <= nowMs())
+          throw failure(
+            "CLOISTER_REQUEST_INVALID",
+            `until: found ${new Date(untilMs).toISOString()}, wanted a time that is still to come`,
+          );
+        await sweep();
+        if (rows.length >= limits.operatorGrantsMax)
+          throw failure(
+            "CLOISTER_BUSY",
+            `operators have granted ${rows.length} rights; the bound is ${limits.operatorGrantsMax}`,
+            "revoke some (`cloister grants list`), or write rules with patterns into tools.agentToAgent.grants",
+          );
+        const row: GrantRow = {
+          id: deps.newId(),
+          from,
+          to,
+          verbs: grantVerbs.filter((verb) => asked.verbs.includes(verb)),
+          ...(untilMs === undefined ? {} : { untilMs }),
+          createdAtMs: nowMs(),
+          by,
+        };
+        await store.keepGrant(row);
+        rows = [...rows, row];
+        for (const pairing of grantPairings(row, deps.agentIds)) kernel().grant(pairing, nowMs());
+        audit({ type: "grant_added", subject: by, object: row.id, detail: describe(row) });
+        return row;
+      }),
+    revoke: (id, by) =>
+      inTurn(async () => {
+        const row = live().find((one) => one.id === id);
+        if (row === undefined)
+          throw failure("CLOISTER_GRANT_UNKNOWN", `no grant in force has the id ${id}`, "cloister grants list");
+        await store.dropGrant(id);
+        rows = rows.filter((one) => one !== row);
+        for (const pairing of grantPairings(row, deps.agentIds)) kernel().revoke(pairing.id, nowMs());
+        audit({ type: "grant_revoked", subject: by, object: id, detail: describe(row) });
+        return row;
+      }),
+    explain(policy, from, to, verb) {
+      const [subject, object] = [checkAgent("from", from), checkAgent("to", to)];
+      if (subject.includes("*") || object.includes("*") || subject === object)
+        throw failure(
+          "CLOISTER_REQUEST_INVALID",
+          subject === object
+            ? `found ${subject} twice: what a session may do within its agent is tools.sessions.visibility, not a grant`
+            : "found a pattern, wanted the ids of two agents",
+        );
+      return (verb === undefined ? grantVerbs : [verb]).map((one) =>
+        explained(one, subject, object, judgePair(policy, subject, object, one)),
+      );
+    },
+  };
+}
+
+function explained(verb: SessionVerb, from: string, to: string, judged: Judgement): ExplainedVerb {
+  if (!judged.allowed) {
+    const { rule, message, remedy } = judged;
+    return { verb, allowed: false, rule, message, config: remedy, command: `grants add ${from} ${to} ${verb}` };
+  }
+  const message = `${from} may ${verb} to ${to}: ${judged.rule} allows it`;
+  return judged.grantId === undefined
+    ? { verb, allowed: true, rule: judged.rule, message, config: judged.rule }
+    : { verb, allowed: true, rule: judged.rule, message, command: `grants revoke ${judged.grantId}` };
+}
+
+function describe({ from, to, verbs, untilMs }: GrantRow): string {
+  const end = untilMs === undefined ? "" : ` until ${new Date(untilMs).toISOString()}`;
+  return `${from} → ${to}: ${verbs.join(", ")}${end}`;
+}
