@@ -46,7 +46,7 @@ const planted: readonly Planted[] = [
     text: "const denied = wasMade ? undefined : whyNoTool(",
     instead: "const denied = whyNoTool(",
     seen: /call \S+ heard .* and in delivery \d+ .*holds no capability/u,
-    seeds: 2_000,
+    seeds: 12_000,
   },
   {
     bug: "a place that a stop made free and nobody is given before the next tick",

@@ -175,8 +175,11 @@ function finish(world: World): void {
     driver.restartProcess();
     driver.finish();
   }
-  // Each program that ends its cell is buried after two crashes.
-  for (let rounds = 0; driver.kernel.views().some(({ phase }) => phase === "parked"); rounds++) {
+  // Each program that ends its cell is buried after some crashes, a few of which park the agent again: one less each time.
+  const { mail } = driver.kernel.state;
+  for (let rounds = 0, left = mail.size; driver.kernel.views().some(({ phase }) => phase === "parked"); rounds++) {
+    if (mail.size !== left) rounds = 0;
+    left = mail.size;
     if (rounds > 100) throw new Error("agents stay parked");
     // A recurring timer whose turn ends its cell would go on with that for ever; a turn that waited may set one.
     driver.signals.removeRecurring();
