@@ -13,6 +13,7 @@ import type { AcceptResult, Effect, SignalCall } from "../kernel/state.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { AuditRow, DownFacts, DueRow, DueRows, Store, TimerRow, TimerScope } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
+import { downAdmission, timerAdmission, timesOf } from "./signal-mail.ts";
 
 export interface SignalsDeps {
   readonly store: Store;
@@ -122,7 +123,9 @@ export function makeSignals(deps: SignalsDeps): Signals {
       await store.postpone(row.timer.id, timesOf(row.timer, atMs).nextMs ?? atMs);
       return;
     }
-    const result = await deps.accept(row.type === "timer" ? timerAdmission(row.timer, atMs) : downAdmission(row));
+    const result = await deps.accept(
+      row.type === "timer" ? timerAdmission(row.timer, atMs) : downAdmission(row.monitor, row),
+    );
     if (result.status !== "refused" || result.refusal.code === "CLOISTER_SIGNAL_UNKNOWN") return;
     const id = row.type === "timer" ? row.timer.id : row.monitor.id;
     if (hopeless.has(result.refusal.code)) await drop(row, id, result.refusal);
@@ -298,52 +301,4 @@ function parseParams(json: string): z.infer<typeof scheduleParams> {
   );
 }
 
-/** How many later times have passed as well, and when the next one is. */
-export function timesOf(
-  { dueAtMs, everyMs }: Pick<TimerRow, "dueAtMs" | "everyMs">,
-  nowMs: number,
-): { readonly missed: number; readonly nextMs: number | undefined } {
-  if (everyMs === undefined) return { missed: 0, nextMs: undefined };
-  const missed = Math.max(0, Math.floor((nowMs - dueAtMs) / everyMs));
-  return { missed, nextMs: dueAtMs + (missed + 1) * everyMs };
-}
-
 const dueAtOf = (row: DueRow): number => (row.type === "timer" ? row.timer.dueAtMs : row.dueAtMs);
-
-function timerAdmission(timer: TimerRow, nowMs: number): Admission {
-  const { id, agentId, sessionKey, name, dueAtMs, isData } = timer;
-  const { missed, nextMs } = timesOf(timer, nowMs);
-  return {
-    ...internal("schedule"),
-    from: { type: "timer", agentId, timerId: id },
-    agentId,
-    sessionKey,
-    via: timer.via,
-    body: timer.body,
-    signal: { type: "timer", id, name, dueAtMs, missed, isData },
-    fires: { id, dueAtMs, nextMs },
-  };
-}
-
-function downAdmission({ monitor, reason, detail, dueAtMs }: Extract<DueRow, { type: "down" }>): Admission {
-  const { id, agentId, sessionKey, target, via } = monitor;
-  return {
-    ...internal("monitor"),
-    from: { type: "monitor", agentId: target, ref: id },
-    agentId,
-    sessionKey,
-    via,
-    body: `the agent ${target} is down (${reason})${detail === "" ? "" : `: ${detail}`}`,
-    signal: { type: "down", ref: id, agentId: target, reason, detail },
-    fires: { id, dueAtMs, nextMs: undefined },
-  };
-}
-
-function internal(sourceTool: "schedule" | "monitor") {
-  return {
-    verb: "send",
-    chain: [],
-    provenance: { kind: "internal_system", sourceChannel: "internal", sourceTool },
-    replyRoute: { type: "none" },
-  } as const;
-}

@@ -5,14 +5,17 @@
 import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { DownReason, Fires } from "../../runtime/kernel/envelope.ts";
 import type { AcceptResult, SignalCall } from "../../runtime/kernel/state.ts";
+import { downAdmission, timerAdmission } from "../../runtime/supervisor/signal-mail.ts";
 import { put, remove, type Undo } from "./undoable.ts";
 
 interface SetTimer {
   readonly id: string;
   readonly agentId: string;
   readonly sessionKey: string;
+  readonly name: string;
   readonly via: string;
   readonly body: string;
+  readonly isData: boolean;
   readonly everyMs: number | undefined;
   readonly dueAtMs: number;
 }
@@ -99,7 +102,17 @@ export function makeKernelSignals(): KernelSignals {
           const firstMs = nowMs + params.inMs;
           const { everyMs } = params;
           return [
-            put(timers, id, { id, agentId, sessionKey, via, body, everyMs, dueAtMs: firstMs }),
+            put(timers, id, {
+              id,
+              agentId,
+              sessionKey,
+              name: "test",
+              via,
+              body,
+              isData: false,
+              everyMs,
+              dueAtMs: firstMs,
+            }),
             put(everTimers, id, { firstMs, everyMs }),
           ];
         });
@@ -157,44 +170,4 @@ export function makeKernelSignals(): KernelSignals {
     timers: everTimers,
     monitors: everMonitors,
   };
-}
-
-function timerAdmission({ id, agentId, sessionKey, via, body, dueAtMs, everyMs }: SetTimer, nowMs: number): Admission {
-  const missed = everyMs === undefined ? 0 : Math.floor((nowMs - dueAtMs) / everyMs);
-  const nextMs = everyMs === undefined ? undefined : dueAtMs + (missed + 1) * everyMs;
-  return {
-    ...internal("schedule"),
-    from: { type: "timer", agentId, timerId: id },
-    agentId,
-    sessionKey,
-    via,
-    body,
-    signal: { type: "timer", id, name: "test", dueAtMs, missed, isData: false },
-    fires: { id, dueAtMs, nextMs },
-  };
-}
-
-function downAdmission(
-  { id, agentId, sessionKey, via, target }: SetMonitor,
-  { reason, detail, dueAtMs }: { readonly reason: DownReason; readonly detail: string; readonly dueAtMs: number },
-): Admission {
-  return {
-    ...internal("monitor"),
-    from: { type: "monitor", agentId: target, ref: id },
-    agentId,
-    sessionKey,
-    via,
-    body: `down ${id}`,
-    signal: { type: "down", ref: id, agentId: target, reason, detail },
-    fires: { id, dueAtMs, nextMs: undefined },
-  };
-}
-
-function internal(sourceTool: "schedule" | "monitor") {
-  return {
-    verb: "send",
-    chain: [],
-    provenance: { kind: "internal_system", sourceChannel: "internal", sourceTool },
-    replyRoute: { type: "none" },
-  } as const;
 }

@@ -84,7 +84,7 @@ export const makeScript = (book: () => StepBook): Script =>
 
 /** The news of an end is no program. */
 function programOf(body: string): Program {
-  return body.startsWith("down ") ? { name: "down", steps: [] } : JSON.parse(body);
+  return body.startsWith("the agent ") ? { name: "down", steps: [] } : JSON.parse(body);
 }
 
 export function makePrograms(): Programs {
