@@ -3,7 +3,7 @@ import { trimHeap } from "../thread/trim-heap.ts";
 import { serveTrustedThread } from "../thread/trusted-thread.ts";
 import { openLmdbStore } from "./lmdb/store.ts";
 import type { StorePlaces } from "./port.ts";
-import type { StoreOptions } from "./store.ts";
+import type { StoreOptions } from "./open-store.ts";
 
 /** The part of the options that can travel to another thread. */
 export interface StoreThreadInit {

@@ -8,7 +8,7 @@ import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import type { MemoryDisk } from "../../runtime/store/memory-environment.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { MonitorRow, Store, TimerRow } from "../../runtime/store/port.ts";
-import type { StoreOptions } from "../../runtime/store/store.ts";
+import type { StoreOptions } from "../../runtime/store/open-store.ts";
 import { envelope, placesIn } from "./store-envelopes.ts";
 
 const timer = (id: string, parts: Partial<TimerRow> = {}): TimerRow => ({

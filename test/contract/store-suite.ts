@@ -4,7 +4,8 @@ import type { Envelope, Fate } from "../../runtime/kernel/envelope.ts";
 import type { StepRow } from "../../runtime/kernel/steps.ts";
 import type { OpenEnvironment } from "../../runtime/store/environment.ts";
 import type { Store } from "../../runtime/store/port.ts";
-import { openStore, type StoreOptions } from "../../runtime/store/store.ts";
+import type { StoreOptions } from "../../runtime/store/open-store.ts";
+import { openStore } from "../../runtime/store/store.ts";
 import { agentIds, beginOf, commitOf, envelope, placesIn, webhookRoute } from "./store-envelopes.ts";
 import { checkAgainstModel } from "./store-model.ts";
 

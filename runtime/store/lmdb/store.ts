@@ -1,5 +1,6 @@
 import type { Store, StorePlaces } from "../port.ts";
-import { openStore, type StoreOptions } from "../store.ts";
+import type { StoreOptions } from "../open-store.ts";
+import { openStore } from "../store.ts";
 import { openLmdbEnvironment } from "./environment.ts";
 
 /** The store on disk. See `openStore` for the errors. In the gateway it runs in a thread of its own (`runtime/store/thread.ts`). */

@@ -1,0 +1,444 @@
+/**
+ * The store's calls over opened environments: journal, session index, audit trail and the agents' environments put together.
+ *
+ * Calls for one session run one after the other; everything else runs at the same time and shares flushes.
+ */
+import { randomUUID } from "node:crypto";
+import type { Envelope } from "../kernel/envelope.ts";
+import { failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import type { StepRow } from "../kernel/steps.ts";
+import type { AgentStore, DoneMarker } from "./agent-store.ts";
+import { AgentStores } from "./agent-stores.ts";
+import { Blobs } from "./blobs.ts";
+import { appendRow, newestRows } from "./bounded-log.ts";
+import type { Environment, OpenEnvironment } from "./environment.ts";
+import { Journal, type StoredEnvelope } from "./journal.ts";
+import { clearOwner, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
+import { readPending } from "./pending.ts";
+import type { AuditRow, DoneOutcome, Store, StorePlaces, TranscriptRow } from "./port.ts";
+import { type SessionHead, SessionIndex } from "./session-index.ts";
+import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
+import { dropGrant, keepGrant, listGrants } from "./grants.ts";
+import { takeSnapshot } from "./snapshot.ts";
+import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
+import { unknownLetter } from "./unknown-letter.ts";
+
+export type StoreBounds = Pick<
+  typeof limits,
+  | "dedupeWindowMs"
+  | "dedupeKeysPerScopeMax"
+  | "deadLettersMax"
+  | "mailboxDepthMax"
+  | "blobCharsMin"
+  | "settledRowsPerWriteMax"
+  | "appendsPerWriteMax"
+  | "auditRowsMax"
+  | "openAgentStoresMax"
+  | "sessionsScanRowsMax"
+  | "timersPerAgentMax"
+  | "monitorsPerAgentMax"
+  | "downsPerWriteMax"
+>;
+
+export interface StoreOptions {
+  /** Milliseconds since the epoch. Default: the system clock. */
+  readonly now?: () => number;
+  /** Ids of new sessions. Default: random UUIDs. */
+  readonly newId?: () => string;
+  /** Whose state directory it becomes until `close`; without it the directory is not locked. */
+  readonly owner?: { readonly pid: number } | ProcessIdentity;
+  /** Default: `limits`. */
+  readonly bounds?: { readonly [K in keyof StoreBounds]?: number };
+}
+
+export class OpenStore implements Store {
+  readonly #registry: Environment;
+  readonly #journalEnvironment: Environment;
+  readonly #journal: Journal;
+  readonly #index: SessionIndex;
+  readonly #signals: SignalRows;
+  readonly #agents: AgentStores;
+  readonly #blobs: Blobs;
+  /** The last body of each agent that is on its way to the disk, until it is there. */
+  readonly #bodies = new Map<string, Promise<void>>();
+  readonly #bounds: { readonly [K in keyof StoreBounds]: number };
+  readonly #openEnvironment: OpenEnvironment;
+  readonly #now: () => number;
+  readonly #newId: () => string;
+  readonly #ownerTimer: NodeJS.Timeout | undefined;
+  /** The last call for each session, until it has settled. */
+  readonly #tails = new Map<string, Promise<unknown>>();
+  readonly #running = new Set<Promise<unknown>>();
+  #appends = 0;
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    places: StorePlaces,
+    registry: Environment,
+    journal: Environment,
+    openEnvironment: OpenEnvironment,
+    options: StoreOptions,
+  ) {
+    this.#now = options.now ?? Date.now;
+    this.#newId = options.newId ?? randomUUID;
+    this.#bounds = { ...limits, ...options.bounds };
+    this.#registry = registry;
+    this.#journalEnvironment = journal;
+    this.#openEnvironment = openEnvironment;
+    this.#index = new SessionIndex(registry, this.#bounds.sessionsScanRowsMax);
+    this.#journal = new Journal(journal, {
+      ...this.#bounds,
+      now: this.#now,
+      onForgotten: (agentId, envelopeId) => this.#agents.forget(agentId, envelopeId),
+    });
+    const folders = new Map(places.agents.map(({ agentId, sessionsDir }) => [agentId, sessionsDir]));
+    this.#blobs = new Blobs({
+      blobCharsMin: this.#bounds.blobCharsMin,
+      folderOf: (agentId) => {
+        const dir = folders.get(agentId);
+        return dir === undefined ? undefined : openEnvironment.blobs?.(dir);
+      },
+    });
+    this.#signals = makeSignalRows(this.#journal, journal, this.#bounds);
+    this.#agents = new AgentStores(places.agents, {
+      blobs: this.#blobs,
+      openEnvironment,
+      journal: this.#journal,
+      openMax: this.#bounds.openAgentStoresMax,
+    });
+    if (options.owner !== undefined) {
+      // A sign of life that cannot be written is no reason to end; the next one is tried in time.
+      this.#ownerTimer = setInterval(
+        () => void renewOwner(registry, this.#now()).catch(() => undefined),
+        ownerSeenEveryMs,
+      );
+      this.#ownerTimer.unref();
+    }
+  }
+
+  append: Store["append"] = (envelope, dedupe) =>
+    this.#run(async () => {
+      const result = await this.#withBody(envelope, (stored) => this.#journal.append(stored, dedupe));
+      if (result.status === "stored") this.#appends += 1;
+      return result;
+    });
+
+  begin: Store["begin"] = (turn) =>
+    this.#inSession(turn.sessionKey, () =>
+      this.#agents.use(turn.agentId, async (agent) => {
+        const done = agent.done(turn.envelopeId);
+        if (done !== undefined && this.#journal.has(turn.envelopeId)) {
+          const committed = agent.head(done.sessionKey);
+          if (committed !== undefined) await this.#index.update(committed);
+          return { status: "done", ...outcomeOf(done) };
+        }
+        const attempt = await this.#journal.countDelivery(turn.envelopeId);
+        if (attempt === undefined) throw unknownEnvelope("begin the turn of", turn.envelopeId);
+        const { sessionId } = await agent.open(
+          agent.head(turn.sessionKey) ?? this.#emptyHead(turn.sessionKey, turn.agentId),
+        );
+        const body = await this.#blobs.read(turn.agentId, this.#journal.find(turn.envelopeId)?.body ?? "");
+        return {
+          status: "begun",
+          attempt,
+          sessionId,
+          body,
+          state: turn.wantState ? agent.state(sessionId) : null,
+          ...(attempt === 1 ? {} : { steps: this.#steps(agent, turn.envelopeId) }),
+        };
+      }),
+    );
+
+  recordStep: Store["recordStep"] = ({ agentId, envelopeId, sessionKey, row }) =>
+    this.#inSession(sessionKey, () =>
+      this.#agents.use(agentId, async (agent) => {
+        // The row of a turn that is over would be nobody's.
+        if (!this.#journal.has(envelopeId) || agent.done(envelopeId) !== undefined)
+          throw unknownEnvelope("record a step of", envelopeId);
+        await agent.recordStep(envelopeId, row);
+      }),
+    );
+
+  commit: Store["commit"] = (turn) =>
+    this.#inSession(turn.sessionKey, () =>
+      this.#agents.use(turn.agentId, async (agent) => {
+        const envelope = this.#journal.find(turn.envelopeId);
+        if (envelope === undefined) throw unknownEnvelope("commit the turn of", turn.envelopeId);
+        const empty = agent.head(turn.sessionKey) ?? this.#emptyHead(turn.sessionKey, turn.agentId);
+        const { status, head } = await agent.commit(turn, envelope, empty);
+        return { status, row: await this.#index.update(head) };
+      }),
+    );
+
+  outcome: Store["outcome"] = (agentId, envelopeId) =>
+    this.#run(async () => {
+      if (!this.#journal.has(envelopeId)) return { status: "unknown" };
+      const done = await this.#agents.use(agentId, (agent) => agent.done(envelopeId));
+      return done === undefined ? { status: "open" } : { status: "done", ...outcomeOf(done) };
+    });
+
+  delivered: Store["delivered"] = (agentId, envelopeId) =>
+    this.#run(async () => {
+      // In this order: a crash between the two leaves a done envelope without an outbound row, which `pending` settles.
+      await this.#agents.use(agentId, (agent) => agent.delivered(envelopeId));
+      this.#journal.settle(envelopeId);
+    });
+
+  settle: Store["settle"] = (envelopeId) => this.#run(async () => this.#journal.settle(envelopeId));
+
+  bury: Store["bury"] = (envelopeId, fate, reason, answer) =>
+    this.#run(() => this.#journal.bury(envelopeId, fate, reason, answer));
+
+  pending: Store["pending"] = (windows = {}) =>
+    this.#run(() =>
+      readPending({
+        journal: this.#journal,
+        agents: this.#agents,
+        index: this.#index,
+        windowOf: (agentId) => windows[agentId] ?? this.#bounds.mailboxDepthMax,
+      }),
+    );
+
+  queued: Store["queued"] = (backlog, limit) =>
+    this.#run(() =>
+      this.#agents.use(backlog.agentId, (agent) =>
+        // A done envelope keeps its row while its answer has to leave or the turn that asked for it is open.
+        this.#journal.queued(backlog, limit, (envelopeId) => agent.done(envelopeId) !== undefined),
+      ),
+    );
+
+  deadLetters: Store["deadLetters"] = (query) => this.#run(async () => this.#journal.deadLetters(query));
+
+  deadLetter: Store["deadLetter"] = (id) =>
+    this.#run(async () => {
+      const letter = this.#journal.deadLetter(id);
+      return letter === undefined
+        ? undefined
+        : { ...letter, body: await this.#blobs.read(letter.header.agentId, letter.body) };
+    });
+
+  replay: Store["replay"] = (letterId, envelope) =>
+    this.#run(async () => {
+      const seq = await this.#withBody(envelope, (stored) => this.#journal.replay(letterId, stored));
+      if (seq === undefined) throw unknownLetter("replay", letterId);
+      this.#appends += 1;
+      return { seq };
+    });
+
+  purge: Store["purge"] = (purge) => this.#run(() => this.#journal.purge(purge));
+
+  deadLetterCounts: Store["deadLetterCounts"] = () => this.#run(async () => this.#journal.deadLetterCounts());
+
+  schedule: Store["schedule"] = (timer, by) => this.#run(() => this.#signals.schedule(timer, by));
+  unschedule: Store["unschedule"] = (id, scope) => this.#run(() => this.#signals.unschedule(id, scope));
+  timers: Store["timers"] = (query) => this.#run(() => this.#signals.timers(query));
+  monitor: Store["monitor"] = (monitor, by) => this.#run(() => this.#signals.monitor(monitor, by));
+  demonitor: Store["demonitor"] = (id, agentId) => this.#run(() => this.#signals.demonitor(id, agentId));
+  down: Store["down"] = (facts) => this.#run(() => this.#signals.down(facts));
+  due: Store["due"] = (nowMs, limit) => this.#run(() => this.#signals.due(nowMs, limit));
+  postpone: Store["postpone"] = (id, atMs) => this.#run(() => this.#signals.postpone(id, atMs));
+
+  fire: Store["fire"] = (fires, envelope) =>
+    this.#run(async () => {
+      const fired = await this.#signals.fire(fires, envelope);
+      this.#appends += 1;
+      return fired;
+    });
+
+  sessions: Store["sessions"] = (query) => this.#run(async () => this.#index.query(query));
+
+  session: Store["session"] = (key) => this.#run(async () => this.#index.get(key));
+
+  findSession: Store["findSession"] = (reference) => this.#run(async () => this.#index.find(reference));
+
+  sessionsWithLabel: Store["sessionsWithLabel"] = (label) => this.#run(async () => this.#index.withLabel(label));
+
+  labelSession: Store["labelSession"] = (key, agentId, label, atMs) =>
+    this.#inSession(key, async () => {
+      // A session whose first turn runs has its id already, in the agent's environment.
+      const known =
+        this.#index.get(key) ??
+        (this.#agents.has(agentId) ? await this.#agents.use(agentId, (agent) => agent.head(key)) : undefined);
+      return await this.#index.label(
+        key,
+        label,
+        () => known ?? { ...this.#emptyHead(key, agentId), createdAtMs: atMs, updatedAtMs: atMs },
+      );
+    });
+
+  archiveSession: Store["archiveSession"] = (key, archived, atMs) =>
+    this.#inSession(key, () => this.#index.archive(key, archived, atMs));
+
+  resetSession: Store["resetSession"] = (key, agentId, atMs) =>
+    this.#inSession(key, () =>
+      this.#agents.use(agentId, async (agent) => {
+        const head = await agent.reset(key, this.#newId(), atMs);
+        return head === undefined ? this.#index.get(key) : await this.#index.update(head);
+      }),
+    );
+
+  pastTranscripts: Store["pastTranscripts"] = (agentId, sessionKey, limit) =>
+    this.#inSession(sessionKey, () =>
+      this.#agents.use(agentId, async (agent) => agent.pastTranscripts(sessionKey, limit)),
+    );
+
+  history: Store["history"] = (agentId, sessionKey, limit, offset, charsMax, sessionId) =>
+    this.#inSession(sessionKey, () =>
+      this.#agents.use(agentId, async (agent) => {
+        const page = agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset), charsMax, sessionId);
+        const rows: TranscriptRow[] = [];
+        // One after the other, so that a page of long texts is not read twice into memory.
+        for (const row of page.rows) rows.push({ ...row, text: await this.#blobs.read(agentId, row.text) });
+        return { ...page, rows };
+      }),
+    );
+
+  release: Store["release"] = (agentId) => this.#run(() => this.#agents.release(agentId));
+
+  snapshot: Store["snapshot"] = (into) =>
+    this.#run(() =>
+      takeSnapshot(
+        {
+          registry: this.#registry,
+          journal: this.#journalEnvironment,
+          agentIds: this.#agents.ids(),
+          copyAgent: (agentId, dir) => this.#agents.copy(agentId, dir),
+          copyBlobs: (agentId, dir) => this.#agents.copyBlobs(agentId, dir),
+          hold: () => {
+            const releases = [this.#journal.hold(), this.#blobs.hold()];
+            return () => {
+              for (const release of releases) release();
+            };
+          },
+          openEnvironment: this.#openEnvironment,
+          now: this.#now,
+        },
+        into,
+      ),
+    );
+
+  keepOrder: Store["keepOrder"] = (order) => this.#run(() => keepOrder(this.#registry, order));
+
+  dropOrder: Store["dropOrder"] = (agentId) => this.#run(() => dropOrder(this.#registry, agentId));
+
+  keepGrant: Store["keepGrant"] = (grant) => this.#run(() => keepGrant(this.#registry, grant));
+
+  dropGrant: Store["dropGrant"] = (id) => this.#run(() => dropGrant(this.#registry, id));
+
+  grants: Store["grants"] = () => this.#run(async () => listGrants(this.#registry));
+
+  orders: Store["orders"] = () => this.#run(async () => listOrders(this.#registry));
+
+  audit: Store["audit"] = (rows) =>
+    this.#run(() =>
+      this.#registry.write(() => {
+        for (const row of rows) appendRow(this.#registry, "a", row, this.#bounds.auditRowsMax);
+      }),
+    );
+
+  audits: Store["audits"] = (limit) => this.#run(async () => newestRows<AuditRow>(this.#registry, "a", limit));
+
+  counters: Store["counters"] = async () => ({
+    agentOpens: this.#agents.opens(),
+    appends: this.#appends,
+    journalCommits: this.#journalEnvironment.commits(),
+  });
+
+  close: Store["close"] = () => (this.#closed ??= this.#close());
+
+  async #close(): Promise<void> {
+    clearInterval(this.#ownerTimer);
+    await Promise.allSettled(this.#running);
+    // What is postponed may stay on a full disk: at the next start the `done` markers settle it.
+    await this.#journal.flush().catch(() => undefined);
+    await this.#agents.close();
+    await this.#journalEnvironment.close();
+    if (this.#ownerTimer !== undefined) await clearOwner(this.#registry).catch(() => undefined);
+    await this.#registry.close();
+  }
+
+  /** What the turn recorded and what it sent; of a call that has both, the record decides. */
+  #steps(agent: AgentStore, envelopeId: string): readonly StepRow[] {
+    const rows = new Map(this.#journal.sent(envelopeId).map((row) => [row.key, row]));
+    for (const row of agent.steps(envelopeId)) rows.set(row.key, row);
+    return [...rows.values()].toSorted((a, b) => a.key - b.key);
+  }
+
+  /** A new session; one that was labelled before its first message has an id already. */
+  #emptyHead(key: string, agentId: string): SessionHead {
+    const { label: _, archivedAtMs: __, ...labelled } = this.#index.get(key) ?? { label: undefined };
+    if ("sessionId" in labelled) return labelled;
+    const atMs = this.#now();
+    const sessionId = this.#newId();
+    return {
+      key,
+      agentId,
+      sessionId,
+      kind: "other",
+      channel: "unknown",
+      createdAtMs: atMs,
+      updatedAtMs: atMs,
+      messages: 0,
+      lastPreview: "",
+    };
+  }
+
+  /** A long body is on the disk before its row; the appends of one agent keep the order of the calls all the same. */
+  async #withBody<T>({ header, body }: Envelope, append: (stored: StoredEnvelope) => Promise<T>): Promise<T> {
+    const { agentId } = header;
+    const before = this.#bodies.get(agentId);
+    if (before === undefined && !this.#blobs.isLong(body)) return append({ header, body });
+    const ready = (before ?? Promise.resolve()).then(() => this.#blobs.put(agentId, body));
+    const settled = ready.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#bodies.set(agentId, settled);
+    void settled.then(() => {
+      if (this.#bodies.get(agentId) === settled) this.#bodies.delete(agentId);
+    });
+    const { stored, release } = await ready;
+    try {
+      return await append({ header, body: stored });
+    } finally {
+      release();
+    }
+  }
+
+  #inSession<T>(sessionKey: string, work: () => Promise<T>): Promise<T> {
+    return this.#run(() => {
+      const before = this.#tails.get(sessionKey);
+      const call = before === undefined ? work() : before.then(work, work);
+      this.#tails.set(sessionKey, call);
+      const forget = (): void => {
+        if (this.#tails.get(sessionKey) === call) this.#tails.delete(sessionKey);
+      };
+      call.then(forget, forget);
+      return call;
+    });
+  }
+
+  async #run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined)
+      throw failure("CLOISTER_STORE_FAILED", "cannot use the store: it is closed", "start the gateway again");
+    const call = work();
+    this.#running.add(call);
+    try {
+      return await call;
+    } finally {
+      this.#running.delete(call);
+    }
+  }
+}
+
+function outcomeOf(done: DoneMarker): DoneOutcome {
+  return { outcomeText: done.outcomeText, ...(done.failure === undefined ? {} : { failure: done.failure }) };
+}
+
+function unknownEnvelope(attempt: string, envelopeId: string): Error {
+  return failure(
+    "CLOISTER_ENVELOPE_UNKNOWN",
+    `cannot ${attempt} the envelope ${envelopeId}: the journal does not hold it; it was settled, delivered or buried, or never accepted`,
+  );
+}

@@ -1,0 +1,345 @@
+/** What the calls of the store's port take and give: rows, queries and results (`port.ts` has the calls). */
+import type {
+  AuditFacts,
+  DownReason,
+  EnvelopeHeader,
+  Failure,
+  Fate,
+  Provenance,
+  ReplyRoute,
+} from "../kernel/envelope.ts";
+import type { CallId, StepRow } from "../kernel/steps.ts";
+
+export interface AgentPlace {
+  readonly agentId: string;
+  /** Directory of the agent's environment (`<agentDir>/../sessions` unless `session.store` says otherwise). */
+  readonly sessionsDir: string;
+}
+
+export interface StorePlaces {
+  /** Directory of the supervisor's environments `registry` and `journal`. */
+  readonly stateDir: string;
+  readonly agents: readonly AgentPlace[];
+}
+
+/** A key that is remembered for a while, with a bound of keys in its scope. */
+export interface WindowKey {
+  /** e.g. `webhook:biz:+1555`. */
+  readonly scope: string;
+  readonly key: string;
+}
+
+/** A call of the turn of the envelope `turn`, which is remembered until that turn is done. */
+export interface TurnCall {
+  readonly turn: string;
+  readonly call: CallId;
+}
+
+/** Under what a repeated message is recognised. */
+export type Dedupe = WindowKey | TurnCall;
+
+export type AppendResult =
+  /** `seq` is its place in the order of acceptance. */
+  | { readonly status: "stored"; readonly seq: number }
+  /** The key was seen before: nothing was appended. `envelopeId` and `runId` are those of the first one. */
+  | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string };
+
+/** One row of the session index; kept in `registry`, so that listing opens no agent's store. */
+export interface SessionRow {
+  readonly key: string;
+  readonly agentId: string;
+  readonly sessionId: string;
+  /** `main | group | cron | hook | node | other` as `sessions_list` names them. */
+  readonly kind: SessionKind;
+  readonly channel: string;
+  readonly label?: string;
+  /** Present: it is archived, since then. The next turn brings it back. */
+  readonly archivedAtMs?: number;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly messages: number;
+  readonly spawnedBy?: string;
+  readonly lastRoute?: ReplyRoute;
+  readonly lastPreview: string;
+}
+
+export type SessionKind = "main" | "group" | "cron" | "hook" | "node" | "other";
+
+export interface TranscriptRow {
+  /** Position in the session, from 0. */
+  readonly seq: number;
+  readonly envelopeId: string;
+  readonly role: "user" | "assistant" | "toolResult";
+  readonly text: string;
+  readonly atMs: number;
+  readonly isUser: boolean;
+  readonly provenance?: Provenance;
+  readonly toolName?: string;
+}
+
+export interface TurnBegin {
+  readonly envelopeId: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  /** Read the session's state as well. */
+  readonly wantState: boolean;
+}
+
+export type BegunTurn =
+  | {
+      readonly status: "begun";
+      /** This delivery's number, from 1, counted in the store before it is answered. */
+      readonly attempt: number;
+      readonly sessionId: string;
+      readonly body: string;
+      readonly state: string | null;
+      /** From the second delivery on: what earlier ones recorded and sent, by the numbers of the calls. */
+      readonly steps?: readonly StepRow[];
+    }
+  /** The turn was committed before; its outcome is given again. */
+  | ({ readonly status: "done" } & DoneOutcome);
+
+/** `failure` for a turn that failed; the text is null then. */
+export interface DoneOutcome {
+  readonly outcomeText: string | null;
+  readonly failure?: Failure;
+}
+
+/** A row of the steps of a turn that is not done; a later one for the same call takes its place. */
+export interface StepRecord {
+  readonly envelopeId: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly row: StepRow;
+}
+
+export type EnvelopeOutcome =
+  | ({ readonly status: "done" } & DoneOutcome)
+  | { readonly status: "open" }
+  | { readonly status: "unknown" };
+
+export interface TurnCommit {
+  readonly envelopeId: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly kind: SessionKind;
+  readonly channel: string;
+  /** Rows after the inbound message, which the store adds itself from the journal. */
+  readonly rows: readonly {
+    readonly role: "assistant" | "toolResult";
+    readonly text: string;
+    readonly toolName?: string;
+  }[];
+  /** `undefined` leaves the state as it is. */
+  readonly state?: string;
+  /** What the sender hears: the visible text of the answer, or null. */
+  readonly outcomeText: string | null;
+  /** Present when the turn failed: what the sender hears instead. */
+  readonly failure?: Failure;
+  /** Present when the answer leaves through a channel; kept until `delivered`. Without an `outcomeText` nothing leaves. */
+  readonly outbound?: ReplyRoute;
+  readonly atMs: number;
+}
+
+export interface OutboundRow {
+  readonly envelopeId: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly route: ReplyRoute;
+  readonly text: string;
+  readonly atMs: number;
+}
+
+export interface CommittedTurn {
+  /** `already`: an earlier delivery of the same envelope committed; nothing was written. */
+  readonly status: "done" | "already";
+  readonly row: SessionRow;
+}
+
+export interface SessionQuery {
+  readonly agentIds?: readonly string[];
+  readonly activeSinceMs?: number;
+  readonly label?: string;
+  readonly search?: string;
+  /** Only archived ones, or only the others. Absent: both. */
+  readonly archived?: boolean;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** A transcript that a reset has ended; its session began anew under the same key. */
+export interface PastTranscript {
+  readonly sessionId: string;
+  readonly messages: number;
+  readonly endedAtMs: number;
+}
+
+export interface HistoryPage {
+  readonly sessionId: string;
+  readonly rows: readonly TranscriptRow[];
+  readonly total: number;
+}
+
+/** A dead letter without its body. Its id is the envelope's: `header.id`. */
+export interface DeadLetterRow {
+  readonly header: EnvelopeHeader;
+  readonly fate: Fate;
+  /** For a person: what was found when the envelope was given up. */
+  readonly reason: string;
+  /** Deliveries to a cell before that. */
+  readonly attempts: number;
+  /** When it became a dead letter. */
+  readonly atMs: number;
+  readonly bodyChars: number;
+  /** Characters of the answer that its channel did not take. Absent: there is none, and what is replayed is the message. */
+  readonly answerChars?: number;
+  /** The beginning of the body. */
+  readonly preview: string;
+}
+
+export interface DeadLetter extends DeadLetterRow {
+  readonly body: string;
+  readonly answer?: string;
+}
+
+/** What is named must hold; nothing named means all. */
+export interface DeadLetterFilter {
+  readonly agentId?: string;
+  readonly fate?: Fate;
+  /** Became a dead letter before this time. */
+  readonly beforeMs?: number;
+}
+
+export interface DeadLetterQuery extends DeadLetterFilter {
+  readonly limit: number;
+  /** Default: 0. */
+  readonly offset?: number;
+}
+
+/** With an `id` that one letter alone, whatever else is named. */
+export interface DeadLetterPurge extends DeadLetterFilter {
+  readonly id?: string;
+}
+
+/** How many there are now; every fate has a number. */
+export type DeadLetterCounts = Readonly<Record<Fate, number>>;
+
+export interface TimerRow {
+  readonly id: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly name: string;
+  /** The pairing that allowed it. */
+  readonly via: string;
+  readonly body: string;
+  /** `body` is JSON that the actor gave as `data`. */
+  readonly isData: boolean;
+  readonly dueAtMs: number;
+  /** Absent: it fires once. */
+  readonly everyMs?: number;
+  readonly createdAtMs: number;
+  /** The envelope of its last time. */
+  readonly lastEnvelopeId?: string;
+}
+
+/** What is named must hold; nothing named means all. */
+export interface TimerScope {
+  readonly agentId?: string;
+  readonly sessionKey?: string;
+}
+
+export interface TimerQuery extends TimerScope {
+  readonly limit: number;
+  /** Default: 0. */
+  readonly offset?: number;
+}
+
+/** `agentId` and `sessionKey` are the watcher's. */
+export interface MonitorRow {
+  readonly id: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  /** The agent that is watched. */
+  readonly target: string;
+  readonly via: string;
+  readonly createdAtMs: number;
+}
+
+/** `known`: the same call made it before, under this id. `full`: the agent has as many as it may; nothing was written. */
+export type SignalSet = { readonly status: "set" | "known"; readonly id: string } | { readonly status: "full" };
+
+export interface DownFacts {
+  /** The agent that is down. Absent: every one, because the gateway ends or has ended. */
+  readonly target?: string;
+  readonly reason: DownReason;
+  readonly detail: string;
+  readonly atMs: number;
+}
+
+/** `triedAtMs`: when this attempt was due; later than `dueAtMs` when earlier ones were refused. */
+export type DueRow =
+  | { readonly type: "timer"; readonly timer: TimerRow; readonly triedAtMs: number }
+  | {
+      readonly type: "down";
+      readonly monitor: MonitorRow;
+      readonly reason: DownReason;
+      readonly detail: string;
+      readonly dueAtMs: number;
+      readonly triedAtMs: number;
+    };
+
+export interface DueRows {
+  readonly rows: readonly DueRow[];
+  /** When the first that is not among them is to be tried; undefined when there is none. */
+  readonly nextMs: number | undefined;
+}
+
+export interface AuditRow extends AuditFacts {
+  readonly atMs: number;
+  readonly type: string;
+}
+
+/** An operator's order to keep an agent out of service, until it is taken back. */
+export interface StandingOrder {
+  readonly agentId: string;
+  /** As operators see it. */
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+/** An accepted envelope that is not done. Its body stays where it is until `begin`. */
+export interface PendingEnvelope {
+  readonly seq: number;
+  readonly header: EnvelopeHeader;
+  /** Deliveries counted so far. */
+  readonly attempts: number;
+}
+
+/** What waits for an agent behind the envelopes that are in memory: those with `after < seq <= until`. */
+export interface Backlog {
+  readonly agentId: string;
+  readonly after: number;
+  readonly until: number;
+  readonly count: number;
+}
+
+export interface Pending {
+  /** Oldest first. Of each agent at most as many as its window. */
+  readonly envelopes: readonly PendingEnvelope[];
+  /** Agents with more than that; `queued` reads on. */
+  readonly backlogs: readonly Backlog[];
+  readonly outbound: readonly OutboundRow[];
+}
+
+export interface Snapshot {
+  /** Milliseconds since the epoch. Every envelope whose acceptance was answered before is in the copy, or its turn is. */
+  readonly acceptedUntilMs: number;
+  /** The agents that had an environment; the others have nothing to copy. */
+  readonly agentIds: readonly string[];
+}
+
+export interface StoreCounters {
+  readonly agentOpens: Readonly<Record<string, number>>;
+  readonly appends: number;
+  readonly journalCommits: number;
+}
