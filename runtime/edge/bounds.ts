@@ -6,6 +6,7 @@ type Name =
   | "frameBytesMax"
   | "socketBufferedBytesMax"
   | "deltaBufferedBytesMax"
+  | "deltaPaceMs"
   | "handshakeMs"
   | "tickMs"
   | "connectionsMax"

@@ -71,8 +71,9 @@ export interface ChatEvent {
   readonly agentId: string;
   readonly seq: number;
   readonly state: "delta" | "final" | "aborted" | "error";
-  /** The newly streamed text (state `delta`). `message` holds all text so far. */
+  /** The newly streamed text (state `delta`). */
   readonly deltaText?: string;
+  /** The answer (state `final`). On the wire also all text so far (`delta`): the edge puts it together (`streams.ts`). */
   readonly message?: {
     readonly role: "assistant";
     readonly content: readonly [{ readonly type: "text"; readonly text: string }];

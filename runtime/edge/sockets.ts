@@ -16,6 +16,7 @@ import { isForwarded, isLoopback, type OriginRules } from "./origin.ts";
 import { pageBase } from "./page.ts";
 import type { GatewayEvent } from "./port.ts";
 import { noSuchPath } from "./route.ts";
+import { makeStreams } from "./streams.ts";
 import { httpStatus } from "./wire-error.ts";
 
 export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed"> {
@@ -48,12 +49,16 @@ export function makeSockets(deps: SocketDeps): Sockets {
     for (const connection of connections.keys()) connection.sendTick(payload);
   }, deps.bounds.tickMs);
 
+  const tell = (event: string, payload: object, lossy = false): void => {
+    if (connections.size === 0) return;
+    const payloadJson = JSON.stringify(payload);
+    for (const connection of connections.keys()) connection.sendEvent(event, payloadJson, lossy);
+  };
+  const streams = makeStreams(deps.bounds.deltaPaceMs, deps.now, (payload, lossy) => tell("chat", payload, lossy));
   const publish = (events: readonly GatewayEvent[]): void => {
     for (const { event, payload } of events) {
-      const payloadJson = JSON.stringify(payload);
-      // The next delta holds all text so far, and the final one all of it: leaving one out loses nothing for good.
-      const lossy = event === "chat" && payload.state === "delta";
-      for (const connection of connections.keys()) connection.sendEvent(event, payloadJson, lossy);
+      if (event === "chat") streams.take(payload);
+      else tell(event, payload);
     }
   };
 
@@ -84,6 +89,7 @@ export function makeSockets(deps: SocketDeps): Sockets {
     publish,
     close: async (reason) => {
       clearInterval(tick);
+      streams.close();
       publish([{ event: "shutdown", payload: { reason } }]);
       for (const connection of connections.keys()) connection.close(1012, `service restart: ${reason}`);
       if (connections.size > 0) await new Promise<void>((resolve) => (emptied = resolve));

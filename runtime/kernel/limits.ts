@@ -240,6 +240,8 @@ export const limits = {
   requestsPerSocketMax: 256,
   /** Bytes waiting for a slow WebSocket above which streamed text (`delta`) is left out; the final text still comes. */
   deltaBufferedBytesMax: 1_048_576,
+  /** What one run streams within this time is one `delta`: each of them repeats all text so far, and a reader sees no more often. */
+  deltaPaceMs: 50,
   /** Difference between a device proof's `signedAt` and our clock. Source: protocol.md. */
   deviceSkewMs: 120_000,
   /** Time that a closing socket has to read its last frame before it is cut. */

@@ -11,7 +11,6 @@ const flowsMax = 50;
 
 interface Run {
   readonly waiters: ((result: RunResult) => void)[];
-  text: string;
   result: RunResult | undefined;
 }
 
@@ -49,7 +48,7 @@ export function makeRuns(
   const find = (runId: string): Run => {
     let run = runs.get(runId);
     if (run === undefined) {
-      run = { waiters: [], text: "", result: undefined };
+      run = { waiters: [], result: undefined };
       runs.set(runId, run);
     }
     return run;
@@ -62,7 +61,6 @@ export function makeRuns(
       if (ended.length > endedRunsMax) runs.delete(ended.shift() ?? "");
     }
     run.result = result;
-    run.text = "";
     for (const waiter of run.waiters.splice(0)) waiter(result);
   };
 
@@ -105,9 +103,7 @@ export function makeRuns(
       find(runId);
     },
     streamed(header, seq, delta) {
-      const run = find(header.runId);
-      run.text += delta;
-      chat(header, { seq, state: "delta", deltaText: delta, message: assistant(run.text) });
+      chat(header, { seq, state: "delta", deltaText: delta });
     },
     ended(header, seq, outcome, aborted) {
       if (outcome.status === "error") {

@@ -501,9 +501,9 @@ const changed = (n: number): GatewayEvent => ({
   event: "sessions.changed",
   payload: { sessionKey: `s${n}`, agentId: "main", reason: "r", ts: n },
 });
-const delta = (text: string): GatewayEvent => ({
+const delta = (text: string, runId = "r", seq = 1): GatewayEvent => ({
   event: "chat",
-  payload: { runId: "r", sessionKey: "s", agentId: "main", seq: 1, state: "delta", deltaText: text },
+  payload: { runId, sessionKey: "s", agentId: "main", seq, state: "delta", deltaText: text },
 });
 
 describe("events", () => {
@@ -544,6 +544,36 @@ describe("events", () => {
     await client.connect({ scopes: [] });
     const tick = await client.next(isEvent("tick"));
     expect(tick.payload).toEqual({ ts: expect.any(Number) });
+  });
+
+  it("of streamed text hold what is new and all of it; what comes in quick succession is one", async () => {
+    const { port, edge } = await openEdge({ bounds: { deltaPaceMs: 60_000 } });
+    const client = openClient(port);
+    await client.connect();
+    const parts = Array.from({ length: 1_000 }, (_, n) => delta(`${n},`, "r", n + 1));
+    const text = parts.map((_, n) => `${n},`).join("");
+    const final = { runId: "r", sessionKey: "s", agentId: "main", seq: 1_001, state: "final" } as const;
+    await edge.publish([...parts, delta("other", "q"), { event: "chat", payload: final }]);
+    await client.next((frame) => frame.payload?.state === "final");
+    const told = client.frames.filter(({ event }) => event === "chat").map(({ payload }) => payload);
+    expect(told.map(({ runId, seq, deltaText, message }) => [runId, seq, deltaText, message.content[0].text])).toEqual([
+      ["r", 1, "0,", "0,"],
+      ["q", 1, "other", "other"],
+      ["r", 1_000, text.slice(2), text],
+    ]);
+  });
+
+  it("of streamed text go on after a pause, and begin anew with a turn that is handled again", async () => {
+    const { port, edge } = await openEdge({ bounds: { deltaPaceMs: 1 } });
+    const client = openClient(port);
+    await client.connect();
+    const next = async () => (await client.next(isEvent("chat"))).payload.message.content[0].text;
+    await edge.publish([delta("a", "r", 1), delta("b", "r", 2)]);
+    expect([await next(), await next()]).toEqual(["a", "ab"]);
+    await edge.publish([delta("c", "r", 3)]);
+    expect(await next()).toBe("abc");
+    await edge.publish([delta("new", "r", 1)]);
+    expect(await next()).toBe("new");
   });
 
   it("end with shutdown and 1012 when the edge closes", async () => {
@@ -588,7 +618,7 @@ describe("slow clients", () => {
     await client.connect();
     client.ws.pause();
     const rounds = 60;
-    for (let n = 0; n < rounds; n += 1) await edge.publish([delta("x".repeat(500_000))]);
+    for (let n = 0; n < rounds; n += 1) await edge.publish([delta("x".repeat(500_000), `r${n}`)]);
     await edge.publish([
       { event: "chat", payload: { runId: "r", sessionKey: "s", agentId: "main", seq: 2, state: "final" } },
     ]);

@@ -72,7 +72,7 @@ describe("whoever waits for a run", () => {
   });
 });
 
-test("a chat event holds the new text and all of it; the last one the answer", () => {
+test("a chat event holds the new text alone, whatever came before; the last one the answer", () => {
   runs.streamed(header("r"), 1, "Hel");
   runs.streamed(header("r"), 2, "lo");
   runs.ended(header("r"), 3, { status: "ok", text: "Hello!" }, false);
@@ -82,8 +82,8 @@ test("a chat event holds the new text and all of it; the last one the answer", (
     message?: { content: { text: string }[] };
   }[];
   expect(chat.map(({ state, deltaText, message }) => [state, deltaText, message?.content[0]?.text])).toEqual([
-    ["delta", "Hel", "Hel"],
-    ["delta", "lo", "Hello"],
+    ["delta", "Hel", undefined],
+    ["delta", "lo", undefined],
     ["final", undefined, "Hello!"],
   ]);
 });
