@@ -240,6 +240,20 @@ export type GatewayProcess = z.infer<typeof gatewayProcess>;
 
 const stopping = z.object({ pid: count, bootId: text, drainMs: count, runs: count });
 
+const stoppedWork = z.object({
+  scope: text,
+  queued: count,
+  active: count,
+  senders: count,
+  backlog: count,
+  ending: count,
+});
+
+export type StoppedWorkRow = z.infer<typeof stoppedWork>;
+
+/** Of `runs.stop`. */
+export const parseStoppedWork = (payload: unknown): StoppedWorkRow => parse("runs.stop", stoppedWork, payload);
+
 /** Of `gateway.status`. */
 export const parseGatewayProcess = (payload: unknown): GatewayProcess =>
   parse("gateway.status", gatewayProcess, payload);

@@ -19,6 +19,7 @@ import type { RouteOptions } from "./commands/route.ts";
 import type { SendOptions } from "./commands/send.ts";
 import type { SessionsOptions } from "./commands/sessions.ts";
 import type { StatusOptions } from "./commands/status.ts";
+import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
 import { addGrants } from "./grant-commands.ts";
@@ -67,6 +68,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   };
   addGateway(shell);
   addTalk(shell);
+  addStop(shell);
   addLists(shell);
   addDeadLetters(shell);
   addTimers(shell);
@@ -98,6 +100,17 @@ function addTalk({ program, context, exit }: Shell): void {
     .action(async (words: readonly string[], options: SendOptions) => {
       const { runSend } = await import("./commands/send.ts");
       exit(await runSend(context(), words, options));
+    });
+}
+
+function addStop({ program, context, exit }: Shell): void {
+  program
+    .command("stop <target>")
+    .description('end work: "all", the id of an agent, or the id of a run with what came of it')
+    .option("--json", "print JSON")
+    .action(async (target: string, options: StopOptions) => {
+      const { runStop } = await import("./commands/stop.ts");
+      exit(await runStop(context(), target, options));
     });
 }
 

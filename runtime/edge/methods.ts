@@ -123,6 +123,7 @@ export const methods = {
     }),
   },
   "chat.abort": { scope: "operator.write", params: z.object({ sessionKey: key, runId: id.exactOptional() }) },
+  "runs.stop": { scope: "operator.write", params: z.object({ target: id }) },
   agent: {
     scope: "operator.write",
     params: z.object({

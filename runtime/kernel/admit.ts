@@ -9,6 +9,7 @@ import { findRoom, joinCrowd } from "./crowd.ts";
 import { appendBegins, appendEnds, noteRoom, release, reserve, whyTooMuchHeld } from "./depth.ts";
 import { markReady, pump } from "./dispatch.ts";
 import { mustSpill, spill } from "./spill.ts";
+import { wasStopped } from "./stops.ts";
 import { disabledOutcome, endMail, endQueued, holdsRight } from "./turns.ts";
 import { refuseSend, settleWithMail } from "./waits.ts";
 
@@ -121,7 +122,7 @@ export function admit(k: KernelState, admission: Admission, ticket: number, nowM
     dedupe: admission.dedupe,
     ...(admission.replaces === undefined ? {} : { replaces: admission.replaces }),
     ...(admission.fires === undefined ? {} : { fires: admission.fires }),
-    ticket: { type: "ingress", ticket },
+    ticket: { type: "ingress", ticket, stops: k.stops },
   });
 }
 
@@ -179,7 +180,8 @@ export function appended(
     settleWithMail(k, ticket, { envelopeId, agentId, sessionKey, isRepeated }, nowMs);
   }
   if (result.status !== "stored" || agent === undefined) return;
-  if (mustSpill(k, agent)) spill(k, agent, header, result.seq);
+  if (wasStopped(agent, ticket)) enqueue(k, agent, header, 0, nowMs, true);
+  else if (mustSpill(k, agent)) spill(k, agent, header, result.seq);
   else enqueue(k, agent, header, 0, nowMs);
 }
 

@@ -21,6 +21,7 @@ import { obey } from "./orders.ts";
 import { tellSlots } from "./rights.ts";
 import { tellDown } from "./signals.ts";
 import type { AgentEntry, ExitReason, KernelState, Turn } from "./state.ts";
+import { endOverdue } from "./stops.ts";
 import { countCrash, escalate, restartGroup } from "./supervision.ts";
 import { closeTurn, commitAgain, disabledOutcome, endAborted, endMail, putBack } from "./turns.ts";
 import { answer, dropAsks, refuseWaitsForParked } from "./waits.ts";
@@ -146,7 +147,10 @@ export function tickCells(k: KernelState, nowMs: number): void {
   const { limits } = k.settings;
   for (const agent of k.astir) {
     const stays = staysLive(agent);
-    if (agent.turns.size > 0) commitAgain(k, agent, nowMs);
+    if (agent.turns.size > 0) {
+      commitAgain(k, agent, nowMs);
+      endOverdue(k, agent, nowMs);
+    }
     if (hasReady(agent) || stays) pump(k, agent, nowMs);
     noteRoom(k, agent);
     if (isIdle(agent) && !stays && nowMs - agent.lastActivityMs >= limits.passivateAfterMs) passivate(k, agent);

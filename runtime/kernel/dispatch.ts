@@ -125,6 +125,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     stepChars: 0,
     openSteps: new Map(),
     outcome: undefined,
+    endByMs: undefined,
     commit: undefined,
   };
   agent.turns.set(turn.number, turn);

@@ -7,7 +7,7 @@ import { agentOfKey } from "./agent-of-key.ts";
 import { makeAsks } from "./asks.ts";
 import { expireCrowds } from "./crowd.ts";
 import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells.ts";
-import { hasCell, markReady } from "./dispatch.ts";
+import { hasCell } from "./dispatch.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
@@ -24,13 +24,14 @@ import type {
   KernelState,
   SignalCall,
 } from "./state.ts";
+import { type Stopped, type StopScope, stop } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
-import { restoreBacklog, stopSpilled } from "./spill.ts";
+import { restoreBacklog } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
 import { expireRights, grant, revoke } from "./rights.ts";
 import { receiveFrame } from "./syscalls.ts";
 import { signalResult } from "./signals.ts";
-import { type Begun, begun, committed, endQueued, forgetState } from "./turns.ts";
+import { type Begun, begun, committed, forgetState } from "./turns.ts";
 import { expireAsks, recalled, stillOpen } from "./waits.ts";
 
 export type { Admission } from "./admit.ts";
@@ -71,6 +72,7 @@ export function makeKernel(
     nextPlace: 1,
     nextOrder: 1,
     nextTurn: 1,
+    stops: 0,
     draining: false,
     emit,
   };
@@ -129,7 +131,12 @@ export function makeKernel(
     repeatFor(agentId: string, turnNumber: number, request: Omit<CheckedSend, "via">, nowMs: number): boolean {
       const agent = k.agents.get(agentId);
       const turn = agent?.turns.get(turnNumber);
-      if (agent === undefined || turn?.stage !== "delivered" || !sentBefore(k, agent, turn, request, nowMs))
+      if (
+        agent === undefined ||
+        turn?.stage !== "delivered" ||
+        turn.mail.aborted ||
+        !sentBefore(k, agent, turn, request, nowMs)
+      )
         return false;
       agent.openCalls.delete(request.ref);
       return true;
@@ -150,7 +157,7 @@ export function makeKernel(
     sendFor(agentId: string, turnNumber: number, request: CheckedSend, nowMs: number): boolean {
       const agent = k.agents.get(agentId);
       const turn = agent?.turns.get(turnNumber);
-      if (agent === undefined || turn === undefined || turn.stage !== "delivered") return false;
+      if (agent === undefined || turn?.stage !== "delivered" || turn.mail.aborted) return false;
       // From here on it is a send, with a credit of its own.
       agent.openCalls.delete(request.ref);
       sendAs(k, agent, turn, request, nowMs);
@@ -195,37 +202,14 @@ export function makeKernel(
      * alone is not among them; it ends when it is read.
      */
     abort(sessionKey: string, runId: string | undefined, nowMs: number): readonly string[] {
-      const stopped: string[] = [];
-      const owner = k.agents.get(agentOfKey(sessionKey) ?? "");
-      if (owner !== undefined) stopSpilled(k, owner, sessionKey, runId);
-      for (const agent of k.agents.values()) {
-        const lane = agent.isMade ? agent.lanes.get(sessionKey) : undefined;
-        if (lane === undefined) continue;
-        const running = lane.running;
-        // What is being committed is done: it is too late to stop it.
-        const stoppable = running?.stage === "beginning" || running?.stage === "delivered";
-        if (
-          running !== undefined &&
-          stoppable &&
-          !running.mail.aborted &&
-          (runId === undefined || running.mail.envelope.header.runId === runId)
-        ) {
-          running.mail.aborted = true;
-          stopped.push(running.mail.envelope.header.runId);
-          if (running.stage === "delivered")
-            k.emit({ type: "cancel", agentId: agent.spec.id, incarnation: agent.incarnation, turn: running.number });
-        }
-        for (const mail of lane.queue.filter(
-          ({ envelope }) => runId === undefined || envelope.header.runId === runId,
-        )) {
-          lane.queue.splice(lane.queue.indexOf(mail), 1);
-          stopped.push(mail.envelope.header.runId);
-          endQueued(k, agent, mail);
-        }
-        if (lane.queue.length === 0 && running === undefined) agent.lanes.delete(sessionKey);
-        // The next in the lane may need another place than the one that is gone.
-        markReady(agent, lane);
-      }
+      const scope = { type: "session", sessionKey, ...(runId === undefined ? {} : { runId }) } as const;
+      const { queued, active } = stop(k, scope, "operator", nowMs);
+      useRoom(k, nowMs);
+      return [...active, ...queued];
+    },
+    /** Stops what the scope names, and says how much that was; what runs is over within `limits.stopGraceMs` and the end of a cell. */
+    stop(scope: StopScope, subject: string, nowMs: number): Stopped {
+      const stopped = stop(k, scope, subject, nowMs);
       useRoom(k, nowMs);
       return stopped;
     },
@@ -307,6 +291,7 @@ class Entry implements AgentEntry {
   crashStreak = 0;
   restarts = 0;
   order: AgentEntry["order"] = undefined;
+  stopNumber = 0;
   notBeforeMs = 0;
   storeFailures = 0;
   lastActivityMs = 0;

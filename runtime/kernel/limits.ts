@@ -80,6 +80,11 @@ export const limits = {
   askTimeoutMsMax: 24 * 60 * 60_000,
   /** Default wait of `sessions_send`. Source: behaviour §3.4. */
   askTimeoutMsDefault: 30_000,
+  /** A stopped turn that is not done after this long loses its cell: with the look at the cells every 200 ms, under a second. */
+  stopGraceMs: 300,
+  /** How long the answer to a stop waits for the ends of what ran, and how many of the run ids it names. */
+  stopWaitMs: 2_000,
+  stopRunIdsMax: 100,
   /** A cell whose loop does not turn for this long while it has work is ended. */
   stuckMs: 1_000,
   /** The longest that a turn may ask for instead, by `ctx.busy`. */

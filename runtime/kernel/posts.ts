@@ -17,3 +17,6 @@ export function postResult(
 export function postRefusal(k: KernelState, agentId: string, incarnation: number, ref: number, refusal: Refusal): void {
   postResult(k, agentId, incarnation, ref, [0, JSON.stringify(refusal), ""]);
 }
+
+/** What every call of a stopped turn hears. */
+export const stoppedRefusal: Refusal = { code: "CLOISTER_ASK_ABORTED", message: "the run was stopped" };

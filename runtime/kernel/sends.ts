@@ -80,6 +80,7 @@ function ticketOf(
 ): Extract<AppendTicket, { type: "cell" }> {
   return {
     type: "cell",
+    stops: k.stops,
     agentId: agent.spec.id,
     incarnation: agent.incarnation,
     ref,

@@ -41,8 +41,13 @@ function openSpill(k: KernelState, agent: AgentEntry, found: Pick<Spill, "after"
   k.roomy.add(agent);
 }
 
-/** An operator stops a session: what of it lies on the disk ends when it is read. In memory, as the order itself is. */
-export function stopSpilled(k: KernelState, agent: AgentEntry, sessionKey: string, runId: string | undefined): void {
+/** An operator stops a session, a run or all: what of it lies on the disk ends when it is read. In memory, as the order itself is. */
+export function stopSpilled(
+  k: KernelState,
+  agent: AgentEntry,
+  sessionKey: string | undefined,
+  runId: string | undefined,
+): void {
   if (agent.spill === undefined) return;
   const { stopped, until } = agent.spill;
   stopped.delete(stopKey(sessionKey, runId));
@@ -50,15 +55,15 @@ export function stopSpilled(k: KernelState, agent: AgentEntry, sessionKey: strin
     if (stopped.size < k.settings.limits.spillStopsMax) break;
     stopped.delete(oldest);
   }
-  stopped.set(stopKey(sessionKey, runId), { sessionKey, runId, until });
+  stopped.set(stopKey(sessionKey, runId), { until });
 }
 
 export function isStopped({ stopped }: Spill, { sessionKey, runId }: EnvelopeHeader, seq: number): boolean {
-  return [stopKey(sessionKey, undefined), stopKey(sessionKey, runId)].some(
-    (key) => (stopped.get(key)?.until ?? 0) >= seq,
-  );
+  if (stopped.size === 0) return false;
+  const keys = [stopKey(undefined, undefined), stopKey(undefined, runId), stopKey(sessionKey, undefined)];
+  return [...keys, stopKey(sessionKey, runId)].some((key) => (stopped.get(key)?.until ?? 0) >= seq);
 }
 
-function stopKey(sessionKey: string, runId: string | undefined): string {
-  return JSON.stringify([sessionKey, runId]);
+function stopKey(sessionKey: string | undefined, runId: string | undefined): string {
+  return JSON.stringify([sessionKey ?? null, runId ?? null]);
 }

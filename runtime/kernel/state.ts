@@ -99,6 +99,8 @@ export interface Turn {
   /** Steps of this delivery: `waiting` for the store, or the cell runs their function. */
   readonly openSteps: Map<number, "waiting" | "running">;
   outcome: Outcome | undefined;
+  /** It was stopped: not done by then, its cell is ended (`stops.ts`). */
+  endByMs: number | undefined;
   /** What the store was asked to commit; kept, so that it can be asked again. */
   commit: Extract<Effect, { type: "commit" }> | undefined;
 }
@@ -147,6 +149,8 @@ export interface AgentEntry {
   restarts: number;
   /** What an operator ordered and turns in flight hold up (`orders.ts`); carried out at `untilMs` at the latest. */
   order: (AgentOrder & { readonly untilMs: number }) | undefined;
+  /** Which stop of the whole agent was the last, by `KernelState.stops`; 0: none. */
+  stopNumber: number;
   /** Back-off: nothing starts before. */
   notBeforeMs: number;
   /** How often its store failed in a row. */
@@ -164,8 +168,8 @@ export interface Spill {
   isReading: boolean;
   /** The reading failed: not again before. */
   notBeforeMs: number;
-  /** Stopped by the operator while it lay on the disk: what is of the session up to `until`, by `sessionKey` and `runId`. */
-  readonly stopped: Map<string, { readonly sessionKey: string; readonly runId: string | undefined; until: number }>;
+  /** Stopped by the operator while it lay on the disk: what is of the session and the run, up to `until`; absent: of any. */
+  readonly stopped: Map<string, { readonly until: number }>;
 }
 
 /** One that waits for a place. An agent's wait is also an ask (`asks.ts`) under the id `place`, so that it is seen and ends. */
@@ -186,10 +190,12 @@ export type Waiting =
       readonly sessionKey: string;
     };
 
+/** `stops`: how many stops of whole agents there had been when the append began. */
 export type AppendTicket =
-  | { readonly type: "ingress"; readonly ticket: number }
+  | { readonly type: "ingress"; readonly ticket: number; readonly stops: number }
   | {
       readonly type: "cell";
+      readonly stops: number;
       readonly agentId: string;
       readonly incarnation: number;
       readonly ref: number;
@@ -415,6 +421,8 @@ export interface KernelState {
   nextPlace: number;
   nextOrder: number;
   nextTurn: number;
+  /** Stops of whole agents so far. */
+  stops: number;
   draining: boolean;
   readonly emit: (effect: Effect) => void;
 }

@@ -17,7 +17,7 @@
  */
 import { hasCell } from "./dispatch.ts";
 import type { Refusal } from "./errors.ts";
-import { postRefusal, postResult } from "./posts.ts";
+import { postRefusal, postResult, stoppedRefusal } from "./posts.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
 import { outcomeUnknownResult } from "./tool-results.ts";
 
@@ -261,14 +261,14 @@ export function recorded(
   const agent = k.agents.get(agentId);
   if (agent === undefined || agent.incarnation !== incarnation || !hasCell(agent)) return;
   const turn = agent.turns.get(number);
-  const isOpen = turn?.stage === "delivered";
+  const isOpen = turn?.stage === "delivered" && !turn.mail.aborted;
   const ref = next.type === "call" ? next.call.ref : next.ref;
   turn?.openSteps.delete(row.key);
   if (refusal !== undefined || (!isOpen && next.type !== "hear")) {
     if (next.type === "call") agent.openCalls.delete(ref);
     // It was not started; the same call may be tried again by a later delivery.
     if (next.type !== "hear") turn?.steps?.delete(row.key);
-    postRefusal(k, agentId, incarnation, ref, refusal ?? turnOver);
+    postRefusal(k, agentId, incarnation, ref, refusal ?? (turn?.mail.aborted === true ? stoppedRefusal : turnOver));
   } else if (next.type === "hear") hearNow(k, agent, turn, ref, row, row.result ?? goOn);
   else if (next.type === "call") k.emit(next.call);
   else {

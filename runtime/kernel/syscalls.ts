@@ -5,7 +5,7 @@
  */
 import type { Refusal } from "./errors.ts";
 import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
-import { postRefusal } from "./posts.ts";
+import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { isCallNumber, noCallNumber, refuse, send, sendVolatile, slotPairing } from "./sends.ts";
 import { signalCall } from "./signals.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
@@ -76,6 +76,10 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       );
     return;
   }
+  if (turn.mail.aborted && mayNot.has(record.op)) {
+    postRefusal(k, agent.spec.id, agent.incarnation, record.ref, stoppedRefusal);
+    return;
+  }
   switch (record.op) {
     case up.send:
       send(k, agent, turn, record, nowMs);
@@ -109,6 +113,19 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       forged(k, agent, "record", `unknown operation ${record.op}`);
   }
 }
+
+/** What a turn that was stopped gets no more. The end of a step that ran is still recorded. */
+const mayNot: ReadonlySet<number> = new Set([
+  up.send,
+  up.sendVolatile,
+  up.call,
+  up.stepStart,
+  up.schedule,
+  up.timers,
+  up.monitor,
+  up.unschedule,
+  up.demonitor,
+]);
 
 function step(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
   const { op, ref, num: key, slot, a, b } = record;

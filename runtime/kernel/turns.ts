@@ -341,7 +341,7 @@ export function endAborted(k: KernelState, agent: AgentEntry, turn: Turn): void 
 }
 
 export function buryAborted(k: KernelState, mail: Mail): void {
-  k.emit({ type: "bury", header: mail.envelope.header, fate: "dropped", reason: "the operator stopped the session" });
+  k.emit({ type: "bury", header: mail.envelope.header, fate: "dropped", reason: "the operator stopped it" });
 }
 
 /** Mail that the operator stopped while it waited in its lane; the caller has taken it out. */

@@ -191,7 +191,7 @@ export function openWait(k: KernelState, ask: Ask): void {
 /** The turn waits from here on: it gives its places to others until the answer comes. */
 export function openAsk(
   k: KernelState,
-  ticket: Omit<CellTicket, "type">,
+  ticket: Omit<CellTicket, "type" | "stops">,
   envelopeId: string,
   toSession: string,
   nowMs: number,
@@ -234,6 +234,11 @@ export function givePlaceBack(k: KernelState, turn: Turn): void {
 /** Gives the answer to whoever waits for the envelope, once. `isStored`: a repeated ask finds it in the `done` marker. */
 export function answer(k: KernelState, envelopeId: string, outcome: Outcome, isStored = false): void {
   for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, outcome, undefined, isStored);
+}
+
+/** Whoever waits for this place in a mailbox is told why it does not get one. */
+export function refuseWaitForPlace(k: KernelState, place: string, refusal: Refusal): void {
+  for (const ask of k.asks.take(place)) answerAsk(k, ask, asOutcome(refusal), refusal);
 }
 
 /** The turn is over, so nothing waits any more; what it asked for goes on. */

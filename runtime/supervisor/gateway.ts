@@ -39,6 +39,7 @@ import { makeSessionCare } from "./session-care.ts";
 import { makeSessionTools } from "./tools/index.ts";
 import { isRepeatable, runTool } from "./tools/table.ts";
 import { makeSignals } from "./signals.ts";
+import { makeStopWork } from "./stop-work.ts";
 
 /** How often the loop's delay is looked at. */
 const loopDelayResolutionMs = 20;
@@ -220,6 +221,12 @@ export function makeGateway(parts: GatewayParts): Gateway {
     policy,
     agents: () => board.all(),
     abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId, nowMs()),
+    stopWork: makeStopWork({
+      agentIds: config.agents.map(({ id }) => id),
+      kernel: () => driver.kernel,
+      runs,
+      nowMs,
+    }),
     order: (agentId, order) => driver.kernel.order(agentId, order, nowMs()),
     unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
     backups: makeBackups(store, nowMs, log),

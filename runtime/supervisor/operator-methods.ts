@@ -28,6 +28,7 @@ import type { Ingress } from "./ingress.ts";
 import type { SessionCare } from "./session-care.ts";
 import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
+import type { StopWork } from "./stop-work.ts";
 
 export interface OperatorDeps {
   readonly config: ResolvedConfig;
@@ -46,6 +47,7 @@ export interface OperatorDeps {
   readonly policy: Policy;
   readonly agents: () => readonly AgentStatus[];
   readonly abort: (sessionKey: string, runId: string | undefined) => readonly string[];
+  readonly stopWork: StopWork;
   readonly order: (agentId: string, order: AgentOrder) => boolean;
   readonly unpark: (agentId: string) => boolean;
   readonly backups: Backups;
@@ -301,6 +303,7 @@ export function makeOperatorMethods(
       const stopped = deps.abort(findTarget(params.sessionKey).sessionKey, params.runId);
       return { ok: true, aborted: stopped.length > 0, runIds: stopped };
     },
+    "runs.stop": async ({ target }, client) => ({ ok: true, ...(await deps.stopWork(target, client.clientId)) }),
     agent: async (params, client) => {
       const agentId = (params.agentId ?? config.defaultAgentId).toLowerCase();
       const said = await say(client, params.sessionKey ?? `agent:${agentId}:${config.session.mainKey}`, params);

@@ -59,6 +59,7 @@ describe("handshake", () => {
           "chat.history",
           "chat.send",
           "chat.abort",
+          "runs.stop",
           "agent",
           "agent.wait",
           "route.explain",

@@ -3,6 +3,7 @@
  * record as finished, and a repeated turn hears what it heard before.
  */
 import type { Answer, FakeTurn } from "./fake-cell.ts";
+import { stoppedRefusal } from "../../runtime/kernel/posts.ts";
 import type { Driver } from "./driver-port.ts";
 
 export interface StepBook {
@@ -33,6 +34,8 @@ export function makeStepBook({ journal, watch }: Pick<Driver, "journal" | "watch
       const text = JSON.stringify(answer);
       // What could not be recorded is told as it is, and a later delivery begins that call again.
       if (attempt === 0 || text.includes("CLOISTER_STORE_FAILED") || text.includes("could not commit")) return;
+      // A stopped turn hears this of every call; only a crash of the process before its end was kept lets it run again.
+      if (answer.type === "refused" && answer.refusal.message === stoppedRefusal.message) return;
       const name = `${header.id}:${index}`;
       const before = heard.get(name);
       if (before === undefined) heard.set(name, text);

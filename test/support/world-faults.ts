@@ -50,6 +50,24 @@ export const faults: readonly Fault[] = [
     ),
   },
   {
+    // A turn that takes no notice loses its cell.
+    name: "stop",
+    weight: 2,
+    happen: always(({ driver, agents, sessions }, random) => {
+      const running = [...driver.kernel.state.mail.values()].map(({ envelope }) => envelope.header.runId);
+      driver.kernel.stop(
+        random.pick([
+          { type: "all" } as const,
+          { type: "agent", agentId: random.pick(agents) } as const,
+          { type: "run", runId: running.length > 0 ? random.pick(running) : "none" } as const,
+          { type: "session", sessionKey: random.pick(sessions) } as const,
+        ]),
+        "operator",
+        driver.nowMs,
+      );
+    }),
+  },
+  {
     name: "replay",
     weight: 3,
     calm: true,

@@ -670,3 +670,30 @@ describe("grants", () => {
     expect(asked()).toHaveLength(1);
   });
 });
+
+describe("stop", () => {
+  const stopped = { ok: true, scope: "all", queued: 2, active: 1, senders: 0, backlog: 0, ending: 0, runIds: ["r"] };
+
+  it("says what was stopped, and where what waited is", async () => {
+    await serve((asking, { answer }) => answer(asking, stopped));
+    expect(await run("stop", "all")).toBe(0);
+    expect(asked()).toEqual([["runs.stop", { target: "all" }]]);
+    expect(gateway?.requests[0]?.params["scopes"]).toEqual(["operator.write"]);
+    expect(terminal.outText()).toBe(
+      "all: stopped 1 run that ran, 2 that waited\nwhat waited is a dead letter now: `cloister deadletters list --fate dropped`\n",
+    );
+    terminal = makeFakeTerminal();
+    await run("stop", "all", "--json");
+    expect(JSON.parse(terminal.outText())).toEqual(stopped);
+  });
+
+  it("names senders, a backlog and what is not over yet, and exits with 1 then", async () => {
+    await serve((asking, { answer }) =>
+      answer(asking, { ...stopped, active: 2, queued: 0, senders: 1, backlog: 3, ending: 2 }),
+    );
+    expect(await run("stop", "main")).toBe(1);
+    expect(terminal.outText()).toBe(
+      "main: stopped 2 runs that ran, 0 that waited, 1 sender that waited for a place\n3 messages lie on the disk; what of them is meant ends when it is read\n2 runs are not over yet; none of them gets a call through any more\n",
+    );
+  });
+});

@@ -67,7 +67,7 @@ describe("an envelope that waited longer than it may", () => {
       type: "append",
       envelope: { ...envelope, header: { ...envelope.header, acceptedAtMs } },
       dedupe: undefined,
-      ticket: { type: "ingress", ticket: 0 },
+      ticket: { type: "ingress", ticket: 0, stops: 0 },
     });
     old.journal.flush("journal");
     old.restartProcess();

@@ -21,7 +21,7 @@ describe("stopping a session", () => {
     driver.open("go on");
     expect(driver.outcomes("a")).toEqual([stopped]);
     expect(driver.outcomes("b")).toEqual([stopped]);
-    expect(driver.dead("b")).toMatchObject({ fate: "dropped", reason: "the operator stopped the session" });
+    expect(driver.dead("b")).toMatchObject({ fate: "dropped", reason: "the operator stopped it" });
     expect(driver.journal.states.size).toBe(0);
     expect(driver.ofType("ended").map(({ aborted }) => aborted)).toEqual([true, true]);
     expect(leaks(driver.kernel)).toEqual([]);

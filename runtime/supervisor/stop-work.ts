@@ -1,0 +1,69 @@
+/**
+ * `stop <agent|run|all>` as operators ask for it. The kernel stops at once (`runtime/kernel/stops.ts`): when it has returned, no
+ * call of a stopped turn gets through any more. The answer waits a moment for the turns' ends, so that it can say whether all
+ * of them are over.
+ */
+import { failure } from "../kernel/errors.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { limits } from "../kernel/limits.ts";
+import type { StopScope } from "../kernel/stops.ts";
+import type { Runs } from "./runs.ts";
+
+export interface StopWorkDeps {
+  readonly agentIds: readonly string[];
+  readonly kernel: () => Pick<Kernel, "stop">;
+  readonly runs: Pick<Runs, "wait" | "knows">;
+  readonly nowMs: () => number;
+}
+
+export interface StoppedWork {
+  readonly scope: "agent" | "run" | "all";
+  /** What was stopped: runs that waited, runs that ran, senders that waited for a place, messages that lie on the disk alone. */
+  readonly queued: number;
+  readonly active: number;
+  readonly senders: number;
+  readonly backlog: number;
+  /** Of those that ran: not over yet when this was answered. */
+  readonly ending: number;
+  /** The first of them. */
+  readonly runIds: readonly string[];
+}
+
+/** `by` is the client that asks. Throws `CLOISTER_REQUEST_INVALID` when nothing is called so. */
+export type StopWork = (target: string, by: string) => Promise<StoppedWork>;
+
+export function makeStopWork({ agentIds, kernel, runs, nowMs }: StopWorkDeps): StopWork {
+  const scopeOf = (target: string): Exclude<StopScope, { type: "session" }> => {
+    const agentId = target.toLowerCase();
+    if (agentIds.includes(agentId)) {
+      if (agentId !== "all") return { type: "agent", agentId };
+      throw failure(
+        "CLOISTER_REQUEST_INVALID",
+        'stop: found "all", which is also the id of an agent; wanted one meaning',
+        "to stop that agent: `cloister agents stop all`; to stop everything: name the other agents one by one",
+      );
+    }
+    if (agentId === "all") return { type: "all" };
+    if (runs.knows(target)) return { type: "run", runId: target };
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `stop: found ${JSON.stringify(target)}, wanted the id of an agent, the id of a run that is not over, or "all"`,
+      "cloister agents list",
+    );
+  };
+
+  return async (target, by) => {
+    const scope = scopeOf(target);
+    const { queued, active, senders, backlog } = kernel().stop(scope, by, nowMs());
+    const ends = await Promise.all(active.map((runId) => runs.wait(runId, limits.stopWaitMs)));
+    return {
+      scope: scope.type,
+      queued: queued.length,
+      active: active.length,
+      senders,
+      backlog,
+      ending: ends.filter(({ status }) => status === "timeout").length,
+      runIds: [...active, ...queued].slice(0, limits.stopRunIdsMax),
+    };
+  };
+}
