@@ -3,7 +3,7 @@
  * grows with the config and not with the square of the agents (promise P7).
  */
 import { grantVerbs, type Verb } from "../runtime/kernel/envelope.ts";
-import { matchesPattern, type Pairing } from "../runtime/kernel/pairings.ts";
+import { matchesPattern, type Pairing, type StandingPairings } from "../runtime/kernel/pairings.ts";
 
 import { judgePair, type OperatorGrant, pairVerbs, type Policy, type SessionVerb } from "./policy.ts";
 
@@ -22,11 +22,25 @@ export const sessionTools = [
 const scheduleVerbs: readonly Verb[] = ["schedule"];
 const toolVerbs: readonly Verb[] = sessionTools.map((tool) => `tool:${tool}` as const);
 
-export function compilePairings(policy: Policy, agentIds: readonly string[]): Pairing[] {
-  return [
-    ...compileConfig(policy, agentIds),
-    ...(policy.operator ?? []).flatMap((grant) => grantPairings(grant, agentIds)),
-  ];
+/** The rows that the config gives, agent by agent; those of operators are in `grantPairings`. */
+export function compilePairings(policy: Policy, isAgent: (agentId: string) => boolean): StandingPairings {
+  return {
+    of(subject) {
+      const agentId = agentOfSubject(subject);
+      return agentId !== undefined && isAgent(agentId) ? compileAgent(policy, agentId) : [];
+    },
+    subjectOf(id) {
+      const agentId = standingId.exec(id)?.[1];
+      return agentId === undefined ? undefined : `agent:${agentId}`;
+    },
+  };
+}
+
+/** The ids that `compileAgent` gives; agents' ids have letters, digits, `_` and `-`. */
+const standingId = /^config:(?:tools|schedule|a2a|grant:\d+):([\w-]+)(?:>|$)/u;
+
+function agentOfSubject(subject: string): string | undefined {
+  return subject.startsWith("agent:") ? subject.slice("agent:".length) : undefined;
 }
 
 /** The rows of one grant of an operator, one for each agent that it is for. */
@@ -43,48 +57,46 @@ export function grantPairings({ id, from, to, verbs, untilMs }: OperatorGrant, a
     }));
 }
 
-function compileConfig(policy: Policy, agentIds: readonly string[]): Pairing[] {
-  return agentIds.flatMap((agentId) => {
-    const subject = `agent:${agentId}`;
-    const tools: Pairing = {
-      id: toolsPairingId(agentId),
-      subject,
-      object: "gateway",
-      verbs: toolVerbs,
-      origin: "config",
-    };
-    const timers: Pairing = {
-      id: `config:schedule:${agentId}`,
-      subject,
-      object: subject,
-      verbs: scheduleVerbs,
-      origin: "config",
-    };
-    const open =
-      policy.visibility === "all" &&
-      policy.agentToAgent.enabled &&
-      policy.agentToAgent.allow.some((pattern) => matchesPattern(pattern, agentId));
-    const grants = policy.agentToAgent.enabled ? (policy.agentToAgent.grants ?? []) : [];
-    const siblings = open ? [...new Set(policy.agentToAgent.allow)] : [];
-    return [
-      tools,
-      timers,
-      ...siblings.map(
-        (pattern): Pairing => ({
-          id: `config:a2a:${agentId}>${pattern}`,
-          subject,
-          object: `agent:${pattern}`,
-          verbs: pairVerbs,
-          origin: "config",
-        }),
-      ),
-      ...grants.flatMap(({ from, to, verbs }, index): Pairing[] =>
-        matchesPattern(from, agentId)
-          ? [{ id: `config:grant:${index}:${agentId}`, subject, object: `agent:${to}`, verbs, origin: "config" }]
-          : [],
-      ),
-    ];
-  });
+function compileAgent(policy: Policy, agentId: string): Pairing[] {
+  const subject = `agent:${agentId}`;
+  const tools: Pairing = {
+    id: toolsPairingId(agentId),
+    subject,
+    object: "gateway",
+    verbs: toolVerbs,
+    origin: "config",
+  };
+  const timers: Pairing = {
+    id: `config:schedule:${agentId}`,
+    subject,
+    object: subject,
+    verbs: scheduleVerbs,
+    origin: "config",
+  };
+  const open =
+    policy.visibility === "all" &&
+    policy.agentToAgent.enabled &&
+    policy.agentToAgent.allow.some((pattern) => matchesPattern(pattern, agentId));
+  const grants = policy.agentToAgent.enabled ? (policy.agentToAgent.grants ?? []) : [];
+  const siblings = open ? [...new Set(policy.agentToAgent.allow)] : [];
+  return [
+    tools,
+    timers,
+    ...siblings.map(
+      (pattern): Pairing => ({
+        id: `config:a2a:${agentId}>${pattern}`,
+        subject,
+        object: `agent:${pattern}`,
+        verbs: pairVerbs,
+        origin: "config",
+      }),
+    ),
+    ...grants.flatMap(({ from, to, verbs }, index): Pairing[] =>
+      matchesPattern(from, agentId)
+        ? [{ id: `config:grant:${index}:${agentId}`, subject, object: `agent:${to}`, verbs, origin: "config" }]
+        : [],
+    ),
+  ];
 }
 
 export function toolsPairingId(agentId: string): string {

@@ -1,6 +1,7 @@
 /**
  * The pairing registry as the kernel holds it: which subject may do what to which object. One row, one pairing; nothing
- * else in the process records a right. Rows come compiled from the config (`auth/compile-pairings.ts`).
+ * else in the process records a right. Rows come compiled from the config (`auth/compile-pairings.ts`), those of a subject when
+ * it is first asked about: of 10,000 configured agents most never do anything, and their rows took 0.5 KB each (promise P7).
  *
  * Objects are `agent:<id>`, `agent:<pattern>` with `*`, or `gateway` (the supervisor's own tools). A revoked row stays
  * known by its id, so that an envelope that was stored under it is refused at delivery with the right reason.
@@ -113,10 +114,21 @@ export interface PairingRegistry {
   expired(nowMs: number): readonly Pairing[];
 }
 
+/** The rows that a subject has from the start. Same answers at any time. */
+export interface StandingPairings {
+  of(subject: string): readonly Pairing[];
+  /** Whose row has this id, whether or not it was made. */
+  subjectOf(id: string): string | undefined;
+}
+
+const noStanding: StandingPairings = { of: () => [], subjectOf: () => undefined };
+
 /** Up to here a subject's rows are copied to one more, so that none has room that it does not use. */
 const rowsCopiedMax = 4;
 
-export function makePairingRegistry(): PairingRegistry {
+export function makePairingRegistry(standing = noStanding): PairingRegistry {
+  /** Subjects whose standing rows are made; one that was revoked is not made again. */
+  const made = new Set<string>();
   const bySubject = new Map<string, Pairing[]>();
   const live = new Map<string, Pairing>();
   const children = new Map<string, Set<string>>();
@@ -139,33 +151,59 @@ export function makePairingRegistry(): PairingRegistry {
     if (siblings?.size === 0) children.delete(pairing.parent);
   };
 
+  const insert = (pairing: Pairing): void => {
+    if (live.has(pairing.id)) throw new TypeError(`the pairing id ${pairing.id} is in use`);
+    if (pairing.parent !== undefined) {
+      if (!live.has(pairing.parent)) throw new TypeError(`the parent ${pairing.parent} of ${pairing.id} is not live`);
+      const siblings = children.get(pairing.parent);
+      if (siblings === undefined) children.set(pairing.parent, new Set([pairing.id]));
+      else siblings.add(pairing.id);
+    }
+    live.set(pairing.id, pairing);
+    if (pairing.untilMs !== undefined) {
+      ending.set(pairing.id, pairing.untilMs);
+      firstEndMs = Math.min(firstEndMs, pairing.untilMs);
+    }
+    const rows = bySubject.get(pairing.subject);
+    if (rows === undefined) bySubject.set(pairing.subject, [pairing]);
+    // `push` makes room for 16 more; most agents have two rows.
+    else if (rows.length < rowsCopiedMax) bySubject.set(pairing.subject, [...rows, pairing]);
+    else rows.push(pairing);
+  };
+
+  const rowsOf = (subject: string): readonly Pairing[] => {
+    if (!made.has(subject)) {
+      const rows = standing.of(subject);
+      // Of names that nobody has, any number may be asked about.
+      if (rows.length > 0) made.add(subject);
+      for (const pairing of rows) insert(pairing);
+    }
+    return bySubject.get(subject) ?? [];
+  };
+
+  const get = (id: string): Pairing | undefined => {
+    const known = live.get(id);
+    if (known !== undefined) return known;
+    const subject = standing.subjectOf(id);
+    if (subject === undefined || made.has(subject)) return undefined;
+    rowsOf(subject);
+    return live.get(id);
+  };
+
   return {
     allows,
-    get: (id) => live.get(id),
+    get,
     add(pairing) {
-      if (live.has(pairing.id)) throw new TypeError(`the pairing id ${pairing.id} is in use`);
-      if (pairing.parent !== undefined) {
-        if (!live.has(pairing.parent)) throw new TypeError(`the parent ${pairing.parent} of ${pairing.id} is not live`);
-        const siblings = children.get(pairing.parent);
-        if (siblings === undefined) children.set(pairing.parent, new Set([pairing.id]));
-        else siblings.add(pairing.id);
-      }
-      live.set(pairing.id, pairing);
-      if (pairing.untilMs !== undefined) {
-        ending.set(pairing.id, pairing.untilMs);
-        firstEndMs = Math.min(firstEndMs, pairing.untilMs);
-      }
-      const rows = bySubject.get(pairing.subject);
-      if (rows === undefined) bySubject.set(pairing.subject, [pairing]);
-      // `push` makes room for 16 more; most agents have two rows.
-      else if (rows.length < rowsCopiedMax) bySubject.set(pairing.subject, [...rows, pairing]);
-      else rows.push(pairing);
+      // They come first in the order of `find`, and a parent may be among them.
+      rowsOf(pairing.subject);
+      if (pairing.parent !== undefined) get(pairing.parent);
+      insert(pairing);
     },
     revoke(id) {
       const revoked: Pairing[] = [];
       const open = [id];
       for (let next = open.shift(); next !== undefined; next = open.shift()) {
-        const pairing = live.get(next);
+        const pairing = get(next);
         if (pairing === undefined) continue;
         open.push(...(children.get(next) ?? []));
         remove(pairing);
@@ -173,9 +211,9 @@ export function makePairingRegistry(): PairingRegistry {
       }
       return revoked;
     },
-    isLive: (id) => live.has(id),
-    find: (subject, verb, object) => bySubject.get(subject)?.find((row) => allows(row, verb, object)),
-    of: (subject) => bySubject.get(subject) ?? [],
+    isLive: (id) => get(id) !== undefined,
+    find: (subject, verb, object) => rowsOf(subject).find((row) => allows(row, verb, object)),
+    of: rowsOf,
     expired(nowMs) {
       if (nowMs < firstEndMs) return [];
       const over = [...ending].filter(([, untilMs]) => untilMs <= nowMs).map(([id]) => live.get(id));

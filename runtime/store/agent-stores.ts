@@ -3,12 +3,12 @@
  * follows the agents that have mail and not the ones that are configured.
  */
 import { failure } from "../kernel/errors.ts";
+import type { AgentFolders } from "./agent-folders.ts";
 import { AgentStore, agentMigrations } from "./agent-store.ts";
 import type { Blobs } from "./blobs.ts";
 import type { OpenEnvironment } from "./environment.ts";
 import { formats, openFormat } from "./format.ts";
 import type { Journal } from "./journal.ts";
-import type { AgentPlace } from "./port.ts";
 
 interface Open {
   readonly store: Promise<AgentStore>;
@@ -25,7 +25,7 @@ export interface AgentStoresOptions {
 }
 
 export class AgentStores {
-  readonly #places: ReadonlyMap<string, AgentPlace>;
+  readonly #folders: AgentFolders;
   readonly #options: AgentStoresOptions;
   /** Least recently used first. */
   readonly #open = new Map<string, Open>();
@@ -33,17 +33,17 @@ export class AgentStores {
   readonly #closing = new Map<string, Promise<void>>();
   readonly #opens = new Map<string, number>();
 
-  constructor(places: readonly AgentPlace[], options: AgentStoresOptions) {
-    this.#places = new Map(places.map((place) => [place.agentId, place]));
+  constructor(folders: AgentFolders, options: AgentStoresOptions) {
+    this.#folders = folders;
     this.#options = options;
   }
 
   has(agentId: string): boolean {
-    return this.#places.has(agentId);
+    return this.#folders.has(agentId);
   }
 
   ids(): Iterable<string> {
-    return this.#places.keys();
+    return this.#folders.ids();
   }
 
   /** Runs the work with the agent's environment open. Rejects with `CLOISTER_AGENT_UNKNOWN`. */
@@ -64,11 +64,11 @@ export class AgentStores {
 
   /** False, and nothing is made, when the agent has neither an environment nor a file of a message yet. */
   async copy(agentId: string, dir: string): Promise<boolean> {
-    const place = this.#places.get(agentId);
-    if (place === undefined) return false;
+    const folder = this.#folders.of(agentId);
+    if (folder === undefined) return false;
     const { exists, blobs } = this.#options.openEnvironment;
     // One whose first turn has not begun may have files of messages already; they belong beside an environment.
-    const isThere = (await exists(place.sessionsDir)) || ((await blobs?.(place.sessionsDir).list()) ?? []).length > 0;
+    const isThere = (await exists(folder)) || ((await blobs?.(folder).list()) ?? []).length > 0;
     if (!isThere) return false;
     await this.use(agentId, (agent) => agent.copyTo(dir));
     return true;
@@ -76,8 +76,8 @@ export class AgentStores {
 
   /** Files of messages, also of an agent that had no turn yet. */
   async copyBlobs(agentId: string, dir: string): Promise<void> {
-    const place = this.#places.get(agentId);
-    if (place !== undefined) await this.#options.openEnvironment.blobs?.(place.sessionsDir).copyTo(dir);
+    const folder = this.#folders.of(agentId);
+    if (folder !== undefined) await this.#options.openEnvironment.blobs?.(folder).copyTo(dir);
   }
 
   /** Passes the word on if the agent is open; a closed one finds out when it is opened. */
@@ -117,8 +117,8 @@ export class AgentStores {
   }
 
   async #openStore(agentId: string): Promise<AgentStore> {
-    const place = this.#places.get(agentId);
-    if (place === undefined) {
+    const folder = this.#folders.of(agentId);
+    if (folder === undefined) {
       throw failure(
         "CLOISTER_AGENT_UNKNOWN",
         `cannot open the store of the agent "${agentId}": the configuration has no such agent`,
@@ -127,9 +127,9 @@ export class AgentStores {
     }
     await this.#closing.get(agentId);
     this.#opens.set(agentId, (this.#opens.get(agentId) ?? 0) + 1);
-    const environment = await this.#options.openEnvironment(place.sessionsDir);
+    const environment = await this.#options.openEnvironment(folder);
     try {
-      await openFormat(environment, "agent", place.sessionsDir, formats.agent, agentMigrations);
+      await openFormat(environment, "agent", folder, formats.agent, agentMigrations);
       const store = new AgentStore(environment);
       store.forgetUnknown(await this.#options.journal.keeps());
       await this.#options.blobs.sweep(

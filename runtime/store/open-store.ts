@@ -9,6 +9,7 @@ import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { StepRow } from "../kernel/steps.ts";
 import type { AgentStore, DoneMarker } from "./agent-store.ts";
+import { AgentFolders } from "./agent-folders.ts";
 import { AgentStores } from "./agent-stores.ts";
 import { Blobs } from "./blobs.ts";
 import { appendRow, newestRows } from "./bounded-log.ts";
@@ -92,16 +93,16 @@ export class OpenStore implements Store {
       now: this.#now,
       onForgotten: (agentId, envelopeId) => this.#agents.forget(agentId, envelopeId),
     });
-    const folders = new Map(places.agents.map(({ agentId, sessionsDir }) => [agentId, sessionsDir]));
+    const folders = new AgentFolders(places);
     this.#blobs = new Blobs({
       blobCharsMin: this.#bounds.blobCharsMin,
       folderOf: (agentId) => {
-        const dir = folders.get(agentId);
+        const dir = folders.of(agentId);
         return dir === undefined ? undefined : openEnvironment.blobs?.(dir);
       },
     });
     this.#signals = makeSignalRows(this.#journal, journal, this.#bounds);
-    this.#agents = new AgentStores(places.agents, {
+    this.#agents = new AgentStores(folders, {
       blobs: this.#blobs,
       openEnvironment,
       journal: this.#journal,

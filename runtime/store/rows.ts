@@ -12,8 +12,13 @@ import type { CallId, StepRow } from "../kernel/steps.ts";
 
 export interface AgentPlace {
   readonly agentId: string;
-  /** Directory of the agent's environment (`<agentDir>/../sessions` unless `session.store` says otherwise). */
-  readonly sessionsDir: string;
+  /** Directory of the agent's environment. Left out: the usual one (`usualSessionsDir`). */
+  readonly sessionsDir?: string;
+}
+
+/** Where an agent's environment is unless its `agentDir` or `session.store` says otherwise. */
+export function usualSessionsDir(stateDir: string, agentId: string): string {
+  return `${stateDir}/agents/${agentId}/sessions`;
 }
 
 export interface StorePlaces {

@@ -3,7 +3,7 @@
  * run, and reports back. The only place where the pure kernel meets time, threads and stores.
  */
 import type { Policy } from "../../auth/policy.ts";
-import { compilePairings, explainMissing } from "../../auth/compile-pairings.ts";
+import { compilePairings, explainMissing, grantPairings } from "../../auth/compile-pairings.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { type Admission, type Kernel, makeKernel } from "../kernel/kernel.ts";
 import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
@@ -87,8 +87,9 @@ export function makeDriver(deps: DriverDeps): Driver {
   const isResumed = Promise.withResolvers<void>();
   const answers = makeAnswers(deps);
 
-  const pairings = makePairingRegistry();
-  for (const pairing of compilePairings(deps.policy, [...agents.keys()])) pairings.add(pairing);
+  const pairings = makePairingRegistry(compilePairings(deps.policy, (agentId) => agents.has(agentId)));
+  for (const granted of deps.policy.operator ?? [])
+    for (const pairing of grantPairings(granted, [...agents.keys()])) pairings.add(pairing);
 
   const parked = new Map(deps.orders.map(({ agentId, reason }) => [agentId, reason]));
   const kernel = makeKernel(

@@ -13,6 +13,7 @@ import { limits } from "../kernel/limits.ts";
 import type { Launched } from "../launcher/port.ts";
 import { openLog } from "../observe/log.ts";
 import { mainSessionKey } from "../routing/index.ts";
+import { usualSessionsDir } from "../store/rows.ts";
 import { startStoreThread } from "../store/thread.ts";
 import { loadCellAssets } from "../thread/cell-assets.ts";
 import { distFolder, entryUrl } from "../thread/entries.ts";
@@ -61,7 +62,11 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     startStoreThread({
       places: {
         stateDir: config.stateDir,
-        agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+        // The usual one is not told: the store can make it.
+        agents: config.agents.map(({ id, sessionsDir }) => ({
+          agentId: id,
+          ...(sessionsDir === usualSessionsDir(config.stateDir, id) ? {} : { sessionsDir }),
+        })),
       },
       options: { owner: { pid: process.pid } },
       onLost: (reason) => onFatal(reason),

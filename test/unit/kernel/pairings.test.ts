@@ -104,3 +104,59 @@ describe("the pairing registry", () => {
     expect(() => registry.add(pairing("p1", { subject: "agent:ana" }))).toThrow("the pairing id p1 is in use");
   });
 });
+
+describe("rows that stand from the start", () => {
+  /** `agent:main` has two; every making of them is counted. */
+  const standing = () => {
+    const asked: string[] = [];
+    return {
+      asked,
+      of: (subject: string) => {
+        asked.push(subject);
+        return subject === "agent:main" ? [pairing("s1", { object: "agent:*" }), pairing("s2")] : [];
+      },
+      subjectOf: (id: string) => (/^s\d$/u.test(id) ? "agent:main" : undefined),
+    };
+  };
+
+  it("are made when their subject is asked about for the first time, and once", () => {
+    const source = standing();
+    const registry = makePairingRegistry(source);
+    expect(source.asked).toEqual([]);
+    expect(registry.find("agent:main", "send", "agent:raul")?.id).toBe("s1");
+    expect(registry.of("agent:main").map(({ id }) => id)).toEqual(["s1", "s2"]);
+    expect(registry.isLive("s2")).toBe(true);
+    expect(registry.isLive("s3")).toBe(false);
+    expect(source.asked).toEqual(["agent:main"]);
+  });
+
+  it("are live by their id before anybody asked about their subject, as mail from before a restart needs it", () => {
+    expect(makePairingRegistry(standing()).isLive("s2")).toBe(true);
+    expect(makePairingRegistry(standing()).get("s1")?.object).toBe("agent:*");
+    expect(makePairingRegistry(standing()).isLive("s9")).toBe(false);
+    expect(makePairingRegistry(standing()).isLive("other")).toBe(false);
+  });
+
+  it("can be revoked before and after they are made, and do not come back", () => {
+    for (const isMade of [false, true]) {
+      const registry = makePairingRegistry(standing());
+      if (isMade) registry.of("agent:main");
+      expect(registry.revoke("s1").map(({ id }) => id)).toEqual(["s1"]);
+      expect(registry.of("agent:main").map(({ id }) => id)).toEqual(["s2"]);
+      expect(registry.isLive("s1")).toBe(false);
+      expect(registry.revoke("s2")).toHaveLength(1);
+      expect(registry.of("agent:main")).toEqual([]);
+      expect(registry.isLive("s2")).toBe(false);
+    }
+  });
+
+  it("come before what is granted later, may be its parent, and end with their ids alone", () => {
+    const registry = makePairingRegistry(standing());
+    registry.add(pairing("p1", { verbs: ["send", "request"] }));
+    expect(registry.of("agent:main").map(({ id }) => id)).toEqual(["s1", "s2", "p1"]);
+    const other = makePairingRegistry(standing());
+    other.add(pairing("child", { subject: "agent:ana", parent: "s1" }));
+    expect(other.revoke("s1").map(({ id }) => id)).toEqual(["s1", "child"]);
+    expect(() => makePairingRegistry(standing()).add(pairing("s1"))).toThrow("the pairing id s1 is in use");
+  });
+});
