@@ -35,7 +35,8 @@ import type { AgentGroup, Supervision } from "./supervision.ts";
 
 export interface AgentSpec {
   readonly id: string;
-  readonly mainSessionKey: string;
+  /** Only with `clamp: "non-main"`, which asks for it: ten thousand of them are a megabyte. */
+  readonly mainSessionKey?: string;
   /** Turns of this agent at a time. */
   readonly maxConcurrent: number;
   /** Which of its sessions may reach only what they spawned (behaviour §3.8). */

@@ -10,14 +10,13 @@ export function specOf(
   policy: Policy,
   parked: string | undefined,
 ): AgentSpec {
-  const main = mainSessionKey(agent.id, config.session);
   const clamped = policy.sessionToolsVisibility === "spawned" ? agent.sandboxMode : "off";
   return {
     id: agent.id,
-    mainSessionKey: main,
     maxConcurrent: agent.maxConcurrent,
     mailbox: agent.mailbox,
     clamp: clamped === "off" ? "none" : clamped,
+    ...(clamped === "non-main" ? { mainSessionKey: mainSessionKey(agent.id, config.session) } : {}),
     ...(parked === undefined ? {} : { parked }),
     supervision: agent.supervision,
     ...(agent.group === undefined ? {} : { group: agent.group }),

@@ -27,6 +27,8 @@ import type { Signals } from "./signals.ts";
 
 export interface DriverDeps {
   readonly config: ResolvedConfig;
+  /** Those of the configuration, by id. */
+  readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly policy: Policy;
   readonly store: Store;
   readonly assets: CellAssets;
@@ -79,8 +81,7 @@ export interface Driver {
 }
 
 export function makeDriver(deps: DriverDeps): Driver {
-  const { config, store, runs, log, nowMs } = deps;
-  const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
+  const { config, agents, store, runs, log, nowMs } = deps;
   const tickets = new Map<number, (result: AcceptResult) => void>();
   let nextTicket = 1;
   let audit: AuditRow[] = [];

@@ -78,6 +78,7 @@ export interface Gateway {
 export function makeGateway(parts: GatewayParts): Gateway {
   const { config, store, log } = parts;
   const nowMs = parts.nowMs ?? Date.now;
+  const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
   const grants = makeGrants({
     kept: parts.grants,
     agentIds: config.agents.map(({ id }) => id),
@@ -120,7 +121,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const board = makeAgentBoard(
     config,
     (agentId) => driver.kernel.view(agentId),
-    (agents) => publish({ event: "agents", payload: { agents } }),
+    (changed) => publish({ event: "agents", payload: { agents: changed } }),
   );
 
   const newId = makeEnvelopeIds(randomUUID);
@@ -149,6 +150,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   };
   const driver: Driver = makeDriver({
     config,
+    agents,
     policy,
     store,
     assets: parts.assets,
@@ -178,6 +180,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
   const tools = makeSessionTools({
     config,
+    agents,
     policy,
     store,
     readers,

@@ -23,6 +23,8 @@ import { fault, forbidden, type ToolCall, type ToolRefusal } from "./table.ts";
 
 export interface SessionToolsDeps {
   readonly config: ResolvedConfig;
+  /** Those of the configuration, by id. */
+  readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly policy: Policy;
   readonly store: Store;
   readonly readers: Readers;
@@ -64,9 +66,7 @@ export interface SessionFinder {
   visibleAgents(requester: Requester, agentId: string | undefined): readonly string[];
 }
 
-export function makeSessionFinder({ config, policy, store }: SessionToolsDeps): SessionFinder {
-  const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
-
+export function makeSessionFinder({ config, agents, policy, store }: SessionToolsDeps): SessionFinder {
   const mainOf = (agentId: string): FoundSession => ({
     key: mainSessionKey(agentId, config.session),
     agentId,
