@@ -32,7 +32,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
   const { config, paths, machine } = draft;
   const agents = listAgents(config);
   const defaultAgentId = findDefaultAgentId(agents);
-  const { mainKey, scope, dmScope, groupScope, identityLinks } = config.session;
+  const { mainKey, scope, dmScope, groupScope, identityLinks, agentToAgent } = config.session;
   const share = makeSharer();
   const effective = {
     configPath: paths.configPath,
@@ -42,7 +42,14 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     agents: agents.map((agent) => resolveAgent(agent, agent.id === defaultAgentId, draft, share)),
     defaultAgentId,
     bindings: resolveBindings(config),
-    session: { mainKey: mainKey.toLowerCase(), scope, dmScope, groupScope, identityLinks },
+    session: {
+      mainKey: mainKey.toLowerCase(),
+      scope,
+      dmScope,
+      groupScope,
+      identityLinks,
+      maxPingPongTurns: agentToAgent.maxPingPongTurns,
+    },
     channelDefaults: resolveChannelDefaults(config),
     agentToAgent: {
       enabled: config.tools.agentToAgent.enabled,

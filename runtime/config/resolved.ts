@@ -78,6 +78,8 @@ export interface ResolvedConfig {
     readonly dmScope: DmScope;
     readonly groupScope: GroupScope;
     readonly identityLinks: Readonly<Record<string, readonly string[]>>;
+    /** Further turns after the answer to a `sessions_send`; 0: none. */
+    readonly maxPingPongTurns: number;
   };
   /** Channel → the account that is meant where none is named. Source: behaviour §2.4. */
   readonly channelDefaults: Readonly<Record<string, string>>;

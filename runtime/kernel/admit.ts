@@ -2,7 +2,16 @@
  * The one accept path: every message, whatever it came through, is judged here, journaled by the driver, and enqueued when
  * the journal has committed.
  */
-import type { Envelope, EnvelopeHeader, Fires, Principal, Provenance, ReplyRoute, Signal } from "./envelope.ts";
+import type {
+  Envelope,
+  EnvelopeHeader,
+  Exchange,
+  Fires,
+  Principal,
+  Provenance,
+  ReplyRoute,
+  Signal,
+} from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, SessionLane } from "./state.ts";
 import { findRoom, joinCrowd } from "./crowd.ts";
@@ -10,6 +19,7 @@ import { appendBegins, appendEnds, noteRoom, release, reserve, whyTooMuchHeld } 
 import { markReady, pump } from "./dispatch.ts";
 import { mustSpill, spill } from "./spill.ts";
 import { wasStopped } from "./stops.ts";
+import { followUpCall } from "./exchange.ts";
 import { disabledOutcome, endMail, endQueued, holdsRight } from "./turns.ts";
 import { refuseSend, settleWithMail } from "./waits.ts";
 
@@ -34,6 +44,10 @@ export interface Admission {
   readonly signal?: Signal;
   /** The due timer or monitor that it comes from: moves on in the transaction that journals the message. */
   readonly fires?: Fires;
+  /** Without an id it begins with this message. */
+  readonly exchange?: Omit<Exchange, "id"> & Partial<Pick<Exchange, "id">>;
+  /** The done envelope whose turn caused it: it causes one, however often it is tried. */
+  readonly follows?: string;
 }
 
 /** Judges a message without side effects; `undefined` means that it may be journaled, if there is room. */
@@ -94,6 +108,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
     ...(admission.ttlMs === undefined ? {} : { expiresAtMs: nowMs + admission.ttlMs }),
     ...(admission.askedIn === undefined ? {} : { askedIn: admission.askedIn }),
     ...(admission.signal === undefined ? {} : { signal: admission.signal }),
+    ...(admission.exchange === undefined ? {} : { exchange: { id, ...admission.exchange } }),
   };
   return { header, body: admission.body };
 }
@@ -119,7 +134,7 @@ export function admit(k: KernelState, admission: Admission, ticket: number, nowM
   k.emit({
     type: "append",
     envelope: makeEnvelope(k, admission, nowMs),
-    dedupe: admission.dedupe,
+    dedupe: admission.follows === undefined ? admission.dedupe : { turn: admission.follows, call: followUpCall(k) },
     ...(admission.replaces === undefined ? {} : { replaces: admission.replaces }),
     ...(admission.fires === undefined ? {} : { fires: admission.fires }),
     ticket: { type: "ingress", ticket, stops: k.stops },

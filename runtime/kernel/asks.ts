@@ -20,6 +20,8 @@ export interface Ask {
   readonly openedAtMs: number;
   /** Of a tool, the answer is its result object. Undefined: asked in memory, the answer is not recorded. */
   readonly call: CallId | undefined;
+  /** The message began an exchange (`exchange.ts`). */
+  readonly isFollowed?: boolean;
   /** It waits for a place in the target's mailbox, not for an answer: nothing is stored yet (`crowd.ts`). */
   readonly isForPlace?: true;
 }

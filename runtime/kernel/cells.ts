@@ -26,10 +26,17 @@ import { countCrash, escalate, restartGroup } from "./supervision.ts";
 import { closeTurn, commitAgain, disabledOutcome, endAborted, endMail, putBack } from "./turns.ts";
 import { answer, dropAsks, refuseWaitsForParked } from "./waits.ts";
 
-export function cellReady(k: KernelState, agentId: string, incarnation: number, nowMs: number): void {
+export function cellReady(
+  k: KernelState,
+  agentId: string,
+  incarnation: number,
+  takesPart: boolean,
+  nowMs: number,
+): void {
   const agent = k.agents.get(agentId);
   if (agent === undefined || agent.incarnation !== incarnation || agent.phase !== "starting") return;
   agent.phase = "live";
+  agent.takesPart = takesPart;
   agent.lastActivityMs = nowMs;
   tellSlots(k, agent);
   k.emit({ type: "agent-changed", agentId });

@@ -105,6 +105,21 @@ export type Signal =
 /** The row of the store that an envelope comes from: it goes, or moves on, in the transaction that journals the envelope. */
 export type Fires = { readonly id: string; readonly dueAtMs: number; readonly nextMs: number | undefined };
 
+/** Which turn of an exchange an envelope is for (`exchange.ts`). */
+export interface Exchange {
+  /** The envelope that began it. */
+  readonly id: string;
+  /** Session keys: who sent, and to whom. */
+  readonly requester: string;
+  readonly target: string;
+  /** `request`: what was sent; `reply`: what the other said last; `announce`: all of it, for what the target may post. */
+  readonly step: "request" | "reply" | "announce";
+  /** 0 for the request, then counted up. */
+  readonly turn: number;
+  /** So many turns of the step `reply`. */
+  readonly turnsMax: number;
+}
+
 /** Where the answer of a turn goes, beside whoever waits for it: back out through a channel, or nowhere. */
 export type ReplyRoute =
   | { readonly type: "none" }
@@ -141,6 +156,8 @@ export interface EnvelopeHeader {
   readonly askedIn?: string;
   /** Present when the envelope is from a timer or a monitor. */
   readonly signal?: Signal;
+  /** Present when `sessions_send` began an exchange and this is one of its turns. */
+  readonly exchange?: Exchange;
 }
 
 export interface Envelope {

@@ -31,7 +31,7 @@ import { diverged, hear, hearNow, recorded } from "./steps.ts";
 import { expireRights, grant, revoke } from "./rights.ts";
 import { receiveFrame } from "./syscalls.ts";
 import { signalResult } from "./signals.ts";
-import { type Begun, begun, committed, forgetState } from "./turns.ts";
+import { type Begun, begun, committed, forgetState, leave } from "./turns.ts";
 import { expireAsks, recalled, stillOpen } from "./waits.ts";
 
 export type { Admission } from "./admit.ts";
@@ -115,7 +115,11 @@ export function makeKernel(
       committed(k, agentId, turn, result, nowMs);
       useRoom(k, nowMs);
     },
-    cellReady: (agentId: string, incarnation: number, nowMs: number): void => cellReady(k, agentId, incarnation, nowMs),
+    /** `takesPart`: its module handles the turns of exchanges (`exchange.ts`). */
+    cellReady: (agentId: string, incarnation: number, nowMs: number, takesPart = false): void =>
+      cellReady(k, agentId, incarnation, takesPart, nowMs),
+    /** A turn that was done before this process began and that another may follow on. */
+    resumeExchange: (header: EnvelopeHeader, outcome: Outcome): void => leave(k, header, outcome),
     cellExit(agentId: string, incarnation: number, reason: ExitReason, detail: string, nowMs: number): void {
       cellExit(k, agentId, incarnation, reason, detail, nowMs);
       useRoom(k, nowMs);
@@ -296,6 +300,7 @@ class Entry implements AgentEntry {
   storeFailures = 0;
   lastActivityMs = 0;
   startedAtMs = 0;
+  takesPart: AgentEntry["takesPart"] = undefined;
   /**
    * What an agent at work needs, made when it is first asked for: of 10,000 configured agents most never have mail, and seven
    * empty collections take 1.3 KB each time (promise P7). Who looks at every agent asks `isMade` first.

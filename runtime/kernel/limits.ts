@@ -303,6 +303,12 @@ export const limits = {
   pathCharsMax: 4_096,
   /** Agents' environments open at a time (0.2 MB, 3 descriptors and 3.5 memory maps each). */
   openAgentStoresMax: 256,
+  /** Rows of a session's transcripts that are looked through for one turn, the newest first. */
+  turnRowsScanMax: 1_000,
+  /** Further turns of an exchange after a `sessions_send`, at the most. Source: behaviour §1.5. */
+  exchangeTurnsMax: 5,
+  /** Characters of each of the texts that an announce turn is given: the request, the first and the last answer. */
+  announceTextCharsMax: 16_384,
   /** Rows of the session index that one filtered listing reads at the most, newest first. */
   sessionsScanRowsMax: 10_000,
   /** Losing bindings that the text of one route explanation lists; the count is always told. */

@@ -7,7 +7,7 @@ import { agentOfKey } from "./agent-of-key.ts";
 import { findRoom } from "./crowd.ts";
 import { appendBegins, reserve, whyNoRoomInMemory } from "./depth.ts";
 import { makeTurn } from "./dispatch.ts";
-import type { EnvelopeHeader } from "./envelope.ts";
+import type { EnvelopeHeader, Exchange } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { type UpRecord, up } from "./frames.ts";
 import type { Pairing } from "./pairings.ts";
@@ -58,7 +58,7 @@ export function sentBefore(
   k: KernelState,
   agent: AgentEntry,
   turn: Turn,
-  { ref, call, sessionKey, timeoutMs }: Omit<CheckedSend, "via">,
+  { ref, call, sessionKey, timeoutMs, exchange }: Omit<CheckedSend, "via">,
   nowMs: number,
 ): boolean {
   if (answerFromSteps(k, agent, turn, ref, call)) return true;
@@ -66,7 +66,7 @@ export function sentBefore(
   if (envelopeId === undefined) return false;
   agent.unacked++;
   const sent = { envelopeId, agentId: agentOfKey(sessionKey) ?? "", sessionKey, isRepeated: true };
-  settleWithMail(k, ticketOf(k, agent, turn, ref, call, timeoutMs), sent, nowMs);
+  settleWithMail(k, ticketOf(k, agent, turn, ref, call, timeoutMs, exchange), sent, nowMs);
   return true;
 }
 
@@ -77,6 +77,7 @@ function ticketOf(
   ref: number,
   call: CallId,
   timeoutMs: number,
+  exchange: CheckedSend["exchange"],
 ): Extract<AppendTicket, { type: "cell" }> {
   return {
     type: "cell",
@@ -88,6 +89,7 @@ function ticketOf(
     timeoutMs: Math.min(timeoutMs, k.settings.limits.askTimeoutMsMax),
     fromSession: turn.mail.envelope.header.sessionKey,
     call,
+    isFollowed: exchange !== undefined,
   };
 }
 
@@ -153,6 +155,7 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
       timeoutMs,
       fromSession: header.sessionKey,
       call: undefined,
+      isFollowed: false,
     },
     mail.envelope.header.id,
     record.a,
@@ -169,6 +172,8 @@ export interface CheckedSend {
   readonly body: string;
   readonly ref: number;
   readonly sourceTool: string;
+  /** What the message begins (`exchange.ts`). */
+  readonly exchange?: Omit<Exchange, "id">;
 }
 
 /** A send whose right is established: by its slot here, or by the supervisor for the session tools. */
@@ -188,6 +193,7 @@ export function sendAs(
     ...admissionOf(agent, header, request),
     verb: timeoutMs > 0 ? "request" : "send",
     ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
+    ...(request.exchange === undefined ? {} : { exchange: request.exchange }),
   };
   const refusal =
     judge(k, admission) ??
@@ -209,7 +215,7 @@ export function sendAs(
   }
   agent.unacked++;
   appendBegins(k, target, request.sessionKey, request.body);
-  const ticket = ticketOf(k, agent, turn, request.ref, call, timeoutMs);
+  const ticket = ticketOf(k, agent, turn, request.ref, call, timeoutMs, request.exchange);
   const envelope = makeEnvelope(k, admission, nowMs);
   k.emit({
     type: "audit",

@@ -25,6 +25,7 @@ import type {
   Verb,
 } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
+import type { FollowUp } from "./exchange.ts";
 import type { DownRecord } from "./frames.ts";
 import type { Limits } from "./limits.ts";
 import type { AgentOrder } from "./orders.ts";
@@ -159,6 +160,8 @@ export interface AgentEntry {
   lastActivityMs: number;
   /** When the phase last changed to `starting`. */
   startedAtMs: number;
+  /** Whether its module takes part in exchanges (`exchange.ts`); undefined until it was loaded. */
+  takesPart: boolean | undefined;
 }
 
 export interface Spill {
@@ -205,6 +208,8 @@ export type AppendTicket =
       readonly fromSession: string;
       /** Undefined: it is in memory alone. */
       readonly call: CallId | undefined;
+      /** The message began an exchange: a late answer is not lost. */
+      readonly isFollowed: boolean;
     };
 
 export type AcceptResult =
@@ -306,6 +311,8 @@ export type Effect =
   /** The turn is committed: the answer may leave. `outbound` says that a channel has to carry it. */
   | { readonly type: "outbound"; readonly header: EnvelopeHeader; readonly route: ReplyRoute; readonly text: string }
   | { readonly type: "settle"; readonly envelopeId: string }
+  /** The turn is committed, and another follows on it. The journal lets go of it when that is appended. */
+  | { readonly type: "follow-up"; readonly next: FollowUp }
   | { readonly type: "bury"; readonly header: EnvelopeHeader; readonly fate: Fate; readonly reason: string }
   | {
       readonly type: "recall";
@@ -318,6 +325,7 @@ export type Effect =
         readonly ref: number;
         readonly turn: number;
         readonly call: CallId | undefined;
+        readonly isFollowed: boolean;
         readonly timeoutMs: number;
         readonly fromSession: string;
       };

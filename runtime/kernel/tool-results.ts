@@ -37,7 +37,8 @@ export function toolErrorCode(code: string): ToolErrorCode {
   return toolCodes[code] ?? "worker_unavailable";
 }
 
-export function sendResult(outcome: Outcome, refusal?: Refusal): object {
+/** `isFollowed`: the message began an exchange, so that an answer that comes after the wait is not lost. */
+export function sendResult(outcome: Outcome, refusal?: Refusal, isFollowed = false): object {
   if (outcome.status === "ok") return { status: "ok", reply: outcome.text };
   if (outcome.status === "no_reply") return { status: "no_reply" };
   const code = toolErrorCode(outcome.code);
@@ -48,16 +49,25 @@ export function sendResult(outcome: Outcome, refusal?: Refusal): object {
     error: outcome.message,
     ...(refusal?.remedy === undefined ? {} : { operatorHint: refusal.remedy }),
     ...(refusal?.retryAfterMs === undefined ? {} : { retryAfterMs: refusal.retryAfterMs }),
+    ...(status === "timeout" && isFollowed ? { delivery: deliveryOf(true) } : {}),
   };
 }
 
-export function acceptedResult(about: { readonly runId: string; readonly sessionKey: string }): object {
+export function acceptedResult(
+  about: { readonly runId: string; readonly sessionKey: string },
+  isFollowed = false,
+): object {
   return {
     runId: about.runId,
     status: "accepted",
     sessionKey: about.sessionKey,
-    delivery: { status: "queued", mode: "none" },
+    delivery: deliveryOf(isFollowed),
   };
+}
+
+/** What becomes of an answer that nobody waits for. */
+function deliveryOf(isFollowed: boolean): object {
+  return isFollowed ? { status: "pending", mode: "announce" } : { status: "skipped", mode: "none" };
 }
 
 /**

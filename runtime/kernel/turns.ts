@@ -13,6 +13,7 @@ import { noteRoom, release } from "./depth.ts";
 import { hasCell, markReady, pump, pumpWanting } from "./dispatch.ts";
 import type { EnvelopeHeader, Failure, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
+import { followUp, leavesBy } from "./exchange.ts";
 import { doneBits, down } from "./frames.ts";
 import type { AgentEntry, KernelState, Mail, Turn } from "./state.ts";
 import { type StepRow, takeUpSteps } from "./steps.ts";
@@ -211,7 +212,7 @@ export function cellDone(
     state: (bits & doneBits.state) !== 0 && outcome.status !== "error" ? state : undefined,
     outcomeText: outcome.status === "ok" ? outcome.text : null,
     failure: outcome.status === "error" ? { code: outcome.code, message: outcome.message } : undefined,
-    outbound: outcome.status === "ok" && header.replyRoute.type === "channel" ? header.replyRoute : undefined,
+    outbound: outcome.status === "ok" ? leavesBy(header, outcome.text) : undefined,
   };
   k.emit(turn.commit);
 }
@@ -302,9 +303,12 @@ function storeWorks(k: KernelState, agent: AgentEntry): void {
 }
 
 /** The turn is in the store: its answer may leave, or its journal row may go. */
-function leave(k: KernelState, header: EnvelopeHeader, outcome: Outcome): void {
-  if (outcome.status === "ok" && header.replyRoute.type === "channel")
-    k.emit({ type: "outbound", header, route: header.replyRoute, text: outcome.text });
+export function leave(k: KernelState, header: EnvelopeHeader, outcome: Outcome): void {
+  const next = followUp(k, header, outcome);
+  const route = outcome.status === "ok" ? leavesBy(header, outcome.text) : undefined;
+  if (next !== undefined) k.emit({ type: "follow-up", next });
+  else if (outcome.status === "ok" && route !== undefined)
+    k.emit({ type: "outbound", header, route, text: outcome.text });
   else k.emit({ type: "settle", envelopeId: header.id });
 }
 

@@ -21,6 +21,7 @@ interface Caller {
   readonly ref: number;
   readonly turn: number;
   readonly call: CallId | undefined;
+  readonly isFollowed?: boolean;
 }
 
 interface About {
@@ -89,6 +90,7 @@ export function settleWithMail(k: KernelState, ticket: CellTicket, sent: Sent, n
         ref: ticket.ref,
         turn: ticket.turn,
         call: ticket.call,
+        isFollowed: ticket.isFollowed,
         timeoutMs: ticket.timeoutMs,
         fromSession: ticket.fromSession,
       },
@@ -207,6 +209,7 @@ export function openAsk(
     turn: ticket.turn,
     openedAtMs: nowMs,
     call: ticket.call,
+    isFollowed: ticket.isFollowed,
   });
   k.emit({ type: "flow", envelopeId, fromSession: ticket.fromSession, toSession, state: "open" });
   const agent = k.agents.get(ticket.agentId);
@@ -314,7 +317,7 @@ function respond(
   const turn = agent.turns.get(caller.turn);
   const result =
     call?.op === "tool"
-      ? toolResult({ ...about, ...sendResult(outcome, refusal) })
+      ? toolResult({ ...about, ...sendResult(outcome, refusal, caller.isFollowed) })
       : outcome.status !== "error"
         ? ([1, outcome.status, outcome.status === "ok" ? outcome.text : ""] as const)
         : ([0, JSON.stringify(refusal ?? refusalOf(outcome)), ""] as const);
@@ -326,7 +329,14 @@ function respond(
 function respondAccepted(k: KernelState, caller: Caller, about: About): void {
   const agent = cellOf(k, caller.agentId, caller.incarnation);
   if (agent === undefined) return;
-  hearNow(k, agent, agent.turns.get(caller.turn), caller.ref, caller.call, toolResult(acceptedResult(about)));
+  hearNow(
+    k,
+    agent,
+    agent.turns.get(caller.turn),
+    caller.ref,
+    caller.call,
+    toolResult(acceptedResult(about, caller.isFollowed)),
+  );
 }
 
 function toolResult(result: object): StepResult {

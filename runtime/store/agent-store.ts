@@ -175,6 +175,23 @@ export class AgentStore {
     return { sessionId: head.sessionId, rows: rows.toReversed(), total: head.messages };
   }
 
+  /** The rows of one turn, which are beside each other; looked for from the newest row back, `scanMax` rows in all. */
+  turnRows(sessionKey: string, envelopeId: string, scanMax: number): readonly StoredRow[] {
+    const head = this.head(sessionKey);
+    if (head === undefined) return [];
+    const found: StoredRow[] = [];
+    let left = scanMax;
+    for (const { sessionId, messages } of [head, ...this.pastTranscripts(sessionKey)]) {
+      for (let seq = messages - 1; seq >= 0 && left > 0; seq--, left--) {
+        const row = this.#environment.get<StoredRow>(["h", sessionId, seq]);
+        if (row?.envelopeId === envelopeId) found.unshift(row);
+        else if (found.length > 0) return found;
+      }
+      if (found.length > 0 || left === 0) break;
+    }
+    return found;
+  }
+
   /** The journal no longer knows the envelope; its marker goes with the next turn or at `prune`. */
   forget(envelopeId: string): void {
     this.#forgotten.add(keyText(envelopeId));
@@ -218,6 +235,10 @@ export class AgentStore {
   #removeSteps(envelopeText: string): void {
     for (const { key } of Array.from(this.#environment.entries(stepsOf(envelopeText)))) this.#environment.remove(key);
   }
+}
+
+export function outcomeOf(done: DoneMarker): DoneOutcome {
+  return { outcomeText: done.outcomeText, ...(done.failure === undefined ? {} : { failure: done.failure }) };
 }
 
 function pastOf(sessionKey: string): Pick<Range, "start" | "end"> {

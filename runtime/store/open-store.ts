@@ -8,7 +8,7 @@ import type { Envelope } from "../kernel/envelope.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { StepRow } from "../kernel/steps.ts";
-import type { AgentStore, DoneMarker } from "./agent-store.ts";
+import { type AgentStore, outcomeOf, type StoredRow } from "./agent-store.ts";
 import { AgentFolders } from "./agent-folders.ts";
 import { AgentStores } from "./agent-stores.ts";
 import { Blobs } from "./blobs.ts";
@@ -17,7 +17,7 @@ import type { Environment, OpenEnvironment } from "./environment.ts";
 import { Journal, type StoredEnvelope } from "./journal.ts";
 import { clearOwner, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
 import { readPending } from "./pending.ts";
-import type { AuditRow, DoneOutcome, Store, StorePlaces, TranscriptRow } from "./port.ts";
+import type { AuditRow, Store, StorePlaces, TranscriptRow } from "./port.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
 import { dropGrant, keepGrant, listGrants } from "./grants.ts";
@@ -37,6 +37,7 @@ export type StoreBounds = Pick<
   | "auditRowsMax"
   | "openAgentStoresMax"
   | "sessionsScanRowsMax"
+  | "turnRowsScanMax"
   | "timersPerAgentMax"
   | "monitorsPerAgentMax"
   | "downsPerWriteMax"
@@ -288,11 +289,15 @@ export class OpenStore implements Store {
     this.#inSession(sessionKey, () =>
       this.#agents.use(agentId, async (agent) => {
         const page = agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset), charsMax, sessionId);
-        const rows: TranscriptRow[] = [];
-        // One after the other, so that a page of long texts is not read twice into memory.
-        for (const row of page.rows) rows.push({ ...row, text: await this.#blobs.read(agentId, row.text) });
-        return { ...page, rows };
+        return { ...page, rows: await this.#readTexts(agentId, page.rows) };
       }),
+    );
+
+  turnRows: Store["turnRows"] = (agentId, sessionKey, envelopeId) =>
+    this.#inSession(sessionKey, () =>
+      this.#agents.use(agentId, async (agent) =>
+        this.#readTexts(agentId, agent.turnRows(sessionKey, envelopeId, this.#bounds.turnRowsScanMax)),
+      ),
     );
 
   release: Store["release"] = (agentId) => this.#run(() => this.#agents.release(agentId));
@@ -357,6 +362,13 @@ export class OpenStore implements Store {
     await this.#journalEnvironment.close();
     if (this.#ownerTimer !== undefined) await clearOwner(this.#registry).catch(() => undefined);
     await this.#registry.close();
+  }
+
+  /** One after the other, so that a page of long texts is not read twice into memory. */
+  async #readTexts(agentId: string, stored: readonly StoredRow[]): Promise<TranscriptRow[]> {
+    const rows: TranscriptRow[] = [];
+    for (const row of stored) rows.push({ ...row, text: await this.#blobs.read(agentId, row.text) });
+    return rows;
   }
 
   /** What the turn recorded and what it sent; of a call that has both, the record decides. */
@@ -431,10 +443,6 @@ export class OpenStore implements Store {
       this.#running.delete(call);
     }
   }
-}
-
-function outcomeOf(done: DoneMarker): DoneOutcome {
-  return { outcomeText: done.outcomeText, ...(done.failure === undefined ? {} : { failure: done.failure }) };
 }
 
 function unknownEnvelope(attempt: string, envelopeId: string): Error {

@@ -2,6 +2,7 @@
  * What the last process left, found at boot: in portions, so that a long backlog costs the store's thread time and the gateway
  * no memory. What is done already is settled on the way, and rows of the session index that a crash left behind are mended.
  */
+import { outcomeOf } from "./agent-store.ts";
 import type { AgentStores } from "./agent-stores.ts";
 import type { Journal } from "./journal.ts";
 import type { Backlog, OutboundRow, Pending, PendingEnvelope } from "./port.ts";
@@ -21,6 +22,7 @@ export interface PendingParts {
 export async function readPending({ journal, agents, index, windowOf }: PendingParts): Promise<Pending> {
   const envelopes: PendingEnvelope[] = [];
   const outbound: OutboundRow[] = [];
+  const exchanges: Pending["exchanges"][number][] = [];
   const given = new Map<string, number>();
   const backlogs = new Map<string, Backlog>();
 
@@ -50,8 +52,9 @@ export async function readPending({ journal, agents, index, windowOf }: PendingP
         }
         stale.add(done.sessionKey);
         const waiting = agent.outbound(row.header.id);
-        if (waiting === undefined) journal.settle(row.header.id);
-        else leaving.push({ seq: row.seq, row: waiting });
+        if (waiting !== undefined) leaving.push({ seq: row.seq, row: waiting });
+        else if (row.header.exchange !== undefined) exchanges.push({ header: row.header, ...outcomeOf(done) });
+        else journal.settle(row.header.id);
       }
       const heads = [...stale].map((sessionKey) => agent.head(sessionKey)).filter((head) => head !== undefined);
       await Promise.all(heads.map((head) => index.update(head)));
@@ -70,5 +73,5 @@ export async function readPending({ journal, agents, index, windowOf }: PendingP
     await journal.flush();
     after = last;
   }
-  return { envelopes, backlogs: [...backlogs.values()], outbound };
+  return { envelopes, backlogs: [...backlogs.values()], outbound, exchanges };
 }

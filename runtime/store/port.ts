@@ -19,6 +19,7 @@ import type {
   StepRecord,
   EnvelopeOutcome,
   TurnCommit,
+  TranscriptRow,
   CommittedTurn,
   SessionQuery,
   PastTranscript,
@@ -75,8 +76,8 @@ export interface Store {
    */
   bury(envelopeId: string, fate: Fate, reason: string, answer?: string): Promise<void>;
   /**
-   * At boot. Done envelopes with an outbound row that was not delivered are in `outbound`, those not done in `envelopes` and
-   * `backlogs`. `windows` says how many envelopes of an agent are given; by default `limits.mailboxDepthMax`. Of an agent that is
+   * At boot. Done envelopes with an outbound row that was not delivered are in `outbound`, other done ones of an exchange in
+   * `exchanges`, those not done in `envelopes` and `backlogs`. `windows` says how many envelopes of an agent are given; by default `limits.mailboxDepthMax`. Of an agent that is
    * not in `StorePlaces` all are given. Costs memory for the windows, not for the backlog.
    */
   pending(windows?: Readonly<Record<string, number>>): Promise<Pending>;
@@ -153,6 +154,8 @@ export interface Store {
     charsMax?: number,
     sessionId?: string,
   ): Promise<HistoryPage>;
+  /** What the turn of the envelope wrote, if it is among the newest `limits.turnRowsScanMax` rows of the session or of its past transcripts. */
+  turnRows(agentId: string, sessionKey: string, envelopeId: string): Promise<readonly TranscriptRow[]>;
   /** Newest first, at most `limit`. */
   pastTranscripts(agentId: string, sessionKey: string, limit: number): Promise<readonly PastTranscript[]>;
   /** Closes the agent's environment; the next use opens it again. */

@@ -34,7 +34,8 @@ export function makeAnswers({ deliver, store, onDeadLetter, log }: AnswersDeps):
       // The channel's thread ended, which says nothing about the receiver: the answer is kept and sent again at the next start.
       if (toRefusal(error).code === "CLOISTER_THREAD_LOST") return;
       const reason = `the agent handled it, but its answer could not be delivered to ${route.channel}/${route.accountId}: ${toRefusal(error).message}`;
-      log.error(fields, reason);
+      if (header.exchange === undefined) log.error(fields, reason);
+      else log.warn({ ...fields, reason }, "sessions_send announce delivery failed");
       try {
         await store.bury(header.id, "undeliverable", reason, text);
       } catch (failed) {

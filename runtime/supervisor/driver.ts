@@ -21,6 +21,7 @@ import { type Deliver, makeAnswers } from "./answers.ts";
 import { makeAlarm } from "./alarm.ts";
 import { makeCellEnds } from "./cell-ends.ts";
 import { prepareCell } from "./cell-places.ts";
+import type { FollowUp } from "../kernel/exchange.ts";
 import { makeProfiles } from "./profiles.ts";
 import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
@@ -48,6 +49,8 @@ export interface DriverDeps {
   readonly callTool: (effect: Extract<Effect, { type: "call" }>) => void;
   /** Whether a call of the tool may be carried out again when its result was not kept. */
   readonly isRepeatable: (tool: string) => boolean;
+  /** Another turn of an exchange follows on one that is done. */
+  readonly onFollowUp: (next: FollowUp) => void;
   /** The agent whose failure ends the gateway was parked. */
   readonly onEscalated: (agentId: string, reason: string) => void;
   readonly signals: Pick<Signals, "call" | "down" | "start" | "stop" | "end">;
@@ -115,7 +118,7 @@ export function makeDriver(deps: DriverDeps): Driver {
   const reportEnd = makeCellEnds(makeProfiles(config.stateDir), log, nowMs, noteAudit);
 
   const host = makeCellHost(deps.assets, {
-    ready: (agentId, incarnation) => kernel.cellReady(agentId, incarnation, nowMs()),
+    ready: (agentId, incarnation, takesPart) => kernel.cellReady(agentId, incarnation, nowMs(), takesPart),
     invalid: (agentId, _incarnation, reason) => {
       log.error({ agent: agentId, reason }, "the agent is disabled: its module cannot be loaded");
       kernel.disable(agentId, reason, nowMs());
@@ -199,6 +202,9 @@ export function makeDriver(deps: DriverDeps): Driver {
         store
           .settle(effect.envelopeId)
           .catch(failed("a done envelope could not be removed from the journal", { envelope: effect.envelopeId }));
+        return;
+      case "follow-up":
+        deps.onFollowUp(effect.next);
         return;
       case "bury":
         log.warn(
@@ -398,7 +404,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       // The store knows the usual one.
       const unusual = config.agents.filter(({ mailbox }) => mailbox.depthMax !== limits.mailboxDepthMax);
       const windows = Object.fromEntries(unusual.map(({ id, mailbox }) => [id, mailbox.depthMax]));
-      const { envelopes, backlogs, outbound } = await store.pending(windows);
+      const { envelopes, backlogs, outbound, exchanges } = await store.pending(windows);
       for (const row of outbound) {
         if (row.route.type !== "channel") continue;
         const header: EnvelopeHeader = {
@@ -442,6 +448,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         runs.shelvedBefore(backlog.count);
         kernel.restoreBacklog(backlog);
       }
+      for (const { header, ...done } of exchanges) kernel.resumeExchange(header, storedOutcome(done));
       kernel.start(nowMs());
       isResumed.resolve();
       await deps.signals.start();

@@ -28,6 +28,7 @@ import { makeAgentBoard } from "./agent-board.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
 import type { Deliver } from "./answers.ts";
 import { type Driver, type Logger, makeDriver, type Resumed } from "./driver.ts";
+import { makeExchanges } from "./exchanges.ts";
 import { makeGrants } from "./grants.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
@@ -148,7 +149,9 @@ export function makeGateway(parts: GatewayParts): Gateway {
     });
     if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
   };
+  const onFollowUp = makeExchanges({ store, accept: (admission) => driver.accept(admission), log });
   const driver: Driver = makeDriver({
+    onFollowUp,
     config,
     agents,
     policy,

@@ -25,6 +25,26 @@ export interface ActorDefinition<S extends object> {
   readonly state?: StateSchema<S> | (() => S);
   /** Handles one message. Turns of one session never overlap; turns of different sessions may. */
   readonly message: (ctx: Context<S>, message: IncomingMessage) => Promise<void> | void;
+  /**
+   * Handles the turns that follow on a `sessions_send`, in which two agents answer each other: `message.exchange` says which.
+   * `REPLY_SKIP` as the whole answer ends the further turns, `ANNOUNCE_SKIP` posts nothing. Absent: this actor takes no part.
+   */
+  readonly exchange?: (ctx: Context<S>, message: ExchangeMessage) => Promise<void> | void;
+}
+
+/** A turn of an exchange. Its text is what the other said last; of an announce, a summary of the exchange. */
+export interface ExchangeMessage extends IncomingMessage {
+  readonly exchange: {
+    /** `announce`: what this turn answers goes to the channel that this session last spoke to. */
+    readonly step: "reply" | "announce";
+    readonly turn: number;
+    readonly turnsMax: number;
+    /** Session keys. */
+    readonly requester: string;
+    readonly target: string;
+    /** The same for a model, in words. */
+    readonly note: string;
+  };
 }
 
 export interface IncomingMessage {

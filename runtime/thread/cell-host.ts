@@ -16,7 +16,8 @@ import { launchProcess } from "./process-cell.ts";
 import { launchThread } from "./thread-cell.ts";
 
 export interface CellListener {
-  ready(agentId: string, incarnation: number): void;
+  /** `takesPart`: its module handles the turns of exchanges. */
+  ready(agentId: string, incarnation: number, takesPart: boolean): void;
   /** The module cannot be loaded. The cell ends by itself (`exited` follows). */
   invalid(agentId: string, incarnation: number, reason: string): void;
   frame(agentId: string, incarnation: number, frame: unknown): void;
@@ -135,7 +136,7 @@ export function makeCellHost(
         if (cell.stop !== undefined) return;
         if (result.status === "ready") {
           cell.isReady = true;
-          listener.ready(agentId, incarnation);
+          listener.ready(agentId, incarnation, result.takesPart);
           return;
         }
         listener.invalid(agentId, incarnation, result.reason);

@@ -39,7 +39,10 @@ export interface CellInit {
     | { readonly kind: "file"; readonly url: string };
 }
 
-export type StartResult = { readonly status: "ready" } | { readonly status: "invalid"; readonly reason: string };
+/** `takesPart`: the module has a function for the turns of exchanges. */
+export type StartResult =
+  | { readonly status: "ready"; readonly takesPart: boolean }
+  | { readonly status: "invalid"; readonly reason: string };
 
 /** Exposed by the cell through comlink: low rate, no deadlines needed. */
 export interface CellControl {

@@ -76,7 +76,9 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     if (op === tell.started) {
       // Its loop has turned, also when it is stopped before it is first looked at.
       seen = { beat: Math.max(1, seen.beat), stuckMs: seen.stuckMs };
-      started.resolve(a === 1 ? { status: "ready" } : { status: "invalid", reason: textOf(b) });
+      started.resolve(
+        a === 1 ? { status: "ready", takesPart: b === "exchange" } : { status: "invalid", reason: textOf(b) },
+      );
     } else if (op === tell.looked) {
       isAsked = false;
       seen = { beat: numberOf(a), stuckMs: numberOf(b) };

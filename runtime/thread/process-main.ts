@@ -73,7 +73,11 @@ async function launch({ spec, assets }: Launch): Promise<void> {
     );
   });
   const result = await body.start(spec.init);
-  say(tell.started, result.status === "ready" ? 1 : 0, result.status === "ready" ? "" : result.reason);
+  say(
+    tell.started,
+    result.status === "ready" ? 1 : 0,
+    result.status === "ready" ? (result.takesPart ? "exchange" : "") : result.reason,
+  );
 }
 
 function obey([op, value]: Fields): void {

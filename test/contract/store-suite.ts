@@ -581,6 +581,34 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         await expect(store.begin(beginOf(envelope("a")))).rejects.toMatchObject({ code: "CLOISTER_ENVELOPE_UNKNOWN" });
       });
 
+      it("gives a done turn of an exchange at the boot scan until it is settled, so that the next one is appended", async () => {
+        const exchange = {
+          id: "a",
+          requester: "agent:bob:main",
+          target: "agent:ann:main",
+          step: "request" as const,
+          turn: 0,
+          turnsMax: 5,
+        };
+        const mail = envelope("a");
+        const asked = { ...mail, header: { ...mail.header, exchange } };
+        await store.append(asked);
+        await store.begin(beginOf(asked));
+        await store.commit(commitOf(asked, { outcomeText: "fine" }));
+        await reopen();
+        expect((await store.pending()).exchanges).toEqual([{ header: asked.header, outcomeText: "fine" }]);
+        const call = { key: 100_000, op: "send" as const, name: "follow-up" };
+        const next = { turn: "a", call };
+        expect(await store.append(envelope("b"), next)).toMatchObject({ status: "stored" });
+        await reopen();
+        expect((await store.pending()).exchanges).toHaveLength(1);
+        expect(await store.append(envelope("c"), next)).toMatchObject({ status: "duplicate", envelopeId: "b" });
+        await store.settle("a");
+        await reopen();
+        const { exchanges, envelopes } = await store.pending();
+        expect([exchanges, envelopes.map(({ header }) => header.id)]).toEqual([[], ["b"]]);
+      });
+
       it("buries an envelope with fate, reason and attempts, once, and keeps a bounded number, newest first", async () => {
         await reopen({ bounds: { deadLettersMax: 3 } });
         for (const id of ["a", "b", "c", "d", "e"]) {
@@ -865,6 +893,31 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await bounded(newest - 1)).toEqual(rows.slice(-2).map((row) => row.seq));
         expect(await bounded(0)).toEqual(rows.slice(-1).map((row) => row.seq));
         expect(await store.history("ann", "agent:ann:none", 5, 0)).toEqual({ sessionId: "", rows: [], total: 0 });
+      });
+
+      it("finds the rows of one turn, also of a transcript that a reset ended, and looks at a bounded number", async () => {
+        for (const id of ["a", "b", "c"])
+          await turn(
+            id,
+            { body: `body ${id}` },
+            {
+              rows: [
+                { role: "toolResult", toolName: "t", text: "r" },
+                { role: "assistant", text: `re ${id}` },
+              ],
+            },
+          );
+        const key = envelope("a").header.sessionKey;
+        const textsOf = async (id: string) => (await store.turnRows("ann", key, id)).map(({ text }) => text);
+        expect(await textsOf("a")).toEqual(["body a", "r", "re a"]);
+        await store.resetSession(key, "ann", 9_000);
+        await turn("d");
+        expect(await textsOf("b")).toEqual(["body b", "r", "re b"]);
+        expect(await textsOf("nothing")).toEqual([]);
+        expect(await store.turnRows("ann", "agent:ann:none", "a")).toEqual([]);
+        await reopen({ bounds: { turnRowsScanMax: 8 } });
+        expect(await textsOf("b")).toEqual(["body b", "r", "re b"]);
+        expect(await textsOf("a")).toEqual([]);
       });
 
       it("does not mix sessions or agents", async () => {

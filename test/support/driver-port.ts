@@ -27,6 +27,8 @@ export interface DriverOptions {
   readonly jitter?: number;
   /** Tools beside `sessions_send`, which is served as the supervisor does it. */
   readonly tools?: ToolTable;
+  /** Whether the agent's module takes part in exchanges; by default it does. */
+  readonly takesPart?: (agentId: string) => boolean;
   /** Keeps every effect. Off for long simulations. */
   readonly keepEffects?: boolean;
   /** Hashes every effect, which takes a third of the time of a simulated world. */

@@ -5,6 +5,7 @@
  */
 import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { EnvelopeHeader, Outcome } from "../../runtime/kernel/envelope.ts";
+import { type FollowUp, followUpAdmission } from "../../runtime/kernel/exchange.ts";
 import { down } from "../../runtime/kernel/frames.ts";
 import { type Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts";
@@ -130,6 +131,9 @@ export function makeDriver(options: DriverOptions): Driver {
       case "recall":
         store.carryOut(effect);
         return;
+      case "follow-up":
+        enqueue("follow-ups", () => followUp(effect.next));
+        return;
       case "start-cell":
         enqueue(`starts ${effect.agentId}#${effect.incarnation}`, () => startCell(effect));
         return;
@@ -207,6 +211,17 @@ export function makeDriver(options: DriverOptions): Driver {
     }
   };
 
+  /** As the supervisor does it: what could not be stored is tried again by the next process. */
+  const followUp = (next: FollowUp): void => {
+    const ticket = nextTicket++;
+    due.set(ticket, (result) => {
+      if (result.status !== "refused" || result.refusal.code !== "CLOISTER_STORE_FAILED")
+        store.carryOut({ type: "settle", envelopeId: next.header.id });
+    });
+    openTickets.add(ticket);
+    kernel.admit(followUpAdmission(next, next.text ?? "", { type: "none" }), ticket, nowMs);
+  };
+
   /** What was watched was parked or disabled already. */
   const tellIfDown = (target: string): void => {
     const view = kernel.view(target);
@@ -247,7 +262,7 @@ export function makeDriver(options: DriverOptions): Driver {
     });
     cells.set(agentId, cell);
     lastFrames.delete(agentId);
-    enqueue(`up ${agentId}`, () => kernel.cellReady(agentId, incarnation, nowMs));
+    enqueue(`up ${agentId}`, () => kernel.cellReady(agentId, incarnation, nowMs, options.takesPart?.(agentId) ?? true));
   };
 
   const endCell = (agentId: string, reason: ExitReason, lossy: boolean): void => {
@@ -296,7 +311,7 @@ export function makeDriver(options: DriverOptions): Driver {
       runTool(options.tools, kernel, effect);
       return;
     }
-    const params: { to: string; timeoutMs: number } = JSON.parse(effect.params);
+    const params: { to: string; timeoutMs: number; turnsMax?: number } = JSON.parse(effect.params);
     const verb = params.timeoutMs > 0 ? "request" : "send";
     const pairing = pairings.find(`agent:${effect.agentId}`, verb, `agent:${agentIdOf(params.to)}`);
     const request = {
@@ -306,6 +321,17 @@ export function makeDriver(options: DriverOptions): Driver {
       body: effect.body,
       ref: effect.ref,
       sourceTool: effect.tool,
+      ...(params.turnsMax === undefined
+        ? {}
+        : {
+            exchange: {
+              requester: effect.header.sessionKey,
+              target: params.to,
+              step: "request" as const,
+              turn: 0,
+              turnsMax: params.turnsMax,
+            },
+          }),
     };
     if (kernel.repeatFor(effect.agentId, effect.turn, request, nowMs)) return;
     const sent = { ...request, via: pairing?.id ?? "" };
@@ -509,6 +535,7 @@ export function makeDriver(options: DriverOptions): Driver {
         check(`in process ${process}`);
       }
       for (const backlog of backlogs) kernel.restoreBacklog(backlog);
+      for (const { header, outcome } of journal.exchanges()) kernel.resumeExchange(header, outcome);
       kernel.start(nowMs);
     },
     frame(agentId, frame, incarnation = kernel.view(agentId)?.incarnation ?? 0) {

@@ -71,6 +71,8 @@ export interface Journal {
   crash(random: Random): void;
   /** What the store's port gives at boot: not done, oldest first. */
   pending(): readonly Readonly<Row>[];
+  /** What the store's port gives at boot of exchanges: done envelopes whose row is still there. */
+  exchanges(): readonly { readonly header: Envelope["header"]; readonly outcome: Outcome }[];
   /** The outcome that a repeated call is told, and whether it is told the same the next time; undefined when the envelope is not done. */
   recall(id: string): { readonly outcome: Outcome; readonly isStored: boolean } | undefined;
   /** The next `times` commits and begins of the agent fail. */
@@ -295,6 +297,13 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
     },
     pending: () =>
       [...rows.values()].filter(({ envelope: { header } }) => !done.has(header.id)).toSorted((a, b) => a.seq - b.seq),
+    exchanges: () =>
+      [...rows.values()].flatMap(({ envelope: { header } }) => {
+        const end = done.get(header.id);
+        if (end === undefined || header.exchange === undefined) return [];
+        if (outbound.has(header.id) || settled.has(header.id)) return [];
+        return [{ header, outcome: storedOutcome(outcomeOf(end)) }];
+      }),
     recall(id) {
       const end = done.get(id);
       if (end !== undefined) return { outcome: storedOutcome(outcomeOf(end)), isStored: true };

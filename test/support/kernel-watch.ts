@@ -141,6 +141,7 @@ export function makeWatch(
       case "record":
       case "commit":
       case "settle":
+      case "follow-up":
       case "recall":
       case "call":
       case "cancel":

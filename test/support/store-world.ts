@@ -348,7 +348,7 @@ async function readPending({ store, random, problems }: StoreWorld): Promise<Pen
       problems.push(`the backlog of ${agentId} has ${rows.length} envelopes and says ${count}`);
     all.push(...rows);
   }
-  return { envelopes: all.toSorted((a, b) => a.seq - b.seq), backlogs: [], outbound };
+  return { envelopes: all.toSorted((a, b) => a.seq - b.seq), backlogs: [], outbound, exchanges: [] };
 }
 
 /** After a crash: what was pending is handled, in the store's order. */

@@ -1,5 +1,6 @@
 /** `bindings`, `session.*`, `broadcast`: which agent and which session a message belongs to. Source: behaviour §1.4, §1.5, §2.8. */
 import * as z from "zod";
+import { limits } from "../../kernel/limits.ts";
 import { isMap } from "../is-map.ts";
 import { key, later } from "./note.ts";
 import { agentId, anyMap, dmScope, filledText, groupScope, platformId } from "./values.ts";
@@ -91,11 +92,9 @@ export const session = z
       "Messages between agents.",
       z
         .strictObject({
-          maxPingPongTurns: later(
-            "answers in turns between agents",
-            "Turns that two agents may exchange after a message; 0 = the answer ends it.",
-            z.int().min(0).max(5).default(5),
-            (value) => value !== 0,
+          maxPingPongTurns: key(
+            "Further turns that two agents may take after the answer to a `sessions_send`; 0 = the answer ends it.",
+            z.int().min(0).max(limits.exchangeTurnsMax).default(limits.exchangeTurnsMax),
           ),
         })
         .prefault({}),

@@ -1,9 +1,17 @@
 /** `sessions_send`: a message to another session, and its answer if the caller waits. Source: behaviour §3.4. */
 import { z } from "zod";
 import { toolsPairingId } from "../../../auth/compile-pairings.ts";
+import type { Exchange } from "../../kernel/envelope.ts";
 import { limits } from "../../kernel/limits.ts";
-import { agentIdForm, isThreadKey, isValidAgentId, mainSessionKey, parentSessionKey } from "../../routing/index.ts";
-import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
+import {
+  agentIdForm,
+  isThreadKey,
+  isValidAgentId,
+  mainSessionKey,
+  parentSessionKey,
+  parseSessionKey,
+} from "../../routing/index.ts";
+import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
 import { defineTool, fault, forbidden, type Tool } from "./table.ts";
 
 const params = z.object({
@@ -41,6 +49,7 @@ export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToo
             ? await find.byKey(requester, mainSessionKey(agentId, config.session))
             : fault("invalid", "Either sessionKey or label is required");
     if ("status" in target) return target;
+    const exchange = exchangeOf(requester.sessionKey, target);
     const request = {
       sessionKey: target.key,
       timeoutMs: asked.timeoutSeconds * 1_000,
@@ -48,6 +57,7 @@ export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToo
       body: call.body,
       ref: call.ref,
       sourceTool: call.tool,
+      ...(exchange === undefined ? {} : { exchange }),
     };
     // What an earlier delivery of the turn was allowed to send is sent.
     if (kernel().repeatFor(call.agentId, call.turn, request, nowMs())) return undefined;
@@ -75,4 +85,18 @@ export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToo
     const isOpen = kernel().sendFor(call.agentId, call.turn, { ...request, via }, nowMs());
     return isOpen ? undefined : fault("invalid", "the turn that called sessions_send is over");
   });
+
+  /** What goes on after the answer. A session that writes to itself, or to one that it spawned, has the answer already. */
+  function exchangeOf(requester: string, target: FoundSession): Omit<Exchange, "id"> | undefined {
+    if (requester === target.key || target.row?.spawnedBy === requester) return undefined;
+    const from = parseSessionKey(requester);
+    const isIsolatedRun = from.shape === "agent" && from.session.type === "cron" && from.session.runId !== undefined;
+    return {
+      requester,
+      target: target.key,
+      step: "request",
+      turn: 0,
+      turnsMax: isIsolatedRun ? 0 : config.session.maxPingPongTurns,
+    };
+  }
 }

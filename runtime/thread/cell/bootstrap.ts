@@ -150,8 +150,10 @@ const control: CellControl = {
       (key) => runner?.forget(key),
       (slot, object, verbs) => slots.change(slot, object, verbs),
     );
+    let takesPart: boolean;
     try {
       const definition = await loadActor(init.module);
+      takesPart = definition.exchange !== undefined;
       runner = makeTurnRunner(
         definition,
         init,
@@ -165,7 +167,7 @@ const control: CellControl = {
       return { status: "invalid", reason: describe(error) };
     }
     mailboxPort.on("message", (frame: unknown) => mailbox?.receive(frame));
-    return { status: "ready" };
+    return { status: "ready", takesPart };
   },
   cancel: (turn) => runner?.cancel(turn),
   inspect: () => ({

@@ -1,11 +1,12 @@
 /**
  * Handles deliveries with the actor's `message` function: keeps the sessions' states, builds the context, reports the end.
  */
-import type { EnvelopeHeader, Signal } from "../../kernel/envelope.ts";
+import type { EnvelopeHeader, Exchange, Signal } from "../../kernel/envelope.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
+import { announceSkip, exchangeNote, replySkip } from "../../kernel/exchange-words.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
-import type { ActorDefinition, CellLog, IncomingSignal, Workspace } from "../actor-port.ts";
+import type { ActorDefinition, CellLog, Context, IncomingMessage, IncomingSignal, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Slots } from "./slots.ts";
 import { makeContext, type State } from "./context.ts";
@@ -71,14 +72,17 @@ export function makeTurnRunner(
       (reason) => (unhandled ??= reason),
     );
     try {
-      await definition.message(ctx, {
+      const message: IncomingMessage = {
         id: header.id,
         text: delivery.body,
         provenance: header.provenance,
         attempt: Math.max(1, delivery.attempt),
         receivedAtMs: header.acceptedAtMs,
         ...(header.signal === undefined ? {} : { signal: signalOf(header.signal, delivery.body) }),
-      });
+      };
+      const { exchange } = header;
+      if (exchange === undefined || exchange.step === "request") await definition.message(ctx, message);
+      else await takePart(definition, ctx, message, { ...exchange, step: exchange.step });
     } catch (error) {
       if (unhandled === undefined) throw error;
     }
@@ -128,6 +132,21 @@ export function makeTurnRunner(
       return sessions.size;
     },
   };
+}
+
+/** Of an actor that takes no part nobody should be asked; who asks before its module was loaded is told so. */
+async function takePart(
+  definition: ActorDefinition<State>,
+  ctx: Context<State>,
+  message: IncomingMessage,
+  { step, turn, turnsMax, requester, target }: Exchange & { readonly step: "reply" | "announce" },
+): Promise<void> {
+  if (definition.exchange === undefined) {
+    ctx.reply(step === "reply" ? replySkip : announceSkip);
+    return;
+  }
+  const note = exchangeNote({ step, turn, turnsMax, requester, target });
+  await definition.exchange(ctx, { ...message, exchange: { step, turn, turnsMax, requester, target, note } });
 }
 
 function signalOf(signal: Signal, body: string): IncomingSignal {

@@ -247,11 +247,6 @@ describe("a feature that this version does not have", () => {
     ["tool policy", { tools: { deny: ["exec"] } }, "tools.deny"],
     ["queue modes", { messages: { queue: { mode: "collect" } } }, "messages.queue"],
     ["reset policies", { session: { reset: { mode: "daily" } } }, "session.reset"],
-    [
-      "answers in turns between agents",
-      { session: { agentToAgent: { maxPingPongTurns: 3 } } },
-      "session.agentToAgent.maxPingPongTurns",
-    ],
     ["TLS", { gateway: { tls: { enabled: true } } }, "gateway.tls"],
     ["Tailscale", { gateway: { tailscale: { mode: "serve" } } }, "gateway.tailscale"],
     ["remote gateway", { gateway: { remote: { url: "ws://x" } } }, "gateway.remote"],

@@ -519,7 +519,7 @@ describe("the result of the tool sessions_send", () => {
     expect(resultOf(driver, "accepted")).toEqual({
       ...run,
       status: "accepted",
-      delivery: { status: "queued", mode: "none" },
+      delivery: { status: "skipped", mode: "none" },
     });
     expect(resultOf(driver, "self")).toMatchObject({ sessionKey: main, status: "error", code: "would_deadlock" });
     expect(resultOf(driver, "ghost")).toMatchObject({

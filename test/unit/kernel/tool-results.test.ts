@@ -72,7 +72,7 @@ describe("the result of a send that went well", () => {
       runId: "r",
       status: "accepted",
       sessionKey: "agent:raul:main",
-      delivery: { status: "queued", mode: "none" },
+      delivery: { status: "skipped", mode: "none" },
     });
   });
 });
