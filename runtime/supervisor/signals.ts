@@ -140,14 +140,15 @@ export function makeSignals(deps: SignalsDeps): Signals {
     everyMs !== undefined && lastEnvelopeId !== undefined && deps.kernel().isOpen(lastEnvelopeId);
 
   async function drop(row: DueRow, id: string, refusal: Refusal): Promise<void> {
+    const what = row.type === "timer" ? "timer" : "monitor";
     if (row.type === "timer") await store.unschedule(id, {});
     else await store.demonitor(id);
     const { agentId } = row.type === "timer" ? row.timer : row.monitor;
-    log.warn({ agent: agentId, [row.type]: id, code: refusal.code }, `a ${row.type} was removed: ${refusal.message}`);
+    log.warn({ agent: agentId, [what]: id, code: refusal.code }, `a ${what} was removed: ${refusal.message}`);
     await store.audit([
       {
         atMs: nowMs(),
-        type: `${row.type}_dropped`,
+        type: `${what}_dropped`,
         subject: `agent:${agentId}`,
         object: id,
         decision: "refused",

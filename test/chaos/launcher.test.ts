@@ -47,8 +47,9 @@ const launchBounded = (bounds: object, stateDir: string) =>
   ]);
 
 /** A state directory whose one agent runs this code for each message, and answers with what it gives. */
-function makeAgent(code: string): string {
-  const stateDir = makeStateDir(siblings({ agents: { list: [{ id: "main", module: "./own.ts" }, { id: "raul" }] } }));
+function makeAgent(code: string, settings: object = {}): string {
+  const main = { id: "main", module: "./own.ts", ...settings };
+  const stateDir = makeStateDir(siblings({ agents: { list: [main, { id: "raul" }] } }));
   writeFileSync(
     path.join(stateDir, "own.ts"),
     `import { defineActor } from "cloister";
@@ -320,6 +321,35 @@ test("an agent that an operator stopped stays stopped over a kill, and its mail 
   expect((await runCommand(stateDir, ["agents", "start", "main"])).code).toBe(0);
   expect((await say(next, "after", { wait: true })).body.reply).toBe("did after");
   expect((await runCommand(stateDir, ["history", "agent:main:main"])).stdout).toContain("did kept");
+  expect(await next.stop()).toBe(0);
+});
+
+test("an agent that fails too often and escalates ends the gateway in order; the launcher starts it again, and nothing is lost", async () => {
+  const stateDir = makeAgent(
+    `if (message.text === "exit" && message.attempt === 1) {
+       while (!(await ctx.workspace.exists("go"))) await new Promise((resolve) => setTimeout(resolve, 5));
+       process.exit(3);
+     }`,
+    { supervision: { intensity: 0, escalate: "gateway" } },
+  );
+  const program = await launchWithLauncher(stateDir).ready;
+  const pid = gatewayPid(stateDir);
+  const words = ["exit", ...Array.from({ length: 8 }, (_, n) => `m${n}`)];
+  for (const text of words)
+    expect(await say(program, text, { messageId: text, sender: { id: text } })).toMatchObject({
+      body: { status: "accepted" },
+    });
+  writeFileSync(path.join(stateDir, "workspace", "go"), "");
+  const next = await nextLife(program, pid);
+  expect(program.output()).toMatch(
+    /the agent main, whose failure is the gateway's, was parked: 1 crashes within 60 s, the last: crash: it called process\.exit\(3\)/,
+  );
+  expect(program.output()).toContain("the gateway ended with exit code 70; it is started again");
+  expect(program.output()).toContain('"lastEnd":"with exit code 70","restarts":1');
+  // The agent is in service again, and its mail is handled once: what ended it as well.
+  expect((await say(next, "after", { wait: true })).body.reply).toBe("did after");
+  const { stdout } = await runCommand(stateDir, ["history", "agent:main:main", "--limit", "100"]);
+  expect(stdout.match(/did \w+/g)).toEqual([...words, "after"].map((text) => `did ${text}`));
   expect(await next.stop()).toBe(0);
 });
 

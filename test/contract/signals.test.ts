@@ -1,7 +1,12 @@
 /** Timers and monitors with real cells: through the whole gateway, over restarts of it. */
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
-import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
+import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 
 const actor = {
   module: fileURLToPath(new URL("../fixtures/actors/clock-user.ts", import.meta.url)),
@@ -162,6 +167,78 @@ describe("a timer", () => {
       refusal: { code: "CLOISTER_SIGNAL_UNKNOWN" },
     });
     expect(await gateway.store.audits(1)).toMatchObject([{ type: "timer_removed", subject: "cli" }]);
+  });
+});
+
+describe("what can never be delivered is removed, and the log and the audit trail say so", () => {
+  /** On the disk, as the program has it. */
+  const openOnDisk = async (stateDir: string, agents: readonly string[], allow: readonly string[]) => {
+    const config = makeConfig(
+      agents.map((id) => ({ id, ...actor })),
+      { agentToAgent: { enabled: true, allow }, visibility: "all" },
+      stateDir,
+    );
+    const store = await openLmdbStore({
+      stateDir,
+      agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+    });
+    onTestFinished(() => store.close());
+    return openGateway([], {}, { store, config });
+  };
+  const dropped = async (gateway: TestGateway) =>
+    (await gateway.store.audits(50))
+      .filter(({ type }) => type.endsWith("_dropped"))
+      .map(({ type, subject, object, decision, code }) => `${type} ${subject} ${object} ${decision} ${code}`)
+      .toSorted();
+
+  test("a timer and a monitor of an agent that the configuration no longer has, and one whose right is gone", async () => {
+    const stateDir = mkdtempSync(path.join(os.tmpdir(), "cloister-signals-"));
+    onTestFinished(() => rm(stateDir, { recursive: true }));
+    const before = await openOnDisk(stateDir, ["main", "raul", "ana"], ["*"]);
+    const inMs = 300;
+    const gone = await tell(before, { do: "schedule", options: { name: "gone", inMs, text: "x" } }, "ana");
+    const kept = await tell(before, { do: "schedule", options: { name: "kept", inMs, text: "kept" } });
+    const goneMonitor = await tell(before, { do: "monitor", target: "raul" }, "ana");
+    const unallowed = await tell(before, { do: "monitor", target: "raul" });
+    await before.drain(0);
+    await before.store.close();
+
+    // `ana` is gone, and main may no longer send to raul.
+    const after = await openOnDisk(stateDir, ["main", "raul"], []);
+    await until(after, 1);
+    expect(await seen(after)).toMatchObject([{ signal: { type: "timer", id: kept }, text: "kept" }]);
+    await expect
+      .poll(() => dropped(after))
+      .toEqual(
+        [
+          `monitor_dropped agent:ana ${String(goneMonitor)} refused CLOISTER_AGENT_UNKNOWN`,
+          `monitor_dropped agent:main ${String(unallowed)} refused CLOISTER_CAPABILITY_REVOKED`,
+          `timer_dropped agent:ana ${String(gone)} refused CLOISTER_AGENT_UNKNOWN`,
+        ].toSorted(),
+      );
+    expect(after.logged.filter(({ message }) => / was removed: /.test(message))).toHaveLength(3);
+    // Nothing is left that would be tried again, now or after another start.
+    expect(await after.store.timers({ limit: 10 })).toMatchObject({ total: 0 });
+    expect(await after.store.due(Date.now() + 1e9, 10)).toMatchObject({ rows: [] });
+  });
+
+  test("but not what time or an operator may still change: a full mailbox keeps the timer, which is tried again", async () => {
+    const gateway = await openGateway([
+      { id: "main", ...actor, mailbox: { depthMax: 1, sessionDepthMax: 1, overflow: "reject" } },
+    ]);
+    await tell(gateway, { do: "schedule", options: { name: "late", inMs: 50, text: "late" } });
+    gateway.driver.kernel.order("main", { type: "park", reason: "test" }, Date.now());
+    await expect.poll(() => gateway.agents()[0]?.phase).toBe("parked");
+    const waits = gateway.say("main", JSON.stringify({ do: "timers" }));
+    await expect
+      .poll(async () => (await gateway.store.due(Date.now() + 1e6, 10)).rows[0]?.triedAtMs ?? 0)
+      .toBeGreaterThan(Date.now() - 60_000);
+    expect((await gateway.store.timers({ limit: 10 })).rows).toMatchObject([{ name: "late" }]);
+    expect(await dropped(gateway)).toEqual([]);
+    gateway.driver.kernel.unpark("main", Date.now());
+    expect(await waits).toMatchObject({ status: "ok" });
+    await until(gateway, 1);
+    expect(await seen(gateway)).toMatchObject([{ signal: { type: "timer" }, text: "late" }]);
   });
 });
 

@@ -86,10 +86,15 @@ export function gatewayPid(stateDir: string): number {
 const readRunFile = (stateDir: string): { readonly pid: number; readonly port: number } =>
   JSON.parse(readFileSync(path.join(stateDir, "run", "gateway.json"), "utf8"));
 
+/** `pid` while no gateway is ready: one that has stopped in order takes its file along. */
+function lastPid(stateDir: string, pid: number): number {
+  return existsSync(path.join(stateDir, "run", "gateway.json")) ? gatewayPid(stateDir) : pid;
+}
+
 /** The gateway that the launcher of this program has started after the one with this pid, when it is ready. */
 export async function nextLife(program: Program, pid: number): Promise<Program> {
   const deadlineMs = Date.now() + 60_000;
-  while (gatewayPid(program.stateDir) === pid) {
+  while (lastPid(program.stateDir, pid) === pid) {
     if (Date.now() > deadlineMs) throw new Error(`no gateway came after the one with pid ${pid}:\n${program.output()}`);
     await delay(5);
   }
