@@ -25,6 +25,16 @@ const agentRow = z.object({
 
 export type AgentRow = z.infer<typeof agentRow>;
 
+const laneRow = z.object({
+  lane: z.string(),
+  per: z.string().catch("gateway"),
+  places: count,
+  running: count,
+  waiting: count,
+});
+
+export type LaneEntry = z.infer<typeof laneRow>;
+
 const sessionRow = z
   .object({
     key: z.string(),
@@ -188,6 +198,10 @@ export const parseExplained = (payload: unknown): readonly ExplainedEntry[] =>
 /** From the answers of `status` and `health`; a gateway that does not count them has none. */
 export const parseDeadLetterCounts = (payload: Readonly<Record<string, unknown>>): DeadLetterCounts =>
   deadLetterCounts.parse(payload["deadLetters"]);
+
+/** A gateway of an earlier version tells none. */
+export const parseLanes = (payload: Readonly<Record<string, unknown>>): readonly LaneEntry[] =>
+  z.array(laneRow).catch([]).parse(payload["lanes"]);
 
 export const parseAccepted = (payload: unknown): z.infer<typeof accepted> =>
   parse("the accepted run", accepted, payload);

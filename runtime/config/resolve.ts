@@ -62,8 +62,12 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     },
     visibility: config.tools.sessions.visibility,
     sessionToolsVisibility: config.agents.defaults.sandbox.sessionToolsVisibility,
-    mainLaneConcurrent:
-      config.agents.defaults.maxConcurrent ?? Math.max(laneConcurrentMin, laneConcurrentPerCore * machine.cores),
+    lanes: {
+      main: config.agents.defaults.maxConcurrent ?? Math.max(laneConcurrentMin, laneConcurrentPerCore * machine.cores),
+      subagent: config.agents.defaults.subagents?.maxConcurrent ?? limits.subagentLanePlaces,
+      cron: limits.cronLanePlaces,
+      background: limits.backgroundLanePlaces,
+    },
     gateway: resolveGateway(draft, overrides),
     hooks: resolveHooks(draft),
     webhook: resolveWebhook(draft),
@@ -115,6 +119,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     model: typeof model === "object" ? model.primary : model,
     sandboxMode: sandboxModeOf(agent, draft.config),
     maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,
+    ...(entry.weight === undefined ? {} : { weight: entry.weight }),
     mailbox: share({
       depthMax: limits.mailboxDepthMax,
       sessionDepthMax: limits.sessionDepthMax,

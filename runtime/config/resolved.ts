@@ -4,6 +4,7 @@
  */
 import type { Policy } from "../../auth/policy.ts";
 import type { WebhookSettings } from "../edge/port.ts";
+import type { SharedLane } from "../kernel/lanes.ts";
 import type { AgentGroup, Supervision } from "../kernel/supervision.ts";
 
 export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
@@ -26,6 +27,8 @@ export interface ResolvedAgent {
   readonly sandboxMode: "off" | "non-main" | "all";
   /** Turns of this agent at a time, over different sessions. */
   readonly maxConcurrent: number;
+  /** Places of a lane that it gets in a row when others want one too; absent: 1. */
+  readonly weight?: number;
   /** How much mail may wait for it, and what becomes of more. */
   readonly mailbox: {
     readonly depthMax: number;
@@ -86,7 +89,8 @@ export interface ResolvedConfig {
   readonly agentToAgent: Policy["agentToAgent"];
   readonly visibility: Visibility;
   readonly sessionToolsVisibility: "spawned" | "all";
-  readonly mainLaneConcurrent: number;
+  /** Places of each lane (`runtime/kernel/lanes.ts`). */
+  readonly lanes: Readonly<Record<SharedLane, number>>;
   readonly gateway: {
     /** Address to listen on. */
     readonly host: string;

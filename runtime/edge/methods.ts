@@ -37,6 +37,7 @@ const peer = z.object({ kind: z.enum(["direct", "group", "channel"]), id });
 export const methods = {
   health: { scope: "operator.read", params: z.object({}) },
   status: { scope: "operator.read", params: z.object({}) },
+  "lanes.list": { scope: "operator.read", params: z.object({}) },
   "agents.list": { scope: "operator.read", params: z.object({}) },
   "agents.unpark": { scope: "operator.admin", params: z.object({ agentId: id }) },
   "agents.start": { scope: "operator.admin", params: z.object({ agentId: id }) },

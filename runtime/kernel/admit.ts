@@ -42,6 +42,8 @@ export interface Admission {
   /** The dead letter that it was: removed in the transaction that journals the message, kept when that is refused. */
   readonly replaces?: string;
   readonly signal?: Signal;
+  /** Absent: the lane follows from the sender (`lanes.ts`). */
+  readonly lane?: string;
   /** The due timer or monitor that it comes from: moves on in the transaction that journals the message. */
   readonly fires?: Fires;
   /** Without an id it begins with this message. */
@@ -109,6 +111,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
     ...(admission.askedIn === undefined ? {} : { askedIn: admission.askedIn }),
     ...(admission.signal === undefined ? {} : { signal: admission.signal }),
     ...(admission.exchange === undefined ? {} : { exchange: { id, ...admission.exchange } }),
+    ...(admission.lane === undefined ? {} : { lane: admission.lane }),
   };
   return { header, body: admission.body };
 }
@@ -231,6 +234,7 @@ export function enqueue(
     envelope: { header },
     volatile: false,
     order: k.nextOrder++,
+    atMs: nowMs,
     suspect: attempts > 0,
     convicted: false,
     aborted: false,

@@ -17,6 +17,7 @@ import {
 } from "./dispatch.ts";
 import { agentOfKey } from "./agent-of-key.ts";
 import { noteRoom } from "./depth.ts";
+import { wantsNoPlace } from "./lanes.ts";
 import { obey } from "./orders.ts";
 import { tellSlots } from "./rights.ts";
 import { tellDown } from "./signals.ts";
@@ -51,9 +52,8 @@ export function disable(k: KernelState, agentId: string, reason: string): void {
   const agent = k.agents.get(agentId);
   if (agent === undefined) return;
   agent.disabled = reason;
-  agent.readyMain.clear();
-  agent.readyNested.clear();
-  k.wanting.delete(agentId);
+  for (const ready of agent.ready.values()) ready.clear();
+  wantsNoPlace(k, agentId);
   k.wantingCells.delete(agentId);
   for (const lane of agent.lanes.values()) {
     for (const mail of lane.queue.splice(0)) {

@@ -1,29 +1,42 @@
 /**
- * Which turn starts next. A turn takes its session's lane first, then a place: of the agent, and of lane `main` when it was
- * started from outside. Mail from another agent runs in the nested lane of its target session and needs no place in `main`,
- * so that a sender that waits cannot starve the one that it waits for. A turn that waits for an ask gives its places back.
+ * Which turn starts next. A turn takes its session's lane first, then a place: of the agent, and of the lane that its mail
+ * belongs to (`lanes.ts`). Mail from another agent needs none, so that a sender that waits cannot starve the one that it waits
+ * for. A turn that waits for an ask gives its places back.
+ *
+ * Places that become free go to the agents that want one in turn, to each as many in a row as its weight says: how much mail
+ * an agent has makes no difference to what the others wait.
  *
  * After a crash the agent is in quarantine until the mail that was in the cell has ended: one turn at a time, also when it
  * waits, so that the next crash tells which envelope caused it. What the lone turn holds up counts as waiting for it
  * (`waits.ts`), so that no ask waits for what cannot start.
  */
-import type { AgentEntry, ExitReason, KernelState, Mail, SessionLane, Turn } from "./state.ts";
+import { laneOf, readyOf, stateOf } from "./lanes.ts";
+import type { AgentEntry, ExitReason, KernelState, LaneState, Mail, SessionLane, Turn } from "./state.ts";
 
 /** Starts every turn of the agent that may start now. Call it whenever its mail arrives or its cell is ready. */
 export function pump(k: KernelState, agent: AgentEntry, nowMs: number): void {
-  startTurns(k, agent, nowMs, Number.POSITIVE_INFINITY);
+  startTurns(k, agent, nowMs, undefined);
 }
 
 /**
- * A place became free: the agents that want one get one each, in turn. Who got one goes to the end of the row; who got none
- * keeps its position, so that a long queue of one agent does not take every place.
+ * Places became free: the agents that want one get theirs, in turn. Who had as many as its weight says goes to the end of the row;
+ * who got none keeps its position, so that a long queue of one agent does not take every place.
  */
 export function pumpWanting(k: KernelState, nowMs: number): void {
-  for (const agentId of k.wanting) {
-    if (k.mainRunning >= k.settings.mainLaneConcurrent) return;
-    k.wanting.delete(agentId);
-    const agent = k.agents.get(agentId);
-    if (agent !== undefined) startTurns(k, agent, nowMs, 1);
+  for (const [name, lane] of k.lanes) {
+    while (lane.running < lane.places) {
+      const [next = lane.first] = lane.first === undefined ? lane.wanting : [];
+      if (next === undefined) break;
+      const [agentId, left] = next;
+      lane.first = undefined;
+      lane.wanting.delete(agentId);
+      const agent = k.agents.get(agentId);
+      if (agent === undefined) continue;
+      const before = lane.running;
+      startTurns(k, agent, nowMs, name);
+      // It wants more, and its weight says that its turn in the row is not over.
+      if (lane.running > before && left > 1 && lane.wanting.delete(agentId)) lane.first = [agentId, left - 1];
+    }
   }
 }
 
@@ -40,14 +53,13 @@ export function pumpWantingCells(k: KernelState, nowMs: number): void {
 /** Puts a session with mail and no running turn where `startTurns` finds it, and any other out of its sight. */
 export function markReady(agent: AgentEntry, lane: SessionLane): void {
   const next = lane.running === undefined ? lane.queue[0] : undefined;
-  const wanted = next === undefined ? undefined : usesMainLane(next) ? agent.readyMain : agent.readyNested;
-  for (const ready of [agent.readyMain, agent.readyNested]) {
-    if (ready === wanted) ready.add(lane);
-    else ready.delete(lane);
-  }
+  const wanted = next === undefined ? undefined : readyOf(agent, laneOf(next.envelope.header));
+  for (const ready of agent.ready.values()) if (ready !== wanted) ready.delete(lane);
+  wanted?.add(lane);
 }
 
-function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, most: number): void {
+/** `one`: a single place of this lane became free, and the agent was the first that wanted it. */
+function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, one: string | undefined): void {
   stopIfEmpty(k, agent);
   if (nowMs < agent.notBeforeMs) return;
   if (agent.phase === "dormant") {
@@ -55,29 +67,44 @@ function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, most: numb
     return;
   }
   if (agent.phase !== "live") return;
+  // During a drain, and before an order is carried out, only what a turn in flight waits for.
   const closing = k.draining || agent.order !== undefined;
-  for (const lane of agent.readyNested) {
-    if (isFull(k, agent)) return;
-    // During a drain, and before an order is carried out, only what a turn in flight waits for.
-    if (!closing || k.asks.isAwaited(lane.key)) beginTurn(k, agent, lane);
-  }
-  if (closing) return;
-  let started = 0;
-  for (const lane of agent.readyMain) {
-    if (isFull(k, agent) || agent.turns.size >= k.settings.limits.turnsPerCellMax) return;
-    if (started >= most || k.mainRunning >= k.settings.mainLaneConcurrent) {
-      k.wanting.add(agent.spec.id);
+  for (const [name, ready] of agent.ready) {
+    if (one !== undefined && name !== one) continue;
+    const places = stateOf(k, name);
+    for (const lane of ready) {
+      if (isFull(k, agent)) return;
+      if (closing && !isAnswer(k, lane)) continue;
+      if (places !== undefined) {
+        if (agent.turns.size >= k.settings.limits.turnsPerCellMax) return;
+        if (places.running >= places.places) {
+          want(places, agent);
+          break;
+        }
+      }
+      beginTurn(k, agent, lane, places, nowMs);
+      if (one === undefined) continue;
+      if (ready.size > 0) want(places, agent);
       return;
     }
-    started++;
-    beginTurn(k, agent, lane);
   }
+}
+
+/** At the end of the row, unless it has a place in it. */
+function want(lane: LaneState | undefined, { spec }: AgentEntry): void {
+  if (lane === undefined || lane.first?.[0] === spec.id || lane.wanting.has(spec.id)) return;
+  lane.wanting.set(spec.id, spec.weight ?? 1);
+}
+
+/** A turn in flight waits for what the session has to say; what came from outside is not begun for it. */
+function isAnswer(k: KernelState, lane: SessionLane): boolean {
+  return lane.queue[0]?.envelope.header.from.type === "agent" && k.asks.isAwaited(lane.key);
 }
 
 /** Whether a cell would have something to do. */
 function hasStartable(k: KernelState, agent: AgentEntry): boolean {
   if (!k.draining) return hasReady(agent);
-  for (const lane of agent.readyNested) if (k.asks.isAwaited(lane.key)) return true;
+  for (const ready of agent.ready.values()) for (const lane of ready) if (isAnswer(k, lane)) return true;
   return false;
 }
 
@@ -87,17 +114,26 @@ function isFull(k: KernelState, agent: AgentEntry): boolean {
   return runningTurns(k, agent) >= Math.min(agent.spec.maxConcurrent, k.settings.limits.turnsPerCellMax);
 }
 
-function beginTurn(k: KernelState, agent: AgentEntry, lane: SessionLane): void {
+function beginTurn(
+  k: KernelState,
+  agent: AgentEntry,
+  lane: SessionLane,
+  places: LaneState | undefined,
+  nowMs: number,
+): void {
   const mail = lane.queue.shift();
   if (mail === undefined) return;
   const turn = makeTurn(k, agent, mail);
   lane.running = turn;
   markReady(agent, lane);
-  if (usesMainLane(mail)) {
+  if (places !== undefined) {
     turn.holdsPlace = true;
-    k.mainRunning++;
+    places.running++;
   }
   const { id, sessionKey } = mail.envelope.header;
+  const waitedMs = nowMs - mail.atMs;
+  if (waitedMs > k.settings.limits.queuedNoticeMs)
+    k.emit({ type: "waited", header: mail.envelope.header, lane: laneOf(mail.envelope.header), waitedMs });
   k.emit({
     type: "begin",
     agentId: agent.spec.id,
@@ -209,11 +245,8 @@ export function staysLive({ spec, phase, disabled }: AgentEntry): boolean {
 }
 
 export function hasReady(agent: AgentEntry): boolean {
-  return agent.readyMain.size > 0 || agent.readyNested.size > 0;
-}
-
-export function usesMainLane(mail: Mail): boolean {
-  return mail.envelope.header.from.type !== "agent";
+  for (const ready of agent.ready.values()) if (ready.size > 0) return true;
+  return false;
 }
 
 /** Turns that hold a place of the agent: those that do not wait for an ask. */

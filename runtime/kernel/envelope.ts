@@ -158,6 +158,8 @@ export interface EnvelopeHeader {
   readonly signal?: Signal;
   /** Present when `sessions_send` began an exchange and this is one of its turns. */
   readonly exchange?: Exchange;
+  /** Absent: the lane follows from the sender (`lanes.ts`). */
+  readonly lane?: string;
 }
 
 export interface Envelope {

@@ -10,6 +10,7 @@ import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells
 import { hasCell } from "./dispatch.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
+import { type LaneRow, makeLanes, viewLanes } from "./lanes.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { Pairing, PairingRegistry } from "./pairings.ts";
 import { postRefusal } from "./posts.ts";
@@ -61,10 +62,9 @@ export function makeKernel(
     pairings,
     asks: makeAsks(),
     mail: new Map(),
-    mainRunning: 0,
+    lanes: makeLanes(settings.lanes),
     liveCells: 0,
     astir: new Set(),
-    wanting: new Set(),
     wantingCells: new Set(),
     roomy: new Set(),
     crowded: new Set(),
@@ -242,6 +242,8 @@ export function makeKernel(
       for (const agent of k.agents.values()) if (agent.isMade) turns += agent.turns.size;
       return turns;
     },
+    /** The lanes as they stand (`lanes.ts`). */
+    lanes: (): readonly LaneRow[] => viewLanes(k),
     view(agentId: string): AgentView | undefined {
       const agent = k.agents.get(agentId);
       return agent === undefined ? undefined : viewOf(agent);
@@ -265,10 +267,7 @@ export function makeKernel(
   };
 }
 
-type Collections = Pick<
-  AgentEntry,
-  "lanes" | "readyMain" | "readyNested" | "turns" | "loaded" | "sessionDepth" | "openCalls"
->;
+type Collections = Pick<AgentEntry, "lanes" | "ready" | "turns" | "loaded" | "sessionDepth" | "openCalls">;
 
 /** One class with all of its fields, which V8 keeps in the object itself. */
 const noCrashes: number[] = [];
@@ -302,8 +301,8 @@ class Entry implements AgentEntry {
   startedAtMs = 0;
   takesPart: AgentEntry["takesPart"] = undefined;
   /**
-   * What an agent at work needs, made when it is first asked for: of 10,000 configured agents most never have mail, and seven
-   * empty collections take 1.3 KB each time (promise P7). Who looks at every agent asks `isMade` first.
+   * What an agent at work needs, made when it is first asked for: of 10,000 configured agents most never have mail, and and their
+   * empty collections take more than a kilobyte each time (promise P7). Who looks at every agent asks `isMade` first.
    */
   #made: Collections | undefined = undefined;
 
@@ -322,12 +321,8 @@ class Entry implements AgentEntry {
     return this.#make().lanes;
   }
 
-  get readyMain(): Collections["readyMain"] {
-    return this.#make().readyMain;
-  }
-
-  get readyNested(): Collections["readyNested"] {
-    return this.#make().readyNested;
+  get ready(): Collections["ready"] {
+    return this.#make().ready;
   }
 
   get turns(): Collections["turns"] {
@@ -349,8 +344,7 @@ class Entry implements AgentEntry {
   #make(): Collections {
     return (this.#made ??= {
       lanes: new Map(),
-      readyMain: new Set(),
-      readyNested: new Set(),
+      ready: new Map(),
       turns: new Map(),
       loaded: new Set(),
       sessionDepth: new Map(),

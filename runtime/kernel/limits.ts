@@ -58,6 +58,15 @@ export const limits = {
   callsPerCellMax: 256,
   /** Turns that one cell handles at a time, over different sessions (config: `agents.*.maxConcurrent` bounds the lane). */
   turnsPerCellMax: 64,
+  /** Places of the lanes beside `main` (config for that: `agents.defaults.maxConcurrent`). Source: behaviour §5.2. */
+  subagentLanePlaces: 8,
+  backgroundLanePlaces: 3,
+  /** Turns of timers at a time: few, so that a storm of due times after a long stop leaves the machine to people. */
+  cronLanePlaces: 4,
+  /** A session whose mail waited longer for its turn is told in the log (level debug). Source: behaviour §5.2. */
+  queuedNoticeMs: 2_000,
+  /** The greatest weight of an agent: places of a lane that it gets in a row while others wait. */
+  laneWeightMax: 100,
   /** Session states that one cell keeps in memory; the least recently used is dropped and read again when needed. */
   sessionsPerCellMax: 512,
   /** Asks waiting at a time in the whole process. */

@@ -11,6 +11,7 @@
  * of OTP that is started again, the children begin anew.
  */
 import { hasCell, pump, stopIfEmpty } from "./dispatch.ts";
+import { wantsNoPlace } from "./lanes.ts";
 import { tellDown } from "./signals.ts";
 import type { AgentEntry, KernelState } from "./state.ts";
 import { refuseWaitsForParked } from "./waits.ts";
@@ -60,7 +61,7 @@ export function obey(k: KernelState, agent: AgentEntry, nowMs: number): void {
   }
   agent.phase = "parked";
   agent.reason = order.reason;
-  k.wanting.delete(agent.spec.id);
+  wantsNoPlace(k, agent.spec.id);
   k.wantingCells.delete(agent.spec.id);
   tellDown(k, agent, "parked", order.reason);
   refuseWaitsForParked(k, agent);

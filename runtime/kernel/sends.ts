@@ -122,6 +122,7 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
     envelope: { header: stamped },
     volatile: true,
     order: k.nextOrder++,
+    atMs: nowMs,
     suspect: false,
     convicted: false,
     aborted: false,

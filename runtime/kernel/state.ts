@@ -27,6 +27,7 @@ import type {
 import type { Refusal } from "./errors.ts";
 import type { FollowUp } from "./exchange.ts";
 import type { DownRecord } from "./frames.ts";
+import type { SharedLane } from "./lanes.ts";
 import type { Limits } from "./limits.ts";
 import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
@@ -40,6 +41,8 @@ export interface AgentSpec {
   readonly mainSessionKey?: string;
   /** Turns of this agent at a time. */
   readonly maxConcurrent: number;
+  /** Places of a lane that it gets in a row when others want one too. Absent: 1. */
+  readonly weight?: number;
   /** Which of its sessions may reach only what they spawned (behaviour §3.8). */
   readonly clamp: "none" | "non-main" | "all";
   /** Present when the agent cannot run; it refuses mail with this reason. */
@@ -67,8 +70,9 @@ export interface Mail {
   /** The body of stored mail stays in the store until its turn begins, so that a backlog costs headers. */
   readonly envelope: { readonly header: EnvelopeHeader };
   readonly volatile: boolean;
-  /** Order of arrival in this process. */
+  /** Order of arrival in this process, and its time. */
   readonly order: number;
+  readonly atMs: number;
   /** Was with a cell when it crashed: such mail is delivered alone, so that the next crash tells which envelope caused it. */
   suspect: boolean;
   /** A cell crashed while this was the only mail that it worked on. */
@@ -82,6 +86,19 @@ export interface SessionLane {
   running: Turn | undefined;
 }
 
+export interface LaneState {
+  readonly places: number;
+  /** Turns that hold one. */
+  running: number;
+  /**
+   * Agents with mail that only lacks a place, in the order in which they get one, each with the places that it still gets
+   * before its turn is over: that is the fairness between agents.
+   */
+  readonly wanting: Map<string, number>;
+  /** The one whose turn in the row has begun and is not over. */
+  first: readonly [agentId: string, left: number] | undefined;
+}
+
 export interface Turn {
   readonly number: number;
   readonly mail: Mail;
@@ -90,7 +107,7 @@ export interface Turn {
   /** `beginning` waits for the store, `delivered` for the cell, `committing` for the store again, `uncommitted` to try that again. */
   stage: "beginning" | "delivered" | "committing" | "uncommitted";
   attempt: number;
-  /** Counts in lane `main`. Given back while the turn waits for an ask. */
+  /** Counts in its lane, if that has places. Given back while the turn waits for an ask. */
   holdsPlace: boolean;
   streamed: number;
   streamSeq: number;
@@ -123,9 +140,8 @@ export interface AgentEntry {
   /** Whether it has its collections: not before it had mail or a cell. */
   readonly isMade: boolean;
   readonly lanes: Map<string, SessionLane>;
-  /** Sessions with mail and no running turn, in order of arrival; by the lane that their next mail needs. */
-  readonly readyMain: Set<SessionLane>;
-  readonly readyNested: Set<SessionLane>;
+  /** Sessions with mail and no running turn, in order of arrival; by the lane that their next mail needs (`lanes.ts`). */
+  readonly ready: Map<string, Set<SessionLane>>;
   readonly turns: Map<number, Turn>;
   /** Sessions whose state the cell keeps, least recently used first. */
   readonly loaded: Set<string>;
@@ -308,6 +324,8 @@ export type Effect =
         | { readonly type: "hear" | "run"; readonly ref: number }
         | { readonly type: "call"; readonly call: Extract<Effect, { type: "call" }> };
     }
+  /** A turn begins that waited for longer than `limits.queuedNoticeMs`. */
+  | { readonly type: "waited"; readonly header: EnvelopeHeader; readonly lane: string; readonly waitedMs: number }
   /** The turn is committed: the answer may leave. `outbound` says that a channel has to carry it. */
   | { readonly type: "outbound"; readonly header: EnvelopeHeader; readonly route: ReplyRoute; readonly text: string }
   | { readonly type: "settle"; readonly envelopeId: string }
@@ -386,7 +404,8 @@ export type Effect =
 
 export interface KernelSettings {
   readonly limits: Limits;
-  readonly mainLaneConcurrent: number;
+  /** Places of each lane. */
+  readonly lanes: Readonly<Record<SharedLane, number>>;
   readonly liveCellsMax: number;
   /** In [0, 1): the jitter of back-off. */
   readonly random: () => number;
@@ -411,14 +430,12 @@ export interface KernelState {
   readonly asks: Asks;
   /** Accepted and not done: mail by envelope id. */
   readonly mail: Map<string, Mail>;
-  /** Turns that hold a place in lane `main`. */
-  mainRunning: number;
+  /** Those with places. */
+  readonly lanes: Map<string, LaneState>;
   /** Agents with a cell: starting, live or stopping. */
   liveCells: number;
   /** Agents that may have something that becomes due: a cell, or mail. The others cost nothing as time goes by. */
   readonly astir: Set<AgentEntry>;
-  /** Agents with mail that only lacks a place in lane `main`, in the order in which they get one: fairness between agents. */
-  readonly wanting: Set<string>;
   /** Agents with mail that wait for a place among the live cells. */
   readonly wantingCells: Set<string>;
   /** Agents whose mailbox has room for those that wait for it: senders, or a backlog. */

@@ -4,10 +4,11 @@
 import { agentOfKey } from "./agent-of-key.ts";
 import type { Ask } from "./asks.ts";
 import { endWait, noPlaceInTime } from "./crowd.ts";
-import { hasCell, pump, pumpWanting, usesMainLane } from "./dispatch.ts";
+import { hasCell, pump, pumpWanting } from "./dispatch.ts";
 import type { Failure, Outcome } from "./envelope.ts";
 import { isErrorCode, type Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
+import { laneOf, stateOf } from "./lanes.ts";
 import type { AgentEntry, AppendTicket, Effect, KernelState, Turn } from "./state.ts";
 import { type CallId, hear, hearNow, type StepResult } from "./steps.ts";
 import { acceptedResult, sendResult } from "./tool-results.ts";
@@ -222,16 +223,18 @@ export function openAsk(
 
 /** A turn that waited goes on at once, also when the lane is full by now: it was admitted before. */
 export function takePlaceAgain(k: KernelState, turn: Turn): void {
-  if (turn.stage !== "delivered" || !usesMainLane(turn.mail) || turn.holdsPlace || k.asks.isWaiting(turn.number))
-    return;
+  if (turn.stage !== "delivered" || turn.mail.volatile || turn.holdsPlace || k.asks.isWaiting(turn.number)) return;
+  const lane = stateOf(k, laneOf(turn.mail.envelope.header));
+  if (lane === undefined) return;
   turn.holdsPlace = true;
-  k.mainRunning++;
+  lane.running++;
 }
 
 export function givePlaceBack(k: KernelState, turn: Turn): void {
   if (!turn.holdsPlace) return;
   turn.holdsPlace = false;
-  k.mainRunning--;
+  const lane = stateOf(k, laneOf(turn.mail.envelope.header));
+  if (lane !== undefined) lane.running--;
 }
 
 /** Gives the answer to whoever waits for the envelope, once. `isStored`: a repeated ask finds it in the `done` marker. */

@@ -99,7 +99,7 @@ export function makeDriver(deps: DriverDeps): Driver {
   const kernel = makeKernel(
     {
       limits,
-      mainLaneConcurrent: config.mainLaneConcurrent,
+      lanes: config.lanes,
       liveCellsMax: deps.liveCellsMax,
       random: Math.random,
       whyNot: (subject, verb, object) => explainMissing(deps.policy, subject, verb, object),
@@ -221,6 +221,11 @@ export function makeDriver(deps: DriverDeps): Driver {
       case "start-cell":
         startCell(effect);
         return;
+      case "waited": {
+        const { header, lane, waitedMs } = effect;
+        log.debug({ agent: header.agentId, session: header.sessionKey, lane, waitedMs }, `queued for ${waitedMs} ms`);
+        return;
+      }
       case "stop-cell":
         host.stop(
           effect.agentId,

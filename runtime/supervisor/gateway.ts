@@ -226,6 +226,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     grants,
     policy,
     agents: () => board.all(),
+    lanes: () => driver.kernel.lanes(),
     abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId, nowMs()),
     stopWork: makeStopWork({
       agentIds: config.agents.map(({ id }) => id),

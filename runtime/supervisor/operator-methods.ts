@@ -9,6 +9,7 @@ import type { methods } from "../edge/methods.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Principal } from "../kernel/envelope.ts";
 import { failure, fromRefusal, toRefusal } from "../kernel/errors.ts";
+import type { LaneRow } from "../kernel/lanes.ts";
 import { limits } from "../kernel/limits.ts";
 import type { AgentOrder } from "../kernel/orders.ts";
 import {
@@ -46,6 +47,7 @@ export interface OperatorDeps {
   readonly grants: Grants;
   readonly policy: Policy;
   readonly agents: () => readonly AgentStatus[];
+  readonly lanes: () => readonly LaneRow[];
   readonly abort: (sessionKey: string, runId: string | undefined) => readonly string[];
   readonly stopWork: StopWork;
   readonly order: (agentId: string, order: AgentOrder) => boolean;
@@ -171,8 +173,10 @@ export function makeOperatorMethods(
         sessions: { count: total },
         deadLetters: deps.deadLetters.counts(),
         agents: deps.agents(),
+        lanes: deps.lanes(),
       };
     },
+    "lanes.list": () => ({ ts: deps.nowMs(), lanes: deps.lanes() }),
     "agents.list": () => ({
       defaultId: config.defaultAgentId,
       mainKey: config.session.mainKey,

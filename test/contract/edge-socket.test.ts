@@ -34,6 +34,7 @@ describe("handshake", () => {
         methods: [
           "health",
           "status",
+          "lanes.list",
           "agents.list",
           "agents.unpark",
           "agents.start",

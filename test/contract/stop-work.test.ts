@@ -27,7 +27,7 @@ describe.each(levels)("at level %s", (level) => {
     const ids = ["a", "b", "c"];
     const gateway = await openGateway(
       ids.map((id) => ({ id, ...crasher })),
-      { mainLaneConcurrent: 8 },
+      { lanes: { main: 8, subagent: 8, cron: 4, background: 3 } },
     );
     const spinning = ids.map((id) => gateway.say(id, "busyloop"));
     await expect.poll(() => ids.map((id) => activeOf(gateway, id)), { timeout: 20_000 }).toEqual([1, 1, 1]);

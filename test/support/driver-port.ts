@@ -2,6 +2,7 @@
 import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { EnvelopeHeader, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
 import type { Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
+import type { SharedLane } from "../../runtime/kernel/lanes.ts";
 import type { Limits } from "../../runtime/kernel/limits.ts";
 import type { makePairingRegistry, Pairing, PairingRegistry } from "../../runtime/kernel/pairings.ts";
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
@@ -22,6 +23,8 @@ export interface DriverOptions {
   readonly script: Script;
   readonly limits?: Partial<Limits>;
   readonly mainLaneConcurrent?: number;
+  /** Places of the lanes; `mainLaneConcurrent` is those of `main`. */
+  readonly lanes?: Partial<Record<SharedLane, number>>;
   readonly liveCellsMax?: number;
   /** Jitter of the back-off; the seeded source when left out. */
   readonly jitter?: number;
@@ -63,6 +66,7 @@ export interface TellOptions {
   readonly dedupeKey?: string;
   readonly runId?: string;
   readonly ttlMs?: number;
+  readonly lane?: string;
   /** The id of the dead letter that this message was. */
   readonly replaces?: string;
 }

@@ -79,7 +79,7 @@ export function makeConfig(
     agentToAgent: { enabled: false, allow: [] },
     visibility: "tree",
     sessionToolsVisibility: "spawned",
-    mainLaneConcurrent: 4,
+    lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
     gateway: {
       host: "127.0.0.1",
       port: 0,

@@ -98,7 +98,7 @@ export function makeDriver(options: DriverOptions): Driver {
     return code.makeKernel(
       {
         limits,
-        mainLaneConcurrent: options.mainLaneConcurrent ?? 4,
+        lanes: { main: options.mainLaneConcurrent ?? 4, subagent: 8, cron: 4, background: 3, ...options.lanes },
         liveCellsMax: options.liveCellsMax ?? 100,
         random: () => options.jitter ?? random.next(),
         whyNot: (subject, verb, object) => ({
@@ -204,6 +204,7 @@ export function makeDriver(options: DriverOptions): Driver {
       case "escalated":
       case "streamed":
       case "flow":
+      case "waited":
       case "cell-log":
       case "agent-changed":
       case "audit":
@@ -438,6 +439,7 @@ export function makeDriver(options: DriverOptions): Driver {
         ...(told.dedupeKey === undefined ? {} : { dedupe: { scope: "test", key: told.dedupeKey } }),
         ...(told.runId === undefined ? {} : { runId: told.runId }),
         ...(told.ttlMs === undefined ? {} : { ttlMs: told.ttlMs }),
+        ...(told.lane === undefined ? {} : { lane: told.lane }),
         ...(told.replaces === undefined ? {} : { replaces: told.replaces }),
       };
       openTickets.add(ticket);

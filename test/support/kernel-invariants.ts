@@ -2,6 +2,7 @@
  * What holds in the kernel after every step, whatever happens. Throws with what is broken.
  */
 import { agentOfKey } from "../../runtime/kernel/agent-of-key.ts";
+import { laneOf } from "../../runtime/kernel/lanes.ts";
 import type { Kernel } from "../../runtime/kernel/kernel.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
 
@@ -39,7 +40,7 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
   const wrong = (what: string): never => {
     throw new Error(`${when}: ${what}`);
   };
-  let main = 0;
+  const holding = new Map<string, number>();
   let live = 0;
   for (const agent of k.agents.values()) {
     const id = agent.spec.id;
@@ -51,14 +52,15 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
     let held = 0;
     let suspects = 0;
     for (const turn of agent.turns.values()) {
-      if (turn.holdsPlace) main++;
+      const name = laneOf(turn.mail.envelope.header);
+      if (turn.holdsPlace) holding.set(name, (holding.get(name) ?? 0) + 1);
       if (turn.mail.suspect) suspects++;
       held++;
       const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
       if (!turn.mail.volatile && lane?.running !== turn)
         wrong(`turn ${turn.number} of ${id} does not hold its session's lane`);
       if (k.asks.isWaiting(turn.number) && turn.holdsPlace)
-        wrong(`turn ${turn.number} of ${id} waits and holds a place in main`);
+        wrong(`turn ${turn.number} of ${id} waits and holds a place in ${name}`);
       if (k.asks.isWaiting(turn.number) && turn.stage !== "delivered")
         wrong(`turn ${turn.number} of ${id} waits while it is ${turn.stage}`);
     }
@@ -70,12 +72,11 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
         held++;
         if (mail.suspect) suspects++;
       }
-      const ready = lane.running === undefined;
-      const outside = lane.queue[0]?.envelope.header.from.type !== "agent";
-      if (agent.disabled === undefined && agent.readyMain.has(lane) !== (ready && outside))
-        wrong(`${lane.key} is wrongly ${agent.readyMain.has(lane) ? "" : "not "}ready for main`);
-      if (agent.disabled === undefined && agent.readyNested.has(lane) !== (ready && !outside))
-        wrong(`${lane.key} is wrongly ${agent.readyNested.has(lane) ? "" : "not "}ready for nested`);
+      const [next] = lane.running === undefined ? lane.queue : [];
+      const wanted = next === undefined ? undefined : laneOf(next.envelope.header);
+      const names = [...agent.ready].filter(([, ready]) => ready.has(lane)).map(([readyIn]) => readyIn);
+      if (agent.disabled === undefined && names.join() !== (wanted ?? ""))
+        wrong(`${lane.key} is ready in the lanes ${JSON.stringify(names)}, and should be in ${wanted ?? "none"}`);
     }
     if (agent.suspects !== suspects) wrong(`${id} counts ${agent.suspects} suspects and has ${suspects}`);
     // Appends in flight are counted and not yet in a lane.
@@ -104,7 +105,9 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
     }
   for (const { spec } of k.roomy) wrong(`a place at ${spec.id} is free, and nobody is asked whether he waits for it`);
   if (k.asks.size > k.settings.limits.asksMax) wrong(`${k.asks.size} asks wait`);
-  if (main !== k.mainRunning) wrong(`lane main counts ${k.mainRunning} turns and has ${main}`);
+  for (const [name, { running }] of k.lanes)
+    if (running !== (holding.get(name) ?? 0))
+      wrong(`lane ${name} counts ${running} turns and has ${holding.get(name) ?? 0}`);
   if (live !== k.liveCells) wrong(`${k.liveCells} live cells are counted, ${live} there`);
   if (live > k.settings.liveCellsMax) wrong(`${live} live cells, the budget is ${k.settings.liveCellsMax}`);
 }
@@ -142,8 +145,10 @@ function checkNotStalled(
   if (k.draining || agent.disabled !== undefined || nowMs < agent.notBeforeMs || agent.phase === "parked") return;
   // The tick starts what a back-off that has just passed held back.
   if (agent.notBeforeMs > 0 && agent.phase === "dormant") return;
-  const ready =
-    agent.readyNested.size > 0 || (agent.readyMain.size > 0 && k.mainRunning < k.settings.mainLaneConcurrent);
+  const ready = [...agent.ready].some(([name, sessions]) => {
+    const places = k.lanes.get(name);
+    return sessions.size > 0 && (places === undefined || places.running < places.places);
+  });
   if (!ready) return;
   if (agent.phase === "dormant" && k.liveCells < k.settings.liveCellsMax && !k.wantingCells.has(agent.spec.id))
     wrong(`${agent.spec.id} has mail and no cell, and nothing is under way`);
@@ -160,8 +165,10 @@ export function leaks(kernel: Kernel): readonly string[] {
   };
   expectNone("mail", k.mail.size);
   expectNone("asks", k.asks.size);
-  expectNone("main places", k.mainRunning);
-  expectNone("wanting", k.wanting.size);
+  for (const [name, { running, wanting, first }] of k.lanes) {
+    expectNone(`places of ${name}`, running);
+    expectNone(`wanting ${name}`, wanting.size + (first === undefined ? 0 : 1));
+  }
   expectNone("crowded", k.crowded.size);
   expectNone("held characters", k.heldChars);
   expectNone("wanting cells", k.wantingCells.size);
@@ -169,8 +176,7 @@ export function leaks(kernel: Kernel): readonly string[] {
     const id = agent.spec.id;
     expectNone(`${id} lanes`, agent.lanes.size);
     expectNone(`${id} turns`, agent.turns.size);
-    expectNone(`${id} ready main`, agent.readyMain.size);
-    expectNone(`${id} ready nested`, agent.readyNested.size);
+    for (const [name, ready] of agent.ready) expectNone(`${id} ready for ${name}`, ready.size);
     expectNone(`${id} depth`, agent.depth);
     expectNone(`${id} appending`, agent.appending);
     expectNone(`${id} backlog`, agent.spill?.count ?? 0);

@@ -135,6 +135,7 @@ export function makeWatch(
         reached.add(`call:${effect.call}`);
         return;
       case "deadline":
+      case "waited":
       case "refill":
       case "spilled":
       case "begin":

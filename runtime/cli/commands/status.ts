@@ -1,7 +1,7 @@
 /** `cloister status` and `cloister health`: what the running gateway says of itself. */
 import type { CliContext, ExitCode } from "../context.ts";
 import type { GatewayClient } from "../gateway-client.ts";
-import { parseAgents, parseDeadLetterCounts } from "../gateway-rows.ts";
+import { parseAgents, parseDeadLetterCounts, parseLanes } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
 import { formatHealth, formatStatus, type GatewayState, isHealthy } from "../views/gateway-state.ts";
 import { formatJson } from "../views/table.ts";
@@ -17,7 +17,12 @@ export function runStatus(context: CliContext, { json }: StatusOptions): Promise
     const payload = fieldsOf(await client.request("status", {}));
     if (json === true) terminal.out(formatJson({ url: client.url, ...payload }));
     else {
-      const lines = formatStatus(stateOf(client), parseAgents(payload), parseDeadLetterCounts(payload));
+      const lines = formatStatus(
+        stateOf(client),
+        parseAgents(payload),
+        parseDeadLetterCounts(payload),
+        parseLanes(payload),
+      );
       for (const line of lines) terminal.out(line);
     }
     return 0;

@@ -1,5 +1,5 @@
 /** `cloister status` and `cloister health`. */
-import { type AgentRow, type DeadLetterCounts, parseDeadLetterCounts } from "../gateway-rows.ts";
+import { type AgentRow, type DeadLetterCounts, type LaneEntry, parseDeadLetterCounts } from "../gateway-rows.ts";
 import { formatCount, formatDuration, formatFacts, formatTable } from "./table.ts";
 
 export interface GatewayState {
@@ -12,6 +12,7 @@ export function formatStatus(
   gateway: GatewayState,
   agents: readonly AgentRow[],
   deadLetters: DeadLetterCounts,
+  lanes: readonly LaneEntry[],
 ): readonly string[] {
   const count = (pick: (row: AgentRow) => number): number => agents.reduce((sum, row) => sum + pick(row), 0);
   const live = agents.filter(({ phase }) => ["starting", "live", "running"].includes(phase)).length;
@@ -25,6 +26,7 @@ export function formatStatus(
         "run",
       )}, ${count((row) => row.queueDepth)} waiting`,
     ],
+    ...laneFacts(lanes),
     ...deadLetterFacts(deadLetters),
   ]);
   const columns = [
@@ -60,6 +62,15 @@ export function formatHealth(gateway: GatewayState, health: Readonly<Record<stri
     ["up", formatDuration(gateway.uptimeMs)],
     ...deadLetterFacts(parseDeadLetterCounts(health)),
   ]);
+}
+
+/** One line for the lanes with places in the whole gateway; the two of sessions are in the rows of the agents. */
+function laneFacts(lanes: readonly LaneEntry[]): readonly (readonly [string, string])[] {
+  const shared = lanes.filter(({ per }) => per === "gateway");
+  const texts = shared.map(({ lane, places, running, waiting }) => {
+    return `${lane} ${running} of ${places}${waiting === 0 ? "" : ` (${formatCount(waiting, "session")} waiting)`}`;
+  });
+  return texts.length === 0 ? [] : [["lanes", texts.join(", ")]];
 }
 
 /** Nothing is said while there are none. */

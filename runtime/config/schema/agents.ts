@@ -237,6 +237,10 @@ const entryKeys = () => ({
     "Turns of this agent at a time, over different sessions. Default: 4.",
     z.int().positive().optional(),
   ),
+  weight: key(
+    "Places of a lane that it gets in a row while other agents want one too. Default: 1.",
+    z.int().min(1).max(limits.laneWeightMax).optional(),
+  ),
   sandbox: key(
     "Sandboxing of this agent.",
     z

@@ -48,7 +48,7 @@ export const twoAgents: ResolvedConfig = {
   agentToAgent: { enabled: true, allow: ["main", "raul"] },
   visibility: "all",
   sessionToolsVisibility: "spawned",
-  mainLaneConcurrent: 4,
+  lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
   gateway: {
     host: "127.0.0.1",
     port: 18_789,

@@ -50,7 +50,7 @@ describe("what is not configured", () => {
       agentToAgent: { enabled: false, allow: [], grants: [] },
       visibility: "tree",
       sessionToolsVisibility: "spawned",
-      mainLaneConcurrent: 12,
+      lanes: { main: 12, subagent: 8, cron: 4, background: 3 },
       gateway: {
         host: "127.0.0.1",
         port: 18_789,
@@ -455,7 +455,7 @@ describe("the rest", () => {
       agentToAgent: { enabled: true, allow: ["main", "te*"], grants: [{ from: "main", to: "t*", verbs: ["send"] }] },
       visibility: "agent",
       sessionToolsVisibility: "all",
-      mainLaneConcurrent: 3,
+      lanes: { main: 3, subagent: 8, cron: 4, background: 3 },
       logging: { level: "debug", consoleLevel: "silent", file: path.join(stateDir, "my.log"), redactSensitive: false },
     });
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { answerOf, gate, type Script, scripted } from "../../support/fake-cell.ts";
 import { type Driver, makeDriver } from "../../support/kernel-driver.ts";
+import { leaks } from "../../support/kernel-invariants.ts";
 
 const main = "agent:main:main";
 const bodies = (driver: Driver): readonly string[] => driver.handled.map(({ body }) => body);
@@ -63,7 +64,7 @@ describe("lane main", () => {
     }
     driver.settle();
     expect(driver.handled).toHaveLength(3);
-    expect(driver.kernel.state.mainRunning).toBe(3);
+    expect(driver.kernel.state.lanes.get("main")?.running).toBe(3);
     driver.open("go on");
     expect(driver.handled).toHaveLength(6);
   });
@@ -86,7 +87,7 @@ describe("lane main", () => {
     driver.tell(main, "go");
     driver.settle();
     expect(bodies(driver).toSorted()).toEqual(["go", "nested a", "nested b"]);
-    expect(driver.kernel.state.mainRunning).toBe(1);
+    expect(driver.kernel.state.lanes.get("main")?.running).toBe(1);
   });
 
   it("gets a place back from a turn that waits, at once (AC-05.3)", () => {
@@ -114,7 +115,7 @@ describe("lane main", () => {
     expect(driver.outcomes("asks")).toEqual([
       { status: "ok", text: JSON.stringify({ type: "result", status: "ok", text: "done" }) },
     ]);
-    expect(driver.kernel.state.mainRunning).toBe(0);
+    expect(driver.kernel.state.lanes.get("main")?.running).toBe(0);
   });
 
   it("starts mail that waited before, the moment that a turn begins to wait", () => {
@@ -238,5 +239,112 @@ describe("fairness between agents", () => {
     const counts = agents.map((id) => driver.handled.filter(({ agentId }) => agentId === id).length);
     expect(driver.handled).toHaveLength(30);
     for (const count of counts) expect(count).toBeGreaterThanOrEqual(9);
+  });
+});
+
+describe("places of a lane", () => {
+  /** How many turns of others begin between the acceptance of the one agent's mail and its turn, message by message. */
+  function waitsOf(flood: number): readonly number[] {
+    const driver = makeDriver({
+      agents: ["busy", "quiet"],
+      spec: () => ({ maxConcurrent: 100 }),
+      mainLaneConcurrent: 2,
+      script: blocked,
+    });
+    for (let index = 0; index < flood; index++) driver.tell(`agent:busy:s${index}`, `b${index}`);
+    driver.tell("agent:quiet:first", "warm");
+    driver.settle();
+    while (driver.outcomes("warm").length === 0) driver.open("go on");
+    return Array.from({ length: 20 }, (_, index) => {
+      const before = driver.handled.length;
+      driver.tell(`agent:quiet:q${index}`, `q${index}`);
+      driver.settle();
+      while (!bodies(driver).includes(`q${index}`)) driver.open("go on");
+      const waited = bodies(driver).indexOf(`q${index}`) - before;
+      while (driver.outcomes(`q${index}`).length === 0) driver.open("go on");
+      return waited;
+    });
+  }
+
+  it("A4.3: an agent waits for no more turns behind a flood of 1,000 messages than behind one of 100", () => {
+    const longest = [100, 1_000].map((flood) => Math.max(...waitsOf(flood)));
+    expect(longest).toEqual([1, 1]);
+  });
+
+  it("A4.3: go to agents by their weights", () => {
+    const agents = ["light", "heavy", "middle"];
+    const weights: Readonly<Record<string, number>> = { light: 1, heavy: 3, middle: 2 };
+    const driver = makeDriver({
+      agents,
+      spec: (id) => ({ maxConcurrent: 100, weight: weights[id] ?? 1 }),
+      mainLaneConcurrent: 1,
+      script: blocked,
+    });
+    for (let index = 0; index < 40; index++)
+      for (const id of agents) driver.tell(`agent:${id}:s${index}`, `${id}${index}`);
+    driver.settle();
+    for (let rounds = 0; rounds < 60; rounds++) driver.open("go on");
+    const order = driver.handled.map(({ agentId }) => agentId);
+    const begin = order.indexOf("heavy");
+    const counts = agents.map((id) => order.slice(begin, begin + 48).filter((agentId) => agentId === id).length);
+    expect(counts).toEqual([8, 24, 16]);
+    for (const id of agents) expect(order.slice(begin, begin + 6), "in each round").toContain(id);
+  });
+
+  it("A4.3: an agent that has its own bound leaves the rest to the others", () => {
+    const driver = makeDriver({
+      agents: ["busy", "quiet"],
+      spec: (id) => ({ maxConcurrent: id === "busy" ? 2 : 4 }),
+      mainLaneConcurrent: 3,
+      script: blocked,
+    });
+    for (let index = 0; index < 1_000; index++) driver.tell(`agent:busy:s${index}`, `b${index}`);
+    driver.settle();
+    driver.tell("agent:quiet:main", "urgent");
+    driver.settle();
+    expect(bodies(driver)).toEqual(["b0", "b1", "urgent"]);
+  });
+
+  it("of timers are few, and leave those of people alone", () => {
+    const driver = makeDriver({
+      agents: ["main"],
+      spec: () => ({ maxConcurrent: 100 }),
+      mainLaneConcurrent: 1,
+      lanes: { cron: 2 },
+      script: blocked,
+    });
+    const from = { type: "timer", agentId: "main", timerId: "t" } as const;
+    for (let index = 0; index < 5; index++) driver.tell(`agent:main:t${index}`, `due${index}`, { from });
+    driver.settle();
+    driver.tell(main, "hello");
+    driver.settle();
+    expect(bodies(driver)).toEqual(["due0", "due1", "hello"]);
+    expect(driver.kernel.lanes().find(({ lane }) => lane === "cron")).toMatchObject({ running: 2, waiting: 3 });
+  });
+
+  it("are one in a lane that is not in the table", () => {
+    const driver = makeDriver({ spec: () => ({ maxConcurrent: 100 }), mainLaneConcurrent: 100, script: blocked });
+    for (const rest of ["a", "b", "c"]) driver.tell(`agent:main:${rest}`, rest, { lane: "odd" });
+    driver.settle();
+    expect(bodies(driver)).toEqual(["a"]);
+    driver.open("go on");
+    driver.open("go on");
+    driver.open("go on");
+    expect(bodies(driver)).toEqual(["a", "b", "c"]);
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
+  it("are waited for: after two seconds the wait is told", () => {
+    const driver = makeDriver({ mainLaneConcurrent: 1, script: blocked });
+    for (const rest of ["a", "b", "c"]) driver.tell(`agent:main:${rest}`, rest);
+    driver.settle();
+    driver.advance(1_900);
+    driver.open("go on");
+    expect(driver.ofType("waited")).toEqual([]);
+    driver.advance(200);
+    driver.open("go on");
+    expect(driver.ofType("waited")).toMatchObject([
+      { lane: "main", waitedMs: 2_100, header: { id: driver.header("c").id } },
+    ]);
   });
 });

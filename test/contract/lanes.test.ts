@@ -1,0 +1,65 @@
+/** The lanes of a running gateway, as operators see them. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+import type { LaneRow } from "../../runtime/kernel/lanes.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
+import { openGateway, type TestGateway } from "../support/gateway.ts";
+
+const holder = fileURLToPath(new URL("../fixtures/actors/holder.ts", import.meta.url));
+const operator = { connId: "c1", clientId: "page", mode: "ui", scopes: ["operator.admin"] } as const;
+
+async function lanesOf(gateway: TestGateway): Promise<readonly LaneRow[]> {
+  const result = await gateway.doors.rpc(operator, "lanes.list", {});
+  if (!result.ok) throw new Error(result.refusal.message);
+  return (result.payload as { lanes: readonly LaneRow[] }).lanes;
+}
+
+/** The rows of the table in `docs/ARCHITECTURE.md`. */
+function documented(): readonly (readonly [lane: string, per: string, places: string])[] {
+  const text = readFileSync(new URL("../../docs/ARCHITECTURE.md", import.meta.url), "utf8");
+  const [, table = ""] = text.split("| lane | of each | places | turns |");
+  const [rows = ""] = table.split("\n\n");
+  return [...rows.matchAll(/^\| `(\w+)` \| (\w+) \| (.+?) \|/gmu)].map(([, lane = "", per = "", places = ""]) => {
+    return [lane, per, places] as const;
+  });
+}
+
+it("AC-05.1: the snapshot of the lanes is the documented table", async () => {
+  const gateway = await openGateway([{ id: "main" }], {
+    lanes: {
+      main: 11,
+      subagent: limits.subagentLanePlaces,
+      cron: limits.cronLanePlaces,
+      background: limits.backgroundLanePlaces,
+    },
+  });
+  const lanes = await lanesOf(gateway);
+  const table = documented();
+  expect(table).toHaveLength(6);
+  expect(
+    lanes.map(({ lane, per, places }) => [
+      lane,
+      per,
+      lane === "main" ? "`agents.defaults.maxConcurrent`" : String(places),
+    ]),
+  ).toEqual(table);
+  expect(lanes.find(({ lane }) => lane === "main")?.places).toBe(11);
+  const status = await gateway.doors.rpc(operator, "status", {});
+  expect(status).toMatchObject({ ok: true, payload: { lanes } });
+});
+
+it("the snapshot counts what runs and what waits", async () => {
+  const gateway = await openGateway([{ id: "main", module: holder, moduleKind: "file" }], {
+    lanes: { main: 1, subagent: 8, cron: 4, background: 3 },
+  });
+  for (const key of ["agent:main:a", "agent:main:a", "agent:main:b"])
+    await gateway.doors.rpc(operator, "chat.send", { sessionKey: key, message: "hold" });
+  const rows = async () =>
+    Object.fromEntries((await lanesOf(gateway)).map(({ lane, running, waiting }) => [lane, { running, waiting }]));
+  await expect.poll(rows, { timeout: 20_000 }).toMatchObject({
+    session: { running: 1, waiting: 1 },
+    main: { running: 1, waiting: 1 },
+    cron: { running: 0, waiting: 0 },
+  });
+});
