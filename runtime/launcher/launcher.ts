@@ -38,6 +38,8 @@ export interface LauncherParts {
   readonly start: (env: Readonly<Record<string, string>>) => Child;
   /** Calls the handler for each signal that asks for the end; gives what takes it back. */
   readonly onSignal: (handler: (signal: string) => void) => () => void;
+  /** A gateway has ended: ends what it may have left. Never rejects. */
+  readonly clean: () => Promise<unknown>;
   /** One line for whoever reads the output. */
   readonly say: (line: string) => void;
   /** Default: `limits`. */
@@ -72,6 +74,7 @@ export async function runLauncher(parts: LauncherParts): Promise<number> {
     for (;;) {
       const launched: Launched = { pid: parts.pid, restarts, ...(lastEnd === undefined ? {} : { lastEnd }) };
       const end = await runOnce(parts.start, launched, orders, bounds, say);
+      await parts.clean();
       if (end.stopping === "again") {
         lastEnd = undefined;
         restarts += 1;

@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { failure } from "../kernel/errors.ts";
+import { startTicksIn } from "../launcher/process-start.ts";
 import type { Environment } from "./environment.ts";
 
 export interface ProcessIdentity {
@@ -88,13 +89,8 @@ function locked(owner: OwnerRow, stateDir: string): Error {
   );
 }
 
-/** Field 22 of `/proc/<pid>/stat`; the command name before it may hold blanks and brackets. Undefined: no such process. */
 function startTicks(pid: number): string | undefined {
-  const stat = firstLine(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  // A zombie holds nothing any more; its parent has only not asked for it yet.
-  return fields[0] === "Z" ? undefined : fields[19];
+  return startTicksIn(firstLine(`/proc/${pid}/stat`) ?? "");
 }
 
 /** `/proc` is memory, not disk, and a transaction cannot wait: read at once. Undefined where it does not exist. */

@@ -10,6 +10,7 @@ import type { ResolvedConfig } from "../config/index.ts";
 import type { EdgeForKernel, EdgeThreadInit } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import { endOrphans } from "../launcher/orphans.ts";
 import type { Launched } from "../launcher/port.ts";
 import { openLog } from "../observe/log.ts";
 import { mainSessionKey } from "../routing/index.ts";
@@ -73,6 +74,10 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     }),
   ]);
 
+  // Of a gateway that was killed without a launcher. Nothing waits for it: it holds nothing but memory.
+  void endOrphans().then((ended) => {
+    if (ended.length > 0) log.warn({ pids: ended }, "ended processes of cells whose gateway is gone");
+  });
   const { lastEnd } = options.launched ?? {};
   if (lastEnd !== undefined) log.warn({ lastEnd, restarts: options.launched?.restarts }, "started again after a crash");
 

@@ -8,6 +8,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { Script } from "node:vm";
 import { failure } from "../kernel/errors.ts";
+import { describeGateway } from "../launcher/orphans.ts";
 import { distFolder } from "./entries.ts";
 
 export interface CompiledScript {
@@ -20,6 +21,8 @@ export interface CellAssets {
   readonly builtin: (name: string) => CompiledScript | undefined;
   /** What a process starts with at level `process`, in which the bootstrap's worker runs. */
   readonly cellProcess: string;
+  /** Which gateway such a process is of (`runtime/launcher/orphans.ts`). */
+  readonly gateway: string | undefined;
   readonly sdk: string;
   readonly zodUrl: string;
   /** Folder that a cell must be able to read to load `zod`. */
@@ -34,7 +37,8 @@ export async function loadCellAssets(folder: string = distFolder()): Promise<Cel
     readFile(path.join(folder, file), "utf8").catch((error: unknown) => {
       throw failure("CLOISTER_INTERNAL", `the build has no ${file}`, "npm run build", error);
     });
-  const [bootstrap, cellProcess, sdk, ...actors] = await Promise.all([
+  const [gateway, bootstrap, cellProcess, sdk, ...actors] = await Promise.all([
+    describeGateway(process.pid),
     read("cell.cjs"),
     read("cell-process.cjs"),
     read("cloister.js"),
@@ -51,6 +55,7 @@ export async function loadCellAssets(folder: string = distFolder()): Promise<Cel
     bootstrap: compile(`(function (require, importModule, compileScript) {${bootstrap}\n})`, "cloister:cell"),
     builtin: (name) => builtins.get(name),
     cellProcess,
+    gateway,
     sdk,
     zodUrl: pathToFileURL(zodEntry.replace(/\.cjs$/, ".js")).href,
     zodDir: path.dirname(zodEntry),

@@ -11,6 +11,7 @@ import type { Socket } from "node:net";
 import { serialize } from "node:v8";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import { cellOfVariable } from "../launcher/orphans.ts";
 import type { ExitReason } from "../kernel/state.ts";
 import type { CellAssets } from "./cell-assets.ts";
 import type { BodyEvents, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
@@ -198,7 +199,7 @@ function spawnChild({ init, user }: CellSpec, assets: CellAssets): Child {
   try {
     const started = spawn(process.execPath, ["--disable-sigusr1", "--eval", assets.cellProcess], {
       cwd: init.workspace,
-      env: {},
+      env: assets.gateway === undefined ? {} : { [cellOfVariable]: assets.gateway },
       // A process group of its own, so that all of it can be ended, and no terminal's signal reaches it.
       detached: true,
       // The fourth is one of a pair of sockets; libuv closes every other descriptor of this process in the child.

@@ -131,7 +131,7 @@ export const rooms: readonly Room[] = [
     layer: 1,
     places: ["runtime/launcher"],
     why: "Starts the gateway's process and starts it again. It must not crash with it: no config, no store, no package.",
-    node: ["node:inspector", "node:os"],
+    node: ["node:fs/promises", "node:inspector", "node:os"],
   },
   {
     name: "thread",

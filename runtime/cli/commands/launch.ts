@@ -1,6 +1,7 @@
 /** Runs the gateway under a launcher: this process becomes the launcher, the same command line the gateway. */
 import { spawn } from "node:child_process";
 import { runLauncher } from "../../launcher/launcher.ts";
+import { endOrphans } from "../../launcher/orphans.ts";
 import type { CliContext, ExitCode } from "../context.ts";
 
 export function launchGateway(
@@ -17,6 +18,7 @@ export function launchGateway(
         // A group of its own: Ctrl-C goes to the launcher alone, which passes it on once.
         detached: platform !== "win32",
       }),
+    clean: endOrphans,
     onSignal: terminal.onSignal,
     say: terminal.err,
   });

@@ -42,6 +42,8 @@ class FakeChild extends EventEmitter {
 
 let children: FakeChild[];
 let said: string[];
+/** After which life it was. */
+let cleaned: number[] = [];
 let signal: (name: string) => void;
 let released: number;
 let exit: Promise<number>;
@@ -58,6 +60,7 @@ const pass = (ms = 0): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 function launch(options: { random?: () => number; pids?: boolean } = {}): void {
   exit = runLauncher({
     pid: 7,
+    clean: async () => void cleaned.push(children.length),
     start: (env) => {
       const launched = JSON.parse(env["CLOISTER_LAUNCHED"] ?? "") as Launched;
       const started = new FakeChild(options.pids === false ? undefined : 100 + children.length, launched);
@@ -77,6 +80,7 @@ function launch(options: { random?: () => number; pids?: boolean } = {}): void {
 beforeEach(() => {
   vi.useFakeTimers();
   children = [];
+  cleaned = [];
   said = [];
   released = 0;
 });
@@ -91,7 +95,7 @@ describe("an end that is no crash", () => {
     launch();
     child().end(code);
     expect(await exit).toBe(code);
-    expect([children.length, said, released]).toEqual([1, [], 1]);
+    expect([children.length, said, released, cleaned]).toEqual([1, [], 1, [1]]);
   });
 
   it("an ordered restart starts it at once, as often as it is ordered, and counts as no crash", async () => {
@@ -130,6 +134,8 @@ describe("a crash", () => {
     child().end(code, name);
     await pass(limits.gatewayBackoffMs);
     expect(children.length).toBe(2);
+    // What the first one left was ended before the second one began.
+    expect(cleaned).toEqual([1]);
     expect(child().launched).toEqual({ pid: 7, restarts: 1, lastEnd: how });
     expect(said).toEqual([
       `cloister: the gateway ended ${how}; it is started again in 50 ms (1 of at most 10 in 60 s). Accepted messages are kept.`,
