@@ -7,6 +7,7 @@ export type {
   IncomingSignal,
   RequestOptions,
   ScheduleOptions,
+  SendOptions,
   StateSchema,
   Timer,
   ToolResult,

@@ -13,7 +13,10 @@
 
 /** Records that a cell sends. */
 export const up = {
-  /** slot, num = wait in ms (0: only until stored), a = target session key, b = number of the call in its turn, c = body. */
+  /**
+   * slot, num = wait in ms (0: only until stored), a = target session key, b = number of the call in its turn, c = body.
+   * Behind a blank in `b`: for how many ms from its acceptance its turn may begin.
+   */
   send: 1,
   /** Like `send`, kept in memory only and outside the session's lane (acknowledgement `accepted`). */
   sendVolatile: 2,

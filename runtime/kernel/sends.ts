@@ -19,10 +19,19 @@ import { begun } from "./turns.ts";
 import { answerRefusal, openAsk, settleWithMail } from "./waits.ts";
 
 export function send(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord, nowMs: number): void {
-  const call = callOf(k, agent, turn, record);
-  if (call === undefined) return;
+  const named = callOf(k, agent, turn, record);
+  if (named === undefined) return;
+  const { call, ttlMs } = named;
   const { ref } = record;
-  const request = { sessionKey: record.a, timeoutMs: record.num, call, body: record.c, ref, sourceTool: "request" };
+  const request = {
+    sessionKey: record.a,
+    timeoutMs: record.num,
+    call,
+    body: record.c,
+    ref,
+    sourceTool: "request",
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+  };
   if (sentBefore(k, agent, turn, request, nowMs)) return;
   const checked = checkSend(k, agent, turn, record);
   if ("code" in checked) {
@@ -32,12 +41,29 @@ export function send(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRe
   sendAs(k, agent, turn, { ...request, via: checked.id }, nowMs);
 }
 
-/** Which call of its turn a send is; undefined, and refused, when it names none. */
-function callOf(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): CallId | undefined {
-  const key = Number(record.b);
-  if (String(key) === record.b && isCallNumber(k, key))
-    return { key, op: record.num > 0 ? "request" : "send", name: record.a };
-  refuse(k, agent, turn, record, noCallNumber(k, record.b));
+/** Which call of its turn a send is, and how long it is worth waiting; undefined, and refused, when it does not say so. */
+function callOf(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  record: UpRecord,
+): { readonly call: CallId; readonly ttlMs: number | undefined } | undefined {
+  const blank = record.b.indexOf(" ");
+  const number = blank === -1 ? record.b : record.b.slice(0, blank);
+  const key = Number(number);
+  if (String(key) !== number || !isCallNumber(k, key)) {
+    refuse(k, agent, turn, record, noCallNumber(k, number));
+    return undefined;
+  }
+  const call: CallId = { key, op: record.num > 0 ? "request" : "send", name: record.a };
+  if (blank === -1) return { call, ttlMs: undefined };
+  const ttlMs = Number(record.b.slice(blank + 1));
+  const { envelopeAgeMsMax } = k.settings.limits;
+  if (Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= envelopeAgeMsMax) return { call, ttlMs };
+  refuse(k, agent, turn, record, {
+    code: "CLOISTER_REQUEST_INVALID",
+    message: `ttlMs is 1 to ${envelopeAgeMsMax} milliseconds, found ${JSON.stringify(record.b.slice(blank + 1, blank + 41))}`,
+  });
   return undefined;
 }
 
@@ -173,6 +199,8 @@ export interface CheckedSend {
   readonly body: string;
   readonly ref: number;
   readonly sourceTool: string;
+  /** Its turn begins so long after its acceptance at the latest. */
+  readonly ttlMs?: number;
   /** What the message begins (`exchange.ts`). */
   readonly exchange?: Omit<Exchange, "id">;
 }
@@ -194,6 +222,7 @@ export function sendAs(
     ...admissionOf(agent, header, request),
     verb: timeoutMs > 0 ? "request" : "send",
     ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
+    ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
     ...(request.exchange === undefined ? {} : { exchange: request.exchange }),
   };
   const refusal =

@@ -153,7 +153,7 @@ export interface Context<S extends object> {
    */
   step<T>(name: string, run: (step: Step) => T | Promise<T>, options?: StepOptions): Promise<T>;
   /** Resolves when the message is stored. @throws a coded error when it is refused. */
-  send(target: string, text: string): Promise<{ readonly id: string }>;
+  send(target: string, text: string, options?: SendOptions): Promise<{ readonly id: string }>;
   /**
    * Asks and waits for the answer. `target` is a session key, or an agent id for its main session.
    * @throws a coded error: refused (`CLOISTER_CAPABILITY_DENIED`), `CLOISTER_ASK_TIMEOUT`, `CLOISTER_ASK_DEADLOCK`, the target's failure.
@@ -193,6 +193,14 @@ export interface Step {
 export interface StepOptions {
   /** It may run again when it was started and its end is not known, because a second run does no harm. Default: false. */
   readonly idempotent?: boolean;
+}
+
+export interface SendOptions {
+  /**
+   * What the message is worth waiting for, in milliseconds from its acceptance, at most 7 days: when its turn has not begun by then,
+   * it becomes a dead letter (`expired`). Default 7 days.
+   */
+  readonly ttlMs?: number;
 }
 
 export interface RequestOptions {

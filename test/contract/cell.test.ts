@@ -160,6 +160,21 @@ describe.each(levels)("at level %s", (level) => {
       await burst;
     });
 
+    test("says how long it is worth waiting, in whole milliseconds; what is no such time fails with the bounds", async () => {
+      const sent = cell.turn("ttl 1500.2");
+      const { ref, b } = await cell.until(({ op, c }) => op === up.send && c === "worth little");
+      expect(b).toBe("0 1501");
+      cell.answer(ref, "ok", "");
+      await sent;
+      for (const wrong of ["0", "NaN", "604800001", "text text"]) {
+        const { a, num } = await cell.turn(`ttl ${wrong}`);
+        expect([num & doneBits.error, a]).toEqual([
+          doneBits.error,
+          expect.stringContaining(`ttlMs wanted 1 to 604800000 milliseconds, found ${wrong.split(" ")[0]}`),
+        ]);
+      }
+    });
+
     test("no answer, and the answer NO_REPLY, are silence", async () => {
       expect(await cell.turn("silent")).toMatchObject({ a: "", num: 0 });
       expect(await cell.turn("no_reply")).toMatchObject({ a: "", num: 0 });

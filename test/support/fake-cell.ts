@@ -36,6 +36,7 @@ export interface SendOptions {
   /** The number of the call; the next one when left out. */
   readonly callKey?: string;
   readonly inMemory?: boolean;
+  readonly ttlMs?: number;
 }
 
 export interface FakeTurn {
@@ -215,7 +216,7 @@ export function makeFakeCell(
           slot,
           timeoutMs,
           to,
-          options.callKey ?? String(calls++),
+          `${options.callKey ?? String(calls++)}${options.ttlMs === undefined ? "" : ` ${options.ttlMs}`}`,
           text,
         );
         return ref;

@@ -5,7 +5,7 @@ import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import type { ErrorCode } from "../../kernel/errors.ts";
 import { up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
-import type { CellLog, Context, RequestOptions, ToolResult, Tools, Workspace } from "../actor-port.ts";
+import type { CellLog, Context, RequestOptions, SendOptions, ToolResult, Tools, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { endOf, refuseInStep, runStep, takeResult } from "./steps.ts";
@@ -117,7 +117,11 @@ export function makeContext(
         ? takeResult(await endOf(name, run, key))
         : runStep(mailbox, turn, number, asText(name), idempotent, () => endOf(name, run, key));
     },
-    async send(target, text) {
+    async send(target, text, { ttlMs }: SendOptions = {}) {
+      if (ttlMs !== undefined && !(Number.isFinite(ttlMs) && ttlMs >= 1 && ttlMs <= limits.envelopeAgeMsMax)) {
+        const message = `ctx.send: ttlMs wanted 1 to ${limits.envelopeAgeMsMax} milliseconds, found ${asText(ttlMs)}`;
+        throw Object.assign(new RangeError(message), { code: "CLOISTER_REQUEST_INVALID" satisfies ErrorCode });
+      }
       const number = nextCall("ctx.send");
       const answer = await mailbox.ask(
         {
@@ -126,7 +130,7 @@ export function makeContext(
           slot: slotFor("send", target),
           num: 0,
           a: keyOf(target),
-          b: String(number),
+          b: ttlMs === undefined ? String(number) : `${number} ${Math.ceil(ttlMs)}`,
           c: asText(text),
           credit: true,
         },

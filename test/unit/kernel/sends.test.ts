@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { type Answer, answerOf, gate, type Script, scripted, storedOf } from "../../support/fake-cell.ts";
 import { type Driver, makeDriver } from "../../support/kernel-driver.ts";
 
@@ -44,6 +45,47 @@ describe("a send", () => {
     driver.open("go on");
     expect(bodies(driver)).toContain("later");
   });
+
+  it("that says how long it is worth waiting expires when its turn has not begun by then, and not before", () => {
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      script: scripted({
+        busy: blocked,
+        go: function* (turn) {
+          yield* storedOf(turn.send(raul, "short", { ttlMs: 1_000 }));
+          yield* storedOf(turn.send(raul, "long", { ttlMs: 60_000 }));
+          return {};
+        },
+      }),
+    });
+    driver.tell(raul, "busy");
+    driver.settle();
+    driver.tell(main, "go");
+    driver.settle();
+    driver.advance(2_000);
+    driver.open("go on");
+    driver.finish();
+    expect(bodies(driver)).toEqual(["busy", "go", "long"]);
+    expect(driver.outcomes("short")).toMatchObject([{ status: "error", code: "CLOISTER_MAILBOX_EXPIRED" }]);
+    expect(driver.ofType("bury")).toMatchObject([{ fate: "expired" }]);
+  });
+
+  it.each(["0", "-1", "1.5", "x", "", "1 1", String(limits.envelopeAgeMsMax + 1)])(
+    "whose time is %j is refused",
+    (ttl) => {
+      const driver = makeDriver({
+        agents: ["main", "raul"],
+        script: scripted({ go: telling((turn) => turn.send(raul, "x", { callKey: `0 ${ttl}` })) }),
+      });
+      driver.tell(main, "go");
+      driver.settle();
+      expect(told(driver, "go")).toMatchObject({
+        type: "refused",
+        refusal: { code: "CLOISTER_REQUEST_INVALID", message: expect.stringContaining(JSON.stringify(ttl)) },
+      });
+      expect(bodies(driver)).toEqual(["go"]);
+    },
+  );
 
   it("that a redelivered turn repeats is not sent twice", () => {
     const driver = makeDriver({
