@@ -50,6 +50,7 @@ export async function openGatewayHere(
     assets: changeAssets(await loadCellAssets()),
     orders: await store.orders(),
     grants: await store.grants(),
+    queues: await store.queues(),
     liveCellsMax: 100,
     version: "bench",
     process: {

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import type { WebhookAccount, WebhookSettings } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
+import { findQueueMode, type QueuePolicy } from "../kernel/queues.ts";
 import { limits } from "../kernel/limits.ts";
 import { normalizeAccountId, normalizeAgentId } from "../routing/ids.ts";
 import { findDefaultAccount, listChannels } from "./accounts.ts";
@@ -50,6 +51,8 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       identityLinks,
       maxPingPongTurns: agentToAgent.maxPingPongTurns,
     },
+    queue: resolveQueue(config.messages?.queue),
+    commands: resolveCommands(config),
     channelDefaults: resolveChannelDefaults(config),
     agentToAgent: {
       enabled: config.tools.agentToAgent.enabled,
@@ -82,6 +85,36 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     },
   } satisfies Omit<ResolvedConfig, "revision" | "warnings" | "notActive">;
   return freeze({ revision: hash(effective), ...effective, warnings: loaded.warnings, notActive: loaded.notActive });
+}
+
+function resolveQueue(written: NonNullable<Draft["config"]["messages"]>["queue"]): ResolvedConfig["queue"] {
+  if (written === undefined) return undefined;
+  const policy: QueuePolicy = {
+    mode: findQueueMode(written.mode) ?? "steer",
+    debounceMs: written.debounceMs ?? limits.queueDebounceMs,
+    cap: written.cap ?? limits.queueCap,
+    drop: written.drop,
+  };
+  const { byChannel = {}, debounceMsByChannel = {} } = written;
+  const channels = [...new Set([...Object.keys(byChannel), ...Object.keys(debounceMsByChannel)])];
+  const policies = channels.map((channel): [string, QueuePolicy] => {
+    const mode = findQueueMode(byChannel[channel] ?? written.mode) ?? policy.mode;
+    const debounceMs = debounceMsByChannel[channel] ?? policy.debounceMs;
+    return [channel.toLowerCase(), { ...policy, debounceMs, mode }];
+  });
+  return { policy, byChannel: Object.fromEntries(policies) };
+}
+
+function resolveCommands({ commands, session }: Draft["config"]): ResolvedConfig["commands"] {
+  const allowed = Object.entries(commands.allowFrom ?? {}).map(([channel, senders]) => {
+    return [channel.toLowerCase(), senders.map(String)] as const;
+  });
+  return {
+    text: commands.text,
+    owners: (commands.ownerAllowFrom ?? []).map(String),
+    allowFrom: commands.allowFrom === undefined ? undefined : Object.fromEntries(allowed),
+    resetTriggers: session.resetTriggers.map((trigger) => trigger.trim().toLowerCase()),
+  };
 }
 
 type Sharer = <T extends object>(value: T) => T;

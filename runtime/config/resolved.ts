@@ -5,6 +5,7 @@
 import type { Policy } from "../../auth/policy.ts";
 import type { WebhookSettings } from "../edge/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
+import type { QueuePolicy } from "../kernel/queues.ts";
 import type { AgentGroup, Supervision } from "../kernel/supervision.ts";
 
 export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
@@ -83,6 +84,20 @@ export interface ResolvedConfig {
     readonly identityLinks: Readonly<Record<string, readonly string[]>>;
     /** Further turns after the answer to a `sessions_send`; 0: none. */
     readonly maxPingPongTurns: number;
+  };
+  /** `messages.queue`; undefined: nobody has set it. */
+  readonly queue:
+    | { readonly policy: QueuePolicy; readonly byChannel: Readonly<Record<string, QueuePolicy>> }
+    | undefined;
+  readonly commands: {
+    /** Whether channels have commands. */
+    readonly text: boolean;
+    /** Ids, or `<channel>:<id>`. */
+    readonly owners: readonly string[];
+    /** Channel → senders; undefined: those of direct chats. */
+    readonly allowFrom: Readonly<Record<string, readonly string[]>> | undefined;
+    /** What begins a session anew, in lower case. */
+    readonly resetTriggers: readonly string[];
   };
   /** Channel → the account that is meant where none is named. Source: behaviour §2.4. */
   readonly channelDefaults: Readonly<Record<string, string>>;

@@ -9,25 +9,45 @@ import { gateway, hooks, logging } from "./schema/gateway.ts";
 import { key, later } from "./schema/note.ts";
 import { bindings, broadcast, session } from "./schema/routing.ts";
 import { tools } from "./schema/tools.ts";
-import { anyMap, model, texts } from "./schema/values.ts";
+import { limits } from "../kernel/limits.ts";
+import { queueAliases, queueDrops, queueModes } from "../kernel/queues.ts";
+import { anyMap, listOfSenders, model, texts } from "./schema/values.ts";
 
-const queueMode = () => z.enum(["steer", "followup", "collect", "interrupt", "queue", "steer-backlog"]);
+const queueMode = () => z.enum([...queueModes, ...(Object.keys(queueAliases) as (keyof typeof queueAliases)[])]);
+
+const debounce = () => z.int().min(0).max(limits.queueDebounceMsMax);
 
 const messages = z.strictObject({
-  queue: later(
-    "queue modes",
-    "What happens to messages while a turn runs.",
+  queue: key(
+    "What becomes of messages while a turn of their session runs. Without this section a turn may take them, and none is dropped.",
     z
-      .looseObject({
-        mode: queueMode().optional(),
-        cap: z.int().positive().default(20),
-        drop: z.enum(["old", "new", "summarize"]).default("summarize"),
-        byChannel: z.record(z.string(), queueMode()).optional(),
-        debounceMsByChannel: z.record(z.string(), z.number().nonnegative()).optional(),
+      .strictObject({
+        mode: key(
+          "`steer`, `followup`, `collect` or `interrupt`; also `queue` and `steer-backlog`, older names of `followup` and `steer`.",
+          queueMode().default("steer"),
+        ),
+        debounceMs: key(
+          "How long it must be quiet before `collect` begins its turn, in milliseconds. Default: 500.",
+          debounce().optional(),
+        ),
+        cap: key(
+          "Messages of people that may wait in one session. Default: 20.",
+          z.int().min(1).max(limits.sessionDepthMax).optional(),
+        ),
+        drop: key(
+          "Beyond the cap: `summarize` shortens the oldest into the next turn, `old` drops the oldest, `new` the newest.",
+          z.enum(queueDrops).default("summarize"),
+        ),
+        byChannel: key("The mode by channel.", z.record(z.string(), queueMode()).optional()),
+        debounceMsByChannel: key("The quiet while by channel.", z.record(z.string(), debounce()).optional()),
       })
       .optional(),
   ),
-  inbound: later("queue modes", "Joining of messages that come in quick succession.", anyMap().optional()),
+  inbound: later(
+    "joining of messages before the queue",
+    "Joining of messages that come in quick succession.",
+    anyMap().optional(),
+  ),
   ackReaction: later("acknowledging reactions", "Reaction to a received message.", z.string().optional()),
   ackReactionScope: later(
     "acknowledging reactions",
@@ -50,14 +70,34 @@ const messages = z.strictObject({
   tts: later("media tools", "Spoken answers.", anyMap().optional()),
 });
 
+const moreCommands = "chat commands beyond the table";
+
 const commands = z.looseObject({
-  native: z.union([z.boolean(), z.literal("auto")], { error: 'must be true, false or "auto"' }).optional(),
-  text: z.boolean().optional(),
-  bash: z.boolean().default(false),
-  config: z.boolean().default(false),
-  restart: z.boolean().default(true),
-  ownerAllowFrom: z.array(z.union([z.string(), z.number()])).optional(),
-  allowFrom: anyMap().optional(),
+  native: later(
+    moreCommands,
+    "Commands in the menus of platforms.",
+    z.union([z.boolean(), z.literal("auto")], { error: 'must be true, false or "auto"' }).optional(),
+  ),
+  text: key(
+    "`false`: what people send in channels is never a command. Operators keep theirs.",
+    z.boolean().default(true),
+  ),
+  bash: later(moreCommands, "Shell commands from chats.", z.boolean().default(false), (value) => value === true),
+  config: later(
+    moreCommands,
+    "Changes of this file from chats.",
+    z.boolean().default(false),
+    (value) => value === true,
+  ),
+  restart: later(moreCommands, "Restart from chats.", z.boolean().default(true), (value) => value === true),
+  ownerAllowFrom: key(
+    "Senders whose commands count in every chat, as an id or `<channel>:<id>`.",
+    listOfSenders().optional(),
+  ),
+  allowFrom: key(
+    "Senders whose commands count, by channel; `*` = every channel, or every sender. Without it: those of direct chats.",
+    z.record(z.string(), listOfSenders()).optional(),
+  ),
 });
 
 const memory = z.looseObject({
@@ -92,7 +132,7 @@ export const configSchema = z.strictObject({
   env: key("Variables.", env),
   broadcast,
   messages: key("Messages in general.", messages.optional()),
-  commands: later("chat commands", "Commands that people type in chats.", commands.optional()),
+  commands: key("Commands that people type in chats.", commands.prefault({})),
   memory: later("memory", "Search in notes and transcripts.", memory.optional()),
   skills: later("skills", "Skills and where they are.", anyMap().optional()),
   models: later("model", "Providers of models.", anyMap().optional()),

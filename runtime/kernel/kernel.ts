@@ -10,7 +10,7 @@ import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells
 import { hasCell } from "./dispatch.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
-import { type LaneRow, makeLanes, viewLanes } from "./lanes.ts";
+import { laneOf, type LaneRow, makeLanes, viewLanes } from "./lanes.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { Pairing, PairingRegistry } from "./pairings.ts";
 import { postRefusal } from "./posts.ts";
@@ -46,6 +46,14 @@ export interface AgentView {
   readonly restarts: number;
   readonly lastActivityMs: number;
   readonly incarnation: number;
+}
+
+export interface SessionView {
+  readonly phase: AgentPhase;
+  readonly running: boolean;
+  /** Messages in memory. */
+  readonly waiting: number;
+  readonly lane: string;
 }
 
 export type Kernel = ReturnType<typeof makeKernel>;
@@ -254,6 +262,18 @@ export function makeKernel(
       [...(k.agents.get(agentId)?.turns.values() ?? [])]
         .filter(({ stage }) => stage === "delivered")
         .map(({ mail }) => mail.envelope.header),
+    /** One session as it stands; `lane` is that of its turn, or of what people say in it. */
+    sessionView(agentId: string, sessionKey: string): SessionView {
+      const agent = k.agents.get(agentId);
+      const lane = agent?.isMade === true ? agent.lanes.get(sessionKey) : undefined;
+      const header = (lane?.running?.mail ?? lane?.queue[0])?.envelope.header;
+      return {
+        phase: agent === undefined ? "disabled" : viewOf(agent).phase,
+        running: lane?.running !== undefined,
+        waiting: lane?.queue.length ?? 0,
+        lane: header === undefined ? "main" : laneOf(header),
+      };
+    },
     isRunning(sessionKey: string): boolean {
       return k.agents.get(agentOfKey(sessionKey) ?? "")?.lanes.get(sessionKey)?.running !== undefined;
     },

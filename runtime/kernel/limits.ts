@@ -65,6 +65,15 @@ export const limits = {
   cronLanePlaces: 4,
   /** A session whose mail waited longer for its turn is told in the log (level debug). Source: behaviour §5.2. */
   queuedNoticeMs: 2_000,
+  /** Messages of people that wait in one session, and the quiet while of `collect` (config: `messages.queue`). Source: behaviour §5.3. */
+  queueCap: 20,
+  queueDebounceMs: 500,
+  /** The longest quiet while: a message that was accepted should not wait for hours. */
+  queueDebounceMsMax: 600_000,
+  /** Sessions with a queue of their own (`/queue`): they are in memory. */
+  queueOverridesMax: 10_000,
+  /** Commands whose idempotency keys are remembered, in memory: a repeated one is not carried out again. */
+  commandKeysMax: 5_000,
   /** The greatest weight of an agent: places of a lane that it gets in a row while others wait. */
   laneWeightMax: 100,
   /** Session states that one cell keeps in memory; the least recently used is dropped and read again when needed. */

@@ -20,6 +20,7 @@ import { readPending } from "./pending.ts";
 import type { AuditRow, Store, StorePlaces, TranscriptRow } from "./port.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
+import { dropQueue, keepQueue, listQueues } from "./queue-rows.ts";
 import { dropGrant, keepGrant, listGrants } from "./grants.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
@@ -327,6 +328,12 @@ export class OpenStore implements Store {
   keepOrder: Store["keepOrder"] = (order) => this.#run(() => keepOrder(this.#registry, order));
 
   dropOrder: Store["dropOrder"] = (agentId) => this.#run(() => dropOrder(this.#registry, agentId));
+
+  keepQueue: Store["keepQueue"] = (row) => this.#run(() => keepQueue(this.#registry, row));
+
+  dropQueue: Store["dropQueue"] = (sessionKey) => this.#run(() => dropQueue(this.#registry, sessionKey));
+
+  queues: Store["queues"] = () => this.#run(async () => listQueues(this.#registry));
 
   keepGrant: Store["keepGrant"] = (grant) => this.#run(() => keepGrant(this.#registry, grant));
 

@@ -38,6 +38,7 @@ import type {
   DueRows,
   AuditRow,
   StandingOrder,
+  QueueRow,
   PendingEnvelope,
   Backlog,
   Pending,
@@ -167,6 +168,10 @@ export interface Store {
   dropOrder(agentId: string): Promise<void>;
   /** By agent id; also of agents that are no longer configured. */
   orders(): Promise<readonly StandingOrder[]>;
+  /** Takes the place of an earlier one of the session. */
+  keepQueue(row: QueueRow): Promise<void>;
+  dropQueue(sessionKey: string): Promise<void>;
+  queues(): Promise<readonly QueueRow[]>;
   keepGrant(grant: GrantRow): Promise<void>;
   dropGrant(id: string): Promise<void>;
   /** Oldest first; also those whose time is over. */

@@ -1,4 +1,5 @@
 /** What the calls of the store's port take and give: rows, queries and results (`port.ts` has the calls). */
+import type { QueuePolicy } from "../kernel/queues.ts";
 import type {
   AuditFacts,
   DownReason,
@@ -302,6 +303,11 @@ export interface DueRows {
 export interface AuditRow extends AuditFacts {
   readonly atMs: number;
   readonly type: string;
+}
+
+/** How a session's messages wait, where somebody said so in its chat. What is left out is as the configuration says. */
+export interface QueueRow extends Partial<QueuePolicy> {
+  readonly sessionKey: string;
 }
 
 /** An operator's order to keep an agent out of service, until it is taken back. */

@@ -7,7 +7,11 @@ import type { Logger } from "./driver.ts";
 export type ChannelRoute = Extract<ReplyRoute, { type: "channel" }>;
 
 /** Resolves when the channel has the answer, rejects when it cannot; `CLOISTER_THREAD_LOST`: not yet. */
-export type Deliver = (header: EnvelopeHeader, route: ChannelRoute, text: string) => Promise<void>;
+export type Deliver = (
+  about: Pick<EnvelopeHeader, "id" | "agentId" | "sessionKey">,
+  route: ChannelRoute,
+  text: string,
+) => Promise<void>;
 
 export interface AnswersDeps {
   readonly deliver: Deliver;

@@ -75,6 +75,8 @@ export interface Driver {
   readonly pairings: PairingRegistry;
   /** Journals the message. Resolves when it is stored, or with the refusal. */
   accept(admission: Admission): Promise<AcceptResult>;
+  /** Resolves when what the last process left is taken up. */
+  readonly resumed: Promise<void>;
   /** Takes up what the last process left. */
   resume(): Promise<Resumed>;
   /** Lets turns in flight end, then ends the cells. True when all ended in time. */
@@ -396,6 +398,7 @@ export function makeDriver(deps: DriverDeps): Driver {
   return {
     kernel,
     pairings,
+    resumed: isResumed.promise,
     async accept(admission) {
       // What was accepted before comes before what is accepted now, in every session.
       await isResumed.promise;

@@ -16,15 +16,16 @@ import type {
   RunResult,
 } from "../edge/port.ts";
 import type { InboundEvent } from "../../channels/port.ts";
-import { failure } from "../kernel/errors.ts";
+import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { compileRoutes } from "../routing/index.ts";
 import type { GrantRow } from "../kernel/envelope.ts";
-import type { StandingOrder, Store } from "../store/port.ts";
+import type { QueueRow, StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeBackups } from "./backups.ts";
 import { makeAgentBoard } from "./agent-board.ts";
+import { makeCommands } from "./commands/index.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
 import type { Deliver } from "./answers.ts";
 import { type Driver, type Logger, makeDriver, type Resumed } from "./driver.ts";
@@ -34,6 +35,7 @@ import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
 import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
+import { makeQueues } from "./queues.ts";
 import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
 import { makeSessionCare } from "./session-care.ts";
@@ -53,6 +55,8 @@ export interface GatewayParts {
   readonly orders: readonly StandingOrder[];
   /** What the store keeps of operators' grants, likewise. */
   readonly grants: readonly GrantRow[];
+  /** Queues that were set in chats before this start. */
+  readonly queues: readonly QueueRow[];
   readonly liveCellsMax: number;
   readonly version: string;
   readonly log: Logger;
@@ -97,6 +101,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       return grants.live();
     },
   };
+  const queues = makeQueues(config, store, parts.queues);
   const routes = compileRoutes(config);
   const loopDelay = monitorEventLoopDelay({ resolution: loopDelayResolutionMs });
   loopDelay.enable();
@@ -192,7 +197,24 @@ export function makeGateway(parts: GatewayParts): Gateway {
     pairings: () => driver.pairings,
     nowMs,
   });
+  const commands = makeCommands({
+    config,
+    agents,
+    store,
+    care,
+    queues,
+    runs,
+    kernel: () => driver.kernel,
+    newUuid: randomUUID,
+    nowMs,
+    ready: driver.resumed,
+  });
   const ingress = makeIngress({
+    commands,
+    answer: (about, route, text) =>
+      void deliver(about, route, text).catch((error: unknown) =>
+        log.warn({ session: about.sessionKey, error: toRefusal(error) }, "the answer of a command was not delivered"),
+      ),
     config,
     routes,
     store,

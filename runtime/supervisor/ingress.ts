@@ -6,7 +6,7 @@ import type { HookRequest, InboundResult } from "../edge/port.ts";
 import type { InboundEvent } from "../../channels/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Admission } from "../kernel/kernel.ts";
-import type { Outcome } from "../kernel/envelope.ts";
+import type { Outcome, Provenance, ReplyRoute } from "../kernel/envelope.ts";
 import type { AcceptResult } from "../kernel/state.ts";
 import {
   formatSessionKey,
@@ -18,6 +18,8 @@ import {
 } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
 import type { Refusal } from "../kernel/errors.ts";
+import type { ChannelRoute } from "./answers.ts";
+import type { Commands } from "./commands/index.ts";
 import type { Runs } from "./runs.ts";
 
 export interface IngressDeps {
@@ -27,8 +29,17 @@ export interface IngressDeps {
   readonly runs: Runs;
   readonly accept: (admission: Admission) => Promise<AcceptResult>;
   readonly newUuid: () => string;
+  readonly commands: Commands;
+  /** Sends the answer of a command through its channel. */
+  readonly answer: (about: AnsweredCommand, route: ChannelRoute, text: string) => void;
   /** Whether answers to this account leave by themselves; else they stay in the session. */
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
+}
+
+export interface AnsweredCommand {
+  readonly id: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
 }
 
 export interface Said {
@@ -78,6 +89,39 @@ export function makeIngress(deps: IngressDeps): Ingress {
       const route = resolveRoute(routes, event);
       const key = idempotencyKey ?? event.messageId;
       const peer = `${event.peer.kind}:${event.peer.id}`;
+      const { agentId, sessionKey, matchedBy } = route;
+      const provenance: Provenance = {
+        kind: "external_user",
+        sourceChannel: event.channel,
+        accountId: route.accountId,
+        senderId: event.sender.id,
+        ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }),
+        ...(event.messageId === undefined ? {} : { messageId: event.messageId }),
+      };
+      const replyRoute: ReplyRoute = deps.carriesAnswers(event.channel, route.accountId)
+        ? {
+            type: "channel",
+            channel: event.channel,
+            accountId: route.accountId,
+            peerKind: event.peer.kind,
+            peerId: event.peer.id,
+            ...(event.threadId === undefined ? {} : { threadId: event.threadId }),
+            ...(event.messageId === undefined ? {} : { inReplyTo: event.messageId }),
+          }
+        : { type: "none" };
+      const dedupe = key === undefined ? {} : { dedupe: { scope: `${event.channel}:${route.accountId}:${peer}`, key } };
+      const command = await deps.commands.fromChannel(event.text, event, {
+        agentId,
+        sessionKey,
+        provenance,
+        ...dedupe,
+      });
+      if (command !== undefined && command.status !== "goes-on") {
+        const { status, runId, reply } = command;
+        if (replyRoute.type === "channel" && status === "accepted")
+          deps.answer({ id: runId, agentId, sessionKey }, replyRoute, reply);
+        return { status, runId, agentId, sessionKey, matchedBy };
+      }
       const result = await accept({
         from: {
           type: "channel",
@@ -87,36 +131,17 @@ export function makeIngress(deps: IngressDeps): Ingress {
           senderId: event.sender.id,
           ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }),
         },
-        agentId: route.agentId,
-        sessionKey: route.sessionKey,
+        agentId,
+        sessionKey,
         verb: "send",
         via: `door:${event.channel}:${route.accountId}`,
         chain: [],
-        provenance: {
-          kind: "external_user",
-          sourceChannel: event.channel,
-          accountId: route.accountId,
-          senderId: event.sender.id,
-          ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }),
-          ...(event.messageId === undefined ? {} : { messageId: event.messageId }),
-        },
-        replyRoute: deps.carriesAnswers(event.channel, route.accountId)
-          ? {
-              type: "channel",
-              channel: event.channel,
-              accountId: route.accountId,
-              peerKind: event.peer.kind,
-              peerId: event.peer.id,
-              ...(event.threadId === undefined ? {} : { threadId: event.threadId }),
-              ...(event.messageId === undefined ? {} : { inReplyTo: event.messageId }),
-            }
-          : { type: "none" },
-        body: event.text,
-        ...(key === undefined ? {} : { dedupe: { scope: `${event.channel}:${route.accountId}:${peer}`, key } }),
+        provenance,
+        replyRoute,
+        body: command?.message ?? event.text,
+        ...dedupe,
       });
-      return result.status === "refused"
-        ? result
-        : { ...result, agentId: route.agentId, sessionKey: route.sessionKey, matchedBy: route.matchedBy };
+      return result.status === "refused" ? result : { ...result, agentId, sessionKey, matchedBy };
     },
 
     async hook(request) {
@@ -141,22 +166,29 @@ export function makeIngress(deps: IngressDeps): Ingress {
         : { ...result, ...target, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };
     },
 
-    said: (said) =>
-      accept({
-        from: { type: "operator", client: said.client },
-        agentId: said.agentId,
-        sessionKey: said.sessionKey,
+    async said({ client, agentId, sessionKey, message, ttlMs, idempotencyKey }) {
+      const provenance: Provenance = { kind: "external_user", sourceChannel: "webchat", senderName: client };
+      const named =
+        idempotencyKey === undefined
+          ? {}
+          : { runId: idempotencyKey, dedupe: { scope: `operator:${sessionKey}`, key: idempotencyKey } };
+      const command = await deps.commands.fromOperator(message, client, { agentId, sessionKey, provenance, ...named });
+      if (command !== undefined && command.status !== "goes-on")
+        return { status: command.status, runId: command.runId };
+      return accept({
+        from: { type: "operator", client },
+        agentId,
+        sessionKey,
         verb: "send",
         via: "door:operator",
         chain: [],
-        provenance: { kind: "external_user", sourceChannel: "webchat", senderName: said.client },
+        provenance,
         replyRoute: { type: "none" },
-        body: said.message,
-        ...(said.ttlMs === undefined ? {} : { ttlMs: said.ttlMs }),
-        ...(said.idempotencyKey === undefined
-          ? {}
-          : { runId: said.idempotencyKey, dedupe: { scope: `operator:${said.sessionKey}`, key: said.idempotencyKey } }),
-      }),
+        body: command?.message ?? message,
+        ...(ttlMs === undefined ? {} : { ttlMs }),
+        ...named,
+      });
+    },
   };
 
   function hookTarget(

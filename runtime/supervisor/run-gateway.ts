@@ -87,6 +87,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     assets,
     orders: await store.orders(),
     grants: await store.grants(),
+    queues: await store.queues(),
     liveCellsMax: await budgetLiveCells(),
     version: options.version,
     onFatal: (reason) => onEscalated(reason),

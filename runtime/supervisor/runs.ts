@@ -14,6 +14,9 @@ interface Run {
   result: RunResult | undefined;
 }
 
+/** What clients are told of a run beside its events. */
+type Followed = Pick<EnvelopeHeader, "runId" | "sessionKey" | "agentId" | "provenance">;
+
 export interface Runs {
   opened(runId: string): void;
   /** A run that ended begins anew, under its id: who waits from here on hears the new end. */
@@ -26,6 +29,8 @@ export interface Runs {
   unshelved(runId: string): void;
   streamed(header: EnvelopeHeader, seq: number, delta: string): void;
   ended(header: EnvelopeHeader, seq: number, outcome: Outcome, aborted: boolean): void;
+  /** The gateway itself answered (a chat command): no turn, no transcript. */
+  answered(about: Followed, text: string): void;
   /** An outcome that was found in the store for a run of before. */
   recalled(runId: string, outcome: Outcome): void;
   knows(runId: string): boolean;
@@ -64,10 +69,7 @@ export function makeRuns(
     for (const waiter of run.waiters.splice(0)) waiter(result);
   };
 
-  const chat = (
-    header: EnvelopeHeader,
-    event: Omit<ChatEvent, "runId" | "sessionKey" | "agentId" | "provenance">,
-  ): void => {
+  const chat = (header: Followed, event: Omit<ChatEvent, "runId" | "sessionKey" | "agentId" | "provenance">): void => {
     const { provenance } = header;
     const from =
       provenance.kind === "inter_session"
@@ -83,6 +85,12 @@ export function makeRuns(
     content: [{ type: "text" as const, text }] as const,
     timestamp: nowMs(),
   });
+
+  const answer = (header: Followed, seq: number, reply: string | null): void => {
+    const message = reply === null ? {} : { message: assistant(reply) };
+    chat(header, { seq, state: "final", stopReason: "stop", ...message });
+    finish(header.runId, { status: "ok", runId: header.runId, reply });
+  };
 
   return {
     opened: (runId) => void find(runId),
@@ -120,15 +128,9 @@ export function makeRuns(
         });
         return;
       }
-      const reply = outcome.status === "ok" ? outcome.text : null;
-      chat(header, {
-        seq,
-        state: "final",
-        stopReason: "stop",
-        ...(reply === null ? {} : { message: assistant(reply) }),
-      });
-      finish(header.runId, { status: "ok", runId: header.runId, reply });
+      answer(header, seq, outcome.status === "ok" ? outcome.text : null);
     },
+    answered: (about, text) => answer(about, 1, text),
     recalled(runId, outcome) {
       finish(
         runId,

@@ -720,6 +720,22 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.purge({})).toBe(0);
       });
 
+      it("keeps how a session's messages wait until that is dropped, the last word of each session", async () => {
+        expect(await store.queues()).toEqual([]);
+        await store.keepQueue({ sessionKey: "agent:main:main", mode: "collect", cap: 3 });
+        await store.keepQueue({ sessionKey: "agent:main:x", drop: "new" });
+        await store.keepQueue({ sessionKey: "agent:main:main", mode: "interrupt" });
+        await reopen();
+        const rows = [
+          { sessionKey: "agent:main:main", mode: "interrupt" },
+          { sessionKey: "agent:main:x", drop: "new" },
+        ];
+        expect(await store.queues()).toEqual(rows);
+        await store.dropQueue("agent:main:x");
+        await store.dropQueue("agent:main:unknown");
+        expect(await store.queues()).toEqual(rows.slice(0, 1));
+      });
+
       it("keeps what operators granted until it is dropped, oldest first", async () => {
         const grant = (id: string, createdAtMs: number) =>
           ({ id, from: "ann", to: "b*", verbs: ["send"], createdAtMs, by: "cli", untilMs: createdAtMs }) as const;

@@ -75,6 +75,8 @@ export function makeConfig(
       identityLinks: {},
       maxPingPongTurns: 5,
     },
+    queue: undefined,
+    commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
     channelDefaults: {},
     agentToAgent: { enabled: false, allow: [] },
     visibility: "tree",
@@ -133,6 +135,7 @@ export async function openGateway(
     assets: reuse?.assets ?? (await assets),
     orders: await store.orders(),
     grants: await store.grants(),
+    queues: await store.queues(),
     liveCellsMax: 50,
     version: "test",
     process: {

@@ -86,7 +86,10 @@ export const session = z
     ),
     resetByType: later(resets, "The same by kind of conversation.", z.record(z.string(), resetRule()).optional()),
     resetByChannel: later(resets, "The same by channel.", z.record(z.string(), resetRule()).optional()),
-    resetTriggers: later(resets, "Messages that start a new session.", z.array(z.string()).default(["/new", "/reset"])),
+    resetTriggers: key(
+      "Commands that begin the session anew; what follows them is its first message.",
+      z.array(filledText()).default(["/new", "/reset"]),
+    ),
     idleMinutes: later(resets, "Older form of an idle reset.", z.int().positive().optional()),
     agentToAgent: key(
       "Messages between agents.",

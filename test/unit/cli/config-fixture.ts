@@ -44,6 +44,8 @@ export const twoAgents: ResolvedConfig = {
     identityLinks: {},
     maxPingPongTurns: 5,
   },
+  queue: undefined,
+  commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
   channelDefaults: { webhook: "home", telegram: "biz" },
   agentToAgent: { enabled: true, allow: ["main", "raul"] },
   visibility: "all",

@@ -46,6 +46,8 @@ describe("what is not configured", () => {
         identityLinks: {},
         maxPingPongTurns: 5,
       },
+      queue: undefined,
+      commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
       channelDefaults: {},
       agentToAgent: { enabled: false, allow: [], grants: [] },
       visibility: "tree",
@@ -513,5 +515,39 @@ describe("child specs", () => {
   it("are one object for all agents that say nothing", async () => {
     const { resolved } = await loadText({ agents: { list: [{ id: "main" }, { id: "raul" }] } });
     expect(resolved.agents[0]?.supervision).toBe(resolved.agents[1]?.supervision);
+  });
+});
+
+describe("the queue and the commands", () => {
+  it("an older name of a mode means the mode, and a channel has its own", async () => {
+    const { resolved } = await loadText({
+      messages: {
+        queue: {
+          mode: "queue",
+          cap: 3,
+          byChannel: { Webhook: "steer-backlog" },
+          debounceMsByChannel: { webchat: 20 },
+        },
+      },
+      commands: { text: false, ownerAllowFrom: [7, "ana"], allowFrom: { Webhook: ["*"] } },
+      session: { resetTriggers: ["/Fresh"] },
+    });
+    const policy = { mode: "followup", debounceMs: 500, cap: 3, drop: "summarize" };
+    expect(resolved.queue).toEqual({
+      policy,
+      byChannel: { webhook: { ...policy, mode: "steer" }, webchat: { ...policy, debounceMs: 20 } },
+    });
+    expect(resolved.commands).toEqual({
+      text: false,
+      owners: ["7", "ana"],
+      allowFrom: { webhook: ["*"] },
+      resetTriggers: ["/fresh"],
+    });
+    expect(resolved.notActive).toEqual([]);
+  });
+
+  it("an empty section is steer with the bounds", async () => {
+    const { resolved } = await loadText({ messages: { queue: {} } });
+    expect(resolved.queue?.policy).toEqual({ mode: "steer", debounceMs: 500, cap: 20, drop: "summarize" });
   });
 });

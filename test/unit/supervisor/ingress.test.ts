@@ -34,6 +34,8 @@ function open(
       admitted.push(admission);
       return answer;
     },
+    commands: { fromChannel: () => undefined, fromOperator: () => undefined },
+    answer: () => undefined,
     newUuid: () => "00000000-0000-4000-8000-000000000000",
     carriesAnswers: (channel, accountId) => channel === "webhook" && accountId === "biz",
   });

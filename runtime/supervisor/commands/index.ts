@@ -1,0 +1,109 @@
+/**
+ * The commands of a gateway, and how one is carried out: at once, past debounce and queue, without a turn. Its answer is a run of
+ * its own that ends as it begins, so that a client follows and waits for it like for any other; neither is in the transcript.
+ */
+import type { InboundEvent } from "../../../channels/port.ts";
+import type { ResolvedConfig } from "../../config/resolved.ts";
+import type { Provenance } from "../../kernel/envelope.ts";
+import { limits } from "../../kernel/limits.ts";
+import type { Queues } from "../queues.ts";
+import type { Runs } from "../runs.ts";
+import { makeQueueCommand } from "./queue-command.ts";
+import { isOwner, mayCommand } from "./senders.ts";
+import { makeSessionCommands, type SessionCommandDeps } from "./session-commands.ts";
+import { type ChatCommand, type CommandCall, findCommand, takesNothing } from "./table.ts";
+
+export interface CommandDeps extends SessionCommandDeps {
+  readonly config: Pick<ResolvedConfig, "commands">;
+  readonly queues: Queues;
+  readonly runs: Runs;
+  readonly newUuid: () => string;
+  /** What the last process left is taken up: before, there is nothing that a command could stop. */
+  readonly ready: Promise<unknown>;
+}
+
+/** Where the chat is, and what says that a message is a repetition. */
+export interface Chat {
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly provenance: Provenance;
+  /** The name of the run, if the client gave one. */
+  readonly runId?: string;
+  readonly dedupe?: { readonly scope: string; readonly key: string };
+}
+
+export type CommandResult =
+  | { readonly status: "accepted" | "duplicate"; readonly runId: string; readonly reply: string }
+  /** The rest of the text is an ordinary message, with what is left of it. */
+  | { readonly status: "goes-on"; readonly message: string };
+
+export interface Commands {
+  /** `undefined`: an ordinary message. */
+  fromChannel(text: string, event: InboundEvent, chat: Chat): Promise<CommandResult> | undefined;
+  fromOperator(text: string, client: string, chat: Chat): Promise<CommandResult> | undefined;
+}
+
+export function makeCommands(deps: CommandDeps): Commands {
+  const { config, runs } = deps;
+  const commands: ChatCommand[] = [
+    ...makeSessionCommands(deps, config.commands.resetTriggers),
+    makeQueueCommand(deps.queues),
+    {
+      name: "/help",
+      usage: "/help",
+      summary: "this list",
+      takes: takesNothing,
+      run: async () => ({ reply: commands.map(({ usage, summary }) => `${usage}: ${summary}`).join("\n") }),
+    },
+  ];
+  /** Until the gateway ends, oldest first. */
+  const done = new Map<string, CommandResult>();
+
+  const carryOut = async (
+    { command, rest }: NonNullable<ReturnType<typeof findCommand>>,
+    call: CommandCall,
+    chat: Chat,
+  ): Promise<CommandResult> => {
+    await deps.ready;
+    const key = chat.dedupe === undefined ? undefined : JSON.stringify([chat.dedupe.scope, chat.dedupe.key]);
+    const before = key === undefined ? undefined : done.get(key);
+    if (before !== undefined) return before.status === "goes-on" ? before : { ...before, status: "duplicate" };
+    const { reply, message } = await command.run(call, rest);
+    const runId = chat.runId ?? deps.newUuid();
+    const result: CommandResult =
+      message === undefined ? { status: "accepted", runId, reply } : { status: "goes-on", message };
+    if (key !== undefined) {
+      done.set(key, result);
+      for (const oldest of done.keys()) {
+        if (done.size <= limits.commandKeysMax) break;
+        done.delete(oldest);
+      }
+    }
+    if (result.status === "accepted") {
+      const { agentId, sessionKey, provenance } = chat;
+      runs.opened(runId);
+      runs.answered({ runId, agentId, sessionKey, provenance }, reply);
+    }
+    return result;
+  };
+
+  return {
+    fromChannel(text, event, chat) {
+      const found = findCommand(commands, text);
+      if (found === undefined || !mayCommand(config.commands, event)) return undefined;
+      const { agentId, sessionKey } = chat;
+      const isGroup = event.peer.kind !== "direct";
+      const by = `${event.channel}:${event.sender.id}`;
+      const owner = isOwner(config.commands, event);
+      return carryOut(found, { agentId, sessionKey, channel: event.channel, isGroup, isOwner: owner, by }, chat);
+    },
+    fromOperator(text, client, chat) {
+      const found = findCommand(commands, text);
+      const { agentId, sessionKey, provenance } = chat;
+      const channel = provenance.sourceChannel;
+      return (
+        found && carryOut(found, { agentId, sessionKey, channel, isGroup: false, isOwner: true, by: client }, chat)
+      );
+    },
+  };
+}

@@ -1,0 +1,48 @@
+/**
+ * Chat commands: messages that the gateway answers itself, before an agent and past every queue. A command is a whole message
+ * that begins with its name. What is none, or comes from somebody whose commands do not count, is an ordinary message.
+ * Source: behaviour §5.1.
+ */
+export interface CommandCall {
+  readonly agentId: string;
+  readonly sessionKey: string;
+  /** As in the provenance of the chat's messages: the channel, or `webchat` for operators. */
+  readonly channel: string;
+  readonly isGroup: boolean;
+  /** It comes from an operator, or from one of `commands.ownerAllowFrom`. */
+  readonly isOwner: boolean;
+  /** For the audit trail. */
+  readonly by: string;
+}
+
+export interface CommandAnswer {
+  readonly reply: string;
+  /** What goes on to the agent as an ordinary message. */
+  readonly message?: string;
+}
+
+export interface ChatCommand {
+  /** With the slash, in lower case. */
+  readonly name: string;
+  /** How it is written, for `/help`. */
+  readonly usage: string;
+  readonly summary: string;
+  /** Whether this can follow the name; else the message is an ordinary one. `rest` is trimmed. */
+  readonly takes: (rest: string) => boolean;
+  /** Must not throw for what a person may have typed: that is answered. */
+  readonly run: (call: CommandCall, rest: string) => Promise<CommandAnswer>;
+}
+
+export const takesNothing = (rest: string): boolean => rest === "";
+export const takesAnything = (): boolean => true;
+
+/** `undefined`: the text is an ordinary message. */
+export function findCommand(
+  commands: readonly ChatCommand[],
+  text: string,
+): { readonly command: ChatCommand; readonly rest: string } | undefined {
+  const [, name = "", rest = ""] = /^(\S+)([^]*)$/u.exec(text.trim()) ?? [];
+  const lower = name.toLowerCase();
+  const command = commands.find((candidate) => candidate.name === lower);
+  return command?.takes(rest.trim()) === true ? { command, rest: rest.trim() } : undefined;
+}
