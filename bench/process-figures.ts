@@ -42,11 +42,16 @@ export async function readMemory(pid: number): Promise<MemoryFigures> {
   };
 }
 
-/** Of processes that this one started and that run: all that they hold. */
-export async function readChildrenMemory(pid: number): Promise<MemoryFigures> {
+/** Processes that this one started and that run. */
+export async function findChildren(pid: number): Promise<readonly number[]> {
   const threads = await readdir(`/proc/${pid}/task`);
   const lists = await Promise.all(threads.map((thread) => readProc(pid, `task/${thread}/children`)));
-  const children = lists.flatMap((list) => list.split(" ").filter(Boolean).map(Number));
+  return lists.flatMap((list) => list.split(" ").filter(Boolean).map(Number));
+}
+
+/** Of processes that this one started and that run: all that they hold. */
+export async function readChildrenMemory(pid: number): Promise<MemoryFigures> {
+  const children = await findChildren(pid);
   const each = await Promise.all(children.map(readMemory));
   const sum = (figure: keyof MemoryFigures): number => each.reduce((total, one) => total + one[figure], 0);
   return { rssMb: sum("rssMb"), pssMb: sum("pssMb"), threads: sum("threads") };

@@ -12,25 +12,10 @@ import { parseArguments } from "./arguments.ts";
 import { describeMachine } from "./machine.ts";
 import { measureNoise } from "./noise.ts";
 import { buildProgram, packageRoot } from "./program.ts";
-import type { Scenario, ScenarioReport } from "./scenario.ts";
+import type { ScenarioReport } from "./scenario.ts";
+import { type ScenarioName, scenarios } from "./scenarios.ts";
 import type { Spread } from "./spread.ts";
 import { formatNumber, formatSpread, formatTable, formatTargets } from "./table.ts";
-
-type Loader = () => Promise<{ readonly run: Scenario }>;
-
-/** Loaded one at a time, so that none measures in the memory of another. */
-const scenarios = {
-  "start-up": () => import("./scenarios/start-up.ts"),
-  restart: () => import("./scenarios/restart.ts"),
-  "round-trip": () => import("./scenarios/round-trip.ts"),
-  turns: () => import("./scenarios/turns.ts"),
-  memory: () => import("./scenarios/memory.ts"),
-  wake: () => import("./scenarios/wake.ts"),
-  route: () => import("./scenarios/route.ts"),
-  store: () => import("./scenarios/store.ts"),
-  faults: () => import("./scenarios/faults.ts"),
-  overload: () => import("./scenarios/overload.ts"),
-} satisfies Record<string, Loader>;
 
 interface Finished extends ScenarioReport {
   readonly seconds: number;
@@ -46,7 +31,7 @@ async function runAll(args: readonly string[]): Promise<void> {
   console.log(formatTable(Object.entries(machine).map(([fact, value]) => ({ machine: fact, value: String(value) }))));
   const finished: Finished[] = [];
   for (const name of chosen.scenarios) {
-    const load: Loader = scenarios[name as keyof typeof scenarios];
+    const { question, load } = scenarios[name as ScenarioName];
     const before = await measureNoise();
     const startedMs = performance.now();
     const { run } = await load();
@@ -58,7 +43,7 @@ async function runAll(args: readonly string[]): Promise<void> {
     const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
     const noise = { before, after: await measureNoise() };
     finished.push({ ...report, seconds, noise });
-    console.log(`\n${report.name} (${formatNumber(seconds)} s; noise ${formatNoise(noise)})\n`);
+    console.log(`\n${report.name}: ${question}\n(${formatNumber(seconds)} s; noise ${formatNoise(noise)})\n`);
     console.log(formatTable(report.rows));
   }
   const targets = finished.flatMap((report) => report.targets ?? []);

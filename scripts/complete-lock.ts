@@ -1,11 +1,12 @@
 /**
- * Completes `package-lock.json` after an `npm install` against a registry that does not have every platform's packages.
+ * Completes `package-lock.json`, or the lock that is named, after an `npm install` against a registry that does not have every
+ * platform's packages.
  *
  * Tools with native parts name one optional package a platform. npm leaves out of the lock what its registry does not have,
  * and `npm ci` then refuses the lock ("Missing: … from lock file") everywhere. This adds the missing entries, for the version
  * that their parent names and with the platform that their name tells; npm skips those of other platforms.
  *
- *   node scripts/complete-lock.ts
+ *   node scripts/complete-lock.ts [bench/peers/package-lock.json]
  */
 import { readFile, writeFile } from "node:fs/promises";
 
@@ -18,7 +19,7 @@ interface LockEntry {
   readonly cpu?: readonly string[];
 }
 
-const file = new URL("../package-lock.json", import.meta.url);
+const file = new URL(`../${process.argv[2] ?? "package-lock.json"}`, import.meta.url);
 const cpus = ["arm64", "x64", "arm", "ia32", "ppc64", "s390x", "riscv64", "loong64"];
 const systems = ["android", "darwin", "freebsd", "linux", "win32", "openharmony"];
 

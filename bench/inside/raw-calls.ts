@@ -1,32 +1,40 @@
 /**
- * The floor under `round-trip`: request and answer between two bare workers as one would write it by hand, one `postMessage`
- * a call, relayed by the main thread. Nothing is checked, stored or bounded.
+ * The floor under what is measured: request and answer over raw ports as one would write it by hand, one `postMessage` a call.
+ * Nothing is checked, stored or bounded.
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { type CallFigures, type CallOrder, measureCalls } from "./measure-calls.ts";
+import { answer } from "./mortal.ts";
 
-/** What the main thread relays. */
+export interface RawWorkerData {
+  readonly role: "ask" | "answer";
+  /** To the other worker; without it, calls go by way of the main thread. */
+  readonly direct?: MessagePort;
+}
+
 export type RawCall = readonly [ref: number, text: string];
 
 /** What the main thread and the asking worker say to each other beside calls. */
 export type RawControl = { readonly order: CallOrder & { readonly text: string } } | { readonly figures: CallFigures };
 
-if (parentPort === null) throw new Error("Starting raw calls: found the main thread, wanted a worker of round-trip.");
-const port = parentPort;
+if (parentPort === null) throw new Error("Starting raw calls: found the main thread, wanted a worker of a benchmark.");
+const control = parentPort;
+const { role, direct } = workerData as RawWorkerData;
+const port = direct ?? control;
 
-if (workerData === "answer") {
-  port.on("message", (call: RawCall) => port.postMessage(call));
+if (role === "answer") {
+  port.on("message", ([ref, text]: RawCall) => {
+    const answered = answer(text);
+    if (typeof answered === "string") port.postMessage([ref, answered] satisfies RawCall);
+    else void answered.then((late) => port.postMessage([ref, late] satisfies RawCall));
+  });
 } else {
   const waiting = new Map<number, () => void>();
   let next = 0;
-  port.on("message", (message: RawCall | RawControl) => {
-    if (Array.isArray(message)) {
-      waiting.get(message[0])?.();
-      waiting.delete(message[0]);
-    } else if ("order" in message) {
-      void ask(message.order);
-    }
-  });
+  const settle = ([ref]: RawCall): void => {
+    waiting.get(ref)?.();
+    waiting.delete(ref);
+  };
   const ask = async (order: CallOrder & { readonly text: string }): Promise<void> => {
     const figures = await measureCalls(
       order,
@@ -36,6 +44,12 @@ if (workerData === "answer") {
           port.postMessage([next, order.text] satisfies RawCall);
         }),
     );
-    port.postMessage({ figures } satisfies RawControl);
+    control.postMessage({ figures } satisfies RawControl);
   };
+  const hear = (message: RawCall | RawControl): void => {
+    if (Array.isArray(message)) settle(message as RawCall);
+    else if ("order" in message) void ask(message.order);
+  };
+  control.on("message", hear);
+  direct?.on("message", settle);
 }

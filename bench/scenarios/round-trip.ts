@@ -38,7 +38,7 @@ interface Sample {
 export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   const { seconds = secondsDefault, rounds = roundsDefault, progress } = options;
   const gateway = await openGatewayHere(config);
-  const raw = openRawCalls();
+  const raw = openRawCalls("relay");
   try {
     const ask =
       (durability: SiblingOrder["durability"]) =>

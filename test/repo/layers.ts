@@ -228,8 +228,18 @@ export const rooms: readonly Room[] = [
     also: [
       { room: "test", why: "faulty agents are measured in the shapes that are tested" },
       { room: "cli", why: "the client of the command line asks the program that is measured" },
+      { room: "peers", why: "what is measured beside Cloister" },
     ],
     packages: ["rolldown", "vitest", "lmdb", "ws", "zod", "comlink"],
+    node: "any",
+  },
+  {
+    name: "peers",
+    layer: 5,
+    places: ["bench/peers"],
+    why: "Libraries that are measured beside Cloister, each behind the same interface. Their packages are installed here alone.",
+    also: [{ room: "tools", why: "all that is measured is measured by the same code" }],
+    packages: ["comedy", "comlink", "nact", "piscina", "threads"],
     node: "any",
   },
   {

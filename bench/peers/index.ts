@@ -1,0 +1,84 @@
+/** What is measured beside Cloister, by name. Only the one that is asked for is loaded. */
+import { access } from "node:fs/promises";
+import type { OpenMortalPeer, OpenPeer } from "./peer.ts";
+
+interface Entry {
+  /** From whom to whom, as the table says it. */
+  readonly between: string;
+  /** Without it, nothing has to be installed. */
+  readonly package?: string;
+  /** Its other side has no heap limit of its own to set, so the process gets one. */
+  readonly heapOfProcess?: true;
+}
+
+interface PeerEntry extends Entry {
+  readonly load: () => Promise<OpenPeer>;
+}
+
+interface MortalEntry extends Entry {
+  readonly load: () => Promise<OpenMortalPeer>;
+}
+
+const fromMain = "main → worker";
+
+export const mortalPeers = {
+  "raw ports": { between: fromMain, load: async () => (await import("./raw.ts")).openMain },
+  comlink: { between: fromMain, package: "comlink", load: async () => (await import("./comlink.ts")).open },
+  "threads.js": { between: fromMain, package: "threads", load: async () => (await import("./threads.ts")).open },
+  piscina: { between: fromMain, package: "piscina", load: async () => (await import("./piscina.ts")).open },
+  "comedy, threaded": {
+    between: fromMain,
+    package: "comedy",
+    heapOfProcess: true,
+    load: async () => (await import("./comedy.ts")).openThreaded,
+  },
+  "comedy, forked": {
+    between: "process → process",
+    package: "comedy",
+    heapOfProcess: true,
+    load: async () => (await import("./comedy.ts")).openForked,
+  },
+  "comedy, in-memory": {
+    between: "same thread",
+    package: "comedy",
+    heapOfProcess: true,
+    load: async () => (await import("./comedy.ts")).openInMemory,
+  },
+  nact: {
+    between: "same thread",
+    package: "nact",
+    heapOfProcess: true,
+    load: async () => (await import("./nact.ts")).open,
+  },
+} satisfies Record<string, MortalEntry>;
+
+export const peers = {
+  "raw ports, relayed": {
+    between: "worker → main → worker",
+    load: async () => (await import("./raw.ts")).openRelay,
+  },
+  "raw ports, direct": { between: "worker → worker", load: async () => (await import("./raw.ts")).openDirect },
+  ...mortalPeers,
+} satisfies Record<string, PeerEntry>;
+
+export type MortalPeerName = keyof typeof mortalPeers;
+export type PeerName = keyof typeof peers;
+
+/** Names in the order of the table, and apart those whose library is not there: `npm run bench:peers` installs them. */
+export async function findInstalled<Name extends PeerName>(
+  names: readonly Name[],
+): Promise<{ readonly installed: readonly Name[]; readonly missing: readonly Name[] }> {
+  const installed: Name[] = [];
+  const missing: Name[] = [];
+  for (const name of names) {
+    const entry: Entry = peers[name];
+    const isThere =
+      entry.package === undefined ||
+      (await access(new URL(`./node_modules/${entry.package}/package.json`, import.meta.url)).then(
+        () => true,
+        () => false,
+      ));
+    (isThere ? installed : missing).push(name);
+  }
+  return { installed, missing };
+}

@@ -1,0 +1,2 @@
+/** The other side of `piscina.ts`. */
+export { answer as default } from "../inside/mortal.ts";

@@ -1,0 +1,61 @@
+/** All scenarios, in the order in which they run: one question each, answered by one file of `scenarios/`. */
+import type { Scenario } from "./scenario.ts";
+
+interface ScenarioEntry {
+  readonly question: string;
+  /** Loaded one at a time, so that none measures in the memory of another. */
+  readonly load: () => Promise<{ readonly run: Scenario }>;
+}
+
+export const scenarios = {
+  "start-up": {
+    question: "How long until the gateway is ready, with one agent and with ten thousand?",
+    load: () => import("./scenarios/start-up.ts"),
+  },
+  restart: {
+    question: "How long is the gateway away when it crashes?",
+    load: () => import("./scenarios/restart.ts"),
+  },
+  "round-trip": {
+    question: "What does a question to another agent cost when it is journaled, and in memory?",
+    load: () => import("./scenarios/round-trip.ts"),
+  },
+  ask: {
+    question: "What does a question to another agent cost against raw ports and other libraries?",
+    load: () => import("./scenarios/ask.ts"),
+  },
+  settle: {
+    question: "What becomes of the calls that wait when their target dies, here and in other libraries?",
+    load: () => import("./scenarios/settle.ts"),
+  },
+  turns: {
+    question: "What does a message from outside cost, from the socket to the committed answer?",
+    load: () => import("./scenarios/turns.ts"),
+  },
+  memory: {
+    question: "What do live and dormant agents take at rest?",
+    load: () => import("./scenarios/memory.ts"),
+  },
+  wake: {
+    question: "How long does a dormant agent take to the first line of its handler?",
+    load: () => import("./scenarios/wake.ts"),
+  },
+  route: {
+    question: "What does one message through the binding table cost, with ten and with ten thousand bindings?",
+    load: () => import("./scenarios/route.ts"),
+  },
+  store: {
+    question: "How many durable sends a second does group commit give, and on slower disks?",
+    load: () => import("./scenarios/store.ts"),
+  },
+  faults: {
+    question: "What do fifty agents notice of one that spins, throws, floods or pours out?",
+    load: () => import("./scenarios/faults.ts"),
+  },
+  overload: {
+    question: "What happens to memory, to orders and to neighbours at ten times the load that an agent can handle?",
+    load: () => import("./scenarios/overload.ts"),
+  },
+} satisfies Record<string, ScenarioEntry>;
+
+export type ScenarioName = keyof typeof scenarios;
