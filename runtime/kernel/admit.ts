@@ -204,7 +204,13 @@ export function appended(
 }
 
 /** Mail found in the journal at start. `attempts` > 0: it was with a cell when the process ended. */
-export function restore(k: KernelState, header: EnvelopeHeader, attempts: number, nowMs: number): void {
+export function restore(
+  k: KernelState,
+  header: EnvelopeHeader,
+  attempts: number,
+  nowMs: number,
+  isStopped: boolean,
+): void {
   const agent = k.agents.get(header.agentId);
   if (agent === undefined) {
     k.emit({
@@ -218,7 +224,7 @@ export function restore(k: KernelState, header: EnvelopeHeader, attempts: number
   // A disabled agent's mail stays where it is, for the start after the repair.
   if (agent.disabled !== undefined) return;
   reserve(agent, header.sessionKey);
-  enqueue(k, agent, header, attempts, nowMs);
+  enqueue(k, agent, header, attempts, nowMs, isStopped);
 }
 
 /** Stored mail enters its session's lane; its place in the mailbox is taken already. */

@@ -24,6 +24,16 @@ export const grantVerbs = ["send", "request", "list", "history", "spawn", "steer
 
 export type GrantVerb = (typeof grantVerbs)[number];
 
+/** An operator's order to stop what of an agent lies on the disk alone: all of it, of a session, of a run. */
+export interface BacklogStop {
+  readonly agentId: string;
+  readonly sessionKey?: string;
+  readonly runId?: string;
+  /** What was accepted after it is not meant: by its number in the journal, and by its time. */
+  readonly until: number;
+  readonly atMs: number;
+}
+
 /** A right that an operator granted while the gateway ran, as it is stored. */
 export interface GrantRow {
   readonly id: string;

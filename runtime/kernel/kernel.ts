@@ -94,9 +94,9 @@ export function makeKernel(
       appended(k, envelope, ticket, result, nowMs);
       useRoom(k, nowMs);
     },
-    /** Mail found in the journal at start, oldest first. */
-    restore: ({ header }: Pick<Envelope, "header">, attempts: number, nowMs: number): void =>
-      restore(k, header, attempts, nowMs),
+    /** Mail found in the journal at start, oldest first. What was stopped before ends at once. */
+    restore: ({ header }: Pick<Envelope, "header">, attempts: number, nowMs: number, isStopped = false): void =>
+      restore(k, header, attempts, nowMs, isStopped),
     /** What the journal has of an agent beyond what `restore` was given; call it after that. */
     restoreBacklog: (backlog: Parameters<typeof restoreBacklog>[1]): void => restoreBacklog(k, backlog),
     /** What a `refill` effect asked for; undefined when it could not be read. */
@@ -209,16 +209,6 @@ export function makeKernel(
     /** The envelope that a `recall` effect asks for is not done: who asked waits for it. */
     stillOpen: (effect: Extract<Effect, { type: "recall" }>, nowMs: number): void => stillOpen(k, effect, nowMs),
 
-    /**
-     * Stops what the session runs and drops what it has waiting. Gives the run ids that were stopped. What of it lies on the disk
-     * alone is not among them; it ends when it is read.
-     */
-    abort(sessionKey: string, runId: string | undefined, nowMs: number): readonly string[] {
-      const scope = { type: "session", sessionKey, ...(runId === undefined ? {} : { runId }) } as const;
-      const { queued, active } = stop(k, scope, "operator", nowMs);
-      useRoom(k, nowMs);
-      return [...active, ...queued];
-    },
     /** Stops what the scope names, and says how much that was; what runs is over within `limits.stopGraceMs` and the end of a cell. */
     stop(scope: StopScope, subject: string, nowMs: number): Stopped {
       const stopped = stop(k, scope, subject, nowMs);

@@ -5,7 +5,7 @@
  * A backlog that a restart finds is handled the same way, whatever the policy is.
  */
 import { policyOf, release } from "./depth.ts";
-import type { EnvelopeHeader } from "./envelope.ts";
+import type { BacklogStop, EnvelopeHeader } from "./envelope.ts";
 import type { AgentEntry, KernelState, Spill } from "./state.ts";
 
 /** Whether stored mail, whose place is taken already, has to wait on the disk. */
@@ -26,13 +26,19 @@ export function spill(k: KernelState, agent: AgentEntry, header: EnvelopeHeader,
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 
-/** At boot: what the journal has beyond what `restore` was given. */
+/** At boot: what the journal has beyond what `restore` was given, and what of it was stopped. */
 export function restoreBacklog(
   k: KernelState,
-  { agentId, ...found }: Pick<Spill, "after" | "until" | "count"> & { readonly agentId: string },
+  {
+    agentId,
+    stops = [],
+    ...found
+  }: Pick<Spill, "after" | "until" | "count"> & { readonly agentId: string; readonly stops?: readonly BacklogStop[] },
 ): void {
   const agent = k.agents.get(agentId);
-  if (agent !== undefined && agent.disabled === undefined) openSpill(k, agent, found);
+  if (agent === undefined || agent.disabled !== undefined) return;
+  openSpill(k, agent, found);
+  for (const stop of stops) if (stop.agentId === agentId) note(k, agent, stop);
 }
 
 function openSpill(k: KernelState, agent: AgentEntry, found: Pick<Spill, "after" | "until" | "count">): void {
@@ -41,27 +47,59 @@ function openSpill(k: KernelState, agent: AgentEntry, found: Pick<Spill, "after"
   k.roomy.add(agent);
 }
 
-/** An operator stops a session, a run or all: what of it lies on the disk ends when it is read. In memory, as the order itself is. */
+/**
+ * An operator stops a session, a run or all: what of it lies on the disk ends when it is read. Gives what has to be kept, so that it
+ * does so after a restart as well; undefined when nothing lies there.
+ */
 export function stopSpilled(
   k: KernelState,
   agent: AgentEntry,
   sessionKey: string | undefined,
   runId: string | undefined,
-): void {
-  if (agent.spill === undefined) return;
-  const { stopped, until } = agent.spill;
-  stopped.delete(stopKey(sessionKey, runId));
+  nowMs: number,
+): BacklogStop | undefined {
+  if (agent.spill === undefined) return undefined;
+  const stop: BacklogStop = {
+    agentId: agent.spec.id,
+    ...(sessionKey === undefined ? {} : { sessionKey }),
+    ...(runId === undefined ? {} : { runId }),
+    until: agent.spill.until,
+    atMs: nowMs,
+  };
+  note(k, agent, stop);
+  return stop;
+}
+
+function note(k: KernelState, { spill: found }: AgentEntry, { sessionKey, runId, until }: BacklogStop): void {
+  const stopped = found?.stopped ?? new Map<string, number>();
+  const key = stopKey(sessionKey, runId);
+  stopped.delete(key);
   for (const oldest of stopped.keys()) {
     if (stopped.size < k.settings.limits.spillStopsMax) break;
     stopped.delete(oldest);
   }
-  stopped.set(stopKey(sessionKey, runId), { until });
+  stopped.set(key, until);
 }
 
 export function isStopped({ stopped }: Spill, { sessionKey, runId }: EnvelopeHeader, seq: number): boolean {
   if (stopped.size === 0) return false;
   const keys = [stopKey(undefined, undefined), stopKey(undefined, runId), stopKey(sessionKey, undefined)];
-  return [...keys, stopKey(sessionKey, runId)].some((key) => (stopped.get(key)?.until ?? 0) >= seq);
+  return [...keys, stopKey(sessionKey, runId)].some((key) => (stopped.get(key) ?? 0) >= seq);
+}
+
+/**
+ * Whether one of the stops, which an earlier process was given, means this envelope. The numbers of a journal that was empty once
+ * may begin anew, so that the time counts as well.
+ */
+export function wasStoppedBefore(stops: readonly BacklogStop[], header: EnvelopeHeader, seq: number): boolean {
+  return stops.some(
+    ({ agentId, sessionKey, runId, until, atMs }) =>
+      agentId === header.agentId &&
+      seq <= until &&
+      header.acceptedAtMs <= atMs &&
+      (sessionKey ?? header.sessionKey) === header.sessionKey &&
+      (runId ?? header.runId) === header.runId,
+  );
 }
 
 function stopKey(sessionKey: string | undefined, runId: string | undefined): string {

@@ -188,8 +188,8 @@ export interface Spill {
   isReading: boolean;
   /** The reading failed: not again before. */
   notBeforeMs: number;
-  /** Stopped by the operator while it lay on the disk: what is of the session and the run, up to `until`; absent: of any. */
-  readonly stopped: Map<string, { readonly until: number }>;
+  /** Stopped by the operator while it lay on the disk: what is of the session or run up to this number, by `stopKey`. */
+  readonly stopped: Map<string, number>;
 }
 
 /** One that waits for a place. An agent's wait is also an ask (`asks.ts`) under the id `place`, so that it is seen and ends. */

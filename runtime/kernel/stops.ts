@@ -16,7 +16,7 @@
 import { agentOfKey } from "./agent-of-key.ts";
 import { leaveCrowd } from "./crowd.ts";
 import { endCell, hasCell, markReady } from "./dispatch.ts";
-import type { EnvelopeHeader } from "./envelope.ts";
+import type { BacklogStop, EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { stoppedRefusal } from "./posts.ts";
 import { stopSpilled } from "./spill.ts";
@@ -41,6 +41,8 @@ export interface Stopped {
   readonly senders: number;
   /** Messages that lie on the disk alone and end when they are read; with a session or a run, among how many it is looked for. */
   readonly backlog: number;
+  /** What a restart has to know, so that those end then as well. */
+  readonly kept: readonly BacklogStop[];
 }
 
 /** `subject` is the client that asks, for the audit trail. */
@@ -49,6 +51,7 @@ export function stop(k: KernelState, scope: StopScope, subject: string, nowMs: n
   const active: string[] = [];
   let senders = 0;
   let backlog = 0;
+  const kept: BacklogStop[] = [];
   const isWhole = scope.type === "agent" || scope.type === "all";
   if (isWhole) k.stops++;
   const isMeant = meant(k, scope);
@@ -57,7 +60,8 @@ export function stop(k: KernelState, scope: StopScope, subject: string, nowMs: n
     if (!agent.isMade && agent.spill === undefined && agent.crowd === undefined) continue;
     if (isWhole) agent.stopNumber = k.stops;
     backlog += agent.spill?.count ?? 0;
-    stopSpilled(k, agent, sessionOf(scope), runOf(scope));
+    const spilled = stopSpilled(k, agent, sessionOf(scope), runOf(scope), nowMs);
+    if (spilled !== undefined) kept.push(spilled);
     if (isWhole) senders += refuseCrowd(k, agent);
     if (agent.isMade) for (const run of stopQueued(k, agent, isMeant)) queued.push(run);
   }
@@ -71,7 +75,7 @@ export function stop(k: KernelState, scope: StopScope, subject: string, nowMs: n
     decision: "noted",
     detail: `${queued.length} that waited, ${active.length} that ran, ${senders} senders, ${backlog} on the disk`,
   });
-  return { queued, active, senders, backlog };
+  return { queued, active, senders, backlog, kept };
 }
 
 function agentsOf(k: KernelState, scope: StopScope): readonly AgentEntry[] {

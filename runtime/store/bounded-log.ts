@@ -1,5 +1,6 @@
 /**
- * Rows in order of arrival, the oldest dropped beyond a bound: the audit trail.
+ * Rows in order of arrival, the oldest dropped beyond a bound: the audit trail ("a"), stops of what lies on the disk ("stop"), both in
+ * the registry.
  *
  * Layout: `[name, n]` → row, `n` counts from 1 and is never used twice while the log holds a row.
  */
@@ -15,6 +16,11 @@ export function appendRow(environment: Environment, name: string, row: unknown, 
   if (n <= rowsMax) return;
   const dropped = Array.from(environment.entries({ start: [name, 0], end: [name, n - rowsMax + 1] }));
   for (const { key } of dropped) environment.remove(key);
+}
+
+/** Inside a transaction of the environment. */
+export function clearRows(environment: Environment, name: string): void {
+  for (const { key } of Array.from(environment.entries(all(name)))) environment.remove(key);
 }
 
 /** Newest first. */

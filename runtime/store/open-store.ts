@@ -12,11 +12,12 @@ import { type AgentStore, outcomeOf, type StoredRow } from "./agent-store.ts";
 import { AgentFolders } from "./agent-folders.ts";
 import { AgentStores } from "./agent-stores.ts";
 import { Blobs } from "./blobs.ts";
-import { appendRow, newestRows } from "./bounded-log.ts";
+import { appendRow, clearRows, newestRows } from "./bounded-log.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
 import { Journal, type StoredEnvelope } from "./journal.ts";
 import { clearOwner, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
 import { readPending } from "./pending.ts";
+import type { BacklogStop } from "../kernel/envelope.ts";
 import type { AuditRow, Store, StorePlaces, TranscriptRow } from "./port.ts";
 import { type SessionHead, SessionIndex } from "./session-index.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
@@ -36,6 +37,7 @@ export type StoreBounds = Pick<
   | "settledRowsPerWriteMax"
   | "appendsPerWriteMax"
   | "auditRowsMax"
+  | "spillStopsMax"
   | "openAgentStoresMax"
   | "sessionsScanRowsMax"
   | "turnRowsScanMax"
@@ -54,6 +56,9 @@ export interface StoreOptions {
   /** Default: `limits`. */
   readonly bounds?: { readonly [K in keyof StoreBounds]?: number };
 }
+
+/** Name of the log of stops in the registry. */
+const stopLog = "stop";
 
 export class OpenStore implements Store {
   readonly #registry: Environment;
@@ -342,6 +347,18 @@ export class OpenStore implements Store {
   grants: Store["grants"] = () => this.#run(async () => listGrants(this.#registry));
 
   orders: Store["orders"] = () => this.#run(async () => listOrders(this.#registry));
+
+  keepStops: Store["keepStops"] = (stops) =>
+    this.#run(() =>
+      this.#registry.write(() => {
+        for (const stop of stops) appendRow(this.#registry, stopLog, stop, this.#bounds.spillStopsMax);
+      }),
+    );
+
+  dropStops: Store["dropStops"] = () => this.#run(() => this.#registry.write(() => clearRows(this.#registry, stopLog)));
+
+  stops: Store["stops"] = () =>
+    this.#run(async () => newestRows<BacklogStop>(this.#registry, stopLog, this.#bounds.spillStopsMax).toReversed());
 
   audit: Store["audit"] = (rows) =>
     this.#run(() =>

@@ -8,7 +8,7 @@
  * `begin` and `commit` of an envelope that the journal does not hold reject with `CLOISTER_ENVELOPE_UNKNOWN`, everything that
  * needs the environment of an agent that is not in `StorePlaces` with `CLOISTER_AGENT_UNKNOWN`.
  */
-import type { Envelope, Fate, Fires, GrantRow } from "../kernel/envelope.ts";
+import type { BacklogStop, Envelope, Fate, Fires, GrantRow } from "../kernel/envelope.ts";
 import type {
   TurnCall,
   Dedupe,
@@ -165,6 +165,12 @@ export interface Store {
   // --- what operators order and grant; to drop one that is not there is no error ---
   /** Takes the place of an earlier one to the same agent. */
   keepOrder(order: StandingOrder): Promise<void>;
+  /** What was stopped while it lay on the disk alone; the oldest of more than `limits.spillStopsMax` are forgotten. */
+  keepStops(stops: readonly BacklogStop[]): Promise<void>;
+  /** All of them. */
+  dropStops(): Promise<void>;
+  /** Oldest first. */
+  stops(): Promise<readonly BacklogStop[]>;
   dropOrder(agentId: string): Promise<void>;
   /** By agent id; also of agents that are no longer configured. */
   orders(): Promise<readonly StandingOrder[]>;

@@ -11,6 +11,7 @@ import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
 import type { AcceptResult, Effect } from "../kernel/state.ts";
+import { wasStoppedBefore } from "../kernel/spill.ts";
 import { storedOutcome } from "../kernel/turns.ts";
 import type { AuditRow, StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
@@ -413,6 +414,8 @@ export function makeDriver(deps: DriverDeps): Driver {
       const unusual = config.agents.filter(({ mailbox }) => mailbox.depthMax !== limits.mailboxDepthMax);
       const windows = Object.fromEntries(unusual.map(({ id, mailbox }) => [id, mailbox.depthMax]));
       const { envelopes, backlogs, outbound, exchanges } = await store.pending(windows);
+      const stops = await store.stops();
+      let stopped = 0;
       for (const row of outbound) {
         if (row.route.type !== "channel") continue;
         const header: EnvelopeHeader = {
@@ -432,7 +435,9 @@ export function makeDriver(deps: DriverDeps): Driver {
         answers.send(header, row.route, row.text);
       }
       for (const envelope of envelopes) {
-        const { header, attempts } = envelope;
+        const { header, attempts, seq } = envelope;
+        const isStopped = wasStoppedBefore(stops, header, seq);
+        if (isStopped) stopped++;
         runs.opened(header.runId);
         // The run lost its cell with the process; who looks for why it took so long finds it.
         if (attempts > 0) {
@@ -448,14 +453,16 @@ export function makeDriver(deps: DriverDeps): Driver {
             detail: `its run was lost when the last process ended, after delivery ${attempts}; it is handled again`,
           });
         }
-        kernel.restore(envelope, attempts, nowMs());
+        kernel.restore(envelope, attempts, nowMs(), isStopped);
       }
       let behind = 0;
       for (const backlog of backlogs) {
         behind += backlog.count;
         runs.shelvedBefore(backlog.count);
-        kernel.restoreBacklog(backlog);
+        kernel.restoreBacklog({ ...backlog, stops });
       }
+      // Nothing is left that they may mean: what ends now is looked for again at the next start.
+      if (stops.length > 0 && stopped + backlogs.length === 0) await store.dropStops();
       for (const { header, ...done } of exchanges) kernel.resumeExchange(header, storedOutcome(done));
       kernel.start(nowMs());
       isResumed.resolve();

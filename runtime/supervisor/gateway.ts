@@ -249,8 +249,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     policy,
     agents: () => board.all(),
     lanes: () => driver.kernel.lanes(),
-    abort: (sessionKey, runId) => driver.kernel.abort(sessionKey, runId, nowMs()),
     stopWork: makeStopWork({
+      store,
       agentIds: config.agents.map(({ id }) => id),
       kernel: () => driver.kernel,
       runs,

@@ -48,7 +48,6 @@ export interface OperatorDeps {
   readonly policy: Policy;
   readonly agents: () => readonly AgentStatus[];
   readonly lanes: () => readonly LaneRow[];
-  readonly abort: (sessionKey: string, runId: string | undefined) => readonly string[];
   readonly stopWork: StopWork;
   readonly order: (agentId: string, order: AgentOrder) => boolean;
   readonly unpark: (agentId: string) => boolean;
@@ -303,8 +302,9 @@ export function makeOperatorMethods(
         status: said.duplicate ? "in_flight" : "started",
       };
     },
-    "chat.abort": (params) => {
-      const stopped = deps.abort(findTarget(params.sessionKey).sessionKey, params.runId);
+    "chat.abort": async (params, client) => {
+      const { sessionKey } = findTarget(params.sessionKey);
+      const stopped = await deps.stopWork.session(sessionKey, params.runId, client.clientId);
       return { ok: true, aborted: stopped.length > 0, runIds: stopped };
     },
     "runs.stop": async ({ target }, client) => ({ ok: true, ...(await deps.stopWork(target, client.clientId)) }),

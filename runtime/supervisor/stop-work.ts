@@ -6,13 +6,15 @@
 import { failure } from "../kernel/errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
-import type { StopScope } from "../kernel/stops.ts";
+import type { Stopped, StopScope } from "../kernel/stops.ts";
+import type { Store } from "../store/port.ts";
 import type { Runs } from "./runs.ts";
 
 export interface StopWorkDeps {
   readonly agentIds: readonly string[];
   readonly kernel: () => Pick<Kernel, "stop">;
   readonly runs: Pick<Runs, "wait" | "knows">;
+  readonly store: Pick<Store, "keepStops">;
   readonly nowMs: () => number;
 }
 
@@ -30,9 +32,19 @@ export interface StoppedWork {
 }
 
 /** `by` is the client that asks. Throws `CLOISTER_REQUEST_INVALID` when nothing is called so. */
-export type StopWork = (target: string, by: string) => Promise<StoppedWork>;
+export interface StopWork {
+  (target: string, by: string): Promise<StoppedWork>;
+  /** A session, or one run of it. Gives the runs that were stopped; what of it lies on the disk alone is not among them. */
+  session(sessionKey: string, runId: string | undefined, by: string): Promise<readonly string[]>;
+}
 
-export function makeStopWork({ agentIds, kernel, runs, nowMs }: StopWorkDeps): StopWork {
+export function makeStopWork({ agentIds, kernel, runs, store, nowMs }: StopWorkDeps): StopWork {
+  /** Once it is answered, a restart forgets nothing of it. */
+  const stop = async (scope: StopScope, by: string): Promise<Stopped> => {
+    const stopped = kernel().stop(scope, by, nowMs());
+    if (stopped.kept.length > 0) await store.keepStops(stopped.kept);
+    return stopped;
+  };
   const scopeOf = (target: string): Exclude<StopScope, { type: "session" }> => {
     const agentId = target.toLowerCase();
     if (agentIds.includes(agentId)) {
@@ -52,9 +64,9 @@ export function makeStopWork({ agentIds, kernel, runs, nowMs }: StopWorkDeps): S
     );
   };
 
-  return async (target, by) => {
+  const stopTarget = async (target: string, by: string): Promise<StoppedWork> => {
     const scope = scopeOf(target);
-    const { queued, active, senders, backlog } = kernel().stop(scope, by, nowMs());
+    const { queued, active, senders, backlog } = await stop(scope, by);
     const ends = await Promise.all(active.map((runId) => runs.wait(runId, limits.stopWaitMs)));
     return {
       scope: scope.type,
@@ -66,4 +78,13 @@ export function makeStopWork({ agentIds, kernel, runs, nowMs }: StopWorkDeps): S
       runIds: [...active, ...queued].slice(0, limits.stopRunIdsMax),
     };
   };
+  return Object.assign(stopTarget, {
+    session: async (sessionKey: string, runId: string | undefined, by: string) => {
+      const { queued, active } = await stop(
+        { type: "session", sessionKey, ...(runId === undefined ? {} : { runId }) },
+        by,
+      );
+      return [...active, ...queued];
+    },
+  });
 }

@@ -152,3 +152,39 @@ test("an agent's sends wait for a slow one and arrive in order", async () => {
     Array.from({ length: 60 }, (_, at) => `part ${at}`),
   );
 });
+
+test("what is stopped on the disk stays stopped over a restart, and what came after it does not", async () => {
+  const config = makeConfig([
+    { id: "main", module: "echo", mailbox: { depthMax: 10, sessionDepthMax: 10, overflow: "spill" } },
+  ]);
+  const agents = config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir }));
+  const store = await openMemoryStore({ stateDir: config.stateDir, agents });
+  const before = await openGateway([], {}, { store, config });
+  hold(before);
+  for (let at = 0; at < 100; at++) expect(await post(before, at)).toMatchObject({ ok: true });
+  // m0 and m1 are in memory; the stop of their sessions finds those behind them on the disk.
+  expect(await before.doors.rpc(client, "chat.abort", { sessionKey: sessionOf(0) })).toMatchObject({ ok: true });
+  expect(await before.doors.rpc(client, "chat.abort", { sessionKey: sessionOf(1), runId: "m21" })).toMatchObject({
+    ok: true,
+  });
+  for (let at = 100; at < 120; at++) expect(await post(before, at)).toMatchObject({ ok: true });
+  await before.drain(0);
+  const gateway = await openGateway([], {}, { store, config });
+  expect(await gateway.doors.waitRun("m119", 60_000)).toMatchObject({ status: "ok", reply: "m119" });
+  await expect.poll(() => gateway.driver.kernel.view("main")?.queueDepth).toBe(0);
+  await expect.poll(() => gateway.driver.kernel.turnsInFlight()).toBe(0);
+  const stopped = [0, 20, 40, 60, 80, 21];
+  expectAll(
+    await handled(gateway),
+    Array.from({ length: 120 }, (_, at) => at).filter((at) => !stopped.includes(at)),
+  );
+  expect(await store.deadLetters({ limit: 10 })).toMatchObject({
+    rows: stopped.map(() => ({ fate: "dropped", reason: "the operator stopped it" })),
+    total: stopped.length,
+  });
+  // Once nothing waits that they may mean, they are forgotten.
+  expect(await store.stops()).toHaveLength(2);
+  await gateway.drain(0);
+  await openGateway([], {}, { store, config });
+  expect(await store.stops()).toEqual([]);
+});

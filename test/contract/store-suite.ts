@@ -749,6 +749,19 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect((await store.grants()).map(({ id }) => id)).toEqual(["g-c", "g-b"]);
       });
 
+      it("keeps a bounded number of stops, oldest first, until all are dropped", async () => {
+        await reopen({ bounds: { spillStopsMax: 3 } });
+        const stop = (until: number) => ({ agentId: "main", sessionKey: "agent:main:main", until, atMs: 1 });
+        expect(await store.stops()).toEqual([]);
+        await store.keepStops([stop(1), stop(2)]);
+        await Promise.all([store.keepStops([stop(3)]), store.keepStops([stop(4)])]);
+        await reopen({ bounds: { spillStopsMax: 3 } });
+        expect(await store.stops()).toEqual([stop(2), stop(3), stop(4)]);
+        await store.dropStops();
+        await reopen();
+        expect(await store.stops()).toEqual([]);
+      });
+
       it("keeps orders to agents until they are dropped, the last one of each agent", async () => {
         const order = (agentId: string, reason: string, atMs: number) => ({ agentId, reason, atMs });
         expect(await store.orders()).toEqual([]);

@@ -1,4 +1,5 @@
 /** What a test tells the driver of the kernel, and what it may ask of it (`kernel-driver.ts`). */
+import type { Stopped, StopScope } from "../../runtime/kernel/stops.ts";
 import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { EnvelopeHeader, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
 import type { Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
@@ -107,6 +108,10 @@ export interface Driver {
   lateFrame(agentId: string): boolean;
   /** The end of the cell before the agent's last one is told once more. */
   repeatExit(agentId: string): void;
+  /** An operator stops work; what has to be kept of it is, over a restart of the process. */
+  stop(scope: StopScope): Stopped;
+  /** A session, or one run of it. Gives the runs that were stopped. */
+  abort(sessionKey: string, runId?: string): readonly string[];
   /** The process dies and starts again with what the journal has. */
   restartProcess(): void;
   /** A frame as if it came from the agent's port. */

@@ -4,12 +4,13 @@
  * order stays in order: the journal, each agent's store, each direction of each cell's port.
  */
 import type { Admission } from "../../runtime/kernel/admit.ts";
-import type { EnvelopeHeader, Outcome } from "../../runtime/kernel/envelope.ts";
+import type { BacklogStop, EnvelopeHeader, Outcome } from "../../runtime/kernel/envelope.ts";
 import { type FollowUp, followUpAdmission } from "../../runtime/kernel/exchange.ts";
 import { down } from "../../runtime/kernel/frames.ts";
 import { type Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts";
 import { makePairingRegistry } from "../../runtime/kernel/pairings.ts";
+import { wasStoppedBefore } from "../../runtime/kernel/spill.ts";
 import { defaultSupervision } from "../../runtime/kernel/supervision.ts";
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
 import { isRepeatable, runTool } from "../../runtime/supervisor/tools/table.ts";
@@ -394,6 +395,7 @@ export function makeDriver(options: DriverOptions): Driver {
   };
 
   /** As the store's `pending` parts them: what goes into memory, and what stays on the disk behind it. */
+  const stops: BacklogStop[] = [];
   const window = (rows: ReturnType<typeof journal.pending>) => {
     const given: (typeof rows)[number][] = [];
     const backlogs = new Map<string, { agentId: string; after: number; until: number; count: number }>();
@@ -532,13 +534,26 @@ export function makeDriver(options: DriverOptions): Driver {
       kernel = boot();
       for (const answer of journal.outbound.values()) store.carryOut(answer);
       const { given, backlogs } = window(journal.pending());
-      for (const { envelope, attempts } of given) {
-        kernel.restore(envelope, attempts, nowMs);
+      for (const { envelope, attempts, seq } of given) {
+        kernel.restore(envelope, attempts, nowMs, wasStoppedBefore(stops, envelope.header, seq));
         check(`in process ${process}`);
       }
-      for (const backlog of backlogs) kernel.restoreBacklog(backlog);
+      for (const backlog of backlogs) kernel.restoreBacklog({ ...backlog, stops });
       for (const { header, outcome } of journal.exchanges()) kernel.resumeExchange(header, outcome);
       kernel.start(nowMs);
+    },
+    stop(scope) {
+      const stopped = kernel.stop(scope, "operator", nowMs);
+      stops.push(...stopped.kept);
+      return stopped;
+    },
+    abort(sessionKey, runId) {
+      const { queued, active } = driver.stop({
+        type: "session",
+        sessionKey,
+        ...(runId === undefined ? {} : { runId }),
+      });
+      return [...active, ...queued];
     },
     frame(agentId, frame, incarnation = kernel.view(agentId)?.incarnation ?? 0) {
       kernel.frame(agentId, incarnation, frame, nowMs);

@@ -45,9 +45,7 @@ export const faults: readonly Fault[] = [
     name: "abort",
     weight: 3,
     calm: true,
-    happen: always(({ driver, sessions }, random) =>
-      driver.kernel.abort(random.pick(sessions), undefined, driver.nowMs),
-    ),
+    happen: always(({ driver, sessions }, random) => driver.abort(random.pick(sessions))),
   },
   {
     // A turn that takes no notice loses its cell.
@@ -55,15 +53,13 @@ export const faults: readonly Fault[] = [
     weight: 2,
     happen: always(({ driver, agents, sessions }, random) => {
       const running = [...driver.kernel.state.mail.values()].map(({ envelope }) => envelope.header.runId);
-      driver.kernel.stop(
+      driver.stop(
         random.pick([
           { type: "all" } as const,
           { type: "agent", agentId: random.pick(agents) } as const,
           { type: "run", runId: running.length > 0 ? random.pick(running) : "none" } as const,
           { type: "session", sessionKey: random.pick(sessions) } as const,
         ]),
-        "operator",
-        driver.nowMs,
       );
     }),
   },

@@ -15,7 +15,10 @@ it("asking for the turns in flight, stopping a session and the clock make no col
   expect([kernel.state.agents.size, made()]).toEqual([2, []]);
   expect(kernel.turnsInFlight()).toBe(0);
   expect(kernel.views()).toHaveLength(2);
-  expect(kernel.abort("agent:main:main", undefined, nowMs)).toEqual([]);
+  expect(kernel.stop({ type: "session", sessionKey: "agent:main:main" }, "t", nowMs)).toMatchObject({
+    active: [],
+    queued: [],
+  });
   kernel.tick(nowMs + 60_000);
   expect(made()).toEqual([]);
 });

@@ -153,8 +153,8 @@ describe("a mailbox that spills", () => {
     driver.tell("agent:raul:y", "y1", { runId: "r1" });
     driver.tell("agent:raul:y", "y2", { runId: "r2" });
     driver.settle();
-    driver.kernel.abort("agent:raul:x", undefined, driver.nowMs);
-    driver.kernel.abort("agent:raul:y", "r2", driver.nowMs);
+    driver.abort("agent:raul:x");
+    driver.abort("agent:raul:y", "r2");
     driver.tell("agent:raul:x", "x2");
     driver.settle();
     driver.open("go");
@@ -162,6 +162,31 @@ describe("a mailbox that spills", () => {
     expect(driver.handled.map(({ body }) => body)).toEqual(["hold", "y1", "x2"]);
     for (const body of ["x1", "y2"]) expect(driver.dead(body)).toMatchObject({ fate: "dropped" });
     expect(leaks(driver.kernel)).toEqual([]);
+  });
+
+  it("drops what was stopped there also when the process ends before it is read, in memory by then or not", () => {
+    for (const depthMax of [1, 4]) {
+      const driver = make({ overflow: "spill", depthMax });
+      driver.tell(raul, "hold");
+      for (let n = 0; n < depthMax; n++) driver.tell("agent:raul:z", `z${n}`);
+      for (const n of [1, 2, 3]) driver.tell("agent:raul:x", `x${n}`);
+      driver.tell("agent:raul:y", "y1", { runId: "r1" });
+      driver.tell("agent:raul:y", "y2", { runId: "r2" });
+      driver.settle();
+      expect(entry(driver).spill?.count).toBeGreaterThanOrEqual(5);
+      driver.abort("agent:raul:x");
+      driver.abort("agent:raul:y", "r2");
+      driver.tell("agent:raul:x", "later");
+      driver.settle();
+      driver.restartProcess();
+      driver.settle();
+      driver.open("go");
+      driver.finish();
+      const handled = driver.handled.map(({ body }) => body);
+      expect(handled.filter((body) => /^[xy]|later/.test(body))).toEqual(["y1", "later"]);
+      for (const body of ["x1", "x2", "x3", "y2"]) expect(driver.dead(body)).toMatchObject({ fate: "dropped" });
+      expect(leaks(driver.kernel)).toEqual([]);
+    }
   });
 
   it("of a disabled agent stays on the disk, and who asked hears why", () => {
@@ -343,7 +368,7 @@ describe("a mailbox that parks", () => {
     const waiting = driver.tell("agent:raul:x", "x");
     driver.settle();
     expect(driver.accepted(waiting)).toBeUndefined();
-    expect(driver.kernel.abort(raul, "run a", driver.nowMs)).toEqual(["run a"]);
+    expect(driver.abort(raul, "run a")).toEqual(["run a"]);
     driver.settle();
     expect(driver.accepted(waiting)).toMatchObject({ status: "stored" });
   });

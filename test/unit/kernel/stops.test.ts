@@ -16,7 +16,7 @@ describe("stopping a session", () => {
     driver.tell(main, "a", { runId: "ra" });
     driver.tell(main, "b", { runId: "rb" });
     driver.settle();
-    expect(driver.kernel.abort(main, undefined, driver.nowMs)).toEqual(["ra", "rb"]);
+    expect(driver.abort(main)).toEqual(["ra", "rb"]);
     driver.settle();
     driver.open("go on");
     expect(driver.outcomes("a")).toEqual([stopped]);
@@ -31,8 +31,8 @@ describe("stopping a session", () => {
     const driver = makeDriver({ script: blocked });
     for (const run of ["a", "b", "c"]) driver.tell(main, run, { runId: run });
     driver.settle();
-    expect(driver.kernel.abort(main, "b", driver.nowMs)).toEqual(["b"]);
-    expect(driver.kernel.abort(main, "nothing", driver.nowMs)).toEqual([]);
+    expect(driver.abort(main, "b")).toEqual(["b"]);
+    expect(driver.abort(main, "nothing")).toEqual([]);
     driver.settle();
     driver.open("go on");
     driver.open("go on");
@@ -45,7 +45,7 @@ describe("stopping a session", () => {
     const started = makeDriver({ script: blocked });
     started.tell(main, "a");
     started.stepUntil(() => started.ofType("begin").length > 0);
-    expect(started.kernel.abort(main, undefined, started.nowMs)).toHaveLength(1);
+    expect(started.abort(main)).toHaveLength(1);
     started.finish();
     expect(started.handled).toEqual([]);
     expect(started.outcomes("a")).toEqual([stopped]);
@@ -53,7 +53,7 @@ describe("stopping a session", () => {
     const crashed = makeDriver({ script: blocked });
     crashed.tell(main, "a");
     crashed.settle();
-    crashed.kernel.abort(main, undefined, crashed.nowMs);
+    crashed.abort(main);
     crashed.crash("main");
     crashed.finish();
     expect(crashed.handled).toHaveLength(1);
@@ -66,7 +66,7 @@ describe("stopping a session", () => {
     const driver = makeDriver({ script: scripted({}) });
     driver.tell(main, "a");
     driver.stepUntil(() => driver.ofType("commit").length > 0);
-    expect(driver.kernel.abort(main, undefined, driver.nowMs)).toEqual([]);
+    expect(driver.abort(main)).toEqual([]);
     driver.settle();
     expect(driver.outcomes("a")).toEqual([{ status: "ok", text: "re: a" }]);
   });
@@ -86,7 +86,7 @@ describe("stopping a session", () => {
     driver.settle();
     driver.tell(main, "ask");
     driver.settle();
-    driver.kernel.abort("agent:raul:main", undefined, driver.nowMs);
+    driver.abort("agent:raul:main");
     driver.settle();
     expect(driver.outcomes("ask")).toEqual([{ status: "ok", text: "CLOISTER_ASK_ABORTED" }]);
   });
@@ -110,7 +110,7 @@ describe("stopping a session", () => {
     driver.tell("agent:raul:main", "sends");
     driver.settle();
     // The lane of x waits for a place in main with the message from outside at its head.
-    driver.kernel.abort("agent:main:x", "r", driver.nowMs);
+    driver.abort("agent:main:x", "r");
     driver.open("go on");
     expect(driver.outcomes("from raul")).toEqual([{ status: "ok", text: "re: from raul" }]);
     expect(leaks(driver.kernel)).toEqual([]);
@@ -166,7 +166,7 @@ describe("streamed text", () => {
     });
     driver.tell(main, "go");
     driver.settle();
-    driver.kernel.abort(main, undefined, driver.nowMs);
+    driver.abort(main);
     driver.open("go on");
     expect(streamed(driver)).toEqual([]);
   });
