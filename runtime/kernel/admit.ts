@@ -3,6 +3,7 @@
  * the journal has committed.
  */
 import type {
+  ChainStamp,
   Envelope,
   EnvelopeHeader,
   Exchange,
@@ -14,6 +15,7 @@ import type {
 } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, SessionLane } from "./state.ts";
+import { closeInChain, countInChain, noteChainEnd, openInChain, whyChainOver } from "./chains.ts";
 import { findRoom, joinCrowd } from "./crowd.ts";
 import { appendBegins, appendEnds, noteRoom, release, reserve, whyTooMuchHeld } from "./depth.ts";
 import { markReady, pump } from "./dispatch.ts";
@@ -50,10 +52,12 @@ export interface Admission {
   readonly exchange?: Omit<Exchange, "id"> & Partial<Pick<Exchange, "id">>;
   /** The done envelope whose turn caused it: it causes one, however often it is tried. */
   readonly follows?: string;
+  /** The message whose turn sends it: it belongs to that one's chain (`chains.ts`). */
+  readonly cause?: ChainStamp & { readonly id: string };
 }
 
 /** Judges a message without side effects; `undefined` means that it may be journaled, if there is room. */
-export function judge(k: KernelState, admission: Admission): Refusal | undefined {
+export function judge(k: KernelState, admission: Admission, nowMs: number): Refusal | undefined {
   const { limits } = k.settings;
   const agent = k.agents.get(admission.agentId);
   if (agent === undefined)
@@ -83,17 +87,12 @@ export function judge(k: KernelState, admission: Admission): Refusal | undefined
       remedy: "put long content into a file of the workspace and send its name",
     };
   }
-  if (admission.chain.length > limits.hopsMax) {
-    return {
-      code: "CLOISTER_MAILBOX_HOPS",
-      message: `the message passed through ${admission.chain.length} sessions; the bound is ${limits.hopsMax}`,
-    };
-  }
-  return whyTooMuchHeld(k, admission.body);
+  return whyChainOver(k, admission, nowMs) ?? whyTooMuchHeld(k, admission.body);
 }
 
 export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number): Envelope {
   const id = k.settings.newId(nowMs);
+  const chainStamp = countInChain(k, admission);
   const header: EnvelopeHeader = {
     id,
     from: admission.from,
@@ -110,6 +109,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
     ...(admission.ttlMs === undefined ? {} : { expiresAtMs: nowMs + admission.ttlMs }),
     ...(admission.askedIn === undefined ? {} : { askedIn: admission.askedIn }),
     ...(admission.signal === undefined ? {} : { signal: admission.signal }),
+    ...(chainStamp === undefined ? {} : { chainStamp }),
     ...(admission.exchange === undefined ? {} : { exchange: { id, ...admission.exchange } }),
     ...(admission.lane === undefined ? {} : { lane: admission.lane }),
   };
@@ -120,7 +120,8 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
 export function admit(k: KernelState, admission: Admission, ticket: number, nowMs: number, isNext = false): void {
   const { agentId, sessionKey, body } = admission;
   const agent = k.agents.get(agentId);
-  const refusal = judge(k, admission) ?? judgeRight(k, admission);
+  const refusal = judge(k, admission, nowMs) ?? judgeRight(k, admission);
+  if (refusal !== undefined) noteChainEnd(k, admission, refusal);
   const found = refusal ?? (agent === undefined ? "free" : findRoom(k, agent, sessionKey, isNext));
   // What is due has a row on the disk, and is tried again; its place in a crowd would hold up what others have due.
   const room = found === "wait" && admission.fires !== undefined ? whyFull(sessionKey) : found;
@@ -197,10 +198,15 @@ export function appended(
     const envelopeId = isRepeated ? result.envelopeId : header.id;
     settleWithMail(k, ticket, { envelopeId, agentId, sessionKey, isRepeated }, nowMs);
   }
-  if (result.status !== "stored" || agent === undefined) return;
+  if (result.status !== "stored" || agent === undefined) {
+    closeInChain(k, header);
+    return;
+  }
   if (wasStopped(agent, ticket)) enqueue(k, agent, header, 0, nowMs, true);
-  else if (mustSpill(k, agent)) spill(k, agent, header, result.seq);
-  else enqueue(k, agent, header, 0, nowMs);
+  else if (mustSpill(k, agent)) {
+    spill(k, agent, header, result.seq);
+    closeInChain(k, header);
+  } else enqueue(k, agent, header, 0, nowMs);
 }
 
 /** Mail found in the journal at start. `attempts` > 0: it was with a cell when the process ended. */
@@ -247,6 +253,7 @@ export function enqueue(
   };
   if (mail.suspect) agent.suspects++;
   k.mail.set(header.id, mail);
+  openInChain(k, header);
   // The agent went out of service while the journal wrote: the mail waits there for the start after the repair.
   if (agent.disabled !== undefined) {
     endMail(k, agent, mail, 1, disabledOutcome(agent));

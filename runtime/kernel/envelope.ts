@@ -73,6 +73,8 @@ export type Provenance =
       readonly sourceSessionKey: string;
       readonly sourceChannel: string;
       readonly sourceTool: string;
+      /** In a transcript: the sessions that it passed through, oldest first. An envelope has them in its header. */
+      readonly chain?: readonly string[];
     }
   | {
       readonly kind: "external_user";
@@ -130,6 +132,14 @@ export interface Exchange {
   readonly turnsMax: number;
 }
 
+/** Of a message that an agent sent (`chains.ts`). */
+export interface ChainStamp {
+  /** Messages of its chain when it was sent, itself included and without the one that began it. */
+  readonly messages: number;
+  /** Nothing of the chain is sent or delivered after this time. */
+  readonly untilMs: number;
+}
+
 /** Where the answer of a turn goes, beside whoever waits for it: back out through a channel, or nowhere. */
 export type ReplyRoute =
   | { readonly type: "none" }
@@ -166,6 +176,8 @@ export interface EnvelopeHeader {
   readonly askedIn?: string;
   /** Present when the envelope is from a timer or a monitor. */
   readonly signal?: Signal;
+  /** Present when an agent sent it: where its chain stands (`chains.ts`). */
+  readonly chainStamp?: ChainStamp;
   /** Present when `sessions_send` began an exchange and this is one of its turns. */
   readonly exchange?: Exchange;
   /** Absent: the lane follows from the sender (`lanes.ts`). */

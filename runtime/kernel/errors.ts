@@ -98,6 +98,11 @@ export const errorRegister = {
   },
   CLOISTER_BUSY: { summary: "As much of this work waits as may wait.", retry: "later", http: 503 },
   CLOISTER_MAILBOX_FULL: { summary: "The mailbox holds as many envelopes as it may.", retry: "later", http: 429 },
+  CLOISTER_CHAIN_SPENT: {
+    summary: "The messages that one message caused among agents have used up their number or their time.",
+    retry: "never",
+    http: 508,
+  },
   CLOISTER_MAILBOX_HOPS: { summary: "The message passed through too many agents.", retry: "never", http: 508 },
   CLOISTER_MAILBOX_POISON: {
     summary: "The message ended its cell as often as it may and is a dead letter.",

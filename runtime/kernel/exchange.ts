@@ -13,6 +13,7 @@
 import type { Admission } from "./admit.ts";
 import { agentOfKey } from "./agent-of-key.ts";
 import { announceSkip, replySkip } from "./exchange-words.ts";
+import { chainOf } from "./chains.ts";
 import type { EnvelopeHeader, Exchange, Outcome, ReplyRoute } from "./envelope.ts";
 import type { AgentEntry, KernelState } from "./state.ts";
 import type { CallId } from "./steps.ts";
@@ -54,6 +55,7 @@ function mayTakePart(k: KernelState, sessionKey: string): boolean {
 
 /** The envelope of the turn that follows: by the right of the message that began it, from the session that spoke. */
 export function followUpAdmission(
+  k: KernelState,
   { header, exchange, sessionKey }: Omit<FollowUp, "text">,
   body: string,
   replyRoute: ReplyRoute,
@@ -65,8 +67,7 @@ export function followUpAdmission(
     sessionKey,
     verb: "send",
     via: header.via,
-    chain: [...header.chain, header.sessionKey],
-    trace: header.trace,
+    ...chainOf(k, header),
     provenance: {
       kind: "inter_session",
       sourceSessionKey: from,

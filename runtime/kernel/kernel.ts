@@ -8,7 +8,8 @@ import { makeAsks } from "./asks.ts";
 import { expireCrowds } from "./crowd.ts";
 import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells.ts";
 import { hasCell } from "./dispatch.ts";
-import type { AgentPhase, Envelope, EnvelopeHeader, Outcome } from "./envelope.ts";
+import type { AgentPhase, Envelope, EnvelopeHeader, Outcome, ReplyRoute } from "./envelope.ts";
+import { type FollowUp, followUpAdmission } from "./exchange.ts";
 import type { Refusal } from "./errors.ts";
 import { laneOf, type LaneRow, makeLanes, viewLanes } from "./lanes.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
@@ -70,6 +71,7 @@ export function makeKernel(
     pairings,
     asks: makeAsks(),
     mail: new Map(),
+    chains: new Map(),
     lanes: makeLanes(settings.lanes),
     liveCells: 0,
     astir: new Set(),
@@ -126,6 +128,9 @@ export function makeKernel(
     /** `takesPart`: its module handles the turns of exchanges (`exchange.ts`). */
     cellReady: (agentId: string, incarnation: number, nowMs: number, takesPart = false): void =>
       cellReady(k, agentId, incarnation, takesPart, nowMs),
+    /** The message that a `follow-up` effect asks for. */
+    followUp: (next: Omit<FollowUp, "text">, body: string, replyRoute: ReplyRoute): Admission =>
+      followUpAdmission(k, next, body, replyRoute),
     /** A turn that was done before this process began and that another may follow on. */
     resumeExchange: (header: EnvelopeHeader, outcome: Outcome): void => leave(k, header, outcome),
     cellExit(agentId: string, incarnation: number, reason: ExitReason, detail: string, nowMs: number): void {

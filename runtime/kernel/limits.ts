@@ -82,6 +82,10 @@ export const limits = {
   asksMax: 100_000,
   /** Agents that an envelope may pass through before it is refused as a loop. */
   hopsMax: 16,
+  /** Messages that agents send each other because of one from outside: as many as one turn may make calls, so that only what multiplies meets it. */
+  chainMessagesMax: 100_000,
+  /** How long after the message that began it a chain may go on: as long as one message may wait. */
+  chainMsMax: 7 * 24 * 60 * 60_000,
   /** Deliveries of an envelope that ends its cell, before it becomes a dead letter with the fate `poison`. */
   deliveryAttemptsMax: 2,
   /** Deliveries of an envelope whatever ended them, also the process; bounds the harm of one that ends the process each time. */

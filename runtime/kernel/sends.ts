@@ -4,6 +4,7 @@
  */
 import { type Admission, judge, makeEnvelope } from "./admit.ts";
 import { agentOfKey } from "./agent-of-key.ts";
+import { chainOf, noteChainEnd, openInChain } from "./chains.ts";
 import { findRoom } from "./crowd.ts";
 import { appendBegins, reserve, whyNoRoomInMemory } from "./depth.ts";
 import { makeTurn } from "./dispatch.ts";
@@ -131,19 +132,21 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
   const target = k.agents.get(targetId);
   const { header } = turn.mail.envelope;
   const request = { via: checked.id, sessionKey: record.a, sourceTool: "request", body: record.c };
-  const admission: Admission = { ...admissionOf(agent, header, request), verb: "request" };
+  const admission: Admission = { ...admissionOf(k, agent, header, request), verb: "request" };
   const refusal =
-    judge(k, admission) ??
+    judge(k, admission, nowMs) ??
     whyNoMoreAsks(k) ??
     (target === undefined
       ? unknownAgent(targetId)
       : (whyNoRoomInMemory(k, target, record.a) ?? whyNotInMemory(target)));
   if (refusal !== undefined || target === undefined) {
+    if (refusal !== undefined) noteChainEnd(k, admission, refusal);
     postRefusal(k, agent.spec.id, agent.incarnation, record.ref, refusal ?? unknownAgent(targetId));
     return;
   }
   reserve(target, record.a);
   const { header: stamped } = makeEnvelope(k, admission, nowMs);
+  openInChain(k, stamped);
   const mail: Mail = {
     envelope: { header: stamped },
     volatile: true,
@@ -219,14 +222,14 @@ export function sendAs(
   const targetAgent = agentOfKey(request.sessionKey) ?? "";
   const { timeoutMs, call } = request;
   const admission: Admission = {
-    ...admissionOf(agent, header, request),
+    ...admissionOf(k, agent, header, request),
     verb: timeoutMs > 0 ? "request" : "send",
     ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
     ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
     ...(request.exchange === undefined ? {} : { exchange: request.exchange }),
   };
   const refusal =
-    judge(k, admission) ??
+    judge(k, admission, nowMs) ??
     (agent.unacked >= limits.sendCreditsPerCell
       ? noCredit(agent.unacked)
       : timeoutMs > 0
@@ -234,6 +237,7 @@ export function sendAs(
         : undefined);
   const target = k.agents.get(targetAgent);
   if (refusal !== undefined || target === undefined) {
+    if (refusal !== undefined) noteChainEnd(k, admission, refusal);
     answerRefusal(k, agent, turn, request.ref, call, refusal ?? unknownAgent(targetAgent));
     return;
   }
@@ -264,6 +268,7 @@ export function sendAs(
 
 /** What every message of an agent is stamped with, whichever way it goes. */
 function admissionOf(
+  k: KernelState,
   agent: AgentEntry,
   header: EnvelopeHeader,
   { via, sessionKey, sourceTool, body }: Pick<CheckedSend, "via" | "sessionKey" | "sourceTool" | "body">,
@@ -273,8 +278,7 @@ function admissionOf(
     agentId: agentOfKey(sessionKey) ?? "",
     sessionKey,
     via,
-    chain: [...header.chain, header.sessionKey],
-    trace: header.trace,
+    ...chainOf(k, header),
     provenance: { kind: "inter_session", sourceSessionKey: header.sessionKey, sourceChannel: "internal", sourceTool },
     replyRoute: { type: "none" },
     body,

@@ -11,6 +11,7 @@
  */
 import type { Admission } from "./admit.ts";
 import type { Asks } from "./asks.ts";
+import type { Chain } from "./chains.ts";
 import type {
   AgentPhase,
   AuditFacts,
@@ -436,6 +437,8 @@ export interface KernelState {
   liveCells: number;
   /** Agents that may have something that becomes due: a cell, or mail. The others cost nothing as time goes by. */
   readonly astir: Set<AgentEntry>;
+  /** Chains of messages among agents that have an open one, by trace (`chains.ts`). */
+  readonly chains: Map<string, Chain>;
   /** Agents with mail that wait for a place among the live cells. */
   readonly wantingCells: Set<string>;
   /** Agents whose mailbox has room for those that wait for it: senders, or a backlog. */

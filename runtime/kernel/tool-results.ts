@@ -29,6 +29,7 @@ const toolCodes: Readonly<Record<string, ToolErrorCode>> = {
   CLOISTER_REQUEST_INVALID: "invalid",
   CLOISTER_MESSAGE_TOO_LARGE: "invalid",
   CLOISTER_MAILBOX_HOPS: "invalid",
+  CLOISTER_CHAIN_SPENT: "invalid",
   CLOISTER_MESSAGE_UNHANDLED: "invalid",
 };
 

@@ -9,6 +9,7 @@
  *
  * A store that fails loses nothing and overtakes nothing: the session waits, and who asked hears it at once.
  */
+import { closeInChain } from "./chains.ts";
 import { noteRoom, release } from "./depth.ts";
 import { hasCell, markReady, pump, pumpWanting } from "./dispatch.ts";
 import type { EnvelopeHeader, Failure, Outcome } from "./envelope.ts";
@@ -131,10 +132,8 @@ function whyNotDelivered(
     };
   }
   const ageMs = nowMs - header.acceptedAtMs;
-  const ageMsMax = Math.min(
-    limits.envelopeAgeMsMax,
-    header.expiresAtMs === undefined ? limits.envelopeAgeMsMax : header.expiresAtMs - header.acceptedAtMs,
-  );
+  const ends = [header.expiresAtMs, header.chainStamp?.untilMs].filter((end) => end !== undefined);
+  const ageMsMax = Math.min(limits.envelopeAgeMsMax, ...ends.map((end) => end - header.acceptedAtMs));
   if (ageMs > ageMsMax) {
     const reason = `it waited for ${formatAge(ageMs)} before its turn came; the bound is ${formatAge(ageMsMax)}`;
     return {
@@ -366,6 +365,7 @@ export function endMail(
 ): void {
   const { header } = mail.envelope;
   if (!mail.volatile) k.mail.delete(header.id);
+  closeInChain(k, header);
   if (mail.suspect) agent.suspects--;
   release(agent, header.sessionKey);
   noteRoom(k, agent);

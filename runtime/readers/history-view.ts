@@ -3,9 +3,9 @@
  * in bytes. The order matters: a secret that the cut would halve is found before it. Source: behaviour §3.3.
  */
 import { limits } from "../kernel/limits.ts";
+import { frameMessage } from "../kernel/peer-frame.ts";
 import { redactText } from "../observe/redact.ts";
 import type { HistoryPage, TranscriptRow } from "../store/port.ts";
-import { frameInterSession } from "./inter-session.ts";
 import { scrub } from "./scrub.ts";
 
 export interface HistoryMessage {
@@ -54,10 +54,8 @@ export function formatHistory(page: HistoryPage, { offset, includeTools, framed 
     // Nothing is left of a message that was all thinking.
     if (said === "" && row.text !== "") continue;
     const safe = redactText(said);
-    const text = cut(
-      framed && row.provenance?.kind === "inter_session" ? frameInterSession(safe, row.provenance) : safe,
-    );
-    const message = formatRow(row, text.text);
+    const text = cut(safe);
+    const message = formatRow(row, framed ? frameRow(text.text, row) : text.text);
     const size = Buffer.byteLength(JSON.stringify(message)) + 1;
     if (bytes + size > limits.historyBytesMax) {
       dropped = true;
@@ -87,6 +85,11 @@ export function formatHistory(page: HistoryPage, { offset, includeTools, framed 
     ...(hasMore ? { nextOffset: next } : {}),
     totalMessages: page.total,
   };
+}
+
+/** After the cut, so that every frame has its end. */
+function frameRow(text: string, { provenance }: TranscriptRow): string {
+  return frameMessage(text, provenance, provenance?.kind === "inter_session" ? provenance.chain : undefined);
 }
 
 function formatRow(row: TranscriptRow, text: string): HistoryMessage {

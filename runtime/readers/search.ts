@@ -5,7 +5,7 @@
 import { limits } from "../kernel/limits.ts";
 import { redactText } from "../observe/redact.ts";
 import type { HistoryPage, TranscriptRow } from "../store/port.ts";
-import { escapeMark } from "./inter-session.ts";
+import { escapeFrame, escapePeer } from "../kernel/peer-frame.ts";
 import { scrub } from "./scrub.ts";
 
 export interface SearchHit {
@@ -45,7 +45,7 @@ export function searchPage(page: HistoryPage, query: string, max: number): Searc
       role: row.role,
       isUser: row.isUser,
       timestamp: row.atMs,
-      snippet: source === undefined ? around : escapeMark(around),
+      snippet: source === undefined ? escapeFrame(around) : escapePeer(around),
       ...(source === undefined ? {} : { sourceSessionKey: source }),
     });
   }

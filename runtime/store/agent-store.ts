@@ -15,7 +15,7 @@
  * not at all. A `done` marker goes when the journal's row is gone from the disk, and so do the steps of a turn that never was
  * done; what a crash leaves behind is removed when the agent is next opened. Format 1 had neither steps nor failures.
  */
-import type { ReplyRoute } from "../kernel/envelope.ts";
+import type { Provenance, ReplyRoute } from "../kernel/envelope.ts";
 import { charsOf, headOf, type StoredText } from "./blobs.ts";
 import { type Environment, type Range, top } from "./environment.ts";
 import type { StoredEnvelope } from "./journal.ts";
@@ -250,7 +250,11 @@ function stepsOf(envelopeText: string): Range {
 }
 
 function transcript(turn: TurnCommit, envelope: StoredEnvelope, from: number): StoredRow[] {
-  const { id, acceptedAtMs, provenance } = envelope.header;
+  const { id, acceptedAtMs, chain } = envelope.header;
+  const provenance: Provenance =
+    envelope.header.provenance.kind === "inter_session"
+      ? { ...envelope.header.provenance, chain }
+      : envelope.header.provenance;
   const isUser = provenance.kind === "external_user";
   const inbound: StoredRow = {
     seq: from,

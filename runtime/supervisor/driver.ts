@@ -385,7 +385,7 @@ export function makeDriver(deps: DriverDeps): Driver {
 
   function noteAudit(effect: Extract<Effect, { type: "audit" }>): void {
     const { type: _, event, ...row } = effect;
-    if (effect.decision === "refused") log.warn({ ...row, event }, "refused");
+    if (effect.decision === "refused") log.warn({ ...row, ...actorOf(row.subject), event }, "refused");
     if (audit.length === 0) {
       queueMicrotask(() => {
         const rows = audit;
@@ -489,4 +489,11 @@ export function makeDriver(deps: DriverDeps): Driver {
       return host.size;
     },
   };
+}
+
+/** An agent's deed is logged as one: with its agent and its session, and never as a client's. */
+function actorOf(subject: string): { readonly agent?: string; readonly session?: string } {
+  const parsed = parseSessionKey(subject);
+  if (parsed.shape === "agent") return { agent: parsed.agentId, session: parsed.key };
+  return /^agent:[^:]+$/.test(subject) ? { agent: subject.slice("agent:".length) } : {};
 }

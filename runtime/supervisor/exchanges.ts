@@ -3,11 +3,11 @@
  * has it accepted as any other. The journal lets go of the turn before it only then.
  */
 import { announceText } from "../kernel/exchange-words.ts";
-import { type FollowUp, followUpAdmission } from "../kernel/exchange.ts";
+import type { FollowUp } from "../kernel/exchange.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import type { ReplyRoute } from "../kernel/envelope.ts";
 import { toRefusal } from "../kernel/errors.ts";
-import type { Admission } from "../kernel/kernel.ts";
+import type { Admission, Kernel } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
 import type { AcceptResult } from "../kernel/state.ts";
 import type { Store } from "../store/port.ts";
@@ -15,6 +15,7 @@ import type { Logger } from "./driver.ts";
 
 export interface ExchangesDeps {
   readonly store: Pick<Store, "session" | "turnRows" | "settle">;
+  readonly kernel: () => Pick<Kernel, "followUp">;
   readonly accept: (admission: Admission) => Promise<AcceptResult>;
   readonly log: Logger;
 }
@@ -22,17 +23,23 @@ export interface ExchangesDeps {
 /** What a full disk or a store that fails may change; anything else ends the exchange. */
 const keptFor: ReadonlySet<string> = new Set(["CLOISTER_STORE_FAILED", "CLOISTER_STORE_FULL", "CLOISTER_THREAD_LOST"]);
 
-export function makeExchanges({ store, accept, log }: ExchangesDeps): (next: FollowUp) => void {
+export function makeExchanges({ store, kernel, accept, log }: ExchangesDeps): (next: FollowUp) => void {
   const goOn = async (next: FollowUp): Promise<void> => {
     const { id } = next.header;
     const admission =
       next.exchange.step === "announce"
         ? await announce(next)
-        : followUpAdmission(next, next.text ?? "", { type: "none" });
+        : kernel().followUp(next, next.text ?? "", { type: "none" });
     const result = admission === undefined ? undefined : await accept(admission);
     if (result?.status === "refused") {
       const { code, message } = result.refusal;
-      const fields = { session: next.sessionKey, exchange: next.exchange.id, turn: next.exchange.turn, code };
+      const fields = {
+        agent: agentOfKey(next.sessionKey),
+        session: next.sessionKey,
+        exchange: next.exchange.id,
+        turn: next.exchange.turn,
+        code,
+      };
       // Its turn stays in the journal: the next start tries again.
       if (keptFor.has(code)) {
         log.error(fields, `the next turn of an exchange could not be stored: ${message}`);
@@ -58,13 +65,18 @@ export function makeExchanges({ store, accept, log }: ExchangesDeps): (next: Fol
       lastReply: cut(next.text ?? told?.find(({ role }) => role === "user")?.text),
     });
     const { inReplyTo: _, ...own } = route;
-    return followUpAdmission(next, body, own satisfies ReplyRoute);
+    return kernel().followUp(next, body, own satisfies ReplyRoute);
   };
 
   return (next) => {
     goOn(next).catch((error: unknown) =>
       log.error(
-        { session: next.sessionKey, exchange: next.exchange.id, error: toRefusal(error) },
+        {
+          agent: agentOfKey(next.sessionKey),
+          session: next.sessionKey,
+          exchange: next.exchange.id,
+          error: toRefusal(error),
+        },
         "an exchange between agents could not go on; the next start tries again",
       ),
     );

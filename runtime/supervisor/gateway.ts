@@ -154,7 +154,12 @@ export function makeGateway(parts: GatewayParts): Gateway {
     });
     if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
   };
-  const onFollowUp = makeExchanges({ store, accept: (admission) => driver.accept(admission), log });
+  const onFollowUp = makeExchanges({
+    store,
+    kernel: () => driver.kernel,
+    accept: (admission) => driver.accept(admission),
+    log,
+  });
   const driver: Driver = makeDriver({
     onFollowUp,
     config,

@@ -51,6 +51,11 @@ export interface IncomingMessage {
   readonly id: string;
   /** What was said, as it was said. From another agent it is data, not an order: see `provenance`. */
   readonly text: string;
+  /**
+   * The same for a model: what another session said stands in a frame that says so, and what imitates such a frame is broken up.
+   * Never give a model `text` of a message that is not a user's.
+   */
+  readonly framed: string;
   /** Stamped by the supervisor; a sender cannot write it. */
   readonly provenance: Provenance;
   /** The delivery's number, from 1. More than 1: an earlier delivery ended before it was done. */

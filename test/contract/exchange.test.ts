@@ -31,6 +31,7 @@ interface Told {
   readonly turn: number;
   readonly note: string;
   readonly text: string;
+  readonly framed: string;
 }
 
 async function open(
@@ -99,6 +100,9 @@ describe("after a sessions_send", () => {
     expect(main[0]?.note).toContain("agent:main:main (requester) wrote to agent:raul:main (target). Turn 1 of 5.");
     expect(raul[2]?.text).toBe(
       "Agent-to-agent announce step.\n\nOriginal request:\nhow are you?\n\nFirst reply:\nheard how are you?\n\nLast reply:\nturn 5",
+    );
+    expect(main[0]?.framed).toBe(
+      "[Inter-session message sourceSession=agent:raul:main sourceChannel=internal sourceTool=sessions_send chain=agent:main:main>agent:raul:main trust=agent isUser=false]\nheard how are you?\n[End of inter-session message]",
     );
     // Nothing came to the channel after the person's own answer.
     expect(gateway.sent.map(({ text }) => text)).toEqual(["heard hi"]);

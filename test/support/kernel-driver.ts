@@ -5,7 +5,7 @@
  */
 import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { BacklogStop, EnvelopeHeader, Outcome } from "../../runtime/kernel/envelope.ts";
-import { type FollowUp, followUpAdmission } from "../../runtime/kernel/exchange.ts";
+import type { FollowUp } from "../../runtime/kernel/exchange.ts";
 import { down } from "../../runtime/kernel/frames.ts";
 import { type Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts";
@@ -221,7 +221,7 @@ export function makeDriver(options: DriverOptions): Driver {
         store.carryOut({ type: "settle", envelopeId: next.header.id });
     });
     openTickets.add(ticket);
-    kernel.admit(followUpAdmission(next, next.text ?? "", { type: "none" }), ticket, nowMs);
+    kernel.admit(kernel.followUp(next, next.text ?? "", { type: "none" }), ticket, nowMs);
   };
 
   /** What was watched was parked or disabled already. */

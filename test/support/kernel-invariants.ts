@@ -12,6 +12,8 @@ export interface Flights {
   end(effect: Extract<Effect, { type: "append" }>): void;
   /** Towards the agent's mailbox. */
   to(agentId: string): number;
+  /** Towards all of them. */
+  total(): number;
   /** Sent by the cell. */
   from(agentId: string, incarnation: number): number;
 }
@@ -31,6 +33,7 @@ export function makeFlights(): Flights {
     begin: (effect) => count(effect, 1),
     end: (effect) => count(effect, -1),
     to: (agentId) => towards.get(agentId) ?? 0,
+    total: () => [...towards.values()].reduce((sum, flying) => sum + flying, 0),
     from: (agentId, incarnation) => sentBy.get(agentId)?.get(incarnation) ?? 0,
   };
 }
@@ -98,6 +101,12 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
     checkBounds(kernel, agent, wrong);
     checkNotStalled(kernel, agent, nowMs, wrong);
   }
+  for (const [trace, { messages, open }] of k.chains) {
+    const isCounted = [...open].every((id) => k.mail.has(id) || hasTurn(kernel, id));
+    if (!isCounted) wrong(`the chain ${trace} counts on mail that is gone`);
+    if (messages > k.settings.limits.chainMessagesMax) wrong(`the chain ${trace} has ${messages} messages`);
+    if (open.size === 0 && flights.total() === 0) wrong(`the chain ${trace} is over and not forgotten`);
+  }
   if (k.asks.size > 0)
     for (const { toSession } of k.asks.awaitedEnvelopes()) {
       const agentId = agentOfKey(toSession) ?? "";
@@ -110,6 +119,13 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
       wrong(`lane ${name} counts ${running} turns and has ${holding.get(name) ?? 0}`);
   if (live !== k.liveCells) wrong(`${k.liveCells} live cells are counted, ${live} there`);
   if (live > k.settings.liveCellsMax) wrong(`${live} live cells, the budget is ${k.settings.liveCellsMax}`);
+}
+
+/** What is in memory alone is in no table of mail. */
+function hasTurn(kernel: Kernel, envelopeId: string): boolean {
+  for (const agent of kernel.state.agents.values())
+    for (const { mail } of agent.turns.values()) if (mail.envelope.header.id === envelopeId) return true;
+  return false;
 }
 
 /** Of what waits in memory, beside the disk and for a place. */

@@ -6,6 +6,7 @@ import { failure, isCoded } from "../../kernel/errors.ts";
 import { announceSkip, exchangeNote, replySkip } from "../../kernel/exchange-words.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
+import { frameMessage } from "../../kernel/peer-frame.ts";
 import type { ActorDefinition, CellLog, Context, IncomingMessage, IncomingSignal, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Slots } from "./slots.ts";
@@ -72,17 +73,10 @@ export function makeTurnRunner(
       (reason) => (unhandled ??= reason),
     );
     try {
-      const message: IncomingMessage = {
-        id: header.id,
-        text: delivery.body,
-        provenance: header.provenance,
-        attempt: Math.max(1, delivery.attempt),
-        receivedAtMs: header.acceptedAtMs,
-        ...(header.signal === undefined ? {} : { signal: signalOf(header.signal, delivery.body) }),
-      };
       const { exchange } = header;
-      if (exchange === undefined || exchange.step === "request") await definition.message(ctx, message);
-      else await takePart(definition, ctx, message, { ...exchange, step: exchange.step });
+      if (exchange === undefined || exchange.step === "request")
+        await definition.message(ctx, messageOf(header, delivery));
+      else await takePart(definition, ctx, header, delivery, { ...exchange, step: exchange.step });
     } catch (error) {
       if (unhandled === undefined) throw error;
     }
@@ -138,7 +132,8 @@ export function makeTurnRunner(
 async function takePart(
   definition: ActorDefinition<State>,
   ctx: Context<State>,
-  message: IncomingMessage,
+  header: EnvelopeHeader,
+  delivery: Delivery,
   { step, turn, turnsMax, requester, target }: Exchange & { readonly step: "reply" | "announce" },
 ): Promise<void> {
   if (definition.exchange === undefined) {
@@ -146,7 +141,23 @@ async function takePart(
     return;
   }
   const note = exchangeNote({ step, turn, turnsMax, requester, target });
-  await definition.exchange(ctx, { ...message, exchange: { step, turn, turnsMax, requester, target, note } });
+  const exchange = { step, turn, turnsMax, requester, target, note };
+  await definition.exchange(ctx, Object.assign(messageOf(header, delivery), { exchange }));
+}
+
+function messageOf(header: EnvelopeHeader, { attempt, body }: Delivery): IncomingMessage {
+  return {
+    id: header.id,
+    text: body,
+    /** Made when it is asked for: a program reads the text. */
+    get framed() {
+      return frameMessage(body, header.provenance, header.chain);
+    },
+    provenance: header.provenance,
+    attempt: Math.max(1, attempt),
+    receivedAtMs: header.acceptedAtMs,
+    ...(header.signal === undefined ? {} : { signal: signalOf(header.signal, body) }),
+  };
 }
 
 function signalOf(signal: Signal, body: string): IncomingSignal {

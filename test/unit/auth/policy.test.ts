@@ -295,3 +295,26 @@ test("grants that come and go at random: registry and judgement agree after each
     { seed: 4 },
   );
 });
+
+test("AC-06.4: no record of rights has an operator's scope in it, whatever the config and the operators grant", () => {
+  const pattern = fc.constantFrom("main", "raul", "*", "r*");
+  const verbs = fc.subarray([...grantVerbs], { minLength: 1 });
+  fc.assert(
+    fc.property(
+      fc.boolean(),
+      fc.constantFrom("self" as const, "tree" as const, "agent" as const, "all" as const),
+      fc.array(fc.record({ from: pattern, to: pattern, verbs }), { maxLength: 3 }),
+      fc.array(fc.record({ id: fc.uuid(), from: pattern, to: pattern, verbs }), { maxLength: 3 }),
+      (enabled, visibility, grants, granted) => {
+        const rules = policy({ visibility, agentToAgent: { enabled, allow: ["*"], grants } });
+        const rows = [
+          ...compilePairings(rules, () => true).of("agent:main"),
+          ...granted.flatMap((row) => grantPairings(row, ["main", "raul"])),
+        ];
+        expect(rows.length).toBeGreaterThan(0);
+        expect(JSON.stringify(rows)).not.toContain("operator.");
+        for (const row of rows) for (const verb of row.verbs) expect(verb).not.toMatch(/^operator/);
+      },
+    ),
+  );
+});

@@ -33,6 +33,7 @@ describe("what an agent is told of a failed send (AC-08.2)", () => {
     CLOISTER_REQUEST_INVALID: "invalid",
     CLOISTER_MESSAGE_TOO_LARGE: "invalid",
     CLOISTER_MAILBOX_HOPS: "invalid",
+    CLOISTER_CHAIN_SPENT: "invalid",
     CLOISTER_AGENT_CRASHED: "worker_unavailable",
     CLOISTER_AGENT_PARKED: "worker_unavailable",
     CLOISTER_AGENT_DISABLED: "worker_unavailable",

@@ -1,0 +1,124 @@
+/** What one message from outside may cause among agents: hops, messages, time (A9.4). */
+import { describe, expect, it } from "vitest";
+import { answerOf } from "../../support/fake-cell.ts";
+import { type Driver, makeDriver } from "../../support/kernel-driver.ts";
+
+const main = "agent:main:main";
+const raul = "agent:raul:main";
+const codes = (driver: Driver): (string | undefined)[] => driver.audits("chain-ended").map(({ code }) => code);
+
+describe("A9.4: a chain of messages among agents", () => {
+  it("that multiplies stops at its number of messages, and the refusal is in the audit trail", () => {
+    let refused = 0;
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      limits: { chainMessagesMax: 20 },
+      script: function* (turn) {
+        const to = turn.header.agentId === "main" ? raul : main;
+        for (const ref of [turn.send(to, "more"), turn.send(to, "more")]) {
+          const answer = yield { until: "stored", ref };
+          if (answer.type === "refused") refused++;
+        }
+        return {};
+      },
+    });
+    driver.tell(main, "go");
+    driver.finish();
+    const sent = [...driver.journal.accepted.values()].filter(({ header }) => header.from.type === "agent");
+    expect(sent).toHaveLength(20);
+    expect(sent.map(({ header }) => header.chainStamp?.messages).toSorted((a, b) => (a ?? 0) - (b ?? 0))).toEqual(
+      Array.from({ length: 20 }, (_, at) => at + 1),
+    );
+    expect(refused).toBe(22);
+    expect(new Set(codes(driver))).toEqual(new Set(["CLOISTER_CHAIN_SPENT"]));
+    expect(driver.audits("chain-ended")[0]).toMatchObject({
+      decision: "refused",
+      trace: driver.header("go").id,
+      detail: expect.stringContaining("has caused 20 others among agents; the bound is 20"),
+    });
+    expect(driver.kernel.state.chains.size).toBe(0);
+    // Another message from outside begins a chain of its own.
+    driver.tell(main, "again");
+    driver.finish();
+    expect(driver.journal.accepted.size).toBe(42);
+  });
+
+  it("counts what a turn asks one after the other as one chain", () => {
+    const answers: string[] = [];
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      limits: { chainMessagesMax: 3 },
+      script: function* (turn) {
+        if (turn.body !== "go") return { reply: "fine" };
+        for (let n = 0; n < 5; n++) {
+          const answer = yield* answerOf(turn.send(raul, `ask ${n}`, { timeoutMs: 1_000 }));
+          answers.push(answer.type === "refused" ? answer.refusal.code : answer.type);
+        }
+        return {};
+      },
+    });
+    driver.tell(main, "go");
+    driver.finish();
+    expect(answers).toEqual(["result", "result", "result", "CLOISTER_CHAIN_SPENT", "CLOISTER_CHAIN_SPENT"]);
+  });
+
+  it("goes on counting after a restart of the process, from what its messages carry", () => {
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      limits: { chainMessagesMax: 8, hopsMax: 100 },
+      script: function* (turn) {
+        yield { until: "stored", ref: turn.send(turn.header.agentId === "main" ? raul : main, "round") };
+        return {};
+      },
+    });
+    driver.tell(main, "round");
+    driver.stepUntil(() => driver.handled.length === 4);
+    driver.restartProcess();
+    driver.finish();
+    const sent = [...driver.journal.accepted.values()].filter(({ header }) => header.from.type === "agent");
+    expect(sent).toHaveLength(8);
+    expect(codes(driver).length).toBeGreaterThan(0);
+  });
+
+  it("ends with its time: nothing more is sent, and what waits becomes a dead letter", () => {
+    const refusals: string[] = [];
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      limits: { chainMsMax: 10_000 },
+      script: function* (turn) {
+        if (turn.body === "first") {
+          yield { until: "stored", ref: turn.send(raul, "second") };
+          yield { until: "stored", ref: turn.send(raul, "third") };
+          return {};
+        }
+        if (turn.body !== "second") return {};
+        yield { until: "gate", gate: "late" };
+        const answer = yield { until: "stored", ref: turn.send(main, "too late") };
+        if (answer.type === "refused") refusals.push(answer.refusal.code);
+        return {};
+      },
+    });
+    driver.tell(main, "first");
+    driver.advance(11_000);
+    driver.open("late");
+    driver.finish();
+    expect(refusals).toEqual(["CLOISTER_CHAIN_SPENT"]);
+    expect(driver.dead("third")).toMatchObject({ fate: "expired" });
+    expect(driver.header("second").chainStamp?.untilMs).toBe(driver.header("first").acceptedAtMs + 10_000);
+  });
+
+  it("that goes in a circle stops at the bound on hops, and the refusal is in the audit trail", () => {
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      limits: { hopsMax: 4 },
+      script: function* (turn) {
+        yield { until: "stored", ref: turn.send(turn.header.agentId === "main" ? raul : main, "round") };
+        return {};
+      },
+    });
+    driver.tell(main, "round");
+    driver.finish();
+    expect(driver.handled).toHaveLength(5);
+    expect(codes(driver)).toEqual(["CLOISTER_MAILBOX_HOPS"]);
+  });
+});
