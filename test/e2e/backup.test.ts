@@ -67,7 +67,8 @@ test("a backup under load is restored elsewhere with everything that was accepte
   const folder = path.join(scratch, "backup");
   const backup = await runCommand(stateDir, ["backup", folder, "--with-key", "--with-workspaces", "--json"]);
   expect(backup.stderr).toBe("");
-  const { acceptedUntilMs } = JSON.parse(backup.stdout) as { acceptedUntilMs: number };
+  const made = JSON.parse(backup.stdout) as { readonly acceptedUntilMs: number };
+  const { acceptedUntilMs } = made;
   const untilThen = accepted.length;
   await expect.poll(() => accepted.length).toBeGreaterThan(untilThen + 50);
   loading.abort();
@@ -75,6 +76,10 @@ test("a backup under load is restored elsewhere with everything that was accepte
   expect(statSync(folder).mode & 0o777).toBe(0o700);
   expect(statSync(path.join(folder, "secrets", "operator.key")).mode & 0o777).toBe(0o600);
 
+  // Both say the same of it.
+  expect(made).toMatchObject({ folder, agents: ["main", "raul"], bytes: expect.any(Number), rows: expect.any(Number) });
+  const verified = await runCommand(stateDir, ["restore", folder, "--verify", "--json"]);
+  expect(JSON.parse(verified.stdout)).toEqual(made);
   const restored = path.join(scratch, "restored");
   const restore = await runCommand(stateDir, ["restore", folder, "--to", restored]);
   expect(restore).toMatchObject({ code: 0, stdout: expect.stringContaining(`restored to ${restored}`) });

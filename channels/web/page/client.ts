@@ -31,7 +31,8 @@ export interface Timers {
 export type ConnectionStatus =
   | { readonly type: "stopped" }
   | { readonly type: "connecting"; readonly attempt: number }
-  | { readonly type: "ready"; readonly serverVersion: string }
+  /** `isAdmin`: what it asks for as `operator.admin` is carried out. */
+  | { readonly type: "ready"; readonly serverVersion: string; readonly isAdmin: boolean }
   | { readonly type: "waiting"; readonly attempt: number; readonly retryAtMs: number; readonly reason: string }
   | { readonly type: "refused"; readonly error: WireError };
 
@@ -166,7 +167,9 @@ export function makeClient(settings: ClientSettings): Client {
     attempt = 0;
     watchTicks(mine);
     const { version } = fieldsOf(fieldsOf(payload)["server"]);
-    show({ type: "ready", serverVersion: typeof version === "string" ? version : "" });
+    const { scopes } = fieldsOf(fieldsOf(payload)["auth"]);
+    const isAdmin = Array.isArray(scopes) && scopes.includes("operator.admin");
+    show({ type: "ready", serverVersion: typeof version === "string" ? version : "", isAdmin });
   };
 
   const refused = (mine: Link, error: WireError): void => {

@@ -366,6 +366,7 @@ function viewOf(state: ReadonlySignal<PageState>) {
     sessions: computed(() => listedSessions({ agents: agents.value, choice: choice.value, sessions: rows.value })),
     flows: computed(() => state.value.flows),
     deadLetters: computed(() => state.value.deadLetters),
+    isAdmin: computed(() => state.value.isAdmin),
     busyLetters: computed(() => state.value.busyLetters),
     draft: computed(() => state.value.drafts.get(state.value.choice?.sessionKey ?? "") ?? ""),
     isRunning: computed(() => conversation.value.running.length > 0),

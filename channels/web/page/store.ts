@@ -14,6 +14,8 @@ export interface Choice {
 
 export interface PageState {
   readonly connection: ConnectionStatus;
+  /** As the gateway said last. */
+  readonly isAdmin: boolean;
   readonly agents: readonly AgentStatus[];
   /** The list of agents has arrived at least once. */
   readonly agentsKnown: boolean;
@@ -39,6 +41,7 @@ export const conversationsMax = 30;
 
 export const initialState: PageState = {
   connection: { type: "stopped" },
+  isAdmin: false,
   agents: [],
   agentsKnown: false,
   choice: undefined,
@@ -53,7 +56,8 @@ export const initialState: PageState = {
 };
 
 export function setConnection(state: PageState, connection: ConnectionStatus): PageState {
-  const next = { ...state, connection };
+  const isAdmin = connection.type === "ready" ? connection.isAdmin : state.isAdmin;
+  const next = { ...state, connection, isAdmin };
   if (state.connection.type !== "ready" || connection.type === "ready") return next;
   const entries = [...state.conversations].map(([key, conversation]) => [key, suspectRuns(conversation)] as const);
   return { ...next, conversations: new Map(entries) };

@@ -52,6 +52,22 @@ const manifestSchema = z.object({
 
 export type Manifest = z.infer<typeof manifestSchema>;
 
+/** What `backup --json` and `restore --json` both say of a backup. */
+export function summaryOf(folder: string, { version, createdAtMs, acceptedUntilMs, environments, files }: Manifest) {
+  return {
+    folder,
+    version,
+    createdAtMs,
+    acceptedUntilMs,
+    /** Those that had a store. */
+    agents: environments.flatMap(({ kind, path: stored }) => (kind === "agent" ? [stored.split("/")[1] ?? ""] : [])),
+    files: files.length,
+    bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+    rows: environments.reduce((sum, environment) => sum + environment.rows, 0),
+    environments,
+  };
+}
+
 export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
   const text = `${JSON.stringify(manifest, null, 1)}\n`;
   await writeFile(path.join(folder, "manifest.sha256"), `${sha256(text)}\n`, { mode: 0o600, flush: true });

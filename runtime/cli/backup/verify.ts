@@ -6,37 +6,27 @@ import { countRows } from "../../store/lmdb/count-rows.ts";
 import { sumFile } from "./files.ts";
 import { damaged, type Manifest, readManifest } from "./manifest.ts";
 
-export interface Verified {
-  readonly manifest: Manifest;
-  readonly bytes: number;
-  readonly rows: number;
-}
-
-/** What is wrong is told with all that is; throws `CLOISTER_BACKUP_DAMAGED`. Writes nothing. */
-export async function verifyBackup(folder: string): Promise<Verified> {
+/** What is wrong is told with all that is; throws `CLOISTER_BACKUP_DAMAGED`. Writes nothing; gives what the backup says of itself. */
+export async function verifyBackup(folder: string): Promise<Manifest> {
   const manifest = await readManifest(folder);
   const faults: string[] = [];
-  let bytes = 0;
   for (const file of manifest.files) {
     const fault = await findFault(path.join(folder, file.path), file);
     if (fault !== undefined) faults.push(`${file.path} ${fault}`);
-    bytes += file.bytes;
   }
   if (faults.length > 0) throw damaged(folder, describe(faults));
-  let rows = 0;
   for (const environment of manifest.environments) {
     try {
       const found = await countRows(path.join(folder, environment.path), environment.kind);
       if (found !== environment.rows)
         faults.push(`${environment.path} holds ${found} rows, wanted ${environment.rows}`);
-      rows += found;
     } catch (error) {
       if (!isCoded(error) || error.code !== "CLOISTER_BACKUP_DAMAGED") throw error;
       faults.push(error.message);
     }
   }
   if (faults.length > 0) throw damaged(folder, describe(faults));
-  return { manifest, bytes, rows };
+  return manifest;
 }
 
 async function findFault(

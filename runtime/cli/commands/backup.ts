@@ -13,7 +13,7 @@ import { openLmdbEnvironment } from "../../store/lmdb/environment.ts";
 import { openLmdbStore } from "../../store/lmdb/store.ts";
 import type { Snapshot } from "../../store/port.ts";
 import { copyFolder, copyPrivate, expectEmpty, flushFile, sumFile, walk } from "../backup/files.ts";
-import { type Manifest, manifestFormat, writeManifest } from "../backup/manifest.ts";
+import { type Manifest, manifestFormat, summaryOf, writeManifest } from "../backup/manifest.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { withGateway } from "../open-client.ts";
 import { readConfig } from "../read-config.ts";
@@ -58,27 +58,15 @@ export async function runBackup(context: CliContext, place: string, options: Bac
   const manifest = await describe(context, config, folder, snapshot);
   await writeManifest(folder, manifest);
 
-  const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
-  const rows = manifest.environments.reduce((sum, environment) => sum + environment.rows, 0);
+  const summary = summaryOf(folder, manifest);
+  const { files, bytes, rows } = summary;
   const { terminal } = context;
   if (options.json === true) {
-    const { version, createdAtMs, acceptedUntilMs } = manifest;
-    terminal.out(
-      formatJson({
-        folder,
-        version,
-        createdAtMs,
-        acceptedUntilMs,
-        agents: snapshot.agentIds,
-        files: manifest.files.length,
-        bytes,
-        rows,
-      }),
-    );
+    terminal.out(formatJson(summary));
     return 0;
   }
   terminal.out(
-    `backed up to ${folder}: ${formatCount(manifest.files.length, "file")}, ${formatBytes(bytes)}, ${formatCount(rows, "row")}`,
+    `backed up to ${folder}: ${formatCount(files, "file")}, ${formatBytes(bytes)}, ${formatCount(rows, "row")}`,
   );
   terminal.out(`it holds every message that was accepted before ${new Date(manifest.acceptedUntilMs).toISOString()}`);
   terminal.err(`check it any time with \`${commandPrefix(context)} restore ${place} --verify\``);

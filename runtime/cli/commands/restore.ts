@@ -4,7 +4,7 @@ import path from "node:path";
 import { isInside } from "../../config/index.ts";
 import { failure } from "../../kernel/errors.ts";
 import { copyPrivate, expectEmpty, flushFile, makeLink } from "../backup/files.ts";
-import type { Manifest } from "../backup/manifest.ts";
+import { type Manifest, summaryOf } from "../backup/manifest.ts";
 import { verifyBackup } from "../backup/verify.ts";
 import type { CliContext, ExitCode } from "../context.ts";
 import { formatBytes, formatCount, formatJson } from "../views/table.ts";
@@ -28,27 +28,16 @@ export async function runRestore(context: CliContext, place: string, options: Re
     );
   }
   if (to !== undefined) await expectEmpty(to, "Restoring to");
-  const { manifest, bytes, rows } = await verifyBackup(folder);
+  const manifest = await verifyBackup(folder);
+  const summary = summaryOf(folder, manifest);
+  const { files, bytes, rows } = summary;
   const moved = to === undefined ? [] : await restore(folder, manifest, to);
   if (options.json === true) {
-    const { version, createdAtMs, acceptedUntilMs, environments } = manifest;
-    terminal.out(
-      formatJson({
-        folder,
-        version,
-        createdAtMs,
-        acceptedUntilMs,
-        files: manifest.files.length,
-        bytes,
-        rows,
-        environments,
-        ...(to === undefined ? {} : { to, moved }),
-      }),
-    );
+    terminal.out(formatJson({ ...summary, ...(to === undefined ? {} : { to, moved }) }));
     return 0;
   }
   terminal.out(
-    `${folder} is whole: ${formatCount(manifest.files.length, "file")}, ${formatBytes(bytes)}, ${formatCount(rows, "row")}, made ${new Date(manifest.createdAtMs).toISOString()} by version ${manifest.version}`,
+    `${folder} is whole: ${formatCount(files, "file")}, ${formatBytes(bytes)}, ${formatCount(rows, "row")}, made ${new Date(manifest.createdAtMs).toISOString()} by version ${manifest.version}`,
   );
   if (to === undefined) return 0;
   terminal.out(`restored to ${to}`);

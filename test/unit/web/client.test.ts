@@ -67,7 +67,18 @@ describe("handshake", () => {
   it("is ready after hello-ok and knows the gateway's version", () => {
     const page = start();
     page.ready();
-    expect(page.status()).toEqual({ type: "ready", serverVersion: "9.9.9" });
+    expect(page.status()).toEqual({ type: "ready", serverVersion: "9.9.9", isAdmin: false });
+  });
+
+  it.each([
+    [["operator.read", "operator.write", "operator.admin"], true],
+    [["operator.read", "operator.write"], false],
+    ["operator.admin", false],
+  ])("with the scopes %j it is an administrator's: %j", (scopes, isAdmin) => {
+    const page = start();
+    page.gateway.link.challenge();
+    page.gateway.link.answer("connect", { auth: { scopes } });
+    expect(page.status()).toMatchObject({ type: "ready", isAdmin });
   });
 
   it("measures the gateway's clock against its own", () => {

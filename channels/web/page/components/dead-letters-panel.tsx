@@ -1,4 +1,4 @@
-/** Left, below the sessions: messages that will not be handled, with what an operator can do. Nothing while there are none. */
+/** Left, below the sessions: messages that will not be handled, with what an operator with `operator.admin` can do. Nothing while there are none. */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { Page } from "../page.ts";
@@ -57,42 +57,44 @@ function Letter({ page, letter, onDone }: LetterProps) {
       <span class="row-reason" data-testid="dead-letter-reason">
         {fate}: {reason}
       </span>
-      <span class="letter-actions">
-        <button
-          type="button"
-          class="button"
-          data-testid="dead-letter-replay"
-          aria-label={`Replay ${about}`}
-          disabled={isBusy}
-          onClick={() => {
-            onDone();
-            page.replayLetter(id);
-          }}
-        >
-          Replay
-        </button>
-        <button
-          type="button"
-          class={asking.value ? "button stop" : "button quiet"}
-          data-testid="dead-letter-discard"
-          aria-label={asking.value ? `Discard ${about} for good` : `Discard ${about}`}
-          disabled={isBusy}
-          onBlur={() => {
-            asking.value = false;
-          }}
-          onClick={() => {
-            // The first press asks, for nothing brings a discarded message back.
-            if (!asking.value) {
-              asking.value = true;
-              return;
-            }
-            onDone();
-            page.discardLetter(id);
-          }}
-        >
-          {asking.value ? "Discard for good?" : "Discard"}
-        </button>
-      </span>
+      {page.view.isAdmin.value && (
+        <span class="letter-actions">
+          <button
+            type="button"
+            class="button"
+            data-testid="dead-letter-replay"
+            aria-label={`Replay ${about}`}
+            disabled={isBusy}
+            onClick={() => {
+              onDone();
+              page.replayLetter(id);
+            }}
+          >
+            Replay
+          </button>
+          <button
+            type="button"
+            class={asking.value ? "button stop" : "button quiet"}
+            data-testid="dead-letter-discard"
+            aria-label={asking.value ? `Discard ${about} for good` : `Discard ${about}`}
+            disabled={isBusy}
+            onBlur={() => {
+              asking.value = false;
+            }}
+            onClick={() => {
+              // The first press asks, for nothing brings a discarded message back.
+              if (!asking.value) {
+                asking.value = true;
+                return;
+              }
+              onDone();
+              page.discardLetter(id);
+            }}
+          >
+            {asking.value ? "Discard for good?" : "Discard"}
+          </button>
+        </span>
+      )}
     </li>
   );
 }
