@@ -28,7 +28,7 @@ import type {
 } from "./state.ts";
 import { type Stopped, type StopScope, stop } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
-import { restoreBacklog } from "./spill.ts";
+import { type Dropped, dropped, restoreBacklog } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
 import { expireRights, grant, revoke } from "./rights.ts";
 import { receiveFrame } from "./syscalls.ts";
@@ -79,6 +79,8 @@ export function makeKernel(
     roomy: new Set(),
     crowded: new Set(),
     heldChars: 0,
+    drops: new Map(),
+    nextDrop: 1,
     nextPlace: 1,
     nextOrder: 1,
     nextTurn: 1,
@@ -104,6 +106,11 @@ export function makeKernel(
     /** What a `refill` effect asked for; undefined when it could not be read. */
     refilled(refill: Refill, rows: Parameters<typeof refilled>[2], nowMs: number): void {
       refilled(k, refill, rows, nowMs);
+      useRoom(k, nowMs);
+    },
+    /** What became of a `drop-queued` effect; undefined when it failed: then what was stopped ends when it is read. */
+    dropped(effect: Extract<Effect, { type: "drop-queued" }>, result: Dropped | undefined, nowMs: number): void {
+      dropped(k, effect, result);
       useRoom(k, nowMs);
     },
     frame(agentId: string, incarnation: number, frame: unknown, nowMs: number): void {

@@ -42,8 +42,10 @@ export const limits = {
   refillRowsMax: 1_000,
   /** Pause after a reading that failed. */
   refillRetryMs: 1_000,
-  /** Orders to stop a session that are remembered for one backlog until it was read so far; a further one replaces the oldest. */
+  /** Orders to stop what is in one backlog that are remembered until the disk has obeyed; a further one replaces the oldest. */
   spillStopsMax: 10_000,
+  /** Rows of a stopped backlog that are looked at together: 5 to 10 ms of the store's thread. */
+  dropRowsMax: 1_000,
   /** Appends of one agent that may be in flight; bounds a burst at a mailbox that spills, which has no other bound in memory. */
   appendsInFlightMax: 10_000,
   /** Characters of bodies in the whole process that wait for the journal or for a place in a mailbox (2 bytes each at the most). */

@@ -6,7 +6,7 @@ import { leaveCrowd } from "./crowd.ts";
 import { policyOf, reserve, whyNoRoom } from "./depth.ts";
 import type { EnvelopeHeader } from "./envelope.ts";
 import { sendAs } from "./sends.ts";
-import { isStopped } from "./spill.ts";
+import { closeSpill, isStopped } from "./spill.ts";
 import type { AgentEntry, KernelState, Waiting } from "./state.ts";
 import { takePlaceAgain } from "./waits.ts";
 
@@ -80,11 +80,15 @@ export function refilled(
     return;
   }
   spill.after = rows.length < limit ? until : (rows.at(-1)?.seq ?? until);
-  spill.count -= rows.length;
-  if (spill.after >= spill.until) agent.spill = undefined;
   for (const { header, attempts, seq } of rows) {
+    if (spill.gone.delete(header.id)) continue;
+    const stopped = isStopped(spill, header, seq);
+    if (stopped && spill.drops > 0) spill.gone.add(header.id);
+    spill.count--;
+    k.emit({ type: "unspilled", header });
     reserve(agent, header.sessionKey);
-    enqueue(k, agent, header, attempts, nowMs, isStopped(spill, header, seq));
+    enqueue(k, agent, header, attempts, nowMs, stopped);
   }
+  closeSpill(agent, spill);
   k.roomy.add(agent);
 }

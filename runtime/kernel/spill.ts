@@ -6,7 +6,9 @@
  */
 import { policyOf, release } from "./depth.ts";
 import type { BacklogStop, EnvelopeHeader } from "./envelope.ts";
-import type { AgentEntry, KernelState, Spill } from "./state.ts";
+import type { AgentEntry, Effect, KernelState, Spill } from "./state.ts";
+import { aborted, abortedReason } from "./turns.ts";
+import { answer } from "./waits.ts";
 
 /** Whether stored mail, whose place is taken already, has to wait on the disk. */
 export function mustSpill(k: KernelState, agent: AgentEntry): boolean {
@@ -42,14 +44,15 @@ export function restoreBacklog(
 }
 
 function openSpill(k: KernelState, agent: AgentEntry, found: Pick<Spill, "after" | "until" | "count">): void {
-  agent.spill = { ...found, isReading: false, notBeforeMs: 0, stopped: new Map() };
+  agent.spill = { ...found, isReading: false, notBeforeMs: 0, stopped: new Map(), drops: 0, gone: new Set() };
   k.astir.add(agent);
   k.roomy.add(agent);
 }
 
 /**
- * An operator stops a session, a run or all: what of it lies on the disk ends when it is read. Gives what has to be kept, so that it
- * does so after a restart as well; undefined when nothing lies there.
+ * An operator stops a session, a run or all: what of it lies on the disk is removed there, at once. What is read before the journal has
+ * done so ends as it is read; so it does when the journal could not. Gives what has to be kept, so that a restart in between does not
+ * forget it; undefined when nothing lies there.
  */
 export function stopSpilled(
   k: KernelState,
@@ -67,6 +70,20 @@ export function stopSpilled(
     atMs: nowMs,
   };
   note(k, agent, stop);
+  const number = k.nextDrop++;
+  k.drops.set(number, agent.spill);
+  agent.spill.drops++;
+  k.emit({
+    type: "drop-queued",
+    number,
+    agentId: agent.spec.id,
+    sessionKey,
+    runId,
+    after: agent.spill.after,
+    until: agent.spill.until,
+    limit: k.settings.limits.dropRowsMax,
+    reason: abortedReason,
+  });
   return stop;
 }
 
@@ -79,6 +96,55 @@ function note(k: KernelState, { spill: found }: AgentEntry, { sessionKey, runId,
     stopped.delete(oldest);
   }
   stopped.set(key, until);
+}
+
+export interface Dropped {
+  /** Those that were removed. */
+  readonly headers: readonly EnvelopeHeader[];
+  /** Where the next look begins; undefined: all was looked at. */
+  readonly next: number | undefined;
+}
+
+export function dropped(
+  k: KernelState,
+  effect: Extract<Effect, { type: "drop-queued" }>,
+  result: Dropped | undefined,
+): void {
+  const { number, agentId, sessionKey, runId } = effect;
+  const backlog = k.drops.get(number);
+  if (backlog === undefined) return;
+  for (const header of result?.headers ?? []) {
+    if (backlog.gone.delete(header.id)) continue;
+    if (backlog.isReading) backlog.gone.add(header.id);
+    backlog.count--;
+    k.emit({ type: "unspilled", header });
+    answer(k, header.id, aborted);
+    k.emit({ type: "ended", header, seq: 1, outcome: aborted, aborted: true });
+  }
+  if (result !== undefined && result.headers.length > 0) k.emit({ type: "agent-changed", agentId });
+  if (result?.next !== undefined) {
+    k.emit({ ...effect, after: result.next });
+    return;
+  }
+  k.drops.delete(number);
+  backlog.drops--;
+  // A later order of the same kind has one of its own.
+  const key = stopKey(sessionKey, runId);
+  if (result !== undefined && backlog.stopped.get(key) === effect.until) backlog.stopped.delete(key);
+  const agent = k.agents.get(agentId);
+  if (agent?.spill === backlog) closeSpill(agent, backlog);
+  else forgetGone(backlog);
+}
+
+/** Ends a backlog of which nothing is left. */
+export function closeSpill(agent: AgentEntry, backlog: Spill): void {
+  const { isReading, count, after, until } = backlog;
+  if (!isReading && (count <= 0 || after >= until)) agent.spill = undefined;
+  forgetGone(backlog);
+}
+
+function forgetGone({ isReading, drops, gone }: Spill): void {
+  if (!isReading && drops === 0) gone.clear();
 }
 
 export function isStopped({ stopped }: Spill, { sessionKey, runId }: EnvelopeHeader, seq: number): boolean {

@@ -189,8 +189,12 @@ export interface Spill {
   isReading: boolean;
   /** The reading failed: not again before. */
   notBeforeMs: number;
-  /** Stopped by the operator while it lay on the disk: what is of the session or run up to this number, by `stopKey`. */
+  /** Stopped while it lay on the disk, and perhaps still there: what is of the session or run up to this number, by `stopKey`. */
   readonly stopped: Map<string, number>;
+  /** `drop-queued` effects that are not answered. */
+  drops: number;
+  /** Envelopes that ended by a drop and may still be read, or the other way round. */
+  readonly gone: Set<string>;
 }
 
 /** One that waits for a place. An agent's wait is also an ask (`asks.ts`) under the id `place`, so that it is seen and ends. */
@@ -289,6 +293,20 @@ export type Effect =
       readonly until: number;
       readonly limit: number;
     }
+  /** Remove what was stopped from the backlog, `limit` rows at a time; without a session or run all of it. */
+  | {
+      readonly type: "drop-queued";
+      readonly number: number;
+      readonly agentId: string;
+      readonly sessionKey: string | undefined;
+      readonly runId: string | undefined;
+      readonly after: number;
+      readonly until: number;
+      readonly limit: number;
+      readonly reason: string;
+    }
+  /** The envelope is in the backlog no more. */
+  | { readonly type: "unspilled"; readonly header: EnvelopeHeader }
   | {
       readonly type: "begin";
       readonly agentId: string;
@@ -447,6 +465,9 @@ export interface KernelState {
   readonly crowded: Set<AgentEntry>;
   /** Characters of bodies in memory: on their way to the journal, and of senders that wait for a place. */
   heldChars: number;
+  /** Backlogs by the numbers of their `drop-queued` effects that are not answered. */
+  readonly drops: Map<number, Spill>;
+  nextDrop: number;
   nextPlace: number;
   nextOrder: number;
   nextTurn: number;

@@ -8,7 +8,7 @@
  *                  sessions had in that cell is handled again, without blame
  *   committing     is done: it is too late
  *   on its way to the journal, for an agent that is stopped whole: ends when it is stored
- *   on the disk    ends when it is read (`spill.ts`)
+ *   on the disk    never begins; ends when the journal has removed it (`spill.ts`)
  *   a sender that waits for a place is refused
  *
  * Timers stay, and what comes after the stop is new work: `agents stop` keeps an agent out of service.
@@ -39,7 +39,7 @@ export interface Stopped {
   readonly active: readonly string[];
   /** Senders that waited for a place in the mailbox and were refused. */
   readonly senders: number;
-  /** Messages that lie on the disk alone and end when they are read; with a session or a run, among how many it is looked for. */
+  /** Messages that lie on the disk alone and end when the journal has removed them; with a session or a run, among how many it is looked for. */
   readonly backlog: number;
   /** What a restart has to know, so that those end then as well. */
   readonly kept: readonly BacklogStop[];

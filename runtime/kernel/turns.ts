@@ -216,7 +216,7 @@ export function cellDone(
   k.emit(turn.commit);
 }
 
-const aborted: Outcome = { status: "error", code: "CLOISTER_ASK_ABORTED", message: "the run was stopped" };
+export const aborted: Outcome = { status: "error", code: "CLOISTER_ASK_ABORTED", message: "the run was stopped" };
 
 function outcomeOf(k: KernelState, header: EnvelopeHeader, bits: number, text: string, state: string): Outcome {
   const { limits } = k.settings;
@@ -343,8 +343,10 @@ export function endAborted(k: KernelState, agent: AgentEntry, turn: Turn): void 
   closeTurn(k, agent, turn, aborted);
 }
 
+export const abortedReason = "the operator stopped it";
+
 export function buryAborted(k: KernelState, mail: Mail): void {
-  k.emit({ type: "bury", header: mail.envelope.header, fate: "dropped", reason: "the operator stopped it" });
+  k.emit({ type: "bury", header: mail.envelope.header, fate: "dropped", reason: abortedReason });
 }
 
 /** Mail that the operator stopped while it waited in its lane; the caller has taken it out. */

@@ -50,17 +50,20 @@ export class DedupeWindow {
     this.#bounds = bounds;
   }
 
+  /** What the key was remembered for; undefined when it is not, or too old. */
+  find({ scope, key }: WindowKey, atMs: number): { readonly envelopeId: string; readonly runId: string } | undefined {
+    const seen = this.#environment.get<SeenRow>(["d", keyText(scope), keyText(key)]);
+    if (seen === undefined || atMs - seen[1] >= this.#bounds.dedupeWindowMs) return undefined;
+    return { envelopeId: seen[2], runId: seen[3] };
+  }
+
   /** One transaction's view. Inside it: any number of `find` and `remember`, then `end`. */
   begin(atMs: number): DedupeWrite {
     const added = new Map<string, [number, ...string[]]>();
     let firstSeq: number | undefined;
     let count = 0;
     return {
-      find: ({ scope, key }) => {
-        const seen = this.#environment.get<SeenRow>(["d", keyText(scope), keyText(key)]);
-        if (seen === undefined || atMs - seen[1] >= this.#bounds.dedupeWindowMs) return undefined;
-        return { envelopeId: seen[2], runId: seen[3] };
-      },
+      find: (key) => this.find(key, atMs),
       remember: (dedupe, seq, { envelopeId, runId }) => {
         const scope = keyText(dedupe.scope);
         const key = keyText(dedupe.key);

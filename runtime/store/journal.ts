@@ -46,8 +46,10 @@ import type {
   Dedupe,
   PendingEnvelope,
   SignalSet,
+  StoppedBacklog,
   TurnCall,
 } from "./port.ts";
+import { operatorScope } from "./rows.ts";
 import { advance } from "./signals.ts";
 
 export interface JournalOptions extends DedupeBounds {
@@ -68,6 +70,15 @@ interface Append {
 export interface StoredEnvelope {
   readonly header: EnvelopeHeader;
   readonly body: StoredText;
+}
+
+/** Rows whose removal a write brings to the disk. */
+type Forgotten = (readonly [agentId: string, envelopeId: string])[];
+
+interface LookedAt {
+  readonly rows: readonly EnvelopeHeader[];
+  /** The place of the last one; undefined when there are no more. */
+  readonly last: number | undefined;
 }
 
 type Place = readonly [seq: number, agentId: string, askedIn?: string];
@@ -215,24 +226,80 @@ export class Journal {
   }
 
   async bury(envelopeId: string, fate: Fate, reason: string, answer?: string): Promise<void> {
-    await this.#write((forgotten) => {
-      const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
-      if (place === undefined) return;
-      const [seq, agentId] = place;
-      const envelope = this.#read(seq);
-      const attempts = this.#environment.get<number>(["n", seq]) ?? 0;
-      if (envelope !== undefined) {
-        const letter = { ...envelope, fate, reason, attempts, atMs: this.#options.now() };
-        addLetter(
-          this.#environment,
-          answer === undefined ? letter : { ...letter, answer },
-          this.#options.deadLettersMax,
-        );
-      }
-      this.#remove(envelopeId, agentId, seq);
-      forgotten.push([agentId, envelopeId]);
-    });
+    await this.#write((forgotten) => this.#bury(forgotten, envelopeId, fate, reason, answer));
     this.#settleAnswers(envelopeId);
+  }
+
+  /** Inside a write. False, and nothing is done, when the envelope is not there (any more). */
+  #bury(forgotten: Forgotten, envelopeId: string, fate: Fate, reason: string, answer?: string): boolean {
+    const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
+    if (place === undefined) return false;
+    const [seq, agentId] = place;
+    const envelope = this.#read(seq);
+    const attempts = this.#environment.get<number>(["n", seq]) ?? 0;
+    if (envelope !== undefined) {
+      const letter = { ...envelope, fate, reason, attempts, atMs: this.#options.now() };
+      addLetter(this.#environment, answer === undefined ? letter : { ...letter, answer }, this.#options.deadLettersMax);
+    }
+    this.#remove(envelopeId, agentId, seq);
+    forgotten.push([agentId, envelopeId]);
+    return true;
+  }
+
+  /** See `Store.dropQueued`. */
+  async dropQueued(
+    stopped: StoppedBacklog,
+    limit: number,
+    reason: string,
+    isDone: (envelopeId: string) => boolean,
+  ): Promise<{ readonly headers: readonly EnvelopeHeader[]; readonly next: number | undefined }> {
+    const { rows, last } = this.#findRun(stopped) ?? this.#queuedRows(stopped, limit);
+    const open = rows.filter(
+      ({ id, agentId, sessionKey, runId }) =>
+        agentId === stopped.agentId &&
+        (stopped.sessionKey === undefined || sessionKey === stopped.sessionKey) &&
+        (stopped.runId === undefined || runId === stopped.runId) &&
+        !this.#settled.has(id) &&
+        !isDone(id),
+    );
+    let headers: readonly EnvelopeHeader[] = [];
+    if (open.length > 0) {
+      await this.#write((forgotten) => {
+        headers = open.filter(({ id }) => this.#bury(forgotten, id, "dropped", reason));
+      });
+      for (const { id } of headers) this.#settleAnswers(id);
+    }
+    return { headers, next: last };
+  }
+
+  /**
+   * A run is named after its envelope, or by the key of an operator's message: then nobody has to read a backlog for it, and not
+   * either when it is not in the backlog.
+   */
+  #findRun({ sessionKey, runId, after, until }: StoppedBacklog): LookedAt | undefined {
+    if (runId === undefined) return undefined;
+    const named =
+      sessionKey === undefined
+        ? undefined
+        : this.#window.find({ scope: operatorScope(sessionKey), key: runId }, this.#options.now());
+    for (const envelopeId of [runId, named?.envelopeId]) {
+      const place = envelopeId === undefined ? undefined : this.#environment.get<Place>(["i", keyText(envelopeId)]);
+      const header = place === undefined ? undefined : this.#environment.get<EnvelopeHeader>(["e", place[0]]);
+      if (place === undefined || header?.runId !== runId) continue;
+      return { rows: place[0] > after && place[0] <= until ? [header] : [], last: undefined };
+    }
+    return undefined;
+  }
+
+  #queuedRows({ agentId, after, until }: StoppedBacklog, limit: number): LookedAt {
+    const keys = this.#environment.entries({
+      start: ["q", keyText(agentId), after + 1],
+      end: ["q", keyText(agentId), until + 1],
+      limit,
+    });
+    const seqs = Array.from(keys, ({ key }) => key[2] as number);
+    const rows = seqs.flatMap((seq) => this.#environment.get<EnvelopeHeader>(["e", seq]) ?? []);
+    return { rows, last: seqs.length < limit ? undefined : seqs.at(-1) };
   }
 
   deadLetters(query: DeadLetterQuery): { readonly rows: readonly DeadLetterRow[]; readonly total: number } {
@@ -334,14 +401,14 @@ export class Journal {
   }
 
   /** After the appends that were called before. */
-  #write<T>(change: (forgotten: (readonly [agentId: string, envelopeId: string])[]) => T): Promise<T> {
+  #write<T>(change: (forgotten: Forgotten) => T): Promise<T> {
     this.#appends.start();
     return this.#commit(change);
   }
 
   /** Every write of the journal takes the postponed removals with it. */
-  async #commit<T>(change: (forgotten: (readonly [agentId: string, envelopeId: string])[]) => T): Promise<T> {
-    const forgotten: (readonly [agentId: string, envelopeId: string])[] = [];
+  async #commit<T>(change: (forgotten: Forgotten) => T): Promise<T> {
+    const forgotten: Forgotten = [];
     let settled: string[] = [];
     clearTimeout(this.#timer);
     this.#timer = undefined;

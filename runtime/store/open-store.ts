@@ -216,6 +216,13 @@ export class OpenStore implements Store {
       ),
     );
 
+  dropQueued: Store["dropQueued"] = (stopped, limit, reason) =>
+    this.#run(() =>
+      this.#agents.use(stopped.agentId, (agent) =>
+        this.#journal.dropQueued(stopped, limit, reason, (envelopeId) => agent.done(envelopeId) !== undefined),
+      ),
+    );
+
   deadLetters: Store["deadLetters"] = (query) => this.#run(async () => this.#journal.deadLetters(query));
 
   deadLetter: Store["deadLetter"] = (id) =>

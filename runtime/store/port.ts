@@ -8,7 +8,7 @@
  * `begin` and `commit` of an envelope that the journal does not hold reject with `CLOISTER_ENVELOPE_UNKNOWN`, everything that
  * needs the environment of an agent that is not in `StorePlaces` with `CLOISTER_AGENT_UNKNOWN`.
  */
-import type { BacklogStop, Envelope, Fate, Fires, GrantRow } from "../kernel/envelope.ts";
+import type { BacklogStop, Envelope, EnvelopeHeader, Fate, Fires, GrantRow } from "../kernel/envelope.ts";
 import type {
   TurnCall,
   Dedupe,
@@ -41,6 +41,7 @@ import type {
   QueueRow,
   PendingEnvelope,
   Backlog,
+  StoppedBacklog,
   Pending,
   Snapshot,
   StoreCounters,
@@ -84,6 +85,16 @@ export interface Store {
   pending(windows?: Readonly<Record<string, number>>): Promise<Pending>;
   /** The oldest `limit` of a backlog that are not done, oldest first. Fewer than that: there are no more. */
   queued(backlog: Pick<Backlog, "agentId" | "after" | "until">, limit: number): Promise<readonly PendingEnvelope[]>;
+
+  /**
+   * Moves what was stopped of a backlog to the dead letters (`dropped`), in one transaction. Looks at `limit` rows, or at one when
+   * the run is found by its id; `next` is where to look on, undefined at the end.
+   */
+  dropQueued(
+    stopped: StoppedBacklog,
+    limit: number,
+    reason: string,
+  ): Promise<{ readonly headers: readonly EnvelopeHeader[]; readonly next: number | undefined }>;
 
   // --- dead letters ---
   /** Newest first; `total` counts all that the filter matches. */

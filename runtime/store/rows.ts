@@ -334,6 +334,20 @@ export interface Backlog {
   readonly count: number;
 }
 
+/** What of a backlog was stopped; without a session or a run all of it. */
+export interface StoppedBacklog {
+  readonly agentId: string;
+  readonly sessionKey: string | undefined;
+  readonly runId: string | undefined;
+  readonly after: number;
+  readonly until: number;
+}
+
+/** In whose window an operator's message to the session is recognised when it is repeated; its key there is its run's id. */
+export function operatorScope(sessionKey: string): string {
+  return `operator:${sessionKey}`;
+}
+
 export interface Pending {
   /** Oldest first. Of each agent at most as many as its window. */
   readonly envelopes: readonly PendingEnvelope[];

@@ -20,6 +20,7 @@ import { parseSessionKey, sessionChannel, sessionKind } from "../routing/index.t
 import { specOf } from "./agent-spec.ts";
 import { type Deliver, makeAnswers } from "./answers.ts";
 import { makeAlarm } from "./alarm.ts";
+import { makeDrops } from "./drops.ts";
 import { makeCellEnds } from "./cell-ends.ts";
 import { prepareCell } from "./cell-places.ts";
 import type { FollowUp } from "../kernel/exchange.ts";
@@ -137,6 +138,7 @@ export function makeDriver(deps: DriverDeps): Driver {
     },
   });
 
+  const dropQueued = makeDrops({ store, kernel: () => kernel, onDeadLetter: deps.onDeadLetter, log, nowMs });
   const ticker = setInterval(() => kernel.tick(nowMs()), limits.heartbeatCheckMs);
   ticker.unref();
   const alarm = makeAlarm(nowMs, () => kernel.expireAsks(nowMs()));
@@ -164,8 +166,14 @@ export function makeDriver(deps: DriverDeps): Driver {
       case "spilled":
         runs.shelved(effect.header.runId);
         return;
+      case "unspilled":
+        runs.unshelved(effect.header.runId);
+        return;
       case "refill":
         refill(effect);
+        return;
+      case "drop-queued":
+        dropQueued(effect);
         return;
       case "accepted": {
         const resolve = tickets.get(effect.ticket);
@@ -304,7 +312,6 @@ export function makeDriver(deps: DriverDeps): Driver {
   function refill(effect: Extract<Effect, { type: "refill" }>): void {
     store.queued(effect, effect.limit).then(
       (rows) => {
-        for (const { header } of rows) runs.unshelved(header.runId);
         kernel.refilled(effect, rows, nowMs());
       },
       (error: unknown) => {

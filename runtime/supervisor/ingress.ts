@@ -17,6 +17,7 @@ import {
   type RouteTable,
 } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
+import { operatorScope } from "../store/rows.ts";
 import type { Refusal } from "../kernel/errors.ts";
 import type { ChannelRoute } from "./answers.ts";
 import type { Commands } from "./commands/index.ts";
@@ -171,7 +172,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
       const named =
         idempotencyKey === undefined
           ? {}
-          : { runId: idempotencyKey, dedupe: { scope: `operator:${sessionKey}`, key: idempotencyKey } };
+          : { runId: idempotencyKey, dedupe: { scope: operatorScope(sessionKey), key: idempotencyKey } };
       const command = await deps.commands.fromOperator(message, client, { agentId, sessionKey, provenance, ...named });
       if (command !== undefined && command.status !== "goes-on")
         return { status: command.status, runId: command.runId };

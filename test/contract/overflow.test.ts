@@ -132,6 +132,36 @@ test("a backlog that a restart finds is not read into memory, whatever the polic
   );
 });
 
+test("what is stopped behind a backlog ends while the agent stands still, and is not there after a restart", async () => {
+  const config = makeConfig([
+    { id: "main", module: "echo", mailbox: { depthMax: 10, sessionDepthMax: 10, overflow: "spill" } },
+  ]);
+  const agents = config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir }));
+  const store = await openMemoryStore({ stateDir: config.stateDir, agents });
+  const before = await openGateway([], {}, { store, config });
+  hold(before);
+  for (let at = 0; at < 200; at++) expect(await post(before, at)).toMatchObject({ ok: true });
+  const stop = (params: object): Promise<RpcResult> => before.doors.rpc(client, "chat.abort", params);
+  const waiting = before.doors.waitRun("m150", 60_000);
+  expect(await stop({ sessionKey: sessionOf(150), runId: "m150" })).toMatchObject({ ok: true });
+  const ended = { status: "error", refusal: { code: "CLOISTER_ASK_ABORTED" } };
+  expect(await waiting).toMatchObject(ended);
+  expect(await before.doors.waitRun("m150", 0)).toMatchObject(ended);
+  // The first of the session is in memory, the others are on the disk.
+  expect(await stop({ sessionKey: sessionOf(7) })).toMatchObject({ payload: { runIds: ["m7"] } });
+  await expect.poll(() => before.driver.kernel.view("main")).toMatchObject({ queueDepth: 189 });
+  const { total } = await store.deadLetters({ fate: "dropped", limit: 1, offset: 0 });
+  expect(total).toBe(11);
+  await before.drain(0);
+  const gateway = await openGateway([], {}, { store, config });
+  await expect.poll(() => gateway.driver.kernel.view("main")?.queueDepth, { timeout: 60_000 }).toBe(0);
+  await expect.poll(() => gateway.driver.kernel.turnsInFlight()).toBe(0);
+  expectAll(
+    await handled(gateway),
+    Array.from({ length: 200 }, (_, at) => at).filter((at) => at % sessions !== 7 && at !== 150),
+  );
+});
+
 test("an agent's sends wait for a slow one and arrive in order", async () => {
   const gateway = await openGateway(
     [

@@ -22,6 +22,7 @@ export const webhookRoute: ReplyRoute = {
 export interface EnvelopeParts {
   readonly agentId?: string;
   readonly session?: string;
+  readonly runId?: string;
   readonly body?: string;
   readonly replyRoute?: ReplyRoute;
   readonly inter?: boolean;
@@ -39,7 +40,7 @@ export function envelope(id: string, parts: EnvelopeParts = {}): Envelope {
       via: "operator",
       chain: [],
       trace: `trace-${id}`,
-      runId: `run-${id}`,
+      runId: parts.runId ?? `run-${id}`,
       acceptedAtMs: 1_000,
       provenance:
         parts.inter === true

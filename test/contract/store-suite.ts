@@ -6,6 +6,7 @@ import type { OpenEnvironment } from "../../runtime/store/environment.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import type { StoreOptions } from "../../runtime/store/open-store.ts";
 import { openStore } from "../../runtime/store/store.ts";
+import { operatorScope } from "../../runtime/store/rows.ts";
 import { agentIds, beginOf, commitOf, envelope, placesIn, webhookRoute } from "./store-envelopes.ts";
 import { checkAgainstModel } from "./store-model.ts";
 
@@ -290,6 +291,47 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.queued({ agentId: "ann", after: 0, until }, 10)).toMatchObject([
           { seq: until, header: { id: "c" }, attempts: 0 },
         ]);
+      });
+
+      it("loses what was stopped, in portions, and keeps it as dead letters, after a restart as well", async () => {
+        for (let at = 0; at < 6; at++) {
+          await store.append(envelope(`x${at}`, { session: "x" }));
+          await store.append(envelope(`y${at}`, { session: "y" }));
+        }
+        const last = (await store.queued({ agentId: "ann", after: 0, until: 100 }, 100)).at(-1)?.seq ?? 0;
+        await store.append(envelope("late", { session: "x" }));
+        const stopped = { agentId: "ann", sessionKey: "agent:ann:x", runId: undefined, after: 2, until: last };
+        const first = await store.dropQueued(stopped, 4, "stopped");
+        expect(idsOf(first.headers.map((header) => ({ header })))).toEqual(["x1", "x2"]);
+        const rest = await store.dropQueued({ ...stopped, after: first.next ?? 0 }, 100, "stopped");
+        expect(rest).toMatchObject({ next: undefined, headers: [{ id: "x3" }, { id: "x4" }, { id: "x5" }] });
+        expect((await store.dropQueued(stopped, 100, "stopped")).headers).toEqual([]);
+        await reopen();
+        const left = (await store.pending()).envelopes;
+        expect(idsOf(left)).toEqual(["x0", "y0", "y1", "y2", "y3", "y4", "y5", "late"]);
+        const { rows, total } = await store.deadLetters({ fate: "dropped", limit: 10, offset: 0 });
+        expect([total, rows[0]?.reason]).toEqual([5, "stopped"]);
+      });
+
+      it("finds a run that was stopped by its id, or by the key of an operator's message, without looking at others", async () => {
+        const sessionKey = "agent:ann:x";
+        for (let at = 0; at < 5; at++) await store.append(envelope(`before${at}`, { session: "x" }));
+        await store.append(envelope("plain", { session: "x", runId: "plain" }));
+        const key = { scope: operatorScope(sessionKey), key: "my-run" };
+        await store.append(envelope("keyed", { session: "x", runId: "my-run" }), key);
+        const of = (runId: string, over = {}) => ({ agentId: "ann", sessionKey, runId, after: 0, until: 100, ...over });
+        expect(await store.dropQueued(of("plain", { until: 5 }), 1, "stopped")).toEqual({
+          headers: [],
+          next: undefined,
+        });
+        expect(await store.dropQueued(of("nobody"), 1, "stopped")).toEqual({ headers: [], next: 1 });
+        expect(await store.dropQueued(of("plain", { sessionKey: "agent:ann:y" }), 1, "stopped")).toEqual({
+          headers: [],
+          next: undefined,
+        });
+        for (const [runId, id] of [["plain", "plain"] as const, ["my-run", "keyed"] as const])
+          expect(await store.dropQueued(of(runId), 1, "stopped")).toMatchObject({ headers: [{ id }], next: undefined });
+        expect(idsOf((await store.pending()).envelopes)).toHaveLength(5);
       });
 
       it("keeps the deliveries that were counted", async () => {

@@ -223,8 +223,9 @@ const planted: readonly Planted[] = [
   {
     bug: "an end that is told before the turn is stored",
     file: "kernel/turns.ts",
-    text: "  k.emit(turn.commit);\n}\n\nconst aborted",
-    instead: '  k.emit(turn.commit);\n  if (outcome.status === "ok") leave(k, header, outcome);\n}\n\nconst aborted',
+    text: "  k.emit(turn.commit);\n}\n\nexport const aborted",
+    instead:
+      '  k.emit(turn.commit);\n  if (outcome.status === "ok") leave(k, header, outcome);\n}\n\nexport const aborted',
     seen: /left before its turn was stored/u,
     seeds: 20,
   },

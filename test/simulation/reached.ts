@@ -8,6 +8,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     "append",
     "accepted",
     "spilled",
+    "drop-queued",
     "refill",
     "begin",
     "record",

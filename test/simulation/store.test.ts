@@ -70,7 +70,7 @@ const planted: readonly Planted[] = [
   },
   {
     bug: "an answer before the flush",
-    file: "store/store.ts",
+    file: "store/open-store.ts",
     text: "const result = await this.#withBody(envelope, (stored) => this.#journal.append(stored, dedupe));",
     instead: 'void this.#journal.append(envelope, dedupe); const result = { status: "stored", seq: 0 };',
     seen: /was answered as stored and is lost/u,
@@ -112,7 +112,7 @@ const planted: readonly Planted[] = [
   {
     bug: "a dead letter whose envelope goes in another transaction",
     file: "store/journal.ts",
-    text: "      this.#remove(envelopeId, agentId, seq);\n      forgotten.push([agentId, envelopeId]);",
+    text: "    this.#remove(envelopeId, agentId, seq);\n    forgotten.push([agentId, envelopeId]);",
     instead:
       "      void this.#environment.write(() => this.#remove(envelopeId, agentId, seq)).catch(() => undefined);\n      forgotten.push([agentId, envelopeId]);",
     seen: /is pending and a dead letter/u,

@@ -123,6 +123,7 @@ export function makeDriver(options: DriverOptions): Driver {
         store.carryOut(effect);
         return;
       case "refill":
+      case "drop-queued":
       case "begin":
       case "record":
       case "commit":
@@ -202,6 +203,7 @@ export function makeDriver(options: DriverOptions): Driver {
         alarmMs = Math.min(alarmMs, effect.atMs);
         return;
       case "spilled":
+      case "unspilled":
       case "escalated":
       case "streamed":
       case "flow":

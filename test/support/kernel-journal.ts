@@ -10,6 +10,7 @@ import type { Appended } from "../../runtime/kernel/admit.ts";
 import type { Envelope, Fate, Fires, Outcome } from "../../runtime/kernel/envelope.ts";
 import type { Refusal } from "../../runtime/kernel/errors.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
+import type { Dropped } from "../../runtime/kernel/spill.ts";
 import type { StepRow } from "../../runtime/kernel/steps.ts";
 import { storedOutcome } from "../../runtime/kernel/turns.ts";
 import type { DoneOutcome } from "../../runtime/store/port.ts";
@@ -51,6 +52,8 @@ export interface Journal {
   queued(
     refill: Effects<"refill">,
   ): readonly { readonly seq: number; readonly header: Envelope["header"]; readonly attempts: number }[] | undefined;
+  /** As the store's `dropQueued`; undefined when the store fails. */
+  dropQueued(effect: Effects<"drop-queued">): Dropped | undefined;
   /** What the turn recorded and sent, by the numbers of the calls. */
   stepsOf(envelopeId: string): readonly StepRow[];
   /** Keeps a step of a turn that is not done. Gives the refusal when it does not. */
@@ -230,6 +233,27 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
         .toSorted((a, b) => a.seq - b.seq)
         .slice(0, limit)
         .map(({ seq, envelope: { header }, attempts }) => ({ seq, header, attempts }));
+    },
+    dropQueued({ agentId, sessionKey, runId, after, until, limit, reason }) {
+      if (takeFailure(failures, agentId)) return undefined;
+      const looked = [...rows.values()]
+        .filter(({ seq, envelope: { header } }) => header.agentId === agentId && seq > after && seq <= until)
+        .toSorted((a, b) => a.seq - b.seq)
+        .slice(0, limit);
+      const found = looked.filter(
+        ({ envelope: { header } }) =>
+          (sessionKey === undefined || header.sessionKey === sessionKey) &&
+          (runId === undefined || header.runId === runId) &&
+          !settled.has(header.id),
+      );
+      writeJournal(
+        ...found.flatMap(({ envelope }) => [
+          remove(rows, envelope.header.id),
+          put(dead, envelope.header.id, { envelope, fate: "dropped", reason }),
+        ]),
+      );
+      const headers = found.map(({ envelope }) => envelope.header);
+      return { headers, next: looked.length < limit ? undefined : looked.at(-1)?.seq };
     },
     stepsOf(envelopeId) {
       const calls = new Map([...(sent.get(envelopeId) ?? []), ...(recorded.get(envelopeId) ?? [])]);

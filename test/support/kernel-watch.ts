@@ -138,6 +138,8 @@ export function makeWatch(
       case "waited":
       case "refill":
       case "spilled":
+      case "unspilled":
+      case "drop-queued":
       case "begin":
       case "record":
       case "commit":

@@ -12,7 +12,19 @@ import type { WorkQueues } from "./work-queues.ts";
 
 export type StoreEffect = Extract<
   Effect,
-  { type: "append" | "refill" | "begin" | "record" | "commit" | "bury" | "settle" | "outbound" | "recall" }
+  {
+    type:
+      | "append"
+      | "refill"
+      | "drop-queued"
+      | "begin"
+      | "record"
+      | "commit"
+      | "bury"
+      | "settle"
+      | "outbound"
+      | "recall";
+  }
 >;
 
 export interface StoreWork {
@@ -94,6 +106,14 @@ export function makeStoreWork(
         queues.add(journalName, () => {
           const rows = journal.queued(effect);
           queues.add(`refills ${effect.agentId}`, () => kernel().refilled(effect, rows, nowMs()));
+        });
+        return;
+      case "drop-queued":
+        queues.add(journalName, () => {
+          const result = journal.dropQueued(effect);
+          afterFlush(journalName, () =>
+            queues.add(`drops ${effect.agentId}`, () => kernel().dropped(effect, result, nowMs())),
+          );
         });
         return;
       case "begin":

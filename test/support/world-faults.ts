@@ -1,5 +1,5 @@
 /** What happens to a world while it runs: new mail, time, and faults. One row each; a new kind of fault is a new row. */
-import { toolsPairingId } from "./driver-port.ts";
+import { agentIdOf, toolsPairingId } from "./driver-port.ts";
 import type { World } from "./kernel-world.ts";
 import { journalName } from "./kernel-journal.ts";
 import type { Random } from "./random.ts";
@@ -45,7 +45,11 @@ export const faults: readonly Fault[] = [
     name: "abort",
     weight: 3,
     calm: true,
-    happen: always(({ driver, sessions }, random) => driver.abort(random.pick(sessions))),
+    // Where mail waits on the disk there is more to go wrong.
+    happen: always(({ driver, sessions }, random) => {
+      const spilled = sessions.filter((key) => driver.kernel.state.agents.get(agentIdOf(key))?.spill !== undefined);
+      driver.abort(random.pick(spilled.length > 0 ? spilled : sessions));
+    }),
   },
   {
     // A turn that takes no notice loses its cell.
