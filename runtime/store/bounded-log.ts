@@ -8,11 +8,11 @@ import { type Environment, top } from "./environment.ts";
 
 const all = (name: string) => ({ start: [name, 0], end: [name, top] });
 
-/** Inside a transaction of the environment. */
-export function appendRow(environment: Environment, name: string, row: unknown, rowsMax: number): void {
+/** Inside a transaction of the environment. The bound is kept once for all of them: looking for old rows costs more than a row. */
+export function appendRows(environment: Environment, name: string, rows: readonly unknown[], rowsMax: number): void {
   const [newest] = environment.entries({ ...all(name), reverse: true, limit: 1 });
-  const n = newest === undefined ? 1 : (newest.key[1] as number) + 1;
-  environment.put([name, n], row);
+  let n = newest === undefined ? 0 : (newest.key[1] as number);
+  for (const row of rows.slice(-rowsMax)) environment.put([name, ++n], row);
   if (n <= rowsMax) return;
   const dropped = Array.from(environment.entries({ start: [name, 0], end: [name, n - rowsMax + 1] }));
   for (const { key } of dropped) environment.remove(key);

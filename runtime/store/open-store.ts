@@ -12,7 +12,7 @@ import { type AgentStore, outcomeOf, type StoredRow } from "./agent-store.ts";
 import { AgentFolders } from "./agent-folders.ts";
 import { AgentStores } from "./agent-stores.ts";
 import { Blobs } from "./blobs.ts";
-import { appendRow, clearRows, newestRows } from "./bounded-log.ts";
+import { appendRows, clearRows, newestRows } from "./bounded-log.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
 import { Journal, type StoredEnvelope } from "./journal.ts";
 import { clearOwner, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
@@ -356,11 +356,7 @@ export class OpenStore implements Store {
   orders: Store["orders"] = () => this.#run(async () => listOrders(this.#registry));
 
   keepStops: Store["keepStops"] = (stops) =>
-    this.#run(() =>
-      this.#registry.write(() => {
-        for (const stop of stops) appendRow(this.#registry, stopLog, stop, this.#bounds.spillStopsMax);
-      }),
-    );
+    this.#run(() => this.#registry.write(() => appendRows(this.#registry, stopLog, stops, this.#bounds.spillStopsMax)));
 
   dropStops: Store["dropStops"] = () => this.#run(() => this.#registry.write(() => clearRows(this.#registry, stopLog)));
 
@@ -368,11 +364,7 @@ export class OpenStore implements Store {
     this.#run(async () => newestRows<BacklogStop>(this.#registry, stopLog, this.#bounds.spillStopsMax).toReversed());
 
   audit: Store["audit"] = (rows) =>
-    this.#run(() =>
-      this.#registry.write(() => {
-        for (const row of rows) appendRow(this.#registry, "a", row, this.#bounds.auditRowsMax);
-      }),
-    );
+    this.#run(() => this.#registry.write(() => appendRows(this.#registry, "a", rows, this.#bounds.auditRowsMax)));
 
   audits: Store["audits"] = (limit) => this.#run(async () => newestRows<AuditRow>(this.#registry, "a", limit));
 
