@@ -33,6 +33,8 @@ export interface Policy {
     readonly allow: readonly string[];
     /** Absent: none. */
     readonly grants?: readonly Grant[];
+    /** Whether a refused call raises a request that an operator may approve. Absent: `off`. */
+    readonly requests?: "off" | "operator";
   };
   /** Those in force now, whatever `agentToAgent.enabled` says. Absent: none. */
   readonly operator?: readonly OperatorGrant[];

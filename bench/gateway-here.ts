@@ -51,6 +51,7 @@ export async function openGatewayHere(
     orders: await store.orders(),
     grants: await store.grants(),
     queues: await store.queues(),
+    requests: await store.requests(),
     liveCellsMax: 100,
     version: "bench",
     process: {

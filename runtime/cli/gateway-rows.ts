@@ -254,6 +254,43 @@ export type GatewayProcess = z.infer<typeof gatewayProcess>;
 
 const stopping = z.object({ pid: count, bootId: text, drainMs: count, runs: count });
 
+const shownRequest = z.object({
+  id: text,
+  from: text,
+  to: text,
+  verb: text,
+  createdAtMs: count,
+  expiresAtMs: count,
+  calls: count,
+  revision: count,
+  messages: z.array(
+    z.object({ fromSession: text, toSession: text, bodyChars: count, preview: z.string(), atMs: count }),
+  ),
+  releasing: z.boolean(),
+  consequences: z.object({ once: z.array(text), grant: z.array(text) }),
+});
+
+export type RequestEntry = z.infer<typeof shownRequest>;
+
+/** Of `grants.requests`. */
+export const parseRequests = (payload: unknown): readonly RequestEntry[] =>
+  parse("grants.requests", z.object({ requests: z.array(shownRequest) }), payload).requests;
+
+const approved = z.object({
+  delivered: count,
+  waiting: count,
+  buried: count.optional(),
+  why: text.optional(),
+  grant: grantRow.optional(),
+});
+
+/** Of `grants.approve`. */
+export const parseApproved = (payload: unknown): z.infer<typeof approved> => parse("grants.approve", approved, payload);
+
+/** Of `grants.deny`. */
+export const parseDenied = (payload: unknown): number =>
+  parse("grants.deny", z.object({ buried: count }), payload).buried;
+
 const stoppedWork = z.object({
   scope: text,
   queued: count,

@@ -1,6 +1,8 @@
 /** `cloister grants …` on the command line. */
+import type { Command } from "commander";
 import { grantVerbs } from "../kernel/envelope.ts";
 import type { AddGrantOptions, GrantsOptions } from "./commands/grants.ts";
+import type { ApproveOptions } from "./commands/grant-requests.ts";
 import { duration, time } from "./options.ts";
 import type { Shell } from "./shell.ts";
 
@@ -39,5 +41,37 @@ export function addGrants({ program, context, exit }: Shell): void {
     .action(async (id: string, options: GrantsOptions) => {
       const { runGrantsRevoke } = await import("./commands/grants.ts");
       exit(await runGrantsRevoke(context(), id, options));
+    });
+  addRequests(grants, { context, exit });
+}
+
+function addRequests(grants: Command, { context, exit }: Pick<Shell, "context" | "exit">): void {
+  grants
+    .command("requests")
+    .description("list the rights that agents lacked and that wait for a decision, with the messages that are kept")
+    .option("--json", "print JSON")
+    .action(async (options: GrantsOptions) => {
+      const { runGrantRequests } = await import("./commands/grant-requests.ts");
+      exit(await runGrantRequests(context(), options));
+    });
+  grants
+    .command("approve <id>")
+    .description("show what the approval of a request would do; with --yes, do it")
+    .option("--once", "deliver the kept messages, and grant nothing")
+    .option("--until <time>", "the right ends then", time)
+    .option("--for <duration>", "the right ends after so long, as 30m or 2h", duration)
+    .option("--yes", "approve what is shown")
+    .option("--json", "print JSON")
+    .action(async (id: string, options: ApproveOptions) => {
+      const { runGrantApprove } = await import("./commands/grant-requests.ts");
+      exit(await runGrantApprove(context(), id, options));
+    });
+  grants
+    .command("deny <id>")
+    .description("refuse a request: its messages become dead letters, and for an hour nothing is asked again")
+    .option("--json", "print JSON")
+    .action(async (id: string, options: GrantsOptions) => {
+      const { runGrantDeny } = await import("./commands/grant-requests.ts");
+      exit(await runGrantDeny(context(), id, options));
     });
 }

@@ -62,6 +62,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
         to: normalizePattern(to),
         verbs,
       })),
+      requests: config.tools.agentToAgent.requests,
     },
     visibility: config.tools.sessions.visibility,
     sessionToolsVisibility: config.agents.defaults.sandbox.sessionToolsVisibility,

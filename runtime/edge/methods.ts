@@ -71,6 +71,20 @@ export const methods = {
     }),
   },
   "grants.revoke": { scope: "operator.admin", params: z.object({ id }) },
+  "grants.requests": { scope: "operator.read", params: z.object({}) },
+  "grants.approve": {
+    scope: "operator.admin",
+    params: z
+      .object({
+        id,
+        mode: z.enum(["once", "grant"]),
+        untilMs: count.max(8.64e15).exactOptional(),
+        /** Of `grants.requests`: what is approved is what was shown. */
+        revision: count,
+      })
+      .refine(({ mode, untilMs }) => mode === "grant" || untilMs === undefined, "expected no untilMs with mode once"),
+  },
+  "grants.deny": { scope: "operator.admin", params: z.object({ id }) },
   "backup.start": { scope: "operator.admin", params: z.object({ to: z.string().min(1).max(limits.pathCharsMax) }) },
   "backup.status": { scope: "operator.admin", params: z.object({}) },
   "sessions.list": {
@@ -192,6 +206,7 @@ export const events = [
   "agents",
   "flow",
   "deadletters",
+  "grants.requests",
   "sessions.changed",
   "tick",
   "shutdown",

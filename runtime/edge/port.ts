@@ -48,6 +48,8 @@ export type GatewayEvent =
   | { readonly event: "flow"; readonly payload: Flow }
   /** All that there are now, whenever that changes. */
   | { readonly event: "deadletters"; readonly payload: DeadLettersEvent }
+  /** How many requests for rights wait for a decision, whenever they change. */
+  | { readonly event: "grants.requests"; readonly payload: { readonly total: number } }
   | {
       readonly event: "sessions.changed";
       readonly payload: {

@@ -10,6 +10,7 @@ import type {
   Fires,
   Principal,
   Provenance,
+  Release,
   ReplyRoute,
   Signal,
 } from "./envelope.ts";
@@ -43,6 +44,8 @@ export interface Admission {
   readonly dedupe?: { readonly scope: string; readonly key: string };
   /** The dead letter that it was: removed in the transaction that journals the message, kept when that is refused. */
   readonly replaces?: string;
+  /** The kept message that it was: removed in the transaction that journals it, kept when that is refused. */
+  readonly releases?: Release;
   readonly signal?: Signal;
   /** Absent: the lane follows from the sender (`lanes.ts`). */
   readonly lane?: string;
@@ -140,6 +143,7 @@ export function admit(k: KernelState, admission: Admission, ticket: number, nowM
     envelope: makeEnvelope(k, admission, nowMs),
     dedupe: admission.follows === undefined ? admission.dedupe : { turn: admission.follows, call: followUpCall(k) },
     ...(admission.replaces === undefined ? {} : { replaces: admission.replaces }),
+    ...(admission.releases === undefined ? {} : { releases: admission.releases }),
     ...(admission.fires === undefined ? {} : { fires: admission.fires }),
     ticket: { type: "ingress", ticket, stops: k.stops },
   });

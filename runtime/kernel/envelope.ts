@@ -140,6 +140,12 @@ export interface ChainStamp {
   readonly untilMs: number;
 }
 
+/** A message that is kept with a request for a right: it goes in the transaction that journals it. */
+export interface Release {
+  readonly requestId: string;
+  readonly message: number;
+}
+
 /** Where the answer of a turn goes, beside whoever waits for it: back out through a channel, or nowhere. */
 export type ReplyRoute =
   | { readonly type: "none" }

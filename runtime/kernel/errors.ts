@@ -145,6 +145,16 @@ export const errorRegister = {
   CLOISTER_TURN_FULL: { summary: "The turn has made or recorded as many calls as it may.", retry: "never", http: 413 },
   CLOISTER_DEADLETTER_UNKNOWN: { summary: "No dead letter has this id (any more).", retry: "never", http: 404 },
   CLOISTER_GRANT_UNKNOWN: { summary: "No grant in force has this id (any more).", retry: "never", http: 404 },
+  CLOISTER_GRANT_REQUEST_UNKNOWN: {
+    summary: "No request for a right that waits has this id (any more).",
+    retry: "never",
+    http: 404,
+  },
+  CLOISTER_GRANT_REQUEST_CHANGED: {
+    summary: "The request is not the one that was shown any more.",
+    retry: "after-change",
+    http: 409,
+  },
   CLOISTER_SIGNAL_UNKNOWN: { summary: "No timer or monitor has this id (any more).", retry: "never", http: 404 },
   CLOISTER_ENVELOPE_UNKNOWN: {
     summary: "The journal does not hold this envelope (any more).",

@@ -14,7 +14,7 @@ import type { Refusal } from "./errors.ts";
 import { laneOf, type LaneRow, makeLanes, viewLanes } from "./lanes.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { Pairing, PairingRegistry } from "./pairings.ts";
-import { postRefusal } from "./posts.ts";
+import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { type CheckedSend, sendAs, sentBefore } from "./sends.ts";
 import type {
   AgentEntry,
@@ -30,6 +30,7 @@ import { type Stopped, type StopScope, stop } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { type Dropped, dropped, restoreBacklog } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
+import { rightAsked } from "./right-requests.ts";
 import { expireRights, grant, revoke } from "./rights.ts";
 import { receiveFrame } from "./syscalls.ts";
 import { signalResult } from "./signals.ts";
@@ -155,13 +156,9 @@ export function makeKernel(
     repeatFor(agentId: string, turnNumber: number, request: Omit<CheckedSend, "via">, nowMs: number): boolean {
       const agent = k.agents.get(agentId);
       const turn = agent?.turns.get(turnNumber);
-      if (
-        agent === undefined ||
-        turn?.stage !== "delivered" ||
-        turn.mail.aborted ||
-        !sentBefore(k, agent, turn, request, nowMs)
-      )
-        return false;
+      if (agent === undefined || turn?.stage !== "delivered") return false;
+      if (turn.mail.aborted) postRefusal(k, agentId, agent.incarnation, request.ref, stoppedRefusal);
+      else if (!sentBefore(k, agent, turn, request, nowMs)) return false;
       agent.openCalls.delete(request.ref);
       return true;
     },
@@ -212,6 +209,9 @@ export function makeKernel(
     ): void => signalResult(k, call, result),
     /** Whether the envelope was accepted and has not ended. */
     isOpen: (envelopeId: string): boolean => k.mail.has(envelopeId),
+    /** The call of an `ask-right` effect is refused with this. */
+    rightAsked: (effect: Extract<Effect, { type: "ask-right" }>, refusal: Refusal): void =>
+      rightAsked(k, effect, refusal),
     /** The store has kept the row of a `record` effect, or refuses to. */
     recorded: (effect: Extract<Effect, { type: "record" }>, refusal: Refusal | undefined): void =>
       recorded(k, effect, refusal),

@@ -302,6 +302,17 @@ export const limits = {
   downsPerWriteMax: 1_000,
   /** Rights that operators granted at run time: each is looked at when a right is judged; more of them are rules for the config. */
   operatorGrantsMax: 1_000,
+  /** Requests for rights that wait for an operator: in all, those of one agent, and the messages kept with one; a person reads them. */
+  grantRequestsMax: 256,
+  grantRequestsPerAgentMax: 16,
+  keptMessagesPerRequestMax: 16,
+  /** Characters of one kept message; the row holds it. A longer one is sent again after the approval. */
+  keptMessageCharsMax: 65_536,
+  /** How long a request waits before its messages are dead letters, and how long nothing is asked again after a denial. */
+  grantRequestAgeMs: 24 * 60 * 60_000,
+  grantDenialMs: 60 * 60_000,
+  /** Pause before an approved message that its mailbox did not take is tried again. */
+  releaseRetryMs: 5_000,
   /** Timers of one listing. */
   timersListDefault: 100,
   timersListMax: 1_000,

@@ -14,8 +14,10 @@ import { type UpRecord, up } from "./frames.ts";
 import type { Pairing } from "./pairings.ts";
 import { parkSend } from "./parking.ts";
 import { postRefusal } from "./posts.ts";
+import { isClamped, refuse } from "./refusals.ts";
+import { askForRight } from "./right-requests.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, Turn } from "./state.ts";
-import { answerFromSteps, type CallId, hear, whyNoMoreSteps } from "./steps.ts";
+import { answerFromSteps, type CallId, whyNoMoreSteps } from "./steps.ts";
 import { begun } from "./turns.ts";
 import { answerRefusal, openAsk, settleWithMail } from "./waits.ts";
 
@@ -36,7 +38,8 @@ export function send(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRe
   if (sentBefore(k, agent, turn, request, nowMs)) return;
   const checked = checkSend(k, agent, turn, record);
   if ("code" in checked) {
-    refuse(k, agent, turn, record, checked, call);
+    const verb = record.num > 0 ? "request" : "send";
+    if (!askForRight(k, agent, turn, { ...request, verb }, checked)) refuse(k, agent, turn, record, checked, call);
     return;
   }
   sendAs(k, agent, turn, { ...request, via: checked.id }, nowMs);
@@ -354,35 +357,6 @@ function checkSend(k: KernelState, agent: AgentEntry, turn: Turn, record: UpReco
 export function slotPairing(k: KernelState, agent: AgentEntry, slot: number): Pairing | undefined {
   const id = agent.slots.get(slot);
   return id === undefined ? undefined : k.pairings.get(id);
-}
-
-/** A clamped session reaches only what it spawned (behaviour §3.8), whatever its agent may do otherwise. */
-export function isClamped(agent: AgentEntry, sessionKey: string): boolean {
-  return agent.spec.clamp === "all" || (agent.spec.clamp === "non-main" && sessionKey !== agent.spec.mainSessionKey);
-}
-
-/** With `call` the refusal is that call's answer: a repeated turn hears it again. */
-export function refuse(
-  k: KernelState,
-  agent: AgentEntry,
-  turn: Turn,
-  record: UpRecord,
-  refusal: Refusal,
-  call?: CallId,
-): void {
-  if (call === undefined) postRefusal(k, agent.spec.id, agent.incarnation, record.ref, refusal);
-  else if (call.op === "tool") hear(k, agent, turn, record.ref, call, [0, JSON.stringify(refusal), ""]);
-  else answerRefusal(k, agent, turn, record.ref, call, refusal);
-  k.emit({
-    type: "audit",
-    event: "refused",
-    subject: turn.mail.envelope.header.sessionKey,
-    object: record.a.slice(0, 200),
-    decision: "refused",
-    code: refusal.code,
-    trace: turn.mail.envelope.header.trace,
-    detail: refusal.message,
-  });
 }
 
 function unknownAgent(agentId: string): Refusal {

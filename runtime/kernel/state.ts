@@ -22,6 +22,7 @@ import type {
   Fate,
   Fires,
   Outcome,
+  Release,
   ReplyRoute,
   Verb,
 } from "./envelope.ts";
@@ -278,6 +279,8 @@ export type Effect =
         | undefined;
       /** The dead letter that the envelope was; it goes in the same transaction. */
       readonly replaces?: string;
+      /** The message that was kept with a request for a right; it goes in the same transaction. */
+      readonly releases?: Release;
       /** The due timer or monitor that the envelope comes from; it moves on in the same transaction. */
       readonly fires?: Fires;
       readonly ticket: AppendTicket;
@@ -388,6 +391,20 @@ export type Effect =
       readonly params: string;
       readonly body: string;
     }
+  /** The call lacks this right, which an operator may grant; ends with `rightAsked` (`right-requests.ts`). */
+  | {
+      readonly type: "ask-right";
+      readonly agentId: string;
+      readonly incarnation: number;
+      readonly ref: number;
+      readonly turn: number;
+      readonly header: EnvelopeHeader;
+      readonly call: CallId;
+      readonly verb: "send" | "request";
+      readonly sessionKey: string;
+      readonly body: string;
+      readonly refusal: Refusal;
+    }
   | SignalCall
   /** The agent is down: whoever watches it is told, once. */
   | { readonly type: "down"; readonly agentId: string; readonly reason: DownReason; readonly detail: string }
@@ -434,6 +451,8 @@ export interface KernelSettings {
     verb: Verb,
     object: string,
   ) => { readonly message: string; readonly remedy: string };
+  /** A send without a right may be put to the operator (`right-requests.ts`). */
+  readonly asksForRights: boolean;
   /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools/table.ts`). */
   readonly isRepeatable: (tool: string) => boolean;
   /** Whether the key is in its one spelling: the grammar has its owner in `runtime/routing`. */

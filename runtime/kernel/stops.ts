@@ -15,7 +15,7 @@
  */
 import { agentOfKey } from "./agent-of-key.ts";
 import { leaveCrowd } from "./crowd.ts";
-import { endCell, hasCell, markReady } from "./dispatch.ts";
+import { endCell, hasCell, markReady, pump } from "./dispatch.ts";
 import type { BacklogStop, EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { stoppedRefusal } from "./posts.ts";
@@ -65,8 +65,12 @@ export function stop(k: KernelState, scope: StopScope, subject: string, nowMs: n
     if (isWhole) senders += refuseCrowd(k, agent);
     if (agent.isMade) for (const run of stopQueued(k, agent, isMeant)) queued.push(run);
   }
-  for (const agent of agents)
-    if (agent.isMade) for (const run of stopActive(k, agent, isMeant, nowMs)) active.push(run);
+  for (const agent of agents) {
+    if (!agent.isMade) continue;
+    for (const run of stopActive(k, agent, isMeant, nowMs)) active.push(run);
+    // What is at the head of a lane now may start at once, where what it waited behind could not.
+    pump(k, agent, nowMs);
+  }
   k.emit({
     type: "audit",
     event: "stopped",

@@ -6,7 +6,8 @@
 import type { Refusal } from "./errors.ts";
 import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
-import { isCallNumber, noCallNumber, refuse, send, sendVolatile, slotPairing } from "./sends.ts";
+import { refuse } from "./refusals.ts";
+import { isCallNumber, noCallNumber, send, sendVolatile, slotPairing } from "./sends.ts";
 import { signalCall } from "./signals.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
 import {

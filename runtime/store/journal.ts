@@ -13,12 +13,13 @@
  *   ["x" | "b" | "a" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
  *   ["due" | "timer" | "timers" | "monitor" | "watched" | "down" | "count", …]  timers and monitors (`runtime/store/signals.ts`)
  *   ["d" | "o" | "t", …]  the idempotency window (`runtime/store/dedupe.ts`)
+ *   ["request" | "kept", …]  requests for rights (`runtime/store/grant-requests.ts`)
  *   ["r", …]   what the calls of turns sent (`runtime/store/sent-calls.ts`)
  * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
  * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
  * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.
  */
-import type { Envelope, EnvelopeHeader, Fate, Fires } from "../kernel/envelope.ts";
+import type { Envelope, EnvelopeHeader, Fate, Fires, Release } from "../kernel/envelope.ts";
 import type { StepRow } from "../kernel/steps.ts";
 import type { StoredText } from "./blobs.ts";
 import { putBody, removeBody } from "./body-rows.ts";
@@ -33,6 +34,7 @@ import {
 } from "./dead-letters.ts";
 import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq } from "./dedupe.ts";
 import { type Environment, top } from "./environment.ts";
+import { takeKept } from "./grant-requests.ts";
 import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
 import { findMade, findSent, forgetSent, rememberMade, rememberSent, sentIn } from "./sent-calls.ts";
@@ -323,6 +325,20 @@ export class Journal {
   /** Undefined, and nothing is written, when the letter is not there (any more). */
   replay(letterId: string, envelope: StoredEnvelope): Promise<number | undefined> {
     return this.#write(() => (removeLetter(this.#environment, letterId) ? this.#put(envelope) : undefined));
+  }
+
+  /**
+   * Undefined, and nothing is written, when the kept message is not there (any more). A turn that is handled again finds the
+   * envelope as what its call has sent.
+   */
+  release(released: Release, envelope: StoredEnvelope): Promise<number | undefined> {
+    return this.#write(() => {
+      const by = takeKept(this.#environment, released);
+      if (by === undefined) return undefined;
+      const { id, runId } = envelope.header;
+      if (this.#keeps(by.turn)) rememberSent(this.#environment, by, { envelopeId: id, runId });
+      return this.#put(envelope);
+    });
   }
 
   /** The envelope's place; undefined, and nothing is written, when the due row is gone or stands for another time. */

@@ -23,6 +23,7 @@ import { type SessionHead, SessionIndex } from "./session-index.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
 import { dropQueue, keepQueue, listQueues } from "./queue-rows.ts";
 import { dropGrant, keepGrant, listGrants } from "./grants.ts";
+import { makeRequestRows, type RequestRows } from "./request-rows.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
 import { unknownLetter } from "./unknown-letter.ts";
@@ -66,6 +67,7 @@ export class OpenStore implements Store {
   readonly #journal: Journal;
   readonly #index: SessionIndex;
   readonly #signals: SignalRows;
+  readonly #requests: RequestRows;
   readonly #agents: AgentStores;
   readonly #blobs: Blobs;
   /** The last body of each agent that is on its way to the disk, until it is there. */
@@ -108,6 +110,7 @@ export class OpenStore implements Store {
         return dir === undefined ? undefined : openEnvironment.blobs?.(dir);
       },
     });
+    this.#requests = makeRequestRows(this.#journal, this.#now, this.#bounds.deadLettersMax);
     this.#signals = makeSignalRows(this.#journal, journal, this.#bounds);
     this.#agents = new AgentStores(folders, {
       blobs: this.#blobs,
@@ -338,7 +341,6 @@ export class OpenStore implements Store {
     );
 
   keepOrder: Store["keepOrder"] = (order) => this.#run(() => keepOrder(this.#registry, order));
-
   dropOrder: Store["dropOrder"] = (agentId) => this.#run(() => dropOrder(this.#registry, agentId));
 
   keepQueue: Store["keepQueue"] = (row) => this.#run(() => keepQueue(this.#registry, row));
@@ -348,10 +350,23 @@ export class OpenStore implements Store {
   queues: Store["queues"] = () => this.#run(async () => listQueues(this.#registry));
 
   keepGrant: Store["keepGrant"] = (grant) => this.#run(() => keepGrant(this.#registry, grant));
-
   dropGrant: Store["dropGrant"] = (id) => this.#run(() => dropGrant(this.#registry, id));
-
   grants: Store["grants"] = () => this.#run(async () => listGrants(this.#registry));
+
+  keepRequest: Store["keepRequest"] = (request, message) =>
+    this.#run(() => this.#requests.keepRequest(request, message));
+  refuseRequest: Store["refuseRequest"] = (id, reason, after) =>
+    this.#run(() => this.#requests.refuseRequest(id, reason, after));
+  dropRequest: Store["dropRequest"] = (id) => this.#run(() => this.#requests.dropRequest(id));
+  keptMessage: Store["keptMessage"] = (released) => this.#run(() => this.#requests.keptMessage(released));
+  requests: Store["requests"] = () => this.#run(() => this.#requests.requests());
+
+  releaseKept: Store["releaseKept"] = (released, envelope) =>
+    this.#run(async () => {
+      const stored = await this.#requests.releaseKept(released, envelope);
+      this.#appends += 1;
+      return stored;
+    });
 
   orders: Store["orders"] = () => this.#run(async () => listOrders(this.#registry));
 

@@ -8,7 +8,7 @@
  * `begin` and `commit` of an envelope that the journal does not hold reject with `CLOISTER_ENVELOPE_UNKNOWN`, everything that
  * needs the environment of an agent that is not in `StorePlaces` with `CLOISTER_AGENT_UNKNOWN`.
  */
-import type { BacklogStop, Envelope, EnvelopeHeader, Fate, Fires, GrantRow } from "../kernel/envelope.ts";
+import type { BacklogStop, Envelope, EnvelopeHeader, Fate, Fires, GrantRow, Release } from "../kernel/envelope.ts";
 import type {
   TurnCall,
   Dedupe,
@@ -39,6 +39,8 @@ import type {
   AuditRow,
   StandingOrder,
   QueueRow,
+  GrantRequest,
+  KeptMessage,
   PendingEnvelope,
   Backlog,
   StoppedBacklog,
@@ -193,6 +195,27 @@ export interface Store {
   dropGrant(id: string): Promise<void>;
   /** Oldest first; also those whose time is over. */
   grants(): Promise<readonly GrantRow[]>;
+
+  // --- requests for rights, and the messages that are kept with them ---
+  /**
+   * Writes the request, in one transaction with the message that is new in it. `sent`: the call of the message's turn has sent
+   * it already, and nothing is written.
+   */
+  keepRequest(request: GrantRequest, message?: KeptMessage): Promise<"kept" | "sent">;
+  /**
+   * The kept messages become dead letters (`refused`); the request goes, or is kept as `after` says. Tells how many there were.
+   */
+  refuseRequest(id: string, reason: string, after?: GrantRequest): Promise<number>;
+  /**
+   * Appends the envelope that the message became and removes the message, and the request with the last one, in one transaction.
+   * Rejects with `CLOISTER_GRANT_REQUEST_UNKNOWN` when it is gone: of two releases one wins.
+   */
+  releaseKept(released: Release, envelope: Envelope): Promise<{ readonly seq: number }>;
+  /** Removes a request without messages; one that is gone is left alone. */
+  dropRequest(id: string): Promise<void>;
+  keptMessage(released: Release): Promise<KeptMessage | undefined>;
+  /** Oldest first, decided ones as well. */
+  requests(): Promise<readonly GrantRequest[]>;
 
   // --- audit ---
   audit(rows: readonly AuditRow[]): Promise<void>;

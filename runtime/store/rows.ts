@@ -6,6 +6,8 @@ import type {
   EnvelopeHeader,
   Failure,
   Fate,
+  GrantRow,
+  GrantVerb,
   Provenance,
   ReplyRoute,
 } from "../kernel/envelope.ts";
@@ -308,6 +310,54 @@ export interface AuditRow extends AuditFacts {
 /** How a session's messages wait, where somebody said so in its chat. What is left out is as the configuration says. */
 export interface QueueRow extends Partial<QueuePolicy> {
   readonly sessionKey: string;
+}
+
+/** A right that an agent lacked, as it waits for an operator's decision. `from` and `to` are agents' ids. */
+export interface GrantRequest {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly verb: GrantVerb;
+  readonly createdAtMs: number;
+  /** After a denial: until then nothing is asked again. */
+  readonly expiresAtMs: number;
+  /** Refused calls so far, also those whose message is not kept. */
+  readonly calls: number;
+  /** The kept messages, oldest first. */
+  readonly messages: readonly KeptHead[];
+  /** The next number of a message. */
+  readonly next: number;
+  readonly decision?: GrantDecision;
+}
+
+/** `grant`: the right that was given with it; absent: the kept messages alone may go. */
+export type GrantDecision =
+  | {
+      readonly type: "approved";
+      readonly by: string;
+      readonly atMs: number;
+      readonly grant?: GrantRow;
+      /** The grant is in force, or was: it is not made again. */
+      readonly isGranted?: true;
+    }
+  | { readonly type: "denied"; readonly by: string; readonly atMs: number };
+
+export interface KeptHead {
+  readonly n: number;
+  readonly fromSession: string;
+  readonly toSession: string;
+  readonly bodyChars: number;
+  readonly preview: string;
+  readonly atMs: number;
+  /** Which call it was, of which turn (its envelope): a repeated turn keeps nothing twice. */
+  readonly by: TurnCall;
+}
+
+/** A kept message, whole. */
+export interface KeptMessage {
+  readonly header: EnvelopeHeader;
+  readonly body: string;
+  readonly by: TurnCall;
 }
 
 /** An operator's order to keep an agent out of service, until it is taken back. */

@@ -1,7 +1,7 @@
 /** Answers on their way to their channels. One that its channel does not take goes to the dead letters, with its message. */
 import type { EnvelopeHeader, ReplyRoute } from "../kernel/envelope.ts";
 import { toRefusal } from "../kernel/errors.ts";
-import type { Store } from "../store/port.ts";
+import type { OutboundRow, Store } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
 
 export type ChannelRoute = Extract<ReplyRoute, { type: "channel" }>;
@@ -64,5 +64,23 @@ export function makeAnswers({ deliver, store, onDeadLetter, log }: AnswersDeps):
     get size() {
       return leaving.size;
     },
+  };
+}
+
+/** Of an answer that the last process did not get to its channel. */
+export function restartHeader({ envelopeId: id, agentId, sessionKey, atMs, route }: OutboundRow): EnvelopeHeader {
+  return {
+    id,
+    from: { type: "operator", client: "restart" },
+    agentId,
+    sessionKey,
+    verb: "send",
+    via: "door:restart",
+    chain: [],
+    trace: id,
+    runId: id,
+    acceptedAtMs: atMs,
+    provenance: { kind: "external_user", sourceChannel: route.type === "channel" ? route.channel : "internal" },
+    replyRoute: route,
   };
 }

@@ -6,7 +6,7 @@ import type { Policy } from "../../auth/policy.ts";
 import { compilePairings, explainMissing, grantPairings } from "../../auth/compile-pairings.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { type Admission, type Kernel, makeKernel } from "../kernel/kernel.ts";
-import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
+import type { Outcome } from "../kernel/envelope.ts";
 import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
@@ -18,7 +18,7 @@ import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
 import { parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
 import { specOf } from "./agent-spec.ts";
-import { type Deliver, makeAnswers } from "./answers.ts";
+import { type Deliver, makeAnswers, restartHeader } from "./answers.ts";
 import { makeAlarm } from "./alarm.ts";
 import { makeDrops } from "./drops.ts";
 import { makeCellEnds } from "./cell-ends.ts";
@@ -55,6 +55,8 @@ export interface DriverDeps {
   readonly onFollowUp: (next: FollowUp) => void;
   /** The agent whose failure ends the gateway was parked. */
   readonly onEscalated: (agentId: string, reason: string) => void;
+  /** A cell lacked a right that an operator may grant; ends with `rightAsked`. */
+  readonly askRight: (effect: Extract<Effect, { type: "ask-right" }>) => void;
   readonly signals: Pick<Signals, "call" | "down" | "start" | "stop" | "end">;
 }
 
@@ -112,6 +114,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         return parsed.shape === "agent" && parsed.key === sessionKey;
       },
       isRepeatable: deps.isRepeatable,
+      asksForRights: config.agentToAgent.requests === "operator",
       newId: deps.newId,
     },
     config.agents.map((agent) => specOf(agent, config, deps.policy, parked.get(agent.id))),
@@ -258,6 +261,9 @@ export function makeDriver(deps: DriverDeps): Driver {
       case "call":
         deps.callTool(effect);
         return;
+      case "ask-right":
+        deps.askRight(effect);
+        return;
       case "signal-call":
         deps.signals.call(effect);
         return;
@@ -302,9 +308,11 @@ export function makeDriver(deps: DriverDeps): Driver {
     envelope,
     dedupe,
     replaces,
+    releases,
     fires,
   }: Extract<Effect, { type: "append" }>): Promise<Awaited<ReturnType<Store["append"]>>> {
     if (fires !== undefined) return { status: "stored", ...(await store.fire(fires, envelope)) };
+    if (releases !== undefined) return { status: "stored", ...(await store.releaseKept(releases, envelope)) };
     if (replaces !== undefined) return { status: "stored", ...(await store.replay(replaces, envelope)) };
     return store.append(envelope, dedupe);
   }
@@ -424,22 +432,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       const stops = await store.stops();
       let stopped = 0;
       for (const row of outbound) {
-        if (row.route.type !== "channel") continue;
-        const header: EnvelopeHeader = {
-          id: row.envelopeId,
-          from: { type: "operator", client: "restart" },
-          agentId: row.agentId,
-          sessionKey: row.sessionKey,
-          verb: "send",
-          via: "door:restart",
-          chain: [],
-          trace: row.envelopeId,
-          runId: row.envelopeId,
-          acceptedAtMs: row.atMs,
-          provenance: { kind: "external_user", sourceChannel: row.route.channel },
-          replyRoute: row.route,
-        };
-        answers.send(header, row.route, row.text);
+        if (row.route.type === "channel") answers.send(restartHeader(row), row.route, row.text);
       }
       for (const envelope of envelopes) {
         const { header, attempts, seq } = envelope;

@@ -21,7 +21,7 @@ import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { compileRoutes } from "../routing/index.ts";
 import type { GrantRow } from "../kernel/envelope.ts";
-import type { QueueRow, StandingOrder, Store } from "../store/port.ts";
+import type { QueueRow, GrantRequest, StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeBackups } from "./backups.ts";
 import { makeAgentBoard } from "./agent-board.ts";
@@ -30,7 +30,9 @@ import { makeDeadLetters } from "./dead-letters.ts";
 import type { Deliver } from "./answers.ts";
 import { type Driver, type Logger, makeDriver, type Resumed } from "./driver.ts";
 import { makeExchanges } from "./exchanges.ts";
+import { makeGrantRequests } from "./grant-requests.ts";
 import { makeGrants } from "./grants.ts";
+import { answerAsked } from "./right-answers.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
 import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
@@ -57,6 +59,8 @@ export interface GatewayParts {
   readonly grants: readonly GrantRow[];
   /** Queues that were set in chats before this start. */
   readonly queues: readonly QueueRow[];
+  /** Requests for rights, likewise. */
+  readonly requests: readonly GrantRequest[];
   readonly liveCellsMax: number;
   readonly version: string;
   readonly log: Logger;
@@ -179,11 +183,27 @@ export function makeGateway(parts: GatewayParts): Gateway {
     deliver,
     callTool: (call) => runTool(tools, driver.kernel, call),
     isRepeatable: (tool) => isRepeatable(tools, tool),
+    askRight: (effect) => void answerAsked(effect, requests, driver.kernel),
     signals,
     onEscalated: (agentId, reason) =>
       parts.onFatal?.(`the agent ${agentId}, whose failure is the gateway's, was parked: ${reason}`),
   });
 
+  const requests = makeGrantRequests({
+    config,
+    policy,
+    kept: parts.requests,
+    store,
+    grants,
+    pairings: () => driver.pairings,
+    accept: (admission) => driver.accept(admission),
+    onDeadLetter: () => void deadLetters.changed(),
+    publish,
+    newId: () => `r-${randomUUID().slice(0, 8)}`,
+    newEnvelopeId: newId,
+    nowMs,
+    log,
+  });
   const readers = makeReaders();
   const care = makeSessionCare({
     store,
@@ -200,6 +220,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     care,
     kernel: () => driver.kernel,
     pairings: () => driver.pairings,
+    requests,
     nowMs,
   });
   const commands = makeCommands({
@@ -251,6 +272,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     deadLetters,
     signals,
     grants,
+    requests,
     policy,
     agents: () => board.all(),
     lanes: () => driver.kernel.lanes(),
@@ -294,9 +316,11 @@ export function makeGateway(parts: GatewayParts): Gateway {
     async resume() {
       const [found] = await Promise.all([driver.resume(), deadLetters.changed()]);
       isResumed = true;
+      requests.resume();
       return found;
     },
     async drain(timeoutMs) {
+      requests.close();
       const clean = await driver.drain(timeoutMs);
       await readers.close();
       loopDelay.disable();

@@ -49,6 +49,10 @@ export interface Grants {
   live(): readonly GrantRow[];
   /** `by` is the client that asks, here and below, for the audit trail. Throws what is wrong with it. */
   add(asked: AskedGrant, by: string): Promise<GrantRow>;
+  /** Checks it and makes its row, without effect until `put`. */
+  make(asked: AskedGrant, by: string): Promise<GrantRow>;
+  /** One that is in force already is left alone. */
+  put(row: GrantRow): Promise<void>;
   /** Throws `CLOISTER_GRANT_UNKNOWN`. */
   revoke(id: string, by: string): Promise<GrantRow>;
   explain(policy: Policy, from: string, to: string, verb: SessionVerb | undefined): readonly ExplainedVerb[];
@@ -93,38 +97,49 @@ export function makeGrants(deps: GrantsDeps): Grants {
     return known;
   };
 
+  const make = async (asked: AskedGrant, by: string): Promise<GrantRow> => {
+    const { untilMs } = asked;
+    const from = checkAgent("from", asked.from);
+    const to = checkAgent("to", asked.to);
+    if (untilMs !== undefined && untilMs <= nowMs())
+      throw failure(
+        "CLOISTER_REQUEST_INVALID",
+        `until: found ${new Date(untilMs).toISOString()}, wanted a time that is still to come`,
+      );
+    await sweep();
+    if (rows.length >= limits.operatorGrantsMax)
+      throw failure(
+        "CLOISTER_BUSY",
+        `operators have granted ${rows.length} rights; the bound is ${limits.operatorGrantsMax}`,
+        "revoke some (`cloister grants list`), or write rules with patterns into tools.agentToAgent.grants",
+      );
+    return {
+      id: deps.newId(),
+      from,
+      to,
+      verbs: grantVerbs.filter((verb) => asked.verbs.includes(verb)),
+      ...(untilMs === undefined ? {} : { untilMs }),
+      createdAtMs: nowMs(),
+      by,
+    };
+  };
+
+  const put = async (row: GrantRow): Promise<void> => {
+    if (rows.some(({ id }) => id === row.id)) return;
+    await store.keepGrant(row);
+    rows = [...rows, row];
+    for (const pairing of grantPairings(row, deps.agentIds)) kernel().grant(pairing, nowMs());
+    audit({ type: "grant_added", subject: row.by, object: row.id, detail: describe(row) });
+  };
+
   return {
     live,
+    make: (asked, by) => inTurn(() => make(asked, by)),
+    put: (row) => inTurn(() => put(row)),
     add: (asked, by) =>
       inTurn(async () => {
-        const { untilMs } = asked;
-        const from = checkAgent("from", asked.from);
-        const to = checkAgent("to", asked.to);
-        if (untilMs !== undefined && untilMs <= nowMs())
-          throw failure(
-            "CLOISTER_REQUEST_INVALID",
-            `until: found ${new Date(untilMs).toISOString()}, wanted a time that is still to come`,
-          );
-        await sweep();
-        if (rows.length >= limits.operatorGrantsMax)
-          throw failure(
-            "CLOISTER_BUSY",
-            `operators have granted ${rows.length} rights; the bound is ${limits.operatorGrantsMax}`,
-            "revoke some (`cloister grants list`), or write rules with patterns into tools.agentToAgent.grants",
-          );
-        const row: GrantRow = {
-          id: deps.newId(),
-          from,
-          to,
-          verbs: grantVerbs.filter((verb) => asked.verbs.includes(verb)),
-          ...(untilMs === undefined ? {} : { untilMs }),
-          createdAtMs: nowMs(),
-          by,
-        };
-        await store.keepGrant(row);
-        rows = [...rows, row];
-        for (const pairing of grantPairings(row, deps.agentIds)) kernel().grant(pairing, nowMs());
-        audit({ type: "grant_added", subject: by, object: row.id, detail: describe(row) });
+        const row = await make(asked, by);
+        await put(row);
         return row;
       }),
     revoke: (id, by) =>

@@ -23,6 +23,7 @@ import type { Readers } from "../readers/readers.ts";
 import type { DeadLetterFilter, DeadLetterRow, SessionRow, Store } from "../store/port.ts";
 import type { Backups } from "./backups.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import type { GrantRequests } from "./grant-requests.ts";
 import type { Grants } from "./grants.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
@@ -45,6 +46,7 @@ export interface OperatorDeps {
   readonly deadLetters: DeadLetters;
   readonly signals: Pick<Signals, "timers" | "remove">;
   readonly grants: Grants;
+  readonly requests: Pick<GrantRequests, "waiting" | "approve" | "deny">;
   readonly policy: Policy;
   readonly agents: () => readonly AgentStatus[];
   readonly lanes: () => readonly LaneRow[];
@@ -222,6 +224,12 @@ export function makeOperatorMethods(
     "grants.explain": ({ from, to, verb }) => ({ verbs: deps.grants.explain(deps.policy, from, to, verb) }),
     "grants.add": async (asked, client) => ({ ok: true, grant: await deps.grants.add(asked, client.clientId) }),
     "grants.revoke": async ({ id }, client) => ({ ok: true, grant: await deps.grants.revoke(id, client.clientId) }),
+    "grants.requests": () => ({ ts: deps.nowMs(), requests: deps.requests.waiting() }),
+    "grants.approve": async ({ id, ...approval }, client) => ({
+      ok: true,
+      ...(await deps.requests.approve(id, approval, client.clientId)),
+    }),
+    "grants.deny": async ({ id }, client) => ({ ok: true, id, buried: await deps.requests.deny(id, client.clientId) }),
     "backup.start": ({ to }) => deps.backups.start(to),
     "backup.status": () => deps.backups.status(),
     "sessions.list": async (params) => {

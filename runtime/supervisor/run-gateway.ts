@@ -88,6 +88,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     orders: await store.orders(),
     grants: await store.grants(),
     queues: await store.queues(),
+    requests: await store.requests(),
     liveCellsMax: await budgetLiveCells(),
     version: options.version,
     onFatal: (reason) => onEscalated(reason),

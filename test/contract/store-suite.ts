@@ -804,6 +804,90 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.stops()).toEqual([]);
       });
 
+      describe("requests for rights", () => {
+        const heads = (count: number) =>
+          Array.from({ length: count }, (_, index) => ({
+            n: index + 1,
+            fromSession: "agent:ann:main",
+            toSession: "agent:bob:main",
+            bodyChars: 1,
+            preview: "x",
+            atMs: 1,
+            by: { turn: "turn", call: { key: index, op: "send" as const, name: "agent:bob:main" } },
+          }));
+        const request = (id: string, count: number, createdAtMs = 1) => ({
+          id,
+          from: "ann",
+          to: "bob",
+          verb: "send" as const,
+          createdAtMs,
+          expiresAtMs: 100,
+          calls: count,
+          messages: heads(count),
+          next: count + 1,
+        });
+        const kept = (id: string, key: number) => ({
+          ...envelope(id, { agentId: "bob", body: `body of ${id}` }),
+          by: { turn: "turn", call: { key, op: "send" as const, name: "agent:bob:main" } },
+        });
+        const keep = async (count: number): Promise<void> => {
+          for (let n = 1; n <= count; n++)
+            expect(await store.keepRequest(request("r", n), kept(`k${n}`, n - 1))).toBe("kept");
+        };
+
+        it("are kept with their messages; each message is released once, and the request goes with the last", async () => {
+          await keep(2);
+          await store.keepRequest(request("first", 0, 0));
+          await reopen();
+          expect((await store.requests()).map(({ id, messages }) => [id, messages.length])).toEqual([
+            ["first", 0],
+            ["r", 2],
+          ]);
+          expect(await store.keptMessage({ requestId: "r", message: 2 })).toEqual(kept("k2", 1));
+          const one = { requestId: "r", message: 1 };
+          const both = await Promise.allSettled([
+            store.releaseKept(one, envelope("e1", { agentId: "bob" })),
+            store.releaseKept(one, envelope("e2", { agentId: "bob" })),
+          ]);
+          expect(both).toMatchObject([
+            { status: "fulfilled" },
+            { status: "rejected", reason: { code: "CLOISTER_GRANT_REQUEST_UNKNOWN" } },
+          ]);
+          await store.dropRequest("r");
+          await reopen();
+          expect((await store.requests()).find(({ id }) => id === "r")?.messages.map(({ n }) => n)).toEqual([2]);
+          await store.releaseKept({ requestId: "r", message: 2 }, envelope("e3", { agentId: "bob" }));
+          await store.dropRequest("first");
+          await reopen();
+          expect(await store.requests()).toEqual([]);
+          expect((await store.pending()).envelopes.map(({ header }) => header.id)).toEqual(["e1", "e3"]);
+        });
+
+        it("are what a repeated call of an open turn finds as sent, and is not kept again", async () => {
+          await store.append(envelope("turn"));
+          await keep(1);
+          await store.releaseKept({ requestId: "r", message: 1 }, envelope("e1", { agentId: "bob" }));
+          expect(await store.keepRequest(request("r", 1), kept("k1", 0))).toBe("sent");
+          expect(await store.requests()).toEqual([]);
+          const again = await store.append(envelope("e2", { agentId: "bob" }), kept("k1", 0).by);
+          expect(again).toMatchObject({ status: "duplicate", envelopeId: "e1" });
+        });
+
+        it("that are refused leave dead letters, and the request as it is to be kept", async () => {
+          await keep(2);
+          const after = { ...request("r", 0), decision: { type: "denied" as const, by: "cli", atMs: 2 } };
+          expect(await store.refuseRequest("r", "denied", after)).toBe(2);
+          await reopen();
+          expect(await store.requests()).toEqual([after]);
+          expect((await store.deadLetters({ limit: 10 })).rows).toMatchObject([
+            { fate: "refused", reason: "denied", preview: "body of k2", attempts: 0 },
+            { fate: "refused", reason: "denied", preview: "body of k1" },
+          ]);
+          expect(await store.refuseRequest("r", "again")).toBe(0);
+          expect(await store.requests()).toEqual([]);
+        });
+      });
+
       it("keeps orders to agents until they are dropped, the last one of each agent", async () => {
         const order = (agentId: string, reason: string, atMs: number) => ({ agentId, reason, atMs });
         expect(await store.orders()).toEqual([]);

@@ -33,6 +33,8 @@ export interface DriverOptions {
   readonly tools?: ToolTable;
   /** Whether the agent's module takes part in exchanges; by default it does. */
   readonly takesPart?: (agentId: string) => boolean;
+  /** Rights that are missing are put to the operator, who keeps the message (`kept`). */
+  readonly asksForRights?: boolean;
   /** Keeps every effect. Off for long simulations. */
   readonly keepEffects?: boolean;
   /** Hashes every effect, which takes a third of the time of a simulated world. */
@@ -70,6 +72,8 @@ export interface TellOptions {
   readonly lane?: string;
   /** The id of the dead letter that this message was. */
   readonly replaces?: string;
+  /** What is kept with a request for a right, that this message was. */
+  readonly releases?: Admission["releases"];
 }
 
 export interface Driver {

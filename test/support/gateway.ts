@@ -136,6 +136,7 @@ export async function openGateway(
     orders: await store.orders(),
     grants: await store.grants(),
     queues: await store.queues(),
+    requests: await store.requests(),
     liveCellsMax: 50,
     version: "test",
     process: {

@@ -107,6 +107,7 @@ export function makeDriver(options: DriverOptions): Driver {
           remedy: `tools.agentToAgent.allow: ["${object}"]`,
         }),
         isCanonicalKey: (key) => key === key.toLowerCase(),
+        asksForRights: options.asksForRights === true,
         isRepeatable: (tool) => isRepeatable(options.tools ?? {}, tool),
         newId: (at) => `e${at}-${String(nextId++).padStart(6, "0")}`,
       },
@@ -168,6 +169,12 @@ export function makeDriver(options: DriverOptions): Driver {
         return;
       case "call":
         enqueue(`calls ${effect.agentId}`, () => serveCall(effect));
+        return;
+      case "ask-right":
+        store.change(
+          () => journal.requests.keep(effect),
+          () => kernel.rightAsked(effect, { ...effect.refusal, message: "the operator was asked" }),
+        );
         return;
       case "signal-call": {
         let json = "";
@@ -445,6 +452,7 @@ export function makeDriver(options: DriverOptions): Driver {
         ...(told.ttlMs === undefined ? {} : { ttlMs: told.ttlMs }),
         ...(told.lane === undefined ? {} : { lane: told.lane }),
         ...(told.replaces === undefined ? {} : { replaces: told.replaces }),
+        ...(told.releases === undefined ? {} : { releases: told.releases }),
       };
       openTickets.add(ticket);
       kernel.admit(admission, ticket, nowMs);

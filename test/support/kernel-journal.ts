@@ -15,6 +15,7 @@ import type { StepRow } from "../../runtime/kernel/steps.ts";
 import { storedOutcome } from "../../runtime/kernel/turns.ts";
 import type { DoneOutcome } from "../../runtime/store/port.ts";
 import type { Random } from "./random.ts";
+import { type KeptMessages, makeKeptMessages } from "./kept-messages.ts";
 import { put, remove, type Undo } from "./undoable.ts";
 
 interface Row {
@@ -42,6 +43,8 @@ type Commit = { readonly ok: true } | { readonly ok: false; readonly refusal: Re
 export const journalName = "journal";
 
 export interface Journal {
+  /** What is kept with requests for rights. */
+  readonly requests: KeptMessages;
   append(effect: Effects<"append">): Appended;
   /** The outcome of an envelope that is done already, or undefined; the refusal of a store that fails. */
   lookUp(effect: Effects<"begin">): DoneOutcome | Refusal | undefined;
@@ -122,10 +125,13 @@ interface Unflushed {
   readonly fresh: Set<string>;
 }
 
+const goneRequest: Refusal = { code: "CLOISTER_GRANT_REQUEST_UNKNOWN", message: "no request has this id" };
+
 const goneSignal: Refusal = { code: "CLOISTER_SIGNAL_UNKNOWN", message: "there is no timer or monitor with this id" };
 
 /** `advance` moves the timer or monitor that an envelope comes from, and gives what undoes that; undefined when it is gone. */
 export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefined = () => undefined): Journal {
+  const requests = makeKeptMessages((turn, key) => sent.get(turn)?.get(key)?.envelopeId !== undefined);
   const rows = new Map<string, Row>();
   const accepted = new Map<string, Envelope>();
   const dedupe = new Map<string, { readonly envelopeId: string; readonly runId: string }>();
@@ -186,7 +192,8 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
   };
 
   return {
-    append({ envelope, dedupe: key, replaces, fires }) {
+    requests,
+    append({ envelope, dedupe: key, replaces, releases, fires }) {
       if (appendFailures > 0) {
         appendFailures--;
         return { status: "failed", refusal: storeRefusal };
@@ -198,10 +205,18 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
       if (replaces !== undefined && !dead.has(replaces)) return { status: "failed", refusal: goneRefusal };
       const advanced = fires === undefined ? [] : advance(fires);
       if (advanced === undefined) return { status: "failed", refusal: goneSignal };
+      const taken = releases === undefined ? undefined : requests.take(releases);
+      if (releases !== undefined && taken === undefined) return { status: "failed", refusal: goneRequest };
       const { id, runId } = envelope.header;
       const seq = nextSeq++;
       const steps = [...advanced, put(rows, id, { envelope, seq, attempts: 0 }), put(accepted, id, envelope)];
       if (name !== undefined) steps.push(put(dedupe, name, { envelopeId: id, runId }));
+      if (taken !== undefined) {
+        steps.push(...taken.undo, requests.sent(taken.by, envelope));
+        const { turn, call: by } = taken.by;
+        if (rows.has(turn)) steps.push(put(callsOf(sent, turn), by.key, { ...by, envelopeId: id }));
+      }
+      if (call !== undefined) steps.push(requests.sent(call, envelope));
       if (call !== undefined)
         steps.push(put(callsOf(sent, call.turn), call.call.key, { ...call.call, envelopeId: id }));
       if (replaces !== undefined) {

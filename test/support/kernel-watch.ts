@@ -147,6 +147,7 @@ export function makeWatch(
       case "follow-up":
       case "recall":
       case "call":
+      case "ask-right":
       case "cancel":
       case "streamed":
       case "cell-log":

@@ -113,6 +113,7 @@ function makeWorld(random: Random, options: WorldOptions): World {
     spec: (id) => ({ maxConcurrent, mailbox: mailboxes.get(id) ?? {} }),
     mainLaneConcurrent: 1 + random.below(3),
     liveCellsMax: random.chance(0.3) ? Math.max(1, agents.length - 1) : agents.length,
+    asksForRights: seed % 2 === 0,
     keepEffects: false,
     keepTrace: options.keepTrace === true,
     ...(options.kernel === undefined ? {} : { kernel: options.kernel }),

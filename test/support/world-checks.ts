@@ -14,6 +14,7 @@ export function checkEnd(world: World): readonly string[] {
     ...checkStates(driver),
     ...world.book.problems,
     ...checkSignals(world),
+    ...driver.journal.requests.problems(),
   ];
 }
 

@@ -113,6 +113,35 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    // The operator approves a message that is kept for want of a right: it comes as its sender's.
+    name: "approve",
+    weight: 5,
+    calm: true,
+    happen({ driver }, random) {
+      const kept = [...driver.journal.requests.kept];
+      if (kept.length === 0) return false;
+      const [requestId, { header, sessionKey, body, agentId }] = random.pick(kept);
+      driver.tell(sessionKey, body, {
+        from: { type: "agent", agentId, sessionKey: header.sessionKey },
+        via: "door:approval",
+        chain: [...header.chain, header.sessionKey],
+        releases: { requestId, message: 1 },
+      });
+      return true;
+    },
+  },
+  {
+    name: "deny",
+    weight: 2,
+    calm: true,
+    happen({ driver }, random) {
+      const kept = [...driver.journal.requests.kept.keys()];
+      if (kept.length === 0) return false;
+      driver.journal.change(driver.journal.requests.refuse(random.pick(kept)));
+      return true;
+    },
+  },
+  {
     name: "stall-journal",
     weight: 2,
     calm: true,

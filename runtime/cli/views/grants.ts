@@ -1,5 +1,5 @@
 /** `cloister grants list` and `explain`. */
-import type { ExplainedEntry, GrantEntry } from "../gateway-rows.ts";
+import type { ExplainedEntry, GrantEntry, RequestEntry } from "../gateway-rows.ts";
 import { formatAge, formatDuration, formatTable } from "./table.ts";
 
 /** Oldest first, as they come. */
@@ -17,6 +17,30 @@ export function formatGrants(grants: readonly GrantEntry[], nowMs: number): read
       by,
     ]),
   );
+}
+
+/** Oldest first, as they come; each with its messages and what an approval would do. */
+export function formatRequests(requests: readonly RequestEntry[], nowMs: number, prefix: string): readonly string[] {
+  return requests.flatMap((request) => [
+    ...describeRequest(request, nowMs),
+    ...(request.releasing
+      ? ["  approved; what is left waits for room in a mailbox"]
+      : [`  ${prefix} grants approve ${request.id}`, `  ${prefix} grants deny ${request.id}`]),
+  ]);
+}
+
+export function describeRequest(
+  { id, from, to, verb, createdAtMs, expiresAtMs, calls, messages }: RequestEntry,
+  nowMs: number,
+): readonly string[] {
+  const ends = formatDuration(Math.max(0, expiresAtMs - nowMs));
+  return [
+    `${id}: ${from} asks to ${verb} to ${to} (${formatAge(createdAtMs, nowMs)}, ${calls} refused calls, ends in ${ends})`,
+    ...messages.map(
+      ({ fromSession, toSession, bodyChars, preview }) =>
+        `  kept: ${fromSession} → ${toSession}, ${bodyChars} characters: ${JSON.stringify(preview)}`,
+    ),
+  ];
 }
 
 export function formatExplained(verbs: readonly ExplainedEntry[], prefix: string): readonly string[] {

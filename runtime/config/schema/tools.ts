@@ -65,6 +65,10 @@ export const tools = z
               )
               .default([]),
           ),
+          requests: key(
+            'What becomes of a call that lacks a right: "off" refuses it; "operator" also asks the operator for the right and keeps the message until the decision (`cloister grants requests`).',
+            z.enum(["off", "operator"]).default("off"),
+          ),
         })
         .prefault({}),
     ),

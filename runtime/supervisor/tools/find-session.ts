@@ -18,6 +18,9 @@ import type { PairingRegistry } from "../../kernel/pairings.ts";
 import { mainSessionKey, resolveSessionReference } from "../../routing/index.ts";
 import type { Readers } from "../../readers/readers.ts";
 import type { SessionRow, Store } from "../../store/port.ts";
+import type { GrantRequests } from "../grant-requests.ts";
+import type { RefusedCall } from "../kept-messages.ts";
+import { tellRaised } from "../right-answers.ts";
 import type { SessionCare } from "../session-care.ts";
 import { fault, forbidden, type ToolCall, type ToolRefusal } from "./table.ts";
 
@@ -31,6 +34,8 @@ export interface SessionToolsDeps {
   readonly care: SessionCare;
   readonly kernel: () => Kernel;
   readonly pairings: () => PairingRegistry;
+  /** Puts a right that is missing to the operator. */
+  readonly requests: Pick<GrantRequests, "raise">;
   readonly nowMs: () => number;
 }
 
@@ -55,6 +60,18 @@ export interface SessionFinder {
   /** An agent's main session, which every agent has, as far as no store has to be asked. */
   mainOf(agentId: string): FoundSession;
   judge(requester: Requester, target: FoundSession, verb: SessionVerb): Judgement;
+  /**
+   * Refuses a call that `judge` has refused, and puts the right to the operator when it is one between agents that a grant could
+   * give. With a `message` that is kept until the decision.
+   */
+  refuse(
+    call: ToolCall,
+    requester: Requester,
+    target: FoundSession,
+    verb: SessionVerb,
+    judged: Extract<Judgement, { allowed: false }>,
+    message?: NonNullable<RefusedCall["message"]>,
+  ): Promise<ToolRefusal>;
   /** What it may do with the session, from the function that enforces it. */
   accessOf(
     requester: Requester,
@@ -66,7 +83,7 @@ export interface SessionFinder {
   visibleAgents(requester: Requester, agentId: string | undefined): readonly string[];
 }
 
-export function makeSessionFinder({ config, agents, policy, store }: SessionToolsDeps): SessionFinder {
+export function makeSessionFinder({ config, agents, policy, store, requests }: SessionToolsDeps): SessionFinder {
   const mainOf = (agentId: string): FoundSession => ({
     key: mainSessionKey(agentId, config.session),
     agentId,
@@ -89,6 +106,20 @@ export function makeSessionFinder({ config, agents, policy, store }: SessionTool
     agents,
     mainOf,
     judge,
+    async refuse(call, requester, target, verb, { message: text, remedy }, message) {
+      const isGrantable = target.agentId !== requester.agentId && !isClampedSession(policy, requester);
+      const raised = isGrantable
+        ? await requests.raise({
+            header: call.header,
+            verb,
+            toSession: target.key,
+            ...(message === undefined ? {} : { message }),
+          })
+        : undefined;
+      if (raised === undefined) return forbidden(text, remedy);
+      const told = tellRaised({ message: text, remedy }, raised);
+      return { ...forbidden(told.message, told.remedy), request: { id: raised.requestId, kept: raised.kept } };
+    },
     requesterOf(call) {
       const mainKey = mainSessionKey(call.agentId, config.session);
       const mode = agents.get(call.agentId)?.sandboxMode ?? "off";

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { limits } from "../../kernel/limits.ts";
 import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
-import { defineTool, forbidden, type Tool } from "./table.ts";
+import { defineTool, type Tool } from "./table.ts";
 
 const params = z.object({
   sessionKey: z.string().min(1),
@@ -17,7 +17,7 @@ export function makeSessionsHistory({ store, readers }: SessionToolsDeps, find: 
     const target = await find.byKey(requester, sessionKey);
     if ("status" in target) return target;
     const judged = find.judge(requester, target, "history");
-    if (!judged.allowed) return forbidden(judged.message, judged.remedy);
+    if (!judged.allowed) return find.refuse(call, requester, target, "history", judged);
     const missing = find.whyMissing(target);
     if (missing !== undefined) return missing;
     const limit = Math.min(asked.limit, limits.historyMessagesMax);

@@ -12,7 +12,7 @@ import {
   parseSessionKey,
 } from "../../routing/index.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
-import { defineTool, fault, forbidden, type Tool } from "./table.ts";
+import { defineTool, fault, type Tool } from "./table.ts";
 
 const params = z.object({
   sessionKey: z.string().optional(),
@@ -63,7 +63,13 @@ export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToo
     if (kernel().repeatFor(call.agentId, call.turn, request, nowMs())) return undefined;
     if (!asked.hasMessage) return fault("invalid", "message is required: the text to send");
     const judged = find.judge(requester, target, verb);
-    if (!judged.allowed) return forbidden(judged.message, judged.remedy);
+    // Whether the session is there is not said to who may not know: it is looked at when the request is approved.
+    if (!judged.allowed)
+      return find.refuse(call, requester, target, verb, judged, {
+        call: request.call,
+        body: call.body,
+        sourceTool: call.tool,
+      });
     if (isThreadKey(target.key)) {
       return fault(
         "invalid",

@@ -29,6 +29,8 @@ export interface ToolRefusal {
   readonly code: string;
   readonly error: string;
   readonly operatorHint?: string;
+  /** The operator was asked for the right; `kept`: the message goes out if that is approved. */
+  readonly request?: { readonly id: string; readonly kept: boolean };
 }
 
 /** A tool that the table does not have is repeatable: there is none the second time either. */

@@ -697,3 +697,68 @@ describe("stop", () => {
     );
   });
 });
+
+describe("grants requests, approve and deny", () => {
+  const request = {
+    id: "r-1",
+    from: "main",
+    to: "raul",
+    verb: "send",
+    createdAtMs: 1,
+    expiresAtMs: 2,
+    calls: 2,
+    revision: 3,
+    messages: [
+      { fromSession: "agent:main:main", toSession: "agent:raul:main", bodyChars: 5, preview: "hello", atMs: 1 },
+    ],
+    releasing: false,
+    consequences: { once: ["once only"], grant: ["from now on"] },
+  };
+  const serveRequests = (payload: object = {}) =>
+    serve((asking, { answer }) => answer(asking, { requests: [request], ...payload }));
+
+  it("list what waits, with the commands that decide it", async () => {
+    await serveRequests();
+    expect(await run("grants", "requests")).toBe(0);
+    expect(terminal.outText()).toMatch(/^r-1: main asks to send to raul .*2 refused calls/);
+    expect(terminal.outText()).toContain('kept: agent:main:main → agent:raul:main, 5 characters: "hello"');
+    expect(terminal.outText()).toMatch(/grants approve r-1\n.*grants deny r-1\n$/);
+  });
+
+  it("approve shows the consequences and does nothing without --yes", async () => {
+    await serveRequests();
+    expect(await run("grants", "approve", "r-1", "--for", "1h")).toBe(1);
+    expect(terminal.outText()).toContain("from now on");
+    expect(terminal.outText()).toContain("The right ends at ");
+    expect(terminal.errText()).toContain("nothing is approved yet: add --yes");
+    expect(asked()).toEqual([["grants.requests", {}]]);
+  });
+
+  it("approve --yes approves what it has shown", async () => {
+    await serveRequests({ delivered: 1, waiting: 2, buried: 1, why: "it is full of sand" });
+    expect(await run("grants", "approve", "r-1", "--once", "--yes")).toBe(0);
+    expect(asked()).toEqual([
+      ["grants.requests", {}],
+      ["grants.approve", { id: "r-1", mode: "once", revision: 3 }],
+    ]);
+    expect(terminal.outText()).toContain("once only");
+    expect(terminal.outText()).toContain(
+      "r-1 was approved: 1 message delivered\n2 messages wait for room in a mailbox\n1 message is a dead letter: it is full of sand\n",
+    );
+  });
+
+  it("approve takes one end at most, and only what waits", async () => {
+    await serveRequests();
+    await expect(run("grants", "approve", "r-1", "--once", "--for", "1h")).rejects.toThrow("found --once and --for");
+    await expect(run("grants", "approve", "r-2")).rejects.toThrow("no request that waits has this id");
+  });
+
+  it("deny says what became of the messages", async () => {
+    await serve((asking, { answer }) => answer(asking, { buried: 2 }));
+    expect(await run("grants", "deny", "r-1")).toBe(0);
+    expect(asked()).toEqual([["grants.deny", { id: "r-1" }]]);
+    expect(terminal.outText()).toBe(
+      "r-1 was denied; 2 messages are dead letters (refused); nothing is asked again for an hour\n",
+    );
+  });
+});

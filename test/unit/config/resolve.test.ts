@@ -49,7 +49,7 @@ describe("what is not configured", () => {
       queue: undefined,
       commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
       channelDefaults: {},
-      agentToAgent: { enabled: false, allow: [], grants: [] },
+      agentToAgent: { enabled: false, allow: [], grants: [], requests: "off" },
       visibility: "tree",
       sessionToolsVisibility: "spawned",
       lanes: { main: 12, subagent: 8, cron: 4, background: 3 },

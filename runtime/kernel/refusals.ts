@@ -1,0 +1,36 @@
+/** What no right helps a session to, and how a call of a cell is refused: answered, and in the audit trail. */
+import type { Refusal } from "./errors.ts";
+import type { UpRecord } from "./frames.ts";
+import { postRefusal } from "./posts.ts";
+import type { AgentEntry, KernelState, Turn } from "./state.ts";
+import { type CallId, hear } from "./steps.ts";
+import { answerRefusal } from "./waits.ts";
+
+/** A clamped session reaches only what it spawned (behaviour §3.8), whatever its agent may do otherwise. */
+export function isClamped(agent: AgentEntry, sessionKey: string): boolean {
+  return agent.spec.clamp === "all" || (agent.spec.clamp === "non-main" && sessionKey !== agent.spec.mainSessionKey);
+}
+
+/** With `call` the refusal is that call's answer: a repeated turn hears it again. */
+export function refuse(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  record: Pick<UpRecord, "ref" | "a">,
+  refusal: Refusal,
+  call?: CallId,
+): void {
+  if (call === undefined) postRefusal(k, agent.spec.id, agent.incarnation, record.ref, refusal);
+  else if (call.op === "tool") hear(k, agent, turn, record.ref, call, [0, JSON.stringify(refusal), ""]);
+  else answerRefusal(k, agent, turn, record.ref, call, refusal);
+  k.emit({
+    type: "audit",
+    event: "refused",
+    subject: turn.mail.envelope.header.sessionKey,
+    object: record.a.slice(0, 200),
+    decision: "refused",
+    code: refusal.code,
+    trace: turn.mail.envelope.header.trace,
+    detail: refusal.message,
+  });
+}
