@@ -34,7 +34,8 @@ export async function measureSettling(
       (error: unknown) => note(...nameOf(error)),
     ),
   );
-  await ask(JSON.stringify({ how, pending, file }), pending);
+  // It may be gone before its answer is.
+  await ask(JSON.stringify({ how, pending, file }), pending).catch(() => undefined);
   if (how === "ended from outside") terminate?.();
   let window: NodeJS.Timeout | undefined;
   const over = new Promise((resolve) => (window = setTimeout(resolve, windowMs)));

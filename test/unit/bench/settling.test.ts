@@ -42,6 +42,11 @@ test("an answer is no error, and the window ends when all have settled", async (
   );
 });
 
+test("a target that dies before it has said so counts as any other", async () => {
+  const settled = await measureSettling(order, () => Promise.reject(new TargetDied("gone")));
+  expect(settled.map(({ as }) => as)).toEqual(Array.from({ length: 4 }, () => "TargetDied"));
+});
+
 test("a target that has to be ended is ended once, after it said that it is ready", async () => {
   const happened: string[] = [];
   const ask = (text: string): Promise<unknown> => {
