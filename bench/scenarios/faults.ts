@@ -44,6 +44,8 @@ interface Sample {
   readonly loopDelayMs: number;
   /** How many faults there were. */
   readonly happened: number;
+  /** Messages and probes that got no right answer: they are counted, and the run goes on. */
+  readonly failed: number;
 }
 
 /** What is measured in each round: nothing, each fault alone, all of them. The faulty agents that have nothing to do are dormant. */
@@ -67,7 +69,9 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   };
   const measured = subjects.map(([program, faults]) => ({ program, faults, samples: new Array<Sample>() }));
   for (let round = 0; round < rounds; round++) {
-    for (const { program, faults, samples } of measured) {
+    // Each round begins with another program, so that none always has the fresh or the tired machine.
+    for (let at = 0; at < measured.length; at++) {
+      const { program, faults, samples } = measured[(round + at) % measured.length] ?? never();
       progress(`round ${round + 1} of ${rounds}: ${program}`);
       samples.push(
         await measure(
@@ -77,18 +81,21 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
       );
     }
   }
-  const quiet = measured[0]?.samples ?? [];
+  /** Against the program without a fault of the same round. */
+  const added = (samples: readonly Sample[], figure: (sample: Sample) => number) =>
+    makeSpread(samples.map((sample, round) => figure(sample) - figure(measured[0]?.samples[round] ?? never())));
   const rows = measured.map(({ program, samples }) => ({
     program,
     "message p50 ms": makeSpread(samples.map(({ messages }) => messages.p50Ms)),
     "message p99 ms": makeSpread(samples.map(({ messages }) => messages.p99Ms)),
-    "added p99 ms": makeSpread(
-      samples.map(({ messages }, round) => messages.p99Ms - (quiet[round]?.messages.p99Ms ?? Number.NaN)),
-    ),
+    "added p99 ms": added(samples, ({ messages }) => messages.p99Ms),
     "/healthz p99 ms": makeSpread(samples.map(({ health }) => health.p99Ms)),
+    "added /healthz p99 ms": added(samples, ({ health }) => health.p99Ms),
     "loop delay p99 ms": makeSpread(samples.map(({ loopDelayMs }) => loopDelayMs)),
+    "added loop delay ms": added(samples, ({ loopDelayMs }) => loopDelayMs),
     "client late p99 ms": makeSpread(samples.map(({ messages }) => messages.lateP99Ms)),
     faults: samples.reduce((sum, { happened }) => sum + happened, 0),
+    failed: samples.reduce((sum, { failed }) => sum + failed, 0),
   }));
   const all = rows.at(-1);
   return {
@@ -107,6 +114,10 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   };
 }
 
+function never(): never {
+  throw new Error("a program or a round is missing");
+}
+
 async function measure(
   seconds: number,
   faults: readonly (readonly [id: string, text: () => string])[],
@@ -117,6 +128,8 @@ async function measure(
   const operator = await connectOperator(port);
   const over = new AbortController();
   let happened = 0;
+  let failed = 0;
+  const count = (): void => void failed++;
   try {
     // 50 live agents in each program: a calm one less for each faulty one.
     const live = agents - faults.length;
@@ -133,15 +146,15 @@ async function measure(
     const repeating = faults.map(repeat);
     const forMs = seconds * 1_000;
     const [messages, health] = await Promise.all([
-      loadOpen({ perSecond: messagesPerSecond, forMs }, say),
-      loadOpen({ perSecond: probesPerSecond, forMs }, () => expectHealthy(port, http)),
+      loadOpen({ perSecond: messagesPerSecond, forMs }, (request) => say(request).catch(count)),
+      loadOpen({ perSecond: probesPerSecond, forMs }, () => expectHealthy(port, http).catch(count)),
     ]);
     const { loopDelayMs } = (await operator.request("health", {})) as { readonly loopDelayMs: number };
     over.abort();
     await operator.close();
     await program.stop();
     await Promise.all(repeating);
-    return { messages, health, loopDelayMs, happened };
+    return { messages, health, loopDelayMs, happened, failed };
   } finally {
     over.abort();
     http.destroy();

@@ -20,7 +20,7 @@ import { parseSessionKey, sessionChannel, sessionKind } from "../routing/index.t
 import { specOf } from "./agent-spec.ts";
 import { type Deliver, makeAnswers, restartHeader } from "./answers.ts";
 import { makeAlarm } from "./alarm.ts";
-import { makeDrops } from "./drops.ts";
+import { makeBacklogs } from "./backlogs.ts";
 import { makeCellEnds } from "./cell-ends.ts";
 import { prepareCell } from "./cell-places.ts";
 import type { FollowUp } from "../kernel/exchange.ts";
@@ -141,7 +141,7 @@ export function makeDriver(deps: DriverDeps): Driver {
     },
   });
 
-  const dropQueued = makeDrops({ store, kernel: () => kernel, onDeadLetter: deps.onDeadLetter, log, nowMs });
+  const spilled = makeBacklogs({ store, kernel: () => kernel, onDeadLetter: deps.onDeadLetter, log, nowMs });
   const ticker = setInterval(() => kernel.tick(nowMs()), limits.heartbeatCheckMs);
   ticker.unref();
   const alarm = makeAlarm(nowMs, () => kernel.expireAsks(nowMs()));
@@ -173,10 +173,10 @@ export function makeDriver(deps: DriverDeps): Driver {
         runs.unshelved(effect.header.runId);
         return;
       case "refill":
-        refill(effect);
+        spilled.refill(effect);
         return;
       case "drop-queued":
-        dropQueued(effect);
+        spilled.drop(effect);
         return;
       case "accepted": {
         const resolve = tickets.get(effect.ticket);
@@ -315,18 +315,6 @@ export function makeDriver(deps: DriverDeps): Driver {
     if (releases !== undefined) return { status: "stored", ...(await store.releaseKept(releases, envelope)) };
     if (replaces !== undefined) return { status: "stored", ...(await store.replay(replaces, envelope)) };
     return store.append(envelope, dedupe);
-  }
-
-  function refill(effect: Extract<Effect, { type: "refill" }>): void {
-    store.queued(effect, effect.limit).then(
-      (rows) => {
-        kernel.refilled(effect, rows, nowMs());
-      },
-      (error: unknown) => {
-        failed("the backlog of an agent could not be read; it is tried again", { agent: effect.agentId })(error);
-        kernel.refilled(effect, undefined, nowMs());
-      },
-    );
   }
 
   function commit(effect: Extract<Effect, { type: "commit" }>): void {
