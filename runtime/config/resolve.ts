@@ -17,6 +17,7 @@ import { findHost, findPortVariable, parsePort } from "./listen.ts";
 import type { LoadedConfig } from "./load.ts";
 import { findModule } from "./modules.ts";
 import { type ConfigOverrides, overrideDraft } from "./override.ts";
+import type { ResetRule } from "../store/port.ts";
 import type { ResolvedAgent, ResolvedConfig } from "./resolved.ts";
 import { sandboxModeOf } from "./sandbox-mode.ts";
 import { findGroup, resolveSupervision } from "./supervision.ts";
@@ -50,6 +51,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       groupScope,
       identityLinks,
       maxPingPongTurns: agentToAgent.maxPingPongTurns,
+      reset: resolveResets(config.session),
     },
     queue: resolveQueue(config.messages?.queue),
     commands: resolveCommands(config),
@@ -179,6 +181,38 @@ function mergeOptions(base: Record<string, unknown> = {}, over: Record<string, u
 
 function normalizePattern(pattern: string): string {
   return pattern.includes("*") ? pattern.trim().toLowerCase() : normalizeAgentId(pattern);
+}
+
+type SessionDraft = Draft["config"]["session"];
+
+function resolveResets({
+  reset,
+  resetByType,
+  resetByChannel,
+  idleMinutes,
+}: SessionDraft): ResolvedConfig["session"]["reset"] {
+  const legacy =
+    reset.mode === "none" && idleMinutes !== undefined ? { ...reset, mode: "idle" as const, idleMinutes } : reset;
+  const { dm, direct = dm, group, thread } = resetByType;
+  return {
+    ...(legacy.mode === "none" ? {} : { all: resolveReset(legacy) }),
+    byType: {
+      ...(direct === undefined ? {} : { direct: resolveReset(direct) }),
+      ...(group === undefined ? {} : { group: resolveReset(group) }),
+      ...(thread === undefined ? {} : { thread: resolveReset(thread) }),
+    },
+    byChannel: Object.fromEntries(
+      Object.entries(resetByChannel).map(([channel, rule]) => [channel.trim().toLowerCase(), resolveReset(rule)]),
+    ),
+  };
+}
+
+function resolveReset({ mode, atHour, idleMinutes }: SessionDraft["reset"]): ResetRule {
+  if (mode === "none") return {};
+  return {
+    ...(mode === "daily" ? { dailyAtHour: atHour } : {}),
+    ...(idleMinutes === undefined ? {} : { idleMs: idleMinutes * 60_000 }),
+  };
 }
 
 function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig["gateway"] {

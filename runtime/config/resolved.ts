@@ -2,6 +2,7 @@
  * The configuration as the rest of the program sees it: plain, complete, frozen. Every path is absolute, every id is in
  * its one written form, every default is filled in, and what is not configured is absent rather than empty.
  */
+import type { ResetRule } from "../store/port.ts";
 import type { Policy } from "../../auth/policy.ts";
 import type { WebhookSettings } from "../edge/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
@@ -84,6 +85,12 @@ export interface ResolvedConfig {
     readonly identityLinks: Readonly<Record<string, readonly string[]>>;
     /** Further turns after the answer to a `sessions_send`; 0: none. */
     readonly maxPingPongTurns: number;
+    /** When sessions begin anew by themselves; what is absent never. A rule without entries is "never", against a wider one. */
+    readonly reset: {
+      readonly all?: ResetRule;
+      readonly byType: { readonly direct?: ResetRule; readonly group?: ResetRule; readonly thread?: ResetRule };
+      readonly byChannel: Readonly<Record<string, ResetRule>>;
+    };
   };
   /** `messages.queue`; undefined: nobody has set it. */
   readonly queue:

@@ -141,6 +141,7 @@ function beginTurn(
     envelopeId: id,
     sessionKey,
     wantState: !agent.loaded.has(sessionKey),
+    header: mail.envelope.header,
   });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }

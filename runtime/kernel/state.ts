@@ -34,8 +34,11 @@ import type { Limits } from "./limits.ts";
 import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import type { CheckedSend } from "./sends.ts";
+import type { SignalCall } from "./signal-call.ts";
 import type { CallId, StepRow } from "./steps.ts";
 import type { AgentGroup, Supervision } from "./supervision.ts";
+
+export type { SignalCall } from "./signal-call.ts";
 
 export interface AgentSpec {
   readonly id: string;
@@ -239,31 +242,6 @@ export type AcceptResult =
   | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string }
   | { readonly status: "refused"; readonly refusal: Refusal };
 
-/** A call about timers or monitors whose right is checked (`signals.ts`). Ends with `signalResult`. */
-export type SignalCall = {
-  readonly type: "signal-call";
-  readonly agentId: string;
-  readonly incarnation: number;
-  readonly ref: number;
-  readonly turn: number;
-  readonly callId: CallId;
-  readonly header: EnvelopeHeader;
-} & (
-  | {
-      readonly call: "schedule";
-      readonly via: string;
-      readonly sessionKey: string;
-      /** JSON, as the cell gave it. */
-      readonly params: string;
-      readonly body: string;
-    }
-  /** Without a session: all of the agent's. */
-  | { readonly call: "timers"; readonly sessionKey: string | undefined }
-  | { readonly call: "unschedule"; readonly sessionKey: string | undefined; readonly id: string }
-  | { readonly call: "monitor"; readonly via: string; readonly target: string }
-  | { readonly call: "demonitor"; readonly monitor: string }
-);
-
 export interface AuditEffect extends AuditFacts {
   readonly type: "audit";
   readonly event: string;
@@ -317,7 +295,10 @@ export type Effect =
       readonly envelopeId: string;
       readonly sessionKey: string;
       readonly wantState: boolean;
+      readonly header: EnvelopeHeader;
     }
+  /** A session had been over, and began anew with the turn that now begins. */
+  | { readonly type: "session-reset"; readonly agentId: string; readonly sessionKey: string }
   | {
       readonly type: "commit";
       readonly agentId: string;

@@ -27,6 +27,8 @@ export type Begun =
       readonly sessionId: string;
       readonly body: string;
       readonly state: string | null;
+      /** The session began anew with this turn: what the cell has of it counts no more. */
+      readonly isNew?: boolean;
       /** What earlier deliveries recorded, by the numbers of the calls; absent for the first. */
       readonly steps?: readonly StepRow[];
     }
@@ -59,6 +61,10 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
     turn.attempt = result.attempt;
     takeUpSteps(turn, result.steps ?? []);
     const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn, nowMs);
+    if (result.isNew === true) {
+      forgetSession(k, agent, header.sessionKey);
+      k.emit({ type: "session-reset", agentId, sessionKey: header.sessionKey });
+    }
     if (undeliverable === undefined) {
       deliver(k, agent, turn, result.body, result.state, nowMs);
       return;

@@ -137,7 +137,8 @@ export class AgentStore {
       const past: PastTranscript = { sessionId: head.sessionId, messages: head.messages, endedAtMs: atMs };
       environment.put(["p", keyText(sessionKey), last === undefined ? 1 : (last.key[2] as number) + 1], past);
       environment.remove(["t", head.sessionId]);
-      const fresh: SessionHead = { ...head, sessionId, messages: 0, lastPreview: "", updatedAtMs: atMs };
+      const began = { startedAtMs: atMs, interactedAtMs: atMs, updatedAtMs: atMs };
+      const fresh: SessionHead = { ...head, ...began, sessionId, messages: 0, lastPreview: "" };
       environment.put(["s", keyText(sessionKey)], fresh);
       return fresh;
     });
@@ -286,12 +287,15 @@ function headAfter(
   envelope: StoredEnvelope,
   rows: readonly StoredRow[],
 ): SessionHead {
-  const { replyRoute } = envelope.header;
+  const { replyRoute, provenance, acceptedAtMs } = envelope.header;
+  const isFirst = before.messages === 0 && before.startedAtMs === undefined;
   return {
     ...before,
     kind: turn.kind,
     channel: turn.channel,
     updatedAtMs: before.messages === 0 ? turn.atMs : Math.max(before.updatedAtMs, turn.atMs),
+    ...(isFirst ? { startedAtMs: acceptedAtMs } : {}),
+    ...(provenance.kind === "internal_system" ? {} : { interactedAtMs: turn.atMs }),
     messages: before.messages + rows.length,
     lastPreview: preview(turn.outcomeText ?? headOf(envelope.body)),
     ...(replyRoute.type === "channel" ? { lastRoute: replyRoute } : {}),

@@ -8,7 +8,7 @@ import type { Envelope } from "../kernel/envelope.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { StepRow } from "../kernel/steps.ts";
-import { type AgentStore, outcomeOf, type StoredRow } from "./agent-store.ts";
+import { type AgentStore, outcomeOf } from "./agent-store.ts";
 import { AgentFolders } from "./agent-folders.ts";
 import { AgentStores } from "./agent-stores.ts";
 import { Blobs } from "./blobs.ts";
@@ -18,8 +18,9 @@ import { Journal, type StoredEnvelope } from "./journal.ts";
 import { clearOwner, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
 import { readPending } from "./pending.ts";
 import type { BacklogStop } from "../kernel/envelope.ts";
-import type { AuditRow, Store, StorePlaces, TranscriptRow } from "./port.ts";
-import { type SessionHead, SessionIndex } from "./session-index.ts";
+import type { AuditRow, Store, StorePlaces } from "./port.ts";
+import { SessionIndex } from "./session-index.ts";
+import { makeSessionRows, type SessionRows } from "./session-rows.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
 import { dropQueue, keepQueue, listQueues } from "./queue-rows.ts";
 import { dropGrant, keepGrant, listGrants } from "./grants.ts";
@@ -66,6 +67,7 @@ export class OpenStore implements Store {
   readonly #journalEnvironment: Environment;
   readonly #journal: Journal;
   readonly #index: SessionIndex;
+  readonly #care: SessionRows;
   readonly #signals: SignalRows;
   readonly #requests: RequestRows;
   readonly #agents: AgentStores;
@@ -111,6 +113,14 @@ export class OpenStore implements Store {
       },
     });
     this.#requests = makeRequestRows(this.#journal, this.#now, this.#bounds.deadLettersMax);
+    this.#care = makeSessionRows({
+      index: this.#index,
+      agents: () => this.#agents,
+      blobs: this.#blobs,
+      turnRowsScanMax: this.#bounds.turnRowsScanMax,
+      now: this.#now,
+      newId: this.#newId,
+    });
     this.#signals = makeSignalRows(this.#journal, journal, this.#bounds);
     this.#agents = new AgentStores(folders, {
       blobs: this.#blobs,
@@ -146,16 +156,19 @@ export class OpenStore implements Store {
         }
         const attempt = await this.#journal.countDelivery(turn.envelopeId);
         if (attempt === undefined) throw unknownEnvelope("begin the turn of", turn.envelopeId);
+        const envelope = this.#journal.find(turn.envelopeId);
+        const body = await this.#blobs.read(turn.agentId, envelope?.body ?? "");
+        const isNew = await this.#care.resetIfOver(agent, turn, envelope?.header);
         const { sessionId } = await agent.open(
-          agent.head(turn.sessionKey) ?? this.#emptyHead(turn.sessionKey, turn.agentId),
+          agent.head(turn.sessionKey) ?? this.#care.emptyHead(turn.sessionKey, turn.agentId),
         );
-        const body = await this.#blobs.read(turn.agentId, this.#journal.find(turn.envelopeId)?.body ?? "");
         return {
           status: "begun",
           attempt,
           sessionId,
           body,
           state: turn.wantState ? agent.state(sessionId) : null,
+          ...(isNew ? { isNew } : {}),
           ...(attempt === 1 ? {} : { steps: this.#steps(agent, turn.envelopeId) }),
         };
       }),
@@ -176,7 +189,7 @@ export class OpenStore implements Store {
       this.#agents.use(turn.agentId, async (agent) => {
         const envelope = this.#journal.find(turn.envelopeId);
         if (envelope === undefined) throw unknownEnvelope("commit the turn of", turn.envelopeId);
-        const empty = agent.head(turn.sessionKey) ?? this.#emptyHead(turn.sessionKey, turn.agentId);
+        const empty = agent.head(turn.sessionKey) ?? this.#care.emptyHead(turn.sessionKey, turn.agentId);
         const { status, head } = await agent.commit(turn, envelope, empty);
         return { status, row: await this.#index.update(head) };
       }),
@@ -265,56 +278,17 @@ export class OpenStore implements Store {
     });
 
   sessions: Store["sessions"] = (query) => this.#run(async () => this.#index.query(query));
-
   session: Store["session"] = (key) => this.#run(async () => this.#index.get(key));
-
   findSession: Store["findSession"] = (reference) => this.#run(async () => this.#index.find(reference));
-
   sessionsWithLabel: Store["sessionsWithLabel"] = (label) => this.#run(async () => this.#index.withLabel(label));
-
-  labelSession: Store["labelSession"] = (key, agentId, label, atMs) =>
-    this.#inSession(key, async () => {
-      // A session whose first turn runs has its id already, in the agent's environment.
-      const known =
-        this.#index.get(key) ??
-        (this.#agents.has(agentId) ? await this.#agents.use(agentId, (agent) => agent.head(key)) : undefined);
-      return await this.#index.label(
-        key,
-        label,
-        () => known ?? { ...this.#emptyHead(key, agentId), createdAtMs: atMs, updatedAtMs: atMs },
-      );
-    });
-
   archiveSession: Store["archiveSession"] = (key, archived, atMs) =>
     this.#inSession(key, () => this.#index.archive(key, archived, atMs));
-
-  resetSession: Store["resetSession"] = (key, agentId, atMs) =>
-    this.#inSession(key, () =>
-      this.#agents.use(agentId, async (agent) => {
-        const head = await agent.reset(key, this.#newId(), atMs);
-        return head === undefined ? this.#index.get(key) : await this.#index.update(head);
-      }),
-    );
-
-  pastTranscripts: Store["pastTranscripts"] = (agentId, sessionKey, limit) =>
-    this.#inSession(sessionKey, () =>
-      this.#agents.use(agentId, async (agent) => agent.pastTranscripts(sessionKey, limit)),
-    );
-
-  history: Store["history"] = (agentId, sessionKey, limit, offset, charsMax, sessionId) =>
-    this.#inSession(sessionKey, () =>
-      this.#agents.use(agentId, async (agent) => {
-        const page = agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset), charsMax, sessionId);
-        return { ...page, rows: await this.#readTexts(agentId, page.rows) };
-      }),
-    );
-
-  turnRows: Store["turnRows"] = (agentId, sessionKey, envelopeId) =>
-    this.#inSession(sessionKey, () =>
-      this.#agents.use(agentId, async (agent) =>
-        this.#readTexts(agentId, agent.turnRows(sessionKey, envelopeId, this.#bounds.turnRowsScanMax)),
-      ),
-    );
+  labelSession: Store["labelSession"] = (...args) => this.#inSession(args[0], () => this.#care.labelSession(...args));
+  resetSession: Store["resetSession"] = (...args) => this.#inSession(args[0], () => this.#care.resetSession(...args));
+  pastTranscripts: Store["pastTranscripts"] = (...args) =>
+    this.#inSession(args[1], () => this.#care.pastTranscripts(...args));
+  history: Store["history"] = (...args) => this.#inSession(args[1], () => this.#care.history(...args));
+  turnRows: Store["turnRows"] = (...args) => this.#inSession(args[1], () => this.#care.turnRows(...args));
 
   release: Store["release"] = (agentId) => this.#run(() => this.#agents.release(agentId));
 
@@ -402,37 +376,11 @@ export class OpenStore implements Store {
     await this.#registry.close();
   }
 
-  /** One after the other, so that a page of long texts is not read twice into memory. */
-  async #readTexts(agentId: string, stored: readonly StoredRow[]): Promise<TranscriptRow[]> {
-    const rows: TranscriptRow[] = [];
-    for (const row of stored) rows.push({ ...row, text: await this.#blobs.read(agentId, row.text) });
-    return rows;
-  }
-
   /** What the turn recorded and what it sent; of a call that has both, the record decides. */
   #steps(agent: AgentStore, envelopeId: string): readonly StepRow[] {
     const rows = new Map(this.#journal.sent(envelopeId).map((row) => [row.key, row]));
     for (const row of agent.steps(envelopeId)) rows.set(row.key, row);
     return [...rows.values()].toSorted((a, b) => a.key - b.key);
-  }
-
-  /** A new session; one that was labelled before its first message has an id already. */
-  #emptyHead(key: string, agentId: string): SessionHead {
-    const { label: _, archivedAtMs: __, ...labelled } = this.#index.get(key) ?? { label: undefined };
-    if ("sessionId" in labelled) return labelled;
-    const atMs = this.#now();
-    const sessionId = this.#newId();
-    return {
-      key,
-      agentId,
-      sessionId,
-      kind: "other",
-      channel: "unknown",
-      createdAtMs: atMs,
-      updatedAtMs: atMs,
-      messages: 0,
-      lastPreview: "",
-    };
   }
 
   /** A long body is on the disk before its row; the appends of one agent keep the order of the calls all the same. */

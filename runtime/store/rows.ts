@@ -65,6 +65,10 @@ export interface SessionRow {
   readonly archivedAtMs?: number;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
+  /** When its first message was accepted, or when it last began anew. Absent in rows of before that was kept. */
+  readonly startedAtMs?: number;
+  /** The last message of a person or an agent; what the gateway itself tells it does not count. */
+  readonly interactedAtMs?: number;
   readonly messages: number;
   readonly spawnedBy?: string;
   readonly lastRoute?: ReplyRoute;
@@ -85,12 +89,22 @@ export interface TranscriptRow {
   readonly toolName?: string;
 }
 
+/** When a session begins anew by itself. With both, whichever comes first. Source: behaviour §1.5. */
+export interface ResetRule {
+  /** Every day at this hour of the host's time zone, 0 to 23. */
+  readonly dailyAtHour?: number;
+  /** After so long without a message of a person or an agent. */
+  readonly idleMs?: number;
+}
+
 export interface TurnBegin {
   readonly envelopeId: string;
   readonly agentId: string;
   readonly sessionKey: string;
   /** Read the session's state as well. */
   readonly wantState: boolean;
+  /** The session begins anew with this turn if it is over by then. */
+  readonly reset?: ResetRule;
 }
 
 export type BegunTurn =
@@ -101,6 +115,8 @@ export type BegunTurn =
       readonly sessionId: string;
       readonly body: string;
       readonly state: string | null;
+      /** The session began anew: its state of before counts no more. */
+      readonly isNew?: true;
       /** From the second delivery on: what earlier ones recorded and sent, by the numbers of the calls. */
       readonly steps?: readonly StepRow[];
     }

@@ -13,11 +13,13 @@ import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts
 import type { AcceptResult, Effect } from "../kernel/state.ts";
 import { wasStoppedBefore } from "../kernel/spill.ts";
 import { storedOutcome } from "../kernel/turns.ts";
-import type { AuditRow, StandingOrder, Store } from "../store/port.ts";
+import type { StandingOrder, Store } from "../store/port.ts";
+import { resetFor } from "./reset-rules.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
 import { parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
 import { specOf } from "./agent-spec.ts";
+import { makeAuditTrail } from "./audit-trail.ts";
 import { type Deliver, makeAnswers, restartHeader } from "./answers.ts";
 import { makeAlarm } from "./alarm.ts";
 import { makeBacklogs } from "./backlogs.ts";
@@ -93,7 +95,6 @@ export function makeDriver(deps: DriverDeps): Driver {
   const { config, agents, store, runs, log, nowMs } = deps;
   const tickets = new Map<number, (result: AcceptResult) => void>();
   let nextTicket = 1;
-  let audit: AuditRow[] = [];
   const isResumed = Promise.withResolvers<void>();
   const answers = makeAnswers(deps);
 
@@ -122,6 +123,7 @@ export function makeDriver(deps: DriverDeps): Driver {
     (effect) => perform(effect),
   );
 
+  const noteAudit = makeAuditTrail(store, log, nowMs);
   const reportEnd = makeCellEnds(makeProfiles(config.stateDir), log, nowMs, noteAudit);
 
   const host = makeCellHost(deps.assets, {
@@ -191,6 +193,7 @@ export function makeDriver(deps: DriverDeps): Driver {
             agentId: effect.agentId,
             sessionKey: effect.sessionKey,
             wantState: effect.wantState,
+            ...resetFor(config.session, effect.header),
           })
           .then(
             (result) => kernel.begun(effect.agentId, effect.turn, result, nowMs()),
@@ -216,6 +219,10 @@ export function makeDriver(deps: DriverDeps): Driver {
         store
           .settle(effect.envelopeId)
           .catch(failed("a done envelope could not be removed from the journal", { envelope: effect.envelopeId }));
+        return;
+      case "session-reset":
+        log.info({ agent: effect.agentId, session: effect.sessionKey }, "a session was over and begins anew");
+        deps.onSessionChanged(effect.sessionKey, effect.agentId, "reset");
         return;
       case "follow-up":
         deps.onFollowUp(effect.next);
@@ -386,19 +393,6 @@ export function makeDriver(deps: DriverDeps): Driver {
     );
   }
 
-  function noteAudit(effect: Extract<Effect, { type: "audit" }>): void {
-    const { type: _, event, ...row } = effect;
-    if (effect.decision === "refused") log.warn({ ...row, ...actorOf(row.subject), event }, "refused");
-    if (audit.length === 0) {
-      queueMicrotask(() => {
-        const rows = audit;
-        audit = [];
-        store.audit(rows).catch(failed("the audit trail could not be written", { rows: rows.length }));
-      });
-    }
-    audit.push({ atMs: nowMs(), type: event, ...row });
-  }
-
   return {
     kernel,
     pairings,
@@ -477,11 +471,4 @@ export function makeDriver(deps: DriverDeps): Driver {
       return host.size;
     },
   };
-}
-
-/** An agent's deed is logged as one: with its agent and its session, and never as a client's. */
-function actorOf(subject: string): { readonly agent?: string; readonly session?: string } {
-  const parsed = parseSessionKey(subject);
-  if (parsed.shape === "agent") return { agent: parsed.agentId, session: parsed.key };
-  return /^agent:[^:]+$/.test(subject) ? { agent: subject.slice("agent:".length) } : {};
 }

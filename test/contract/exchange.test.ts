@@ -23,6 +23,7 @@ const session = (maxPingPongTurns: number) => ({
     groupScope: "per-group" as const,
     identityLinks: {},
     maxPingPongTurns,
+    reset: { byType: {}, byChannel: {} },
   },
 });
 

@@ -74,6 +74,7 @@ export function makeConfig(
       groupScope: "per-group",
       identityLinks: {},
       maxPingPongTurns: 5,
+      reset: { byType: {}, byChannel: {} },
     },
     queue: undefined,
     commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
@@ -114,7 +115,12 @@ export const openGatewayAt =
 export async function openGateway(
   agents: readonly TestAgent[],
   changes: Partial<ResolvedConfig> = {},
-  reuse?: { readonly store?: Store; readonly config?: ResolvedConfig; readonly assets?: CellAssets },
+  reuse?: {
+    readonly store?: Store;
+    readonly config?: ResolvedConfig;
+    readonly assets?: CellAssets;
+    readonly nowMs?: () => number;
+  },
 ): Promise<TestGateway> {
   assets ??= loadCellAssets();
   const config = reuse?.config ?? makeConfig(agents, changes);
@@ -138,6 +144,7 @@ export async function openGateway(
     queues: await store.queues(),
     requests: await store.requests(),
     liveCellsMax: 50,
+    ...(reuse?.nowMs === undefined ? {} : { nowMs: reuse.nowMs }),
     version: "test",
     process: {
       pid: 1,

@@ -210,6 +210,7 @@ export function makeDriver(options: DriverOptions): Driver {
         alarmMs = Math.min(alarmMs, effect.atMs);
         return;
       case "spilled":
+      case "session-reset":
       case "unspilled":
       case "escalated":
       case "streamed":

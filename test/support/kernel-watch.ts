@@ -145,6 +145,7 @@ export function makeWatch(
       case "commit":
       case "settle":
       case "follow-up":
+      case "session-reset":
       case "recall":
       case "call":
       case "ask-right":

@@ -1,7 +1,6 @@
 /** `bindings`, `session.*`, `broadcast`: which agent and which session a message belongs to. Source: behaviour §1.4, §1.5, §2.8. */
 import * as z from "zod";
 import { limits } from "../../kernel/limits.ts";
-import { isMap } from "../is-map.ts";
 import { key, later } from "./note.ts";
 import { agentId, anyMap, dmScope, filledText, groupScope, platformId } from "./values.ts";
 
@@ -52,8 +51,26 @@ export const bindings = z
   )
   .default([]);
 
-const resets = "reset policies";
-const resetRule = () => z.looseObject({ mode: z.enum(["none", "daily", "idle"]).optional() });
+/** `daily` with `idleMinutes`: whichever comes first. */
+const resetRule = () =>
+  z
+    .strictObject({
+      mode: key(
+        "`none`, `daily` or `idle`; `daily` with `idleMinutes`: whichever comes first.",
+        z.enum(["none", "daily", "idle"]).default("none"),
+      ),
+      atHour: key("Hour of the host's time zone at which a `daily` reset is due.", z.int().min(0).max(23).default(4)),
+      idleMinutes: key(
+        "Minutes without a message of a person or an agent.",
+        z.int().positive().max(idleMinutesMax).optional(),
+      ),
+    })
+    .refine(({ mode, idleMinutes }) => mode !== "idle" || idleMinutes !== undefined, {
+      path: ["idleMinutes"],
+      error: "is needed with mode `idle`: the minutes without a message after which the session begins anew",
+    });
+/** A year: beyond it a session is pruned rather than begun anew. */
+const idleMinutesMax = 366 * 24 * 60;
 
 export const session = z
   .strictObject({
@@ -78,19 +95,27 @@ export const session = z
       "Directory of an agent's sessions; `{agentId}` stands for the id. Default: `agents/{agentId}/sessions` in the state directory.",
       filledText().optional(),
     ),
-    reset: later(
-      resets,
-      "When a session starts anew.",
-      resetRule().default({ mode: "none" }),
-      (value) => !isMapWith(value, "mode", "none"),
+    reset: key("When a session begins anew by itself, with the first message after that.", resetRule().prefault({})),
+    resetByType: key(
+      "The same by kind of conversation; a kind that is not named follows `session.reset`.",
+      z
+        .strictObject({
+          direct: key("Direct messages, and the main session.", resetRule().optional()),
+          dm: key("Older name of `direct`.", resetRule().optional()),
+          group: key("Groups and channels.", resetRule().optional()),
+          thread: key("Threads.", resetRule().optional()),
+        })
+        .default({}),
     ),
-    resetByType: later(resets, "The same by kind of conversation.", z.record(z.string(), resetRule()).optional()),
-    resetByChannel: later(resets, "The same by channel.", z.record(z.string(), resetRule()).optional()),
+    resetByChannel: key("The same by channel; wins over the others.", z.record(z.string(), resetRule()).default({})),
     resetTriggers: key(
       "Commands that begin the session anew; what follows them is its first message.",
       z.array(filledText()).default(["/new", "/reset"]),
     ),
-    idleMinutes: later(resets, "Older form of an idle reset.", z.int().positive().optional()),
+    idleMinutes: key(
+      "Older form of an idle reset: counts when `session.reset` has no mode.",
+      z.int().positive().max(idleMinutesMax).optional(),
+    ),
     agentToAgent: key(
       "Messages between agents.",
       z
@@ -119,10 +144,6 @@ export const session = z
     typingIntervalSeconds: later("typing indicator", "How often it is renewed.", z.number().positive().optional()),
   })
   .prefault({});
-
-function isMapWith(value: unknown, name: string, wanted: unknown): boolean {
-  return isMap(value) && value[name] === wanted;
-}
 
 const broadcastEntry = z.union(
   [

@@ -43,6 +43,7 @@ export const twoAgents: ResolvedConfig = {
     groupScope: "per-group",
     identityLinks: {},
     maxPingPongTurns: 5,
+    reset: { byType: {}, byChannel: {} },
   },
   queue: undefined,
   commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },

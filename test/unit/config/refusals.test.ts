@@ -154,6 +154,20 @@ const wrongValues: readonly Case[] = [
     /Correct/,
   ],
   [
+    "an idle reset without its minutes",
+    { session: { resetByType: { group: { mode: "idle" } } } },
+    "session.resetByType.group.idleMinutes",
+    /is needed with mode `idle`/,
+    /Add session\.resetByType\.group\.idleMinutes/,
+  ],
+  [
+    "an hour that is none",
+    { session: { reset: { mode: "daily", atHour: 24 } } },
+    "session.reset.atHour",
+    /at most 23/,
+    /Correct/,
+  ],
+  [
     "no turn at a time",
     { agents: { defaults: { maxConcurrent: 0 } } },
     "agents.defaults.maxConcurrent",

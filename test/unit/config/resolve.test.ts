@@ -45,6 +45,7 @@ describe("what is not configured", () => {
         groupScope: "per-group",
         identityLinks: {},
         maxPingPongTurns: 5,
+        reset: { byType: {}, byChannel: {} },
       },
       queue: undefined,
       commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
@@ -544,6 +545,28 @@ describe("the queue and the commands", () => {
       resetTriggers: ["/fresh"],
     });
     expect(resolved.notActive).toEqual([]);
+  });
+
+  it("reads when sessions begin anew: of the channel, of the kind, of all, and the older spellings", async () => {
+    const { resolved } = await loadText({
+      session: {
+        reset: { mode: "daily", idleMinutes: 90 },
+        resetByType: {
+          dm: { mode: "idle", idleMinutes: 5 },
+          group: { mode: "none" },
+          thread: { mode: "daily", atHour: 0 },
+        },
+        resetByChannel: { Slack: { mode: "idle", idleMinutes: 1 } },
+      },
+    });
+    expect(resolved.session.reset).toEqual({
+      all: { dailyAtHour: 4, idleMs: 90 * 60_000 },
+      byType: { direct: { idleMs: 5 * 60_000 }, group: {}, thread: { dailyAtHour: 0 } },
+      byChannel: { slack: { idleMs: 60_000 } },
+    });
+    expect(resolved.notActive).toEqual([]);
+    const older = await loadText({ session: { idleMinutes: 7 } });
+    expect(older.resolved.session.reset.all).toEqual({ idleMs: 7 * 60_000 });
   });
 
   it("an empty section is steer with the bounds", async () => {

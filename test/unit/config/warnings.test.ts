@@ -247,7 +247,6 @@ describe("a feature that this version does not have", () => {
     ["tool policy", { tools: { deny: ["exec"] } }, "tools.deny"],
     ["joining of messages before the queue", { messages: { inbound: { debounceMs: 5 } } }, "messages.inbound"],
     ["chat commands beyond the table", { commands: { bash: true } }, "commands.bash"],
-    ["reset policies", { session: { reset: { mode: "daily" } } }, "session.reset"],
     ["TLS", { gateway: { tls: { enabled: true } } }, "gateway.tls"],
     ["Tailscale", { gateway: { tailscale: { mode: "serve" } } }, "gateway.tailscale"],
     ["remote gateway", { gateway: { remote: { url: "ws://x" } } }, "gateway.remote"],
