@@ -52,6 +52,8 @@ export function obey(k: KernelState, agent: AgentEntry, nowMs: number): void {
   const { order } = agent;
   if (order === undefined) return;
   agent.order = undefined;
+  // It ended too often itself while its group's restart waited for its turns: that parked it, and it stays so.
+  if (order.type === "restart" && order.keepsCrashes !== undefined && agent.phase === "parked") return;
   if (order.type === "park" || order.keepsCrashes === undefined) forgetCrashes(agent);
   if (order.type === "restart") {
     agent.phase = "dormant";

@@ -16,6 +16,30 @@ interface Planted extends Mutant {
 
 const planted: readonly Planted[] = [
   {
+    bug: "a message that its actor does not handle, and no dead letter of it",
+    file: "kernel/turns.ts",
+    text: '    k.emit({ type: "bury", header, fate: "unhandled", reason });\n',
+    instead: "    void reason;\n",
+    seen: /neither ended nor is a dead letter/u,
+    seeds: 200,
+  },
+  {
+    bug: "a permanent agent that waits for mail to get its next cell",
+    file: "kernel/dispatch.ts",
+    text: "if (hasStartable(k, agent) || (staysLive(agent) && !k.draining)) activate(",
+    instead: "if (hasStartable(k, agent)) activate(",
+    seen: /is permanent and has no cell/u,
+    seeds: 200,
+  },
+  {
+    bug: "an agent that is parked one crash later than its child spec says",
+    file: "kernel/supervision.ts",
+    text: "  if (within > intensity) {",
+    instead: "  if (within > intensity + 1) {",
+    seen: /ended more than \d+ times within \d+ ms and is not parked/u,
+    seeds: 200,
+  },
+  {
     bug: "a step that was started, has no result and runs again although it must not",
     file: "kernel/steps.ts",
     text: "} else if (isIdempotent) {",

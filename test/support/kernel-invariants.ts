@@ -160,12 +160,18 @@ function checkNotStalled(
 ): void {
   const k = kernel.state;
   if (k.draining || agent.disabled !== undefined || nowMs < agent.notBeforeMs || agent.phase === "parked") return;
+  const { restart, intensity, periodMs } = agent.spec.supervision;
+  if (agent.crashTimes.filter((at) => nowMs - at < periodMs).length > intensity)
+    wrong(`${agent.spec.id} ended more than ${intensity} times within ${periodMs} ms and is not parked`);
   // The tick starts what a back-off that has just passed held back.
   if (agent.notBeforeMs > 0 && agent.phase === "dormant") return;
   const ready = [...agent.ready].some(([name, sessions]) => {
     const places = k.lanes.get(name);
     return sessions.size > 0 && (places === undefined || places.running < places.places);
   });
+  // Before the gateway is up, a permanent agent is no concern of the tick.
+  if (restart === "permanent" && agent.phase === "dormant" && k.astir.has(agent))
+    wrong(`${agent.spec.id} is permanent and has no cell, and nothing is under way`);
   if (!ready) return;
   if (agent.phase === "dormant" && k.liveCells < k.settings.liveCellsMax && !k.wantingCells.has(agent.spec.id))
     wrong(`${agent.spec.id} has mail and no cell, and nothing is under way`);

@@ -111,6 +111,9 @@ export function makeWatch(
         if (!journal.isDone(effect.header.id))
           problems.push(`the answer of ${effect.header.id} left before its turn was stored`);
         return;
+      case "escalated":
+        reached.add(`escalated:${effect.to}`);
+        return;
       case "bury":
         reached.add(`fate:${effect.fate}`);
         return;
@@ -152,7 +155,6 @@ export function makeWatch(
       case "cancel":
       case "streamed":
       case "cell-log":
-      case "escalated":
       case "agent-changed":
     }
   };

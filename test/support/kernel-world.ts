@@ -6,7 +6,9 @@ import type { Driver, DriverOptions } from "./kernel-driver.ts";
 import { makeDriver } from "./kernel-driver.ts";
 import { openPairings } from "./driver-port.ts";
 import type { Pairing } from "../../runtime/kernel/pairings.ts";
-import type { MailboxPolicy } from "../../runtime/kernel/state.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
+import type { AgentSpec, MailboxPolicy } from "../../runtime/kernel/state.ts";
+import { defaultSupervision, escalations, groupStrategies, restartKinds } from "../../runtime/kernel/supervision.ts";
 import { makeRandom, type Random } from "./random.ts";
 import { checkEnd } from "./world-checks.ts";
 import { faults } from "./world-faults.ts";
@@ -105,14 +107,16 @@ function makeWorld(random: Random, options: WorldOptions): World {
   const pairings = openPairings(agents);
   const seed = random.below(2 ** 31);
   const mailboxes = makeMailboxes(agents, makeRandom(seed + 1));
+  const specs = makeChildSpecs(agents, makeRandom(seed + 2));
   const driver = makeDriver({
     seed,
     agents,
     pairings,
     script: makeScript(() => book),
-    spec: (id) => ({ maxConcurrent, mailbox: mailboxes.get(id) ?? {} }),
+    spec: (id) => ({ maxConcurrent, mailbox: mailboxes.get(id) ?? {}, ...specs.get(id) }),
     mainLaneConcurrent: 1 + random.below(3),
-    liveCellsMax: random.chance(0.3) ? Math.max(1, agents.length - 1) : agents.length,
+    // Who is permanent gives its place to nobody.
+    liveCellsMax: random.chance(0.3) && specs.size === 0 ? Math.max(1, agents.length - 1) : agents.length,
     asksForRights: seed % 2 === 0,
     keepEffects: false,
     keepTrace: options.keepTrace === true,
@@ -135,6 +139,9 @@ function makeWorld(random: Random, options: WorldOptions): World {
       ...(calm ? {} : { deliveriesMax: 1_000, deliveryAttemptsMax: 50 }),
     },
   });
+  for (const { supervision, group } of specs.values())
+    for (const name of [supervision?.restart, group?.strategy])
+      if (name !== undefined) driver.watch.reached.add(`child spec:${name}`);
   const programs = makePrograms();
   const book = makeStepBook(driver);
   const revoked = new Set<string>();
@@ -151,6 +158,27 @@ function makeMailboxes(agents: readonly string[], random: Random): ReadonlyMap<s
         depthMax: 1 + random.below(6),
         sessionDepthMax: 1 + random.below(4),
         overflow: random.pick(["reject", "park", "spill"] as const),
+      },
+    ]),
+  );
+}
+
+/** In a quarter of the worlds agents have child specs of every kind, alone or in a group. */
+function makeChildSpecs(agents: readonly string[], random: Random): ReadonlyMap<string, Partial<AgentSpec>> {
+  if (!random.chance(0.25)) return new Map();
+  const group = { name: "g", strategy: random.pick(groupStrategies) };
+  return new Map(
+    agents.map((id) => [
+      id,
+      {
+        supervision: {
+          ...defaultSupervision(limits),
+          restart: random.pick(restartKinds),
+          intensity: random.below(4),
+          shutdownMs: 500,
+          escalate: random.pick(escalations),
+        },
+        ...(random.chance(0.7) ? { group } : {}),
       },
     ]),
   );
@@ -181,7 +209,8 @@ function finish(world: World): void {
   for (let rounds = 0, left = mail.size; driver.kernel.views().some(({ phase }) => phase === "parked"); rounds++) {
     if (mail.size !== left) rounds = 0;
     left = mail.size;
-    if (rounds > 100) throw new Error("agents stay parked");
+    // With an intensity of 0 each delivery of a message that ends its cell is a round, and there may be `deliveryAttemptsMax`.
+    if (rounds > 1_000) throw new Error("agents stay parked");
     // A recurring timer whose turn ends its cell would go on with that for ever; a turn that waited may set one.
     driver.signals.removeRecurring();
     for (const { id, phase } of driver.kernel.views()) if (phase === "parked") driver.kernel.unpark(id, driver.nowMs);

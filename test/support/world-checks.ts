@@ -41,6 +41,7 @@ function checkAccepted({ driver, restarts, calm, programs, revoked, expiring }: 
     const isReason =
       dead.fate === "poison" ||
       dead.fate === "dropped" ||
+      (dead.fate === "unhandled" && programs.isRefuser(body)) ||
       (dead.fate === "refused" && revoked.has(header.via)) ||
       (dead.fate === "expired" && expiring);
     if (!isReason) problems.push(`${id} has the fate ${dead.fate}`);

@@ -25,7 +25,7 @@ type Step =
     }
   | { readonly op: "watch"; readonly to: string }
   /** `silent` ends the turn without an answer. */
-  | { readonly op: "stream" | "log" | "fail" | "silent" }
+  | { readonly op: "stream" | "log" | "fail" | "silent" | "unhandled" }
   /** Ends the cell, in the first `times` deliveries. */
   | { readonly op: "crash"; readonly times: number };
 
@@ -38,6 +38,8 @@ export interface Programs {
   /** A program as the body of a message. */
   make(random: Random, sessions: readonly string[]): string;
   tellOptions(random: Random): TellOptions;
+  /** Whether the program that is this body may say that it is not handled. */
+  isRefuser(body: string): boolean;
   /** Whether the program that is this body ends cells. */
   isKiller(body: string): boolean;
 }
@@ -70,6 +72,7 @@ export const makeScript = (book: () => StepBook): Script =>
       } else if (step.op === "stream") turn.stream("…");
       else if (step.op === "log") turn.raw(up.log, 0, 0, 30, "a line");
       else if (step.op === "fail") return { error: "failed as told" };
+      else if (step.op === "unhandled") return { unhandled: "not what it is for" };
       else if (step.op === "silent") return {};
       else if (step.op === "ask") {
         const ref = turn.send(step.to, JSON.stringify(step.program), { timeoutMs: step.ms });
@@ -125,7 +128,7 @@ export function makePrograms(): Programs {
       return { op: "timer", session: random.pick(["main", "x"]), program, inMs: random.below(3_000), ...every };
     }
     if (what < 97) return { op: "watch", to };
-    return { op: random.pick(["fail", "silent", "log", "stream", "stream", "stream"]) };
+    return { op: random.pick(["fail", "silent", "log", "stream", "stream", "unhandled"]) };
   };
 
   return {
@@ -134,6 +137,7 @@ export function makePrograms(): Programs {
       ...(random.chance(0.2) ? { replyRoute } : {}),
       ...(random.chance(0.2) ? { dedupeKey: `k${random.below(6)}` } : {}),
     }),
+    isRefuser: (body) => programOf(body).steps.some(({ op }) => op === "unhandled"),
     isKiller(body) {
       return killers.has(programOf(body).name);
     },

@@ -224,6 +224,24 @@ describe("a group", () => {
     expect(driver.kernel.view("a")?.phase).toBe("dormant");
   });
 
+  it("one_for_all takes nobody back into service who was parked while its restart waited for its turns", () => {
+    const driver = grouped("one_for_all", { intensity: 1 });
+    wake(driver);
+    driver.crash("a");
+    wake(driver);
+    driver.tell("agent:a:main", "wait");
+    driver.settle();
+    driver.crash("b");
+    driver.settle();
+    expect(driver.kernel.view("a")?.phase).toBe("running");
+    driver.crash("a");
+    driver.settle();
+    expect(driver.kernel.view("a")).toMatchObject({ phase: "parked", restarts: 2, incarnation: 2 });
+    driver.kernel.unpark("a", driver.nowMs);
+    driver.settle();
+    expect(driver.kernel.view("a")?.phase).toBe("running");
+  });
+
   it("stop-group parks every member when one crashes too often; a stopped member's own orders stay", () => {
     const driver = grouped("one_for_one", { intensity: 0, escalate: "stop-group" });
     wake(driver);
