@@ -42,7 +42,12 @@ export function makeConfig(
     gateway: { auth: { mode: "none" } },
     hooks: { enabled: true, token: hookToken },
     agents: { defaults: { module: "echo", isolation: { level } }, list: [...ids.map((id) => ({ id })), ...others] },
-    channels: { webhook: { accounts: Object.fromEntries(accounts.map((id) => [id, { token: webhookToken }])) } },
+    channels: {
+      webhook: {
+        groupPolicy: "open",
+        accounts: Object.fromEntries(accounts.map((id) => [id, { token: webhookToken }])),
+      },
+    },
     bindings: accounts.map((id) => ({ agentId: id, match: { channel: "webhook", accountId: id } })),
   };
 }

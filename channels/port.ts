@@ -30,7 +30,14 @@ export interface InboundEvent extends RouteFacts {
   readonly peer: Peer;
   readonly accountId: string;
   readonly sender: { readonly id: string; readonly name?: string; readonly isBot?: boolean };
+  /** The platform's own @-mention of the account. Undefined: the platform does not tell. */
   readonly wasMentioned?: boolean;
+  /** Other ways in which a message is meant for the account: an answer to it, a quote of it, a thread that it is part of. */
+  readonly repliesToBot?: boolean;
+  readonly quotesBot?: boolean;
+  readonly botInThread?: boolean;
+  /** The account's own id on the platform. */
+  readonly selfId?: string;
   readonly replyTo?: string;
   readonly text: string;
   readonly tsMs: number;

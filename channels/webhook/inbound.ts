@@ -1,8 +1,8 @@
 /**
  * A webhook's JSON body as an `InboundEvent`. Pure.
  *
- *     {text, peer?:{kind, id}, sender?:{id, name?}, messageId?, parentPeer?, guildId?, teamId?, roles?, threadId?, replyTo?,
- *      wait?, timeoutSeconds?}
+ *     {text, peer?:{kind, id}, sender?:{id, name?, isBot?}, messageId?, parentPeer?, guildId?, teamId?, roles?, threadId?,
+ *      replyTo?, wasMentioned?, repliesToBot?, quotesBot?, botInThread?, selfId?, wait?, timeoutSeconds?}
  *
  * One of `peer` and `sender` is required: without a peer the sender speaks directly, without a sender the peer itself does.
  * Other keys are dropped. Which account it is for is not in the body: the door that checked the account's token knows.
@@ -33,7 +33,9 @@ const body = z
       .max(limits.bodyCharsMax)
       .refine((text) => text.trim() !== "", "expected a text with at least one visible character"),
     peer: peer.exactOptional(),
-    sender: z.object({ id, name: z.string().max(256).exactOptional() }).exactOptional(),
+    sender: z
+      .object({ id, name: z.string().max(256).exactOptional(), isBot: z.boolean().exactOptional() })
+      .exactOptional(),
     messageId: id.exactOptional(),
     parentPeer: peer.exactOptional(),
     guildId: id.exactOptional(),
@@ -41,6 +43,11 @@ const body = z
     roles: z.array(id).max(256).exactOptional(),
     threadId: id.exactOptional(),
     replyTo: id.exactOptional(),
+    wasMentioned: z.boolean().exactOptional(),
+    repliesToBot: z.boolean().exactOptional(),
+    quotesBot: z.boolean().exactOptional(),
+    botInThread: z.boolean().exactOptional(),
+    selfId: id.exactOptional(),
     wait: z.boolean().exactOptional(),
     timeoutSeconds: z.number().min(1).exactOptional(),
   })

@@ -14,7 +14,8 @@ export const manifest = {
     reactions: false,
     typing: false,
     nativeCommands: false,
-    mentions: false,
+    /** The caller tells, if it knows. */
+    mentions: true,
     media: false,
   } satisfies ChannelCapabilities,
 } as const;

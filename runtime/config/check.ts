@@ -11,6 +11,7 @@ import { checkGateway } from "./check/gateway.ts";
 import { checkIsolation } from "./check/isolation.ts";
 import { checkSupervision } from "./check/supervision.ts";
 import type { Draft } from "./draft.ts";
+import { listBroadcasts } from "./groups.ts";
 import { isMap } from "./is-map.ts";
 import { type ConfigIssue, formatPath, type Path } from "./issue.ts";
 import { findModule } from "./modules.ts";
@@ -106,9 +107,8 @@ function checkAgents(agents: readonly NamedAgent[], draft: Draft): ConfigIssue[]
 
 function checkBroadcast(agents: readonly NamedAgent[], draft: Draft): ConfigIssue[] {
   const known = new Set(agents.map(({ id }) => id));
-  const { strategy: _, ...entries } = draft.config.broadcast ?? { strategy: "parallel" };
-  return Object.entries(entries).flatMap(([peer, entry]) => {
-    const path: Path = Array.isArray(entry) ? ["broadcast", peer] : ["broadcast", peer, "agents"];
+  return listBroadcasts(draft.config).flatMap(({ key, entry }) => {
+    const path: Path = Array.isArray(entry) ? ["broadcast", key] : ["broadcast", key, "agents"];
     const ids = Array.isArray(entry) ? entry : entry.agents;
     return ids.flatMap((id, index) =>
       known.has(normalizeAgentId(id)) ? [] : [unknownAgent([...path, index], id, known, draft)],

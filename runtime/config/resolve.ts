@@ -13,6 +13,7 @@ import { findGatewayAuth, readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
 import { isMap } from "./is-map.ts";
 import { isolationOf } from "./isolation.ts";
+import { resolveGroupChat, resolveGroups } from "./groups.ts";
 import { findHost, findPortVariable, parsePort } from "./listen.ts";
 import type { LoadedConfig } from "./load.ts";
 import { findModule } from "./modules.ts";
@@ -77,6 +78,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     gateway: resolveGateway(draft, overrides),
     hooks: resolveHooks(draft),
     webhook: resolveWebhook(draft),
+    groups: resolveGroups(config),
     logging: {
       level: config.logging.level,
       consoleLevel: config.logging.consoleLevel,
@@ -142,6 +144,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
   const model = entry.model ?? defaults.model;
   const { workspace, agentDir, sessionsDir } = placeAgent(agent, isDefault, draft);
   const group = findGroup(agent, draft.config);
+  const groupChat = resolveGroupChat(entry, draft.config);
   return {
     id,
     name: entry.name ?? entry.identity?.name ?? id,
@@ -165,6 +168,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     }),
     supervision: resolveSupervision(agent, draft.config),
     ...(group === undefined ? {} : { group }),
+    ...(groupChat === undefined ? {} : { groupChat: share(groupChat) }),
     isolation: share(isolationOf(agent, draft.config)),
   };
 }

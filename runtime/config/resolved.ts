@@ -7,6 +7,7 @@ import type { Policy } from "../../auth/policy.ts";
 import type { WebhookSettings } from "../edge/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
+import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
 import type { AgentGroup, Supervision } from "../kernel/supervision.ts";
 
 export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
@@ -40,6 +41,8 @@ export interface ResolvedAgent {
   /** The child spec, complete. */
   readonly supervision: Supervision;
   readonly group?: AgentGroup;
+  /** What it says about group chats; absent: nothing. */
+  readonly groupChat?: AgentGroupChat;
   readonly isolation: {
     readonly level: "thread" | "process";
     readonly trust: "confined" | "trusted";
@@ -136,6 +139,8 @@ export interface ResolvedConfig {
     readonly allowRequestSessionKey: boolean;
   };
   readonly webhook: WebhookSettings | null;
+  /** Who may write where, and which groups have several agents. */
+  readonly groups: GroupsConfig;
   readonly logging: {
     readonly level: string;
     readonly consoleLevel: string;

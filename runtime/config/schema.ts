@@ -11,7 +11,7 @@ import { bindings, broadcast, session } from "./schema/routing.ts";
 import { tools } from "./schema/tools.ts";
 import { limits } from "../kernel/limits.ts";
 import { queueAliases, queueDrops, queueModes } from "../kernel/queues.ts";
-import { anyMap, listOfSenders, model, texts } from "./schema/values.ts";
+import { anyMap, groupChat, listOfSenders, model } from "./schema/values.ts";
 
 const queueMode = () => z.enum([...queueModes, ...(Object.keys(queueAliases) as (keyof typeof queueAliases)[])]);
 
@@ -61,12 +61,8 @@ const messages = z.strictObject({
     z.string().optional(),
   ),
   messagePrefix: later("response prefix", "Text before each message.", z.string().optional()),
-  groupChat: later(
-    "group chat rules",
-    "Mentions and history of groups.",
-    z.looseObject({ mentionPatterns: texts().optional(), historyLimit: z.int().nonnegative().default(50) }).optional(),
-  ),
-  visibleReplies: later("group chat rules", "Which answers people see.", z.unknown().optional()),
+  groupChat: key("What every agent in group chats inherits.", groupChat().optional()),
+  visibleReplies: later("visible replies", "Which answers people see.", z.unknown().optional()),
   tts: later("media tools", "Spoken answers.", anyMap().optional()),
 });
 

@@ -98,8 +98,17 @@ export type InboundResult =
       readonly agentId: string;
       readonly sessionKey: string;
       readonly matchedBy: string;
+      /** Of a broadcast: the turns of its first round. `runId` is then the broadcast as a whole. */
+      readonly runs?: readonly { readonly agentId: string; readonly sessionKey: string; readonly runId: string }[];
     }
+  /** Not admitted: `rule` is the key that decided. */
+  | { readonly status: "dropped"; readonly reason: string; readonly rule: string; readonly remedy: string }
+  /** Admitted to a group and meant for nobody: an agent sees it with its next message. */
+  | { readonly status: "pending"; readonly reason: string; readonly remedy: string }
   | { readonly status: "refused"; readonly refusal: Refusal };
+
+/** A hook names its agent, and nothing is dropped. */
+export type HookResult = Extract<InboundResult, { status: "accepted" | "duplicate" | "refused" }>;
 
 export interface HookRequest {
   readonly name: string;
@@ -123,7 +132,7 @@ export interface KernelForEdge {
   /** A message from a channel. Resolves once it is stored. */
   inbound(event: InboundEvent, idempotencyKey?: string): Promise<InboundResult>;
   /** A webhook (`POST /hooks/agent`). Resolves once it is stored. */
-  hook(request: HookRequest): Promise<InboundResult>;
+  hook(request: HookRequest): Promise<HookResult>;
   /** The end of a run that was accepted here before. */
   waitRun(runId: string, timeoutMs: number): Promise<RunResult>;
   /** `failing` is empty when ready. */

@@ -80,6 +80,7 @@ async function handleInbound(
     agentId: stored.agentId,
     sessionKey: stored.sessionKey,
     matchedBy: stored.matchedBy,
+    runs: stored.runs,
   }));
 }
 

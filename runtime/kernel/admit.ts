@@ -12,6 +12,7 @@ import type {
   Provenance,
   Release,
   ReplyRoute,
+  RoomSight,
   Signal,
 } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
@@ -57,6 +58,8 @@ export interface Admission {
   readonly follows?: string;
   /** The message whose turn sends it: it belongs to that one's chain (`chains.ts`). */
   readonly cause?: ChainStamp & { readonly id: string };
+  /** What it shows of a group, which counts as seen in the transaction that journals the message. */
+  readonly sees?: RoomSight;
 }
 
 /** Judges a message without side effects; `undefined` means that it may be journaled, if there is room. */
@@ -145,6 +148,7 @@ export function admit(k: KernelState, admission: Admission, ticket: number, nowM
     ...(admission.replaces === undefined ? {} : { replaces: admission.replaces }),
     ...(admission.releases === undefined ? {} : { releases: admission.releases }),
     ...(admission.fires === undefined ? {} : { fires: admission.fires }),
+    ...(admission.sees === undefined ? {} : { sees: admission.sees }),
     ticket: { type: "ingress", ticket, stops: k.stops },
   });
 }

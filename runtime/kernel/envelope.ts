@@ -57,6 +57,7 @@ export type Principal =
       readonly channel: string;
       readonly accountId: string;
       readonly peer: string;
+      readonly threadId?: string;
       readonly senderId: string;
       readonly senderName?: string;
     }
@@ -144,6 +145,14 @@ export interface ChainStamp {
 export interface Release {
   readonly requestId: string;
   readonly message: number;
+}
+
+/** What an envelope shows its agent of a group: every line up to one, and the answers of siblings with these ids. */
+export interface RoomSight {
+  readonly room: string;
+  readonly agentId: string;
+  readonly upto: number;
+  readonly ids: readonly string[];
 }
 
 /** Where the answer of a turn goes, beside whoever waits for it: back out through a channel, or nowhere. */

@@ -346,6 +346,40 @@ export const limits = {
   announceTextCharsMax: 16_384,
   /** Rows of the session index that one filtered listing reads at the most, newest first. */
   sessionsScanRowsMax: 10_000,
+  /** A mention pattern: characters, and steps of its compiled form; with the text below, one look costs at most some 30 ms. */
+  mentionPatternCharsMax: 256,
+  mentionPatternStepsMax: 500,
+  /** Patterns of one agent. */
+  mentionPatternsMax: 32,
+  /** Characters of a message, from its beginning, that are searched for mentions: what most platforms allow in one message. */
+  mentionTextCharsMax: 4_096,
+  /** Messages of a group kept as context: by default, and at the most. Source: behaviour §2.7. */
+  roomHistoryDefault: 50,
+  roomHistoryMax: 1_000,
+  /** Characters kept of one of them, and given of all together to one turn, the newest first. Source: the bounds of a digest, below. */
+  roomRowCharsMax: 4_000,
+  roomContextCharsMax: 64_000,
+  /** Groups whose messages are kept; the one that was quiet longest is forgotten first. */
+  roomsMax: 10_000,
+  /** Replies that an agent was given ahead of the room's own record, as a digest; two full broadcasts. */
+  roomDigestedIdsMax: 64,
+  /** Agents of one broadcast, its rounds and its turns. Source: behaviour §2.8. */
+  broadcastAgentsMax: 16,
+  broadcastRoundsMax: 4,
+  broadcastTurnsMax: 32,
+  /** Characters of one sibling's reply in a digest, and of all. Source: behaviour §2.8. */
+  digestReplyCharsMax: 4_000,
+  digestCharsMax: 16_000,
+  /** How long a broadcast waits for one agent's turn before it goes on without it; the turn itself goes on. */
+  broadcastTurnMs: 30 * 60_000,
+  /** Messages of one pair of bots in a window, the window, and how long the pair is then not heard. Source: behaviour §2.7. */
+  botLoopEvents: 20,
+  botLoopWindowMs: 60_000,
+  botLoopCooldownMs: 60_000,
+  /** The most that an operator may set for the messages of a pair: each is a number in memory. */
+  botLoopEventsMax: 1_000,
+  /** Pairs of bots that are remembered; the one that was quiet longest is forgotten first. */
+  botPairsMax: 10_000,
   /** Losing bindings that the text of one route explanation lists; the count is always told. */
   explainLossesMax: 200,
   /** Size of the log file above which a new part begins, and parts kept. Source: behaviour §1.8. */

@@ -21,6 +21,7 @@ import type {
   Failure,
   Fate,
   Fires,
+  RoomSight,
   Outcome,
   Release,
   ReplyRoute,
@@ -261,6 +262,7 @@ export type Effect =
       readonly releases?: Release;
       /** The due timer or monitor that the envelope comes from; it moves on in the same transaction. */
       readonly fires?: Fires;
+      readonly sees?: RoomSight;
       readonly ticket: AppendTicket;
     }
   | { readonly type: "accepted"; readonly ticket: number; readonly result: AcceptResult }

@@ -1,6 +1,7 @@
 /** Door of the routing room: ids, session keys, and which agent a message belongs to. All of it is pure. */
 export { agentIdForm, isValidAgentId } from "./ids.ts";
 export {
+  formatGroupHistoryKey,
   formatSessionKey,
   type OtherSession,
   type ParsedKey,
@@ -20,5 +21,5 @@ export {
   type SessionReference,
 } from "./session-reference.ts";
 export { compileRoutes, type RouteBinding, type RouteConfig, type RouteTable, type Tier } from "./route-table.ts";
-export { resolveRoute, type Route } from "./resolve-route.ts";
+export { agentsOfRoom, resolveRoute, type Route, routeToAgent } from "./resolve-route.ts";
 export { type Explanation, explainRoute, formatExplanation, type Loss, type LossReason } from "./explain-route.ts";

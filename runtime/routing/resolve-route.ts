@@ -7,6 +7,7 @@ import { makeRouteQuery, type QueryPeer, type RouteQuery } from "./route-query.t
 import {
   constraintKey,
   type Entry,
+  isWildcard,
   peerKey,
   type RouteTable,
   type Slot,
@@ -14,6 +15,7 @@ import {
   type TierIndex,
   tiers,
 } from "./route-table.ts";
+import { mainSessionKey as mainKeyOf } from "./session-reference.ts";
 import { formatSessionKey, type Session, splitTopic } from "./session-key.ts";
 
 export interface Route {
@@ -25,7 +27,7 @@ export interface Route {
   /** Which session's row keeps "last seen at" of this message. */
   readonly lastRoutePolicy: "main" | "session";
   /** The tier that decided. */
-  readonly matchedBy: Tier | "default";
+  readonly matchedBy: Tier | "default" | "broadcast";
   /** Place of the deciding binding in the config; absent when the default agent answers. */
   readonly bindingIndex?: number;
 }
@@ -33,6 +35,46 @@ export interface Route {
 export function resolveRoute(table: RouteTable, facts: RouteFacts): Route {
   const query = makeRouteQuery(facts, table.accountDefaults);
   return makeRoute(table, query, selectBinding(table, query));
+}
+
+/** The same conversation as another agent has it: its own session, whatever the bindings say. */
+export function routeToAgent(table: RouteTable, facts: RouteFacts, agentId: string): Route {
+  const query = makeRouteQuery(facts, table.accountDefaults);
+  const { channel, accountId } = query;
+  const main = mainKeyOf(agentId, table.session);
+  const sessionKey = sessionKeyOf(table, query, agentId, undefined) ?? main;
+  return {
+    agentId,
+    channel,
+    accountId,
+    sessionKey,
+    mainSessionKey: main,
+    lastRoutePolicy: sessionKey === main ? "main" : "session",
+    matchedBy: "broadcast",
+  };
+}
+
+/**
+ * Every agent that some sender's message in the same conversation could go to: the roles of a sender are the one fact that differs
+ * within a room. Guild and team are not looked at, so that it may name one too many.
+ */
+export function agentsOfRoom(table: RouteTable, facts: RouteFacts): readonly string[] {
+  const query = makeRouteQuery(facts, table.accountDefaults);
+  const agents = new Set([makeRoute(table, query, selectBinding(table, query)).agentId]);
+  for (const entry of table.channels.get(query.channel)?.withRoles ?? []) {
+    const { accountId, peer } = entry;
+    if (accountId !== "*" && accountId !== query.accountId) continue;
+    if (peer === "malformed" || (peer !== undefined && !isOfRoom(peer, query))) continue;
+    agents.add(entry.binding.agentId);
+  }
+  return [...agents];
+}
+
+type PatternPeer = Exclude<Entry["peer"], "malformed" | undefined>;
+
+function isOfRoom(pattern: PatternPeer, { peer, parentPeer }: RouteQuery): boolean {
+  if (isWildcard(pattern)) return pattern.class === peer?.class;
+  return [peer, parentPeer].some((one) => one?.class === pattern.class && one.id === pattern.id);
 }
 
 export interface Selection {

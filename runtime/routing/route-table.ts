@@ -90,6 +90,8 @@ export type TierIndex = Readonly<Record<Tier, ReadonlyMap<string, Readonly<Slot>
 interface ChannelRoutes {
   /** All bindings of the channel in config order, also those that can never match. */
   readonly entries: readonly Entry[];
+  /** Those of them that depend on the sender. */
+  readonly withRoles: readonly Entry[];
   readonly byAccount: ReadonlyMap<string, TierIndex>;
 }
 
@@ -119,9 +121,10 @@ export function compileRoutes(config: RouteConfig): RouteTable {
   for (const [order, binding] of config.bindings.entries()) {
     const mainKey = mainKeyOf(binding.agentId, `bindings[${binding.index}].agentId`, mainKeys);
     const name = normalizeChannel(binding.match.channel);
-    const channel = getOrAdd(channels, name, () => ({ entries: [], byAccount: new Map() }));
+    const channel = getOrAdd(channels, name, () => ({ entries: [], withRoles: [], byAccount: new Map() }));
     const entry = makeEntry(order, binding, mainKey, defaultAccount(name, accountDefaults));
     channel.entries.push(entry);
+    if (entry.roles !== undefined) channel.withRoles.push(entry);
     if (entry.peer !== "malformed") file(entry, getOrAdd(channel.byAccount, entry.accountId, makeTierIndex));
   }
   const { defaultAgentId, session } = config;
@@ -131,6 +134,7 @@ export function compileRoutes(config: RouteConfig): RouteTable {
 
 interface ChannelBuilder {
   readonly entries: Entry[];
+  readonly withRoles: Entry[];
   readonly byAccount: Map<string, TierBuilder>;
 }
 

@@ -140,7 +140,8 @@ function threadSuffix(threadId: string | undefined, channel?: string): string {
   return threadId === undefined ? "" : `:thread:${writeId(threadCase(channel, threadId, "threadId"), noWords)}`;
 }
 
-function roomCase(channel: string, roomId: string): string {
+/** A room id as it is compared: in lower case, except where a platform tells ids apart by case. */
+export function roomCase(channel: string, roomId: string): string {
   return channel === "signal" || channel === "matrix" ? present(roomId, "roomId") : lower(roomId, "roomId");
 }
 

@@ -14,12 +14,13 @@
  *   ["due" | "timer" | "timers" | "monitor" | "watched" | "down" | "count", …]  timers and monitors (`runtime/store/signals.ts`)
  *   ["d" | "o" | "t", …]  the idempotency window (`runtime/store/dedupe.ts`)
  *   ["request" | "kept", …]  requests for rights (`runtime/store/grant-requests.ts`)
+ *   ["room" | "rooms" | "room-…" | "activation", …]  what was said in groups (`runtime/store/rooms.ts`)
  *   ["r", …]   what the calls of turns sent (`runtime/store/sent-calls.ts`)
  * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
  * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
  * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.
  */
-import type { Envelope, EnvelopeHeader, Fate, Fires, Release } from "../kernel/envelope.ts";
+import type { Envelope, EnvelopeHeader, Fate, Fires, Release, RoomSight } from "../kernel/envelope.ts";
 import type { StepRow } from "../kernel/steps.ts";
 import type { StoredText } from "./blobs.ts";
 import { putBody, removeBody } from "./body-rows.ts";
@@ -37,6 +38,7 @@ import { type Environment, top } from "./environment.ts";
 import { takeKept } from "./grant-requests.ts";
 import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
+import { markSeen } from "./rooms.ts";
 import { findMade, findSent, forgetSent, rememberMade, rememberSent, sentIn } from "./sent-calls.ts";
 import type {
   AppendResult,
@@ -66,6 +68,7 @@ export interface JournalOptions extends DedupeBounds {
 interface Append {
   readonly envelope: StoredEnvelope;
   readonly dedupe: Dedupe | undefined;
+  readonly sees: RoomSight | undefined;
 }
 
 /** An envelope as the journal holds it. */
@@ -110,8 +113,8 @@ export class Journal {
   }
 
   /** Those in flight together are one transaction, which costs less than one for each that share a flush. */
-  append(envelope: StoredEnvelope, dedupe: Dedupe | undefined): Promise<AppendResult> {
-    return this.#appends.add({ envelope, dedupe });
+  append(envelope: StoredEnvelope, dedupe: Dedupe | undefined, sees?: RoomSight): Promise<AppendResult> {
+    return this.#appends.add({ envelope, dedupe, sees });
   }
 
   async #appendAll(appends: readonly Append[]): Promise<AppendResult[]> {
@@ -128,7 +131,7 @@ export class Journal {
     }
   }
 
-  #appendOne({ envelope, dedupe }: Append, window: DedupeWrite): AppendResult {
+  #appendOne({ envelope, dedupe, sees }: Append, window: DedupeWrite): AppendResult {
     const { id, runId } = envelope.header;
     const key = dedupe !== undefined && "scope" in dedupe ? dedupe : undefined;
     const call = dedupe !== undefined && "turn" in dedupe && this.#keeps(dedupe.turn) ? dedupe : undefined;
@@ -137,6 +140,7 @@ export class Journal {
     if (this.#keeps(id)) return { status: "duplicate", envelopeId: id, runId };
     const seq = this.#put(envelope);
     if (key !== undefined) window.remember(key, seq, { envelopeId: id, runId });
+    if (sees !== undefined) markSeen(this.#environment, sees);
     if (call !== undefined) rememberSent(this.#environment, call, { envelopeId: id, runId });
     return { status: "stored", seq };
   }
@@ -358,12 +362,12 @@ export class Journal {
     });
   }
 
-  /** A change of timers and monitors, in a transaction that shares the journal's flush. */
+  /** A change of timers, monitors and groups, in a transaction that shares the journal's flush. */
   change<T>(change: (environment: Environment) => T): Promise<T> {
     return this.#write(() => change(this.#environment));
   }
 
-  /** What of timers and monitors is committed. */
+  /** What of timers, monitors and groups is committed. */
   read<T>(read: (environment: Environment) => T): T {
     return read(this.#environment);
   }

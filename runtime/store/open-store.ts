@@ -19,6 +19,7 @@ import { clearOwner, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "
 import { readPending } from "./pending.ts";
 import type { BacklogStop } from "../kernel/envelope.ts";
 import type { AuditRow, Store, StorePlaces } from "./port.ts";
+import { makeRoomRows, type RoomRows } from "./room-rows.ts";
 import { SessionIndex } from "./session-index.ts";
 import { makeSessionRows, type SessionRows } from "./session-rows.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
@@ -46,6 +47,7 @@ export type StoreBounds = Pick<
   | "timersPerAgentMax"
   | "monitorsPerAgentMax"
   | "downsPerWriteMax"
+  | "roomsMax"
 >;
 
 export interface StoreOptions {
@@ -69,6 +71,7 @@ export class OpenStore implements Store {
   readonly #index: SessionIndex;
   readonly #care: SessionRows;
   readonly #signals: SignalRows;
+  readonly #rooms: RoomRows;
   readonly #requests: RequestRows;
   readonly #agents: AgentStores;
   readonly #blobs: Blobs;
@@ -122,6 +125,7 @@ export class OpenStore implements Store {
       newId: this.#newId,
     });
     this.#signals = makeSignalRows(this.#journal, journal, this.#bounds);
+    this.#rooms = makeRoomRows(this.#journal, this.#bounds);
     this.#agents = new AgentStores(folders, {
       blobs: this.#blobs,
       openEnvironment,
@@ -138,9 +142,9 @@ export class OpenStore implements Store {
     }
   }
 
-  append: Store["append"] = (envelope, dedupe) =>
+  append: Store["append"] = (envelope, dedupe, sees) =>
     this.#run(async () => {
-      const result = await this.#withBody(envelope, (stored) => this.#journal.append(stored, dedupe));
+      const result = await this.#withBody(envelope, (stored) => this.#journal.append(stored, dedupe, sees));
       if (result.status === "stored") this.#appends += 1;
       return result;
     });
@@ -351,6 +355,10 @@ export class OpenStore implements Store {
 
   stops: Store["stops"] = () =>
     this.#run(async () => newestRows<BacklogStop>(this.#registry, stopLog, this.#bounds.spillStopsMax).toReversed());
+  keepRoomRow: Store["keepRoomRow"] = (...row) => this.#run(() => this.#rooms.keepRoomRow(...row));
+  room: Store["room"] = (query) => this.#run(() => this.#rooms.room(query));
+  activation: Store["activation"] = (sessionKey) => this.#run(() => this.#rooms.activation(sessionKey));
+  setActivation: Store["setActivation"] = (...set) => this.#run(() => this.#rooms.setActivation(...set));
 
   audit: Store["audit"] = (rows) =>
     this.#run(() => this.#registry.write(() => appendRows(this.#registry, "a", rows, this.#bounds.auditRowsMax)));

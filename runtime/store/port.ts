@@ -8,7 +8,16 @@
  * `begin` and `commit` of an envelope that the journal does not hold reject with `CLOISTER_ENVELOPE_UNKNOWN`, everything that
  * needs the environment of an agent that is not in `StorePlaces` with `CLOISTER_AGENT_UNKNOWN`.
  */
-import type { BacklogStop, Envelope, EnvelopeHeader, Fate, Fires, GrantRow, Release } from "../kernel/envelope.ts";
+import type {
+  BacklogStop,
+  Envelope,
+  EnvelopeHeader,
+  Fate,
+  Fires,
+  GrantRow,
+  Release,
+  RoomSight,
+} from "../kernel/envelope.ts";
 import type {
   TurnCall,
   Dedupe,
@@ -47,14 +56,22 @@ import type {
   Pending,
   Snapshot,
   StoreCounters,
+  KeptRow,
+  RoomActivation,
+  RoomQuery,
+  RoomRow,
+  RoomView,
 } from "./rows.ts";
 
 export type * from "./rows.ts";
 
 export interface Store {
   // --- journal ---
-  /** An envelope id that the journal holds already is a duplicate as well. */
-  append(envelope: Envelope, dedupe?: Dedupe): Promise<AppendResult>;
+  /**
+   * An envelope id that the journal holds already is a duplicate as well. What the envelope shows of a group is seen from then
+   * on, in the same transaction; a duplicate shows nothing.
+   */
+  append(envelope: Envelope, dedupe?: Dedupe, sees?: RoomSight): Promise<AppendResult>;
   /** Counts the delivery, opens the agent's environment on first use, and reads the session. */
   begin(turn: TurnBegin): Promise<BegunTurn>;
   /** In order with `begin` and `commit` of the session. Rejects with `CLOISTER_ENVELOPE_UNKNOWN` once the turn is done. */
@@ -216,6 +233,14 @@ export interface Store {
   keptMessage(released: Release): Promise<KeptMessage | undefined>;
   /** Oldest first, decided ones as well. */
   requests(): Promise<readonly GrantRequest[]>;
+
+  // --- groups ---
+  /** The newest `keep` lines of the room are kept. */
+  keepRoomRow(room: string, row: RoomRow, keep: number): Promise<KeptRow>;
+  /** After the rows and envelopes whose calls came before and have settled. */
+  room(query: RoomQuery): Promise<RoomView>;
+  activation(sessionKey: string): Promise<RoomActivation | undefined>;
+  setActivation(sessionKey: string, activation: RoomActivation): Promise<void>;
 
   // --- audit ---
   audit(rows: readonly AuditRow[]): Promise<void>;

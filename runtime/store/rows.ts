@@ -424,6 +424,49 @@ export interface Pending {
   readonly exchanges: readonly ({ readonly header: EnvelopeHeader } & DoneOutcome)[];
 }
 
+/** One thing that was said in a group. */
+export interface RoomRow {
+  /** Of the message, or of the envelope whose turn answered. */
+  readonly id: string;
+  /** The platform's id of an answer. */
+  readonly otherId?: string;
+  /** As the others see it. */
+  readonly speaker: string;
+  /** Present when it is an answer of one of our agents. */
+  readonly agentId?: string;
+  readonly text: string;
+  readonly atMs: number;
+}
+
+/** `known`: one with this id is there already, and nothing was written. `agentId`: whose answer that is. */
+export interface KeptRow {
+  readonly status: "stored" | "known";
+  readonly seq: number;
+  readonly agentId?: string;
+}
+
+export type RoomActivation = "mention" | "always";
+
+export interface RoomQuery {
+  readonly room: string;
+  /** Whose activation is asked for. */
+  readonly sessionKey: string;
+  /** Whose unseen lines are asked for, the newest `limit` of each. */
+  readonly agents: readonly { readonly agentId: string; readonly limit: number }[];
+  /** A message that may be an answer of our own, come back. */
+  readonly id?: string;
+}
+
+export interface RoomView {
+  /** The number of the newest line; 0: there is none. */
+  readonly last: number;
+  /** By agent, oldest first. */
+  readonly unseen: Readonly<Record<string, readonly RoomRow[]>>;
+  /** The message with the `id` is an answer of one of our agents. */
+  readonly isOwn: boolean;
+  readonly activation?: RoomActivation;
+}
+
 export interface Snapshot {
   /** Milliseconds since the epoch. Every envelope whose acceptance was answered before is in the copy, or its turn is. */
   readonly acceptedUntilMs: number;

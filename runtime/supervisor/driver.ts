@@ -311,17 +311,12 @@ export function makeDriver(deps: DriverDeps): Driver {
     }
   }
 
-  async function append({
-    envelope,
-    dedupe,
-    replaces,
-    releases,
-    fires,
-  }: Extract<Effect, { type: "append" }>): Promise<Awaited<ReturnType<Store["append"]>>> {
+  async function append(effect: Extract<Effect, { type: "append" }>): ReturnType<Store["append"]> {
+    const { envelope, dedupe, replaces, releases, fires, sees } = effect;
     if (fires !== undefined) return { status: "stored", ...(await store.fire(fires, envelope)) };
     if (releases !== undefined) return { status: "stored", ...(await store.releaseKept(releases, envelope)) };
     if (replaces !== undefined) return { status: "stored", ...(await store.replay(replaces, envelope)) };
-    return store.append(envelope, dedupe);
+    return store.append(envelope, dedupe, sees);
   }
 
   function commit(effect: Extract<Effect, { type: "commit" }>): void {

@@ -38,6 +38,7 @@ import { makeIngress } from "./ingress.ts";
 import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
 import { makeQueues } from "./queues.ts";
+import { answerDelivered, answerInSession } from "./room-answers.ts";
 import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
 import { makeSessionCare } from "./session-care.ts";
@@ -125,7 +126,15 @@ export function makeGateway(parts: GatewayParts): Gateway {
     outbox.push(event);
   };
 
-  const runs = makeRuns(publish, (sessionKey) => agentOfKey(sessionKey) ?? sessionKey, nowMs);
+  const runs = makeRuns(
+    publish,
+    (sessionKey) => agentOfKey(sessionKey) ?? sessionKey,
+    nowMs,
+    (header, outcome) => {
+      const answer = answerInSession(header, outcome);
+      if (answer !== undefined) void ingress.answered(answer);
+    },
+  );
   const onSessionChanged = (sessionKey: string, agentId: string, reason: string): void =>
     publish({ event: "sessions.changed", payload: { sessionKey, agentId, reason, ts: nowMs() } });
   const board = makeAgentBoard(
@@ -143,21 +152,29 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
-  const deliver: Deliver = async (header, route, text) => {
+  /** Gives the platform's id of the message. */
+  const post = async (
+    about: Parameters<Deliver>[0],
+    route: Parameters<Deliver>[1],
+    text: string,
+  ): Promise<string | undefined> => {
     if (edge === undefined) throw failure("CLOISTER_THREAD_LOST", "the edge is not up");
     const result = await edge.send({
-      idempotencyKey: header.id,
+      idempotencyKey: about.id,
       channel: route.channel,
       accountId: route.accountId,
       peer: { kind: route.peerKind, id: route.peerId },
       ...(route.threadId === undefined ? {} : { threadId: route.threadId }),
       ...(route.inReplyTo === undefined ? {} : { inReplyTo: route.inReplyTo }),
-      agentId: header.agentId,
-      sessionKey: header.sessionKey,
+      agentId: about.agentId,
+      sessionKey: about.sessionKey,
       text,
     });
     if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
+    return result.platformMessageId;
   };
+  const deliver: Deliver = async (about, route, text) =>
+    ingress.answered(answerDelivered(about, route, text, await post(about, route, text)));
   const onFollowUp = makeExchanges({
     store,
     kernel: () => driver.kernel,
@@ -238,7 +255,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const ingress = makeIngress({
     commands,
     answer: (about, route, text) =>
-      void deliver(about, route, text).catch((error: unknown) =>
+      void post(about, route, text).catch((error: unknown) =>
         log.warn({ session: about.sessionKey, error: toRefusal(error) }, "the answer of a command was not delivered"),
       ),
     config,
@@ -247,6 +264,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     runs,
     accept: (admission) => driver.accept(admission),
     newUuid: randomUUID,
+    nowMs,
+    log,
     carriesAnswers: (channel, accountId) =>
       channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined,
   });

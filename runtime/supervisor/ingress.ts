@@ -2,17 +2,15 @@
  * Messages from outside on their way to the one accept path: who it is from, which agent and session it is for, which key
  * makes a repetition recognisable.
  */
-import type { HookRequest, InboundResult } from "../edge/port.ts";
-import type { InboundEvent } from "../../channels/port.ts";
+import type { HookRequest, HookResult } from "../edge/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Admission } from "../kernel/kernel.ts";
-import type { Outcome, Provenance, ReplyRoute } from "../kernel/envelope.ts";
+import type { Outcome, Provenance } from "../kernel/envelope.ts";
 import type { AcceptResult } from "../kernel/state.ts";
 import {
   formatSessionKey,
   mainSessionKey,
   parseSessionKey,
-  resolveRoute,
   resolveSessionReference,
   type RouteTable,
 } from "../routing/index.ts";
@@ -21,6 +19,8 @@ import { operatorScope } from "../store/rows.ts";
 import type { Refusal } from "../kernel/errors.ts";
 import type { ChannelRoute } from "./answers.ts";
 import type { Commands } from "./commands/index.ts";
+import { type AnsweredCommand, type ChannelMail, makeChannelMail } from "./channel-mail.ts";
+import type { Logger } from "./driver.ts";
 import type { Runs } from "./runs.ts";
 
 export interface IngressDeps {
@@ -33,14 +33,10 @@ export interface IngressDeps {
   readonly commands: Commands;
   /** Sends the answer of a command through its channel. */
   readonly answer: (about: AnsweredCommand, route: ChannelRoute, text: string) => void;
+  readonly nowMs: () => number;
+  readonly log: Logger;
   /** Whether answers to this account leave by themselves; else they stay in the session. */
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
-}
-
-export interface AnsweredCommand {
-  readonly id: string;
-  readonly agentId: string;
-  readonly sessionKey: string;
 }
 
 export interface Said {
@@ -56,16 +52,15 @@ export type SaidResult =
   | { readonly status: "accepted" | "duplicate"; readonly runId: string }
   | { readonly status: "refused"; readonly refusal: Refusal };
 
-export interface Ingress {
-  /** From a channel: routed by the binding table. */
-  inbound(event: InboundEvent, idempotencyKey: string | undefined): Promise<InboundResult>;
-  hook(request: HookRequest): Promise<InboundResult>;
+/** From a channel: `inbound` admits and routes, `answered` shows answers to the other agents of a group. */
+export interface Ingress extends ChannelMail {
+  hook(request: HookRequest): Promise<HookResult>;
   /** From an operator's client, to a session that it names. */
   said(said: Said): Promise<SaidResult>;
 }
 
 export function makeIngress(deps: IngressDeps): Ingress {
-  const { config, routes, runs } = deps;
+  const { config, runs } = deps;
 
   /** The run of a repeated message may have ended before this process began: then its outcome is in the store. */
   const accept = async (admission: Admission): Promise<SaidResult> => {
@@ -85,65 +80,10 @@ export function makeIngress(deps: IngressDeps): Ingress {
     return found.status === "done" ? outcomeOf(found.outcomeText) : undefined;
   };
 
+  const channelMail = makeChannelMail({ ...deps, accept });
+
   return {
-    async inbound(event, idempotencyKey) {
-      const route = resolveRoute(routes, event);
-      const key = idempotencyKey ?? event.messageId;
-      const peer = `${event.peer.kind}:${event.peer.id}`;
-      const { agentId, sessionKey, matchedBy } = route;
-      const provenance: Provenance = {
-        kind: "external_user",
-        sourceChannel: event.channel,
-        accountId: route.accountId,
-        senderId: event.sender.id,
-        ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }),
-        ...(event.messageId === undefined ? {} : { messageId: event.messageId }),
-      };
-      const replyRoute: ReplyRoute = deps.carriesAnswers(event.channel, route.accountId)
-        ? {
-            type: "channel",
-            channel: event.channel,
-            accountId: route.accountId,
-            peerKind: event.peer.kind,
-            peerId: event.peer.id,
-            ...(event.threadId === undefined ? {} : { threadId: event.threadId }),
-            ...(event.messageId === undefined ? {} : { inReplyTo: event.messageId }),
-          }
-        : { type: "none" };
-      const dedupe = key === undefined ? {} : { dedupe: { scope: `${event.channel}:${route.accountId}:${peer}`, key } };
-      const command = await deps.commands.fromChannel(event.text, event, {
-        agentId,
-        sessionKey,
-        provenance,
-        ...dedupe,
-      });
-      if (command !== undefined && command.status !== "goes-on") {
-        const { status, runId, reply } = command;
-        if (replyRoute.type === "channel" && status === "accepted")
-          deps.answer({ id: runId, agentId, sessionKey }, replyRoute, reply);
-        return { status, runId, agentId, sessionKey, matchedBy };
-      }
-      const result = await accept({
-        from: {
-          type: "channel",
-          channel: event.channel,
-          accountId: route.accountId,
-          peer,
-          senderId: event.sender.id,
-          ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }),
-        },
-        agentId,
-        sessionKey,
-        verb: "send",
-        via: `door:${event.channel}:${route.accountId}`,
-        chain: [],
-        provenance,
-        replyRoute,
-        body: command?.message ?? event.text,
-        ...dedupe,
-      });
-      return result.status === "refused" ? result : { ...result, agentId, sessionKey, matchedBy };
-    },
+    ...channelMail,
 
     async hook(request) {
       const target = hookTarget(request);

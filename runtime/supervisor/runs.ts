@@ -43,6 +43,8 @@ export function makeRuns(
   publish: (event: GatewayEvent) => void,
   agentOf: (sessionKey: string) => string,
   nowMs: () => number,
+  /** Hears of an end before whoever waits for it. */
+  onEnded: (header: EnvelopeHeader, outcome: Outcome) => void = () => undefined,
 ): Runs {
   const runs = new Map<string, Run>();
   const ended: string[] = [];
@@ -114,6 +116,7 @@ export function makeRuns(
       chat(header, { seq, state: "delta", deltaText: delta });
     },
     ended(header, seq, outcome, aborted) {
+      onEnded(header, outcome);
       if (outcome.status === "error") {
         chat(
           header,
@@ -165,6 +168,8 @@ export function makeRuns(
           if (shelved > 0 && run.waiters.length === 0 && !wasKnown) runs.delete(runId);
           resolve({ status: "timeout", runId });
         }, timeoutMs);
+        // Whoever waits hears that the gateway ends by the end of its connection.
+        timer.unref();
         run.waiters.push(waiter);
       });
     },

@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import type { InboundEvent } from "../../channels/port.ts";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { RunResult } from "../../runtime/edge/port.ts";
-import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { groupsOf, openGateway, type TestGateway } from "../support/gateway.ts";
 
 const module = fileURLToPath(new URL("../fixtures/actors/holder.ts", import.meta.url));
 const main = "agent:main:main";
@@ -33,7 +33,7 @@ const eventOf = (text: string, facts: Partial<InboundEvent> = {}): InboundEvent 
 /** Sends it through the channel and gives the answer of its run. */
 async function write(gateway: TestGateway, text: string, facts: Partial<InboundEvent> = {}): Promise<RunResult> {
   const result = await gateway.doors.inbound(eventOf(text, facts), facts.messageId);
-  if (result.status === "refused") throw new Error(result.refusal.message);
+  if (!("runId" in result)) throw new Error(JSON.stringify(result));
   return gateway.doors.waitRun(result.runId, 30_000);
 }
 
@@ -121,6 +121,7 @@ it("/queue sets how messages wait, shows it, keeps it over a restart, and takes 
 it("whose commands do not count, and what is no command, is an ordinary message", async () => {
   const gateway = await openHolder({
     commands: { text: true, owners: ["boss"], allowFrom: undefined, resetTriggers: ["/new"] },
+    groups: groupsOf({ channels: { webhook: { groupPolicy: "open" } } }),
   });
   const group = { peer: { kind: "group", id: "g1" } } as const;
   expect(replyOf(await write(gateway, "/status", group))).toBe("/status");
@@ -148,6 +149,7 @@ it("/help lists every command with its usage", async () => {
     "/reset",
     "/status",
     "/queue",
+    "/activation",
     "/help",
   ]);
 });

@@ -12,6 +12,7 @@ import { makeEdge } from "../../runtime/edge/edge.ts";
 import type {
   EdgeForKernel,
   EdgeSettings,
+  HookResult,
   InboundResult,
   KernelForEdge,
   RpcResult,
@@ -60,7 +61,7 @@ export function makeFakeKernel(): FakeKernel {
     answers,
     rpc: async (...args) => (record("rpc", args), answers.rpc(...args)),
     inbound: async (...args) => (record("inbound", args), answers.inbound()),
-    hook: async (...args) => (record("hook", args), answers.inbound()),
+    hook: async (...args) => (record("hook", args), answers.inbound() as Promise<HookResult>),
     waitRun: async (...args) => (record("waitRun", args), answers.waitRun(...args)),
     ready: async () => answers.ready(),
   };

@@ -48,6 +48,17 @@ export const rooms: readonly Room[] = [
     also: [{ room: "channel-port", typeOnly: true, why: "routes are chosen by the facts that a channel tells" }],
   },
   {
+    name: "groups",
+    layer: 1,
+    places: ["runtime/groups"],
+    why: "Who may write, what is meant for whom, what agents of one group are told: pure.",
+    also: [
+      { room: "channel-port", typeOnly: true, why: "a message is judged by the facts that its channel tells" },
+      { room: "routing", why: "rooms are compared as session keys write them" },
+    ],
+    packages: ["re2js"],
+  },
+  {
     name: "auth",
     layer: 1,
     places: ["auth"],

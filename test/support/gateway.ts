@@ -3,6 +3,8 @@ import { mkdtempSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach } from "vitest";
+import { resolveGroups } from "../../runtime/config/groups.ts";
+import { configSchema } from "../../runtime/config/schema.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { GatewayEvent, RunResult } from "../../runtime/edge/port.ts";
 import type { OutboundMessage } from "../../channels/port.ts";
@@ -36,6 +38,11 @@ const open: Gateway[] = [];
 afterEach(async () => {
   await Promise.all(open.splice(0).map((gateway) => gateway.drain(0)));
 });
+
+/** What `channels`, `broadcast`, `messages` and `commands` of a config file say about groups. */
+export function groupsOf(written: object): ResolvedConfig["groups"] {
+  return resolveGroups(configSchema.parse(written));
+}
 
 export function makeConfig(
   agents: readonly TestAgent[],
@@ -91,6 +98,7 @@ export function makeConfig(
     },
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
     webhook: null,
+    groups: groupsOf({ channels: { webhook: {} } }),
     logging: {
       level: "info",
       consoleLevel: "info",

@@ -4,7 +4,7 @@ import { limits } from "../../kernel/limits.ts";
 import { escalations, groupStrategies, restartKinds } from "../../kernel/supervision.ts";
 import { agentTools } from "./tools.ts";
 import { key, later } from "./note.ts";
-import { agentId, anyMap, anyValue, filledText, model, sandboxMode, texts } from "./values.ts";
+import { agentId, anyMap, anyValue, filledText, groupChat, model, sandboxMode, texts } from "./values.ts";
 
 /** Of one agent in memory: about 1 GB of headers. */
 const mailboxDepthCeiling = 1_000_000;
@@ -40,11 +40,7 @@ const agentKeys = () => ({
     filledText().optional(),
   ),
   model: later("model", "Model of the agent: `provider/model`, or `{ primary, fallbacks }`.", model().optional()),
-  groupChat: later(
-    "group chat rules",
-    "Mention patterns and history of group chats.",
-    z.looseObject({ mentionPatterns: texts().optional(), historyLimit: z.int().nonnegative().optional() }).optional(),
-  ),
+  groupChat: key("The agent in group chats.", groupChat().optional()),
   tools: key("Tools of the agent.", agentTools().optional()),
   subagents: later(
     "sub-agents",
@@ -228,7 +224,7 @@ const entryKeys = () => ({
       .strictObject({
         name: key("Name, when `name` is not set.", z.string().optional()),
         theme: later("identity beyond the name", "Character.", z.string().optional()),
-        emoji: later("identity beyond the name", "Emoji.", z.string().optional()),
+        emoji: key("Emoji; whoever uses it in a group means the agent.", z.string().optional()),
         avatar: later("identity beyond the name", "Picture.", z.string().optional()),
       })
       .optional(),

@@ -1,23 +1,81 @@
 /** `channels.*`: where messages come from. Source: behaviour §1.8, §2.4, §8. */
 import * as z from "zod";
 import { key, later } from "./note.ts";
-import { anyMap, anyValue, filledText, listOfSenders, secret } from "./values.ts";
+import { limits } from "../../kernel/limits.ts";
+import { anyMap, anyValue, filledText, listOfSenders, platformId, secret } from "./values.ts";
 
-const admission = "channel admission rules";
+const seconds = () => z.number().positive().max(86_400);
+
+const botLoopProtection = () =>
+  z.strictObject({
+    enabled: key("`false` lets bots answer each other without end.", z.boolean().optional()),
+    maxEventsPerWindow: key(
+      "Messages of a pair in the window; 20 by default.",
+      z.int().min(1).max(limits.botLoopEventsMax).optional(),
+    ),
+    windowSeconds: key("Length of the window; 60 by default.", seconds().optional()),
+    cooldownSeconds: key("How long a pair that exceeds it is not heard; 60 by default.", seconds().optional()),
+  });
+
+const implicitMentions = () =>
+  z.strictObject({
+    replyToBot: key("A reply to the agent is a mention.", z.boolean().optional()),
+    quotedBot: key("A quote of the agent is a mention.", z.boolean().optional()),
+    threadParticipation: key("In a thread that it is part of, the agent is meant.", z.boolean().optional()),
+  });
+
+const group = () =>
+  z.looseObject({
+    enabled: key("`false` shuts the group out.", z.boolean().optional()),
+    requireMention: key(
+      "Whether the agent answers only when it is mentioned; true by default.",
+      z.boolean().optional(),
+    ),
+    tools: later("tool policy", "Tools in this group.", anyValue()),
+    toolsBySender: later("tool policy", "Tools by sender.", anyValue()),
+    skills: later("skills", "Skills in this group.", anyValue()),
+    systemPrompt: later("model", "Prompt in this group.", z.string().optional()),
+  });
 
 /** What every channel has, at its root and again in each account. */
 const commonKeys = () => ({
-  dmPolicy: later(
-    admission,
-    "Who may write directly.",
+  dmPolicy: key(
+    "Who may write directly. Default: `pairing`, which in this version admits `allowFrom` and nobody else; on the webhook `open`, because the account's token admits.",
     z.enum(["pairing", "allowlist", "open", "disabled"]).optional(),
   ),
-  allowFrom: later(admission, "Senders that may write directly.", listOfSenders().optional()),
-  groupPolicy: later(admission, "Which groups are served.", z.enum(["allowlist", "open", "disabled"]).optional()),
-  groupAllowFrom: later(admission, "Senders that may write in groups.", listOfSenders().optional()),
-  groups: later(admission, "Rules by group; `*` = every other.", z.record(z.string(), anyMap()).optional()),
-  mentionPatterns: later(admission, "What counts as a mention.", anyMap().optional()),
-  historyLimit: later("channel history", "Messages of a group kept as context.", z.int().nonnegative().optional()),
+  allowFrom: key("Senders that may write directly; `*` = everybody.", listOfSenders().optional()),
+  groupPolicy: key(
+    "Which groups are served: those in `groups` (`allowlist`, the default), all, or none.",
+    z.enum(["allowlist", "open", "disabled"]).optional(),
+  ),
+  groupAllowFrom: key("Senders that are heard in groups. Default: those of `allowFrom`.", listOfSenders().optional()),
+  groups: key(
+    "Groups that are served, with their rules; `*` = every other.",
+    z.record(filledText(), group()).optional(),
+  ),
+  allowBots: key(
+    'Whether other bots are heard: `true`, `false` (default), or `"mentions"` = when they mention the agent.',
+    z.union([z.boolean(), z.literal("mentions")], { error: 'must be true, false or "mentions"' }).optional(),
+  ),
+  botLoopProtection: key("Ends conversations of bots that answer each other.", botLoopProtection().optional()),
+  implicitMentions: key("What counts as a mention beside an @-mention.", implicitMentions().optional()),
+  mentionPatterns: key(
+    "Where the patterns of `groupChat.mentionPatterns` count.",
+    z
+      .strictObject({
+        mode: key(
+          "`allow` (default) = in every group but those of `denyIn`; `deny` = in those of `allowIn` alone.",
+          z.enum(["allow", "deny"]).optional(),
+        ),
+        allowIn: key("Groups.", z.array(platformId()).optional()),
+        denyIn: key("Groups.", z.array(platformId()).optional()),
+      })
+      .optional(),
+  ),
+  historyLimit: key(
+    "Messages of a group kept as context; 0 keeps none. Default: `messages.groupChat.historyLimit`.",
+    z.int().nonnegative().max(limits.roomHistoryMax).optional(),
+  ),
   dmHistoryLimit: later(
     "channel history",
     "Messages of a direct chat kept as context.",
@@ -109,16 +167,15 @@ export const channels = z
     nostr: platform("nostr"),
     feishu: platform("feishu"),
     webchat: platform("webchat"),
-    defaults: later(
-      "channel defaults",
+    defaults: key(
       "What every channel inherits.",
       z
         .looseObject({
-          groupPolicy: z.enum(["allowlist", "open", "disabled"]).optional(),
-          contextVisibility: z.unknown().optional(),
-          implicitMentions: anyMap().optional(),
-          botLoopProtection: z.unknown().optional(),
-          heartbeatVisibility: z.unknown().optional(),
+          groupPolicy: key("See a channel's own.", z.enum(["allowlist", "open", "disabled"]).optional()),
+          implicitMentions: key("See a channel's own.", implicitMentions().optional()),
+          botLoopProtection: key("See a channel's own.", botLoopProtection().optional()),
+          contextVisibility: later("channel defaults", "Which quoted texts an agent sees.", anyValue()),
+          heartbeatVisibility: later("heartbeat", "Whether heartbeats are shown.", anyValue()),
         })
         .optional(),
     ),

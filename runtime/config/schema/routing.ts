@@ -145,24 +145,32 @@ export const session = z
   })
   .prefault({});
 
+const broadcastAgents = () => z.array(agentId()).min(1).max(limits.broadcastAgentsMax);
+
 const broadcastEntry = z.union(
   [
-    z.array(agentId()).max(16),
+    broadcastAgents(),
     z.strictObject({
-      agents: z.array(agentId()).max(16),
+      agents: broadcastAgents(),
       mentionGating: z.boolean().optional(),
-      maxRounds: z.int().min(1).max(4).optional(),
-      maxTurns: z.int().min(1).max(32).optional(),
+      maxRounds: z.int().min(1).max(limits.broadcastRoundsMax).optional(),
+      maxTurns: z.int().min(1).max(limits.broadcastTurnsMax).optional(),
     }),
   ],
-  { error: "must be a list of at most 16 agent ids, or { agents, mentionGating, maxRounds, maxTurns }" },
+  {
+    error: `must be a list of at most ${limits.broadcastAgentsMax} agent ids, or { agents, mentionGating, maxRounds (1 to ${limits.broadcastRoundsMax}), maxTurns (1 to ${limits.broadcastTurnsMax}) }`,
+  },
 );
 
-export const broadcast = later(
-  "broadcast",
-  "Conversations whose messages go to several agents.",
+export const broadcast = key(
+  "Conversations whose messages go to several agents: `<channel>:<peer id>` → `{ agents, mentionGating, maxRounds, maxTurns }`, or a list. See docs/guides/groups.md.",
   z
-    .object({ strategy: z.enum(["parallel", "sequential"]).default("parallel") })
+    .object({
+      strategy: key(
+        "`parallel` (default): all agents of a round at once; `sequential`: one after the other.",
+        z.enum(["parallel", "sequential"]).default("parallel"),
+      ),
+    })
     .catchall(broadcastEntry)
     .optional(),
 );

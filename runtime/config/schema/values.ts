@@ -1,6 +1,8 @@
 /** The forms of values that several sections share. Functions, since each use carries its own note. */
 import * as z from "zod";
+import { limits } from "../../kernel/limits.ts";
 import type { DmScope, GroupScope } from "../resolved.ts";
+import { key, later } from "./note.ts";
 
 /** A map whose inner form belongs to a part that is not built. */
 export const anyMap = () => z.record(z.string(), z.unknown());
@@ -41,3 +43,17 @@ export const dmScope = () =>
 export const groupScope = () => z.enum(["per-group", "main"] satisfies GroupScope[]);
 export const sandboxMode = () => z.enum(["off", "non-main", "all"]);
 export const listOfSenders = () => z.array(platformId());
+
+export const groupChat = () =>
+  z.looseObject({
+    mentionPatterns: key(
+      "Regular expressions (RE2, case does not matter) that mean the agent. Default: its identity's name and emoji; `[]` = none.",
+      z.array(z.string()).max(limits.mentionPatternsMax).optional(),
+    ),
+    historyLimit: key(
+      `Messages of a group that a turn is given as context; ${limits.roomHistoryDefault} by default, 0 = none.`,
+      z.int().nonnegative().max(limits.roomHistoryMax).optional(),
+    ),
+    visibleReplies: later("visible replies", "Which answers people see.", anyValue()),
+    unmentionedInbound: later("quiet room events", "Whether unmentioned messages start quiet turns.", anyValue()),
+  });

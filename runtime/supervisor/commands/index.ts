@@ -8,6 +8,7 @@ import type { Provenance } from "../../kernel/envelope.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
+import { makeActivationCommand } from "./activation-command.ts";
 import { makeQueueCommand } from "./queue-command.ts";
 import { isOwner, mayCommand } from "./senders.ts";
 import { makeSessionCommands, type SessionCommandDeps } from "./session-commands.ts";
@@ -48,6 +49,7 @@ export function makeCommands(deps: CommandDeps): Commands {
   const commands: ChatCommand[] = [
     ...makeSessionCommands(deps, config.commands.resetTriggers),
     makeQueueCommand(deps.queues),
+    makeActivationCommand(deps.store),
     {
       name: "/help",
       usage: "/help",
@@ -95,7 +97,8 @@ export function makeCommands(deps: CommandDeps): Commands {
       const isGroup = event.peer.kind !== "direct";
       const by = `${event.channel}:${event.sender.id}`;
       const owner = isOwner(config.commands, event);
-      return carryOut(found, { agentId, sessionKey, channel: event.channel, isGroup, isOwner: owner, by }, chat);
+      const call: CommandCall = { agentId, sessionKey, channel: event.channel, isGroup, isOwner: owner, by };
+      return found.command.mayGive?.(call) === false ? undefined : carryOut(found, call, chat);
     },
     fromOperator(text, client, chat) {
       const found = findCommand(commands, text);

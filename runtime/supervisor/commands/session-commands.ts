@@ -13,7 +13,7 @@ import { type ChatCommand, type CommandAnswer, type CommandCall, takesAnything, 
 
 export interface SessionCommandDeps {
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
-  readonly store: Pick<Store, "session">;
+  readonly store: Pick<Store, "session" | "activation" | "setActivation">;
   readonly care: Pick<SessionCare, "reset">;
   readonly kernel: () => Pick<Kernel, "stop" | "sessionView">;
   readonly runs: Pick<Runs, "wait">;

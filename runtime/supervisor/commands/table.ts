@@ -29,6 +29,8 @@ export interface ChatCommand {
   readonly summary: string;
   /** Whether this can follow the name; else the message is an ordinary one. `rest` is trimmed. */
   readonly takes: (rest: string) => boolean;
+  /** Who may give it, of those whose commands count; from others it is an ordinary message. Absent: all of them. */
+  readonly mayGive?: (call: CommandCall) => boolean;
   /** Must not throw for what a person may have typed: that is answered. */
   readonly run: (call: CommandCall, rest: string) => Promise<CommandAnswer>;
 }

@@ -1,5 +1,7 @@
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
+import { resolveGroups } from "../../../runtime/config/groups.ts";
+import { configSchema } from "../../../runtime/config/schema.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../../runtime/config/resolved.ts";
 
 const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
@@ -59,6 +61,7 @@ export const twoAgents: ResolvedConfig = {
     controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
   },
   hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
+  groups: resolveGroups(configSchema.parse({})),
   webhook: { accounts: { home: { token: "t" } }, defaultAccount: "home" },
   logging: { level: "info", consoleLevel: "info", file: "/state/logs/cloister.log", redactSensitive: true },
   warnings: [],

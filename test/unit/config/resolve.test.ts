@@ -62,6 +62,21 @@ describe("what is not configured", () => {
       },
       hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
       webhook: null,
+      groups: {
+        accounts: {},
+        fallback: {
+          dmPolicy: "pairing",
+          groupPolicy: "allowlist",
+          groups: {},
+          allowBots: false,
+          botBudget: { enabled: true, events: 20, windowMs: 60_000, cooldownMs: 60_000 },
+          implicitMentions: { replyToBot: true, quotedBot: true, threadParticipation: true },
+          patternScope: { mode: "allow", allowIn: [], denyIn: [] },
+          historyLimit: 50,
+          keys: expect.objectContaining({ dmPolicy: "channels.<channel>.dmPolicy" }),
+        },
+        broadcast: { strategy: "parallel", entries: [] },
+      },
       logging: {
         level: "info",
         consoleLevel: "info",

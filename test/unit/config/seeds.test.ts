@@ -210,10 +210,10 @@ describe("a configuration of the existing product", () => {
     ["several people on one number", people, ["channel whatsapp"], ["channels.whatsapp"]],
     ["a Discord bot per agent", discord, ["channel discord"], []],
     ["a Telegram bot per agent", telegram, ["channel telegram"], []],
-    ["a WhatsApp number per agent", numbers, ["channel whatsapp"], []],
+    ["a WhatsApp number per agent", numbers, ["channel whatsapp"], ["bindings[2].match.peer"]],
     ["an agent per channel", byChannel, ["model"], []],
     ["one peer to a better model", onePeer, ["model"], []],
-    ["a family group", family, ["group chat rules", "tool policy", "sandbox"], ["agents.list[0].tools.deny"]],
+    ["a family group", family, ["tool policy", "sandbox"], ["agents.list[0].tools.deny"]],
     ["sandbox and tools per agent", tightened, ["tool policy", "sandbox"], ["agents.list[1].tools.deny"]],
   ])("is accepted: %s", async (_what, config, features, warned) => {
     const { resolved } = await loadText(config);

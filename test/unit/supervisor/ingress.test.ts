@@ -36,6 +36,8 @@ function open(
     },
     commands: { fromChannel: () => undefined, fromOperator: () => undefined },
     answer: () => undefined,
+    nowMs: () => 1,
+    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
     newUuid: () => "00000000-0000-4000-8000-000000000000",
     carriesAnswers: (channel, accountId) => channel === "webhook" && accountId === "biz",
   });

@@ -1,0 +1,181 @@
+/** Who may write to which account, and which groups have several agents, with every default filled in. Source: behaviour §1.8, §2.7, §2.8. */
+import type { AccountRules, AgentGroupChat, BroadcastEntry, GroupRule, GroupsConfig } from "../groups/index.ts";
+import { normalizeSender } from "../groups/index.ts";
+import { limits } from "../kernel/limits.ts";
+import { normalizeAccountId, normalizeAgentId } from "../routing/ids.ts";
+import { roomCase } from "../routing/session-key.ts";
+import { listChannels } from "./accounts.ts";
+import { formatPath, type Path } from "./issue.ts";
+import type { Config } from "./schema.ts";
+import type { AgentEntry } from "./schema/agents.ts";
+import { channels as channelsSchema } from "./schema/channels.ts";
+import { findShape, unwrap } from "./schema/note.ts";
+
+/** Stands for the name of a channel without a section, as messages write it. */
+const anyChannel = "<channel>";
+
+/** The channel whose accounts are opened by a token of their own: who has it says who the sender is. */
+const tokenChannel = "webhook";
+
+type Section = Config["channels"]["webhook"] & object;
+/** What the rules are made from; an account's own keys come before its channel's. */
+type RuleKeys = Pick<
+  Section,
+  | "dmPolicy"
+  | "allowFrom"
+  | "groupPolicy"
+  | "groupAllowFrom"
+  | "groups"
+  | "allowBots"
+  | "botLoopProtection"
+  | "implicitMentions"
+  | "mentionPatterns"
+  | "historyLimit"
+>;
+
+export function resolveGroups(config: Config): GroupsConfig {
+  const accounts: Record<string, Record<string, AccountRules>> = {};
+  for (const { channel, section } of listChannels(config)) {
+    const rules: Record<string, AccountRules> = { "*": resolveRules(config, channel, section, undefined) };
+    for (const [name, own] of Object.entries(section.accounts))
+      rules[normalizeAccountId(name)] = resolveRules(config, channel, section, { name, own });
+    accounts[channel] = rules;
+  }
+  const patterns = config.messages?.groupChat?.mentionPatterns;
+  return {
+    accounts,
+    fallback: resolveRules(config, anyChannel, {}, undefined),
+    broadcast: {
+      strategy: config.broadcast?.strategy ?? "parallel",
+      entries: listBroadcasts(config).flatMap(({ key, entry, channel, peerId }) =>
+        channel === undefined ? [] : [resolveBroadcast(key, entry, channel, peerId)],
+      ),
+    },
+    ...(patterns === undefined ? {} : { mentionPatterns: patterns }),
+  };
+}
+
+function resolveRules(
+  config: Config,
+  channel: string,
+  section: RuleKeys,
+  account: { readonly name: string; readonly own: RuleKeys } | undefined,
+): AccountRules {
+  const defaults = config.channels.defaults ?? {};
+  const own: RuleKeys = account?.own ?? {};
+  const at: Path = ["channels", channel];
+  const keyOf = (name: keyof RuleKeys): string =>
+    channel === anyChannel
+      ? `channels.${anyChannel}.${name}`
+      : formatPath(
+          account !== undefined && own[name] !== undefined ? [...at, "accounts", account.name, name] : [...at, name],
+        );
+  const bots = { ...defaults.botLoopProtection, ...section.botLoopProtection, ...own.botLoopProtection };
+  const implicit = { ...defaults.implicitMentions, ...section.implicitMentions, ...own.implicitMentions };
+  const scope = { ...section.mentionPatterns, ...own.mentionPatterns };
+  const allowFrom = own.allowFrom ?? section.allowFrom;
+  const groupAllowFrom = own.groupAllowFrom ?? section.groupAllowFrom;
+  const senders = (ids: readonly string[]) => ids.map((id) => normalizeSender(channel, id));
+  const rooms = (ids: readonly string[] = []) => ids.map((id) => roomCase(channel, id));
+  return {
+    dmPolicy: own.dmPolicy ?? section.dmPolicy ?? (channel === tokenChannel ? "open" : "pairing"),
+    ...(allowFrom === undefined ? {} : { allowFrom: senders(allowFrom) }),
+    groupPolicy: own.groupPolicy ?? section.groupPolicy ?? defaults.groupPolicy ?? "allowlist",
+    ...(groupAllowFrom === undefined ? {} : { groupAllowFrom: senders(groupAllowFrom) }),
+    groups: resolveGroupRules(channel, own.groups ?? section.groups ?? {}),
+    allowBots: own.allowBots ?? section.allowBots ?? false,
+    botBudget: {
+      enabled: bots.enabled ?? true,
+      events: bots.maxEventsPerWindow ?? limits.botLoopEvents,
+      windowMs: bots.windowSeconds === undefined ? limits.botLoopWindowMs : bots.windowSeconds * 1000,
+      cooldownMs: bots.cooldownSeconds === undefined ? limits.botLoopCooldownMs : bots.cooldownSeconds * 1000,
+    },
+    implicitMentions: {
+      replyToBot: implicit.replyToBot ?? true,
+      quotedBot: implicit.quotedBot ?? true,
+      threadParticipation: implicit.threadParticipation ?? true,
+    },
+    patternScope: { mode: scope.mode ?? "allow", allowIn: rooms(scope.allowIn), denyIn: rooms(scope.denyIn) },
+    historyLimit:
+      own.historyLimit ?? section.historyLimit ?? config.messages?.groupChat?.historyLimit ?? limits.roomHistoryDefault,
+    keys: {
+      dmPolicy: keyOf("dmPolicy"),
+      allowFrom: keyOf("allowFrom"),
+      groupPolicy: keyOf("groupPolicy"),
+      groupAllowFrom: keyOf("groupAllowFrom"),
+      groups: keyOf("groups"),
+      allowBots: keyOf("allowBots"),
+      botLoopProtection: keyOf("botLoopProtection"),
+      implicitMentions: keyOf("implicitMentions"),
+      mentionPatterns: keyOf("mentionPatterns"),
+      historyLimit: keyOf("historyLimit"),
+    },
+  };
+}
+
+function resolveGroupRules(channel: string, groups: NonNullable<RuleKeys["groups"]>): Record<string, GroupRule> {
+  return Object.fromEntries(
+    Object.entries(groups).map(([id, { enabled, requireMention }]) => [
+      id.trim() === "*" ? "*" : roomCase(channel, id),
+      { enabled: enabled ?? true, ...(requireMention === undefined ? {} : { requireMention }) },
+    ]),
+  );
+}
+
+export function resolveGroupChat(
+  { groupChat, identity }: Pick<AgentEntry, "groupChat" | "identity">,
+  { agents: { defaults } }: Config,
+): AgentGroupChat | undefined {
+  const mentionPatterns = groupChat?.mentionPatterns ?? defaults.groupChat?.mentionPatterns;
+  const historyLimit = groupChat?.historyLimit ?? defaults.groupChat?.historyLimit;
+  const name = identity?.name?.trim();
+  const emoji = identity?.emoji?.trim();
+  const known = { ...(name ? { name } : {}), ...(emoji ? { emoji } : {}) };
+  const found: AgentGroupChat = {
+    ...(mentionPatterns === undefined ? {} : { mentionPatterns }),
+    ...(historyLimit === undefined ? {} : { historyLimit }),
+    ...(Object.keys(known).length === 0 ? {} : { identity: known }),
+  };
+  return Object.keys(found).length === 0 ? undefined : found;
+}
+
+type BroadcastValue = Exclude<NonNullable<Config["broadcast"]>[string], string>;
+
+export interface ListedBroadcast {
+  readonly key: string;
+  readonly entry: BroadcastValue;
+  /** Undefined: the key names no channel and is no id of the one that such keys are of. */
+  readonly channel: string | undefined;
+  readonly peerId: string;
+}
+
+const knownChannels = Object.keys(findShape(unwrap(channelsSchema).schema) ?? {});
+
+/** Keys without a channel are older than those with one: they are ids of WhatsApp, a group's or a phone number. */
+const whatsappId = /^(?:[^\s:]+@[a-z.]+|\+\d{5,15})$/i;
+
+export function listBroadcasts(config: Config): readonly ListedBroadcast[] {
+  const { strategy: _, ...entries } = config.broadcast ?? { strategy: "parallel" };
+  return Object.entries(entries).map(([key, entry]) => {
+    const colon = key.indexOf(":");
+    const prefix = key.slice(0, Math.max(0, colon)).trim().toLowerCase();
+    if (knownChannels.includes(prefix)) return { key, entry, channel: prefix, peerId: key.slice(colon + 1).trim() };
+    return { key, entry, channel: whatsappId.test(key.trim()) ? "whatsapp" : undefined, peerId: key.trim() };
+  });
+}
+
+function resolveBroadcast(key: string, entry: BroadcastValue, channel: string, peerId: string): BroadcastEntry {
+  const written = Array.isArray(entry) ? { agents: entry } : entry;
+  const agents = [...new Set(written.agents.map(normalizeAgentId))];
+  // The older form is one pass over all agents, whomever a message names.
+  const isLegacy = Array.isArray(entry) && !key.trim().toLowerCase().startsWith(`${channel}:`);
+  return {
+    key,
+    channel,
+    peerId: roomCase(channel, peerId),
+    agents,
+    mentionGating: isLegacy ? false : (written.mentionGating ?? true),
+    maxRounds: isLegacy ? 1 : (written.maxRounds ?? 1),
+    maxTurns: isLegacy ? agents.length : (written.maxTurns ?? agents.length),
+  };
+}

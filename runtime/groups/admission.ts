@@ -1,0 +1,210 @@
+/**
+ * Whether a message may come in at all: a pure function of the account's rules and the facts of the message, the same for every
+ * channel. The mention gate comes after it (`mentions.ts`), and routing after that; a binding grants nothing.
+ *
+ *     own message? → bots → direct: dmPolicy
+ *                         → group:  groupPolicy → the group is listed and not switched off → sender
+ *
+ * Source: behaviour §2.7.
+ */
+import type { InboundEvent, Peer } from "../../channels/port.ts";
+import { splitTopic, roomCase } from "../routing/session-key.ts";
+import { type AccountRules, type GroupRule, normalizeSender, type RuleName } from "./rules.ts";
+
+export type AdmissionStep = "self" | "allowBots" | "dmPolicy" | "groupPolicy" | "group" | "sender";
+
+export type Admitted =
+  | { readonly admitted: true; readonly passed: readonly PassedStep[]; readonly group?: FoundGroup }
+  | {
+      readonly admitted: false;
+      readonly passed: readonly PassedStep[];
+      readonly step: AdmissionStep;
+      /** The key that decided. */
+      readonly rule: string;
+      /** For the log and for people; never what somebody wrote. */
+      readonly reason: string;
+      readonly remedy: string;
+    };
+
+export interface PassedStep {
+  readonly step: AdmissionStep;
+  readonly why: string;
+}
+
+export interface FoundGroup {
+  /** The key of `groups` that holds; absent: none does, and the policy is open. */
+  readonly key?: string;
+  readonly requireMention: boolean;
+}
+
+export type AdmissionFacts = Pick<InboundEvent, "channel" | "peer" | "parentPeer" | "selfId"> & {
+  /** Absent: not known, which only an explanation asks about; then no list holds but `*`. */
+  readonly sender?: InboundEvent["sender"];
+};
+
+export function judgeAdmission(rules: AccountRules, facts: AdmissionFacts): Admitted {
+  const passed: PassedStep[] = [];
+  const drop = (step: AdmissionStep, rule: RuleName, reason: string, remedy: string): Admitted => ({
+    admitted: false,
+    passed,
+    step,
+    rule: rules.keys[rule],
+    reason,
+    remedy,
+  });
+  const { channel, sender, peer } = facts;
+  const senderId = sender === undefined ? undefined : normalizeSender(channel, sender.id);
+  const isOwn =
+    senderId !== undefined && facts.selfId !== undefined && senderId === normalizeSender(channel, facts.selfId);
+  if (isOwn && !(isSelfChat(rules, facts) && sender?.isBot !== true))
+    return drop(
+      "self",
+      "allowFrom",
+      "the account's own message",
+      "nothing: it is dropped so that nobody answers himself",
+    );
+  if (sender?.isBot === true) {
+    if (rules.allowBots === false)
+      return drop(
+        "allowBots",
+        "allowBots",
+        `blocked: the sender is a bot and ${rules.keys.allowBots} is false`,
+        `set ${rules.keys.allowBots} to true, or to "mentions"`,
+      );
+    passed.push({ step: "allowBots", why: `${rules.keys.allowBots} is ${JSON.stringify(rules.allowBots)}` });
+  }
+  if (peer.kind === "direct") return judgeDirect(rules, senderId, passed, drop);
+  return judgeGroup(rules, facts, senderId, passed, drop);
+}
+
+/** A person who writes to himself through his own account: then only texts tell what is meant for the agent. */
+export function isSelfChat(
+  rules: AccountRules,
+  { channel, selfId }: Pick<InboundEvent, "channel" | "selfId">,
+): boolean {
+  return selfId !== undefined && (rules.allowFrom ?? []).includes(normalizeSender(channel, selfId));
+}
+
+type Drop = (step: AdmissionStep, rule: RuleName, reason: string, remedy: string) => Admitted;
+
+function judgeDirect(rules: AccountRules, senderId: string | undefined, passed: PassedStep[], drop: Drop): Admitted {
+  const { dmPolicy, allowFrom, keys } = rules;
+  if (dmPolicy === "disabled")
+    return drop(
+      "dmPolicy",
+      "dmPolicy",
+      `blocked: ${keys.dmPolicy} is disabled`,
+      `set ${keys.dmPolicy} to another policy`,
+    );
+  if (dmPolicy !== "open" && !isListed(allowFrom ?? [], senderId))
+    return dmPolicy === "pairing"
+      ? drop(
+          "dmPolicy",
+          "dmPolicy",
+          `blocked: the sender is not in ${keys.allowFrom}, and no pairing request is made, because this version has no pairing of senders`,
+          `add the sender to ${keys.allowFrom}`,
+        )
+      : drop(
+          "dmPolicy",
+          "allowFrom",
+          `blocked: the sender is not in the allowlist ${keys.allowFrom}`,
+          `add the sender to ${keys.allowFrom}`,
+        );
+  passed.push({
+    step: "dmPolicy",
+    why: dmPolicy === "open" ? `${keys.dmPolicy} is open` : `the sender is in ${keys.allowFrom}`,
+  });
+  return { admitted: true, passed };
+}
+
+function judgeGroup(
+  rules: AccountRules,
+  facts: AdmissionFacts,
+  senderId: string | undefined,
+  passed: PassedStep[],
+  drop: Drop,
+): Admitted {
+  const { groupPolicy, keys } = rules;
+  if (groupPolicy === "disabled")
+    return drop(
+      "groupPolicy",
+      "groupPolicy",
+      `blocked: ${keys.groupPolicy} is disabled`,
+      `set ${keys.groupPolicy} to "allowlist" or "open"`,
+    );
+  passed.push({ step: "groupPolicy", why: `${keys.groupPolicy} is ${groupPolicy}` });
+  const found = findGroup(rules, facts);
+  if (found === undefined && groupPolicy === "allowlist")
+    return drop(
+      "group",
+      "groups",
+      `blocked: the group is not in the allowlist ${keys.groups}, and ${keys.groupPolicy} is allowlist`,
+      `add the group to ${keys.groups}, with "*" for every group, or set ${keys.groupPolicy} to "open"`,
+    );
+  if (found !== undefined && !found.rule.enabled)
+    return drop(
+      "group",
+      "groups",
+      `blocked: ${keys.groups}[${JSON.stringify(found.key)}].enabled is false`,
+      `set ${keys.groups}[${JSON.stringify(found.key)}].enabled to true`,
+    );
+  passed.push({
+    step: "group",
+    why: found === undefined ? "every group is served" : `${keys.groups} has ${JSON.stringify(found.key)}`,
+  });
+  const listKey = rules.groupAllowFrom === undefined ? "allowFrom" : "groupAllowFrom";
+  const senders = rules.groupAllowFrom ?? rules.allowFrom;
+  if (senders !== undefined && !isListed(senders, senderId))
+    return drop(
+      "sender",
+      listKey,
+      `blocked: the sender is not in the allowlist ${keys[listKey]}`,
+      listKey === "allowFrom"
+        ? `add the sender to ${keys.groupAllowFrom}, which then counts instead of allowFrom`
+        : `add the sender to ${keys.groupAllowFrom}`,
+    );
+  passed.push({
+    step: "sender",
+    why:
+      senders === undefined
+        ? `neither ${keys.groupAllowFrom} nor allowFrom is set`
+        : `the sender is in ${keys[listKey]}`,
+  });
+  return {
+    admitted: true,
+    passed,
+    group: {
+      ...(found === undefined ? {} : { key: found.key }),
+      requireMention: found?.rule.requireMention ?? rules.groups["*"]?.requireMention ?? true,
+    },
+  };
+}
+
+/** Whether messages of a group come in at all, whoever sends them. */
+export function isServed(rules: AccountRules, facts: Pick<AdmissionFacts, "channel" | "peer" | "parentPeer">): boolean {
+  if (rules.groupPolicy === "disabled") return false;
+  return findGroup(rules, facts)?.rule.enabled ?? rules.groupPolicy === "open";
+}
+
+/** The group itself, the room that its topic is in, the room that its thread hangs from, then every group. */
+function findGroup(
+  rules: AccountRules,
+  { channel, peer, parentPeer }: Pick<AdmissionFacts, "channel" | "peer" | "parentPeer">,
+): { readonly key: string; readonly rule: GroupRule } | undefined {
+  for (const key of [...roomIds(channel, peer), ...roomIds(channel, parentPeer), "*"]) {
+    const rule = Object.hasOwn(rules.groups, key) ? rules.groups[key] : undefined;
+    if (rule !== undefined) return { key, rule };
+  }
+  return undefined;
+}
+
+function roomIds(channel: string, peer: Peer | undefined): readonly string[] {
+  if (peer === undefined || peer.kind === "direct" || peer.id.trim() === "") return [];
+  const id = roomCase(channel, peer.id);
+  const { roomId } = splitTopic(id);
+  return id === roomId ? [id] : [id, roomId];
+}
+
+function isListed(list: readonly string[], senderId: string | undefined): boolean {
+  return list.includes("*") || (senderId !== undefined && list.includes(senderId));
+}

@@ -1,0 +1,16 @@
+/** Door of the groups room: who may write, what is meant for whom, what an agent of a group is told. All of it is pure. */
+export { isServed, judgeAdmission } from "./admission.ts";
+export { type AgentReply, digestLines, findBroadcast, makeBroadcast, type Round } from "./broadcast.ts";
+export { makeLoopGuard, pairName } from "./loop-guard.ts";
+export { compileMentionPattern } from "./mention-patterns.ts";
+export { type Activation, judgeMention, makeMentionPatterns, type MentionPatterns } from "./mentions.ts";
+export { cut, frameDigest, frameMessage } from "./room-frames.ts";
+export {
+  type AccountRules,
+  type AgentGroupChat,
+  type BroadcastEntry,
+  findRules,
+  type GroupRule,
+  type GroupsConfig,
+  normalizeSender,
+} from "./rules.ts";

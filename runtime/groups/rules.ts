@@ -1,0 +1,108 @@
+/**
+ * What an operator says about who may write to an account, and in which groups: complete, every default filled in. The config
+ * writes it (`runtime/config/groups.ts`), `admission.ts` and `mentions.ts` read it. Source: behaviour §1.8, §2.7.
+ */
+
+export type DmPolicy = "pairing" | "allowlist" | "open" | "disabled";
+export type GroupPolicy = "allowlist" | "open" | "disabled";
+
+/** Where each rule is written, or would be: what a refusal names. */
+export type RuleName =
+  | "dmPolicy"
+  | "allowFrom"
+  | "groupPolicy"
+  | "groupAllowFrom"
+  | "groups"
+  | "allowBots"
+  | "botLoopProtection"
+  | "implicitMentions"
+  | "mentionPatterns"
+  | "historyLimit";
+
+export interface GroupRule {
+  readonly enabled: boolean;
+  /** Absent: that of `*`, else true. */
+  readonly requireMention?: boolean;
+}
+
+export interface BotBudget {
+  readonly enabled: boolean;
+  readonly events: number;
+  readonly windowMs: number;
+  readonly cooldownMs: number;
+}
+
+export interface AccountRules {
+  readonly dmPolicy: DmPolicy;
+  /** Normalised senders; `*` is everybody. Absent: not written. */
+  readonly allowFrom?: readonly string[];
+  readonly groupPolicy: GroupPolicy;
+  readonly groupAllowFrom?: readonly string[];
+  /** By room id in its compared form, and `*`. */
+  readonly groups: Readonly<Record<string, GroupRule>>;
+  readonly allowBots: boolean | "mentions";
+  readonly botBudget: BotBudget;
+  readonly implicitMentions: {
+    readonly replyToBot: boolean;
+    readonly quotedBot: boolean;
+    readonly threadParticipation: boolean;
+  };
+  /** Where patterns count: `allow` = everywhere but in `denyIn`, `deny` = only in `allowIn`. */
+  readonly patternScope: {
+    readonly mode: "allow" | "deny";
+    readonly allowIn: readonly string[];
+    readonly denyIn: readonly string[];
+  };
+  readonly historyLimit: number;
+  readonly keys: Readonly<Record<RuleName, string>>;
+}
+
+/** One conversation whose messages go to several agents. Source: behaviour §2.8. */
+export interface BroadcastEntry {
+  /** As the config names it. */
+  readonly key: string;
+  readonly channel: string;
+  /** Compared form. */
+  readonly peerId: string;
+  readonly agents: readonly string[];
+  /** Whether an explicit mention of some agents leaves the others out. */
+  readonly mentionGating: boolean;
+  readonly maxRounds: number;
+  readonly maxTurns: number;
+}
+
+export interface GroupsConfig {
+  /** Channel → account → rules; the account `*` has those of accounts that are not named. */
+  readonly accounts: Readonly<Record<string, Readonly<Record<string, AccountRules>>>>;
+  /** Of a channel without a section. */
+  readonly fallback: AccountRules;
+  readonly broadcast: { readonly strategy: "parallel" | "sequential"; readonly entries: readonly BroadcastEntry[] };
+  /** `messages.groupChat.mentionPatterns`; absent: each agent's are derived from its identity. */
+  readonly mentionPatterns?: readonly string[];
+}
+
+/** What one agent says about groups. */
+export interface AgentGroupChat {
+  readonly mentionPatterns?: readonly string[];
+  /** Messages of a group that it is given at the most. */
+  readonly historyLimit?: number;
+  /** What patterns are derived from. */
+  readonly identity?: { readonly name?: string; readonly emoji?: string };
+}
+
+export function findRules(config: GroupsConfig, channel: string, accountId: string): AccountRules {
+  const accounts = Object.hasOwn(config.accounts, channel) ? config.accounts[channel] : undefined;
+  if (accounts === undefined) return config.fallback;
+  return (Object.hasOwn(accounts, accountId) ? accounts[accountId] : accounts["*"]) ?? config.fallback;
+}
+
+/** Platforms that write ids with another prefix than the channel's name. Source: behaviour §8. */
+const prefixes: Readonly<Record<string, readonly string[]>> = { telegram: ["tg"] };
+
+/** A sender as lists name it: trimmed, in lower case, without the channel's prefix. */
+export function normalizeSender(channel: string, id: string): string {
+  const text = id.trim().toLowerCase();
+  for (const prefix of [channel, ...(prefixes[channel] ?? [])])
+    if (text.startsWith(`${prefix}:`)) return text.slice(prefix.length + 1).trim();
+  return text;
+}
