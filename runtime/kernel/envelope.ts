@@ -88,11 +88,14 @@ export type Provenance =
   | {
       readonly kind: "internal_system";
       readonly sourceChannel: "internal";
-      readonly sourceTool: "schedule" | "monitor";
+      readonly sourceTool: "schedule" | "monitor" | "task";
     };
 
 /** Why a watched agent is down. Its passivation is none of them. */
 export type DownReason = "crash" | "hung" | "out_of_memory" | "killed" | "shutdown" | "parked" | "disabled";
+
+/** How a task ended: with a result, with the reason why there is none, or by its deadline. */
+export type TaskStatus = "done" | "failed" | "expired";
 
 /** What the gateway itself tells an agent, beside the envelope's text. */
 export type Signal =
@@ -107,6 +110,8 @@ export type Signal =
       /** The text is the JSON of what the actor gave as `data`. */
       readonly isData: boolean;
     }
+  /** What was put off is done, or was not done in time; the text is its result. */
+  | { readonly type: "task"; readonly id: string; readonly name: string; readonly status: TaskStatus }
   | {
       readonly type: "down";
       readonly ref: string;

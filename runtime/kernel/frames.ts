@@ -42,6 +42,8 @@ export const up = {
   unschedule: 23,
   /** a = monitor. Ends the watch. */
   demonitor: 24,
+  /** slot, a = task, b = `done` or `failed`, c = its result. Ends a task that a turn put off. */
+  complete: 25,
 } as const;
 
 /** Bits of `num` in `up.done`. */

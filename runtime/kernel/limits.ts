@@ -289,6 +289,10 @@ export const limits = {
   timerTextCharsMax: 16_384,
   /** The shortest period of a recurring timer: each time costs a turn. */
   timerPeriodMsMin: 1_000,
+  /** How long a task that a turn put off may take when it says nothing else. It is a timer of its agent. */
+  taskMsDefault: 24 * 60 * 60_000,
+  /** Characters of the result of such a task: below those of a body that is a file of its own, because it is written in one transaction. */
+  taskResultCharsMax: 250_000,
   /** How far ahead a timer may be, and the longest period (five years). */
   timerHorizonMsMax: 5 * 366 * 24 * 60 * 60_000,
   /** Due timers and downs that are read and journaled at a time. */

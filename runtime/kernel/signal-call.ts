@@ -22,6 +22,13 @@ export type SignalCall = {
   /** Without a session: all of the agent's. */
   | { readonly call: "timers"; readonly sessionKey: string | undefined }
   | { readonly call: "unschedule"; readonly sessionKey: string | undefined; readonly id: string }
+  | {
+      readonly call: "complete";
+      readonly sessionKey: string | undefined;
+      readonly id: string;
+      readonly status: "done" | "failed";
+      readonly body: string;
+    }
   | { readonly call: "monitor"; readonly via: string; readonly target: string }
   | { readonly call: "demonitor"; readonly monitor: string }
 );

@@ -1,5 +1,5 @@
 /**
- * Timers and monitors as a cell asks for them: the checks, before the supervisor carries them out. What fires comes back
+ * Timers, tasks and monitors as a cell asks for them: the checks, before the supervisor carries them out. What fires comes back
  * through the one accept path (`admit.ts`) as an envelope that the store journals in the transaction that ends the row.
  *
  * A timer belongs to an agent and names one of its own sessions. A clamped session has only timers of its own: a timer for
@@ -26,6 +26,7 @@ const names: Readonly<Record<number, SignalCall["call"]>> = {
   [up.schedule]: "schedule",
   [up.timers]: "timers",
   [up.unschedule]: "unschedule",
+  [up.complete]: "complete",
   [up.monitor]: "monitor",
   [up.demonitor]: "demonitor",
 };
@@ -103,7 +104,7 @@ export function tellDown(k: KernelState, agent: AgentEntry, reason: DownReason, 
 }
 
 function judgeSize(k: KernelState, record: UpRecord): Refusal | undefined {
-  const { sessionKeyCharsMax, callParamsCharsMax, timerTextCharsMax } = k.settings.limits;
+  const { sessionKeyCharsMax, callParamsCharsMax, timerTextCharsMax, taskResultCharsMax } = k.settings.limits;
   if (record.a.length > sessionKeyCharsMax)
     return invalid(`a session key or id may have ${sessionKeyCharsMax} characters, found ${record.a.length}`);
   if (record.op === up.schedule && record.c.length > timerTextCharsMax)
@@ -111,6 +112,12 @@ function judgeSize(k: KernelState, record: UpRecord): Refusal | undefined {
       code: "CLOISTER_MESSAGE_TOO_LARGE",
       message: `the text of a timer may have ${timerTextCharsMax} characters, found ${record.c.length}`,
       remedy: "put long content into a file of the workspace and name it in the text",
+    };
+  if (record.op === up.complete && record.c.length > taskResultCharsMax)
+    return {
+      code: "CLOISTER_MESSAGE_TOO_LARGE",
+      message: `the result of a task may have ${taskResultCharsMax} characters, found ${record.c.length}`,
+      remedy: "put long content into a file of the workspace and name it in the result",
     };
   if (record.b.length > callParamsCharsMax)
     return invalid(`the parameters of the call may have ${callParamsCharsMax} characters, found ${record.b.length}`);
@@ -131,6 +138,14 @@ function judgeCall(k: KernelState, agent: AgentEntry, turn: Turn, record: UpReco
     };
   if (record.op === up.schedule) return judgeSchedule(k, agent, own, clamped, record, pairing);
   const sessionKey = clamped ? own : undefined;
+  if (record.op === up.complete)
+    return {
+      call: "complete",
+      sessionKey,
+      id: record.a,
+      status: record.b === "failed" ? "failed" : "done",
+      body: record.c,
+    };
   return record.op === up.timers ? { call: "timers", sessionKey } : { call: "unschedule", sessionKey, id: record.a };
 }
 

@@ -96,6 +96,7 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       step(k, agent, turn, record);
       return;
     case up.schedule:
+    case up.complete:
     case up.timers:
     case up.monitor:
     case up.unschedule:
@@ -122,6 +123,7 @@ const mayNot: ReadonlySet<number> = new Set([
   up.call,
   up.stepStart,
   up.schedule,
+  up.complete,
   up.timers,
   up.monitor,
   up.unschedule,

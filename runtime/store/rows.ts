@@ -261,6 +261,8 @@ export interface TimerRow {
   readonly dueAtMs: number;
   /** Absent: it fires once. */
   readonly everyMs?: number;
+  /** A task that a turn put off, and where the answer to its end goes; it fires when it is completed, or at its deadline. */
+  readonly task?: { readonly replyRoute: ReplyRoute };
   readonly createdAtMs: number;
   /** The envelope of its last time. */
   readonly lastEnvelopeId?: string;

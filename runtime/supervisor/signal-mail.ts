@@ -1,11 +1,15 @@
 /**
  * The envelope that a due timer or monitor becomes. Pure: the kernel's tests make theirs with it as well.
  */
+import type { TaskStatus } from "../kernel/envelope.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import type { DueRow, MonitorRow, TimerRow } from "../store/port.ts";
 
 type Repeats = Pick<TimerRow, "dueAtMs"> & { readonly everyMs?: number | undefined };
-type DueTimer = Repeats & Pick<TimerRow, "id" | "agentId" | "sessionKey" | "name" | "via" | "body" | "isData">;
+type DueTimer = Repeats &
+  Pick<TimerRow, "id" | "agentId" | "sessionKey" | "name" | "via" | "body" | "isData"> & {
+    readonly task?: TimerRow["task"];
+  };
 type DueMonitor = Omit<MonitorRow, "createdAtMs">;
 type Down = Pick<Extract<DueRow, { type: "down" }>, "reason" | "detail" | "dueAtMs">;
 
@@ -19,7 +23,24 @@ export function timesOf(
   return { missed, nextMs: dueAtMs + (missed + 1) * everyMs };
 }
 
+/** The end of a task: its row goes with the journaling of this, so that it ends once, whoever ends it. */
+export function taskAdmission(timer: DueTimer, status: TaskStatus, body: string): Admission {
+  const { id, agentId, sessionKey, name, dueAtMs, via, task } = timer;
+  return {
+    ...internal("task"),
+    replyRoute: task?.replyRoute ?? { type: "none" },
+    from: { type: "timer", agentId, timerId: id },
+    agentId,
+    sessionKey,
+    via,
+    body,
+    signal: { type: "task", id, name, status },
+    fires: { id, dueAtMs, nextMs: undefined },
+  };
+}
+
 export function timerAdmission(timer: DueTimer, nowMs: number): Admission {
+  if (timer.task !== undefined) return taskAdmission(timer, "expired", timer.body);
   const { id, agentId, sessionKey, name, dueAtMs, isData } = timer;
   const { missed, nextMs } = timesOf(timer, nowMs);
   return {
@@ -50,7 +71,7 @@ export function downAdmission(
   };
 }
 
-function internal(sourceTool: "schedule" | "monitor") {
+function internal(sourceTool: "schedule" | "monitor" | "task") {
   return {
     verb: "send",
     chain: [],

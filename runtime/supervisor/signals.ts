@@ -7,13 +7,13 @@
  */
 import { z } from "zod";
 import type { Admission } from "../kernel/kernel.ts";
-import { failure, type Refusal, toRefusal } from "../kernel/errors.ts";
+import { failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { AcceptResult, Effect, SignalCall } from "../kernel/state.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { AuditRow, DownFacts, DueRow, DueRows, Store, TimerRow, TimerScope } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
-import { downAdmission, timerAdmission, timesOf } from "./signal-mail.ts";
+import { downAdmission, taskAdmission, timerAdmission, timesOf } from "./signal-mail.ts";
 
 export interface SignalsDeps {
   readonly store: Store;
@@ -47,6 +47,7 @@ const scheduleParams = z
     atMs: z.number().min(0).exactOptional(),
     everyMs: z.number().min(limits.timerPeriodMsMin).max(limits.timerHorizonMsMax).exactOptional(),
     isData: z.boolean(),
+    isTask: z.literal(true).exactOptional(),
   })
   .refine(({ inMs, atMs }) => inMs === undefined || atMs === undefined, {
     path: ["inMs"],
@@ -169,6 +170,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
   function carryOut(call: SignalCall): Promise<unknown> {
     if (call.call === "schedule") return schedule(call);
     if (call.call === "monitor") return watch(call);
+    if (call.call === "complete") return complete(call);
     if (call.call === "demonitor") return store.demonitor(call.monitor, call.agentId);
     const { agentId, sessionKey } = call;
     const scope = sessionKey === undefined ? { agentId } : { agentId, sessionKey };
@@ -179,7 +181,27 @@ export function makeSignals(deps: SignalsDeps): Signals {
 
   async function list(scope: TimerScope): Promise<readonly object[]> {
     const { rows } = await store.timers({ ...scope, limit: limits.timersPerAgentMax });
-    return rows.map(({ id, name, sessionKey, dueAtMs, everyMs }) => ({ id, name, sessionKey, dueAtMs, everyMs }));
+    return rows
+      .filter(({ task }) => task === undefined)
+      .map(({ id, name, sessionKey, dueAtMs, everyMs }) => ({ id, name, sessionKey, dueAtMs, everyMs }));
+  }
+
+  /** False: it has ended already. */
+  async function complete({
+    agentId,
+    sessionKey,
+    id,
+    status,
+    body,
+  }: Extract<SignalCall, { call: "complete" }>): Promise<boolean> {
+    const scope = sessionKey === undefined ? { agentId } : { agentId, sessionKey };
+    const { rows } = await store.timers({ ...scope, limit: limits.timersPerAgentMax });
+    const timer = rows.find((row) => row.id === id && row.task !== undefined);
+    if (timer === undefined) return false;
+    const result = await deps.accept(taskAdmission(timer, status, body));
+    if (result.status !== "refused") return true;
+    if (result.refusal.code === "CLOISTER_SIGNAL_UNKNOWN") return false;
+    throw fromRefusal(result.refusal);
   }
 
   async function schedule(call: Extract<SignalCall, { call: "schedule" }>): Promise<string> {
@@ -203,6 +225,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
         isData: params.isData,
         dueAtMs,
         ...(params.everyMs === undefined ? {} : { everyMs: Math.floor(params.everyMs) }),
+        ...(params.isTask === undefined ? {} : { task: { replyRoute: call.header.replyRoute } }),
         createdAtMs,
       },
       { turn: call.header.id, call: call.callId },

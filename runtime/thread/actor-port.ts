@@ -78,6 +78,13 @@ export type IncomingSignal =
       readonly missed: number;
     }
   | {
+      /** A task that this session put off (`ctx.defer`) has ended: the text is its result, or why there is none. */
+      readonly type: "task";
+      readonly id: string;
+      readonly name: string;
+      readonly status: "done" | "failed" | "expired";
+    }
+  | {
       readonly type: "down";
       /** What `ctx.monitor` gave. */
       readonly ref: string;
@@ -103,6 +110,13 @@ export interface ScheduleOptions {
   readonly data?: unknown;
   /** A session of this agent. Default: the session of the turn. */
   readonly sessionKey?: string;
+}
+
+export interface DeferOptions {
+  /** For people and for the actor: at most 128 characters. */
+  readonly name: string;
+  /** Milliseconds until the task has expired. Default: a day. */
+  readonly withinMs?: number;
 }
 
 export interface Timer {
@@ -175,6 +189,18 @@ export interface Context<S extends object> {
    * @throws a coded error: `CLOISTER_REQUEST_INVALID`, `CLOISTER_MESSAGE_TOO_LARGE`, `CLOISTER_MAILBOX_FULL` with 1,000 timers set.
    */
   schedule(options: ScheduleOptions): Promise<string>;
+  /**
+   * Puts off what this turn cannot answer yet. The result is what a tool gives instead of an answer. When the task is completed, in
+   * whatever turn of this agent, or not in time, this session gets one message with `signal.type: "task"`; what that turn answers
+   * goes where the answer of this one would go. No timer and no waiting turn is needed; a restart changes nothing.
+   * @throws as `schedule`, of whose 1,000 it is one.
+   */
+  defer(options: DeferOptions): Promise<{ readonly status: "pending"; readonly taskId: string }>;
+  /**
+   * Ends a task of this agent with its result; `failed: true` with the reason why there is none. False when it has ended already,
+   * in time or not. A sandboxed session ends its own.
+   */
+  complete(taskId: string, result: string, options?: { readonly failed?: boolean }): Promise<boolean>;
   /** False when the agent has no such timer: it was removed, or has fired for the last time. */
   unschedule(id: string): Promise<boolean>;
   /** The agent's timers, soonest first. A sandboxed session sees its own. */

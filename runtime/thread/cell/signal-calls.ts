@@ -1,13 +1,17 @@
-/** The part of a turn's `ctx` that is about timers and monitors. */
+/** The part of a turn's `ctx` that is about timers, tasks and monitors. */
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import { failure } from "../../kernel/errors.ts";
 import { up } from "../../kernel/frames.ts";
+import { limits } from "../../kernel/limits.ts";
 import type { Context, Timer } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { Slots } from "./slots.ts";
 
-type SignalCalls = Pick<Context<object>, "schedule" | "unschedule" | "timers" | "monitor" | "demonitor">;
+type SignalCalls = Pick<
+  Context<object>,
+  "schedule" | "unschedule" | "timers" | "monitor" | "demonitor" | "defer" | "complete"
+>;
 
 /** `keyOf` makes a session key of what an actor calls a target; `nextCall` numbers the calls of the turn. */
 export function makeSignalCalls(
@@ -21,7 +25,7 @@ export function makeSignalCalls(
 ): SignalCalls {
   const ownSlot = slots.find(["schedule"], `agent:${init.agentId}`);
   const ask = async (
-    what: "schedule" | "unschedule" | "timers" | "monitor" | "demonitor",
+    what: "schedule" | "unschedule" | "timers" | "monitor" | "demonitor" | "complete",
     slot: number,
     a: string,
     b = "",
@@ -43,6 +47,13 @@ export function makeSignalCalls(
       const params = JSON.stringify({ ...when, isData });
       return (await ask("schedule", ownSlot, sessionKey, params, body)) as string;
     },
+    async defer({ name, withinMs: inMs = limits.taskMsDefault }) {
+      const params = JSON.stringify({ name, inMs, isData: false, isTask: true });
+      const taskId = (await ask("schedule", ownSlot, header.sessionKey, params)) as string;
+      return { status: "pending", taskId };
+    },
+    complete: async (taskId, result, { failed = false } = {}) =>
+      (await ask("complete", ownSlot, taskId, failed ? "failed" : "done", result)) as boolean,
     unschedule: async (id) => (await ask("unschedule", ownSlot, id)) as boolean,
     timers: async () => (await ask("timers", ownSlot, "")) as readonly Timer[],
     async monitor(target) {

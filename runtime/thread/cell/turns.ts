@@ -161,7 +161,7 @@ function messageOf(header: EnvelopeHeader, { attempt, body }: Delivery): Incomin
 }
 
 function signalOf(signal: Signal, body: string): IncomingSignal {
-  if (signal.type === "down") return signal;
+  if (signal.type !== "timer") return signal;
   const { isData, ...timer } = signal;
   return isData ? { ...timer, data: JSON.parse(body) as unknown } : timer;
 }
