@@ -6,6 +6,8 @@ import { readdir, readFile } from "node:fs/promises";
 
 export interface MemoryFigures {
   readonly rssMb: number;
+  /** Of it what no file backs: heaps, stacks, buffers. The rest is code and the maps of the stores, which Linux takes back at will. */
+  readonly anonymousMb: number;
   /** Pages that other processes map too (the program's file) count by their share. */
   readonly pssMb: number;
   readonly threads: number;
@@ -37,6 +39,7 @@ export async function readMemory(pid: number): Promise<MemoryFigures> {
   const [rollup, status] = await Promise.all([readProc(pid, "smaps_rollup"), readProc(pid, "status")]);
   return {
     rssMb: parseField(rollup, "Rss") / 1_024,
+    anonymousMb: parseField(rollup, "Anonymous") / 1_024,
     pssMb: parseField(rollup, "Pss") / 1_024,
     threads: parseField(status, "Threads"),
   };
@@ -54,7 +57,7 @@ export async function readChildrenMemory(pid: number): Promise<MemoryFigures> {
   const children = await findChildren(pid);
   const each = await Promise.all(children.map(readMemory));
   const sum = (figure: keyof MemoryFigures): number => each.reduce((total, one) => total + one[figure], 0);
-  return { rssMb: sum("rssMb"), pssMb: sum("pssMb"), threads: sum("threads") };
+  return { rssMb: sum("rssMb"), anonymousMb: sum("anonymousMb"), pssMb: sum("pssMb"), threads: sum("threads") };
 }
 
 /** The name of the program is in brackets and may hold blanks and brackets itself; fields are counted from the last one. */

@@ -21,6 +21,7 @@ export interface SoakOptions {
 interface Sample {
   readonly recycles: number;
   readonly rssMb: number;
+  readonly anonymousMb: number;
   readonly descriptors: number;
   readonly maps: number;
   readonly threads: number;
@@ -92,7 +93,7 @@ export async function soak({ seed, recycles, minutes = 0, progress }: SoakOption
     done++;
   };
   const sample = async (): Promise<void> => {
-    const [{ rssMb, threads }, descriptors, maps] = await Promise.all([
+    const [{ rssMb, anonymousMb, threads }, descriptors, maps] = await Promise.all([
       readMemory(pid),
       readdir(`/proc/${pid}/fd`),
       readFile(`/proc/${pid}/maps`, "utf8"),
@@ -100,6 +101,7 @@ export async function soak({ seed, recycles, minutes = 0, progress }: SoakOption
     samples.push({
       recycles: done,
       rssMb,
+      anonymousMb,
       threads,
       descriptors: descriptors.length,
       maps: maps.split("\n").length - 1,
@@ -139,6 +141,7 @@ export async function soak({ seed, recycles, minutes = 0, progress }: SoakOption
     last,
     per1000: {
       rssMb: slopeOf("rssMb"),
+      anonymousMb: slopeOf("anonymousMb"),
       descriptors: slopeOf("descriptors"),
       maps: slopeOf("maps"),
       threads: slopeOf("threads"),
