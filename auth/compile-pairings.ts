@@ -16,6 +16,9 @@ export const sessionTools = [
   "agents_list",
   "sessions",
   "sessions_search",
+  "sessions_spawn",
+  "sessions_yield",
+  "subagents",
 ] as const;
 
 /** One list each for the rows of all agents. */
@@ -64,6 +67,8 @@ function compileAgent(policy: Policy, agentId: string): Pairing[] {
     subject,
     object: "gateway",
     verbs: toolVerbs,
+    // To its sub-agents, minus what no sub-agent has (`auth/subagent-tools.ts`).
+    delegable: toolVerbs,
     origin: "config",
   };
   const timers: Pairing = {

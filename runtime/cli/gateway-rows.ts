@@ -116,6 +116,20 @@ const timerRow = z.object({ id: z.string(), sessionKey: text, name: text, dueAtM
 
 export type TimerEntry = z.infer<typeof timerRow>;
 
+const taskRow = z.object({
+  taskId: z.string(),
+  status: text,
+  code: maybeText,
+  childSessionKey: text,
+  requesterSessionKey: text,
+  label: maybeText,
+  task: text,
+  createdAt: count,
+  runtimeMs: z.number().optional(),
+});
+
+export type TaskEntry = z.infer<typeof taskRow>;
+
 const grantRow = z.object({
   id: z.string(),
   from: text,
@@ -185,6 +199,12 @@ export const parseTimers = (payload: unknown): { readonly timers: readonly Timer
 
 export const parseRemovedTimer = (payload: unknown): { readonly name: string; readonly sessionKey: string } =>
   parse("timers.remove", z.object({ name: text, sessionKey: z.string() }), payload);
+
+export const parseTasks = (payload: unknown): readonly TaskEntry[] =>
+  parse("subagents.list", z.object({ tasks: z.array(taskRow) }), payload).tasks;
+
+export const parseCancelledTask = (payload: unknown): { readonly sessionKey: string; readonly cancelled: number } =>
+  parse("subagents.cancel", z.object({ sessionKey: z.string(), cancelled: count }), payload);
 
 export const parseGrants = (payload: unknown): readonly GrantEntry[] =>
   parse("grants.list", z.object({ grants: z.array(grantRow) }), payload).grants;

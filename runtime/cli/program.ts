@@ -23,6 +23,7 @@ import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
 import { addGrants } from "./grant-commands.ts";
+import { addSubagents } from "./subagent-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
 import { collect, peer, wholeNumber } from "./options.ts";
 import type { Shell } from "./shell.ts";
@@ -72,6 +73,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addLists(shell);
   addDeadLetters(shell);
   addTimers(shell);
+  addSubagents(shell);
   addGrants(shell);
   addConfig(shell);
   addState(shell);

@@ -21,6 +21,7 @@ import { type ConfigOverrides, overrideDraft } from "./override.ts";
 import type { ResetRule } from "../store/port.ts";
 import type { ResolvedAgent, ResolvedConfig } from "./resolved.ts";
 import { sandboxModeOf } from "./sandbox-mode.ts";
+import { resolveSubagents, resolveSubagentTools } from "./subagents.ts";
 import { findGroup, resolveSupervision } from "./supervision.ts";
 
 /** Turns of one agent at a time. Below the lane's bound, so that one agent whose turns all wait leaves room for others. */
@@ -75,6 +76,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       cron: limits.cronLanePlaces,
       background: limits.backgroundLanePlaces,
     },
+    subagentTools: resolveSubagentTools(config),
     gateway: resolveGateway(draft, overrides),
     hooks: resolveHooks(draft),
     webhook: resolveWebhook(draft),
@@ -166,6 +168,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
       ...defaults.mailbox,
       ...entry.mailbox,
     }),
+    subagents: share(resolveSubagents(agent, draft.config)),
     supervision: resolveSupervision(agent, draft.config),
     ...(group === undefined ? {} : { group }),
     ...(groupChat === undefined ? {} : { groupChat: share(groupChat) }),

@@ -14,6 +14,19 @@ export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-ch
 export type GroupScope = "per-group" | "main";
 export type Visibility = "self" | "tree" | "agent" | "all";
 
+/** Source: behaviour §3.5. */
+export interface SubagentPolicy {
+  /** Other agents whose sub-agents it may start; `*` is any. */
+  readonly allowAgents: readonly string[];
+  readonly requireAgentId: boolean;
+  readonly childrenMax: number;
+  readonly depthMax: number;
+  /** 0: no bound. */
+  readonly runTimeoutMs: number;
+  /** 0: never. */
+  readonly archiveAfterMs: number;
+}
+
 export interface ResolvedAgent {
   readonly id: string;
   readonly name: string;
@@ -38,6 +51,8 @@ export interface ResolvedAgent {
     readonly sessionDepthMax: number;
     readonly overflow: "reject" | "park" | "spill";
   };
+  /** What its sessions may start. */
+  readonly subagents: SubagentPolicy;
   /** The child spec, complete. */
   readonly supervision: Supervision;
   readonly group?: AgentGroup;
@@ -116,6 +131,8 @@ export interface ResolvedConfig {
   readonly sessionToolsVisibility: "spawned" | "all";
   /** Places of each lane (`runtime/kernel/lanes.ts`). */
   readonly lanes: Readonly<Record<SharedLane, number>>;
+  /** Narrows the tools of every sub-agent. */
+  readonly subagentTools: { readonly allow?: readonly string[]; readonly deny: readonly string[] };
   readonly gateway: {
     /** Address to listen on. */
     readonly host: string;

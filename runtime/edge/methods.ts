@@ -56,6 +56,11 @@ export const methods = {
     }),
   },
   "timers.remove": { scope: "operator.admin", params: z.object({ id }) },
+  "subagents.list": {
+    scope: "operator.read",
+    params: z.object({ sessionKey: id.exactOptional(), limit: z.int().min(1).exactOptional() }),
+  },
+  "subagents.cancel": { scope: "operator.admin", params: z.object({ id }) },
   "grants.list": { scope: "operator.read", params: z.object({}) },
   "grants.explain": {
     scope: "operator.read",

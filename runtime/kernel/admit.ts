@@ -21,6 +21,7 @@ import { closeInChain, countInChain, noteChainEnd, openInChain, whyChainOver } f
 import { findRoom, joinCrowd } from "./crowd.ts";
 import { appendBegins, appendEnds, noteRoom, release, reserve, whyTooMuchHeld } from "./depth.ts";
 import { markReady, pump } from "./dispatch.ts";
+import { noteRun } from "./run-notes.ts";
 import { mustSpill, spill } from "./spill.ts";
 import { wasStopped } from "./stops.ts";
 import { followUpCall } from "./exchange.ts";
@@ -48,6 +49,8 @@ export interface Admission {
   /** The kept message that it was: removed in the transaction that journals it, kept when that is refused. */
   readonly releases?: Release;
   readonly signal?: Signal;
+  /** Goes on with a chain without being counted in it, nor refused for it. */
+  readonly carries?: ChainStamp;
   /** Absent: the lane follows from the sender (`lanes.ts`). */
   readonly lane?: string;
   /** The due timer or monitor that it comes from: moves on in the transaction that journals the message. */
@@ -65,7 +68,7 @@ export interface Admission {
 /** Judges a message without side effects; `undefined` means that it may be journaled, if there is room. */
 export function judge(k: KernelState, admission: Admission, nowMs: number): Refusal | undefined {
   const { limits } = k.settings;
-  const agent = k.agents.get(admission.agentId);
+  const agent = entryOf(k, admission);
   if (agent === undefined)
     return {
       code: "CLOISTER_AGENT_UNKNOWN",
@@ -77,6 +80,16 @@ export function judge(k: KernelState, admission: Admission, nowMs: number): Refu
       code: "CLOISTER_AGENT_DISABLED",
       message: `the agent ${agent.spec.id} is disabled: ${agent.disabled}`,
       remedy: "repair its module and restart the gateway",
+    };
+  }
+  const { run } = agent;
+  if (
+    run === undefined ? k.settings.isRunKey(admission.sessionKey) : run.end !== undefined || run.phase === "reporting"
+  ) {
+    return {
+      code: "CLOISTER_SESSION_UNKNOWN",
+      message: `the sub-agent's run of ${admission.sessionKey} has ended and takes no more messages`,
+      remedy: "sessions_history has what it did; start another with sessions_spawn",
     };
   }
   // What a turn in flight sends belongs to a message that was accepted before: refused, it would fail that message.
@@ -98,7 +111,7 @@ export function judge(k: KernelState, admission: Admission, nowMs: number): Refu
 
 export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number): Envelope {
   const id = k.settings.newId(nowMs);
-  const chainStamp = countInChain(k, admission);
+  const chainStamp = admission.carries ?? countInChain(k, admission);
   const header: EnvelopeHeader = {
     id,
     from: admission.from,
@@ -124,8 +137,8 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
 
 /** From outside (channels, sockets, hooks). Ends in an `accepted` effect with the ticket, at once or when there is a place. */
 export function admit(k: KernelState, admission: Admission, ticket: number, nowMs: number, isNext = false): void {
-  const { agentId, sessionKey, body } = admission;
-  const agent = k.agents.get(agentId);
+  const { sessionKey, body } = admission;
+  const agent = entryOf(k, admission);
   const refusal = judge(k, admission, nowMs) ?? judgeRight(k, admission);
   if (refusal !== undefined) noteChainEnd(k, admission, refusal);
   const found = refusal ?? (agent === undefined ? "free" : findRoom(k, agent, sessionKey, isNext));
@@ -181,7 +194,7 @@ export function appended(
   nowMs: number,
 ): void {
   const { header } = envelope;
-  const agent = k.agents.get(header.agentId);
+  const agent = entryOf(k, header);
   appendEnds(k, agent, envelope.body);
   if (result.status !== "stored" && agent !== undefined) {
     release(agent, header.sessionKey);
@@ -198,6 +211,8 @@ export function appended(
             ? { status: "duplicate", envelopeId: result.envelopeId, runId: result.runId }
             : { status: "stored", envelopeId: header.id, runId: header.runId },
     });
+  } else if (ticket.type === "none") {
+    // Nobody waits for it.
   } else if (result.status === "failed") {
     refuseSend(k, ticket, result.refusal);
   } else {
@@ -225,7 +240,13 @@ export function restore(
   nowMs: number,
   isStopped: boolean,
 ): void {
-  const agent = k.agents.get(header.agentId);
+  const agent = entryOf(k, header);
+  if (agent !== undefined && k.settings.isRunKey(header.sessionKey)) {
+    // No run outlives its process; how it ended is told by its row (`runtime/supervisor/subagents.ts`).
+    const reason = "the gateway ended while the sub-agent ran";
+    k.emit({ type: "bury", header, fate: "dropped", reason });
+    return;
+  }
   if (agent === undefined) {
     k.emit({
       type: "bury",
@@ -239,6 +260,14 @@ export function restore(
   if (agent.disabled !== undefined) return;
   reserve(agent, header.sessionKey);
   enqueue(k, agent, header, attempts, nowMs, isStopped);
+}
+
+/** The live run of the session, else the agent. */
+function entryOf(
+  k: KernelState,
+  { agentId, sessionKey }: { readonly agentId: string; readonly sessionKey: string },
+): AgentEntry | undefined {
+  return k.runs.get(sessionKey) ?? k.agents.get(agentId);
 }
 
 /** Stored mail enters its session's lane; its place in the mailbox is taken already. */
@@ -269,6 +298,12 @@ export function enqueue(
   }
   if (isStopped) {
     endQueued(k, agent, mail);
+    return;
+  }
+  // The run was ended while the journal wrote.
+  if (agent.run !== undefined && agent.run.end !== undefined) {
+    endQueued(k, agent, mail);
+    noteRun(k, agent);
     return;
   }
   const lane = laneOf(agent, header.sessionKey);

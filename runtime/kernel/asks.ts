@@ -4,6 +4,7 @@
  * waits (criterion W-06), at any length.
  */
 import { makeDeadlines } from "./deadlines.ts";
+import type { Effect } from "./state.ts";
 import type { CallId } from "./steps.ts";
 
 export interface Ask {
@@ -24,6 +25,8 @@ export interface Ask {
   readonly isFollowed?: boolean;
   /** It waits for a place in the target's mailbox, not for an answer: nothing is stored yet (`crowd.ts`). */
   readonly isForPlace?: true;
+  /** It waits for sub-agent runs; the call goes back to its tool when it is settled (`run-waits.ts`). */
+  readonly waited?: Extract<Effect, { type: "call" }>;
 }
 
 export interface Asks {
@@ -119,7 +122,9 @@ export function makeAsks(): Asks {
     isAwaited: (session) => awaited.has(session),
     awaitedEnvelopes: () =>
       [...byEnvelope].flatMap(([envelopeId, [ask]]) =>
-        ask === undefined || ask.isForPlace === true ? [] : [{ envelopeId, toSession: ask.toSession }],
+        ask === undefined || ask.isForPlace === true || ask.waited !== undefined
+          ? []
+          : [{ envelopeId, toSession: ask.toSession }],
       ),
   };
 }

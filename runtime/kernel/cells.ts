@@ -24,7 +24,10 @@ import { tellDown } from "./signals.ts";
 import type { AgentEntry, ExitReason, KernelState, Turn } from "./state.ts";
 import { endOverdue } from "./stops.ts";
 import { countCrash, escalate, restartGroup } from "./supervision.ts";
-import { closeTurn, commitAgain, disabledOutcome, endAborted, endMail, putBack } from "./turns.ts";
+import { cancelRun, dropEntry } from "./run-ends.ts";
+import { noteRun } from "./run-notes.ts";
+import { giveRunPlaceBack } from "./run-lane.ts";
+import { closeTurn, commitAgain, disabledOutcome, endAborted, endMail, failTurn, putBack } from "./turns.ts";
 import { answer, dropAsks, refuseWaitsForParked } from "./waits.ts";
 
 export function cellReady(
@@ -48,9 +51,13 @@ export function cellReady(
  * The module of the agent cannot be loaded: the agent is out of service, the others run. Whoever waits hears it at once; the
  * mail stays in the journal and is handled after the next start with a module that loads.
  */
-export function disable(k: KernelState, agentId: string, reason: string): void {
+export function disable(k: KernelState, agentId: string, reason: string, nowMs: number): void {
   const agent = k.agents.get(agentId);
   if (agent === undefined) return;
+  if (agent.run !== undefined) {
+    cancelRun(k, agent, { outcome: "failed", code: "CLOISTER_MODULE_INVALID", detail: reason }, nowMs);
+    return;
+  }
   agent.disabled = reason;
   for (const ready of agent.ready.values()) ready.clear();
   wantsNoPlace(k, agentId);
@@ -94,6 +101,10 @@ export function cellExit(
 ): void {
   const agent = k.agents.get(agentId);
   if (agent === undefined || agent.incarnation !== incarnation || !hasCell(agent)) return;
+  if (agent.run !== undefined) {
+    runCellExit(k, agent, reason, detail, nowMs);
+    return;
+  }
   const orderly = reason === "normal" || reason === "shutdown";
   if (!orderly) blame(agent);
   k.liveCells--;
@@ -116,6 +127,42 @@ export function cellExit(
   pumpWanting(k, nowMs);
   pumpWantingCells(k, nowMs);
   pump(k, agent, nowMs);
+}
+
+/**
+ * The cell of a sub-agent's run has ended. A run is not handled again: its requester hears what became of it and decides. Only
+ * the end of the gateway ends no run; the next start tells of it.
+ */
+function runCellExit(k: KernelState, agent: AgentEntry, reason: ExitReason, detail: string, nowMs: number): void {
+  const { run } = agent;
+  k.liveCells--;
+  agent.phase = "dormant";
+  agent.slots = new Map();
+  agent.loaded.clear();
+  agent.unacked = 0;
+  agent.openCalls.clear();
+  if (run === undefined || run.phase === "over") {
+    dropEntry(k, agent);
+    pumpWantingCells(k, nowMs);
+    return;
+  }
+  const why = `the cell of ${run.row.sessionKey} ended (${reason}): ${detail}`;
+  if (reason !== "normal" && reason !== "shutdown")
+    cancelRun(k, agent, { outcome: "failed", code: "CLOISTER_AGENT_CRASHED", detail: why }, nowMs);
+  for (const turn of [...agent.turns.values()].filter(({ stage }) => stage === "delivered")) {
+    dropAsks(k, turn.number, { code: "CLOISTER_AGENT_CRASHED", message: why });
+    if (run.end === undefined) putBack(k, agent, turn);
+    else failTurn(k, agent, turn, { code: codeOf(run.end), message: run.end.detail });
+  }
+  giveRunPlaceBack(k, agent);
+  pumpWanting(k, nowMs);
+  pumpWantingCells(k, nowMs);
+  pump(k, agent, nowMs);
+  noteRun(k, agent);
+}
+
+function codeOf({ code, outcome }: { readonly code?: string; readonly outcome: string }): string {
+  return code ?? (outcome === "timed_out" ? "CLOISTER_RUN_TIMED_OUT" : "CLOISTER_ASK_ABORTED");
 }
 
 function loseTurn(k: KernelState, agent: AgentEntry, turn: Turn, why: string): void {

@@ -11,6 +11,7 @@
  * (`waits.ts`), so that no ask waits for what cannot start.
  */
 import { laneOf, readyOf, stateOf } from "./lanes.ts";
+import { takeRunPlace } from "./run-lane.ts";
 import type { AgentEntry, ExitReason, KernelState, LaneState, Mail, SessionLane, Turn } from "./state.ts";
 
 /** Starts every turn of the agent that may start now. Call it whenever its mail arrives or its cell is ready. */
@@ -62,6 +63,7 @@ export function markReady(agent: AgentEntry, lane: SessionLane): void {
 function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, one: string | undefined): void {
   stopIfEmpty(k, agent);
   if (nowMs < agent.notBeforeMs) return;
+  if (agent.run !== undefined && (!hasReady(agent) || !takeRunPlace(k, agent, one !== undefined))) return;
   if (agent.phase === "dormant") {
     if (hasStartable(k, agent) || (staysLive(agent) && !k.draining)) activate(k, agent, nowMs);
     return;
@@ -70,8 +72,9 @@ function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, one: strin
   // During a drain, and before an order is carried out, only what a turn in flight waits for.
   const closing = k.draining || agent.order !== undefined;
   for (const [name, ready] of agent.ready) {
-    if (one !== undefined && name !== one) continue;
-    const places = stateOf(k, name);
+    if (one !== undefined && name !== one && agent.run === undefined) continue;
+    // A run has its place before its cell starts, whatever its mail is (`run-lane.ts`).
+    const places = agent.run === undefined ? stateOf(k, name) : undefined;
     for (const lane of ready) {
       if (isFull(k, agent)) return;
       if (closing && !isAnswer(k, lane)) continue;
@@ -126,6 +129,7 @@ function beginTurn(
   const turn = makeTurn(k, agent, mail);
   lane.running = turn;
   markReady(agent, lane);
+  if (agent.run !== undefined) agent.run.startedAtMs ??= nowMs;
   if (places !== undefined) {
     turn.holdsPlace = true;
     places.running++;
@@ -164,6 +168,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     outcome: undefined,
     endByMs: undefined,
     commit: undefined,
+    yielded: undefined,
   };
   agent.turns.set(turn.number, turn);
   return turn;
@@ -187,7 +192,8 @@ function activate(k: KernelState, agent: AgentEntry, nowMs: number): void {
   agent.phase = "starting";
   agent.reason = undefined;
   agent.startedAtMs = nowMs;
-  const slots = k.pairings.of(`agent:${agent.spec.id}`).map((pairing, index) => ({ slot: index + 1, pairing }));
+  const subject = agent.run === undefined ? `agent:${agent.spec.id}` : agent.spec.id;
+  const slots = k.pairings.of(subject).map((pairing, index) => ({ slot: index + 1, pairing }));
   agent.slots = new Map(slots.map(({ slot, pairing }) => [slot, pairing.id]));
   agent.nextSlot = slots.length + 1;
   agent.slotNews = noNews;
@@ -195,6 +201,7 @@ function activate(k: KernelState, agent: AgentEntry, nowMs: number): void {
     type: "start-cell",
     agentId: agent.spec.id,
     incarnation: agent.incarnation,
+    homeId: agent.run?.row.agentId ?? agent.spec.id,
     slots: slots.map(({ slot, pairing }) => ({ slot, object: pairing.object, verbs: pairing.verbs })),
   });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });

@@ -118,6 +118,22 @@ export type Signal =
       readonly agentId: string;
       readonly reason: DownReason;
       readonly detail: string;
+    }
+  /** The session was made for this: a sub-agent's task. `depth`: sessions above it. */
+  | { readonly type: "spawned"; readonly runId: string; readonly depth: number }
+  /** A sub-agent's run that this session asked for has ended. */
+  | {
+      readonly type: "completion";
+      readonly runId: string;
+      /** The run's session. */
+      readonly sessionKey: string;
+      readonly outcome: "succeeded" | "failed" | "cancelled" | "timed_out" | "lost";
+      readonly status: "ok" | "error" | "timeout" | "unknown";
+      readonly code?: string;
+      readonly label?: string;
+      readonly taskName?: string;
+      readonly runtimeMs: number;
+      readonly toolCalls: number;
     };
 
 /** The row of the store that an envelope comes from: it goes, or moves on, in the transaction that journals the envelope. */

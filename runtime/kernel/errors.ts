@@ -96,6 +96,18 @@ export const errorRegister = {
     retry: "never",
     http: 403,
   },
+  CLOISTER_SPAWN_LIMIT: {
+    summary: "The session may start no further sub-agent: of its depth, or of its children.",
+    retry: "after-change",
+    http: 429,
+  },
+  CLOISTER_BUDGET_SPENT: {
+    summary: "The budget of the run, or of one above it, is used up.",
+    retry: "never",
+    http: 429,
+  },
+  CLOISTER_RUN_UNKNOWN: { summary: "No sub-agent's run has this id.", retry: "never", http: 404 },
+  CLOISTER_RUN_TIMED_OUT: { summary: "The sub-agent's run did not end in its time.", retry: "after-change", http: 504 },
   CLOISTER_BUSY: { summary: "As much of this work waits as may wait.", retry: "later", http: 503 },
   CLOISTER_MAILBOX_FULL: { summary: "The mailbox holds as many envelopes as it may.", retry: "later", http: 429 },
   CLOISTER_CHAIN_SPENT: {

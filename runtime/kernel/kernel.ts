@@ -3,7 +3,7 @@
  * Pure: same calls with the same times, random numbers and ids, same effects (promise P10).
  */
 import { type Admission, type Appended, admit, appended, restore } from "./admit.ts";
-import { agentOfKey } from "./agent-of-key.ts";
+import { makeEntry } from "./agent-entry.ts";
 import { makeAsks } from "./asks.ts";
 import { expireCrowds } from "./crowd.ts";
 import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells.ts";
@@ -16,23 +16,31 @@ import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { Pairing, PairingRegistry } from "./pairings.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { type CheckedSend, sendAs, sentBefore } from "./sends.ts";
-import type {
-  AgentEntry,
-  AgentSpec,
-  AppendTicket,
-  Effect,
-  ExitReason,
-  KernelSettings,
-  KernelState,
-  SignalCall,
-} from "./state.ts";
-import { type Stopped, type StopScope, stop } from "./stops.ts";
+import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelState, SignalCall } from "./state.ts";
+import { stopWithRuns } from "./run-stops.ts";
+import type { Stopped, StopScope } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { type Dropped, dropped, restoreBacklog } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
 import { rightAsked } from "./right-requests.ts";
 import { expireRights, grant, revoke } from "./rights.ts";
+import { cancelRun, cancelRunsOf, hearerOf, type RunStored, runStored, settleRuns, tickRuns } from "./run-ends.ts";
+import type { RunRow } from "./run-rows.ts";
+import { type RunView, viewRun } from "./run-views.ts";
+import { awaitRuns, yieldTurn } from "./run-waits.ts";
+import {
+  childrenOf,
+  entryOf,
+  lineageOf,
+  notSpawned,
+  type Spawn,
+  spawn,
+  spawned,
+  type SpawnRequest,
+  whyNoMoreRuns,
+} from "./runs.ts";
 import { receiveFrame } from "./syscalls.ts";
+import type { KernelSettings } from "./settings.ts";
 import { signalResult } from "./signals.ts";
 import { type Begun, begun, committed, forgetState, leave } from "./turns.ts";
 import { expireAsks, recalled, stillOpen } from "./waits.ts";
@@ -68,7 +76,11 @@ export function makeKernel(
 ) {
   const k: KernelState = {
     settings,
-    agents: new Map(specs.map((spec) => [spec.id, new Entry(spec)])),
+    agents: new Map(specs.map((spec) => [spec.id, makeEntry(spec)])),
+    runs: new Map(),
+    children: new Map(),
+    runWaits: new Map(),
+    unsettled: new Set(),
     pairings,
     asks: makeAsks(),
     mail: new Map(),
@@ -90,6 +102,12 @@ export function makeKernel(
     emit,
   };
 
+  /** What an event may have made possible. */
+  const afterwards = (nowMs: number): void => {
+    settleRuns(k, nowMs);
+    useRoom(k, nowMs);
+  };
+
   return {
     admit(admission: Admission, ticket: number, nowMs: number): void {
       expireRights(k, nowMs);
@@ -97,7 +115,7 @@ export function makeKernel(
     },
     appended(envelope: Envelope, ticket: AppendTicket, result: Appended, nowMs: number): void {
       appended(k, envelope, ticket, result, nowMs);
-      useRoom(k, nowMs);
+      afterwards(nowMs);
     },
     /** Mail found in the journal at start, oldest first. What was stopped before ends at once. */
     restore: ({ header }: Pick<Envelope, "header">, attempts: number, nowMs: number, isStopped = false): void =>
@@ -107,7 +125,7 @@ export function makeKernel(
     /** What a `refill` effect asked for; undefined when it could not be read. */
     refilled(refill: Refill, rows: Parameters<typeof refilled>[2], nowMs: number): void {
       refilled(k, refill, rows, nowMs);
-      useRoom(k, nowMs);
+      afterwards(nowMs);
     },
     /** What became of a `drop-queued` effect; undefined when it failed: then what was stopped ends when it is read. */
     dropped(effect: Extract<Effect, { type: "drop-queued" }>, result: Dropped | undefined, nowMs: number): void {
@@ -117,12 +135,12 @@ export function makeKernel(
     frame(agentId: string, incarnation: number, frame: unknown, nowMs: number): void {
       expireRights(k, nowMs);
       receiveFrame(k, agentId, incarnation, frame, nowMs);
-      useRoom(k, nowMs);
+      afterwards(nowMs);
     },
     begun(agentId: string, turn: number, result: Begun, nowMs: number): void {
       expireRights(k, nowMs);
       begun(k, agentId, turn, result, nowMs);
-      useRoom(k, nowMs);
+      afterwards(nowMs);
     },
     committed(
       agentId: string,
@@ -131,7 +149,7 @@ export function makeKernel(
       nowMs: number,
     ): void {
       committed(k, agentId, turn, result, nowMs);
-      useRoom(k, nowMs);
+      afterwards(nowMs);
     },
     /** `takesPart`: its module handles the turns of exchanges (`exchange.ts`). */
     cellReady: (agentId: string, incarnation: number, nowMs: number, takesPart = false): void =>
@@ -143,11 +161,11 @@ export function makeKernel(
     resumeExchange: (header: EnvelopeHeader, outcome: Outcome): void => leave(k, header, outcome),
     cellExit(agentId: string, incarnation: number, reason: ExitReason, detail: string, nowMs: number): void {
       cellExit(k, agentId, incarnation, reason, detail, nowMs);
-      useRoom(k, nowMs);
+      afterwards(nowMs);
     },
     disable(agentId: string, reason: string, nowMs: number): void {
-      disable(k, agentId, reason);
-      useRoom(k, nowMs);
+      disable(k, agentId, reason, nowMs);
+      afterwards(nowMs);
     },
     order: (agentId: string, order: AgentOrder, nowMs: number): boolean => giveOrder(k, agentId, order, nowMs),
     unpark: (agentId: string, nowMs: number): boolean => unpark(k, agentId, nowMs),
@@ -171,7 +189,7 @@ export function makeKernel(
     revoke(id: string, nowMs: number): readonly string[] {
       expireRights(k, nowMs);
       const ids = revoke(k, id);
-      useRoom(k, nowMs);
+      afterwards(nowMs);
       return ids;
     },
     /** The supervisor sends for a turn, after its own checks (the session tools). False when the turn is over. */
@@ -197,10 +215,72 @@ export function makeKernel(
       else if (before?.to !== undefined) postRefusal(k, call.agentId, call.incarnation, call.ref, diverged(before, id));
       else hear(k, agent, turn, call.ref, id, [1, "ok", json]);
     },
+    /** Why the session may start no further run, whatever it is; `spawn` asks the same again. */
+    whyNoSpawn(
+      call: Extract<Effect, { type: "call" }>,
+      bounds: Pick<SpawnRequest, "depthMax" | "childrenMax">,
+    ): Refusal | undefined {
+      const agent = k.agents.get(call.agentId);
+      const { sessionKey } = call.header;
+      return agent && whyNoMoreRuns(k, agent, sessionKey, lineageOf(k, sessionKey).length + 1, bounds);
+    },
+    /** The start of a sub-agent's run: what is to be stored, or why there is none. Ends with `spawned` or `notSpawned`. */
+    spawn(call: Extract<Effect, { type: "call" }>, request: SpawnRequest, nowMs: number): Spawn | Refusal {
+      expireRights(k, nowMs);
+      return spawn(k, call, request, nowMs);
+    },
+    spawned(started: Spawn, nowMs: number): void {
+      spawned(k, started, nowMs);
+      afterwards(nowMs);
+    },
+    notSpawned: (started: Spawn): void => notSpawned(k, started),
+    /** Lets the turn wait until the runs have ended, for so long at the most; ends in the effect `runs-waited`. False: it is over. */
+    awaitRuns: (
+      call: Extract<Effect, { type: "call" }>,
+      runIds: readonly string[],
+      timeoutMs: number,
+      nowMs: number,
+    ): boolean => awaitRuns(k, call, runIds, timeoutMs, nowMs),
+    yieldTurn: (
+      call: Extract<Effect, { type: "call" }>,
+      acknowledgment: string | undefined,
+    ): ReturnType<typeof yieldTurn> => yieldTurn(k, call, acknowledgment),
+    /** Ends the run of this session and what it asked for. Gives how many runs that were; 0: none lives. */
+    cancelRun(sessionKey: string, detail: string, isUnheard: boolean, nowMs: number): number {
+      const run = k.runs.get(sessionKey);
+      if (run === undefined) return 0;
+      const ended = cancelRun(
+        k,
+        run,
+        { outcome: "cancelled", detail, ...(isUnheard ? { isUnheard: true as const } : {}) },
+        nowMs,
+      );
+      afterwards(nowMs);
+      return ended;
+    },
+    /** Ends what the session asked for, as a stop of the session does. */
+    cancelRunsOf(sessionKey: string, detail: string, nowMs: number): number {
+      const ended = cancelRunsOf(k, sessionKey, undefined, detail, nowMs);
+      afterwards(nowMs);
+      return ended;
+    },
+    runStored(effect: Extract<Effect, { type: "run-ended" }>, result: RunStored, nowMs: number): void {
+      runStored(k, effect, result, nowMs);
+      afterwards(nowMs);
+    },
+    /** Who hears of the end of a run now: the nearest session above it that lives. */
+    hearerOf: (run: RunRow): ReturnType<typeof hearerOf> => hearerOf(k, run),
+    /** Sessions above this one, the nearest first; none when it is no live run. */
+    lineageOf: (sessionKey: string): readonly string[] => lineageOf(k, sessionKey),
+    /** Sessions of the live runs that this one asked for. */
+    childrenOf: (sessionKey: string): readonly string[] =>
+      childrenOf(k, sessionKey).flatMap(({ run }) => (run === undefined ? [] : [run.row.sessionKey])),
+    runViews: (): readonly RunView[] =>
+      [...k.runs.values()].flatMap(({ run }) => (run === undefined ? [] : [viewRun(run)])),
     /** What the journal held is restored: permanent agents get their cells. */
     start(nowMs: number): void {
       startPermanent(k, nowMs);
-      useRoom(k, nowMs);
+      afterwards(nowMs);
     },
     /** The answer of a `signal-call`. */
     signalResult: (
@@ -223,18 +303,19 @@ export function makeKernel(
 
     /** Stops what the scope names, and says how much that was; what runs is over within `limits.stopGraceMs` and the end of a cell. */
     stop(scope: StopScope, subject: string, nowMs: number): Stopped {
-      const stopped = stop(k, scope, subject, nowMs);
-      useRoom(k, nowMs);
+      const stopped = stopWithRuns(k, scope, subject, nowMs);
+      afterwards(nowMs);
       return stopped;
     },
 
     /** Back-offs that are over, idle cells, cells that never start. Call it every few hundred milliseconds. */
     tick(nowMs: number): void {
       expireRights(k, nowMs);
-      useRoom(k, nowMs);
+      afterwards(nowMs);
       expireCrowds(k, nowMs);
       tickCells(k, nowMs);
-      useRoom(k, nowMs);
+      tickRuns(k, nowMs);
+      afterwards(nowMs);
     },
     /** Settles the asks whose deadline has passed and gives the next deadline. Call it when the effect `deadline` says so. */
     expireAsks(nowMs: number): number | undefined {
@@ -258,7 +339,7 @@ export function makeKernel(
       const agent = k.agents.get(agentId);
       return agent === undefined ? undefined : viewOf(agent);
     },
-    views: (): readonly AgentView[] => [...k.agents.values()].map(viewOf),
+    views: (): readonly AgentView[] => [...k.agents.values()].filter(({ run }) => run === undefined).map(viewOf),
     /** What the cell of this agent has in hand: delivered, and not told to be done. For the report of its end. */
     inHand: (agentId: string): readonly EnvelopeHeader[] =>
       [...(k.agents.get(agentId)?.turns.values() ?? [])]
@@ -266,7 +347,7 @@ export function makeKernel(
         .map(({ mail }) => mail.envelope.header),
     /** One session as it stands; `lane` is that of its turn, or of what people say in it. */
     sessionView(agentId: string, sessionKey: string): SessionView {
-      const agent = k.agents.get(agentId);
+      const agent = k.runs.get(sessionKey) ?? k.agents.get(agentId);
       const lane = agent?.isMade === true ? agent.lanes.get(sessionKey) : undefined;
       const header = (lane?.running?.mail ?? lane?.queue[0])?.envelope.header;
       return {
@@ -277,102 +358,16 @@ export function makeKernel(
       };
     },
     isRunning(sessionKey: string): boolean {
-      return k.agents.get(agentOfKey(sessionKey) ?? "")?.lanes.get(sessionKey)?.running !== undefined;
+      return entryOf(k, sessionKey)?.lanes.get(sessionKey)?.running !== undefined;
     },
     /** The next turn of the session reads its state from the store. False, and nothing done, while one is running. */
     forgetState(sessionKey: string): boolean {
-      const agent = k.agents.get(agentOfKey(sessionKey) ?? "");
+      const agent = entryOf(k, sessionKey);
       return agent === undefined || forgetState(k, agent, sessionKey);
     },
     /** For tests: the whole state. */
     state: k,
   };
-}
-
-type Collections = Pick<AgentEntry, "lanes" | "ready" | "turns" | "loaded" | "sessionDepth" | "openCalls">;
-
-/** One class with all of its fields, which V8 keeps in the object itself. */
-const noCrashes: number[] = [];
-const noSlots: AgentEntry["slots"] = new Map();
-const noNews: AgentEntry["slotNews"] = [];
-
-class Entry implements AgentEntry {
-  readonly spec: AgentSpec;
-  disabled: AgentEntry["disabled"];
-  phase: AgentEntry["phase"];
-  reason: AgentEntry["reason"];
-  incarnation = 0;
-  lastSeq = 0;
-  slots = noSlots;
-  nextSlot = 1;
-  slotNews = noNews;
-  depth = 0;
-  appending = 0;
-  spill: AgentEntry["spill"] = undefined;
-  crowd: AgentEntry["crowd"] = undefined;
-  suspects = 0;
-  unacked = 0;
-  crashTimes = noCrashes;
-  crashStreak = 0;
-  restarts = 0;
-  order: AgentEntry["order"] = undefined;
-  stopNumber = 0;
-  notBeforeMs = 0;
-  storeFailures = 0;
-  lastActivityMs = 0;
-  startedAtMs = 0;
-  takesPart: AgentEntry["takesPart"] = undefined;
-  /**
-   * What an agent at work needs, made when it is first asked for: of 10,000 configured agents most never have mail, and and their
-   * empty collections take more than a kilobyte each time (promise P7). Who looks at every agent asks `isMade` first.
-   */
-  #made: Collections | undefined = undefined;
-
-  constructor(spec: AgentSpec) {
-    this.spec = spec;
-    this.disabled = spec.disabled;
-    this.phase = spec.parked === undefined ? "dormant" : "parked";
-    this.reason = spec.parked;
-  }
-
-  get isMade(): boolean {
-    return this.#made !== undefined;
-  }
-
-  get lanes(): Collections["lanes"] {
-    return this.#make().lanes;
-  }
-
-  get ready(): Collections["ready"] {
-    return this.#make().ready;
-  }
-
-  get turns(): Collections["turns"] {
-    return this.#make().turns;
-  }
-
-  get loaded(): Collections["loaded"] {
-    return this.#make().loaded;
-  }
-
-  get sessionDepth(): Collections["sessionDepth"] {
-    return this.#make().sessionDepth;
-  }
-
-  get openCalls(): Collections["openCalls"] {
-    return this.#make().openCalls;
-  }
-
-  #make(): Collections {
-    return (this.#made ??= {
-      lanes: new Map(),
-      ready: new Map(),
-      turns: new Map(),
-      loaded: new Set(),
-      sessionDepth: new Map(),
-      openCalls: new Set(),
-    });
-  }
 }
 
 function viewOf(agent: AgentEntry): AgentView {

@@ -80,6 +80,32 @@ export const limits = {
   laneWeightMax: 100,
   /** Session states that one cell keeps in memory; the least recently used is dropped and read again when needed. */
   sessionsPerCellMax: 512,
+  /** Sub-agent runs under way in the whole gateway, waiting ones included: each has an entry and, at work, a cell. */
+  runsMax: 1_000,
+  /** Generations of sub-agents, and children of one session at a time, that a config may allow. Source: behaviour §3.5. */
+  spawnDepthMax: 5,
+  spawnChildrenMax: 20,
+  /** Characters of a result that a run's row keeps; the transcript has the rest. */
+  runResultCharsMax: 200_000,
+  /** Characters of what a run streamed last, told when it ends without a result. */
+  runProgressChars: 500,
+  /** Characters of a task that a run's row keeps. */
+  runTaskChars: 500,
+  /** Ended runs that are kept; the oldest whose completion is delivered and whose session is archived go first. */
+  endedRunsMax: 10_000,
+  /** Completion that a requester's mailbox does not take: pauses, and how long it is tried; then it is kept. Source: behaviour §3.5. */
+  announceRetryMs: 15_000,
+  announceRetryMsMax: 300_000,
+  announceTryMs: 30 * 60_000,
+  /** Runs that `subagents wait` takes, and its wait. Source: behaviour §3.7. */
+  runsAwaitedMax: 32,
+  runsAwaitedMsMax: 60_000,
+  runsAwaitedMsDefault: 30_000,
+  /** Newest messages of its requester that a sub-agent with `context: "fork"` begins with. */
+  forkRowsMax: 1_000,
+  /** Runs of one listing. */
+  runsListDefault: 100,
+  runsListMax: 500,
   /** Asks waiting at a time in the whole process. */
   asksMax: 100_000,
   /** Agents that an envelope may pass through before it is refused as a loop. */

@@ -10,9 +10,11 @@
  * park beside the agent (`AgentSpec.parked`), so that it outlives the gateway; parking for crashes does not: as with a supervisor
  * of OTP that is started again, the children begin anew.
  */
+import { agentOfKey } from "./agent-of-key.ts";
 import { hasCell, pump, stopIfEmpty } from "./dispatch.ts";
 import { wantsNoPlace } from "./lanes.ts";
 import { tellDown } from "./signals.ts";
+import { cancelRunsOf } from "./run-ends.ts";
 import type { AgentEntry, KernelState } from "./state.ts";
 import { refuseWaitsForParked } from "./waits.ts";
 
@@ -41,6 +43,10 @@ export function placeOrder(
   const agentId = agent.spec.id;
   k.emit({ type: "audit", event: "order", subject, object: `agent:${agentId}`, decision: "noted", detail });
   agent.order = { ...order, untilMs: nowMs + agent.spec.supervision.shutdownMs };
+  if (order.type === "park") {
+    for (const [sessionKey] of k.children)
+      if (agentOfKey(sessionKey) === agentId) cancelRunsOf(k, sessionKey, undefined, order.reason, nowMs);
+  }
   if (hasCell(agent)) stopIfEmpty(k, agent);
   else obey(k, agent, nowMs);
   k.emit({ type: "agent-changed", agentId });

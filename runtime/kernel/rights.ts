@@ -56,5 +56,5 @@ function tell(k: KernelState, agent: AgentEntry, record: DownRecord): void {
 }
 
 function subjectOf(k: KernelState, { subject }: Pairing): AgentEntry | undefined {
-  return subject.startsWith("agent:") ? k.agents.get(subject.slice("agent:".length)) : undefined;
+  return k.agents.get(subject.startsWith("agent:") ? subject.slice("agent:".length) : subject);
 }

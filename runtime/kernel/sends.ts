@@ -132,7 +132,7 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
     return;
   }
   const targetId = agentOfKey(record.a) ?? "";
-  const target = k.agents.get(targetId);
+  const target = k.runs.get(record.a) ?? k.agents.get(targetId);
   const { header } = turn.mail.envelope;
   const request = { via: checked.id, sessionKey: record.a, sourceTool: "request", body: record.c };
   const admission: Admission = { ...admissionOf(k, agent, header, request), verb: "request" };
@@ -238,7 +238,7 @@ export function sendAs(
       : timeoutMs > 0
         ? (whyNoMoreAsks(k) ?? whyNoMoreSteps(k, turn))
         : undefined);
-  const target = k.agents.get(targetAgent);
+  const target = k.runs.get(request.sessionKey) ?? k.agents.get(targetAgent);
   if (refusal !== undefined || target === undefined) {
     if (refusal !== undefined) noteChainEnd(k, admission, refusal);
     answerRefusal(k, agent, turn, request.ref, call, refusal ?? unknownAgent(targetAgent));
@@ -277,7 +277,7 @@ function admissionOf(
   { via, sessionKey, sourceTool, body }: Pick<CheckedSend, "via" | "sessionKey" | "sourceTool" | "body">,
 ): Omit<Admission, "verb"> {
   return {
-    from: { type: "agent", agentId: agent.spec.id, sessionKey: header.sessionKey },
+    from: { type: "agent", agentId: header.agentId, sessionKey: header.sessionKey },
     agentId: agentOfKey(sessionKey) ?? "",
     sessionKey,
     via,
@@ -289,6 +289,12 @@ function admissionOf(
 }
 
 function whyNotInMemory(target: AgentEntry): Refusal | undefined {
+  if (target.run !== undefined)
+    return {
+      code: "CLOISTER_REQUEST_INVALID",
+      message: "a sub-agent takes no messages in memory",
+      remedy: "send it durably",
+    };
   const id = target.spec.id;
   if (target.phase !== "live") {
     return {
@@ -337,6 +343,13 @@ function checkSend(k: KernelState, agent: AgentEntry, turn: Turn, record: UpReco
       code: "CLOISTER_CAPABILITY_DENIED",
       message: "Session not visible from this sandboxed agent session.",
       remedy: 'agents.defaults.sandbox.sessionToolsVisibility: "all"',
+    };
+  }
+  if (agent.run !== undefined) {
+    return {
+      code: "CLOISTER_CAPABILITY_DENIED",
+      message: "a sub-agent sends to nobody: what it answers goes to the session that asked for it",
+      remedy: "answer, and let the requester send it on",
     };
   }
   if (pairing === undefined) {

@@ -25,15 +25,15 @@ import type {
   Outcome,
   Release,
   ReplyRoute,
-  Verb,
 } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import type { FollowUp } from "./exchange.ts";
 import type { DownRecord } from "./frames.ts";
-import type { SharedLane } from "./lanes.ts";
-import type { Limits } from "./limits.ts";
 import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
+import type { KernelSettings } from "./settings.ts";
+import type { LiveRun } from "./live-run.ts";
+import type { RunEnd, RunRow } from "./run-rows.ts";
 import type { CheckedSend } from "./sends.ts";
 import type { SignalCall } from "./signal-call.ts";
 import type { CallId, StepRow } from "./steps.ts";
@@ -128,6 +128,8 @@ export interface Turn {
   endByMs: number | undefined;
   /** What the store was asked to commit; kept, so that it can be asked again. */
   commit: Extract<Effect, { type: "commit" }> | undefined;
+  /** It called `sessions_yield`: what it answers if it says nothing itself, or nothing. */
+  yielded: string | undefined;
 }
 
 export interface AgentEntry {
@@ -184,6 +186,8 @@ export interface AgentEntry {
   startedAtMs: number;
   /** Whether its module takes part in exchanges (`exchange.ts`); undefined until it was loaded. */
   takesPart: boolean | undefined;
+  /** Present: it is no agent but a sub-agent's run (`runs.ts`). */
+  run: LiveRun | undefined;
 }
 
 export interface Spill {
@@ -222,6 +226,8 @@ export type Waiting =
 
 /** `stops`: how many stops of whole agents there had been when the append began. */
 export type AppendTicket =
+  /** The gateway's own: nobody is answered. */
+  | { readonly type: "none"; readonly stops: number }
   | { readonly type: "ingress"; readonly ticket: number; readonly stops: number }
   | {
       readonly type: "cell";
@@ -357,6 +363,8 @@ export type Effect =
       readonly type: "start-cell";
       readonly agentId: string;
       readonly incarnation: number;
+      /** The agent in whose workspace and confinement it is: itself, or the one that a run is of. */
+      readonly homeId: string;
       readonly slots: readonly { readonly slot: number; readonly object: string; readonly verbs: readonly string[] }[];
     }
   | { readonly type: "stop-cell"; readonly agentId: string; readonly incarnation: number; readonly reason: ExitReason }
@@ -389,6 +397,15 @@ export type Effect =
       readonly refusal: Refusal;
     }
   | SignalCall
+  /** The runs that the call waits for have ended, or its time is over: `callResult` is wanted. */
+  | { readonly type: "runs-waited"; readonly call: Extract<Effect, { type: "call" }> }
+  /** Keep the end of the run, and the message to its requester in the same transaction; ends with `runStored`. */
+  | {
+      readonly type: "run-ended";
+      readonly run: RunRow;
+      readonly end: RunEnd;
+      readonly completion: Envelope | undefined;
+    }
   /** The agent is down: whoever watches it is told, once. */
   | { readonly type: "down"; readonly agentId: string; readonly reason: DownReason; readonly detail: string }
   /** An agent ended too often and was parked; the failure goes up as its child spec says. */
@@ -421,32 +438,17 @@ export type Effect =
   | { readonly type: "agent-changed"; readonly agentId: string }
   | AuditEffect;
 
-export interface KernelSettings {
-  readonly limits: Limits;
-  /** Places of each lane. */
-  readonly lanes: Readonly<Record<SharedLane, number>>;
-  readonly liveCellsMax: number;
-  /** In [0, 1): the jitter of back-off. */
-  readonly random: () => number;
-  /** Why there is no pairing, and what would make one: from the policy that decides (`auth/compile-pairings.ts`). */
-  readonly whyNot: (
-    subject: string,
-    verb: Verb,
-    object: string,
-  ) => { readonly message: string; readonly remedy: string };
-  /** A send without a right may be put to the operator (`right-requests.ts`). */
-  readonly asksForRights: boolean;
-  /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools/table.ts`). */
-  readonly isRepeatable: (tool: string) => boolean;
-  /** Whether the key is in its one spelling: the grammar has its owner in `runtime/routing`. */
-  readonly isCanonicalKey: (sessionKey: string) => boolean;
-  /** Unique, sortable by `nowMs`. */
-  readonly newId: (nowMs: number) => string;
-}
-
 export interface KernelState {
   readonly settings: KernelSettings;
   readonly agents: Map<string, AgentEntry>;
+  /** Sub-agent runs by their session's key; each is also among `agents`, until its cell has ended. */
+  readonly runs: Map<string, AgentEntry>;
+  /** Runs by the session that asked for them. */
+  readonly children: Map<string, Set<AgentEntry>>;
+  /** What a turn waits for (`run-waits.ts`): ids of runs, by the id of the wait. */
+  readonly runWaits: Map<string, Set<string>>;
+  /** Runs of which something has ended in this event (`run-notes.ts`). */
+  readonly unsettled: Set<AgentEntry>;
   readonly pairings: PairingRegistry;
   readonly asks: Asks;
   /** Accepted and not done: mail by envelope id. */

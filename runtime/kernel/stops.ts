@@ -85,7 +85,8 @@ export function stop(k: KernelState, scope: StopScope, subject: string, nowMs: n
 function agentsOf(k: KernelState, scope: StopScope): readonly AgentEntry[] {
   const id =
     scope.type === "agent" ? scope.agentId : scope.type === "session" ? agentOfKey(scope.sessionKey) : undefined;
-  if (scope.type !== "agent" && scope.type !== "session") return [...k.agents.values()];
+  if (scope.type !== "agent" && scope.type !== "session")
+    return [...k.agents.values()].filter(({ run }) => run === undefined);
   const agent = k.agents.get(id ?? "");
   return agent === undefined ? [] : [agent];
 }
@@ -108,10 +109,15 @@ function meant(k: KernelState, scope: StopScope): IsMeant {
     return ({ sessionKey, runId }) =>
       sessionKey === scope.sessionKey && (scope.runId === undefined || runId === scope.runId);
   if (scope.type !== "run") return () => true;
-  // A trace is named after the envelope that began it, whose run may have a name of its own.
-  const traces = new Set([scope.runId]);
-  for (const [id, { envelope }] of k.mail) if (envelope.header.runId === scope.runId) traces.add(id);
+  const traces = tracesOf(k, scope.runId);
   return ({ runId, trace }) => runId === scope.runId || traces.has(trace);
+}
+
+/** A trace is named after the envelope that began it, whose run may have a name of its own. */
+export function tracesOf(k: KernelState, runId: string): ReadonlySet<string> {
+  const traces = new Set([runId]);
+  for (const [id, { envelope }] of k.mail) if (envelope.header.runId === runId) traces.add(id);
+  return traces;
 }
 
 function stopQueued(k: KernelState, agent: AgentEntry, isMeant: IsMeant): readonly string[] {

@@ -8,6 +8,7 @@ import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { refuse } from "./refusals.ts";
 import { isCallNumber, noCallNumber, send, sendVolatile, slotPairing } from "./sends.ts";
+import { useBudget } from "./runs.ts";
 import { signalCall } from "./signals.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
 import {
@@ -104,7 +105,7 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       signalCall(k, agent, turn, record);
       return;
     case up.stream:
-      stream(k, turn, record.a);
+      stream(k, agent, turn, record.a);
       return;
     case up.done:
       if (record.num > (doneBits.reply | doneBits.error | doneBits.state | doneBits.unhandled))
@@ -187,6 +188,12 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
     else hear(k, agent, turn, record.ref, id, [0, JSON.stringify(busy), ""]);
     return;
   }
+  const spent = wasMade ? undefined : useBudget(k, agent, "toolCalls");
+  if (spent !== undefined) {
+    refuse(k, agent, turn, record, spent, id);
+    return;
+  }
+  if (agent.run !== undefined) agent.run.toolCalls++;
   agent.openCalls.add(record.ref);
   const effect: Extract<Effect, { type: "call" }> = {
     type: "call",
@@ -214,10 +221,12 @@ function whyNoTool(k: KernelState, agent: AgentEntry, turn: Turn, { slot, a: too
 }
 
 /** Beyond the bound the stream falls silent; the answer itself has its own bound. */
-function stream(k: KernelState, turn: Turn, chunk: string): void {
+function stream(k: KernelState, agent: AgentEntry, turn: Turn, chunk: string): void {
   const text = chunk.slice(0, k.settings.limits.streamCharsMax - turn.streamed);
   if (text === "" || turn.mail.aborted || turn.mail.volatile) return;
   turn.streamed += text.length;
+  const { run } = agent;
+  if (run !== undefined) run.progress = `${run.progress}${text}`.slice(-k.settings.limits.runProgressChars);
   k.emit({ type: "streamed", header: turn.mail.envelope.header, seq: ++turn.streamSeq, text });
 }
 

@@ -16,6 +16,7 @@ import type { EnvelopeHeader, Failure, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { followUp, leavesBy } from "./exchange.ts";
 import { doneBits, down } from "./frames.ts";
+import { noteRun, noteRunTurn } from "./run-notes.ts";
 import type { AgentEntry, KernelState, Mail, Turn } from "./state.ts";
 import { type StepRow, takeUpSteps } from "./steps.ts";
 import { answer, dropAsks, givePlaceBack } from "./waits.ts";
@@ -47,6 +48,7 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
     return;
   }
   storeWorks(k, agent);
+  if (result.status === "begun" && agent.run !== undefined) agent.run.sessionId = result.sessionId;
   if (result.status === "done") {
     const outcome = storedOutcome(result);
     leave(k, header, outcome);
@@ -193,20 +195,38 @@ export function cellDone(
   const { header } = turn.mail.envelope;
   turn.stage = "committing";
   dropAsks(k, turn.number, { code: "CLOISTER_ASK_ABORTED", message: "the turn ended before the answer came" });
-  const outcome = turn.mail.aborted ? aborted : outcomeOf(k, header, bits, text, state);
+  const outcome = turn.mail.aborted ? aborted : acknowledged(turn, outcomeOf(k, header, bits, text, state));
   if (turn.mail.volatile) {
     endTurn(k, agent, turn, outcome, nowMs);
     return;
   }
   // A failed turn keeps what the session had before; the cell must not go on with what it changed.
   if (outcome.status === "error") forgetSession(k, agent, header.sessionKey);
-  const reply = outcome.status === "ok" ? [{ role: "assistant" as const, text: outcome.text }] : [];
   if ((bits & doneBits.unhandled) !== 0 && !turn.mail.aborted) {
     const reason = `the actor does not handle it: ${text.slice(0, k.settings.limits.failureCharsMax)}`;
     k.emit({ type: "bury", header, fate: "unhandled", reason });
     endTurn(k, agent, turn, outcome, nowMs);
     return;
   }
+  commitTurn(k, agent, turn, outcome, (bits & doneBits.state) !== 0 && outcome.status !== "error" ? state : undefined);
+}
+
+/** A turn that waits for its children and says nothing itself says what it gave for that. */
+function acknowledged(turn: Turn, outcome: Outcome): Outcome {
+  if (turn.yielded === undefined || turn.yielded === "" || outcome.status !== "no_reply") return outcome;
+  return { status: "ok", text: turn.yielded };
+}
+
+/** The turn of a run whose cell is gone: how it ended is committed all the same, as the transcript's last word. */
+export function failTurn(k: KernelState, agent: AgentEntry, turn: Turn, failure: Failure): void {
+  turn.stage = "committing";
+  forgetSession(k, agent, turn.mail.envelope.header.sessionKey);
+  commitTurn(k, agent, turn, { status: "error", ...failure }, undefined);
+}
+
+function commitTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome, state: string | undefined): void {
+  const { header } = turn.mail.envelope;
+  const reply = outcome.status === "ok" ? [{ role: "assistant" as const, text: outcome.text }] : [];
   turn.outcome = outcome;
   turn.commit = {
     type: "commit",
@@ -214,7 +234,7 @@ export function cellDone(
     turn: turn.number,
     header,
     rows: [...turn.tools.map((tool) => ({ role: "toolResult" as const, ...tool })), ...reply],
-    state: (bits & doneBits.state) !== 0 && outcome.status !== "error" ? state : undefined,
+    state,
     outcomeText: outcome.status === "ok" ? outcome.text : null,
     failure: outcome.status === "error" ? { code: outcome.code, message: outcome.message } : undefined,
     outbound: outcome.status === "ok" ? leavesBy(header, outcome.text) : undefined,
@@ -328,6 +348,7 @@ function endTurn(
 ): void {
   agent.lastActivityMs = nowMs;
   closeTurn(k, agent, turn, outcome, isStored);
+  if (agent.run !== undefined) noteRunTurn(k, agent, outcome, turn.yielded !== undefined);
   afterwards(k, agent, nowMs);
 }
 
@@ -335,6 +356,7 @@ function endTurn(
 function afterwards(k: KernelState, agent: AgentEntry, nowMs: number): void {
   pumpWanting(k, nowMs);
   pump(k, agent, nowMs);
+  noteRun(k, agent);
 }
 
 export function closeTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome, isStored = false): void {
@@ -352,7 +374,11 @@ export function endAborted(k: KernelState, agent: AgentEntry, turn: Turn): void 
 export const abortedReason = "the operator stopped it";
 
 export function buryAborted(k: KernelState, mail: Mail): void {
-  k.emit({ type: "bury", header: mail.envelope.header, fate: "dropped", reason: abortedReason });
+  const { header } = mail.envelope;
+  const reason = k.settings.isRunKey(header.sessionKey)
+    ? "the sub-agent's run ended before it was handled"
+    : abortedReason;
+  k.emit({ type: "bury", header, fate: "dropped", reason });
 }
 
 /** Mail that the operator stopped while it waited in its lane; the caller has taken it out. */

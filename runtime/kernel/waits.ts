@@ -9,6 +9,7 @@ import type { Failure, Outcome } from "./envelope.ts";
 import { isErrorCode, type Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
 import { laneOf, stateOf } from "./lanes.ts";
+import { giveRunPlaceBack, takeRunPlaceAgain } from "./run-lane.ts";
 import type { AgentEntry, AppendTicket, Effect, KernelState, Turn } from "./state.ts";
 import { type CallId, hear, hearNow, type StepResult } from "./steps.ts";
 import { acceptedResult, sendResult } from "./tool-results.ts";
@@ -122,7 +123,7 @@ function whyNotWait(
       remedy: "send with timeoutSeconds 0 and let the answer come as a message",
     };
   }
-  const target = k.agents.get(agentId);
+  const target = k.runs.get(sessionKey) ?? k.agents.get(agentId);
   if (target?.phase === "parked") return parkedRefusal(target);
   // Sends that were on their way together may have taken the last places meanwhile.
   if (k.asks.size >= k.settings.limits.asksMax) {
@@ -141,7 +142,7 @@ export function wouldNeverEnd(k: KernelState, fromSession: string, toSession: st
 
 /** In quarantine (`dispatch.ts`) every session of the agent waits for the turn that runs alone. */
 function heldUpBy(k: KernelState, sessionKey: string): readonly string[] {
-  const agent = k.agents.get(agentOfKey(sessionKey) ?? "");
+  const agent = k.runs.get(sessionKey) ?? k.agents.get(agentOfKey(sessionKey) ?? "");
   if (agent === undefined || agent.suspects === 0) return [];
   return [...agent.turns.values()].map((turn) => turn.mail.envelope.header.sessionKey);
 }
@@ -149,7 +150,7 @@ function heldUpBy(k: KernelState, sessionKey: string): readonly string[] {
 /** An agent was parked: nobody waits for what only an operator can set going again. */
 export function refuseWaitsForParked(k: KernelState, agent: AgentEntry): void {
   for (const { envelopeId, toSession } of k.asks.awaitedEnvelopes()) {
-    if (agentOfKey(toSession) !== agent.spec.id) continue;
+    if (agentOfKey(toSession) !== agent.spec.id || k.runs.has(toSession)) continue;
     const refusal = parkedRefusal(agent);
     for (const ask of k.asks.take(envelopeId)) answerAsk(k, ask, asOutcome(refusal), refusal);
   }
@@ -172,7 +173,8 @@ export function refuseWaitsUnder(k: KernelState, ids: ReadonlySet<string>): void
 function viaOf(k: KernelState, envelopeId: string, toSession: string): string | undefined {
   const stored = k.mail.get(envelopeId);
   if (stored !== undefined) return stored.envelope.header.via;
-  for (const { mail } of k.agents.get(agentOfKey(toSession) ?? "")?.turns.values() ?? [])
+  const target = k.runs.get(toSession) ?? k.agents.get(agentOfKey(toSession) ?? "");
+  for (const { mail } of target?.turns.values() ?? [])
     if (mail.envelope.header.id === envelopeId) return mail.envelope.header.via;
   return undefined;
 }
@@ -224,6 +226,11 @@ export function openAsk(
 /** A turn that waited goes on at once, also when the lane is full by now: it was admitted before. */
 export function takePlaceAgain(k: KernelState, turn: Turn): void {
   if (turn.stage !== "delivered" || turn.mail.volatile || turn.holdsPlace || k.asks.isWaiting(turn.number)) return;
+  const agent = k.agents.get(turn.agentId);
+  if (agent?.run !== undefined) {
+    takeRunPlaceAgain(k, agent);
+    return;
+  }
   const lane = stateOf(k, laneOf(turn.mail.envelope.header));
   if (lane === undefined) return;
   turn.holdsPlace = true;
@@ -231,6 +238,8 @@ export function takePlaceAgain(k: KernelState, turn: Turn): void {
 }
 
 export function givePlaceBack(k: KernelState, turn: Turn): void {
+  const agent = k.agents.get(turn.agentId);
+  if (agent?.run !== undefined) giveRunPlaceBack(k, agent);
   if (!turn.holdsPlace) return;
   turn.holdsPlace = false;
   const lane = stateOf(k, laneOf(turn.mail.envelope.header));
@@ -271,6 +280,11 @@ export function expireAsks(k: KernelState, nowMs: number): void {
 function answerAsk(k: KernelState, ask: Ask, outcome: Outcome, refusal?: Refusal, isStored = false): void {
   const turn = k.agents.get(ask.agentId)?.turns.get(ask.turn);
   if (turn !== undefined) takePlaceAgain(k, turn);
+  if (ask.waited !== undefined) {
+    k.runWaits.delete(ask.envelopeId);
+    k.emit({ type: "runs-waited", call: ask.waited });
+    return;
+  }
   if (ask.isForPlace === true) {
     // Nothing was sent: there is no run to speak of, and nobody's answer that did not come.
     endWait(k, agentOfKey(ask.toSession) ?? "", ask);

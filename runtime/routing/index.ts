@@ -3,6 +3,8 @@ export { agentIdForm, isValidAgentId } from "./ids.ts";
 export {
   formatGroupHistoryKey,
   formatSessionKey,
+  formatSubagentKey,
+  isSubagentKey,
   type OtherSession,
   type ParsedKey,
   parseSessionKey,

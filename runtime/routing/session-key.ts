@@ -274,6 +274,18 @@ function splitAt(segments: readonly string[], word: string): readonly [readonly 
   return [segments];
 }
 
+/** Of a sub-agent's session: `agent:<agent>:subagent:<id>`. */
+export function formatSubagentKey(agentId: string, id: string): string {
+  return formatSessionKey(agentId, { type: "subagent", id });
+}
+
+/** Whether a key in its one spelling is of a sub-agent's session. */
+export function isSubagentKey(key: string): boolean {
+  return subagentKey.test(key);
+}
+
+const subagentKey = /^agent:[^:]+:subagent:/u;
+
 /** Splits a platform's room id that carries a forum topic (`-100:topic:7`) into the parts that the key names. */
 export function splitTopic(roomId: string): { readonly roomId: string; readonly topicId?: string } {
   const [room, topic] = splitAt(roomId.split(":"), "topic");

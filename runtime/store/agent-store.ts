@@ -109,6 +109,27 @@ export class AgentStore {
     });
   }
 
+  /** Begins the session of this head with the newest `rowsMax` rows of another one. */
+  fork(from: string, empty: SessionHead, rowsMax: number): Promise<SessionHead> {
+    const environment = this.#environment;
+    return environment.write(() => {
+      const { rows } = this.history(from, rowsMax, 0);
+      for (const [seq, row] of rows.entries()) environment.put(["h", empty.sessionId, seq], { ...row, seq });
+      const head: SessionHead = { ...empty, messages: rows.length };
+      environment.put(["s", keyText(head.key)], head);
+      return head;
+    });
+  }
+
+  /** Undoes `fork`. */
+  dropFork({ key, sessionId, messages }: SessionHead): Promise<void> {
+    const environment = this.#environment;
+    return environment.write(() => {
+      for (let seq = 0; seq < messages; seq++) environment.remove(["h", sessionId, seq]);
+      environment.remove(["s", keyText(key)]);
+    });
+  }
+
   /** Whether a transcript names the file. */
   names(blob: string): boolean {
     return this.#environment.get(["z", blob]) !== undefined;

@@ -2,7 +2,7 @@
  * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
  * all agents in flight.
  *
- * Layout, format 6 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
+ * Layout, format 7 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
  * agent's id):
  *   ["e", seq] → header
  *   ["z", A, hash, "m" | "b", n] → 0        a body's file is named by the row ["m" | "b", n] (`runtime/store/blobs.ts`)
@@ -12,6 +12,7 @@
  *   ["n", seq] → deliveries counted so far; absent before the first
  *   ["x" | "b" | "a" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
  *   ["due" | "timer" | "timers" | "monitor" | "watched" | "down" | "count", …]  timers and monitors (`runtime/store/signals.ts`)
+ *   ["run" | "runs" | "open" | "ended", …]  sub-agent runs (`runtime/store/runs.ts`)
  *   ["d" | "o" | "t", …]  the idempotency window (`runtime/store/dedupe.ts`)
  *   ["request" | "kept", …]  requests for rights (`runtime/store/grant-requests.ts`)
  *   ["room" | "rooms" | "room-…" | "activation", …]  what was said in groups (`runtime/store/rooms.ts`)
@@ -20,7 +21,7 @@
  * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
  * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.
  */
-import type { Envelope, EnvelopeHeader, Fate, Fires, Release, RoomSight } from "../kernel/envelope.ts";
+import type { EnvelopeHeader, Fate, Release, RoomSight } from "../kernel/envelope.ts";
 import type { StepRow } from "../kernel/steps.ts";
 import type { StoredText } from "./blobs.ts";
 import { putBody, removeBody } from "./body-rows.ts";
@@ -33,6 +34,8 @@ import {
   removeLetter,
   type StoredLetter,
 } from "./dead-letters.ts";
+import type { RunRow } from "../kernel/run-rows.ts";
+import { addRun } from "./runs.ts";
 import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq } from "./dedupe.ts";
 import { type Environment, top } from "./environment.ts";
 import { takeKept } from "./grant-requests.ts";
@@ -54,7 +57,6 @@ import type {
   TurnCall,
 } from "./port.ts";
 import { operatorScope } from "./rows.ts";
-import { advance } from "./signals.ts";
 
 export interface JournalOptions extends DedupeBounds {
   readonly deadLettersMax: number;
@@ -345,9 +347,9 @@ export class Journal {
     });
   }
 
-  /** The envelope's place; undefined, and nothing is written, when the due row is gone or stands for another time. */
-  fire(fires: Fires, envelope: Envelope): Promise<number | undefined> {
-    return this.#write(() => (advance(this.#environment, fires, envelope.header.id) ? this.#put(envelope) : undefined));
+  /** The envelope's place; undefined, and nothing is written, when the change that it comes with says that it is not to be made. */
+  appendIf(envelope: StoredEnvelope, change: (environment: Environment) => boolean): Promise<number | undefined> {
+    return this.#write(() => (change(this.#environment) ? this.#put(envelope) : undefined));
   }
 
   /** Writes a row with this id unless the call of the turn made one before; `add` says whether there was room. */
@@ -355,10 +357,21 @@ export class Journal {
     return this.#write(() => {
       const call = by !== undefined && this.#keeps(by.turn) ? by : undefined;
       const known = call && findMade(this.#environment, call);
-      if (known !== undefined) return { status: "known", id: known };
+      if (typeof known === "string") return { status: "known", id: known };
       if (!add(this.#environment)) return { status: "full" };
       if (call !== undefined) rememberMade(this.#environment, call, id);
       return { status: "set", id };
+    });
+  }
+
+  /** A run and its task; undefined, and nothing is written, when the call of the turn made one before. */
+  spawn(run: RunRow, envelope: StoredEnvelope, by: TurnCall, accepted: object): Promise<number | undefined> {
+    return this.#write(() => {
+      const call = this.#keeps(by.turn) ? by : undefined;
+      if (call !== undefined && findMade(this.#environment, call) !== undefined) return undefined;
+      addRun(this.#environment, run);
+      if (call !== undefined) rememberMade(this.#environment, call, accepted);
+      return this.#put(envelope);
     });
   }
 
@@ -474,20 +487,5 @@ export class Journal {
     removeBody(this.#environment, agentId, ["m", seq]);
     this.#environment.remove(["n", seq]);
     forgetSent(this.#environment, envelopeId);
-  }
-}
-
-/** Format 3 had header and body in one row and no index by agent. One row at a time, so that bodies need no room. */
-export function splitBodies(environment: Environment): void {
-  let at = 0;
-  for (;;) {
-    const [next] = environment.entries<Envelope>({ start: ["e", at], end: ["e", top], limit: 1 });
-    if (next === undefined) return;
-    const seq = next.key[1] as number;
-    const { header, body } = next.value;
-    environment.put(["e", seq], header);
-    environment.put(["m", seq], body);
-    environment.put(["q", keyText(header.agentId), seq], 0);
-    at = seq + 1;
   }
 }

@@ -22,12 +22,14 @@ import type { AuditRow, Store, StorePlaces } from "./port.ts";
 import { makeRoomRows, type RoomRows } from "./room-rows.ts";
 import { SessionIndex } from "./session-index.ts";
 import { makeSessionRows, type SessionRows } from "./session-rows.ts";
+import { makeRunRows, type RunRows } from "./run-rows.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
 import { dropQueue, keepQueue, listQueues } from "./queue-rows.ts";
 import { dropGrant, keepGrant, listGrants } from "./grants.ts";
 import { makeRequestRows, type RequestRows } from "./request-rows.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
+import { unknownEnvelope } from "./unknown-envelope.ts";
 import { unknownLetter } from "./unknown-letter.ts";
 
 export type StoreBounds = Pick<
@@ -48,6 +50,7 @@ export type StoreBounds = Pick<
   | "monitorsPerAgentMax"
   | "downsPerWriteMax"
   | "roomsMax"
+  | "endedRunsMax"
 >;
 
 export interface StoreOptions {
@@ -73,6 +76,7 @@ export class OpenStore implements Store {
   readonly #signals: SignalRows;
   readonly #rooms: RoomRows;
   readonly #requests: RequestRows;
+  readonly #runs: RunRows;
   readonly #agents: AgentStores;
   readonly #blobs: Blobs;
   /** The last body of each agent that is on its way to the disk, until it is there. */
@@ -131,6 +135,10 @@ export class OpenStore implements Store {
       openEnvironment,
       journal: this.#journal,
       openMax: this.#bounds.openAgentStoresMax,
+    });
+    this.#runs = makeRunRows(this.#journal, this.#index, this.#agents, this.#bounds.endedRunsMax, {
+      withBody: (envelope, append) => this.#withBody(envelope, append),
+      emptyHead: (key, agentId) => this.#care.emptyHead(key, agentId),
     });
     if (options.owner !== undefined) {
       // A sign of life that cannot be written is no reason to end; the next one is tried in time.
@@ -280,6 +288,13 @@ export class OpenStore implements Store {
       this.#appends += 1;
       return fired;
     });
+
+  spawn: Store["spawn"] = (run, ...what) => this.#inSession(run.sessionKey, () => this.#runs.spawn(run, ...what));
+  endRun: Store["endRun"] = (id, end, more) => this.#run(() => this.#runs.endRun(id, end, more));
+  blockRun: Store["blockRun"] = (id) => this.#run(() => this.#runs.blockRun(id));
+  archiveRun: Store["archiveRun"] = (id, atMs) => this.#run(() => this.#runs.archiveRun(id, atMs));
+  run: Store["run"] = (id) => this.#run(() => this.#runs.run(id));
+  runs: Store["runs"] = (query) => this.#run(() => this.#runs.runs(query));
 
   sessions: Store["sessions"] = (query) => this.#run(async () => this.#index.query(query));
   session: Store["session"] = (key) => this.#run(async () => this.#index.get(key));
@@ -437,11 +452,4 @@ export class OpenStore implements Store {
       this.#running.delete(call);
     }
   }
-}
-
-function unknownEnvelope(attempt: string, envelopeId: string): Error {
-  return failure(
-    "CLOISTER_ENVELOPE_UNKNOWN",
-    `cannot ${attempt} the envelope ${envelopeId}: the journal does not hold it; it was settled, delivered or buried, or never accepted`,
-  );
 }

@@ -18,6 +18,8 @@ import type {
   Release,
   RoomSight,
 } from "../kernel/envelope.ts";
+import type { RunEnd, RunRow } from "../kernel/run-rows.ts";
+import type { RunQuery, SpawnedRun, StoredRun } from "./stored-run.ts";
 import type {
   TurnCall,
   Dedupe,
@@ -64,6 +66,7 @@ import type {
 } from "./rows.ts";
 
 export type * from "./rows.ts";
+export type * from "./stored-run.ts";
 
 export interface Store {
   // --- journal ---
@@ -150,6 +153,30 @@ export interface Store {
   fire(fires: Fires, envelope: Envelope): Promise<{ readonly seq: number }>;
   /** The due row is tried again at `atMs`; one that is gone is left alone. */
   postpone(id: string, atMs: number): Promise<void>;
+
+  // --- sub-agent runs ---
+  /**
+   * The run and its task's envelope in one transaction, with `accepted` as what the call `by` is answered when its turn is handled
+   * again; and the row of its session. With `context: "fork"` the session begins with a copy of its requester's transcript.
+   * Leaves nothing behind when it rejects.
+   */
+  spawn(run: RunRow, envelope: Envelope, by: TurnCall, accepted: object): Promise<SpawnedRun>;
+  /**
+   * The end of the run and, with a completion, its envelope, in one transaction. Undefined, and nothing is written, when there is no
+   * such run or it has ended before. `tryAtMs`: when a completion that is `pending` is due.
+   */
+  endRun(
+    id: string,
+    end: RunEnd,
+    more: { readonly completion?: Envelope; readonly tryAtMs?: number },
+  ): Promise<{ readonly seq?: number } | undefined>;
+  /** A pending completion is given up. */
+  blockRun(id: string): Promise<void>;
+  /** Archives the session of an ended run. */
+  archiveRun(id: string, atMs: number): Promise<void>;
+  run(id: string): Promise<StoredRun | undefined>;
+  /** Newest first. */
+  runs(query: RunQuery): Promise<readonly StoredRun[]>;
 
   // --- session index (registry) ---
   /**

@@ -12,6 +12,7 @@ import type {
   ReplyRoute,
 } from "../kernel/envelope.ts";
 import type { CallId, StepRow } from "../kernel/steps.ts";
+import type { StoredRun } from "./stored-run.ts";
 
 export interface AgentPlace {
   readonly agentId: string;
@@ -70,7 +71,9 @@ export interface SessionRow {
   /** The last message of a person or an agent; what the gateway itself tells it does not count. */
   readonly interactedAtMs?: number;
   readonly messages: number;
+  /** The session whose sub-agent it is, and those above that one. */
   readonly spawnedBy?: string;
+  readonly lineage?: readonly string[];
   readonly lastRoute?: ReplyRoute;
   readonly lastPreview: string;
 }
@@ -304,6 +307,8 @@ export interface DownFacts {
 
 /** `triedAtMs`: when this attempt was due; later than `dueAtMs` when earlier ones were refused. */
 export type DueRow =
+  /** Its completion is to be tried again, or its session archived. */
+  | { readonly type: "run"; readonly run: StoredRun; readonly triedAtMs: number }
   | { readonly type: "timer"; readonly timer: TimerRow; readonly triedAtMs: number }
   | {
       readonly type: "down";

@@ -18,9 +18,9 @@ interface Sent extends Partial<CallId> {
   readonly runId: string;
 }
 
-/** A timer or a monitor, by its id. */
+/** What the call is answered when its turn is handled again: the id of a timer or a monitor, or what `sessions_spawn` gives. */
 interface Made extends CallId {
-  readonly made: string;
+  readonly made: string | object;
 }
 
 export function findSent(
@@ -40,14 +40,14 @@ export function rememberSent(
   environment.put(["r", keyText(turn), call.key], { ...call, ...sent } satisfies Sent);
 }
 
-export function findMade(environment: Environment, { turn, call }: TurnCall): string | undefined {
+export function findMade(environment: Environment, { turn, call }: TurnCall): string | object | undefined {
   const made = environment.get<Sent | Made>(["r", keyText(turn), call.key]);
   return made && "made" in made ? made.made : undefined;
 }
 
 /** Inside a transaction. */
-export function rememberMade(environment: Environment, { turn, call }: TurnCall, id: string): void {
-  environment.put(["r", keyText(turn), call.key], { ...call, made: id } satisfies Made);
+export function rememberMade(environment: Environment, { turn, call }: TurnCall, made: string | object): void {
+  environment.put(["r", keyText(turn), call.key], { ...call, made } satisfies Made);
 }
 
 /** In the order of the calls. */

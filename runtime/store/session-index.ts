@@ -72,6 +72,24 @@ export class SessionIndex {
     });
   }
 
+  /** The row of a session that has no message yet. */
+  add(row: SessionRow): Promise<void> {
+    return this.#environment.write(() => this.#replace(this.get(row.key), row));
+  }
+
+  /** Only for a session that was added and never used. */
+  remove(key: string): Promise<void> {
+    return this.#environment.write(() => {
+      const row = this.get(key);
+      if (row === undefined) return;
+      this.#environment.put(["c"], (this.#environment.get<number>(["c"]) ?? 1) - 1);
+      this.#environment.remove(["s", keyText(key)]);
+      this.#environment.remove(["u", row.updatedAtMs, keyText(key)]);
+      this.#environment.remove(["i", keyText(row.sessionId)]);
+      if (row.label !== undefined) this.#environment.remove(["l", keyText(row.label), keyText(key)]);
+    });
+  }
+
   /** Makes the row from `makeHead` if there is none. */
   label(key: string, label: string | null, makeHead: () => SessionHead): Promise<SessionRow> {
     return this.#environment.write(() => {

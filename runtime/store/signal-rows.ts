@@ -6,6 +6,7 @@ import type { Store } from "./port.ts";
 import {
   addMonitor,
   addTimer,
+  advance,
   dueRows,
   isWatched,
   listTimers,
@@ -46,7 +47,7 @@ export function makeSignalRows(
     },
     due: async (nowMs, limit) => journal.read((rows) => dueRows(rows, nowMs, limit)),
     async fire(fires, envelope) {
-      const seq = await journal.fire(fires, envelope);
+      const seq = await journal.appendIf(envelope, (rows) => advance(rows, fires, envelope.header.id));
       if (seq === undefined)
         throw failure("CLOISTER_SIGNAL_UNKNOWN", `cannot fire ${fires.id}: it was removed, or has fired for this time`);
       return { seq };

@@ -16,6 +16,7 @@
 import type { DownReason, Fires } from "../kernel/envelope.ts";
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
+import { advanceRun, dueRun, postponeRun } from "./runs.ts";
 import type { DueRow, DueRows, MonitorRow, TimerQuery, TimerRow, TimerScope } from "./port.ts";
 
 interface TimerState extends TimerRow {
@@ -146,7 +147,8 @@ export function advance(environment: Environment, fires: Fires, envelopeId: stri
       });
     return true;
   }
-  return environment.get(["down", id]) !== undefined && removeMonitor(environment, fires.id, undefined);
+  if (environment.get(["down", id]) === undefined) return advanceRun(environment, fires);
+  return removeMonitor(environment, fires.id, undefined);
 }
 
 /** The next attempt is at `atMs`; what it stands for stays. */
@@ -156,6 +158,7 @@ export function postpone(environment: Environment, id: string, atMs: number): vo
     moveTimer(environment, timer, { ...timer, atMs });
     return;
   }
+  if (postponeRun(environment, id, atMs)) return;
   const down = environment.get<DownState>(["down", keyText(id)]);
   if (down === undefined) return;
   environment.remove(["due", down.atMs, keyText(id)]);
@@ -182,7 +185,10 @@ function dueRow(environment: Environment, id: string): DueRow | undefined {
   const timer = environment.get<TimerState>(["timer", id]);
   if (timer !== undefined) return { type: "timer", timer: rowOf(timer), triedAtMs: timer.atMs };
   const down = environment.get<DownState>(["down", id]);
-  if (down === undefined) return undefined;
+  if (down === undefined) {
+    const run = dueRun(environment, id);
+    return run && { type: "run", ...run };
+  }
   const { reason, detail, dueAtMs, atMs, ...monitor } = down;
   return { type: "down", monitor, reason, detail, dueAtMs, triedAtMs: atMs };
 }

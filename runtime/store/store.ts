@@ -7,7 +7,7 @@ import { splitLetters } from "./dead-letters.ts";
 import { groupWindow } from "./dedupe.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
 import { checkFormat, formats, openFormat } from "./format.ts";
-import { splitBodies } from "./journal.ts";
+import { splitBodies } from "./split-bodies.ts";
 import { claimOwner, clearOwner, identify } from "./owner.ts";
 import type { Store, StorePlaces } from "./port.ts";
 import { moveTurnCalls } from "./sent-calls.ts";
@@ -46,6 +46,8 @@ export async function openStore(
         4: moveTurnCalls,
         // Rows of format 5 are valid in format 6; a program that knows only 5 would leave answers of letters behind.
         5: () => undefined,
+        // Likewise: it would not know a due row that is a run's, and never tell its end.
+        6: () => undefined,
       });
       return new OpenStore(places, registry, journal, openEnvironment, options);
     } catch (error) {

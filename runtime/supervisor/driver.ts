@@ -8,6 +8,7 @@ import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { type Admission, type Kernel, makeKernel } from "../kernel/kernel.ts";
 import type { Outcome } from "../kernel/envelope.ts";
 import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
+import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
 import type { AcceptResult, Effect } from "../kernel/state.ts";
@@ -17,11 +18,11 @@ import type { StandingOrder, Store } from "../store/port.ts";
 import { resetFor } from "./reset-rules.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
-import { parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
+import { isSubagentKey, parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
 import { specOf } from "./agent-spec.ts";
-import { makeAuditTrail } from "./audit-trail.ts";
 import { type Deliver, makeAnswers, restartHeader } from "./answers.ts";
 import { makeAlarm } from "./alarm.ts";
+import { makeAuditTrail } from "./audit-trail.ts";
 import { makeBacklogs } from "./backlogs.ts";
 import { makeCellEnds } from "./cell-ends.ts";
 import { prepareCell } from "./cell-places.ts";
@@ -29,6 +30,7 @@ import type { FollowUp } from "../kernel/exchange.ts";
 import { makeProfiles } from "./profiles.ts";
 import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
+import type { Subagents } from "./subagents.ts";
 
 export interface DriverDeps {
   readonly config: ResolvedConfig;
@@ -59,6 +61,7 @@ export interface DriverDeps {
   readonly onEscalated: (agentId: string, reason: string) => void;
   /** A cell lacked a right that an operator may grant; ends with `rightAsked`. */
   readonly askRight: (effect: Extract<Effect, { type: "ask-right" }>) => void;
+  readonly subagents: Pick<Subagents, "carryOut" | "start">;
   readonly signals: Pick<Signals, "call" | "down" | "start" | "stop" | "end">;
 }
 
@@ -114,6 +117,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         const parsed = parseSessionKey(sessionKey);
         return parsed.shape === "agent" && parsed.key === sessionKey;
       },
+      isRunKey: isSubagentKey,
       isRepeatable: deps.isRepeatable,
       asksForRights: config.agentToAgent.requests === "operator",
       newId: deps.newId,
@@ -190,7 +194,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         store
           .begin({
             envelopeId: effect.envelopeId,
-            agentId: effect.agentId,
+            agentId: agentOfKey(effect.sessionKey) ?? effect.agentId,
             sessionKey: effect.sessionKey,
             wantState: effect.wantState,
             ...resetFor(config.session, effect.header),
@@ -202,7 +206,8 @@ export function makeDriver(deps: DriverDeps): Driver {
           );
         return;
       case "record": {
-        const { envelopeId, agentId, sessionKey, row } = effect;
+        const { envelopeId, sessionKey, row } = effect;
+        const agentId = agentOfKey(sessionKey) ?? effect.agentId;
         store.recordStep({ envelopeId, agentId, sessionKey, row }).then(
           () => kernel.recorded(effect, undefined),
           (error: unknown) => kernel.recorded(effect, toRefusal(error)),
@@ -271,6 +276,10 @@ export function makeDriver(deps: DriverDeps): Driver {
       case "ask-right":
         deps.askRight(effect);
         return;
+      case "runs-waited":
+      case "run-ended":
+        deps.subagents.carryOut(effect);
+        return;
       case "signal-call":
         deps.signals.call(effect);
         return;
@@ -324,7 +333,7 @@ export function makeDriver(deps: DriverDeps): Driver {
     store
       .commit({
         envelopeId: header.id,
-        agentId: effect.agentId,
+        agentId: header.agentId,
         sessionKey: header.sessionKey,
         kind: sessionKind(header.sessionKey, config.session.mainKey),
         channel: sessionChannel(header.sessionKey, header.provenance.sourceChannel),
@@ -338,7 +347,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       .then(
         () => {
           kernel.committed(effect.agentId, effect.turn, { ok: true }, nowMs());
-          deps.onSessionChanged(header.sessionKey, effect.agentId, "turn");
+          deps.onSessionChanged(header.sessionKey, header.agentId, "turn");
         },
         (error: unknown) =>
           kernel.committed(effect.agentId, effect.turn, { ok: false, refusal: toRefusal(error) }, nowMs()),
@@ -362,10 +371,11 @@ export function makeDriver(deps: DriverDeps): Driver {
   }
 
   function startCell(effect: Extract<Effect, { type: "start-cell" }>): void {
-    const agent = agents.get(effect.agentId) as ResolvedAgent;
+    const agent = agents.get(effect.homeId) as ResolvedAgent;
     prepareCell(agent, config, deps.assets).then(
       (place) =>
         host.start({
+          id: effect.agentId,
           init: {
             agentId: agent.id,
             incarnation: effect.incarnation,
@@ -381,9 +391,9 @@ export function makeDriver(deps: DriverDeps): Driver {
         }),
       (error: unknown) => {
         const { message } = toRefusal(error);
-        log.error({ agent: agent.id, reason: message }, "the agent is disabled: its cell cannot be prepared");
-        kernel.disable(agent.id, message, nowMs());
-        kernel.cellExit(agent.id, effect.incarnation, "normal", message, nowMs());
+        log.error({ agent: effect.agentId, reason: message }, "the agent is disabled: its cell cannot be prepared");
+        kernel.disable(effect.agentId, message, nowMs());
+        kernel.cellExit(effect.agentId, effect.incarnation, "normal", message, nowMs());
       },
     );
   }
@@ -443,6 +453,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       for (const { header, ...done } of exchanges) kernel.resumeExchange(header, storedOutcome(done));
       kernel.start(nowMs());
       isResumed.resolve();
+      await deps.subagents.start();
       await deps.signals.start();
       const inHand = envelopes.filter(({ attempts }) => attempts > 0).length;
       return { envelopes: envelopes.length + behind, inHand, outbound: outbound.length };

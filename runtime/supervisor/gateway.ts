@@ -43,6 +43,7 @@ import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
 import { makeSessionCare } from "./session-care.ts";
 import { makeSessionTools } from "./tools/index.ts";
+import { makeSubagents } from "./subagents.ts";
 import { isRepeatable, runTool } from "./tools/table.ts";
 import { makeSignals } from "./signals.ts";
 import { makeStopWork } from "./stop-work.ts";
@@ -148,7 +149,18 @@ export function makeGateway(parts: GatewayParts): Gateway {
     store,
     kernel: () => driver.kernel,
     accept: (admission) => driver.accept(admission),
+    dueRun: (row) => subagents.due(row),
     newId,
+    nowMs,
+    log,
+  });
+  const subagents = makeSubagents({
+    store,
+    kernel: () => driver.kernel,
+    accept: (admission) => driver.accept(admission),
+    expect: (atMs) => signals.expect(atMs),
+    onSessionChanged,
+    onAnswer: (call) => runTool(tools, driver.kernel, call),
     nowMs,
     log,
   });
@@ -202,6 +214,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     isRepeatable: (tool) => isRepeatable(tools, tool),
     askRight: (effect) => void answerAsked(effect, requests, driver.kernel),
     signals,
+    subagents,
     onEscalated: (agentId, reason) =>
       parts.onFatal?.(`the agent ${agentId}, whose failure is the gateway's, was parked: ${reason}`),
   });
@@ -225,6 +238,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const care = makeSessionCare({
     store,
     forgetState: (sessionKey) => driver.kernel.forgetState(sessionKey),
+    cancelChildren: (sessionKey) =>
+      driver.kernel.cancelRunsOf(sessionKey, "the session that asked for it begins anew", nowMs()),
     onSessionChanged,
     nowMs,
   });
@@ -238,6 +253,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     kernel: () => driver.kernel,
     pairings: () => driver.pairings,
     requests,
+    subagents,
+    newId,
     nowMs,
   });
   const commands = makeCommands({
@@ -292,6 +309,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     signals,
     grants,
     requests,
+    subagents,
     policy,
     agents: () => board.all(),
     lanes: () => driver.kernel.lanes(),

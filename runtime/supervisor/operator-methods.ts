@@ -30,6 +30,7 @@ import type { Ingress } from "./ingress.ts";
 import type { SessionCare } from "./session-care.ts";
 import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
+import type { Subagents } from "./subagents.ts";
 import type { StopWork } from "./stop-work.ts";
 
 export interface OperatorDeps {
@@ -47,6 +48,7 @@ export interface OperatorDeps {
   readonly signals: Pick<Signals, "timers" | "remove">;
   readonly grants: Grants;
   readonly requests: Pick<GrantRequests, "waiting" | "approve" | "deny">;
+  readonly subagents: Pick<Subagents, "list" | "cancel">;
   readonly policy: Policy;
   readonly agents: () => readonly AgentStatus[];
   readonly lanes: () => readonly LaneRow[];
@@ -214,6 +216,14 @@ export function makeOperatorMethods(
       });
       return { ts: deps.nowMs(), count: rows.length, total, hasMore: offset + rows.length < total, timers };
     },
+    "subagents.list": async ({ sessionKey, limit }) => {
+      const tasks = await deps.subagents.list({
+        ...(sessionKey === undefined ? {} : { below: findTarget(sessionKey).sessionKey }),
+        limit: Math.min(limit ?? limits.runsListDefault, limits.runsListMax),
+      });
+      return { ts: deps.nowMs(), count: tasks.length, tasks };
+    },
+    "subagents.cancel": async ({ id }, client) => ({ ok: true, ...(await deps.subagents.cancel(id, client.clientId)) }),
     "timers.remove": async ({ id }, client) => {
       const timer = await deps.signals.remove(id, client.clientId);
       if (timer === undefined)

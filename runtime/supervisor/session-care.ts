@@ -25,6 +25,8 @@ export function makeSessionCare(deps: {
   readonly store: Store;
   /** Whether the next turn will read the state from the store; false while one runs. */
   readonly forgetState: (sessionKey: string) => boolean;
+  /** Ends the sub-agents that the session started: they worked for what is over. */
+  readonly cancelChildren: (sessionKey: string) => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   readonly nowMs: () => number;
 }): SessionCare {
@@ -50,6 +52,7 @@ export function makeSessionCare(deps: {
           `the session ${key} is running: it cannot be reset now`,
           "wait for its turn to end, or stop it with chat.abort",
         );
+      deps.cancelChildren(key);
       return found(key, await store.resetSession(key, agentId, nowMs()), "reset");
     },
   };

@@ -19,6 +19,8 @@ export interface SignalsDeps {
   readonly store: Store;
   readonly kernel: () => Pick<Kernel, "isOpen" | "signalResult" | "view">;
   readonly accept: (admission: Admission) => Promise<AcceptResult>;
+  /** A due row of a sub-agent's run (`subagents.ts`). */
+  readonly dueRun: (row: Extract<DueRow, { type: "run" }>) => Promise<void>;
   readonly newId: (nowMs: number) => string;
   readonly nowMs: () => number;
   readonly log: Logger;
@@ -29,6 +31,8 @@ export interface Signals {
   call(call: SignalCall): void;
   /** An agent is down. */
   down(effect: Extract<Effect, { type: "down" }>): void;
+  /** Something of the store is due at this time. */
+  expect(atMs: number): void;
   /** The gateway is up: what was watched before is down, and what became due meanwhile fires. */
   start(): Promise<void>;
   /** Nothing fires any more; what is due stays. */
@@ -120,6 +124,10 @@ export function makeSignals(deps: SignalsDeps): Signals {
   async function fire(row: DueRow): Promise<void> {
     if (!isRunning) return;
     const atMs = nowMs();
+    if (row.type === "run") {
+      await deps.dueRun(row);
+      return;
+    }
     if (row.type === "timer" && isBusy(row.timer)) {
       await store.postpone(row.timer.id, timesOf(row.timer, atMs).nextMs ?? atMs);
       return;
@@ -140,7 +148,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
   const isBusy = ({ everyMs, lastEnvelopeId }: TimerRow): boolean =>
     everyMs !== undefined && lastEnvelopeId !== undefined && deps.kernel().isOpen(lastEnvelopeId);
 
-  async function drop(row: DueRow, id: string, refusal: Refusal): Promise<void> {
+  async function drop(row: Exclude<DueRow, { type: "run" }>, id: string, refusal: Refusal): Promise<void> {
     const what = row.type === "timer" ? "timer" : "monitor";
     if (row.type === "timer") await store.unschedule(id, {});
     else await store.demonitor(id);
@@ -275,6 +283,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
         (error: unknown) => deps.kernel().signalResult(call, { refusal: toRefusal(error) }),
       );
     },
+    expect,
     down: ({ agentId, reason, detail }) => note({ target: agentId, reason, detail, atMs: nowMs() }),
     async start() {
       isRunning = true;
@@ -325,4 +334,5 @@ function parseParams(json: string): z.infer<typeof scheduleParams> {
   );
 }
 
-const dueAtOf = (row: DueRow): number => (row.type === "timer" ? row.timer.dueAtMs : row.dueAtMs);
+const dueAtOf = (row: Exclude<DueRow, { type: "run" }>): number =>
+  row.type === "timer" ? row.timer.dueAtMs : row.dueAtMs;

@@ -3,6 +3,7 @@
  * (`runtime/thread/cell`) implements `Context`.
  */
 import type { DownReason, Provenance } from "../kernel/envelope.ts";
+import type { RunOutcome } from "../kernel/run-rows.ts";
 
 /**
  * A validator of any library that follows Standard Schema (zod, valibot, arktype…): the cell needs none itself.
@@ -92,6 +93,22 @@ export type IncomingSignal =
       readonly reason: DownReason;
       /** For a person. */
       readonly detail: string;
+    }
+  /** The session was made for this: what `sessions_spawn` or `ctx.spawn` gave as the task. */
+  | { readonly type: "spawned"; readonly runId: string; readonly depth: number; readonly task: string }
+  /** A sub-agent that this session started has ended; the text has its result. */
+  | {
+      readonly type: "completion";
+      readonly runId: string;
+      readonly sessionKey: string;
+      readonly outcome: RunOutcome;
+      readonly status: "ok" | "error" | "timeout" | "unknown";
+      /** Which failure: `no_result`, `interrupted`, or a code of ours. */
+      readonly code?: string;
+      readonly label?: string;
+      readonly taskName?: string;
+      readonly runtimeMs: number;
+      readonly toolCalls: number;
     };
 
 /** One of `inMs` and `atMs`, or `everyMs` with or without one of them. */
@@ -183,6 +200,13 @@ export interface Context<S extends object> {
     options?: RequestOptions,
   ): Promise<{ readonly status: "ok" | "no_reply"; readonly text: string }>;
   /**
+   * Starts a sub-agent: a run of its own in a session of its own, with rights derived from this turn's. Resolves when it is stored;
+   * a repeated turn finds the run that it started before. Source: behaviour §3.5.
+   * @throws a coded error: `CLOISTER_CAPABILITY_DENIED` (not allowed, too deep, too many, over budget), `CLOISTER_AGENT_UNKNOWN`,
+   *   `CLOISTER_BUSY`, `CLOISTER_REQUEST_INVALID`.
+   */
+  spawn(options: SpawnOptions): Promise<Spawned>;
+  /**
    * Sets a timer and gives its id, once it is on disk. When it is due, the session gets a message with `signal.type: "timer"`,
    * also after a restart and with no cell. A recurring one keeps its rhythm; times that passed meanwhile come as one. Not
    * undone when the turn fails, and not set twice when the turn is repeated.
@@ -253,6 +277,53 @@ export interface Tools {
   agents_list(): Promise<ToolResult>;
   sessions(params: object): Promise<ToolResult>;
   sessions_search(params: object): Promise<ToolResult>;
+  sessions_spawn(params: object): Promise<ToolResult>;
+  subagents(params?: object): Promise<ToolResult>;
+  sessions_yield(params?: object): Promise<ToolResult>;
+}
+
+export interface SpawnOptions {
+  readonly task: string;
+  /** Whose sub-agent: this agent's unless another is named, which `subagents.allowAgents` or a grant has to allow. */
+  readonly agentId?: string;
+  /** For people: at most 512 characters. */
+  readonly label?: string;
+  /** From now, in milliseconds; the run is ended then (`timed_out`). Never later than that of the run that asks. */
+  readonly deadlineMs?: number;
+  /** What the run, with what it starts itself, may use up; never more than the run that asks has left. */
+  readonly budget?: {
+    readonly tokens?: number;
+    readonly toolCalls?: number;
+    readonly children?: number;
+    readonly depth?: number;
+  };
+  /** `fork` begins with a copy of this session's transcript; same agent only. Default: `isolated`. */
+  readonly context?: "isolated" | "fork";
+  /** `delete` archives its session when it has ended. Default: `keep`. */
+  readonly cleanup?: "keep" | "delete";
+  /** Sends this session a message of its end as well. Default: false: `result` tells it. */
+  readonly announce?: boolean;
+  /** It goes on when this session's run ends or is stopped. */
+  readonly detached?: boolean;
+}
+
+export interface Spawned {
+  readonly runId: string;
+  readonly sessionKey: string;
+  /** Waits for the end of the run, which is no error whatever it is. The turn holds no place meanwhile. */
+  result(): Promise<SpawnEnd>;
+  /** Ends the run and what it started. */
+  cancel(): Promise<void>;
+}
+
+export interface SpawnEnd {
+  readonly status: RunOutcome;
+  /** What the run answered with; of another end why. */
+  readonly text: string;
+  /** Which failure: `no_result`, `interrupted`, or a code of ours. */
+  readonly code?: string;
+  readonly runtimeMs: number;
+  readonly toolCalls: number;
 }
 
 export type ToolResult = { readonly [key: string]: unknown };

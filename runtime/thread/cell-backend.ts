@@ -8,6 +8,8 @@ import type { CellMemory } from "./heap-watch.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
 
 export interface CellSpec {
+  /** The agent, or the sub-agent's run, that it is the cell of. */
+  readonly id: string;
   readonly init: CellInit;
   /** Files and folders that the cell may read beside its workspace: its module and what that imports. */
   readonly readable: readonly string[];

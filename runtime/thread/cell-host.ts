@@ -83,8 +83,8 @@ export function makeCellHost(
   };
 
   const launch = (spec: CellSpec): void => {
-    const { init } = spec;
-    const { agentId, incarnation } = init;
+    const { id: agentId, init } = spec;
+    const { incarnation } = init;
     const ended = Promise.withResolvers<void>();
     const isProcess = spec.level === "process";
     const body = (isProcess ? launchProcess : launchThread)(spec, assets, {
@@ -183,7 +183,8 @@ export function makeCellHost(
     lastCheckMs = now;
     for (const cell of cells.values()) {
       const beat = cell.body.beat();
-      const { agentId, incarnation } = cell.spec.init;
+      const { id: agentId, init } = cell.spec;
+      const { incarnation } = init;
       // When this thread itself was held up, so was the machine: such a round proves nothing about the cell.
       if (late) continue;
       cell.isStill = beat === cell.lastBeat;
@@ -225,7 +226,7 @@ export function makeCellHost(
       find(agentId, incarnation)?.body.cancel(turn);
     },
     stop(agentId, incarnation, reason, detail) {
-      const queued = waiting.findIndex(({ init }) => init.agentId === agentId && init.incarnation === incarnation);
+      const queued = waiting.findIndex(({ id, init }) => id === agentId && init.incarnation === incarnation);
       if (queued !== -1) {
         waiting.splice(queued, 1);
         listener.exited(agentId, incarnation, reason, detail);

@@ -49,7 +49,7 @@ export function launchThread(
   ];
   const worker = new Worker(entry, {
     eval: true,
-    name: `cell:${init.agentId}`,
+    name: `cell:${spec.id}`,
     env: {},
     argv: [],
     stdin: false,

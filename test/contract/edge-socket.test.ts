@@ -46,6 +46,8 @@ describe("handshake", () => {
           "gateway.stop",
           "timers.list",
           "timers.remove",
+          "subagents.list",
+          "subagents.cancel",
           "grants.list",
           "grants.explain",
           "grants.add",

@@ -42,7 +42,9 @@ describe.each(["memory", "lmdb"])("timers and monitors in the store: %s", (kind)
     store = await open(options);
   };
   const ids = async (nowMs: number): Promise<readonly string[]> =>
-    (await store.due(nowMs, 100)).rows.map((row) => (row.type === "timer" ? row.timer.id : row.monitor.id));
+    (await store.due(nowMs, 100)).rows.map((row) =>
+      row.type === "timer" ? row.timer.id : row.type === "run" ? row.run.id : row.monitor.id,
+    );
 
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), "cloister-store-"));

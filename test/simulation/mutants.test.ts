@@ -75,7 +75,7 @@ const planted: readonly Planted[] = [
   {
     bug: "a place that a stop made free and nobody is given before the next tick",
     file: "kernel/kernel.ts",
-    text: "      useRoom(k, nowMs);\n      return stopped;",
+    text: "      afterwards(nowMs);\n      return stopped;",
     instead: "      return stopped;",
     seen: /a place at \w+ is free, and nobody is asked/u,
     seeds: 1_000,

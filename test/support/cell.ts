@@ -87,6 +87,7 @@ export async function startCell(
   });
   open.push(host);
   host.start({
+    id: agentId,
     init: { agentId, incarnation: 1, model: undefined, options: {}, mainKey: "main", slots: [], ...init },
     readable: [...readable, loaded.zodDir],
     level,

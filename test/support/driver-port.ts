@@ -9,6 +9,7 @@ import type { makePairingRegistry, Pairing, PairingRegistry } from "../../runtim
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
 import type { FakeCell, Script } from "./fake-cell.ts";
 import type { Journal } from "./kernel-journal.ts";
+import type { KernelRuns } from "./kernel-runs.ts";
 import type { KernelSignals } from "./kernel-signals.ts";
 import type { Watch } from "./kernel-watch.ts";
 import type { Random } from "./random.ts";
@@ -80,6 +81,7 @@ export interface Driver {
   readonly kernel: Kernel;
   readonly journal: Journal;
   readonly signals: KernelSignals;
+  readonly runs: KernelRuns;
   readonly pairings: PairingRegistry;
   readonly random: Random;
   readonly effects: readonly Effect[];

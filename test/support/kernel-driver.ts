@@ -13,11 +13,13 @@ import { makePairingRegistry } from "../../runtime/kernel/pairings.ts";
 import { wasStoppedBefore } from "../../runtime/kernel/spill.ts";
 import { defaultSupervision } from "../../runtime/kernel/supervision.ts";
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
+import { isSubagentKey } from "../../runtime/routing/index.ts";
 import { isRepeatable, runTool } from "../../runtime/supervisor/tools/table.ts";
 import { agentIdOf, type Driver, type DriverOptions, type Handled, openPairings } from "./driver-port.ts";
 import { type FakeCell, makeFakeCell } from "./fake-cell.ts";
 import { checkInvariants } from "./kernel-invariants.ts";
 import { journalName, makeJournal } from "./kernel-journal.ts";
+import { makeKernelRuns, runTools } from "./kernel-runs.ts";
 import { makeKernelSignals } from "./kernel-signals.ts";
 import { makeWatch } from "./kernel-watch.ts";
 import { makeRandom } from "./random.ts";
@@ -32,7 +34,7 @@ export function makeDriver(options: DriverOptions): Driver {
   const random = makeRandom(seed);
   const code = options.kernel ?? { makeKernel, makePairingRegistry };
   const signals = makeKernelSignals();
-  const journal = makeJournal((fires) => signals.advance(fires));
+  const journal = makeJournal((fires) => runs.advance(fires) ?? signals.advance(fires));
   const pairings = code.makePairingRegistry();
   const agentIds = options.agents ?? ["main"];
   for (const pairing of options.pairings ?? openPairings(agentIds)) pairings.add(pairing);
@@ -81,6 +83,13 @@ export function makeDriver(options: DriverOptions): Driver {
     () => nowMs,
   );
 
+  const runs = makeKernelRuns(
+    () => kernel,
+    journal,
+    () => store,
+    () => nowMs,
+  );
+
   const hashEffect = (effect: Effect): void => {
     const text = JSON.stringify(effect);
     for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193) >>> 0;
@@ -100,6 +109,7 @@ export function makeDriver(options: DriverOptions): Driver {
       {
         limits,
         lanes: { main: options.mainLaneConcurrent ?? 4, subagent: 8, cron: 4, background: 3, ...options.lanes },
+        isRunKey: isSubagentKey,
         liveCellsMax: options.liveCellsMax ?? 100,
         random: () => options.jitter ?? random.next(),
         whyNot: (subject, verb, object) => ({
@@ -176,6 +186,13 @@ export function makeDriver(options: DriverOptions): Driver {
           () => kernel.rightAsked(effect, { ...effect.refusal, message: "the operator was asked" }),
         );
         return;
+      case "run-ended":
+        bodies.set(effect.completion?.header.id ?? "", effect.completion?.body ?? "");
+        runs.ended(effect);
+        return;
+      case "runs-waited":
+        enqueue(`calls ${effect.call.agentId}`, () => runs.waited(effect.call));
+        return;
       case "signal-call": {
         let json = "";
         store.change(
@@ -243,7 +260,7 @@ export function makeDriver(options: DriverOptions): Driver {
   };
 
   const fireDue = (): void => {
-    for (const { admission, answer } of signals.takeDue(nowMs)) {
+    for (const { admission, answer } of [...signals.takeDue(nowMs), ...runs.takeDue()]) {
       const ticket = nextTicket++;
       due.set(ticket, answer);
       openTickets.add(ticket);
@@ -319,6 +336,10 @@ export function makeDriver(options: DriverOptions): Driver {
 
   /** The session tool as the supervisor serves it: its rights are checked, then it sends for the turn. */
   const serveCall = (effect: Extract<Effect, { type: "call" }>): void => {
+    if (runTools.includes(effect.tool)) {
+      runs.serve(effect);
+      return;
+    }
     if (options.tools?.[effect.tool] !== undefined) {
       runTool(options.tools, kernel, effect);
       return;
@@ -429,6 +450,7 @@ export function makeDriver(options: DriverOptions): Driver {
     },
     journal,
     signals,
+    runs,
     pairings,
     random,
     effects,
@@ -489,6 +511,16 @@ export function makeDriver(options: DriverOptions): Driver {
             ),
           )
           .concat(signals.nextMs((agentId) => !isOut(agentId)) ?? [])
+          .concat(runs.nextMs() ?? [])
+          .concat(
+            [...kernel.state.runs.values()].flatMap(({ run }) =>
+              run === undefined || run.phase === "reporting"
+                ? []
+                : run.end === undefined
+                  ? (run.row.deadlineMs ?? [])
+                  : Math.max(run.retryAtMs, nowMs + 100),
+            ),
+          )
           .concat(needsTick() ? nowMs + 100 : []);
         if (dueMs.length === 0) return;
         nowMs = Math.max(nowMs + 1, Math.min(...dueMs));
@@ -540,7 +572,7 @@ export function makeDriver(options: DriverOptions): Driver {
       watch.restarted();
       due.clear();
       signals.restart();
-      journal.change(signals.markDown(undefined, "killed", "the process died", nowMs));
+      journal.change([...signals.markDown(undefined, "killed", "the process died", nowMs), ...runs.restart()]);
       journal.flush(journalName);
       kernel = boot();
       for (const answer of journal.outbound.values()) store.carryOut(answer);

@@ -4,6 +4,9 @@
 import { agentOfKey } from "../../runtime/kernel/agent-of-key.ts";
 import { laneOf } from "../../runtime/kernel/lanes.ts";
 import type { Kernel } from "../../runtime/kernel/kernel.ts";
+import { runLane } from "../../runtime/kernel/run-lane.ts";
+import { entryId } from "../../runtime/kernel/runs.ts";
+import { isSubagentKey } from "../../runtime/routing/index.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
 
 /** Appends whose answer the kernel does not have yet. */
@@ -23,7 +26,8 @@ export function makeFlights(): Flights {
   /** By the agent that sent, and then by the incarnation of its cell: asked after every step, so no text is built for it. */
   const sentBy = new Map<string, Map<number, number>>();
   const count = ({ envelope, ticket }: Extract<Effect, { type: "append" }>, by: 1 | -1): void => {
-    const { agentId } = envelope.header;
+    const { sessionKey } = envelope.header;
+    const agentId = isSubagentKey(sessionKey) ? entryId(sessionKey.split(":")[3] ?? "") : envelope.header.agentId;
     towards.set(agentId, (towards.get(agentId) ?? 0) + by);
     if (ticket.type !== "cell") return;
     const cells = sentBy.get(ticket.agentId) ?? new Map<number, number>();
@@ -52,6 +56,7 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
       if (!k.pairings.isLive(pairing)) wrong(`slot ${slot} of ${id} is of ${pairing}, which is gone`);
       if (slot >= agent.nextSlot) wrong(`slot ${slot} of ${id} will be given again`);
     }
+    if (agent.run?.holdsPlace === true) holding.set(runLane, (holding.get(runLane) ?? 0) + 1);
     let held = 0;
     let suspects = 0;
     for (const turn of agent.turns.values()) {
@@ -165,7 +170,11 @@ function checkNotStalled(
     wrong(`${agent.spec.id} ended more than ${intensity} times within ${periodMs} ms and is not parked`);
   // The tick starts what a back-off that has just passed held back.
   if (agent.notBeforeMs > 0 && agent.phase === "dormant") return;
+  const { run } = agent;
+  const own = k.lanes.get(runLane);
   const ready = [...agent.ready].some(([name, sessions]) => {
+    if (run !== undefined)
+      return sessions.size > 0 && run.end === undefined && (run.holdsPlace || (own?.running ?? 0) < (own?.places ?? 0));
     const places = k.lanes.get(name);
     return sessions.size > 0 && (places === undefined || places.running < places.places);
   });

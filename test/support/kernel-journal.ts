@@ -64,6 +64,8 @@ export interface Journal {
   commit(effect: Effects<"commit">): Commit;
   /** Part of the transaction that sets a timer or a monitor: which call of the turn did it. */
   made(envelopeId: string, row: StepRow): Undo;
+  /** Part of a transaction that appends the envelope beside something else. */
+  put(envelope: Envelope): { readonly seq: number; readonly undo: readonly Undo[] };
   /** A transaction of the journal about something else: what undoes it. */
   change(steps: readonly Undo[]): void;
   bury(id: string, fate: Fate, reason: string): void;
@@ -226,6 +228,12 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
       writeJournal(...steps);
       unflushedOf(journalName).fresh.add(id);
       return { status: "stored", seq };
+    },
+    put(envelope) {
+      const { id } = envelope.header;
+      const seq = nextSeq++;
+      unflushedOf(journalName).fresh.add(id);
+      return { seq, undo: [put(rows, id, { envelope, seq, attempts: 0 }), put(accepted, id, envelope)] };
     },
     lookUp({ agentId, envelopeId }) {
       const before = done.get(envelopeId);

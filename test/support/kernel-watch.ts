@@ -137,6 +137,11 @@ export function makeWatch(
       case "signal-call":
         reached.add(`call:${effect.call}`);
         return;
+      case "run-ended":
+        reached.add(`run:${effect.end.outcome}`);
+        reached.add(`run-delivery:${effect.end.delivery}`);
+        return;
+      case "runs-waited":
       case "deadline":
       case "waited":
       case "refill":

@@ -32,6 +32,48 @@ const sandboxKeys = () => ({
   prune: later("sandbox", "When unused containers go.", anyMap().optional()),
 });
 
+/** Minutes in five years: beyond that a timer is none. */
+const archiveMinutesMax = Math.floor(limits.timerHorizonMsMax / 60_000);
+
+/** `maxConcurrent` counts over all agents, so that only `agents.defaults` may say it. */
+const subagents = () =>
+  z.strictObject({
+    allowAgents: key("Other agents that its sub-agents may run as; `*` is any. Default: none.", texts().optional()),
+    requireAgentId: key("`sessions_spawn` has to name the agent. Default: false.", z.boolean().optional()),
+    maxConcurrent: key(
+      "Sub-agents at work at a time in the whole gateway (lane `subagent`); only in `agents.defaults`. Default: 8.",
+      z.int().min(1).max(limits.runsMax).optional(),
+    ),
+    maxChildrenPerAgent: key(
+      "Sub-agents of one session at a time. Default: 5.",
+      z.int().min(1).max(limits.spawnChildrenMax).optional(),
+    ),
+    maxSpawnDepth: key(
+      "Generations: with 1 a sub-agent starts none itself. Default: 1.",
+      z.int().min(1).max(limits.spawnDepthMax).optional(),
+    ),
+    runTimeoutSeconds: key(
+      "A run that takes longer is ended. 0: no bound. Default: 0.",
+      z
+        .number()
+        .min(0)
+        .max(limits.askTimeoutMsMax / 1_000)
+        .optional(),
+    ),
+    archiveAfterMinutes: key(
+      "How long after its end a sub-agent's session is archived. 0: never. Default: 60.",
+      z.number().min(0).max(archiveMinutesMax).optional(),
+    ),
+    announceTimeoutMs: later(
+      "sub-agents of models",
+      "Time of one attempt to tell a requester.",
+      z.number().positive().optional(),
+    ),
+    model: later("sub-agents of models", "Model of sub-agents.", model().optional()),
+    thinking: later("sub-agents of models", "Effort of the model of sub-agents.", z.string().optional()),
+    delegationMode: later("sub-agents of models", "How much a model is told to hand on.", z.string().optional()),
+  });
+
 /** What both `agents.defaults` and one agent may say. */
 const agentKeys = () => ({
   cwd: later(
@@ -42,21 +84,9 @@ const agentKeys = () => ({
   model: later("model", "Model of the agent: `provider/model`, or `{ primary, fallbacks }`.", model().optional()),
   groupChat: key("The agent in group chats.", groupChat().optional()),
   tools: key("Tools of the agent.", agentTools().optional()),
-  subagents: later(
-    "sub-agents",
-    "Limits of sub-agents.",
-    z
-      .looseObject({
-        allowAgents: texts().optional(),
-        requireAgentId: z.boolean().optional(),
-        maxConcurrent: z.int().positive().optional(),
-        maxChildrenPerAgent: z.int().positive().optional(),
-        maxSpawnDepth: z.int().min(1).max(5).optional(),
-        runTimeoutSeconds: z.number().nonnegative().optional(),
-        archiveAfterMinutes: z.number().nonnegative().optional(),
-        announceTimeoutMs: z.number().positive().optional(),
-      })
-      .optional(),
+  subagents: key(
+    "Sub-agents that the agent's sessions may start. See docs/guides/sub-agents.md.",
+    subagents().optional(),
   ),
   skills: later("skills", "Skills that the agent may use; replaces the inherited list.", texts().optional()),
   memorySearch: later("memory", "What memory search covers.", anyMap().optional()),

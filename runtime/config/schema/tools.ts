@@ -93,13 +93,25 @@ export const tools = z
         })
         .optional(),
     ),
-    subagents: later(
-      "sub-agents",
+    subagents: key(
       "Tools of sub-agents; only narrows.",
-      z.looseObject({ tools: lists().optional() }).optional(),
+      z
+        .strictObject({
+          tools: key(
+            "Of the tools that a sub-agent has, only those of `allow`, and never those of `deny`.",
+            z
+              .strictObject({
+                allow: key("Only these (`*` works).", texts().optional()),
+                deny: key("Never these; wins.", texts().optional()),
+                alsoAllow: later(policyFeature, "Nothing can be added back.", texts().optional()),
+              })
+              .optional(),
+          ),
+        })
+        .optional(),
     ),
     sessions_spawn: later(
-      "sub-agents",
+      "files for sub-agents",
       "Files handed to a sub-agent.",
       z
         .strictObject({

@@ -19,8 +19,8 @@ export function makeAgentsList(find: SessionFinder): Tool {
         name,
         ...(model === undefined ? {} : { model }),
         isSelf,
-        /** Whether `sessions_spawn` takes the id: the caller's own, and those of a grant. */
-        spawn: isSelf || may("spawn"),
+        /** Whether `sessions_spawn` takes the id: the caller's own, those of `subagents.allowAgents`, and those of a grant. */
+        spawn: find.maySpawn(requester.agentId, id),
         access: verbs,
       };
     });

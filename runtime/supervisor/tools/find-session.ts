@@ -5,6 +5,7 @@
  */
 import {
   isClampedSession,
+  judgePair,
   judgeSession,
   type Judgement,
   type Policy,
@@ -22,6 +23,7 @@ import type { GrantRequests } from "../grant-requests.ts";
 import type { RefusedCall } from "../kept-messages.ts";
 import { tellRaised } from "../right-answers.ts";
 import type { SessionCare } from "../session-care.ts";
+import type { Subagents } from "../subagents.ts";
 import { fault, forbidden, type ToolCall, type ToolRefusal } from "./table.ts";
 
 export interface SessionToolsDeps {
@@ -36,6 +38,8 @@ export interface SessionToolsDeps {
   readonly pairings: () => PairingRegistry;
   /** Puts a right that is missing to the operator. */
   readonly requests: Pick<GrantRequests, "raise">;
+  readonly subagents: Subagents;
+  readonly newId: (nowMs: number) => string;
   readonly nowMs: () => number;
 }
 
@@ -79,6 +83,8 @@ export interface SessionFinder {
   ): { readonly read: boolean; readonly send: boolean; readonly control: boolean };
   /** An agent's main session is there from the start; any other key has to be one that was spoken to: a typo makes no session. */
   whyMissing(target: FoundSession): ToolRefusal | undefined;
+  /** Whether the agent may start sub-agents of that one. */
+  maySpawn(agentId: string, targetId: string): boolean;
   /** The configured agents whose sessions it may see in a list, or the one that is named. */
   visibleAgents(requester: Requester, agentId: string | undefined): readonly string[];
 }
@@ -97,7 +103,7 @@ export function makeSessionFinder({ config, agents, policy, store, requests }: S
       {
         agentId: target.agentId,
         sessionKey: target.key,
-        ancestors: target.row?.spawnedBy === undefined ? [] : [target.row.spawnedBy],
+        ancestors: target.row?.lineage ?? (target.row?.spawnedBy === undefined ? [] : [target.row.spawnedBy]),
       } satisfies Target,
       verb,
     );
@@ -121,13 +127,14 @@ export function makeSessionFinder({ config, agents, policy, store, requests }: S
       return { ...forbidden(told.message, told.remedy), request: { id: raised.requestId, kept: raised.kept } };
     },
     requesterOf(call) {
-      const mainKey = mainSessionKey(call.agentId, config.session);
-      const mode = agents.get(call.agentId)?.sandboxMode ?? "off";
+      const { agentId, sessionKey } = call.header;
+      const mainKey = mainSessionKey(agentId, config.session);
+      const mode = agents.get(agentId)?.sandboxMode ?? "off";
       return {
-        agentId: call.agentId,
-        sessionKey: call.header.sessionKey,
+        agentId,
+        sessionKey,
         mainSessionKey: mainKey,
-        sandboxed: mode === "all" || (mode === "non-main" && call.header.sessionKey !== mainKey),
+        sandboxed: mode === "all" || (mode === "non-main" && sessionKey !== mainKey),
       };
     },
     async byKey(requester, reference) {
@@ -174,6 +181,11 @@ export function makeSessionFinder({ config, agents, policy, store, requests }: S
     whyMissing({ key, agentId, row }) {
       if (row !== undefined || key === mainSessionKey(agentId, config.session)) return undefined;
       return fault("not_found", `No session found with key: ${key}`, "sessions_list shows the sessions");
+    },
+    maySpawn(agentId, targetId) {
+      const allowed = agents.get(agentId)?.subagents.allowAgents ?? [];
+      if (agentId === targetId || allowed.includes("*") || allowed.includes(targetId)) return true;
+      return judgePair(policy, agentId, targetId, "spawn").allowed;
     },
     visibleAgents: (requester, agentId) =>
       [...agents.keys()].filter(

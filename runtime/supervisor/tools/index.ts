@@ -8,6 +8,9 @@ import { makeSessionsHistory } from "./sessions-history.ts";
 import { makeSessionsList } from "./sessions-list.ts";
 import { makeSessionsSearch } from "./sessions-search.ts";
 import { makeSessionsSend } from "./sessions-send.ts";
+import { makeSessionsSpawn } from "./sessions-spawn.ts";
+import { makeSessionsYield } from "./sessions-yield.ts";
+import { makeSubagentsTool } from "./subagents.ts";
 import type { Tool } from "./table.ts";
 
 export function makeSessionTools(deps: SessionToolsDeps): Readonly<Record<(typeof sessionTools)[number], Tool>> {
@@ -20,5 +23,8 @@ export function makeSessionTools(deps: SessionToolsDeps): Readonly<Record<(typeo
     sessions_list: makeSessionsList(deps, find),
     sessions_search: makeSessionsSearch(deps, find),
     sessions_send: makeSessionsSend(deps, find),
+    sessions_spawn: makeSessionsSpawn(deps, find),
+    sessions_yield: makeSessionsYield(deps),
+    subagents: makeSubagentsTool(deps),
   };
 }

@@ -1,6 +1,7 @@
 /** A session as the tools show it to an agent: one row of `sessions_list`, and the fields of `session_status`. */
 import type { Requester } from "../../../auth/policy.ts";
 import { sessionChannel, sessionKind } from "../../routing/index.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
 import type { SessionKind } from "../../store/port.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
 
@@ -32,6 +33,13 @@ export interface SessionView {
     readonly threadId?: string;
   };
   readonly spawnedBy?: string;
+  /** Sessions of the sub-agents that it started and that live. */
+  readonly children?: readonly string[];
+}
+
+function childrenOf(kernel: Pick<Kernel, "childrenOf">, key: string): { readonly children?: readonly string[] } {
+  const children = kernel.childrenOf(key);
+  return children.length === 0 ? {} : { children };
 }
 
 export function viewSession(
@@ -51,6 +59,7 @@ export function viewSession(
     access: find.accessOf(requester, target),
     archived: row?.archivedAtMs !== undefined,
     status: kernel().isRunning(key) ? ("running" as const) : ("idle" as const),
+    ...childrenOf(kernel(), key),
   };
   if (row === undefined) return { ...base, messages: 0, updatedAt: 0, stateVersion: 0 };
   const { lastRoute } = row;

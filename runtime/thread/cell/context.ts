@@ -10,6 +10,7 @@ import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { endOf, refuseInStep, runStep, takeResult } from "./steps.ts";
 import { makeSignalCalls } from "./signal-calls.ts";
+import { makeSpawn } from "./spawn.ts";
 import type { Slots } from "./slots.ts";
 
 export type State = Record<string, unknown>;
@@ -71,6 +72,12 @@ export function makeContext(
     sessions: (params) => call("sessions", params, ""),
     sessions_search: (params) => call("sessions_search", params, ""),
     agents_list: () => call("agents_list", {}, ""),
+    subagents: (params = {}) => call("subagents", params, ""),
+    sessions_yield: (params = {}) => call("sessions_yield", params, ""),
+    sessions_spawn: (params) => {
+      const { task, ...rest } = params as Record<string, unknown>;
+      return call("sessions_spawn", rest, typeof task === "string" ? task : "");
+    },
     sessions_send: (params) => {
       // The message travels apart from the parameters: the supervisor reads those and never the message.
       const { message, content, text, ...rest } = params as Record<string, unknown>;
@@ -160,6 +167,7 @@ export function makeContext(
       );
       return { status: answer.status === "ok" ? "ok" : "no_reply", text: answer.text };
     },
+    spawn: makeSpawn(tools),
     ...makeSignalCalls(init, slots, mailbox, header, turn, keyOf, nextCall),
   };
 }

@@ -5,6 +5,7 @@ import type { EnvelopeHeader, Exchange, Signal } from "../../kernel/envelope.ts"
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { announceSkip, exchangeNote, replySkip } from "../../kernel/exchange-words.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
+import { taskMark } from "../../kernel/run-rows.ts";
 import { limits } from "../../kernel/limits.ts";
 import { frameMessage } from "../../kernel/peer-frame.ts";
 import type { ActorDefinition, CellLog, Context, IncomingMessage, IncomingSignal, Workspace } from "../actor-port.ts";
@@ -161,6 +162,7 @@ function messageOf(header: EnvelopeHeader, { attempt, body }: Delivery): Incomin
 }
 
 function signalOf(signal: Signal, body: string): IncomingSignal {
+  if (signal.type === "spawned") return { ...signal, task: body.slice(taskMark.length) };
   if (signal.type !== "timer") return signal;
   const { isData, ...timer } = signal;
   return isData ? { ...timer, data: JSON.parse(body) as unknown } : timer;

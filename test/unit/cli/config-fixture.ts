@@ -18,6 +18,14 @@ const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
   sandboxMode: "off",
   maxConcurrent: 4,
   mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
+  subagents: {
+    allowAgents: [],
+    requireAgentId: false,
+    childrenMax: 5,
+    depthMax: 1,
+    runTimeoutMs: 0,
+    archiveAfterMs: 3_600_000,
+  },
   supervision: defaultSupervision(limits),
   isolation: { level: "thread", trust: "confined" },
 });
@@ -54,6 +62,7 @@ export const twoAgents: ResolvedConfig = {
   visibility: "all",
   sessionToolsVisibility: "spawned",
   lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
+  subagentTools: { deny: [] },
   gateway: {
     host: "127.0.0.1",
     port: 18_789,

@@ -32,6 +32,14 @@ describe("what is not configured", () => {
           sandboxMode: "off",
           maxConcurrent: 4,
           mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
+          subagents: {
+            allowAgents: [],
+            requireAgentId: false,
+            childrenMax: 5,
+            depthMax: 1,
+            runTimeoutMs: 0,
+            archiveAfterMs: 3_600_000,
+          },
           supervision: defaultSupervision(limits),
           isolation: { level: "thread", trust: "confined" },
         },
@@ -53,6 +61,7 @@ describe("what is not configured", () => {
       agentToAgent: { enabled: false, allow: [], grants: [], requests: "off" },
       visibility: "tree",
       sessionToolsVisibility: "spawned",
+      subagentTools: { deny: [] },
       lanes: { main: 12, subagent: 8, cron: 4, background: 3 },
       gateway: {
         host: "127.0.0.1",

@@ -233,7 +233,11 @@ describe("a feature that this version does not have", () => {
     ["cron", { cron: {} }, "cron"],
     ["heartbeat", { agents: { defaults: { heartbeat: { every: "1h" } } } }, "agents.defaults.heartbeat"],
     ["sandbox", { agents: { list: [{ id: "a", sandbox: { mode: "all" } }] } }, "agents.list[0].sandbox.mode"],
-    ["sub-agents", { agents: { defaults: { subagents: { maxSpawnDepth: 2 } } } }, "agents.defaults.subagents"],
+    [
+      "sub-agents of models",
+      { agents: { defaults: { subagents: { maxSpawnDepth: 2, thinking: "low" } } } },
+      "agents.defaults.subagents.thinking",
+    ],
     ["compaction", { agents: { defaults: { compaction: {} } } }, "agents.defaults.compaction"],
     ["channel telegram", { channels: { telegram: { botToken: "t" } } }, "channels.telegram"],
     [

@@ -14,6 +14,7 @@ test("while a turn runs, the store is not asked; after it, the state is forgotte
         return memory.resetSession(...given);
       },
     }),
+    cancelChildren: () => undefined,
     forgetState: () => {
       asked.push("forget");
       return !isRunning;

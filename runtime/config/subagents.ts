@@ -1,0 +1,30 @@
+/** What an agent's sessions may start: its own keys over those of `agents.defaults`, over the defaults. Source: behaviour §3.5. */
+import { normalizeAgentId } from "../routing/ids.ts";
+import type { NamedAgent } from "./agents.ts";
+import type { ResolvedConfig, SubagentPolicy } from "./resolved.ts";
+import type { Config } from "./schema.ts";
+
+const childrenDefault = 5;
+const depthDefault = 1;
+const archiveMinutesDefault = 60;
+
+export function resolveSubagents({ entry }: NamedAgent, { agents }: Config): SubagentPolicy {
+  const own = entry.subagents ?? {};
+  const inherited = agents.defaults.subagents ?? {};
+  const allowAgents = own.allowAgents ?? inherited.allowAgents ?? [];
+  return {
+    allowAgents: allowAgents.map((id) => (id === "*" ? id : normalizeAgentId(id))),
+    requireAgentId: own.requireAgentId ?? inherited.requireAgentId ?? false,
+    childrenMax: own.maxChildrenPerAgent ?? inherited.maxChildrenPerAgent ?? childrenDefault,
+    depthMax: own.maxSpawnDepth ?? inherited.maxSpawnDepth ?? depthDefault,
+    runTimeoutMs: (own.runTimeoutSeconds ?? inherited.runTimeoutSeconds ?? 0) * 1_000,
+    archiveAfterMs: (own.archiveAfterMinutes ?? inherited.archiveAfterMinutes ?? archiveMinutesDefault) * 60_000,
+  };
+}
+
+export function resolveSubagentTools({ tools }: Config): ResolvedConfig["subagentTools"] {
+  const { allow, deny = [] } = tools.subagents?.tools ?? {};
+  return { ...(allow === undefined ? {} : { allow: allow.map(lower) }), deny: deny.map(lower) };
+}
+
+const lower = (name: string): string => name.trim().toLowerCase();

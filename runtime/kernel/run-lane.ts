@@ -1,0 +1,44 @@
+/**
+ * Lane `subagent`: how many runs work at a time, over all agents, first come first served. A run takes its place before its cell
+ * starts, and gives it back while it waits for a child or anybody else and between its turns, so that whoever it waits for can
+ * have it, at any depth and with one place (A4.4).
+ */
+import { stateOf } from "./lanes.ts";
+import type { AgentEntry, KernelState } from "./state.ts";
+
+/** The lane's name, which the mail of runs carries (`lanes.ts`). */
+export const runLane = "subagent";
+
+/** Whether the run may go on; if not, it waits in the row. `isNext`: it was the first of that. */
+export function takeRunPlace(k: KernelState, entry: AgentEntry, isNext: boolean): boolean {
+  const { run, spec } = entry;
+  if (run === undefined || run.holdsPlace) return true;
+  if (run.end !== undefined || run.phase !== "alive") return false;
+  const lane = stateOf(k, runLane);
+  if (lane === undefined) return true;
+  if (lane.running >= lane.places || (!isNext && lane.wanting.size > 0)) {
+    if (!lane.wanting.has(spec.id)) lane.wanting.set(spec.id, 1);
+    return false;
+  }
+  hold(k, entry);
+  return true;
+}
+
+/** It waited, and goes on at once, also when the lane is full by now: it was admitted before. */
+export function takeRunPlaceAgain(k: KernelState, entry: AgentEntry): void {
+  if (entry.run !== undefined && !entry.run.holdsPlace && entry.run.phase === "alive") hold(k, entry);
+}
+
+function hold(k: KernelState, { run }: AgentEntry): void {
+  const lane = stateOf(k, runLane);
+  if (run === undefined || lane === undefined) return;
+  run.holdsPlace = true;
+  lane.running++;
+}
+
+export function giveRunPlaceBack(k: KernelState, { run }: AgentEntry): void {
+  const lane = stateOf(k, runLane);
+  if (run?.holdsPlace !== true || lane === undefined) return;
+  run.holdsPlace = false;
+  lane.running--;
+}

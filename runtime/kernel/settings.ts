@@ -1,0 +1,29 @@
+/** What the kernel is told at its start beside the agents and their rights. */
+import type { Verb } from "./envelope.ts";
+import type { SharedLane } from "./lanes.ts";
+import type { Limits } from "./limits.ts";
+
+export interface KernelSettings {
+  readonly limits: Limits;
+  /** Places of each lane. */
+  readonly lanes: Readonly<Record<SharedLane, number>>;
+  readonly liveCellsMax: number;
+  /** In [0, 1): the jitter of back-off. */
+  readonly random: () => number;
+  /** Why there is no pairing, and what would make one: from the policy that decides (`auth/compile-pairings.ts`). */
+  readonly whyNot: (
+    subject: string,
+    verb: Verb,
+    object: string,
+  ) => { readonly message: string; readonly remedy: string };
+  /** A send without a right may be put to the operator (`right-requests.ts`). */
+  readonly asksForRights: boolean;
+  /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools/table.ts`). */
+  readonly isRepeatable: (tool: string) => boolean;
+  /** Whether the key is of a sub-agent's session. */
+  readonly isRunKey: (sessionKey: string) => boolean;
+  /** Whether the key is in its one spelling: the grammar has its owner in `runtime/routing`. */
+  readonly isCanonicalKey: (sessionKey: string) => boolean;
+  /** Unique, sortable by `nowMs`. */
+  readonly newId: (nowMs: number) => string;
+}

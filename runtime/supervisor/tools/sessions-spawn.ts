@@ -1,0 +1,147 @@
+/** `sessions_spawn`: a sub-agent for one task. Never waits: its result comes as a message. Source: behaviour §3.5. */
+import { z } from "zod";
+import { isClampedSession } from "../../../auth/policy.ts";
+import { subagentTools } from "../../../auth/subagent-tools.ts";
+import type { Refusal } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import { taskMark } from "../../kernel/run-rows.ts";
+import type { SpawnRequest } from "../../kernel/runs.ts";
+import { toolErrorCode } from "../../kernel/tool-results.ts";
+import { agentIdForm, formatSubagentKey, isValidAgentId } from "../../routing/index.ts";
+import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
+import { defineTool, fault, forbidden, type Tool, type ToolRefusal } from "./table.ts";
+
+/** Where the result goes is not the caller's to say. */
+const foreign = ["target", "channel", "to", "threadId", "replyTo", "transport"];
+
+const whole = () => z.number().int().min(0);
+
+const params = z
+  .looseObject({
+    agentId: z.string().optional(),
+    taskName: z
+      .string()
+      .regex(/^[a-z][a-z0-9_-]{0,63}$/)
+      .refine((name) => name !== "last" && name !== "all", { error: '"last" and "all" mean something else' })
+      .optional(),
+    label: z.string().min(1).max(limits.labelCharsMax).optional(),
+    runtime: z.literal("subagent", { error: 'only "subagent" is there: no external agent is configured' }).optional(),
+    model: z.string().optional(),
+    thinking: z.string().optional(),
+    runTimeoutSeconds: z
+      .number()
+      .min(0)
+      .max(limits.askTimeoutMsMax / 1_000)
+      .optional(),
+    mode: z.enum(["run", "session"]).optional(),
+    thread: z.boolean().default(false),
+    cleanup: z.enum(["keep", "delete"]).default("keep"),
+    sandbox: z.enum(["inherit", "require"]).default("inherit"),
+    context: z.enum(["isolated", "fork"]).default("isolated"),
+    expectsCompletionMessage: z.boolean().default(true),
+    detached: z.boolean().default(false),
+    lightContext: z.boolean().optional(),
+    attachments: z
+      .array(z.unknown())
+      .max(0, { error: "files cannot be handed to a sub-agent in this version" })
+      .optional(),
+    budget: z
+      .strictObject({
+        tokens: whole().exactOptional(),
+        toolCalls: whole().exactOptional(),
+        children: whole().exactOptional(),
+        depth: whole().exactOptional(),
+      })
+      .default({}),
+  })
+  .superRefine((asked, context) => {
+    const found = foreign.find((name) => Object.hasOwn(asked, name));
+    if (found !== undefined)
+      context.addIssue({ code: "custom", path: [found], message: "not a parameter: the result goes to this session" });
+  });
+
+export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): Tool {
+  const { config, policy, kernel, subagents, nowMs } = deps;
+
+  return defineTool("by-call", params, async (asked, call) => {
+    const requester = find.requesterOf(call);
+    const own = find.agents.get(requester.agentId)?.subagents;
+    if (own === undefined) return fault("not_found", `agent not found: ${requester.agentId}`);
+    if (call.body.trim() === "") return fault("invalid", "task is required: what the sub-agent is to do");
+    if (asked.agentId !== undefined && !isValidAgentId(asked.agentId))
+      return fault("invalid", `Invalid agentId "${asked.agentId}". Agent IDs must match ${agentIdForm}`);
+    if (asked.mode === "session" && !asked.thread)
+      return fault("invalid", 'mode="session" requires thread=true so the sub-agent can stay bound to a thread.');
+    if (asked.thread)
+      return fault("invalid", "thread=true is unavailable because no channel adapter can bind a thread.");
+    const full = kernel().whyNoSpawn(call, own);
+    if (full !== undefined) return asResult(full);
+    if (own.requireAgentId && asked.agentId === undefined)
+      return forbidden(
+        "sessions_spawn requires explicit agentId when requireAgentId is configured. Use agents_list to see allowed agent ids.",
+        "agents.defaults.subagents.requireAgentId: false",
+      );
+    const agentId = asked.agentId?.toLowerCase() ?? requester.agentId;
+    const target = find.agents.get(agentId);
+    if (target === undefined) return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
+    if (!find.maySpawn(requester.agentId, agentId))
+      return forbidden(
+        `agentId is not allowed for sessions_spawn (allowed: ${own.allowAgents.join(", ") || "none"})`,
+        `agents.list[id=${requester.agentId}].subagents.allowAgents: ["${agentId}"]`,
+      );
+    if (asked.context === "fork" && agentId !== requester.agentId)
+      return fault("invalid", `context="fork" copies this session's transcript, which ${agentId} may not have`);
+    const isSandboxed = target.sandboxMode !== "off";
+    if (requester.sandboxed && !isSandboxed)
+      return forbidden(
+        "Sandboxed sessions cannot spawn unsandboxed subagents.",
+        `agents.list[id=${agentId}].sandbox.mode: "all"`,
+      );
+    if (asked.sandbox === "require" && !isSandboxed)
+      return forbidden(
+        'sessions_spawn sandbox="require" needs a sandboxed target runtime.',
+        `agents.list[id=${agentId}].sandbox.mode: "all"`,
+      );
+    const runId = `r-${deps.newId(nowMs())}`;
+    const sessionKey = formatSubagentKey(agentId, runId);
+    const request: SpawnRequest = {
+      agentId,
+      sessionKey,
+      runId,
+      body: `${taskMark}${call.body}`,
+      task: call.body.slice(0, limits.runTaskChars),
+      ...(asked.label === undefined ? {} : { label: asked.label }),
+      ...(asked.taskName === undefined ? {} : { taskName: asked.taskName }),
+      cleanup: asked.cleanup,
+      context: asked.context,
+      announce: asked.expectsCompletionMessage,
+      detached: asked.detached,
+      timeoutMs: asked.runTimeoutSeconds === undefined ? own.runTimeoutMs : asked.runTimeoutSeconds * 1_000,
+      archiveAfterMs: own.archiveAfterMs,
+      depthMax: own.depthMax,
+      childrenMax: own.childrenMax,
+      tools: (depth) => subagentTools(depth >= own.depthMax, config.subagentTools),
+      budget: asked.budget,
+      clamp: isClampedSession(policy, { sandboxed: isSandboxed }) ? "all" : "none",
+    };
+    const accepted = {
+      status: "accepted",
+      childSessionKey: sessionKey,
+      runId,
+      mode: "run",
+      note: asked.expectsCompletionMessage
+        ? "The result comes to this session as a message when the run has ended. Do not poll for it. Answer NO_REPLY to a completion that comes after your answer was given."
+        : 'No message comes when the run has ended: subagents { action: "wait" } tells how it ended.',
+      ...(asked.model === undefined && asked.thinking === undefined
+        ? {}
+        : { warning: "model and thinking have no effect: agents run modules in this version" }),
+    };
+    const refusal = await subagents.spawn(call, request, accepted);
+    return refusal === undefined ? accepted : asResult(refusal);
+  });
+}
+
+function asResult({ code, message, remedy }: Refusal): ToolRefusal {
+  const short = toolErrorCode(code);
+  return short === "forbidden" ? forbidden(message, remedy ?? "") : fault(short, message, remedy);
+}
