@@ -292,7 +292,9 @@ function addConfig({ program, context, exit }: Shell): void {
     .command("route")
     .description("which agent a message goes to")
     .command("explain")
-    .description("tell which binding decides, and why the others do not; needs no gateway")
+    .description(
+      "tell which binding decides and why the others do not, and, with a peer, whether the message is admitted and heard; needs no gateway",
+    )
     .requiredOption("--channel <channel>", "channel of the message")
     .option("--account <id>", "account that received it (default: the channel's default account)")
     .option("--peer <kind:id>", "who or where: direct:<id>, group:<id> or channel:<id>", peer)
@@ -301,6 +303,11 @@ function addConfig({ program, context, exit }: Shell): void {
     .option("--team <id>", "team or workspace")
     .addOption(new Option("--role <id>", "role of the sender; may be repeated").argParser(collect))
     .option("--thread <id>", "thread or topic")
+    .option("--sender <id>", "who sends it (default: the peer of a direct message)")
+    .option("--bot", "the sender is a bot")
+    .option("--mentioned", "the channel says that it mentions the agent")
+    .option("--not-mentioned", "the channel says that it does not")
+    .option("--text <text>", "what it says; agents may be mentioned in it")
     .option("--json", "print JSON")
     .action(async (options: RouteOptions) => {
       const { runRouteExplain } = await import("./commands/route.ts");

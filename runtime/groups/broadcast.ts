@@ -43,6 +43,12 @@ export function findBroadcast(
   return entries.find((entry) => entry.channel === channel && entry.peerId === peerId);
 }
 
+/** Those that the message names, or all. */
+export function agentsOfBroadcast(entry: BroadcastEntry, text: string, addresses: Addresses): readonly string[] {
+  const named = entry.mentionGating ? entry.agents.filter((id) => addresses(id, text)) : [];
+  return named.length > 0 ? named : entry.agents;
+}
+
 export interface Broadcast {
   /** The first round. */
   readonly first: Round;
@@ -50,7 +56,7 @@ export interface Broadcast {
   next(replies: readonly AgentReply[]): Round | undefined;
 }
 
-type Addresses = Pick<MentionPatterns, "addresses">["addresses"];
+type Addresses = MentionPatterns["addresses"];
 
 export function makeBroadcast(entry: BroadcastEntry, text: string, addresses: Addresses): Broadcast {
   let turnsLeft = entry.maxTurns;
@@ -70,8 +76,7 @@ export function makeBroadcast(entry: BroadcastEntry, text: string, addresses: Ad
     return { number, launches, leftOut: agentIds.slice(taken.length) };
   };
 
-  const named = entry.mentionGating ? entry.agents.filter((id) => addresses(id, text)) : [];
-  const first = takePlaces(named.length > 0 ? named : entry.agents);
+  const first = takePlaces(agentsOfBroadcast(entry, text, addresses));
   let last = first.launches.map(({ agentId }) => agentId);
 
   return {

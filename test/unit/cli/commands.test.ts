@@ -576,6 +576,25 @@ describe("route explain", () => {
     ).toBe(0);
     expect(terminal.outText()).toContain('"asked": "channel webhook, account home, guild g, roles a,b"');
   });
+
+  it("tells whether the message is admitted and heard, and the key that decides", async () => {
+    const text = `{
+      agents: { list: [{ id: "main", identity: { name: "Robin" } }, { id: "raul" }] },
+      channels: { webhook: { groups: { g1: {}, g2: {} }, groupAllowFrom: ["ana"], accounts: { home: { token: "t" } } } },
+      broadcast: { "webhook:g2": { agents: ["main", "raul"] } },
+    }`;
+    await writeFile(path.join(stateDir, "cloister.json"), text);
+    const explain = (...args: readonly string[]) =>
+      run("route", "explain", "--channel", "webhook", "--account", "home", ...args);
+    expect(await explain("--peer", "group:g1", "--sender", "ana", "--text", "hi Robin")).toBe(0);
+    expect(terminal.outText()).toContain("message  handled: the agent is mentioned (pattern)");
+    expect(await explain("--peer", "group:g1", "--sender", "ana", "--text", "hi")).toBe(0);
+    expect(terminal.outText()).toContain("message  pending: mention required\n");
+    expect(await explain("--peer", "group:g1", "--sender", "bob")).toBe(0);
+    expect(terminal.outText()).toContain("decided  channels.webhook.groupAllowFrom\n");
+    expect(await explain("--peer", "group:g2", "--sender", "ana", "--mentioned", "--text", "@raul")).toBe(0);
+    expect(terminal.outText()).toContain("agents   raul (broadcast webhook:g2)");
+  });
 });
 
 describe("wrong usage", () => {

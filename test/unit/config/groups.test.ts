@@ -1,0 +1,125 @@
+/** What the config says about groups: inheritance, what is refused, and what is warned about. */
+import { describe, expect, it } from "vitest";
+import { findRules } from "../../../runtime/groups/index.ts";
+import { loadText, refusalOf } from "./load-text.ts";
+
+describe("rules of an account", () => {
+  it("are its own, else its channel's, else those of all channels, else the defaults", async () => {
+    const { resolved } = await loadText({
+      messages: { groupChat: { historyLimit: 7 } },
+      channels: {
+        defaults: { groupPolicy: "open", botLoopProtection: { maxEventsPerWindow: 5, windowSeconds: 10 } },
+        webhook: {
+          historyLimit: 9,
+          botLoopProtection: { cooldownSeconds: 3 },
+          accounts: { a: { token: "t", groupPolicy: "disabled", historyLimit: 0 }, b: { token: "t" } },
+        },
+        telegram: {},
+      },
+    });
+    const of = (channel: string, account: string) => findRules(resolved.groups, channel, account);
+    expect(of("webhook", "a")).toMatchObject({
+      groupPolicy: "disabled",
+      historyLimit: 0,
+      botBudget: { enabled: true, events: 5, windowMs: 10_000, cooldownMs: 3_000 },
+      keys: { groupPolicy: "channels.webhook.accounts.a.groupPolicy", groups: "channels.webhook.groups" },
+    });
+    expect(of("webhook", "b")).toMatchObject({ groupPolicy: "open", historyLimit: 9, dmPolicy: "open" });
+    expect(of("telegram", "x")).toMatchObject({ groupPolicy: "open", historyLimit: 7, dmPolicy: "pairing" });
+    expect(of("irc", "x")).toMatchObject({ groupPolicy: "open", dmPolicy: "pairing" });
+  });
+
+  it("of an agent in groups come from its entry, else from agents.defaults", async () => {
+    const { resolved } = await loadText({
+      agents: {
+        defaults: { groupChat: { mentionPatterns: ["@all"], historyLimit: 3 } },
+        list: [
+          { id: "a", groupChat: { mentionPatterns: [] }, identity: { name: " Robin ", emoji: "🦊" } },
+          { id: "b" },
+        ],
+      },
+    });
+    expect(resolved.agents.map(({ groupChat }) => groupChat)).toEqual([
+      { mentionPatterns: [], historyLimit: 3, identity: { name: "Robin", emoji: "🦊" } },
+      { mentionPatterns: ["@all"], historyLimit: 3 },
+    ]);
+  });
+});
+
+const webhook = { groups: { room: {} }, accounts: { home: { token: "t" } } };
+const two = {
+  agents: { list: [{ id: "a" }, { id: "b" }] },
+  bindings: [{ agentId: "a", match: { channel: "webhook", accountId: "home" } }],
+};
+
+describe("a broadcast", () => {
+  it.each([
+    ["an agent that is not configured", { "webhook:room": ["a", "c"] }, 'broadcast["webhook:room"][1]'],
+    ["the same in the longer form", { "webhook:room": { agents: ["c"] } }, 'broadcast["webhook:room"].agents[0]'],
+    ["no agent", { "webhook:room": [] }, 'broadcast["webhook:room"]'],
+    ["17 agents", { "webhook:room": Array.from({ length: 17 }, () => "a") }, 'broadcast["webhook:room"]'],
+    ["five rounds", { "webhook:room": { agents: ["a"], maxRounds: 5 } }, 'broadcast["webhook:room"].maxRounds'],
+    ["33 turns", { "webhook:room": { agents: ["a"], maxTurns: 33 } }, 'broadcast["webhook:room"].maxTurns'],
+    ["an unknown strategy", { strategy: "random" }, "broadcast.strategy"],
+  ])("is refused with %s", async (_what, broadcast, path) => {
+    expect((await refusalOf({ ...two, broadcast })).map((issue) => issue.path)).toEqual([path]);
+  });
+
+  it.each([
+    ["a key that names no channel", { broadcast: { room: ["a"] } }, "broadcast.room", "names no channel"],
+    [
+      "a group that is not served",
+      { broadcast: { "webhook:x": ["a"] } },
+      'broadcast["webhook:x"]',
+      "no account of webhook serves",
+    ],
+    [
+      "rounds without turns",
+      { broadcast: { "webhook:room": { agents: ["a", "b"], maxRounds: 2 } } },
+      'broadcast["webhook:room"].maxRounds',
+      "maxTurns is not set",
+    ],
+    [
+      "a binding of a group that is not served",
+      {
+        bindings: [
+          ...two.bindings,
+          { agentId: "b", match: { channel: "webhook", accountId: "home", peer: { kind: "group", id: "x" } } },
+        ],
+      },
+      "bindings[1].match.peer",
+      "whose messages are dropped",
+    ],
+    [
+      "pairing",
+      { channels: { webhook: { ...webhook, dmPolicy: "pairing" } } },
+      "channels.webhook.dmPolicy",
+      "cannot be paired",
+    ],
+    [
+      "a pattern that cannot be used",
+      { messages: { groupChat: { mentionPatterns: ["@ok", "(?!x)"] } } },
+      "messages.groupChat.mentionPatterns[1]",
+      "it is skipped",
+    ],
+    [
+      "a pattern of an agent",
+      { agents: { list: [{ id: "a", groupChat: { mentionPatterns: ["("] } }, { id: "b" }] } },
+      "agents.list[0].groupChat.mentionPatterns[0]",
+      "it is skipped",
+    ],
+  ])("or a group is warned about: %s", async (_what, config, path, text) => {
+    const { resolved } = await loadText({ ...two, channels: { webhook }, ...config });
+    expect(resolved.warnings).toEqual([expect.objectContaining({ path, message: expect.stringContaining(text) })]);
+  });
+
+  it("of a served group is not", async () => {
+    const { resolved } = await loadText({
+      ...two,
+      channels: { webhook },
+      broadcast: { "webhook:room": { agents: ["a", "B"], maxRounds: 2, maxTurns: 4 } },
+    });
+    expect([resolved.warnings, resolved.notActive]).toEqual([[], []]);
+    expect(resolved.groups.broadcast.entries).toMatchObject([{ agents: ["a", "b"], maxTurns: 4 }]);
+  });
+});
