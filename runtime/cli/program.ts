@@ -204,6 +204,15 @@ function addLists({ program, context, exit }: Shell): void {
       const { runSessionsReset } = await import("./commands/sessions.ts");
       exit(await runSessionsReset(context(), key, options));
     });
+  sessions
+    .command("delete")
+    .description("remove a session, its state and its label; what was said in it is kept")
+    .argument("<sessionKey>", "e.g. agent:main:hook:build")
+    .option("--json", "print JSON")
+    .action(async (key: string, options: SessionsOptions) => {
+      const { runSessionsDelete } = await import("./commands/sessions.ts");
+      exit(await runSessionsDelete(context(), key, options));
+    });
   program
     .command("history")
     .description("print the messages of a session, oldest first")

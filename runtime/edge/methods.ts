@@ -127,6 +127,7 @@ export const methods = {
       }),
   },
   "sessions.reset": { scope: "operator.write", params: z.object({ key }) },
+  "sessions.delete": { scope: "operator.write", params: z.object({ key }) },
   "chat.history": {
     scope: "operator.read",
     params: z.object({ sessionKey: key, limit: z.int().min(1).exactOptional() }),

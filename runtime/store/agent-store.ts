@@ -10,7 +10,7 @@
  *   ["d", E]               → DoneMarker      the envelope's turn was committed
  *   ["w", E, number]       → StepRow         what the turn did so far, by the numbers of its calls; until it is done
  *   ["o", E]               → OutboundRow                   its answer still has to leave through a channel
- *   ["p", K, n]            → PastTranscript                ended by the session's reset number n, from 1
+ *   ["p", K, n]            → PastTranscript                the n-th that a reset or a deletion ended, from 1
  * A turn's rows are written in one transaction, which also removes its steps, so that after a crash a turn happened wholly or
  * not at all. A `done` marker goes when the journal's row is gone from the disk, and so do the steps of a turn that never was
  * done; what a crash leaves behind is removed when the agent is next opened. Format 1 had neither steps nor failures.
@@ -154,15 +154,33 @@ export class AgentStore {
     return environment.write(() => {
       const head = this.head(sessionKey);
       if (head === undefined || head.messages === 0) return head;
-      const [last] = environment.entries({ ...pastOf(sessionKey), reverse: true, limit: 1 });
-      const past: PastTranscript = { sessionId: head.sessionId, messages: head.messages, endedAtMs: atMs };
-      environment.put(["p", keyText(sessionKey), last === undefined ? 1 : (last.key[2] as number) + 1], past);
-      environment.remove(["t", head.sessionId]);
+      this.#end(head, atMs);
       const began = { startedAtMs: atMs, interactedAtMs: atMs, updatedAtMs: atMs };
       const fresh: SessionHead = { ...head, ...began, sessionId, messages: 0, lastPreview: "" };
       environment.put(["s", keyText(sessionKey)], fresh);
       return fresh;
     });
+  }
+
+  /** The session is gone: what was said in it is kept as a past transcript of its key. False when there was none. */
+  remove(sessionKey: string, atMs: number): Promise<boolean> {
+    const environment = this.#environment;
+    return environment.write(() => {
+      const head = this.head(sessionKey);
+      if (head === undefined) return false;
+      this.#end(head, atMs);
+      environment.remove(["s", keyText(sessionKey)]);
+      return true;
+    });
+  }
+
+  /** Inside a transaction. */
+  #end({ key, sessionId, messages }: SessionHead, atMs: number): void {
+    this.#environment.remove(["t", sessionId]);
+    if (messages === 0) return;
+    const [last] = this.#environment.entries({ ...pastOf(key), reverse: true, limit: 1 });
+    const past: PastTranscript = { sessionId, messages, endedAtMs: atMs };
+    this.#environment.put(["p", keyText(key), last === undefined ? 1 : (last.key[2] as number) + 1], past);
   }
 
   /** Newest first. */

@@ -304,6 +304,8 @@ export class OpenStore implements Store {
     this.#inSession(key, () => this.#index.archive(key, archived, atMs));
   labelSession: Store["labelSession"] = (...args) => this.#inSession(args[0], () => this.#care.labelSession(...args));
   resetSession: Store["resetSession"] = (...args) => this.#inSession(args[0], () => this.#care.resetSession(...args));
+  deleteSession: Store["deleteSession"] = (...args) =>
+    this.#inSession(args[0], () => this.#care.deleteSession(...args));
   pastTranscripts: Store["pastTranscripts"] = (...args) =>
     this.#inSession(args[1], () => this.#care.pastTranscripts(...args));
   history: Store["history"] = (...args) => this.#inSession(args[1], () => this.#care.history(...args));

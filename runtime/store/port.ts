@@ -198,6 +198,12 @@ export interface Store {
    */
   resetSession(key: string, agentId: string, atMs: number): Promise<SessionRow | undefined>;
 
+  /**
+   * The session, its state and its label are gone; what was said stays as a past transcript of the key, and the next message to
+   * it begins another. The row as it was; undefined: there was none. No turn of it may be running.
+   */
+  deleteSession(key: string, agentId: string, atMs: number): Promise<SessionRow | undefined>;
+
   // --- one agent's environment ---
   /**
    * Newest `limit` rows after skipping `offset` newest ones, oldest first; fewer when their texts have more than `charsMax`

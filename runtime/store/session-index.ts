@@ -77,7 +77,6 @@ export class SessionIndex {
     return this.#environment.write(() => this.#replace(this.get(row.key), row));
   }
 
-  /** Only for a session that was added and never used. */
   remove(key: string): Promise<void> {
     return this.#environment.write(() => {
       const row = this.get(key);

@@ -8,7 +8,7 @@ import { isOver } from "./reset-rule.ts";
 import type { SessionHead, SessionIndex } from "./session-index.ts";
 
 export interface SessionRows
-  extends Pick<Store, "labelSession" | "resetSession" | "pastTranscripts" | "history" | "turnRows"> {
+  extends Pick<Store, "labelSession" | "resetSession" | "deleteSession" | "pastTranscripts" | "history" | "turnRows"> {
   /** A new session; one that was labelled before its first message has an id already. */
   emptyHead(key: string, agentId: string): SessionHead;
   /**
@@ -30,7 +30,8 @@ export function makeSessionRows(parts: {
 
   const emptyHead = (key: string, agentId: string): SessionHead => {
     const { label: _, archivedAtMs: __, ...labelled } = index.get(key) ?? { label: undefined };
-    if ("sessionId" in labelled) return labelled;
+    // A row with messages whose session is not there any more is what a crash left of a deletion.
+    if ("sessionId" in labelled && labelled.messages === 0) return labelled;
     const atMs = parts.now();
     const sessionId = newId();
     return {
@@ -79,6 +80,13 @@ export function makeSessionRows(parts: {
         const head = await agent.reset(key, newId(), atMs);
         return head === undefined ? index.get(key) : await index.update(head);
       }),
+    async deleteSession(key, agentId, atMs) {
+      const row = index.get(key);
+      // The row goes last: what a crash leaves is found by it, and deleted again.
+      if (agents().has(agentId)) await agents().use(agentId, (agent) => agent.remove(key, atMs));
+      await index.remove(key);
+      return row;
+    },
     pastTranscripts: (agentId, sessionKey, limit) =>
       agents().use(agentId, async (agent) => agent.pastTranscripts(sessionKey, limit)),
     history: (agentId, sessionKey, limit, offset, charsMax, sessionId) =>

@@ -19,7 +19,7 @@ import type { InboundEvent } from "../../channels/port.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
-import { compileRoutes } from "../routing/index.ts";
+import { compileRoutes, mainSessionKey } from "../routing/index.ts";
 import type { GrantRow } from "../kernel/envelope.ts";
 import type { QueueRow, GrantRequest, StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
@@ -237,6 +237,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const readers = makeReaders();
   const care = makeSessionCare({
     store,
+    mainOf: (agentId) => mainSessionKey(agentId, config.session),
     forgetState: (sessionKey) => driver.kernel.forgetState(sessionKey),
     cancelChildren: (sessionKey) =>
       driver.kernel.cancelRunsOf(sessionKey, "the session that asked for it begins anew", nowMs()),

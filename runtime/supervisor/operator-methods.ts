@@ -299,6 +299,11 @@ export function makeOperatorMethods(
       const row = await deps.care.reset(target.sessionKey, target.agentId);
       return { ok: true, key: row.key, session: view(row) };
     },
+    "sessions.delete": async ({ key }) => {
+      const target = findTarget(key);
+      const row = await deps.care.delete(target.sessionKey, target.agentId);
+      return { ok: true, key: row.key, sessionId: row.sessionId, messages: row.messages };
+    },
     "chat.history": async (params) => {
       const target = findTarget(params.sessionKey);
       const page = await store.history(

@@ -19,6 +19,13 @@ export interface SessionCare {
    * @throws CLOISTER_BUSY while a turn of it runs, CLOISTER_SESSION_UNKNOWN when nobody spoke to it.
    */
   reset(key: string, agentId: string): Promise<SessionRow>;
+  /**
+   * The session is gone from the lists, with its state and its label. What was said is kept under its key; mail that waits begins
+   * another. Gives the row as it was.
+   * @throws CLOISTER_BUSY while a turn of it runs, CLOISTER_SESSION_UNKNOWN when nobody spoke to it, CLOISTER_REQUEST_INVALID
+   *   for the main session of an agent.
+   */
+  delete(key: string, agentId: string): Promise<SessionRow>;
 }
 
 export function makeSessionCare(deps: {
@@ -28,6 +35,8 @@ export function makeSessionCare(deps: {
   /** Ends the sub-agents that the session started: they worked for what is over. */
   readonly cancelChildren: (sessionKey: string) => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
+  /** Every agent has one. */
+  readonly mainOf: (agentId: string) => string;
   readonly nowMs: () => number;
 }): SessionCare {
   const { store, nowMs } = deps;
@@ -38,20 +47,35 @@ export function makeSessionCare(deps: {
     return row;
   };
 
+  /** Nothing may come between this and the call of the store: a turn that begins after it reads what the store then has. */
+  const forget = (key: string, what: string): void => {
+    if (deps.forgetState(key)) return;
+    throw failure(
+      "CLOISTER_BUSY",
+      `the session ${key} is running: it cannot be ${what} now`,
+      "wait for its turn to end, or stop it with chat.abort",
+    );
+  };
+
   return {
     async patch(key, agentId, { label, archived }) {
       const labelled = label === undefined ? undefined : await store.labelSession(key, agentId, label, nowMs());
       const row = archived === undefined ? labelled : await store.archiveSession(key, archived, nowMs());
       return found(key, row, "patch");
     },
-    async reset(key, agentId) {
-      // Nothing may come between the two: a turn that begins after this reads what the store then has.
-      if (!deps.forgetState(key))
+    async delete(key, agentId) {
+      if (key === deps.mainOf(agentId))
         throw failure(
-          "CLOISTER_BUSY",
-          `the session ${key} is running: it cannot be reset now`,
-          "wait for its turn to end, or stop it with chat.abort",
+          "CLOISTER_REQUEST_INVALID",
+          `${key} is the main session of ${agentId}, which every agent has: it cannot be deleted`,
+          `cloister sessions reset ${key}`,
         );
+      forget(key, "deleted");
+      deps.cancelChildren(key);
+      return found(key, await store.deleteSession(key, agentId, nowMs()), "delete");
+    },
+    async reset(key, agentId) {
+      forget(key, "reset");
       deps.cancelChildren(key);
       return found(key, await store.resetSession(key, agentId, nowMs()), "reset");
     },

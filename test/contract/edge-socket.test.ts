@@ -62,6 +62,7 @@ describe("handshake", () => {
           "sessions.resolve",
           "sessions.patch",
           "sessions.reset",
+          "sessions.delete",
           "chat.history",
           "chat.send",
           "chat.abort",

@@ -220,6 +220,57 @@ describe("sessions: reset, label, archive", () => {
     });
   });
 
+  test("a deleted session is in no list, has no state, and a message to it begins another; what was said is kept", async () => {
+    const gateway = await openGateway([{ id: "main", ...toolUser }, { id: "raul" }], siblings);
+    const side = "agent:raul:side";
+    await gateway.reply("raul", "remember that the key is under the mat", side);
+    await gateway.store.labelSession(side, "raul", "Side", 1);
+    const before = await gateway.store.session(side);
+    const deleted = await gateway.doors.rpc(client, "sessions.delete", { key: side });
+    expect(deleted).toMatchObject({ ok: true, payload: { key: side, sessionId: before?.sessionId, messages: 2 } });
+    expect(await gateway.store.session(side)).toBeUndefined();
+    expect(await gateway.store.sessionsWithLabel("Side")).toEqual([]);
+    expect((await gateway.store.sessions({ limit: 10, offset: 0 })).total).toBe(0);
+    const past = await gateway.store.history("raul", side, 10, 0, undefined, before?.sessionId);
+    expect(past.rows.map(({ text }) => text)).toContain("remember that the key is under the mat");
+    // The cell that had the state in memory lives on.
+    expect(await gateway.reply("raul", "what do you remember", side)).not.toContain("under the mat");
+    const after = await gateway.store.session(side);
+    expect(after).toMatchObject({ messages: 2 });
+    expect(after?.sessionId).not.toBe(before?.sessionId);
+    expect(await gateway.doors.rpc(client, "sessions.delete", { key: "agent:raul:typo" })).toMatchObject({
+      ok: false,
+      refusal: { code: "CLOISTER_SESSION_UNKNOWN" },
+    });
+    expect(await gateway.doors.rpc(client, "sessions.delete", { key: "agent:raul:main" })).toMatchObject({
+      ok: false,
+      refusal: { code: "CLOISTER_REQUEST_INVALID", remedy: "cloister sessions reset agent:raul:main" },
+    });
+  });
+
+  test("an agent deletes another session of its own, not its main one, not the one it runs in, and none of a sibling", async () => {
+    const gateway = await openGateway(agents, siblings);
+    await gateway.reply("main", '{"tool":"none"}', "agent:main:side");
+    await gateway.reply("raul", "x", "agent:raul:side");
+    const remove = (sessionKey: string) => call(gateway, "sessions", { action: "delete", sessionKey });
+    expect(await remove("agent:main:side")).toMatchObject({ status: "ok", action: "delete" });
+    expect(await remove("agent:main:side")).toMatchObject({ status: "error", code: "not_found" });
+    expect(await remove("current")).toMatchObject({ status: "error", code: "invalid" });
+    expect(await remove("agent:raul:side")).toMatchObject({
+      status: "forbidden",
+      operatorHint: "cloister sessions delete agent:raul:side",
+    });
+    await gateway.reply("main", '{"tool":"none"}', "agent:main:side");
+    const own = JSON.parse(
+      await gateway.reply(
+        "main",
+        JSON.stringify({ tool: "sessions", params: { action: "delete", sessionKey: "current" } }),
+        "agent:main:side",
+      ),
+    );
+    expect(own).toMatchObject({ status: "error", code: "busy" });
+  });
+
   test("an agent resets another session of its own, not the one it runs in, and none of a sibling", async () => {
     const gateway = await openGateway(agents, siblings);
     await gateway.reply("main", '{"tool":"none"}', "agent:main:side");
@@ -237,9 +288,9 @@ describe("sessions: reset, label, archive", () => {
       operatorHint: "cloister sessions reset agent:raul:main",
     });
     expect((await gateway.store.session("agent:raul:main"))?.messages).toBe(2);
-    expect(await call(gateway, "sessions", { action: "delete", sessionKey: "current" })).toMatchObject({
+    expect(await call(gateway, "sessions", { action: "assign_owner", sessionKey: "current" })).toMatchObject({
       code: "invalid",
-      error: expect.stringContaining('expected "patch" or "reset"'),
+      error: expect.stringContaining('expected "patch", "reset" or "delete"'),
     });
     expect(await call(gateway, "sessions", { action: "patch", sessionKey: "current" })).toMatchObject({
       code: "invalid",

@@ -1030,6 +1030,31 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.resetSession("agent:ann:none", "ann", 1)).toBeUndefined();
       });
 
+      it("deletes a session, keeps its transcript so far, and begins another with the next turn", async () => {
+        const { row } = await turn("a", {}, { state: "1" });
+        await store.labelSession(row.key, "ann", "L", 5);
+        expect(await store.deleteSession(row.key, "ann", 9_000)).toMatchObject({
+          sessionId: row.sessionId,
+          messages: 2,
+        });
+        expect(await store.deleteSession(row.key, "ann", 9_001)).toBeUndefined();
+        await reopen();
+        expect(await store.session(row.key)).toBeUndefined();
+        expect(await store.findSession(row.sessionId)).toBeUndefined();
+        expect(await store.sessionsWithLabel("L")).toEqual([]);
+        expect(await store.sessions(everything)).toEqual({ rows: [], total: 0 });
+        expect(await store.pastTranscripts("ann", row.key, 5)).toEqual([
+          { sessionId: row.sessionId, messages: 2, endedAtMs: 9_000 },
+        ]);
+        await store.append(envelope("b"));
+        expect(await store.begin(beginOf(envelope("b")))).toMatchObject({ status: "begun", state: null });
+        const next = await store.commit(commitOf(envelope("b")));
+        expect(next.row.sessionId).not.toBe(row.sessionId);
+        expect(next.row).toMatchObject({ messages: 2 });
+        expect(next.row).not.toHaveProperty("label");
+        expect((await store.sessions(everything)).total).toBe(1);
+      });
+
       it("pages through a transcript from its end, oldest first within the page", async () => {
         for (const id of ["a", "b", "c"]) await turn(id);
         const page = async (limit: number, offset: number) =>
@@ -1210,6 +1235,43 @@ function timedTests(harness: () => StoreHarness, set: (store: Store) => void, ge
         updatedAtMs: 2_000,
       });
       await get().settle(mail.header.id);
+    }
+  });
+
+  it("finds what a crash leaves of a deletion: it is deleted again, or the next message begins another session", async () => {
+    const openEnvironment = harness().openEnvironment;
+    if (openEnvironment === undefined) throw new Error("a harness with a clock must give its environments");
+    for (const next of ["delete", "message"] as const) {
+      const mail = envelope(`gone-${next}`, { session: next });
+      await get().append(mail);
+      await get().begin(beginOf(mail));
+      const { row } = await get().commit(commitOf(mail));
+      await get().close();
+      let broken = true;
+      const open = async (dir: string) => {
+        const environment = await openEnvironment(dir);
+        if (!dir.endsWith("registry")) return environment;
+        const write = environment.write.bind(environment);
+        return Object.assign(environment, {
+          write: <T>(change: () => T) => (broken ? Promise.reject(new Error("power cut")) : write(change)),
+        });
+      };
+      set(await openStore(placesIn(harness().dir), Object.assign(open, { exists: openEnvironment.exists })));
+      await expect(get().deleteSession(row.key, "ann", 9_000)).rejects.toThrow("power cut");
+      broken = false;
+      expect(await get().session(row.key)).toMatchObject({ messages: 2 });
+      if (next === "delete") {
+        expect(await get().deleteSession(row.key, "ann", 9_001)).toMatchObject({ sessionId: row.sessionId });
+        expect(await get().session(row.key)).toBeUndefined();
+      } else {
+        const later = envelope("later", { session: next });
+        await get().append(later);
+        await get().begin(beginOf(later));
+        const begun = await get().commit(commitOf(later));
+        expect(begun.row).toMatchObject({ messages: 2 });
+        expect(begun.row.sessionId).not.toBe(row.sessionId);
+      }
+      expect(await get().pastTranscripts("ann", row.key, 5)).toHaveLength(1);
     }
   });
 

@@ -61,9 +61,18 @@ export function runSessionsReset(
   return change(context, "sessions.reset", { key }, done, options);
 }
 
+export function runSessionsDelete(
+  context: CliContext,
+  key: string,
+  options: Pick<SessionsOptions, "json">,
+): Promise<ExitCode> {
+  const done = "is gone; what was said in it stays in the store, and a message to it begins another";
+  return change(context, "sessions.delete", { key }, done, options);
+}
+
 function change(
   context: CliContext,
-  method: "sessions.patch" | "sessions.reset",
+  method: "sessions.patch" | "sessions.reset" | "sessions.delete",
   params: object,
   done: string,
   { json }: Pick<SessionsOptions, "json">,

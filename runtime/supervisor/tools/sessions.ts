@@ -16,8 +16,9 @@ const params = z.discriminatedUnion(
       archived: z.boolean().optional(),
     }),
     z.object({ action: z.literal("reset"), sessionKey }),
+    z.object({ action: z.literal("delete"), sessionKey }),
   ],
-  { error: 'expected "patch" or "reset"; the other actions are not supported' },
+  { error: 'expected "patch", "reset" or "delete"; the other actions are not supported' },
 );
 
 export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool {
@@ -31,13 +32,17 @@ export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool 
     if (target.agentId !== requester.agentId && !find.accessOf(requester, target).control)
       return forbidden(
         `Session ${target.key} belongs to ${target.agentId}: an agent changes only its own sessions and those it spawned.`,
-        `cloister sessions ${asked.action === "reset" ? "reset" : "label"} ${target.key}`,
+        `cloister sessions ${asked.action === "patch" ? "label" : asked.action} ${target.key}`,
       );
     const missing = find.whyMissing(target);
     if (missing !== undefined) return missing;
     const { key, agentId } = target;
     if (asked.action === "patch" && asked.label === undefined && asked.archived === undefined)
       return fault("invalid", "sessions: patch needs label, archived or both");
+    if (asked.action === "delete") {
+      const { sessionId } = await deps.care.delete(key, agentId);
+      return { status: "ok", action: asked.action, sessionKey: key, sessionId };
+    }
     const row =
       asked.action === "reset"
         ? await deps.care.reset(key, agentId)

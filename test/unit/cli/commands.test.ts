@@ -513,6 +513,7 @@ describe("listings", () => {
     [["archive", "k"], ["sessions.patch", { key: "k", archived: true }], "k is archived"],
     [["archive", "k", "--undo"], ["sessions.patch", { key: "k", archived: false }], "k is out of the archive"],
     [["reset", "k"], ["sessions.reset", { key: "k" }], "k begins anew"],
+    [["delete", "k"], ["sessions.delete", { key: "k" }], "k is gone"],
   ])("sessions %j asks %j and says what is done", async (args, request, said) => {
     await serve((asking, { answer }) => answer(asking, { ok: true, key: "k", session: {} }));
     expect(await run("sessions", ...args)).toBe(0);
