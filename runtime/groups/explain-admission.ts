@@ -38,8 +38,9 @@ export function explainAdmission(
   const { passed } = admission;
   if (!admission.admitted)
     return { outcome: "dropped", why: admission.reason, rule: admission.rule, remedy: admission.remedy, passed };
-  if (admission.group === undefined) return { outcome: "handled", why: "it is a direct message", passed };
   const entry = findBroadcast(config.broadcast.entries, facts);
+  const broadcast = entry === undefined ? {} : { broadcast: describeBroadcast(entry, message.text, patterns) };
+  if (admission.group === undefined) return { outcome: "handled", why: "it is a direct message", passed, ...broadcast };
   const gate = judgeMention({
     rules,
     group: admission.group,
@@ -49,7 +50,6 @@ export function explainAdmission(
     activation: undefined,
     isCommand: false,
   });
-  const broadcast = entry === undefined ? {} : { broadcast: describeBroadcast(entry, message.text, patterns) };
   return gate.open
     ? { outcome: "handled", why: gate.why, passed, ...broadcast }
     : { outcome: "pending", why: gate.reason, remedy: gate.remedy, passed };

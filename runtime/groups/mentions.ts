@@ -104,6 +104,7 @@ export interface GateInput {
 
 export function judgeMention(input: GateInput): Gate {
   const { rules, group, facts, activation, isCommand } = input;
+  if (facts.peer.kind === "direct") return { open: true, why: "it is a direct message" };
   const found = findMention(input);
   const mentionedBy = found.by === undefined ? {} : { mentionedBy: found.by };
   // What bots say to everybody is not for us; only a mention is.

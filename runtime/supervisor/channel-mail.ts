@@ -304,7 +304,9 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
       const judged = judgeAdmission(rules, { ...event, channel: route.channel });
       if (!judged.admitted) return drop(event, route, judged.reason, judged.rule, judged.remedy);
       const key = idempotencyKey ?? event.messageId;
-      const { group } = judged;
+      // A direct chat may have several agents as well; there everything is meant for them.
+      const group =
+        judged.group ?? (targetsOf(event, route).entry === undefined ? undefined : { requireMention: false });
       if (group === undefined && !isHeard(event, route, rules)) return tooOften(event, route, rules);
       const ordered = event.sender.isBot === true ? undefined : await command(event, route, key);
       if (ordered !== undefined && "status" in ordered) return ordered;

@@ -251,14 +251,21 @@ describe("a broadcast", () => {
 
   test("of the older form reaches all its agents, whomever the message names", async () => {
     const gateway = await open([{ id: "a" }, { id: "b" }], {
-      channels: { whatsapp: { groupPolicy: "open" } },
-      broadcast: { "12@g.us": ["a", "b"] },
+      channels: { whatsapp: { groupPolicy: "open", allowFrom: ["*"] } },
+      broadcast: { "12@g.us": ["a", "b"], "+15551230001": ["b", "a"] },
     });
     const event = said("@a hi", { channel: "whatsapp", peer: { kind: "group", id: "12@g.us" }, wasMentioned: true });
     expect(await gateway.doors.inbound(event)).toMatchObject({
       runs: [
         { agentId: "a", sessionKey: "agent:a:whatsapp:group:12@g.us" },
         { agentId: "b", sessionKey: "agent:b:whatsapp:group:12@g.us" },
+      ],
+    });
+    const direct = said("hi", { channel: "whatsapp", peer: { kind: "direct", id: "+15551230001" } });
+    expect(await gateway.doors.inbound(direct)).toMatchObject({
+      runs: [
+        { agentId: "b", sessionKey: "agent:b:main" },
+        { agentId: "a", sessionKey: "agent:a:main" },
       ],
     });
   });
