@@ -68,6 +68,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       })),
       requests: config.tools.agentToAgent.requests,
     },
+    loops: resolveLoops(config.tools.loopDetection),
     visibility: config.tools.sessions.visibility,
     sessionToolsVisibility: config.agents.defaults.sandbox.sessionToolsVisibility,
     lanes: {
@@ -184,6 +185,15 @@ function mergeOptions(base: Record<string, unknown> = {}, over: Record<string, u
     merged.set(name, isMap(under) && isMap(value) ? mergeOptions(under, value) : value);
   }
   return Object.fromEntries(merged);
+}
+
+function resolveLoops({
+  enabled,
+  sameFailuresMax,
+  sameSessionMax,
+}: Draft["config"]["tools"]["loopDetection"]): ResolvedConfig["loops"] {
+  const never = Number.MAX_SAFE_INTEGER;
+  return enabled ? { sameFailuresMax, sameSessionMax } : { sameFailuresMax: never, sameSessionMax: never };
 }
 
 function normalizePattern(pattern: string): string {

@@ -127,6 +127,8 @@ export interface ResolvedConfig {
   /** Channel → the account that is meant where none is named. Source: behaviour §2.4. */
   readonly channelDefaults: Readonly<Record<string, string>>;
   readonly agentToAgent: Policy["agentToAgent"];
+  /** Absent detection: bounds that nothing reaches (`runtime/kernel/loops.ts`). */
+  readonly loops: { readonly sameFailuresMax: number; readonly sameSessionMax: number };
   readonly visibility: Visibility;
   readonly sessionToolsVisibility: "spawned" | "all";
   /** Places of each lane (`runtime/kernel/lanes.ts`). */

@@ -31,12 +31,24 @@ export function chainOf(k: KernelState, header: EnvelopeHeader): Pick<Admission,
 }
 
 /** Why the chain takes no further message; undefined when it does, or when the message begins one. */
-export function whyChainOver(k: KernelState, { cause, chain, trace }: Admission, nowMs: number): Refusal | undefined {
+export function whyChainOver(
+  k: KernelState,
+  { cause, chain, trace, sessionKey }: Admission,
+  nowMs: number,
+): Refusal | undefined {
   const { limits } = k.settings;
   if (chain.length > limits.hopsMax)
     return {
       code: "CLOISTER_MAILBOX_HOPS",
       message: `the message passed through ${chain.length} sessions; the bound is ${limits.hopsMax}`,
+    };
+  const { sameSessionMax } = k.settings.loops;
+  const times = chain.filter((key) => key === sessionKey).length;
+  if (times >= sameSessionMax)
+    return {
+      code: "CLOISTER_RUN_LOOP",
+      message: `the chain of messages came to ${sessionKey} ${times} times already; the bound is ${sameSessionMax}`,
+      remedy: "let the agents end their exchange, or set tools.loopDetection.sameSessionMax",
     };
   if (cause === undefined) return undefined;
   const messages = Math.max(cause.messages, k.chains.get(trace ?? "")?.messages ?? 0);
@@ -54,9 +66,11 @@ export function whyChainOver(k: KernelState, { cause, chain, trace }: Admission,
   };
 }
 
+const ends: ReadonlySet<string> = new Set(["CLOISTER_MAILBOX_HOPS", "CLOISTER_CHAIN_SPENT", "CLOISTER_RUN_LOOP"]);
+
 /** A refusal of the bounds above is in the audit trail and in the log: it tells of agents that run in a circle. */
 export function noteChainEnd(k: KernelState, { from, sessionKey, trace, verb }: Admission, refusal: Refusal): void {
-  if (refusal.code !== "CLOISTER_MAILBOX_HOPS" && refusal.code !== "CLOISTER_CHAIN_SPENT") return;
+  if (!ends.has(refusal.code)) return;
   k.emit({
     type: "audit",
     event: "chain-ended",

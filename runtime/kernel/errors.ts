@@ -110,6 +110,11 @@ export const errorRegister = {
   CLOISTER_RUN_TIMED_OUT: { summary: "The sub-agent's run did not end in its time.", retry: "after-change", http: 504 },
   CLOISTER_BUSY: { summary: "As much of this work waits as may wait.", retry: "later", http: 503 },
   CLOISTER_MAILBOX_FULL: { summary: "The mailbox holds as many envelopes as it may.", retry: "later", http: 429 },
+  CLOISTER_RUN_LOOP: {
+    summary: "The run repeats a call that fails, or its messages go in a circle.",
+    retry: "after-change",
+    http: 508,
+  },
   CLOISTER_CHAIN_SPENT: {
     summary: "The messages that one message caused among agents have used up their number or their time.",
     retry: "never",

@@ -18,7 +18,7 @@ import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { type CheckedSend, sendAs, sentBefore } from "./sends.ts";
 import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelState, SignalCall } from "./state.ts";
 import { stopWithRuns } from "./run-stops.ts";
-import type { Stopped, StopScope } from "./stops.ts";
+import { endLoops, type Stopped, type StopScope } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { type Dropped, dropped, restoreBacklog } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
@@ -97,6 +97,7 @@ export function makeKernel(
     nextPlace: 1,
     nextOrder: 1,
     nextTurn: 1,
+    looping: new Set(),
     stops: 0,
     draining: false,
     emit,
@@ -134,6 +135,7 @@ export function makeKernel(
     },
     frame(agentId: string, incarnation: number, frame: unknown, nowMs: number): void {
       expireRights(k, nowMs);
+      endLoops(k, nowMs);
       receiveFrame(k, agentId, incarnation, frame, nowMs);
       afterwards(nowMs);
     },
@@ -313,6 +315,7 @@ export function makeKernel(
       expireRights(k, nowMs);
       afterwards(nowMs);
       expireCrowds(k, nowMs);
+      endLoops(k, nowMs);
       tickCells(k, nowMs);
       tickRuns(k, nowMs);
       afterwards(nowMs);

@@ -130,6 +130,9 @@ export const limits = {
   askTimeoutMsMax: 24 * 60 * 60_000,
   /** Default wait of `sessions_send`. Source: behaviour §3.4. */
   askTimeoutMsDefault: 30_000,
+  /** So often a call may fail in the same way in one run, and a chain of messages come to one session (config: `tools.loopDetection`). */
+  sameFailuresDefault: 10,
+  sameSessionDefault: 8,
   /** A stopped turn that is not done after this long loses its cell: with the look at the cells every 200 ms, under a second. */
   stopGraceMs: 300,
   /** How long the answer to a stop waits for the ends of what ran, and how many of the run ids it names. */

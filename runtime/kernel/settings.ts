@@ -16,6 +16,8 @@ export interface KernelSettings {
     verb: Verb,
     object: string,
   ) => { readonly message: string; readonly remedy: string };
+  /** `sameFailuresMax`: so often a call may fail in the same way in one run. `sameSessionMax`: so often a chain may come to one session. */
+  readonly loops: { readonly sameFailuresMax: number; readonly sameSessionMax: number };
   /** A send without a right may be put to the operator (`right-requests.ts`). */
   readonly asksForRights: boolean;
   /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools/table.ts`). */

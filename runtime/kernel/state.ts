@@ -124,6 +124,11 @@ export interface Turn {
   /** Steps of this delivery: `waiting` for the store, or the cell runs their function. */
   readonly openSteps: Map<number, "waiting" | "running">;
   outcome: Outcome | undefined;
+  /** What calls without an answer were given, and failures of calls so far, as hashes (`loops.ts`). */
+  given: Map<number, number> | undefined;
+  failures: Map<string, number> | undefined;
+  /** Why it ends early, when no operator stopped it. */
+  why: Failure | undefined;
   /** It was stopped: not done by then, its cell is ended (`stops.ts`). */
   endByMs: number | undefined;
   /** What the store was asked to commit; kept, so that it can be asked again. */
@@ -475,6 +480,8 @@ export interface KernelState {
   nextPlace: number;
   nextOrder: number;
   nextTurn: number;
+  /** Turns that go in a circle, to be ended before anything else of their cells is heard. */
+  readonly looping: Set<Turn>;
   /** Stops of whole agents so far. */
   stops: number;
   draining: boolean;

@@ -17,6 +17,7 @@
  */
 import { hasCell } from "./dispatch.ts";
 import type { Refusal } from "./errors.ts";
+import { countFailure, noteAnswer } from "./loops.ts";
 import { postRefusal, postResult, stoppedRefusal } from "./posts.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
 import { outcomeUnknownResult } from "./tool-results.ts";
@@ -40,6 +41,8 @@ export interface StepRow extends CallId {
   readonly result?: StepResult;
   /** The envelope that the call sent; its outcome is asked for by this id. */
   readonly envelopeId?: string;
+  /** The answer is this failure of this call (`loops.ts`). */
+  readonly failed?: string;
 }
 
 type Recording = Extract<Effect, { type: "record" }>;
@@ -48,13 +51,14 @@ type Recording = Extract<Effect, { type: "record" }>;
 const goOn: StepResult = [1, "run", ""];
 
 /** What the earlier deliveries of this turn recorded; the transcript gets their tool results again. */
-export function takeUpSteps(turn: Turn, rows: readonly StepRow[]): void {
+export function takeUpSteps(k: KernelState, turn: Turn, rows: readonly StepRow[]): void {
   if (rows.length === 0) return;
   turn.steps = new Map(rows.map((row) => [row.key, row]));
   for (const row of rows) {
     if (row.result === undefined) continue;
     turn.stepChars += charsOf(row.result);
     noteTool(turn, row, row.result);
+    if (row.failed !== undefined) countFailure(k, turn, row.failed, describe(row), "as in an earlier delivery");
   }
 }
 
@@ -191,6 +195,7 @@ function isStarted(turn: Turn, id: CallId): boolean {
  * will ask for it again. Beyond the bound of records only a refusal gets here, which the next delivery gets for itself.
  */
 export function hear(k: KernelState, agent: AgentEntry, turn: Turn, ref: number, id: CallId, result: StepResult): void {
+  const failed = noteAnswer(k, turn, id, result);
   const known = turn.steps?.has(id.key) === true;
   if (turn.mail.volatile || turn.stage !== "delivered" || (!known && whyNoMoreSteps(k, turn) !== undefined)) {
     hearNow(k, agent, turn, ref, id, result);
@@ -198,7 +203,7 @@ export function hear(k: KernelState, agent: AgentEntry, turn: Turn, ref: number,
   }
   const kept = withinBounds(k, turn, id, result);
   turn.stepChars += charsOf(kept);
-  record(k, agent, turn, { ...id, result: kept }, { type: "hear", ref });
+  record(k, agent, turn, { ...id, result: kept, ...(failed === undefined ? {} : { failed }) }, { type: "hear", ref });
 }
 
 /** For answers that are durable elsewhere, or need not be. */

@@ -163,6 +163,30 @@ export function stopTurn(k: KernelState, agent: AgentEntry, turn: Turn, why: Ref
   k.emit({ type: "cancel", agentId: agent.spec.id, incarnation: agent.incarnation, turn: turn.number });
 }
 
+/** Ends the turns that go in a circle. Call it before anything else of their cells is heard. */
+export function endLoops(k: KernelState, nowMs: number): void {
+  for (const turn of k.looping) {
+    k.looping.delete(turn);
+    const agent = k.agents.get(turn.agentId);
+    if (agent?.turns.get(turn.number) !== turn || turn.mail.aborted || !isStoppable(turn) || turn.why === undefined)
+      continue;
+    const { header } = turn.mail.envelope;
+    const { code, message } = turn.why;
+    k.emit({
+      type: "audit",
+      event: "loop",
+      subject: header.sessionKey,
+      object: `run:${header.runId}`,
+      decision: "refused",
+      code,
+      envelopeId: header.id,
+      trace: header.trace,
+      detail: message,
+    });
+    stopTurn(k, agent, turn, { code: "CLOISTER_RUN_LOOP", message }, nowMs);
+  }
+}
+
 /** Ends the cell that still holds a turn which was to end by now. */
 export function endOverdue(k: KernelState, agent: AgentEntry, nowMs: number): void {
   if (agent.phase !== "live" || !hasCell(agent)) return;

@@ -5,6 +5,7 @@
  */
 import type { Refusal } from "./errors.ts";
 import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
+import { noteCall } from "./loops.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { refuse } from "./refusals.ts";
 import { isCallNumber, noCallNumber, send, sendVolatile, slotPairing } from "./sends.ts";
@@ -82,6 +83,7 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
     postRefusal(k, agent.spec.id, agent.incarnation, record.ref, stoppedRefusal);
     return;
   }
+  if (mayNot.has(record.op)) noteCall(turn, record.op === up.send ? Number(record.b) : record.num, ...givenOf(record));
   switch (record.op) {
     case up.send:
       send(k, agent, turn, record, nowMs);
@@ -130,6 +132,11 @@ const mayNot: ReadonlySet<number> = new Set([
   up.unschedule,
   up.demonitor,
 ]);
+
+/** What makes a call this one and no other, beside its name. */
+function givenOf({ op, b, c }: UpRecord): readonly string[] {
+  return op === up.send ? [c] : [b, c];
+}
 
 function step(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
   const { op, ref, num: key, slot, a, b } = record;

@@ -32,6 +32,7 @@ const toolCodes: Readonly<Record<string, ToolErrorCode>> = {
   CLOISTER_REQUEST_INVALID: "invalid",
   CLOISTER_MESSAGE_TOO_LARGE: "invalid",
   CLOISTER_MAILBOX_HOPS: "invalid",
+  CLOISTER_RUN_LOOP: "invalid",
   CLOISTER_CHAIN_SPENT: "invalid",
   CLOISTER_MESSAGE_UNHANDLED: "invalid",
 };

@@ -61,7 +61,7 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
     afterwards(k, agent, nowMs);
   } else {
     turn.attempt = result.attempt;
-    takeUpSteps(turn, result.steps ?? []);
+    takeUpSteps(k, turn, result.steps ?? []);
     const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn, nowMs);
     if (result.isNew === true) {
       forgetSession(k, agent, header.sessionKey);
@@ -195,7 +195,7 @@ export function cellDone(
   const { header } = turn.mail.envelope;
   turn.stage = "committing";
   dropAsks(k, turn.number, { code: "CLOISTER_ASK_ABORTED", message: "the turn ended before the answer came" });
-  const outcome = turn.mail.aborted ? aborted : acknowledged(turn, outcomeOf(k, header, bits, text, state));
+  const outcome = turn.mail.aborted ? endOf(turn) : acknowledged(turn, outcomeOf(k, header, bits, text, state));
   if (turn.mail.volatile) {
     endTurn(k, agent, turn, outcome, nowMs);
     return;
@@ -242,7 +242,11 @@ function commitTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outc
   k.emit(turn.commit);
 }
 
-export const aborted: Outcome = { status: "error", code: "CLOISTER_ASK_ABORTED", message: "the run was stopped" };
+export const aborted = {
+  status: "error",
+  code: "CLOISTER_ASK_ABORTED",
+  message: "the run was stopped",
+} as const satisfies Outcome;
 
 function outcomeOf(k: KernelState, header: EnvelopeHeader, bits: number, text: string, state: string): Outcome {
   const { limits } = k.settings;
@@ -367,18 +371,23 @@ export function closeTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome
 
 /** Stopped by the operator before the cell could end it. */
 export function endAborted(k: KernelState, agent: AgentEntry, turn: Turn): void {
-  buryAborted(k, turn.mail);
-  closeTurn(k, agent, turn, aborted);
+  buryAborted(k, turn.mail, turn.why?.message);
+  closeTurn(k, agent, turn, endOf(turn));
+}
+
+/** How a turn ends that was ended early. */
+function endOf({ why }: Turn): Outcome {
+  return why === undefined ? aborted : { status: "error", ...why };
 }
 
 export const abortedReason = "the operator stopped it";
 
-export function buryAborted(k: KernelState, mail: Mail): void {
+export function buryAborted(k: KernelState, mail: Mail, why?: string): void {
   const { header } = mail.envelope;
   const reason = k.settings.isRunKey(header.sessionKey)
     ? "the sub-agent's run ended before it was handled"
     : abortedReason;
-  k.emit({ type: "bury", header, fate: "dropped", reason });
+  k.emit({ type: "bury", header, fate: "dropped", reason: why ?? reason });
 }
 
 /** Mail that the operator stopped while it waited in its lane; the caller has taken it out. */
@@ -404,7 +413,9 @@ export function endMail(
   release(agent, header.sessionKey);
   noteRoom(k, agent);
   answer(k, header.id, outcome, isStored);
-  k.emit({ type: "ended", header, seq, outcome, aborted: mail.aborted });
+  // A run that was ended for what it did has failed; nobody aborted it.
+  const isAborted = mail.aborted && outcome.status === "error" && outcome.code === aborted.code;
+  k.emit({ type: "ended", header, seq, outcome, aborted: isAborted });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 

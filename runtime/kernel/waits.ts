@@ -11,6 +11,7 @@ import { down } from "./frames.ts";
 import { laneOf, stateOf } from "./lanes.ts";
 import { giveRunPlaceBack, takeRunPlaceAgain } from "./run-lane.ts";
 import type { AgentEntry, AppendTicket, Effect, KernelState, Turn } from "./state.ts";
+import { forgetCall, noteAnswer } from "./loops.ts";
 import { type CallId, hear, hearNow, type StepResult } from "./steps.ts";
 import { acceptedResult, sendResult } from "./tool-results.ts";
 
@@ -75,6 +76,7 @@ export function settleWithMail(k: KernelState, ticket: CellTicket, sent: Sent, n
   });
   const about = { runId: envelopeId, sessionKey };
   if (ticket.timeoutMs === 0) {
+    forgetCall(agent.turns.get(ticket.turn), ticket.call?.key);
     // For `ctx.send` the acknowledgement above is all.
     if (ticket.call?.op === "tool") respondAccepted(k, ticket, about);
     return;
@@ -338,8 +340,10 @@ function respond(
       : outcome.status !== "error"
         ? ([1, outcome.status, outcome.status === "ok" ? outcome.text : ""] as const)
         : ([0, JSON.stringify(refusal ?? refusalOf(outcome)), ""] as const);
-  if (isStored || call === undefined || turn === undefined) hearNow(k, agent, turn, ref, call, result);
-  else hear(k, agent, turn, ref, call, result);
+  if (isStored || call === undefined || turn === undefined) {
+    if (call !== undefined && turn !== undefined) noteAnswer(k, turn, call, result);
+    hearNow(k, agent, turn, ref, call, result);
+  } else hear(k, agent, turn, ref, call, result);
 }
 
 /** A repeated call finds the envelope that it sent: there is nothing to record. */

@@ -119,6 +119,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       },
       isRunKey: isSubagentKey,
       isRepeatable: deps.isRepeatable,
+      loops: config.loops,
       asksForRights: config.agentToAgent.requests === "operator",
       newId: deps.newId,
     },

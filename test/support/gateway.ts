@@ -95,6 +95,7 @@ export function makeConfig(
     commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
     channelDefaults: {},
     agentToAgent: { enabled: false, allow: [] },
+    loops: { sameFailuresMax: limits.sameFailuresDefault, sameSessionMax: limits.sameSessionDefault },
     visibility: "tree",
     sessionToolsVisibility: "spawned",
     lanes: { main: 4, subagent: 8, cron: 4, background: 3 },

@@ -117,6 +117,7 @@ export function makeDriver(options: DriverOptions): Driver {
           remedy: `tools.agentToAgent.allow: ["${object}"]`,
         }),
         isCanonicalKey: (key) => key === key.toLowerCase(),
+        loops: options.loops ?? { sameFailuresMax: 1_000, sameSessionMax: 1_000 },
         asksForRights: options.asksForRights === true,
         isRepeatable: (tool) => isRepeatable(options.tools ?? {}, tool),
         newId: (at) => `e${at}-${String(nextId++).padStart(6, "0")}`,

@@ -1,6 +1,7 @@
 /** `tools.*` and its per-agent form. Source: behaviour §1.6, §7. */
 import * as z from "zod";
 import { grantVerbs } from "../../kernel/envelope.ts";
+import { limits } from "../../kernel/limits.ts";
 import type { Visibility } from "../resolved.ts";
 import { agentId, anyMap, anyValue, texts } from "./values.ts";
 import { key, later } from "./note.ts";
@@ -44,6 +45,22 @@ export const agentTools = () =>
 export const tools = z
   .strictObject({
     ...policyKeys(),
+    loopDetection: key(
+      "Ends runs that go in a circle. Keys of other programs are accepted and have no effect.",
+      z
+        .looseObject({
+          enabled: key("Off: a run may repeat what fails for as long as its turn lasts.", z.boolean().default(true)),
+          sameFailuresMax: key(
+            "So often a call may fail in the same way in one run; then the run fails with `CLOISTER_RUN_LOOP`.",
+            z.int().min(2).max(limits.callsPerTurnMax).default(limits.sameFailuresDefault),
+          ),
+          sameSessionMax: key(
+            "So often a chain of messages may come to one session; the next message to it is refused.",
+            z.int().min(1).max(limits.hopsMax).default(limits.sameSessionDefault),
+          ),
+        })
+        .prefault({}),
+    ),
     agentToAgent: key(
       "Messages from one agent to another.",
       z

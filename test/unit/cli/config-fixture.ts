@@ -59,6 +59,7 @@ export const twoAgents: ResolvedConfig = {
   commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
   channelDefaults: { webhook: "home", telegram: "biz" },
   agentToAgent: { enabled: true, allow: ["main", "raul"] },
+  loops: { sameFailuresMax: 10, sameSessionMax: 8 },
   visibility: "all",
   sessionToolsVisibility: "spawned",
   lanes: { main: 4, subagent: 8, cron: 4, background: 3 },

@@ -1,0 +1,69 @@
+/**
+ * A9.1 as one table: every verb that can be granted × every door that an agent has × where the right comes from × visibility × sandbox.
+ * The rule is one line: a door is open if and only if its own verb was granted, and the session is not clamped.
+ */
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
+import { openGateway, type TestGateway } from "../support/gateway.ts";
+
+const toolUser = {
+  module: fileURLToPath(new URL("../fixtures/actors/tool-user.ts", import.meta.url)),
+  moduleKind: "file" as const,
+};
+const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operator.admin"] };
+const verbs = ["send", "request", "list", "history", "spawn", "steer", "cancel"] as const;
+const target = { sessionKey: "agent:raul:main" };
+
+/** Each door with the verb that opens it, and whether the answer shows that it was open. */
+const doors: readonly (readonly [name: string, verb: (typeof verbs)[number], tool: string, params: object])[] = [
+  ["ctx.send", "send", "send", { to: "raul", text: "x" }],
+  ["ctx.request", "request", "request", { to: "raul", text: "x" }],
+  ["sessions_send, timeoutSeconds 0", "send", "sessions_send", { ...target, message: "x", timeoutSeconds: 0 }],
+  ["sessions_send, timeoutSeconds 30", "request", "sessions_send", { ...target, message: "x", timeoutSeconds: 30 }],
+  ["sessions_list", "list", "sessions_list", { agentId: "raul" }],
+  ["sessions_history", "history", "sessions_history", target],
+  ["sessions_search", "history", "sessions_search", { query: "hello", ...target }],
+];
+
+// oxlint-disable-next-line typescript/no-explicit-any -- answers of tools, looked into by the test
+async function use(gateway: TestGateway, agentId: string, tool: string, params: object): Promise<any> {
+  return JSON.parse(await gateway.reply(agentId, JSON.stringify({ tool, params })));
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+function isOpen(answer: any): boolean {
+  if (answer.status === "forbidden" || answer.code === "CLOISTER_CAPABILITY_DENIED") return false;
+  return (
+    !Array.isArray(answer.sessions) || answer.sessions.some(({ key }: { key: string }) => key === target.sessionKey)
+  );
+}
+
+describe.each(["self", "tree", "agent", "all"] as const)("A9.1: visibility %s", (visibility) => {
+  test.each(["config", "operator"] as const)("rights from %s", async (source) => {
+    const holders = ["none", ...verbs];
+    const agents = [
+      ...holders.map((id) => ({ id, ...toolUser })),
+      ...holders.map((id) => ({ id: `boxed-${id}`, ...toolUser, sandboxMode: "all" as const })),
+      { id: "raul", module: "echo" },
+    ];
+    const grants = verbs.map((verb) => ({ from: `*${verb}`, to: "raul", verbs: [verb] }));
+    const agentToAgent: ResolvedConfig["agentToAgent"] =
+      source === "config" ? { enabled: true, allow: [], grants } : { enabled: false, allow: [] };
+    const gateway = await openGateway(agents, { visibility, agentToAgent });
+    await gateway.reply("raul", "hello");
+    if (source === "operator")
+      for (const grant of grants)
+        expect(await gateway.doors.rpc(operator, "grants.add", grant)).toMatchObject({ ok: true });
+    const open: string[] = [];
+    const expected: string[] = [];
+    for (const { id } of agents) {
+      if (id === "raul") continue;
+      for (const [name, verb, tool, params] of doors) {
+        if (id === verb) expected.push(`${id}: ${name}`);
+        if (isOpen(await use(gateway, id, tool, params))) open.push(`${id}: ${name}`);
+      }
+    }
+    expect(open).toEqual(expected);
+  });
+});
