@@ -5,6 +5,7 @@ export type {
   Context,
   IncomingMessage,
   IncomingSignal,
+  MessagePart,
   RequestOptions,
   ScheduleOptions,
   SendOptions,

@@ -19,13 +19,15 @@ import type { Refusal } from "./errors.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, SessionLane } from "./state.ts";
 import { closeInChain, countInChain, noteChainEnd, openInChain, whyChainOver } from "./chains.ts";
 import { findRoom, joinCrowd } from "./crowd.ts";
+import { arrive, modeFor } from "./arrivals.ts";
 import { appendBegins, appendEnds, noteRoom, release, reserve, whyTooMuchHeld } from "./depth.ts";
 import { markReady, pump } from "./dispatch.ts";
 import { noteRun } from "./run-notes.ts";
 import { mustSpill, spill } from "./spill.ts";
 import { wasStopped } from "./stops.ts";
 import { followUpCall } from "./exchange.ts";
-import { disabledOutcome, endMail, endQueued, holdsRight } from "./turns.ts";
+import { holdsRight } from "./second-check.ts";
+import { disabledOutcome, endMail, endQueued } from "./turns.ts";
 import { refuseSend, settleWithMail } from "./waits.ts";
 
 export interface Admission {
@@ -225,11 +227,11 @@ export function appended(
     closeInChain(k, header);
     return;
   }
-  if (wasStopped(agent, ticket)) enqueue(k, agent, header, 0, nowMs, true);
+  if (wasStopped(agent, ticket)) enqueue(k, agent, header, 0, nowMs, "stopped");
   else if (mustSpill(k, agent)) {
     spill(k, agent, header, result.seq);
     closeInChain(k, header);
-  } else enqueue(k, agent, header, 0, nowMs);
+  } else enqueue(k, agent, header, 0, nowMs, "new");
 }
 
 /** Mail found in the journal at start. `attempts` > 0: it was with a cell when the process ended. */
@@ -259,7 +261,7 @@ export function restore(
   // A disabled agent's mail stays where it is, for the start after the repair.
   if (agent.disabled !== undefined) return;
   reserve(agent, header.sessionKey);
-  enqueue(k, agent, header, attempts, nowMs, isStopped);
+  enqueue(k, agent, header, attempts, nowMs, isStopped ? "stopped" : "known");
 }
 
 /** The live run of the session, else the agent. */
@@ -270,14 +272,14 @@ function entryOf(
   return k.runs.get(sessionKey) ?? k.agents.get(agentId);
 }
 
-/** Stored mail enters its session's lane; its place in the mailbox is taken already. */
+/** Stored mail enters its session's lane; its place in the mailbox is taken already. What is not `new` was judged when it came. */
 export function enqueue(
   k: KernelState,
   agent: AgentEntry,
   header: EnvelopeHeader,
   attempts: number,
   nowMs: number,
-  isStopped = false,
+  as: "new" | "known" | "stopped" = "known",
 ): void {
   const mail: Mail = {
     envelope: { header },
@@ -287,6 +289,8 @@ export function enqueue(
     suspect: attempts > 0,
     convicted: false,
     aborted: false,
+    mode: modeFor(k, header),
+    shortened: false,
   };
   if (mail.suspect) agent.suspects++;
   k.mail.set(header.id, mail);
@@ -296,7 +300,7 @@ export function enqueue(
     endMail(k, agent, mail, 1, disabledOutcome(agent));
     return;
   }
-  if (isStopped) {
+  if (as === "stopped") {
     endQueued(k, agent, mail);
     return;
   }
@@ -307,6 +311,7 @@ export function enqueue(
     return;
   }
   const lane = laneOf(agent, header.sessionKey);
+  if (as === "new" && !arrive(k, agent, lane, mail, nowMs)) return;
   lane.queue.push(mail);
   markReady(agent, lane);
   k.astir.add(agent);
@@ -318,7 +323,7 @@ export function enqueue(
 function laneOf(agent: AgentEntry, sessionKey: string): SessionLane {
   let lane = agent.lanes.get(sessionKey);
   if (lane === undefined) {
-    lane = { key: sessionKey, queue: [], running: undefined };
+    lane = { key: sessionKey, queue: [], running: undefined, quietAtMs: undefined };
     agent.lanes.set(sessionKey, lane);
   }
   return lane;

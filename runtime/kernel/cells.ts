@@ -215,7 +215,7 @@ export function tickCells(k: KernelState, nowMs: number): void {
       if (nowMs >= agent.order.untilMs) endCell(k, agent, "shutdown");
       else stopIfEmpty(k, agent);
     }
-    if (agent.turns.size === 0 && !hasCell(agent) && !hasReady(agent) && !stays && agent.spill === undefined)
+    if (agent.turns.size === 0 && !hasCell(agent) && agent.lanes.size === 0 && !stays && agent.spill === undefined)
       k.astir.delete(agent);
   }
   if (k.wantingCells.size > 0) makeRoom(k);

@@ -10,6 +10,7 @@
  * waits, so that the next crash tells which envelope caused it. What the lone turn holds up counts as waiting for it
  * (`waits.ts`), so that no ask waits for what cannot start.
  */
+import { gather } from "./company.ts";
 import { laneOf, readyOf, stateOf } from "./lanes.ts";
 import { takeRunPlace } from "./run-lane.ts";
 import type { AgentEntry, ExitReason, KernelState, LaneState, Mail, SessionLane, Turn } from "./state.ts";
@@ -53,7 +54,8 @@ export function pumpWantingCells(k: KernelState, nowMs: number): void {
 
 /** Puts a session with mail and no running turn where `startTurns` finds it, and any other out of its sight. */
 export function markReady(agent: AgentEntry, lane: SessionLane): void {
-  const next = lane.running === undefined ? lane.queue[0] : undefined;
+  const first = lane.running === undefined ? lane.queue[0] : undefined;
+  const next = first?.mode === "collect" && lane.quietAtMs !== undefined ? undefined : first;
   const wanted = next === undefined ? undefined : readyOf(agent, laneOf(next.envelope.header));
   for (const ready of agent.ready.values()) if (ready !== wanted) ready.delete(lane);
   wanted?.add(lane);
@@ -127,6 +129,7 @@ function beginTurn(
   const mail = lane.queue.shift();
   if (mail === undefined) return;
   const turn = makeTurn(k, agent, mail);
+  gather(k, lane, turn, nowMs);
   lane.running = turn;
   markReady(agent, lane);
   if (agent.run !== undefined) agent.run.startedAtMs ??= nowMs;
@@ -154,6 +157,9 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
   const turn: Turn = {
     number: k.nextTurn++,
     mail,
+    taken: [],
+    taking: [],
+    opening: undefined,
     agentId: agent.spec.id,
     incarnation: agent.incarnation,
     stage: "beginning",

@@ -44,6 +44,8 @@ export const up = {
   demonitor: 24,
   /** slot, a = task, b = `done` or `failed`, c = its result. Ends a task that a turn put off. */
   complete: 25,
+  /** num = number of the call in its turn. Takes what people said meanwhile. */
+  take: 26,
 } as const;
 
 /** Bits of `num` in `up.done`. */
@@ -61,6 +63,8 @@ export const down = {
   forget: 4,
   /** The slot num stands for the object in `a` with the verbs in `b` (JSON) from now on; no verbs: for nothing any more. */
   slot: 5,
+  /** One of several messages; before the delivery of the turn (ref 0), or before the result of `ref`. num = 1: only its beginning; a = header (JSON), b = body. */
+  part: 6,
 } as const;
 
 export const upStride = 8;

@@ -5,7 +5,9 @@
 import { type Admission, type Appended, admit, appended, restore } from "./admit.ts";
 import { makeEntry } from "./agent-entry.ts";
 import { makeAsks } from "./asks.ts";
+import { endQuiets } from "./arrivals.ts";
 import { expireCrowds } from "./crowd.ts";
+import type { Taken } from "./gather.ts";
 import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells.ts";
 import { hasCell } from "./dispatch.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome, ReplyRoute } from "./envelope.ts";
@@ -42,7 +44,7 @@ import {
 import { receiveFrame } from "./syscalls.ts";
 import type { KernelSettings } from "./settings.ts";
 import { signalResult } from "./signals.ts";
-import { type Begun, begun, committed, forgetState, leave } from "./turns.ts";
+import { type Begun, begun, committed, forgetState, taken, leave } from "./turns.ts";
 import { expireAsks, recalled, stillOpen } from "./waits.ts";
 
 export type { Admission } from "./admit.ts";
@@ -89,6 +91,7 @@ export function makeKernel(
     liveCells: 0,
     astir: new Set(),
     wantingCells: new Set(),
+    quiet: new Map(),
     roomy: new Set(),
     crowded: new Set(),
     heldChars: 0,
@@ -294,6 +297,11 @@ export function makeKernel(
     /** The call of an `ask-right` effect is refused with this. */
     rightAsked: (effect: Extract<Effect, { type: "ask-right" }>, refusal: Refusal): void =>
       rightAsked(k, effect, refusal),
+    /** The answer of a `take`: the bodies of those that it has counted, or why not. */
+    taken(effect: Extract<Effect, { type: "take" }>, result: Taken | Refusal, nowMs: number): void {
+      taken(k, effect, result, nowMs);
+      useRoom(k, nowMs);
+    },
     /** The store has kept the row of a `record` effect, or refuses to. */
     recorded: (effect: Extract<Effect, { type: "record" }>, refusal: Refusal | undefined): void =>
       recorded(k, effect, refusal),
@@ -316,6 +324,7 @@ export function makeKernel(
       afterwards(nowMs);
       expireCrowds(k, nowMs);
       endLoops(k, nowMs);
+      endQuiets(k, nowMs);
       tickCells(k, nowMs);
       tickRuns(k, nowMs);
       afterwards(nowMs);

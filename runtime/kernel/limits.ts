@@ -72,6 +72,11 @@ export const limits = {
   queueDebounceMs: 500,
   /** The longest quiet while: a message that was accepted should not wait for hours. */
   queueDebounceMsMax: 600_000,
+  /** Messages that one turn handles together, and their characters beyond the first: one delivery holds them all. */
+  takenPerTurnMax: 100,
+  takenCharsMax: 1_048_576,
+  /** Characters that are left of a message which `summarize` shortens. */
+  queueSummaryChars: 160,
   /** Sessions with a queue of their own (`/queue`): they are in memory. */
   queueOverridesMax: 10_000,
   /** Commands whose idempotency keys are remembered, in memory: a repeated one is not carried out again. */

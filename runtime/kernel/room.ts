@@ -87,7 +87,7 @@ export function refilled(
     spill.count--;
     k.emit({ type: "unspilled", header });
     reserve(agent, header.sessionKey);
-    enqueue(k, agent, header, attempts, nowMs, stopped);
+    enqueue(k, agent, header, attempts, nowMs, stopped ? "stopped" : "known");
   }
   closeSpill(agent, spill);
   k.roomy.add(agent);

@@ -158,6 +158,8 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
     suspect: false,
     convicted: false,
     aborted: false,
+    mode: undefined,
+    shortened: false,
   };
   const volatileTurn = makeTurn(k, target, mail);
   k.emit({

@@ -1,7 +1,8 @@
 /** What the kernel is told at its start beside the agents and their rights. */
-import type { Verb } from "./envelope.ts";
+import type { EnvelopeHeader, Verb } from "./envelope.ts";
 import type { SharedLane } from "./lanes.ts";
 import type { Limits } from "./limits.ts";
+import type { QueuePolicy } from "./queues.ts";
 
 export interface KernelSettings {
   readonly limits: Limits;
@@ -22,6 +23,8 @@ export interface KernelSettings {
   readonly asksForRights: boolean;
   /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools/table.ts`). */
   readonly isRepeatable: (tool: string) => boolean;
+  /** How messages of the session wait, where somebody has said so. */
+  readonly queueOf: (header: EnvelopeHeader) => QueuePolicy | undefined;
   /** Whether the key is of a sub-agent's session. */
   readonly isRunKey: (sessionKey: string) => boolean;
   /** Whether the key is in its one spelling: the grammar has its owner in `runtime/routing`. */

@@ -10,6 +10,7 @@
  *   live ──order──► (turns end) ──► stopping ──exit──► dormant (restart) or parked (stop, park)
  */
 import type { Admission } from "./admit.ts";
+import type { AgentSpec } from "./agent-spec.ts";
 import type { Asks } from "./asks.ts";
 import type { Chain } from "./chains.ts";
 import type {
@@ -29,45 +30,20 @@ import type {
 import type { Refusal } from "./errors.ts";
 import type { FollowUp } from "./exchange.ts";
 import type { DownRecord } from "./frames.ts";
+import type { TakeItem } from "./gather.ts";
+import type { QueueMode } from "./queues.ts";
 import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import type { KernelSettings } from "./settings.ts";
 import type { LiveRun } from "./live-run.ts";
 import type { RunEnd, RunRow } from "./run-rows.ts";
 import type { CheckedSend } from "./sends.ts";
-import type { SignalCall } from "./signal-call.ts";
 import type { CallId, StepRow } from "./steps.ts";
-import type { AgentGroup, Supervision } from "./supervision.ts";
+import type { SignalCall } from "./signal-call.ts";
+import type { Supervision } from "./supervision.ts";
 
+export type { AgentSpec, MailboxPolicy } from "./agent-spec.ts";
 export type { SignalCall } from "./signal-call.ts";
-
-export interface AgentSpec {
-  readonly id: string;
-  /** Only with `clamp: "non-main"`, which asks for it: ten thousand of them are a megabyte. */
-  readonly mainSessionKey?: string;
-  /** Turns of this agent at a time. */
-  readonly maxConcurrent: number;
-  /** Places of a lane that it gets in a row when others want one too. Absent: 1. */
-  readonly weight?: number;
-  /** Which of its sessions may reach only what they spawned (behaviour §3.8). */
-  readonly clamp: "none" | "non-main" | "all";
-  /** Present when the agent cannot run; it refuses mail with this reason. */
-  readonly disabled?: string;
-  /** Present when an operator took it out of service before this start: its mail waits until it is started again. */
-  readonly parked?: string;
-  /** What is left out is `limits.mailboxDepthMax`, `limits.sessionDepthMax` and `reject`. */
-  readonly mailbox?: Partial<MailboxPolicy>;
-  readonly supervision: Supervision;
-  readonly group?: AgentGroup;
-}
-
-export interface MailboxPolicy {
-  /** Envelopes of the agent in memory, and of one of its sessions; the second does not bound `spill`. */
-  readonly depthMax: number;
-  readonly sessionDepthMax: number;
-  /** What becomes of a message beyond them: refused, its sender waits, or it waits on the disk. */
-  readonly overflow: "reject" | "park" | "spill";
-}
 
 export type ExitReason = "normal" | "shutdown" | "crash" | "hung" | "out_of_memory" | "killed";
 
@@ -84,12 +60,18 @@ export interface Mail {
   /** A cell crashed while this was the only mail that it worked on. */
   convicted: boolean;
   aborted: boolean;
+  /** How it waits (`queues.ts`); undefined: nobody said it, and it has a turn of its own. */
+  readonly mode: QueueMode | undefined;
+  /** More waited than the cap: its beginning goes with the next turn. */
+  shortened: boolean;
 }
 
 export interface SessionLane {
   readonly key: string;
   readonly queue: Mail[];
   running: Turn | undefined;
+  /** What is collected begins at this time, if nothing more comes. */
+  quietAtMs: number | undefined;
 }
 
 export interface LaneState {
@@ -108,6 +90,11 @@ export interface LaneState {
 export interface Turn {
   readonly number: number;
   readonly mail: Mail;
+  /** Mail that it handles beside its own, and what is about to be (`gather.ts`). */
+  readonly taken: Mail[];
+  readonly taking: Mail[];
+  /** What is delivered once `taking` is recorded. */
+  opening: { readonly body: string; readonly state: string | null } | undefined;
   readonly agentId: string;
   readonly incarnation: number;
   /** `beginning` waits for the store, `delivered` for the cell, `committing` for the store again, `uncommitted` to try that again. */
@@ -317,6 +304,8 @@ export type Effect =
       readonly agentId: string;
       readonly turn: number;
       readonly header: EnvelopeHeader;
+      /** Envelopes that the turn handled as well, in order. */
+      readonly taken: readonly string[];
       readonly rows: readonly {
         readonly role: "assistant" | "toolResult";
         readonly text: string;
@@ -326,6 +315,20 @@ export type Effect =
       readonly outcomeText: string | null;
       readonly failure: Failure | undefined;
       readonly outbound: ReplyRoute | undefined;
+    }
+  /** Count the deliveries, keep which they are with the turn's steps, and give the bodies (`gather.ts`). */
+  | {
+      readonly type: "take";
+      readonly agentId: string;
+      readonly incarnation: number;
+      readonly turn: number;
+      readonly envelopeId: string;
+      readonly sessionKey: string;
+      readonly key: number;
+      readonly name: string;
+      /** Of the call; 0: the turn has not begun. */
+      readonly ref: number;
+      readonly items: readonly TakeItem[];
     }
   /** Keep the row with the turn's steps, then say so (`steps.ts`: `recorded`). */
   | {
@@ -468,6 +471,8 @@ export interface KernelState {
   readonly chains: Map<string, Chain>;
   /** Agents with mail that wait for a place among the live cells. */
   readonly wantingCells: Set<string>;
+  /** Lanes that collect until it is quiet. */
+  readonly quiet: Map<SessionLane, AgentEntry>;
   /** Agents whose mailbox has room for those that wait for it: senders, or a backlog. */
   readonly roomy: Set<AgentEntry>;
   /** Agents with a crowd. */

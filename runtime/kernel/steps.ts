@@ -26,7 +26,7 @@ import { outcomeUnknownResult } from "./tool-results.ts";
 export interface CallId {
   /** From 0, in the order of the calls. */
   readonly key: number;
-  readonly op: "send" | "request" | "tool" | "step" | "signal";
+  readonly op: "send" | "request" | "tool" | "step" | "signal" | "take";
   /** The target's session key, the tool or the step; of a signal which call it is (`schedule`, `monitor` and so on). */
   readonly name: string;
   /** The session that a tool sent to, that a timer is for or that is watched. */

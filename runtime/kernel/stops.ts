@@ -142,7 +142,8 @@ function stopActive(k: KernelState, agent: AgentEntry, isMeant: IsMeant, nowMs: 
   const stopped: string[] = [];
   for (const turn of agent.turns.values()) {
     const { header } = turn.mail.envelope;
-    if (turn.mail.aborted || !isStoppable(turn) || !isMeant(header)) continue;
+    const isAnyMeant = [turn.mail, ...turn.taken].some(({ envelope }) => isMeant(envelope.header));
+    if (turn.mail.aborted || !isStoppable(turn) || !isAnyMeant) continue;
     stopped.push(header.runId);
     stopTurn(k, agent, turn, stoppedRefusal, nowMs);
   }

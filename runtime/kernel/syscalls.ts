@@ -5,6 +5,7 @@
  */
 import type { Refusal } from "./errors.ts";
 import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
+import { steer } from "./gather.ts";
 import { noteCall } from "./loops.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { refuse } from "./refusals.ts";
@@ -105,6 +106,10 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
     case up.unschedule:
     case up.demonitor:
       signalCall(k, agent, turn, record);
+      return;
+    case up.take:
+      if (isCallNumber(k, record.num)) steer(k, agent, turn, record, nowMs);
+      else refuse(k, agent, turn, record, noCallNumber(k, String(record.num)));
       return;
     case up.stream:
       stream(k, agent, turn, record.a);

@@ -16,8 +16,10 @@ import type { EnvelopeHeader, Failure, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { followUp, leavesBy } from "./exchange.ts";
 import { doneBits, down } from "./frames.ts";
+import { giveBack, hearTaken, letGo, outcomeOfTaken, postPart, type Taken, takeFirst } from "./gather.ts";
 import { noteRun, noteRunTurn } from "./run-notes.ts";
-import type { AgentEntry, KernelState, Mail, Turn } from "./state.ts";
+import type { AgentEntry, Effect, KernelState, Mail, Turn } from "./state.ts";
+import { whyNotDelivered } from "./second-check.ts";
 import { type StepRow, takeUpSteps } from "./steps.ts";
 import { answer, dropAsks, givePlaceBack } from "./waits.ts";
 
@@ -68,7 +70,8 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
       k.emit({ type: "session-reset", agentId, sessionKey: header.sessionKey });
     }
     if (undeliverable === undefined) {
-      deliver(k, agent, turn, result.body, result.state, nowMs);
+      turn.opening = { body: result.body, state: result.state };
+      if (turn.mail.volatile || !takeFirst(k, agent, turn)) deliver(k, agent, turn, nowMs);
       return;
     }
     k.emit({ type: "bury", header, fate: undeliverable.fate, reason: undeliverable.reason });
@@ -82,15 +85,43 @@ export function storedOutcome(stored: { readonly outcomeText: string | null; rea
   return stored.outcomeText === null ? { status: "no_reply" } : { status: "ok", text: stored.outcomeText };
 }
 
-function deliver(
+/** The store has recorded what the turn takes, or refuses to. */
+export function taken(
   k: KernelState,
-  agent: AgentEntry,
-  turn: Turn,
-  body: string,
-  state: string | null,
+  take: Extract<Effect, { type: "take" }>,
+  result: Taken | Refusal,
   nowMs: number,
 ): void {
+  const agent = k.agents.get(take.agentId);
+  const turn = agent?.turns.get(take.turn);
+  // Its cell ended meanwhile, or it is over: what it had asked for is in its lane again.
+  if (agent === undefined || turn === undefined || turn.incarnation !== take.incarnation) return;
+  if (take.ref !== 0) {
+    if (turn.stage === "delivered") hearTaken(k, agent, turn, take, result);
+    return;
+  }
+  if (turn.stage !== "beginning") return;
+  if ("code" in result) {
+    storeFailed(k, agent, turn.mail.envelope.header, result, nowMs);
+    putBack(k, agent, turn);
+  } else if (turn.mail.aborted) {
+    endAborted(k, agent, turn);
+  } else if (turn.incarnation !== agent.incarnation || agent.phase !== "live") {
+    putBack(k, agent, turn);
+  } else {
+    // The first of them is the turn's own; it is heard in its place.
+    if (result.length > 0) postPart(k, agent, turn, 0, turn.mail, turn.opening?.body ?? "");
+    hearTaken(k, agent, turn, take, result);
+    deliver(k, agent, turn, nowMs);
+    return;
+  }
+  afterwards(k, agent, nowMs);
+}
+
+function deliver(k: KernelState, agent: AgentEntry, turn: Turn, nowMs: number): void {
   const { header } = turn.mail.envelope;
+  const { body = "", state = null } = turn.opening ?? {};
+  turn.opening = undefined;
   turn.stage = "delivered";
   agent.lastActivityMs = nowMs;
   // A turn in memory has no state, so the cell does not have the session's after it.
@@ -105,81 +136,11 @@ function deliver(
       turn.number,
       turn.attempt,
       JSON.stringify(header),
-      body,
+      turn.taken.length > 0 ? "" : body,
       state ?? "",
     ],
   });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
-}
-
-/** The second check of architecture §3: what was right when it was stored may be wrong by now. */
-function whyNotDelivered(
-  k: KernelState,
-  turn: Turn,
-  nowMs: number,
-):
-  | {
-      readonly fate: "poison" | "expired" | "refused";
-      readonly reason: string;
-      readonly code: "CLOISTER_MAILBOX_POISON" | "CLOISTER_MAILBOX_EXPIRED" | "CLOISTER_CAPABILITY_REVOKED";
-      readonly message: string;
-    }
-  | undefined {
-  const { limits } = k.settings;
-  const { header } = turn.mail.envelope;
-  const deliveries = turn.attempt - 1;
-  if ((turn.mail.convicted && deliveries >= limits.deliveryAttemptsMax) || deliveries >= limits.deliveriesMax) {
-    const reason = turn.mail.convicted
-      ? `it was delivered ${deliveries} times and ended its cell`
-      : `it was delivered ${deliveries} times and its cell or the gateway ended each time`;
-    return {
-      fate: "poison",
-      reason,
-      code: "CLOISTER_MAILBOX_POISON",
-      message: `the message was set aside as a dead letter: ${reason}`,
-    };
-  }
-  const ageMs = nowMs - header.acceptedAtMs;
-  const ends = [header.expiresAtMs, header.chainStamp?.untilMs].filter((end) => end !== undefined);
-  const ageMsMax = Math.min(limits.envelopeAgeMsMax, ...ends.map((end) => end - header.acceptedAtMs));
-  if (ageMs > ageMsMax) {
-    const reason = `it waited for ${formatAge(ageMs)} before its turn came; the bound is ${formatAge(ageMsMax)}`;
-    return {
-      fate: "expired",
-      reason,
-      code: "CLOISTER_MAILBOX_EXPIRED",
-      message: `the message was set aside as a dead letter: ${reason}`,
-    };
-  }
-  if (holdsRight(k, header.via)) return undefined;
-  k.emit({
-    type: "audit",
-    event: "revoked",
-    subject: header.from.type === "agent" ? header.from.sessionKey : header.from.type,
-    object: header.sessionKey,
-    verb: header.verb,
-    decision: "refused",
-    code: "CLOISTER_CAPABILITY_REVOKED",
-    envelopeId: header.id,
-    trace: header.trace,
-  });
-  return {
-    fate: "refused",
-    reason: `the pairing ${header.via} was revoked before delivery`,
-    code: "CLOISTER_CAPABILITY_REVOKED",
-    message: "the right to send this message was revoked before it was handled",
-  };
-}
-
-/** Pairings of ingress principals (`door:…`) are not rows of the registry. */
-export function holdsRight(k: KernelState, via: string): boolean {
-  return via.startsWith("door:") || k.pairings.isLive(via);
-}
-
-function formatAge(ageMs: number): string {
-  const hours = Math.floor(ageMs / 3_600_000);
-  if (hours < 1) return `${Math.floor(ageMs / 1_000)} s`;
-  return hours >= 48 ? `${Math.floor(hours / 24)} days` : `${hours} h`;
 }
 
 /** The cell says that the turn is over. */
@@ -228,11 +189,14 @@ function commitTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outc
   const { header } = turn.mail.envelope;
   const reply = outcome.status === "ok" ? [{ role: "assistant" as const, text: outcome.text }] : [];
   turn.outcome = outcome;
+  // The actor did not wait for what it had asked for.
+  giveBack(agent, turn, turn.taking.splice(0));
   turn.commit = {
     type: "commit",
     agentId: agent.spec.id,
     turn: turn.number,
     header,
+    taken: turn.taken.map(({ envelope }) => envelope.header.id),
     rows: [...turn.tools.map((tool) => ({ role: "toolResult" as const, ...tool })), ...reply],
     state,
     outcomeText: outcome.status === "ok" ? outcome.text : null,
@@ -296,6 +260,7 @@ export function committed(
   }
   storeWorks(k, agent);
   leave(k, turn.mail.envelope.header, turn.outcome);
+  for (const { envelope } of turn.taken) k.emit({ type: "settle", envelopeId: envelope.header.id });
   endTurn(k, agent, turn, turn.outcome, nowMs, true);
 }
 
@@ -365,8 +330,25 @@ function afterwards(k: KernelState, agent: AgentEntry, nowMs: number): void {
 
 export function closeTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome, isStored = false): void {
   agent.turns.delete(turn.number);
+  endCompany(k, agent, turn, outcome, isStored);
   freePlaces(k, agent, turn);
   endMail(k, agent, turn.mail, turn.streamSeq + 1, outcome, isStored);
+}
+
+/** What the turn had taken is done with it; when the turn was not handled, it is not either. */
+function endCompany(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome, isStored: boolean): void {
+  if (isStored) for (const mail of turn.taken.splice(0)) endMail(k, agent, mail, 1, outcomeOfTaken(outcome), true);
+  const rest = letGo(turn);
+  if (agent.disabled !== undefined) for (const mail of rest) endMail(k, agent, mail, 1, disabledOutcome(agent));
+  else if (turn.mail.aborted) for (const mail of rest) endQueued(k, agent, mail);
+  else giveBack(agent, turn, rest);
+}
+
+/** Dropped by a queue policy; the caller has taken it out of its lane, or never put it there. */
+export function endDropped(k: KernelState, agent: AgentEntry, mail: Mail, reason: string): void {
+  k.emit({ type: "bury", header: mail.envelope.header, fate: "dropped", reason });
+  const message = `the message was dropped: ${reason}`;
+  endMail(k, agent, mail, 1, { status: "error", code: "CLOISTER_MAILBOX_FULL", message });
 }
 
 /** Stopped by the operator before the cell could end it. */
@@ -434,7 +416,7 @@ export function putBack(k: KernelState, agent: AgentEntry, turn: Turn): void {
     return;
   }
   agent.turns.delete(turn.number);
-  agent.lanes.get(turn.mail.envelope.header.sessionKey)?.queue.unshift(turn.mail);
+  giveBack(agent, turn, [turn.mail, ...letGo(turn)]);
   freePlaces(k, agent, turn);
 }
 

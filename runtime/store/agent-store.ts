@@ -82,7 +82,7 @@ export class AgentStore {
   /** `empty` is the head to start from when the session is new. */
   commit(
     turn: TurnCommit,
-    envelope: StoredEnvelope,
+    envelopes: readonly [StoredEnvelope, ...StoredEnvelope[]],
     empty: SessionHead,
   ): Promise<{ status: "done" | "already"; head: SessionHead }> {
     const environment = this.#environment;
@@ -90,20 +90,26 @@ export class AgentStore {
       this.#prune();
       const before = this.head(turn.sessionKey) ?? empty;
       if (this.done(turn.envelopeId) !== undefined) return { status: "already", head: before };
-      const rows = transcript(turn, envelope, before.messages);
+      const rows = transcript(turn, envelopes, before.messages);
       for (const row of rows) environment.put(["h", before.sessionId, row.seq], row);
-      if (typeof envelope.body !== "string") environment.put(["z", envelope.body.blob], 0);
+      for (const { body } of envelopes) if (typeof body !== "string") environment.put(["z", body.blob], 0);
       if (turn.state !== undefined) environment.put(["t", before.sessionId], turn.state);
       environment.put(["d", keyText(turn.envelopeId)], {
         outcomeText: turn.outcomeText,
         sessionKey: turn.sessionKey,
         ...(turn.failure === undefined ? {} : { failure: turn.failure }),
       } satisfies DoneMarker);
+      const failure = turn.failure === undefined ? {} : { failure: turn.failure };
+      for (const { header } of envelopes.slice(1)) {
+        const marker: DoneMarker = { outcomeText: null, sessionKey: turn.sessionKey, ...failure };
+        environment.put(["d", keyText(header.id)], marker);
+        this.#removeSteps(keyText(header.id));
+      }
       this.#removeSteps(keyText(turn.envelopeId));
       if (turn.outbound !== undefined && turn.outcomeText !== null) {
         environment.put(["o", keyText(turn.envelopeId)], outboundRow(turn, turn.outbound, turn.outcomeText));
       }
-      const head = headAfter(before, turn, envelope, rows);
+      const head = headAfter(before, turn, envelopes.at(-1) ?? envelopes[0], rows);
       environment.put(["s", keyText(turn.sessionKey)], head);
       return { status: "done", head };
     });
@@ -289,30 +295,22 @@ function stepsOf(envelopeText: string): Range {
   return { start: ["w", envelopeText, 0], end: ["w", envelopeText, top] };
 }
 
-function transcript(turn: TurnCommit, envelope: StoredEnvelope, from: number): StoredRow[] {
-  const { id, acceptedAtMs, chain } = envelope.header;
-  const provenance: Provenance =
-    envelope.header.provenance.kind === "inter_session"
-      ? { ...envelope.header.provenance, chain }
-      : envelope.header.provenance;
-  const isUser = provenance.kind === "external_user";
-  const inbound: StoredRow = {
-    seq: from,
-    envelopeId: id,
-    role: "user",
-    text: envelope.body,
-    atMs: acceptedAtMs,
-    isUser,
-    provenance,
-  };
+function transcript(turn: TurnCommit, envelopes: readonly StoredEnvelope[], from: number): StoredRow[] {
+  const said = envelopes.map(({ header, body }, at): StoredRow => {
+    const { id, acceptedAtMs, chain } = header;
+    const provenance: Provenance =
+      header.provenance.kind === "inter_session" ? { ...header.provenance, chain } : header.provenance;
+    const isUser = provenance.kind === "external_user";
+    return { seq: from + at, envelopeId: id, role: "user", text: body, atMs: acceptedAtMs, isUser, provenance };
+  });
   const answers = turn.rows.map((row, at) => ({
     ...row,
-    seq: from + 1 + at,
-    envelopeId: id,
+    seq: from + said.length + at,
+    envelopeId: turn.envelopeId,
     atMs: turn.atMs,
     isUser: false,
   }));
-  return [inbound, ...answers];
+  return [...said, ...answers];
 }
 
 function outboundRow(turn: TurnCommit, route: ReplyRoute, text: string): OutboundRow {

@@ -24,6 +24,7 @@ import { SessionIndex } from "./session-index.ts";
 import { makeSessionRows, type SessionRows } from "./session-rows.ts";
 import { makeRunRows, type RunRows } from "./run-rows.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
+import { takeEnvelopes } from "./take.ts";
 import { dropQueue, keepQueue, listQueues } from "./queue-rows.ts";
 import { dropGrant, keepGrant, listGrants } from "./grants.ts";
 import { makeRequestRows, type RequestRows } from "./request-rows.ts";
@@ -46,6 +47,7 @@ export type StoreBounds = Pick<
   | "openAgentStoresMax"
   | "sessionsScanRowsMax"
   | "turnRowsScanMax"
+  | "takenCharsMax"
   | "timersPerAgentMax"
   | "monitorsPerAgentMax"
   | "downsPerWriteMax"
@@ -196,13 +198,21 @@ export class OpenStore implements Store {
       }),
     );
 
+  take: Store["take"] = (take) =>
+    this.#inSession(take.sessionKey, () =>
+      this.#agents.use(take.agentId, (agent) =>
+        takeEnvelopes(take, agent, this.#journal, this.#blobs, this.#bounds.takenCharsMax),
+      ),
+    );
+
   commit: Store["commit"] = (turn) =>
     this.#inSession(turn.sessionKey, () =>
       this.#agents.use(turn.agentId, async (agent) => {
-        const envelope = this.#journal.find(turn.envelopeId);
+        const [envelope, ...others] = [turn.envelopeId, ...(turn.taken ?? [])].map((id) => this.#journal.find(id));
         if (envelope === undefined) throw unknownEnvelope("commit the turn of", turn.envelopeId);
         const empty = agent.head(turn.sessionKey) ?? this.#care.emptyHead(turn.sessionKey, turn.agentId);
-        const { status, head } = await agent.commit(turn, envelope, empty);
+        const taken = others.filter((other) => other !== undefined);
+        const { status, head } = await agent.commit(turn, [envelope, ...taken], empty);
         return { status, row: await this.#index.update(head) };
       }),
     );

@@ -8,6 +8,7 @@
  * `begin` and `commit` of an envelope that the journal does not hold reject with `CLOISTER_ENVELOPE_UNKNOWN`, everything that
  * needs the environment of an agent that is not in `StorePlaces` with `CLOISTER_AGENT_UNKNOWN`.
  */
+import type { TurnTake } from "../kernel/gather.ts";
 import type {
   BacklogStop,
   Envelope,
@@ -79,6 +80,12 @@ export interface Store {
   begin(turn: TurnBegin): Promise<BegunTurn>;
   /** In order with `begin` and `commit` of the session. Rejects with `CLOISTER_ENVELOPE_UNKNOWN` once the turn is done. */
   recordStep(step: StepRecord): Promise<void>;
+  /**
+   * Counts the deliveries of envelopes that a turn handles beside its own, records which with the turn's steps, and gives their
+   * bodies, in order. One that is done, buried or too much for `limits.takenCharsMax` is left out, and so are those behind it.
+   * In order with `begin` and `commit` of the session. Rejects with `CLOISTER_ENVELOPE_UNKNOWN` once the turn is done.
+   */
+  take(take: TurnTake): Promise<readonly { readonly id: string; readonly body: string }[]>;
   /**
    * Transcript, state, `done` marker and outbound row in ONE transaction of the agent's environment, which also removes the
    * turn's steps; then the index row, in one of its own. If only the second fails, the turn is done all the same: calling again answers `already` and mends the row,

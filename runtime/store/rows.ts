@@ -147,6 +147,8 @@ export type EnvelopeOutcome =
 
 export interface TurnCommit {
   readonly envelopeId: string;
+  /** Envelopes of the session that it handled as well (`take`): in the transcript behind its own, and done with it. */
+  readonly taken?: readonly string[];
   readonly agentId: string;
   readonly sessionKey: string;
   readonly kind: SessionKind;

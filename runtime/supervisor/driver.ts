@@ -28,6 +28,7 @@ import { makeCellEnds } from "./cell-ends.ts";
 import { prepareCell } from "./cell-places.ts";
 import type { FollowUp } from "../kernel/exchange.ts";
 import { makeProfiles } from "./profiles.ts";
+import type { Queues } from "./queues.ts";
 import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
 import type { Subagents } from "./subagents.ts";
@@ -62,6 +63,7 @@ export interface DriverDeps {
   /** A cell lacked a right that an operator may grant; ends with `rightAsked`. */
   readonly askRight: (effect: Extract<Effect, { type: "ask-right" }>) => void;
   readonly subagents: Pick<Subagents, "carryOut" | "start">;
+  readonly queues: Pick<Queues, "of">;
   readonly signals: Pick<Signals, "call" | "down" | "start" | "stop" | "end">;
 }
 
@@ -121,6 +123,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       isRepeatable: deps.isRepeatable,
       loops: config.loops,
       asksForRights: config.agentToAgent.requests === "operator",
+      queueOf: (header) => deps.queues.of(header),
       newId: deps.newId,
     },
     config.agents.map((agent) => specOf(agent, config, deps.policy, parked.get(agent.id))),
@@ -215,6 +218,12 @@ export function makeDriver(deps: DriverDeps): Driver {
         );
         return;
       }
+      case "take":
+        store.take({ ...effect, agentId: agentOfKey(effect.sessionKey) ?? effect.agentId }).then(
+          (found) => kernel.taken(effect, found, nowMs()),
+          (error: unknown) => kernel.taken(effect, toRefusal(error), nowMs()),
+        );
+        return;
       case "commit":
         commit(effect);
         return;
@@ -334,6 +343,7 @@ export function makeDriver(deps: DriverDeps): Driver {
     store
       .commit({
         envelopeId: header.id,
+        taken: effect.taken,
         agentId: header.agentId,
         sessionKey: header.sessionKey,
         kind: sessionKind(header.sessionKey, config.session.mainKey),

@@ -201,6 +201,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     store,
     assets: parts.assets,
     runs,
+    queues,
     orders: parts.orders,
     liveCellsMax: parts.liveCellsMax,
     log,

@@ -62,8 +62,20 @@ export interface IncomingMessage {
   /** The delivery's number, from 1. More than 1: an earlier delivery ended before it was done. */
   readonly attempt: number;
   readonly receivedAtMs: number;
+  /** Present when several messages are handled together (queue mode `collect`, or more than the cap): all of them, this one first. */
+  readonly parts?: readonly MessagePart[];
   /** Present when it is from a timer of this agent, or tells that a watched agent is down. */
   readonly signal?: IncomingSignal;
+}
+
+/** One of several messages that a turn handles; the answer of the turn is the answer to all of them. */
+export interface MessagePart {
+  readonly id: string;
+  readonly text: string;
+  readonly provenance: Provenance;
+  readonly receivedAtMs: number;
+  /** More came than the queue's cap: these are its first 160 characters. The transcript has it whole. */
+  readonly isShortened: boolean;
 }
 
 export type IncomingSignal =
@@ -188,6 +200,14 @@ export interface Context<S extends object> {
    *   the repeated turn had another call in this place.
    */
   step<T>(name: string, run: (step: Step) => T | Promise<T>, options?: StepOptions): Promise<T>;
+  /**
+   * Takes what people have said in this session's chat since the turn began, oldest first; mostly nothing. Ask at each boundary of
+   * long work. What was taken belongs to the turn: it is done when the turn is, and its answer is the turn's. A repeated turn
+   * gets the same here. What no turn takes is a turn of its own afterwards. Only in queue mode `steer`, the default.
+   * Source: behaviour §5.3.
+   * @throws a coded error when the store cannot record it; then it waits on.
+   */
+  steered(): Promise<readonly MessagePart[]>;
   /** Resolves when the message is stored. @throws a coded error when it is refused. */
   send(target: string, text: string, options?: SendOptions): Promise<{ readonly id: string }>;
   /**

@@ -415,6 +415,52 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await steps(mail)).toEqual([]);
       });
 
+      it("say which other envelopes the turn takes: each is counted, read, and in the transcript and done with the turn", async () => {
+        await reopen({ bounds: { takenCharsMax: 20 } });
+        const mails = ["a", "b", "c", "d", "e"].map((id) => envelope(id, { body: id === "c" ? "x".repeat(30) : id }));
+        const [mail] = mails;
+        if (mail === undefined) throw new Error("no mail");
+        for (const each of mails) await store.append(each);
+        await store.begin(beginOf(mail));
+        await store.bury("b", "dropped", "test");
+        const { wantState: _, ...of } = beginOf(mail);
+        const take = (ids: readonly string[]) =>
+          store.take({ ...of, key: 7, name: "steer", items: ids.map((id) => [id, 0] as const) });
+        // The first may be as long as it is; nothing goes past one that is too much.
+        expect(await take(["c", "d"])).toEqual([{ id: "c", body: "x".repeat(30) }]);
+        expect(await take(["b", "unknown", "d", "e"])).toEqual([
+          { id: "d", body: "d" },
+          { id: "e", body: "e" },
+        ]);
+        const result = [1, "ok", '[["d",0],["e",0]]'];
+        expect(await steps(mail)).toEqual([{ key: 7, op: "take", name: "steer", result }]);
+        await store.commit(commitOf(mail, { taken: ["d", "e"] }));
+        await reopen();
+        const { rows } = await store.history("ann", mail.header.sessionKey, 10, 0);
+        expect(rows.map(({ seq, role, text, envelopeId }) => [seq, role, text, envelopeId])).toEqual([
+          [0, "user", "a", "a"],
+          [1, "user", "d", "d"],
+          [2, "user", "e", "e"],
+          [3, "assistant", "answer to a", "a"],
+        ]);
+        expect(await store.outcome("ann", "d")).toEqual({ status: "done", outcomeText: null });
+        await expect(take(["c"])).rejects.toMatchObject({ code: "CLOISTER_ENVELOPE_UNKNOWN" });
+        const { envelopes } = await store.pending();
+        expect(envelopes).toMatchObject([{ header: { id: "c" }, attempts: 1 }]);
+      });
+
+      it("A4.1: an open turn holds nothing: other turns of its agent and of others are committed meanwhile", async () => {
+        const mail = envelope("open");
+        await store.append(mail);
+        await store.begin(beginOf(mail));
+        await turn("beside", { session: "other" });
+        await turn("elsewhere", { agentId: "bob" });
+        expect(await store.outcome("ann", "beside")).toMatchObject({ status: "done" });
+        expect(await store.outcome("bob", "elsewhere")).toMatchObject({ status: "done" });
+        expect(await store.outcome("ann", "open")).toEqual({ status: "open" });
+        await store.commit(commitOf(mail));
+      });
+
       it("hold what the turn sent for as long as it is open, however old and however many", async () => {
         await reopen({ bounds: { dedupeWindowMs: 1, dedupeKeysPerScopeMax: 2 } });
         const mail = envelope("a");

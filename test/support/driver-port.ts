@@ -3,6 +3,7 @@ import type { Stopped, StopScope } from "../../runtime/kernel/stops.ts";
 import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { EnvelopeHeader, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
 import type { Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
+import type { QueuePolicy } from "../../runtime/kernel/queues.ts";
 import type { SharedLane } from "../../runtime/kernel/lanes.ts";
 import type { Limits } from "../../runtime/kernel/limits.ts";
 import type { makePairingRegistry, Pairing, PairingRegistry } from "../../runtime/kernel/pairings.ts";
@@ -26,6 +27,8 @@ export interface DriverOptions {
   readonly limits?: Partial<Limits>;
   readonly mainLaneConcurrent?: number;
   /** Places of the lanes; `mainLaneConcurrent` is those of `main`. */
+  /** How messages of a session wait; without it as where nobody has set anything. */
+  readonly queueOf?: (header: EnvelopeHeader) => QueuePolicy | undefined;
   readonly lanes?: Partial<Record<SharedLane, number>>;
   readonly liveCellsMax?: number;
   /** Jitter of the back-off; the seeded source when left out. */

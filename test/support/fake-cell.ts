@@ -39,11 +39,23 @@ export interface SendOptions {
   readonly ttlMs?: number;
 }
 
+export interface Part {
+  readonly id: string;
+  readonly body: string;
+  readonly shortened: boolean;
+}
+
 export interface FakeTurn {
   readonly number: number;
   readonly attempt: number;
   readonly header: EnvelopeHeader;
   readonly body: string;
+  /** When it began with several messages: all of them, its own first; `body` joins theirs by ` + `. */
+  readonly parts: readonly Part[];
+  /** Takes what people said meanwhile. */
+  take(): number;
+  /** What came with the answer of a `take`. */
+  takenAt(ref: number): readonly Part[];
   /** The state of the session as the cell knows it. */
   readonly state: string | undefined;
   readonly cancelled: () => boolean;
@@ -130,6 +142,7 @@ export function makeFakeCell(
   const running = new Map<number, Running>();
   const sessions = new Map<string, string>();
   const answered = new Map<number, { turn: number; stored: number; results: number; wantsResult: boolean }>();
+  const parts = new Map<string, readonly Part[]>();
   const early = new Map<number, Answer[]>();
   let seq = 0;
   let nextRef = 1;
@@ -190,6 +203,7 @@ export function makeFakeCell(
     header: EnvelopeHeader,
     body: string,
     state: string | undefined,
+    began: readonly Part[],
   ): FakeTurn => {
     let calls = 0;
     const open = (wantsResult: boolean): number => {
@@ -202,6 +216,13 @@ export function makeFakeCell(
       header,
       body,
       state,
+      parts: began,
+      take() {
+        const ref = open(true);
+        post(up.take, ref, number, 0, calls++, "", "", "");
+        return ref;
+      },
+      takenAt: (ref) => parts.get(`${number} ${ref}`) ?? [],
       cancelled: () => running.get(number)?.cancelled === true,
       send(to, text, options = {}) {
         const timeoutMs = options.timeoutMs ?? 0;
@@ -281,7 +302,9 @@ export function makeFakeCell(
         const header: EnvelopeHeader = JSON.parse(a);
         // A turn in memory has no state of its session.
         if (num > 0 && ref === 1) sessions.set(header.sessionKey, c);
-        const started = makeTurn(turn, num, header, b, num > 0 ? sessions.get(header.sessionKey) : undefined);
+        const began = parts.get(`${turn} 0`) ?? [];
+        const body = began.length === 0 ? b : began.map((part) => part.body).join(" + ");
+        const started = makeTurn(turn, num, header, body, num > 0 ? sessions.get(header.sessionKey) : undefined, began);
         host.delivered(started);
         const steps = script(started);
         if (ended) return;
@@ -292,6 +315,10 @@ export function makeFakeCell(
         const entry: Running = { turn: started, steps, wait: undefined, cancelled: false };
         running.set(turn, entry);
         step(entry, undefined);
+      } else if (op === down.part) {
+        const { id }: EnvelopeHeader = JSON.parse(a);
+        const key = `${turn} ${ref}`;
+        parts.set(key, [...(parts.get(key) ?? []), { id, body: b, shortened: num === 1 }]);
       } else if (op === down.stored) {
         settle(ref, { type: "stored", envelopeId: a });
       } else if (op === down.result && num === 1) {

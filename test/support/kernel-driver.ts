@@ -119,6 +119,7 @@ export function makeDriver(options: DriverOptions): Driver {
         isCanonicalKey: (key) => key === key.toLowerCase(),
         loops: options.loops ?? { sameFailuresMax: 1_000, sameSessionMax: 1_000 },
         asksForRights: options.asksForRights === true,
+        queueOf: (header) => options.queueOf?.(header),
         isRepeatable: (tool) => isRepeatable(options.tools ?? {}, tool),
         newId: (at) => `e${at}-${String(nextId++).padStart(6, "0")}`,
       },
@@ -138,6 +139,7 @@ export function makeDriver(options: DriverOptions): Driver {
       case "drop-queued":
       case "begin":
       case "record":
+      case "take":
       case "commit":
       case "bury":
       case "settle":
@@ -522,6 +524,7 @@ export function makeDriver(options: DriverOptions): Driver {
                   : Math.max(run.retryAtMs, nowMs + 100),
             ),
           )
+          .concat([...kernel.state.quiet.keys()].flatMap(({ quietAtMs }) => quietAtMs ?? []))
           .concat(needsTick() ? nowMs + 100 : []);
         if (dueMs.length === 0) return;
         nowMs = Math.max(nowMs + 1, Math.min(...dueMs));

@@ -62,8 +62,8 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
     for (const turn of agent.turns.values()) {
       const name = laneOf(turn.mail.envelope.header);
       if (turn.holdsPlace) holding.set(name, (holding.get(name) ?? 0) + 1);
-      if (turn.mail.suspect) suspects++;
-      held++;
+      for (const { suspect } of [turn.mail, ...turn.taken, ...turn.taking]) if (suspect) suspects++;
+      held += 1 + turn.taken.length + turn.taking.length;
       const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
       if (!turn.mail.volatile && lane?.running !== turn)
         wrong(`turn ${turn.number} of ${id} does not hold its session's lane`);
@@ -80,7 +80,8 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
         held++;
         if (mail.suspect) suspects++;
       }
-      const [next] = lane.running === undefined ? lane.queue : [];
+      const [head] = lane.running === undefined ? lane.queue : [];
+      const next = head?.mode === "collect" && k.quiet.has(lane) ? undefined : head;
       const wanted = next === undefined ? undefined : laneOf(next.envelope.header);
       const names = [...agent.ready].filter(([, ready]) => ready.has(lane)).map(([readyIn]) => readyIn);
       if (agent.disabled === undefined && names.join() !== (wanted ?? ""))
@@ -203,6 +204,7 @@ export function leaks(kernel: Kernel): readonly string[] {
   }
   expectNone("crowded", k.crowded.size);
   expectNone("drops", k.drops.size);
+  expectNone("quiet", k.quiet.size);
   expectNone("held characters", k.heldChars);
   expectNone("wanting cells", k.wantingCells.size);
   for (const agent of k.agents.values()) {

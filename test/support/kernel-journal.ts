@@ -8,6 +8,7 @@
  */
 import type { Appended } from "../../runtime/kernel/admit.ts";
 import type { Envelope, Fate, Fires, Outcome } from "../../runtime/kernel/envelope.ts";
+import type { Taken } from "../../runtime/kernel/gather.ts";
 import type { Refusal } from "../../runtime/kernel/errors.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
 import type { Dropped } from "../../runtime/kernel/spill.ts";
@@ -61,6 +62,8 @@ export interface Journal {
   stepsOf(envelopeId: string): readonly StepRow[];
   /** Keeps a step of a turn that is not done. Gives the refusal when it does not. */
   record(effect: Effects<"record">): Refusal | undefined;
+  /** Counts, and records with the turn that takes them. Gives the refusal when it does not. */
+  take(effect: Effects<"take">): Taken | Refusal;
   commit(effect: Effects<"commit">): Commit;
   /** Part of the transaction that sets a timer or a monitor: which call of the turn did it. */
   made(envelopeId: string, row: StepRow): Undo;
@@ -288,7 +291,16 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
       write(agentId, [put(callsOf(recorded, envelopeId), row.key, row)]);
       return undefined;
     },
-    commit({ agentId, header, state, outcomeText, failure, outbound: route }) {
+    take({ agentId, envelopeId, key, name, items }) {
+      if (takeFailure(failures, agentId)) return storeRefusal;
+      if (!rows.has(envelopeId) || done.has(envelopeId)) return overRefusal;
+      const kept = items.filter(([id]) => rows.has(id) && !done.has(id));
+      for (const [id] of kept) this.countDelivery(id);
+      const row: StepRow = { key, op: "take", name, result: [1, "ok", JSON.stringify(kept)] };
+      write(agentId, [put(callsOf(recorded, envelopeId), key, row)]);
+      return kept.map(([id]) => ({ id, body: this.bodyOf(id) }));
+    },
+    commit({ agentId, header, taken, state, outcomeText, failure, outbound: route }) {
       if (takeFailure(failures, agentId)) return { ok: false, refusal: storeRefusal };
       const before = done.get(header.id);
       if (before !== undefined) {
@@ -297,9 +309,13 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
       }
       const order = committedOrder.get(header.sessionKey) ?? [];
       committedOrder.set(header.sessionKey, order);
-      order.push(header.id);
+      order.push(header.id, ...taken);
       const outcome = failure === undefined ? { outcomeText } : { outcomeText, failure };
-      const steps = [put(done, header.id, { ...outcome, commits: 1 }), () => void order.pop()];
+      const steps = [put(done, header.id, { ...outcome, commits: 1 }), () => void order.splice(-1 - taken.length)];
+      for (const id of taken) {
+        steps.push(put(done, id, { ...outcome, outcomeText: null, commits: (done.get(id)?.commits ?? 0) + 1 }));
+        unflushedOf(agentId).fresh.add(id);
+      }
       steps.push(remove(recorded, header.id));
       if (state !== undefined) steps.push(put(states, header.sessionKey, state));
       if (route !== undefined && outcomeText !== null)

@@ -137,6 +137,9 @@ export function makeWatch(
       case "signal-call":
         reached.add(`call:${effect.call}`);
         return;
+      case "take":
+        reached.add(`take:${effect.name}`);
+        return;
       case "run-ended":
         reached.add(`run:${effect.end.outcome}`);
         reached.add(`run-delivery:${effect.end.delivery}`);

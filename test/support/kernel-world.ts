@@ -5,6 +5,7 @@
 import type { Driver, DriverOptions } from "./kernel-driver.ts";
 import { makeDriver } from "./kernel-driver.ts";
 import { openPairings } from "./driver-port.ts";
+import { queueDrops, queueModes, type QueuePolicy } from "../../runtime/kernel/queues.ts";
 import type { Pairing } from "../../runtime/kernel/pairings.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { AgentSpec, MailboxPolicy } from "../../runtime/kernel/state.ts";
@@ -108,11 +109,15 @@ function makeWorld(random: Random, options: WorldOptions): World {
   const seed = random.below(2 ** 31);
   const mailboxes = makeMailboxes(agents, makeRandom(seed + 1));
   const specs = makeChildSpecs(agents, makeRandom(seed + 2));
+  const ofQueues = makeRandom(seed + 3);
+  const queues = makeQueues(sessions, ofQueues);
+  const takes = ofQueues.chance(0.3);
   const driver = makeDriver({
     seed,
     agents,
     pairings,
-    script: makeScript(() => book),
+    script: makeScript(() => book, takes),
+    queueOf: ({ sessionKey }) => queues.get(sessionKey),
     spec: (id) => ({ maxConcurrent, mailbox: mailboxes.get(id) ?? {}, ...specs.get(id) }),
     mainLaneConcurrent: 1 + random.below(3),
     // Who is permanent gives its place to nobody.
@@ -149,6 +154,21 @@ function makeWorld(random: Random, options: WorldOptions): World {
 }
 
 /** In a quarter of the worlds mailboxes are small, of every policy and also of different ones beside each other. */
+/** How messages wait, for some of the sessions of some worlds. */
+function makeQueues(sessions: readonly string[], random: Random): ReadonlyMap<string, QueuePolicy> {
+  if (!random.chance(0.3)) return new Map();
+  const policies = sessions.map((key): readonly [string, QueuePolicy] => [
+    key,
+    {
+      mode: random.pick(queueModes),
+      debounceMs: random.pick([0, 100, 700]),
+      cap: 1 + random.below(4),
+      drop: random.pick(queueDrops),
+    },
+  ]);
+  return new Map(policies.filter(() => random.chance(0.7)));
+}
+
 function makeMailboxes(agents: readonly string[], random: Random): ReadonlyMap<string, Partial<MailboxPolicy>> {
   if (!random.chance(0.25)) return new Map();
   return new Map(

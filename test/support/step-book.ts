@@ -2,7 +2,7 @@
  * What a world's turns did and heard, over all their deliveries: the effects of steps happen once for each step that is on
  * record as finished, and a repeated turn hears what it heard before.
  */
-import type { Answer, FakeTurn } from "./fake-cell.ts";
+import type { Answer, FakeTurn, Part } from "./fake-cell.ts";
 import { stoppedRefusal } from "../../runtime/kernel/posts.ts";
 import type { Driver } from "./driver-port.ts";
 
@@ -11,12 +11,15 @@ export interface StepBook {
   run(turn: FakeTurn, number: number, isIdempotent: boolean): string;
   /** The answer to the call `index` of the turn. */
   hear(turn: FakeTurn, index: number, answer: Answer): void;
+  /** Messages that came to the turn beside its own. A repeated turn gets the same, without what has become a dead letter. */
+  hearParts(turn: FakeTurn, when: string, parts: readonly Part[]): void;
   readonly problems: readonly string[];
 }
 
 export function makeStepBook({ journal, watch }: Pick<Driver, "journal" | "watch">): StepBook {
   const runsOf = new Map<string, number>();
   const heard = new Map<string, string>();
+  const partsOf = new Map<string, readonly string[]>();
   const problems: string[] = [];
   return {
     run({ header }, number, isIdempotent) {
@@ -41,6 +44,20 @@ export function makeStepBook({ journal, watch }: Pick<Driver, "journal" | "watch
       if (before === undefined) heard.set(name, text);
       else if (before === text) watch.reached.add(`heard again:${answer.type}`);
       else problems.push(`call ${name} heard ${before}, and in delivery ${attempt} ${text}`);
+    },
+    hearParts({ header, attempt }, when, parts) {
+      const name = `${header.id} at its ${when}`;
+      const ids = parts.map(({ id, shortened }) => `${id}${shortened ? " shortened" : ""}`);
+      const before = partsOf.get(name);
+      if (ids.length > 0) watch.reached.add(`parts:${before === undefined ? when : "again"}`);
+      if (before === undefined) {
+        // What was not there is not on record: the next delivery may get it.
+        if (ids.length > 0) partsOf.set(name, ids);
+        return;
+      }
+      const expected = before.filter((id) => !journal.dead.has(id.split(" ")[0] ?? ""));
+      if (JSON.stringify(ids) !== JSON.stringify(expected))
+        problems.push(`${name} got ${before.join(", ")}, and in delivery ${attempt} ${ids.join(", ")}`);
     },
     problems,
   };

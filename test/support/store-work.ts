@@ -19,6 +19,7 @@ export type StoreEffect = Extract<
       | "drop-queued"
       | "begin"
       | "record"
+      | "take"
       | "commit"
       | "bury"
       | "settle"
@@ -124,6 +125,14 @@ export function makeStoreWork(
           const refusal = journal.record(effect);
           afterFlush(effect.agentId, () =>
             queues.add(`answers ${effect.sessionKey}`, () => kernel().recorded(effect, refusal)),
+          );
+        });
+        return;
+      case "take":
+        queues.add(`store ${effect.agentId}`, () => {
+          const result = journal.take(effect);
+          afterFlush(effect.agentId, () =>
+            queues.add(`answers ${effect.sessionKey}`, () => kernel().taken(effect, result, nowMs())),
           );
         });
         return;

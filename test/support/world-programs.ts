@@ -4,7 +4,7 @@
  */
 import { up } from "../../runtime/kernel/frames.ts";
 import type { TellOptions } from "./driver-port.ts";
-import { answerOf, type Script, stepOf, storedOf } from "./fake-cell.ts";
+import { type Answer, answerOf, type FakeTurn, type Script, stepOf, storedOf, type Wait } from "./fake-cell.ts";
 import type { Random } from "./random.ts";
 import type { StepBook } from "./step-book.ts";
 
@@ -44,10 +44,15 @@ export interface Programs {
   isKiller(body: string): boolean;
 }
 
-export const makeScript = (book: () => StepBook): Script =>
+/** `takes`: turns ask for what came meanwhile, before their first step and after their last one. */
+export const makeScript = (book: () => StepBook, takes = false): Script =>
   function* (turn) {
-    const program = programOf(turn.body);
+    const [own] = turn.parts;
+    // Of a message that is shortened there is no program left.
+    const program = own?.shortened === true ? { name: "shortened", steps: [] } : programOf(own?.body ?? turn.body);
     const seen: readonly string[] = JSON.parse(turn.state ?? "[]");
+    book().hearParts(turn, "begin", turn.parts);
+    if (takes) yield* take(turn, book(), "first");
     for (const [index, step] of program.steps.entries()) {
       if (step.op === "send")
         book().hear(turn, index, yield* storedOf(turn.send(step.to, JSON.stringify(step.program))));
@@ -82,8 +87,15 @@ export const makeScript = (book: () => StepBook): Script =>
         return undefined;
       }
     }
+    if (takes) yield* take(turn, book(), "last");
     return { reply: `did ${program.name}`, state: JSON.stringify([...seen, turn.header.id]) };
   };
+
+function* take(turn: FakeTurn, book: StepBook, when: string): Generator<Wait, void, Answer> {
+  const ref = turn.take();
+  const answer = yield* answerOf(ref);
+  if (answer.type === "result") book.hearParts(turn, when, turn.takenAt(ref));
+}
 
 /** The news of an end is no program. */
 function programOf(body: string): Program {

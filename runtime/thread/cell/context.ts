@@ -8,6 +8,7 @@ import { limits } from "../../kernel/limits.ts";
 import type { CellLog, Context, RequestOptions, SendOptions, ToolResult, Tools, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
+import { partOf } from "./parts.ts";
 import { endOf, refuseInStep, runStep, takeResult } from "./steps.ts";
 import { makeSignalCalls } from "./signal-calls.ts";
 import { makeSpawn } from "./spawn.ts";
@@ -123,6 +124,12 @@ export function makeContext(
       return inMemory
         ? takeResult(await endOf(name, run, key))
         : runStep(mailbox, turn, number, asText(name), idempotent, () => endOf(name, run, key));
+    },
+    async steered() {
+      const num = nextCall("ctx.steered");
+      const record = { op: up.take, turn, slot: 0, num, a: "", b: "", c: "", credit: false };
+      const { parts } = await mailbox.ask(record, "result");
+      return parts.map(partOf);
     },
     async send(target, text, { ttlMs }: SendOptions = {}) {
       if (ttlMs !== undefined && !(Number.isFinite(ttlMs) && ttlMs >= 1 && ttlMs <= limits.envelopeAgeMsMax)) {

@@ -6,6 +6,7 @@ import { failure, fromRefusal, type Refusal } from "../../kernel/errors.ts";
 import { down, downStride } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
 import { controlBlock } from "../cell-port.ts";
+import type { RawPart } from "./parts.ts";
 
 export interface Delivery {
   readonly turn: number;
@@ -15,11 +16,15 @@ export interface Delivery {
   readonly body: string;
   /** `undefined`: the cell has the session's state already, or there is none. */
   readonly state: string | undefined;
+  /** All messages of the turn, its own first, when there are several; `body` is empty then. */
+  readonly parts: readonly RawPart[];
 }
 
 export interface CallAnswer {
   readonly status: string;
   readonly text: string;
+  /** Messages that came with it. */
+  readonly parts: readonly RawPart[];
 }
 
 export interface Mailbox {
@@ -42,6 +47,14 @@ export interface AskRecord {
   readonly credit: boolean;
 }
 
+const noParts: readonly RawPart[] = [];
+
+function take(from: Map<number, RawPart[]>, number: number): readonly RawPart[] {
+  const parts: readonly RawPart[] = from.get(number) ?? noParts;
+  from.delete(number);
+  return parts;
+}
+
 interface Pending {
   readonly until: "stored" | "result";
   credit: boolean;
@@ -59,6 +72,9 @@ export function makeMailbox(
 ): Mailbox {
   const pending = new Map<number, Pending>();
   const parked: (() => void)[] = [];
+  /** Messages on their way, until the delivery of their turn or the answer of their call; by the number of either. */
+  const partsOfTurn = new Map<number, RawPart[]>();
+  const partsOfCall = new Map<number, RawPart[]>();
   let credits: number = limits.sendCreditsPerCell;
   let nextRef = 1;
   let nextSeq = 1;
@@ -112,11 +128,12 @@ export function makeMailbox(
     if (op === down.stored) {
       if (call.until !== "stored") return;
       pending.delete(ref);
-      call.resolve({ status: "stored", text: a });
+      call.resolve({ status: "stored", text: a, parts: noParts });
       return;
     }
     pending.delete(ref);
-    if (num === 1) call.resolve({ status: a, text: b });
+    const parts = take(partsOfCall, ref);
+    if (num === 1) call.resolve({ status: a, text: b, parts });
     else call.reject(fromRefusal(JSON.parse(a) as Refusal));
   };
 
@@ -145,8 +162,13 @@ export function makeMailbox(
           string,
           string,
         ];
-        if (op === down.deliver) deliver({ turn, attempt: num, header: a, body: b, state: ref === 1 ? c : undefined });
-        else if (op === down.forget) forget(a);
+        if (op === down.deliver) {
+          const parts = take(partsOfTurn, turn);
+          deliver({ turn, attempt: num, header: a, body: b, state: ref === 1 ? c : undefined, parts });
+        } else if (op === down.part) {
+          const [from, number] = ref === 0 ? [partsOfTurn, turn] : [partsOfCall, ref];
+          from.set(number, [...(from.get(number) ?? []), { header: a, body: b, isShortened: num === 1 }]);
+        } else if (op === down.forget) forget(a);
         else if (op === down.slot) changeSlot(num, a, JSON.parse(b) as string[]);
         else settle(op, ref, num, a, b);
       }

@@ -13,6 +13,7 @@ import type { CellInit } from "../cell-port.ts";
 import type { Slots } from "./slots.ts";
 import { makeContext, type State } from "./context.ts";
 import type { Delivery, Mailbox } from "./mailbox.ts";
+import { joinParts, partOf } from "./parts.ts";
 
 interface SessionState {
   readonly value: State;
@@ -146,17 +147,20 @@ async function takePart(
   await definition.exchange(ctx, Object.assign(messageOf(header, delivery), { exchange }));
 }
 
-function messageOf(header: EnvelopeHeader, { attempt, body }: Delivery): IncomingMessage {
+function messageOf(header: EnvelopeHeader, { attempt, body, parts: raw }: Delivery): IncomingMessage {
+  const parts = raw.map(partOf);
+  const text = parts.length === 0 ? body : joinParts(parts);
   return {
     id: header.id,
-    text: body,
+    text,
     /** Made when it is asked for: a program reads the text. */
     get framed() {
-      return frameMessage(body, header.provenance, header.chain);
+      return frameMessage(text, header.provenance, header.chain);
     },
     provenance: header.provenance,
     attempt: Math.max(1, attempt),
     receivedAtMs: header.acceptedAtMs,
+    ...(parts.length === 0 ? {} : { parts }),
     ...(header.signal === undefined ? {} : { signal: signalOf(header.signal, body) }),
   };
 }

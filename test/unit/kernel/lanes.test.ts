@@ -348,3 +348,17 @@ describe("places of a lane", () => {
     ]);
   });
 });
+
+describe("a session that stands still", () => {
+  it("A4.1: a store that stands still holds up its own agent alone", () => {
+    const driver = makeDriver({ agents: ["main", "raul"], script: scripted({}) });
+    driver.stallStore("main", 5_000);
+    driver.tell(main, "stalled");
+    driver.tell("agent:raul:main", "hello");
+    driver.settle();
+    expect(driver.outcomes("hello")).toEqual([{ status: "ok", text: "re: hello" }]);
+    expect(driver.outcomes("stalled")).toEqual([]);
+    driver.finish();
+    expect(driver.outcomes("stalled")).toEqual([{ status: "ok", text: "re: stalled" }]);
+  });
+});

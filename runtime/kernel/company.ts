@@ -1,0 +1,34 @@
+/** Which mail may be handled in one turn (`gather.ts`): what was said in one chat of the session. */
+import type { EnvelopeHeader } from "./envelope.ts";
+import type { KernelState, Mail, SessionLane, Turn } from "./state.ts";
+
+/** Takes what is handled together with the turn's own mail out of the lane. */
+export function gather(k: KernelState, lane: SessionLane, turn: Turn, nowMs: number): void {
+  const { mail } = turn;
+  if (mail.mode === undefined || mail.suspect || (mail.mode !== "collect" && !mail.shortened)) return;
+  let isOpen = true;
+  while (isOpen && turn.taking.length < k.settings.limits.takenPerTurnMax - 1) {
+    const next = lane.queue[0];
+    if (next === undefined || !joins(mail, next, nowMs)) return;
+    // What was shortened goes with the next that was not; one that is collected goes with all.
+    isOpen = next.shortened || (mail.mode === "collect" && next.mode === "collect");
+    if (!isOpen && mail.mode === "collect" && !mail.shortened) return;
+    turn.taking.push(next);
+    lane.queue.shift();
+  }
+}
+
+export function joins(own: Mail, next: Mail, nowMs: number): boolean {
+  if (next.mode === undefined || next.suspect || next.aborted) return false;
+  const { header } = next.envelope;
+  if (header.expiresAtMs !== undefined && nowMs > header.expiresAtMs) return false;
+  return chatOf(own.envelope.header) === chatOf(header);
+}
+
+/** Channels and threads that share a session are handled apart. */
+function chatOf({ from, replyRoute }: EnvelopeHeader): string {
+  const thread = replyRoute.type === "channel" ? replyRoute.threadId : undefined;
+  return from.type === "channel"
+    ? JSON.stringify([from.channel, from.accountId, from.peer, thread])
+    : JSON.stringify([from.type]);
+}

@@ -1,0 +1,27 @@
+/** Several messages that one turn handles: as the actor gets them, and as one text. */
+import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import type { MessagePart } from "../actor-port.ts";
+
+/** As it came: a `down.part` record. */
+export interface RawPart {
+  readonly header: string;
+  readonly body: string;
+  readonly isShortened: boolean;
+}
+
+export function partOf({ header, body, isShortened }: RawPart): MessagePart {
+  const { id, provenance, acceptedAtMs } = JSON.parse(header) as EnvelopeHeader;
+  return { id, text: body, provenance, receivedAtMs: acceptedAtMs, isShortened };
+}
+
+/** One is as it was said; of more, each is under its number and, where it is known, its sender's name. */
+export function joinParts(parts: readonly MessagePart[]): string {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined && !only.isShortened) return only.text;
+  const texts = parts.map(({ text, isShortened, provenance }, index) => {
+    const name = provenance.kind === "external_user" ? provenance.senderName : undefined;
+    const marks = [`${index + 1} of ${parts.length}`, ...(name === undefined ? [] : [name])];
+    return `[${[...marks, ...(isShortened ? ["shortened"] : [])].join(", ")}]\n${text}${isShortened ? "…" : ""}`;
+  });
+  return texts.join("\n\n");
+}
