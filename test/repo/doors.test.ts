@@ -33,8 +33,11 @@ describe("A9.5: a message", () => {
   test("is delivered from one place, behind the second check", () => {
     expect(withText(/\[\s*down\.deliver,/)).toEqual(["runtime/kernel/turns.ts"]);
     const text = readText("runtime/kernel/turns.ts");
-    expect(text.match(/\bdeliver\(k, agent, turn/g)).toHaveLength(1);
-    expect(text.indexOf("deliver(k, agent, turn")).toBeGreaterThan(text.indexOf("whyNotDelivered(k, turn"));
+    // At once, or when what joins the turn is recorded: that is asked for behind the check as well, and only for what came by a door.
+    expect(text.match(/\bdeliver\(k, agent, turn/g)).toHaveLength(2);
+    expect(text.match(/turn\.opening = \{/g)).toHaveLength(1);
+    for (const what of ["turn.opening = {", "takeFirst(k, agent, turn)", "deliver(k, agent, turn"])
+      expect(text.indexOf(what), what).toBeGreaterThan(text.indexOf("whyNotDelivered(k, turn"));
   });
 
   /** Every file that hands a message to the accept path, and what was checked of its sender before. */
@@ -82,6 +85,7 @@ describe("A9.5: what a cell asks for", () => {
     complete: { check: "judgeCall(k, agent, turn, record)", file: "signals" },
     stepStart: { none: "a step runs in the cell, and reaches nobody" },
     stepEnd: { none: "the end of one's own step" },
+    take: { none: "what people said in the session of the turn, which its agent would get as messages all the same" },
     stream: { none: "part of the turn's own answer" },
     done: { none: "the turn's own end" },
     log: { none: "bounded, and marked with the agent that the port belongs to" },
