@@ -26,7 +26,7 @@ import type { Attempts } from "./attempts.ts";
 import { formatIssues } from "./issues.ts";
 import type { Log } from "./log.ts";
 import type { Client } from "./port.ts";
-import { holdsScope } from "./scopes.ts";
+import { holdsScope } from "../../auth/scopes.ts";
 import type { WireError } from "./wire-error.ts";
 
 export interface ConnectionDeps {

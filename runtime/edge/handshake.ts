@@ -11,7 +11,7 @@ import type { Attempts } from "./attempts.ts";
 import type { Secret } from "./credential.ts";
 import { findDeviceFault } from "./device-proof.ts";
 import { type ConnectParams, protocolVersion } from "./frames.ts";
-import { narrowScopes, operatorScopes } from "./scopes.ts";
+import { narrowScopes, operatorScopes } from "../../auth/scopes.ts";
 import type { WireError } from "./wire-error.ts";
 
 /** What opens the gateway. `shared` is absent when no token or password is configured. */

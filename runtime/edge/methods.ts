@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { fates, grantVerbs } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
-import type { Scope } from "./scopes.ts";
+import type { Scope } from "../../auth/scopes.ts";
 
 export interface Method {
   readonly scope: Scope;

@@ -9,7 +9,7 @@ import { formatError, formatPayload, type RequestFrame } from "./frames.ts";
 import { formatIssues } from "./issues.ts";
 import { findMethod, type Method } from "./methods.ts";
 import type { Client, KernelForEdge, RpcResult, RunResult } from "./port.ts";
-import { holdsScope } from "./scopes.ts";
+import { holdsScope } from "../../auth/scopes.ts";
 import { toWireError, type WireError } from "./wire-error.ts";
 
 export interface RequestDeps {

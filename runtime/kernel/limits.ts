@@ -349,6 +349,17 @@ export const limits = {
   /** How long a request waits before its messages are dead letters, and how long nothing is asked again after a denial. */
   grantRequestAgeMs: 24 * 60 * 60_000,
   grantDenialMs: 60 * 60_000,
+  /** Paired clients: all are looked at when one connects. Requests of clients that wait, and ids told why they wait no more. */
+  devicesMax: 1_000,
+  deviceRequestsMax: 64,
+  deviceIdsRememberedMax: 256,
+  /** How long a client's request waits after it was last asked. Source: behaviour §4.5. */
+  deviceRequestAgeMs: 5 * 60_000,
+  /** A silently approved client that was away for longer makes room for one like it; also how exactly it is kept when one was seen. */
+  deviceOfflineMs: 60_000,
+  /** Characters of the operator's name for a client, and of each thing that a client says of itself: both are shown in one line. */
+  deviceLabelCharsMax: 64,
+  deviceFactCharsMax: 64,
   /** Pause before an approved message that its mailbox did not take is tried again. */
   releaseRetryMs: 5_000,
   /** Timers of one listing. */

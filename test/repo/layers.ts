@@ -62,7 +62,7 @@ export const rooms: readonly Room[] = [
     name: "auth",
     layer: 1,
     places: ["auth"],
-    why: "Policy and its compilation into pairings: pure, so that an explanation comes from what decides.",
+    why: "Policy and its compilation into pairings, scopes, devices: pure, so that an explanation comes from what decides.",
   },
   {
     name: "thread-protocol",
@@ -80,9 +80,12 @@ export const rooms: readonly Room[] = [
   {
     name: "edge-protocol",
     layer: 1,
-    places: ["runtime/edge/port.ts", "runtime/edge/methods.ts", "runtime/edge/scopes.ts"],
+    places: ["runtime/edge/port.ts", "runtime/edge/methods.ts"],
     why: "What crosses between the edge's thread and the kernel's, and the methods that clients may call.",
-    also: [{ room: "channel-port", typeOnly: true, why: "messages of channels pass through the edge" }],
+    also: [
+      { room: "channel-port", typeOnly: true, why: "messages of channels pass through the edge" },
+      { room: "auth", typeOnly: true, why: "each method names its scope" },
+    ],
     packages: ["zod"],
   },
   {
@@ -218,7 +221,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/edge"],
     why: "HTTP and WebSocket, in a thread of its own. It authenticates and asks; it decides no right.",
-    only: ["kernel", "channel-port", "edge-protocol", "thread"],
+    only: ["kernel", "auth", "channel-port", "edge-protocol", "thread"],
     also: [{ room: "webhook", why: "the webhook channel has no socket of its own: the HTTP server is its client" }],
     packages: ["ws", "zod"],
     node: ["node:crypto", "node:fs/promises", "node:http", "node:net", "node:path", "node:stream"],

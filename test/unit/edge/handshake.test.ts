@@ -6,7 +6,7 @@ import { makeSecret } from "../../../runtime/edge/credential.ts";
 import { findDeviceFault, proofTexts } from "../../../runtime/edge/device-proof.ts";
 import type { ConnectParams } from "../../../runtime/edge/frames.ts";
 import { type Caller, type Door, decideAdmission } from "../../../runtime/edge/handshake.ts";
-import { operatorScopes } from "../../../runtime/edge/scopes.ts";
+import { operatorScopes } from "../../../auth/scopes.ts";
 
 const operatorKey = "0f".repeat(32);
 const secret = "the configured secret";

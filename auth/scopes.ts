@@ -14,6 +14,16 @@ export const operatorScopes = [
 
 export type Scope = (typeof operatorScopes)[number];
 
+/** What the command line of this machine gets at its first approval, whichever command came first (AC-10.2). */
+export const commandLineScopes: readonly Scope[] = [
+  "operator.admin",
+  "operator.read",
+  "operator.write",
+  "operator.approvals",
+  "operator.pairing",
+  "operator.talk.secrets",
+];
+
 /** Beside `operator.admin`, which implies every operator scope. */
 const impliedBy: Readonly<Record<string, readonly string[]>> = {
   "operator.read": ["operator.write"],
@@ -32,5 +42,14 @@ export function holdsScope(held: readonly string[], wanted: string): boolean {
  */
 export function narrowScopes(granted: readonly string[], asked: readonly string[] | undefined): readonly string[] {
   if (asked === undefined) return granted;
-  return [...new Set(asked)].filter((scope) => granted.includes(scope));
+  return [...new Set(asked)].filter((scope) => holdsScope(granted, scope) && isScope(scope));
+}
+
+/** The scopes among them that there are, each once, in the order in which all lists of scopes are shown: by name. */
+export function sortScopes(scopes: readonly string[]): readonly Scope[] {
+  return [...new Set(scopes)].filter(isScope).toSorted();
+}
+
+function isScope(scope: string): scope is Scope {
+  return (operatorScopes as readonly string[]).includes(scope);
 }
