@@ -6,7 +6,7 @@
 import { describe, expect, test } from "vitest";
 import { sessionTools } from "../../auth/compile-pairings.ts";
 import { methods } from "../../runtime/edge/methods.ts";
-import { operatorScopes } from "../../runtime/edge/scopes.ts";
+import { operatorScopes } from "../../auth/scopes.ts";
 import { up } from "../../runtime/kernel/frames.ts";
 import { allFiles, readText } from "./files.ts";
 
