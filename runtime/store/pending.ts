@@ -53,7 +53,9 @@ export async function readPending({ journal, agents, index, windowOf }: PendingP
         stale.add(done.sessionKey);
         const waiting = agent.outbound(row.header.id);
         if (waiting !== undefined) leaving.push({ seq: row.seq, row: waiting });
-        else if (row.header.exchange !== undefined) exchanges.push({ header: row.header, ...outcomeOf(done) });
+        // Nothing follows on an announce: its answer has left when it has no row.
+        else if (row.header.exchange !== undefined && row.header.exchange.step !== "announce")
+          exchanges.push({ header: row.header, ...outcomeOf(done) });
         else journal.settle(row.header.id);
       }
       const heads = [...stale].map((sessionKey) => agent.head(sessionKey)).filter((head) => head !== undefined);

@@ -429,7 +429,7 @@ export interface Pending {
   /** Agents with more than that; `queued` reads on. */
   readonly backlogs: readonly Backlog[];
   readonly outbound: readonly OutboundRow[];
-  /** Done envelopes of exchanges: what follows on them may not have been appended. */
+  /** Done envelopes of exchanges, but announces: what follows on them may not have been appended. */
   readonly exchanges: readonly ({ readonly header: EnvelopeHeader } & DoneOutcome)[];
 }
 

@@ -695,6 +695,15 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         await reopen();
         const { exchanges, envelopes } = await store.pending();
         expect([exchanges, envelopes.map(({ header }) => header.id)]).toEqual([[], ["b"]]);
+        // Nothing follows on an announce: one without an outgoing answer has said it before, or has nothing to say.
+        const last = envelope("z", { replyRoute: webhookRoute });
+        const announce = { ...last, header: { ...last.header, exchange: { ...exchange, step: "announce" as const } } };
+        await store.append(announce);
+        await store.begin(beginOf(announce));
+        await store.commit(commitOf(announce));
+        await reopen();
+        const after = await store.pending();
+        expect([after.exchanges, after.outbound]).toEqual([[], []]);
       });
 
       it("buries an envelope with fate, reason and attempts, once, and keeps a bounded number, newest first", async () => {
