@@ -244,9 +244,7 @@ export function restore(
 ): void {
   const agent = entryOf(k, header);
   if (agent !== undefined && k.settings.isRunKey(header.sessionKey)) {
-    // No run outlives its process; how it ended is told by its row (`runtime/supervisor/subagents.ts`).
-    const reason = "the gateway ended while the sub-agent ran";
-    k.emit({ type: "bury", header, fate: "dropped", reason });
+    buryLeft(k, header);
     return;
   }
   if (agent === undefined) {
@@ -262,6 +260,11 @@ export function restore(
   if (agent.disabled !== undefined) return;
   reserve(agent, header.sessionKey);
   enqueue(k, agent, header, attempts, nowMs, isStopped ? "stopped" : "known");
+}
+
+/** No run outlives its process; how it ended is told by its row (`runtime/supervisor/subagents.ts`). */
+export function buryLeft(k: KernelState, header: EnvelopeHeader): void {
+  k.emit({ type: "bury", header, fate: "dropped", reason: "the gateway ended while the sub-agent ran" });
 }
 
 /** The live run of the session, else the agent. */

@@ -248,7 +248,9 @@ export function endCell(k: KernelState, agent: AgentEntry, reason: ExitReason): 
 }
 
 export function isIdle(agent: AgentEntry): boolean {
-  return agent.phase === "live" && agent.turns.size === 0 && !hasReady(agent);
+  if (agent.phase !== "live" || agent.turns.size > 0) return false;
+  // A run that wants a place gives its cell to one that has a place and wants a cell: else both would wait for each other.
+  return !hasReady(agent) || agent.run?.holdsPlace === false;
 }
 
 /** Whether the agent has a thread at the moment: `starting`, `live` or `stopping`. */

@@ -1,7 +1,7 @@
 /**
  * What happens when places in a mailbox become free: senders that wait get theirs, and a backlog on the disk moves up.
  */
-import { admit, enqueue } from "./admit.ts";
+import { admit, buryLeft, enqueue } from "./admit.ts";
 import { leaveCrowd } from "./crowd.ts";
 import { policyOf, reserve, whyNoRoom } from "./depth.ts";
 import type { EnvelopeHeader } from "./envelope.ts";
@@ -82,6 +82,13 @@ export function refilled(
   spill.after = rows.length < limit ? until : (rows.at(-1)?.seq ?? until);
   for (const { header, attempts, seq } of rows) {
     if (spill.gone.delete(header.id)) continue;
+    // Of a sub-agent's session: a run that lives has its mail in memory, and none of before this process lives.
+    if (k.settings.isRunKey(header.sessionKey)) {
+      if (k.mail.has(header.id)) continue;
+      spill.count--;
+      buryLeft(k, header);
+      continue;
+    }
     const stopped = isStopped(spill, header, seq);
     if (stopped && spill.drops > 0) spill.gone.add(header.id);
     spill.count--;

@@ -94,6 +94,7 @@ function settleRun(k: KernelState, entry: AgentEntry, nowMs: number): void {
   for (const lane of entry.lanes.values()) {
     for (const mail of lane.queue.splice(0)) endQueued(k, entry, mail);
     markReady(entry, lane);
+    entry.lanes.delete(lane.key);
   }
   // Mail that the store is writing ends when it is written.
   if (entry.depth > 0) return;
@@ -209,6 +210,7 @@ export function forgetRun(k: KernelState, entry: AgentEntry): void {
   if (run === undefined) return;
   run.phase = "over";
   k.pairings.revoke(run.pairingId);
+  entry.slots = new Map();
   giveRunPlaceBack(k, entry);
   wantsNoPlace(k, entry.spec.id);
   k.wantingCells.delete(entry.spec.id);

@@ -1,4 +1,6 @@
 /** Sub-agents with real cells: through the whole gateway, over restarts of it. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
@@ -71,5 +73,220 @@ describe("sessions_spawn", () => {
       ["user", `[Subagent Task]\n\n${task({ do: "say", text: "42" })}`],
       ["assistant", "42"],
     ]);
+  });
+
+  test("AC-21.2: as raul it works in raul's workspace, and leaves raul's own session alone", async () => {
+    const gateway = await openGateway([agent("main"), agent("raul")]);
+    const accepted = await spawn(gateway, { agentId: "raul", task: task({ do: "write" }) });
+    const [completion] = await untilHeard(gateway, 1);
+    const raul = gateway.config.agents.find(({ id }) => id === "raul");
+    expect(completion?.text).toContain(`raul wrote in ${raul?.workspace}`);
+    expect(readFileSync(path.join(raul?.workspace ?? "", "made-by-child.txt"), "utf8")).toBe(
+      accepted["childSessionKey"],
+    );
+    expect(await gateway.store.session("agent:raul:main")).toBeUndefined();
+    expect(await gateway.store.session(String(accepted["childSessionKey"]))).toMatchObject({
+      spawnedBy: "agent:main:main",
+      lineage: ["agent:main:main"],
+    });
+  });
+
+  test("AC-04.3, A3.4: answers before the child works, and a stop of the session ends a child in an endless loop", async () => {
+    const gateway = await openGateway([agent("main")]);
+    const { runId, childSessionKey } = await spawn(gateway, { task: task({ do: "spin" }) });
+    await expect.poll(() => gateway.driver.kernel.isRunning(String(childSessionKey))).toBe(true);
+    expect((await tell(gateway, { do: "tool", tool: "sessions_list", params: {} })) as object).toMatchObject({
+      sessions: expect.arrayContaining([
+        expect.objectContaining({ key: childSessionKey, spawnedBy: "agent:main:main", status: "running" }),
+        expect.objectContaining({ key: "agent:main:main", children: [childSessionKey] }),
+      ]),
+    });
+    const stopped = gateway.driver.kernel.stop({ type: "session", sessionKey: "agent:main:main" }, "test", Date.now());
+    expect(stopped.active).toEqual([runId]);
+    await expect
+      .poll(async () => (await gateway.store.run(String(runId)))?.end, { timeout: 5_000 })
+      .toMatchObject({ outcome: "cancelled", delivery: "suppressed" });
+    expect(await heard(gateway)).toEqual([]);
+  });
+
+  test.each([
+    ["an agent id that is none", { agentId: "../x" }, "invalid", "Invalid agentId"],
+    ["a session without a thread", { mode: "session" }, "invalid", "requires thread=true"],
+    ["a thread, which no channel can bind", { thread: true }, "invalid", "no channel adapter"],
+    ["an agent that is not configured", { agentId: "nobody" }, "not_found", "agent not found: nobody"],
+    ["an agent that is not allowed", { agentId: "ana" }, "forbidden", "agentId is not allowed for sessions_spawn"],
+    ["a sandbox that is not there", { sandbox: "require" }, "forbidden", "needs a sandboxed target"],
+    ["where the result would go", { channel: "telegram" }, "invalid", "not a parameter"],
+    ["another agent's transcript", { agentId: "raul", context: "fork" }, "invalid", "may not have"],
+    ["a name that means something else", { taskName: "all" }, "invalid", "sessions_spawn: taskName"],
+  ])("refuses %s", async (_what, params, code, text) => {
+    const gateway = await openGateway([
+      agent("main", { subagents: { ...policy, allowAgents: ["raul"] } }),
+      agent("raul"),
+      agent("ana"),
+    ]);
+    const refused = await spawn(gateway, { task: task({ do: "say", text: "x" }), ...params });
+    expect(refused).toMatchObject({ code, error: expect.stringContaining(text) });
+    expect(await gateway.store.runs({ limit: 10 })).toEqual([]);
+    expect(await gateway.store.sessions({ limit: 10, offset: 0 })).toMatchObject({ total: 1 });
+  });
+
+  test("refuses a task beyond depth or children, before it looks at the agent", async () => {
+    const gateway = await openGateway([agent("main", { subagents: { ...policy, depthMax: 1, childrenMax: 1 } })]);
+    const nested = { do: "tool", tool: "sessions_spawn", params: { task: "x" } };
+    const deep = await tell(gateway, { do: "spawn", options: { task: task(nested) } });
+    expect(deep).toMatchObject({ status: "failed", text: expect.stringContaining("no capability") });
+    await spawn(gateway, { task: task({ do: "wait" }) });
+    expect(await spawn(gateway, { task: "x", agentId: "nobody" })).toMatchObject({
+      code: "forbidden",
+      error: "sessions_spawn has reached max active children for this session (1/1)",
+    });
+  });
+
+  test("a sub-agent sends to nobody, and has none of the tools that no sub-agent has", async () => {
+    const gateway = await openGateway([agent("main"), agent("raul")], {
+      agentToAgent: { enabled: true, allow: ["*"] },
+      visibility: "all",
+    });
+    for (const command of [
+      { do: "send", text: "agent:raul:main" },
+      { do: "tool", tool: "sessions_send", params: { agentId: "raul", message: "x" } },
+      { do: "tool", tool: "agents_list" },
+    ]) {
+      const end = await tell(gateway, { do: "spawn", options: { task: task(command) } });
+      expect(end).toMatchObject({
+        status: "failed",
+        text: expect.stringMatching(/sub-agent sends to nobody|no capability/),
+      });
+    }
+    expect(await gateway.store.session("agent:raul:main")).toBeUndefined();
+  });
+
+  test("context fork begins with the requester's transcript; cleanup delete archives the session at once", async () => {
+    const gateway = await openGateway([agent("main")]);
+    await tell(gateway, { do: "heard" });
+    const params = { context: "fork", cleanup: "delete", task: task({ do: "say", text: "done" }) };
+    const { childSessionKey } = await spawn(gateway, params);
+    await untilHeard(gateway, 1);
+    const { rows } = await gateway.store.history("main", String(childSessionKey), 20, 0);
+    expect(rows.map(({ text }) => text).slice(0, 2)).toEqual(['{"do":"heard"}', "[]"]);
+    expect(rows.at(-1)?.text).toBe("done");
+    await expect
+      .poll(async () => (await gateway.store.session(String(childSessionKey)))?.archivedAtMs, { timeout: 5_000 })
+      .toBeTypeOf("number");
+  });
+});
+
+describe("the end of a run", () => {
+  test("A3.3: without an answer it failed (no_result), with its last progress; a throw and a crash say what they were", async () => {
+    const gateway = await openGateway([agent("main")]);
+    const ends = [];
+    for (const command of [
+      { do: "nothing", text: "half way" },
+      { do: "say", text: "NO_REPLY" },
+      { do: "throw", text: "it broke" },
+      { do: "exit" },
+    ])
+      ends.push(await tell(gateway, { do: "spawn", options: { task: task(command) } }));
+    expect(ends).toMatchObject([
+      { status: "failed", code: "no_result", text: expect.stringContaining("half way") },
+      { status: "failed", code: "no_result" },
+      { status: "failed", code: "CLOISTER_AGENT_FAILED", text: "it broke" },
+      { status: "failed", code: "CLOISTER_AGENT_CRASHED" },
+    ]);
+    // The transcript of a run that crashed has its task.
+    const crashed = ends[3] as { sessionKey: string };
+    expect((await gateway.store.history("main", crashed.sessionKey, 5, 0)).rows).toHaveLength(1);
+  });
+
+  test("a run that takes too long is ended, whatever it does, and its requester is told", async () => {
+    const gateway = await openGateway([agent("main")]);
+    await spawn(gateway, { task: task({ do: "spin" }), runTimeoutSeconds: 1 });
+    const [completion] = await untilHeard(gateway, 1);
+    expect(completion?.signal).toMatchObject({ outcome: "timed_out", status: "timeout" });
+  });
+
+  test("ANNOUNCE_SKIP is told to nobody, and a quiet run neither", async () => {
+    const gateway = await openGateway([agent("main")]);
+    const skipped = await spawn(gateway, { task: task({ do: "say", text: "ANNOUNCE_SKIP" }) });
+    const quiet = await spawn(gateway, { task: task({ do: "say", text: "x" }), expectsCompletionMessage: false });
+    const delivery = async ({ runId }: Record<string, unknown>) =>
+      (await gateway.store.run(String(runId)))?.end?.delivery;
+    await expect.poll(() => delivery(skipped)).toBe("suppressed");
+    await expect.poll(() => delivery(quiet)).toBe("quiet");
+    expect(await heard(gateway)).toEqual([]);
+  });
+
+  test("a nested orchestrator yields and goes on with the results, in one place of the lane (A4.4)", async () => {
+    const gateway = await openGateway([agent("main")], { lanes: { main: 4, subagent: 1, cron: 4, background: 3 } });
+    const child = task({ do: "yield", params: { task: task({ do: "say", text: "leaf" }) } });
+    await spawn(gateway, { task: child });
+    const [completion] = await untilHeard(gateway, 1);
+    expect(completion?.signal.outcome).toBe("succeeded");
+    expect(completion?.text).toMatch(/\nheard succeeded of r-/);
+    // And with a turn that waits inside.
+    const waiting = task({ do: "spawn", options: { task: task({ do: "say", text: "deep" }) } });
+    const end = (await tell(gateway, { do: "spawn", options: { task: waiting } })) as { status: string; text: string };
+    expect(end.status).toBe("succeeded");
+    expect(JSON.parse(end.text)).toMatchObject({ status: "succeeded", text: "deep" });
+  });
+
+  test("sessions_yield says what it gives meanwhile, and is refused when nothing is awaited", async () => {
+    const gateway = await openGateway([agent("main")]);
+    expect(await gateway.reply("main", task({ do: "yield", params: { task: task({ do: "say", text: "x" }) } }))).toBe(
+      "working on it",
+    );
+    await untilHeard(gateway, 1);
+    expect(await tell(gateway, { do: "tool", tool: "sessions_yield" })).toMatchObject({ code: "invalid" });
+  });
+
+  test("subagents lists, waits and cancels its own tree alone", async () => {
+    const gateway = await openGateway([agent("main"), agent("raul")]);
+    const { runId } = await spawn(gateway, { task: task({ do: "wait" }), label: "waiting" });
+    const use = (params: object, agentId = "main") => tell(gateway, { do: "tool", tool: "subagents", params }, agentId);
+    expect(await use({ action: "list" })).toMatchObject({
+      count: 1,
+      tasks: [{ taskId: runId, label: "waiting", depth: 1 }],
+    });
+    expect(await use({ action: "wait", taskIds: [runId], timeoutSeconds: 0.05 })).toMatchObject({
+      status: "timeout",
+      pending: 1,
+    });
+    expect(await use({ action: "list" }, "raul")).toMatchObject({ count: 0 });
+    expect(await use({ action: "cancel", taskId: runId }, "raul")).toMatchObject({ code: "forbidden" });
+    expect(await use({ action: "cancel", taskId: runId })).toMatchObject({ status: "ok", cancelled: 1 });
+    expect(await use({ action: "wait", taskIds: [runId] })).toMatchObject({
+      status: "ok",
+      tasks: [{ status: "cancelled", delivery: "suppressed" }],
+    });
+  });
+
+  test("a message to the session of a run that has ended is refused", async () => {
+    const gateway = await openGateway([agent("main")]);
+    const end = (await tell(gateway, { do: "spawn", options: { task: task({ do: "say", text: "x" }) } })) as {
+      sessionKey: string;
+    };
+    await expect(gateway.say("main", "again", end.sessionKey)).rejects.toMatchObject({
+      code: "CLOISTER_SESSION_UNKNOWN",
+    });
+  });
+
+  test("A3.5: after a restart a run is told as interrupted, one past its deadline as lost, and neither goes on", async () => {
+    const before = await openGateway([agent("main")]);
+    await spawn(before, { task: task({ do: "wait" }), label: "a" });
+    await spawn(before, { task: task({ do: "wait" }), label: "b", runTimeoutSeconds: 3_600 });
+    await expect
+      .poll(() => before.driver.kernel.runViews().map(({ status }) => status))
+      .toEqual(["running", "running"]);
+    await before.drain(0);
+    const later = Date.now() + 2 * 3_600_000;
+    const after = await openGateway([], {}, { store: before.store, config: before.config, nowMs: () => later });
+    const completions = await untilHeard(after, 2);
+    expect(completions.map(({ signal }) => `${signal.outcome} ${signal.code}`).toSorted()).toEqual([
+      "failed interrupted",
+      "lost undefined",
+    ]);
+    expect(await after.store.runs({ isOpen: true, limit: 10 })).toEqual([]);
+    expect(after.driver.kernel.runViews()).toEqual([]);
   });
 });
