@@ -124,9 +124,9 @@ const planted: readonly Planted[] = [
   {
     bug: "mail in another order after passivation",
     file: "kernel/cells.ts",
-    text: "  agent.openCalls.clear();\n",
+    text: "  const isExceeded = !orderly &&",
     instead:
-      "  agent.openCalls.clear();\n  if (orderly) for (const lane of agent.lanes.values()) lane.queue.reverse();\n",
+      "  if (orderly) for (const lane of agent.lanes.values()) lane.queue.reverse();\n  const isExceeded = !orderly &&",
     seen: /was overtaken in/u,
     seeds: 200,
   },

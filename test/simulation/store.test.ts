@@ -71,8 +71,8 @@ const planted: readonly Planted[] = [
   {
     bug: "an answer before the flush",
     file: "store/open-store.ts",
-    text: "const result = await this.#withBody(envelope, (stored) => this.#journal.append(stored, dedupe));",
-    instead: 'void this.#journal.append(envelope, dedupe); const result = { status: "stored", seq: 0 };',
+    text: "const result = await this.#withBody(envelope, (stored) => this.#journal.append(stored, dedupe, sees));",
+    instead: 'void this.#journal.append(envelope, dedupe, sees); const result = { status: "stored", seq: 0 };',
     seen: /was answered as stored and is lost/u,
     seeds: 40,
   },

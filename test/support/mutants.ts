@@ -23,7 +23,7 @@ export interface Mutant {
 export async function plant({ bug, file, text, instead }: Mutant): Promise<(module: string) => Promise<unknown>> {
   const folder = await mkdtemp(join(tmpdir(), "mutant-"));
   await Promise.all(
-    ["kernel", "store"].map((room) => cp(join(runtime, room), join(folder, room), { recursive: true })),
+    ["kernel", "store", "launcher"].map((room) => cp(join(runtime, room), join(folder, room), { recursive: true })),
   );
   const code = await readFile(join(folder, file), "utf8");
   const found = code.split(text).length - 1;
