@@ -1,7 +1,10 @@
 /**
  * What becomes of the calls that wait when the one that they wait for dies, and how soon: in Cloister, and in what people would
- * use instead. Fifty calls wait; their target dies in one of the ways of `bench/inside/mortal.ts`. A time counts from the last
- * sign of life. A call that is pending when the window is over counts as never settled.
+ * use instead. Fifty calls wait; their target dies in one of the ways of `bench/inside/mortal.ts`. A call that is pending when the
+ * window is over counts as never settled.
+ * Times count from three moments: the beginning of the fault; where Cloister decided that the target ends, its log says when, or
+ * the operator's order does; and the target's last sign of life, which is later than that when its thread still computes, so that
+ * a time from there may be below zero.
  */
 import { Agent } from "node:http";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -30,8 +33,13 @@ const levels = ["thread", "process"] as const;
 
 const actor = (name: string): string => fileURLToPath(new URL(`../inside/${name}.ts`, import.meta.url));
 
-interface Trial {
+interface Killed {
   readonly settled: readonly Settlement[] | "asker ended" | "asker stuck";
+  /** When it was decided that the target ends; absent where nobody decides that. */
+  readonly decidedNs?: bigint;
+}
+
+interface Trial extends Killed {
   readonly diedNs: bigint;
   readonly faultNs: bigint;
 }
@@ -40,7 +48,7 @@ interface Subject {
   readonly who: string;
   readonly between: string;
   readonly isOurs: boolean;
-  readonly kill: (order: SettlingOrder) => Promise<Trial["settled"]>;
+  readonly kill: (order: SettlingOrder) => Promise<Killed>;
 }
 
 export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
@@ -82,6 +90,12 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
       ),
       // Where none settled, it took longer than the window.
       atMost(
+        "the latest of them, after the target's end was decided",
+        Math.max(...ours.map((row) => row["latest after the decision, ms"] ?? row["latest ms"] ?? seconds * 1_000)),
+        settleMsMax,
+        "ms",
+      ),
+      atMost(
         "the latest of them, after the target's last sign of life",
         Math.max(...ours.map((row) => row["latest ms"] ?? seconds * 1_000)),
         settleMsMax,
@@ -96,25 +110,26 @@ async function observe(how: Death, windowMs: number, kill: Subject["kill"]): Pro
   const dir = await mkdtemp(path.join(tmpdir(), "cloister-bench-"));
   const file = path.join(dir, "signs-of-life");
   try {
-    const settled = await kill({ how, pending, windowMs, file });
-    return { settled, ...(await readSigns(file)) };
+    const killed = await kill({ how, pending, windowMs, file });
+    return { ...killed, ...(await readSigns(file)) };
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-async function killPeer(name: MortalPeerName, order: SettlingOrder): Promise<Trial["settled"]> {
+async function killPeer(name: MortalPeerName, order: SettlingOrder): Promise<Killed> {
   const entry = mortalPeers[name];
   const peer = await openPeerProcess(name, "heapOfProcess" in entry ? [heapFlag] : []);
   try {
-    return await peer.settle(order);
+    return { settled: await peer.settle(order) };
   } finally {
     await peer.close();
   }
 }
 
 /** In a real gateway of its own: one agent asks, the other one dies. */
-async function killAgent(level: (typeof levels)[number], order: SettlingOrder): Promise<Trial["settled"]> {
+async function killAgent(level: (typeof levels)[number], order: SettlingOrder): Promise<Killed> {
+  const log = path.join(path.dirname(order.file), "gateway.log");
   const target = {
     id: "target",
     module: actor("target"),
@@ -128,36 +143,52 @@ async function killAgent(level: (typeof levels)[number], order: SettlingOrder): 
   const program = await startProgram({
     ...makeConfig(0, 0, "thread", [{ id: "asker", module: actor("asker") }, target]),
     tools: { agentToAgent: { enabled: true, allow: ["asker", "target"] }, sessions: { visibility: "all" } },
+    logging: { file: log },
   });
   const http = new Agent();
+  let killed: Killed | undefined;
   try {
     const asked = postByWebhook(program.port, http, "asker", "bench", JSON.stringify(order));
-    if (order.how === "ended from outside") await endFromOutside(level, program, order.file, asked);
+    const decidedNs =
+      order.how === "ended from outside" ? await endFromOutside(level, program, order.file, asked) : undefined;
     const { status, text } = await asked;
     const reply = status === 200 ? (JSON.parse(text) as { readonly reply?: string }).reply : undefined;
     if (reply === undefined) throw new Error(`Asking for a death: found ${status} ${text}, wanted 200 and a reply.`);
-    return JSON.parse(reply) as readonly Settlement[];
+    killed = { settled: JSON.parse(reply) as readonly Settlement[], ...(decidedNs === undefined ? {} : { decidedNs }) };
   } finally {
     http.destroy();
     await program.stop();
   }
+  const loggedNs = await readDecision(log);
+  return loggedNs === undefined ? killed : { ...killed, decidedNs: loggedNs };
 }
 
-/** When the target shows its first sign of life, which it does when all calls are there. */
+/** To the millisecond, as the log tells the time. Undefined: the target ended by itself. */
+async function readDecision(log: string): Promise<bigint | undefined> {
+  const lines = (await readFile(log, "utf8")).split("\n").filter((line) => line.includes(`"a cell is to end"`));
+  const [first] = lines.map((line) => JSON.parse(line) as { readonly agent: string; readonly time: string });
+  if (first === undefined) return undefined;
+  const agoMs = Date.now() - Date.parse(first.time);
+  return process.hrtime.bigint() - BigInt(agoMs) * 1_000_000n;
+}
+
+/** When the target shows its first sign of life, which it does when all calls are there. Gives the time of the order. */
 async function endFromOutside(
   level: (typeof levels)[number],
   { pid, port }: { readonly pid: number; readonly port: number },
   file: string,
   asked: Promise<unknown>,
-): Promise<void> {
+): Promise<bigint> {
   const over = new AbortController();
   const noteOver = (): void => over.abort();
   void asked.then(noteOver, noteOver);
   const operator = await connectOperator(port);
   try {
     while (!over.signal.aborted && (await readSigns(file)).faultNs === 0n) await sleep(pollMs);
+    const orderedNs = process.hrtime.bigint();
     if (level === "thread") await operator.request("agents.restart", { agentId: "target" });
     else for (const child of await findChildren(pid)) process.kill(child, "SIGKILL");
+    return orderedNs;
   } finally {
     await operator.close();
   }
@@ -172,17 +203,19 @@ async function readSigns(file: string): Promise<Pick<Trial, "diedNs" | "faultNs"
 
 function summarize({ who, between }: Subject, how: Death, trials: readonly Trial[]) {
   const told = trials.filter(({ settled }) => typeof settled !== "string");
-  const settlements = told.flatMap(({ settled, diedNs, faultNs }) =>
+  const settlements = told.flatMap(({ settled, diedNs, faultNs, decidedNs }) =>
     (settled as readonly Settlement[]).map(({ atNs, as, isTyped }) => ({
       as,
       isTyped,
       ms: Number(BigInt(atNs) - diedNs) / 1e6,
+      decidedMs: decidedNs === undefined ? undefined : Number(BigInt(atNs) - decidedNs) / 1e6,
       faultMs: Number(BigInt(atNs) - faultNs) / 1e6,
     })),
   );
   const share = (count: number): number => (100 * count) / (pending * trials.length);
   const sortedMs = settlements.map(({ ms }) => ms).toSorted((a, b) => a - b);
   const lost = trials.flatMap(({ settled }) => (typeof settled === "string" ? [settled] : []));
+  const decidedMs = settlements.flatMap((one) => one.decidedMs ?? []);
   const ways = [...new Set([...settlements.map(({ as }) => as), ...lost])];
   return {
     who,
@@ -197,6 +230,7 @@ function summarize({ who, between }: Subject, how: Death, trials: readonly Trial
           "p50 ms": quantile(sortedMs, 0.5),
           "p99 ms": quantile(sortedMs, 0.99),
           "latest ms": sortedMs.at(-1) ?? Number.NaN,
+          ...(decidedMs.length === 0 ? {} : { "latest after the decision, ms": Math.max(...decidedMs) }),
           "latest after the fault began, ms": Math.max(...settlements.map(({ faultMs }) => faultMs)),
         }),
   };

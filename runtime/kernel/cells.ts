@@ -17,6 +17,7 @@ import {
 } from "./dispatch.ts";
 import { agentOfKey } from "./agent-of-key.ts";
 import { noteRoom } from "./depth.ts";
+import { endedWhy, endInTurn, lostOutcome } from "./ends.ts";
 import { wantsNoPlace } from "./lanes.ts";
 import { obey } from "./orders.ts";
 import { tellSlots } from "./rights.ts";
@@ -114,10 +115,10 @@ export function cellExit(
   agent.unacked = 0;
   agent.openCalls.clear();
   const isExceeded = !orderly && countCrash(k, agent, reason, detail, nowMs);
-  const why = `the cell of ${agentId} ended (${reason})`;
   const lost = [...agent.turns.values()].filter(({ stage }) => stage === "delivered");
-  for (const turn of lost) dropAsks(k, turn.number, { code: "CLOISTER_AGENT_CRASHED", message: why });
-  for (const turn of lost) loseTurn(k, agent, turn, why);
+  for (const turn of lost)
+    dropAsks(k, turn.number, { code: "CLOISTER_AGENT_CRASHED", message: endedWhy(agent, reason) });
+  for (const turn of lost) loseTurn(k, agent, turn, reason);
   if (isParked(agent)) refuseWaitsForParked(k, agent);
   if (reason !== "normal" && agent.order?.type !== "park") tellDown(k, agent, reason, detail);
   obey(k, agent, nowMs);
@@ -165,17 +166,14 @@ function codeOf({ code, outcome }: { readonly code?: string; readonly outcome: s
   return code ?? (outcome === "timed_out" ? "CLOISTER_RUN_TIMED_OUT" : "CLOISTER_ASK_ABORTED");
 }
 
-function loseTurn(k: KernelState, agent: AgentEntry, turn: Turn, why: string): void {
+function loseTurn(k: KernelState, agent: AgentEntry, turn: Turn, reason: ExitReason): void {
+  const outcome = lostOutcome(agent, reason, turn.mail.volatile);
   if (turn.mail.volatile) {
-    closeTurn(k, agent, turn, { status: "error", code: "CLOISTER_AGENT_CRASHED", message: why });
+    closeTurn(k, agent, turn, outcome);
   } else if (turn.mail.aborted) {
     endAborted(k, agent, turn);
   } else {
-    answer(k, turn.mail.envelope.header.id, {
-      status: "error",
-      code: "CLOISTER_AGENT_CRASHED",
-      message: `${why} before it answered; the message is kept and will be delivered again`,
-    });
+    answer(k, turn.mail.envelope.header.id, outcome);
     putBack(k, agent, turn);
   }
 }
@@ -212,7 +210,7 @@ export function tickCells(k: KernelState, nowMs: number): void {
       endCell(k, agent, "hung");
     }
     if (agent.order !== undefined && agent.phase !== "stopping" && hasCell(agent)) {
-      if (nowMs >= agent.order.untilMs) endCell(k, agent, "shutdown");
+      if (nowMs >= agent.order.untilMs) endInTurn(k, agent, "shutdown");
       else stopIfEmpty(k, agent);
     }
     if (agent.turns.size === 0 && !hasCell(agent) && agent.lanes.size === 0 && !stays && agent.spill === undefined)

@@ -10,6 +10,7 @@ import { expireCrowds } from "./crowd.ts";
 import type { Taken } from "./gather.ts";
 import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells.ts";
 import { hasCell } from "./dispatch.ts";
+import { cellEnding } from "./ends.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome, ReplyRoute } from "./envelope.ts";
 import { type FollowUp, followUpAdmission } from "./exchange.ts";
 import type { Refusal } from "./errors.ts";
@@ -164,6 +165,11 @@ export function makeKernel(
       followUpAdmission(k, next, body, replyRoute),
     /** A turn that was done before this process began and that another may follow on. */
     resumeExchange: (header: EnvelopeHeader, outcome: Outcome): void => leave(k, header, outcome),
+    /** The end of the cell is decided, for this reason; `cellExit` follows. */
+    cellEnding(agentId: string, incarnation: number, reason: ExitReason, nowMs: number): void {
+      cellEnding(k, agentId, incarnation, reason);
+      useRoom(k, nowMs);
+    },
     cellExit(agentId: string, incarnation: number, reason: ExitReason, detail: string, nowMs: number): void {
       cellExit(k, agentId, incarnation, reason, detail, nowMs);
       afterwards(nowMs);

@@ -6,7 +6,8 @@
  * It reports after the emitting call has returned, never from inside `emit`: an effect may be emitted half way through a step.
  *
  *   dormant ──mail──► starting ──ready──► live ──idle──► stopping ──exit──► dormant
- *                        └──────exit──────┴──exit (crash): back-off, then dormant; too often: parked
+ *                        └──────exit──────┼──end decided──┘ (ends.ts)
+ *                                         └──exit (crash): back-off, then dormant; too often: parked
  *   live ──order──► (turns end) ──► stopping ──exit──► dormant (restart) or parked (stop, park)
  */
 import type { Admission } from "./admit.ts";

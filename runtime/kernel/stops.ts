@@ -15,7 +15,8 @@
  */
 import { agentOfKey } from "./agent-of-key.ts";
 import { leaveCrowd } from "./crowd.ts";
-import { endCell, hasCell, markReady, pump } from "./dispatch.ts";
+import { hasCell, markReady, pump } from "./dispatch.ts";
+import { endInTurn } from "./ends.ts";
 import type { BacklogStop, EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { stoppedRefusal } from "./posts.ts";
@@ -193,7 +194,7 @@ export function endOverdue(k: KernelState, agent: AgentEntry, nowMs: number): vo
   if (agent.phase !== "live" || !hasCell(agent)) return;
   for (const { stage, endByMs } of agent.turns.values()) {
     if (stage !== "delivered" || endByMs === undefined || nowMs < endByMs) continue;
-    endCell(k, agent, "shutdown");
+    endInTurn(k, agent, "shutdown");
     return;
   }
 }

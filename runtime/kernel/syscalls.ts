@@ -67,6 +67,8 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
     });
     return;
   }
+  // Its end is decided, and whoever waited for its turns was told so.
+  if (agent.phase === "stopping") return;
   const turn = agent.turns.get(record.turn);
   if (turn === undefined || turn.stage !== "delivered" || turn.incarnation !== agent.incarnation) {
     forged(k, agent, "turn", `the record speaks for turn ${record.turn}, which this cell does not hold`);

@@ -331,7 +331,8 @@ function respond(
   isStored = false,
 ): void {
   const agent = cellOf(k, caller.agentId, caller.incarnation);
-  if (agent === undefined) return;
+  // A cell that is about to end hears nothing: the turn is delivered again, and hears then what became of its call.
+  if (agent === undefined || agent.phase === "stopping") return;
   const { ref, call } = caller;
   const turn = agent.turns.get(caller.turn);
   const result =

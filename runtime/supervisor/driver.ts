@@ -141,6 +141,10 @@ export function makeDriver(deps: DriverDeps): Driver {
       kernel.disable(agentId, reason, nowMs());
     },
     frame: (agentId, incarnation, frame) => kernel.frame(agentId, incarnation, frame, nowMs()),
+    ending: (agentId, incarnation, reason) => {
+      log.info({ agent: agentId, incarnation, reason }, "a cell is to end");
+      kernel.cellEnding(agentId, incarnation, reason, nowMs());
+    },
     exited: (agentId, incarnation, reason, detail, profile) => {
       reportEnd(agentId, incarnation, kernel.inHand(agentId), reason, detail, profile);
       kernel.cellExit(agentId, incarnation, reason, detail, nowMs());

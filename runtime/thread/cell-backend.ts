@@ -28,6 +28,8 @@ export interface CellEnd {
 export interface BodyEvents {
   /** One frame of the mailbox, as the cell sent it: untrusted, of any form. */
   frame(frame: unknown): void;
+  /** It is ended by itself, for this reason, and is still there. Frames that come now count for nothing. */
+  ending(reason: ExitReason): void;
   /** Once, after the last frame: the cell is gone, its memory is given back. */
   ended(end: CellEnd): void;
 }

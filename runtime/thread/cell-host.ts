@@ -21,6 +21,8 @@ export interface CellListener {
   /** The module cannot be loaded. The cell ends by itself (`exited` follows). */
   invalid(agentId: string, incarnation: number, reason: string): void;
   frame(agentId: string, incarnation: number, frame: unknown): void;
+  /** The cell is to end, for this reason, and is still there: nothing that it says counts any more. `exited` follows. */
+  ending(agentId: string, incarnation: number, reason: ExitReason): void;
   /** `profile`: of a cell that hung; what it computed before its end, or why that is not known. */
   exited(agentId: string, incarnation: number, reason: ExitReason, detail: string, profile?: StuckProfile): void;
   /** True while the cell has something to do, so that standing still means stuck. */
@@ -89,6 +91,7 @@ export function makeCellHost(
     const isProcess = spec.level === "process";
     const body = (isProcess ? launchProcess : launchThread)(spec, assets, {
       frame: (frame) => listener.frame(agentId, incarnation, frame),
+      ending: (reason) => listener.ending(agentId, incarnation, reason),
       ended: (end) => finish(end),
     });
     const cell: Cell = {
@@ -98,7 +101,7 @@ export function makeCellHost(
       heap: {
         measure: () => body.measure(),
         isBusy: () => !cell.isReady || cell.isStill || listener.hasWork(agentId, incarnation),
-        end: (detail) => stopCell(cell, "out_of_memory", detail),
+        end: (detail) => endCell(cell, "out_of_memory", detail),
         isOutside: isProcess,
       },
       batch: undefined,
@@ -140,9 +143,9 @@ export function makeCellHost(
           return;
         }
         listener.invalid(agentId, incarnation, result.reason);
-        stopCell(cell, "normal", "its module cannot be loaded");
+        endCell(cell, "normal", "its module cannot be loaded");
       },
-      (error: unknown) => stopCell(cell, "crash", error instanceof Error ? error.message : String(error)),
+      (error: unknown) => endCell(cell, "crash", error instanceof Error ? error.message : String(error)),
     );
   };
 
@@ -151,6 +154,13 @@ export function makeCellHost(
     cell.stop = { reason, detail };
     heaps.remove(cell.heap);
     cell.body.end();
+  };
+
+  /** Decided here: whoever waits for the cell is told before it has ended, which may take it a while. */
+  const endCell = (cell: Cell, reason: ExitReason, detail: string): void => {
+    if (cell.stop !== undefined) return;
+    listener.ending(cell.spec.init.agentId, cell.spec.init.incarnation, reason);
+    stopCell(cell, reason, detail);
   };
 
   /** An idle cell costs one reading in a while; one whose loop stands still, although it has nothing to do, is watched as busy. */
@@ -169,6 +179,8 @@ export function makeCellHost(
     if (stillMs >= budgetMs - limits.profileMs) cell.profile ??= cell.body.profile();
     if (stillMs < budgetMs) return;
     cell.isEnding = true;
+    // Before the profile is there, which takes its time.
+    listener.ending(cell.spec.init.agentId, cell.spec.init.incarnation, "hung");
     const detail = `its loop did not turn for ${budgetMs} ms`;
     void (cell.profile ?? cell.body.profile())().then((profile) => {
       cell.profiled = profile;

@@ -58,8 +58,12 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
 
   /** The first reason stands. What the actor started in the group of its process ends with it. */
   const kill = (why?: CellEnd): void => {
-    end ??= why;
-    if (!isGone) killGroup(child.process);
+    if (isGone) return;
+    if (end === undefined && why !== undefined) {
+      end = why;
+      events.ending(why.reason);
+    }
+    killGroup(child.process);
   };
 
   const mail =

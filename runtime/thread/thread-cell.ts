@@ -22,7 +22,7 @@ compileScript(workerData.source, "cloister:cell", workerData.cachedData)(require
 export function launchThread(
   spec: CellSpec,
   assets: Pick<CellAssets, "bootstrap" | "sdk" | "zodUrl">,
-  events: BodyEvents,
+  events: Pick<BodyEvents, "frame" | "ended">,
   oldGenerationMb: number = limits.cellOldGenerationMb,
 ): CellBody {
   const { init } = spec;

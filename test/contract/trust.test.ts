@@ -89,6 +89,10 @@ describe.each(levels)("a trusted module at level %s", (level) => {
   ])("is watched like every other: %s", async (act, reason) => {
     await start();
     void cell.turn(act);
+    await cell.ending;
+    // It is told when it is decided, which is before it has come about.
+    expect(cell.host.size).toBe(1);
     expect(await cell.exited).toMatchObject({ reason });
+    expect(cell.endings).toEqual([reason]);
   });
 });

@@ -16,6 +16,22 @@ interface Planted extends Mutant {
 
 const planted: readonly Planted[] = [
   {
+    bug: "an end that is decided, and what the cell says until then still counts",
+    file: "kernel/syscalls.ts",
+    text: '  if (agent.phase === "stopping") return;\n',
+    instead: "",
+    seen: /ended in a cell of \w+ whose end was told to who waited/u,
+    seeds: 300,
+  },
+  {
+    bug: "an end that is decided, and nobody told who waits before it has come about",
+    file: "kernel/ends.ts",
+    text: "  giveUp(k, agent, reason);\n  k.emit(",
+    instead: "  k.emit(",
+    seen: /nobody told who waits for \S+ that its cell ended/u,
+    seeds: 200,
+  },
+  {
     bug: "a message that its actor does not handle, and no dead letter of it",
     file: "kernel/turns.ts",
     text: '    k.emit({ type: "bury", header, fate: "unhandled", reason });\n',
@@ -182,8 +198,8 @@ const planted: readonly Planted[] = [
   {
     bug: "an ask that is not settled when the cell that it waits for ends",
     file: "kernel/cells.ts",
-    text: "    answer(k, turn.mail.envelope.header.id, {",
-    instead: '    answer(k, "none", {',
+    text: "    answer(k, turn.mail.envelope.header.id, outcome);",
+    instead: '    answer(k, "none", outcome);',
     seen: /nobody told who waits for .* that its cell ended/u,
     seeds: 40,
   },

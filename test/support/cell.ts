@@ -15,6 +15,10 @@ export interface HandCell {
   readonly said: Said[];
   readonly frames: unknown[];
   readonly started: Promise<{ readonly status: "ready" } | { readonly status: "invalid"; readonly reason: string }>;
+  /** Reasons for which its end was decided outside of it. */
+  readonly endings: readonly string[];
+  /** Resolves with the first of them. */
+  readonly ending: Promise<void>;
   readonly exited: Promise<{ readonly reason: string; readonly detail: string }>;
   /** Delivers a message and resolves with the end of its turn. */
   turn(
@@ -50,12 +54,18 @@ export async function startCell(
     { readonly status: "ready" } | { readonly status: "invalid"; readonly reason: string }
   >();
   const exited = Promise.withResolvers<{ readonly reason: string; readonly detail: string }>();
+  const endings: string[] = [];
+  const ending = Promise.withResolvers<void>();
   let working = false;
   let nextTurn = 1;
   const agentId = init.agentId ?? "main";
   const host = makeCellHost(loaded, {
     ready: () => started.resolve({ status: "ready" }),
     invalid: (_agent, _incarnation, reason) => started.resolve({ status: "invalid", reason }),
+    ending: (_agent, _incarnation, reason) => {
+      endings.push(reason);
+      ending.resolve();
+    },
     exited: (_agent, _incarnation, reason, detail) => exited.resolve({ reason, detail }),
     hasWork: () => working,
     frame: (_agent, _incarnation, frame) => {
@@ -103,6 +113,8 @@ export async function startCell(
     said,
     frames,
     started: started.promise,
+    endings,
+    ending: ending.promise,
     exited: exited.promise,
     until,
     answer: (ref, status, text) => host.post(agentId, 1, [down.result, ref, 0, 1, status, text, ""]),

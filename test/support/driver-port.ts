@@ -109,6 +109,8 @@ export interface Driver {
   cell(agentId: string): FakeCell | undefined;
   /** The agent's cell ends now; what it had posted may or may not arrive. */
   crash(agentId: string, reason?: ExitReason): void;
+  /** As `crash`, but the end is decided before it comes about: meanwhile the cell goes on. */
+  endLater(agentId: string, reason?: ExitReason): void;
   /** The journal (`journalName`) or an agent's store does nothing for this long. */
   stallStore(name: string, ms: number): void;
   /** The agent's next cell takes this long to start. */

@@ -328,10 +328,19 @@ export function makeDriver(options: DriverOptions): Driver {
   };
 
   /** Whoever waits for what the cell had in hand hears of its end at once. */
-  const tellExit = (agentId: string, incarnation: number, reason: ExitReason, detail: string): void => {
+  const tellExit = (agentId: string, incarnation: number, reason: ExitReason, detail: string): void =>
+    tellWaiting(agentId, incarnation, () => kernel.cellExit(agentId, incarnation, reason, detail, nowMs));
+
+  /** They hear of it when it is decided, and from then on nothing is made of what the cell says. */
+  const tellEnding = (agentId: string, incarnation: number, reason: ExitReason): void => {
+    watch.ending(agentId, incarnation);
+    tellWaiting(agentId, incarnation, () => kernel.cellEnding(agentId, incarnation, reason, nowMs));
+  };
+
+  const tellWaiting = (agentId: string, incarnation: number, tell: () => void): void => {
     const inHand = new Set(kernel.inHand(agentId).map(({ id }) => id));
     const view = kernel.view(agentId);
-    kernel.cellExit(agentId, incarnation, reason, detail, nowMs);
+    tell();
     if (view?.incarnation !== incarnation) return;
     for (const { envelopeId: id } of kernel.state.asks.awaitedEnvelopes())
       if (inHand.has(id)) watch.problems.push(`nobody told who waits for ${id} that its cell ended`);
@@ -537,6 +546,16 @@ export function makeDriver(options: DriverOptions): Driver {
     },
     cell: (agentId) => cells.get(agentId),
     crash: (agentId, reason = "crash") => endCell(agentId, reason, true),
+    endLater(agentId, reason = "hung") {
+      const incarnation = cells.get(agentId)?.incarnation;
+      if (incarnation === undefined) return;
+      // Each when its turn in the order of the world comes: the cell may have ended by then, and another one begun.
+      enqueue(`ends ${agentId}`, () => tellEnding(agentId, incarnation, reason));
+      for (let pauses = random.below(20); pauses > 0; pauses--) enqueue(`ends ${agentId}`, () => undefined);
+      enqueue(`ends ${agentId}`, () => {
+        if (cells.get(agentId)?.incarnation === incarnation) endCell(agentId, reason, true);
+      });
+    },
     stallStore: (name, ms) => store.stall(name, nowMs + ms),
     stallStart(agentId, ms) {
       const incarnation = kernel.view(agentId)?.incarnation ?? 0;

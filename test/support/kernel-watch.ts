@@ -3,6 +3,7 @@
  * tell whether its worlds reach everything.
  */
 import type { EnvelopeHeader } from "../../runtime/kernel/envelope.ts";
+import { hasCell } from "../../runtime/kernel/dispatch.ts";
 import { down } from "../../runtime/kernel/frames.ts";
 import type { KernelState } from "../../runtime/kernel/state.ts";
 import type { PairingRegistry } from "../../runtime/kernel/pairings.ts";
@@ -16,6 +17,8 @@ export interface Watch {
   readonly problems: string[];
   /** Envelopes whose sender was told that they are stored. */
   readonly acknowledged: ReadonlySet<string>;
+  /** The end of the cell is decided: the turns that it has in hand end in no other way. */
+  ending(agentId: string, incarnation: number): void;
   /** A process began: what the last one held in memory is gone. */
   restarted(): void;
 }
@@ -31,6 +34,9 @@ export function makeWatch(
   const acknowledged = new Set<string>();
   /** Envelopes with a turn at a cell, by cell. */
   const incarnations = new Map<string, number>();
+
+  /** Turns in hand of cells whose end was decided. */
+  const givenUp = new Set<number>();
 
   const acknowledge = (id: string): void => {
     if (!journal.isStored(id)) problems.push(`${id} was acknowledged before it was stored`);
@@ -111,6 +117,10 @@ export function makeWatch(
         if (!journal.isDone(effect.header.id))
           problems.push(`the answer of ${effect.header.id} left before its turn was stored`);
         return;
+      case "commit":
+        if (givenUp.has(effect.turn))
+          problems.push(`${effect.header.id} ended in a cell of ${effect.agentId} whose end was told to who waited`);
+        return;
       case "escalated":
         reached.add(`escalated:${effect.to}`);
         return;
@@ -153,7 +163,6 @@ export function makeWatch(
       case "drop-queued":
       case "begin":
       case "record":
-      case "commit":
       case "settle":
       case "follow-up":
       case "session-reset":
@@ -167,5 +176,16 @@ export function makeWatch(
     }
   };
 
-  return { see, reached, problems, acknowledged, restarted: () => incarnations.clear() };
+  const ending = (agentId: string, incarnation: number): void => {
+    const agent = state().agents.get(agentId);
+    if (agent?.incarnation !== incarnation || !hasCell(agent)) return;
+    for (const turn of agent.turns.values()) if (turn.stage === "delivered") givenUp.add(turn.number);
+  };
+
+  const restarted = (): void => {
+    incarnations.clear();
+    givenUp.clear();
+  };
+
+  return { see, reached, problems, acknowledged, ending, restarted };
 }

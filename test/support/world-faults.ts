@@ -179,6 +179,16 @@ export const faults: readonly Fault[] = [
     ),
   },
   {
+    name: "end-decided",
+    weight: 15,
+    happen({ driver, agents }, random) {
+      const busy = agents.filter((agentId) => (driver.cell(agentId)?.turns ?? 0) > 0);
+      if (busy.length === 0) return false;
+      driver.endLater(random.pick(busy), random.pick(["crash", "hung", "out_of_memory"]));
+      return true;
+    },
+  },
+  {
     name: "slow-start",
     weight: 2,
     happen: always(({ driver, agents }, random) => driver.stallStart(random.pick(agents), random.below(20_000))),
