@@ -157,6 +157,28 @@ export function judgeSession(policy: Policy, requester: Requester, target: Targe
   };
 }
 
+/**
+ * May this session decide about that one: label, archive, reset, delete? It has to see it, and it is its own agent's or one that
+ * it or a sub-agent of it has spawned: a right to write to another agent is none to decide about its sessions. `command`: with
+ * which an operator does the same.
+ */
+export function judgeControl(
+  policy: Policy,
+  requester: Requester,
+  target: Target,
+  command: "label" | "reset" | "delete",
+): Judgement {
+  const seen = judgeSession(policy, requester, target, "list");
+  if (!seen.allowed || requester.agentId === target.agentId || target.ancestors.includes(requester.sessionKey))
+    return seen;
+  return {
+    allowed: false,
+    rule: "own and spawned sessions",
+    message: `Session ${target.sessionKey} belongs to ${target.agentId}: an agent changes only its own sessions and those it spawned.`,
+    remedy: `cloister sessions ${command} ${target.sessionKey}`,
+  };
+}
+
 export function isClampedSession(policy: Policy, requester: Pick<Requester, "sandboxed">): boolean {
   return requester.sandboxed && policy.sessionToolsVisibility === "spawned";
 }

@@ -2,14 +2,23 @@
 import type { z } from "zod";
 
 const issuesNamed = 5;
+const foundCharsMax = 40;
 
 /** e.g. `message: expected string, received undefined; peer.kind: …`. At most five fields are named. */
 export function formatIssues(error: z.ZodError): string {
   const named = error.issues.slice(0, issuesNamed).map((issue) => {
     const path = issue.path.map(String).join(".");
-    const text = issue.message.replace(/^Invalid input: /, "");
+    const text = textOf(issue);
     return path === "" ? text : `${path}: ${text}`;
   });
   const more = error.issues.length - named.length;
   return named.join("; ") + (more > 0 ? `; and ${more} more` : "");
+}
+
+/** Of a word that is not one of the few that are known, also what was found: the schema has to be asked with `reportInput`. */
+function textOf({ code, input, message }: z.core.$ZodIssue): string {
+  const text = message.replace(/^Invalid (?:input|option): /, "");
+  if (code !== "invalid_value" || typeof input !== "string") return text;
+  const found = input.length > foundCharsMax ? `${input.slice(0, foundCharsMax)}…` : input;
+  return `found ${JSON.stringify(found)}, ${text}`;
 }

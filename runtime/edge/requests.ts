@@ -52,7 +52,7 @@ function checkRequest(client: Client, { scope, params }: Method, frame: RequestF
     const details = { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope] };
     return { error: { code: "FORBIDDEN", message: `missing scope: ${scope}`, details } };
   }
-  const parsed = params.safeParse(frame.params ?? {});
+  const parsed = params.safeParse(frame.params ?? {}, { reportInput: true });
   if (parsed.success) return { params: parsed.data };
   const message = `the parameters of ${frame.method} are not valid: ${formatIssues(parsed.error)}`;
   return { error: { code: "INVALID_REQUEST", message, details: { code: "CLOISTER_REQUEST_INVALID" } } };

@@ -187,6 +187,8 @@ export interface CommittedTurn {
 
 export interface SessionQuery {
   readonly agentIds?: readonly string[];
+  /** Beside those of `agentIds`: what this session and its sub-agents have spawned, of whatever agent. */
+  readonly orSpawnedBy?: string;
   readonly activeSinceMs?: number;
   readonly label?: string;
   readonly search?: string;

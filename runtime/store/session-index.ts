@@ -180,8 +180,13 @@ function newestFirst(a: SessionRow, b: SessionRow): number {
   return b.updatedAtMs - a.updatedAtMs || (a.key < b.key ? 1 : -1);
 }
 
+function isSpawnedBy({ spawnedBy, lineage = [] }: SessionRow, sessionKey: string | undefined): boolean {
+  return sessionKey !== undefined && (spawnedBy === sessionKey || lineage.includes(sessionKey));
+}
+
 function matches(row: SessionRow, query: SessionQuery): boolean {
-  if (query.agentIds !== undefined && !query.agentIds.includes(row.agentId)) return false;
+  if (query.agentIds !== undefined && !query.agentIds.includes(row.agentId) && !isSpawnedBy(row, query.orSpawnedBy))
+    return false;
   if (query.activeSinceMs !== undefined && row.updatedAtMs < query.activeSinceMs) return false;
   if (query.label !== undefined && row.label !== query.label) return false;
   if (query.archived !== undefined && query.archived !== (row.archivedAtMs !== undefined)) return false;

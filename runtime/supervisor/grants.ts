@@ -5,7 +5,7 @@
 import { grantPairings } from "../../auth/compile-pairings.ts";
 import { grantVerbs } from "../kernel/envelope.ts";
 import { judgePair, type Judgement, type Policy, type SessionVerb } from "../../auth/policy.ts";
-import { failure, toRefusal } from "../kernel/errors.ts";
+import { type CodedError, failure, toRefusal } from "../kernel/errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
 import type { GrantRow } from "../kernel/envelope.ts";
@@ -101,6 +101,7 @@ export function makeGrants(deps: GrantsDeps): Grants {
     const { untilMs } = asked;
     const from = checkAgent("from", asked.from);
     const to = checkAgent("to", asked.to);
+    if (from === to && !from.includes("*")) throw withinAgent(from);
     if (untilMs !== undefined && untilMs <= nowMs())
       throw failure(
         "CLOISTER_REQUEST_INVALID",
@@ -155,18 +156,26 @@ export function makeGrants(deps: GrantsDeps): Grants {
       }),
     explain(policy, from, to, verb) {
       const [subject, object] = [checkAgent("from", from), checkAgent("to", to)];
-      if (subject.includes("*") || object.includes("*") || subject === object)
+      if (subject.includes("*") || object.includes("*"))
         throw failure(
           "CLOISTER_REQUEST_INVALID",
-          subject === object
-            ? `found ${subject} twice: what a session may do within its agent is tools.sessions.visibility, not a grant`
-            : "found a pattern, wanted the ids of two agents",
+          "found a pattern, wanted the ids of two agents",
+          "cloister agents list",
         );
+      if (subject === object) throw withinAgent(subject);
       return (verb === undefined ? grantVerbs : [verb]).map((one) =>
         explained(one, subject, object, judgePair(policy, subject, object, one)),
       );
     },
   };
+}
+
+function withinAgent(agentId: string): CodedError {
+  return failure(
+    "CLOISTER_REQUEST_INVALID",
+    `found ${agentId} twice: what a session may do within its agent is tools.sessions.visibility, not a grant`,
+    "name two agents, or set tools.sessions.visibility",
+  );
 }
 
 function explained(verb: SessionVerb, from: string, to: string, judged: Judgement): ExplainedVerb {

@@ -202,10 +202,9 @@ describe("seed 001: the policy answers, not the transport", () => {
       ],
       seed001,
     );
-    for (const tool of ["sessions_send", "sessions_history"]) {
-      expect(await call(gateway, "main", tool, { sessionKey: "agent:strategy:main", message: "x" })).toMatchObject({
-        status: "forbidden",
-      });
+    for (const tool of ["sessions_send", "sessions_history", "sessions_search", "session_status", "sessions"]) {
+      const params = { sessionKey: "agent:strategy:main", message: "x", query: "x", action: "reset" };
+      expect(await call(gateway, "main", tool, params)).toMatchObject({ status: "forbidden" });
     }
     const { agentOpens } = await gateway.store.counters();
     expect(agentOpens["strategy"] ?? 0).toBe(0);

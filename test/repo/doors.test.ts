@@ -104,7 +104,7 @@ describe("A9.5: what a cell asks for", () => {
   const judges: Readonly<Record<(typeof sessionTools)[number], readonly [file: string, check: RegExp]>> = {
     agents_list: ["agents-list", /find\.judge\(/],
     session_status: ["session-status", /find\.judge\(/],
-    sessions: ["sessions", /find\.judge\(/],
+    sessions: ["sessions", /find\.judgeControl\(/],
     sessions_history: ["sessions-history", /find\.judge\(/],
     sessions_list: ["sessions-list", /find\.visibleAgents\(/],
     sessions_search: ["sessions-search", /find\.judge\(/],
@@ -119,7 +119,8 @@ describe("A9.5: what a cell asks for", () => {
     for (const [tool, [file, check]] of Object.entries(judges))
       expect(readText(`runtime/supervisor/tools/${file}.ts`), tool).toMatch(check);
     // Only the finder and the commands of operators ask the policy; nobody has rules of his own.
-    expect(withText(/\bjudgeSession\(/)).toEqual(["auth/policy.ts", "runtime/supervisor/tools/find-session.ts"]);
+    for (const judge of [/\bjudgeSession\(/, /\bjudgeControl\((?:policy|$)/m])
+      expect(withText(judge)).toEqual(["auth/policy.ts", "runtime/supervisor/tools/find-session.ts"]);
   });
 });
 

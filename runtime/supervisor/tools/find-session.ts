@@ -5,6 +5,7 @@
  */
 import {
   isClampedSession,
+  judgeControl,
   judgePair,
   judgeSession,
   type Judgement,
@@ -64,6 +65,8 @@ export interface SessionFinder {
   /** An agent's main session, which every agent has, as far as no store has to be asked. */
   mainOf(agentId: string): FoundSession;
   judge(requester: Requester, target: FoundSession, verb: SessionVerb): Judgement;
+  /** Whether it may decide about the session. */
+  judgeControl(requester: Requester, target: FoundSession, command: "label" | "reset" | "delete"): Judgement;
   /**
    * Refuses a call that `judge` has refused, and puts the right to the operator when it is one between agents that a grant could
    * give. With a `message` that is kept until the decision.
@@ -97,21 +100,13 @@ export function makeSessionFinder({ config, agents, policy, store, requests }: S
   });
 
   const judge = (requester: Requester, target: FoundSession, verb: SessionVerb): Judgement =>
-    judgeSession(
-      policy,
-      requester,
-      {
-        agentId: target.agentId,
-        sessionKey: target.key,
-        ancestors: target.row?.lineage ?? (target.row?.spawnedBy === undefined ? [] : [target.row.spawnedBy]),
-      } satisfies Target,
-      verb,
-    );
+    judgeSession(policy, requester, asTarget(target), verb);
 
   return {
     agents,
     mainOf,
     judge,
+    judgeControl: (requester, target, command) => judgeControl(policy, requester, asTarget(target), command),
     async refuse(call, requester, target, verb, { message: text, remedy }, message) {
       const isGrantable = target.agentId !== requester.agentId && !isClampedSession(policy, requester);
       const raised = isGrantable
@@ -176,7 +171,7 @@ export function makeSessionFinder({ config, agents, policy, store, requests }: S
     accessOf: (requester, target) => ({
       read: judge(requester, target, "history").allowed,
       send: judge(requester, target, "send").allowed,
-      control: target.row?.spawnedBy === requester.sessionKey,
+      control: judgeControl(policy, requester, asTarget(target), "label").allowed,
     }),
     whyMissing({ key, agentId, row }) {
       if (row !== undefined || key === mainSessionKey(agentId, config.session)) return undefined;
@@ -195,5 +190,13 @@ export function makeSessionFinder({ config, agents, policy, store, requests }: S
             isClampedSession(policy, requester) ||
             judge(requester, mainOf(id), "list").allowed),
       ),
+  };
+}
+
+function asTarget({ key, agentId, row }: FoundSession): Target {
+  return {
+    agentId,
+    sessionKey: key,
+    ancestors: row?.lineage ?? (row?.spawnedBy === undefined ? [] : [row.spawnedBy]),
   };
 }

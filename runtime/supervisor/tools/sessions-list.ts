@@ -41,6 +41,8 @@ export function makeSessionsList(deps: SessionToolsDeps, find: SessionFinder): T
     const limit = Math.min(asked.limit, limits.sessionsListMax);
     const found = await store.sessions({
       agentIds: visible,
+      // Its sub-agents may run as an agent whose other sessions it does not see.
+      ...(agentId === undefined ? { orSpawnedBy: requester.sessionKey } : {}),
       limit: limits.sessionsListMax * 10,
       offset: 0,
       ...(asked.activeMinutes === undefined ? {} : { activeSinceMs: nowMs() - asked.activeMinutes * 60_000 }),

@@ -26,14 +26,8 @@ export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool 
     const requester = find.requesterOf(call);
     const target = await find.byKey(requester, asked.sessionKey);
     if ("status" in target) return target;
-    const judged = find.judge(requester, target, "list");
+    const judged = find.judgeControl(requester, target, asked.action === "patch" ? "label" : asked.action);
     if (!judged.allowed) return forbidden(judged.message, judged.remedy);
-    // A right to write to another agent is none to decide about its sessions.
-    if (target.agentId !== requester.agentId && !find.accessOf(requester, target).control)
-      return forbidden(
-        `Session ${target.key} belongs to ${target.agentId}: an agent changes only its own sessions and those it spawned.`,
-        `cloister sessions ${asked.action === "patch" ? "label" : asked.action} ${target.key}`,
-      );
     const missing = find.whyMissing(target);
     if (missing !== undefined) return missing;
     const { key, agentId } = target;

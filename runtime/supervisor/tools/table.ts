@@ -6,7 +6,7 @@ import type { z } from "zod";
 import { toRefusal } from "../../kernel/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Effect } from "../../kernel/state.ts";
-import { toolErrorCode } from "../../kernel/tool-results.ts";
+import { type ToolErrorCode, toolErrorCode } from "../../kernel/tool-results.ts";
 
 export type ToolCall = Extract<Effect, { type: "call" }>;
 
@@ -23,10 +23,10 @@ export interface Tool {
 
 export type ToolTable = Readonly<Record<string, Tool>>;
 
-/** The result objects of refusals; `code` is one of the few that AC-08.2 allows. */
+/** The result objects of refusals. */
 export interface ToolRefusal {
   readonly status: "error" | "forbidden";
-  readonly code: string;
+  readonly code: ToolErrorCode;
   readonly error: string;
   readonly operatorHint?: string;
   /** The operator was asked for the right; `kept`: the message goes out if that is approved. */
@@ -90,6 +90,6 @@ export function forbidden(error: string, operatorHint: string): ToolRefusal {
   return { status: "forbidden", code: "forbidden", error, operatorHint };
 }
 
-export function fault(code: string, error: string, operatorHint?: string): ToolRefusal {
+export function fault(code: ToolErrorCode, error: string, operatorHint?: string): ToolRefusal {
   return { status: "error", code, error, ...(operatorHint === undefined ? {} : { operatorHint }) };
 }

@@ -13,7 +13,7 @@ const allowed = [
   "invalid",
 ];
 
-describe("what an agent is told of a failed send (AC-08.2)", () => {
+describe("AC-08.2: what an agent is told of a failed send", () => {
   it("is one of eight codes, for every code of the register", () => {
     const codes = Object.keys(errorRegister);
     expect(codes.length).toBeGreaterThan(30);

@@ -1,0 +1,41 @@
+/** What the criteria ask of a config about sessions and about switches that would weaken the gateway. */
+import { expect, it } from "vitest";
+import { refusalOf, loadText } from "./load-text.ts";
+
+const agents = { list: [{ id: "main" }, { id: "strategy" }] };
+
+it("AC-07.2: warns of agent-to-agent without visibility all, of ids in allow that no agent has, and of a sandbox rule without a sandbox", async () => {
+  const { resolved } = await loadText({
+    agents: { ...agents, defaults: { sandbox: { sessionToolsVisibility: "all" } } },
+    tools: { agentToAgent: { enabled: true, allow: ["main", "stratgy"] }, sessions: { visibility: "agent" } },
+  });
+  expect(resolved.warnings.map(({ path }) => path).toSorted()).toEqual([
+    "agents.defaults.sandbox.sessionToolsVisibility",
+    "tools.agentToAgent.allow[1]",
+    "tools.sessions.visibility",
+  ]);
+  for (const { remedy } of resolved.warnings) expect(remedy).toMatch(/\w/);
+  const mended = await loadText({
+    agents: {
+      list: [{ id: "main", sandbox: { mode: "all" } }, { id: "strategy" }],
+      defaults: { sandbox: { sessionToolsVisibility: "all" } },
+    },
+    tools: { agentToAgent: { enabled: true, allow: ["main", "strategy"] }, sessions: { visibility: "all" } },
+  });
+  // What is left is that a sandbox is more than what this version makes of it.
+  expect(mended.resolved.warnings.map(({ path }) => path)).toEqual(["agents.list[0].sandbox.mode"]);
+});
+
+it("AC-18.1: a switch for sub-agents' auth is refused as unknown and explained; the older ones are named and change nothing", async () => {
+  const issues = await refusalOf({ gateway: { subagentAuth: { disable: true } } });
+  expect(issues).toMatchObject([
+    { path: "gateway.subagentAuth.disable", message: expect.stringMatching(/never need pairing/) },
+  ]);
+  const controlUi = { allowInsecureAuth: true, dangerouslyDisableDeviceAuth: true };
+  const [plain, weakened] = await Promise.all([loadText({ agents }), loadText({ agents, gateway: { controlUi } })]);
+  expect(weakened.resolved.warnings.map(({ path }) => path).toSorted()).toEqual([
+    "gateway.controlUi.allowInsecureAuth",
+    "gateway.controlUi.dangerouslyDisableDeviceAuth",
+  ]);
+  expect(weakened.resolved.gateway).toEqual(plain.resolved.gateway);
+});
