@@ -215,3 +215,36 @@ test("bounds: messages of one request, their length, requests of one agent; and 
   expect(refused.request).toBeUndefined();
   expect(await off.store.requests()).toEqual([]);
 });
+
+const spawnOne = (gateway: TestGateway) =>
+  use(gateway, "sessions_spawn", { agentId: "raul", task: "look it up", runtime: "subagent" });
+
+test("sessions_spawn asks for the right to start sub-agents of another agent, which starts none by itself", async () => {
+  const gateway = await openGateway(agents, { agentToAgent: asking });
+  const refused = await spawnOne(gateway);
+  expect(refused).toMatchObject({ status: "forbidden", request: { kept: false } });
+  expect(refused.error).toContain("agentId is not allowed for sessions_spawn (allowed: none)");
+  const [shown, ...others] = await waiting(gateway);
+  expect(others).toEqual([]);
+  expect(shown).toMatchObject({ id: refused.request.id, from: "main", to: "raul", verb: "spawn", messages: [] });
+  const approval = { id: shown.id, mode: "grant", revision: shown.revision };
+  expect(await rpc(gateway, "grants.approve", approval)).toMatchObject({ delivered: 0, grant: { verbs: ["spawn"] } });
+  expect(await rpc(gateway, "subagents.list", {})).toMatchObject({ count: 0 });
+  expect(await spawnOne(gateway)).toMatchObject({ status: "accepted" });
+  expect(await rpc(gateway, "subagents.list", {})).toMatchObject({ tasks: [{ agentId: "raul", task: "look it up" }] });
+  expect(await waiting(gateway)).toEqual([]);
+});
+
+test("sessions_spawn asks for no right that the sandbox makes useless", async () => {
+  const [main, raul] = agents;
+  if (main === undefined || raul === undefined) throw new Error("no agents");
+  const gateway = await openGateway([{ ...main, sandboxMode: "all" }, raul], {
+    agentToAgent: asking,
+    sessionToolsVisibility: "all",
+  });
+  const refused = await spawnOne(gateway);
+  expect(refused).toMatchObject({ status: "forbidden" });
+  expect(refused.error).toContain("agentId is not allowed for sessions_spawn");
+  expect(refused.request).toBeUndefined();
+  expect(await waiting(gateway)).toEqual([]);
+});

@@ -84,15 +84,20 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
     const agentId = asked.agentId?.toLowerCase() ?? requester.agentId;
     const target = find.agents.get(agentId);
     if (target === undefined) return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
-    if (!find.maySpawn(requester.agentId, agentId))
-      return forbidden(
-        `agentId is not allowed for sessions_spawn (allowed: ${own.allowAgents.join(", ") || "none"})`,
-        `agents.list[id=${requester.agentId}].subagents.allowAgents: ["${agentId}"]`,
-      );
+    const isSandboxed = target.sandboxMode !== "off";
+    const leavesSandbox = requester.sandboxed && !isSandboxed;
+    if (!find.maySpawn(requester.agentId, agentId)) {
+      const rule = "subagents.allowAgents";
+      const message = `agentId is not allowed for sessions_spawn (allowed: ${own.allowAgents.join(", ") || "none"})`;
+      const remedy = `agents.list[id=${requester.agentId}].subagents.allowAgents: ["${agentId}"]`;
+      // What the sandbox forbids, no grant allows.
+      return leavesSandbox
+        ? forbidden(message, remedy)
+        : find.refuse(call, requester, find.mainOf(agentId), "spawn", { allowed: false, rule, message, remedy });
+    }
     if (asked.context === "fork" && agentId !== requester.agentId)
       return fault("invalid", `context="fork" copies this session's transcript, which ${agentId} may not have`);
-    const isSandboxed = target.sandboxMode !== "off";
-    if (requester.sandboxed && !isSandboxed)
+    if (leavesSandbox)
       return forbidden(
         "Sandboxed sessions cannot spawn unsandboxed subagents.",
         `agents.list[id=${agentId}].sandbox.mode: "all"`,
