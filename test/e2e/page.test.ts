@@ -1,60 +1,14 @@
 /** The page in a real browser against the real program. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { chromiumPath, endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { afterAll, expect, test } from "vitest";
+import { lastAnswer, say, useBrowser } from "../support/browser.ts";
+import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
 import { siblings } from "../support/siblings.ts";
 
-let browser: Browser;
-const faults: string[] = [];
+const { openPage, faults } = useBrowser();
 
-beforeAll(async () => {
-  browser = await chromium.launch({
-    executablePath: chromiumPath(),
-    args: [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
-});
-
-afterEach(() => {
-  expect(faults.splice(0)).toEqual([]);
-});
-
-afterAll(async () => {
-  await browser.close();
-  endPrograms();
-});
-
-async function openPage(url: string, options: Parameters<Browser["newPage"]>[0] = {}): Promise<Page> {
-  const page = await browser.newPage(options);
-  page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
-  page.on("console", (message) => {
-    if (message.type() === "error") faults.push(`console: ${message.text()}`);
-  });
-  page.on("request", (request) => {
-    if (!request.url().startsWith(new URL(url).origin))
-      faults.push(`a request left the page's origin: ${request.url()}`);
-  });
-  await page.goto(url);
-  return page;
-}
-
-async function say(page: Page, text: string): Promise<void> {
-  await page.getByTestId("composer").fill(text);
-  await page.keyboard.press("Enter");
-}
-
-const lastAnswer = (page: Page) =>
-  page.locator("[data-testid=message][data-role=assistant][data-state=settled]").last();
+afterAll(endPrograms);
 
 test("a person chats with main, main asks raul, the page shows who asks whom; a restart keeps the conversation", async () => {
   const stateDir = makeStateDir(siblings());

@@ -31,8 +31,13 @@ export interface Timers {
 export type ConnectionStatus =
   | { readonly type: "stopped" }
   | { readonly type: "connecting"; readonly attempt: number }
-  /** `isAdmin`: what it asks for as `operator.admin` is carried out. */
-  | { readonly type: "ready"; readonly serverVersion: string; readonly isAdmin: boolean }
+  /** `isAdmin` and `mayWrite`: what it asks for as `operator.admin` and as `operator.write` is carried out. */
+  | {
+      readonly type: "ready";
+      readonly serverVersion: string;
+      readonly isAdmin: boolean;
+      readonly mayWrite: boolean;
+    }
   | { readonly type: "waiting"; readonly attempt: number; readonly retryAtMs: number; readonly reason: string }
   | { readonly type: "refused"; readonly error: WireError };
 
@@ -152,7 +157,7 @@ export function makeClient(settings: ClientSettings): Client {
       maxProtocol: 4,
       client: { id: clientId, version: settings.version, platform: "web", mode: "webchat" },
       role: "operator",
-      // `operator.admin` for what it does with dead letters; who was not granted it gets the others alone.
+      // `operator.admin` for dead letters, rights, runs and timers; who was not granted it gets the others alone.
       scopes: ["operator.read", "operator.write", "operator.admin"],
       caps: [],
       ...(key === undefined ? {} : { auth: { token: key } }),
@@ -168,8 +173,10 @@ export function makeClient(settings: ClientSettings): Client {
     watchTicks(mine);
     const { version } = fieldsOf(fieldsOf(payload)["server"]);
     const { scopes } = fieldsOf(fieldsOf(payload)["auth"]);
-    const isAdmin = Array.isArray(scopes) && scopes.includes("operator.admin");
-    show({ type: "ready", serverVersion: typeof version === "string" ? version : "", isAdmin });
+    const held: ReadonlySet<unknown> = new Set(Array.isArray(scopes) ? scopes : []);
+    const isAdmin = held.has("operator.admin");
+    const mayWrite = isAdmin || held.has("operator.write");
+    show({ type: "ready", serverVersion: typeof version === "string" ? version : "", isAdmin, mayWrite });
   };
 
   const refused = (mine: Link, error: WireError): void => {

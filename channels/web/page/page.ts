@@ -31,12 +31,12 @@ import {
   type PageState,
   mergeAgents,
   setAgents,
-  setBusyLetter,
   setConnection,
   setDraft,
   setSessions,
   takeChat,
 } from "./store.ts";
+import { openWork, type WorkActions } from "./work.ts";
 import {
   type ChatEvent,
   chatText,
@@ -84,6 +84,9 @@ export interface Page {
   readonly replayLetter: (id: string) => void;
   /** Removes a dead letter for good. */
   readonly discardLetter: (id: string) => void;
+  readonly work: WorkActions;
+  /** The gateway's clock. */
+  readonly nowMs: () => number;
 }
 
 const historyLimit = 200;
@@ -144,6 +147,9 @@ export function openPage(settings: PageSettings): Page {
     if (flow !== undefined) apply((now) => ({ ...now, flows: applyFlow(now.flows, flow, gatewayMs()) }));
     if (event === "agents") takeAgents(payload);
     if (event === "deadletters") void readDeadLetters();
+    if (event === "grants.requests") void work.readRequests();
+    // Runs and timers begin and end with turns, which these tell of.
+    if (event === "agents" || event === "sessions.changed") work.readSoon();
     if (changed !== undefined) {
       const { reason } = fieldsOf(payload);
       if (reason === "reset" || reason === "delete") {
@@ -174,7 +180,8 @@ export function openPage(settings: PageSettings): Page {
     const recent = await flows;
     if (recent.ok) apply((now) => ({ ...now, flows: applyRecent(now.flows, parseFlows(recent.payload)) }));
     await subscribed;
-    await Promise.all([readSessions(), readHistory(state.value.choice?.sessionKey), readDeadLetters()]);
+    const listsRead = [readSessions(), readDeadLetters(), work.readRequests(), work.read()];
+    await Promise.all([readHistory(state.value.choice?.sessionKey), ...listsRead]);
   };
 
   /** A gateway that does not know the question has none to show. */
@@ -183,14 +190,8 @@ export function openPage(settings: PageSettings): Page {
     if (reply.ok) apply((now) => ({ ...now, deadLetters: parseDeadLetters(reply.payload) }));
   };
 
-  const dealWithLetter = async (method: string, id: string, failed: string): Promise<void> => {
-    if (state.value.busyLetters.has(id)) return;
-    apply((now) => setBusyLetter(now, id, true));
-    const reply = await client.request(method, { id });
-    if (!reply.ok) notify(`${failed}: ${reply.error.message}`);
-    await readDeadLetters();
-    apply((now) => setBusyLetter(now, id, false));
-  };
+  const dealWithLetter = (method: string, id: string, failed: string): Promise<void> =>
+    work.act(id, { method, params: { id }, failed }, readDeadLetters);
 
   const readSessions = async (): Promise<void> => {
     const agentId = state.value.choice?.agentId;
@@ -285,6 +286,15 @@ export function openPage(settings: PageSettings): Page {
     void post(sessionKey, text, key, repeated);
   };
 
+  const work = openWork({
+    request: client.request,
+    state: () => state.value,
+    apply,
+    notify,
+    nowMs: gatewayMs,
+    after: (ms, job) => void timers.after(ms, job),
+  });
+
   const isReady = (): boolean => state.value.connection.type === "ready";
 
   return {
@@ -340,6 +350,8 @@ export function openPage(settings: PageSettings): Page {
     dismissNotice: () => apply((now) => ({ ...now, notice: undefined })),
     replayLetter: (id) => void dealWithLetter("deadletters.replay", id, "The dead letter could not be replayed"),
     discardLetter: (id) => void dealWithLetter("deadletters.purge", id, "The dead letter could not be discarded"),
+    work: work.actions,
+    nowMs: gatewayMs,
   };
 }
 
@@ -367,7 +379,11 @@ function viewOf(state: ReadonlySignal<PageState>) {
     flows: computed(() => state.value.flows),
     deadLetters: computed(() => state.value.deadLetters),
     isAdmin: computed(() => state.value.isAdmin),
-    busyLetters: computed(() => state.value.busyLetters),
+    mayWrite: computed(() => state.value.mayWrite),
+    requests: computed(() => state.value.requests),
+    runs: computed(() => state.value.runs),
+    timers: computed(() => state.value.timers),
+    busy: computed(() => state.value.busy),
     draft: computed(() => state.value.drafts.get(state.value.choice?.sessionKey ?? "") ?? ""),
     isRunning: computed(() => conversation.value.running.length > 0),
     announcement: computed(() => state.value.announcement),

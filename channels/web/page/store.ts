@@ -6,6 +6,7 @@ import type { ConnectionStatus } from "./client.ts";
 import { applyChat, type Conversation, emptyConversation, type Message, suspectRuns } from "./conversation.ts";
 import { type Flows, noFlows } from "./flows.ts";
 import { type AgentStatus, agentOfSession, type ChatEvent, type DeadLetters, type SessionEntry } from "./wire.ts";
+import { describeRight, type RightRequest, type RunEntry, type Timers } from "./wire-work.ts";
 
 export interface Choice {
   readonly agentId: string;
@@ -14,8 +15,9 @@ export interface Choice {
 
 export interface PageState {
   readonly connection: ConnectionStatus;
-  /** As the gateway said last. */
+  /** Both as the gateway said last. */
   readonly isAdmin: boolean;
+  readonly mayWrite: boolean;
   readonly agents: readonly AgentStatus[];
   /** The list of agents has arrived at least once. */
   readonly agentsKnown: boolean;
@@ -29,11 +31,16 @@ export interface PageState {
   readonly drafts: ReadonlyMap<string, string>;
   readonly flows: Flows;
   readonly deadLetters: DeadLetters;
-  /** Dead letters whose replay or removal is under way. */
-  readonly busyLetters: ReadonlySet<string>;
+  /** Rights that wait for a decision, oldest first. */
+  readonly requests: readonly RightRequest[];
+  /** Of sub-agents, newest first. */
+  readonly runs: readonly RunEntry[];
+  readonly timers: Timers;
+  /** Letters, requests, runs, timers and agents that an action is under way for. */
+  readonly busy: ReadonlySet<string>;
   /** What a screen reader is told next. */
   readonly announcement: string;
-  /** A failed action that belongs to no message. */
+  /** What became of an action that belongs to no message. */
   readonly notice: string | undefined;
 }
 
@@ -42,6 +49,7 @@ export const conversationsMax = 30;
 export const initialState: PageState = {
   connection: { type: "stopped" },
   isAdmin: false,
+  mayWrite: false,
   agents: [],
   agentsKnown: false,
   choice: undefined,
@@ -50,14 +58,17 @@ export const initialState: PageState = {
   drafts: new Map(),
   flows: noFlows,
   deadLetters: { letters: [], total: 0 },
-  busyLetters: new Set(),
+  requests: [],
+  runs: [],
+  timers: { rows: [], total: 0 },
+  busy: new Set(),
   announcement: "",
   notice: undefined,
 };
 
 export function setConnection(state: PageState, connection: ConnectionStatus): PageState {
-  const isAdmin = connection.type === "ready" ? connection.isAdmin : state.isAdmin;
-  const next = { ...state, connection, isAdmin };
+  const { isAdmin, mayWrite } = connection.type === "ready" ? connection : state;
+  const next = { ...state, connection, isAdmin, mayWrite };
   if (state.connection.type !== "ready" || connection.type === "ready") return next;
   const entries = [...state.conversations].map(([key, conversation]) => [key, suspectRuns(conversation)] as const);
   return { ...next, conversations: new Map(entries) };
@@ -135,12 +146,23 @@ export function isIdle(state: PageState, sessionKey: string): boolean {
   return agent !== undefined && agent.activeRuns === 0 && agent.queueDepth === 0;
 }
 
-/** Marks a dead letter as being dealt with, or not any more. */
-export function setBusyLetter(state: PageState, id: string, busy: boolean): PageState {
-  const busyLetters = new Set(state.busyLetters);
-  if (busy) busyLetters.add(id);
-  else busyLetters.delete(id);
-  return { ...state, busyLetters };
+/** An action for this is under way, or not any more. */
+export function setBusy(state: PageState, key: string, isBusy: boolean): PageState {
+  const busy = new Set(state.busy);
+  if (isBusy) busy.add(key);
+  else busy.delete(key);
+  return { ...state, busy };
+}
+
+/** Takes the requests for rights in; who does not see the screen is told of a new one. */
+export function setRequests(state: PageState, requests: readonly RightRequest[]): PageState {
+  const added = requests.find(({ id }) => !state.requests.some((known) => known.id === id));
+  if (added === undefined) return { ...state, requests };
+  return {
+    ...state,
+    requests,
+    announcement: `${added.from} asks for a right: to ${describeRight(added.verb, added.to)}.`,
+  };
 }
 
 export function setDraft(state: PageState, sessionKey: string, text: string): PageState {

@@ -69,9 +69,10 @@ const isFields = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 /** The fields of an object; anything else has none. */
 export const fieldsOf = (value: unknown): Fields => (isFields(value) ? value : {});
-const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
-const count = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
-const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+export const text = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value : undefined;
+export const count = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
+export const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
 /** A text frame, or undefined when it is not one of ours. */
 export function parseFrame(raw: string): Incoming | undefined {

@@ -67,18 +67,19 @@ describe("handshake", () => {
   it("is ready after hello-ok and knows the gateway's version", () => {
     const page = start();
     page.ready();
-    expect(page.status()).toEqual({ type: "ready", serverVersion: "9.9.9", isAdmin: false });
+    expect(page.status()).toEqual({ type: "ready", serverVersion: "9.9.9", isAdmin: false, mayWrite: false });
   });
 
   it.each([
-    [["operator.read", "operator.write", "operator.admin"], true],
-    [["operator.read", "operator.write"], false],
-    ["operator.admin", false],
-  ])("with the scopes %j it is an administrator's: %j", (scopes, isAdmin) => {
+    [["operator.read", "operator.write", "operator.admin"], { isAdmin: true, mayWrite: true }],
+    [["operator.read", "operator.write"], { isAdmin: false, mayWrite: true }],
+    [["operator.read"], { isAdmin: false, mayWrite: false }],
+    ["operator.admin", { isAdmin: false, mayWrite: false }],
+  ])("with the scopes %j it may do: %j", (scopes, may) => {
     const page = start();
     page.gateway.link.challenge();
     page.gateway.link.answer("connect", { auth: { scopes } });
-    expect(page.status()).toMatchObject({ type: "ready", isAdmin });
+    expect(page.status()).toMatchObject({ type: "ready", ...may });
   });
 
   it("measures the gateway's clock against its own", () => {

@@ -1,5 +1,7 @@
 /** A clock that moves when told, and a gateway that answers when told: what the page's tests stand on. */
 import type { PageSocket, SocketHandlers, Timers } from "../../../channels/web/page/client.ts";
+import { type Memory, openPage, type Page } from "../../../channels/web/page/page.ts";
+import type { Choice } from "../../../channels/web/page/store.ts";
 
 export class FakeTimers implements Timers {
   #nowMs = 1_000_000;
@@ -127,4 +129,74 @@ export function countingIds(): () => string {
 /** Lets promises that are settled run their continuations. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+}
+
+export const agentRow = (agentId: string, more: object = {}) => ({
+  agentId,
+  name: agentId,
+  isDefault: agentId === "main",
+  phase: "live",
+  activeRuns: 0,
+  queueDepth: 0,
+  mainSessionKey: `agent:${agentId}:main`,
+  ...more,
+});
+
+/** The page with a gateway that answers when told. */
+export function open(options: { readonly key?: string; readonly choice?: Choice } = {}) {
+  const gateway = new FakeGateway();
+  const timers = new FakeTimers();
+  const frames: (() => void)[] = [];
+  let { key, choice } = options;
+  const memory: Memory = {
+    readKey: () => key,
+    writeKey: (next) => {
+      key = next;
+    },
+    readChoice: () => choice,
+    writeChoice: (next) => {
+      choice = next;
+    },
+  };
+  const page: Page = openPage({
+    openSocket: gateway.open,
+    timers,
+    memory,
+    newId: countingIds(),
+    onFrame: (job) => frames.push(job),
+    random: () => 0,
+    version: "1.0.0",
+  });
+  page.start();
+  return {
+    page,
+    gateway,
+    timers,
+    memory,
+    drawFrame: () => {
+      for (const job of frames.splice(0)) job();
+    },
+    /** Goes through a whole connect with these agents and this history of the open session. */
+    connect: async (
+      agents: readonly object[] = [agentRow("main"), agentRow("raul")],
+      messages: object[] = [],
+      gatewayMs?: number,
+    ) => {
+      gateway.link.challenge(gatewayMs);
+      gateway.link.hello();
+      gateway.link.answer("sessions.subscribe", {});
+      gateway.link.answer("flow.recent", { flows: [] });
+      gateway.link.answer("agents.list", { agents });
+      await settled();
+      gateway.link.answer("sessions.list", { sessions: [] });
+      gateway.link.answer("chat.history", { messages });
+      gateway.link.answer("deadletters.list", { letters: [], total: 0 });
+      gateway.link.answer("grants.requests", { requests: [] });
+      gateway.link.answer("subagents.list", { tasks: [] });
+      gateway.link.answer("timers.list", { timers: [], total: 0 });
+      await settled();
+    },
+    shown: () =>
+      page.view.conversation.value.messages.map((message) => `${message.role} ${message.state}: ${message.text}`),
+  };
 }

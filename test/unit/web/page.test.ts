@@ -1,19 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { type Memory, openPage, type Page } from "../../../channels/web/page/page.ts";
-import type { Choice } from "../../../channels/web/page/store.ts";
-import { countingIds, FakeGateway, FakeTimers, settled } from "./fakes.ts";
+import type { Page } from "../../../channels/web/page/page.ts";
+import { agentRow, open, settled } from "./fakes.ts";
 
 const main = "agent:main:main";
-const agentRow = (agentId: string, more: object = {}) => ({
-  agentId,
-  name: agentId,
-  isDefault: agentId === "main",
-  phase: "live",
-  activeRuns: 0,
-  queueDepth: 0,
-  mainSessionKey: `agent:${agentId}:main`,
-  ...more,
-});
 const row = (role: string, text: string, timestamp: number) => ({ role, content: [{ type: "text", text }], timestamp });
 const answer = (runId: string, state: string, text: string) => ({
   runId,
@@ -23,57 +12,6 @@ const answer = (runId: string, state: string, text: string) => ({
   state,
   message: { role: "assistant", content: [{ type: "text", text }], timestamp: 1_000_500 },
 });
-
-function open(options: { readonly key?: string; readonly choice?: Choice } = {}) {
-  const gateway = new FakeGateway();
-  const timers = new FakeTimers();
-  const frames: (() => void)[] = [];
-  let { key, choice } = options;
-  const memory: Memory = {
-    readKey: () => key,
-    writeKey: (next) => {
-      key = next;
-    },
-    readChoice: () => choice,
-    writeChoice: (next) => {
-      choice = next;
-    },
-  };
-  const page: Page = openPage({
-    openSocket: gateway.open,
-    timers,
-    memory,
-    newId: countingIds(),
-    onFrame: (job) => frames.push(job),
-    random: () => 0,
-    version: "1.0.0",
-  });
-  page.start();
-  return {
-    page,
-    gateway,
-    timers,
-    memory,
-    drawFrame: () => {
-      for (const job of frames.splice(0)) job();
-    },
-    /** Goes through a whole connect with these agents and this history of the open session. */
-    connect: async (agents: readonly object[] = [agentRow("main"), agentRow("raul")], messages: object[] = []) => {
-      gateway.link.challenge();
-      gateway.link.hello();
-      gateway.link.answer("sessions.subscribe", {});
-      gateway.link.answer("flow.recent", { flows: [] });
-      gateway.link.answer("agents.list", { agents });
-      await settled();
-      gateway.link.answer("sessions.list", { sessions: [] });
-      gateway.link.answer("chat.history", { messages });
-      gateway.link.answer("deadletters.list", { letters: [], total: 0 });
-      await settled();
-    },
-    shown: () =>
-      page.view.conversation.value.messages.map((message) => `${message.role} ${message.state}: ${message.text}`),
-  };
-}
 
 describe("after a connect", () => {
   it("the page subscribes, then reads agents, asks, sessions and the open conversation", async () => {
@@ -330,13 +268,13 @@ describe("dead letters", () => {
     ] as const) {
       act("a");
       act("a");
-      expect([...page.view.busyLetters.value]).toEqual(["a"]);
+      expect([...page.view.busy.value]).toEqual(["a"]);
       expect(gateway.link.answer(method, { ok: true }).params).toEqual({ id: "a" });
       expect(gateway.link.sent).toEqual([]);
       await settled();
       gateway.link.answer("deadletters.list", { letters: [letter("b")], total: 1 });
       await settled();
-      expect([shown(page), [...page.view.busyLetters.value]]).toEqual([["b"], []]);
+      expect([shown(page), [...page.view.busy.value]]).toEqual([["b"], []]);
     }
   });
 

@@ -88,7 +88,7 @@ describe("state", () => {
   });
 
   it("suspects the runs that go on when the connection is lost, and only then", () => {
-    const ready = setConnection(open, { type: "ready", serverVersion: "", isAdmin: true });
+    const ready = setConnection(open, { type: "ready", serverVersion: "", isAdmin: true, mayWrite: true });
     const running = inConversation(ready, "agent:main:main", (old) => confirmOwn(addOwn(old, "hi", "k", 1), "k", "r"));
     const lost = setConnection(running, { type: "waiting", attempt: 1, retryAtMs: 0, reason: "" });
     expect(currentConversation(lost).suspects).toEqual(["r"]);
@@ -96,7 +96,9 @@ describe("state", () => {
     expect(back.conversations).toBe(lost.conversations);
     // What it may do is what the gateway said last, so that nothing on the page jumps while it is away.
     expect([open, ready, lost, back].map(({ isAdmin }) => isAdmin)).toEqual([false, true, true, true]);
-    expect(setConnection(back, { type: "ready", serverVersion: "", isAdmin: false }).isAdmin).toBe(false);
+    expect(setConnection(back, { type: "ready", serverVersion: "", isAdmin: false, mayWrite: false }).isAdmin).toBe(
+      false,
+    );
   });
 
   it("takes chat events for sessions that it holds, and tells the end of an answer in the open one", () => {

@@ -2,6 +2,7 @@
 import type { Page } from "../page.ts";
 import { sessionTitle } from "../store.ts";
 import type { AgentStatus } from "../wire.ts";
+import { AskTwice } from "./ask-twice.tsx";
 import { AgentState } from "./agent-state.tsx";
 import { DeadLettersPanel } from "./dead-letters-panel.tsx";
 import { Time } from "./times.tsx";
@@ -23,12 +24,25 @@ export function AgentsPanel(props: PanelProps) {
 }
 
 function AgentList({ page, onChosen }: PanelProps) {
-  const { agents, agentsKnown, choice } = page.view;
+  const { agents, agentsKnown, choice, mayWrite, busy, connection } = page.view;
   return (
     <nav class="panel-part" aria-labelledby="agents-title">
       <h2 id="agents-title" class="panel-title">
         Agents {agents.value.length > 0 && <span class="count">{agents.value.length}</span>}
       </h2>
+      {mayWrite.value && agents.value.length > 0 && (
+        <p class="panel-actions">
+          <AskTwice
+            words="Stop everything"
+            question="Stop every agent?"
+            label="Stop everything that agents do"
+            labelAsking="Stop every agent? What runs and what waits ends"
+            testId="stop-everything"
+            disabled={busy.value.has("stop:all") || connection.value.type !== "ready"}
+            onConfirm={page.work.stopEverything}
+          />
+        </p>
+      )}
       {agentsKnown.value && agents.value.length === 0 && (
         <p class="empty">
           No agent is configured. Add one to <code>agents.list</code> in the configuration file.

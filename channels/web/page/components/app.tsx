@@ -12,8 +12,10 @@ import { Composer } from "./composer.tsx";
 import { ConversationHead, Log } from "./conversation-view.tsx";
 import { FlowPanel } from "./flow-panel.tsx";
 import { Icon } from "./icons.tsx";
+import { RequestsPanel } from "./requests-panel.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { type Drawer, TopBar } from "./top-bar.tsx";
+import { RunsPanel, TimersPanel } from "./work-panels.tsx";
 
 /** From this width on the panel is a column and cannot be a drawer. */
 const columnFrom = { agents: "(min-width: 48rem)", flows: "(min-width: 72rem)" } as const;
@@ -81,9 +83,17 @@ export function App({ page }: { readonly page: Page }) {
         <Log page={page} />
         <Composer page={page} />
       </main>
-      <aside id="flows-panel" class="panel" aria-label="Asks between agents" inert={drawer.value === "agents"}>
+      <aside
+        id="flows-panel"
+        class="panel"
+        aria-label="Requests, asks, sub-agents and timers"
+        inert={drawer.value === "agents"}
+      >
         <CloseButton onClick={close} />
+        <RequestsPanel page={page} />
         <FlowPanel page={page} />
+        <RunsPanel page={page} />
+        <TimersPanel page={page} />
       </aside>
       {isModal && <div class="shade" onClick={close} />}
       <div class="hidden-label" role="status" aria-live="polite">

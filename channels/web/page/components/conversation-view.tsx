@@ -4,7 +4,9 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { type Message, retryText } from "../conversation.ts";
 import type { Page } from "../page.ts";
 import { authorOf, sessionTitle } from "../store.ts";
+import type { AgentStatus } from "../wire.ts";
 import { AgentId, AgentState } from "./agent-state.tsx";
+import { AskTwice } from "./ask-twice.tsx";
 import { Icon } from "./icons.tsx";
 import { MessageItem } from "./message.tsx";
 
@@ -21,7 +23,40 @@ export function ConversationHead({ page }: { readonly page: Page }) {
       <p class="conversation-session" title={choice.value.sessionKey}>
         {session === undefined ? choice.value.sessionKey : sessionTitle(session, agent.value.mainSessionKey)}
       </p>
+      <AgentOrders page={page} agent={agent.value} />
     </div>
+  );
+}
+
+function AgentOrders({ page, agent }: { readonly page: Page; readonly agent: AgentStatus }) {
+  const { mayWrite, isAdmin, busy, connection } = page.view;
+  const { agentId } = agent;
+  const isReady = connection.value.type === "ready";
+  if (agent.phase === "parked" && isAdmin.value)
+    return (
+      <button
+        type="button"
+        class="button"
+        data-testid="agent-start"
+        aria-label={`Start agent ${agentId} again`}
+        disabled={!isReady || busy.value.has(`start:${agentId}`)}
+        onClick={() => page.work.startAgent(agentId)}
+      >
+        Start agent
+      </button>
+    );
+  if (!mayWrite.value) return null;
+  return (
+    <AskTwice
+      key={agentId}
+      words="Stop agent"
+      question="Stop all its work?"
+      label={`Stop agent ${agentId}: what it does and what waits for it`}
+      labelAsking={`Stop all its work? Every session of ${agentId}`}
+      testId="agent-stop"
+      disabled={!isReady || busy.value.has(`stop:${agentId}`)}
+      onConfirm={() => page.work.stopAgent(agentId)}
+    />
   );
 }
 

@@ -1,8 +1,8 @@
 /** Left, below the sessions: messages that will not be handled, with what an operator with `operator.admin` can do. Nothing while there are none. */
-import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { Page } from "../page.ts";
 import type { DeadLetterEntry } from "../wire.ts";
+import { AskTwice } from "./ask-twice.tsx";
 import { Time } from "./times.tsx";
 
 export function DeadLettersPanel({ page }: { readonly page: Page }) {
@@ -39,12 +39,11 @@ interface LetterProps {
 }
 
 function Letter({ page, letter, onDone }: LetterProps) {
-  const asking = useSignal(false);
   const { id, fate, reason, sessionKey, preview, atMs } = letter;
-  const isBusy = page.view.busyLetters.value.has(id) || page.view.connection.value.type !== "ready";
+  const isBusy = page.view.busy.value.has(id) || page.view.connection.value.type !== "ready";
   const about = `the message to ${sessionKey}`;
   return (
-    <li class="letter" data-testid="dead-letter" data-id={id} data-fate={fate}>
+    <li class="entry" data-testid="dead-letter" data-id={id} data-fate={fate}>
       <span class="row-line">
         <span class="row-name" title={sessionKey}>
           {sessionKey}
@@ -53,12 +52,12 @@ function Letter({ page, letter, onDone }: LetterProps) {
           <Time atMs={atMs} />
         </span>
       </span>
-      <span class="letter-text">{preview}</span>
+      <span class="entry-text">{preview}</span>
       <span class="row-reason" data-testid="dead-letter-reason">
         {fate}: {reason}
       </span>
       {page.view.isAdmin.value && (
-        <span class="letter-actions">
+        <span class="entry-actions">
           <button
             type="button"
             class="button"
@@ -72,27 +71,19 @@ function Letter({ page, letter, onDone }: LetterProps) {
           >
             Replay
           </button>
-          <button
-            type="button"
-            class={asking.value ? "button stop" : "button quiet"}
-            data-testid="dead-letter-discard"
-            aria-label={asking.value ? `Discard ${about} for good` : `Discard ${about}`}
+          {/* Nothing brings a discarded message back. */}
+          <AskTwice
+            words="Discard"
+            question="Discard for good?"
+            label={`Discard ${about}`}
+            labelAsking={`Discard for good? This is about ${about}`}
+            testId="dead-letter-discard"
             disabled={isBusy}
-            onBlur={() => {
-              asking.value = false;
-            }}
-            onClick={() => {
-              // The first press asks, for nothing brings a discarded message back.
-              if (!asking.value) {
-                asking.value = true;
-                return;
-              }
+            onConfirm={() => {
               onDone();
               page.discardLetter(id);
             }}
-          >
-            {asking.value ? "Discard for good?" : "Discard"}
-          </button>
+          />
         </span>
       )}
     </li>

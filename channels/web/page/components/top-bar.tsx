@@ -16,6 +16,7 @@ interface TopBarProps {
 
 export function TopBar({ page, drawer, onDrawer }: TopBarProps) {
   const openAsks = page.view.flows.value.open.length;
+  const requests = page.view.requests.value.length;
   return (
     <header class="top-bar">
       <button
@@ -41,6 +42,12 @@ export function TopBar({ page, drawer, onDrawer }: TopBarProps) {
       >
         <Icon name="flows" /> <span class="button-word">Asks</span>
         {openAsks > 0 && <span class="count">{openAsks}</span>}
+        {requests > 0 && (
+          <span class="count wanted" data-testid="requests-count">
+            {requests}
+            <span class="hidden-label"> {requests === 1 ? "request for a right" : "requests for rights"}</span>
+          </span>
+        )}
       </button>
     </header>
   );
