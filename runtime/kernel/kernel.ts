@@ -20,7 +20,7 @@ import type { Pairing, PairingRegistry } from "./pairings.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { type CheckedSend, sendAs, sentBefore } from "./sends.ts";
 import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelState, SignalCall } from "./state.ts";
-import { stopWithRuns } from "./run-stops.ts";
+import { stopWithRuns, unfinishedBelow } from "./run-stops.ts";
 import { endLoops, type Stopped, type StopScope } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { type Dropped, dropped, restoreBacklog } from "./spill.ts";
@@ -286,6 +286,8 @@ export function makeKernel(
     /** Sessions of the live runs that this one asked for. */
     childrenOf: (sessionKey: string): readonly string[] =>
       childrenOf(k, sessionKey).flatMap(({ run }) => (run === undefined ? [] : [run.row.sessionKey])),
+    /** How many of the runs that go with this session are not over. */
+    runsBelow: (sessionKey: string): number => unfinishedBelow(k, sessionKey),
     runViews: (): readonly RunView[] =>
       [...k.runs.values()].flatMap(({ run }) => (run === undefined ? [] : [viewRun(run)])),
     /** What the journal held is restored: permanent agents get their cells. */

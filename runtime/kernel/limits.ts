@@ -111,6 +111,8 @@ export const limits = {
   /** Runs of one listing. */
   runsListDefault: 100,
   runsListMax: 500,
+  /** Runs that `/subagents list` shows: what a message of a chat platform holds. */
+  runsInChatMax: 20,
   /** Asks waiting at a time in the whole process. */
   asksMax: 100_000,
   /** Agents that an envelope may pass through before it is refused as a loop. */

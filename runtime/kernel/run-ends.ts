@@ -65,12 +65,26 @@ export function cancelRunsOf(
   nowMs: number,
 ): number {
   let ended = 0;
-  for (const child of k.children.get(sessionKey) ?? []) {
-    const { run } = child;
-    if (run === undefined || run.row.detached || (runId !== undefined && run.row.requesterRunId !== runId)) continue;
-    ended += cancelRun(k, child, { outcome: "cancelled", detail, isUnheard: true }, nowMs);
+  for (const entry of k.runs.values()) {
+    const { run } = entry;
+    if (run === undefined || !isBelow(k, run.row, sessionKey, runId)) continue;
+    ended += cancelRun(k, entry, { outcome: "cancelled", detail, isUnheard: true }, nowMs);
   }
   return ended;
+}
+
+/**
+ * Whether the run goes when the session stops: it is in the session's tree, also below a run that has ended, and nothing on the
+ * way that still lives is detached. With a run id, only what the session asked for in that run.
+ */
+export function isBelow(k: KernelState, row: RunRow, sessionKey: string, runId: string | undefined): boolean {
+  let at: RunRow | undefined = row;
+  for (const above of row.lineage) {
+    if (at?.detached === true) return false;
+    if (above === sessionKey) return runId === undefined || (at === row && row.requesterRunId === runId);
+    at = k.runs.get(above)?.run?.row;
+  }
+  return false;
 }
 
 /** Call it at the end of every event: ends the runs that have nothing left to do, and those whose end is decided. */

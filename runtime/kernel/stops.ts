@@ -38,6 +38,8 @@ export interface Stopped {
   readonly queued: readonly string[];
   /** Runs that are told to end. */
   readonly active: readonly string[];
+  /** How many of both are sub-agents' runs. */
+  readonly subagents: number;
   /** Senders that waited for a place in the mailbox and were refused. */
   readonly senders: number;
   /** Messages that lie on the disk alone and end when the journal has removed them; with a session or a run, among how many it is looked for. */
@@ -47,7 +49,7 @@ export interface Stopped {
 }
 
 /** `subject` is the client that asks, for the audit trail. */
-export function stop(k: KernelState, scope: StopScope, subject: string, nowMs: number): Stopped {
+export function stop(k: KernelState, scope: StopScope, subject: string, nowMs: number): Omit<Stopped, "subagents"> {
   const queued: string[] = [];
   const active: string[] = [];
   let senders = 0;

@@ -240,8 +240,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     store,
     mainOf: (agentId) => mainSessionKey(agentId, config.session),
     forgetState: (sessionKey) => driver.kernel.forgetState(sessionKey),
-    cancelChildren: (sessionKey) =>
-      driver.kernel.cancelRunsOf(sessionKey, "the session that asked for it begins anew", nowMs()),
+    cancelChildren: (sessionKey) => subagents.cancelBelow(sessionKey, "the session that asked for it begins anew"),
     onSessionChanged,
     nowMs,
   });
@@ -266,6 +265,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     care,
     queues,
     runs,
+    subagents,
+    readers,
     kernel: () => driver.kernel,
     newUuid: randomUUID,
     nowMs,

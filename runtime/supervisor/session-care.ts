@@ -15,14 +15,14 @@ export interface SessionCare {
   /** Makes the session if it gets a label before its first message. @throws CLOISTER_SESSION_UNKNOWN when one that is not there is archived. */
   patch(key: string, agentId: string, patch: SessionPatch): Promise<SessionRow>;
   /**
-   * The session begins anew: new id, no state. Mail that waits is for the new one.
-   * @throws CLOISTER_BUSY while a turn of it runs, CLOISTER_SESSION_UNKNOWN when nobody spoke to it.
+   * The session begins anew: new id, no state. Mail that waits is for the new one. Its sub-agents end before.
+   * @throws CLOISTER_BUSY while a turn of it runs or a sub-agent of it has not ended, CLOISTER_SESSION_UNKNOWN when nobody spoke to it.
    */
   reset(key: string, agentId: string): Promise<SessionRow>;
   /**
    * The session is gone from the lists, with its state and its label. What was said is kept under its key; mail that waits begins
-   * another. Gives the row as it was.
-   * @throws CLOISTER_BUSY while a turn of it runs, CLOISTER_SESSION_UNKNOWN when nobody spoke to it, CLOISTER_REQUEST_INVALID
+   * another. Its sub-agents end before. Gives the row as it was.
+   * @throws CLOISTER_BUSY while a turn of it runs or a sub-agent of it has not ended, CLOISTER_SESSION_UNKNOWN when nobody spoke to it, CLOISTER_REQUEST_INVALID
    *   for the main session of an agent.
    */
   delete(key: string, agentId: string): Promise<SessionRow>;
@@ -32,8 +32,8 @@ export function makeSessionCare(deps: {
   readonly store: Store;
   /** Whether the next turn will read the state from the store; false while one runs. */
   readonly forgetState: (sessionKey: string) => boolean;
-  /** Ends the sub-agents that the session started: they worked for what is over. */
-  readonly cancelChildren: (sessionKey: string) => void;
+  /** Ends the sub-agents that the session started, for they worked for what is over. Gives how many have not ended in time. */
+  readonly cancelChildren: (sessionKey: string) => Promise<number>;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   /** Every agent has one. */
   readonly mainOf: (agentId: string) => string;
@@ -57,6 +57,18 @@ export function makeSessionCare(deps: {
     );
   };
 
+  /** What a sub-agent was to report belongs to the conversation that is over, so its end comes first. */
+  const endChildren = async (key: string, what: string): Promise<void> => {
+    forget(key, what);
+    const left = await deps.cancelChildren(key);
+    if (left > 0)
+      throw failure(
+        "CLOISTER_BUSY",
+        `${left} sub-agents of the session ${key} have not ended: it cannot be ${what} now`,
+        "try again in a moment; cloister subagents list shows them",
+      );
+  };
+
   return {
     async patch(key, agentId, { label, archived }) {
       const labelled = label === undefined ? undefined : await store.labelSession(key, agentId, label, nowMs());
@@ -70,13 +82,13 @@ export function makeSessionCare(deps: {
           `${key} is the main session of ${agentId}, which every agent has: it cannot be deleted`,
           `cloister sessions reset ${key}`,
         );
+      await endChildren(key, "deleted");
       forget(key, "deleted");
-      deps.cancelChildren(key);
       return found(key, await store.deleteSession(key, agentId, nowMs()), "delete");
     },
     async reset(key, agentId) {
+      await endChildren(key, "reset");
       forget(key, "reset");
-      deps.cancelChildren(key);
       return found(key, await store.resetSession(key, agentId, nowMs()), "reset");
     },
   };

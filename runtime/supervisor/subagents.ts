@@ -18,7 +18,16 @@ export interface SubagentsDeps {
   readonly store: Store;
   readonly kernel: () => Pick<
     Kernel,
-    "spawn" | "spawned" | "notSpawned" | "runStored" | "hearerOf" | "runViews" | "cancelRun" | "awaitRuns"
+    | "spawn"
+    | "spawned"
+    | "notSpawned"
+    | "runStored"
+    | "hearerOf"
+    | "runViews"
+    | "cancelRun"
+    | "cancelRunsOf"
+    | "runsBelow"
+    | "awaitRuns"
   >;
   readonly accept: (admission: Admission) => Promise<AcceptResult>;
   /** Something of the store is due at this time. */
@@ -72,11 +81,19 @@ export interface Subagents {
    * @throws CLOISTER_RUN_UNKNOWN
    */
   cancel(id: string, by: string): Promise<{ readonly sessionKey: string; readonly cancelled: number }>;
+  /** Ends what a session started, and waits a moment until all of it is over. Gives how many runs are not. Nobody is told. */
+  cancelBelow(sessionKey: string, why: string): Promise<number>;
   view(run: StoredRun): TaskView;
 }
 
 export function makeSubagents(deps: SubagentsDeps): Subagents {
   const { store, kernel, log, nowMs } = deps;
+
+  /** Called whenever a run is over. */
+  const watchers = new Set<() => void>();
+  const runIsOver = (): void => {
+    for (const look of watchers) look();
+  };
 
   const expectNext = (run: RunRow, end: RunEnd): void => {
     if (end.delivery === "pending") deps.expect(nowMs() + limits.announceRetryMs);
@@ -156,10 +173,13 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
           { turn: call.header.id, call: callId },
           accepted,
         );
-        if (status === "known") kernel().notSpawned(started);
-        else kernel().spawned(started, nowMs());
+        if (status === "known") {
+          kernel().notSpawned(started);
+          runIsOver();
+        } else kernel().spawned(started, nowMs());
       } catch (error) {
         kernel().notSpawned(started);
+        runIsOver();
         return toRefusal(error);
       }
       deps.onSessionChanged(started.run.sessionKey, started.run.agentId, "spawn");
@@ -175,6 +195,7 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
       store.endRun(run.id, end, { tryAtMs, ...(completion === undefined ? {} : { completion }) }).then(
         (stored) => {
           kernel().runStored(effect, { ok: true, ...stored }, nowMs());
+          runIsOver();
           expectNext(run, end);
           deps.onSessionChanged(run.sessionKey, run.agentId, "run");
         },
@@ -225,6 +246,22 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
       };
       await store.audit([row]);
       return { sessionKey: run.sessionKey, cancelled };
+    },
+    cancelBelow(sessionKey, why) {
+      kernel().cancelRunsOf(sessionKey, why, nowMs());
+      const { promise, resolve } = Promise.withResolvers<number>();
+      const done = (): void => {
+        watchers.delete(look);
+        clearTimeout(timer);
+        resolve(kernel().runsBelow(sessionKey));
+      };
+      const look = (): void => {
+        if (kernel().runsBelow(sessionKey) === 0) done();
+      };
+      const timer = setTimeout(done, limits.stopWaitMs);
+      watchers.add(look);
+      look();
+      return promise;
     },
     view,
   };

@@ -150,6 +150,7 @@ it("/help lists every command with its usage", async () => {
     "/status",
     "/queue",
     "/activation",
+    "/subagents",
     "/help",
   ]);
 });

@@ -12,12 +12,14 @@ import { makeActivationCommand } from "./activation-command.ts";
 import { makeQueueCommand } from "./queue-command.ts";
 import { isOwner, mayCommand } from "./senders.ts";
 import { makeSessionCommands, type SessionCommandDeps } from "./session-commands.ts";
+import { makeSubagentsCommand, type SubagentsCommandDeps } from "./subagents-command.ts";
 import { type ChatCommand, type CommandCall, findCommand, takesNothing } from "./table.ts";
 
-export interface CommandDeps extends SessionCommandDeps {
+export interface CommandDeps extends SessionCommandDeps, Omit<SubagentsCommandDeps, "store"> {
   readonly config: Pick<ResolvedConfig, "commands">;
   readonly queues: Queues;
   readonly runs: Runs;
+  readonly store: SessionCommandDeps["store"] & SubagentsCommandDeps["store"];
   readonly newUuid: () => string;
   /** What the last process left is taken up: before, there is nothing that a command could stop. */
   readonly ready: Promise<unknown>;
@@ -50,6 +52,7 @@ export function makeCommands(deps: CommandDeps): Commands {
     ...makeSessionCommands(deps, config.commands.resetTriggers),
     makeQueueCommand(deps.queues),
     makeActivationCommand(deps.store),
+    makeSubagentsCommand(deps),
     {
       name: "/help",
       usage: "/help",

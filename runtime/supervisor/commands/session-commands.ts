@@ -59,7 +59,7 @@ export function makeSessionCommands(
     {
       name: "/stop",
       usage: "/stop",
-      summary: "stop what this session runs and drop what it has waiting",
+      summary: "stop what this session runs, with its sub-agents, and drop what it has waiting",
       takes: takesNothing,
       run: async (call) => ({ reply: describeStopped(stop(call)) }),
     },
@@ -92,7 +92,8 @@ const isNothing = ({ queued, active, backlog }: Stopped): boolean =>
 
 function describeStopped(stopped: Stopped): string {
   if (isNothing(stopped)) return "Nothing was running, and nothing waited.";
-  const { queued, active, backlog } = stopped;
+  const { queued, active, backlog, subagents } = stopped;
   const onDisk = backlog === 0 ? "" : `; of ${backlog} on the disk, those of this session end when they are read`;
-  return `Stopped: ${queued.length} that waited, ${active.length} that ran${onDisk}.`;
+  const children = subagents === 0 ? "" : `; ${subagents} of them sub-agents`;
+  return `Stopped: ${queued.length} that waited, ${active.length} that ran${children}${onDisk}.`;
 }

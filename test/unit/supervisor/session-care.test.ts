@@ -14,9 +14,10 @@ test("while a turn runs, the store is not asked; after it, the state is forgotte
         return memory.resetSession(...given);
       },
     }),
-    cancelChildren: () => undefined,
+    cancelChildren: async () => 0,
     forgetState: () => {
       asked.push("forget");
+      queueMicrotask(() => asked.push("a moment later"));
       return !isRunning;
     },
     onSessionChanged: (key, _agentId, reason) => void asked.push(`${reason} ${key}`),
@@ -24,24 +25,25 @@ test("while a turn runs, the store is not asked; after it, the state is forgotte
     nowMs: () => 5,
   });
   await expect(care.reset("agent:ann:main", "ann")).rejects.toMatchObject({ code: "CLOISTER_BUSY" });
-  expect(asked.splice(0)).toEqual(["forget"]);
+  expect(asked.splice(0)).toEqual(["forget", "a moment later"]);
   isRunning = false;
-  const reset = care.reset("agent:ann:main", "ann");
-  expect(asked).toEqual(["forget", "store"]);
-  await expect(reset).rejects.toMatchObject({ code: "CLOISTER_SESSION_UNKNOWN" });
+  await expect(care.reset("agent:ann:main", "ann")).rejects.toMatchObject({ code: "CLOISTER_SESSION_UNKNOWN" });
+  const order = ["forget", "a moment later", "forget", "store", "a moment later"];
+  expect(asked).toEqual(order);
   await expect(care.patch("agent:ann:main", "ann", { archived: true })).rejects.toMatchObject({
     code: "CLOISTER_SESSION_UNKNOWN",
   });
-  expect(asked).toEqual(["forget", "store"]);
+  expect(asked).toEqual(order);
   await memory.labelSession("agent:ann:main", "ann", "desk", 1);
   expect(await care.reset("agent:ann:main", "ann")).toMatchObject({ label: "desk", messages: 0 });
   expect(asked.at(-1)).toBe("reset agent:ann:main");
 });
 
-test("a deletion is refused while a turn runs; else the state is forgotten, the children end and the store is asked in one moment", async () => {
+test("a deletion is refused while a turn runs; else the children end, then the state is forgotten and the store asked in one moment", async () => {
   const asked: string[] = [];
   const memory = await openMemoryStore({ stateDir: "/state", agents: [{ agentId: "ann", sessionsDir: "/ann" }] });
   let isRunning = true;
+  let left = 0;
   const care = makeSessionCare({
     store: Object.assign(Object.create(memory), {
       deleteSession: (...given: Parameters<typeof memory.deleteSession>) => {
@@ -49,9 +51,13 @@ test("a deletion is refused while a turn runs; else the state is forgotten, the 
         return memory.deleteSession(...given);
       },
     }),
-    cancelChildren: (key) => void asked.push(`cancel ${key}`),
+    cancelChildren: async (key) => {
+      asked.push(`cancel ${key}`);
+      return left;
+    },
     forgetState: () => {
       asked.push("forget");
+      queueMicrotask(() => asked.push("a moment later"));
       return !isRunning;
     },
     onSessionChanged: (key, _agentId, reason) => void asked.push(`${reason} ${key}`),
@@ -62,10 +68,16 @@ test("a deletion is refused while a turn runs; else the state is forgotten, the 
   expect(asked).toEqual([]);
   await memory.labelSession("agent:ann:side", "ann", "desk", 1);
   await expect(care.delete("agent:ann:side", "ann")).rejects.toMatchObject({ code: "CLOISTER_BUSY" });
-  expect(asked.splice(0)).toEqual(["forget"]);
+  expect(asked.splice(0)).toEqual(["forget", "a moment later"]);
   isRunning = false;
-  const deleted = care.delete("agent:ann:side", "ann");
-  expect(asked).toEqual(["forget", "cancel agent:ann:side", "store"]);
-  expect(await deleted).toMatchObject({ label: "desk" });
-  expect(asked.at(-1)).toBe("delete agent:ann:side");
+  left = 2;
+  await expect(care.delete("agent:ann:side", "ann")).rejects.toMatchObject({
+    code: "CLOISTER_BUSY",
+    message: "2 sub-agents of the session agent:ann:side have not ended: it cannot be deleted now",
+  });
+  expect(asked.splice(0)).toEqual(["forget", "cancel agent:ann:side", "a moment later"]);
+  left = 0;
+  expect(await care.delete("agent:ann:side", "ann")).toMatchObject({ label: "desk" });
+  const order = ["forget", "cancel agent:ann:side", "a moment later", "forget", "store", "a moment later"];
+  expect(asked).toEqual([...order, "delete agent:ann:side"]);
 });

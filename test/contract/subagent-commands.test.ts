@@ -1,0 +1,136 @@
+/** `/stop`, `/new` and `/subagents` in a chat whose session has started sub-agents, with real cells. */
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { openGateway, type TestGateway } from "../support/gateway.ts";
+
+const main = "agent:main:main";
+const task = (command: object): string => JSON.stringify(command);
+
+const open = () =>
+  openGateway([
+    {
+      id: "main",
+      module: fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url)),
+      moduleKind: "file",
+      subagents: {
+        allowAgents: ["*"],
+        requireAgentId: false,
+        childrenMax: 5,
+        depthMax: 3,
+        runTimeoutMs: 0,
+        archiveAfterMs: 0,
+      },
+    },
+  ]);
+
+const spawnOf = (command: object, params: object = {}): object => ({
+  do: "tool",
+  tool: "sessions_spawn",
+  params: { task: task(command), ...params },
+});
+
+async function spawn(gateway: TestGateway, command: object, params: object = {}): Promise<string> {
+  const answer = await gateway.reply("main", task(spawnOf(command, params)));
+  const accepted = JSON.parse(answer) as { readonly status: string; readonly runId: string };
+  expect(accepted.status).toBe("accepted");
+  return accepted.runId;
+}
+
+const views = (gateway: TestGateway) => gateway.driver.kernel.runViews();
+
+/** Until the runs stand so, and all of them have begun to work. */
+const untilRunsAre = (gateway: TestGateway, statuses: readonly string[]) =>
+  expect
+    .poll(
+      () =>
+        views(gateway)
+          .map(({ status, startedAtMs }) => (startedAtMs === undefined ? "queued" : status))
+          .toSorted(),
+      { timeout: 20_000 },
+    )
+    .toEqual(statuses);
+
+const heard = async (gateway: TestGateway): Promise<readonly unknown[]> =>
+  JSON.parse(await gateway.reply("main", task({ do: "heard" }))) as unknown[];
+
+describe("a session with a tree of sub-agents", () => {
+  test("A3.4: /stop ends the whole tree, endless loops and grandchildren too, counts it and tells nobody", async () => {
+    const gateway = await open();
+    const spinning = await spawn(gateway, { do: "spin" });
+    // It waits for a child of its own, which never ends by itself.
+    const above = await spawn(gateway, { do: "yield", params: { task: task({ do: "wait" }) } });
+    await untilRunsAre(gateway, ["running", "running", "waiting"]);
+    expect(await gateway.reply("main", "/stop")).toBe("Stopped: 0 that waited, 3 that ran; 3 of them sub-agents.");
+    await expect.poll(() => views(gateway), { timeout: 10_000 }).toEqual([]);
+    const rows = await gateway.store.runs({ limit: 10 });
+    expect(rows.map(({ end }) => [end?.outcome, end?.delivery])).toEqual(
+      Array.from({ length: 3 }, () => ["cancelled", "suppressed"]),
+    );
+    expect(rows.map(({ id }) => id)).toEqual(expect.arrayContaining([spinning, above]));
+    expect(await heard(gateway)).toEqual([]);
+    expect(await gateway.reply("main", "/stop")).toBe("Nothing was running, and nothing waited.");
+  });
+
+  test("A3.4: /stop also ends what a child that is over has left at work", async () => {
+    const gateway = await open();
+    // The child ends at once; its own child, of which it wants to hear nothing, goes on.
+    await spawn(gateway, spawnOf({ do: "wait" }, { expectsCompletionMessage: false }));
+    await expect.poll(async () => (await heard(gateway)).length, { timeout: 20_000 }).toBe(1);
+    await untilRunsAre(gateway, ["running"]);
+    expect(views(gateway).map(({ run }) => run.lineage.length)).toEqual([2]);
+    expect(await gateway.reply("main", "/stop")).toBe("Stopped: 0 that waited, 1 that ran; 1 of them sub-agents.");
+    await expect.poll(() => views(gateway), { timeout: 10_000 }).toEqual([]);
+  });
+
+  test("/new ends the tree before the session begins anew, so that nothing of the old one comes into it", async () => {
+    const gateway = await open();
+    await spawn(gateway, { do: "yield", params: { task: task({ do: "spin" }) } });
+    await untilRunsAre(gateway, ["running", "waiting"]);
+    const before = await gateway.store.session(main);
+    expect(await gateway.reply("main", "/new")).toBe(
+      `New session ${main}. Stopped: 0 that waited, 2 that ran; 2 of them sub-agents.`,
+    );
+    // Over when it is answered.
+    expect(views(gateway)).toEqual([]);
+    expect(await gateway.store.runs({ isOpen: true, limit: 10 })).toEqual([]);
+    expect((await gateway.store.session(main))?.sessionId).not.toBe(before?.sessionId);
+    expect(await heard(gateway)).toEqual([]);
+  });
+
+  test("/subagents lists its own tree, tells about one and shows what was said in it; others' runs are not shown", async () => {
+    const gateway = await open();
+    expect(await gateway.reply("main", "/subagents")).toBe("No sub-agents: this session has started none.");
+    const id = await spawn(gateway, { do: "say", text: "42" }, { label: "the answer" });
+    await expect.poll(async () => (await heard(gateway)).length, { timeout: 20_000 }).toBe(1);
+    const above = await spawn(gateway, { do: "yield", params: { task: task({ do: "wait" }), label: "deep" } });
+    await untilRunsAre(gateway, ["running", "waiting"]);
+    const lines = (await gateway.reply("main", "/subagents list")).split("\n");
+    expect(lines).toContain(`${id}: succeeded, agent main, depth 1: the answer`);
+    expect(lines.some((line) => line.startsWith(`${above}: waiting, agent main, depth 1: {"do":"yield"`))).toBe(true);
+    expect(lines.filter((line) => line.endsWith("running, agent main, depth 2: deep"))).toHaveLength(1);
+    expect((await gateway.reply("main", `/subagents info ${id}`)).split("\n")).toEqual([
+      `Run: ${id} "the answer"`,
+      "Status: succeeded",
+      "Agent: main, depth 1",
+      `Session: agent:main:subagent:${id}`,
+      `Asked for by: ${main}`,
+      expect.stringMatching(/^Started: \d{4}-\d\d-\d\dT/u),
+      expect.stringMatching(/^Took: \d+\.\d s$/u),
+      "Tool calls: 0",
+      "Completion: delivered",
+      `Task: ${task({ do: "say", text: "42" })}`,
+    ]);
+    const said = `user: [Subagent Task]\n\n${task({ do: "say", text: "42" })}`;
+    expect(await gateway.reply("main", `/subagents log ${id}`)).toBe(`${said}\nassistant: 42`);
+    expect(await gateway.reply("main", `/subagents log ${id} 1`)).toBe("The last 1 of 2 messages:\nassistant: 42");
+    const other = "agent:main:other";
+    expect(await gateway.reply("main", "/subagents", other)).toBe("No sub-agents: this session has started none.");
+    for (const action of ["info", "log"])
+      expect(await gateway.reply("main", `/subagents ${action} ${id}`, other)).toBe(
+        `This session has started no sub-agent with the id "${id}": /subagents list`,
+      );
+    expect(await gateway.reply("main", `/subagents log ${id} 0`)).toContain('limit: found "0", wanted a number from 1');
+    for (const wrong of ["info", "log", `info ${id} 3`, `log ${id} 3 4`])
+      expect(await gateway.reply("main", `/subagents ${wrong}`)).toMatch(/^Usage: \/subagents /u);
+  });
+});
