@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { KernelModule } from "../support/driver-port.ts";
 import { plant } from "../support/mutants.ts";
 import { runRunWorld } from "../support/run-world.ts";
+import { plantedInRuns } from "./planted-runs.ts";
 
 const seeds = 1_500;
 
@@ -23,22 +24,7 @@ describe("sub-agents in random worlds", () => {
       expect(reached, delivery).toContain(`run-delivery:${delivery}`);
   }, 120_000);
 
-  it.each([
-    {
-      bug: "a run whose end is told, and whose message is not stored",
-      file: "kernel/run-ends.ts",
-      text: "    completion,\n  });\n}",
-      instead: "    completion: undefined,\n  });\n}",
-      seen: /counts \d+ (?:envelopes|appends)|was told 0 times/u,
-    },
-    {
-      bug: "a place that a waiting run keeps",
-      file: "kernel/waits.ts",
-      text: "  if (agent?.run !== undefined) giveRunPlaceBack(k, agent);",
-      instead: "",
-      seen: /comes? to rest|has mail and no cell|waits for time without end/u,
-    },
-  ])("finds $bug", async ({ seen, ...mutant }) => {
+  it.each(plantedInRuns)("finds $bug", async ({ seen, ...mutant }) => {
     const load = await plant(mutant);
     const [{ makeKernel }, { makePairingRegistry }] = (await Promise.all([
       load("kernel/kernel.ts"),

@@ -19,6 +19,13 @@ export interface Mutant {
   readonly instead: string;
 }
 
+/** Why the bug cannot be planted in the file as it stands; undefined when it can. */
+export function whyStale({ bug, file, text }: Mutant, code: string): string | undefined {
+  const found = code.split(text).length - 1;
+  if (found === 1) return undefined;
+  return `cannot plant "${bug}": runtime/${file} has its text ${found} times; write in the mutant what stands there now`;
+}
+
 /** Loads a module of the copy, as `load("kernel/kernel.ts")`. The run's temporary folder goes when the tests end. */
 export async function plant({ bug, file, text, instead }: Mutant): Promise<(module: string) => Promise<unknown>> {
   const folder = await mkdtemp(join(tmpdir(), "mutant-"));
@@ -26,11 +33,8 @@ export async function plant({ bug, file, text, instead }: Mutant): Promise<(modu
     ["kernel", "store", "launcher"].map((room) => cp(join(runtime, room), join(folder, room), { recursive: true })),
   );
   const code = await readFile(join(folder, file), "utf8");
-  const found = code.split(text).length - 1;
-  if (found !== 1)
-    throw new Error(
-      `cannot plant "${bug}": runtime/${file} has its text ${found} times; write in the mutant what stands there now`,
-    );
+  const stale = whyStale({ bug, file, text, instead }, code);
+  if (stale !== undefined) throw new Error(stale);
   await writeFile(
     join(folder, file),
     code.replace(text, () => instead),

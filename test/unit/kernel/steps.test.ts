@@ -4,6 +4,7 @@ import { up } from "../../../runtime/kernel/frames.ts";
 import type { ToolTable } from "../../../runtime/supervisor/tools/table.ts";
 import { type Answer, answerOf, type Script, scripted, stepOf } from "../../support/fake-cell.ts";
 import { type Driver, type DriverOptions, makeDriver, openPairings } from "../../support/kernel-driver.ts";
+import { leaks } from "../../support/kernel-invariants.ts";
 
 const main = "agent:main:main";
 
@@ -265,6 +266,26 @@ describe("a tool", () => {
     expect(codes(heard)).toEqual([codes(heard)[0], codes(heard)[0]]);
     expect(JSON.parse(codes(heard)[0] ?? "")).toMatchObject({ status: "ok", reply: "re: asked" });
     expect(driver.handled.filter(({ body }) => body === "asked")).toHaveLength(1);
+  });
+
+  it("that a stop reaches on its way is refused as stopped, not as another call than the one before", () => {
+    const { driver, heard } = open(
+      (hear) =>
+        function* (turn) {
+          hear(yield* answerOf(turn.call("sessions_send", { to: "agent:raul:main", timeoutMs: 1_000 }, "asked")));
+          if (turn.attempt === 1) turn.crash();
+          return {};
+        },
+      { jitter: 0 },
+    );
+    // The second delivery has made its call, and the supervisor has not come to it.
+    driver.stepUntil(() => driver.ofType("call").length === 2);
+    expect(heard).toHaveLength(1);
+    driver.kernel.stop({ type: "agent", agentId: "main" }, "cli", driver.nowMs);
+    driver.finish();
+    expect(codes(heard).slice(1)).toEqual(["CLOISTER_ASK_ABORTED"]);
+    expect(driver.handled.filter(({ body }) => body === "asked")).toHaveLength(1);
+    expect(leaks(driver.kernel)).toEqual([]);
   });
 
   it("that acts and was begun has an outcome unknown also after its right is gone", async () => {
