@@ -1,4 +1,4 @@
-/** Operator scopes: what each implies, and what a client is granted. Source: behaviour §4.4. */
+/** Operator scopes: what each implies and means, and what a client is granted. Source: behaviour §4.4. */
 
 /** What the local operator and a holder of the shared secret may be granted. */
 export const operatorScopes = [
@@ -23,6 +23,18 @@ export const commandLineScopes: readonly Scope[] = [
   "operator.pairing",
   "operator.talk.secrets",
 ];
+
+/** In the words of the person who is asked. */
+export const scopeMeanings: Readonly<Record<Scope, string>> = {
+  "operator.admin": "everything: settings, agents, devices, stopping the gateway",
+  "operator.read": "see agents, sessions, messages, the log and the settings",
+  "operator.write": "send messages to agents in your name, and see what may be read",
+  "operator.approvals": "approve or refuse what agents ask for",
+  "operator.pairing": "see devices, and approve others up to what it holds itself",
+  "operator.questions": "answer questions that agents ask",
+  "operator.talk": "speak with agents",
+  "operator.talk.secrets": "read the secrets of the settings for speech",
+};
 
 /** Beside `operator.admin`, which implies every operator scope. */
 const impliedBy: Readonly<Record<string, readonly string[]>> = {

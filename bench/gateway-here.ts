@@ -52,6 +52,8 @@ export async function openGatewayHere(
     grants: await store.grants(),
     queues: await store.queues(),
     requests: await store.requests(),
+    devices: await store.devices(),
+    operatorKey: "ab".repeat(32),
     liveCellsMax: 100,
     version: "bench",
     process: {
@@ -63,7 +65,11 @@ export async function openGatewayHere(
     },
     log: { debug: () => undefined, info: () => undefined, warn: complain, error: complain },
   });
-  gateway.attachEdge({ publish: async () => undefined, send: async () => ({ status: "sent" }) });
+  gateway.attachEdge({
+    closeDevice: async () => undefined,
+    publish: async () => undefined,
+    send: async () => ({ status: "sent" }),
+  });
   await gateway.resume();
 
   const client = { connId: "bench", clientId: "bench", mode: "bench", scopes: ["operator.admin"] };

@@ -243,6 +243,7 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
     host: host.host,
     port: port ?? parsePort(findPortVariable(draft) ?? "") ?? draft.config.gateway.port,
     auth,
+    autoApproveLocal: draft.config.gateway.nodes.pairing.autoApproveLocal,
     controlUi: {
       enabled: controlUi.enabled,
       basePath: normalizeUrlPath(controlUi.basePath),

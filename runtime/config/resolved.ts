@@ -143,6 +143,8 @@ export interface ResolvedConfig {
       | { readonly mode: "none" }
       /** Without a secret nothing but the operator's key opens the gateway. */
       | { readonly mode: "token" | "password"; readonly secret?: string };
+    /** Programs of this machine that hold what opens the gateway are approved as devices without a person. */
+    readonly autoApproveLocal: boolean;
     readonly controlUi: {
       readonly enabled: boolean;
       readonly basePath: string;

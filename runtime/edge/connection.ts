@@ -14,6 +14,7 @@ import type { RawData, WebSocket } from "ws";
 import type { EdgeBounds } from "./bounds.ts";
 import {
   closeReason,
+  type ConnectParams,
   connectParams,
   formatError,
   formatEvent,
@@ -21,12 +22,13 @@ import {
   parseFrame,
   type RequestFrame,
 } from "./frames.ts";
-import { type Admission, type Caller, type Door, decideAdmission } from "./handshake.ts";
+import { type Admission, admissionOfDevice, type Caller, type Door, decideAdmission } from "./handshake.ts";
 import type { Attempts } from "./attempts.ts";
 import { formatIssues } from "./issues.ts";
 import type { Log } from "./log.ts";
-import type { Client } from "./port.ts";
+import type { Client, DeviceAnswer, DeviceAttempt } from "./port.ts";
 import { holdsScope } from "../../auth/scopes.ts";
+import { eventScope } from "./methods.ts";
 import type { WireError } from "./wire-error.ts";
 
 export interface ConnectionDeps {
@@ -36,9 +38,12 @@ export interface ConnectionDeps {
   readonly log: Log;
   readonly now: () => number;
   /** Facts of the other end that the upgrade found; the nonce and the time are added here. */
-  readonly caller: Pick<Caller, "local" | "attemptsKey">;
+  readonly caller: Pick<Caller, "local" | "attemptsKey" | "remoteIp" | "browser">;
   /** The payload of `hello-ok`. */
-  hello(client: Client, role: string): unknown;
+  hello(client: Client, role: string, told: object): unknown;
+  /** What a device may do that has proved its key. */
+  device(attempt: DeviceAttempt): Promise<DeviceAnswer>;
+  deviceGone(connId: string): void;
   /** Answers a request of an admitted client with `respond`, once or twice. */
   request(client: Client, frame: RequestFrame, respond: (text: string) => void): Promise<void>;
   closed(connection: Connection): void;
@@ -47,12 +52,16 @@ export interface ConnectionDeps {
 export interface Connection {
   /** Undefined until `connect` was accepted. */
   readonly client: Client | undefined;
-  /** To an admitted client with the scope `operator.read`; numbered in the order of the calls. `lossy` events are left out when the client is slow. */
+  /** The device that this connection is, or is about to be, admitted as. */
+  readonly deviceId: string | undefined;
+  /** To an admitted client with the event's scope (`operator.read` unless it says otherwise); numbered in the order of the calls. `lossy` events are left out when the client is slow. */
   sendEvent(event: string, payloadJson: string, lossy: boolean): void;
   /** The keep-alive, to every admitted client. */
   sendTick(payloadJson: string): void;
   close(code: number, reason: string): void;
 }
+
+type Settled = Exclude<Admission, { type: "device" }>;
 
 export function openConnection(ws: WebSocket, request: IncomingMessage, deps: ConnectionDeps): Connection {
   const { bounds, log } = deps;
@@ -61,6 +70,9 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   let client: Client | undefined;
   let eventSeq = 0;
   let answering = 0;
+  let deviceId: string | undefined;
+  let clientId: string | undefined;
+  let admitting = false;
   let closing: { code: number; reason: string } | undefined;
 
   const send = (text: string): void => {
@@ -84,37 +96,65 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
     bounds.handshakeMs,
   );
 
+  const refuse = (frameId: string, error: WireError, code: number, reason: string): void => {
+    log("warn", "gateway connect refused", { connId, code: error.details?.["code"] ?? error.code, reason });
+    send(formatError(frameId, error));
+    close(code, reason);
+  };
+
   const admit = (frame: RequestFrame): void => {
-    const refuse = (error: WireError, code: number, reason: string): void => {
-      log("warn", "gateway connect refused", { connId, code: error.details?.["code"] ?? error.code, reason });
-      send(formatError(frame.id, error));
-      close(code, reason);
-    };
+    if (admitting) return close(1008, "invalid-handshake: wait for the answer to connect");
     if (frame.method !== "connect") {
       const message = `invalid-handshake: the first request is ${JSON.stringify(frame.method)}; wanted connect`;
-      return refuse({ code: "INVALID_REQUEST", message }, 1008, "invalid-handshake");
+      return refuse(frame.id, { code: "INVALID_REQUEST", message }, 1008, "invalid-handshake");
     }
     const parsed = connectParams.safeParse(frame.params);
     if (!parsed.success) {
       const message = `invalid-handshake: the parameters of connect are not valid: ${formatIssues(parsed.error)}`;
-      return refuse({ code: "INVALID_REQUEST", message }, 1008, "invalid-handshake");
+      return refuse(frame.id, { code: "INVALID_REQUEST", message }, 1008, "invalid-handshake");
     }
-    const caller: Caller = { ...deps.caller, nonce, nowMs: deps.now(), deviceSkewMs: bounds.deviceSkewMs };
-    const admission: Admission = decideAdmission(parsed.data, caller, deps.door, deps.attempts);
-    if (admission.type === "refused") return refuse(admission.error, admission.close.code, admission.close.reason);
+    clientId = parsed.data.client.id;
+    const caller: Caller = { ...deps.caller, connId, nonce, nowMs: deps.now(), deviceSkewMs: bounds.deviceSkewMs };
+    const admission = decideAdmission(parsed.data, caller, deps.door, deps.attempts);
+    if (admission.type !== "device") return settle(parsed.data, frame.id, admission);
+    admitting = true;
+    ({ deviceId } = admission.attempt);
+    deps
+      .device(admission.attempt)
+      .then(
+        (answer) => admissionOfDevice(answer, admission, caller, deps.attempts),
+        (error: unknown) => notJudged(log, connId, error),
+      )
+      .then((decided) => settle(parsed.data, frame.id, decided))
+      .catch((error: unknown) => close(1011, String(error)));
+  };
 
+  const settle = (params: ConnectParams, frameId: string, decided: Settled): void => {
+    admitting = false;
+    // It left, or its device was taken out, while it was judged.
+    if (closing !== undefined || ws.readyState !== ws.OPEN) return deps.deviceGone(connId);
+    if (decided.type === "refused") return refuse(frameId, decided.error, decided.close.code, decided.close.reason);
     clearTimeout(handshakeTimer);
     request.socket.off("data", countBytes);
-    const { id, mode } = parsed.data.client;
-    client = { connId, clientId: id, mode, scopes: admission.scopes };
+    const { id, mode } = params.client;
+    const { scopes, by, told = {} } = decided;
+    client = {
+      connId,
+      clientId: id,
+      mode,
+      scopes,
+      ...(decided.deviceId === undefined ? {} : { deviceId: decided.deviceId }),
+      ...(decided.upgradeRequestId === undefined ? {} : { upgradeRequestId: decided.upgradeRequestId }),
+    };
     log("info", "client connected", {
       connId,
       clientId: id,
       mode,
-      by: admission.by,
-      scopes: admission.scopes.join(","),
+      by,
+      scopes: scopes.join(","),
+      ...(decided.deviceId === undefined ? {} : { deviceId: decided.deviceId }),
     });
-    send(formatPayload(frame.id, deps.hello(client, admission.role)));
+    send(formatPayload(frameId, deps.hello(client, decided.role, told)));
   };
 
   const serve = (admitted: Client, frame: RequestFrame): void => {
@@ -165,8 +205,11 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   ws.on("close", (code, reason) => {
     clearTimeout(handshakeTimer);
     const ended = closing ?? { code, reason: reason.toString("utf8") };
-    if (client === undefined) log("warn", closedBeforeConnect(connId, request, ended));
-    else log("info", "client disconnected", { connId, clientId: client.clientId, ...ended });
+    if (client === undefined) log("warn", closedBeforeConnect(connId, clientId, request, ended));
+    else {
+      if (client.deviceId !== undefined) deps.deviceGone(connId);
+      log("info", "client disconnected", { connId, clientId: client.clientId, ...ended });
+    }
     deps.closed(connection);
   });
 
@@ -174,8 +217,11 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
     get client() {
       return client;
     },
+    get deviceId() {
+      return deviceId;
+    },
     sendEvent: (event, payloadJson, lossy) => {
-      if (client === undefined || !holdsScope(client.scopes, "operator.read")) return;
+      if (client === undefined || !holdsScope(client.scopes, eventScope(event))) return;
       if (lossy && ws.bufferedAmount > bounds.deltaBufferedBytesMax) return;
       send(formatEvent(event, payloadJson, (eventSeq += 1)));
     },
@@ -186,6 +232,17 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   };
   send(formatEvent("connect.challenge", JSON.stringify({ nonce, ts: deps.now() })));
   return connection;
+}
+
+/** Only the operator's key does not depend on it. */
+function notJudged(log: Log, connId: string, error: unknown): Settled {
+  log("error", "a device could not be judged", { connId, error: String(error) });
+  const message = "the gateway could not look up the device; try again, or connect with the operator's key";
+  return {
+    type: "refused",
+    error: { code: "UNAVAILABLE", message, retryable: true, retryAfterMs: 1_000 },
+    close: { code: 1013, reason: "try again later" },
+  };
 }
 
 /**
@@ -201,6 +258,7 @@ function discardInput(socket: Duplex): void {
 /** One physical line; operators search their logs for this form. Source: behaviour §4.7. */
 function closedBeforeConnect(
   connId: string,
+  clientId: string | undefined,
   { headers, socket }: IncomingMessage,
   { code, reason }: { code: number; reason: string },
 ): string {
@@ -213,6 +271,7 @@ function closedBeforeConnect(
     `origin=${shown(headers.origin)}`,
     `host=${shown(headers.host)}`,
     `ua=${shown(headers["user-agent"])}`,
+    ...(clientId === undefined ? [] : [`client=${shown(clientId)}`]),
     `code=${code}`,
     `reason=${shown(reason)}`,
   ];

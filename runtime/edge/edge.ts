@@ -73,6 +73,7 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
       }
     },
     publish: async (published) => open?.sockets.publish(published),
+    closeDevice: async (deviceId, reason, exceptConnId) => open?.sockets.closeDevice(deviceId, reason, exceptConnId),
     send: async (message) => {
       if (message.channel !== "webhook" || open === undefined) {
         return { status: "failed", reason: `the edge has no open channel ${message.channel}`, retry: false };
@@ -118,7 +119,14 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "sockets">>
     attempts: limited(bounds.authFailuresPerMinute, bounds.authLockoutMs),
     basePath: settings.page.basePath,
     closing: parts.closing,
-    hello: (client, role) => helloPayload(settings, bounds, client, role, uptimeMs()),
+    hello: (client, role, told) => helloPayload(settings, bounds, client, { role, ...told }, uptimeMs()),
+    device: (attempt) => kernel.connectDevice(attempt),
+    deviceGone: (connId) =>
+      void kernel
+        .deviceGone(connId)
+        .catch((error: unknown) =>
+          log("warn", "the end of a device's connection was not taken", { error: String(error) }),
+        ),
     request: (client, frame, respond) => answerFrame(client, frame, respond, { kernel, bounds, now }),
   });
   const http = { rules, finders, log, closing: parts.closing };
@@ -166,7 +174,7 @@ function helloPayload(
   { version, bootId, snapshot }: EdgeSettings,
   bounds: EdgeBounds,
   client: Client,
-  role: string,
+  auth: { readonly role: string },
   uptimeMs: number,
 ) {
   const { defaultAgentId, mainKey, mainSessionKey, scope } = snapshot;
@@ -182,7 +190,7 @@ function helloPayload(
       uptimeMs,
       sessionDefaults: { defaultAgentId, mainKey, mainSessionKey, scope },
     },
-    auth: { role, scopes: client.scopes },
+    auth: { ...auth, scopes: client.scopes },
     policy: {
       maxPayload: bounds.frameBytesMax,
       maxBufferedBytes: bounds.socketBufferedBytesMax,

@@ -1,7 +1,7 @@
 /**
  * Who may connect, as one decision over facts: no socket, no state but the count of failed attempts.
  *
- *     protocol → role → lockout → shared secret → device proof → scopes
+ *     protocol → role → lockout → shared secret → device proof → scopes, or what the device was approved for
  *
  * The lockout is asked before any credential is looked at and is told of every wrong one, whatever its kind, so that no
  * combination of fields goes round it. What a client may do follows from what was verified, never from what it says.
@@ -10,7 +10,9 @@
 import type { Attempts } from "./attempts.ts";
 import type { Secret } from "./credential.ts";
 import { findDeviceFault } from "./device-proof.ts";
-import { type ConnectParams, protocolVersion } from "./frames.ts";
+import { limits } from "../kernel/limits.ts";
+import { type ConnectParams, type DeviceBlock, protocolVersion } from "./frames.ts";
+import type { DeviceAnswer, DeviceAttempt } from "./port.ts";
 import { narrowScopes, operatorScopes } from "../../auth/scopes.ts";
 import type { WireError } from "./wire-error.ts";
 
@@ -22,6 +24,10 @@ export interface Door {
 }
 
 export interface Caller {
+  readonly connId: string;
+  readonly remoteIp: string | undefined;
+  /** It came with an Origin. */
+  readonly browser: boolean;
   /** The other end is on this machine and no proxy stands between. */
   readonly local: boolean;
   /** Under which failed attempts are counted; undefined: not counted. */
@@ -36,8 +42,14 @@ export type Admission =
       readonly type: "admitted";
       readonly role: "operator";
       readonly scopes: readonly string[];
-      readonly by: AdmittedBy;
+      readonly by: AdmittedBy | "device";
+      readonly deviceId?: string;
+      readonly upgradeRequestId?: string;
+      /** Further fields of `auth` in `hello-ok`. */
+      readonly told?: object;
     }
+  /** The credentials hold, and a device has proved its key: what it was approved for is asked of the kernel's side. */
+  | { readonly type: "device"; readonly attempt: DeviceAttempt; readonly wrongToken: Refused }
   | {
       readonly type: "refused";
       readonly error: WireError;
@@ -76,12 +88,121 @@ export function decideAdmission(params: ConnectParams, caller: Caller, door: Doo
   const lockedMs = caller.attemptsKey === undefined ? 0 : attempts.lockedMs(caller.attemptsKey);
   if (lockedMs > 0) return lockedOut(lockedMs);
 
-  const verdict = judgeCredentials(params, caller, door);
-  if (verdict.type === "shut") {
-    if (verdict.fault.wrong && caller.attemptsKey !== undefined) attempts.failed(caller.attemptsKey);
-    return unauthorized(verdict.fault);
+  const verdict = checkSecret(params, caller, door);
+  const shut = (fault: Fault): Refused => {
+    if (fault.wrong && caller.attemptsKey !== undefined) attempts.failed(caller.attemptsKey);
+    return unauthorized(fault);
+  };
+  // The operator is nobody's device: no approval stands in their way.
+  const credential = verdict.type === "open" ? credentials[verdict.by] : deviceCredential(params, door);
+  if (params.device === undefined && verdict.type === "shut") return shut(verdict.fault);
+  const deviceFault = checkDevice(params, caller);
+  if (deviceFault !== undefined && (verdict.type === "open" || credential !== undefined)) return shut(deviceFault);
+  if (params.device !== undefined && credential !== undefined) {
+    const attempt = makeAttempt(params, params.device, caller, credential);
+    return { type: "device", attempt, wrongToken: unauthorized(tokenFault(params, verdict)) };
   }
+  if (verdict.type === "shut") return shut(verdict.fault);
   return { type: "admitted", role: "operator", scopes: narrowScopes(operatorScopes, params.scopes), by: verdict.by };
+}
+
+const credentials = {
+  "operator-key": undefined,
+  "shared-secret": "shared-secret",
+  "mode-none": "mode-none",
+} as const satisfies Record<AdmittedBy, DeviceAttempt["credential"] | undefined>;
+
+/** Of a client whose secret does not open the door: `none` leaves the device's own approval, a token may be the device's. */
+function deviceCredential({ auth }: ConnectParams, door: Door): DeviceAttempt["credential"] | undefined {
+  if ((auth?.deviceToken ?? auth?.token ?? "") !== "") return "device-token";
+  return door.mode === "none" ? "mode-none" : undefined;
+}
+
+function makeAttempt(
+  { auth, client, role, scopes }: ConnectParams,
+  device: DeviceBlock,
+  { connId, remoteIp, local, browser }: Caller,
+  credential: DeviceAttempt["credential"],
+): DeviceAttempt {
+  const told = { platform: client.platform, deviceFamily: client.deviceFamily, displayName: client.displayName };
+  const facts = Object.entries(told).flatMap(([name, text]) => (text === undefined ? [] : [[name, shownText(text)]]));
+  const deviceToken = auth?.deviceToken ?? auth?.token;
+  return {
+    connId,
+    deviceId: device.id,
+    publicKey: Buffer.from(device.publicKey, "base64url").toString("base64url"),
+    role: role ?? "operator",
+    client: { clientId: shownText(client.id), clientMode: shownText(client.mode), ...Object.fromEntries(facts) },
+    credential,
+    local,
+    browser,
+    ...(scopes === undefined ? {} : { scopes }),
+    ...(remoteIp === undefined ? {} : { remoteIp }),
+    ...(credential === "device-token" && deviceToken !== undefined ? { deviceToken } : {}),
+  };
+}
+
+/** What a client says of itself ends up on a terminal: one short line without control characters. */
+const shownText = (text: string): string =>
+  text
+    .replaceAll(/[^\x20-\x7e]/g, "?")
+    .trim()
+    .slice(0, limits.deviceFactCharsMax);
+
+const approvals = {
+  "not-paired": "device is not approved yet",
+  "scope-upgrade": "device is asking for more scopes than currently approved",
+  "role-upgrade": "device is asking for a role that is not approved, or was taken back",
+  "metadata-upgrade": "device says other things of itself than when it was approved",
+} as const;
+
+/** The kernel's answer as what happens to the connection. */
+export function admissionOfDevice(
+  answer: DeviceAnswer,
+  { attempt, wrongToken }: Extract<Admission, { type: "device" }>,
+  caller: Pick<Caller, "attemptsKey">,
+  attempts: Attempts,
+): Exclude<Admission, { type: "device" }> {
+  const { deviceId, role, scopes = [] } = attempt;
+  if (answer.type === "wrong-token") {
+    if (caller.attemptsKey !== undefined) attempts.failed(caller.attemptsKey);
+    return wrongToken;
+  }
+  if (answer.type === "admitted") {
+    const { token, pendingUpgrade } = answer;
+    const upgrade = pendingUpgrade === undefined ? {} : { upgradeRequestId: pendingUpgrade.requestId };
+    const told = {
+      ...(token === undefined ? {} : { deviceToken: token.value, issuedAtMs: token.issuedAtMs }),
+      ...(pendingUpgrade === undefined ? {} : { pendingUpgrade }),
+    };
+    return { type: "admitted", role: "operator", scopes: answer.scopes, by: "device", deviceId, told, ...upgrade };
+  }
+  const { reason, requestId, approvedRoles, approvedScopes, full } = answer;
+  const approve = requestId === undefined ? "" : ` On its machine: cloister devices approve ${requestId}`;
+  const hint = full
+    ? "Too many devices wait for a decision; on the gateway's machine: cloister devices list"
+    : requestId === undefined
+      ? "What only looks asks for no approval: connect with the device's usual client once."
+      : `Let the operator of the gateway look at the request and approve it.${approve}`;
+  const id = requestId === undefined ? {} : { requestId };
+  return refuse(1008, `pairing required: ${reason}${requestId === undefined ? "" : ` (requestId: ${requestId})`}`, {
+    code: "NOT_PAIRED",
+    message: `pairing required: ${approvals[reason]}`,
+    details: {
+      code: "PAIRING_REQUIRED",
+      reason,
+      ...id,
+      remediationHint: hint,
+      deviceId,
+      requestedRole: role,
+      requestedScopes: scopes,
+      approvedRoles,
+      approvedScopes,
+      recommendedNextStep: "wait_then_retry" satisfies NextStep,
+      pauseReconnect: true,
+    },
+    retryable: full,
+  });
 }
 
 interface Fault {
@@ -94,12 +215,6 @@ interface Fault {
 }
 
 type Verdict = { readonly type: "open"; readonly by: AdmittedBy } | { readonly type: "shut"; readonly fault: Fault };
-
-function judgeCredentials(params: ConnectParams, caller: Caller, door: Door): Verdict {
-  const verdict = checkSecret(params, caller, door);
-  const fault = verdict.type === "open" ? checkDevice(params, caller) : undefined;
-  return fault === undefined ? verdict : { type: "shut", fault };
-}
 
 function checkSecret({ auth }: ConnectParams, caller: Caller, door: Door): Verdict {
   const offered = [auth?.token, auth?.password].filter((text): text is string => text !== undefined && text !== "");
@@ -137,7 +252,10 @@ function secretFault(door: Door, offered: boolean, otherToken: string | undefine
     };
   }
   if (!offered) {
-    const device = otherToken === undefined ? "" : "; device and bootstrap tokens are not active in this version";
+    const device =
+      otherToken === undefined
+        ? ""
+        : "; a device's token needs the proof of its key, and bootstrap tokens are not active in this version";
     return {
       detail: `${prefix}_MISSING`,
       message: `unauthorized: the client sent no gateway ${kind}${device}`,
@@ -150,6 +268,18 @@ function secretFault(door: Door, offered: boolean, otherToken: string | undefine
     detail: `${prefix}_MISMATCH`,
     message: `unauthorized: the gateway ${kind} that the client sent is not the configured one`,
     remedy: `Give the client the value of gateway.auth.${kind}; ${operatorKeyHint}.`,
+    next: "update_auth_credentials",
+    wrong: true,
+  };
+}
+
+/** In the place of the device's token may stand a wrong shared one; then that is what is wrong. */
+function tokenFault({ auth }: ConnectParams, verdict: Verdict): Fault {
+  if (auth?.deviceToken === undefined && verdict.type === "shut") return verdict.fault;
+  return {
+    detail: "AUTH_DEVICE_TOKEN_MISMATCH",
+    message: "unauthorized: the device's token is not the one that was issued for it, or was taken back",
+    remedy: "Connect with the gateway's token once, or let the operator approve the device again.",
     next: "update_auth_credentials",
     wrong: true,
   };

@@ -90,6 +90,23 @@ export const methods = {
       .refine(({ mode, untilMs }) => mode === "grant" || untilMs === undefined, "expected no untilMs with mode once"),
   },
   "grants.deny": { scope: "operator.admin", params: z.object({ id }) },
+  "device.pair.list": { scope: "operator.pairing", params: z.object({}) },
+  "device.pair.approve": {
+    scope: "operator.pairing",
+    /** `requestId` may be a device's id; `revision` is of `device.pair.list`. */
+    params: z.object({ requestId: id, revision: z.int().min(1).exactOptional() }),
+  },
+  "device.pair.reject": { scope: "operator.pairing", params: z.object({ requestId: id }) },
+  "device.pair.remove": { scope: "operator.pairing", params: z.object({ deviceId: id }) },
+  "device.pair.rename": {
+    scope: "operator.pairing",
+    params: z.object({ deviceId: id, label: z.string().trim().max(limits.deviceLabelCharsMax) }),
+  },
+  "device.token.rotate": {
+    scope: "operator.pairing",
+    params: z.object({ deviceId: id, role: id, scopes: z.array(id).max(64).exactOptional() }),
+  },
+  "device.token.revoke": { scope: "operator.pairing", params: z.object({ deviceId: id, role: id }) },
   "backup.start": { scope: "operator.admin", params: z.object({ to: z.string().min(1).max(limits.pathCharsMax) }) },
   "backup.status": { scope: "operator.admin", params: z.object({}) },
   "sessions.list": {
@@ -205,6 +222,10 @@ export function findMethod(name: string): Method | undefined {
   return table.get(name);
 }
 
+/** What a client must hold to get an event. */
+export const eventScope = (event: string): Scope =>
+  event.startsWith("device.pair.") ? "operator.pairing" : "operator.read";
+
 /** The events that a client may get, for `hello-ok`. */
 export const events = [
   "connect.challenge",
@@ -213,6 +234,8 @@ export const events = [
   "flow",
   "deadletters",
   "grants.requests",
+  "device.pair.requested",
+  "device.pair.resolved",
   "sessions.changed",
   "tick",
   "shutdown",

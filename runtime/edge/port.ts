@@ -12,7 +12,55 @@ export interface Client {
   readonly clientId: string;
   readonly mode: string;
   readonly scopes: readonly string[];
+  /** Of the device whose approval its rights come from. Absent: they come from a secret alone. */
+  readonly deviceId?: string;
+  /** The request of this device for more, which waits for a decision. */
+  readonly upgradeRequestId?: string;
 }
+
+/** A connection whose device has proved its key. What it says of itself is cut to one short line each. */
+export interface DeviceAttempt {
+  readonly connId: string;
+  readonly deviceId: string;
+  /** base64url */
+  readonly publicKey: string;
+  readonly role: string;
+  readonly scopes?: readonly string[];
+  readonly client: {
+    readonly clientId: string;
+    readonly clientMode: string;
+    readonly platform?: string;
+    readonly deviceFamily?: string;
+    readonly displayName?: string;
+  };
+  readonly remoteIp?: string;
+  /** What the edge has verified; `device-token`: nothing, the token is for the kernel's side to verify. */
+  readonly credential: "shared-secret" | "mode-none" | "device-token";
+  readonly deviceToken?: string;
+  readonly local: boolean;
+  readonly browser: boolean;
+}
+
+export type DeviceAnswer =
+  | {
+      readonly type: "admitted";
+      readonly scopes: readonly string[];
+      /** The device's own token, for its later connections. */
+      readonly token?: { readonly value: string; readonly issuedAtMs: number };
+      /** It asked for more than it has; the rest waits for a decision. */
+      readonly pendingUpgrade?: { readonly requestId: string; readonly scopes: readonly string[] };
+    }
+  | {
+      readonly type: "unapproved";
+      readonly reason: "not-paired" | "role-upgrade" | "scope-upgrade" | "metadata-upgrade";
+      /** Absent: nobody is asked. */
+      readonly requestId?: string;
+      readonly approvedRoles: readonly string[];
+      readonly approvedScopes: readonly string[];
+      /** So many wait that this one was not taken. */
+      readonly full: boolean;
+    }
+  | { readonly type: "wrong-token" };
 
 export interface AgentStatus {
   readonly agentId: string;
@@ -50,6 +98,17 @@ export type GatewayEvent =
   | { readonly event: "deadletters"; readonly payload: DeadLettersEvent }
   /** How many requests for rights wait for a decision, whenever they change. */
   | { readonly event: "grants.requests"; readonly payload: { readonly total: number } }
+  /** To those who may decide about devices. */
+  | { readonly event: "device.pair.requested"; readonly payload: object }
+  | {
+      readonly event: "device.pair.resolved";
+      readonly payload: {
+        readonly requestId: string;
+        readonly deviceId: string;
+        readonly decision: "approved" | "rejected";
+        readonly ts: number;
+      };
+    }
   | {
       readonly event: "sessions.changed";
       readonly payload: {
@@ -135,6 +194,9 @@ export interface KernelForEdge {
   hook(request: HookRequest): Promise<HookResult>;
   /** The end of a run that was accepted here before. */
   waitRun(runId: string, timeoutMs: number): Promise<RunResult>;
+  /** What a device may do. An admitted one is told of with `deviceGone` when its connection ends. */
+  connectDevice(attempt: DeviceAttempt): Promise<DeviceAnswer>;
+  deviceGone(connId: string): Promise<void>;
   /** `failing` is empty when ready. */
   ready(): Promise<{ readonly failing: readonly string[] }>;
 }
@@ -162,6 +224,8 @@ export interface EdgeForKernel {
   listen(settings: EdgeSettings): Promise<{ readonly port: number; readonly host: string }>;
   /** To every connected client that may read. Ordered; each socket numbers its events. */
   publish(events: readonly GatewayEvent[]): Promise<void>;
+  /** Ends the connections of a device (close 4001), but for one. */
+  closeDevice(deviceId: string, reason: string, exceptConnId?: string): Promise<void>;
   /** Sends through a channel whose client lives in the edge thread (`webhook`). */
   send(message: OutboundMessage): Promise<SendResult>;
   /** Stops intake, tells the clients (close 1012), ends the sockets. */

@@ -49,7 +49,12 @@ type Checked = { readonly error: WireError } | { readonly error?: undefined; rea
 
 function checkRequest(client: Client, { scope, params }: Method, frame: RequestFrame): Checked {
   if (!holdsScope(client.scopes, scope)) {
-    const details = { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope] };
+    const { upgradeRequestId } = client;
+    const remedy =
+      upgradeRequestId === undefined
+        ? `Connect with a credential that may have ${scope}, and ask for it.`
+        : `On the gateway's machine: cloister devices approve ${upgradeRequestId}`;
+    const details = { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope], remedy };
     return { error: { code: "FORBIDDEN", message: `missing scope: ${scope}`, details } };
   }
   const parsed = params.safeParse(frame.params ?? {}, { reportInput: true });

@@ -10,7 +10,6 @@ import type { Refusal } from "../kernel/errors.ts";
 import { refusalBody } from "./answer.ts";
 import { addressKey } from "./attempts.ts";
 import { type Connection, type ConnectionDeps, openConnection } from "./connection.ts";
-import type { Caller } from "./handshake.ts";
 import { arrivalOf, drainingRefusal, hostRefusal } from "./http.ts";
 import { isForwarded, isLoopback, type OriginRules } from "./origin.ts";
 import { pageBase } from "./page.ts";
@@ -28,6 +27,7 @@ export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed"> {
 export interface Sockets {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   publish(events: readonly GatewayEvent[]): void;
+  closeDevice(deviceId: string, reason: string, exceptConnId: string | undefined): void;
   /** Tells every client and closes with 1012; resolves when all sockets have ended. */
   close(reason: string): Promise<void>;
 }
@@ -87,6 +87,11 @@ export function makeSockets(deps: SocketDeps): Sockets {
       });
     },
     publish,
+    closeDevice: (deviceId, reason, exceptConnId) => {
+      for (const connection of connections.keys())
+        if (connection.deviceId === deviceId && connection.client?.connId !== exceptConnId)
+          connection.close(4001, reason);
+    },
     close: async (reason) => {
       clearInterval(tick);
       streams.close();
@@ -139,11 +144,13 @@ function judgeUpgrade(
  * A browser on this machine is counted by its page, since any page may try; a program on this machine is not counted, since
  * it could as well read the key file. Source: behaviour §4.10.
  */
-function callerOf(request: IncomingMessage): Pick<Caller, "local" | "attemptsKey"> {
+function callerOf(request: IncomingMessage): ConnectionDeps["caller"] {
   const { headers, socket } = request;
   const local = isLoopback(socket.remoteAddress) && !isForwarded(headers);
-  if (!local) return { local, attemptsKey: addressKey(socket.remoteAddress) };
-  return { local, attemptsKey: headers.origin === undefined ? undefined : `origin ${headers.origin}` };
+  const browser = headers.origin !== undefined;
+  const facts = { local, browser, remoteIp: socket.remoteAddress };
+  if (!local) return { ...facts, attemptsKey: addressKey(socket.remoteAddress) };
+  return { ...facts, attemptsKey: browser ? `origin ${headers.origin}` : undefined };
 }
 
 function refuseUpgrade(socket: Duplex, refusal: Refusal): void {

@@ -5,7 +5,14 @@
  */
 import { errorRegister, type Refusal, type Retry } from "../kernel/errors.ts";
 
-export type WireCode = "INVALID_REQUEST" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "UNAVAILABLE" | "TIMEOUT";
+export type WireCode =
+  | "INVALID_REQUEST"
+  | "NOT_FOUND"
+  | "UNAUTHORIZED"
+  | "FORBIDDEN"
+  | "NOT_PAIRED"
+  | "UNAVAILABLE"
+  | "TIMEOUT";
 
 export interface WireError {
   readonly code: WireCode;

@@ -172,6 +172,22 @@ export const errorRegister = {
     retry: "after-change",
     http: 409,
   },
+  CLOISTER_DEVICE_UNKNOWN: { summary: "No approved device has this id.", retry: "never", http: 404 },
+  CLOISTER_DEVICE_REQUEST_UNKNOWN: {
+    summary: "No request of a device that waits has this id (any more).",
+    retry: "never",
+    http: 404,
+  },
+  CLOISTER_DEVICE_REQUEST_CHANGED: {
+    summary: "The request of the device asks for something else than what was shown.",
+    retry: "after-change",
+    http: 409,
+  },
+  CLOISTER_DEVICE_DENIED: {
+    summary: "The change of a device would give more than was approved, or than the caller has.",
+    retry: "never",
+    http: 403,
+  },
   CLOISTER_SIGNAL_UNKNOWN: { summary: "No timer or monitor has this id (any more).", retry: "never", http: 404 },
   CLOISTER_ENVELOPE_UNKNOWN: {
     summary: "The journal does not hold this envelope (any more).",

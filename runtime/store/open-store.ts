@@ -26,6 +26,7 @@ import { makeRunRows, type RunRows } from "./run-rows.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
 import { takeEnvelopes } from "./take.ts";
 import { dropQueue, keepQueue, listQueues } from "./queue-rows.ts";
+import { keepDevices, listDevices } from "./devices.ts";
 import { dropGrant, keepGrant, listGrants } from "./grants.ts";
 import { makeRequestRows, type RequestRows } from "./request-rows.ts";
 import { takeSnapshot } from "./snapshot.ts";
@@ -353,6 +354,9 @@ export class OpenStore implements Store {
   dropQueue: Store["dropQueue"] = (sessionKey) => this.#run(() => dropQueue(this.#registry, sessionKey));
 
   queues: Store["queues"] = () => this.#run(async () => listQueues(this.#registry));
+
+  keepDevices: Store["keepDevices"] = (change) => this.#run(() => keepDevices(this.#registry, change));
+  devices: Store["devices"] = () => this.#run(async () => listDevices(this.#registry));
 
   keepGrant: Store["keepGrant"] = (grant) => this.#run(() => keepGrant(this.#registry, grant));
   dropGrant: Store["dropGrant"] = (id) => this.#run(() => dropGrant(this.#registry, id));

@@ -69,6 +69,18 @@ import type {
 export type * from "./rows.ts";
 export type * from "./stored-run.ts";
 
+/** Rows of `auth/device-state.ts`, by the id of the device or request. */
+export interface DeviceChange {
+  readonly put: readonly { readonly type: "paired" | "pending"; readonly id: string; readonly row: object }[];
+  readonly remove: readonly { readonly type: "paired" | "pending"; readonly id: string }[];
+}
+
+/** As they were kept; nobody has looked at them. */
+export interface KeptDevices {
+  readonly paired: readonly unknown[];
+  readonly pending: readonly unknown[];
+}
+
 export interface Store {
   // --- journal ---
   /**
@@ -248,6 +260,9 @@ export interface Store {
   keepQueue(row: QueueRow): Promise<void>;
   dropQueue(sessionKey: string): Promise<void>;
   queues(): Promise<readonly QueueRow[]>;
+  /** All of it or nothing. */
+  keepDevices(change: DeviceChange): Promise<void>;
+  devices(): Promise<KeptDevices>;
   keepGrant(grant: GrantRow): Promise<void>;
   dropGrant(id: string): Promise<void>;
   /** Oldest first; also those whose time is over. */

@@ -9,6 +9,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import type {
   AgentStatus,
   Client,
+  DeviceAttempt,
   EdgeForKernel,
   GatewayEvent,
   HookRequest,
@@ -21,7 +22,7 @@ import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { compileRoutes, mainSessionKey } from "../routing/index.ts";
 import type { GrantRow } from "../kernel/envelope.ts";
-import type { QueueRow, GrantRequest, StandingOrder, Store } from "../store/port.ts";
+import type { QueueRow, GrantRequest, StandingOrder, Store, KeptDevices } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeBackups } from "./backups.ts";
 import { makeAgentBoard } from "./agent-board.ts";
@@ -31,6 +32,8 @@ import type { Deliver } from "./answers.ts";
 import { type Driver, type Logger, makeDriver, type Resumed } from "./driver.ts";
 import { makeExchanges } from "./exchanges.ts";
 import { makeGrantRequests } from "./grant-requests.ts";
+import { describeAuth } from "./auth-lines.ts";
+import { makeDevices } from "./devices.ts";
 import { makeGrants } from "./grants.ts";
 import { answerAsked } from "./right-answers.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
@@ -63,6 +66,9 @@ export interface GatewayParts {
   readonly queues: readonly QueueRow[];
   /** Requests for rights, likewise. */
   readonly requests: readonly GrantRequest[];
+  readonly devices: KeptDevices;
+  /** Hex; what tokens of devices are derived from. */
+  readonly operatorKey: string;
   readonly liveCellsMax: number;
   readonly version: string;
   readonly log: Logger;
@@ -79,7 +85,7 @@ export interface Gateway {
   readonly driver: Driver;
   readonly agents: () => readonly AgentStatus[];
   /** The edge is up: events go there, answers leave through it. */
-  attachEdge(edge: Pick<EdgeForKernel, "publish" | "send">): void;
+  attachEdge(edge: Pick<EdgeForKernel, "publish" | "send" | "closeDevice">): void;
   /** Takes up what the last process left. Call it when the edge is attached. */
   resume(): Promise<Resumed>;
   /** Stops intake, lets turns end, ends the cells. The store stays open. */
@@ -112,7 +118,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const loopDelay = monitorEventLoopDelay({ resolution: loopDelayResolutionMs });
   loopDelay.enable();
 
-  let edge: Pick<EdgeForKernel, "publish" | "send"> | undefined;
+  let edge: Pick<EdgeForKernel, "publish" | "send" | "closeDevice"> | undefined;
   let isResumed = false;
   let outbox: GatewayEvent[] = [];
   const publish = (event: GatewayEvent): void => {
@@ -297,7 +303,21 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
     nowMs,
   });
+  for (const line of describeAuth(config.gateway)) log.info({}, line);
+  const devices = makeDevices({
+    kept: parts.devices,
+    operatorKey: parts.operatorKey,
+    autoApproveLocal: config.gateway.autoApproveLocal,
+    authMode: config.gateway.auth.mode,
+    store,
+    newId: randomUUID,
+    nowMs,
+    publish,
+    edge: () => edge,
+    log,
+  });
   const rpc = makeOperatorMethods({
+    devices,
     config,
     version: parts.version,
     startedAtMs: nowMs(),
@@ -342,6 +362,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     hook: (request: HookRequest) => ingress.hook(request),
     waitRun: (runId: string, timeoutMs: number): Promise<RunResult> =>
       runs.wait(runId, Math.min(timeoutMs, limits.askTimeoutMsMax)),
+    connectDevice: (attempt: DeviceAttempt) => devices.connect(attempt),
+    deviceGone: async (connId: string) => void (await devices.gone(connId)),
     ready: () =>
       Promise.resolve({ failing: isResumed ? [] : ["journal: what the last process left is being taken up"] }),
   };

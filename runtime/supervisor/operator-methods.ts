@@ -24,6 +24,7 @@ import type { DeadLetterFilter, DeadLetterRow, SessionRow, Store } from "../stor
 import type { Backups } from "./backups.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { GrantRequests } from "./grant-requests.ts";
+import type { DeviceDesk } from "./devices.ts";
 import type { Grants } from "./grants.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
@@ -47,6 +48,7 @@ export interface OperatorDeps {
   readonly deadLetters: DeadLetters;
   readonly signals: Pick<Signals, "timers" | "remove">;
   readonly grants: Grants;
+  readonly devices: DeviceDesk;
   readonly requests: Pick<GrantRequests, "waiting" | "approve" | "deny">;
   readonly subagents: Pick<Subagents, "list" | "cancel">;
   readonly policy: Policy;
@@ -240,6 +242,13 @@ export function makeOperatorMethods(
       ...(await deps.requests.approve(id, approval, client.clientId)),
     }),
     "grants.deny": async ({ id }, client) => ({ ok: true, id, buried: await deps.requests.deny(id, client.clientId) }),
+    "device.pair.list": () => deps.devices.list(),
+    "device.pair.approve": ({ requestId, revision }, client) => deps.devices.approve(client, requestId, revision),
+    "device.pair.reject": ({ requestId }, client) => deps.devices.reject(client, requestId),
+    "device.pair.remove": ({ deviceId }, client) => deps.devices.remove(client, deviceId),
+    "device.pair.rename": ({ deviceId, label }, client) => deps.devices.rename(client, deviceId, label),
+    "device.token.rotate": (asked, client) => deps.devices.rotate(client, asked),
+    "device.token.revoke": (asked, client) => deps.devices.revoke(client, asked),
     "backup.start": ({ to }) => deps.backups.start(to),
     "backup.status": () => deps.backups.status(),
     "sessions.list": async (params) => {

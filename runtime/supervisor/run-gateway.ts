@@ -89,6 +89,12 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     grants: await store.grants(),
     queues: await store.queues(),
     requests: await store.requests(),
+    // Without them the gateway still works: the operator's key opens it, and devices can be approved again.
+    devices: await store.devices().catch((error: unknown) => {
+      log.error({ error }, "the devices cannot be read; all of them have to be approved again");
+      return { paired: [], pending: [] };
+    }),
+    operatorKey,
     liveCellsMax: await budgetLiveCells(),
     version: options.version,
     onFatal: (reason) => onEscalated(reason),

@@ -31,7 +31,13 @@ test.each<[string, ResolvedConfig["gateway"]["auth"]]>([
 ])("AC-01.2: main asks raul with the same result under auth by %s", async (_name, auth) => {
   const gateway = await openGateway(agents, {
     ...siblings,
-    gateway: { host: "127.0.0.1", port: 0, auth, controlUi: { enabled: true, basePath: "/", allowedOrigins: [] } },
+    gateway: {
+      host: "127.0.0.1",
+      port: 0,
+      auth,
+      autoApproveLocal: true,
+      controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
+    },
   });
   expect(
     await call(gateway, "sessions_send", {

@@ -136,6 +136,7 @@ const webhook = {
 function answersOf(gateway: TestGateway, say: () => Promise<SendResult>): OutboundMessage[] {
   const came: OutboundMessage[] = [];
   gateway.attachEdge({
+    closeDevice: async () => undefined,
     publish: async () => undefined,
     send: (message) => {
       came.push(message);

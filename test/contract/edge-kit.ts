@@ -37,6 +37,7 @@ export interface FakeKernel extends KernelForEdge {
     rpc: (client: Parameters<KernelForEdge["rpc"]>[0], method: string, params: unknown) => Promise<RpcResult>;
     inbound: () => Promise<InboundResult>;
     waitRun: (runId: string, timeoutMs: number) => Promise<RunResult>;
+    connectDevice: KernelForEdge["connectDevice"];
     ready: () => Promise<{ failing: readonly string[] }>;
   };
 }
@@ -53,6 +54,7 @@ export function makeFakeKernel(): FakeKernel {
       matchedBy: "default",
     }),
     waitRun: async (runId) => ({ status: "ok", runId, reply: "the answer" }),
+    connectDevice: async ({ scopes = [] }) => ({ type: "admitted", scopes }),
     ready: async () => ({ failing: [] }),
   };
   const record = (method: string, args: readonly unknown[]): void => void calls.push({ method, args });
@@ -63,6 +65,8 @@ export function makeFakeKernel(): FakeKernel {
     inbound: async (...args) => (record("inbound", args), answers.inbound()),
     hook: async (...args) => (record("hook", args), answers.inbound() as Promise<HookResult>),
     waitRun: async (...args) => (record("waitRun", args), answers.waitRun(...args)),
+    connectDevice: async (...args) => (record("connectDevice", args), answers.connectDevice(...args)),
+    deviceGone: async (...args) => record("deviceGone", args),
     ready: async () => answers.ready(),
   };
 }

@@ -55,6 +55,13 @@ describe("handshake", () => {
           "grants.requests",
           "grants.approve",
           "grants.deny",
+          "device.pair.list",
+          "device.pair.approve",
+          "device.pair.reject",
+          "device.pair.remove",
+          "device.pair.rename",
+          "device.token.rotate",
+          "device.token.revoke",
           "backup.start",
           "backup.status",
           "sessions.list",
@@ -83,6 +90,8 @@ describe("handshake", () => {
           "flow",
           "deadletters",
           "grants.requests",
+          "device.pair.requested",
+          "device.pair.resolved",
           "sessions.changed",
           "tick",
           "shutdown",
@@ -123,7 +132,7 @@ describe("handshake", () => {
     const lines = () => logs.filter(({ message }) => message.startsWith("[ws] closed before connect"));
     await expect.poll(lines).toHaveLength(1);
     expect(lines()[0]?.message).toMatch(
-      /^\[ws\] closed before connect conn=\S+ peer=\S+->\S+ remote=127\.0\.0\.1 fwd=n\/a origin=n\/a host=127\.0\.0\.1:\d+ ua=evil\?agent code=1008 reason=unauthorized: /,
+      /^\[ws\] closed before connect conn=\S+ peer=\S+->\S+ remote=127\.0\.0\.1 fwd=n\/a origin=n\/a host=127\.0\.0\.1:\d+ ua=evil\?agent client=cli code=1008 reason=unauthorized: /,
     );
     expect(JSON.stringify(logs)).not.toMatch(/a wrong token|gateway-secret-value|abababab/);
   });
@@ -367,7 +376,12 @@ describe("requests", () => {
     expect((await reader.call("agent", { message: "hi" })).error).toEqual({
       code: "FORBIDDEN",
       message: "missing scope: operator.write",
-      details: { code: "MISSING_SCOPE", missingScope: "operator.write", requiredScopes: ["operator.write"] },
+      details: {
+        code: "MISSING_SCOPE",
+        missingScope: "operator.write",
+        requiredScopes: ["operator.write"],
+        remedy: expect.any(String),
+      },
     });
     expect((await reader.call("status")).ok).toBe(true);
     const nobody = openClient(port);

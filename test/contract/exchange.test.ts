@@ -192,6 +192,7 @@ describe("after a sessions_send", () => {
   test("an announce that its channel does not take is logged, and is a dead letter", async () => {
     const gateway = await open({ turns: 0, raul: { options: { announce: "news" } } });
     gateway.attachEdge({
+      closeDevice: async () => undefined,
       publish: async () => undefined,
       send: async () => ({ status: "failed", reason: "the channel is gone", retry: false }),
     });

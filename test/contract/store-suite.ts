@@ -833,6 +833,22 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.queues()).toEqual(rows.slice(0, 1));
       });
 
+      it("keeps devices and what they ask for, each change whole", async () => {
+        const row = (id: string, n: number) => ({ id, n });
+        const put = (type: "paired" | "pending", id: string, n: number) => ({ type, id, row: row(id, n) });
+        expect(await store.devices()).toEqual({ paired: [], pending: [] });
+        await store.keepDevices({ put: [put("paired", "a", 1), put("pending", "a", 2)], remove: [] });
+        await store.keepDevices({
+          put: [put("paired", "b", 3), put("paired", "a", 4)],
+          remove: [
+            { type: "pending", id: "a" },
+            { type: "paired", id: "nobody" },
+          ],
+        });
+        await reopen();
+        expect(await store.devices()).toEqual({ paired: [row("a", 4), row("b", 3)], pending: [] });
+      });
+
       it("keeps what operators granted until it is dropped, oldest first", async () => {
         const grant = (id: string, createdAtMs: number) =>
           ({ id, from: "ann", to: "b*", verbs: ["send"], createdAtMs, by: "cli", untilMs: createdAtMs }) as const;

@@ -104,6 +104,7 @@ export function makeConfig(
       host: "127.0.0.1",
       port: 0,
       auth: { mode: "none" },
+      autoApproveLocal: true,
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
     },
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
@@ -161,6 +162,8 @@ export async function openGateway(
     grants: await store.grants(),
     queues: await store.queues(),
     requests: await store.requests(),
+    devices: await store.devices(),
+    operatorKey: "ab".repeat(32),
     liveCellsMax: 50,
     ...(reuse?.nowMs === undefined ? {} : { nowMs: reuse.nowMs }),
     version: "test",
@@ -175,6 +178,7 @@ export async function openGateway(
   });
   open.push(gateway);
   gateway.attachEdge({
+    closeDevice: async () => undefined,
     publish: async (published) => {
       events.push(...published);
       for (const watcher of watchers) watcher();

@@ -41,6 +41,24 @@ const controlUi = z.strictObject({
   dangerouslyDisableDeviceAuth: inert("Older escape hatch.", noEffect, z.boolean().optional()),
 });
 
+const nodes = z.looseObject({
+  pairing: key(
+    "Approval of devices.",
+    z
+      .looseObject({
+        autoApproveLocal: key(
+          "Approve programs of this machine that hold the token or password, or that `none` admits, without asking.",
+          z.boolean().default(true),
+        ),
+        autoApproveCidrs: later("nodes", "Networks whose nodes need no approval.", texts().optional()),
+      })
+      .prefault({}),
+  ),
+  browser: later("nodes", "Browsers of other machines.", anyMap().optional()),
+  allowCommands: later("nodes", "Further commands of other machines.", texts().optional()),
+  denyCommands: later("nodes", "Commands of other machines that are refused.", texts().optional()),
+});
+
 export const gateway = z
   .strictObject({
     mode: key(
@@ -63,7 +81,7 @@ export const gateway = z
     controlUi: key("Web page.", controlUi.prefault({})),
     trustedProxies: later("trusted proxy", "Proxies whose headers are believed.", texts().default([])),
     allowRealIpFallback: later("trusted proxy", "Believe `X-Real-IP`.", z.boolean().optional()),
-    nodes: later("nodes", "Machines that lend abilities.", anyMap().optional()),
+    nodes: key("Devices.", nodes.prefault({})),
     remote: later(
       "remote gateway",
       "Where clients find a gateway elsewhere.",

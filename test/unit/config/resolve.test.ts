@@ -68,6 +68,7 @@ describe("what is not configured", () => {
         host: "127.0.0.1",
         port: 18_789,
         auth: { mode: "token" },
+        autoApproveLocal: true,
         controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
       },
       hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },

@@ -5,7 +5,7 @@ import { makeAttempts } from "../../../runtime/edge/attempts.ts";
 import { makeSecret } from "../../../runtime/edge/credential.ts";
 import { findDeviceFault, proofTexts } from "../../../runtime/edge/device-proof.ts";
 import type { ConnectParams } from "../../../runtime/edge/frames.ts";
-import { type Caller, type Door, decideAdmission } from "../../../runtime/edge/handshake.ts";
+import { admissionOfDevice, type Caller, type Door, decideAdmission } from "../../../runtime/edge/handshake.ts";
 import { operatorScopes } from "../../../auth/scopes.ts";
 
 const operatorKey = "0f".repeat(32);
@@ -19,6 +19,9 @@ const params = (changes: Partial<ConnectParams> = {}): ConnectParams => ({
   ...changes,
 });
 const caller = (changes: Partial<Caller> = {}): Caller => ({
+  connId: "conn-1",
+  remoteIp: "10.0.0.9",
+  browser: false,
   local: false,
   attemptsKey: "10.0.0.9",
   nonce: "nonce-1",
@@ -35,7 +38,11 @@ const attempts = () => makeAttempts({ failuresMax: 10, lockoutMs: 300_000, addre
 const decide = (sent: ConnectParams, from = caller(), at = door("token", secret), counted = attempts()) =>
   decideAdmission(sent, from, at, counted);
 const code = (admission: ReturnType<typeof decide>): unknown =>
-  admission.type === "admitted" ? admission.by : admission.error.details?.["code"];
+  admission.type === "admitted"
+    ? admission.by
+    : admission.type === "device"
+      ? `device by ${admission.attempt.credential}`
+      : admission.error.details?.["code"];
 
 describe("who may connect: mode × credential × place", () => {
   const doors: Record<string, Door> = {
@@ -91,7 +98,7 @@ describe("who may connect: mode × credential × place", () => {
     for (const at of Object.values(doors)) {
       for (const auth of Object.values(auths)) {
         const admission = decide(params(auth === undefined ? {} : { auth }), caller(), at);
-        if (admission.type === "admitted") continue;
+        if (admission.type !== "refused") continue;
         expect(admission.error).toMatchObject({
           code: "UNAUTHORIZED",
           details: { recommendedNextStep: expect.any(String), remedy: expect.any(String) },
@@ -235,6 +242,8 @@ describe("device proof", () => {
     ...device,
     signature: sign(null, Buffer.from(proofTexts(device, base)[form]), key).toString(encoding),
   });
+  const proofOf = (sent: ConnectParams): string =>
+    sign(null, Buffer.from(proofTexts(blank, sent)[0]), privateKey).toString("base64url");
   const fault = (device: typeof blank) =>
     findDeviceFault(device, base, { nonce: "nonce-1", nowMs: now, skewMs: 120_000 });
 
@@ -267,9 +276,44 @@ describe("device proof", () => {
     ).toBe("DEVICE_AUTH_SIGNATURE_INVALID");
     for (let n = 0; n < 9; n += 1) decide({ ...base, device: blank }, caller(), door("token", secret), counted);
     expect(counted.lockedMs("10.0.0.9")).toBe(300_000);
-    expect(code(decide({ ...base, device: signed(0) }))).toBe("shared-secret");
+    expect(code(decide({ ...base, device: signed(0) }))).toBe("device by shared-secret");
     const { auth: _auth, ...without } = base;
-    expect(code(decide({ ...without, device: signed(0) }))).toBe("AUTH_TOKEN_MISSING");
+    const bare = { ...without, device: { ...blank, signature: proofOf(without) } };
+    expect(code(decide(bare))).toBe("AUTH_TOKEN_MISSING");
+    expect(code(decide(bare, caller(), door("none")))).toBe("device by mode-none");
+  });
+
+  it("leaves it to the kernel's side what a device may do, unless the operator's key opens anyway", () => {
+    const by = (auth: NonNullable<ConnectParams["auth"]>, at = door("token", secret)): unknown => {
+      const sent = { ...base, auth };
+      return code(decide({ ...sent, device: { ...blank, signature: proofOf(sent) } }, caller(), at));
+    };
+    expect(by({ token: operatorKey })).toBe("operator-key");
+    expect(by({ password: secret })).toBe("device by shared-secret");
+    expect(by({ deviceToken: "its own" })).toBe("device by device-token");
+    expect(by({ token: "its own, in the older place" })).toBe("device by device-token");
+    expect(by({ deviceToken: "its own" }, door("none"))).toBe("device by device-token");
+    expect(by({ password: "wrong" })).toBe("AUTH_TOKEN_MISMATCH");
+  });
+
+  it("that is judged by the kernel's side: a wrong token counts, whichever it was taken for", () => {
+    for (const [auth, detail] of [
+      [{ deviceToken: "wrong" }, "AUTH_DEVICE_TOKEN_MISMATCH"],
+      [{ token: "wrong" }, "AUTH_TOKEN_MISMATCH"],
+    ] as const) {
+      const counted = attempts();
+      const sent = { ...base, auth };
+      for (let n = 0; n < 10; n += 1) {
+        const asked = decide(
+          { ...sent, device: { ...blank, signature: proofOf(sent) } },
+          caller(),
+          door("token", secret),
+        );
+        if (asked.type !== "device") throw new Error("wanted a question about the device");
+        expect(code(admissionOfDevice({ type: "wrong-token" }, asked, caller(), counted))).toBe(detail);
+      }
+      expect(counted.lockedMs("10.0.0.9")).toBe(300_000);
+    }
   });
 
   it("never throws, whatever is in it", () => {

@@ -1,0 +1,86 @@
+/** A gateway behind a real edge, and clients that prove keys of their own. */
+import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import type { EdgeSettings } from "../../runtime/edge/port.ts";
+import { proofTexts } from "../../runtime/edge/device-proof.ts";
+import type { Store } from "../../runtime/store/port.ts";
+import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
+import {
+  type EdgeChanges,
+  type Frame,
+  gatewayToken,
+  openClient,
+  openEdge,
+  type Running,
+  type WireClient,
+} from "./edge-kit.ts";
+
+export interface DeviceGateway extends Running {
+  readonly gateway: TestGateway;
+}
+
+export async function openDeviceGateway(
+  changes: {
+    readonly auth?: EdgeSettings["auth"];
+    readonly autoApproveLocal?: boolean;
+    readonly store?: Store;
+  } & EdgeChanges = {},
+): Promise<DeviceGateway> {
+  const { auth = { mode: "token", secret: gatewayToken } as const, autoApproveLocal = true, store } = changes;
+  const config = makeConfig([{ id: "main", module: "echo" }]);
+  const gateway = await openGateway(
+    [],
+    {},
+    {
+      config: { ...config, gateway: { ...config.gateway, auth, autoApproveLocal } },
+      ...(store === undefined ? {} : { store }),
+    },
+  );
+  const running = await openEdge({ ...changes, settings: { auth, ...changes.settings } });
+  const { kernel, edge } = running;
+  kernel.answers.rpc = (...args) => gateway.doors.rpc(...args);
+  kernel.answers.connectDevice = (attempt) => gateway.doors.connectDevice(attempt);
+  kernel.deviceGone = (connId) => gateway.doors.deviceGone(connId);
+  gateway.attachEdge(edge);
+  return { ...running, gateway };
+}
+
+export interface TestDevice {
+  readonly id: string;
+  readonly publicKey: string;
+  readonly privateKey: KeyObject;
+}
+
+export function makeDevice(): TestDevice {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const raw = publicKey.export({ format: "der", type: "spki" }).subarray(12);
+  return { id: createHash("sha256").update(raw).digest("hex"), publicKey: raw.toString("base64url"), privateKey };
+}
+
+export interface Asks {
+  readonly scopes?: readonly string[];
+  readonly auth?: Record<string, string>;
+  /** Through a proxy; so it is no client of this machine. */
+  readonly remote?: boolean;
+  readonly origin?: string;
+  readonly client?: Record<string, string>;
+}
+
+/** Connects with a proof, and gives the client with the answer to its `connect`. */
+export async function connectAs(
+  port: number,
+  device: TestDevice,
+  { scopes = ["operator.read"], auth = { token: gatewayToken }, remote = false, origin, client }: Asks = {},
+): Promise<{ readonly client: WireClient; readonly answer: Frame }> {
+  const wire = openClient(port, "/", {
+    ...(remote ? { headers: { "x-forwarded-for": "192.0.2.7" } } : {}),
+    ...(origin === undefined ? {} : { origin }),
+  });
+  const challenge = await wire.next((frame) => frame.event === "connect.challenge");
+  const { nonce, ts } = challenge.payload;
+  const said = { id: "cli", version: "2026.9.6", platform: "linux", deviceFamily: "Linux", mode: "cli", ...client };
+  const block = { id: device.id, publicKey: device.publicKey, signature: "", signedAt: ts, nonce };
+  const sent = { minProtocol: 4, maxProtocol: 4, client: said, role: "operator", scopes: [...scopes], auth };
+  const signature = sign(null, Buffer.from(proofTexts(block, sent)[0]), device.privateKey).toString("base64url");
+  const answer = await wire.call("connect", { ...sent, device: { ...block, signature } });
+  return { client: wire, answer };
+}
