@@ -1,9 +1,10 @@
 /**
  * What one message from outside may cause among agents: each message that an agent sends belongs to the chain of the one that
- * it handles. A chain has a bound on hops (`limits.hopsMax`, the length of `header.chain`), on its messages and on its time, so
- * that agents which answer each other, or which each write to several others, come to an end. Needs A9.4.
+ * it handles. A chain has a bound on hops (`limits.hopsMax`, the length of `header.chain`), on its messages, on the tool calls of
+ * its turns and on its time, so that agents which answer each other, or which each write to several others, come to an end.
+ * Needs A9.4, A11.1.
  *
- * Every message of a chain carries how many there were with it and until when the chain lasts. The kernel counts while any of
+ * Every message of a chain carries how many messages and calls there were with it and until when the chain lasts. The kernel counts while any of
  * them is open in memory; what is read from the disk again tells how far the count was.
  */
 import type { Admission } from "./admit.ts";
@@ -13,6 +14,8 @@ import type { KernelState } from "./state.ts";
 
 export interface Chain {
   messages: number;
+  /** Tool calls of its turns. */
+  calls: number;
   /** Envelopes of the chain that are in memory and have not ended. */
   readonly open: Set<string>;
 }
@@ -23,6 +26,7 @@ export function chainOf(k: KernelState, header: EnvelopeHeader): Pick<Admission,
     cause: {
       id: header.id,
       messages: header.chainStamp?.messages ?? 0,
+      calls: header.chainStamp?.calls ?? 0,
       untilMs: header.chainStamp?.untilMs ?? header.acceptedAtMs + k.settings.limits.chainMsMax,
     },
     chain: [...header.chain, header.sessionKey],
@@ -87,20 +91,42 @@ export function noteChainEnd(k: KernelState, { from, sessionKey, trace, verb }: 
 /** Counts a message that is about to be stored, and gives what its header carries. */
 export function countInChain(k: KernelState, { cause, trace }: Admission): ChainStamp | undefined {
   if (cause === undefined || trace === undefined) return undefined;
-  const chain = k.chains.get(trace) ?? { messages: 0, open: new Set() };
-  k.chains.set(trace, chain);
+  const chain = chainAt(k, trace);
   chain.messages = Math.max(chain.messages, cause.messages) + 1;
+  chain.calls = Math.max(chain.calls, cause.calls);
   // The turn that sends is open itself, unless this follows on one that is done.
   if (k.mail.has(cause.id)) chain.open.add(cause.id);
-  return { messages: chain.messages, untilMs: cause.untilMs };
+  return { messages: chain.messages, calls: chain.calls, untilMs: cause.untilMs };
+}
+
+/** Takes one tool call from what the chain of the turn's message has left, before the call begins. Gives why it has none. */
+export function takeChainCall(k: KernelState, { id, trace, chainStamp }: EnvelopeHeader): Refusal | undefined {
+  const { chainCallsMax } = k.settings.limits;
+  const calls = Math.max(k.chains.get(trace)?.calls ?? 0, chainStamp?.calls ?? 0);
+  if (calls >= chainCallsMax)
+    return {
+      code: "CLOISTER_CHAIN_SPENT",
+      message: `the turns of this chain of messages have made ${calls} tool calls; the bound is ${chainCallsMax}`,
+      remedy: "answer with what there is; let a message from outside, or a timer, begin what is left",
+    };
+  const chain = chainAt(k, trace);
+  chain.calls = calls + 1;
+  chain.open.add(id);
+  return undefined;
+}
+
+function chainAt(k: KernelState, trace: string): Chain {
+  const chain = k.chains.get(trace) ?? { messages: 0, calls: 0, open: new Set() };
+  k.chains.set(trace, chain);
+  return chain;
 }
 
 /** The message is in memory from here on. */
 export function openInChain(k: KernelState, { id, trace, chainStamp }: EnvelopeHeader): void {
   if (chainStamp === undefined) return;
-  const chain = k.chains.get(trace) ?? { messages: 0, open: new Set() };
-  k.chains.set(trace, chain);
+  const chain = chainAt(k, trace);
   chain.messages = Math.max(chain.messages, chainStamp.messages);
+  chain.calls = Math.max(chain.calls, chainStamp.calls);
   chain.open.add(id);
 }
 

@@ -158,6 +158,8 @@ export interface Exchange {
 export interface ChainStamp {
   /** Messages of its chain when it was sent, itself included and without the one that began it. */
   readonly messages: number;
+  /** Tool calls that its turns had made by then. */
+  readonly calls: number;
   /** Nothing of the chain is sent or delivered after this time. */
   readonly untilMs: number;
 }

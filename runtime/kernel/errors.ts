@@ -116,7 +116,7 @@ export const errorRegister = {
     http: 508,
   },
   CLOISTER_CHAIN_SPENT: {
-    summary: "The messages that one message caused among agents have used up their number or their time.",
+    summary: "What one message caused among agents has used up its messages, its tool calls or its time.",
     retry: "never",
     http: 508,
   },

@@ -4,6 +4,7 @@
  * and nothing in a frame says who sent it, because the kernel knows the port that it came from.
  */
 import type { Refusal } from "./errors.ts";
+import { takeChainCall } from "./chains.ts";
 import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
 import { steer } from "./gather.ts";
 import { noteCall } from "./loops.ts";
@@ -202,7 +203,7 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
     else hear(k, agent, turn, record.ref, id, [0, JSON.stringify(busy), ""]);
     return;
   }
-  const spent = wasMade ? undefined : useBudget(k, agent, "toolCalls");
+  const spent = wasMade ? undefined : (useBudget(k, agent, "toolCalls") ?? takeChainCall(k, turn.mail.envelope.header));
   if (spent !== undefined) {
     refuse(k, agent, turn, record, spent, id);
     return;

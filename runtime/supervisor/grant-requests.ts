@@ -238,6 +238,7 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
       cause: {
         id: kept.by.turn,
         messages: chainStamp?.messages ?? 0,
+        calls: chainStamp?.calls ?? 0,
         untilMs: chainStamp?.untilMs ?? acceptedAtMs + limits.chainMsMax,
       },
       trace,

@@ -107,10 +107,11 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
     checkBounds(kernel, agent, wrong);
     checkNotStalled(kernel, agent, nowMs, wrong);
   }
-  for (const [trace, { messages, open }] of k.chains) {
+  for (const [trace, { messages, calls, open }] of k.chains) {
     const isCounted = [...open].every((id) => k.mail.has(id) || hasTurn(kernel, id));
     if (!isCounted) wrong(`the chain ${trace} counts on mail that is gone`);
     if (messages > k.settings.limits.chainMessagesMax) wrong(`the chain ${trace} has ${messages} messages`);
+    if (calls > k.settings.limits.chainCallsMax) wrong(`the chain ${trace} has ${calls} tool calls`);
     if (open.size === 0 && flights.total() === 0) wrong(`the chain ${trace} is over and not forgotten`);
   }
   if (k.asks.size > 0)

@@ -62,6 +62,39 @@ describe("A9.4: a chain of messages among agents", () => {
     expect(answers).toEqual(["result", "result", "result", "CLOISTER_CHAIN_SPENT", "CLOISTER_CHAIN_SPENT"]);
   });
 
+  it("A11.1: bounds the tool calls of all its turns, before each call, also over a restart of the process", () => {
+    const answers: string[] = [];
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      limits: { chainCallsMax: 5 },
+      script: function* (turn) {
+        if (turn.body === "x") return {};
+        const other = turn.header.agentId === "main" ? raul : main;
+        for (let n = 0; n < 3; n++) {
+          const answer = yield* answerOf(turn.call("sessions_send", { to: other, timeoutMs: 0 }, "x"));
+          answers.push(answer.type === "refused" ? `${answer.refusal.code}: ${answer.refusal.message}` : answer.type);
+        }
+        if (turn.body === "go") yield { until: "stored", ref: turn.send(raul, "go on") };
+        if (turn.body === "go on") yield { until: "stored", ref: turn.send(main, "and on") };
+        return {};
+      },
+    });
+    driver.tell(main, "go");
+    driver.stepUntil(() => driver.handled.some(({ body }) => body === "go on"));
+    expect(driver.header("go on").chainStamp).toMatchObject({ messages: 4, calls: 3 });
+    driver.restartProcess();
+    driver.finish();
+    const spent = "CLOISTER_CHAIN_SPENT: the turns of this chain of messages have made 5 tool calls; the bound is 5";
+    expect(answers.filter((answer) => answer === spent)).toHaveLength(4);
+    expect(driver.kernel.state.chains.size).toBe(0);
+    // Another message from outside has calls of its own.
+    answers.length = 0;
+    driver.tell(main, "again");
+    driver.finish();
+    expect(answers).not.toContain(spent);
+    expect(answers).toHaveLength(3);
+  });
+
   it("goes on counting after a restart of the process, from what its messages carry", () => {
     const driver = makeDriver({
       agents: ["main", "raul"],
