@@ -174,6 +174,23 @@ export const parseSessions = (payload: unknown): readonly SessionEntry[] =>
 export const parseChangedSession = (method: string, payload: unknown): { readonly key: string } =>
   parse(method, z.object({ key: z.string() }), payload);
 
+const cleanup = z.object({
+  enforced: z.boolean(),
+  agents: z.array(
+    z.object({
+      agentId: z.string(),
+      sessions: count,
+      transcripts: count,
+      messages: count,
+      tooMany: count,
+      more: z.boolean(),
+      error: maybeText,
+    }),
+  ),
+});
+
+export const parseCleanup = (payload: unknown): z.infer<typeof cleanup> => parse("sessions.cleanup", cleanup, payload);
+
 export const parseHistory = (payload: unknown): readonly HistoryRow[] =>
   parse("chat.history", z.object({ messages: z.array(historyRow) }), payload).messages;
 

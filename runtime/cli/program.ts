@@ -18,6 +18,7 @@ import type { RestoreOptions } from "./commands/restore.ts";
 import type { RouteOptions } from "./commands/route.ts";
 import type { SendOptions } from "./commands/send.ts";
 import type { SessionsOptions } from "./commands/sessions.ts";
+import type { CleanupOptions } from "./commands/sessions-cleanup.ts";
 import type { StatusOptions } from "./commands/status.ts";
 import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
@@ -206,12 +207,24 @@ function addLists({ program, context, exit }: Shell): void {
     });
   sessions
     .command("delete")
-    .description("remove a session, its state and its label; what was said in it is kept")
+    .description(
+      "remove a session, its state and its label; what was said in it is kept for session.maintenance.resetArchiveRetention",
+    )
     .argument("<sessionKey>", "e.g. agent:main:hook:build")
     .option("--json", "print JSON")
     .action(async (key: string, options: SessionsOptions) => {
       const { runSessionsDelete } = await import("./commands/sessions.ts");
       exit(await runSessionsDelete(context(), key, options));
+    });
+  sessions
+    .command("cleanup")
+    .description("end sessions that are over by age or number, and remove old transcripts, as session.maintenance says")
+    .addOption(new Option("--dry-run", "only say what would go").conflicts("enforce"))
+    .option("--enforce", "do it, also when session.maintenance.mode is warn")
+    .option("--json", "print JSON")
+    .action(async (options: CleanupOptions) => {
+      const { runSessionsCleanup } = await import("./commands/sessions-cleanup.ts");
+      exit(await runSessionsCleanup(context(), options));
     });
   program
     .command("history")

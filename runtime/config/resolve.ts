@@ -19,7 +19,7 @@ import type { LoadedConfig } from "./load.ts";
 import { findModule } from "./modules.ts";
 import { type ConfigOverrides, overrideDraft } from "./override.ts";
 import type { ResetRule } from "../store/port.ts";
-import type { ResolvedAgent, ResolvedConfig } from "./resolved.ts";
+import type { ResolvedAgent, ResolvedConfig, SessionMaintenance } from "./resolved.ts";
 import { sandboxModeOf } from "./sandbox-mode.ts";
 import { resolveSubagents, resolveSubagentTools } from "./subagents.ts";
 import { findGroup, resolveSupervision } from "./supervision.ts";
@@ -53,6 +53,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       groupScope,
       identityLinks,
       maxPingPongTurns: agentToAgent.maxPingPongTurns,
+      maintenance: resolveMaintenance(config.session.maintenance),
       reset: resolveResets(config.session),
     },
     queue: resolveQueue(config.messages?.queue),
@@ -221,6 +222,20 @@ function resolveResets({
     byChannel: Object.fromEntries(
       Object.entries(resetByChannel).map(([channel, rule]) => [channel.trim().toLowerCase(), resolveReset(rule)]),
     ),
+  };
+}
+
+function resolveMaintenance({
+  mode,
+  pruneAfter,
+  maxEntries,
+  resetArchiveRetention = pruneAfter,
+}: SessionDraft["maintenance"]): SessionMaintenance {
+  return {
+    isEnforced: mode === "enforce",
+    pruneAfterMs: pruneAfter,
+    transcriptsAfterMs: resetArchiveRetention === false ? undefined : resetArchiveRetention,
+    entriesMax: maxEntries,
   };
 }
 

@@ -85,6 +85,18 @@ export interface ResolvedBinding {
   readonly comment?: string;
 }
 
+/** How long sessions are kept, and how many. Source: behaviour §1.5. */
+export interface SessionMaintenance {
+  /** False: what would go is logged, and stays. */
+  readonly isEnforced: boolean;
+  /** Without activity for longer. */
+  readonly pruneAfterMs: number;
+  /** Transcripts of what has ended longer ago; undefined: never by age. */
+  readonly transcriptsAfterMs: number | undefined;
+  /** Of one agent: sessions, and transcripts of what has ended. */
+  readonly entriesMax: number;
+}
+
 export interface ResolvedConfig {
   /** Hash of everything below except the warnings: equal configurations have equal revisions. */
   readonly revision: string;
@@ -103,6 +115,7 @@ export interface ResolvedConfig {
     readonly identityLinks: Readonly<Record<string, readonly string[]>>;
     /** Further turns after the answer to a `sessions_send`; 0: none. */
     readonly maxPingPongTurns: number;
+    readonly maintenance: SessionMaintenance;
     /** When sessions begin anew by themselves; what is absent never. A rule without entries is "never", against a wider one. */
     readonly reset: {
       readonly all?: ResetRule;

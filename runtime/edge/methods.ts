@@ -145,6 +145,7 @@ export const methods = {
   },
   "sessions.reset": { scope: "operator.write", params: z.object({ key }) },
   "sessions.delete": { scope: "operator.write", params: z.object({ key }) },
+  "sessions.cleanup": { scope: "operator.write", params: z.object({ enforce: z.boolean().exactOptional() }) },
   "chat.history": {
     scope: "operator.read",
     params: z.object({ sessionKey: key, limit: z.int().min(1).exactOptional() }),

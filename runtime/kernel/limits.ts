@@ -399,6 +399,11 @@ export const limits = {
   announceTextCharsMax: 16_384,
   /** Rows of the session index that one filtered listing reads at the most, newest first. */
   sessionsScanRowsMax: 10_000,
+  /** Rows that one call of retention looks at, and of a transcript that it removes in one write: some milliseconds of the store. */
+  retentionRowsMax: 500,
+  /** How often retention walks through the sessions, and how long after the start first: nothing goes by it that is younger than hours. */
+  retentionEveryMs: 6 * 3_600_000,
+  retentionFirstMs: 5 * 60_000,
   /** A mention pattern: characters, and steps of its compiled form; with the text below, one look costs at most some 30 ms. */
   mentionPatternCharsMax: 256,
   mentionPatternStepsMax: 500,

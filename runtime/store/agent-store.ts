@@ -2,15 +2,14 @@
  * One agent's environment: its sessions' transcripts and states, and which envelopes are done. Only the store writes it, and
  * a backup, move or deletion of an agent is its directory.
  *
- * Layout, format 2 (`K` is `keyText` of the session key, `E` of the envelope id):
+ * Layout, format 3 (`K` is `keyText` of the session key, `E` of the envelope id):
  *   ["s", K]               → SessionHead
  *   ["h", sessionId, seq]  → TranscriptRow, `seq` from 0 without gaps; a long text is a `BlobRef` (`runtime/store/blobs.ts`)
- *   ["z", hash]            → 0                             a row of a transcript names this file
  *   ["t", sessionId]       → state, a string
  *   ["d", E]               → DoneMarker      the envelope's turn was committed
  *   ["w", E, number]       → StepRow         what the turn did so far, by the numbers of its calls; until it is done
  *   ["o", E]               → OutboundRow                   its answer still has to leave through a channel
- *   ["p", K, n]            → PastTranscript                the n-th that a reset or a deletion ended, from 1
+ *   ["p" | "e" | "z", …]   what has ended, and which rows name which file (`runtime/store/past-transcripts.ts`)
  * A turn's rows are written in one transaction, which also removes its steps, so that after a crash a turn happened wholly or
  * not at all. A `done` marker goes when the journal's row is gone from the disk, and so do the steps of a turn that never was
  * done; what a crash leaves behind is removed when the agent is next opened. Format 1 had neither steps nor failures.
@@ -20,9 +19,20 @@ import { charsOf, headOf, type StoredText } from "./blobs.ts";
 import { type Environment, type Range, top } from "./environment.ts";
 import type { StoredEnvelope } from "./journal.ts";
 import { keyText } from "./key-text.ts";
+import {
+  countExpired,
+  endTranscript,
+  indexPast,
+  namesFile,
+  pastOf,
+  putTranscriptRow,
+  removeExpired,
+  removeTranscriptRow,
+} from "./past-transcripts.ts";
 import type { StepRow } from "../kernel/steps.ts";
 import type { Migration } from "./format.ts";
 import type { DoneOutcome, HistoryPage, OutboundRow, PastTranscript, TranscriptRow, TurnCommit } from "./port.ts";
+import type { ExpiredTranscripts, TranscriptRule } from "./retention-rows.ts";
 import type { SessionHead } from "./session-index.ts";
 
 export interface DoneMarker extends DoneOutcome {
@@ -39,7 +49,7 @@ export interface StoredPage extends Omit<HistoryPage, "rows"> {
 }
 
 /** Rows of format 1 are valid in format 2; a program that knows only 1 would repeat finished steps, and is kept out. */
-export const agentMigrations: Readonly<Record<number, Migration>> = { 1: () => undefined };
+export const agentMigrations: Readonly<Record<number, Migration>> = { 1: () => undefined, 2: indexPast };
 
 /** Characters of the last message that the session index repeats. */
 const previewCharsMax = 160;
@@ -91,8 +101,7 @@ export class AgentStore {
       const before = this.head(turn.sessionKey) ?? empty;
       if (this.done(turn.envelopeId) !== undefined) return { status: "already", head: before };
       const rows = transcript(turn, envelopes, before.messages);
-      for (const row of rows) environment.put(["h", before.sessionId, row.seq], row);
-      for (const { body } of envelopes) if (typeof body !== "string") environment.put(["z", body.blob], 0);
+      for (const row of rows) putTranscriptRow(environment, before.sessionId, row);
       if (turn.state !== undefined) environment.put(["t", before.sessionId], turn.state);
       environment.put(["d", keyText(turn.envelopeId)], {
         outcomeText: turn.outcomeText,
@@ -120,7 +129,7 @@ export class AgentStore {
     const environment = this.#environment;
     return environment.write(() => {
       const { rows } = this.history(from, rowsMax, 0);
-      for (const [seq, row] of rows.entries()) environment.put(["h", empty.sessionId, seq], { ...row, seq });
+      for (const [seq, row] of rows.entries()) putTranscriptRow(environment, empty.sessionId, { ...row, seq });
       const head: SessionHead = { ...empty, messages: rows.length };
       environment.put(["s", keyText(head.key)], head);
       return head;
@@ -131,14 +140,14 @@ export class AgentStore {
   dropFork({ key, sessionId, messages }: SessionHead): Promise<void> {
     const environment = this.#environment;
     return environment.write(() => {
-      for (let seq = 0; seq < messages; seq++) environment.remove(["h", sessionId, seq]);
+      for (let seq = 0; seq < messages; seq++) removeTranscriptRow(environment, sessionId, seq);
       environment.remove(["s", keyText(key)]);
     });
   }
 
   /** Whether a transcript names the file. */
   names(blob: string): boolean {
-    return this.#environment.get(["z", blob]) !== undefined;
+    return namesFile(this.#environment, blob);
   }
 
   recordStep(envelopeId: string, row: StepRow): Promise<void> {
@@ -160,7 +169,7 @@ export class AgentStore {
     return environment.write(() => {
       const head = this.head(sessionKey);
       if (head === undefined || head.messages === 0) return head;
-      this.#end(head, atMs);
+      endTranscript(environment, head, atMs);
       const began = { startedAtMs: atMs, interactedAtMs: atMs, updatedAtMs: atMs };
       const fresh: SessionHead = { ...head, ...began, sessionId, messages: 0, lastPreview: "" };
       environment.put(["s", keyText(sessionKey)], fresh);
@@ -174,19 +183,18 @@ export class AgentStore {
     return environment.write(() => {
       const head = this.head(sessionKey);
       if (head === undefined) return false;
-      this.#end(head, atMs);
+      endTranscript(environment, head, atMs);
       environment.remove(["s", keyText(sessionKey)]);
       return true;
     });
   }
 
-  /** Inside a transaction. */
-  #end({ key, sessionId, messages }: SessionHead, atMs: number): void {
-    this.#environment.remove(["t", sessionId]);
-    if (messages === 0) return;
-    const [last] = this.#environment.entries({ ...pastOf(key), reverse: true, limit: 1 });
-    const past: PastTranscript = { sessionId, messages, endedAtMs: atMs };
-    this.#environment.put(["p", keyText(key), last === undefined ? 1 : (last.key[2] as number) + 1], past);
+  countExpired(rule: TranscriptRule, limit: number): ExpiredTranscripts {
+    return countExpired(this.#environment, rule, limit);
+  }
+
+  removeExpired(rule: TranscriptRule, rowsMax: number): Promise<ExpiredTranscripts> {
+    return this.#environment.write(() => removeExpired(this.#environment, rule, rowsMax));
   }
 
   /** Newest first. */
@@ -285,10 +293,6 @@ export class AgentStore {
 
 export function outcomeOf(done: DoneMarker): DoneOutcome {
   return { outcomeText: done.outcomeText, ...(done.failure === undefined ? {} : { failure: done.failure }) };
-}
-
-function pastOf(sessionKey: string): Pick<Range, "start" | "end"> {
-  return { start: ["p", keyText(sessionKey), 0], end: ["p", keyText(sessionKey), top] };
 }
 
 function stepsOf(envelopeText: string): Range {

@@ -62,6 +62,22 @@ export class AgentStores {
     }
   }
 
+  /**
+   * As `use`, for an agent that has an environment; undefined, and nothing is made, for the others. One that was not open is closed
+   * again, so that a walk through all agents leaves open those that work.
+   */
+  async visit<T>(agentId: string, work: (store: AgentStore) => T | Promise<T>): Promise<T | undefined> {
+    const folder = this.#folders.of(agentId);
+    const wasOpen = this.#open.has(agentId);
+    if (folder === undefined || (!wasOpen && !(await this.#options.openEnvironment.exists(folder)))) return undefined;
+    try {
+      return await this.use(agentId, work);
+    } finally {
+      const open = this.#open.get(agentId);
+      if (!wasOpen && open?.users === 0) await this.release(agentId);
+    }
+  }
+
   /** False, and nothing is made, when the agent has neither an environment nor a file of a message yet. */
   async copy(agentId: string, dir: string): Promise<boolean> {
     const folder = this.#folders.of(agentId);

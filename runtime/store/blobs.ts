@@ -91,10 +91,10 @@ export class Blobs {
     return Buffer.from(bytes).toString(stored.wide === true ? "utf16le" : "utf8");
   }
 
-  /** Removes what nobody names. `isNamed` reads what is committed; what is not yet is pinned. */
-  async sweep(agentId: string, isNamed: (blob: string) => boolean): Promise<void> {
+  /** Removes what nobody names, of these files or else of all. `isNamed` reads what is committed; what is not yet is pinned. */
+  async sweep(agentId: string, isNamed: (blob: string) => boolean, of?: readonly string[]): Promise<void> {
     const folder = this.#options.folderOf(agentId);
-    for (const blob of (await folder?.list()) ?? []) {
+    for (const blob of of ?? (await folder?.list()) ?? []) {
       await this.#inTurn(agentId, async () => {
         if (this.#holds > 0 || this.#pins.has(`${agentId} ${blob}`) || isNamed(blob)) return;
         await folder?.remove(blob);

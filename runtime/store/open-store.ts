@@ -54,6 +54,7 @@ export type StoreBounds = Pick<
   | "downsPerWriteMax"
   | "roomsMax"
   | "endedRunsMax"
+  | "retentionRowsMax"
 >;
 
 export interface StoreOptions {
@@ -127,6 +128,9 @@ export class OpenStore implements Store {
       index: this.#index,
       agents: () => this.#agents,
       blobs: this.#blobs,
+      journal: { environment: journal, has: (envelopeId) => this.#journal.has(envelopeId) },
+      isNamed: (agentId, blob) => this.#journal.names(agentId, blob),
+      retentionRowsMax: this.#bounds.retentionRowsMax,
       turnRowsScanMax: this.#bounds.turnRowsScanMax,
       now: this.#now,
       newId: this.#newId,
@@ -321,6 +325,12 @@ export class OpenStore implements Store {
     this.#inSession(args[1], () => this.#care.pastTranscripts(...args));
   history: Store["history"] = (...args) => this.#inSession(args[1], () => this.#care.history(...args));
   turnRows: Store["turnRows"] = (...args) => this.#inSession(args[1], () => this.#care.turnRows(...args));
+
+  countSessions: Store["countSessions"] = (after) => this.#run(() => this.#care.countSessions(after));
+  staleSessions: Store["staleSessions"] = (query) => this.#run(() => this.#care.staleSessions(query));
+  pruneSession: Store["pruneSession"] = (...args) =>
+    this.#inSession(args[0].key, () => this.#care.pruneSession(...args));
+  expireTranscripts: Store["expireTranscripts"] = (...args) => this.#run(() => this.#care.expireTranscripts(...args));
 
   release: Store["release"] = (agentId) => this.#run(() => this.#agents.release(agentId));
 

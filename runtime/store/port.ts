@@ -20,6 +20,7 @@ import type {
   RoomSight,
 } from "../kernel/envelope.ts";
 import type { RunEnd, RunRow } from "../kernel/run-rows.ts";
+import type { ExpiredTranscripts, SessionCounts, StaleQuery, StaleSessions, TranscriptRule } from "./retention-rows.ts";
 import type { RunQuery, SpawnedRun, StoredRun } from "./stored-run.ts";
 import type {
   TurnCall,
@@ -67,6 +68,7 @@ import type {
 } from "./rows.ts";
 
 export type * from "./rows.ts";
+export type * from "./retention-rows.ts";
 export type * from "./stored-run.ts";
 
 /** Rows of `auth/device-state.ts`, by the id of the device or request. */
@@ -222,6 +224,21 @@ export interface Store {
    * it begins another. The row as it was; undefined: there was none. No turn of it may be running.
    */
   deleteSession(key: string, agentId: string, atMs: number): Promise<SessionRow | undefined>;
+
+  // --- retention: one call looks at `limits.retentionRowsMax` rows at the most ---
+  /** How many sessions each agent has, counted on from `next` of the call before. */
+  countSessions(after?: string): Promise<SessionCounts>;
+  staleSessions(query: StaleQuery): Promise<StaleSessions>;
+  /**
+   * Deletes the session, as `deleteSession` does, if nothing happened in it since it was found, and it has no open work. The row as it
+   * was; undefined: it stays.
+   */
+  pruneSession(found: SessionRow, atMs: number): Promise<SessionRow | undefined>;
+  /**
+   * Removes transcripts that have ended for good, the oldest first, with the files that nothing else names; a long one over several
+   * calls. `isTrial`: tells what would go, and removes nothing. An agent without an environment has none.
+   */
+  expireTranscripts(agentId: string, rule: TranscriptRule, isTrial: boolean): Promise<ExpiredTranscripts>;
 
   // --- one agent's environment ---
   /**

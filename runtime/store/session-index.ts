@@ -15,6 +15,7 @@ import { failure } from "../kernel/errors.ts";
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import type { SessionQuery, SessionRow } from "./port.ts";
+import type { IndexPlace, SessionCounts } from "./retention-rows.ts";
 
 /** What an agent's environment knows of a session: everything but the label and whether it is archived. */
 export type SessionHead = Omit<SessionRow, "label" | "archivedAtMs">;
@@ -133,6 +134,32 @@ export class SessionIndex {
       total += 1;
     }
     return { rows, total };
+  }
+
+  /** Behind a place, the one without activity for longest first. `next` is absent when there are no more. */
+  oldest(after: IndexPlace | undefined, limit: number): { readonly rows: SessionRow[]; readonly next?: IndexPlace } {
+    const start = after === undefined ? ["u", 0] : ["u", ...after, 0];
+    const keys = Array.from(this.#environment.entries({ start, end: ["u", top], limit }), ({ key }) => key);
+    const rows = keys.flatMap(([, , key]) => this.#environment.get<SessionRow>(["s", key as string]) ?? []);
+    const last = keys.at(-1);
+    return {
+      rows,
+      ...(last === undefined || keys.length < limit ? {} : { next: [last[1] as number, last[2] as string] }),
+    };
+  }
+
+  /** How many sessions each agent has among the next `limit` in the order of their keys. */
+  count(after: string | undefined, limit: number): SessionCounts {
+    const start = after === undefined ? ["s", 0] : ["s", after, 0];
+    const counts: Record<string, number> = {};
+    let last: string | undefined;
+    let seen = 0;
+    for (const { key, value } of this.#environment.entries<SessionRow>({ start, end: ["s", top], limit })) {
+      counts[value.agentId] = (counts[value.agentId] ?? 0) + 1;
+      last = key[1] as string;
+      seen += 1;
+    }
+    return { counts, ...(last === undefined || seen < limit ? {} : { next: last }) };
   }
 
   *#newest(sinceMs: number, offset: number, limit: number): Generator<SessionRow> {

@@ -4,11 +4,25 @@ import type { AgentStore, StoredRow } from "./agent-store.ts";
 import type { AgentStores } from "./agent-stores.ts";
 import type { Blobs } from "./blobs.ts";
 import type { Store, TranscriptRow, TurnBegin } from "./port.ts";
+import { type JournalView, openWork } from "./open-work.ts";
 import { isOver } from "./reset-rule.ts";
+import { findStale, isSame } from "./stale-sessions.ts";
 import type { SessionHead, SessionIndex } from "./session-index.ts";
 
 export interface SessionRows
-  extends Pick<Store, "labelSession" | "resetSession" | "deleteSession" | "pastTranscripts" | "history" | "turnRows"> {
+  extends Pick<
+    Store,
+    | "labelSession"
+    | "resetSession"
+    | "deleteSession"
+    | "pastTranscripts"
+    | "history"
+    | "turnRows"
+    | "countSessions"
+    | "staleSessions"
+    | "pruneSession"
+    | "expireTranscripts"
+  > {
   /** A new session; one that was labelled before its first message has an id already. */
   emptyHead(key: string, agentId: string): SessionHead;
   /**
@@ -22,6 +36,10 @@ export function makeSessionRows(parts: {
   readonly index: SessionIndex;
   readonly agents: () => AgentStores;
   readonly blobs: Blobs;
+  readonly journal: JournalView;
+  /** Whether a row of the journal names the agent's file. */
+  readonly isNamed: (agentId: string, blob: string) => boolean;
+  readonly retentionRowsMax: number;
   readonly turnRowsScanMax: number;
   readonly now: () => number;
   readonly newId: () => string;
@@ -54,8 +72,37 @@ export function makeSessionRows(parts: {
     return rows;
   };
 
+  const deleteSession: Store["deleteSession"] = async (key, agentId, atMs) => {
+    const row = index.get(key);
+    // The row goes last: what a crash leaves is found by it, and deleted again.
+    if (agents().has(agentId)) await agents().use(agentId, (agent) => agent.remove(key, atMs));
+    await index.remove(key);
+    return row;
+  };
+
   return {
     emptyHead,
+    deleteSession,
+    countSessions: async (after) => index.count(after, parts.retentionRowsMax),
+    staleSessions: async (query) => findStale(index, parts.journal, query),
+    async pruneSession(found, atMs) {
+      const row = index.get(found.key);
+      if (row === undefined || !isSame(row, found) || openWork(parts.journal, row.agentId).has(row.key))
+        return undefined;
+      return await deleteSession(row.key, row.agentId, atMs);
+    },
+    async expireTranscripts(agentId, rule, isTrial) {
+      const expired = await agents().visit(agentId, async (agent) => {
+        if (isTrial) return agent.countExpired(rule, parts.retentionRowsMax);
+        // A walk that finds nothing writes nothing.
+        if (agent.countExpired(rule, 1).transcripts === 0) return undefined;
+        const removed = await agent.removeExpired(rule, parts.retentionRowsMax);
+        const isNamed = (blob: string): boolean => agent.names(blob) || parts.isNamed(agentId, blob);
+        await blobs.sweep(agentId, isNamed, removed.files);
+        return removed;
+      });
+      return expired ?? { transcripts: 0, messages: 0, files: [], more: false };
+    },
     async resetIfOver(agent, { reset, sessionKey }, header) {
       if (reset === undefined || header === undefined || header.provenance.kind === "internal_system") return false;
       const head = agent.head(sessionKey);
@@ -80,13 +127,6 @@ export function makeSessionRows(parts: {
         const head = await agent.reset(key, newId(), atMs);
         return head === undefined ? index.get(key) : await index.update(head);
       }),
-    async deleteSession(key, agentId, atMs) {
-      const row = index.get(key);
-      // The row goes last: what a crash leaves is found by it, and deleted again.
-      if (agents().has(agentId)) await agents().use(agentId, (agent) => agent.remove(key, atMs));
-      await index.remove(key);
-      return row;
-    },
     pastTranscripts: (agentId, sessionKey, limit) =>
       agents().use(agentId, async (agent) => agent.pastTranscripts(sessionKey, limit)),
     history: (agentId, sessionKey, limit, offset, charsMax, sessionId) =>

@@ -44,6 +44,7 @@ import { makeQueues } from "./queues.ts";
 import { answerDelivered, answerInSession } from "./room-answers.ts";
 import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
+import { makeRetention } from "./retention.ts";
 import { makeSessionCare } from "./session-care.ts";
 import { makeSessionTools } from "./tools/index.ts";
 import { makeSubagents } from "./subagents.ts";
@@ -250,6 +251,16 @@ export function makeGateway(parts: GatewayParts): Gateway {
     onSessionChanged,
     nowMs,
   });
+  const retention = makeRetention({
+    store,
+    rule: config.session.maintenance,
+    agentIds: config.agents.map(({ id }) => id),
+    mainOf: (agentId) => mainSessionKey(agentId, config.session),
+    forgetState: (sessionKey) => driver.kernel.forgetState(sessionKey),
+    onSessionChanged,
+    nowMs,
+    log,
+  });
   const tools = makeSessionTools({
     config,
     agents,
@@ -325,6 +336,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     store,
     readers,
     care,
+    retention,
     routes,
     ingress,
     runs,
@@ -379,11 +391,12 @@ export function makeGateway(parts: GatewayParts): Gateway {
       const [found] = await Promise.all([driver.resume(), deadLetters.changed()]);
       isResumed = true;
       requests.resume();
+      retention.start();
       return found;
     },
     async drain(timeoutMs) {
       requests.close();
-      const clean = await driver.drain(timeoutMs);
+      const [clean] = await Promise.all([driver.drain(timeoutMs), retention.close()]);
       await readers.close();
       loopDelay.disable();
       board.close();

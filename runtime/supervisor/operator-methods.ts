@@ -28,6 +28,7 @@ import type { DeviceDesk } from "./devices.ts";
 import type { Grants } from "./grants.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
+import type { Retention } from "./retention.ts";
 import type { SessionCare } from "./session-care.ts";
 import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
@@ -42,6 +43,7 @@ export interface OperatorDeps {
   readonly store: Store;
   readonly readers: Readers;
   readonly care: SessionCare;
+  readonly retention: Pick<Retention, "sweep">;
   readonly routes: RouteTable;
   readonly ingress: Ingress;
   readonly runs: Runs;
@@ -308,6 +310,7 @@ export function makeOperatorMethods(
       const row = await deps.care.reset(target.sessionKey, target.agentId);
       return { ok: true, key: row.key, session: view(row) };
     },
+    "sessions.cleanup": ({ enforce }) => deps.retention.sweep(enforce),
     "sessions.delete": async ({ key }) => {
       const target = findTarget(key);
       const row = await deps.care.delete(target.sessionKey, target.agentId);

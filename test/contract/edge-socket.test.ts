@@ -70,6 +70,7 @@ describe("handshake", () => {
           "sessions.patch",
           "sessions.reset",
           "sessions.delete",
+          "sessions.cleanup",
           "chat.history",
           "chat.send",
           "chat.abort",

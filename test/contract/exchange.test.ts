@@ -23,6 +23,12 @@ const session = (maxPingPongTurns: number) => ({
     groupScope: "per-group" as const,
     identityLinks: {},
     maxPingPongTurns,
+    maintenance: {
+      isEnforced: true,
+      pruneAfterMs: 30 * 86_400_000,
+      transcriptsAfterMs: 30 * 86_400_000,
+      entriesMax: 5_000,
+    },
     reset: { byType: {}, byChannel: {} },
   },
 });

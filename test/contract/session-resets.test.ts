@@ -11,6 +11,12 @@ const session = (reset: TestGateway["config"]["session"]["reset"]) => ({
     groupScope: "per-group" as const,
     identityLinks: {},
     maxPingPongTurns: 0,
+    maintenance: {
+      isEnforced: true,
+      pruneAfterMs: 30 * 86_400_000,
+      transcriptsAfterMs: 30 * 86_400_000,
+      entriesMax: 5_000,
+    },
     reset,
   },
 });

@@ -220,7 +220,7 @@ describe("store on disk", () => {
     expect(await store.begin(beginOf(mail))).toMatchObject({ status: "begun", attempt: 2, steps: [] });
     await store.close();
     const after = await openLmdbEnvironment(join(stateDir, "agents", "ann", "sessions"));
-    expect(after.get(["format"])).toEqual({ name: "agent", format: 2 });
+    expect(after.get(["format"])).toEqual({ name: "agent", format: 3 });
     await after.close();
   });
 

@@ -37,7 +37,12 @@ export const rooms: readonly Room[] = [
   {
     name: "store-port",
     layer: 1,
-    places: ["runtime/store/port.ts", "runtime/store/rows.ts", "runtime/store/stored-run.ts"],
+    places: [
+      "runtime/store/port.ts",
+      "runtime/store/rows.ts",
+      "runtime/store/stored-run.ts",
+      "runtime/store/retention-rows.ts",
+    ],
     why: "What the gateway needs of a store; both adapters and all callers meet here.",
   },
   {

@@ -89,6 +89,12 @@ export function makeConfig(
       groupScope: "per-group",
       identityLinks: {},
       maxPingPongTurns: 5,
+      maintenance: {
+        isEnforced: true,
+        pruneAfterMs: 30 * 86_400_000,
+        transcriptsAfterMs: 30 * 86_400_000,
+        entriesMax: 5_000,
+      },
       reset: { byType: {}, byChannel: {} },
     },
     queue: undefined,

@@ -57,7 +57,7 @@ export function runSessionsReset(
   key: string,
   options: Pick<SessionsOptions, "json">,
 ): Promise<ExitCode> {
-  const done = "begins anew; what was said so far stays in the store";
+  const done = "begins anew; what was said so far can be read until session.maintenance removes it";
   return change(context, "sessions.reset", { key }, done, options);
 }
 
@@ -66,7 +66,8 @@ export function runSessionsDelete(
   key: string,
   options: Pick<SessionsOptions, "json">,
 ): Promise<ExitCode> {
-  const done = "is gone; what was said in it stays in the store, and a message to it begins another";
+  const done =
+    "is gone; what was said in it can be read until session.maintenance removes it, and a message to it begins another";
   return change(context, "sessions.delete", { key }, done, options);
 }
 

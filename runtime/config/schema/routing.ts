@@ -1,6 +1,7 @@
 /** `bindings`, `session.*`, `broadcast`: which agent and which session a message belongs to. Source: behaviour §1.4, §1.5, §2.8. */
 import * as z from "zod";
 import { limits } from "../../kernel/limits.ts";
+import { ageDaysMax, parseAge } from "../age.ts";
 import { key, later } from "./note.ts";
 import { agentId, anyMap, dmScope, filledText, groupScope, platformId } from "./values.ts";
 
@@ -72,6 +73,40 @@ const resetRule = () =>
 /** A year: beyond it a session is pruned rather than begun anew. */
 const idleMinutesMax = 366 * 24 * 60;
 
+const age = () =>
+  z.union([z.int(), z.string()]).transform((value, context) => {
+    const ms = parseAge(value);
+    if (ms !== undefined) return ms;
+    context.addIssue({
+      code: "custom",
+      message: `must be an age from 1h to ${ageDaysMax}d, such as "30d", "12h" or "4w"; a number counts days`,
+    });
+    return z.NEVER;
+  });
+
+const laterMaintenance = "session maintenance by size";
+
+const maintenance = z
+  .strictObject({
+    mode: key("`warn` removes nothing, and logs what would go.", z.enum(["enforce", "warn"]).default("enforce")),
+    pruneAfter: key(
+      'Age of its last activity at which an archived session, or one of a sub-agent, hook or scheduled turn, ends: `"30d"`, `"12h"`, `"4w"`, or days.',
+      age().prefault("30d"),
+    ),
+    maxEntries: key(
+      "Sessions of one agent; the oldest that may go end beyond that. Also its transcripts of sessions that have ended.",
+      z.int().positive().default(5000),
+    ),
+    resetArchiveRetention: key(
+      "Age of its end at which the transcript of a session that was reset or deleted is removed for good; `false`: never by age. Default: as `pruneAfter`.",
+      z.union([z.literal(false), age()], { error: 'must be false or an age such as "30d"' }).optional(),
+    ),
+    preserveRecent: later(laterMaintenance, "What stays whatever the size.", z.unknown().optional()),
+    maxDiskBytes: later(laterMaintenance, "Bytes of one agent's sessions.", z.unknown().optional()),
+    highWaterBytes: later(laterMaintenance, "To where they are brought down.", z.unknown().optional()),
+  })
+  .prefault({});
+
 export const session = z
   .strictObject({
     mainKey: key(
@@ -128,15 +163,9 @@ export const session = z
         .prefault({}),
     ),
     sendPolicy: later("send policy", "Where answers may go.", anyMap().default({ default: "allow" })),
-    maintenance: later(
-      "session maintenance",
-      "How many sessions are kept, and how long.",
-      z
-        .looseObject({
-          mode: z.enum(["enforce", "warn"]).default("enforce"),
-          maxEntries: z.int().positive().default(5000),
-        })
-        .optional(),
+    maintenance: key(
+      "How many sessions are kept, and how long. See docs/guides/agents-that-work-together.md.",
+      maintenance,
     ),
     threadBindings: later("thread bindings", "Sessions bound to threads.", anyMap().optional()),
     notifyOnCreate: later("session notices", "Notice in the main session for a new one.", z.boolean().default(true)),

@@ -521,6 +521,23 @@ describe("listings", () => {
     expect(terminal.outText()).toContain(said);
   });
 
+  it.each([
+    [[], {}, false],
+    [["--dry-run"], { enforce: false }, false],
+    [["--enforce"], { enforce: true }, true],
+  ])("sessions cleanup %j asks %j and says what goes", async (options, request, enforced) => {
+    const row = { agentId: "raul", sessions: 2, transcripts: 3, messages: 40, tooMany: 1, more: !enforced };
+    await serve((asking, { answer }) => answer(asking, { enforced, agents: [row] }));
+    expect(await run("sessions", "cleanup", ...options)).toBe(0);
+    expect(asked()).toEqual([["sessions.cleanup", request]]);
+    expect(terminal.outText()).toBe(
+      enforced
+        ? "raul: 2 sessions ended, 3 transcripts with 40 messages removed\n"
+        : "raul: 2 sessions would end, at least 3 transcripts with 40 messages would be removed\n",
+    );
+    expect(terminal.errText()).toContain("raul: 1 sessions beyond session.maintenance.maxEntries");
+  });
+
   it.each([["sessions"], ["history", "k"], ["status"], ["health"]])(
     "%s --json prints what the gateway said, and nothing else",
     async (...args) => {

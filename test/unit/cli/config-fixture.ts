@@ -53,6 +53,12 @@ export const twoAgents: ResolvedConfig = {
     groupScope: "per-group",
     identityLinks: {},
     maxPingPongTurns: 5,
+    maintenance: {
+      isEnforced: true,
+      pruneAfterMs: 30 * 86_400_000,
+      transcriptsAfterMs: 30 * 86_400_000,
+      entriesMax: 5_000,
+    },
     reset: { byType: {}, byChannel: {} },
   },
   queue: undefined,

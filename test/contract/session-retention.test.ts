@@ -1,0 +1,104 @@
+/** Retention on a gateway with real cells and a clock of the test's (behaviour §1.5, §5.6). */
+import { expect, test } from "vitest";
+import { makeRetention } from "../../runtime/supervisor/retention.ts";
+import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
+
+const day = 86_400_000;
+const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin" as const] };
+const hook = "agent:main:hook:build";
+
+async function open(rule: Partial<TestGateway["config"]["session"]["maintenance"]> = {}) {
+  const clock = { nowMs: new Date(2026, 2, 3, 12).getTime() };
+  const config = makeConfig([{ id: "main" }]);
+  const session = { ...config.session, maintenance: { ...config.session.maintenance, ...rule } };
+  const gateway = await openGateway([{ id: "main" }], { session }, { nowMs: () => clock.nowMs });
+  const cleanup = async (params: { readonly enforce?: boolean } = {}): Promise<unknown> => {
+    const result = await gateway.doors.rpc(client, "sessions.cleanup", params);
+    if (!result.ok) throw new Error(result.refusal.message);
+    return result.payload;
+  };
+  const archive = async (key: string): Promise<void> => {
+    await gateway.doors.rpc(client, "sessions.patch", { key, archived: true });
+  };
+  const pass = (ms: number): void => void (clock.nowMs += ms);
+  return { gateway, pass, cleanup, archive };
+}
+
+test("an archived session ends after pruneAfter, its transcript goes after resetArchiveRetention; both are audited and told", async () => {
+  const { gateway, pass, cleanup, archive } = await open({ transcriptsAfterMs: 7 * day });
+  await gateway.reply("main", "remember that it rains", hook);
+  await gateway.reply("main", "remember that the key is under the mat");
+  await archive(hook);
+  const row = await gateway.store.session(hook);
+  pass(30 * day);
+  expect(await cleanup()).toEqual({ enforced: true, agents: [] });
+  pass(1);
+  const ended = { agentId: "main", keys: [hook], sessions: 1, transcripts: 0, messages: 0, tooMany: 0, more: false };
+  expect(await cleanup({ enforce: false })).toEqual({ enforced: false, agents: [ended] });
+  expect(await gateway.store.session(hook)).toEqual(row);
+  expect(await cleanup()).toEqual({ enforced: true, agents: [ended] });
+  expect(await gateway.store.session(hook)).toBeUndefined();
+  expect(await gateway.store.pastTranscripts("main", hook, 5)).toHaveLength(1);
+  expect(gateway.events).toContainEqual(
+    expect.objectContaining({ payload: expect.objectContaining({ sessionKey: hook, reason: "delete" }) }),
+  );
+  // The cell that is still there has forgotten it as well.
+  expect(await gateway.reply("main", "what do you remember", hook)).toContain("I remember nothing yet");
+
+  pass(7 * day + 1);
+  const removed = { ...ended, keys: [], sessions: 0, transcripts: 1, messages: 2 };
+  expect(await cleanup({ enforce: false })).toEqual({ enforced: false, agents: [removed] });
+  expect(await cleanup()).toEqual({ enforced: true, agents: [removed] });
+  expect(await gateway.store.pastTranscripts("main", hook, 5)).toEqual([]);
+  expect(await gateway.reply("main", "what do you remember")).toContain("the key is under the mat");
+  const trail = (await gateway.store.audits(100)).filter(({ object }) => object === "agent:main");
+  expect(trail.map(({ type, detail }) => [type, detail])).toEqual([
+    ["transcripts.removed", "1 transcripts removed, 2 messages"],
+    ["sessions.pruned", `1 sessions ended: ${hook} …`],
+  ]);
+  expect(gateway.logged.filter(({ message }) => message === "retention")).toHaveLength(2);
+});
+
+test("beyond maxEntries the oldest that may go end, and what may not is told", async () => {
+  const { gateway, pass, cleanup } = await open({ entriesMax: 2 });
+  for (const key of ["agent:main:hook:a", "agent:main:hook:b", "agent:main:main", "agent:main:webhook:direct:x"]) {
+    await gateway.reply("main", "hello", key);
+    pass(1_000);
+  }
+  expect(await cleanup()).toMatchObject({ agents: [{ keys: ["agent:main:hook:a", "agent:main:hook:b"], tooMany: 0 }] });
+  await gateway.reply("main", "hello", "agent:main:webhook:direct:y");
+  expect(await cleanup()).toMatchObject({ agents: [{ sessions: 0, tooMany: 1 }] });
+  expect(gateway.logged).toContainEqual(
+    expect.objectContaining({ level: "warn", fields: { agent: "main", beyond: 1, maxEntries: 2 } }),
+  );
+});
+
+test("mode warn removes nothing, unless an operator says so", async () => {
+  const { gateway, pass, cleanup } = await open({ isEnforced: false });
+  await gateway.reply("main", "hello", hook);
+  pass(31 * day);
+  expect(await cleanup()).toMatchObject({ enforced: false, agents: [{ keys: [hook] }] });
+  expect(await gateway.store.session(hook)).toBeDefined();
+  expect(await cleanup({ enforce: true })).toMatchObject({ enforced: true, agents: [{ keys: [hook] }] });
+  expect(await gateway.store.session(hook)).toBeUndefined();
+});
+
+test("a session whose turn runs stays, and so does the main session under any name", async () => {
+  const { gateway, pass } = await open();
+  const keys = [hook, "agent:main:hook:busy", "agent:main:hook:main"];
+  for (const key of keys) await gateway.reply("main", "hello", key);
+  pass(31 * day);
+  const retention = makeRetention({
+    store: gateway.store,
+    rule: gateway.config.session.maintenance,
+    agentIds: ["main"],
+    mainOf: () => "agent:main:hook:main",
+    forgetState: (key) => key !== "agent:main:hook:busy",
+    onSessionChanged: () => undefined,
+    nowMs: () => Date.now() + 10_000 * day,
+    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
+  });
+  expect(await retention.sweep()).toMatchObject({ agents: [{ keys: [hook] }] });
+  await retention.close();
+  expect(await retention.sweep()).toMatchObject({ agents: [] });
+});
