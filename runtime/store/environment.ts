@@ -76,3 +76,13 @@ export function copyFailure(dir: string, reason: string, cause?: unknown): Coded
     cause,
   );
 }
+
+/**
+ * What a change gives back inside its transaction. A change that waits would hold the write lock meanwhile: it fails with
+ * `CLOISTER_INTERNAL`, and nothing of it stays.
+ */
+export function withoutWaiting<T>(result: T): T {
+  if (!(result instanceof Promise)) return result;
+  result.catch(() => undefined);
+  throw failure("CLOISTER_INTERNAL", "a change of the store must not wait for anything");
+}

@@ -7,6 +7,7 @@ import {
   type Key,
   type OpenEnvironment,
   type Range,
+  withoutWaiting,
 } from "./environment.ts";
 
 interface Row {
@@ -89,7 +90,7 @@ class MemoryEnvironment implements Environment {
     const writing = this.#tail.then(() => {
       this.#undo = [];
       try {
-        const result = change();
+        const result = withoutWaiting(change());
         this.#commits += 1;
         return result;
       } catch (error) {

@@ -16,6 +16,7 @@ import {
   type Key,
   type OpenEnvironment,
   type Range,
+  withoutWaiting,
 } from "../environment.ts";
 import { openBlobFolder } from "./blob-folder.ts";
 import { isDiskFull, saysFull } from "./disk-full.ts";
@@ -101,7 +102,7 @@ class LmdbEnvironment implements Environment {
     // A child transaction, because a plain one keeps what a callback wrote before it threw.
     const writing = this.#database.childTransaction(() => {
       transaction = this.#database.getWriteTxnId();
-      return change();
+      return withoutWaiting(change());
     });
     this.#writing.add(writing);
     try {

@@ -1,0 +1,134 @@
+/**
+ * W-11: what is in the memory of one agent's cell, in the real program with real secrets. At level `thread` it is the heap snapshot
+ * of the cell's worker; at level `process` all memory of the cell's process that can be read.
+ */
+import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { childrenOf } from "../support/processes.ts";
+import type { Level } from "../support/levels.ts";
+
+afterAll(endPrograms);
+
+/** Nothing of these is agent A's. Each is long and like nothing else, so that where it is found it was brought. */
+const secrets = {
+  "the gateway's token": "canary-gateway-5f1c2b7d90",
+  "a token of a channel": "canary-channel-77ab03e1c4",
+  "a secret of the environment": "canary-environment-19d0c8",
+  "a secret of .env": "canary-dotenv-64b2e9a0f1",
+  "B's credential": "canary-options-of-b-3e8f27",
+  "what a person said to B": "canary-said-to-b-c05a918d",
+} as const;
+const own = { option: "canary-options-of-a-b81f6e", said: "canary-said-to-a-0d93c7f2" };
+const actor = `import { defineActor } from "cloister";
+export default defineActor({
+  state: () => ({ heard: [] as string[] }),
+  message(ctx, message) {
+    ctx.state.heard.push(message.text);
+    ctx.reply("kept " + ctx.state.heard.length);
+  },
+});`;
+
+/** Writes the heap snapshot of the worker with this name when the process is sent SIGUSR2. */
+const snapshotter = `
+import fs from "node:fs";
+import { pipeline } from "node:stream/promises";
+// The gateway empties its environment.
+const file = process.env.SNAPSHOT_FILE;
+process.on("worker", (worker) => {
+  if (worker.threadName !== "cell:a") return;
+  process.on("SIGUSR2", async () => {
+    await pipeline(await worker.getHeapSnapshot(), fs.createWriteStream(file + ".part"));
+    fs.renameSync(file + ".part", file);
+  });
+});`;
+
+/** Both agents have heard something, so that both cells live. */
+async function startPair(level: Level): Promise<{ readonly program: Program; readonly snapshotFile: string }> {
+  const agent = (id: string, apiKey: string) => ({
+    id,
+    module: "./actor.ts",
+    options: { apiKey },
+    isolation: { level },
+  });
+  const stateDir = makeStateDir({
+    agents: { list: [agent("a", own.option), agent("b", "${B_KEY}")] },
+    tools: { agentToAgent: { enabled: true, allow: ["a", "b"] }, sessions: { visibility: "all" } },
+    gateway: { auth: { mode: "token", token: secrets["the gateway's token"] } },
+    channels: { webhook: { accounts: { home: { token: "${HOME_TOKEN}" } } } },
+  });
+  writeFileSync(path.join(stateDir, "actor.ts"), actor);
+  const written = {
+    B_KEY: secrets["B's credential"],
+    HOME_TOKEN: secrets["a token of a channel"],
+    UNUSED: secrets["a secret of .env"],
+  };
+  writeFileSync(
+    path.join(stateDir, ".env"),
+    Object.entries(written)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(""),
+  );
+  const hook = path.join(stateDir, "snapshotter.mjs");
+  writeFileSync(hook, snapshotter);
+  const snapshotFile = path.join(stateDir, "a.heapsnapshot");
+  const program = await startProgram(stateDir, [], {
+    NODE_OPTIONS: `--import=${hook}`,
+    SNAPSHOT_FILE: snapshotFile,
+    SOME_API_KEY: secrets["a secret of the environment"],
+  });
+  for (const [id, text] of [
+    ["b", secrets["what a person said to B"]],
+    ["a", own.said],
+  ] as const)
+    expect(await runCommand(stateDir, ["send", "--agent", id, text])).toMatchObject({ code: 0, stdout: "kept 1\n" });
+  return { program, snapshotFile };
+}
+
+function expectNoSecret(program: Program, holds: (text: string) => boolean): void {
+  // What looks for secrets finds what is there.
+  for (const [name, text] of Object.entries(own)) expect(holds(text), `its own ${name}`).toBe(true);
+  for (const [name, text] of Object.entries({ ...secrets, "the operator's key": program.key }))
+    expect(holds(text), name).toBe(false);
+}
+
+test("W-11: a heap snapshot of A's worker has no secret of B, of the gateway or of its operator in it", async () => {
+  const { program, snapshotFile } = await startPair("thread");
+  program.process.kill("SIGUSR2");
+  await expect.poll(() => existsSync(snapshotFile)).toBe(true);
+  const snapshot = readFileSync(snapshotFile, "utf8");
+  expectNoSecret(program, (text) => snapshot.includes(text));
+  expect(await program.stop()).toBe(0);
+});
+
+test("W-11: the memory of A's process has no secret of B, of the gateway or of its operator in it", async () => {
+  const { program } = await startPair("process");
+  const memories = childrenOf(program.process.pid ?? 0).map(readMemory);
+  expect(memories).toHaveLength(2);
+  const holds = (memory: readonly Buffer[], text: string): boolean =>
+    memory.some((part) => part.includes(text, 0, "latin1") || part.includes(text, 0, "utf16le"));
+  const [memory = []] = memories.filter((one) => holds(one, own.said));
+  expectNoSecret(program, (text) => holds(memory, text));
+  expect(memories.filter((one) => holds(one, secrets["B's credential"]))).toHaveLength(1);
+  expect(await program.stop()).toBe(0);
+});
+
+/** Every mapping that can be read; those that the kernel does not give (as `[vvar]`) are left out. */
+function readMemory(pid: number): readonly Buffer[] {
+  const memory = openSync(`/proc/${pid}/mem`, "r");
+  const parts: Buffer[] = [];
+  for (const line of readFileSync(`/proc/${pid}/maps`, "utf8").split("\n")) {
+    const [, from = "", to = "", rights = ""] = /^([0-9a-f]+)-([0-9a-f]+) (\S+)/.exec(line) ?? [];
+    const start = Number.parseInt(from, 16);
+    if (!rights.startsWith("r") || start > Number.MAX_SAFE_INTEGER) continue;
+    const part = Buffer.alloc(Number.parseInt(to, 16) - start);
+    try {
+      parts.push(part.subarray(0, readSync(memory, part, 0, part.length, start)));
+    } catch {
+      // A mapping of a device or of the kernel.
+    }
+  }
+  closeSync(memory);
+  return parts;
+}
