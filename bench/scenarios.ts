@@ -40,6 +40,10 @@ export const scenarios = {
     question: "How long does a dormant agent take to the first line of its handler?",
     load: () => import("./scenarios/wake.ts"),
   },
+  spawn: {
+    question: "How long does a sub-agent take to be accepted, to its first line, and to be heard of by its requester?",
+    load: () => import("./scenarios/spawn.ts"),
+  },
   route: {
     question: "What does one message through the binding table cost, with ten and with ten thousand bindings?",
     load: () => import("./scenarios/route.ts"),

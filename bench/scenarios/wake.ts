@@ -4,8 +4,8 @@
  */
 import { fileURLToPath } from "node:url";
 import { Script } from "node:vm";
-import { Worker } from "node:worker_threads";
 import type { CellAssets } from "../../runtime/thread/cell-assets.ts";
+import { startEmptyWorker } from "../empty-worker.ts";
 import { type GatewayHere, openGatewayHere } from "../gateway-here.ts";
 import { atMost, type ScenarioOptions, type ScenarioReport } from "../scenario.ts";
 import { makeRatios, makeSpread } from "../spread.ts";
@@ -64,20 +64,6 @@ async function wake(gateway: GatewayHere, agentId: string): Promise<number> {
   const handledNs = BigInt(await gateway.say(agentId, "wake up"));
   await gateway.passivate();
   return Number(handledNs - sentNs) / 1e6;
-}
-
-async function startEmptyWorker(): Promise<number> {
-  const startedNs = process.hrtime.bigint();
-  const worker = new Worker('require("node:worker_threads").parentPort.postMessage(process.hrtime.bigint())', {
-    eval: true,
-  });
-  const ended = new Promise((resolve) => worker.once("exit", resolve));
-  const firstLineNs = await new Promise<bigint>((resolve, reject) => {
-    worker.once("message", resolve);
-    worker.once("error", reject);
-  });
-  await ended;
-  return Number(firstLineNs - startedNs) / 1e6;
 }
 
 /** The shipped `echo`, but that it answers with the clock; compiled and cached as shipped modules are. */
