@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openFormat } from "../../runtime/store/format.ts";
+import { formats, openFormat } from "../../runtime/store/format.ts";
 import { openLmdbEnvironment } from "../../runtime/store/lmdb/environment.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import { identify } from "../../runtime/store/owner.ts";
@@ -104,15 +104,15 @@ describe("store on disk", () => {
   });
 
   it("refuses a store of a newer version, naming both versions, and writes nothing", async () => {
-    for (const name of ["registry", "journal"]) {
+    for (const name of ["registry", "journal"] as const) {
       const stateDir = join(dir, name);
       await (await openLmdbStore(placesIn(stateDir))).close();
       const environment = await openLmdbEnvironment(join(stateDir, "store", name));
-      await environment.write(() => environment.put(["format"], { name, format: 7 }));
+      await environment.write(() => environment.put(["format"], { name, format: formats[name] + 1 }));
       await environment.close();
       await expect(openLmdbStore(placesIn(stateDir), { owner: { pid: process.pid } })).rejects.toMatchObject({
         code: "CLOISTER_STATE_VERSION",
-        message: expect.stringMatching(/holds \w+ format 7, .* reads \w+ format \d/),
+        message: expect.stringMatching(/holds \w+ format \d, .* reads \w+ format \d/),
       });
       const after = await openLmdbEnvironment(join(stateDir, "store", "registry"));
       expect(after.get(["owner"])).toBeUndefined();
@@ -184,7 +184,7 @@ describe("store on disk", () => {
     expect(letter).not.toHaveProperty("answer");
     await store.close();
     const after = await openLmdbEnvironment(join(stateDir, "store", "journal"));
-    expect(after.get(["format"])).toEqual({ name: "journal", format: 6 });
+    expect(after.get(["format"])).toEqual({ name: "journal", format: formats.journal });
     await after.close();
   });
 
@@ -220,7 +220,7 @@ describe("store on disk", () => {
     expect(await store.begin(beginOf(mail))).toMatchObject({ status: "begun", attempt: 2, steps: [] });
     await store.close();
     const after = await openLmdbEnvironment(join(stateDir, "agents", "ann", "sessions"));
-    expect(after.get(["format"])).toEqual({ name: "agent", format: 3 });
+    expect(after.get(["format"])).toEqual({ name: "agent", format: formats.agent });
     await after.close();
   });
 
