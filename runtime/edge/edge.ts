@@ -111,6 +111,7 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "sockets">>
     page.find,
   ];
   const sockets = makeSockets({
+    kernel,
     bounds,
     door,
     log,

@@ -197,6 +197,8 @@ export interface KernelForEdge {
   /** What a device may do. An admitted one is told of with `deviceGone` when its connection ends. */
   connectDevice(attempt: DeviceAttempt): Promise<DeviceAnswer>;
   deviceGone(connId: string): Promise<void>;
+  /** Whether a WebSocket is open: without one, next to no event is wanted. Told before anything that the first one asks. */
+  audience(isThere: boolean): Promise<void>;
   /** `failing` is empty when ready. */
   ready(): Promise<{ readonly failing: readonly string[] }>;
 }

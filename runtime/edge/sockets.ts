@@ -6,14 +6,14 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import type { Refusal } from "../kernel/errors.ts";
+import { type Refusal, toRefusal } from "../kernel/errors.ts";
 import { refusalBody } from "./answer.ts";
 import { addressKey } from "./attempts.ts";
 import { type Connection, type ConnectionDeps, openConnection } from "./connection.ts";
 import { arrivalOf, drainingRefusal, hostRefusal } from "./http.ts";
 import { isForwarded, isLoopback, type OriginRules } from "./origin.ts";
 import { pageBase } from "./page.ts";
-import type { GatewayEvent } from "./port.ts";
+import type { GatewayEvent, KernelForEdge } from "./port.ts";
 import { noSuchPath } from "./route.ts";
 import { makeStreams } from "./streams.ts";
 import { httpStatus } from "./wire-error.ts";
@@ -21,6 +21,7 @@ import { httpStatus } from "./wire-error.ts";
 export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed"> {
   readonly rules: OriginRules;
   readonly basePath: string;
+  readonly kernel: Pick<KernelForEdge, "audience">;
   closing(): string | undefined;
 }
 
@@ -43,6 +44,11 @@ export function makeSockets(deps: SocketDeps): Sockets {
   const base = pageBase(deps.basePath);
   const paths = new Set(["/", base, base.slice(0, -1)]);
   let emptied: (() => void) | undefined;
+
+  const tellAudience = (): void =>
+    void deps.kernel
+      .audience(connections.size > 0)
+      .catch((error: unknown) => deps.log("warn", "clients could not be announced", { error: toRefusal(error) }));
 
   const tick = setInterval(() => {
     const payload = JSON.stringify({ ts: deps.now() });
@@ -80,10 +86,13 @@ export function makeSockets(deps: SocketDeps): Sockets {
         socket.off("error", onError);
         const closed = (connection: Connection): void => {
           connections.delete(connection);
-          if (connections.size === 0) emptied?.();
+          if (connections.size > 0) return;
+          tellAudience();
+          emptied?.();
         };
         const connection = openConnection(ws, request, { ...deps, caller: callerOf(request), closed });
         connections.set(connection, addressKey(request.socket.remoteAddress));
+        if (connections.size === 1) tellAudience();
       });
     },
     publish,

@@ -11,7 +11,6 @@ import type {
   Client,
   DeviceAttempt,
   EdgeForKernel,
-  GatewayEvent,
   HookRequest,
   KernelForEdge,
   RunResult,
@@ -36,6 +35,7 @@ import { describeAuth } from "./auth-lines.ts";
 import { makeDevices } from "./devices.ts";
 import { makeGrants } from "./grants.ts";
 import { answerAsked } from "./right-answers.ts";
+import { makeEvents } from "./events.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
 import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
@@ -119,20 +119,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const loopDelay = monitorEventLoopDelay({ resolution: loopDelayResolutionMs });
   loopDelay.enable();
 
-  let edge: Pick<EdgeForKernel, "publish" | "send" | "closeDevice"> | undefined;
+  let edge: Pick<EdgeForKernel, "send" | "closeDevice"> | undefined;
   let isResumed = false;
-  let outbox: GatewayEvent[] = [];
-  const publish = (event: GatewayEvent): void => {
-    if (edge === undefined) return;
-    if (outbox.length === 0) {
-      queueMicrotask(() => {
-        const events = outbox;
-        outbox = [];
-        edge?.publish(events).catch((error: unknown) => log.warn({ error }, "events could not be published"));
-      });
-    }
-    outbox.push(event);
-  };
+  const events = makeEvents(log);
+  const { publish } = events;
 
   const runs = makeRuns(
     publish,
@@ -376,6 +366,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       runs.wait(runId, Math.min(timeoutMs, limits.askTimeoutMsMax)),
     connectDevice: (attempt: DeviceAttempt) => devices.connect(attempt),
     deviceGone: async (connId: string) => void (await devices.gone(connId)),
+    audience: (isThere: boolean) => Promise.resolve(events.hasAudience(isThere)),
     ready: () =>
       Promise.resolve({ failing: isResumed ? [] : ["journal: what the last process left is being taken up"] }),
   };
@@ -386,6 +377,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     agents: () => board.all(),
     attachEdge: (attached) => {
       edge = attached;
+      events.attach(attached);
     },
     async resume() {
       const [found] = await Promise.all([driver.resume(), deadLetters.changed()]);

@@ -32,6 +32,8 @@ interface LogRecord {
 }
 
 export interface FakeKernel extends KernelForEdge {
+  /** What it was told of whether a socket is open. */
+  readonly audiences: readonly boolean[];
   readonly calls: { method: string; args: readonly unknown[] }[];
   answers: {
     rpc: (client: Parameters<KernelForEdge["rpc"]>[0], method: string, params: unknown) => Promise<RpcResult>;
@@ -58,8 +60,10 @@ export function makeFakeKernel(): FakeKernel {
     ready: async () => ({ failing: [] }),
   };
   const record = (method: string, args: readonly unknown[]): void => void calls.push({ method, args });
+  const audiences: boolean[] = [];
   return {
     calls,
+    audiences,
     answers,
     rpc: async (...args) => (record("rpc", args), answers.rpc(...args)),
     inbound: async (...args) => (record("inbound", args), answers.inbound()),
@@ -67,6 +71,7 @@ export function makeFakeKernel(): FakeKernel {
     waitRun: async (...args) => (record("waitRun", args), answers.waitRun(...args)),
     connectDevice: async (...args) => (record("connectDevice", args), answers.connectDevice(...args)),
     deviceGone: async (...args) => record("deviceGone", args),
+    audience: async (isThere) => void audiences.push(isThere),
     ready: async () => answers.ready(),
   };
 }

@@ -16,6 +16,29 @@ afterAll(() => {
   expect(unhandled).toEqual([]);
 });
 
+describe("whether somebody listens", () => {
+  it("is told with the first socket, before anything that it asks, and with the end of the last", async () => {
+    const { port, kernel } = await openEdge();
+    const heard: (readonly boolean[])[] = [];
+    kernel.answers.rpc = async () => {
+      heard.push([...kernel.audiences]);
+      return { ok: true, payload: {} };
+    };
+    const [first, second] = [openClient(port), openClient(port)];
+    await first.connect();
+    await first.call("agents.list");
+    await second.connect();
+    expect(heard).toEqual([[true]]);
+    first.ws.close();
+    await first.closed;
+    await second.call("agents.list");
+    expect(heard).toEqual([[true], [true]]);
+    second.ws.close();
+    await second.closed;
+    await expect.poll(() => kernel.audiences).toEqual([true, false]);
+  });
+});
+
 describe("handshake", () => {
   it("begins with the challenge and ends with all five parts of hello-ok", async () => {
     const { port, clock } = await openEdge();

@@ -195,6 +195,7 @@ export async function openGateway(
       return { status: "sent" };
     },
   });
+  await gateway.doors.audience(true);
   await gateway.resume();
   const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin"] };
   const say: TestGateway["say"] = async (agentId, text, sessionKey = `agent:${agentId}:${config.session.mainKey}`) => {

@@ -1,0 +1,51 @@
+/**
+ * Events on their way to the edge: those of one moment go together, and while no client is connected only what one that connects
+ * later cannot do without. It asks for everything else when it begins; but of an answer that streams, the edge alone has
+ * the text so far (`runtime/edge/streams.ts`), and the end of such a run lets that go.
+ */
+import type { EdgeForKernel, GatewayEvent } from "../edge/port.ts";
+import type { Logger } from "./driver.ts";
+
+export interface Events {
+  readonly publish: (event: GatewayEvent) => void;
+  attach(edge: Pick<EdgeForKernel, "publish">): void;
+  /** Whether a client is connected; until that is said there is none. */
+  hasAudience(isThere: boolean): void;
+}
+
+export function makeEvents(log: Pick<Logger, "warn">): Events {
+  /** Runs that have streamed and not ended: no more than turns run. */
+  const streaming = new Set<string>();
+  let edge: Pick<EdgeForKernel, "publish"> | undefined;
+  let isHeard = false;
+  let outbox: GatewayEvent[] = [];
+
+  const isWanted = ({ event, payload }: GatewayEvent): boolean => {
+    if (event !== "chat") return isHeard;
+    if (payload.state === "delta") {
+      streaming.add(payload.runId);
+      return true;
+    }
+    return streaming.delete(payload.runId) || isHeard;
+  };
+
+  const flush = (): void => {
+    const events = outbox;
+    outbox = [];
+    edge?.publish(events).catch((error: unknown) => log.warn({ error }, "events could not be published"));
+  };
+
+  return {
+    publish(event) {
+      if (edge === undefined || !isWanted(event)) return;
+      if (outbox.length === 0) queueMicrotask(flush);
+      outbox.push(event);
+    },
+    attach(attached) {
+      edge = attached;
+    },
+    hasAudience(isThere) {
+      isHeard = isThere;
+    },
+  };
+}

@@ -1,0 +1,64 @@
+/** What goes to the edge, with and without somebody there to hear it. */
+import { expect, test } from "vitest";
+import type { GatewayEvent } from "../../../runtime/edge/port.ts";
+import { makeEvents } from "../../../runtime/supervisor/events.ts";
+
+const changed: GatewayEvent = {
+  event: "sessions.changed",
+  payload: { sessionKey: "agent:main:main", agentId: "main", reason: "turn", ts: 1 },
+};
+const chat = (runId: string, state: "delta" | "final" | "error"): GatewayEvent => ({
+  event: "chat",
+  payload: { runId, sessionKey: "agent:main:main", agentId: "main", seq: 1, state },
+});
+
+function open() {
+  const batches: (readonly GatewayEvent[])[] = [];
+  const warnings: object[] = [];
+  const events = makeEvents({ warn: (fields) => warnings.push(fields) });
+  events.attach({ publish: async (batch) => void batches.push(batch) });
+  /** The events of a moment are on their way at its end. */
+  const told = async (): Promise<readonly (readonly GatewayEvent[])[]> => {
+    await Promise.resolve();
+    return batches.splice(0);
+  };
+  return { events, told, warnings };
+}
+
+test("nothing goes to the edge while no client is connected, except what streams, to its end", async () => {
+  const { events, told } = open();
+  for (const event of [changed, chat("silent", "final"), chat("r", "delta"), chat("r", "delta"), chat("r", "final")])
+    events.publish(event);
+  expect(await told()).toEqual([[chat("r", "delta"), chat("r", "delta"), chat("r", "final")]]);
+  // Its end is told once: the run has no text at the edge any more.
+  events.publish(chat("r", "error"));
+  expect(await told()).toEqual([]);
+});
+
+test("everything goes while a client is connected, in one piece for each moment, and stops with the last client", async () => {
+  const { events, told } = open();
+  events.hasAudience(true);
+  events.publish(changed);
+  events.publish(chat("r", "delta"));
+  expect(await told()).toEqual([[changed, chat("r", "delta")]]);
+  events.publish(chat("other", "final"));
+  expect(await told()).toEqual([[chat("other", "final")]]);
+  events.hasAudience(false);
+  events.publish(changed);
+  events.publish(chat("r", "final"));
+  expect(await told()).toEqual([[chat("r", "final")]]);
+});
+
+test("events that the edge does not take are logged and hold nothing up", async () => {
+  const { events, told, warnings } = open();
+  events.hasAudience(true);
+  const error = new Error("gone");
+  events.attach({ publish: () => Promise.reject(error) });
+  events.publish(changed);
+  await told();
+  expect(warnings).toEqual([{ error }]);
+  events.attach({ publish: async () => undefined });
+  events.publish(changed);
+  await told();
+  expect(warnings).toHaveLength(1);
+});
