@@ -8,13 +8,14 @@
  * gateway's refusal, after its timeout, or when the connection ends. Source: protocol.md.
  */
 import { WebSocket } from "ws";
+import type { Scope } from "../../auth/scopes.ts";
 import { type CodedError, failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { type EventQueue, makeEventQueue } from "./event-queue.ts";
 import { makePendingRequests, type RequestOptions } from "./pending-requests.ts";
 import { fieldsOf } from "./wire-failure.ts";
 
-export type ClientScope = "operator.read" | "operator.write" | "operator.admin";
+export type ClientScope = Scope;
 
 export interface GatewayTarget {
   /** `ws://host:port/` or `wss://…`. */

@@ -23,6 +23,7 @@ import type { StatusOptions } from "./commands/status.ts";
 import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
+import { addDevices } from "./device-commands.ts";
 import { addGrants } from "./grant-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
@@ -76,6 +77,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addTimers(shell);
   addSubagents(shell);
   addGrants(shell);
+  addDevices(shell);
   addConfig(shell);
   addState(shell);
   addBackup(shell);
