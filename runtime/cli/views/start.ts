@@ -10,7 +10,7 @@ export function formatStart(version: string, config: ResolvedConfig): readonly s
     ["state", config.profile === undefined ? config.stateDir : `${config.stateDir} (profile ${config.profile})`],
     ["agents", config.agents.map(formatAgent).join(", ")],
     ["auth", formatAuth(config.gateway.auth)],
-    ["devices", "no client needs device approval in this version; agents never do: they live in this process"],
+    ["devices", "a client that proves a key is approved once; agents never are: they live in this process"],
   ];
   return [`cloister ${version}`, ...indent(formatFacts(facts)), ...formatNotes(config)];
 }

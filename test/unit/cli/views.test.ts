@@ -271,7 +271,7 @@ describe("the start text", () => {
         state    /state
         agents   main (scripted, default), raul (scripted)
         auth     token: clients give gateway.auth.token, or on this machine the operator key
-        devices  no client needs device approval in this version; agents never do: they live in this process
+        devices  a client that proves a key is approved once; agents never are: they live in this process
       warning: gateway.auth.token: is empty → set it
       "
     `);
@@ -286,7 +286,7 @@ describe("the start text", () => {
         state    /state (profile dev)
         agents   main (scripted, default)
         auth     token: clients give gateway.auth.token, or on this machine the operator key
-        devices  no client needs device approval in this version; agents never do: they live in this process
+        devices  a client that proves a key is approved once; agents never are: they live in this process
       "
     `);
   });
