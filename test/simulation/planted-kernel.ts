@@ -154,7 +154,7 @@ export const plantedInKernel: readonly Planted[] = [
     text: "if (parsed.incarnation !== incarnation || incarnation !== agent.incarnation) {",
     instead: "if (parsed.incarnation > agent.incarnation) {",
     seen: /a frame that is repeated or of an earlier cell of \w+ was accepted/u,
-    seeds: 400,
+    seeds: 2_800,
   },
   {
     bug: "frames that are accepted twice",
