@@ -51,7 +51,7 @@ export function makeStopWork({ agentIds, kernel, runs, store, nowMs }: StopWorkD
       if (agentId !== "all") return { type: "agent", agentId };
       throw failure(
         "CLOISTER_REQUEST_INVALID",
-        'stop: found "all", which is also the id of an agent; wanted one meaning',
+        'target: found "all", which is also the id of an agent; wanted one meaning',
         "to stop that agent: `cloister agents stop all`; to stop everything: name the other agents one by one",
       );
     }
@@ -59,7 +59,7 @@ export function makeStopWork({ agentIds, kernel, runs, store, nowMs }: StopWorkD
     if (runs.knows(target)) return { type: "run", runId: target };
     throw failure(
       "CLOISTER_REQUEST_INVALID",
-      `stop: found ${JSON.stringify(target)}, wanted the id of an agent, the id of a run that is not over, or "all"`,
+      `target: found ${JSON.stringify(target)}, wanted the id of an agent, the id of a run that is not over, or "all"`,
       "cloister agents list",
     );
   };

@@ -2,11 +2,12 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import type { InboundEvent } from "../../channels/port.ts";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { RunResult } from "../../runtime/edge/port.ts";
-import { groupsOf, openGateway, type TestGateway } from "../support/gateway.ts";
+import { openMemoryStore } from "../../runtime/store/memory.ts";
+import { groupsOf, makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 
 const module = fileURLToPath(new URL("../fixtures/actors/holder.ts", import.meta.url));
 const main = "agent:main:main";
@@ -58,6 +59,23 @@ it("/stop takes effect behind a full backlog: what waits first, then what runs, 
     expect(await run).toMatchObject({ status: "error", refusal: { code: "CLOISTER_ASK_ABORTED" } });
   expect(replyOf(await gateway.say("main", "/stop"))).toBe("Nothing was running, and nothing waited.");
   expect(await gateway.reply("main", "again")).toBe("again");
+});
+
+it("/stop of what lies on the disk is kept before it is answered, so that a restart forgets nothing of it", async () => {
+  const mailbox = { depthMax: 2, sessionDepthMax: 2, overflow: "spill" } as const;
+  const config = makeConfig([{ id: "main", module, moduleKind: "file", mailbox }]);
+  const agents = config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir }));
+  const store = await openMemoryStore({ stateDir: config.stateDir, agents });
+  const keepStops = vi.spyOn(store, "keepStops");
+  const gateway = await openGateway([], {}, { store, config });
+  const runs = [gateway.say("main", "hold")];
+  await isHeld(gateway);
+  for (const text of ["one", "two", "three", "four", "five"]) runs.push(gateway.say("main", text));
+  await expect.poll(() => gateway.agents()[0]?.queueDepth).toBe(5);
+  expect(replyOf(await gateway.say("main", "/stop"))).toMatch(/^Stopped: .* on the disk/);
+  expect(keepStops.mock.calls.flat(2)).toMatchObject([{ agentId: "main", sessionKey: main }]);
+  for (const run of runs)
+    expect(await run).toMatchObject({ status: "error", refusal: { code: "CLOISTER_ASK_ABORTED" } });
 });
 
 it("a command is no message: no turn, no row in the transcript, and its answer leaves by the channel", async () => {

@@ -84,7 +84,7 @@ test("what stop cannot mean is refused with what it can", async () => {
   ]);
   expect(await stop(gateway, "nothing")).toMatchObject({
     code: "CLOISTER_REQUEST_INVALID",
-    message: 'stop: found "nothing", wanted the id of an agent, the id of a run that is not over, or "all"',
+    message: 'target: found "nothing", wanted the id of an agent, the id of a run that is not over, or "all"',
   });
   expect(await stop(gateway, "ALL")).toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
   expect(await stop(gateway, "Main")).toMatchObject({ scope: "agent", active: 0, queued: 0, backlog: 0 });

@@ -13,7 +13,7 @@ import { type ChatCommand, type CommandAnswer, type CommandCall, takesAnything, 
 
 export interface SessionCommandDeps {
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
-  readonly store: Pick<Store, "session" | "activation" | "setActivation">;
+  readonly store: Pick<Store, "session" | "activation" | "setActivation" | "keepStops">;
   readonly care: Pick<SessionCare, "reset">;
   readonly kernel: () => Pick<Kernel, "stop" | "sessionView">;
   readonly runs: Pick<Runs, "wait">;
@@ -25,13 +25,17 @@ export function makeSessionCommands(
   deps: SessionCommandDeps,
   resetTriggers: readonly string[],
 ): readonly ChatCommand[] {
-  const stop = ({ sessionKey, by }: CommandCall): Stopped =>
-    deps.kernel().stop({ type: "session", sessionKey }, by, deps.nowMs());
+  /** Once it is answered, a restart forgets nothing of it. */
+  const stop = async ({ sessionKey, by }: CommandCall): Promise<Stopped> => {
+    const stopped = deps.kernel().stop({ type: "session", sessionKey }, by, deps.nowMs());
+    if (stopped.kept.length > 0) await deps.store.keepStops(stopped.kept);
+    return stopped;
+  };
 
   /** What runs and what waits belongs to the conversation that ends. */
   const reset = async (call: CommandCall): Promise<string> => {
     const { sessionKey, agentId } = call;
-    const stopped = stop(call);
+    const stopped = await stop(call);
     const ends = await Promise.all(stopped.active.map((runId) => deps.runs.wait(runId, limits.stopWaitMs)));
     if (ends.some(({ status }) => status === "timeout"))
       throw failure("CLOISTER_BUSY", `the session ${sessionKey} still runs`, "send it again in a moment");
@@ -61,7 +65,7 @@ export function makeSessionCommands(
       usage: "/stop",
       summary: "stop what this session runs, with its sub-agents, and drop what it has waiting",
       takes: takesNothing,
-      run: async (call) => ({ reply: describeStopped(stop(call)) }),
+      run: async (call) => ({ reply: describeStopped(await stop(call)) }),
     },
     ...resetTriggers.map(resetCommand),
     {
@@ -93,7 +97,7 @@ const isNothing = ({ queued, active, backlog }: Stopped): boolean =>
 function describeStopped(stopped: Stopped): string {
   if (isNothing(stopped)) return "Nothing was running, and nothing waited.";
   const { queued, active, backlog, subagents } = stopped;
-  const onDisk = backlog === 0 ? "" : `; of ${backlog} on the disk, those of this session end when they are read`;
+  const onDisk = backlog === 0 ? "" : `; of ${backlog} on the disk, those of this session end as well`;
   const children = subagents === 0 ? "" : `; ${subagents} of them sub-agents`;
   return `Stopped: ${queued.length} that waited, ${active.length} that ran${children}${onDisk}.`;
 }
