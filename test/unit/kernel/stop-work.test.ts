@@ -28,6 +28,7 @@ describe("stopping an agent", () => {
       active: ["a", "d"],
       senders: 0,
       backlog: 0,
+      subagents: 0,
       kept: [],
     });
     driver.settle();
