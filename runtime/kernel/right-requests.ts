@@ -1,5 +1,5 @@
 /**
- * A send that fails for want of a right may be put to the operator (`tools.agentToAgent.requests`, ADR 0026). The driver keeps the
+ * A send that fails for want of a right may be put to the operator (`tools.agentToAgent.requests`, ADR 0024). The driver keeps the
  * message with a request and says what the caller is told; the call is refused either way, and its answer is on record as any
  * other. What is approved comes back through `admit`, under the right that it then has.
  */

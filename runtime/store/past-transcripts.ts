@@ -1,6 +1,6 @@
 /**
  * The transcripts that a reset or a deletion ended, in the order of their ends, and which rows name which file: what retention
- * needs to remove the oldest in short writes (`docs/adr/0029-retention.md`).
+ * needs to remove the oldest in short writes (`docs/adr/0027-retention.md`).
  *
  * Layout, since format 3 of an agent's environment (`K` is `keyText` of the session key):
  *   ["p", K, n]             → PastTranscript   the n-th that ended, from 1; `messages` shrinks while its rows are removed

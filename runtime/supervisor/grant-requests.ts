@@ -1,5 +1,5 @@
 /**
- * Rights that agents lacked and that an operator may grant (ADR 0026). A refused call raises one request for each sender, target
+ * Rights that agents lacked and that an operator may grant (ADR 0024). A refused call raises one request for each sender, target
  * and verb; its message is kept with the request in the journal, and the caller is told both. Then:
  *
  *   waiting ──approve──► approved: the grant is kept, each message goes through the accept path as the sender's ──► gone

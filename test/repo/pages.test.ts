@@ -140,3 +140,19 @@ test("the reader of pages finds links, blocks and transcripts", () => {
   expect(block).toMatchObject({ kind: ["ts", "actor"], line: 3 });
   expect(findTranscript(block?.text ?? "")).toEqual([{ says: "hi", answers: "one\ntwo" }]);
 });
+
+test("the records of decisions are numbered without gaps, begin with their number, and are all in the list", () => {
+  const records = pages.filter((page) => page.startsWith("docs/adr/")).toSorted();
+  const listed = findLinks(readText("docs/ARCHITECTURE.md")).filter((target) => /^adr\/\d{4}-/.test(target));
+  expect([...new Set(listed)].toSorted()).toEqual(records.map((record) => record.replace("docs/", "")));
+  records.forEach((record, at) => {
+    const number = String(at + 1).padStart(4, "0");
+    expect(record).toMatch(new RegExp(`^docs/adr/${number}-`));
+    expect(readText(record)).toMatch(new RegExp(`^# ${number}\\. `));
+  });
+});
+
+test("the guides are all named in the README", () => {
+  const named = new Set(findLinks(readText("README.md")));
+  expect(pages.filter((page) => page.startsWith("docs/guides/") && !named.has(page))).toEqual([]);
+});
