@@ -172,7 +172,7 @@ describe("a timer", () => {
 
 describe("what can never be delivered is removed, and the log and the audit trail say so", () => {
   /** On the disk, as the program has it. */
-  const openOnDisk = async (stateDir: string, agents: readonly string[], allow: readonly string[]) => {
+  const openOnDisk = async (stateDir: string, agents: readonly string[], allow: readonly string[], laterMs = 0) => {
     const config = makeConfig(
       agents.map((id) => ({ id, ...actor })),
       { agentToAgent: { enabled: true, allow }, visibility: "all" },
@@ -183,7 +183,7 @@ describe("what can never be delivered is removed, and the log and the audit trai
       agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
     });
     onTestFinished(() => store.close());
-    return openGateway([], {}, { store, config });
+    return openGateway([], {}, { store, config, nowMs: () => Date.now() + laterMs });
   };
   const dropped = async (gateway: TestGateway) =>
     (await gateway.store.audits(50))
@@ -195,7 +195,8 @@ describe("what can never be delivered is removed, and the log and the audit trai
     const stateDir = mkdtempSync(path.join(os.tmpdir(), "cloister-signals-"));
     onTestFinished(() => rm(stateDir, { recursive: true }));
     const before = await openOnDisk(stateDir, ["main", "raul", "ana"], ["*"]);
-    const inMs = 300;
+    // Far enough that none of them is due before the restart, which comes after it by its clock.
+    const inMs = 60_000;
     const gone = await tell(before, { do: "schedule", options: { name: "gone", inMs, text: "x" } }, "ana");
     const kept = await tell(before, { do: "schedule", options: { name: "kept", inMs, text: "kept" } });
     const goneMonitor = await tell(before, { do: "monitor", target: "raul" }, "ana");
@@ -204,7 +205,7 @@ describe("what can never be delivered is removed, and the log and the audit trai
     await before.store.close();
 
     // `ana` is gone, and main may no longer send to raul.
-    const after = await openOnDisk(stateDir, ["main", "raul"], []);
+    const after = await openOnDisk(stateDir, ["main", "raul"], [], 2 * inMs);
     await until(after, 1);
     expect(await seen(after)).toMatchObject([{ signal: { type: "timer", id: kept }, text: "kept" }]);
     await expect
