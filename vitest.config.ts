@@ -5,6 +5,7 @@ const project = (name: string, timeoutMs: number, extra: object = {}) => ({
     name,
     include: [`test/${name}/**/*.test.ts`],
     pool: "forks" as const,
+    setupFiles: ["test/support/property-seed.ts"],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
     // What is waited for comes when it comes: machines are shared.

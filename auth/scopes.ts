@@ -37,15 +37,15 @@ export const scopeMeanings: Readonly<Record<Scope, string>> = {
 };
 
 /** Beside `operator.admin`, which implies every operator scope. */
-const impliedBy: Readonly<Record<string, readonly string[]>> = {
-  "operator.read": ["operator.write"],
-  "operator.talk": ["operator.write"],
-};
+const impliedBy: ReadonlyMap<string, readonly Scope[]> = new Map([
+  ["operator.read", ["operator.write"]],
+  ["operator.talk", ["operator.write"]],
+]);
 
 export function holdsScope(held: readonly string[], wanted: string): boolean {
   if (held.includes(wanted)) return true;
   if (wanted.startsWith("operator.") && held.includes("operator.admin")) return true;
-  return (impliedBy[wanted] ?? []).some((scope) => held.includes(scope));
+  return (impliedBy.get(wanted) ?? []).some((scope) => held.includes(scope));
 }
 
 /**

@@ -143,6 +143,9 @@ describe("scopes", () => {
     expect(granted([])).toEqual([]);
     expect(granted(["operator.read", "operator.read", "root", "operator.everything"])).toEqual(["operator.read"]);
   });
+  it("are not found among what every object has", () => {
+    expect(granted(["valueOf", "__proto__", "constructor", "operator.read"])).toEqual(["operator.read"]);
+  });
   it("are never more than the granted set, whatever is asked", () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(fc.string(), fc.constantFrom(...operatorScopes))), (asked) => {
