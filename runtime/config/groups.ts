@@ -1,5 +1,12 @@
 /** Who may write to which account, and which groups have several agents, with every default filled in. Source: behaviour §1.8, §2.7, §2.8. */
-import type { AccountRules, AgentGroupChat, BroadcastEntry, GroupRule, GroupsConfig } from "../groups/index.ts";
+import type {
+  AccountRules,
+  AgentGroupChat,
+  BroadcastEntry,
+  GroupRule,
+  GroupsConfig,
+  RuleName,
+} from "../groups/index.ts";
 import { normalizeSender } from "../groups/index.ts";
 import { limits } from "../kernel/limits.ts";
 import { normalizeAccountId, normalizeAgentId } from "../routing/ids.ts";
@@ -19,19 +26,7 @@ const tokenChannel = "webhook";
 
 type Section = Config["channels"]["webhook"] & object;
 /** What the rules are made from; an account's own keys come before its channel's. */
-type RuleKeys = Pick<
-  Section,
-  | "dmPolicy"
-  | "allowFrom"
-  | "groupPolicy"
-  | "groupAllowFrom"
-  | "groups"
-  | "allowBots"
-  | "botLoopProtection"
-  | "implicitMentions"
-  | "mentionPatterns"
-  | "historyLimit"
->;
+type RuleKeys = Pick<Section, RuleName>;
 
 export function resolveGroups(config: Config): GroupsConfig {
   const accounts: Record<string, Record<string, AccountRules>> = {};

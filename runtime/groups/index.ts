@@ -13,5 +13,6 @@ export {
   findRules,
   type GroupRule,
   type GroupsConfig,
+  type RuleName,
   normalizeSender,
 } from "./rules.ts";

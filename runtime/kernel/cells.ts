@@ -108,12 +108,7 @@ export function cellExit(
   }
   const orderly = reason === "normal" || reason === "shutdown";
   if (!orderly) blame(agent);
-  k.liveCells--;
-  agent.phase = "dormant";
-  agent.slots = new Map();
-  agent.loaded.clear();
-  agent.unacked = 0;
-  agent.openCalls.clear();
+  giveUpCell(k, agent);
   const isExceeded = !orderly && countCrash(k, agent, reason, detail, nowMs);
   const lost = [...agent.turns.values()].filter(({ stage }) => stage === "delivered");
   for (const turn of lost)
@@ -130,18 +125,22 @@ export function cellExit(
   pump(k, agent, nowMs);
 }
 
-/**
- * The cell of a sub-agent's run has ended. A run is not handled again: its requester hears what became of it and decides. Only
- * the end of the gateway ends no run; the next start tells of it.
- */
-function runCellExit(k: KernelState, agent: AgentEntry, reason: ExitReason, detail: string, nowMs: number): void {
-  const { run } = agent;
+function giveUpCell(k: KernelState, agent: AgentEntry): void {
   k.liveCells--;
   agent.phase = "dormant";
   agent.slots = new Map();
   agent.loaded.clear();
   agent.unacked = 0;
   agent.openCalls.clear();
+}
+
+/**
+ * The cell of a sub-agent's run has ended. A run is not handled again: its requester hears what became of it and decides. Only
+ * the end of the gateway ends no run; the next start tells of it.
+ */
+function runCellExit(k: KernelState, agent: AgentEntry, reason: ExitReason, detail: string, nowMs: number): void {
+  const { run } = agent;
+  giveUpCell(k, agent);
   if (run === undefined || run.phase === "over") {
     dropEntry(k, agent);
     pumpWantingCells(k, nowMs);

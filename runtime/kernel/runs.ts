@@ -22,22 +22,24 @@ import type { LiveRun } from "./live-run.ts";
 import type { AgentEntry, Effect, KernelState } from "./state.ts";
 import { defaultSupervision } from "./supervision.ts";
 
-export interface SpawnRequest {
-  readonly agentId: string;
-  readonly sessionKey: string;
+export interface SpawnRequest
+  extends Pick<
+    RunRow,
+    | "agentId"
+    | "sessionKey"
+    | "task"
+    | "label"
+    | "taskName"
+    | "cleanup"
+    | "context"
+    | "announce"
+    | "detached"
+    | "archiveAfterMs"
+  > {
   readonly runId: string;
   readonly body: string;
-  /** The beginning of the task, for people. */
-  readonly task: string;
-  readonly label?: string;
-  readonly taskName?: string;
-  readonly cleanup: "keep" | "delete";
-  readonly context: "isolated" | "fork";
-  readonly announce: boolean;
-  readonly detached: boolean;
   /** 0: none beside that of the runs above. */
   readonly timeoutMs: number;
-  readonly archiveAfterMs: number;
   readonly depthMax: number;
   readonly childrenMax: number;
   /** Tools of the child where the tree goes on below it, and at the bound on depth; as far as the requester has them. */

@@ -29,6 +29,19 @@ export function makeAuditTrail(
   };
 }
 
+/** Notes one row at a time, for what no kernel decides. That it cannot be written is logged and changes nothing else. */
+export function makeAuditNote(
+  store: Pick<Store, "audit">,
+  log: Pick<Logger, "error">,
+  nowMs: () => number,
+): (row: Omit<AuditRow, "atMs" | "decision"> & Partial<Pick<AuditRow, "decision">>) => void {
+  return (row) => {
+    store
+      .audit([{ atMs: nowMs(), decision: "noted", ...row }])
+      .catch((error: unknown) => log.error({ error: toRefusal(error) }, "the audit trail could not be written"));
+  };
+}
+
 /** An agent's deed is logged with its agent and its session, and is never a client's. */
 function actorOf(subject: string): { readonly agent?: string; readonly session?: string } {
   const parsed = parseSessionKey(subject);

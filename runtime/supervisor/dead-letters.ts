@@ -10,7 +10,6 @@ import { limits } from "../kernel/limits.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import type { AcceptResult } from "../kernel/state.ts";
 import type {
-  AuditRow,
   DeadLetter,
   DeadLetterCounts,
   DeadLetterFilter,
@@ -18,6 +17,7 @@ import type {
   DeadLetterRow,
   Store,
 } from "../store/port.ts";
+import { makeAuditNote } from "./audit-trail.ts";
 import { unknownLetter } from "../store/unknown-letter.ts";
 import type { Deliver } from "./answers.ts";
 import type { Logger } from "./driver.ts";
@@ -87,11 +87,7 @@ export function makeDeadLetters({ store, accept, deliver, publish, log, nowMs }:
     return (reading ??= read());
   };
 
-  const audit = (row: Omit<AuditRow, "atMs">): void => {
-    store
-      .audit([{ atMs: nowMs(), ...row }])
-      .catch((error: unknown) => log.error({ error: toRefusal(error) }, "the audit trail could not be written"));
-  };
+  const audit = makeAuditNote(store, log, nowMs);
 
   const get = async (id: string): Promise<DeadLetter> => {
     const letter = await store.deadLetter(id);

@@ -32,7 +32,9 @@ import {
 } from "../../auth/devices.ts";
 import type { Client, DeviceAnswer, DeviceAttempt, EdgeForKernel, GatewayEvent } from "../edge/port.ts";
 import { toRefusal } from "../kernel/errors.ts";
-import type { AuditRow, DeviceChange, KeptDevices, Store } from "../store/port.ts";
+import type { DeviceChange, KeptDevices, Store } from "../store/port.ts";
+import { makeAuditNote } from "./audit-trail.ts";
+import { makeInTurn } from "./in-turn.ts";
 import { deviceFailure } from "./device-failure.ts";
 import { readDevices } from "./device-rows.ts";
 import { deviceView, pairedView, requestView } from "./device-views.ts";
@@ -89,7 +91,6 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
   let devices: Devices = read.devices;
   /** Connection → device, of those that are open. */
   const online = new Map<string, string>();
-  let last: Promise<unknown> = Promise.resolve();
 
   const world: DeviceWorld = {
     get nowMs() {
@@ -100,11 +101,7 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
     autoApproveLocal: deps.autoApproveLocal,
   };
 
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = last.then(work);
-    last = done.catch(() => undefined);
-    return done;
-  };
+  const inTurn = makeInTurn();
 
   const keep = async (next: Devices): Promise<void> => {
     const change = changeBetween(devices, next);
@@ -121,11 +118,7 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
       );
     });
 
-  const audit = (row: Omit<AuditRow, "atMs" | "decision">): void => {
-    store
-      .audit([{ atMs: nowMs(), decision: "noted", ...row }])
-      .catch((error: unknown) => log.error({ error: toRefusal(error) }, "the audit trail could not be written"));
-  };
+  const audit = makeAuditNote(store, log, nowMs);
 
   const valueOf = (deviceId: string, token: DeviceToken): string =>
     createHmac("sha256", tokenKey).update(`${deviceId}|${token.role}|${token.id}`).digest("base64url");

@@ -22,7 +22,9 @@ import type { PairingRegistry } from "../kernel/pairings.ts";
 import type { AcceptResult } from "../kernel/state.ts";
 import { isThreadKey, mainSessionKey } from "../routing/index.ts";
 import { unknownRequest } from "../store/grant-requests.ts";
-import type { AuditRow, GrantDecision, GrantRequest, KeptHead, KeptMessage, Store } from "../store/port.ts";
+import type { GrantDecision, GrantRequest, KeptHead, KeptMessage, Store } from "../store/port.ts";
+import { makeAuditNote } from "./audit-trail.ts";
+import { makeInTurn } from "./in-turn.ts";
 import type { Logger } from "./driver.ts";
 import type { Grants } from "./grants.ts";
 import {
@@ -101,22 +103,13 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
   const { config, policy, store, nowMs, log } = deps;
   const isOn = config.agentToAgent.requests === "operator";
   let rows: readonly GrantRequest[] = deps.kept;
-  let last: Promise<unknown> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
 
   /** One change at a time: bounds are counted and the store written without another one in between. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = last.then(work);
-    last = done.catch(() => undefined);
-    return done;
-  };
+  const inTurn = makeInTurn();
 
-  const audit = (row: Omit<AuditRow, "atMs" | "decision">): void => {
-    store
-      .audit([{ atMs: nowMs(), decision: "noted", ...row }])
-      .catch((error: unknown) => log.error({ error: toRefusal(error) }, "the audit trail could not be written"));
-  };
+  const audit = makeAuditNote(store, log, nowMs);
 
   const replace = (id: string, row: GrantRequest | undefined): void => {
     const others = rows.filter((other) => other.id !== id);

@@ -5,11 +5,13 @@
 import { grantPairings } from "../../auth/compile-pairings.ts";
 import { grantVerbs } from "../kernel/envelope.ts";
 import { judgePair, type Judgement, type Policy, type SessionVerb } from "../../auth/policy.ts";
-import { type CodedError, failure, toRefusal } from "../kernel/errors.ts";
+import { type CodedError, failure } from "../kernel/errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
 import type { GrantRow } from "../kernel/envelope.ts";
-import type { AuditRow, Store } from "../store/port.ts";
+import type { Store } from "../store/port.ts";
+import { makeAuditNote } from "./audit-trail.ts";
+import { makeInTurn } from "./in-turn.ts";
 import type { Logger } from "./driver.ts";
 
 export interface GrantsDeps {
@@ -61,23 +63,14 @@ export interface Grants {
 export function makeGrants(deps: GrantsDeps): Grants {
   const { store, kernel, nowMs, log } = deps;
   let rows = deps.kept;
-  let last: Promise<unknown> = Promise.resolve();
 
   const isLive = ({ untilMs }: GrantRow): boolean => untilMs === undefined || untilMs > nowMs();
   const live = (): readonly GrantRow[] => rows.filter(isLive);
 
   /** One change at a time: the bound is counted and the store written without another one in between. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = last.then(work);
-    last = done.catch(() => undefined);
-    return done;
-  };
+  const inTurn = makeInTurn();
 
-  const audit = (row: Omit<AuditRow, "atMs" | "decision">): void => {
-    store
-      .audit([{ atMs: nowMs(), decision: "noted", ...row }])
-      .catch((error: unknown) => log.error({ error: toRefusal(error) }, "the audit trail could not be written"));
-  };
+  const audit = makeAuditNote(store, log, nowMs);
 
   /** The kernel has ended them at their time; here they leave the disk. */
   const sweep = async (): Promise<void> => {

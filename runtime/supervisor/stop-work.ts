@@ -38,13 +38,22 @@ export interface StopWork {
   session(sessionKey: string, runId: string | undefined, by: string): Promise<readonly string[]>;
 }
 
-export function makeStopWork({ agentIds, kernel, runs, store, nowMs }: StopWorkDeps): StopWork {
-  /** Once it is answered, a restart forgets nothing of it. */
-  const stop = async (scope: StopScope, by: string): Promise<Stopped> => {
+/** Stops there and then; once it is answered, a restart forgets nothing of it. */
+export function makeStop({
+  kernel,
+  store,
+  nowMs,
+}: Pick<StopWorkDeps, "kernel" | "store" | "nowMs">): (scope: StopScope, by: string) => Promise<Stopped> {
+  return async (scope, by) => {
     const stopped = kernel().stop(scope, by, nowMs());
     if (stopped.kept.length > 0) await store.keepStops(stopped.kept);
     return stopped;
   };
+}
+
+export function makeStopWork(deps: StopWorkDeps): StopWork {
+  const { agentIds, runs } = deps;
+  const stop = makeStop(deps);
   const scopeOf = (target: string): Exclude<StopScope, { type: "session" }> => {
     const agentId = target.toLowerCase();
     if (agentIds.includes(agentId)) {

@@ -8,6 +8,7 @@ import type { Store } from "../../store/port.ts";
 import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
 import type { SessionCare } from "../session-care.ts";
+import { makeStop } from "../stop-work.ts";
 import { describeQueue } from "./queue-command.ts";
 import { type ChatCommand, type CommandAnswer, type CommandCall, takesAnything, takesNothing } from "./table.ts";
 
@@ -25,12 +26,8 @@ export function makeSessionCommands(
   deps: SessionCommandDeps,
   resetTriggers: readonly string[],
 ): readonly ChatCommand[] {
-  /** Once it is answered, a restart forgets nothing of it. */
-  const stop = async ({ sessionKey, by }: CommandCall): Promise<Stopped> => {
-    const stopped = deps.kernel().stop({ type: "session", sessionKey }, by, deps.nowMs());
-    if (stopped.kept.length > 0) await deps.store.keepStops(stopped.kept);
-    return stopped;
-  };
+  const stopScope = makeStop(deps);
+  const stop = ({ sessionKey, by }: CommandCall): Promise<Stopped> => stopScope({ type: "session", sessionKey }, by);
 
   /** What runs and what waits belongs to the conversation that ends. */
   const reset = async (call: CommandCall): Promise<string> => {
