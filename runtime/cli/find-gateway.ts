@@ -2,7 +2,8 @@
  * Which gateway a command talks to, and with what credential.
  *
  * `--url` names one. Otherwise it is the gateway of the state directory: it leaves `run/gateway.json` when it is ready, and
- * without that file the config says where it would listen. The operator's key goes to this machine only: to another one, a
+ * without that file the config says where it would listen. Its socket goes before its port: there nothing has to be proved, and
+ * no approval stands in the way. The operator's key goes to this machine only: to another one, a
  * key that opens every gateway of this state directory would leave the machine because of a mistyped address.
  */
 import { readFile, stat } from "node:fs/promises";
@@ -11,6 +12,7 @@ import { findPaths, type ResolvedConfig } from "../config/index.ts";
 import { failure } from "../kernel/errors.ts";
 import { commandPrefix, type CliContext } from "./context.ts";
 import type { GatewayTarget } from "./gateway-client.ts";
+import { findLocalSocket } from "./local-socket.ts";
 import { readConfig, surroundings } from "./read-config.ts";
 import { fieldsOf } from "./wire-failure.ts";
 
@@ -37,8 +39,12 @@ export async function findRunningGateway(context: CliContext): Promise<FoundGate
   const { stateDir } = await findPaths(surroundings(context));
   const running = await readRunFile(path.join(stateDir, "run", "gateway.json"));
   if (running === undefined) return undefined;
-  const token = await credential(context);
-  return { url: formatUrl(running), remedy: startIt(context), source: "running", ...token };
+  const found = { url: formatUrl(running), remedy: startIt(context), source: "running" } as const;
+  const socketPath = context.options.token === undefined ? await findLocalSocket(stateDir) : undefined;
+  if (socketPath === undefined) return { ...found, ...(await credential(context)) };
+  // For a gateway that is not behind its socket any more. A key or config that cannot be read does not hold the operator up.
+  const token = await credential(context).catch(() => ({}));
+  return { ...found, socketPath, ...token };
 }
 
 const startIt = (context: CliContext): string =>

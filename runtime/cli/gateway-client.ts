@@ -13,6 +13,7 @@ import { type CodedError, failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { type EventQueue, makeEventQueue } from "./event-queue.ts";
 import { makePendingRequests, type RequestOptions } from "./pending-requests.ts";
+import { openLocalSocket } from "./local-socket.ts";
 import { fieldsOf } from "./wire-failure.ts";
 
 export type ClientScope = Scope;
@@ -20,6 +21,8 @@ export type ClientScope = Scope;
 export interface GatewayTarget {
   /** `ws://host:port/` or `wss://…`. */
   readonly url: string;
+  /** The local operator's socket, which is tried first; a token is not sent there. */
+  readonly socketPath?: string;
   /** Operator key, token or password. */
   readonly token?: string;
   /** What to do when nothing answers there. */
@@ -47,6 +50,8 @@ interface ClientEvent {
 
 export interface GatewayClient {
   readonly url: string;
+  /** By the local operator's socket. */
+  readonly local: boolean;
   readonly hello: Hello;
   readonly request: (method: string, params: object, options?: RequestOptions) => Promise<unknown>;
   /** Events from now on, for one reader. Ends when this side closes; throws when the connection is lost. */
@@ -61,7 +66,12 @@ export async function connectGateway(
   timeoutMs: number = limits.handshakeMs,
 ): Promise<GatewayClient> {
   const { url } = target;
-  const socket = new WebSocket(url, { perMessageDeflate: false, maxPayload: limits.frameBytesMax });
+  const local = target.socketPath === undefined ? undefined : await openLocalSocket(target.socketPath);
+  const socket = new WebSocket(local === undefined ? url : "ws://localhost/", {
+    perMessageDeflate: false,
+    maxPayload: limits.frameBytesMax,
+    ...(local === undefined ? {} : { createConnection: () => local }),
+  });
   const requests = makePendingRequests(url, (text) => socket.send(text));
   const queues = new Set<EventQueue<ClientEvent>>();
   const challenged = Promise.withResolvers<void>();
@@ -97,7 +107,11 @@ export async function connectGateway(
   let hello: Hello;
   try {
     await challenged.promise;
-    hello = parseHello(await requests.request("connect", connectParams(target, identity), { timeoutMs }));
+    hello = parseHello(
+      await requests.request("connect", connectParams(local === undefined ? target.token : undefined, identity), {
+        timeoutMs,
+      }),
+    );
   } catch (error) {
     end("the handshake failed");
     throw error;
@@ -112,6 +126,7 @@ export async function connectGateway(
 
   return {
     url,
+    local: local !== undefined,
     hello,
     request: requests.request,
     events: () => {
@@ -130,7 +145,7 @@ export async function connectGateway(
   };
 }
 
-function connectParams(target: GatewayTarget, { version, platform, scopes }: ClientIdentity): object {
+function connectParams(token: string | undefined, { version, platform, scopes }: ClientIdentity): object {
   return {
     minProtocol: 4,
     maxProtocol: 4,
@@ -138,7 +153,7 @@ function connectParams(target: GatewayTarget, { version, platform, scopes }: Cli
     role: "operator",
     scopes,
     caps: [],
-    ...(target.token === undefined ? {} : { auth: { token: target.token } }),
+    ...(token === undefined ? {} : { auth: { token } }),
   };
 }
 

@@ -16,3 +16,15 @@ export async function withGateway<T>(
     await client.close();
   }
 }
+
+/** For decisions about who may connect: says when they are made by the local socket, where no approval is needed. */
+export function withOperator<T>(
+  context: CliContext,
+  scopes: readonly ClientScope[],
+  use: (client: GatewayClient) => Promise<T>,
+): Promise<T> {
+  return withGateway(context, scopes, (client) => {
+    if (client.local) context.terminal.err("as the operator of this machine, by its local socket");
+    return use(client);
+  });
+}

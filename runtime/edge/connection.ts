@@ -38,7 +38,7 @@ export interface ConnectionDeps {
   readonly log: Log;
   readonly now: () => number;
   /** Facts of the other end that the upgrade found; the nonce and the time are added here. */
-  readonly caller: Pick<Caller, "local" | "attemptsKey" | "remoteIp" | "browser">;
+  readonly caller: Pick<Caller, "local" | "operator" | "attemptsKey" | "remoteIp" | "browser">;
   /** The payload of `hello-ok`. */
   hello(client: Client, role: string, told: object): unknown;
   /** What a device may do that has proved its key. */

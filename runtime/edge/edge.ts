@@ -16,13 +16,14 @@ import { makeHealthRoutes } from "./health.ts";
 import { makeHookRoutes } from "./hooks.ts";
 import { answerRequest } from "./http.ts";
 import { listenOn } from "./listen.ts";
+import { openLocalDoor } from "./local-door.ts";
 import type { Log } from "./log.ts";
 import { events, methods } from "./methods.ts";
 import { makeOriginRules } from "./origin.ts";
 import { loadPage, type Page } from "./page.ts";
 import type { Client, EdgeForKernel, EdgeSettings, KernelForEdge } from "./port.ts";
 import { answerFrame } from "./requests.ts";
-import { makeSockets, type Sockets } from "./sockets.ts";
+import { type Entrance, makeSockets, type Sockets } from "./sockets.ts";
 import { makeWebhookRoutes } from "./webhook-routes.ts";
 
 /** What a test replaces. */
@@ -43,6 +44,8 @@ interface Parts {
 
 interface Open {
   readonly server: Server;
+  /** The local operator's; it listens when there is a socket for it. */
+  readonly localServer: Server;
   readonly sockets: Sockets;
   readonly webhook: WebhookClient;
 }
@@ -61,11 +64,18 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
         // The text is one that operators search their logs for (behaviour §4.7).
         log("warn", "auth mode=none explicitly configured; all gateway connections are unauthenticated.");
       }
-      const { server, sockets } = await assemble(parts);
+      const { server, localServer, sockets } = await assemble(parts);
       const webhook = (tuning.makeWebhookClient ?? makeWebhookClient)(settings.webhook?.accounts ?? {});
-      open = { server, sockets, webhook };
+      open = { server, localServer, sockets, webhook };
       try {
-        return await listenOn(server, settings.host, settings.port);
+        const listening = await listenOn(server, settings.host, settings.port);
+        const { localSocket } = settings;
+        const local = localSocket === undefined ? undefined : await openLocalDoor(localServer, localSocket);
+        if (local?.open === false)
+          log("warn", "the local operator's socket is not open; operator.key still opens the gateway", {
+            reason: local.reason,
+          });
+        return listening;
       } catch (error) {
         await sockets.close("the address cannot be bound");
         open = undefined;
@@ -83,17 +93,18 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
     close: async (reason) => {
       closing ??= reason;
       if (open === undefined) return;
-      const { server, sockets } = open;
-      const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
+      const { server, localServer, sockets } = open;
+      const servers = [server, localServer];
+      const stopped = servers.map((one) => new Promise<void>((resolve) => one.close(() => resolve())));
       await sockets.close(reason);
-      const cut = setTimeout(() => server.closeAllConnections(), bounds.socketCloseGraceMs);
-      await stopped;
+      const cut = setTimeout(() => servers.forEach((one) => one.closeAllConnections()), bounds.socketCloseGraceMs);
+      await Promise.all(stopped);
       clearTimeout(cut);
     },
   };
 }
 
-async function assemble(parts: Parts): Promise<Pick<Open, "server" | "sockets">> {
+async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServer" | "sockets">> {
   const { settings, kernel, log, bounds, now } = parts;
   const startedAtMs = now();
   const uptimeMs = (): number => now() - startedAtMs;
@@ -131,14 +142,17 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "sockets">>
     request: (client, frame, respond) => answerFrame(client, frame, respond, { kernel, bounds, now }),
   });
   const http = { rules, finders, log, closing: parts.closing };
-  const server = createServer(
-    serverOptions(bounds),
-    (request, response) => void answerRequest(request, response, http),
-  );
-  // A client that sends `Expect: 100-continue` is judged first and asked for its body only when it is wanted.
-  server.on("checkContinue", (request, response) => void answerRequest(request, response, http));
-  server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head));
-  return { server, sockets };
+  const serve = (entrance: Entrance): Server => {
+    const server = createServer(
+      serverOptions(bounds),
+      (request, response) => void answerRequest(request, response, http),
+    );
+    // A client that sends `Expect: 100-continue` is judged first and asked for its body only when it is wanted.
+    server.on("checkContinue", (request, response) => void answerRequest(request, response, http));
+    server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head, entrance));
+    return server;
+  };
+  return { server: serve("network"), localServer: serve("operator"), sockets };
 }
 
 function serverOptions(bounds: EdgeBounds) {

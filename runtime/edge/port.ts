@@ -246,6 +246,8 @@ export interface EdgeSettings {
   /** The local operator's key (hex), from the 0600 key file. */
   readonly operatorKey: string;
   readonly allowedOrigins: readonly string[];
+  /** Unix socket of the local operator; absent: none. */
+  readonly localSocket?: string;
   readonly page: { readonly enabled: boolean; readonly basePath: string; readonly assetsDir: string };
   readonly hooks: { readonly enabled: boolean; readonly token?: string; readonly path: string };
   readonly webhook: WebhookSettings | null;

@@ -25,8 +25,11 @@ export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed"> {
   closing(): string | undefined;
 }
 
+/** Through which of the gateway's doors a client came: the network's, or the local operator's own. */
+export type Entrance = "network" | "operator";
+
 export interface Sockets {
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, entrance: Entrance): void;
   publish(events: readonly GatewayEvent[]): void;
   closeDevice(deviceId: string, reason: string, exceptConnId: string | undefined): void;
   /** Tells every client and closes with 1012; resolves when all sockets have ended. */
@@ -69,11 +72,11 @@ export function makeSockets(deps: SocketDeps): Sockets {
   };
 
   return {
-    upgrade: (request, socket, head) => {
+    upgrade: (request, socket, head, entrance) => {
       // Until `ws` takes over, nobody else listens for the other end's reset.
       const onError = (): void => void socket.destroy();
       socket.on("error", onError);
-      const refusal = judgeUpgrade(request, deps, paths, connections);
+      const refusal = judgeUpgrade(request, deps, paths, connections, entrance);
       if (refusal !== undefined) {
         deps.log("warn", "upgrade refused", {
           code: refusal.code,
@@ -90,7 +93,7 @@ export function makeSockets(deps: SocketDeps): Sockets {
           tellAudience();
           emptied?.();
         };
-        const connection = openConnection(ws, request, { ...deps, caller: callerOf(request), closed });
+        const connection = openConnection(ws, request, { ...deps, caller: callerOf(request, entrance), closed });
         connections.set(connection, addressKey(request.socket.remoteAddress));
         if (connections.size === 1) tellAudience();
       });
@@ -117,6 +120,7 @@ function judgeUpgrade(
   deps: SocketDeps,
   paths: ReadonlySet<string>,
   connections: ReadonlyMap<Connection, string>,
+  entrance: Entrance,
 ): Refusal | undefined {
   const closing = deps.closing();
   if (closing !== undefined) return drainingRefusal(closing);
@@ -124,6 +128,13 @@ function judgeUpgrade(
   if (!deps.rules.hostAllowed(arrival)) return hostRefusal(arrival.host);
   const path = (request.url ?? "/").split("?")[0] ?? "/";
   if (!paths.has(path)) return noSuchPath(path, "no WebSocket is answered here", "Connect to /.");
+  // Behind the operator's socket stands a program of this machine and nothing that speaks for others.
+  if (entrance === "operator" && (arrival.origin !== undefined || isForwarded(request.headers)))
+    return {
+      code: "CLOISTER_EDGE_FORBIDDEN",
+      message: "the operator's socket takes no browser and no proxy",
+      remedy: "Point the proxy at the gateway's port.",
+    };
   if (deps.rules.judgeOrigin(arrival) === "foreign") {
     return {
       code: "CLOISTER_EDGE_FORBIDDEN",
@@ -131,6 +142,8 @@ function judgeUpgrade(
       remedy: "If the page is yours, add its origin to gateway.controlUi.allowedOrigins.",
     };
   }
+  // However many others have taken what there is, the operator still comes in.
+  if (entrance === "operator") return undefined;
   const open = connections.size;
   if (open >= deps.bounds.connectionsMax) {
     const message = `${open} clients are connected, which is the most; close one`;
@@ -153,11 +166,13 @@ function judgeUpgrade(
  * A browser on this machine is counted by its page, since any page may try; a program on this machine is not counted, since
  * it could as well read the key file. Source: behaviour §4.10.
  */
-function callerOf(request: IncomingMessage): ConnectionDeps["caller"] {
+function callerOf(request: IncomingMessage, entrance: Entrance): ConnectionDeps["caller"] {
   const { headers, socket } = request;
+  if (entrance === "operator")
+    return { operator: true, local: true, browser: false, remoteIp: undefined, attemptsKey: undefined };
   const local = isLoopback(socket.remoteAddress) && !isForwarded(headers);
   const browser = headers.origin !== undefined;
-  const facts = { local, browser, remoteIp: socket.remoteAddress };
+  const facts = { operator: false, local, browser, remoteIp: socket.remoteAddress };
   if (!local) return { ...facts, attemptsKey: addressKey(socket.remoteAddress) };
   return { ...facts, attemptsKey: browser ? `origin ${headers.origin}` : undefined };
 }

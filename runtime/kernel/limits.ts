@@ -311,6 +311,8 @@ export const limits = {
   deltaPaceMs: 50,
   /** Difference between a device proof's `signedAt` and our clock. Source: protocol.md. */
   deviceSkewMs: 120_000,
+  /** Bytes of the path of a unix socket: Linux takes 107, macOS 103. */
+  socketPathBytesMax: 103,
   /** Time that a closing socket has to read its last frame before it is cut. */
   socketCloseGraceMs: 1_000,
   /** Outbound webhook: attempts, back-off between them, time for one, bytes read of its answer. Source: behaviour §5.5. */

@@ -6,7 +6,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { ResolvedConfig } from "../config/index.ts";
+import { localSocketFile, type ResolvedConfig } from "../config/index.ts";
 import type { EdgeForKernel, EdgeThreadInit } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
@@ -138,6 +138,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       bootId,
       auth: config.gateway.auth,
       operatorKey,
+      localSocket: localSocketFile(config.stateDir),
       allowedOrigins: config.gateway.controlUi.allowedOrigins,
       page: {
         enabled: config.gateway.controlUi.enabled,

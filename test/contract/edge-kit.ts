@@ -187,12 +187,16 @@ export interface WireClient {
   readonly closed: Promise<{ code: number; reason: string }>;
 }
 
+/** A text instead of a port is the path of a unix socket. */
 export function openClient(
-  port: number,
+  port: number | string,
   path = "/",
   options: { origin?: string; headers?: Record<string, string>; localAddress?: string } = {},
 ): WireClient {
-  const ws = new WebSocket(`ws://127.0.0.1:${port}${path}`, options);
+  const ws = new WebSocket(
+    typeof port === "string" ? `ws+unix:${port}:${path}` : `ws://127.0.0.1:${port}${path}`,
+    options,
+  );
   endings.push(async () => ws.terminate());
   const frames: Frame[] = [];
   const waiting: {

@@ -1,12 +1,12 @@
 /**
- * `cloister devices …`: clients that prove a key, and what they may do. On the gateway's machine the commands use the operator's
- * key, so that they work whatever became of a device. Nothing is approved that was not shown.
+ * `cloister devices …`: clients that prove a key, and what they may do. On the gateway's machine the commands go by the operator's
+ * socket, else with the operator's key, so that they work whatever became of a device. Nothing is approved that was not shown.
  */
 import { z } from "zod";
 import { sortScopes } from "../../../auth/scopes.ts";
 import { failure } from "../../kernel/errors.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
-import { withGateway } from "../open-client.ts";
+import { withGateway, withOperator } from "../open-client.ts";
 import { describeRequest, formatDevices } from "../views/devices.ts";
 import { formatJson } from "../views/table.ts";
 
@@ -63,7 +63,7 @@ function parseList(payload: unknown): z.infer<typeof listed> {
 }
 
 export function runDevicesList(context: CliContext, { json }: DevicesOptions): Promise<ExitCode> {
-  return withGateway(context, ["operator.pairing"], async (client) => {
+  return withOperator(context, ["operator.pairing"], async (client) => {
     const payload = await client.request("device.pair.list", {});
     if (json === true) context.terminal.out(formatJson(payload));
     else
@@ -80,7 +80,7 @@ export async function runDevicesApprove(
   { json }: DevicesOptions,
 ): Promise<ExitCode> {
   const { terminal } = context;
-  const { pending } = await withGateway(context, ["operator.pairing"], async (client) =>
+  const { pending } = await withOperator(context, ["operator.pairing"], async (client) =>
     parseList(await client.request("device.pair.list", {})),
   );
   const found =
@@ -125,7 +125,7 @@ export function runDevicesChange(
   { method, params, done, scopes = [] }: Change,
   { json }: DevicesOptions,
 ): Promise<ExitCode> {
-  return withGateway(context, sortScopes(["operator.pairing", ...scopes]), async (client) => {
+  return withOperator(context, sortScopes(["operator.pairing", ...scopes]), async (client) => {
     const payload = await client.request(method, params);
     context.terminal.out(json === true ? formatJson(payload) : done);
     return 0;
@@ -137,7 +137,7 @@ export function runDevicesClear(
   context: CliContext,
   { json, yes, pending: onlyPending }: DevicesOptions & { readonly yes?: boolean; readonly pending?: boolean },
 ): Promise<ExitCode> {
-  return withGateway(context, ["operator.pairing"], async (client) => {
+  return withOperator(context, ["operator.pairing"], async (client) => {
     const { pending, paired } = parseList(await client.request("device.pair.list", {}));
     const leaving = onlyPending === true ? [] : paired;
     const said = `${pending.length} waiting, ${leaving.length} approved`;

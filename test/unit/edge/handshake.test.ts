@@ -23,6 +23,7 @@ const caller = (changes: Partial<Caller> = {}): Caller => ({
   remoteIp: "10.0.0.9",
   browser: false,
   local: false,
+  operator: false,
   attemptsKey: "10.0.0.9",
   nonce: "nonce-1",
   nowMs: now,
