@@ -63,6 +63,8 @@ export interface Admission {
   readonly follows?: string;
   /** The message whose turn sends it: it belongs to that one's chain (`chains.ts`). */
   readonly cause?: ChainStamp & { readonly id: string };
+  /** A turn that runs in the session may take it. */
+  readonly steers?: true;
   /** What it shows of a group, which counts as seen in the transaction that journals the message. */
   readonly sees?: RoomSight;
 }
@@ -133,6 +135,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
     ...(chainStamp === undefined ? {} : { chainStamp }),
     ...(admission.exchange === undefined ? {} : { exchange: { id, ...admission.exchange } }),
     ...(admission.lane === undefined ? {} : { lane: admission.lane }),
+    ...(admission.steers === undefined ? {} : { steers: admission.steers }),
   };
   return { header, body: admission.body };
 }

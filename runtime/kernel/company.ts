@@ -19,10 +19,14 @@ export function gather(k: KernelState, lane: SessionLane, turn: Turn, nowMs: num
 }
 
 export function joins(own: Mail, next: Mail, nowMs: number): boolean {
-  if (next.mode === undefined || next.suspect || next.aborted) return false;
-  const { header } = next.envelope;
-  if (header.expiresAtMs !== undefined && nowMs > header.expiresAtMs) return false;
-  return chatOf(own.envelope.header) === chatOf(header);
+  if (next.mode === undefined || !isFit(next, nowMs)) return false;
+  return chatOf(own.envelope.header) === chatOf(next.envelope.header);
+}
+
+/** Whether it may be handled with others at all, and now. */
+export function isFit({ suspect, aborted, envelope }: Mail, nowMs: number): boolean {
+  const { expiresAtMs } = envelope.header;
+  return !suspect && !aborted && (expiresAtMs === undefined || nowMs <= expiresAtMs);
 }
 
 /** Channels and threads that share a session are handled apart. */

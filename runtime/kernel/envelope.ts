@@ -220,6 +220,8 @@ export interface EnvelopeHeader {
   readonly exchange?: Exchange;
   /** Absent: the lane follows from the sender (`lanes.ts`). */
   readonly lane?: string;
+  /** Of an agent that holds the verb `steer`: a turn that runs in the session may take it (`gather.ts`). */
+  readonly steers?: true;
 }
 
 export interface Envelope {

@@ -1,7 +1,7 @@
 /**
  * Mail that joins a turn beside its own: what was collected while it waited (`collect`, and what `summarize` shortened), and what
- * a running turn takes (`ctx.steered`). It leaves its session's lane for the turn, the store counts its delivery and records
- * which it was, and then the cell hears it:
+ * a running turn takes (`ctx.steered`): of people in mode `steer`, and of agents that hold the verb `steer`. It leaves its session's
+ * lane for the turn, the store counts its delivery and records which it was, and then the cell hears it:
  *
  *   lane ──gathered──► taking ──recorded──► taken ──the turn is committed──► done, in the same transaction
  *                        └────────┴── the turn is not: back to the lane, in order of arrival
@@ -9,11 +9,12 @@
  * The record is a row of the turn's steps (ADR 0015): a turn that is handled again gets the same mail again. Every envelope is counted,
  * marked done and, when its time comes, buried by itself; the answer is that of the turn's own envelope. Source: behaviour §5.3.
  */
-import { joins } from "./company.ts";
-import type { Outcome } from "./envelope.ts";
+import { isFit, joins } from "./company.ts";
+import type { EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { down, type UpRecord } from "./frames.ts";
 import { postRefusal, postResult } from "./posts.ts";
+import { holdsRight } from "./second-check.ts";
 import type { AgentEntry, Effect, KernelState, Mail, SessionLane, Turn } from "./state.ts";
 import { answerFromSteps, type CallId, type StepRow, whyNoMoreSteps } from "./steps.ts";
 
@@ -70,17 +71,45 @@ export function steer(k: KernelState, agent: AgentEntry, turn: Turn, record: UpR
   else postResult(k, agent.spec.id, agent.incarnation, ref, [1, "ok", ""]);
 }
 
+/** In order of arrival. */
 function steered(k: KernelState, lane: SessionLane, turn: Turn, nowMs: number): readonly Mail[] {
-  const { takenPerTurnMax } = k.settings.limits;
+  const room = k.settings.limits.takenPerTurnMax - turn.taken.length;
+  // First, since what people said may stand behind it.
+  const sent = steeredByAgents(k, lane, room, nowMs);
+  const said = turn.mail.mode === undefined ? [] : steeredByPeople(lane, turn, room - sent.length, nowMs);
+  return [...said, ...sent].toSorted((a, b) => a.order - b.order);
+}
+
+function steeredByPeople(lane: SessionLane, turn: Turn, room: number, nowMs: number): readonly Mail[] {
   const found: Mail[] = [];
-  if (turn.mail.mode === undefined) return found;
-  for (let next = lane.queue[0]; next !== undefined; next = lane.queue[0]) {
+  for (let next = lane.queue[0]; next !== undefined && found.length < room; next = lane.queue[0]) {
     if (next.mode !== "steer" || !joins(turn.mail, next, nowMs)) break;
-    if (turn.taken.length + found.length >= takenPerTurnMax) break;
     found.push(next);
     lane.queue.shift();
   }
   return found;
+}
+
+/**
+ * What agents steer the turn with, wherever it waits: not past what the same session sent before, and only while the right to it
+ * lasts. What is not taken has a turn of its own, whose delivery refuses it then.
+ */
+function steeredByAgents(k: KernelState, lane: SessionLane, room: number, nowMs: number): readonly Mail[] {
+  const found: Mail[] = [];
+  const passed = new Set<string>();
+  for (const mail of lane.queue) {
+    const { header } = mail.envelope;
+    const sender = senderOf(header);
+    const isMeant = header.steers === true && !passed.has(sender) && isFit(mail, nowMs) && holdsRight(k, header.via);
+    if (isMeant && found.length < room) found.push(mail);
+    else passed.add(sender);
+  }
+  for (const mail of found) lane.queue.splice(lane.queue.indexOf(mail), 1);
+  return found;
+}
+
+function senderOf({ from }: EnvelopeHeader): string {
+  return from.type === "agent" ? from.sessionKey : from.type;
 }
 
 /** An earlier delivery of the turn made later calls after it had heard of nothing here. */

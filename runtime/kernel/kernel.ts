@@ -21,7 +21,7 @@ import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { type CheckedSend, sendAs, sentBefore } from "./sends.ts";
 import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelState, SignalCall } from "./state.ts";
 import { stopWithRuns, unfinishedBelow } from "./run-stops.ts";
-import { endLoops, type Stopped, type StopScope } from "./stops.ts";
+import { cancelTurn, endLoops, type Stopped, type StopScope } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { type Dropped, dropped, restoreBacklog } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
@@ -324,6 +324,14 @@ export function makeKernel(
       const stopped = stopWithRuns(k, scope, subject, nowMs);
       afterwards(nowMs);
       return stopped;
+    },
+
+    /** Ends what runs in the session, with the sub-agents that it asked for, and gives its run; `by` is the session that asks. */
+    cancelTurn(sessionKey: string, by: string, nowMs: number): string | undefined {
+      const runId = cancelTurn(k, sessionKey, by, nowMs);
+      if (runId !== undefined) cancelRunsOf(k, sessionKey, runId, `${by} stopped the run that asked for it`, nowMs);
+      afterwards(nowMs);
+      return runId;
     },
 
     /** Back-offs that are over, idle cells, cells that never start. Call it every few hundred milliseconds. */

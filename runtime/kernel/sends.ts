@@ -211,6 +211,8 @@ export interface CheckedSend {
   readonly ttlMs?: number;
   /** What the message begins (`exchange.ts`). */
   readonly exchange?: Omit<Exchange, "id">;
+  /** By the verb `steer`: a turn that runs in the session may take it. */
+  readonly steers?: true;
 }
 
 /** A send whose right is established: by its slot here, or by the supervisor for the session tools. */
@@ -232,6 +234,7 @@ export function sendAs(
     ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
     ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
     ...(request.exchange === undefined ? {} : { exchange: request.exchange }),
+    ...(request.steers === undefined ? {} : { steers: request.steers }),
   };
   const refusal =
     judge(k, admission, nowMs) ??
@@ -261,7 +264,7 @@ export function sendAs(
     event: "message",
     subject: header.sessionKey,
     object: request.sessionKey,
-    verb: admission.verb,
+    verb: request.steers === true ? "steer" : admission.verb,
     decision: "allowed",
     envelopeId: envelope.header.id,
     trace: header.trace,

@@ -153,6 +153,31 @@ function stopActive(k: KernelState, agent: AgentEntry, isMeant: IsMeant, nowMs: 
   return stopped;
 }
 
+/**
+ * By an agent that holds the verb `cancel`: ends the turn that runs in the session, and no other; what waits is not the caller's to
+ * drop. Gives the id of its run; undefined: none runs, or it is too late.
+ */
+export function cancelTurn(k: KernelState, sessionKey: string, by: string, nowMs: number): string | undefined {
+  const agent = k.agents.get(agentOfKey(sessionKey) ?? "");
+  const turn = agent?.isMade === true ? agent.lanes.get(sessionKey)?.running : undefined;
+  if (agent === undefined || turn === undefined || turn.mail.aborted || !isStoppable(turn)) return undefined;
+  const why = { code: "CLOISTER_ASK_ABORTED", message: `the run was stopped by ${by}` } as const;
+  turn.why = why;
+  stopTurn(k, agent, turn, why, nowMs);
+  const { id, runId, trace } = turn.mail.envelope.header;
+  k.emit({
+    type: "audit",
+    event: "cancelled",
+    subject: by,
+    object: sessionKey,
+    verb: "cancel",
+    decision: "allowed",
+    envelopeId: id,
+    trace,
+  });
+  return runId;
+}
+
 function isStoppable({ stage }: Turn): boolean {
   return stage === "beginning" || stage === "delivered";
 }

@@ -72,6 +72,8 @@ export interface IncomingMessage {
 export interface MessagePart {
   readonly id: string;
   readonly text: string;
+  /** The same for a model, as that of `IncomingMessage`. */
+  readonly framed: string;
   readonly provenance: Provenance;
   readonly receivedAtMs: number;
   /** More came than the queue's cap: these are its first 160 characters. The transcript has it whole. */
@@ -201,10 +203,10 @@ export interface Context<S extends object> {
    */
   step<T>(name: string, run: (step: Step) => T | Promise<T>, options?: StepOptions): Promise<T>;
   /**
-   * Takes what people have said in this session's chat since the turn began, oldest first; mostly nothing. Ask at each boundary of
-   * long work. What was taken belongs to the turn: it is done when the turn is, and its answer is the turn's. A repeated turn
-   * gets the same here. What no turn takes is a turn of its own afterwards. Only in queue mode `steer`, the default.
-   * Source: behaviour §5.3.
+   * Takes what people have said in this session's chat since the turn began, in queue mode `steer`, the default; and what agents
+   * that hold the verb `steer` have sent to the session to be taken (`sessions_send` with mode `steer`). Oldest first; mostly
+   * nothing. Ask at each boundary of long work. What was taken belongs to the turn: it is done when the turn is, and its answer is
+   * the turn's. A repeated turn gets the same here. What no turn takes is a turn of its own afterwards. Source: behaviour §5.3, needs A9.1.
    * @throws a coded error when the store cannot record it; then it waits on.
    */
   steered(): Promise<readonly MessagePart[]>;

@@ -24,6 +24,9 @@ const doors: readonly (readonly [name: string, verb: (typeof verbs)[number], too
   ["sessions_list", "list", "sessions_list", { agentId: "raul" }],
   ["sessions_history", "history", "sessions_history", target],
   ["sessions_search", "history", "sessions_search", { query: "hello", ...target }],
+  ["sessions_send, mode steer", "steer", "sessions_send", { ...target, message: "x", mode: "steer" }],
+  ["sessions, cancel", "cancel", "sessions", { ...target, action: "cancel" }],
+  ["sessions_spawn", "spawn", "sessions_spawn", { agentId: "raul", task: "x" }],
 ];
 
 // oxlint-disable-next-line typescript/no-explicit-any -- answers of tools, looked into by the test

@@ -290,7 +290,7 @@ describe("sessions: reset, label, archive", () => {
     expect((await gateway.store.session("agent:raul:main"))?.messages).toBe(2);
     expect(await call(gateway, "sessions", { action: "assign_owner", sessionKey: "current" })).toMatchObject({
       code: "invalid",
-      error: expect.stringContaining('expected "patch", "reset" or "delete"'),
+      error: expect.stringContaining('expected "patch", "reset", "delete" or "cancel"'),
     });
     expect(await call(gateway, "sessions", { action: "patch", sessionKey: "current" })).toMatchObject({
       code: "invalid",
@@ -323,7 +323,7 @@ describe("sessions: reset, label, archive", () => {
   test("sessions_send says which of its parameters are not supported", async () => {
     const gateway = await openGateway(agents, siblings);
     for (const [params, error] of [
-      [{ mode: "steer" }, 'only "followup" is supported'],
+      [{ mode: "notify" }, 'expected "followup" or "steer"'],
       [{ watch: true }, "watching a session is not supported"],
     ] as const)
       expect(await call(gateway, "sessions_send", { agentId: "raul", message: "x", ...params })).toMatchObject({

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { sessionTools } from "../../auth/compile-pairings.ts";
 import { methods } from "../../runtime/edge/methods.ts";
 import { operatorScopes } from "../../auth/scopes.ts";
+import { type GrantVerb, grantVerbs } from "../../runtime/kernel/envelope.ts";
 import { up } from "../../runtime/kernel/frames.ts";
 import { allFiles, readText } from "./files.ts";
 
@@ -85,7 +86,8 @@ describe("A9.5: what a cell asks for", () => {
     complete: { check: "judgeCall(k, agent, turn, record)", file: "signals" },
     stepStart: { none: "a step runs in the cell, and reaches nobody" },
     stepEnd: { none: "the end of one's own step" },
-    take: { none: "what people said in the session of the turn, which its agent would get as messages all the same" },
+    // What agents steer with is behind the right of each message.
+    take: { check: "holdsRight(k, header.via)", file: "gather" },
     stream: { none: "part of the turn's own answer" },
     done: { none: "the turn's own end" },
     log: { none: "bounded, and marked with the agent that the port belongs to" },
@@ -113,6 +115,23 @@ describe("A9.5: what a cell asks for", () => {
     sessions_yield: ["sessions-yield", /yieldTurn\(call/],
     subagents: ["subagents", /findOwn\(/],
   };
+
+  /** Every verb of a grant, and the tool that asks the policy for it; `ctx.send` and `ctx.request` are in the operations above. */
+  const verbs: Readonly<Record<GrantVerb, readonly [file: string, check: RegExp]>> = {
+    send: ["sessions-send", /steers \? "steer" : timeoutSeconds > 0 \? "request" : "send"/],
+    request: ["sessions-send", /steers \? "steer" : timeoutSeconds > 0 \? "request" : "send"/],
+    list: ["sessions-list", /find\.judge\(requester, target, "list"\)/],
+    history: ["sessions-history", /"history"/],
+    spawn: ["sessions-spawn", /find\.maySpawn\(/],
+    steer: ["sessions-send", /steers \? "steer" : timeoutSeconds > 0 \? "request" : "send"/],
+    cancel: ["sessions", /find\.judge\(requester, target, "cancel"\)/],
+  };
+
+  test("A9.1: by a verb that can be granted has a door that asks for it", () => {
+    expect(Object.keys(verbs)).toEqual([...grantVerbs]);
+    for (const [verb, [file, check]] of Object.entries(verbs))
+      expect(readText(`runtime/supervisor/tools/${file}.ts`), verb).toMatch(check);
+  });
 
   test("of a session tool is judged by the policy's own function", () => {
     expect(Object.keys(judges).toSorted()).toEqual([...sessionTools].toSorted());

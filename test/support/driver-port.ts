@@ -166,7 +166,7 @@ export function openPairings(agents: readonly string[]): readonly Pairing[] {
         id: `${from}>${to}`,
         subject: `agent:${from}`,
         object: `agent:${to}`,
-        verbs: ["send", "request"],
+        verbs: ["send", "request", "steer"],
         origin: "config",
       }),
     ),

@@ -356,8 +356,9 @@ export function makeDriver(options: DriverOptions): Driver {
       runTool(options.tools, kernel, effect);
       return;
     }
-    const params: { to: string; timeoutMs: number; turnsMax?: number } = JSON.parse(effect.params);
-    const verb = params.timeoutMs > 0 ? "request" : "send";
+    const params: { to: string; timeoutMs: number; turnsMax?: number; steers?: true } = JSON.parse(effect.params);
+    const { steers } = params;
+    const verb = steers === true ? "steer" : params.timeoutMs > 0 ? "request" : "send";
     const pairing = pairings.find(`agent:${effect.agentId}`, verb, `agent:${agentIdOf(params.to)}`);
     const request = {
       sessionKey: params.to,
@@ -366,6 +367,7 @@ export function makeDriver(options: DriverOptions): Driver {
       body: effect.body,
       ref: effect.ref,
       sourceTool: effect.tool,
+      ...(steers === undefined ? {} : { steers }),
       ...(params.turnsMax === undefined
         ? {}
         : {

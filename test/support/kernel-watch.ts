@@ -149,6 +149,8 @@ export function makeWatch(
         return;
       case "take":
         reached.add(`take:${effect.name}`);
+        if (effect.items.some(([id]) => journal.accepted.get(id)?.header.steers === true))
+          reached.add("take:steer by agents");
         return;
       case "run-ended":
         reached.add(`run:${effect.end.outcome}`);

@@ -44,7 +44,10 @@ export interface Programs {
   isKiller(body: string): boolean;
 }
 
-/** `takes`: turns ask for what came meanwhile, before their first step and after their last one. */
+/**
+ * `takes`: turns ask for what came meanwhile, before their first step and after their last one; what they send by tool without
+ * waiting is to steer.
+ */
 export const makeScript = (book: () => StepBook, takes = false): Script =>
   function* (turn) {
     const [own] = turn.parts;
@@ -65,7 +68,7 @@ export const makeScript = (book: () => StepBook, takes = false): Script =>
       else if (step.op === "memory")
         yield* answerOf(turn.send(step.to, JSON.stringify(step.program), { inMemory: true, timeoutMs: 2_000 }));
       else if (step.op === "tool") {
-        const params = { to: step.to, timeoutMs: step.ms };
+        const params = { to: step.to, timeoutMs: step.ms, ...(takes && step.ms === 0 ? { steers: true } : {}) };
         book().hear(turn, index, yield* answerOf(turn.call("sessions_send", params, JSON.stringify(step.program))));
       } else if (step.op === "step") {
         const run = (): string => {

@@ -18,14 +18,12 @@ const params = z.object({
   sessionKey: z.string().optional(),
   label: z.string().min(1).max(limits.labelCharsMax).optional(),
   agentId: z.string().optional(),
-  timeoutSeconds: z
-    .number()
-    .int()
-    .min(0)
-    .default(limits.askTimeoutMsDefault / 1_000),
+  /** Absent: 30, and 0 with mode `steer`. */
+  timeoutSeconds: z.number().int().min(0).optional(),
   hasMessage: z.boolean(),
+  /** `steer`: a turn that runs in the session may take the message; otherwise it waits for the turns before it. */
   mode: z
-    .literal("followup", { error: 'only "followup" is supported: the message waits for the turns before it' })
+    .enum(["followup", "steer"], { error: 'expected "followup" or "steer"; other modes are not there' })
     .optional(),
   watch: z.literal(false, { error: "watching a session is not supported; ctx.monitor watches an agent" }).optional(),
 });
@@ -39,7 +37,14 @@ export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToo
     const agentId = asked.agentId?.toLowerCase();
     if (agentId !== undefined && !find.agents.has(agentId))
       return fault("not_found", `agent not found: ${agentId}`, "cloister agents list");
-    const verb = asked.timeoutSeconds > 0 ? "request" : "send";
+    const steers = asked.mode === "steer";
+    if (steers && (asked.timeoutSeconds ?? 0) > 0)
+      return fault(
+        "invalid",
+        `sessions_send: timeoutSeconds: found ${asked.timeoutSeconds} with mode "steer", wanted 0 or none: what a running turn takes has no answer of its own`,
+      );
+    const timeoutSeconds = asked.timeoutSeconds ?? (steers ? 0 : limits.askTimeoutMsDefault / 1_000);
+    const verb = steers ? "steer" : timeoutSeconds > 0 ? "request" : "send";
     const target =
       asked.sessionKey !== undefined
         ? await find.byKey(requester, asked.sessionKey)
@@ -49,27 +54,32 @@ export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToo
             ? await find.byKey(requester, mainSessionKey(agentId, config.session))
             : fault("invalid", "Either sessionKey or label is required");
     if ("status" in target) return target;
-    const exchange = exchangeOf(requester.sessionKey, target);
+    const exchange = steers ? undefined : exchangeOf(requester.sessionKey, target);
     const request = {
       sessionKey: target.key,
-      timeoutMs: asked.timeoutSeconds * 1_000,
+      timeoutMs: timeoutSeconds * 1_000,
       call: { key: call.key, op: "tool" as const, name: call.tool, to: target.key },
       body: call.body,
       ref: call.ref,
       sourceTool: call.tool,
       ...(exchange === undefined ? {} : { exchange }),
+      ...(steers ? { steers: true as const } : {}),
     };
     // What an earlier delivery of the turn was allowed to send is sent.
     if (kernel().repeatFor(call.agentId, call.turn, request, nowMs())) return undefined;
     if (!asked.hasMessage) return fault("invalid", "message is required: the text to send");
     const judged = find.judge(requester, target, verb);
     // Whether the session is there is not said to who may not know: it is looked at when the request is approved.
+    // What was to steer a turn is not kept for hours, until a decision when that turn is long over.
     if (!judged.allowed)
-      return find.refuse(call, requester, target, verb, judged, {
-        call: request.call,
-        body: call.body,
-        sourceTool: call.tool,
-      });
+      return find.refuse(
+        call,
+        requester,
+        target,
+        verb,
+        judged,
+        steers ? undefined : { call: request.call, body: call.body, sourceTool: call.tool },
+      );
     if (isThreadKey(target.key)) {
       return fault(
         "invalid",

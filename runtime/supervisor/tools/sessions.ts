@@ -1,9 +1,13 @@
-/** `sessions`: what an agent may change about its own sessions and those it spawned. Source: behaviour §3.7. */
+/**
+ * `sessions`: what an agent may change about its own sessions and those it spawned; and the end of what runs in a session, its own,
+ * spawned, or of an agent towards which it holds the verb `cancel`. Source: behaviour §3.7, needs A9.1.
+ */
 import { z } from "zod";
 import { limits } from "../../kernel/limits.ts";
-import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
+import type { Requester } from "../../../auth/policy.ts";
+import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
 import { viewSession } from "./session-view.ts";
-import { defineTool, fault, forbidden, type Tool } from "./table.ts";
+import { defineTool, fault, forbidden, type Tool, type ToolCall } from "./table.ts";
 
 const sessionKey = z.string().min(1);
 const params = z.discriminatedUnion(
@@ -17,8 +21,9 @@ const params = z.discriminatedUnion(
     }),
     z.object({ action: z.literal("reset"), sessionKey }),
     z.object({ action: z.literal("delete"), sessionKey }),
+    z.object({ action: z.literal("cancel"), sessionKey }),
   ],
-  { error: 'expected "patch", "reset" or "delete"; the other actions are not supported' },
+  { error: 'expected "patch", "reset", "delete" or "cancel"; the other actions are not supported' },
 );
 
 export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool {
@@ -26,6 +31,7 @@ export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool 
     const requester = find.requesterOf(call);
     const target = await find.byKey(requester, asked.sessionKey);
     if ("status" in target) return target;
+    if (asked.action === "cancel") return cancel(requester, target, call);
     const judged = find.judgeControl(requester, target, asked.action === "patch" ? "label" : asked.action);
     if (!judged.allowed) return forbidden(judged.message, judged.remedy);
     const missing = find.whyMissing(target);
@@ -46,4 +52,24 @@ export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool 
           });
     return { status: "ok", action: asked.action, session: viewSession(deps, find, requester, { key, agentId, row }) };
   });
+
+  /** `cancelled` 0: nothing runs there. What waits in the session goes on: who sent it did not ask for its end. */
+  async function cancel(requester: Requester, target: FoundSession, call: ToolCall): Promise<object> {
+    const { key } = target;
+    const own = requester.sessionKey;
+    const judged = find.judge(requester, target, "cancel");
+    if (!judged.allowed) return find.refuse(call, requester, target, "cancel", judged);
+    const missing = find.whyMissing(target);
+    if (missing !== undefined) return missing;
+    if (key === own) return fault("invalid", `sessions: cancel: ${key} runs this turn; return to end it`);
+    const told = { status: "ok", action: "cancel", sessionKey: key };
+    const kernel = deps.kernel();
+    const requesters = kernel.lineageOf(key);
+    if (requesters.length > 0) {
+      const cancelled = kernel.cancelRun(key, `${own} ended it`, requesters[0] === own, deps.nowMs());
+      return { ...told, cancelled };
+    }
+    const runId = kernel.cancelTurn(key, own, deps.nowMs());
+    return runId === undefined ? { ...told, cancelled: 0 } : { ...told, cancelled: 1, runId };
+  }
 }

@@ -1,5 +1,6 @@
 /** Several messages that one turn handles: as the actor gets them, and as one text. */
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import { frameMessage } from "../../kernel/peer-frame.ts";
 import type { MessagePart } from "../actor-port.ts";
 
 /** As it came: a `down.part` record. */
@@ -10,8 +11,18 @@ export interface RawPart {
 }
 
 export function partOf({ header, body, isShortened }: RawPart): MessagePart {
-  const { id, provenance, acceptedAtMs } = JSON.parse(header) as EnvelopeHeader;
-  return { id, text: body, provenance, receivedAtMs: acceptedAtMs, isShortened };
+  const { id, provenance, chain, acceptedAtMs } = JSON.parse(header) as EnvelopeHeader;
+  return {
+    id,
+    text: body,
+    /** Made when it is asked for: a program reads the text. */
+    get framed() {
+      return frameMessage(body, provenance, chain);
+    },
+    provenance,
+    receivedAtMs: acceptedAtMs,
+    isShortened,
+  };
 }
 
 /** One is as it was said; of more, each is under its number and, where it is known, its sender's name. */

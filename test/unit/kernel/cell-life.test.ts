@@ -27,8 +27,8 @@ describe("a cell", () => {
     driver.tell(main, "a");
     driver.settle();
     expect(driver.ofType("start-cell")[0]?.slots).toEqual([
-      { slot: 1, object: "agent:main", verbs: ["send", "request"] },
-      { slot: 2, object: "agent:raul", verbs: ["send", "request"] },
+      { slot: 1, object: "agent:main", verbs: ["send", "request", "steer"] },
+      { slot: 2, object: "agent:raul", verbs: ["send", "request", "steer"] },
       { slot: 3, object: "gateway", verbs: ["tool:sessions_send"] },
       { slot: 4, object: "agent:main", verbs: ["schedule"] },
     ]);

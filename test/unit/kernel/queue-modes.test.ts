@@ -113,6 +113,83 @@ describe("steer", () => {
     expect(bodies(driver).filter((body) => body !== "go")).toEqual(["first", "from raul", "due", "a"]);
   });
 
+  /** raul's turn: tells main by `sessions_send`, each text after what it says of it. */
+  const telling = (...sends: readonly (readonly [text: string, params: object])[]): Script =>
+    function* (turn) {
+      for (const [text, params] of sends)
+        yield* answerOf(turn.call("sessions_send", { to: main, timeoutMs: 0, ...params }, text));
+      return {};
+    };
+  const steers = { steers: true };
+
+  it("A9.1: gives the running turn what an agent steers it with, in order of arrival, and it is done with it", () => {
+    const driver = open(undefined, { first: taking, go: telling(["from raul", steers]) });
+    tellAll(driver, ["a"]);
+    driver.tell("agent:raul:main", "go");
+    driver.settle();
+    tellAll(driver, ["b"]);
+    driver.open("look");
+    expect(heard.map((parts) => parts.map(({ body }) => body))).toEqual([["a", "from raul", "b"], []]);
+    finish(driver);
+    expect(bodies(driver)).toEqual(["first", "go"]);
+    expect(driver.outcomes("from raul")).toEqual([{ status: "no_reply" }]);
+  });
+
+  it("A9.1: steers a turn of whatever origin, and is a turn of its own where none takes it", () => {
+    const steer = telling(["one", steers]);
+    const driver = open(undefined, { first: blocked, due: taking, go: steer });
+    driver.tell("agent:raul:main", "go");
+    finish(driver);
+    expect(bodies(driver)).toEqual(["first", "go", "one"]);
+    expect(driver.outcomes("one")).toEqual([{ status: "ok", text: "re: one" }]);
+    driver.tell(main, "due", { from: { type: "timer", agentId: "main", timerId: "t" } });
+    driver.tell("agent:raul:main", "go");
+    driver.settle();
+    driver.open("look");
+    expect(heard[0]?.map(({ body }) => body)).toEqual(["one"]);
+    finish(driver);
+  });
+
+  it("A9.1: does not overtake what the same session sent before, and leaves alone what is dropped or collected", () => {
+    const driver = open(policy({ mode: "collect", cap: 1, drop: "old", debounceMs: 0 }), {
+      first: taking,
+      go: telling(["plain", {}], ["late", steers]),
+    });
+    tellAll(driver, ["a", "b"]);
+    driver.tell("agent:raul:main", "go");
+    driver.settle();
+    driver.open("look");
+    expect(heard).toEqual([[], []]);
+    finish(driver);
+    expect(bodies(driver)).toEqual(["first", "go", "b", "plain", "late"]);
+    expect(driver.dead("a")).toMatchObject({ fate: "dropped" });
+  });
+
+  it("A9.1: is refused when the right to it is gone before a turn takes it", () => {
+    const driver = open(undefined, { first: taking, go: telling(["from raul", steers]) });
+    driver.tell("agent:raul:main", "go");
+    driver.settle();
+    driver.kernel.revoke("raul>main", driver.nowMs);
+    driver.open("look");
+    expect(heard).toEqual([[], []]);
+    finish(driver);
+    expect(driver.dead("from raul")).toMatchObject({ fate: "refused" });
+  });
+
+  it("A9.1: is given again to the turn that is handled again", () => {
+    const driver = open(undefined, { first: taking, go: telling(["from raul", steers]) });
+    driver.tell("agent:raul:main", "go");
+    driver.settle();
+    driver.open("look");
+    expect(heard[0]?.map(({ body }) => body)).toEqual(["from raul"]);
+    driver.crash("main");
+    driver.advance(1_000);
+    driver.open("look");
+    expect(heard[0]?.map(({ body }) => body)).toEqual(["from raul"]);
+    finish(driver);
+    expect(driver.outcomes("from raul")).toEqual([{ status: "no_reply" }]);
+  });
+
   it("takes nothing of another chat in the same session", () => {
     const driver = open(undefined, { first: taking });
     const from: Admission["from"] = {
