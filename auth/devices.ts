@@ -39,7 +39,7 @@ export interface Attempt {
   readonly client: ClientFacts;
   readonly remoteIp?: string;
   /** What it proved beside its key, as `device-token` has been checked against the device's own. */
-  readonly credential: "shared-secret" | "mode-none" | "device-token";
+  readonly credential: "shared-secret" | "trusted-proxy" | "mode-none" | "device-token";
   /** On this machine, no proxy between. */
   readonly local: boolean;
   /** It came with an Origin. */

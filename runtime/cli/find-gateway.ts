@@ -63,7 +63,7 @@ async function credential(
   const known = context.options.token ?? (await readOperatorKey(stateDir)) ?? namedToken(context);
   if (known !== undefined) return { token: known };
   const used = auth ?? (await readConfig(context)).gateway.auth;
-  return used.mode === "none" || used.secret === undefined ? {} : { token: used.secret };
+  return !("secret" in used) || used.secret === undefined ? {} : { token: used.secret };
 }
 
 async function findNamed(context: CliContext, text: string, token: string | undefined): Promise<FoundGateway> {

@@ -2,6 +2,7 @@
  * Credentials of the file: a text, or a reference to where the text is. What cannot be read counts as not configured,
  * which closes a door and never opens one.
  */
+import type { ProxyRule } from "../edge/port.ts";
 import type { Draft } from "./draft.ts";
 import { formatPath, type Path } from "./issue.ts";
 import { pathKey } from "./file/lines.ts";
@@ -50,21 +51,25 @@ export type GatewayAuth =
   | { readonly mode: "token" | "password"; readonly secret?: string }
   /** `mode` is not set, and both a token and a password are. */
   | { readonly mode: "ambiguous" }
-  | { readonly mode: "trusted-proxy" };
+  | { readonly mode: "trusted-proxy"; readonly proxy: ProxyRule };
 
 /** How clients of the gateway prove themselves. A credential of the file goes before one of the environment. */
 export function findGatewayAuth(draft: Draft): GatewayAuth {
   const { auth } = draft.config.gateway;
-  const token = findSecret("token", draft);
-  const password = findSecret("password", draft);
-  if (auth.mode === "none" || auth.mode === "trusted-proxy") return { mode: auth.mode };
+  const token = findSharedSecret("token", draft);
+  const password = findSharedSecret("password", draft);
+  if (auth.mode === "none") return { mode: auth.mode };
+  if (auth.mode === "trusted-proxy") {
+    const { userHeader = "", requiredHeaders = [], allowUsers = [] } = auth.trustedProxy ?? {};
+    return { mode: auth.mode, proxy: { userHeader, requiredHeaders, allowUsers } };
+  }
   if (auth.mode === undefined && token !== undefined && password !== undefined) return { mode: "ambiguous" };
   const mode = auth.mode ?? (token === undefined && password !== undefined ? "password" : "token");
   const secret = mode === "token" ? token : password;
   return secret === undefined ? { mode } : { mode, secret };
 }
 
-function findSecret(name: "token" | "password", draft: Draft): string | undefined {
+export function findSharedSecret(name: "token" | "password", draft: Draft): string | undefined {
   const written = readCredential(["gateway", "auth", name], draft.config.gateway.auth[name], draft);
   if (written.status === "set") return written.value;
   return findVariable(draft.env, name === "token" ? "GATEWAY_TOKEN" : "GATEWAY_PASSWORD");

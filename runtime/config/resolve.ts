@@ -251,13 +251,14 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
   const { controlUi } = draft.config.gateway;
   const host = findHost(draft);
   const auth = findGatewayAuth(draft);
-  if (!host.ok || auth.mode === "ambiguous" || auth.mode === "trusted-proxy") {
+  if (!host.ok || auth.mode === "ambiguous") {
     throw failure("CLOISTER_INTERNAL", "A configuration that was not checked reached its resolution.");
   }
   return {
     host: host.host,
     port: port ?? parsePort(findPortVariable(draft) ?? "") ?? draft.config.gateway.port,
     auth,
+    trustedProxies: draft.config.gateway.trustedProxies,
     autoApproveLocal: draft.config.gateway.nodes.pairing.autoApproveLocal,
     controlUi: {
       enabled: controlUi.enabled,

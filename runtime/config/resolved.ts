@@ -4,7 +4,7 @@
  */
 import type { ResetRule } from "../store/port.ts";
 import type { Policy } from "../../auth/policy.ts";
-import type { WebhookSettings } from "../edge/port.ts";
+import type { WebhookSettings, AuthSettings } from "../edge/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
@@ -152,10 +152,8 @@ export interface ResolvedConfig {
     /** Address to listen on. */
     readonly host: string;
     readonly port: number;
-    readonly auth:
-      | { readonly mode: "none" }
-      /** Without a secret nothing but the operator's key opens the gateway. */
-      | { readonly mode: "token" | "password"; readonly secret?: string };
+    readonly auth: AuthSettings;
+    readonly trustedProxies: readonly string[];
     /** Programs of this machine that hold what opens the gateway are approved as devices without a person. */
     readonly autoApproveLocal: boolean;
     readonly controlUi: {

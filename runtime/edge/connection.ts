@@ -38,7 +38,7 @@ export interface ConnectionDeps {
   readonly log: Log;
   readonly now: () => number;
   /** Facts of the other end that the upgrade found; the nonce and the time are added here. */
-  readonly caller: Pick<Caller, "local" | "operator" | "attemptsKey" | "remoteIp" | "browser">;
+  readonly caller: Pick<Caller, "local" | "operator" | "attemptsKey" | "remoteIp" | "browser" | "proxy">;
   /** The payload of `hello-ok`. */
   hello(client: Client, role: string, told: object): unknown;
   /** What a device may do that has proved its key. */
@@ -152,6 +152,7 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
       mode,
       by,
       scopes: scopes.join(","),
+      ...(decided.user === undefined ? {} : { user: shown(decided.user) }),
       ...(decided.deviceId === undefined ? {} : { deviceId: decided.deviceId }),
     });
     send(formatPayload(frameId, deps.hello(client, decided.role, told)));

@@ -24,6 +24,7 @@ import { loadPage, type Page } from "./page.ts";
 import type { Client, EdgeForKernel, EdgeSettings, KernelForEdge } from "./port.ts";
 import { answerFrame } from "./requests.ts";
 import { type Entrance, makeSockets, type Sockets } from "./sockets.ts";
+import { makeProxies } from "./trusted-proxy.ts";
 import { makeWebhookRoutes } from "./webhook-routes.ts";
 
 /** What a test replaces. */
@@ -113,6 +114,7 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServe
     makeAttempts({ failuresMax, lockoutMs, addressesMax: bounds.attemptAddressesMax, now });
   const webhookAttempts = limited(bounds.webhookAuthFailuresPerMinute, bounds.webhookAuthLockoutMs);
   const door = makeDoor(settings);
+  const proxies = makeProxies(settings.trustedProxies);
   const page = await openPage(parts);
 
   const finders = [
@@ -129,6 +131,8 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServe
     now,
     rules,
     attempts: limited(bounds.authFailuresPerMinute, bounds.authLockoutMs),
+    proxies,
+    ...(settings.auth.mode === "trusted-proxy" ? { proxyRule: settings.auth.proxy } : {}),
     basePath: settings.page.basePath,
     closing: parts.closing,
     hello: (client, role, told) => helloPayload(settings, bounds, client, { role, ...told }, uptimeMs()),
@@ -141,7 +145,7 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServe
         ),
     request: (client, frame, respond) => answerFrame(client, frame, respond, { kernel, bounds, now }),
   });
-  const http = { rules, finders, log, closing: parts.closing };
+  const http = { rules, proxies, finders, log, closing: parts.closing };
   const serve = (entrance: Entrance): Server => {
     const server = createServer(
       serverOptions(bounds),
@@ -172,6 +176,7 @@ function serverOptions(bounds: EdgeBounds) {
 function makeDoor({ auth, operatorKey, host }: EdgeSettings): Door {
   const key = makeSecret(operatorKey, "the operator key file");
   const { mode } = auth;
+  if (auth.mode === "trusted-proxy") return { mode, operatorKey: key };
   // A blank secret counts as none (behaviour §1.7): then only the operator key opens.
   if (auth.mode === "none" || auth.secret === undefined || auth.secret.trim() === "") return { mode, operatorKey: key };
   return { mode, operatorKey: key, shared: makeSecret(auth.secret, `gateway.auth.${mode} (on ${host})`) };

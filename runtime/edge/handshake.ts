@@ -12,13 +12,14 @@ import type { Secret } from "./credential.ts";
 import { findDeviceFault } from "./device-proof.ts";
 import { limits } from "../kernel/limits.ts";
 import { type ConnectParams, type DeviceBlock, protocolVersion } from "./frames.ts";
-import type { DeviceAnswer, DeviceAttempt } from "./port.ts";
+import type { DeviceAnswer, DeviceAttempt, EdgeSettings } from "./port.ts";
 import { narrowScopes, operatorScopes } from "../../auth/scopes.ts";
+import type { ProxyIdentity } from "./trusted-proxy.ts";
 import type { WireError } from "./wire-error.ts";
 
 /** What opens the gateway. `shared` is absent when no token or password is configured. */
 export interface Door {
-  readonly mode: "none" | "token" | "password";
+  readonly mode: EdgeSettings["auth"]["mode"];
   readonly operatorKey: Secret;
   readonly shared?: Secret;
 }
@@ -30,6 +31,8 @@ export interface Caller {
   readonly browser: boolean;
   /** The other end is on this machine and no proxy stands between. */
   readonly local: boolean;
+  /** In mode `trusted-proxy`: whom the proxy has identified. */
+  readonly proxy?: ProxyIdentity;
   /** It came through the local operator's own socket. */
   readonly operator: boolean;
   /** Under which failed attempts are counted; undefined: not counted. */
@@ -45,6 +48,8 @@ export type Admission =
       readonly role: "operator";
       readonly scopes: readonly string[];
       readonly by: AdmittedBy | "device";
+      /** Whom a proxy has identified. */
+      readonly user?: string;
       readonly deviceId?: string;
       readonly upgradeRequestId?: string;
       /** Further fields of `auth` in `hello-ok`. */
@@ -58,7 +63,7 @@ export type Admission =
       readonly close: { readonly code: number; readonly reason: string };
     };
 
-type AdmittedBy = "local-socket" | "operator-key" | "shared-secret" | "mode-none";
+type AdmittedBy = "local-socket" | "operator-key" | "shared-secret" | "trusted-proxy" | "mode-none";
 
 type Refused = Extract<Admission, { type: "refused" }>;
 
@@ -95,8 +100,13 @@ export function decideAdmission(params: ConnectParams, caller: Caller, door: Doo
     if (fault.wrong && caller.attemptsKey !== undefined) attempts.failed(caller.attemptsKey);
     return unauthorized(fault);
   };
+  // The proxy has identified who sits at the page; of a program it knows a user, and the operator wants to know the program.
+  const isPerson = verdict.type === "open" && verdict.by === "trusted-proxy" && caller.browser;
+  if (verdict.type === "open" && verdict.by === "trusted-proxy" && !isPerson && params.device === undefined)
+    return shut(identityFault);
   // The operator is nobody's device: no approval stands in their way.
-  const credential = verdict.type === "open" ? credentials[verdict.by] : deviceCredential(params, door);
+  const credential =
+    verdict.type === "shut" ? deviceCredential(params, door) : isPerson ? undefined : credentials[verdict.by];
   if (params.device === undefined && verdict.type === "shut") return shut(verdict.fault);
   const deviceFault = checkDevice(params, caller);
   if (deviceFault !== undefined && (verdict.type === "open" || credential !== undefined)) return shut(deviceFault);
@@ -105,13 +115,16 @@ export function decideAdmission(params: ConnectParams, caller: Caller, door: Doo
     return { type: "device", attempt, wrongToken: unauthorized(tokenFault(params, verdict)) };
   }
   if (verdict.type === "shut") return shut(verdict.fault);
-  return { type: "admitted", role: "operator", scopes: narrowScopes(operatorScopes, params.scopes), by: verdict.by };
+  const user = caller.proxy?.type === "user" ? { user: caller.proxy.user } : {};
+  const scopes = narrowScopes(operatorScopes, params.scopes);
+  return { type: "admitted", role: "operator", scopes, by: verdict.by, ...user };
 }
 
 const credentials = {
   "local-socket": undefined,
   "operator-key": undefined,
   "shared-secret": "shared-secret",
+  "trusted-proxy": "trusted-proxy",
   "mode-none": "mode-none",
 } as const satisfies Record<AdmittedBy, DeviceAttempt["credential"] | undefined>;
 
@@ -227,14 +240,56 @@ function checkSecret({ auth }: ConnectParams, caller: Caller, door: Door): Verdi
   if (caller.operator) return { type: "open", by: "local-socket" };
   if (isOperator) return { type: "open", by: "operator-key" };
   if (isShared) return { type: "open", by: "shared-secret" };
+  if (caller.proxy?.type === "user") return { type: "open", by: "trusted-proxy" };
   if (door.mode === "none" && caller.local) return { type: "open", by: "mode-none" };
-  return { type: "shut", fault: secretFault(door, offered.length > 0, auth?.deviceToken ?? auth?.bootstrapToken) };
+  if (door.mode === "trusted-proxy") return { type: "shut", fault: proxyFault(caller, offered.length > 0) };
+  return {
+    type: "shut",
+    fault: secretFault(
+      door.mode,
+      door.shared !== undefined,
+      offered.length > 0,
+      auth?.deviceToken ?? auth?.bootstrapToken,
+    ),
+  };
 }
 
 const operatorKeyHint = "on this machine the client can use the operator key in the state directory";
 
-function secretFault(door: Door, offered: boolean, otherToken: string | undefined): Fault {
-  if (door.mode === "none") {
+/** A credential in the place of the proxy's word is a wrong one, whatever it is. */
+function proxyFault({ proxy }: Caller, offered: boolean): Fault {
+  const fault = { next: "review_auth_configuration", wrong: offered } as const;
+  if (proxy?.type === "no-header") {
+    return {
+      ...fault,
+      detail: "AUTH_IDENTITY_HEADER_REQUIRED",
+      message: `unauthorized: gateway.auth.mode is trusted-proxy, and the proxy sent no header ${proxy.header}, or more than one`,
+      remedy: `Let the proxy set ${proxy.header} itself and drop what clients send under this name.`,
+    };
+  }
+  if (proxy?.type === "not-listed") {
+    return {
+      ...fault,
+      detail: "AUTH_UNAUTHORIZED",
+      message: "unauthorized: the user that the proxy has identified is not in gateway.auth.trustedProxy.allowUsers",
+      remedy: "Add the user there, or empty the list.",
+    };
+  }
+  return {
+    ...fault,
+    detail: "AUTH_UNAUTHORIZED",
+    message: `unauthorized: gateway.auth.mode is trusted-proxy, and the connection comes from ${proxy?.type === "not-a-proxy" ? proxy.address : "nowhere"}, which is not in gateway.trustedProxies`,
+    remedy: `Connect through the proxy; ${operatorKeyHint}.`,
+  };
+}
+
+function secretFault(
+  mode: Exclude<Door["mode"], "trusted-proxy">,
+  configured: boolean,
+  offered: boolean,
+  otherToken: string | undefined,
+): Fault {
+  if (mode === "none") {
     return {
       detail: "AUTH_UNAUTHORIZED",
       message:
@@ -244,9 +299,9 @@ function secretFault(door: Door, offered: boolean, otherToken: string | undefine
       wrong: offered,
     };
   }
-  const kind = door.mode;
+  const kind = mode;
   const prefix = kind === "token" ? "AUTH_TOKEN" : "AUTH_PASSWORD";
-  if (door.shared === undefined) {
+  if (!configured) {
     return {
       detail: `${prefix}_NOT_CONFIGURED`,
       message: `unauthorized: the gateway has no gateway.auth.${kind}, so only the operator key opens it`,
@@ -288,6 +343,14 @@ function tokenFault({ auth }: ConnectParams, verdict: Verdict): Fault {
     wrong: true,
   };
 }
+
+const identityFault: Fault = {
+  detail: "DEVICE_IDENTITY_REQUIRED",
+  message: "device identity required: the client shows no key of its own",
+  remedy: "Use a client that proves a device key, and let the operator approve it.",
+  next: "review_auth_configuration",
+  wrong: false,
+};
 
 function checkDevice(params: ConnectParams, caller: Caller): Fault | undefined {
   if (params.device === undefined) return undefined;

@@ -12,10 +12,12 @@ import { sendRefusal } from "./answer.ts";
 import { addressKey } from "./attempts.ts";
 import type { Log } from "./log.ts";
 import type { OriginRules } from "./origin.ts";
+import { clientAddress, type Proxies } from "./trusted-proxy.ts";
 import { type Exchange, noSuchPath, type RouteFinder } from "./route.ts";
 
 export interface HttpDoor {
   readonly rules: OriginRules;
+  readonly proxies: Proxies;
   readonly finders: readonly RouteFinder[];
   readonly log: Log;
   /** Why no request is taken any more, or undefined. */
@@ -30,7 +32,7 @@ export async function answerRequest(request: IncomingMessage, response: ServerRe
     response,
     path: split === -1 ? target : target.slice(0, split),
     query: new URLSearchParams(split === -1 ? "" : target.slice(split + 1)),
-    addressKey: addressKey(request.socket.remoteAddress),
+    addressKey: addressKey(clientAddress(request, door.proxies)),
   };
   try {
     await dispatch(exchange, door);

@@ -68,7 +68,9 @@ export function hostName(host: string | undefined): string | undefined {
 
 const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, "");
 
-const plainAddress = (address: string | undefined): string | undefined => address?.replace(/^::ffff:(?=\d+\.)/i, "");
+/** Without the prefix that IPv4 has on a socket for both. */
+export const plainAddress = (address: string | undefined): string | undefined =>
+  address?.replace(/^::ffff:(?=\d+\.)/i, "");
 
 function parseOrigin(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;

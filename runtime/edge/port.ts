@@ -35,7 +35,7 @@ export interface DeviceAttempt {
   };
   readonly remoteIp?: string;
   /** What the edge has verified; `device-token`: nothing, the token is for the kernel's side to verify. */
-  readonly credential: "shared-secret" | "mode-none" | "device-token";
+  readonly credential: "shared-secret" | "trusted-proxy" | "mode-none" | "device-token";
   readonly deviceToken?: string;
   readonly local: boolean;
   readonly browser: boolean;
@@ -234,15 +234,31 @@ export interface EdgeForKernel {
   close(reason: string): Promise<void>;
 }
 
+/** How clients prove themselves. */
+export type AuthSettings =
+  | { readonly mode: "none" }
+  /** `secret` is a token or a password. Absent: not configured, only the operator key opens. */
+  | { readonly mode: "token" | "password"; readonly secret?: string }
+  /** A proxy has identified the user already. */
+  | { readonly mode: "trusted-proxy"; readonly proxy: ProxyRule };
+
+export interface ProxyRule {
+  /** Who the user is. */
+  readonly userHeader: string;
+  /** Further headers that have to be there. */
+  readonly requiredHeaders: readonly string[];
+  /** Empty: every user that the proxy has let through. */
+  readonly allowUsers: readonly string[];
+}
+
 export interface EdgeSettings {
   readonly host: string;
   readonly port: number;
   readonly version: string;
   readonly bootId: string;
-  readonly auth:
-    | { readonly mode: "none" }
-    /** `secret` is a token or a password. Absent: not configured, only the operator key opens. */
-    | { readonly mode: "token" | "password"; readonly secret?: string };
+  readonly auth: AuthSettings;
+  /** Addresses and networks whose headers about the client behind them are believed. */
+  readonly trustedProxies: readonly string[];
   /** The local operator's key (hex), from the 0600 key file. */
   readonly operatorKey: string;
   readonly allowedOrigins: readonly string[];

@@ -13,13 +13,17 @@ import { type Connection, type ConnectionDeps, openConnection } from "./connecti
 import { arrivalOf, drainingRefusal, hostRefusal } from "./http.ts";
 import { isForwarded, isLoopback, type OriginRules } from "./origin.ts";
 import { pageBase } from "./page.ts";
-import type { GatewayEvent, KernelForEdge } from "./port.ts";
+import type { GatewayEvent, KernelForEdge, ProxyRule } from "./port.ts";
 import { noSuchPath } from "./route.ts";
 import { makeStreams } from "./streams.ts";
+import { clientAddress, identify, type Proxies } from "./trusted-proxy.ts";
 import { httpStatus } from "./wire-error.ts";
 
 export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed"> {
   readonly rules: OriginRules;
+  readonly proxies: Proxies;
+  /** Present in mode `trusted-proxy`. */
+  readonly proxyRule?: ProxyRule;
   readonly basePath: string;
   readonly kernel: Pick<KernelForEdge, "audience">;
   closing(): string | undefined;
@@ -93,8 +97,8 @@ export function makeSockets(deps: SocketDeps): Sockets {
           tellAudience();
           emptied?.();
         };
-        const connection = openConnection(ws, request, { ...deps, caller: callerOf(request, entrance), closed });
-        connections.set(connection, addressKey(request.socket.remoteAddress));
+        const connection = openConnection(ws, request, { ...deps, caller: callerOf(request, entrance, deps), closed });
+        connections.set(connection, addressKey(clientAddress(request, deps.proxies)));
         if (connections.size === 1) tellAudience();
       });
     },
@@ -149,7 +153,7 @@ function judgeUpgrade(
     const message = `${open} clients are connected, which is the most; close one`;
     return { code: "CLOISTER_EDGE_BUSY", message, retryAfterMs: 5_000 };
   }
-  const address = addressKey(request.socket.remoteAddress);
+  const address = addressKey(clientAddress(request, deps.proxies));
   let waiting = 0;
   for (const [connection, from] of connections) if (from === address && connection.client === undefined) waiting += 1;
   if (waiting >= deps.bounds.preauthSocketsPerAddressMax) {
@@ -166,14 +170,21 @@ function judgeUpgrade(
  * A browser on this machine is counted by its page, since any page may try; a program on this machine is not counted, since
  * it could as well read the key file. Source: behaviour §4.10.
  */
-function callerOf(request: IncomingMessage, entrance: Entrance): ConnectionDeps["caller"] {
+function callerOf(
+  request: IncomingMessage,
+  entrance: Entrance,
+  { proxies, proxyRule }: Pick<SocketDeps, "proxies" | "proxyRule">,
+): ConnectionDeps["caller"] {
   const { headers, socket } = request;
   if (entrance === "operator")
     return { operator: true, local: true, browser: false, remoteIp: undefined, attemptsKey: undefined };
-  const local = isLoopback(socket.remoteAddress) && !isForwarded(headers);
   const browser = headers.origin !== undefined;
-  const facts = { operator: false, local, browser, remoteIp: socket.remoteAddress };
-  if (!local) return { ...facts, attemptsKey: addressKey(socket.remoteAddress) };
+  const remoteIp = clientAddress(request, proxies);
+  const proxy = proxyRule === undefined ? undefined : identify(request, proxyRule, proxies);
+  // Whom a proxy speaks for is somewhere else, also when the proxy is here and adds no header of its own.
+  const local = isLoopback(socket.remoteAddress) && !isForwarded(headers) && proxy?.type !== "user";
+  const facts = { operator: false, local, browser, remoteIp, ...(proxy === undefined ? {} : { proxy }) };
+  if (!local) return { ...facts, attemptsKey: addressKey(remoteIp) };
   return { ...facts, attemptsKey: browser ? `origin ${headers.origin}` : undefined };
 }
 

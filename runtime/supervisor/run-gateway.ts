@@ -137,6 +137,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       version: options.version,
       bootId,
       auth: config.gateway.auth,
+      trustedProxies: config.gateway.trustedProxies,
       operatorKey,
       localSocket: localSocketFile(config.stateDir),
       allowedOrigins: config.gateway.controlUi.allowedOrigins,

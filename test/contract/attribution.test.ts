@@ -28,6 +28,7 @@ test.each<[string, ResolvedConfig["gateway"]["auth"]]>([
   ["a token", { mode: "token", secret: "s3cret" }],
   ["an empty token", { mode: "token" }],
   ["a password", { mode: "password", secret: "s3cret" }],
+  ["a trusted proxy", { mode: "trusted-proxy", proxy: { userHeader: "x-user", requiredHeaders: [], allowUsers: [] } }],
 ])("AC-01.2: main asks raul with the same result under auth by %s", async (_name, auth) => {
   const gateway = await openGateway(agents, {
     ...siblings,
@@ -35,6 +36,7 @@ test.each<[string, ResolvedConfig["gateway"]["auth"]]>([
       host: "127.0.0.1",
       port: 0,
       auth,
+      trustedProxies: [],
       autoApproveLocal: true,
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
     },

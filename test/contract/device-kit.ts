@@ -62,6 +62,7 @@ export interface Asks {
   /** Through a proxy; so it is no client of this machine. */
   readonly remote?: boolean;
   readonly origin?: string;
+  readonly headers?: Record<string, string>;
   readonly client?: Record<string, string>;
 }
 
@@ -69,10 +70,17 @@ export interface Asks {
 export async function connectAs(
   port: number,
   device: TestDevice,
-  { scopes = ["operator.read"], auth = { token: gatewayToken }, remote = false, origin, client }: Asks = {},
+  {
+    scopes = ["operator.read"],
+    auth = { token: gatewayToken },
+    remote = false,
+    origin,
+    headers = {},
+    client,
+  }: Asks = {},
 ): Promise<{ readonly client: WireClient; readonly answer: Frame }> {
   const wire = openClient(port, "/", {
-    ...(remote ? { headers: { "x-forwarded-for": "192.0.2.7" } } : {}),
+    headers: { ...(remote ? { "x-forwarded-for": "192.0.2.7" } : {}), ...headers },
     ...(origin === undefined ? {} : { origin }),
   });
   const challenge = await wire.next((frame) => frame.event === "connect.challenge");

@@ -123,6 +123,7 @@ export function settingsWith(assetsDir: string): EdgeSettings {
     version: "0.1.0",
     bootId: "boot-1",
     auth: { mode: "token", secret: gatewayToken },
+    trustedProxies: [],
     operatorKey,
     allowedOrigins: ["https://panel.example.org"],
     page: { enabled: true, basePath: "/", assetsDir },

@@ -110,6 +110,7 @@ export function makeConfig(
       host: "127.0.0.1",
       port: 0,
       auth: { mode: "none" },
+      trustedProxies: [],
       autoApproveLocal: true,
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
     },

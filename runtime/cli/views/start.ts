@@ -22,6 +22,8 @@ function formatAgent({ id, isDefault, module }: ResolvedConfig["agents"][number]
 /** The state of the shared secret in words. */
 export function formatAuth(auth: ResolvedConfig["gateway"]["auth"]): string {
   if (auth.mode === "none") return "none: every client on this machine may connect (gateway.auth.mode)";
+  if (auth.mode === "trusted-proxy")
+    return `trusted-proxy: the proxy names the user in ${auth.proxy.userHeader}; on this machine the operator key`;
   const where = `gateway.auth.${auth.mode}`;
   return auth.secret === undefined
     ? `no ${auth.mode} configured (${where}): the operator key of this machine is the only way in`

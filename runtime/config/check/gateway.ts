@@ -1,5 +1,6 @@
 /** Whether the gateway's doors are closed as far as they must be. Source: behaviour §1.7, §5.9, AC-03.3. */
-import { findGatewayAuth, readCredential } from "../credentials.ts";
+import { BlockList, isIPv6 } from "node:net";
+import { findGatewayAuth, findSharedSecret, readCredential } from "../credentials.ts";
 import type { Draft } from "../draft.ts";
 import type { ConfigIssue, Path } from "../issue.ts";
 import { findHost, findPortVariable, isLoopback, parsePort } from "../listen.ts";
@@ -33,15 +34,62 @@ function checkAuth(draft: Draft): ConfigIssue[] {
       draft,
     );
   }
-  if (auth.mode === "trusted-proxy") {
-    return issue(
-      ["gateway", "auth", "mode"],
-      'is "trusted-proxy", which is not in this version',
-      'Use "token" or "password".',
-      draft,
-    );
-  }
-  return [];
+  return auth.mode === "trusted-proxy" ? checkProxy(draft) : [];
+}
+
+/** Whoever can speak as the proxy is any user: so it is known by its address, and nothing else opens the gateway beside it. */
+function checkProxy(draft: Draft): ConfigIssue[] {
+  const { auth, trustedProxies } = draft.config.gateway;
+  const noHeader =
+    auth.trustedProxy?.userHeader === undefined
+      ? issue(
+          ["gateway", "auth", "trustedProxy", "userHeader"],
+          'is missing while gateway.auth.mode is "trusted-proxy"; without it nobody can be identified',
+          'Set it to the header in which the proxy names the user, for example "x-forwarded-user".',
+          draft,
+        )
+      : [];
+  const noProxy =
+    trustedProxies.length === 0
+      ? issue(
+          ["gateway", "trustedProxies"],
+          'is empty while gateway.auth.mode is "trusted-proxy"; nobody could come in',
+          "Set it to the addresses from which the proxy connects.",
+          draft,
+        )
+      : [];
+  const here = trustedProxies.find(hasThisMachine);
+  const loopback =
+    here !== undefined && auth.trustedProxy?.allowLoopback !== true
+      ? issue(
+          ["gateway", "trustedProxies"],
+          `has ${JSON.stringify(here)}, this machine itself, whose every program could name any user`,
+          "Set gateway.auth.trustedProxy.allowLoopback to true if all of them may, or use the proxy's own address.",
+          draft,
+        )
+      : [];
+  const shared = (["token", "password"] as const).find((name) => findSharedSecret(name, draft) !== undefined);
+  const both =
+    shared === undefined
+      ? []
+      : issue(
+          ["gateway", "auth", "mode"],
+          `is "trusted-proxy" while a ${shared} is configured as well, which would be a way past the proxy`,
+          `Remove gateway.auth.${shared} and CLOISTER_GATEWAY_${shared.toUpperCase()}, or use "${shared}".`,
+          draft,
+        );
+  return [...noHeader, ...noProxy, ...loopback, ...both];
+}
+
+function hasThisMachine(entry: string): boolean {
+  const [address = "", bits] = entry.trim().split("/");
+  const network = new BlockList();
+  network.addSubnet(
+    address,
+    bits === undefined ? (isIPv6(address) ? 128 : 32) : Number(bits),
+    isIPv6(address) ? "ipv6" : "ipv4",
+  );
+  return isLoopback(address) || network.check("127.0.0.1") || network.check("::1", "ipv6");
 }
 
 function checkAddress(draft: Draft): ConfigIssue[] {

@@ -1,10 +1,22 @@
 /** `gateway.*`, `hooks.*`, `logging.*`: the doors to the outside and the log. Source: behaviour §1.7, §1.8, §5.9. */
+import { isIP } from "node:net";
 import * as z from "zod";
 import { isMap } from "../is-map.ts";
 import { inert, key, later } from "./note.ts";
 import { agentId, anyMap, filledText, secret, texts } from "./values.ts";
 
 export const bindNames = ["auto", "loopback", "lan", "tailnet", "custom"] as const;
+
+const headerName = () => z.string().regex(/^[\w-]{1,64}$/, "must be the name of a header, such as x-forwarded-user");
+
+/** One address, or a network of at least so many bits that it is not everybody's. */
+const proxyAddress = () =>
+  z.string().refine((text) => {
+    const [address = "", bits, ...rest] = text.trim().split("/");
+    const longest = isIP(address) === 6 ? 128 : 32;
+    if (isIP(address) === 0 || rest.length > 0) return false;
+    return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) >= 8 && Number(bits) <= longest);
+  }, 'must be an IP address or a network such as "10.0.0.0/24", of at least 8 bits');
 
 const auth = z.strictObject({
   mode: key(
@@ -13,7 +25,20 @@ const auth = z.strictObject({
   ),
   token: key("The token (also `CLOISTER_GATEWAY_TOKEN`). Empty = not configured.", secret().optional()),
   password: key("The password (also `CLOISTER_GATEWAY_PASSWORD`). Empty = not configured.", secret().optional()),
-  trustedProxy: later("trusted proxy", "Identity from a proxy's headers.", anyMap().optional()),
+  trustedProxy: key(
+    "With mode `trusted-proxy`: the proxy has identified the user, and says who it is.",
+    z
+      .strictObject({
+        userHeader: key("Header with the user; required.", headerName().optional()),
+        requiredHeaders: key("Headers that have to be there as well.", z.array(headerName()).default([])),
+        allowUsers: key("Users that may come in; empty = all that the proxy lets through.", texts().default([])),
+        allowLoopback: key(
+          "Believe a proxy on this machine, and with it every program of this machine.",
+          z.boolean().default(false),
+        ),
+      })
+      .optional(),
+  ),
   allowTailscale: later("Tailscale", "Accept the network's own identity.", z.boolean().optional()),
   rateLimit: later(
     "configurable rate limits",
@@ -79,7 +104,10 @@ export const gateway = z
     ),
     auth: key("Authentication of clients.", auth.prefault({})),
     controlUi: key("Web page.", controlUi.prefault({})),
-    trustedProxies: later("trusted proxy", "Proxies whose headers are believed.", texts().default([])),
+    trustedProxies: key(
+      "Proxies, by address, whose `X-Forwarded-For` is believed and who may identify users.",
+      z.array(proxyAddress()).default([]),
+    ),
     allowRealIpFallback: later("trusted proxy", "Believe `X-Real-IP`.", z.boolean().optional()),
     nodes: key("Devices.", nodes.prefault({})),
     remote: later(

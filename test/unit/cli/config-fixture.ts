@@ -74,6 +74,7 @@ export const twoAgents: ResolvedConfig = {
     host: "127.0.0.1",
     port: 18_789,
     auth: { mode: "token", secret: "s" },
+    trustedProxies: [],
     autoApproveLocal: true,
     controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
   },

@@ -464,12 +464,53 @@ const bindingCases: readonly Case[] = [
 const doorCases: readonly Case[] = [
   ["a remote gateway", { gateway: { mode: "remote" } }, "gateway.mode", /for clients/, /"local"/],
   [
-    "a trusted proxy",
-    { gateway: { auth: { mode: "trusted-proxy" } } },
-    "gateway.auth.mode",
-    /not in this version/,
-    /"token"/,
+    "a trusted proxy without its header",
+    { gateway: { trustedProxies: ["10.0.0.1"], auth: { mode: "trusted-proxy" } } },
+    "gateway.auth.trustedProxy.userHeader",
+    /nobody can be identified/,
+    /x-forwarded-user/,
   ],
+  [
+    "a trusted proxy without its address",
+    { gateway: { auth: { mode: "trusted-proxy", trustedProxy: { userHeader: "x-user" } } } },
+    "gateway.trustedProxies",
+    /nobody could come in/,
+    /addresses from which the proxy connects/,
+  ],
+  ...["127.0.0.1", "::1", "::/8", "127.0.0.0/8"].map(
+    (address): Case => [
+      `a trusted proxy at ${address}`,
+      {
+        gateway: { trustedProxies: [address], auth: { mode: "trusted-proxy", trustedProxy: { userHeader: "x-user" } } },
+      },
+      "gateway.trustedProxies",
+      /this machine itself/,
+      /allowLoopback/,
+    ],
+  ),
+  ...["token", "password"].map(
+    (name): Case => [
+      `a trusted proxy beside a ${name}`,
+      {
+        gateway: {
+          trustedProxies: ["10.0.0.0/24"],
+          auth: { mode: "trusted-proxy", [name]: "s", trustedProxy: { userHeader: "x-user" } },
+        },
+      },
+      "gateway.auth.mode",
+      /a way past the proxy/,
+      /Remove/,
+    ],
+  ),
+  ...["0.0.0.0/0", "10.0.0.0/7", "proxy.example.org", "10.0.0.1/33", "10.0.0.1/8/8"].map(
+    (address): Case => [
+      `a trusted proxy at ${address}, which is no address of one`,
+      { gateway: { trustedProxies: [address] } },
+      "gateway.trustedProxies[0]",
+      /IP address or a network/,
+      /./,
+    ],
+  ),
   [
     "a token and a password without a mode",
     { gateway: { auth: { token: "a", password: "b" } } },

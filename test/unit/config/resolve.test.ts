@@ -74,6 +74,7 @@ describe("what is not configured", () => {
         host: "127.0.0.1",
         port: 18_789,
         auth: { mode: "token" },
+        trustedProxies: [],
         autoApproveLocal: true,
         controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
       },

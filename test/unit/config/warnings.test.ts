@@ -254,7 +254,7 @@ describe("a feature that this version does not have", () => {
     ["TLS", { gateway: { tls: { enabled: true } } }, "gateway.tls"],
     ["Tailscale", { gateway: { tailscale: { mode: "serve" } } }, "gateway.tailscale"],
     ["remote gateway", { gateway: { remote: { url: "ws://x" } } }, "gateway.remote"],
-    ["trusted proxy", { gateway: { trustedProxies: ["10.0.0.1"] } }, "gateway.trustedProxies"],
+    ["trusted proxy", { gateway: { allowRealIpFallback: true } }, "gateway.allowRealIpFallback"],
     ["hot reload", { gateway: { reload: { mode: "hybrid" } } }, "gateway.reload"],
     [
       "external agents (ACP)",
