@@ -427,6 +427,8 @@ export function makeDriver(deps: DriverDeps): Driver {
       });
     },
     async resume() {
+      // Before the turns that wait for them are handled again.
+      await deps.subagents.start();
       // The store knows the usual one.
       const unusual = config.agents.filter(({ mailbox }) => mailbox.depthMax !== limits.mailboxDepthMax);
       const windows = Object.fromEntries(unusual.map(({ id, mailbox }) => [id, mailbox.depthMax]));
@@ -468,7 +470,6 @@ export function makeDriver(deps: DriverDeps): Driver {
       for (const { header, ...done } of exchanges) kernel.resumeExchange(header, storedOutcome(done));
       kernel.start(nowMs());
       isResumed.resolve();
-      await deps.subagents.start();
       await deps.signals.start();
       const inHand = envelopes.filter(({ attempts }) => attempts > 0).length;
       return { envelopes: envelopes.length + behind, inHand, outbound: outbound.length };

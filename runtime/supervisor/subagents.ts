@@ -71,7 +71,7 @@ export interface Subagents {
   /** The end of a run is to be stored, or a wait for runs is over. */
   carryOut(effect: Extract<Effect, { type: "run-ended" | "runs-waited" }>): void;
   due(row: Extract<DueRow, { type: "run" }>): Promise<void>;
-  /** Ends what the last process left. */
+  /** Ends what the last process left. Call it before a turn begins: until then nobody is told of a run. */
   start(): Promise<void>;
   /** Newest first: of a session its whole tree, else all. */
   list(query: { readonly below?: string; readonly limit: number }): Promise<readonly TaskView[]>;
@@ -89,6 +89,8 @@ export interface Subagents {
 export function makeSubagents(deps: SubagentsDeps): Subagents {
   const { store, kernel, log, nowMs } = deps;
 
+  /** What the last process left has an end: from here on a run without one is under way. */
+  const hasStarted = Promise.withResolvers<void>();
   /** Called whenever a run is over. */
   const watchers = new Set<() => void>();
   const runIsOver = (): void => {
@@ -149,6 +151,11 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
         : undefined;
     return viewTask(run, live);
   };
+
+  async function find(id: string): Promise<StoredRun | undefined> {
+    await hasStarted.promise;
+    return store.run(id);
+  }
 
   async function tree(root: string, limit: number): Promise<readonly StoredRun[]> {
     const found: StoredRun[] = [];
@@ -219,9 +226,18 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
       deps.onSessionChanged(run.sessionKey, run.agentId, "archive");
     },
     async start() {
-      for (const run of await store.runs({ isOpen: true, limit: Number.MAX_SAFE_INTEGER })) await endLeft(run);
+      const open = await store.runs({ isOpen: true, limit: Number.MAX_SAFE_INTEGER });
+      // The doors are open: a run may have begun meanwhile.
+      const live = new Set(
+        kernel()
+          .runViews()
+          .map(({ run }) => run.id),
+      );
+      await Promise.all(open.filter(({ id }) => !live.has(id)).map(endLeft));
+      hasStarted.resolve();
     },
     async list({ below, limit }) {
+      await hasStarted.promise;
       const rows = below === undefined ? await store.runs({ limit }) : await tree(below, limit);
       const live = new Map(
         kernel()
@@ -230,9 +246,9 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
       );
       return rows.map((run) => viewTask(run, live.get(run.id)));
     },
-    find: (id) => store.run(id),
+    find,
     async cancel(id, by) {
-      const run = await store.run(id);
+      const run = await find(id);
       if (run === undefined)
         throw failure("CLOISTER_RUN_UNKNOWN", `no sub-agent's run has the id ${id}`, "cloister subagents list");
       const cancelled = kernel().cancelRun(run.sessionKey, "the operator ended it", false, nowMs());

@@ -289,4 +289,37 @@ describe("the end of a run", () => {
     expect(await after.store.runs({ isOpen: true, limit: 10 })).toEqual([]);
     expect(after.driver.kernel.runViews()).toEqual([]);
   });
+
+  test("A3.5: a turn that waits for runs and is handled again after a restart hears that they were interrupted", async () => {
+    const before = await openGateway([agent("main")]);
+    const waiting = before.say("main", task({ do: "spawn", options: { task: task({ do: "wait" }) } }));
+    void waiting.catch(() => undefined);
+    await expect.poll(() => before.driver.kernel.runViews().map(({ status }) => status)).toEqual(["running"]);
+    await before.drain(0);
+    const { store } = before;
+    const asked: string[] = [];
+    const isWritten = Promise.withResolvers<void>();
+    // A disk that takes its time: the turn must not come before the end of the run that it waits for.
+    const slow = new Proxy(store, {
+      get(target, name: keyof typeof store) {
+        if (name !== "endRun") asked.push(name);
+        return name === "endRun"
+          ? async (...args: Parameters<typeof store.endRun>) => {
+              await isWritten.promise;
+              asked.push(name);
+              return store.endRun(...args);
+            }
+          : target[name];
+      },
+    });
+    const opening = openGateway([], {}, { store: slow, config: before.config });
+    await expect.poll(() => asked).toContain("runs");
+    isWritten.resolve();
+    const after = await opening;
+    expect(asked.indexOf("endRun")).toBeLessThan(asked.indexOf("pending"));
+    const answer = async () => (await store.history("main", "agent:main:main", 10, 0)).rows.at(-1);
+    await expect.poll(async () => (await answer())?.role, { timeout: 20_000 }).toBe("assistant");
+    expect(JSON.parse((await answer())?.text ?? "")).toMatchObject({ status: "failed", code: "interrupted" });
+    expect(await after.store.runs({ limit: 10 })).toHaveLength(1);
+  });
 });
