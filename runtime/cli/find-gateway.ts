@@ -37,7 +37,7 @@ export async function findRunningGateway(context: CliContext): Promise<FoundGate
   const { url } = context.options;
   if (url !== undefined) return findNamed(context, url, namedToken(context));
   const { stateDir } = await findPaths(surroundings(context));
-  const running = await readRunFile(path.join(stateDir, "run", "gateway.json"));
+  const running = await readRunFile(stateDir);
   if (running === undefined) return undefined;
   const found = { url: formatUrl(running), remedy: startIt(context), source: "running" } as const;
   const socketPath = context.options.token === undefined ? await findLocalSocket(stateDir) : undefined;
@@ -95,8 +95,14 @@ interface Place {
   readonly port: number;
 }
 
-/** `{pid, port, host, startedAtMs}`; undefined when no gateway left one. */
-async function readRunFile(file: string): Promise<Place | undefined> {
+/** What a gateway that is ready leaves in its state directory. */
+export interface RunFile extends Place {
+  readonly pid: number;
+}
+
+/** Undefined when no gateway left one. Throws `CLOISTER_STATE_UNUSABLE` for one that cannot be read. */
+export async function readRunFile(stateDir: string): Promise<RunFile | undefined> {
+  const file = path.join(stateDir, "run", "gateway.json");
   const text = await readIfThere(file);
   if (text === undefined) return undefined;
   let found: Readonly<Record<string, unknown>> = {};
@@ -105,8 +111,8 @@ async function readRunFile(file: string): Promise<Place | undefined> {
   } catch {
     // Told below, like any other wrong content.
   }
-  const { host, port } = found;
-  if (typeof host === "string" && typeof port === "number") return { host, port };
+  const { host, port, pid } = found;
+  if (typeof host === "string" && typeof port === "number" && typeof pid === "number") return { host, port, pid };
   throw failure(
     "CLOISTER_STATE_UNUSABLE",
     `Looking for the running gateway: ${file} does not hold {pid, port, host}.`,

@@ -37,8 +37,11 @@ export interface ClientIdentity {
 }
 
 /** The part of `hello-ok` that the command line uses. */
-interface Hello {
+export interface Hello {
   readonly version: string;
+  /** What the gateway granted, which may be less than was asked for. */
+  readonly role: string;
+  readonly scopes: readonly string[];
   readonly uptimeMs: number;
   readonly tickMs: number;
 }
@@ -159,10 +162,13 @@ function connectParams(token: string | undefined, { version, platform, scopes }:
 
 /** Lenient: a gateway of another version may leave fields out. */
 function parseHello(payload: unknown): Hello {
-  const { server, snapshot, policy } = fieldsOf(payload);
-  const version = fieldsOf(server)["version"];
+  const { server, snapshot, policy, auth } = fieldsOf(payload);
+  const { version } = fieldsOf(server);
+  const { role, scopes } = fieldsOf(auth);
   return {
     version: typeof version === "string" ? version : "unknown",
+    role: typeof role === "string" ? role : "unknown",
+    scopes: Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === "string") : [],
     uptimeMs: countOf(fieldsOf(snapshot)["uptimeMs"], 0),
     tickMs: countOf(fieldsOf(policy)["tickIntervalMs"], limits.tickMs),
   };

@@ -24,6 +24,7 @@ import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
 import { addDevices } from "./device-commands.ts";
+import { addDiagnosis } from "./diagnosis-commands.ts";
 import { addGrants } from "./grant-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
@@ -80,6 +81,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addDevices(shell);
   addConfig(shell);
   addState(shell);
+  addDiagnosis(shell);
   addBackup(shell);
   return program;
 }
@@ -156,6 +158,14 @@ function addLists({ program, context, exit }: Shell): void {
     .action(async (agentId: string) => {
       const { runAgentsOrder } = await import("./commands/agents.ts");
       exit(await runAgentsOrder(context(), "restart", agentId));
+    });
+  agents
+    .command("doctor")
+    .description("which way of working together fits, and what the config allows between agents; needs no gateway")
+    .option("--json", "print JSON")
+    .action(async (options: AgentsOptions) => {
+      const { runAgentsDoctor } = await import("./commands/doctor.ts");
+      exit(await runAgentsDoctor(context(), options));
     });
   agents
     .command("list", { isDefault: true })

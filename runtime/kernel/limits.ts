@@ -450,6 +450,12 @@ export const limits = {
   /** How long the command line waits for a gateway to be ready, or gone, beyond its drain; and how often it looks. */
   clientStartMs: 60_000,
   clientLookMs: 100,
+  /** How long `cloister doctor` waits for one answer, and for the store to be read; what is slower is told as such. */
+  doctorAnswerMs: 5_000,
+  doctorStoreMs: 120_000,
+  /** Free space below which the gateway is about to refuse messages (one flush of the store and a log part), and below which to act. */
+  doctorFreeBytesMin: 128 * 1024 * 1024,
+  doctorFreeBytesLow: 1024 * 1024 * 1024,
   /** Events that the command line keeps unread; the bound of a client that falls behind. */
   clientEventsMax: 10_000,
   /** One configuration file: bytes, and levels of nesting (the deepest setting has about twelve). */

@@ -53,6 +53,23 @@ export async function claimOwner(
   });
 }
 
+/** The gateway that says that it uses the directory. */
+export interface Owner {
+  readonly pid: number;
+  readonly host: string;
+  readonly sinceMs: number;
+  /** As far as this process can tell. */
+  readonly isAlive: boolean;
+}
+
+/** Undefined when nobody uses the directory. A row that a crash has left says `isAlive: false`. */
+export function findOwner(registry: Pick<Environment, "get">, nowMs: number): Owner | undefined {
+  const owner = registry.get<OwnerRow>(["owner"]);
+  if (owner === undefined) return undefined;
+  const { pid, host, atMs } = owner;
+  return { pid, host, sinceMs: atMs, isAlive: isAlive(owner, identify(process.pid), nowMs) };
+}
+
 export async function renewOwner(registry: Environment, nowMs: number): Promise<void> {
   await registry.write(() => {
     const owner = registry.get<OwnerRow>(["owner"]);

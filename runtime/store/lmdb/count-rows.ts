@@ -1,8 +1,9 @@
-/** Reads an environment from end to end without writing to it: what a backup is verified with. */
+/** Reads an environment from end to end without writing to it: what a backup is verified with, and what looks for damage. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { open } from "lmdb";
 import { failure } from "../../kernel/errors.ts";
+import type { Environment } from "../environment.ts";
 import { checkFormat, type EnvironmentName } from "../format.ts";
 import { dataFile, openLmdbEnvironment } from "./environment.ts";
 
@@ -13,28 +14,37 @@ import { dataFile, openLmdbEnvironment } from "./environment.ts";
  */
 export async function countRows(dir: string, name: EnvironmentName): Promise<number> {
   if (!(await openLmdbEnvironment.exists(dir))) throw damaged(dir, `there is no ${dataFile}`);
-  let rows = 0;
-  let format: number | undefined;
   try {
-    const database = open<unknown, (string | number)[]>({
-      path: dir,
-      noSubdir: false,
-      encoding: "json",
-      readOnly: true,
-    });
-    try {
-      for (const { value } of database.getRange()) if (value !== undefined) rows += 1;
-      format = checkFormat({ get: <T>(key: readonly (string | number)[]) => database.get([...key]) as T }, name, dir);
-    } finally {
-      await database.close();
-      await rm(join(dir, "lock.mdb"), { force: true });
-    }
+    const { rows, found: format } = await readThrough(dir, (environment) => checkFormat(environment, name, dir));
+    if (format === undefined) throw new Error(`it holds no ${name}`);
+    return rows;
   } catch (error) {
     if ((error as { code?: unknown }).code === "CLOISTER_STATE_VERSION") throw error;
     throw damaged(dir, error instanceof Error ? error.message : String(error), error);
+  } finally {
+    await rm(join(dir, "lock.mdb"), { force: true });
   }
-  if (format === undefined) throw damaged(dir, `it holds no ${name}`);
-  return rows;
+}
+
+/** Every row is read and parsed, and then `look` may read some of them. Others may have the directory open. */
+export async function readThrough<T>(
+  dir: string,
+  look: (environment: Pick<Environment, "get">) => T,
+): Promise<{ readonly rows: number; readonly found: T }> {
+  const database = open<unknown, (string | number)[]>({
+    path: dir,
+    noSubdir: false,
+    encoding: "json",
+    readOnly: true,
+  });
+  try {
+    let rows = 0;
+    for (const { value } of database.getRange()) if (value !== undefined) rows += 1;
+    const get = <R>(key: readonly (string | number)[]): R | undefined => database.get([...key]) as R | undefined;
+    return { rows, found: look({ get }) };
+  } finally {
+    await database.close();
+  }
 }
 
 function damaged(dir: string, reason: string, cause?: unknown): Error {

@@ -22,7 +22,13 @@ async function open(script?: Script, token?: string): Promise<GatewayClient> {
 describe("the handshake", () => {
   it("says who it is, what it needs and its token, and no more", async () => {
     const { hello } = await open(undefined, "abc");
-    expect(hello).toEqual({ version: "9.9.9", uptimeMs: 125_000, tickMs: 15_000 });
+    expect(hello).toEqual({
+      version: "9.9.9",
+      role: "operator",
+      scopes: ["operator.read"],
+      uptimeMs: 125_000,
+      tickMs: 15_000,
+    });
     expect(gateway.requests.map(({ method, params }) => ({ method, params }))).toEqual([
       {
         method: "connect",

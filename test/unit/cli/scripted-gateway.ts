@@ -34,6 +34,7 @@ export const helloOk = {
   protocol: 4,
   server: { version: "9.9.9", connId: "c1" },
   snapshot: { uptimeMs: 125_000 },
+  auth: { role: "operator", scopes: ["operator.read"] },
   policy: { tickIntervalMs: 15_000 },
 };
 

@@ -1,0 +1,206 @@
+/**
+ * Four questions that users of the existing product asked, replayed with their configs and their steps against the real program:
+ * siblings that could not send (000), a wrong config that another error hid (001), a fresh install that could not spawn (003), and
+ * a command line that was stuck at fewer rights than it needed (004).
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { connectAs, makeDevice } from "../contract/device-kit.ts";
+import { endPrograms, makeStateDir, type Program, repoRoot, runCommand, startProgram } from "../support/program.ts";
+
+afterEach(endPrograms);
+
+const fixture = (name: string): string => path.join(repoRoot, "test", "fixtures", "actors", `${name}.ts`);
+
+interface Shell {
+  readonly program: Program;
+  readonly run: (...args: string[]) => Promise<string>;
+  readonly json: <T>(...args: string[]) => Promise<T>;
+  readonly code: (...args: string[]) => Promise<number | null>;
+}
+
+interface Diagnosis {
+  readonly ok: boolean;
+  readonly findings: readonly { readonly id: string; readonly remedy?: string }[];
+}
+
+function shellOf(program: Program): Shell {
+  const finished = (...args: string[]) => runCommand(program.stateDir, args);
+  const run: Shell["run"] = async (...args) => {
+    const { code, stdout, stderr } = await finished(...args);
+    expect([code, stderr]).toEqual([0, expect.any(String)]);
+    return stdout;
+  };
+  return {
+    program,
+    run,
+    json: async <T>(...args: string[]) => JSON.parse((await finished(...args, "--json")).stdout) as T,
+    code: async (...args) => (await finished(...args)).code,
+  };
+}
+
+/** What the specification calls "no device activity". Commands that may decide about devices come after it: their scopes are logged. */
+async function expectNoDevices({ program, json }: Shell): Promise<void> {
+  const log = readFileSync(path.join(program.stateDir, "logs", "cloister.log"), "utf8");
+  expect(log.split("\n").filter((line) => /pairing|scope-upgrade|1008/.test(line))).toEqual([]);
+  expect(await json("devices", "list")).toEqual({ pending: [], paired: [] });
+}
+
+describe("000: two siblings with workspaces and bots of their own", () => {
+  const config = (home: string) => ({
+    gateway: { mode: "local", bind: "loopback", auth: { mode: "none" } },
+    agents: {
+      list: [
+        { id: "main", workspace: path.join(home, "workspace"), agentDir: path.join(home, "agents/main/agent") },
+        { id: "raul", workspace: path.join(home, "workspace-raul"), agentDir: path.join(home, "agents/raul/agent") },
+      ],
+    },
+    channels: { telegram: { accounts: { default: { botToken: "1:A" }, raul: { botToken: "2:B" } } } },
+    bindings: [
+      { agentId: "main", match: { channel: "telegram", accountId: "default" } },
+      { agentId: "raul", match: { channel: "telegram", accountId: "raul" } },
+    ],
+    tools: { agentToAgent: { enabled: true, allow: ["main", "raul"] }, sessions: { visibility: "all" } },
+  });
+
+  test("main lists raul, asks him and gets the result, and nobody is asked for a pairing", async () => {
+    const stateDir = makeStateDir();
+    writeFileSync(path.join(stateDir, "cloister.json"), JSON.stringify(config(stateDir)), { mode: 0o600 });
+    const shell = shellOf(await startProgram(stateDir));
+    expect(await shell.run("send", "--agent", "main", "ask raul who are you")).toContain(
+      `I am raul, in the session agent:raul:main. My workspace is ${path.join(stateDir, "workspace-raul")}`,
+    );
+    expect(await shell.run("send", "--agent", "main", "list sessions")).toContain("agent:raul:main");
+    await expectNoDevices(shell);
+    // His questions have answers of the program's own.
+    expect(await shell.run("agents", "doctor")).toMatch(/^main +raul +yes \(tools\.agentToAgent\.allow\)/m);
+    expect(await shell.code("doctor")).toBe(0);
+  });
+});
+
+describe("001: agent-to-agent sends under a visibility that forbids them", () => {
+  const config = {
+    session: { agentToAgent: { maxPingPongTurns: 0 } },
+    agents: {
+      defaults: { sandbox: { sessionToolsVisibility: "all" } },
+      list: [
+        { id: "main", module: fixture("tool-user") },
+        { id: "strategy", name: "Strategy" },
+      ],
+    },
+    tools: { agentToAgent: { enabled: true, allow: ["main", "strategy"] }, sessions: { visibility: "agent" } },
+  };
+
+  test("the wrong key is named by the doctor and by the send itself, and correcting it is all that it takes", async () => {
+    const stateDir = makeStateDir(config);
+    const shell = shellOf(await startProgram(stateDir));
+    const label = { tool: "sessions_send", params: { label: "Strategy", message: "who are you", timeoutSeconds: 30 } };
+    await shell.run("send", "--agent", "strategy", "who are you");
+    await shell.run("sessions", "label", "agent:strategy:main", "Strategy");
+
+    const refused = await shell.run("send", "--agent", "main", JSON.stringify(label));
+    expect(JSON.parse(refused)).toMatchObject({
+      status: "forbidden",
+      error: expect.stringContaining('tools.sessions.visibility is "agent", needs "all"'),
+      operatorHint: 'tools.sessions.visibility: "all"',
+    });
+    expect(refused).not.toMatch(/pairing|1008|WebSocket/);
+    const diagnosis = await shell.json<Diagnosis>("doctor");
+    expect(diagnosis).toMatchObject({ ok: false });
+    expect(diagnosis.findings).toContainEqual(
+      expect.objectContaining({
+        id: "agents.messages-refused",
+        severity: "error",
+        remedy: 'Set tools.sessions.visibility: "all".',
+      }),
+    );
+    expect(await shell.code("doctor")).toBe(1);
+
+    expect(await shell.program.stop()).toBe(0);
+    config.tools.sessions.visibility = "all";
+    writeFileSync(path.join(stateDir, "cloister.json"), JSON.stringify(config), { mode: 0o600 });
+    const again = shellOf(await startProgram(stateDir));
+    expect(await again.run("send", "--agent", "main", JSON.stringify(label))).toContain("I am strategy");
+    expect(await again.code("doctor")).toBe(0);
+  });
+});
+
+describe("003: a fresh server install that spawns", () => {
+  test.each([
+    ["token, and the token empty", { mode: "token", token: "" }],
+    ["none", { mode: "none" }],
+  ])("auth %s: accepted, done, told, and nobody is asked for a pairing", async (_name, auth) => {
+    const stateDir = makeStateDir({
+      gateway: { auth },
+      agents: {
+        defaults: { module: fixture("spawner") },
+        list: [{ id: "concierge", subagents: { allowAgents: ["native"] } }, { id: "native" }],
+      },
+    });
+    const shell = shellOf(await startProgram(stateDir));
+    const task = JSON.stringify({ do: "say", text: "the video is ready" });
+    const spawn = {
+      do: "tool",
+      tool: "sessions_spawn",
+      params: { runtime: "subagent", agentId: "native", mode: "run", task },
+    };
+    const accepted = JSON.parse(await shell.run("send", "--agent", "concierge", JSON.stringify(spawn)));
+    expect(accepted).toMatchObject({
+      status: "accepted",
+      runId: expect.any(String),
+      childSessionKey: expect.stringMatching(/^agent:native:subagent:/),
+    });
+    const heard = (): Promise<string> => shell.run("send", "--agent", "concierge", JSON.stringify({ do: "heard" }));
+    await expect.poll(heard).toContain("the video is ready");
+    expect(await heard()).toContain(accepted.runId);
+    await expectNoDevices(shell);
+    expect(await shell.code("doctor")).toBe(0);
+  });
+});
+
+describe("004: a command line that was approved with too little", () => {
+  const token = "a-token-of-the-gateway";
+  const bundle = ["admin", "read", "write", "approvals", "pairing", "talk.secrets"].map((name) => `operator.${name}`);
+
+  test("spawns do not ask for it, its request keeps its id, and one command repairs it", async () => {
+    const stateDir = makeStateDir({
+      gateway: {
+        auth: { mode: "token", token },
+        controlUi: { allowInsecureAuth: true },
+        nodes: { pairing: { autoApproveLocal: false } },
+      },
+      agents: { defaults: { module: fixture("spawner") }, list: [{ id: "main" }] },
+    });
+    const shell = shellOf(await startProgram(stateDir));
+    const { port } = shell.program;
+    const device = makeDevice();
+
+    // As it came to be in 004: the first thing that the device did was to look, and looking was all that it was approved for.
+    const first = await connectAs(port, device, { scopes: ["operator.read"], auth: { token } });
+    expect(first.answer.ok).toBe(false);
+    await shell.run("devices", "approve", first.answer.error.details.requestId);
+    const narrow = await connectAs(port, device, { scopes: bundle, auth: { token } });
+    const { auth } = narrow.answer.payload;
+    expect([auth.scopes, auth.pendingUpgrade.requestId]).toEqual([["operator.read"], expect.any(String)]);
+    const { deviceToken } = auth;
+
+    // The failing call of 004 was never the device's.
+    const spawn = { do: "tool", tool: "sessions_spawn", params: { runtime: "subagent", mode: "run", task: "{}" } };
+    expect(await shell.run("send", JSON.stringify(spawn))).toContain('"status":"accepted"');
+
+    // The doctor names the request and the command; the device goes on retrying with this and that meanwhile.
+    const { findings } = await shell.json<Diagnosis>("doctor");
+    const waiting = findings.find(({ id }) => id === "device.waiting");
+    const command = /`cloister (devices approve \S+)`/.exec(waiting?.remedy ?? "")?.[1] ?? "";
+    await connectAs(port, device, { scopes: ["operator.read", "operator.write"], auth: { token } });
+    await connectAs(port, device, { scopes: bundle, auth: { token } });
+    const { program } = shell;
+    const approved = await runCommand(program.stateDir, command.split(" "));
+    expect([approved.code, approved.stdout]).toEqual([0, expect.stringContaining("operator.admin: everything")]);
+
+    const repaired = await connectAs(port, device, { scopes: bundle, auth: { deviceToken } });
+    expect(repaired.answer.payload.auth.scopes).toEqual(expect.arrayContaining(bundle));
+    expect(await shell.json("devices", "list")).toMatchObject({ pending: [] });
+  });
+});
