@@ -1,27 +1,33 @@
 /** `/stop`, `/new` and `/subagents` in a chat whose session has started sub-agents, with real cells. */
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { openMemoryStore } from "../../runtime/store/memory.ts";
+import type { Store } from "../../runtime/store/port.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
 const main = "agent:main:main";
 const task = (command: object): string => JSON.stringify(command);
 
-const open = () =>
-  openGateway([
-    {
-      id: "main",
-      module: fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url)),
-      moduleKind: "file",
-      subagents: {
-        allowAgents: ["*"],
-        requireAgentId: false,
-        childrenMax: 5,
-        depthMax: 3,
-        runTimeoutMs: 0,
-        archiveAfterMs: 0,
+const open = (store?: Store) =>
+  openGateway(
+    [
+      {
+        id: "main",
+        module: fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url)),
+        moduleKind: "file",
+        subagents: {
+          allowAgents: ["*"],
+          requireAgentId: false,
+          childrenMax: 5,
+          depthMax: 3,
+          runTimeoutMs: 0,
+          archiveAfterMs: 0,
+        },
       },
-    },
-  ]);
+    ],
+    {},
+    store === undefined ? undefined : { store },
+  );
 
 const spawnOf = (command: object, params: object = {}): object => ({
   do: "tool",
@@ -133,4 +139,40 @@ describe("a session with a tree of sub-agents", () => {
     for (const wrong of ["info", "log", `info ${id} 3`, `log ${id} 3 4`])
       expect(await gateway.reply("main", `/subagents ${wrong}`)).toMatch(/^Usage: \/subagents /u);
   });
+});
+
+test("subagents.cancel ends a run once: while its end is being stored it is told as ending, and a second cancel ends nothing", async () => {
+  const store = await openMemoryStore({ stateDir: "", agents: [{ agentId: "main", sessionsDir: "" }] });
+  const isWritten = Promise.withResolvers<void>();
+  const slow = new Proxy(store, {
+    get: (target, name: keyof Store) =>
+      name === "endRun"
+        ? (...args: Parameters<Store["endRun"]>) => isWritten.promise.then(() => target.endRun(...args))
+        : target[name],
+  });
+  const gateway = await open(slow);
+  const client = { connId: "test", clientId: "the-operator", mode: "test", scopes: ["operator.admin"] };
+  const rpc = (method: string, params: object) => gateway.doors.rpc(client, method, params);
+  const id = await spawn(gateway, { do: "spin" });
+  await untilRunsAre(gateway, ["running"]);
+  const sessionKey = `agent:main:subagent:${id}`;
+  expect(await rpc("subagents.cancel", { id })).toMatchObject({ ok: true, payload: { sessionKey, cancelled: 1 } });
+  expect(await rpc("subagents.list", {})).toMatchObject({
+    payload: { count: 1, tasks: [{ runId: id, status: "ending" }] },
+  });
+  expect(await rpc("subagents.cancel", { id })).toMatchObject({ ok: true, payload: { sessionKey, cancelled: 0 } });
+  isWritten.resolve();
+  await expect.poll(async () => (await heard(gateway)).length, { timeout: 20_000 }).toBe(1);
+  expect(await rpc("subagents.list", {})).toMatchObject({
+    payload: { tasks: [{ status: "cancelled", delivery: "delivered" }] },
+  });
+  expect(await rpc("subagents.cancel", { id: "r-nobody" })).toMatchObject({
+    ok: false,
+    refusal: { code: "CLOISTER_RUN_UNKNOWN", remedy: "cloister subagents list" },
+  });
+  const rows = await gateway.store.audits(100);
+  expect(rows.filter(({ type }) => type === "run_cancelled").map(({ subject, object }) => [subject, object])).toEqual([
+    ["the-operator", sessionKey],
+    ["the-operator", sessionKey],
+  ]);
 });
