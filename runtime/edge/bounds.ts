@@ -9,6 +9,7 @@ type Name =
   | "deltaPaceMs"
   | "handshakeMs"
   | "tickMs"
+  | "presencePaceMs"
   | "connectionsMax"
   | "preauthSocketsPerAddressMax"
   | "requestsPerSocketMax"

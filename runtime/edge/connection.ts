@@ -21,9 +21,11 @@ import {
   formatPayload,
   parseFrame,
   type RequestFrame,
+  type StateVersion,
 } from "./frames.ts";
 import { type Admission, admissionOfDevice, type Caller, type Door, decideAdmission } from "./handshake.ts";
 import type { Attempts } from "./attempts.ts";
+import type { Hello } from "./hello.ts";
 import { formatIssues } from "./issues.ts";
 import type { Log } from "./log.ts";
 import type { Client, DeviceAnswer, DeviceAttempt } from "./port.ts";
@@ -39,8 +41,7 @@ export interface ConnectionDeps {
   readonly now: () => number;
   /** Facts of the other end that the upgrade found; the nonce and the time are added here. */
   readonly caller: Pick<Caller, "local" | "operator" | "attemptsKey" | "remoteIp" | "browser" | "proxy">;
-  /** The payload of `hello-ok`. */
-  hello(client: Client, role: string, told: object): unknown;
+  readonly hello: Pick<Hello, "greet" | "left">;
   /** What a device may do that has proved its key. */
   device(attempt: DeviceAttempt): Promise<DeviceAnswer>;
   deviceGone(connId: string): void;
@@ -55,7 +56,7 @@ export interface Connection {
   /** The device that this connection is, or is about to be, admitted as. */
   readonly deviceId: string | undefined;
   /** To an admitted client with the event's scope (`operator.read` unless it says otherwise); numbered in the order of the calls. `lossy` events are left out when the client is slow. */
-  sendEvent(event: string, payloadJson: string, lossy: boolean): void;
+  sendEvent(event: string, payloadJson: string, lossy: boolean, state?: StateVersion): void;
   /** The keep-alive, to every admitted client. */
   sendTick(payloadJson: string): void;
   close(code: number, reason: string): void;
@@ -73,6 +74,8 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   let deviceId: string | undefined;
   let clientId: string | undefined;
   let admitting = false;
+  /** Requests of a client that is admitted and has no hello yet: they are answered after it. */
+  let greeting: RequestFrame[] | undefined;
   let closing: { code: number; reason: string } | undefined;
 
   const send = (text: string): void => {
@@ -137,8 +140,8 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
     clearTimeout(handshakeTimer);
     request.socket.off("data", countBytes);
     const { id, mode } = params.client;
-    const { scopes, by, told = {} } = decided;
-    client = {
+    const { scopes, by, role, told = {} } = decided;
+    const admitted: Client = {
       connId,
       clientId: id,
       mode,
@@ -155,7 +158,19 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
       ...(decided.user === undefined ? {} : { user: shown(decided.user) }),
       ...(decided.deviceId === undefined ? {} : { deviceId: decided.deviceId }),
     });
-    send(formatPayload(frameId, deps.hello(client, decided.role, told)));
+    greeting = [];
+    deps.hello
+      .greet(admitted, params.client, { role, ...told, scopes }, deps.caller.remoteIp)
+      .then((hello) => {
+        const early = greeting ?? [];
+        greeting = undefined;
+        // It left, or its device was taken out, meanwhile.
+        if (closing !== undefined || ws.readyState !== ws.OPEN) return deps.deviceGone(connId);
+        client = admitted;
+        send(formatPayload(frameId, hello));
+        for (const frame of early) serve(admitted, frame);
+      })
+      .catch((error: unknown) => close(1011, String(error)));
   };
 
   const serve = (admitted: Client, frame: RequestFrame): void => {
@@ -189,7 +204,9 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
       );
       return client === undefined ? close(1008, "invalid-handshake") : undefined;
     }
-    if (client === undefined) admit(parsed.frame);
+    if (greeting !== undefined) {
+      if (greeting.push(parsed.frame) > bounds.requestsPerSocketMax) close(1008, "too many requests before hello-ok");
+    } else if (client === undefined) admit(parsed.frame);
     else serve(client, parsed.frame);
   };
 
@@ -205,6 +222,7 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   ws.on("error", (error) => log("debug", "socket error", { connId, error: error.message }));
   ws.on("close", (code, reason) => {
     clearTimeout(handshakeTimer);
+    deps.hello.left(connId);
     const ended = closing ?? { code, reason: reason.toString("utf8") };
     if (client === undefined) log("warn", closedBeforeConnect(connId, clientId, request, ended));
     else {
@@ -221,10 +239,10 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
     get deviceId() {
       return deviceId;
     },
-    sendEvent: (event, payloadJson, lossy) => {
+    sendEvent: (event, payloadJson, lossy, state) => {
       if (client === undefined || !holdsScope(client.scopes, eventScope(event))) return;
       if (lossy && ws.bufferedAmount > bounds.deltaBufferedBytesMax) return;
-      send(formatEvent(event, payloadJson, (eventSeq += 1)));
+      send(formatEvent(event, payloadJson, (eventSeq += 1), state));
     },
     sendTick: (payloadJson) => {
       if (client !== undefined) send(formatEvent("tick", payloadJson));

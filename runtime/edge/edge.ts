@@ -10,18 +10,17 @@ import { failure } from "../kernel/errors.ts";
 import { type Attempts, makeAttempts } from "./attempts.ts";
 import { type EdgeBounds, makeBounds } from "./bounds.ts";
 import { makeSecret } from "./credential.ts";
-import { protocolVersion } from "./frames.ts";
 import type { Door } from "./handshake.ts";
 import { makeHealthRoutes } from "./health.ts";
+import { makeHello } from "./hello.ts";
 import { makeHookRoutes } from "./hooks.ts";
 import { answerRequest } from "./http.ts";
 import { listenOn } from "./listen.ts";
 import { openLocalDoor } from "./local-door.ts";
 import type { Log } from "./log.ts";
-import { events, methods } from "./methods.ts";
 import { makeOriginRules } from "./origin.ts";
 import { loadPage, type Page } from "./page.ts";
-import type { Client, EdgeForKernel, EdgeSettings, KernelForEdge } from "./port.ts";
+import type { EdgeForKernel, EdgeSettings, KernelForEdge } from "./port.ts";
 import { answerFrame } from "./requests.ts";
 import { type Entrance, makeSockets, type Sockets } from "./sockets.ts";
 import { makeProxies } from "./trusted-proxy.ts";
@@ -123,7 +122,16 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServe
     makeWebhookRoutes(settings.webhook, { kernel, bounds, attempts: webhookAttempts, now }),
     page.find,
   ];
-  const sockets = makeSockets({
+  const hello = makeHello({
+    settings,
+    bounds,
+    kernel,
+    log,
+    now,
+    uptimeMs,
+    tell: (event, payload, state) => sockets.tell(event, payload, state),
+  });
+  const sockets: Sockets = makeSockets({
     kernel,
     bounds,
     door,
@@ -135,7 +143,7 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServe
     ...(settings.auth.mode === "trusted-proxy" ? { proxyRule: settings.auth.proxy } : {}),
     basePath: settings.page.basePath,
     closing: parts.closing,
-    hello: (client, role, told) => helloPayload(settings, bounds, client, { role, ...told }, uptimeMs()),
+    hello,
     device: (attempt) => kernel.connectDevice(attempt),
     deviceGone: (connId) =>
       void kernel
@@ -143,7 +151,8 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServe
         .catch((error: unknown) =>
           log("warn", "the end of a device's connection was not taken", { error: String(error) }),
         ),
-    request: (client, frame, respond) => answerFrame(client, frame, respond, { kernel, bounds, now }),
+    request: (client, frame, respond) =>
+      answerFrame(client, frame, respond, { kernel, bounds, now, presence: hello.presence }),
   });
   const http = { rules, proxies, finders, log, closing: parts.closing };
   const serve = (entrance: Entrance): Server => {
@@ -188,33 +197,4 @@ async function openPage({ settings, log }: Parts): Promise<Page> {
   if (page.files === 0)
     log("warn", "the web page has no files; run `npm run build`", { assetsDir: settings.page.assetsDir });
   return page;
-}
-
-function helloPayload(
-  { version, bootId, snapshot }: EdgeSettings,
-  bounds: EdgeBounds,
-  client: Client,
-  auth: { readonly role: string },
-  uptimeMs: number,
-) {
-  const { defaultAgentId, mainKey, mainSessionKey, scope } = snapshot;
-  return {
-    type: "hello-ok",
-    protocol: protocolVersion,
-    server: { version, connId: client.connId, bootId },
-    features: { methods: Object.keys(methods), events },
-    snapshot: {
-      presence: [],
-      health: {},
-      stateVersion: { presence: 0, health: 0 },
-      uptimeMs,
-      sessionDefaults: { defaultAgentId, mainKey, mainSessionKey, scope },
-    },
-    auth: { ...auth, scopes: client.scopes },
-    policy: {
-      maxPayload: bounds.frameBytesMax,
-      maxBufferedBytes: bounds.socketBufferedBytesMax,
-      tickIntervalMs: bounds.tickMs,
-    },
-  };
 }

@@ -3,7 +3,7 @@
  *
  *     client → server   {type:"req", id, method, params?}
  *     server → client   {type:"res", id, ok:true, payload} | {type:"res", id, ok:false, error}
- *                       {type:"event", event, payload, seq?}
+ *                       {type:"event", event, payload, seq?, stateVersion?}
  *
  * A request may get two responses with one id (`agent`). Keys that a schema does not name are dropped, since clients of
  * other versions send more. Source: protocol.md.
@@ -87,8 +87,16 @@ export const formatError = (id: string, error: WireError): string =>
   JSON.stringify({ type: "res", id, ok: false, error });
 
 /** The payload is given as JSON, since one event goes to many sockets and is encoded once. */
-export function formatEvent(event: string, payloadJson: string, seq?: number): string {
-  return `{"type":"event","event":${JSON.stringify(event)},"payload":${payloadJson}${seq === undefined ? "" : `,"seq":${seq}`}}`;
+export function formatEvent(event: string, payloadJson: string, seq?: number, state?: StateVersion): string {
+  const order = seq === undefined ? "" : `,"seq":${seq}`;
+  const version = state === undefined ? "" : `,"stateVersion":${JSON.stringify(state)}`;
+  return `{"type":"event","event":${JSON.stringify(event)},"payload":${payloadJson}${order}${version}}`;
+}
+
+/** Which state of the snapshot an event brings: a client that has a newer one drops it. */
+export interface StateVersion {
+  readonly presence: number;
+  readonly health: number;
 }
 
 /** A close reason of at most 123 bytes of UTF-8, which is all that a close frame holds; no character is cut in two. */

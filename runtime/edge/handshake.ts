@@ -159,7 +159,7 @@ function makeAttempt(
 }
 
 /** What a client says of itself ends up on a terminal: one short line without control characters. */
-const shownText = (text: string): string =>
+export const shownText = (text: string): string =>
   text
     .replaceAll(/[^\x20-\x7e]/g, "?")
     .trim()

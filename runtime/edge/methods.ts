@@ -37,6 +37,17 @@ const peer = z.object({ kind: z.enum(["direct", "group", "channel"]), id });
 export const methods = {
   health: { scope: "operator.read", params: z.object({}) },
   status: { scope: "operator.read", params: z.object({}) },
+  /** The edge answers it: it knows the clients. */
+  "system-presence": { scope: "operator.read", params: z.object({}) },
+  "logs.tail": {
+    scope: "operator.read",
+    params: z.object({
+      /** Of the answer before: what came since. Absent: the newest lines. */
+      cursor: count.exactOptional(),
+      limit: z.int().min(1).max(limits.logTailLinesMax).exactOptional(),
+      maxBytes: z.int().min(1).max(limits.logTailBytesMax).exactOptional(),
+    }),
+  },
   "lanes.list": { scope: "operator.read", params: z.object({}) },
   "agents.list": { scope: "operator.read", params: z.object({}) },
   "agents.unpark": { scope: "operator.admin", params: z.object({ agentId: id }) },
@@ -121,6 +132,7 @@ export const methods = {
       archived: z.boolean().exactOptional(),
     }),
   },
+  "sessions.describe": { scope: "operator.read", params: z.object({ key }) },
   "sessions.subscribe": { scope: "operator.read", params: z.object({}) },
   "sessions.resolve": {
     scope: "operator.read",
@@ -191,6 +203,10 @@ export const methods = {
       threadId: id.exactOptional(),
     }),
   },
+  /** Agents ask operators for rights alone (`grants.requests`): these are empty, for clients that ask for all of them at their start. */
+  "question.list": { scope: "operator.questions", params: z.object({}) },
+  "plugin.approval.list": { scope: "operator.approvals", params: z.object({}) },
+  "taskSuggestions.list": { scope: "operator.admin", params: z.object({}) },
   "flow.recent": { scope: "operator.read", params: z.object({}) },
   "deadletters.list": {
     scope: "operator.read",
@@ -238,6 +254,7 @@ export const events = [
   "device.pair.requested",
   "device.pair.resolved",
   "sessions.changed",
+  "presence",
   "tick",
   "shutdown",
 ] as const;

@@ -77,6 +77,18 @@ export interface AgentStatus {
   readonly mainSessionKey: string;
 }
 
+/** An agent in the presence list. Source: behaviour §9.3. */
+export interface AgentPresence {
+  readonly agentId: string;
+  readonly name: string;
+  /** `stopped`: it was parked after failures, or by the operator, or its configuration keeps it from starting (`stopReason`). */
+  readonly workerState: "starting" | "idle" | "running" | "stopped";
+  readonly stopReason?: string;
+  readonly activeRuns: number;
+  readonly queueDepth: number;
+  readonly lastActivityAt?: number;
+}
+
 /** One edge of the who-asks-whom picture. `open` while the asking turn waits. */
 export interface Flow {
   readonly id: string;
@@ -199,6 +211,8 @@ export interface KernelForEdge {
   deviceGone(connId: string): Promise<void>;
   /** Whether a WebSocket is open: without one, next to no event is wanted. Told before anything that the first one asks. */
   audience(isThere: boolean): Promise<void>;
+  /** What a client that may read is told when it connects; `agents` are at most as many as the presence list has rows. */
+  snapshot(): Promise<{ readonly health: object; readonly agents: readonly AgentPresence[] }>;
   /** `failing` is empty when ready. */
   ready(): Promise<{ readonly failing: readonly string[] }>;
 }

@@ -16,6 +16,8 @@ export interface RequestDeps {
   readonly kernel: Pick<KernelForEdge, "rpc" | "waitRun">;
   readonly bounds: EdgeBounds;
   readonly now: () => number;
+  /** Answers `system-presence`. */
+  presence(): Promise<object>;
 }
 
 export async function answerFrame(
@@ -30,6 +32,7 @@ export async function answerFrame(
   if (checked.error !== undefined) return respond(formatError(id, checked.error));
 
   const startedAtMs = deps.now();
+  if (method === "system-presence") return respond(formatPayload(id, await deps.presence()));
   const result = await settled(() => deps.kernel.rpc(client, method, checked.params));
   if (!result.ok) return respond(formatError(id, toWireError(result.refusal)));
   respond(formatPayload(id, result.payload));

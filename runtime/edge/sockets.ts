@@ -15,11 +15,14 @@ import { isForwarded, isLoopback, type OriginRules } from "./origin.ts";
 import { pageBase } from "./page.ts";
 import type { GatewayEvent, KernelForEdge, ProxyRule } from "./port.ts";
 import { noSuchPath } from "./route.ts";
+import type { StateVersion } from "./frames.ts";
+import type { Hello } from "./hello.ts";
 import { makeStreams } from "./streams.ts";
 import { clientAddress, identify, type Proxies } from "./trusted-proxy.ts";
 import { httpStatus } from "./wire-error.ts";
 
-export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed"> {
+export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed" | "hello"> {
+  readonly hello: Pick<Hello, "greet" | "left" | "agentsChanged" | "close">;
   readonly rules: OriginRules;
   readonly proxies: Proxies;
   /** Present in mode `trusted-proxy`. */
@@ -33,6 +36,8 @@ export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed"> {
 export type Entrance = "network" | "operator";
 
 export interface Sockets {
+  /** To every client that may have the event. */
+  tell(event: string, payload: object, state: StateVersion): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, entrance: Entrance): void;
   publish(events: readonly GatewayEvent[]): void;
   closeDevice(deviceId: string, reason: string, exceptConnId: string | undefined): void;
@@ -62,20 +67,22 @@ export function makeSockets(deps: SocketDeps): Sockets {
     for (const connection of connections.keys()) connection.sendTick(payload);
   }, deps.bounds.tickMs);
 
-  const tell = (event: string, payload: object, lossy = false): void => {
+  const tell = (event: string, payload: object, lossy = false, state?: StateVersion): void => {
     if (connections.size === 0) return;
     const payloadJson = JSON.stringify(payload);
-    for (const connection of connections.keys()) connection.sendEvent(event, payloadJson, lossy);
+    for (const connection of connections.keys()) connection.sendEvent(event, payloadJson, lossy, state);
   };
   const streams = makeStreams(deps.bounds.deltaPaceMs, deps.now, (payload, lossy) => tell("chat", payload, lossy));
   const publish = (events: readonly GatewayEvent[]): void => {
     for (const { event, payload } of events) {
+      if (event === "agents") deps.hello.agentsChanged();
       if (event === "chat") streams.take(payload);
       else tell(event, payload);
     }
   };
 
   return {
+    tell: (event, payload, state) => tell(event, payload, false, state),
     upgrade: (request, socket, head, entrance) => {
       // Until `ws` takes over, nobody else listens for the other end's reset.
       const onError = (): void => void socket.destroy();
@@ -110,6 +117,7 @@ export function makeSockets(deps: SocketDeps): Sockets {
     },
     close: async (reason) => {
       clearInterval(tick);
+      deps.hello.close();
       streams.close();
       publish([{ event: "shutdown", payload: { reason } }]);
       for (const connection of connections.keys()) connection.close(1012, `service restart: ${reason}`);

@@ -442,9 +442,26 @@ export const limits = {
   botPairsMax: 10_000,
   /** Losing bindings that the text of one route explanation lists; the count is always told. */
   explainLossesMax: 200,
+  /** Rows of the presence list, and how long one that left stays in it. Source: behaviour §9.3. */
+  presenceRowsMax: 200,
+  presenceGoneMs: 300_000,
+  /** Changes of the presence list within it are told together: with many clients each of them costs one event a client. */
+  presencePaceMs: 1_000,
+  /** The newest sessions that `health` and `status` look through for the last ones of each agent, and how many of these they tell. */
+  censusRecentMax: 200,
+  healthRecentMax: 5,
+  /** Delay of the main thread above which `health` calls it degraded: the bound of promise P1. */
+  loopDelayDegradedMs: 50,
   /** Size of the log file above which a new part begins, and parts kept. Source: behaviour §1.8. */
   logFileBytesMax: 100 * 1024 * 1024,
   logFilesMax: 5,
+  /** Lines and bytes of one reading of the log's end, unless asked otherwise and at the most: 1 MB is about 3 ms of the main thread. */
+  logTailLinesDefault: 500,
+  logTailLinesMax: 5_000,
+  logTailBytesDefault: 250_000,
+  logTailBytesMax: 1_000_000,
+  /** Below it a reading could not hold one record. */
+  logTailBytesMin: 16_384,
   /** How long the command line waits for the gateway's answer to one request. */
   clientRequestMs: 30_000,
   /** How long the command line waits for a gateway to be ready, or gone, beyond its drain; and how often it looks. */

@@ -3,7 +3,7 @@
  * working directory, signals) is in `run-gateway.ts`.
  */
 import { randomUUID } from "node:crypto";
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import type { Policy } from "../../auth/policy.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type {
@@ -33,6 +33,7 @@ import { makeExchanges } from "./exchanges.ts";
 import { makeGrantRequests } from "./grant-requests.ts";
 import { describeAuth } from "./auth-lines.ts";
 import { makeDevices } from "./devices.ts";
+import { makeGatewayViews } from "./gateway-views.ts";
 import { makeGrants } from "./grants.ts";
 import { answerAsked } from "./right-answers.ts";
 import { makeEvents } from "./events.ts";
@@ -45,6 +46,7 @@ import { answerDelivered, answerInSession } from "./room-answers.ts";
 import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
 import { makeRetention } from "./retention.ts";
+import { makeCensus } from "./session-census.ts";
 import { makeSessionCare } from "./session-care.ts";
 import { makeSessionTools } from "./tools/index.ts";
 import { makeSubagents } from "./subagents.ts";
@@ -133,8 +135,11 @@ export function makeGateway(parts: GatewayParts): Gateway {
       if (answer !== undefined) void ingress.answered(answer);
     },
   );
-  const onSessionChanged = (sessionKey: string, agentId: string, reason: string): void =>
+  const census = makeCensus(store);
+  const onSessionChanged = (sessionKey: string, agentId: string, reason: string): void => {
+    census.changed();
     publish({ event: "sessions.changed", payload: { sessionKey, agentId, reason, ts: nowMs() } });
+  };
   const board = makeAgentBoard(
     config,
     (agentId) => driver.kernel.view(agentId),
@@ -317,11 +322,31 @@ export function makeGateway(parts: GatewayParts): Gateway {
     edge: () => edge,
     log,
   });
-  const rpc = makeOperatorMethods({
-    devices,
+  // Node records the time between two of its timers, so that a loop without any delay has the resolution.
+  const delayOf = (nanoseconds: number): number =>
+    Math.max(0, Math.round(nanoseconds / 1e5 - 10 * loopDelayResolutionMs) / 10);
+  const rounded = (ratio: number): number => Math.round(1_000 * ratio) / 1_000;
+  const views = makeGatewayViews({
     config,
     version: parts.version,
     startedAtMs: nowMs(),
+    nowMs,
+    census,
+    agents: () => board.all(),
+    lanes: () => driver.kernel.lanes(),
+    deadLetters,
+    subagents,
+    loop: () => ({
+      delayP99Ms: delayOf(loopDelay.percentile(99)),
+      delayMaxMs: delayOf(loopDelay.max),
+      utilization: rounded(performance.eventLoopUtilization().utilization),
+      cpuCoreRatio: rounded((process.cpuUsage().user + process.cpuUsage().system) / 1_000 / performance.now()),
+    }),
+  });
+  const rpc = makeOperatorMethods({
+    devices,
+    config,
+    views,
     nowMs,
     store,
     readers,
@@ -354,8 +379,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
       isReady: () => isResumed,
     }),
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
-    // Node records the time between two of its timers, so that a loop without any delay has the resolution.
-    loopDelayMs: () => Math.max(0, Math.round(loopDelay.percentile(99) / 1e5 - 10 * loopDelayResolutionMs) / 10),
   });
 
   const doors: KernelForEdge = {
@@ -367,6 +390,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     connectDevice: (attempt: DeviceAttempt) => devices.connect(attempt),
     deviceGone: async (connId: string) => void (await devices.gone(connId)),
     audience: (isThere: boolean) => Promise.resolve(events.hasAudience(isThere)),
+    snapshot: () => Promise.resolve(views.snapshot()),
     ready: () =>
       Promise.resolve({ failing: isResumed ? [] : ["journal: what the last process left is being taken up"] }),
   };

@@ -2,10 +2,8 @@
  * What clients may ask of the kernel's side: one function a method. Names, scopes and the form of parameters are in
  * `runtime/edge/methods.ts`; the edge has checked both when a call arrives here.
  */
-import type { z } from "zod";
 import type { Policy } from "../../auth/policy.ts";
 import type { AgentStatus, Client, RpcResult } from "../edge/port.ts";
-import type { methods } from "../edge/methods.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Principal } from "../kernel/envelope.ts";
 import { failure, fromRefusal, toRefusal } from "../kernel/errors.ts";
@@ -19,6 +17,7 @@ import {
   resolveSessionReference,
   type RouteTable,
 } from "../routing/index.ts";
+import { readLogTail } from "../observe/log-tail.ts";
 import type { Readers } from "../readers/readers.ts";
 import type { DeadLetterFilter, DeadLetterRow, SessionRow, Store } from "../store/port.ts";
 import type { Backups } from "./backups.ts";
@@ -26,6 +25,8 @@ import type { DeadLetters } from "./dead-letters.ts";
 import type { GrantRequests } from "./grant-requests.ts";
 import type { DeviceDesk } from "./devices.ts";
 import type { Grants } from "./grants.ts";
+import type { GatewayViews } from "./gateway-views.ts";
+import type { Handlers } from "./method-handlers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
 import type { Retention } from "./retention.ts";
@@ -37,8 +38,7 @@ import type { StopWork } from "./stop-work.ts";
 
 export interface OperatorDeps {
   readonly config: ResolvedConfig;
-  readonly version: string;
-  readonly startedAtMs: number;
+  readonly views: GatewayViews;
   readonly nowMs: () => number;
   readonly store: Store;
   readonly readers: Readers;
@@ -62,12 +62,7 @@ export interface OperatorDeps {
   readonly backups: Backups;
   readonly lifecycle: Lifecycle;
   readonly isRunning: (sessionKey: string) => boolean;
-  readonly loopDelayMs: () => number;
 }
-
-type MethodName = keyof typeof methods;
-type Params<M extends MethodName> = z.infer<(typeof methods)[M]["params"]>;
-type Handlers = { readonly [M in MethodName]: (params: Params<M>, client: Client) => unknown };
 
 export function makeOperatorMethods(
   deps: OperatorDeps,
@@ -150,45 +145,20 @@ export function makeOperatorMethods(
     archived: row.archivedAtMs !== undefined,
   });
 
-  const uptimeMs = (): number => deps.nowMs() - deps.startedAtMs;
-
   const handlers: Handlers = {
-    health: () => ({
-      ok: true,
-      ts: deps.nowMs(),
-      durationMs: 0,
-      uptimeMs: uptimeMs(),
-      loopDelayMs: deps.loopDelayMs(),
-      channels: config.webhook === null ? {} : { webhook: { accounts: Object.keys(config.webhook.accounts) } },
-      defaultAgentId: config.defaultAgentId,
-      agents: deps.agents().map(({ agentId, name, isDefault, phase, reason }) => ({
-        agentId,
-        name,
-        isDefault,
-        phase,
-        ...(reason === undefined ? {} : { reason }),
-      })),
-      deadLetters: deps.deadLetters.counts(),
-    }),
-    status: async () => {
-      const { total } = await store.sessions({ limit: 1, offset: 0 });
-      return {
-        version: deps.version,
-        uptimeMs: uptimeMs(),
-        configPath: config.configPath,
-        stateDir: config.stateDir,
-        sessions: { count: total },
-        deadLetters: deps.deadLetters.counts(),
-        agents: deps.agents(),
-        lanes: deps.lanes(),
-      };
-    },
+    ...deps.views.handlers,
+    "logs.tail": ({ cursor, limit, maxBytes }) =>
+      readLogTail(config.logging.file, {
+        ...(cursor === undefined ? {} : { cursor }),
+        linesMax: limit ?? limits.logTailLinesDefault,
+        bytesMax: Math.max(limits.logTailBytesMin, maxBytes ?? limits.logTailBytesDefault),
+      }),
     "lanes.list": () => ({ ts: deps.nowMs(), lanes: deps.lanes() }),
     "agents.list": () => ({
       defaultId: config.defaultAgentId,
       mainKey: config.session.mainKey,
       scope: config.session.scope,
-      agents: deps.agents(),
+      agents: deps.agents().map((agent) => ({ id: agent.agentId, kind: "agent", ...agent })),
     }),
     "agents.unpark": async ({ agentId }) => {
       const status = findAgent(agentId);
@@ -272,6 +242,13 @@ export function makeOperatorMethods(
         sessions: rows.map(view),
       };
     },
+    "sessions.describe": async ({ key }) => {
+      const row = await store.session(findTarget(key).sessionKey);
+      return { session: row === undefined ? null : view(row) };
+    },
+    "question.list": () => ({ questions: [] }),
+    "plugin.approval.list": () => [],
+    "taskSuggestions.list": () => ({ suggestions: [] }),
     "sessions.subscribe": () => ({ subscribed: true }),
     "sessions.resolve": async (params) => {
       const byLabel =

@@ -40,6 +40,7 @@ export interface FakeKernel extends KernelForEdge {
     inbound: () => Promise<InboundResult>;
     waitRun: (runId: string, timeoutMs: number) => Promise<RunResult>;
     connectDevice: KernelForEdge["connectDevice"];
+    snapshot: KernelForEdge["snapshot"];
     ready: () => Promise<{ failing: readonly string[] }>;
   };
 }
@@ -57,6 +58,7 @@ export function makeFakeKernel(): FakeKernel {
     }),
     waitRun: async (runId) => ({ status: "ok", runId, reply: "the answer" }),
     connectDevice: async ({ scopes = [] }) => ({ type: "admitted", scopes }),
+    snapshot: async () => ({ health: { ok: true }, agents: [] }),
     ready: async () => ({ failing: [] }),
   };
   const record = (method: string, args: readonly unknown[]): void => void calls.push({ method, args });
@@ -72,6 +74,7 @@ export function makeFakeKernel(): FakeKernel {
     connectDevice: async (...args) => (record("connectDevice", args), answers.connectDevice(...args)),
     deviceGone: async (...args) => record("deviceGone", args),
     audience: async (isThere) => void audiences.push(isThere),
+    snapshot: async () => answers.snapshot(),
     ready: async () => answers.ready(),
   };
 }

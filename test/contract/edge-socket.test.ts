@@ -57,6 +57,8 @@ describe("handshake", () => {
         methods: [
           "health",
           "status",
+          "system-presence",
+          "logs.tail",
           "lanes.list",
           "agents.list",
           "agents.unpark",
@@ -88,6 +90,7 @@ describe("handshake", () => {
           "backup.start",
           "backup.status",
           "sessions.list",
+          "sessions.describe",
           "sessions.subscribe",
           "sessions.resolve",
           "sessions.patch",
@@ -101,6 +104,9 @@ describe("handshake", () => {
           "agent",
           "agent.wait",
           "route.explain",
+          "question.list",
+          "plugin.approval.list",
+          "taskSuggestions.list",
           "flow.recent",
           "deadletters.list",
           "deadletters.show",
@@ -117,14 +123,17 @@ describe("handshake", () => {
           "device.pair.requested",
           "device.pair.resolved",
           "sessions.changed",
+          "presence",
           "tick",
           "shutdown",
         ],
       },
       snapshot: {
-        presence: [],
-        health: {},
-        stateVersion: { presence: 0, health: 0 },
+        presence: [
+          expect.objectContaining({ mode: "gateway", reason: "self", version: "0.1.0", instanceId: "boot-1" }),
+        ],
+        health: { ok: true },
+        stateVersion: { presence: 1, health: 1 },
         uptimeMs: 70,
         sessionDefaults: {
           defaultAgentId: "main",
@@ -383,7 +392,7 @@ describe("requests", () => {
     const { port, kernel } = await openEdge();
     const client = openClient(port);
     await client.connect();
-    for (const method of ["question.list", "toString", "__proto__"]) {
+    for (const method of ["wizard.start", "toString", "__proto__"]) {
       expect((await client.call(method, {})).error).toEqual({
         code: "INVALID_REQUEST",
         message: `unknown method: ${method}`,

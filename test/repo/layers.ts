@@ -229,7 +229,7 @@ export const rooms: readonly Room[] = [
     only: ["kernel", "auth", "channel-port", "edge-protocol", "thread"],
     also: [{ room: "webhook", why: "the webhook channel has no socket of its own: the HTTP server is its client" }],
     packages: ["ws", "zod"],
-    node: ["node:crypto", "node:fs/promises", "node:http", "node:net", "node:path", "node:stream"],
+    node: ["node:crypto", "node:fs/promises", "node:http", "node:net", "node:os", "node:path", "node:stream"],
   },
   {
     name: "cli",

@@ -196,6 +196,7 @@ const defaults = z.strictObject({
     z.strictObject(supervisionKeys()).optional(),
   ),
   ...agentKeys(),
+  systemAgent: later("agent ownership", "The agent that owns what nobody else does.", anyMap().optional()),
   models: later("model", "Catalogue of models.", anyMap().optional()),
   imageModel: later("model", "Model for images.", model().optional()),
   timeoutSeconds: later("run deadline", "Longest run.", z.number().positive().default(172_800)),
