@@ -152,7 +152,7 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServe
           log("warn", "the end of a device's connection was not taken", { error: String(error) }),
         ),
     request: (client, frame, respond) =>
-      answerFrame(client, frame, respond, { kernel, bounds, now, presence: hello.presence }),
+      answerFrame(client, frame, respond, { kernel, bounds, now, presence: () => hello.presence() }),
   });
   const http = { rules, proxies, finders, log, closing: parts.closing };
   const serve = (entrance: Entrance): Server => {

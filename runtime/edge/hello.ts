@@ -33,7 +33,8 @@ export interface Hello {
   close(): void;
 }
 
-export function makeHello({ settings, bounds, kernel, log, now, uptimeMs, tell }: HelloDeps): Hello {
+export function makeHello(deps: HelloDeps): Hello {
+  const { settings, bounds, kernel, log, now, uptimeMs } = deps;
   const { version, bootId, snapshot: defaults } = settings;
 
   const ask = (): ReturnType<KernelForEdge["snapshot"]> =>
@@ -48,7 +49,7 @@ export function makeHello({ settings, bounds, kernel, log, now, uptimeMs, tell }
     bootId,
     paceMs: bounds.presencePaceMs,
     now,
-    tell: () => void ask().then(({ agents }) => tell("presence", { presence: list.rows(agents) }, stateVersion())),
+    tell: () => void ask().then(({ agents }) => deps.tell("presence", { presence: list.rows(agents) }, stateVersion())),
   });
 
   return {
@@ -76,9 +77,9 @@ export function makeHello({ settings, bounds, kernel, log, now, uptimeMs, tell }
         },
       };
     },
-    left: list.leave,
-    agentsChanged: list.changed,
+    left: (connId) => list.leave(connId),
+    agentsChanged: () => list.changed(),
     presence: async () => list.rows((await ask()).agents),
-    close: list.close,
+    close: () => list.close(),
   };
 }

@@ -8,19 +8,10 @@ import { limits } from "../kernel/limits.ts";
 import type { LaneRow } from "../kernel/lanes.ts";
 import type { SessionRow } from "../store/port.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import type { LoopFacts } from "./loop-facts.ts";
 import type { Handlers } from "./method-handlers.ts";
 import type { Census, SessionCensus } from "./session-census.ts";
 import type { Subagents } from "./subagents.ts";
-
-/** Of the main thread, since the gateway started. */
-export interface LoopFacts {
-  readonly delayP99Ms: number;
-  readonly delayMaxMs: number;
-  /** 0 to 1. */
-  readonly utilization: number;
-  /** Processor time of the whole process: 1 is one core. */
-  readonly cpuCoreRatio: number;
-}
 
 export interface GatewayViewDeps {
   readonly config: ResolvedConfig;
@@ -186,6 +177,7 @@ function presenceOf(agents: readonly AgentStatus[]): readonly AgentPresence[] {
       ...(lastActivityAtMs === undefined ? {} : { lastActivityAt: lastActivityAtMs }),
     }),
   );
-  const isBusy = ({ workerState }: AgentPresence): number => (workerState === "idle" ? 1 : 0);
-  return rows.toSorted((a, b) => isBusy(a) - isBusy(b)).slice(0, limits.presenceRowsMax);
+  return rows.toSorted((a, b) => place(a) - place(b)).slice(0, limits.presenceRowsMax);
 }
+
+const place = ({ workerState }: AgentPresence): number => (workerState === "idle" ? 1 : 0);

@@ -3,7 +3,6 @@
  * working directory, signals) is in `run-gateway.ts`.
  */
 import { randomUUID } from "node:crypto";
-import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import type { Policy } from "../../auth/policy.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type {
@@ -40,6 +39,7 @@ import { makeEvents } from "./events.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
 import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
+import { watchLoop } from "./loop-facts.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
 import { makeQueues } from "./queues.ts";
 import { answerDelivered, answerInSession } from "./room-answers.ts";
@@ -53,9 +53,6 @@ import { makeSubagents } from "./subagents.ts";
 import { isRepeatable, runTool } from "./tools/table.ts";
 import { makeSignals } from "./signals.ts";
 import { makeStopWork } from "./stop-work.ts";
-
-/** How often the loop's delay is looked at. */
-const loopDelayResolutionMs = 20;
 
 export interface GatewayParts {
   readonly config: ResolvedConfig;
@@ -118,8 +115,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   };
   const queues = makeQueues(config, store, parts.queues);
   const routes = compileRoutes(config);
-  const loopDelay = monitorEventLoopDelay({ resolution: loopDelayResolutionMs });
-  loopDelay.enable();
+  const loop = watchLoop();
 
   let edge: Pick<EdgeForKernel, "send" | "closeDevice"> | undefined;
   let isResumed = false;
@@ -322,10 +318,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
     edge: () => edge,
     log,
   });
-  // Node records the time between two of its timers, so that a loop without any delay has the resolution.
-  const delayOf = (nanoseconds: number): number =>
-    Math.max(0, Math.round(nanoseconds / 1e5 - 10 * loopDelayResolutionMs) / 10);
-  const rounded = (ratio: number): number => Math.round(1_000 * ratio) / 1_000;
   const views = makeGatewayViews({
     config,
     version: parts.version,
@@ -336,12 +328,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     lanes: () => driver.kernel.lanes(),
     deadLetters,
     subagents,
-    loop: () => ({
-      delayP99Ms: delayOf(loopDelay.percentile(99)),
-      delayMaxMs: delayOf(loopDelay.max),
-      utilization: rounded(performance.eventLoopUtilization().utilization),
-      cpuCoreRatio: rounded((process.cpuUsage().user + process.cpuUsage().system) / 1_000 / performance.now()),
-    }),
+    loop: () => loop.read(),
   });
   const rpc = makeOperatorMethods({
     devices,
@@ -414,7 +401,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       requests.close();
       const [clean] = await Promise.all([driver.drain(timeoutMs), retention.close()]);
       await readers.close();
-      loopDelay.disable();
+      loop.close();
       board.close();
       return clean;
     },

@@ -38,7 +38,7 @@ test("every limit has its row and its reason", () => {
 });
 
 test("every method has its row", () => {
-  const documented = named("docs/reference/protocol.md", /^\| `([a-z.]+)` \|/gm);
+  const documented = named("docs/reference/protocol.md", /^\| `([a-z.-]+)` \|/gim);
   expect(documented).toEqual(new Set(Object.keys(methods)));
 });
 
