@@ -4,6 +4,7 @@
  * broken up in it, and the lines of one message are indented behind its speaker. Source: behaviour §2.7, §2.8.
  */
 import { limits } from "../kernel/limits.ts";
+import { makeMarkBreaker } from "../kernel/peer-frame.ts";
 
 export const contextMark = "[Chat messages since your last reply - for context]";
 export const currentMark = "[Current message - respond to this]";
@@ -36,12 +37,12 @@ function newestWithin(lines: readonly RoomLine[], charsMax: number, lineCharsMax
   const kept: string[] = [];
   let chars = 0;
   for (const line of lines.toReversed()) {
-    const text = formatLine(line, lineCharsMax);
+    const text = breakMarks(formatLine(line, lineCharsMax));
     chars += text.length + 1;
     if (chars > charsMax) break;
     kept.unshift(text);
   }
-  // Together, since what one begins the next could end.
+  // And together, since what one begins the next could end.
   return breakMarks(kept.join("\n"));
 }
 
@@ -55,12 +56,11 @@ function nameOf(speaker: string): string {
   return cut(name === "" ? "somebody" : name, 64);
 }
 
-/** Every spelling in which a reader could take it for a mark of the frame. */
-const marks = /\[(?=\s*(?:chat\s+messages\s+since|current\s+message|replies\s+of\s+the|your\s+turn|the\s+message))/gi;
-
-export function breakMarks(text: string): string {
-  return text.replaceAll(marks, "(");
-}
+/**
+ * Of the marks of these frames alone: those of another session's frame are broken up by `message.framed`, and a text that passed both
+ * has each kind broken up once.
+ */
+const breakMarks = makeMarkBreaker(["chatmessagessince", "currentmessage", "repliesofthe", "yourturn", "themessage"]);
 
 /** Without splitting a surrogate pair. */
 export function cut(text: string, charsMax: number): string {

@@ -2,6 +2,7 @@
  * What becomes of a message of a person that comes while others of its session wait, or while one is handled: the queue policies
  * that were set (`queues.ts`). Nothing is dropped without a trace: what is becomes a dead letter, and its sender hears it.
  */
+import { queueModeOf } from "./company.ts";
 import { markReady, pump } from "./dispatch.ts";
 import type { EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
@@ -16,7 +17,7 @@ function policyFor(k: KernelState, header: EnvelopeHeader): QueuePolicy | undefi
 }
 
 export function modeFor(k: KernelState, header: EnvelopeHeader): QueueMode | undefined {
-  return isSaid(header) ? (k.settings.queueOf(header)?.mode ?? "steer") : undefined;
+  return isSaid(header) ? queueModeOf(k, header) : undefined;
 }
 
 function isSaid({ from, signal, exchange }: EnvelopeHeader): boolean {

@@ -1,5 +1,6 @@
 /** Which mail may be handled in one turn (`gather.ts`): what was said in one chat of the session. */
 import type { EnvelopeHeader } from "./envelope.ts";
+import type { QueueMode } from "./queues.ts";
 import type { KernelState, Mail, SessionLane, Turn } from "./state.ts";
 
 /** Takes what is handled together with the turn's own mail out of the lane. */
@@ -27,6 +28,11 @@ export function joins(own: Mail, next: Mail, nowMs: number): boolean {
 export function isFit({ suspect, aborted, envelope }: Mail, nowMs: number): boolean {
   const { expiresAtMs } = envelope.header;
   return !suspect && !aborted && (expiresAtMs === undefined || nowMs <= expiresAtMs);
+}
+
+/** What counts for the session and its channel; without a word about it, the running turn may take what comes. */
+export function queueModeOf(k: KernelState, header: EnvelopeHeader): QueueMode {
+  return k.settings.queueOf(header)?.mode ?? "steer";
 }
 
 /** Channels and threads that share a session are handled apart. */

@@ -220,7 +220,7 @@ export interface EnvelopeHeader {
   readonly exchange?: Exchange;
   /** Absent: the lane follows from the sender (`lanes.ts`). */
   readonly lane?: string;
-  /** Of an agent that holds the verb `steer`: a turn that runs in the session may take it (`gather.ts`). */
+  /** A turn that runs in the session may take it (`gather.ts`): by the verb `steer`, or it is the end of a sub-agent's run. */
   readonly steers?: true;
 }
 

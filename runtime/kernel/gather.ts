@@ -9,7 +9,7 @@
  * The record is a row of the turn's steps (ADR 0015): a turn that is handled again gets the same mail again. Every envelope is counted,
  * marked done and, when its time comes, buried by itself; the answer is that of the turn's own envelope. Source: behaviour §5.3.
  */
-import { isFit, joins } from "./company.ts";
+import { isFit, joins, queueModeOf } from "./company.ts";
 import type { EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { down, type UpRecord } from "./frames.ts";
@@ -92,7 +92,8 @@ function steeredByPeople(lane: SessionLane, turn: Turn, room: number, nowMs: num
 
 /**
  * What agents steer the turn with, wherever it waits: not past what the same session sent before, and only while the right to it
- * lasts. What is not taken has a turn of its own, whose delivery refuses it then.
+ * lasts. What is not taken has a turn of its own, whose delivery refuses it then. The ends of sub-agents are among it where the
+ * session's queue mode says so.
  */
 function steeredByAgents(k: KernelState, lane: SessionLane, room: number, nowMs: number): readonly Mail[] {
   const found: Mail[] = [];
@@ -100,7 +101,8 @@ function steeredByAgents(k: KernelState, lane: SessionLane, room: number, nowMs:
   for (const mail of lane.queue) {
     const { header } = mail.envelope;
     const sender = senderOf(header);
-    const isMeant = header.steers === true && !passed.has(sender) && isFit(mail, nowMs) && holdsRight(k, header.via);
+    const steers = header.steers === true && (header.signal === undefined || queueModeOf(k, header) === "steer");
+    const isMeant = steers && !passed.has(sender) && isFit(mail, nowMs) && holdsRight(k, header.via);
     if (isMeant && found.length < room) found.push(mail);
     else passed.add(sender);
   }

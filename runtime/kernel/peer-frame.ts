@@ -33,23 +33,30 @@ export function escapePeer(text: string): string {
     .replace(/^([ \t]*)(system(?:[ \t]+message)?[ \t]*:)/gim, "$1(imitated) $2");
 }
 
-/** Breaks up what imitates the begin or the end of a frame. Linear in the text; nothing else is changed. */
-export function escapeFrame(text: string): string {
-  let escaped = "";
-  let from = 0;
-  for (const { index } of text.matchAll(brackets)) {
-    if (!imitates(text, index + 1)) continue;
-    escaped += `${text.slice(from, index)}(imitated: `;
-    from = index + 1;
-  }
-  return escaped + text.slice(from);
+/** Breaks up what imitates the begin or the end of a frame. */
+export const escapeFrame = makeMarkBreaker(["intersessionmessage", "endofintersessionmessage"]);
+
+/**
+ * Breaks up what may be read as a mark: a bracket and, whatever stands between them, the letters of one of `words`. A word takes the
+ * bracket's place, which no bracket before it reads past, so that it may be done again, and beside others' marks. Linear in the text.
+ */
+export function makeMarkBreaker(words: readonly string[]): (text: string) => string {
+  const wordCharsMax = Math.max(...words.map((word) => word.length));
+  return (text) => {
+    let escaped = "";
+    let from = 0;
+    for (const { index } of text.matchAll(brackets)) {
+      if (!imitates(text, index + 1, words, wordCharsMax)) continue;
+      escaped += `${text.slice(from, index)}(imitated: `;
+      from = index + 1;
+    }
+    return escaped + text.slice(from);
+  };
 }
 
 /** What may be read as `[`. */
 const brackets = /[[\uff3b\u3010\u3014\u3016\u3018\u301a\u27e6\u2772\u298b\u298d\u298f\u2045\u2308\u230a\ufe47]/g;
 const isBracket = new RegExp(brackets.source);
-const words = ["intersessionmessage", "endofintersessionmessage"];
-const wordCharsMax = Math.max(...words.map((word) => word.length));
 
 /** Letters of other scripts, and digits, that may be read as one of the words' letters; each pair is what stands there and what it is read as. */
 const lookalikes: ReadonlyMap<string, string> = new Map(
@@ -58,8 +65,8 @@ const lookalikes: ReadonlyMap<string, string> = new Map(
     .map(([found, read]) => [found ?? "", read ?? ""]),
 );
 
-/** Whether the letters after a bracket are those of a frame, whatever stands between them. */
-function imitates(text: string, from: number): boolean {
+/** Whether the letters after a bracket are those of a mark, whatever stands between them. */
+function imitates(text: string, from: number, words: readonly string[], wordCharsMax: number): boolean {
   let found = "";
   for (const char of charsFrom(text, from)) {
     // The next bracket is looked at by itself, so that no part of the text is read more than once or twice.

@@ -100,6 +100,7 @@ export function completionAdmission(run: RunRow, end: RunEnd, to: string, toAgen
     },
     replyRoute: to === run.lineage.at(-1) ? run.replyRoute : { type: "none" },
     body: completionText(run, end),
+    steers: true,
     signal: {
       type: "completion",
       runId: run.id,

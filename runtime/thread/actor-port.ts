@@ -78,6 +78,8 @@ export interface MessagePart {
   readonly receivedAtMs: number;
   /** More came than the queue's cap: these are its first 160 characters. The transcript has it whole. */
   readonly isShortened: boolean;
+  /** Present when it is the end of a sub-agent's run. */
+  readonly signal?: IncomingSignal;
 }
 
 export type IncomingSignal =
@@ -204,8 +206,8 @@ export interface Context<S extends object> {
   step<T>(name: string, run: (step: Step) => T | Promise<T>, options?: StepOptions): Promise<T>;
   /**
    * Takes what people have said in this session's chat since the turn began, in queue mode `steer`, the default; and what agents
-   * that hold the verb `steer` have sent to the session to be taken (`sessions_send` with mode `steer`). Oldest first; mostly
-   * nothing. Ask at each boundary of long work. What was taken belongs to the turn: it is done when the turn is, and its answer is
+   * that hold the verb `steer` have sent to the session to be taken (`sessions_send` with mode `steer`), and the ends of its
+   * sub-agents (`signal`; in queue mode `steer`). Oldest first; mostly nothing. Ask at each boundary of long work. What was taken belongs to the turn: it is done when the turn is, and its answer is
    * the turn's. A repeated turn gets the same here. What no turn takes is a turn of its own afterwards. Source: behaviour §5.3, needs A9.1.
    * @throws a coded error when the store cannot record it; then it waits on.
    */

@@ -144,8 +144,37 @@ it("whose commands do not count, and what is no command, is an ordinary message"
   const group = { peer: { kind: "group", id: "g1" } } as const;
   expect(replyOf(await write(gateway, "/status", group))).toBe("/status");
   expect(replyOf(await write(gateway, "/status", { ...group, sender: { id: "boss" } }))).toMatch(/^Session: /u);
-  for (const text of ["/stop it", "/unknown", "/reset", "please /stop", "/ stop"])
+  for (const text of ["/unknown", "/reset", "please /stop", "/ stop"])
     expect(await gateway.reply("main", text)).toBe(text);
+  for (const text of ["/stop all", "/status of my order"])
+    expect(replyOf(await write(gateway, text, group))).toBe(text);
+});
+
+it("a command with words behind it that it does not take does nothing, and says how it is written", async () => {
+  const gateway = await openHolder();
+  const held = gateway.say("main", "hold");
+  await isHeld(gateway);
+  const usages = (await gateway.reply("main", "/help")).split("\n").map((line) => line.split(": ")[0] ?? "");
+  const trailing: Readonly<Record<string, string>> = {
+    "/stop": "/stop all",
+    "/status": "/status of my order",
+    "/queue": "/queue all of it",
+    "/activation": "/activation sometimes",
+    "/subagents": "/subagents of raul",
+    "/help": "/help me",
+  };
+  // What follows /new and /reset is the first message of the new session.
+  expect(Object.keys(trailing)).toEqual(
+    usages.map((usage) => usage.split(" ")[0]).filter((name) => name !== "/new" && name !== "/reset"),
+  );
+  for (const [name, text] of Object.entries(trailing)) {
+    const reply = await gateway.reply("main", text);
+    expect(reply, text).toContain(`Usage: ${usages.find((usage) => usage.startsWith(name))}`);
+  }
+  expect(gateway.agents()[0]).toMatchObject({ activeRuns: 1, queueDepth: 0 });
+  letGo(gateway);
+  expect(await held).toMatchObject({ status: "ok" });
+  expect(await gateway.store.history("main", main, 10, 0)).toMatchObject({ total: 2 });
 });
 
 it("a command that comes twice is carried out once", async () => {

@@ -1,5 +1,6 @@
 /** The lanes of a running gateway, as operators see them. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import type { LaneRow } from "../../runtime/kernel/lanes.ts";
@@ -62,4 +63,37 @@ it("the snapshot counts what runs and what waits", async () => {
     main: { running: 1, waiting: 1 },
     cron: { running: 0, waiting: 0 },
   });
+});
+
+it("A4.3: behind a flood of any size in another agent, an agent's message waits for the turns that have places", async () => {
+  const module = { module: holder, moduleKind: "file" as const };
+  const waits: number[] = [];
+  for (const flood of [50, 500]) {
+    const gateway = await openGateway(
+      [
+        { id: "busy", ...module, maxConcurrent: 100 },
+        { id: "quiet", ...module },
+      ],
+      {
+        lanes: { main: 2, subagent: 8, cron: 4, background: 3 },
+      },
+    );
+    await gateway.reply("quiet", "hello");
+    const tell = (agentId: string, rest: string, message: string) =>
+      gateway.doors.rpc(operator, "chat.send", { sessionKey: `agent:${agentId}:${rest}`, message });
+    // Two turns have the places of lane `main`, until there is a file.
+    for (let n = 0; n < flood; n++)
+      expect(await tell("busy", `s${n}`, n < 2 ? "hold" : "x")).toMatchObject({ ok: true });
+    await tell("quiet", "main", "urgent");
+    const ends = (): readonly string[] =>
+      gateway.events.flatMap(({ event, payload }) =>
+        event === "chat" && payload.state === "final" ? [payload.sessionKey] : [],
+      );
+    const before = ends().length;
+    writeFileSync(path.join(gateway.config.agents[0]?.workspace ?? "", "go-on"), "");
+    await gateway.until(() => ends().length === before + flood + 1);
+    waits.push(ends().slice(before).indexOf("agent:quiet:main"));
+    await gateway.drain(0);
+  }
+  for (const turns of waits) expect(turns).toBeLessThanOrEqual(4);
 });

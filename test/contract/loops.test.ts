@@ -2,7 +2,9 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
-import { openGateway } from "../support/gateway.ts";
+import { openMemoryStore } from "../../runtime/store/memory.ts";
+import { makeConfig, openGateway } from "../support/gateway.ts";
+import { envelope } from "./store-envelopes.ts";
 
 const looper = {
   module: fileURLToPath(new URL("../fixtures/actors/looper.ts", import.meta.url)),
@@ -44,4 +46,35 @@ test("A11.3: the bound is the config's", async () => {
   const gateway = await openGateway(agents, { loops: { sameFailuresMax: 40, sameSessionMax: 8 } });
   expect(await gateway.reply("main", "39")).toBe("called 39 times");
   expect(await gateway.say("main", "40000")).toMatchObject({ refusal: { code: "CLOISTER_RUN_LOOP" } });
+});
+
+test("A11.1: a chain of messages that has made all its tool calls makes no further one, also when a restart lies between", async () => {
+  const toolUser = {
+    module: fileURLToPath(new URL("../fixtures/actors/tool-user.ts", import.meta.url)),
+    moduleKind: "file" as const,
+  };
+  const config = makeConfig([{ id: "main", ...toolUser }]);
+  const agentDirs = config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir }));
+  const store = await openMemoryStore({ stateDir: config.stateDir, agents: agentDirs });
+  // What the last process left: two messages of one chain, which had one call left then.
+  const chainStamp = { messages: 2, calls: limits.chainCallsMax - 1, untilMs: Date.now() + 60_000 };
+  const use = JSON.stringify({ tool: "agents_list", params: {} });
+  for (const id of ["e1", "e2"]) {
+    const { header } = envelope(id, { agentId: "main", inter: true });
+    await store.append({
+      header: { ...header, via: "door:test", trace: "t", acceptedAtMs: Date.now(), chainStamp },
+      body: use,
+    });
+  }
+  const gateway = await openGateway([], {}, { store, config });
+  expect(await gateway.doors.waitRun("run-e1", 20_000)).toMatchObject({
+    status: "ok",
+    reply: expect.stringContaining('"status":"ok"'),
+  });
+  expect(await gateway.doors.waitRun("run-e2", 20_000)).toMatchObject({
+    status: "error",
+    refusal: { message: expect.stringContaining(`${limits.chainCallsMax} tool calls`) },
+  });
+  // A chain of its own begins with what comes from outside.
+  expect(JSON.parse(await gateway.reply("main", use))).toMatchObject({ status: "ok" });
 });

@@ -13,7 +13,7 @@ import { makeQueueCommand } from "./queue-command.ts";
 import { isOwner, mayCommand } from "./senders.ts";
 import { makeSessionCommands, type SessionCommandDeps } from "./session-commands.ts";
 import { makeSubagentsCommand, type SubagentsCommandDeps } from "./subagents-command.ts";
-import { type ChatCommand, type CommandCall, findCommand, takesNothing } from "./table.ts";
+import { type ChatCommand, type CommandCall, findCommand, runCommand, takesNothing } from "./table.ts";
 
 export interface CommandDeps extends SessionCommandDeps, Omit<SubagentsCommandDeps, "store"> {
   readonly config: Pick<ResolvedConfig, "commands">;
@@ -73,7 +73,7 @@ export function makeCommands(deps: CommandDeps): Commands {
     const key = chat.dedupe === undefined ? undefined : JSON.stringify([chat.dedupe.scope, chat.dedupe.key]);
     const before = key === undefined ? undefined : done.get(key);
     if (before !== undefined) return before.status === "goes-on" ? before : { ...before, status: "duplicate" };
-    const { reply, message } = await command.run(call, rest);
+    const { reply, message } = await runCommand(command, call, rest);
     const runId = chat.runId ?? deps.newUuid();
     const result: CommandResult =
       message === undefined ? { status: "accepted", runId, reply } : { status: "goes-on", message };

@@ -1,7 +1,7 @@
 /**
  * Chat commands: messages that the gateway answers itself, before an agent and past every queue. A command is a whole message
- * that begins with its name. What is none, or comes from somebody whose commands do not count, is an ordinary message.
- * Source: behaviour §5.1.
+ * that begins with its name; with words behind it that it does not take, it is answered with how it is written, and nothing
+ * happens. What is none, or comes from somebody whose commands do not count, is an ordinary message. Source: behaviour §5.1.
  */
 export interface CommandCall {
   readonly agentId: string;
@@ -27,7 +27,7 @@ export interface ChatCommand {
   /** How it is written, for `/help`. */
   readonly usage: string;
   readonly summary: string;
-  /** Whether this can follow the name; else the message is an ordinary one. `rest` is trimmed. */
+  /** Whether this can follow the name; else the answer is how the command is written. `rest` is trimmed. */
   readonly takes: (rest: string) => boolean;
   /** Who may give it, of those whose commands count; from others it is an ordinary message. Absent: all of them. */
   readonly mayGive?: (call: CommandCall) => boolean;
@@ -46,5 +46,14 @@ export function findCommand(
   const [, name = "", rest = ""] = /^(\S+)([^]*)$/u.exec(text.trim()) ?? [];
   const lower = name.toLowerCase();
   const command = commands.find((candidate) => candidate.name === lower);
-  return command?.takes(rest.trim()) === true ? { command, rest: rest.trim() } : undefined;
+  return command && { command, rest: rest.trim() };
+}
+
+/** Runs the command, or says how it is written when it does not take what follows its name. */
+export function runCommand(
+  { takes, usage, run }: ChatCommand,
+  call: CommandCall,
+  rest: string,
+): Promise<CommandAnswer> {
+  return takes(rest) ? run(call, rest) : Promise.resolve({ reply: `Nothing was done. Usage: ${usage}` });
 }

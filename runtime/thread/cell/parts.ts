@@ -1,7 +1,8 @@
 /** Several messages that one turn handles: as the actor gets them, and as one text. */
-import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import type { EnvelopeHeader, Signal } from "../../kernel/envelope.ts";
 import { frameMessage } from "../../kernel/peer-frame.ts";
-import type { MessagePart } from "../actor-port.ts";
+import { taskMark } from "../../kernel/run-rows.ts";
+import type { IncomingSignal, MessagePart } from "../actor-port.ts";
 
 /** As it came: a `down.part` record. */
 export interface RawPart {
@@ -11,7 +12,7 @@ export interface RawPart {
 }
 
 export function partOf({ header, body, isShortened }: RawPart): MessagePart {
-  const { id, provenance, chain, acceptedAtMs } = JSON.parse(header) as EnvelopeHeader;
+  const { id, provenance, chain, acceptedAtMs, signal } = JSON.parse(header) as EnvelopeHeader;
   return {
     id,
     text: body,
@@ -22,6 +23,7 @@ export function partOf({ header, body, isShortened }: RawPart): MessagePart {
     provenance,
     receivedAtMs: acceptedAtMs,
     isShortened,
+    ...(signal === undefined ? {} : { signal: signalOf(signal, body) }),
   };
 }
 
@@ -35,4 +37,11 @@ export function joinParts(parts: readonly MessagePart[]): string {
     return `[${[...marks, ...(isShortened ? ["shortened"] : [])].join(", ")}]\n${text}${isShortened ? "…" : ""}`;
   });
   return texts.join("\n\n");
+}
+
+export function signalOf(signal: Signal, body: string): IncomingSignal {
+  if (signal.type === "spawned") return { ...signal, task: body.slice(taskMark.length) };
+  if (signal.type !== "timer") return signal;
+  const { isData, ...timer } = signal;
+  return isData ? { ...timer, data: JSON.parse(body) as unknown } : timer;
 }

@@ -1,19 +1,18 @@
 /**
  * Handles deliveries with the actor's `message` function: keeps the sessions' states, builds the context, reports the end.
  */
-import type { EnvelopeHeader, Exchange, Signal } from "../../kernel/envelope.ts";
+import type { EnvelopeHeader, Exchange } from "../../kernel/envelope.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { announceSkip, exchangeNote, replySkip } from "../../kernel/exchange-words.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
-import { taskMark } from "../../kernel/run-rows.ts";
 import { limits } from "../../kernel/limits.ts";
 import { frameMessage } from "../../kernel/peer-frame.ts";
-import type { ActorDefinition, CellLog, Context, IncomingMessage, IncomingSignal, Workspace } from "../actor-port.ts";
+import type { ActorDefinition, CellLog, Context, IncomingMessage, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Slots } from "./slots.ts";
 import { makeContext, type State } from "./context.ts";
 import type { Delivery, Mailbox } from "./mailbox.ts";
-import { joinParts, partOf } from "./parts.ts";
+import { joinParts, partOf, signalOf } from "./parts.ts";
 
 interface SessionState {
   readonly value: State;
@@ -163,13 +162,6 @@ function messageOf(header: EnvelopeHeader, { attempt, body, parts: raw }: Delive
     ...(parts.length === 0 ? {} : { parts }),
     ...(header.signal === undefined ? {} : { signal: signalOf(header.signal, body) }),
   };
-}
-
-function signalOf(signal: Signal, body: string): IncomingSignal {
-  if (signal.type === "spawned") return { ...signal, task: body.slice(taskMark.length) };
-  if (signal.type !== "timer") return signal;
-  const { isData, ...timer } = signal;
-  return isData ? { ...timer, data: JSON.parse(body) as unknown } : timer;
 }
 
 /** A turn in memory runs beside the session's own turns: it begins with fresh state, and leaves none. */
