@@ -53,6 +53,7 @@ export async function openGatewayHere(
     queues: await store.queues(),
     requests: await store.requests(),
     devices: await store.devices(),
+    senders: await store.senders(),
     operatorKey: "ab".repeat(32),
     liveCellsMax: 100,
     version: "bench",

@@ -25,6 +25,7 @@ import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
 import { addDevices } from "./device-commands.ts";
 import { addDiagnosis } from "./diagnosis-commands.ts";
+import { addPairing } from "./pairing-commands.ts";
 import { addGrants } from "./grant-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
@@ -79,6 +80,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addSubagents(shell);
   addGrants(shell);
   addDevices(shell);
+  addPairing(shell);
   addConfig(shell);
   addState(shell);
   addDiagnosis(shell);

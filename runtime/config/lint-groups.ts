@@ -9,12 +9,7 @@ import type { ConfigWarning } from "./resolved.ts";
 
 export function lintGroups(agents: readonly NamedAgent[], draft: Draft): ConfigWarning[] {
   const groups = resolveGroups(draft.config);
-  return [
-    ...lintPatterns(agents, draft),
-    ...lintPairing(draft),
-    ...lintUnservedBindings(groups, draft),
-    ...lintBroadcasts(groups, draft),
-  ];
+  return [...lintPatterns(agents, draft), ...lintUnservedBindings(groups, draft), ...lintBroadcasts(groups, draft)];
 }
 
 function warn(path: Path, message: string, remedy: string): ConfigWarning {
@@ -43,28 +38,6 @@ function lintPatterns(agents: readonly NamedAgent[], { config }: Draft): ConfigW
       ];
     }),
   );
-}
-
-/** Nobody should wait for a code that nobody sends. */
-function lintPairing({ config }: Draft): ConfigWarning[] {
-  const { webhook } = config.channels;
-  if (webhook === undefined || webhook.enabled === false) return [];
-  const places = [
-    { path: ["channels", "webhook"], own: webhook },
-    ...Object.entries(webhook.accounts).map(([name, own]) => ({
-      path: ["channels", "webhook", "accounts", name],
-      own,
-    })),
-  ];
-  return places
-    .filter(({ own }) => own.dmPolicy === "pairing")
-    .map(({ path }) =>
-      warn(
-        [...path, "dmPolicy"],
-        'is "pairing", and senders cannot be paired in this version: whoever is not in allowFrom is dropped',
-        'List the senders in allowFrom, or use "open" or "allowlist".',
-      ),
-    );
 }
 
 /** A binding grants nothing: a group that is not listed is dropped before bindings are looked at. */

@@ -32,6 +32,8 @@ const stop = z
     waitMs: z.int().min(0).max(limits.drainMsMax).exactOptional(),
   })
   .refine((value) => Object.keys(value).length <= 1, "expected at most one of safe, force, waitMs");
+/** A sender who waits; channel and account only narrow it. */
+const senderCode = { code: id, channel: id.exactOptional(), accountId: id.exactOptional() };
 const peer = z.object({ kind: z.enum(["direct", "group", "channel"]), id });
 
 export const methods = {
@@ -118,6 +120,19 @@ export const methods = {
     params: z.object({ deviceId: id, role: id, scopes: z.array(id).max(64).exactOptional() }),
   },
   "device.token.revoke": { scope: "operator.pairing", params: z.object({ deviceId: id, role: id }) },
+  "channels.pairing.list": {
+    scope: "operator.pairing",
+    params: z.object({ channel: id.exactOptional(), accountId: id.exactOptional() }),
+  },
+  "channels.pairing.approve": {
+    scope: "operator.admin",
+    params: z.object({ ...senderCode, notify: z.boolean().exactOptional() }),
+  },
+  "channels.pairing.dismiss": { scope: "operator.pairing", params: z.object(senderCode) },
+  "channels.pairing.remove": {
+    scope: "operator.admin",
+    params: z.object({ channel: id, accountId: id, senderId: id }),
+  },
   "backup.start": { scope: "operator.admin", params: z.object({ to: z.string().min(1).max(limits.pathCharsMax) }) },
   "backup.status": { scope: "operator.admin", params: z.object({}) },
   "sessions.list": {
@@ -241,7 +256,7 @@ export function findMethod(name: string): Method | undefined {
 
 /** What a client must hold to get an event. */
 export const eventScope = (event: string): Scope =>
-  event.startsWith("device.pair.") ? "operator.pairing" : "operator.read";
+  /^(?:device|channels)\.pair/.test(event) ? "operator.pairing" : "operator.read";
 
 /** The events that a client may get, for `hello-ok`. */
 export const events = [
@@ -253,6 +268,8 @@ export const events = [
   "grants.requests",
   "device.pair.requested",
   "device.pair.resolved",
+  "channels.pairing.requested",
+  "channels.pairing.resolved",
   "sessions.changed",
   "presence",
   "tick",

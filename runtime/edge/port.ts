@@ -121,6 +121,19 @@ export type GatewayEvent =
         readonly ts: number;
       };
     }
+  /** Senders who wait for an approval, to those who may decide. */
+  | { readonly event: "channels.pairing.requested"; readonly payload: object }
+  | {
+      readonly event: "channels.pairing.resolved";
+      readonly payload: {
+        readonly channel: string;
+        readonly accountId: string;
+        readonly senderId: string;
+        readonly code: string;
+        readonly decision: "approved" | "dismissed";
+        readonly ts: number;
+      };
+    }
   | {
       readonly event: "sessions.changed";
       readonly payload: {
@@ -173,7 +186,14 @@ export type InboundResult =
       readonly runs?: readonly { readonly agentId: string; readonly sessionKey: string; readonly runId: string }[];
     }
   /** Not admitted: `rule` is the key that decided. */
-  | { readonly status: "dropped"; readonly reason: string; readonly rule: string; readonly remedy: string }
+  | {
+      readonly status: "dropped";
+      readonly reason: string;
+      readonly rule: string;
+      readonly remedy: string;
+      /** What the sender is told, once. */
+      readonly reply?: string;
+    }
   /** Admitted to a group and meant for nobody: an agent sees it with its next message. */
   | { readonly status: "pending"; readonly reason: string; readonly remedy: string }
   | { readonly status: "refused"; readonly refusal: Refusal };

@@ -24,6 +24,8 @@ export type Admitted =
       /** For the log and for people; never what somebody wrote. */
       readonly reason: string;
       readonly remedy: string;
+      /** An operator may admit this sender: the account asks for an approval of those whom it does not know. */
+      readonly asksApproval?: true;
     };
 
 export interface PassedStep {
@@ -40,6 +42,8 @@ export interface FoundGroup {
 export type AdmissionFacts = Pick<InboundEvent, "channel" | "peer" | "parentPeer" | "selfId"> & {
   /** Absent: not known, which only an explanation asks about; then no list holds but `*`. */
   readonly sender?: InboundEvent["sender"];
+  /** An operator has approved the sender for direct messages to this account (`auth/senders.ts`). */
+  readonly approved?: boolean;
 };
 
 export function judgeAdmission(rules: AccountRules, facts: AdmissionFacts): Admitted {
@@ -73,7 +77,7 @@ export function judgeAdmission(rules: AccountRules, facts: AdmissionFacts): Admi
       );
     passed.push({ step: "allowBots", why: `${rules.keys.allowBots} is ${JSON.stringify(rules.allowBots)}` });
   }
-  if (peer.kind === "direct") return judgeDirect(rules, senderId, passed, drop);
+  if (peer.kind === "direct") return judgeDirect(rules, facts, senderId, passed, drop);
   return judgeGroup(rules, facts, senderId, passed, drop);
 }
 
@@ -87,7 +91,13 @@ export function isSelfChat(
 
 type Drop = (step: AdmissionStep, rule: RuleName, reason: string, remedy: string) => Admitted;
 
-function judgeDirect(rules: AccountRules, senderId: string | undefined, passed: PassedStep[], drop: Drop): Admitted {
+function judgeDirect(
+  rules: AccountRules,
+  { approved, sender }: AdmissionFacts,
+  senderId: string | undefined,
+  passed: PassedStep[],
+  drop: Drop,
+): Admitted {
   const { dmPolicy, allowFrom, keys } = rules;
   if (dmPolicy === "disabled")
     return drop(
@@ -96,24 +106,28 @@ function judgeDirect(rules: AccountRules, senderId: string | undefined, passed: 
       `blocked: ${keys.dmPolicy} is disabled`,
       `set ${keys.dmPolicy} to another policy`,
     );
-  if (dmPolicy !== "open" && !isListed(allowFrom ?? [], senderId))
-    return dmPolicy === "pairing"
-      ? drop(
-          "dmPolicy",
-          "dmPolicy",
-          `blocked: the sender is not in ${keys.allowFrom}, and no pairing request is made, because this version has no pairing of senders`,
-          `add the sender to ${keys.allowFrom}`,
-        )
-      : drop(
-          "dmPolicy",
-          "allowFrom",
-          `blocked: the sender is not in the allowlist ${keys.allowFrom}`,
-          `add the sender to ${keys.allowFrom}`,
-        );
-  passed.push({
-    step: "dmPolicy",
-    why: dmPolicy === "open" ? `${keys.dmPolicy} is open` : `the sender is in ${keys.allowFrom}`,
-  });
+  if (dmPolicy === "open") passed.push({ step: "dmPolicy", why: `${keys.dmPolicy} is open` });
+  else if (isListed(allowFrom ?? [], senderId))
+    passed.push({ step: "dmPolicy", why: `the sender is in ${keys.allowFrom}` });
+  else if (dmPolicy !== "pairing")
+    return drop(
+      "dmPolicy",
+      "allowFrom",
+      `blocked: the sender is not in the allowlist ${keys.allowFrom}`,
+      `add the sender to ${keys.allowFrom}`,
+    );
+  else if (approved === true) passed.push({ step: "dmPolicy", why: "an operator has approved the sender" });
+  else
+    return {
+      ...drop(
+        "dmPolicy",
+        "dmPolicy",
+        `blocked: sender approval needed; the sender is not in ${keys.allowFrom}, and no operator has approved it`,
+        `approve the sender (cloister pairing list), or add it to ${keys.allowFrom}`,
+      ),
+      // Two bots that ask each other for approvals would never end.
+      ...(sender?.isBot === true ? {} : { asksApproval: true }),
+    };
   return { admitted: true, passed };
 }
 

@@ -183,6 +183,11 @@ export const errorRegister = {
     retry: "after-change",
     http: 409,
   },
+  CLOISTER_SENDER_UNKNOWN: {
+    summary: "No sender waits with this code, or none was approved with this id.",
+    retry: "never",
+    http: 404,
+  },
   CLOISTER_DEVICE_DENIED: {
     summary: "The change of a device would give more than was approved, or than the caller has.",
     retry: "never",

@@ -366,6 +366,11 @@ export const limits = {
   /** Characters of the operator's name for a client, and of each thing that a client says of itself: both are shown in one line. */
   deviceLabelCharsMax: 64,
   deviceFactCharsMax: 64,
+  /** Senders whom an account does not know: those that wait at a time, and how long. Source: behaviour §4.9. */
+  senderRequestsPerAccountMax: 3,
+  senderRequestAgeMs: 60 * 60_000,
+  /** Approved senders of all accounts, which are held in memory; more of them are a list for the config. */
+  knownSendersMax: 10_000,
   /** Pause before an approved message that its mailbox did not take is tried again. */
   releaseRetryMs: 5_000,
   /** Timers of one listing. */

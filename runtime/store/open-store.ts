@@ -26,13 +26,13 @@ import { makeRunRows, type RunRows } from "./run-rows.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
 import { takeEnvelopes } from "./take.ts";
 import { dropQueue, keepQueue, listQueues } from "./queue-rows.ts";
-import { keepDevices, listDevices } from "./devices.ts";
 import { dropGrant, keepGrant, listGrants } from "./grants.ts";
 import { makeRequestRows, type RequestRows } from "./request-rows.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
 import { unknownEnvelope } from "./unknown-envelope.ts";
 import { unknownLetter } from "./unknown-letter.ts";
+import { keepRows, listDevices, listSenders } from "./unread-rows.ts";
 
 export type StoreBounds = Pick<
   typeof limits,
@@ -365,8 +365,10 @@ export class OpenStore implements Store {
 
   queues: Store["queues"] = () => this.#run(async () => listQueues(this.#registry));
 
-  keepDevices: Store["keepDevices"] = (change) => this.#run(() => keepDevices(this.#registry, change));
+  keepDevices: Store["keepDevices"] = (change) => this.#run(() => keepRows(this.#registry, "device", change));
   devices: Store["devices"] = () => this.#run(async () => listDevices(this.#registry));
+  keepSenders: Store["keepSenders"] = (change) => this.#run(() => keepRows(this.#registry, "sender", change));
+  senders: Store["senders"] = () => this.#run(async () => listSenders(this.#registry));
 
   keepGrant: Store["keepGrant"] = (grant) => this.#run(() => keepGrant(this.#registry, grant));
   dropGrant: Store["dropGrant"] = (id) => this.#run(() => dropGrant(this.#registry, id));

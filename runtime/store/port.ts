@@ -71,15 +71,27 @@ export type * from "./rows.ts";
 export type * from "./retention-rows.ts";
 export type * from "./stored-run.ts";
 
-/** Rows of `auth/device-state.ts`, by the id of the device or request. */
-export interface DeviceChange {
-  readonly put: readonly { readonly type: "paired" | "pending"; readonly id: string; readonly row: object }[];
-  readonly remove: readonly { readonly type: "paired" | "pending"; readonly id: string }[];
+/** All of it or nothing. The store does not look into the rows. */
+export interface RowChange<T extends string> {
+  readonly put: readonly { readonly type: T; readonly id: string; readonly row: object }[];
+  readonly remove: readonly { readonly type: T; readonly id: string }[];
 }
+
+/** Rows of `auth/device-state.ts`, by the id of the device or request. */
+export type DeviceChange = RowChange<"paired" | "pending">;
+
+/** Rows of `auth/senders.ts`, by sender or code. */
+export type SenderChange = RowChange<"known" | "pending">;
 
 /** As they were kept; nobody has looked at them. */
 export interface KeptDevices {
   readonly paired: readonly unknown[];
+  readonly pending: readonly unknown[];
+}
+
+/** Likewise. */
+export interface KeptSenders {
+  readonly known: readonly unknown[];
   readonly pending: readonly unknown[];
 }
 
@@ -277,9 +289,10 @@ export interface Store {
   keepQueue(row: QueueRow): Promise<void>;
   dropQueue(sessionKey: string): Promise<void>;
   queues(): Promise<readonly QueueRow[]>;
-  /** All of it or nothing. */
   keepDevices(change: DeviceChange): Promise<void>;
   devices(): Promise<KeptDevices>;
+  keepSenders(change: SenderChange): Promise<void>;
+  senders(): Promise<KeptSenders>;
   keepGrant(grant: GrantRow): Promise<void>;
   dropGrant(id: string): Promise<void>;
   /** Oldest first; also those whose time is over. */

@@ -11,6 +11,7 @@
  * Messages of one room are taken one after the other, so that what an agent is shown of the room and what counts as seen agree.
  * Source: behaviour §2.7, §2.8.
  */
+import type { SenderPlace } from "../../auth/senders.ts";
 import type { InboundEvent, Peer } from "../../channels/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { InboundResult } from "../edge/port.ts";
@@ -28,6 +29,7 @@ import {
   judgeMention,
   makeLoopGuard,
   makeMentionPatterns,
+  normalizeSender,
   pairName,
 } from "../groups/index.ts";
 import type { Provenance, ReplyRoute, RoomSight } from "../kernel/envelope.ts";
@@ -48,6 +50,7 @@ import { type Accept, makeBroadcasts } from "./broadcasts.ts";
 import type { CommandResult, Commands } from "./commands/index.ts";
 import type { Logger } from "./driver.ts";
 import type { Runs } from "./runs.ts";
+import type { SenderDesk } from "./senders.ts";
 
 export interface ChannelMailDeps {
   readonly config: ResolvedConfig;
@@ -59,6 +62,7 @@ export interface ChannelMailDeps {
   readonly nowMs: () => number;
   readonly log: Logger;
   readonly commands: Pick<Commands, "fromChannel">;
+  readonly senders: Pick<SenderDesk, "isKnown" | "ask">;
   /** Sends the answer of a command through its channel. */
   readonly answer: (about: AnsweredCommand, route: ChannelRoute, text: string) => void;
   /** Whether answers to this account leave by themselves; else they stay in the session. */
@@ -82,6 +86,8 @@ export interface Answered {
   readonly text: string;
   readonly platformMessageId?: string;
 }
+
+type Dropped = Extract<InboundResult, { status: "dropped" }>;
 
 export interface ChannelMail {
   inbound(event: InboundEvent, idempotencyKey: string | undefined): Promise<InboundResult>;
@@ -110,7 +116,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     return done;
   };
 
-  const drop = (event: InboundEvent, route: Route, reason: string, rule: string, remedy: string): InboundResult => {
+  const drop = (event: InboundEvent, route: Route, reason: string, rule: string, remedy: string): Dropped => {
     log.info(
       { channel: route.channel, account: route.accountId, peer: peerText(event.peer), rule },
       dropLine(route.channel, reason),
@@ -293,6 +299,25 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     return first;
   }
 
+  /** Told once, where the sender is: by the channel, and to whoever posted the message. */
+  async function askForSender(
+    event: InboundEvent,
+    route: Route,
+    place: SenderPlace,
+    dropped: Dropped,
+  ): Promise<InboundResult> {
+    const { name } = event.sender;
+    const reply = await deps.senders.ask({
+      ...place,
+      peerId: event.peer.id,
+      ...(name === undefined ? {} : { senderName: name }),
+    });
+    if (reply === undefined) return dropped;
+    const replyRoute = replyRouteOf(event, route, deps.carriesAnswers(route.channel, route.accountId));
+    if (replyRoute.type === "channel") deps.answer({ ...route, id: deps.newUuid() }, replyRoute, reply);
+    return { ...dropped, reply };
+  }
+
   function historyLimit(rules: AccountRules, agentId: string): number {
     return Math.min(rules.historyLimit, groupChats.get(agentId)?.historyLimit ?? rules.historyLimit);
   }
@@ -301,8 +326,13 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     async inbound(event, idempotencyKey) {
       const route = resolveRoute(routes, event);
       const rules = findRules(config.groups, route.channel, route.accountId);
-      const judged = judgeAdmission(rules, { ...event, channel: route.channel });
-      if (!judged.admitted) return drop(event, route, judged.reason, judged.rule, judged.remedy);
+      const place = placeOf(event, route);
+      const approved = event.peer.kind === "direct" && deps.senders.isKnown(place);
+      const judged = judgeAdmission(rules, { ...event, channel: route.channel, approved });
+      if (!judged.admitted) {
+        const dropped = drop(event, route, judged.reason, judged.rule, judged.remedy);
+        return judged.asksApproval === true ? askForSender(event, route, place, dropped) : dropped;
+      }
       const key = idempotencyKey ?? event.messageId;
       // A direct chat may have several agents as well; there everything is meant for them.
       const group =
@@ -355,6 +385,12 @@ function roomKey(channel: string, accountId: string, { kind, id }: Peer, threadI
   const key = formatGroupHistoryKey(channel, accountId, kind === "channel" ? "channel" : "group", id);
   return threadId === undefined ? key : `${key}\nthread\n${threadId}`;
 }
+
+const placeOf = ({ sender }: InboundEvent, { channel, accountId }: Route): SenderPlace => ({
+  channel,
+  accountId,
+  senderId: normalizeSender(channel, sender.id),
+});
 
 const peerText = ({ kind, id }: Peer): string => `${kind}:${id}`;
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Devices } from "../../auth/device-state.ts";
 import { limits } from "../kernel/limits.ts";
 import type { KeptDevices } from "../store/port.ts";
+import { wholeRows } from "./whole-rows.ts";
 
 const facts = {
   clientId: z.string(),
@@ -50,17 +51,10 @@ const pendingRow = z.object({
 });
 
 export function readDevices(kept: KeptDevices): { readonly devices: Devices; readonly damaged: number } {
-  const paired = whole(kept.paired, pairedRow).slice(0, limits.devicesMax);
-  const pending = whole(kept.pending, pendingRow).slice(0, limits.deviceRequestsMax);
+  const paired = wholeRows(kept.paired, pairedRow).slice(0, limits.devicesMax);
+  const pending = wholeRows(kept.pending, pendingRow).slice(0, limits.deviceRequestsMax);
   return {
     devices: { paired, pending, closed: [] },
     damaged: kept.paired.length + kept.pending.length - paired.length - pending.length,
   };
-}
-
-function whole<T extends z.ZodType>(rows: readonly unknown[], form: T): readonly z.output<T>[] {
-  return rows.flatMap((row) => {
-    const parsed = form.safeParse(row);
-    return parsed.success ? [parsed.data] : [];
-  });
 }

@@ -20,7 +20,7 @@ import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { compileRoutes, mainSessionKey } from "../routing/index.ts";
 import type { GrantRow } from "../kernel/envelope.ts";
-import type { QueueRow, GrantRequest, StandingOrder, Store, KeptDevices } from "../store/port.ts";
+import type { QueueRow, GrantRequest, StandingOrder, Store, KeptDevices, KeptSenders } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeBackups } from "./backups.ts";
 import { makeAgentBoard } from "./agent-board.ts";
@@ -33,6 +33,7 @@ import { makeGrantRequests } from "./grant-requests.ts";
 import { describeAuth } from "./auth-lines.ts";
 import { makeDevices } from "./devices.ts";
 import { makeGatewayViews } from "./gateway-views.ts";
+import { makeSenders } from "./senders.ts";
 import { makeGrants } from "./grants.ts";
 import { answerAsked } from "./right-answers.ts";
 import { makeEvents } from "./events.ts";
@@ -67,6 +68,7 @@ export interface GatewayParts {
   /** Requests for rights, likewise. */
   readonly requests: readonly GrantRequest[];
   readonly devices: KeptDevices;
+  readonly senders: KeptSenders;
   /** Hex; what tokens of devices are derived from. */
   readonly operatorKey: string;
   readonly liveCellsMax: number;
@@ -280,8 +282,20 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     ready: driver.resumed,
   });
+  const senders = makeSenders({
+    kept: parts.senders,
+    store,
+    nowMs,
+    publish,
+    tell: ({ channel, accountId, peerId }, text) => {
+      const route = { type: "channel" as const, channel, accountId, peerKind: "direct" as const, peerId };
+      return post({ id: randomUUID(), agentId: config.defaultAgentId, sessionKey: "" }, route, text);
+    },
+    log,
+  });
   const ingress = makeIngress({
     commands,
+    senders,
     answer: (about, route, text) =>
       void post(about, route, text).catch((error: unknown) =>
         log.warn({ session: about.sessionKey, error: toRefusal(error) }, "the answer of a command was not delivered"),
@@ -332,6 +346,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
   const rpc = makeOperatorMethods({
     devices,
+    senders,
     config,
     views,
     nowMs,

@@ -19,7 +19,7 @@ import { operatorScope } from "../store/rows.ts";
 import type { Refusal } from "../kernel/errors.ts";
 import type { ChannelRoute } from "./answers.ts";
 import type { Commands } from "./commands/index.ts";
-import { type AnsweredCommand, type ChannelMail, makeChannelMail } from "./channel-mail.ts";
+import { type AnsweredCommand, type ChannelMail, type ChannelMailDeps, makeChannelMail } from "./channel-mail.ts";
 import type { Logger } from "./driver.ts";
 import type { Runs } from "./runs.ts";
 
@@ -31,6 +31,7 @@ export interface IngressDeps {
   readonly accept: (admission: Admission) => Promise<AcceptResult>;
   readonly newUuid: () => string;
   readonly commands: Commands;
+  readonly senders: ChannelMailDeps["senders"];
   /** Sends the answer of a command through its channel. */
   readonly answer: (about: AnsweredCommand, route: ChannelRoute, text: string) => void;
   readonly nowMs: () => number;

@@ -24,6 +24,7 @@ import type { Backups } from "./backups.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { GrantRequests } from "./grant-requests.ts";
 import type { DeviceDesk } from "./devices.ts";
+import type { SenderDesk } from "./senders.ts";
 import type { Grants } from "./grants.ts";
 import type { GatewayViews } from "./gateway-views.ts";
 import type { Handlers } from "./method-handlers.ts";
@@ -51,6 +52,7 @@ export interface OperatorDeps {
   readonly signals: Pick<Signals, "timers" | "remove">;
   readonly grants: Grants;
   readonly devices: DeviceDesk;
+  readonly senders: SenderDesk;
   readonly requests: Pick<GrantRequests, "waiting" | "approve" | "deny">;
   readonly subagents: Pick<Subagents, "list" | "cancel">;
   readonly policy: Policy;
@@ -221,6 +223,10 @@ export function makeOperatorMethods(
     "device.pair.rename": ({ deviceId, label }, client) => deps.devices.rename(client, deviceId, label),
     "device.token.rotate": (asked, client) => deps.devices.rotate(client, asked),
     "device.token.revoke": (asked, client) => deps.devices.revoke(client, asked),
+    "channels.pairing.list": (filter) => deps.senders.list(filter),
+    "channels.pairing.approve": (named, client) => deps.senders.approve(client, named),
+    "channels.pairing.dismiss": (named, client) => deps.senders.dismiss(client, named),
+    "channels.pairing.remove": (place, client) => deps.senders.remove(client, place),
     "backup.start": ({ to }) => deps.backups.start(to),
     "backup.status": () => deps.backups.status(),
     "sessions.list": async (params) => {

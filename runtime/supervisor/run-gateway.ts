@@ -94,6 +94,10 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       log.error({ error }, "the devices cannot be read; all of them have to be approved again");
       return { paired: [], pending: [] };
     }),
+    senders: await store.senders().catch((error: unknown) => {
+      log.error({ error }, "the approved senders cannot be read; all of them have to be approved again");
+      return { known: [], pending: [] };
+    }),
     operatorKey,
     liveCellsMax: await budgetLiveCells(),
     version: options.version,

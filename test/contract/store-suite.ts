@@ -849,6 +849,24 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.devices()).toEqual({ paired: [row("a", 4), row("b", 3)], pending: [] });
       });
 
+      it("keeps senders and what they ask for, each change whole and apart from devices", async () => {
+        const put = (type: "known" | "pending", id: string, n: number) => ({ type, id, row: { id, n } });
+        expect(await store.senders()).toEqual({ known: [], pending: [] });
+        await store.keepSenders({ put: [put("known", "a", 1), put("pending", "a", 2)], remove: [] });
+        await store.keepDevices({ put: [{ type: "pending", id: "a", row: { id: "device" } }], remove: [] });
+        await store.keepSenders({ put: [put("known", "b\n\u0000", 3)], remove: [{ type: "pending", id: "a" }] });
+        await reopen();
+        expect(await store.senders()).toEqual({
+          // A key that does not fit is kept by its hash, which sorts before letters.
+          known: [
+            { id: "b\n\u0000", n: 3 },
+            { id: "a", n: 1 },
+          ],
+          pending: [],
+        });
+        expect(await store.devices()).toEqual({ paired: [], pending: [{ id: "device" }] });
+      });
+
       it("keeps what operators granted until it is dropped, oldest first", async () => {
         const grant = (id: string, createdAtMs: number) =>
           ({ id, from: "ann", to: "b*", verbs: ["send"], createdAtMs, by: "cli", untilMs: createdAtMs }) as const;

@@ -170,6 +170,7 @@ export async function openGateway(
     queues: await store.queues(),
     requests: await store.requests(),
     devices: await store.devices(),
+    senders: await store.senders(),
     operatorKey: "ab".repeat(32),
     liveCellsMax: 50,
     ...(reuse?.nowMs === undefined ? {} : { nowMs: reuse.nowMs }),

@@ -40,7 +40,7 @@ const group = () =>
 /** What every channel has, at its root and again in each account. */
 const commonKeys = () => ({
   dmPolicy: key(
-    "Who may write directly. Default: `pairing`, which in this version admits `allowFrom` and nobody else; on the webhook `open`, because the account's token admits.",
+    "Who may write directly. Default: `pairing`, which admits `allowFrom` and whom you approve (`cloister pairing`); on the webhook `open`, because the account's token admits.",
     z.enum(["pairing", "allowlist", "open", "disabled"]).optional(),
   ),
   allowFrom: key("Senders that may write directly; `*` = everybody.", listOfSenders().optional()),

@@ -91,12 +91,6 @@ describe("a broadcast", () => {
       "whose messages are dropped",
     ],
     [
-      "pairing",
-      { channels: { webhook: { ...webhook, dmPolicy: "pairing" } } },
-      "channels.webhook.dmPolicy",
-      "cannot be paired",
-    ],
-    [
       "a pattern that cannot be used",
       { messages: { groupChat: { mentionPatterns: ["@ok", "(?!x)"] } } },
       "messages.groupChat.mentionPatterns[1]",

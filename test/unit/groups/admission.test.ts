@@ -119,10 +119,41 @@ describe("a direct message", () => {
     );
   });
 
-  it("under pairing says that no request is made", () => {
-    expect(judgeAdmission(channelRules("telegram", {}), inGroup(direct()))).toMatchObject({
-      reason: expect.stringContaining("no pairing request is made"),
-      remedy: "add the sender to channels.telegram.allowFrom",
+  it("under pairing asks for an approval, and is admitted by it", () => {
+    const rules = channelRules("telegram", {});
+    const judged = judgeAdmission(rules, inGroup(direct()));
+    expect(judged).toMatchObject({
+      asksApproval: true,
+      reason: expect.stringContaining("sender approval needed"),
+      remedy: expect.stringContaining("cloister pairing list"),
+    });
+    expect(judgeAdmission(rules, { ...inGroup(direct()), approved: true })).toMatchObject({
+      admitted: true,
+      passed: [{ step: "dmPolicy", why: "an operator has approved the sender" }],
+    });
+  });
+
+  it.each([{ dmPolicy: "allowlist", allowFrom: ["bob"] }, { dmPolicy: "disabled" }])(
+    "is admitted by no approval under %o, and asks for none",
+    (written) => {
+      const judged = judgeAdmission(channelRules("telegram", written), { ...inGroup(direct()), approved: true });
+      expect(judged).toMatchObject({ admitted: false });
+      expect(judged).not.toHaveProperty("asksApproval");
+    },
+  );
+
+  it("of a bot asks for no approval: two that ask each other would never end", () => {
+    const bot = { sender: { id: "ana", isBot: true } };
+    const judged = judgeAdmission(channelRules("telegram", { allowBots: true }), inGroup({ ...direct(), ...bot }));
+    expect(judged).toMatchObject({ admitted: false, step: "dmPolicy" });
+    expect(judged).not.toHaveProperty("asksApproval");
+  });
+
+  it("to a group is admitted by no approval of its sender", () => {
+    const rules = channelRules("telegram", { groupAllowFrom: ["bob"], groups: { "*": {} } });
+    expect(judgeAdmission(rules, { ...inGroup({ sender: { id: "ana" } }), approved: true })).toMatchObject({
+      admitted: false,
+      step: "sender",
     });
   });
 });

@@ -65,6 +65,7 @@ test("for any rules and messages the explanation says what happens", async () =>
           admitted.push(agentId);
           return { status: "refused", refusal: { code: "CLOISTER_BUSY", message: "the test takes none" } };
         },
+        senders: { isKnown: () => false, ask: async () => undefined },
         commands: { fromChannel: () => undefined },
         answer: () => undefined,
         newUuid: () => "id",

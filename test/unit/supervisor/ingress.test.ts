@@ -34,6 +34,7 @@ function open(
       admitted.push(admission);
       return answer;
     },
+    senders: { isKnown: () => false, ask: async () => undefined },
     commands: { fromChannel: () => undefined, fromOperator: () => undefined },
     answer: () => undefined,
     nowMs: () => 1,
