@@ -34,6 +34,10 @@ export class SlowEnvironment implements Environment {
     return this.#inner.entries(range);
   }
 
+  keys(range: Range): Iterable<Key> {
+    return this.#inner.keys(range);
+  }
+
   put(key: Key, value: unknown): void {
     this.#inner.put(key, value);
   }

@@ -235,6 +235,10 @@ export interface AuditFacts {
   readonly object: string;
   readonly verb?: string;
   readonly decision: "allowed" | "refused" | "noted";
+  /** The capability. */
+  readonly via?: string;
+  /** UTF-8, of the message. */
+  readonly bytes?: number;
   readonly code?: string;
   readonly envelopeId?: string;
   readonly trace?: string;

@@ -387,8 +387,15 @@ export const limits = {
   /** Dead letters of one listing. */
   deadLettersListDefault: 50,
   deadLettersListMax: 500,
-  /** Rows kept of the audit trail and of the dead letters. */
+  /** Rows kept of each log of the audit trail (some 0.5 KB each on the disk), and anchors of the thousands before and among them. */
   auditRowsMax: 100_000,
+  auditAnchorsMax: 1_000,
+  /** Rows that one call of the store reads of the audit trail: some milliseconds. */
+  auditRowsPerCall: 1_000,
+  /** Characters of one text of a row. */
+  auditTextCharsMax: 1_000,
+  /** Faults that one check lists; the count is always told. */
+  auditFaultsMax: 100,
   deadLettersMax: 10_000,
   /** Rows of done envelopes that one write of the journal removes beside its own work; a backup lets them gather. */
   settledRowsPerWriteMax: 1_000,

@@ -169,6 +169,8 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
     object: record.a,
     verb: "request",
     decision: "allowed",
+    via: checked.id,
+    bytes: k.settings.bytesOf(record.c),
     envelopeId: mail.envelope.header.id,
     trace: header.trace,
   });
@@ -259,16 +261,6 @@ export function sendAs(
   appendBegins(k, target, request.sessionKey, request.body);
   const ticket = ticketOf(k, agent, turn, request.ref, call, timeoutMs, request.exchange);
   const envelope = makeEnvelope(k, admission, nowMs);
-  k.emit({
-    type: "audit",
-    event: "message",
-    subject: header.sessionKey,
-    object: request.sessionKey,
-    verb: request.steers === true ? "steer" : admission.verb,
-    decision: "allowed",
-    envelopeId: envelope.header.id,
-    trace: header.trace,
-  });
   // A turn in memory is not repeated.
   const dedupe = turn.mail.volatile ? undefined : { turn: header.id, call };
   k.emit({ type: "append", envelope, dedupe, ticket });

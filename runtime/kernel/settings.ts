@@ -29,6 +29,8 @@ export interface KernelSettings {
   readonly isRunKey: (sessionKey: string) => boolean;
   /** Whether the key is in its one spelling: the grammar has its owner in `runtime/routing`. */
   readonly isCanonicalKey: (sessionKey: string) => boolean;
+  /** Bytes of a text in UTF-8. */
+  readonly bytesOf: (text: string) => number;
   /** Unique, sortable by `nowMs`. */
   readonly newId: (nowMs: number) => string;
 }

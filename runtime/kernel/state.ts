@@ -10,6 +10,7 @@
  *                                         └──exit (crash): back-off, then dormant; too often: parked
  *   live ──order──► (turns end) ──► stopping ──exit──► dormant (restart) or parked (stop, park)
  */
+import type { AuditType } from "./audit-types.ts";
 import type { Admission } from "./admit.ts";
 import type { AgentSpec } from "./agent-spec.ts";
 import type { Asks } from "./asks.ts";
@@ -244,7 +245,7 @@ export type AcceptResult =
 
 export interface AuditEffect extends AuditFacts {
   readonly type: "audit";
-  readonly event: string;
+  readonly event: AuditType;
 }
 
 export type Effect =

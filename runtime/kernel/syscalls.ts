@@ -245,7 +245,9 @@ function stream(k: KernelState, agent: AgentEntry, turn: Turn, chunk: string): v
   k.emit({ type: "streamed", header: turn.mail.envelope.header, seq: ++turn.streamSeq, text });
 }
 
-function forged(k: KernelState, agent: AgentEntry, what: string, detail: string): void {
+type Forgery = "frame" | "incarnation" | "record" | "sequence" | "step" | "turn";
+
+function forged(k: KernelState, agent: AgentEntry, what: Forgery, detail: string): void {
   k.emit({
     type: "audit",
     event: `forged-${what}`,

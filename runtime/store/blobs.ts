@@ -12,6 +12,8 @@ import { failure } from "../kernel/errors.ts";
 export interface BlobRef {
   readonly blob: string;
   readonly chars: number;
+  /** Absent in rows of journals before format 8. */
+  readonly bytes?: number;
   /** The beginning of the text, for previews. */
   readonly head: string;
   readonly wide?: true;
@@ -73,7 +75,7 @@ export class Blobs {
       release();
       throw error;
     }
-    const ref: BlobRef = { blob, chars: text.length, head: text.slice(0, headChars) };
+    const ref: BlobRef = { blob, chars: text.length, bytes: bytes.length, head: text.slice(0, headChars) };
     return { stored: isWide ? { ...ref, wide: true } : ref, release };
   }
 

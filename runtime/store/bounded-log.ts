@@ -1,6 +1,5 @@
 /**
- * Rows in order of arrival, the oldest dropped beyond a bound: the audit trail ("a"), stops of what lies on the disk ("stop"), both in
- * the registry.
+ * Rows in order of arrival, the oldest dropped beyond a bound: stops of what lies on the disk ("stop"), in the registry.
  *
  * Layout: `[name, n]` → row, `n` counts from 1 and is never used twice while the log holds a row.
  */

@@ -35,6 +35,8 @@ export interface Environment {
   get<T>(key: Key): T | undefined;
   /** Lazy. Inside `write`, read all of it before writing. */
   entries<T>(range: Range): Iterable<Entry<T>>;
+  /** The keys alone: also where a value cannot be read any more. */
+  keys(range: Range): Iterable<Key>;
   /** Only inside `write`. Values are what JSON can carry. */
   put(key: Key, value: unknown): void;
   /** Only inside `write`. A key that is not there is no error. */

@@ -2,7 +2,7 @@
  * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
  * all agents in flight.
  *
- * Layout, format 7 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
+ * Layout, format 8 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
  * agent's id):
  *   ["e", seq] → header
  *   ["z", A, hash, "m" | "b", n] → 0        a body's file is named by the row ["m" | "b", n] (`runtime/store/blobs.ts`)
@@ -16,6 +16,7 @@
  *   ["d" | "o" | "t", …]  the idempotency window (`runtime/store/dedupe.ts`)
  *   ["request" | "kept", …]  requests for rights (`runtime/store/grant-requests.ts`)
  *   ["room" | "rooms" | "room-…" | "activation", …]  what was said in groups (`runtime/store/rooms.ts`)
+ *   ["audit" | "audit-head" | "audit-anchor", …]  the log of what was accepted and refused (`runtime/store/audit-chain.ts`)
  *   ["r", …]   what the calls of turns sent (`runtime/store/sent-calls.ts`)
  * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
  * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
@@ -23,6 +24,8 @@
  */
 import type { EnvelopeHeader, Fate, Release, RoomSight } from "../kernel/envelope.ts";
 import type { StepRow } from "../kernel/steps.ts";
+import { messageRow } from "./audit-message.ts";
+import type { AuditChain } from "./audit-chain.ts";
 import type { StoredText } from "./blobs.ts";
 import { putBody, removeBody } from "./body-rows.ts";
 import {
@@ -63,6 +66,7 @@ export interface JournalOptions extends DedupeBounds {
   readonly settledRowsPerWriteMax: number;
   readonly appendsPerWriteMax: number;
   readonly now: () => number;
+  readonly traffic: Pick<AuditChain, "begin" | "add" | "end">;
   /** Called once the removal of an envelope's row is on disk: nothing will ask for its `done` marker again. */
   readonly onForgotten: (agentId: string, envelopeId: string) => void;
 }
@@ -453,7 +457,10 @@ export class Journal {
         this.#remove(envelopeId, place[1], place[0]);
         forgotten.push([place[1], envelopeId]);
       }
-      return change(forgotten);
+      this.#options.traffic.begin();
+      const changed = change(forgotten);
+      this.#options.traffic.end();
+      return changed;
     });
     for (const envelopeId of settled) this.#settled.delete(envelopeId);
     if (this.#settled.size > 0 && this.#holds === 0) this.#flushSoon();
@@ -477,6 +484,7 @@ export class Journal {
     this.#environment.put(["q", keyText(agentId), seq], 0);
     const place: Place = askedIn === undefined ? [seq, agentId] : [seq, agentId, askedIn];
     this.#environment.put(["i", keyText(id)], place);
+    this.#options.traffic.add(messageRow(envelope.header, envelope.body, this.#options.now()));
     return seq;
   }
 

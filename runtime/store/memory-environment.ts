@@ -67,10 +67,12 @@ class MemoryEnvironment implements Environment {
     return row !== undefined && compareKeys(row.key, key) === 0 ? (JSON.parse(row.json) as T) : undefined;
   }
 
-  *entries<T>({ start, end, reverse = false, limit = Number.POSITIVE_INFINITY }: Range): Iterable<Entry<T>> {
-    const rows = this.#rows.slice(this.#find(start), this.#find(end));
-    for (const { key, json } of (reverse ? rows.toReversed() : rows).slice(0, limit))
-      yield { key, value: JSON.parse(json) as T };
+  *entries<T>(range: Range): Iterable<Entry<T>> {
+    for (const { key, json } of this.#rowsOf(range)) yield { key, value: JSON.parse(json) as T };
+  }
+
+  *keys(range: Range): Iterable<Key> {
+    for (const { key } of this.#rowsOf(range)) yield key;
   }
 
   put(key: Key, value: unknown): void {
@@ -122,6 +124,11 @@ class MemoryEnvironment implements Environment {
   #splice(at: number, removed: Row[], added: Row[]): void {
     this.#rows.splice(at, removed.length, ...added);
     this.#undo.push(() => this.#rows.splice(at, added.length, ...removed));
+  }
+
+  #rowsOf({ start, end, reverse = false, limit = Number.POSITIVE_INFINITY }: Range): readonly Row[] {
+    const rows = this.#rows.slice(this.#find(start), this.#find(end));
+    return (reverse ? rows.toReversed() : rows).slice(0, limit);
   }
 
   /** The first row that is not below the key. */

@@ -12,13 +12,14 @@ import { type AgentStore, outcomeOf } from "./agent-store.ts";
 import { AgentFolders } from "./agent-folders.ts";
 import { AgentStores } from "./agent-stores.ts";
 import { Blobs } from "./blobs.ts";
+import { type AuditCalls, makeAuditCalls, makeAuditChains } from "./audit-calls.ts";
 import { appendRows, clearRows, newestRows } from "./bounded-log.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
 import { Journal, type StoredEnvelope } from "./journal.ts";
 import { clearOwner, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
 import { readPending } from "./pending.ts";
 import type { BacklogStop } from "../kernel/envelope.ts";
-import type { AuditRow, Store, StorePlaces } from "./port.ts";
+import type { Store, StorePlaces } from "./port.ts";
 import { makeRoomRows, type RoomRows } from "./room-rows.ts";
 import { SessionIndex } from "./session-index.ts";
 import { makeSessionRows, type SessionRows } from "./session-rows.ts";
@@ -44,6 +45,7 @@ export type StoreBounds = Pick<
   | "settledRowsPerWriteMax"
   | "appendsPerWriteMax"
   | "auditRowsMax"
+  | "auditAnchorsMax"
   | "spillStopsMax"
   | "openAgentStoresMax"
   | "sessionsScanRowsMax"
@@ -64,6 +66,8 @@ export interface StoreOptions {
   readonly newId?: () => string;
   /** Whose state directory it becomes until `close`; without it the directory is not locked. */
   readonly owner?: { readonly pid: number } | ProcessIdentity;
+  /** Hex; seals the audit trail (`auditKeyOf`). Left out: a key that everybody knows, for tests. */
+  readonly auditKey?: string;
   /** Default: `limits`. */
   readonly bounds?: { readonly [K in keyof StoreBounds]?: number };
 }
@@ -81,6 +85,7 @@ export class OpenStore implements Store {
   readonly #rooms: RoomRows;
   readonly #requests: RequestRows;
   readonly #runs: RunRows;
+  readonly #audit: AuditCalls;
   readonly #agents: AgentStores;
   readonly #blobs: Blobs;
   /** The last body of each agent that is on its way to the disk, until it is there. */
@@ -110,11 +115,17 @@ export class OpenStore implements Store {
     this.#journalEnvironment = journal;
     this.#openEnvironment = openEnvironment;
     this.#index = new SessionIndex(registry, this.#bounds.sessionsScanRowsMax);
+    const chains = makeAuditChains(
+      { decisions: registry, traffic: journal },
+      { ...this.#bounds, ...options, now: this.#now },
+    );
     this.#journal = new Journal(journal, {
       ...this.#bounds,
+      traffic: chains.traffic,
       now: this.#now,
       onForgotten: (agentId, envelopeId) => this.#agents.forget(agentId, envelopeId),
     });
+    this.#audit = makeAuditCalls(chains, this.#journal);
     const folders = new AgentFolders(places);
     this.#blobs = new Blobs({
       blobCharsMin: this.#bounds.blobCharsMin,
@@ -403,10 +414,12 @@ export class OpenStore implements Store {
   activation: Store["activation"] = (sessionKey) => this.#run(() => this.#rooms.activation(sessionKey));
   setActivation: Store["setActivation"] = (...set) => this.#run(() => this.#rooms.setActivation(...set));
 
-  audit: Store["audit"] = (rows) =>
-    this.#run(() => this.#registry.write(() => appendRows(this.#registry, "a", rows, this.#bounds.auditRowsMax)));
-
-  audits: Store["audits"] = (limit) => this.#run(async () => newestRows<AuditRow>(this.#registry, "a", limit));
+  audit: Store["audit"] = (rows) => this.#run(() => this.#audit.audit(rows));
+  audits: Store["audits"] = (limit) => this.#run(() => this.#audit.audits(limit));
+  auditPage: Store["auditPage"] = (...args) => this.#run(() => this.#audit.auditPage(...args));
+  auditCheck: Store["auditCheck"] = (...args) => this.#run(() => this.#audit.auditCheck(...args));
+  auditReach: Store["auditReach"] = (log) => this.#run(() => this.#audit.auditReach(log));
+  auditHolds: Store["auditHolds"] = (...args) => this.#run(() => this.#audit.auditHolds(...args));
 
   counters: Store["counters"] = async () => ({
     agentOpens: this.#agents.opens(),

@@ -20,6 +20,8 @@ import type {
   RoomSight,
 } from "../kernel/envelope.ts";
 import type { RunEnd, RunRow } from "../kernel/run-rows.ts";
+import type { AuditLog } from "../kernel/audit-types.ts";
+import type { AuditCheck, AuditEntry, AuditPage, AuditQuery, AuditReach, AuditRow } from "./audit-rows.ts";
 import type { ExpiredTranscripts, SessionCounts, StaleQuery, StaleSessions, TranscriptRule } from "./retention-rows.ts";
 import type { RunQuery, SpawnedRun, StoredRun } from "./stored-run.ts";
 import type {
@@ -49,7 +51,6 @@ import type {
   SignalSet,
   DownFacts,
   DueRows,
-  AuditRow,
   StandingOrder,
   QueueRow,
   GrantRequest,
@@ -67,6 +68,7 @@ import type {
   RoomView,
 } from "./rows.ts";
 
+export type * from "./audit-rows.ts";
 export type * from "./rows.ts";
 export type * from "./retention-rows.ts";
 export type * from "./stored-run.ts";
@@ -327,10 +329,17 @@ export interface Store {
   activation(sessionKey: string): Promise<RoomActivation | undefined>;
   setActivation(sessionKey: string, activation: RoomActivation): Promise<void>;
 
-  // --- audit ---
+  // --- audit (`runtime/store/audit-chain.ts`); accepted envelopes are in it without a call ---
+  /** Rows of one call keep their order within each log; those in flight together are one write. */
   audit(rows: readonly AuditRow[]): Promise<void>;
-  /** Newest first. */
-  audits(limit: number): Promise<readonly AuditRow[]>;
+  /** Of both logs, newest first. */
+  audits(limit: number): Promise<readonly AuditEntry[]>;
+  auditPage(log: AuditLog, query: AuditQuery): Promise<AuditPage>;
+  /** The next part of a check; call it until it is `done`. */
+  auditCheck(log: AuditLog, before?: AuditCheck): Promise<AuditCheck>;
+  auditReach(log: AuditLog): Promise<AuditReach>;
+  /** The hash of a row; undefined when it is not there. */
+  auditHolds(log: AuditLog, n: number): Promise<string | undefined>;
 
   /**
    * Copies every environment into a folder while the store works on (`runtime/store/snapshot.ts`): the folder is then a state

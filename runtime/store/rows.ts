@@ -1,7 +1,6 @@
 /** What the calls of the store's port take and give: rows, queries and results (`port.ts` has the calls). */
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type {
-  AuditFacts,
   DownReason,
   EnvelopeHeader,
   Failure,
@@ -327,11 +326,6 @@ export interface DueRows {
   readonly rows: readonly DueRow[];
   /** When the first that is not among them is to be tried; undefined when there is none. */
   readonly nextMs: number | undefined;
-}
-
-export interface AuditRow extends AuditFacts {
-  readonly atMs: number;
-  readonly type: string;
 }
 
 /** How a session's messages wait, where somebody said so in its chat. What is left out is as the configuration says. */

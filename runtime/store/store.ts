@@ -3,6 +3,7 @@
  */
 import { OpenStore, type StoreOptions } from "./open-store.ts";
 import { join } from "node:path";
+import { importAudit } from "./import-audit.ts";
 import { splitLetters } from "./dead-letters.ts";
 import { groupWindow } from "./dedupe.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
@@ -37,7 +38,9 @@ export async function openStore(
       await claimOwner(registry, own, now(), places.stateDir);
     }
     try {
-      await openFormat(registry, "registry", join(places.stateDir, "store", "registry"));
+      await openFormat(registry, "registry", join(places.stateDir, "store", "registry"), formats.registry, {
+        1: (environment) => importAudit(environment, options),
+      });
       const journal = await open("journal");
       await openFormat(journal, "journal", join(places.stateDir, "store", "journal"), formats.journal, {
         1: splitLetters,
@@ -48,6 +51,8 @@ export async function openStore(
         5: () => undefined,
         // Likewise: it would not know a due row that is a run's, and never tell its end.
         6: () => undefined,
+        // Likewise: it would accept envelopes that the audit trail does not tell of.
+        7: () => undefined,
       });
       return new OpenStore(places, registry, journal, openEnvironment, options);
     } catch (error) {

@@ -120,6 +120,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         return parsed.shape === "agent" && parsed.key === sessionKey;
       },
       isRunKey: isSubagentKey,
+      bytesOf: (text) => Buffer.byteLength(text),
       isRepeatable: deps.isRepeatable,
       loops: config.loops,
       asksForRights: config.agentToAgent.requests === "operator",

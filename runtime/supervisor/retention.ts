@@ -5,7 +5,7 @@
 import type { SessionMaintenance } from "../config/resolved.ts";
 import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import type { IndexPlace, SessionRow, Store } from "../store/port.ts";
+import type { AuditRow, IndexPlace, SessionRow, Store } from "../store/port.ts";
 import { makeAlarm } from "./alarm.ts";
 import type { Logger } from "./driver.ts";
 
@@ -172,7 +172,7 @@ export function makeRetention(deps: RetentionDeps): Retention {
     }
   }
 
-  async function note(type: string, agentId: string, detail: string): Promise<void> {
+  async function note(type: AuditRow["type"], agentId: string, detail: string): Promise<void> {
     log.info({ agent: agentId, detail }, "retention");
     const row = {
       type,

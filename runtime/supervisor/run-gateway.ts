@@ -15,6 +15,7 @@ import type { Launched } from "../launcher/port.ts";
 import { openLog } from "../observe/log.ts";
 import { mainSessionKey } from "../routing/index.ts";
 import { usualSessionsDir } from "../store/rows.ts";
+import { auditKeyOf } from "../store/audit-chain.ts";
 import { startStoreThread } from "../store/thread.ts";
 import { loadCellAssets } from "../thread/cell-assets.ts";
 import { distFolder, entryUrl } from "../thread/entries.ts";
@@ -57,8 +58,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   const bootId = randomUUID();
   let onFatal: (reason: string) => void = options.onFatal;
   let onEscalated: (reason: string) => void = options.onFatal;
-  const [operatorKey, assets, store] = await Promise.all([
-    openOperatorKey(config.stateDir),
+  const operatorKey = await openOperatorKey(config.stateDir);
+  const [assets, store] = await Promise.all([
     loadCellAssets(),
     startStoreThread({
       places: {
@@ -69,7 +70,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
           ...(sessionsDir === usualSessionsDir(config.stateDir, id) ? {} : { sessionsDir }),
         })),
       },
-      options: { owner: { pid: process.pid } },
+      options: { owner: { pid: process.pid }, auditKey: auditKeyOf(operatorKey) },
       onLost: (reason) => onFatal(reason),
     }),
   ]);

@@ -25,6 +25,12 @@ function counting(disk: MemoryDisk): { readonly open: OpenEnvironment; readonly 
         yield entry;
       }
     },
+    *keys(range: Range): Iterable<Key> {
+      for (const key of environment.keys(range)) {
+        rows += 1;
+        yield key;
+      }
+    },
     put: (key, value) => environment.put(key, value),
     remove: (key) => environment.remove(key),
     write: (change) => environment.write(change),

@@ -120,6 +120,31 @@ describe("store on disk", () => {
     }
   });
 
+  it("takes the audit trail of a registry of format 1 over into one that cannot be changed unseen", async () => {
+    const stateDir = join(dir, "older");
+    await (await openLmdbStore(placesIn(stateDir))).close();
+    const registry = await openLmdbEnvironment(join(stateDir, "store", "registry"));
+    const row = (n: number) => ({
+      atMs: n,
+      type: "order",
+      subject: "operator",
+      object: `agent:${n}`,
+      decision: "noted",
+    });
+    await registry.write(() => {
+      registry.put(["format"], { name: "registry", format: 1 });
+      for (const n of [3, 4, 5]) registry.put(["a", n], row(n));
+    });
+    await registry.close();
+    const store = await openLmdbStore(placesIn(stateDir));
+    expect(await store.audits(9)).toMatchObject([5, 4, 3].map(row));
+    expect(await store.auditCheck("decisions")).toMatchObject({ rows: 3, faultCount: 0, done: true });
+    await store.close();
+    const after = await openLmdbEnvironment(join(stateDir, "store", "registry"));
+    expect([...after.keys({ start: ["a", 0], end: ["a", 9] })]).toEqual([]);
+    await after.close();
+  });
+
   it("finds the dead letters of a journal of format 1: listed, counted, by id, with their bodies", async () => {
     const stateDir = join(dir, "older");
     await (await openLmdbStore(placesIn(stateDir))).close();

@@ -996,12 +996,67 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
 
       it("keeps a bounded number of audit rows, newest first", async () => {
         await reopen({ bounds: { auditRowsMax: 4 } });
-        const row = (n: number) => ({ atMs: n, type: "t", subject: "s", object: "o", decision: "noted" as const });
+        const row = (n: number) => ({
+          atMs: n,
+          type: "refused" as const,
+          subject: "s",
+          object: "o",
+          decision: "noted" as const,
+        });
         await store.audit([1, 2, 3].map(row));
         await Promise.all([store.audit([row(4)]), store.audit([row(5), row(6)])]);
         await reopen();
-        expect(await store.audits(10)).toEqual([6, 5, 4, 3].map(row));
-        expect(await store.audits(2)).toEqual([6, 5].map(row));
+        expect(await store.audits(10)).toMatchObject([6, 5, 4, 3].map(row));
+        expect((await store.audits(2)).map(({ n }) => n)).toEqual([6, 5]);
+      });
+
+      it("keeps decisions apart from traffic, so that no traffic drops them, and lists both by time", async () => {
+        await reopen({ bounds: { auditRowsMax: 2 } });
+        const row = (n: number, type: "refused" | "grant_added") =>
+          ({ atMs: n, type, subject: "s", object: "o", decision: "noted" }) as const;
+        await store.audit([row(1, "grant_added"), row(2, "refused"), row(3, "refused"), row(4, "refused")]);
+        expect((await store.audits(9)).map(({ log, atMs }) => [log, atMs])).toEqual([
+          ["traffic", 4],
+          ["traffic", 3],
+          ["decisions", 1],
+        ]);
+        for (const log of ["decisions", "traffic"] as const)
+          expect(await store.auditCheck(log)).toMatchObject({ done: true, faultCount: 0 });
+        expect(await store.auditReach("traffic")).toMatchObject({ n: 3, first: 2 });
+        const [newest] = (await store.auditPage("traffic", { limit: 1 })).rows;
+        expect(newest).toMatchObject({ log: "traffic", n: 3, atMs: 4 });
+        const { hash } = await store.auditReach("traffic");
+        expect([await store.auditHolds("traffic", 3), await store.auditHolds("traffic", 1)]).toEqual([hash, undefined]);
+      });
+
+      it("W-12: every accepted message is in the audit trail once, with ids only, and one that is not accepted is not", async () => {
+        const peer = envelope("peer", { agentId: "bob", body: "my secret ü" });
+        const from = { type: "agent", agentId: "ann", sessionKey: "agent:ann:main" } as const;
+        const sent = { ...peer, header: { ...peer.header, from, verb: "request" as const, via: "p-7" } };
+        await store.append(sent);
+        expect((await store.append(sent)).status).toBe("duplicate");
+        await store.append({ ...envelope("long"), body: "ü".repeat(300_000) });
+        const { rows } = await store.auditPage("traffic", { limit: 9, kind: "message" });
+        expect(rows.slice(0, 2)).toMatchObject([
+          { subject: "operator:test", envelopeId: "long", bytes: 600_000 },
+          {
+            subject: "agent:ann:main",
+            object: "agent:bob:main",
+            verb: "request",
+            decision: "allowed",
+            via: "p-7",
+            envelopeId: "peer",
+            trace: "trace-peer",
+            bytes: 12,
+          },
+        ]);
+        expect(rows.filter(({ envelopeId }) => envelopeId === "peer")).toHaveLength(1);
+        expect(JSON.stringify(rows)).not.toContain("secret");
+        expect(
+          (await store.auditPage("traffic", { limit: 9, agentId: "ann", kind: "message" })).rows.map(
+            ({ envelopeId }) => envelopeId,
+          ),
+        ).toContain("peer");
       });
     });
 

@@ -40,6 +40,7 @@ export const rooms: readonly Room[] = [
     places: [
       "runtime/store/port.ts",
       "runtime/store/rows.ts",
+      "runtime/store/audit-rows.ts",
       "runtime/store/stored-run.ts",
       "runtime/store/retention-rows.ts",
     ],

@@ -86,6 +86,23 @@ export const plantedInStore: readonly Planted[] = [
     seeds: 400,
   },
   {
+    bug: "an accepted message that the audit trail tells of in a later transaction",
+    file: "store/journal.ts",
+    text: "this.#options.traffic.add(messageRow(envelope.header, envelope.body, this.#options.now()));",
+    instead:
+      "const row = messageRow(envelope.header, envelope.body, this.#options.now()); void this.change(() => this.#options.traffic.add(row)).catch(() => undefined);",
+    seen: /the audit trail tells of/u,
+    seeds: 80,
+  },
+  {
+    bug: "an audit log that goes on after a write that failed as if it had not",
+    file: "store/audit-chain.ts",
+    text: "if (text !== undefined && text === this.#written?.text) return { head: this.#written.head };",
+    instead: "if (this.#written !== undefined) return { head: this.#written.head };",
+    seen: /the audit log traffic has/u,
+    seeds: 80,
+  },
+  {
     bug: "a session index that is not mended at the start",
     file: "store/pending.ts",
     text: "await Promise.all(heads.map((head) => index.update(head)));",

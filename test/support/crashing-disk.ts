@@ -57,6 +57,7 @@ export function makeCrashingDisk(random: Random): CrashingDisk {
     return {
       get: (key) => inner.get(key),
       entries: (range) => inner.entries(range),
+      keys: (range) => inner.keys(range),
       put: (key, value) => inner.put(key, value),
       remove: (key) => inner.remove(key),
       write<T>(change: () => T): Promise<T> {

@@ -116,6 +116,7 @@ export function makeDriver(options: DriverOptions): Driver {
           message: `${subject} may not ${verb} ${object}`,
           remedy: `tools.agentToAgent.allow: ["${object}"]`,
         }),
+        bytesOf: (text) => Buffer.byteLength(text),
         isCanonicalKey: (key) => key === key.toLowerCase(),
         loops: options.loops ?? { sameFailuresMax: 1_000, sameSessionMax: 1_000 },
         asksForRights: options.asksForRights === true,

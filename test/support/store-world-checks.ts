@@ -1,4 +1,6 @@
 /** What the store must have after a crash, given what its calls had answered before (`store-world.ts`). */
+import { auditLogs } from "../../runtime/kernel/audit-types.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
 import type { Pending } from "../../runtime/store/port.ts";
 import type { Known, Mail, StoreWorld } from "./store-world.ts";
 
@@ -28,6 +30,22 @@ export async function checkStore(world: StoreWorld, pending: Pending): Promise<v
       );
   }
   checkOrder(world, pending);
+  await checkAudit(world);
+}
+
+/** Every accepted message is in the audit trail once and nothing else is, and the trail is whole. */
+async function checkAudit(world: StoreWorld): Promise<void> {
+  for (const log of auditLogs) {
+    const { faults } = await world.store.auditCheck(log);
+    if (faults.length > 0) world.problems.push(`the audit log ${log} has ${JSON.stringify(faults)}`);
+  }
+  const { rows } = await world.store.auditPage("traffic", { limit: limits.auditRowsPerCall, kind: "message" });
+  const told = rows.map(({ envelopeId }) => envelopeId ?? "");
+  const accepted = [...world.mails]
+    .filter(({ appended }) => appended === "yes")
+    .map(({ envelope }) => envelope.header.id);
+  if (told.toSorted().join() !== accepted.toSorted().join())
+    world.problems.push(`the audit trail tells of ${told.join()}, accepted were ${accepted.join()}`);
 }
 
 interface Found {

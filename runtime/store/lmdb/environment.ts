@@ -80,12 +80,12 @@ class LmdbEnvironment implements Environment {
     return this.#database.get([...key]) as T | undefined;
   }
 
-  entries<T>({ start, end, reverse = false, limit }: Range): Iterable<Entry<T>> {
-    const [from, to] = reverse ? [end, start] : [start, end];
-    const bounds = { start: [...from], end: [...to], reverse };
-    return this.#database.getRange(
-      limit === undefined ? bounds : { ...bounds, limit },
-    ) as Iterable<unknown> as Iterable<Entry<T>>;
+  entries<T>(range: Range): Iterable<Entry<T>> {
+    return this.#database.getRange(boundsOf(range)) as Iterable<unknown> as Iterable<Entry<T>>;
+  }
+
+  keys(range: Range): Iterable<Key> {
+    return this.#database.getKeys(boundsOf(range));
   }
 
   put(key: Key, value: unknown): void {
@@ -154,6 +154,12 @@ class LmdbEnvironment implements Environment {
     if (this.#failedLast) await this.#database.transaction(() => undefined);
     await this.#database.close();
   }
+}
+
+function boundsOf({ start, end, reverse = false, limit }: Range) {
+  const [from, to] = reverse ? [end, start] : [start, end];
+  const bounds = { start: [...from], end: [...to], reverse };
+  return limit === undefined ? bounds : { ...bounds, limit };
 }
 
 /** A failed commit rejects with a text that says nothing and a promise that has the cause. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { answerOf, gate, scripted } from "../../support/fake-cell.ts";
+import { answerOf, scripted } from "../../support/fake-cell.ts";
 import { makeDriver } from "../../support/kernel-driver.ts";
 
 const main = "agent:main:main";
@@ -171,21 +171,25 @@ describe("a message between agents", () => {
     expect(driver.handled).toHaveLength(6);
   });
 
-  it("is audited with ids only (W-12)", () => {
+  it("is audited with ids only (W-12), also in memory, where no store tells of it", () => {
     const driver = makeDriver({
       agents: ["main", "raul"],
       script: scripted({
         go: function* (turn) {
-          turn.send("agent:raul:main", "my secret");
-          yield* gate("never opened before the audit is read");
+          turn.send("agent:raul:main", "nothing", { timeoutMs: 1_000 });
+          yield* answerOf(turn.send("agent:raul:main", "my secret ü", { inMemory: true, timeoutMs: 1_000 }));
           return {};
         },
       }),
     });
+    driver.tell("agent:raul:main", "be live");
     driver.tell(main, "go");
     driver.settle();
-    const [row] = driver.audits("message");
-    expect(row).toMatchObject({ subject: main, object: "agent:raul:main", verb: "send", decision: "allowed" });
+    const rows = driver.audits("message");
+    expect(rows).toMatchObject([
+      { subject: main, object: "agent:raul:main", verb: "request", decision: "allowed", bytes: 12 },
+    ]);
+    expect(rows[0]?.via).toMatch(/./);
     expect(JSON.stringify(driver.ofType("audit"))).not.toContain("secret");
   });
 });

@@ -1,0 +1,83 @@
+/**
+ * What the audit trail tells of, and in which of its two logs. What agents, clients or strangers can bring about as often as they
+ * like is in `traffic`; what changes who may do what, and what operators do, is in `decisions`. Each log has a bound of its own, so
+ * that no amount of traffic pushes a decision out (docs/adr/0031-audit-chain.md).
+ */
+
+export const auditLogs = ["decisions", "traffic"] as const;
+
+export type AuditLog = (typeof auditLogs)[number];
+
+export const auditTypes = {
+  /** An envelope was accepted: subject to object, by a verb and a capability (`via`). */
+  message: "traffic",
+  /** A call of a cell lacked a right, or was over a bound. */
+  refused: "traffic",
+  /** The right that a stored message was sent by had ended when its turn came. */
+  revoked: "traffic",
+  /** A cell posted what no honest one posts. */
+  "forged-frame": "traffic",
+  "forged-incarnation": "traffic",
+  "forged-record": "traffic",
+  "forged-sequence": "traffic",
+  "forged-step": "traffic",
+  "forged-turn": "traffic",
+  "chain-ended": "traffic",
+  loop: "traffic",
+  spawn: "traffic",
+  /** What a cell had in hand when it ended out of order. */
+  cell: "traffic",
+  /** What was in hand when the last process ended is handled again. */
+  redelivered: "traffic",
+  /** One agent ended another's turn. */
+  cancelled: "traffic",
+  /** A connection or request with wrong or missing credentials. */
+  auth_failed: "traffic",
+  /** A client asked for what its scopes do not cover. */
+  access_denied: "traffic",
+  /** Refusals at the door beyond the bound, counted. */
+  door_flooded: "traffic",
+  device_requested: "traffic",
+  grant_requested: "traffic",
+  grant_request_expired: "traffic",
+  timer_dropped: "traffic",
+  monitor_dropped: "traffic",
+  "sessions.pruned": "traffic",
+  "transcripts.removed": "traffic",
+
+  device_approved: "decisions",
+  device_rejected: "decisions",
+  device_removed: "decisions",
+  device_token_rotated: "decisions",
+  device_token_revoked: "decisions",
+  grant_added: "decisions",
+  grant_revoked: "decisions",
+  grant_request_approved: "decisions",
+  grant_request_denied: "decisions",
+  /** The time of a right was over. */
+  "right-expired": "decisions",
+  config_applied: "decisions",
+  config_refused: "decisions",
+  config_proposed: "decisions",
+  agent_added: "decisions",
+  agent_changed: "decisions",
+  agent_removed: "decisions",
+  order: "decisions",
+  stopped: "decisions",
+  escalated: "decisions",
+  run_cancelled: "decisions",
+  timer_removed: "decisions",
+  deadletter_replayed: "decisions",
+  deadletter_purged: "decisions",
+  /** The operator's key was replaced: from here on the log is sealed with another. In the log that it tells of. */
+  audit_key: "decisions",
+  /** The log does not go on where it ended: rows were removed or replaced, or its head was. In the log that it tells of. */
+  audit_broken: "decisions",
+} as const satisfies Record<string, AuditLog>;
+
+export type AuditType = keyof typeof auditTypes;
+
+/** What `--kind` takes beside a whole type: its first word. */
+export function auditKind(type: string): string {
+  return /^[a-z]+/.exec(type)?.[0] ?? type;
+}
