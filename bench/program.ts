@@ -7,6 +7,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { allocatorVariables } from "../runtime/launcher/allocator.ts";
 import { readCpuMs } from "./process-figures.ts";
 import { getStatus } from "./http-load.ts";
 
@@ -72,7 +73,8 @@ async function start(flags: readonly string[], config?: object): Promise<Program
     [path.join(packageRoot, "dist", "main.js"), "gateway", ...flags, "--port", "0", "--state-dir", stateDir],
     {
       cwd: stateDir,
-      env: { PATH: process.env["PATH"], HOME: stateDir },
+      // What its launcher would give it.
+      env: { ...allocatorVariables, PATH: process.env["PATH"], HOME: stateDir },
       stdio: ["ignore", output.fd, output.fd],
     },
   );

@@ -176,6 +176,11 @@ export const limits = {
   cellOldGenerationMb: 1_024,
   cellYoungGenerationMb: 16,
   cellHeapShare: 0.25,
+  /**
+   * Young generation of the store's and the edge's thread: three times V8's semi-space, 4 MB. Without it each grows to 48 MB under
+   * load and keeps them (measured: `docs/PERFORMANCE.md`, overload).
+   */
+  trustedYoungGenerationMb: 12,
   /** Buffers and other memory outside of the heap that one cell may hold. */
   cellExternalMbMax: 256,
   /** Descriptors that one cell may hold by `fs.open` and `fs.openSync`; the process has one table for all. */

@@ -6,6 +6,7 @@
  */
 import { MessageChannel, type MessagePort, parentPort, Worker, workerData } from "node:worker_threads";
 import { failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
 import { type Callable, connectCalls } from "./calls.ts";
 
 export interface TrustedThreadOptions {
@@ -46,6 +47,7 @@ export async function startTrustedThread<Remote>({
     transferList: [port2],
     // Threads get what they need through `init`; the process's environment may hold secrets.
     env: {},
+    resourceLimits: { maxYoungGenerationSizeMb: limits.trustedYoungGenerationMb },
   });
   const connection = connectCalls<Remote>(port1, handlers);
   const gone = new Promise<string>((resolve) => {

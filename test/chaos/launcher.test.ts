@@ -296,6 +296,18 @@ test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
   },
 );
 
+test("the gateway's allocator gets two arenas, or as many as the operator says", async () => {
+  const environmentOf = (pid: number): string[] => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  const usual = await launchWithLauncher(makeStateDir(siblings())).ready;
+  expect(environmentOf(gatewayPid(usual.stateDir))).toContain("MALLOC_ARENA_MAX=2");
+  await usual.stop();
+  const own = await launchWithLauncher(makeStateDir(siblings()), [], { MALLOC_ARENA_MAX: "5" }).ready;
+  expect(environmentOf(gatewayPid(own.stateDir)).filter((entry) => entry.startsWith("MALLOC"))).toEqual([
+    "MALLOC_ARENA_MAX=5",
+  ]);
+  await own.stop();
+});
+
 test("a second signal ends gateway and launcher at once, whatever turns do", async () => {
   const stateDir = makeAgent(`await ctx.workspace.write("begun", ""); await new Promise(() => {});`);
   const program = await launchWithLauncher(stateDir).ready;

@@ -24,8 +24,10 @@ export interface LoadOptions {
 
 interface Peer {
   readonly id: string;
-  /** Acknowledged, in order. */
+  /** Acknowledged, in order, since the book was begun. */
   readonly accepted: string[];
+  /** Of all that it began to send: every text and key is another one. */
+  begun: number;
   /** Sent and not acknowledged: the next thing that this peer sends. */
   unsure: string | undefined;
 }
@@ -56,6 +58,8 @@ export interface Load {
   letGo(): Promise<void>;
   /** Waits until all that was accepted is handled, and compares it with the book: all of it, once, in each peer's order. */
   check(program: Program): Promise<void>;
+  /** The same with the answers; then all begin a new book, so that a long load remembers no more than a short one. */
+  beginBook(program: Program): Promise<void>;
   /** The same, then: nothing runs, nothing waits, every answer arrived, the program ends in order, its store holds no rest. */
   finish(program: Program): Promise<void>;
   close(): void;
@@ -90,6 +94,7 @@ export async function openLoad({ seed, peers: peerCount = 20, others = [] }: Loa
   const peers: Peer[] = Array.from({ length: peerCount }, (_, at) => ({
     id: `p${at}`,
     accepted: [],
+    begun: 0,
     unsure: undefined,
   }));
   let reports = 0;
@@ -104,7 +109,7 @@ export async function openLoad({ seed, peers: peerCount = 20, others = [] }: Loa
   /** One message until its acknowledgement. False when the gateway went away, or goes. */
   const tell = async (program: Program, peer: Peer, askShare: number): Promise<boolean> => {
     const isNew = peer.unsure === undefined;
-    peer.unsure ??= `${random.chance(askShare) ? "ask" : "note"}:${peer.id}:${peer.accepted.length + 1}`;
+    peer.unsure ??= `${random.chance(askShare) ? "ask" : "note"}:${peer.id}:${++peer.begun}`;
     const text = peer.unsure;
     if (!isNew) counts.resent++;
     const posted = await send(program, peer, text, text, false).catch(() => undefined);
@@ -129,17 +134,17 @@ export async function openLoad({ seed, peers: peerCount = 20, others = [] }: Loa
     return (body.reply as string).split(" ").filter((entry) => entry !== "");
   };
 
-  const check: Load["check"] = async (program) => {
+  /** Gives what `raul` was asked, by all. */
+  const check = async (program: Program, word: "report" | "forget" = "report"): Promise<readonly string[]> => {
     await Promise.all(
       peers.map(async (peer) => {
         while (peer.unsure !== undefined) if (!(await tell(program, peer, 0))) throw new Error(program.output());
-        const handled = await report(program, peer, "report");
+        const handled = await report(program, peer, word);
         compare(violations, `main, session of ${peer.id}`, handled, peer.accepted);
       }),
     );
     const [first] = peers;
-    if (first === undefined) return;
-    const ofRaul = await report(program, first, "report:raul");
+    const ofRaul = first === undefined ? [] : await report(program, first, `${word}:raul`);
     for (const { id, accepted } of peers) {
       const own = ofRaul.filter((text) => text.split(":")[1] === id);
       compare(
@@ -149,6 +154,7 @@ export async function openLoad({ seed, peers: peerCount = 20, others = [] }: Loa
         accepted.filter((text) => text.startsWith("ask")),
       );
     }
+    return ofRaul;
   };
 
   const checkAnswers = async (ofRaul: readonly string[]): Promise<void> => {
@@ -191,11 +197,16 @@ export async function openLoad({ seed, peers: peerCount = 20, others = [] }: Loa
         ),
       );
     },
-    check,
-    async finish(program) {
+    async check(program) {
       await check(program);
-      const [first] = peers;
-      await checkAnswers(first === undefined ? [] : await report(program, first, "report:raul"));
+    },
+    async beginBook(program) {
+      await checkAnswers(await check(program, "forget"));
+      for (const { accepted } of peers) accepted.length = 0;
+      answers.forget();
+    },
+    async finish(program) {
+      await checkAnswers(await check(program));
       const listed = JSON.parse((await runCommand(stateDir, ["agents", "list", "--json"])).stdout) as {
         agents: { id: string; activeRuns: number; queueDepth: number }[];
       };
@@ -227,6 +238,7 @@ async function openAnswers(): Promise<{
   readonly url: string;
   /** Message id → the different texts that came as its answer; one may come twice, after a crash. */
   readonly byKey: ReadonlyMap<string, ReadonlySet<string>>;
+  forget(): void;
   close(): void;
 }> {
   const byKey = new Map<string, Set<string>>();
@@ -246,6 +258,7 @@ async function openAnswers(): Promise<{
   return {
     url: `http://127.0.0.1:${address.port}/answers`,
     byKey,
+    forget: () => byKey.clear(),
     close() {
       server.close();
       server.closeAllConnections();

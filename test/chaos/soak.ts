@@ -6,6 +6,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { readMemory } from "../../bench/process-figures.ts";
 import { connectGateway, type GatewayClient } from "../../runtime/cli/gateway-client.ts";
+import { allocatorVariables } from "../../runtime/launcher/allocator.ts";
 import { startProgram } from "../support/program.ts";
 import { fitSlope, type Slope } from "../support/slope.ts";
 import { compare, openLoad, until } from "./load.ts";
@@ -47,6 +48,8 @@ type Way = (typeof ways)[number];
 const recyclers = ["r0", "r1", "r2", "r3"];
 /** Replacements between two samples; the load sends two messages of each peer meanwhile. */
 const batch = 10;
+/** Replacements between two comparisons of the books, after which all begin new ones: what agents remember does not grow with the run. */
+const bookEvery = 200;
 /** Share of the samples at the start that is left out: heaps and pools grow to their size. */
 const warmUp = 0.3;
 
@@ -55,13 +58,14 @@ export async function soak({ seed, recycles, minutes = 0, progress }: SoakOption
   const supervision = { intensity: 1_000, periodMs: 1_000, backoffMinMs: 1, backoffMaxMs: 10 };
   const load = await openLoad({ seed, others: recyclers.map((id) => ({ id, supervision })) });
   const { random } = load;
-  const program = await startProgram(load.stateDir);
+  const program = await startProgram(load.stateDir, [], allocatorVariables);
   const pid = program.process.pid ?? 0;
   const operator = await connectGateway(
     { url: program.url.replace("http", "ws"), token: program.key, remedy: "look at the output of the program" },
     { version: "soak", platform: process.platform, scopes: ["operator.read", "operator.write", "operator.admin"] },
   );
-  const books = new Map(recyclers.map((id) => [id, new Array<string>()]));
+  let books = emptyBooks();
+  let told = 0;
   const byWay: Record<Way, number> = { restart: 0, "stop and start": 0, crash: 0, "restart under load": 0 };
   const samples: Sample[] = [];
   const violations: string[] = [];
@@ -70,7 +74,7 @@ export async function soak({ seed, recycles, minutes = 0, progress }: SoakOption
 
   const tell = async (id: string, what: string): Promise<void> => {
     const book = books.get(id) ?? [];
-    const text = `${what}:${id}:${book.length + 1}`;
+    const text = `${what}:${id}:${++told}`;
     book.push(text);
     const reply = await say(operator, id, text);
     if (reply !== String(book.length)) violations.push(`${text} was answered ${reply}, wanted ${book.length}`);
@@ -91,6 +95,10 @@ export async function soak({ seed, recycles, minutes = 0, progress }: SoakOption
     }
     byWay[way]++;
     done++;
+  };
+  const compareBooks = async (word: "report" | "forget"): Promise<void> => {
+    for (const [id, book] of books)
+      compare(violations, id, (await say(operator, id, word)).split(" ").filter(Boolean), book);
   };
   const sample = async (): Promise<void> => {
     const [{ rssMb, anonymousMb, threads }, descriptors, maps] = await Promise.all([
@@ -115,11 +123,15 @@ export async function soak({ seed, recycles, minutes = 0, progress }: SoakOption
       for (let left = batch; left > 0; left -= recyclers.length)
         await Promise.all(recyclers.slice(0, left).map(recycle));
       await talking;
+      if (done % bookEvery === 0) {
+        await compareBooks("forget");
+        books = emptyBooks();
+        await load.beginBook(program);
+      }
       await sample();
       if (done % 250 === 0) progress?.(`${done} recycles, ${JSON.stringify(samples.at(-1))}`);
     }
-    for (const [id, book] of books)
-      compare(violations, id, (await say(operator, id, "report")).split(" ").filter(Boolean), book);
+    await compareBooks("report");
     await operator.close();
     await load.finish(program);
   } finally {
@@ -149,6 +161,8 @@ export async function soak({ seed, recycles, minutes = 0, progress }: SoakOption
     violations: [...violations, ...load.violations],
   };
 }
+
+const emptyBooks = (): ReadonlyMap<string, string[]> => new Map(recyclers.map((id) => [id, []]));
 
 async function say(operator: GatewayClient, agentId: string, message: string): Promise<string> {
   const sent = (await operator.request("chat.send", { sessionKey: `agent:${agentId}:main`, message })) as {

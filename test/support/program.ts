@@ -74,8 +74,12 @@ export function launchProgram(stateDir: string, args: readonly string[] = [], en
 }
 
 /** As users start it: the process is the launcher, and the gateway its child (`gatewayPid`). */
-export function launchWithLauncher(stateDir: string, args: readonly string[] = []): Starting {
-  return watchProgram(stateDir, [entry, "gateway", "--port", "0", ...args]);
+export function launchWithLauncher(
+  stateDir: string,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Starting {
+  return watchProgram(stateDir, [entry, "gateway", "--port", "0", ...args], env);
 }
 
 /** Of the gateway that is ready in this state directory. */

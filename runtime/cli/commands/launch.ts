@@ -1,5 +1,6 @@
 /** Runs the gateway under a launcher: this process becomes the launcher, the same command line the gateway. */
 import { spawn } from "node:child_process";
+import { allocatorVariables } from "../../launcher/allocator.ts";
 import { runLauncher } from "../../launcher/launcher.ts";
 import { endOrphans } from "../../launcher/orphans.ts";
 import type { CliContext, ExitCode } from "../context.ts";
@@ -13,7 +14,8 @@ export function launchGateway(
     pid: process.pid,
     start: (launched) =>
       spawn(node, [...before, ...args], {
-        env: { ...env, ...launched },
+        // The operator's own settings of the allocator win.
+        env: { ...allocatorVariables, ...env, ...launched },
         stdio: ["inherit", "inherit", "inherit", "ipc"],
         // A group of its own: Ctrl-C goes to the launcher alone, which passes it on once.
         detached: platform !== "win32",
