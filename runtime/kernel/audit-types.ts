@@ -38,6 +38,7 @@ export const auditTypes = {
   /** Refusals at the door beyond the bound, counted. */
   door_flooded: "traffic",
   device_requested: "traffic",
+  sender_requested: "traffic",
   grant_requested: "traffic",
   grant_request_expired: "traffic",
   timer_dropped: "traffic",
@@ -50,6 +51,10 @@ export const auditTypes = {
   device_removed: "decisions",
   device_token_rotated: "decisions",
   device_token_revoked: "decisions",
+  /** People whom a channel's account did not know. */
+  sender_approved: "decisions",
+  sender_rejected: "decisions",
+  sender_removed: "decisions",
   grant_added: "decisions",
   grant_revoked: "decisions",
   grant_request_approved: "decisions",
