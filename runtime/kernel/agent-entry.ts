@@ -91,3 +91,9 @@ class Entry implements AgentEntry {
     });
   }
 }
+
+/** True from an abnormal end until the agent has gone without another for as long as makes it stable. */
+export function crashedLately({ crashTimes, spec }: AgentEntry, nowMs: number): boolean {
+  const last = crashTimes.at(-1);
+  return last !== undefined && nowMs - last < spec.supervision.stableMs;
+}

@@ -10,6 +10,7 @@
  * waits, so that the next crash tells which envelope caused it. What the lone turn holds up counts as waiting for it
  * (`waits.ts`), so that no ask waits for what cannot start.
  */
+import { crashedLately } from "./agent-entry.ts";
 import { gather } from "./company.ts";
 import { laneOf, readyOf, stateOf } from "./lanes.ts";
 import { takeRunPlace } from "./run-lane.ts";
@@ -211,6 +212,7 @@ function activate(k: KernelState, agent: AgentEntry, nowMs: number): void {
     agentId: agent.spec.id,
     incarnation: agent.incarnation,
     homeId: agent.run?.row.agentId ?? agent.spec.id,
+    isSuspect: crashedLately(agent, nowMs),
     slots: slots.map(({ slot, pairing }) => ({ slot, object: pairing.object, verbs: pairing.verbs })),
   });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });

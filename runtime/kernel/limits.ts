@@ -177,6 +177,11 @@ export const limits = {
   cellYoungGenerationMb: 16,
   cellHeapShare: 0.25,
   /**
+   * Nice value of a cell that stands still for half of its budget, or whose agent crashed a short while ago: a tenth of the share
+   * that the others get when all cores are busy, the whole core when they are not.
+   */
+  faultyCellNice: 10,
+  /**
    * Young generation of the store's and the edge's thread: three times V8's semi-space, 4 MB. Without it each grows to 48 MB under
    * load and keeps them (measured: `docs/PERFORMANCE.md`, overload).
    */

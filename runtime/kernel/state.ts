@@ -375,6 +375,8 @@ export type Effect =
       readonly incarnation: number;
       /** The agent in whose workspace and confinement it is: itself, or the one that a run is of. */
       readonly homeId: string;
+      /** Its agent ended abnormally a short while ago (less than `stableMs`): it has to do with less of the CPU. */
+      readonly isSuspect: boolean;
       readonly slots: readonly { readonly slot: number; readonly object: string; readonly verbs: readonly string[] }[];
     }
   | { readonly type: "stop-cell"; readonly agentId: string; readonly incarnation: number; readonly reason: ExitReason }

@@ -8,6 +8,7 @@
  *
  * More abnormal ends within the period than the intensity allows park the agent, and the failure goes up (`escalate`).
  */
+import { crashedLately } from "./agent-entry.ts";
 import { hasCell } from "./dispatch.ts";
 import { type AgentOrder, placeOrder } from "./orders.ts";
 import type { Limits } from "./limits.ts";
@@ -62,7 +63,7 @@ export function countCrash(
   detail: string,
   nowMs: number,
 ): boolean {
-  const { restart, intensity, periodMs, backoffMinMs, backoffMaxMs, stableMs } = agent.spec.supervision;
+  const { restart, intensity, periodMs, backoffMinMs, backoffMaxMs } = agent.spec.supervision;
   agent.restarts++;
   agent.reason = `${reason}: ${detail}`;
   if (restart === "temporary") {
@@ -70,8 +71,7 @@ export function countCrash(
     agent.reason = `it is temporary and ended: ${reason}: ${detail}`;
     return false;
   }
-  const stable = nowMs - (agent.crashTimes.at(-1) ?? nowMs) >= stableMs;
-  agent.crashStreak = stable ? 1 : agent.crashStreak + 1;
+  agent.crashStreak = crashedLately(agent, nowMs) ? agent.crashStreak + 1 : 1;
   // The last one stays, so that the streak knows its age.
   const within = agent.crashTimes.filter((at) => nowMs - at < periodMs).length + 1;
   agent.crashTimes = [...agent.crashTimes, nowMs].slice(-(intensity + 1));

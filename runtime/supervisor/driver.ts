@@ -403,6 +403,7 @@ export function makeDriver(deps: DriverDeps): Driver {
             module: place.module,
           },
           readable: place.readable,
+          isSuspect: effect.isSuspect,
           ...agent.isolation,
         }),
       (error: unknown) => {

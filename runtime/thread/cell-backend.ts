@@ -14,6 +14,8 @@ export interface CellSpec {
   /** Files and folders that the cell may read beside its workspace: its module and what that imports. */
   readonly readable: readonly string[];
   readonly level: "thread" | "process";
+  /** Its agent crashed a short while ago: it starts with a lower CPU priority. */
+  readonly isSuspect: boolean;
   /** `trusted`: without Node's permission flag and most stubs. Ports, stamps, bounds and watches stay. */
   readonly trust: "confined" | "trusted";
   /** Whose rights the process of a cell has; absent: the gateway's own. Only a gateway of root can give others. */
@@ -47,6 +49,8 @@ export interface CellBody {
   stuckMs(): number;
   /** Begins to sample what the cell computes; what it returns ends that and gives the profile. Never rejects. */
   profile(): () => Promise<StuckProfile>;
+  /** It gets less of the CPU from now on, when others want it. */
+  lower(): void;
   /** Rejects when the cell does not run (yet, or any more). */
   measure(): Promise<CellMemory>;
   /** Nothing more is taken from the mailbox, and the cell is ended from outside, whatever it does. `ended` follows. */

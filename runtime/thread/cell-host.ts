@@ -55,6 +55,8 @@ interface Cell {
   looksSinceHeap: number;
   /** Begun when the cell is about to be ended as hung; stops with the profile. */
   profile: (() => Promise<StuckProfile>) | undefined;
+  /** It gets less of the CPU, for the rest of its life. */
+  isLowered: boolean;
   isEnding: boolean;
   profiled: StuckProfile | undefined;
   stop: CellEnd | undefined;
@@ -111,6 +113,7 @@ export function makeCellHost(
       isStill: false,
       looksSinceHeap: 0,
       profile: undefined,
+      isLowered: spec.isSuspect,
       isEnding: false,
       profiled: undefined,
       stop: undefined,
@@ -176,6 +179,10 @@ export function makeCellHost(
     const asked = cell.body.stuckMs();
     const budgetMs = Math.min(limits.stuckMsMax, Math.max(limits.stuckMs, asked));
     const stillMs = cell.stillChecks * limits.heartbeatCheckMs;
+    if (!cell.isLowered && stillMs >= budgetMs / 2) {
+      cell.isLowered = true;
+      cell.body.lower();
+    }
     if (stillMs >= budgetMs - limits.profileMs) cell.profile ??= cell.body.profile();
     if (stillMs < budgetMs) return;
     cell.isEnding = true;

@@ -28,6 +28,7 @@ import {
   tell,
 } from "./cell-socket.ts";
 import type { CellMemory } from "./heap-watch.ts";
+import { lowerCpuShare } from "./cpu-share.ts";
 import { makePacedMail, splitMail } from "./paced-mail.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
 
@@ -71,6 +72,9 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     makePacedMail(socket, (chars) =>
       kill({ reason: "hung", detail: `it left ${chars} characters of its mail unread` }),
     );
+  const lower = (): void => {
+    if (!isGone && child.process?.pid !== undefined) void lowerCpuShare(child.process.pid);
+  };
   /** Short, and at most one of each kind in flight: it does not wait behind mail. */
   const say = (...fields: Fields): void => {
     if (!isGone && socket?.writable === true) socket.write(formatFields(kind.control, fields));
@@ -145,6 +149,8 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
         done();
       });
     });
+    // Its threads are still to come, and inherit it.
+    if (spec.isSuspect) lower();
     const launch: Launch = {
       spec,
       assets: { bootstrap: assets.bootstrap, sdk: assets.sdk, zodUrl: assets.zodUrl },
@@ -191,6 +197,7 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
         return found.promise;
       };
     },
+    lower,
     measure: () => measure(child.process?.pid),
     end: () => kill(),
   };

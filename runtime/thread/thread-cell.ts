@@ -5,6 +5,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { wrap } from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { limits } from "../kernel/limits.ts";
+import { lowerCpuShare } from "./cpu-share.ts";
 import type { BodyEvents, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
 import type { CellAssets } from "./cell-assets.ts";
 import { type CellControl, type CellWorkerData, controlBlock } from "./cell-port.ts";
@@ -17,6 +18,8 @@ const { Script } = require("node:vm");
 const compileScript = (source, filename, cachedData) => new Script(source, { filename, cachedData }).runInThisContext();
 compileScript(workerData.source, "cloister:cell", workerData.cachedData)(require, (url) => import(url), compileScript);
 `;
+
+let launched = 0;
 
 /** `oldGenerationMb`: V8's own limit of the cell's heap. */
 export function launchThread(
@@ -47,9 +50,11 @@ export function launchThread(
     ...[init.workspace, ...spec.readable].map((place) => `--allow-fs-read=${place}`),
     `--allow-fs-write=${init.workspace}`,
   ];
+  // Its number makes it the only one of this name, also where only the first 15 bytes of a name are kept.
+  const name = `c${++launched}:${spec.id}`;
   const worker = new Worker(entry, {
     eval: true,
-    name: `cell:${spec.id}`,
+    name,
     env: {},
     argv: [],
     stdin: false,
@@ -66,6 +71,9 @@ export function launchThread(
     transferList: [mail.port2, control.port2],
   });
   const remote = wrap<CellControl>(nodeEndpoint(control.port1));
+  const lower = (): void => void lowerCpuShare(process.pid, name);
+  // Before that there is no thread of this name.
+  if (spec.isSuspect) worker.once("online", lower);
   let fault: CellEnd | undefined;
   mail.port1.on("message", (frame: unknown) => events.frame(frame));
   worker.on("error", (error: Error & { code?: string }) => {
@@ -91,6 +99,7 @@ export function launchThread(
     beat: () => Atomics.load(words, controlBlock.beat),
     stuckMs: () => Atomics.load(words, controlBlock.stuckMs),
     profile: () => startStuckProfile(worker),
+    lower,
     measure: async () => {
       const { used_heap_size: heapUsed, external_memory: external } = await worker.getHeapStatistics();
       return { heapUsed, external };

@@ -169,8 +169,9 @@ async function say(operator: GatewayClient, agentId: string, message: string): P
     readonly runId: string;
   };
   const result = await operator.request("agent.wait", { runId: sent.runId, timeoutMs: 30_000 }, { timeoutMs: 40_000 });
-  const { status, reply } = result as { readonly status: string; readonly reply?: string };
-  return status === "ok" && reply !== undefined ? reply : JSON.stringify(result);
+  const { status, reply } = result as { readonly status: string; readonly reply?: string | null };
+  // An answer without text is none.
+  return status === "ok" ? (reply ?? "") : JSON.stringify(result);
 }
 
 async function phaseOf(operator: GatewayClient, agentId: string): Promise<string | undefined> {

@@ -166,6 +166,7 @@ export const rooms: readonly Room[] = [
       "node:inspector",
       "node:module",
       "node:net",
+      "node:os",
       "node:path",
       "node:url",
       "node:v8",

@@ -102,6 +102,7 @@ export async function startCell(
     readable: [...readable, loaded.zodDir],
     level,
     trust,
+    isSuspect: false,
     ...spec,
   });
   const until = (match: (said: Said) => boolean): Promise<Said> => {

@@ -266,3 +266,31 @@ describe("a group", () => {
     expect(live(driver)).toBe("acd");
   });
 });
+
+describe("a cell after a crash", () => {
+  it("is suspect until its agent has been stable or an operator restarts it", () => {
+    const driver = makeDriver({
+      limits: { passivateAfterMs: 1_000 },
+      spec: () => spec({ stableMs: 10_000 }),
+      script: scripted({}),
+      jitter: 0,
+    });
+    /** Of the cell that the message starts. */
+    const isSuspect = (text: string): boolean | undefined => {
+      driver.tell(main, text);
+      driver.settle();
+      return driver.ofType("start-cell").at(-1)?.isSuspect;
+    };
+    expect(isSuspect("a")).toBe(false);
+    driver.crash("main");
+    expect(isSuspect("b")).toBe(true);
+    driver.advance(5_000);
+    expect(isSuspect("after a rest")).toBe(true);
+    driver.advance(10_000);
+    expect(isSuspect("after a long rest")).toBe(false);
+    driver.crash("main");
+    driver.kernel.order("main", { type: "restart" }, driver.nowMs);
+    expect(isSuspect("after an order")).toBe(false);
+    expect(driver.ofType("start-cell")).toHaveLength(5);
+  });
+});
