@@ -17,6 +17,14 @@ export function addDevices({ program, context, exit }: Shell): void {
     exit(await runDevicesChange(context(), wanted, options));
   };
   devices
+    .command("doctor")
+    .description("versions, auth, devices and what was refused, safe to paste; the same as `doctor --pairing`")
+    .option("--json", "print JSON")
+    .action(async (options: DevicesOptions) => {
+      const { runPairingReport } = await import("./commands/pairing-report.ts");
+      exit(await runPairingReport(context(), options));
+    });
+  devices
     .command("list", { isDefault: true })
     .description("list who waits for an approval and who has one (the default)")
     .option("--json", "print JSON")

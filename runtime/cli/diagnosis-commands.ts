@@ -1,18 +1,49 @@
-/** `cloister doctor`, and what it starts. */
+/** `cloister doctor`, `status`, `health`, and what the doctor starts. */
+import { Option } from "commander";
 import type { DoctorOptions } from "./commands/doctor.ts";
+import type { HealthOptions, StatusOptions } from "./commands/status.ts";
 import { storeReportCommand } from "./diagnosis/store-report-name.ts";
 import type { Shell } from "./shell.ts";
 
 export function addDiagnosis({ program, context, exit }: Shell): void {
   program
+    .command("status")
+    .description("what the running gateway and its agents are doing")
+    .option("--all", "the whole read-only diagnosis, safe to paste")
+    .option("--deep", "also ask the channels, and read the store of the gateway from end to end")
+    .option("--json", "print JSON")
+    .action(async (options: StatusOptions) => {
+      const { runStatus } = await import("./commands/status.ts");
+      exit(await runStatus(context(), options));
+    });
+  program
+    .command("health")
+    .description("whether the running gateway is healthy; exit code 1 when it is not")
+    .option("--json", "print JSON")
+    .action(async (options: HealthOptions) => {
+      const { runHealth } = await import("./commands/status.ts");
+      exit(await runHealth(context(), options));
+    });
+  program
     .command("doctor")
     .description(
       "look for what is wrong with the installation, running or not; exit code 1 when something does not work",
     )
+    .addOption(
+      new Option(
+        "--pairing",
+        "only what concerns access: versions, auth, devices, what was refused; safe to paste",
+      ).conflicts(["fix", "deep"]),
+    )
     .option("--fix", "repair what can be repaired without loss: file modes, what a crash has left")
     .option("--deep", "also read the store of a running gateway from end to end")
     .option("--json", "print JSON")
-    .action(async (options: DoctorOptions) => {
+    .action(async (options: DoctorOptions & { readonly pairing?: boolean }) => {
+      if (options.pairing === true) {
+        const { runPairingReport } = await import("./commands/pairing-report.ts");
+        exit(await runPairingReport(context(), options));
+        return;
+      }
       const { runDoctor } = await import("./commands/doctor.ts");
       exit(await runDoctor(context(), options));
     });

@@ -34,6 +34,8 @@ export interface ClientIdentity {
   readonly platform: string;
   /** What the command needs and no more. */
   readonly scopes: readonly ClientScope[];
+  /** `probe` for one who only looks. */
+  readonly mode?: "cli" | "probe";
 }
 
 /** The part of `hello-ok` that the command line uses. */
@@ -148,11 +150,11 @@ export async function connectGateway(
   };
 }
 
-function connectParams(token: string | undefined, { version, platform, scopes }: ClientIdentity): object {
+function connectParams(token: string | undefined, { version, platform, scopes, mode = "cli" }: ClientIdentity): object {
   return {
     minProtocol: 4,
     maxProtocol: 4,
-    client: { id: "cli", version, platform, mode: "cli" },
+    client: { id: "cli", version, platform, mode },
     role: "operator",
     scopes,
     caps: [],

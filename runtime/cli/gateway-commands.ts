@@ -2,8 +2,9 @@
 import { type Command, Option } from "commander";
 import { limits } from "../kernel/limits.ts";
 import type { GatewayOptions } from "./commands/gateway.ts";
+import type { CallOptions, ProbeOptions } from "./commands/gateway-ask.ts";
 import type { StartOptions, StatusOptions, StopOptions } from "./commands/gateway-control.ts";
-import { port, wholeNumber } from "./options.ts";
+import { jsonObject, port, wholeNumber } from "./options.ts";
 import type { Shell } from "./shell.ts";
 
 export function addGateway(shell: Shell): void {
@@ -38,11 +39,31 @@ export function addGateway(shell: Shell): void {
     });
   gateway
     .command("status")
-    .description("whether the gateway answers, its process and its launcher; exit code 1 when it does not")
+    .description(
+      "whether the gateway answers, its process, and what this command line may do; exit code 1 when it does not",
+    )
     .option("--json", "print JSON")
     .action(async (options: StatusOptions) => {
       const { runGatewayStatus } = await import("./commands/gateway-control.ts");
       exit(await runGatewayStatus(context(), options));
+    });
+  gateway
+    .command("probe")
+    .description("whether the gateway can be reached and is healthy, and how fast; exit code 1 when not")
+    .option("--json", "print JSON")
+    .action(async (options: ProbeOptions) => {
+      const { runGatewayProbe } = await import("./commands/gateway-ask.ts");
+      exit(await runGatewayProbe(context(), options));
+    });
+  gateway
+    .command("call <method>")
+    .description("ask one method of the protocol, and print its answer as JSON")
+    .option("--params <json>", "parameters, a JSON object (default: {})", jsonObject)
+    .option("--timeout <s>", "seconds to wait for the answer", wholeNumber(1, limits.askTimeoutMsMax / 1_000))
+    .option("--json", "print JSON (it always does)")
+    .action(async (method: string, options: CallOptions) => {
+      const { runGatewayCall } = await import("./commands/gateway-ask.ts");
+      exit(await runGatewayCall(context(), method, options));
     });
 }
 

@@ -19,7 +19,6 @@ import type { RouteOptions } from "./commands/route.ts";
 import type { SendOptions } from "./commands/send.ts";
 import type { SessionsOptions } from "./commands/sessions.ts";
 import type { CleanupOptions } from "./commands/sessions-cleanup.ts";
-import type { StatusOptions } from "./commands/status.ts";
 import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
@@ -368,22 +367,6 @@ function addConfig({ program, context, exit }: Shell): void {
 }
 
 function addState({ program, context, exit }: Shell): void {
-  program
-    .command("status")
-    .description("what the running gateway and its agents are doing")
-    .option("--json", "print JSON")
-    .action(async (options: StatusOptions) => {
-      const { runStatus } = await import("./commands/status.ts");
-      exit(await runStatus(context(), options));
-    });
-  program
-    .command("health")
-    .description("whether the running gateway is healthy; exit code 1 when it is not")
-    .option("--json", "print JSON")
-    .action(async (options: StatusOptions) => {
-      const { runHealth } = await import("./commands/status.ts");
-      exit(await runHealth(context(), options));
-    });
   program
     .command("dashboard")
     .description("open the operator's page, or print its link")

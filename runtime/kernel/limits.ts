@@ -489,6 +489,9 @@ export const limits = {
   /** How long the command line waits for a gateway to be ready, or gone, beyond its drain; and how often it looks. */
   clientStartMs: 60_000,
   clientLookMs: 100,
+  /** Agents and sessions that `cloister status` shows one by one: one screen. */
+  statusAgentsMax: 12,
+  statusSessionsMax: 3,
   /** How long `cloister doctor` waits for one answer, and for the store to be read; what is slower is told as such. */
   doctorAnswerMs: 5_000,
   doctorStoreMs: 120_000,

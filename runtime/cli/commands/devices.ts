@@ -53,7 +53,7 @@ export type PendingEntry = z.infer<typeof pendingRow>;
 export type PairedEntry = z.infer<typeof pairedRow>;
 
 /** A gateway of another version may answer in another form. */
-function parseList(payload: unknown): z.infer<typeof listed> {
+export function parseDeviceList(payload: unknown): z.infer<typeof listed> {
   const parsed = listed.safeParse(payload);
   if (parsed.success) return parsed.data;
   throw failure(
@@ -67,7 +67,7 @@ export function runDevicesList(context: CliContext, { json }: DevicesOptions): P
     const payload = await client.request("device.pair.list", {});
     if (json === true) context.terminal.out(formatJson(payload));
     else
-      for (const line of formatDevices(parseList(payload), context.nowMs(), commandPrefix(context)))
+      for (const line of formatDevices(parseDeviceList(payload), context.nowMs(), commandPrefix(context)))
         context.terminal.out(line);
     return 0;
   });
@@ -81,7 +81,7 @@ export async function runDevicesApprove(
 ): Promise<ExitCode> {
   const { terminal } = context;
   const { pending } = await withOperator(context, ["operator.pairing"], async (client) =>
-    parseList(await client.request("device.pair.list", {})),
+    parseDeviceList(await client.request("device.pair.list", {})),
   );
   const found =
     id === undefined ? pending[0] : pending.find(({ requestId, deviceId }) => [requestId, deviceId].includes(id));
@@ -138,7 +138,7 @@ export function runDevicesClear(
   { json, yes, pending: onlyPending }: DevicesOptions & { readonly yes?: boolean; readonly pending?: boolean },
 ): Promise<ExitCode> {
   return withOperator(context, ["operator.pairing"], async (client) => {
-    const { pending, paired } = parseList(await client.request("device.pair.list", {}));
+    const { pending, paired } = parseDeviceList(await client.request("device.pair.list", {}));
     const leaving = onlyPending === true ? [] : paired;
     const said = `${pending.length} waiting, ${leaving.length} approved`;
     if (yes !== true) {

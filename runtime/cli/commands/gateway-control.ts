@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdir, open, readFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { operatorScopes } from "../../../auth/scopes.ts";
 import { findPaths } from "../../config/index.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
@@ -31,9 +32,10 @@ export type StartOptions = Pick<GatewayOptions, "port" | "bind" | "dev" | "examp
 
 export async function runGatewayStatus(context: CliContext, { json }: StatusOptions): Promise<ExitCode> {
   const { terminal } = context;
-  const found = await withGateway(context, ["operator.read"], async (client) => {
-    const payload = await client.request("gateway.status", {});
-    return { url: client.url, version: client.hello.version, ...parseGatewayProcess(payload) };
+  // Asked with everything, since what this command line may do is what it is asked for (AC-20.2): the gateway tells what it grants.
+  const found = await withGateway(context, operatorScopes, async ({ url, hello, request }) => {
+    const { version, role, scopes } = hello;
+    return { url, version, role, scopes, ...parseGatewayProcess(await request("gateway.status", {})) };
   });
   if (json === true) terminal.out(formatJson(found));
   else for (const line of formatGatewayProcess(found, context.nowMs())) terminal.out(line);

@@ -1,36 +1,128 @@
 /** `cloister status` and `cloister health`: what the running gateway says of itself. */
+import { operatorScopes } from "../../../auth/scopes.ts";
+import { isCoded } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import { redactText } from "../../observe/redact.ts";
 import type { CliContext, ExitCode } from "../context.ts";
+import { diagnose } from "../diagnosis/diagnose.ts";
+import { exitCodeOf, plainFinding, type Repairable } from "../diagnosis/finding.ts";
+import { type DiagnosedMachine, thisMachine } from "../diagnosis/machine.ts";
+import { type ReadStore, readStore as readStoreOutside } from "../diagnosis/store.ts";
 import type { GatewayClient } from "../gateway-client.ts";
-import { parseAgents, parseDeadLetterCounts, parseLanes } from "../gateway-rows.ts";
+import { parseAgents, parseDeadLetterCounts, parseLanes, parseSessions } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
+import { formatAccess } from "../views/access.ts";
+import { type ChannelProbes, formatChannels } from "../views/channels.ts";
+import { formatFindings } from "../views/findings.ts";
 import { formatHealth, formatStatus, type GatewayState, isHealthy } from "../views/gateway-state.ts";
-import { formatJson } from "../views/table.ts";
+import { formatFacts, formatJson } from "../views/table.ts";
 import { fieldsOf } from "../wire-failure.ts";
 
 export interface StatusOptions {
+  /** With the findings of the doctor and everything in full. */
+  readonly all?: boolean;
+  readonly deep?: boolean;
   readonly json?: boolean;
 }
 
-export function runStatus(context: CliContext, { json }: StatusOptions): Promise<ExitCode> {
-  const { terminal } = context;
-  return withGateway(context, ["operator.read"], async (client) => {
-    const payload = fieldsOf(await client.request("status", {}));
-    if (json === true) terminal.out(formatJson({ url: client.url, ...payload }));
-    else {
-      const lines = formatStatus(
-        stateOf(client),
-        parseAgents(payload),
-        parseDeadLetterCounts(payload),
-        parseLanes(payload),
-      );
-      for (const line of lines) terminal.out(line);
-    }
-    return 0;
+export type HealthOptions = Pick<StatusOptions, "json">;
+
+interface Asked {
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly state: GatewayState;
+  readonly recent: unknown;
+  readonly access: Pick<GatewayClient["hello"], "role" | "scopes"> | undefined;
+  readonly channels: ChannelProbes | undefined;
+}
+
+/** `all` tells of a gateway that does not answer as well, with exit code 1 when something does not work. */
+export async function runStatus(
+  context: CliContext,
+  options: StatusOptions,
+  machine: DiagnosedMachine = thisMachine,
+  readStore: ReadStore = readStoreOutside,
+): Promise<ExitCode> {
+  const { terminal, version, platform } = context;
+  const { all = false, deep = false, json = false } = options;
+  const print = (text: string): void => terminal.out(redactText(text));
+  const asked = await ask(context, { all, deep }).catch((error: unknown) => {
+    if (all && isCoded(error)) return undefined;
+    throw error;
   });
+  const findings = all ? await diagnose({ context, machine, readStore, deep }) : undefined;
+  const code = findings === undefined ? 0 : exitCodeOf(findings);
+  if (json) print(formatJson(plain(asked, findings)));
+  else
+    for (const line of formatAll(asked, findings, {
+      about: `cloister ${version}, Node ${machine.node}, ${platform}`,
+      nowMs: context.nowMs(),
+    }))
+      print(line);
+  return code;
+}
+
+/** Asks for the right to read; with `all` for everything, since what this command line may do is a part of the answer. */
+function ask(context: CliContext, { all, deep }: { readonly all: boolean; readonly deep: boolean }): Promise<Asked> {
+  return withGateway(context, all ? operatorScopes : ["operator.read"], async (client) => ({
+    payload: fieldsOf(await client.request("status", {})),
+    state: stateOf(client),
+    recent: await client.request("sessions.list", { limit: limits.statusSessionsMax }),
+    access: all ? { role: client.hello.role, scopes: client.hello.scopes } : undefined,
+    channels: deep ? await probeChannels(client) : undefined,
+  }));
+}
+
+/** A gateway without channels that can be asked says so. */
+async function probeChannels(client: GatewayClient): Promise<ChannelProbes> {
+  try {
+    return { status: "asked", payload: await client.request("channels.status", { probe: true }) };
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return { status: "not-asked", reason: error.message };
+  }
+}
+
+function plain(asked: Asked | undefined, findings: readonly Repairable[] | undefined): object {
+  const { payload, state, recent, access, channels } = asked ?? {};
+  return {
+    ...(state === undefined ? { running: false } : { url: state.url }),
+    ...payload,
+    ...(recent === undefined ? {} : { recent: fieldsOf(recent)["sessions"] }),
+    ...(access === undefined ? {} : { access }),
+    ...(channels === undefined ? {} : { channels: channels.status === "asked" ? channels.payload : channels }),
+    ...(findings === undefined ? {} : { findings: findings.map(plainFinding) }),
+  };
+}
+
+function formatAll(
+  asked: Asked | undefined,
+  findings: readonly Repairable[] | undefined,
+  { about, nowMs }: { readonly about: string; readonly nowMs: number },
+): readonly string[] {
+  const lines: string[] = [];
+  if (findings !== undefined) lines.push(about);
+  if (asked !== undefined) {
+    const { payload, state, access, channels } = asked;
+    if (access !== undefined) lines.push(...formatFacts([["access", formatAccess(access)]]));
+    lines.push(
+      ...formatStatus({
+        gateway: state,
+        agents: parseAgents(payload),
+        agentsMax: findings === undefined ? limits.statusAgentsMax : Infinity,
+        deadLetters: parseDeadLetterCounts(payload),
+        lanes: parseLanes(payload),
+        recent: parseSessions(asked.recent),
+        nowMs,
+      }),
+    );
+    if (channels !== undefined) lines.push("", ...formatChannels(channels));
+  }
+  if (findings !== undefined) lines.push("", ...formatFindings(findings));
+  return lines;
 }
 
 /** The exit code tells the health, for scripts. */
-export function runHealth(context: CliContext, { json }: StatusOptions): Promise<ExitCode> {
+export function runHealth(context: CliContext, { json }: HealthOptions): Promise<ExitCode> {
   const { terminal } = context;
   return withGateway(context, ["operator.read"], async (client) => {
     const payload = fieldsOf(await client.request("health", {}));

@@ -13,6 +13,7 @@ import { limits } from "../../kernel/limits.ts";
 import { type CliContext, commandPrefix } from "../context.ts";
 import { findGateway, type FoundGateway, readRunFile, type RunFile } from "../find-gateway.ts";
 import { connectGateway, type Hello } from "../gateway-client.ts";
+import { formatAccess } from "../views/access.ts";
 import type { Repairable } from "./finding.ts";
 import type { DiagnosedMachine } from "./machine.ts";
 import type { Owner } from "../../store/lmdb/report.ts";
@@ -143,9 +144,6 @@ function checkAnswers({ url, hello, errors }: Answers, version: string, prefix: 
   );
   return found;
 }
-
-export const formatAccess = ({ role, scopes }: Hello): string =>
-  `${role} with ${scopes.length === 0 ? "no scopes" : scopes.join(", ")}`;
 
 function shutOut(error: CodedError, url: string, prefix: string): Repairable {
   return {

@@ -1,6 +1,12 @@
 /** `cloister status` and `cloister health`. */
-import { type AgentRow, type DeadLetterCounts, type LaneEntry, parseDeadLetterCounts } from "../gateway-rows.ts";
-import { formatCount, formatDuration, formatFacts, formatTable } from "./table.ts";
+import {
+  type AgentRow,
+  type DeadLetterCounts,
+  type LaneEntry,
+  parseDeadLetterCounts,
+  type SessionEntry,
+} from "../gateway-rows.ts";
+import { formatAge, formatCount, formatDuration, formatFacts, formatTable } from "./table.ts";
 
 export interface GatewayState {
   readonly url: string;
@@ -8,12 +14,20 @@ export interface GatewayState {
   readonly uptimeMs: number;
 }
 
-export function formatStatus(
-  gateway: GatewayState,
-  agents: readonly AgentRow[],
-  deadLetters: DeadLetterCounts,
-  lanes: readonly LaneEntry[],
-): readonly string[] {
+export interface ShownStatus {
+  readonly gateway: GatewayState;
+  readonly agents: readonly AgentRow[];
+  /** Of more agents than these, those that have work or trouble are shown. */
+  readonly agentsMax: number;
+  readonly deadLetters: DeadLetterCounts;
+  readonly lanes: readonly LaneEntry[];
+  /** Newest first. */
+  readonly recent: readonly SessionEntry[];
+  readonly nowMs: number;
+}
+
+export function formatStatus(shown: ShownStatus): readonly string[] {
+  const { gateway, agents, agentsMax, deadLetters, lanes, recent, nowMs } = shown;
   const count = (pick: (row: AgentRow) => number): number => agents.reduce((sum, row) => sum + pick(row), 0);
   const live = agents.filter(({ phase }) => ["starting", "live", "running"].includes(phase)).length;
   const facts = formatFacts([
@@ -28,6 +42,10 @@ export function formatStatus(
     ],
     ...laneFacts(lanes),
     ...deadLetterFacts(deadLetters),
+    ...recent.map(
+      ({ key, updatedAtMs }, place) =>
+        [place === 0 ? "recent" : "", `${key}, ${formatAge(updatedAtMs, nowMs)}`] as const,
+    ),
   ]);
   const columns = [
     { title: "AGENT" },
@@ -37,7 +55,8 @@ export function formatStatus(
     { title: "RESTARTS", align: "right" },
     { title: "REASON" },
   ] as const;
-  const rows = agents.map((row) => [
+  const told = chooseAgents(agents, agentsMax);
+  const rows = told.map((row) => [
     row.isDefault ? `${row.agentId} (default)` : row.agentId,
     row.phase,
     String(row.activeRuns),
@@ -45,7 +64,24 @@ export function formatStatus(
     String(row.restarts),
     row.reason ?? "",
   ]);
-  return [...facts, "", ...formatTable(columns, rows)];
+  const more = agents.length - told.length;
+  return [
+    ...facts,
+    "",
+    ...formatTable(columns, rows),
+    ...(more === 0 ? [] : [`and ${formatCount(more, "agent")} more: \`cloister agents\``]),
+  ];
+}
+
+/** Trouble goes before work. */
+const interest = ({ phase, activeRuns, queueDepth, isDefault }: AgentRow): number =>
+  phase === "parked" || phase === "disabled" ? 3 : activeRuns + queueDepth > 0 ? 2 : isDefault ? 1 : 0;
+
+/** In the order that they came in. */
+function chooseAgents(agents: readonly AgentRow[], agentsMax: number): readonly AgentRow[] {
+  if (agents.length <= agentsMax) return agents;
+  const chosen = new Set(agents.toSorted((a, b) => interest(b) - interest(a)).slice(0, agentsMax));
+  return agents.filter((agent) => chosen.has(agent));
 }
 
 /** A gateway that does not say `ok: false` and answers is healthy. */

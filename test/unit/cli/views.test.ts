@@ -226,12 +226,14 @@ describe("status and health", () => {
       row("main", { activeRuns: 1, phase: "running" }),
       row("raul", { phase: "parked", reason: "crashed", restarts: 5 }),
     ];
-    const none = formatStatus(gateway, rows, { total: 0, byFate: {} }, []);
-    const some = formatStatus(gateway, rows, { total: 3, byFate: { poison: 2, expired: 1 } }, [
+    const quiet = { gateway, agents: rows, agentsMax: 12, lanes: [], recent: [], nowMs };
+    const none = formatStatus({ ...quiet, deadLetters: { total: 0, byFate: {} } });
+    const lanes = [
       { lane: "session", per: "session", places: 1, running: 1, waiting: 7 },
       { lane: "main", per: "gateway", places: 8, running: 8, waiting: 2 },
       { lane: "cron", per: "gateway", places: 4, running: 0, waiting: 0 },
-    ]);
+    ];
+    const some = formatStatus({ ...quiet, lanes, deadLetters: { total: 3, byFate: { poison: 2, expired: 1 } } });
     expect(some).toContain("lanes         main 8 of 8 (2 sessions waiting), cron 0 of 4");
     expect(some.filter((line) => !none.includes(line)).join("\n")).toContain("dead letters  3: 2 poison, 1 expired");
     expect(text(none)).toMatchInlineSnapshot(`

@@ -1,0 +1,44 @@
+/** Channels and their accounts, as the gateway has just asked them. */
+import { z } from "zod";
+import { formatTable } from "./table.ts";
+
+export type ChannelProbes =
+  | { readonly status: "asked"; readonly payload: unknown }
+  | { readonly status: "not-asked"; readonly reason: string };
+
+const account = z.object({
+  accountId: z.string(),
+  enabled: z.boolean().optional().catch(undefined),
+  configured: z.boolean().optional().catch(undefined),
+  running: z.boolean().optional().catch(undefined),
+  connected: z.boolean().optional().catch(undefined),
+  lastError: z.string().optional().catch(undefined),
+});
+
+const channels = z.object({ channelAccounts: z.record(z.string(), z.array(account)).catch({}) });
+
+export function formatChannels(probes: ChannelProbes): readonly string[] {
+  if (probes.status === "not-asked") return [`channels were not asked: ${probes.reason}`];
+  const { channelAccounts } = channels.catch({ channelAccounts: {} }).parse(probes.payload);
+  const rows = Object.entries(channelAccounts).flatMap(([channel, accounts]) =>
+    accounts.map(({ accountId, enabled, configured, running, connected, lastError }) => [
+      channel,
+      accountId,
+      state({ enabled, configured, running, connected }),
+      lastError ?? "",
+    ]),
+  );
+  if (rows.length === 0) return ["no channel is configured"];
+  return formatTable(
+    ["CHANNEL", "ACCOUNT", "STATE", "LAST ERROR"].map((title) => ({ title })),
+    rows,
+  );
+}
+
+function state(found: Record<"enabled" | "configured" | "running" | "connected", boolean | undefined>): string {
+  if (found.enabled === false) return "disabled";
+  if (found.configured === false) return "not configured";
+  if (found.connected === true) return "connected";
+  if (found.connected === false) return "not connected";
+  return found.running === false ? "stopped" : "running";
+}

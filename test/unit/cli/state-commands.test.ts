@@ -1,0 +1,260 @@
+/** What the program says of a gateway: `gateway status|probe|call`, `status`, `doctor --pairing`. */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { operatorScopes } from "../../../auth/scopes.ts";
+import { runStatus } from "../../../runtime/cli/commands/status.ts";
+import { thisMachine } from "../../../runtime/cli/diagnosis/machine.ts";
+import { runProgram } from "../../../runtime/cli/program.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
+import { helloOk, type Script, type ScriptedGateway, startGateway } from "./scripted-gateway.ts";
+
+let home: string;
+let stateDir: string;
+let terminal: FakeTerminal;
+let gateway: ScriptedGateway | undefined;
+beforeEach(async () => {
+  home = await mkdtemp(path.join(tmpdir(), "cloister-state-"));
+  stateDir = path.join(home, ".cloister");
+  await mkdir(path.join(stateDir, "run"), { recursive: true, mode: 0o700 });
+  await mkdir(path.join(stateDir, "logs"));
+  terminal = makeFakeTerminal();
+});
+afterEach(async () => {
+  await gateway?.close();
+  gateway = undefined;
+  await rm(home, { recursive: true, force: true });
+});
+
+const run = (...args: readonly string[]): Promise<number> => runProgram(makeContext(home, terminal), args);
+
+const agent = (agentId: string, more: object = {}): object => ({ agentId, phase: "dormant", ...more });
+
+const payloads: Record<string, object> = {
+  health: { ok: true },
+  status: { agents: [agent("main", { isDefault: true }), agent("raul")], deadLetters: { total: 0, byFate: {} } },
+  "gateway.status": { pid: 7, bootId: "b", startedAtMs: 1, ready: true, runs: 0, launcher: { pid: 8, restarts: 0 } },
+  "sessions.list": { sessions: [{ key: "agent:raul:main", updatedAt: Date.UTC(2026, 0, 1, 22) }] },
+  "device.pair.list": { pending: [], paired: [] },
+  "grants.requests": { requests: [] },
+};
+
+/** A gateway that grants these scopes, whatever it is asked for. */
+async function serve(changes: Record<string, object> = {}, scopes: readonly string[] = operatorScopes): Promise<void> {
+  const script: Script = (request, { answer, refuse }) => {
+    if (request.method === "connect") {
+      answer(request, { ...helloOk, auth: { role: "operator", scopes } });
+      return;
+    }
+    const payload = { ...payloads, ...changes }[request.method];
+    if (payload === undefined) refuse(request, { code: "INVALID_REQUEST", message: "unknown method" });
+    else answer(request, payload);
+  };
+  gateway = await startGateway(script, { raw: true });
+  await writeFile(path.join(stateDir, "operator.key"), "ab".repeat(32), { mode: 0o600 });
+  const place = { pid: process.pid, port: gateway.port, host: "127.0.0.1" };
+  await writeFile(path.join(stateDir, "run", "gateway.json"), JSON.stringify(place));
+}
+
+const asked = (): readonly string[] => gateway?.requests.slice(1).map(({ method }) => method) ?? [];
+const connected = (): Readonly<Record<string, unknown>> => gateway?.requests[0]?.params ?? {};
+
+describe("gateway status", () => {
+  it("AC-20.2: tells role and scopes, and what is missing beside a probe that is ok", async () => {
+    await serve({}, ["operator.read"]);
+    expect(await run("gateway", "status")).toBe(0);
+    expect(terminal.outText()).toMatch(/^Gateway RPC probe {2}ok$/m);
+    expect(terminal.outText()).toMatch(/^access +operator with operator\.read; not operator\.admin, operator\.write,/m);
+    expect(connected()["scopes"]).toEqual(operatorScopes);
+  });
+
+  it("AC-20.2: with everything there is nothing missing, also as JSON", async () => {
+    await serve();
+    expect(await run("gateway", "status", "--json")).toBe(0);
+    expect(JSON.parse(terminal.outText())).toMatchObject({ role: "operator", scopes: operatorScopes, pid: 7 });
+    terminal = makeFakeTerminal();
+    await run("gateway", "status");
+    expect(terminal.outText()).not.toContain("; not ");
+  });
+});
+
+describe("gateway probe", () => {
+  it("looks as a monitor does, and ends with 0", async () => {
+    await serve();
+    expect(await run("gateway", "probe", "--json")).toBe(0);
+    expect(JSON.parse(terminal.outText())).toMatchObject({ ok: true, connectMs: expect.any(Number) });
+    expect(connected()).toMatchObject({ client: { mode: "probe" }, scopes: ["operator.read"] });
+    expect(asked()).toEqual(["health"]);
+  });
+
+  it("ends with 1 for a gateway that is not well, and says so when none answers", async () => {
+    await serve({ health: { ok: false } });
+    expect([await run("gateway", "probe"), terminal.outText()]).toEqual([1, expect.stringMatching(/^healthy +no$/m)]);
+    await gateway?.close();
+    gateway = undefined;
+    await expect(run("gateway", "probe")).rejects.toMatchObject({ code: "CLOISTER_GATEWAY_UNREACHABLE" });
+  });
+});
+
+describe("gateway call", () => {
+  it("asks a method with its own scope, and prints what it answers", async () => {
+    await serve();
+    expect(await run("gateway", "call", "sessions.list", "--params", '{"limit": 5}')).toBe(0);
+    expect(JSON.parse(terminal.outText())).toEqual(payloads["sessions.list"]);
+    expect([connected()["scopes"], gateway?.requests[1]?.params]).toEqual([["operator.read"], { limit: 5 }]);
+  });
+
+  it("a method that is not known here is asked with all rights, and the gateway's refusal is told", async () => {
+    await serve();
+    await expect(run("gateway", "call", "no.such")).rejects.toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
+    expect(connected()["scopes"]).toEqual(["operator.admin"]);
+  });
+
+  it.each([["{"], ["[1]"], ["5"]])("parameters %s are a mistake in usage", async (text) => {
+    expect(await run("gateway", "call", "health", "--params", text)).toBe(2);
+    expect(terminal.errText()).toContain("Wanted a JSON object");
+  });
+});
+
+describe("status", () => {
+  it("asks for the right to read alone, and tells what was active last", async () => {
+    await serve();
+    expect(await run("status")).toBe(0);
+    expect(terminal.outText()).toMatch(/^recent +agent:raul:main, 2 h ago$/m);
+    expect(connected()["scopes"]).toEqual(["operator.read"]);
+  });
+
+  it("is one screen with any number of agents: those with trouble and work, and how many more there are", async () => {
+    const many = Array.from({ length: 500 }, (_, index) => agent(`a${index}`));
+    many[333] = agent("a333", { phase: "parked", reason: "crashed" });
+    many[444] = agent("a444", { queueDepth: 3 });
+    await serve({ status: { agents: many } });
+    await run("status");
+    const lines = terminal.outText().trim().split("\n");
+    expect(lines.length).toBeLessThanOrEqual(24);
+    expect(lines.join("\n")).toMatch(/^a333 +parked[^]*^a444/m);
+    expect(lines.at(-1)).toBe(`and ${500 - limits.statusAgentsMax} agents more: \`cloister agents\``);
+  });
+
+  const whole = (options: object): Promise<number> =>
+    runStatus(
+      makeContext(home, terminal),
+      options,
+      { ...thisMachine, disk: () => Promise.resolve({ freeBytes: 1e12, lasts: "yes" }) },
+      () => Promise.resolve({ environments: [] }),
+    );
+
+  it("--all adds access and what the doctor finds, and shows every agent", async () => {
+    await serve({ status: { agents: Array.from({ length: 40 }, (_, index) => agent(`a${index}`)) } });
+    expect(await whole({ all: true })).toBe(0);
+    expect(terminal.outText()).toMatch(/^cloister 1\.2\.3, Node [^]*^access +operator with[^]*^a39 [^]*^0 errors, /m);
+    terminal = makeFakeTerminal();
+    expect(await whole({ all: true, json: true })).toBe(0);
+    expect(JSON.parse(terminal.outText())).toMatchObject({
+      access: { role: "operator" },
+      findings: expect.arrayContaining([expect.objectContaining({ id: "gateway.access" })]),
+    });
+  });
+
+  it("--all tells of a gateway that does not run; without it that is an error", async () => {
+    expect(await whole({ all: true })).toBe(0);
+    expect(terminal.outText()).toContain("no gateway is running");
+    await expect(whole({})).rejects.toMatchObject({ code: "CLOISTER_GATEWAY_UNREACHABLE" });
+  });
+
+  it("--all shows no secret, wherever one stands", async () => {
+    const token = "ghp_0123456789abcdefghij";
+    await serve({ status: { agents: [agent("main", { phase: "parked", reason: `its token=${token} was wrong` })] } });
+    await whole({ all: true });
+    await whole({ all: true, json: true });
+    expect(terminal.outText()).toContain("[redacted]");
+    expect(terminal.outText()).not.toContain(token);
+  });
+
+  it("--deep asks the channels, and says so when the gateway cannot", async () => {
+    const accounts = [
+      { accountId: "home", enabled: true, configured: true, connected: true },
+      { accountId: "shop", enabled: false },
+      { accountId: "old", connected: false, lastError: "401" },
+    ];
+    await serve({ "channels.status": { channelAccounts: { webhook: accounts } } });
+    await whole({ deep: true });
+    expect(gateway?.requests.at(-1)).toMatchObject({ method: "channels.status", params: { probe: true } });
+    expect(terminal.outText()).toMatch(
+      /^webhook +home +connected[^]*^webhook +shop +disabled[^]*^webhook +old +not connected +401/m,
+    );
+    await gateway?.close();
+    await serve();
+    terminal = makeFakeTerminal();
+    expect(await whole({ deep: true })).toBe(0);
+    expect(terminal.outText()).toContain("channels were not asked: ");
+  });
+});
+
+describe("AC-20.1: the report about access", () => {
+  const device = {
+    deviceId: "a2db8970aba2b534c3ff841ad0f625450251c90e83de730f916a0d9aea153d60",
+    publicKey: "VIzlZVE18Fi0CUyJSmtR1DtAxpQCl_yIX-j7vtzKUFI",
+    clientId: "cli",
+  };
+  const pending = {
+    ...device,
+    requestId: "8b796ecc",
+    revision: 3,
+    kind: "upgrade-scope",
+    role: "operator",
+    clientMode: "cli",
+    scopes: ["operator.admin", "operator.read"],
+    adds: ["operator.admin"],
+    already: ["operator.read"],
+    explanations: { "operator.admin": "everything" },
+    ts: Date.UTC(2026, 0, 1),
+  };
+  const paired = { ...device, clientMode: "probe", scopes: ["operator.read"], roles: ["operator"] };
+
+  async function writeLog(): Promise<void> {
+    const line = (msg: string): string => JSON.stringify({ level: 40, time: "2026-01-01T00:00:00.000Z", msg });
+    const upgrade = "security audit: device access upgrade requested reason=scope-upgrade";
+    const lines = Array.from({ length: 30 }, (_, index) => line(`${upgrade} conn=c${index} TOKEN=secret-${index}`));
+    const rest = [line("client connected"), line("closed before connect conn=c30 code=1008 reason=pairing required")];
+    await writeFile(path.join(stateDir, "logs", "cloister.log"), `${[...lines, ...rest].join("\n")}\n`);
+  }
+
+  it.each([[["doctor", "--pairing"]], [["devices", "doctor"]]])(
+    "`%s` tells versions, auth, what this command line may do, the diff and the last 20 lines, without keys",
+    async (words) => {
+      await serve({ "device.pair.list": { pending: [pending], paired: [paired] } }, [
+        "operator.read",
+        "operator.pairing",
+      ]);
+      await writeFile(
+        path.join(stateDir, "cloister.json"),
+        '{ gateway: { auth: { mode: "token", token: "ghp_0123456789abcdefghij" } } }',
+      );
+      await writeLog();
+      expect(await run(...words)).toBe(0);
+      const told = terminal.outText();
+      expect(told).toMatch(/^cloister +1\.2\.3$/m);
+      expect(told).toMatch(/^gateway +.*version 9\.9\.9$/m);
+      expect(told).toMatch(/^auth +token/m);
+      expect(told).toMatch(/^this command line +operator with operator\.read, operator\.pairing; not operator\.admin/m);
+      expect(told).toContain("  + operator.admin: everything");
+      expect(told).toContain("  has already: operator.read");
+      expect(told).toContain("cloister devices approve 8b796ecc");
+      expect(told.match(/security audit/g)).toHaveLength(19);
+      expect(told).toContain("code=1008 reason=pairing required");
+      for (const secret of [device.publicKey, "ghp_", "secret-29", "ab".repeat(32)]) expect(told).not.toContain(secret);
+    },
+  );
+
+  it("as JSON, and with a gateway that does not answer: exit code 1, and all that is known without it", async () => {
+    await writeLog();
+    expect(await run("doctor", "--pairing", "--json")).toBe(1);
+    const report = JSON.parse(terminal.outText()) as { audit: string[] };
+    expect(report).toMatchObject({ version: "1.2.3", gateway: { fault: expect.any(String) }, pending: [], paired: [] });
+    expect(report.audit).toHaveLength(20);
+    expect(terminal.outText()).not.toContain("secret-29");
+  });
+});
