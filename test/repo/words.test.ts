@@ -43,10 +43,12 @@ describe("names of files and folders", () => {
 
 describe("files", () => {
   const linesMax = 500;
+  /** One table, whose rows belong into one place (ADR 0002). */
+  const tables = ["runtime/kernel/limits.ts"];
 
   test(`of the program have at most ${linesMax} lines`, () => {
     const long = programFiles.filter((file) => readText(file).split("\n").length > linesMax);
-    expect(long).toEqual([]);
+    expect(long.filter((file) => !tables.includes(file))).toEqual([]);
   });
 
   test("hold no note of work that is left", () => {
