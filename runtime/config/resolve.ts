@@ -21,7 +21,7 @@ import { type ConfigOverrides, overrideDraft } from "./override.ts";
 import type { ResetRule } from "../store/port.ts";
 import type { ResolvedAgent, ResolvedConfig, SessionMaintenance } from "./resolved.ts";
 import { sandboxModeOf } from "./sandbox-mode.ts";
-import { resolveSubagents, resolveSubagentTools } from "./subagents.ts";
+import { resolveSubagents, resolveAttachments, resolveSubagentTools } from "./subagents.ts";
 import { findGroup, resolveSupervision } from "./supervision.ts";
 
 /** Turns of one agent at a time. Below the lane's bound, so that one agent whose turns all wait leaves room for others. */
@@ -79,6 +79,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       background: limits.backgroundLanePlaces,
     },
     subagentTools: resolveSubagentTools(config),
+    attachments: resolveAttachments(config),
     gateway: resolveGateway(draft, overrides),
     hooks: resolveHooks(draft),
     webhook: resolveWebhook(draft),

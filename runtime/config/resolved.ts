@@ -148,6 +148,15 @@ export interface ResolvedConfig {
   readonly lanes: Readonly<Record<SharedLane, number>>;
   /** Narrows the tools of every sub-agent. */
   readonly subagentTools: { readonly allow?: readonly string[]; readonly deny: readonly string[] };
+  /** Files that sessions hand to sub-agents. */
+  readonly attachments: {
+    readonly isEnabled: boolean;
+    readonly totalBytesMax: number;
+    readonly filesMax: number;
+    readonly fileBytesMax: number;
+    /** They stay until the session is archived, where that is kept. */
+    readonly isKept: boolean;
+  };
   readonly gateway: {
     /** Address to listen on. */
     readonly host: string;

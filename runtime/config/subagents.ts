@@ -27,4 +27,15 @@ export function resolveSubagentTools({ tools }: Config): ResolvedConfig["subagen
   return { ...(allow === undefined ? {} : { allow: allow.map(lower) }), deny: deny.map(lower) };
 }
 
+export function resolveAttachments({ tools }: Config): ResolvedConfig["attachments"] {
+  const { enabled, maxTotalBytes, maxFiles, maxFileBytes, retainOnSessionKeep } = tools.sessions_spawn.attachments;
+  return {
+    isEnabled: enabled,
+    totalBytesMax: maxTotalBytes,
+    filesMax: maxFiles,
+    fileBytesMax: maxFileBytes,
+    isKept: retainOnSessionKeep,
+  };
+}
+
 const lower = (name: string): string => name.trim().toLowerCase();

@@ -98,6 +98,18 @@ export type DownReason = "crash" | "hung" | "out_of_memory" | "killed" | "shutdo
 export type TaskStatus = "done" | "failed" | "expired";
 
 /** What the gateway itself tells an agent, beside the envelope's text. */
+/** What a sub-agent is told of files that were handed to it. */
+export interface TaskFiles {
+  /** Below the workspace of the run's agent. */
+  readonly folder: string;
+  readonly count: number;
+  readonly bytes: number;
+  /** Where the requester would have them; for the model to read, nothing is mounted. */
+  readonly mountPath?: string;
+  /** Characters at the end of the task's message that tell of them. */
+  readonly noteChars: number;
+}
+
 export type Signal =
   | {
       readonly type: "timer";
@@ -120,7 +132,12 @@ export type Signal =
       readonly detail: string;
     }
   /** The session was made for this: a sub-agent's task. `depth`: sessions above it. */
-  | { readonly type: "spawned"; readonly runId: string; readonly depth: number }
+  | {
+      readonly type: "spawned";
+      readonly runId: string;
+      readonly depth: number;
+      readonly attachments?: TaskFiles;
+    }
   /** A sub-agent's run that this session asked for has ended. */
   | {
       readonly type: "completion";

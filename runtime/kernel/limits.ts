@@ -96,6 +96,13 @@ export const limits = {
   runProgressChars: 500,
   /** Characters of a task that a run's row keeps. */
   runTaskChars: 500,
+  /** Files of one spawn and their bytes, as a config may allow: encoded and with the task they are one body. Source: behaviour §1.6. */
+  attachmentsMax: 50,
+  attachmentBytesMax: 6_000_000,
+  attachmentNameCharsMax: 128,
+  mountPathCharsMax: 256,
+  /** Files that wait in memory for the cells of their runs, in the whole gateway: eleven spawns with as much as one may have. */
+  attachmentsHeldBytesMax: 67_108_864,
   /** Ended runs that are kept; the oldest whose completion is delivered and whose session is archived go first. */
   endedRunsMax: 10_000,
   /** Completion that a requester's mailbox does not take: pauses, and how long it is tried; then it is kept. Source: behaviour §3.5. */

@@ -8,7 +8,7 @@
  * A run ends once: the store takes the first end of a run and no other, in the transaction that journals the completion.
  */
 import type { Admission } from "./admit.ts";
-import type { ChainStamp, Fires, ReplyRoute } from "./envelope.ts";
+import type { ChainStamp, Fires, ReplyRoute, TaskFiles } from "./envelope.ts";
 
 /** How the message begins that a sub-agent gets as its task. Source: behaviour §3.5. */
 export const taskMark = "[Subagent Task]\n\n";
@@ -46,8 +46,15 @@ export interface RunRow {
   /** How long after its end its session is archived; 0: never. */
   readonly archiveAfterMs: number;
   readonly createdAtMs: number;
+  readonly attachments?: RunAttachments;
   /** Where the chain of messages stood when it was asked for; its completion goes on from there (`chains.ts`). */
   readonly chainStamp?: ChainStamp;
+}
+
+/** Files that its requester handed to it. Their contents are nowhere in the store: the run's cell writes them when it starts. */
+export interface RunAttachments extends TaskFiles {
+  /** They stay until the run's session is archived; else they go when it ends. */
+  readonly isKept: boolean;
 }
 
 /**

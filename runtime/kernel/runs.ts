@@ -12,7 +12,7 @@ import { makeEntry } from "./agent-entry.ts";
 import { agentOfKey } from "./agent-of-key.ts";
 import { chainOf, closeInChain, noteChainEnd } from "./chains.ts";
 import { appendBegins, appendEnds, release } from "./depth.ts";
-import type { Envelope, ReplyRoute, Verb } from "./envelope.ts";
+import type { Envelope, ReplyRoute, TaskFiles, Verb } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { attenuate, type Budget, type Pairing } from "./pairings.ts";
 import { cancelRun, forgetRun } from "./run-ends.ts";
@@ -35,6 +35,7 @@ export interface SpawnRequest
     | "announce"
     | "detached"
     | "archiveAfterMs"
+    | "attachments"
   > {
   readonly runId: string;
   readonly body: string;
@@ -115,6 +116,7 @@ export function spawn(
     detached: request.detached,
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     archiveAfterMs: request.archiveAfterMs,
+    ...(request.attachments === undefined ? {} : { attachments: request.attachments }),
     createdAtMs: nowMs,
   };
   const entry = open(k, run, pairing, request);
@@ -135,7 +137,7 @@ export function spawn(
     },
     replyRoute: { type: "none" },
     body: request.body,
-    signal: { type: "spawned", runId: run.id, depth: lineage.length },
+    signal: { type: "spawned", runId: run.id, depth: lineage.length, ...toldOf(request.attachments) },
   } as const;
   const refusal = judge(k, admission, nowMs);
   if (refusal !== undefined) {
@@ -160,6 +162,12 @@ export function spawn(
   const stamped = chainStamp === undefined ? run : { ...run, chainStamp };
   if (entry.run !== undefined) entry.run.row = stamped;
   return { run: stamped, envelope };
+}
+
+function toldOf(attachments: RunRow["attachments"]): { readonly attachments?: TaskFiles } {
+  if (attachments === undefined) return {};
+  const { isKept: _, ...told } = attachments;
+  return { attachments: told };
 }
 
 export function whyNoMoreRuns(

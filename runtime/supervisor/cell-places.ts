@@ -11,12 +11,24 @@ import { pathToFileURL } from "node:url";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { failure } from "../kernel/errors.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
-import type { CellInit } from "../thread/cell-port.ts";
+import type { CellFiles, CellInit } from "../thread/cell-port.ts";
 
 export interface CellPlace {
   readonly workspace: string;
   readonly module: CellInit["module"];
   readonly readable: readonly string[];
+}
+
+/** What a cell of this agent is started with. */
+export function initOf(
+  { id, model, options }: ResolvedAgent,
+  { workspace, module }: CellPlace,
+  mainKey: string,
+  { incarnation, slots }: Pick<CellInit, "incarnation" | "slots">,
+  files: CellFiles | undefined,
+): CellInit {
+  const given = files === undefined ? {} : { files };
+  return { agentId: id, incarnation, workspace, model, options, mainKey, slots, ...given, module };
 }
 
 export async function prepareCell(

@@ -25,7 +25,7 @@ import { makeAlarm } from "./alarm.ts";
 import { makeAuditTrail } from "./audit-trail.ts";
 import { makeBacklogs } from "./backlogs.ts";
 import { makeCellEnds } from "./cell-ends.ts";
-import { prepareCell } from "./cell-places.ts";
+import { initOf, prepareCell } from "./cell-places.ts";
 import type { FollowUp } from "../kernel/exchange.ts";
 import { makeProfiles } from "./profiles.ts";
 import type { Queues } from "./queues.ts";
@@ -62,7 +62,7 @@ export interface DriverDeps {
   readonly onEscalated: (agentId: string, reason: string) => void;
   /** A cell lacked a right that an operator may grant; ends with `rightAsked`. */
   readonly askRight: (effect: Extract<Effect, { type: "ask-right" }>) => void;
-  readonly subagents: Pick<Subagents, "carryOut" | "start">;
+  readonly subagents: Pick<Subagents, "carryOut" | "start" | "takeFiles">;
   readonly queues: Pick<Queues, "of">;
   readonly signals: Pick<Signals, "call" | "down" | "start" | "stop" | "end">;
 }
@@ -388,20 +388,12 @@ export function makeDriver(deps: DriverDeps): Driver {
 
   function startCell(effect: Extract<Effect, { type: "start-cell" }>): void {
     const agent = agents.get(effect.homeId) as ResolvedAgent;
+    const files = deps.subagents.takeFiles(effect.agentId);
     prepareCell(agent, config, deps.assets).then(
       (place) =>
         host.start({
           id: effect.agentId,
-          init: {
-            agentId: agent.id,
-            incarnation: effect.incarnation,
-            workspace: place.workspace,
-            model: agent.model,
-            options: agent.options,
-            mainKey: config.session.mainKey,
-            slots: effect.slots,
-            module: place.module,
-          },
+          init: initOf(agent, place, config.session.mainKey, effect, files),
           readable: place.readable,
           isSuspect: effect.isSuspect,
           ...agent.isolation,

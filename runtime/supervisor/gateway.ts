@@ -161,6 +161,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     expect: (atMs) => signals.expect(atMs),
     onSessionChanged,
     onAnswer: (call) => runTool(tools, driver.kernel, call),
+    workspaceOf: (agentId) => agents.get(agentId)?.workspace,
     nowMs,
     log,
   });

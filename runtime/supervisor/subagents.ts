@@ -10,6 +10,8 @@ import type { RunView } from "../kernel/run-views.ts";
 import type { SpawnRequest } from "../kernel/runs.ts";
 import type { AcceptResult, Effect } from "../kernel/state.ts";
 import type { AuditRow, DueRow, Store, StoredRun } from "../store/port.ts";
+import type { CellFile, CellFiles } from "../thread/cell-port.ts";
+import { makeHeldFiles, removeAttachments } from "./attachments.ts";
 import type { Logger } from "./driver.ts";
 
 type Call = Extract<Effect, { type: "call" }>;
@@ -35,6 +37,8 @@ export interface SubagentsDeps {
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   /** The runs that the call waited for have ended, or its time is over. */
   readonly onAnswer: (call: Call) => void;
+  /** Undefined: no such agent any more. */
+  readonly workspaceOf: (agentId: string) => string | undefined;
   readonly nowMs: () => number;
   readonly log: Logger;
 }
@@ -66,8 +70,13 @@ export interface TaskView {
 }
 
 export interface Subagents {
-  /** The start of a run whose checks are made; `accepted` is what the call is answered, also when its turn is handled again. */
-  spawn(call: Call, request: SpawnRequest, accepted: object): Promise<Refusal | undefined>;
+  /**
+   * The start of a run whose checks are made; `accepted` is what the call is answered, also when its turn is handled again. The
+   * files are held for the run's cell.
+   */
+  spawn(call: Call, request: SpawnRequest, accepted: object, files: readonly CellFile[]): Promise<Refusal | undefined>;
+  /** What the run's first cell has to write; nothing for the next one, and for who is no run. */
+  takeFiles(entryId: string): CellFiles | undefined;
   /** The end of a run is to be stored, or a wait for runs is over. */
   carryOut(effect: Extract<Effect, { type: "run-ended" | "runs-waited" }>): void;
   due(row: Extract<DueRow, { type: "run" }>): Promise<void>;
@@ -96,6 +105,14 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
   const runIsOver = (): void => {
     for (const look of watchers) look();
   };
+
+  const held = makeHeldFiles();
+  const removeFiles = (run: RunRow): Promise<void> =>
+    removeAttachments(deps.workspaceOf(run.agentId), run.id)
+      .catch(() => false)
+      .then((isGone) => {
+        if (!isGone) log.warn({ run: run.id, agent: run.agentId }, "the files of a sub-agent could not be removed");
+      });
 
   const expectNext = (run: RunRow, end: RunEnd): void => {
     if (end.delivery === "pending") deps.expect(nowMs() + limits.announceRetryMs);
@@ -134,6 +151,7 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
   async function endLeft(run: StoredRun): Promise<void> {
     const atMs = nowMs();
     const end = leftEnd(run, atMs);
+    if (run.attachments?.isKept === false) await removeFiles(run);
     await store.endRun(run.id, end, { tryAtMs: atMs });
     expectNext(run, end);
     log.warn(
@@ -169,9 +187,19 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
   }
 
   return {
-    async spawn(call, request, accepted) {
+    async spawn(call, request, accepted, files) {
       const started = kernel().spawn(call, request, nowMs());
       if ("code" in started) return started;
+      const notSpawned = (): void => {
+        held.forget(started.run.id);
+        kernel().notSpawned(started);
+        runIsOver();
+      };
+      const tooMany = held.hold(started.run.id, files);
+      if (tooMany !== undefined) {
+        notSpawned();
+        return tooMany;
+      }
       try {
         const callId = { key: call.key, op: "tool", name: call.tool } as const;
         const { status } = await store.spawn(
@@ -180,18 +208,16 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
           { turn: call.header.id, call: callId },
           accepted,
         );
-        if (status === "known") {
-          kernel().notSpawned(started);
-          runIsOver();
-        } else kernel().spawned(started, nowMs());
+        if (status === "known") notSpawned();
+        else kernel().spawned(started, nowMs());
       } catch (error) {
-        kernel().notSpawned(started);
-        runIsOver();
+        notSpawned();
         return toRefusal(error);
       }
       deps.onSessionChanged(started.run.sessionKey, started.run.agentId, "spawn");
       return undefined;
     },
+    takeFiles: (entry) => (entry.startsWith("run:") ? held.take(entry.slice("run:".length)) : undefined),
     carryOut(effect) {
       if (effect.type === "runs-waited") {
         deps.onAnswer(effect.call);
@@ -199,21 +225,25 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
       }
       const { run, end, completion } = effect;
       const tryAtMs = nowMs() + limits.announceRetryMs;
-      store.endRun(run.id, end, { tryAtMs, ...(completion === undefined ? {} : { completion }) }).then(
-        (stored) => {
-          kernel().runStored(effect, { ok: true, ...stored }, nowMs());
-          runIsOver();
-          expectNext(run, end);
-          deps.onSessionChanged(run.sessionKey, run.agentId, "run");
-        },
-        (error: unknown) => {
-          log.error(
-            { run: run.id, error: toRefusal(error) },
-            "the end of a run could not be stored; it is tried again",
-          );
-          kernel().runStored(effect, { ok: false, refusal: toRefusal(error) }, nowMs());
-        },
-      );
+      held.forget(run.id);
+      const removed = run.attachments?.isKept === false ? removeFiles(run) : Promise.resolve();
+      removed
+        .then(() => store.endRun(run.id, end, { tryAtMs, ...(completion === undefined ? {} : { completion }) }))
+        .then(
+          (stored) => {
+            kernel().runStored(effect, { ok: true, ...stored }, nowMs());
+            runIsOver();
+            expectNext(run, end);
+            deps.onSessionChanged(run.sessionKey, run.agentId, "run");
+          },
+          (error: unknown) => {
+            log.error(
+              { run: run.id, error: toRefusal(error) },
+              "the end of a run could not be stored; it is tried again",
+            );
+            kernel().runStored(effect, { ok: false, refusal: toRefusal(error) }, nowMs());
+          },
+        );
     },
     async due({ run }) {
       const { end } = run;
@@ -222,6 +252,7 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
         await tell(run, end);
         return;
       }
+      if (run.attachments !== undefined) await removeFiles(run);
       await store.archiveRun(run.id, nowMs());
       deps.onSessionChanged(run.sessionKey, run.agentId, "archive");
     },

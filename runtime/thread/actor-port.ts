@@ -111,7 +111,19 @@ export type IncomingSignal =
       readonly detail: string;
     }
   /** The session was made for this: what `sessions_spawn` or `ctx.spawn` gave as the task. */
-  | { readonly type: "spawned"; readonly runId: string; readonly depth: number; readonly task: string }
+  | {
+      readonly type: "spawned";
+      readonly runId: string;
+      readonly depth: number;
+      readonly task: string;
+      /** Files that the requester gave, in this folder of the workspace. `mountPath`: where it would have them. */
+      readonly attachments?: {
+        readonly folder: string;
+        readonly count: number;
+        readonly bytes: number;
+        readonly mountPath?: string;
+      };
+    }
   /** A sub-agent that this session started has ended; the text has its result. */
   | {
       readonly type: "completion";
@@ -325,6 +337,18 @@ export interface SpawnOptions {
   readonly context?: "isolated" | "fork";
   /** `delete` archives its session when it has ended. Default: `keep`. */
   readonly cleanup?: "keep" | "delete";
+  /**
+   * Files for it, in a folder of its workspace that it is told of. Only where `tools.sessions_spawn.attachments` allows it. A name has no
+   * folder and at most 128 characters; `encoding` is `utf8` unless it says `base64`.
+   */
+  readonly attachments?: readonly {
+    readonly name: string;
+    readonly content: string;
+    readonly encoding?: "utf8" | "base64";
+    readonly mimeType?: string;
+  }[];
+  /** Where the sub-agent is to imagine them, in words: nothing is mounted. */
+  readonly attachAs?: { readonly mountPath: string };
   /** Sends this session a message of its end as well. Default: false: `result` tells it. */
   readonly announce?: boolean;
   /** It goes on when this session's run ends or is stopped. */

@@ -20,6 +20,18 @@ export interface CellSlot {
   readonly verbs: readonly string[];
 }
 
+export interface CellFile {
+  /** One component of a path. */
+  readonly name: string;
+  readonly content: Uint8Array;
+}
+
+export interface CellFiles {
+  /** Relative to the workspace. */
+  readonly folder: string;
+  readonly files: readonly CellFile[];
+}
+
 export interface CellInit {
   readonly agentId: string;
   readonly incarnation: number;
@@ -28,6 +40,8 @@ export interface CellInit {
   readonly options: Readonly<Record<string, unknown>>;
   readonly mainKey: string;
   readonly slots: readonly CellSlot[];
+  /** Only of a sub-agent's first cell. */
+  readonly files?: CellFiles;
   /** `source`: a module that ships with Cloister, as one script. `file`: the operator's own, imported from the disk. */
   readonly module:
     | {

@@ -106,6 +106,7 @@ export function makeConfig(
     sessionToolsVisibility: "spawned",
     lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
     subagentTools: { deny: [] },
+    attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
     gateway: {
       host: "127.0.0.1",
       port: 0,

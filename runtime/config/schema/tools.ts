@@ -127,22 +127,33 @@ export const tools = z
         })
         .optional(),
     ),
-    sessions_spawn: later(
-      "files for sub-agents",
-      "Files handed to a sub-agent.",
+    sessions_spawn: key(
+      "The tool that starts sub-agents.",
       z
         .strictObject({
-          attachments: z
-            .strictObject({
-              enabled: z.boolean().default(false),
-              maxTotalBytes: z.int().positive().default(5_242_880),
-              maxFiles: z.int().positive().default(50),
-              maxFileBytes: z.int().positive().default(1_048_576),
-              retainOnSessionKeep: z.boolean().default(false),
-            })
-            .optional(),
+          attachments: key(
+            "Files that a session hands to a sub-agent: they are written into the workspace of the sub-agent's agent.",
+            z
+              .strictObject({
+                enabled: key("Whether it may.", z.boolean().default(false)),
+                maxTotalBytes: key(
+                  "Bytes of all files of one sub-agent.",
+                  z.int().positive().max(limits.attachmentBytesMax).default(5_242_880),
+                ),
+                maxFiles: key("Files of one sub-agent.", z.int().positive().max(limits.attachmentsMax).default(50)),
+                maxFileBytes: key(
+                  "Bytes of one file.",
+                  z.int().positive().max(limits.attachmentBytesMax).default(1_048_576),
+                ),
+                retainOnSessionKeep: key(
+                  'With `cleanup: "keep"` they stay until the session is archived; else they go when the run ends.',
+                  z.boolean().default(false),
+                ),
+              })
+              .prefault({}),
+          ),
         })
-        .optional(),
+        .prefault({}),
     ),
     web: later("web tools", "Search and fetch.", anyValue()),
     media: later("media tools", "Images, sound, video.", anyValue()),

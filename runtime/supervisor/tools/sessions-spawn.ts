@@ -8,6 +8,7 @@ import { taskMark } from "../../kernel/run-rows.ts";
 import type { SpawnRequest } from "../../kernel/runs.ts";
 import { toolErrorCode } from "../../kernel/tool-results.ts";
 import { agentIdForm, formatSubagentKey, isValidAgentId } from "../../routing/index.ts";
+import { attachAsParam, attachmentsParam, describeAttachments, readAttachments } from "../attachments.ts";
 import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
 import { defineTool, fault, forbidden, type Tool, type ToolRefusal } from "./table.ts";
 
@@ -41,10 +42,8 @@ const params = z
     expectsCompletionMessage: z.boolean().default(true),
     detached: z.boolean().default(false),
     lightContext: z.boolean().optional(),
-    attachments: z
-      .array(z.unknown())
-      .max(0, { error: "files cannot be handed to a sub-agent in this version" })
-      .optional(),
+    attachments: attachmentsParam,
+    attachAs: attachAsParam.optional(),
     budget: z
       .strictObject({
         tokens: whole().exactOptional(),
@@ -67,7 +66,10 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
     const requester = find.requesterOf(call);
     const own = find.agents.get(requester.agentId)?.subagents;
     if (own === undefined) return fault("not_found", `agent not found: ${requester.agentId}`);
-    if (call.body.trim() === "") return fault("invalid", "task is required: what the sub-agent is to do");
+    const handed = readAttachments(call.body, asked.attachments, config.attachments);
+    if ("code" in handed) return asResult(handed);
+    const { task, files } = handed;
+    if (task.trim() === "") return fault("invalid", "task is required: what the sub-agent is to do");
     if (asked.agentId !== undefined && !isValidAgentId(asked.agentId))
       return fault("invalid", `Invalid agentId "${asked.agentId}". Agent IDs must match ${agentIdForm}`);
     if (asked.mode === "session" && !asked.thread)
@@ -109,12 +111,18 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       );
     const runId = `r-${deps.newId(nowMs())}`;
     const sessionKey = formatSubagentKey(agentId, runId);
+    const isKept = config.attachments.isKept && asked.cleanup === "keep";
+    const { attachments, note } =
+      files.length === 0
+        ? { attachments: undefined, note: "" }
+        : describeAttachments(runId, files, isKept, asked.attachAs?.mountPath);
     const request: SpawnRequest = {
       agentId,
       sessionKey,
       runId,
-      body: `${taskMark}${call.body}`,
-      task: call.body.slice(0, limits.runTaskChars),
+      body: `${taskMark}${task}${note}`,
+      task: task.slice(0, limits.runTaskChars),
+      ...(attachments === undefined ? {} : { attachments }),
       ...(asked.label === undefined ? {} : { label: asked.label }),
       ...(asked.taskName === undefined ? {} : { taskName: asked.taskName }),
       cleanup: asked.cleanup,
@@ -140,8 +148,18 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       ...(asked.model === undefined && asked.thinking === undefined
         ? {}
         : { warning: "model and thinking have no effect: agents run modules in this version" }),
+      ...(attachments === undefined
+        ? {}
+        : {
+            attachments: {
+              count: attachments.count,
+              totalBytes: attachments.bytes,
+              relDir: attachments.folder,
+              files: files.map(({ name, content }) => ({ name, bytes: content.length })),
+            },
+          }),
     };
-    const refusal = await subagents.spawn(call, request, accepted);
+    const refusal = await subagents.spawn(call, request, accepted, files);
     return refusal === undefined ? accepted : asResult(refusal);
   });
 }

@@ -13,6 +13,7 @@ import { limits } from "../../kernel/limits.ts";
 import type { ActorDefinition, CellLog } from "../actor-port.ts";
 import { type CellControl, type CellInit, type CellWorkerData, controlBlock, type StartResult } from "../cell-port.ts";
 import { confine } from "./confine.ts";
+import { writeFiles } from "./files.ts";
 import { type Mailbox, makeMailbox } from "./mailbox.ts";
 import { makeSlots } from "./slots.ts";
 import { makeTurnRunner, type TurnRunner } from "./turns.ts";
@@ -151,15 +152,19 @@ const control: CellControl = {
       (slot, object, verbs) => slots.change(slot, object, verbs),
     );
     let takesPart: boolean;
+    const folder = makeWorkspace(init.workspace, fs, path);
+    const unwritten = init.files && (await writeFiles(init.files, folder, fs).then(() => undefined, toError));
     try {
-      const definition = await loadActor(init.module);
+      const loaded = await loadActor(init.module);
+      // Without the files its task is another one: the run fails with the reason.
+      const definition = unwritten === undefined ? loaded : { ...loaded, message: () => Promise.reject(unwritten) };
       takesPart = definition.exchange !== undefined;
       runner = makeTurnRunner(
         definition,
         init,
         slots,
         () => mailbox as Mailbox,
-        makeWorkspace(init.workspace, fs, path),
+        folder,
         log,
         (ms) => Atomics.store(words, controlBlock.stuckMs, ms),
       );
@@ -177,6 +182,8 @@ const control: CellControl = {
     uptimeMs: Math.round(performance.now() - startedAtMs),
   }),
 };
+
+const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 /** A syntax error's message alone does not say where: its stack begins with the file and line. */
 function describe(error: unknown): string {

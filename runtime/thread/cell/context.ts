@@ -76,8 +76,10 @@ export function makeContext(
     subagents: (params = {}) => call("subagents", params, ""),
     sessions_yield: (params = {}) => call("sessions_yield", params, ""),
     sessions_spawn: (params) => {
-      const { task, ...rest } = params as Record<string, unknown>;
-      return call("sessions_spawn", rest, typeof task === "string" ? task : "");
+      const { task, attachments, ...rest } = params as Record<string, unknown>;
+      // What files hold goes behind the task: parameters are read, and bounded, by the supervisor.
+      const { listed, contents } = listFiles(attachments);
+      return call("sessions_spawn", { ...rest, ...listed }, (typeof task === "string" ? task : "") + contents);
     },
     sessions_send: (params) => {
       // The message travels apart from the parameters: the supervisor reads those and never the message.
@@ -177,6 +179,20 @@ export function makeContext(
     spawn: makeSpawn(tools),
     ...makeSignalCalls(init, slots, mailbox, header, turn, keyOf, nextCall),
   };
+}
+
+/** What is not a file goes as it is, for the supervisor to refuse. */
+function listFiles(attachments: unknown): { readonly listed: object; readonly contents: string } {
+  if (attachments === undefined) return { listed: {}, contents: "" };
+  if (!Array.isArray(attachments)) return { listed: { attachments }, contents: "" };
+  let contents = "";
+  const listed = attachments.map((file: unknown) => {
+    const { content, ...rest } = (typeof file === "object" && file !== null ? file : {}) as { content?: unknown };
+    if (typeof content !== "string") return rest;
+    contents += content;
+    return { ...rest, chars: content.length };
+  });
+  return { listed: { attachments: listed }, contents };
 }
 
 /** Actors in plain JavaScript may give anything. */

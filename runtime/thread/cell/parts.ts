@@ -40,8 +40,14 @@ export function joinParts(parts: readonly MessagePart[]): string {
 }
 
 export function signalOf(signal: Signal, body: string): IncomingSignal {
-  if (signal.type === "spawned") return { ...signal, task: body.slice(taskMark.length) };
+  if (signal.type === "spawned") return spawnedOf(signal, body);
   if (signal.type !== "timer") return signal;
   const { isData, ...timer } = signal;
   return isData ? { ...timer, data: JSON.parse(body) as unknown } : timer;
+}
+
+function spawnedOf({ attachments, ...signal }: Extract<Signal, { type: "spawned" }>, body: string): IncomingSignal {
+  if (attachments === undefined) return { ...signal, task: body.slice(taskMark.length) };
+  const { noteChars, ...told } = attachments;
+  return { ...signal, task: body.slice(taskMark.length, body.length - noteChars), attachments: told };
 }

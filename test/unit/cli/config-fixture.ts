@@ -70,6 +70,7 @@ export const twoAgents: ResolvedConfig = {
   sessionToolsVisibility: "spawned",
   lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
   subagentTools: { deny: [] },
+  attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
   gateway: {
     host: "127.0.0.1",
     port: 18_789,

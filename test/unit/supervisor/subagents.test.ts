@@ -47,6 +47,7 @@ test("a run that the last process left is told of when it has its end, and one t
     expect: () => undefined,
     onSessionChanged: () => undefined,
     onAnswer: () => undefined,
+    workspaceOf: () => "",
     nowMs: () => 2_000,
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
   });
