@@ -39,8 +39,11 @@ export function compilePairings(policy: Policy, isAgent: (agentId: string) => bo
   };
 }
 
-/** The ids that `compileAgent` gives; agents' ids have letters, digits, `_` and `-`. */
-const standingId = /^config:(?:tools|schedule|a2a|grant:\d+):([\w-]+)(?:>|$)/u;
+/**
+ * The ids that `compileAgent` gives; agents' ids have letters, digits, `_` and `-`. An id says what its row allows: the row that a
+ * stored envelope names is never another one after the config has changed.
+ */
+const standingId = /^config:(?:tools|schedule|a2a|grant):([\w-]+)(?:>|$)/u;
 
 function agentOfSubject(subject: string): string | undefined {
   return subject.startsWith("agent:") ? subject.slice("agent:".length) : undefined;
@@ -84,6 +87,12 @@ function compileAgent(policy: Policy, agentId: string): Pairing[] {
     policy.agentToAgent.allow.some((pattern) => matchesPattern(pattern, agentId));
   const grants = policy.agentToAgent.enabled ? (policy.agentToAgent.grants ?? []) : [];
   const siblings = open ? [...new Set(policy.agentToAgent.allow)] : [];
+  const granted = grants
+    .filter(({ from }) => matchesPattern(from, agentId))
+    .map(({ to, verbs }): Pairing => {
+      const id = `config:grant:${agentId}>${to}:${verbs.join("+")}`;
+      return { id, subject, object: `agent:${to}`, verbs, origin: "config" };
+    });
   return [
     tools,
     timers,
@@ -96,11 +105,7 @@ function compileAgent(policy: Policy, agentId: string): Pairing[] {
         origin: "config",
       }),
     ),
-    ...grants.flatMap(({ from, to, verbs }, index): Pairing[] =>
-      matchesPattern(from, agentId)
-        ? [{ id: `config:grant:${index}:${agentId}`, subject, object: `agent:${to}`, verbs, origin: "config" }]
-        : [],
-    ),
+    ...new Map(granted.map((row) => [row.id, row])).values(),
   ];
 }
 

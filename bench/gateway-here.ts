@@ -64,10 +64,12 @@ export async function openGatewayHere(
       onStopOrder: () => undefined,
       checkConfig: () => Promise.resolve(),
     },
+    configFile: { files: new Map(), read: () => Promise.resolve({ config: resolved, files: new Map() }) },
     log: { debug: () => undefined, info: () => undefined, warn: complain, error: complain },
   });
   gateway.attachEdge({
     closeDevice: async () => undefined,
+    configure: async () => undefined,
     publish: async () => undefined,
     send: async () => ({ status: "sent" }),
   });

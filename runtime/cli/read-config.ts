@@ -1,5 +1,6 @@
 /** The configuration that a command means, read the way the gateway reads it. */
 import {
+  type ConfigFiles,
   type ConfigOverrides,
   findPaths,
   loadConfig,
@@ -25,6 +26,16 @@ export function surroundings({ env, homeDir, cwd, options }: CliContext): Surrou
 
 /** Throws `CLOISTER_CONFIG_INVALID` with every issue, or `CLOISTER_CONFIG_UNREADABLE`. */
 export async function readConfig(context: CliContext, overrides: ConfigOverrides = {}): Promise<ResolvedConfig> {
+  return (await readConfigFiles(context, overrides)).config;
+}
+
+/** The same, with the texts that it is made of. `texts` stand for what the files hold. */
+export async function readConfigFiles(
+  context: CliContext,
+  overrides: ConfigOverrides = {},
+  texts: ConfigFiles = new Map(),
+): Promise<{ readonly config: ResolvedConfig; readonly files: ConfigFiles }> {
   const paths = await findPaths(surroundings(context));
-  return resolveConfig(await loadConfig({ ...paths, env: context.env }), overrides);
+  const loaded = await loadConfig({ ...paths, env: context.env, texts });
+  return { config: resolveConfig(loaded, overrides), files: loaded.files };
 }

@@ -3,6 +3,8 @@ export { type ConfigIssue, formatIssues, isConfigFailure } from "./issue.ts";
 export { findPaths, isInside, type Surroundings } from "./paths.ts";
 export { localSocketFile } from "./local-socket.ts";
 export { type LoadedConfig, loadConfig } from "./load.ts";
+export { type ConfigFiles, findLastGood, keepLastGood } from "./last-good.ts";
+export { type ConfigPlan, holdBack, isEmpty, planConfig, type RestartKey } from "./plan.ts";
 export type { ConfigOverrides } from "./override.ts";
 export { resolveConfig } from "./resolve.ts";
 export type {

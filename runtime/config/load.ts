@@ -13,7 +13,7 @@ import { lintDraft } from "./lint.ts";
 import type { ConfigPaths, Env } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
 import type { Lines } from "./file/lines.ts";
-import { readSource, type Source } from "./file/source.ts";
+import { readSource, type Texts } from "./file/source.ts";
 import { readVariables, substituteVariables } from "./file/substitute.ts";
 import { validateConfig } from "./validate.ts";
 
@@ -21,6 +21,8 @@ export interface LoadInput extends ConfigPaths {
   readonly env: Env;
   /** This machine, unless a test says otherwise. */
   readonly machine?: Machine;
+  /** What files hold instead of what is on the disk: how a change is checked before it is written. */
+  readonly texts?: Texts;
 }
 
 /** A configuration that may be used. `resolveConfig` turns it into the form that the program reads. */
@@ -30,6 +32,8 @@ export interface LoadedConfig {
   readonly warnings: readonly ConfigWarning[];
   /** Features that the file configures and that this version does not have. */
   readonly notActive: readonly string[];
+  /** The texts that it was made of, by file. */
+  readonly files: Composed["files"];
 }
 
 /**
@@ -37,8 +41,8 @@ export interface LoadedConfig {
  * `CLOISTER_CONFIG_INVALID`, with all `issues`, when it says something that cannot be.
  */
 export async function loadConfig(input: LoadInput): Promise<LoadedConfig> {
-  const { env, machine = describeMachine(), ...paths } = input;
-  const source = await readSource(paths.configPath);
+  const { env, machine = describeMachine(), texts, ...paths } = input;
+  const source = await readSource(paths.configPath, texts);
   if (source === undefined && paths.explicit) {
     throw failure(
       "CLOISTER_CONFIG_UNREADABLE",
@@ -46,7 +50,8 @@ export async function loadConfig(input: LoadInput): Promise<LoadedConfig> {
       "Create the file, correct --config or CLOISTER_CONFIG_PATH, or leave both out to use the default place.",
     );
   }
-  const composed = await compose(source, paths.homeDir);
+  const composed: Composed =
+    source === undefined ? noFile(paths.configPath) : await composeSource(source, paths.homeDir, texts);
   const variables = await readVariables(env, paths.stateDir, composed.value);
   const repeated = source?.lines.repeated ?? [];
   return checkSource(composed, { paths, env: variables, machine, exists: source !== undefined, repeated });
@@ -73,12 +78,13 @@ export function checkSource(composed: Composed, input: CheckInput): LoadedConfig
     exists: input.exists,
     warnings: [...describeRepeated(input.repeated), ...lintDraft(draft), ...inactive.warnings],
     notActive: inactive.features,
+    files: composed.files,
   };
 }
 
 /** No file is the same as an empty one. */
-async function compose(source: Source | undefined, homeDir: string): Promise<Composed> {
-  return source === undefined ? { value: {}, places: new Map(), issues: [] } : composeSource(source, homeDir);
+function noFile(file: string): Composed {
+  return { value: {}, places: new Map(), issues: [], files: new Map([[file, undefined]]) };
 }
 
 /** JSON5 lets a key stand twice, and the last one counts; a person who edits the first one wonders. */

@@ -261,6 +261,7 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
     auth,
     trustedProxies: draft.config.gateway.trustedProxies,
     autoApproveLocal: draft.config.gateway.nodes.pairing.autoApproveLocal,
+    reload: draft.config.gateway.reload,
     controlUi: {
       enabled: controlUi.enabled,
       basePath: normalizeUrlPath(controlUi.basePath),

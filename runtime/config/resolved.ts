@@ -165,6 +165,8 @@ export interface ResolvedConfig {
     readonly trustedProxies: readonly string[];
     /** Programs of this machine that hold what opens the gateway are approved as devices without a person. */
     readonly autoApproveLocal: boolean;
+    /** `off`: edits of the file are checked, and have no effect. */
+    readonly reload: { readonly mode: "hybrid" | "off"; readonly debounceMs: number };
     readonly controlUi: {
       readonly enabled: boolean;
       readonly basePath: string;

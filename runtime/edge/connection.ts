@@ -35,7 +35,8 @@ import type { WireError } from "./wire-error.ts";
 
 export interface ConnectionDeps {
   readonly bounds: EdgeBounds;
-  readonly door: Door;
+  /** Of now: its secret may change. */
+  readonly door: () => Door;
   readonly attempts: Attempts;
   readonly log: Log;
   readonly now: () => number;
@@ -55,6 +56,8 @@ export interface Connection {
   readonly client: Client | undefined;
   /** The device that this connection is, or is about to be, admitted as. */
   readonly deviceId: string | undefined;
+  /** It was admitted for the shared token or password alone. */
+  readonly isShared: boolean;
   /** To an admitted client with the event's scope (`operator.read` unless it says otherwise); numbered in the order of the calls. `lossy` events are left out when the client is slow. */
   sendEvent(event: string, payloadJson: string, lossy: boolean, state?: StateVersion): void;
   /** The keep-alive, to every admitted client. */
@@ -72,6 +75,7 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   let eventSeq = 0;
   let answering = 0;
   let deviceId: string | undefined;
+  let isShared = false;
   let clientId: string | undefined;
   let admitting = false;
   /** Requests of a client that is admitted and has no hello yet: they are answered after it. */
@@ -118,7 +122,7 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
     }
     clientId = parsed.data.client.id;
     const caller: Caller = { ...deps.caller, connId, nonce, nowMs: deps.now(), deviceSkewMs: bounds.deviceSkewMs };
-    const admission = decideAdmission(parsed.data, caller, deps.door, deps.attempts);
+    const admission = decideAdmission(parsed.data, caller, deps.door(), deps.attempts);
     if (admission.type !== "device") return settle(parsed.data, frame.id, admission);
     admitting = true;
     ({ deviceId } = admission.attempt);
@@ -141,6 +145,7 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
     request.socket.off("data", countBytes);
     const { id, mode } = params.client;
     const { scopes, by, role, told = {} } = decided;
+    isShared = by === "shared-secret";
     const admitted: Client = {
       connId,
       clientId: id,
@@ -238,6 +243,9 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
     },
     get deviceId() {
       return deviceId;
+    },
+    get isShared() {
+      return isShared;
     },
     sendEvent: (event, payloadJson, lossy, state) => {
       if (client === undefined || !holdsScope(client.scopes, eventScope(event))) return;

@@ -18,12 +18,13 @@ import { answerRequest } from "./http.ts";
 import { listenOn } from "./listen.ts";
 import { openLocalDoor } from "./local-door.ts";
 import type { Log } from "./log.ts";
-import { makeOriginRules } from "./origin.ts";
+import { makeOriginRules, type OriginRules } from "./origin.ts";
 import { loadPage, type Page } from "./page.ts";
-import type { EdgeForKernel, EdgeSettings, KernelForEdge } from "./port.ts";
+import type { ChangeableSettings, EdgeForKernel, EdgeSettings, KernelForEdge } from "./port.ts";
 import { answerFrame } from "./requests.ts";
+import type { RouteFinder } from "./route.ts";
 import { type Entrance, makeSockets, type Sockets } from "./sockets.ts";
-import { makeProxies } from "./trusted-proxy.ts";
+import { makeProxies, type Proxies } from "./trusted-proxy.ts";
 import { makeWebhookRoutes } from "./webhook-routes.ts";
 
 /** What a test replaces. */
@@ -42,12 +43,24 @@ interface Parts {
   readonly closing: () => string | undefined;
 }
 
+/** What is made of the settings that may change. */
+interface Changing {
+  readonly settings: EdgeSettings;
+  readonly door: Door;
+  readonly rules: OriginRules;
+  readonly proxies: Proxies;
+  readonly hooks: RouteFinder;
+  readonly webhookRoutes: RouteFinder;
+  readonly webhook: WebhookClient;
+}
+
 interface Open {
   readonly server: Server;
   /** The local operator's; it listens when there is a socket for it. */
   readonly localServer: Server;
   readonly sockets: Sockets;
-  readonly webhook: WebhookClient;
+  readonly changing: () => Changing;
+  change(changed: ChangeableSettings): void;
 }
 
 export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {}): EdgeForKernel {
@@ -64,9 +77,8 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
         // The text is one that operators search their logs for (behaviour §4.7).
         log("warn", "auth mode=none explicitly configured; all gateway connections are unauthenticated.");
       }
-      const { server, localServer, sockets } = await assemble(parts);
-      const webhook = (tuning.makeWebhookClient ?? makeWebhookClient)(settings.webhook?.accounts ?? {});
-      open = { server, localServer, sockets, webhook };
+      open = await assemble(parts, tuning.makeWebhookClient ?? makeWebhookClient);
+      const { server, localServer, sockets } = open;
       try {
         const listening = await listenOn(server, settings.host, settings.port);
         const { localSocket } = settings;
@@ -88,8 +100,9 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
       if (message.channel !== "webhook" || open === undefined) {
         return { status: "failed", reason: `the edge has no open channel ${message.channel}`, retry: false };
       }
-      return open.webhook.send(message);
+      return open.changing().webhook.send(message);
     },
+    configure: async (changed) => open?.change(changed),
     close: async (reason) => {
       closing ??= reason;
       if (open === undefined) return;
@@ -104,26 +117,43 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
   };
 }
 
-async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServer" | "sockets">> {
+async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Promise<Open> {
   const { settings, kernel, log, bounds, now } = parts;
   const startedAtMs = now();
   const uptimeMs = (): number => now() - startedAtMs;
-  const rules = makeOriginRules(settings.host, settings.allowedOrigins);
   const limited = (failuresMax: number, lockoutMs: number): Attempts =>
     makeAttempts({ failuresMax, lockoutMs, addressesMax: bounds.attemptAddressesMax, now });
   const webhookAttempts = limited(bounds.webhookAuthFailuresPerMinute, bounds.webhookAuthLockoutMs);
-  const door = makeDoor(settings);
-  const proxies = makeProxies(settings.trustedProxies);
+  const make = (from: EdgeSettings): Changing => ({
+    settings: from,
+    door: makeDoor(from),
+    rules: makeOriginRules(from.host, from.allowedOrigins),
+    proxies: makeProxies(from.trustedProxies),
+    hooks: makeHookRoutes(from.hooks, { kernel, bounds, attempts: webhookAttempts }),
+    webhookRoutes: makeWebhookRoutes(from.webhook, { kernel, bounds, attempts: webhookAttempts, now }),
+    webhook: makeClient(from.webhook?.accounts ?? {}),
+  });
+  let changing = make(settings);
+  const rules: OriginRules = {
+    hostAllowed: (arrival) => changing.rules.hostAllowed(arrival),
+    judgeOrigin: (arrival) => changing.rules.judgeOrigin(arrival),
+  };
+  const proxies: Proxies = { trusts: (address) => changing.proxies.trusts(address) };
   const page = await openPage(parts);
 
-  const finders = [
+  const finders: readonly RouteFinder[] = [
     makeHealthRoutes({ kernel, version: settings.version, uptimeMs }),
-    makeHookRoutes(settings.hooks, { kernel, bounds, attempts: webhookAttempts }),
-    makeWebhookRoutes(settings.webhook, { kernel, bounds, attempts: webhookAttempts, now }),
+    (path) => changing.hooks(path),
+    (path) => changing.webhookRoutes(path),
     page.find,
   ];
   const hello = makeHello({
-    settings,
+    settings: {
+      ...settings,
+      get snapshot() {
+        return changing.settings.snapshot;
+      },
+    },
     bounds,
     kernel,
     log,
@@ -134,7 +164,7 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServe
   const sockets: Sockets = makeSockets({
     kernel,
     bounds,
-    door,
+    door: () => changing.door,
     log,
     now,
     rules,
@@ -165,7 +195,13 @@ async function assemble(parts: Parts): Promise<Pick<Open, "server" | "localServe
     server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head, entrance));
     return server;
   };
-  return { server: serve("network"), localServer: serve("operator"), sockets };
+  const change = (changed: ChangeableSettings): void => {
+    const before = changing.settings.auth;
+    changing = make({ ...changing.settings, ...changed });
+    if (JSON.stringify(before) !== JSON.stringify(changed.auth))
+      sockets.closeShared("the gateway's token or password has changed: connect again with the new one");
+  };
+  return { server: serve("network"), localServer: serve("operator"), sockets, changing: () => changing, change };
 }
 
 function serverOptions(bounds: EdgeBounds) {

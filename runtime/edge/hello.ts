@@ -35,7 +35,7 @@ export interface Hello {
 
 export function makeHello(deps: HelloDeps): Hello {
   const { settings, bounds, kernel, log, now, uptimeMs } = deps;
-  const { version, bootId, snapshot: defaults } = settings;
+  const { version, bootId } = settings;
 
   const ask = (): ReturnType<KernelForEdge["snapshot"]> =>
     kernel.snapshot().catch((error: unknown) => {
@@ -67,7 +67,8 @@ export function makeHello(deps: HelloDeps): Hello {
           health,
           stateVersion: stateVersion(),
           uptimeMs: uptimeMs(),
-          sessionDefaults: defaults,
+          // Of now: another configuration may be in force.
+          sessionDefaults: settings.snapshot,
         },
         auth,
         policy: {

@@ -271,6 +271,7 @@ export const events = [
   "channels.pairing.requested",
   "channels.pairing.resolved",
   "sessions.changed",
+  "config.changed",
   "presence",
   "tick",
   "shutdown",

@@ -143,7 +143,21 @@ export type GatewayEvent =
         readonly ts: number;
       };
     }
+  /** Another configuration is in force. */
+  | { readonly event: "config.changed"; readonly payload: ConfigChanged }
   | { readonly event: "shutdown"; readonly payload: { readonly reason: string } };
+
+export interface ConfigChanged {
+  readonly generation: number;
+  readonly revision: string;
+  /** Ids of agents. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly changed: readonly string[];
+  /** Other sections, by the names of their keys. */
+  readonly sections: readonly string[];
+  readonly ts: number;
+}
 
 export interface DeadLettersEvent {
   readonly total: number;
@@ -264,6 +278,8 @@ export interface EdgeForKernel {
   closeDevice(deviceId: string, reason: string, exceptConnId?: string): Promise<void>;
   /** Sends through a channel whose client lives in the edge thread (`webhook`). */
   send(message: OutboundMessage): Promise<SendResult>;
+  /** These settings from now on. Rejects, and changes nothing, when one of them cannot be used. */
+  configure(changed: ChangeableSettings): Promise<void>;
   /** Stops intake, tells the clients (close 1012), ends the sockets. */
   close(reason: string): Promise<void>;
 }
@@ -308,6 +324,12 @@ export interface EdgeSettings {
     readonly scope: string;
   };
 }
+
+/** What may change while the edge listens. With another secret, clients that were admitted for the old one have to connect again. */
+export type ChangeableSettings = Pick<
+  EdgeSettings,
+  "auth" | "trustedProxies" | "allowedOrigins" | "hooks" | "webhook" | "snapshot"
+>;
 
 export interface WebhookSettings {
   readonly accounts: Readonly<Record<string, WebhookAccount>>;

@@ -41,6 +41,8 @@ export interface Sockets {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, entrance: Entrance): void;
   publish(events: readonly GatewayEvent[]): void;
   closeDevice(deviceId: string, reason: string, exceptConnId: string | undefined): void;
+  /** Ends the connections that the shared token or password alone admitted. */
+  closeShared(reason: string): void;
   /** Tells every client and closes with 1012; resolves when all sockets have ended. */
   close(reason: string): Promise<void>;
 }
@@ -114,6 +116,9 @@ export function makeSockets(deps: SocketDeps): Sockets {
       for (const connection of connections.keys())
         if (connection.deviceId === deviceId && connection.client?.connId !== exceptConnId)
           connection.close(4001, reason);
+    },
+    closeShared: (reason) => {
+      for (const connection of connections.keys()) if (connection.isShared) connection.close(4001, reason);
     },
     close: async (reason) => {
       clearInterval(tick);

@@ -27,7 +27,8 @@ import { mustSpill, spill } from "./spill.ts";
 import { wasStopped } from "./stops.ts";
 import { followUpCall } from "./exchange.ts";
 import { holdsRight } from "./second-check.ts";
-import { disabledOutcome, endMail, endQueued } from "./turns.ts";
+import { disabledOutcome, endLeft, endMail, endQueued, notConfigured } from "./turns.ts";
+import { unknownAgent } from "./unknown-agent.ts";
 import { refuseSend, settleWithMail } from "./waits.ts";
 
 export interface Admission {
@@ -73,12 +74,7 @@ export interface Admission {
 export function judge(k: KernelState, admission: Admission, nowMs: number): Refusal | undefined {
   const { limits } = k.settings;
   const agent = entryOf(k, admission);
-  if (agent === undefined)
-    return {
-      code: "CLOISTER_AGENT_UNKNOWN",
-      message: `agent not found: ${admission.agentId}`,
-      remedy: "cloister agents list",
-    };
+  if (agent === undefined || agent.leaving !== undefined) return unknownAgent(admission.agentId);
   if (agent.disabled !== undefined) {
     return {
       code: "CLOISTER_AGENT_DISABLED",
@@ -251,12 +247,7 @@ export function restore(
     return;
   }
   if (agent === undefined) {
-    k.emit({
-      type: "bury",
-      header,
-      fate: "undeliverable",
-      reason: `the agent ${header.agentId} is no longer configured`,
-    });
+    k.emit({ type: "bury", header, fate: "undeliverable", reason: notConfigured(header.agentId) });
     return;
   }
   // A disabled agent's mail stays where it is, for the start after the repair.
@@ -304,6 +295,10 @@ export function enqueue(
   // The agent went out of service while the journal wrote: the mail waits there for the start after the repair.
   if (agent.disabled !== undefined) {
     endMail(k, agent, mail, 1, disabledOutcome(agent));
+    return;
+  }
+  if (agent.leaving !== undefined) {
+    endLeft(k, agent, mail);
     return;
   }
   if (as === "stopped") {

@@ -13,8 +13,9 @@ const noNews: AgentEntry["slotNews"] = [];
 
 /** One class with all of its fields, which V8 keeps in the object itself. */
 class Entry implements AgentEntry {
-  readonly spec: AgentSpec;
+  spec: AgentSpec;
   disabled: AgentEntry["disabled"];
+  leaving: AgentEntry["leaving"] = undefined;
   phase: AgentEntry["phase"];
   reason: AgentEntry["reason"];
   incarnation = 0;

@@ -261,8 +261,9 @@ export function hasCell(agent: AgentEntry): boolean {
 }
 
 /** Has a cell whether it has mail or not, as long as it is in service. */
-export function staysLive({ spec, phase, disabled }: AgentEntry): boolean {
-  return spec.supervision.restart === "permanent" && phase !== "parked" && disabled === undefined;
+export function staysLive({ spec, phase, disabled, leaving }: AgentEntry): boolean {
+  const isServing = phase !== "parked" && disabled === undefined && leaving === undefined;
+  return spec.supervision.restart === "permanent" && isServing;
 }
 
 export function hasReady(agent: AgentEntry): boolean {

@@ -9,12 +9,12 @@ import { endQuiets } from "./arrivals.ts";
 import { expireCrowds } from "./crowd.ts";
 import type { Taken } from "./gather.ts";
 import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells.ts";
-import { hasCell } from "./dispatch.ts";
+import { hasCell, pumpWanting } from "./dispatch.ts";
 import { cellEnding } from "./ends.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome, ReplyRoute } from "./envelope.ts";
 import { type FollowUp, followUpAdmission } from "./exchange.ts";
 import type { Refusal } from "./errors.ts";
-import { laneOf, type LaneRow, makeLanes, viewLanes } from "./lanes.ts";
+import { laneOf, type LaneRow, makeLanes, setPlaces, viewLanes } from "./lanes.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { Pairing, PairingRegistry } from "./pairings.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
@@ -26,7 +26,8 @@ import { type Refill, refilled, useRoom } from "./room.ts";
 import { type Dropped, dropped, restoreBacklog } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
 import { rightAsked } from "./right-requests.ts";
-import { expireRights, grant, revoke } from "./rights.ts";
+import { expireRights, grant, restateRights, revoke } from "./rights.ts";
+import { addAgent, changeAgent, removeAgent, settleLeaving } from "./roster.ts";
 import { cancelRun, cancelRunsOf, hearerOf, type RunStored, runStored, settleRuns, tickRuns } from "./run-ends.ts";
 import type { RunRow } from "./run-rows.ts";
 import { type RunView, viewRun } from "./run-views.ts";
@@ -84,6 +85,7 @@ export function makeKernel(
     children: new Map(),
     runWaits: new Map(),
     unsettled: new Set(),
+    leaving: new Set(),
     pairings,
     asks: makeAsks(),
     mail: new Map(),
@@ -111,6 +113,7 @@ export function makeKernel(
   const afterwards = (nowMs: number): void => {
     settleRuns(k, nowMs);
     useRoom(k, nowMs);
+    settleLeaving(k);
   };
 
   return {
@@ -202,6 +205,29 @@ export function makeKernel(
       const ids = revoke(k, id);
       afterwards(nowMs);
       return ids;
+    },
+    /** An agent of the configuration that is new, or that is back before it was gone (`roster.ts`). */
+    addAgent(spec: AgentSpec, nowMs: number): void {
+      addAgent(k, spec, nowMs);
+      afterwards(nowMs);
+    },
+    /** `renew`: its cell was started with something else; the next one begins when its turns have ended. */
+    changeAgent(spec: AgentSpec, renew: boolean, nowMs: number): void {
+      changeAgent(k, spec, renew, nowMs);
+      afterwards(nowMs);
+    },
+    /** Ends in the effect `agent-gone`, when its turns and all that it had are over. */
+    removeAgent(agentId: string, nowMs: number): void {
+      removeAgent(k, agentId, nowMs);
+      afterwards(nowMs);
+    },
+    /** The rows of the config, and with them the places of the lanes, are others now. */
+    restate(places: KernelSettings["lanes"], nowMs: number): void {
+      expireRights(k, nowMs);
+      restateRights(k);
+      setPlaces(k, places);
+      pumpWanting(k, nowMs);
+      afterwards(nowMs);
     },
     /** The supervisor sends for a turn, after its own checks (the session tools). False when the turn is over. */
     sendFor(agentId: string, turnNumber: number, request: CheckedSend, nowMs: number): boolean {

@@ -51,6 +51,14 @@ function makeLane(places: number): LaneState {
   return { places, running: 0, wanting: new Map(), first: undefined };
 }
 
+/** As many places from now on; turns that hold one keep it. */
+export function setPlaces(k: KernelState, places: Readonly<Record<SharedLane, number>>): void {
+  for (const lane of sharedLanes) {
+    const state = stateOf(k, lane);
+    if (state !== undefined) state.places = places[lane];
+  }
+}
+
 /** Undefined: the lane has no places, its turns need none. */
 export function stateOf(k: KernelState, lane: string): LaneState | undefined {
   if (lane === nested) return undefined;

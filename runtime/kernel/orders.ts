@@ -25,7 +25,7 @@ export type AgentOrder =
 /** False when there is nothing to do it to: no such agent, a disabled one, or a parked one that is told to restart. */
 export function giveOrder(k: KernelState, agentId: string, order: AgentOrder, nowMs: number): boolean {
   const agent = k.agents.get(agentId);
-  if (agent === undefined || agent.disabled !== undefined) return false;
+  if (agent === undefined || agent.disabled !== undefined || agent.leaving !== undefined) return false;
   if (agent.phase === "parked" && order.type === "restart") return false;
   placeOrder(k, agent, order, "operator", order.type === "park" ? `park: ${order.reason}` : order.type, nowMs);
   return true;
@@ -92,7 +92,7 @@ export function unpark(k: KernelState, agentId: string, nowMs: number): boolean 
 }
 
 /** The abnormal ends no longer count: an operator has taken the agent in hand. */
-function forgetCrashes(agent: AgentEntry): void {
+export function forgetCrashes(agent: AgentEntry): void {
   agent.crashTimes = [];
   agent.crashStreak = 0;
 }

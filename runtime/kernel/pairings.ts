@@ -112,9 +112,13 @@ export interface PairingRegistry {
   allows(pairing: Pairing, verb: Verb, object: string): boolean;
   /** Live pairings whose time is over. */
   expired(nowMs: number): readonly Pairing[];
+  /** How the standing rows of the subjects that were asked about differ from what they are now. Changes nothing. */
+  restated(): { readonly gone: readonly Pairing[]; readonly come: readonly Pairing[] };
+  /** Ends every pairing of the subject, with what was derived from them; asked about again, its standing rows are made anew. */
+  forget(subject: string): readonly Pairing[];
 }
 
-/** The rows that a subject has from the start. Same answers at any time. */
+/** The rows that a subject has from the start. When answers change, `restated` tells the difference. */
 export interface StandingPairings {
   of(subject: string): readonly Pairing[];
   /** Whose row has this id, whether or not it was made. */
@@ -190,30 +194,48 @@ export function makePairingRegistry(standing = noStanding): PairingRegistry {
     return live.get(id);
   };
 
+  const revoke = (id: string): readonly Pairing[] => {
+    const revoked: Pairing[] = [];
+    const open = [id];
+    for (let next = open.shift(); next !== undefined; next = open.shift()) {
+      const pairing = get(next);
+      if (pairing === undefined) continue;
+      open.push(...(children.get(next) ?? []));
+      remove(pairing);
+      revoked.push(pairing);
+    }
+    return revoked;
+  };
+
   return {
     allows,
     get,
+    revoke,
     add(pairing) {
       // They come first in the order of `find`, and a parent may be among them.
       rowsOf(pairing.subject);
       if (pairing.parent !== undefined) get(pairing.parent);
       insert(pairing);
     },
-    revoke(id) {
-      const revoked: Pairing[] = [];
-      const open = [id];
-      for (let next = open.shift(); next !== undefined; next = open.shift()) {
-        const pairing = get(next);
-        if (pairing === undefined) continue;
-        open.push(...(children.get(next) ?? []));
-        remove(pairing);
-        revoked.push(pairing);
-      }
-      return revoked;
-    },
     isLive: (id) => get(id) !== undefined,
     find: (subject, verb, object) => rowsOf(subject).find((row) => allows(row, verb, object)),
     of: rowsOf,
+    restated() {
+      const gone: Pairing[] = [];
+      const come: Pairing[] = [];
+      for (const subject of made) {
+        const rows = new Map(standing.of(subject).map((row) => [row.id, row]));
+        for (const row of bySubject.get(subject) ?? [])
+          if (row.origin === "config" && !rows.has(row.id)) gone.push(row);
+        for (const row of rows.values()) if (!live.has(row.id)) come.push(row);
+      }
+      return { gone, come };
+    },
+    forget(subject) {
+      const revoked = (bySubject.get(subject) ?? []).flatMap(({ id }) => revoke(id));
+      made.delete(subject);
+      return revoked;
+    },
     expired(nowMs) {
       if (nowMs < firstEndMs) return [];
       const over = [...ending].filter(([, untilMs]) => untilMs <= nowMs).map(([id]) => live.get(id));

@@ -21,7 +21,31 @@ export function grant(k: KernelState, pairing: Pairing): void {
 
 /** Ends the pairing and all that was derived from it. Gives their ids; none when it was not in force. */
 export function revoke(k: KernelState, id: string): readonly string[] {
-  const revoked = k.pairings.revoke(id);
+  const ids = takeBack(k, k.pairings.revoke(id));
+  if (ids.length > 0) refuseWaitsUnder(k, new Set(ids));
+  return ids;
+}
+
+/**
+ * The rows of the config have changed: those that are gone end, new ones are granted. What was sent under one that is gone and is
+ * with a cell is finished, and who waits for it hears its answer; what waits for its turn is refused when that comes (W-07). An agent
+ * that leaves keeps its rights until it has ended.
+ */
+export function restateRights(k: KernelState): void {
+  const { gone, come } = k.pairings.restated();
+  for (const pairing of gone)
+    if (subjectOf(k, pairing)?.leaving === undefined) takeBack(k, k.pairings.revoke(pairing.id));
+  for (const pairing of come) grant(k, pairing);
+}
+
+/** The agent is gone, and with it every right that it held and that was derived from one of them. */
+export function forgetRights(k: KernelState, { spec }: AgentEntry): void {
+  const ids = takeBack(k, k.pairings.forget(`agent:${spec.id}`));
+  if (ids.length > 0) refuseWaitsUnder(k, new Set(ids));
+}
+
+/** Their slots mean nothing from here on. Gives their ids. */
+function takeBack(k: KernelState, revoked: readonly Pairing[]): readonly string[] {
   for (const pairing of revoked) {
     const agent = subjectOf(k, pairing);
     for (const [slot, held] of agent?.slots ?? []) {
@@ -30,9 +54,7 @@ export function revoke(k: KernelState, id: string): readonly string[] {
       if (agent.phase === "starting" || agent.phase === "live") tell(k, agent, [down.slot, 0, 0, slot, "", "[]", ""]);
     }
   }
-  const ids = revoked.map((pairing) => pairing.id);
-  if (ids.length > 0) refuseWaitsUnder(k, new Set(ids));
-  return ids;
+  return revoked.map((pairing) => pairing.id);
 }
 
 /** Call it before anything is judged at this time. */

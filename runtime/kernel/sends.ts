@@ -19,6 +19,7 @@ import { askForRight } from "./right-requests.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, Turn } from "./state.ts";
 import { answerFromSteps, type CallId, whyNoMoreSteps } from "./steps.ts";
 import { begun } from "./turns.ts";
+import { unknownAgent } from "./unknown-agent.ts";
 import { answerRefusal, openAsk, settleWithMail } from "./waits.ts";
 
 export function send(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord, nowMs: number): void {
@@ -367,10 +368,6 @@ function checkSend(k: KernelState, agent: AgentEntry, turn: Turn, record: UpReco
 export function slotPairing(k: KernelState, agent: AgentEntry, slot: number): Pairing | undefined {
   const id = agent.slots.get(slot);
   return id === undefined ? undefined : k.pairings.get(id);
-}
-
-function unknownAgent(agentId: string): Refusal {
-  return { code: "CLOISTER_AGENT_UNKNOWN", message: `agent not found: ${agentId}`, remedy: "cloister agents list" };
 }
 
 function noPlaceEver(sessionKey: string): Refusal {

@@ -77,7 +77,7 @@ export interface SessionLane {
 }
 
 export interface LaneState {
-  readonly places: number;
+  places: number;
   /** Turns that hold one. */
   running: number;
   /**
@@ -127,8 +127,9 @@ export interface Turn {
 }
 
 export interface AgentEntry {
-  readonly spec: AgentSpec;
+  spec: AgentSpec;
   disabled: string | undefined;
+  leaving: string | undefined; // why it was removed, while it has work that is not over (`roster.ts`)
   phase: Exclude<AgentPhase, "running" | "disabled">;
   reason: string | undefined;
   incarnation: number;
@@ -448,6 +449,7 @@ export type Effect =
   | { readonly type: "deadline"; readonly atMs: number }
   | { readonly type: "cell-log"; readonly agentId: string; readonly level: number; readonly message: string }
   | { readonly type: "agent-changed"; readonly agentId: string }
+  | { readonly type: "agent-gone"; readonly agentId: string } // of one that was removed: nothing is left
   | AuditEffect;
 
 export interface KernelState {
@@ -461,14 +463,13 @@ export interface KernelState {
   readonly runWaits: Map<string, Set<string>>;
   /** Runs of which something has ended in this event (`run-notes.ts`). */
   readonly unsettled: Set<AgentEntry>;
+  readonly leaving: Set<AgentEntry>; // removed, and not gone (`roster.ts`)
   readonly pairings: PairingRegistry;
   readonly asks: Asks;
   /** Accepted and not done: mail by envelope id. */
   readonly mail: Map<string, Mail>;
-  /** Those with places. */
-  readonly lanes: Map<string, LaneState>;
-  /** Agents with a cell: starting, live or stopping. */
-  liveCells: number;
+  readonly lanes: Map<string, LaneState>; // those with places
+  liveCells: number; // agents with a cell: starting, live or stopping
   /** Agents that may have something that becomes due: a cell, or mail. The others cost nothing as time goes by. */
   readonly astir: Set<AgentEntry>;
   /** Chains of messages among agents that have an open one, by trace (`chains.ts`). */

@@ -65,7 +65,7 @@ export function stop(k: KernelState, scope: StopScope, subject: string, nowMs: n
     backlog += agent.spill?.count ?? 0;
     const spilled = stopSpilled(k, agent, sessionOf(scope), runOf(scope), nowMs);
     if (spilled !== undefined) kept.push(spilled);
-    if (isWhole) senders += refuseCrowd(k, agent);
+    if (isWhole) senders += refuseCrowd(k, agent, stoppedRefusal);
     if (agent.isMade) for (const run of stopQueued(k, agent, isMeant)) queued.push(run);
   }
   for (const agent of agents) {
@@ -231,13 +231,14 @@ export function wasStopped(agent: AgentEntry, ticket: AppendTicket): boolean {
   return ticket.stops < agent.stopNumber;
 }
 
-function refuseCrowd(k: KernelState, agent: AgentEntry): number {
+/** Gives how many waited. */
+export function refuseCrowd(k: KernelState, agent: AgentEntry, refusal: Refusal): number {
   const crowd = agent.crowd ?? [];
   for (const waiting of crowd) {
-    if (waiting.type === "cell") refuseWaitForPlace(k, waiting.place, stoppedRefusal);
+    if (waiting.type === "cell") refuseWaitForPlace(k, waiting.place, refusal);
     else {
       leaveCrowd(k, agent, waiting);
-      k.emit({ type: "accepted", ticket: waiting.ticket, result: { status: "refused", refusal: stoppedRefusal } });
+      k.emit({ type: "accepted", ticket: waiting.ticket, result: { status: "refused", refusal } });
     }
   }
   return crowd.length;

@@ -21,6 +21,7 @@ import { noteRun, noteRunTurn } from "./run-notes.ts";
 import type { AgentEntry, Effect, KernelState, Mail, Turn } from "./state.ts";
 import { whyNotDelivered } from "./second-check.ts";
 import { type StepRow, takeUpSteps } from "./steps.ts";
+import { unknownAgent } from "./unknown-agent.ts";
 import { answer, dropAsks, givePlaceBack } from "./waits.ts";
 
 export type Begun =
@@ -340,6 +341,7 @@ function endCompany(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outc
   if (isStored) for (const mail of turn.taken.splice(0)) endMail(k, agent, mail, 1, outcomeOfTaken(outcome), true);
   const rest = letGo(turn);
   if (agent.disabled !== undefined) for (const mail of rest) endMail(k, agent, mail, 1, disabledOutcome(agent));
+  else if (agent.leaving !== undefined) for (const mail of rest) endLeft(k, agent, mail);
   else if (turn.mail.aborted) for (const mail of rest) endQueued(k, agent, mail);
   else giveBack(agent, turn, rest);
 }
@@ -401,6 +403,24 @@ export function endMail(
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 
+/** Mail of an agent that was removed; the caller has taken it out of its lane, or never put it there. */
+export function endLeft(k: KernelState, agent: AgentEntry, mail: Mail): void {
+  buryUnconfigured(k, agent, mail);
+  endMail(k, agent, mail, 1, leftOutcome(agent));
+}
+
+export const notConfigured = (agentId: string): string => `the agent ${agentId} is no longer configured`;
+
+function buryUnconfigured(k: KernelState, { spec }: AgentEntry, { envelope, volatile }: Mail): void {
+  if (!volatile)
+    k.emit({ type: "bury", header: envelope.header, fate: "undeliverable", reason: notConfigured(spec.id) });
+}
+
+function leftOutcome({ spec }: AgentEntry): Outcome {
+  const { code, message } = unknownAgent(spec.id);
+  return { status: "error", code, message };
+}
+
 export function disabledOutcome(agent: AgentEntry): Outcome {
   return {
     status: "error",
@@ -413,6 +433,11 @@ export function disabledOutcome(agent: AgentEntry): Outcome {
 export function putBack(k: KernelState, agent: AgentEntry, turn: Turn): void {
   if (agent.disabled !== undefined) {
     closeTurn(k, agent, turn, disabledOutcome(agent));
+    return;
+  }
+  if (agent.leaving !== undefined) {
+    buryUnconfigured(k, agent, turn.mail);
+    closeTurn(k, agent, turn, leftOutcome(agent));
     return;
   }
   agent.turns.delete(turn.number);

@@ -6,15 +6,22 @@ import { type StorePlaces, usualSessionsDir } from "./rows.ts";
 
 export class AgentFolders {
   readonly #stateDir: string;
-  readonly #ids: ReadonlySet<string>;
-  readonly #unusual: ReadonlyMap<string, string>;
+  #ids: ReadonlySet<string> = new Set();
+  #unusual: ReadonlyMap<string, string> = new Map();
 
   constructor({ stateDir, agents }: StorePlaces) {
     this.#stateDir = stateDir;
+    this.place(agents);
+  }
+
+  /** These agents from now on. Gives the ids of those that are no more. */
+  place(agents: StorePlaces["agents"]): readonly string[] {
+    const before = this.#ids;
     this.#ids = new Set(agents.map(({ agentId }) => agentId));
     this.#unusual = new Map(
       agents.flatMap(({ agentId, sessionsDir }) => (sessionsDir === undefined ? [] : [[agentId, sessionsDir]])),
     );
+    return [...before].filter((id) => !this.#ids.has(id));
   }
 
   has(agentId: string): boolean {

@@ -9,6 +9,7 @@ import type { Blobs } from "./blobs.ts";
 import type { OpenEnvironment } from "./environment.ts";
 import { formats, openFormat } from "./format.ts";
 import type { Journal } from "./journal.ts";
+import type { StorePlaces } from "./rows.ts";
 
 interface Open {
   readonly store: Promise<AgentStore>;
@@ -44,6 +45,11 @@ export class AgentStores {
 
   ids(): Iterable<string> {
     return this.#folders.ids();
+  }
+
+  /** These agents from now on. The environments of others are closed, and stay where they are. */
+  async place(agents: StorePlaces["agents"]): Promise<void> {
+    await Promise.all(this.#folders.place(agents).map((agentId) => this.release(agentId)));
   }
 
   /** Runs the work with the agent's environment open. Rejects with `CLOISTER_AGENT_UNKNOWN`. */

@@ -168,6 +168,8 @@ export class OpenStore implements Store {
     }
   }
 
+  placeAgents: Store["placeAgents"] = (agents) => this.#run(() => this.#agents.place(agents));
+
   append: Store["append"] = (envelope, dedupe, sees) =>
     this.#run(async () => {
       const result = await this.#withBody(envelope, (stored) => this.#journal.append(stored, dedupe, sees));

@@ -61,6 +61,7 @@ import type {
   Pending,
   Snapshot,
   StoreCounters,
+  StorePlaces,
   KeptRow,
   RoomActivation,
   RoomQuery,
@@ -98,6 +99,9 @@ export interface KeptSenders {
 }
 
 export interface Store {
+  /** The agents change while the store is open: those that are left out are known no more, and what they have stays on the disk. */
+  placeAgents(agents: StorePlaces["agents"]): Promise<void>;
+
   // --- journal ---
   /**
    * An envelope id that the journal holds already is a duplicate as well. What the envelope shows of a group is seen from then

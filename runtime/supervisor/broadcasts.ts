@@ -54,8 +54,6 @@ type Started = { readonly agentId: string; readonly sessionKey: string } & (
 );
 
 export function makeBroadcasts({ config, accept, runs, addresses, newUuid, log }: BroadcastsDeps): Broadcasts {
-  const { strategy } = config.groups.broadcast;
-
   const failed = (agentId: string, reason: string): void =>
     log.warn({ agent: agentId }, `Broadcast agent ${agentId} failed: ${reason}`);
 
@@ -101,7 +99,7 @@ export function makeBroadcasts({ config, accept, runs, addresses, newUuid, log }
         `the turns of the broadcast are used up (maxTurns ${job.entry.maxTurns}); these agents are left out`,
       );
     const replies: (AgentReply | undefined)[] = [];
-    if (strategy === "parallel") {
+    if (config.groups.broadcast.strategy === "parallel") {
       const started = await Promise.all(round.launches.map((_, at) => launch(job, round, at)));
       onStarted?.(started);
       replies.push(...(await Promise.all(started.map(replyOf))));
@@ -125,7 +123,7 @@ export function makeBroadcasts({ config, accept, runs, addresses, newUuid, log }
       const runId = `broadcast-${newUuid()}`;
       log.info(
         { room: job.entry.key, run: runId },
-        `Broadcasting message to ${first.launches.length} agents (${strategy})`,
+        `Broadcasting message to ${first.launches.length} agents (${config.groups.broadcast.strategy})`,
       );
       const begun = Promise.withResolvers<readonly Started[]>();
       const work = async (): Promise<void> => {

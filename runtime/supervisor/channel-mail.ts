@@ -49,6 +49,7 @@ import type { ChannelRoute } from "./answers.ts";
 import { type Accept, makeBroadcasts } from "./broadcasts.ts";
 import type { CommandResult, Commands } from "./commands/index.ts";
 import type { Logger } from "./driver.ts";
+import { makeDerived } from "./live-config.ts";
 import type { Runs } from "./runs.ts";
 import type { SenderDesk } from "./senders.ts";
 
@@ -97,12 +98,20 @@ export interface ChannelMail {
 
 export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
   const { config, routes, store, log, nowMs } = deps;
-  const groupChats = new Map(
-    config.agents.flatMap(({ id, groupChat }) => (groupChat === undefined ? [] : [[id, groupChat] as const])),
+  const chats = makeDerived(
+    () => config.agents,
+    (agents) => {
+      const groupChats = new Map(
+        agents.flatMap(({ id, groupChat }) => (groupChat === undefined ? [] : [[id, groupChat] as const])),
+      );
+      return { groupChats, patterns: makeMentionPatterns(config.groups, Object.fromEntries(groupChats)) };
+    },
   );
-  const patterns = makeMentionPatterns(config.groups, Object.fromEntries(groupChats));
   const guard = makeLoopGuard(limits.botPairsMax);
-  const broadcasts = makeBroadcasts({ ...deps, addresses: (agentId, text) => patterns.addresses(agentId, text) });
+  const broadcasts = makeBroadcasts({
+    ...deps,
+    addresses: (agentId, text) => chats().patterns.addresses(agentId, text),
+  });
   /** The last work on each room, until it has settled. */
   const tails = new Map<string, Promise<unknown>>();
 
@@ -181,7 +190,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
       rules,
       group,
       facts: { ...event, channel: route.channel },
-      patterns,
+      patterns: chats().patterns,
       agentIds: targets.map(({ agentId }) => agentId),
       activation: view.activation,
       isCommand,
@@ -319,7 +328,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
   }
 
   function historyLimit(rules: AccountRules, agentId: string): number {
-    return Math.min(rules.historyLimit, groupChats.get(agentId)?.historyLimit ?? rules.historyLimit);
+    return Math.min(rules.historyLimit, chats().groupChats.get(agentId)?.historyLimit ?? rules.historyLimit);
   }
 
   return {

@@ -43,7 +43,7 @@ import type { Logger } from "./driver.ts";
 export interface DevicesDeps {
   readonly kept: KeptDevices;
   readonly operatorKey: string;
-  readonly autoApproveLocal: boolean;
+  readonly autoApproveLocal: () => boolean;
   readonly authMode: string;
   readonly store: Pick<Store, "keepDevices" | "audit">;
   readonly newId: () => string;
@@ -98,7 +98,9 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
     },
     newId,
     isOnline: (deviceId) => [...online.values()].includes(deviceId),
-    autoApproveLocal: deps.autoApproveLocal,
+    get autoApproveLocal() {
+      return deps.autoApproveLocal();
+    },
   };
 
   const inTurn = makeInTurn();

@@ -3,7 +3,7 @@
  * run, and reports back. The only place where the pure kernel meets time, threads and stores.
  */
 import type { Policy } from "../../auth/policy.ts";
-import { compilePairings, explainMissing, grantPairings } from "../../auth/compile-pairings.ts";
+import { compilePairings, grantPairings } from "../../auth/compile-pairings.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { type Admission, type Kernel, makeKernel } from "../kernel/kernel.ts";
 import type { Outcome } from "../kernel/envelope.ts";
@@ -18,7 +18,7 @@ import type { StandingOrder, Store } from "../store/port.ts";
 import { resetFor } from "./reset-rules.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
-import { isSubagentKey, parseSessionKey, sessionChannel, sessionKind } from "../routing/index.ts";
+import { sessionChannel, sessionKind } from "../routing/index.ts";
 import { specOf } from "./agent-spec.ts";
 import { type Deliver, makeAnswers, restartHeader } from "./answers.ts";
 import { makeAlarm } from "./alarm.ts";
@@ -27,6 +27,7 @@ import { makeBacklogs } from "./backlogs.ts";
 import { makeCellEnds } from "./cell-ends.ts";
 import { initOf, prepareCell } from "./cell-places.ts";
 import type { FollowUp } from "../kernel/exchange.ts";
+import { makeKernelSettings } from "./kernel-settings.ts";
 import { makeProfiles } from "./profiles.ts";
 import type { Queues } from "./queues.ts";
 import type { Runs } from "./runs.ts";
@@ -48,6 +49,8 @@ export interface DriverDeps {
   readonly nowMs: () => number;
   readonly newId: (nowMs: number) => string;
   readonly onAgentChanged: (agentId: string) => void;
+  /** Nothing is left of an agent that was removed while the gateway ran. */
+  readonly onAgentGone: (agentId: string) => void;
   /** One more is in the store. */
   readonly onDeadLetter: () => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
@@ -109,25 +112,8 @@ export function makeDriver(deps: DriverDeps): Driver {
 
   const parked = new Map(deps.orders.map(({ agentId, reason }) => [agentId, reason]));
   const kernel = makeKernel(
-    {
-      limits,
-      lanes: config.lanes,
-      liveCellsMax: deps.liveCellsMax,
-      random: Math.random,
-      whyNot: (subject, verb, object) => explainMissing(deps.policy, subject, verb, object),
-      isCanonicalKey: (sessionKey) => {
-        const parsed = parseSessionKey(sessionKey);
-        return parsed.shape === "agent" && parsed.key === sessionKey;
-      },
-      isRunKey: isSubagentKey,
-      bytesOf: (text) => Buffer.byteLength(text),
-      isRepeatable: deps.isRepeatable,
-      loops: config.loops,
-      asksForRights: config.agentToAgent.requests === "operator",
-      queueOf: (header) => deps.queues.of(header),
-      newId: deps.newId,
-    },
-    config.agents.map((agent) => specOf(agent, config, deps.policy, parked.get(agent.id))),
+    makeKernelSettings(deps),
+    [...agents.values()].map((agent) => specOf(agent, config, deps.policy, parked.get(agent.id))),
     pairings,
     (effect) => perform(effect),
   );
@@ -328,6 +314,9 @@ export function makeDriver(deps: DriverDeps): Driver {
         return;
       case "agent-changed":
         deps.onAgentChanged(effect.agentId);
+        return;
+      case "agent-gone":
+        deps.onAgentGone(effect.agentId);
         return;
       case "audit":
         noteAudit(effect);

@@ -7,7 +7,9 @@ import type { AgentPresence, AgentStatus, Client } from "../edge/port.ts";
 import { limits } from "../kernel/limits.ts";
 import type { LaneRow } from "../kernel/lanes.ts";
 import type { SessionRow } from "../store/port.ts";
+import type { ConfigStatus } from "./config-desk.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import { makeDerived } from "./live-config.ts";
 import type { LoopFacts } from "./loop-facts.ts";
 import type { Handlers } from "./method-handlers.ts";
 import type { Census, SessionCensus } from "./session-census.ts";
@@ -24,6 +26,7 @@ export interface GatewayViewDeps {
   readonly deadLetters: Pick<DeadLetters, "counts">;
   readonly subagents: Pick<Subagents, "list">;
   readonly loop: () => LoopFacts;
+  readonly configStatus: () => ConfigStatus;
 }
 
 export interface GatewayViews {
@@ -35,8 +38,11 @@ export interface GatewayViews {
 export function makeGatewayViews(deps: GatewayViewDeps): GatewayViews {
   const { config, nowMs } = deps;
   const uptimeMs = (): number => nowMs() - deps.startedAtMs;
-  const folders = new Map(config.agents.map(({ id, sessionsDir }) => [id, sessionsDir]));
-  const accounts = Object.keys(config.webhook?.accounts ?? {});
+  const folders = makeDerived(
+    () => config.agents,
+    (agents) => new Map(agents.map(({ id, sessionsDir }) => [id, sessionsDir])),
+  );
+  const accounts = (): readonly string[] => Object.keys(config.webhook?.accounts ?? {});
 
   const loop = () => {
     const facts = deps.loop();
@@ -49,7 +55,7 @@ export function makeGatewayViews(deps: GatewayViewDeps): GatewayViews {
     rows.map(({ key, updatedAtMs }) => ({ key, updatedAt: updatedAtMs, age: nowMs() - updatedAtMs }));
 
   const sessionsOf = (agentId: string, { counts, newest }: SessionCensus) => ({
-    path: folders.get(agentId) ?? "",
+    path: folders().get(agentId) ?? "",
     count: counts[agentId] ?? 0,
     recent: recentOf(newest.filter((row) => row.agentId === agentId).slice(0, limits.healthRecentMax)),
   });
@@ -68,7 +74,7 @@ export function makeGatewayViews(deps: GatewayViewDeps): GatewayViews {
             webhook: {
               configured: true,
               accounts: Object.fromEntries(
-                accounts.map((accountId) => [accountId, { accountId, enabled: true, configured: true }]),
+                accounts().map((accountId) => [accountId, { accountId, enabled: true, configured: true }]),
               ),
             },
           },
@@ -88,6 +94,7 @@ export function makeGatewayViews(deps: GatewayViewDeps): GatewayViews {
     sessions: sessionsOf(config.defaultAgentId, census),
     eventLoop: loop(),
     deadLetters: deps.deadLetters.counts(),
+    config: deps.configStatus(),
   });
 
   /** Of the runs that are kept, at most `runsListMax`. */
@@ -113,12 +120,13 @@ export function makeGatewayViews(deps: GatewayViewDeps): GatewayViews {
       runtimeVersion: deps.version,
       uptimeMs: uptimeMs(),
       configPath: config.configPath,
+      config: deps.configStatus(),
       stateDir: config.stateDir,
       heartbeat: {
         defaultAgentId: config.defaultAgentId,
         agents: config.agents.map(({ id }) => ({ agentId: id, ...noHeartbeat, waitingForRoute: false })),
       },
-      channelSummary: config.webhook === null ? [] : [`webhook: ${accounts.join(", ")}`],
+      channelSummary: config.webhook === null ? [] : [`webhook: ${accounts().join(", ")}`],
       queuedSystemEvents: [],
       tasks: taskCounts,
       sessions: {

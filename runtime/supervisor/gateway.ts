@@ -18,7 +18,7 @@ import type { InboundEvent } from "../../channels/port.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
-import { compileRoutes, mainSessionKey } from "../routing/index.ts";
+import { mainSessionKey } from "../routing/index.ts";
 import type { GrantRow } from "../kernel/envelope.ts";
 import type { QueueRow, GrantRequest, StandingOrder, Store, KeptDevices, KeptSenders } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
@@ -27,6 +27,7 @@ import { makeAgentBoard } from "./agent-board.ts";
 import { makeCommands } from "./commands/index.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
 import type { Deliver } from "./answers.ts";
+import { type ConfigDesk, makeConfigDesk, type ReadConfig, type ReadsConfig } from "./config-desk.ts";
 import { type Driver, type Logger, makeDriver, type Resumed } from "./driver.ts";
 import { makeExchanges } from "./exchanges.ts";
 import { makeGrantRequests } from "./grant-requests.ts";
@@ -41,6 +42,7 @@ import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
 import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
 import { watchLoop } from "./loop-facts.ts";
+import { makeLiveConfig, makeView } from "./live-config.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
 import { makeQueues } from "./queues.ts";
 import { answerDelivered, answerInSession } from "./room-answers.ts";
@@ -79,6 +81,8 @@ export interface GatewayParts {
   readonly nowMs?: () => number;
   /** The gateway has to stop: an agent failed whose `supervision.escalate` says so. */
   readonly onFatal?: (reason: string) => void;
+  /** What `config` was made of, and how it is read again. */
+  readonly configFile: { readonly files: ReadConfig["files"]; readonly read: ReadsConfig };
 }
 
 export interface Gateway {
@@ -87,7 +91,8 @@ export interface Gateway {
   readonly driver: Driver;
   readonly agents: () => readonly AgentStatus[];
   /** The edge is up: events go there, answers leave through it. */
-  attachEdge(edge: Pick<EdgeForKernel, "publish" | "send" | "closeDevice">): void;
+  attachEdge(edge: Pick<EdgeForKernel, "publish" | "send" | "closeDevice" | "configure">): void;
+  readonly configDesk: ConfigDesk;
   /** Takes up what the last process left. Call it when the edge is attached. */
   resume(): Promise<Resumed>;
   /** Stops intake, lets turns end, ends the cells. The store stays open. */
@@ -95,12 +100,13 @@ export interface Gateway {
 }
 
 export function makeGateway(parts: GatewayParts): Gateway {
-  const { config, store, log } = parts;
+  const { store, log } = parts;
   const nowMs = parts.nowMs ?? Date.now;
-  const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
+  const live = makeLiveConfig(parts.config);
+  const { config, agents, routes } = live;
   const grants = makeGrants({
     kept: parts.grants,
-    agentIds: config.agents.map(({ id }) => id),
+    agents,
     store,
     kernel: () => driver.kernel,
     newId: () => `g-${randomUUID().slice(0, 8)}`,
@@ -108,18 +114,23 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
   });
   const policy: Policy = {
-    visibility: config.visibility,
-    agentToAgent: config.agentToAgent,
-    sessionToolsVisibility: config.sessionToolsVisibility,
+    get visibility() {
+      return config.visibility;
+    },
+    get agentToAgent() {
+      return config.agentToAgent;
+    },
+    get sessionToolsVisibility() {
+      return config.sessionToolsVisibility;
+    },
     get operator() {
       return grants.live();
     },
   };
   const queues = makeQueues(config, store, parts.queues);
-  const routes = compileRoutes(config);
   const loop = watchLoop();
 
-  let edge: Pick<EdgeForKernel, "send" | "closeDevice"> | undefined;
+  let edge: Pick<EdgeForKernel, "send" | "closeDevice" | "configure"> | undefined;
   let isResumed = false;
   const events = makeEvents(log);
   const { publish } = events;
@@ -209,6 +220,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     newId,
     onAgentChanged: (agentId) => board.changed(agentId),
+    onAgentGone: (agentId) => configDesk.gone(agentId),
     onSessionChanged,
     onDeadLetter: () => void deadLetters.changed(),
     deliver,
@@ -247,8 +259,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
   const retention = makeRetention({
     store,
-    rule: config.session.maintenance,
-    agentIds: config.agents.map(({ id }) => id),
+    rule: makeView(() => config.session.maintenance),
+    agents,
     mainOf: (agentId) => mainSessionKey(agentId, config.session),
     forgetState: (sessionKey) => driver.kernel.forgetState(sessionKey),
     onSessionChanged,
@@ -324,7 +336,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const devices = makeDevices({
     kept: parts.devices,
     operatorKey: parts.operatorKey,
-    autoApproveLocal: config.gateway.autoApproveLocal,
+    autoApproveLocal: () => config.gateway.autoApproveLocal,
     authMode: config.gateway.auth.mode,
     store,
     newId: randomUUID,
@@ -333,7 +345,25 @@ export function makeGateway(parts: GatewayParts): Gateway {
     edge: () => edge,
     log,
   });
+  const lifecycle = makeLifecycle({
+    ...parts.process,
+    turnsInFlight: () => driver.kernel.turnsInFlight(),
+    isReady: () => isResumed,
+  });
+  const configDesk = makeConfigDesk({
+    live,
+    ...parts.configFile,
+    store,
+    driver: () => driver,
+    policy,
+    edge: () => edge,
+    publish,
+    ...(parts.process.launched === undefined ? {} : { restart: (by: string) => lifecycle.end({}, true, by) }),
+    nowMs,
+    log,
+  });
   const views = makeGatewayViews({
+    configStatus: () => configDesk.status(),
     config,
     version: parts.version,
     startedAtMs: nowMs(),
@@ -368,7 +398,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     lanes: () => driver.kernel.lanes(),
     stopWork: makeStopWork({
       store,
-      agentIds: config.agents.map(({ id }) => id),
+      agents,
       kernel: () => driver.kernel,
       runs,
       nowMs,
@@ -376,11 +406,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     order: (agentId, order) => driver.kernel.order(agentId, order, nowMs()),
     unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
     backups: makeBackups(store, nowMs, log),
-    lifecycle: makeLifecycle({
-      ...parts.process,
-      turnsInFlight: () => driver.kernel.turnsInFlight(),
-      isReady: () => isResumed,
-    }),
+    lifecycle,
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
   });
 
@@ -401,6 +427,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   return {
     doors,
     driver,
+    configDesk,
     agents: () => board.all(),
     attachEdge: (attached) => {
       edge = attached;
@@ -415,6 +442,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     },
     async drain(timeoutMs) {
       requests.close();
+      await configDesk.close();
       const [clean] = await Promise.all([driver.drain(timeoutMs), retention.close()]);
       await readers.close();
       loop.close();

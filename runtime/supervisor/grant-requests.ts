@@ -101,7 +101,6 @@ const isOpen = (request: GrantRequest): boolean => request.decision === undefine
 
 export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
   const { config, policy, store, nowMs, log } = deps;
-  const isOn = config.agentToAgent.requests === "operator";
   let rows: readonly GrantRequest[] = deps.kept;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
@@ -339,7 +338,7 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
 
   return {
     async raise(refused) {
-      if (!isOn) return undefined;
+      if (config.agentToAgent.requests !== "operator") return undefined;
       try {
         return await inTurn(() => raise(refused));
       } catch (error) {

@@ -17,7 +17,8 @@ import type { Logger } from "./driver.ts";
 export interface GrantsDeps {
   /** What the store kept at the start, oldest first. */
   readonly kept: readonly GrantRow[];
-  readonly agentIds: readonly string[];
+  /** Those that there are now. */
+  readonly agents: ReadonlyMap<string, unknown>;
   readonly store: Pick<Store, "keepGrant" | "dropGrant" | "audit">;
   readonly kernel: () => Pick<Kernel, "grant" | "revoke">;
   readonly newId: () => string;
@@ -85,7 +86,7 @@ export function makeGrants(deps: GrantsDeps): Grants {
         "CLOISTER_REQUEST_INVALID",
         `${name}: found ${JSON.stringify(id)}, wanted an agent's id or a * pattern`,
       );
-    if (!known.includes("*") && !deps.agentIds.includes(known))
+    if (!known.includes("*") && !deps.agents.has(known))
       throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${id}`, "cloister agents list");
     return known;
   };
@@ -122,7 +123,7 @@ export function makeGrants(deps: GrantsDeps): Grants {
     if (rows.some(({ id }) => id === row.id)) return;
     await store.keepGrant(row);
     rows = [...rows, row];
-    for (const pairing of grantPairings(row, deps.agentIds)) kernel().grant(pairing, nowMs());
+    for (const pairing of grantPairings(row, [...deps.agents.keys()])) kernel().grant(pairing, nowMs());
     audit({ type: "grant_added", subject: row.by, object: row.id, detail: describe(row) });
   };
 
@@ -143,7 +144,7 @@ export function makeGrants(deps: GrantsDeps): Grants {
           throw failure("CLOISTER_GRANT_UNKNOWN", `no grant in force has the id ${id}`, "cloister grants list");
         await store.dropGrant(id);
         rows = rows.filter((one) => one !== row);
-        for (const pairing of grantPairings(row, deps.agentIds)) kernel().revoke(pairing.id, nowMs());
+        for (const pairing of grantPairings(row, [...deps.agents.keys()])) kernel().revoke(pairing.id, nowMs());
         audit({ type: "grant_revoked", subject: by, object: id, detail: describe(row) });
         return row;
       }),

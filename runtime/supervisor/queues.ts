@@ -38,10 +38,9 @@ export function makeQueues(
   rows: readonly QueueRow[],
 ): Queues {
   const overrides = new Map(rows.map(({ sessionKey, ...change }) => [sessionKey, change] as const));
-  const { queue } = config;
-
   const find = (sessionKey: string, channel: string): QueueState | undefined => {
     const override = overrides.get(sessionKey);
+    const { queue } = config;
     const ofChannel = queue?.byChannel[channel];
     const base = ofChannel ?? queue?.policy;
     if (override !== undefined) return { policy: { ...standard, ...base, ...override }, from: "session" };

@@ -44,7 +44,7 @@ export interface Retention {
 export interface RetentionDeps {
   readonly store: Pick<Store, "countSessions" | "staleSessions" | "pruneSession" | "expireTranscripts" | "audit">;
   readonly rule: SessionMaintenance;
-  readonly agentIds: readonly string[];
+  readonly agents: ReadonlyMap<string, unknown>;
   /** Every agent has one, under whatever name. */
   readonly mainOf: (agentId: string) => string;
   /** Whether the next turn will read the session's state from the store; false while one runs. */
@@ -142,7 +142,9 @@ export function makeRetention(deps: RetentionDeps): Retention {
       );
     }
 
-    for (const agentId of deps.agentIds) {
+    // Those of now: they may change while this waits.
+    const agentIds = [...deps.agents.keys()];
+    for (const agentId of agentIds) {
       try {
         await expire(agentId, atMs, isEnforced, () => of(agentId));
       } catch (error) {

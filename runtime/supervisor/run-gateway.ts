@@ -13,8 +13,6 @@ import { limits } from "../kernel/limits.ts";
 import { endOrphans } from "../launcher/orphans.ts";
 import type { Launched } from "../launcher/port.ts";
 import { openLog } from "../observe/log.ts";
-import { mainSessionKey } from "../routing/index.ts";
-import { usualSessionsDir } from "../store/rows.ts";
 import { auditKeyOf } from "../store/audit-chain.ts";
 import { startStoreThread } from "../store/thread.ts";
 import { loadCellAssets } from "../thread/cell-assets.ts";
@@ -22,6 +20,9 @@ import { distFolder, entryUrl } from "../thread/entries.ts";
 import { beatForWatch } from "../thread/main-watch.ts";
 import { trimHeap } from "../thread/trim-heap.ts";
 import { startTrustedThread } from "../thread/trusted-thread.ts";
+import { placeOf } from "./agent-places.ts";
+import type { ReadConfig, ReadsConfig } from "./config-desk.ts";
+import { changeableSettings } from "./edge-settings.ts";
 import { makeGateway } from "./gateway.ts";
 import type { StopOrder } from "./lifecycle.ts";
 import { openOperatorKey } from "./operator-key.ts";
@@ -37,8 +38,9 @@ export interface RunOptions {
   readonly launched?: Launched;
   /** An operator wants it to end: answer with `stop`. */
   readonly onStopOrder: (order: StopOrder) => void;
-  /** Reads the configuration once more, as a start would. Rejects with what is wrong with it. */
-  readonly checkConfig: () => Promise<unknown>;
+  /** The texts that `config` was made of. */
+  readonly files: ReadConfig["files"];
+  readonly readConfig: ReadsConfig;
 }
 
 export interface RunningGateway {
@@ -64,11 +66,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     startStoreThread({
       places: {
         stateDir: config.stateDir,
-        // The usual one is not told: the store can make it.
-        agents: config.agents.map(({ id, sessionsDir }) => ({
-          agentId: id,
-          ...(sessionsDir === usualSessionsDir(config.stateDir, id) ? {} : { sessionsDir }),
-        })),
+        agents: config.agents.map((agent) => placeOf(agent, config.stateDir)),
       },
       options: { owner: { pid: process.pid }, auditKey: auditKeyOf(operatorKey) },
       onLost: (reason) => onFatal(reason),
@@ -110,8 +108,9 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       startedAtMs,
       launched: options.launched,
       onStopOrder: options.onStopOrder,
-      checkConfig: options.checkConfig,
+      checkConfig: options.readConfig,
     },
+    configFile: { files: options.files, read: options.readConfig },
   });
   const edge = await startTrustedThread<EdgeForKernel>({
     entry: entryUrl("edge"),
@@ -141,27 +140,13 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       port: config.gateway.port,
       version: options.version,
       bootId,
-      auth: config.gateway.auth,
-      trustedProxies: config.gateway.trustedProxies,
+      ...changeableSettings(config),
       operatorKey,
       localSocket: localSocketFile(config.stateDir),
-      allowedOrigins: config.gateway.controlUi.allowedOrigins,
       page: {
         enabled: config.gateway.controlUi.enabled,
         basePath: config.gateway.controlUi.basePath,
         assetsDir: path.join(distFolder(), "web"),
-      },
-      hooks: {
-        enabled: config.hooks.enabled,
-        path: config.hooks.path,
-        ...(config.hooks.token === undefined ? {} : { token: config.hooks.token }),
-      },
-      webhook: config.webhook,
-      snapshot: {
-        defaultAgentId: config.defaultAgentId,
-        mainKey: config.session.mainKey,
-        mainSessionKey: mainSessionKey(config.defaultAgentId, config.session),
-        scope: config.session.scope,
       },
     })
     .catch(async (error: unknown) => {
@@ -182,6 +167,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     { port: listening.port, host: listening.host, agents: config.agents.length, startMs: Date.now() - startedAtMs },
     "ready",
   );
+
+  await gateway.configDesk.start();
 
   let stopped: Promise<void> | undefined;
   const stop = async (reason: string, drainMs: number): Promise<void> => {

@@ -11,7 +11,7 @@ import type { Store } from "../store/port.ts";
 import type { Runs } from "./runs.ts";
 
 export interface StopWorkDeps {
-  readonly agentIds: readonly string[];
+  readonly agents: ReadonlyMap<string, unknown>;
   readonly kernel: () => Pick<Kernel, "stop">;
   readonly runs: Pick<Runs, "wait" | "knows">;
   readonly store: Pick<Store, "keepStops">;
@@ -52,11 +52,11 @@ export function makeStop({
 }
 
 export function makeStopWork(deps: StopWorkDeps): StopWork {
-  const { agentIds, runs } = deps;
+  const { runs } = deps;
   const stop = makeStop(deps);
   const scopeOf = (target: string): Exclude<StopScope, { type: "session" }> => {
     const agentId = target.toLowerCase();
-    if (agentIds.includes(agentId)) {
+    if (deps.agents.has(agentId)) {
       if (agentId !== "all") return { type: "agent", agentId };
       throw failure(
         "CLOISTER_REQUEST_INVALID",

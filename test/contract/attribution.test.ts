@@ -38,6 +38,7 @@ test.each<[string, ResolvedConfig["gateway"]["auth"]]>([
       auth,
       trustedProxies: [],
       autoApproveLocal: true,
+      reload: { mode: "hybrid", debounceMs: 0 },
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
     },
   });

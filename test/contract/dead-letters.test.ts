@@ -137,6 +137,7 @@ function answersOf(gateway: TestGateway, say: () => Promise<SendResult>): Outbou
   const came: OutboundMessage[] = [];
   gateway.attachEdge({
     closeDevice: async () => undefined,
+    configure: async () => undefined,
     publish: async () => undefined,
     send: (message) => {
       came.push(message);

@@ -129,6 +129,7 @@ describe("handshake", () => {
           "channels.pairing.requested",
           "channels.pairing.resolved",
           "sessions.changed",
+          "config.changed",
           "presence",
           "tick",
           "shutdown",

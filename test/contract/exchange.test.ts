@@ -199,6 +199,7 @@ describe("after a sessions_send", () => {
     const gateway = await open({ turns: 0, raul: { options: { announce: "news" } } });
     gateway.attachEdge({
       closeDevice: async () => undefined,
+      configure: async () => undefined,
       publish: async () => undefined,
       send: async () => ({ status: "failed", reason: "the channel is gone", retry: false }),
     });

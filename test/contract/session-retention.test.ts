@@ -91,7 +91,7 @@ test("a session whose turn runs stays, and so does the main session under any na
   const retention = makeRetention({
     store: gateway.store,
     rule: gateway.config.session.maintenance,
-    agentIds: ["main"],
+    agents: new Map([["main", {}]]),
     mainOf: () => "agent:main:hook:main",
     forgetState: (key) => key !== "agent:main:hook:busy",
     onSessionChanged: () => undefined,

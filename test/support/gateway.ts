@@ -12,7 +12,7 @@ import { limits } from "../../runtime/kernel/limits.ts";
 import { defaultSupervision } from "../../runtime/kernel/supervision.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
-import { type Gateway, makeGateway } from "../../runtime/supervisor/gateway.ts";
+import { type Gateway, type GatewayParts, makeGateway } from "../../runtime/supervisor/gateway.ts";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import type { Level } from "./levels.ts";
 
@@ -113,6 +113,7 @@ export function makeConfig(
       auth: { mode: "none" },
       trustedProxies: [],
       autoApproveLocal: true,
+      reload: { mode: "hybrid", debounceMs: 0 },
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
     },
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
@@ -147,6 +148,7 @@ export async function openGateway(
     readonly config?: ResolvedConfig;
     readonly assets?: CellAssets;
     readonly nowMs?: () => number;
+    readonly configFile?: GatewayParts["configFile"];
   },
 ): Promise<TestGateway> {
   assets ??= loadCellAssets();
@@ -183,11 +185,13 @@ export async function openGateway(
       onStopOrder: () => undefined,
       checkConfig: () => Promise.resolve(),
     },
+    configFile: reuse?.configFile ?? { files: new Map(), read: async () => ({ config, files: new Map() }) },
     log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
   });
   open.push(gateway);
   gateway.attachEdge({
     closeDevice: async () => undefined,
+    configure: async () => undefined,
     publish: async (published) => {
       events.push(...published);
       for (const watcher of watchers) watcher();

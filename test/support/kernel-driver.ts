@@ -239,6 +239,7 @@ export function makeDriver(options: DriverOptions): Driver {
       case "waited":
       case "cell-log":
       case "agent-changed":
+      case "agent-gone":
       case "audit":
         return;
     }

@@ -175,6 +175,7 @@ export function makeWatch(
       case "streamed":
       case "cell-log":
       case "agent-changed":
+      case "agent-gone":
     }
   };
 

@@ -1,8 +1,8 @@
 /** `cloister gateway`: runs the gateway in the foreground until a signal or an order stops it. */
 import { readdir } from "node:fs/promises";
 import path from "node:path";
-import type { ResolvedConfig } from "../../config/index.ts";
-import { failure } from "../../kernel/errors.ts";
+import { findLastGood, findPaths, type ResolvedConfig } from "../../config/index.ts";
+import { failure, isCoded } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { exitCodes } from "../../launcher/port.ts";
 import type { StopOrder } from "../../supervisor/lifecycle.ts";
@@ -10,7 +10,7 @@ import type { RunningGateway, RunOptions } from "../../supervisor/run-gateway.ts
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { readOperatorKey } from "../find-gateway.ts";
 import { makePageLink } from "../page-link.ts";
-import { readConfig } from "../read-config.ts";
+import { readConfigFiles, surroundings } from "../read-config.ts";
 import { signalExitCodes, type StopSignal } from "../terminal.ts";
 import { formatReady, formatStart } from "../views/start.ts";
 
@@ -39,12 +39,15 @@ export async function runGatewayCommand(
   const { terminal, version, launcher } = context;
   const prefix = commandPrefix(context);
   const port = options.port ?? (options.dev === true ? devPort : undefined);
-  const read = (): Promise<ResolvedConfig> =>
-    readConfig(context, {
-      ...(port === undefined ? {} : { port }),
-      ...(options.bind === undefined ? {} : { bind: options.bind }),
-    });
-  const config = withVerbosity(await read(), options);
+  const overrides = {
+    ...(port === undefined ? {} : { port }),
+    ...(options.bind === undefined ? {} : { bind: options.bind }),
+  };
+  const read: RunOptions["readConfig"] = async (texts) => {
+    const found = await readConfigFiles(context, overrides, texts);
+    return { ...found, config: withVerbosity(found.config, options) };
+  };
+  const { config, files } = await readForStart(read, context);
   for (const line of formatStart(version, config)) terminal.out(line);
 
   // All that was accepted is on disk; after a fault on this thread nobody knows what else holds.
@@ -63,7 +66,8 @@ export async function runGatewayCommand(
       onFatal: crash,
       ...(launcher === undefined ? {} : { launched: launcher.launched }),
       onStopOrder: stops.order,
-      checkConfig: read,
+      files,
+      readConfig: read,
     });
     // The output of a service is kept in logs: the key that opens the page is shown to a person only.
     const key = terminal.isTty ? await readOperatorKey(config.stateDir) : undefined;
@@ -81,6 +85,25 @@ export async function runGatewayCommand(
     return exitCodes.done;
   } finally {
     stops.release();
+  }
+}
+
+/**
+ * A person who starts the gateway is told what is wrong with the configuration. After a crash or a restart nobody is there: then the
+ * configuration that worked last is used as long as the files cannot be, and the gateway says so.
+ */
+async function readForStart(read: RunOptions["readConfig"], context: CliContext): ReturnType<RunOptions["readConfig"]> {
+  try {
+    return await read();
+  } catch (error) {
+    const isAgain = (context.launcher?.launched.restarts ?? 0) > 0;
+    const { stateDir } = await findPaths(surroundings(context));
+    const good = isAgain && isCoded(error) ? await findLastGood(stateDir) : undefined;
+    if (good === undefined) throw error;
+    context.terminal.err(
+      `cloister: the configuration cannot be used, so that the one of ${new Date(good.atMs).toISOString()} is: ${(error as Error).message}`,
+    );
+    return read(good.files);
   }
 }
 

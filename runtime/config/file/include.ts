@@ -10,7 +10,7 @@ import { isMap } from "../is-map.ts";
 import { type ConfigIssue, formatPath, type Path } from "../issue.ts";
 import { pathKey } from "./lines.ts";
 import { resolvePath } from "../paths.ts";
-import { readSource, type Source } from "./source.ts";
+import { readSource, type Source, type Texts } from "./source.ts";
 
 export interface Place {
   readonly file: string;
@@ -22,10 +22,14 @@ export interface Composed {
   /** Where the key at a path stands, by `pathKey`. */
   readonly places: ReadonlyMap<string, Place>;
   readonly issues: readonly ConfigIssue[];
+  /** Every file that was read or looked for, the outermost first; undefined: it is not there. */
+  readonly files: ReadonlyMap<string, string | undefined>;
 }
 
 interface Job {
   readonly homeDir: string;
+  readonly texts: Texts | undefined;
+  readonly files: Map<string, string | undefined>;
   readonly places: Map<string, Place>;
   readonly issues: ConfigIssue[];
   filesRead: number;
@@ -41,10 +45,11 @@ interface Spot {
 }
 
 /** The value with every `$include` in place. Nothing is thrown for an included file: what is wrong is an issue. */
-export async function composeSource(source: Source, homeDir: string): Promise<Composed> {
-  const job: Job = { homeDir, places: new Map(), issues: [], filesRead: 1 };
+export async function composeSource(source: Source, homeDir: string, texts?: Texts): Promise<Composed> {
+  const files = new Map<string, string | undefined>([[source.file, source.text]]);
+  const job: Job = { homeDir, texts, files, places: new Map(), issues: [], filesRead: 1 };
   const value = await compose(source.value, { source, local: [], path: [], chain: [source.file] }, job);
-  return { value, places: job.places, issues: job.issues };
+  return { value, places: job.places, issues: job.issues, files };
 }
 
 async function compose(value: unknown, spot: Spot, job: Job): Promise<unknown> {
@@ -117,7 +122,9 @@ async function includeFile(named: string, spot: Spot, job: Job): Promise<unknown
   }
   job.filesRead += 1;
   try {
-    const source = await readSource(file);
+    job.files.set(file, undefined);
+    const source = await readSource(file, job.texts);
+    job.files.set(file, source?.text);
     if (source === undefined)
       return stop(
         `the included file ${file} does not exist`,

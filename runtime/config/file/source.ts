@@ -8,14 +8,22 @@ import { findLines, type Lines } from "./lines.ts";
 
 export interface Source {
   readonly file: string;
+  readonly text: string;
   readonly value: unknown;
   readonly lines: Lines;
 }
 
+/** What files hold, by their absolute path, instead of what is on the disk; undefined: there is no such file. */
+export type Texts = ReadonlyMap<string, string | undefined>;
+
 /** Throws `CLOISTER_CONFIG_UNREADABLE`; undefined when there is no such file. */
-export async function readSource(file: string): Promise<Source | undefined> {
-  const text = await readText(file);
-  if (text === undefined) return undefined;
+export async function readSource(file: string, texts: Texts = new Map()): Promise<Source | undefined> {
+  const text = texts.has(file) ? texts.get(file) : await readText(file);
+  return text === undefined ? undefined : parseSource(file, text);
+}
+
+/** Throws `CLOISTER_CONFIG_UNREADABLE` when the text is no JSON5, or nested too deep. */
+export function parseSource(file: string, text: string): Source {
   let value: unknown;
   try {
     value = JSON5.parse(text);
@@ -34,7 +42,7 @@ export async function readSource(file: string): Promise<Source | undefined> {
       "Flatten the file; no setting is nested that deep.",
     );
   }
-  return { file, value, lines };
+  return { file, text, value, lines };
 }
 
 /** The text of a regular file; undefined when there is none. */

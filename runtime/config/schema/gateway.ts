@@ -1,6 +1,7 @@
 /** `gateway.*`, `hooks.*`, `logging.*`: the doors to the outside and the log. Source: behaviour §1.7, §1.8, §5.9. */
 import { isIP } from "node:net";
 import * as z from "zod";
+import { limits } from "../../kernel/limits.ts";
 import { isMap } from "../is-map.ts";
 import { inert, key, later } from "./note.ts";
 import { agentId, anyMap, filledText, secret, texts } from "./values.ts";
@@ -84,6 +85,20 @@ const nodes = z.looseObject({
   denyCommands: later("nodes", "Commands of other machines that are refused.", texts().optional()),
 });
 
+const reload = z.strictObject({
+  mode: key(
+    "`hybrid`: edits count at once, and what only a restart can change restarts the gateway when its turns have ended; `off`: edits are checked and reported, no more. `hot` and `restart` are older words for `hybrid`.",
+    z
+      .enum(["hybrid", "off", "hot", "restart"])
+      .default("hybrid")
+      .transform((mode) => (mode === "off" ? ("off" as const) : ("hybrid" as const))),
+  ),
+  debounceMs: key(
+    "How long the file must be left alone before it is read, in milliseconds.",
+    z.int().min(0).max(limits.configDebounceMsMax).default(limits.configDebounceMs),
+  ),
+});
+
 export const gateway = z
   .strictObject({
     mode: key(
@@ -126,12 +141,7 @@ export const gateway = z
     ),
     publicOrigin: later("TLS", "Address under which clients see the gateway.", z.string().optional()),
     http: later("HTTP endpoints of other programs", "Compatible HTTP endpoints.", anyMap().optional()),
-    reload: later(
-      "hot reload",
-      "Whether edits of the file apply at once.",
-      z.looseObject({ mode: z.enum(["hybrid", "off", "hot", "restart"]).default("hybrid") }).optional(),
-      (value) => !isMap(value) || value["mode"] !== "off",
-    ),
+    reload: key("What becomes of edits of this file while the gateway runs.", reload.prefault({})),
     tools: later("tools over HTTP", "Tools that HTTP clients may call.", anyMap().optional()),
     push: later("push messages", "Push messages to phones.", anyMap().optional()),
     webchat: later("own web page", "Settings of the chat page.", anyMap().optional()),

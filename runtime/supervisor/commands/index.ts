@@ -6,6 +6,7 @@ import type { InboundEvent } from "../../../channels/port.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import type { Provenance } from "../../kernel/envelope.ts";
 import { limits } from "../../kernel/limits.ts";
+import { makeDerived } from "../live-config.ts";
 import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
 import { makeActivationCommand } from "./activation-command.ts";
@@ -48,8 +49,8 @@ export interface Commands {
 
 export function makeCommands(deps: CommandDeps): Commands {
   const { config, runs } = deps;
-  const commands: ChatCommand[] = [
-    ...makeSessionCommands(deps, config.commands.resetTriggers),
+  const makeTable = (resetTriggers: readonly string[]): readonly ChatCommand[] => [
+    ...makeSessionCommands(deps, resetTriggers),
     makeQueueCommand(deps.queues),
     makeActivationCommand(deps.store),
     makeSubagentsCommand(deps),
@@ -58,9 +59,14 @@ export function makeCommands(deps: CommandDeps): Commands {
       usage: "/help",
       summary: "this list",
       takes: takesNothing,
-      run: async () => ({ reply: commands.map(({ usage, summary }) => `${usage}: ${summary}`).join("\n") }),
+      run: async () => ({
+        reply: commands()
+          .map(({ usage, summary }) => `${usage}: ${summary}`)
+          .join("\n"),
+      }),
     },
   ];
+  const commands = makeDerived(() => config.commands.resetTriggers, makeTable);
   /** Until the gateway ends, oldest first. */
   const done = new Map<string, CommandResult>();
 
@@ -94,7 +100,7 @@ export function makeCommands(deps: CommandDeps): Commands {
 
   return {
     fromChannel(text, event, chat) {
-      const found = findCommand(commands, text);
+      const found = findCommand(commands(), text);
       if (found === undefined || !mayCommand(config.commands, event)) return undefined;
       const { agentId, sessionKey } = chat;
       const isGroup = event.peer.kind !== "direct";
@@ -104,7 +110,7 @@ export function makeCommands(deps: CommandDeps): Commands {
       return found.command.mayGive?.(call) === false ? undefined : carryOut(found, call, chat);
     },
     fromOperator(text, client, chat) {
-      const found = findCommand(commands, text);
+      const found = findCommand(commands(), text);
       const { agentId, sessionKey, provenance } = chat;
       const channel = provenance.sourceChannel;
       return (

@@ -77,6 +77,7 @@ export const twoAgents: ResolvedConfig = {
     auth: { mode: "token", secret: "s" },
     trustedProxies: [],
     autoApproveLocal: true,
+    reload: { mode: "hybrid", debounceMs: 300 },
     controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
   },
   hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },

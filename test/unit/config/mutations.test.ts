@@ -156,7 +156,8 @@ const around = makePaths({ env: {}, homeDir: "/nowhere/home", cwd: "/nowhere" })
 /** Everything that loading does, without the file. */
 async function load(value: unknown): Promise<unknown> {
   const text = JSON.stringify(value) ?? "null";
-  const source = { file: around.configPath, value: JSON.parse(text) as unknown, lines: findLines(text, 1_000) };
+  const lines = findLines(text, 1_000);
+  const source = { file: around.configPath, text, value: JSON.parse(text) as unknown, lines };
   const composed = await composeSource(source, around.homeDir);
   return resolveConfig(
     checkSource(composed, {

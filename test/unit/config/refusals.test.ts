@@ -803,7 +803,7 @@ describe("a workspace", () => {
     const paths = makePaths({ env: {}, homeDir: "/home/ana", flags: { configPath: "/w/deep/cloister.json5" } });
     const load = (workspace: string) =>
       checkSource(
-        { value: { agents: { list: [{ id: "a", workspace }] } }, places: new Map(), issues: [] },
+        { value: { agents: { list: [{ id: "a", workspace }] } }, places: new Map(), issues: [], files: new Map() },
         { paths, env: {}, machine: { cores: 2, addresses: [], isRoot: false }, exists: true, repeated: [] },
       );
     expect(() => load("/w")).toThrow(/agents\.list\[0\]\.workspace: .*holds the configuration/);

@@ -77,6 +77,7 @@ describe("what is not configured", () => {
         auth: { mode: "token" },
         trustedProxies: [],
         autoApproveLocal: true,
+        reload: { mode: "hybrid", debounceMs: 300 },
         controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
       },
       hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },

@@ -255,7 +255,6 @@ describe("a feature that this version does not have", () => {
     ["Tailscale", { gateway: { tailscale: { mode: "serve" } } }, "gateway.tailscale"],
     ["remote gateway", { gateway: { remote: { url: "ws://x" } } }, "gateway.remote"],
     ["trusted proxy", { gateway: { allowRealIpFallback: true } }, "gateway.allowRealIpFallback"],
-    ["hot reload", { gateway: { reload: { mode: "hybrid" } } }, "gateway.reload"],
     [
       "external agents (ACP)",
       { bindings: [{ type: "acp", agentId: "main", match: { channel: "irc" } }] },

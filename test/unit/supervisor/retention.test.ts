@@ -22,7 +22,10 @@ function make(store: Partial<Store> = {}, rule: Partial<RetentionDeps["rule"]> =
       ...store,
     },
     rule: { isEnforced: true, pruneAfterMs: 1_000, transcriptsAfterMs: 500, entriesMax: 3, ...rule },
-    agentIds: ["ann", "bob"],
+    agents: new Map([
+      ["ann", {}],
+      ["bob", {}],
+    ]),
     mainOf: (agentId) => `agent:${agentId}:main`,
     forgetState: () => true,
     onSessionChanged: ignore,

@@ -1,0 +1,272 @@
+/**
+ * The configuration while the gateway runs. What is asked of it is done one after the other: read → check → plan → prepare (store,
+ * doors) → one step on the kernel's thread, in which routes, rights, agents and settings change together → keep it as the last that
+ * worked. Whatever fails before that step leaves everything as it was, and says why.
+ *
+ *   in force ──edit──► checked ──wrong──► in force, with the error shown
+ *                         │
+ *                         ├── nothing but live keys ──► in force, one generation later
+ *                         └── a key that needs a restart ──► the launcher starts the gateway again, with all of it
+ *                                   └── nobody would start it again ──► the rest is in force; the key is shown as waiting
+ */
+import { createHash } from "node:crypto";
+import {
+  type ConfigFiles,
+  type ConfigPlan,
+  holdBack,
+  isConfigFailure,
+  isEmpty,
+  keepLastGood,
+  planConfig,
+  type ResolvedConfig,
+  type RestartKey,
+} from "../config/index.ts";
+import type { ChangeableSettings, EdgeForKernel, GatewayEvent } from "../edge/port.ts";
+import { toRefusal } from "../kernel/errors.ts";
+import { compileRoutes } from "../routing/index.ts";
+import type { Store } from "../store/port.ts";
+import { placeOf } from "./agent-places.ts";
+import { makeAuditNote } from "./audit-trail.ts";
+import { type ConfigWatch, watchFiles } from "./config-watch.ts";
+import type { Driver, Logger } from "./driver.ts";
+import { changeableSettings } from "./edge-settings.ts";
+import { makeInTurn } from "./in-turn.ts";
+import type { LiveConfig } from "./live-config.ts";
+import { changeRoster, type RosterParts } from "./roster-changes.ts";
+
+/** A configuration with the texts that it was made of. */
+export interface ReadConfig {
+  readonly config: ResolvedConfig;
+  readonly files: ConfigFiles;
+}
+
+/** Reads the configuration as a start would. `texts` stand for what the files hold. Rejects with what is wrong with it. */
+export type ReadsConfig = (texts?: ConfigFiles) => Promise<ReadConfig>;
+
+export interface ConfigDeskDeps {
+  readonly live: LiveConfig;
+  readonly files: ConfigFiles;
+  readonly read: ReadsConfig;
+  readonly store: Pick<Store, "orders" | "placeAgents" | "audit">;
+  readonly driver: () => Pick<Driver, "kernel" | "pairings">;
+  readonly policy: RosterParts["policy"];
+  readonly edge: () => Pick<EdgeForKernel, "configure"> | undefined;
+  readonly publish: (event: GatewayEvent) => void;
+  /** Stops the gateway, to be started again. Absent: nobody would. */
+  readonly restart?: (by: string) => Promise<unknown>;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}
+
+export interface ConfigStatus {
+  /** Counts the configurations that were in force since the start. */
+  readonly generation: number;
+  readonly revision: string;
+  /** Of the texts; what a change has to name as its base. */
+  readonly hash: string;
+  readonly mode: "hybrid" | "off";
+  readonly sinceMs: number;
+  /** What the files hold by now cannot be used. */
+  readonly error?: { readonly code: string; readonly message: string };
+  /** What the files say and only counts after a restart. */
+  readonly restart: readonly RestartKey[];
+}
+
+export type Applied =
+  | { readonly status: "unchanged" | "off" }
+  | { readonly status: "applied"; readonly plan: ConfigPlan }
+  | { readonly status: "restarting"; readonly restart: readonly RestartKey[] };
+
+export interface ConfigDesk {
+  status(): ConfigStatus;
+  /** Reads the files again. Never rejects: what is wrong with them is logged and in `status`. */
+  reload(by: string): Promise<Applied | undefined>;
+  /** Takes up what was read. Rejects when it cannot be; then nothing has changed. */
+  apply(next: ReadConfig, by: string): Promise<Applied>;
+  /** The gateway is ready: what it was started with has worked, and the files are looked after from now on. */
+  start(): Promise<void>;
+  /** The kernel has forgotten an agent that was removed. */
+  gone(agentId: string): void;
+  close(): Promise<void>;
+}
+
+export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
+  const { live, store, nowMs, log } = deps;
+  const inTurn = makeInTurn();
+  const audit = makeAuditNote(store, log, nowMs);
+  const leaving = new Map<string, ReturnType<typeof placeOf>>();
+  let files = deps.files;
+  let generation = 1;
+  let sinceMs = nowMs();
+  let error: ConfigStatus["error"];
+  let restart: readonly RestartKey[] = [];
+  let isRestarting = false;
+  let watch: ConfigWatch | undefined;
+
+  const place = (agents: readonly ResolvedConfig["agents"][number][]): Promise<void> =>
+    store.placeAgents([
+      ...agents.map((agent) => placeOf(agent, live.current().stateDir)),
+      ...[...leaving.values()].filter(({ agentId }) => !agents.some(({ id }) => id === agentId)),
+    ]);
+
+  const skip = (found: unknown, by: string): void => {
+    const { code, message } = toRefusal(found);
+    // Told once, however often it is read.
+    if (error?.message === message) return;
+    error = { code, message };
+    const issues = isConfigFailure(found) ? found.issues : [];
+    log.error({ code, issues }, `config reload skipped (invalid config): ${message}`);
+    const detail = issues.map(({ path }) => path).join(", ");
+    audit({ type: "config_refused", subject: by, object: "config", decision: "refused", code, detail });
+  };
+
+  const keepGood = (): Promise<void> =>
+    keepLastGood(live.current().stateDir, files, nowMs()).catch((fault: unknown) =>
+      log.error({ error: toRefusal(fault) }, "the configuration could not be kept as the last that worked"),
+    );
+
+  const note = (next: ConfigFiles): void => {
+    files = next;
+    error = undefined;
+    watch?.follow(files.keys());
+  };
+
+  async function apply(next: ReadConfig, by: string): Promise<Applied> {
+    const from = live.current();
+    const whole = planConfig(from, next.config);
+    if (whole.restart.length > 0 && deps.restart !== undefined) {
+      await deps.restart(by);
+      note(next.files);
+      restart = whole.restart;
+      isRestarting = true;
+      log.warn({ restart }, "the configuration has changed; the gateway restarts for it");
+      audit({
+        type: "config_applied",
+        subject: by,
+        object: next.config.revision,
+        detail: `restart: ${keysOf(restart)}`,
+      });
+      return { status: "restarting", restart };
+    }
+    const config = whole.restart.length === 0 ? next.config : holdBack(from, next.config);
+    const plan = whole.restart.length === 0 ? whole : planConfig(from, config);
+    if (!isEmpty(plan)) await carryOut(plan, config, by);
+    else if (next.config.revision !== from.revision) live.replace(config);
+    note(next.files);
+    restart = whole.restart;
+    if (restart.length > 0)
+      log.warn({ restart }, "some of the configuration counts after a restart, which nobody but you can make");
+    else await keepGood();
+    return isEmpty(plan) ? { status: "unchanged" } : { status: "applied", plan: { ...plan, restart } };
+  }
+
+  async function carryOut(plan: ConfigPlan, config: ResolvedConfig, by: string): Promise<void> {
+    const { agents } = plan;
+    const from = live.current();
+    compileRoutes(config);
+    const orders = await store.orders();
+    if (agents.added.length > 0) await place([...from.agents, ...agents.added]);
+    try {
+      await deps.edge()?.configure(changeableSettings(config) satisfies ChangeableSettings);
+    } catch (fault) {
+      await place(from.agents);
+      throw fault;
+    }
+    // From here on to the end of the step nothing waits: the kernel hears no message in between.
+    const atMs = nowMs();
+    for (const agent of from.agents)
+      if (agents.removed.includes(agent.id)) leaving.set(agent.id, placeOf(agent, from.stateDir));
+    live.replace(config);
+    const parked = new Map(orders.map(({ agentId, reason }) => [agentId, reason]));
+    const { kernel, pairings } = deps.driver();
+    changeRoster(plan, { kernel, pairings, policy: deps.policy, config, parked }, atMs);
+    generation += 1;
+    sinceMs = atMs;
+    const told = {
+      generation,
+      revision: config.revision,
+      added: ids(agents.added),
+      removed: agents.removed,
+      changed: ids([...agents.changed, ...agents.renewed]),
+      sections: plan.sections,
+    };
+    deps.publish({ event: "config.changed", payload: { ...told, ts: atMs } });
+    log.info({ ...told, by }, "config reload applied");
+    audit({ type: "config_applied", subject: by, object: config.revision, detail: describe(plan) });
+  }
+
+  async function read(by: string): Promise<Applied | undefined> {
+    if (isRestarting) return undefined;
+    try {
+      const next = await deps.read();
+      if (hashFiles(next.files) === hashFiles(files)) {
+        note(next.files);
+        return { status: "unchanged" };
+      }
+      if (live.current().gateway.reload.mode !== "off") return await apply(next, by);
+      watch?.follow(next.files.keys());
+      log.warn({}, "the configuration has changed and is valid; it counts after a restart (gateway.reload.mode: off)");
+      return { status: "off" };
+    } catch (fault) {
+      skip(fault, by);
+      return undefined;
+    }
+  }
+
+  return {
+    status: () => ({
+      generation,
+      revision: live.current().revision,
+      hash: hashFiles(files),
+      mode: live.current().gateway.reload.mode,
+      sinceMs,
+      ...(error === undefined ? {} : { error }),
+      restart,
+    }),
+    reload: (by) => inTurn(() => read(by)),
+    apply: (next, by) => inTurn(() => apply(next, by)),
+    async start() {
+      await keepGood();
+      watch = watchFiles(
+        () => void inTurn(() => read("the configuration file")),
+        () => live.current().gateway.reload.debounceMs,
+        log,
+      );
+      watch.follow(files.keys());
+      // They may have changed since they were read, or this start did not use them.
+      await inTurn(() => read("the start"));
+    },
+    gone(agentId) {
+      leaving.delete(agentId);
+      void inTurn(() => place(live.current().agents)).catch((fault: unknown) =>
+        log.error({ agent: agentId, error: toRefusal(fault) }, "the store of a removed agent could not be closed"),
+      );
+    },
+    async close() {
+      watch?.close();
+      await inTurn(() => Promise.resolve());
+    },
+  };
+}
+
+const ids = (list: readonly { readonly id: string }[]): readonly string[] => list.map(({ id }) => id);
+
+/** Of names and texts, whatever the order. */
+export function hashFiles(files: ConfigFiles): string {
+  const sum = createHash("sha256");
+  for (const [file, text] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    sum.update(`${JSON.stringify([file, text ?? null])}\n`);
+  return sum.digest("hex");
+}
+
+function describe({ agents, sections }: ConfigPlan): string {
+  const parts = [
+    ["added", ids(agents.added)],
+    ["removed", agents.removed],
+    ["changed", ids([...agents.changed, ...agents.renewed])],
+    ["sections", sections],
+  ] as const;
+  return parts.flatMap(([name, list]) => (list.length === 0 ? [] : [`${name}: ${list.join(", ")}`])).join("; ");
+}
+
+const keysOf = (keys: readonly RestartKey[]): string => keys.map(({ key }) => key).join(", ");
