@@ -161,6 +161,7 @@ const rules: Rule = {
     sessionToolsVisibility: live("agents.defaults.sandbox"),
     lanes: live("agents.defaults.maxConcurrent"),
     subagentTools: live("tools.subagents"),
+    attachments: live("tools.sessions_spawn.attachments"),
     gateway: { parts: gateway },
     hooks: live("hooks"),
     webhook: live("channels.webhook"),
