@@ -102,7 +102,7 @@ export function decideAdmission(params: ConnectParams, caller: Caller, door: Doo
   };
   // The proxy has identified who sits at the page; of a program it knows a user, and the operator wants to know the program.
   const isPerson = verdict.type === "open" && verdict.by === "trusted-proxy" && caller.browser;
-  if (verdict.type === "open" && verdict.by === "trusted-proxy" && !isPerson && params.device === undefined)
+  if (verdict.type === "open" && params.device === undefined && needsDevice(verdict.by, caller))
     return shut(identityFault);
   // The operator is nobody's device: no approval stands in their way.
   const credential =
@@ -118,6 +118,12 @@ export function decideAdmission(params: ConnectParams, caller: Caller, door: Doo
   const user = caller.proxy?.type === "user" ? { user: caller.proxy.user } : {};
   const scopes = narrowScopes(operatorScopes, params.scopes);
   return { type: "admitted", role: "operator", scopes, by: verdict.by, ...user };
+}
+
+/** A secret that others share says nothing of who has it now: only programs of this machine need not show a key of their own. */
+function needsDevice(by: AdmittedBy, { local, browser }: Caller): boolean {
+  if (by === "trusted-proxy") return !browser;
+  return by === "shared-secret" && (browser || !local);
 }
 
 const credentials = {
@@ -347,7 +353,8 @@ function tokenFault({ auth }: ConnectParams, verdict: Verdict): Fault {
 const identityFault: Fault = {
   detail: "DEVICE_IDENTITY_REQUIRED",
   message: "device identity required: the client shows no key of its own",
-  remedy: "Use a client that proves a device key, and let the operator approve it.",
+  remedy:
+    "Use a client that proves a device key, and let the operator approve it. A page has one over HTTPS and on the gateway's own machine.",
   next: "review_auth_configuration",
   wrong: false,
 };

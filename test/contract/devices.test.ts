@@ -140,6 +140,27 @@ describe("a device from elsewhere", () => {
   });
 });
 
+describe("AC-18.1: a browser from elsewhere that no operator has approved", () => {
+  const page = { origin: "https://panel.example.org", headers: { "x-forwarded-for": "192.0.2.7" } };
+
+  it("is refused with the gateway's token, whether it shows a device or not", async () => {
+    const here = await openDeviceGateway();
+    const bare = openClient(here.port, "/", page);
+    const answer = await bare.connect({ auth: { token: gatewayToken } });
+    expect(answer.error).toMatchObject({ code: "UNAUTHORIZED", details: { code: "DEVICE_IDENTITY_REQUIRED" } });
+    expect(await bare.closed).toMatchObject({
+      code: 1008,
+      reason: expect.stringContaining("device identity required"),
+    });
+
+    const device = makeDevice();
+    const shown = await connectAs(here.port, device, page);
+    expect(shown.answer.error.details).toMatchObject({ code: "PAIRING_REQUIRED", reason: "not-paired" });
+    await approve(await operator(here), device.id);
+    expect((await connectAs(here.port, device, page)).answer.ok).toBe(true);
+  });
+});
+
 describe("AC-12.1: the operator decides, whatever the client's own device is", () => {
   it.each(["unpaired", "pending", "narrow", "revoked"])("%s", async (state) => {
     const here = await openDeviceGateway();

@@ -359,7 +359,9 @@ describe("modes and addresses", () => {
     for (let n = 0; n < 12; n += 1) await connectAs({}, "wrong");
     expect((await connectAs({}, gatewayToken)).ok).toBe(true);
     clock.ms += 300_000;
-    expect((await connectAs(page, gatewayToken)).ok).toBe(true);
+    // It is judged again: a page needs a device beside the token.
+    expect((await connectAs(page, gatewayToken)).error.details.code).toBe("DEVICE_IDENTITY_REQUIRED");
+    expect((await connectAs(page, operatorKey)).ok).toBe(true);
   });
 
   it("clients behind a proxy on this machine are counted", async () => {

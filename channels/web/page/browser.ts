@@ -27,9 +27,24 @@ function write(name: string, value: string): void {
   }
 }
 
+function forget(name: string): void {
+  forgetful.delete(name);
+  try {
+    localStorage.removeItem(name);
+  } catch {
+    // It was not kept there.
+  }
+}
+
 export const memory: Memory = {
   readKey: () => read("cloister.key"),
   writeKey: (key) => write("cloister.key", key),
+  readDeviceToken: () => read("cloister.deviceToken"),
+  // What the gateway's owner typed opens more than this browser needs any more.
+  keepDeviceToken: (token) => {
+    write("cloister.deviceToken", token);
+    forget("cloister.key");
+  },
   readChoice: () => parseChoice(read("cloister.choice")),
   writeChoice: (choice) => write("cloister.choice", JSON.stringify(choice)),
 };

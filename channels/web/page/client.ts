@@ -45,11 +45,22 @@ export type Reply =
   | { readonly ok: true; readonly payload: unknown }
   | { readonly ok: false; readonly error: WireError };
 
+/** Signs the text that is made for the device's id; undefined: there is no device here. */
+export type ProveDevice = (
+  textFor: (deviceId: string) => string,
+) => Promise<{ readonly id: string; readonly publicKey: string; readonly signature: string } | undefined>;
+
 export interface ClientSettings {
   /** Opens a socket to the page's own gateway. The address is the caller's; the client never sees it. */
   readonly openSocket: (handlers: SocketHandlers) => PageSocket;
-  /** The operator's key, read again at each attempt. */
+  /** The operator's key or the gateway's token, read again at each attempt. */
   readonly key: () => string | undefined;
+  /** The device's own token, for when there is no key. */
+  readonly deviceToken?: () => string | undefined;
+  /** The gateway has issued it: from now on it is enough. */
+  readonly keepDeviceToken?: (token: string) => void;
+  /** Absent: the page is no device. It is none either without a credential, which `auth.mode: "none"` and some proxies admit. */
+  readonly proveDevice?: ProveDevice;
   readonly version: string;
   readonly timers: Timers;
   /** 0 ≤ x < 1. */
@@ -149,9 +160,11 @@ export function makeClient(settings: ClientSettings): Client {
   };
 
   const answerChallenge = (mine: Link, payload: unknown): void => {
-    const sentAtMs = fieldsOf(payload)["ts"];
-    if (typeof sentAtMs === "number") offsetMs = sentAtMs - timers.nowMs();
+    const { ts: signedAt, nonce } = fieldsOf(payload);
+    if (typeof signedAt === "number") offsetMs = signedAt - timers.nowMs();
     const key = settings.key();
+    const deviceToken = key === undefined ? settings.deviceToken?.() : undefined;
+    const token = key ?? deviceToken;
     const params = {
       minProtocol: 4,
       maxProtocol: 4,
@@ -161,8 +174,22 @@ export function makeClient(settings: ClientSettings): Client {
       scopes: ["operator.read", "operator.write", "operator.admin"],
       caps: [],
       ...(key === undefined ? {} : { auth: { token: key } }),
+      ...(deviceToken === undefined ? {} : { auth: { deviceToken } }),
     };
-    mine.socket?.send(JSON.stringify({ type: "req", id: mine.connectId, method: "connect", params }));
+    const connectWith = (more: object): void => {
+      if (link !== mine) return;
+      mine.socket?.send(
+        JSON.stringify({ type: "req", id: mine.connectId, method: "connect", params: { ...params, ...more } }),
+      );
+    };
+    if (token === undefined || settings.proveDevice === undefined || typeof nonce !== "string") return connectWith({});
+    const { client, role, scopes } = params;
+    const textFor = (id: string): string =>
+      ["v3", id, client.id, client.mode, role, scopes.join(","), signedAt, token, nonce, client.platform, ""].join("|");
+    settings.proveDevice(textFor).then(
+      (device) => connectWith(device === undefined ? {} : { device: { ...device, signedAt, nonce } }),
+      () => connectWith({}),
+    );
   };
 
   const accepted = (mine: Link, payload: unknown): void => {
@@ -172,7 +199,8 @@ export function makeClient(settings: ClientSettings): Client {
     attempt = 0;
     watchTicks(mine);
     const { version } = fieldsOf(fieldsOf(payload)["server"]);
-    const { scopes } = fieldsOf(fieldsOf(payload)["auth"]);
+    const { scopes, deviceToken } = fieldsOf(fieldsOf(payload)["auth"]);
+    if (typeof deviceToken === "string") settings.keepDeviceToken?.(deviceToken);
     const held: ReadonlySet<unknown> = new Set(Array.isArray(scopes) ? scopes : []);
     const isAdmin = held.has("operator.admin");
     const mayWrite = isAdmin || held.has("operator.write");

@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { applyTheme, memory, newId, onFrame, openSocket, readTheme, takeKeyFromAddress, timers } from "./browser.ts";
 import { App } from "./components/app.tsx";
+import { proveDevice } from "./device-key.ts";
 import { openPage } from "./page.ts";
 
 /** Put in by the build (`scripts/build-page.ts`). */
@@ -12,6 +13,7 @@ applyTheme(readTheme());
 
 const page = openPage({
   openSocket,
+  proveDevice,
   timers,
   memory,
   newId,

@@ -36,6 +36,7 @@ import {
   setSessions,
   takeChat,
 } from "./store.ts";
+import { type AccessActions, openAccess } from "./access.ts";
 import { openWork, type WorkActions } from "./work.ts";
 import {
   type ChatEvent,
@@ -55,11 +56,15 @@ import {
 export interface Memory {
   readonly readKey: () => string | undefined;
   readonly writeKey: (key: string) => void;
+  readonly readDeviceToken: () => string | undefined;
+  /** The key is forgotten. */
+  readonly keepDeviceToken: (token: string) => void;
   readonly readChoice: () => Choice | undefined;
   readonly writeChoice: (choice: Choice) => void;
 }
 
-export interface PageSettings extends Pick<ClientSettings, "openSocket" | "version" | "timers" | "random" | "newId"> {
+export interface PageSettings
+  extends Pick<ClientSettings, "openSocket" | "proveDevice" | "version" | "timers" | "random" | "newId"> {
   readonly memory: Memory;
   /** Runs a job before the next picture is drawn; streamed text is taken in at that pace. */
   readonly onFrame: (job: () => void) => void;
@@ -85,6 +90,7 @@ export interface Page {
   /** Removes a dead letter for good. */
   readonly discardLetter: (id: string) => void;
   readonly work: WorkActions;
+  readonly access: AccessActions;
   /** The gateway's clock. */
   readonly nowMs: () => number;
 }
@@ -105,6 +111,8 @@ export function openPage(settings: PageSettings): Page {
   const client = makeClient({
     ...settings,
     key: memory.readKey,
+    deviceToken: memory.readDeviceToken,
+    keepDeviceToken: memory.keepDeviceToken,
     onStatus: (status) => {
       flushDeltas();
       apply((now) => setConnection(now, status));
@@ -148,6 +156,7 @@ export function openPage(settings: PageSettings): Page {
     if (event === "agents") takeAgents(payload);
     if (event === "deadletters") void readDeadLetters();
     if (event === "grants.requests") void work.readRequests();
+    if (/^(?:device|channels)\.pair/.test(event)) void access.read();
     // Runs and timers begin and end with turns, which these tell of.
     if (event === "agents" || event === "sessions.changed") work.readSoon();
     if (changed !== undefined) {
@@ -180,7 +189,7 @@ export function openPage(settings: PageSettings): Page {
     const recent = await flows;
     if (recent.ok) apply((now) => ({ ...now, flows: applyRecent(now.flows, parseFlows(recent.payload)) }));
     await subscribed;
-    const listsRead = [readSessions(), readDeadLetters(), work.readRequests(), work.read()];
+    const listsRead = [readSessions(), readDeadLetters(), work.readRequests(), work.read(), access.read()];
     await Promise.all([readHistory(state.value.choice?.sessionKey), ...listsRead]);
   };
 
@@ -295,6 +304,8 @@ export function openPage(settings: PageSettings): Page {
     after: (ms, job) => void timers.after(ms, job),
   });
 
+  const access = openAccess({ request: client.request, apply }, work);
+
   const isReady = (): boolean => state.value.connection.type === "ready";
 
   return {
@@ -351,6 +362,7 @@ export function openPage(settings: PageSettings): Page {
     replayLetter: (id) => void dealWithLetter("deadletters.replay", id, "The dead letter could not be replayed"),
     discardLetter: (id) => void dealWithLetter("deadletters.purge", id, "The dead letter could not be discarded"),
     work: work.actions,
+    access: access.actions,
     nowMs: gatewayMs,
   };
 }
@@ -383,6 +395,7 @@ function viewOf(state: ReadonlySignal<PageState>) {
     requests: computed(() => state.value.requests),
     runs: computed(() => state.value.runs),
     timers: computed(() => state.value.timers),
+    access: computed(() => state.value.access),
     busy: computed(() => state.value.busy),
     draft: computed(() => state.value.drafts.get(state.value.choice?.sessionKey ?? "") ?? ""),
     isRunning: computed(() => conversation.value.running.length > 0),

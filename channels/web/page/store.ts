@@ -5,6 +5,7 @@
 import type { ConnectionStatus } from "./client.ts";
 import { applyChat, type Conversation, emptyConversation, type Message, suspectRuns } from "./conversation.ts";
 import { type Flows, noFlows } from "./flows.ts";
+import { type Access, noAccess } from "./wire-access.ts";
 import { type AgentStatus, agentOfSession, type ChatEvent, type DeadLetters, type SessionEntry } from "./wire.ts";
 import { describeRight, type RightRequest, type RunEntry, type Timers } from "./wire-work.ts";
 
@@ -36,6 +37,8 @@ export interface PageState {
   /** Of sub-agents, newest first. */
   readonly runs: readonly RunEntry[];
   readonly timers: Timers;
+  /** Devices and senders that ask, and approved devices. */
+  readonly access: Access;
   /** Letters, requests, runs, timers and agents that an action is under way for. */
   readonly busy: ReadonlySet<string>;
   /** What a screen reader is told next. */
@@ -61,6 +64,7 @@ export const initialState: PageState = {
   requests: [],
   runs: [],
   timers: { rows: [], total: 0 },
+  access: noAccess,
   busy: new Set(),
   announcement: "",
   notice: undefined,
@@ -163,6 +167,22 @@ export function setRequests(state: PageState, requests: readonly RightRequest[])
     requests,
     announcement: `${added.from} asks for a right: to ${describeRight(added.verb, added.to)}.`,
   };
+}
+
+const findNew = <T>(rows: readonly T[], known: readonly T[], idOf: (row: T) => string): T | undefined =>
+  rows.find((row) => !known.some((one) => idOf(one) === idOf(row)));
+
+/** Takes in who asks to come in; who does not see the screen is told of a new one. */
+export function setAccess(state: PageState, access: Access): PageState {
+  const device = findNew(access.devices, state.access.devices, ({ requestId }) => requestId);
+  const sender = findNew(access.senders, state.access.senders, ({ code }) => code);
+  const announcement =
+    device !== undefined
+      ? `A device asks for an approval: ${device.client}.`
+      : sender === undefined
+        ? state.announcement
+        : `A sender asks for an approval: ${sender.sender} on ${sender.channel}.`;
+  return { ...state, access, announcement };
 }
 
 export function setDraft(state: PageState, sessionKey: string, text: string): PageState {

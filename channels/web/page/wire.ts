@@ -96,7 +96,7 @@ function parseError(value: unknown): WireError {
   const details = fieldsOf(error["details"]);
   const detailCode = text(details["code"]);
   const message = text(error["message"]) ?? "The gateway refused without a reason.";
-  const remedy = text(error["remedy"]) ?? text(details["remedy"]);
+  const remedy = text(error["remedy"]) ?? text(details["remedy"]) ?? text(details["remediationHint"]);
   return {
     code: text(error["code"]) ?? "UNKNOWN",
     message: remedy === undefined || message.includes(remedy) ? message : `${message} ${remedy}`,

@@ -72,8 +72,8 @@ describe("who may connect: mode × credential × place", () => {
     ["token", "nothing", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"],
     ["token", "blank", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"],
     ["token", "key", "operator-key", "operator-key"],
-    ["token", "secret", "shared-secret", "shared-secret"],
-    ["token", "secretAsPassword", "shared-secret", "shared-secret"],
+    ["token", "secret", "shared-secret", "DEVICE_IDENTITY_REQUIRED"],
+    ["token", "secretAsPassword", "shared-secret", "DEVICE_IDENTITY_REQUIRED"],
     ["token", "wrong", "AUTH_TOKEN_MISMATCH", "AUTH_TOKEN_MISMATCH"],
     ["token", "device", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"],
     ["token", "bootstrap", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"],
@@ -81,8 +81,8 @@ describe("who may connect: mode × credential × place", () => {
     ["tokenBare", "secret", "AUTH_TOKEN_NOT_CONFIGURED", "AUTH_TOKEN_NOT_CONFIGURED"],
     ["tokenBare", "key", "operator-key", "operator-key"],
     ["password", "nothing", "AUTH_PASSWORD_MISSING", "AUTH_PASSWORD_MISSING"],
-    ["password", "secret", "shared-secret", "shared-secret"],
-    ["password", "secretAsPassword", "shared-secret", "shared-secret"],
+    ["password", "secret", "shared-secret", "DEVICE_IDENTITY_REQUIRED"],
+    ["password", "secretAsPassword", "shared-secret", "DEVICE_IDENTITY_REQUIRED"],
     ["password", "wrong", "AUTH_PASSWORD_MISMATCH", "AUTH_PASSWORD_MISMATCH"],
     ["password", "key", "operator-key", "operator-key"],
     ["passwordBare", "wrong", "AUTH_PASSWORD_NOT_CONFIGURED", "AUTH_PASSWORD_NOT_CONFIGURED"],
@@ -113,6 +113,22 @@ describe("who may connect: mode × credential × place", () => {
   });
 });
 
+describe("a holder of the shared secret without a device", () => {
+  it.each([
+    ["a program of this machine", { local: true }, "shared-secret"],
+    ["a page on this machine", { local: true, browser: true }, "DEVICE_IDENTITY_REQUIRED"],
+    ["a page from elsewhere", { browser: true }, "DEVICE_IDENTITY_REQUIRED"],
+    ["a program from elsewhere", {}, "DEVICE_IDENTITY_REQUIRED"],
+  ])("%s", (_who, from, expected) => {
+    const counted = attempts();
+    for (let n = 0; n < 20; n += 1)
+      expect(code(decide(params({ auth: { token: secret } }), caller(from), door("token", secret), counted))).toBe(
+        expected,
+      );
+    expect(code(decide(params({ auth: { token: operatorKey } }), caller(from)))).toBe("operator-key");
+  });
+});
+
 describe("protocol and role", () => {
   it.each([
     [4, 4, true],
@@ -122,7 +138,7 @@ describe("protocol and role", () => {
     [1, 3, false],
     [5, 3, false],
   ])("range %i to %i → %s", (minProtocol, maxProtocol, ok) => {
-    const admission = decide(params({ minProtocol, maxProtocol, auth: { token: secret } }));
+    const admission = decide(params({ minProtocol, maxProtocol, auth: { token: operatorKey } }));
     expect(admission.type).toBe(ok ? "admitted" : "refused");
     if (admission.type === "refused") expect(admission.close).toEqual({ code: 1002, reason: "protocol mismatch" });
   });
@@ -134,7 +150,7 @@ describe("protocol and role", () => {
 });
 
 const granted = (scopes?: string[]) => {
-  const admission = decide(params({ auth: { token: secret }, ...(scopes === undefined ? {} : { scopes }) }));
+  const admission = decide(params({ auth: { token: operatorKey }, ...(scopes === undefined ? {} : { scopes }) }));
   return admission.type === "admitted" ? admission.scopes : undefined;
 };
 
@@ -163,27 +179,27 @@ describe("lockout", () => {
       expect(code(decide(params({ auth: { token: `wrong ${n}` } }), caller(), door("token", secret), counted))).toBe(
         "AUTH_TOKEN_MISMATCH",
       );
-    const locked = decide(params({ auth: { token: secret } }), caller(), door("token", secret), counted);
+    const locked = decide(params({ auth: { token: operatorKey } }), caller(), door("token", secret), counted);
     expect(locked).toMatchObject({
       error: { details: { code: "AUTH_RATE_LIMITED", recommendedNextStep: "wait_then_retry" }, retryAfterMs: 300_000 },
     });
     expect(
       code(
         decide(
-          params({ auth: { token: secret } }),
+          params({ auth: { token: operatorKey } }),
           caller({ attemptsKey: "10.0.0.10" }),
           door("token", secret),
           counted,
         ),
       ),
-    ).toBe("shared-secret");
+    ).toBe("operator-key");
   });
 
   it("is not brought nearer by missing credentials", () => {
     const counted = attempts();
     for (let n = 0; n < 50; n += 1) decide(params(), caller(), door("token", secret), counted);
-    expect(code(decide(params({ auth: { token: secret } }), caller(), door("token", secret), counted))).toBe(
-      "shared-secret",
+    expect(code(decide(params({ auth: { token: operatorKey } }), caller(), door("token", secret), counted))).toBe(
+      "operator-key",
     );
   });
 

@@ -1,8 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { type Client, type ConnectionStatus, makeClient, type Reply } from "../../../channels/web/page/client.ts";
+import {
+  type Client,
+  type ClientSettings,
+  type ConnectionStatus,
+  makeClient,
+  type Reply,
+} from "../../../channels/web/page/client.ts";
 import { countingIds, FakeGateway, FakeTimers, settled } from "./fakes.ts";
 
-function start(options: { readonly key?: string; readonly random?: number } = {}) {
+function start(
+  options: { readonly key?: string; readonly random?: number; readonly more?: Partial<ClientSettings> } = {},
+) {
   const gateway = new FakeGateway();
   const timers = new FakeTimers();
   const statuses: ConnectionStatus[] = [];
@@ -21,6 +29,7 @@ function start(options: { readonly key?: string; readonly random?: number } = {}
     onGap: () => {
       gaps += 1;
     },
+    ...options.more,
   });
   client.start();
   return {
@@ -41,6 +50,59 @@ function start(options: { readonly key?: string; readonly random?: number } = {}
 }
 
 describe("handshake", () => {
+  it("signs the challenge with the browser's own key, and comes with the device's token when it has one", async () => {
+    const signed: string[] = [];
+    const kept: string[] = [];
+    const ready = ({ key, deviceToken }: { readonly key?: string; readonly deviceToken?: string }) =>
+      start({
+        ...(key === undefined ? {} : { key }),
+        more: {
+          deviceToken: () => deviceToken,
+          keepDeviceToken: (token) => kept.push(token),
+          proveDevice: async (textFor) => {
+            signed.push(textFor("dev-1"));
+            return { id: "dev-1", publicKey: "pub", signature: "sig" };
+          },
+        },
+      });
+    const connectOf = async ({ gateway }: ReturnType<typeof start>) => {
+      gateway.link.challenge(1_234);
+      await settled();
+      return gateway.link.take("connect");
+    };
+    const first = ready({ key: "beef", deviceToken: "mine" });
+    const { id, params } = await connectOf(first);
+    const device = { id: "dev-1", publicKey: "pub", signature: "sig", signedAt: 1_234, nonce: "n" };
+    expect(params).toMatchObject({ auth: { token: "beef" }, device });
+    const scopes = "operator.read,operator.write,operator.admin";
+    expect(signed).toEqual([`v3|dev-1|cloister-page|webchat|operator|${scopes}|1234|beef|n|web|`]);
+    first.gateway.link.deliver({ type: "res", id, ok: true, payload: { auth: { deviceToken: "issued" } } });
+    expect(kept).toEqual(["issued"]);
+
+    expect((await connectOf(ready({ deviceToken: "mine" }))).params).toMatchObject({
+      auth: { deviceToken: "mine" },
+      device,
+    });
+    expect(signed.at(-1)).toContain("|1234|mine|n|");
+    const bare = (await connectOf(ready({}))).params;
+    expect([bare["auth"], bare["device"]]).toEqual([undefined, undefined]);
+  });
+
+  it("comes without a device where the browser has none, and sends nothing on a connection that is gone", async () => {
+    const proof = Promise.withResolvers<undefined>();
+    const { gateway, timers } = start({ key: "beef", more: { proveDevice: () => proof.promise } });
+    const lost = gateway.link;
+    lost.challenge();
+    lost.drop();
+    proof.resolve(undefined);
+    await settled();
+    expect(lost.sent).toEqual([]);
+    timers.advance(1_000);
+    gateway.link.challenge();
+    await settled();
+    expect(gateway.link.take("connect").params).not.toHaveProperty("device");
+  });
+
   it("waits for the challenge, then asks for the operator's read and write scopes with the key", () => {
     const { gateway, status } = start({ key: "beef" });
     expect(gateway.link.sent).toEqual([]);

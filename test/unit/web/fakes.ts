@@ -148,10 +148,16 @@ export function open(options: { readonly key?: string; readonly choice?: Choice 
   const timers = new FakeTimers();
   const frames: (() => void)[] = [];
   let { key, choice } = options;
+  let deviceToken: string | undefined;
   const memory: Memory = {
     readKey: () => key,
     writeKey: (next) => {
       key = next;
+    },
+    readDeviceToken: () => deviceToken,
+    keepDeviceToken: (token) => {
+      deviceToken = token;
+      key = undefined;
     },
     readChoice: () => choice,
     writeChoice: (next) => {
@@ -194,6 +200,8 @@ export function open(options: { readonly key?: string; readonly choice?: Choice 
       gateway.link.answer("grants.requests", { requests: [] });
       gateway.link.answer("subagents.list", { tasks: [] });
       gateway.link.answer("timers.list", { timers: [], total: 0 });
+      gateway.link.answer("device.pair.list", { pending: [], paired: [] });
+      gateway.link.answer("channels.pairing.list", { requests: [], approved: [] });
       await settled();
     },
     shown: () =>

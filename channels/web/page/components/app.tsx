@@ -7,6 +7,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Page } from "../page.ts";
+import { AccessPanel } from "./access-panel.tsx";
 import { AgentsPanel } from "./agents-panel.tsx";
 import { Composer } from "./composer.tsx";
 import { ConversationHead, Log } from "./conversation-view.tsx";
@@ -86,11 +87,12 @@ export function App({ page }: { readonly page: Page }) {
       <aside
         id="flows-panel"
         class="panel"
-        aria-label="Requests, asks, sub-agents and timers"
+        aria-label="Requests, devices, asks, sub-agents and timers"
         inert={drawer.value === "agents"}
       >
         <CloseButton onClick={close} />
         <RequestsPanel page={page} />
+        <AccessPanel page={page} />
         <FlowPanel page={page} />
         <RunsPanel page={page} />
         <TimersPanel page={page} />

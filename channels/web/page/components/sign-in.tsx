@@ -7,6 +7,7 @@ import { Icon } from "./icons.tsx";
 export function SignIn({ page, error }: { readonly page: Page; readonly error: WireError }) {
   const pasted = useSignal("");
   const code = error.detailCode ?? error.code;
+  const isWaiting = code === "PAIRING_REQUIRED";
   const onSubmit = (event: SubmitEvent): void => {
     event.preventDefault();
     page.signIn(pasted.value);
@@ -17,14 +18,15 @@ export function SignIn({ page, error }: { readonly page: Page; readonly error: W
         <p class="brand">
           <Icon name="arches" /> Cloister
         </p>
-        <h1>The gateway wants a key</h1>
+        <h1>{isWaiting ? "This browser waits for an approval" : "The gateway wants a key"}</h1>
         <p>
-          Paste the operator key, or run <code>cloister dashboard</code> for a link.
+          {isWaiting ? "Once it is approved, try again. Or paste" : "Paste"} the operator key, or run{" "}
+          <code>cloister dashboard</code> for a link.
         </p>
         <p class="server-error" role="alert">
           {error.message} <span class="mono">{code}</span>
         </p>
-        <label for="key">Operator key or link</label>
+        <label for="key">Operator key, link or token</label>
         <input
           id="key"
           data-testid="key"
@@ -41,7 +43,7 @@ export function SignIn({ page, error }: { readonly page: Page; readonly error: W
           <button type="submit" class="button primary" disabled={pasted.value.trim() === ""}>
             Connect
           </button>
-          <button type="button" class="button quiet" onClick={page.start}>
+          <button type="button" class="button quiet" data-testid="try-again" onClick={page.start}>
             <Icon name="retry" /> Try again without a new key
           </button>
         </div>

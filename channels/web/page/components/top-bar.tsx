@@ -17,6 +17,8 @@ interface TopBarProps {
 export function TopBar({ page, drawer, onDrawer }: TopBarProps) {
   const openAsks = page.view.flows.value.open.length;
   const requests = page.view.requests.value.length;
+  const { devices, senders } = page.view.access.value;
+  const waiting = page.view.isAdmin.value ? devices.length + senders.length : 0;
   return (
     <header class="top-bar">
       <button
@@ -46,6 +48,12 @@ export function TopBar({ page, drawer, onDrawer }: TopBarProps) {
           <span class="count wanted" data-testid="requests-count">
             {requests}
             <span class="hidden-label"> {requests === 1 ? "request for a right" : "requests for rights"}</span>
+          </span>
+        )}
+        {waiting > 0 && (
+          <span class="count wanted" data-testid="access-count">
+            {waiting}
+            <span class="hidden-label"> {waiting === 1 ? "waits" : "wait"} for an approval</span>
           </span>
         )}
       </button>

@@ -1,0 +1,143 @@
+/** Devices and senders on the page, and the page as a device of its own, in a real browser against the real program. */
+import type { Page } from "playwright-core";
+import { afterAll, expect, test } from "vitest";
+import { connectAs, makeDevice } from "../contract/device-kit.ts";
+import { seriousFaults } from "../support/axe.ts";
+import { lastAnswer, say, useBrowser } from "../support/browser.ts";
+import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { post } from "../support/webhook.ts";
+
+const { openPage } = useBrowser();
+
+afterAll(endPrograms);
+
+const token = "the-gateway-token";
+const slow = { timeout: 20_000 };
+
+const start = (config: object = {}): Promise<Program> =>
+  startProgram(makeStateDir({ gateway: { auth: { token } }, ...config }));
+
+const press = async (page: Page, testId: string): Promise<void> => {
+  await page.getByTestId(testId).first().focus();
+  await page.keyboard.press("Enter");
+};
+
+test("AC-13.2: a request of a device is shown with what it would get, and decided by one press", async () => {
+  const program = await start();
+  const page = await openPage(program.pageUrl);
+  await page.getByTestId("composer").waitFor();
+  expect(await page.getByTestId("access").count()).toBe(0);
+
+  const remote = { remote: true, auth: { token } } as const;
+  const [first, second] = [makeDevice(), makeDevice()];
+  await connectAs(program.port, first, { ...remote, scopes: ["operator.read"] });
+  const request = page.getByTestId("device-request");
+  await expect.poll(() => request.count(), slow).toBe(1);
+  expect(await page.getByTestId("access-count").textContent()).toBe("1 waits for an approval");
+  expect(await request.textContent()).toMatch(
+    /cli \(cli\) is new.*linux.*role operator.*An approval lasts until it is revoked/,
+  );
+  expect(await page.getByTestId("device-adds").allTextContents()).toEqual([
+    "+ operator.read: see agents, sessions, messages, the log and the settings",
+  ]);
+  expect(await seriousFaults(page)).toEqual([]);
+
+  // It asks for more before anybody has decided: the page shows what is asked now, and that is what is approved.
+  await connectAs(program.port, first, { ...remote, scopes: ["operator.write"] });
+  await expect.poll(() => page.getByTestId("device-adds").count(), slow).toBe(2);
+  await press(page, "device-approve");
+  await expect.poll(() => request.count(), slow).toBe(0);
+  expect(await page.evaluate("document.activeElement.id"), "the focus stays in the panel").toBe("access-title");
+  expect((await connectAs(program.port, first, { ...remote, scopes: ["operator.write"] })).answer.ok).toBe(true);
+
+  await connectAs(program.port, first, { ...remote, scopes: ["operator.write", "operator.approvals"] });
+  await expect.poll(() => request.textContent(), slow).toMatch(/wants more access.*It has already: operator\.write/);
+  await press(page, "device-reject");
+  await connectAs(program.port, second, remote);
+  await expect.poll(() => request.getAttribute("data-device"), slow).toBe(second.id);
+  await press(page, "device-reject");
+  await expect.poll(() => request.count(), slow).toBe(0);
+  expect((await connectAs(program.port, second, remote)).answer.ok).toBe(false);
+
+  await page.getByTestId("devices").locator("summary").click();
+  expect(await page.getByTestId("device").getAttribute("data-device")).toBe(first.id);
+  await press(page, "device-remove");
+  await page.keyboard.press("Enter");
+  await expect.poll(() => page.getByTestId("device").count(), slow).toBe(0);
+  expect((await connectAs(program.port, first, remote)).answer.ok).toBe(false);
+  await page.close();
+  expect(await program.stop()).toBe(0);
+});
+
+test("a sender who waits is shown, and approved or rejected by one press", async () => {
+  const program = await start({
+    channels: { webhook: { dmPolicy: "pairing", accounts: { home: { token: "home-token" } } } },
+  });
+  const write = (id: string) =>
+    post(
+      `${program.url}/channels/webhook/home`,
+      { text: "hello", sender: { id, name: `Ms ${id}` } },
+      { authorization: "Bearer home-token" },
+    );
+  const page = await openPage(program.pageUrl);
+  await page.getByTestId("composer").waitFor();
+  const request = page.getByTestId("sender-request");
+  await write("ana");
+  await expect
+    .poll(() => request.textContent(), slow)
+    .toMatch(/Ms ana \(ana\) wants to write on webhook.*account home/);
+  expect(await seriousFaults(page)).toEqual([]);
+  // What looks for faults sees one that is there.
+  await page.evaluate("document.querySelector('[data-testid=sender-approve]').removeAttribute('aria-label')");
+  await page.evaluate("document.querySelector('[data-testid=sender-approve]').textContent = ''");
+  expect(await seriousFaults(page)).toEqual([expect.stringContaining("button-name")]);
+  await press(page, "sender-approve");
+  await expect.poll(() => request.count(), slow).toBe(0);
+  expect((await write("ana")).body).toMatchObject({ status: "accepted" });
+  await write("eve");
+  await expect.poll(() => request.count(), slow).toBe(1);
+  await press(page, "sender-reject");
+  await expect.poll(() => request.count(), slow).toBe(0);
+  expect((await write("eve")).body).toMatchObject({ status: "dropped" });
+  await page.close();
+  expect(await program.stop()).toBe(0);
+});
+
+test("the page is a device: with the token it waits for an approval, then comes with its own key and keeps no token", async () => {
+  const program = await start();
+  const page = await openPage(program.url);
+  const signIn = page.getByTestId("sign-in");
+  await page.getByTestId("key").fill(token);
+  await page.keyboard.press("Enter");
+  await expect.poll(() => signIn.textContent(), slow).toContain("This browser waits for an approval");
+  const said = (await signIn.textContent()) ?? "";
+  expect(await seriousFaults(page)).toEqual([]);
+  const [, id = ""] = /cloister devices approve (\S+)/.exec(said) ?? [];
+  const approved = await runCommand(program.stateDir, ["devices", "approve", id]);
+  expect(approved).toMatchObject({ code: 0, stdout: expect.stringContaining("client cloister-page (webchat)") });
+  await page.getByTestId("try-again").click();
+  await page.getByTestId("composer").waitFor();
+  await say(page, "who are you");
+  await expect.poll(() => lastAnswer(page).textContent(), slow).toContain("I am main");
+
+  const stored = (): Promise<unknown> => page.evaluate("JSON.stringify(localStorage)");
+  expect(await stored()).not.toContain(token);
+  await page.reload();
+  await page.getByTestId("composer").waitFor();
+  const devices = JSON.parse((await runCommand(program.stateDir, ["devices", "list", "--json"])).stdout);
+  expect(devices).toMatchObject({ pending: [], paired: [{ clientId: "cloister-page", connected: true }] });
+
+  // Another browser has another key: what it took from this one's storage opens nothing.
+  const other = await openPage(program.url);
+  await other.evaluate(
+    `for (const [name, value] of Object.entries(${String(await stored())})) localStorage.setItem(name, value)`,
+  );
+  await other.reload();
+  await expect.poll(() => other.getByTestId("sign-in").textContent(), slow).toContain("AUTH_DEVICE_TOKEN_MISMATCH");
+
+  expect((await runCommand(program.stateDir, ["devices", "remove", devices.paired[0].deviceId])).code).toBe(0);
+  await expect.poll(() => signIn.count(), slow).toBe(1);
+  await page.close();
+  await other.close();
+  expect(await program.stop()).toBe(0);
+});
