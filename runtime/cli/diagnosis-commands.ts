@@ -1,6 +1,7 @@
 /** `cloister doctor`, `status`, `health`, and what the doctor starts. */
 import { Option } from "commander";
 import type { DoctorOptions } from "./commands/doctor.ts";
+import type { SecurityOptions } from "./commands/security.ts";
 import type { HealthOptions, StatusOptions } from "./commands/status.ts";
 import { storeReportCommand } from "./diagnosis/store-report-name.ts";
 import type { Shell } from "./shell.ts";
@@ -46,6 +47,18 @@ export function addDiagnosis({ program, context, exit }: Shell): void {
       }
       const { runDoctor } = await import("./commands/doctor.ts");
       exit(await runDoctor(context(), options));
+    });
+  program
+    .command("security")
+    .description("what the configuration opens to whom")
+    .command("audit")
+    .description(
+      "judge configuration and file modes; exit code 1 when something is open to strangers; needs no gateway",
+    )
+    .option("--json", "print JSON")
+    .action(async (options: SecurityOptions) => {
+      const { runSecurityAudit } = await import("./commands/security.ts");
+      exit(await runSecurityAudit(context(), options));
     });
   program.command(storeReportCommand, { hidden: true }).action(async () => {
     const { runStoreReport } = await import("./commands/store-report.ts");

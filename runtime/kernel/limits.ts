@@ -496,6 +496,8 @@ export const limits = {
   /** How long the command line waits for a gateway to be ready, or gone, beyond its drain; and how often it looks. */
   clientStartMs: 60_000,
   clientLookMs: 100,
+  /** Characters below which `cloister security audit` calls a secret short: random letters and digits of this length have 119 bits. */
+  secretCharsMin: 20,
   /** Agents and sessions that `cloister status` shows one by one: one screen. */
   statusAgentsMax: 12,
   statusSessionsMax: 3,

@@ -4,9 +4,11 @@ import { isCoded } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { redactText } from "../../observe/redact.ts";
 import type { CliContext, ExitCode } from "../context.ts";
-import { diagnose } from "../diagnosis/diagnose.ts";
+import { checkConfig } from "../diagnosis/config.ts";
+import { type Diagnosing, diagnose } from "../diagnosis/diagnose.ts";
 import { exitCodeOf, plainFinding, type Repairable } from "../diagnosis/finding.ts";
 import { type DiagnosedMachine, thisMachine } from "../diagnosis/machine.ts";
+import { auditSecurity } from "../diagnosis/security.ts";
 import { type ReadStore, readStore as readStoreOutside } from "../diagnosis/store.ts";
 import type { GatewayClient } from "../gateway-client.ts";
 import { parseAgents, parseDeadLetterCounts, parseLanes, parseSessions } from "../gateway-rows.ts";
@@ -49,7 +51,7 @@ export async function runStatus(
     if (all && isCoded(error)) return undefined;
     throw error;
   });
-  const findings = all ? await diagnose({ context, machine, readStore, deep }) : undefined;
+  const findings = all ? await findAll({ context, machine, readStore, deep }) : undefined;
   const code = findings === undefined ? 0 : exitCodeOf(findings);
   if (json) print(formatJson(plain(asked, findings)));
   else
@@ -59,6 +61,13 @@ export async function runStatus(
     }))
       print(line);
   return code;
+}
+
+/** What does not work and, as far as the configuration can be read, what it opens. */
+async function findAll(diagnosing: Diagnosing): Promise<readonly Repairable[]> {
+  const found = await diagnose(diagnosing);
+  const { config } = diagnosing.context.options.url === undefined ? await checkConfig(diagnosing.context) : {};
+  return config === undefined ? found : [...found, ...auditSecurity(config)];
 }
 
 /** Asks for the right to read; with `all` for everything, since what this command line may do is a part of the answer. */
