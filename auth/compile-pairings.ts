@@ -2,7 +2,7 @@
  * Compiles the policy into the rows of the pairing registry. Rows name patterns and not every pair, so that their number
  * grows with the config and not with the square of the agents (promise P7).
  */
-import { grantVerbs, type Verb } from "../runtime/kernel/envelope.ts";
+import { type CallerRow, grantVerbs, type Verb } from "../runtime/kernel/envelope.ts";
 import { matchesPattern, type Pairing, type StandingPairings } from "../runtime/kernel/pairings.ts";
 
 import { judgePair, type OperatorGrant, pairVerbs, type Policy, type SessionVerb } from "./policy.ts";
@@ -29,10 +29,12 @@ const toolVerbs: readonly Verb[] = sessionTools.map((tool) => `tool:${tool}` as 
 export function compilePairings(policy: Policy, isAgent: (agentId: string) => boolean): StandingPairings {
   return {
     of(subject) {
+      if (subject === hookSubject) return hookPairings(policy.hooks ?? []);
       const agentId = agentOfSubject(subject);
       return agentId !== undefined && isAgent(agentId) ? compileAgent(policy, agentId) : [];
     },
     subjectOf(id) {
+      if (id.startsWith(hookIds)) return hookSubject;
       const agentId = standingId.exec(id)?.[1];
       return agentId === undefined ? undefined : `agent:${agentId}`;
     },
@@ -44,6 +46,33 @@ export function compilePairings(policy: Policy, isAgent: (agentId: string) => bo
  * stored envelope names is never another one after the config has changed.
  */
 const standingId = /^config:(?:tools|schedule|a2a|grant):([\w-]+)(?:>|$)/u;
+/** Webhooks have one token, and so one set of rights. */
+export const hookSubject = "hook";
+const hookIds = "config:hook:";
+
+function hookPairings(patterns: readonly string[]): Pairing[] {
+  return [...new Set(patterns)].map((pattern) => ({
+    id: `${hookIds}${pattern}`,
+    subject: hookSubject,
+    object: `agent:${pattern}`,
+    verbs: ["send"],
+    origin: "config",
+  }));
+}
+
+export const callerSubject = (name: string): string => `caller:${name}`;
+
+/** The rows of a program that an operator lets call agents, one for each agent or pattern. */
+export function callerPairings({ id, name, agents, untilMs }: CallerRow): Pairing[] {
+  return agents.map((pattern) => ({
+    id: `caller:${id}:${pattern}`,
+    subject: callerSubject(name),
+    object: `agent:${pattern}`,
+    verbs: ["send"],
+    origin: "operator",
+    ...(untilMs === undefined ? {} : { untilMs }),
+  }));
+}
 
 function agentOfSubject(subject: string): string | undefined {
   return subject.startsWith("agent:") ? subject.slice("agent:".length) : undefined;

@@ -36,6 +36,8 @@ export interface Policy {
     /** Whether a refused call raises a request that an operator may approve. Absent: `off`. */
     readonly requests?: "off" | "operator";
   };
+  /** Agents that webhooks may reach, as ids or `*` patterns. Absent: none. */
+  readonly hooks?: readonly string[];
   /** Those in force now, whatever `agentToAgent.enabled` says. Absent: none. */
   readonly operator?: readonly OperatorGrant[];
   /** `spawned`: a sandboxed session reaches only what it spawned. */

@@ -50,6 +50,7 @@ export async function openGatewayHere(
     assets: changeAssets(await loadCellAssets()),
     orders: await store.orders(),
     grants: await store.grants(),
+    callers: await store.callers(),
     queues: await store.queues(),
     requests: await store.requests(),
     devices: await store.devices(),
@@ -70,6 +71,7 @@ export async function openGatewayHere(
   gateway.attachEdge({
     closeDevice: async () => undefined,
     configure: async () => undefined,
+    setCallers: async () => undefined,
     publish: async () => undefined,
     send: async () => ({ status: "sent" }),
   });

@@ -262,7 +262,7 @@ export function findChatEvent({ event, payload }: { event: string; payload: unkn
   return event === "chat" ? chatEvent.safeParse(payload).data : undefined;
 }
 
-function parse<T>(what: string, schema: z.ZodType<T>, payload: unknown): T {
+export function parse<T>(what: string, schema: z.ZodType<T>, payload: unknown): T {
   const parsed = schema.safeParse(payload);
   if (parsed.success) return parsed.data;
   throw failure(

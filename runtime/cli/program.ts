@@ -25,6 +25,7 @@ import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
 import { addDevices } from "./device-commands.ts";
 import { addDiagnosis } from "./diagnosis-commands.ts";
 import { addPairing } from "./pairing-commands.ts";
+import { addCallers } from "./caller-commands.ts";
 import { addGrants } from "./grant-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
@@ -80,6 +81,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addGrants(shell);
   addDevices(shell);
   addPairing(shell);
+  addCallers(shell);
   addConfig(shell);
   addState(shell);
   addDiagnosis(shell);

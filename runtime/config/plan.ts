@@ -127,6 +127,7 @@ const gateway = {
     },
   },
   trustedProxies: live("gateway.trustedProxies"),
+  http: live("gateway.http"),
   autoApproveLocal: live("gateway.nodes"),
   reload: live("gateway.reload"),
   controlUi: {

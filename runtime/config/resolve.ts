@@ -260,6 +260,10 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
     port: port ?? parsePort(findPortVariable(draft) ?? "") ?? draft.config.gateway.port,
     auth,
     trustedProxies: draft.config.gateway.trustedProxies,
+    http: {
+      chatCompletions: draft.config.gateway.http.endpoints.chatCompletions.enabled,
+      responses: draft.config.gateway.http.endpoints.responses.enabled,
+    },
     autoApproveLocal: draft.config.gateway.nodes.pairing.autoApproveLocal,
     reload: draft.config.gateway.reload,
     controlUi: {

@@ -163,6 +163,8 @@ export interface ResolvedConfig {
     readonly port: number;
     readonly auth: AuthSettings;
     readonly trustedProxies: readonly string[];
+    /** Endpoints for other programs. */
+    readonly http: { readonly chatCompletions: boolean; readonly responses: boolean };
     /** Programs of this machine that hold what opens the gateway are approved as devices without a person. */
     readonly autoApproveLocal: boolean;
     /** `off`: edits of the file are checked, and have no effect. */

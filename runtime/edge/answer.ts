@@ -45,8 +45,13 @@ export function sendJson(
 }
 
 /** `{ok:false, error:{code, message, remedy?}}` with the status of the code's row, and Retry-After when it is known. */
-export function sendRefusal(response: ServerResponse, refusal: Refusal, headers: OutgoingHttpHeaders = {}): void {
-  sendJson(response, httpStatus(refusal.code), refusalBody(refusal), { ...retryAfter(refusal), ...headers });
+export function sendRefusal(
+  response: ServerResponse,
+  refusal: Refusal,
+  headers: OutgoingHttpHeaders = {},
+  formOf: (refusal: Refusal) => object = refusalBody,
+): void {
+  sendJson(response, httpStatus(refusal.code), formOf(refusal), { ...retryAfter(refusal), ...headers });
 }
 
 export function refusalBody(refusal: Refusal): { readonly ok: false; readonly error: object } {

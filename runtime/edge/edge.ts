@@ -14,13 +14,16 @@ import type { Door } from "./handshake.ts";
 import { makeHealthRoutes } from "./health.ts";
 import { makeHello } from "./hello.ts";
 import { makeHookRoutes } from "./hooks.ts";
-import { answerRequest } from "./http.ts";
+import { answerRequest, drainingRefusal } from "./http.ts";
 import { listenOn } from "./listen.ts";
 import { openLocalDoor } from "./local-door.ts";
 import type { Log } from "./log.ts";
 import { makeOriginRules, type OriginRules } from "./origin.ts";
 import { loadPage, type Page } from "./page.ts";
 import type { ChangeableSettings, EdgeForKernel, EdgeSettings, KernelForEdge } from "./port.ts";
+import { makeRunListeners, type RunListeners } from "./programs/call.ts";
+import { makeProgramDoor, type ProgramDoor } from "./programs/door.ts";
+import { makeProgramRoutes } from "./programs/routes.ts";
 import { answerFrame } from "./requests.ts";
 import type { RouteFinder } from "./route.ts";
 import { type Entrance, makeSockets, type Sockets } from "./sockets.ts";
@@ -50,6 +53,7 @@ interface Changing {
   readonly rules: OriginRules;
   readonly proxies: Proxies;
   readonly hooks: RouteFinder;
+  readonly programRoutes: RouteFinder;
   readonly webhookRoutes: RouteFinder;
   readonly webhook: WebhookClient;
 }
@@ -61,6 +65,8 @@ interface Open {
   readonly sockets: Sockets;
   readonly changing: () => Changing;
   change(changed: ChangeableSettings): void;
+  readonly programs: ProgramDoor;
+  readonly listeners: RunListeners;
 }
 
 export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {}): EdgeForKernel {
@@ -94,7 +100,11 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
         throw error;
       }
     },
-    publish: async (published) => open?.sockets.publish(published),
+    publish: async (published) => {
+      for (const { event, payload } of published) if (event === "chat") open?.listeners.take(payload);
+      open?.sockets.publish(published);
+    },
+    setCallers: async (callers) => open?.programs.setCallers(callers),
     closeDevice: async (deviceId, reason, exceptConnId) => open?.sockets.closeDevice(deviceId, reason, exceptConnId),
     send: async (message) => {
       if (message.channel !== "webhook" || open === undefined) {
@@ -106,7 +116,8 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
     close: async (reason) => {
       closing ??= reason;
       if (open === undefined) return;
-      const { server, localServer, sockets } = open;
+      const { server, localServer, sockets, programs } = open;
+      programs.close(drainingRefusal(reason));
       const servers = [server, localServer];
       const stopped = servers.map((one) => new Promise<void>((resolve) => one.close(() => resolve())));
       await sockets.close(reason);
@@ -124,12 +135,21 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
   const limited = (failuresMax: number, lockoutMs: number): Attempts =>
     makeAttempts({ failuresMax, lockoutMs, addressesMax: bounds.attemptAddressesMax, now });
   const webhookAttempts = limited(bounds.webhookAuthFailuresPerMinute, bounds.webhookAuthLockoutMs);
+  const listeners = makeRunListeners();
+  const programs = makeProgramDoor({
+    callers: settings.callers,
+    door: () => changing.door,
+    attempts: webhookAttempts,
+    bounds,
+    now,
+  });
   const make = (from: EdgeSettings): Changing => ({
     settings: from,
     door: makeDoor(from),
     rules: makeOriginRules(from.host, from.allowedOrigins),
     proxies: makeProxies(from.trustedProxies),
     hooks: makeHookRoutes(from.hooks, { kernel, bounds, attempts: webhookAttempts }),
+    programRoutes: makeProgramRoutes(from.programs, { kernel, door: programs, bounds, listeners, log }, now),
     webhookRoutes: makeWebhookRoutes(from.webhook, { kernel, bounds, attempts: webhookAttempts, now }),
     webhook: makeClient(from.webhook?.accounts ?? {}),
   });
@@ -144,6 +164,7 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
   const finders: readonly RouteFinder[] = [
     makeHealthRoutes({ kernel, version: settings.version, uptimeMs }),
     (path) => changing.hooks(path),
+    (path) => changing.programRoutes(path),
     (path) => changing.webhookRoutes(path),
     page.find,
   ];
@@ -198,10 +219,19 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
   const change = (changed: ChangeableSettings): void => {
     const before = changing.settings.auth;
     changing = make({ ...changing.settings, ...changed });
-    if (JSON.stringify(before) !== JSON.stringify(changed.auth))
-      sockets.closeShared("the gateway's token or password has changed: connect again with the new one");
+    if (JSON.stringify(before) === JSON.stringify(changed.auth)) return;
+    sockets.closeShared("the gateway's token or password has changed: connect again with the new one");
+    programs.closeShared();
   };
-  return { server: serve("network"), localServer: serve("operator"), sockets, changing: () => changing, change };
+  return {
+    server: serve("network"),
+    localServer: serve("operator"),
+    sockets,
+    changing: () => changing,
+    change,
+    programs,
+    listeners,
+  };
 }
 
 function serverOptions(bounds: EdgeBounds) {

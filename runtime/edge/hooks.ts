@@ -69,7 +69,7 @@ export function makeHookRoutes(settings: EdgeSettings["hooks"], deps: HookDeps):
         access: makeTokenGuard({
           secret,
           headers: hookTokenHeaders,
-          configKey: "hooks.token",
+          wanted: "hooks.token",
           attempts: deps.attempts,
         }),
         handle: (exchange) => handleHook(exchange, deps),

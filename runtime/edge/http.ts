@@ -1,9 +1,9 @@
 /**
  * The life of an HTTP request:
  *
- *     draining? 503 → Host 421 → path 404 → method 405 → guard 401/429/400 → handler → answer
+ *     draining? 503 → Host 421 → path 404 → method 405 → page of elsewhere 403 → guard 401/429/400 → handler → answer
  *
- * Every exit is JSON `{ok:false, error:{code, message, remedy?}}` with the security headers. An error exit that leaves a
+ * Every exit is JSON `{ok:false, error:{code, message, remedy?}}`, or the route's own form, with the security headers. An error exit that leaves a
  * body unread closes the connection, so that the rest of it cannot be taken for a second request.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -34,8 +34,13 @@ export async function answerRequest(request: IncomingMessage, response: ServerRe
     query: new URLSearchParams(split === -1 ? "" : target.slice(split + 1)),
     addressKey: addressKey(clientAddress(request, door.proxies)),
   };
+  const route = findRoute(door.finders, exchange.path);
+  const refuse = (refusal: Refusal, headers: Record<string, string> = {}): void => {
+    const closes = request.complete && request.readableLength === 0 ? {} : { connection: "close" };
+    sendRefusal(response, refusal, { ...closes, ...headers }, route?.refusalBody);
+  };
   try {
-    await dispatch(exchange, door);
+    await dispatch(exchange, route, door, refuse);
   } catch (error) {
     if (!isCoded(error)) {
       door.log("error", "a request failed in the gateway", {
@@ -44,7 +49,7 @@ export async function answerRequest(request: IncomingMessage, response: ServerRe
         error: String(error),
       });
     }
-    refuse(exchange, isCoded(error) ? toRefusal(error) : internalFault);
+    refuse(isCoded(error) ? toRefusal(error) : internalFault);
   }
 }
 
@@ -53,26 +58,30 @@ const internalFault: Refusal = {
   message: "the gateway failed while it handled the request; its log has the reason",
 };
 
-async function dispatch(exchange: Exchange, door: HttpDoor): Promise<void> {
+async function dispatch(
+  exchange: Exchange,
+  route: ReturnType<RouteFinder>,
+  door: HttpDoor,
+  refuse: (refusal: Refusal, headers?: Record<string, string>) => void,
+): Promise<void> {
   const { request, path } = exchange;
   const closing = door.closing();
-  if (closing !== undefined) return refuse(exchange, drainingRefusal(closing));
-  if (!door.rules.hostAllowed(arrivalOf(request))) return refuse(exchange, hostRefusal(request.headers.host));
-
-  const route = findRoute(door.finders, path);
+  if (closing !== undefined) return refuse(drainingRefusal(closing));
+  const arrival = arrivalOf(request);
+  if (!door.rules.hostAllowed(arrival)) return refuse(hostRefusal(arrival.host));
   if (route === undefined) {
-    return refuse(
-      exchange,
-      noSuchPath(path, "no route has this path", "Ask GET /healthz to see that the gateway is there."),
-    );
+    return refuse(noSuchPath(path, "no route has this path", "Ask GET /healthz to see that the gateway is there."));
   }
   if (!route.methods.some((method) => method === request.method)) {
     const allow = route.methods.join(", ");
     const message = `${request.method} is not answered at ${path.slice(0, 200)}; wanted ${allow}`;
-    return refuse(exchange, { code: "CLOISTER_EDGE_METHOD", message }, { allow });
+    return refuse({ code: "CLOISTER_EDGE_METHOD", message }, { allow });
   }
+  // What takes a credential takes none from the page of another site, whatever the page has got hold of.
+  if (route.access !== "open" && door.rules.judgeOrigin(arrival) === "foreign")
+    return refuse(originRefusal(arrival.origin));
   const refusal = route.access === "open" ? undefined : route.access(exchange);
-  if (refusal !== undefined) return refuse(exchange, refusal);
+  if (refusal !== undefined) return refuse(refusal);
   await route.handle(exchange);
 }
 
@@ -101,12 +110,15 @@ export function hostRefusal(host: string | undefined): Refusal {
   };
 }
 
+export function originRefusal(origin: string | undefined): Refusal {
+  return {
+    code: "CLOISTER_EDGE_FORBIDDEN",
+    message: `origin not allowed: a web page of ${(origin ?? "").slice(0, 200)} may not open this gateway`,
+    remedy: "If the page is yours, add its origin to gateway.controlUi.allowedOrigins.",
+  };
+}
+
 export function arrivalOf(request: IncomingMessage): Parameters<OriginRules["hostAllowed"]>[0] {
   const { host, origin } = request.headers;
   return { host, origin, localAddress: request.socket.localAddress };
-}
-
-function refuse({ request, response }: Exchange, refusal: Refusal, headers: Record<string, string> = {}): void {
-  const closes = request.complete && request.readableLength === 0 ? {} : { connection: "close" };
-  sendRefusal(response, refusal, { ...closes, ...headers });
 }

@@ -34,6 +34,7 @@ const stop = z
   .refine((value) => Object.keys(value).length <= 1, "expected at most one of safe, force, waitMs");
 /** A sender who waits; channel and account only narrow it. */
 const senderCode = { code: id, channel: id.exactOptional(), accountId: id.exactOptional() };
+const callerAgents = z.array(id).min(1).max(limits.callerAgentsMax);
 const peer = z.object({ kind: z.enum(["direct", "group", "channel"]), id });
 
 export const methods = {
@@ -103,6 +104,14 @@ export const methods = {
       .refine(({ mode, untilMs }) => mode === "grant" || untilMs === undefined, "expected no untilMs with mode once"),
   },
   "grants.deny": { scope: "operator.admin", params: z.object({ id }) },
+  "callers.list": { scope: "operator.read", params: z.object({}) },
+  "callers.add": {
+    scope: "operator.admin",
+    params: z.object({ name: id, agents: callerAgents, untilMs: count.max(8.64e15).exactOptional() }),
+  },
+  "callers.allow": { scope: "operator.admin", params: z.object({ name: id, agents: callerAgents }) },
+  "callers.rotate": { scope: "operator.admin", params: z.object({ name: id }) },
+  "callers.revoke": { scope: "operator.admin", params: z.object({ name: id }) },
   "device.pair.list": { scope: "operator.pairing", params: z.object({}) },
   "device.pair.approve": {
     scope: "operator.pairing",

@@ -225,6 +225,60 @@ export interface HookRequest {
   readonly ttlMs?: number;
 }
 
+/** A program that proved itself: by what opens the gateway for the operator, or by a token of its own. */
+export type Program = { readonly type: "operator" } | { readonly type: "caller"; readonly name: string };
+
+export interface ProgramAgent {
+  readonly agentId: string;
+  readonly name: string;
+  readonly isDefault: boolean;
+}
+
+/** What the edge tells a caller by. */
+export interface CallerKey {
+  readonly id: string;
+  readonly name: string;
+  /** SHA-256 of the token, hex. */
+  readonly tokenHash: string;
+  readonly untilMs?: number;
+}
+
+export interface ProgramCall {
+  readonly program: Program;
+  /** Made by the edge, so that it hears what the run streams from the first word on. */
+  readonly runId: string;
+  /** Absent: the default agent, or the only one that the program may call. */
+  readonly agentId?: string;
+  readonly conversation: /** Of this request alone; its id serves to go on from it. */
+    | { readonly type: "new"; readonly id: string }
+    /** Goes on from an earlier one of the same program with the same agent. */
+    | { readonly type: "earlier"; readonly id: string }
+    /** Kept for this name among the program's own. */
+    | { readonly type: "user"; readonly user: string }
+    /** For the operator alone. */
+    | { readonly type: "key"; readonly key: string };
+  readonly said: {
+    readonly text: string;
+    /** What stands before it in the request, oldest first. */
+    readonly before: readonly {
+      readonly role: "system" | "user" | "assistant";
+      readonly text: string;
+    }[];
+    /** So many of them end with the agent's last answer: a conversation that is kept has them already. */
+    readonly knownUpTo: number;
+  };
+  readonly idempotencyKey?: string;
+}
+
+export type ProgramCallResult =
+  | {
+      readonly status: "accepted" | "duplicate";
+      readonly runId: string;
+      readonly agentId: string;
+      readonly sessionKey: string;
+    }
+  | { readonly status: "refused"; readonly refusal: Refusal };
+
 export type RunResult =
   | { readonly status: "ok"; readonly runId: string; readonly reply: string | null }
   | { readonly status: "timeout"; readonly runId: string }
@@ -238,6 +292,11 @@ export interface KernelForEdge {
   inbound(event: InboundEvent, idempotencyKey?: string): Promise<InboundResult>;
   /** A webhook (`POST /hooks/agent`). Resolves once it is stored. */
   hook(request: HookRequest): Promise<HookResult>;
+  /** A call of a program over HTTP. Resolves once it is stored. */
+  call(call: ProgramCall): Promise<ProgramCallResult>;
+  callable(program: Program): Promise<readonly ProgramAgent[]>;
+  /** Nobody waits for the run any more. `by` is for the audit trail. */
+  stopCall(sessionKey: string, runId: string, by: string): Promise<void>;
   /** The end of a run that was accepted here before. */
   waitRun(runId: string, timeoutMs: number): Promise<RunResult>;
   /** What a device may do. An admitted one is told of with `deviceGone` when its connection ends. */
@@ -276,6 +335,8 @@ export interface EdgeForKernel {
   publish(events: readonly GatewayEvent[]): Promise<void>;
   /** Ends the connections of a device (close 4001), but for one. */
   closeDevice(deviceId: string, reason: string, exceptConnId?: string): Promise<void>;
+  /** Who may call from now on. Open answers of others, and of those whose token is another one, end. */
+  setCallers(callers: readonly CallerKey[]): Promise<void>;
   /** Sends through a channel whose client lives in the edge thread (`webhook`). */
   send(message: OutboundMessage): Promise<SendResult>;
   /** These settings from now on. Rejects, and changes nothing, when one of them cannot be used. */
@@ -316,6 +377,9 @@ export interface EdgeSettings {
   readonly localSocket?: string;
   readonly page: { readonly enabled: boolean; readonly basePath: string; readonly assetsDir: string };
   readonly hooks: { readonly enabled: boolean; readonly token?: string; readonly path: string };
+  /** Which of the endpoints for other programs are there. */
+  readonly programs: { readonly chatCompletions: boolean; readonly responses: boolean };
+  readonly callers: readonly CallerKey[];
   readonly webhook: WebhookSettings | null;
   readonly snapshot: {
     readonly defaultAgentId: string;
@@ -328,7 +392,7 @@ export interface EdgeSettings {
 /** What may change while the edge listens. With another secret, clients that were admitted for the old one have to connect again. */
 export type ChangeableSettings = Pick<
   EdgeSettings,
-  "auth" | "trustedProxies" | "allowedOrigins" | "hooks" | "webhook" | "snapshot"
+  "auth" | "trustedProxies" | "allowedOrigins" | "hooks" | "programs" | "webhook" | "snapshot"
 >;
 
 export interface WebhookSettings {

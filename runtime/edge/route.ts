@@ -23,6 +23,8 @@ export type Guard = (exchange: Exchange) => Refusal | undefined;
 export interface Route {
   readonly methods: readonly ("GET" | "HEAD" | "POST")[];
   readonly access: "open" | Guard;
+  /** The form of its errors; absent: `{ok:false, error:{…}}`. */
+  readonly refusalBody?: (refusal: Refusal) => object;
   /** A coded error becomes the answer of its code; anything else becomes `CLOISTER_INTERNAL` and is logged. */
   handle(exchange: Exchange): Promise<void>;
 }

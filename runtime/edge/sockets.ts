@@ -10,7 +10,7 @@ import { type Refusal, toRefusal } from "../kernel/errors.ts";
 import { refusalBody } from "./answer.ts";
 import { addressKey } from "./attempts.ts";
 import { type Connection, type ConnectionDeps, openConnection } from "./connection.ts";
-import { arrivalOf, drainingRefusal, hostRefusal } from "./http.ts";
+import { arrivalOf, drainingRefusal, hostRefusal, originRefusal } from "./http.ts";
 import { isForwarded, isLoopback, type OriginRules } from "./origin.ts";
 import { pageBase } from "./page.ts";
 import type { GatewayEvent, KernelForEdge, ProxyRule } from "./port.ts";
@@ -153,11 +153,7 @@ function judgeUpgrade(
       remedy: "Point the proxy at the gateway's port.",
     };
   if (deps.rules.judgeOrigin(arrival) === "foreign") {
-    return {
-      code: "CLOISTER_EDGE_FORBIDDEN",
-      message: `origin not allowed: a web page of ${(arrival.origin ?? "").slice(0, 200)} may not open this gateway`,
-      remedy: "If the page is yours, add its origin to gateway.controlUi.allowedOrigins.",
-    };
+    return originRefusal(arrival.origin);
   }
   // However many others have taken what there is, the operator still comes in.
   if (entrance === "operator") return undefined;

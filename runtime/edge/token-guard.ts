@@ -2,23 +2,24 @@
  * Guards a route by a token in a header. The lockout is asked first; a token in the query string is refused as such, because
  * URLs end up in logs; a missing token is no failed attempt, a wrong one is. Source: behaviour §4.10, §5.9.
  */
+import type { IncomingMessage } from "node:http";
 import type { Attempts } from "./attempts.ts";
-import { findToken, type Secret } from "./credential.ts";
+import { findToken } from "./credential.ts";
 import type { Guard } from "./route.ts";
 
 export interface TokenDoor {
-  readonly secret: Secret;
+  readonly secret: { matches(candidate: string, request: IncomingMessage): boolean };
   /** Headers beside `Authorization: Bearer`, lower case. */
   readonly headers: readonly string[];
-  /** Config key of the token, for the remedy. */
-  readonly configKey: string;
+  /** Which token it is, as `hooks.token`: for the remedy. */
+  readonly wanted: string;
   readonly attempts: Attempts;
 }
 
 const queryNames = ["token", "access_token", "auth", "key", "api_key"];
 
-export function makeTokenGuard({ secret, headers, configKey, attempts }: TokenDoor): Guard {
-  const remedy = `Send \`Authorization: Bearer <value of ${configKey}>\`.`;
+export function makeTokenGuard({ secret, headers, wanted, attempts }: TokenDoor): Guard {
+  const remedy = `Send the header \`Authorization: Bearer …\` with ${wanted}.`;
   return ({ request, query, addressKey }) => {
     const lockedMs = attempts.lockedMs(addressKey);
     if (lockedMs > 0) {
@@ -32,11 +33,11 @@ export function makeTokenGuard({ secret, headers, configKey, attempts }: TokenDo
     }
     const token = findToken(request.headers, headers);
     if (token === undefined) {
-      const message = `no token came with the request; wanted one of the headers authorization, ${headers.join(", ")}`;
+      const message = `no token came with the request; wanted one of the headers ${["authorization", ...headers].join(", ")}`;
       return { code: "CLOISTER_EDGE_UNAUTHENTICATED", message, remedy };
     }
-    if (secret.matches(token)) return undefined;
+    if (secret.matches(token, request)) return undefined;
     attempts.failed(addressKey);
-    return { code: "CLOISTER_EDGE_UNAUTHENTICATED", message: `the token of the request is not ${configKey}`, remedy };
+    return { code: "CLOISTER_EDGE_UNAUTHENTICATED", message: `the token of the request is not ${wanted}`, remedy };
   };
 }

@@ -32,7 +32,7 @@ export function makeWebhookRoutes(settings: WebhookSettings | null, deps: Webhoo
     const secret = makeSecret(account.token, configKey);
     routes.set(accountId, {
       methods: ["POST"],
-      access: makeTokenGuard({ secret, headers: webhookTokenHeaders, configKey, attempts: deps.attempts }),
+      access: makeTokenGuard({ secret, headers: webhookTokenHeaders, wanted: configKey, attempts: deps.attempts }),
       handle: (exchange) => handleInbound(exchange, accountId, deps),
     });
   }
@@ -45,7 +45,7 @@ function guardUnknown(attempts: Attempts): Guard {
   const guard = makeTokenGuard({
     secret: unmatchable,
     headers: webhookTokenHeaders,
-    configKey: "the account's token",
+    wanted: "the account's token",
     attempts,
   });
   return (exchange) => {

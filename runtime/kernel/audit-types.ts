@@ -55,6 +55,11 @@ export const auditTypes = {
   sender_approved: "decisions",
   sender_rejected: "decisions",
   sender_removed: "decisions",
+  /** Programs that may call agents over HTTP. */
+  caller_added: "decisions",
+  caller_changed: "decisions",
+  caller_rotated: "decisions",
+  caller_revoked: "decisions",
   grant_added: "decisions",
   grant_revoked: "decisions",
   grant_request_approved: "decisions",

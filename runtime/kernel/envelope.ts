@@ -48,6 +48,23 @@ export interface GrantRow {
   readonly by: string;
 }
 
+/** A program outside that an operator lets call agents over HTTP, as it is stored. */
+export interface CallerRow {
+  /** Another one for each time that the name is given. */
+  readonly id: string;
+  /** Lower case; of those in force each once. */
+  readonly name: string;
+  /** SHA-256 of its token, hex. The token itself is kept nowhere. */
+  readonly tokenHash: string;
+  /** Agents that it may call, as ids or `*` patterns. */
+  readonly agents: readonly string[];
+  /** No effect from this time on. Absent: until it is revoked. */
+  readonly untilMs?: number;
+  readonly createdAtMs: number;
+  /** The client that made it. */
+  readonly by: string;
+}
+
 /** Who an envelope is from. Written by the supervisor from what it knows of the port, never read from a sender. */
 export type Principal =
   | { readonly type: "agent"; readonly agentId: string; readonly sessionKey: string }
@@ -62,6 +79,8 @@ export type Principal =
       readonly senderName?: string;
     }
   | { readonly type: "hook"; readonly name: string }
+  /** A program with a token of its own. */
+  | { readonly type: "caller"; readonly name: string }
   /** A timer of the agent itself. */
   | { readonly type: "timer"; readonly agentId: string; readonly timerId: string }
   /** The end of an agent that the receiver watched. */

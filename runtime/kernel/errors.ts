@@ -162,6 +162,7 @@ export const errorRegister = {
   CLOISTER_TURN_FULL: { summary: "The turn has made or recorded as many calls as it may.", retry: "never", http: 413 },
   CLOISTER_DEADLETTER_UNKNOWN: { summary: "No dead letter has this id (any more).", retry: "never", http: 404 },
   CLOISTER_GRANT_UNKNOWN: { summary: "No grant in force has this id (any more).", retry: "never", http: 404 },
+  CLOISTER_CALLER_UNKNOWN: { summary: "No caller in force has this name.", retry: "never", http: 404 },
   CLOISTER_GRANT_REQUEST_UNKNOWN: {
     summary: "No request for a right that waits has this id (any more).",
     retry: "never",

@@ -318,6 +318,15 @@ export const limits = {
   /** How long a webhook with `waitForCompletion` or `wait` waits for the answer of its run. */
   hookWaitMsDefault: 30_000,
   hookWaitMsMax: 600_000,
+  /** How long a call of a program waits for its answer, as long as the usual client does; then its run is stopped. */
+  programWaitMs: 600_000,
+  /** Calls of programs that wait for their answers: of one caller, and of all; each holds a connection and a run. */
+  programCallsPerCallerMax: 64,
+  programCallsMax: 1_000,
+  /** A comment in a stream that is silent, so that no proxy takes it for dead: theirs wait for a minute, some for half of it. */
+  programSilenceMs: 15_000,
+  /** Messages in one request of a program. */
+  programMessagesMax: 2_000,
   /** How long the second response of `agent` is waited for when the client names no timeout. */
   runWaitMsDefault: 600_000,
   /** Requests of one WebSocket that are being answered at a time. */
@@ -363,6 +372,9 @@ export const limits = {
   downsPerWriteMax: 1_000,
   /** Rights that operators granted at run time: each is looked at when a right is judged; more of them are rules for the config. */
   operatorGrantsMax: 1_000,
+  /** Programs with a token of their own, each compared with a token that comes; and agents or patterns that one may call. */
+  callersMax: 256,
+  callerAgentsMax: 64,
   /** Requests for rights that wait for an operator: in all, those of one agent, and the messages kept with one; a person reads them. */
   grantRequestsMax: 256,
   grantRequestsPerAgentMax: 16,

@@ -37,9 +37,9 @@ const patterns: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   [/([?&#](?:key|token|access_token|api_key|apikey|secret|password|sig|signature)=)[^\s&#"'<>]+/gi, `$1${redacted}`],
   [/\b((?:[A-Z0-9]+_)*(?:TOKEN|KEY|SECRET|PASSWORD|PASSWD)=)(?:"[^"]*"|'[^']*'|[^\s"']+)/g, `$1${redacted}`],
   [/("(?:[\w-]{0,40}(?:token|password|secret|api_?key)|authorization)"\s{0,8}:\s{0,8}")[^"]*/gi, `$1${redacted}`],
-  // Keys that their issuers gave a recognisable head: OpenAI, Anthropic and others, GitHub, GitLab, Slack, Google, AWS, npm, Hugging Face, Groq.
+  // Keys that their issuers gave a recognisable head: OpenAI, Anthropic and others, GitHub, GitLab, Slack, Google, AWS, npm, Hugging Face, Groq, callers of this gateway.
   [/\bsk-[\w-]{16,}/g, redacted],
-  [/\b(?:gh[pousr]_|github_pat_|glpat-|npm_|hf_|gsk_|xai-|xapp-|xox[abeprs]-)[\w-]{10,}/g, redacted],
+  [/\b(?:gh[pousr]_|github_pat_|glpat-|npm_|hf_|gsk_|clt_|xai-|xapp-|xox[abeprs]-)[\w-]{10,}/g, redacted],
   [/\bAIza[\w-]{30,}/g, redacted],
   [/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g, redacted],
   // Telegram bot tokens, Discord bot tokens, JSON web tokens.

@@ -22,7 +22,7 @@ export function messageRow(header: EnvelopeHeader, body: StoredText, atMs: numbe
 function nameOf(from: Principal): string {
   if (from.type === "agent") return from.sessionKey;
   if (from.type === "operator") return `operator:${from.client}`;
-  if (from.type === "hook") return `hook:${from.name}`;
+  if (from.type === "hook" || from.type === "caller") return `${from.type}:${from.name}`;
   if (from.type === "timer") return `timer:${from.agentId}:${from.timerId}`;
   if (from.type === "monitor") return `monitor:${from.agentId}:${from.ref}`;
   return `channel:${from.channel}:${from.accountId}:${from.senderId}`;

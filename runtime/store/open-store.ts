@@ -27,6 +27,7 @@ import { makeRunRows, type RunRows } from "./run-rows.ts";
 import { makeSignalRows, type SignalRows } from "./signal-rows.ts";
 import { takeEnvelopes } from "./take.ts";
 import { dropQueue, keepQueue, listQueues } from "./queue-rows.ts";
+import { dropCaller, keepCaller, listCallers } from "./callers.ts";
 import { dropGrant, keepGrant, listGrants } from "./grants.ts";
 import { makeRequestRows, type RequestRows } from "./request-rows.ts";
 import { takeSnapshot } from "./snapshot.ts";
@@ -373,16 +374,15 @@ export class OpenStore implements Store {
   dropOrder: Store["dropOrder"] = (agentId) => this.#run(() => dropOrder(this.#registry, agentId));
 
   keepQueue: Store["keepQueue"] = (row) => this.#run(() => keepQueue(this.#registry, row));
-
   dropQueue: Store["dropQueue"] = (sessionKey) => this.#run(() => dropQueue(this.#registry, sessionKey));
-
   queues: Store["queues"] = () => this.#run(async () => listQueues(this.#registry));
-
   keepDevices: Store["keepDevices"] = (change) => this.#run(() => keepRows(this.#registry, "device", change));
   devices: Store["devices"] = () => this.#run(async () => listDevices(this.#registry));
   keepSenders: Store["keepSenders"] = (change) => this.#run(() => keepRows(this.#registry, "sender", change));
   senders: Store["senders"] = () => this.#run(async () => listSenders(this.#registry));
-
+  keepCaller: Store["keepCaller"] = (caller) => this.#run(() => keepCaller(this.#registry, caller));
+  dropCaller: Store["dropCaller"] = (id) => this.#run(() => dropCaller(this.#registry, id));
+  callers: Store["callers"] = () => this.#run(async () => listCallers(this.#registry));
   keepGrant: Store["keepGrant"] = (grant) => this.#run(() => keepGrant(this.#registry, grant));
   dropGrant: Store["dropGrant"] = (id) => this.#run(() => dropGrant(this.#registry, id));
   grants: Store["grants"] = () => this.#run(async () => listGrants(this.#registry));

@@ -11,6 +11,7 @@
 import type { TurnTake } from "../kernel/gather.ts";
 import type {
   BacklogStop,
+  CallerRow,
   Envelope,
   EnvelopeHeader,
   Fate,
@@ -303,6 +304,11 @@ export interface Store {
   dropGrant(id: string): Promise<void>;
   /** Oldest first; also those whose time is over. */
   grants(): Promise<readonly GrantRow[]>;
+  /** Takes the place of an earlier one with its id. */
+  keepCaller(caller: CallerRow): Promise<void>;
+  dropCaller(id: string): Promise<void>;
+  /** Oldest first; also those whose time is over. */
+  callers(): Promise<readonly CallerRow[]>;
 
   // --- requests for rights, and the messages that are kept with them ---
   /**

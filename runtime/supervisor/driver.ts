@@ -3,10 +3,10 @@
  * run, and reports back. The only place where the pure kernel meets time, threads and stores.
  */
 import type { Policy } from "../../auth/policy.ts";
-import { compilePairings, grantPairings } from "../../auth/compile-pairings.ts";
+import { callerPairings, compilePairings, grantPairings } from "../../auth/compile-pairings.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { type Admission, type Kernel, makeKernel } from "../kernel/kernel.ts";
-import type { Outcome } from "../kernel/envelope.ts";
+import type { CallerRow, Outcome } from "../kernel/envelope.ts";
 import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { limits } from "../kernel/limits.ts";
@@ -44,6 +44,8 @@ export interface DriverDeps {
   readonly runs: Runs;
   /** In force since before this start. */
   readonly orders: readonly StandingOrder[];
+  /** Programs outside that may call agents, of those in force. */
+  readonly callers: readonly CallerRow[];
   readonly liveCellsMax: number;
   readonly log: Logger;
   readonly nowMs: () => number;
@@ -107,8 +109,8 @@ export function makeDriver(deps: DriverDeps): Driver {
   const answers = makeAnswers(deps);
 
   const pairings = makePairingRegistry(compilePairings(deps.policy, (agentId) => agents.has(agentId)));
-  for (const granted of deps.policy.operator ?? [])
-    for (const pairing of grantPairings(granted, [...agents.keys()])) pairings.add(pairing);
+  const granted = (deps.policy.operator ?? []).flatMap((grant) => grantPairings(grant, [...agents.keys()]));
+  for (const pairing of [...granted, ...deps.callers.flatMap(callerPairings)]) pairings.add(pairing);
 
   const parked = new Map(deps.orders.map(({ agentId, reason }) => [agentId, reason]));
   const kernel = makeKernel(

@@ -19,6 +19,7 @@ export function changeableSettings({
       path: hooks.path,
       ...(hooks.token === undefined ? {} : { token: hooks.token }),
     },
+    programs: gateway.http,
     webhook,
     snapshot: {
       defaultAgentId,

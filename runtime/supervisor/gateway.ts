@@ -12,6 +12,8 @@ import type {
   EdgeForKernel,
   HookRequest,
   KernelForEdge,
+  Program,
+  ProgramCall,
   RunResult,
 } from "../edge/port.ts";
 import type { InboundEvent } from "../../channels/port.ts";
@@ -19,11 +21,13 @@ import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { mainSessionKey } from "../routing/index.ts";
-import type { GrantRow } from "../kernel/envelope.ts";
+import type { CallerRow, GrantRow } from "../kernel/envelope.ts";
 import type { QueueRow, GrantRequest, StandingOrder, Store, KeptDevices, KeptSenders } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeBackups } from "./backups.ts";
+import { makeAuditNote } from "./audit-trail.ts";
 import { makeAgentBoard } from "./agent-board.ts";
+import { type Callers, makeCallers } from "./callers.ts";
 import { makeCommands } from "./commands/index.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
 import type { Deliver } from "./answers.ts";
@@ -65,6 +69,8 @@ export interface GatewayParts {
   readonly orders: readonly StandingOrder[];
   /** What the store keeps of operators' grants, likewise. */
   readonly grants: readonly GrantRow[];
+  /** What the store keeps of programs that may call agents, likewise. */
+  readonly callers: readonly CallerRow[];
   /** Queues that were set in chats before this start. */
   readonly queues: readonly QueueRow[];
   /** Requests for rights, likewise. */
@@ -85,13 +91,16 @@ export interface GatewayParts {
   readonly configFile: { readonly files: ReadConfig["files"]; readonly read: ReadsConfig };
 }
 
+type AttachedEdge = Pick<EdgeForKernel, "publish" | "send" | "closeDevice" | "configure" | "setCallers">;
+
 export interface Gateway {
   /** What the edge thread may call. */
   readonly doors: KernelForEdge;
   readonly driver: Driver;
   readonly agents: () => readonly AgentStatus[];
+  readonly callers: Pick<Callers, "keys">;
   /** The edge is up: events go there, answers leave through it. */
-  attachEdge(edge: Pick<EdgeForKernel, "publish" | "send" | "closeDevice" | "configure">): void;
+  attachEdge(edge: AttachedEdge): void;
   readonly configDesk: ConfigDesk;
   /** Takes up what the last process left. Call it when the edge is attached. */
   resume(): Promise<Resumed>;
@@ -123,6 +132,9 @@ export function makeGateway(parts: GatewayParts): Gateway {
     get sessionToolsVisibility() {
       return config.sessionToolsVisibility;
     },
+    get hooks() {
+      return config.hooks.enabled ? (config.hooks.allowedAgentIds ?? ["*"]) : [];
+    },
     get operator() {
       return grants.live();
     },
@@ -130,7 +142,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const queues = makeQueues(config, store, parts.queues);
   const loop = watchLoop();
 
-  let edge: Pick<EdgeForKernel, "send" | "closeDevice" | "configure"> | undefined;
+  let edge: Omit<AttachedEdge, "publish"> | undefined;
   let isResumed = false;
   const events = makeEvents(log);
   const { publish } = events;
@@ -215,6 +227,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     runs,
     queues,
     orders: parts.orders,
+    callers: parts.callers.filter(({ untilMs }) => untilMs === undefined || untilMs > nowMs()),
     liveCellsMax: parts.liveCellsMax,
     log,
     nowMs,
@@ -306,9 +319,23 @@ export function makeGateway(parts: GatewayParts): Gateway {
     },
     log,
   });
+  const noteRefused = makeAuditNote(store, log, nowMs);
+  const callers = makeCallers({
+    kept: parts.callers,
+    agents,
+    store,
+    kernel: () => driver.kernel,
+    edge: () => edge,
+    newId: () => `c-${randomUUID().slice(0, 8)}`,
+    nowMs,
+    log,
+  });
   const ingress = makeIngress({
     commands,
     senders,
+    pairings: () => driver.pairings,
+    refused: (subject, object, { code, message }) =>
+      noteRefused({ type: "refused", subject, object, verb: "send", decision: "refused", code, detail: message }),
     answer: (about, route, text) =>
       void post(about, route, text).catch((error: unknown) =>
         log.warn({ session: about.sessionKey, error: toRefusal(error) }, "the answer of a command was not delivered"),
@@ -345,6 +372,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     edge: () => edge,
     log,
   });
+  const stopWork = makeStopWork({ store, agents, kernel: () => driver.kernel, runs, nowMs });
   const lifecycle = makeLifecycle({
     ...parts.process,
     turnsInFlight: () => driver.kernel.turnsInFlight(),
@@ -377,6 +405,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
   const rpc = makeOperatorMethods({
     devices,
+    callers,
     senders,
     config,
     views,
@@ -396,13 +425,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     policy,
     agents: () => board.all(),
     lanes: () => driver.kernel.lanes(),
-    stopWork: makeStopWork({
-      store,
-      agents,
-      kernel: () => driver.kernel,
-      runs,
-      nowMs,
-    }),
+    stopWork,
     order: (agentId, order) => driver.kernel.order(agentId, order, nowMs()),
     unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
     backups: makeBackups(store, nowMs, log),
@@ -414,6 +437,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
     rpc: (client: Client, method: string, params: unknown) => rpc(client, method, params),
     inbound: (event: InboundEvent, idempotencyKey?: string) => ingress.inbound(event, idempotencyKey),
     hook: (request: HookRequest) => ingress.hook(request),
+    call: (request: ProgramCall) => ingress.call(request),
+    callable: (program: Program) => Promise.resolve(ingress.callable(program)),
+    stopCall: async (sessionKey: string, runId: string, by: string) =>
+      void (await stopWork.session(sessionKey, runId, by)),
     waitRun: (runId: string, timeoutMs: number): Promise<RunResult> =>
       runs.wait(runId, Math.min(timeoutMs, limits.askTimeoutMsMax)),
     connectDevice: (attempt: DeviceAttempt) => devices.connect(attempt),
@@ -429,6 +456,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     driver,
     configDesk,
     agents: () => board.all(),
+    callers,
     attachEdge: (attached) => {
       edge = attached;
       events.attach(attached);

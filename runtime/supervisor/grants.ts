@@ -10,6 +10,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
 import type { GrantRow } from "../kernel/envelope.ts";
 import type { Store } from "../store/port.ts";
+import { checkAgentPattern } from "./agent-pattern.ts";
 import { makeAuditNote } from "./audit-trail.ts";
 import { makeInTurn } from "./in-turn.ts";
 import type { Logger } from "./driver.ts";
@@ -79,17 +80,7 @@ export function makeGrants(deps: GrantsDeps): Grants {
     rows = live();
   };
 
-  const checkAgent = (name: "from" | "to", id: string): string => {
-    const known = id.toLowerCase();
-    if (!/^[a-z0-9_*-]{1,64}$/u.test(known))
-      throw failure(
-        "CLOISTER_REQUEST_INVALID",
-        `${name}: found ${JSON.stringify(id)}, wanted an agent's id or a * pattern`,
-      );
-    if (!known.includes("*") && !deps.agents.has(known))
-      throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${id}`, "cloister agents list");
-    return known;
-  };
+  const checkAgent = (name: "from" | "to", id: string): string => checkAgentPattern(name, id, deps.agents);
 
   const make = async (asked: AskedGrant, by: string): Promise<GrantRow> => {
     const { untilMs } = asked;

@@ -7,13 +7,8 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import type { Outcome, Provenance } from "../kernel/envelope.ts";
 import type { AcceptResult } from "../kernel/state.ts";
-import {
-  formatSessionKey,
-  mainSessionKey,
-  parseSessionKey,
-  resolveSessionReference,
-  type RouteTable,
-} from "../routing/index.ts";
+import type { PairingRegistry } from "../kernel/pairings.ts";
+import { formatSessionKey, parseSessionKey, type RouteTable } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
 import { operatorScope } from "../store/rows.ts";
 import type { Refusal } from "../kernel/errors.ts";
@@ -21,6 +16,7 @@ import type { ChannelRoute } from "./answers.ts";
 import type { Commands } from "./commands/index.ts";
 import { type AnsweredCommand, type ChannelMail, type ChannelMailDeps, makeChannelMail } from "./channel-mail.ts";
 import type { Logger } from "./driver.ts";
+import { makeProgramCalls, type ProgramCalls } from "./program-calls.ts";
 import type { Runs } from "./runs.ts";
 
 export interface IngressDeps {
@@ -29,6 +25,9 @@ export interface IngressDeps {
   readonly store: Store;
   readonly runs: Runs;
   readonly accept: (admission: Admission) => Promise<AcceptResult>;
+  readonly pairings: () => Pick<PairingRegistry, "find">;
+  /** A program outside lacked a right. */
+  readonly refused: (subject: string, object: string, refusal: Refusal) => void;
   readonly newUuid: () => string;
   readonly commands: Commands;
   readonly senders: ChannelMailDeps["senders"];
@@ -54,7 +53,7 @@ export type SaidResult =
   | { readonly status: "refused"; readonly refusal: Refusal };
 
 /** From a channel: `inbound` admits and routes, `answered` shows answers to the other agents of a group. */
-export interface Ingress extends ChannelMail {
+export interface Ingress extends ChannelMail, Pick<ProgramCalls, "call" | "callable"> {
   hook(request: HookRequest): Promise<HookResult>;
   /** From an operator's client, to a session that it names. */
   said(said: Said): Promise<SaidResult>;
@@ -82,18 +81,23 @@ export function makeIngress(deps: IngressDeps): Ingress {
   };
 
   const channelMail = makeChannelMail({ ...deps, accept });
+  const programs = makeProgramCalls({ ...deps, accept });
 
   return {
     ...channelMail,
+    call: (asked) => programs.call(asked),
+    callable: (program) => programs.callable(program),
 
     async hook(request) {
       const target = hookTarget(request);
       if ("refusal" in target) return { status: "refused", refusal: target.refusal };
+      const { agentId, sessionKey, via } = target;
       const result = await accept({
         from: { type: "hook", name: request.name },
-        ...target,
+        agentId,
+        sessionKey,
         verb: "send",
-        via: "door:hook",
+        via,
         chain: [],
         provenance: { kind: "external_user", sourceChannel: "hook", senderName: request.name },
         replyRoute: { type: "none" },
@@ -101,11 +105,11 @@ export function makeIngress(deps: IngressDeps): Ingress {
         ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
         ...(request.idempotencyKey === undefined
           ? {}
-          : { dedupe: { scope: `hook:${target.agentId}`, key: request.idempotencyKey } }),
+          : { dedupe: { scope: `hook:${agentId}`, key: request.idempotencyKey } }),
       });
       return result.status === "refused"
         ? result
-        : { ...result, ...target, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };
+        : { ...result, agentId, sessionKey, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };
     },
 
     async said({ client, agentId, sessionKey, message, ttlMs, idempotencyKey }) {
@@ -135,8 +139,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
 
   function hookTarget(
     request: HookRequest,
-  ): { readonly agentId: string; readonly sessionKey: string } | { readonly refusal: Refusal } {
-    const { allowedAgentIds, allowRequestSessionKey } = config.hooks;
+  ): { readonly agentId: string; readonly sessionKey: string; readonly via: string } | { readonly refusal: Refusal } {
     const named = request.agentId?.trim().toLowerCase();
     const fromKey = request.sessionKey === undefined ? undefined : parseSessionKey(request.sessionKey);
     const agentId = named ?? (fromKey?.shape === "agent" ? fromKey.agentId : config.defaultAgentId);
@@ -148,18 +151,14 @@ export function makeIngress(deps: IngressDeps): Ingress {
           remedy: "cloister agents list",
         },
       };
-    if (allowedAgentIds !== undefined && !allowedAgentIds.includes("*") && !allowedAgentIds.includes(agentId)) {
-      return {
-        refusal: {
-          code: "CLOISTER_EDGE_FORBIDDEN",
-          message: `hooks may not reach the agent ${agentId}`,
-          remedy: `add "${agentId}" to hooks.allowedAgentIds`,
-        },
-      };
+    const right = programs.hookRight(agentId);
+    if ("refusal" in right) {
+      deps.refused("hook", `agent:${agentId}`, right.refusal);
+      return right;
     }
     if (request.sessionKey === undefined)
-      return { agentId, sessionKey: formatSessionKey(agentId, { type: "hook", id: deps.newUuid() }) };
-    if (!allowRequestSessionKey) {
+      return { agentId, ...right, sessionKey: formatSessionKey(agentId, { type: "hook", id: deps.newUuid() }) };
+    if (!config.hooks.allowRequestSessionKey) {
       return {
         refusal: {
           code: "CLOISTER_EDGE_FORBIDDEN",
@@ -168,23 +167,8 @@ export function makeIngress(deps: IngressDeps): Ingress {
         },
       };
     }
-    const resolved = resolveSessionReference(request.sessionKey, {
-      agentId,
-      sessionKey: mainSessionKey(agentId, config.session),
-      mainKey: config.session.mainKey,
-      scope: config.session.scope,
-    });
-    if (resolved.status === "malformed") return { refusal: resolved.refusal };
-    if (resolved.agentId !== agentId) {
-      return {
-        refusal: {
-          code: "CLOISTER_REQUEST_INVALID",
-          message: `the session ${resolved.key} belongs to ${resolved.agentId}, the request names ${agentId}`,
-          remedy: "leave one of agentId and sessionKey out",
-        },
-      };
-    }
-    return { agentId, sessionKey: resolved.key };
+    const session = programs.namedSession(agentId, request.sessionKey);
+    return "refusal" in session ? session : { agentId, ...right, ...session };
   }
 }
 

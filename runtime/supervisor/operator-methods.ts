@@ -23,6 +23,7 @@ import type { DeadLetterFilter, DeadLetterRow, SessionRow, Store } from "../stor
 import type { Backups } from "./backups.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { GrantRequests } from "./grant-requests.ts";
+import type { Callers } from "./callers.ts";
 import type { DeviceDesk } from "./devices.ts";
 import type { SenderDesk } from "./senders.ts";
 import type { Grants } from "./grants.ts";
@@ -53,6 +54,7 @@ export interface OperatorDeps {
   readonly grants: Grants;
   readonly devices: DeviceDesk;
   readonly senders: SenderDesk;
+  readonly callers: Callers;
   readonly requests: Pick<GrantRequests, "waiting" | "approve" | "deny">;
   readonly subagents: Pick<Subagents, "list" | "cancel">;
   readonly policy: Policy;
@@ -216,6 +218,17 @@ export function makeOperatorMethods(
       ...(await deps.requests.approve(id, approval, client.clientId)),
     }),
     "grants.deny": async ({ id }, client) => ({ ok: true, id, buried: await deps.requests.deny(id, client.clientId) }),
+    "callers.list": () => ({ ts: deps.nowMs(), callers: deps.callers.list() }),
+    "callers.add": async (asked, client) => ({ ok: true, ...(await deps.callers.add(asked, client.clientId)) }),
+    "callers.allow": async ({ name, agents }, client) => ({
+      ok: true,
+      caller: await deps.callers.allow(name, agents, client.clientId),
+    }),
+    "callers.rotate": async ({ name }, client) => ({ ok: true, ...(await deps.callers.rotate(name, client.clientId)) }),
+    "callers.revoke": async ({ name }, client) => ({
+      ok: true,
+      caller: await deps.callers.revoke(name, client.clientId),
+    }),
     "device.pair.list": () => deps.devices.list(),
     "device.pair.approve": ({ requestId, revision }, client) => deps.devices.approve(client, requestId, revision),
     "device.pair.reject": ({ requestId }, client) => deps.devices.reject(client, requestId),
@@ -419,7 +432,7 @@ const letterView = ({ header, fate, reason, attempts, atMs, bodyChars, answerCha
 function senderOf(from: Principal): string {
   if (from.type === "agent") return from.sessionKey;
   if (from.type === "operator") return `operator (${from.client})`;
-  if (from.type === "hook") return `hook ${from.name}`;
+  if (from.type === "hook" || from.type === "caller") return `${from.type} ${from.name}`;
   if (from.type === "timer") return `timer ${from.timerId}`;
   if (from.type === "monitor") return `monitor on ${from.agentId}`;
   return `${from.channel}/${from.accountId}: ${from.senderName ?? from.senderId}`;

@@ -86,6 +86,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     assets,
     orders: await store.orders(),
     grants: await store.grants(),
+    callers: await store.callers(),
     queues: await store.queues(),
     requests: await store.requests(),
     // Without them the gateway still works: the operator's key opens it, and devices can be approved again.
@@ -141,6 +142,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       version: options.version,
       bootId,
       ...changeableSettings(config),
+      callers: gateway.callers.keys(),
       operatorKey,
       localSocket: localSocketFile(config.stateDir),
       page: {

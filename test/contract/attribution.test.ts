@@ -39,6 +39,7 @@ test.each<[string, ResolvedConfig["gateway"]["auth"]]>([
       trustedProxies: [],
       autoApproveLocal: true,
       reload: { mode: "hybrid", debounceMs: 0 },
+      http: { chatCompletions: false, responses: false },
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
     },
   });

@@ -164,6 +164,7 @@ describe("a change that cannot be made", () => {
     const refuse = { code: "CLOISTER_CONFIG_INVALID" as const };
     gateway.attachEdge({
       closeDevice: async () => undefined,
+      setCallers: async () => undefined,
       configure: () => Promise.reject(Object.assign(new Error("no"), refuse)),
       publish: async () => undefined,
       send: async () => ({ status: "sent" }),

@@ -138,6 +138,7 @@ function answersOf(gateway: TestGateway, say: () => Promise<SendResult>): Outbou
   gateway.attachEdge({
     closeDevice: async () => undefined,
     configure: async () => undefined,
+    setCallers: async () => undefined,
     publish: async () => undefined,
     send: (message) => {
       came.push(message);

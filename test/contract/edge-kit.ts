@@ -38,6 +38,8 @@ export interface FakeKernel extends KernelForEdge {
   answers: {
     rpc: (client: Parameters<KernelForEdge["rpc"]>[0], method: string, params: unknown) => Promise<RpcResult>;
     inbound: () => Promise<InboundResult>;
+    call: KernelForEdge["call"];
+    callable: KernelForEdge["callable"];
     waitRun: (runId: string, timeoutMs: number) => Promise<RunResult>;
     connectDevice: KernelForEdge["connectDevice"];
     snapshot: KernelForEdge["snapshot"];
@@ -56,6 +58,13 @@ export function makeFakeKernel(): FakeKernel {
       sessionKey: "agent:main:main",
       matchedBy: "default",
     }),
+    call: async ({ runId, agentId = "main" }) => ({
+      status: "accepted",
+      runId,
+      agentId,
+      sessionKey: `agent:${agentId}:hook:http:x`,
+    }),
+    callable: async () => [{ agentId: "main", name: "Main", isDefault: true }],
     waitRun: async (runId) => ({ status: "ok", runId, reply: "the answer" }),
     connectDevice: async ({ scopes = [] }) => ({ type: "admitted", scopes }),
     snapshot: async () => ({ health: { ok: true }, agents: [] }),
@@ -69,6 +78,9 @@ export function makeFakeKernel(): FakeKernel {
     answers,
     rpc: async (...args) => (record("rpc", args), answers.rpc(...args)),
     inbound: async (...args) => (record("inbound", args), answers.inbound()),
+    call: async (...args) => (record("call", args), answers.call(...args)),
+    callable: async (...args) => (record("callable", args), answers.callable(...args)),
+    stopCall: async (...args) => record("stopCall", args),
     hook: async (...args) => (record("hook", args), answers.inbound() as Promise<HookResult>),
     waitRun: async (...args) => (record("waitRun", args), answers.waitRun(...args)),
     connectDevice: async (...args) => (record("connectDevice", args), answers.connectDevice(...args)),
@@ -131,6 +143,8 @@ export function settingsWith(assetsDir: string): EdgeSettings {
     allowedOrigins: ["https://panel.example.org"],
     page: { enabled: true, basePath: "/", assetsDir },
     hooks: { enabled: true, token: hookToken, path: "/hooks" },
+    programs: { chatCompletions: true, responses: true },
+    callers: [],
     webhook: { accounts: { biz: { token: bizToken }, home: { token: homeToken } }, defaultAccount: "biz" },
     snapshot: { defaultAgentId: "main", mainKey: "main", mainSessionKey: "agent:main:main", scope: "per-sender" },
   };

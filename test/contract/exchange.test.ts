@@ -200,6 +200,7 @@ describe("after a sessions_send", () => {
     gateway.attachEdge({
       closeDevice: async () => undefined,
       configure: async () => undefined,
+      setCallers: async () => undefined,
       publish: async () => undefined,
       send: async () => ({ status: "failed", reason: "the channel is gone", retry: false }),
     });

@@ -880,6 +880,19 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect((await store.grants()).map(({ id }) => id)).toEqual(["g-c", "g-b"]);
       });
 
+      it("keeps callers until they are dropped, the later form in the place of the earlier, oldest first", async () => {
+        const caller = (id: string, createdAtMs: number, tokenHash = "aa") =>
+          ({ id, name: `bot-${id}`, tokenHash, agents: ["ann", "b*"], createdAtMs, by: "cli" }) as const;
+        expect(await store.callers()).toEqual([]);
+        await Promise.all([store.keepCaller(caller("c-b", 2)), store.keepCaller(caller("c-c", 1))]);
+        await store.keepCaller(caller("c-b", 2, "bb"));
+        await reopen();
+        expect(await store.callers()).toEqual([caller("c-c", 1), caller("c-b", 2, "bb")]);
+        await Promise.all([store.dropCaller("c-c"), store.dropCaller("nobody")]);
+        await reopen();
+        expect((await store.callers()).map(({ id }) => id)).toEqual(["c-b"]);
+      });
+
       it("keeps a bounded number of stops, oldest first, until all are dropped", async () => {
         await reopen({ bounds: { spillStopsMax: 3 } });
         const stop = (until: number) => ({ agentId: "main", sessionKey: "agent:main:main", until, atMs: 1 });

@@ -46,7 +46,9 @@ describe("A9.5: a message", () => {
     "runtime/supervisor/driver.ts": "the one caller of the kernel's `admit`",
     "runtime/supervisor/gateway.ts": "hands the driver's `accept` to those below",
     "runtime/supervisor/ingress.ts":
-      "channels, hooks and clients: credential and scope at the edge, then the route or the named agent",
+      "channels, hooks and clients: credential and scope at the edge, then the route, the hooks' pairing or the named agent",
+    "runtime/supervisor/program-calls.ts":
+      "programs over HTTP: token at the edge, then the caller's pairing, whose id is the `via`; the operator's own secret reaches all",
     "runtime/supervisor/channel-mail.ts":
       "messages of channels: admission, mention gate and route, then `accept` of ingress",
     "runtime/supervisor/broadcasts.ts": "one message of a channel to several agents, behind the same checks",

@@ -276,6 +276,7 @@ export const rooms: readonly Room[] = [
       "zod",
       "comlink",
       "lmdb",
+      "openai",
       "playwright-core",
       "preact",
       "@preact/signals",

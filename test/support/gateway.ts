@@ -112,6 +112,7 @@ export function makeConfig(
       port: 0,
       auth: { mode: "none" },
       trustedProxies: [],
+      http: { chatCompletions: true, responses: true },
       autoApproveLocal: true,
       reload: { mode: "hybrid", debounceMs: 0 },
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
@@ -170,6 +171,7 @@ export async function openGateway(
     assets: reuse?.assets ?? (await assets),
     orders: await store.orders(),
     grants: await store.grants(),
+    callers: await store.callers(),
     queues: await store.queues(),
     requests: await store.requests(),
     devices: await store.devices(),
@@ -192,6 +194,7 @@ export async function openGateway(
   gateway.attachEdge({
     closeDevice: async () => undefined,
     configure: async () => undefined,
+    setCallers: async () => undefined,
     publish: async (published) => {
       events.push(...published);
       for (const watcher of watchers) watcher();

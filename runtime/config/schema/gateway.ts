@@ -99,6 +99,36 @@ const reload = z.strictObject({
   ),
 });
 
+const moreOfEndpoints = "attachments and own bounds of HTTP endpoints";
+
+const endpoint = (path: string) =>
+  key(
+    `\`POST ${path}\`, as OpenAI's clients call it. Needs the operator's token, or one of \`cloister callers add\`.`,
+    z
+      .strictObject({
+        enabled: key("Answer it.", z.boolean().default(false)),
+        maxBodyBytes: later(moreOfEndpoints, "Largest request.", z.int().positive().optional()),
+        maxUrlParts: later(moreOfEndpoints, "Largest number of files by address.", z.int().min(0).optional()),
+        maxImageParts: later(moreOfEndpoints, "Largest number of images.", z.int().min(0).optional()),
+        files: later(moreOfEndpoints, "Files in requests.", anyMap().optional()),
+        images: later(moreOfEndpoints, "Images in requests.", anyMap().optional()),
+      })
+      .prefault({}),
+  );
+
+const http = z.strictObject({
+  endpoints: key(
+    "Which are there; all are off by default.",
+    z
+      .strictObject({
+        chatCompletions: endpoint("/v1/chat/completions"),
+        responses: endpoint("/v1/responses"),
+      })
+      .prefault({}),
+  ),
+  securityHeaders: later("own security headers", "Further headers of answers.", anyMap().optional()),
+});
+
 export const gateway = z
   .strictObject({
     mode: key(
@@ -140,7 +170,7 @@ export const gateway = z
       (value) => !isMap(value) || value["mode"] !== "off",
     ),
     publicOrigin: later("TLS", "Address under which clients see the gateway.", z.string().optional()),
-    http: later("HTTP endpoints of other programs", "Compatible HTTP endpoints.", anyMap().optional()),
+    http: key("Endpoints for other programs.", http.prefault({})),
     reload: key("What becomes of edits of this file while the gateway runs.", reload.prefault({})),
     tools: later("tools over HTTP", "Tools that HTTP clients may call.", anyMap().optional()),
     push: later("push messages", "Push messages to phones.", anyMap().optional()),

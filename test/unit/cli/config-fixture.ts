@@ -78,6 +78,7 @@ export const twoAgents: ResolvedConfig = {
     trustedProxies: [],
     autoApproveLocal: true,
     reload: { mode: "hybrid", debounceMs: 300 },
+    http: { chatCompletions: false, responses: false },
     controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
   },
   hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },

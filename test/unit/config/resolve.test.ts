@@ -76,6 +76,7 @@ describe("what is not configured", () => {
         port: 18_789,
         auth: { mode: "token" },
         trustedProxies: [],
+        http: { chatCompletions: false, responses: false },
         autoApproveLocal: true,
         reload: { mode: "hybrid", debounceMs: 300 },
         controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },

@@ -1,5 +1,7 @@
 /** From a door to the accept path: who, where to, and by which key a repetition is known. */
 import { describe, expect, test } from "vitest";
+import { compilePairings } from "../../../auth/compile-pairings.ts";
+import { makePairingRegistry } from "../../../runtime/kernel/pairings.ts";
 import type { Admission } from "../../../runtime/kernel/kernel.ts";
 import type { AcceptResult } from "../../../runtime/kernel/state.ts";
 import { compileRoutes } from "../../../runtime/routing/index.ts";
@@ -18,7 +20,9 @@ function open(
     { bindings: [{ index: 0, agentId: "raul", match: { channel: "webhook", accountId: "biz" } }], ...changes },
     "/state",
   );
+  const policy = { ...config, hooks: config.hooks.allowedAgentIds ?? ["*"] };
   const admitted: Admission[] = [];
+  const refused: string[] = [];
   const runs = makeRuns(
     () => undefined,
     (key) => key,
@@ -30,6 +34,8 @@ function open(
     // Only the outcome of a repeated message is asked of it here.
     store: { outcome: async () => outcome } as never,
     runs,
+    pairings: () => makePairingRegistry(compilePairings(policy, () => true)),
+    refused: (subject, object, { code }) => void refused.push(`${subject} ${object} ${code}`),
     accept: async (admission) => {
       admitted.push(admission);
       return answer;
@@ -42,7 +48,7 @@ function open(
     newUuid: () => "00000000-0000-4000-8000-000000000000",
     carriesAnswers: (channel, accountId) => channel === "webhook" && accountId === "biz",
   });
-  return { ingress, admitted, runs };
+  return { ingress, admitted, runs, refused };
 }
 
 const event = {
@@ -114,7 +120,7 @@ describe("a hook", () => {
   const hooks = { enabled: true, path: "/hooks", token: "t", allowRequestSessionKey: true };
 
   test("gets a session of its own unless it may choose one", async () => {
-    const { ingress } = open({ hooks });
+    const { ingress, admitted } = open({ hooks: { ...hooks, allowedAgentIds: ["main", "raul"] } });
     expect(await ingress.hook({ name: "ci", message: "x" })).toMatchObject({
       agentId: "main",
       sessionKey: "agent:main:hook:00000000-0000-4000-8000-000000000000",
@@ -123,6 +129,8 @@ describe("a hook", () => {
       agentId: "raul",
       sessionKey: "agent:raul:main",
     });
+    // By pairings, so that a right that is taken back counts at delivery as well.
+    expect(admitted.map(({ via }) => via)).toEqual(["config:hook:main", "config:hook:raul"]);
   });
 
   test.each([
@@ -142,11 +150,13 @@ describe("a hook", () => {
     ],
     ["a malformed session", hooks, { agentId: "main", sessionKey: "agent::x" }, "CLOISTER_REQUEST_INVALID"],
   ])("is refused for %s", async (_name, rules, request, code) => {
-    const { ingress, admitted } = open({ hooks: rules });
+    const { ingress, admitted, refused } = open({ hooks: rules });
     expect(await ingress.hook({ name: "ci", message: "x", ...request })).toMatchObject({
       status: "refused",
       refusal: { code },
     });
     expect(admitted).toEqual([]);
+    // A missing right is noted; what is merely wrong is not.
+    expect(refused).toEqual("allowedAgentIds" in rules ? [`hook agent:main ${code}`] : []);
   });
 });
