@@ -1,8 +1,12 @@
 /** `cloister doctor`, `status`, `health`, and what the doctor starts. */
 import { Option } from "commander";
 import type { DoctorOptions } from "./commands/doctor.ts";
+import type { LogsOptions } from "./commands/logs.ts";
 import type { SecurityOptions } from "./commands/security.ts";
 import type { HealthOptions, StatusOptions } from "./commands/status.ts";
+import { limits } from "../kernel/limits.ts";
+import { logLevels } from "./log-lines.ts";
+import { wholeNumber } from "./options.ts";
 import { storeReportCommand } from "./diagnosis/store-report-name.ts";
 import type { Shell } from "./shell.ts";
 
@@ -47,6 +51,24 @@ export function addDiagnosis({ program, context, exit }: Shell): void {
       }
       const { runDoctor } = await import("./commands/doctor.ts");
       exit(await runDoctor(context(), options));
+    });
+  program
+    .command("logs")
+    .description("print the end of the gateway's log, oldest first; without a gateway from the file")
+    .option("--follow", "go on with what comes, also over a restart of the gateway; Ctrl-C ends it")
+    .option(
+      "--limit <n>",
+      `lines at first (default: ${limits.logsLinesDefault})`,
+      wholeNumber(1, limits.logTailLinesMax),
+    )
+    .addOption(new Option("--level <level>", "of this level and above").choices(logLevels))
+    .option("--agent <id>", "that name this agent or a session of it")
+    .option("--interval <ms>", `how often to look (default: ${limits.logsEveryMs})`, wholeNumber(10, 60_000))
+    .option("--utc", "times in UTC instead of local time")
+    .option("--json", "print each record as JSON, one a line")
+    .action(async (options: LogsOptions) => {
+      const { runLogs } = await import("./commands/logs.ts");
+      exit(await runLogs(context(), options));
     });
   program
     .command("security")

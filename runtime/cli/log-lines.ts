@@ -26,3 +26,21 @@ export function parseLogLine(line: string): LogRecord | undefined {
 }
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+
+export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** A level of a newer version is shown. */
+export function isAtLeast(level: string, lowest: LogLevel): boolean {
+  const place = (logLevels as readonly string[]).indexOf(level);
+  return place === -1 || place >= logLevels.indexOf(lowest);
+}
+
+/** Whether a record names the agent: itself, a session of it, or as one of two that it is about. */
+export function isAbout({ fields }: LogRecord, agentId: string): boolean {
+  const id = agentId.trim().toLowerCase();
+  if (fields["agentId"] === id || fields["agent"] === id) return true;
+  return Object.values(fields).some(
+    (value) => typeof value === "string" && (value === `agent:${id}` || value.startsWith(`agent:${id}:`)),
+  );
+}

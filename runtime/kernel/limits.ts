@@ -508,6 +508,12 @@ export const limits = {
   /** How long the command line waits for a gateway to be ready, or gone, beyond its drain; and how often it looks. */
   clientStartMs: 60_000,
   clientLookMs: 100,
+  /** Lines that `cloister logs` shows at first, and how often it asks for more. Source: behaviour §9.1. */
+  logsLinesDefault: 200,
+  logsEveryMs: 1_000,
+  /** How often a command that follows tries to reach a gateway that went, and the longest pause between two tries: a restart takes less. */
+  clientReconnectsMax: 8,
+  clientReconnectMsMax: 10_000,
   /** Characters below which `cloister security audit` calls a secret short: random letters and digits of this length have 119 bits. */
   secretCharsMin: 20,
   /** Agents and sessions that `cloister status` shows one by one: one screen. */

@@ -157,12 +157,20 @@ function readyProgram(
   };
 }
 
-/** One command line, with the given text on its standard input. */
-export async function runCommand(
+export interface Command {
+  readonly process: ChildProcess;
+  /** What it has written up to now. */
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  readonly finished: Promise<Finished>;
+}
+
+/** One command line that goes on until it ends or is ended. */
+export function startCommand(
   stateDir: string,
   args: readonly string[],
   options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {},
-): Promise<Finished> {
+): Command {
   const child = spawn(process.execPath, [entry, ...args], {
     cwd: stateDir,
     env: environment(stateDir, options.env),
@@ -174,10 +182,18 @@ export async function runCommand(
   child.stdout.on("data", (chunk: Buffer) => (stdout += String(chunk)));
   child.stderr.on("data", (chunk: Buffer) => (stderr += String(chunk)));
   child.stdin.end(options.input ?? "");
-  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  running.delete(child);
-  return { code, stdout, stderr };
+  const finished = new Promise<Finished>((resolve) => {
+    child.on("close", (code) => {
+      running.delete(child);
+      resolve({ code, stdout, stderr });
+    });
+  });
+  return { process: child, stdout: () => stdout, stderr: () => stderr, finished };
 }
+
+/** One command line, with the given text on its standard input. */
+export const runCommand = (...args: Parameters<typeof startCommand>): Promise<Finished> =>
+  startCommand(...args).finished;
 
 /** Debian's Chromium: `.ci/run` and `npm run test:setup` install it. */
 export function chromiumPath(): string {
