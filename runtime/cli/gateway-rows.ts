@@ -39,7 +39,7 @@ const sessionRow = z
   .object({
     key: z.string(),
     agentId: text,
-    kind: text,
+    classification: text,
     channel: text,
     label: maybeText,
     messages: count,
@@ -47,7 +47,11 @@ const sessionRow = z
     updatedAt: count,
     updatedAtMs: count,
   })
-  .transform(({ updatedAt, updatedAtMs, ...row }) => ({ ...row, updatedAtMs: updatedAtMs || updatedAt }));
+  .transform(({ updatedAt, updatedAtMs, classification, ...row }) => ({
+    ...row,
+    kind: classification,
+    updatedAtMs: updatedAtMs || updatedAt,
+  }));
 
 export type SessionEntry = z.infer<typeof sessionRow>;
 

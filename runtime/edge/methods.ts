@@ -11,6 +11,8 @@ import type { Scope } from "../../auth/scopes.ts";
 export interface Method {
   readonly scope: Scope;
   readonly params: z.ZodType;
+  /** What these parameters need beside `scope`. */
+  readonly needs?: (params: never) => Scope | undefined;
 }
 
 const key = z.string().trim().min(1).max(1_024);
@@ -24,6 +26,8 @@ const count = z.int().min(0);
 /** How long the message is worth handling; ours, beside what the protocol has. */
 const ttl = z.int().min(1).max(limits.envelopeAgeMsMax).exactOptional();
 const fate = z.enum(fates);
+/** A message to a session. */
+const said = { message, idempotencyKey: id.exactOptional(), timeoutMs: count.exactOptional(), ttlMs: ttl };
 /** At most one of them. */
 const stop = z
   .object({
@@ -157,6 +161,14 @@ export const methods = {
     }),
   },
   "sessions.describe": { scope: "operator.read", params: z.object({ key }) },
+  "sessions.preview": {
+    scope: "operator.read",
+    params: z.object({
+      keys: z.array(key).min(1).max(limits.previewKeysMax),
+      limit: z.int().min(1).max(limits.previewMessagesMax).exactOptional(),
+      maxChars: z.int().min(20).max(limits.previewCharsMax).exactOptional(),
+    }),
+  },
   "sessions.subscribe": { scope: "operator.read", params: z.object({}) },
   "sessions.resolve": {
     scope: "operator.read",
@@ -179,23 +191,25 @@ export const methods = {
         error: "give one of label and archived",
       }),
   },
-  "sessions.reset": { scope: "operator.write", params: z.object({ key }) },
+  "sessions.reset": { scope: "operator.admin", params: z.object({ key }) },
   "sessions.delete": { scope: "operator.write", params: z.object({ key }) },
-  "sessions.cleanup": { scope: "operator.write", params: z.object({ enforce: z.boolean().exactOptional() }) },
+  "sessions.cleanup": { scope: "operator.admin", params: z.object({ enforce: z.boolean().exactOptional() }) },
+  "sessions.send": { scope: "operator.write", params: z.object({ key, ...said }) },
+  /** A turn that runs in the session may take it; otherwise it is a turn of its own. */
+  "sessions.steer": { scope: "operator.write", params: z.object({ key, ...said }) },
+  "sessions.abort": {
+    scope: "operator.write",
+    params: z
+      .object({ key: key.exactOptional(), runId: id.exactOptional() })
+      .refine((value) => Object.keys(value).length > 0, "expected key, runId, or both"),
+  },
   "chat.history": {
     scope: "operator.read",
     params: z.object({ sessionKey: key, limit: z.int().min(1).exactOptional() }),
   },
   "chat.send": {
     scope: "operator.write",
-    params: z.object({
-      sessionKey: key,
-      message,
-      idempotencyKey: id.exactOptional(),
-      deliver: z.boolean().exactOptional(),
-      timeoutMs: count.exactOptional(),
-      ttlMs: ttl,
-    }),
+    params: z.object({ sessionKey: key, ...said, deliver: z.boolean().exactOptional() }),
   },
   "chat.abort": { scope: "operator.write", params: z.object({ sessionKey: key, runId: id.exactOptional() }) },
   "runs.stop": { scope: "operator.write", params: z.object({ target: id }) },
@@ -212,6 +226,9 @@ export const methods = {
       label: label.exactOptional(),
       ttlMs: ttl,
     }),
+    /** To begin a session anew is for administrators here, as `sessions.reset` is (behaviour §4.4). */
+    needs: ({ message: text }: { readonly message: string }) =>
+      /^\s*\/(?:new|reset)\b/i.test(text) ? "operator.admin" : undefined,
   },
   "agent.wait": { scope: "operator.write", params: z.object({ runId: id, timeoutMs: count.exactOptional() }) },
   "route.explain": {
@@ -227,6 +244,29 @@ export const methods = {
       threadId: id.exactOptional(),
     }),
   },
+  "agent.identity.get": {
+    scope: "operator.read",
+    params: z.object({ agentId: id.exactOptional(), sessionKey: key.exactOptional() }),
+  },
+  "agents.files.list": { scope: "operator.read", params: z.object({ agentId: id.exactOptional() }) },
+  "agents.files.get": {
+    scope: "operator.read",
+    params: z.object({ agentId: id.exactOptional(), name: z.string().max(64) }),
+  },
+  "channels.status": { scope: "operator.read", params: z.object({}) },
+  "commands.list": { scope: "operator.read", params: z.object({}) },
+  "tools.catalog": { scope: "operator.read", params: z.object({ agentId: id.exactOptional() }) },
+  "models.list": { scope: "operator.read", params: z.object({}) },
+  /** The timers of agents, as jobs. */
+  "cron.list": {
+    scope: "operator.read",
+    params: z.object({
+      agentId: id.exactOptional(),
+      limit: z.int().min(1).exactOptional(),
+      offset: count.exactOptional(),
+    }),
+  },
+  "cron.status": { scope: "operator.read", params: z.object({}) },
   /** Agents ask operators for rights alone (`grants.requests`): these are empty, for clients that ask for all of them at their start. */
   "question.list": { scope: "operator.questions", params: z.object({}) },
   "plugin.approval.list": { scope: "operator.approvals", params: z.object({}) },
@@ -270,6 +310,8 @@ export const eventScope = (event: string): Scope =>
 /** The events that a client may get, for `hello-ok`. */
 export const events = [
   "connect.challenge",
+  "task",
+  "agent",
   "chat",
   "agents",
   "flow",

@@ -100,8 +100,19 @@ export interface Flow {
   readonly atMs: number;
 }
 
+/** A turn begins, or begins anew. Times are milliseconds since the epoch. */
+export interface RunBegan {
+  readonly runId: string;
+  readonly sessionKey: string;
+  readonly agentId: string;
+  readonly acceptedAt: number;
+  readonly startedAt: number;
+}
+
 /** Events that the kernel's side publishes to sockets; names and shapes as in protocol.md; `agents`, `flow` and `deadletters` are ours. */
 export type GatewayEvent =
+  /** The edge makes `agent` and `task` of it (`run-events.ts`). */
+  | { readonly event: "run"; readonly payload: RunBegan }
   | { readonly event: "chat"; readonly payload: ChatEvent }
   /** The agents that changed, not all. */
   | { readonly event: "agents"; readonly payload: { readonly agents: readonly AgentStatus[] } }

@@ -9,7 +9,7 @@ import { formatError, formatPayload, type RequestFrame } from "./frames.ts";
 import { formatIssues } from "./issues.ts";
 import { findMethod, type Method } from "./methods.ts";
 import type { Client, KernelForEdge, RpcResult, RunResult } from "./port.ts";
-import { holdsScope } from "../../auth/scopes.ts";
+import { holdsScope, type Scope } from "../../auth/scopes.ts";
 import { toWireError, type WireError } from "./wire-error.ts";
 
 export interface RequestDeps {
@@ -50,20 +50,25 @@ function unknownMethod(method: string): WireError {
 
 type Checked = { readonly error: WireError } | { readonly error?: undefined; readonly params: unknown };
 
-function checkRequest(client: Client, { scope, params }: Method, frame: RequestFrame): Checked {
-  if (!holdsScope(client.scopes, scope)) {
-    const { upgradeRequestId } = client;
-    const remedy =
-      upgradeRequestId === undefined
-        ? `Connect with a credential that may have ${scope}, and ask for it.`
-        : `On the gateway's machine: cloister devices approve ${upgradeRequestId}`;
-    const details = { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope], remedy };
-    return { error: { code: "FORBIDDEN", message: `missing scope: ${scope}`, details } };
-  }
+function checkRequest(client: Client, { scope, params, needs }: Method, frame: RequestFrame): Checked {
+  if (!holdsScope(client.scopes, scope)) return { error: missingScope(client, scope) };
   const parsed = params.safeParse(frame.params ?? {}, { reportInput: true });
-  if (parsed.success) return { params: parsed.data };
+  if (parsed.success) {
+    const further = needs?.(parsed.data as never);
+    if (further !== undefined && !holdsScope(client.scopes, further)) return { error: missingScope(client, further) };
+    return { params: parsed.data };
+  }
   const message = `the parameters of ${frame.method} are not valid: ${formatIssues(parsed.error)}`;
   return { error: { code: "INVALID_REQUEST", message, details: { code: "CLOISTER_REQUEST_INVALID" } } };
+}
+
+function missingScope({ upgradeRequestId }: Client, scope: Scope): WireError {
+  const remedy =
+    upgradeRequestId === undefined
+      ? `Connect with a credential that may have ${scope}, and ask for it.`
+      : `On the gateway's machine: cloister devices approve ${upgradeRequestId}`;
+  const details = { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope], remedy };
+  return { code: "FORBIDDEN", message: `missing scope: ${scope}`, details };
 }
 
 /** A call that failed (its thread ended, a fault) as a refusal like any other. */

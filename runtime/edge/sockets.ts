@@ -17,6 +17,7 @@ import type { GatewayEvent, KernelForEdge, ProxyRule } from "./port.ts";
 import { noSuchPath } from "./route.ts";
 import type { StateVersion } from "./frames.ts";
 import type { Hello } from "./hello.ts";
+import { makeRunEvents } from "./run-events.ts";
 import { makeStreams } from "./streams.ts";
 import { clientAddress, identify, type Proxies } from "./trusted-proxy.ts";
 import { httpStatus } from "./wire-error.ts";
@@ -74,11 +75,13 @@ export function makeSockets(deps: SocketDeps): Sockets {
     const payloadJson = JSON.stringify(payload);
     for (const connection of connections.keys()) connection.sendEvent(event, payloadJson, lossy, state);
   };
-  const streams = makeStreams(deps.bounds.deltaPaceMs, deps.now, (payload, lossy) => tell("chat", payload, lossy));
+  const runEvents = makeRunEvents(deps.now, tell);
+  const streams = makeStreams(deps.bounds.deltaPaceMs, deps.now, (payload, lossy) => runEvents.chat(payload, lossy));
   const publish = (events: readonly GatewayEvent[]): void => {
     for (const { event, payload } of events) {
       if (event === "agents") deps.hello.agentsChanged();
       if (event === "chat") streams.take(payload);
+      else if (event === "run") runEvents.began(payload);
       else tell(event, payload);
     }
   };

@@ -483,6 +483,14 @@ export const limits = {
   botPairsMax: 10_000,
   /** Losing bindings that the text of one route explanation lists; the count is always told. */
   explainLossesMax: 200,
+  /** Sessions of one `sessions.preview`, messages of each and characters of a message, unless asked otherwise and at the most. */
+  previewKeysMax: 64,
+  previewMessagesDefault: 12,
+  previewMessagesMax: 50,
+  previewCharsDefault: 240,
+  previewCharsMax: 2_000,
+  /** Bytes of a file of an agent's workspace that a client reads. */
+  agentFileBytesMax: 1_048_576,
   /** Rows of the presence list, and how long one that left stays in it. Source: behaviour §9.3. */
   presenceRowsMax: 200,
   presenceGoneMs: 300_000,

@@ -188,6 +188,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         return;
       }
       case "begin":
+        runs.began(effect.header);
         store
           .begin({
             envelopeId: effect.envelopeId,

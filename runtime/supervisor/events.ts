@@ -1,7 +1,7 @@
 /**
  * Events on their way to the edge: those of one moment go together, and while no client is connected only what one that connects
  * later cannot do without. It asks for everything else when it begins; but of an answer that streams, the edge alone has
- * the text so far (`runtime/edge/streams.ts`), and the end of such a run lets that go.
+ * the text so far (`runtime/edge/streams.ts`), and the end of such a run, or of one whose beginning was told, lets that go.
  */
 import type { EdgeForKernel, GatewayEvent } from "../edge/port.ts";
 import type { Logger } from "./driver.ts";
@@ -14,19 +14,21 @@ export interface Events {
 }
 
 export function makeEvents(log: Pick<Logger, "warn">): Events {
-  /** Runs that have streamed and not ended: no more than turns run. */
-  const streaming = new Set<string>();
+  /** Runs of which the edge has heard and that have not ended: no more than turns run. */
+  const told = new Set<string>();
   let edge: Pick<EdgeForKernel, "publish"> | undefined;
   let isHeard = false;
   let outbox: GatewayEvent[] = [];
 
   const isWanted = ({ event, payload }: GatewayEvent): boolean => {
-    if (event !== "chat") return isHeard;
-    if (payload.state === "delta") {
-      streaming.add(payload.runId);
-      return true;
+    if (event === "run") {
+      if (isHeard) told.add(payload.runId);
+      return isHeard;
     }
-    return streaming.delete(payload.runId) || isHeard;
+    if (event !== "chat") return isHeard;
+    if (payload.state !== "delta") return told.delete(payload.runId) || isHeard;
+    told.add(payload.runId);
+    return true;
   };
 
   const flush = (): void => {

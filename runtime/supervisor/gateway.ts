@@ -417,6 +417,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     routes,
     ingress,
     runs,
+    commands,
     deadLetters,
     signals,
     grants,

@@ -29,7 +29,7 @@ export interface IngressDeps {
   /** A program outside lacked a right. */
   readonly refused: (subject: string, object: string, refusal: Refusal) => void;
   readonly newUuid: () => string;
-  readonly commands: Commands;
+  readonly commands: Pick<Commands, "fromChannel" | "fromOperator">;
   readonly senders: ChannelMailDeps["senders"];
   /** Sends the answer of a command through its channel. */
   readonly answer: (about: AnsweredCommand, route: ChannelRoute, text: string) => void;
@@ -46,6 +46,8 @@ export interface Said {
   readonly message: string;
   readonly idempotencyKey?: string;
   readonly ttlMs?: number;
+  /** A turn that runs in the session may take it. */
+  readonly steers?: boolean;
 }
 
 export type SaidResult =
@@ -112,7 +114,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
         : { ...result, agentId, sessionKey, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };
     },
 
-    async said({ client, agentId, sessionKey, message, ttlMs, idempotencyKey }) {
+    async said({ client, agentId, sessionKey, message, ttlMs, idempotencyKey, steers = false }) {
       const provenance: Provenance = { kind: "external_user", sourceChannel: "webchat", senderName: client };
       const named =
         idempotencyKey === undefined
@@ -132,6 +134,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
         replyRoute: { type: "none" },
         body: command?.message ?? message,
         ...(ttlMs === undefined ? {} : { ttlMs }),
+        ...(steers ? { steers } : {}),
         ...named,
       });
     },

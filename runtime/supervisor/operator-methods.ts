@@ -6,21 +6,17 @@ import type { Policy } from "../../auth/policy.ts";
 import type { AgentStatus, Client, RpcResult } from "../edge/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Principal } from "../kernel/envelope.ts";
-import { failure, fromRefusal, toRefusal } from "../kernel/errors.ts";
+import { failure, toRefusal } from "../kernel/errors.ts";
 import type { LaneRow } from "../kernel/lanes.ts";
 import { limits } from "../kernel/limits.ts";
 import type { AgentOrder } from "../kernel/orders.ts";
-import {
-  explainRoute,
-  formatExplanation,
-  mainSessionKey,
-  resolveSessionReference,
-  type RouteTable,
-} from "../routing/index.ts";
+import { explainRoute, formatExplanation, type RouteTable } from "../routing/index.ts";
 import { readLogTail } from "../observe/log-tail.ts";
 import type { Readers } from "../readers/readers.ts";
-import type { DeadLetterFilter, DeadLetterRow, SessionRow, Store } from "../store/port.ts";
+import type { DeadLetterFilter, DeadLetterRow, Store } from "../store/port.ts";
 import type { Backups } from "./backups.ts";
+import { makeCatalogMethods } from "./catalog-methods.ts";
+import type { Commands } from "./commands/index.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { GrantRequests } from "./grant-requests.ts";
 import type { Callers } from "./callers.ts";
@@ -29,6 +25,8 @@ import type { SenderDesk } from "./senders.ts";
 import type { Grants } from "./grants.ts";
 import type { GatewayViews } from "./gateway-views.ts";
 import type { Handlers } from "./method-handlers.ts";
+import { makeTargets } from "./method-targets.ts";
+import { makeSessionMethods } from "./session-methods.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
 import type { Retention } from "./retention.ts";
@@ -49,6 +47,7 @@ export interface OperatorDeps {
   readonly routes: RouteTable;
   readonly ingress: Ingress;
   readonly runs: Runs;
+  readonly commands: Pick<Commands, "list">;
   readonly deadLetters: DeadLetters;
   readonly signals: Pick<Signals, "timers" | "remove">;
   readonly grants: Grants;
@@ -72,20 +71,7 @@ export function makeOperatorMethods(
   deps: OperatorDeps,
 ): (client: Client, method: string, params: unknown) => Promise<RpcResult> {
   const { config, store, runs } = deps;
-
-  const findTarget = (reference: string): { readonly agentId: string; readonly sessionKey: string } => {
-    const resolved = resolveSessionReference(reference, {
-      agentId: config.defaultAgentId,
-      sessionKey: mainSessionKey(config.defaultAgentId, config.session),
-      mainKey: config.session.mainKey,
-      scope: config.session.scope,
-    });
-    if (resolved.status === "malformed")
-      throw failure("CLOISTER_REQUEST_INVALID", resolved.refusal.message, resolved.refusal.remedy);
-    if (!config.agents.some(({ id }) => id === resolved.agentId))
-      throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${resolved.agentId}`, "cloister agents list");
-    return { agentId: resolved.agentId, sessionKey: resolved.key };
-  };
+  const targets = makeTargets(config);
 
   const findAgent = (agentId: string): AgentStatus => {
     const status = deps.agents().find((agent) => agent.agentId === agentId.toLowerCase());
@@ -113,44 +99,10 @@ export function makeOperatorMethods(
     return deps.unpark(agentId);
   };
 
-  const say = async (
-    client: Client,
-    reference: string,
-    {
-      message,
-      idempotencyKey,
-      ttlMs,
-    }: { readonly message: string; readonly idempotencyKey?: string; readonly ttlMs?: number },
-  ) => {
-    const target = findTarget(reference);
-    const result = await deps.ingress.said({
-      client: client.clientId,
-      ...target,
-      message,
-      ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-      ...(ttlMs === undefined ? {} : { ttlMs }),
-    });
-    if (result.status === "refused") throw fromRefusal(result.refusal);
-    return { ...target, runId: result.runId, duplicate: result.status === "duplicate" };
-  };
-
-  const view = (row: SessionRow) => ({
-    key: row.key,
-    sessionId: row.sessionId,
-    agentId: row.agentId,
-    kind: row.kind,
-    channel: row.channel,
-    ...(row.label === undefined ? {} : { label: row.label, displayName: row.label }),
-    createdAt: row.createdAtMs,
-    updatedAt: row.updatedAtMs,
-    messages: row.messages,
-    lastMessagePreview: row.lastPreview,
-    status: deps.isRunning(row.key) ? "running" : "idle",
-    archived: row.archivedAtMs !== undefined,
-  });
-
   const handlers: Handlers = {
     ...deps.views.handlers,
+    ...makeSessionMethods({ ...deps, targets }),
+    ...makeCatalogMethods({ ...deps, targets, commands: () => deps.commands.list() }),
     "logs.tail": ({ cursor, limit, maxBytes }) =>
       readLogTail(config.logging.file, {
         ...(cursor === undefined ? {} : { cursor }),
@@ -158,12 +110,6 @@ export function makeOperatorMethods(
         bytesMax: Math.max(limits.logTailBytesMin, maxBytes ?? limits.logTailBytesDefault),
       }),
     "lanes.list": () => ({ ts: deps.nowMs(), lanes: deps.lanes() }),
-    "agents.list": () => ({
-      defaultId: config.defaultAgentId,
-      mainKey: config.session.mainKey,
-      scope: config.session.scope,
-      agents: deps.agents().map((agent) => ({ id: agent.agentId, kind: "agent", ...agent })),
-    }),
     "agents.unpark": async ({ agentId }) => {
       const status = findAgent(agentId);
       return { ok: true, agentId: status.agentId, unparked: await unpark(status.agentId), before: status.phase };
@@ -196,7 +142,7 @@ export function makeOperatorMethods(
     },
     "subagents.list": async ({ sessionKey, limit }) => {
       const tasks = await deps.subagents.list({
-        ...(sessionKey === undefined ? {} : { below: findTarget(sessionKey).sessionKey }),
+        ...(sessionKey === undefined ? {} : { below: targets.session(sessionKey).sessionKey }),
         limit: Math.min(limit ?? limits.runsListDefault, limits.runsListMax),
       });
       return { ts: deps.nowMs(), count: tasks.length, tasks };
@@ -242,120 +188,9 @@ export function makeOperatorMethods(
     "channels.pairing.remove": (place, client) => deps.senders.remove(client, place),
     "backup.start": ({ to }) => deps.backups.start(to),
     "backup.status": () => deps.backups.status(),
-    "sessions.list": async (params) => {
-      const limit = Math.min(params.limit ?? limits.sessionsListDefault, limits.historyMessagesMax);
-      const { rows, total } = await store.sessions({
-        limit,
-        offset: params.offset ?? 0,
-        ...(params.agentId === undefined ? {} : { agentIds: [params.agentId.toLowerCase()] }),
-        ...(params.search === undefined ? {} : { search: params.search }),
-        ...(params.label === undefined ? {} : { label: params.label }),
-        ...(params.archived === undefined ? {} : { archived: params.archived }),
-        ...(params.activeMinutes === undefined ? {} : { activeSinceMs: deps.nowMs() - params.activeMinutes * 60_000 }),
-      });
-      return {
-        ts: deps.nowMs(),
-        count: rows.length,
-        total,
-        hasMore: (params.offset ?? 0) + rows.length < total,
-        sessions: rows.map(view),
-      };
-    },
-    "sessions.describe": async ({ key }) => {
-      const row = await store.session(findTarget(key).sessionKey);
-      return { session: row === undefined ? null : view(row) };
-    },
     "question.list": () => ({ questions: [] }),
     "plugin.approval.list": () => [],
     "taskSuggestions.list": () => ({ suggestions: [] }),
-    "sessions.subscribe": () => ({ subscribed: true }),
-    "sessions.resolve": async (params) => {
-      const byLabel =
-        params.label === undefined
-          ? undefined
-          : (await store.sessionsWithLabel(params.label)).find(
-              (row) => params.agentId === undefined || row.agentId === params.agentId,
-            );
-      const reference = params.sessionId ?? params.key;
-      const row =
-        byLabel ??
-        (reference === undefined
-          ? undefined
-          : ((await store.findSession(reference)) ?? (await store.session(findTarget(reference).sessionKey))));
-      if (row === undefined) {
-        throw failure(
-          "CLOISTER_SESSION_UNKNOWN",
-          params.label === undefined
-            ? `no session is known as ${reference}`
-            : `No session found with label: ${params.label}`,
-          "cloister sessions",
-        );
-      }
-      return { ok: true, key: row.key, session: view(row) };
-    },
-    "sessions.patch": async (params) => {
-      const target = findTarget(params.key);
-      const row = await deps.care.patch(target.sessionKey, target.agentId, {
-        ...(params.label === undefined ? {} : { label: params.label }),
-        ...(params.archived === undefined ? {} : { archived: params.archived }),
-      });
-      return { ok: true, key: row.key, session: view(row) };
-    },
-    "sessions.reset": async ({ key }) => {
-      const target = findTarget(key);
-      const row = await deps.care.reset(target.sessionKey, target.agentId);
-      return { ok: true, key: row.key, session: view(row) };
-    },
-    "sessions.cleanup": ({ enforce }) => deps.retention.sweep(enforce),
-    "sessions.delete": async ({ key }) => {
-      const target = findTarget(key);
-      const row = await deps.care.delete(target.sessionKey, target.agentId);
-      return { ok: true, key: row.key, sessionId: row.sessionId, messages: row.messages };
-    },
-    "chat.history": async (params) => {
-      const target = findTarget(params.sessionKey);
-      const page = await store.history(
-        target.agentId,
-        target.sessionKey,
-        Math.min(params.limit ?? limits.historyMessagesDefault, limits.historyMessagesMax),
-        0,
-        limits.historyReadCharsMax,
-      );
-      const shown = await deps.readers.history(page, { offset: 0, includeTools: false, framed: false });
-      return { sessionKey: target.sessionKey, sessionId: page.sessionId, ...shown };
-    },
-    "chat.send": async (params, client) => {
-      const said = await say(client, params.sessionKey, params);
-      return {
-        runId: said.runId,
-        sessionKey: said.sessionKey,
-        agentId: said.agentId,
-        status: said.duplicate ? "in_flight" : "started",
-      };
-    },
-    "chat.abort": async (params, client) => {
-      const { sessionKey } = findTarget(params.sessionKey);
-      const stopped = await deps.stopWork.session(sessionKey, params.runId, client.clientId);
-      return { ok: true, aborted: stopped.length > 0, runIds: stopped };
-    },
-    "runs.stop": async ({ target }, client) => ({ ok: true, ...(await deps.stopWork(target, client.clientId)) }),
-    agent: async (params, client) => {
-      const agentId = (params.agentId ?? config.defaultAgentId).toLowerCase();
-      const said = await say(client, params.sessionKey ?? `agent:${agentId}:${config.session.mainKey}`, params);
-      return {
-        runId: said.runId,
-        sessionKey: said.sessionKey,
-        agentId: said.agentId,
-        status: "accepted",
-        acceptedAt: deps.nowMs(),
-      };
-    },
-    "agent.wait": async (params) => {
-      const result = await runs.wait(params.runId, params.timeoutMs ?? limits.askTimeoutMsDefault);
-      return result.status === "error"
-        ? { runId: result.runId, status: "error", error: result.refusal.message, code: result.refusal.code }
-        : result;
-    },
     "route.explain": (params) => {
       const { roles, ...facts } = params;
       const explanation = explainRoute(deps.routes, {

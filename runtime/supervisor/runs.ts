@@ -27,6 +27,8 @@ export interface Runs {
   shelvedBefore(count: number): void;
   /** Its envelope is in memory again. */
   unshelved(runId: string): void;
+  /** Its turn begins, or begins anew. */
+  began(header: EnvelopeHeader): void;
   streamed(header: EnvelopeHeader, seq: number, delta: string): void;
   ended(header: EnvelopeHeader, seq: number, outcome: Outcome, aborted: boolean): void;
   /** The gateway itself answered (a chat command): no turn, no transcript. */
@@ -111,6 +113,9 @@ export function makeRuns(
     unshelved(runId) {
       shelved = Math.max(0, shelved - 1);
       find(runId);
+    },
+    began({ runId, sessionKey, agentId, acceptedAtMs }) {
+      publish({ event: "run", payload: { runId, sessionKey, agentId, acceptedAt: acceptedAtMs, startedAt: nowMs() } });
     },
     streamed(header, seq, delta) {
       chat(header, { seq, state: "delta", deltaText: delta });

@@ -155,7 +155,7 @@ export function parseSessions(payload: unknown): readonly SessionEntry[] {
           key,
           agentId: text(row["agentId"]) ?? agentOfSession(key),
           ...(label === undefined ? {} : { label }),
-          kind: text(row["kind"]) ?? "other",
+          kind: text(row["classification"]) ?? "other",
           channel: text(row["channel"]) ?? "",
           updatedAtMs: count(row["updatedAt"]) || count(row["updatedAtMs"]),
         },

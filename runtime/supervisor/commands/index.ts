@@ -42,6 +42,8 @@ export type CommandResult =
   | { readonly status: "goes-on"; readonly message: string };
 
 export interface Commands {
+  /** As the configuration has them now. */
+  list(): readonly ChatCommand[];
   /** `undefined`: an ordinary message. */
   fromChannel(text: string, event: InboundEvent, chat: Chat): Promise<CommandResult> | undefined;
   fromOperator(text: string, client: string, chat: Chat): Promise<CommandResult> | undefined;
@@ -99,6 +101,7 @@ export function makeCommands(deps: CommandDeps): Commands {
   };
 
   return {
+    list: commands,
     fromChannel(text, event, chat) {
       const found = findCommand(commands(), text);
       if (found === undefined || !mayCommand(config.commands, event)) return undefined;

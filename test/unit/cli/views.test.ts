@@ -153,7 +153,7 @@ describe("sessions", () => {
       sessions: [
         {
           key: "agent:main:main",
-          kind: "main",
+          classification: "main",
           channel: "web",
           updatedAt: nowMs - 120_000,
           messages: 12,

@@ -1,0 +1,85 @@
+/**
+ * The files of an agent's workspace that operators read, by name from a fixed list. The workspace is the agent's to write: a name may have
+ * become a link to a file that is not the agent's, or a pipe that nobody writes to. Neither is followed or waited for.
+ */
+import { createHash } from "node:crypto";
+import { constants, type FileHandle, open } from "node:fs/promises";
+import path from "node:path";
+import { failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+
+export interface AgentFile {
+  readonly name: string;
+  readonly path: string;
+  readonly missing: boolean;
+  readonly size?: number;
+  readonly updatedAtMs?: number;
+  /** SHA-256 of the content, hex. */
+  readonly hash?: string;
+  readonly content?: string;
+}
+
+export async function statAgentFile(workspace: string, name: string): Promise<AgentFile> {
+  return (await look(workspace, name, undefined)).row;
+}
+
+/** @throws CLOISTER_REQUEST_INVALID for a name that is not in the list, and for a file that is too large. */
+export async function readAgentFile(workspace: string, names: readonly string[], name: string): Promise<AgentFile> {
+  if (!names.includes(name))
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `name is ${JSON.stringify(name)}; wanted one of ${names.join(", ")}`,
+      "ask agents.files.list for them",
+    );
+  const { row, content } = await look(workspace, name, limits.agentFileBytesMax);
+  if (content === undefined) return row;
+  const hash = createHash("sha256").update(content).digest("hex");
+  return { ...row, hash, content: content.toString("utf8") };
+}
+
+async function look(
+  workspace: string,
+  name: string,
+  bytesMax: number | undefined,
+): Promise<{ readonly row: AgentFile; readonly content?: Buffer }> {
+  const file = path.join(workspace, name);
+  const missing = { name, path: file, missing: true };
+  const handle = await openPlain(file);
+  if (handle === undefined) return { row: missing };
+  try {
+    const { size, mtimeMs, nlink } = await handle.stat();
+    // A second name of a file may be outside the workspace.
+    if (nlink !== 1) return { row: missing };
+    const row = { name, path: file, missing: false, size, updatedAtMs: Math.round(mtimeMs) };
+    if (bytesMax === undefined) return { row };
+    if (size > bytesMax)
+      throw failure(
+        "CLOISTER_REQUEST_INVALID",
+        `${file} has ${size} bytes; at most ${bytesMax} are read`,
+        "open it on the gateway's machine",
+      );
+    return { row, content: await readAtMost(handle, size) };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Undefined: there is no plain file of that name. */
+async function openPlain(file: string): Promise<FileHandle | undefined> {
+  let handle: FileHandle;
+  try {
+    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  return undefined;
+}
+
+/** The file may grow while it is read. */
+async function readAtMost(handle: FileHandle, size: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(size);
+  const { bytesRead } = await handle.read(bytes, 0, size, 0);
+  return bytes.subarray(0, bytesRead);
+}

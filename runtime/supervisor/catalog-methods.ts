@@ -1,0 +1,202 @@
+/**
+ * What the gateway has, as clients list it: agents with their files, channels, commands of chats, tools, models that the configuration
+ * names, timers as jobs. Read only. What it has nothing of has no method (docs/reference/protocol.md).
+ */
+import { type sessionTools } from "../../auth/compile-pairings.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
+import type { AgentStatus } from "../edge/port.ts";
+import { limits } from "../kernel/limits.ts";
+import type { TimerRow } from "../store/port.ts";
+import { readAgentFile, statAgentFile } from "./agent-files.ts";
+import type { ChatCommand } from "./commands/table.ts";
+import { makeDerived } from "./live-config.ts";
+import type { Handlers } from "./method-handlers.ts";
+import type { Targets } from "./method-targets.ts";
+import type { Signals } from "./signals.ts";
+
+export interface CatalogDeps {
+  readonly config: ResolvedConfig;
+  readonly targets: Targets;
+  readonly nowMs: () => number;
+  readonly agents: () => readonly AgentStatus[];
+  readonly commands: () => readonly Pick<ChatCommand, "name" | "usage" | "summary">[];
+  readonly signals: Pick<Signals, "timers">;
+}
+
+type CatalogMethods =
+  | "agents.list"
+  | "agent.identity.get"
+  | "agents.files.list"
+  | "agents.files.get"
+  | "channels.status"
+  | "commands.list"
+  | "tools.catalog"
+  | "models.list"
+  | "cron.list"
+  | "cron.status";
+
+/** The files that make up an agent's workspace, in their order. Source: behaviour §6.1. */
+const fileNames = [
+  "AGENTS.md",
+  "SOUL.md",
+  "TOOLS.md",
+  "IDENTITY.md",
+  "USER.md",
+  "HEARTBEAT.md",
+  "BOOTSTRAP.md",
+  "MEMORY.md",
+] as const;
+
+const toolTexts: Readonly<Record<(typeof sessionTools)[number], string>> = {
+  agents_list: "The agents that the caller may reach, and how.",
+  session_status: "The state of one session.",
+  sessions: "Label, archive or end a session.",
+  sessions_history: "What was said in a session.",
+  sessions_list: "The sessions that the caller may see.",
+  sessions_search: "Messages that contain a text.",
+  sessions_send: "Send a message to another session, and wait for its answer.",
+  sessions_spawn: "Start a sub-agent.",
+  sessions_yield: "End the turn until a sub-agent has ended.",
+  subagents: "The sub-agents of the caller.",
+};
+
+export function makeCatalogMethods(deps: CatalogDeps): Handlers<CatalogMethods> {
+  const { config, targets } = deps;
+  const byId = makeDerived(
+    () => config.agents,
+    (agents) => new Map(agents.map((agent) => [agent.id, agent])),
+  );
+
+  const workspaceOf = (reference: string | undefined): { readonly agentId: string; readonly workspace: string } => {
+    const agentId = targets.agent(reference);
+    return { agentId, workspace: byId().get(agentId)?.workspace ?? "" };
+  };
+
+  return {
+    "agents.list": () => ({
+      defaultId: config.defaultAgentId,
+      ownership: "explicit",
+      selectionRequired: false,
+      mainKey: config.session.mainKey,
+      scope: config.session.scope,
+      agents: deps.agents().map((status) => {
+        const model = byId().get(status.agentId)?.model;
+        return {
+          id: status.agentId,
+          kind: "agent",
+          ...status,
+          ...(model === undefined ? {} : { model: { primary: model } }),
+        };
+      }),
+    }),
+    "agent.identity.get": ({ agentId: reference, sessionKey }) => {
+      const agentId = sessionKey === undefined ? targets.agent(reference) : targets.session(sessionKey).agentId;
+      const name = byId().get(agentId)?.name ?? agentId;
+      return { agentId, name, nameSource: name === agentId ? "default" : "config", avatarStatus: "none" };
+    },
+    "agents.files.list": async ({ agentId: reference }) => {
+      const { agentId, workspace } = workspaceOf(reference);
+      const files = await Promise.all(fileNames.map((name) => statAgentFile(workspace, name)));
+      return { agentId, workspace, files };
+    },
+    "agents.files.get": async ({ agentId: reference, name }) => {
+      const { agentId, workspace } = workspaceOf(reference);
+      return { agentId, workspace, file: await readAgentFile(workspace, fileNames, name) };
+    },
+    "channels.status": () => ({
+      ts: deps.nowMs(),
+      channelOrder: config.webhook === null ? [] : ["webhook"],
+      channelLabels: config.webhook === null ? {} : { webhook: "webhook" },
+      channels: config.webhook === null ? {} : { webhook: { configured: true, running: true } },
+      channelAccounts:
+        config.webhook === null
+          ? {}
+          : {
+              webhook: Object.entries(config.webhook.accounts).map(([accountId, { outboundUrl }]) => ({
+                accountId,
+                enabled: true,
+                configured: true,
+                running: true,
+                // Answers without an address to go to stay in the session.
+                mode: outboundUrl === undefined ? "inbound" : "both",
+              })),
+            },
+      channelDefaultAccountId: config.webhook === null ? {} : { webhook: config.webhook.defaultAccount },
+    }),
+    "commands.list": () => ({
+      commands: deps.commands().map(({ name, usage, summary }) => ({
+        name: name.slice(1),
+        textAliases: [name],
+        description: summary,
+        source: "native",
+        scope: "text",
+        acceptsArgs: usage.includes(" "),
+      })),
+    }),
+    "tools.catalog": ({ agentId }) => ({
+      agentId: targets.agent(agentId),
+      profiles: [],
+      groups: [
+        {
+          id: "sessions",
+          label: "Sessions",
+          source: "core",
+          tools: Object.entries(toolTexts).map(([id, description]) => ({
+            id,
+            label: id,
+            description,
+            source: "core",
+            defaultProfiles: [],
+          })),
+        },
+      ],
+    }),
+    "models.list": () => ({ models: modelsOf(config.agents) }),
+    "cron.list": async ({ agentId, limit, offset = 0 }) => {
+      const limitApplied = Math.min(limit ?? limits.timersListDefault, limits.timersListMax);
+      const { rows, total } = await deps.signals.timers({
+        ...(agentId === undefined ? {} : { agentId: targets.agent(agentId) }),
+        limit: limitApplied,
+        offset,
+      });
+      const hasMore = offset + rows.length < total;
+      const nextOffset = hasMore ? offset + rows.length : null;
+      return { jobs: rows.map(viewJob), total, offset, limit: limitApplied, hasMore, nextOffset };
+    },
+    "cron.status": async () => {
+      const { rows, total } = await deps.signals.timers({ limit: 1 });
+      return { enabled: true, jobs: total, nextWakeAtMs: rows[0]?.dueAtMs ?? null };
+    },
+  };
+}
+
+/** Each once, in the order of the agents. `provider/model`, as the configuration has it. */
+function modelsOf(agents: readonly ResolvedAgent[]) {
+  const named = new Set(agents.flatMap(({ model }) => (model === undefined ? [] : [model])));
+  return [...named].map((reference) => {
+    const cut = reference.indexOf("/");
+    const id = reference.slice(cut + 1);
+    return { id, name: id, provider: cut === -1 ? "unknown" : reference.slice(0, cut) };
+  });
+}
+
+/** A timer in the peer's words for a job: a message to the session that set it. */
+function viewJob({ id, agentId, sessionKey, name, dueAtMs, everyMs, body, createdAtMs }: TimerRow) {
+  const at = new Date(dueAtMs).toISOString();
+  return {
+    id,
+    agentId,
+    sessionKey,
+    name,
+    enabled: true,
+    deleteAfterRun: everyMs === undefined,
+    createdAtMs,
+    updatedAtMs: createdAtMs,
+    schedule: everyMs === undefined ? { kind: "at" as const, at } : { kind: "every" as const, everyMs },
+    sessionTarget: `session:${sessionKey}`,
+    wakeMode: "now",
+    payload: { kind: "systemEvent", text: body.slice(0, limits.previewCharsMax) },
+    state: { nextRunAtMs: dueAtMs },
+    nextRunAtMs: dueAtMs,
+  };
+}
