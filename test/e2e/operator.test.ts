@@ -112,3 +112,58 @@ test("a socket in a path that is too long for one is left out, and the program w
   expect(program.output()).toContain("use a shorter state directory");
   await program.stop();
 });
+
+/** Carries out the tool that it is told, and answers with its result; what a sub-agent is given it says. */
+const toolUser = `
+import { defineActor } from "cloister";
+export default defineActor({
+  async message(ctx, { text, signal }) {
+    if (signal?.type === "spawned") return ctx.reply("did " + signal.task);
+    if (!text.startsWith("{")) return ctx.reply("heard " + text);
+    const { tool, params } = JSON.parse(text);
+    ctx.reply(JSON.stringify(await ctx.tools[tool](params)));
+  },
+});
+`;
+
+test("AC-09.1: with every device and the command line's key deleted, agents at work send and spawn as before", async () => {
+  const stateDir = makeStateDir({
+    gateway: { auth: { token } },
+    agents: {
+      list: [
+        { id: "main", module: "./tool-user.ts", subagents: { allowAgents: ["raul"] } },
+        { id: "raul", module: "./tool-user.ts" },
+      ],
+    },
+    tools: { agentToAgent: { enabled: true, allow: ["main", "raul"] }, sessions: { visibility: "all" } },
+  });
+  writeFileSync(path.join(stateDir, "tool-user.ts"), toolUser);
+  const program = await startProgram(stateDir);
+  const devices = [makeDevice(), makeDevice()];
+  for (const device of devices) await connectAs(program.port, device, { auth: { token }, scopes: ["operator.write"] });
+  await connectAs(program.port, makeDevice(), remote);
+  expect((await listed(stateDir)).paired).toHaveLength(2);
+  const saidBefore = program.output().length;
+
+  const use = async (tool: string, params: object): Promise<Record<string, unknown>> => {
+    const { code, stdout, stderr } = await runCommand(stateDir, ["send", JSON.stringify({ tool, params })]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return JSON.parse(stdout) as Record<string, unknown>;
+  };
+  const send = (message: string) =>
+    use("sessions_send", { sessionKey: "agent:raul:main", message, timeoutSeconds: 30 });
+  const spawn = (task: string) => use("sessions_spawn", { agentId: "raul", task });
+  const before = [await send("one"), await spawn("one")];
+  const meanwhile = Promise.all([send("two"), send("three"), spawn("two")]);
+  expect((await runCommand(stateDir, ["devices", "clear", "--yes"])).code).toBe(0);
+  rmSync(path.join(stateDir, "operator.key"));
+  const after = [...(await meanwhile), await send("four"), await spawn("three")];
+
+  expect(await listed(stateDir)).toEqual({ pending: [], paired: [] });
+  expect([before[0], after[0], after[1], after[3]].map((answer) => [answer?.["status"], answer?.["reply"]])).toEqual(
+    ["one", "two", "three", "four"].map((message) => ["ok", `heard ${message}`]),
+  );
+  for (const answer of [before[1], after[2], after[4]]) expect(answer?.["status"]).toBe("accepted");
+  expect(program.output().slice(saidBefore)).not.toMatch(/pairing required|MISSING_SCOPE|refused/);
+  await program.stop();
+});

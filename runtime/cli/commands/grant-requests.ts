@@ -49,7 +49,7 @@ export async function runGrantApprove(context: CliContext, id: string, options: 
     );
   const mode = once === true ? "once" : "grant";
   const untilMs = forMs === undefined ? until : context.nowMs() + forMs;
-  return withGateway(context, ["operator.admin"], async (client) => {
+  return withGateway(context, [yes === true ? "operator.admin" : "operator.read"], async (client) => {
     const request = parseRequests(await client.request("grants.requests", {})).find((one) => one.id === id);
     if (request === undefined || request.releasing)
       throw failure(

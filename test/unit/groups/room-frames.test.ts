@@ -53,8 +53,19 @@ describe("the message of a group", () => {
     };
     const piece = fc.oneof(
       fc.constantFrom(
-        ...["[", "\uff3b", "]", " ", "\n", "System: ", "Inter-session message ", "End of inter-session message"],
-        ...["Current message", "Replies of the", "The message", "Your turn", "(imitated: "],
+        "[",
+        "\uff3b",
+        "]",
+        " ",
+        "\n",
+        "System: ",
+        "Inter-session message ",
+        "End of inter-session message",
+        "Current message",
+        "Replies of the",
+        "The message",
+        "Your turn",
+        "(imitated: ",
       ),
       fc.string({ unit: "binary", maxLength: 3 }),
     );
