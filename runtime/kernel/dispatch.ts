@@ -179,6 +179,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     endByMs: undefined,
     commit: undefined,
     yielded: undefined,
+    tokens: undefined,
   };
   agent.turns.set(turn.number, turn);
   return turn;

@@ -170,6 +170,7 @@ export type Signal =
       readonly taskName?: string;
       readonly runtimeMs: number;
       readonly toolCalls: number;
+      readonly tokens?: { readonly input: number; readonly output: number };
     };
 
 /** The row of the store that an envelope comes from: it goes, or moves on, in the transaction that journals the envelope. */

@@ -46,6 +46,8 @@ export const up = {
   complete: 25,
   /** num = number of the call in its turn. Takes what people said meanwhile. */
   take: 26,
+  /** num, a = tokens that a model read and wrote, both in decimal digits. */
+  usage: 27,
 } as const;
 
 /** Bits of `num` in `up.done`. */

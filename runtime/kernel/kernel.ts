@@ -29,7 +29,7 @@ import { rightAsked } from "./right-requests.ts";
 import { expireRights, grant, restateRights, revoke } from "./rights.ts";
 import { addAgent, changeAgent, removeAgent, settleLeaving } from "./roster.ts";
 import { cancelRun, cancelRunsOf, hearerOf, type RunStored, runStored, settleRuns, tickRuns } from "./run-ends.ts";
-import type { RunRow } from "./run-rows.ts";
+import type { RunRow, Tokens } from "./run-rows.ts";
 import { type RunView, viewRun } from "./run-views.ts";
 import { awaitRuns, yieldTurn } from "./run-waits.ts";
 import {
@@ -47,6 +47,7 @@ import { receiveFrame } from "./syscalls.ts";
 import type { KernelSettings } from "./settings.ts";
 import { signalResult } from "./signals.ts";
 import { type Begun, begun, committed, forgetState, taken, leave } from "./turns.ts";
+import { noTokens } from "./usage.ts";
 import { expireAsks, recalled, stillOpen } from "./waits.ts";
 
 export type { Admission } from "./admit.ts";
@@ -84,6 +85,7 @@ export function makeKernel(
     runs: new Map(),
     children: new Map(),
     runWaits: new Map(),
+    tokens: new Map(),
     unsettled: new Set(),
     leaving: new Set(),
     pairings,
@@ -314,6 +316,8 @@ export function makeKernel(
       childrenOf(k, sessionKey).flatMap(({ run }) => (run === undefined ? [] : [run.row.sessionKey])),
     /** How many of the runs that go with this session are not over. */
     runsBelow: (sessionKey: string): number => unfinishedBelow(k, sessionKey),
+    /** What the agent and its sub-agents have reported since the start. */
+    tokensOf: (agentId: string): Tokens => k.tokens.get(agentId) ?? noTokens,
     runViews: (): readonly RunView[] =>
       [...k.runs.values()].flatMap(({ run }) => (run === undefined ? [] : [viewRun(run)])),
     /** What the journal held is restored: permanent agents get their cells. */

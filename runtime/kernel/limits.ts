@@ -103,6 +103,8 @@ export const limits = {
   mountPathCharsMax: 256,
   /** Files that wait in memory for the cells of their runs, in the whole gateway: eleven spawns with as much as one may have. */
   attachmentsHeldBytesMax: 67_108_864,
+  /** Tokens of each kind that one report may name: more than any model takes at once, and a thousand million of them are exact. */
+  usageTokensMax: 1_000_000_000,
   /** Ended runs that are kept; the oldest whose completion is delivered and whose session is archived go first. */
   endedRunsMax: 10_000,
   /** Completion that a requester's mailbox does not take: pauses, and how long it is tried; then it is kept. Source: behaviour §3.5. */

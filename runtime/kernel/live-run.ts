@@ -1,5 +1,5 @@
 /** What the kernel keeps of a sub-agent's run beside the entry that it shares with agents (`runs.ts`). */
-import type { RunEnd, RunRow } from "./run-rows.ts";
+import type { RunEnd, RunRow, Tokens } from "./run-rows.ts";
 
 /** A sub-agent's run from its start to the moment that its end is stored. */
 export interface LiveRun {
@@ -17,6 +17,10 @@ export interface LiveRun {
   /** The end of what it streamed, for a run that ends without a result. */
   progress: string;
   toolCalls: number;
+  /** Its own, as its actor reported them. */
+  tokens: Tokens | undefined;
+  /** With all that it started, all kinds together. */
+  treeTokens: number;
   /** Decided, and not stored yet. `isUnheard`: its requester is not told. */
   end: (Pick<RunEnd, "outcome" | "code" | "detail"> & { readonly isUnheard?: true }) | undefined;
   /** The store did not take the end: not again before. */

@@ -13,6 +13,7 @@ import type { Refusal } from "./errors.ts";
 import { wantsNoPlace } from "./lanes.ts";
 import { completionAdmission, type RunEnd, type RunRow } from "./run-rows.ts";
 import { giveRunPlaceBack } from "./run-lane.ts";
+import { findSpent } from "./run-tree.ts";
 import type { LiveRun } from "./live-run.ts";
 import type { AgentEntry, KernelState } from "./state.ts";
 import { endQueued } from "./turns.ts";
@@ -102,7 +103,11 @@ function settleRun(k: KernelState, entry: AgentEntry, nowMs: number): void {
   const { run } = entry;
   if (run === undefined || run.phase !== "alive" || entry.turns.size > 0) return;
   if (run.end === undefined) {
-    if (entry.depth > 0 || hasExpected(k, run.row)) return;
+    if (entry.depth > 0 || hasExpected(k, run.row)) {
+      // The next turn would take more.
+      endSpent(k, entry, nowMs);
+      return;
+    }
     run.end = naturalEnd(run);
   }
   for (const lane of entry.lanes.values()) {
@@ -113,6 +118,16 @@ function settleRun(k: KernelState, entry: AgentEntry, nowMs: number): void {
   // Mail that the store is writing ends when it is written.
   if (entry.depth > 0) return;
   report(k, entry, nowMs);
+}
+
+/** Ends the run when its budget of tokens, or that of one whose end is its end too, is used up: that one with all below. False: they have some left. */
+export function endSpent(k: KernelState, entry: AgentEntry, nowMs: number): boolean {
+  const spent = findSpent(k, entry);
+  const owner = spent && k.runs.get(spent.row.sessionKey);
+  if (spent === undefined || owner === undefined) return false;
+  const detail = `the budget of tokens of ${spent.row.sessionKey} is used up: it took ${spent.treeTokens}, with what it started`;
+  cancelRun(k, owner, { outcome: "failed", code: "budget", detail }, nowMs);
+  return true;
 }
 
 function hasExpected(k: KernelState, { sessionKey }: RunRow): boolean {
@@ -142,6 +157,8 @@ function report(k: KernelState, entry: AgentEntry, nowMs: number): void {
     ...(run.startedAtMs === undefined ? {} : { startedAtMs: run.startedAtMs }),
     endedAtMs: nowMs,
     toolCalls: run.toolCalls,
+    ...(run.tokens === undefined ? {} : { tokens: run.tokens }),
+    ...(run.treeTokens === 0 ? {} : { treeTokens: run.treeTokens }),
   };
   if (!run.row.announce || isUnheard === true || isSkipped) {
     const delivery = !run.row.announce ? "quiet" : "suppressed";

@@ -4,6 +4,8 @@
  * have it, at any depth and with one place (A4.4).
  */
 import { stateOf } from "./lanes.ts";
+import { noteRun } from "./run-notes.ts";
+import { findSpent } from "./run-tree.ts";
 import type { AgentEntry, KernelState } from "./state.ts";
 
 /** The lane's name, which the mail of runs carries (`lanes.ts`). */
@@ -14,6 +16,11 @@ export function takeRunPlace(k: KernelState, entry: AgentEntry, isNext: boolean)
   const { run, spec } = entry;
   if (run === undefined || run.holdsPlace) return true;
   if (run.end !== undefined || run.phase !== "alive") return false;
+  if (findSpent(k, entry) !== undefined) {
+    // Its next turn would take more: it ends instead (`run-ends.ts`).
+    noteRun(k, entry);
+    return false;
+  }
   const lane = stateOf(k, runLane);
   if (lane === undefined) return true;
   if (lane.running >= lane.places || (!isNext && lane.wanting.size > 0)) {

@@ -17,6 +17,7 @@ import type { Refusal } from "./errors.ts";
 import { attenuate, type Budget, type Pairing } from "./pairings.ts";
 import { cancelRun, forgetRun } from "./run-ends.ts";
 import { runLane } from "./run-lane.ts";
+import { runsAbove, treeOf } from "./run-tree.ts";
 import type { RunRow } from "./run-rows.ts";
 import type { LiveRun } from "./live-run.ts";
 import type { AgentEntry, Effect, KernelState } from "./state.ts";
@@ -216,11 +217,7 @@ function deriveRights(
   const delegable = held.delegable ?? [];
   const verbs = request.tools(depth).map((tool): Verb => `tool:${tool}`);
   const inherited = verbs.filter((verb) => delegable.includes(verb));
-  const spent = whichIsSpent(
-    k,
-    [...(parent.run === undefined ? [] : [parent]), ...runsAboveEntry(k, parent)],
-    "children",
-  );
+  const spent = whichIsSpent(k, treeOf(k, parent), "children");
   if (spent !== undefined) return overBudget(spent, "children");
   const left = parent.run?.left;
   const pairing = attenuate(left === undefined ? held : { ...held, budget: { ...held.budget, ...left } }, {
@@ -268,6 +265,8 @@ function open(k: KernelState, row: RunRow, pairing: Pairing, request: SpawnReque
     result: undefined,
     progress: "",
     toolCalls: 0,
+    tokens: undefined,
+    treeTokens: 0,
     end: undefined,
     retryAtMs: 0,
   } satisfies LiveRun;
@@ -304,7 +303,7 @@ export function notSpawned(k: KernelState, { run, envelope }: Spawn): void {
 /** Takes one from what is left of the run and of every run above it; the refusal when one of them has none left. */
 export function useBudget(k: KernelState, entry: AgentEntry, kind: "toolCalls" | "children"): Refusal | undefined {
   if (entry.run === undefined) return undefined;
-  const tree = [entry, ...runsAboveEntry(k, entry)];
+  const tree = treeOf(k, entry);
   const spent = whichIsSpent(k, tree, kind);
   if (spent !== undefined) return overBudget(spent, kind);
   for (const run of tree) takeOne(run, kind);
@@ -330,14 +329,6 @@ function overBudget({ run }: AgentEntry, kind: "toolCalls" | "children"): Refusa
 function takeOne({ run }: AgentEntry, kind: "toolCalls" | "children"): void {
   const left = run?.left[kind];
   if (run !== undefined && left !== undefined) run.left = { ...run.left, [kind]: left - 1 };
-}
-
-function runsAbove(k: KernelState, lineage: readonly string[]): readonly AgentEntry[] {
-  return lineage.map((key) => k.runs.get(key)).filter((entry) => entry !== undefined);
-}
-
-function runsAboveEntry(k: KernelState, { run }: AgentEntry): readonly AgentEntry[] {
-  return run === undefined ? [] : runsAbove(k, run.row.lineage);
 }
 
 function earliest(a: number | undefined, b: number | undefined): number | undefined {

@@ -38,7 +38,7 @@ import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import type { KernelSettings } from "./settings.ts";
 import type { LiveRun } from "./live-run.ts";
-import type { RunEnd, RunRow } from "./run-rows.ts";
+import type { RunEnded, Tokens } from "./run-rows.ts";
 import type { CheckedSend } from "./sends.ts";
 import type { CallId, StepRow } from "./steps.ts";
 import type { SignalCall } from "./signal-call.ts";
@@ -124,6 +124,8 @@ export interface Turn {
   commit: Extract<Effect, { type: "commit" }> | undefined;
   /** It called `sessions_yield`: what it answers if it says nothing itself, or nothing. */
   yielded: string | undefined;
+  /** Reported so far (`usage.ts`). */
+  tokens: Tokens | undefined;
 }
 
 export interface AgentEntry {
@@ -318,6 +320,7 @@ export type Effect =
       readonly outcomeText: string | null;
       readonly failure: Failure | undefined;
       readonly outbound: ReplyRoute | undefined;
+      readonly tokens: Tokens | undefined;
     }
   /** Count the deliveries, keep which they are with the turn's steps, and give the bodies (`gather.ts`). */
   | {
@@ -412,13 +415,7 @@ export type Effect =
   | SignalCall
   /** The runs that the call waits for have ended, or its time is over: `callResult` is wanted. */
   | { readonly type: "runs-waited"; readonly call: Extract<Effect, { type: "call" }> }
-  /** Keep the end of the run, and the message to its requester in the same transaction; ends with `runStored`. */
-  | {
-      readonly type: "run-ended";
-      readonly run: RunRow;
-      readonly end: RunEnd;
-      readonly completion: Envelope | undefined;
-    }
+  | RunEnded
   /** The agent is down: whoever watches it is told, once. */
   | { readonly type: "down"; readonly agentId: string; readonly reason: DownReason; readonly detail: string }
   /** An agent ended too often and was parked; the failure goes up as its child spec says. */
@@ -461,6 +458,8 @@ export interface KernelState {
   readonly children: Map<string, Set<AgentEntry>>;
   /** What a turn waits for (`run-waits.ts`): ids of runs, by the id of the wait. */
   readonly runWaits: Map<string, Set<string>>;
+  /** Tokens of each agent since the start (`usage.ts`). */
+  readonly tokens: Map<string, Tokens>;
   /** Runs of which something has ended in this event (`run-notes.ts`). */
   readonly unsettled: Set<AgentEntry>;
   readonly leaving: Set<AgentEntry>; // removed, and not gone (`roster.ts`)

@@ -11,6 +11,7 @@ import { noteCall } from "./loops.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { refuse } from "./refusals.ts";
 import { isCallNumber, noCallNumber, send, sendVolatile, slotPairing } from "./sends.ts";
+import { endSpent } from "./run-ends.ts";
 import { useBudget } from "./runs.ts";
 import { signalCall } from "./signals.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
@@ -25,6 +26,7 @@ import {
   whyNoMoreSteps,
 } from "./steps.ts";
 import { cellDone } from "./turns.ts";
+import { noteUsage } from "./usage.ts";
 
 /** A frame arrived on the port of this agent's cell `incarnation`. */
 export function receiveFrame(
@@ -87,6 +89,7 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
     postRefusal(k, agent.spec.id, agent.incarnation, record.ref, stoppedRefusal);
     return;
   }
+  if (mayNot.has(record.op) && agent.run !== undefined && endSpent(k, agent, nowMs)) return;
   if (mayNot.has(record.op)) noteCall(turn, record.op === up.send ? Number(record.b) : record.num, ...givenOf(record));
   switch (record.op) {
     case up.send:
@@ -114,6 +117,11 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       if (isCallNumber(k, record.num)) steer(k, agent, turn, record, nowMs);
       else refuse(k, agent, turn, record, noCallNumber(k, String(record.num)));
       return;
+    case up.usage: {
+      const wrong = noteUsage(k, agent, turn, record);
+      if (wrong !== undefined) forged(k, agent, "record", wrong);
+      return;
+    }
     case up.stream:
       stream(k, agent, turn, record.a);
       return;

@@ -203,6 +203,7 @@ function commitTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outc
     outcomeText: outcome.status === "ok" ? outcome.text : null,
     failure: outcome.status === "error" ? { code: outcome.code, message: outcome.message } : undefined,
     outbound: outcome.status === "ok" ? leavesBy(header, outcome.text) : undefined,
+    tokens: turn.tokens,
   };
   k.emit(turn.commit);
 }

@@ -15,6 +15,7 @@
  * done; what a crash leaves behind is removed when the agent is next opened. Format 1 had neither steps nor failures.
  */
 import type { Provenance, ReplyRoute } from "../kernel/envelope.ts";
+import type { Tokens } from "../kernel/run-rows.ts";
 import { charsOf, headOf, type StoredText } from "./blobs.ts";
 import { type Environment, type Range, top } from "./environment.ts";
 import type { StoredEnvelope } from "./journal.ts";
@@ -171,7 +172,8 @@ export class AgentStore {
       if (head === undefined || head.messages === 0) return head;
       endTranscript(environment, head, atMs);
       const began = { startedAtMs: atMs, interactedAtMs: atMs, updatedAtMs: atMs };
-      const fresh: SessionHead = { ...head, ...began, sessionId, messages: 0, lastPreview: "" };
+      const { tokens: _, ...rest } = head;
+      const fresh: SessionHead = { ...rest, ...began, sessionId, messages: 0, lastPreview: "" };
       environment.put(["s", keyText(sessionKey)], fresh);
       return fresh;
     });
@@ -340,7 +342,12 @@ function headAfter(
     messages: before.messages + rows.length,
     lastPreview: preview(turn.outcomeText ?? headOf(envelope.body)),
     ...(replyRoute.type === "channel" ? { lastRoute: replyRoute } : {}),
+    ...(turn.tokens === undefined ? {} : { tokens: sumTokens(before.tokens, turn.tokens) }),
   };
+}
+
+function sumTokens(before: Tokens | undefined, { input, output }: Tokens): Tokens {
+  return { input: (before?.input ?? 0) + input, output: (before?.output ?? 0) + output };
 }
 
 /** Cut without splitting a surrogate pair. */

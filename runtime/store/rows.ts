@@ -1,5 +1,6 @@
 /** What the calls of the store's port take and give: rows, queries and results (`port.ts` has the calls). */
 import type { QueuePolicy } from "../kernel/queues.ts";
+import type { Tokens } from "../kernel/run-rows.ts";
 import type {
   DownReason,
   EnvelopeHeader,
@@ -70,6 +71,8 @@ export interface SessionRow {
   /** The last message of a person or an agent; what the gateway itself tells it does not count. */
   readonly interactedAtMs?: number;
   readonly messages: number;
+  /** What the turns of this transcript reported of models; absent: nothing. */
+  readonly tokens?: Tokens;
   /** The session whose sub-agent it is, and those above that one. */
   readonly spawnedBy?: string;
   readonly lineage?: readonly string[];
@@ -166,6 +169,8 @@ export interface TurnCommit {
   readonly failure?: Failure;
   /** Present when the answer leaves through a channel; kept until `delivered`. Without an `outcomeText` nothing leaves. */
   readonly outbound?: ReplyRoute;
+  /** What it reported of models. */
+  readonly tokens?: Tokens;
   readonly atMs: number;
 }
 

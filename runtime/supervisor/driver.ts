@@ -350,6 +350,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         outcomeText: effect.outcomeText,
         ...(effect.failure === undefined ? {} : { failure: effect.failure }),
         ...(effect.outbound === undefined ? {} : { outbound: effect.outbound }),
+        ...(effect.tokens === undefined ? {} : { tokens: effect.tokens }),
         atMs: nowMs(),
       })
       .then(

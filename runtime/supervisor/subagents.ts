@@ -5,7 +5,7 @@
 import type { Admission, Kernel } from "../kernel/kernel.ts";
 import { failure, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import { completionAdmission, leftEnd, type RunEnd, type RunRow, runtimeOf } from "../kernel/run-rows.ts";
+import { completionAdmission, leftEnd, type RunEnd, type RunRow, runtimeOf, type Tokens } from "../kernel/run-rows.ts";
 import type { RunView } from "../kernel/run-views.ts";
 import type { SpawnRequest } from "../kernel/runs.ts";
 import type { AcceptResult, Effect } from "../kernel/state.ts";
@@ -67,6 +67,9 @@ export interface TaskView {
   readonly endedAt?: number;
   readonly runtimeMs?: number;
   readonly toolCalls: number;
+  /** As its actor reported them; `treeTokens` counts both kinds, with those of all that it started. */
+  readonly tokens?: Tokens;
+  readonly treeTokens?: number;
 }
 
 export interface Subagents {
@@ -314,6 +317,13 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
   };
 }
 
+function tokensOf(of: Pick<RunEnd, "tokens" | "treeTokens"> | undefined): Pick<TaskView, "tokens" | "treeTokens"> {
+  return {
+    ...(of?.tokens === undefined ? {} : { tokens: of.tokens }),
+    ...(of?.treeTokens === undefined ? {} : { treeTokens: of.treeTokens }),
+  };
+}
+
 function viewTask(run: StoredRun, live: RunView | undefined): TaskView {
   const { end } = run;
   const startedAt = end?.startedAtMs ?? live?.startedAtMs;
@@ -336,5 +346,6 @@ function viewTask(run: StoredRun, live: RunView | undefined): TaskView {
     ...(startedAt === undefined ? {} : { startedAt }),
     ...(end === undefined ? {} : { endedAt: end.endedAtMs, runtimeMs: runtimeOf(end) }),
     toolCalls: end?.toolCalls ?? live?.toolCalls ?? 0,
+    ...tokensOf(end ?? live),
   };
 }

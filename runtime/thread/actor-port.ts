@@ -137,6 +137,8 @@ export type IncomingSignal =
       readonly taskName?: string;
       readonly runtimeMs: number;
       readonly toolCalls: number;
+      /** What it reported by `ctx.usage`. */
+      readonly tokens?: { readonly input: number; readonly output: number };
     };
 
 /** One of `inMs` and `atMs`, or `everyMs` with or without one of them. */
@@ -194,6 +196,13 @@ export interface Context<S extends object> {
    * @throws {RangeError} with `CLOISTER_REQUEST_INVALID` when `ms` is not a number of that range.
    */
   busy(ms: number): void;
+  /**
+   * Reports tokens that a model took in this turn, each time that it was called; a repeated turn reports again, and what is kept is
+   * what the delivery reported that was committed. Kept with the session (`session_status`), and counted against the budget
+   * of a sub-agent and of the runs above it: one whose budget is used up ends before its next call or turn (`budget`).
+   * @throws {RangeError} with `CLOISTER_REQUEST_INVALID` when a number is not whole, below 0 or above 1,000,000,000.
+   */
+  usage(tokens: { readonly inputTokens?: number; readonly outputTokens?: number }): void;
   /**
    * Says that this actor does not handle the message, and ends the turn: it does not return. The message becomes a dead letter with
    * the fate `unhandled` and this reason, whoever asked gets `CLOISTER_MESSAGE_UNHANDLED`, and what the turn changed in `state` is not
@@ -372,6 +381,9 @@ export interface SpawnEnd {
   readonly code?: string;
   readonly runtimeMs: number;
   readonly toolCalls: number;
+  /** What it reported by `ctx.usage`; `treeTokens` counts both kinds, with those of all that it started. */
+  readonly tokens?: { readonly input: number; readonly output: number };
+  readonly treeTokens?: number;
 }
 
 export type ToolResult = { readonly [key: string]: unknown };

@@ -91,6 +91,7 @@ describe("A9.5: what a cell asks for", () => {
     // What agents steer with is behind the right of each message.
     take: { check: "holdsRight(k, header.via)", file: "gather" },
     stream: { none: "part of the turn's own answer" },
+    usage: { none: "a report about the own turn, which only takes from its budget" },
     done: { none: "the turn's own end" },
     log: { none: "bounded, and marked with the agent that the port belongs to" },
   };

@@ -2,6 +2,7 @@
  * A random world of sub-agents for the kernel's simulation: trees of runs that answer, fail, wait, yield and crash, under random
  * ends of cells, stops, failing stores and deaths of the process. Everything follows from the seed.
  */
+import { up } from "../../runtime/kernel/frames.ts";
 import type { Pairing } from "../../runtime/kernel/pairings.ts";
 import type { DriverOptions } from "./driver-port.ts";
 import { answerOf, gate, type Script } from "./fake-cell.ts";
@@ -14,6 +15,8 @@ import { makeRandom, type Random } from "./random.ts";
 interface Plan {
   readonly name: string;
   readonly children: readonly { readonly params: object; readonly plan: Plan; readonly waits: boolean }[];
+  /** Reported before each child and at the end. */
+  readonly tokens: number;
   readonly end: "answer" | "silent" | "fail" | "crash" | "hang" | "yield";
 }
 
@@ -77,7 +80,9 @@ export function runRunWorld(
 const act: Script = function* (turn) {
   if (!turn.body.startsWith("{")) return { reply: "heard" };
   const plan = JSON.parse(turn.body) as Plan;
+  const report = (): void => turn.raw(up.usage, 0, 0, plan.tokens, "1");
   for (const child of plan.children) {
+    report();
     const answer = yield* answerOf(turn.call("sessions_spawn", child.params, JSON.stringify(child.plan)));
     const { runId } = JSON.parse(answer.type === "result" ? answer.text : "{}") as { runId?: string };
     if (child.waits && runId !== undefined)
@@ -86,6 +91,7 @@ const act: Script = function* (turn) {
   if (plan.end === "crash") turn.crash();
   else if (plan.end === "hang") yield* gate("hang");
   else if (plan.end === "yield") yield* answerOf(turn.call("sessions_yield", {}));
+  report();
   turn.stream("so far");
   if (plan.end === "fail") return { error: "failed as told" };
   return plan.end === "silent" || plan.end === "yield" ? {} : { reply: plan.name };
@@ -99,6 +105,7 @@ function makePlan(random: Random, agents: readonly string[], depth: number): Pla
       detached: random.chance(0.1),
       ...(random.chance(0.3) ? { timeoutMs: 200 + random.below(3_000) } : {}),
       ...(random.chance(0.2) ? { budget: { toolCalls: random.below(4), children: random.below(3) } } : {}),
+      ...(random.chance(0.2) ? { budget: { tokens: random.below(60) } } : {}),
     },
     plan: makePlan(random, agents, depth - 1),
     waits: random.chance(0.4),
@@ -106,7 +113,7 @@ function makePlan(random: Random, agents: readonly string[], depth: number): Pla
   const end = random.chance(0.5)
     ? "answer"
     : random.pick(["silent", "fail", depth < 3 ? "crash" : "answer", "hang", "yield"] as const);
-  return { name: `p${random.below(1_000)}`, children, end };
+  return { name: `p${random.below(1_000)}`, children, tokens: random.below(20), end };
 }
 
 function strike(driver: Driver, random: Random): void {

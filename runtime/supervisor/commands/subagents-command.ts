@@ -1,6 +1,7 @@
 /** `/subagents`: what this session has started, with all that came of it. Source: behaviour §3.7. */
 import { toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
+import { tokensText } from "../../kernel/run-rows.ts";
 import type { Readers } from "../../readers/readers.ts";
 import type { Store, StoredRun } from "../../store/port.ts";
 import type { Subagents, TaskView } from "../subagents.ts";
@@ -86,6 +87,7 @@ function describeInfo(view: TaskView): string {
     `Started: ${view.startedAt === undefined ? "not yet" : new Date(view.startedAt).toISOString()}`,
     ...(runtimeMs === undefined ? [] : [`Took: ${(runtimeMs / 1_000).toFixed(1)} s`]),
     `Tool calls: ${view.toolCalls}`,
+    ...(view.treeTokens === undefined ? [] : [`Used: ${tokensText(view)}`]),
     ...(delivery === undefined ? [] : [`Completion: ${delivery}`]),
     ...(detail === undefined ? [] : [`Why: ${detail}`]),
     `Task: ${view.task}`,

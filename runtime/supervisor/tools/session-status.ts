@@ -39,7 +39,16 @@ export function makeSessionStatus(deps: SessionToolsDeps, find: SessionFinder): 
     if (missing !== undefined) return missing;
     const view = viewSession(deps, find, requester, target);
     const changes = changesSince === undefined ? {} : await eventsSince(target.agentId, target.key, changesSince);
-    return { status: "ok", session: view, card: formatCard(view, deps.nowMs()), time: deps.nowMs(), ...changes };
+    const { input, output } = deps.kernel().tokensOf(target.agentId);
+    return {
+      status: "ok",
+      session: view,
+      // Its sub-agents and other sessions included, since the gateway started.
+      agentUsage: { inputTokens: input, outputTokens: output, totalTokens: input + output },
+      card: formatCard(view, deps.nowMs()),
+      time: deps.nowMs(),
+      ...changes,
+    };
   });
 
   /** The newest of them. `historyGap`: there were more, or the session began anew since that version. */
@@ -66,7 +75,7 @@ function eventOf({ seq, role, isUser, atMs }: TranscriptRow): SessionEvent {
 
 /** For a person or a model to read. */
 function formatCard(
-  { key, label, agentId, status, model, messages, updatedAt, deliveryContext }: SessionView,
+  { key, label, agentId, status, model, messages, usage, updatedAt, deliveryContext }: SessionView,
   nowMs: number,
 ): string {
   const last = updatedAt === 0 ? "never" : `${Math.max(0, Math.round((nowMs - updatedAt) / 1_000))} s ago`;
@@ -75,6 +84,9 @@ function formatCard(
     `Agent: ${agentId}, ${status}`,
     `Model: ${model ?? "none"}`,
     `Messages: ${messages}, last one: ${last}`,
+    ...(usage === undefined
+      ? []
+      : [`Tokens: ${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.totalTokens} in all`]),
     ...(deliveryContext === undefined ? [] : [`Answers go to: ${deliveryContext.channel} ${deliveryContext.to}`]),
   ].join("\n");
 }

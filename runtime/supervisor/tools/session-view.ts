@@ -1,6 +1,7 @@
 /** A session as the tools show it to an agent: one row of `sessions_list`, and the fields of `session_status`. */
 import type { Requester } from "../../../auth/policy.ts";
 import { sessionChannel, sessionKind } from "../../routing/index.ts";
+import type { Tokens } from "../../kernel/run-rows.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { SessionKind } from "../../store/port.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
@@ -23,6 +24,8 @@ export interface SessionView {
   readonly updatedAt: number;
   readonly messages: number;
   readonly stateVersion: number;
+  /** What its turns reported of models since it began. */
+  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number; readonly totalTokens: number };
   readonly lastChannel?: string;
   readonly lastTo?: string;
   /** Where its answers go. */
@@ -40,6 +43,12 @@ export interface SessionView {
 function childrenOf(kernel: Pick<Kernel, "childrenOf">, key: string): { readonly children?: readonly string[] } {
   const children = kernel.childrenOf(key);
   return children.length === 0 ? {} : { children };
+}
+
+function usageOf(tokens: Tokens | undefined): Pick<SessionView, "usage"> {
+  if (tokens === undefined) return {};
+  const { input, output } = tokens;
+  return { usage: { inputTokens: input, outputTokens: output, totalTokens: input + output } };
 }
 
 export function viewSession(
@@ -72,6 +81,7 @@ export function viewSession(
     messages: row.messages,
     // A transcript only grows, so that the number of its rows tells one state of the session from another.
     stateVersion: row.messages,
+    ...usageOf(row.tokens),
     ...(lastRoute?.type === "channel"
       ? {
           lastChannel: lastRoute.channel,

@@ -76,7 +76,7 @@ export function makeSubagentsTool({ kernel, subagents, nowMs }: SessionToolsDeps
   function resultOf(run: StoredRun | undefined): object {
     if (run?.end === undefined) return fault("timeout", "the run has not ended");
     const { outcome, result, detail, code } = run.end;
-    const { runtimeMs = 0, toolCalls } = subagents.view(run);
+    const { runtimeMs = 0, toolCalls, tokens, treeTokens } = subagents.view(run);
     return {
       status: "ok",
       result: {
@@ -85,6 +85,8 @@ export function makeSubagentsTool({ kernel, subagents, nowMs }: SessionToolsDeps
         ...(code === undefined ? {} : { code }),
         runtimeMs,
         toolCalls,
+        ...(tokens === undefined ? {} : { tokens }),
+        ...(treeTokens === undefined ? {} : { treeTokens }),
       },
     };
   }

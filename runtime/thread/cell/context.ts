@@ -107,6 +107,14 @@ export function makeContext(
       }
       onBusy(Math.ceil(ms));
     },
+    usage({ inputTokens = 0, outputTokens = 0 }) {
+      for (const [name, tokens] of Object.entries({ inputTokens, outputTokens })) {
+        if (Number.isSafeInteger(tokens) && tokens >= 0 && tokens <= limits.usageTokensMax) continue;
+        const message = `ctx.usage: ${name} wanted a whole number from 0 to ${limits.usageTokensMax}, found ${asText(tokens)}`;
+        throw Object.assign(new RangeError(message), { code: "CLOISTER_REQUEST_INVALID" satisfies ErrorCode });
+      }
+      if (inputTokens + outputTokens > 0) mailbox.tell(up.usage, turn, inputTokens, String(outputTokens));
+    },
     unhandled(reason) {
       onUnhandled(asText(reason));
       throw new Error(`the message is not handled: ${asText(reason)}`);
