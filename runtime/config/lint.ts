@@ -225,7 +225,18 @@ function lintCredentials(draft: Draft): ConfigWarning[] {
 
 function lintHooks(agents: readonly NamedAgent[], { config }: Draft): ConfigWarning[] {
   const known = new Set(agents.map(({ id }) => id));
-  return (config.hooks.allowedAgentIds ?? []).flatMap((id, index) =>
+  const mapped = config.hooks.mappings.flatMap(({ agentId }, index) =>
+    agentId === undefined || known.has(normalizeAgentId(agentId))
+      ? []
+      : [
+          warn(
+            ["hooks", "mappings", index, "agentId"],
+            `is ${JSON.stringify(agentId)}, which names no configured agent: its requests will be refused`,
+            `Use ids of agents: ${namesOf(agents)}.`,
+          ),
+        ],
+  );
+  const allowed = (config.hooks.allowedAgentIds ?? []).flatMap((id, index) =>
     id.trim() === "*" || known.has(normalizeAgentId(id))
       ? []
       : [
@@ -236,4 +247,5 @@ function lintHooks(agents: readonly NamedAgent[], { config }: Draft): ConfigWarn
           ),
         ],
   );
+  return [...allowed, ...mapped];
 }

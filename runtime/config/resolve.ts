@@ -283,13 +283,22 @@ function normalizeUrlPath(text: string): string {
 }
 
 function resolveHooks(draft: Draft): ResolvedConfig["hooks"] {
-  const { enabled, token, path: place, allowedAgentIds, allowRequestSessionKey } = draft.config.hooks;
+  const { enabled, token, path: place, allowedAgentIds, allowRequestSessionKey, mappings } = draft.config.hooks;
   const credential = readCredential(["hooks", "token"], token, draft);
   const isLimited = allowedAgentIds !== undefined && !allowedAgentIds.some((id) => id.trim() === "*");
   return {
     enabled,
     path: normalizeUrlPath(place),
     allowRequestSessionKey,
+    mappings: mappings.map(({ match, action, name, agentId, sessionKey, messageTemplate, textTemplate }) => {
+      const template = action === "wake" ? (textTemplate ?? messageTemplate) : (messageTemplate ?? textTemplate);
+      const facts = { path: match.path, source: match.source, name, sessionKey, template };
+      return {
+        action,
+        ...(agentId === undefined ? {} : { agentId: normalizeAgentId(agentId) }),
+        ...Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)),
+      };
+    }),
     ...(credential.status === "set" ? { token: credential.value } : {}),
     ...(isLimited ? { allowedAgentIds: allowedAgentIds.map(normalizeAgentId) } : {}),
   };

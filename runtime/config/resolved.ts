@@ -4,7 +4,7 @@
  */
 import type { ResetRule } from "../store/port.ts";
 import type { Policy } from "../../auth/policy.ts";
-import type { WebhookSettings, AuthSettings } from "../edge/port.ts";
+import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
@@ -182,6 +182,7 @@ export interface ResolvedConfig {
     /** Absent = every agent. */
     readonly allowedAgentIds?: readonly string[];
     readonly allowRequestSessionKey: boolean;
+    readonly mappings: readonly HookMapping[];
   };
   readonly webhook: WebhookSettings | null;
   /** Who may write where, and which groups have several agents. */

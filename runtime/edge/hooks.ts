@@ -1,12 +1,12 @@
 /**
- * `POST <hooks.path>/agent`: a message to an agent from a program outside. 200 means stored; see `await-run.ts` for the
- * answers. An `Idempotency-Key` header makes a repeated request the same message. Source: behaviour §5.9.
+ * `POST <hooks.path>/agent`: a message to an agent from a program outside; `…/wake`: one to its main session; `…/<name>`: a payload
+ * that a mapping of the config makes a message of (`hook-mappings.ts`). 200 means stored; see `await-run.ts` for the answers. An `Idempotency-Key` header makes a repeated request the same message. Source: behaviour §5.9.
  *
  * `name` says who sends, as the agent sees it. Fields that this version does not act on are accepted and listed in
  * `ignored`, so that nothing is dropped silently.
  */
 import { z } from "zod";
-import { type Refusal } from "../kernel/errors.ts";
+import { fromRefusal, type Refusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { sendRefusal } from "./answer.ts";
 import type { Attempts } from "./attempts.ts";
@@ -14,8 +14,9 @@ import { answerRun } from "./await-run.ts";
 import { parseAs, readJson } from "./body.ts";
 import type { EdgeBounds } from "./bounds.ts";
 import { makeSecret } from "./credential.ts";
+import { applyMapping, findMapping } from "./hook-mappings.ts";
 import { headerKey } from "./idempotency.ts";
-import type { EdgeSettings, KernelForEdge } from "./port.ts";
+import type { EdgeSettings, HookMapping, HookResult, KernelForEdge } from "./port.ts";
 import { type Exchange, noSuchPath, type Route, type RouteFinder } from "./route.ts";
 import { makeTokenGuard } from "./token-guard.ts";
 
@@ -29,12 +30,14 @@ export interface HookDeps {
 
 const example = '{"message": "hello", "agentId": "main", "waitForCompletion": true}';
 
+const messageText = z
+  .string()
+  .max(limits.bodyCharsMax)
+  .refine((text) => text.trim() !== "", "expected a text with at least one visible character");
+
 function bodySchema(bounds: EdgeBounds) {
   return z.looseObject({
-    message: z
-      .string()
-      .max(limits.bodyCharsMax)
-      .refine((text) => text.trim() !== "", "expected a text with at least one visible character"),
+    message: messageText,
     name: z.string().trim().min(1).max(128).exactOptional(),
     agentId: z.string().trim().min(1).max(256).exactOptional(),
     sessionKey: z.string().trim().min(1).max(1_024).exactOptional(),
@@ -54,33 +57,27 @@ function bodySchema(bounds: EdgeBounds) {
 }
 
 export function makeHookRoutes(settings: EdgeSettings["hooks"], deps: HookDeps): RouteFinder {
-  const base = `/${settings.path.replaceAll(/^\/+|\/+$/g, "")}`;
-  const agentPath = `${base}/agent`;
+  const base = `/${settings.path.replaceAll(/^\/+|\/+$/g, "")}/`;
   if (!settings.enabled) {
-    const off = absent(() => noSuchPath(agentPath, "hooks are not enabled", "Set hooks.enabled and hooks.token."));
-    return (path) => (path === agentPath || path === `${base}/wake` ? off : undefined);
+    const off = absent(() => noSuchPath(`${base}agent`, "hooks are not enabled", "Set hooks.enabled and hooks.token."));
+    return (path) => (path === `${base}agent` || path === `${base}wake` ? off : undefined);
   }
-  const secret = makeSecret(settings.token, "hooks.token");
-  const routes = new Map<string, Route>([
-    [
-      agentPath,
-      {
-        methods: ["POST"],
-        access: makeTokenGuard({
-          secret,
-          headers: hookTokenHeaders,
-          wanted: "hooks.token",
-          attempts: deps.attempts,
-        }),
-        handle: (exchange) => handleHook(exchange, deps),
-      },
-    ],
-    [
-      `${base}/wake`,
-      absent(() => noSuchPath(`${base}/wake`, "wake is not active in this version", `Use POST ${agentPath}.`)),
-    ],
-  ]);
-  return (path) => routes.get(path);
+  const access = makeTokenGuard({
+    secret: makeSecret(settings.token, "hooks.token"),
+    headers: hookTokenHeaders,
+    wanted: "hooks.token",
+    attempts: deps.attempts,
+  });
+  const route = (handle: Route["handle"]): Route => ({ methods: ["POST"], access, handle });
+  const agent = route((exchange) => handleHook(exchange, deps));
+  const wake = route((exchange) => handleWake(exchange, deps));
+  // Also of a name that has no mapping: which ones there are is told to who has the token.
+  const mapped = route((exchange) => handleMapped(exchange, exchange.path.slice(base.length), settings.mappings, deps));
+  return (path) => {
+    if (!path.startsWith(base)) return undefined;
+    const name = path.slice(base.length);
+    return name === "agent" ? agent : name === "wake" ? wake : mapped;
+  };
 }
 
 async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Promise<void> {
@@ -100,10 +97,73 @@ async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
     ...(ttlSeconds === undefined ? {} : { ttlMs: Math.ceil(ttlSeconds * 1000) }),
   });
   const waitMs = waitForCompletion === true ? (timeoutSeconds ?? bounds.hookWaitMsDefault / 1000) * 1000 : undefined;
-  await answerRun(exchange, kernel, result, waitMs, (stored) => ({
-    runId: stored.runId,
-    agentId: stored.agentId,
-    sessionKey: stored.sessionKey,
+  await answerHook(exchange, kernel, result, waitMs, ignored);
+}
+
+const wakeSchema = z.looseObject({
+  text: messageText,
+  agentId: z.string().trim().min(1).max(256).exactOptional(),
+  mode: z.enum(["now", "next-heartbeat"]).exactOptional(),
+});
+
+/** A message to the main session of an agent. There is no heartbeat that it could wait for: it is handled now. */
+async function handleWake(exchange: Exchange, { kernel, bounds }: HookDeps): Promise<void> {
+  const body = parseAs(
+    wakeSchema,
+    await readJson(exchange, bounds),
+    '{"text": "the backup is done", "agentId": "main"}',
+  );
+  const { text: message, agentId, mode } = body;
+  const idempotencyKey = headerKey(exchange.request.headers);
+  const result = await kernel.hook({
+    name: "wake",
+    message,
+    configuredSession: "main",
+    ...(agentId === undefined ? {} : { agentId }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  });
+  const ignored = [
+    ...(mode === "next-heartbeat" ? ["mode"] : []),
+    ...Object.keys(body).filter((key) => !Object.hasOwn(wakeSchema.shape, key)),
+  ];
+  await answerHook(exchange, kernel, result, undefined, ignored.slice(0, 20));
+}
+
+async function handleMapped(
+  exchange: Exchange,
+  name: string,
+  mappings: readonly HookMapping[],
+  { kernel, bounds }: HookDeps,
+): Promise<void> {
+  const payload = await readJson(exchange, bounds);
+  const mapping = findMapping(mappings, name, payload);
+  if (mapping === undefined)
+    throw fromRefusal(
+      noSuchPath(
+        exchange.path,
+        "no mapping fits its path and payload",
+        "Add one to hooks.mappings, or post to agent or wake in its place.",
+      ),
+    );
+  const idempotencyKey = headerKey(exchange.request.headers);
+  const result = await kernel.hook({
+    ...applyMapping(mapping, name, payload),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  });
+  await answerHook(exchange, kernel, result, undefined, []);
+}
+
+function answerHook(
+  exchange: Exchange,
+  kernel: HookDeps["kernel"],
+  result: HookResult,
+  waitMs: number | undefined,
+  ignored: readonly string[],
+): Promise<void> {
+  return answerRun(exchange, kernel, result, waitMs, ({ runId, agentId, sessionKey }) => ({
+    runId,
+    agentId,
+    sessionKey,
     ...(ignored.length === 0 ? {} : { ignored }),
   }));
 }

@@ -231,6 +231,8 @@ export interface HookRequest {
   readonly message: string;
   readonly agentId?: string;
   readonly sessionKey?: string;
+  /** The session that the config names, which needs no leave; `main` is the agent's main session. */
+  readonly configuredSession?: string;
   readonly idempotencyKey?: string;
   /** Not handled any more after so long: then it is a dead letter (`expired`). */
   readonly ttlMs?: number;
@@ -387,7 +389,12 @@ export interface EdgeSettings {
   /** Unix socket of the local operator; absent: none. */
   readonly localSocket?: string;
   readonly page: { readonly enabled: boolean; readonly basePath: string; readonly assetsDir: string };
-  readonly hooks: { readonly enabled: boolean; readonly token?: string; readonly path: string };
+  readonly hooks: {
+    readonly enabled: boolean;
+    readonly token?: string;
+    readonly path: string;
+    readonly mappings: readonly HookMapping[];
+  };
   /** Which of the endpoints for other programs are there. */
   readonly programs: { readonly chatCompletions: boolean; readonly responses: boolean };
   readonly callers: readonly CallerKey[];
@@ -405,6 +412,20 @@ export type ChangeableSettings = Pick<
   EdgeSettings,
   "auth" | "trustedProxies" | "allowedOrigins" | "hooks" | "programs" | "webhook" | "snapshot"
 >;
+
+/** What a hook makes of payloads of another program. */
+export interface HookMapping {
+  /** What follows the path of the hooks; absent: anything. */
+  readonly path?: string;
+  /** The payload's own `source`; absent: anything. */
+  readonly source?: string;
+  readonly action: "agent" | "wake";
+  readonly name?: string;
+  readonly agentId?: string;
+  readonly sessionKey?: string;
+  /** Absent: the payload as JSON. */
+  readonly template?: string;
+}
 
 export interface WebhookSettings {
   readonly accounts: Readonly<Record<string, WebhookAccount>>;

@@ -317,6 +317,8 @@ export const limits = {
   /** Time that a client has for the head of an HTTP request, and then for its body. */
   httpHeadMs: 10_000,
   httpBodyMs: 15_000,
+  /** Characters of the template of a hook's message in the config. */
+  hookTemplateCharsMax: 65_536,
   /** How long a webhook with `waitForCompletion` or `wait` waits for the answer of its run. */
   hookWaitMsDefault: 30_000,
   hookWaitMsMax: 600_000,

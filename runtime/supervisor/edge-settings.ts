@@ -17,6 +17,7 @@ export function changeableSettings({
     hooks: {
       enabled: hooks.enabled,
       path: hooks.path,
+      mappings: hooks.mappings,
       ...(hooks.token === undefined ? {} : { token: hooks.token }),
     },
     programs: gateway.http,

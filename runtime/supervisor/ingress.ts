@@ -159,6 +159,10 @@ export function makeIngress(deps: IngressDeps): Ingress {
       deps.refused("hook", `agent:${agentId}`, right.refusal);
       return right;
     }
+    if (request.configuredSession !== undefined) {
+      const session = programs.namedSession(agentId, request.configuredSession);
+      return "refusal" in session ? session : { agentId, ...right, ...session };
+    }
     if (request.sessionKey === undefined)
       return { agentId, ...right, sessionKey: formatSessionKey(agentId, { type: "hook", id: deps.newUuid() }) };
     if (!config.hooks.allowRequestSessionKey) {

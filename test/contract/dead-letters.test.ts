@@ -272,7 +272,7 @@ test("a message that its actor does not handle is a letter of that fate, without
 
 test("a message whose time is over before its turn is a letter, through every door that names one", async () => {
   const gateway = await openGateway([{ id: "main", module: "echo" }], {
-    hooks: { enabled: true, path: "/hooks", allowRequestSessionKey: false },
+    hooks: { enabled: true, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
   });
   const { kernel } = gateway.driver;
   kernel.order("main", { type: "park", reason: "held by the test" }, Date.now());

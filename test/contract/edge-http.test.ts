@@ -313,16 +313,11 @@ describe("hooks", () => {
     });
   });
 
-  it("are not there when they are off; wake is not active", async () => {
-    const off = await openEdge({ settings: { hooks: { enabled: false, path: "/hooks" } } });
+  it("are not there when they are off", async () => {
+    const off = await openEdge({ settings: { hooks: { enabled: false, path: "/hooks", mappings: [] } } });
     expect(await postJson(off.port, "/hooks/agent", bearer(hookToken), { message: "x" })).toMatchObject({
       status: 404,
       json: { error: { message: expect.stringContaining("not enabled") } },
-    });
-    const on = await openEdge();
-    expect(await postJson(on.port, "/hooks/wake", bearer(hookToken), { text: "x" })).toMatchObject({
-      status: 404,
-      json: { error: { message: expect.stringContaining("not active in this version") } },
     });
   });
 
@@ -521,8 +516,8 @@ describe("life of the edge", () => {
   });
 
   it.each([
-    ["hooks without a token", { hooks: { enabled: true, path: "/hooks" } }, "hooks.token"],
-    ["hooks with a blank token", { hooks: { enabled: true, path: "/hooks", token: " " } }, "hooks.token"],
+    ["hooks without a token", { hooks: { enabled: true, path: "/hooks", mappings: [] } }, "hooks.token"],
+    ["hooks with a blank token", { hooks: { enabled: true, path: "/hooks", token: " ", mappings: [] } }, "hooks.token"],
     [
       "an account without a token",
       { webhook: { accounts: { biz: { token: "" } }, defaultAccount: "biz" } },

@@ -142,7 +142,7 @@ export function settingsWith(assetsDir: string): EdgeSettings {
     operatorKey,
     allowedOrigins: ["https://panel.example.org"],
     page: { enabled: true, basePath: "/", assetsDir },
-    hooks: { enabled: true, token: hookToken, path: "/hooks" },
+    hooks: { enabled: true, token: hookToken, path: "/hooks", mappings: [] },
     programs: { chatCompletions: true, responses: true },
     callers: [],
     webhook: { accounts: { biz: { token: bizToken }, home: { token: homeToken } }, defaultAccount: "biz" },

@@ -37,7 +37,7 @@ describe("the edge in its own thread", () => {
       handlers: { ...makeFakeKernel(), log: async () => undefined },
       onLost: () => undefined,
     });
-    const settings = { ...settingsWith("/nowhere"), hooks: { enabled: true, path: "/hooks" } };
+    const settings = { ...settingsWith("/nowhere"), hooks: { enabled: true, path: "/hooks", mappings: [] } };
     await expect(thread.remote.listen(settings)).rejects.toMatchObject({
       code: "CLOISTER_CONFIG_INVALID",
       remedy: expect.stringContaining("hooks.token"),

@@ -117,7 +117,7 @@ export function makeConfig(
       reload: { mode: "hybrid", debounceMs: 0 },
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
     },
-    hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
+    hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
     webhook: null,
     groups: groupsOf({ channels: { webhook: {} } }),
     logging: {

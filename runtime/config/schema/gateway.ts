@@ -178,6 +178,55 @@ export const gateway = z
   })
   .prefault({});
 
+const template = () => z.string().max(limits.hookTemplateCharsMax).optional();
+
+const deliveryOfHooks = "answers of hooks on channels";
+
+const mapping = z.strictObject({
+  id: key("A name for people.", z.string().optional()),
+  match: key(
+    "Which requests: by what follows the path of the hooks, by the payload's own `source`, or both.",
+    z
+      .strictObject({
+        path: key(
+          "`github` is `POST /hooks/github`.",
+          z
+            .string()
+            .regex(/^[\w-]+(?:\/[\w-]+)*$/, "must be a name such as github, without slashes at its ends")
+            .refine((name) => name !== "agent" && name !== "wake", "must not be agent or wake, which are there already")
+            .optional(),
+        ),
+        source: key("A text.", filledText().optional()),
+      })
+      .refine(({ path, source }) => path !== undefined || source !== undefined, "must have path or source"),
+  ),
+  action: key(
+    "`agent`: a session of its own; `wake`: the agent's main session.",
+    z.enum(["agent", "wake"]).default("agent"),
+  ),
+  name: key("Who sends, as the agent sees it. Default: the name in the path.", filledText().max(128).optional()),
+  agentId: key("The agent. Default: the default agent.", agentId().optional()),
+  sessionKey: key("The session, instead of those of `action`.", filledText().max(1_024).optional()),
+  messageTemplate: key(
+    "The message, with `{{path.to.value}}` of the payload. Without it: the payload as JSON.",
+    template(),
+  ),
+  textTemplate: key("The same, as it is called with `wake`.", template()),
+  wakeMode: later(
+    "heartbeat",
+    "When `wake` is handled.",
+    z.enum(["now", "next-heartbeat"]).optional(),
+    (value) => value !== "now",
+  ),
+  deliver: later(deliveryOfHooks, "Send the answer to a channel.", z.boolean().optional(), (value) => value === true),
+  channel: later(deliveryOfHooks, "Which channel.", z.string().optional()),
+  to: later(deliveryOfHooks, "To whom.", z.string().optional()),
+  model: later("model", "Model of the turn.", z.string().optional()),
+  thinking: later("model", "How much the model thinks.", z.string().optional()),
+  timeoutSeconds: later("own bounds of hooks", "Longest turn.", z.number().positive().optional()),
+  transform: later("code in hook mappings", "Code that changes the payload.", anyMap().optional()),
+});
+
 export const hooks = z
   .strictObject({
     enabled: key("Accept `POST <path>/agent`.", z.boolean().default(false)),
@@ -194,14 +243,14 @@ export const hooks = z
       z.array(agentId()).optional(),
     ),
     allowRequestSessionKey: key("Let a caller choose the session.", z.boolean().default(false)),
-    mappings: later("hook mappings", "Endpoints for other programs' payloads.", z.array(z.unknown()).optional()),
-    presets: later("hook mappings", "Ready-made mappings.", texts().optional()),
-    transformsDir: later("hook mappings", "Code that changes payloads.", z.string().optional()),
-    gmail: later("hook mappings", "Mail as messages.", anyMap().optional()),
+    mappings: key("Endpoints for other programs' payloads; the first that fits counts.", z.array(mapping).default([])),
+    presets: later("hook presets", "Ready-made mappings.", texts().optional()),
+    transformsDir: later("code in hook mappings", "Code that changes payloads.", z.string().optional()),
+    gmail: later("hook presets", "Mail as messages.", anyMap().optional()),
     internal: later("internal hooks", "Code that runs on events of the gateway.", anyMap().optional()),
-    defaultSessionKey: later("hook mappings", "Session of hook runs.", z.string().optional()),
-    allowedSessionKeyPrefixes: later("hook mappings", "Sessions that a caller may choose.", texts().optional()),
-    maxBodyBytes: later("hook mappings", "Largest request.", z.int().positive().optional()),
+    defaultSessionKey: later("own sessions of hooks", "Session of hook runs.", z.string().optional()),
+    allowedSessionKeyPrefixes: later("own sessions of hooks", "Sessions that a caller may choose.", texts().optional()),
+    maxBodyBytes: later("own bounds of hooks", "Largest request.", z.int().positive().optional()),
   })
   .prefault({});
 

@@ -81,7 +81,7 @@ export const twoAgents: ResolvedConfig = {
     http: { chatCompletions: false, responses: false },
     controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
   },
-  hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
+  hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
   groups: resolveGroups(configSchema.parse({})),
   webhook: { accounts: { home: { token: "t" } }, defaultAccount: "home" },
   logging: { level: "info", consoleLevel: "info", file: "/state/logs/cloister.log", redactSensitive: true },

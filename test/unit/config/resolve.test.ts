@@ -81,7 +81,7 @@ describe("what is not configured", () => {
         reload: { mode: "hybrid", debounceMs: 300 },
         controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
       },
-      hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false },
+      hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
       webhook: null,
       groups: {
         accounts: {},
@@ -411,7 +411,13 @@ describe("the gateway", () => {
       hooks: { enabled: true, token: "t", path: "in//hooks/" },
     });
     expect(resolved.gateway.controlUi.basePath).toBe("/ui");
-    expect(resolved.hooks).toEqual({ enabled: true, token: "t", path: "/in/hooks", allowRequestSessionKey: false });
+    expect(resolved.hooks).toEqual({
+      enabled: true,
+      token: "t",
+      path: "/in/hooks",
+      allowRequestSessionKey: false,
+      mappings: [],
+    });
   });
 
   it.each([

@@ -1,0 +1,143 @@
+/** Hooks of programs, from their requests to what the agent is told: `agent`, `wake` and the mappings of the config. */
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, test } from "vitest";
+import { configSchema } from "../../runtime/config/schema.ts";
+import { makeEdge } from "../../runtime/edge/edge.ts";
+import type { HookMapping } from "../../runtime/edge/port.ts";
+import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { type Answer, hookToken, postJson, settingsWith } from "./edge-kit.ts";
+
+const module = fileURLToPath(new URL("../fixtures/actors/speaker.ts", import.meta.url));
+const bearer = { authorization: `Bearer ${hookToken}` };
+const closings: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closings.splice(0)) await close();
+});
+
+interface Open {
+  readonly gateway: TestGateway;
+  readonly post: (name: string, body: unknown, headers?: Record<string, string>) => Promise<Answer>;
+  /** What the agent of the answered run was told. */
+  readonly told: (answer: Answer) => Promise<object>;
+}
+
+async function open(mappings: readonly HookMapping[], allowedAgentIds?: readonly string[]): Promise<Open> {
+  const hooks = { enabled: true, path: "/hooks", token: hookToken, allowRequestSessionKey: false, mappings };
+  const gateway = await openGateway(
+    ["main", "ops", "raul"].map((id) => ({ id, module, moduleKind: "file" as const })),
+    { hooks: allowedAgentIds === undefined ? hooks : { ...hooks, allowedAgentIds } },
+  );
+  const edge = makeEdge(gateway.doors, () => undefined, { bounds: { socketCloseGraceMs: 500 } });
+  closings.push(() => edge.close("end of the test"));
+  const { port } = await edge.listen({ ...settingsWith(gateway.config.stateDir), hooks });
+  return {
+    gateway,
+    post: (name, body, headers = {}) => postJson(port, `/hooks/${name}`, { ...bearer, ...headers }, body),
+    async told({ json }) {
+      const run = await gateway.doors.waitRun(json.runId, 10_000);
+      return JSON.parse(run.status === "ok" ? (run.reply ?? "null") : "null");
+    },
+  };
+}
+
+const github: HookMapping = {
+  path: "github",
+  action: "agent",
+  name: "GitHub",
+  agentId: "ops",
+  template:
+    "{{sender.login}} pushed {{commits[0].message}} ({{commits.length}}{{nothing.there}}{{__proto__.x}}), {{ref}}: {{tags}}",
+};
+const payload = { sender: { login: "ana" }, commits: [{ message: "a fix" }], ref: 7, tags: ["a"] };
+
+describe("wake", () => {
+  test("is a message to the agent's main session; a repeated one is the same", async () => {
+    const { post, told } = await open([]);
+    const first = await post("wake", { text: "the backup is done", agentId: "raul" }, { "idempotency-key": "k" });
+    expect(first).toMatchObject({ status: 200, json: { ok: true, agentId: "raul", sessionKey: "agent:raul:main" } });
+    expect(await told(first)).toMatchObject({ agent: "raul", text: "the backup is done" });
+    const again = await post("wake", { text: "the backup is done", agentId: "raul" }, { "idempotency-key": "k" });
+    expect(again.json).toMatchObject({ status: "duplicate", runId: first.json.runId });
+  });
+
+  test("says what it does not act on, and what is wrong", async () => {
+    const { post } = await open([]);
+    expect((await post("wake", { text: "x", mode: "next-heartbeat", model: "m" })).json.ignored).toEqual([
+      "mode",
+      "model",
+    ]);
+    expect(await post("wake", { text: " " })).toMatchObject({
+      status: 400,
+      json: { error: { code: "CLOISTER_REQUEST_INVALID" } },
+    });
+  });
+});
+
+describe("a mapping", () => {
+  test("makes a message of the payload, from the name that it gives, in a session of its own", async () => {
+    const { post, told } = await open([github]);
+    const answer = await post("github", payload);
+    expect(answer.json.sessionKey).toMatch(/^agent:ops:hook:/);
+    expect(await told(answer)).toMatchObject({
+      agent: "ops",
+      text: 'ana pushed a fix (1), 7: ["a"]',
+      provenance: { kind: "external_user", sourceChannel: "hook", senderName: "GitHub" },
+    });
+  });
+
+  test("is found by path, by source, or both; the first that fits counts", async () => {
+    const { post, told } = await open([
+      { path: "mail", source: "a", action: "wake", agentId: "raul", template: "first" },
+      { source: "a", action: "agent", sessionKey: "alerts", template: "second" },
+      { path: "mail", action: "agent" },
+    ]);
+    expect(await told(await post("mail", { source: "a" }))).toMatchObject({
+      text: "first",
+      session: "agent:raul:main",
+    });
+    expect(await told(await post("other", { source: "a" }))).toMatchObject({
+      text: "second",
+      session: "agent:main:alerts",
+    });
+    expect(await told(await post("mail", { source: "b" }))).toMatchObject({
+      text: JSON.stringify({ source: "b" }, undefined, 2),
+    });
+    expect(await post("other", {})).toMatchObject({
+      status: 404,
+      json: { error: { remedy: expect.stringContaining("hooks.mappings") } },
+    });
+  });
+
+  test("that makes nothing of a payload refuses it, and names the template", async () => {
+    const { post } = await open([{ ...github, template: "{{not.there}}" }]);
+    const answer = await post("github", payload);
+    expect(answer).toMatchObject({
+      status: 400,
+      json: { error: { remedy: expect.stringContaining("messageTemplate") } },
+    });
+  });
+
+  test("reaches no agent that hooks may not reach, and opens nothing without the token", async () => {
+    const { post, gateway } = await open([github], ["main"]);
+    expect(await post("github", payload)).toMatchObject({
+      status: 403,
+      json: { error: { code: "CLOISTER_EDGE_FORBIDDEN", remedy: 'add "ops" to hooks.allowedAgentIds' } },
+    });
+    for (const name of ["github", "no-such-name", "wake"])
+      expect(await post(name, payload, { authorization: "Bearer wrong" })).toMatchObject({ status: 401 });
+    expect((await gateway.store.sessions({ limit: 1, offset: 0 })).total).toBe(0);
+    expect((await gateway.store.audits(5)).filter(({ type }) => type === "refused")).toMatchObject([
+      { subject: "hook", object: "agent:ops" },
+    ]);
+  });
+
+  test.each([
+    [{ match: {} }, "must have path or source"],
+    [{ match: { path: "wake" } }, "must not be agent or wake"],
+    [{ match: { path: "../v1" } }, "must be a name"],
+    [{ match: { path: "a" }, command: "rm" }, "command"],
+  ])("%j in the config is refused", (mapping, message) => {
+    const parsed = configSchema.safeParse({ hooks: { mappings: [mapping] } });
+    expect(JSON.stringify(parsed.error?.issues)).toContain(message);
+  });
+});
