@@ -62,6 +62,10 @@ export class SlowEnvironment implements Environment {
     await this.#running;
   }
 
+  usedBytes(): number {
+    return this.#inner.usedBytes();
+  }
+
   commits(): number {
     return this.#inner.commits();
   }

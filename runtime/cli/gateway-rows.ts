@@ -187,6 +187,7 @@ const cleanup = z.object({
       transcripts: count,
       messages: count,
       tooMany: count,
+      bytesOver: count,
       more: z.boolean(),
       error: maybeText,
     }),

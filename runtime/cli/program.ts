@@ -212,6 +212,16 @@ function addLists({ program, context, exit }: Shell): void {
       exit(await runSessionsArchive(context(), key, options));
     });
   sessions
+    .command("pin")
+    .description("keep a session whatever its age, and however many or large they are")
+    .argument("<sessionKey>", "e.g. agent:main:hook:build")
+    .option("--undo", "pin it no more")
+    .option("--json", "print JSON")
+    .action(async (key: string, options: SessionsOptions & { readonly undo?: boolean }) => {
+      const { runSessionsPin } = await import("./commands/sessions.ts");
+      exit(await runSessionsPin(context(), key, options));
+    });
+  sessions
     .command("reset")
     .description("begin a session anew under its key, without what was said and remembered in it")
     .argument("<sessionKey>", "e.g. agent:main:main")

@@ -22,6 +22,7 @@ import type { ResetRule } from "../store/port.ts";
 import type { ResolvedAgent, ResolvedConfig, SessionMaintenance } from "./resolved.ts";
 import { sandboxModeOf } from "./sandbox-mode.ts";
 import { resolveSubagents, resolveAttachments, resolveSubagentTools } from "./subagents.ts";
+import { parseShare } from "./size.ts";
 import { findGroup, resolveSupervision } from "./supervision.ts";
 
 /** Turns of one agent at a time. Below the lane's bound, so that one agent whose turns all wait leaves room for others. */
@@ -231,12 +232,16 @@ function resolveMaintenance({
   pruneAfter,
   maxEntries,
   resetArchiveRetention = pruneAfter,
+  maxDiskBytes,
+  highWaterBytes,
 }: SessionDraft["maintenance"]): SessionMaintenance {
+  const low = maxDiskBytes === false ? undefined : parseShare(highWaterBytes, maxDiskBytes);
   return {
     isEnforced: mode === "enforce",
     pruneAfterMs: pruneAfter,
     transcriptsAfterMs: resetArchiveRetention === false ? undefined : resetArchiveRetention,
     entriesMax: maxEntries,
+    ...(maxDiskBytes === false || low === undefined ? {} : { bytes: { max: maxDiskBytes, low } }),
   };
 }
 

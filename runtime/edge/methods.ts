@@ -186,9 +186,14 @@ export const methods = {
   "sessions.patch": {
     scope: "operator.write",
     params: z
-      .object({ key, label: label.nullable().exactOptional(), archived: z.boolean().exactOptional() })
-      .refine(({ label: wanted, archived }) => wanted !== undefined || archived !== undefined, {
-        error: "give one of label and archived",
+      .object({
+        key,
+        label: label.nullable().exactOptional(),
+        archived: z.boolean().exactOptional(),
+        pinned: z.boolean().exactOptional(),
+      })
+      .refine((given) => Object.keys(given).length > 1, {
+        error: "give one of label, archived and pinned",
       }),
   },
   "sessions.reset": { scope: "operator.admin", params: z.object({ key }) },

@@ -448,6 +448,8 @@ export const limits = {
   sessionsScanRowsMax: 10_000,
   /** Rows that one call of retention looks at, and of a transcript that it removes in one write: some milliseconds of the store. */
   retentionRowsMax: 500,
+  /** Sessions that retention ends before it looks again whether an agent's are small enough: few go that need not. */
+  retentionSessionsStep: 4,
   /** How often retention walks through the sessions, and how long after the start first: nothing goes by it that is younger than hours. */
   retentionEveryMs: 6 * 3_600_000,
   retentionFirstMs: 5 * 60_000,

@@ -191,6 +191,10 @@ export class AgentStore {
     });
   }
 
+  usedBytes(): number {
+    return this.#environment.usedBytes();
+  }
+
   countExpired(rule: TranscriptRule, limit: number): ExpiredTranscripts {
     return countExpired(this.#environment, rule, limit);
   }

@@ -29,6 +29,8 @@ export interface BlobFolder {
   write(name: string, bytes: Uint8Array): Promise<void>;
   read(name: string): Promise<Uint8Array>;
   list(): Promise<readonly string[]>;
+  /** Of all files together. */
+  bytes(): Promise<number>;
   /** One that is not there is no error. */
   remove(name: string): Promise<void>;
   /** All that there are now, into the folder of another environment. */
@@ -102,6 +104,11 @@ export class Blobs {
         await folder?.remove(blob);
       });
     }
+  }
+
+  /** Of the agent's files together. */
+  async bytes(agentId: string): Promise<number> {
+    return (await this.#options.folderOf(agentId)?.bytes()) ?? 0;
   }
 
   /** Until the returned function is called, nothing is removed (`runtime/store/snapshot.ts`). */

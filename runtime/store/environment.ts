@@ -49,6 +49,8 @@ export interface Environment {
   write<T>(change: () => T): Promise<T>;
   /** Resolves when every write called before has settled. */
   settled(): Promise<void>;
+  /** Bytes of the pages that hold rows now: what a file keeps free after removals is not among them. */
+  usedBytes(): number;
   /** Transactions that reached the disk since this environment was opened. */
   commits(): number;
   /**

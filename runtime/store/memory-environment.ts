@@ -43,6 +43,7 @@ function memoryBlobs(disk: MemoryDisk): (dir: string) => BlobFolder {
     write: async (name, bytes) => void folderOf(dir).set(name, bytes),
     read: async (name) => folderOf(dir).get(name) ?? new Uint8Array(),
     list: async () => [...folderOf(dir).keys()],
+    bytes: async () => [...folderOf(dir).values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
     remove: async (name) => void folderOf(dir).delete(name),
     async copyTo(into) {
       for (const [name, bytes] of folderOf(dir)) folderOf(into).set(name, bytes);
@@ -106,6 +107,10 @@ class MemoryEnvironment implements Environment {
 
   async settled(): Promise<void> {
     await this.#tail;
+  }
+
+  usedBytes(): number {
+    return this.#rows.reduce((sum, { json }) => sum + Buffer.byteLength(json), 0);
   }
 
   commits(): number {

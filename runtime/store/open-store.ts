@@ -329,8 +329,8 @@ export class OpenStore implements Store {
   session: Store["session"] = (key) => this.#run(async () => this.#index.get(key));
   findSession: Store["findSession"] = (reference) => this.#run(async () => this.#index.find(reference));
   sessionsWithLabel: Store["sessionsWithLabel"] = (label) => this.#run(async () => this.#index.withLabel(label));
-  archiveSession: Store["archiveSession"] = (key, archived, atMs) =>
-    this.#inSession(key, () => this.#index.archive(key, archived, atMs));
+  archiveSession: Store["archiveSession"] = (...args) => this.#inSession(args[0], () => this.#index.archive(...args));
+  pinSession: Store["pinSession"] = (key, pinned) => this.#inSession(key, () => this.#index.pin(key, pinned));
   labelSession: Store["labelSession"] = (...args) => this.#inSession(args[0], () => this.#care.labelSession(...args));
   resetSession: Store["resetSession"] = (...args) => this.#inSession(args[0], () => this.#care.resetSession(...args));
   deleteSession: Store["deleteSession"] = (...args) =>
@@ -345,6 +345,7 @@ export class OpenStore implements Store {
   pruneSession: Store["pruneSession"] = (...args) =>
     this.#inSession(args[0].key, () => this.#care.pruneSession(...args));
   expireTranscripts: Store["expireTranscripts"] = (...args) => this.#run(() => this.#care.expireTranscripts(...args));
+  storedBytes: Store["storedBytes"] = (agentId) => this.#run(() => this.#care.storedBytes(agentId));
 
   release: Store["release"] = (agentId) => this.#run(() => this.#agents.release(agentId));
 

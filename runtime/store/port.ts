@@ -232,6 +232,8 @@ export interface Store {
   labelSession(key: string, agentId: string, label: string | null, atMs: number): Promise<SessionRow>;
   /** Undefined: there is no such session. */
   archiveSession(key: string, archived: boolean, atMs: number): Promise<SessionRow | undefined>;
+  /** What is pinned is never ended by retention. Undefined: there is no such session. */
+  pinSession(key: string, pinned: boolean): Promise<SessionRow | undefined>;
   /**
    * The session begins anew under its key: a new session id, no messages, no state; its label stays, and the transcript so far
    * under its id. One without messages is left as it is. Undefined: there is no such session. No turn of it may be running.
@@ -258,6 +260,8 @@ export interface Store {
    * calls. `isTrial`: tells what would go, and removes nothing. An agent without an environment has none.
    */
   expireTranscripts(agentId: string, rule: TranscriptRule, isTrial: boolean): Promise<ExpiredTranscripts>;
+  /** Bytes of the rows and the files of an agent's sessions; what its database file keeps free is not among them. */
+  storedBytes(agentId: string): Promise<number>;
 
   // --- one agent's environment ---
   /**

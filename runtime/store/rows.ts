@@ -64,6 +64,8 @@ export interface SessionRow {
   readonly label?: string;
   /** Present: it is archived, since then. The next turn brings it back. */
   readonly archivedAtMs?: number;
+  /** Present: retention never ends it. */
+  readonly pinned?: true;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   /** When its first message was accepted, or when it last began anew. Absent in rows of before that was kept. */

@@ -1,6 +1,6 @@
 /**
  * The session index in the registry: one row a session, so that listing sessions opens no agent's environment. Derived from
- * the agents' environments, except label and archive mark, which live only here.
+ * the agents' environments, except label, archive mark and pin, which live only here.
  *
  * Layout, format 1 (`K` is `keyText` of the session key, `L` of the label):
  *   ["s", K]               → SessionRow
@@ -17,8 +17,8 @@ import { keyText } from "./key-text.ts";
 import type { SessionQuery, SessionRow } from "./port.ts";
 import type { IndexPlace, SessionCounts } from "./retention-rows.ts";
 
-/** What an agent's environment knows of a session: everything but the label and whether it is archived. */
-export type SessionHead = Omit<SessionRow, "label" | "archivedAtMs">;
+/** What an agent's environment knows of a session: everything but the label, and whether it is archived or pinned. */
+export type SessionHead = Omit<SessionRow, "label" | "archivedAtMs" | "pinned">;
 
 export class SessionIndex {
   readonly #environment: Environment;
@@ -56,7 +56,7 @@ export class SessionIndex {
     return rows;
   }
 
-  /** Brings the row to a head that is at least as new, keeping label and age. Free when nothing changed. */
+  /** Brings the row to a head that is at least as new, keeping label, pin and age. Free when nothing changed. */
   async update(head: SessionHead): Promise<SessionRow> {
     const present = this.get(head.key);
     if (present !== undefined && isCurrent(present, head)) return present;
@@ -66,6 +66,7 @@ export class SessionIndex {
       const row: SessionRow = {
         ...head,
         ...(old?.label === undefined ? {} : { label: old.label }),
+        ...(old?.pinned === undefined ? {} : { pinned: old.pinned }),
         createdAtMs: Math.min(old?.createdAtMs ?? head.createdAtMs, head.createdAtMs),
       };
       this.#replace(old, row);
@@ -107,6 +108,17 @@ export class SessionIndex {
       if (old === undefined || (old.archivedAtMs !== undefined) === archived) return old;
       const { archivedAtMs: _, ...open } = old;
       const row: SessionRow = archived ? { ...open, archivedAtMs: atMs } : open;
+      this.#replace(old, row);
+      return row;
+    });
+  }
+
+  pin(key: string, isPinned: boolean): Promise<SessionRow | undefined> {
+    return this.#environment.write(() => {
+      const old = this.get(key);
+      if (old === undefined || (old.pinned === true) === isPinned) return old;
+      const { pinned: _, ...open } = old;
+      const row: SessionRow = isPinned ? { ...open, pinned: true } : open;
       this.#replace(old, row);
       return row;
     });

@@ -22,6 +22,7 @@ export interface SessionRows
     | "staleSessions"
     | "pruneSession"
     | "expireTranscripts"
+    | "storedBytes"
   > {
   /** A new session; one that was labelled before its first message has an id already. */
   emptyHead(key: string, agentId: string): SessionHead;
@@ -47,7 +48,7 @@ export function makeSessionRows(parts: {
   const { index, agents, blobs, newId } = parts;
 
   const emptyHead = (key: string, agentId: string): SessionHead => {
-    const { label: _, archivedAtMs: __, ...labelled } = index.get(key) ?? { label: undefined };
+    const { label: _, archivedAtMs: __, pinned: ___, ...labelled } = index.get(key) ?? { label: undefined };
     // A row with messages whose session is not there any more is what a crash left of a deletion.
     if ("sessionId" in labelled && labelled.messages === 0) return labelled;
     const atMs = parts.now();
@@ -87,7 +88,12 @@ export function makeSessionRows(parts: {
     staleSessions: async (query) => findStale(index, parts.journal, query),
     async pruneSession(found, atMs) {
       const row = index.get(found.key);
-      if (row === undefined || !isSame(row, found) || openWork(parts.journal, row.agentId).has(row.key))
+      if (
+        row === undefined ||
+        row.pinned === true ||
+        !isSame(row, found) ||
+        openWork(parts.journal, row.agentId).has(row.key)
+      )
         return undefined;
       return await deleteSession(row.key, row.agentId, atMs);
     },
@@ -102,6 +108,10 @@ export function makeSessionRows(parts: {
         return removed;
       });
       return expired ?? { transcripts: 0, messages: 0, files: [], more: false };
+    },
+    async storedBytes(agentId) {
+      const rows = (await agents().visit(agentId, (agent) => agent.usedBytes())) ?? 0;
+      return rows + (await blobs.bytes(agentId));
     },
     async resetIfOver(agent, { reset, sessionKey }, header) {
       if (reset === undefined || header === undefined || header.provenance.kind === "internal_system") return false;

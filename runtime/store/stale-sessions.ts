@@ -1,6 +1,6 @@
 /**
  * Which sessions retention may end. Conversations with people and main sessions stay until somebody archives them; what the gateway
- * made itself (sub-agents, hooks, scheduled turns) and what is archived goes by age, and the oldest by number.
+ * made itself (sub-agents, hooks, scheduled turns) and what is archived goes by age, and the oldest by number. What is pinned stays.
  * Source: behaviour §1.5.
  */
 import { type JournalView, openWork } from "./open-work.ts";
@@ -40,8 +40,8 @@ export function isSame(row: SessionRow, found: SessionRow): boolean {
   );
 }
 
-function isDisposable({ kind, archivedAtMs, spawnedBy }: SessionRow): boolean {
-  if (kind === "main") return false;
+function isDisposable({ kind, archivedAtMs, pinned, spawnedBy }: SessionRow): boolean {
+  if (kind === "main" || pinned === true) return false;
   return archivedAtMs !== undefined || spawnedBy !== undefined || kind === "cron" || kind === "hook";
 }
 

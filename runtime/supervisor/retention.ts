@@ -1,11 +1,11 @@
 /**
- * How long sessions stay: those that may go by age or number end, as a deletion ends them, and their transcripts are removed for good
- * later. One walk at a time, in short calls of the store's thread, between which everything else goes on. Source: behaviour §1.5.
+ * How long sessions stay: those that may go by age, number or size end, as a deletion ends them, and their transcripts are removed for
+ * good later. One walk at a time, in short calls of the store's thread, between which everything else goes on. Source: behaviour §1.5.
  */
 import type { SessionMaintenance } from "../config/resolved.ts";
 import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import type { AuditRow, IndexPlace, SessionRow, Store } from "../store/port.ts";
+import type { AuditRow, ExpiredTranscripts, IndexPlace, SessionRow, Store, TranscriptRule } from "../store/port.ts";
 import { makeAlarm } from "./alarm.ts";
 import type { Logger } from "./driver.ts";
 
@@ -26,6 +26,8 @@ export interface AgentRetention {
   readonly messages: number;
   /** Sessions beyond `maxEntries` that nothing allows to end. */
   readonly tooMany: number;
+  /** Bytes beyond `maxDiskBytes`: of a trial those that it has, otherwise those that nothing allows to go. */
+  readonly bytesOver: number;
   /** There is more to count than one look does. */
   readonly more: boolean;
   /** Why the agent's store could not be looked through. */
@@ -42,7 +44,10 @@ export interface Retention {
 }
 
 export interface RetentionDeps {
-  readonly store: Pick<Store, "countSessions" | "staleSessions" | "pruneSession" | "expireTranscripts" | "audit">;
+  readonly store: Pick<
+    Store,
+    "countSessions" | "staleSessions" | "pruneSession" | "expireTranscripts" | "storedBytes" | "audit"
+  >;
   readonly rule: SessionMaintenance;
   readonly agents: ReadonlyMap<string, unknown>;
   /** Every agent has one, under whatever name. */
@@ -101,23 +106,21 @@ export function makeRetention(deps: RetentionDeps): Retention {
     return true;
   }
 
-  async function walk(isEnforced: boolean): Promise<RetentionReport> {
-    const atMs = nowMs();
-    const found = new Map<string, Totals>();
-    const of = (agentId: string): Totals => {
-      const totals = found.get(agentId) ?? emptyTotals(agentId);
-      found.set(agentId, totals);
-      return totals;
-    };
-
-    let over: Readonly<Record<string, number>> = await countOver();
+  /** Ends what was without activity since `beforeMs`, and so many of an agent as it has too many. Gives what is too many still. */
+  async function endStale(
+    tooMany: Readonly<Record<string, number>>,
+    beforeMs: number,
+    isEnforced: boolean,
+    of: (agentId: string) => Totals,
+  ): Promise<Readonly<Record<string, number>>> {
+    let over = tooMany;
     for (
       let after: IndexPlace | undefined, isFirst = true;
       (isFirst || after !== undefined) && !isClosed();
       isFirst = false
     ) {
       const page = await store.staleSessions({
-        beforeMs: atMs - rule.pruneAfterMs,
+        beforeMs,
         over,
         ...(after === undefined ? {} : { after }),
         limit: limits.retentionRowsMax,
@@ -133,6 +136,19 @@ export function makeRetention(deps: RetentionDeps): Retention {
       }
       ({ over, next: after } = { next: undefined, ...page });
     }
+    return over;
+  }
+
+  async function walk(isEnforced: boolean): Promise<RetentionReport> {
+    const atMs = nowMs();
+    const found = new Map<string, Totals>();
+    const of = (agentId: string): Totals => {
+      const totals = found.get(agentId) ?? emptyTotals(agentId);
+      found.set(agentId, totals);
+      return totals;
+    };
+
+    const over = await endStale(await countOver(), atMs - rule.pruneAfterMs, isEnforced, of);
     for (const [agentId, count] of Object.entries(over)) {
       if (count <= 0 || isClosed()) continue;
       of(agentId).tooMany = count;
@@ -147,6 +163,7 @@ export function makeRetention(deps: RetentionDeps): Retention {
     for (const agentId of agentIds) {
       try {
         await expire(agentId, atMs, isEnforced, () => of(agentId));
+        await shrink(agentId, isEnforced, of);
       } catch (error) {
         of(agentId).error = toRefusal(error).message;
         log.error({ agent: agentId, error: toRefusal(error) }, "old transcripts of an agent could not be removed");
@@ -157,21 +174,52 @@ export function makeRetention(deps: RetentionDeps): Retention {
 
   async function expire(agentId: string, atMs: number, isEnforced: boolean, totals: () => Totals): Promise<void> {
     const beforeMs = rule.transcriptsAfterMs === undefined ? 0 : atMs - rule.transcriptsAfterMs;
-    for (let more = true; more && !isClosed(); more &&= isEnforced) {
-      const step = await store.expireTranscripts(agentId, { beforeMs, max: rule.entriesMax }, !isEnforced);
-      more = step.more;
-      if (step.messages === 0 && step.transcripts === 0) continue;
-      const sum = totals();
-      sum.transcripts += step.transcripts;
-      sum.messages += step.messages;
-      sum.more = step.more;
-      if (isEnforced)
-        await note(
-          "transcripts.removed",
-          agentId,
-          `${step.transcripts} transcripts removed, ${step.messages} messages`,
-        );
+    const keep = { beforeMs, max: rule.entriesMax };
+    for (let more = true; more && !isClosed(); more &&= isEnforced)
+      ({ more } = await expireSome(agentId, keep, isEnforced, totals));
+  }
+
+  async function expireSome(
+    agentId: string,
+    keep: TranscriptRule,
+    isEnforced: boolean,
+    totals: () => Totals,
+  ): Promise<ExpiredTranscripts> {
+    const step = await store.expireTranscripts(agentId, keep, !isEnforced);
+    if (step.messages === 0 && step.transcripts === 0) return step;
+    const sum = totals();
+    sum.transcripts += step.transcripts;
+    sum.messages += step.messages;
+    sum.more = step.more;
+    if (isEnforced)
+      await note("transcripts.removed", agentId, `${step.transcripts} transcripts removed, ${step.messages} messages`);
+    return step;
+  }
+
+  /** More than `bytes.max` is brought down to `bytes.low`: what has ended goes first, then what may end, the oldest first. */
+  async function shrink(agentId: string, isEnforced: boolean, of: (agentId: string) => Totals): Promise<void> {
+    const { bytes } = rule;
+    if (bytes === undefined) return;
+    let left = await store.storedBytes(agentId);
+    if (left <= bytes.max) return;
+    const totals = of(agentId);
+    for (
+      let isDone = !isEnforced;
+      !isDone && left > bytes.low && !isClosed();
+      left = await store.storedBytes(agentId)
+    ) {
+      const step = await expireSome(agentId, { beforeMs: 0, max: 0 }, true, () => totals);
+      if (step.messages > 0 || step.transcripts > 0) continue;
+      const before = totals.sessions;
+      await endStale({ [agentId]: limits.retentionSessionsStep }, 0, true, of);
+      isDone = totals.sessions === before;
     }
+    totals.bytesOver = Math.max(0, left - bytes.max);
+    if (isEnforced && totals.bytesOver > 0)
+      log.warn(
+        { agent: agentId, bytes: left, maxDiskBytes: bytes.max },
+        "an agent's sessions have more bytes than session.maintenance.maxDiskBytes, and nothing more of them may go: archive what is over with cloister sessions archive",
+      );
   }
 
   async function note(type: AuditRow["type"], agentId: string, detail: string): Promise<void> {
@@ -205,5 +253,5 @@ export function makeRetention(deps: RetentionDeps): Retention {
 }
 
 function emptyTotals(agentId: string): Totals {
-  return { agentId, keys: [], sessions: 0, transcripts: 0, messages: 0, tooMany: 0, more: false };
+  return { agentId, keys: [], sessions: 0, transcripts: 0, messages: 0, tooMany: 0, bytesOver: 0, more: false };
 }

@@ -1,5 +1,5 @@
 /**
- * What is done to a session apart from speaking in it: its label, its archive mark, and a new beginning. For operators and for
+ * What is done to a session apart from speaking in it: its label, its archive mark, its pin, and a new beginning. For operators and for
  * the tool `sessions`. Source: behaviour §3.7, §5.6.
  */
 import { failure } from "../kernel/errors.ts";
@@ -9,10 +9,11 @@ export interface SessionPatch {
   /** `null` removes it. */
   readonly label?: string | null;
   readonly archived?: boolean;
+  readonly pinned?: boolean;
 }
 
 export interface SessionCare {
-  /** Makes the session if it gets a label before its first message. @throws CLOISTER_SESSION_UNKNOWN when one that is not there is archived. */
+  /** Makes the session if it gets a label before its first message. @throws CLOISTER_SESSION_UNKNOWN when one that is not there is archived or pinned. */
   patch(key: string, agentId: string, patch: SessionPatch): Promise<SessionRow>;
   /**
    * The session begins anew: new id, no state. Mail that waits is for the new one. Its sub-agents end before.
@@ -70,9 +71,10 @@ export function makeSessionCare(deps: {
   };
 
   return {
-    async patch(key, agentId, { label, archived }) {
-      const labelled = label === undefined ? undefined : await store.labelSession(key, agentId, label, nowMs());
-      const row = archived === undefined ? labelled : await store.archiveSession(key, archived, nowMs());
+    async patch(key, agentId, { label, archived, pinned }) {
+      let row = label === undefined ? undefined : await store.labelSession(key, agentId, label, nowMs());
+      if (archived !== undefined) row = await store.archiveSession(key, archived, nowMs());
+      if (pinned !== undefined) row = await store.pinSession(key, pinned);
       return found(key, row, "patch");
     },
     async delete(key, agentId) {

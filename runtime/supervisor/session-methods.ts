@@ -157,11 +157,12 @@ export function makeSessionMethods(deps: SessionMethodDeps): Handlers<SessionMet
         "cloister sessions",
       );
     },
-    "sessions.patch": async ({ key, label, archived }) => {
+    "sessions.patch": async ({ key, label, archived, pinned }) => {
       const { sessionKey, agentId } = targets.session(key);
       const row = await deps.care.patch(sessionKey, agentId, {
         ...(label === undefined ? {} : { label }),
         ...(archived === undefined ? {} : { archived }),
+        ...(pinned === undefined ? {} : { pinned }),
       });
       return { ok: true, key: row.key, session: view(row) };
     },
@@ -245,5 +246,6 @@ function viewSession(row: SessionRow, isRunning: boolean) {
     status: isRunning ? ("running" as const) : ("done" as const),
     hasActiveRun: isRunning,
     archived: row.archivedAtMs !== undefined,
+    pinned: row.pinned === true,
   };
 }

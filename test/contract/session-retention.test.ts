@@ -33,7 +33,16 @@ test("an archived session ends after pruneAfter, its transcript goes after reset
   pass(30 * day);
   expect(await cleanup()).toEqual({ enforced: true, agents: [] });
   pass(1);
-  const ended = { agentId: "main", keys: [hook], sessions: 1, transcripts: 0, messages: 0, tooMany: 0, more: false };
+  const ended = {
+    agentId: "main",
+    keys: [hook],
+    sessions: 1,
+    transcripts: 0,
+    messages: 0,
+    tooMany: 0,
+    bytesOver: 0,
+    more: false,
+  };
   expect(await cleanup({ enforce: false })).toEqual({ enforced: false, agents: [ended] });
   expect(await gateway.store.session(hook)).toEqual(row);
   expect(await cleanup()).toEqual({ enforced: true, agents: [ended] });
@@ -101,4 +110,61 @@ test("a session whose turn runs stays, and so does the main session under any na
   expect(await retention.sweep()).toMatchObject({ agents: [{ keys: [hook] }] });
   await retention.close();
   expect(await retention.sweep()).toMatchObject({ agents: [] });
+});
+
+test("beyond maxDiskBytes what has ended goes first, then the oldest that may end, until it is below highWaterBytes", async () => {
+  const { gateway, pass, cleanup } = await open({ bytes: { max: 110_000, low: 90_000 } });
+  const text = "x".repeat(5_000);
+  for (const name of ["reset", "a", "b", "c", "d", "e"]) {
+    await gateway.reply("main", `remember that ${text}`, `agent:main:hook:${name}`);
+    pass(1_000);
+  }
+  await gateway.doors.rpc(client, "sessions.patch", { key: "agent:main:hook:b", pinned: true });
+  await gateway.doors.rpc(client, "sessions.reset", { key: "agent:main:hook:reset" });
+  const before = await gateway.store.storedBytes("main");
+  expect(before).toBeLessThanOrEqual(110_000);
+  expect(await cleanup()).toMatchObject({ agents: [] });
+  for (const name of ["f", "g", "h"]) {
+    await gateway.reply("main", `remember that ${text}`, `agent:main:hook:${name}`);
+    pass(1_000);
+  }
+  const full = await gateway.store.storedBytes("main");
+  expect(full).toBeGreaterThan(110_000);
+  expect(await cleanup({ enforce: false })).toMatchObject({
+    agents: [{ sessions: 0, transcripts: 0, bytesOver: full - 110_000 }],
+  });
+  expect(await gateway.store.storedBytes("main")).toBe(full);
+  const { agents } = (await cleanup()) as { agents: { keys: string[]; transcripts: number; bytesOver: number }[] };
+  expect(agents[0]).toMatchObject({ bytesOver: 0 });
+  expect(await gateway.store.storedBytes("main")).toBeLessThanOrEqual(90_000);
+  expect(await gateway.store.pastTranscripts("main", "agent:main:hook:reset", 5)).toEqual([]);
+  // The oldest first, and never the one that is pinned.
+  expect(agents[0]?.keys).toEqual(["a", "c", "d", "e"].map((name) => `agent:main:hook:${name}`));
+  expect(await gateway.store.session("agent:main:hook:b")).toMatchObject({ pinned: true, messages: 2 });
+});
+
+test("what is too large and may not go stays, and is told", async () => {
+  const { gateway, cleanup } = await open({ bytes: { max: 3_000, low: 2_000 } });
+  await gateway.reply("main", `remember that ${"x".repeat(5_000)}`);
+  const left = await gateway.store.storedBytes("main");
+  expect(await cleanup()).toMatchObject({ agents: [{ sessions: 0, transcripts: 0, bytesOver: left - 3_000 }] });
+  expect(gateway.logged).toContainEqual(
+    expect.objectContaining({ level: "warn", fields: { agent: "main", bytes: left, maxDiskBytes: 3_000 } }),
+  );
+});
+
+test("a pinned session stays whatever its age and their number, over a reset, until it is pinned no more", async () => {
+  const { gateway, pass, cleanup } = await open({ entriesMax: 1 });
+  const pin = (pinned: boolean) => gateway.doors.rpc(client, "sessions.patch", { key: hook, pinned });
+  expect(await pin(true)).toMatchObject({ ok: false, refusal: { code: "CLOISTER_SESSION_UNKNOWN" } });
+  await gateway.reply("main", "hello", hook);
+  expect(await pin(true)).toMatchObject({ ok: true, payload: { session: { pinned: true } } });
+  await gateway.reply("main", "hello again", hook);
+  await gateway.doors.rpc(client, "sessions.reset", { key: hook });
+  await gateway.reply("main", "hello");
+  pass(40 * day);
+  expect(await cleanup()).toMatchObject({ agents: [{ sessions: 0, transcripts: 1, tooMany: 1 }] });
+  expect(await gateway.store.session(hook)).toMatchObject({ pinned: true });
+  expect(await pin(false)).toMatchObject({ ok: true, payload: { session: { pinned: false } } });
+  expect(await cleanup()).toMatchObject({ agents: [{ keys: [hook], sessions: 1 }] });
 });

@@ -276,4 +276,31 @@ describe.each(["memory", "lmdb"])("retention in the store: %s", (kind) => {
       files: [expect.any(String)],
     });
   });
+
+  it("counts the bytes of rows and files, and no longer those that were removed", async () => {
+    expect(await store.storedBytes("bob")).toBe(0);
+    for (let n = 0; n < 30; n++) await turn("hook:a", n, { body: "x".repeat(900) });
+    const rows = await store.storedBytes("ann");
+    expect(rows).toBeGreaterThan(30 * 900);
+    await turn("hook:a", 31, { body: long.repeat(20) });
+    expect(await store.storedBytes("ann")).toBeGreaterThanOrEqual(rows + Buffer.byteLength(long.repeat(20)));
+    await store.deleteSession("agent:ann:hook:a", "ann", 40);
+    expect(await store.expireTranscripts("ann", { beforeMs: 0, max: 0 }, false)).toMatchObject({ transcripts: 1 });
+    expect(await store.storedBytes("ann")).toBeLessThan(rows / 2);
+  });
+
+  it("never finds a pinned session, nor ends one that was pinned meanwhile", async () => {
+    const row = await turn("hook:a", 1);
+    expect(await store.pinSession("agent:ann:none", true)).toBeUndefined();
+    expect(await store.pinSession(row.key, true)).toEqual({ ...row, pinned: true });
+    expect(await stale(1_000, { ann: 5 })).toEqual([]);
+    expect(await store.pruneSession(row, 9)).toBeUndefined();
+    const later = await turn("hook:a", 2);
+    expect(later).toMatchObject({ pinned: true, messages: 4 });
+    expect(await store.resetSession(row.key, "ann", 3)).toMatchObject({ pinned: true, messages: 0 });
+    await reopen();
+    expect(await store.session(row.key)).toMatchObject({ pinned: true });
+    expect(await store.pinSession(row.key, false)).not.toHaveProperty("pinned");
+    expect(await stale(1_000)).toEqual(["hook:a"]);
+  });
 });

@@ -22,7 +22,7 @@ export function runSessionsCleanup(context: CliContext, { dryRun, enforce, json 
     }
     const { enforced, agents } = parseCleanup(payload);
     if (agents.length === 0) terminal.err("nothing is old enough, or too much");
-    for (const { agentId, sessions, transcripts, messages, tooMany, more, error } of agents) {
+    for (const { agentId, sessions, transcripts, messages, tooMany, bytesOver, more, error } of agents) {
       const atLeast = more ? "at least " : "";
       const [ended, removed] = enforced ? ["ended", "removed"] : ["would end", "would be removed"];
       terminal.out(
@@ -30,6 +30,10 @@ export function runSessionsCleanup(context: CliContext, { dryRun, enforce, json 
       );
       if (tooMany > 0)
         terminal.err(`${agentId}: ${tooMany} sessions beyond session.maintenance.maxEntries may not end`);
+      if (bytesOver > 0)
+        terminal.err(
+          `${agentId}: ${bytesOver} bytes beyond session.maintenance.maxDiskBytes ${enforced ? "may not go" : "would go"}`,
+        );
       if (error !== undefined) terminal.err(`${agentId}: ${error}`);
     }
     return agents.some(({ error }) => error !== undefined) ? 1 : 0;

@@ -52,6 +52,15 @@ export function runSessionsArchive(
   return change(context, "sessions.patch", { key, archived: undo !== true }, done, options);
 }
 
+export function runSessionsPin(
+  context: CliContext,
+  key: string,
+  { undo, ...options }: Pick<SessionsOptions, "json"> & { readonly undo?: boolean },
+): Promise<ExitCode> {
+  const done = undo === true ? "is pinned no more" : "is pinned: session.maintenance never ends it";
+  return change(context, "sessions.patch", { key, pinned: undo !== true }, done, options);
+}
+
 export function runSessionsReset(
   context: CliContext,
   key: string,

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { limits } from "../../kernel/limits.ts";
 import { ageDaysMax, parseAge } from "../age.ts";
+import { parseShare, parseSize } from "../size.ts";
 import { key, later } from "./note.ts";
 import { agentId, anyMap, dmScope, filledText, groupScope, platformId } from "./values.ts";
 
@@ -84,7 +85,13 @@ const age = () =>
     return z.NEVER;
   });
 
-const laterMaintenance = "session maintenance by size";
+const size = () =>
+  z.union([z.int(), z.string()]).transform((value, context) => {
+    const bytes = parseSize(value);
+    if (bytes !== undefined) return bytes;
+    context.addIssue({ code: "custom", message: 'must be a size such as "10gb" or "500mb"; a number counts bytes' });
+    return z.NEVER;
+  });
 
 const maintenance = z
   .strictObject({
@@ -101,9 +108,23 @@ const maintenance = z
       "Age of its end at which the transcript of a session that was reset or deleted is removed for good; `false`: never by age. Default: as `pruneAfter`.",
       z.union([z.literal(false), age()], { error: 'must be false or an age such as "30d"' }).optional(),
     ),
-    preserveRecent: later(laterMaintenance, "What stays whatever the size.", z.unknown().optional()),
-    maxDiskBytes: later(laterMaintenance, "Bytes of one agent's sessions.", z.unknown().optional()),
-    highWaterBytes: later(laterMaintenance, "To where they are brought down.", z.unknown().optional()),
+    preserveRecent: later("session maintenance by age of use", "What stays whatever the size.", z.unknown().optional()),
+    maxDiskBytes: key(
+      'Bytes of one agent\'s transcripts and their files beyond which the oldest that may go are removed for good: `"10gb"`, `"500mb"`, or bytes; `false`: no bound.',
+      z.union([z.literal(false), size()], { error: 'must be false or a size such as "10gb"' }).default(10 * 2 ** 30),
+    ),
+    highWaterBytes: key(
+      "To where they are brought down then: a share of `maxDiskBytes`, or a size.",
+      z.union([z.int(), z.string()]).default("80%"),
+    ),
+  })
+  .superRefine(({ maxDiskBytes, highWaterBytes }, context) => {
+    if (maxDiskBytes === false || parseShare(highWaterBytes, maxDiskBytes) !== undefined) return;
+    context.addIssue({
+      code: "custom",
+      path: ["highWaterBytes"],
+      message: 'must be a share such as "80%", or a size that is not above maxDiskBytes',
+    });
   })
   .prefault({});
 

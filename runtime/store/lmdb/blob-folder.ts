@@ -1,5 +1,5 @@
 /** The files of `runtime/store/blobs.ts` on disk. */
-import { access, copyFile, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { access, copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { failure } from "../../kernel/errors.ts";
 import type { BlobFolder } from "../blobs.ts";
@@ -50,6 +50,16 @@ export function openBlobFolder(sessionsDir: string): BlobFolder {
     },
     read: (name) => readFile(place(name)).catch(() => new Uint8Array()),
     list,
+    async bytes() {
+      let sum = 0;
+      // One after the other: there may be thousands, and nobody waits for the number.
+      for (const name of await list())
+        sum += await stat(place(name)).then(
+          ({ size }) => size,
+          () => 0,
+        );
+      return sum;
+    },
     remove: (name) => rm(place(name), { force: true }),
     async copyTo(into) {
       const target = openShelves(into);

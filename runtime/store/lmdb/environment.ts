@@ -60,6 +60,14 @@ async function openEnvironment(dir: string): Promise<Environment> {
   }
 }
 
+/** What LMDB counts of the pages of one database; the package has no type for it. */
+interface PageCounts {
+  readonly pageSize: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
 class LmdbEnvironment implements Environment {
   readonly #dir: string;
   readonly #database: RootDatabase<unknown, (string | number)[]>;
@@ -130,6 +138,11 @@ class LmdbEnvironment implements Environment {
 
   async settled(): Promise<void> {
     await Promise.allSettled(this.#writing);
+  }
+
+  usedBytes(): number {
+    const { pageSize, treeBranchPageCount, treeLeafPageCount, overflowPages } = this.#database.getStats() as PageCounts;
+    return pageSize * (treeBranchPageCount + treeLeafPageCount + overflowPages);
   }
 
   commits(): number {

@@ -15,6 +15,7 @@ export interface SessionView {
   readonly access: { readonly read: boolean; readonly send: boolean; readonly control: boolean };
   readonly status: "running" | "idle";
   readonly archived: boolean;
+  readonly pinned: boolean;
   /** Absent: nobody spoke to it yet. */
   readonly sessionId?: string;
   readonly label?: string;
@@ -67,6 +68,7 @@ export function viewSession(
     ...(model === undefined ? {} : { model }),
     access: find.accessOf(requester, target),
     archived: row?.archivedAtMs !== undefined,
+    pinned: row?.pinned === true,
     status: kernel().isRunning(key) ? ("running" as const) : ("idle" as const),
     ...childrenOf(kernel(), key),
   };

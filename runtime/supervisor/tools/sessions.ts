@@ -18,6 +18,7 @@ const params = z.discriminatedUnion(
       sessionKey,
       label: z.string().min(1).max(limits.labelCharsMax).nullable().optional(),
       archived: z.boolean().optional(),
+      pinned: z.boolean().optional(),
     }),
     z.object({ action: z.literal("reset"), sessionKey }),
     z.object({ action: z.literal("delete"), sessionKey }),
@@ -37,19 +38,17 @@ export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool 
     const missing = find.whyMissing(target);
     if (missing !== undefined) return missing;
     const { key, agentId } = target;
-    if (asked.action === "patch" && asked.label === undefined && asked.archived === undefined)
-      return fault("invalid", "sessions: patch needs label, archived or both");
+    const changes =
+      asked.action === "patch" ? { label: asked.label, archived: asked.archived, pinned: asked.pinned } : {};
+    const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+    if (asked.action === "patch" && Object.keys(given).length === 0)
+      return fault("invalid", "sessions: patch needs one of label, archived and pinned");
     if (asked.action === "delete") {
       const { sessionId } = await deps.care.delete(key, agentId);
       return { status: "ok", action: asked.action, sessionKey: key, sessionId };
     }
     const row =
-      asked.action === "reset"
-        ? await deps.care.reset(key, agentId)
-        : await deps.care.patch(key, agentId, {
-            ...(asked.label === undefined ? {} : { label: asked.label }),
-            ...(asked.archived === undefined ? {} : { archived: asked.archived }),
-          });
+      asked.action === "reset" ? await deps.care.reset(key, agentId) : await deps.care.patch(key, agentId, given);
     return { status: "ok", action: asked.action, session: viewSession(deps, find, requester, { key, agentId, row }) };
   });
 

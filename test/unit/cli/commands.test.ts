@@ -511,6 +511,8 @@ describe("listings", () => {
     [["label", "k", "Front desk"], ["sessions.patch", { key: "k", label: "Front desk" }], 'k is labelled "Front desk"'],
     [["label", "k"], ["sessions.patch", { key: "k", label: null }], "k has no label any more"],
     [["archive", "k"], ["sessions.patch", { key: "k", archived: true }], "k is archived"],
+    [["pin", "k"], ["sessions.patch", { key: "k", pinned: true }], "k is pinned"],
+    [["pin", "k", "--undo"], ["sessions.patch", { key: "k", pinned: false }], "k is pinned no more"],
     [["archive", "k", "--undo"], ["sessions.patch", { key: "k", archived: false }], "k is out of the archive"],
     [["reset", "k"], ["sessions.reset", { key: "k" }], "k begins anew"],
     [["delete", "k"], ["sessions.delete", { key: "k" }], "k is gone"],
@@ -526,7 +528,15 @@ describe("listings", () => {
     [["--dry-run"], { enforce: false }, false],
     [["--enforce"], { enforce: true }, true],
   ])("sessions cleanup %j asks %j and says what goes", async (options, request, enforced) => {
-    const row = { agentId: "raul", sessions: 2, transcripts: 3, messages: 40, tooMany: 1, more: !enforced };
+    const row = {
+      agentId: "raul",
+      sessions: 2,
+      transcripts: 3,
+      messages: 40,
+      tooMany: 1,
+      bytesOver: 7,
+      more: !enforced,
+    };
     await serve((asking, { answer }) => answer(asking, { enforced, agents: [row] }));
     expect(await run("sessions", "cleanup", ...options)).toBe(0);
     expect(asked()).toEqual([["sessions.cleanup", request]]);
@@ -536,6 +546,9 @@ describe("listings", () => {
         : "raul: 2 sessions would end, at least 3 transcripts with 40 messages would be removed\n",
     );
     expect(terminal.errText()).toContain("raul: 1 sessions beyond session.maintenance.maxEntries");
+    expect(terminal.errText()).toContain(
+      `raul: 7 bytes beyond session.maintenance.maxDiskBytes ${enforced ? "may not go" : "would go"}`,
+    );
   });
 
   it.each([["sessions"], ["history", "k"], ["status"], ["health"]])(

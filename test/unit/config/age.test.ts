@@ -24,9 +24,18 @@ test("sessions are bounded by default, and a bad age is refused with what it may
     mode: "enforce",
     pruneAfter: 720 * hour,
     maxEntries: 5_000,
+    maxDiskBytes: 10 * 2 ** 30,
+    highWaterBytes: "80%",
   });
   const { error } = configSchema.safeParse({ session: { maintenance: { pruneAfter: "soon" } } });
   expect(error?.issues).toMatchObject([
     { path: ["session", "maintenance", "pruneAfter"], message: expect.stringContaining('such as "30d"') },
+  ]);
+  const sizes = { maxDiskBytes: "1gb", highWaterBytes: "2gb" };
+  expect(configSchema.safeParse({ session: { maintenance: sizes } }).error?.issues).toMatchObject([
+    { path: ["session", "maintenance", "highWaterBytes"], message: expect.stringContaining("not above maxDiskBytes") },
+  ]);
+  expect(configSchema.safeParse({ session: { maintenance: { maxDiskBytes: "much" } } }).error?.issues).toMatchObject([
+    { path: ["session", "maintenance", "maxDiskBytes"] },
   ]);
 });

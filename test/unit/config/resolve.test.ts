@@ -58,6 +58,7 @@ describe("what is not configured", () => {
           pruneAfterMs: 30 * 86_400_000,
           transcriptsAfterMs: 30 * 86_400_000,
           entriesMax: 5_000,
+          bytes: { max: 10 * 2 ** 30, low: 8 * 2 ** 30 },
         },
         reset: { byType: {}, byChannel: {} },
       },

@@ -18,6 +18,7 @@ function make(store: Partial<Store> = {}, rule: Partial<RetentionDeps["rule"]> =
       staleSessions: async () => ({ rows: [], over: {} }),
       pruneSession: async () => undefined,
       expireTranscripts: async () => nothing,
+      storedBytes: async () => 0,
       audit: async () => undefined,
       ...store,
     },
