@@ -34,6 +34,11 @@ export function duration(text: string): number {
   return Number(count) * (unit === "s" ? 1_000 : unit === "m" ? 60_000 : unit === "h" ? 3_600_000 : 86_400_000);
 }
 
+/** A duration back from now, or a time; as the age of what is that old. */
+export function since(nowMs: () => number): (text: string) => number {
+  return (text) => (/^\d{4}-/.test(text) ? Math.max(0, nowMs() - time(text)) : duration(text));
+}
+
 /** For options that may be given several times. */
 export function collect(text: string, earlier: readonly string[] | undefined): readonly string[] {
   return [...(earlier ?? []), text];

@@ -22,6 +22,7 @@ import type { CleanupOptions } from "./commands/sessions-cleanup.ts";
 import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
+import { addAudit } from "./audit-commands.ts";
 import { addDevices } from "./device-commands.ts";
 import { addDiagnosis } from "./diagnosis-commands.ts";
 import { addPairing } from "./pairing-commands.ts";
@@ -76,6 +77,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addStop(shell);
   addLists(shell);
   addDeadLetters(shell);
+  addAudit(shell);
   addTimers(shell);
   addSubagents(shell);
   addGrants(shell);

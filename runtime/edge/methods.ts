@@ -4,6 +4,7 @@
  * Keys that a row does not name are dropped before the kernel's side sees them. Source: protocol.md, behaviour §4.4.
  */
 import { z } from "zod";
+import { auditLogs } from "../kernel/audit-types.ts";
 import { fates, grantVerbs } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Scope } from "../../auth/scopes.ts";
@@ -277,6 +278,35 @@ export const methods = {
   "plugin.approval.list": { scope: "operator.approvals", params: z.object({}) },
   "taskSuggestions.list": { scope: "operator.admin", params: z.object({}) },
   "flow.recent": { scope: "operator.read", params: z.object({}) },
+  "audit.list": {
+    scope: "operator.read",
+    params: z.object({
+      agentId: id.exactOptional(),
+      /** A type of row, or its first word. */
+      kind: z
+        .string()
+        .regex(/^[a-z][a-z_.-]{0,63}$/, "expected a type of row, as grant_added, or its first word")
+        .exactOptional(),
+      /** Not older than so many milliseconds. */
+      withinMs: count.exactOptional(),
+      limit: z.int().min(1).max(limits.auditListMax).exactOptional(),
+      /** Of the answer before. */
+      cursor: z.string().max(80).exactOptional(),
+      /** With the hash of each row and of the one before. */
+      hashes: z.literal(true).exactOptional(),
+    }),
+  },
+  "audit.verify": {
+    scope: "operator.read",
+    params: z.object({
+      /** Ends of logs that were seen before. */
+      anchors: z
+        .array(z.object({ log: z.enum(auditLogs), n: count, hash: z.string().max(64) }))
+        .max(limits.auditAnchorsGivenMax)
+        .exactOptional(),
+    }),
+  },
+  "audit.who": { scope: "operator.read", params: z.object({ agentId: id, withinMs: count }) },
   "deadletters.list": {
     scope: "operator.read",
     params: z.object({

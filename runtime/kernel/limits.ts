@@ -425,6 +425,18 @@ export const limits = {
   auditAnchorsMax: 1_000,
   /** Rows that one call of the store reads of the audit trail: some milliseconds. */
   auditRowsPerCall: 1_000,
+  /** Calls of the store that one listing makes before it says where to go on. */
+  auditCallsMax: 20,
+  /** Rows of one listing. */
+  auditListDefault: 50,
+  auditListMax: 1_000,
+  /** What one answer about who wrote to whom holds: some megabytes. */
+  whoEdgesMax: 1_000,
+  whoTracesMax: 10_000,
+  /** How often the heads of the logs are written outside of the store. */
+  auditAnchorMs: 10 * 60_000,
+  /** Anchors that one check is given. */
+  auditAnchorsGivenMax: 100,
   /** Characters of one text of a row. */
   auditTextCharsMax: 1_000,
   /** Faults that one check lists; the count is always told. */

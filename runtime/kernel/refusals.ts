@@ -1,6 +1,6 @@
 /** What no right helps a session to, and how a call of a cell is refused: answered, and in the audit trail. */
 import type { Refusal } from "./errors.ts";
-import type { UpRecord } from "./frames.ts";
+import { type UpRecord, up } from "./frames.ts";
 import { postRefusal } from "./posts.ts";
 import type { AgentEntry, KernelState, Turn } from "./state.ts";
 import { type CallId, hear } from "./steps.ts";
@@ -16,7 +16,7 @@ export function refuse(
   k: KernelState,
   agent: AgentEntry,
   turn: Turn,
-  record: Pick<UpRecord, "ref" | "a">,
+  record: Pick<UpRecord, "ref" | "a"> & Partial<Pick<UpRecord, "op">>,
   refusal: Refusal,
   call?: CallId,
 ): void {
@@ -28,9 +28,17 @@ export function refuse(
     event: "refused",
     subject: turn.mail.envelope.header.sessionKey,
     object: record.a.slice(0, 200),
+    ...verbOf(record.op, call),
     decision: "refused",
     code: refusal.code,
     trace: turn.mail.envelope.header.trace,
     detail: refusal.message,
   });
+}
+
+/** What the call wanted to do, where it is a verb of a right. */
+function verbOf(op: number | undefined, call: CallId | undefined): { readonly verb?: string } {
+  if (call?.op === "send" || call?.op === "request") return { verb: call.op };
+  if (call?.op === "tool") return { verb: `tool:${call.name.slice(0, 80)}` };
+  return op === up.sendVolatile ? { verb: "request" } : {};
 }

@@ -3,7 +3,18 @@
  * written in the transaction that accepts it, and costs no flush.
  */
 import { type AuditLog, auditLogs, auditTypes } from "../kernel/audit-types.ts";
-import { AuditChain, genesis, hashOf, headKey, openHead, readText, rowKey } from "./audit-chain.ts";
+import {
+  AuditChain,
+  anchorKey,
+  genesis,
+  hashOf,
+  headKey,
+  openAnchor,
+  openHead,
+  type ReadableLog,
+  readText,
+  rowKey,
+} from "./audit-chain.ts";
 import { checkAudit } from "./audit-check.ts";
 import { readAudit } from "./audit-pages.ts";
 import type { AuditRow } from "./audit-rows.ts";
@@ -12,7 +23,9 @@ import { Groups } from "./groups.ts";
 import type { Journal } from "./journal.ts";
 import type { Store } from "./port.ts";
 
-export type AuditCalls = Pick<Store, "audit" | "audits" | "auditPage" | "auditCheck" | "auditReach" | "auditHolds">;
+export type AuditReads = Pick<Store, "audits" | "auditPage" | "auditCheck" | "auditReach" | "auditHolds">;
+
+export type AuditCalls = AuditReads & Pick<Store, "audit">;
 
 type Chains = Readonly<Record<AuditLog, AuditChain>>;
 
@@ -53,11 +66,18 @@ export function makeAuditCalls(chains: Chains, journal: Pick<Journal, "change">)
       return none(rows);
     }),
   };
-  const auditPage: AuditCalls["auditPage"] = async (log, query) => readAudit(chains[log], query);
   return {
     async audit(rows) {
       await Promise.all(rows.map((row) => groups[auditTypes[row.type] ?? "traffic"].add(row)));
     },
+    ...makeAuditReads(chains),
+  };
+}
+
+/** What needs no writer. */
+export function makeAuditReads(logs: Readonly<Record<AuditLog, ReadableLog>>): AuditReads {
+  const auditPage: AuditReads["auditPage"] = async (log, query) => readAudit(logs[log], query);
+  return {
     async audits(limit) {
       const pages = await Promise.all(auditLogs.map((log) => auditPage(log, { limit })));
       return pages
@@ -66,17 +86,20 @@ export function makeAuditCalls(chains: Chains, journal: Pick<Journal, "change">)
         .slice(0, limit);
     },
     auditPage,
-    auditCheck: async (log, before) => checkAudit(chains[log], before),
+    auditCheck: async (log, before) => checkAudit(logs[log], before),
     async auditReach(log) {
-      const { environment, key } = chains[log];
+      const { environment, key } = logs[log];
       const found = openHead(key, log, readText(environment, headKey));
       return "head" in found
         ? { n: found.head.n, hash: found.head.hash, first: found.head.first }
         : { n: 0, hash: genesis(log), first: 1 };
     },
-    auditHolds: async (log, n) => {
-      const text = readText(chains[log].environment, rowKey(n));
-      return text === undefined ? undefined : hashOf(text);
+    async auditHolds(log, n) {
+      const { environment, key } = logs[log];
+      const text = readText(environment, rowKey(n));
+      if (text !== undefined) return hashOf(text);
+      const anchor = readText(environment, anchorKey(n));
+      return anchor === undefined ? undefined : openAnchor(key, log, anchor)?.hash;
     },
   };
 }

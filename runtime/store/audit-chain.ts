@@ -251,7 +251,7 @@ const sealOf = (key: string, log: AuditLog, what: "head" | "anchor", json: strin
   createHmac("sha256", key).update(`${what}\n${log}\n${json}`).digest("base64url");
 
 /** One spelling of each text, in which no byte stands for what another could. */
-const asciiJson = (value: object): string =>
+export const asciiJson = (value: object): string =>
   JSON.stringify(value).replaceAll(
     /[\u007f-\uffff]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,

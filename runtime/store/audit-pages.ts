@@ -1,7 +1,7 @@
 /** Reading a log of the audit trail (`runtime/store/audit-chain.ts`), newest first and a part at a time. */
 import { auditKind } from "../kernel/audit-types.ts";
 import { limits } from "../kernel/limits.ts";
-import { headKey, nearestRow, openHead, type ReadableLog, readText, rowKey } from "./audit-chain.ts";
+import { hashOf, headKey, nearestRow, openHead, type ReadableLog, readText, rowKey } from "./audit-chain.ts";
 import { parseRow } from "./audit-check.ts";
 import type { AuditEntry, AuditPage, AuditQuery, AuditRow } from "./audit-rows.ts";
 
@@ -11,7 +11,7 @@ const slackMs = 60_000;
 /** `next` is where the next part begins; undefined: there is no more that fits. A row that cannot be read is left to the check. */
 export function readAudit(
   { environment, log, key }: ReadableLog,
-  { before, sinceMs = 0, limit, ...filter }: AuditQuery,
+  { before, sinceMs = 0, limit, hashes = false, ...filter }: AuditQuery,
 ): AuditPage {
   const found = openHead(key, log, readText(environment, headKey));
   const first = ("head" in found ? found.head.first : nearestRow(environment, false)) ?? 1;
@@ -25,7 +25,10 @@ export function readAudit(
     if (row === undefined) continue;
     if (row.atMs < sinceMs - slackMs) return { rows, next: undefined };
     if (row.atMs < sinceMs) continue;
-    if (fits(row, filter)) rows.push({ log, n, ...row });
+    if (!fits(row, filter)) continue;
+    const base =
+      "head" in found && n === found.head.first ? found.head.base : hashOf(readText(environment, rowKey(n - 1)));
+    rows.push(hashes ? { log, n, ...row, hash: hashOf(text), before: base } : { log, n, ...row });
   }
   return { rows, next: n >= first ? n + 1 : undefined };
 }

@@ -11,6 +11,9 @@ export interface AuditRow extends AuditFacts {
 export interface AuditEntry extends AuditRow {
   readonly log: AuditLog;
   readonly n: number;
+  /** Where they were asked for: its hash, and the one of the row before, which it is over. */
+  readonly hash?: string;
+  readonly before?: string;
 }
 
 export interface AuditQuery {
@@ -22,6 +25,7 @@ export interface AuditQuery {
   /** A type, or its first word (`auditKind`). */
   readonly kind?: string;
   readonly sinceMs?: number;
+  readonly hashes?: boolean;
 }
 
 /** Newest first. A page may be empty and not the last: one call looks at `limits.auditRowsPerCall` rows. */

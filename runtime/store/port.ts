@@ -352,7 +352,7 @@ export interface Store {
   /** The next part of a check; call it until it is `done`. */
   auditCheck(log: AuditLog, before?: AuditCheck): Promise<AuditCheck>;
   auditReach(log: AuditLog): Promise<AuditReach>;
-  /** The hash of a row; undefined when it is not there. */
+  /** The hash of a row, or of the anchor that it left; undefined when there is neither. */
   auditHolds(log: AuditLog, n: number): Promise<string | undefined>;
 
   /**

@@ -11,7 +11,7 @@ import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
-import type { AcceptResult, Effect } from "../kernel/state.ts";
+import type { AcceptResult, AuditEffect, Effect } from "../kernel/state.ts";
 import { wasStoppedBefore } from "../kernel/spill.ts";
 import { storedOutcome } from "../kernel/turns.ts";
 import type { StandingOrder, Store } from "../store/port.ts";
@@ -22,7 +22,6 @@ import { sessionChannel, sessionKind } from "../routing/index.ts";
 import { specOf } from "./agent-spec.ts";
 import { type Deliver, makeAnswers, restartHeader } from "./answers.ts";
 import { makeAlarm } from "./alarm.ts";
-import { makeAuditTrail } from "./audit-trail.ts";
 import { makeBacklogs } from "./backlogs.ts";
 import { makeCellEnds } from "./cell-ends.ts";
 import { initOf, prepareCell } from "./cell-places.ts";
@@ -53,6 +52,7 @@ export interface DriverDeps {
   readonly onAgentChanged: (agentId: string) => void;
   /** Nothing is left of an agent that was removed while the gateway ran. */
   readonly onAgentGone: (agentId: string) => void;
+  readonly noteAudit: (effect: AuditEffect) => void;
   /** One more is in the store. */
   readonly onDeadLetter: () => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
@@ -102,7 +102,7 @@ export interface Driver {
 }
 
 export function makeDriver(deps: DriverDeps): Driver {
-  const { config, agents, store, runs, log, nowMs } = deps;
+  const { config, agents, store, runs, log, nowMs, noteAudit } = deps;
   const tickets = new Map<number, (result: AcceptResult) => void>();
   let nextTicket = 1;
   const isResumed = Promise.withResolvers<void>();
@@ -120,7 +120,6 @@ export function makeDriver(deps: DriverDeps): Driver {
     (effect) => perform(effect),
   );
 
-  const noteAudit = makeAuditTrail(store, log, nowMs);
   const reportEnd = makeCellEnds(makeProfiles(config.stateDir), log, nowMs, noteAudit);
 
   const host = makeCellHost(deps.assets, {

@@ -24,6 +24,7 @@ import { mainSessionKey } from "../routing/index.ts";
 import type { CallerRow, GrantRow } from "../kernel/envelope.ts";
 import type { QueueRow, GrantRequest, StandingOrder, Store, KeptDevices, KeptSenders } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
+import { makeAudit } from "./audit.ts";
 import { makeBackups } from "./backups.ts";
 import { makeAuditNote } from "./audit-trail.ts";
 import { makeAgentBoard } from "./agent-board.ts";
@@ -113,6 +114,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const nowMs = parts.nowMs ?? Date.now;
   const live = makeLiveConfig(parts.config);
   const { config, agents, routes } = live;
+  const audit = makeAudit({ store, stateDir: config.stateDir, operatorKey: parts.operatorKey, nowMs, log });
   const grants = makeGrants({
     kept: parts.grants,
     agents,
@@ -183,7 +185,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     accept: (admission) => driver.accept(admission),
     expect: (atMs) => signals.expect(atMs),
     onSessionChanged,
-    onAnswer: (call) => runTool(tools, driver.kernel, call),
+    onAnswer: (call) => runTool(tools, driver.kernel, call, audit.trail),
     workspaceOf: (agentId) => agents.get(agentId)?.workspace,
     nowMs,
     log,
@@ -237,7 +239,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     onSessionChanged,
     onDeadLetter: () => void deadLetters.changed(),
     deliver,
-    callTool: (call) => runTool(tools, driver.kernel, call),
+    callTool: (call) => runTool(tools, driver.kernel, call, audit.trail),
+    noteAudit: audit.trail,
     isRepeatable: (tool) => isRepeatable(tools, tool),
     askRight: (effect) => void answerAsked(effect, requests, driver.kernel),
     signals,
@@ -419,6 +422,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     runs,
     commands,
     deadLetters,
+    audit: audit.methods,
     signals,
     grants,
     requests,
@@ -465,6 +469,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     async resume() {
       const [found] = await Promise.all([driver.resume(), deadLetters.changed()]);
       isResumed = true;
+      audit.start();
       requests.resume();
       retention.start();
       return found;
@@ -474,6 +479,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       await configDesk.close();
       const [clean] = await Promise.all([driver.drain(timeoutMs), retention.close()]);
       await readers.close();
+      await audit.close();
       loop.close();
       board.close();
       return clean;

@@ -14,6 +14,7 @@ import { explainRoute, formatExplanation, type RouteTable } from "../routing/ind
 import { readLogTail } from "../observe/log-tail.ts";
 import type { Readers } from "../readers/readers.ts";
 import type { DeadLetterFilter, DeadLetterRow, Store } from "../store/port.ts";
+import type { AuditMethods } from "./audit-desk.ts";
 import type { Backups } from "./backups.ts";
 import { makeCatalogMethods } from "./catalog-methods.ts";
 import type { Commands } from "./commands/index.ts";
@@ -49,6 +50,7 @@ export interface OperatorDeps {
   readonly runs: Runs;
   readonly commands: Pick<Commands, "list">;
   readonly deadLetters: DeadLetters;
+  readonly audit: AuditMethods;
   readonly signals: Pick<Signals, "timers" | "remove">;
   readonly grants: Grants;
   readonly devices: DeviceDesk;
@@ -200,6 +202,9 @@ export function makeOperatorMethods(
       return { explanation, text: formatExplanation(explanation) };
     },
     "flow.recent": () => ({ flows: runs.flows }),
+    "audit.list": (asked) => deps.audit.list(asked),
+    "audit.verify": (asked) => deps.audit.verify(asked),
+    "audit.who": (asked) => deps.audit.who(asked),
     "deadletters.list": async (params) => {
       const { rows, total } = await deps.deadLetters.list(filterOf(params), params);
       return {

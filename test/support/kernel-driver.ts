@@ -355,7 +355,7 @@ export function makeDriver(options: DriverOptions): Driver {
       return;
     }
     if (options.tools?.[effect.tool] !== undefined) {
-      runTool(options.tools, kernel, effect);
+      runTool(options.tools, kernel, effect, () => undefined);
       return;
     }
     const params: { to: string; timeoutMs: number; turnsMax?: number; steers?: true } = JSON.parse(effect.params);

@@ -1,7 +1,7 @@
 /** `cloister deadletters list` and `show`. */
 import type { DeadLetterEntry, DeadLetterText } from "../gateway-rows.ts";
 import { showableText } from "../terminal.ts";
-import { formatAge, formatCount, formatFacts, formatTable } from "./table.ts";
+import { formatAge, formatCount, formatFacts, formatTable, formatTime } from "./table.ts";
 
 export function formatDeadLetters(letters: readonly DeadLetterEntry[], nowMs: number): readonly string[] {
   const columns = [
@@ -56,6 +56,3 @@ const indent = (body: string): readonly string[] =>
   showableText(body)
     .split("\n")
     .map((line) => `  ${line}`.trimEnd());
-
-const formatTime = (atMs: number): string =>
-  atMs > 0 ? new Date(atMs).toISOString().replace("T", " ").slice(0, 19) : "";

@@ -36,6 +36,10 @@ export function formatAge(atMs: number, nowMs: number): string {
   return atMs > 0 ? `${formatDuration(Math.max(0, nowMs - atMs))} ago` : "";
 }
 
+/** UTC, to the second. */
+export const formatTime = (atMs: number): string =>
+  atMs > 0 ? new Date(atMs).toISOString().replace("T", " ").slice(0, 19) : "";
+
 export function formatDuration(durationMs: number): string {
   const units = [
     [86_400_000, "d"],

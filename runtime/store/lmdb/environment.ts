@@ -89,11 +89,11 @@ class LmdbEnvironment implements Environment {
   }
 
   entries<T>(range: Range): Iterable<Entry<T>> {
-    return this.#database.getRange(boundsOf(range)) as Iterable<unknown> as Iterable<Entry<T>>;
+    return this.#database.getRange(readRange(range)) as Iterable<unknown> as Iterable<Entry<T>>;
   }
 
   keys(range: Range): Iterable<Key> {
-    return this.#database.getKeys(boundsOf(range));
+    return this.#database.getKeys(readRange(range));
   }
 
   put(key: Key, value: unknown): void {
@@ -169,7 +169,8 @@ class LmdbEnvironment implements Environment {
   }
 }
 
-function boundsOf({ start, end, reverse = false, limit }: Range) {
+/** A range as LMDB takes it. */
+export function readRange({ start, end, reverse = false, limit }: Range) {
   const [from, to] = reverse ? [end, start] : [start, end];
   const bounds = { start: [...from], end: [...to], reverse };
   return limit === undefined ? bounds : { ...bounds, limit };

@@ -5,7 +5,7 @@
 import type { z } from "zod";
 import { toRefusal } from "../../kernel/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import type { Effect } from "../../kernel/state.ts";
+import type { AuditEffect, Effect } from "../../kernel/state.ts";
 import { type ToolErrorCode, toolErrorCode } from "../../kernel/tool-results.ts";
 
 export type ToolCall = Extract<Effect, { type: "call" }>;
@@ -39,8 +39,16 @@ export function isRepeatable(tools: ToolTable, name: string): boolean {
 }
 
 /** Runs the tool of a call whose right is checked, and gives the kernel its result, also when it throws. */
-export function runTool(tools: ToolTable, kernel: Pick<Kernel, "callResult">, call: ToolCall): void {
-  const answer = (result: object): void => kernel.callResult(call, JSON.stringify(result));
+export function runTool(
+  tools: ToolTable,
+  kernel: Pick<Kernel, "callResult">,
+  call: ToolCall,
+  noteAudit: (effect: AuditEffect) => void,
+): void {
+  const answer = (result: object): void => {
+    if ("status" in result && result.status === "forbidden") noteAudit(refusalOf(call, result as ToolRefusal));
+    kernel.callResult(call, JSON.stringify(result));
+  };
   const tool = tools[call.tool];
   if (tool === undefined) {
     answer(fault("not_found", `no tool is called ${call.tool}`));
@@ -52,6 +60,28 @@ export function runTool(tools: ToolTable, kernel: Pick<Kernel, "callResult">, ca
     },
     (error: unknown) => answer(fault(toolErrorCode(toRefusal(error).code), toRefusal(error).message)),
   );
+}
+
+/** The policy said no to what the call names. */
+function refusalOf({ header, tool, params }: ToolCall, { error }: ToolRefusal): AuditEffect {
+  return {
+    type: "audit",
+    event: "refused",
+    subject: header.sessionKey,
+    object: targetOf(params) ?? tool,
+    verb: `tool:${tool}`,
+    decision: "refused",
+    code: "CLOISTER_CAPABILITY_DENIED",
+    trace: header.trace,
+    detail: error,
+  };
+}
+
+/** As the caller spelled it. */
+function targetOf(params: string): string | undefined {
+  const { sessionKey, agentId, label } = JSON.parse(params) as Readonly<Record<string, unknown>>;
+  if (typeof sessionKey === "string") return sessionKey;
+  return typeof agentId === "string" ? `agent:${agentId}` : typeof label === "string" ? `label:${label}` : undefined;
 }
 
 /** A tool whose parameters are checked before it runs: what does not fit is answered with the first thing that is wrong. */

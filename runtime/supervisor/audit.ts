@@ -1,0 +1,32 @@
+/** The audit trail as the gateway has it: what the kernel tells goes in, operators ask, and its ends are kept. */
+import { auditKeyOf } from "../store/audit-chain.ts";
+import type { Store } from "../store/port.ts";
+import { makeAuditAnchors } from "./audit-anchors.ts";
+import { type AuditMethods, makeAuditDesk, makeAuditMethods } from "./audit-desk.ts";
+import { makeAuditTrail } from "./audit-trail.ts";
+import type { Logger } from "./driver.ts";
+
+export interface Audit {
+  readonly trail: ReturnType<typeof makeAuditTrail>;
+  readonly methods: AuditMethods;
+  /** When the last process's work is taken up. Returns at once. */
+  start(): void;
+  /** Before the store is closed. */
+  close(): Promise<void>;
+}
+
+export function makeAudit(deps: {
+  readonly store: Store;
+  readonly stateDir: string;
+  readonly operatorKey: string;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}): Audit {
+  const { store, stateDir, operatorKey, nowMs, log } = deps;
+  const key = auditKeyOf(operatorKey);
+  return {
+    trail: makeAuditTrail(store, log, nowMs),
+    methods: makeAuditMethods(makeAuditDesk(store, stateDir, key), nowMs),
+    ...makeAuditAnchors({ store, stateDir, key, nowMs, log }),
+  };
+}
