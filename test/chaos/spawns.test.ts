@@ -1,4 +1,7 @@
-/** Many sub-agents with real workers, one after the other and several at once: a hundred, or as many as `CLOISTER_CHAOS_SPAWNS` says. */
+/**
+ * Many sub-agents with real workers, one after the other and several at once, and as many messages to a sibling beside them: a hundred
+ * of each, or as many as `CLOISTER_CHAOS_SPAWNS` says.
+ */
 import net from "node:net";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -11,27 +14,30 @@ const spawns = Math.ceil(asked / atOnce) * atOnce;
 const msEach = 1_000;
 
 test(
-  "AC-04.4, AC-14.1: every spawn of many succeeds with every connection refused by the machine",
+  "AC-04.4, AC-14.1: every spawn and every send to a sibling of many succeeds with every connection refused by the machine, and no device is asked about",
   async () => {
     const connect = vi.spyOn(net.Socket.prototype, "connect").mockImplementation(() => {
       throw new Error("no network here");
     });
     onTestFinished(() => connect.mockRestore());
-    const gateway = await openGateway([
-      {
-        id: "main",
-        module: fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url)),
-        moduleKind: "file",
-      },
-    ]);
-    const command = JSON.stringify({ do: "many", count: atOnce, text: JSON.stringify({ do: "say", text: "x" }) });
+    const module = fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url));
+    const gateway = await openGateway(
+      ["main", "raul"].map((id) => ({ id, module, moduleKind: "file" as const })),
+      { agentToAgent: { enabled: true, allow: ["main", "raul"] }, visibility: "all" },
+    );
+    const said = JSON.stringify({ do: "say", text: "x" });
+    const command = JSON.stringify({ do: "many", count: atOnce, sends: atOnce, text: said });
     const counts = new Map<string, number>();
     for (let left = spawns; left > 0; left -= atOnce)
       for (const status of JSON.parse(await gateway.reply("main", command)) as readonly string[])
         counts.set(status, (counts.get(status) ?? 0) + 1);
     expect([...counts]).toEqual([["succeeded", spawns]]);
     expect(connect).not.toHaveBeenCalled();
-    expect(gateway.driver.liveCells).toBeLessThanOrEqual(1 + atOnce);
+    expect(gateway.driver.liveCells).toBeLessThanOrEqual(2 + atOnce);
+    await expect.poll(async () => (await gateway.store.session("agent:raul:main"))?.messages).toBe(spawns);
+    expect((await gateway.store.deadLetters({ limit: 1 })).total).toBe(0);
+    expect(await gateway.store.devices()).toEqual({ paired: [], pending: [] });
+    expect(gateway.events.filter(({ event }) => event.startsWith("device."))).toEqual([]);
   },
   spawns * msEach,
 );

@@ -177,6 +177,31 @@ describe("sessions_spawn", () => {
   });
 });
 
+test("AC-06.2: a parent that holds the right to spawn and nothing else gets completions; sessions are archived, and removed, without it", async () => {
+  const gateway = await openGateway([agent("main", { subagents: { ...policy, archiveAfterMs: 200 } })]);
+  const { kernel, pairings } = gateway.driver;
+  for (const { id } of pairings.of("agent:main")) kernel.revoke(id, Date.now());
+  const verbs = ["tool:sessions_spawn"] as const;
+  kernel.grant(
+    { id: "only", subject: "agent:main", object: "gateway", verbs, delegable: verbs, origin: "config" },
+    Date.now(),
+  );
+  expect(pairings.of("agent:main").map(({ id }) => id)).toEqual(["only"]);
+  const kept = await spawn(gateway, { task: task({ do: "say", text: "kept" }) });
+  const deleted = await spawn(gateway, { task: task({ do: "say", text: "deleted" }), cleanup: "delete" });
+  expect((await untilHeard(gateway, 2)).map(({ signal }) => signal.outcome)).toEqual(["succeeded", "succeeded"]);
+  for (const { childSessionKey } of [kept, deleted])
+    await expect
+      .poll(async () => (await gateway.store.session(String(childSessionKey)))?.archivedAtMs, { timeout: 10_000 })
+      .toBeTypeOf("number");
+  const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin"] };
+  const key = String(deleted["childSessionKey"]);
+  expect(await gateway.doors.rpc(client, "sessions.delete", { key })).toMatchObject({ ok: true });
+  expect(await gateway.store.session(key)).toBeUndefined();
+  // What it holds is no more than that.
+  await expect(tell(gateway, { do: "tool", tool: "sessions_list", params: {} })).rejects.toThrow("no capability");
+});
+
 describe("the end of a run", () => {
   test("A3.3: without an answer it failed (no_result), with its last progress; a throw and a crash say what they were", async () => {
     const gateway = await openGateway([agent("main")]);

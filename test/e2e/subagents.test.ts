@@ -168,3 +168,27 @@ describe("cloister subagents", () => {
     expect(await program.stop()).toBe(0);
   });
 });
+
+test.each([
+  ["without auth", { mode: "none" }],
+  ["with an empty token", { token: "" }],
+])(
+  "AC-04.1: a fresh install %s can spawn: accepted with run and session, the completion reaches the parent, no device is asked about",
+  async (_what, auth) => {
+    const fresh = await startProgram(makeStateDir({ agents: { list: [{ id: "main", module }] }, gateway: { auth } }));
+    const run = (...args: string[]) => runCommand(fresh.stateDir, args);
+    const params = { runtime: "subagent", agentId: "main", mode: "run", task: task({ do: "say", text: "42" }) };
+    const answer = await run("send", task({ do: "tool", tool: "sessions_spawn", params }));
+    const { status, runId, childSessionKey } = JSON.parse(answer.stdout) as Record<string, string>;
+    expect([status, childSessionKey]).toEqual(["accepted", `agent:main:subagent:${runId}`]);
+    await expect
+      .poll(async () => (await run("send", task({ do: "heard" }))).stdout, { timeout: 30_000 })
+      .toContain(`"runId":"${runId}"`);
+    const [heard] = JSON.parse((await run("send", task({ do: "heard" }))).stdout) as [{ signal: object; text: string }];
+    expect(heard.signal).toMatchObject({ type: "completion", outcome: "succeeded", status: "ok" });
+    expect(heard.text).toContain("\n42\n");
+    const devices = JSON.parse((await run("devices", "list", "--json")).stdout) as Record<string, unknown>;
+    expect([devices["paired"], devices["pending"]]).toEqual([[], []]);
+    expect(await fresh.stop()).toBe(0);
+  },
+);
