@@ -80,6 +80,36 @@ export function parseFrame(raw: string): ParsedFrame {
   return { type: "not-a-frame" };
 }
 
+const wireError = z.strictObject({
+  code: z.string(),
+  message: z.string(),
+  details: z.record(z.string(), z.unknown()).optional(),
+  retryable: z.boolean().optional(),
+  retryAfterMs: z.number().optional(),
+});
+
+const responseFrame = z.discriminatedUnion("ok", [
+  z.strictObject({ type: z.literal("res"), id: z.string(), ok: z.literal(true), payload: z.unknown() }),
+  z.strictObject({ type: z.literal("res"), id: z.string(), ok: z.literal(false), error: wireError }),
+]);
+
+const stateVersion = z.strictObject({ presence: z.int(), health: z.int() });
+
+/** What the gateway sends. Payloads: `test/fixtures/recorded-shapes.json`, and what of them is left out. */
+export const serverFrame = z.union([
+  responseFrame,
+  z.strictObject({
+    type: z.literal("event"),
+    event: z.string(),
+    payload: z.looseObject({}),
+    seq: z.int().min(1).optional(),
+    stateVersion: stateVersion.optional(),
+  }),
+]);
+
+/** Which state of the snapshot an event brings: a client that has a newer one drops it. */
+export type StateVersion = z.infer<typeof stateVersion>;
+
 export const formatPayload = (id: string, payload: unknown): string =>
   JSON.stringify({ type: "res", id, ok: true, payload: payload ?? {} });
 
@@ -91,12 +121,6 @@ export function formatEvent(event: string, payloadJson: string, seq?: number, st
   const order = seq === undefined ? "" : `,"seq":${seq}`;
   const version = state === undefined ? "" : `,"stateVersion":${JSON.stringify(state)}`;
   return `{"type":"event","event":${JSON.stringify(event)},"payload":${payloadJson}${order}${version}}`;
-}
-
-/** Which state of the snapshot an event brings: a client that has a newer one drops it. */
-export interface StateVersion {
-  readonly presence: number;
-  readonly health: number;
 }
 
 /** A close reason of at most 123 bytes of UTF-8, which is all that a close frame holds; no character is cut in two. */

@@ -68,7 +68,7 @@ export function makeHello(deps: HelloDeps): Hello {
           stateVersion: stateVersion(),
           uptimeMs: uptimeMs(),
           // Of now: another configuration may be in force.
-          sessionDefaults: settings.snapshot,
+          sessionDefaults: { ownership: "explicit", selectionRequired: false, ...settings.snapshot },
         },
         auth,
         policy: {

@@ -3,6 +3,7 @@
  *
  * `agent` answers twice with one id: what was accepted, and how the run ended. Nothing here throws for what a client sends.
  */
+import { z } from "zod";
 import { type Refusal, toRefusal } from "../kernel/errors.ts";
 import type { EdgeBounds } from "./bounds.ts";
 import { formatError, formatPayload, type RequestFrame } from "./frames.ts";
@@ -37,12 +38,17 @@ export async function answerFrame(
   if (!result.ok) return respond(formatError(id, toWireError(result.refusal)));
   respond(formatPayload(id, result.payload));
 
-  const runId = method === "agent" ? runIdOf(result.payload) : undefined;
-  if (runId === undefined) return;
+  const accepted = method === "agent" ? acceptedRun.safeParse(result.payload).data : undefined;
+  if (accepted === undefined) return;
+  const { runId, ...where } = accepted;
   const waitMs = waitOf(checked.params, deps.bounds);
   const run = await settledRun(runId, () => deps.kernel.waitRun(runId, waitMs));
-  respond(formatRun(id, run, deps.now() - startedAtMs));
+  respond(formatRun(id, run, where, deps.now() - startedAtMs));
 }
+
+const acceptedRun = z.object({ runId: z.string(), agentId: z.string(), sessionKey: z.string() });
+
+type RunPlace = Omit<z.infer<typeof acceptedRun>, "runId">;
 
 function unknownMethod(method: string): WireError {
   return { code: "INVALID_REQUEST", message: `unknown method: ${method}` };
@@ -88,11 +94,6 @@ async function settledRun(runId: string, call: () => Promise<RunResult>): Promis
   }
 }
 
-function runIdOf(payload: unknown): string | undefined {
-  const runId = typeof payload === "object" && payload !== null && "runId" in payload ? payload.runId : undefined;
-  return typeof runId === "string" ? runId : undefined;
-}
-
 /** `timeout` is in seconds; absent or 0 means the default. A timer takes at most 2^31 − 1 ms. */
 function waitOf(params: unknown, { runWaitMsDefault }: EdgeBounds): number {
   const named = typeof params === "object" && params !== null && "timeout" in params ? params.timeout : 0;
@@ -100,10 +101,14 @@ function waitOf(params: unknown, { runWaitMsDefault }: EdgeBounds): number {
   return seconds === 0 ? runWaitMsDefault : Math.min(seconds * 1000, 2 ** 31 - 1);
 }
 
-function formatRun(id: string, run: RunResult, durationMs: number): string {
+function formatRun(id: string, run: RunResult, where: RunPlace, durationMs: number): string {
   const { runId } = run;
   if (run.status === "error") return formatError(id, toWireError(run.refusal, { runId, status: "error" }));
-  const payloads = run.status === "ok" && run.reply !== null ? [{ text: run.reply, mediaUrl: null }] : [];
   const summary = run.status === "ok" ? "completed" : "no answer in time; the run goes on";
-  return formatPayload(id, { runId, status: run.status, summary, result: { payloads, meta: { durationMs } } });
+  const reply = run.status === "ok" ? run.reply : null;
+  const ended =
+    run.status === "ok" ? { aborted: false, stopReason: "stop", finalAssistantVisibleText: reply ?? "" } : {};
+  const payloads = reply === null ? [] : [{ text: reply, mediaUrl: null }];
+  const meta = { durationMs, agentMeta: where, ...ended };
+  return formatPayload(id, { runId, status: run.status, summary, result: { payloads, meta } });
 }

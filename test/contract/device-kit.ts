@@ -3,7 +3,7 @@ import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:cryp
 import type { EdgeSettings } from "../../runtime/edge/port.ts";
 import { proofTexts } from "../../runtime/edge/device-proof.ts";
 import type { Store } from "../../runtime/store/port.ts";
-import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
+import { makeConfig, openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
 import {
   type EdgeChanges,
   type Frame,
@@ -23,10 +23,11 @@ export async function openDeviceGateway(
     readonly auth?: EdgeSettings["auth"];
     readonly autoApproveLocal?: boolean;
     readonly store?: Store;
+    readonly agents?: readonly TestAgent[];
   } & EdgeChanges = {},
 ): Promise<DeviceGateway> {
   const { auth = { mode: "token", secret: gatewayToken } as const, autoApproveLocal = true, store } = changes;
-  const config = makeConfig([{ id: "main", module: "echo" }]);
+  const config = makeConfig(changes.agents ?? [{ id: "main", module: "echo" }]);
   const gateway = await openGateway(
     [],
     {},
@@ -38,6 +39,8 @@ export async function openDeviceGateway(
   const running = await openEdge({ ...changes, settings: { auth, ...changes.settings } });
   const { kernel, edge } = running;
   kernel.answers.rpc = (...args) => gateway.doors.rpc(...args);
+  kernel.answers.waitRun = (...args) => gateway.doors.waitRun(...args);
+  kernel.answers.snapshot = () => gateway.doors.snapshot();
   kernel.answers.connectDevice = (attempt) => gateway.doors.connectDevice(attempt);
   kernel.deviceGone = (connId) => gateway.doors.deviceGone(connId);
   gateway.attachEdge(edge);

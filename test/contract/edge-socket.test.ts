@@ -166,6 +166,8 @@ describe("handshake", () => {
         stateVersion: { presence: 1, health: 1 },
         uptimeMs: 70,
         sessionDefaults: {
+          ownership: "explicit",
+          selectionRequired: false,
           defaultAgentId: "main",
           mainKey: "main",
           mainSessionKey: "agent:main:main",
@@ -553,7 +555,16 @@ describe("agent answers twice with one id", () => {
       runId: "run-7",
       status: "ok",
       summary: "completed",
-      result: { payloads: [{ text: "OK-1", mediaUrl: null }], meta: { durationMs: 1_877 } },
+      result: {
+        payloads: [{ text: "OK-1", mediaUrl: null }],
+        meta: {
+          durationMs: 1_877,
+          agentMeta: { agentId: "raul", sessionKey: "agent:raul:main" },
+          aborted: false,
+          stopReason: "stop",
+          finalAssistantVisibleText: "OK-1",
+        },
+      },
     });
     expect(kernel.calls.at(-1)).toEqual({ method: "waitRun", args: ["run-7", 600_000] });
   });

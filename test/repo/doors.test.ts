@@ -150,5 +150,5 @@ test("A9.5: every method of the socket has a scope, which is checked before its 
   for (const [name, { scope }] of Object.entries(methods)) expect(operatorScopes, name).toContain(scope);
   const text = readText("runtime/edge/requests.ts");
   expect(text.indexOf("holdsScope(")).toBeGreaterThan(-1);
-  expect(text.indexOf("holdsScope(")).toBeLessThan(text.indexOf("safeParse("));
+  expect(text.indexOf("holdsScope(")).toBeLessThan(text.indexOf("params.safeParse("));
 });

@@ -7,6 +7,7 @@ import { runProgram } from "../../runtime/cli/program.ts";
 import { events, methods } from "../../runtime/edge/methods.ts";
 import { errorRegister } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { leftOut } from "../fixtures/left-out.ts";
 import { readText } from "./files.ts";
 
 export interface GeneratedPart {
@@ -20,6 +21,7 @@ export const generatedParts: readonly GeneratedPart[] = [
   { file: "docs/reference/errors.md", name: "errors", make: makeErrors },
   { file: "docs/reference/limits.md", name: "limits", make: makeLimits },
   { file: "docs/reference/protocol.md", name: "methods", make: makeMethods },
+  { file: "docs/reference/protocol.md", name: "left out", make: makeLeftOut },
   { file: "docs/reference/cli.md", name: "commands", make: makeCommands },
 ];
 
@@ -109,6 +111,14 @@ function makeMethods(): string {
   ]);
   const sent = events.map((event) => `\`${event}\``).join(", ");
   return `${table(["method", "scope", "parameters"], rows)}\nEvents: ${sent}.\n`;
+}
+
+function makeLeftOut(): string {
+  const rows = leftOut.map(({ reason, keys = [], frames = [] }) => [
+    reason,
+    [...frames, ...keys].map((name) => `\`${name}\``).join(", "),
+  ]);
+  return table(["why", "what"], rows);
 }
 
 function describeFields({ properties = {}, required = [] }: JsonSchema): string {

@@ -20,7 +20,7 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     /^cron\.(?:list|status|runs)$/,
     /^usage\./,
     // Ours: what only looks.
-    /^(?:lanes|timers|subagents|grants|deadletters)\.(?:list|explain|requests|show)$/,
+    /^(?:lanes|timers|subagents|grants|deadletters|callers)\.(?:list|explain|requests|show)$/,
     /^(?:gateway\.status|route\.explain|flow\.recent)$/,
   ],
   "operator.write": [
