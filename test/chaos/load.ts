@@ -131,7 +131,8 @@ export async function openLoad({ seed, peers: peerCount = 20, others = [] }: Loa
   const report = async (program: Program, peer: Peer, text: string): Promise<string[]> => {
     const { status, body } = await send(program, peer, text, `report-${++reports}`, true);
     if (status !== 200) throw new Error(`the report of ${peer.id} was answered ${status} ${JSON.stringify(body)}`);
-    return (body.reply as string).split(" ").filter((entry) => entry !== "");
+    // An answer without text is none.
+    return ((body.reply ?? "") as string).split(" ").filter((entry) => entry !== "");
   };
 
   /** Gives what `raul` was asked, by all. */
