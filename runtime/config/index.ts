@@ -2,6 +2,21 @@
 export { type ConfigIssue, formatIssues, isConfigFailure } from "./issue.ts";
 export { findPaths, isInside, type Surroundings } from "./paths.ts";
 export { localSocketFile } from "./local-socket.ts";
+export { addAgent, bindAgent, removeAgent, updateAgent } from "./agent-edits.ts";
+export {
+  type Authored,
+  changeText,
+  type FileChange,
+  hashText,
+  parseText,
+  readAuthored,
+  valueOf,
+  writeAuthored,
+} from "./change.ts";
+export { applyEdits, mergePatch } from "./edits.ts";
+export { writeAtomically } from "./file/write.ts";
+export { redactValue } from "./secrets.ts";
+export { lookUpKey } from "./schema/lookup.ts";
 export { type LoadedConfig, loadConfig } from "./load.ts";
 export { type ConfigFiles, findLastGood, keepLastGood } from "./last-good.ts";
 export { type ConfigPlan, holdBack, isEmpty, planConfig, type RestartKey } from "./plan.ts";

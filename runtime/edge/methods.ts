@@ -42,6 +42,20 @@ const senderCode = { code: id, channel: id.exactOptional(), accountId: id.exactO
 const callerAgents = z.array(id).min(1).max(limits.callerAgentsMax);
 const peer = z.object({ kind: z.enum(["direct", "group", "channel"]), id });
 
+const configText = z.string().max(limits.configBytesMax);
+const configPath = z.array(z.union([z.string().max(1_024), z.int().min(0)])).max(limits.configNestingMax);
+const writing = { baseHash: id.exactOptional(), force: z.boolean().exactOptional() };
+/** Clients of the peer send more: notes and delays, which have no meaning here. */
+const wholeConfig = z.object({ raw: configText, ...writing });
+const agentText = z.string().trim().min(1).max(limits.pathCharsMax);
+const agentFields = {
+  workspace: agentText.exactOptional(),
+  model: agentText.exactOptional(),
+  emoji: agentText.exactOptional(),
+  avatar: agentText.exactOptional(),
+  theme: agentText.exactOptional(),
+};
+
 export const methods = {
   health: { scope: "operator.read", params: z.object({}) },
   status: { scope: "operator.read", params: z.object({}) },
@@ -55,6 +69,54 @@ export const methods = {
       limit: z.int().min(1).max(limits.logTailLinesMax).exactOptional(),
       maxBytes: z.int().min(1).max(limits.logTailBytesMax).exactOptional(),
     }),
+  },
+  "config.get": { scope: "operator.read", params: z.object({}) },
+  "config.schema.lookup": { scope: "operator.read", params: z.object({ path: z.string().max(1_024) }) },
+  "config.set": { scope: "operator.admin", params: wholeConfig },
+  "config.apply": { scope: "operator.admin", params: wholeConfig },
+  "config.patch": {
+    scope: "operator.admin",
+    /** `raw`: a merge patch as JSON5; `set` and `unset` are ours. */
+    params: z
+      .object({
+        raw: configText.exactOptional(),
+        replacePaths: z.array(z.string().max(1_024)).max(100).exactOptional(),
+        set: z
+          .array(z.object({ path: configPath, value: z.unknown() }))
+          .max(1_000)
+          .exactOptional(),
+        unset: z.array(configPath).max(1_000).exactOptional(),
+        ...writing,
+      })
+      .refine(
+        ({ raw, set, unset }) => (raw === undefined) !== (set === undefined && unset === undefined),
+        "expected raw, or set and unset",
+      ),
+  },
+  "agents.create": {
+    scope: "operator.admin",
+    params: z.object({
+      /** The id follows from the name where none is given. */
+      name: agentText,
+      id: id.exactOptional(),
+      agentDir: agentText.exactOptional(),
+      module: agentText.exactOptional(),
+      bind: z.array(id).max(100).exactOptional(),
+      ...agentFields,
+    }),
+  },
+  "agents.update": {
+    scope: "operator.admin",
+    params: z.object({
+      agentId: id,
+      name: agentText.exactOptional(),
+      module: agentText.exactOptional(),
+      ...agentFields,
+    }),
+  },
+  "agents.delete": {
+    scope: "operator.admin",
+    params: z.object({ agentId: id, deleteFiles: z.boolean().exactOptional() }),
   },
   "lanes.list": { scope: "operator.read", params: z.object({}) },
   "agents.list": { scope: "operator.read", params: z.object({}) },

@@ -26,6 +26,16 @@ export const errorRegister = {
     retry: "after-change",
     http: 400,
   },
+  CLOISTER_CONFIG_STALE: {
+    summary: "The configuration is not the one any more that the change was made for.",
+    retry: "after-change",
+    http: 409,
+  },
+  CLOISTER_CONFIG_GUARDED: {
+    summary: "The change would lose much of the configuration, and nobody said that this is meant.",
+    retry: "after-change",
+    http: 409,
+  },
   CLOISTER_STATE_LOCKED: { summary: "Another gateway uses this state directory.", retry: "after-change", http: 409 },
   CLOISTER_STATE_UNUSABLE: { summary: "The state directory cannot be used.", retry: "after-change", http: 500 },
   CLOISTER_BACKUP_RUNNING: { summary: "The gateway is making a backup already.", retry: "later", http: 409 },

@@ -555,12 +555,17 @@ export const limits = {
   clientEventsMax: 10_000,
   /** One configuration file: bytes, and levels of nesting (the deepest setting has about twelve). */
   configBytesMax: 1_048_576,
+  configNestingMax: 64,
   /** How long a configuration file is left alone before an edit counts: editors write in several steps (config: `gateway.reload.debounceMs`). */
   configDebounceMs: 300,
   configDebounceMsMax: 60_000,
+  /** From this size on a change that halves the file has to say that it is meant: below it two lines are half of the file. */
+  configGuardCharsMin: 512,
+  /** Changes of the configuration by one client in `configWritesMs`, of each kind. Source: behaviour §1.2. */
+  configWritesMax: 30,
+  configWritesMs: 60_000,
   /** How often files are looked at where the system cannot watch their folder. */
   configPollMs: 5_000,
-  configNestingMax: 64,
   /** `$include` inside included files, and files in all. Source for the depth: behaviour §1.1. */
   configIncludeDepthMax: 10,
   configFilesMax: 100,

@@ -1,5 +1,5 @@
 /** Door of the routing room: ids, session keys, and which agent a message belongs to. All of it is pure. */
-export { agentIdForm, isValidAgentId } from "./ids.ts";
+export { agentIdForm, isValidAgentId, normalizeAgentId as agentIdOfName } from "./ids.ts";
 export {
   formatGroupHistoryKey,
   formatSessionKey,

@@ -10,19 +10,28 @@
  *                                   └── nobody would start it again ──► the rest is in force; the key is shown as waiting
  */
 import { createHash } from "node:crypto";
+import { rm } from "node:fs/promises";
 import {
+  type Authored,
+  changeText,
   type ConfigFiles,
   type ConfigPlan,
+  type FileChange,
+  hashText,
   holdBack,
   isConfigFailure,
   isEmpty,
   keepLastGood,
   planConfig,
+  readAuthored,
+  type ResolvedAgent,
   type ResolvedConfig,
   type RestartKey,
+  writeAtomically,
+  writeAuthored,
 } from "../config/index.ts";
 import type { ChangeableSettings, EdgeForKernel, GatewayEvent } from "../edge/port.ts";
-import { toRefusal } from "../kernel/errors.ts";
+import { failure, toRefusal } from "../kernel/errors.ts";
 import { compileRoutes } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
 import { placeOf } from "./agent-places.ts";
@@ -77,6 +86,22 @@ export type Applied =
   | { readonly status: "applied"; readonly plan: ConfigPlan }
   | { readonly status: "restarting"; readonly restart: readonly RestartKey[] };
 
+export interface WriteOptions {
+  /** The hash of the text that the change was made for; `any`: it is made for whatever is there. */
+  readonly base: string | undefined;
+  /** Also when much would be lost. */
+  readonly force: boolean;
+  readonly by: string;
+}
+
+export interface Written {
+  readonly file: string;
+  readonly hash: string;
+  /** Comments were lost. */
+  readonly isRewritten: boolean;
+  readonly applied: Applied;
+}
+
 export interface ConfigDesk {
   status(): ConfigStatus;
   /** Reads the files again. Never rejects: what is wrong with them is logged and in `status`. */
@@ -85,6 +110,10 @@ export interface ConfigDesk {
   apply(next: ReadConfig, by: string): Promise<Applied>;
   /** The gateway is ready: what it was started with has worked, and the files are looked after from now on. */
   start(): Promise<void>;
+  /** Checks a change of the file, writes it and takes it up. Rejects, and the file is what it was, when any of it fails. */
+  write(change: FileChange, asked: WriteOptions): Promise<Written>;
+  /** Calls it when nothing is left of an agent, once. Gives how to take that back. */
+  whenGone(agentId: string, then: (agent: ResolvedAgent) => Promise<unknown>): () => void;
   /** The kernel has forgotten an agent that was removed. */
   gone(agentId: string): void;
   close(): Promise<void>;
@@ -94,7 +123,8 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
   const { live, store, nowMs, log } = deps;
   const inTurn = makeInTurn();
   const audit = makeAuditNote(store, log, nowMs);
-  const leaving = new Map<string, ReturnType<typeof placeOf>>();
+  const leaving = new Map<string, ResolvedAgent>();
+  const waiting = new Map<string, (agent: ResolvedAgent) => Promise<unknown>>();
   let files = deps.files;
   let generation = 1;
   let sinceMs = nowMs();
@@ -106,7 +136,9 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
   const place = (agents: readonly ResolvedConfig["agents"][number][]): Promise<void> =>
     store.placeAgents([
       ...agents.map((agent) => placeOf(agent, live.current().stateDir)),
-      ...[...leaving.values()].filter(({ agentId }) => !agents.some(({ id }) => id === agentId)),
+      ...[...leaving.values()]
+        .filter(({ id }) => !agents.some((agent) => agent.id === id))
+        .map((agent) => placeOf(agent, live.current().stateDir)),
     ]);
 
   const skip = (found: unknown, by: string): void => {
@@ -174,8 +206,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     }
     // From here on to the end of the step nothing waits: the kernel hears no message in between.
     const atMs = nowMs();
-    for (const agent of from.agents)
-      if (agents.removed.includes(agent.id)) leaving.set(agent.id, placeOf(agent, from.stateDir));
+    for (const agent of from.agents) if (agents.removed.includes(agent.id)) leaving.set(agent.id, agent);
     live.replace(config);
     const parked = new Map(orders.map(({ agentId, reason }) => [agentId, reason]));
     const { kernel, pairings } = deps.driver();
@@ -193,6 +224,33 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     deps.publish({ event: "config.changed", payload: { ...told, ts: atMs } });
     log.info({ ...told, by }, "config reload applied");
     audit({ type: "config_applied", subject: by, object: config.revision, detail: describe(plan) });
+  }
+
+  async function write(change: FileChange, { base, force, by }: WriteOptions): Promise<Written> {
+    const authored = await readAuthored(live.current().configPath);
+    checkBase(authored, base);
+    const { text, isRewritten, lost } = changeText(authored, change);
+    if (lost !== undefined && !force) {
+      await writeAtomically(`${authored.file}.rejected`, text);
+      throw failure(
+        "CLOISTER_CONFIG_GUARDED",
+        `${authored.file} is not written: ${lost}; the change is kept in ${authored.file}.rejected`,
+        "repeat it with force if it is meant",
+      );
+    }
+    const told = { file: authored.file, hash: hashText(text), isRewritten };
+    if (text === authored.text) return { ...told, isRewritten: false, applied: { status: "unchanged" } };
+    const next = await deps.read(new Map([[authored.file, text]]));
+    compileRoutes(next.config);
+    await writeAuthored(authored, text);
+    if (live.current().gateway.reload.mode === "off") return { ...told, applied: { status: "off" } };
+    try {
+      return { ...told, applied: await apply(next, by) };
+    } catch (fault) {
+      if (authored.text === undefined) await rm(authored.file);
+      else await writeAuthored({ ...authored, text }, authored.text);
+      throw fault;
+    }
   }
 
   async function read(by: string): Promise<Applied | undefined> {
@@ -217,7 +275,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     status: () => ({
       generation,
       revision: live.current().revision,
-      hash: hashFiles(files),
+      hash: hashText(files.get(live.current().configPath)),
       mode: live.current().gateway.reload.mode,
       sinceMs,
       ...(error === undefined ? {} : { error }),
@@ -236,10 +294,22 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
       // They may have changed since they were read, or this start did not use them.
       await inTurn(() => read("the start"));
     },
+    write: (change, asked) => inTurn(() => write(change, asked)),
+    whenGone: (agentId, then) => {
+      waiting.set(agentId, then);
+      return () => void waiting.delete(agentId);
+    },
     gone(agentId) {
+      const agent = leaving.get(agentId);
+      const then = waiting.get(agentId);
       leaving.delete(agentId);
-      void inTurn(() => place(live.current().agents)).catch((fault: unknown) =>
-        log.error({ agent: agentId, error: toRefusal(fault) }, "the store of a removed agent could not be closed"),
+      waiting.delete(agentId);
+      const close = async (): Promise<void> => {
+        await place(live.current().agents);
+        if (agent !== undefined && !live.agents.has(agentId)) await then?.(agent);
+      };
+      void inTurn(close).catch((fault: unknown) =>
+        log.error({ agent: agentId, error: toRefusal(fault) }, "what a removed agent left could not be put away"),
       );
     },
     async close() {
@@ -249,10 +319,25 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
   };
 }
 
+function checkBase({ text, hash, file }: Authored, base: string | undefined): void {
+  if (base === "any" || base === hash || (base === undefined && text === undefined)) return;
+  throw base === undefined
+    ? failure(
+        "CLOISTER_REQUEST_INVALID",
+        `baseHash is missing: ${file} is there, and a change names the text that it was made for (now ${hash})`,
+        "config.get tells the hash",
+      )
+    : failure(
+        "CLOISTER_CONFIG_STALE",
+        `${file} has changed since ${base}; its hash is ${hash}`,
+        "read it again (config.get), make the change again, and name that hash",
+      );
+}
+
 const ids = (list: readonly { readonly id: string }[]): readonly string[] => list.map(({ id }) => id);
 
 /** Of names and texts, whatever the order. */
-export function hashFiles(files: ConfigFiles): string {
+function hashFiles(files: ConfigFiles): string {
   const sum = createHash("sha256");
   for (const [file, text] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
     sum.update(`${JSON.stringify([file, text ?? null])}\n`);

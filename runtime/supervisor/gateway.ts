@@ -32,6 +32,7 @@ import { type Callers, makeCallers } from "./callers.ts";
 import { makeCommands } from "./commands/index.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
 import type { Deliver } from "./answers.ts";
+import { makeConfigMethods } from "./config-methods.ts";
 import { type ConfigDesk, makeConfigDesk, type ReadConfig, type ReadsConfig } from "./config-desk.ts";
 import { type Driver, type Logger, makeDriver, type Resumed } from "./driver.ts";
 import { makeExchanges } from "./exchanges.ts";
@@ -407,6 +408,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     loop: () => loop.read(),
   });
   const rpc = makeOperatorMethods({
+    configMethods: makeConfigMethods({ desk: configDesk, live, read: parts.configFile.read, grants, nowMs, log }),
     devices,
     callers,
     senders,

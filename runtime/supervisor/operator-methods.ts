@@ -18,6 +18,7 @@ import type { AuditMethods } from "./audit-desk.ts";
 import type { Backups } from "./backups.ts";
 import { makeCatalogMethods } from "./catalog-methods.ts";
 import type { Commands } from "./commands/index.ts";
+import type { makeConfigMethods } from "./config-methods.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { GrantRequests } from "./grant-requests.ts";
 import type { Callers } from "./callers.ts";
@@ -39,6 +40,7 @@ import type { StopWork } from "./stop-work.ts";
 
 export interface OperatorDeps {
   readonly config: ResolvedConfig;
+  readonly configMethods: ReturnType<typeof makeConfigMethods>;
   readonly views: GatewayViews;
   readonly nowMs: () => number;
   readonly store: Store;
@@ -105,6 +107,7 @@ export function makeOperatorMethods(
     ...deps.views.handlers,
     ...makeSessionMethods({ ...deps, targets }),
     ...makeCatalogMethods({ ...deps, targets, commands: () => deps.commands.list() }),
+    ...deps.configMethods,
     "logs.tail": ({ cursor, limit, maxBytes }) =>
       readLogTail(config.logging.file, {
         ...(cursor === undefined ? {} : { cursor }),

@@ -21,7 +21,7 @@ export function pathKey(path: Path): string {
 }
 
 /** Blank, comment, string, punctuation, or a bare word or number; one of them starts wherever the last one ended. */
-const token =
+export const token =
   /(?:\s+|\/\/[^\n\r\u2028\u2029]*|\/\*[\s\S]*?\*\/)|("[^"\\]*(?:\\[\s\S][^"\\]*)*"|'[^'\\]*(?:\\[\s\S][^'\\]*)*')|([{}[\]:,])|([^\s{}[\]:,"'/]+)/y;
 
 type Frame = { readonly type: "object"; key: string; wantsKey: boolean } | { readonly type: "list"; index: number };
@@ -71,7 +71,7 @@ export function findLines(text: string, nestingMax: number): Lines {
 }
 
 /** Quotes and escapes are left to the parser, so that both read a key the same way. */
-function readKey(word: string): string {
+export function readKey(word: string): string {
   if (!/["'\\]/.test(word)) return word;
   return Object.keys(JSON5.parse<object>(`{${word}:0}`))[0] ?? word;
 }

@@ -1,0 +1,202 @@
+/** Operators' clients read and change a real configuration file while real cells work. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { findPaths, loadConfig, resolveConfig } from "../../runtime/config/index.ts";
+import type { ConfigFiles } from "../../runtime/config/last-good.ts";
+import type { Client } from "../../runtime/edge/port.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
+import { openGateway, type TestGateway } from "../support/gateway.ts";
+
+const text = `// the office
+{
+  agents: { list: [{ id: "main", module: "echo" }, { id: "raul", module: "echo" }] },
+  // the door
+  gateway: { auth: { token: "t0p-s3cret" }, reload: { debounceMs: 0 } },
+}
+`;
+
+interface Office {
+  readonly gateway: TestGateway;
+  readonly file: string;
+  readonly now: () => string;
+  // oxlint-disable-next-line typescript/no-explicit-any -- whatever a method answers
+  readonly call: (method: string, params?: object, client?: Client) => Promise<any>;
+  /** The hash that a change has to name. */
+  readonly hash: () => Promise<string>;
+}
+
+const admin: Client = { connId: "t", clientId: "t", mode: "t", scopes: ["operator.admin"] };
+
+async function open(written = text): Promise<Office> {
+  const home = mkdtempSync(path.join(os.tmpdir(), "cloister-config-methods-"));
+  const stateDir = path.join(home, ".cloister");
+  const file = path.join(stateDir, "cloister.json");
+  mkdirSync(stateDir);
+  writeFileSync(file, written);
+  const read = async (texts: ConfigFiles = new Map()) => {
+    const loaded = await loadConfig({ ...(await findPaths({ env: {}, homeDir: home })), env: {}, texts });
+    return { config: resolveConfig(loaded), files: loaded.files };
+  };
+  const { config, files } = await read();
+  const gateway = await openGateway([], {}, { config, configFile: { read, files } });
+  await gateway.configDesk.start();
+  const call: Office["call"] = async (method, params = {}, client = admin) => {
+    const result = await gateway.doors.rpc(client, method, params);
+    if (!result.ok) throw Object.assign(new Error(result.refusal.message), result.refusal);
+    return result.payload;
+  };
+  return {
+    gateway,
+    file,
+    call,
+    now: () => readFileSync(file, "utf8"),
+    hash: async () => (await call("config.get")).hash,
+  };
+}
+
+describe("config.get", () => {
+  test("shows the file without its secrets, and the hash that a change has to name", async () => {
+    const { call } = await open();
+    const got = await call("config.get");
+    expect(got).toMatchObject({ exists: true, valid: true, issues: [], generation: 1, restart: [] });
+    expect(got.parsed.gateway.auth.token).toBe("__OPENCLAW_REDACTED__");
+    expect(JSON.stringify(got)).not.toContain("t0p-s3cret");
+    expect(await call("config.schema.lookup", { path: "agents.list[].id" })).toMatchObject({ type: "text" });
+  });
+
+  test("of a broken file says what is wrong, while the gateway goes on with what it has", async () => {
+    const { call, file, gateway } = await open();
+    writeFileSync(file, text.replace("auth:", "aught:"));
+    await expect.poll(async () => (await call("config.get")).error?.code).toBe("CLOISTER_CONFIG_INVALID");
+    expect(await call("config.get")).toMatchObject({ valid: false, issues: [{ path: "gateway.aught" }] });
+    expect(
+      gateway.logged.filter(({ message }) => message.startsWith("config reload skipped (invalid config)")),
+    ).toHaveLength(1);
+    expect(await gateway.reply("main", "still here")).toBe("still here");
+    writeFileSync(file, text);
+    await expect.poll(async () => (await call("config.get")).error).toBeUndefined();
+  });
+});
+
+describe("a change of the file", () => {
+  test("keeps comments and secrets, is in force when it is answered, and leaves the old text beside", async () => {
+    const { call, hash, now, file, gateway } = await open();
+    const { parsed } = await call("config.get");
+    const agents = { list: [...parsed.agents.list, { id: "ana", module: "echo" }] };
+    const set = [
+      { path: ["agents"], value: agents },
+      { path: ["gateway", "auth"], value: parsed.gateway.auth },
+    ];
+    const done = await call("config.patch", { set, baseHash: await hash() });
+    expect(done).toMatchObject({ ok: true, status: "applied", agents: { added: ["ana"], removed: [], changed: [] } });
+    expect(await gateway.reply("ana", "hello")).toBe("hello");
+    expect(now()).toContain("// the door");
+    expect(now()).toContain('"t0p-s3cret"');
+    expect(done.hash).toBe(await hash());
+    expect(readFileSync(`${file}.bak`, "utf8")).toBe(text);
+    expect((await call("health")).config).toMatchObject({ generation: 2, hash: done.hash });
+  });
+
+  test("needs the hash of what it was made for, and is told the new one", async () => {
+    const { call, hash, now } = await open();
+    const raw = "{ session: { dmScope: 'per-peer' } }";
+    await expect(call("config.patch", { raw })).rejects.toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
+    const stale = await hash();
+    await call("config.patch", { raw, baseHash: stale });
+    const error = await call("config.patch", { raw, baseHash: stale }).catch((found: unknown) => found);
+    expect(error).toMatchObject({ code: "CLOISTER_CONFIG_STALE", message: expect.stringContaining(await hash()) });
+    expect(now()).toContain("per-peer");
+  });
+
+  test("that is not valid changes neither the file nor what is in force, and names the key", async () => {
+    const { call, hash, now, gateway } = await open();
+    const set = [{ path: ["agents", "list", 1, "modul"], value: "echo" }];
+    await expect(call("config.patch", { set, baseHash: await hash() })).rejects.toMatchObject({
+      code: "CLOISTER_CONFIG_INVALID",
+      message: expect.stringContaining("agents.list[1].modul"),
+    });
+    expect(now()).toBe(text);
+    expect(gateway.configDesk.status().generation).toBe(1);
+  });
+
+  test("that the doors refuse is taken out of the file again", async () => {
+    const { call, hash, now, gateway } = await open();
+    gateway.attachEdge({
+      closeDevice: async () => undefined,
+      setCallers: async () => undefined,
+      configure: () => Promise.reject(new Error("no")),
+      publish: async () => undefined,
+      send: async () => ({ status: "sent" }),
+    });
+    const raw = "{ session: { dmScope: 'per-peer' } }";
+    await expect(call("config.patch", { raw, baseHash: await hash() })).rejects.toThrow("no");
+    expect(now()).toBe(text);
+    expect(gateway.configDesk.status().generation).toBe(1);
+  });
+
+  test("that would lose most of the file waits for a word, and is kept beside it", async () => {
+    const long = text.replace("// the office", `// ${"the office ".repeat(80)}`);
+    const { call, hash, now, file, gateway } = await open(long);
+    const raw = '{ agents: { list: [{ id: "main", module: "echo" }] } }';
+    await expect(call("config.apply", { raw, baseHash: await hash() })).rejects.toMatchObject({
+      code: "CLOISTER_CONFIG_GUARDED",
+    });
+    expect(now()).toBe(long);
+    expect(readFileSync(`${file}.rejected`, "utf8")).toBe(raw);
+    await call("config.apply", { raw, baseHash: await hash(), force: true });
+    expect(gateway.agents().map(({ agentId }) => agentId)).toEqual(["main"]);
+  });
+
+  test("comes from one client at a bounded rate", async () => {
+    const { call, hash } = await open();
+    const baseHash = await hash();
+    for (let write = 0; write < limits.configWritesMax; write++) await call("config.patch", { raw: "{}", baseHash });
+    await expect(call("config.patch", { raw: "{}", baseHash })).rejects.toMatchObject({ code: "CLOISTER_BUSY" });
+    expect(await call("config.patch", { raw: "{}", baseHash }, { ...admin, clientId: "other" })).toMatchObject({
+      status: "unchanged",
+    });
+  });
+});
+
+describe("agents.create, update and delete", () => {
+  test("W-10: one is made, changed and removed; its rights and its folders go, and its grants with them", async () => {
+    const { call, gateway, now, file } = await open();
+    const made = await call("agents.create", { name: "Work", module: "echo", emoji: "🦊", bind: ["webhook"] });
+    expect(made).toMatchObject({ ok: true, agentId: "work", agents: { added: ["work"] } });
+    expect(await gateway.reply("work", "hello")).toBe("hello");
+    await call("grants.add", { from: "work", to: "main", verbs: ["send"] });
+    expect(await call("agents.update", { agentId: "work", name: "Labour" })).toMatchObject({
+      agents: { changed: ["work"] },
+    });
+    expect(now()).toContain('name: "Labour"');
+    await expect(call("agents.create", { name: "work" })).rejects.toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
+
+    await call("agents.delete", { agentId: "work" });
+    await expect.poll(() => gateway.driver.kernel.view("work")).toBeUndefined();
+    expect(now()).toBe(text.replace("\n}\n", "\n  bindings: [],\n}\n"));
+    expect((await call("grants.list")).grants).toEqual([]);
+    const trash = path.join(path.dirname(file), "trash");
+    await expect
+      .poll(() => readdirSync(path.join(trash, readdirSync(trash)[0] ?? "")).toSorted())
+      .toContain("workspace");
+    await expect(call("agents.delete", { agentId: "work" })).rejects.toMatchObject({ code: "CLOISTER_AGENT_UNKNOWN" });
+  });
+});
+
+test("A10.5: an agent can neither read nor write the configuration, and holds no right to anything that could", async () => {
+  const powers = fileURLToPath(new URL("../fixtures/actors/powers.ts", import.meta.url));
+  const { gateway, file, now, call, hash } = await open();
+  const raul = { id: "raul", module: powers, options: { outside: file } };
+  await call("config.patch", { set: [{ path: ["agents", "list", 1], value: raul }], baseHash: await hash() });
+  const before = now();
+  for (const power of ["read outside", "write outside"]) {
+    expect(await gateway.reply("raul", power)).toContain("denied: ERR_ACCESS_DENIED");
+  }
+  const verbs = gateway.driver.pairings.of("agent:raul").flatMap((pairing) => pairing.verbs);
+  expect(verbs.length).toBeGreaterThan(3);
+  expect(verbs.filter((verb) => /config|agents_(?!list)/.test(verb))).toEqual([]);
+  expect(now()).toBe(before);
+});
