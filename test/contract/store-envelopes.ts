@@ -1,5 +1,6 @@
 /** Envelopes and turns for the tests of the store. */
 import type { Envelope, ReplyRoute } from "../../runtime/kernel/envelope.ts";
+import type { RunRow } from "../../runtime/kernel/run-rows.ts";
 import type { StorePlaces, TurnCommit } from "../../runtime/store/port.ts";
 
 export const agentIds = ["ann", "bob", "cid", "dot", "eve"] as const;
@@ -74,3 +75,24 @@ export function commitOf({ header }: Envelope, parts: Partial<TurnCommit> = {}):
     ...parts,
   };
 }
+
+/** A run that `agent:ann:main` has asked for. */
+export const runRow = (id: string, parts: Partial<RunRow> = {}): RunRow => ({
+  id,
+  agentId: "ann",
+  sessionKey: `agent:ann:subagent:${id}`,
+  ownerAgentId: "ann",
+  requesterSessionKey: "agent:ann:main",
+  requesterRunId: "run-1",
+  lineage: ["agent:ann:main"],
+  replyRoute: { type: "none" },
+  trace: "trace-1",
+  task: "do it",
+  cleanup: "keep",
+  context: "isolated",
+  announce: true,
+  detached: false,
+  archiveAfterMs: 0,
+  createdAtMs: 1_000,
+  ...parts,
+});

@@ -8,27 +8,8 @@ import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import type { MemoryDisk } from "../../runtime/store/memory-environment.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
-import { envelope, placesIn } from "./store-envelopes.ts";
+import { envelope, placesIn, runRow as run } from "./store-envelopes.ts";
 
-const run = (id: string, parts: Partial<RunRow> = {}): RunRow => ({
-  id,
-  agentId: "ann",
-  sessionKey: `agent:ann:subagent:${id}`,
-  ownerAgentId: "ann",
-  requesterSessionKey: "agent:ann:main",
-  requesterRunId: "run-1",
-  lineage: ["agent:ann:main"],
-  replyRoute: { type: "none" },
-  trace: "trace-1",
-  task: "do it",
-  cleanup: "keep",
-  context: "isolated",
-  announce: true,
-  detached: false,
-  archiveAfterMs: 0,
-  createdAtMs: 1_000,
-  ...parts,
-});
 const end = (parts: Partial<RunEnd> = {}): RunEnd => ({
   outcome: "succeeded",
   detail: "",
