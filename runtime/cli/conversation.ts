@@ -18,8 +18,11 @@ export interface Answer {
 }
 
 export interface Conversation {
-  /** Resolves with the end of the answer. `onText` gets the text that is new each time. Rejects when the connection is lost. */
-  ask(message: string, onText: (text: string) => void): Promise<Answer>;
+  /**
+   * Resolves with the end of the answer. `onText` gets the text that is new each time. Rejects when the connection is lost; a
+   * message that is sent again with the same `key` is handled once.
+   */
+  ask(message: string, onText: (text: string) => void, key?: string): Promise<Answer>;
   /** Asks the gateway to stop the running answer; false when none is running. */
   abort(): Promise<boolean>;
   /** Ends the reading of events. */
@@ -74,12 +77,12 @@ export function openConversation(client: GatewayClient, sessionKey: string): Con
 
   return {
     ended,
-    ask: async (message, onText) => {
+    ask: async (message, onText, key = randomUUID()) => {
       if (turn !== undefined) throw failure("CLOISTER_REQUEST_INVALID", "Asking: an answer is still running.");
       const current: Turn = { runId: undefined, early: [], shown: "", onText, done: Promise.withResolvers() };
       turn = current;
       try {
-        const sent = await client.request("chat.send", { sessionKey, message, idempotencyKey: randomUUID() });
+        const sent = await client.request("chat.send", { sessionKey, message, idempotencyKey: key });
         current.runId = parseAccepted(sent).runId;
       } catch (error) {
         turn = undefined;

@@ -74,6 +74,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   };
   addGateway(shell);
   addTalk(shell);
+  addAgent(shell);
   addStop(shell);
   addLists(shell);
   addDeadLetters(shell);
@@ -97,6 +98,12 @@ function addTalk({ program, context, exit }: Shell): void {
     .description("talk with an agent; from a pipe: one line after the other")
     .option("--agent <id>", "agent (default: the default agent)")
     .option("--session <key>", "session key (default: the agent's main session)")
+    .option(
+      "--history <n>",
+      `messages of before to show at first (default: ${limits.chatHistoryMessages})`,
+      wholeNumber(0, limits.historyMessagesMax),
+    )
+    .option("--json", "each line's answer as one line of JSON, also at a terminal")
     .action(async (options: ChatOptions) => {
       const { runChat } = await import("./commands/chat.ts");
       exit(await runChat(context(), options));
@@ -112,6 +119,26 @@ function addTalk({ program, context, exit }: Shell): void {
     .action(async (words: readonly string[], options: SendOptions) => {
       const { runSend } = await import("./commands/send.ts");
       exit(await runSend(context(), words, options));
+    });
+}
+
+function addAgent({ program, context, exit }: Shell): void {
+  program
+    .command("agent")
+    .description("one turn of an agent: send a message, wait for the answer, print it; for scripts")
+    .requiredOption("--message <text>", "the message; - reads it from standard input")
+    .option("--agent <id>", "agent (default: the default agent)")
+    .option("--session <key>", "session key (default: the agent's main session)")
+    .option("--timeout <s>", "seconds to wait for the answer", wholeNumber(1, limits.askTimeoutMsMax / 1_000))
+    .option("--json", "print the whole answer as JSON")
+    .action(async ({ message, ...options }: SendOptions & { readonly message: string }) => {
+      const here = context();
+      const [{ runSend }, { text }] = await Promise.all([
+        import("./commands/send.ts"),
+        import("node:stream/consumers"),
+      ]);
+      const words = message === "-" ? (await text(here.terminal.input)).trim() : message;
+      exit(await runSend(here, [words], options));
     });
 }
 

@@ -540,6 +540,11 @@ export const limits = {
   /** How often a command that follows tries to reach a gateway that went, and the longest pause between two tries: a restart takes less. */
   clientReconnectsMax: 8,
   clientReconnectMsMax: 10_000,
+  /** Messages of before that `cloister chat` shows at first, and lines that it remembers as typed. */
+  chatHistoryMessages: 6,
+  chatHistoryLines: 500,
+  /** The first pause of a chat that lost its gateway. */
+  clientReconnectMsFirst: 250,
   /** Characters below which `cloister security audit` calls a secret short: random letters and digits of this length have 119 bits. */
   secretCharsMin: 20,
   /** Agents and sessions that `cloister status` shows one by one: one screen. */

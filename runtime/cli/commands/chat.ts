@@ -1,60 +1,119 @@
-/** `cloister chat`: a conversation in the terminal, or one line after the other from a pipe. */
+/** `cloister chat`: a conversation at a terminal, or one line after the other from a pipe. */
 import { createInterface, type Interface } from "node:readline";
+import { isCoded } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import { chatCommandNames, type ChatStep, stepOf } from "../chat-commands.ts";
+import { type ChatLine, openChatLine } from "../chat-line.ts";
 import type { CliContext, ExitCode } from "../context.ts";
-import { type Answer, type Conversation, openConversation } from "../conversation.ts";
-import { chooseSession } from "../choose-session.ts";
-import { withGateway } from "../open-client.ts";
+import type { Answer } from "../conversation.ts";
+import type { Terminal } from "../terminal.ts";
 import { showableText } from "../terminal.ts";
+import { formatHistory } from "../views/sessions.ts";
 
 export interface ChatOptions {
   readonly agent?: string;
   readonly session?: string;
+  /** Messages of before that are shown at first. */
+  readonly history?: number;
+  /** From a pipe: each answer is one line of JSON. */
+  readonly json?: boolean;
 }
 
-export function runChat(context: CliContext, options: ChatOptions): Promise<ExitCode> {
-  return withGateway(context, ["operator.read", "operator.write"], async (client) => {
-    const sessionKey = await chooseSession(client, options);
-    await client.request("sessions.subscribe", {});
-    const conversation = openConversation(client, sessionKey);
-    return context.terminal.input.isTTY === true
-      ? talk(context, conversation, sessionKey)
-      : answerLines(context, conversation);
-  });
+export async function runChat(context: CliContext, options: ChatOptions): Promise<ExitCode> {
+  const { terminal } = context;
+  const line = await openChatLine(context, options, terminal.err);
+  if (terminal.input.isTTY === true && options.json !== true) return talk(context, line, options);
+  try {
+    return await answerLines(terminal, line, options.json === true);
+  } finally {
+    await line.close();
+  }
 }
 
 /** Each line is sent and its answer printed before the next; the exit code tells whether all were answered. */
-async function answerLines({ terminal }: CliContext, conversation: Conversation): Promise<ExitCode> {
+async function answerLines(terminal: Terminal, line: ChatLine, asJson: boolean): Promise<ExitCode> {
   let failures = 0;
-  for await (const line of createInterface({ input: terminal.input, crlfDelay: Infinity })) {
-    if (line.trim() === "") continue;
-    const answer = await conversation.ask(line, () => undefined);
+  for await (const typed of createInterface({ input: terminal.input, crlfDelay: Infinity })) {
+    if (typed.trim() === "") continue;
+    const answer = await line.ask(typed, () => undefined);
+    if (answer.status !== "final") failures += 1;
+    if (asJson) {
+      terminal.out(JSON.stringify({ sessionKey: line.sessionKey, ...answer }));
+      continue;
+    }
     if (answer.text !== "") terminal.out(showableText(answer.text));
     const remark = remarkOn(answer);
     if (remark !== undefined) terminal.err(remark);
-    if (answer.status !== "final") failures += 1;
   }
   return failures === 0 ? 0 : 1;
 }
 
-async function talk({ terminal }: CliContext, conversation: Conversation, sessionKey: string): Promise<ExitCode> {
+/** What was typed while an answer runs waits for its end, but for `/abort`. */
+async function talk(context: CliContext, first: ChatLine, options: ChatOptions): Promise<ExitCode> {
+  const { terminal, nowMs } = context;
   const { input, output } = terminal;
-  const lines = createInterface({ input, output, prompt: "> ", terminal: true });
-  handleInterrupts(lines, conversation, terminal.err);
-  terminal.out(`${sessionKey}: write a message; Ctrl-C stops an answer, /quit leaves`);
-  lines.prompt();
-  for await (const line of lines) {
-    const text = line.trim();
-    if (text === "/quit" || text === "/exit") break;
-    if (text !== "") await showAnswer(terminal, conversation, text);
-    lines.prompt();
+  let line = first;
+  const screen = createInterface({
+    input,
+    output,
+    prompt: "> ",
+    terminal: true,
+    historySize: limits.chatHistoryLines,
+    removeHistoryDuplicates: true,
+    completer: (typed: string) => [chatCommandNames.filter((name) => typed !== "" && name.startsWith(typed)), typed],
+  });
+  handleInterrupts(screen, () => line, terminal.err);
+  // From here on what is typed is kept until it is read.
+  const typedLines = screen[Symbol.asyncIterator]();
+  try {
+    await greet(terminal, line, options.history ?? limits.chatHistoryMessages);
+    screen.prompt();
+    for await (const typed of typedLines) {
+      const text = typed.trim();
+      if (text !== "" && text !== "/abort") {
+        const step = await tryStep(terminal, () => stepOf(line, text, nowMs()));
+        if (step?.type === "leave") break;
+        if (step?.type === "said") for (const told of step.lines) terminal.out(told);
+        if (step?.type === "message") await tryStep(terminal, () => showAnswer(terminal, line, step.text));
+        if (step?.type === "move") line = (await tryStep(terminal, () => move(context, line, step.to))) ?? line;
+      }
+      // What was typed meanwhile stays, with the cursor behind it.
+      screen.prompt(true);
+    }
+  } finally {
+    screen.close();
+    await line.close();
   }
-  lines.close();
   return 0;
 }
 
-async function showAnswer(terminal: CliContext["terminal"], conversation: Conversation, text: string): Promise<void> {
+/** A mistake in one line is told, and the conversation goes on; a gateway that stays away ends it. */
+async function tryStep<T>(terminal: Terminal, step: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await step();
+  } catch (error) {
+    if (!isCoded(error) || error.code === "CLOISTER_GATEWAY_UNREACHABLE") throw error;
+    terminal.err(showableText(`(${error.message}${error.remedy === undefined ? "" : ` → ${error.remedy}`})`));
+    return undefined;
+  }
+}
+
+async function greet(terminal: Terminal, line: ChatLine, historyMax: number): Promise<void> {
+  if (historyMax > 0) for (const told of formatHistory(await line.history(historyMax))) terminal.out(told);
+  terminal.out(`${line.sessionKey} at ${line.url}: Ctrl-C stops an answer, /help lists commands, /quit leaves`);
+}
+
+/** The new line is there before the old one is given up. */
+async function move(context: CliContext, from: ChatLine, to: (ChatStep & { type: "move" })["to"]): Promise<ChatLine> {
+  const line = await openChatLine(context, to, context.terminal.err);
+  await from.close();
+  await greet(context.terminal, line, limits.chatHistoryMessages);
+  return line;
+}
+
+async function showAnswer(terminal: Terminal, line: ChatLine, text: string): Promise<void> {
   let shown = "";
-  const answer = await conversation.ask(text, (fresh) => {
+  const answer = await line.ask(text, (fresh) => {
     shown += fresh;
     terminal.write(showableText(fresh));
   });
@@ -67,23 +126,29 @@ async function showAnswer(terminal: CliContext["terminal"], conversation: Conver
 }
 
 /** The first Ctrl-C stops the running answer; another one before the next message leaves. */
-function handleInterrupts(lines: Interface, conversation: Conversation, say: (line: string) => void): void {
+function handleInterrupts(screen: Interface, line: () => ChatLine, say: (line: string) => void): void {
   let isWarned = false;
-  lines.on("line", () => {
+  const abort = (otherwise: string): void => {
+    line()
+      .abort()
+      .then(
+        (wasRunning) => {
+          if (!wasRunning) say(otherwise);
+        },
+        (error: unknown) => say(`\nthe answer could not be stopped: ${(error as Error).message}`),
+      );
+  };
+  screen.on("line", (typed) => {
     isWarned = false;
+    if (typed.trim() === "/abort") abort("no answer is running");
   });
-  lines.on("SIGINT", () => {
+  screen.on("SIGINT", () => {
     if (isWarned) {
-      lines.close();
+      screen.close();
       return;
     }
     isWarned = true;
-    conversation.abort().then(
-      (wasRunning) => {
-        if (!wasRunning) say("\npress Ctrl-C again or write /quit to leave");
-      },
-      (error: unknown) => say(`\nthe answer could not be stopped: ${(error as Error).message}`),
-    );
+    abort("\npress Ctrl-C again or write /quit to leave");
   });
 }
 

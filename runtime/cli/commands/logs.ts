@@ -1,13 +1,14 @@
 /** `cloister logs`: the gateway's log through the gateway, in pieces with a cursor, and on over its restarts. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { failure, isCoded } from "../../kernel/errors.ts";
+import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { type LogTail, readLogTail } from "../../observe/log-tail.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import type { GatewayClient } from "../gateway-client.ts";
 import { isAbout, isAtLeast, type LogLevel, parseLogLine } from "../log-lines.ts";
 import { withGateway } from "../open-client.ts";
+import { isGone, pauseBeforeTry } from "../reconnect.ts";
 import { readConfig } from "../read-config.ts";
 import { showableText, signalExitCodes } from "../terminal.ts";
 import { formatRecord } from "../views/log.ts";
@@ -95,16 +96,13 @@ async function follow(context: CliContext, options: LogsOptions, stop: AbortSign
     } catch (error) {
       if (stop.aborted || !isGone(error)) throw error;
       failed += 1;
-      if (failed > limits.clientReconnectsMax) {
-        throw failure(
-          "CLOISTER_GATEWAY_UNREACHABLE",
-          `Following the log: no gateway answered ${limits.clientReconnectsMax} times in a row.`,
-          `Look at \`${commandPrefix(context)} doctor\`; \`${commandPrefix(context)} logs\` reads the file without a gateway.`,
-          error,
-        );
-      }
-      context.terminal.err(`the gateway does not answer; trying again (${failed} of ${limits.clientReconnectsMax})`);
-      await sleep(Math.min(interval * 2 ** (failed - 1), limits.clientReconnectMsMax), undefined, { signal: stop });
+      const lost = failure(
+        "CLOISTER_GATEWAY_UNREACHABLE",
+        `Following the log: no gateway answered ${limits.clientReconnectsMax} times in a row.`,
+        `Look at \`${commandPrefix(context)} doctor\`; \`${commandPrefix(context)} logs\` reads the file without a gateway.`,
+        error,
+      );
+      await pauseBeforeTry(failed, interval, lost, context.terminal.err, stop);
     }
   }
 }
@@ -114,10 +112,6 @@ async function ask(client: GatewayClient, params: object): Promise<Tail> {
   if (parsed.success) return parsed.data;
   throw failure("CLOISTER_INTERNAL", "logs.tail: the gateway answered in a form that this version does not read.");
 }
-
-/** It stopped, starts, or is busy with either. */
-const isGone = (error: unknown): boolean =>
-  isCoded(error) && ["CLOISTER_GATEWAY_UNREACHABLE", "CLOISTER_ASK_TIMEOUT"].includes(error.code);
 
 function show({ terminal }: CliContext, { json, level, agent, utc = false }: LogsOptions, line: string): void {
   const record = parseLogLine(line);

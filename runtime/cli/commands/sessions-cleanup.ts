@@ -14,7 +14,7 @@ export interface CleanupOptions {
 export function runSessionsCleanup(context: CliContext, { dryRun, enforce, json }: CleanupOptions): Promise<ExitCode> {
   const { terminal } = context;
   const asked = dryRun === true ? { enforce: false } : enforce === true ? { enforce: true } : {};
-  return withGateway(context, ["operator.write"], async (client) => {
+  return withGateway(context, ["operator.admin"], async (client) => {
     const payload = await client.request("sessions.cleanup", asked);
     if (json === true) {
       terminal.out(formatJson(payload));

@@ -1,4 +1,5 @@
 /** `cloister sessions`: the conversations that the gateway keeps, newest first; their labels, their archive and new beginnings. */
+import { methods } from "../../edge/methods.ts";
 import type { CliContext, ExitCode } from "../context.ts";
 import { parseChangedSession, parseSessions } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
@@ -88,7 +89,7 @@ function change(
   { json }: Pick<SessionsOptions, "json">,
 ): Promise<ExitCode> {
   const { terminal } = context;
-  return withGateway(context, ["operator.write"], async (client) => {
+  return withGateway(context, [methods[method].scope], async (client) => {
     const payload = await client.request(method, params);
     terminal.out(json === true ? formatJson(payload) : `${parseChangedSession(method, payload).key} ${done}`);
     return 0;

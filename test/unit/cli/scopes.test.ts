@@ -51,7 +51,9 @@ const answers: Readonly<Record<string, object>> = {
 
 /** What commands need to ask the gateway, beside a word for each argument that their usage names. */
 const words: Readonly<Record<string, readonly string[]>> = {
+  agent: ["--message", "x"],
   "gateway call": ["health"],
+  who: ["--agent", "main"],
   "callers add": ["x", "--agent", "main"],
   "callers allow": ["x", "--agent", "main"],
   "sessions label": ["agent:main:main", "a label"],
