@@ -1,7 +1,9 @@
 /** The JSON body of a request: bounded in bytes and in time before it is parsed. */
 import type { z } from "zod";
 import { failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
 import type { EdgeBounds } from "./bounds.ts";
+import { isTooDeep } from "./depth.ts";
 import { formatIssues } from "./issues.ts";
 import type { Exchange } from "./route.ts";
 
@@ -22,12 +24,19 @@ export async function readJson({ request, response }: Exchange, bounds: EdgeBoun
   if (declared > bounds.httpBodyBytesMax) throw tooLarge(`${declared}`, bounds);
   if (request.headers.expect !== undefined) response.writeContinue();
   const text = (await readBytes({ request }, bounds)).toString("utf8");
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     const what = text.trim() === "" ? "the body is empty" : `the body is not JSON (${String(error).slice(0, 120)})`;
     throw failure("CLOISTER_REQUEST_INVALID", `${what}; wanted a JSON object`, "Send a JSON object, encoded as UTF-8.");
   }
+  if (!isTooDeep(value)) return value;
+  throw failure(
+    "CLOISTER_REQUEST_INVALID",
+    `the body nests deeper than ${limits.jsonDepthMax} levels, which is the most`,
+    "Send a flatter object.",
+  );
 }
 
 /** `value` in the form of `schema`, else `CLOISTER_REQUEST_INVALID` that names each wrong field. */

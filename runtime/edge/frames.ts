@@ -9,6 +9,7 @@
  * other versions send more. Source: protocol.md.
  */
 import { z } from "zod";
+import { isTooDeep } from "./depth.ts";
 import type { WireError } from "./wire-error.ts";
 
 export const protocolVersion = 4;
@@ -73,6 +74,7 @@ export function parseFrame(raw: string): ParsedFrame {
   } catch {
     return { type: "not-a-frame" };
   }
+  if (isTooDeep(value)) return { type: "not-a-frame" };
   const parsed = requestFrame.safeParse(value);
   if (parsed.success) return { type: "request", frame: parsed.data };
   const identified = z.object({ type: z.literal("req"), id: z.string().min(1).max(256) }).safeParse(value);

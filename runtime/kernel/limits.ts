@@ -304,6 +304,8 @@ export const limits = {
   preauthSocketsPerAddressMax: 64,
   /** WebSocket connections at a time. */
   connectionsMax: 2_000,
+  /** How deep JSON from outside may nest. Payloads of programs have a dozen levels; thousands end the stack of whatever copies them. */
+  jsonDepthMax: 64,
   /** Body of one HTTP request (webhook, hook). */
   httpBodyBytesMax: 1_048_576,
   /** Wrong webhook credentials per address in a minute, then locked out for as long. Source: behaviour §4.10. */

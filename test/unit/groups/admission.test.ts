@@ -73,6 +73,17 @@ describe("a message of a group", () => {
     expect(judge(written, parts as Partial<InboundEvent>)).toBe(expected);
   });
 
+  it("is known by its id and by no name that it gives itself", () => {
+    const called = (name: string): Partial<InboundEvent> => ({ sender: { id: "mallory", name } });
+    for (const name of ["ana", "ANA", "tg:ana", "*"])
+      expect(judge({ ...listed, groupAllowFrom: ["ana"] }, called(name)), name).toBe(
+        "sender: channels.telegram.groupAllowFrom",
+      );
+    const alone = { dmPolicy: "allowlist", allowFrom: ["ana"] };
+    expect(judge(alone, { ...direct("mallory"), ...called("ana") })).not.toBe("admitted");
+    expect(judge(alone, direct("ana"))).toBe("admitted");
+  });
+
   it("is judged by its account's rules, and the key says whose they are", () => {
     const account = (own: object) => ({ groups: { G1: {} }, groupPolicy: "disabled", accounts: { default: own } });
     expect(judge(account({}))).toBe("groupPolicy: channels.telegram.groupPolicy");
