@@ -28,7 +28,7 @@ import type { Attempts } from "./attempts.ts";
 import type { Hello } from "./hello.ts";
 import { formatIssues } from "./issues.ts";
 import type { Log } from "./log.ts";
-import type { Client, DeviceAnswer, DeviceAttempt } from "./port.ts";
+import type { Client, DeviceAnswer, DeviceAttempt, DoorRefusal } from "./port.ts";
 import { holdsScope } from "../../auth/scopes.ts";
 import { eventScope } from "./methods.ts";
 import type { WireError } from "./wire-error.ts";
@@ -46,6 +46,7 @@ export interface ConnectionDeps {
   /** What a device may do that has proved its key. */
   device(attempt: DeviceAttempt): Promise<DeviceAnswer>;
   deviceGone(connId: string): void;
+  noteRefusal(refusal: DoorRefusal): void;
   /** Answers a request of an admitted client with `respond`, once or twice. */
   request(client: Client, frame: RequestFrame, respond: (text: string) => void): Promise<void>;
   closed(connection: Connection): void;
@@ -104,7 +105,17 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   );
 
   const refuse = (frameId: string, error: WireError, code: number, reason: string): void => {
-    log("warn", "gateway connect refused", { connId, code: error.details?.["code"] ?? error.code, reason });
+    const detailCode = String(error.details?.["code"] ?? error.code);
+    log("warn", "gateway connect refused", { connId, code: detailCode, reason });
+    if (error.code === "UNAUTHORIZED" || error.code === "NOT_PAIRED")
+      deps.noteRefusal({
+        type: error.code === "UNAUTHORIZED" ? "auth_failed" : "access_denied",
+        subject: `client:${shown(clientId)}`,
+        object: "gateway",
+        code: detailCode,
+        // As in the line of the close.
+        detail: `conn=${connId} ip=${deps.caller.remoteIp ?? "unknown-ip"} reason=${shown(closeReason(reason))}`,
+      });
     send(formatError(frameId, error));
     close(code, reason);
   };

@@ -10,6 +10,7 @@ import { failure } from "../kernel/errors.ts";
 import { type Attempts, makeAttempts } from "./attempts.ts";
 import { type EdgeBounds, makeBounds } from "./bounds.ts";
 import { makeSecret } from "./credential.ts";
+import { type DoorNotes, makeDoorNotes } from "./door-notes.ts";
 import type { Door } from "./handshake.ts";
 import { makeHealthRoutes } from "./health.ts";
 import { makeHello } from "./hello.ts";
@@ -67,6 +68,7 @@ interface Open {
   change(changed: ChangeableSettings): void;
   readonly programs: ProgramDoor;
   readonly listeners: RunListeners;
+  readonly notes: DoorNotes;
 }
 
 export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {}): EdgeForKernel {
@@ -118,6 +120,7 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
       if (open === undefined) return;
       const { server, localServer, sockets, programs } = open;
       programs.close(drainingRefusal(reason));
+      open.notes.close();
       const servers = [server, localServer];
       const stopped = servers.map((one) => new Promise<void>((resolve) => one.close(() => resolve())));
       await sockets.close(reason);
@@ -182,6 +185,7 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
     uptimeMs,
     tell: (event, payload, state) => sockets.tell(event, payload, state),
   });
+  const notes = makeDoorNotes(kernel, log);
   const sockets: Sockets = makeSockets({
     kernel,
     bounds,
@@ -202,10 +206,17 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
         .catch((error: unknown) =>
           log("warn", "the end of a device's connection was not taken", { error: String(error) }),
         ),
+    noteRefusal: notes.note,
     request: (client, frame, respond) =>
-      answerFrame(client, frame, respond, { kernel, bounds, now, presence: () => hello.presence() }),
+      answerFrame(client, frame, respond, {
+        kernel,
+        bounds,
+        now,
+        noteRefusal: notes.note,
+        presence: () => hello.presence(),
+      }),
   });
-  const http = { rules, proxies, finders, log, closing: parts.closing };
+  const http = { rules, proxies, finders, log, noteRefusal: notes.note, closing: parts.closing };
   const serve = (entrance: Entrance): Server => {
     const server = createServer(
       serverOptions(bounds),
@@ -231,6 +242,7 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
     change,
     programs,
     listeners,
+    notes,
   };
 }
 

@@ -6,6 +6,7 @@
  * Every exit is JSON `{ok:false, error:{code, message, remedy?}}`, or the route's own form, with the security headers. An error exit that leaves a
  * body unread closes the connection, so that the rest of it cannot be taken for a second request.
  */
+import type { DoorRefusal } from "./port.ts";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isCoded, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { sendRefusal } from "./answer.ts";
@@ -20,6 +21,7 @@ export interface HttpDoor {
   readonly proxies: Proxies;
   readonly finders: readonly RouteFinder[];
   readonly log: Log;
+  noteRefusal(refusal: DoorRefusal): void;
   /** Why no request is taken any more, or undefined. */
   closing(): string | undefined;
 }
@@ -81,9 +83,24 @@ async function dispatch(
   if (route.access !== "open" && door.rules.judgeOrigin(arrival) === "foreign")
     return refuse(originRefusal(arrival.origin));
   const refusal = route.access === "open" ? undefined : route.access(exchange);
-  if (refusal !== undefined) return refuse(refusal);
+  if (refusal !== undefined) {
+    if (isDenial(refusal))
+      door.noteRefusal({
+        type: "auth_failed",
+        subject: `address:${exchange.addressKey}`,
+        object: path.slice(0, 200),
+        code: refusal.code,
+        detail: refusal.message,
+      });
+    return refuse(refusal);
+  }
   await route.handle(exchange);
 }
+
+const isDenial = ({ code }: Refusal): boolean =>
+  code === "CLOISTER_EDGE_UNAUTHENTICATED" ||
+  code === "CLOISTER_EDGE_FORBIDDEN" ||
+  code === "CLOISTER_EDGE_RATE_LIMITED";
 
 function findRoute(finders: readonly RouteFinder[], path: string): ReturnType<RouteFinder> {
   for (const find of finders) {

@@ -3,6 +3,7 @@
  * credentials; it decides no right: it says who asks (`Client`) and the kernel's side decides.
  */
 import type { InboundEvent, OutboundMessage, SendResult } from "../../channels/port.ts";
+import type { AuditType } from "../kernel/audit-types.ts";
 import type { AgentPhase } from "../kernel/envelope.ts";
 import type { Refusal } from "../kernel/errors.ts";
 
@@ -315,12 +316,25 @@ export interface KernelForEdge {
   /** What a device may do. An admitted one is told of with `deviceGone` when its connection ends. */
   connectDevice(attempt: DeviceAttempt): Promise<DeviceAnswer>;
   deviceGone(connId: string): Promise<void>;
+  /** For the audit trail; bounded by the edge. */
+  refusedAtDoor(refusal: DoorRefusal): Promise<void>;
   /** Whether a WebSocket is open: without one, next to no event is wanted. Told before anything that the first one asks. */
   audience(isThere: boolean): Promise<void>;
   /** What a client that may read is told when it connects; `agents` are at most as many as the presence list has rows. */
   snapshot(): Promise<{ readonly health: object; readonly agents: readonly AgentPresence[] }>;
   /** `failing` is empty when ready. */
   ready(): Promise<{ readonly failing: readonly string[] }>;
+}
+
+/** Who was refused what, in texts that hold no secret. */
+export interface DoorRefusal {
+  readonly type: Extract<AuditType, "auth_failed" | "access_denied" | "door_flooded">;
+  /** `client:<id>` as it calls itself, or `address:<address>`. */
+  readonly subject: string;
+  /** `gateway`, a method, or a path. */
+  readonly object: string;
+  readonly code?: string;
+  readonly detail?: string;
 }
 
 /** What the edge thread is started with; the settings come with `listen`. */

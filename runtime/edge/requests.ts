@@ -9,7 +9,7 @@ import type { EdgeBounds } from "./bounds.ts";
 import { formatError, formatPayload, type RequestFrame } from "./frames.ts";
 import { formatIssues } from "./issues.ts";
 import { findMethod, type Method } from "./methods.ts";
-import type { Client, KernelForEdge, RpcResult, RunResult } from "./port.ts";
+import type { Client, DoorRefusal, KernelForEdge, RpcResult, RunResult } from "./port.ts";
 import { holdsScope, type Scope } from "../../auth/scopes.ts";
 import { toWireError, type WireError } from "./wire-error.ts";
 
@@ -17,6 +17,7 @@ export interface RequestDeps {
   readonly kernel: Pick<KernelForEdge, "rpc" | "waitRun">;
   readonly bounds: EdgeBounds;
   readonly now: () => number;
+  noteRefusal(refusal: DoorRefusal): void;
   /** Answers `system-presence`. */
   presence(): Promise<object>;
 }
@@ -30,7 +31,10 @@ export async function answerFrame(
   const { id, method } = frame;
   const row = findMethod(method);
   const checked = row === undefined ? { error: unknownMethod(method) } : checkRequest(client, row, frame);
-  if (checked.error !== undefined) return respond(formatError(id, checked.error));
+  if (checked.error !== undefined) {
+    if (checked.error.code === "FORBIDDEN") deps.noteRefusal(deniedOf(client, method, checked.error));
+    return respond(formatError(id, checked.error));
+  }
 
   const startedAtMs = deps.now();
   if (method === "system-presence") return respond(formatPayload(id, await deps.presence()));
@@ -49,6 +53,11 @@ export async function answerFrame(
 const acceptedRun = z.object({ runId: z.string(), agentId: z.string(), sessionKey: z.string() });
 
 type RunPlace = Omit<z.infer<typeof acceptedRun>, "runId">;
+
+function deniedOf({ clientId, connId }: Client, method: string, { message }: WireError): DoorRefusal {
+  const detail = `conn=${connId} ${message}`;
+  return { type: "access_denied", subject: `client:${clientId}`, object: method, code: "MISSING_SCOPE", detail };
+}
 
 function unknownMethod(method: string): WireError {
   return { code: "INVALID_REQUEST", message: `unknown method: ${method}` };

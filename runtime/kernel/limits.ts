@@ -427,6 +427,8 @@ export const limits = {
   auditAnchorsMax: 1_000,
   /** Rows that one call of the store reads of the audit trail: some milliseconds. */
   auditRowsPerCall: 1_000,
+  /** Rows about what was refused at the door in a minute, whoever was; the rest is one row. */
+  doorRefusalsPerMinuteMax: 300,
   /** Calls of the store that one listing makes before it says where to go on. */
   auditCallsMax: 20,
   /** Rows of one listing. */

@@ -3,11 +3,12 @@ import { auditKeyOf } from "../store/audit-chain.ts";
 import type { Store } from "../store/port.ts";
 import { makeAuditAnchors } from "./audit-anchors.ts";
 import { type AuditMethods, makeAuditDesk, makeAuditMethods } from "./audit-desk.ts";
-import { makeAuditTrail } from "./audit-trail.ts";
+import { makeAuditNote, makeAuditTrail } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
 
 export interface Audit {
   readonly trail: ReturnType<typeof makeAuditTrail>;
+  readonly note: ReturnType<typeof makeAuditNote>;
   readonly methods: AuditMethods;
   /** When the last process's work is taken up. Returns at once. */
   start(): void;
@@ -26,6 +27,7 @@ export function makeAudit(deps: {
   const key = auditKeyOf(operatorKey);
   return {
     trail: makeAuditTrail(store, log, nowMs),
+    note: makeAuditNote(store, log, nowMs),
     methods: makeAuditMethods(makeAuditDesk(store, stateDir, key), nowMs),
     ...makeAuditAnchors({ store, stateDir, key, nowMs, log }),
   };

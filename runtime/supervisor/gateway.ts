@@ -9,6 +9,7 @@ import type {
   AgentStatus,
   Client,
   DeviceAttempt,
+  DoorRefusal,
   EdgeForKernel,
   HookRequest,
   KernelForEdge,
@@ -26,7 +27,6 @@ import type { QueueRow, GrantRequest, StandingOrder, Store, KeptDevices, KeptSen
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeAudit } from "./audit.ts";
 import { makeBackups } from "./backups.ts";
-import { makeAuditNote } from "./audit-trail.ts";
 import { makeAgentBoard } from "./agent-board.ts";
 import { type Callers, makeCallers } from "./callers.ts";
 import { makeCommands } from "./commands/index.ts";
@@ -323,7 +323,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
     },
     log,
   });
-  const noteRefused = makeAuditNote(store, log, nowMs);
   const callers = makeCallers({
     kept: parts.callers,
     agents,
@@ -339,7 +338,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     senders,
     pairings: () => driver.pairings,
     refused: (subject, object, { code, message }) =>
-      noteRefused({ type: "refused", subject, object, verb: "send", decision: "refused", code, detail: message }),
+      audit.note({ type: "refused", subject, object, verb: "send", decision: "refused", code, detail: message }),
     answer: (about, route, text) =>
       void post(about, route, text).catch((error: unknown) =>
         log.warn({ session: about.sessionKey, error: toRefusal(error) }, "the answer of a command was not delivered"),
@@ -452,6 +451,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       runs.wait(runId, Math.min(timeoutMs, limits.askTimeoutMsMax)),
     connectDevice: (attempt: DeviceAttempt) => devices.connect(attempt),
     deviceGone: async (connId: string) => void (await devices.gone(connId)),
+    refusedAtDoor: async (refusal: DoorRefusal) => audit.note({ decision: "refused", ...refusal }),
     audience: (isThere: boolean) => Promise.resolve(events.hasAudience(isThere)),
     snapshot: () => Promise.resolve(views.snapshot()),
     ready: () =>

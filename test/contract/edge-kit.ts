@@ -10,6 +10,7 @@ import type { OutboundMessage } from "../../channels/port.ts";
 import type { EdgeBounds } from "../../runtime/edge/bounds.ts";
 import { makeEdge } from "../../runtime/edge/edge.ts";
 import type {
+  DoorRefusal,
   EdgeForKernel,
   EdgeSettings,
   HookResult,
@@ -34,6 +35,8 @@ interface LogRecord {
 export interface FakeKernel extends KernelForEdge {
   /** What it was told of whether a socket is open. */
   readonly audiences: readonly boolean[];
+  /** What it was told of refusals at the door. */
+  readonly refusals: readonly DoorRefusal[];
   readonly calls: { method: string; args: readonly unknown[] }[];
   answers: {
     rpc: (client: Parameters<KernelForEdge["rpc"]>[0], method: string, params: unknown) => Promise<RpcResult>;
@@ -72,9 +75,11 @@ export function makeFakeKernel(): FakeKernel {
   };
   const record = (method: string, args: readonly unknown[]): void => void calls.push({ method, args });
   const audiences: boolean[] = [];
+  const refusals: DoorRefusal[] = [];
   return {
     calls,
     audiences,
+    refusals,
     answers,
     rpc: async (...args) => (record("rpc", args), answers.rpc(...args)),
     inbound: async (...args) => (record("inbound", args), answers.inbound()),
@@ -85,6 +90,7 @@ export function makeFakeKernel(): FakeKernel {
     waitRun: async (...args) => (record("waitRun", args), answers.waitRun(...args)),
     connectDevice: async (...args) => (record("connectDevice", args), answers.connectDevice(...args)),
     deviceGone: async (...args) => record("deviceGone", args),
+    refusedAtDoor: async (refusal) => void refusals.push(refusal),
     audience: async (isThere) => void audiences.push(isThere),
     snapshot: async () => answers.snapshot(),
     ready: async () => answers.ready(),

@@ -65,6 +65,7 @@ async function ask(
       rpc: async () => ({ ok: true, payload: {} }),
       waitRun: async (runId) => ({ status: "timeout", runId }),
     },
+    noteRefusal: () => undefined,
     presence: async () => [],
     bounds: makeBounds(),
     now: () => 0,
