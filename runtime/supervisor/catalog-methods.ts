@@ -2,6 +2,7 @@
  * What the gateway has, as clients list it: agents with their files, channels, commands of chats, tools, models that the configuration
  * names, timers as jobs. Read only. What it has nothing of has no method (docs/reference/protocol.md).
  */
+import { createHash } from "node:crypto";
 import { type sessionTools } from "../../auth/compile-pairings.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import type { AgentStatus } from "../edge/port.ts";
@@ -154,14 +155,17 @@ export function makeCatalogMethods(deps: CatalogDeps): Handlers<CatalogMethods> 
     "models.list": () => ({ models: modelsOf(config.agents) }),
     "cron.list": async ({ agentId, limit, offset = 0 }) => {
       const limitApplied = Math.min(limit ?? limits.timersListDefault, limits.timersListMax);
-      const { rows, total } = await deps.signals.timers({
-        ...(agentId === undefined ? {} : { agentId: targets.agent(agentId) }),
-        limit: limitApplied,
-        offset,
-      });
-      const hasMore = offset + rows.length < total;
-      const nextOffset = hasMore ? offset + rows.length : null;
-      return { jobs: rows.map(viewJob), total, offset, limit: limitApplied, hasMore, nextOffset };
+      const scope = agentId === undefined ? {} : { agentId: targets.agent(agentId) };
+      const { rows, total } = await deps.signals.timers({ ...scope, limit: limits.timersListMax });
+      // Further pages are seldom asked for: then they are read on their own.
+      const page =
+        offset + limitApplied <= rows.length || rows.length === total
+          ? rows.slice(offset, offset + limitApplied)
+          : (await deps.signals.timers({ ...scope, limit: limitApplied, offset })).rows;
+      const hasMore = offset + page.length < total;
+      const nextOffset = hasMore ? offset + page.length : null;
+      const snapshotRevision = revisionOf(rows, total);
+      return { jobs: page.map(viewJob), total, offset, limit: limitApplied, hasMore, nextOffset, snapshotRevision };
     },
     "cron.status": async () => {
       const { rows, total } = await deps.signals.timers({ limit: 1 });
@@ -178,6 +182,18 @@ function modelsOf(agents: readonly ResolvedAgent[]) {
     const id = reference.slice(cut + 1);
     return { id, name: id, provider: cut === -1 ? "unknown" : reference.slice(0, cut) };
   });
+}
+
+/**
+ * The same as long as there are the same timers, whatever they did meanwhile: a client that reads several pages compares it. With more
+ * timers than one page holds it is told by their number alone.
+ */
+function revisionOf(rows: readonly TimerRow[], total: number): string {
+  const ids = rows.length === total ? rows.map(({ id }) => id).toSorted() : [];
+  return createHash("sha256")
+    .update(JSON.stringify([total, ids]))
+    .digest("hex")
+    .slice(0, 16);
 }
 
 /** A timer in the peer's words for a job: a message to the session that set it. */

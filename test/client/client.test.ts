@@ -2,9 +2,10 @@
  * Every command of the client that speaks with the gateway (protocol.md), unmodified, against Cloister: exit code and what it prints.
  * Both read the same configuration, as when somebody moves over.
  */
+import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectAs, makeDevice, type TestDevice } from "../contract/device-kit.ts";
-import { endPrograms, makeStateDir, type Program, startProgram } from "../support/program.ts";
+import { endPrograms, makeStateDir, type Program, repoRoot, startProgram } from "../support/program.ts";
 import { type Client, makeClient } from "./unmodified-client.ts";
 
 const token = "token-of-the-suite";
@@ -20,9 +21,17 @@ const config = {
 let program: Program;
 let client: Client;
 
+const holder = path.join(repoRoot, "test", "fixtures", "actors", "holder.ts");
+
 beforeAll(async () => {
-  program = await startProgram(makeStateDir(config));
-  client = makeClient({ ...config, gateway: { ...config.gateway, port: program.port } });
+  // Beside what both read: an agent whose turn can be held, which only Cloister's modules can.
+  const { entries } = config.agents;
+  const held = { ...config, agents: { ...config.agents, entries: { ...entries, holder: { module: holder } } } };
+  program = await startProgram(makeStateDir(held));
+  const known = { ...config.agents, entries: { ...entries, holder: {} } };
+  client = makeClient({ ...config, agents: known, gateway: { ...config.gateway, port: program.port } });
+  // What is listed later has to be there, whichever test runs first.
+  for (const agent of Object.keys(entries)) await json("agent", "--agent", agent, "--message", "who are you", "--json");
 });
 
 afterAll(async () => {
@@ -75,16 +84,33 @@ test("agent: a run that fails is told, with exit code 1", async () => {
   expect([code, `${stdout}${stderr}`]).toEqual([1, expect.stringContaining("nobody")]);
 });
 
+test("agent: Ctrl-C stops the run on the gateway", async () => {
+  const running = async (): Promise<unknown> => {
+    const { agents } = await json("gateway", "call", "status", "--json");
+    return (agents as { agentId: string; activeRuns: number }[]).find(({ agentId }) => agentId === "holder")
+      ?.activeRuns;
+  };
+  const asking = client.start("agent", "--agent", "holder", "--message", "hold");
+  await expect.poll(running).toBe(1);
+  asking.send("SIGINT");
+  expect((await asking.ended).code).not.toBe(0);
+  await expect.poll(running).toBe(0);
+});
+
 test("health: the agents, their sessions, the state of the main thread", async () => {
   const { code, stdout } = await client.run("health");
   expect(code).toBe(0);
-  expect(stdout).toMatch(/Agents: main \(default\), raul/);
-  expect(stdout).toMatch(/Gateway event loop: \w+ max=\S+ p99=\S+ util=[\d.]+ cpu=[\d.]+/);
-  expect(stdout).toMatch(/Session store \(main\): .+ \(1 entries\)\n- agent:main:main \(0m ago\)/);
+  expect(stdout).toMatch(/Agents: main \(default\), raul, holder/);
+  expect(stdout).toMatch(/Gateway event loop: .*max=\d+ms p99=\d+ms util=[\d.]+ cpu=[\d.]+/);
+  expect(stdout).toMatch(/Session store \(main\): .+ \(1 entries\)\n- agent:main:main \(\d+m ago\)/);
   expect(await json("health", "--json")).toMatchObject({
     ok: true,
     defaultAgentId: "main",
-    agents: [{ agentId: "main" }, { agentId: "raul", sessions: { count: 1, recent: [{ key: "agent:raul:main" }] } }],
+    agents: [
+      { agentId: "main" },
+      { agentId: "raul", sessions: { count: 1, recent: [{ key: "agent:raul:main" }] } },
+      { agentId: "holder" },
+    ],
   });
 });
 
@@ -114,6 +140,14 @@ test("gateway call: a method with its parameters", async () => {
   expect(await json("gateway", "call", "health", "--json")).toMatchObject({ ok: true });
   const unknown = await client.run("gateway", "call", "no.such.method");
   expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("unknown method: no.such.method")]);
+});
+
+test("cron and channels: what there is", async () => {
+  const jobs = await client.run("cron", "list");
+  expect([jobs.code, jobs.stdout]).toEqual([0, expect.stringContaining("No")]);
+  expect(await json("cron", "status")).toEqual({ enabled: true, jobs: 0, nextWakeAtMs: null });
+  const channels = await client.run("channels", "status");
+  expect([channels.code, channels.stdout]).toEqual([0, expect.stringContaining("Gateway reachable")]);
 });
 
 test("devices: list, preview, approve, reject, rename, rotate, revoke, remove", async () => {

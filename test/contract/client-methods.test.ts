@@ -142,11 +142,59 @@ describe("what the gateway has", () => {
     expect(await call(gateway, "models.list")).toEqual({
       models: [{ id: "opus", name: "opus", provider: "anthropic" }],
     });
-    expect(await call(gateway, "cron.list")).toMatchObject({ jobs: [], total: 0, hasMore: false, nextOffset: null });
     expect(await call(gateway, "cron.status")).toEqual({ enabled: true, jobs: 0, nextWakeAtMs: null });
     await expect(call(gateway, "agent.identity.get", { agentId: "nobody" })).rejects.toMatchObject({
       code: "CLOISTER_AGENT_UNKNOWN",
     });
+  });
+
+  test("timers are jobs, in pages that tell whether they are of the same inventory", async () => {
+    const gateway = await openGateway([{ id: "main" }]);
+    const set = (name: string, dueAtMs: number, everyMs?: number): Promise<unknown> =>
+      gateway.store.schedule({
+        id: `t-${name}`,
+        agentId: "main",
+        sessionKey: "agent:main:main",
+        name,
+        via: "config",
+        body: `wake for ${name}`,
+        isData: false,
+        dueAtMs,
+        createdAtMs: 1,
+        ...(everyMs === undefined ? {} : { everyMs }),
+      });
+    const empty = await call(gateway, "cron.list");
+    expect(empty).toMatchObject({ jobs: [], total: 0, offset: 0, hasMore: false, nextOffset: null });
+    await set("tea", 9e12);
+    await set("rent", 8e12, 60_000);
+    const first = await call(gateway, "cron.list", { limit: 1 });
+    expect(first).toMatchObject({
+      jobs: [
+        {
+          id: "t-rent",
+          name: "rent",
+          enabled: true,
+          deleteAfterRun: false,
+          schedule: { kind: "every", everyMs: 60_000 },
+          sessionTarget: "session:agent:main:main",
+          payload: { text: "wake for rent" },
+          state: { nextRunAtMs: 8e12 },
+        },
+      ],
+      total: 2,
+      limit: 1,
+      hasMore: true,
+      nextOffset: 1,
+    });
+    const second = await call(gateway, "cron.list", { limit: 1, offset: 1 });
+    expect(second).toMatchObject({
+      jobs: [{ id: "t-tea", deleteAfterRun: true, schedule: { kind: "at", at: new Date(9e12).toISOString() } }],
+      hasMore: false,
+      nextOffset: null,
+      snapshotRevision: first.snapshotRevision,
+    });
+    expect(first.snapshotRevision).not.toBe(empty.snapshotRevision);
+    expect(await call(gateway, "cron.status")).toEqual({ enabled: true, jobs: 2, nextWakeAtMs: 8e12 });
   });
 
   test("files of a workspace are read by name, and what leads out of it is not there", async () => {
