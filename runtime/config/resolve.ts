@@ -241,7 +241,7 @@ function resolveMaintenance({
     pruneAfterMs: pruneAfter,
     transcriptsAfterMs: resetArchiveRetention === false ? undefined : resetArchiveRetention,
     entriesMax: maxEntries,
-    ...(maxDiskBytes === false || low === undefined ? {} : { bytes: { max: maxDiskBytes, low } }),
+    bytes: maxDiskBytes === false || low === undefined ? undefined : { max: maxDiskBytes, low },
   };
 }
 

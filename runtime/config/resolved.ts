@@ -95,8 +95,8 @@ export interface SessionMaintenance {
   readonly transcriptsAfterMs: number | undefined;
   /** Of one agent: sessions, and transcripts of what has ended. */
   readonly entriesMax: number;
-  /** Of one agent's transcripts and their files; more than `max` is brought down to `low`. Absent: no bound. */
-  readonly bytes?: { readonly max: number; readonly low: number };
+  /** Of one agent's transcripts and their files; more than `max` is brought down to `low`. Undefined: no bound. */
+  readonly bytes: { readonly max: number; readonly low: number } | undefined;
 }
 
 export interface ResolvedConfig {

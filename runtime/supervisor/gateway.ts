@@ -252,6 +252,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
 
   const requests = makeGrantRequests({
     config,
+    agents,
     policy,
     kept: parts.requests,
     store,
@@ -333,7 +334,9 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
+  const isAgent = (agentId: string): boolean => agents.has(agentId);
   const ingress = makeIngress({
+    isAgent,
     commands,
     senders,
     pairings: () => driver.pairings,
@@ -408,6 +411,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
   const rpc = makeOperatorMethods({
     configMethods: makeConfigMethods({ desk: configDesk, live, read: parts.configFile.read, grants, nowMs, log }),
+    isAgent,
     devices,
     callers,
     senders,

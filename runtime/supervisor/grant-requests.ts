@@ -11,7 +11,7 @@
  * moment: what a sandbox clamps stays clamped, and what the config allows by now needs no grant.
  */
 import { isClampedSession, judgePair, type Policy } from "../../auth/policy.ts";
-import type { ResolvedConfig } from "../config/resolved.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import type { GatewayEvent } from "../edge/port.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import type { GrantRow } from "../kernel/envelope.ts";
@@ -38,7 +38,9 @@ import {
 } from "./kept-messages.ts";
 
 export interface GrantRequestsDeps {
-  readonly config: Pick<ResolvedConfig, "agents" | "agentToAgent" | "session">;
+  readonly config: Pick<ResolvedConfig, "agentToAgent" | "session">;
+  /** Those of the configuration in force, by id. */
+  readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly policy: Policy;
   /** What the store kept at the start, oldest first. */
   readonly kept: readonly GrantRequest[];
@@ -100,7 +102,7 @@ export interface GrantRequests {
 const isOpen = (request: GrantRequest): boolean => request.decision === undefined;
 
 export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
-  const { config, policy, store, nowMs, log } = deps;
+  const { config, agents, policy, store, nowMs, log } = deps;
   let rows: readonly GrantRequest[] = deps.kept;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
@@ -266,12 +268,10 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
     return row;
   };
 
-  const isConfigured = ({ from, to }: GrantRequest): boolean =>
-    [from, to].every((agentId) => config.agents.some(({ id }) => id === agentId));
+  const isConfigured = ({ from, to }: GrantRequest): boolean => [from, to].every((agentId) => agents.has(agentId));
 
   const isClamped = (row: GrantRequest): boolean => {
-    const agent = config.agents.find(({ id }) => id === row.from);
-    const mode = agent?.sandboxMode ?? "off";
+    const mode = agents.get(row.from)?.sandboxMode ?? "off";
     const mainKey = mainSessionKey(row.from, config.session);
     const isIn = (sessionKey: string): boolean => mode === "all" || (mode === "non-main" && sessionKey !== mainKey);
     return row.messages.some(({ fromSession }) => isClampedSession(policy, { sandboxed: isIn(fromSession) }));

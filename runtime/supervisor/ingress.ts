@@ -21,6 +21,8 @@ import type { Runs } from "./runs.ts";
 
 export interface IngressDeps {
   readonly config: ResolvedConfig;
+  /** Whether one of the configuration in force has this id. */
+  readonly isAgent: (agentId: string) => boolean;
   readonly routes: RouteTable;
   readonly store: Store;
   readonly runs: Runs;
@@ -146,7 +148,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
     const named = request.agentId?.trim().toLowerCase();
     const fromKey = request.sessionKey === undefined ? undefined : parseSessionKey(request.sessionKey);
     const agentId = named ?? (fromKey?.shape === "agent" ? fromKey.agentId : config.defaultAgentId);
-    if (!config.agents.some(({ id }) => id === agentId))
+    if (!deps.isAgent(agentId))
       return {
         refusal: {
           code: "CLOISTER_AGENT_UNKNOWN",

@@ -17,10 +17,13 @@ export interface Targets {
   agent(reference?: string): string;
 }
 
-export function makeTargets(config: Pick<ResolvedConfig, "agents" | "defaultAgentId" | "session">): Targets {
+export function makeTargets(
+  config: Pick<ResolvedConfig, "defaultAgentId" | "session">,
+  isAgent: (agentId: string) => boolean,
+): Targets {
   const agent = (reference = config.defaultAgentId): string => {
     const agentId = reference.toLowerCase();
-    if (!config.agents.some(({ id }) => id === agentId))
+    if (!isAgent(agentId))
       throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${reference}`, "cloister agents list");
     return agentId;
   };

@@ -41,6 +41,8 @@ import type { StopWork } from "./stop-work.ts";
 export interface OperatorDeps {
   readonly config: ResolvedConfig;
   readonly configMethods: ReturnType<typeof makeConfigMethods>;
+  /** Whether one of the configuration in force has this id. */
+  readonly isAgent: (agentId: string) => boolean;
   readonly views: GatewayViews;
   readonly nowMs: () => number;
   readonly store: Store;
@@ -75,7 +77,7 @@ export function makeOperatorMethods(
   deps: OperatorDeps,
 ): (client: Client, method: string, params: unknown) => Promise<RpcResult> {
   const { config, store, runs } = deps;
-  const targets = makeTargets(config);
+  const targets = makeTargets(config, deps.isAgent);
 
   const findAgent = (agentId: string): AgentStatus => {
     const status = deps.agents().find((agent) => agent.agentId === agentId.toLowerCase());

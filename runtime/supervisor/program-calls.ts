@@ -15,6 +15,8 @@ import type { Accept } from "./broadcasts.ts";
 
 export interface ProgramCallsDeps {
   readonly config: Pick<ResolvedConfig, "agents" | "defaultAgentId" | "session" | "hooks">;
+  /** Whether one of the configuration in force has this id. */
+  readonly isAgent: (agentId: string) => boolean;
   readonly pairings: () => Pick<PairingRegistry, "find">;
   readonly store: Pick<Store, "session">;
   readonly accept: Accept;
@@ -39,9 +41,7 @@ type Named = { readonly sessionKey: string } | { readonly refusal: Refusal };
 const place = "http";
 
 export function makeProgramCalls(deps: ProgramCallsDeps): ProgramCalls {
-  const { config, pairings } = deps;
-  const isAgent = (agentId: string): boolean => config.agents.some(({ id }) => id === agentId);
-
+  const { config, isAgent, pairings } = deps;
   const callable = (program: Program): readonly ProgramAgent[] =>
     config.agents
       .filter(({ id }) => "via" in rightOf(program, id))

@@ -2,15 +2,12 @@
  * AC-02.2: what `sessions_list` says that the caller may do is what happens when it does it. Over random visibility, agent-to-agent
  * rules, grants of the config and of the operator, sandboxes and lineages, with the real tools.
  */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { makeRandom, type Random } from "../support/random.ts";
 
-const actor = {
-  module: fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url)),
-  moduleKind: "file" as const,
-};
+const spawner = actor("spawner");
 const ids = ["main", "raul", "eve"] as const;
 const verbs = ["send", "request", "list", "history", "spawn", "steer", "cancel"] as const;
 const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operator.admin"] };
@@ -53,7 +50,7 @@ async function randomWorld(random: Random) {
       grants: random.chance(0.7) ? [randomGrant(random)] : [],
     },
   };
-  const agents = ids.map((id) => ({ id, ...actor, subagents, sandboxMode: sandbox() }));
+  const agents = ids.map((id) => ({ id, ...spawner, subagents, sandboxMode: sandbox() }));
   const gateway = await openGateway(agents, world);
   const given = random.chance(0.6) ? [randomGrant(random)] : [];
   for (const { from, to, verbs: granted } of given)

@@ -1,12 +1,8 @@
 /** An agent that another one reaches works as itself: with its own rights and store, and told whose word it has. Real cells. */
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
-const actor = (name: string) => ({
-  module: fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url)),
-  moduleKind: "file" as const,
-});
 const toolUser = actor("tool-user");
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a tool's result, looked into by the tests

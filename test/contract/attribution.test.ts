@@ -1,13 +1,10 @@
 /** Agents are no clients of their gateway: its auth never meets them (AC-01.2), and nothing of theirs is logged as a client's (AC-15.2). */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
-const toolUser = {
-  module: fileURLToPath(new URL("../fixtures/actors/tool-user.ts", import.meta.url)),
-  moduleKind: "file" as const,
-};
+const toolUser = actor("tool-user");
 const agents = [
   { id: "main", ...toolUser },
   { id: "raul", module: "echo" },

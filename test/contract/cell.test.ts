@@ -2,14 +2,15 @@
 import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { beforeEach, describe, expect, test } from "vitest";
 import { doneBits, up } from "../../runtime/kernel/frames.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { levels } from "../support/levels.ts";
 
-const module = fileURLToPath(new URL("../fixtures/actors/cell-user.ts", import.meta.url));
+const module = actorPath("cell-user");
 describe.each(levels)("at level %s", (level) => {
   let cell: HandCell;
   let root: string;

@@ -1,18 +1,14 @@
 /** Child specs, groups and monitors with real cells: who has a cell after which end, and who hears of it. */
 import { readlinkSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { type AgentGroup, defaultSupervision, type Supervision } from "../../runtime/kernel/supervision.ts";
+import { actor } from "../support/actors.ts";
 import { openGatewayAt, type TestAgent, type TestGateway } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
 import { childrenOf, isAlive } from "../support/processes.ts";
 
-const actor = (name: string) => ({
-  module: fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url)),
-  moduleKind: "file" as const,
-});
 const open = { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" as const };
 /** Without a wait between two cells, so that what happens next is the child spec's doing alone. */
 const spec = (changes: Partial<Supervision>): Supervision => ({

@@ -1,15 +1,15 @@
 /** Chat commands with real cells: what the gateway answers before an agent, past every queue. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, it, vi } from "vitest";
 import type { InboundEvent } from "../../channels/port.ts";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { RunResult } from "../../runtime/edge/port.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
+import { actorPath } from "../support/actors.ts";
 import { groupsOf, makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 
-const module = fileURLToPath(new URL("../fixtures/actors/holder.ts", import.meta.url));
+const module = actorPath("holder");
 const main = "agent:main:main";
 
 const openHolder = (changes: Partial<ResolvedConfig> = {}, reuse?: Parameters<typeof openGateway>[2]) =>

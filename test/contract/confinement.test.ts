@@ -6,9 +6,10 @@ import { closeSync, copyFileSync, mkdirSync, mkdtempSync, openSync, readdirSync,
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { doneBits } from "../../runtime/kernel/frames.ts";
+import { actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { levels } from "../support/levels.ts";
 
@@ -16,7 +17,7 @@ const root = mkdtempSync(path.join(os.tmpdir(), "cloister-confine-"));
 const workspace = path.join(root, "workspace");
 const processDir = path.join(root, "process");
 const outside = path.join(root, "other-agent", "secret.txt");
-const module = fileURLToPath(new URL("../fixtures/actors/powers.ts", import.meta.url));
+const module = actorPath("powers");
 const startedIn = process.cwd();
 
 describe.each(levels)("at level %s", (level) => {

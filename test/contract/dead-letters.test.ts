@@ -1,14 +1,13 @@
 /** Dead letters as an operator handles them, over the real kernel, cells and store: methods, counts, events, audit. */
-import { fileURLToPath } from "node:url";
 import { expect, test, vi } from "vitest";
 import type { OutboundMessage, SendResult } from "../../channels/port.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
+import { actor, actorPath } from "../support/actors.ts";
 import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 
 const crasher = {
-  module: fileURLToPath(new URL("../fixtures/actors/crasher.ts", import.meta.url)),
-  moduleKind: "file",
+  ...actor("crasher"),
 } as const;
 const client = { connId: "t", clientId: "tester", mode: "t", scopes: ["operator.admin"] };
 
@@ -250,7 +249,7 @@ test("purge removes what it names, by age too, and refuses an id that is none", 
 });
 
 test("a message that its actor does not handle is a letter of that fate, without an effect on the state", async () => {
-  const picky = fileURLToPath(new URL("../fixtures/actors/picky.ts", import.meta.url));
+  const picky = actorPath("picky");
   const gateway = await openGateway([{ id: "main", module: picky, moduleKind: "file" }]);
   expect(await gateway.reply("main", "do it")).toBe("1");
   expect(await gateway.say("main", "sing")).toMatchObject({

@@ -1,12 +1,10 @@
 /** What goes on after a `sessions_send`, on a gateway with real cells (behaviour §3.4, AC-01.5, AC-01.6). */
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
+import { sessionSettings } from "../support/session-settings.ts";
 import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
-const talker = {
-  module: fileURLToPath(new URL("../fixtures/actors/talker.ts", import.meta.url)),
-  moduleKind: "file" as const,
-};
+const talker = actor("talker");
 const siblings = { agentToAgent: { enabled: true, allow: ["main", "raul"] }, visibility: "all" as const };
 const channel = {
   webhook: {
@@ -15,23 +13,7 @@ const channel = {
   },
   bindings: [{ index: 0, agentId: "raul", match: { channel: "webhook" } }],
 };
-const session = (maxPingPongTurns: number) => ({
-  session: {
-    mainKey: "main",
-    scope: "per-sender" as const,
-    dmScope: "main" as const,
-    groupScope: "per-group" as const,
-    identityLinks: {},
-    maxPingPongTurns,
-    maintenance: {
-      isEnforced: true,
-      pruneAfterMs: 30 * 86_400_000,
-      transcriptsAfterMs: 30 * 86_400_000,
-      entriesMax: 5_000,
-    },
-    reset: { byType: {}, byChannel: {} },
-  },
-});
+const session = (maxPingPongTurns: number) => ({ session: { ...sessionSettings, maxPingPongTurns } });
 
 interface Told {
   readonly step: string;

@@ -1,12 +1,11 @@
 /** Rights that agents lacked, put to the operator, on a gateway with real cells and one store over restarts. */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
-const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url));
-const toolUser = { module: fixture("tool-user"), moduleKind: "file" as const };
+const toolUser = actor("tool-user");
 const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operator.admin"] };
 const asking: ResolvedConfig["agentToAgent"] = { enabled: false, allow: [], requests: "operator" };
 const agents = [

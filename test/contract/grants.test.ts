@@ -1,10 +1,9 @@
 /** Rights that an operator grants and takes back while the gateway runs, on a gateway with real cells. */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
-const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url));
-const toolUser = { module: fixture("tool-user"), moduleKind: "file" as const };
+const toolUser = actor("tool-user");
 const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operator.admin"] };
 
 // oxlint-disable-next-line typescript/no-explicit-any -- answers of methods, looked into by the tests

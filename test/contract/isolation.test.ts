@@ -4,13 +4,10 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test, vi } from "vitest";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
+import { actor } from "../support/actors.ts";
 import { makeConfig, openGateway as openAny, openGatewayAt } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
 
-const actor = (name: string): { module: string; moduleKind: "file" } => ({
-  module: fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url)),
-  moduleKind: "file",
-});
 const module = (name: string): { module: string; moduleKind: "file" } => ({
   module: fileURLToPath(new URL(`../fixtures/modules/${name}`, import.meta.url)),
   moduleKind: "file",

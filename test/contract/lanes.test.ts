@@ -1,13 +1,13 @@
 /** The lanes of a running gateway, as operators see them. */
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import type { LaneRow } from "../../runtime/kernel/lanes.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { actorPath } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
-const holder = fileURLToPath(new URL("../fixtures/actors/holder.ts", import.meta.url));
+const holder = actorPath("holder");
 const operator = { connId: "c1", clientId: "page", mode: "ui", scopes: ["operator.admin"] } as const;
 
 async function lanesOf(gateway: TestGateway): Promise<readonly LaneRow[]> {

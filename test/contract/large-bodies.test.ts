@@ -1,13 +1,12 @@
 /** Long texts between agents and from clients, over the real kernel, cells and store: they arrive as they were sent. */
 import { createHash } from "node:crypto";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { actor } from "../support/actors.ts";
 import { openGateway } from "../support/gateway.ts";
 
 const weigher = {
-  module: fileURLToPath(new URL("../fixtures/actors/weigher.ts", import.meta.url)),
-  moduleKind: "file",
+  ...actor("weigher"),
 } as const;
 const sum = (text: string): string => createHash("sha256").update(text, "utf8").digest("hex");
 const client = { connId: "t", clientId: "tester", mode: "t", scopes: ["operator.admin"] };

@@ -1,15 +1,12 @@
 /** A run that repeats a failing call, on a gateway with real cells (A11.3). */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
+import { actor } from "../support/actors.ts";
 import { makeConfig, openGateway } from "../support/gateway.ts";
 import { envelope } from "./store-envelopes.ts";
 
-const looper = {
-  module: fileURLToPath(new URL("../fixtures/actors/looper.ts", import.meta.url)),
-  moduleKind: "file" as const,
-};
+const looper = actor("looper");
 const agents = [
   { id: "main", ...looper },
   { id: "raul", module: "echo" },
@@ -50,8 +47,7 @@ test("A11.3: the bound is the config's", async () => {
 
 test("A11.1: a chain of messages that has made all its tool calls makes no further one, also when a restart lies between", async () => {
   const toolUser = {
-    module: fileURLToPath(new URL("../fixtures/actors/tool-user.ts", import.meta.url)),
-    moduleKind: "file" as const,
+    ...actor("tool-user"),
   };
   const config = makeConfig([{ id: "main", ...toolUser }]);
   const agentDirs = config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir }));

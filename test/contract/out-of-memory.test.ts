@@ -1,13 +1,8 @@
 /** What a full heap of one agent's cell costs the others: nothing (W-03). */
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGatewayAt } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
-
-const actor = (name: string) => ({
-  module: fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url)),
-  moduleKind: "file" as const,
-});
 
 describe.each(levels)("at level %s", (level) => {
   test("W-03: a heap limit hit in A kills only A: B goes on in the same cell, and A's message is handled by its next one", async () => {

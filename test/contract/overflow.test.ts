@@ -2,10 +2,10 @@
  * Ten times more than a mailbox holds, over the real kernel, cells and store: what each policy answers, what is handled, in which
  * order, and that the kernel's own counters stay within the bound. Times are nowhere asserted.
  */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { RpcResult } from "../../runtime/edge/port.ts";
+import { actor } from "../support/actors.ts";
 import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 
 const client = { connId: "t", clientId: "tester", mode: "t", scopes: ["operator.admin"] };
@@ -167,8 +167,7 @@ test("an agent's sends wait for a slow one and arrive in order", async () => {
     [
       {
         id: "main",
-        module: fileURLToPath(new URL("../fixtures/actors/burst.ts", import.meta.url)),
-        moduleKind: "file",
+        ...actor("burst"),
       },
       { id: "slow", module: "echo", maxConcurrent: 1, mailbox: { depthMax: 3, sessionDepthMax: 3, overflow: "park" } },
     ],

@@ -14,17 +14,17 @@ import {
 } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
 import { doneBits, down } from "../../runtime/kernel/frames.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import { formatFields, formatFrame, kind, tell } from "../../runtime/thread/cell-socket.ts";
+import { actor, actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { openGatewayAt } from "../support/gateway.ts";
 import { childrenOf, isAlive } from "../support/processes.ts";
 
-const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url));
 const openGateway = openGatewayAt("process");
 const nobody = { uid: 65_534, gid: 65_533 };
 
@@ -33,7 +33,7 @@ function makeWorkspace(): string {
   mkdirSync(workspace);
   writeFileSync(path.join(workspace, "file.txt"), "inside");
   // In the workspace, so that a user without rights elsewhere can read it.
-  copyFileSync(fixture("process-user"), path.join(workspace, "actor.ts"));
+  copyFileSync(actorPath("process-user"), path.join(workspace, "actor.ts"));
   return workspace;
 }
 
@@ -110,7 +110,7 @@ describe("a cell that is a process", () => {
 });
 
 describe("of a gateway with cells that are processes", () => {
-  const flooder = { module: fixture("flooder"), moduleKind: "file" as const };
+  const flooder = actor("flooder");
   const ended = (gateway: Awaited<ReturnType<typeof openGateway>>): unknown =>
     gateway.logged.find(({ message }) => message === "a cell ended")?.fields;
 
@@ -141,7 +141,7 @@ describe("of a gateway with cells that are processes", () => {
   });
 
   test("a native call that never returns is ended, and the message handled by the next process", async () => {
-    const gateway = await openGateway([{ id: "main", module: fixture("crasher"), moduleKind: "file" }]);
+    const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
     expect(await gateway.reply("main", "endless once")).toBe("recovered at attempt 2");
     expect(ended(gateway)).toMatchObject({
       reason: "hung",

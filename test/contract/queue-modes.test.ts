@@ -1,14 +1,14 @@
 /** Queue modes with real cells: what people say while a turn of their session runs. The rules are in `test/unit/kernel/queue-modes.test.ts`. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { QueuePolicy } from "../../runtime/kernel/queues.ts";
+import { actorPath } from "../support/actors.ts";
 import { openGatewayAt, type TestGateway } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
 
-const module = fileURLToPath(new URL("../fixtures/actors/holder.ts", import.meta.url));
+const module = actorPath("holder");
 const main = "agent:main:main";
 const slow = { timeout: 30_000 };
 

@@ -2,15 +2,11 @@
  * AC-08.1 over random calls: whatever an agent asks of its session tools, what it is told when that fails has one form, and neither
  * that nor what it says in a channel speaks of connections, of pairing or of devices.
  */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { makeRandom, type Random } from "../support/random.ts";
 
-const actor = (name: string) => ({
-  module: fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url)),
-  moduleKind: "file" as const,
-});
 const codes = [
   "forbidden",
   "not_found",

@@ -2,15 +2,12 @@
  * A9.1 as one table: every verb that can be granted × every door that an agent has × where the right comes from × visibility × sandbox.
  * The rule is one line: a door is open if and only if its own verb was granted, and the session is not clamped.
  */
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
-const toolUser = {
-  module: fileURLToPath(new URL("../fixtures/actors/tool-user.ts", import.meta.url)),
-  moduleKind: "file" as const,
-};
+const toolUser = actor("tool-user");
 const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operator.admin"] };
 const verbs = ["send", "request", "list", "history", "spawn", "steer", "cancel"] as const;
 const target = { sessionKey: "agent:raul:main" };

@@ -1,24 +1,11 @@
 /** Sessions that begin anew by themselves, on a gateway with real cells and a clock of the test's (behaviour §1.5, §5.6). */
 import { expect, test } from "vitest";
+import { sessionSettings } from "../support/session-settings.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
 const minute = 60_000;
 const session = (reset: TestGateway["config"]["session"]["reset"]) => ({
-  session: {
-    mainKey: "main",
-    scope: "per-sender" as const,
-    dmScope: "main" as const,
-    groupScope: "per-group" as const,
-    identityLinks: {},
-    maxPingPongTurns: 0,
-    maintenance: {
-      isEnforced: true,
-      pruneAfterMs: 30 * 86_400_000,
-      transcriptsAfterMs: 30 * 86_400_000,
-      entriesMax: 5_000,
-    },
-    reset,
-  },
+  session: { ...sessionSettings, maxPingPongTurns: 0, reset },
 });
 
 async function open(reset: TestGateway["config"]["session"]["reset"]) {

@@ -1,12 +1,9 @@
 /** The session tools that tell: `sessions_list`, `session_status`, `agents_list`, on a gateway with real cells. */
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
-const toolUser = {
-  module: fileURLToPath(new URL("../fixtures/actors/tool-user.ts", import.meta.url)),
-  moduleKind: "file" as const,
-};
+const toolUser = actor("tool-user");
 const agents = [
   { id: "main", ...toolUser },
   { id: "raul", module: "echo", model: "some/model" },

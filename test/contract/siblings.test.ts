@@ -4,13 +4,12 @@
  */
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
-const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url));
 /** An agent that calls the tool named in its message and answers with the result object. */
-const toolUser = { module: fixture("tool-user"), moduleKind: "file" as const };
+const toolUser = actor("tool-user");
 const siblings = { agentToAgent: { enabled: true, allow: ["main", "raul"] }, visibility: "all" as const };
 
 async function call(
@@ -409,7 +408,7 @@ test("AC-08.1: what an agent is told never speaks of transports, devices or sock
   const gateway = await openGateway(
     [
       { id: "main", ...toolUser },
-      { id: "raul", module: fixture("crasher"), moduleKind: "file" },
+      { id: "raul", ...actor("crasher") },
     ],
     siblings,
   );

@@ -3,15 +3,12 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
+import { actor } from "../support/actors.ts";
 import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 
-const actor = {
-  module: fileURLToPath(new URL("../fixtures/actors/clock-user.ts", import.meta.url)),
-  moduleKind: "file" as const,
-};
+const clockUser = actor("clock-user");
 const open = { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" as const };
 
 interface Seen {
@@ -40,7 +37,7 @@ const until = (gateway: TestGateway, count: number, agentId = "main") =>
 
 describe("a timer", () => {
   test("comes once as a message with its data, from the timer itself, to a session of the agent", async () => {
-    const gateway = await openGateway([{ id: "main", ...actor }]);
+    const gateway = await openGateway([{ id: "main", ...clockUser }]);
     const sessionKey = "agent:main:jobs";
     const id = await tell(gateway, {
       do: "schedule",
@@ -62,7 +59,7 @@ describe("a timer", () => {
   });
 
   test("is set once by a turn that is delivered again", async () => {
-    const gateway = await openGateway([{ id: "main", ...actor }]);
+    const gateway = await openGateway([{ id: "main", ...clockUser }]);
     const command = { do: "schedule", options: { name: "later", inMs: 3_600_000, text: "x" }, thenExit: true };
     const id = await tell(gateway, command);
     expect(gateway.agents()[0]).toMatchObject({ restarts: 1 });
@@ -70,7 +67,7 @@ describe("a timer", () => {
   });
 
   test("that was missed fires once after the start, a recurring one goes on in its rhythm and says what it stands for", async () => {
-    const before = await openGateway([{ id: "main", ...actor }]);
+    const before = await openGateway([{ id: "main", ...clockUser }]);
     const startMs = Date.now() - 10_500;
     const once = await tell(before, { do: "schedule", options: { name: "once", inMs: 100, text: "a" } });
     await before.drain(0);
@@ -103,7 +100,7 @@ describe("a timer", () => {
   });
 
   test("of an agent that is parked waits in its mailbox once, however often it is due", async () => {
-    const gateway = await openGateway([{ id: "main", ...actor }]);
+    const gateway = await openGateway([{ id: "main", ...clockUser }]);
     await tell(gateway, { do: "schedule", options: { name: "tick", everyMs: 1_000, inMs: 200 } });
     gateway.driver.kernel.order("main", { type: "park", reason: "test" }, Date.now());
     await expect.poll(() => gateway.agents()[0]?.queueDepth).toBe(1);
@@ -141,8 +138,8 @@ describe("a timer", () => {
   ])("with %s is refused", async (_what, options, message) => {
     const gateway = await openGateway(
       [
-        { id: "main", ...actor },
-        { id: "raul", ...actor },
+        { id: "main", ...clockUser },
+        { id: "raul", ...clockUser },
       ],
       open,
     );
@@ -154,7 +151,7 @@ describe("a timer", () => {
   });
 
   test("is seen and removed by an operator, and the audit trail says so", async () => {
-    const gateway = await openGateway([{ id: "main", ...actor }]);
+    const gateway = await openGateway([{ id: "main", ...clockUser }]);
     const id = await tell(gateway, { do: "schedule", options: { name: "nightly", everyMs: 86_400_000 } });
     const client = { connId: "t", clientId: "cli", mode: "t", scopes: ["operator.admin"] };
     expect(await gateway.doors.rpc(client, "timers.list", { agentId: "MAIN" })).toMatchObject({
@@ -174,7 +171,7 @@ describe("what can never be delivered is removed, and the log and the audit trai
   /** On the disk, as the program has it. */
   const openOnDisk = async (stateDir: string, agents: readonly string[], allow: readonly string[], laterMs = 0) => {
     const config = makeConfig(
-      agents.map((id) => ({ id, ...actor })),
+      agents.map((id) => ({ id, ...clockUser })),
       { agentToAgent: { enabled: true, allow }, visibility: "all" },
       stateDir,
     );
@@ -225,7 +222,7 @@ describe("what can never be delivered is removed, and the log and the audit trai
 
   test("but not what time or an operator may still change: a full mailbox keeps the timer, which is tried again", async () => {
     const gateway = await openGateway([
-      { id: "main", ...actor, mailbox: { depthMax: 1, sessionDepthMax: 1, overflow: "reject" } },
+      { id: "main", ...clockUser, mailbox: { depthMax: 1, sessionDepthMax: 1, overflow: "reject" } },
     ]);
     await tell(gateway, { do: "schedule", options: { name: "late", inMs: 50, text: "late" } });
     gateway.driver.kernel.order("main", { type: "park", reason: "test" }, Date.now());
@@ -247,8 +244,8 @@ describe("a monitor", () => {
   const two = (): Promise<TestGateway> =>
     openGateway(
       [
-        { id: "main", ...actor },
-        { id: "raul", ...actor },
+        { id: "main", ...clockUser },
+        { id: "raul", ...clockUser },
       ],
       open,
     );
@@ -297,8 +294,8 @@ describe("a monitor", () => {
 
   test("needs the right to send to the agent or to ask it", async () => {
     const gateway = await openGateway([
-      { id: "main", ...actor },
-      { id: "raul", ...actor },
+      { id: "main", ...clockUser },
+      { id: "raul", ...clockUser },
     ]);
     const result = await gateway.say("main", JSON.stringify({ do: "monitor", target: "raul" }));
     expect(JSON.stringify(result)).toContain("tools.sessions.visibility");

@@ -1,15 +1,11 @@
 /** The doors of the verbs `steer` and `cancel`, with real cells: what another agent's turn takes, and what ends it. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
-const actor = (name: string) => ({
-  module: fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url)),
-  moduleKind: "file" as const,
-});
 const raul = "agent:raul:main";
 const slow = { timeout: 30_000 };
 

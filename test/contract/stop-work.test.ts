@@ -1,12 +1,11 @@
 /** `stop <agent|run|all>` on a gateway with real cells that take no notice of anything (A11.2). */
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGatewayAt, type TestGateway } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
 
-const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url));
-const crasher = { module: fixture("crasher"), moduleKind: "file" as const };
-const toolUser = { module: fixture("tool-user"), moduleKind: "file" as const };
+const crasher = actor("crasher");
+const toolUser = actor("tool-user");
 const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operator.write"] };
 const stopped = { status: "error", refusal: { code: "CLOISTER_ASK_ABORTED" } };
 

@@ -2,18 +2,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openLmdbEnvironment } from "../../runtime/store/lmdb/environment.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import { memoryEnvironments } from "../../runtime/store/memory-environment.ts";
 import type { Store } from "../../runtime/store/port.ts";
+import { actor } from "../support/actors.ts";
 import { makeConfig, openGateway } from "../support/gateway.ts";
 
-const crasher = {
-  module: fileURLToPath(new URL("../fixtures/actors/crasher.ts", import.meta.url)),
-  moduleKind: "file" as const,
-};
+const crasher = actor("crasher");
 
 describe.each([
   ["lmdb", openLmdbEnvironment],

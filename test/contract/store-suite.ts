@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Envelope, Fate } from "../../runtime/kernel/envelope.ts";
 import type { StepRow } from "../../runtime/kernel/steps.ts";
-import type { OpenEnvironment } from "../../runtime/store/environment.ts";
+import type { Environment, OpenEnvironment } from "../../runtime/store/environment.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import type { StoreOptions } from "../../runtime/store/open-store.ts";
 import { openStore } from "../../runtime/store/store.ts";
@@ -1365,19 +1365,11 @@ function timedTests(harness: () => StoreHarness, set: (store: Store) => void, ge
       await get().begin(beginOf(mail));
       await get().labelSession(mail.header.sessionKey, "ann", "kept", 100);
       await get().close();
-      let broken = true;
-      const open = async (dir: string) => {
-        const environment = await openEnvironment(dir);
-        if (!dir.endsWith("registry")) return environment;
-        const write = environment.write.bind(environment);
-        return Object.assign(environment, {
-          write: <T>(change: () => T) => (broken ? Promise.reject(new Error("power cut")) : write(change)),
-        });
-      };
-      set(await openStore(placesIn(harness().dir), Object.assign(open, { exists: openEnvironment.exists })));
+      const registry = breakRegistry(openEnvironment);
+      set(await openStore(placesIn(harness().dir), registry.open));
       await expect(get().commit(commitOf(mail))).rejects.toThrow("power cut");
       expect((await get().session(mail.header.sessionKey))?.messages).toBe(0);
-      broken = false;
+      registry.mend();
       if (mend !== "commit") {
         await get().close();
         set(await harness().open());
@@ -1404,18 +1396,10 @@ function timedTests(harness: () => StoreHarness, set: (store: Store) => void, ge
       await get().begin(beginOf(mail));
       const { row } = await get().commit(commitOf(mail));
       await get().close();
-      let broken = true;
-      const open = async (dir: string) => {
-        const environment = await openEnvironment(dir);
-        if (!dir.endsWith("registry")) return environment;
-        const write = environment.write.bind(environment);
-        return Object.assign(environment, {
-          write: <T>(change: () => T) => (broken ? Promise.reject(new Error("power cut")) : write(change)),
-        });
-      };
-      set(await openStore(placesIn(harness().dir), Object.assign(open, { exists: openEnvironment.exists })));
+      const registry = breakRegistry(openEnvironment);
+      set(await openStore(placesIn(harness().dir), registry.open));
       await expect(get().deleteSession(row.key, "ann", 9_000)).rejects.toThrow("power cut");
-      broken = false;
+      registry.mend();
       expect(await get().session(row.key)).toMatchObject({ messages: 2 });
       if (next === "delete") {
         expect(await get().deleteSession(row.key, "ann", 9_001)).toMatchObject({ sessionId: row.sessionId });
@@ -1461,4 +1445,21 @@ function timedTests(harness: () => StoreHarness, set: (store: Store) => void, ge
     expect(await get().append(envelope("b"), { scope: "s", key: "k" })).toMatchObject({ status: "stored" });
     expect((await get().commit(commitOf(mail))).status).toBe("done");
   });
+}
+
+/** Environments of which the registry commits nothing until it is mended. */
+function breakRegistry(openEnvironment: OpenEnvironment): {
+  readonly open: OpenEnvironment;
+  readonly mend: () => void;
+} {
+  let isBroken = true;
+  const open = async (dir: string): Promise<Environment> => {
+    const environment = await openEnvironment(dir);
+    if (!dir.endsWith("registry")) return environment;
+    const write = environment.write.bind(environment);
+    return Object.assign(environment, {
+      write: <T>(change: () => T) => (isBroken ? Promise.reject(new Error("power cut")) : write(change)),
+    });
+  };
+  return { open: Object.assign(open, { exists: openEnvironment.exists }), mend: () => void (isBroken = false) };
 }

@@ -1,8 +1,8 @@
 /** `/stop`, `/new` and `/subagents` in a chat whose session has started sub-agents, with real cells. */
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
 const main = "agent:main:main";
@@ -13,8 +13,7 @@ const open = (store?: Store) =>
     [
       {
         id: "main",
-        module: fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url)),
-        moduleKind: "file",
+        ...actor("spawner"),
         subagents: {
           allowAgents: ["*"],
           requireAgentId: false,

@@ -1,14 +1,11 @@
 /** Sub-agents with real cells: through the whole gateway, over restarts of it. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
-const actor = {
-  module: fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url)),
-  moduleKind: "file" as const,
-};
+const spawner = actor("spawner");
 const policy = {
   allowAgents: ["*"],
   requireAgentId: false,
@@ -19,7 +16,7 @@ const policy = {
 };
 const agent = (id: string, changes: Partial<TestAgent> = {}): TestAgent => ({
   id,
-  ...actor,
+  ...spawner,
   subagents: policy,
   ...changes,
 });

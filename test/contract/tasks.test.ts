@@ -1,12 +1,11 @@
 /** What a turn puts off and another completes (AC-19.1), on a gateway with real cells. */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
 const worker = {
   id: "worker",
-  module: fileURLToPath(new URL("../fixtures/actors/deferrer.ts", import.meta.url)),
-  moduleKind: "file" as const,
+  ...actor("deferrer"),
 };
 const channel = {
   webhook: {

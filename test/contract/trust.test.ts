@@ -4,12 +4,13 @@ import { createRequire } from "node:module";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { levels } from "../support/levels.ts";
 
-const module = fileURLToPath(new URL("../fixtures/actors/trusted.ts", import.meta.url));
+const module = actorPath("trusted");
 const root = mkdtempSync(path.join(os.tmpdir(), "cloister-trust-"));
 const workspace = path.join(root, "workspace");
 const outside = path.join(root, "secret.txt");

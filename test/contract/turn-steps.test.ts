@@ -1,13 +1,12 @@
 /** Turns whose cell ends in the middle: what was done is not done again, and what was heard is heard again. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
 const stepper = {
-  module: fileURLToPath(new URL("../fixtures/actors/stepper.ts", import.meta.url)),
-  moduleKind: "file",
+  ...actor("stepper"),
 } as const;
 
 const open = (): Promise<TestGateway> =>

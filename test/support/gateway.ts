@@ -15,6 +15,7 @@ import type { Store } from "../../runtime/store/port.ts";
 import { type Gateway, type GatewayParts, makeGateway } from "../../runtime/supervisor/gateway.ts";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import type { Level } from "./levels.ts";
+import { sessionSettings } from "./session-settings.ts";
 
 export interface TestGateway extends Gateway {
   readonly store: Store;
@@ -82,21 +83,7 @@ export function makeConfig(
     })),
     defaultAgentId: agents[0]?.id ?? "main",
     bindings: [],
-    session: {
-      mainKey: "main",
-      scope: "per-sender",
-      dmScope: "main",
-      groupScope: "per-group",
-      identityLinks: {},
-      maxPingPongTurns: 5,
-      maintenance: {
-        isEnforced: true,
-        pruneAfterMs: 30 * 86_400_000,
-        transcriptsAfterMs: 30 * 86_400_000,
-        entriesMax: 5_000,
-      },
-      reset: { byType: {}, byChannel: {} },
-    },
+    session: sessionSettings,
     queue: undefined,
     commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
     channelDefaults: {},

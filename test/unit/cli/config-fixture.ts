@@ -3,6 +3,7 @@ import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
 import { resolveGroups } from "../../../runtime/config/groups.ts";
 import { configSchema } from "../../../runtime/config/schema.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../../runtime/config/resolved.ts";
+import { sessionSettings } from "../../support/session-settings.ts";
 
 const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
   id,
@@ -46,21 +47,7 @@ export const twoAgents: ResolvedConfig = {
     { index: 3, agentId: "raul", match: { channel: "discord", accountId: "*", guildId: "g", roles: ["a", "b"] } },
     { index: 4, agentId: "raul", match: { channel: "slack", accountId: "work", teamId: "T1" } },
   ],
-  session: {
-    mainKey: "main",
-    scope: "per-sender",
-    dmScope: "main",
-    groupScope: "per-group",
-    identityLinks: {},
-    maxPingPongTurns: 5,
-    maintenance: {
-      isEnforced: true,
-      pruneAfterMs: 30 * 86_400_000,
-      transcriptsAfterMs: 30 * 86_400_000,
-      entriesMax: 5_000,
-    },
-    reset: { byType: {}, byChannel: {} },
-  },
+  session: sessionSettings,
   queue: undefined,
   commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
   channelDefaults: { webhook: "home", telegram: "biz" },

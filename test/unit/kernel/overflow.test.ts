@@ -43,6 +43,15 @@ function make(mailbox: Partial<MailboxPolicy>, limits: Partial<Limits> = {}, age
   });
 }
 
+/** raul's mailbox is full, and what `main` asks of it waits on the disk behind another message. */
+function askBehind() {
+  const driver = make({ overflow: "spill", depthMax: 1 });
+  for (const body of ["hold", "before"]) driver.tell(raul, body);
+  driver.tell(main, "ask");
+  driver.settle();
+  return driver;
+}
+
 type Driver = ReturnType<typeof make>;
 const bodies = (driver: Driver, sessionKey = raul): readonly string[] =>
   driver.handled.filter((each) => each.sessionKey === sessionKey).map(({ body }) => body);
@@ -131,10 +140,7 @@ describe("a mailbox that spills", () => {
   });
 
   it("answers an ask that waited on the disk, and one that is repeated while it does", () => {
-    const driver = make({ overflow: "spill", depthMax: 1 });
-    for (const body of ["hold", "before"]) driver.tell(raul, body);
-    driver.tell(main, "ask");
-    driver.settle();
+    const driver = askBehind();
     expect(entry(driver).spill?.count).toBe(2);
     // The asking turn is handled again, and finds its envelope on the disk.
     driver.crash("main");
@@ -190,10 +196,7 @@ describe("a mailbox that spills", () => {
   });
 
   it("of a disabled agent stays on the disk, and who asked hears why", () => {
-    const driver = make({ overflow: "spill", depthMax: 1 });
-    for (const body of ["hold", "before"]) driver.tell(raul, body);
-    driver.tell(main, "ask");
-    driver.settle();
+    const driver = askBehind();
     driver.kernel.disable("raul", "broken", driver.nowMs);
     driver.finish();
     expect(driver.outcomes("ask")).toMatchObject([{ text: expect.stringContaining("CLOISTER_AGENT_DISABLED") }]);

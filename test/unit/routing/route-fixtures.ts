@@ -1,4 +1,5 @@
 import type { RouteBinding, RouteConfig } from "../../../runtime/routing/route-table.ts";
+import { sessionSettings } from "../../support/session-settings.ts";
 
 export type Match = RouteBinding["match"];
 export type Rule = readonly [agentId: string, match: Match, session?: RouteBinding["session"]];
@@ -19,14 +20,7 @@ export function makeConfig(
       match,
       ...(scopes !== undefined && { session: scopes }),
     })),
-    session: {
-      mainKey: "main",
-      scope: "per-sender",
-      dmScope: "main",
-      groupScope: "per-group",
-      identityLinks: {},
-      ...session,
-    },
+    session: { ...sessionSettings, ...session },
     channelDefaults,
   };
 }

@@ -30,6 +30,7 @@ function open(
   );
   const ingress = makeIngress({
     config,
+    isAgent: (agentId) => config.agents.some(({ id }) => id === agentId),
     routes: compileRoutes(config),
     // Only the outcome of a repeated message is asked of it here.
     store: { outcome: async () => outcome } as never,

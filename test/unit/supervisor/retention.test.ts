@@ -22,7 +22,7 @@ function make(store: Partial<Store> = {}, rule: Partial<RetentionDeps["rule"]> =
       audit: async () => undefined,
       ...store,
     },
-    rule: { isEnforced: true, pruneAfterMs: 1_000, transcriptsAfterMs: 500, entriesMax: 3, ...rule },
+    rule: { isEnforced: true, pruneAfterMs: 1_000, transcriptsAfterMs: 500, entriesMax: 3, bytes: undefined, ...rule },
     agents: new Map([
       ["ann", {}],
       ["bob", {}],

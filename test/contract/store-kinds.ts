@@ -1,0 +1,60 @@
+/** One store for each test of a room of the store, of either kind, in a folder of its own that goes with the test. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach } from "vitest";
+import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
+import type { MemoryDisk } from "../../runtime/store/memory-environment.ts";
+import { openMemoryStore } from "../../runtime/store/memory.ts";
+import type { StoreOptions } from "../../runtime/store/open-store.ts";
+import type { Store } from "../../runtime/store/port.ts";
+import { placesIn } from "./store-envelopes.ts";
+
+export const storeKinds = ["memory", "lmdb"] as const;
+
+export interface EachStore {
+  readonly store: Store;
+  readonly dir: string;
+  readonly disk: MemoryDisk;
+  /** What is on the disk, as the next process finds it. */
+  reopen(options?: StoreOptions): Promise<void>;
+  /** After the test has closed it. */
+  open(options?: StoreOptions): Promise<void>;
+}
+
+/** Call it in a `describe`: each of its tests has a store of its own. */
+export function eachStore(kind: (typeof storeKinds)[number], options?: StoreOptions): EachStore {
+  let dir = "";
+  let disk: MemoryDisk = new Map();
+  let store: Store;
+  const open = async (given = options): Promise<void> => {
+    store = await (kind === "lmdb"
+      ? openLmdbStore(placesIn(dir), given)
+      : openMemoryStore(placesIn(dir), { ...given, disk }));
+  };
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "cloister-store-"));
+    disk = new Map();
+    await open();
+  });
+  afterEach(async () => {
+    await store.close();
+    await rm(dir, { recursive: true });
+  });
+  return {
+    get store() {
+      return store;
+    },
+    get dir() {
+      return dir;
+    },
+    get disk() {
+      return disk;
+    },
+    open,
+    async reopen(given) {
+      await store.close();
+      await open(given);
+    },
+  };
+}
