@@ -10,7 +10,6 @@ import { limits } from "../kernel/limits.ts";
 import type { ChatOptions } from "./commands/chat.ts";
 import type { AgentsOptions } from "./commands/agents.ts";
 import type { BackupOptions } from "./commands/backup.ts";
-import type { ValidateOptions } from "./commands/config.ts";
 import type { DashboardOptions } from "./commands/dashboard.ts";
 import type { DeadLetterOptions, DeadLettersOptions, PurgeOptions } from "./commands/deadletters.ts";
 import type { HistoryOptions } from "./commands/history.ts";
@@ -23,6 +22,7 @@ import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
 import { addAudit } from "./audit-commands.ts";
+import { addAgentEdits, addConfig } from "./config-commands.ts";
 import { addDevices } from "./device-commands.ts";
 import { addDiagnosis } from "./diagnosis-commands.ts";
 import { addPairing } from "./pairing-commands.ts";
@@ -85,6 +85,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addDevices(shell);
   addPairing(shell);
   addCallers(shell);
+  addRoute(shell);
   addConfig(shell);
   addState(shell);
   addDiagnosis(shell);
@@ -155,6 +156,7 @@ function addStop({ program, context, exit }: Shell): void {
 
 function addLists({ program, context, exit }: Shell): void {
   const agents = program.command("agents").description("agents and the rules that lead to them");
+  addAgentEdits(agents, { context, exit });
   agents
     .command("unpark <id>")
     .description("put an agent that crashed too often back into service")
@@ -363,7 +365,7 @@ function addTimers({ program, context, exit }: Shell): void {
     });
 }
 
-function addConfig({ program, context, exit }: Shell): void {
+function addRoute({ program, context, exit }: Shell): void {
   program
     .command("route")
     .description("which agent a message goes to")
@@ -388,22 +390,6 @@ function addConfig({ program, context, exit }: Shell): void {
     .action(async (options: RouteOptions) => {
       const { runRouteExplain } = await import("./commands/route.ts");
       exit(await runRouteExplain(context(), options));
-    });
-  const config = program.command("config").description("the configuration");
-  config
-    .command("validate")
-    .description("check the config file as the gateway would; exit code 1 when it is not valid")
-    .option("--json", "print JSON")
-    .action(async (options: ValidateOptions) => {
-      const { runConfigValidate } = await import("./commands/config.ts");
-      exit(await runConfigValidate(context(), options));
-    });
-  config
-    .command("path")
-    .description("print the path of the config file")
-    .action(async () => {
-      const { runConfigPath } = await import("./commands/config.ts");
-      exit(await runConfigPath(context()));
     });
 }
 

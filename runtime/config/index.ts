@@ -2,7 +2,7 @@
 export { type ConfigIssue, formatIssues, isConfigFailure } from "./issue.ts";
 export { findPaths, isInside, type Surroundings } from "./paths.ts";
 export { localSocketFile } from "./local-socket.ts";
-export { addAgent, bindAgent, removeAgent, updateAgent } from "./agent-edits.ts";
+export { addAgent, bindAgent, removeAgent, unbindAgent, updateAgent } from "./agent-edits.ts";
 export {
   type Authored,
   changeText,
@@ -13,13 +13,21 @@ export {
   valueOf,
   writeAuthored,
 } from "./change.ts";
-export { applyEdits, mergePatch } from "./edits.ts";
+export { applyEdits, mergePatch, parsePath } from "./edits.ts";
 export { writeAtomically } from "./file/write.ts";
 export { redactValue } from "./secrets.ts";
 export { lookUpKey } from "./schema/lookup.ts";
 export { type LoadedConfig, loadConfig } from "./load.ts";
 export { type ConfigFiles, findLastGood, keepLastGood } from "./last-good.ts";
-export { type ConfigPlan, holdBack, isEmpty, planConfig, type RestartKey } from "./plan.ts";
+export {
+  type ConfigPlan,
+  holdBack,
+  isEmpty,
+  planConfig,
+  type PlanSummary,
+  type RestartKey,
+  summarizePlan,
+} from "./plan.ts";
 export type { ConfigOverrides } from "./override.ts";
 export { resolveConfig } from "./resolve.ts";
 export type {
@@ -28,3 +36,4 @@ export type {
   ResolvedBinding,
   ResolvedConfig,
 } from "./resolved.ts";
+export { valueAt } from "./validate.ts";

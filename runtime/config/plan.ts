@@ -35,6 +35,24 @@ export function isEmpty({ agents, sections, restart }: ConfigPlan): boolean {
   return [added, removed, changed, renewed, sections, restart].every(({ length }) => length === 0);
 }
 
+const ids = (list: readonly ResolvedAgent[]): readonly string[] => list.map(({ id }) => id);
+
+/** As it is told: ids instead of agents. */
+export interface PlanSummary {
+  readonly agents: {
+    readonly added: readonly string[];
+    readonly removed: readonly string[];
+    readonly changed: readonly string[];
+  };
+  readonly sections: readonly string[];
+  readonly restart: readonly RestartKey[];
+}
+
+export function summarizePlan({ agents, sections, restart }: ConfigPlan): PlanSummary {
+  const { added, removed, changed, renewed } = agents;
+  return { agents: { added: ids(added), removed, changed: ids([...changed, ...renewed]) }, sections, restart };
+}
+
 export function planConfig(from: ResolvedConfig, to: ResolvedConfig): ConfigPlan {
   const before = new Map(from.agents.map((agent) => [agent.id, agent]));
   const after = new Set(to.agents.map(({ id }) => id));

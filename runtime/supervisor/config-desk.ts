@@ -23,10 +23,12 @@ import {
   isEmpty,
   keepLastGood,
   planConfig,
+  type PlanSummary,
   readAuthored,
   type ResolvedAgent,
   type ResolvedConfig,
   type RestartKey,
+  summarizePlan,
   writeAtomically,
   writeAuthored,
 } from "../config/index.ts";
@@ -213,17 +215,11 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     changeRoster(plan, { kernel, pairings, policy: deps.policy, config, parked }, atMs);
     generation += 1;
     sinceMs = atMs;
-    const told = {
-      generation,
-      revision: config.revision,
-      added: ids(agents.added),
-      removed: agents.removed,
-      changed: ids([...agents.changed, ...agents.renewed]),
-      sections: plan.sections,
-    };
+    const summary = summarizePlan(plan);
+    const told = { generation, revision: config.revision, ...summary.agents, sections: plan.sections };
     deps.publish({ event: "config.changed", payload: { ...told, ts: atMs } });
     log.info({ ...told, by }, "config reload applied");
-    audit({ type: "config_applied", subject: by, object: config.revision, detail: describe(plan) });
+    audit({ type: "config_applied", subject: by, object: config.revision, detail: describe(summary) });
   }
 
   async function write(change: FileChange, { base, force, by }: WriteOptions): Promise<Written> {
@@ -334,8 +330,6 @@ function checkBase({ text, hash, file }: Authored, base: string | undefined): vo
       );
 }
 
-const ids = (list: readonly { readonly id: string }[]): readonly string[] => list.map(({ id }) => id);
-
 /** Of names and texts, whatever the order. */
 function hashFiles(files: ConfigFiles): string {
   const sum = createHash("sha256");
@@ -344,13 +338,8 @@ function hashFiles(files: ConfigFiles): string {
   return sum.digest("hex");
 }
 
-function describe({ agents, sections }: ConfigPlan): string {
-  const parts = [
-    ["added", ids(agents.added)],
-    ["removed", agents.removed],
-    ["changed", ids([...agents.changed, ...agents.renewed])],
-    ["sections", sections],
-  ] as const;
+function describe({ agents, sections }: PlanSummary): string {
+  const parts = Object.entries({ ...agents, sections });
   return parts.flatMap(([name, list]) => (list.length === 0 ? [] : [`${name}: ${list.join(", ")}`])).join("; ");
 }
 

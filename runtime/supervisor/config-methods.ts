@@ -15,6 +15,7 @@ import {
   redactValue,
   removeAgent,
   type ResolvedAgent,
+  summarizePlan,
   updateAgent,
   valueOf,
 } from "../config/index.ts";
@@ -154,15 +155,11 @@ function identityOf(fields: Readonly<Record<string, string | undefined>>): Recor
   return given.length === 0 ? undefined : Object.fromEntries(given);
 }
 
-const ids = (list: readonly { readonly id: string }[]): readonly string[] => list.map(({ id }) => id);
-
 function describe({ file, hash, isRewritten, applied }: Written): object {
   const told = { ok: true, path: file, hash, status: applied.status, ...(isRewritten ? { commentsLost: true } : {}) };
   if (applied.status === "restarting") return { ...told, restart: applied.restart };
   if (applied.status !== "applied") return { ...told, restart: [] };
-  const { agents, sections, restart } = applied.plan;
-  const changed = [...ids(agents.changed), ...ids(agents.renewed)];
-  return { ...told, restart, agents: { added: ids(agents.added), removed: agents.removed, changed }, sections };
+  return { ...told, ...summarizePlan(applied.plan) };
 }
 
 /** Bounds how often one client writes, each method apart. */
