@@ -30,6 +30,8 @@ export interface RunKillReport {
   readonly violations: readonly string[];
 }
 
+/** How long a run of a chosen depth is waited for. */
+const markMs = 10_000;
 /** As in `kill.ts`: a message that is killed over five times is set aside, and rightly. */
 const livesUnderLoad = 2;
 
@@ -90,7 +92,8 @@ async function killAt(moment: Exclude<Moment, "boot">, load: TreeLoad, program: 
   });
   if (moment === "accepted") await planting;
   else if (moment === "begun" || moment === "ended") {
-    await until(async () => (await load.marked(moment, depth)) >= Math.ceil(nth / 2));
+    // The plans of this life may have fewer of them: then it is killed all the same.
+    await until(async () => (await load.marked(moment, depth)) >= Math.ceil(nth / 2), markMs).catch(() => undefined);
     await delay(random.below(20));
   } else await delay(random.below(400));
   if (moment === "drain") {
