@@ -32,6 +32,11 @@ export const scenarios = {
     question: "What does a message from outside cost, from the socket to the committed answer?",
     load: () => import("./scenarios/turns.ts"),
   },
+  connections: {
+    question:
+      "What do ten thousand silent clients take, and what do a thousand that ask notice of those that never read?",
+    load: () => import("./scenarios/connections.ts"),
+  },
   memory: {
     question: "What do live and dormant agents take at rest?",
     load: () => import("./scenarios/memory.ts"),

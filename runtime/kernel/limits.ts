@@ -302,8 +302,8 @@ export const limits = {
   tickMs: 15_000,
   /** WebSockets of one address that have not authenticated yet; more wait for nobody but could take all places of `connectionsMax`. */
   preauthSocketsPerAddressMax: 64,
-  /** WebSocket connections at a time. */
-  connectionsMax: 2_000,
+  /** WebSocket connections at a time; a silent one takes a descriptor and some kilobytes (`npm run bench -- connections`). */
+  connectionsMax: 12_000,
   /** How deep JSON from outside may nest. Payloads of programs have a dozen levels; thousands end the stack of whatever copies them. */
   jsonDepthMax: 64,
   /** Body of one HTTP request (webhook, hook). */
