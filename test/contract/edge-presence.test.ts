@@ -29,14 +29,16 @@ describe("snapshot and presence", () => {
 
     second.ws.close();
     await second.closed;
-    const left = await first.next(isPresence);
-    expect(left.payload.presence.at(-1)).toMatchObject({ mode: "ui", reason: "disconnect" });
+    const left = await first.next(
+      (frame) => isPresence(frame) && frame.payload.presence.at(-1).reason === "disconnect",
+    );
+    expect(left.payload.presence.at(-1)).toMatchObject({ mode: "ui", host: "my terminal" });
     expect(left.stateVersion.presence).toBeGreaterThan(event.stateVersion.presence);
 
     kernel.answers.snapshot = async () => ({ health: {}, agents: [{ ...agent, workerState: "idle", activeRuns: 0 }] });
     await edge.publish([{ event: "agents", payload: { agents: [] } }]);
-    const rested = await first.next(isPresence);
-    expect(rested.payload.presence).toContainEqual(expect.objectContaining({ agentId: "raul", workerState: "idle" }));
+    const isIdle = (row: Frame): boolean => row.agentId === "raul" && row.workerState === "idle";
+    const rested = await first.next((frame) => isPresence(frame) && frame.payload.presence.some(isIdle));
     expect((await first.call("system-presence")).payload).toEqual(rested.payload.presence);
   });
 
