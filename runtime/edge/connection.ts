@@ -105,7 +105,8 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   );
 
   const refuse = (frameId: string, error: WireError, code: number, reason: string): void => {
-    const detailCode = String(error.details?.["code"] ?? error.code);
+    const named = error.details?.["code"];
+    const detailCode = typeof named === "string" ? named : error.code;
     log("warn", "gateway connect refused", { connId, code: detailCode, reason });
     if (error.code === "UNAUTHORIZED" || error.code === "NOT_PAIRED")
       deps.noteRefusal({

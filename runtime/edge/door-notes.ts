@@ -9,7 +9,7 @@ import type { DoorRefusal, KernelForEdge } from "./port.ts";
 const windowMs = 60_000;
 
 export interface DoorNotes {
-  note(refusal: DoorRefusal): void;
+  readonly note: (refusal: DoorRefusal) => void;
   /** Tells what is counted and was not told yet. */
   close(): void;
 }

@@ -29,6 +29,7 @@ const groups: Readonly<Record<string, number>> = {
   A4: 5,
   A9: 5,
   A11: 3,
+  A12: 5,
   A13: 2,
 };
 const criteria = [

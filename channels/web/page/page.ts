@@ -37,6 +37,7 @@ import {
   takeChat,
 } from "./store.ts";
 import { type AccessActions, openAccess } from "./access.ts";
+import { type AuditActions, openAudit } from "./audit.ts";
 import { openWork, type WorkActions } from "./work.ts";
 import {
   type ChatEvent,
@@ -91,6 +92,7 @@ export interface Page {
   readonly discardLetter: (id: string) => void;
   readonly work: WorkActions;
   readonly access: AccessActions;
+  readonly audit: AuditActions;
   /** The gateway's clock. */
   readonly nowMs: () => number;
 }
@@ -363,6 +365,7 @@ export function openPage(settings: PageSettings): Page {
     discardLetter: (id) => void dealWithLetter("deadletters.purge", id, "The dead letter could not be discarded"),
     work: work.actions,
     access: access.actions,
+    audit: openAudit({ request: client.request, state: () => state.value, apply, notify }),
     nowMs: gatewayMs,
   };
 }
@@ -396,6 +399,7 @@ function viewOf(state: ReadonlySignal<PageState>) {
     runs: computed(() => state.value.runs),
     timers: computed(() => state.value.timers),
     access: computed(() => state.value.access),
+    audit: computed(() => state.value.audit),
     busy: computed(() => state.value.busy),
     draft: computed(() => state.value.drafts.get(state.value.choice?.sessionKey ?? "") ?? ""),
     isRunning: computed(() => conversation.value.running.length > 0),

@@ -5,6 +5,7 @@
 import type { ConnectionStatus } from "./client.ts";
 import { applyChat, type Conversation, emptyConversation, type Message, suspectRuns } from "./conversation.ts";
 import { type Flows, noFlows } from "./flows.ts";
+import { type Audit, noAudit } from "./wire-audit.ts";
 import { type Access, noAccess } from "./wire-access.ts";
 import { type AgentStatus, agentOfSession, type ChatEvent, type DeadLetters, type SessionEntry } from "./wire.ts";
 import { describeRight, type RightRequest, type RunEntry, type Timers } from "./wire-work.ts";
@@ -39,6 +40,7 @@ export interface PageState {
   readonly timers: Timers;
   /** Devices and senders that ask, and approved devices. */
   readonly access: Access;
+  readonly audit: Audit;
   /** Letters, requests, runs, timers and agents that an action is under way for. */
   readonly busy: ReadonlySet<string>;
   /** What a screen reader is told next. */
@@ -65,6 +67,7 @@ export const initialState: PageState = {
   runs: [],
   timers: { rows: [], total: 0 },
   access: noAccess,
+  audit: noAudit,
   busy: new Set(),
   announcement: "",
   notice: undefined,

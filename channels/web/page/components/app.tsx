@@ -8,6 +8,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Page } from "../page.ts";
 import { AccessPanel } from "./access-panel.tsx";
+import { AuditPanel } from "./audit-panel.tsx";
 import { AgentsPanel } from "./agents-panel.tsx";
 import { Composer } from "./composer.tsx";
 import { ConversationHead, Log } from "./conversation-view.tsx";
@@ -96,6 +97,7 @@ export function App({ page }: { readonly page: Page }) {
         <FlowPanel page={page} />
         <RunsPanel page={page} />
         <TimersPanel page={page} />
+        <AuditPanel page={page} />
       </aside>
       {isModal && <div class="shade" onClick={close} />}
       <div class="hidden-label" role="status" aria-live="polite">
