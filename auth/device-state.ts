@@ -20,6 +20,8 @@ export interface DeviceToken {
   readonly role: string;
   /** At most `approvedScopes`. */
   readonly scopes: readonly string[];
+  /** Of a node: what it may be asked to do. */
+  readonly commands?: readonly string[];
   readonly createdAtMs: number;
   readonly rotatedAtMs?: number;
   readonly revokedAtMs?: number;
@@ -34,8 +36,8 @@ export interface DeviceRow extends ClientFacts {
   readonly remoteIp?: string;
   /** The most that any token of it can hold. */
   readonly approvedScopes: readonly string[];
-  /** `silent`: without a person; `owner`: by one. */
-  readonly approvedVia: "silent" | "owner";
+  /** `silent`: without a person; `owner`: by one; `invited`: by a bootstrap token that one has issued. */
+  readonly approvedVia: "silent" | "owner" | "invited";
   readonly createdAtMs: number;
   readonly approvedAtMs: number;
   /** To the minute. */
@@ -54,6 +56,7 @@ export interface DeviceRequest extends ClientFacts {
   readonly publicKey: string;
   readonly role: string;
   readonly scopes: readonly string[];
+  readonly commands?: readonly string[];
   readonly remoteIp?: string;
   /** When it was last asked. */
   readonly atMs: number;
@@ -85,13 +88,14 @@ interface Asking {
   readonly publicKey: string;
   readonly role: string;
   readonly client: ClientFacts;
+  readonly commands?: readonly string[];
   readonly remoteIp?: string;
 }
 
 /** The one owner of why an approval is needed; undefined: none is. */
 export function approvalNeeded(
   devices: Devices,
-  { deviceId, publicKey, role, client, remoteIp }: Asking,
+  { deviceId, publicKey, role, client, remoteIp, commands = [] }: Asking,
   scopes: readonly string[],
 ): DeviceKind | undefined {
   const row = findDevice(devices, deviceId);
@@ -100,6 +104,7 @@ export function approvalNeeded(
   const token = liveToken(row, role);
   if (token === undefined) return "upgrade-role";
   if (scopes.some((scope) => !holdsScope(token.scopes, scope))) return "upgrade-scope";
+  if (commands.some((command) => token.commands?.includes(command) !== true)) return "upgrade-scope";
   return isOther(row.platform, client.platform) || isOther(row.deviceFamily, client.deviceFamily)
     ? "metadata"
     : undefined;

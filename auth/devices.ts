@@ -37,13 +37,23 @@ export interface Attempt {
   /** Absent: all that it may have. */
   readonly scopes?: readonly string[];
   readonly client: ClientFacts;
+  /** Of a node: what it can do. */
+  readonly commands?: readonly string[];
   readonly remoteIp?: string;
+  /** Its bootstrap token holds, and gives this at the most. */
+  readonly invitation?: Invitation;
   /** What it proved beside its key, as `device-token` has been checked against the device's own. */
-  readonly credential: "shared-secret" | "trusted-proxy" | "mode-none" | "device-token";
+  readonly credential: "shared-secret" | "trusted-proxy" | "mode-none" | "device-token" | "bootstrap-token";
   /** On this machine, no proxy between. */
   readonly local: boolean;
   /** It came with an Origin. */
   readonly browser: boolean;
+}
+
+/** A bootstrap token: an approval in advance, of whoever comes with it first. */
+export interface Invitation {
+  readonly role: string;
+  readonly scopes: readonly string[];
 }
 
 /** What comes from outside. */
@@ -84,6 +94,8 @@ export function connectDevice(before: Devices, attempt: Attempt, world: DeviceWo
   if (kind === undefined)
     return { ...admitted, devices: touch(devices, attempt.deviceId, world.nowMs), scopes: approved };
 
+  if (attempt.invitation?.role === attempt.role)
+    return approveInvited(devices, attempt, asked, attempt.invitation, world);
   if (isSilent(attempt, row, world.autoApproveLocal)) {
     // What only looks leaves no trace, or a probe that comes first would decide what the command line may do (C-10).
     if (isObserver(attempt) || asked.every((scope) => scope === "operator.read"))
@@ -95,7 +107,8 @@ export function connectDevice(before: Devices, attempt: Attempt, world: DeviceWo
       ? { ...admitted, devices, scopes: approved }
       : { type: "refused", devices, kind, full: false };
   const { devices: next, request } = askFor(devices, attempt, asked, world);
-  if (approved.length > 0)
+  // A node has no scopes: it comes in with the commands that were approved.
+  if (approved.length > 0 || (attempt.role !== "operator" && token !== undefined))
     return { ...admitted, devices: next, scopes: approved, ...(request === undefined ? {} : { upgrade: request }) };
   return {
     type: "refused",
@@ -157,11 +170,16 @@ export function approveRequest(
   if (missing.length > 0) return failed(devices, { type: "not-held", missing });
   const isNew = findDevice(devices, request.deviceId) === undefined;
   if (isNew && devices.paired.length >= limits.devicesMax) return failed(devices, { type: "full" });
-  const { deviceId, publicKey, role, scopes, remoteIp } = request;
-  const granted = grant(devices, { deviceId, publicKey, role, scopes, remoteIp, client: factsOf(request) }, "owner", {
-    nowMs,
-    newId,
-  });
+  const { deviceId, publicKey, role, scopes, commands, remoteIp } = request;
+  const granted = grant(
+    devices,
+    { deviceId, publicKey, role, scopes, commands, remoteIp, client: factsOf(request) },
+    "owner",
+    {
+      nowMs,
+      newId,
+    },
+  );
   return {
     ok: true,
     devices: closeRequests(granted.devices, (one) => one === request, "approved", nowMs),
@@ -238,7 +256,15 @@ export function isSilent(
   autoApproveLocal: boolean,
 ): boolean {
   const wasRevoked = row?.tokens.some((token) => token.role === role && token.revokedAtMs !== undefined) ?? false;
-  return autoApproveLocal && local && !browser && credential !== "device-token" && role === "operator" && !wasRevoked;
+  return (
+    autoApproveLocal &&
+    local &&
+    !browser &&
+    credential !== "device-token" &&
+    credential !== "bootstrap-token" &&
+    role === "operator" &&
+    !wasRevoked
+  );
 }
 
 const isObserver = ({ client }: Attempt): boolean => ["probe", "backend"].includes(client.clientMode);
@@ -246,6 +272,35 @@ const isObserver = ({ client }: Attempt): boolean => ["probe", "backend"].includ
 function askedScopes({ role, scopes }: Attempt, token: DeviceToken | undefined): readonly string[] {
   if (role !== "operator") return [];
   return sortScopes(scopes ?? token?.scopes ?? operatorScopes);
+}
+
+/** Its token says what it gets; a node gets the commands that it comes with, and asks for those that it has later. */
+function approveInvited(
+  devices: Devices,
+  { deviceId, publicKey, role, client, commands, remoteIp }: Attempt,
+  asked: readonly string[],
+  invitation: Invitation,
+  world: DeviceWorld,
+): Connected {
+  const scopes = narrowScopes(invitation.scopes, asked);
+  if (findDevice(devices, deviceId) === undefined && devices.paired.length >= limits.devicesMax)
+    return { type: "refused", devices, kind: "new", full: true };
+  const granted = grant(devices, { deviceId, publicKey, role, scopes, commands, remoteIp, client }, "invited", world);
+  const closed = closeRequests(
+    granted.devices,
+    (request) => request.deviceId === deviceId && request.role === role,
+    "approved",
+    world.nowMs,
+  );
+  const token = liveToken(granted.row, role);
+  return {
+    type: "admitted",
+    devices: closed,
+    scopes,
+    approved: "new",
+    retired: [],
+    ...(token === undefined ? {} : { token }),
+  };
 }
 
 function approveSilently(
@@ -261,7 +316,12 @@ function approveSilently(
   const { devices: kept, retired } = retire(devices, attempt, world);
   if (findDevice(kept, deviceId) === undefined && kept.paired.length >= limits.devicesMax)
     return { type: "admitted", devices: kept, scopes: asked, retired };
-  const granted = grant(kept, { deviceId, publicKey, role, scopes, remoteIp, client }, "silent", world);
+  const granted = grant(
+    kept,
+    { deviceId, publicKey, role, scopes, commands: undefined, remoteIp, client },
+    "silent",
+    world,
+  );
   const closed = closeRequests(
     granted.devices,
     (request) => request.deviceId === deviceId && request.role === role,
@@ -305,7 +365,7 @@ function retire(
 /** Refreshes the request of this device and role, widens it, or makes it. Undefined: too many wait. */
 function askFor(
   devices: Devices,
-  { deviceId, publicKey, role, client, remoteIp }: Attempt,
+  { deviceId, publicKey, role, client, commands = [], remoteIp }: Attempt,
   asked: readonly string[],
   { nowMs, newId }: DeviceWorld,
 ): { readonly devices: Devices; readonly request?: DeviceRequest } {
@@ -313,11 +373,23 @@ function askFor(
   const waiting = devices.pending.find((request) => request.deviceId === deviceId && request.role === role);
   if (waiting === undefined) {
     if (devices.pending.length >= limits.deviceRequestsMax) return { devices };
-    const fresh = { requestId: newId(), revision: 1, shown: 0, deviceId, publicKey, role, scopes: asked, atMs: nowMs };
+    const fresh = {
+      requestId: newId(),
+      revision: 1,
+      shown: 0,
+      deviceId,
+      publicKey,
+      role,
+      scopes: asked,
+      ...withCommands(commands),
+      atMs: nowMs,
+    };
     const request: DeviceRequest = { ...facts, ...fresh };
     return { devices: { ...devices, pending: [...devices.pending, request] }, request };
   }
-  const isWider = asked.some((scope) => !waiting.scopes.includes(scope));
+  const isWider =
+    asked.some((scope) => !waiting.scopes.includes(scope)) ||
+    commands.some((command) => waiting.commands?.includes(command) !== true);
   const request: DeviceRequest = isWider
     ? {
         ...facts,
@@ -328,20 +400,25 @@ function askFor(
         publicKey,
         role,
         scopes: sortScopes([...waiting.scopes, ...asked]),
+        ...withCommands([...(waiting.commands ?? []), ...commands]),
         atMs: nowMs,
       }
     : { ...waiting, atMs: nowMs };
   return { devices: { ...devices, pending: devices.pending.map((one) => (one === waiting ? request : one)) }, request };
 }
 
+const withCommands = (commands: readonly string[] = []): { readonly commands?: readonly string[] } =>
+  commands.length === 0 ? {} : { commands: [...new Set(commands)].toSorted() };
+
 interface Approval extends Pick<Attempt, "deviceId" | "publicKey" | "role" | "client"> {
   readonly scopes: readonly string[];
+  readonly commands: readonly string[] | undefined;
   readonly remoteIp: string | undefined;
 }
 
 function grant(
   devices: Devices,
-  { deviceId, publicKey, role, scopes, client, remoteIp }: Approval,
+  { deviceId, publicKey, role, scopes, commands, client, remoteIp }: Approval,
   via: DeviceRow["approvedVia"],
   { nowMs, newId }: Pick<DeviceWorld, "nowMs" | "newId">,
 ): { readonly devices: Devices; readonly row: DeviceRow } {
@@ -350,8 +427,12 @@ function grant(
   const live = liveToken(row, role);
   const token: DeviceToken =
     live === undefined
-      ? { id: newId(), role, scopes: sortScopes(scopes), createdAtMs: nowMs }
-      : { ...live, scopes: sortScopes([...live.scopes, ...scopes]) };
+      ? { id: newId(), role, scopes: sortScopes(scopes), ...withCommands(commands), createdAtMs: nowMs }
+      : {
+          ...live,
+          scopes: sortScopes([...live.scopes, ...scopes]),
+          ...withCommands([...(live.commands ?? []), ...(commands ?? [])]),
+        };
   const approved: DeviceRow = {
     ...(row?.operatorLabel === undefined ? {} : { operatorLabel: row.operatorLabel }),
     ...client,

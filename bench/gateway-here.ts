@@ -69,6 +69,7 @@ export async function openGatewayHere(
     log: { debug: () => undefined, info: () => undefined, warn: complain, error: complain },
   });
   gateway.attachEdge({
+    tellOne: async () => undefined,
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,

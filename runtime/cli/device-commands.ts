@@ -1,5 +1,8 @@
 /** `cloister devices …` on the command line. */
 import type { Change, DevicesOptions } from "./commands/devices.ts";
+import type { InviteOptions } from "./commands/nodes.ts";
+import { Option } from "commander";
+import { duration } from "./options.ts";
 import type { Shell } from "./shell.ts";
 
 interface TokenOptions extends DevicesOptions {
@@ -89,6 +92,17 @@ export function addDevices({ program, context, exit }: Shell): void {
     .action(({ device, role, ...options }: TokenOptions) =>
       change({ method: "device.token.revoke", params: { deviceId: device, role }, done: "revoked" }, options),
     );
+  devices
+    .command("invite")
+    .description("make a token that lets one device in without a further approval, once, for ten minutes at the most")
+    .addOption(new Option("--role <role>", "what it comes as").choices(["operator", "node"]).default("operator"))
+    .option("--scope <scopes...>", "what it may have at the most, as an operator's client")
+    .option("--for <duration>", "it is over after so long, as 5m", duration)
+    .option("--json", "print JSON")
+    .action(async (options: InviteOptions) => {
+      const { runDevicesInvite } = await import("./commands/nodes.ts");
+      exit(await runDevicesInvite(context(), options));
+    });
   devices
     .command("clear")
     .description("reject all that waits, and remove all that is approved")

@@ -25,6 +25,7 @@ import { addAudit } from "./audit-commands.ts";
 import { addAgentEdits, addConfig } from "./config-commands.ts";
 import { addDevices } from "./device-commands.ts";
 import { addDiagnosis } from "./diagnosis-commands.ts";
+import { addNodes } from "./node-commands.ts";
 import { addPairing } from "./pairing-commands.ts";
 import { addCallers } from "./caller-commands.ts";
 import { addGrants } from "./grant-commands.ts";
@@ -84,6 +85,7 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addGrants(shell);
   addDevices(shell);
   addPairing(shell);
+  addNodes(shell);
   addCallers(shell);
   addRoute(shell);
   addConfig(shell);

@@ -61,6 +61,8 @@ export interface Connection {
   readonly isShared: boolean;
   /** To an admitted client with the event's scope (`operator.read` unless it says otherwise); numbered in the order of the calls. `lossy` events are left out when the client is slow. */
   sendEvent(event: string, payloadJson: string, lossy: boolean, state?: StateVersion): void;
+  /** To this client alone, whatever its scopes. */
+  tell(event: string, payloadJson: string): void;
   /** The keep-alive, to every admitted client. */
   sendTick(payloadJson: string): void;
   close(code: number, reason: string): void;
@@ -163,6 +165,7 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
       clientId: id,
       mode,
       scopes,
+      ...(decided.role === "node" ? { role: decided.role } : {}),
       ...(decided.deviceId === undefined ? {} : { deviceId: decided.deviceId }),
       ...(decided.upgradeRequestId === undefined ? {} : { upgradeRequestId: decided.upgradeRequestId }),
     };
@@ -263,6 +266,9 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
       if (client === undefined || !holdsScope(client.scopes, eventScope(event))) return;
       if (lossy && ws.bufferedAmount > bounds.deltaBufferedBytesMax) return;
       send(formatEvent(event, payloadJson, (eventSeq += 1), state));
+    },
+    tell: (event, payloadJson) => {
+      if (client !== undefined) send(formatEvent(event, payloadJson, (eventSeq += 1)));
     },
     sendTick: (payloadJson) => {
       if (client !== undefined) send(formatEvent("tick", payloadJson));

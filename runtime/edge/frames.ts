@@ -10,6 +10,7 @@
  */
 import { z } from "zod";
 import { isTooDeep } from "./depth.ts";
+import { limits } from "../kernel/limits.ts";
 import type { WireError } from "./wire-error.ts";
 
 export const protocolVersion = 4;
@@ -47,6 +48,11 @@ export const connectParams = z.object({
   }),
   role: text.exactOptional(),
   scopes: z.array(z.string().max(128)).max(64).exactOptional(),
+  /** Of a node: what it can be asked to do. */
+  commands: z
+    .array(z.string().regex(/^[\w.:-]{1,64}$/))
+    .max(limits.nodeCommandsMax)
+    .exactOptional(),
   auth: z
     .object({
       token: text.exactOptional(),

@@ -45,7 +45,7 @@ export interface Caller {
 export type Admission =
   | {
       readonly type: "admitted";
-      readonly role: "operator";
+      readonly role: "operator" | "node";
       readonly scopes: readonly string[];
       readonly by: AdmittedBy | "device";
       /** Whom a proxy has identified. */
@@ -87,8 +87,8 @@ export function decideAdmission(params: ConnectParams, caller: Caller, door: Doo
       },
     });
   }
-  if (role !== undefined && role !== "operator") {
-    const message = `invalid role: the client asks for ${JSON.stringify(role.slice(0, 32))}, this version admits only "operator"`;
+  if (role !== undefined && role !== "operator" && role !== "node") {
+    const message = `invalid role: the client asks for ${JSON.stringify(role.slice(0, 32))}, wanted "operator" or "node"`;
     return refuse(1008, "invalid role", { code: "INVALID_REQUEST", message, details: { code: "INVALID_ROLE" } });
   }
 
@@ -102,11 +102,18 @@ export function decideAdmission(params: ConnectParams, caller: Caller, door: Doo
   };
   // The proxy has identified who sits at the page; of a program it knows a user, and the operator wants to know the program.
   const isPerson = verdict.type === "open" && verdict.by === "trusted-proxy" && caller.browser;
-  if (verdict.type === "open" && params.device === undefined && needsDevice(verdict.by, caller))
+  const isNode = role === "node";
+  if (verdict.type === "open" && params.device === undefined && (isNode || needsDevice(verdict.by, caller)))
     return shut(identityFault);
   // The operator is nobody's device: no approval stands in their way.
   const credential =
-    verdict.type === "shut" ? deviceCredential(params, door) : isPerson ? undefined : credentials[verdict.by];
+    verdict.type === "shut"
+      ? deviceCredential(params, door)
+      : isNode
+        ? "shared-secret"
+        : isPerson
+          ? undefined
+          : credentials[verdict.by];
   if (params.device === undefined && verdict.type === "shut") return shut(verdict.fault);
   const deviceFault = checkDevice(params, caller);
   if (deviceFault !== undefined && (verdict.type === "open" || credential !== undefined)) return shut(deviceFault);
@@ -137,11 +144,12 @@ const credentials = {
 /** Of a client whose secret does not open the door: `none` leaves the device's own approval, a token may be the device's. */
 function deviceCredential({ auth }: ConnectParams, door: Door): DeviceAttempt["credential"] | undefined {
   if ((auth?.deviceToken ?? auth?.token ?? "") !== "") return "device-token";
+  if ((auth?.bootstrapToken ?? "") !== "") return "bootstrap-token";
   return door.mode === "none" ? "mode-none" : undefined;
 }
 
 function makeAttempt(
-  { auth, client, role, scopes }: ConnectParams,
+  { auth, client, role, scopes, commands }: ConnectParams,
   device: DeviceBlock,
   { connId, remoteIp, local, browser }: Caller,
   credential: DeviceAttempt["credential"],
@@ -159,6 +167,10 @@ function makeAttempt(
     local,
     browser,
     ...(scopes === undefined ? {} : { scopes }),
+    ...(role === "node" && commands !== undefined ? { commands } : {}),
+    ...(credential === "bootstrap-token" && auth?.bootstrapToken !== undefined
+      ? { bootstrapToken: auth.bootstrapToken }
+      : {}),
     ...(remoteIp === undefined ? {} : { remoteIp }),
     ...(credential === "device-token" && deviceToken !== undefined ? { deviceToken } : {}),
   };
@@ -197,7 +209,15 @@ export function admissionOfDevice(
       ...(token === undefined ? {} : { deviceToken: token.value, issuedAtMs: token.issuedAtMs }),
       ...(pendingUpgrade === undefined ? {} : { pendingUpgrade }),
     };
-    return { type: "admitted", role: "operator", scopes: answer.scopes, by: "device", deviceId, told, ...upgrade };
+    return {
+      type: "admitted",
+      role: role === "node" ? "node" : "operator",
+      scopes: answer.scopes,
+      by: "device",
+      deviceId,
+      told,
+      ...upgrade,
+    };
   }
   const { reason, requestId, approvedRoles, approvedScopes, full } = answer;
   const approve = requestId === undefined ? "" : ` On its machine: cloister devices approve ${requestId}`;
@@ -318,9 +338,7 @@ function secretFault(
   }
   if (!offered) {
     const device =
-      otherToken === undefined
-        ? ""
-        : "; a device's token needs the proof of its key, and bootstrap tokens are not active in this version";
+      otherToken === undefined ? "" : "; a device's token and a bootstrap token need the proof of the device's key";
     return {
       detail: `${prefix}_MISSING`,
       message: `unauthorized: the client sent no gateway ${kind}${device}`,
@@ -340,6 +358,14 @@ function secretFault(
 
 /** In the place of the device's token may stand a wrong shared one; then that is what is wrong. */
 function tokenFault({ auth }: ConnectParams, verdict: Verdict): Fault {
+  if ((auth?.deviceToken ?? auth?.token ?? "") === "" && auth?.bootstrapToken !== undefined)
+    return {
+      detail: "AUTH_BOOTSTRAP_TOKEN_INVALID",
+      message: "unauthorized: the bootstrap token is not known, was used, is over, or is for another role",
+      remedy: "Let the operator issue another one: cloister devices invite.",
+      next: "update_auth_credentials",
+      wrong: true,
+    };
   if (auth?.deviceToken === undefined && verdict.type === "shut") return verdict.fault;
   return {
     detail: "AUTH_DEVICE_TOKEN_MISMATCH",

@@ -196,6 +196,38 @@ export const methods = {
     params: z.object({ deviceId: id, role: id, scopes: z.array(id).max(64).exactOptional() }),
   },
   "device.token.revoke": { scope: "operator.pairing", params: z.object({ deviceId: id, role: id }) },
+  "device.bootstrap.issue": {
+    scope: "operator.admin",
+    params: z.object({
+      role: z.enum(["operator", "node"]),
+      scopes: z.array(id).max(64).exactOptional(),
+      ttlMs: z.int().min(1).max(limits.bootstrapTokenMs).exactOptional(),
+    }),
+  },
+  "node.list": { scope: "operator.read", params: z.object({}) },
+  "node.invoke": {
+    scope: "operator.write",
+    params: z.object({
+      nodeId: id,
+      command: id,
+      params: z.unknown().optional(),
+      timeoutMs: z.int().min(1).max(limits.nodeInvokeMsMax).exactOptional(),
+    }),
+    /** What runs programs on a node is the operator's alone. Source: behaviour §4.4. */
+    needs: ({ command }: { readonly command: string }) =>
+      command.startsWith("system.") ? "operator.admin" : undefined,
+  },
+  "node.pair.list": { scope: "operator.pairing", params: z.object({}) },
+  "node.pair.approve": {
+    scope: "operator.pairing",
+    params: z.object({ requestId: id, revision: z.int().min(1).exactOptional() }),
+  },
+  "node.pair.reject": { scope: "operator.pairing", params: z.object({ requestId: id }) },
+  "node.pair.remove": { scope: "operator.pairing", params: z.object({ nodeId: id }) },
+  "node.pair.rename": {
+    scope: "operator.pairing",
+    params: z.object({ nodeId: id, displayName: z.string().trim().max(limits.deviceLabelCharsMax) }),
+  },
   "channels.pairing.list": {
     scope: "operator.pairing",
     params: z.object({ channel: id.exactOptional(), accountId: id.exactOptional() }),
@@ -393,6 +425,24 @@ export const methods = {
       .refine((value) => Object.keys(value).length > 0, "expected one of id, agentId, fate, olderThanMs, all"),
   },
 } as const satisfies Record<string, Method>;
+
+/** What a node may say, which has no scope. */
+const nodeMethods = new Map<string, z.ZodType>([
+  [
+    "node.invoke.result",
+    z.object({
+      id,
+      ok: z.boolean(),
+      payload: z.unknown().optional(),
+      payloadJSON: z.string().max(limits.frameBytesMax).exactOptional(),
+      error: z.object({ message: z.string().max(1_024).exactOptional() }).exactOptional(),
+    }),
+  ],
+]);
+
+export function findNodeMethod(name: string): z.ZodType | undefined {
+  return nodeMethods.get(name);
+}
 
 const table = new Map<string, Method>(Object.entries(methods));
 

@@ -13,6 +13,8 @@ export interface Client {
   readonly clientId: string;
   readonly mode: string;
   readonly scopes: readonly string[];
+  /** Absent: an operator's client. A node has no scopes. */
+  readonly role?: "node";
   /** Of the device whose approval its rights come from. Absent: they come from a secret alone. */
   readonly deviceId?: string;
   /** The request of this device for more, which waits for a decision. */
@@ -27,6 +29,8 @@ export interface DeviceAttempt {
   readonly publicKey: string;
   readonly role: string;
   readonly scopes?: readonly string[];
+  /** Of a node: what it can do. */
+  readonly commands?: readonly string[];
   readonly client: {
     readonly clientId: string;
     readonly clientMode: string;
@@ -35,9 +39,10 @@ export interface DeviceAttempt {
     readonly displayName?: string;
   };
   readonly remoteIp?: string;
-  /** What the edge has verified; `device-token`: nothing, the token is for the kernel's side to verify. */
-  readonly credential: "shared-secret" | "trusted-proxy" | "mode-none" | "device-token";
+  /** What the edge has verified; with the two tokens nothing, they are for the kernel's side to verify. */
+  readonly credential: "shared-secret" | "trusted-proxy" | "mode-none" | "device-token" | "bootstrap-token";
   readonly deviceToken?: string;
+  readonly bootstrapToken?: string;
   readonly local: boolean;
   readonly browser: boolean;
 }
@@ -46,6 +51,8 @@ export type DeviceAnswer =
   | {
       readonly type: "admitted";
       readonly scopes: readonly string[];
+      /** Of a node: what was approved. */
+      readonly commands?: readonly string[];
       /** The device's own token, for its later connections. */
       readonly token?: { readonly value: string; readonly issuedAtMs: number };
       /** It asked for more than it has; the rest waits for a decision. */
@@ -361,6 +368,8 @@ export interface EdgeForKernel {
   /** To every connected client that may read. Ordered; each socket numbers its events. */
   publish(events: readonly GatewayEvent[]): Promise<void>;
   /** Ends the connections of a device (close 4001), but for one. */
+  /** One event to one connection, whatever its scopes; one that is gone is left alone. */
+  tellOne(connId: string, event: string, payload: object): Promise<void>;
   closeDevice(deviceId: string, reason: string, exceptConnId?: string): Promise<void>;
   /** Who may call from now on. Open answers of others, and of those whose token is another one, end. */
   setCallers(callers: readonly CallerKey[]): Promise<void>;

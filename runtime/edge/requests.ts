@@ -8,7 +8,7 @@ import { type Refusal, toRefusal } from "../kernel/errors.ts";
 import type { EdgeBounds } from "./bounds.ts";
 import { formatError, formatPayload, type RequestFrame } from "./frames.ts";
 import { formatIssues } from "./issues.ts";
-import { findMethod, type Method } from "./methods.ts";
+import { findMethod, findNodeMethod, type Method } from "./methods.ts";
 import type { Client, DoorRefusal, KernelForEdge, RpcResult, RunResult } from "./port.ts";
 import { holdsScope, type Scope } from "../../auth/scopes.ts";
 import { toWireError, type WireError } from "./wire-error.ts";
@@ -30,7 +30,13 @@ export async function answerFrame(
 ): Promise<void> {
   const { id, method } = frame;
   const row = findMethod(method);
-  const checked = row === undefined ? { error: unknownMethod(method) } : checkRequest(client, row, frame);
+  const nodeParams = client.role === "node" ? findNodeMethod(method) : undefined;
+  const checked =
+    nodeParams !== undefined
+      ? checkParams(nodeParams, frame)
+      : row === undefined
+        ? { error: unknownMethod(method) }
+        : checkRequest(client, row, frame);
   if (checked.error !== undefined) {
     if (checked.error.code === "FORBIDDEN") deps.noteRefusal(deniedOf(client, method, checked.error));
     return respond(formatError(id, checked.error));
@@ -67,12 +73,16 @@ type Checked = { readonly error: WireError } | { readonly error?: undefined; rea
 
 function checkRequest(client: Client, { scope, params, needs }: Method, frame: RequestFrame): Checked {
   if (!holdsScope(client.scopes, scope)) return { error: missingScope(client, scope) };
+  const checked = checkParams(params, frame);
+  if (checked.error !== undefined) return checked;
+  const further = needs?.(checked.params as never);
+  if (further !== undefined && !holdsScope(client.scopes, further)) return { error: missingScope(client, further) };
+  return checked;
+}
+
+function checkParams(params: Method["params"], frame: RequestFrame): Checked {
   const parsed = params.safeParse(frame.params ?? {}, { reportInput: true });
-  if (parsed.success) {
-    const further = needs?.(parsed.data as never);
-    if (further !== undefined && !holdsScope(client.scopes, further)) return { error: missingScope(client, further) };
-    return { params: parsed.data };
-  }
+  if (parsed.success) return { params: parsed.data };
   const message = `the parameters of ${frame.method} are not valid: ${formatIssues(parsed.error)}`;
   return { error: { code: "INVALID_REQUEST", message, details: { code: "CLOISTER_REQUEST_INVALID" } } };
 }

@@ -41,6 +41,7 @@ export interface Sockets {
   tell(event: string, payload: object, state: StateVersion): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, entrance: Entrance): void;
   publish(events: readonly GatewayEvent[]): void;
+  tellOne(connId: string, event: string, payload: object): void;
   closeDevice(deviceId: string, reason: string, exceptConnId: string | undefined): void;
   /** Ends the connections that the shared token or password alone admitted. */
   closeShared(reason: string): void;
@@ -115,6 +116,10 @@ export function makeSockets(deps: SocketDeps): Sockets {
       });
     },
     publish,
+    tellOne: (connId, event, payload) => {
+      for (const connection of connections.keys())
+        if (connection.client?.connId === connId) connection.tell(event, JSON.stringify(payload));
+    },
     closeDevice: (deviceId, reason, exceptConnId) => {
       for (const connection of connections.keys())
         if (connection.deviceId === deviceId && connection.client?.connId !== exceptConnId)

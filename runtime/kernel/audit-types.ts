@@ -52,6 +52,8 @@ export const auditTypes = {
   device_token_rotated: "decisions",
   device_token_revoked: "decisions",
   /** People whom a channel's account did not know. */
+  device_invited: "decisions",
+  node_invoked: "decisions",
   sender_approved: "decisions",
   sender_rejected: "decisions",
   sender_removed: "decisions",

@@ -199,6 +199,13 @@ export const errorRegister = {
     retry: "never",
     http: 404,
   },
+  CLOISTER_NODE_OFFLINE: { summary: "The node is not connected, or its connection ended.", retry: "later", http: 503 },
+  CLOISTER_NODE_COMMAND_DENIED: {
+    summary: "The node did not declare the command, or nobody approved it.",
+    retry: "never",
+    http: 403,
+  },
+  CLOISTER_NODE_FAILED: { summary: "The node says that it could not do it.", retry: "never", http: 502 },
   CLOISTER_DEVICE_DENIED: {
     summary: "The change of a device would give more than was approved, or than the caller has.",
     retry: "never",

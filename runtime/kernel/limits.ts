@@ -401,6 +401,14 @@ export const limits = {
   /** Characters of the operator's name for a client, and of each thing that a client says of itself: both are shown in one line. */
   deviceLabelCharsMax: 64,
   deviceFactCharsMax: 64,
+  /** Bootstrap tokens that are open at a time, and how long one is. Source: behaviour §4.3. */
+  bootstrapTokensMax: 16,
+  bootstrapTokenMs: 10 * 60_000,
+  /** What one node is asked at a time, how long it has to answer, and the commands that it may declare. */
+  nodeInvokesMax: 32,
+  nodeInvokeMsDefault: 30_000,
+  nodeInvokeMsMax: 10 * 60_000,
+  nodeCommandsMax: 64,
   /** Senders whom an account does not know: those that wait at a time, and how long. Source: behaviour §4.9. */
   senderRequestsPerAccountMax: 3,
   senderRequestAgeMs: 60 * 60_000,

@@ -22,7 +22,7 @@ const pairedRow = z.object({
   publicKey: z.string().min(1),
   operatorLabel: z.string().exactOptional(),
   approvedScopes: scopes,
-  approvedVia: z.enum(["silent", "owner"]),
+  approvedVia: z.enum(["silent", "owner", "invited"]),
   createdAtMs: timeMs,
   approvedAtMs: timeMs,
   lastSeenAtMs: timeMs,
@@ -31,6 +31,7 @@ const pairedRow = z.object({
       id: z.string().min(1),
       role: z.string().min(1),
       scopes,
+      commands: scopes.exactOptional(),
       createdAtMs: timeMs,
       rotatedAtMs: timeMs.exactOptional(),
       revokedAtMs: timeMs.exactOptional(),
@@ -47,6 +48,7 @@ const pendingRow = z.object({
   publicKey: z.string().min(1),
   role: z.string().min(1),
   scopes,
+  commands: scopes.exactOptional(),
   atMs: timeMs,
 });
 

@@ -27,7 +27,10 @@ export interface RequestView {
 export function requestView(devices: Devices, request: DeviceRequest, nowMs: number): RequestView {
   const { atMs, shown: _, role, ...rest } = request;
   const row = findDevice(devices, request.deviceId);
-  const held = liveToken(row, role)?.scopes ?? [];
+  const token = liveToken(row, role);
+  const held = token?.scopes ?? [];
+  const commands = request.commands ?? [];
+  const isGiven = (command: string): boolean => token?.commands?.includes(command) === true;
   const isNew = row === undefined;
   const like = isNew ? findLikeness(devices, request, request.remoteIp) : undefined;
   const attempt = { ...request, client: request };
@@ -43,13 +46,23 @@ export function requestView(devices: Devices, request: DeviceRequest, nowMs: num
     ageMs: nowMs - atMs,
     expiresAtMs: atMs + limits.deviceRequestAgeMs,
     ...(like === undefined ? {} : { looksLike: like.deviceId }),
-    adds: request.scopes.filter((scope) => !holdsScope(held, scope)),
-    already: request.scopes.filter((scope) => holdsScope(held, scope)),
-    explanations: Object.fromEntries(
-      request.scopes.map((scope) => [scope, (scopeMeanings as Readonly<Record<string, string>>)[scope] ?? ""]),
-    ),
+    adds: [
+      ...request.scopes.filter((scope) => !holdsScope(held, scope)),
+      ...commands.filter((command) => !isGiven(command)).map(commandName),
+    ],
+    already: [
+      ...request.scopes.filter((scope) => holdsScope(held, scope)),
+      ...commands.filter(isGiven).map(commandName),
+    ],
+    explanations: Object.fromEntries([
+      ...request.scopes.map((scope) => [scope, (scopeMeanings as Readonly<Record<string, string>>)[scope] ?? ""]),
+      ...commands.map((command) => [commandName(command), "be asked to do this, by whoever may write"]),
+    ]),
   };
 }
+
+/** As it stands among scopes. */
+const commandName = (command: string): string => `command:${command}`;
 
 export function deviceView({ tokens, approvedScopes, lastSeenAtMs, ...row }: DeviceRow): object {
   const live = tokens.filter(({ revokedAtMs }) => revokedAtMs === undefined);
@@ -61,9 +74,10 @@ export function deviceView({ tokens, approvedScopes, lastSeenAtMs, ...row }: Dev
     scopes: live.find(({ role }) => role === "operator")?.scopes ?? [],
     approvedScopes,
     lastSeenAtMs,
-    tokens: tokens.map(({ role, scopes, createdAtMs, rotatedAtMs, revokedAtMs }) => ({
+    tokens: tokens.map(({ role, scopes, commands, createdAtMs, rotatedAtMs, revokedAtMs }) => ({
       role,
       scopes,
+      ...(commands === undefined ? {} : { commands }),
       createdAtMs,
       ...(rotatedAtMs === undefined ? {} : { rotatedAtMs }),
       ...(revokedAtMs === undefined ? {} : { revokedAtMs }),

@@ -34,6 +34,7 @@ import type { Client, DeviceAnswer, DeviceAttempt, EdgeForKernel, GatewayEvent }
 import { toRefusal } from "../kernel/errors.ts";
 import type { DeviceChange, KeptDevices, Store } from "../store/port.ts";
 import { makeAuditNote } from "./audit-trail.ts";
+import type { Invitations } from "./invitations.ts";
 import { makeInTurn } from "./in-turn.ts";
 import { deviceFailure } from "./device-failure.ts";
 import { readDevices } from "./device-rows.ts";
@@ -43,6 +44,7 @@ import type { Logger } from "./driver.ts";
 export interface DevicesDeps {
   readonly kept: KeptDevices;
   readonly operatorKey: string;
+  readonly invitations: Pick<Invitations, "find" | "use">;
   readonly autoApproveLocal: () => boolean;
   readonly authMode: string;
   readonly store: Pick<Store, "keepDevices" | "audit">;
@@ -56,7 +58,8 @@ export interface DevicesDeps {
 export interface DeviceDesk {
   connect(attempt: DeviceAttempt): Promise<DeviceAnswer>;
   gone(connId: string): Promise<unknown>;
-  list(): Promise<object>;
+  /** All of them, or those of one role. */
+  list(role?: string): Promise<object>;
   /** These throw `CLOISTER_DEVICE_*`, and answer in the shapes of the protocol. */
   approve(client: Client, id: string, revision: number | undefined): Promise<object>;
   reject(client: Client, id: string): Promise<object>;
@@ -137,8 +140,13 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
   const connect = async (attempt: DeviceAttempt): Promise<DeviceAnswer> => {
     const row = findDevice(devices, attempt.deviceId);
     if (attempt.credential === "device-token" && !isTokenOf(row, attempt)) return { type: "wrong-token" };
+    const { bootstrapToken, ...facts } = attempt;
+    const invitation = bootstrapToken === undefined ? undefined : deps.invitations.find(bootstrapToken, attempt.role);
+    if (attempt.credential === "bootstrap-token" && invitation === undefined) return { type: "wrong-token" };
     const before = devices;
-    const connected = connectDevice(devices, attempt, world);
+    const connected = connectDevice(devices, { ...facts, ...(invitation === undefined ? {} : { invitation }) }, world);
+    // Before it is kept: what fails on the way has used it up all the same.
+    if (bootstrapToken !== undefined && connected.type === "admitted") deps.invitations.use(bootstrapToken);
     await keepIfPossible(connected.devices);
     const request = connected.type === "refused" ? connected.request : connected.upgrade;
     if (request !== undefined) askOperators(before, request, row, attempt);
@@ -187,6 +195,7 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
     return {
       type: "admitted",
       scopes,
+      ...(token?.commands === undefined ? {} : { commands: token.commands }),
       ...(token === undefined
         ? {}
         : { token: { value: valueOf(deviceId, token), issuedAtMs: token.rotatedAtMs ?? token.createdAtMs } }),
@@ -222,12 +231,14 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
     connect: (attempt) => inTurn(() => connect(attempt)),
     // After the connection was judged, which may still wait for its turn.
     gone: (connId) => inTurn(async () => online.delete(connId)),
-    list: () =>
+    list: (role) =>
       inTurn(async () => {
         await keepIfPossible(showRequests(devices, nowMs()));
+        const pending = devices.pending.filter((request) => role === undefined || request.role === role);
+        const paired = devices.paired.filter((row) => role === undefined || liveToken(row, role) !== undefined);
         return {
-          pending: devices.pending.toSorted((a, b) => b.atMs - a.atMs).map((one) => requestView(devices, one, nowMs())),
-          paired: devices.paired
+          pending: pending.toSorted((a, b) => b.atMs - a.atMs).map((one) => requestView(devices, one, nowMs())),
+          paired: paired
             .toSorted((a, b) => b.approvedAtMs - a.approvedAtMs)
             .map((row) => pairedView(row, world.isOnline(row.deviceId))),
         };

@@ -7,8 +7,6 @@ import type { Policy } from "../../auth/policy.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type {
   AgentStatus,
-  Client,
-  DeviceAttempt,
   DoorRefusal,
   EdgeForKernel,
   HookRequest,
@@ -40,6 +38,8 @@ import { makeGrantRequests } from "./grant-requests.ts";
 import { describeAuth } from "./auth-lines.ts";
 import { makeDevices } from "./devices.ts";
 import { makeGatewayViews } from "./gateway-views.ts";
+import { makeInvitations } from "./invitations.ts";
+import { makeClientDoors, makeNodes } from "./nodes.ts";
 import { makeSenders } from "./senders.ts";
 import { makeGrants } from "./grants.ts";
 import { answerAsked } from "./right-answers.ts";
@@ -93,7 +93,7 @@ export interface GatewayParts {
   readonly configFile: { readonly files: ReadConfig["files"]; readonly read: ReadsConfig };
 }
 
-type AttachedEdge = Pick<EdgeForKernel, "publish" | "send" | "closeDevice" | "configure" | "setCallers">;
+type AttachedEdge = Pick<EdgeForKernel, "publish" | "send" | "tellOne" | "closeDevice" | "configure" | "setCallers">;
 
 export interface Gateway {
   /** What the edge thread may call. */
@@ -366,7 +366,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
   });
   for (const line of describeAuth(config.gateway)) log.info({}, line);
+  const invitations = makeInvitations(nowMs);
+  const nodes = makeNodes({ newId: randomUUID, nowMs, edge: () => edge, log });
   const devices = makeDevices({
+    invitations,
     kept: parts.devices,
     operatorKey: parts.operatorKey,
     autoApproveLocal: () => config.gateway.autoApproveLocal,
@@ -413,6 +416,9 @@ export function makeGateway(parts: GatewayParts): Gateway {
     configMethods: makeConfigMethods({ desk: configDesk, live, read: parts.configFile.read, grants, nowMs, log }),
     isAgent,
     devices,
+    nodes,
+    invitations,
+    note: audit.note,
     callers,
     senders,
     config,
@@ -444,7 +450,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
 
   const doors: KernelForEdge = {
-    rpc: (client: Client, method: string, params: unknown) => rpc(client, method, params),
+    ...makeClientDoors(rpc, devices, nodes),
     inbound: (event: InboundEvent, idempotencyKey?: string) => ingress.inbound(event, idempotencyKey),
     hook: (request: HookRequest) => ingress.hook(request),
     call: (request: ProgramCall) => ingress.call(request),
@@ -453,8 +459,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
       void (await stopWork.session(sessionKey, runId, by)),
     waitRun: (runId: string, timeoutMs: number): Promise<RunResult> =>
       runs.wait(runId, Math.min(timeoutMs, limits.askTimeoutMsMax)),
-    connectDevice: (attempt: DeviceAttempt) => devices.connect(attempt),
-    deviceGone: async (connId: string) => void (await devices.gone(connId)),
     refusedAtDoor: async (refusal: DoorRefusal) => audit.note({ decision: "refused", ...refusal }),
     audience: (isThere: boolean) => Promise.resolve(events.hasAudience(isThere)),
     snapshot: () => Promise.resolve(views.snapshot()),

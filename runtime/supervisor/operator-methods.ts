@@ -23,6 +23,9 @@ import type { DeadLetters } from "./dead-letters.ts";
 import type { GrantRequests } from "./grant-requests.ts";
 import type { Callers } from "./callers.ts";
 import type { DeviceDesk } from "./devices.ts";
+import type { makeAuditNote } from "./audit-trail.ts";
+import type { Invitations } from "./invitations.ts";
+import type { Nodes } from "./nodes.ts";
 import type { SenderDesk } from "./senders.ts";
 import type { Grants } from "./grants.ts";
 import type { GatewayViews } from "./gateway-views.ts";
@@ -59,6 +62,9 @@ export interface OperatorDeps {
   readonly grants: Grants;
   readonly devices: DeviceDesk;
   readonly senders: SenderDesk;
+  readonly nodes: Pick<Nodes, "list" | "invoke">;
+  readonly invitations: Pick<Invitations, "issue">;
+  readonly note: ReturnType<typeof makeAuditNote>;
   readonly callers: Callers;
   readonly requests: Pick<GrantRequests, "waiting" | "approve" | "deny">;
   readonly subagents: Pick<Subagents, "list" | "cancel">;
@@ -189,6 +195,26 @@ export function makeOperatorMethods(
     "device.pair.rename": ({ deviceId, label }, client) => deps.devices.rename(client, deviceId, label),
     "device.token.rotate": (asked, client) => deps.devices.rotate(client, asked),
     "device.token.revoke": (asked, client) => deps.devices.revoke(client, asked),
+    "device.bootstrap.issue": ({ role, scopes = [], ttlMs }, client) => {
+      const issued = deps.invitations.issue({ role, scopes: role === "node" ? [] : scopes }, ttlMs);
+      deps.note({ type: "device_invited", subject: client.clientId, object: role, detail: scopes.join(",") });
+      return { role, scopes, ...issued };
+    },
+    "node.list": () => ({ ts: deps.nowMs(), nodes: deps.nodes.list() }),
+    "node.invoke": (invocation, client) => {
+      deps.note({
+        type: "node_invoked",
+        subject: client.clientId,
+        object: invocation.nodeId,
+        detail: invocation.command,
+      });
+      return deps.nodes.invoke(invocation);
+    },
+    "node.pair.list": () => deps.devices.list("node"),
+    "node.pair.approve": ({ requestId, revision }, client) => deps.devices.approve(client, requestId, revision),
+    "node.pair.reject": ({ requestId }, client) => deps.devices.reject(client, requestId),
+    "node.pair.remove": ({ nodeId }, client) => deps.devices.remove(client, nodeId),
+    "node.pair.rename": ({ nodeId, displayName }, client) => deps.devices.rename(client, nodeId, displayName),
     "channels.pairing.list": (filter) => deps.senders.list(filter),
     "channels.pairing.approve": (named, client) => deps.senders.approve(client, named),
     "channels.pairing.dismiss": (named, client) => deps.senders.dismiss(client, named),

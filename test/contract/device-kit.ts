@@ -60,7 +60,9 @@ export function makeDevice(): TestDevice {
 }
 
 export interface Asks {
+  readonly role?: string;
   readonly scopes?: readonly string[];
+  readonly commands?: readonly string[];
   readonly auth?: Record<string, string>;
   /** Through a proxy; so it is no client of this machine. */
   readonly remote?: boolean;
@@ -74,7 +76,9 @@ export async function connectAs(
   port: number,
   device: TestDevice,
   {
+    role = "operator",
     scopes = ["operator.read"],
+    commands,
     auth = { token: gatewayToken },
     remote = false,
     origin,
@@ -90,7 +94,15 @@ export async function connectAs(
   const { nonce, ts } = challenge.payload;
   const said = { id: "cli", version: "2026.9.6", platform: "linux", deviceFamily: "Linux", mode: "cli", ...client };
   const block = { id: device.id, publicKey: device.publicKey, signature: "", signedAt: ts, nonce };
-  const sent = { minProtocol: 4, maxProtocol: 4, client: said, role: "operator", scopes: [...scopes], auth };
+  const sent = {
+    minProtocol: 4,
+    maxProtocol: 4,
+    client: said,
+    role,
+    scopes: [...scopes],
+    ...(commands === undefined ? {} : { commands: [...commands] }),
+    auth,
+  };
   const signature = sign(null, Buffer.from(proofTexts(block, sent)[0]), device.privateKey).toString("base64url");
   const answer = await wire.call("connect", { ...sent, device: { ...block, signature } });
   return { client: wire, answer };

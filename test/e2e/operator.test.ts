@@ -167,3 +167,24 @@ test("AC-09.1: with every device and the command line's key deleted, agents at w
   expect(program.output().slice(saidBefore)).not.toMatch(/pairing required|MISSING_SCOPE|refused/);
   await program.stop();
 });
+
+test("an invitation from the command line lets one node in, which the command line then asks", async () => {
+  const stateDir = makeStateDir(config);
+  const program = await startProgram(stateDir);
+  const invited = await runCommand(stateDir, ["devices", "invite", "--role", "node", "--for", "5m"]);
+  expect(invited).toMatchObject({ code: 0, stderr: expect.stringContaining("once, until") });
+  const auth = { bootstrapToken: invited.stdout.trim() };
+  const device = makeDevice();
+  const asked = { remote: true, role: "node", scopes: [], commands: ["lamp.on"], auth };
+  const { client, answer } = await connectAs(program.port, device, asked);
+  expect(answer.ok).toBe(true);
+  expect((await connectAs(program.port, makeDevice(), asked)).answer.ok).toBe(false);
+  expect((await runCommand(stateDir, ["nodes"])).stdout).toContain("lamp.on");
+  const invoked = runCommand(stateDir, ["nodes", "invoke", device.id, "lamp.on", "--params", '{"dim":true}']);
+  const { payload } = await client.next(({ event }) => event === "node.invoke.request");
+  expect(JSON.parse(payload.paramsJSON)).toEqual({ dim: true });
+  await client.call("node.invoke.result", { id: payload.id, ok: true, payload: "lit" });
+  const { code, stdout } = await invoked;
+  expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ payload: "lit" })]);
+  await program.stop();
+});

@@ -179,6 +179,7 @@ export async function openGateway(
   });
   open.push(gateway);
   gateway.attachEdge({
+    tellOne: async () => undefined,
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,

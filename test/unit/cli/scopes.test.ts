@@ -54,6 +54,7 @@ const words: Readonly<Record<string, readonly string[]>> = {
   agent: ["--message", "x"],
   "gateway call": ["health"],
   who: ["--agent", "main"],
+  "nodes invoke": ["n", "camera.snap"],
   "callers add": ["x", "--agent", "main"],
   "callers allow": ["x", "--agent", "main"],
   "sessions label": ["agent:main:main", "a label"],

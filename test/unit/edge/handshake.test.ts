@@ -143,9 +143,13 @@ describe("protocol and role", () => {
     if (admission.type === "refused") expect(admission.close).toEqual({ code: 1002, reason: "protocol mismatch" });
   });
 
-  it("admits operators only", () => {
-    const admission = decide(params({ role: "node", auth: { token: secret } }));
+  it("admits operators and nodes, and nodes with a device only", () => {
+    const admission = decide(params({ role: "worker", auth: { token: secret } }));
     expect(admission).toMatchObject({ type: "refused", close: { code: 1008, reason: "invalid role" } });
+    for (const token of [secret, operatorKey])
+      expect(code(decide(params({ role: "node", auth: { token } }), caller({ local: true })))).toBe(
+        "DEVICE_IDENTITY_REQUIRED",
+      );
   });
 });
 

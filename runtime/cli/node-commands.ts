@@ -1,0 +1,23 @@
+/** `cloister nodes …` on the command line. */
+import type { NodesOptions } from "./commands/nodes.ts";
+import type { Shell } from "./shell.ts";
+
+export function addNodes({ program, context, exit }: Shell): void {
+  const nodes = program.command("nodes").description("devices that do things when they are asked");
+  nodes
+    .command("list", { isDefault: true })
+    .description("list the nodes that are connected, with what each may be asked (the default)")
+    .option("--json", "print JSON")
+    .action(async (options: NodesOptions) => {
+      const { runNodesList } = await import("./commands/nodes.ts");
+      exit(await runNodesList(context(), options));
+    });
+  nodes
+    .command("invoke <node> <command>")
+    .description("ask a node to do something, and print its answer as JSON")
+    .option("--params <json>", "what the command takes", "{}")
+    .action(async (node: string, command: string, { params }: { readonly params: string }) => {
+      const { runNodesInvoke } = await import("./commands/nodes.ts");
+      exit(await runNodesInvoke(context(), node, command, params));
+    });
+}
