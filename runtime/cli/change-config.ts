@@ -3,6 +3,7 @@ import { changeText, findPaths, readAuthored, redactValue, valueOf, writeAuthore
 import { failure, isCoded } from "../kernel/errors.ts";
 import { compileRoutes } from "../routing/index.ts";
 import { type CliContext, commandPrefix } from "./context.ts";
+import type { ClientScope } from "./gateway-client.ts";
 import { withGateway } from "./open-client.ts";
 import { readConfigFiles, surroundings } from "./read-config.ts";
 import { fieldsOf } from "./wire-failure.ts";
@@ -19,6 +20,7 @@ export interface ChangedConfig {
 export async function readShown(context: CliContext): Promise<unknown> {
   return atGateway(
     context,
+    "operator.read",
     async (request) => {
       const { path, parsed, issues } = fieldsOf(await request("config.get", {}));
       if (parsed === undefined)
@@ -44,6 +46,7 @@ export async function changeConfig(
 ): Promise<ChangedConfig> {
   return atGateway(
     context,
+    "operator.admin",
     async (request) => {
       const { path, parsed, hash } = fieldsOf(await request("config.get", {}));
       if (parsed === undefined)
@@ -84,13 +87,12 @@ type Request = (method: string, params: object) => Promise<unknown>;
 /** The second when no gateway answers, unless one was named. */
 export async function atGateway<T>(
   context: CliContext,
+  scope: ClientScope,
   ask: (request: Request) => Promise<T>,
   otherwise: () => Promise<T>,
 ): Promise<T> {
   try {
-    return await withGateway(context, ["operator.admin"], (client) =>
-      ask((method, params) => client.request(method, params)),
-    );
+    return await withGateway(context, [scope], (client) => ask((method, params) => client.request(method, params)));
   } catch (error) {
     const isDown = isCoded(error) && error.code === "CLOISTER_GATEWAY_UNREACHABLE";
     if (!isDown || context.options.url !== undefined) throw error;

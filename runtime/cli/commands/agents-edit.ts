@@ -56,6 +56,7 @@ export async function runAgentsDelete(
     );
   const deleted = await atGateway(
     context,
+    "operator.admin",
     async (request) => {
       const answer = fieldsOf(await request("agents.delete", { agentId, deleteFiles: keepFiles !== true }));
       return { through: "gateway" as const, file: String(answer["path"]), answer };

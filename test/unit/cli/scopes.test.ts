@@ -45,6 +45,14 @@ const answers: Readonly<Record<string, object>> = {
   "gateway.status": { pid: noProcess, bootId: "next", startedAtMs: 1, runs: 0, ready: true },
   "gateway.stop": { pid: noProcess, bootId: "last", drainMs: 0, runs: 0 },
   "gateway.restart": { pid: noProcess, bootId: "last", drainMs: 0, runs: 0 },
+  "config.get": {
+    path: "cloister.json",
+    hash: "h",
+    parsed: {
+      agents: { list: [{ id: "main" }, { id: "other" }] },
+      bindings: [{ agentId: "main", match: { channel: "webhook" } }],
+    },
+  },
   "channels.pairing.list": { requests: [], approved: [] },
   "agents.list": { agents: [{ agentId: "main", isDefault: true, mainSessionKey: "agent:main:main" }] },
 };
@@ -57,6 +65,13 @@ const words: Readonly<Record<string, readonly string[]>> = {
   "nodes invoke": ["n", "camera.snap"],
   "callers add": ["x", "--agent", "main"],
   "callers allow": ["x", "--agent", "main"],
+  "agents add": ["work"],
+  "agents delete": ["other", "--force"],
+  "agents bind": ["--agent", "main", "--bind", "irc"],
+  "agents unbind": ["--agent", "main", "--all"],
+  "agents set-identity": ["--agent", "main", "--name", "M"],
+  "config set": ["session.dmScope", "main"],
+  "config patch": ["{}"],
   "sessions label": ["agent:main:main", "a label"],
   "deadletters purge": ["--all"],
   "grants add": ["a", "b", "send"],
@@ -77,6 +92,9 @@ const quiet: Readonly<Record<string, string>> = {
   "gateway run": "is the gateway",
   "config validate": "reads the file, so that it works without a gateway",
   "config path": "says where the file is",
+  "config schema": "says what this program knows",
+  "config diff": "compares files, so that it works without a gateway",
+  "config restore": "repairs what keeps the gateway from starting",
   restore: "wants a state directory that no gateway has",
 };
 
