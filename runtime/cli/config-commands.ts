@@ -19,9 +19,10 @@ export function addConfig({ program, context, exit }: Shell): void {
   config
     .command("path")
     .description("print the path of the config file")
-    .action(async () => {
+    .option("--json", "print JSON")
+    .action(async (options: ValidateOptions) => {
       const { runConfigPath } = await import("./commands/config.ts");
-      exit(await runConfigPath(context()));
+      exit(await runConfigPath(context(), options));
     });
   config
     .command("get [key]")

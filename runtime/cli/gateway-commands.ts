@@ -20,6 +20,7 @@ export function addGateway(shell: Shell): void {
   });
   addRun(shell, gateway);
   withPlace(gateway.command("start"))
+    .option("--json", "print JSON")
     .description("start the gateway in the background, and wait until it is ready")
     .action(async (options: StartOptions) => {
       const { runGatewayStart } = await import("./commands/gateway-control.ts");
@@ -104,4 +105,5 @@ const withWait = (command: Command): Command =>
       "--wait <s>",
       `seconds that turns in flight may take to end (default: ${limits.drainMs / 1_000})`,
       wholeNumber(0, limits.drainMsMax / 1_000),
-    );
+    )
+    .option("--json", "print JSON");

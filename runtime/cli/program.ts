@@ -8,7 +8,7 @@ import { Command, CommanderError, Option } from "commander";
 import { fates } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ChatOptions } from "./commands/chat.ts";
-import type { AgentsOptions } from "./commands/agents.ts";
+import type { AgentsOptions, OrderOptions } from "./commands/agents.ts";
 import type { BackupOptions } from "./commands/backup.ts";
 import type { DashboardOptions } from "./commands/dashboard.ts";
 import type { DeadLetterOptions, DeadLettersOptions, PurgeOptions } from "./commands/deadletters.ts";
@@ -22,6 +22,7 @@ import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
 import { addAudit } from "./audit-commands.ts";
+import { addCompletion } from "./completion-command.ts";
 import { addAgentEdits, addConfig } from "./config-commands.ts";
 import { addDevices } from "./device-commands.ts";
 import { addDiagnosis } from "./diagnosis-commands.ts";
@@ -31,6 +32,7 @@ import { addCallers } from "./caller-commands.ts";
 import { addGrants } from "./grant-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
+import { addHelp } from "./help.ts";
 import { collect, peer, wholeNumber } from "./options.ts";
 import type { Shell } from "./shell.ts";
 
@@ -51,7 +53,8 @@ export async function runProgram(around: Surrounding, args: readonly string[]): 
   return exitCode;
 }
 
-function makeProgram(around: Surrounding, args: readonly string[], exit: (code: ExitCode) => void): Command {
+/** All commands, as they are parsed, helped with and completed. */
+export function makeProgram(around: Surrounding, args: readonly string[], exit: (code: ExitCode) => void): Command {
   const { terminal, version } = around;
   const program = new Command("cloister")
     .description("Hosts many AI agents in one process. Without a command it runs the gateway.")
@@ -92,6 +95,8 @@ function makeProgram(around: Surrounding, args: readonly string[], exit: (code: 
   addState(shell);
   addDiagnosis(shell);
   addBackup(shell);
+  addCompletion(shell);
+  addHelp(program);
   return program;
 }
 
@@ -162,39 +167,24 @@ function addLists({ program, context, exit }: Shell): void {
   agents
     .command("unpark <id>")
     .description("put an agent that crashed too often back into service")
-    .action(async (agentId: string) => {
+    .option("--json", "print JSON")
+    .action(async (agentId: string, options: AgentsOptions) => {
       const { runAgentsUnpark } = await import("./commands/agents.ts");
-      exit(await runAgentsUnpark(context(), agentId));
+      exit(await runAgentsUnpark(context(), agentId, options));
     });
-  agents
-    .command("start <id>")
-    .description("put a stopped or parked agent back into service")
-    .action(async (agentId: string) => {
-      const { runAgentsOrder } = await import("./commands/agents.ts");
-      exit(await runAgentsOrder(context(), "start", agentId));
-    });
-  agents
-    .command("stop <id>")
-    .description("let an agent's turns end and end its cell; its mail waits until `start`")
-    .action(async (agentId: string) => {
-      const { runAgentsOrder } = await import("./commands/agents.ts");
-      exit(await runAgentsOrder(context(), "stop", agentId));
-    });
-  agents
-    .command("park <id>")
-    .description("the same, with a reason that the list shows")
-    .option("--reason <text>", "why")
-    .action(async (agentId: string, { reason }: { reason?: string }) => {
-      const { runAgentsOrder } = await import("./commands/agents.ts");
-      exit(await runAgentsOrder(context(), "park", agentId, reason));
-    });
-  agents
-    .command("restart <id>")
-    .description("let an agent's turns end and give it a new cell with its next message")
-    .action(async (agentId: string) => {
-      const { runAgentsOrder } = await import("./commands/agents.ts");
-      exit(await runAgentsOrder(context(), "restart", agentId));
-    });
+  const order = (name: "start" | "stop" | "park" | "restart", what: string): Command =>
+    agents
+      .command(`${name} <id>`)
+      .description(what)
+      .option("--json", "print JSON")
+      .action(async (agentId: string, options: OrderOptions) => {
+        const { runAgentsOrder } = await import("./commands/agents.ts");
+        exit(await runAgentsOrder(context(), name, agentId, options));
+      });
+  order("start", "put a stopped or parked agent back into service");
+  order("stop", "let an agent's turns end and end its cell; its mail waits until `start`");
+  order("park", "the same, with a reason that the list shows").option("--reason <text>", "why");
+  order("restart", "let an agent's turns end and give it a new cell with its next message");
   agents
     .command("doctor")
     .description("which way of working together fits, and what the config allows between agents; needs no gateway")
@@ -400,6 +390,7 @@ function addState({ program, context, exit }: Shell): void {
     .command("dashboard")
     .description("open the operator's page, or print its link")
     .option("--no-open", "print the link only")
+    .option("--json", "print the link as JSON, and open nothing")
     .action(async (options: DashboardOptions) => {
       const { runDashboard } = await import("./commands/dashboard.ts");
       exit(await runDashboard(context(), options));

@@ -33,7 +33,11 @@ export async function runAgentsList(context: CliContext, options: AgentsOptions)
 }
 
 /** Its mail goes on where it stopped. */
-export async function runAgentsUnpark(context: CliContext, agentId: string): Promise<ExitCode> {
+export async function runAgentsUnpark(
+  context: CliContext,
+  agentId: string,
+  { json }: Pick<AgentsOptions, "json">,
+): Promise<ExitCode> {
   const answer = await withGateway(context, ["operator.admin"], (client) =>
     client.request("agents.unpark", { agentId }),
   );
@@ -45,8 +49,14 @@ export async function runAgentsUnpark(context: CliContext, agentId: string): Pro
       `See \`${commandPrefix(context)} agents list\`.`,
     );
   }
-  context.terminal.out(`${agentId} is back in service; its mail goes on`);
+  context.terminal.out(json === true ? formatJson(answer) : `${agentId} is back in service; its mail goes on`);
   return 0;
+}
+
+export interface OrderOptions {
+  /** Of `park`. */
+  readonly reason?: string;
+  readonly json?: boolean;
 }
 
 type Order = "start" | "stop" | "park" | "restart";
@@ -64,7 +74,7 @@ export async function runAgentsOrder(
   context: CliContext,
   order: Order,
   agentId: string,
-  reason?: string,
+  { reason, json }: OrderOptions,
 ): Promise<ExitCode> {
   const answer = await withGateway(context, ["operator.admin"], (client) =>
     client.request(`agents.${order}`, { agentId, ...(reason === undefined ? {} : { reason }) }),
@@ -77,6 +87,6 @@ export async function runAgentsOrder(
       `See \`${commandPrefix(context)} agents list\`.`,
     );
   }
-  context.terminal.out(`${agentId} ${said[order]}`);
+  context.terminal.out(json === true ? formatJson(answer) : `${agentId} ${said[order]}`);
   return 0;
 }

@@ -49,8 +49,8 @@ export async function runConfigValidate(context: CliContext, { json }: ValidateO
 }
 
 /** The path alone, for scripts; whether the file is there is another question. */
-export async function runConfigPath(context: CliContext): Promise<ExitCode> {
+export async function runConfigPath(context: CliContext, { json }: ValidateOptions): Promise<ExitCode> {
   const { configPath } = await findPaths(surroundings(context));
-  context.terminal.out(configPath);
+  context.terminal.out(json === true ? formatJson({ configPath }) : configPath);
   return 0;
 }

@@ -5,22 +5,24 @@ import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { findGateway } from "../find-gateway.ts";
 import { connectGateway } from "../gateway-client.ts";
 import { makePageLink } from "../page-link.ts";
+import { formatJson } from "../views/table.ts";
 import { readRunningConfig } from "../running-config.ts";
 
 export interface DashboardOptions {
   readonly open: boolean;
+  readonly json?: boolean;
 }
 
 /** The gateway is asked first, so that nobody opens a page that does not load. */
-export async function runDashboard(context: CliContext, { open }: DashboardOptions): Promise<ExitCode> {
+export async function runDashboard(context: CliContext, { open, json }: DashboardOptions): Promise<ExitCode> {
   const { terminal, version, platform } = context;
   const found = await findGateway(context);
   const client = await connectGateway(found, { version, platform, scopes: ["operator.read"] });
   const status = await client.request("status", {});
   await client.close();
   const link = makePageLink(await findPageUrl(context, found.url, status), found.token);
-  terminal.out(link);
-  if (open && terminal.isTty)
+  terminal.out(json === true ? formatJson({ url: link }) : link);
+  if (open && json !== true && terminal.isTty)
     openBrowser(link, platform, () => terminal.err("no browser could be started: open the link by hand"));
   return 0;
 }

@@ -22,13 +22,14 @@ export interface StopOptions {
   readonly force?: boolean;
   /** Seconds. */
   readonly wait?: number;
+  readonly json?: boolean;
 }
 
 export interface StatusOptions {
   readonly json?: boolean;
 }
 
-export type StartOptions = Pick<GatewayOptions, "port" | "bind" | "dev" | "example">;
+export type StartOptions = Pick<GatewayOptions, "port" | "bind" | "dev" | "example"> & { readonly json?: boolean };
 
 export async function runGatewayStatus(context: CliContext, { json }: StatusOptions): Promise<ExitCode> {
   const { terminal } = context;
@@ -55,7 +56,9 @@ export async function runGatewayRestart(context: CliContext, options: StopOption
     "Restarting the gateway: it was not back",
   );
   const ms = Math.round(performance.now() - fromMs);
-  context.terminal.out(`the gateway is back after ${ms} ms (pid ${after.pid})`);
+  const { terminal } = context;
+  if (options.json === true) terminal.out(formatJson({ ok: true, pid: after.pid, ms }));
+  else terminal.out(`the gateway is back after ${ms} ms (pid ${after.pid})`);
   return 0;
 }
 
@@ -73,7 +76,9 @@ export async function runGatewayStop(context: CliContext, options: StopOptions):
     },
     "Stopping the gateway: it was not gone",
   );
-  context.terminal.out("the gateway has stopped");
+  context.terminal.out(
+    options.json === true ? formatJson({ ok: true, pid: before.pid, stopped: true }) : "the gateway has stopped",
+  );
   return 0;
 }
 
@@ -190,6 +195,10 @@ export async function runGatewayStart(context: CliContext, options: StartOptions
     return first.code ?? 1;
   }
   child.unref();
+  if (options.json === true) {
+    terminal.out(formatJson({ ok: true, pid: first.pid, launcher: first.launcher?.pid ?? null }));
+    return 0;
+  }
   terminal.out(`the gateway is ready (pid ${first.pid}, launcher ${first.launcher?.pid ?? "none"})`);
   terminal.out(`  stop  ${commandPrefix(context)} gateway stop`);
   return 0;

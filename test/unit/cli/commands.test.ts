@@ -578,6 +578,27 @@ describe("listings", () => {
   });
 });
 
+describe("--json of what says one line to people", () => {
+  const answers: Readonly<Record<string, object>> = {
+    "agents.park": { ok: true, agentId: "raul", done: true, before: "live" },
+    "agents.unpark": { ok: true, agentId: "raul", unparked: true, before: "parked" },
+    "gateway.stop": { pid: 2 ** 22 + 1, bootId: "b", drainMs: 0, runs: 0 },
+    "gateway.status": { pid: 9, bootId: "next", startedAtMs: 1, runs: 0, ready: true },
+  };
+
+  it.each([
+    [["agents", "park", "raul", "--reason", "holiday"], answers["agents.park"]],
+    [["agents", "unpark", "raul"], answers["agents.unpark"]],
+    [["config", "path"], { configPath: expect.stringMatching(/cloister\.json$/) }],
+    [["dashboard"], { url: expect.stringContaining("#key=") }],
+    [["gateway", "stop"], { ok: true, pid: 2 ** 22 + 1, stopped: true }],
+  ])("%j", async (words, wanted) => {
+    await serve((request, { answer }) => answer(request, answers[request.method] ?? {}));
+    expect(await run(...words, "--json")).toBe(0);
+    expect(JSON.parse(terminal.outText())).toEqual(wanted);
+  });
+});
+
 describe("dashboard", () => {
   it("prints the link with the key, once a gateway answers", async () => {
     await serve((request, { answer }) => answer(request, {}));

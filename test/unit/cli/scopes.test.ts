@@ -95,6 +95,7 @@ const quiet: Readonly<Record<string, string>> = {
   "config schema": "says what this program knows",
   "config diff": "compares files, so that it works without a gateway",
   "config restore": "repairs what keeps the gateway from starting",
+  completion: "prints a script",
   restore: "wants a state directory that no gateway has",
 };
 
