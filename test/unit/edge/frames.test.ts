@@ -84,7 +84,7 @@ describe("close reasons", () => {
 describe("methods", () => {
   it("are found by their own names only", () => {
     expect(findMethod("agent")?.scope).toBe("operator.write");
-    for (const name of ["toString", "constructor", "__proto__", "Agent", "config.set", ""])
+    for (const name of ["toString", "constructor", "__proto__", "Agent", "wizard.start", ""])
       expect(findMethod(name)).toBeUndefined();
   });
 

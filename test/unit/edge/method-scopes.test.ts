@@ -19,6 +19,7 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     /^config\.(?:get|schema|schema\.lookup)$/,
     /^cron\.(?:list|status|runs)$/,
     /^usage\./,
+    /^node\.list$/,
     // Ours: what only looks.
     /^(?:lanes|timers|subagents|grants|deadletters|callers)\.(?:list|explain|requests|show)$/,
     /^(?:gateway\.status|route\.explain|flow\.recent)$/,
@@ -29,7 +30,6 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   "operator.pairing": [
     /^device\.(?:pair\.(?:list|approve|reject|remove|rename)|token\.(?:rotate|revoke))$/,
-    /^device\.bootstrap\./,
     /^node\.pair\./,
     /^channels\.pairing\.(?:list|dismiss)$/,
   ],
