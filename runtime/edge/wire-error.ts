@@ -35,6 +35,7 @@ const byStatus: Readonly<Record<number, WireCode>> = {
   422: "INVALID_REQUEST",
   429: "UNAVAILABLE",
   500: "UNAVAILABLE",
+  502: "UNAVAILABLE",
   503: "UNAVAILABLE",
   504: "TIMEOUT",
   507: "UNAVAILABLE",

@@ -22,6 +22,7 @@ describe("a part", () => {
     expect(part("hello", false, "Ana")).toEqual({
       id: "id of hello",
       text: "hello",
+      framed: "hello",
       provenance: { kind: "external_user", sourceChannel: "webhook", senderName: "Ana" },
       receivedAtMs: 7,
       isShortened: false,
