@@ -104,13 +104,14 @@ export function makeSenders(deps: SendersDeps): SenderDesk {
         return undefined;
       }),
     list: ({ channel, accountId }) => {
-      senders = expireSenders(senders, nowMs());
+      // Only looked at: those that are over leave the store with the next change.
+      const current = expireSenders(senders, nowMs());
       const isWanted = (place: SenderPlace): boolean =>
         (channel === undefined || place.channel === channel) &&
         (accountId === undefined || place.accountId === accountId);
       return {
-        requests: senders.pending.filter(isWanted).map((request) => requestView(request, nowMs())),
-        approved: [...senders.known.values()].filter(isWanted),
+        requests: current.pending.filter(isWanted).map((request) => requestView(request, nowMs())),
+        approved: [...current.known.values()].filter(isWanted),
       };
     },
     approve: (client, { notify = false, ...named }) =>
