@@ -174,7 +174,7 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
 
   const admitted = (
     connected: Extract<Connected, { type: "admitted" }>,
-    { connId, deviceId, role }: DeviceAttempt,
+    { connId, deviceId, role, credential }: DeviceAttempt,
   ): DeviceAnswer => {
     const { scopes, token, upgrade, approved, retired } = connected;
     online.set(connId, deviceId);
@@ -185,7 +185,7 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
       );
       audit({
         type: "device_approved",
-        subject: "silent",
+        subject: credential === "bootstrap-token" ? "invited" : "silent",
         object: deviceId,
         detail: `${approved}: ${listed(token?.scopes)}`,
       });
