@@ -136,7 +136,7 @@ export function makePresence(deps: PresenceDeps): Presence {
         instanceId: instanceId === undefined ? client.connId : shownText(instanceId),
         ...(remoteIp === undefined ? {} : { ip: remoteIp }),
         ...(client.deviceId === undefined ? {} : { deviceId: client.deviceId }),
-        roles: ["operator"],
+        roles: [client.role ?? "operator"],
         scopes: client.scopes,
         onlineSince: deps.now(),
       };

@@ -65,6 +65,12 @@ describe("presence", () => {
     for (const { text } of rows) expect(text).not.toBe("");
   });
 
+  test("says of a node that it is one", () => {
+    const { presence } = open();
+    presence.join({ ...client("n1"), role: "node", scopes: [] }, introduction, undefined);
+    expect(presence.rows([]).at(-1)).toMatchObject({ roles: ["node"], scopes: [] });
+  });
+
   test("leaves out what comes and goes with each call", () => {
     const { presence, told } = open();
     for (const mode of ["cli", "backend", "probe"]) presence.join(client(mode, mode), introduction, undefined);
