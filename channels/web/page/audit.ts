@@ -28,11 +28,12 @@ export function openAudit({
       ...(cursor === undefined ? {} : { cursor }),
     };
     const reply = await request("audit.list", params);
-    // Another filter was chosen meanwhile.
-    if (state().audit.filter !== filter) return;
+    // Another filter was chosen meanwhile, or these rows are there already.
+    const { audit } = state();
+    if (audit.filter !== filter || (cursor !== undefined && audit.cursor !== cursor)) return;
     if (!reply.ok) return notify(`The audit trail could not be read: ${reply.error.message}`);
     const { rows, cursor: next } = parseAudit(reply.payload);
-    set({ rows: cursor === undefined ? rows : [...state().audit.rows, ...rows], cursor: next, isShown: true });
+    set({ rows: cursor === undefined ? rows : [...audit.rows, ...rows], cursor: next, isShown: true });
   };
   return {
     show(filter) {
