@@ -46,6 +46,7 @@ export function compilePairings(policy: Policy, isAgent: (agentId: string) => bo
  * stored envelope names is never another one after the config has changed.
  */
 const standingId = /^config:(?:tools|schedule|a2a|grant):([\w-]+)(?:>|$)/u;
+
 /** Webhooks have one token, and so one set of rights. */
 export const hookSubject = "hook";
 const hookIds = "config:hook:";

@@ -2,6 +2,7 @@
  * One call of a program, from the request to the end of its run. Who closes the connection wants no answer any more: the run is
  * stopped. But under an `Idempotency-Key` the request may come again, and then the run goes on and its answer waits.
  */
+import { callerSubject } from "../../../auth/compile-pairings.ts";
 import { fromRefusal, type Refusal } from "../../kernel/errors.ts";
 import type { EdgeBounds } from "../bounds.ts";
 import type { Log } from "../log.ts";
@@ -98,4 +99,4 @@ function refusalOf(
 const clientGone: Refusal = { code: "CLOISTER_EDGE_TIMEOUT", message: "the client closed the connection" };
 
 const subjectOf = ({ program }: ProgramCall): string =>
-  program.type === "operator" ? "operator" : `caller:${program.name}`;
+  program.type === "operator" ? "operator" : callerSubject(program.name);

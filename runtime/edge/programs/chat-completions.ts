@@ -1,6 +1,6 @@
 /**
- * `POST /v1/chat/completions`, as OpenAI's clients call it. The model names the agent. `usage` is null: how many tokens an agent
- * uses is not known to the gateway. Source: OpenAI's API reference; behaviour §9.2.
+ * `POST /v1/chat/completions`, as OpenAI's clients call it. The model names the agent. `usage` is null: the tokens that
+ * an agent reports are not told to the edge. Source: OpenAI's API reference; behaviour §9.2.
  */
 import { z } from "zod";
 import { limits } from "../../kernel/limits.ts";
