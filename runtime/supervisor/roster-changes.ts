@@ -7,8 +7,8 @@ import type { PairingRegistry } from "../kernel/pairings.ts";
 import { specOf } from "./agent-spec.ts";
 
 export interface RosterParts {
-  readonly kernel: Pick<Kernel, "addAgent" | "changeAgent" | "removeAgent" | "restate" | "grant">;
-  readonly pairings: Pick<PairingRegistry, "isLive">;
+  readonly kernel: Pick<Kernel, "addAgent" | "changeAgent" | "removeAgent" | "restate" | "grant" | "revoke">;
+  readonly pairings: Pick<PairingRegistry, "isLive" | "of">;
   /** Of `config`, which is in force already. */
   readonly policy: Policy;
   readonly config: ResolvedConfig;
@@ -28,7 +28,12 @@ export function changeRoster({ agents }: ConfigPlan, parts: RosterParts, nowMs: 
   kernel.restate(config.lanes, nowMs);
 }
 
+/** One that is back before it was gone may hold what was revoked meanwhile. */
 function regrant(grants: readonly OperatorGrant[], agentId: string, parts: RosterParts, nowMs: number): void {
-  for (const pairing of grants.flatMap((row) => grantPairings(row, [agentId])))
-    if (!parts.pairings.isLive(pairing.id)) parts.kernel.grant(pairing, nowMs);
+  const { kernel, pairings } = parts;
+  const granted = grants.flatMap((row) => grantPairings(row, [agentId]));
+  const ids = new Set(granted.map(({ id }) => id));
+  const held = pairings.of(`agent:${agentId}`).filter(({ origin }) => origin === "operator");
+  for (const { id } of held) if (!ids.has(id)) kernel.revoke(id, nowMs);
+  for (const pairing of granted) if (!pairings.isLive(pairing.id)) kernel.grant(pairing, nowMs);
 }

@@ -127,6 +127,12 @@ function settle({ kernel, effects }: World): void {
 
 const sorted = (rows: readonly { readonly id: string }[]) => rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
 
+function take({ live, kernel, pairings }: World, config: ResolvedConfig, policy: Policy): void {
+  const plan = planConfig(live.current(), config);
+  live.replace(config);
+  changeRoster(plan, { kernel, pairings, policy, config, parked: new Map() }, 0);
+}
+
 /** All that the kernel decides by. */
 function shape(world: World): object {
   const { kernel, pairings } = world;
@@ -159,14 +165,28 @@ describe("a change of the configuration", () => {
         for (const config of configs.slice(1)) {
           // Half of the subjects were asked about before, so that rows of both kinds are there.
           for (const id of ids.slice(0, 3)) world.pairings.of(`agent:${id}`);
-          const plan = planConfig(world.live.current(), config);
-          world.live.replace(config);
-          const { kernel, pairings, policy } = world;
-          changeRoster(plan, { kernel, pairings, policy, config, parked: new Map() }, 0);
+          take(world, config, world.policy);
           expect(shape(world)).toEqual(shape(start(config)));
         }
       }),
       { numRuns: 100 },
     );
+  });
+
+  it("an agent that is back before it was gone has no right that an operator revoked meanwhile", () => {
+    const both = resolveText({
+      agents: { list: [{ id: "main" }, { id: "raul", supervision: { restart: "permanent" } }] },
+    });
+    const world = start(both);
+    settle(world);
+    const right = "operator:g-1:raul";
+    take(world, resolveText({ agents: { list: [{ id: "main" }] } }), world.policy);
+    // Its cell has not ended.
+    expect([world.kernel.state.agents.get("raul")?.leaving, world.pairings.isLive(right)]).toEqual([
+      expect.any(String),
+      true,
+    ]);
+    take(world, both, { ...world.policy, operator: operator.filter(({ id }) => id !== "g-1") });
+    expect([world.kernel.state.agents.get("raul")?.leaving, world.pairings.isLive(right)]).toEqual([undefined, false]);
   });
 });
