@@ -209,6 +209,8 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     // From here on to the end of the step nothing waits: the kernel hears no message in between.
     const atMs = nowMs();
     for (const agent of from.agents) if (agents.removed.includes(agent.id)) leaving.set(agent.id, agent);
+    // Back before it was gone: what was to be put away is in use again.
+    for (const { id } of agents.added) if (leaving.delete(id)) waiting.delete(id);
     live.replace(config);
     const parked = new Map(orders.map(({ agentId, reason }) => [agentId, reason]));
     const { kernel, pairings } = deps.driver();
