@@ -95,7 +95,8 @@ function wrong(path: Path, message: string): Error {
 /** `agents.list[0].name`, `agents.list[id=main].name`, `env.vars["A B"]`. The ids are looked up in `value`. */
 export function parsePath(text: string, value: unknown): Path {
   const parts: (string | number)[] = [];
-  const form = /(?:^|\.)([A-Za-z_$][\w$-]*)|\[(\d+)\]|\[id=([\w-]+)\]|\[("(?:[^"\\]|\\.)*")\]/y;
+  const form =
+    /(?:^|\.)([A-Za-z_$][\w$-]*)|\[(\d+)\]|\[id=([\w-]+)\]|\[("(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")\]/uy;
   for (let at = 0, node = value; at < text.length; at = form.lastIndex) {
     form.lastIndex = at;
     const match = form.exec(text);

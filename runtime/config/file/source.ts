@@ -18,7 +18,10 @@ export type Texts = ReadonlyMap<string, string | undefined>;
 
 /** Throws `CLOISTER_CONFIG_UNREADABLE`; undefined when there is no such file. */
 export async function readSource(file: string, texts: Texts = new Map()): Promise<Source | undefined> {
-  const text = texts.has(file) ? texts.get(file) : await readText(file);
+  const given = texts.get(file);
+  // What is to be written is held to what can be read again.
+  if (given !== undefined) checkSize(file, Buffer.byteLength(given));
+  const text = texts.has(file) ? given : await readText(file);
   return text === undefined ? undefined : parseSource(file, text);
 }
 
@@ -45,18 +48,21 @@ export function parseSource(file: string, text: string): Source {
   return { file, text, value, lines };
 }
 
+function checkSize(file: string, bytes: number): void {
+  if (bytes > limits.configBytesMax)
+    throw unreadable(
+      `${file} has ${bytes} bytes; at most ${limits.configBytesMax} are read`,
+      "Move parts of it into files and include them with $include.",
+    );
+}
+
 /** The text of a regular file; undefined when there is none. */
 export async function readText(file: string): Promise<string | undefined> {
   try {
     // Asked before it is opened: opening a named pipe would wait until somebody writes to it.
     const found = await stat(file);
     if (!found.isFile()) throw unreadable(`${file} is not a regular file`, "Put a regular file there.");
-    if (found.size > limits.configBytesMax) {
-      throw unreadable(
-        `${file} has ${found.size} bytes; at most ${limits.configBytesMax} are read`,
-        "Move parts of it into files and include them with $include.",
-      );
-    }
+    checkSize(file, found.size);
     return await readFile(file, "utf8");
   } catch (error) {
     const code = isMap(error) ? error["code"] : undefined;

@@ -25,9 +25,10 @@ export function lookUpKey(path: string): KeyFacts {
     const { schema } = unwrap(node);
     const items = findItems(schema);
     const isItem = part.startsWith("[");
+    const shape = findShape(schema) ?? {};
     const next: z.core.$ZodType | undefined = isItem
       ? items?.schema
-      : (findShape(schema)?.[part] ?? (items?.mark === "*" ? items.schema : undefined));
+      : ((Object.hasOwn(shape, part) ? shape[part] : undefined) ?? (items?.mark === "*" ? items.schema : undefined));
     if (next === undefined)
       throw failure(
         "CLOISTER_REQUEST_INVALID",

@@ -10,8 +10,10 @@ import {
 } from "../../../runtime/config/agent-edits.ts";
 import { type Authored, changeText, hashText } from "../../../runtime/config/change.ts";
 import { applyEdits, mergePatch, parsePath } from "../../../runtime/config/edits.ts";
+import { readSource } from "../../../runtime/config/file/source.ts";
 import { redactionMark, redactValue, restoreMarks } from "../../../runtime/config/secrets.ts";
 import { lookUpKey } from "../../../runtime/config/schema/lookup.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 
 const authored = (text: string | undefined): Authored => ({ file: "/c/cloister.json", text, hash: hashText(text) });
 const base = {
@@ -27,11 +29,12 @@ describe("edits by path", () => {
     ["agents.list[1].name", ["agents", "list", 1, "name"]],
     ["agents.list[id=raul].name", ["agents", "list", 1, "name"]],
     ['env.vars["A B"]', ["env", "vars", "A B"]],
+    ['env.vars["\\u0041\\n"]', ["env", "vars", "A\n"]],
   ])("%s is a path", (text, path) => {
     expect(parsePath(text, base)).toEqual(path);
   });
 
-  it.each(["a..b", "[", "agents.list[id=nobody]"])("%s is none", (text) => {
+  it.each(["a..b", "[", "agents.list[id=nobody]", 'env["\\q"]'])("%s is none", (text) => {
     expect(() => parsePath(text, base)).toThrow(/found|nothing in the list/);
   });
 
@@ -223,4 +226,11 @@ it("a key can be looked up, and one that is not there says what is", () => {
   expect(lookUpKey("")).toMatchObject({ type: "map", children: expect.arrayContaining(["agents", "gateway"]) });
   expect(lookUpKey("gateway.tls").later).toBe("TLS");
   expect(() => lookUpKey("gateway.prot")).toThrow(/gateway has no prot, but .*port/);
+  expect(() => lookUpKey("gateway.constructor")).toThrow(/gateway has no constructor, but .*port/);
+});
+
+it("a text of more bytes than can be read again is refused before it is written", async () => {
+  const text = `// ${"é".repeat(limits.configBytesMax / 2)}\n{}\n`;
+  expect(text.length).toBeLessThan(limits.configBytesMax);
+  await expect(readSource("/c.json5", new Map([["/c.json5", text]]))).rejects.toThrow(/at most 1048576 are read/);
 });
