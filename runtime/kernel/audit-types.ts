@@ -51,9 +51,9 @@ export const auditTypes = {
   device_removed: "decisions",
   device_token_rotated: "decisions",
   device_token_revoked: "decisions",
-  /** People whom a channel's account did not know. */
   device_invited: "decisions",
   node_invoked: "decisions",
+  /** People whom a channel's account did not know. */
   sender_approved: "decisions",
   sender_rejected: "decisions",
   sender_removed: "decisions",

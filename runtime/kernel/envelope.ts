@@ -116,7 +116,6 @@ export type DownReason = "crash" | "hung" | "out_of_memory" | "killed" | "shutdo
 /** How a task ended: with a result, with the reason why there is none, or by its deadline. */
 export type TaskStatus = "done" | "failed" | "expired";
 
-/** What the gateway itself tells an agent, beside the envelope's text. */
 /** What a sub-agent is told of files that were handed to it. */
 export interface TaskFiles {
   /** Below the workspace of the run's agent. */
@@ -129,6 +128,7 @@ export interface TaskFiles {
   readonly noteChars: number;
 }
 
+/** What the gateway itself tells an agent, beside the envelope's text. */
 export type Signal =
   | {
       readonly type: "timer";

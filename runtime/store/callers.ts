@@ -1,7 +1,7 @@
 /**
  * Programs that an operator lets call agents, so that they outlive the gateway.
  *
- * Layout in the registry, format 1: `["caller", id]` → CallerRow. A change is one transaction of its own: after a crash it is
+ * Layout in the registry: `["caller", id]` → CallerRow. A change is one transaction of its own: after a crash it is
  * there or not, and whoever was answered knows which.
  */
 import type { CallerRow } from "../kernel/envelope.ts";

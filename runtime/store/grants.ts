@@ -1,7 +1,7 @@
 /**
  * Rights that an operator granted while the gateway ran, so that they outlive it.
  *
- * Layout in the registry, format 1: `["g", id]` → GrantRow. Each is written and removed in a transaction of its own: after a
+ * Layout in the registry: `["g", id]` → GrantRow. Each is written and removed in a transaction of its own: after a
  * crash it is there or not, and whoever was answered knows which.
  */
 import type { GrantRow } from "../kernel/envelope.ts";

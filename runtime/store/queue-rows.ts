@@ -1,7 +1,7 @@
 /**
  * How a session's messages wait, where people said so in a chat (`/queue`); it outlives the gateway.
  *
- * Layout in the registry, format 1: `["queue", key]` → QueueRow. Each is written and removed in a transaction of its own.
+ * Layout in the registry: `["queue", key]` → QueueRow. Each is written and removed in a transaction of its own.
  */
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";

@@ -1,7 +1,7 @@
 /**
  * Orders that keep agents out of service, so that they outlive the gateway.
  *
- * Layout in the registry, format 1: `["o", A]` → StandingOrder (`A` is `keyText` of the agent id). Each is written and removed in a
+ * Layout in the registry: `["o", A]` → StandingOrder (`A` is `keyText` of the agent id). Each is written and removed in a
  * transaction of its own: after a crash it is there or not, and whoever was answered knows which.
  */
 import { type Environment, top } from "./environment.ts";

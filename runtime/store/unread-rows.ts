@@ -2,7 +2,7 @@
  * Rows that the store does not look into (devices, senders, and what both ask for): whoever reads them checks them, so that one
  * bad row costs that row alone.
  *
- * Layout in the registry, format 1: `["device" | "sender", type, id]` → the row. A change is one transaction: after a crash all of
+ * Layout in the registry: `["device" | "sender", type, id]` → the row. A change is one transaction: after a crash all of
  * it is there or nothing.
  */
 import { type Environment, top } from "./environment.ts";

@@ -1,8 +1,9 @@
 /**
  * Where the audit trail's logs end, kept beside the store and not in it: an older copy of the store is told from the log by it.
  *
- * `<state directory>/audit.anchor`: one line of JSON, `AnchorFile`; replaced as a whole. Sealed with the key of the trail, so that nobody
- * without it can make one that fits an older store, other than by putting an older file back too (docs/adr/0031-audit-chain.md).
+ * `<state directory>/audit.anchor`: one line of JSON, `AnchorFile`; replaced as a whole. Sealed with the key of the trail, so that a
+ * change of it is seen; one that names another key cannot be judged. Whoever can put back an older store can do the same with this
+ * file, which is why the log tells the ends too (docs/adr/0031-audit-chain.md).
  */
 import { readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
