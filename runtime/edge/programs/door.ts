@@ -4,7 +4,7 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { failure, type Refusal } from "../../kernel/errors.ts";
+import { failure, fromRefusal, type Refusal } from "../../kernel/errors.ts";
 import type { Attempts } from "../attempts.ts";
 import type { EdgeBounds } from "../bounds.ts";
 import type { Door } from "../handshake.ts";
@@ -18,7 +18,10 @@ export interface ProgramDoor {
   /** Of a request that the guard has let in. */
   programOf(request: IncomingMessage): Program;
   setCallers(keys: readonly CallerKey[]): void;
-  /** Takes a place for a call, until the function that it gives is called. Throws `CLOISTER_EDGE_BUSY`. `end` is called at most once. */
+  /**
+   * Takes a place for a call, until the function that it gives is called. `end` is called at most once. Throws `CLOISTER_EDGE_BUSY`,
+   * and `CLOISTER_CAPABILITY_REVOKED` when the token was taken back while the body was read.
+   */
   enter(request: IncomingMessage, end: (why: Refusal) => void): () => void;
   /** The gateway's token or password is another one: ends the calls that came with it. */
   closeShared(): void;
@@ -29,7 +32,8 @@ export interface ProgramDoor {
 interface Known {
   readonly program: Program;
   readonly key?: CallerKey;
-  readonly isShared?: true;
+  /** It came with the gateway's token or password: the one after so many changes. */
+  readonly shared?: number;
 }
 
 interface Inside extends Known {
@@ -49,6 +53,7 @@ export interface ProgramDoorOptions {
 
 export function makeProgramDoor({ callers, door, attempts, bounds, now }: ProgramDoorOptions): ProgramDoor {
   let keys = callers;
+  let sharedChanges = 0;
   const known = new WeakMap<IncomingMessage, Known>();
   const inside = new Set<Inside>();
 
@@ -62,7 +67,7 @@ export function makeProgramDoor({ callers, door, attempts, bounds, now }: Progra
     const key = matching.find(({ untilMs }) => untilMs === undefined || untilMs > now());
     if (isOperator) return { program: { type: "operator" } };
     // As on a WebSocket: beside the shared secret, who is not a program of this machine would have to show a device (ADR 0033).
-    if (isShared && isHere(request)) return { program: { type: "operator" }, isShared };
+    if (isShared && isHere(request)) return { program: { type: "operator" }, shared: sharedChanges };
     return key === undefined ? undefined : { program: { type: "caller", name: key.name }, key };
   };
 
@@ -71,6 +76,10 @@ export function makeProgramDoor({ callers, door, attempts, bounds, now }: Progra
     if (found === undefined) throw failure("CLOISTER_INTERNAL", "a request came past the guard of its route");
     return found;
   };
+
+  const isHeld = ({ key, shared = sharedChanges }: Known): boolean =>
+    shared === sharedChanges &&
+    (key === undefined || keys.some(({ id, tokenHash }) => id === key.id && tokenHash === key.tokenHash));
 
   const endAll = (why: Refusal, which: (one: Inside) => boolean): void => {
     for (const one of [...inside].filter(which)) {
@@ -95,11 +104,11 @@ export function makeProgramDoor({ callers, door, attempts, bounds, now }: Progra
     programOf: (request) => find(request).program,
     setCallers: (next) => {
       keys = next;
-      const held = new Set(next.map(({ id, tokenHash }) => `${id} ${tokenHash}`));
-      endAll(takenBack, ({ key }) => key !== undefined && !held.has(`${key.id} ${key.tokenHash}`));
+      endAll(takenBack, (one) => !isHeld(one));
     },
     enter: (request, end) => {
       const found = find(request);
+      if (!isHeld(found)) throw fromRefusal(takenBack);
       const { program, key } = found;
       const own = [...inside].filter((one) => one.key?.id === key?.id).length;
       const max = program.type === "operator" ? bounds.programCallsMax : bounds.programCallsPerCallerMax;
@@ -117,7 +126,10 @@ export function makeProgramDoor({ callers, door, attempts, bounds, now }: Progra
         clearTimeout(over);
       };
     },
-    closeShared: () => endAll(takenBack, ({ isShared }) => isShared === true),
+    closeShared: () => {
+      sharedChanges += 1;
+      endAll(takenBack, (one) => !isHeld(one));
+    },
     close: (why) => endAll(why, () => true),
   };
 }
