@@ -5,7 +5,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runProgram } from "../../../runtime/cli/program.ts";
 import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
-import { type Script, type ScriptedGateway, startGateway } from "./scripted-gateway.ts";
+import { type Script, type ScriptedGateway, startGatewayIn } from "./scripted-gateway.ts";
 
 let home: string;
 let stateDir: string;
@@ -26,10 +26,7 @@ afterEach(async () => {
 const run = (...args: readonly string[]): Promise<number> => runProgram(makeContext(home, terminal), args);
 
 async function serve(script: Script): Promise<void> {
-  gateway = await startGateway(script);
-  await writeFile(path.join(stateDir, "operator.key"), "ab".repeat(32), { mode: 0o600 });
-  const place = { pid: 1, port: gateway.port, host: "127.0.0.1", startedAtMs: 1 };
-  await writeFile(path.join(stateDir, "run", "gateway.json"), JSON.stringify(place));
+  gateway = await startGatewayIn(stateDir, script);
 }
 
 const asked = (): readonly unknown[] => gateway?.requests.slice(1).map(({ method, params }) => [method, params]) ?? [];

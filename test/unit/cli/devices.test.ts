@@ -1,11 +1,11 @@
 /** `cloister devices` against a scripted gateway: what is shown, what is asked, and that nothing unseen is approved. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { runProgram } from "../../../runtime/cli/program.ts";
 import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
-import { type ScriptedGateway, startGateway } from "./scripted-gateway.ts";
+import { type ScriptedGateway, startGatewayIn } from "./scripted-gateway.ts";
 
 let home: string;
 let terminal: FakeTerminal;
@@ -32,13 +32,9 @@ const list = { pending: [request, keyChange], paired: [] };
 beforeEach(async () => {
   home = await mkdtemp(path.join(tmpdir(), "cloister-devices-"));
   terminal = makeFakeTerminal();
-  gateway = await startGateway((asked, { answer }) => {
+  gateway = await startGatewayIn(path.join(home, ".cloister"), (asked, { answer }) => {
     answer(asked, asked.method === "device.pair.list" ? list : { requestId: "req-1", device: {} });
   });
-  await mkdir(path.join(home, ".cloister", "run"), { recursive: true });
-  await writeFile(path.join(home, ".cloister", "operator.key"), "ab".repeat(32), { mode: 0o600 });
-  const place = { pid: 1, port: gateway.port, host: "127.0.0.1", startedAtMs: 1 };
-  await writeFile(path.join(home, ".cloister", "run", "gateway.json"), JSON.stringify(place));
 });
 afterEach(async () => {
   await gateway.close();

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runProgram } from "../../../runtime/cli/program.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
-import { type Request, type Script, type ScriptedGateway, startGateway } from "./scripted-gateway.ts";
+import { type Request, type Script, type ScriptedGateway, startGatewayIn } from "./scripted-gateway.ts";
 
 let home: string;
 let stateDir: string;
@@ -31,12 +31,7 @@ const line = (message: string, more: object = {}): string =>
   JSON.stringify({ level: "info", time: "2026-01-02T03:04:05.678Z", subsystem: "gateway", ...more, message });
 
 async function serve(script: Script): Promise<void> {
-  gateway = await startGateway(script);
-  await writeFile(path.join(stateDir, "operator.key"), "ab".repeat(32), { mode: 0o600 });
-  await writeFile(
-    path.join(stateDir, "run", "gateway.json"),
-    JSON.stringify({ pid: 1, port: gateway.port, host: "127.0.0.1" }),
-  );
+  gateway = await startGatewayIn(stateDir, script);
 }
 
 /** Answers one piece after the other; the cursor is the number of the next one. */

@@ -1,5 +1,5 @@
 /** AC-17.1: what each command asks for is what the methods need that it calls, and no more. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -8,7 +8,7 @@ import { runProgram } from "../../../runtime/cli/program.ts";
 import { findMethod } from "../../../runtime/edge/methods.ts";
 import { findCommands } from "../../repo/reference.ts";
 import { makeContext, makeFakeTerminal } from "./fake-terminal.ts";
-import { type Request, type ScriptedGateway, startGateway } from "./scripted-gateway.ts";
+import { type Request, type ScriptedGateway, startGatewayIn } from "./scripted-gateway.ts";
 
 const device = "d".repeat(64);
 const noProcess = 2 ** 30;
@@ -113,11 +113,9 @@ let gateway: ScriptedGateway;
 
 beforeEach(async () => {
   home = await mkdtemp(path.join(tmpdir(), "cloister-scopes-"));
-  gateway = await startGateway((asked, { answer }) => answer(asked, answers[asked.method] ?? {}));
-  await mkdir(path.join(home, ".cloister", "run"), { recursive: true });
-  await writeFile(path.join(home, ".cloister", "operator.key"), "ab".repeat(32), { mode: 0o600 });
-  const place = { pid: 1, port: gateway.port, host: "127.0.0.1", startedAtMs: 1 };
-  await writeFile(path.join(home, ".cloister", "run", "gateway.json"), JSON.stringify(place));
+  gateway = await startGatewayIn(path.join(home, ".cloister"), (asked, { answer }) =>
+    answer(asked, answers[asked.method] ?? {}),
+  );
 });
 afterEach(async () => {
   await gateway.close();

@@ -2,7 +2,9 @@
  * A gateway of a few lines on a free port of this machine, for tests of the client: it answers what a test tells it to.
  */
 import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
+import path from "node:path";
 import { type WebSocket, WebSocketServer } from "ws";
 
 export interface Request {
@@ -74,4 +76,14 @@ export async function startGateway(
       await closed;
     },
   };
+}
+
+/** A gateway that the program finds in its state directory, with the key of this machine's operator. */
+export async function startGatewayIn(stateDir: string, script: Script): Promise<ScriptedGateway> {
+  const gateway = await startGateway(script);
+  await mkdir(path.join(stateDir, "run"), { recursive: true });
+  await writeFile(path.join(stateDir, "operator.key"), "ab".repeat(32), { mode: 0o600 });
+  const place = { pid: 1, port: gateway.port, host: "127.0.0.1", startedAtMs: 1 };
+  await writeFile(path.join(stateDir, "run", "gateway.json"), JSON.stringify(place));
+  return gateway;
 }
