@@ -3,8 +3,8 @@
  * of each, or as many as `CLOISTER_CHAOS_SPAWNS` says.
  */
 import net from "node:net";
-import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway } from "../support/gateway.ts";
 
 const atOnce = 5;
@@ -20,9 +20,8 @@ test(
       throw new Error("no network here");
     });
     onTestFinished(() => connect.mockRestore());
-    const module = fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url));
     const gateway = await openGateway(
-      ["main", "raul"].map((id) => ({ id, module, moduleKind: "file" as const })),
+      ["main", "raul"].map((id) => ({ id, ...actor("spawner") })),
       { agentToAgent: { enabled: true, allow: ["main", "raul"] }, visibility: "all" },
     );
     const said = JSON.stringify({ do: "say", text: "x" });

@@ -8,7 +8,8 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import type { StoredRun } from "../../runtime/store/port.ts";
-import { makeStateDir, type Program, repoRoot, runCommand } from "../support/program.ts";
+import { actorPath } from "../support/actors.ts";
+import { makeStateDir, type Program, runCommand } from "../support/program.ts";
 import { makeRandom, type Random } from "../support/random.ts";
 import { siblings } from "../support/siblings.ts";
 import { post } from "../support/webhook.ts";
@@ -74,7 +75,7 @@ export function openTreeLoad(seed: number): TreeLoad {
         list: agentIds.map((id) => ({
           id,
           default: id === "main",
-          module: path.join(repoRoot, "test", "fixtures", "actors", "planter.ts"),
+          module: actorPath("planter"),
         })),
       },
       session: { dmScope: "per-peer" },

@@ -2,10 +2,10 @@
  * Every command of the client that speaks with the gateway (protocol.md), unmodified, against Cloister: exit code and what it prints.
  * Both read the same configuration, as when somebody moves over.
  */
-import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectAs, makeDevice, type TestDevice } from "../contract/device-kit.ts";
-import { endPrograms, makeStateDir, type Program, repoRoot, startProgram } from "../support/program.ts";
+import { actorPath } from "../support/actors.ts";
+import { endPrograms, makeStateDir, type Program, startProgram } from "../support/program.ts";
 import { type Client, makeClient } from "./unmodified-client.ts";
 
 const token = "token-of-the-suite";
@@ -21,12 +21,13 @@ const config = {
 let program: Program;
 let client: Client;
 
-const holder = path.join(repoRoot, "test", "fixtures", "actors", "holder.ts");
-
 beforeAll(async () => {
   // Beside what both read: an agent whose turn can be held, which only Cloister's modules can.
   const { entries } = config.agents;
-  const held = { ...config, agents: { ...config.agents, entries: { ...entries, holder: { module: holder } } } };
+  const held = {
+    ...config,
+    agents: { ...config.agents, entries: { ...entries, holder: { module: actorPath("holder") } } },
+  };
   program = await startProgram(makeStateDir(held));
   const known = { ...config.agents, entries: { ...entries, holder: {} } };
   client = makeClient({ ...config, agents: known, gateway: { ...config.gateway, port: program.port } });

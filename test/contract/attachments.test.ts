@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
 
@@ -18,8 +18,7 @@ const subagents = {
 const attachments = { isEnabled: true, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false };
 const agent = (id: string, more: object = {}) => ({
   id,
-  module: fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url)),
-  moduleKind: "file" as const,
+  ...actor("spawner"),
   subagents,
   ...more,
 });

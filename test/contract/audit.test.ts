@@ -1,12 +1,9 @@
 /** The audit trail of a gateway with real cells: what its methods answer is what happened. */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
-const toolUser = {
-  module: fileURLToPath(new URL("../fixtures/actors/tool-user.ts", import.meta.url)),
-  moduleKind: "file" as const,
-};
+const toolUser = actor("tool-user");
 const agents = [
   { id: "main", ...toolUser },
   { id: "raul", module: "echo" },

@@ -1,10 +1,10 @@
 /** What clients ask of sessions, and of what the gateway has, on a real kernel with real cells. */
 import { link, mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { RpcResult } from "../../runtime/edge/port.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
 const client = { connId: "c", clientId: "test", mode: "test", scopes: ["operator.admin"] };
@@ -18,8 +18,6 @@ async function call(gateway: TestGateway, method: string, params: object = {}): 
   if (!result.ok) throw Object.assign(new Error(result.refusal.message), result.refusal);
   return result.payload;
 }
-
-const holder = fileURLToPath(new URL("../fixtures/actors/holder.ts", import.meta.url));
 
 describe("sessions", () => {
   test("send starts a turn, the same key again is the same run, preview shows what was said", async () => {
@@ -51,7 +49,7 @@ describe("sessions", () => {
   });
 
   test("steer gives a running turn a message; abort ends it, by session and by run", async () => {
-    const gateway = await openGateway([{ id: "main", module: holder, moduleKind: "file" }]);
+    const gateway = await openGateway([{ id: "main", ...actor("holder") }]);
     const key = "agent:main:main";
     const begin = async (): Promise<string> => {
       const { runId } = await call(gateway, "sessions.send", { key, message: "steer me" });

@@ -2,12 +2,12 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { findPaths, loadConfig, resolveConfig } from "../../runtime/config/index.ts";
 import type { ConfigFiles } from "../../runtime/config/last-good.ts";
 import type { Client } from "../../runtime/edge/port.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { actorPath } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
 const text = `// the office
@@ -188,9 +188,8 @@ describe("agents.create, update and delete", () => {
 });
 
 test("A10.5: an agent can neither read nor write the configuration, and holds no right to anything that could", async () => {
-  const powers = fileURLToPath(new URL("../fixtures/actors/powers.ts", import.meta.url));
   const { gateway, file, now, call, hash } = await open();
-  const raul = { id: "raul", module: powers, options: { outside: file } };
+  const raul = { id: "raul", module: actorPath("powers"), options: { outside: file } };
   await call("config.patch", { set: [{ path: ["agents", "list", 1], value: raul }], baseHash: await hash() });
   const before = now();
   for (const power of ["read outside", "write outside"]) {

@@ -1,19 +1,13 @@
 /** The configuration changes while real cells work. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { Applied } from "../../runtime/supervisor/config-desk.ts";
+import { actor } from "../support/actors.ts";
 import { makeConfig, openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
-const holder = fileURLToPath(new URL("../fixtures/actors/holder.ts", import.meta.url));
-const held = (id: string, more: Partial<TestAgent> = {}): TestAgent => ({
-  id,
-  module: holder,
-  moduleKind: "file",
-  ...more,
-});
+const held = (id: string, more: Partial<TestAgent> = {}): TestAgent => ({ id, ...actor("holder"), ...more });
 
 /** The same state directory with other agents and settings. */
 const change = (
@@ -88,11 +82,7 @@ test("W-07: an agent that is taken out of agentToAgent.allow may not send any mo
     agentToAgent: { enabled: true, allow },
     visibility: "all",
   });
-  const talker: TestAgent = {
-    id: "main",
-    module: fileURLToPath(new URL("../fixtures/actors/tool-user.ts", import.meta.url)),
-    moduleKind: "file",
-  };
+  const talker: TestAgent = { id: "main", ...actor("tool-user") };
   const gateway = await openGateway([talker, held("raul")], rights(["main", "raul"]));
   const call = (message: string) =>
     gateway.reply(

@@ -2,14 +2,15 @@
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { childrenOf } from "../support/processes.ts";
 import { until } from "../chaos/load.ts";
 
-const flooder = fileURLToPath(new URL("../fixtures/actors/flooder.ts", import.meta.url));
+const flooder = actorPath("flooder");
 
 let cells: HandCell[] = [];
 afterEach(async () => {

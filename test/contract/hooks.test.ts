@@ -1,13 +1,12 @@
 /** Hooks of programs, from their requests to what the agent is told: `agent`, `wake` and the mappings of the config. */
-import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { configSchema } from "../../runtime/config/schema.ts";
 import { makeEdge } from "../../runtime/edge/edge.ts";
 import type { HookMapping } from "../../runtime/edge/port.ts";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { type Answer, hookToken, postJson, settingsWith } from "./edge-kit.ts";
 
-const module = fileURLToPath(new URL("../fixtures/actors/speaker.ts", import.meta.url));
 const bearer = { authorization: `Bearer ${hookToken}` };
 const closings: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -24,7 +23,7 @@ interface Open {
 async function open(mappings: readonly HookMapping[], allowedAgentIds?: readonly string[]): Promise<Open> {
   const hooks = { enabled: true, path: "/hooks", token: hookToken, allowRequestSessionKey: false, mappings };
   const gateway = await openGateway(
-    ["main", "ops", "raul"].map((id) => ({ id, module, moduleKind: "file" as const })),
+    ["main", "ops", "raul"].map((id) => ({ id, ...actor("speaker") })),
     { hooks: allowedAgentIds === undefined ? hooks : { ...hooks, allowedAgentIds } },
   );
   const edge = makeEdge(gateway.doors, () => undefined, { bounds: { socketCloseGraceMs: 500 } });

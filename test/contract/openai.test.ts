@@ -1,17 +1,16 @@
 /** Programs that speak OpenAI's API, by OpenAI's own client, against a gateway with real cells behind a real edge. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import OpenAI from "openai";
 import { afterEach, describe, expect, test } from "vitest";
 import type { EdgeBounds } from "../../runtime/edge/bounds.ts";
 import { makeEdge } from "../../runtime/edge/edge.ts";
 import type { EdgeForKernel, EdgeSettings } from "../../runtime/edge/port.ts";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { ask, type Answer, gatewayToken, operatorKey, postJson, settingsWith } from "./edge-kit.ts";
 
-const module = fileURLToPath(new URL("../fixtures/actors/speaker.ts", import.meta.url));
-const agents = ["main", "shop", "raul"].map((id) => ({ id, module, moduleKind: "file" as const }));
+const agents = ["main", "shop", "raul"].map((id) => ({ id, ...actor("speaker") }));
 const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operator.admin"] };
 
 interface Open {

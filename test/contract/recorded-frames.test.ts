@@ -3,10 +3,10 @@
  * with a value of a recorded type, or it is in the table of what Cloister leaves out, with the reason (`leftOut`).
  */
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { leftOut } from "../fixtures/left-out.ts";
 import { serverFrame } from "../../runtime/edge/frames.ts";
+import { actor } from "../support/actors.ts";
 import { missingPaths, parseShape, shapeOf } from "../support/shapes.ts";
 import { connectAs, makeDevice, openDeviceGateway } from "./device-kit.ts";
 import { type Frame, openClient, operatorKey } from "./edge-kit.ts";
@@ -14,8 +14,6 @@ import { type Frame, openClient, operatorKey } from "./edge-kit.ts";
 const recorded = JSON.parse(
   readFileSync(new URL("../fixtures/recorded-shapes.json", import.meta.url), "utf8"),
 ) as Readonly<Record<string, readonly string[]>>;
-const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/actors/${name}.ts`, import.meta.url));
-const [holder, picky] = [fixture("holder"), fixture("picky")];
 
 /** Of the names of `recorded`: what we answered. */
 const ours = new Map<string, unknown[]>();
@@ -37,9 +35,9 @@ function noteFrame(data: Buffer): void {
 test("a session of the client, as it was recorded", async () => {
   const { port } = await openDeviceGateway({
     agents: [
-      { id: "main", module: holder, moduleKind: "file" },
+      { id: "main", ...actor("holder") },
       { id: "raul", model: "mock/mock-1" },
-      { id: "picky", module: picky, moduleKind: "file" },
+      { id: "picky", ...actor("picky") },
     ],
     bounds: { tickMs: 50, presencePaceMs: 10 },
   });

@@ -1,13 +1,12 @@
 /** Tokens that actors report, with real cells: of sessions over restarts, of runs, and against their budgets. */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
 const agents = [
   {
     id: "main",
-    module: fileURLToPath(new URL("../fixtures/actors/spawner.ts", import.meta.url)),
-    moduleKind: "file" as const,
+    ...actor("spawner"),
     subagents: {
       allowAgents: [],
       requireAgentId: false,

@@ -7,11 +7,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { connectAs, makeDevice } from "../contract/device-kit.ts";
-import { endPrograms, makeStateDir, type Program, repoRoot, runCommand, startProgram } from "../support/program.ts";
+import { actorPath } from "../support/actors.ts";
+import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
 
 afterEach(endPrograms);
-
-const fixture = (name: string): string => path.join(repoRoot, "test", "fixtures", "actors", `${name}.ts`);
 
 interface Shell {
   readonly program: Program;
@@ -85,7 +84,7 @@ describe("001: agent-to-agent sends under a visibility that forbids them", () =>
     agents: {
       defaults: { sandbox: { sessionToolsVisibility: "all" } },
       list: [
-        { id: "main", module: fixture("tool-user") },
+        { id: "main", module: actorPath("tool-user") },
         { id: "strategy", name: "Strategy" },
       ],
     },
@@ -134,7 +133,7 @@ describe("003: a fresh server install that spawns", () => {
     const stateDir = makeStateDir({
       gateway: { auth },
       agents: {
-        defaults: { module: fixture("spawner") },
+        defaults: { module: actorPath("spawner") },
         list: [{ id: "concierge", subagents: { allowAgents: ["native"] } }, { id: "native" }],
       },
     });
@@ -170,7 +169,7 @@ describe("004: a command line that was approved with too little", () => {
         controlUi: { allowInsecureAuth: true },
         nodes: { pairing: { autoApproveLocal: false } },
       },
-      agents: { defaults: { module: fixture("spawner") }, list: [{ id: "main" }] },
+      agents: { defaults: { module: actorPath("spawner") }, list: [{ id: "main" }] },
     });
     const shell = shellOf(await startProgram(stateDir));
     const { port } = shell.program;

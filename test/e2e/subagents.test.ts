@@ -1,9 +1,9 @@
 /** `cloister subagents` on the real program: a run in each state, the ends that operators make, and what a crash leaves. */
-import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { endPrograms, makeStateDir, type Program, repoRoot, runCommand, startProgram } from "../support/program.ts";
+import { actorPath } from "../support/actors.ts";
+import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
 
-const module = path.join(repoRoot, "test", "fixtures", "actors", "spawner.ts");
+const module = actorPath("spawner");
 let program: Program;
 
 beforeAll(async () => {
