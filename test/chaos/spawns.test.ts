@@ -14,7 +14,7 @@ const spawns = Math.ceil(asked / atOnce) * atOnce;
 const msEach = 1_000;
 
 test(
-  "AC-04.4, AC-14.1: every spawn and every send to a sibling of many succeeds with every connection refused by the machine, and no device is asked about",
+  "AC-04.4, AC-14.1: every spawn and every send to a sibling of many succeeds while the gateway's own thread can connect to nothing, and no device is asked about",
   async () => {
     const connect = vi.spyOn(net.Socket.prototype, "connect").mockImplementation(() => {
       throw new Error("no network here");
