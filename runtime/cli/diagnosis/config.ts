@@ -1,4 +1,4 @@
-/** The configuration, as a start of the gateway would read it; and which way of working together it allows (AC-21.1). */
+/** The configuration, as a start of the gateway would read it. */
 import { isConfigFailure, type ResolvedConfig } from "../../config/index.ts";
 import { isCoded } from "../../kernel/errors.ts";
 import { compileRoutes } from "../../routing/index.ts";
