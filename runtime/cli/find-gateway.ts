@@ -8,7 +8,7 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { findPaths, type ResolvedConfig } from "../config/index.ts";
+import { findPaths, isLoopback, type ResolvedConfig } from "../config/index.ts";
 import { failure } from "../kernel/errors.ts";
 import { commandPrefix, type CliContext } from "./context.ts";
 import type { GatewayTarget } from "./gateway-client.ts";
@@ -78,7 +78,7 @@ async function findNamed(context: CliContext, text: string, token: string | unde
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
   const target = { url: url.href, remedy: "Start it there, or correct --url.", source: "option" } as const;
-  const secret = token ?? (isLoopback(url.hostname) ? await ownKey(context) : undefined);
+  const secret = token ?? (isLoopback(url.hostname.replaceAll(/[[\]]/g, "")) ? await ownKey(context) : undefined);
   return secret === undefined ? target : { ...target, token: secret };
 }
 
@@ -86,9 +86,6 @@ async function ownKey(context: CliContext): Promise<string | undefined> {
   const { stateDir } = await findPaths(surroundings(context));
   return readOperatorKey(stateDir);
 }
-
-const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "[::1]" || /^127(?:\.\d+){3}$/.test(host);
 
 interface Place {
   readonly host: string;

@@ -1,6 +1,7 @@
 /** Door of the configuration room: where the files are, what they say, and what that means for the program. */
 export { type ConfigIssue, formatIssues, isConfigFailure } from "./issue.ts";
 export { findPaths, isInside, type Surroundings } from "./paths.ts";
+export { isLoopback } from "./listen.ts";
 export { localSocketFile } from "./local-socket.ts";
 export { addAgent, bindAgent, removeAgent, unbindAgent, updateAgent } from "./agent-edits.ts";
 export {

@@ -8,6 +8,7 @@ import { findPaths } from "../../config/index.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
+import { thisMachine } from "../diagnosis/machine.ts";
 import { findGateway, findRunningGateway } from "../find-gateway.ts";
 import { connectGateway } from "../gateway-client.ts";
 import { type GatewayProcess, parseGatewayProcess, parseStopping } from "../gateway-rows.ts";
@@ -72,7 +73,7 @@ export async function runGatewayStop(context: CliContext, options: StopOptions):
       const now = await look(context);
       const isGone = now === undefined || now.bootId !== before.bootId;
       // Its door closes first; the state directory is free when the process has ended.
-      return isGone && (source === "option" || !isAlive(before.pid)) ? true : undefined;
+      return isGone && (source === "option" || !thisMachine.isAlive(before.pid)) ? true : undefined;
     },
     "Stopping the gateway: it was not gone",
   );
@@ -140,15 +141,6 @@ async function waitFor<T>(
       );
     }
     await sleep(limits.clientLookMs);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -4,7 +4,7 @@
  * files and modes are the doctor's (`state-dir.ts`).
  */
 import { isIP } from "node:net";
-import { isInside, type ResolvedConfig } from "../../config/index.ts";
+import { isInside, isLoopback, type ResolvedConfig } from "../../config/index.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Finding } from "./finding.ts";
 
@@ -19,7 +19,6 @@ export function auditSecurity(config: ResolvedConfig): readonly SecurityFinding[
   return Object.entries(securityChecks).flatMap(([id, check]) => check(config).map((found) => ({ id, ...found })));
 }
 
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
 const isExposed = ({ gateway }: ResolvedConfig): boolean => !isLoopback(gateway.host);
 
 /** By id. Each has a test with a config that has it and one that has not. */

@@ -43,6 +43,11 @@ const cases: Readonly<Record<keyof typeof securityChecks, readonly Case[]>> = {
       key: "gateway.controlUi.allowedOrigins[1]",
       not: token(long, { controlUi: { allowedOrigins: ["https://a.example", "http://127.0.0.1:5173"] } }),
     },
+    {
+      has: token(long, { controlUi: { allowedOrigins: ["http://127.elsewhere.example"] } }),
+      key: "gateway.controlUi.allowedOrigins[0]",
+      not: token(long, { controlUi: { allowedOrigins: ["http://127.0.0.2", "http://[::1]:5173"] } }),
+    },
   ],
   "gateway.proxy-wide": [
     {
