@@ -28,9 +28,9 @@ export function addConfig({ program, context, exit }: Shell): void {
     .command("get [key]")
     .description("print the file, or the value of a key such as agents.list[id=main].name; secrets are not shown")
     .option("--json", "print JSON (values other than texts always are)")
-    .action(async (key: string | undefined) => {
+    .action(async (key: string | undefined, options: JsonOption) => {
       const { runConfigGet } = await import("./commands/config-edit.ts");
-      exit(await runConfigGet(context(), key));
+      exit(await runConfigGet(context(), key, options));
     });
   config
     .command("set <key> <value>")

@@ -18,7 +18,7 @@ export interface AddOptions {
   readonly json?: boolean;
 }
 
-/** Asks for what is missing when a person is there and has given nothing but the command. */
+/** Asks for what was not given when a person is there and has not named the agent. */
 export async function runAgentsAdd(
   context: CliContext,
   given: string | undefined,
@@ -26,7 +26,7 @@ export async function runAgentsAdd(
 ): Promise<ExitCode> {
   const { json, nonInteractive, bind = [], ...fields } = options;
   const isAsking = given === undefined && nonInteractive !== true && json !== true && canAsk(context);
-  const asked = isAsking ? await askForAgent(context) : { name: given ?? "", ...fields };
+  const asked = { name: given ?? "", ...fields, ...(isAsking ? await askForAgent(context, fields) : {}) };
   if (asked.name.trim() === "")
     throw failure("CLOISTER_REQUEST_INVALID", "an agent needs a name", `${commandPrefix(context)} agents add work`);
   const id = agentIdOfName(asked.name);
@@ -118,10 +118,10 @@ function tell(context: CliContext, changed: Parameters<typeof describeChange>[0]
 
 const canAsk = ({ terminal }: CliContext): boolean => terminal.isTty && terminal.input.isTTY === true;
 
-async function askForAgent(context: CliContext) {
+async function askForAgent(context: CliContext, given: Pick<AddOptions, "workspace" | "model">) {
   const name = await ask(context, "Name of the agent: ");
-  const workspace = await ask(context, "Workspace (empty: the usual place): ");
-  const model = await ask(context, "Model (empty: the default): ");
+  const workspace = given.workspace ?? (await ask(context, "Workspace (empty: the usual place): "));
+  const model = given.model ?? (await ask(context, "Model (empty: the default): "));
   return { name, ...(workspace === "" ? {} : { workspace }), ...(model === "" ? {} : { model }) };
 }
 

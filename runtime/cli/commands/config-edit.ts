@@ -32,14 +32,18 @@ export interface ChangeOptions extends JsonOption {
 }
 
 /** Secrets are marks. Exit code 1 when nothing stands there. */
-export async function runConfigGet(context: CliContext, key: string | undefined): Promise<ExitCode> {
+export async function runConfigGet(
+  context: CliContext,
+  key: string | undefined,
+  { json }: JsonOption,
+): Promise<ExitCode> {
   const value = await readShown(context);
   const found = key === undefined ? value : valueAt(parsePath(key, value), value);
   if (found === undefined) {
     context.terminal.err(`${key ?? ""} is not in the file`);
     return 1;
   }
-  context.terminal.out(typeof found === "string" ? found : formatJson(found));
+  context.terminal.out(typeof found === "string" && json !== true ? found : formatJson(found));
   return 0;
 }
 

@@ -1,8 +1,9 @@
 /** Whole command lines against a scripted gateway: what they ask, print and exit with. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import JSON5 from "json5";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { runProgram } from "../../../runtime/cli/program.ts";
 import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
 import { type Script, type ScriptedGateway, startGatewayIn } from "./scripted-gateway.ts";
@@ -643,6 +644,45 @@ describe("route explain", () => {
     expect(terminal.outText()).toContain("decided  channels.webhook.groupAllowFrom\n");
     expect(await explain("--peer", "group:g2", "--sender", "ana", "--mentioned", "--text", "@raul")).toBe(0);
     expect(terminal.outText()).toContain("agents   raul (broadcast webhook:g2)");
+  });
+});
+
+describe("without a gateway, the file", () => {
+  const file = (): string => path.join(stateDir, "cloister.json");
+  beforeEach(async () => {
+    await writeFile(file(), '{ agents: { list: [{ id: "main", name: "Main" }] } }');
+  });
+
+  it("is printed by key: a text as it is, and as JSON when asked to", async () => {
+    expect(await run("config", "get", "agents.list[id=main].name")).toBe(0);
+    expect(await run("config", "get", "agents.list[id=main].name", "--json")).toBe(0);
+    expect(terminal.outText()).toBe('Main\n"Main"\n');
+  });
+
+  it("takes an agent whose name is asked for at a terminal, with what was given beside it", async () => {
+    const screen = makeFakeTerminal({ isTty: true });
+    const adding = runProgram(makeContext(home, screen), [
+      "agents",
+      "add",
+      "--workspace",
+      "/here",
+      "--module",
+      "scripted",
+    ]);
+    for (const [question, answer] of [
+      ["Name of the agent: ", "Work"],
+      ["Model (empty: the default): ", ""],
+    ] as const) {
+      await vi.waitFor(() => expect(screen.outText()).toContain(question));
+      screen.input.write(`${answer}\n`);
+    }
+    expect(await adding).toBe(0);
+    expect(screen.outText()).not.toContain("Workspace (empty");
+    const written = JSON5.parse<{ agents: { list: unknown } }>(await readFile(file(), "utf8"));
+    expect(written.agents.list).toEqual([
+      { id: "main", name: "Main" },
+      { id: "work", name: "Work", workspace: "/here", module: "scripted" },
+    ]);
   });
 });
 
