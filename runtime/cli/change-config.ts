@@ -84,18 +84,25 @@ async function changeFile(
 
 type Request = (method: string, params: object) => Promise<unknown>;
 
-/** The second when no gateway answers, unless one was named. */
+/**
+ * The second when no gateway answers, unless one was named. A gateway that goes away after it has answered may have done what it was
+ * asked for: then nothing is done again.
+ */
 export async function atGateway<T>(
   context: CliContext,
   scope: ClientScope,
   ask: (request: Request) => Promise<T>,
   otherwise: () => Promise<T>,
 ): Promise<T> {
+  let hasAnswered = false;
   try {
-    return await withGateway(context, [scope], (client) => ask((method, params) => client.request(method, params)));
+    return await withGateway(context, [scope], (client) => {
+      hasAnswered = true;
+      return ask((method, params) => client.request(method, params));
+    });
   } catch (error) {
     const isDown = isCoded(error) && error.code === "CLOISTER_GATEWAY_UNREACHABLE";
-    if (!isDown || context.options.url !== undefined) throw error;
+    if (!isDown || hasAnswered || context.options.url !== undefined) throw error;
     return otherwise();
   }
 }

@@ -55,8 +55,11 @@ function isSecret(value: string, path: Path): boolean {
   return (inSection && path.length > 2) || (typeof name === "string" && secretName.test(name)) || hasLogin(value);
 }
 
-/** A URL with a name and a password in it, or with a query that may hold one. */
+/** A URL with a name in it, which may be a token, or a password, or with a query that may hold one. */
 function hasLogin(value: string): boolean {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? URL.parse(value) : null;
-  return url !== null && (url.password !== "" || [...url.searchParams.keys()].some((name) => secretName.test(name)));
+  return (
+    url !== null &&
+    (url.username !== "" || url.password !== "" || [...url.searchParams.keys()].some((name) => secretName.test(name)))
+  );
 }

@@ -23,6 +23,8 @@ test("without a config: one agent main, nothing written outside the state direct
   expect(readdirSync(path.join(stateDir, "home"))).toEqual([]);
   expect(readdirSync(stateDir).toSorted()).toEqual([
     "agents",
+    "audit.anchor",
+    "config",
     "home",
     "logs",
     "operator.key",
