@@ -37,7 +37,7 @@ import { pipeline } from "node:stream/promises";
 // The gateway empties its environment.
 const file = process.env.SNAPSHOT_FILE;
 process.on("worker", (worker) => {
-  if (worker.threadName !== "cell:a") return;
+  if (!/^c\\d+:a$/.test(worker.threadName)) return;
   process.on("SIGUSR2", async () => {
     await pipeline(await worker.getHeapSnapshot(), fs.createWriteStream(file + ".part"));
     fs.renameSync(file + ".part", file);
