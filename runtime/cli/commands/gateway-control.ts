@@ -167,22 +167,19 @@ export async function runGatewayStart(context: CliContext, options: StartOptions
     stdio: ["ignore", output.fd, output.fd],
   });
   await output.close();
-  const ended = Promise.withResolvers<number | null>();
-  child.on("error", () => ended.resolve(null));
-  child.on("exit", (code) => ended.resolve(code));
-  const ready = waitFor(
+  let ended: { readonly code: number | null } | undefined;
+  child.on("error", () => (ended = { code: null }));
+  child.on("exit", (code) => (ended = { code }));
+  const first = await waitFor(
     context,
     limits.clientStartMs,
     async () => {
       const now = await look(withDev(context, options));
-      return now?.ready === true ? now : undefined;
+      return now?.ready === true ? now : ended;
     },
     "Starting the gateway: it was not ready",
   );
-  const first = await Promise.race([ready, ended.promise.then((code) => ({ code }))]);
   if ("code" in first) {
-    // The wait for it is over, whatever it would still find.
-    ready.catch(() => undefined);
     terminal.err((await readFile(outputFile, "utf8")).trimEnd());
     return first.code ?? 1;
   }
