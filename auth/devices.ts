@@ -286,21 +286,7 @@ function approveInvited(
   if (findDevice(devices, deviceId) === undefined && devices.paired.length >= limits.devicesMax)
     return { type: "refused", devices, kind: "new", full: true };
   const granted = grant(devices, { deviceId, publicKey, role, scopes, commands, remoteIp, client }, "invited", world);
-  const closed = closeRequests(
-    granted.devices,
-    (request) => request.deviceId === deviceId && request.role === role,
-    "approved",
-    world.nowMs,
-  );
-  const token = liveToken(granted.row, role);
-  return {
-    type: "admitted",
-    devices: closed,
-    scopes,
-    approved: "new",
-    retired: [],
-    ...(token === undefined ? {} : { token }),
-  };
+  return { ...admitGranted(granted, role, world.nowMs), scopes, approved: "new", retired: [] };
 }
 
 function approveSilently(
@@ -322,21 +308,18 @@ function approveSilently(
     "silent",
     world,
   );
-  const closed = closeRequests(
-    granted.devices,
-    (request) => request.deviceId === deviceId && request.role === role,
-    "approved",
-    world.nowMs,
-  );
-  const token = liveToken(granted.row, role);
+  return { ...admitGranted(granted, role, world.nowMs), scopes: asked, approved: kind, retired };
+}
+
+/** What it asked for in this role is decided with that. */
+function admitGranted({ devices, row }: ReturnType<typeof grant>, role: string, nowMs: number) {
+  const isDecided = (request: DeviceRequest): boolean => request.deviceId === row.deviceId && request.role === role;
+  const token = liveToken(row, role);
   return {
     type: "admitted",
-    devices: closed,
-    scopes: asked,
-    approved: kind,
-    retired,
+    devices: closeRequests(devices, isDecided, "approved", nowMs),
     ...(token === undefined ? {} : { token }),
-  };
+  } as const;
 }
 
 /** Programs without a lasting home make a key at each start: of those, only who is there stays (AC-09.3). */

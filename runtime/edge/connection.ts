@@ -23,7 +23,7 @@ import {
   type RequestFrame,
   type StateVersion,
 } from "./frames.ts";
-import { type Admission, admissionOfDevice, type Caller, type Door, decideAdmission } from "./handshake.ts";
+import { type Admission, admissionOfDevice, type Caller, type Door, decideAdmission, printable } from "./handshake.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Hello } from "./hello.ts";
 import { formatIssues } from "./issues.ts";
@@ -325,5 +325,5 @@ function closedBeforeConnect(
 
 /** What a client sent, safe to stand in a line of the log. */
 function shown(value: unknown): string {
-  return typeof value === "string" && value !== "" ? value.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 200) : "n/a";
+  return typeof value === "string" && value !== "" ? printable(value).slice(0, 200) : "n/a";
 }

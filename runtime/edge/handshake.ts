@@ -177,11 +177,10 @@ function makeAttempt(
 }
 
 /** What a client says of itself ends up on a terminal: one short line without control characters. */
-export const shownText = (text: string): string =>
-  text
-    .replaceAll(/[^\x20-\x7e]/g, "?")
-    .trim()
-    .slice(0, limits.deviceFactCharsMax);
+export const shownText = (text: string): string => printable(text).trim().slice(0, limits.deviceFactCharsMax);
+
+/** Without anything that could move a terminal's cursor or look like another letter. */
+export const printable = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, "?");
 
 const approvals = {
   "not-paired": "device is not approved yet",

@@ -8,7 +8,6 @@ import { limits } from "../../runtime/kernel/limits.ts";
 import { actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { childrenOf } from "../support/processes.ts";
-import { until } from "../chaos/load.ts";
 
 const flooder = actorPath("flooder");
 
@@ -45,7 +44,7 @@ test.runIf(process.platform === "linux")("the thread of a suspect is lowered, an
   ]);
   await Promise.all([calm.started, suspect.started]);
   const found = (): readonly number[] => niceOf(process.pid, /^c\d+:an-agent/).toSorted((a, b) => a - b);
-  await until(() => found().includes(limits.faultyCellNice));
+  await expect.poll(found).toContain(limits.faultyCellNice);
   expect(found()).toEqual([own, ...lowered]);
   expect(os.getPriority()).toBe(own);
 });
@@ -66,7 +65,7 @@ test.runIf(process.platform === "linux").each(["thread", "process"] as const)(
       level === "thread" ? niceOf(process.pid, /^c\d+:still/) : childrenOf(process.pid).flatMap((pid) => niceOf(pid));
     expect(threads()).not.toContain(limits.faultyCellNice);
     void cell.turn("infinite loop");
-    await until(() => threads().includes(limits.faultyCellNice));
+    await expect.poll(threads).toContain(limits.faultyCellNice);
     expect(await cell.exited).toMatchObject({ reason: "hung" });
   },
 );

@@ -10,7 +10,18 @@ import type { Exchange } from "../route.ts";
 import { type Accepted, type CallDeps, carryOutCall } from "./call.ts";
 import { type EventStream, openEventStream } from "./event-stream.ts";
 import { openAiError } from "./openai-error.ts";
-import { content, ignoredOf, makeCall, maybe, nameCharsMax, type SaidMessage, textOf, unsupported } from "./said.ts";
+import {
+  content,
+  ignoredOf,
+  makeCall,
+  maybe,
+  nameCharsMax,
+  refuseTools,
+  roleOf,
+  type SaidMessage,
+  textOf,
+  unsupported,
+} from "./said.ts";
 
 const message = z.looseObject({ role: z.string(), content: maybe(content) });
 
@@ -95,21 +106,20 @@ function headOf({ runId, agentId }: Accepted, created: number, object: string): 
   return { id: `chatcmpl-${runId.replace(/^call-/, "")}`, object, created, model: `agent/${agentId}` };
 }
 
-function messageOf({ role, content: found }: Body["messages"][number], index: number): SaidMessage {
+function messageOf({ role: named, content: found }: Body["messages"][number], index: number): SaidMessage {
   const where = `messages.${index}`;
   const text = textOf(found ?? "", `${where}.content`);
-  if (role === "user" || role === "assistant") return { role, text };
-  if (role === "system" || role === "developer") return { role: "system", text };
+  const role = roleOf(named);
+  if (role !== undefined) return { role, text };
   throw unsupported(
-    `${where}.role: found ${JSON.stringify(role.slice(0, 40))}`,
+    `${where}.role: found ${JSON.stringify(named.slice(0, 40))}`,
     "use system, developer, user and assistant: an agent's tools are its own",
   );
 }
 
 /** What would change the form of the answer, and is not there. What only tunes a model is ignored, and named in a header. */
 function refuseUnsupported({ tools, functions, response_format: format, modalities, logprobs, audio }: Body): void {
-  if ((tools ?? functions ?? []).length > 0)
-    throw unsupported("tools: found some of the caller's own", "leave them out: an agent's tools are its own");
+  refuseTools(tools ?? functions);
   if (format !== undefined && format.type !== "text")
     throw unsupported(`response_format.type: found ${JSON.stringify(format.type.slice(0, 40))}`, 'use "text"');
   if (modalities?.some((name) => name !== "text") === true || audio !== undefined)

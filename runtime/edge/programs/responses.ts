@@ -11,7 +11,18 @@ import type { ProgramCall } from "../port.ts";
 import type { Exchange } from "../route.ts";
 import { type Accepted, type CallDeps, carryOutCall } from "./call.ts";
 import { type EventStream, openEventStream } from "./event-stream.ts";
-import { content, ignoredOf, makeCall, maybe, nameCharsMax, type SaidMessage, textOf, unsupported } from "./said.ts";
+import {
+  content,
+  ignoredOf,
+  makeCall,
+  maybe,
+  nameCharsMax,
+  refuseTools,
+  roleOf,
+  type SaidMessage,
+  textOf,
+  unsupported,
+} from "./said.ts";
 
 const item = z.looseObject({
   type: z.string().exactOptional(),
@@ -195,17 +206,17 @@ function messagesOf({ input, instructions }: Body): SaidMessage[] {
   const items = typeof input === "string" ? [{ role: "user", content: input }] : input;
   const said = items.map((found, index): SaidMessage => {
     const where = `input.${index}`;
-    const { role, content: parts } = found;
+    const { role: named, content: parts } = found;
     if ("type" in found && found.type !== undefined && found.type !== "message")
       throw unsupported(
         `${where}.type: found ${JSON.stringify(found.type.slice(0, 40))}`,
         "use messages: an agent's tools are its own",
       );
     const text = textOf(parts ?? "", `${where}.content`);
-    if (role === "user" || role === "assistant") return { role, text };
-    if (role === "system" || role === "developer") return { role: "system", text };
+    const role = roleOf(named);
+    if (role !== undefined) return { role, text };
     throw unsupported(
-      `${where}.role: found ${JSON.stringify(String(role).slice(0, 40))}`,
+      `${where}.role: found ${JSON.stringify(String(named).slice(0, 40))}`,
       "use system, developer, user and assistant",
     );
   });
@@ -216,8 +227,7 @@ function messagesOf({ input, instructions }: Body): SaidMessage[] {
 }
 
 function refuseUnsupported({ tools, background, conversation, text }: Body): void {
-  if ((tools ?? []).length > 0)
-    throw unsupported("tools: found some of the caller's own", "leave them out: an agent's tools are its own");
+  refuseTools(tools);
   if (background === true) throw unsupported("background: found true", "wait for the answer, or use POST /hooks/agent");
   if (conversation !== undefined)
     throw unsupported("conversation: found one", "name the conversation with user, or go on with previous_response_id");

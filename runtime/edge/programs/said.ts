@@ -33,6 +33,18 @@ export function textOf(found: z.infer<typeof content>, where: string): string {
     .join("\n");
 }
 
+/** Undefined for a role that no agent hears. */
+export function roleOf(role: string | undefined): SaidMessage["role"] | undefined {
+  if (role === "user" || role === "assistant") return role;
+  return role === "system" || role === "developer" ? "system" : undefined;
+}
+
+/** Throws `CLOISTER_REQUEST_INVALID` when there is one. */
+export function refuseTools(tools: readonly unknown[] = []): void {
+  if (tools.length > 0)
+    throw unsupported("tools: found some of the caller's own", "leave them out: an agent's tools are its own");
+}
+
 export function unsupported(found: string, remedy: string): CodedError {
   return failure("CLOISTER_REQUEST_INVALID", `${found}, which agents of this gateway do not take over HTTP`, remedy);
 }
