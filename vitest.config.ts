@@ -1,10 +1,13 @@
 import { defineConfig } from "vitest/config";
+import { engineFlags } from "./runtime/launcher/engine-flags.ts";
 
 const project = (name: string, timeoutMs: number, extra: object = {}) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
     pool: "forks" as const,
+    // Cells start and end in these processes as they do in a gateway.
+    execArgv: [...engineFlags(process.versions.node)],
     setupFiles: ["test/support/property-seed.ts"],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,

@@ -1,0 +1,35 @@
+import { execFileSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { gatewayCommand } from "../../../runtime/cli/commands/launch.ts";
+import { engineFlags } from "../../../runtime/launcher/engine-flags.ts";
+
+describe("the options of V8", () => {
+  it.each([
+    ["24.0.0", ["--no-memory-protection-keys"]],
+    ["25.9.1", ["--no-memory-protection-keys"]],
+    ["26.0.0", []],
+    ["30.1.2", []],
+  ])("for Node %s are %j", (version, flags) => {
+    expect(engineFlags(version)).toEqual(flags);
+  });
+
+  it("are taken by the Node that runs this, and this process has them", () => {
+    const flags = engineFlags(process.versions.node);
+    expect(execFileSync(process.execPath, [...flags, "--eval", "console.log(1)"], { encoding: "utf8" })).toBe("1\n");
+    for (const flag of flags) expect(process.execArgv).toContain(flag);
+  });
+
+  it("stand before everything else in the gateway's command line", () => {
+    const self = ["/bin/node", "--enable-source-maps", "main.js"] as const;
+    expect(gatewayCommand(self, ["gateway", "--port", "0"], "24.3.0")).toEqual([
+      "/bin/node",
+      "--no-memory-protection-keys",
+      "--enable-source-maps",
+      "main.js",
+      "gateway",
+      "--port",
+      "0",
+    ]);
+    expect(gatewayCommand(self, ["gateway"], "26.1.0")).toEqual([...self, "gateway"]);
+  });
+});
