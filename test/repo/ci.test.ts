@@ -66,6 +66,29 @@ describe(".ci/run", () => {
     expect(last("tests broken 5 false; step one 5 true")).toEqual({ line: "1 passed, 1 failed", failed: true });
   });
 
+  test("runs the tests of Node 24 again when Node ended a process, once, and not when a test failed", () => {
+    const folderOf = mkdtempSync(path.join(folder, "runs-"));
+    /** A run of tests: `outcomes` of the first, second… as failed tests and what it printed. */
+    const suite = (...outcomes: readonly (readonly [number, string])[]): string => {
+      const file = path.join(folderOf, `${Math.random()}`);
+      const cases = outcomes.map(([failedTests, said], at) => {
+        const report = JSON.stringify({ numPassedTests: 5 + at, numFailedTests: failedTests, testResults: [] });
+        return `${at}) echo '${said}'; echo '${report}' > "\${last#*=}"; exit ${said === "" && failedTests === 0 ? 0 : 1};;`;
+      });
+      writeFileSync(
+        file,
+        `for last; do :; done; n=$(cat "$0.n" || echo 0); echo $((n + 1)) > "$0.n"; case $n in ${cases.join(" ")} esac`,
+      );
+      return `tests_despite_aborts old 5 bash ${file} 2>/dev/null`;
+    };
+    const aborted = "Caused by: Error: Worker exited unexpectedly";
+    expect(last(suite([0, ""]))).toEqual({ line: "5 passed, 0 failed", failed: false });
+    expect(last(suite([0, aborted], [0, ""]))).toEqual({ line: "6 passed, 0 failed", failed: false });
+    expect(last(suite([0, aborted], [0, aborted], [0, ""]))).toEqual({ line: "6 passed, 1 failed", failed: true });
+    expect(last(suite([1, aborted], [0, ""]))).toEqual({ line: "5 passed, 1 failed", failed: true });
+    expect(last(suite([0, "another fault"], [0, ""]))).toEqual({ line: "5 passed, 1 failed", failed: true });
+  });
+
   test("runs every part of `npm run check`", () => {
     const scripts: { readonly scripts: Readonly<Record<string, string>> } = JSON.parse(readText("package.json"));
     const parts = [...(scripts.scripts["check"] ?? "").matchAll(/npm run -s ([\w:]+)/g)].map((match) => match[1]);
