@@ -23,7 +23,8 @@ export const sessionTools = [
 
 /** One list each for the rows of all agents. */
 const scheduleVerbs: readonly Verb[] = ["schedule"];
-const toolVerbs: readonly Verb[] = sessionTools.map((tool) => `tool:${tool}` as const);
+/** With the right to ask models; which ones is the config's matter (`runtime/broker`). */
+const toolVerbs: readonly Verb[] = ["model", ...sessionTools.map((tool) => `tool:${tool}` as const)];
 
 /** The rows that the config gives, agent by agent; those of operators are in `grantPairings`. */
 export function compilePairings(policy: Policy, isAgent: (agentId: string) => boolean): StandingPairings {

@@ -57,6 +57,7 @@ export async function openGatewayHere(
     senders: await store.senders(),
     operatorKey: "ab".repeat(32),
     liveCellsMax: 100,
+    startBroker: () => Promise.reject(new Error("the benchmarks ask no models")),
     version: "bench",
     process: {
       pid: process.pid,

@@ -237,6 +237,37 @@ export const errorRegister = {
     http: 500,
   },
   CLOISTER_WORKSPACE_ESCAPE: { summary: "A path leaves the agent's workspace.", retry: "never", http: 403 },
+  CLOISTER_MODEL_UNAVAILABLE: {
+    summary: "No model is configured for the agent, or the provider of the model is not.",
+    retry: "after-change",
+    http: 503,
+  },
+  CLOISTER_MODEL_CREDENTIAL: {
+    summary: "There is no credential for the model's provider, or the provider refuses it or wants to be paid.",
+    retry: "after-change",
+    http: 502,
+  },
+  CLOISTER_MODEL_RATE_LIMITED: {
+    summary: "The model's provider refuses further calls for a while.",
+    retry: "later",
+    http: 429,
+  },
+  CLOISTER_MODEL_FAILED: {
+    summary: "The model's provider failed or could not be reached, also when tried again.",
+    retry: "later",
+    http: 502,
+  },
+  CLOISTER_MODEL_REFUSED: { summary: "The model's provider refuses the request.", retry: "never", http: 400 },
+  CLOISTER_MODEL_CONTEXT_FULL: {
+    summary: "The conversation is longer than the model takes.",
+    retry: "never",
+    http: 400,
+  },
+  CLOISTER_MODEL_OUTPUT_INVALID: {
+    summary: "The answer of a model is not of the form that was asked for, or beyond its bounds.",
+    retry: "later",
+    http: 502,
+  },
   CLOISTER_THREAD_LOST: {
     summary: "A thread of the gateway ended while a call to it was pending.",
     retry: "later",

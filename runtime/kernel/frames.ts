@@ -48,6 +48,8 @@ export const up = {
   take: 26,
   /** num, a = tokens that a model read and wrote, both in decimal digits. */
   usage: 27,
+  /** slot, num = number of the call in its turn, a = model (empty: the agent's), b = `text` when pieces of the answer are wanted, c = request (JSON). */
+  model: 28,
 } as const;
 
 /** Bits of `num` in `up.done`. */
@@ -67,6 +69,8 @@ export const down = {
   slot: 5,
   /** One of several messages; before the delivery of the turn (ref 0), or before the result of `ref`. num = 1: only its beginning; a = header (JSON), b = body. */
   part: 6,
+  /** A piece of the answer that the call `ref` waits for; a = text. */
+  text: 7,
 } as const;
 
 export const upStride = 8;

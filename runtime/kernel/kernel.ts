@@ -15,11 +15,13 @@ import type { AgentPhase, Envelope, EnvelopeHeader, Outcome, ReplyRoute } from "
 import { type FollowUp, followUpAdmission } from "./exchange.ts";
 import type { Refusal } from "./errors.ts";
 import { laneOf, type LaneRow, makeLanes, setPlaces, viewLanes } from "./lanes.ts";
+import type { ModelCall, ModelEnd } from "./model-call.ts";
+import { modelAnswered, modelText } from "./models.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { Pairing, PairingRegistry } from "./pairings.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { type CheckedSend, sendAs, sentBefore } from "./sends.ts";
-import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelState, SignalCall } from "./state.ts";
+import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelState } from "./state.ts";
 import { stopWithRuns, unfinishedBelow } from "./run-stops.ts";
 import { cancelTurn, endLoops, type Stopped, type StopScope } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
@@ -45,6 +47,7 @@ import {
 } from "./runs.ts";
 import { receiveFrame } from "./syscalls.ts";
 import type { KernelSettings } from "./settings.ts";
+import type { SignalCall } from "./signal-call.ts";
 import { signalResult } from "./signals.ts";
 import { type Begun, begun, committed, forgetState, taken, leave } from "./turns.ts";
 import { noTokens } from "./usage.ts";
@@ -253,6 +256,11 @@ export function makeKernel(
       // It sent a message before, and now it did not come so far.
       else if (before?.to !== undefined) postRefusal(k, call.agentId, call.incarnation, call.ref, diverged(before, id));
       else hear(k, agent, turn, call.ref, id, [1, "ok", json]);
+    },
+    modelText: (call: ModelCall, text: string): void => modelText(k, call, text),
+    modelAnswered(call: ModelCall, end: ModelEnd, nowMs: number): void {
+      modelAnswered(k, call, end);
+      afterwards(nowMs);
     },
     /** Why the session may start no further run, whatever it is; `spawn` asks the same again. */
     whyNoSpawn(

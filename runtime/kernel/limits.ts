@@ -22,6 +22,10 @@ export const limits = {
   /** Characters of one recorded answer, and of all of one turn: the main thread holds them while the turn is repeated. */
   stepCharsMax: 262_144,
   turnStepCharsMax: 4_194_304,
+  /** Characters of one request to a model (JSON): a million tokens of text. The main thread passes it on unread. */
+  modelRequestCharsMax: 6_291_456,
+  /** Characters of the name of a model, with its provider. */
+  modelNameCharsMax: 256,
   /** Characters of the name of a step. */
   stepNameCharsMax: 200,
   /** Characters of the message of a failed turn. */

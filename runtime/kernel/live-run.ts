@@ -6,7 +6,12 @@ export interface LiveRun {
   row: RunRow;
   readonly pairingId: string;
   /** What it may still use up; a kind that is absent is bounded by the runs above it alone. */
-  left: { readonly tokens?: number; readonly toolCalls?: number; readonly children?: number };
+  left: {
+    readonly tokens?: number;
+    readonly toolCalls?: number;
+    readonly children?: number;
+    readonly costNanos?: number;
+  };
   phase: "storing" | "alive" | "reporting" | "over";
   /** Counts in lane `subagent`. */
   holdsPlace: boolean;
@@ -21,6 +26,7 @@ export interface LiveRun {
   tokens: Tokens | undefined;
   /** With all that it started, all kinds together. */
   treeTokens: number;
+  treeCostNanos: number;
   /** Decided, and not stored yet. `isUnheard`: its requester is not told. */
   end: (Pick<RunEnd, "outcome" | "code" | "detail"> & { readonly isUnheard?: true }) | undefined;
   /** The store did not take the end: not again before. */

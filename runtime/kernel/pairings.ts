@@ -31,6 +31,8 @@ export interface Budget {
   readonly toolCalls?: number;
   readonly children?: number;
   readonly depth?: number;
+  /** Money, in 10^-9 USD. */
+  readonly costNanos?: number;
 }
 
 /** What is asked of a parent. What is left out of `untilMs` and `budget` is as much as the parent has. */
@@ -90,7 +92,7 @@ export function attenuate(parent: Pairing, asked: Attenuation): Pairing | Refusa
   };
 }
 
-const budgetKinds = ["tokens", "toolCalls", "children", "depth"] as const;
+const budgetKinds = ["tokens", "toolCalls", "children", "depth", "costNanos"] as const;
 
 const lessOne = (depth: number | undefined): number | undefined => (depth === undefined ? undefined : depth - 1);
 

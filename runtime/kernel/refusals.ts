@@ -21,7 +21,8 @@ export function refuse(
   call?: CallId,
 ): void {
   if (call === undefined) postRefusal(k, agent.spec.id, agent.incarnation, record.ref, refusal);
-  else if (call.op === "tool") hear(k, agent, turn, record.ref, call, [0, JSON.stringify(refusal), ""]);
+  else if (call.op === "tool" || call.op === "model")
+    hear(k, agent, turn, record.ref, call, [0, JSON.stringify(refusal), ""]);
   else answerRefusal(k, agent, turn, record.ref, call, refusal);
   k.emit({
     type: "audit",
@@ -39,6 +40,7 @@ export function refuse(
 /** What the call wanted to do, where it is a verb of a right. */
 function verbOf(op: number | undefined, call: CallId | undefined): { readonly verb?: string } {
   if (call?.op === "send" || call?.op === "request") return { verb: call.op };
+  if (call?.op === "model") return { verb: "model" };
   if (call?.op === "tool") return { verb: `tool:${call.name.slice(0, 80)}` };
   return op === up.sendVolatile ? { verb: "request" } : {};
 }

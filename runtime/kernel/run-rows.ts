@@ -67,6 +67,8 @@ export type RunDelivery = "delivered" | "pending" | "quiet" | "suppressed" | "bl
 export interface Tokens {
   readonly input: number;
   readonly output: number;
+  /** What they cost, in 10^-9 USD: whole, so that sums are exact. Absent: no price is known of any of them. */
+  readonly costNanos?: number;
 }
 
 /** The effect that asks to keep the end of the run, and the message to its requester in the same transaction; ends with `runStored`. */

@@ -13,13 +13,13 @@ export function treeOf(k: KernelState, entry: AgentEntry): readonly AgentEntry[]
 }
 
 /**
- * The nearest whose budget of tokens is used up: the run, or one above it whose end is its end too. A run that is detached, or whose
+ * The nearest whose budget of tokens or money is used up: the run, or one above it whose end is its end too. A run that is detached, or whose
  * requester is gone, outlives those above it.
  */
 export function findSpent(k: KernelState, entry: AgentEntry): LiveRun | undefined {
   for (let at: AgentEntry | undefined = entry; at?.run !== undefined; ) {
     const { run }: AgentEntry = at;
-    if (run?.end === undefined && run?.left.tokens === 0) return run;
+    if (run?.end === undefined && (run?.left.tokens === 0 || run?.left.costNanos === 0)) return run;
     at = run === undefined || run.row.detached ? undefined : k.runs.get(run.row.requesterSessionKey);
   }
   return undefined;

@@ -215,7 +215,7 @@ function deriveRights(
   if (held === undefined)
     return { code: "CLOISTER_CAPABILITY_DENIED", message: `${parent.spec.id} holds no capability to spawn` };
   const delegable = held.delegable ?? [];
-  const verbs = request.tools(depth).map((tool): Verb => `tool:${tool}`);
+  const verbs: readonly Verb[] = ["model", ...request.tools(depth).map((tool): Verb => `tool:${tool}`)];
   const inherited = verbs.filter((verb) => delegable.includes(verb));
   const spent = whichIsSpent(k, treeOf(k, parent), "children");
   if (spent !== undefined) return overBudget(spent, "children");
@@ -249,7 +249,7 @@ function open(k: KernelState, row: RunRow, pairing: Pairing, request: SpawnReque
     clamp: request.clamp,
     supervision: defaultSupervision(k.settings.limits),
   });
-  const { tokens, toolCalls, children } = pairing.budget ?? {};
+  const { tokens, toolCalls, children, costNanos } = pairing.budget ?? {};
   entry.run = {
     row,
     pairingId: pairing.id,
@@ -257,6 +257,7 @@ function open(k: KernelState, row: RunRow, pairing: Pairing, request: SpawnReque
       ...(tokens === undefined ? {} : { tokens }),
       ...(toolCalls === undefined ? {} : { toolCalls }),
       ...(children === undefined ? {} : { children }),
+      ...(costNanos === undefined ? {} : { costNanos }),
     },
     phase: "storing",
     holdsPlace: false,
@@ -267,6 +268,7 @@ function open(k: KernelState, row: RunRow, pairing: Pairing, request: SpawnReque
     toolCalls: 0,
     tokens: undefined,
     treeTokens: 0,
+    treeCostNanos: 0,
     end: undefined,
     retryAtMs: 0,
   } satisfies LiveRun;

@@ -12,7 +12,8 @@ import { type UpRecord, up } from "./frames.ts";
 import type { Pairing } from "./pairings.ts";
 import { isClamped, refuse } from "./refusals.ts";
 import { isCallNumber, noCallNumber, slotPairing } from "./sends.ts";
-import type { AgentEntry, KernelState, SignalCall, Turn } from "./state.ts";
+import type { SignalCall } from "./signal-call.ts";
+import type { AgentEntry, KernelState, Turn } from "./state.ts";
 import { postRefusal } from "./posts.ts";
 import { answerFromSteps, type CallId, hear, hearNow, type StepResult, whyNoMoreSteps } from "./steps.ts";
 

@@ -41,11 +41,11 @@ import type { LiveRun } from "./live-run.ts";
 import type { RunEnded, Tokens } from "./run-rows.ts";
 import type { CheckedSend } from "./sends.ts";
 import type { CallId, StepRow } from "./steps.ts";
+import type { ModelCall } from "./model-call.ts";
 import type { SignalCall } from "./signal-call.ts";
 import type { Supervision } from "./supervision.ts";
 
 export type { AgentSpec, MailboxPolicy } from "./agent-spec.ts";
-export type { SignalCall } from "./signal-call.ts";
 
 export type ExitReason = "normal" | "shutdown" | "crash" | "hung" | "out_of_memory" | "killed";
 
@@ -413,6 +413,7 @@ export type Effect =
       readonly refusal: Refusal;
     }
   | SignalCall
+  | ModelCall
   /** The runs that the call waits for have ended, or its time is over: `callResult` is wanted. */
   | { readonly type: "runs-waited"; readonly call: Extract<Effect, { type: "call" }> }
   | RunEnded

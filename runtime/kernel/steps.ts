@@ -7,6 +7,7 @@
  *   ctx.send, an ask that its target answered   in the journal and the target's `done` marker already; nothing is added
  *   a timer or monitor that was set             recorded in the journal, in the transaction that sets it
  *   tools, every other end of an ask or signal  the answer is recorded, then heard
+ *   ctx.model                                   the answer is recorded, then heard; one that was not kept is asked for again
  *   ctx.step, a tool that is not repeatable     the start is recorded, then it runs; the answer is recorded, then heard
  *
  *   (none) ──start recorded──► started ──answer recorded──► finished
@@ -18,6 +19,8 @@
 import { hasCell } from "./dispatch.ts";
 import type { Refusal } from "./errors.ts";
 import { countFailure, noteAnswer } from "./loops.ts";
+import type { Tokens } from "./run-rows.ts";
+import { addTokens } from "./usage.ts";
 import { postRefusal, postResult, stoppedRefusal } from "./posts.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
 import { outcomeUnknownResult } from "./tool-results.ts";
@@ -26,8 +29,8 @@ import { outcomeUnknownResult } from "./tool-results.ts";
 export interface CallId {
   /** From 0, in the order of the calls. */
   readonly key: number;
-  readonly op: "send" | "request" | "tool" | "step" | "signal" | "take";
-  /** The target's session key, the tool or the step; of a signal which call it is (`schedule`, `monitor` and so on). */
+  readonly op: "send" | "request" | "tool" | "step" | "signal" | "take" | "model";
+  /** The target's session key, the tool, the step or the model; of a signal which call it is (`schedule`, `monitor` and so on). */
   readonly name: string;
   /** The session that a tool sent to, that a timer is for or that is watched. */
   readonly to?: string;
@@ -41,6 +44,8 @@ export interface StepRow extends CallId {
   readonly result?: StepResult;
   /** The envelope that the call sent; its outcome is asked for by this id. */
   readonly envelopeId?: string;
+  /** What a model took for it. */
+  readonly used?: Tokens;
   /** The answer is this failure of this call (`loops.ts`). */
   readonly failed?: string;
 }
@@ -57,6 +62,8 @@ export function takeUpSteps(k: KernelState, turn: Turn, rows: readonly StepRow[]
   for (const row of rows) {
     if (row.result === undefined) continue;
     turn.stepChars += charsOf(row.result);
+    // The agent's own sum has it from the delivery that called.
+    if (row.used !== undefined) turn.tokens = addTokens(turn.tokens, row.used);
     noteTool(turn, row, row.result);
     if (row.failed !== undefined) countFailure(k, turn, row.failed, describe(row), "as in an earlier delivery");
   }
@@ -194,7 +201,14 @@ function isStarted(turn: Turn, id: CallId): boolean {
  * Lets the cell hear the answer of a call: once it is recorded, or at once when the turn is in memory or over, so that nobody
  * will ask for it again. Beyond the bound of records only a refusal gets here, which the next delivery gets for itself.
  */
-export function hear(k: KernelState, agent: AgentEntry, turn: Turn, ref: number, id: CallId, result: StepResult): void {
+export function hear(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  ref: number,
+  id: CallId & Pick<StepRow, "used">,
+  result: StepResult,
+): void {
   const failed = noteAnswer(k, turn, id, result);
   const known = turn.steps?.has(id.key) === true;
   if (turn.mail.volatile || turn.stage !== "delivered" || (!known && whyNoMoreSteps(k, turn) !== undefined)) {

@@ -8,6 +8,7 @@ import { takeChainCall } from "./chains.ts";
 import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
 import { steer } from "./gather.ts";
 import { noteCall } from "./loops.ts";
+import { modelCall } from "./models.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { refuse } from "./refusals.ts";
 import { isCallNumber, noCallNumber, send, sendVolatile, slotPairing } from "./sends.ts";
@@ -117,6 +118,9 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       if (isCallNumber(k, record.num)) steer(k, agent, turn, record, nowMs);
       else refuse(k, agent, turn, record, noCallNumber(k, String(record.num)));
       return;
+    case up.model:
+      modelCall(k, agent, turn, record);
+      return;
     case up.usage: {
       const wrong = noteUsage(k, agent, turn, record);
       if (wrong !== undefined) forged(k, agent, "record", wrong);
@@ -140,6 +144,7 @@ const mayNot: ReadonlySet<number> = new Set([
   up.send,
   up.sendVolatile,
   up.call,
+  up.model,
   up.stepStart,
   up.schedule,
   up.complete,
@@ -151,6 +156,8 @@ const mayNot: ReadonlySet<number> = new Set([
 
 /** What makes a call this one and no other, beside its name. */
 function givenOf({ op, b, c }: UpRecord): readonly string[] {
+  // A request to a model may be megabytes; one that fails again is as long as before.
+  if (op === up.model) return [String(c.length)];
   return op === up.send ? [c] : [b, c];
 }
 

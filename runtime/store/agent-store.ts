@@ -15,7 +15,7 @@
  * done; what a crash leaves behind is removed when the agent is next opened. Format 1 had neither steps nor failures.
  */
 import type { Provenance, ReplyRoute } from "../kernel/envelope.ts";
-import type { Tokens } from "../kernel/run-rows.ts";
+import { addTokens } from "../kernel/usage.ts";
 import { charsOf, headOf, type StoredText } from "./blobs.ts";
 import { type Environment, type Range, top } from "./environment.ts";
 import type { StoredEnvelope } from "./journal.ts";
@@ -346,12 +346,8 @@ function headAfter(
     messages: before.messages + rows.length,
     lastPreview: preview(turn.outcomeText ?? headOf(envelope.body)),
     ...(replyRoute.type === "channel" ? { lastRoute: replyRoute } : {}),
-    ...(turn.tokens === undefined ? {} : { tokens: sumTokens(before.tokens, turn.tokens) }),
+    ...(turn.tokens === undefined ? {} : { tokens: addTokens(before.tokens, turn.tokens) }),
   };
-}
-
-function sumTokens(before: Tokens | undefined, { input, output }: Tokens): Tokens {
-  return { input: (before?.input ?? 0) + input, output: (before?.output ?? 0) + output };
 }
 
 /** Cut without splitting a surrogate pair. */

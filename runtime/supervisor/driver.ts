@@ -28,6 +28,7 @@ import { initOf, prepareCell } from "./cell-places.ts";
 import type { FollowUp } from "../kernel/exchange.ts";
 import { makeKernelSettings } from "./kernel-settings.ts";
 import { makeProfiles } from "./profiles.ts";
+import type { Models } from "./models.ts";
 import type { Queues } from "./queues.ts";
 import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
@@ -59,6 +60,7 @@ export interface DriverDeps {
   readonly deliver: Deliver;
   /** A session tool was called by a cell whose right to it is checked. */
   readonly callTool: (effect: Extract<Effect, { type: "call" }>) => void;
+  readonly models: Pick<Models, "ask" | "endTurn" | "endCell">;
   /** Whether a call of the tool may be carried out again when its result was not kept. */
   readonly isRepeatable: (tool: string) => boolean;
   /** Another turn of an exchange follows on one that is done. */
@@ -130,10 +132,12 @@ export function makeDriver(deps: DriverDeps): Driver {
     },
     frame: (agentId, incarnation, frame) => kernel.frame(agentId, incarnation, frame, nowMs()),
     ending: (agentId, incarnation, reason) => {
+      deps.models.endCell(agentId, incarnation);
       log.info({ agent: agentId, incarnation, reason }, "a cell is to end");
       kernel.cellEnding(agentId, incarnation, reason, nowMs());
     },
     exited: (agentId, incarnation, reason, detail, profile) => {
+      deps.models.endCell(agentId, incarnation);
       reportEnd(agentId, incarnation, kernel.inHand(agentId), reason, detail, profile);
       kernel.cellExit(agentId, incarnation, reason, detail, nowMs());
     },
@@ -218,6 +222,8 @@ export function makeDriver(deps: DriverDeps): Driver {
         );
         return;
       case "commit":
+        // The actor did not wait for what it had asked a model.
+        deps.models.endTurn(effect.agentId, effect.turn);
         commit(effect);
         return;
       case "outbound":
@@ -271,10 +277,14 @@ export function makeDriver(deps: DriverDeps): Driver {
         host.post(effect.agentId, effect.incarnation, effect.record);
         return;
       case "cancel":
+        deps.models.endTurn(effect.agentId, effect.turn);
         host.cancel(effect.agentId, effect.incarnation, effect.turn);
         return;
       case "call":
         deps.callTool(effect);
+        return;
+      case "model":
+        deps.models.ask(effect);
         return;
       case "ask-right":
         deps.askRight(effect);

@@ -16,7 +16,7 @@ import type {
   RunResult,
 } from "../edge/port.ts";
 import type { InboundEvent } from "../../channels/port.ts";
-import { failure, toRefusal } from "../kernel/errors.ts";
+import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { mainSessionKey } from "../routing/index.ts";
@@ -49,7 +49,10 @@ import { makeIngress } from "./ingress.ts";
 import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
 import { watchLoop } from "./loop-facts.ts";
 import { makeLiveConfig, makeView } from "./live-config.ts";
+import { modelSettingsOf } from "./model-settings.ts";
+import { makeModels, type ModelsDeps } from "./models.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
+import { makePost } from "./post.ts";
 import { makeQueues } from "./queues.ts";
 import { answerDelivered, answerInSession } from "./room-answers.ts";
 import { makeRuns } from "./runs.ts";
@@ -84,6 +87,7 @@ export interface GatewayParts {
   readonly liveCellsMax: number;
   readonly version: string;
   readonly log: Logger;
+  readonly startBroker: ModelsDeps["start"];
   /** Of the process that it runs in. */
   readonly process: Omit<LifecycleDeps, "turnsInFlight" | "isReady">;
   readonly nowMs?: () => number;
@@ -191,29 +195,15 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
-  /** Gives the platform's id of the message. */
-  const post = async (
-    about: Parameters<Deliver>[0],
-    route: Parameters<Deliver>[1],
-    text: string,
-  ): Promise<string | undefined> => {
-    if (edge === undefined) throw failure("CLOISTER_THREAD_LOST", "the edge is not up");
-    const result = await edge.send({
-      idempotencyKey: about.id,
-      channel: route.channel,
-      accountId: route.accountId,
-      peer: { kind: route.peerKind, id: route.peerId },
-      ...(route.threadId === undefined ? {} : { threadId: route.threadId }),
-      ...(route.inReplyTo === undefined ? {} : { inReplyTo: route.inReplyTo }),
-      agentId: about.agentId,
-      sessionKey: about.sessionKey,
-      text,
-    });
-    if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
-    return result.platformMessageId;
-  };
+  const post = makePost(() => edge);
   const deliver: Deliver = async (about, route, text) =>
     ingress.answered(answerDelivered(about, route, text, await post(about, route, text)));
+  const models = makeModels({
+    kernel: () => driver.kernel,
+    settings: () => modelSettingsOf(live.current()),
+    start: parts.startBroker,
+    nowMs,
+  });
   const onFollowUp = makeExchanges({
     store,
     kernel: () => driver.kernel,
@@ -246,6 +236,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     askRight: (effect) => void answerAsked(effect, requests, driver.kernel),
     signals,
     subagents,
+    models,
     onEscalated: (agentId, reason) =>
       parts.onFatal?.(`the agent ${agentId}, whose failure is the gateway's, was parked: ${reason}`),
   });
@@ -488,6 +479,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       requests.close();
       await configDesk.close();
       const [clean] = await Promise.all([driver.drain(timeoutMs), retention.close()]);
+      await models.close();
       await readers.close();
       await audit.close();
       loop.close();

@@ -103,6 +103,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     version: options.version,
     onFatal: (reason) => onEscalated(reason),
     log: log.child({ subsystem: "gateway" }),
+    // The types stand first; the thread that answers follows.
+    startBroker: () => Promise.reject(failure("CLOISTER_MODEL_UNAVAILABLE", "this version has no providers of models")),
     process: {
       pid: process.pid,
       bootId,

@@ -4,6 +4,7 @@
  */
 import type { DownReason, Provenance } from "../kernel/envelope.ts";
 import type { RunOutcome } from "../kernel/run-rows.ts";
+import type { Model } from "./model-port.ts";
 
 /**
  * A validator of any library that follows Standard Schema (zod, valibot, arktype…): the cell needs none itself.
@@ -187,6 +188,8 @@ export interface Context<S extends object> {
   state: S;
   readonly workspace: Workspace;
   readonly tools: Tools;
+  /** Models of the config. The agent holds no key and no connection: the gateway calls. */
+  readonly model: Model;
   readonly log: CellLog;
   /** Aborts when the run is stopped. */
   readonly signal: AbortSignal;

@@ -80,6 +80,7 @@ describe("A9.5: what a cell asks for", () => {
     send: { check: "checkSend(k, agent, turn, record)", file: "sends" },
     sendVolatile: { check: "checkSend(k, agent, turn, record)", file: "sends" },
     call: { check: "whyNoTool(k, agent, turn, record)", file: "syscalls" },
+    model: { check: "whyNoModel(k, agent, turn, record)", file: "models" },
     schedule: { check: "judgeCall(k, agent, turn, record)", file: "signals" },
     timers: { check: "judgeCall(k, agent, turn, record)", file: "signals" },
     monitor: { check: "judgeCall(k, agent, turn, record)", file: "signals" },

@@ -73,7 +73,12 @@ export const rooms: readonly Room[] = [
   {
     name: "thread-protocol",
     layer: 1,
-    places: ["runtime/thread/actor-port.ts", "runtime/thread/calls.ts", "runtime/thread/cell-port.ts"],
+    places: [
+      "runtime/thread/actor-port.ts",
+      "runtime/thread/calls.ts",
+      "runtime/thread/cell-port.ts",
+      "runtime/thread/model-port.ts",
+    ],
     why: "What crosses threads, apart from the threads themselves.",
   },
   {
@@ -93,6 +98,12 @@ export const rooms: readonly Room[] = [
       { room: "auth", typeOnly: true, why: "each method names its scope" },
     ],
     packages: ["zod"],
+  },
+  {
+    name: "broker-protocol",
+    layer: 1,
+    places: ["runtime/broker/port.ts"],
+    why: "What crosses between the broker's thread and the kernel's.",
   },
   {
     name: "config",

@@ -7,6 +7,7 @@ import type { QueuePolicy } from "../../runtime/kernel/queues.ts";
 import type { SharedLane } from "../../runtime/kernel/lanes.ts";
 import type { Limits } from "../../runtime/kernel/limits.ts";
 import type { makePairingRegistry, Pairing, PairingRegistry } from "../../runtime/kernel/pairings.ts";
+import type { ModelCall, ModelEnd } from "../../runtime/kernel/model-call.ts";
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
 import type { FakeCell, Script } from "./fake-cell.ts";
 import type { Journal } from "./kernel-journal.ts";
@@ -35,6 +36,8 @@ export interface DriverOptions {
   readonly jitter?: number;
   /** Tools beside `sessions_send`, which is served as the supervisor does it. */
   readonly tools?: ToolTable;
+  /** What the broker answers; by default what it was asked. */
+  readonly models?: (call: ModelCall) => ModelEnd;
   /** Whether the agent's module takes part in exchanges; by default it does. */
   readonly takesPart?: (agentId: string) => boolean;
   /** Default: bounds that nothing reaches. */
@@ -154,7 +157,7 @@ const sessionToolsPairing = (agentId: string): Pairing => ({
   id: toolsPairingId(agentId),
   subject: `agent:${agentId}`,
   object: "gateway",
-  verbs: ["tool:sessions_send"],
+  verbs: ["model", "tool:sessions_send"],
   origin: "config",
 });
 

@@ -62,6 +62,9 @@ export interface FakeTurn {
   /** Gives the reference of the call, for `answerOf`. */
   send(to: string, body: string, options?: SendOptions): number;
   call(tool: string, params: object, body?: string): number;
+  /** Asks a model; pieces of its answer come to `heardAt`. */
+  model(request: string, options?: { readonly model?: string; readonly wantsText?: boolean }): number;
+  heardAt(ref: number): readonly string[];
   /** Begins a step; gives the references of its start and its number, for `end`. */
   step(name: string, isIdempotent?: boolean): { readonly ref: number; readonly number: number };
   endStep(number: number, json: string): number;
@@ -143,6 +146,7 @@ export function makeFakeCell(
   const sessions = new Map<string, string>();
   const answered = new Map<number, { turn: number; stored: number; results: number; wantsResult: boolean }>();
   const parts = new Map<string, readonly Part[]>();
+  const pieces = new Map<number, readonly string[]>();
   const early = new Map<number, Answer[]>();
   let seq = 0;
   let nextRef = 1;
@@ -247,6 +251,13 @@ export function makeFakeCell(
         post(up.call, ref, number, slotFor("gateway", `tool:${tool}`), calls++, tool, JSON.stringify(params), text);
         return ref;
       },
+      model(request, { model = "", wantsText = false } = {}) {
+        const ref = open(true);
+        const slot = slotFor("gateway", "model");
+        post(up.model, ref, number, slot, calls++, model, wantsText ? "text" : "", request);
+        return ref;
+      },
+      heardAt: (ref) => pieces.get(ref) ?? [],
       step(name, isIdempotent = false) {
         const ref = open(true);
         const key = calls++;
@@ -319,6 +330,8 @@ export function makeFakeCell(
         const { id }: EnvelopeHeader = JSON.parse(a);
         const key = `${turn} ${ref}`;
         parts.set(key, [...(parts.get(key) ?? []), { id, body: b, shortened: num === 1 }]);
+      } else if (op === down.text) {
+        pieces.set(ref, [...(pieces.get(ref) ?? []), a]);
       } else if (op === down.stored) {
         settle(ref, { type: "stored", envelopeId: a });
       } else if (op === down.result && num === 1) {

@@ -137,6 +137,7 @@ export async function openGateway(
     readonly assets?: CellAssets;
     readonly nowMs?: () => number;
     readonly configFile?: GatewayParts["configFile"];
+    readonly startBroker?: GatewayParts["startBroker"];
   },
 ): Promise<TestGateway> {
   assets ??= loadCellAssets();
@@ -165,6 +166,7 @@ export async function openGateway(
     senders: await store.senders(),
     operatorKey: "ab".repeat(32),
     liveCellsMax: 50,
+    startBroker: reuse?.startBroker ?? (() => Promise.reject(new Error("this test has no broker"))),
     ...(reuse?.nowMs === undefined ? {} : { nowMs: reuse.nowMs }),
     version: "test",
     process: {

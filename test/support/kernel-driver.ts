@@ -12,6 +12,7 @@ import { limits as allLimits, type Limits } from "../../runtime/kernel/limits.ts
 import { makePairingRegistry } from "../../runtime/kernel/pairings.ts";
 import { wasStoppedBefore } from "../../runtime/kernel/spill.ts";
 import { defaultSupervision } from "../../runtime/kernel/supervision.ts";
+import type { ModelCall, ModelEnd } from "../../runtime/kernel/model-call.ts";
 import type { AcceptResult, AgentSpec, Effect, ExitReason } from "../../runtime/kernel/state.ts";
 import { isSubagentKey } from "../../runtime/routing/index.ts";
 import { isRepeatable, runTool } from "../../runtime/supervisor/tools/table.ts";
@@ -183,6 +184,12 @@ export function makeDriver(options: DriverOptions): Driver {
         return;
       case "call":
         enqueue(`calls ${effect.agentId}`, () => serveCall(effect));
+        return;
+      case "model":
+        enqueue(`calls ${effect.agentId}`, () => {
+          for (const text of effect.wantsText ? ["an ", "answer"] : []) kernel.modelText(effect, text);
+          kernel.modelAnswered(effect, options.models?.(effect) ?? echoModel(effect), nowMs);
+        });
         return;
       case "ask-right":
         store.change(
@@ -661,4 +668,13 @@ function wrongAnswers(cell: FakeCell, complete: boolean): readonly string[] {
     const fine = stored <= 1 && results <= 1 && heard <= 1 && (heard === 1 || !complete);
     return fine ? [] : [`${cell.agentId}#${cell.incarnation} call ${ref}: ${stored} times stored, ${results} results`];
   });
+}
+
+/** Says what it was asked, and takes a token for each character. */
+function echoModel({ request }: ModelCall): ModelEnd {
+  return {
+    ok: true,
+    json: JSON.stringify({ text: request }),
+    used: { input: request.length, output: 1, costNanos: 7 },
+  };
 }

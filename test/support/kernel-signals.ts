@@ -4,7 +4,8 @@
  */
 import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { DownReason, Fires } from "../../runtime/kernel/envelope.ts";
-import type { AcceptResult, SignalCall } from "../../runtime/kernel/state.ts";
+import type { SignalCall } from "../../runtime/kernel/signal-call.ts";
+import type { AcceptResult } from "../../runtime/kernel/state.ts";
 import { downAdmission, timerAdmission } from "../../runtime/supervisor/signal-mail.ts";
 import { put, remove, type Undo } from "./undoable.ts";
 

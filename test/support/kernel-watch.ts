@@ -170,6 +170,7 @@ export function makeWatch(
       case "session-reset":
       case "recall":
       case "call":
+      case "model":
       case "ask-right":
       case "cancel":
       case "streamed":

@@ -8,6 +8,7 @@ import { limits } from "../../kernel/limits.ts";
 import type { CellLog, Context, RequestOptions, SendOptions, ToolResult, Tools, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
+import { makeModel } from "./model.ts";
 import { partOf } from "./parts.ts";
 import { endOf, refuseInStep, runStep, takeResult } from "./steps.ts";
 import { makeSignalCalls } from "./signal-calls.ts";
@@ -98,6 +99,7 @@ export function makeContext(
     state,
     workspace,
     tools,
+    model: makeModel(slots, mailbox, turn, nextCall, log),
     log,
     signal,
     busy(ms) {

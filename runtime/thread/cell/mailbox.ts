@@ -45,6 +45,8 @@ export interface AskRecord {
   readonly c: string;
   /** Holds a credit until the envelope is stored. */
   readonly credit: boolean;
+  /** Hears pieces of the answer before it comes. */
+  readonly onText?: (text: string) => void;
 }
 
 const noParts: readonly RawPart[] = [];
@@ -60,6 +62,7 @@ interface Pending {
   credit: boolean;
   readonly resolve: (answer: CallAnswer) => void;
   readonly reject: (error: Error) => void;
+  readonly onText: ((text: string) => void) | undefined;
 }
 
 export function makeMailbox(
@@ -139,11 +142,11 @@ export function makeMailbox(
 
   return {
     tell: (op, turn, num, a, b = "") => push(op, 0, turn, 0, num, a, b, ""),
-    async ask({ op, turn, slot, num, a, b, c, credit }, until) {
+    async ask({ op, turn, slot, num, a, b, c, credit, onText }, until) {
       if (credit) await takeCredit();
       return new Promise<CallAnswer>((resolve, reject) => {
         const ref = nextRef++;
-        pending.set(ref, { until, credit, resolve, reject });
+        pending.set(ref, { until, credit, resolve, reject, onText });
         push(op, ref, turn, slot, num, a, b, c);
       });
     },
@@ -168,7 +171,8 @@ export function makeMailbox(
         } else if (op === down.part) {
           const [from, number] = ref === 0 ? [partsOfTurn, turn] : [partsOfCall, ref];
           from.set(number, [...(from.get(number) ?? []), { header: a, body: b, isShortened: num === 1 }]);
-        } else if (op === down.forget) forget(a);
+        } else if (op === down.text) pending.get(ref)?.onText?.(a);
+        else if (op === down.forget) forget(a);
         else if (op === down.slot) changeSlot(num, a, JSON.parse(b) as string[]);
         else settle(op, ref, num, a, b);
       }

@@ -29,7 +29,7 @@ describe("a cell", () => {
     expect(driver.ofType("start-cell")[0]?.slots).toEqual([
       { slot: 1, object: "agent:main", verbs: ["send", "request", "steer"] },
       { slot: 2, object: "agent:raul", verbs: ["send", "request", "steer"] },
-      { slot: 3, object: "gateway", verbs: ["tool:sessions_send"] },
+      { slot: 3, object: "gateway", verbs: ["model", "tool:sessions_send"] },
       { slot: 4, object: "agent:main", verbs: ["schedule"] },
     ]);
   });

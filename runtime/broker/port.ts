@@ -1,0 +1,107 @@
+/**
+ * What crosses between the main thread and the broker's. The broker owns the credentials of models and every connection to their
+ * providers; the main thread hands over requests and answers as texts that it does not read.
+ */
+import type { ModelEnd } from "../kernel/model-call.ts";
+
+/** How a provider is spoken to. Source: the peer's `models.providers.*.api`. */
+export const modelApis = [
+  "anthropic-messages",
+  "openai-completions",
+  "openai-responses",
+  "google-generative-ai",
+  "ollama",
+  "scripted",
+] as const;
+export type ModelApi = (typeof modelApis)[number];
+
+/** USD for a million tokens. */
+export interface ModelPrices {
+  readonly input: number;
+  readonly output: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+}
+
+export interface ModelEntry {
+  readonly id: string;
+  readonly api?: ModelApi;
+  /** Tokens of a whole conversation, and of one answer; absent: not known. */
+  readonly contextWindow?: number;
+  readonly maxTokens?: number;
+  /** Whether it can think before it answers. Absent: it is asked to when an actor wants it. */
+  readonly reasoning?: boolean;
+  readonly cost?: ModelPrices;
+}
+
+/** A text, or why there is none. */
+export type SecretValue = { readonly value: string } | { readonly missing: string };
+
+export interface ProviderSettings {
+  readonly id: string;
+  readonly api: ModelApi;
+  /** Absent: the provider's own. */
+  readonly baseUrl?: string;
+  readonly apiKey?: SecretValue;
+  readonly headers: Readonly<Record<string, SecretValue>>;
+  /** By id. */
+  readonly models: Readonly<Record<string, ModelEntry>>;
+  /** Of `scripted`: what it answers, by model. */
+  readonly scripts?: Readonly<Record<string, readonly ScriptRule[]>>;
+}
+
+/** The first rule that fits answers. Texts are compared with the last message, without regard to case. */
+export interface ScriptRule {
+  readonly when?: {
+    /** The last message holds this text. */
+    readonly text?: string;
+    /** It is the result of this tool. */
+    readonly tool?: string;
+  };
+  /** `{{text}}` stands for the last message. */
+  readonly say?: string;
+  readonly call?: readonly { readonly name: string; readonly input: Readonly<Record<string, unknown>> }[];
+  /** Characters of one piece of a stream. Default: all at once. */
+  readonly pieceChars?: number;
+  /** Instead of an answer: as a provider would refuse. */
+  readonly fail?: { readonly status: number; readonly message: string; readonly retryAfterMs?: number };
+}
+
+/** Of one agent. */
+export interface AgentModels {
+  readonly primary?: string;
+  readonly fallbacks: readonly string[];
+  readonly agentDir: string;
+}
+
+export interface ModelSettings {
+  readonly providers: Readonly<Record<string, ProviderSettings>>;
+  readonly agents: Readonly<Record<string, AgentModels>>;
+  /** What any agent that has a model may name beside its own. */
+  readonly catalogue: readonly string[];
+  readonly defaultAgentId: string;
+  /** Provider → ids of auth profiles, in the order in which they are tried. */
+  readonly authOrder: Readonly<Record<string, readonly string[]>>;
+  /** Variables that auth profiles may refer to. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+export interface BrokerAsk {
+  /** From 1, one for each call of a model. */
+  readonly id: number;
+  readonly agentId: string;
+  /** Empty: the agent's own. */
+  readonly model: string;
+  readonly wantsText: boolean;
+  /** A `ModelRequest` without its model, as the cell wrote it. */
+  readonly request: string;
+}
+
+/** What the main thread may call. */
+export interface BrokerForKernel {
+  /** Never rejects by itself: a failure is an end. */
+  ask(ask: BrokerAsk): Promise<ModelEnd>;
+  /** The call ends as soon as it can, with `CLOISTER_ASK_ABORTED`. */
+  cancel(id: number): Promise<void>;
+  configure(settings: ModelSettings): Promise<void>;
+}

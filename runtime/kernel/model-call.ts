@@ -1,0 +1,27 @@
+/** The effect that asks for a model's answer, and what comes of it. */
+import type { EnvelopeHeader } from "./envelope.ts";
+import type { Refusal } from "./errors.ts";
+import type { Tokens } from "./run-rows.ts";
+
+/** Ends with `modelAnswered`; before it `modelText`, as often as it likes. */
+export interface ModelCall {
+  readonly type: "model";
+  readonly agentId: string;
+  readonly incarnation: number;
+  readonly ref: number;
+  readonly turn: number;
+  readonly header: EnvelopeHeader;
+  /** Number of the call in its turn. */
+  readonly key: number;
+  /** As the actor named it; empty: the agent's own, with its fallbacks. */
+  readonly model: string;
+  /** Pieces of the answer are wanted. */
+  readonly wantsText: boolean;
+  /** As the cell wrote it (JSON). */
+  readonly request: string;
+}
+
+/** `used`: what the provider counted, also for tries that failed. */
+export type ModelEnd =
+  | { readonly ok: true; readonly json: string; readonly used: Tokens }
+  | { readonly ok: false; readonly refusal: Refusal; readonly used?: Tokens };

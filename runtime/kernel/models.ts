@@ -1,0 +1,110 @@
+/**
+ * Calls of models (`ctx.model`). The kernel judges the call, books what it took and records its answer; who answers is the broker's
+ * matter, and neither request nor answer is read here.
+ *
+ *   judged ──► effect `model` ──► pieces of text (lossy) ──► answer: booked, recorded, then heard
+ *
+ * The start is not recorded: an answer that was not kept is asked for again, which costs tokens and changes nothing else. What
+ * the model took is counted when its answer arrives, whatever became of the turn: the provider has counted it too.
+ */
+import { hasCell } from "./dispatch.ts";
+import type { Refusal } from "./errors.ts";
+import { down, type UpRecord } from "./frames.ts";
+import type { ModelCall, ModelEnd } from "./model-call.ts";
+import { postRefusal } from "./posts.ts";
+import { refuse } from "./refusals.ts";
+import { isCallNumber, noCallNumber, slotPairing } from "./sends.ts";
+import type { AgentEntry, KernelState, Turn } from "./state.ts";
+import { answerFromSteps, type CallId, hear, whyNoMoreSteps } from "./steps.ts";
+import { bookTokens } from "./usage.ts";
+
+export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
+  const { ref, num: key, a: model, b: wants, c: request } = record;
+  if (!isCallNumber(k, key)) {
+    refuse(k, agent, turn, record, noCallNumber(k, String(key)));
+    return;
+  }
+  const id: CallId = { key, op: "model", name: model };
+  if (answerFromSteps(k, agent, turn, ref, id)) return;
+  const denied = whyNoModel(k, agent, turn, record);
+  if (denied !== undefined) {
+    refuse(k, agent, turn, record, denied, id);
+    return;
+  }
+  const impossible = whyNotNow(k, agent, turn, record);
+  if (impossible !== undefined) {
+    postRefusal(k, agent.spec.id, agent.incarnation, ref, impossible);
+    return;
+  }
+  agent.openCalls.add(ref);
+  k.emit({
+    type: "model",
+    agentId: agent.spec.id,
+    incarnation: agent.incarnation,
+    ref,
+    turn: turn.number,
+    header: turn.mail.envelope.header,
+    key,
+    model,
+    wantsText: wants === "text",
+    request,
+  });
+}
+
+function whyNoModel(k: KernelState, agent: AgentEntry, turn: Turn, { slot }: UpRecord): Refusal | undefined {
+  const pairing = slotPairing(k, agent, slot);
+  if (pairing?.object === "gateway" && pairing.verbs.includes("model")) return undefined;
+  return {
+    code: "CLOISTER_CAPABILITY_DENIED",
+    message: `${turn.mail.envelope.header.sessionKey} holds no capability to use a model`,
+  };
+}
+
+/** Not kept as the call's answer: a later delivery may be luckier. */
+function whyNotNow(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  { num, a: model, c: request }: UpRecord,
+): Refusal | undefined {
+  const { modelNameCharsMax, modelRequestCharsMax, callsPerCellMax } = k.settings.limits;
+  if (model.length > modelNameCharsMax)
+    return {
+      code: "CLOISTER_REQUEST_INVALID",
+      message: `the name of a model has at most ${modelNameCharsMax} characters, found ${model.length}`,
+    };
+  if (request.length > modelRequestCharsMax)
+    return {
+      code: "CLOISTER_MESSAGE_TOO_LARGE",
+      message: `the request to the model has ${request.length} characters; the bound is ${modelRequestCharsMax}`,
+      remedy: "leave out or shorten the oldest messages",
+    };
+  if (agent.openCalls.size >= callsPerCellMax)
+    return {
+      code: "CLOISTER_MAILBOX_FULL",
+      message: `${agent.openCalls.size} calls of this cell wait for their answers; the bound is reached`,
+      retryAfterMs: 100,
+    };
+  return turn.mail.volatile || turn.steps?.has(num) === true ? undefined : whyNoMoreSteps(k, turn);
+}
+
+/** A piece of the answer, while the call waits for it. */
+export function modelText(k: KernelState, call: ModelCall, text: string): void {
+  const agent = k.agents.get(call.agentId);
+  if (agent?.incarnation !== call.incarnation || !hasCell(agent) || !agent.openCalls.has(call.ref)) return;
+  if (agent.turns.get(call.turn)?.mail.aborted !== false) return;
+  const record = [down.text, call.ref, 0, 1, text, "", ""] as const;
+  k.emit({ type: "post", agentId: call.agentId, incarnation: call.incarnation, record });
+}
+
+export function modelAnswered(k: KernelState, call: ModelCall, end: ModelEnd): void {
+  const agent = k.agents.get(call.agentId);
+  const isItsCell = agent?.incarnation === call.incarnation && hasCell(agent);
+  const turn = isItsCell ? agent.turns.get(call.turn) : undefined;
+  if (end.used !== undefined) bookTokens(k, call.header.agentId, agent, turn, end.used);
+  if (agent === undefined || !isItsCell) return;
+  agent.openCalls.delete(call.ref);
+  if (turn === undefined) return;
+  const id = { key: call.key, op: "model", name: call.model, ...(end.used && { used: end.used }) } as const;
+  hear(k, agent, turn, call.ref, id, end.ok ? [1, "ok", end.json] : [0, JSON.stringify(end.refusal), ""]);
+}

@@ -1,0 +1,120 @@
+/**
+ * Calls of models between the kernel and the broker: starts the broker's thread with the first call, keeps which call is whose, and
+ * ends those of turns and cells that are over. A broker that is lost is started again once for each call that it had in hand.
+ */
+import type { BrokerForKernel, ModelSettings } from "../broker/port.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { failure, isCoded, toRefusal } from "../kernel/errors.ts";
+import type { ModelCall, ModelEnd } from "../kernel/model-call.ts";
+import { stoppedRefusal } from "../kernel/posts.ts";
+
+/** The thread as this side sees it. `isLost`: it ended; the next call starts another. */
+export interface BrokerThread {
+  readonly remote: BrokerForKernel;
+  readonly isLost: () => boolean;
+  readonly stop: () => Promise<void>;
+}
+
+export interface ModelsDeps {
+  readonly kernel: () => Pick<Kernel, "modelText" | "modelAnswered">;
+  readonly settings: () => ModelSettings;
+  /** `onText` hears pieces of answers, by the number of the call. */
+  readonly start: (settings: ModelSettings, onText: (id: number, text: string) => void) => Promise<BrokerThread>;
+  readonly nowMs: () => number;
+}
+
+export interface Models {
+  ask(call: ModelCall): void;
+  /** What the turn still waits for is wanted no more. */
+  endTurn(agentId: string, turn: number): void;
+  endCell(agentId: string, incarnation: number): void;
+  /** The configuration is another one. */
+  changed(): void;
+  close(): Promise<void>;
+}
+
+interface Open {
+  readonly call: ModelCall;
+  isEnded: boolean;
+}
+
+export function makeModels({ kernel, settings, start, nowMs }: ModelsDeps): Models {
+  const open = new Map<number, Open>();
+  /** Numbers of the calls of one entry: most have none. */
+  const byAgent = new Map<string, Set<number>>();
+  let nextId = 1;
+  let thread: Promise<BrokerThread> | undefined;
+  let isClosed = false;
+
+  const onText = (id: number, text: string): void => {
+    const found = open.get(id);
+    if (found?.isEnded === false) kernel().modelText(found.call, text);
+  };
+
+  const broker = async (): Promise<BrokerThread> => {
+    const running = await thread?.catch(() => undefined);
+    if (running !== undefined && !running.isLost()) return running;
+    if (isClosed) throw failure("CLOISTER_GATEWAY_DRAINING", "the gateway is shutting down");
+    return (thread = start(settings(), onText));
+  };
+
+  const once = async (id: number, { header, model, wantsText, request }: ModelCall): Promise<ModelEnd> => {
+    const { remote } = await broker();
+    if (open.get(id)?.isEnded !== false) return { ok: false, refusal: stoppedRefusal };
+    return remote.ask({ id, agentId: header.agentId, model, wantsText, request });
+  };
+
+  const ask = async (id: number, call: ModelCall): Promise<ModelEnd> => {
+    try {
+      return await once(id, call).catch((error: unknown) => {
+        if (isCoded(error) && error.code === "CLOISTER_THREAD_LOST" && !isClosed) return once(id, call);
+        throw error;
+      });
+    } catch (error) {
+      return { ok: false, refusal: toRefusal(error) };
+    }
+  };
+
+  const end = (wanted: Iterable<number>): void => {
+    for (const id of wanted) {
+      const found = open.get(id);
+      if (found === undefined || found.isEnded) continue;
+      found.isEnded = true;
+      // A broker that is gone has ended it already.
+      void thread?.then(({ remote }) => remote.cancel(id)).catch(() => undefined);
+    }
+  };
+
+  const ofAgent = (agentId: string, isMeant: (call: ModelCall) => boolean): number[] =>
+    [...(byAgent.get(agentId) ?? [])].filter((id) => {
+      const found = open.get(id);
+      return found !== undefined && isMeant(found.call);
+    });
+
+  return {
+    ask(call) {
+      const id = nextId++;
+      open.set(id, { call, isEnded: false });
+      const own = byAgent.get(call.agentId) ?? new Set();
+      byAgent.set(call.agentId, own.add(id));
+      void ask(id, call).then((answer) => {
+        open.delete(id);
+        own.delete(id);
+        if (own.size === 0 && byAgent.get(call.agentId) === own) byAgent.delete(call.agentId);
+        // The end of the gateway is no answer: the turn is handled again, and asks again.
+        if (!isClosed) kernel().modelAnswered(call, answer, nowMs());
+      });
+    },
+    endTurn: (agentId, turn) => end(ofAgent(agentId, (call) => call.turn === turn)),
+    endCell: (agentId, incarnation) => end(ofAgent(agentId, (call) => call.incarnation === incarnation)),
+    changed() {
+      // One that is lost, or cannot start, is started with the settings of then.
+      void thread?.then(({ remote }) => remote.configure(settings())).catch(() => undefined);
+    },
+    async close() {
+      isClosed = true;
+      end([...open.keys()]);
+      await (await thread?.catch(() => undefined))?.stop();
+    },
+  };
+}

@@ -1,0 +1,184 @@
+/** Calls of models: what the kernel lets through, what it books, and what a repeated turn hears. */
+import { describe, expect, it } from "vitest";
+import type { ModelCall, ModelEnd } from "../../../runtime/kernel/model-call.ts";
+import { up } from "../../../runtime/kernel/frames.ts";
+import type { Tokens } from "../../../runtime/kernel/run-rows.ts";
+import { type Answer, answerOf, type Script, scripted } from "../../support/fake-cell.ts";
+import { type DriverOptions, makeDriver } from "../../support/kernel-driver.ts";
+
+const main = "agent:main:main";
+const used: Tokens = { input: 10, output: 2, costNanos: 3_000 };
+const says = (text: string): ModelEnd => ({ ok: true, json: JSON.stringify({ text }), used });
+
+function open(script: (hear: (answer: Answer) => void) => Script, options: Partial<DriverOptions> = {}) {
+  const heard: Answer[] = [];
+  const asked: ModelCall[] = [];
+  const driver = makeDriver({
+    script: scripted({ go: script((answer) => void heard.push(answer)) }),
+    models: (call) => {
+      asked.push(call);
+      return says(`to ${call.request}`);
+    },
+    ...options,
+  });
+  driver.tell(main, "go");
+  return { driver, heard, asked };
+}
+
+const codeOf = (answer: Answer | undefined): string =>
+  answer?.type === "refused" ? answer.refusal.code : answer?.type === "result" ? answer.text : "none";
+
+describe("a call of a model", () => {
+  it("goes to the broker as the cell wrote it, and its answer is heard once it is recorded", () => {
+    const { driver, heard, asked } = open(
+      (hear) =>
+        function* (turn) {
+          hear(yield* answerOf(turn.model("[1]", { model: "p/m" })));
+          return { reply: "done" };
+        },
+    );
+    driver.settle();
+    expect(asked).toMatchObject([
+      { type: "model", agentId: "main", model: "p/m", request: "[1]", wantsText: false, key: 0 },
+    ]);
+    expect(heard).toEqual([{ type: "result", status: "ok", text: '{"text":"to [1]"}' }]);
+    expect(driver.ofType("record").map(({ row }) => row)).toMatchObject([
+      { key: 0, op: "model", name: "p/m", result: [1, "ok", '{"text":"to [1]"}'], used },
+    ]);
+  });
+
+  it("is answered from the record when the turn is repeated, and asked for again when its answer was not kept", () => {
+    let delivery = 0;
+    const { driver, heard, asked } = open(
+      (hear) =>
+        function* (turn) {
+          delivery++;
+          hear(yield* answerOf(turn.model("first")));
+          const ref = turn.model("second");
+          if (delivery === 1) turn.crash();
+          hear(yield* answerOf(ref));
+          return { reply: "done" };
+        },
+    );
+    driver.finish();
+    expect(asked.map(({ request }) => request).filter((request) => request === "first")).toHaveLength(1);
+    expect(heard.map(codeOf)).toEqual(["to first", "to first", "to second"].map((text) => JSON.stringify({ text })));
+    // Both calls of the turn that was committed, and no third.
+    expect(driver.ofType("commit").at(-1)).toMatchObject({ tokens: { input: 20, output: 4, costNanos: 6_000 } });
+  });
+
+  it("that is another one in the repeated turn is refused", () => {
+    let delivery = 0;
+    const { driver, heard } = open(
+      (hear) =>
+        function* (turn) {
+          delivery++;
+          hear(yield* answerOf(turn.model("x", { model: delivery === 1 ? "p/a" : "p/b" })));
+          if (delivery === 1) turn.crash();
+          return {};
+        },
+    );
+    driver.finish();
+    expect(heard.map(codeOf)).toEqual(['{"text":"to x"}', "CLOISTER_TURN_DIVERGED"]);
+  });
+
+  it("hears pieces of its answer when it wants them, and none when it does not", () => {
+    const pieces: (readonly string[])[] = [];
+    const { driver } = open(
+      () =>
+        function* (turn) {
+          for (const wantsText of [true, false]) {
+            const ref = turn.model("x", { wantsText });
+            yield* answerOf(ref);
+            pieces.push(turn.heardAt(ref));
+          }
+          return {};
+        },
+    );
+    driver.settle();
+    expect(pieces).toEqual([["an ", "answer"], []]);
+  });
+
+  it("needs the right: a cell that names no slot of its own is refused and audited, and nobody is asked", () => {
+    const { driver, heard, asked } = open(
+      (hear) =>
+        function* (turn) {
+          turn.raw(up.model, 900, 0, 0, "p/m", "", "[]");
+          hear(yield* answerOf(900));
+          return {};
+        },
+    );
+    driver.settle();
+    expect(heard.map(codeOf)).toEqual(["CLOISTER_CAPABILITY_DENIED"]);
+    expect(asked).toEqual([]);
+    expect(driver.audits("refused")).toMatchObject([{ verb: "model", code: "CLOISTER_CAPABILITY_DENIED" }]);
+  });
+
+  it("is refused beyond its bounds, by name", () => {
+    const { driver, heard, asked } = open(
+      (hear) =>
+        function* (turn) {
+          hear(yield* answerOf(turn.model("x".repeat(11))));
+          hear(yield* answerOf(turn.model("x", { model: "p/long" })));
+          turn.raw(up.model, 900, 1, 3, "", "", "x");
+          hear(yield* answerOf(900));
+          return {};
+        },
+      { limits: { modelRequestCharsMax: 10, modelNameCharsMax: 5, callsPerTurnMax: 3 } },
+    );
+    driver.settle();
+    expect(heard.map(codeOf)).toEqual(["CLOISTER_MESSAGE_TOO_LARGE", "CLOISTER_REQUEST_INVALID", "CLOISTER_TURN_FULL"]);
+    expect(asked).toEqual([]);
+  });
+
+  it("that fails is heard as that, again by a repeated turn, and what it took is counted", () => {
+    let delivery = 0;
+    const refusal = { code: "CLOISTER_MODEL_FAILED", message: "no luck" } as const;
+    const { driver, heard } = open(
+      (hear) =>
+        function* (turn) {
+          delivery++;
+          hear(yield* answerOf(turn.model("x")));
+          if (delivery === 1) turn.crash();
+          return {};
+        },
+      { models: () => ({ ok: false, refusal, used }) },
+    );
+    driver.finish();
+    expect(heard.map(codeOf)).toEqual(["CLOISTER_MODEL_FAILED", "CLOISTER_MODEL_FAILED"]);
+    expect(driver.kernel.tokensOf("main")).toEqual(used);
+  });
+
+  it("of a turn in memory is not recorded", () => {
+    const heard: Answer[] = [];
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      script: scripted({
+        *go(turn) {
+          yield* answerOf(turn.send("agent:raul:main", "volatile", { inMemory: true, timeoutMs: 1_000 }));
+          return {};
+        },
+        *volatile(turn) {
+          heard.push(yield* answerOf(turn.model("x")));
+          return {};
+        },
+      }),
+    });
+    driver.tell("agent:raul:main", "wake");
+    driver.settle();
+    driver.tell(main, "go");
+    driver.settle();
+    expect(heard.map(codeOf)).toEqual(['{"text":"x"}']);
+    expect(driver.ofType("record").filter(({ agentId }) => agentId === "raul")).toEqual([]);
+  });
+
+  it("whose turn is over when its answer comes is paid for by its agent, and by no session", () => {
+    const { driver } = open(() => (turn) => {
+      turn.model("unheard");
+      return { reply: "done" };
+    });
+    driver.settle();
+    expect(driver.kernel.tokensOf("main")).toEqual(used);
+    expect(driver.outcomes("go")).toEqual([{ status: "ok", text: "done" }]);
+  });
+});
