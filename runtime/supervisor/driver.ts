@@ -1,26 +1,21 @@
 /**
- * Carries out what the kernel decides: hands appends and commits to the store, records to cells, ends to whoever follows a
- * run, and reports back. The only place where the pure kernel meets time, threads and stores.
+ * Carries out what the kernel decides: hands records to cells, ends to whoever follows a run, what the store has to do to
+ * `store-effects.ts`, and reports back. The only place where the pure kernel meets time, threads and stores.
  */
 import type { Policy } from "../../auth/policy.ts";
 import { callerPairings, compilePairings, grantPairings } from "../../auth/compile-pairings.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { type Admission, type Kernel, makeKernel } from "../kernel/kernel.ts";
-import type { CallerRow, Outcome } from "../kernel/envelope.ts";
-import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
-import { agentOfKey } from "../kernel/agent-of-key.ts";
+import type { CallerRow } from "../kernel/envelope.ts";
+import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
 import type { AcceptResult, AuditEffect, Effect } from "../kernel/state.ts";
-import { wasStoppedBefore } from "../kernel/spill.ts";
-import { storedOutcome } from "../kernel/turns.ts";
 import type { StandingOrder, Store } from "../store/port.ts";
-import { resetFor } from "./reset-rules.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
-import { sessionChannel, sessionKind } from "../routing/index.ts";
 import { specOf } from "./agent-spec.ts";
-import { type Deliver, makeAnswers, restartHeader } from "./answers.ts";
+import { type Deliver, makeAnswers } from "./answers.ts";
 import { makeAlarm } from "./alarm.ts";
 import { makeBacklogs } from "./backlogs.ts";
 import { makeCellEnds } from "./cell-ends.ts";
@@ -30,8 +25,10 @@ import { makeKernelSettings } from "./kernel-settings.ts";
 import { makeProfiles } from "./profiles.ts";
 import type { Models } from "./models.ts";
 import type { Queues } from "./queues.ts";
+import { type Resumed, resumeWork } from "./resume-work.ts";
 import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
+import { makeStoreEffects } from "./store-effects.ts";
 import type { Subagents } from "./subagents.ts";
 
 export interface DriverDeps {
@@ -79,13 +76,6 @@ export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
-}
-
-/** What the last process left: mail that is not done, of which so many were in hand, and answers that were not delivered. */
-export interface Resumed {
-  readonly envelopes: number;
-  readonly inHand: number;
-  readonly outbound: number;
 }
 
 export interface Driver {
@@ -147,30 +137,28 @@ export function makeDriver(deps: DriverDeps): Driver {
     },
   });
 
+  const askStore = makeStoreEffects({ ...deps, kernel });
   const spilled = makeBacklogs({ store, kernel: () => kernel, onDeadLetter: deps.onDeadLetter, log, nowMs });
   const ticker = setInterval(() => kernel.tick(nowMs()), limits.heartbeatCheckMs);
   ticker.unref();
   const alarm = makeAlarm(nowMs, () => kernel.expireAsks(nowMs()));
 
-  const failed = (what: string, fields: object) => (error: unknown) =>
-    log.error({ ...fields, error: toRefusal(error) }, what);
-
   /** The thread's effects. Every branch either answers at once or reports back to the kernel exactly once. */
   function perform(effect: Effect): void {
     switch (effect.type) {
       case "append":
-        append(effect).then(
-          (result) => {
-            // Known from here on: whoever hears of the run may ask for its end before it begins.
-            if (effect.replaces !== undefined) runs.reopened(effect.envelope.header.runId);
-            else if (result.status === "stored") runs.opened(effect.envelope.header.runId);
-            kernel.appended(effect.envelope, effect.ticket, result, nowMs());
-          },
-          (error: unknown) => {
-            const refusal = { ...toRefusal(error), retryAfterMs: limits.storeRetryMs };
-            kernel.appended(effect.envelope, effect.ticket, { status: "failed", refusal }, nowMs());
-          },
-        );
+      case "begin":
+      case "record":
+      case "take":
+      case "settle":
+      case "bury":
+      case "recall":
+        askStore(effect);
+        return;
+      case "commit":
+        // The actor did not wait for what it had asked a model.
+        deps.models.endTurn(effect.agentId, effect.turn);
+        askStore(effect);
         return;
       case "spilled":
         runs.shelved(effect.header.runId);
@@ -190,49 +178,8 @@ export function makeDriver(deps: DriverDeps): Driver {
         resolve?.(effect.result);
         return;
       }
-      case "begin":
-        runs.began(effect.header);
-        store
-          .begin({
-            envelopeId: effect.envelopeId,
-            agentId: agentOfKey(effect.sessionKey) ?? effect.agentId,
-            sessionKey: effect.sessionKey,
-            wantState: effect.wantState,
-            ...resetFor(config.session, effect.header),
-          })
-          .then(
-            (result) => kernel.begun(effect.agentId, effect.turn, result, nowMs()),
-            (error: unknown) =>
-              kernel.begun(effect.agentId, effect.turn, { status: "failed", refusal: toRefusal(error) }, nowMs()),
-          );
-        return;
-      case "record": {
-        const { envelopeId, sessionKey, row } = effect;
-        const agentId = agentOfKey(sessionKey) ?? effect.agentId;
-        store.recordStep({ envelopeId, agentId, sessionKey, row }).then(
-          () => kernel.recorded(effect, undefined),
-          (error: unknown) => kernel.recorded(effect, toRefusal(error)),
-        );
-        return;
-      }
-      case "take":
-        store.take({ ...effect, agentId: agentOfKey(effect.sessionKey) ?? effect.agentId }).then(
-          (found) => kernel.taken(effect, found, nowMs()),
-          (error: unknown) => kernel.taken(effect, toRefusal(error), nowMs()),
-        );
-        return;
-      case "commit":
-        // The actor did not wait for what it had asked a model.
-        deps.models.endTurn(effect.agentId, effect.turn);
-        commit(effect);
-        return;
       case "outbound":
         if (effect.route.type === "channel") answers.send(effect.header, effect.route, effect.text);
-        return;
-      case "settle":
-        store
-          .settle(effect.envelopeId)
-          .catch(failed("a done envelope could not be removed from the journal", { envelope: effect.envelopeId }));
         return;
       case "session-reset":
         log.info({ agent: effect.agentId, session: effect.sessionKey }, "a session was over and begins anew");
@@ -240,18 +187,6 @@ export function makeDriver(deps: DriverDeps): Driver {
         return;
       case "follow-up":
         deps.onFollowUp(effect.next);
-        return;
-      case "bury":
-        log.warn(
-          { envelope: effect.header.id, session: effect.header.sessionKey, fate: effect.fate, reason: effect.reason },
-          "an envelope became a dead letter",
-        );
-        store
-          .bury(effect.header.id, effect.fate, effect.reason)
-          .then(deps.onDeadLetter, failed("a dead letter could not be written", { envelope: effect.header.id }));
-        return;
-      case "recall":
-        recall(effect);
         return;
       case "start-cell":
         startCell(effect);
@@ -336,58 +271,6 @@ export function makeDriver(deps: DriverDeps): Driver {
     }
   }
 
-  async function append(effect: Extract<Effect, { type: "append" }>): ReturnType<Store["append"]> {
-    const { envelope, dedupe, replaces, releases, fires, sees } = effect;
-    if (fires !== undefined) return { status: "stored", ...(await store.fire(fires, envelope)) };
-    if (releases !== undefined) return { status: "stored", ...(await store.releaseKept(releases, envelope)) };
-    if (replaces !== undefined) return { status: "stored", ...(await store.replay(replaces, envelope)) };
-    return store.append(envelope, dedupe, sees);
-  }
-
-  function commit(effect: Extract<Effect, { type: "commit" }>): void {
-    const { header } = effect;
-    store
-      .commit({
-        envelopeId: header.id,
-        taken: effect.taken,
-        agentId: header.agentId,
-        sessionKey: header.sessionKey,
-        kind: sessionKind(header.sessionKey, config.session.mainKey),
-        channel: sessionChannel(header.sessionKey, header.provenance.sourceChannel),
-        rows: effect.rows,
-        ...(effect.state === undefined ? {} : { state: effect.state }),
-        outcomeText: effect.outcomeText,
-        ...(effect.failure === undefined ? {} : { failure: effect.failure }),
-        ...(effect.outbound === undefined ? {} : { outbound: effect.outbound }),
-        ...(effect.tokens === undefined ? {} : { tokens: effect.tokens }),
-        atMs: nowMs(),
-      })
-      .then(
-        () => {
-          kernel.committed(effect.agentId, effect.turn, { ok: true }, nowMs());
-          deps.onSessionChanged(header.sessionKey, header.agentId, "turn");
-        },
-        (error: unknown) =>
-          kernel.committed(effect.agentId, effect.turn, { ok: false, refusal: toRefusal(error) }, nowMs()),
-      );
-  }
-
-  function recall(effect: Extract<Effect, { type: "recall" }>): void {
-    const lost: Outcome = {
-      status: "error",
-      code: "CLOISTER_AGENT_CRASHED" satisfies ErrorCode,
-      message: "this message was sent before; how it ended is no longer known",
-    };
-    store.outcome(effect.agentId, effect.envelopeId).then(
-      (result) => {
-        if (result.status === "open") kernel.stillOpen(effect, nowMs());
-        else if (result.status === "unknown") kernel.recalled(effect, lost, false);
-        else kernel.recalled(effect, storedOutcome(result), true);
-      },
-      () => kernel.recalled(effect, lost, false),
-    );
-  }
-
   function startCell(effect: Extract<Effect, { type: "start-cell" }>): void {
     const agent = agents.get(effect.homeId) as ResolvedAgent;
     const files = deps.subagents.takeFiles(effect.agentId);
@@ -422,54 +305,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         kernel.admit(admission, ticket, nowMs());
       });
     },
-    async resume() {
-      // Before the turns that wait for them are handled again.
-      await deps.subagents.start();
-      // The store knows the usual one.
-      const unusual = config.agents.filter(({ mailbox }) => mailbox.depthMax !== limits.mailboxDepthMax);
-      const windows = Object.fromEntries(unusual.map(({ id, mailbox }) => [id, mailbox.depthMax]));
-      const { envelopes, backlogs, outbound, exchanges } = await store.pending(windows);
-      const stops = await store.stops();
-      let stopped = 0;
-      for (const row of outbound) {
-        if (row.route.type === "channel") answers.send(restartHeader(row), row.route, row.text);
-      }
-      for (const envelope of envelopes) {
-        const { header, attempts, seq } = envelope;
-        const isStopped = wasStoppedBefore(stops, header, seq);
-        if (isStopped) stopped++;
-        runs.opened(header.runId);
-        // The run lost its cell with the process; who looks for why it took so long finds it.
-        if (attempts > 0) {
-          noteAudit({
-            type: "audit",
-            event: "redelivered",
-            subject: header.agentId,
-            object: header.sessionKey,
-            verb: header.verb,
-            decision: "noted",
-            envelopeId: header.id,
-            trace: header.trace,
-            detail: `its run was lost when the last process ended, after delivery ${attempts}; it is handled again`,
-          });
-        }
-        kernel.restore(envelope, attempts, nowMs(), isStopped);
-      }
-      let behind = 0;
-      for (const backlog of backlogs) {
-        behind += backlog.count;
-        runs.shelvedBefore(backlog.count);
-        kernel.restoreBacklog({ ...backlog, stops });
-      }
-      // Nothing is left that they may mean: what ends now is looked for again at the next start.
-      if (stops.length > 0 && stopped + backlogs.length === 0) await store.dropStops();
-      for (const { header, ...done } of exchanges) kernel.resumeExchange(header, storedOutcome(done));
-      kernel.start(nowMs());
-      isResumed.resolve();
-      await deps.signals.start();
-      const inHand = envelopes.filter(({ attempts }) => attempts > 0).length;
-      return { envelopes: envelopes.length + behind, inHand, outbound: outbound.length };
-    },
+    resume: () => resumeWork({ ...deps, kernel, answers, onTaken: isResumed.resolve }),
     async drain(timeoutMs) {
       deps.signals.stop();
       kernel.drain();
@@ -481,7 +317,11 @@ export function makeDriver(deps: DriverDeps): Driver {
       clearInterval(ticker);
       alarm.close();
       await host.close();
-      await deps.signals.end().catch(failed("the end of the gateway could not be told to who watches its agents", {}));
+      await deps.signals
+        .end()
+        .catch((error: unknown) =>
+          log.error({ error: toRefusal(error) }, "the end of the gateway could not be told to who watches its agents"),
+        );
       return clean;
     },
     inspectCell: (agentId) => host.inspect(agentId),

@@ -3,54 +3,40 @@
  * working directory, signals) is in `run-gateway.ts`.
  */
 import { randomUUID } from "node:crypto";
-import type { Policy } from "../../auth/policy.ts";
-import type { ResolvedConfig } from "../config/resolved.ts";
-import type {
-  AgentStatus,
-  DoorRefusal,
-  EdgeForKernel,
-  HookRequest,
-  KernelForEdge,
-  Program,
-  ProgramCall,
-  RunResult,
-} from "../edge/port.ts";
-import type { InboundEvent } from "../../channels/port.ts";
 import { toRefusal } from "../kernel/errors.ts";
-import { limits } from "../kernel/limits.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { mainSessionKey } from "../routing/index.ts";
-import type { CallerRow, GrantRow } from "../kernel/envelope.ts";
-import type { QueueRow, GrantRequest, StandingOrder, Store, KeptDevices, KeptSenders } from "../store/port.ts";
-import type { CellAssets } from "../thread/cell-assets.ts";
 import { makeAudit } from "./audit.ts";
 import { makeBackups } from "./backups.ts";
 import { makeAgentBoard } from "./agent-board.ts";
-import { type Callers, makeCallers } from "./callers.ts";
+import { makeCallers } from "./callers.ts";
 import { makeCommands } from "./commands/index.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
 import type { Deliver } from "./answers.ts";
 import { makeConfigMethods } from "./config-methods.ts";
-import { type ConfigDesk, makeConfigDesk, type ReadConfig, type ReadsConfig } from "./config-desk.ts";
-import { type Driver, type Logger, makeDriver, type Resumed } from "./driver.ts";
+import { makeConfigDesk } from "./config-desk.ts";
+import { type Driver, makeDriver } from "./driver.ts";
 import { makeExchanges } from "./exchanges.ts";
 import { makeGrantRequests } from "./grant-requests.ts";
 import { describeAuth } from "./auth-lines.ts";
 import { makeDevices } from "./devices.ts";
+import { makeGatewayDoors } from "./gateway-doors.ts";
+import type { AttachedEdge, Gateway, GatewayParts } from "./gateway-parts.ts";
 import { makeGatewayViews } from "./gateway-views.ts";
 import { makeInvitations } from "./invitations.ts";
-import { makeClientDoors, makeNodes } from "./nodes.ts";
+import { makeNodes } from "./nodes.ts";
 import { makeSenders } from "./senders.ts";
 import { makeGrants } from "./grants.ts";
 import { answerAsked } from "./right-answers.ts";
 import { makeEvents } from "./events.ts";
 import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
-import { type LifecycleDeps, makeLifecycle } from "./lifecycle.ts";
+import { makeLifecycle } from "./lifecycle.ts";
 import { watchLoop } from "./loop-facts.ts";
 import { makeLiveConfig, makeView } from "./live-config.ts";
+import { makeLivePolicy } from "./live-policy.ts";
 import { modelSettingsOf } from "./model-settings.ts";
-import { makeModels, type ModelsDeps } from "./models.ts";
+import { makeModels } from "./models.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
 import { makePost } from "./post.ts";
 import { makeQueues } from "./queues.ts";
@@ -65,54 +51,6 @@ import { makeSubagents } from "./subagents.ts";
 import { isRepeatable, runTool } from "./tools/table.ts";
 import { makeSignals } from "./signals.ts";
 import { makeStopWork } from "./stop-work.ts";
-
-export interface GatewayParts {
-  readonly config: ResolvedConfig;
-  readonly store: Store;
-  readonly assets: CellAssets;
-  /** What the store keeps of orders to agents: in force before the first message. */
-  readonly orders: readonly StandingOrder[];
-  /** What the store keeps of operators' grants, likewise. */
-  readonly grants: readonly GrantRow[];
-  /** What the store keeps of programs that may call agents, likewise. */
-  readonly callers: readonly CallerRow[];
-  /** Queues that were set in chats before this start. */
-  readonly queues: readonly QueueRow[];
-  /** Requests for rights, likewise. */
-  readonly requests: readonly GrantRequest[];
-  readonly devices: KeptDevices;
-  readonly senders: KeptSenders;
-  /** Hex; what tokens of devices are derived from. */
-  readonly operatorKey: string;
-  readonly liveCellsMax: number;
-  readonly version: string;
-  readonly log: Logger;
-  readonly startBroker: ModelsDeps["start"];
-  /** Of the process that it runs in. */
-  readonly process: Omit<LifecycleDeps, "turnsInFlight" | "isReady">;
-  readonly nowMs?: () => number;
-  /** The gateway has to stop: an agent failed whose `supervision.escalate` says so. */
-  readonly onFatal?: (reason: string) => void;
-  /** What `config` was made of, and how it is read again. */
-  readonly configFile: { readonly files: ReadConfig["files"]; readonly read: ReadsConfig };
-}
-
-type AttachedEdge = Pick<EdgeForKernel, "publish" | "send" | "tellOne" | "closeDevice" | "configure" | "setCallers">;
-
-export interface Gateway {
-  /** What the edge thread may call. */
-  readonly doors: KernelForEdge;
-  readonly driver: Driver;
-  readonly agents: () => readonly AgentStatus[];
-  readonly callers: Pick<Callers, "keys">;
-  /** The edge is up: events go there, answers leave through it. */
-  attachEdge(edge: AttachedEdge): void;
-  readonly configDesk: ConfigDesk;
-  /** Takes up what the last process left. Call it when the edge is attached. */
-  resume(): Promise<Resumed>;
-  /** Stops intake, lets turns end, ends the cells. The store stays open. */
-  drain(timeoutMs: number): Promise<boolean>;
-}
 
 export function makeGateway(parts: GatewayParts): Gateway {
   const { store, log } = parts;
@@ -129,23 +67,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
-  const policy: Policy = {
-    get visibility() {
-      return config.visibility;
-    },
-    get agentToAgent() {
-      return config.agentToAgent;
-    },
-    get sessionToolsVisibility() {
-      return config.sessionToolsVisibility;
-    },
-    get hooks() {
-      return config.hooks.enabled ? (config.hooks.allowedAgentIds ?? ["*"]) : [];
-    },
-    get operator() {
-      return grants.live();
-    },
-  };
+  const policy = makeLivePolicy(config, () => grants.live());
   const queues = makeQueues(config, store, parts.queues);
   const loop = watchLoop();
 
@@ -440,22 +362,18 @@ export function makeGateway(parts: GatewayParts): Gateway {
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
   });
 
-  const doors: KernelForEdge = {
-    ...makeClientDoors(rpc, devices, nodes),
-    inbound: (event: InboundEvent, idempotencyKey?: string) => ingress.inbound(event, idempotencyKey),
-    hook: (request: HookRequest) => ingress.hook(request),
-    call: (request: ProgramCall) => ingress.call(request),
-    callable: (program: Program) => Promise.resolve(ingress.callable(program)),
-    stopCall: async (sessionKey: string, runId: string, by: string) =>
-      void (await stopWork.session(sessionKey, runId, by)),
-    waitRun: (runId: string, timeoutMs: number): Promise<RunResult> =>
-      runs.wait(runId, Math.min(timeoutMs, limits.askTimeoutMsMax)),
-    refusedAtDoor: async (refusal: DoorRefusal) => audit.note({ decision: "refused", ...refusal }),
-    audience: (isThere: boolean) => Promise.resolve(events.hasAudience(isThere)),
-    snapshot: () => Promise.resolve(views.snapshot()),
-    ready: () =>
-      Promise.resolve({ failing: isResumed ? [] : ["journal: what the last process left is being taken up"] }),
-  };
+  const doors = makeGatewayDoors({
+    rpc,
+    devices,
+    nodes,
+    ingress,
+    stopWork,
+    runs,
+    note: audit.note,
+    events,
+    views,
+    isResumed: () => isResumed,
+  });
 
   return {
     doors,

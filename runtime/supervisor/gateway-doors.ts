@@ -1,0 +1,42 @@
+/** What the edge may ask of the kernel's side: each call goes to the one part that answers it. */
+import type { KernelForEdge } from "../edge/port.ts";
+import { limits } from "../kernel/limits.ts";
+import type { makeAuditNote } from "./audit-trail.ts";
+import type { DeviceDesk } from "./devices.ts";
+import type { Events } from "./events.ts";
+import type { GatewayViews } from "./gateway-views.ts";
+import type { Ingress } from "./ingress.ts";
+import { makeClientDoors, type Nodes } from "./nodes.ts";
+import type { Runs } from "./runs.ts";
+import type { StopWork } from "./stop-work.ts";
+
+export interface GatewayDoorsDeps {
+  readonly rpc: KernelForEdge["rpc"];
+  readonly devices: Pick<DeviceDesk, "connect" | "gone">;
+  readonly nodes: Nodes;
+  readonly ingress: Pick<Ingress, "inbound" | "hook" | "call" | "callable">;
+  readonly stopWork: Pick<StopWork, "session">;
+  readonly runs: Pick<Runs, "wait">;
+  readonly note: ReturnType<typeof makeAuditNote>;
+  readonly events: Pick<Events, "hasAudience">;
+  readonly views: Pick<GatewayViews, "snapshot">;
+  readonly isResumed: () => boolean;
+}
+
+export function makeGatewayDoors(deps: GatewayDoorsDeps): KernelForEdge {
+  const { ingress } = deps;
+  return {
+    ...makeClientDoors(deps.rpc, deps.devices, deps.nodes),
+    inbound: (event, idempotencyKey) => ingress.inbound(event, idempotencyKey),
+    hook: (request) => ingress.hook(request),
+    call: (request) => ingress.call(request),
+    callable: (program) => Promise.resolve(ingress.callable(program)),
+    stopCall: async (sessionKey, runId, by) => void (await deps.stopWork.session(sessionKey, runId, by)),
+    waitRun: (runId, timeoutMs) => deps.runs.wait(runId, Math.min(timeoutMs, limits.askTimeoutMsMax)),
+    refusedAtDoor: async (refusal) => deps.note({ decision: "refused", ...refusal }),
+    audience: (isThere) => Promise.resolve(deps.events.hasAudience(isThere)),
+    snapshot: () => Promise.resolve(deps.views.snapshot()),
+    ready: () =>
+      Promise.resolve({ failing: deps.isResumed() ? [] : ["journal: what the last process left is being taken up"] }),
+  };
+}

@@ -1,0 +1,63 @@
+/** What a gateway is made of, and what it gives. */
+import type { ResolvedConfig } from "../config/resolved.ts";
+import type { AgentStatus, EdgeForKernel, KernelForEdge } from "../edge/port.ts";
+import type { CallerRow, GrantRow } from "../kernel/envelope.ts";
+import type { GrantRequest, KeptDevices, KeptSenders, QueueRow, StandingOrder, Store } from "../store/port.ts";
+import type { CellAssets } from "../thread/cell-assets.ts";
+import type { Callers } from "./callers.ts";
+import type { ConfigDesk, ReadConfig, ReadsConfig } from "./config-desk.ts";
+import type { Driver, Logger } from "./driver.ts";
+import type { LifecycleDeps } from "./lifecycle.ts";
+import type { ModelsDeps } from "./models.ts";
+import type { Resumed } from "./resume-work.ts";
+
+export interface GatewayParts {
+  readonly config: ResolvedConfig;
+  readonly store: Store;
+  readonly assets: CellAssets;
+  /** What the store keeps of orders to agents: in force before the first message. */
+  readonly orders: readonly StandingOrder[];
+  /** What the store keeps of operators' grants, likewise. */
+  readonly grants: readonly GrantRow[];
+  /** What the store keeps of programs that may call agents, likewise. */
+  readonly callers: readonly CallerRow[];
+  /** Queues that were set in chats before this start. */
+  readonly queues: readonly QueueRow[];
+  /** Requests for rights, likewise. */
+  readonly requests: readonly GrantRequest[];
+  readonly devices: KeptDevices;
+  readonly senders: KeptSenders;
+  /** Hex; what tokens of devices are derived from. */
+  readonly operatorKey: string;
+  readonly liveCellsMax: number;
+  readonly version: string;
+  readonly log: Logger;
+  readonly startBroker: ModelsDeps["start"];
+  /** Of the process that it runs in. */
+  readonly process: Omit<LifecycleDeps, "turnsInFlight" | "isReady">;
+  readonly nowMs?: () => number;
+  /** The gateway has to stop: an agent failed whose `supervision.escalate` says so. */
+  readonly onFatal?: (reason: string) => void;
+  /** What `config` was made of, and how it is read again. */
+  readonly configFile: { readonly files: ReadConfig["files"]; readonly read: ReadsConfig };
+}
+
+export type AttachedEdge = Pick<
+  EdgeForKernel,
+  "publish" | "send" | "tellOne" | "closeDevice" | "configure" | "setCallers"
+>;
+
+export interface Gateway {
+  /** What the edge thread may call. */
+  readonly doors: KernelForEdge;
+  readonly driver: Driver;
+  readonly agents: () => readonly AgentStatus[];
+  readonly callers: Pick<Callers, "keys">;
+  /** The edge is up: events go there, answers leave through it. */
+  attachEdge(edge: AttachedEdge): void;
+  readonly configDesk: ConfigDesk;
+  /** Takes up what the last process left. Call it when the edge is attached. */
+  resume(): Promise<Resumed>;
+  /** Stops intake, lets turns end, ends the cells. The store stays open. */
+  drain(timeoutMs: number): Promise<boolean>;
+}

@@ -1,0 +1,23 @@
+/** What decides rights, read when it is needed: of the configuration in force, and of the grants of operators. */
+import type { OperatorGrant, Policy } from "../../auth/policy.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+
+export function makeLivePolicy(config: ResolvedConfig, granted: () => readonly OperatorGrant[]): Policy {
+  return {
+    get visibility() {
+      return config.visibility;
+    },
+    get agentToAgent() {
+      return config.agentToAgent;
+    },
+    get sessionToolsVisibility() {
+      return config.sessionToolsVisibility;
+    },
+    get hooks() {
+      return config.hooks.enabled ? (config.hooks.allowedAgentIds ?? ["*"]) : [];
+    },
+    get operator() {
+      return granted();
+    },
+  };
+}
