@@ -11,8 +11,9 @@ import type { CliContext } from "./context.ts";
 import { type Answer, type Conversation, openConversation } from "./conversation.ts";
 import { chooseSession } from "./choose-session.ts";
 import { findGateway } from "./find-gateway.ts";
-import { connectGateway, type GatewayClient } from "./gateway-client.ts";
+import { type ClientScope, connectGateway, type GatewayClient } from "./gateway-client.ts";
 import { type HistoryRow, parseAccepted, parseHistory } from "./gateway-rows.ts";
+import { moreScopes } from "./open-client.ts";
 import { isGone, pauseBeforeTry } from "./reconnect.ts";
 import { fieldsOf } from "./wire-failure.ts";
 
@@ -40,11 +41,12 @@ export async function openChatLine(
   say: (line: string) => void,
 ): Promise<ChatLine> {
   const { version, platform } = context;
+  let scopes: readonly ClientScope[] = ["operator.read", "operator.write"];
   const connect = async (session: string | undefined): Promise<Connection & { readonly sessionKey: string }> => {
     const client = await connectGateway(await findGateway(context), {
       version,
       platform,
-      scopes: ["operator.read", "operator.write"],
+      scopes,
     });
     try {
       const sessionKey = await chooseSession(client, session === undefined ? target : { session });
@@ -82,9 +84,16 @@ export async function openChatLine(
       try {
         return await next(current);
       } catch (error) {
-        if (!isGone(error)) throw error;
-        await reconnect(error);
-        next = again;
+        const more = moreScopes(scopes, error);
+        if (more !== undefined) {
+          scopes = more;
+          const { client } = current;
+          current = await connect(sessionKey);
+          await client.close();
+        } else if (isGone(error)) {
+          await reconnect(error);
+          next = again;
+        } else throw error;
       }
     }
   };

@@ -29,7 +29,9 @@ export function wireFailure(attempt: string, error: WireError): CodedError {
   const code = detail !== undefined && isOurs(detail) ? detail : (byWireCode[wire ?? ""] ?? "CLOISTER_INTERNAL");
   const foreign = detail === undefined || detail === code ? "" : ` (${detail})`;
   const message = textOf(error.message) ?? `the gateway refused without a reason (${wire ?? "no code"})`;
-  return failure(code, `${attempt}: ${message}${foreign}`, textOf(details["remedy"]) ?? remedies[code]);
+  const failed = failure(code, `${attempt}: ${message}${foreign}`, textOf(details["remedy"]) ?? remedies[code]);
+  const missingScope = textOf(details["missingScope"]);
+  return missingScope === undefined ? failed : Object.assign(failed, { missingScope });
 }
 
 /** For refusals that name no remedy of their own. */

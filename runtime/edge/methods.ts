@@ -326,9 +326,6 @@ export const methods = {
       label: label.exactOptional(),
       ttlMs: ttl,
     }),
-    /** To begin a session anew is for administrators here, as `sessions.reset` is (behaviour §4.4). */
-    needs: ({ message: text }: { readonly message: string }) =>
-      /^\s*\/(?:new|reset)\b/i.test(text) ? "operator.admin" : undefined,
   },
   "agent.wait": { scope: "operator.write", params: z.object({ runId: id, timeoutMs: count.exactOptional() }) },
   "route.explain": {

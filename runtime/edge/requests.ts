@@ -10,7 +10,7 @@ import { formatError, formatPayload, type RequestFrame } from "./frames.ts";
 import { formatIssues } from "./issues.ts";
 import { findMethod, findNodeMethod, type Method } from "./methods.ts";
 import type { Client, DoorRefusal, KernelForEdge, RpcResult, RunResult } from "./port.ts";
-import { holdsScope, type Scope } from "../../auth/scopes.ts";
+import { holdsScope } from "../../auth/scopes.ts";
 import { toWireError, type WireError } from "./wire-error.ts";
 
 export interface RequestDeps {
@@ -37,15 +37,21 @@ export async function answerFrame(
       : row === undefined
         ? { error: unknownMethod(method) }
         : checkRequest(client, row, frame);
-  if (checked.error !== undefined) {
-    if (checked.error.code === "FORBIDDEN") deps.noteRefusal(deniedOf(client, method, checked.error));
-    return respond(formatError(id, checked.error));
-  }
+  const refuse = (error: WireError): void => {
+    if (error.code === "FORBIDDEN") deps.noteRefusal(deniedOf(client, method, error));
+    respond(formatError(id, error));
+  };
+  if (checked.error !== undefined) return refuse(checked.error);
 
   const startedAtMs = deps.now();
   if (method === "system-presence") return respond(formatPayload(id, await deps.presence()));
   const result = await settled(() => deps.kernel.rpc(client, method, checked.params));
-  if (!result.ok) return respond(formatError(id, toWireError(result.refusal)));
+  if (!result.ok) {
+    const { missingScope: scope } = result.refusal;
+    // What was meant was known only there, such as a command in a message.
+    if (scope !== undefined) return refuse(missingScope(client, scope));
+    return respond(formatError(id, toWireError(result.refusal)));
+  }
   respond(formatPayload(id, result.payload));
 
   const accepted = method === "agent" ? acceptedRun.safeParse(result.payload).data : undefined;
@@ -87,7 +93,7 @@ function checkParams(params: Method["params"], frame: RequestFrame): Checked {
   return { error: { code: "INVALID_REQUEST", message, details: { code: "CLOISTER_REQUEST_INVALID" } } };
 }
 
-function missingScope({ upgradeRequestId }: Client, scope: Scope): WireError {
+function missingScope({ upgradeRequestId }: Client, scope: string): WireError {
   const remedy =
     upgradeRequestId === undefined
       ? `Connect with a credential that may have ${scope}, and ask for it.`

@@ -285,6 +285,8 @@ export interface Refusal {
   /** The exact command or config line that would change the answer. */
   readonly remedy?: string;
   readonly retryAfterMs?: number;
+  /** The scope that the client would need. */
+  readonly missingScope?: string;
 }
 
 /** An error with one of our codes. Match on `code`, never on the class or the text. */
@@ -292,6 +294,7 @@ export interface CodedError extends Error {
   readonly code: ErrorCode;
   readonly remedy?: string;
   readonly retryAfterMs?: number;
+  readonly missingScope?: string;
 }
 
 export function failure(code: ErrorCode, message: string, remedy?: string, cause?: unknown): CodedError {
@@ -311,17 +314,17 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 export function toRefusal(error: unknown): Refusal {
   if (!isCoded(error))
     return { code: "CLOISTER_INTERNAL", message: error instanceof Error ? error.message : String(error) };
-  const { code, message, remedy, retryAfterMs } = error;
+  const { code, message, remedy, retryAfterMs, missingScope } = error;
   return {
     code,
     message,
     ...(remedy === undefined ? {} : { remedy }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(missingScope === undefined ? {} : { missingScope }),
   };
 }
 
 /** A refusal as an error, for callers that await. */
-export function fromRefusal({ code, message, remedy, retryAfterMs }: Refusal): CodedError {
-  const error = failure(code, message, remedy);
-  return retryAfterMs === undefined ? error : Object.assign(error, { retryAfterMs });
+export function fromRefusal({ code, message, remedy, ...facts }: Refusal): CodedError {
+  return Object.assign(failure(code, message, remedy), facts);
 }

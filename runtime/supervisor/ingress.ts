@@ -13,7 +13,7 @@ import type { Store } from "../store/port.ts";
 import { operatorScope } from "../store/rows.ts";
 import type { Refusal } from "../kernel/errors.ts";
 import type { ChannelRoute } from "./answers.ts";
-import type { Commands } from "./commands/index.ts";
+import type { Commands, OperatorClient } from "./commands/index.ts";
 import { type AnsweredCommand, type ChannelMail, type ChannelMailDeps, makeChannelMail } from "./channel-mail.ts";
 import type { Logger } from "./driver.ts";
 import { makeProgramCalls, type ProgramCalls } from "./program-calls.ts";
@@ -42,7 +42,7 @@ export interface IngressDeps {
 }
 
 export interface Said {
-  readonly client: string;
+  readonly client: OperatorClient;
   readonly agentId: string;
   readonly sessionKey: string;
   readonly message: string;
@@ -117,16 +117,17 @@ export function makeIngress(deps: IngressDeps): Ingress {
     },
 
     async said({ client, agentId, sessionKey, message, ttlMs, idempotencyKey, steers = false }) {
-      const provenance: Provenance = { kind: "external_user", sourceChannel: "webchat", senderName: client };
+      const provenance: Provenance = { kind: "external_user", sourceChannel: "webchat", senderName: client.clientId };
       const named =
         idempotencyKey === undefined
           ? {}
           : { runId: idempotencyKey, dedupe: { scope: operatorScope(sessionKey), key: idempotencyKey } };
       const command = await deps.commands.fromOperator(message, client, { agentId, sessionKey, provenance, ...named });
+      if (command?.status === "refused") return command;
       if (command !== undefined && command.status !== "goes-on")
         return { status: command.status, runId: command.runId };
       return accept({
-        from: { type: "operator", client },
+        from: { type: "operator", client: client.clientId },
         agentId,
         sessionKey,
         verb: "send",

@@ -59,7 +59,7 @@ export function makeSessionMethods(deps: SessionMethodDeps): Handlers<SessionMet
     steers: boolean,
   ) => {
     const result = await deps.ingress.said({
-      client: client.clientId,
+      client,
       ...target,
       message,
       ...(steers ? { steers } : {}),

@@ -187,6 +187,41 @@ it("a command that comes twice is carried out once", async () => {
   expect(await gateway.store.history("main", main, 10, 0)).toMatchObject({ total: 2 });
 });
 
+it("§4.4: what changes a session needs the scope of the method that does the same, by whatever method it is sent", async () => {
+  const gateway = await openHolder({
+    commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/reset", "/fresh"] },
+  });
+  await gateway.reply("main", "before");
+  const ask = (method: string, message: string, scope: string) => {
+    const where = method === "chat.send" || method === "agent" ? { sessionKey: main } : { key: main };
+    const client = { connId: "c", clientId: "c", mode: "test", scopes: [scope] };
+    return gateway.doors.rpc(client, method, { ...where, message });
+  };
+  const sessionId = async () => (await gateway.store.session(main))?.sessionId;
+  const first = await sessionId();
+  for (const method of ["chat.send", "sessions.send", "sessions.steer", "agent"]) {
+    for (const message of ["/reset", " /RESET again", "/fresh", "/queue interrupt"])
+      expect([method, message, await ask(method, message, "operator.write")]).toEqual([
+        method,
+        message,
+        { ok: false, refusal: expect.objectContaining({ missingScope: "operator.admin" }) },
+      ]);
+    for (const message of ["/status", "/stop", "/queue", "/resetting", "/new"])
+      expect([method, message, await ask(method, message, "operator.write")]).toMatchObject([
+        method,
+        message,
+        { ok: true },
+      ]);
+  }
+  await expect.poll(() => gateway.driver.kernel.turnsInFlight()).toBe(0);
+  expect([await sessionId(), replyOf(await gateway.say("main", "/queue"))]).toEqual([
+    first,
+    expect.stringContaining("the default"),
+  ]);
+  expect(await ask("chat.send", "/fresh", "operator.admin")).toMatchObject({ ok: true });
+  await expect.poll(sessionId).not.toBe(first);
+});
+
 it("/help lists every command with its usage", async () => {
   const gateway = await openHolder();
   const lines = (await gateway.reply("main", "/help")).split("\n");

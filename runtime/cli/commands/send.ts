@@ -4,7 +4,7 @@ import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { parseAccepted, parseFinalAnswer } from "../gateway-rows.ts";
-import { withGateway } from "../open-client.ts";
+import { withScopeAsNeeded } from "../open-client.ts";
 import { showableText, signalExitCodes } from "../terminal.ts";
 import { formatJson } from "../views/table.ts";
 
@@ -19,7 +19,7 @@ export interface SendOptions {
 /** Ctrl-C stops the run, since its answer has no reader any more. */
 export function runSend(context: CliContext, words: readonly string[], options: SendOptions): Promise<ExitCode> {
   const { terminal } = context;
-  return withGateway(context, ["operator.write"], async (client) => {
+  return withScopeAsNeeded(context, ["operator.write"], async (client) => {
     let run: ReturnType<typeof parseAccepted> | undefined;
     let interrupted: ExitCode | undefined;
     const stop = (): void => {

@@ -2,9 +2,12 @@
  * The commands of a gateway, and how one is carried out: at once, past debounce and queue, without a turn. Its answer is a run of
  * its own that ends as it begins, so that a client follows and waits for it like for any other; neither is in the transcript.
  */
+import { holdsScope, type Scope } from "../../../auth/scopes.ts";
 import type { InboundEvent } from "../../../channels/port.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
+import type { Client } from "../../edge/port.ts";
 import type { Provenance } from "../../kernel/envelope.ts";
+import type { Refusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { makeDerived } from "../live-config.ts";
 import type { Queues } from "../queues.ts";
@@ -41,12 +44,21 @@ export type CommandResult =
   /** The rest of the text is an ordinary message, with what is left of it. */
   | { readonly status: "goes-on"; readonly message: string };
 
+/** Nothing was done. */
+export interface CommandRefused {
+  readonly status: "refused";
+  readonly refusal: Refusal;
+}
+
+export type OperatorClient = Pick<Client, "clientId" | "scopes">;
+
 export interface Commands {
   /** As the configuration has them now. */
   list(): readonly ChatCommand[];
   /** `undefined`: an ordinary message. */
   fromChannel(text: string, event: InboundEvent, chat: Chat): Promise<CommandResult> | undefined;
-  fromOperator(text: string, client: string, chat: Chat): Promise<CommandResult> | undefined;
+  /** Refused with `CLOISTER_EDGE_FORBIDDEN` and the missing scope when the client's scopes do not suffice for the command. */
+  fromOperator(text: string, client: OperatorClient, chat: Chat): Promise<CommandResult | CommandRefused> | undefined;
 }
 
 export function makeCommands(deps: CommandDeps): Commands {
@@ -114,11 +126,23 @@ export function makeCommands(deps: CommandDeps): Commands {
     },
     fromOperator(text, client, chat) {
       const found = findCommand(commands(), text);
+      if (found === undefined) return undefined;
+      const missing = found.command.needs?.(found.rest);
+      if (missing !== undefined && !holdsScope(client.scopes, missing))
+        return Promise.resolve({ status: "refused", refusal: lacksScope(found.command.name, missing) });
       const { agentId, sessionKey, provenance } = chat;
       const channel = provenance.sourceChannel;
-      return (
-        found && carryOut(found, { agentId, sessionKey, channel, isGroup: false, isOwner: true, by: client }, chat)
+      return carryOut(
+        found,
+        { agentId, sessionKey, channel, isGroup: false, isOwner: true, by: client.clientId },
+        chat,
       );
     },
   };
 }
+
+const lacksScope = (command: string, missingScope: Scope): Refusal => ({
+  code: "CLOISTER_EDGE_FORBIDDEN",
+  message: `missing scope: ${missingScope}, which ${command} needs`,
+  missingScope,
+});

@@ -21,6 +21,8 @@ export function makeQueueCommand(queues: Queues): ChatCommand {
     usage,
     summary: "how messages wait while a turn runs",
     takes: takesAnything,
+    // It decides what becomes of what others send to the session.
+    needs: (rest) => (rest === "" ? undefined : "operator.admin"),
     async run({ sessionKey, channel }, rest) {
       if (rest === "") return { reply: `Queue: ${describeQueue(queues.stateOf(sessionKey, channel))}` };
       const asked = parseQueue(rest);

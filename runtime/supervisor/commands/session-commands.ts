@@ -45,6 +45,8 @@ export function makeSessionCommands(
     usage: `${name} [message]`,
     summary: "begin the session anew; the message is its first",
     takes: takesAnything,
+    // As `sessions.reset` does.
+    needs: () => "operator.admin",
     async run(call, rest): Promise<CommandAnswer> {
       try {
         const reply = await reset(call);

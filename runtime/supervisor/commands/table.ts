@@ -3,6 +3,8 @@
  * that begins with its name; with words behind it that it does not take, it is answered with how it is written, and nothing
  * happens. What is none, or comes from somebody whose commands do not count, is an ordinary message. Source: behaviour §5.1.
  */
+import type { Scope } from "../../../auth/scopes.ts";
+
 export interface CommandCall {
   readonly agentId: string;
   readonly sessionKey: string;
@@ -31,6 +33,8 @@ export interface ChatCommand {
   readonly takes: (rest: string) => boolean;
   /** Who may give it, of those whose commands count; from others it is an ordinary message. Absent: all of them. */
   readonly mayGive?: (call: CommandCall) => boolean;
+  /** What a client must hold to give it, beside what it needs to send; `rest` as above. Absent: nothing. */
+  readonly needs?: (rest: string) => Scope | undefined;
   /** Must not throw for what a person may have typed: that is answered. */
   readonly run: (call: CommandCall, rest: string) => Promise<CommandAnswer>;
 }

@@ -40,6 +40,12 @@ const messages = [
   { role: "assistant", content: "at the start", timestamp: Date.UTC(2026, 0, 1) },
 ];
 
+const missing = {
+  code: "FORBIDDEN",
+  message: "missing scope: operator.admin",
+  details: { code: "MISSING_SCOPE", missingScope: "operator.admin", remedy: "approve it" },
+};
+
 /** Says again what was said to it, in the session that was spoken in. */
 const echoing: Script = (request, { answer, event }) => {
   const { method, params } = request;
@@ -133,6 +139,25 @@ describe("chat", () => {
     await sees("heard /status");
     type("/quit");
     await ended;
+  });
+
+  it("a command that needs more than sending is sent again with the scope that it lacks, once", async () => {
+    let scopes: unknown;
+    await serve((request, caller) => {
+      if (request.method !== "chat.send") return echoing(request, caller);
+      scopes = gateway?.requests.findLast(({ method }) => method === "connect")?.params["scopes"];
+      if (!(scopes as string[]).includes("operator.admin") || request.params["message"] === "/never")
+        return caller.refuse(request, missing);
+      return echoing(request, caller);
+    });
+    const [ended] = await open();
+    type("/reset");
+    await sees("heard /reset");
+    expect(scopes).toEqual(["operator.admin", "operator.read", "operator.write"]);
+    type("/never");
+    await expect.poll(() => terminal.errText()).toContain("→ approve it");
+    type("/quit");
+    expect(await ended).toBe(0);
   });
 
   it("/abort stops the running answer at once, and not the messages that wait behind it", async () => {

@@ -114,6 +114,32 @@ describe("send", () => {
   });
 });
 
+describe("send of a command that needs more than sending", () => {
+  const missing = {
+    code: "FORBIDDEN",
+    message: "missing scope: operator.admin",
+    details: { code: "MISSING_SCOPE", missingScope: "operator.admin", remedy: "approve it" },
+  };
+  const scopes = () =>
+    (gateway?.requests ?? []).filter(({ method }) => method === "connect").map(({ params }) => params["scopes"]);
+
+  it("is tried once more with the scope that was missing", async () => {
+    await serve((request, caller) => {
+      if (scopes().length === 1) caller.refuse(request, missing);
+      else caller.answer(request, { runId: "r", status: "ok", result: { payloads: [{ text: "anew" }] } });
+    });
+    expect(await run("send", "/new")).toBe(0);
+    expect(terminal.outText()).toBe("anew\n");
+    expect(scopes()).toEqual([["operator.write"], ["operator.admin", "operator.write"]]);
+  });
+
+  it("says what to do when that does not help", async () => {
+    await serve((request, caller) => caller.refuse(request, missing));
+    await expect(run("send", "/new")).rejects.toMatchObject({ code: "CLOISTER_EDGE_FORBIDDEN", remedy: "approve it" });
+    expect(scopes()).toHaveLength(2);
+  });
+});
+
 const answering: Script = (request, caller) => {
   if (request.method === "agents.list") caller.answer(request, agents);
   else if (request.method === "chat.send") {
