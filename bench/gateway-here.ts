@@ -70,7 +70,7 @@ export async function openGatewayHere(
     log: { debug: () => undefined, info: () => undefined, warn: complain, error: complain },
   });
   gateway.attachEdge({
-    tellOne: async () => undefined,
+    tellOne: async () => true,
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,

@@ -5,6 +5,7 @@ type Name =
   | "preauthFrameBytesMax"
   | "frameBytesMax"
   | "socketBufferedBytesMax"
+  | "socketsBufferedBytesMax"
   | "deltaBufferedBytesMax"
   | "deltaPaceMs"
   | "handshakeMs"

@@ -31,6 +31,7 @@ import type { Log } from "./log.ts";
 import type { Client, DeviceAnswer, DeviceAttempt, DoorRefusal } from "./port.ts";
 import { holdsScope } from "../../auth/scopes.ts";
 import { eventScope } from "./methods.ts";
+import type { Reader, SendBudget } from "./send-budget.ts";
 import type { WireError } from "./wire-error.ts";
 
 export interface ConnectionDeps {
@@ -50,9 +51,11 @@ export interface ConnectionDeps {
   /** Answers a request of an admitted client with `respond`, once or twice. */
   request(client: Client, frame: RequestFrame, respond: (text: string) => void): Promise<void>;
   closed(connection: Connection): void;
+  /** Over all connections. */
+  readonly budget: SendBudget;
 }
 
-export interface Connection {
+export interface Connection extends Reader {
   /** Undefined until `connect` was accepted. */
   readonly client: Client | undefined;
   /** The device that this connection is, or is about to be, admitted as. */
@@ -61,12 +64,15 @@ export interface Connection {
   readonly isShared: boolean;
   /** To an admitted client with the event's scope (`operator.read` unless it says otherwise); numbered in the order of the calls. `lossy` events are left out when the client is slow. */
   sendEvent(event: string, payloadJson: string, lossy: boolean, state?: StateVersion): void;
-  /** To this client alone, whatever its scopes. */
-  tell(event: string, payloadJson: string): void;
+  readonly connId: string;
+  /** To this client alone, whatever its scopes; what comes before its hello follows on that. False: it is not admitted, or is leaving. */
+  tell(event: string, payloadJson: string): boolean;
   /** The keep-alive, to every admitted client. */
   sendTick(payloadJson: string): void;
   close(code: number, reason: string): void;
 }
+
+const slowConsumer = "slow consumer";
 
 type Settled = Exclude<Admission, { type: "device" }>;
 
@@ -83,12 +89,16 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   let admitting = false;
   /** Requests of a client that is admitted and has no hello yet: they are answered after it. */
   let greeting: RequestFrame[] | undefined;
+  /** What it is told before its hello, likewise. The kernel's side may know that it is admitted before this does. */
+  const untold: [event: string, payloadJson: string][] = [];
   let closing: { code: number; reason: string } | undefined;
 
   const send = (text: string): void => {
     if (closing !== undefined || ws.readyState !== ws.OPEN) return;
-    if (ws.bufferedAmount > bounds.socketBufferedBytesMax) return close(1008, "slow consumer");
+    if (ws.bufferedAmount > bounds.socketBufferedBytesMax) return close(1008, slowConsumer);
+    const before = ws.bufferedAmount;
     ws.send(text);
+    deps.budget.grew(ws.bufferedAmount - before);
   };
 
   const close = (code: number, reason: string): void => {
@@ -188,6 +198,7 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
         if (closing !== undefined || ws.readyState !== ws.OPEN) return deps.deviceGone(connId);
         client = admitted;
         send(formatPayload(frameId, hello));
+        for (const [event, payloadJson] of untold.splice(0)) connection.tell(event, payloadJson);
         for (const frame of early) serve(admitted, frame);
       })
       .catch((error: unknown) => close(1011, String(error)));
@@ -267,13 +278,27 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
       if (lossy && ws.bufferedAmount > bounds.deltaBufferedBytesMax) return;
       send(formatEvent(event, payloadJson, (eventSeq += 1), state));
     },
+    connId,
     tell: (event, payloadJson) => {
+      if (closing !== undefined || ws.readyState !== ws.OPEN) return false;
       if (client !== undefined) send(formatEvent(event, payloadJson, (eventSeq += 1)));
+      else if (admitting || greeting !== undefined) untold.push([event, payloadJson]);
+      else return false;
+      // Too slow to take it is as good as gone.
+      return closing === undefined;
     },
     sendTick: (payloadJson) => {
       if (client !== undefined) send(formatEvent("tick", payloadJson));
     },
     close,
+    get buffered() {
+      return ws.bufferedAmount;
+    },
+    cutOff: () => {
+      // A close frame would come behind all that it does not read.
+      closing ??= { code: 1008, reason: slowConsumer };
+      ws.terminate();
+    },
   };
   send(formatEvent("connect.challenge", JSON.stringify({ nonce, ts: deps.now() })));
   return connection;

@@ -107,7 +107,7 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
       open?.sockets.publish(published);
     },
     setCallers: async (callers) => open?.programs.setCallers(callers),
-    tellOne: async (connId, event, payload) => open?.sockets.tellOne(connId, event, payload),
+    tellOne: async (connId, event, payload) => open?.sockets.tellOne(connId, event, payload) ?? false,
     closeDevice: async (deviceId, reason, exceptConnId) => open?.sockets.closeDevice(deviceId, reason, exceptConnId),
     send: async (message) => {
       if (message.channel !== "webhook" || open === undefined) {

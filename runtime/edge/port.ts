@@ -367,9 +367,12 @@ export interface EdgeForKernel {
   listen(settings: EdgeSettings): Promise<{ readonly port: number; readonly host: string }>;
   /** To every connected client that may read. Ordered; each socket numbers its events. */
   publish(events: readonly GatewayEvent[]): Promise<void>;
+  /**
+   * One event to one connection, whatever its scopes; never before its hello, but behind that. False when nobody is there to be told:
+   * it is gone, leaving, or too slow.
+   */
+  tellOne(connId: string, event: string, payload: object): Promise<boolean>;
   /** Ends the connections of a device (close 4001), but for one. */
-  /** One event to one connection, whatever its scopes; one that is gone is left alone. */
-  tellOne(connId: string, event: string, payload: object): Promise<void>;
   closeDevice(deviceId: string, reason: string, exceptConnId?: string): Promise<void>;
   /** Who may call from now on. Open answers of others, and of those whose token is another one, end. */
   setCallers(callers: readonly CallerKey[]): Promise<void>;

@@ -18,11 +18,12 @@ import { noSuchPath } from "./route.ts";
 import type { StateVersion } from "./frames.ts";
 import type { Hello } from "./hello.ts";
 import { makeRunEvents } from "./run-events.ts";
+import { makeSendBudget } from "./send-budget.ts";
 import { makeStreams } from "./streams.ts";
 import { clientAddress, identify, type Proxies } from "./trusted-proxy.ts";
 import { httpStatus } from "./wire-error.ts";
 
-export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed" | "hello"> {
+export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed" | "hello" | "budget"> {
   readonly hello: Pick<Hello, "greet" | "left" | "agentsChanged" | "close">;
   readonly rules: OriginRules;
   readonly proxies: Proxies;
@@ -41,7 +42,8 @@ export interface Sockets {
   tell(event: string, payload: object, state: StateVersion): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, entrance: Entrance): void;
   publish(events: readonly GatewayEvent[]): void;
-  tellOne(connId: string, event: string, payload: object): void;
+  /** False: nobody is there under this id who could be told. */
+  tellOne(connId: string, event: string, payload: object): boolean;
   closeDevice(deviceId: string, reason: string, exceptConnId: string | undefined): void;
   /** Ends the connections that the shared token or password alone admitted. */
   closeShared(reason: string): void;
@@ -60,6 +62,7 @@ export function makeSockets(deps: SocketDeps): Sockets {
   const base = pageBase(deps.basePath);
   const paths = new Set(["/", base, base.slice(0, -1)]);
   let emptied: (() => void) | undefined;
+  const budget = makeSendBudget(deps.bounds.socketsBufferedBytesMax, () => connections.keys());
 
   const tellAudience = (): void =>
     void deps.kernel
@@ -110,7 +113,12 @@ export function makeSockets(deps: SocketDeps): Sockets {
           tellAudience();
           emptied?.();
         };
-        const connection = openConnection(ws, request, { ...deps, caller: callerOf(request, entrance, deps), closed });
+        const connection = openConnection(ws, request, {
+          ...deps,
+          budget,
+          caller: callerOf(request, entrance, deps),
+          closed,
+        });
         connections.set(connection, addressKey(clientAddress(request, deps.proxies)));
         if (connections.size === 1) tellAudience();
       });
@@ -118,7 +126,8 @@ export function makeSockets(deps: SocketDeps): Sockets {
     publish,
     tellOne: (connId, event, payload) => {
       for (const connection of connections.keys())
-        if (connection.client?.connId === connId) connection.tell(event, JSON.stringify(payload));
+        if (connection.connId === connId) return connection.tell(event, JSON.stringify(payload));
+      return false;
     },
     closeDevice: (deviceId, reason, exceptConnId) => {
       for (const connection of connections.keys())

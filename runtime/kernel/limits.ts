@@ -300,6 +300,8 @@ export const limits = {
   frameBytesMax: 25 * 1024 * 1024,
   /** Bytes that may wait for one slow WebSocket before it is closed. */
   socketBufferedBytesMax: 50 * 1024 * 1024,
+  /** Bytes that may wait for all slow WebSockets together; beyond, the slowest are closed. Five that are as slow as one may be. */
+  socketsBufferedBytesMax: 256 * 1024 * 1024,
   /** Time that a client has for the handshake. */
   handshakeMs: 10_000,
   /** Keep-alive event on a WebSocket. Source: protocol.md. */

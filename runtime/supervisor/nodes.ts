@@ -110,7 +110,8 @@ export function makeNodes({ newId, nowMs, edge, log }: NodesDeps): Nodes {
       );
       try {
         const payload = { id, nodeId, command, paramsJSON: JSON.stringify(params ?? {}), timeoutMs };
-        await edge()?.tellOne(connId, "node.invoke.request", payload);
+        if ((await edge()?.tellOne(connId, "node.invoke.request", payload)) !== true)
+          throw failure("CLOISTER_NODE_OFFLINE", `the node ${nodeId} was not asked: its connection ends`);
         const result = await answered.promise;
         if (result instanceof Error) throw result;
         if (!result.ok)

@@ -125,7 +125,7 @@ describe("a change of the file", () => {
   test("that the doors refuse is taken out of the file again", async () => {
     const { call, hash, now, gateway } = await open();
     gateway.attachEdge({
-      tellOne: async () => undefined,
+      tellOne: async () => true,
       closeDevice: async () => undefined,
       setCallers: async () => undefined,
       configure: () => Promise.reject(new Error("no")),

@@ -153,7 +153,7 @@ describe("a change that cannot be made", () => {
     const gateway = await openGateway([held("main")]);
     const refuse = { code: "CLOISTER_CONFIG_INVALID" as const };
     gateway.attachEdge({
-      tellOne: async () => undefined,
+      tellOne: async () => true,
       closeDevice: async () => undefined,
       setCallers: async () => undefined,
       configure: () => Promise.reject(Object.assign(new Error("no"), refuse)),

@@ -135,7 +135,7 @@ const webhook = {
 function answersOf(gateway: TestGateway, say: () => Promise<SendResult>): OutboundMessage[] {
   const came: OutboundMessage[] = [];
   gateway.attachEdge({
-    tellOne: async () => undefined,
+    tellOne: async () => true,
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,

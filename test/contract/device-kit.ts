@@ -69,6 +69,8 @@ export interface Asks {
   readonly origin?: string;
   readonly headers?: Record<string, string>;
   readonly client?: Record<string, string>;
+  /** Sees every frame that comes, in order. */
+  readonly watch?: (frame: Frame) => void;
 }
 
 /** Connects with a proof, and gives the client with the answer to its `connect`. */
@@ -84,12 +86,14 @@ export async function connectAs(
     origin,
     headers = {},
     client,
+    watch,
   }: Asks = {},
 ): Promise<{ readonly client: WireClient; readonly answer: Frame }> {
   const wire = openClient(port, "/", {
     headers: { ...(remote ? { "x-forwarded-for": "192.0.2.7" } : {}), ...headers },
     ...(origin === undefined ? {} : { origin }),
   });
+  if (watch !== undefined) wire.ws.on("message", (data: Buffer) => watch(JSON.parse(data.toString("utf8"))));
   const challenge = await wire.next((frame) => frame.event === "connect.challenge");
   const { nonce, ts } = challenge.payload;
   const said = { id: "cli", version: "2026.9.6", platform: "linux", deviceFamily: "Linux", mode: "cli", ...client };

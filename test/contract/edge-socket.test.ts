@@ -736,6 +736,41 @@ describe("slow clients", () => {
     expect((await quick.call("health")).ok).toBe(true);
   });
 
+  it("are cut off worst first when all of them together hold too much, each below its own bound", async () => {
+    const total = 4_000_000;
+    const { port, edge, logs } = await openEdge({ bounds: { socketsBufferedBytesMax: total } });
+    const quick = openClient(port);
+    await quick.connect();
+    const slow = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const client = openClient(port);
+        await client.connect();
+        client.ws.pause();
+        return client;
+      }),
+    );
+    const cut = () =>
+      logs.filter(({ fields }) => (fields as { reason?: string } | undefined)?.reason === "slow consumer");
+    const bytes = 250_000;
+    const big = { ...changed(1).payload, reason: "x".repeat(bytes) } as never;
+    let rounds = 0;
+    await expect
+      .poll(
+        async () => {
+          rounds += 1;
+          await edge.publish([{ event: "sessions.changed", payload: big }]);
+          await quick.next(isEvent("sessions.changed"));
+          return cut().length;
+        },
+        { interval: 1, timeout: 30_000 },
+      )
+      .toBeGreaterThanOrEqual(2);
+    for (const { fields } of cut()) expect(fields).toMatchObject({ code: 1008 });
+    // What goes on being sent ends one after the other, never all at once, and whoever reads is not touched.
+    expect(cut().length).toBeLessThan(slow.length);
+    expect((await quick.call("health")).ok).toBe(true);
+  });
+
   it("miss streamed text but not the final one, and their numbering has no gap", async () => {
     const { port, edge } = await openEdge({ bounds: { deltaBufferedBytesMax: 100_000 } });
     const client = openClient(port);

@@ -180,7 +180,7 @@ describe("after a sessions_send", () => {
   test("an announce that its channel does not take is logged, and is a dead letter", async () => {
     const gateway = await open({ turns: 0, raul: { options: { announce: "news" } } });
     gateway.attachEdge({
-      tellOne: async () => undefined,
+      tellOne: async () => true,
       closeDevice: async () => undefined,
       configure: async () => undefined,
       setCallers: async () => undefined,

@@ -11,6 +11,8 @@ async function operator({ port }: DeviceGateway, scopes?: readonly string[]): Pr
   return client;
 }
 
+const local = { connId: "local", clientId: "local", mode: "test", scopes: ["operator.admin"] };
+
 const asNode = (
   { port }: DeviceGateway,
   device: TestDevice,
@@ -143,6 +145,54 @@ describe("a node", () => {
     expect((await node.call("node.invoke.result", { id: payload.id, ok: true, payload: 1 })).payload.taken).toBe(true);
     expect((await asked).payload.payload).toBe(1);
     expect((await node.call("node.invoke.result", { id: payload.id, ok: true })).payload.taken).toBe(false);
+  });
+
+  it("is asked nothing before its hello; what it is asked until then comes behind that, and is not lost", async () => {
+    const here = await openDeviceGateway();
+    const { device, node } = await openNode(here, ["a.b"]);
+    node.ws.close();
+    await node.closed;
+    const { kernel, gateway, edge } = here;
+    await expect.poll(() => gateway.doors.rpc(local, "node.list", {})).toMatchObject({ payload: { nodes: [] } });
+    const told = Promise.withResolvers<boolean>();
+    gateway.attachEdge({
+      ...edge,
+      tellOne: async (...args) => {
+        const isTold = await edge.tellOne(...args);
+        told.resolve(isTold);
+        return isTold;
+      },
+    });
+    const { connectDevice } = kernel.answers;
+    let asked: Promise<unknown> = Promise.resolve();
+    kernel.answers.connectDevice = async (attempt) => {
+      const answer = await connectDevice(attempt);
+      // The gateway has let it in, and the edge has not heard of that yet.
+      asked = gateway.doors.rpc(local, "node.invoke", { nodeId: device.id, command: "a.b" });
+      expect(await told.promise).toBe(true);
+      return answer;
+    };
+    const frames: string[] = [];
+    const { client: again } = await connectAs(here.port, device, {
+      role: "node",
+      scopes: [],
+      commands: ["a.b"],
+      auth: { token: gatewayToken },
+      client: { id: "node-host", mode: "node" },
+      watch: ({ event, payload }) => void frames.push(event ?? payload.type),
+    });
+    const { payload } = await again.next(({ event }) => event === "node.invoke.request");
+    expect(frames).toEqual(["connect.challenge", "hello-ok", "node.invoke.request"]);
+    await again.call("node.invoke.result", { id: payload.id, ok: true, payload: 1 });
+    expect(await asked).toMatchObject({ ok: true, payload: { payload: 1 } });
+  });
+
+  it("that cannot be told is said to be offline at once", async () => {
+    const here = await openDeviceGateway();
+    const { device, admin } = await openNode(here, ["a.b"]);
+    here.gateway.attachEdge({ ...here.edge, tellOne: async () => false });
+    const { error } = await admin.call("node.invoke", { nodeId: device.id, command: "a.b", timeoutMs: 600_000 });
+    expect(error.details.code).toBe("CLOISTER_NODE_OFFLINE");
   });
 
   it("that fails, is silent or goes away is told as such", async () => {

@@ -182,7 +182,7 @@ export async function openGateway(
   });
   open.push(gateway);
   gateway.attachEdge({
-    tellOne: async () => undefined,
+    tellOne: async () => true,
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,
