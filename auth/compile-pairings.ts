@@ -4,27 +4,13 @@
  */
 import { type CallerRow, grantVerbs, type Verb } from "../runtime/kernel/envelope.ts";
 import { matchesPattern, type Pairing, type StandingPairings } from "../runtime/kernel/pairings.ts";
-
+import { tools } from "./tool-names.ts";
 import { judgePair, type OperatorGrant, pairVerbs, type Policy, type SessionVerb } from "./policy.ts";
-
-/** The session tools of this version; each is a verb of its own. */
-export const sessionTools = [
-  "sessions_list",
-  "sessions_history",
-  "sessions_send",
-  "session_status",
-  "agents_list",
-  "sessions",
-  "sessions_search",
-  "sessions_spawn",
-  "sessions_yield",
-  "subagents",
-] as const;
 
 /** One list each for the rows of all agents. */
 const scheduleVerbs: readonly Verb[] = ["schedule"];
 /** With the right to ask models; which ones is the config's matter (`runtime/broker`). */
-const toolVerbs: readonly Verb[] = ["model", ...sessionTools.map((tool) => `tool:${tool}` as const)];
+const toolVerbs: readonly Verb[] = ["model", ...tools.map((tool) => `tool:${tool}` as const)];
 
 /** The rows that the config gives, agent by agent; those of operators are in `grantPairings`. */
 export function compilePairings(policy: Policy, isAgent: (agentId: string) => boolean): StandingPairings {
@@ -96,7 +82,7 @@ export function grantPairings({ id, from, to, verbs, untilMs }: OperatorGrant, a
 
 function compileAgent(policy: Policy, agentId: string): Pairing[] {
   const subject = `agent:${agentId}`;
-  const tools: Pairing = {
+  const held: Pairing = {
     id: toolsPairingId(agentId),
     subject,
     object: "gateway",
@@ -125,7 +111,7 @@ function compileAgent(policy: Policy, agentId: string): Pairing[] {
       return { id, subject, object: `agent:${to}`, verbs, origin: "config" };
     });
   return [
-    tools,
+    held,
     timers,
     ...siblings.map(
       (pattern): Pairing => ({

@@ -1,6 +1,5 @@
-/** Which session tools a sub-agent has. Its requester's rights bound them as well (`runtime/kernel/runs.ts`). Source: behaviour §3.5. */
-import { matchesPattern } from "../runtime/kernel/pairings.ts";
-import { sessionTools } from "./compile-pairings.ts";
+/** Which tools a sub-agent has. Its requester's rights bound them as well (`runtime/kernel/runs.ts`). Source: behaviour §3.5. */
+import { expandTools, isNamed, tools } from "./tool-names.ts";
 
 /** Whatever its requester may do: a sub-agent answers its requester, and speaks to nobody else. */
 export const neverForSubagents: readonly string[] = [
@@ -26,11 +25,7 @@ export function subagentTools(
   isAtBound: boolean,
   narrowing: { readonly allow?: readonly string[]; readonly deny: readonly string[] },
 ): readonly string[] {
-  const denied = [...neverForSubagents, ...(isAtBound ? neverAtTheDepthBound : []), ...narrowing.deny];
-  return sessionTools.filter(
-    (tool) => !isNamed(denied, tool) && (narrowing.allow === undefined || isNamed(narrowing.allow, tool)),
-  );
+  const denied = [...neverForSubagents, ...(isAtBound ? neverAtTheDepthBound : []), ...expandTools(narrowing.deny)];
+  const only = narrowing.allow === undefined ? undefined : expandTools(narrowing.allow);
+  return tools.filter((tool) => !isNamed(denied, tool) && (only === undefined || isNamed(only, tool)));
 }
-
-const isNamed = (patterns: readonly string[], tool: string): boolean =>
-  patterns.some((pattern) => matchesPattern(pattern, tool));

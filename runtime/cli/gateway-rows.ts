@@ -228,6 +228,18 @@ export const parseTasks = (payload: unknown): readonly TaskEntry[] =>
 export const parseCancelledTask = (payload: unknown): { readonly sessionKey: string; readonly cancelled: number } =>
   parse("subagents.cancel", z.object({ sessionKey: z.string(), cancelled: count }), payload);
 
+const toolsExplained = z.object({
+  sessionKey: text,
+  sandbox: z.object({ mode: text, sandboxed: z.boolean().catch(false) }),
+  allowed: z.array(z.string()),
+  removed: z.array(z.object({ rule: text, key: text, tools: z.array(z.string()), remedy: text })),
+});
+
+export type ToolsExplained = z.infer<typeof toolsExplained>;
+
+export const parseToolsExplained = (payload: unknown): ToolsExplained =>
+  parse("tools.effective", toolsExplained, payload);
+
 export const parseGrants = (payload: unknown): readonly GrantEntry[] =>
   parse("grants.list", z.object({ grants: z.array(grantRow) }), payload).grants;
 

@@ -31,6 +31,7 @@ import { addPairing } from "./pairing-commands.ts";
 import { addCallers } from "./caller-commands.ts";
 import { addGrants } from "./grant-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
+import { addTools } from "./tool-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
 import { addHelp } from "./help.ts";
 import { collect, peer, wholeNumber } from "./options.ts";
@@ -85,6 +86,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addAudit(shell);
   addTimers(shell);
   addSubagents(shell);
+  addTools(shell);
   addGrants(shell);
   addDevices(shell);
   addPairing(shell);

@@ -16,6 +16,7 @@ import { formatPath, type Path } from "./issue.ts";
 import type { Config } from "./schema.ts";
 import type { AgentEntry } from "./schema/agents.ts";
 import { channels as channelsSchema } from "./schema/channels.ts";
+import { resolveSenderTools, resolveToolLists } from "./tool-rules.ts";
 import { findShape, unwrap } from "./schema/note.ts";
 
 /** Stands for the name of a channel without a section, as messages write it. */
@@ -110,9 +111,14 @@ function resolveRules(
 
 function resolveGroupRules(channel: string, groups: NonNullable<RuleKeys["groups"]>): Record<string, GroupRule> {
   return Object.fromEntries(
-    Object.entries(groups).map(([id, { enabled, requireMention }]) => [
+    Object.entries(groups).map(([id, { enabled, requireMention, tools, toolsBySender }]) => [
       id.trim() === "*" ? "*" : roomCase(channel, id),
-      { enabled: enabled ?? true, ...(requireMention === undefined ? {} : { requireMention }) },
+      {
+        enabled: enabled ?? true,
+        ...(requireMention === undefined ? {} : { requireMention }),
+        ...(tools === undefined ? {} : { tools: resolveToolLists(tools) }),
+        ...(toolsBySender === undefined ? {} : { toolsBySender: resolveSenderTools(toolsBySender) ?? {} }),
+      },
     ]),
   );
 }

@@ -18,7 +18,6 @@ export interface Inactive {
 /** Where silence would be read as protection. */
 const consequences: Readonly<Record<string, string>> = {
   sandbox: "; agents run in confined threads instead, and sandbox.mode only limits what their session tools see",
-  "tool policy": "; no agent has tools that it could limit, beside the session tools",
 };
 
 export function findInactive(authored: unknown): Inactive {

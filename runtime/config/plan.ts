@@ -179,6 +179,7 @@ const rules: Rule = {
     visibility: live("tools.sessions"),
     sessionToolsVisibility: live("agents.defaults.sandbox"),
     lanes: live("agents.defaults.maxConcurrent"),
+    toolRules: live("tools"),
     subagentTools: live("tools.subagents"),
     attachments: live("tools.sessions_spawn.attachments"),
     gateway: { parts: gateway },

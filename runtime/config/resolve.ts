@@ -21,6 +21,7 @@ import { type ConfigOverrides, overrideDraft } from "./override.ts";
 import type { ResetRule } from "../store/port.ts";
 import type { ResolvedAgent, ResolvedConfig, SessionMaintenance } from "./resolved.ts";
 import { sandboxModeOf } from "./sandbox-mode.ts";
+import { resolveToolRules } from "./tool-rules.ts";
 import { resolveSubagents, resolveAttachments, resolveSubagentTools } from "./subagents.ts";
 import { parseShare } from "./size.ts";
 import { findGroup, resolveSupervision } from "./supervision.ts";
@@ -79,6 +80,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       cron: limits.cronLanePlaces,
       background: limits.backgroundLanePlaces,
     },
+    toolRules: resolveToolRules(config.tools) ?? {},
     subagentTools: resolveSubagentTools(config),
     attachments: resolveAttachments(config),
     gateway: resolveGateway(draft, overrides),
@@ -151,6 +153,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
   const { workspace, agentDir, sessionsDir } = placeAgent(agent, isDefault, draft);
   const group = findGroup(agent, draft.config);
   const groupChat = resolveGroupChat(entry, draft.config);
+  const toolRules = resolveToolRules(entry.tools);
   return {
     id,
     name: entry.name ?? entry.identity?.name ?? id,
@@ -163,6 +166,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     sessionsDir,
     model: typeof model === "object" ? model.primary : model,
     sandboxMode: sandboxModeOf(agent, draft.config),
+    ...(toolRules === undefined ? {} : { toolRules: share(toolRules) }),
     maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,
     ...(entry.weight === undefined ? {} : { weight: entry.weight }),
     mailbox: share({

@@ -5,6 +5,7 @@
 import type { ResetRule } from "../store/port.ts";
 import type { Policy } from "../../auth/policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
+import type { ToolRules } from "../../auth/tool-policy.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
@@ -41,6 +42,8 @@ export interface ResolvedAgent {
   readonly sessionsDir: string;
   readonly model: string | undefined;
   readonly sandboxMode: "off" | "non-main" | "all";
+  /** What it says about tools; absent: nothing. */
+  readonly toolRules?: ToolRules;
   /** Turns of this agent at a time, over different sessions. */
   readonly maxConcurrent: number;
   /** Places of a lane that it gets in a row when others want one too; absent: 1. */
@@ -148,6 +151,8 @@ export interface ResolvedConfig {
   readonly sessionToolsVisibility: "spawned" | "all";
   /** Places of each lane (`runtime/kernel/lanes.ts`). */
   readonly lanes: Readonly<Record<SharedLane, number>>;
+  /** What `tools` says about tools. */
+  readonly toolRules: ToolRules;
   /** Narrows the tools of every sub-agent. */
   readonly subagentTools: { readonly allow?: readonly string[]; readonly deny: readonly string[] };
   /** Files that sessions hand to sub-agents. */

@@ -147,6 +147,11 @@ export const methods = {
     scope: "operator.read",
     params: z.object({ from: id, to: id, verb: z.enum(grantVerbs).exactOptional() }),
   },
+  "grants.matrix": {
+    scope: "operator.read",
+    /** Absent: the first ones that there are. */
+    params: z.object({ agents: z.array(id).min(1).max(limits.matrixAgentsMax).exactOptional() }),
+  },
   "grants.add": {
     scope: "operator.admin",
     params: z.object({
@@ -353,6 +358,16 @@ export const methods = {
   "channels.status": { scope: "operator.read", params: z.object({}) },
   "commands.list": { scope: "operator.read", params: z.object({}) },
   "tools.catalog": { scope: "operator.read", params: z.object({ agentId: id.exactOptional() }) },
+  /** Ours in its parameters and its answer: which tools a session has for a sender, and what removed the others. */
+  "tools.effective": {
+    scope: "operator.read",
+    params: z.object({
+      agentId: id.exactOptional(),
+      sessionKey: key.exactOptional(),
+      sender: z.object({ channel: id, id, name: id.exactOptional() }).exactOptional(),
+      group: z.object({ channel: id, accountId: id.exactOptional(), id }).exactOptional(),
+    }),
+  },
   "models.list": { scope: "operator.read", params: z.object({}) },
   /** The timers of agents, as jobs. */
   "cron.list": {

@@ -7,6 +7,7 @@
  *
  * Source: behaviour §2.7.
  */
+import type { GroupTools } from "../../auth/tool-policy.ts";
 import type { InboundEvent, Peer } from "../../channels/port.ts";
 import { splitTopic, roomCase } from "../routing/session-key.ts";
 import { type AccountRules, type GroupRule, normalizeSender, type RuleName } from "./rules.ts";
@@ -198,6 +199,21 @@ function judgeGroup(
 export function isServed(rules: AccountRules, facts: Pick<AdmissionFacts, "channel" | "peer" | "parentPeer">): boolean {
   if (rules.groupPolicy === "disabled") return false;
   return findGroup(rules, facts)?.rule.enabled ?? rules.groupPolicy === "open";
+}
+
+/** What the account says about a group, with the config key; undefined: nothing. */
+export function findGroupTools(
+  rules: AccountRules,
+  facts: Pick<AdmissionFacts, "channel" | "peer" | "parentPeer">,
+): GroupTools | undefined {
+  const found = findGroup(rules, facts);
+  if (found === undefined) return undefined;
+  const { tools, toolsBySender } = found.rule;
+  return {
+    key: `${rules.keys.groups}[${JSON.stringify(found.key)}]`,
+    ...(tools === undefined ? {} : { tools }),
+    ...(toolsBySender === undefined ? {} : { toolsBySender }),
+  };
 }
 
 /** The group itself, the room that its topic is in, the room that its thread hangs from, then every group. */

@@ -3,6 +3,8 @@
  * writes it (`runtime/config/groups.ts`), `admission.ts` and `mentions.ts` read it. Source: behaviour §1.8, §2.7.
  */
 
+import type { ToolLists } from "../../auth/tool-policy.ts";
+
 export type DmPolicy = "pairing" | "allowlist" | "open" | "disabled";
 export type GroupPolicy = "allowlist" | "open" | "disabled";
 
@@ -23,6 +25,9 @@ export interface GroupRule {
   readonly enabled: boolean;
   /** Absent: that of `*`, else true. */
   readonly requireMention?: boolean;
+  /** Narrow what its messages may make an agent do (`auth/tool-policy.ts`). */
+  readonly tools?: ToolLists;
+  readonly toolsBySender?: Readonly<Record<string, ToolLists>>;
 }
 
 export interface BotBudget {

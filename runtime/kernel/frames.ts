@@ -50,6 +50,8 @@ export const up = {
   usage: 27,
   /** slot, num = number of the call in its turn, a = model (empty: the agent's), b = `text` when pieces of the answer are wanted, c = request (JSON). */
   model: 28,
+  /** num = number of the call in its turn. Asks which tools the turn may call. */
+  tools: 29,
 } as const;
 
 /** Bits of `num` in `up.done`. */

@@ -45,7 +45,7 @@ import {
   type SpawnRequest,
   whyNoMoreRuns,
 } from "./runs.ts";
-import { receiveFrame } from "./syscalls.ts";
+import { messagesOf, receiveFrame, toolsOf } from "./syscalls.ts";
 import type { KernelSettings } from "./settings.ts";
 import type { SignalCall } from "./signal-call.ts";
 import { signalResult } from "./signals.ts";
@@ -261,6 +261,17 @@ export function makeKernel(
     modelAnswered(call: ModelCall, end: ModelEnd, nowMs: number): void {
       modelAnswered(k, call, end);
       afterwards(nowMs);
+    },
+    /** All messages that the turn of the call handles; none when it is over. */
+    messagesOf(call: Extract<Effect, { type: "call" }>): readonly EnvelopeHeader[] {
+      const turn = k.agents.get(call.agentId)?.turns.get(call.turn);
+      return turn === undefined ? [] : messagesOf(turn);
+    },
+    /** The tools that the session's agent holds a right to; of a sub-agent's session those of its run, none when that is over. */
+    toolsHeldBy(agentId: string, sessionKey: string): readonly string[] {
+      const run = k.runs.get(sessionKey);
+      if (run === undefined && k.settings.isRunKey(sessionKey)) return [];
+      return k.pairings.of(run?.spec.id ?? `agent:${agentId}`).flatMap(toolsOf);
     },
     /** Why the session may start no further run, whatever it is; `spawn` asks the same again. */
     whyNoSpawn(

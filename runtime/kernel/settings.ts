@@ -1,5 +1,6 @@
 /** What the kernel is told at its start beside the agents and their rights. */
 import type { EnvelopeHeader, Verb } from "./envelope.ts";
+import type { Refusal } from "./errors.ts";
 import type { SharedLane } from "./lanes.ts";
 import type { Limits } from "./limits.ts";
 import type { QueuePolicy } from "./queues.ts";
@@ -23,6 +24,10 @@ export interface KernelSettings {
   readonly asksForRights: boolean;
   /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools/table.ts`). */
   readonly isRepeatable: (tool: string) => boolean;
+  /** Why the policy keeps the tool from a turn that handles these messages; undefined when it does not (`auth/tool-policy.ts`). */
+  readonly whyNotTool: (messages: readonly EnvelopeHeader[], tool: string) => Refusal | undefined;
+  /** What a model is told of the held tools that such a turn may call (JSON, `ToolSpec[]`); a refusal: it may call none of them. */
+  readonly describeTools: (messages: readonly EnvelopeHeader[], held: readonly string[]) => string | Refusal;
   /** How messages of the session wait, where somebody has said so. */
   readonly queueOf: (header: EnvelopeHeader) => QueuePolicy | undefined;
   /** Whether the key is of a sub-agent's session. */

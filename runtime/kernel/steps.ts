@@ -29,7 +29,7 @@ import { outcomeUnknownResult } from "./tool-results.ts";
 export interface CallId {
   /** From 0, in the order of the calls. */
   readonly key: number;
-  readonly op: "send" | "request" | "tool" | "step" | "signal" | "take" | "model";
+  readonly op: "send" | "request" | "tool" | "tools" | "step" | "signal" | "take" | "model";
   /** The target's session key, the tool, the step or the model; of a signal which call it is (`schedule`, `monitor` and so on). */
   readonly name: string;
   /** The session that a tool sent to, that a timer is for or that is watched. */

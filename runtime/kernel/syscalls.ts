@@ -3,6 +3,7 @@
  * the turn that it speaks for, the slot that it names. A cell is not trusted: whatever does not fit is refused and audited,
  * and nothing in a frame says who sent it, because the kernel knows the port that it came from.
  */
+import type { EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { takeChainCall } from "./chains.ts";
 import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
@@ -12,6 +13,7 @@ import { modelCall } from "./models.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { refuse } from "./refusals.ts";
 import { isCallNumber, noCallNumber, send, sendVolatile, slotPairing } from "./sends.ts";
+import type { Pairing } from "./pairings.ts";
 import { endSpent } from "./run-ends.ts";
 import { useBudget } from "./runs.ts";
 import { signalCall } from "./signals.ts";
@@ -120,6 +122,9 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       return;
     case up.model:
       modelCall(k, agent, turn, record);
+      return;
+    case up.tools:
+      listTools(k, agent, turn, record);
       return;
     case up.usage: {
       const wrong = noteUsage(k, agent, turn, record);
@@ -241,9 +246,39 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
   else startTool(k, agent, turn, id, effect);
 }
 
+/** Which tools the cell holds a right to is in its slots; which of them the message leaves, and their texts, the policy says. */
+function listTools(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
+  if (!isCallNumber(k, record.num)) {
+    refuse(k, agent, turn, record, noCallNumber(k, String(record.num)));
+    return;
+  }
+  const id: CallId = { key: record.num, op: "tools", name: "list" };
+  if (answerFromSteps(k, agent, turn, record.ref, id)) return;
+  const full = turn.mail.volatile ? undefined : whyNoMoreSteps(k, turn);
+  if (full !== undefined) {
+    postRefusal(k, agent.spec.id, agent.incarnation, record.ref, full);
+    return;
+  }
+  const held = [...agent.slots.keys()].flatMap((slot) => toolsOf(slotPairing(k, agent, slot)));
+  const specs = k.settings.describeTools(messagesOf(turn), [...new Set(held)].toSorted());
+  hear(k, agent, turn, record.ref, id, typeof specs === "string" ? [1, "ok", specs] : [0, JSON.stringify(specs), ""]);
+}
+
+/** All that the turn handles: whoever spoke last must not borrow what whoever began may do. */
+export function messagesOf({ mail, taken }: Turn): readonly EnvelopeHeader[] {
+  return [mail, ...taken].map(({ envelope }) => envelope.header);
+}
+
+/** Of a pairing that allows tools of the gateway. */
+export function toolsOf(pairing: Pairing | undefined): readonly string[] {
+  if (pairing?.object !== "gateway") return [];
+  return pairing.verbs.flatMap((verb) => (verb.startsWith("tool:") ? [verb.slice("tool:".length)] : []));
+}
+
 function whyNoTool(k: KernelState, agent: AgentEntry, turn: Turn, { slot, a: tool }: UpRecord): Refusal | undefined {
   const pairing = slotPairing(k, agent, slot);
-  if (pairing?.object === "gateway" && pairing.verbs.includes(`tool:${tool}`)) return undefined;
+  if (pairing?.object === "gateway" && pairing.verbs.includes(`tool:${tool}`))
+    return k.settings.whyNotTool(messagesOf(turn), tool);
   return {
     code: "CLOISTER_CAPABILITY_DENIED",
     message: `${turn.mail.envelope.header.sessionKey} holds no capability to use the tool ${JSON.stringify(tool.slice(0, 80))}`,

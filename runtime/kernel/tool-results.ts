@@ -58,6 +58,24 @@ export function sendResult(outcome: Outcome, refusal?: Refusal, isFollowed = fal
   };
 }
 
+/** The result object of a call that was refused before its tool ran; undefined when no tool could say that of itself. */
+export function refusalResult({
+  code,
+  message,
+  remedy,
+  retryAfterMs,
+}: Refusal): Readonly<Record<string, unknown>> | undefined {
+  const short = toolErrorCode(code);
+  if (short === "worker_unavailable") return undefined;
+  return {
+    status: short === "forbidden" ? "forbidden" : "error",
+    code: short,
+    error: message,
+    ...(remedy === undefined ? {} : { operatorHint: remedy }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
 export function acceptedResult(
   about: { readonly runId: string; readonly sessionKey: string },
   isFollowed = false,

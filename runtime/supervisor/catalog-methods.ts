@@ -3,7 +3,6 @@
  * names, timers as jobs. Read only. What it has nothing of has no method (docs/reference/protocol.md).
  */
 import { createHash } from "node:crypto";
-import { type sessionTools } from "../../auth/compile-pairings.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import type { AgentStatus } from "../edge/port.ts";
 import { limits } from "../kernel/limits.ts";
@@ -14,6 +13,7 @@ import { makeDerived } from "./live-config.ts";
 import type { Handlers } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
 import type { Signals } from "./signals.ts";
+import { toolTexts } from "./tools/specs.ts";
 
 export interface CatalogDeps {
   readonly config: ResolvedConfig;
@@ -47,19 +47,6 @@ const fileNames = [
   "BOOTSTRAP.md",
   "MEMORY.md",
 ] as const;
-
-const toolTexts: Readonly<Record<(typeof sessionTools)[number], string>> = {
-  agents_list: "The agents that the caller may reach, and how.",
-  session_status: "The state of one session.",
-  sessions: "Label, archive or end a session.",
-  sessions_history: "What was said in a session.",
-  sessions_list: "The sessions that the caller may see.",
-  sessions_search: "Messages that contain a text.",
-  sessions_send: "Send a message to another session, and wait for its answer.",
-  sessions_spawn: "Start a sub-agent.",
-  sessions_yield: "End the turn until a sub-agent has ended.",
-  subagents: "The sub-agents of the caller.",
-};
 
 export function makeCatalogMethods(deps: CatalogDeps): Handlers<CatalogMethods> {
   const { config, targets } = deps;

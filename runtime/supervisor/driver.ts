@@ -30,6 +30,7 @@ import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
 import { makeStoreEffects } from "./store-effects.ts";
 import type { Subagents } from "./subagents.ts";
+import type { ToolDesk } from "./tools/tool-desk.ts";
 
 export interface DriverDeps {
   readonly config: ResolvedConfig;
@@ -60,6 +61,7 @@ export interface DriverDeps {
   readonly models: Pick<Models, "ask" | "endTurn" | "endCell">;
   /** Whether a call of the tool may be carried out again when its result was not kept. */
   readonly isRepeatable: (tool: string) => boolean;
+  readonly toolDesk: Pick<ToolDesk, "whyNot" | "describe">;
   /** Another turn of an exchange follows on one that is done. */
   readonly onFollowUp: (next: FollowUp) => void;
   /** The agent whose failure ends the gateway was parked. */

@@ -49,6 +49,8 @@ import { makeSessionCare } from "./session-care.ts";
 import { makeSessionTools } from "./tools/index.ts";
 import { makeSubagents } from "./subagents.ts";
 import { isRepeatable, runTool } from "./tools/table.ts";
+import { makeToolDesk } from "./tools/tool-desk.ts";
+import { makeToolMethods } from "./tools/tool-methods.ts";
 import { makeSignals } from "./signals.ts";
 import { makeStopWork } from "./stop-work.ts";
 
@@ -132,6 +134,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     accept: (admission) => driver.accept(admission),
     log,
   });
+  const toolDesk = makeToolDesk({ config, agents, tools: () => tools, log });
   const driver: Driver = makeDriver({
     onFollowUp,
     config,
@@ -155,6 +158,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     callTool: (call) => runTool(tools, driver.kernel, call, audit.trail),
     noteAudit: audit.trail,
     isRepeatable: (tool) => isRepeatable(tools, tool),
+    toolDesk,
     askRight: (effect) => void answerAsked(effect, requests, driver.kernel),
     signals,
     subagents,
@@ -209,6 +213,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     pairings: () => driver.pairings,
     requests,
     subagents,
+    desk: toolDesk,
     newId,
     nowMs,
   });
@@ -326,6 +331,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     loop: () => loop.read(),
   });
   const rpc = makeOperatorMethods({
+    toolMethods: makeToolMethods({ config, agents, desk: toolDesk, kernel: () => driver.kernel }),
     configMethods: makeConfigMethods({ desk: configDesk, live, read: parts.configFile.read, grants, nowMs, log }),
     isAgent,
     devices,

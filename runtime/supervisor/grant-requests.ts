@@ -24,6 +24,7 @@ import { isThreadKey, mainSessionKey } from "../routing/index.ts";
 import { unknownRequest } from "../store/grant-requests.ts";
 import type { GrantDecision, GrantRequest, KeptHead, KeptMessage, Store } from "../store/port.ts";
 import { makeAuditNote } from "./audit-trail.ts";
+import { isSandboxed } from "./sandboxed.ts";
 import { makeInTurn } from "./in-turn.ts";
 import type { Logger } from "./driver.ts";
 import type { Grants } from "./grants.ts";
@@ -271,9 +272,7 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
   const isConfigured = ({ from, to }: GrantRequest): boolean => [from, to].every((agentId) => agents.has(agentId));
 
   const isClamped = (row: GrantRequest): boolean => {
-    const mode = agents.get(row.from)?.sandboxMode ?? "off";
-    const mainKey = mainSessionKey(row.from, config.session);
-    const isIn = (sessionKey: string): boolean => mode === "all" || (mode === "non-main" && sessionKey !== mainKey);
+    const isIn = (sessionKey: string): boolean => isSandboxed(agents.get(row.from), sessionKey, config.session);
     return row.messages.some(({ fromSession }) => isClampedSession(policy, { sandboxed: isIn(fromSession) }));
   };
 

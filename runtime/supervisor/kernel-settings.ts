@@ -20,6 +20,8 @@ export function makeKernelSettings(deps: DriverDeps): KernelSettings {
     isRunKey: isSubagentKey,
     bytesOf: (text) => Buffer.byteLength(text),
     isRepeatable: deps.isRepeatable,
+    whyNotTool: (messages, tool) => deps.toolDesk.whyNot(messages, tool),
+    describeTools: (messages, held) => deps.toolDesk.describe(messages, held),
     get loops() {
       return config.loops;
     },

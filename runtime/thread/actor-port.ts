@@ -316,7 +316,7 @@ export interface RequestOptions {
   readonly durability?: "stored" | "accepted";
 }
 
-/** The session tools, as a model would call them: results are objects with `status`, refusals included. Source: behaviour §3. */
+/** Tools, as a model would call them: results are objects with `status`, refusals included. Session tools have a method each. Source: behaviour §3. */
 export interface Tools {
   sessions_list(params?: object): Promise<ToolResult>;
   sessions_history(params: object): Promise<ToolResult>;
@@ -328,6 +328,26 @@ export interface Tools {
   sessions_spawn(params: object): Promise<ToolResult>;
   subagents(params?: object): Promise<ToolResult>;
   sessions_yield(params?: object): Promise<ToolResult>;
+  /**
+   * The tools that this turn may call, as a model is told of them: those that the session holds, after the policy, for whoever sent
+   * the message. Recorded: a repeated turn is told the same. Ordered by name. Source: behaviour §7.2.
+   */
+  list(): Promise<readonly ToolSpec[]>;
+  /**
+   * Calls a tool by its name, as a model asks for it. What is refused (by the policy, for want of a right or of budget, or for its
+   * parameters) is a result with `status` and `code` as well. Recorded: a repeated turn gets the same result, and what was begun by a
+   * tool that must not run twice and never ended is answered with the code `outcome_unknown`.
+   * @throws a coded error when the call itself came to nothing: the turn was stopped, is full, or made another call in this place before.
+   */
+  call(name: string, params?: object): Promise<ToolResult>;
+}
+
+/** A tool as a model is told of it. */
+export interface ToolSpec {
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema (draft 2020-12) of the parameters: always of the type `object`. */
+  readonly parameters: { readonly [key: string]: unknown };
 }
 
 export interface SpawnOptions {

@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import { actor } from "../support/actors.ts";
-import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { openGateway, type TestGateway, withSessionTools } from "../support/gateway.ts";
 import { makeRandom, type Random } from "../support/random.ts";
 
 const spawner = actor("spawner");
@@ -51,7 +51,7 @@ async function randomWorld(random: Random) {
     },
   };
   const agents = ids.map((id) => ({ id, ...spawner, subagents, sandboxMode: sandbox() }));
-  const gateway = await openGateway(agents, world);
+  const gateway = await openGateway(agents, { ...world, toolRules: withSessionTools });
   const given = random.chance(0.6) ? [randomGrant(random)] : [];
   for (const { from, to, verbs: granted } of given)
     expect(await gateway.doors.rpc(operator, "grants.add", { from, to, verbs: granted })).toMatchObject({

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import { actor } from "../support/actors.ts";
-import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { openGateway, type TestGateway, withSessionTools } from "../support/gateway.ts";
 
 const toolUser = actor("tool-user");
 const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operator.admin"] };
@@ -50,7 +50,7 @@ describe.each(["self", "tree", "agent", "all"] as const)("A9.1: visibility %s", 
     const grants = verbs.map((verb) => ({ from: `*${verb}`, to: "raul", verbs: [verb] }));
     const agentToAgent: ResolvedConfig["agentToAgent"] =
       source === "config" ? { enabled: true, allow: [], grants } : { enabled: false, allow: [] };
-    const gateway = await openGateway(agents, { visibility, agentToAgent });
+    const gateway = await openGateway(agents, { visibility, agentToAgent, toolRules: withSessionTools });
     await gateway.reply("raul", "hello");
     if (source === "operator")
       for (const grant of grants)

@@ -4,7 +4,7 @@
  * that no longer has its check.
  */
 import { describe, expect, test } from "vitest";
-import { sessionTools } from "../../auth/compile-pairings.ts";
+import { sessionTools } from "../../auth/tool-names.ts";
 import { methods } from "../../runtime/edge/methods.ts";
 import { operatorScopes } from "../../auth/scopes.ts";
 import { type GrantVerb, grantVerbs } from "../../runtime/kernel/envelope.ts";
@@ -81,6 +81,7 @@ describe("A9.5: what a cell asks for", () => {
     sendVolatile: { check: "checkSend(k, agent, turn, record)", file: "sends" },
     call: { check: "whyNoTool(k, agent, turn, record)", file: "syscalls" },
     model: { check: "whyNoModel(k, agent, turn, record)", file: "models" },
+    tools: { check: "toolsOf(slotPairing(k, agent, slot))", file: "syscalls" },
     schedule: { check: "judgeCall(k, agent, turn, record)", file: "signals" },
     timers: { check: "judgeCall(k, agent, turn, record)", file: "signals" },
     monitor: { check: "judgeCall(k, agent, turn, record)", file: "signals" },

@@ -61,6 +61,7 @@ export const rooms: readonly Room[] = [
     also: [
       { room: "channel-port", typeOnly: true, why: "a message is judged by the facts that its channel tells" },
       { room: "routing", why: "rooms are compared as session keys write them" },
+      { room: "auth", typeOnly: true, why: "a group's rules hold lists of tools, which the tool policy reads" },
     ],
     packages: ["re2js"],
   },

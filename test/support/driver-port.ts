@@ -1,4 +1,5 @@
 /** What a test tells the driver of the kernel, and what it may ask of it (`kernel-driver.ts`). */
+import type { KernelSettings } from "../../runtime/kernel/settings.ts";
 import type { Stopped, StopScope } from "../../runtime/kernel/stops.ts";
 import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { EnvelopeHeader, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
@@ -29,6 +30,8 @@ export interface DriverOptions {
   readonly mainLaneConcurrent?: number;
   /** Places of the lanes; `mainLaneConcurrent` is those of `main`. */
   /** How messages of a session wait; without it as where nobody has set anything. */
+  readonly whyNotTool?: KernelSettings["whyNotTool"];
+  readonly describeTools?: KernelSettings["describeTools"];
   readonly queueOf?: (header: EnvelopeHeader) => QueuePolicy | undefined;
   readonly lanes?: Partial<Record<SharedLane, number>>;
   readonly liveCellsMax?: number;

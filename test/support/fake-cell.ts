@@ -54,6 +54,8 @@ export interface FakeTurn {
   readonly parts: readonly Part[];
   /** Takes what people said meanwhile. */
   take(): number;
+  /** Asks which tools it may call. */
+  tools(): number;
   /** What came with the answer of a `take`. */
   takenAt(ref: number): readonly Part[];
   /** The state of the session as the cell knows it. */
@@ -224,6 +226,11 @@ export function makeFakeCell(
       take() {
         const ref = open(true);
         post(up.take, ref, number, 0, calls++, "", "", "");
+        return ref;
+      },
+      tools() {
+        const ref = open(true);
+        post(up.tools, ref, number, 0, calls++, "", "", "");
         return ref;
       },
       takenAt: (ref) => parts.get(`${number} ${ref}`) ?? [],

@@ -3,6 +3,7 @@ import { mkdtempSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach } from "vitest";
+import type { ToolRules } from "../../auth/tool-policy.ts";
 import { resolveGroups } from "../../runtime/config/groups.ts";
 import { configSchema } from "../../runtime/config/schema.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../runtime/config/resolved.ts";
@@ -29,6 +30,9 @@ export interface TestGateway extends Gateway {
   reply(agentId: string, text: string, sessionKey?: string): Promise<string>;
   until(match: () => boolean): Promise<void>;
 }
+
+/** Sandboxed sessions have all session tools: for tests of what else bounds them. */
+export const withSessionTools: ToolRules = { sandboxTools: { allow: ["group:sessions", "agents_list"] } };
 
 export interface TestAgent extends Partial<ResolvedAgent> {
   readonly id: string;
@@ -93,6 +97,7 @@ export function makeConfig(
     visibility: "tree",
     sessionToolsVisibility: "spawned",
     lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
+    toolRules: {},
     subagentTools: { deny: [] },
     attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
     gateway: {

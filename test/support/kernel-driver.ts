@@ -123,6 +123,8 @@ export function makeDriver(options: DriverOptions): Driver {
         asksForRights: options.asksForRights === true,
         queueOf: (header) => options.queueOf?.(header),
         isRepeatable: (tool) => isRepeatable(options.tools ?? {}, tool),
+        whyNotTool: (messages, tool) => options.whyNotTool?.(messages, tool),
+        describeTools: (messages, held) => options.describeTools?.(messages, held) ?? JSON.stringify(held),
         newId: (at) => `e${at}-${String(nextId++).padStart(6, "0")}`,
       },
       specs,

@@ -1,6 +1,7 @@
 /** `channels.*`: where messages come from. Source: behaviour §1.8, §2.4, §8. */
 import * as z from "zod";
 import { key, later } from "./note.ts";
+import { toolLists, toolsBySender } from "./tools.ts";
 import { limits } from "../../kernel/limits.ts";
 import { anyMap, anyValue, filledText, listOfSenders, platformId, secret } from "./values.ts";
 
@@ -31,8 +32,8 @@ const group = () =>
       "Whether the agent answers only when it is mentioned; true by default.",
       z.boolean().optional(),
     ),
-    tools: later("tool policy", "Tools in this group.", anyValue()),
-    toolsBySender: later("tool policy", "Tools by sender.", anyValue()),
+    tools: key("Narrows the tools of turns that messages of this group begin.", toolLists().optional()),
+    toolsBySender: toolsBySender(),
     skills: later("skills", "Skills in this group.", anyValue()),
     systemPrompt: later("model", "Prompt in this group.", z.string().optional()),
   });

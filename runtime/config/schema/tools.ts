@@ -2,32 +2,60 @@
 import * as z from "zod";
 import { grantVerbs } from "../../kernel/envelope.ts";
 import { limits } from "../../kernel/limits.ts";
+import type { ToolProfile } from "../../../auth/tool-names.ts";
 import type { Visibility } from "../resolved.ts";
 import { agentId, anyMap, anyValue, texts } from "./values.ts";
-import { key, later } from "./note.ts";
+import { inert, key, later } from "./note.ts";
 
-const policyFeature = "tool policy";
-const profile = () => z.enum(["minimal", "coding", "messaging", "full"]).optional();
+const profile = () =>
+  key(
+    "Named set of tools to start from; unset = no filter.",
+    z.enum(["minimal", "coding", "messaging", "full"] satisfies ToolProfile[]).optional(),
+  );
 
-const listKeys = () => ({ allow: texts().optional(), alsoAllow: texts().optional(), deny: texts().optional() });
+const listKeys = () => ({
+  allow: key("Only these tools (`*` and `group:*` work); an empty list says nothing.", texts().optional()),
+  alsoAllow: key("These tools beside the profile's; not together with `allow`.", texts().optional()),
+  deny: key("Never these tools; wins over every allow.", texts().optional()),
+});
 const lists = () => z.strictObject(listKeys());
+
+/** By who sent a message: `channel:<channel>:<id>`, `id:<id>`, `e164:<number>`, `username:<name>`, `name:<name>`, or `*`. */
+export const toolsBySender = () =>
+  key(
+    "Narrower by who sent the message: `channel:<channel>:<id>`, `id:<id>`, `e164:<number>`, `username:<name>`, `name:<name>`, or `*` for whoever no entry names.",
+    z
+      .record(
+        z.string().regex(/^(?:\*|(?:channel:[^:]+|id|e164|username|name):.+)$/i, {
+          error: "must be channel:<channel>:<id>, id:<id>, e164:<number>, username:<name>, name:<name> or *",
+        }),
+        lists(),
+      )
+      .optional(),
+  );
+
+export const toolLists = () => lists();
 
 function policyKeys() {
   return {
-    profile: later(policyFeature, "Named set of tools to start from; unset = no filter.", profile()),
-    allow: later(policyFeature, "Only these tools (`*` and `group:*` work).", texts().optional()),
-    alsoAllow: later(policyFeature, "These tools beside the profile's; not together with `allow`.", texts().optional()),
-    deny: later(policyFeature, "Never these tools; wins over every allow.", texts().optional()),
-    byProvider: later(
-      policyFeature,
+    profile: profile(),
+    ...listKeys(),
+    byProvider: key(
       "Further narrowing by model provider or `provider/model`.",
       z.record(z.string(), z.strictObject({ profile: profile(), ...listKeys() })).optional(),
     ),
-    toolsBySender: later(policyFeature, "Further narrowing by who sent the message.", anyMap().optional()),
+    toolsBySender: toolsBySender(),
     exec: later("exec", "Defaults of the tools that run commands.", anyMap().optional()),
-    sandbox: later("sandbox", "Tools in sandboxed sessions.", z.strictObject({ tools: lists().optional() }).optional()),
-    fs: later(policyFeature, "Limits of the file tools.", anyMap().optional()),
-    loopDetection: later(policyFeature, "Detection of tool calls in circles.", anyMap().optional()),
+    sandbox: key(
+      "Tools in sandboxed sessions.",
+      z
+        .strictObject({
+          tools: key("Which; without `allow` those that sandboxed sessions have by default.", lists().optional()),
+        })
+        .optional(),
+    ),
+    fs: later("limits of the file tools", "Limits of the file tools.", anyMap().optional()),
+    loopDetection: later("loop detection of one agent", "Detection of tool calls in circles.", anyMap().optional()),
   };
 }
 
@@ -120,7 +148,11 @@ export const tools = z
               .strictObject({
                 allow: key("Only these (`*` works).", texts().optional()),
                 deny: key("Never these; wins.", texts().optional()),
-                alsoAllow: later(policyFeature, "Nothing can be added back.", texts().optional()),
+                alsoAllow: inert(
+                  "Nothing can be added back.",
+                  "A sub-agent has at most what its requester has.",
+                  texts().optional(),
+                ),
               })
               .optional(),
           ),

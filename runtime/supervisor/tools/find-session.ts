@@ -23,8 +23,10 @@ import type { SessionRow, Store } from "../../store/port.ts";
 import type { GrantRequests } from "../grant-requests.ts";
 import type { RefusedCall } from "../kept-messages.ts";
 import { tellRaised } from "../right-answers.ts";
+import { isSandboxed } from "../sandboxed.ts";
 import type { SessionCare } from "../session-care.ts";
 import type { Subagents } from "../subagents.ts";
+import type { ToolDesk } from "./tool-desk.ts";
 import { fault, forbidden, type ToolCall, type ToolRefusal } from "./table.ts";
 
 export interface SessionToolsDeps {
@@ -40,6 +42,8 @@ export interface SessionToolsDeps {
   /** Puts a right that is missing to the operator. */
   readonly requests: Pick<GrantRequests, "raise">;
   readonly subagents: Subagents;
+  /** What the tool policy leaves. */
+  readonly desk: Pick<ToolDesk, "judge">;
   readonly newId: (nowMs: number) => string;
   readonly nowMs: () => number;
 }
@@ -123,13 +127,11 @@ export function makeSessionFinder({ config, agents, policy, store, requests }: S
     },
     requesterOf(call) {
       const { agentId, sessionKey } = call.header;
-      const mainKey = mainSessionKey(agentId, config.session);
-      const mode = agents.get(agentId)?.sandboxMode ?? "off";
       return {
         agentId,
         sessionKey,
-        mainSessionKey: mainKey,
-        sandboxed: mode === "all" || (mode === "non-main" && sessionKey !== mainKey),
+        mainSessionKey: mainSessionKey(agentId, config.session),
+        sandboxed: isSandboxed(agents.get(agentId), sessionKey, config.session),
       };
     },
     async byKey(requester, reference) {

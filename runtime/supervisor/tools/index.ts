@@ -1,5 +1,5 @@
 /** The session tools as agents call them, in one table. Source: behaviour §3. */
-import type { sessionTools } from "../../../auth/compile-pairings.ts";
+import type { sessionTools } from "../../../auth/tool-names.ts";
 import { makeAgentsList } from "./agents-list.ts";
 import { makeSessionFinder, type SessionToolsDeps } from "./find-session.ts";
 import { makeSessionStatus } from "./session-status.ts";

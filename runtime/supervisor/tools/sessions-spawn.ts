@@ -60,7 +60,7 @@ const params = z
   });
 
 export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): Tool {
-  const { config, policy, kernel, subagents, nowMs } = deps;
+  const { config, policy, kernel, subagents, desk, nowMs } = deps;
 
   return defineTool("by-call", params, async (asked, call) => {
     const requester = find.requesterOf(call);
@@ -133,7 +133,9 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       archiveAfterMs: own.archiveAfterMs,
       depthMax: own.depthMax,
       childrenMax: own.childrenMax,
-      tools: (depth) => subagentTools(depth >= own.depthMax, config.subagentTools),
+      // What the policy leaves to this turn bounds the child: whoever may not call a tool does not get it by asking a sub-agent.
+      tools: (depth) =>
+        desk.judge(kernel().messagesOf(call), subagentTools(depth >= own.depthMax, config.subagentTools)).allowed,
       budget: asked.budget,
       clamp: isClampedSession(policy, { sandboxed: isSandboxed }) ? "all" : "none",
     };

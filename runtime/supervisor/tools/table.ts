@@ -17,6 +17,8 @@ export interface Tool {
    * answered with `outcome_unknown` instead of being run.
    */
   readonly repeat: "reads" | "by-call" | "acts";
+  /** What the call's parameters have to be, before the body is taken out of them. */
+  readonly parameters: z.ZodType;
   /** The result object; `undefined` when the kernel answers the call itself. */
   readonly run: (call: ToolCall) => Promise<object | undefined>;
 }
@@ -92,6 +94,7 @@ export function defineTool<T extends z.ZodType>(
 ): Tool {
   return {
     repeat,
+    parameters: schema,
     run: async (call) => {
       const read = readParams(schema, call);
       return "refusal" in read ? read.refusal : run(read.params, call);

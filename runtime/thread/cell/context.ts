@@ -2,10 +2,20 @@
  * What an actor's `message` function gets: the turn's `ctx`. Everything it asks for goes through the cell's mailbox.
  */
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
-import type { ErrorCode } from "../../kernel/errors.ts";
+import { type ErrorCode, isCoded, toRefusal } from "../../kernel/errors.ts";
 import { up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
-import type { CellLog, Context, RequestOptions, SendOptions, ToolResult, Tools, Workspace } from "../actor-port.ts";
+import { refusalResult } from "../../kernel/tool-results.ts";
+import type {
+  CellLog,
+  Context,
+  RequestOptions,
+  SendOptions,
+  ToolResult,
+  Tools,
+  ToolSpec,
+  Workspace,
+} from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { makeModel } from "./model.ts";
@@ -14,6 +24,8 @@ import { endOf, refuseInStep, runStep, takeResult } from "./steps.ts";
 import { makeSignalCalls } from "./signal-calls.ts";
 import { makeSpawn } from "./spawn.ts";
 import type { Slots } from "./slots.ts";
+
+type SessionTools = Omit<Tools, "list" | "call">;
 
 export type State = Record<string, unknown>;
 
@@ -67,7 +79,7 @@ export function makeContext(
     return JSON.parse(answer.text) as ToolResult;
   };
   let streamed = 0;
-  const tools: Tools = {
+  const sessionTools: SessionTools = {
     sessions_list: (params = {}) => call("sessions_list", params, ""),
     sessions_history: (params) => call("sessions_history", params, ""),
     session_status: (params = {}) => call("session_status", params, ""),
@@ -92,6 +104,20 @@ export function makeContext(
         typeof body === "string" ? body : "",
       );
     },
+  };
+  const tools: Tools = {
+    ...sessionTools,
+    async list() {
+      const num = nextCall("ctx.tools.list");
+      const record = { op: up.tools, turn, slot: 0, num, a: "", b: "", c: "", credit: false };
+      return JSON.parse((await mailbox.ask(record, "result")).text) as readonly ToolSpec[];
+    },
+    call: (name, params = {}) =>
+      asResult(
+        Object.hasOwn(sessionTools, name)
+          ? sessionTools[name as keyof SessionTools](params)
+          : call(asText(name), {}, JSON.stringify(params)),
+      ),
   };
   return {
     agent: { id: init.agentId, model: init.model, options: init.options },
@@ -189,6 +215,17 @@ export function makeContext(
     spawn: makeSpawn(tools),
     ...makeSignalCalls(init, slots, mailbox, header, turn, keyOf, nextCall),
   };
+}
+
+/** What a model can do something about is a result to it; that a call came to nothing is not. */
+async function asResult(called: Promise<ToolResult>): Promise<ToolResult> {
+  try {
+    return await called;
+  } catch (error) {
+    const refusal = isCoded(error) ? refusalResult(toRefusal(error)) : undefined;
+    if (refusal === undefined) throw error;
+    return refusal;
+  }
 }
 
 /** What is not a file goes as it is, for the supervisor to refuse. */

@@ -56,6 +56,7 @@ export const twoAgents: ResolvedConfig = {
   visibility: "all",
   sessionToolsVisibility: "spawned",
   lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
+  toolRules: {},
   subagentTools: { deny: [] },
   attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
   gateway: {

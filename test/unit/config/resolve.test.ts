@@ -69,6 +69,7 @@ describe("what is not configured", () => {
       loops: { sameFailuresMax: 10, sameSessionMax: 8 },
       visibility: "tree",
       sessionToolsVisibility: "spawned",
+      toolRules: {},
       subagentTools: { deny: [] },
       attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
       lanes: { main: 12, subagent: 8, cron: 4, background: 3 },

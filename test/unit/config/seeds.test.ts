@@ -213,8 +213,8 @@ describe("a configuration of the existing product", () => {
     ["a WhatsApp number per agent", numbers, ["channel whatsapp"], ["bindings[2].match.peer"]],
     ["an agent per channel", byChannel, ["model"], []],
     ["one peer to a better model", onePeer, ["model"], []],
-    ["a family group", family, ["tool policy", "sandbox"], ["agents.list[0].tools.deny"]],
-    ["sandbox and tools per agent", tightened, ["tool policy", "sandbox"], ["agents.list[1].tools.deny"]],
+    ["a family group", family, ["sandbox"], ["agents.list[0].tools.deny"]],
+    ["sandbox and tools per agent", tightened, ["sandbox"], ["agents.list[1].tools.deny"]],
   ])("is accepted: %s", async (_what, config, features, warned) => {
     const { resolved } = await loadText(config);
     expect(new Set(resolved.notActive)).toEqual(new Set<string>(features));

@@ -248,7 +248,7 @@ describe("a feature that this version does not have", () => {
     ["visible replies", { messages: { visibleReplies: "all" } }, "messages.visibleReplies"],
     ["exec", { tools: { exec: { host: "sandbox" } } }, "tools.exec"],
     ["elevated", { tools: { elevated: { enabled: true } } }, "tools.elevated"],
-    ["tool policy", { tools: { deny: ["exec"] } }, "tools.deny"],
+    ["limits of the file tools", { tools: { fs: { workspaceOnly: true } } }, "tools.fs"],
     ["joining of messages before the queue", { messages: { inbound: { debounceMs: 5 } } }, "messages.inbound"],
     ["chat commands beyond the table", { commands: { bash: true } }, "commands.bash"],
     ["TLS", { gateway: { tls: { enabled: true } } }, "gateway.tls"],

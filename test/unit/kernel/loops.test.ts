@@ -1,8 +1,11 @@
 /** Runs that go in a circle end (A11.3), and so do chains that come to one session again and again (A9.4). */
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { answerOf, type FakeTurn, gate, type Script, scripted } from "../../support/fake-cell.ts";
 import { makeDriver } from "../../support/kernel-driver.ts";
 import { leaks } from "../../support/kernel-invariants.ts";
+
+const noParameters = z.object({});
 
 const main = "agent:main:main";
 const loops = { sameFailuresMax: 3, sameSessionMax: 2 };
@@ -10,6 +13,7 @@ const down = JSON.stringify({ code: "CLOISTER_STEP_FAILED", message: "it is down
 const failing = {
   sessions_send: {
     repeat: "reads" as const,
+    parameters: noParameters,
     run: () => Promise.resolve({ status: "error", code: "invalid", error: "no such thing" }),
   },
 };

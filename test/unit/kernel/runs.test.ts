@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { neverAtTheDepthBound, neverForSubagents, subagentTools } from "../../../auth/subagent-tools.ts";
-import { sessionTools } from "../../../auth/compile-pairings.ts";
+import { sessionTools } from "../../../auth/tool-names.ts";
 import { matchesPattern, type Pairing } from "../../../runtime/kernel/pairings.ts";
 import { answerOf, gate, type Script } from "../../support/fake-cell.ts";
 import { type Driver, makeDriver, openPairings } from "../../support/kernel-driver.ts";

@@ -1,10 +1,13 @@
 /** Recorded steps: what the kernel asks to be recorded, what it answers from the record, and what it refuses. */
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { up } from "../../../runtime/kernel/frames.ts";
 import type { ToolTable } from "../../../runtime/supervisor/tools/table.ts";
 import { type Answer, answerOf, type Script, scripted, stepOf } from "../../support/fake-cell.ts";
 import { type Driver, type DriverOptions, makeDriver, openPairings } from "../../support/kernel-driver.ts";
 import { leaks } from "../../support/kernel-invariants.ts";
+
+const noParameters = z.object({});
 
 const main = "agent:main:main";
 
@@ -164,6 +167,7 @@ describe("a tool", () => {
   const tools = (runs: string[], onRun: () => void): ToolTable => ({
     charge: {
       repeat: "acts",
+      parameters: noParameters,
       run: async () => {
         runs.push("charge");
         onRun();
@@ -172,6 +176,7 @@ describe("a tool", () => {
     },
     look: {
       repeat: "reads",
+      parameters: noParameters,
       run: async () => {
         runs.push("look");
         onRun();

@@ -1,8 +1,11 @@
 /** Stopping an agent, a run with what came of it, and everything (A11.2). */
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { answerOf, gate, type Script, scripted, storedOf } from "../../support/fake-cell.ts";
 import { makeDriver } from "../../support/kernel-driver.ts";
 import { leaks } from "../../support/kernel-invariants.ts";
+
+const noParameters = z.object({});
 
 const main = "agent:main:main";
 const raul = "agent:raul:main";
@@ -73,7 +76,7 @@ describe("stopping an agent", () => {
     const heard: string[] = [];
     const driver = makeDriver({
       agents: ["main", "raul"],
-      tools: { probe: { repeat: "reads", run: () => Promise.resolve({ status: "ok" }) } },
+      tools: { probe: { repeat: "reads", parameters: noParameters, run: () => Promise.resolve({ status: "ok" }) } },
       script: scripted({
         go: function* (turn) {
           yield* gate("go on");

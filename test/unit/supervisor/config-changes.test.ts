@@ -103,6 +103,8 @@ function start(config: ResolvedConfig): World {
       loops: config.loops,
       asksForRights: false,
       isRepeatable: () => true,
+      whyNotTool: () => undefined,
+      describeTools: () => "[]",
       bytesOf: (text) => text.length,
       queueOf: () => undefined,
       isRunKey: () => false,

@@ -1,0 +1,74 @@
+/**
+ * The names of tools, and what stands for several of them: groups and profiles. Names of tools that this version does not have are in
+ * their groups all the same, so that a list written for another version means what it says. Source: behaviour §7.3.
+ */
+import { matchesPattern } from "../runtime/kernel/pairings.ts";
+
+/** The session tools; the supervisor runs them. */
+export const sessionTools = [
+  "sessions_list",
+  "sessions_history",
+  "sessions_send",
+  "session_status",
+  "agents_list",
+  "sessions",
+  "sessions_search",
+  "sessions_spawn",
+  "sessions_yield",
+  "subagents",
+] as const;
+
+/** Every tool that there is; each is a verb of its own. */
+export const tools = [...sessionTools] as const;
+
+const aliases: Readonly<Record<string, string>> = { bash: "exec", "apply-patch": "apply_patch" };
+
+/** `ls` is not in the peer's `group:fs`; whoever may read a file may know its name. */
+export const toolGroups: Readonly<Record<string, readonly string[]>> = {
+  "group:runtime": ["exec", "process", "code_execution"],
+  "group:fs": ["read", "write", "edit", "apply_patch", "ls"],
+  "group:sessions": [
+    "sessions_list",
+    "sessions_history",
+    "sessions_search",
+    "sessions_send",
+    "sessions_spawn",
+    "sessions_yield",
+    "sessions",
+    "subagents",
+    "session_status",
+    "conversations_*",
+  ],
+  "group:memory": ["memory_search", "memory_get"],
+  "group:web": ["web_search", "web_fetch"],
+  "group:ui": ["browser", "canvas"],
+  "group:automation": ["cron", "gateway", "heartbeat_respond"],
+  "group:messaging": ["message"],
+  "group:nodes": ["nodes"],
+  "group:agents": ["agents_list"],
+  "group:media": ["image", "tts", "pdf"],
+  "group:openclaw": tools,
+  "group:plugins": [],
+};
+
+export const toolProfiles = {
+  minimal: ["session_status"],
+  messaging: ["group:messaging", "group:sessions", "session_status"],
+  coding: ["group:fs", "group:runtime", "group:web", "group:sessions", "group:memory", "cron", "image"],
+  full: ["*"],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+export type ToolProfile = keyof typeof toolProfiles;
+
+/** As lists are compared: in lower case, groups and aliases resolved. A group that nobody knows stands for nothing. */
+export function expandTools(names: readonly string[]): readonly string[] {
+  return names.flatMap((name) => {
+    const plain = name.trim().toLowerCase();
+    return plain.startsWith("group:") ? (toolGroups[plain] ?? []) : [aliases[plain] ?? plain];
+  });
+}
+
+/** Whether one of the patterns, which are expanded, means the tool. */
+export function isNamed(patterns: readonly string[], tool: string): boolean {
+  return patterns.some((pattern) => matchesPattern(pattern, tool));
+}

@@ -1,0 +1,277 @@
+/**
+ * Which tools a turn may call: a row of steps, each of which only takes away. The function that judges a call is the one that tells
+ * what was removed, and by which rule. Source: behaviour §7.2–§7.4.
+ *
+ *   profile → provider profile → global → global by provider → agent → agent by provider → group and sender → sandbox → sub-agent
+ *
+ * In a step `deny` wins over `allow`, a non-empty `allow` removes everything else, and `alsoAllow` adds to the profile of its level
+ * (of the sandbox's step: to its list). An empty `allow` says nothing.
+ */
+import { expandTools, isNamed, type ToolProfile, toolProfiles } from "./tool-names.ts";
+import { neverForSubagents } from "./subagent-tools.ts";
+
+export interface ToolLists {
+  readonly allow?: readonly string[];
+  readonly alsoAllow?: readonly string[];
+  readonly deny?: readonly string[];
+}
+
+/** The tool keys of the config at one level: `tools` or `agents.list[].tools`. */
+export interface ToolRules extends ToolLists {
+  readonly profile?: ToolProfile;
+  /** Provider, or `provider/model`, in lower case. */
+  readonly byProvider?: Readonly<Record<string, ToolLists & { readonly profile?: ToolProfile }>>;
+  readonly toolsBySender?: Readonly<Record<string, ToolLists>>;
+  readonly sandboxTools?: ToolLists;
+}
+
+/** What a group chat says: `channels.<channel>.groups.<id>`. */
+export interface GroupTools {
+  /** The config key. */
+  readonly key: string;
+  readonly tools?: ToolLists;
+  readonly toolsBySender?: Readonly<Record<string, ToolLists>>;
+}
+
+export interface ToolPolicy {
+  readonly agentId: string;
+  readonly global: ToolRules;
+  readonly agent: ToolRules;
+  /** `tools.subagents.tools`. */
+  readonly subagents: ToolLists;
+}
+
+/** Of the turn. */
+export interface ToolFacts {
+  /** `provider/model`, as the agent has it. */
+  readonly model?: string;
+  /** Who sent the message. `nobody`: an agent, a timer, a program; `trusted`: rules by sender say nothing. */
+  readonly sender: ToolSender | "nobody" | "trusted";
+  readonly group?: GroupTools;
+  readonly sandboxed: boolean;
+  readonly subagent: boolean;
+}
+
+export interface ToolSender {
+  readonly channel: string;
+  readonly id: string;
+  readonly name?: string;
+}
+
+/** What one step took away. */
+export interface Removal {
+  /** Of the step, for people. */
+  readonly rule: string;
+  /** The config key that says so; of what is fixed, the section that it comes from. */
+  readonly key: string;
+  readonly tools: readonly string[];
+  /** What would keep them. */
+  readonly remedy: string;
+  /** A list of the only tools removed them, and none named them. */
+  readonly byAllow: boolean;
+}
+
+export interface ToolJudgement {
+  readonly allowed: readonly string[];
+  readonly removals: readonly Removal[];
+}
+
+/** Of the tools that are held, in their order. */
+export function judgeTools(policy: ToolPolicy, facts: ToolFacts, held: readonly string[]): ToolJudgement {
+  let allowed = held;
+  const removals: Removal[] = [];
+  for (const step of stepsOf(policy, facts)) {
+    const gone = allowed.filter((tool) => !step.keeps(tool));
+    if (gone.length === 0) continue;
+    allowed = allowed.filter((tool) => !gone.includes(tool));
+    const { rule, key, remedy, byAllow } = step;
+    removals.push({ rule, key, tools: gone, remedy, byAllow });
+  }
+  return { allowed, removals };
+}
+
+interface Step extends Omit<Removal, "tools"> {
+  readonly keeps: (tool: string) => boolean;
+}
+
+/**
+ * What sandboxed sessions have unless a list says otherwise. Beside the peer's list: `ls` goes with `read`, and who may start a
+ * sub-agent may wait for it. Source: behaviour §7.4.
+ */
+export const sandboxDefaults = {
+  allow: [
+    "exec",
+    "process",
+    "read",
+    "write",
+    "edit",
+    "apply_patch",
+    "ls",
+    "sessions_list",
+    "sessions_history",
+    "sessions_send",
+    "sessions_spawn",
+    "sessions_yield",
+    "subagents",
+    "session_status",
+  ],
+  deny: ["browser", "canvas", "nodes", "cron", "gateway"],
+} as const;
+
+function stepsOf({ agentId, global, agent, subagents }: ToolPolicy, facts: ToolFacts): readonly Step[] {
+  const own = `agents.list[id=${agentId}].tools`;
+  const globalProvider = findProvider(global, "tools", facts.model);
+  const ownProvider = findProvider(agent, own, facts.model);
+  return [
+    ...profileSteps("profile", own, agent, "tools", global),
+    ...profileSteps("provider profile", ownProvider.key, ownProvider.rules, globalProvider.key, globalProvider.rules),
+    ...listSteps("tools", "tools", global),
+    ...listSteps("tools by provider", globalProvider.key, globalProvider.rules),
+    ...listSteps("agent tools", own, agent),
+    ...listSteps("agent tools by provider", ownProvider.key, ownProvider.rules),
+    ...groupSteps(facts),
+    ...senderSteps("tools by sender", "tools.toolsBySender", global.toolsBySender, facts.sender),
+    ...senderSteps("agent tools by sender", `${own}.toolsBySender`, agent.toolsBySender, facts.sender),
+    ...(facts.sandboxed ? sandboxSteps(own, agent, global) : []),
+    ...(facts.subagent ? subagentSteps(subagents) : []),
+  ];
+}
+
+/** The agent's profile stands for the global one; what else its level allows is added. */
+function profileSteps(
+  rule: string,
+  ownKey: string,
+  own: ToolLists & { readonly profile?: ToolProfile },
+  otherKey: string,
+  other: ToolLists & { readonly profile?: ToolProfile },
+): readonly Step[] {
+  const [key, profile] = own.profile === undefined ? [otherKey, other.profile] : [ownKey, own.profile];
+  if (profile === undefined || profile === "full") return [];
+  const names = expandTools([...toolProfiles[profile], ...(own.alsoAllow ?? other.alsoAllow ?? [])]);
+  return [
+    {
+      rule: `${rule} "${profile}"`,
+      key: `${key}.profile`,
+      remedy: `add it to ${key}.alsoAllow, or use another profile`,
+      byAllow: true,
+      keeps: (tool) => isNamed(names, tool),
+    },
+  ];
+}
+
+function listSteps(rule: string, key: string, { allow = [], deny = [] }: ToolLists): readonly Step[] {
+  const denied = expandTools(deny);
+  const only = expandTools(allow);
+  return [
+    ...(deny.length === 0
+      ? []
+      : [
+          {
+            rule: `${rule}: deny`,
+            key: `${key}.deny`,
+            remedy: `take it out of ${key}.deny`,
+            byAllow: false,
+            keeps: (tool: string) => !isNamed(denied, tool),
+          },
+        ]),
+    ...(allow.length === 0
+      ? []
+      : [
+          {
+            rule: `${rule}: allow`,
+            key: `${key}.allow`,
+            remedy: `add it to ${key}.allow`,
+            byAllow: true,
+            keeps: (tool: string) => isNamed(only, tool),
+          },
+        ]),
+  ];
+}
+
+/** The entry of the model itself goes before that of its provider. */
+function findProvider(
+  { byProvider = {} }: ToolRules,
+  key: string,
+  model: string | undefined,
+): { readonly key: string; readonly rules: ToolLists & { readonly profile?: ToolProfile } } {
+  const full = model?.trim().toLowerCase() ?? "";
+  const name = [full, full.split("/")[0] ?? ""].find(
+    (candidate) => candidate !== "" && Object.hasOwn(byProvider, candidate),
+  );
+  return name === undefined
+    ? { key: `${key}.byProvider`, rules: {} }
+    : { key: `${key}.byProvider[${JSON.stringify(name)}]`, rules: byProvider[name] ?? {} };
+}
+
+function groupSteps({ group, sender }: ToolFacts): readonly Step[] {
+  if (group === undefined) return [];
+  return [
+    ...listSteps("group tools", `${group.key}.tools`, group.tools ?? {}),
+    ...senderSteps("group tools by sender", `${group.key}.toolsBySender`, group.toolsBySender, sender),
+  ];
+}
+
+/** The first entry that names the sender, the most exact form first; `*` is whoever no entry names, and messages of nobody as well. */
+function senderSteps(
+  rule: string,
+  key: string,
+  rules: Readonly<Record<string, ToolLists>> = {},
+  sender: ToolFacts["sender"],
+): readonly Step[] {
+  if (sender === "trusted") return [];
+  const entries = new Map(
+    Object.entries(rules).map(([name, lists]) => [name.trim().toLowerCase(), [name, lists] as const]),
+  );
+  const found =
+    sender === "nobody"
+      ? entries.get("*")
+      : formsOf(sender)
+          .map((form) => entries.get(form))
+          .find(Boolean);
+  return found === undefined ? [] : listSteps(rule, `${key}[${JSON.stringify(found[0])}]`, found[1]);
+}
+
+function formsOf({ channel, id, name }: ToolSender): readonly string[] {
+  const plain = id.toLowerCase();
+  const digits = plain.replace(/^\+/, "");
+  return [
+    `channel:${channel.toLowerCase()}:${plain}`,
+    `id:${plain}`,
+    ...(/^\d{5,15}$/.test(digits) ? [`e164:+${digits}`, `e164:${digits}`] : []),
+    `username:${plain.replace(/^@/, "")}`,
+    `username:@${plain.replace(/^@/, "")}`,
+    ...(name === undefined ? [] : [`name:${name.trim().toLowerCase()}`]),
+    "*",
+  ];
+}
+
+/** The agent's lists stand for the global ones, and any of them for the defaults. */
+function sandboxSteps(own: string, agent: ToolRules, global: ToolRules): readonly Step[] {
+  const [key, lists] =
+    agent.sandboxTools === undefined
+      ? ["tools.sandbox.tools", global.sandboxTools ?? {}]
+      : [`${own}.sandbox.tools`, agent.sandboxTools];
+  const allow = [...(lists.allow ?? sandboxDefaults.allow), ...(lists.alsoAllow ?? [])];
+  const wanted = expandTools([...(lists.allow ?? []), ...(lists.alsoAllow ?? [])]);
+  // What a list names is meant, though it is among the tools that a sandbox has not by default.
+  const deny = lists.deny ?? sandboxDefaults.deny.filter((tool) => !isNamed(wanted, tool));
+  return listSteps("sandbox tools", key, { allow, deny });
+}
+
+function subagentSteps(subagents: ToolLists): readonly Step[] {
+  return [
+    {
+      rule: "never for sub-agents",
+      key: "behaviour of sub-agents",
+      remedy: "let the requester call it: a sub-agent answers its requester",
+      byAllow: false,
+      keeps: (tool) => !isNamed(neverForSubagents, tool),
+    },
+    ...listSteps("sub-agent tools", "tools.subagents.tools", subagents),
+  ];
+}
+
+/** Why the tool is not among what is allowed; undefined when it is, or is not held. */
+export function whyRemoved({ removals }: ToolJudgement, tool: string): Removal | undefined {
+  return removals.find(({ tools }) => tools.includes(tool));
+}

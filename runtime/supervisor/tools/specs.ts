@@ -1,0 +1,92 @@
+/**
+ * Tools as a model is told of them: name, what it is for, and its parameters as JSON Schema, from the schema that checks a call.
+ * Providers want an object at the top, so that the forms of a tool with several actions are shown as one.
+ */
+import { z } from "zod";
+import type { sessionTools } from "../../../auth/tool-names.ts";
+import type { ToolSpec } from "../../thread/actor-port.ts";
+import type { ToolTable } from "./table.ts";
+
+export const toolTexts: Readonly<Record<(typeof sessionTools)[number], string>> = {
+  agents_list: "The agents that the caller may reach, and how.",
+  session_status: "The state of one session.",
+  sessions: "Label, archive, reset or delete a session, or end what runs in it.",
+  sessions_history: "What was said in a session.",
+  sessions_list: "The sessions that the caller may see.",
+  sessions_search: "Messages that contain a text.",
+  sessions_send: "Send a message to another session, and wait for its answer.",
+  sessions_spawn: "Start a sub-agent for one task. Its result comes as a message; do not poll for it.",
+  sessions_yield: "End the turn until a sub-agent has ended.",
+  subagents: "The sub-agents of the caller: list them, wait for them, end one.",
+};
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/** What travels in the body of a call is a parameter to a model; what only says that it is there is none. */
+const bodies: Readonly<Record<string, { readonly hidden: readonly string[]; readonly shown: Schema }>> = {
+  sessions_send: { hidden: ["hasMessage"], shown: { message: { type: "string", description: "What to send." } } },
+  sessions_spawn: { hidden: [], shown: { task: { type: "string", description: "What the sub-agent is to do." } } },
+};
+
+/** Of the names that the table has, in the order given. */
+export function describeTools(tools: ToolTable, names: readonly string[]): readonly ToolSpec[] {
+  return names.flatMap((name) => {
+    const tool = tools[name];
+    const description = (toolTexts as Readonly<Record<string, string>>)[name];
+    return tool === undefined || description === undefined
+      ? []
+      : [{ name, description, parameters: parametersOf(name, tool.parameters) }];
+  });
+}
+
+const known = new WeakMap<z.ZodType, ToolSpec["parameters"]>();
+
+function parametersOf(name: string, schema: z.ZodType): ToolSpec["parameters"] {
+  const made = known.get(schema) ?? withBody(name, asObject(z.toJSONSchema(schema, { io: "input" })));
+  known.set(schema, made);
+  return made;
+}
+
+interface ObjectForm {
+  readonly properties: Readonly<Record<string, Schema>>;
+  readonly required: readonly string[];
+}
+
+function asObject(schema: Schema): ObjectForm {
+  const forms = (schema["oneOf"] ?? schema["anyOf"]) as readonly Schema[] | undefined;
+  if (forms === undefined) return formOf(schema);
+  const all = forms.map(formOf);
+  const properties: Record<string, Schema> = {};
+  for (const form of all)
+    for (const [key, value] of Object.entries(form.properties)) properties[key] = either(properties[key], value);
+  const required = (all[0]?.required ?? []).filter((key) => all.every((form) => form.required.includes(key)));
+  return { properties, required };
+}
+
+function formOf(schema: Schema): ObjectForm {
+  const properties = (schema["properties"] ?? {}) as Readonly<Record<string, Schema>>;
+  return {
+    // A parameter that no value fits is there to say why it is refused.
+    properties: Object.fromEntries(Object.entries(properties).filter(([, value]) => value["not"] === undefined)),
+    required: (schema["required"] ?? []) as readonly string[],
+  };
+}
+
+/** The actions of the forms become one list of words; other parameters of one name are alike in every form. */
+function either(before: Schema | undefined, next: Schema): Schema {
+  if (before === undefined || before["const"] === next["const"])
+    return next["const"] === undefined ? next : (before ?? next);
+  const words = [before, next].flatMap(({ enum: several, const: one }) => (several as unknown[] | undefined) ?? [one]);
+  return { type: "string", enum: [...new Set(words)] };
+}
+
+function withBody(name: string, { properties, required }: ObjectForm): ToolSpec["parameters"] {
+  const { hidden, shown } = bodies[name] ?? { hidden: [], shown: {} };
+  const kept = Object.entries(properties).filter(([key]) => !hidden.includes(key));
+  const needed = [...Object.keys(shown), ...required.filter((key) => !hidden.includes(key))];
+  return {
+    type: "object",
+    properties: { ...shown, ...Object.fromEntries(kept) },
+    ...(needed.length === 0 ? {} : { required: needed }),
+  };
+}

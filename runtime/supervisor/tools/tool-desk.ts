@@ -1,0 +1,126 @@
+/**
+ * Which tools a turn may call: the policy of the config (`auth/tool-policy.ts`), asked with what is known of the messages that the turn
+ * handles. A call, the list that a model is given, a sub-agent's ceiling and every explanation come from here. Source: behaviour §7.2.
+ */
+import {
+  type GroupTools,
+  judgeTools,
+  type Removal,
+  type ToolFacts,
+  type ToolJudgement,
+  type ToolSender,
+  whyRemoved,
+} from "../../../auth/tool-policy.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
+import { findGroupTools, findRules } from "../../groups/index.ts";
+import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import type { Refusal } from "../../kernel/errors.ts";
+import { isSubagentKey } from "../../routing/index.ts";
+import type { Logger } from "../driver.ts";
+import { isSandboxed } from "../sandboxed.ts";
+import { describeTools } from "./specs.ts";
+import type { ToolTable } from "./table.ts";
+
+export interface ToolDeskDeps {
+  readonly config: ResolvedConfig;
+  readonly agents: ReadonlyMap<string, ResolvedAgent>;
+  readonly tools: () => ToolTable;
+  readonly log: Logger;
+}
+
+/** A turn that is imagined: what would hold in this session for a message of this sender. */
+export interface ToolQuestion {
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly sender?: ToolSender;
+  readonly group?: GroupTools;
+  /** Nobody restricts the operator, who could change the config. */
+  readonly byOperator: boolean;
+}
+
+export interface ToolDesk {
+  /** Why a turn that handles these messages may not call the tool. */
+  whyNot(messages: readonly EnvelopeHeader[], tool: string): Refusal | undefined;
+  /** `ToolSpec[]` as JSON; a refusal when lists of the only tools leave none, so that nobody asks a model in vain. */
+  describe(messages: readonly EnvelopeHeader[], held: readonly string[]): string | Refusal;
+  /** Of the held tools, in their order; each step's removals. */
+  judge(messages: readonly EnvelopeHeader[], held: readonly string[]): ToolJudgement;
+  explain(question: ToolQuestion, held: readonly string[]): ToolJudgement;
+}
+
+export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): ToolDesk {
+  const explain = (asked: ToolQuestion, held: readonly string[]): ToolJudgement => {
+    const agent = agents.get(asked.agentId);
+    const subagent = isSubagentKey(asked.sessionKey);
+    const facts: ToolFacts = {
+      ...(agent?.model === undefined ? {} : { model: agent.model }),
+      ...(asked.group === undefined ? {} : { group: asked.group }),
+      sandboxed: isSandboxed(agent, asked.sessionKey, config.session),
+      subagent,
+      // What its requester was allowed bounds a sub-agent: its rights were derived from that.
+      sender: asked.byOperator || subagent ? "trusted" : (asked.sender ?? "nobody"),
+    };
+    const { toolRules: global, subagentTools: subagents } = config;
+    return judgeTools({ agentId: asked.agentId, global, agent: agent?.toolRules ?? {}, subagents }, facts, held);
+  };
+
+  const judge: ToolDesk["judge"] = (messages, held) => {
+    let allowed = held;
+    const removals: Removal[] = [];
+    for (const message of messages) {
+      const judged = explain(questionOf(message, config), allowed);
+      allowed = judged.allowed;
+      removals.push(...judged.removals);
+    }
+    return { allowed, removals };
+  };
+
+  return {
+    judge,
+    explain,
+    whyNot(messages, tool) {
+      const removal = whyRemoved(judge(messages, [tool]), tool);
+      return removal === undefined ? undefined : refusalOf(`the tool ${tool}`, removal);
+    },
+    describe(messages, held) {
+      const { allowed, removals } = judge(messages, held);
+      const [first] = messages;
+      for (const { rule, key, tools: names } of removals)
+        log.debug({ session: first?.sessionKey, rule, key, tools: names }, "agents/tool-policy removed tools");
+      const emptied = allowed.length === 0 ? removals.find(({ byAllow }) => byAllow) : undefined;
+      return emptied === undefined ? JSON.stringify(describeTools(tools(), allowed)) : refusalOf("every tool", emptied);
+    },
+  };
+}
+
+function refusalOf(what: string, { rule, key, remedy }: Removal): Refusal {
+  return {
+    code: "CLOISTER_CAPABILITY_DENIED",
+    message: `the tool policy removed ${what}: ${rule} (${key})`,
+    remedy,
+  };
+}
+
+function questionOf({ agentId, sessionKey, from }: EnvelopeHeader, config: ResolvedConfig): ToolQuestion {
+  const about = { agentId, sessionKey, byOperator: from.type === "operator" };
+  if (from.type !== "channel") return about;
+  const { channel, accountId, peer, senderId: id, senderName: name } = from;
+  const group = groupOf(config, channel, accountId, peer);
+  return {
+    ...about,
+    sender: { channel, id, ...(name === undefined ? {} : { name }) },
+    ...(group === undefined ? {} : { group }),
+  };
+}
+
+/** `peer` as a principal names it: `<kind>:<id>`. */
+export function groupOf(
+  config: Pick<ResolvedConfig, "groups">,
+  channel: string,
+  accountId: string,
+  peer: string,
+): GroupTools | undefined {
+  const [kind, ...rest] = peer.split(":");
+  if (kind !== "group" && kind !== "channel") return undefined;
+  return findGroupTools(findRules(config.groups, channel, accountId), { channel, peer: { kind, id: rest.join(":") } });
+}

@@ -1,0 +1,80 @@
+/** What an operator is told of the tools of a session: which it may call, and which rule took each other one. Source: needs A9.3, behaviour §7.2. */
+import { tools as allTools } from "../../../auth/tool-names.ts";
+import type { Removal } from "../../../auth/tool-policy.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
+import { failure } from "../../kernel/errors.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { isSubagentKey } from "../../routing/index.ts";
+import type { Handlers } from "../method-handlers.ts";
+import type { Targets } from "../method-targets.ts";
+import { isSandboxed } from "../sandboxed.ts";
+import { groupOf, type ToolDesk } from "./tool-desk.ts";
+
+export interface ToolMethodsDeps {
+  readonly config: ResolvedConfig;
+  readonly agents: ReadonlyMap<string, ResolvedAgent>;
+  readonly desk: Pick<ToolDesk, "explain">;
+  readonly kernel: () => Pick<Kernel, "toolsHeldBy">;
+}
+
+export function makeToolMethods({
+  config,
+  agents,
+  desk,
+  kernel,
+}: ToolMethodsDeps): (targets: Targets) => Handlers<"tools.effective"> {
+  return (targets) => ({
+    "tools.effective": ({ agentId: reference, sessionKey: key, sender, group }) => {
+      const { agentId, sessionKey } = key === undefined ? targets.main(targets.agent(reference)) : targets.session(key);
+      if (reference !== undefined && targets.agent(reference) !== agentId)
+        throw failure(
+          "CLOISTER_REQUEST_INVALID",
+          `the session ${sessionKey} is of the agent ${agentId}, not of ${reference}`,
+          "name the agent or the session, not both",
+        );
+      const held = kernel().toolsHeldBy(agentId, sessionKey);
+      if (held.length === 0 && isSubagentKey(sessionKey))
+        throw failure(
+          "CLOISTER_RUN_UNKNOWN",
+          `no run is under way in ${sessionKey}`,
+          "cloister subagents list shows the runs",
+        );
+      const channel = sender?.channel ?? group?.channel ?? "";
+      const rules =
+        group === undefined ? undefined : groupOf(config, channel, group.accountId ?? "default", `group:${group.id}`);
+      const judged = desk.explain(
+        {
+          agentId,
+          sessionKey,
+          byOperator: sender === undefined && group === undefined,
+          ...(sender === undefined ? {} : { sender }),
+          ...(rules === undefined ? {} : { group: rules }),
+        },
+        allTools.filter((tool) => held.includes(tool)),
+      );
+      const kept = allTools.filter((tool) => !held.includes(tool));
+      const notHeld: Removal = {
+        rule: "not handed on to the run",
+        key: "the rights of the requester",
+        tools: kept,
+        remedy: "what its requester may call, and sub-agents may have, when it is started",
+        byAllow: false,
+      };
+      const agent = agents.get(agentId);
+      return {
+        agentId,
+        sessionKey,
+        sandbox: { mode: agent?.sandboxMode ?? "off", sandboxed: isSandboxed(agent, sessionKey, config.session) },
+        allowed: judged.allowed,
+        removed: [...(kept.length === 0 ? [] : [notHeld]), ...judged.removals].map(
+          ({ rule, key: at, tools, remedy }) => ({
+            rule,
+            key: at,
+            tools,
+            remedy,
+          }),
+        ),
+      };
+    },
+  });
+}

@@ -1,0 +1,61 @@
+/** `ctx.tools.list`: which tools a turn is told of, and that a repeated turn is told the same. */
+import { describe, expect, it } from "vitest";
+import { answerOf, scripted } from "../../support/fake-cell.ts";
+import { makeDriver, openPairings } from "../../support/kernel-driver.ts";
+import { leaks } from "../../support/kernel-invariants.ts";
+
+const main = "agent:main:main";
+const right = (id: string, object: string, verbs: readonly `tool:${string}`[]) =>
+  ({ id, subject: "agent:main", object, verbs, origin: "config" }) as const;
+
+/** A turn that asks, and ends with what it heard; its first delivery ends without an answer when `crashes`. */
+function ask(describeTools?: (held: readonly string[]) => string, crashes = false) {
+  const heard: string[] = [];
+  const driver = makeDriver({
+    agents: ["main"],
+    pairings: [
+      right("one", "gateway", ["tool:look", "tool:charge"]),
+      right("two", "gateway", ["tool:look"]),
+      right("other", "agent:raul", ["tool:foreign"]),
+      ...openPairings([]),
+    ],
+    ...(describeTools === undefined ? {} : { describeTools: (_header, held) => describeTools(held) }),
+    script: scripted({
+      go: function* (turn) {
+        const answer = yield* answerOf(turn.tools());
+        heard.push(answer.type === "result" ? answer.text : answer.type);
+        if (crashes && turn.attempt === 1) turn.crash();
+        return { reply: "done" };
+      },
+    }),
+  });
+  driver.tell(main, "go");
+  driver.finish();
+  return { driver, heard };
+}
+
+describe("the tools of a turn", () => {
+  it("are those that its agent holds a right to, each once, in order", () => {
+    const { driver, heard } = ask();
+    expect(heard).toEqual(['["charge","look"]']);
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
+  it("are what the policy leaves of them", () => {
+    const { heard } = ask((held) => JSON.stringify(held.filter((name) => name !== "charge")));
+    expect(heard).toEqual(['["look"]']);
+  });
+
+  it("are the same to a repeated turn, though the policy has changed", () => {
+    let asked = 0;
+    const { heard } = ask(() => `["${++asked}"]`, true);
+    expect(heard).toEqual(['["1"]', '["1"]']);
+    expect(asked).toBe(1);
+  });
+
+  it("are not in the transcript, and take nothing of a budget of tool calls", () => {
+    const { driver } = ask();
+    expect(driver.ofType("commit")[0]?.rows.map(({ role }) => role)).toEqual(["assistant"]);
+    expect(driver.ofType("call")).toEqual([]);
+  });
+});

@@ -1,0 +1,146 @@
+/** What the tool policy says of a turn: all of its messages count, and a list that leaves nothing refuses. */
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import type { ToolRules } from "../../../../auth/tool-policy.ts";
+import type { EnvelopeHeader, Principal } from "../../../../runtime/kernel/envelope.ts";
+import { defineTool, type ToolTable } from "../../../../runtime/supervisor/tools/table.ts";
+import { makeToolDesk } from "../../../../runtime/supervisor/tools/tool-desk.ts";
+import { groupsOf, makeConfig, type TestAgent } from "../../../support/gateway.ts";
+
+const held = ["session_status", "sessions_list", "sessions_send"];
+const tool = (schema: z.ZodType) => defineTool("reads", schema, () => Promise.resolve({ status: "ok" }));
+const table: ToolTable = {
+  session_status: tool(z.object({ sessionKey: z.string().default("current"), model: z.never().optional() })),
+  sessions_list: tool(z.object({ limit: z.number().int() })),
+  sessions_send: tool(z.object({ sessionKey: z.string().optional(), hasMessage: z.boolean() })),
+  subagents: tool(
+    z.discriminatedUnion("action", [
+      z.object({ action: z.literal("list") }),
+      z.object({ action: z.literal("wait"), taskIds: z.array(z.string()) }),
+      z.object({ action: z.literal("cancel"), taskId: z.string() }),
+    ]),
+  ),
+};
+
+function makeDesk(toolRules: ToolRules, agent: Partial<TestAgent> = {}, channels: object = {}) {
+  const config = makeConfig([{ id: "main", ...agent }], { toolRules, groups: groupsOf({ channels }) });
+  const logged: object[] = [];
+  const note = (fields: object): void => void logged.push(fields);
+  const desk = makeToolDesk({
+    config,
+    agents: new Map(config.agents.map((one) => [one.id, one])),
+    tools: () => table,
+    log: { debug: note, info: note, warn: note, error: note },
+  });
+  return { desk, logged };
+}
+
+const from = (principal: Principal, sessionKey = "agent:main:main") =>
+  ({ agentId: "main", sessionKey, from: principal }) as EnvelopeHeader;
+const operator = from({ type: "operator", client: "cli" });
+const sender = (senderId: string, peer = "direct:x") =>
+  from({ type: "channel", channel: "telegram", accountId: "default", peer, senderId });
+
+const namesOf = (described: ReturnType<ReturnType<typeof makeDesk>["desk"]["describe"]>) =>
+  (JSON.parse(described as string) as { name: string }[]).map(({ name }) => name);
+
+describe("the tools of a turn", () => {
+  const bySender: ToolRules = { toolsBySender: { "id:7": { deny: ["sessions_send"] }, "*": { deny: ["sessions_*"] } } };
+
+  it("are bounded by whoever spoke in it, not only by who began it", () => {
+    const { desk } = makeDesk(bySender);
+    expect(namesOf(desk.describe([operator], held))).toEqual(held);
+    expect(namesOf(desk.describe([sender("7")], held))).toEqual(["session_status", "sessions_list"]);
+    expect(namesOf(desk.describe([operator, sender("9")], held))).toEqual(["session_status"]);
+    expect(desk.whyNot([operator], "sessions_send")).toBeUndefined();
+    expect(desk.whyNot([operator, sender("7")], "sessions_send")).toEqual({
+      code: "CLOISTER_CAPABILITY_DENIED",
+      message:
+        'the tool policy removed the tool sessions_send: tools by sender: deny (tools.toolsBySender["id:7"].deny)',
+      remedy: 'take it out of tools.toolsBySender["id:7"].deny',
+    });
+  });
+
+  it("are bounded by * when an agent, a timer or a program began it; a sub-agent's by its requester's alone", () => {
+    const { desk } = makeDesk(bySender);
+    const peer: Principal = { type: "agent", agentId: "raul", sessionKey: "agent:raul:main" };
+    for (const principal of [
+      peer,
+      { type: "timer", agentId: "main", timerId: "t" },
+      { type: "caller", name: "ci" },
+      { type: "hook", name: "h" },
+    ] as const)
+      expect(namesOf(desk.describe([from(principal)], held))).toEqual(["session_status"]);
+    const run = from(peer, "agent:main:subagent:r-1");
+    expect(desk.judge([run], ["sessions_list", "sessions_send"]).allowed).toEqual(["sessions_list"]);
+  });
+
+  it("are bounded by the rules of its group, by the rules for every group otherwise", () => {
+    const { desk } = makeDesk(
+      {},
+      {},
+      {
+        telegram: {
+          groups: {
+            "-100": { tools: { deny: ["sessions_list"] } },
+            "*": { toolsBySender: { "*": { allow: ["session_status"] } } },
+          },
+        },
+      },
+    );
+    expect(namesOf(desk.describe([sender("7", "group:-100")], held))).toEqual(["session_status", "sessions_send"]);
+    expect(namesOf(desk.describe([sender("7", "group:-5")], held))).toEqual(["session_status"]);
+    expect(namesOf(desk.describe([sender("7")], held))).toEqual(held);
+  });
+
+  it("of a sandboxed session are those of the sandbox's list; `non-main` leaves the main session out", () => {
+    const { desk } = makeDesk({ sandboxTools: { allow: ["session_status"] } }, { sandboxMode: "non-main" });
+    expect(namesOf(desk.describe([operator], held))).toEqual(held);
+    expect(namesOf(desk.describe([from(operator.from, "agent:main:other")], held))).toEqual(["session_status"]);
+  });
+
+  it("are refused when a list of the only tools leaves none, and empty when all of them are denied", () => {
+    expect(makeDesk({ allow: ["exec"] }).desk.describe([operator], held)).toMatchObject({
+      code: "CLOISTER_CAPABILITY_DENIED",
+      message: "the tool policy removed every tool: tools: allow (tools.allow)",
+    });
+    expect(makeDesk({ deny: ["*"] }).desk.describe([operator], held)).toBe("[]");
+  });
+
+  it("that are removed are logged with the rule and the key", () => {
+    const { desk, logged } = makeDesk({ deny: ["sessions_list"] });
+    desk.describe([operator], held);
+    expect(logged).toEqual([
+      { session: "agent:main:main", rule: "tools: deny", key: "tools.deny", tools: ["sessions_list"] },
+    ]);
+  });
+});
+
+describe("what a model is told of a tool", () => {
+  const told = (name: string) =>
+    (JSON.parse(makeDesk({}).desk.describe([operator], [name]) as string) as { parameters: object }[])[0]?.parameters;
+
+  it("is an object of the parameters that it may give, the message of a call among them", () => {
+    expect(told("session_status")).toEqual({
+      type: "object",
+      properties: { sessionKey: { type: "string", default: "current" } },
+    });
+    expect(told("sessions_send")).toEqual({
+      type: "object",
+      properties: { message: { type: "string", description: "What to send." }, sessionKey: { type: "string" } },
+      required: ["message"],
+    });
+  });
+
+  it("is one object also where the tool has several forms", () => {
+    expect(told("subagents")).toEqual({
+      type: "object",
+      properties: {
+        action: { type: "string", enum: ["list", "wait", "cancel"] },
+        taskIds: { type: "array", items: { type: "string" } },
+        taskId: { type: "string" },
+      },
+      required: ["action"],
+    });
+  });
+});
