@@ -147,11 +147,6 @@ export const methods = {
     scope: "operator.read",
     params: z.object({ from: id, to: id, verb: z.enum(grantVerbs).exactOptional() }),
   },
-  "grants.matrix": {
-    scope: "operator.read",
-    /** Absent: the first ones that there are. */
-    params: z.object({ agents: z.array(id).min(1).max(limits.matrixAgentsMax).exactOptional() }),
-  },
   "grants.add": {
     scope: "operator.admin",
     params: z.object({

@@ -384,8 +384,6 @@ export const limits = {
   downsPerWriteMax: 1_000,
   /** Rights that operators granted at run time: each is looked at when a right is judged; more of them are rules for the config. */
   operatorGrantsMax: 1_000,
-  /** Agents of one matrix of rights: 64 × 64 pairs are 28,672 judgements, and a page shows no more. */
-  matrixAgentsMax: 64,
   /** Programs with a token of their own, each compared with a token that comes; and agents or patterns that one may call. */
   callersMax: 256,
   callerAgentsMax: 64,

@@ -83,7 +83,6 @@ describe("handshake", () => {
           "subagents.cancel",
           "grants.list",
           "grants.explain",
-          "grants.matrix",
           "grants.add",
           "grants.revoke",
           "grants.requests",
