@@ -14,7 +14,7 @@ const pageDir = join(import.meta.dirname, "..", "channels", "web", "page");
 const packageFile = join(import.meta.dirname, "..", "package.json");
 
 /** In the order of the cascade. */
-const styles = ["base", "frame", "panels", "conversation"];
+const styles = ["base", "frame", "panels", "conversation", "desks"];
 
 export interface BuiltPage {
   /** File names in `outDir`. */

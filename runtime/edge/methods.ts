@@ -47,6 +47,14 @@ const configPath = z.array(z.union([z.string().max(1_024), z.int().min(0)])).max
 const writing = { baseHash: id.exactOptional(), force: z.boolean().exactOptional() };
 /** Clients of the peer send more: notes and delays, which have no meaning here. */
 const wholeConfig = z.object({ raw: configText, ...writing });
+/** Places of the file, and what is to stand there. A path of no parts is the whole file. */
+const places = {
+  set: z
+    .array(z.object({ path: configPath, value: z.unknown() }))
+    .max(1_000)
+    .exactOptional(),
+  unset: z.array(configPath).max(1_000).exactOptional(),
+};
 const agentText = z.string().trim().min(1).max(limits.pathCharsMax);
 const agentFields = {
   workspace: agentText.exactOptional(),
@@ -72,6 +80,8 @@ export const methods = {
   },
   "config.get": { scope: "operator.read", params: z.object({}) },
   "config.schema.lookup": { scope: "operator.read", params: z.object({ path: z.string().max(1_024) }) },
+  /** What `config.patch` would do: a change is checked and shown, and nothing is written. */
+  "config.check": { scope: "operator.admin", params: z.object(places) },
   "config.set": { scope: "operator.admin", params: wholeConfig },
   "config.apply": { scope: "operator.admin", params: wholeConfig },
   "config.patch": {
@@ -81,11 +91,7 @@ export const methods = {
       .object({
         raw: configText.exactOptional(),
         replacePaths: z.array(z.string().max(1_024)).max(100).exactOptional(),
-        set: z
-          .array(z.object({ path: configPath, value: z.unknown() }))
-          .max(1_000)
-          .exactOptional(),
-        unset: z.array(configPath).max(1_000).exactOptional(),
+        ...places,
         ...writing,
       })
       .refine(
@@ -146,6 +152,11 @@ export const methods = {
   "grants.explain": {
     scope: "operator.read",
     params: z.object({ from: id, to: id, verb: z.enum(grantVerbs).exactOptional() }),
+  },
+  "grants.matrix": {
+    scope: "operator.read",
+    /** Absent: the first ones that there are. */
+    params: z.object({ agents: z.array(id).min(1).max(limits.matrixAgentsMax).exactOptional() }),
   },
   "grants.add": {
     scope: "operator.admin",

@@ -384,6 +384,8 @@ export const limits = {
   downsPerWriteMax: 1_000,
   /** Rights that operators granted at run time: each is looked at when a right is judged; more of them are rules for the config. */
   operatorGrantsMax: 1_000,
+  /** Agents of one matrix of rights: 64 × 64 pairs are 28,672 judgements, and a page shows no more. */
+  matrixAgentsMax: 64,
   /** Programs with a token of their own, each compared with a token that comes; and agents or patterns that one may call. */
   callersMax: 256,
   callerAgentsMax: 64,
@@ -584,6 +586,9 @@ export const limits = {
   configDebounceMsMax: 60_000,
   /** From this size on a change that halves the file has to say that it is meant: below it two lines are half of the file. */
   configGuardCharsMin: 512,
+  /** Places of a change of the configuration that are shown, and characters of each side: more than a person reads before a decision. */
+  configChangesShownMax: 200,
+  configChangeCharsMax: 2_000,
   /** Changes of the configuration by one client in `configWritesMs`, of each kind. Source: behaviour §1.2. */
   configWritesMax: 30,
   configWritesMs: 60_000,

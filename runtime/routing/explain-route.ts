@@ -6,7 +6,7 @@ import type { RouteFacts } from "../../channels/port.ts";
 import { limits } from "../kernel/limits.ts";
 import { makeRoute, type Route, type Selection, selectBinding } from "./resolve-route.ts";
 import { makeRouteQuery, type QueryPeer, type RouteQuery } from "./route-query.ts";
-import { type Entry, isWildcard, type RouteTable, type Tier } from "./route-table.ts";
+import { type Entry, isWildcard, type RouteTable, type Tier, tiers } from "./route-table.ts";
 
 /** The first constraint that failed, in the order account, peer, guild, team, roles; or what was better. */
 export type LossReason =
@@ -27,12 +27,27 @@ export interface Loss {
   readonly reason: LossReason;
 }
 
+/**
+ * What became of a tier: it decided; none of its bindings fits; the channel has none there; the message lacks what it looks at; or
+ * an earlier one had decided, and it was not looked at.
+ */
+export type TierOutcome = "matched" | "none fits" | "no binding" | "nothing to match" | "not reached";
+
+export interface TierLook {
+  readonly tier: Tier;
+  readonly outcome: TierOutcome;
+  /** Bindings of the channel that stand in it, of any account. */
+  readonly bindings: number;
+}
+
 export interface Explanation {
   readonly route: Route;
   /** What was asked, after normalising, as text. */
   readonly asked: string;
   /** The winning binding's constraints, as text; absent when the default agent answers. */
   readonly winner?: string;
+  /** All tiers in the order in which they are tried. */
+  readonly tiers: readonly TierLook[];
   /** All other bindings of the channel in config order. */
   readonly losses: readonly Loss[];
 }
@@ -47,9 +62,49 @@ export function explainRoute(table: RouteTable, facts: RouteFacts): Explanation 
     const { index: bindingIndex, agentId } = entry.binding;
     losses.push({ bindingIndex, agentId, match: describeEntry(entry), reason: lossReason(entry, query, selection) });
   }
-  const explained = { route: makeRoute(table, query, selection), asked: describeQuery(query), losses };
+  const looked = lookAtTiers(table.channels.get(query.channel)?.entries ?? [], query, selection);
+  const explained = { route: makeRoute(table, query, selection), asked: describeQuery(query), tiers: looked, losses };
   return selection === undefined ? explained : { ...explained, winner: describeEntry(selection.entry) };
 }
+
+function lookAtTiers(
+  entries: readonly Entry[],
+  query: RouteQuery,
+  selection: Selection | undefined,
+): readonly TierLook[] {
+  const decided = selection === undefined ? tiers.length : tiers.indexOf(selection.tier);
+  return tiers.map((tier, place) => {
+    const bindings = entries.filter((entry) => standsIn(entry, tier)).length;
+    const outcome: TierOutcome =
+      place === decided
+        ? "matched"
+        : place > decided
+          ? "not reached"
+          : bindings === 0
+            ? "no binding"
+            : hasFact[tier](query)
+              ? "none fits"
+              : "nothing to match";
+    return { tier, outcome, bindings };
+  });
+}
+
+/** A binding with an exact peer answers for that peer's threads as well. */
+function standsIn({ tier, peer }: Entry, wanted: Tier): boolean {
+  return tier === wanted || (wanted === "binding.peer.parent" && tier === "binding.peer" && peer !== "malformed");
+}
+
+/** What a tier looks at in a message. */
+const hasFact: Readonly<Record<Tier, (query: RouteQuery) => boolean>> = {
+  "binding.peer": ({ peer }) => peer !== undefined,
+  "binding.peer.parent": ({ parentPeer }) => parentPeer !== undefined,
+  "binding.peer.wildcard": ({ peer }) => peer !== undefined,
+  "binding.guild+roles": ({ guildId }) => guildId !== undefined,
+  "binding.guild": ({ guildId }) => guildId !== undefined,
+  "binding.team": ({ teamId }) => teamId !== undefined,
+  "binding.account": () => true,
+  "binding.channel": () => true,
+};
 
 function lossReason(entry: Entry, query: RouteQuery, selection: Selection | undefined): LossReason {
   const { peer, guildId, teamId, roles } = entry;
@@ -84,6 +139,7 @@ export function formatExplanation(explanation: Explanation, lossesMax: number = 
     `agent    ${route.agentId}`,
     `matched  ${route.matchedBy}: ${by}`,
     `session  ${route.sessionKey}`,
+    `tiers    ${describeTiers(explanation.tiers)}`,
     `lost     ${losses.length} other ${losses.length === 1 ? "binding" : "bindings"} of channel ${route.channel}`,
   ];
   for (const loss of losses.slice(0, lossesMax)) {
@@ -91,6 +147,12 @@ export function formatExplanation(explanation: Explanation, lossesMax: number = 
   }
   if (losses.length > lossesMax) lines.push(`  … and ${losses.length - lossesMax} more`);
   return lines.join("\n");
+}
+
+/** Those that the channel has bindings in, as text. */
+function describeTiers(looked: readonly TierLook[]): string {
+  const told = looked.filter(({ bindings }) => bindings > 0).map(({ tier, outcome }) => `${tier}: ${outcome}`);
+  return told.length === 0 ? "none has a binding" : told.join("; ");
 }
 
 function describeEntry(entry: Entry): string {

@@ -23,6 +23,7 @@ import type { Client } from "../edge/port.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { agentIdOfName } from "../routing/index.ts";
+import { checkChange } from "./config-check.ts";
 import type { ConfigDesk, ReadsConfig, Written } from "./config-desk.ts";
 import type { Logger } from "./driver.ts";
 import type { Grants } from "./grants.ts";
@@ -41,6 +42,7 @@ export interface ConfigMethodsDeps {
 type Names =
   | "config.get"
   | "config.schema.lookup"
+  | "config.check"
   | "config.set"
   | "config.apply"
   | "config.patch"
@@ -113,6 +115,7 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
   return {
     "config.get": get,
     "config.schema.lookup": ({ path: key }) => lookUpKey(key),
+    "config.check": (edits) => checkChange(deps, { edit: (value) => applyEdits(value, edits) }),
     "config.set": replace("config.set"),
     "config.apply": replace("config.apply"),
     "config.patch": ({ raw, replacePaths = [], set, unset, ...asked }, client) => {

@@ -34,6 +34,7 @@ import { makeTargets } from "./method-targets.ts";
 import { makeSessionMethods } from "./session-methods.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
+import { makeRightMatrix } from "./right-matrix.ts";
 import type { Retention } from "./retention.ts";
 import type { SessionCare } from "./session-care.ts";
 import type { Runs } from "./runs.ts";
@@ -172,6 +173,12 @@ export function makeOperatorMethods(
     },
     "grants.list": () => ({ ts: deps.nowMs(), grants: deps.grants.live() }),
     "grants.explain": ({ from, to, verb }) => ({ verbs: deps.grants.explain(deps.policy, from, to, verb) }),
+    "grants.matrix": async ({ agents }) => {
+      const all = deps.agents().map(({ agentId }) => agentId);
+      const chosen = agents?.map((agentId) => findAgent(agentId).agentId) ?? all;
+      const shown = [...new Set(chosen)].slice(0, limits.matrixAgentsMax);
+      return { ts: deps.nowMs(), total: all.length, ...(await makeRightMatrix(deps.policy, shown)) };
+    },
     "grants.add": async (asked, client) => ({ ok: true, grant: await deps.grants.add(asked, client.clientId) }),
     "grants.revoke": async ({ id }, client) => ({ ok: true, grant: await deps.grants.revoke(id, client.clientId) }),
     "grants.requests": () => ({ ts: deps.nowMs(), requests: deps.requests.waiting() }),

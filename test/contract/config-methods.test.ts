@@ -162,6 +162,59 @@ describe("a change of the file", () => {
   });
 });
 
+describe("config.check", () => {
+  const whole = (value: unknown) => ({ set: [{ path: [], value }] });
+
+  test("says what a change would do, place by place, and does none of it", async () => {
+    const { call, hash, now, gateway } = await open();
+    const { parsed } = await call("config.get");
+    const [main, raul] = parsed.agents.list;
+    const agents = { list: [main, { ...raul, name: "Raul" }, { id: "ana", module: "echo" }] };
+    const gatewayWanted = { ...parsed.gateway, auth: { token: "another" }, port: 1 };
+    const found = await call("config.check", whole({ agents, gateway: gatewayWanted }));
+    expect(found).toMatchObject({ valid: true, issues: [], hash: await hash(), moreChanges: 0 });
+    expect(found.changes.map(({ path: place }: { path: string }) => place)).toEqual([
+      "agents.list",
+      "gateway.auth.token",
+      "gateway.port",
+    ]);
+    expect(found.changes[1]).toMatchObject({ isHidden: true });
+    expect(found.changes[2]).toEqual({ path: "gateway.port", after: "1" });
+    expect(found.plan).toMatchObject({
+      agents: { added: ["ana"], changed: ["raul"] },
+      restart: [{ key: "gateway.port" }],
+    });
+    expect(JSON.stringify(found)).not.toMatch(/t0p-s3cret|another/);
+    expect(now()).toBe(text);
+    expect(gateway.agents()).toHaveLength(2);
+  });
+
+  test("names each key that is wrong, and keeps what it was compared with", async () => {
+    const { call, hash } = await open();
+    const { parsed } = await call("config.get");
+    const wrong = { ...parsed, agents: { list: [{ id: "main", modul: "echo" }] }, bindings: [{ agentId: "nobody" }] };
+    const found = await call("config.check", whole(wrong));
+    expect(found).toMatchObject({ valid: false, hash: await hash() });
+    expect(found.issues.map(({ path: place }: { path: string }) => place)).toEqual(
+      expect.arrayContaining(["agents.list[0].modul"]),
+    );
+    expect(found).not.toHaveProperty("plan");
+    // A mark without a secret behind it, and a text that is no map.
+    const marked = { hooks: { token: "__OPENCLAW_REDACTED__" } };
+    for (const value of [marked, 5]) expect(await call("config.check", whole(value))).toMatchObject({ valid: false });
+  });
+
+  test("tells what would be lost, and features that are not there", async () => {
+    const { call } = await open(text.replace("auth:", 'mode: "local", auth:'));
+    const { parsed } = await call("config.get");
+    const found = await call("config.check", whole({ agents: parsed.agents }));
+    expect(found).toMatchObject({ valid: true, guarded: "gateway.mode would be lost", notActive: [] });
+    const later = await call("config.check", whole({ ...parsed, talk: {} }));
+    expect(later).not.toHaveProperty("guarded");
+    expect(later.notActive).toEqual([expect.stringContaining("talk")]);
+  });
+});
+
 describe("agents.create, update and delete", () => {
   test("W-10: one is made, changed and removed; its rights and its folders go, and its grants with them", async () => {
     const { call, gateway, now, file } = await open();

@@ -69,6 +69,33 @@ test("sessions_list, the tools and the explanation say the same as the grant", a
   expect(JSON.parse(sent)).toMatchObject({ status: "forbidden" });
 });
 
+test("the matrix follows a grant and its end, names the agents that were asked for, and is bounded", async () => {
+  const gateway = await openGateway([
+    { id: "main", module: "echo" },
+    { id: "raul", module: "echo" },
+    { id: "ana", module: "echo" },
+  ]);
+  const matrix = (params: object = {}) => rpc(gateway, "grants.matrix", params);
+  const none = await matrix();
+  expect(none).toMatchObject({ total: 3, agents: ["main", "raul", "ana"] });
+  expect(none.rows).toEqual([
+    [0, 0, 0],
+    [0, 0, 0],
+    [0, 0, 0],
+  ]);
+  const { grant } = await rpc(gateway, "grants.add", { from: "main", to: "ana", verbs: ["send", "history"] });
+  const { verbs, rows } = await matrix({ agents: ["ANA", "main", "ana"] });
+  expect(verbs.filter((_: string, place: number) => (rows[1][0] & (1 << place)) !== 0)).toEqual(["send", "history"]);
+  expect(rows).toHaveLength(2);
+  expect(rows[0]).toEqual([0, 0]);
+  await rpc(gateway, "grants.revoke", { id: grant.id });
+  expect((await matrix({ agents: ["ana", "main"] })).rows).toEqual([
+    [0, 0],
+    [0, 0],
+  ]);
+  expect(await matrix({ agents: ["nobody"] })).toMatchObject({ code: "CLOISTER_AGENT_UNKNOWN" });
+});
+
 test("a grant outlives the gateway; one whose time is over does not come back", async () => {
   const agents = [
     { id: "main", ...toolUser },

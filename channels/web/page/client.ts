@@ -297,7 +297,7 @@ export function makeClient(settings: ClientSettings): Client {
   };
 }
 
-const noJob = (): void => undefined;
+export const noJob = (): void => undefined;
 
 const disconnected = (reason: string): WireError => ({
   code: "DISCONNECTED",

@@ -38,6 +38,11 @@ import {
 } from "./store.ts";
 import { type AccessActions, openAccess } from "./access.ts";
 import { type AuditActions, openAudit } from "./audit.ts";
+import { type ConfigDesk, openConfig } from "./desks/config.ts";
+import type { Place } from "./desks/desk.ts";
+import { type LogDesk, openLog } from "./desks/log.ts";
+import { openRights, type RightsDesk } from "./desks/rights.ts";
+import { openRoutes, type RouteDesk } from "./desks/routes.ts";
 import { openWork, type WorkActions } from "./work.ts";
 import {
   type ChatEvent,
@@ -93,6 +98,13 @@ export interface Page {
   readonly work: WorkActions;
   readonly access: AccessActions;
   readonly audit: AuditActions;
+  /** What the middle shows. */
+  readonly place: ReadonlySignal<Place>;
+  readonly goTo: (place: Place) => void;
+  readonly rights: RightsDesk;
+  readonly routes: RouteDesk;
+  readonly config: ConfigDesk;
+  readonly log: LogDesk;
   /** The gateway's clock. */
   readonly nowMs: () => number;
 }
@@ -159,6 +171,7 @@ export function openPage(settings: PageSettings): Page {
     if (event === "deadletters") void readDeadLetters();
     if (event === "grants.requests") void work.readRequests();
     if (/^(?:device|channels)\.pair/.test(event)) void access.read();
+    if (event === "config.changed") readPlace();
     // Runs and timers begin and end with turns, which these tell of.
     if (event === "agents" || event === "sessions.changed") work.readSoon();
     if (changed !== undefined) {
@@ -192,7 +205,14 @@ export function openPage(settings: PageSettings): Page {
     if (recent.ok) apply((now) => ({ ...now, flows: applyRecent(now.flows, parseFlows(recent.payload)) }));
     await subscribed;
     const listsRead = [readSessions(), readDeadLetters(), work.readRequests(), work.read(), access.read()];
+    readPlace();
     await Promise.all([readHistory(state.value.choice?.sessionKey), ...listsRead]);
+  };
+
+  /** What the middle shows beside the conversation, when it may have changed. */
+  const readPlace = (): void => {
+    if (place.value === "rights") rights.readAgain();
+    if (place.value === "config") config.changed();
   };
 
   /** A gateway that does not know the question has none to show. */
@@ -309,8 +329,20 @@ export function openPage(settings: PageSettings): Page {
   const access = openAccess({ request: client.request, apply }, work);
 
   const isReady = (): boolean => state.value.connection.type === "ready";
+  const desk = { request: client.request, isReady };
+  const place = signal<Place>("chat");
+  const rights = openRights(desk, () => state.value.agents.map(({ agentId }) => agentId));
+  const config = openConfig(desk, timers);
 
   return {
+    place,
+    goTo(next) {
+      place.value = next;
+    },
+    rights,
+    routes: openRoutes(desk),
+    config,
+    log: openLog(desk, timers),
     state,
     view: viewOf(state),
     start: client.start,

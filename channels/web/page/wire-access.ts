@@ -1,5 +1,5 @@
 /** Readers of who asks to come in: devices with what they would get, and senders on channels. As lenient as those of `wire.ts`. */
-import { count, fieldsOf, list, text } from "./wire.ts";
+import { count, fieldsOf, list, text, texts } from "./wire.ts";
 
 /** A device that asks for an approval, as the gateway explains it. */
 export interface DeviceRequest {
@@ -43,8 +43,6 @@ export interface Access {
 
 export const noAccess: Access = { devices: [], paired: [], senders: [] };
 
-const names = (value: unknown): readonly string[] => list(value).flatMap((one) => text(one) ?? []);
-
 /** The answer of `device.pair.list`. */
 export function parseDevices(payload: unknown): Pick<Access, "devices" | "paired"> {
   const { pending, paired } = fieldsOf(payload);
@@ -66,8 +64,8 @@ function parseRequest(value: unknown): readonly DeviceRequest[] {
       from: [text(row["platform"]), text(row["remoteIp"])].filter((part) => part !== undefined).join(", "),
       role: text(row["role"]) ?? "",
       askedAtMs: count(row["ts"]),
-      adds: names(row["adds"]).map((scope) => ({ scope, meaning: text(explanations[scope]) ?? "" })),
-      already: names(row["already"]),
+      adds: texts(row["adds"]).map((scope) => ({ scope, meaning: text(explanations[scope]) ?? "" })),
+      already: texts(row["already"]),
     },
   ];
 }
@@ -80,8 +78,8 @@ function parsePaired(value: unknown): readonly PairedDevice[] {
     {
       deviceId,
       name: text(row["operatorLabel"]) ?? clientOf(row),
-      scopes: names(row["scopes"]),
-      roles: names(row["roles"]),
+      scopes: texts(row["scopes"]),
+      roles: texts(row["roles"]),
       approvedAtMs: count(row["approvedAtMs"]),
       connected: row["connected"] === true,
     },

@@ -1,5 +1,5 @@
 /** Readers of what agents have under way: requests for rights, runs of sub-agents, timers. As lenient as those of `wire.ts`. */
-import { agentOfSession, count, fieldsOf, list, text } from "./wire.ts";
+import { agentOfSession, count, fieldsOf, list, text, texts } from "./wire.ts";
 
 /** A right that an agent lacked, put to the operator. */
 export interface RightRequest {
@@ -57,7 +57,6 @@ export interface Timers {
   readonly total: number;
 }
 
-const strings = (value: unknown): readonly string[] => list(value).flatMap((one) => text(one) ?? []);
 const time = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined);
 
 /** The answer of `grants.requests`. */
@@ -86,7 +85,7 @@ export function parseRequests(payload: unknown): readonly RightRequest[] {
           };
         }),
         releasing: row["releasing"] === true,
-        consequences: { once: strings(consequences["once"]), grant: strings(consequences["grant"]) },
+        consequences: { once: texts(consequences["once"]), grant: texts(consequences["grant"]) },
       },
     ];
   });

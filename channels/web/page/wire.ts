@@ -73,6 +73,8 @@ export const text = (value: unknown): string | undefined =>
   typeof value === "string" && value !== "" ? value : undefined;
 export const count = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
 export const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+/** The texts of a list. */
+export const texts = (value: unknown): readonly string[] => list(value).flatMap((one) => text(one) ?? []);
 
 /** A text frame, or undefined when it is not one of ours. */
 export function parseFrame(raw: string): Incoming | undefined {

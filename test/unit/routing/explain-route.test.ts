@@ -35,6 +35,40 @@ describe("explaining a route", () => {
     ]);
   });
 
+  it("tells of each tier, in order, whether it was looked at and why it did not decide", () => {
+    const table = compileRoutes(
+      makeConfig(
+        ["main", "a", "b"],
+        [
+          ["a", { channel: "discord", peer: { kind: "group", id: "1" } }],
+          ["a", { channel: "discord", guildId: "1", roles: ["x"] }],
+          ["a", { channel: "discord", teamId: "t" }],
+          ["b", { channel: "discord", accountId: "*" }],
+        ],
+      ),
+    );
+    const looked = (asked: Parameters<typeof explainRoute>[1]) =>
+      explainRoute(table, asked).tiers.map(({ tier, outcome, bindings }) => `${tier} ${bindings}: ${outcome}`);
+    expect(looked({ channel: "discord", peer: { kind: "group", id: "2" }, guildId: "1" })).toEqual([
+      "binding.peer 1: none fits",
+      "binding.peer.parent 1: nothing to match",
+      "binding.peer.wildcard 0: no binding",
+      "binding.guild+roles 1: none fits",
+      "binding.guild 0: no binding",
+      "binding.team 1: nothing to match",
+      "binding.account 0: no binding",
+      "binding.channel 1: matched",
+    ]);
+    expect(looked({ channel: "discord", guildId: "1", memberRoleIds: ["x"] }).slice(3)).toEqual([
+      "binding.guild+roles 1: matched",
+      "binding.guild 0: not reached",
+      "binding.team 1: not reached",
+      "binding.account 0: not reached",
+      "binding.channel 1: not reached",
+    ]);
+    expect(looked({ channel: "irc" }).every((line) => line.endsWith("0: no binding"))).toBe(true);
+  });
+
   it("is readable on a terminal", () => {
     const text = formatExplanation(
       explainRoute(compileRoutes(makeConfig(["main", "a", "b"], rules.slice(4, 8))), facts),
@@ -45,6 +79,7 @@ describe("explaining a route", () => {
         "agent    b",
         "matched  binding.peer: bindings[2] (account default (omitted: the channel's default), peer channel 77)",
         "session  agent:b:discord:channel:77:thread:5",
+        "tiers    binding.peer: matched; binding.peer.parent: not reached",
         "lost     3 other bindings of channel discord",
         "  bindings[0] → a (account default (omitted: the channel's default), peer channel 77, roles any of x|y): roles",
         "  bindings[1] → a (account default (omitted: the channel's default), peer malformed): malformed peer",
@@ -63,8 +98,8 @@ describe("explaining a route", () => {
     const many = Array.from({ length: 500 }, (): Rule => ["a", { channel: "irc", accountId: "two" }]);
     const explanation = explainRoute(compileRoutes(makeConfig(["main", "a"], many)), { channel: "irc" });
     const lines = formatExplanation(explanation).split("\n");
-    expect(lines).toHaveLength(5 + 200 + 1);
-    expect([lines[4], lines.at(-1)]).toEqual(["lost     500 other bindings of channel irc", "  … and 300 more"]);
-    expect(formatExplanation(explanation, 3).split("\n")).toHaveLength(5 + 3 + 1);
+    expect(lines).toHaveLength(6 + 200 + 1);
+    expect([lines[5], lines.at(-1)]).toEqual(["lost     500 other bindings of channel irc", "  … and 300 more"]);
+    expect(formatExplanation(explanation, 3).split("\n")).toHaveLength(6 + 3 + 1);
   });
 });

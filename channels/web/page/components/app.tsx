@@ -6,15 +6,20 @@
  */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import type { Place } from "../desks/desk.ts";
 import type { Page } from "../page.ts";
 import { AccessPanel } from "./access-panel.tsx";
 import { AuditPanel } from "./audit-panel.tsx";
 import { AgentsPanel } from "./agents-panel.tsx";
 import { Composer } from "./composer.tsx";
+import { ConfigView } from "./config-view.tsx";
 import { ConversationHead, Log } from "./conversation-view.tsx";
 import { FlowPanel } from "./flow-panel.tsx";
 import { Icon } from "./icons.tsx";
+import { LogView } from "./log-view.tsx";
 import { RequestsPanel } from "./requests-panel.tsx";
+import { RightsView } from "./rights-view.tsx";
+import { RoutesView } from "./routes-view.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { type Drawer, TopBar } from "./top-bar.tsx";
 import { RunsPanel, TimersPanel } from "./work-panels.tsx";
@@ -63,15 +68,16 @@ export function App({ page }: { readonly page: Page }) {
 
   if (status.type === "refused") return <SignIn page={page} error={status.error} />;
   const isModal = drawer.value !== "none";
+  const place = placeOf(page);
   return (
-    <div class="frame" data-drawer={drawer.value}>
+    <div class="frame" data-drawer={drawer.value} data-place={place}>
       <button
         type="button"
         class="skip-link"
         inert={isModal}
-        onClick={() => document.getElementById("composer")?.focus()}
+        onClick={() => document.getElementById(place === "chat" ? "composer" : "place-title")?.focus()}
       >
-        Skip to the message field
+        {place === "chat" ? "Skip to the message field" : "Skip to the view"}
       </button>
       <div class="frame-top" inert={isModal}>
         <TopBar page={page} drawer={drawer.value} onDrawer={open} />
@@ -81,9 +87,7 @@ export function App({ page }: { readonly page: Page }) {
         <AgentsPanel page={page} onChosen={close} />
       </aside>
       <main class="middle" inert={isModal}>
-        <ConversationHead page={page} />
-        <Log page={page} />
-        <Composer page={page} />
+        <Middle page={page} place={place} />
       </main>
       <aside
         id="flows-panel"
@@ -104,6 +108,24 @@ export function App({ page }: { readonly page: Page }) {
         {page.view.announcement.value}
       </div>
     </div>
+  );
+}
+
+/** Who is no longer an administrator does not see what only one may. */
+const placeOf = (page: Page): Place =>
+  page.place.value === "config" && !page.view.isAdmin.value ? "chat" : page.place.value;
+
+function Middle({ page, place }: { readonly page: Page; readonly place: Place }) {
+  if (place === "rights") return <RightsView page={page} />;
+  if (place === "routes") return <RoutesView page={page} />;
+  if (place === "config") return <ConfigView page={page} />;
+  if (place === "log") return <LogView page={page} />;
+  return (
+    <>
+      <ConversationHead page={page} />
+      <Log page={page} />
+      <Composer page={page} />
+    </>
   );
 }
 

@@ -5,6 +5,7 @@ import { applyTheme, readTheme, type Theme } from "../browser.ts";
 import type { ConnectionStatus } from "../client.ts";
 import type { Page } from "../page.ts";
 import { Icon } from "./icons.tsx";
+import { Places } from "./places.tsx";
 
 export type Drawer = "none" | "agents" | "flows";
 
@@ -33,6 +34,7 @@ export function TopBar({ page, drawer, onDrawer }: TopBarProps) {
       <p class="brand">
         <Icon name="arches" /> Cloister
       </p>
+      <Places page={page} />
       <Connection page={page} />
       <ThemeButton />
       <button
