@@ -34,20 +34,17 @@ interface Connection {
   readonly conversation: Conversation;
 }
 
-/** Rejects as `connectGateway` does when the first connection cannot be made. */
+/** Rejects as `connectGateway` does when the first connection cannot be made. After `signal` nothing is tried again. */
 export async function openChatLine(
   context: CliContext,
   target: { readonly agent?: string; readonly session?: string },
   say: (line: string) => void,
+  signal: AbortSignal,
 ): Promise<ChatLine> {
   const { version, platform } = context;
   let scopes: readonly ClientScope[] = ["operator.read", "operator.write"];
   const connect = async (session: string | undefined): Promise<Connection & { readonly sessionKey: string }> => {
-    const client = await connectGateway(await findGateway(context), {
-      version,
-      platform,
-      scopes,
-    });
+    const client = await connectGateway(await findGateway(context), { version, platform, scopes }, { signal });
     try {
       const sessionKey = await chooseSession(client, session === undefined ? target : { session });
       await client.request("sessions.subscribe", {});
@@ -65,9 +62,11 @@ export async function openChatLine(
     await current.client.close();
     let error = lost;
     for (let failed = 1; ; failed += 1) {
-      await pauseBeforeTry(failed, limits.clientReconnectMsFirst, error, say);
+      await pauseBeforeTry(failed, limits.clientReconnectMsFirst, error, say, signal);
       try {
         current = await connect(sessionKey);
+        // Who left closes the connection that they know.
+        if (signal.aborted) await current.client.close();
         say("connected again");
         return;
       } catch (again) {
@@ -84,6 +83,7 @@ export async function openChatLine(
       try {
         return await next(current);
       } catch (error) {
+        if (signal.aborted) throw error;
         const more = moreScopes(scopes, error);
         if (more !== undefined) {
           scopes = more;

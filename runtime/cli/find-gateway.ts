@@ -4,15 +4,17 @@
  * `--url` names one. Otherwise it is the gateway of the state directory: it leaves `run/gateway.json` when it is ready, and
  * without that file the config says where it would listen. Its socket goes before its port: there nothing has to be proved, and
  * no approval stands in the way. The operator's key goes to this machine only: to another one, a
- * key that opens every gateway of this state directory would leave the machine because of a mistyped address.
+ * key that opens every gateway of this state directory would leave the machine because of a mistyped address. There the command line is a
+ * device with a key of its own.
  */
-import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { findPaths, isLoopback, type ResolvedConfig } from "../config/index.ts";
 import { failure } from "../kernel/errors.ts";
 import { commandPrefix, type CliContext } from "./context.ts";
+import { openDevice } from "./device-identity.ts";
 import type { GatewayTarget } from "./gateway-client.ts";
 import { findLocalSocket } from "./local-socket.ts";
+import { readIfThere, readPrivateFile } from "./private-file.ts";
 import { readConfig, surroundings } from "./read-config.ts";
 import { fieldsOf } from "./wire-failure.ts";
 
@@ -78,13 +80,15 @@ async function findNamed(context: CliContext, text: string, token: string | unde
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
   const target = { url: url.href, remedy: "Start it there, or correct --url.", source: "option" } as const;
-  const secret = token ?? (isLoopback(url.hostname.replaceAll(/[[\]]/g, "")) ? await ownKey(context) : undefined);
-  return secret === undefined ? target : { ...target, token: secret };
-}
-
-async function ownKey(context: CliContext): Promise<string | undefined> {
   const { stateDir } = await findPaths(surroundings(context));
-  return readOperatorKey(stateDir);
+  const isHere = isLoopback(url.hostname.replaceAll(/[[\]]/g, ""));
+  const secret = token ?? (isHere ? await readOperatorKey(stateDir) : undefined);
+  return {
+    ...target,
+    ...(secret === undefined ? {} : { token: secret }),
+    // A secret that is shared says nothing of who comes from elsewhere.
+    ...(isHere ? {} : { device: await openDevice(stateDir, context.terminal.err) }),
+  };
 }
 
 interface Place {
@@ -123,17 +127,11 @@ export async function readRunFile(stateDir: string): Promise<RunFile | undefined
  */
 export async function readOperatorKey(stateDir: string): Promise<string | undefined> {
   const file = path.join(stateDir, "operator.key");
-  const text = await readIfThere(file);
+  const text = await readPrivateFile(file, {
+    what: "the operator key",
+    anew: "delete the file and restart the gateway, which makes a new key",
+  });
   if (text === undefined) return undefined;
-  const { mode } = await stat(file);
-  // Windows has no such bits; what Node tells there means nothing.
-  if (process.platform !== "win32" && (mode & 0o077) !== 0) {
-    throw failure(
-      "CLOISTER_STATE_UNUSABLE",
-      `Reading the operator key ${file}: its mode is ${(mode & 0o777).toString(8)}, so that others may read it; wanted 600.`,
-      `Run \`chmod 600 ${file}\`; if others had access, delete the file and restart the gateway, which makes a new key.`,
-    );
-  }
   const key = text.trim();
   if (/^[0-9a-f]{32,}$/i.test(key)) return key;
   throw failure(
@@ -141,20 +139,6 @@ export async function readOperatorKey(stateDir: string): Promise<string | undefi
     `Reading the operator key ${file}: it does not hold a key of at least 32 hex digits.`,
     "Delete the file and restart the gateway, which makes a new key.",
   );
-}
-
-async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw failure(
-      "CLOISTER_STATE_UNUSABLE",
-      `Reading ${file}: ${(error as Error).message}.`,
-      "Run the command as the user that runs the gateway.",
-      error,
-    );
-  }
 }
 
 /** An address to listen on is not always one to call: "all addresses" is called as this machine. */

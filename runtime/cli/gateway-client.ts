@@ -12,6 +12,8 @@ import type { Scope } from "../../auth/scopes.ts";
 import { type CodedError, failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { type EventQueue, makeEventQueue } from "./event-queue.ts";
+import type { ConnectParams } from "../edge/frames.ts";
+import type { DeviceIdentity } from "./device-identity.ts";
 import { makePendingRequests, type RequestOptions } from "./pending-requests.ts";
 import { openLocalSocket } from "./local-socket.ts";
 import { fieldsOf } from "./wire-failure.ts";
@@ -25,6 +27,8 @@ export interface GatewayTarget {
   readonly socketPath?: string;
   /** Operator key, token or password. */
   readonly token?: string;
+  /** Who the command line is on a gateway of another machine. */
+  readonly device?: DeviceIdentity;
   /** What to do when nothing answers there. */
   readonly remedy: string;
 }
@@ -64,11 +68,11 @@ export interface GatewayClient {
   close(): Promise<void>;
 }
 
-/** Rejects with `CLOISTER_GATEWAY_UNREACHABLE`, or with the gateway's refusal of this client. */
+/** Rejects with `CLOISTER_GATEWAY_UNREACHABLE`, or with the gateway's refusal of this client. `signal` ends the handshake. */
 export async function connectGateway(
   target: GatewayTarget,
   identity: ClientIdentity,
-  timeoutMs: number = limits.handshakeMs,
+  { timeoutMs = limits.handshakeMs, signal }: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
 ): Promise<GatewayClient> {
   const { url } = target;
   const local = target.socketPath === undefined ? undefined : await openLocalSocket(target.socketPath);
@@ -79,10 +83,11 @@ export async function connectGateway(
   });
   const requests = makePendingRequests(url, (text) => socket.send(text));
   const queues = new Set<EventQueue<ClientEvent>>();
-  const challenged = Promise.withResolvers<void>();
+  const challenged = Promise.withResolvers<Challenge>();
   const closed = Promise.withResolvers<void>();
   let ended: CodedError | undefined;
   let closing = false;
+  let hello: Hello | undefined;
   let lastFrameMs = performance.now();
 
   const end = (reason: string): void => {
@@ -97,9 +102,11 @@ export async function connectGateway(
   socket.on("message", (data, isBinary) => {
     lastFrameMs = performance.now();
     const frame = !isBinary && Buffer.isBuffer(data) ? parseFrame(data.toString("utf8")) : {};
-    if (frame["type"] === "res") requests.settle(frame);
-    else if (frame["type"] !== "event") end("it sent something that is no frame of the protocol");
-    else if (frame["event"] === "connect.challenge") challenged.resolve();
+    if (frame["type"] === "res") {
+      if (hello === undefined) hearLikeness(target.device, frame);
+      requests.settle(frame);
+    } else if (frame["type"] !== "event") end("it sent something that is no frame of the protocol");
+    else if (frame["event"] === "connect.challenge") challenged.resolve(parseChallenge(frame["payload"]));
     else for (const queue of queues) queue.push({ event: String(frame["event"]), payload: frame["payload"] });
   });
   socket.on("error", (error) => end(describeError(error)));
@@ -108,31 +115,38 @@ export async function connectGateway(
     closed.resolve();
   });
 
+  const giveUp = (): void => end("the command was stopped");
+  signal?.addEventListener("abort", giveUp);
   const timer = setTimeout(() => end(`it did not greet within ${timeoutMs / 1_000} s`), timeoutMs);
-  let hello: Hello;
+  let admitted: Hello;
   try {
-    await challenged.promise;
-    hello = parseHello(
-      await requests.request("connect", connectParams(local === undefined ? target.token : undefined, identity), {
-        timeoutMs,
-      }),
-    );
+    const challenge = await challenged.promise;
+    const params =
+      local === undefined
+        ? proveDevice(connectParams(credentialOf(target), identity), challenge, target)
+        : connectParams({}, identity);
+    const payload = await requests.request("connect", params, { timeoutMs });
+    hello = admitted = parseHello(payload);
+    const deviceToken = fieldsOf(fieldsOf(payload)["auth"])["deviceToken"];
+    if (typeof deviceToken === "string") await target.device?.keepToken(url, deviceToken);
   } catch (error) {
     end("the handshake failed");
     throw error;
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", giveUp);
   }
   const watchdog = setInterval(() => {
     const silentMs = performance.now() - lastFrameMs;
-    if (silentMs > 2 * hello.tickMs) end(`it was silent for ${Math.round(silentMs)} ms, longer than two of its ticks`);
-  }, hello.tickMs);
+    if (silentMs > 2 * admitted.tickMs)
+      end(`it was silent for ${Math.round(silentMs)} ms, longer than two of its ticks`);
+  }, admitted.tickMs);
   void closed.promise.then(() => clearInterval(watchdog));
 
   return {
     url,
     local: local !== undefined,
-    hello,
+    hello: admitted,
     request: requests.request,
     events: () => {
       const queue = makeEventQueue<ClientEvent>();
@@ -150,16 +164,47 @@ export async function connectGateway(
   };
 }
 
-function connectParams(token: string | undefined, { version, platform, scopes, mode = "cli" }: ClientIdentity): object {
+interface Challenge {
+  readonly nonce: string;
+  readonly ts: number;
+}
+
+/** One that proves nothing is answered as it stands: the gateway says what is wrong with it. */
+function parseChallenge(payload: unknown): Challenge {
+  const { nonce, ts } = fieldsOf(payload);
+  return { nonce: typeof nonce === "string" ? nonce : "", ts: typeof ts === "number" ? ts : 0 };
+}
+
+/** A secret that was given goes before the device's own token. */
+function credentialOf({ url, token, device }: GatewayTarget): NonNullable<ConnectParams["auth"]> {
+  const deviceToken = device?.tokenFor(url);
+  if (token !== undefined) return { token };
+  return deviceToken === undefined ? {} : { deviceToken };
+}
+
+function connectParams(
+  auth: NonNullable<ConnectParams["auth"]>,
+  { version, platform, scopes, mode = "cli" }: ClientIdentity,
+): ConnectParams & { readonly caps: readonly string[] } {
   return {
     minProtocol: 4,
     maxProtocol: 4,
     client: { id: "cli", version, platform, mode },
     role: "operator",
-    scopes,
+    scopes: [...scopes],
     caps: [],
-    ...(token === undefined ? {} : { auth: { token } }),
+    ...(Object.keys(auth).length === 0 ? {} : { auth }),
   };
+}
+
+const proveDevice = (params: ConnectParams, challenge: Challenge, { device }: GatewayTarget): ConnectParams =>
+  device === undefined ? params : { ...params, device: device.prove(params, challenge) };
+
+/** Told with the admission, or with the refusal that says who has to approve. */
+function hearLikeness(device: DeviceIdentity | undefined, { payload, error }: Readonly<Record<string, unknown>>): void {
+  const told = { ...fieldsOf(fieldsOf(error)["details"]), ...fieldsOf(fieldsOf(payload)["auth"]) };
+  const { looksLike } = told;
+  if (typeof looksLike === "string" && /^[0-9a-f]{64}$/.test(looksLike)) device?.noteLikeness(looksLike);
 }
 
 /** Lenient: a gateway of another version may leave fields out. */

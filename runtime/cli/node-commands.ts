@@ -1,5 +1,6 @@
 /** `cloister nodes …` on the command line. */
 import type { NodesOptions } from "./commands/nodes.ts";
+import { jsonObject } from "./options.ts";
 import type { Shell } from "./shell.ts";
 
 export function addNodes({ program, context, exit }: Shell): void {
@@ -15,8 +16,8 @@ export function addNodes({ program, context, exit }: Shell): void {
   nodes
     .command("invoke <node> <command>")
     .description("ask a node to do something, and print its answer as JSON")
-    .option("--params <json>", "what the command takes", "{}")
-    .action(async (node: string, command: string, { params }: { readonly params: string }) => {
+    .option("--params <json>", "what the command takes", jsonObject, {})
+    .action(async (node: string, command: string, { params }: { readonly params: object }) => {
       const { runNodesInvoke } = await import("./commands/nodes.ts");
       exit(await runNodesInvoke(context(), node, command, params));
     });

@@ -18,6 +18,7 @@ const byWireCode: Readonly<Record<string, ErrorCode>> = {
   NOT_FOUND: "CLOISTER_EDGE_NOT_FOUND",
   UNAUTHORIZED: "CLOISTER_EDGE_UNAUTHENTICATED",
   FORBIDDEN: "CLOISTER_EDGE_FORBIDDEN",
+  NOT_PAIRED: "CLOISTER_EDGE_FORBIDDEN",
   TIMEOUT: "CLOISTER_ASK_TIMEOUT",
 };
 
@@ -29,7 +30,11 @@ export function wireFailure(attempt: string, error: WireError): CodedError {
   const code = detail !== undefined && isOurs(detail) ? detail : (byWireCode[wire ?? ""] ?? "CLOISTER_INTERNAL");
   const foreign = detail === undefined || detail === code ? "" : ` (${detail})`;
   const message = textOf(error.message) ?? `the gateway refused without a reason (${wire ?? "no code"})`;
-  const failed = failure(code, `${attempt}: ${message}${foreign}`, textOf(details["remedy"]) ?? remedies[code]);
+  const failed = failure(
+    code,
+    `${attempt}: ${message}${foreign}`,
+    textOf(details["remedy"]) ?? textOf(details["remediationHint"]) ?? remedies[code],
+  );
   const missingScope = textOf(details["missingScope"]);
   return missingScope === undefined ? failed : Object.assign(failed, { missingScope });
 }

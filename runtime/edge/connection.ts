@@ -167,7 +167,9 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
     if (decided.type === "refused") return refuse(frameId, decided.error, decided.close.code, decided.close.reason);
     clearTimeout(handshakeTimer);
     request.socket.off("data", countBytes);
-    const { id, mode } = params.client;
+    // What it says of itself is from here on in logs, audit rows and other clients' lists.
+    const id = printable(params.client.id);
+    const mode = printable(params.client.mode);
     const { scopes, by, role, told = {} } = decided;
     isShared = by === "shared-secret";
     const admitted: Client = {

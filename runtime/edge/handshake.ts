@@ -202,11 +202,12 @@ export function admissionOfDevice(
     return wrongToken;
   }
   if (answer.type === "admitted") {
-    const { token, pendingUpgrade } = answer;
+    const { token, pendingUpgrade, looksLike } = answer;
     const upgrade = pendingUpgrade === undefined ? {} : { upgradeRequestId: pendingUpgrade.requestId };
     const told = {
       ...(token === undefined ? {} : { deviceToken: token.value, issuedAtMs: token.issuedAtMs }),
       ...(pendingUpgrade === undefined ? {} : { pendingUpgrade }),
+      ...(looksLike === undefined ? {} : { looksLike }),
     };
     return {
       type: "admitted",
@@ -218,7 +219,7 @@ export function admissionOfDevice(
       ...upgrade,
     };
   }
-  const { reason, requestId, approvedRoles, approvedScopes, full } = answer;
+  const { reason, requestId, approvedRoles, approvedScopes, full, looksLike } = answer;
   const approve = requestId === undefined ? "" : ` On its machine: cloister devices approve ${requestId}`;
   const hint = full
     ? "Too many devices wait for a decision; on the gateway's machine: cloister devices list"
@@ -235,6 +236,7 @@ export function admissionOfDevice(
       ...id,
       remediationHint: hint,
       deviceId,
+      ...(looksLike === undefined ? {} : { looksLike }),
       requestedRole: role,
       requestedScopes: scopes,
       approvedRoles,

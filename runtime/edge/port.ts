@@ -57,6 +57,8 @@ export type DeviceAnswer =
       readonly token?: { readonly value: string; readonly issuedAtMs: number };
       /** It asked for more than it has; the rest waits for a decision. */
       readonly pendingUpgrade?: { readonly requestId: string; readonly scopes: readonly string[] };
+      /** A known device that says the same of itself: perhaps this client has lost its key. */
+      readonly looksLike?: string;
     }
   | {
       readonly type: "unapproved";
@@ -67,6 +69,7 @@ export type DeviceAnswer =
       readonly approvedScopes: readonly string[];
       /** So many wait that this one was not taken. */
       readonly full: boolean;
+      readonly looksLike?: string;
     }
   | { readonly type: "wrong-token" };
 

@@ -14,6 +14,7 @@ import {
   type Devices,
   type DeviceToken,
   findDevice,
+  findLikeness,
   liveToken,
 } from "../../auth/device-state.ts";
 import {
@@ -150,7 +151,12 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
     await keepIfPossible(connected.devices);
     const request = connected.type === "refused" ? connected.request : connected.upgrade;
     if (request !== undefined) askOperators(before, request, row, attempt);
-    return connected.type === "refused" ? unapproved(connected, row) : admitted(connected, attempt);
+    const like = row === undefined ? findLikeness(before, attempt.client, attempt.remoteIp) : undefined;
+    const looksLike = like === undefined ? {} : { looksLike: like.deviceId };
+    return {
+      ...(connected.type === "refused" ? unapproved(connected, row) : admitted(connected, attempt)),
+      ...looksLike,
+    };
   };
 
   const askOperators = (
@@ -179,13 +185,15 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
     const { scopes, token, upgrade, approved, retired } = connected;
     online.set(connId, deviceId);
     if (approved !== undefined) {
+      // An invited one was approved by a person, in advance.
+      const invited = credential === "bootstrap-token";
       log.info(
         {},
-        `device pairing auto-approved device=${deviceId} role=${role} kind=${approved} scopes=${listed(token?.scopes)}`,
+        `device pairing ${invited ? "approved" : "auto-approved"} device=${deviceId} role=${role} kind=${approved} scopes=${listed(token?.scopes)}${invited ? " by=invitation" : ""}`,
       );
       audit({
         type: "device_approved",
-        subject: credential === "bootstrap-token" ? "invited" : "silent",
+        subject: invited ? "invited" : "silent",
         object: deviceId,
         detail: `${approved}: ${listed(token?.scopes)}`,
       });

@@ -246,6 +246,7 @@ describe("what an operator takes back", () => {
     const asked = { deviceId: device.id, role: "operator", scopes: ["operator.admin"] };
     const denied = await admin.call("device.token.rotate", asked);
     expect(denied.error.message).toMatch(/^device token rotation denied/);
+    expect(denied.error.details.code).toBe("CLOISTER_DEVICE_DENIED");
     expect((await connectAs(here.port, device, { ...remote, auth: { deviceToken } })).answer.ok).toBe(true);
   });
 
@@ -326,6 +327,24 @@ it("AC-11.1: 20 clients of one device that ask for other things each leave one r
     answer = await admin.call("device.pair.approve", { requestId });
   }
   expect(answer.ok).toBe(true);
+});
+
+it("what names no request and no device says so, with the command that lists them", async () => {
+  const admin = await operator(await openDeviceGateway());
+  const code = async (method: string, params: object) => (await admin.call(method, params)).error.details;
+  const remedy = "cloister devices list";
+  for (const method of ["device.pair.approve", "device.pair.reject"])
+    expect(await code(method, { requestId: "none" })).toEqual({ code: "CLOISTER_DEVICE_REQUEST_UNKNOWN", remedy });
+  for (const [method, more] of [
+    ["device.pair.remove", {}],
+    ["device.token.rotate", { role: "operator" }],
+    ["device.token.revoke", { role: "operator" }],
+    ["device.pair.rename", { label: "x" }],
+  ] as const)
+    expect(await code(method, { deviceId: "d".repeat(64), ...more })).toEqual({
+      code: "CLOISTER_DEVICE_UNKNOWN",
+      remedy,
+    });
 });
 
 it("tells those who may decide, and nobody else", async () => {

@@ -61,6 +61,17 @@ it("a method beyond the scopes of its client, and a wrong or missing token over 
   expect(JSON.stringify(told(running))).not.toContain("wrong-token");
 });
 
+it("a client that calls itself by control characters is told of without them, by every refusal", async () => {
+  const running = await openEdge();
+  const client = openClient(running.port);
+  await client.connect({
+    client: { id: "cli\u001b[2J\nx", version: "1", platform: "p", mode: "cli" },
+    scopes: ["operator.read"],
+  });
+  await client.call("gateway.stop");
+  expect(told(running)).toMatchObject([{ type: "access_denied", subject: "client:cli?[2J?x" }]);
+});
+
 describe("a stranger who is refused all the time", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());

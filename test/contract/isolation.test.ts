@@ -1,17 +1,12 @@
 /** Faults of one agent stay its own: every way to end a cell, a module that cannot load, a loop that never turns. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test, vi } from "vitest";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
-import { actor } from "../support/actors.ts";
+import { actor, moduleOf } from "../support/actors.ts";
 import { makeConfig, openGateway as openAny, openGatewayAt } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
 
-const module = (name: string): { module: string; moduleKind: "file" } => ({
-  module: fileURLToPath(new URL(`../fixtures/modules/${name}`, import.meta.url)),
-  moduleKind: "file",
-});
 const open = { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" as const };
 
 describe.each(levels)("at level %s", (level) => {
@@ -182,13 +177,13 @@ describe.each(levels)("at level %s", (level) => {
 
   describe("a module that cannot be loaded disables its agent with a reason, and no other", () => {
     test.each([
-      ["a syntax error", module("syntax-error.ts"), /syntax-error\.ts/],
-      ["no default export", module("no-default.ts"), /default export is not an actor/],
-      ["a wrong default export", module("wrong-default.ts"), /default export is not an actor/],
-      ["an error while it loads", module("throws.ts"), /no luck today/],
-      ["an import that is not there", module("bad-import.ts"), /not-a-package/],
-      ["a missing file", module("missing.ts"), /missing\.ts of agent broken does not exist/],
-      ["a folder", module(""), /is not a file/],
+      ["a syntax error", moduleOf("syntax-error.ts"), /syntax-error\.ts/],
+      ["no default export", moduleOf("no-default.ts"), /default export is not an actor/],
+      ["a wrong default export", moduleOf("wrong-default.ts"), /default export is not an actor/],
+      ["an error while it loads", moduleOf("throws.ts"), /no luck today/],
+      ["an import that is not there", moduleOf("bad-import.ts"), /not-a-package/],
+      ["a missing file", moduleOf("missing.ts"), /missing\.ts of agent broken does not exist/],
+      ["a folder", moduleOf(""), /is not a file/],
     ])("%s", async (_name, broken, reason) => {
       const gateway = await openGateway([
         { id: "broken", ...broken },
@@ -204,7 +199,7 @@ describe.each(levels)("at level %s", (level) => {
     });
 
     test("its mail is kept and handled after the repair", async () => {
-      const config = makeConfig([{ id: "main", ...module("throws.ts"), isolation: { level, trust: "confined" } }]);
+      const config = makeConfig([{ id: "main", ...moduleOf("throws.ts"), isolation: { level, trust: "confined" } }]);
       const store = await openMemoryStore({
         stateDir: config.stateDir,
         agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),

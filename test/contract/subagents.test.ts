@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { actor } from "../support/actors.ts";
+import { actor, moduleOf } from "../support/actors.ts";
 import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
 const spawner = actor("spawner");
@@ -219,6 +219,16 @@ describe("the end of a run", () => {
     // The transcript of a run that crashed has its task.
     const crashed = ends[3] as { sessionKey: string };
     expect((await gateway.store.history("main", crashed.sessionKey, 5, 0)).rows).toHaveLength(1);
+  });
+
+  test("a run whose agent's module cannot be loaded fails with the code of that", async () => {
+    const gateway = await openGateway([agent("main"), { id: "raul", ...moduleOf("throws.ts") }]);
+    const end = await tell(gateway, { do: "spawn", options: { task: "x", agentId: "raul" } });
+    expect(end).toMatchObject({
+      status: "failed",
+      code: "CLOISTER_MODULE_INVALID",
+      text: expect.stringContaining("no luck today"),
+    });
   });
 
   test("a run that takes too long is ended, whatever it does, and its requester is told", async () => {

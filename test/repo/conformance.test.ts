@@ -1,6 +1,7 @@
 /** `docs/CONFORMANCE.md`: one row a criterion, and the tests that it names exist. */
 import { expect, test } from "vitest";
-import { allFiles, isFile, readText } from "./files.ts";
+import { allFiles, readText } from "./files.ts";
+import { isThere, parseNamedTests, tableRows } from "./named-tests.ts";
 
 /** How many criteria each group has, as the specification numbers them. */
 const groups: Readonly<Record<string, number>> = {
@@ -37,21 +38,14 @@ const criteria = [
   ...Array.from({ length: 12 }, (_, at) => `W-${String(at + 1).padStart(2, "0")}`),
 ];
 
-const rows = readText("docs/CONFORMANCE.md")
-  .split("\n")
-  .filter((line) => /^\| (?:AC-|W-|A\d)/.test(line))
-  .map((line) => {
-    const [id = "", , state = "", shownBy = "", missing = ""] = line
-      .split("|")
-      .slice(1, -1)
-      .map((cell) => cell.trim());
-    const tests = shownBy
-      .split("<br>")
-      .filter((part) => part !== "")
-      .map((part) => /^`([^`]+)`: (.+)$/.exec(part) ?? [])
-      .map(([, file = "", name = ""]) => ({ file, name }));
-    return { id, state, tests, missing };
-  });
+const rows = tableRows("docs/CONFORMANCE.md", /^(?:AC-|W-|A\d)/).map(
+  ([id = "", , state = "", shownBy = "", missing = ""]) => ({
+    id,
+    state,
+    tests: parseNamedTests(shownBy),
+    missing,
+  }),
+);
 
 test("every criterion has one row", () => {
   expect(rows.map(({ id }) => id).toSorted()).toEqual(criteria.toSorted());
@@ -68,9 +62,7 @@ test("a row names tests or says what is missing, as its state says", () => {
 
 test("the tests that are named exist", () => {
   const lost = rows.flatMap(({ id, tests }) =>
-    tests
-      .filter(({ file, name }) => name === "" || !isFile(file) || !readText(file).includes(name))
-      .map(({ file, name }) => `${id}: ${file}: ${name}`),
+    tests.filter((named) => !isThere(named)).map(({ file, title }) => `${id}: ${file}: ${title}`),
   );
   expect(lost).toEqual([]);
 });

@@ -21,8 +21,9 @@ export interface ChatOptions {
 
 export async function runChat(context: CliContext, options: ChatOptions): Promise<ExitCode> {
   const { terminal } = context;
-  const line = await openChatLine(context, options, terminal.err);
-  if (terminal.input.isTTY === true && options.json !== true) return talk(context, line, options);
+  const leaving = new AbortController();
+  const line = await openChatLine(context, options, terminal.err, leaving.signal);
+  if (terminal.input.isTTY === true && options.json !== true) return talk(context, line, options, leaving);
   try {
     return await answerLines(terminal, line, options.json === true);
   } finally {
@@ -49,7 +50,12 @@ async function answerLines(terminal: Terminal, line: ChatLine, asJson: boolean):
 }
 
 /** What was typed while an answer runs waits for its end, but for `/abort`. */
-async function talk(context: CliContext, first: ChatLine, options: ChatOptions): Promise<ExitCode> {
+async function talk(
+  context: CliContext,
+  first: ChatLine,
+  options: ChatOptions,
+  leaving: AbortController,
+): Promise<ExitCode> {
   const { terminal, nowMs } = context;
   const { input, output } = terminal;
   let line = first;
@@ -62,21 +68,27 @@ async function talk(context: CliContext, first: ChatLine, options: ChatOptions):
     removeHistoryDuplicates: true,
     completer: (typed: string) => [chatCommandNames.filter((name) => typed !== "" && name.startsWith(typed)), typed],
   });
-  handleInterrupts(screen, () => line, terminal.err);
+  const left = Promise.withResolvers<undefined>();
+  leaving.signal.addEventListener("abort", () => left.resolve(undefined));
+  // Whoever leaves does not wait for a gateway that does not answer.
+  const orLeft = <T>(work: Promise<T>): Promise<T | undefined> => Promise.race([work, left.promise]);
+  handleInterrupts(screen, () => line, terminal.err, leaving);
   // From here on what is typed is kept until it is read.
   const typedLines = screen[Symbol.asyncIterator]();
   try {
-    await greet(terminal, line, options.history ?? limits.chatHistoryMessages);
-    screen.prompt();
+    await orLeft(greet(terminal, line, options.history ?? limits.chatHistoryMessages));
+    if (!leaving.signal.aborted) screen.prompt();
     for await (const typed of typedLines) {
       const text = typed.trim();
       if (text !== "" && text !== "/abort") {
-        const step = await tryStep(terminal, () => stepOf(line, text, nowMs()));
+        const step = await orLeft(tryStep(terminal, () => stepOf(line, text, nowMs())));
         if (step?.type === "leave") break;
         if (step?.type === "said") for (const told of step.lines) terminal.out(told);
-        if (step?.type === "message") await tryStep(terminal, () => showAnswer(terminal, line, step.text));
-        if (step?.type === "move") line = (await tryStep(terminal, () => move(context, line, step.to))) ?? line;
+        if (step?.type === "message") await orLeft(tryStep(terminal, () => showAnswer(terminal, line, step.text)));
+        if (step?.type === "move")
+          line = (await orLeft(tryStep(terminal, () => move(context, line, step.to, leaving.signal)))) ?? line;
       }
+      if (leaving.signal.aborted) break;
       // What was typed meanwhile stays, with the cursor behind it.
       screen.prompt(true);
     }
@@ -104,8 +116,13 @@ async function greet(terminal: Terminal, line: ChatLine, historyMax: number): Pr
 }
 
 /** The new line is there before the old one is given up. */
-async function move(context: CliContext, from: ChatLine, to: (ChatStep & { type: "move" })["to"]): Promise<ChatLine> {
-  const line = await openChatLine(context, to, context.terminal.err);
+async function move(
+  context: CliContext,
+  from: ChatLine,
+  to: (ChatStep & { type: "move" })["to"],
+  signal: AbortSignal,
+): Promise<ChatLine> {
+  const line = await openChatLine(context, to, context.terminal.err, signal);
   await from.close();
   await greet(context.terminal, line, limits.chatHistoryMessages);
   return line;
@@ -126,7 +143,12 @@ async function showAnswer(terminal: Terminal, line: ChatLine, text: string): Pro
 }
 
 /** The first Ctrl-C stops the running answer; another one before the next message leaves. */
-function handleInterrupts(screen: Interface, line: () => ChatLine, say: (line: string) => void): void {
+function handleInterrupts(
+  screen: Interface,
+  line: () => ChatLine,
+  say: (line: string) => void,
+  leaving: AbortController,
+): void {
   let isWarned = false;
   const abort = (otherwise: string): void => {
     line()
@@ -145,6 +167,7 @@ function handleInterrupts(screen: Interface, line: () => ChatLine, say: (line: s
   screen.on("SIGINT", () => {
     if (isWarned) {
       screen.close();
+      leaving.abort();
       return;
     }
     isWarned = true;

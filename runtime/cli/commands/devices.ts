@@ -4,8 +4,8 @@
  */
 import { z } from "zod";
 import { sortScopes } from "../../../auth/scopes.ts";
-import { failure } from "../../kernel/errors.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
+import { parse } from "../gateway-rows.ts";
 import { withGateway, withOperator } from "../open-client.ts";
 import { describeRequest, formatDevices } from "../views/devices.ts";
 import { formatJson } from "../views/table.ts";
@@ -52,15 +52,7 @@ const listed = z.object({ pending: z.array(pendingRow), paired: z.array(pairedRo
 export type PendingEntry = z.infer<typeof pendingRow>;
 export type PairedEntry = z.infer<typeof pairedRow>;
 
-/** A gateway of another version may answer in another form. */
-export function parseDeviceList(payload: unknown): z.infer<typeof listed> {
-  const parsed = listed.safeParse(payload);
-  if (parsed.success) return parsed.data;
-  throw failure(
-    "CLOISTER_INTERNAL",
-    "device.pair.list: the gateway answered in a form that this version does not read.",
-  );
-}
+export const parseDeviceList = (payload: unknown): z.infer<typeof listed> => parse("device.pair.list", listed, payload);
 
 export function runDevicesList(context: CliContext, { json }: DevicesOptions): Promise<ExitCode> {
   return withOperator(context, ["operator.pairing"], async (client) => {

@@ -1,8 +1,8 @@
 /** `cloister nodes …` and `cloister devices invite`: devices that do things when asked, and approvals in advance. */
 import { z } from "zod";
 import { sortScopes } from "../../../auth/scopes.ts";
-import { failure } from "../../kernel/errors.ts";
 import type { CliContext, ExitCode } from "../context.ts";
+import { parse } from "../gateway-rows.ts";
 import { withGateway, withOperator } from "../open-client.ts";
 import { formatAge, formatJson, formatTable } from "../views/table.ts";
 
@@ -25,11 +25,13 @@ const nodeRow = z.object({
   connectedAtMs: z.number().catch(0),
 });
 
+const issued = z.object({ token: z.string(), expiresAtMs: z.number() });
+
 export function runNodesList(context: CliContext, { json }: NodesOptions): Promise<ExitCode> {
   const { terminal } = context;
   return withGateway(context, ["operator.read"], async (client) => {
     const payload = await client.request("node.list", {});
-    const { nodes } = z.object({ nodes: z.array(nodeRow).catch([]) }).parse(payload);
+    const { nodes } = parse("node.list", z.object({ nodes: z.array(nodeRow) }), payload);
     const columns = ["NODE", "NAME", "PLATFORM", "COMMANDS", "CONNECTED"].map((title) => ({ title }));
     const rows = nodes.map(({ nodeId, displayName, platform, commands, connectedAtMs }) => [
       nodeId,
@@ -50,17 +52,8 @@ export function runNodesInvoke(
   context: CliContext,
   nodeId: string,
   command: string,
-  paramsText: string,
+  params: object,
 ): Promise<ExitCode> {
-  let params: unknown;
-  try {
-    params = JSON.parse(paramsText);
-  } catch (error) {
-    throw failure(
-      "CLOISTER_REQUEST_INVALID",
-      `--params: found ${JSON.stringify(paramsText.slice(0, 80))}, wanted JSON: ${(error as Error).message}.`,
-    );
-  }
   const scope = command.startsWith("system.") ? "operator.admin" : "operator.write";
   return withGateway(context, [scope], async (client) => {
     context.terminal.out(formatJson(await client.request("node.invoke", { nodeId, command, params })));
@@ -80,7 +73,7 @@ export function runDevicesInvite(
       ...(scope.length === 0 ? {} : { scopes: sortScopes(scope) }),
       ...(ttlMs === undefined ? {} : { ttlMs }),
     });
-    const { token, expiresAtMs } = z.object({ token: z.string(), expiresAtMs: z.number() }).parse(payload);
+    const { token, expiresAtMs } = parse("device.bootstrap.issue", issued, payload);
     terminal.out(json === true ? formatJson(payload) : token);
     terminal.err(`it lets one device in as ${role}, once, until ${new Date(expiresAtMs).toISOString()}`);
     return 0;

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { failure } from "../../kernel/errors.ts";
 import type { CliContext, ExitCode } from "../context.ts";
+import { parse } from "../gateway-rows.ts";
 import { withOperator } from "../open-client.ts";
 import { formatSenders } from "../views/senders.ts";
 import { formatJson } from "../views/table.ts";
@@ -25,14 +26,10 @@ export function runPairingList(
 ): Promise<ExitCode> {
   return withOperator(context, ["operator.pairing"], async (client) => {
     const payload = await client.request("channels.pairing.list", filterOf(channel, account));
-    const parsed = listed.safeParse(payload);
-    if (!parsed.success)
-      throw failure(
-        "CLOISTER_INTERNAL",
-        "channels.pairing.list: the gateway answered in a form that this version does not read.",
-      );
     if (json === true) context.terminal.out(formatJson(payload));
-    else for (const line of formatSenders(parsed.data, context.nowMs())) context.terminal.out(line);
+    else
+      for (const line of formatSenders(parse("channels.pairing.list", listed, payload), context.nowMs()))
+        context.terminal.out(line);
     return 0;
   });
 }

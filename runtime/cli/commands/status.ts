@@ -1,5 +1,4 @@
 /** `cloister status` and `cloister health`: what the running gateway says of itself. */
-import { operatorScopes } from "../../../auth/scopes.ts";
 import { isCoded } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { redactText } from "../../observe/redact.ts";
@@ -7,6 +6,8 @@ import type { CliContext, ExitCode } from "../context.ts";
 import { checkConfig } from "../diagnosis/config.ts";
 import { type Diagnosing, diagnose } from "../diagnosis/diagnose.ts";
 import { exitCodeOf, plainFinding, type Repairable } from "../diagnosis/finding.ts";
+import { askGateway, type Contact } from "../diagnosis/gateway.ts";
+import { liveMethods } from "../diagnosis/live.ts";
 import { type DiagnosedMachine, thisMachine } from "../diagnosis/machine.ts";
 import { auditSecurity } from "../diagnosis/security.ts";
 import { type ReadStore, readStore as readStoreOutside } from "../diagnosis/store.ts";
@@ -47,11 +48,9 @@ export async function runStatus(
   const { terminal, version, platform } = context;
   const { all = false, deep = false, json = false } = options;
   const print = (text: string): void => terminal.out(redactText(text));
-  const asked = await ask(context, { all, deep }).catch((error: unknown) => {
-    if (all && isCoded(error)) return undefined;
-    throw error;
-  });
-  const findings = all ? await findAll({ context, machine, readStore, deep }) : undefined;
+  const contact = all ? await askAll(context, deep, machine.answerMs) : undefined;
+  const asked = contact === undefined ? await ask(context, deep) : heardFrom(contact, deep);
+  const findings = contact === undefined ? undefined : await findAll({ context, machine, readStore, deep, contact });
   const code = findings === undefined ? 0 : exitCodeOf(findings);
   if (json) print(formatJson(plain(asked, findings)));
   else
@@ -70,13 +69,15 @@ async function findAll(diagnosing: Diagnosing): Promise<readonly Repairable[]> {
   return config === undefined ? found : [...found, ...auditSecurity(config)];
 }
 
-/** Asks for the right to read; with `all` for everything, since what this command line may do is a part of the answer. */
-function ask(context: CliContext, { all, deep }: { readonly all: boolean; readonly deep: boolean }): Promise<Asked> {
-  return withGateway(context, all ? operatorScopes : ["operator.read"], async (client) => ({
+const askedSessions = ["sessions.list", { limit: limits.statusSessionsMax }] as const;
+const askedChannels = ["channels.status", { probe: true }] as const;
+
+function ask(context: CliContext, deep: boolean): Promise<Asked> {
+  return withGateway(context, ["operator.read"], async (client) => ({
     payload: fieldsOf(await client.request("status", {})),
     state: stateOf(client),
-    recent: await client.request("sessions.list", { limit: limits.statusSessionsMax }),
-    access: all ? { role: client.hello.role, scopes: client.hello.scopes } : undefined,
+    recent: await client.request(...askedSessions),
+    access: undefined,
     channels: deep ? await probeChannels(client) : undefined,
   }));
 }
@@ -84,11 +85,33 @@ function ask(context: CliContext, { all, deep }: { readonly all: boolean; readon
 /** A gateway without channels that can be asked says so. */
 async function probeChannels(client: GatewayClient): Promise<ChannelProbes> {
   try {
-    return { status: "asked", payload: await client.request("channels.status", { probe: true }) };
+    return { status: "asked", payload: await client.request(...askedChannels) };
   } catch (error) {
     if (!isCoded(error)) throw error;
     return { status: "not-asked", reason: error.message };
   }
+}
+
+/** What the findings need as well; for everything, since what this command line may do is a part of the answer. */
+const askAll = (context: CliContext, deep: boolean, timeoutMs: number): Promise<Contact> =>
+  askGateway(context, [...liveMethods, askedSessions, ...(deep ? [askedChannels] : [])], timeoutMs);
+
+/** Undefined: it did not answer, which is a finding. */
+function heardFrom(contact: Contact, deep: boolean): Asked | undefined {
+  if (contact.type !== "answered" || !contact.answers.payloads.has("status")) return undefined;
+  const { payloads, errors, hello } = contact.answers;
+  const [channels] = askedChannels;
+  return {
+    payload: fieldsOf(payloads.get("status")),
+    state: stateOf(contact.answers),
+    recent: payloads.get("sessions.list") ?? { sessions: [] },
+    access: hello,
+    channels: !deep
+      ? undefined
+      : payloads.has(channels)
+        ? { status: "asked", payload: payloads.get(channels) }
+        : { status: "not-asked", reason: errors.get(channels)?.message ?? "it was not asked" },
+  };
 }
 
 function plain(asked: Asked | undefined, findings: readonly Repairable[] | undefined): object {
@@ -97,7 +120,7 @@ function plain(asked: Asked | undefined, findings: readonly Repairable[] | undef
     ...(state === undefined ? { running: false } : { url: state.url }),
     ...payload,
     ...(recent === undefined ? {} : { recent: fieldsOf(recent)["sessions"] }),
-    ...(access === undefined ? {} : { access }),
+    ...(access === undefined ? {} : { access: { role: access.role, scopes: access.scopes } }),
     ...(channels === undefined ? {} : { channels: channels.status === "asked" ? channels.payload : channels }),
     ...(findings === undefined ? {} : { findings: findings.map(plainFinding) }),
   };
@@ -141,7 +164,7 @@ export function runHealth(context: CliContext, { json }: HealthOptions): Promise
   });
 }
 
-const stateOf = ({ url, hello }: GatewayClient): GatewayState => ({
+const stateOf = ({ url, hello }: Pick<GatewayClient, "url" | "hello">): GatewayState => ({
   url,
   version: hello.version,
   uptimeMs: hello.uptimeMs,

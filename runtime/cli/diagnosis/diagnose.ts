@@ -21,11 +21,19 @@ export interface Diagnosing {
   readonly readStore: ReadStore;
   /** Also read the store of a gateway that answers. */
   readonly deep: boolean;
+  /** The gateway's answers to `liveMethods` at least, when it has been asked already. */
+  readonly contact?: Contact;
 }
 
-export async function diagnose({ context, machine, readStore, deep }: Diagnosing): Promise<readonly Repairable[]> {
+export async function diagnose({
+  context,
+  machine,
+  readStore,
+  deep,
+  contact: asked,
+}: Diagnosing): Promise<readonly Repairable[]> {
   const prefix = commandPrefix(context);
-  const contact = await askGateway(context, liveMethods, machine.answerMs);
+  const contact = asked ?? (await askGateway(context, liveMethods, machine.answerMs));
   const live = contact.type === "answered" ? checkLive(contact.answers, prefix) : [];
   const node: Repairable = { id: "node", severity: "ok", what: `Node ${machine.node}` };
   const { stateDir } = await findPaths(surroundings(context));

@@ -40,7 +40,7 @@ export async function askGateway(
   try {
     target = await findGateway(context);
     const { version, platform } = context;
-    const client = await connectGateway(target, { version, platform, scopes: operatorScopes }, timeoutMs);
+    const client = await connectGateway(target, { version, platform, scopes: operatorScopes }, { timeoutMs });
     const payloads = new Map<string, unknown>();
     const errors = new Map<string, CodedError>();
     const { url, hello } = client;

@@ -1,33 +1,10 @@
 /** `cloister chat` at a terminal: commands, moving between agents, history, a gateway that goes and comes back; `cloister agent`. */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runProgram } from "../../../runtime/cli/program.ts";
-import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
-import { type Script, type ScriptedGateway, startGatewayIn } from "./scripted-gateway.ts";
+import { describe, expect, it } from "vitest";
+import { useCliHome } from "./cli-home.ts";
+import type { Script } from "./scripted-gateway.ts";
 
-let home: string;
-let stateDir: string;
-let terminal: FakeTerminal;
-let gateway: ScriptedGateway | undefined;
-beforeEach(async () => {
-  home = await mkdtemp(path.join(tmpdir(), "cloister-chat-"));
-  stateDir = path.join(home, ".cloister");
-  await mkdir(path.join(stateDir, "run"), { recursive: true });
-  terminal = makeFakeTerminal({ isTty: true });
-});
-afterEach(async () => {
-  await gateway?.close();
-  gateway = undefined;
-  await rm(home, { recursive: true, force: true });
-});
-
-const run = (...args: readonly string[]): Promise<number> => runProgram(makeContext(home, terminal), args);
-
-async function serve(script: Script): Promise<void> {
-  gateway = await startGatewayIn(stateDir, script);
-}
+const cli = useCliHome({ isTty: true });
+const { run, serve } = cli;
 
 const agent = (agentId: string, isDefault: boolean): object => ({
   agentId,
@@ -65,9 +42,9 @@ const echoing: Script = (request, { answer, event }) => {
 };
 
 const asked = (method: string): readonly Readonly<Record<string, unknown>>[] =>
-  gateway?.requests.filter((request) => request.method === method).map(({ params }) => params) ?? [];
-const type = (text: string): boolean => terminal.input.write(`${text}\n`);
-const sees = (text: string): Promise<void> => expect.poll(() => terminal.outText()).toContain(text);
+  cli.requests.filter((request) => request.method === method).map(({ params }) => params) ?? [];
+const type = (text: string): boolean => cli.terminal.input.write(`${text}\n`);
+const sees = (text: string): Promise<void> => expect.poll(() => cli.terminal.outText()).toContain(text);
 
 async function open(...args: readonly string[]): Promise<Promise<number>[]> {
   const ended = run("chat", ...args);
@@ -79,7 +56,7 @@ describe("chat", () => {
   it("begins with the last messages and where one is, and /help lists the commands", async () => {
     await serve(echoing);
     const [ended] = await open();
-    expect(terminal.outText()).toMatch(
+    expect(cli.terminal.outText()).toMatch(
       /user\n {2}where were we\n\n[^]*assistant\n {2}at the start\nagent:main:main at ws:/,
     );
     expect(asked("chat.history")).toEqual([{ sessionKey: "agent:main:main", limit: 6 }]);
@@ -121,7 +98,7 @@ describe("chat", () => {
     await serve(echoing);
     const [ended] = await open();
     type("/agent paul");
-    await expect.poll(() => terminal.errText()).toContain('found no agent "paul"');
+    await expect.poll(() => cli.terminal.errText()).toContain('found no agent "paul"');
     type("/history many");
     await sees("wanted a number: /history 20");
     type("/history 2");
@@ -145,7 +122,7 @@ describe("chat", () => {
     let scopes: unknown;
     await serve((request, caller) => {
       if (request.method !== "chat.send") return echoing(request, caller);
-      scopes = gateway?.requests.findLast(({ method }) => method === "connect")?.params["scopes"];
+      scopes = cli.requests.findLast(({ method }) => method === "connect")?.params["scopes"];
       if (!(scopes as string[]).includes("operator.admin") || request.params["message"] === "/never")
         return caller.refuse(request, missing);
       return echoing(request, caller);
@@ -155,7 +132,7 @@ describe("chat", () => {
     await sees("heard /reset");
     expect(scopes).toEqual(["operator.admin", "operator.read", "operator.write"]);
     type("/never");
-    await expect.poll(() => terminal.errText()).toContain("→ approve it");
+    await expect.poll(() => cli.terminal.errText()).toContain("→ approve it");
     type("/quit");
     expect(await ended).toBe(0);
   });
@@ -178,24 +155,51 @@ describe("chat", () => {
     await sees("hmm");
     type("next");
     type("/abort");
-    await expect.poll(() => terminal.errText()).toContain("(stopped)");
+    await expect.poll(() => cli.terminal.errText()).toContain("(stopped)");
     await sees("heard next");
     type("/quit");
     expect(await ended).toBe(0);
   });
 });
 
-describe("a chat whose gateway goes in the middle of an answer", () => {
-  it("sends the message again under its key on the next connection, and shows how it ended", async () => {
+describe("a chat whose gateway hangs", () => {
+  it.each(["agents.list", "chat.send"])("is left with two Ctrl-C while %s is not answered", async (silent) => {
     await serve((request, caller) => {
+      if (request.method !== silent && request.method !== "chat.abort") echoing(request, caller);
+    });
+    const [ended] = await (silent === "agents.list" ? open("--session", "agent:main:main") : open());
+    type(silent === "agents.list" ? "/agent" : "hello");
+    await expect.poll(() => asked(silent).length).toBe(1);
+    cli.terminal.input.write("\u0003");
+    cli.terminal.input.write("\u0003");
+    expect(await ended).toBe(0);
+  });
+
+  it("is left with two Ctrl-C while it is tried again, and no connection is left open", async () => {
+    const gateway = await serve((request, caller) => {
       if (request.method === "chat.send") caller.socket.terminate();
       else echoing(request, caller);
     });
     const [ended] = await open();
-    const first = gateway;
     type("hello");
-    await expect.poll(() => terminal.errText()).toContain("trying again (1 of 8)");
-    await first?.close();
+    await expect.poll(() => cli.terminal.errText()).toContain("trying again");
+    cli.terminal.input.write("\u0003");
+    cli.terminal.input.write("\u0003");
+    expect(await ended).toBe(0);
+    await expect.poll(() => gateway.connections()).toBe(0);
+  });
+});
+
+describe("a chat whose gateway goes in the middle of an answer", () => {
+  it("sends the message again under its key on the next connection, and shows how it ended", async () => {
+    const first = await serve((request, caller) => {
+      if (request.method === "chat.send") caller.socket.terminate();
+      else echoing(request, caller);
+    });
+    const [ended] = await open();
+    type("hello");
+    await expect.poll(() => cli.terminal.errText()).toContain("trying again (1 of 8)");
+    await first.close();
     await serve((request, caller) => {
       if (request.method === "chat.send") caller.answer(request, { runId: "r", status: "in_flight" });
       else if (request.method === "agent.wait")
@@ -203,8 +207,8 @@ describe("a chat whose gateway goes in the middle of an answer", () => {
       else echoing(request, caller);
     });
     await sees("as before");
-    expect(terminal.errText()).toContain("connected again");
-    const sent = first?.requests.find(({ method }) => method === "chat.send")?.params;
+    expect(cli.terminal.errText()).toContain("connected again");
+    const sent = first.requests.find(({ method }) => method === "chat.send")?.params;
     expect(asked("chat.send")).toEqual([sent]);
     expect(asked("agent.wait")).toMatchObject([{ runId: "r" }]);
     type("/quit");
@@ -223,7 +227,7 @@ describe("a chat whose gateway goes in the middle of an answer", () => {
     });
     const [ended] = await open();
     type("hello");
-    await expect.poll(() => terminal.errText()).toContain("(failed: it crashed)");
+    await expect.poll(() => cli.terminal.errText()).toContain("(failed: it crashed)");
     expect(asked("agent.wait")).toHaveLength(2);
     type("/quit");
     expect(await ended).toBe(0);
@@ -233,9 +237,9 @@ describe("a chat whose gateway goes in the middle of an answer", () => {
 describe("chat --json", () => {
   it("is one line of JSON for each line, also at a terminal", async () => {
     await serve(echoing);
-    terminal.input.end("one\ntwo\n");
+    cli.terminal.input.end("one\ntwo\n");
     expect(await run("chat", "--json")).toBe(0);
-    const answers = terminal
+    const answers = cli.terminal
       .outText()
       .trim()
       .split("\n")
@@ -254,21 +258,24 @@ describe("agent", () => {
   it("sends one message and prints the answer alone", async () => {
     await serve(answering);
     expect(await run("agent", "--agent", "raul", "--message", "what time is it", "--timeout", "5")).toBe(0);
-    expect([terminal.outText(), terminal.errText()]).toEqual(["It is noon.\n", ""]);
+    expect([cli.terminal.outText(), cli.terminal.errText()]).toEqual(["It is noon.\n", ""]);
     expect(asked("agent")).toMatchObject([{ agentId: "raul", message: "what time is it", timeout: 5 }]);
   });
 
   it("reads the message from standard input", async () => {
     await serve(answering);
-    terminal.input.end("what\ntime?\n");
+    cli.terminal.input.end("what\ntime?\n");
     expect(await run("agent", "--message", "-", "--json")).toBe(0);
     expect(asked("agent")).toMatchObject([{ message: "what\ntime?" }]);
-    expect(JSON.parse(terminal.outText())).toMatchObject({ status: "ok" });
+    expect(JSON.parse(cli.terminal.outText())).toMatchObject({ status: "ok" });
   });
 
   it("without a message is a mistake in usage; a failed run ends with 1", async () => {
     expect(await run("agent")).toBe(2);
     await serve((request, { answer }) => answer(request, { runId: "r", status: "error", summary: "crashed" }));
-    expect([await run("agent", "--message", "x"), terminal.errText()]).toEqual([1, expect.stringContaining("crashed")]);
+    expect([await run("agent", "--message", "x"), cli.terminal.errText()]).toEqual([
+      1,
+      expect.stringContaining("crashed"),
+    ]);
   });
 });

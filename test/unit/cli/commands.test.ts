@@ -1,36 +1,17 @@
 /** Whole command lines against a scripted gateway: what they ask, print and exit with. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import JSON5 from "json5";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { runProgram } from "../../../runtime/cli/program.ts";
-import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
-import { type Script, type ScriptedGateway, startGatewayIn } from "./scripted-gateway.ts";
+import { useCliHome } from "./cli-home.ts";
+import { makeFakeTerminal } from "./fake-terminal.ts";
+import type { Script } from "./scripted-gateway.ts";
 
-let home: string;
-let stateDir: string;
-let terminal: FakeTerminal;
-let gateway: ScriptedGateway | undefined;
-beforeEach(async () => {
-  home = await mkdtemp(path.join(tmpdir(), "cloister-cli-"));
-  stateDir = path.join(home, ".cloister");
-  await mkdir(path.join(stateDir, "run"), { recursive: true });
-  terminal = makeFakeTerminal();
-});
-afterEach(async () => {
-  await gateway?.close();
-  gateway = undefined;
-  await rm(home, { recursive: true, force: true });
-});
+const cli = useCliHome();
+const { run, serve } = cli;
 
-const run = (...args: readonly string[]): Promise<number> => runProgram(makeContext(home, terminal), args);
-
-async function serve(script: Script): Promise<void> {
-  gateway = await startGatewayIn(stateDir, script);
-}
-
-const asked = (): readonly unknown[] => gateway?.requests.slice(1).map(({ method, params }) => [method, params]) ?? [];
+const asked = (): readonly unknown[] => cli.requests.slice(1).map(({ method, params }) => [method, params]) ?? [];
 const agent = (agentId: string, isDefault = false): object => ({
   agentId,
   name: agentId,
@@ -52,8 +33,8 @@ describe("send", () => {
       answer(request, { runId: "r", status: "ok", result: { payloads: [{ text: "It is noon.", mediaUrl: null }] } });
     });
     expect(await run("send", "--agent", "raul", "--timeout", "5", "what", "time?")).toBe(0);
-    expect([terminal.outText(), terminal.errText()]).toEqual(["It is noon.\n", ""]);
-    expect(gateway?.requests[0]?.params["scopes"]).toEqual(["operator.write"]);
+    expect([cli.terminal.outText(), cli.terminal.errText()]).toEqual(["It is noon.\n", ""]);
+    expect(cli.requests[0]?.params["scopes"]).toEqual(["operator.write"]);
     expect(asked()).toEqual([
       [
         "agent",
@@ -67,7 +48,7 @@ describe("send", () => {
     ["a failed run", { status: "error", summary: "crashed" }, 1, "the run ended as error: crashed\n"],
   ])("tells of %s", async (_name, final, exitCode, remark) => {
     await serve((request, { answer }) => answer(request, { runId: "r", ...final }));
-    expect([await run("send", "hi"), terminal.outText(), terminal.errText()]).toEqual([exitCode, "", remark]);
+    expect([await run("send", "hi"), cli.terminal.outText(), cli.terminal.errText()]).toEqual([exitCode, "", remark]);
   });
 
   it("a run that takes longer goes on, which the error says", async () => {
@@ -82,27 +63,27 @@ describe("send", () => {
     await serve((request, caller) => {
       if (request.method === "agent") {
         // Whether the signal or the answer comes first makes no difference.
-        terminal.signal("SIGINT");
+        cli.terminal.signal("SIGINT");
         caller.answer(request, { runId: "r", sessionKey: "agent:main:main", status: "accepted" });
         return;
       }
       caller.answer(request, { ok: true });
-      const [, first] = gateway?.requests ?? [];
+      const [, first] = cli.requests ?? [];
       if (first !== undefined) caller.refuse(first, { code: "INVALID_REQUEST", message: "stopped" });
     });
     expect(await run("send", "hi")).toBe(130);
     expect(asked().at(-1)).toEqual(["chat.abort", { runId: "r", sessionKey: "agent:main:main" }]);
-    expect([terminal.exits, terminal.listeners(), terminal.errText()]).toEqual([[], 0, ""]);
+    expect([cli.terminal.exits, cli.terminal.listeners(), cli.terminal.errText()]).toEqual([[], 0, ""]);
   });
 
   it("a second Ctrl-C does not wait", async () => {
     await serve((request, { answer }) => {
-      terminal.signal("SIGINT");
-      terminal.signal("SIGTERM");
+      cli.terminal.signal("SIGINT");
+      cli.terminal.signal("SIGTERM");
       answer(request, { runId: "r", status: "ok" });
     });
     await run("send", "hi");
-    expect(terminal.exits).toEqual([143]);
+    expect(cli.terminal.exits).toEqual([143]);
   });
 
   it("text of an agent cannot steer the terminal", async () => {
@@ -110,7 +91,7 @@ describe("send", () => {
       answer(request, { runId: "r", status: "ok", result: { payloads: [{ text: "a\u001b]0;x\u0007\u001b[2Jb" }] } }),
     );
     await run("send", "hi");
-    expect(terminal.outText()).toBe("ab\n");
+    expect(cli.terminal.outText()).toBe("ab\n");
   });
 });
 
@@ -120,8 +101,7 @@ describe("send of a command that needs more than sending", () => {
     message: "missing scope: operator.admin",
     details: { code: "MISSING_SCOPE", missingScope: "operator.admin", remedy: "approve it" },
   };
-  const scopes = () =>
-    (gateway?.requests ?? []).filter(({ method }) => method === "connect").map(({ params }) => params["scopes"]);
+  const scopes = () => cli.requests.filter(({ method }) => method === "connect").map(({ params }) => params["scopes"]);
 
   it("is tried once more with the scope that was missing", async () => {
     await serve((request, caller) => {
@@ -129,7 +109,7 @@ describe("send of a command that needs more than sending", () => {
       else caller.answer(request, { runId: "r", status: "ok", result: { payloads: [{ text: "anew" }] } });
     });
     expect(await run("send", "/new")).toBe(0);
-    expect(terminal.outText()).toBe("anew\n");
+    expect(cli.terminal.outText()).toBe("anew\n");
     expect(scopes()).toEqual([["operator.write"], ["operator.admin", "operator.write"]]);
   });
 
@@ -155,9 +135,9 @@ const answering: Script = (request, caller) => {
 describe("chat from a pipe", () => {
   it("answers each line and ends with the input", async () => {
     await serve(answering);
-    terminal.input.end("one\n\ntwo\n");
+    cli.terminal.input.end("one\n\ntwo\n");
     expect(await run("chat")).toBe(0);
-    expect(terminal.outText()).toBe("you said one\nyou said two\n");
+    expect(cli.terminal.outText()).toBe("you said one\nyou said two\n");
     expect(asked().map((request) => (request as [string])[0])).toEqual([
       "agents.list",
       "sessions.subscribe",
@@ -168,9 +148,9 @@ describe("chat from a pipe", () => {
 
   it("goes on after a failed line and exits with 1", async () => {
     await serve(answering);
-    terminal.input.end("fail\nmore\n");
+    cli.terminal.input.end("fail\nmore\n");
     expect(await run("chat", "--session", "agent:main:main")).toBe(1);
-    expect([terminal.outText(), terminal.errText()]).toEqual(["you said more\n", "(failed: broke)\n"]);
+    expect([cli.terminal.outText(), cli.terminal.errText()]).toEqual(["you said more\n", "(failed: broke)\n"]);
   });
 
   it("with an agent that does not exist names those that do", async () => {
@@ -199,26 +179,26 @@ const streaming: Script = (request, caller) => {
 
 describe("chat at a terminal", () => {
   beforeEach(() => {
-    terminal = makeFakeTerminal({ isTty: true });
+    cli.clear({ isTty: true });
   });
 
   it("streams the answer and leaves with /quit", async () => {
     await serve(streaming);
     const exit = run("chat");
-    await expect.poll(() => terminal.outText()).toContain("> ");
-    terminal.input.write("hi\n");
-    await expect.poll(() => terminal.outText()).toContain("Hello!\n");
-    terminal.input.write("/quit\n");
+    await expect.poll(() => cli.terminal.outText()).toContain("> ");
+    cli.terminal.input.write("hi\n");
+    await expect.poll(() => cli.terminal.outText()).toContain("Hello!\n");
+    cli.terminal.input.write("/quit\n");
     expect(await exit).toBe(0);
   });
 
   it("Ctrl-C without an answer says how to leave, the second one leaves", async () => {
     await serve(streaming);
     const exit = run("chat");
-    await expect.poll(() => terminal.outText()).toContain("> ");
-    terminal.input.write("\u0003");
-    await expect.poll(() => terminal.errText()).toContain("press Ctrl-C again");
-    terminal.input.write("\u0003");
+    await expect.poll(() => cli.terminal.outText()).toContain("> ");
+    cli.terminal.input.write("\u0003");
+    await expect.poll(() => cli.terminal.errText()).toContain("press Ctrl-C again");
+    cli.terminal.input.write("\u0003");
     expect(await exit).toBe(0);
   });
 
@@ -234,12 +214,12 @@ describe("chat at a terminal", () => {
       }
     });
     const exit = run("chat");
-    await expect.poll(() => terminal.outText()).toContain("> ");
-    terminal.input.write("hi\n");
-    await expect.poll(() => terminal.outText()).toContain("long");
-    terminal.input.write("\u0003");
-    await expect.poll(() => terminal.errText()).toContain("(stopped)");
-    terminal.input.write("/quit\n");
+    await expect.poll(() => cli.terminal.outText()).toContain("> ");
+    cli.terminal.input.write("hi\n");
+    await expect.poll(() => cli.terminal.outText()).toContain("long");
+    cli.terminal.input.write("\u0003");
+    await expect.poll(() => cli.terminal.errText()).toContain("(stopped)");
+    cli.terminal.input.write("/quit\n");
     expect(await exit).toBe(0);
     expect(asked().at(-1)).toEqual(["chat.abort", { sessionKey: "agent:main:main", runId: "r" }]);
   });
@@ -251,8 +231,8 @@ describe("agents unpark", () => {
       answer(request, { unparked: request.params["agentId"] === "raul", before: "live" }),
     );
     expect(await run("agents", "unpark", "raul")).toBe(0);
-    expect(terminal.outText()).toBe("raul is back in service; its mail goes on\n");
-    expect(gateway?.requests[0]?.params["scopes"]).toEqual(["operator.admin"]);
+    expect(cli.terminal.outText()).toBe("raul is back in service; its mail goes on\n");
+    expect(cli.requests[0]?.params["scopes"]).toEqual(["operator.admin"]);
     await expect(run("agents", "unpark", "main")).rejects.toMatchObject({
       code: "CLOISTER_REQUEST_INVALID",
       message: "Unparking main: found it live, wanted it parked.",
@@ -269,16 +249,14 @@ describe("agents start, stop, park and restart", () => {
     expect(await run("agents", "park", "raul", "--reason", "it moves")).toBe(0);
     expect(await run("agents", "start", "raul")).toBe(0);
     expect(await run("agents", "restart", "raul")).toBe(0);
-    expect(terminal.outText().trimEnd().split("\n")).toEqual([
+    expect(cli.terminal.outText().trimEnd().split("\n")).toEqual([
       "raul stops: turns in flight may end for up to 10 s; its mail waits until it is started",
       "raul is parked: turns in flight may end for up to 10 s; its mail waits until it is started",
       "raul is back in service; its mail goes on",
       "raul restarts: turns in flight may end for up to 10 s; its next message starts a new cell",
     ]);
     expect(
-      gateway?.requests
-        .filter(({ method }) => method.startsWith("agents."))
-        .map(({ method, params }) => [method, params]),
+      cli.requests.filter(({ method }) => method.startsWith("agents.")).map(({ method, params }) => [method, params]),
     ).toEqual([
       ["agents.stop", { agentId: "raul" }],
       ["agents.park", { agentId: "raul", reason: "it moves" }],
@@ -295,8 +273,8 @@ describe("agents start, stop, park and restart", () => {
 describe("agents list", () => {
   it("works from the config alone and says so", async () => {
     expect(await run("agents")).toBe(0);
-    expect(terminal.outText()).toContain("main (default)");
-    expect(terminal.errText()).toBe(
+    expect(cli.terminal.outText()).toContain("main (default)");
+    expect(cli.terminal.errText()).toBe(
       "from the config alone, since no gateway is running; `cloister gateway` starts one\n",
     );
   });
@@ -304,12 +282,12 @@ describe("agents list", () => {
   it("has live states when a gateway runs, in JSON too", async () => {
     await serve((request, { answer }) => answer(request, agents));
     expect(await run("agents", "list", "--json")).toBe(0);
-    const { source, agents: entries } = JSON.parse(terminal.outText()) as {
+    const { source, agents: entries } = JSON.parse(cli.terminal.outText()) as {
       source: string;
       agents: { id: string; state: string }[];
     };
     expect([source, entries.map(({ id, state }) => `${id} ${state}`)]).toEqual(["gateway", ["main live", "raul live"]]);
-    expect([terminal.errText(), gateway?.requests[0]?.params["scopes"]]).toEqual(["", ["operator.read"]]);
+    expect([cli.terminal.errText(), cli.requests[0]?.params["scopes"]]).toEqual(["", ["operator.read"]]);
   });
 });
 
@@ -331,9 +309,9 @@ describe("timers", () => {
     await serve((asking, { answer }) => answer(asking, payload));
     expect(await run("timers", ...args)).toBe(0);
     expect(asked()).toEqual([request]);
-    terminal = makeFakeTerminal();
+    cli.clear();
     expect(await run("timers", ...args, "--json")).toBe(0);
-    expect([JSON.parse(terminal.outText()), terminal.errText()]).toEqual([payload, ""]);
+    expect([JSON.parse(cli.terminal.outText()), cli.terminal.errText()]).toEqual([payload, ""]);
   });
 
   it("are listed with when they are due and how often, and what is left out is told", async () => {
@@ -343,18 +321,18 @@ describe("timers", () => {
     ];
     await serve((asking, { answer }) => answer(asking, { timers: rows, total: 5 }));
     expect(await run("timers")).toBe(0);
-    expect(terminal.outText()).toMatch(
+    expect(cli.terminal.outText()).toMatch(
       /^ID +SESSION +NAME +DUE +EVERY\nt-1 +agent:main:main +nightly +\d+ \w+ ago +-\n/,
     );
-    expect(terminal.outText()).toMatch(/t-2 +agent:main:main +nightly +in \d+ d +2 h\n$/);
-    expect(terminal.errText()).toBe("2 of 5; the next: --offset 2\n");
+    expect(cli.terminal.outText()).toMatch(/t-2 +agent:main:main +nightly +in \d+ d +2 h\n$/);
+    expect(cli.terminal.errText()).toBe("2 of 5; the next: --offset 2\n");
   });
 
   it("say what was removed, which asks for the right to administer", async () => {
     await serve((asking, { answer }) => answer(asking, { ok: true, ...timer }));
     expect(await run("timers", "remove", "t-1")).toBe(0);
-    expect(terminal.outText()).toBe("t-1 (nightly) of agent:main:main was removed\n");
-    expect(gateway?.requests[0]?.params["scopes"]).toEqual(["operator.admin"]);
+    expect(cli.terminal.outText()).toBe("t-1 (nightly) of agent:main:main was removed\n");
+    expect(cli.requests[0]?.params["scopes"]).toEqual(["operator.admin"]);
   });
 });
 
@@ -411,33 +389,35 @@ describe("deadletters", () => {
     await serve((asking, { answer }) => answer(asking, payload));
     expect(await run("deadletters", ...args)).toBe(0);
     expect(asked()).toEqual([request]);
-    terminal = makeFakeTerminal();
+    cli.clear();
     expect(await run("deadletters", ...args, "--json")).toBe(0);
-    expect([JSON.parse(terminal.outText()), terminal.errText()]).toEqual([payload, ""]);
+    expect([JSON.parse(cli.terminal.outText()), cli.terminal.errText()]).toEqual([payload, ""]);
   });
 
   it("are listed with their reason, and what is left out is told", async () => {
     await serve((asking, { answer }) => answer(asking, { letters: [letter], total: 3 }));
     expect(await run("deadletters")).toBe(0);
-    expect(terminal.outText()).toMatch(/^ID {2}FATE +SESSION +SINCE +REASON +MESSAGE\ne1 {2}poison +agent:main:main/);
-    expect(terminal.outText()).toContain("it was delivered 2 times and ended its cell  first line\n");
-    expect(terminal.errText()).toBe("1 of 3; the next: --offset 1\n");
+    expect(cli.terminal.outText()).toMatch(
+      /^ID {2}FATE +SESSION +SINCE +REASON +MESSAGE\ne1 {2}poison +agent:main:main/,
+    );
+    expect(cli.terminal.outText()).toContain("it was delivered 2 times and ended its cell  first line\n");
+    expect(cli.terminal.errText()).toBe("1 of 3; the next: --offset 1\n");
   });
 
   it("say so when there are none", async () => {
     await serve((asking, { answer }) => answer(asking, { letters: [], total: 0 }));
     expect(await run("deadletters")).toBe(0);
-    expect([terminal.outText(), terminal.errText()]).toEqual(["", "no dead letter\n"]);
+    expect([cli.terminal.outText(), cli.terminal.errText()]).toEqual(["", "no dead letter\n"]);
   });
 
   it("show has the facts and the whole message", async () => {
     await serve((asking, { answer }) => answer(asking, { letter: { ...letter, body: "first\nline\u001b[2J" } }));
     expect(await run("deadletters", "show", "e1")).toBe(0);
-    expect(terminal.outText()).toContain("reason     it was delivered 2 times and ended its cell\n");
-    expect(terminal.outText()).toContain("accepted   1970-01-01 00:00:01\n");
-    expect(terminal.outText()).toContain("delivered  2 times\n");
-    expect(terminal.outText()).toMatch(/\n\n {2}first\n {2}line/);
-    expect(terminal.outText()).not.toContain("\u001b");
+    expect(cli.terminal.outText()).toContain("reason     it was delivered 2 times and ended its cell\n");
+    expect(cli.terminal.outText()).toContain("accepted   1970-01-01 00:00:01\n");
+    expect(cli.terminal.outText()).toContain("delivered  2 times\n");
+    expect(cli.terminal.outText()).toMatch(/\n\n {2}first\n {2}line/);
+    expect(cli.terminal.outText()).not.toContain("\u001b");
   });
 
   it("show has the answer that was not delivered, and a replay of it tells that there was no turn", async () => {
@@ -450,11 +430,11 @@ describe("deadletters", () => {
       }),
     );
     expect(await run("deadletters", "show", "e1")).toBe(0);
-    expect(terminal.outText()).toMatch(/\n\n {2}question\n\nanswer, not delivered\n\n {2}answer/);
-    expect(terminal.outText()).not.toContain("\u001b");
-    terminal = makeFakeTerminal();
+    expect(cli.terminal.outText()).toMatch(/\n\n {2}question\n\nanswer, not delivered\n\n {2}answer/);
+    expect(cli.terminal.outText()).not.toContain("\u001b");
+    cli.clear();
     expect(await run("deadletters", "replay", "e1")).toBe(0);
-    expect([terminal.outText(), terminal.errText()]).toEqual([
+    expect([cli.terminal.outText(), cli.terminal.errText()]).toEqual([
       "the answer of e1 was sent again, and its channel took it; agent:main:main had no turn\n",
       "",
     ]);
@@ -465,11 +445,11 @@ describe("deadletters", () => {
       answer(asking, { ok: true, id: "e1", envelopeId: "e2", sessionKey: "agent:main:main", purged: 2 }),
     );
     expect(await run("deadletters", "replay", "e1")).toBe(0);
-    expect(terminal.outText()).toBe("e1 was given to agent:main:main again, as e2\n");
-    expect(terminal.errText()).toBe("how it ends: `cloister history agent:main:main`\n");
+    expect(cli.terminal.outText()).toBe("e1 was given to agent:main:main again, as e2\n");
+    expect(cli.terminal.errText()).toBe("how it ends: `cloister history agent:main:main`\n");
     expect(await run("deadletters", "purge", "--all")).toBe(0);
-    expect(terminal.outText()).toContain("2 dead letters purged\n");
-    expect(gateway?.requests[0]?.params["scopes"]).toEqual(["operator.admin"]);
+    expect(cli.terminal.outText()).toContain("2 dead letters purged\n");
+    expect(cli.requests[0]?.params["scopes"]).toEqual(["operator.admin"]);
   });
 
   it.each([
@@ -485,7 +465,7 @@ describe("deadletters", () => {
 
   it("of a fate that is none is a mistake in usage", async () => {
     expect(await run("deadletters", "list", "--fate", "lost")).toBe(2);
-    expect(terminal.errText()).toContain("refused, dropped, expired, unhandled, undeliverable, poison");
+    expect(cli.terminal.errText()).toContain("refused, dropped, expired, unhandled, undeliverable, poison");
   });
 });
 
@@ -498,19 +478,19 @@ describe("a gateway that runs with another config", () => {
   }`;
 
   it("is described by that one", async () => {
-    const configPath = path.join(home, "other.json5");
+    const configPath = path.join(cli.dir, "other.json5");
     await writeFile(configPath, text);
-    await serve((request, { answer }) => answer(request, { ...agents, configPath }));
+    const { port } = await serve((request, { answer }) => answer(request, { ...agents, configPath }));
     expect(await run("agents", "--bindings")).toBe(0);
-    expect(terminal.outText()).toContain("raul: live, 1 binding\n");
+    expect(cli.terminal.outText()).toContain("raul: live, 1 binding\n");
     expect(await run("dashboard", "--no-open")).toBe(0);
-    expect(terminal.outText()).toContain(`:${gateway?.port}/ui#key=`);
+    expect(cli.terminal.outText()).toContain(`:${port}/ui#key=`);
   });
 
   it("and is on another machine has no rules to show", async () => {
-    await serve((request, { answer }) => answer(request, agents));
-    expect(await run("agents", "--bindings", "--url", gateway?.url ?? "")).toBe(0);
-    expect(terminal.outText()).toContain("raul: live, 0 bindings\n");
+    const { url } = await serve((request, { answer }) => answer(request, agents));
+    expect(await run("agents", "--bindings", "--url", url)).toBe(0);
+    expect(cli.terminal.outText()).toContain("raul: live, 0 bindings\n");
   });
 });
 
@@ -528,7 +508,7 @@ describe("listings", () => {
   ])("%j asks %j", async (args, request) => {
     await serve((asking, { answer }) => answer(asking, { sessions: [], messages: [] }));
     expect(await run(...args)).toBe(0);
-    expect([asked(), terminal.outText()]).toEqual([[request], ""]);
+    expect([asked(), cli.terminal.outText()]).toEqual([[request], ""]);
   });
 
   it.each([
@@ -544,7 +524,7 @@ describe("listings", () => {
     await serve((asking, { answer }) => answer(asking, { ok: true, key: "k", session: {} }));
     expect(await run("sessions", ...args)).toBe(0);
     expect(asked()).toEqual([request]);
-    expect(terminal.outText()).toContain(said);
+    expect(cli.terminal.outText()).toContain(said);
   });
 
   it.each([
@@ -564,13 +544,13 @@ describe("listings", () => {
     await serve((asking, { answer }) => answer(asking, { enforced, agents: [row] }));
     expect(await run("sessions", "cleanup", ...options)).toBe(0);
     expect(asked()).toEqual([["sessions.cleanup", request]]);
-    expect(terminal.outText()).toBe(
+    expect(cli.terminal.outText()).toBe(
       enforced
         ? "raul: 2 sessions ended, 3 transcripts with 40 messages removed\n"
         : "raul: 2 sessions would end, at least 3 transcripts with 40 messages would be removed\n",
     );
-    expect(terminal.errText()).toContain("raul: 1 sessions beyond session.maintenance.maxEntries");
-    expect(terminal.errText()).toContain(
+    expect(cli.terminal.errText()).toContain("raul: 1 sessions beyond session.maintenance.maxEntries");
+    expect(cli.terminal.errText()).toContain(
       `raul: 7 bytes beyond session.maintenance.maxDiskBytes ${enforced ? "may not go" : "would go"}`,
     );
   });
@@ -582,14 +562,14 @@ describe("listings", () => {
         answer(asking, { ok: true, sessions: [], messages: [], agents: [], more: 1 }),
       );
       expect(await run(...args, "--json")).toBe(0);
-      expect(JSON.parse(terminal.outText())).toMatchObject({ more: 1 });
-      expect(terminal.errText()).toBe("");
+      expect(JSON.parse(cli.terminal.outText())).toMatchObject({ more: 1 });
+      expect(cli.terminal.errText()).toBe("");
     },
   );
 
   it("health that is not well exits with 1", async () => {
     await serve((asking, { answer }) => answer(asking, { ok: false }));
-    expect([await run("health"), terminal.outText()]).toEqual([
+    expect([await run("health"), cli.terminal.outText()]).toEqual([
       1,
       "gateway  not healthy\nversion  9.9.9\nup       2 min\n",
     ]);
@@ -598,7 +578,7 @@ describe("listings", () => {
   it("status shows every agent", async () => {
     await serve((asking, { answer }) => answer(asking, { ...agents, sessions: [] }));
     expect(await run("status")).toBe(0);
-    expect(terminal.outText()).toMatch(/agents {3}2, of which 2 live\n[\s\S]*\nraul /);
+    expect(cli.terminal.outText()).toMatch(/agents {3}2, of which 2 live\n[\s\S]*\nraul /);
   });
 });
 
@@ -619,21 +599,21 @@ describe("--json of what says one line to people", () => {
   ])("%j", async (words, wanted) => {
     await serve((request, { answer }) => answer(request, answers[request.method] ?? {}));
     expect(await run(...words, "--json")).toBe(0);
-    expect(JSON.parse(terminal.outText())).toEqual(wanted);
+    expect(JSON.parse(cli.terminal.outText())).toEqual(wanted);
   });
 });
 
 describe("dashboard", () => {
   it("prints the link with the key, once a gateway answers", async () => {
-    await serve((request, { answer }) => answer(request, {}));
+    const { port } = await serve((request, { answer }) => answer(request, {}));
     expect(await run("dashboard", "--no-open")).toBe(0);
-    expect(terminal.outText()).toBe(`http://127.0.0.1:${gateway?.port}/#key=${"ab".repeat(32)}\n`);
+    expect(cli.terminal.outText()).toBe(`http://127.0.0.1:${port}/#key=${"ab".repeat(32)}\n`);
   });
 
   it("prints no link when none answers", async () => {
-    await writeFile(path.join(stateDir, "cloister.json"), "{ gateway: { port: 0 } }");
+    await writeFile(path.join(cli.stateDir, "cloister.json"), "{ gateway: { port: 0 } }");
     await expect(run("dashboard", "--no-open")).rejects.toMatchObject({ code: "CLOISTER_GATEWAY_UNREACHABLE" });
-    expect(terminal.outText()).toBe("");
+    expect(cli.terminal.outText()).toBe("");
   });
 });
 
@@ -644,13 +624,13 @@ describe("route explain", () => {
       bindings: [{ agentId: "raul", match: { channel: "webhook", accountId: "*", peer: { kind: "direct", id: "p:1" } } }],
       channels: { webhook: { accounts: { home: { token: "t" } } } },
     }`;
-    await writeFile(path.join(stateDir, "cloister.json"), text);
+    await writeFile(path.join(cli.stateDir, "cloister.json"), text);
     expect(await run("route", "explain", "--channel", "webhook", "--account", "home", "--peer", "direct:p:1")).toBe(0);
-    expect(terminal.outText()).toContain("agent    raul\n");
+    expect(cli.terminal.outText()).toContain("agent    raul\n");
     expect(
       await run("route", "explain", "--channel", "webhook", "--role", "a", "--role", "b", "--guild", "g", "--json"),
     ).toBe(0);
-    expect(terminal.outText()).toContain('"asked": "channel webhook, account home, guild g, roles a,b"');
+    expect(cli.terminal.outText()).toContain('"asked": "channel webhook, account home, guild g, roles a,b"');
   });
 
   it("tells whether the message is admitted and heard, and the key that decides", async () => {
@@ -659,22 +639,22 @@ describe("route explain", () => {
       channels: { webhook: { groups: { g1: {}, g2: {} }, groupAllowFrom: ["ana"], accounts: { home: { token: "t" } } } },
       broadcast: { "webhook:g2": { agents: ["main", "raul"] } },
     }`;
-    await writeFile(path.join(stateDir, "cloister.json"), text);
+    await writeFile(path.join(cli.stateDir, "cloister.json"), text);
     const explain = (...args: readonly string[]) =>
       run("route", "explain", "--channel", "webhook", "--account", "home", ...args);
     expect(await explain("--peer", "group:g1", "--sender", "ana", "--text", "hi Robin")).toBe(0);
-    expect(terminal.outText()).toContain("message  handled: the agent is mentioned (pattern)");
+    expect(cli.terminal.outText()).toContain("message  handled: the agent is mentioned (pattern)");
     expect(await explain("--peer", "group:g1", "--sender", "ana", "--text", "hi")).toBe(0);
-    expect(terminal.outText()).toContain("message  pending: mention required\n");
+    expect(cli.terminal.outText()).toContain("message  pending: mention required\n");
     expect(await explain("--peer", "group:g1", "--sender", "bob")).toBe(0);
-    expect(terminal.outText()).toContain("decided  channels.webhook.groupAllowFrom\n");
+    expect(cli.terminal.outText()).toContain("decided  channels.webhook.groupAllowFrom\n");
     expect(await explain("--peer", "group:g2", "--sender", "ana", "--mentioned", "--text", "@raul")).toBe(0);
-    expect(terminal.outText()).toContain("agents   raul (broadcast webhook:g2)");
+    expect(cli.terminal.outText()).toContain("agents   raul (broadcast webhook:g2)");
   });
 });
 
 describe("without a gateway, the file", () => {
-  const file = (): string => path.join(stateDir, "cloister.json");
+  const file = (): string => path.join(cli.stateDir, "cloister.json");
   beforeEach(async () => {
     await writeFile(file(), '{ agents: { list: [{ id: "main", name: "Main" }] } }');
   });
@@ -682,12 +662,12 @@ describe("without a gateway, the file", () => {
   it("is printed by key: a text as it is, and as JSON when asked to", async () => {
     expect(await run("config", "get", "agents.list[id=main].name")).toBe(0);
     expect(await run("config", "get", "agents.list[id=main].name", "--json")).toBe(0);
-    expect(terminal.outText()).toBe('Main\n"Main"\n');
+    expect(cli.terminal.outText()).toBe('Main\n"Main"\n');
   });
 
   it("takes an agent whose name is asked for at a terminal, with what was given beside it", async () => {
     const screen = makeFakeTerminal({ isTty: true });
-    const adding = runProgram(makeContext(home, screen), [
+    const adding = runProgram({ ...cli.context(), terminal: screen }, [
       "agents",
       "add",
       "--workspace",
@@ -728,17 +708,17 @@ describe("wrong usage", () => {
     [["route", "explain", "--channel", "x", "--peer", "direct: "], "Wanted kind:id"],
   ])("%j exits with 2 and says what is wrong", async (args, reason) => {
     expect(await run(...args)).toBe(2);
-    expect(terminal.errText()).toContain(reason);
-    expect(terminal.outText()).toBe("");
+    expect(cli.terminal.errText()).toContain(reason);
+    expect(cli.terminal.outText()).toBe("");
   });
 
   it.each([[["--help"]], [["send", "--help"]], [["--version"]]])("%j exits with 0", async (args) => {
-    expect([await run(...args), terminal.errText()]).toEqual([0, ""]);
+    expect([await run(...args), cli.terminal.errText()]).toEqual([0, ""]);
   });
 
   it("the version is printed with the name", async () => {
     await run("--version");
-    expect(terminal.outText()).toBe("cloister 1.2.3\n");
+    expect(cli.terminal.outText()).toBe("cloister 1.2.3\n");
   });
 });
 
@@ -773,16 +753,16 @@ describe("grants", () => {
     await serve((asking, { answer }) => answer(asking, payload));
     expect(await run("grants", ...args)).toBe(0);
     expect(asked()).toEqual([request]);
-    expect(gateway?.requests[0]?.params["scopes"]).toEqual([scope]);
-    terminal = makeFakeTerminal();
+    expect(cli.requests[0]?.params["scopes"]).toEqual([scope]);
+    cli.clear();
     expect(await run("grants", ...args, "--json")).toBe(0);
-    expect([JSON.parse(terminal.outText()), terminal.errText()]).toEqual([payload, ""]);
+    expect([JSON.parse(cli.terminal.outText()), cli.terminal.errText()]).toEqual([payload, ""]);
   });
 
   it("are explained with the line and the command that would change them", async () => {
     await serve((asking, { answer }) => answer(asking, { verbs }));
     expect(await run("grants", "explain", "main", "raul")).toBe(0);
-    expect(terminal.outText()).toMatch(
+    expect(cli.terminal.outText()).toMatch(
       /^send: refused by r1\n {2}no\n {2}in the config: a line\n {2}until it is revoked: .*cloister.* grants add main raul send\nlist: allowed by r2\n {2}to end it: .* grants revoke g-1\n$/,
     );
   });
@@ -791,16 +771,13 @@ describe("grants", () => {
     await serve((asking, { answer }) => answer(asking, { grant }));
     expect(await run("grants", "add", "main", "raul", "send", "--for", "2h")).toBe(0);
     expect(asked()).toEqual([
-      [
-        "grants.add",
-        { from: "main", to: "raul", verbs: ["send"], untilMs: makeContext(home, terminal).nowMs() + 7_200_000 },
-      ],
+      ["grants.add", { from: "main", to: "raul", verbs: ["send"], untilMs: cli.context().nowMs() + 7_200_000 }],
     ]);
     await expect(run("grants", "add", "main", "raul", "send", "--for", "2h", "--until", "2100-01-01")).rejects.toThrow(
       "found --until and --for, wanted at most one of them",
     );
     expect(await run("grants", "add", "main", "raul", "send", "--for", "soon")).not.toBe(0);
-    expect(terminal.errText()).toContain("Wanted a duration such as 90s, 30m, 2h or 7d.");
+    expect(cli.terminal.errText()).toContain("Wanted a duration such as 90s, 30m, 2h or 7d.");
     expect(asked()).toHaveLength(1);
   });
 });
@@ -812,13 +789,13 @@ describe("stop", () => {
     await serve((asking, { answer }) => answer(asking, stopped));
     expect(await run("stop", "all")).toBe(0);
     expect(asked()).toEqual([["runs.stop", { target: "all" }]]);
-    expect(gateway?.requests[0]?.params["scopes"]).toEqual(["operator.write"]);
-    expect(terminal.outText()).toBe(
+    expect(cli.requests[0]?.params["scopes"]).toEqual(["operator.write"]);
+    expect(cli.terminal.outText()).toBe(
       "all: stopped 1 run that ran, 2 that waited\nwhat waited is a dead letter now: `cloister deadletters list --fate dropped`\n",
     );
-    terminal = makeFakeTerminal();
+    cli.clear();
     await run("stop", "all", "--json");
-    expect(JSON.parse(terminal.outText())).toEqual(stopped);
+    expect(JSON.parse(cli.terminal.outText())).toEqual(stopped);
   });
 
   it("names senders, a backlog and what is not over yet, and exits with 1 then", async () => {
@@ -826,7 +803,7 @@ describe("stop", () => {
       answer(asking, { ...stopped, active: 2, queued: 0, senders: 1, backlog: 3, ending: 2 }),
     );
     expect(await run("stop", "main")).toBe(1);
-    expect(terminal.outText()).toBe(
+    expect(cli.terminal.outText()).toBe(
       "main: stopped 2 runs that ran, 0 that waited, 1 sender that waited for a place\n3 messages lie on the disk; what of them is meant ends when it is read\n2 runs are not over yet; none of them gets a call through any more\n",
     );
   });
@@ -854,17 +831,17 @@ describe("grants requests, approve and deny", () => {
   it("list what waits, with the commands that decide it", async () => {
     await serveRequests();
     expect(await run("grants", "requests")).toBe(0);
-    expect(terminal.outText()).toMatch(/^r-1: main asks to send to raul .*2 refused calls/);
-    expect(terminal.outText()).toContain('kept: agent:main:main → agent:raul:main, 5 characters: "hello"');
-    expect(terminal.outText()).toMatch(/grants approve r-1\n.*grants deny r-1\n$/);
+    expect(cli.terminal.outText()).toMatch(/^r-1: main asks to send to raul .*2 refused calls/);
+    expect(cli.terminal.outText()).toContain('kept: agent:main:main → agent:raul:main, 5 characters: "hello"');
+    expect(cli.terminal.outText()).toMatch(/grants approve r-1\n.*grants deny r-1\n$/);
   });
 
   it("approve shows the consequences and does nothing without --yes", async () => {
     await serveRequests();
     expect(await run("grants", "approve", "r-1", "--for", "1h")).toBe(1);
-    expect(terminal.outText()).toContain("from now on");
-    expect(terminal.outText()).toContain("The right ends at ");
-    expect(terminal.errText()).toContain("nothing is approved yet: add --yes");
+    expect(cli.terminal.outText()).toContain("from now on");
+    expect(cli.terminal.outText()).toContain("The right ends at ");
+    expect(cli.terminal.errText()).toContain("nothing is approved yet: add --yes");
     expect(asked()).toEqual([["grants.requests", {}]]);
   });
 
@@ -875,8 +852,8 @@ describe("grants requests, approve and deny", () => {
       ["grants.requests", {}],
       ["grants.approve", { id: "r-1", mode: "once", revision: 3 }],
     ]);
-    expect(terminal.outText()).toContain("once only");
-    expect(terminal.outText()).toContain(
+    expect(cli.terminal.outText()).toContain("once only");
+    expect(cli.terminal.outText()).toContain(
       "r-1 was approved: 1 message delivered\n2 messages wait for room in a mailbox\n1 message is a dead letter: it is full of sand\n",
     );
   });
@@ -891,7 +868,7 @@ describe("grants requests, approve and deny", () => {
     await serve((asking, { answer }) => answer(asking, { buried: 2 }));
     expect(await run("grants", "deny", "r-1")).toBe(0);
     expect(asked()).toEqual([["grants.deny", { id: "r-1" }]]);
-    expect(terminal.outText()).toBe(
+    expect(cli.terminal.outText()).toBe(
       "r-1 was denied; 2 messages are dead letters (refused); nothing is asked again for an hour\n",
     );
   });

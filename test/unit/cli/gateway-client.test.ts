@@ -80,7 +80,7 @@ describe("the handshake", () => {
 
   it("a server that never greets is given up", async () => {
     gateway = await startGateway(undefined, { greet: false });
-    await expect(connectGateway({ url: gateway.url, remedy }, identity, 20)).rejects.toMatchObject({
+    await expect(connectGateway({ url: gateway.url, remedy }, identity, { timeoutMs: 20 })).rejects.toMatchObject({
       code: "CLOISTER_GATEWAY_UNREACHABLE",
       message: expect.stringContaining("did not greet within 0.02 s"),
     });
@@ -88,7 +88,7 @@ describe("the handshake", () => {
 
   it("a server that greets and then says nothing is given up", async () => {
     gateway = await startGateway(() => undefined, { raw: true });
-    await expect(connectGateway({ url: gateway.url, remedy }, identity, 20)).rejects.toThrow(
+    await expect(connectGateway({ url: gateway.url, remedy }, identity, { timeoutMs: 20 })).rejects.toThrow(
       /did not (?:greet|answer)/,
     );
   });

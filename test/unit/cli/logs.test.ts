@@ -1,38 +1,18 @@
 /** `cloister logs`: what is shown, and that following survives a gateway that goes and comes back. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runProgram } from "../../../runtime/cli/program.ts";
+import { describe, expect, it } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
-import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
-import { type Request, type Script, type ScriptedGateway, startGatewayIn } from "./scripted-gateway.ts";
+import { useCliHome } from "./cli-home.ts";
+import type { Request, Script } from "./scripted-gateway.ts";
 
-let home: string;
-let stateDir: string;
-let terminal: FakeTerminal;
-let gateway: ScriptedGateway | undefined;
-beforeEach(async () => {
-  home = await mkdtemp(path.join(tmpdir(), "cloister-logs-"));
-  stateDir = path.join(home, ".cloister");
-  await mkdir(path.join(stateDir, "run"), { recursive: true });
-  await mkdir(path.join(stateDir, "logs"));
-  terminal = makeFakeTerminal();
-});
-afterEach(async () => {
-  await gateway?.close();
-  gateway = undefined;
-  await rm(home, { recursive: true, force: true });
-});
+const cli = useCliHome();
+const { serve } = cli;
 
-const run = (...args: readonly string[]): Promise<number> => runProgram(makeContext(home, terminal), ["logs", ...args]);
+const run = (...args: readonly string[]): Promise<number> => cli.run("logs", ...args);
 
 const line = (message: string, more: object = {}): string =>
   JSON.stringify({ level: "info", time: "2026-01-02T03:04:05.678Z", subsystem: "gateway", ...more, message });
-
-async function serve(script: Script): Promise<void> {
-  gateway = await startGatewayIn(stateDir, script);
-}
 
 /** Answers one piece after the other; the cursor is the number of the next one. */
 const pieces =
@@ -44,7 +24,7 @@ const pieces =
     answer({ params, ...request }, { cursor, lines, truncated: at > 0 && cursor < list.length, reset: false, ...more });
   };
 
-const shown = (): readonly string[] => terminal.outText().trim().split("\n");
+const shown = (): readonly string[] => cli.terminal.outText().trim().split("\n");
 const until = (fits: () => boolean): Promise<void> => expect.poll(fits, { interval: 5 }).toBe(true);
 const cursors = (requests: readonly Request[] = []): readonly unknown[] =>
   requests.filter(({ method }) => method === "logs.tail").map(({ params }) => params["cursor"]);
@@ -57,7 +37,7 @@ describe("logs", () => {
       '2026-01-02T03:04:05.678Z info  gateway: first agentId=raul ms=5 why="two words"',
       "2026-01-02T03:04:05.678Z info  gateway: sec\\nond",
     ]);
-    expect(gateway?.requests.map(({ method, params }) => [method, params["scopes"] ?? params])).toEqual([
+    expect(cli.requests.map(({ method, params }) => [method, params["scopes"] ?? params])).toEqual([
       ["connect", ["operator.read"]],
       ["logs.tail", { limit: limits.logsLinesDefault }],
     ]);
@@ -75,18 +55,18 @@ describe("logs", () => {
     await serve(pieces([lines]));
     expect(await run("--level", "warn", "--agent", "Raul", "--json", "--limit", "7")).toBe(0);
     expect(shown()).toEqual([lines[1], lines[2]]);
-    expect(gateway?.requests[1]?.params).toEqual({ limit: 7 });
-    terminal = makeFakeTerminal();
+    expect(cli.requests[1]?.params).toEqual({ limit: 7 });
+    cli.clear();
     await run("--utc");
     expect(shown()).toHaveLength(6);
   });
 
   it("without a gateway reads the file, and says so; what follows needs one", async () => {
     const record = { level: 30, time: "2026-01-02T03:04:05.678Z", msg: "from the file" };
-    await writeFile(path.join(stateDir, "logs", "cloister.log"), `${JSON.stringify(record)}\n`);
-    await writeFile(path.join(stateDir, "cloister.json"), "{ gateway: { port: 1 } }");
+    await writeFile(path.join(cli.stateDir, "logs", "cloister.log"), `${JSON.stringify(record)}\n`);
+    await writeFile(path.join(cli.stateDir, "cloister.json"), "{ gateway: { port: 1 } }");
     expect(await run("--utc")).toBe(0);
-    expect([terminal.outText(), terminal.errText()]).toEqual([
+    expect([cli.terminal.outText(), cli.terminal.errText()]).toEqual([
       "2026-01-02T03:04:05.678Z info  from the file\n",
       expect.stringContaining("cloister.log itself"),
     ]);
@@ -94,7 +74,7 @@ describe("logs", () => {
       code: "CLOISTER_GATEWAY_UNREACHABLE",
       message: expect.stringContaining("8 times in a row"),
     });
-    expect(terminal.errText()).toContain("trying again (8 of 8)");
+    expect(cli.terminal.errText()).toContain("trying again (8 of 8)");
   });
 
   it.each([
@@ -110,33 +90,33 @@ describe("logs --follow", () => {
   it("asks on from the cursor, at once while it is behind, and ends as the signal does", async () => {
     await serve(pieces([[line("1")], [line("2")], [line("3")], [line("4")]]));
     const ended = run("--follow", "--interval", "10");
-    await until(() => terminal.outText().includes(": 4"));
-    terminal.signal("SIGINT");
+    await until(() => cli.terminal.outText().includes(": 4"));
+    cli.terminal.signal("SIGINT");
     expect(await ended).toBe(130);
     expect(shown().map((text) => text.slice(-1))).toEqual(["1", "2", "3", "4"]);
-    expect(cursors(gateway?.requests).slice(0, 4)).toEqual([undefined, 1, 2, 3]);
-    expect(terminal.listeners()).toBe(0);
+    expect(cursors(cli.requests).slice(0, 4)).toEqual([undefined, 1, 2, 3]);
+    expect(cli.terminal.listeners()).toBe(0);
   });
 
   it("goes on where it was when the gateway comes back elsewhere", async () => {
     await serve(pieces([[line("1")], [line("2")]]));
     const ended = run("--follow", "--interval", "10");
-    await until(() => terminal.outText().includes(": 2"));
-    await gateway?.close();
-    await until(() => terminal.errText().includes("trying again (1 of 8)"));
+    await until(() => cli.terminal.outText().includes(": 2"));
+    await cli.stop();
+    await until(() => cli.terminal.errText().includes("trying again (1 of 8)"));
     await serve(pieces([[line("never")], [line("never")], [line("3")]]));
-    await until(() => terminal.outText().includes(": 3"));
-    terminal.signal("SIGTERM");
+    await until(() => cli.terminal.outText().includes(": 3"));
+    cli.terminal.signal("SIGTERM");
     expect(await ended).toBe(143);
-    expect(cursors(gateway?.requests)[0]).toBe(2);
+    expect(cursors(cli.requests)[0]).toBe(2);
     expect(shown()).toHaveLength(3);
   });
 
   it("says when records are gone", async () => {
     await serve(pieces([[line("1")]], { reset: true }));
     const ended = run("--follow", "--interval", "10");
-    await until(() => terminal.errText().includes("are gone"));
-    terminal.signal("SIGINT");
+    await until(() => cli.terminal.errText().includes("are gone"));
+    cli.terminal.signal("SIGINT");
     await ended;
   });
 

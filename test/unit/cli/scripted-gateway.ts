@@ -28,6 +28,8 @@ export interface ScriptedGateway {
   readonly port: number;
   /** Every request that came, in order. */
   readonly requests: readonly Request[];
+  /** How many clients are connected. */
+  connections(): number;
   close(): Promise<void>;
 }
 
@@ -40,10 +42,16 @@ export const helloOk = {
   policy: { tickIntervalMs: 15_000 },
 };
 
+export interface GatewayKind {
+  /** The script answers `connect` as well. */
+  readonly raw?: boolean;
+  readonly greet?: boolean;
+}
+
 /** `connect` is answered with `helloOk` unless the script is `raw`. */
 export async function startGateway(
   script: Script = () => undefined,
-  { raw = false, greet = true }: { readonly raw?: boolean; readonly greet?: boolean } = {},
+  { raw = false, greet = true }: GatewayKind = {},
 ): Promise<ScriptedGateway> {
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
   await once(server, "listening");
@@ -69,6 +77,7 @@ export async function startGateway(
     url: `ws://127.0.0.1:${port}/`,
     port,
     requests,
+    connections: () => server.clients.size,
     close: async () => {
       for (const socket of server.clients) socket.terminate();
       const closed = once(server, "close");
@@ -79,8 +88,12 @@ export async function startGateway(
 }
 
 /** A gateway that the program finds in its state directory, with the key of this machine's operator. */
-export async function startGatewayIn(stateDir: string, script: Script): Promise<ScriptedGateway> {
-  const gateway = await startGateway(script);
+export async function startGatewayIn(
+  stateDir: string,
+  script: Script,
+  options: GatewayKind = {},
+): Promise<ScriptedGateway> {
+  const gateway = await startGateway(script, options);
   await mkdir(path.join(stateDir, "run"), { recursive: true });
   await writeFile(path.join(stateDir, "operator.key"), "ab".repeat(32), { mode: 0o600 });
   const place = { pid: 1, port: gateway.port, host: "127.0.0.1", startedAtMs: 1 };

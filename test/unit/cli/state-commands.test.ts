@@ -1,34 +1,16 @@
 /** What the program says of a gateway: `gateway status|probe|call`, `status`, `doctor --pairing`. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { operatorScopes } from "../../../auth/scopes.ts";
 import { runStatus } from "../../../runtime/cli/commands/status.ts";
-import { thisMachine } from "../../../runtime/cli/diagnosis/machine.ts";
-import { runProgram } from "../../../runtime/cli/program.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
-import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
-import { helloOk, type Script, type ScriptedGateway, startGateway } from "./scripted-gateway.ts";
+import { thisMachine } from "../../../runtime/cli/diagnosis/machine.ts";
+import { useCliHome } from "./cli-home.ts";
+import { helloOk, type Script } from "./scripted-gateway.ts";
 
-let home: string;
-let stateDir: string;
-let terminal: FakeTerminal;
-let gateway: ScriptedGateway | undefined;
-beforeEach(async () => {
-  home = await mkdtemp(path.join(tmpdir(), "cloister-state-"));
-  stateDir = path.join(home, ".cloister");
-  await mkdir(path.join(stateDir, "run"), { recursive: true, mode: 0o700 });
-  await mkdir(path.join(stateDir, "logs"));
-  terminal = makeFakeTerminal();
-});
-afterEach(async () => {
-  await gateway?.close();
-  gateway = undefined;
-  await rm(home, { recursive: true, force: true });
-});
-
-const run = (...args: readonly string[]): Promise<number> => runProgram(makeContext(home, terminal), args);
+const cli = useCliHome();
+const { run } = cli;
 
 const agent = (agentId: string, more: object = {}): object => ({ agentId, phase: "dormant", ...more });
 
@@ -52,31 +34,30 @@ async function serve(changes: Record<string, object> = {}, scopes: readonly stri
     if (payload === undefined) refuse(request, { code: "INVALID_REQUEST", message: "unknown method" });
     else answer(request, payload);
   };
-  gateway = await startGateway(script, { raw: true });
-  await writeFile(path.join(stateDir, "operator.key"), "ab".repeat(32), { mode: 0o600 });
-  const place = { pid: process.pid, port: gateway.port, host: "127.0.0.1" };
-  await writeFile(path.join(stateDir, "run", "gateway.json"), JSON.stringify(place));
+  await cli.serve(script, { raw: true });
 }
 
-const asked = (): readonly string[] => gateway?.requests.slice(1).map(({ method }) => method) ?? [];
-const connected = (): Readonly<Record<string, unknown>> => gateway?.requests[0]?.params ?? {};
+const asked = (): readonly string[] => cli.requests.slice(1).map(({ method }) => method);
+const connected = (): Readonly<Record<string, unknown>> => cli.requests[0]?.params ?? {};
 
 describe("gateway status", () => {
   it("AC-20.2: tells role and scopes, and what is missing beside a probe that is ok", async () => {
     await serve({}, ["operator.read"]);
     expect(await run("gateway", "status")).toBe(0);
-    expect(terminal.outText()).toMatch(/^Gateway RPC probe {2}ok$/m);
-    expect(terminal.outText()).toMatch(/^access +operator with operator\.read; not operator\.admin, operator\.write,/m);
+    expect(cli.terminal.outText()).toMatch(/^Gateway RPC probe {2}ok$/m);
+    expect(cli.terminal.outText()).toMatch(
+      /^access +operator with operator\.read; not operator\.admin, operator\.write,/m,
+    );
     expect(connected()["scopes"]).toEqual(operatorScopes);
   });
 
   it("AC-20.2: with everything there is nothing missing, also as JSON", async () => {
     await serve();
     expect(await run("gateway", "status", "--json")).toBe(0);
-    expect(JSON.parse(terminal.outText())).toMatchObject({ role: "operator", scopes: operatorScopes, pid: 7 });
-    terminal = makeFakeTerminal();
+    expect(JSON.parse(cli.terminal.outText())).toMatchObject({ role: "operator", scopes: operatorScopes, pid: 7 });
+    cli.clear();
     await run("gateway", "status");
-    expect(terminal.outText()).not.toContain("; not ");
+    expect(cli.terminal.outText()).not.toContain("; not ");
   });
 });
 
@@ -84,16 +65,18 @@ describe("gateway probe", () => {
   it("looks as a monitor does, and ends with 0", async () => {
     await serve();
     expect(await run("gateway", "probe", "--json")).toBe(0);
-    expect(JSON.parse(terminal.outText())).toMatchObject({ ok: true, connectMs: expect.any(Number) });
+    expect(JSON.parse(cli.terminal.outText())).toMatchObject({ ok: true, connectMs: expect.any(Number) });
     expect(connected()).toMatchObject({ client: { mode: "probe" }, scopes: ["operator.read"] });
     expect(asked()).toEqual(["health"]);
   });
 
   it("ends with 1 for a gateway that is not well, and says so when none answers", async () => {
     await serve({ health: { ok: false } });
-    expect([await run("gateway", "probe"), terminal.outText()]).toEqual([1, expect.stringMatching(/^healthy +no$/m)]);
-    await gateway?.close();
-    gateway = undefined;
+    expect([await run("gateway", "probe"), cli.terminal.outText()]).toEqual([
+      1,
+      expect.stringMatching(/^healthy +no$/m),
+    ]);
+    await cli.stop();
     await expect(run("gateway", "probe")).rejects.toMatchObject({ code: "CLOISTER_GATEWAY_UNREACHABLE" });
   });
 });
@@ -102,8 +85,8 @@ describe("gateway call", () => {
   it("asks a method with its own scope, and prints what it answers", async () => {
     await serve();
     expect(await run("gateway", "call", "sessions.list", "--params", '{"limit": 5}')).toBe(0);
-    expect(JSON.parse(terminal.outText())).toEqual(payloads["sessions.list"]);
-    expect([connected()["scopes"], gateway?.requests[1]?.params]).toEqual([["operator.read"], { limit: 5 }]);
+    expect(JSON.parse(cli.terminal.outText())).toEqual(payloads["sessions.list"]);
+    expect([connected()["scopes"], cli.requests[1]?.params]).toEqual([["operator.read"], { limit: 5 }]);
   });
 
   it("a method that is not known here is asked with all rights, and the gateway's refusal is told", async () => {
@@ -114,7 +97,7 @@ describe("gateway call", () => {
 
   it.each([["{"], ["[1]"], ["5"]])("parameters %s are a mistake in usage", async (text) => {
     expect(await run("gateway", "call", "health", "--params", text)).toBe(2);
-    expect(terminal.errText()).toContain("Wanted a JSON object");
+    expect(cli.terminal.errText()).toContain("Wanted a JSON object");
   });
 });
 
@@ -122,7 +105,7 @@ describe("status", () => {
   it("asks for the right to read alone, and tells what was active last", async () => {
     await serve();
     expect(await run("status")).toBe(0);
-    expect(terminal.outText()).toMatch(/^recent +agent:raul:main, 2 h ago$/m);
+    expect(cli.terminal.outText()).toMatch(/^recent +agent:raul:main, 2 h ago$/m);
     expect(connected()["scopes"]).toEqual(["operator.read"]);
   });
 
@@ -132,7 +115,7 @@ describe("status", () => {
     many[444] = agent("a444", { queueDepth: 3 });
     await serve({ status: { agents: many } });
     await run("status");
-    const lines = terminal.outText().trim().split("\n");
+    const lines = cli.terminal.outText().trim().split("\n");
     expect(lines.length).toBeLessThanOrEqual(24);
     expect(lines.join("\n")).toMatch(/^a333 +parked[^]*^a444/m);
     expect(lines.at(-1)).toBe(`and ${500 - limits.statusAgentsMax} agents more: \`cloister agents\``);
@@ -140,7 +123,7 @@ describe("status", () => {
 
   const whole = (options: object): Promise<number> =>
     runStatus(
-      makeContext(home, terminal),
+      cli.context(),
       options,
       { ...thisMachine, disk: () => Promise.resolve({ freeBytes: 1e12, lasts: "yes" }) },
       () => Promise.resolve({ environments: [] }),
@@ -149,10 +132,13 @@ describe("status", () => {
   it("--all adds access and what the doctor finds, and shows every agent", async () => {
     await serve({ status: { agents: Array.from({ length: 40 }, (_, index) => agent(`a${index}`)) } });
     expect(await whole({ all: true })).toBe(0);
-    expect(terminal.outText()).toMatch(/^cloister 1\.2\.3, Node [^]*^access +operator with[^]*^a39 [^]*^0 errors, /m);
-    terminal = makeFakeTerminal();
+    expect(cli.terminal.outText()).toMatch(
+      /^cloister 1\.2\.3, Node [^]*^access +operator with[^]*^a39 [^]*^0 errors, /m,
+    );
+    expect(cli.requests.filter(({ method }) => method === "connect")).toHaveLength(1);
+    cli.clear();
     expect(await whole({ all: true, json: true })).toBe(0);
-    expect(JSON.parse(terminal.outText())).toMatchObject({
+    expect(JSON.parse(cli.terminal.outText())).toMatchObject({
       access: { role: "operator" },
       findings: expect.arrayContaining([expect.objectContaining({ id: "gateway.access" })]),
     });
@@ -160,7 +146,7 @@ describe("status", () => {
 
   it("--all tells of a gateway that does not run; without it that is an error", async () => {
     expect(await whole({ all: true })).toBe(0);
-    expect(terminal.outText()).toContain("no gateway is running");
+    expect(cli.terminal.outText()).toContain("no gateway is running");
     await expect(whole({})).rejects.toMatchObject({ code: "CLOISTER_GATEWAY_UNREACHABLE" });
   });
 
@@ -169,8 +155,8 @@ describe("status", () => {
     await serve({ status: { agents: [agent("main", { phase: "parked", reason: `its token=${token} was wrong` })] } });
     await whole({ all: true });
     await whole({ all: true, json: true });
-    expect(terminal.outText()).toContain("[redacted]");
-    expect(terminal.outText()).not.toContain(token);
+    expect(cli.terminal.outText()).toContain("[redacted]");
+    expect(cli.terminal.outText()).not.toContain(token);
   });
 
   it("--deep asks the channels, and says so when the gateway cannot", async () => {
@@ -181,15 +167,15 @@ describe("status", () => {
     ];
     await serve({ "channels.status": { channelAccounts: { webhook: accounts } } });
     await whole({ deep: true });
-    expect(gateway?.requests.at(-1)).toMatchObject({ method: "channels.status", params: { probe: true } });
-    expect(terminal.outText()).toMatch(
+    expect(cli.requests.at(-1)).toMatchObject({ method: "channels.status", params: { probe: true } });
+    expect(cli.terminal.outText()).toMatch(
       /^webhook +home +connected[^]*^webhook +shop +disabled[^]*^webhook +old +not connected +401/m,
     );
-    await gateway?.close();
+    await cli.stop();
     await serve();
-    terminal = makeFakeTerminal();
+    cli.clear();
     expect(await whole({ deep: true })).toBe(0);
-    expect(terminal.outText()).toContain("channels were not asked: ");
+    expect(cli.terminal.outText()).toContain("channels were not asked: ");
   });
 });
 
@@ -219,7 +205,7 @@ describe("AC-20.1: the report about access", () => {
     const upgrade = "security audit: device access upgrade requested reason=scope-upgrade";
     const lines = Array.from({ length: 30 }, (_, index) => line(`${upgrade} conn=c${index} TOKEN=secret-${index}`));
     const rest = [line("client connected"), line("closed before connect conn=c30 code=1008 reason=pairing required")];
-    await writeFile(path.join(stateDir, "logs", "cloister.log"), `${[...lines, ...rest].join("\n")}\n`);
+    await writeFile(path.join(cli.stateDir, "logs", "cloister.log"), `${[...lines, ...rest].join("\n")}\n`);
   }
 
   it.each([[["doctor", "--pairing"]], [["devices", "doctor"]]])(
@@ -230,12 +216,12 @@ describe("AC-20.1: the report about access", () => {
         "operator.pairing",
       ]);
       await writeFile(
-        path.join(stateDir, "cloister.json"),
+        path.join(cli.stateDir, "cloister.json"),
         '{ gateway: { auth: { mode: "token", token: "ghp_0123456789abcdefghij" } } }',
       );
       await writeLog();
       expect(await run(...words)).toBe(0);
-      const told = terminal.outText();
+      const told = cli.terminal.outText();
       expect(told).toMatch(/^cloister +1\.2\.3$/m);
       expect(told).toMatch(/^gateway +.*version 9\.9\.9$/m);
       expect(told).toMatch(/^auth +token/m);
@@ -252,9 +238,9 @@ describe("AC-20.1: the report about access", () => {
   it("as JSON, and with a gateway that does not answer: exit code 1, and all that is known without it", async () => {
     await writeLog();
     expect(await run("doctor", "--pairing", "--json")).toBe(1);
-    const report = JSON.parse(terminal.outText()) as { audit: string[] };
+    const report = JSON.parse(cli.terminal.outText()) as { audit: string[] };
     expect(report).toMatchObject({ version: "1.2.3", gateway: { fault: expect.any(String) }, pending: [], paired: [] });
     expect(report.audit).toHaveLength(20);
-    expect(terminal.outText()).not.toContain("secret-29");
+    expect(cli.terminal.outText()).not.toContain("secret-29");
   });
 });

@@ -223,6 +223,53 @@ describe("what a run may", () => {
     expect(driver.handled.some(({ body, sessionKey }) => sessionKey === main && body.includes("\ndone\n"))).toBe(true);
   });
 
+  it("what it may not start is refused with the code of the bound: depth, children, and the budget of one above", () => {
+    const told: unknown[] = [];
+    const driver = world(
+      scripted({
+        top: function* (turn) {
+          yield* answerOf(turn.call("sessions_spawn", { depthMax: 3, budget: { children: 1 } }, "try"));
+          return {};
+        },
+        try: function* (turn) {
+          for (const bounds of [{ depthMax: 1 }, { depthMax: 3, childrenMax: 0 }, { depthMax: 3 }, { depthMax: 3 }]) {
+            const answer = yield* answerOf(turn.call("sessions_spawn", { announce: false, ...bounds }, "work"));
+            told.push(JSON.parse(answer.type === "result" ? answer.text : "{}"));
+          }
+          return {};
+        },
+      }),
+    );
+    driver.tell(main, "top");
+    driver.finish();
+    expect(told).toMatchObject([
+      { status: "forbidden", code: "CLOISTER_SPAWN_LIMIT" },
+      { status: "forbidden", code: "CLOISTER_SPAWN_LIMIT" },
+      { status: "accepted" },
+      { status: "forbidden", code: "CLOISTER_BUDGET_SPENT" },
+    ]);
+  });
+
+  it("that is not over in its time fails its turn with a code of its own", () => {
+    const driver = world(
+      scripted({
+        top: function* (turn) {
+          yield* answerOf(turn.call("sessions_spawn", { timeoutMs: 1_000 }, "work"));
+          return {};
+        },
+        work: function* () {
+          yield* gate("never");
+          return {};
+        },
+      }),
+    );
+    driver.tell(main, "top");
+    driver.advance(2_000);
+    expect(ends(driver)).toEqual(["timed_out"]);
+    driver.finish();
+    expect(driver.outcomes("work")).toMatchObject([{ status: "error", code: "CLOISTER_RUN_TIMED_OUT" }]);
+  });
+
   it("A11.1: a budget is the run's with all that it starts, and is judged before the call", () => {
     const driver = world(
       scripted({

@@ -1,13 +1,13 @@
-/** The desk of devices: the audit trail says by what a device was let in. */
+/** The desk of devices: the audit trail and the log say by what a device was let in. */
 import { expect, it } from "vitest";
 import type { AuditRow } from "../../../runtime/store/port.ts";
 import { makeDevices } from "../../../runtime/supervisor/devices.ts";
 import { makeInvitations } from "../../../runtime/supervisor/invitations.ts";
 
-const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined } as never;
-
 it("tells a device with a bootstrap token from one that was approved without a person", async () => {
   const rows: AuditRow[] = [];
+  const lines: string[] = [];
+  const log = { info: (_facts: object, line: string) => void lines.push(line), warn: () => undefined } as never;
   const invitations = makeInvitations(() => 0);
   let ids = 0;
   const desk = makeDevices({
@@ -21,7 +21,7 @@ it("tells a device with a bootstrap token from one that was approved without a p
     nowMs: () => 0,
     publish: () => undefined,
     edge: () => undefined,
-    log: quiet,
+    log,
   });
   const attempt = {
     role: "operator",
@@ -51,5 +51,9 @@ it("tells a device with a bootstrap token from one that was approved without a p
   expect(approvals.map(({ subject, object }) => [subject, object])).toEqual([
     ["invited", "invited-one"],
     ["silent", "local-one"],
+  ]);
+  expect(lines).toEqual([
+    "device pairing approved device=invited-one role=operator kind=new scopes=operator.write by=invitation",
+    "device pairing auto-approved device=local-one role=operator kind=key-change scopes=operator.write",
   ]);
 });
