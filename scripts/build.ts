@@ -63,6 +63,14 @@ async function buildThreads(): Promise<void> {
   });
 }
 
+/** Shipped actors by the names that a config gives them (`runtime/thread/cell-assets.ts`). */
+const actors = {
+  assistant: "actors/assistant/index.ts",
+  scripted: "actors/scripted.ts",
+  echo: "actors/echo.ts",
+  relay: "actors/relay.ts",
+} as const;
+
 /** Code for cells: whole scripts, everything inside. */
 async function buildCells(): Promise<void> {
   await build({
@@ -77,10 +85,10 @@ async function buildCells(): Promise<void> {
     external: [/^node:/],
     output: { dir: dist, format: "cjs", entryFileNames: "[name].cjs", minify: true },
   });
-  for (const name of ["scripted", "echo", "relay"]) {
+  for (const [name, file] of Object.entries(actors)) {
     await build({
       ...shared,
-      input: { [name]: `actors/${name}.ts` },
+      input: { [name]: file },
       external: [/^node:/],
       output: {
         dir: path.join(dist, "actors"),

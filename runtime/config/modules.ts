@@ -4,7 +4,7 @@ import { resolveConfigPath } from "./agents.ts";
 import type { Draft } from "./draft.ts";
 import { findNearest } from "./suggest.ts";
 
-const builtins = ["scripted", "echo", "relay"] as const;
+const builtins = ["assistant", "scripted", "echo", "relay"] as const;
 const usual = "scripted";
 
 export type AgentModule =
@@ -15,13 +15,6 @@ export function findModule(agent: NamedAgent, draft: Draft): AgentModule {
   const name = (agent.entry.module ?? draft.config.agents.defaults.module ?? usual).trim();
   if ((builtins as readonly string[]).includes(name)) return { kind: "builtin", module: name };
   const names = builtins.join(", ");
-  if (name === "assistant") {
-    return {
-      kind: "wrong",
-      message: "names the model loop `assistant`, which is not in this version",
-      remedy: `Use one of ${names}, or the path of a module file.`,
-    };
-  }
   if (/[\\/]/.test(name) || /\.[cm]?[jt]s$/.test(name)) return { kind: "file", module: resolveConfigPath(name, draft) };
   const near = findNearest(name, builtins);
   return {

@@ -9,6 +9,7 @@ import { normalizeAccountId, normalizeAgentId } from "../routing/ids.ts";
 import { findDefaultAccount, listChannels } from "./accounts.ts";
 import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent, resolveConfigPath } from "./agents.ts";
 import { resolveBindings, resolveChannelDefaults } from "./bindings.ts";
+import { resolveSettings } from "./agent-settings.ts";
 import { findGatewayAuth, readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
 import { isMap } from "./is-map.ts";
@@ -165,6 +166,8 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     agentDir,
     sessionsDir,
     model: typeof model === "object" ? model.primary : model,
+    settings: share(resolveSettings(agent, draft.config)),
+    seedsWorkspace: !defaults.skipBootstrap,
     sandboxMode: sandboxModeOf(agent, draft.config),
     ...(toolRules === undefined ? {} : { toolRules: share(toolRules) }),
     maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,

@@ -10,6 +10,7 @@ import type { SharedLane } from "../kernel/lanes.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
 import type { AgentGroup, Supervision } from "../kernel/supervision.ts";
+import type { AgentSettings } from "../thread/agent-settings.ts";
 
 export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
 export type GroupScope = "per-group" | "main";
@@ -41,6 +42,10 @@ export interface ResolvedAgent {
   readonly agentDir: string;
   readonly sessionsDir: string;
   readonly model: string | undefined;
+  /** What the module `assistant` goes by. */
+  readonly settings: AgentSettings;
+  /** A new workspace gets the files that a model is shown. */
+  readonly seedsWorkspace: boolean;
   readonly sandboxMode: "off" | "non-main" | "all";
   /** What it says about tools; absent: nothing. */
   readonly toolRules?: ToolRules;

@@ -472,6 +472,62 @@ export const limits = {
   openAgentStoresMax: 256,
   /** Rows of a session's transcripts that are looked through for one turn, the newest first. */
   turnRowsScanMax: 1_000,
+  /** Rounds of tools in one turn of a model: each costs some of the records of a turn, of which there are `stepsPerTurnMax`. */
+  modelRoundsMax: 100,
+  /** Calls in one round; further ones are skipped. */
+  callsPerRoundMax: 64,
+  /**
+   * Characters of one result of a tool that a model is shown, some 12,000 tokens, and of all of one round; the least of each. The rest is left
+   * out in the middle.
+   */
+  toolResultCharsShown: 50_000,
+  roundResultsCharsShown: 150_000,
+  toolResultCharsMin: 500,
+  /** Characters of a message that stay in a conversation; the transcript has it whole. */
+  messageCharsShown: 100_000,
+  /**
+   * Characters of a conversation, as a session's state keeps it, above which it is shortened: with an answer of `stepCharsMax`, a round of
+   * results with each character escaped, and the summary it is below `stateCharsMax`.
+   */
+  conversationCharsMax: 350_000,
+  /** Characters of a token where no provider has counted: 4 in English prose, fewer in code and results. */
+  charsPerToken: 3,
+  /** Tokens of prompt and tools before a provider has counted them: bootstrap files of 60,000 characters. */
+  promptTokensReserved: 20_000,
+  /** Size of the context where the config names none: that of the smallest models that hosted services offer for agents (config: `contextTokens`). */
+  contextTokensDefault: 128_000,
+  /** Compaction: tokens that stay free, tokens and turns that stay as they are. Source for the latter two: behaviour §5.6. */
+  compactionReserveTokens: 16_384,
+  compactionKeepTokens: 20_000,
+  compactionTurnsKept: 3,
+  /** How often one request that the provider finds too long is shortened: each time by half of its messages. */
+  overflowCompactionsMax: 4,
+  /** Rounds in which a model writes down what matters before a compaction. */
+  flushRoundsMax: 4,
+  /** A summary: tokens that the model may write, characters that are kept, of one message that it is given, of a token of all of them. */
+  summaryTokensMax: 4_096,
+  summaryCharsMax: 32_000,
+  summaryMessageCharsMax: 8_000,
+  summaryCharsPerToken: 2,
+  /** Pruning: how full the context is when results are shortened, and cleared; the least characters; what is left; answers that stay. Source: behaviour §5.6. */
+  pruneTrimFill: 0.3,
+  pruneClearFill: 0.5,
+  pruneResultCharsMin: 4_000,
+  pruneResultCharsKept: 3_000,
+  pruneAnswersKept: 3,
+  /** How old a provider's cache of a conversation is when it is taken for gone. */
+  promptCacheMs: 5 * 60_000,
+  /** Characters of a bootstrap file that a model is shown, and of all of them (config: `agents.defaults.bootstrapMaxChars`, `bootstrapTotalMaxChars`). Source: behaviour §6.1. */
+  bootstrapFileCharsMax: 20_000,
+  bootstrapTotalCharsMax: 60_000,
+  userFileCharsMax: 4_000,
+  /** The most that these two may be set to: what a model with a million tokens takes and still answers. */
+  bootstrapCharsCeiling: 1_000_000,
+  /** Skills: characters of their part of the prompt and of one description, levels and folders that are looked through. Source: behaviour §6.3. */
+  skillsPromptCharsMax: 18_000,
+  skillDescriptionCharsMax: 1_024,
+  skillsDepthMax: 6,
+  skillFoldersMax: 500,
   /** Further turns of an exchange after a `sessions_send`, at the most. Source: behaviour §1.5. */
   exchangeTurnsMax: 5,
   /** Characters of each of the texts that an announce turn is given: the request, the first and the last answer. */

@@ -11,24 +11,27 @@ import { pathToFileURL } from "node:url";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { failure } from "../kernel/errors.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
+import { seedWorkspace } from "./workspace/seed.ts";
 import type { CellFiles, CellInit } from "../thread/cell-port.ts";
 
 export interface CellPlace {
   readonly workspace: string;
   readonly module: CellInit["module"];
   readonly readable: readonly string[];
+  /** What an operator should know of it. */
+  readonly note?: string;
 }
 
 /** What a cell of this agent is started with. */
 export function initOf(
-  { id, model, options }: ResolvedAgent,
+  { id, model, options, settings }: ResolvedAgent,
   { workspace, module }: CellPlace,
   mainKey: string,
   { incarnation, slots }: Pick<CellInit, "incarnation" | "slots">,
   files: CellFiles | undefined,
 ): CellInit {
   const given = files === undefined ? {} : { files };
-  return { agentId: id, incarnation, workspace, model, options, mainKey, slots, ...given, module };
+  return { agentId: id, incarnation, workspace, model, options, settings, mainKey, slots, ...given, module };
 }
 
 export async function prepareCell(
@@ -36,6 +39,12 @@ export async function prepareCell(
   config: ResolvedConfig,
   assets: CellAssets,
 ): Promise<CellPlace> {
+  // Only this module shows its model the files.
+  const isGone =
+    agent.moduleKind === "builtin" &&
+    agent.module === "assistant" &&
+    agent.seedsWorkspace &&
+    (await seedWorkspace(agent, Date.now())).status === "gone";
   await mkdir(agent.workspace, { recursive: true, mode: 0o700 });
   const workspace = await realpath(agent.workspace);
   if (agent.moduleKind === "builtin") {
@@ -44,9 +53,10 @@ export async function prepareCell(
       throw failure(
         "CLOISTER_MODULE_INVALID",
         `no shipped actor is called ${agent.module}`,
-        "scripted, echo, relay, or the path of a module",
+        "assistant, scripted, echo, relay, or the path of a module",
       );
-    return { workspace, module: { kind: "builtin", name: agent.module, ...script }, readable: [] };
+    const module = { kind: "builtin", name: agent.module, ...script } as const;
+    return { workspace, module, readable: [], ...(isGone ? { note: goneNote(agent) } : {}) };
   }
   const file = await realpath(agent.module).catch((error: unknown) => {
     throw failure(
@@ -69,6 +79,10 @@ export async function prepareCell(
     module: { kind: "file", url: pathToFileURL(file).href },
     readable: [own ? folder : file, ...(await packageFolders(folder)), assets.zodDir],
   };
+}
+
+function goneNote({ workspace, agentDir }: ResolvedAgent): string {
+  return `the workspace ${workspace} is gone and begins empty; to have it begin like a new agent's remove ${path.join(agentDir, "workspace.json")}`;
 }
 
 async function isOwnFolder(folder: string, agent: ResolvedAgent, config: ResolvedConfig): Promise<boolean> {

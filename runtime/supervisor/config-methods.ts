@@ -29,6 +29,7 @@ import type { Logger } from "./driver.ts";
 import type { Grants } from "./grants.ts";
 import type { LiveConfig } from "./live-config.ts";
 import type { Handlers, Params } from "./method-handlers.ts";
+import { seedWorkspace } from "./workspace/seed.ts";
 
 export interface ConfigMethodsDeps {
   readonly desk: ConfigDesk;
@@ -129,7 +130,9 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
         const added = addAgent(value, { id, name, ...fields, identity: identityOf({ emoji, avatar, theme }) });
         return bind.length === 0 ? added : bindAgent(added, id, bind);
       });
-      return { ...written, agentId: id, name, workspace: live.agents.get(id)?.workspace };
+      const agent = live.agents.get(id);
+      const files = agent?.seedsWorkspace === true ? (await seedWorkspace(agent, nowMs())).files : [];
+      return { ...written, agentId: id, name, workspace: agent?.workspace, files };
     },
     "agents.update": async ({ agentId, emoji, avatar, theme, ...fields }, client) => {
       const identity = identityOf({ emoji, avatar, theme });

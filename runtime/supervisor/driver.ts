@@ -277,14 +277,16 @@ export function makeDriver(deps: DriverDeps): Driver {
     const agent = agents.get(effect.homeId) as ResolvedAgent;
     const files = deps.subagents.takeFiles(effect.agentId);
     prepareCell(agent, config, deps.assets).then(
-      (place) =>
+      (place) => {
+        if (place.note !== undefined) log.warn({ agent: effect.agentId }, place.note);
         host.start({
           id: effect.agentId,
           init: initOf(agent, place, config.session.mainKey, effect, files),
           readable: place.readable,
           isSuspect: effect.isSuspect,
           ...agent.isolation,
-        }),
+        });
+      },
       (error: unknown) => {
         const { message } = toRefusal(error);
         log.error({ agent: effect.agentId, reason: message }, "the agent is disabled: its cell cannot be prepared");

@@ -4,6 +4,7 @@
  */
 import type { DownReason, Provenance } from "../kernel/envelope.ts";
 import type { RunOutcome } from "../kernel/run-rows.ts";
+import type { AgentSettings } from "./agent-settings.ts";
 import type { Model } from "./model-port.ts";
 
 /**
@@ -182,6 +183,8 @@ export interface Context<S extends object> {
     readonly id: string;
     readonly model: string | undefined;
     readonly options: Readonly<Record<string, unknown>>;
+    /** What the config says of an agent that a model speaks for; of any other module as it was when its cell started. */
+    readonly settings: AgentSettings;
   };
   readonly session: { readonly key: string };
   /** The session's durable state. Change it in place; it is committed with the turn, and only with it. */

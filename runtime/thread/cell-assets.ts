@@ -29,7 +29,7 @@ export interface CellAssets {
   readonly zodDir: string;
 }
 
-export const builtinActors = ["scripted", "echo", "relay"] as const;
+export const builtinActors = ["assistant", "scripted", "echo", "relay"] as const;
 
 /** @throws `CLOISTER_INTERNAL` when the build is missing: `npm run build` makes it. */
 export async function loadCellAssets(folder: string = distFolder()): Promise<CellAssets> {

@@ -2,6 +2,7 @@
  * What passes between the kernel's thread and a cell beside the mailbox: the control interface (comlink), what a cell is
  * started with, and the layout of the shared control block.
  */
+import type { AgentSettings } from "./agent-settings.ts";
 
 /** Words of the control block, a SharedArrayBuffer that both sides see without a message. */
 export const controlBlock = {
@@ -38,6 +39,7 @@ export interface CellInit {
   readonly workspace: string;
   readonly model: string | undefined;
   readonly options: Readonly<Record<string, unknown>>;
+  readonly settings: AgentSettings;
   readonly mainKey: string;
   readonly slots: readonly CellSlot[];
   /** Only of a sub-agent's first cell. */

@@ -76,6 +76,7 @@ export const rooms: readonly Room[] = [
     layer: 1,
     places: [
       "runtime/thread/actor-port.ts",
+      "runtime/thread/agent-settings.ts",
       "runtime/thread/calls.ts",
       "runtime/thread/cell-port.ts",
       "runtime/thread/model-port.ts",
@@ -210,6 +211,13 @@ export const rooms: readonly Room[] = [
     places: ["actors"],
     why: "Shipped actor modules. They see what any author sees.",
     only: ["thread-protocol"],
+  },
+  {
+    name: "assistant",
+    layer: 4,
+    places: ["actors/assistant"],
+    why: "The model loop. It sees what any author sees, and the bounds and frames that the gateway itself goes by.",
+    only: ["thread-protocol", "kernel", "actors"],
   },
   {
     name: "webhook",

@@ -5,6 +5,7 @@ import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-asset
 import type { CellSpec } from "../../runtime/thread/cell-backend.ts";
 import { type CellHost, makeCellHost } from "../../runtime/thread/cell-host.ts";
 import type { CellInit } from "../../runtime/thread/cell-port.ts";
+import { agentSettings } from "./agent-settings.ts";
 
 /** One record of the cell. */
 export type Said = UpRecord;
@@ -98,7 +99,16 @@ export async function startCell(
   open.push(host);
   host.start({
     id: agentId,
-    init: { agentId, incarnation: 1, model: undefined, options: {}, mainKey: "main", slots: [], ...init },
+    init: {
+      agentId,
+      incarnation: 1,
+      model: undefined,
+      options: {},
+      settings: agentSettings(agentId),
+      mainKey: "main",
+      slots: [],
+      ...init,
+    },
     readable: [...readable, loaded.zodDir],
     level,
     trust,

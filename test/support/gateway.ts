@@ -16,6 +16,7 @@ import type { Store } from "../../runtime/store/port.ts";
 import { makeGateway } from "../../runtime/supervisor/gateway.ts";
 import type { Gateway, GatewayParts } from "../../runtime/supervisor/gateway-parts.ts";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
+import { agentSettings } from "./agent-settings.ts";
 import type { Level } from "./levels.ts";
 import { sessionSettings } from "./session-settings.ts";
 
@@ -71,6 +72,8 @@ export function makeConfig(
       agentDir: path.join(stateDir, "agents", agent.id, "agent"),
       sessionsDir: path.join(stateDir, "agents", agent.id, "sessions"),
       model: undefined,
+      settings: agentSettings(agent.id),
+      seedsWorkspace: true,
       sandboxMode: "off",
       maxConcurrent: 4,
       mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },

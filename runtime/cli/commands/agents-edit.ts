@@ -3,8 +3,10 @@ import { createInterface } from "node:readline/promises";
 import { addAgent, bindAgent, removeAgent, unbindAgent, updateAgent } from "../../config/index.ts";
 import { failure } from "../../kernel/errors.ts";
 import { agentIdOfName } from "../../routing/index.ts";
-import { atGateway, changeConfig, describeChange } from "../change-config.ts";
+import { seedWorkspace } from "../../supervisor/workspace/seed.ts";
+import { atGateway, changeConfig, type ChangedConfig, describeChange } from "../change-config.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
+import { readConfig } from "../read-config.ts";
 import { formatJson } from "../views/table.ts";
 import { fieldsOf } from "../wire-failure.ts";
 
@@ -30,13 +32,35 @@ export async function runAgentsAdd(
   if (asked.name.trim() === "")
     throw failure("CLOISTER_REQUEST_INVALID", "an agent needs a name", `${commandPrefix(context)} agents add work`);
   const id = agentIdOfName(asked.name);
+  const added = await atGateway(
+    context,
+    "operator.admin",
+    async (request) => {
+      const answer = fieldsOf(await request("agents.create", { id, ...asked, bind }));
+      return { through: "gateway" as const, file: String(answer["path"]), answer };
+    },
+    () => addToFile(context, id, asked, bind),
+  );
+  if (json === true) context.terminal.out(formatJson({ ok: true, agentId: id, ...added }));
+  else for (const line of [`the agent ${id} is added`, ...describeChange(added)]) context.terminal.out(line);
+  return 0;
+}
+
+/** Its workspace gets the files that the gateway would give it. */
+async function addToFile(
+  context: CliContext,
+  id: string,
+  fields: Omit<Parameters<typeof addAgent>[1], "id">,
+  bind: readonly string[],
+): Promise<ChangedConfig> {
   const changed = await changeConfig(context, (value) => {
-    const added = addAgent(value, { id, ...asked });
+    const added = addAgent(value, { ...fields, id });
     return bind.length === 0 ? added : bindAgent(added, id, bind);
   });
-  if (json === true) context.terminal.out(formatJson({ ok: true, agentId: id, ...changed }));
-  else for (const line of [`the agent ${id} is added`, ...describeChange(changed)]) context.terminal.out(line);
-  return 0;
+  const { agents } = await readConfig(context);
+  const agent = agents.find((one) => one.id === id);
+  const files = agent?.seedsWorkspace === true ? (await seedWorkspace(agent, Date.now())).files : [];
+  return { ...changed, answer: { ...changed.answer, workspace: agent?.workspace, files } };
 }
 
 /** Its folders go to the trash of the state directory when the gateway runs; without one they stay. */

@@ -9,6 +9,18 @@ import { agentId, anyMap, anyValue, filledText, groupChat, model, sandboxMode, t
 /** Of one agent in memory: about 1 GB of headers. */
 const mailboxDepthCeiling = 1_000_000;
 
+/** Efforts as configurations name them; there are fewer of them (`runtime/config/agent-settings.ts`). */
+const thinkingNames = ["off", "minimal", "low", "medium", "adaptive", "high", "xhigh", "max"] as const;
+export type ThinkingName = (typeof thinkingNames)[number];
+
+function isTimezone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}
+
 const isOther = (usual: unknown) => (value: unknown) => value !== usual;
 
 const sandboxKeys = () => ({
@@ -88,18 +100,27 @@ const agentKeys = () => ({
     "Sub-agents that the agent's sessions may start. See docs/guides/sub-agents.md.",
     subagents().optional(),
   ),
-  skills: later("skills", "Skills that the agent may use; replaces the inherited list.", texts().optional()),
+  skills: key(
+    "Names of the skills that the agent may use; replaces the inherited list, `[]` = none. Default: all that it has.",
+    texts().optional(),
+  ),
   memorySearch: later("memory", "What memory search covers.", anyMap().optional()),
   heartbeat: later("heartbeat", "Regular turns without a message.", anyMap().optional()),
   humanDelay: later("streaming", "Pauses between parts of an answer.", anyMap().optional()),
-  thinkingDefault: later("model", "Default effort of the model.", z.string().optional()),
+  thinkingDefault: key(
+    "How much the model thinks before it answers. Default: `off`.",
+    z.enum(thinkingNames).optional(),
+  ),
   verboseDefault: later("model", "Default verbosity.", z.string().optional()),
   reasoningDefault: later("model", "Whether reasoning is shown.", z.string().optional()),
   params: later("model", "Parameters of the model.", anyMap().optional()),
-  contextTokens: later("model", "Size of the context window.", z.int().positive().optional()),
+  contextTokens: key(
+    `Tokens that the model takes at most, the answer among them. Default: ${limits.contextTokensDefault}.`,
+    z.int().min(1_000).max(limits.usageTokensMax).optional(),
+  ),
   embeddedPi: later("model", "Settings of the model loop.", anyMap().optional()),
   module: key(
-    "Code of the agent: `scripted`, `echo`, `relay`, or a path to a module file. Paths start at the directory of this file.",
+    "Code of the agent: `assistant`, `scripted`, `echo`, `relay`, or a path to a module file. Paths start at the directory of this file. Default: `scripted`.",
     filledText().optional(),
   ),
   options: key("Given to the module as it is.", anyMap().optional()),
@@ -200,20 +221,24 @@ const defaults = z.strictObject({
   models: later("model", "Catalogue of models.", anyMap().optional()),
   imageModel: later("model", "Model for images.", model().optional()),
   timeoutSeconds: later("run deadline", "Longest run.", z.number().positive().default(172_800)),
-  bootstrapMaxChars: later("bootstrap files", "Characters of one bootstrap file.", z.int().positive().default(20_000)),
-  bootstrapTotalMaxChars: later(
-    "bootstrap files",
-    "Characters of all bootstrap files.",
-    z.int().positive().default(60_000),
+  bootstrapMaxChars: key(
+    "Characters of one file of the workspace that a model is shown; a longer one is cut in its middle.",
+    z.int().positive().max(limits.bootstrapCharsCeiling).default(limits.bootstrapFileCharsMax),
   ),
-  skipBootstrap: later("bootstrap files", "Create no template files.", z.boolean().default(false)),
-  contextInjection: later(
-    "bootstrap files",
-    "When bootstrap files enter the prompt.",
+  bootstrapTotalMaxChars: key(
+    "Characters of all of them.",
+    z.int().positive().max(limits.bootstrapCharsCeiling).default(limits.bootstrapTotalCharsMax),
+  ),
+  skipBootstrap: key("Write no files into a new workspace.", z.boolean().default(false)),
+  contextInjection: key(
+    "In which turns a model is shown the files of the workspace: in each, in the first of a session, or in none.",
     z.enum(["always", "continuation-skip", "never"]).default("always"),
   ),
   repoRoot: later("bootstrap files", "Repository named in the prompt.", filledText().optional()),
-  userTimezone: later("time stamps", "Zone of time stamps; default is the host's.", z.string().optional()),
+  userTimezone: key(
+    "Time zone of dates that a model is told, as `Europe/Berlin`. Default: the host's.",
+    z.string().refine(isTimezone, "must be a time zone, as Europe/Berlin").optional(),
+  ),
   timeFormat: later("time stamps", "Form of time stamps.", z.string().optional()),
   envelopeTimezone: later("time stamps", "Zone of message time stamps.", z.string().optional()),
   envelopeTimestamp: later("time stamps", "Whether messages carry a time stamp.", z.string().optional()),
@@ -228,8 +253,60 @@ const defaults = z.strictObject({
   blockStreamingBreak: later("streaming", "Where blocks end.", z.string().optional()),
   blockStreamingChunk: later("streaming", "Size of blocks.", anyMap().optional()),
   blockStreamingCoalesce: later("streaming", "Joining of small blocks.", anyMap().optional()),
-  compaction: later("compaction", "Shortening of long sessions.", anyMap().optional()),
-  contextPruning: later("compaction", "Removal of old tool results.", anyMap().optional()),
+  compaction: key(
+    "How long conversations with a model are shortened. See docs/guides/assistant.md.",
+    z
+      .strictObject({
+        enabled: key("Whether they are. Default: true.", z.boolean().optional()),
+        mode: later("compaction in other ways", "Way of summing up.", z.string().optional()),
+        reserveTokens: key(
+          `Tokens of the context that stay free. Default: ${limits.compactionReserveTokens}, at most a quarter.`,
+          z.int().nonnegative().max(limits.usageTokensMax).optional(),
+        ),
+        reserveTokensFloor: later("compaction in other ways", "Least reserve.", z.int().nonnegative().optional()),
+        keepRecentTokens: key(
+          `Tokens at the end that stay as they are. Default: ${limits.compactionKeepTokens}, at most a quarter.`,
+          z.int().nonnegative().max(limits.usageTokensMax).optional(),
+        ),
+        memoryFlush: key(
+          "Before, the model may write down what it wants to keep.",
+          z
+            .strictObject({
+              enabled: key("Whether it may. Default: true.", z.boolean().optional()),
+              softThresholdTokens: later("compaction in other ways", "When.", z.int().nonnegative().optional()),
+              prompt: later("compaction in other ways", "What it is told.", z.string().optional()),
+              systemPrompt: later("compaction in other ways", "What it is told.", z.string().optional()),
+            })
+            .optional(),
+        ),
+      })
+      .optional(),
+  ),
+  contextPruning: key(
+    "Old results of tools are shown to a model shortened; the conversation itself keeps them.",
+    z
+      .strictObject({
+        mode: key(
+          "`cache-ttl`: when the provider's cache is older than `ttl`. Default: `off`.",
+          z.enum(["off", "cache-ttl"]).optional(),
+        ),
+        ttl: key(
+          "Age of the cache, as `5m` or `1h`. Default: `5m`.",
+          z
+            .string()
+            .regex(/^\d{1,6}[smh]$/, "must be a time like 5m or 1h")
+            .optional(),
+        ),
+        keepLastAssistants: later("pruning in other ways", "Answers that stay.", z.int().nonnegative().optional()),
+        softTrimRatio: later("pruning in other ways", "When results are shortened.", z.number().optional()),
+        hardClearRatio: later("pruning in other ways", "When results are cleared.", z.number().optional()),
+        minPrunableToolChars: later("pruning in other ways", "Least characters.", z.number().optional()),
+        softTrim: later("pruning in other ways", "How results are shortened.", anyMap().optional()),
+        hardClear: later("pruning in other ways", "How results are cleared.", anyMap().optional()),
+        tools: later("pruning in other ways", "Whose results.", anyMap().optional()),
+      })
+      .optional(),
+  ),
   elevatedDefault: later("elevated", "Default of elevated commands.", z.string().optional()),
   cliBackends: later("model", "Models behind command-line programs.", anyMap().optional()),
   mediaMaxMb: later("media tools", "Largest attachment.", z.number().positive().optional()),
@@ -254,7 +331,7 @@ const entryKeys = () => ({
     z
       .strictObject({
         name: key("Name, when `name` is not set.", z.string().optional()),
-        theme: later("identity beyond the name", "Character.", z.string().optional()),
+        theme: key("Character, in a few words; a model is told.", z.string().optional()),
         emoji: key("Emoji; whoever uses it in a group means the agent.", z.string().optional()),
         avatar: later("identity beyond the name", "Picture.", z.string().optional()),
       })

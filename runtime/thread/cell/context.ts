@@ -120,7 +120,7 @@ export function makeContext(
       ),
   };
   return {
-    agent: { id: init.agentId, model: init.model, options: init.options },
+    agent: { id: init.agentId, model: init.model, options: init.options, settings: init.settings },
     session: { key: header.sessionKey },
     state,
     workspace,

@@ -3,6 +3,7 @@ import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
 import { resolveGroups } from "../../../runtime/config/groups.ts";
 import { configSchema } from "../../../runtime/config/schema.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../../runtime/config/resolved.ts";
+import { agentSettings } from "../../support/agent-settings.ts";
 import { sessionSettings } from "../../support/session-settings.ts";
 
 const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
@@ -16,6 +17,8 @@ const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
   agentDir: `/state/agents/${id}/agent`,
   sessionsDir: `/state/agents/${id}/sessions`,
   model: undefined,
+  settings: agentSettings(id),
+  seedsWorkspace: true,
   sandboxMode: "off",
   maxConcurrent: 4,
   mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },

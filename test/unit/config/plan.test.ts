@@ -62,6 +62,19 @@ describe("the plan of a change", () => {
     expect(told(base, to)).toEqual({ ...nothing, ...expected });
   });
 
+  it.each([
+    [{ name: "R" }, "renewed"],
+    [{ skills: [] }, "renewed"],
+    [{ weight: 2 }, "changed"],
+  ] as const)(
+    "renews the cell of an agent that a model speaks for where its model is told of it: %j",
+    (change, kind) => {
+      const speaker = { id: "ana", module: "assistant" };
+      const to = withAgents(main, { ...speaker, ...change });
+      expect(told(withAgents(main, speaker), to)).toEqual({ ...nothing, [kind]: ["ana"] });
+    },
+  );
+
   it.each<[string, object, string]>([
     ["bindings", { bindings: [{ agentId: "raul", match: { channel: "webhook" } }] }, "bindings"],
     ["rights", { tools: { agentToAgent: { enabled: true, allow: ["*"] } } }, "tools.agentToAgent"],

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { resolveConfig } from "../../../runtime/config/index.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
+import { agentSettings } from "../../support/agent-settings.ts";
 import { loadText, nest } from "./load-text.ts";
 
 const authOf = (config: object, env: Record<string, string> = {}) =>
@@ -29,6 +30,8 @@ describe("what is not configured", () => {
           agentDir: path.join(stateDir, "agents", "main", "agent"),
           sessionsDir: path.join(stateDir, "agents", "main", "sessions"),
           model: undefined,
+          settings: agentSettings("main", { timezone: Intl.DateTimeFormat().resolvedOptions().timeZone }),
+          seedsWorkspace: true,
           sandboxMode: "off",
           maxConcurrent: 4,
           mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },

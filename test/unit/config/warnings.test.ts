@@ -229,7 +229,7 @@ describe("a feature that this version does not have", () => {
     ["model", { models: { providers: {} } }, "models"],
     ["auth profiles", { auth: { order: {} } }, "auth"],
     ["memory", { memory: { backend: "qmd" } }, "memory"],
-    ["skills", { agents: { defaults: { skills: [] } } }, "agents.defaults.skills"],
+    ["skills", { skills: { load: {} } }, "skills"],
     ["cron", { cron: {} }, "cron"],
     ["heartbeat", { agents: { defaults: { heartbeat: { every: "1h" } } } }, "agents.defaults.heartbeat"],
     ["sandbox", { agents: { list: [{ id: "a", sandbox: { mode: "all" } }] } }, "agents.list[0].sandbox.mode"],
@@ -238,7 +238,16 @@ describe("a feature that this version does not have", () => {
       { agents: { defaults: { subagents: { maxSpawnDepth: 2, thinking: "low" } } } },
       "agents.defaults.subagents.thinking",
     ],
-    ["compaction", { agents: { defaults: { compaction: {} } } }, "agents.defaults.compaction"],
+    [
+      "compaction in other ways",
+      { agents: { defaults: { compaction: { mode: "safeguard" } } } },
+      "agents.defaults.compaction.mode",
+    ],
+    [
+      "pruning in other ways",
+      { agents: { defaults: { contextPruning: { softTrim: {} } } } },
+      "agents.defaults.contextPruning.softTrim",
+    ],
     ["channel telegram", { channels: { telegram: { botToken: "t" } } }, "channels.telegram"],
     [
       "channel history",

@@ -1,0 +1,80 @@
+/**
+ * The actor behind an agent that has a model: it answers with it, and with the tools that its rights and the policy leave it.
+ * What it is told stands in its workspace. Source: behaviour §5.4, §5.6, §6.1 to §6.3.
+ */
+import { limits } from "../../runtime/kernel/limits.ts";
+import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
+import type { Context, ExchangeMessage, IncomingMessage } from "../../runtime/thread/actor-port.ts";
+import { defineActor } from "../define-actor.ts";
+import { dailyNotes, localDate, readBootstrap } from "./bootstrap.ts";
+import { type Conversation, conversationSchema } from "./conversation.ts";
+import { exchangeText, turnText } from "./input.ts";
+import { runLoop } from "./loop.ts";
+import { modeOf, systemPrompt } from "./prompt.ts";
+import { kindOfSession, type SessionKind } from "./session-kind.ts";
+import { spokenText } from "./silence.ts";
+import { findSkills } from "./skills.ts";
+
+type Ctx = Context<Conversation>;
+
+export default defineActor<Conversation>({
+  state: conversationSchema,
+  async message(ctx, message) {
+    const answer = spokenText(await answerOf(ctx, message, turnText(message)));
+    if (answer !== "") ctx.reply(answer);
+  },
+  async exchange(ctx, message) {
+    ctx.reply(await answerOf(ctx, message, exchangeText(message)));
+  },
+});
+
+async function answerOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, text: string): Promise<string> {
+  const { settings } = ctx.agent;
+  const kind = kindOfSession(ctx.session.key, settings.mainSessionKey);
+  const tools = await ctx.tools.list();
+  return runLoop(ctx, {
+    text,
+    tools,
+    system: await promptOf(ctx, kind, settings, tools, message.receivedAtMs),
+    settings,
+    nowMs: message.receivedAtMs,
+    failsWhole: kind === "subagent",
+  });
+}
+
+/** Read anew in each turn: what the agent or its operator writes counts from the next one on. */
+async function promptOf(
+  ctx: Ctx,
+  kind: SessionKind,
+  settings: AgentSettings,
+  tools: Awaited<ReturnType<Ctx["tools"]["list"]>>,
+  nowMs: number,
+): Promise<string> {
+  const { name, emoji, theme, timezone, bootstrap } = settings;
+  const isFirst = ctx.state.messages.length === 0;
+  const injects = bootstrap.injection === "always" || (bootstrap.injection === "continuation-skip" && isFirst);
+  const notes = isFirst && kind === "main" ? dailyNotes(nowMs, timezone) : [];
+  const [files, skills] = await Promise.all([
+    injects ? readBootstrap(ctx.workspace, kind, bootstrap, notes) : [],
+    kind === "subagent" ? [] : findSkills(ctx.workspace, settings.skills),
+  ]);
+  return systemPrompt({
+    mode: modeOf(kind),
+    agent: {
+      id: ctx.agent.id,
+      name,
+      ...(emoji === undefined ? {} : { emoji }),
+      ...(theme === undefined ? {} : { theme }),
+    },
+    session: { key: ctx.session.key, kind },
+    tools,
+    skills,
+    skillsCharsMax: limits.skillsPromptCharsMax,
+    workspace: ctx.workspace.root,
+    files,
+    timezone,
+    date: localDate(nowMs, timezone),
+    model: ctx.agent.model ?? "of the gateway's choice",
+    thinking: settings.thinking ?? "off",
+  });
+}

@@ -1,0 +1,29 @@
+/** What a turn of the model loop works with. */
+import { type ErrorCode, isCoded } from "../../runtime/kernel/errors.ts";
+import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
+import type { Context, ToolSpec } from "../../runtime/thread/actor-port.ts";
+import type { Conversation } from "./conversation.ts";
+
+/** What of an actor's `ctx` the loop uses. */
+export type LoopContext = Pick<
+  Context<Conversation>,
+  "model" | "tools" | "steered" | "stream" | "log" | "signal" | "state"
+>;
+
+export interface Turn {
+  /** What the turn begins with, as the model gets it. */
+  readonly text: string;
+  readonly tools: readonly ToolSpec[];
+  readonly system: string;
+  readonly settings: AgentSettings;
+  readonly nowMs: number;
+  /** What fails the model fails the turn, also after tools were called: nobody goes on with this session. */
+  readonly failsWhole: boolean;
+}
+
+const bounds: readonly ErrorCode[] = ["CLOISTER_TURN_FULL", "CLOISTER_BUDGET_SPENT", "CLOISTER_MESSAGE_TOO_LARGE"];
+
+/** Whether the turn may go on after it: the model failed, or a bound is reached. What is wrong with the turn itself ends it. */
+export function isBorne(error: unknown): boolean {
+  return isCoded(error) && (error.code.startsWith("CLOISTER_MODEL_") || bounds.includes(error.code));
+}

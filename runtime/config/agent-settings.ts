@@ -1,0 +1,60 @@
+/** What the module `assistant` goes by: the agent's own keys over those of `agents.defaults`, over the defaults. Source: behaviour §1.3. */
+import { limits } from "../kernel/limits.ts";
+import { mainSessionKey } from "../routing/index.ts";
+import type { AgentSettings } from "../thread/agent-settings.ts";
+import type { ModelThinking } from "../thread/model-port.ts";
+import type { NamedAgent } from "./agents.ts";
+import type { Config } from "./schema.ts";
+import type { ThinkingName } from "./schema/agents.ts";
+
+export function resolveSettings({ id, entry }: NamedAgent, { agents, session }: Config): AgentSettings {
+  const { defaults } = agents;
+  const { emoji, theme } = entry.identity ?? {};
+  const skills = entry.skills ?? defaults.skills;
+  const thinking = entry.thinkingDefault ?? defaults.thinkingDefault;
+  const contextTokens = entry.contextTokens ?? defaults.contextTokens ?? limits.contextTokensDefault;
+  const { enabled = true, reserveTokens, keepRecentTokens, memoryFlush } = defaults.compaction ?? {};
+  const { mode = "off", ttl } = defaults.contextPruning ?? {};
+  return {
+    name: entry.name ?? entry.identity?.name ?? id,
+    ...(emoji === undefined ? {} : { emoji }),
+    ...(theme === undefined ? {} : { theme }),
+    mainSessionKey: mainSessionKey(id, session),
+    timezone: defaults.userTimezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    bootstrap: {
+      fileCharsMax: defaults.bootstrapMaxChars,
+      totalCharsMax: defaults.bootstrapTotalMaxChars,
+      injection: defaults.contextInjection,
+    },
+    ...(skills === undefined ? {} : { skills }),
+    contextTokens,
+    ...(thinking === undefined ? {} : { thinking: thinkingOf[thinking] }),
+    compaction: {
+      isEnabled: enabled,
+      // A quarter of a small context, so that something is left of it.
+      reserveTokens: reserveTokens ?? Math.min(limits.compactionReserveTokens, Math.floor(contextTokens / 4)),
+      keepRecentTokens: keepRecentTokens ?? Math.min(limits.compactionKeepTokens, Math.floor(contextTokens / 4)),
+      flushesMemory: memoryFlush?.enabled ?? true,
+    },
+    ...(mode === "off" ? {} : { pruneAfterMs: parseSpan(ttl) ?? limits.promptCacheMs }),
+  };
+}
+
+/** More names than there are efforts: files of other gateways have them. */
+const thinkingOf: Readonly<Record<ThinkingName, ModelThinking>> = {
+  off: "off",
+  minimal: "low",
+  low: "low",
+  medium: "medium",
+  adaptive: "medium",
+  high: "high",
+  xhigh: "high",
+  max: "high",
+};
+
+const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+function parseSpan(text = ""): number | undefined {
+  const [, count, unit = ""] = /^(\d{1,6})([smh])$/.exec(text) ?? [];
+  return count === undefined ? undefined : Number(count) * (units[unit] ?? 0);
+}

@@ -1,0 +1,34 @@
+/** What the configuration says of an agent that a model speaks for, as the shipped module `assistant` goes by it. */
+import type { ModelThinking } from "./model-port.ts";
+
+export interface AgentSettings {
+  /** Shown to people. */
+  readonly name: string;
+  readonly emoji?: string;
+  readonly theme?: string;
+  readonly mainSessionKey: string;
+  /** A zone that `Intl` knows. */
+  readonly timezone: string;
+  /** Files of the workspace in the prompt: characters of one and of all, and in which turns (behaviour §6.1). */
+  readonly bootstrap: {
+    readonly fileCharsMax: number;
+    readonly totalCharsMax: number;
+    readonly injection: "always" | "continuation-skip" | "never";
+  };
+  /** Names of the skills that it may use; absent: all. */
+  readonly skills?: readonly string[];
+  /** Tokens that the model takes at most: prompt, conversation and answer. */
+  readonly contextTokens: number;
+  readonly thinking?: ModelThinking;
+  readonly compaction: {
+    readonly isEnabled: boolean;
+    /** Tokens that stay free below `contextTokens`. */
+    readonly reserveTokens: number;
+    /** Tokens at the end of the conversation that stay as they are. */
+    readonly keepRecentTokens: number;
+    /** The model may write down what matters before. */
+    readonly flushesMemory: boolean;
+  };
+  /** Old results of tools are shown shortened once the provider's cache is this old; absent: never. */
+  readonly pruneAfterMs?: number;
+}

@@ -1,0 +1,24 @@
+/** What the module `assistant` goes by, as a configuration without any of its keys has it. */
+import { limits } from "../../runtime/kernel/limits.ts";
+import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
+
+export function agentSettings(agentId: string, changes: Partial<AgentSettings> = {}): AgentSettings {
+  return {
+    name: agentId,
+    mainSessionKey: `agent:${agentId}:main`,
+    timezone: "UTC",
+    bootstrap: {
+      fileCharsMax: limits.bootstrapFileCharsMax,
+      totalCharsMax: limits.bootstrapTotalCharsMax,
+      injection: "always",
+    },
+    contextTokens: limits.contextTokensDefault,
+    compaction: {
+      isEnabled: true,
+      reserveTokens: limits.compactionReserveTokens,
+      keepRecentTokens: limits.compactionKeepTokens,
+      flushesMemory: true,
+    },
+    ...changes,
+  };
+}

@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { bootstrapRules, dailyNotes, readBootstrap } from "../../../actors/assistant/bootstrap.ts";
+import { cutMiddle } from "../../../actors/assistant/cut-text.ts";
+import { kindOfSession, type SessionKind } from "../../../actors/assistant/session-kind.ts";
+import { memoryWorkspace } from "../../support/assistant.ts";
+
+const bounds = { fileCharsMax: 20_000, totalCharsMax: 60_000 };
+const everyFile = Object.fromEntries(
+  ["AGENTS", "SOUL", "IDENTITY", "USER", "TOOLS", "BOOTSTRAP", "MEMORY", "HEARTBEAT", "BOOT", "OTHER"].map((name) => [
+    `${name}.md`,
+    `text of ${name}`,
+  ]),
+);
+
+describe("what a session is shown of the workspace", () => {
+  it.each<[SessionKind, string]>([
+    ["main", "AGENTS SOUL IDENTITY USER TOOLS BOOTSTRAP MEMORY"],
+    ["direct", "AGENTS SOUL IDENTITY USER TOOLS BOOTSTRAP"],
+    ["group", "AGENTS SOUL IDENTITY USER TOOLS"],
+    ["subagent", "AGENTS TOOLS"],
+  ])("%s: %s", async (kind, names) => {
+    const files = await readBootstrap(memoryWorkspace(everyFile), kind, bounds);
+    expect(files.map(({ name }) => name.replace(".md", "")).join(" ")).toBe(names);
+    expect(
+      files.every(({ status, name, text }) => status === "shown" && text === `text of ${name.replace(".md", "")}`),
+    ).toBe(true);
+  });
+
+  it.each([
+    ["agent:a:main", "main"],
+    ["agent:a:webhook:direct:ana", "direct"],
+    ["agent:a:direct:ana", "direct"],
+    ["agent:a:irc:group:x", "group"],
+    ["agent:a:slack:channel:c1:thread:7", "group"],
+    ["agent:a:main:thread:7", "direct"],
+    ["agent:a:subagent:1234", "subagent"],
+    ["agent:a:cron:job:run:1", "direct"],
+  ])("the session %s is of the kind %s", (key, kind) => {
+    expect(kindOfSession(key, "agent:a:main")).toBe(kind);
+  });
+
+  it("says that a required file is missing, and nothing of the others", async () => {
+    const files = await readBootstrap(memoryWorkspace({}), "main", bounds);
+    expect(files).toEqual(
+      bootstrapRules.filter(({ isRequired }) => isRequired).map(({ name }) => ({ name, status: "missing", text: "" })),
+    );
+  });
+
+  it("leaves out blank files, and does not read a link that leaves the workspace", async () => {
+    const files = await readBootstrap(
+      memoryWorkspace({ "AGENTS.md": " \n\t\n", "SOUL.md": "->/etc/passwd", "IDENTITY.md": "Me." }),
+      "main",
+      bounds,
+    );
+    expect(files).toEqual([
+      { name: "SOUL.md", status: "outside", text: "" },
+      { name: "IDENTITY.md", status: "shown", text: "Me." },
+    ]);
+  });
+
+  it("cuts a file in its middle at its bound, and all of them at theirs", async () => {
+    const long = `HEAD${"a".repeat(30_000)}TAIL`;
+    const files = await readBootstrap(
+      memoryWorkspace({ "AGENTS.md": long, "SOUL.md": long, "IDENTITY.md": long, "TOOLS.md": long, "USER.md": long }),
+      "main",
+      bounds,
+    );
+    const sizes = Object.fromEntries(files.map(({ name, text }) => [name, text.length]));
+    expect(sizes["AGENTS.md"]).toBeGreaterThan(19_990);
+    for (const { name, text, status } of files.slice(0, 3)) {
+      expect(text.length).toBeLessThanOrEqual(20_000);
+      expect(text).toMatch(new RegExp(`^HEADa+\\n\\[… \\d+ characters of ${name} are left out …\\]\\na+TAIL$`));
+      expect(status).toBe("cut");
+    }
+    expect(files.reduce((sum, { text }) => sum + text.length, 0)).toBeLessThanOrEqual(60_000);
+    expect(sizes["TOOLS.md"]).toBeLessThan(100);
+  });
+
+  it("never shows more than 4,000 characters about the user", async () => {
+    const [file] = await readBootstrap(memoryWorkspace({ "USER.md": "u".repeat(9_000) }), "direct", bounds).then(
+      (files) => files.filter(({ name }) => name === "USER.md"),
+    );
+    expect(file?.text.length).toBeLessThanOrEqual(4_000);
+  });
+
+  it("adds the notes of two days where they are asked for", async () => {
+    const notes = dailyNotes(Date.UTC(2026, 2, 1, 3), "America/New_York");
+    expect(notes).toEqual(["memory/2026-02-28.md", "memory/2026-02-27.md"]);
+    const files = await readBootstrap(memoryWorkspace({ "memory/2026-02-28.md": "Rain." }), "main", bounds, notes);
+    expect(files.at(-1)).toEqual({ name: "memory/2026-02-28.md", status: "shown", text: "Rain." });
+  });
+});
+
+describe("a text that is cut", () => {
+  it.each([0, 1, 5, 20, 21, 22, 40, 99, 100, 101])(
+    "at %d characters has at most so many, and no half of a character",
+    (max) => {
+      const text = "😀".repeat(50);
+      const cut = cutMiddle(text, max, (left) => `[${left} left out]`);
+      expect(cut.length).toBeLessThanOrEqual(Math.max(max, 0));
+      expect(cut.isWellFormed()).toBe(true);
+      if (max >= 100) expect(cut).toBe(text);
+    },
+  );
+
+  it("says how many characters are gone", () => {
+    const cut = cutMiddle("x".repeat(1_000), 100, (left) => `<${left}>`);
+    const [, count = ""] = /<(\d+)>/.exec(cut) ?? [];
+    expect(cut.length - count.length - 2 + Number(count)).toBe(1_000);
+  });
+});

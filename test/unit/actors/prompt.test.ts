@@ -1,0 +1,69 @@
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { type PromptFacts, systemPrompt } from "../../../actors/assistant/prompt.ts";
+
+const golden = (name: string): string => path.join(import.meta.dirname, "golden", `${name}.txt`);
+const tools = ["edit", "exec", "read", "sessions_send", "sessions_spawn", "write"].map((name) => ({ name }));
+
+const facts: PromptFacts = {
+  mode: "full",
+  agent: { id: "raul", name: "Raúl", emoji: "🦊", theme: "calm and exact" },
+  session: { key: "agent:raul:main", kind: "main" },
+  tools,
+  skills: [{ name: "invoices", description: "Writes invoices.", location: "skills/invoices/SKILL.md" }],
+  skillsCharsMax: 18_000,
+  workspace: "/workspace",
+  files: [
+    { name: "AGENTS.md", status: "shown", text: "Be brief." },
+    { name: "SOUL.md", status: "missing", text: "" },
+    { name: "TOOLS.md", status: "cut", text: "a\n[… 9 characters of TOOLS.md are left out …]\nb" },
+    { name: "MEMORY.md", status: "outside", text: "" },
+  ],
+  timezone: "Europe/Berlin",
+  date: "2026-11-21",
+  model: "anthropic/claude-sonnet-4-6",
+  thinking: "low",
+};
+
+describe("the system prompt", () => {
+  it.each<[string, Partial<PromptFacts>]>([
+    ["full", {}],
+    ["group", { session: { key: "agent:raul:irc:group:x", kind: "group" }, files: [] }],
+    [
+      "minimal",
+      {
+        mode: "minimal",
+        session: { key: "agent:raul:subagent:1", kind: "subagent" },
+        files: [{ name: "AGENTS.md", status: "shown", text: "Be brief." }],
+      },
+    ],
+    ["none", { mode: "none" }],
+    ["bare", { agent: { id: "main", name: "main" }, tools: [], skills: [], files: [], thinking: "off" }],
+  ])("%s", async (name, changes) => {
+    await expect(`${systemPrompt({ ...facts, ...changes })}\n`).toMatchFileSnapshot(golden(name));
+  });
+
+  it("begins the same from turn to turn: what changes by the day stands after everything else", () => {
+    const today = systemPrompt(facts);
+    const tomorrow = systemPrompt({ ...facts, date: "2026-11-22", model: "other/model" });
+    const same = Array.from({ length: today.length }).findIndex((_, index) => today[index] !== tomorrow[index]);
+    expect(today.slice(0, same)).toContain("## Files of the workspace");
+    expect(today.length - same).toBeLessThan(200);
+  });
+
+  it("of a sub-agent says nothing of silence, memory and persona", () => {
+    const text = systemPrompt({
+      ...facts,
+      mode: "minimal",
+      session: { key: "agent:raul:subagent:1", kind: "subagent" },
+    });
+    for (const word of ["NO_REPLY", "HEARTBEAT_OK", "## Memory", "## Skills", "calm and exact"])
+      expect(text).not.toContain(word);
+    expect(text).toContain("## You are a sub-agent");
+  });
+
+  it("names the tools of the turn and no others", () => {
+    expect(systemPrompt({ ...facts, tools: [{ name: "read" }] })).toContain("no others: read.");
+    expect(systemPrompt({ ...facts, tools: [{ name: "read" }] })).not.toContain("sessions_spawn");
+  });
+});

@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import { findSkills, parseSkill, skillsBlock } from "../../../actors/assistant/skills.ts";
+import { memoryWorkspace } from "../../support/assistant.ts";
+
+const skill = (name: string, description = `Does ${name}.`): string =>
+  `---\nname: ${name}\ndescription: ${description}\n---\nHow.\n`;
+const namesOf = async (files: Record<string, string>, allowed?: readonly string[]): Promise<readonly string[]> =>
+  (await findSkills(memoryWorkspace(files), allowed)).map(({ name, location }) => `${name} ${location}`);
+
+describe("skills of a workspace", () => {
+  it("are found in folders, and below a SKILL.md nobody looks", async () => {
+    expect(
+      await namesOf({
+        "skills/b/SKILL.md": skill("beta"),
+        "skills/b/inner/SKILL.md": skill("hidden"),
+        "skills/group/deep/a/SKILL.md": skill("alpha"),
+        "skills/.git/x/SKILL.md": skill("dotted"),
+        "other/SKILL.md": skill("elsewhere"),
+      }),
+    ).toEqual(["alpha skills/group/deep/a/SKILL.md", "beta skills/b/SKILL.md"]);
+  });
+
+  it("are found six levels down, and not seven", async () => {
+    expect(
+      await namesOf({ "skills/1/2/3/4/5/6/SKILL.md": skill("six"), "skills/1/2/3/4/5/x/7/SKILL.md": skill("seven") }),
+    ).toEqual(["six skills/1/2/3/4/5/6/SKILL.md"]);
+  });
+
+  it("go by the name in the file; the workspace's own folder wins", async () => {
+    expect(
+      await namesOf({ "skills/x/SKILL.md": skill("invoices"), ".agents/skills/y/SKILL.md": skill("invoices") }),
+    ).toEqual(["invoices skills/x/SKILL.md"]);
+  });
+
+  it.each([
+    ["absent: all", undefined, ["a", "b"]],
+    ["empty: none", [], []],
+    ["a list: those", ["b", "unknown"], ["b"]],
+  ])("an allowlist that is %s", async (_what, allowed, names) => {
+    const files = { "skills/a/SKILL.md": skill("a"), "skills/b/SKILL.md": skill("b") };
+    expect((await findSkills(memoryWorkspace(files), allowed)).map(({ name }) => name)).toEqual(names);
+  });
+
+  it("that lead out of the workspace are left out", async () => {
+    expect(await namesOf({ "skills/a/SKILL.md": "->/etc/passwd", "skills/b/SKILL.md": skill("b") })).toEqual([
+      "b skills/b/SKILL.md",
+    ]);
+  });
+});
+
+describe("the head of a SKILL.md", () => {
+  it.each([
+    ["plain", "---\nname: a\ndescription: Does it.\n---\n", "Does it."],
+    ["quoted", "---\nname: \"a\"\ndescription: 'Does: it.'\n---\n", "Does: it."],
+    ["folded", "---\nname: a\ndescription: >\n  Does\n  it.\nlicense: MIT\n---\n", "Does it."],
+    ["with line ends of Windows", "---\r\nname: a\r\ndescription: Does it.\r\n---\r\nHow", "Does it."],
+    ["with a mark of its encoding", "\ufeff---\nname: a\ndescription: Does it. # yes\n---", "Does it."],
+  ])("%s", (_what, text, description) => {
+    expect(parseSkill(text, "x")).toEqual({ name: "a", description, location: "x" });
+  });
+
+  it.each([
+    ["no head", "# A skill"],
+    ["no name", "---\ndescription: x\n---\n"],
+    ["no description", "---\nname: a\n---\n"],
+    ["a name with a line's end", '---\nname: "a`b\\n"\ndescription: x\n---\n'],
+    ["a head that does not end", "---\nname: a\ndescription: x\n"],
+  ])("%s: it is none", (_what, text) => {
+    expect(parseSkill(text, "x")).toBeUndefined();
+  });
+});
+
+describe("the list in the prompt", () => {
+  const many = Array.from({ length: 500 }, (_, index) => ({
+    name: `skill-${String(index).padStart(3, "0")}`,
+    description: "d".repeat(100),
+    location: `skills/${index}/SKILL.md`,
+  }));
+
+  it("stays within its bound, and counts what is not listed", () => {
+    const text = skillsBlock(many, limits.skillsPromptCharsMax) ?? "";
+    expect(text.length).toBeLessThanOrEqual(limits.skillsPromptCharsMax);
+    const listed = text.match(/^- skill-/gm)?.length ?? 0;
+    expect(listed).toBeGreaterThan(100);
+    expect(text).toContain(`and ${500 - listed} more`);
+  });
+
+  it("is not there without skills", () => {
+    expect(skillsBlock([], limits.skillsPromptCharsMax)).toBeUndefined();
+  });
+});

@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import { agentSettings } from "../../support/agent-settings.ts";
+import { loadText } from "./load-text.ts";
+
+const settingsOf = async (defaults: object, entry: object = {}) => {
+  const config = { agents: { defaults: { userTimezone: "UTC", ...defaults }, list: [{ id: "raul", ...entry }] } };
+  return (await loadText(config)).resolved.agents[0]?.settings;
+};
+
+describe("what the module assistant goes by", () => {
+  it("is complete without a key", async () => {
+    expect(await settingsOf({})).toEqual(agentSettings("raul"));
+  });
+
+  it("comes from the agent's own keys, else from those of all", async () => {
+    const defaults = { skills: ["a"], contextTokens: 50_000, thinkingDefault: "high" };
+    expect(await settingsOf(defaults)).toMatchObject({ skills: ["a"], contextTokens: 50_000, thinking: "high" });
+    expect(
+      await settingsOf(defaults, {
+        name: "Raúl",
+        identity: { emoji: "🦊", theme: "calm" },
+        skills: [],
+        contextTokens: 9_000,
+        thinkingDefault: "off",
+      }),
+    ).toMatchObject({ name: "Raúl", emoji: "🦊", theme: "calm", skills: [], contextTokens: 9_000, thinking: "off" });
+  });
+
+  it.each([
+    ["minimal", "low"],
+    ["adaptive", "medium"],
+    ["xhigh", "high"],
+    ["max", "high"],
+  ])("takes the effort %s as %s", async (name, thinking) => {
+    expect(await settingsOf({ thinkingDefault: name })).toMatchObject({ thinking });
+  });
+
+  it("leaves something of a small context", async () => {
+    expect((await settingsOf({ contextTokens: 8_000 }))?.compaction).toMatchObject({
+      reserveTokens: 2_000,
+      keepRecentTokens: 2_000,
+    });
+  });
+
+  it("has the bounds of the prompt's files, of compaction and of pruning", async () => {
+    const settings = await settingsOf({
+      bootstrapMaxChars: 10,
+      bootstrapTotalMaxChars: 20,
+      contextInjection: "never",
+      compaction: { enabled: false, reserveTokens: 1, keepRecentTokens: 2, memoryFlush: { enabled: false } },
+      contextPruning: { mode: "cache-ttl", ttl: "2h" },
+    });
+    expect(settings).toMatchObject({
+      bootstrap: { fileCharsMax: 10, totalCharsMax: 20, injection: "never" },
+      compaction: { isEnabled: false, reserveTokens: 1, keepRecentTokens: 2, flushesMemory: false },
+      pruneAfterMs: 7_200_000,
+    });
+    expect(await settingsOf({ contextPruning: { mode: "cache-ttl" } })).toMatchObject({
+      pruneAfterMs: limits.promptCacheMs,
+    });
+    expect(await settingsOf({ contextPruning: { mode: "off", ttl: "1s" } })).not.toHaveProperty("pruneAfterMs");
+  });
+
+  it("names the main session as the config does", async () => {
+    const { resolved } = await loadText({ session: { mainKey: "Home" }, agents: { list: [{ id: "raul" }] } });
+    expect(resolved.agents[0]?.settings.mainSessionKey).toBe("agent:raul:home");
+  });
+});
