@@ -4,24 +4,39 @@
  *
  *   accepted   right after the answer to the n-th plan of this life
  *   time       a moment after the first plan
- *   begun      when the n-th run of this life begins, at a depth of 1 to 3
- *   ended      when the n-th run of this life is about to end: around the moment that its end is stored
+ *   begun      when a run begins that would work on: once each at the depths 1, 2 and 3
+ *   ended      when a run is about to end: around the moment that its end is stored
  *   drain      a moment after SIGTERM, while runs work
  *   boot       before or just after the program is ready, while the runs of the last life are ended
  *   rest       when everybody has heard of everything
+ *
+ * A moment that does not come fails the test; a drain that ends in order is tried again.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { launchProgram, type Program } from "../support/program.ts";
+import type { Random } from "../support/random.ts";
 import { until } from "./load.ts";
 import { openTreeLoad, treeDepth, type TreeLoad } from "./tree-load.ts";
 
-const moments = ["accepted", "time", "begun", "begun", "ended", "ended", "drain", "boot"] as const;
-type Moment = (typeof moments)[number] | "rest";
+type Moment =
+  | { readonly name: "accepted" | "time" | "drain" | "boot" | "rest" }
+  | { readonly name: "begun" | "ended"; readonly depth: number };
+type Name = Moment["name"];
+
+/** Between them is a rest after each two. */
+const deckOf = (random: Random): Moment[] => [
+  { name: "accepted" },
+  { name: "time" },
+  ...Array.from({ length: treeDepth }, (_, at) => ({ name: "begun", depth: at + 1 }) as const),
+  { name: "ended", depth: 1 + random.below(treeDepth) },
+  { name: "drain" },
+  { name: "boot" },
+];
 
 export interface RunKillReport {
   readonly seed: number;
   readonly kills: number;
-  readonly byMoment: Readonly<Record<Moment, number>>;
+  readonly byMoment: Readonly<Record<Name, number>>;
   readonly runs: number;
   /** Runs that ended with a process, by depth from 1. */
   readonly interrupted: readonly number[];
@@ -30,8 +45,10 @@ export interface RunKillReport {
   readonly violations: readonly string[];
 }
 
-/** How long a run of a chosen depth is waited for. */
-const markMs = 10_000;
+/** A bound, not a wait: the run of a chosen depth has its turn behind some dozens, on a machine that is busy with other tests. */
+const markMs = 120_000;
+/** Drains that ended before their kill. */
+const spareLives = 20;
 /** As in `kill.ts`: a message that is killed over five times is set aside, and rightly. */
 const livesUnderLoad = 2;
 
@@ -40,23 +57,26 @@ export async function killUnderRuns(options: {
   readonly kills: number;
 }): Promise<RunKillReport> {
   const load = openTreeLoad(options.seed);
-  const byMoment: Record<Moment, number> = { accepted: 0, time: 0, begun: 0, ended: 0, drain: 0, boot: 0, rest: 0 };
+  const byMoment: Record<Name, number> = { accepted: 0, time: 0, begun: 0, ended: 0, drain: 0, boot: 0, rest: 0 };
   const start = async (): Promise<Program> => {
     const fromMs = Date.now();
     const program = await launchProgram(load.stateDir).ready;
     await load.checkLeft(fromMs);
     return program;
   };
-  let deck: Exclude<Moment, "rest">[] = [];
+  let deck: Moment[] = [];
   let kills = 0;
   for (let life = 1; kills < options.kills && load.violations.length === 0; life++) {
-    if (deck.length === 0) deck = [...moments];
-    const isRest = life % (livesUnderLoad + 1) === 0;
-    const moment = isRest ? "rest" : (deck.splice(load.random.below(deck.length), 1)[0] ?? "time");
-    const code = moment === "boot" ? await killAtBoot(load) : await killAt(moment, load, await start());
-    // A drain may end in order before its kill comes.
-    if (code !== null) continue;
-    byMoment[moment]++;
+    if (life > options.kills + spareLives) throw new Error(`${life} lives had ${kills} kills`);
+    if (deck.length === 0) deck = deckOf(load.random);
+    const isRest = kills % (livesUnderLoad + 1) === livesUnderLoad;
+    const [moment = { name: "rest" }] = isRest ? [] : deck.splice(load.random.below(deck.length), 1);
+    const code = moment.name === "boot" ? await killAtBoot(load) : await killAt(moment, load, await start());
+    if (code !== null) {
+      deck.push(moment);
+      continue;
+    }
+    byMoment[moment.name]++;
     kills++;
   }
   const { rows, told } = await load.finish(await start());
@@ -75,28 +95,30 @@ export async function killUnderRuns(options: {
 }
 
 /** Gives the exit code: null when the kill ended it. */
-async function killAt(moment: Exclude<Moment, "boot">, load: TreeLoad, program: Program): Promise<number | null> {
+async function killAt(moment: Moment, load: TreeLoad, program: Program): Promise<number | null> {
   const { random } = load;
-  if (moment === "rest") {
+  if (moment.name === "rest") {
     await load.plant(program, random.below(2));
     await load.rest(program);
     return program.stop("SIGKILL");
   }
-  await load.clearMarks();
+  const label = "depth" in moment ? await load.plantChain(program, moment.depth, moment.name === "begun") : "";
   const nth = 1 + random.below(load.peers);
-  const depth = 1 + random.below(treeDepth);
   let accepted = 0;
   let killed: Promise<number | null> | undefined;
   const planting = load.plant(program, 2, () => {
-    if (moment === "accepted" && ++accepted === nth) killed = program.stop("SIGKILL");
+    if (moment.name === "accepted" && ++accepted === nth) killed = program.stop("SIGKILL");
   });
-  if (moment === "accepted") await planting;
-  else if (moment === "begun" || moment === "ended") {
-    // The plans of this life may have fewer of them: then it is killed all the same.
-    await until(async () => (await load.marked(moment, depth)) >= Math.ceil(nth / 2), markMs).catch(() => undefined);
+  if (moment.name === "accepted") {
+    await planting;
+    if (killed === undefined) throw new Error(`${accepted} of ${nth} plans were accepted: ${program.output()}`);
+  } else if ("depth" in moment) {
+    await until(() => load.isMarked(moment.name, moment.depth, label), markMs).catch((error: unknown) => {
+      throw new Error(`${label} never ${moment.name} at depth ${moment.depth}: ${program.output()}`, { cause: error });
+    });
     await delay(random.below(20));
   } else await delay(random.below(400));
-  if (moment === "drain") {
+  if (moment.name === "drain") {
     program.process.kill("SIGTERM");
     await delay(random.below(120));
   }

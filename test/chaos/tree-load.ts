@@ -3,7 +3,7 @@
  * plan at a time each, sent again with the same idempotency key until it is acknowledged.
  */
 import { mkdirSync } from "node:fs";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
@@ -14,7 +14,7 @@ import { makeRandom, type Random } from "../support/random.ts";
 import { siblings } from "../support/siblings.ts";
 import { post } from "../support/webhook.ts";
 import { until } from "./load.ts";
-import { checkTrees, makePlan, type Plan, type SessionReport, unheardOf } from "./tree-plans.ts";
+import { checkTrees, makeChain, makePlan, type Plan, type SessionReport, unheardOf } from "./tree-plans.ts";
 
 export const treeDepth = 3;
 const agentIds = ["main", "raul"] as const;
@@ -47,9 +47,10 @@ export interface TreeLoad {
   readonly violations: readonly string[];
   /** Each peer sends up to `most` plans, until the gateway goes away. */
   plant(program: Program, most: number, onAccepted?: () => void): Promise<void>;
-  /** How many runs have begun, or are about to end, at this depth since the last `clearMarks`. */
-  marked(what: "begun" | "ended", depth: number): Promise<number>;
-  clearMarks(): Promise<void>;
+  /** One peer sends a plan of one run at each depth (`makeChain`). Gives the label of the last one. */
+  plantChain(program: Program, depth: number, holds: boolean): Promise<string>;
+  /** Whether the run of this label has begun, or is about to end. */
+  isMarked(what: "begun" | "ended", depth: number, label: string): Promise<boolean>;
   /** What was asked for before this time, and a process that has ended worked on, has an end. */
   checkLeft(sinceMs: number): Promise<void>;
   /** Waits until every session has done what it was told and heard of what it asked for. */
@@ -170,12 +171,19 @@ export function openTreeLoad(seed: number): TreeLoad {
         }),
       );
     },
-    async marked(what, depth) {
-      return (await files("marks")).filter((file) => path.basename(file).startsWith(`${what}-${depth}-`)).length;
+    async plantChain(program, depth, holds) {
+      const peer = random.pick(peers);
+      const mustTell = async (): Promise<void> => {
+        if (!(await tell(program, peer))) throw new Error(`a plan was not accepted: ${program.output()}`);
+      };
+      if (peer.unsure !== undefined) await mustTell();
+      const { plan, last } = makeChain(random, agentIds, `t${++plans}`, depth, holds);
+      peer.unsure = plan;
+      await mustTell();
+      return last;
     },
-    async clearMarks() {
-      await Promise.all((await files("marks")).map((file) => rm(file)));
-    },
+    isMarked: async (what, depth, label) =>
+      (await files("marks")).some((file) => path.basename(file) === `${what}-${depth}-${label}`),
     async checkLeft(sinceMs) {
       for (const { taskId, status, createdAt, endedAt } of await tasks())
         if (createdAt < sinceMs && endedAt === undefined) violations.push(`${taskId} is ${status} after a restart`);

@@ -47,6 +47,27 @@ function grow(random: Random, agentIds: readonly string[], name: string, depth: 
   };
 }
 
+/** Far beyond the life of any process of these tests. */
+const holdsMs = 3_600_000;
+
+/**
+ * A tree of one run at each depth. With `holds` the last of them works until its process is killed; else it answers. Its label is
+ * that of the last one.
+ */
+export function makeChain(
+  random: Random,
+  agentIds: readonly string[],
+  name: string,
+  depth: number,
+  holds: boolean,
+): { readonly plan: Plan; readonly last: string } {
+  if (depth === 0)
+    return { plan: { name, workMs: holds ? holdsMs : random.below(60), children: [], end: "answer" }, last: name };
+  const { plan, last } = makeChain(random, agentIds, `${name}.1`, depth - 1, holds);
+  const child: Child = { plan, agentId: random.pick(agentIds), detached: false, hears: "message" };
+  return { plan: { name, workMs: random.below(60), children: [child], end: "answer" }, last };
+}
+
 /** The plan and those below it. */
 const flatten = (plan: Plan): readonly Plan[] => [plan, ...plan.children.flatMap((child) => flatten(child.plan))];
 
