@@ -21,7 +21,7 @@ export interface GrantsDeps {
   /** Those that there are now. */
   readonly agents: ReadonlyMap<string, unknown>;
   readonly store: Pick<Store, "keepGrant" | "dropGrant" | "audit">;
-  readonly kernel: () => Pick<Kernel, "grant" | "revoke">;
+  readonly kernel: () => Pick<Kernel, "grant" | "revoke" | "views">;
   readonly newId: () => string;
   readonly nowMs: () => number;
   readonly log: Logger;
@@ -135,7 +135,9 @@ export function makeGrants(deps: GrantsDeps): Grants {
           throw failure("CLOISTER_GRANT_UNKNOWN", `no grant in force has the id ${id}`, "cloister grants list");
         await store.dropGrant(id);
         rows = rows.filter((one) => one !== row);
-        for (const pairing of grantPairings(row, [...deps.agents.keys()])) kernel().revoke(pairing.id, nowMs());
+        // One that was removed and is not gone yet is no agent of the config any more, and has its rights.
+        const holders = kernel().views();
+        for (const pairing of grantPairings(row, ids(holders))) kernel().revoke(pairing.id, nowMs());
         audit({ type: "grant_revoked", subject: by, object: id, detail: describe(row) });
         return row;
       }),
@@ -154,6 +156,8 @@ export function makeGrants(deps: GrantsDeps): Grants {
     },
   };
 }
+
+const ids = (agents: readonly { readonly id: string }[]): readonly string[] => agents.map(({ id }) => id);
 
 function withinAgent(agentId: string): CodedError {
   return failure(
