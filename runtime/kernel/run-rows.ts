@@ -53,6 +53,8 @@ export interface RunRow {
 
 /** Files that its requester handed to it. Their contents are nowhere in the store: the run's cell writes them when it starts. */
 export interface RunAttachments extends TaskFiles {
+  /** Absolute path of the workspace that they are written to: its agent may be removed before they are. */
+  readonly workspace: string;
   /** They stay until the run's session is archived; else they go when it ends. */
   readonly isKept: boolean;
 }

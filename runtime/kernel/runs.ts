@@ -167,7 +167,7 @@ export function spawn(
 
 function toldOf(attachments: RunRow["attachments"]): { readonly attachments?: TaskFiles } {
   if (attachments === undefined) return {};
-  const { isKept: _, ...told } = attachments;
+  const { isKept: _, workspace: _workspace, ...told } = attachments;
   return { attachments: told };
 }
 

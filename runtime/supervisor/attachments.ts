@@ -132,6 +132,7 @@ function tooLong(
 /** What the run's row and the sub-agent are told, and the text that goes behind the task. */
 export function describeAttachments(
   runId: string,
+  workspace: string,
   files: readonly CellFile[],
   isKept: boolean,
   mountPath: string | undefined,
@@ -149,6 +150,7 @@ export function describeAttachments(
   return {
     note,
     attachments: {
+      workspace,
       folder,
       count: files.length,
       bytes,

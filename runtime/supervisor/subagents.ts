@@ -110,12 +110,12 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
   };
 
   const held = makeHeldFiles();
-  const removeFiles = (run: RunRow): Promise<void> =>
-    removeAttachments(deps.workspaceOf(run.agentId), run.id)
-      .catch(() => false)
-      .then((isGone) => {
-        if (!isGone) log.warn({ run: run.id, agent: run.agentId }, "the files of a sub-agent could not be removed");
-      });
+  /** From where they were written, also when the agent is removed by now; after a restore that may be elsewhere. */
+  const removeFiles = async ({ id, agentId, attachments }: RunRow): Promise<void> => {
+    for (const workspace of new Set([attachments?.workspace, deps.workspaceOf(agentId)]))
+      if (!(await removeAttachments(workspace, id).catch(() => false)))
+        log.warn({ run: id, agent: agentId }, "the files of a sub-agent could not be removed");
+  };
 
   const expectNext = (run: RunRow, end: RunEnd): void => {
     if (end.delivery === "pending") deps.expect(nowMs() + limits.announceRetryMs);

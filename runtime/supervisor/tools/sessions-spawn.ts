@@ -115,7 +115,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
     const { attachments, note } =
       files.length === 0
         ? { attachments: undefined, note: "" }
-        : describeAttachments(runId, files, isKept, asked.attachAs?.mountPath);
+        : describeAttachments(runId, target.workspace, files, isKept, asked.attachAs?.mountPath);
     const request: SpawnRequest = {
       agentId,
       sessionKey,

@@ -1,9 +1,24 @@
 /** Sub-agent runs between kernel and store, while the gateway starts. */
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { expect, test } from "vitest";
 import type { RunEnd } from "../../../runtime/kernel/run-rows.ts";
 import type { Store, StoredRun } from "../../../runtime/store/port.ts";
 import { makeSubagents, type SubagentsDeps } from "../../../runtime/supervisor/subagents.ts";
 import { runRow } from "../../contract/store-envelopes.ts";
+
+const depsOf = (store: Store, kernel: ReturnType<SubagentsDeps["kernel"]>): SubagentsDeps => ({
+  store,
+  kernel: () => kernel,
+  accept: () => Promise.reject(new Error("nothing is told yet")),
+  expect: () => undefined,
+  onSessionChanged: () => undefined,
+  onAnswer: () => undefined,
+  workspaceOf: () => undefined,
+  nowMs: () => 2_000,
+  log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
+});
 
 test("a run that the last process left is told of when it has its end, and one that has begun meanwhile goes on", async () => {
   const rows = new Map<string, StoredRun>([
@@ -22,17 +37,7 @@ test("a run that the last process left is told of when it has its end, and one t
   } as unknown as Store;
   const live = { run: runRow("new"), status: "running", startedAtMs: 1_000, toolCalls: 0 } as const;
   const kernel = { runViews: () => [live] } as unknown as ReturnType<SubagentsDeps["kernel"]>;
-  const subagents = makeSubagents({
-    store,
-    kernel: () => kernel,
-    accept: () => Promise.reject(new Error("nothing is told yet")),
-    expect: () => undefined,
-    onSessionChanged: () => undefined,
-    onAnswer: () => undefined,
-    workspaceOf: () => "",
-    nowMs: () => 2_000,
-    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
-  });
+  const subagents = makeSubagents(depsOf(store, kernel));
   const found = subagents.find("left");
   const listed = subagents.list({ limit: 10 });
   const starting = subagents.start();
@@ -44,4 +49,27 @@ test("a run that the last process left is told of when it has its end, and one t
   ]);
   await starting;
   expect(rows.get("new")?.end).toBeUndefined();
+});
+
+test("the files of a run go with it from the workspace that they were written to, also when its agent is removed by then", async () => {
+  const workspace = mkdtempSync(path.join(os.tmpdir(), "attachments-"));
+  const folder = path.join(workspace, ".cloister", "attachments", "r1");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, "notes.md"), "remember the milk");
+  const attachments = {
+    workspace,
+    folder: ".cloister/attachments/r1",
+    count: 1,
+    bytes: 17,
+    isKept: false,
+    noteChars: 0,
+  };
+  const run = runRow("r1", { attachments });
+  const isStored = Promise.withResolvers<void>();
+  const store = { endRun: () => Promise.resolve({}) } as unknown as Store;
+  const kernel = { runStored: () => isStored.resolve() } as unknown as ReturnType<SubagentsDeps["kernel"]>;
+  const end: RunEnd = { outcome: "cancelled", detail: "", endedAtMs: 2_000, toolCalls: 0, delivery: "quiet" };
+  makeSubagents(depsOf(store, kernel)).carryOut({ type: "run-ended", run, end, completion: undefined });
+  await isStored.promise;
+  expect(existsSync(folder)).toBe(false);
 });
