@@ -171,6 +171,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     sandboxMode: sandboxModeOf(agent, draft.config),
     ...(toolRules === undefined ? {} : { toolRules: share(toolRules) }),
     maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,
+    ...(entry.lanes === undefined ? {} : { lanes: share(entry.lanes) }),
     ...(entry.weight === undefined ? {} : { weight: entry.weight }),
     mailbox: share({
       depthMax: limits.mailboxDepthMax,

@@ -51,6 +51,8 @@ export interface ResolvedAgent {
   readonly toolRules?: ToolRules;
   /** Turns of this agent at a time, over different sessions. */
   readonly maxConcurrent: number;
+  /** Places of a lane that it holds at a time at the most, by lane; absent: no bounds of its own. */
+  readonly lanes?: Readonly<Partial<Record<SharedLane, number>>>;
   /** Places of a lane that it gets in a row when others want one too; absent: 1. */
   readonly weight?: number;
   /** How much mail may wait for it, and what becomes of more. */

@@ -7,6 +7,8 @@ export interface AgentSpec {
   readonly mainSessionKey?: string;
   /** Turns of this agent at a time. */
   readonly maxConcurrent: number;
+  /** Places of a shared lane that it has at a time at the most, with its sub-agents' runs in lane `subagent`. Absent: no bound of its own. */
+  readonly lanes?: Readonly<Partial<Record<string, number>>>;
   /** Places of a lane that it gets in a row when others want one too. Absent: 1. */
   readonly weight?: number;
   /** Which of its sessions may reach only what they spawned (behaviour §3.8). */

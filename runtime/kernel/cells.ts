@@ -18,7 +18,7 @@ import {
 import { agentOfKey } from "./agent-of-key.ts";
 import { noteRoom } from "./depth.ts";
 import { endedWhy, endInTurn, lostOutcome } from "./ends.ts";
-import { wantsNoPlace } from "./lanes.ts";
+import { wantsNoPlace } from "./places.ts";
 import { obey } from "./orders.ts";
 import { tellSlots } from "./rights.ts";
 import { tellDown } from "./signals.ts";
@@ -61,7 +61,7 @@ export function disable(k: KernelState, agentId: string, reason: string, nowMs: 
   }
   agent.disabled = reason;
   for (const ready of agent.ready.values()) ready.clear();
-  wantsNoPlace(k, agentId);
+  wantsNoPlace(k, agent);
   k.wantingCells.delete(agentId);
   for (const lane of agent.lanes.values()) {
     for (const mail of lane.queue.splice(0)) {

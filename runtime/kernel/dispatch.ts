@@ -3,8 +3,8 @@
  * belongs to (`lanes.ts`). Mail from another agent needs none, so that a sender that waits cannot starve the one that it waits
  * for. A turn that waits for an ask gives its places back.
  *
- * Places that become free go to the agents that want one in turn, to each as many in a row as its weight says: how much mail
- * an agent has makes no difference to what the others wait.
+ * Places that become free go to the agents that want one in turn (`places.ts`): how much mail an agent has makes no difference to
+ * what the others wait.
  *
  * After a crash the agent is in quarantine until the mail that was in the cell has ended: one turn at a time, also when it
  * waits, so that the next crash tells which envelope caused it. What the lone turn holds up counts as waiting for it
@@ -13,8 +13,9 @@
 import { crashedLately } from "./agent-entry.ts";
 import { gather } from "./company.ts";
 import { laneOf, readyOf, stateOf } from "./lanes.ts";
+import { afterPlace, hasPlace, type LaneState, nextInRow, takePlace, wantPlace } from "./places.ts";
 import { takeRunPlace } from "./run-lane.ts";
-import type { AgentEntry, ExitReason, KernelState, LaneState, Mail, SessionLane, Turn } from "./state.ts";
+import type { AgentEntry, ExitReason, KernelState, Mail, SessionLane, Turn } from "./state.ts";
 
 /** Starts every turn of the agent that may start now. Call it whenever its mail arrives or its cell is ready. */
 export function pump(k: KernelState, agent: AgentEntry, nowMs: number): void {
@@ -28,17 +29,11 @@ export function pump(k: KernelState, agent: AgentEntry, nowMs: number): void {
 export function pumpWanting(k: KernelState, nowMs: number): void {
   for (const [name, lane] of k.lanes) {
     while (lane.running < lane.places) {
-      const [next = lane.first] = lane.first === undefined ? lane.wanting : [];
+      const next = nextInRow(k, lane);
       if (next === undefined) break;
-      const [agentId, left] = next;
-      lane.first = undefined;
-      lane.wanting.delete(agentId);
-      const agent = k.agents.get(agentId);
-      if (agent === undefined) continue;
       const before = lane.running;
-      startTurns(k, agent, nowMs, name);
-      // It wants more, and its weight says that its turn in the row is not over.
-      if (lane.running > before && left > 1 && lane.wanting.delete(agentId)) lane.first = [agentId, left - 1];
+      startTurns(k, next.entry, nowMs, name);
+      afterPlace(k, lane, next, lane.running > before);
     }
   }
 }
@@ -83,23 +78,17 @@ function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, one: strin
       if (closing && !isAnswer(k, lane)) continue;
       if (places !== undefined) {
         if (agent.turns.size >= k.settings.limits.turnsPerCellMax) return;
-        if (places.running >= places.places) {
-          want(places, agent);
+        if (!hasPlace(k, places, agent.spec.id)) {
+          wantPlace(k, places, agent);
           break;
         }
       }
       beginTurn(k, agent, lane, places, nowMs);
       if (one === undefined) continue;
-      if (ready.size > 0) want(places, agent);
+      if (ready.size > 0 && places !== undefined) wantPlace(k, places, agent);
       return;
     }
   }
-}
-
-/** At the end of the row, unless it has a place in it. */
-function want(lane: LaneState | undefined, { spec }: AgentEntry): void {
-  if (lane === undefined || lane.first?.[0] === spec.id || lane.wanting.has(spec.id)) return;
-  lane.wanting.set(spec.id, spec.weight ?? 1);
 }
 
 /** A turn in flight waits for what the session has to say; what came from outside is not begun for it. */
@@ -136,7 +125,7 @@ function beginTurn(
   if (agent.run !== undefined) agent.run.startedAtMs ??= nowMs;
   if (places !== undefined) {
     turn.holdsPlace = true;
-    places.running++;
+    takePlace(places, agent);
   }
   const { id, sessionKey } = mail.envelope.header;
   const waitedMs = nowMs - mail.atMs;

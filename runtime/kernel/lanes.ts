@@ -13,7 +13,8 @@
  * A lane that is not in the table has one place. Source: behaviour §5.2.
  */
 import type { EnvelopeHeader } from "./envelope.ts";
-import type { AgentEntry, KernelState, LaneState, SessionLane } from "./state.ts";
+import { type LaneState, makeLane } from "./places.ts";
+import type { AgentEntry, KernelState, SessionLane } from "./state.ts";
 
 /** The lanes with places of their own in the whole gateway, in the order in which one agent's turns are started. */
 export const sharedLanes = ["subagent", "main", "cron", "background"] as const;
@@ -44,11 +45,7 @@ export function laneOf({ lane, from }: EnvelopeHeader): string {
 }
 
 export function makeLanes(places: Readonly<Record<SharedLane, number>>): Map<string, LaneState> {
-  return new Map(sharedLanes.map((lane) => [lane, makeLane(places[lane])]));
-}
-
-function makeLane(places: number): LaneState {
-  return { places, running: 0, wanting: new Map(), first: undefined };
+  return new Map(sharedLanes.map((lane) => [lane, makeLane(lane, places[lane])]));
 }
 
 /** As many places from now on; turns that hold one keep it. */
@@ -64,7 +61,7 @@ export function stateOf(k: KernelState, lane: string): LaneState | undefined {
   if (lane === nested) return undefined;
   let state = k.lanes.get(lane);
   if (state === undefined) {
-    state = makeLane(1);
+    state = makeLane(lane, 1);
     k.lanes.set(lane, state);
   }
   return state;
@@ -84,14 +81,6 @@ export function readyOf(agent: AgentEntry, lane: string): Set<SessionLane> {
 function rank(lane: string): number {
   const at = order.indexOf(lane);
   return at === -1 ? order.length : at;
-}
-
-/** The agent is out of service, and wants no places. */
-export function wantsNoPlace(k: KernelState, agentId: string): void {
-  for (const lane of k.lanes.values()) {
-    lane.wanting.delete(agentId);
-    if (lane.first?.[0] === agentId) lane.first = undefined;
-  }
 }
 
 /** All lanes as they stand, for operators. */

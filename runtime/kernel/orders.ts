@@ -12,7 +12,7 @@
  */
 import { agentOfKey } from "./agent-of-key.ts";
 import { hasCell, pump, stopIfEmpty } from "./dispatch.ts";
-import { wantsNoPlace } from "./lanes.ts";
+import { wantsNoPlace } from "./places.ts";
 import { tellDown } from "./signals.ts";
 import { cancelRunsOf } from "./run-ends.ts";
 import type { AgentEntry, KernelState } from "./state.ts";
@@ -69,7 +69,7 @@ export function obey(k: KernelState, agent: AgentEntry, nowMs: number): void {
   }
   agent.phase = "parked";
   agent.reason = order.reason;
-  wantsNoPlace(k, agent.spec.id);
+  wantsNoPlace(k, agent);
   k.wantingCells.delete(agent.spec.id);
   tellDown(k, agent, "parked", order.reason);
   refuseWaitsForParked(k, agent);

@@ -14,8 +14,8 @@
 import { makeEntry } from "./agent-entry.ts";
 import { agentOfKey } from "./agent-of-key.ts";
 import type { AgentSpec } from "./agent-spec.ts";
-import { hasCell, pump, staysLive, stopIfEmpty } from "./dispatch.ts";
-import { wantsNoPlace } from "./lanes.ts";
+import { hasCell, pump, pumpWanting, staysLive, stopIfEmpty } from "./dispatch.ts";
+import { boundsChanged, wantsNoPlace } from "./places.ts";
 import { forgetCrashes, placeOrder } from "./orders.ts";
 import { forgetRights } from "./rights.ts";
 import { cancelRun, cancelRunsOf, dropEntry } from "./run-ends.ts";
@@ -48,6 +48,7 @@ export function changeAgent(k: KernelState, spec: AgentSpec, renew: boolean, now
   if (agent === undefined || agent.leaving !== undefined) return;
   const wasStill = staysLive(agent);
   agent.spec = spec;
+  boundsChanged(k, spec.id);
   // What an operator has ordered stands; so does its reason.
   const isCrashed = agent.phase === "parked" && agent.crashTimes.length > 0;
   if (renew && (hasCell(agent) || isCrashed) && agent.order === undefined) {
@@ -57,6 +58,8 @@ export function changeAgent(k: KernelState, spec: AgentSpec, renew: boolean, now
   note(k, "agent_changed", spec.id, renew ? "from its next cell on" : "from its next turn on");
   k.emit({ type: "agent-changed", agentId: spec.id });
   if (!wasStill && staysLive(agent)) k.astir.add(agent);
+  // Its runs as well, where it has more places now.
+  pumpWanting(k, nowMs);
   pump(k, agent, nowMs);
 }
 
@@ -68,7 +71,7 @@ export function removeAgent(k: KernelState, agentId: string, nowMs: number): voi
   k.leaving.add(agent);
   k.astir.add(agent);
   for (const ready of agent.ready.values()) ready.clear();
-  wantsNoPlace(k, agentId);
+  wantsNoPlace(k, agent);
   k.wantingCells.delete(agentId);
   for (const lane of agent.lanes.values()) {
     for (const mail of lane.queue.splice(0)) endLeft(k, agent, mail);

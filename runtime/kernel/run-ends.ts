@@ -10,7 +10,7 @@ import { appendBegins, appendEnds, release } from "./depth.ts";
 import { endCell, hasCell, markReady, pumpWanting } from "./dispatch.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
-import { wantsNoPlace } from "./lanes.ts";
+import { wantsNoPlace } from "./places.ts";
 import { completionAdmission, type RunEnd, type RunRow } from "./run-rows.ts";
 import { giveRunPlaceBack } from "./run-lane.ts";
 import { findSpent } from "./run-tree.ts";
@@ -30,7 +30,7 @@ export function cancelRun(k: KernelState, entry: AgentEntry, end: Ending, nowMs:
   if (run === undefined || run.phase === "reporting" || run.phase === "over") return 0;
   const isNew = run.end === undefined;
   run.end ??= end;
-  wantsNoPlace(k, entry.spec.id);
+  wantsNoPlace(k, entry);
   let ended = isNew ? 1 : 0;
   if (isNew) ended += cancelBelow(k, run.row, nowMs);
   if (run.phase === "storing") return ended;
@@ -243,7 +243,7 @@ export function forgetRun(k: KernelState, entry: AgentEntry): void {
   k.pairings.revoke(run.pairingId);
   entry.slots = new Map();
   giveRunPlaceBack(k, entry);
-  wantsNoPlace(k, entry.spec.id);
+  wantsNoPlace(k, entry);
   k.wantingCells.delete(entry.spec.id);
   k.runs.delete(run.row.sessionKey);
   const siblings = k.children.get(run.row.requesterSessionKey);

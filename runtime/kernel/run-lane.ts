@@ -1,9 +1,10 @@
 /**
- * Lane `subagent`: how many runs work at a time, over all agents, first come first served. A run takes its place before its cell
- * starts, and gives it back while it waits for a child or anybody else and between its turns, so that whoever it waits for can
- * have it, at any depth and with one place (A4.4).
+ * Lane `subagent`: how many runs work at a time, over all agents. A run takes its place before its cell starts, and gives it back
+ * while it waits for a child or anybody else and between its turns, so that whoever it waits for can have it, at any depth and
+ * with one place (A4.4). Whose turn it is among those that wait: `places.ts`.
  */
 import { stateOf } from "./lanes.ts";
+import { freePlace, hasPlace, takePlace, wantPlace } from "./places.ts";
 import { noteRun } from "./run-notes.ts";
 import { findSpent } from "./run-tree.ts";
 import type { AgentEntry, KernelState } from "./state.ts";
@@ -13,7 +14,7 @@ export const runLane = "subagent";
 
 /** Whether the run may go on; if not, it waits in the row. `isNext`: it was the first of that. */
 export function takeRunPlace(k: KernelState, entry: AgentEntry, isNext: boolean): boolean {
-  const { run, spec } = entry;
+  const { run } = entry;
   if (run === undefined || run.holdsPlace) return true;
   if (run.end !== undefined || run.phase !== "alive") return false;
   if (findSpent(k, entry) !== undefined) {
@@ -23,8 +24,8 @@ export function takeRunPlace(k: KernelState, entry: AgentEntry, isNext: boolean)
   }
   const lane = stateOf(k, runLane);
   if (lane === undefined) return true;
-  if (lane.running >= lane.places || (!isNext && lane.wanting.size > 0)) {
-    if (!lane.wanting.has(spec.id)) lane.wanting.set(spec.id, 1);
+  if (!hasPlace(k, lane, run.row.agentId) || (!isNext && (lane.wanting.size > 0 || lane.runs.has(run.row.agentId)))) {
+    wantPlace(k, lane, entry);
     return false;
   }
   hold(k, entry);
@@ -36,16 +37,16 @@ export function takeRunPlaceAgain(k: KernelState, entry: AgentEntry): void {
   if (entry.run !== undefined && !entry.run.holdsPlace && entry.run.phase === "alive") hold(k, entry);
 }
 
-function hold(k: KernelState, { run }: AgentEntry): void {
+function hold(k: KernelState, entry: AgentEntry): void {
   const lane = stateOf(k, runLane);
-  if (run === undefined || lane === undefined) return;
-  run.holdsPlace = true;
-  lane.running++;
+  if (entry.run === undefined || lane === undefined) return;
+  entry.run.holdsPlace = true;
+  takePlace(lane, entry);
 }
 
-export function giveRunPlaceBack(k: KernelState, { run }: AgentEntry): void {
+export function giveRunPlaceBack(k: KernelState, entry: AgentEntry): void {
   const lane = stateOf(k, runLane);
-  if (run?.holdsPlace !== true || lane === undefined) return;
-  run.holdsPlace = false;
-  lane.running--;
+  if (entry.run?.holdsPlace !== true || lane === undefined) return;
+  entry.run.holdsPlace = false;
+  freePlace(k, lane, entry);
 }

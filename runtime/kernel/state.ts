@@ -13,6 +13,7 @@
 import type { AuditType } from "./audit-types.ts";
 import type { Admission } from "./admit.ts";
 import type { AgentSpec } from "./agent-spec.ts";
+import type { LaneState } from "./places.ts";
 import type { Asks } from "./asks.ts";
 import type { Chain } from "./chains.ts";
 import type {
@@ -74,19 +75,6 @@ export interface SessionLane {
   running: Turn | undefined;
   /** What is collected begins at this time, if nothing more comes. */
   quietAtMs: number | undefined;
-}
-
-export interface LaneState {
-  places: number;
-  /** Turns that hold one. */
-  running: number;
-  /**
-   * Agents with mail that only lacks a place, in the order in which they get one, each with the places that it still gets
-   * before its turn is over: that is the fairness between agents.
-   */
-  readonly wanting: Map<string, number>;
-  /** The one whose turn in the row has begun and is not over. */
-  first: readonly [agentId: string, left: number] | undefined;
 }
 
 export interface Turn {

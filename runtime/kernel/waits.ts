@@ -9,6 +9,7 @@ import type { Failure, Outcome } from "./envelope.ts";
 import { isErrorCode, type Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
 import { laneOf, stateOf } from "./lanes.ts";
+import { freePlace, takePlace } from "./places.ts";
 import { giveRunPlaceBack, takeRunPlaceAgain } from "./run-lane.ts";
 import type { AgentEntry, AppendTicket, Effect, KernelState, Turn } from "./state.ts";
 import { forgetCall, noteAnswer } from "./loops.ts";
@@ -234,18 +235,18 @@ export function takePlaceAgain(k: KernelState, turn: Turn): void {
     return;
   }
   const lane = stateOf(k, laneOf(turn.mail.envelope.header));
-  if (lane === undefined) return;
+  if (lane === undefined || agent === undefined) return;
   turn.holdsPlace = true;
-  lane.running++;
+  takePlace(lane, agent);
 }
 
 export function givePlaceBack(k: KernelState, turn: Turn): void {
   const agent = k.agents.get(turn.agentId);
   if (agent?.run !== undefined) giveRunPlaceBack(k, agent);
-  if (!turn.holdsPlace) return;
+  if (!turn.holdsPlace || agent === undefined) return;
   turn.holdsPlace = false;
   const lane = stateOf(k, laneOf(turn.mail.envelope.header));
-  if (lane !== undefined) lane.running--;
+  if (lane !== undefined) freePlace(k, lane, agent);
 }
 
 /** Gives the answer to whoever waits for the envelope, once. `isStored`: a repeated ask finds it in the `done` marker. */

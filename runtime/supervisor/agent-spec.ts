@@ -14,6 +14,7 @@ export function specOf(
   return {
     id: agent.id,
     maxConcurrent: agent.maxConcurrent,
+    ...(agent.lanes === undefined ? {} : { lanes: agent.lanes }),
     ...(agent.weight === undefined ? {} : { weight: agent.weight }),
     mailbox: agent.mailbox,
     clamp: clamped === "off" ? "none" : clamped,

@@ -1,9 +1,11 @@
 /**
  * What holds in the kernel after every step, whatever happens. Throws with what is broken.
  */
+import { isDeepStrictEqual } from "node:util";
 import { agentOfKey } from "../../runtime/kernel/agent-of-key.ts";
 import { laneOf } from "../../runtime/kernel/lanes.ts";
 import type { Kernel } from "../../runtime/kernel/kernel.ts";
+import { hasPlace, isAtBound, placesOf } from "../../runtime/kernel/places.ts";
 import { runLane } from "../../runtime/kernel/run-lane.ts";
 import { entryId } from "../../runtime/kernel/runs.ts";
 import { isSubagentKey } from "../../runtime/routing/index.ts";
@@ -47,7 +49,11 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
   const wrong = (what: string): never => {
     throw new Error(`${when}: ${what}`);
   };
-  const holding = new Map<string, number>();
+  const holding = new Map<string, Map<string, number>>();
+  const holds = (name: string, agentId: string): void => {
+    const inLane = holding.get(name) ?? new Map<string, number>();
+    holding.set(name, inLane.set(agentId, (inLane.get(agentId) ?? 0) + 1));
+  };
   let live = 0;
   for (const agent of k.agents.values()) {
     const id = agent.spec.id;
@@ -56,12 +62,12 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
       if (!k.pairings.isLive(pairing)) wrong(`slot ${slot} of ${id} is of ${pairing}, which is gone`);
       if (slot >= agent.nextSlot) wrong(`slot ${slot} of ${id} will be given again`);
     }
-    if (agent.run?.holdsPlace === true) holding.set(runLane, (holding.get(runLane) ?? 0) + 1);
+    if (agent.run?.holdsPlace === true) holds(runLane, placesOf(agent));
     let held = 0;
     let suspects = 0;
     for (const turn of agent.turns.values()) {
       const name = laneOf(turn.mail.envelope.header);
-      if (turn.holdsPlace) holding.set(name, (holding.get(name) ?? 0) + 1);
+      if (turn.holdsPlace) holds(name, id);
       for (const { suspect } of [turn.mail, ...turn.taken, ...turn.taking]) if (suspect) suspects++;
       held += 1 + turn.taken.length + turn.taking.length;
       const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
@@ -121,9 +127,19 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
     }
   for (const { spec } of k.roomy) wrong(`a place at ${spec.id} is free, and nobody is asked whether he waits for it`);
   if (k.asks.size > k.settings.limits.asksMax) wrong(`${k.asks.size} asks wait`);
-  for (const [name, { running }] of k.lanes)
-    if (running !== (holding.get(name) ?? 0))
-      wrong(`lane ${name} counts ${running} turns and has ${holding.get(name) ?? 0}`);
+  for (const [name, lane] of k.lanes) {
+    const found = holding.get(name) ?? new Map<string, number>();
+    const sum = [...found.values()].reduce((all, one) => all + one, 0);
+    if (lane.running !== sum) wrong(`lane ${name} counts ${lane.running} turns and has ${sum}`);
+    if (!isDeepStrictEqual(lane.held, found))
+      wrong(`lane ${name} counts ${JSON.stringify([...lane.held])} by agent and has ${JSON.stringify([...found])}`);
+    for (const agentId of lane.atBound)
+      if (!isAtBound(k, lane, agentId))
+        wrong(`${agentId} may have a further place in lane ${name}, and stands beside the row`);
+    for (const [agentId, runs] of lane.runs)
+      if (runs.size === 0 || !(lane.wanting.has(agentId) || lane.atBound.has(agentId) || lane.first?.[0] === agentId))
+        wrong(`runs of ${agentId} want a place in lane ${name}, and it is not in the row`);
+  }
   if (live !== k.liveCells) wrong(`${k.liveCells} live cells are counted, ${live} there`);
   if (live > k.settings.liveCellsMax) wrong(`${live} live cells, the budget is ${k.settings.liveCellsMax}`);
 }
@@ -175,10 +191,11 @@ function checkNotStalled(
   const { run } = agent;
   const own = k.lanes.get(runLane);
   const ready = [...agent.ready].some(([name, sessions]) => {
+    if (sessions.size === 0) return false;
     if (run !== undefined)
-      return sessions.size > 0 && run.end === undefined && (run.holdsPlace || (own?.running ?? 0) < (own?.places ?? 0));
+      return run.end === undefined && (run.holdsPlace || (own !== undefined && hasPlace(k, own, run.row.agentId)));
     const places = k.lanes.get(name);
-    return sessions.size > 0 && (places === undefined || places.running < places.places);
+    return places === undefined || hasPlace(k, places, agent.spec.id);
   });
   // Before the gateway is up, a permanent agent is no concern of the tick.
   if (restart === "permanent" && agent.phase === "dormant" && k.astir.has(agent))
@@ -199,9 +216,9 @@ export function leaks(kernel: Kernel): readonly string[] {
   };
   expectNone("mail", k.mail.size);
   expectNone("asks", k.asks.size);
-  for (const [name, { running, wanting, first }] of k.lanes) {
-    expectNone(`places of ${name}`, running);
-    expectNone(`wanting ${name}`, wanting.size + (first === undefined ? 0 : 1));
+  for (const [name, { running, held, wanting, atBound, runs, first }] of k.lanes) {
+    expectNone(`places of ${name}`, running + held.size);
+    expectNone(`wanting ${name}`, wanting.size + atBound.size + runs.size + (first === undefined ? 0 : 1));
   }
   expectNone("crowded", k.crowded.size);
   expectNone("drops", k.drops.size);

@@ -111,6 +111,8 @@ function makeWorld(random: Random, options: WorldOptions): World {
   const specs = makeChildSpecs(agents, makeRandom(seed + 2));
   const ofQueues = makeRandom(seed + 3);
   const queues = makeQueues(sessions, ofQueues);
+  /** Places of lane `main` for each agent; 0: no bound of its own. */
+  const bound = makeRandom(seed + 4).below(3);
   const takes = ofQueues.chance(0.3);
   // In few worlds half of the rights are not there from the start, so that messages are kept until an operator decides.
   const missing = seed % 16 === 2 ? pairings.filter(({ verbs }, at) => verbs.includes("send") && at % 2 === 1) : [];
@@ -120,7 +122,12 @@ function makeWorld(random: Random, options: WorldOptions): World {
     pairings: pairings.filter((pairing) => !missing.includes(pairing)),
     script: makeScript(() => book, takes),
     queueOf: ({ sessionKey }) => queues.get(sessionKey),
-    spec: (id) => ({ maxConcurrent, mailbox: mailboxes.get(id) ?? {}, ...specs.get(id) }),
+    spec: (id) => ({
+      maxConcurrent,
+      ...(bound === 0 ? {} : { lanes: { main: bound } }),
+      mailbox: mailboxes.get(id) ?? {},
+      ...specs.get(id),
+    }),
     mainLaneConcurrent: 1 + random.below(3),
     // Who is permanent gives its place to nobody.
     liveCellsMax: random.chance(0.3) && specs.size === 0 ? Math.max(1, agents.length - 1) : agents.length,

@@ -28,9 +28,13 @@ export function runRunWorld(
 ): { readonly problems: readonly string[]; readonly reached: ReadonlySet<string>; readonly runs: number } {
   const random = makeRandom(seed);
   const agents = ["main", "raul"].slice(0, 1 + random.below(2));
+  const seedOfDriver = random.below(2 ** 31);
+  /** Places of lane `subagent` for each agent; 0: no bound of its own. */
+  const bound = makeRandom(seedOfDriver + 1).below(3);
   const driver = makeDriver({
-    seed: random.below(2 ** 31),
+    seed: seedOfDriver,
     agents,
+    spec: () => (bound === 0 ? {} : { lanes: { subagent: bound } }),
     script: act,
     pairings: [
       ...openPairings(agents),

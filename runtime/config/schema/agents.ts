@@ -341,6 +341,23 @@ const entryKeys = () => ({
     "Turns of this agent at a time, over different sessions. Default: 4.",
     z.int().positive().optional(),
   ),
+  lanes: key(
+    "Places of a shared lane that it may hold at a time, beside `maxConcurrent`.",
+    z
+      .strictObject({
+        main: key("What came from outside. Default: as many as the lane has.", z.int().positive().exactOptional()),
+        subagent: key(
+          "Sub-agents that work as this agent, whoever asked for them. Default: as many as the lane has.",
+          z.int().positive().exactOptional(),
+        ),
+        cron: key("Timers. Default: as many as the lane has.", z.int().positive().exactOptional()),
+        background: key(
+          "Work that nobody waits for. Default: as many as the lane has.",
+          z.int().positive().exactOptional(),
+        ),
+      })
+      .optional(),
+  ),
   weight: key(
     "Places of a lane that it gets in a row while other agents want one too. Default: 1.",
     z.int().min(1).max(limits.laneWeightMax).optional(),

@@ -242,10 +242,12 @@ describe("agents", () => {
             model: "q/m",
             sandbox: { mode: "non-main" },
             maxConcurrent: 1,
+            lanes: { cron: 1, subagent: 2 },
           },
         ],
       },
     });
+    expect(resolved.agents[0]).not.toHaveProperty("lanes");
     expect(resolved.agents).toMatchObject([
       {
         module: "relay",
@@ -260,6 +262,7 @@ describe("agents", () => {
         model: "q/m",
         sandboxMode: "non-main",
         maxConcurrent: 1,
+        lanes: { cron: 1, subagent: 2 },
       },
     ]);
   });

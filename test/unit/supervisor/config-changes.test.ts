@@ -20,6 +20,10 @@ const agent = fc.record(
     id: fc.constantFrom(...ids),
     maxConcurrent: fc.integer({ min: 1, max: 9 }),
     weight: fc.integer({ min: 1, max: 9 }),
+    lanes: fc.record(
+      { main: fc.integer({ min: 1, max: 3 }), subagent: fc.integer({ min: 1, max: 3 }) },
+      { requiredKeys: [] },
+    ),
     name: fc.string({ maxLength: 3 }),
     options: fc.record({ a: fc.integer({ min: 0, max: 1 }) }),
     mailbox: fc.record({
