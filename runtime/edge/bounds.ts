@@ -8,6 +8,7 @@ type Name =
   | "socketsBufferedBytesMax"
   | "deltaBufferedBytesMax"
   | "deltaPaceMs"
+  | "wholeTextCharsPerSecond"
   | "handshakeMs"
   | "tickMs"
   | "presencePaceMs"

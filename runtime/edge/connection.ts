@@ -32,6 +32,7 @@ import type { Client, DeviceAnswer, DeviceAttempt, DoorRefusal } from "./port.ts
 import { holdsScope } from "../../auth/scopes.ts";
 import { eventScope } from "./methods.ts";
 import type { Reader, SendBudget } from "./send-budget.ts";
+import type { StreamPart } from "./streams.ts";
 import type { WireError } from "./wire-error.ts";
 
 export interface ConnectionDeps {
@@ -62,8 +63,11 @@ export interface Connection extends Reader {
   readonly deviceId: string | undefined;
   /** It was admitted for the shared token or password alone. */
   readonly isShared: boolean;
-  /** To an admitted client with the event's scope (`operator.read` unless it says otherwise); numbered in the order of the calls. `lossy` events are left out when the client is slow. */
-  sendEvent(event: string, payloadJson: string, lossy: boolean, state?: StateVersion): void;
+  /**
+   * To an admitted client with the event's scope (`operator.read` unless it says otherwise); numbered in the order of the calls. Of a stream a
+   * slow client misses what does not end it, and from there on, as one that came later, what does not hold all text so far.
+   */
+  sendEvent(event: string, payloadJson: string, part?: StreamPart, state?: StateVersion): void;
   readonly connId: string;
   /** To this client alone, whatever its scopes; what comes before its hello follows on that. False: it is not admitted, or is leaving. */
   tell(event: string, payloadJson: string): boolean;
@@ -91,6 +95,8 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   let greeting: RequestFrame[] | undefined;
   /** What it is told before its hello, likewise. The kernel's side may know that it is admitted before this does. */
   const untold: [event: string, payloadJson: string][] = [];
+  /** Runs of which it has all text so far: no more than there are that stream. */
+  const followed = new Set<string>();
   let closing: { code: number; reason: string } | undefined;
 
   const send = (text: string): void => {
@@ -99,6 +105,14 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
     const before = ws.bufferedAmount;
     ws.send(text);
     deps.budget.grew(ws.bufferedAmount - before);
+  };
+
+  /** Whether it gets this part of a stream. */
+  const follow = ({ runId, is }: StreamPart): boolean => {
+    const isLeftOut = is !== "end" && ws.bufferedAmount > bounds.deltaBufferedBytesMax;
+    if (is === "end" || isLeftOut) followed.delete(runId);
+    else if (is === "whole") followed.add(runId);
+    return is === "end" || followed.has(runId);
   };
 
   const close = (code: number, reason: string): void => {
@@ -275,9 +289,9 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
     get isShared() {
       return isShared;
     },
-    sendEvent: (event, payloadJson, lossy, state) => {
+    sendEvent: (event, payloadJson, part, state) => {
       if (client === undefined || !holdsScope(client.scopes, eventScope(event))) return;
-      if (lossy && ws.bufferedAmount > bounds.deltaBufferedBytesMax) return;
+      if (part !== undefined && !follow(part)) return;
       send(formatEvent(event, payloadJson, (eventSeq += 1), state));
     },
     connId,

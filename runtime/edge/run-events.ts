@@ -4,9 +4,10 @@
  *
  *     task running → agent lifecycle start → (agent assistant → chat delta)* → agent lifecycle end → chat final → task ended
  *
- * A turn that is handled again begins again. `seq` counts the `agent` events of one run from 1.
+ * A turn that is handled again begins again. `agent assistant` has all text so far where `chat delta` has it. `seq` counts the `agent` events of one run from 1.
  */
 import type { ChatEvent, RunBegan } from "./port.ts";
+import type { StreamPart } from "./streams.ts";
 
 interface Follow {
   readonly run: RunBegan;
@@ -15,36 +16,37 @@ interface Follow {
 
 export interface RunEvents {
   began(run: RunBegan): void;
-  chat(event: ChatEvent, lossy: boolean): void;
+  chat(event: ChatEvent, part: StreamPart): void;
 }
 
 export function makeRunEvents(
   now: () => number,
-  tell: (event: "agent" | "chat" | "task", payload: object, lossy: boolean) => void,
+  tell: (event: "agent" | "chat" | "task", payload: object, part?: StreamPart) => void,
 ): RunEvents {
   /** Runs that began and have not ended: no more than turns run. */
   const follows = new Map<string, Follow>();
 
-  const tellAgent = (follow: Follow, stream: "assistant" | "lifecycle", data: object, lossy: boolean): void => {
+  const tellAgent = (follow: Follow, stream: "assistant" | "lifecycle", data: object, part?: StreamPart): void => {
     const { runId, sessionKey, agentId } = follow.run;
     follow.seq += 1;
-    tell("agent", { runId, sessionKey, agentId, stream, data, seq: follow.seq, ts: now() }, lossy);
+    tell("agent", { runId, sessionKey, agentId, stream, data, seq: follow.seq, ts: now() }, part);
   };
 
   return {
     began: (run) => {
       const follow: Follow = { run, seq: 0 };
       follows.set(run.runId, follow);
-      tell("task", { action: "upserted", task: taskOf(run, run.startedAt, { status: "running" }) }, false);
-      tellAgent(follow, "lifecycle", { phase: "start", startedAt: run.startedAt }, false);
+      tell("task", { action: "upserted", task: taskOf(run, run.startedAt, { status: "running" }) });
+      tellAgent(follow, "lifecycle", { phase: "start", startedAt: run.startedAt });
     },
-    chat: (event, lossy) => {
+    chat: (event, part) => {
       const follow = follows.get(event.runId);
-      if (follow === undefined) return tell("chat", event, lossy);
+      if (follow === undefined) return tell("chat", event, part);
       const { state, deltaText = "", message, errorMessage } = event;
       if (state === "delta") {
-        tellAgent(follow, "assistant", { text: message?.content[0].text ?? "", delta: deltaText }, lossy);
-        return tell("chat", event, lossy);
+        const whole = message === undefined ? {} : { text: message.content[0].text };
+        tellAgent(follow, "assistant", { ...whole, delta: deltaText }, part);
+        return tell("chat", event, part);
       }
       follows.delete(event.runId);
       const [startedAt, endedAt] = [follow.run.startedAt, now()];
@@ -52,9 +54,9 @@ export function makeRunEvents(
       const phase = state === "error" ? "error" : "end";
       const stopReason = event.stopReason ?? state;
       const data = { phase, startedAt, endedAt, aborted: state === "aborted", stopReason, ...failed };
-      tellAgent(follow, "lifecycle", data, false);
-      tell("chat", event, false);
-      tell("task", { action: "upserted", task: taskOf(follow.run, endedAt, { ...ends[state], endedAt }) }, false);
+      tellAgent(follow, "lifecycle", data);
+      tell("chat", event, part);
+      tell("task", { action: "upserted", task: taskOf(follow.run, endedAt, { ...ends[state], endedAt }) });
     },
   };
 }

@@ -19,7 +19,7 @@ import type { StateVersion } from "./frames.ts";
 import type { Hello } from "./hello.ts";
 import { makeRunEvents } from "./run-events.ts";
 import { makeSendBudget } from "./send-budget.ts";
-import { makeStreams } from "./streams.ts";
+import { makeStreams, type StreamPart } from "./streams.ts";
 import { clientAddress, identify, type Proxies } from "./trusted-proxy.ts";
 import { httpStatus } from "./wire-error.ts";
 
@@ -74,13 +74,13 @@ export function makeSockets(deps: SocketDeps): Sockets {
     for (const connection of connections.keys()) connection.sendTick(payload);
   }, deps.bounds.tickMs);
 
-  const tell = (event: string, payload: object, lossy = false, state?: StateVersion): void => {
+  const tell = (event: string, payload: object, part?: StreamPart, state?: StateVersion): void => {
     if (connections.size === 0) return;
     const payloadJson = JSON.stringify(payload);
-    for (const connection of connections.keys()) connection.sendEvent(event, payloadJson, lossy, state);
+    for (const connection of connections.keys()) connection.sendEvent(event, payloadJson, part, state);
   };
   const runEvents = makeRunEvents(deps.now, tell);
-  const streams = makeStreams(deps.bounds.deltaPaceMs, deps.now, (payload, lossy) => runEvents.chat(payload, lossy));
+  const streams = makeStreams(deps.bounds, deps.now, (payload, part) => runEvents.chat(payload, part));
   const publish = (events: readonly GatewayEvent[]): void => {
     for (const { event, payload } of events) {
       if (event === "agents") deps.hello.agentsChanged();
@@ -91,7 +91,7 @@ export function makeSockets(deps: SocketDeps): Sockets {
   };
 
   return {
-    tell: (event, payload, state) => tell(event, payload, false, state),
+    tell: (event, payload, state) => tell(event, payload, undefined, state),
     upgrade: (request, socket, head, entrance) => {
       // Until `ws` takes over, nobody else listens for the other end's reset.
       const onError = (): void => void socket.destroy();

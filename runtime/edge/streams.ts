@@ -1,8 +1,11 @@
 /**
- * What streams, as sockets hear it. The kernel's side tells new text alone; the wire repeats all text so far with each
- * `delta` (protocol.md), which costs more the longer the answer is. So the text is put together here, off the main thread, and what
- * an agent streams within `deltaPaceMs` becomes one event. Everything that came before the end of a run is told before it.
+ * What streams, as sockets hear it. The kernel's side tells new text alone; the wire repeats all text so far beside each
+ * `delta` (protocol.md), which would cost more the longer the answer is. So the text is put together here, off the main thread: what
+ * an agent streams within `deltaPaceMs` becomes one event, and of a long text most events hold what is new and nothing else. All of it is
+ * told when it has grown by an eighth, or when no more than `wholeTextCharsPerSecond` come of it: so the bytes of an answer are a
+ * multiple of its length and of its time, not its square. Everything that came before the end of a run is told before it.
  */
+import type { EdgeBounds } from "./bounds.ts";
 import type { ChatEvent } from "./port.ts";
 
 interface Stream {
@@ -11,6 +14,9 @@ interface Stream {
   fresh: string;
   /** The latest delta; it stands for all that `fresh` holds. */
   last: ChatEvent;
+  /** How long the text was when all of it was told, and when that was; 0: never. */
+  wholeChars: number;
+  wholeAtMs: number;
   pause: NodeJS.Timeout | undefined;
 }
 
@@ -20,19 +26,35 @@ export interface Streams {
   close(): void;
 }
 
-/** `tell` gets what goes to the sockets. `lossy`: a later event holds it as well, so that it may be left out. */
+/**
+ * What an event is of the stream of its run: all text so far; what came since the event before, which means nothing to who missed that;
+ * or its end. Of those before the end a slow reader may miss any, since a later one holds it as well.
+ */
+export interface StreamPart {
+  readonly runId: string;
+  readonly is: "whole" | "more" | "end";
+}
+
+/** `tell` gets what goes to the sockets. */
 export function makeStreams(
-  deltaPaceMs: number,
+  { deltaPaceMs, wholeTextCharsPerSecond }: Pick<EdgeBounds, "deltaPaceMs" | "wholeTextCharsPerSecond">,
   now: () => number,
-  tell: (event: ChatEvent, lossy: boolean) => void,
+  tell: (event: ChatEvent, part: StreamPart) => void,
 ): Streams {
   const streams = new Map<string, Stream>();
 
   const flush = (stream: Stream): void => {
-    const { fresh: deltaText, text } = stream;
+    const { fresh: deltaText, text, last, wholeChars, wholeAtMs } = stream;
+    const { runId } = last;
+    const atMs = now();
     stream.fresh = "";
-    const message = { role: "assistant", content: [{ type: "text", text }], timestamp: now() } as const;
-    tell({ ...stream.last, deltaText, message }, true);
+    const isWhole =
+      text.length * 8 >= wholeChars * 9 || ((atMs - wholeAtMs) / 1_000) * wholeTextCharsPerSecond >= text.length;
+    if (!isWhole) return tell({ ...last, deltaText }, { runId, is: "more" });
+    stream.wholeChars = text.length;
+    stream.wholeAtMs = atMs;
+    const message = { role: "assistant", content: [{ type: "text", text }], timestamp: atMs } as const;
+    tell({ ...last, deltaText, message }, { runId, is: "whole" });
   };
 
   const rest = (stream: Stream): void => {
@@ -48,12 +70,13 @@ export function makeStreams(
   const grow = (event: ChatEvent): void => {
     let stream = streams.get(event.runId);
     if (stream === undefined) {
-      stream = { text: "", fresh: "", last: event, pause: undefined };
+      stream = { text: "", fresh: "", last: event, wholeChars: 0, wholeAtMs: 0, pause: undefined };
       streams.set(event.runId, stream);
     } else if (event.seq === 1) {
       // The turn is handled again, after its cell ended: it begins anew.
       stream.text = "";
       stream.fresh = "";
+      stream.wholeChars = 0;
     }
     stream.text += event.deltaText ?? "";
     stream.fresh += event.deltaText ?? "";
@@ -72,7 +95,7 @@ export function makeStreams(
         clearTimeout(stream.pause);
         if (stream.fresh !== "") flush(stream);
       }
-      tell(event, false);
+      tell(event, { runId: event.runId, is: "end" });
     },
     close() {
       for (const { pause } of streams.values()) clearTimeout(pause);

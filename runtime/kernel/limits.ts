@@ -345,8 +345,13 @@ export const limits = {
   requestsPerSocketMax: 256,
   /** Bytes waiting for a slow WebSocket above which streamed text (`delta`) is left out; the final text still comes. */
   deltaBufferedBytesMax: 1_048_576,
-  /** What one run streams within this time is one `delta`: each of them repeats all text so far, and a reader sees no more often. */
+  /** What one run streams within this time is one `delta`: a reader sees no more often. */
   deltaPaceMs: 50,
+  /**
+   * Characters of all text so far that the deltas of one run repeat in a second, for clients that read nothing else of them; a text that has
+   * grown by an eighth is repeated in any case. At `deltaPaceMs` each delta of up to 3,276 characters holds all of them.
+   */
+  wholeTextCharsPerSecond: 65_536,
   /** Difference between a device proof's `signedAt` and our clock. Source: protocol.md. */
   deviceSkewMs: 120_000,
   /** Bytes of the path of a unix socket: Linux takes 107, macOS 103. */

@@ -703,6 +703,30 @@ describe("events", () => {
     expect(await next()).toBe("new");
   });
 
+  it("of a long text hold what is new alone, but for who came in the middle: that one waits for all of it", async () => {
+    const { port, edge } = await openEdge({ bounds: { deltaPaceMs: 1, wholeTextCharsPerSecond: 1 } });
+    const [early, late] = [openClient(port), openClient(port)];
+    await early.connect();
+    const long = "x".repeat(1_000);
+    const shown = async (client: typeof early) => {
+      const { message, deltaText } = (await client.next(isEvent("chat"))).payload;
+      return [deltaText.length, message?.content[0].text.length];
+    };
+    await edge.publish([delta(long, "r", 1)]);
+    expect(await shown(early)).toEqual([1_000, 1_000]);
+    await late.connect();
+    await edge.publish([delta("more", "r", 2)]);
+    expect(await shown(early)).toEqual([4, undefined]);
+    await edge.publish([delta(long, "r", 3)]);
+    expect(await shown(early)).toEqual([1_000, 2_004]);
+    await edge.publish([delta("end", "r", 4)]);
+    expect(await shown(early)).toEqual([3, undefined]);
+    expect([await shown(late), await shown(late)]).toEqual([
+      [1_000, 2_004],
+      [3, undefined],
+    ]);
+  });
+
   it("end with shutdown and 1012 when the edge closes", async () => {
     const { port, edge } = await openEdge();
     const client = openClient(port);

@@ -402,10 +402,14 @@ export function openPage(settings: PageSettings): Page {
   };
 }
 
-/** Two deltas of a run as one; the later one has all text when it has any. */
+/** Two deltas of a run as one. Each has what is new, and may have all text so far. */
 function joinDeltas(earlier: ChatEvent, later: ChatEvent): ChatEvent {
   if (chatText(later) !== undefined) return later;
-  return { ...earlier, ...later, deltaText: (earlier.deltaText ?? "") + (later.deltaText ?? "") };
+  const { message, deltaText = "" } = earlier;
+  const added = later.deltaText ?? "";
+  const joined = { ...earlier, ...later, deltaText: deltaText + added };
+  if (message === undefined) return joined;
+  return { ...joined, message: { ...message, content: [{ type: "text", text: (chatText(earlier) ?? "") + added }] } };
 }
 
 /** Parts of the state that components watch one by one, so that streamed text does not render the lists again. */

@@ -64,6 +64,27 @@ describe("a message", () => {
     expect(page.view.isRunning.value).toBe(false);
   });
 
+  it("grows by what is new alone, also when several events come before the page is drawn", async () => {
+    const { page, gateway, connect, drawFrame, shown } = open();
+    await connect();
+    page.write("tell me");
+    page.send();
+    gateway.link.answer("chat.send", { runId: "r1", status: "started" });
+    await settled();
+    const more = (deltaText: string) => {
+      const { message: _, ...event } = answer("r1", "delta", "");
+      return { ...event, deltaText };
+    };
+    gateway.link.event("chat", { ...answer("r1", "delta", "Once "), deltaText: "Once " }, 1);
+    gateway.link.event("chat", more("upon "), 2);
+    gateway.link.event("chat", more("a "), 3);
+    drawFrame();
+    expect(shown().at(-1)).toBe("assistant streaming: Once upon a ");
+    gateway.link.event("chat", more("time"), 4);
+    drawFrame();
+    expect(shown().at(-1)).toBe("assistant streaming: Once upon a time");
+  });
+
   it("is not sent when it is blank, or while there is no connection, and the draft stays", async () => {
     const { page, gateway, connect } = open();
     await connect();
