@@ -450,6 +450,11 @@ export const limits = {
   auditRowsPerCall: 1_000,
   /** Rows about what was refused at the door in a minute, whoever was; the rest is one row. */
   doorRefusalsPerMinuteMax: 300,
+  /** Rows of one type about one subject (a program that is refused, who asks nodes) in this time; the rest is one row. */
+  auditRowsPerMinuteMax: 60,
+  auditWindowMs: 60_000,
+  /** Subjects that are told apart in that time: programs and clients have names, of which a configuration has dozens. */
+  auditSubjectsPerMinuteMax: 200,
   /** Calls of the store that one listing makes before it says where to go on. */
   auditCallsMax: 20,
   /** Rows of one listing. */
@@ -655,6 +660,8 @@ export const limits = {
   configWritesMs: 60_000,
   /** How often files are looked at where the system cannot watch their folder. */
   configPollMs: 5_000,
+  /** How long a file that is written all the time waits to be read, if `gateway.reload.debounceMs` does not say longer. */
+  configChangesMsMax: 5_000,
   /** `$include` inside included files, and files in all. Source for the depth: behaviour §1.1. */
   configIncludeDepthMax: 10,
   configFilesMax: 100,

@@ -56,7 +56,8 @@ export function makeAuditAnchors(deps: {
       log.error({ what, detail }, "the audit trail is not what the last process left: see cloister audit verify");
       const row = {
         atMs: nowMs(),
-        type: "audit_broken",
+        // The operator may have replaced the key, which the logs tell as well.
+        type: what === "key" ? "audit_key" : "audit_broken",
         subject: "gateway",
         object: "audit",
         decision: "noted",

@@ -2,7 +2,7 @@
  * Where the audit trail's logs end, kept beside the store and not in it: an older copy of the store is told from the log by it.
  *
  * `<state directory>/audit.anchor`: one line of JSON, `AnchorFile`; replaced as a whole. Sealed with the key of the trail, so that a
- * change of it is seen; one that names another key cannot be judged. Whoever can put back an older store can do the same with this
+ * change of it is seen; one that names another key is a fault unless the operator replaced the key. Whoever can put back an older store can do the same with this
  * file, which is why the log tells the ends too (docs/adr/0031-audit-chain.md).
  */
 import { readFile, rename, writeFile } from "node:fs/promises";
@@ -27,7 +27,7 @@ interface AnchorFile {
 
 export interface KeptMarks {
   readonly marks: readonly AuditMark[];
-  /** The file is not what was written. */
+  /** The file is not what was written, or that cannot be known. */
   readonly fault?: AuditFault;
 }
 
@@ -63,8 +63,13 @@ export async function readMarks(stateDir: string, key: string): Promise<KeptMark
   });
   if (found === undefined) return fault("does not hold the ends of the logs");
   const { seal, ...body } = found;
-  // Sealed by the key before this one: it cannot be judged, and the logs say themselves that the key was replaced.
-  if (found.key === keyIdOf(key) && seal !== sealOf(key, body)) return fault("is not what was sealed");
+  const id = keyIdOf(key);
+  if (found.key !== id) {
+    // Its ends are worth something when they do not fit. That they fit says nothing: anybody may name another key.
+    const detail = `${file} is sealed with key ${found.key.slice(0, 64)}, and now it is ${id}: nothing shows that its ends were the logs'`;
+    return { marks: found.marks, fault: { what: "key", n: 0, detail } };
+  }
+  if (seal !== sealOf(key, body)) return fault("is not what was sealed");
   return { marks: found.marks };
 }
 

@@ -3,12 +3,15 @@ import { auditKeyOf } from "../store/audit-chain.ts";
 import type { Store } from "../store/port.ts";
 import { makeAuditAnchors } from "./audit-anchors.ts";
 import { type AuditMethods, makeAuditDesk, makeAuditMethods } from "./audit-desk.ts";
+import { makeBoundedNotes } from "./bounded-notes.ts";
 import { makeAuditNote, makeAuditTrail } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
 
 export interface Audit {
   readonly trail: ReturnType<typeof makeAuditTrail>;
   readonly note: ReturnType<typeof makeAuditNote>;
+  /** Likewise, for what somebody can cause as often as they like: its rows are bounded. */
+  readonly noteOften: ReturnType<typeof makeAuditNote>;
   readonly methods: AuditMethods;
   /** When the last process's work is taken up. Returns at once. */
   start(): void;
@@ -25,10 +28,18 @@ export function makeAudit(deps: {
 }): Audit {
   const { store, stateDir, operatorKey, nowMs, log } = deps;
   const key = auditKeyOf(operatorKey);
+  const note = makeAuditNote(store, log, nowMs);
+  const often = makeBoundedNotes(note);
+  const anchors = makeAuditAnchors({ store, stateDir, key, nowMs, log });
   return {
     trail: makeAuditTrail(store, log, nowMs),
-    note: makeAuditNote(store, log, nowMs),
+    note,
+    noteOften: often.note,
     methods: makeAuditMethods(makeAuditDesk(store, stateDir, key), nowMs),
-    ...makeAuditAnchors({ store, stateDir, key, nowMs, log }),
+    start: () => anchors.start(),
+    close() {
+      often.close();
+      return anchors.close();
+    },
   };
 }

@@ -259,7 +259,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     senders,
     pairings: () => driver.pairings,
     refused: (subject, object, { code, message }) =>
-      audit.note({ type: "refused", subject, object, verb: "send", decision: "refused", code, detail: message }),
+      audit.noteOften({ type: "refused", subject, object, verb: "send", decision: "refused", code, detail: message }),
     answer: (about, route, text) =>
       void post(about, route, text).catch((error: unknown) =>
         log.warn({ session: about.sessionKey, error: toRefusal(error) }, "the answer of a command was not delivered"),
@@ -338,6 +338,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nodes,
     invitations,
     note: audit.note,
+    noteOften: audit.noteOften,
     callers,
     senders,
     config,

@@ -68,6 +68,7 @@ export interface OperatorDeps {
   readonly nodes: Pick<Nodes, "list" | "invoke">;
   readonly invitations: Pick<Invitations, "issue">;
   readonly note: ReturnType<typeof makeAuditNote>;
+  readonly noteOften: ReturnType<typeof makeAuditNote>;
   readonly callers: Callers;
   readonly requests: Pick<GrantRequests, "waiting" | "approve" | "deny">;
   readonly subagents: Pick<Subagents, "list" | "cancel">;
@@ -212,7 +213,7 @@ export function makeOperatorMethods(
     },
     "node.list": () => ({ ts: deps.nowMs(), nodes: deps.nodes.list() }),
     "node.invoke": (invocation, client) => {
-      deps.note({
+      deps.noteOften({
         type: "node_invoked",
         subject: client.clientId,
         object: invocation.nodeId,

@@ -224,7 +224,7 @@ describe("what was seen before", () => {
     ]);
   });
 
-  test("a file that is not what was written is a fault, one of another key is taken as it is", async () => {
+  test("a file that is not what was written is a fault, and so is one of another key, whatever ends it has", async () => {
     const store = await open();
     await store.append(envelope("one"));
     const { n, hash } = await store.auditReach("traffic");
@@ -236,7 +236,21 @@ describe("what was seen before", () => {
       await writeFile(file, damaged);
       expect((await deskOf(store).verify([]))[0], damaged).toMatchObject({ ok: false, faults: [{ what: "anchor" }] });
     }
-    await writeMarks(dir, "e".repeat(64), [{ log: "traffic", n: n + 1, hash }], 1);
-    expect((await deskOf(store).verify([]))[1]).toMatchObject({ ok: false, faults: [{ what: "cut" }] });
+    const foreign = "e".repeat(64);
+    await writeMarks(dir, foreign, [{ log: "traffic", n: n + 1, hash }], 1);
+    expect(await deskOf(store).verify([])).toMatchObject([
+      { ok: false, faults: [{ what: "key" }] },
+      { ok: false, faults: [{ what: "cut" }] },
+    ]);
+    // As somebody would leave it who has put back an older store: its ends fit.
+    await writeMarks(dir, foreign, [{ log: "traffic", n, hash }], 1);
+    expect(await deskOf(store).verify([])).toMatchObject([{ ok: false, faults: [{ what: "key" }] }, { ok: true }]);
+    const errors: object[] = [];
+    const anchors = anchorsOf(store, errors);
+    anchors.start();
+    await anchors.close();
+    expect(errors).toMatchObject([{ what: "key" }]);
+    // The file is of this key again; the row stays.
+    expect((await deskOf(store).verify([]))[0]).toMatchObject({ ok: false, faults: [{ what: "key", n: 1 }] });
   });
 });
