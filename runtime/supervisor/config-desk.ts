@@ -228,11 +228,12 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     const authored = await readAuthored(live.current().configPath);
     checkBase(authored, base);
     const { text, isRewritten, lost } = changeText(authored, change);
+    const rejected = `${authored.file}.rejected`;
     if (lost !== undefined && !force) {
-      await writeAtomically(`${authored.file}.rejected`, text);
+      await writeAtomically(rejected, text);
       throw failure(
         "CLOISTER_CONFIG_GUARDED",
-        `${authored.file} is not written: ${lost}; the change is kept in ${authored.file}.rejected`,
+        `${authored.file} is not written: ${lost}; the change is kept in ${rejected}`,
         "repeat it with force if it is meant",
       );
     }
@@ -241,14 +242,20 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     const next = await deps.read(new Map([[authored.file, text]]));
     compileRoutes(next.config);
     await writeAuthored(authored, text);
-    if (live.current().gateway.reload.mode === "off") return { ...told, applied: { status: "off" } };
-    try {
-      return { ...told, applied: await apply(next, by) };
-    } catch (fault) {
-      if (authored.text === undefined) await rm(authored.file);
-      else await writeAuthored({ ...authored, text }, authored.text);
-      throw fault;
-    }
+    const take = async (): Promise<Applied> => {
+      if (live.current().gateway.reload.mode === "off") return { status: "off" };
+      try {
+        return await apply(next, by);
+      } catch (fault) {
+        if (authored.text === undefined) await rm(authored.file);
+        else await writeAuthored({ ...authored, text }, authored.text);
+        throw fault;
+      }
+    };
+    const applied = await take();
+    // What was kept has had its word.
+    if (force) await rm(rejected, { force: true });
+    return { ...told, applied };
   }
 
   async function read(by: string): Promise<Applied | undefined> {

@@ -24,7 +24,7 @@ import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { agentIdOfName } from "../routing/index.ts";
 import { checkChange } from "./config-check.ts";
-import type { ConfigDesk, ReadsConfig, Written } from "./config-desk.ts";
+import type { Applied, ConfigDesk, ReadsConfig, Written } from "./config-desk.ts";
 import type { Logger } from "./driver.ts";
 import type { Grants } from "./grants.ts";
 import type { LiveConfig } from "./live-config.ts";
@@ -60,13 +60,13 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
     method: Names,
     change: FileChange,
     { baseHash, force = false }: { readonly baseHash?: string; readonly force?: boolean },
-  ): Promise<object> => {
+  ): Promise<Described> => {
     admit(client, method);
     return describe(await desk.write(change, { base: baseHash, force, by: client.clientId }));
   };
 
   /** Of what is there: nothing of it was shown that could have changed meanwhile. */
-  const edit = (client: Client, method: Names, change: (value: unknown) => unknown): Promise<object> =>
+  const edit = (client: Client, method: Names, change: (value: unknown) => unknown): Promise<Described> =>
     write(client, method, { edit: change }, { baseHash: "any" });
 
   const replace = (method: "config.set" | "config.apply") => (params: Params<typeof method>, client: Client) =>
@@ -98,12 +98,13 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
   };
 
   /** To a folder of the state directory, unless another agent has something there. */
-  const discard = async ({ id, workspace, agentDir, sessionsDir }: ResolvedAgent): Promise<void> => {
+  const discard = async (agent: ResolvedAgent): Promise<void> => {
+    const { id } = agent;
     const { stateDir, agents } = live.current();
-    const kept = agents.flatMap((other) => [other.workspace, other.agentDir, other.sessionsDir]);
+    const kept = agents.flatMap((other) => Object.values(foldersOf(other)));
     const folder = path.join(stateDir, "trash", `${id}-${new Date(nowMs()).toISOString().replaceAll(":", "-")}`);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    for (const [name, place] of Object.entries({ workspace, agentDir, sessionsDir })) {
+    for (const [name, place] of Object.entries(foldersOf(agent))) {
       if (kept.some((other) => isInside(other, place) || isInside(place, other)) || isInside(stateDir, place)) continue;
       await rename(place, path.join(folder, name)).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT")
@@ -141,6 +142,7 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
     },
     "agents.delete": async ({ agentId, deleteFiles = true }, client) => {
       const id = agentIdOfName(agentId);
+      const agent = live.agents.get(id);
       // An agent without work is gone before this is answered.
       const undo = deleteFiles ? desk.whenGone(id, discard) : undefined;
       const change = (value: unknown): unknown => removeAgent(value, id);
@@ -151,7 +153,10 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
       // The next agent of this name is another one.
       for (const grant of deps.grants.live())
         if (grant.from === id || grant.to === id) await deps.grants.revoke(grant.id, client.clientId);
-      return { ...written, agentId: id };
+      // It is there until the gateway starts again; nobody is told then that it has gone.
+      if (written.status !== "applied") undo?.();
+      const isLeft = agent !== undefined && deleteFiles && written.status !== "applied";
+      return { ...written, agentId: id, ...(isLeft ? { filesLeft: foldersOf(agent) } : {}) };
     },
   };
 }
@@ -161,7 +166,12 @@ function identityOf(fields: Readonly<Record<string, string | undefined>>): Recor
   return given.length === 0 ? undefined : Object.fromEntries(given);
 }
 
-function describe({ file, hash, isRewritten, applied }: Written): object {
+const foldersOf = ({ workspace, agentDir, sessionsDir }: ResolvedAgent) => ({ workspace, agentDir, sessionsDir });
+
+/** What is answered to a change; the rest depends on what became of it. */
+type Described = { readonly status: Applied["status"] } & Readonly<Record<string, unknown>>;
+
+function describe({ file, hash, isRewritten, applied }: Written): Described {
   const told = { ok: true, path: file, hash, status: applied.status, ...(isRewritten ? { commentsLost: true } : {}) };
   if (applied.status === "restarting") return { ...told, restart: applied.restart };
   if (applied.status !== "applied") return { ...told, restart: [] };

@@ -1,11 +1,12 @@
 /**
  * Notices that one of the files of the configuration has changed, however it was written: in place, or by a new file that takes its
- * name (which is why directories are watched, not files). It tells once it was quiet for a while; what the files hold then is read
- * by whoever is told. Where the system cannot watch (too many watches, a network's file system), the files are looked at in turn.
+ * name (which is why directories are watched, not files). It tells once it was quiet for a while, and of one that is written all the time
+ * after `configChangesMsMax`; what the files hold then is read by whoever is told. Where the system cannot watch (too many watches, a network's file system), the files are looked at in turn.
  */
 import { stat, watch } from "node:fs/promises";
 import path from "node:path";
 import { limits } from "../kernel/limits.ts";
+import { makeDebounce } from "./debounce.ts";
 import type { Logger } from "./driver.ts";
 
 export interface ConfigWatch {
@@ -16,23 +17,17 @@ export interface ConfigWatch {
 
 export function watchFiles(onQuiet: () => void, debounceMs: () => number, log: Logger): ConfigWatch {
   const folders = new Map<string, { readonly names: Set<string>; readonly stop: AbortController }>();
-  let timer: NodeJS.Timeout | undefined;
-
-  const noticed = (): void => {
-    clearTimeout(timer);
-    timer = setTimeout(onQuiet, debounceMs());
-    timer.unref();
-  };
+  const debounce = makeDebounce(onQuiet, debounceMs, limits.configChangesMsMax);
 
   const open = (folder: string, names: Set<string>): AbortController => {
     const stop = new AbortController();
-    follow(folder, names, stop.signal, noticed).catch((error: unknown) => {
+    follow(folder, names, stop.signal, debounce.notice).catch((error: unknown) => {
       if (stop.signal.aborted) return;
       log.warn(
         { folder, reason: (error as Error).message },
         `the folder of a config file cannot be watched; its files are looked at every ${limits.configPollMs / 1_000} s`,
       );
-      poll(folder, names, stop.signal, noticed);
+      poll(folder, names, stop.signal, debounce.notice);
     });
     return stop;
   };
@@ -54,7 +49,7 @@ export function watchFiles(onQuiet: () => void, debounceMs: () => number, log: L
       }
     },
     close() {
-      clearTimeout(timer);
+      debounce.cancel();
       for (const { stop } of folders.values()) stop.abort();
       folders.clear();
     },

@@ -27,8 +27,10 @@ it("a program that is refused and a client that asks nodes all the time have a b
   await gateway.drain(1_000);
   expect([await count("node_invoked"), await count("refused")]).toEqual([most + 1, most + 1]);
   const counted = (await gateway.store.audits(1_000)).filter(({ object }) => object === "several");
-  expect(counted.map(({ type, subject, detail }) => [type, subject, detail]).toSorted()).toEqual([
-    ["node_invoked", "asker", "4 more within a minute have no row of their own"],
-    ["refused", "caller:loud", "4 more within a minute have no row of their own"],
-  ]);
+  expect(new Set(counted.map(({ type, subject, detail }) => `${type} ${subject}: ${detail}`))).toEqual(
+    new Set([
+      "node_invoked asker: 4 more within a minute have no row of their own",
+      "refused caller:loud: 4 more within a minute have no row of their own",
+    ]),
+  );
 });

@@ -1,5 +1,5 @@
 /** Operators' clients read and change a real configuration file while real cells work. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
@@ -147,7 +147,11 @@ describe("a change of the file", () => {
     });
     expect(now()).toBe(long);
     expect(readFileSync(`${file}.rejected`, "utf8")).toBe(raw);
+    // Another change leaves it where it is.
+    await call("config.patch", { raw: "{ session: { dmScope: 'per-peer' } }", baseHash: await hash() });
+    expect(readFileSync(`${file}.rejected`, "utf8")).toBe(raw);
     await call("config.apply", { raw, baseHash: await hash(), force: true });
+    expect(existsSync(`${file}.rejected`)).toBe(false);
     expect(gateway.agents().map(({ agentId }) => agentId)).toEqual(["main"]);
   });
 
@@ -238,6 +242,15 @@ describe("agents.create, update and delete", () => {
       .toContain("workspace");
     await expect(call("agents.delete", { agentId: "work" })).rejects.toMatchObject({ code: "CLOISTER_AGENT_UNKNOWN" });
   });
+});
+
+test("the folders of an agent that is there until the next start stay, and the answer names them", async () => {
+  const { call, file, gateway } = await open(text.replace("debounceMs: 0", "debounceMs: 0, mode: 'off'"));
+  const { workspace, agentDir, sessionsDir } = gateway.config.agents[1] ?? {};
+  const deleted = await call("agents.delete", { agentId: "raul" });
+  expect(deleted).toMatchObject({ status: "off", agentId: "raul", filesLeft: { workspace, agentDir, sessionsDir } });
+  expect(await gateway.reply("raul", "still here")).toBe("still here");
+  expect(readdirSync(path.dirname(file))).not.toContain("trash");
 });
 
 test("A10.5: an agent can neither read nor write the configuration, and holds no right to anything that could", async () => {

@@ -88,8 +88,20 @@ export async function runAgentsDelete(
     () => changeConfig(context, (value) => removeAgent(value, agentId)),
   );
   if (json === true) context.terminal.out(formatJson({ ok: true, agentId, ...deleted }));
-  else for (const line of [`the agent ${agentId} is deleted`, ...describeChange(deleted)]) context.terminal.out(line);
+  else
+    for (const line of [`the agent ${agentId} is deleted`, ...describeChange(deleted), ...describeLeft(deleted)])
+      context.terminal.out(line);
   return 0;
+}
+
+/** Of one that is there until the next start. */
+function describeLeft({ answer }: { readonly answer?: Readonly<Record<string, unknown>> }): readonly string[] {
+  const folders = Object.values(fieldsOf(answer?.["filesLeft"])).filter((folder) => typeof folder === "string");
+  if (folders.length === 0) return [];
+  return [
+    "it is gone at the gateway's next start, and its folders stay: remove them then",
+    ...folders.map((f) => `  ${f}`),
+  ];
 }
 
 export async function runAgentsBind(

@@ -120,6 +120,16 @@ describe("send of a command that needs more than sending", () => {
   });
 });
 
+describe("agents delete", () => {
+  it("says which folders stay when the agent is there until the next start", async () => {
+    await serve((request, { answer }) =>
+      answer(request, { path: "cloister.json", status: "off", filesLeft: { workspace: "/w", agentDir: "/a" } }),
+    );
+    expect(await run("agents", "delete", "work", "--force")).toBe(0);
+    expect(cli.terminal.outText()).toMatch(/its folders stay: remove them then\n {2}\/w\n {2}\/a\n$/);
+  });
+});
+
 const answering: Script = (request, caller) => {
   if (request.method === "agents.list") caller.answer(request, agents);
   else if (request.method === "chat.send") {
