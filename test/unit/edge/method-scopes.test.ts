@@ -22,7 +22,7 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     /^usage\./,
     /^node\.list$/,
     // Ours: what only looks.
-    /^(?:lanes|timers|subagents|grants|deadletters|callers)\.(?:list|explain|requests|show)$/,
+    /^(?:lanes|timers|subagents|grants|deadletters|callers)\.(?:list|explain|requests|show|matrix)$/,
     /^(?:gateway\.status|route\.explain|flow\.recent)$/,
   ],
   "operator.write": [
