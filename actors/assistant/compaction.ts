@@ -5,7 +5,15 @@
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 import type { ModelMessage } from "../../runtime/thread/model-port.ts";
-import { charsOf, type Conversation, estimateTokens, isCut, sumChars, tokensOfChars } from "./conversation.ts";
+import {
+  charsOf,
+  chosenModel,
+  type Conversation,
+  estimateTokens,
+  isCut,
+  sumChars,
+  tokensOfChars,
+} from "./conversation.ts";
 import { cutMiddle } from "./cut-text.ts";
 import { internalContext } from "./internal-context.ts";
 import { shownMessages } from "./pruning.ts";
@@ -32,26 +40,27 @@ function tokensFree({ contextTokens, compaction }: Pick<AgentSettings, "contextT
 
 /**
  * Sums up what is old. `overflow`: the provider has refused the conversation as too long, so that it has to become shorter, if need be
- * without a summary. Does nothing when there is nothing old. @throws only when the run is stopped.
+ * without a summary. `asked`: half of it goes, however short it is. `nothing`: there is nothing old; `failed`: there was no summary, and
+ * nothing is changed. @throws only what ends the turn.
  */
 export async function compact(
   ctx: LoopContext,
   turn: Turn,
   why: "before" | "overflow" | "asked",
   focus?: string,
-): Promise<boolean> {
+): Promise<"done" | "nothing" | "failed"> {
   const { state } = ctx;
-  const cut = findCut(state.messages, turn.settings, why === "overflow");
-  if (cut === 0) return false;
+  const cut = findCut(state.messages, turn.settings, why !== "before");
+  if (cut === 0) return "nothing";
   if (why !== "overflow" && turn.settings.compaction.flushesMemory) await flushMemory(ctx, turn);
   const old = state.messages.slice(0, cut);
   const summary = await summarize(ctx, turn, old, focus);
-  if (summary === undefined && why !== "overflow" && !isBeyondState(state)) return false;
+  if (summary === undefined && why !== "overflow" && !isBeyondState(state)) return "failed";
   state.summary = summary ?? withoutSummary(state.summary, old.length);
   state.messages = state.messages.slice(cut);
   state.compactions++;
   delete state.measured;
-  return true;
+  return "done";
 }
 
 /**
@@ -65,9 +74,10 @@ export function findCut(
 ): number {
   const cut = cutBehindRecent(messages, settings);
   if (!mustShrink) return cut;
-  for (let index = Math.max(cut, Math.ceil(messages.length / 2)); index < messages.length; index++)
-    if (isCut(messages, index)) return index;
-  return cut;
+  const half = Math.max(cut, Math.ceil(messages.length / 2));
+  const places = messages.flatMap((_, index) => (index >= half && isCut(messages, index) ? [index] : []));
+  // A question stays with its answer, where there is one.
+  return places.find((index) => messages[index]?.role === "user") ?? places[0] ?? cut;
 }
 
 function cutBehindRecent(
@@ -84,7 +94,8 @@ function cutBehindRecent(
     if (message.role === "user") turns++;
     if (!isCut(messages, index)) continue;
     cut = index;
-    if (turns >= limits.compactionTurnsKept && tokens >= settings.compaction.keepRecentTokens) return cut;
+    const isEnough = turns >= limits.compactionTurnsKept && tokens >= settings.compaction.keepRecentTokens;
+    if (isEnough && message.role === "user") return cut;
   }
   return 0;
 }
@@ -110,6 +121,7 @@ async function summarize(
       system: `${summarySystem}${asked}`,
       messages: [{ role: "user", text: internalContext("the conversation to sum up", text) }],
       maxOutputTokens: limits.summaryTokensMax,
+      ...(ctx.state.model === undefined ? {} : { model: ctx.state.model }),
     })
     .catch((error: unknown) => giveUp(ctx, error, "the conversation was not summed up"));
   const given = answer?.text.trim() ?? "";
@@ -149,7 +161,12 @@ async function flushMemory(ctx: LoopContext, turn: Turn): Promise<void> {
   ];
   for (let round = 0; round < limits.flushRoundsMax; round++) {
     const answer = await ctx.model
-      .generate({ system: turn.system, messages: [...messages], tools: turn.tools })
+      .generate({
+        system: turn.system,
+        messages: [...messages],
+        tools: turn.tools,
+        ...chosenModel(ctx.state, turn.settings),
+      })
       .catch((error: unknown) => giveUp(ctx, error, "nothing was written down before the conversation is shortened"));
     if (answer === undefined || answer.toolCalls.length === 0) return;
     messages.push({ role: "assistant", text: answer.text, toolCalls: answer.toolCalls });

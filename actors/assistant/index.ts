@@ -6,6 +6,7 @@ import { limits } from "../../runtime/kernel/limits.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 import type { Context, ExchangeMessage, IncomingMessage } from "../../runtime/thread/actor-port.ts";
 import { defineActor } from "../define-actor.ts";
+import { carryOut } from "./commands.ts";
 import { dailyNotes, localDate, readBootstrap } from "./bootstrap.ts";
 import { type Conversation, conversationSchema } from "./conversation.ts";
 import { exchangeText, turnText } from "./input.ts";
@@ -14,12 +15,17 @@ import { modeOf, systemPrompt } from "./prompt.ts";
 import { kindOfSession, type SessionKind } from "./session-kind.ts";
 import { spokenText } from "./silence.ts";
 import { findSkills } from "./skills.ts";
+import type { Turn } from "./turn.ts";
 
 type Ctx = Context<Conversation>;
 
 export default defineActor<Conversation>({
   state: conversationSchema,
   async message(ctx, message) {
+    if (message.signal?.type === "command") {
+      ctx.reply(await carryOut(ctx, message.signal, await turnOf(ctx, message, message.text)));
+      return;
+    }
     const answer = spokenText(await answerOf(ctx, message, turnText(message)));
     if (answer !== "") ctx.reply(answer);
   },
@@ -29,17 +35,21 @@ export default defineActor<Conversation>({
 });
 
 async function answerOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, text: string): Promise<string> {
+  return runLoop(ctx, await turnOf(ctx, message, text));
+}
+
+async function turnOf(ctx: Ctx, { receivedAtMs }: IncomingMessage, text: string): Promise<Turn> {
   const { settings } = ctx.agent;
   const kind = kindOfSession(ctx.session.key, settings.mainSessionKey);
   const tools = await ctx.tools.list();
-  return runLoop(ctx, {
+  return {
     text,
     tools,
-    system: await promptOf(ctx, kind, settings, tools, message.receivedAtMs),
+    system: await promptOf(ctx, kind, settings, tools, receivedAtMs),
     settings,
-    nowMs: message.receivedAtMs,
+    nowMs: receivedAtMs,
     failsWhole: kind === "subagent",
-  });
+  };
 }
 
 /** Read anew in each turn: what the agent or its operator writes counts from the next one on. */
@@ -74,7 +84,7 @@ async function promptOf(
     files,
     timezone,
     date: localDate(nowMs, timezone),
-    model: ctx.agent.model ?? "of the gateway's choice",
-    thinking: settings.thinking ?? "off",
+    model: ctx.state.model ?? ctx.agent.model ?? "of the gateway's choice",
+    thinking: ctx.state.thinking ?? settings.thinking ?? "off",
   });
 }

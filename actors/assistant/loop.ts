@@ -14,7 +14,7 @@ import { isCoded } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { ModelAnswer, ModelToolCall } from "../../runtime/thread/model-port.ts";
 import { compact, isTooLong } from "./compaction.ts";
-import { noteUsage, userMessage } from "./conversation.ts";
+import { chosenModel, noteUsage, userMessage } from "./conversation.ts";
 import { heardText } from "./input.ts";
 import { internalContext } from "./internal-context.ts";
 import { shownMessages } from "./pruning.ts";
@@ -70,7 +70,7 @@ async function generateFitting(ctx: LoopContext, turn: Turn, gate: StreamGate): 
       return await generate(ctx, turn, gate);
     } catch (error) {
       const isFull = isCoded(error) && error.code === "CLOISTER_MODEL_CONTEXT_FULL";
-      if (!isFull || shortened === limits.overflowCompactionsMax || !(await compact(ctx, turn, "overflow")))
+      if (!isFull || shortened === limits.overflowCompactionsMax || (await compact(ctx, turn, "overflow")) !== "done")
         throw error;
     }
   }
@@ -83,9 +83,8 @@ async function generate(
 ): Promise<ModelAnswer> {
   const { state } = ctx;
   const messages = shownMessages(state, settings, nowMs);
-  const thinking = settings.thinking === undefined ? {} : { thinking: settings.thinking };
   const answer = await ctx.model.generate(
-    { system, messages, tools, ...thinking },
+    { system, messages, tools, ...chosenModel(state, settings) },
     { onText: (part) => gate.push(part) },
   );
   gate.end();

@@ -128,6 +128,9 @@ export interface TaskFiles {
   readonly noteChars: number;
 }
 
+/** Commands that concern a conversation with a model, which only the module has. Source: behaviour §5.6. */
+export type ModuleCommand = "compact" | "context" | "model" | "think";
+
 /** What the gateway itself tells an agent, beside the envelope's text. */
 export type Signal =
   | {
@@ -150,6 +153,8 @@ export type Signal =
       readonly reason: DownReason;
       readonly detail: string;
     }
+  /** A command of a chat that the agent's module carries out. That whoever gave it may is judged. `rest`: what stood behind its name. */
+  | { readonly type: "command"; readonly name: ModuleCommand; readonly rest: string }
   /** The session was made for this: a sub-agent's task. `depth`: sessions above it. */
   | {
       readonly type: "spawned";

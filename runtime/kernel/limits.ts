@@ -512,6 +512,8 @@ export const limits = {
   compactionTurnsKept: 3,
   /** How often one request that the provider finds too long is shortened: each time by half of its messages. */
   overflowCompactionsMax: 4,
+  /** Characters of what `/compact` names as what matters. Source: behaviour §5.6. */
+  compactFocusCharsMax: 800,
   /** Rounds in which a model writes down what matters before a compaction. */
   flushRoundsMax: 4,
   /** A summary: tokens that the model may write, characters that are kept, of one message that it is given, of a token of all of them. */

@@ -32,7 +32,7 @@ import {
   normalizeSender,
   pairName,
 } from "../groups/index.ts";
-import type { Provenance, ReplyRoute, RoomSight } from "../kernel/envelope.ts";
+import type { Provenance, ReplyRoute, RoomSight, Signal } from "../kernel/envelope.ts";
 import { toRefusal } from "../kernel/errors.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
@@ -149,10 +149,10 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
       `wait, or raise ${keys.botLoopProtection}.maxEventsPerWindow`,
     );
 
-  const admissionOf = (event: InboundEvent, route: Route, body: string, key: string | undefined, sees?: RoomSight) =>
+  const admissionOf = (event: Heard, route: Route, body: string, key: string | undefined, sees?: RoomSight) =>
     makeAdmission(event, route, body, key, sees, deps.carriesAnswers(route.channel, route.accountId));
 
-  async function toOne(event: InboundEvent, route: Route, admission: Admission): Promise<InboundResult> {
+  async function toOne(event: Heard, route: Route, admission: Admission): Promise<InboundResult> {
     const result = await deps.accept(admission);
     if (result.status === "refused") return result;
     const { agentId, sessionKey, matchedBy } = route;
@@ -160,7 +160,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
   }
 
   async function toGroup(
-    event: InboundEvent,
+    event: Heard,
     route: Route,
     rules: AccountRules,
     group: Parameters<typeof judgeMention>[0]["group"],
@@ -279,7 +279,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     event: InboundEvent,
     route: Route,
     key: string | undefined,
-  ): Promise<InboundResult | { readonly text: string } | undefined> {
+  ): Promise<InboundResult | Pick<Heard, "text" | "signal"> | undefined> {
     const { entry, targets } = targetsOf(event, route);
     const results: { readonly target: Route; readonly result: CommandResult }[] = [];
     for (const target of targets) {
@@ -297,7 +297,8 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     const texts: string[] = [];
     let first: InboundResult | undefined;
     for (const { target, result } of results) {
-      if (result.status === "goes-on") return { text: result.message };
+      if (result.status === "goes-on")
+        return { text: result.message, ...(result.signal === undefined ? {} : { signal: result.signal }) };
       const { agentId, sessionKey, matchedBy } = target;
       first ??= { status: result.status, runId: result.runId, agentId, sessionKey, matchedBy };
       if (result.status === "accepted") texts.push(entry === undefined ? result.reply : `${agentId}: ${result.reply}`);
@@ -349,7 +350,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
       if (group === undefined && !isHeard(event, route, rules)) return tooOften(event, route, rules);
       const ordered = event.sender.isBot === true ? undefined : await command(event, route, key);
       if (ordered !== undefined && "status" in ordered) return ordered;
-      const message = ordered === undefined ? event : { ...event, text: ordered.text };
+      const message = ordered === undefined ? event : { ...event, ...ordered };
       if (group === undefined) return toOne(message, route, admissionOf(message, route, message.text, key));
       const room = roomKey(route.channel, route.accountId, event.peer, event.threadId);
       const rest = await inRoom(room, () => toGroup(message, route, rules, group, key, ordered !== undefined));
@@ -381,6 +382,9 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
   };
 }
 
+/** A message of a channel, or what is left of a command. */
+type Heard = InboundEvent & { readonly signal?: Signal };
+
 /** What is still to be done when the next message of the room may come: a message alone needs no order beyond that of its mailbox. */
 type Rest = () => Promise<InboundResult>;
 
@@ -409,7 +413,7 @@ function dropLine(channel: string, reason: string): string {
 }
 
 function makeAdmission(
-  event: InboundEvent,
+  event: Heard,
   route: Route,
   body: string,
   key: string | undefined,
@@ -435,6 +439,7 @@ function makeAdmission(
     provenance: provenanceOf(event, route),
     replyRoute: replyRouteOf(event, route, carriesAnswers),
     body,
+    ...(event.signal === undefined ? {} : { signal: event.signal }),
     ...(sees === undefined ? {} : { sees }),
     ...(key === undefined ? {} : { dedupe: dedupeOf(event, route, key, false) }),
   };

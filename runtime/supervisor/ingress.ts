@@ -136,6 +136,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
         provenance,
         replyRoute: { type: "none" },
         body: command?.message ?? message,
+        ...(command?.signal === undefined ? {} : { signal: command.signal }),
         ...(ttlMs === undefined ? {} : { ttlMs }),
         ...(steers ? { steers } : {}),
         ...named,

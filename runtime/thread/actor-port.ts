@@ -2,7 +2,7 @@
  * What an actor module gives and what it gets. `actors/define-actor.ts` publishes these types to authors; the cell
  * (`runtime/thread/cell`) implements `Context`.
  */
-import type { DownReason, Provenance } from "../kernel/envelope.ts";
+import type { DownReason, ModuleCommand, Provenance } from "../kernel/envelope.ts";
 import type { RunOutcome } from "../kernel/run-rows.ts";
 import type { AgentSettings } from "./agent-settings.ts";
 import type { Model } from "./model-port.ts";
@@ -112,6 +112,8 @@ export type IncomingSignal =
       /** For a person. */
       readonly detail: string;
     }
+  /** `/compact`, `/model` and the like, of somebody whose commands count; for modules with a conversation of their own. */
+  | { readonly type: "command"; readonly name: ModuleCommand; readonly rest: string }
   /** The session was made for this: what `sessions_spawn` or `ctx.spawn` gave as the task. */
   | {
       readonly type: "spawned";

@@ -6,6 +6,7 @@ import type { InboundEvent } from "../../channels/port.ts";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { RunResult } from "../../runtime/edge/port.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
 import { actorPath } from "../support/actors.ts";
 import { groupsOf, makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 
@@ -161,6 +162,10 @@ it("a command with words behind it that it does not take does nothing, and says 
     "/queue": "/queue all of it",
     "/activation": "/activation sometimes",
     "/subagents": "/subagents of raul",
+    "/compact": `/compact ${"x".repeat(limits.compactFocusCharsMax + 1)}`,
+    "/context": "/context of raul",
+    "/model": "/model of raul",
+    "/think": "/think of raul",
     "/help": "/help me",
   };
   // What follows /new and /reset is the first message of the new session.
@@ -233,6 +238,10 @@ it("/help lists every command with its usage", async () => {
     "/queue",
     "/activation",
     "/subagents",
+    "/compact",
+    "/context",
+    "/model",
+    "/think",
     "/help",
   ]);
 });

@@ -6,13 +6,14 @@ import { holdsScope, type Scope } from "../../../auth/scopes.ts";
 import type { InboundEvent } from "../../../channels/port.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import type { Client } from "../../edge/port.ts";
-import type { Provenance } from "../../kernel/envelope.ts";
+import type { Provenance, Signal } from "../../kernel/envelope.ts";
 import type { Refusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { makeDerived } from "../live-config.ts";
 import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
 import { makeActivationCommand } from "./activation-command.ts";
+import { makeModelCommands } from "./model-commands.ts";
 import { makeQueueCommand } from "./queue-command.ts";
 import { isOwner, mayCommand } from "./senders.ts";
 import { makeSessionCommands, type SessionCommandDeps } from "./session-commands.ts";
@@ -42,7 +43,7 @@ export interface Chat {
 export type CommandResult =
   | { readonly status: "accepted" | "duplicate"; readonly runId: string; readonly reply: string }
   /** The rest of the text is an ordinary message, with what is left of it. */
-  | { readonly status: "goes-on"; readonly message: string };
+  | { readonly status: "goes-on"; readonly message: string; readonly signal?: Signal };
 
 /** Nothing was done. */
 export interface CommandRefused {
@@ -68,6 +69,7 @@ export function makeCommands(deps: CommandDeps): Commands {
     makeQueueCommand(deps.queues),
     makeActivationCommand(deps.store),
     makeSubagentsCommand(deps),
+    ...makeModelCommands(deps.agents),
     {
       name: "/help",
       usage: "/help",
@@ -93,10 +95,12 @@ export function makeCommands(deps: CommandDeps): Commands {
     const key = chat.dedupe === undefined ? undefined : JSON.stringify([chat.dedupe.scope, chat.dedupe.key]);
     const before = key === undefined ? undefined : done.get(key);
     if (before !== undefined) return before.status === "goes-on" ? before : { ...before, status: "duplicate" };
-    const { reply, message } = await runCommand(command, call, rest);
+    const { reply, message, signal } = await runCommand(command, call, rest);
     const runId = chat.runId ?? deps.newUuid();
     const result: CommandResult =
-      message === undefined ? { status: "accepted", runId, reply } : { status: "goes-on", message };
+      message === undefined
+        ? { status: "accepted", runId, reply }
+        : { status: "goes-on", message, ...(signal === undefined ? {} : { signal }) };
     if (key !== undefined) {
       done.set(key, result);
       for (const oldest of done.keys()) {

@@ -4,6 +4,7 @@
  * happens. What is none, or comes from somebody whose commands do not count, is an ordinary message. Source: behaviour §5.1.
  */
 import type { Scope } from "../../../auth/scopes.ts";
+import type { Signal } from "../../kernel/envelope.ts";
 
 export interface CommandCall {
   readonly agentId: string;
@@ -19,8 +20,9 @@ export interface CommandCall {
 
 export interface CommandAnswer {
   readonly reply: string;
-  /** What goes on to the agent as an ordinary message. */
+  /** What goes on to the agent as an ordinary message; with `signal` as a command to its module. */
   readonly message?: string;
+  readonly signal?: Signal;
 }
 
 export interface ChatCommand {
