@@ -18,8 +18,11 @@ export const sessionTools = [
   "subagents",
 ] as const;
 
+/** Tools that the tools' thread runs (`runtime/tools`). */
+export const hostTools = ["read", "write", "edit", "apply_patch", "ls"] as const;
+
 /** Every tool that there is; each is a verb of its own. */
-export const tools = [...sessionTools] as const;
+export const tools = [...sessionTools, ...hostTools] as const;
 
 const aliases: Readonly<Record<string, string>> = { bash: "exec", "apply-patch": "apply_patch" };
 

@@ -49,6 +49,8 @@ export interface ToolFacts {
   readonly sender: ToolSender | "nobody" | "trusted";
   readonly group?: GroupTools;
   readonly sandboxed: boolean;
+  /** A sandboxed session that may only read its agent's workspace. */
+  readonly readOnly: boolean;
   readonly subagent: boolean;
 }
 
@@ -133,6 +135,7 @@ function stepsOf({ agentId, global, agent, subagents }: ToolPolicy, facts: ToolF
     ...senderSteps("tools by sender", "tools.toolsBySender", global.toolsBySender, facts.sender),
     ...senderSteps("agent tools by sender", `${own}.toolsBySender`, agent.toolsBySender, facts.sender),
     ...(facts.sandboxed ? sandboxSteps(own, agent, global) : []),
+    ...(facts.readOnly ? [readOnlyStep] : []),
     ...(facts.subagent ? subagentSteps(subagents) : []),
   ];
 }
@@ -211,7 +214,10 @@ function groupSteps({ group, sender }: ToolFacts): readonly Step[] {
   ];
 }
 
-/** The first entry that names the sender, the most exact form first; `*` is whoever no entry names, and messages of nobody as well. */
+/**
+ * The entry of the sender's id, the most exact form first, else `*`, which is messages of nobody as well. An entry by name narrows beside
+ * it: whoever takes the name of another does not get out of `*` by that.
+ */
 function senderSteps(
   rule: string,
   key: string,
@@ -219,30 +225,31 @@ function senderSteps(
   sender: ToolFacts["sender"],
 ): readonly Step[] {
   if (sender === "trusted") return [];
-  const entries = new Map(
-    Object.entries(rules).map(([name, lists]) => [name.trim().toLowerCase(), [name, lists] as const]),
+  const entries = new Map(Object.keys(rules).map((name) => [name.trim().toLowerCase(), name]));
+  const { ids, name } = sender === "nobody" ? { ids: [], name: undefined } : formsOf(sender);
+  const found = [[...ids, "*"].find((form) => entries.has(form)), name].flatMap(
+    (form) => entries.get(form ?? "") ?? [],
   );
-  const found =
-    sender === "nobody"
-      ? entries.get("*")
-      : formsOf(sender)
-          .map((form) => entries.get(form))
-          .find(Boolean);
-  return found === undefined ? [] : listSteps(rule, `${key}[${JSON.stringify(found[0])}]`, found[1]);
+  return found.flatMap((written) => listSteps(rule, `${key}[${JSON.stringify(written)}]`, rules[written] ?? {}));
 }
 
-function formsOf({ channel, id, name }: ToolSender): readonly string[] {
+function formsOf({ channel, id, name }: ToolSender): {
+  readonly ids: readonly string[];
+  readonly name: string | undefined;
+} {
   const plain = id.toLowerCase();
+  const bare = plain.replace(/^@/, "");
   const digits = plain.replace(/^\+/, "");
-  return [
-    `channel:${channel.toLowerCase()}:${plain}`,
-    `id:${plain}`,
-    ...(/^\d{5,15}$/.test(digits) ? [`e164:+${digits}`, `e164:${digits}`] : []),
-    `username:${plain.replace(/^@/, "")}`,
-    `username:@${plain.replace(/^@/, "")}`,
-    ...(name === undefined ? [] : [`name:${name.trim().toLowerCase()}`]),
-    "*",
-  ];
+  return {
+    ids: [
+      `channel:${channel.toLowerCase()}:${plain}`,
+      `id:${plain}`,
+      ...(/^\d{5,15}$/.test(digits) ? [`e164:+${digits}`, `e164:${digits}`] : []),
+      `username:${bare}`,
+      `username:@${bare}`,
+    ],
+    name: name === undefined ? undefined : `name:${name.trim().toLowerCase()}`,
+  };
 }
 
 /** The agent's lists stand for the global ones, and any of them for the defaults. */
@@ -257,6 +264,16 @@ function sandboxSteps(own: string, agent: ToolRules, global: ToolRules): readonl
   const deny = lists.deny ?? sandboxDefaults.deny.filter((tool) => !isNamed(wanted, tool));
   return listSteps("sandbox tools", key, { allow, deny });
 }
+
+const writers = ["write", "edit", "apply_patch"];
+
+const readOnlyStep: Step = {
+  rule: "the workspace is read only in the sandbox",
+  key: "sandbox.workspaceAccess",
+  remedy: 'sandbox.workspaceAccess: "rw", or "none" for a folder of the sandbox\'s own',
+  byAllow: false,
+  keeps: (tool) => !writers.includes(tool),
+};
 
 function subagentSteps(subagents: ToolLists): readonly Step[] {
   return [

@@ -58,6 +58,7 @@ export async function openGatewayHere(
     operatorKey: "ab".repeat(32),
     liveCellsMax: 100,
     startBroker: () => Promise.reject(new Error("the benchmarks ask no models")),
+    startTools: () => Promise.reject(new Error("the benchmarks call no tools of the tools thread")),
     version: "bench",
     process: {
       pid: process.pid,

@@ -50,6 +50,7 @@ async function buildThreads(): Promise<void> {
       main: "runtime/main.ts",
       store: "runtime/store/store-thread.ts",
       edge: "runtime/edge/edge-thread.ts",
+      tools: "runtime/tools/tools-thread.ts",
       reader: "runtime/readers/reader-thread.ts",
       "log-file": "runtime/observe/log-file.ts",
     },

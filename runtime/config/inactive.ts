@@ -17,7 +17,8 @@ export interface Inactive {
 
 /** Where silence would be read as protection. */
 const consequences: Readonly<Record<string, string>> = {
-  sandbox: "; agents run in confined threads instead, and sandbox.mode only limits what their session tools see",
+  sandbox:
+    "; what works of it are the tools and the folder of sandboxed sessions, and this version has no tool that runs commands",
 };
 
 export function findInactive(authored: unknown): Inactive {

@@ -13,7 +13,7 @@ import { formatPath, type Path } from "./issue.ts";
 import { lintRoutes } from "./lint-routes.ts";
 import { isInside } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
-import { sandboxModeOf } from "./sandbox-mode.ts";
+import { sandboxModeOf } from "./sandbox.ts";
 import { valueAt } from "./validate.ts";
 
 export function lintDraft(draft: Draft): readonly ConfigWarning[] {

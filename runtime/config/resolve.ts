@@ -21,7 +21,7 @@ import { findModule } from "./modules.ts";
 import { type ConfigOverrides, overrideDraft } from "./override.ts";
 import type { ResetRule } from "../store/port.ts";
 import type { ResolvedAgent, ResolvedConfig, SessionMaintenance } from "./resolved.ts";
-import { sandboxModeOf } from "./sandbox-mode.ts";
+import { resolveSandbox, sandboxModeOf } from "./sandbox.ts";
 import { resolveToolRules } from "./tool-rules.ts";
 import { resolveSubagents, resolveAttachments, resolveSubagentTools } from "./subagents.ts";
 import { parseShare } from "./size.ts";
@@ -169,6 +169,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     settings: share(resolveSettings(agent, draft.config)),
     seedsWorkspace: !defaults.skipBootstrap,
     sandboxMode: sandboxModeOf(agent, draft.config),
+    sandbox: share(resolveSandbox(agent, draft)),
     ...(toolRules === undefined ? {} : { toolRules: share(toolRules) }),
     maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,
     ...(entry.lanes === undefined ? {} : { lanes: share(entry.lanes) }),

@@ -47,6 +47,13 @@ export interface ResolvedAgent {
   /** A new workspace gets the files that a model is shown. */
   readonly seedsWorkspace: boolean;
   readonly sandboxMode: "off" | "non-main" | "all";
+  readonly sandbox: {
+    readonly scope: "session" | "agent" | "shared";
+    /** What file tools see of the workspace. */
+    readonly access: "none" | "ro" | "rw";
+    /** Absolute: where the folders of sandboxes are. */
+    readonly folder: string;
+  };
   /** What it says about tools; absent: nothing. */
   readonly toolRules?: ToolRules;
   /** Turns of this agent at a time, over different sessions. */

@@ -667,6 +667,17 @@ export const limits = {
   /** `$include` inside included files, and files in all. Source for the depth: behaviour §1.1. */
   configIncludeDepthMax: 10,
   configFilesMax: 100,
+  /** Bytes of a file that the file tools read, write or change: the tools' thread holds it whole, twice while it is changed. */
+  toolFileBytesMax: 4_194_304,
+  /** What one call of `read` gives: what a model can make use of, and well below `stepCharsMax`. */
+  toolReadCharsMax: 65_536,
+  toolReadLinesMax: 2_000,
+  /** Entries of one call of `ls`, edits of one call of `edit`, files of one patch. */
+  toolListMax: 1_000,
+  toolEditsMax: 100,
+  toolPatchFilesMax: 100,
+  /** Calls of all agents that the tools' thread may have in hand; a further one is refused as `busy`. */
+  toolHostCallsMax: 256,
 } as const;
 
 /** The bounds as numbers: tests and an operator may set others. */

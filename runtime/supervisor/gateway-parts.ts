@@ -10,6 +10,7 @@ import type { Driver, Logger } from "./driver.ts";
 import type { LifecycleDeps } from "./lifecycle.ts";
 import type { ModelsDeps } from "./models.ts";
 import type { Resumed } from "./resume-work.ts";
+import type { HostToolsDeps } from "./tools/host-tools.ts";
 
 export interface GatewayParts {
   readonly config: ResolvedConfig;
@@ -33,6 +34,7 @@ export interface GatewayParts {
   readonly version: string;
   readonly log: Logger;
   readonly startBroker: ModelsDeps["start"];
+  readonly startTools: HostToolsDeps["start"];
   /** Of the process that it runs in. */
   readonly process: Omit<LifecycleDeps, "turnsInFlight" | "isReady">;
   readonly nowMs?: () => number;

@@ -46,6 +46,7 @@ import { makeReaders } from "../readers/readers.ts";
 import { makeRetention } from "./retention.ts";
 import { makeCensus } from "./session-census.ts";
 import { makeSessionCare } from "./session-care.ts";
+import { makeHostTools } from "./tools/host-tools.ts";
 import { makeSessionTools } from "./tools/index.ts";
 import { makeSubagents } from "./subagents.ts";
 import { isRepeatable, runTool } from "./tools/table.ts";
@@ -202,7 +203,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
-  const tools = makeSessionTools({
+  const hostTools = makeHostTools({ config, agents, start: parts.startTools });
+  const sessionTools = makeSessionTools({
     config,
     agents,
     policy,
@@ -217,6 +219,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     newId,
     nowMs,
   });
+  const tools = { ...sessionTools, ...hostTools.tools };
   const commands = makeCommands({
     config,
     agents,
@@ -405,6 +408,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       await configDesk.close();
       const [clean] = await Promise.all([driver.drain(timeoutMs), retention.close()]);
       await models.close();
+      await hostTools.close();
       await readers.close();
       await audit.close();
       loop.close();

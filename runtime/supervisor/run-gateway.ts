@@ -3,6 +3,7 @@
  * an empty working directory (a confined worker may read below the process's own) and an environment without secrets
  * (`process.report` and `/proc` would show it).
  */
+import { startToolsThread } from "./tools/host-tools.ts";
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -105,6 +106,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     log: log.child({ subsystem: "gateway" }),
     // The types stand first; the thread that answers follows.
     startBroker: () => Promise.reject(failure("CLOISTER_MODEL_UNAVAILABLE", "this version has no providers of models")),
+    startTools: startToolsThread,
     process: {
       pid: process.pid,
       bootId,

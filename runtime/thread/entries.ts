@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 const sources = {
   store: "../store/store-thread.ts",
   edge: "../edge/edge-thread.ts",
+  tools: "../tools/tools-thread.ts",
   reader: "../readers/reader-thread.ts",
   "log-file": "../observe/log-file.ts",
 } as const;

@@ -101,6 +101,11 @@ describe("a sub-agent", () => {
       "sessions_spawn",
       "sessions_yield",
       "subagents",
+      "read",
+      "write",
+      "edit",
+      "apply_patch",
+      "ls",
     ]);
     expect(of["removed"]).toEqual([
       {
@@ -119,7 +124,7 @@ describe("a sub-agent", () => {
 describe("tools.effective", () => {
   test("tells the tools of a session for the operator, a sender and a group", async () => {
     const gateway = await openGateway([{ id: "main" }, { id: "boxed", sandboxMode: "all" }], {
-      toolRules: { toolsBySender: { "*": { deny: ["group:sessions"] } } },
+      toolRules: { toolsBySender: { "*": { deny: ["group:sessions", "group:fs"] } } },
     });
     expect(await effective(gateway, {})).toMatchObject({
       agentId: "main",

@@ -108,6 +108,13 @@ export const rooms: readonly Room[] = [
     why: "What crosses between the broker's thread and the kernel's.",
   },
   {
+    name: "tools-protocol",
+    layer: 1,
+    places: ["runtime/tools/port.ts", "runtime/tools/params.ts"],
+    why: "What crosses between the tools' thread and the kernel's, and the parameters that a model is told.",
+    packages: ["zod"],
+  },
+  {
     name: "config",
     layer: 2,
     places: ["runtime/config"],
@@ -252,6 +259,14 @@ export const rooms: readonly Room[] = [
     also: [{ room: "webhook", why: "the webhook channel has no socket of its own: the HTTP server is its client" }],
     packages: ["ws", "zod"],
     node: ["node:crypto", "node:fs/promises", "node:http", "node:net", "node:os", "node:path", "node:stream"],
+  },
+  {
+    name: "tool-host",
+    layer: 4,
+    places: ["runtime/tools"],
+    why: "Runs what agents' tools do outside of their cells, in a thread of its own. It is told the folder and decides no right.",
+    only: ["kernel", "tools-protocol", "thread"],
+    node: ["node:crypto", "node:fs", "node:fs/promises", "node:path"],
   },
   {
     name: "cli",

@@ -1,4 +1,5 @@
 /** A gateway in this process: real kernel, real cells, a store in memory, a recorder instead of the edge. */
+import { startToolsThread } from "../../runtime/supervisor/tools/host-tools.ts";
 import { mkdtempSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -75,6 +76,7 @@ export function makeConfig(
       settings: agentSettings(agent.id),
       seedsWorkspace: true,
       sandboxMode: "off",
+      sandbox: { scope: "agent", access: "none", folder: path.join(stateDir, "sandboxes") },
       maxConcurrent: 4,
       mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
       subagents: {
@@ -176,6 +178,7 @@ export async function openGateway(
     operatorKey: "ab".repeat(32),
     liveCellsMax: 50,
     startBroker: reuse?.startBroker ?? (() => Promise.reject(new Error("this test has no broker"))),
+    startTools: startToolsThread,
     ...(reuse?.nowMs === undefined ? {} : { nowMs: reuse.nowMs }),
     version: "test",
     process: {

@@ -23,25 +23,33 @@ function isTimezone(name: string): boolean {
 
 const isOther = (usual: unknown) => (value: unknown) => value !== usual;
 
+const backendFeature = "sandbox";
+
 const sandboxKeys = () => ({
+  // What works of it is not all that a sandbox is.
   mode: later(
-    "sandbox",
-    "Which sessions are sandboxed. In this version it only limits what their session tools see.",
+    backendFeature,
+    "Which sessions are sandboxed: their tools are those of `tools.sandbox.tools`, their files where `workspaceAccess` says.",
     sandboxMode().optional(),
     isOther("off"),
   ),
-  scope: later(
-    "sandbox",
-    "One container per session, per agent, or for all.",
+  scope: key(
+    "Whose folder a sandboxed session has without the workspace: its own, that of its agent (default), or one for all.",
     z.enum(["session", "agent", "shared"]).optional(),
   ),
-  workspaceAccess: later("sandbox", "How the container sees the workspace.", z.enum(["none", "ro", "rw"]).optional()),
-  backend: later("sandbox", "What runs the sandbox.", z.string().optional()),
-  workspaceRoot: later("sandbox", "Where sandbox workspaces are.", filledText().optional()),
-  docker: later("sandbox", "Settings of the container.", anyMap().optional()),
-  browser: later("sandbox", "Browser in the sandbox.", anyMap().optional()),
-  ssh: later("sandbox", "Settings of the ssh backend.", anyMap().optional()),
-  prune: later("sandbox", "When unused containers go.", anyMap().optional()),
+  workspaceAccess: key(
+    "What the file tools of a sandboxed session see: a folder of the sandbox (`none`, default), or the agent's workspace to read (`ro`) or to change (`rw`).",
+    z.enum(["none", "ro", "rw"]).optional(),
+  ),
+  backend: later(backendFeature, "What runs the sandbox.", z.string().optional()),
+  workspaceRoot: key(
+    "Where the folders of sandboxes are. Default: `sandboxes` in the state directory.",
+    filledText().optional(),
+  ),
+  docker: later(backendFeature, "Settings of the container.", anyMap().optional()),
+  browser: later(backendFeature, "Browser in the sandbox.", anyMap().optional()),
+  ssh: later(backendFeature, "Settings of the ssh backend.", anyMap().optional()),
+  prune: later(backendFeature, "When unused containers go.", anyMap().optional()),
 });
 
 /** Minutes in five years: beyond that a timer is none. */

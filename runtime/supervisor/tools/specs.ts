@@ -3,11 +3,16 @@
  * Providers want an object at the top, so that the forms of a tool with several actions are shown as one.
  */
 import { z } from "zod";
-import type { sessionTools } from "../../../auth/tool-names.ts";
+import type { tools as allTools } from "../../../auth/tool-names.ts";
 import type { ToolSpec } from "../../thread/actor-port.ts";
 import type { ToolTable } from "./table.ts";
 
-export const toolTexts: Readonly<Record<(typeof sessionTools)[number], string>> = {
+export const toolTexts: Readonly<Record<(typeof allTools)[number], string>> = {
+  read: "Read lines of a text file.",
+  write: "Write a text file, whole. Folders are made.",
+  edit: "Replace pieces of a text file, each of which stands in it once.",
+  apply_patch: "Change several text files by one patch.",
+  ls: "List a folder.",
   agents_list: "The agents that the caller may reach, and how.",
   session_status: "The state of one session.",
   sessions: "Label, archive, reset or delete a session, or end what runs in it.",

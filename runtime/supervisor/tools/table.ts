@@ -13,10 +13,10 @@ export type ToolCall = Extract<Effect, { type: "call" }>;
 export interface Tool {
   /**
    * What a second run of one call does. `reads`: nothing but another look. `by-call`: nothing, the call is recognised by its
-   * number. `acts`: its effect again; its start is recorded before it runs, and a call that was started and has no result is
+   * number. `same`: what one run leaves. `acts`: its effect again; its start is recorded before it runs, and a call that was started and has no result is
    * answered with `outcome_unknown` instead of being run.
    */
-  readonly repeat: "reads" | "by-call" | "acts";
+  readonly repeat: "reads" | "by-call" | "same" | "acts";
   /** What the call's parameters have to be, before the body is taken out of them. */
   readonly parameters: z.ZodType;
   /** The result object; `undefined` when the kernel answers the call itself. */

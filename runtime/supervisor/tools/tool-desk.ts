@@ -52,10 +52,12 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
   const explain = (asked: ToolQuestion, held: readonly string[]): ToolJudgement => {
     const agent = agents.get(asked.agentId);
     const subagent = isSubagentKey(asked.sessionKey);
+    const sandboxed = isSandboxed(agent, asked.sessionKey, config.session);
     const facts: ToolFacts = {
       ...(agent?.model === undefined ? {} : { model: agent.model }),
       ...(asked.group === undefined ? {} : { group: asked.group }),
-      sandboxed: isSandboxed(agent, asked.sessionKey, config.session),
+      sandboxed,
+      readOnly: sandboxed && agent?.sandbox.access === "ro",
       subagent,
       // What its requester was allowed bounds a sub-agent: its rights were derived from that.
       sender: asked.byOperator || subagent ? "trusted" : (asked.sender ?? "nobody"),

@@ -42,7 +42,7 @@ const every = [
   "image",
 ];
 
-const plain: ToolFacts = { sender: "trusted", sandboxed: false, subagent: false };
+const plain: ToolFacts = { sender: "trusted", sandboxed: false, readOnly: false, subagent: false };
 const policy = (changes: Partial<ToolPolicy> = {}): ToolPolicy => ({
   agentId: "kim",
   global: {},
@@ -193,10 +193,16 @@ describe("a sender", () => {
     expect(left({ global: rules }, { sender: other })).toEqual(form === "*" ? ["read"] : every);
   });
 
-  it("has the most exact entry alone, whatever the order of the file", () => {
-    const toolsBySender = { "*": rest, "name:ana lima": rest, "id:+4915551234567": { deny: ["read"] } };
+  it("has the most exact entry of its id alone, whatever the order of the file", () => {
+    const toolsBySender = { "*": rest, "id:+4915551234567": { deny: ["read"] } };
     expect(left({ global: { toolsBySender } }, { sender })).toEqual(without("read"));
     expect(left({ global: { toolsBySender } }, { sender: { channel: "x", id: "9" } })).toEqual(without("exec"));
+  });
+
+  it("does not get out of * by a name that it took", () => {
+    const toolsBySender = { "*": rest, "name:ana lima": { deny: ["read"] } };
+    const named = { channel: "telegram", id: "666", name: "Ana Lima" };
+    expect(left({ global: { toolsBySender } }, { sender: named })).toEqual(without("exec", "read"));
   });
 
   it("who is nobody has the entry *, and the operator none", () => {
@@ -229,6 +235,14 @@ describe("a sandboxed session", () => {
     expect(left({ global, agent: { sandboxTools: { allow: ["read"] } } }, facts)).toEqual(["read"]);
     expect(left({ agent: { sandboxTools: { deny: ["exec"] } } }, facts)).not.toContain("exec");
     expect(left({ global, agent: { sandboxTools: { allow: ["read"] } } }, { sandboxed: false })).toEqual(every);
+  });
+
+  it("that may only read the workspace has nothing that writes", () => {
+    expect(gone({ agent: { sandboxTools: { allow: ["group:fs"] } } }, { ...facts, readOnly: true }).at(-1)).toEqual([
+      "the workspace is read only in the sandbox",
+      "sandbox.workspaceAccess",
+      ["write", "edit", "apply_patch"],
+    ]);
   });
 
   it("is not given what another level denies", () => {
@@ -292,6 +306,7 @@ describe("over random configs", () => {
     ),
     group: fc.record({ key: fc.constant("g"), tools: lists, toolsBySender: senders }),
     sandboxed: fc.boolean(),
+    readOnly: fc.boolean(),
     subagent: fc.boolean(),
   });
 

@@ -20,6 +20,7 @@ const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
   settings: agentSettings(id),
   seedsWorkspace: true,
   sandboxMode: "off",
+  sandbox: { scope: "agent", access: "none", folder: "/state/sandboxes" },
   maxConcurrent: 4,
   mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
   subagents: {

@@ -33,6 +33,7 @@ describe("what is not configured", () => {
           settings: agentSettings("main", { timezone: Intl.DateTimeFormat().resolvedOptions().timeZone }),
           seedsWorkspace: true,
           sandboxMode: "off",
+          sandbox: { scope: "agent", access: "none", folder: path.join(stateDir, "sandboxes") },
           maxConcurrent: 4,
           mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
           subagents: {

@@ -1,0 +1,22 @@
+/** What the config says of sandboxes, by agent. Source: behaviour §7.1. */
+import path from "node:path";
+import { type NamedAgent, resolveConfigPath } from "./agents.ts";
+import type { Draft } from "./draft.ts";
+import type { ResolvedAgent } from "./resolved.ts";
+import type { Config } from "./schema.ts";
+
+/** Which sessions of the agent count as sandboxed: what it says itself, else what the defaults say. */
+export function sandboxModeOf(agent: NamedAgent, config: Config): ResolvedAgent["sandboxMode"] {
+  return agent.entry.sandbox?.mode ?? config.agents.defaults.sandbox.mode ?? "off";
+}
+
+export function resolveSandbox({ entry }: NamedAgent, draft: Draft): ResolvedAgent["sandbox"] {
+  const own = entry.sandbox ?? {};
+  const inherited = draft.config.agents.defaults.sandbox;
+  const folder = own.workspaceRoot ?? inherited.workspaceRoot;
+  return {
+    scope: own.scope ?? inherited.scope ?? "agent",
+    access: own.workspaceAccess ?? inherited.workspaceAccess ?? "none",
+    folder: folder === undefined ? path.join(draft.paths.stateDir, "sandboxes") : resolveConfigPath(folder, draft),
+  };
+}

@@ -1,0 +1,113 @@
+/**
+ * The tools that run in the tools' thread: which folder a call is for, and the thread itself, which starts with the first call and again
+ * after it was lost. Parameters travel in the body of the call, so that the main thread never reads them. Source: behaviour §7.1.
+ */
+import { createHash } from "node:crypto";
+import path from "node:path";
+import type { hostTools } from "../../../auth/tool-names.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
+import { failure } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import { hostParams, type HostTool } from "../../tools/params.ts";
+import type { ToolsForKernel } from "../../tools/port.ts";
+import { entryUrl } from "../../thread/entries.ts";
+import { startTrustedThread } from "../../thread/trusted-thread.ts";
+import { isSandboxed } from "../sandboxed.ts";
+import { fault, type Tool } from "./table.ts";
+
+/** The thread as this side sees it. */
+export interface ToolsThread {
+  readonly remote: ToolsForKernel;
+  readonly stop: () => Promise<void>;
+}
+
+export interface HostToolsDeps {
+  readonly config: Pick<ResolvedConfig, "session">;
+  readonly agents: ReadonlyMap<string, ResolvedAgent>;
+  readonly start: (onLost: (reason: string) => void) => Promise<ToolsThread>;
+}
+
+export interface HostTools {
+  readonly tools: Readonly<Record<(typeof hostTools)[number], Tool>>;
+  /** Ends the thread; calls that come later are refused. */
+  close(): Promise<void>;
+}
+
+export const startToolsThread: HostToolsDeps["start"] = (onLost) =>
+  startTrustedThread<ToolsForKernel>({ entry: entryUrl("tools"), name: "tools", init: {}, handlers: {}, onLost });
+
+/** What a second run of one call does; see `Tool.repeat`. */
+const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
+  read: "reads",
+  ls: "reads",
+  write: "same",
+  edit: "acts",
+  apply_patch: "acts",
+};
+
+export function makeHostTools({ config, agents, start }: HostToolsDeps): HostTools {
+  let thread: Promise<ToolsThread> | undefined;
+  let inHand = 0;
+  let isClosed = false;
+
+  const running = (): Promise<ToolsThread> => {
+    if (isClosed) throw failure("CLOISTER_GATEWAY_DRAINING", "the gateway is shutting down");
+    const mine = (thread ??= start(() => {
+      if (thread === mine) thread = undefined;
+    }));
+    mine.catch(() => {
+      if (thread === mine) thread = undefined;
+    });
+    return mine;
+  };
+
+  const toolOf = (name: HostTool): Tool => ({
+    repeat: repeats[name],
+    parameters: hostParams[name],
+    async run({ header, body }) {
+      const agent = agents.get(header.agentId);
+      if (agent === undefined) return fault("not_found", `agent not found: ${header.agentId}`);
+      if (inHand >= limits.toolHostCallsMax)
+        return fault("busy", `${inHand} calls of tools are in hand; the bound is reached`, "call it again in a moment");
+      inHand++;
+      try {
+        const { remote } = await running();
+        return await remote.run({ tool: name, params: body, root: rootOf(agent, header.sessionKey, config.session) });
+      } finally {
+        inHand--;
+      }
+    },
+  });
+
+  return {
+    tools: {
+      read: toolOf("read"),
+      write: toolOf("write"),
+      edit: toolOf("edit"),
+      apply_patch: toolOf("apply_patch"),
+      ls: toolOf("ls"),
+    },
+    async close() {
+      isClosed = true;
+      await (await thread?.catch(() => undefined))?.stop();
+    },
+  };
+}
+
+/** The agent's workspace; a sandboxed session that may not see it has a folder of its sandbox. */
+export function rootOf(
+  agent: Pick<ResolvedAgent, "id" | "workspace" | "sandboxMode" | "sandbox">,
+  sessionKey: string,
+  session: ResolvedConfig["session"],
+): string {
+  const { scope, access, folder } = agent.sandbox;
+  if (!isSandboxed(agent, sessionKey, session) || access !== "none") return agent.workspace;
+  return path.join(
+    folder,
+    scope === "shared"
+      ? "shared"
+      : scope === "agent"
+        ? `agent-${agent.id}`
+        : `session-${createHash("sha256").update(sessionKey).digest("hex").slice(0, 32)}`,
+  );
+}

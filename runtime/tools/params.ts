@@ -1,0 +1,46 @@
+/** The parameters of the tools of this thread: what a model is told, and what a call is checked by. Source: behaviour §7.1, §7.3. */
+import { z } from "zod";
+import { limits } from "../kernel/limits.ts";
+
+const file = z.string().min(1).max(limits.pathCharsMax).describe("Path of a file, relative to the workspace.");
+const line = z.int().min(1);
+const content = z.string().max(limits.toolFileBytesMax);
+const oldText = z.string().min(1).max(limits.toolFileBytesMax);
+
+export const hostParams = {
+  read: z.strictObject({
+    path: file,
+    offset: line.default(1).describe("First line, from 1."),
+    limit: line.max(limits.toolReadLinesMax).default(limits.toolReadLinesMax).describe("Lines at the most."),
+  }),
+  write: z.strictObject({ path: file, content: content.describe("The whole file. Replaces what is there.") }),
+  edit: z.strictObject({
+    path: file,
+    edits: z
+      .array(
+        z.strictObject({
+          oldText: oldText.describe("Has to be in the file exactly once."),
+          newText: content,
+        }),
+      )
+      .min(1)
+      .max(limits.toolEditsMax)
+      .describe("Made in this order; all of them or none."),
+  }),
+  apply_patch: z.strictObject({
+    input: z
+      .string()
+      .min(1)
+      .max(limits.toolFileBytesMax)
+      .describe(
+        "From `*** Begin Patch` to `*** End Patch`, with `*** Add File: `, `*** Update File: ` (and `*** Move to: `) or `*** Delete File: ` before each file.",
+      ),
+  }),
+  ls: z.strictObject({
+    path: z.string().max(limits.pathCharsMax).default(".").describe("Path of a folder, relative to the workspace."),
+    limit: z.int().min(1).max(limits.toolListMax).default(limits.toolListMax),
+  }),
+} as const;
+
+export type HostTool = keyof typeof hostParams;
+export type Params<T extends HostTool> = z.output<(typeof hostParams)[T]>;

@@ -1,0 +1,95 @@
+/** The tools' thread as the supervisor keeps it: started when it is needed, again after it was lost, and never beyond its bound. */
+import { describe, expect, it } from "vitest";
+import { limits } from "../../../../runtime/kernel/limits.ts";
+import type { HostCall } from "../../../../runtime/tools/port.ts";
+import { isRepeatable, type ToolCall } from "../../../../runtime/supervisor/tools/table.ts";
+import { makeHostTools, rootOf, type ToolsThread } from "../../../../runtime/supervisor/tools/host-tools.ts";
+import { makeConfig } from "../../../support/gateway.ts";
+
+function open(run: (call: HostCall) => Promise<object>) {
+  const config = makeConfig([{ id: "main", workspace: "/ws/main" }]);
+  const lost: ((reason: string) => void)[] = [];
+  let stops = 0;
+  const host = makeHostTools({
+    config,
+    agents: new Map(config.agents.map((agent) => [agent.id, agent])),
+    start: (onLost) => {
+      lost.push(onLost);
+      const thread: ToolsThread = { remote: { run }, stop: async () => void stops++ };
+      return lost.length === 3 ? Promise.reject(new Error("no thread")) : Promise.resolve(thread);
+    },
+  });
+  const call = (agentId = "main") =>
+    host.tools.read.run({ header: { agentId, sessionKey: `agent:${agentId}:main` }, body: '{"path":"a"}' } as ToolCall);
+  return { host, call, lost, stops: () => stops };
+}
+
+describe("the tools' thread", () => {
+  it("starts with the first call, again after it was lost or could not start, and ends once", async () => {
+    const calls: HostCall[] = [];
+    const { host, call, lost, stops } = open(async (made) => {
+      calls.push(made);
+      return { status: "ok" };
+    });
+    expect(lost).toHaveLength(0);
+    await Promise.all([call(), call()]);
+    expect(lost).toHaveLength(1);
+    expect(calls[0]).toEqual({ tool: "read", params: '{"path":"a"}', root: "/ws/main" });
+    lost[0]?.("it ended");
+    await call();
+    lost[1]?.("it ended");
+    await expect(call()).rejects.toThrow("no thread");
+    await call();
+    // What an earlier thread says of itself is no word of the present one.
+    lost[1]?.("once more");
+    await call();
+    expect(lost).toHaveLength(4);
+    await host.close();
+    expect(stops()).toBe(1);
+    await expect(call()).rejects.toMatchObject({ code: "CLOISTER_GATEWAY_DRAINING" });
+  });
+
+  it("has no more calls in hand than its bound, and takes further ones when they end", async () => {
+    const gate = Promise.withResolvers<object>();
+    const { call } = open(() => gate.promise);
+    const calls = Array.from({ length: limits.toolHostCallsMax }, () => call());
+    expect(await call()).toMatchObject({ code: "busy" });
+    gate.resolve({ status: "ok" });
+    await Promise.all(calls);
+    expect(await call()).toEqual({ status: "ok" });
+    expect(await call("gone")).toMatchObject({ code: "not_found" });
+  });
+
+  it("is not called twice for what must not be done twice", () => {
+    const { host } = open(() => Promise.resolve({}));
+    const names = Object.keys(host.tools).filter((name) => !isRepeatable(host.tools, name));
+    expect(names).toEqual(["edit", "apply_patch"]);
+  });
+});
+
+describe("the folder of a call", () => {
+  const session = makeConfig([]).session;
+  const at = (scope: "session" | "agent" | "shared", access: "none" | "ro" | "rw", key: string, mode = "non-main") =>
+    rootOf(
+      { id: "kim", workspace: "/ws", sandboxMode: mode as "non-main", sandbox: { scope, access, folder: "/boxes" } },
+      key,
+      session,
+    );
+
+  it.each([
+    ["agent", "none", "agent:kim:main", "/ws"],
+    ["agent", "none", "agent:kim:x", "/boxes/agent-kim"],
+    ["shared", "none", "agent:kim:x", "/boxes/shared"],
+    ["agent", "ro", "agent:kim:x", "/ws"],
+    ["agent", "rw", "agent:kim:x", "/ws"],
+  ] as const)("with scope %s and access %s for %s", (scope, access, key, folder) => {
+    expect(at(scope, access, key)).toBe(folder);
+  });
+
+  it("is each session's own with scope session", () => {
+    const [one, two] = [at("session", "none", "agent:kim:x"), at("session", "none", "agent:kim:y")];
+    expect(one).toMatch(/^\/boxes\/session-[0-9a-f]{32}$/);
+    expect(two).not.toBe(one);
+    expect(at("session", "none", "agent:kim:main", "all")).toMatch(/^\/boxes\/session-/);
+  });
+});
