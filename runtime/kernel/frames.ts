@@ -54,8 +54,11 @@ export const up = {
   tools: 29,
 } as const;
 
-/** Bits of `num` in `up.done`. */
-export const doneBits = { reply: 1, error: 2, state: 4, unhandled: 8 } as const;
+/** Bits of `num` in `up.done`. `tooLong`: the reply, or else the state, passed its bound and stays in the cell; `a` = its length, in decimal digits. */
+export const doneBits = { reply: 1, error: 2, state: 4, unhandled: 8, tooLong: 16 } as const;
+
+/** All of them. */
+export const doneBitsMax = Object.values(doneBits).reduce((all, bit) => all | bit, 0);
 
 /** Records that a cell receives. */
 export const down = {

@@ -190,8 +190,13 @@ export const limits = {
   cellYoungGenerationMb: 16,
   cellHeapShare: 0.25,
   /**
-   * Nice value of a cell that stands still for half of its budget, or whose agent crashed a short while ago: a tenth of the share
-   * that the others get when all cores are busy, the whole core when they are not.
+   * Nice value of a cell, counted from the gateway's own: when all cores are busy, a third of the share that the kernel's, the store's and the
+   * edge's thread get, which all agents wait for. The whole core when they are not.
+   */
+  cellNice: 5,
+  /**
+   * The same of a cell that stands still for half of its budget, or whose agent crashed a short while ago: a third of what the other cells get.
+   * With much less its heartbeat could wait for so long that it is taken for stuck.
    */
   faultyCellNice: 10,
   /**
@@ -209,7 +214,7 @@ export const limits = {
   cellProcessMbMax: 768,
   /** How much sooner than the gateway Linux ends the process of a cell when the machine has no memory left (0 to 1,000). */
   cellProcessOomScore: 500,
-  /** One frame on the socket of such a process; the gateway holds it until it is whole. A cell ends a frame with the first record that passes 65,536 characters: the longest by the rules is an answer of 8,388,608 and a state of a million, 28.4 MB at three bytes each. */
+  /** One frame on the socket of such a process; the gateway holds it until it is whole. A cell ends a frame with the first record that passes 65,536 characters: the longest by the rules is a message of 8,388,608, 25.4 MB with what came before it at three bytes each. */
   cellFrameBytesMax: 33_554_432,
   /** Fields of one such frame: the kernel takes 514, and should be the one to say so. */
   cellFrameFieldsMax: 4_096,
@@ -260,6 +265,8 @@ export const limits = {
   logRecordsPerSecond: 200,
   /** Characters of streamed text of one turn that are passed on; the final answer is bounded by `replyCharsMax`. */
   streamCharsMax: 1_000_000,
+  /** The same of all turns of a cell in a second: each listener gets the whole text again with every new part of it. Thousands of answers of a model at once stay below. */
+  streamCharsPerSecond: 4_000_000,
   /** Rows of `sessions_list`. Source: behaviour §3.2. */
   sessionsListDefault: 100,
   sessionsListMax: 200,

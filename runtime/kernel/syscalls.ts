@@ -6,7 +6,7 @@
 import type { EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { takeChainCall } from "./chains.ts";
-import { doneBits, parseUpFrame, type UpRecord, up } from "./frames.ts";
+import { doneBitsMax, parseUpFrame, type UpRecord, up } from "./frames.ts";
 import { steer } from "./gather.ts";
 import { noteCall } from "./loops.ts";
 import { modelCall } from "./models.ts";
@@ -135,8 +135,7 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       stream(k, agent, turn, record.a);
       return;
     case up.done:
-      if (record.num > (doneBits.reply | doneBits.error | doneBits.state | doneBits.unhandled))
-        forged(k, agent, "record", `unknown bits ${record.num} at the end of a turn`);
+      if (record.num > doneBitsMax) forged(k, agent, "record", `unknown bits ${record.num} at the end of a turn`);
       else cellDone(k, agent, turn, record.num, record.a, record.b, nowMs);
       return;
     default:

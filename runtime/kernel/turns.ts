@@ -224,22 +224,29 @@ function outcomeOf(k: KernelState, header: EnvelopeHeader, bits: number, text: s
     };
   if ((bits & doneBits.error) !== 0)
     return { status: "error", code: "CLOISTER_AGENT_FAILED", message: text.slice(0, limits.failureCharsMax) };
-  if ((bits & doneBits.state) !== 0 && state.length > limits.stateCharsMax) {
-    return {
-      status: "error",
-      code: "CLOISTER_MESSAGE_TOO_LARGE",
-      message: `the state of ${header.sessionKey} has ${state.length} characters; the bound is ${limits.stateCharsMax}`,
-    };
-  }
-  if ((bits & doneBits.reply) === 0) return { status: "no_reply" };
-  if (text.length > limits.replyCharsMax) {
-    return {
-      status: "error",
-      code: "CLOISTER_MESSAGE_TOO_LARGE",
-      message: `the answer has ${text.length} characters; the bound is ${limits.replyCharsMax}`,
-    };
-  }
+  const hasReply = (bits & doneBits.reply) !== 0;
+  if ((bits & doneBits.tooLong) !== 0)
+    return hasReply
+      ? tooLong("the answer", text, limits.replyCharsMax)
+      : tooLongState(header, text, limits.stateCharsMax);
+  if ((bits & doneBits.state) !== 0 && state.length > limits.stateCharsMax)
+    return tooLongState(header, String(state.length), limits.stateCharsMax);
+  if (!hasReply) return { status: "no_reply" };
+  if (text.length > limits.replyCharsMax) return tooLong("the answer", String(text.length), limits.replyCharsMax);
   return { status: "ok", text };
+}
+
+const tooLongState = (header: EnvelopeHeader, length: string, bound: number): Outcome =>
+  tooLong(`the state of ${header.sessionKey}`, length, bound);
+
+/** `length` in decimal digits, as a cell says it. */
+function tooLong(what: string, length: string, bound: number): Outcome {
+  const found = /^\d{1,16}$/.test(length) ? length : "too many";
+  return {
+    status: "error",
+    code: "CLOISTER_MESSAGE_TOO_LARGE",
+    message: `${what} has ${found} characters; the bound is ${bound}`,
+  };
 }
 
 export function committed(

@@ -87,4 +87,6 @@ export interface CellWorkerData {
   readonly workspace: string;
   readonly level: "thread" | "process";
   readonly trust: "confined" | "trusted";
+  /** Nice value of its thread; undefined where threads have none. */
+  readonly nice: number | undefined;
 }

@@ -1,33 +1,62 @@
 /**
- * Lowers the CPU priority of the threads of a cell, so that one that computes without end, or that is started again and again,
- * takes little from its neighbours. Linux gives each thread a priority of its own (setpriority(2)), which is found by its name in
- * `/proc/<pid>/task`. Other systems have nothing of the kind: the call does nothing there.
+ * What a cell gets of the CPU when others want it too: less than the threads that all agents need, and next to nothing when it computes
+ * without end or is started again and again. Linux gives each thread a priority of its own (setpriority(2)); other systems have
+ * nothing of the kind, and nothing is done there.
  *
- * It is for the rest of the thread's life: raising it again needs a right that a service usually does not have.
+ * A priority is for the rest of the thread's life: raising it again needs a right that a service usually does not have.
  */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import os from "node:os";
 import { limits } from "../kernel/limits.ts";
 
 /** Bytes of a thread's name that Linux keeps (`TASK_COMM_LEN` without the final zero). */
 const nameBytesMax = 15;
+/** The lowest there is: sched(7). */
+const niceMax = 19;
 
-/** `name`: of the one thread that is meant; absent: all of the process, and those that they start from now on. Never rejects. */
+/** Nice value of a cell, counted from the one that this process was started with. Undefined: this system has none for threads. */
+export function cellNice(isSuspect: boolean): number | undefined {
+  if (process.platform !== "linux") return undefined;
+  return Math.min(niceMax, os.getPriority() + (isSuspect ? limits.faultyCellNice : limits.cellNice));
+}
+
+/** Of a cell's process that has only just been started: its threads are still to come, and inherit it. */
+export function setProcessNice(pid: number, isSuspect: boolean): void {
+  const nice = cellNice(isSuspect);
+  if (nice === undefined) return;
+  setNice(pid, nice);
+  // It leads a session of its own, and Linux may weigh sessions before it weighs threads: sched(7), "The autogroup feature". That of a usual
+  // cell is left alone: its heartbeat would wait for every other session of the machine.
+  if (isSuspect) writeFile(`/proc/${pid}/autogroup`, String(nice)).catch(() => undefined);
+}
+
+/**
+ * `name`: of the one thread that is meant; absent: all of a cell's process, and those that they start from now on, but not its first one,
+ * which answers for it. Never rejects.
+ */
 export async function lowerCpuShare(pid: number, name?: string): Promise<void> {
+  const nice = cellNice(true);
+  if (nice === undefined) return;
   const wanted = name === undefined ? undefined : Buffer.from(name).subarray(0, nameBytesMax);
   const folder = `/proc/${pid}/task`;
   const threads = await readdir(folder).catch(() => []);
   await Promise.all(
     threads.map(async (thread) => {
-      try {
-        if (wanted !== undefined) {
-          const found = await readFile(`${folder}/${thread}/comm`);
-          if (!found.subarray(0, -1).equals(wanted)) return;
-        }
-        os.setPriority(Number(thread), limits.faultyCellNice);
-      } catch {
-        // It has ended meanwhile.
+      if (wanted === undefined) {
+        if (Number(thread) === pid) return;
+      } else {
+        const found = await readFile(`${folder}/${thread}/comm`).catch(() => undefined);
+        if (found?.subarray(0, -1).equals(wanted) !== true) return;
       }
+      setNice(Number(thread), nice);
     }),
   );
+}
+
+function setNice(thread: number, nice: number): void {
+  try {
+    os.setPriority(thread, nice);
+  } catch {
+    // It has ended meanwhile.
+  }
 }

@@ -28,7 +28,7 @@ import {
   tell,
 } from "./cell-socket.ts";
 import type { CellMemory } from "./heap-watch.ts";
-import { lowerCpuShare } from "./cpu-share.ts";
+import { lowerCpuShare, setProcessNice } from "./cpu-share.ts";
 import { makePacedMail, splitMail } from "./paced-mail.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
 
@@ -72,9 +72,6 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     makePacedMail(socket, (chars) =>
       kill({ reason: "hung", detail: `it left ${chars} characters of its mail unread` }),
     );
-  const lower = (): void => {
-    if (!isGone && child.process?.pid !== undefined) void lowerCpuShare(child.process.pid);
-  };
   /** Short, and at most one of each kind in flight: it does not wait behind mail. */
   const say = (...fields: Fields): void => {
     if (!isGone && socket?.writable === true) socket.write(formatFields(kind.control, fields));
@@ -149,8 +146,6 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
         done();
       });
     });
-    // Its threads are still to come, and inherit it.
-    if (spec.isSuspect) lower();
     const launch: Launch = {
       spec,
       assets: { bootstrap: assets.bootstrap, sdk: assets.sdk, zodUrl: assets.zodUrl },
@@ -197,7 +192,9 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
         return found.promise;
       };
     },
-    lower,
+    lower: () => {
+      if (!isGone && child.process?.pid !== undefined) void lowerCpuShare(child.process.pid);
+    },
     measure: () => measure(child.process?.pid),
     end: () => kill(),
   };
@@ -206,7 +203,7 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
 type Child = { readonly process: ChildProcess | undefined; readonly why: string };
 
 /** Node throws for some faults of a spawn and tells others by an event. */
-function spawnChild({ init, user }: CellSpec, assets: CellAssets): Child {
+function spawnChild({ init, user, isSuspect }: CellSpec, assets: CellAssets): Child {
   try {
     const started = spawn(process.execPath, ["--disable-sigusr1", "--eval", assets.cellProcess], {
       cwd: init.workspace,
@@ -217,6 +214,7 @@ function spawnChild({ init, user }: CellSpec, assets: CellAssets): Child {
       stdio: ["ignore", "ignore", "pipe", "pipe"],
       ...user,
     });
+    if (started.pid !== undefined) setProcessNice(started.pid, isSuspect);
     return { process: started, why: "its process could not be started: no descriptor is free" };
   } catch (error) {
     return { process: undefined, why: `its process could not be started: ${toRefusal(error).message}` };

@@ -5,15 +5,21 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { wrap } from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { limits } from "../kernel/limits.ts";
-import { lowerCpuShare } from "./cpu-share.ts";
+import { cellNice, lowerCpuShare } from "./cpu-share.ts";
 import type { BodyEvents, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
 import type { CellAssets } from "./cell-assets.ts";
 import { type CellControl, type CellWorkerData, controlBlock } from "./cell-port.ts";
 import { startStuckProfile } from "./stuck-profile.ts";
 
-/** Runs in the worker before anything else: compiles the bootstrap from its code cache and calls it. */
+/** Runs in the worker before anything else: lowers the priority of its thread, compiles the bootstrap from its code cache and calls it. */
 const entry = `
 const { workerData } = require("node:worker_threads");
+if (workerData.nice !== undefined) {
+  try {
+    // 0 is the calling thread.
+    require("node:os").setPriority(0, workerData.nice);
+  } catch {}
+}
 const { Script } = require("node:vm");
 const compileScript = (source, filename, cachedData) => new Script(source, { filename, cachedData }).runInThisContext();
 compileScript(workerData.source, "cloister:cell", workerData.cachedData)(require, (url) => import(url), compileScript);
@@ -44,6 +50,8 @@ export function launchThread(
     workspace: init.workspace,
     level: spec.level,
     trust: spec.trust,
+    // In a process of its own it inherits the one of that.
+    nice: spec.level === "thread" ? cellNice(spec.isSuspect) : undefined,
   };
   const permissions = [
     "--permission",
@@ -71,9 +79,6 @@ export function launchThread(
     transferList: [mail.port2, control.port2],
   });
   const remote = wrap<CellControl>(nodeEndpoint(control.port1));
-  const lower = (): void => void lowerCpuShare(process.pid, name);
-  // Before that there is no thread of this name.
-  if (spec.isSuspect) worker.once("online", lower);
   let fault: CellEnd | undefined;
   mail.port1.on("message", (frame: unknown) => events.frame(frame));
   worker.on("error", (error: Error & { code?: string }) => {
@@ -99,7 +104,7 @@ export function launchThread(
     beat: () => Atomics.load(words, controlBlock.beat),
     stuckMs: () => Atomics.load(words, controlBlock.stuckMs),
     profile: () => startStuckProfile(worker),
-    lower,
+    lower: () => void lowerCpuShare(process.pid, name),
     measure: async () => {
       const { used_heap_size: heapUsed, external_memory: external } = await worker.getHeapStatistics();
       return { heapUsed, external };

@@ -194,6 +194,19 @@ describe.each(levels)("at level %s", (level) => {
       expect(cell.said.findLast(({ op }) => op === up.stream)?.a).toBe("two");
     });
 
+    test("keeps back an answer and a state that the kernel would refuse", async () => {
+      expect(await cell.turn("say_much")).toMatchObject({
+        num: doneBits.reply | doneBits.tooLong,
+        a: String(100 * 65_536 + 99 * 2),
+        b: "",
+      });
+      expect(await cell.turn("keep_much")).toMatchObject({
+        num: doneBits.tooLong,
+        a: String(3_000_000 + '{"count":""}'.length),
+        b: "",
+      });
+    });
+
     test("goes out although the actor bent the prototypes", async () => {
       expect((await cell.turn("tamper")).a).toMatch(/TypeError/);
       expect(await cell.turn("peek")).toMatchObject({ a: "0" });

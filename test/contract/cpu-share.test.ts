@@ -1,5 +1,5 @@
-/** What a cell gets of the CPU: as much as any other, less when its agent crashed a short while ago or when it stands still. */
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+/** What a cell gets of the CPU: less than the gateway's threads, and less again when its agent crashed a short while ago or when it stands still. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -34,27 +34,42 @@ function niceOf(pid: number, name = /./): readonly number[] {
 }
 
 const own = os.getPriority();
-const lowered = [limits.faultyCellNice];
+const niceMax = 19;
+const usual = Math.min(niceMax, own + limits.cellNice);
+const lowered = Math.min(niceMax, own + limits.faultyCellNice);
 
-test.runIf(process.platform === "linux")("the thread of a suspect is lowered, and no other", async () => {
+/** Nice value of the session that a process leads; undefined where Linux does not weigh sessions. */
+function sessionNiceOf(pid: number): number | undefined {
+  const file = `/proc/${pid}/autogroup`;
+  const found = existsSync(file) ? /nice (-?\d+)/.exec(readFileSync(file, "utf8")) : null;
+  return found === null ? undefined : Number(found[1]);
+}
+
+test.runIf(process.platform === "linux")("the thread of a cell is lowered, and that of a suspect further", async () => {
   // Names that are alike in the bytes that Linux keeps.
   const [calm, suspect] = await Promise.all([
     start("an-agent-with-a-long-name"),
     start("an-agent-with-a-long-name", { isSuspect: true }),
   ]);
   await Promise.all([calm.started, suspect.started]);
-  const found = (): readonly number[] => niceOf(process.pid, /^c\d+:an-agent/).toSorted((a, b) => a - b);
-  await expect.poll(found).toContain(limits.faultyCellNice);
-  expect(found()).toEqual([own, ...lowered]);
+  expect(niceOf(process.pid, /^c\d+:an-agent/).toSorted((a, b) => a - b)).toEqual([usual, lowered]);
   expect(os.getPriority()).toBe(own);
 });
 
-test.runIf(process.platform === "linux")("all threads of a suspect's process are lowered", async () => {
-  const suspect = await start("main", { level: "process", isSuspect: true });
-  await suspect.started;
-  const [child] = childrenOf(process.pid);
-  expect(new Set(niceOf(child ?? 0))).toEqual(new Set(lowered));
-});
+test.runIf(process.platform === "linux").each([
+  { isSuspect: false, nice: usual },
+  { isSuspect: true, nice: lowered },
+])(
+  "all threads of a cell's process are lowered, and a suspect's session (suspect: $isSuspect)",
+  async ({ isSuspect, nice }) => {
+    const cell = await start("main", { level: "process", isSuspect });
+    await cell.started;
+    const [child = 0] = childrenOf(process.pid);
+    expect(new Set(niceOf(child))).toEqual(new Set([nice]));
+    if (sessionNiceOf(process.pid) !== undefined)
+      await expect.poll(() => sessionNiceOf(child)).toBe(isSuspect ? nice : 0);
+  },
+);
 
 test.runIf(process.platform === "linux").each(["thread", "process"] as const)(
   "a cell at level %s that stands still is lowered before it is ended",
@@ -63,9 +78,9 @@ test.runIf(process.platform === "linux").each(["thread", "process"] as const)(
     await cell.started;
     const threads = (): readonly number[] =>
       level === "thread" ? niceOf(process.pid, /^c\d+:still/) : childrenOf(process.pid).flatMap((pid) => niceOf(pid));
-    expect(threads()).not.toContain(limits.faultyCellNice);
+    expect(threads()).not.toContain(lowered);
     void cell.turn("infinite loop");
-    await expect.poll(threads).toContain(limits.faultyCellNice);
+    await expect.poll(threads).toContain(lowered);
     expect(await cell.exited).toMatchObject({ reason: "hung" });
   },
 );

@@ -16,7 +16,7 @@ import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
-import { doneBits, down } from "../../runtime/kernel/frames.ts";
+import { doneBits, down, up } from "../../runtime/kernel/frames.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import { formatFields, formatFrame, kind, tell } from "../../runtime/thread/cell-socket.ts";
@@ -38,10 +38,18 @@ function makeWorkspace(): string {
 }
 
 const start = (workspace: string, changes: Parameters<typeof startCell>[2] = {}): Promise<HandCell> =>
-  startCell({ workspace, module: { kind: "file", url: pathToFileURL(path.join(workspace, "actor.ts")).href } }, [], {
-    level: "process",
-    ...changes,
-  });
+  startCell(
+    {
+      workspace,
+      slots: [{ slot: 4, object: "agent:raul", verbs: ["send"] }],
+      module: { kind: "file", url: pathToFileURL(path.join(workspace, "actor.ts")).href },
+    },
+    [],
+    {
+      level: "process",
+      ...changes,
+    },
+  );
 
 describe("a cell that is a process", () => {
   test("works in its workspace: a relative path is one of there", async () => {
@@ -51,11 +59,14 @@ describe("a cell that is a process", () => {
 
   test("says large texts, and texts that no UTF-8 can carry, as they are", async () => {
     const cell = await start(makeWorkspace());
-    const large = await cell.turn(`say ${limits.bodyCharsMax}`);
-    expect(large.a).toBe("ä".repeat(limits.bodyCharsMax));
+    const sent = (begin: string): Promise<{ readonly c: string }> =>
+      cell.until(({ op, c }) => op === up.send && c.startsWith(begin));
+    await cell.turn(`send ${limits.bodyCharsMax}`);
+    expect((await sent("ä")).c).toBe("ä".repeat(limits.bodyCharsMax));
     expect(await cell.turn("half")).toMatchObject({ a: "half \ud83d of a pair" });
-    const heard = `${"ü".repeat(limits.bodyCharsMax)}\ud83d`;
-    expect((await cell.turn(heard)).a).toBe(heard);
+    const heard = `pass ${"ü".repeat(limits.bodyCharsMax)}\ud83d`;
+    await cell.turn(heard);
+    expect((await sent("pass")).c).toBe(heard);
   });
 
   test("takes several of the longest messages at once, and is asked for its heartbeat between them", async () => {
@@ -72,7 +83,7 @@ describe("a cell that is a process", () => {
 
   test("is ended when a frame is larger than the gateway takes, with the size", async () => {
     const cell = await start(makeWorkspace());
-    void cell.turn(`say ${limits.cellFrameBytesMax}`);
+    void cell.turn(`send ${limits.cellFrameBytesMax}`);
     expect(await cell.exited).toMatchObject({ reason: "crash", detail: expect.stringMatching(/a frame of .* bytes/) });
   });
 

@@ -15,6 +15,7 @@ import { type CellControl, type CellInit, type CellWorkerData, controlBlock, typ
 import { confine } from "./confine.ts";
 import { writeFiles } from "./files.ts";
 import { type Mailbox, makeMailbox } from "./mailbox.ts";
+import { makeQuota } from "./quota.ts";
 import { makeSlots } from "./slots.ts";
 import { makeTurnRunner, type TurnRunner } from "./turns.ts";
 import { makeWorkspace } from "./workspace.ts";
@@ -37,7 +38,9 @@ for (const name of Object.keys(handed)) Reflect.deleteProperty(handed, name);
 threads.parentPort?.close();
 
 const words = new Int32Array(block);
-const startedAtMs = performance.now();
+/** Of the clock as it is before an actor can replace it. */
+const nowMs = performance.now.bind(performance);
+const startedAtMs = nowMs();
 // The first beat at once: an actor may be stuck before the timer ever fires.
 Atomics.add(words, controlBlock.beat, 1);
 setInterval(() => Atomics.add(words, controlBlock.beat, 1), limits.heartbeatEveryMs).unref();
@@ -83,31 +86,27 @@ function inspect(value: unknown): string {
 
 /** What the actor prints becomes log records: bounded in length and rate, with a count of what was left out. */
 function makePrinter(): (level: number, text: string) => void {
-  let second = 0;
-  let count = 0;
+  const quota = makeQuota(limits.logRecordsPerSecond, nowMs);
   let dropped = 0;
   return (level, text) => {
-    const now = Math.floor(performance.now() / 1_000);
-    if (now !== second) {
-      if (dropped > 0)
-        mailbox?.tell(
-          up.log,
-          0,
-          40,
-          `${dropped} log records were left out: more than ${limits.logRecordsPerSecond} in a second`,
-        );
-      second = now;
-      count = 0;
-      dropped = 0;
+    if (quota.take(1) === 0) {
+      dropped++;
+      return;
     }
-    if (++count > limits.logRecordsPerSecond) dropped++;
-    else
+    if (dropped > 0)
       mailbox?.tell(
         up.log,
         0,
-        level,
-        text.length > limits.logCharsMax ? `${text.slice(0, limits.logCharsMax)}… (cut)` : text,
+        40,
+        `${dropped} log records were left out: more than ${limits.logRecordsPerSecond} in a second`,
       );
+    dropped = 0;
+    mailbox?.tell(
+      up.log,
+      0,
+      level,
+      text.length > limits.logCharsMax ? `${text.slice(0, limits.logCharsMax)}… (cut)` : text,
+    );
   };
 }
 
@@ -166,6 +165,7 @@ const control: CellControl = {
         () => mailbox as Mailbox,
         folder,
         log,
+        makeQuota(limits.streamCharsPerSecond, nowMs),
         (ms) => Atomics.store(words, controlBlock.stuckMs, ms),
       );
     } catch (error) {
@@ -179,7 +179,7 @@ const control: CellControl = {
     turns: runner?.turns ?? 0,
     sessions: runner?.sessions ?? 0,
     heapUsedBytes: process.memoryUsage().heapUsed,
-    uptimeMs: Math.round(performance.now() - startedAtMs),
+    uptimeMs: Math.round(nowMs() - startedAtMs),
   }),
 };
 

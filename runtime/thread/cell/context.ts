@@ -23,6 +23,7 @@ import { partOf } from "./parts.ts";
 import { endOf, refuseInStep, runStep, takeResult } from "./steps.ts";
 import { makeSignalCalls } from "./signal-calls.ts";
 import { makeSpawn } from "./spawn.ts";
+import { makeStreamBound, type Quota } from "./quota.ts";
 import type { Slots } from "./slots.ts";
 
 type SessionTools = Omit<Tools, "list" | "call">;
@@ -40,6 +41,7 @@ export function makeContext(
   log: CellLog,
   state: State,
   signal: AbortSignal,
+  streamQuota: Quota,
   onReply: (text: string) => void,
   onBusy: (ms: number) => void,
   onUnhandled: (reason: string) => void,
@@ -78,7 +80,7 @@ export function makeContext(
     );
     return JSON.parse(answer.text) as ToolResult;
   };
-  let streamed = 0;
+  const boundStream = makeStreamBound(limits.streamCharsMax, streamQuota);
   const sessionTools: SessionTools = {
     sessions_list: (params = {}) => call("sessions_list", params, ""),
     sessions_history: (params) => call("sessions_history", params, ""),
@@ -149,11 +151,8 @@ export function makeContext(
     },
     reply: (text) => onReply(asText(text)),
     stream(text) {
-      // What the kernel would leave out does not cross the thread: a flood of it would hold up the gateway's loop.
-      const part = asText(text).slice(0, limits.streamCharsMax - streamed);
-      if (part === "") return;
-      streamed += part.length;
-      mailbox.tell(up.stream, turn, 0, part);
+      const part = boundStream(asText(text));
+      if (part !== "") mailbox.tell(up.stream, turn, 0, part);
     },
     async step(name, run, { idempotent = false } = {}) {
       const number = nextCall("ctx.step");

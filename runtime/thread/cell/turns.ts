@@ -9,6 +9,7 @@ import { limits } from "../../kernel/limits.ts";
 import { frameMessage } from "../../kernel/peer-frame.ts";
 import type { ActorDefinition, CellLog, Context, IncomingMessage, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
+import type { Quota } from "./quota.ts";
 import type { Slots } from "./slots.ts";
 import { makeContext, type State } from "./context.ts";
 import type { Delivery, Mailbox } from "./mailbox.ts";
@@ -35,6 +36,7 @@ export function makeTurnRunner(
   mailbox: () => Mailbox,
   workspace: Workspace,
   log: CellLog,
+  streamQuota: Quota,
   tellStuckMs: (ms: number) => void,
 ): TurnRunner {
   const sessions = new Map<string, SessionState>();
@@ -56,7 +58,7 @@ export function makeTurnRunner(
     const kept = delivery.state === undefined && !isInMemory(delivery) ? sessions.get(header.sessionKey) : undefined;
     const session = kept ?? (await openState(definition, delivery.state, header.sessionKey));
     keep(delivery, header.sessionKey, session);
-    const replies: string[] = [];
+    const replies = makeReplies();
     let unhandled: string | undefined;
     const ctx = makeContext(
       init,
@@ -69,7 +71,8 @@ export function makeTurnRunner(
       log,
       session.value,
       abort.signal,
-      (text) => replies.push(text),
+      streamQuota,
+      (text) => replies.add(text),
       (ms) => askBusy(delivery.turn, ms),
       (reason) => (unhandled ??= reason),
     );
@@ -87,10 +90,19 @@ export function makeTurnRunner(
       mailbox().tell(up.done, delivery.turn, doneBits.unhandled, unhandled.slice(0, limits.failureCharsMax));
       return;
     }
+    // What the kernel would refuse does not cross to it (`quota.ts`).
+    if (replies.length > limits.replyCharsMax) {
+      mailbox().tell(up.done, delivery.turn, doneBits.reply | doneBits.tooLong, String(replies.length));
+      return;
+    }
     const after = JSON.stringify(ctx.state);
     const changed = after !== session.stored && !isInMemory(delivery);
+    if (changed && after.length > limits.stateCharsMax) {
+      mailbox().tell(up.done, delivery.turn, doneBits.tooLong, String(after.length));
+      return;
+    }
     keep(delivery, header.sessionKey, { value: ctx.state, stored: after });
-    const text = replies.join("\n\n");
+    const text = replies.join();
     const silent = text === "" || text.trim().toUpperCase() === "NO_REPLY";
     mailbox().tell(
       up.done,
@@ -126,6 +138,32 @@ export function makeTurnRunner(
     get sessions() {
       return sessions.size;
     },
+  };
+}
+
+interface Replies {
+  add(text: string): void;
+  /** Characters of all, also of those that are not kept. */
+  readonly length: number;
+  join(): string;
+}
+
+/** What a turn replies, in order. Beyond the bound it is counted and not kept. */
+function makeReplies(): Replies {
+  const between = "\n\n";
+  let kept: string[] = [];
+  let length = 0;
+  let count = 0;
+  return {
+    add(text) {
+      length += text.length + (count++ === 0 ? 0 : between.length);
+      if (length <= limits.replyCharsMax) kept.push(text);
+      else kept = [];
+    },
+    get length() {
+      return length;
+    },
+    join: () => kept.join(between),
   };
 }
 

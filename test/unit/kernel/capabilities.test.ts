@@ -43,7 +43,7 @@ describe("a forged frame is refused, audited and without effect (AC-06.3)", () =
     [
       "that ends a turn with unknown bits",
       "forged-record",
-      (seq, turn) => [1, seq + 1, up.done, 0, turn, 0, 16, "", "", ""],
+      (seq, turn) => [1, seq + 1, up.done, 0, turn, 0, 32, "", "", ""],
     ],
   ];
   for (const [name, event, frame] of cases) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { doneBits, up } from "../../../runtime/kernel/frames.ts";
 import { answerOf, gate, type Script, scripted } from "../../support/fake-cell.ts";
 import { type Driver, makeDriver } from "../../support/kernel-driver.ts";
 import { leaks } from "../../support/kernel-invariants.ts";
@@ -194,6 +195,28 @@ describe("what a cell says", () => {
     ]);
     expect(driver.outcomes("fails")).toEqual([{ status: "error", code: "CLOISTER_AGENT_FAILED", message: "a lon" }]);
     expect(driver.ofType("cell-log")).toEqual([{ type: "cell-log", agentId: "main", level: 30, message: "logg" }]);
+  });
+});
+
+describe("what a cell kept back because it is too long", () => {
+  it.each([
+    { bits: doneBits.tooLong | doneBits.reply, length: "33", said: "the answer has 33 characters; the bound is 10" },
+    { bits: doneBits.tooLong, length: "44", said: `the state of ${main} has 44 characters; the bound is 9` },
+    {
+      bits: doneBits.tooLong,
+      length: "-1 ".repeat(9),
+      said: `the state of ${main} has too many characters; the bound is 9`,
+    },
+  ])("fails the turn: $said", ({ bits, length, said }) => {
+    const driver = makeDriver({ limits: { replyCharsMax: 10, stateCharsMax: 9 }, script: scripted({ go: blocked }) });
+    driver.tell(main, "go");
+    driver.settle();
+    const agent = driver.kernel.state.agents.get("main");
+    const [turn] = agent?.turns.keys() ?? [];
+    driver.frame("main", [1, (agent?.lastSeq ?? 0) + 1, up.done, 0, turn, 0, bits, length, '{"kept":"back"}', ""]);
+    driver.settle();
+    expect(driver.outcomes("go")).toEqual([{ status: "error", code: "CLOISTER_MESSAGE_TOO_LARGE", message: said }]);
+    expect(driver.ofType("commit").at(-1)?.state).toBeUndefined();
   });
 });
 
