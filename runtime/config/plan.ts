@@ -133,6 +133,7 @@ const session = {
   identityLinks: live("session"),
   maxPingPongTurns: live("session"),
   maintenance: live("session"),
+  threadBindings: live("session"),
   reset: live("session"),
 } satisfies RulesOf<ResolvedConfig["session"]>;
 

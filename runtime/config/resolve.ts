@@ -57,6 +57,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       identityLinks,
       maxPingPongTurns: agentToAgent.maxPingPongTurns,
       maintenance: resolveMaintenance(config.session.maintenance),
+      threadBindings: resolveThreadBindings(config.session.threadBindings),
       reset: resolveResets(config.session),
     },
     queue: resolveQueue(config.messages?.queue),
@@ -234,6 +235,14 @@ function resolveResets({
       Object.entries(resetByChannel).map(([channel, rule]) => [channel.trim().toLowerCase(), resolveReset(rule)]),
     ),
   };
+}
+
+function resolveThreadBindings({
+  enabled,
+  idleHours,
+  maxAgeHours,
+}: SessionDraft["threadBindings"]): ResolvedConfig["session"]["threadBindings"] {
+  return { enabled, idleMs: idleHours * 3_600_000, maxAgeMs: maxAgeHours * 3_600_000 };
 }
 
 function resolveMaintenance({

@@ -135,6 +135,8 @@ export interface ResolvedConfig {
     /** Further turns after the answer to a `sessions_send`; 0: none. */
     readonly maxPingPongTurns: number;
     readonly maintenance: SessionMaintenance;
+    /** 0: not by itself. */
+    readonly threadBindings: { readonly enabled: boolean; readonly idleMs: number; readonly maxAgeMs: number };
     /** When sessions begin anew by themselves; what is absent never. A rule without entries is "never", against a wider one. */
     readonly reset: {
       readonly all?: ResetRule;

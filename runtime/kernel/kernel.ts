@@ -40,6 +40,8 @@ import {
   lineageOf,
   notSpawned,
   type Spawn,
+  letRunEnd,
+  runTakesMail,
   spawn,
   spawned,
   type SpawnRequest,
@@ -315,6 +317,12 @@ export function makeKernel(
       );
       afterwards(nowMs);
       return ended;
+    },
+    runTakesMail: (sessionKey: string): boolean => runTakesMail(k, sessionKey),
+    /** Nothing more will be said in the session: its run ends when it has nothing left to do. */
+    letRunEnd(sessionKey: string, nowMs: number): void {
+      letRunEnd(k, sessionKey);
+      afterwards(nowMs);
     },
     /** Ends what the session asked for, as a stop of the session does. */
     cancelRunsOf(sessionKey: string, detail: string, nowMs: number): number {

@@ -64,6 +64,12 @@ export const limits = {
   callsPerCellMax: 256,
   /** Turns that one cell handles at a time, over different sessions (config: `agents.*.maxConcurrent` bounds the lane). */
   turnsPerCellMax: 64,
+  /**
+   * Threads of channels that belong to sub-agents' sessions, each with a run that stays; and the longest idle time and age of one
+   * (config: `session.threadBindings`), a year: beyond that it is none.
+   */
+  threadBindingsMax: 1_000,
+  threadBindingMsMax: 31_536_000_000,
   /** Places of the lanes beside `main` (config for that: `agents.defaults.maxConcurrent`). Source: behaviour §5.2. */
   subagentLanePlaces: 8,
   backgroundLanePlaces: 3,

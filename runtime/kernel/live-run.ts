@@ -13,6 +13,8 @@ export interface LiveRun {
     readonly costNanos?: number;
   };
   phase: "storing" | "alive" | "reporting" | "over";
+  /** It does not end when it has nothing to do: more may be said in its session, until `letRunEnd`. */
+  stays: boolean;
   /** Counts in lane `subagent`. */
   holdsPlace: boolean;
   startedAtMs: number | undefined;

@@ -108,6 +108,7 @@ function settleRun(k: KernelState, entry: AgentEntry, nowMs: number): void {
       endSpent(k, entry, nowMs);
       return;
     }
+    if (run.stays) return;
     run.end = naturalEnd(run);
   }
   for (const lane of entry.lanes.values()) {

@@ -13,6 +13,8 @@ export function noteRunTurn(k: KernelState, entry: AgentEntry, outcome: Outcome,
   if (run === undefined) return;
   k.unsettled.add(entry);
   if (run.end !== undefined) return;
+  // Who goes on in its session can say it anew; without a first answer there is nothing to go on from.
+  if (outcome.status === "error" && run.stays && run.result !== undefined) return;
   if (outcome.status === "error") run.end = { outcome: "failed", code: outcome.code, detail: outcome.message };
   else if (outcome.status === "ok" && !hasYielded) run.result = outcome.text;
 }

@@ -4,7 +4,8 @@
  *
  *   storing ──stored──► waiting ⇄ working ──nothing left to do, or an end from outside──► ending ──► reporting ──stored──► over
  *
- * A run has nothing left to do when it has no mail, no turn and no child whose completion it expects. Its rights are derived from
+ * A run has nothing left to do when it has no mail, no turn and no child whose completion it expects; one that stays for what is said
+ * in its session waits for that instead. Its rights are derived from
  * its requester's (`attenuate`) and go with it; what it may use up is taken from every run above it as well.
  */
 import { judge, makeEnvelope, enqueue } from "./admit.ts";
@@ -17,6 +18,7 @@ import type { Refusal } from "./errors.ts";
 import { attenuate, type Budget, type Pairing } from "./pairings.ts";
 import { cancelRun, forgetRun } from "./run-ends.ts";
 import { runLane } from "./run-lane.ts";
+import { noteRun } from "./run-notes.ts";
 import { runsAbove, treeOf } from "./run-tree.ts";
 import type { RunRow } from "./run-rows.ts";
 import type { LiveRun } from "./live-run.ts";
@@ -48,12 +50,30 @@ export interface SpawnRequest
   readonly tools: (depth: number) => readonly string[];
   readonly budget: Budget;
   readonly clamp: "none" | "all";
+  /** It stays for what is said in its session (`LiveRun.stays`). */
+  readonly stays: boolean;
+  /** Where its answer to the task goes beside its requester; absent: nowhere. */
+  readonly answersBy?: ReplyRoute;
 }
 
 /** What is to be stored before the run begins (`spawned`), or must not be (`notSpawned`). */
 export interface Spawn {
   readonly run: RunRow;
   readonly envelope: Envelope;
+}
+
+/** Whether the session's run takes what is said to it: it has begun, and its end is not decided. */
+export function runTakesMail(k: KernelState, sessionKey: string): boolean {
+  const run = k.runs.get(sessionKey)?.run;
+  return run?.phase === "alive" && run.end === undefined;
+}
+
+/** Nothing more will be said in its session: it ends when it has nothing left to do. */
+export function letRunEnd(k: KernelState, sessionKey: string): void {
+  const entry = k.runs.get(sessionKey);
+  if (entry?.run === undefined) return;
+  entry.run.stays = false;
+  noteRun(k, entry);
 }
 
 /** The entry that handles the mail of a session: its live run, else its agent. */
@@ -97,7 +117,8 @@ export function spawn(
   );
   const pairing = deriveRights(k, parent, request, lineage.length, deadlineMs);
   if ("code" in pairing) return pairing;
-  const replyRoute: ReplyRoute = parent.run === undefined ? header.replyRoute : { type: "none" };
+  const isHeard = parent.run === undefined || parent.run.stays;
+  const replyRoute: ReplyRoute = isHeard ? header.replyRoute : { type: "none" };
   const run: RunRow = {
     id: request.runId,
     agentId: request.agentId,
@@ -136,7 +157,7 @@ export function spawn(
       sourceChannel: "internal",
       sourceTool: "sessions_spawn",
     },
-    replyRoute: { type: "none" },
+    replyRoute: request.answersBy ?? { type: "none" },
     body: request.body,
     signal: { type: "spawned", runId: run.id, depth: lineage.length, ...toldOf(request.attachments) },
   } as const;
@@ -260,6 +281,7 @@ function open(k: KernelState, row: RunRow, pairing: Pairing, request: SpawnReque
       ...(costNanos === undefined ? {} : { costNanos }),
     },
     phase: "storing",
+    stays: request.stays,
     holdsPlace: false,
     startedAtMs: undefined,
     sessionId: undefined,

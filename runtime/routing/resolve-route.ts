@@ -27,7 +27,8 @@ export interface Route {
   /** Which session's row keeps "last seen at" of this message. */
   readonly lastRoutePolicy: "main" | "session";
   /** The tier that decided. */
-  readonly matchedBy: Tier | "default" | "broadcast";
+  /** `thread`: the conversation belongs to a sub-agent's session for now, whatever the configuration says. */
+  readonly matchedBy: Tier | "default" | "broadcast" | "thread";
   /** Place of the deciding binding in the config; absent when the default agent answers. */
   readonly bindingIndex?: number;
 }

@@ -52,6 +52,7 @@ import type { Logger } from "./driver.ts";
 import { makeDerived } from "./live-config.ts";
 import type { Runs } from "./runs.ts";
 import type { SenderDesk } from "./senders.ts";
+import type { Conversation, ThreadBindings } from "./thread-bindings.ts";
 
 export interface ChannelMailDeps {
   readonly config: ResolvedConfig;
@@ -64,6 +65,7 @@ export interface ChannelMailDeps {
   readonly log: Logger;
   readonly commands: Pick<Commands, "fromChannel">;
   readonly senders: Pick<SenderDesk, "isKnown" | "ask">;
+  readonly threads: Pick<ThreadBindings, "heard">;
   /** Sends the answer of a command through its channel. */
   readonly answer: (about: AnsweredCommand, route: ChannelRoute, text: string) => void;
   /** Whether answers to this account leave by themselves; else they stay in the session. */
@@ -266,6 +268,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
   }
 
   function targetsOf(event: InboundEvent, route: Route): { entry?: BroadcastEntry; targets: readonly Route[] } {
+    if (route.matchedBy === "thread") return { targets: [route] };
     const entry = findBroadcast(config.groups.broadcast.entries, { channel: route.channel, peer: event.peer });
     if (entry === undefined) return { targets: [route] };
     return { entry, targets: entry.agents.map((agentId) => routeToAgent(routes, event, agentId)) };
@@ -289,6 +292,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
         agentId,
         sessionKey,
         provenance: provenanceOf(event, target),
+        conversation: conversationOf(event, target),
         ...dedupe,
       });
       if (result === undefined) return undefined;
@@ -307,6 +311,14 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     if (first !== undefined && "runId" in first && replyRoute.type === "channel" && texts.length > 0)
       deps.answer({ ...first, id: first.runId }, replyRoute, texts.join("\n"));
     return first;
+  }
+
+  /** To the sub-agent's session that has the conversation, if one has it. */
+  function routeToThread(event: InboundEvent, route: Route): Route {
+    const binding = deps.threads.heard(conversationOf(event, route));
+    if (binding === undefined) return route;
+    const { agentId, sessionKey } = binding;
+    return { ...route, agentId, sessionKey, lastRoutePolicy: "session", matchedBy: "thread" };
   }
 
   /** Told once, where the sender is: by the channel, and to whoever posted the message. */
@@ -333,16 +345,18 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
   }
 
   return {
-    async inbound(event, idempotencyKey) {
-      const route = resolveRoute(routes, event);
-      const rules = findRules(config.groups, route.channel, route.accountId);
-      const place = placeOf(event, route);
-      const approved = event.peer.kind === "direct" && deps.senders.isKnown(place);
-      const judged = judgeAdmission(rules, { ...event, channel: route.channel, approved });
+    async inbound(said, idempotencyKey) {
+      const routed = resolveRoute(routes, said);
+      const rules = findRules(config.groups, routed.channel, routed.accountId);
+      const place = placeOf(said, routed);
+      const approved = said.peer.kind === "direct" && deps.senders.isKnown(place);
+      const judged = judgeAdmission(rules, { ...said, channel: routed.channel, approved });
       if (!judged.admitted) {
-        const dropped = drop(event, route, judged.reason, judged.rule, judged.remedy);
-        return judged.asksApproval === true ? askForSender(event, route, place, dropped) : dropped;
+        const dropped = drop(said, routed, judged.reason, judged.rule, judged.remedy);
+        return judged.asksApproval === true ? askForSender(said, routed, place, dropped) : dropped;
       }
+      const route = routeToThread(said, routed);
+      const event = route.matchedBy === "thread" ? { ...said, botInThread: true } : said;
       const key = idempotencyKey ?? event.messageId;
       // A direct chat may have several agents as well; there everything is meant for them.
       const group =
@@ -398,6 +412,14 @@ function roomKey(channel: string, accountId: string, { kind, id }: Peer, threadI
   const key = formatGroupHistoryKey(channel, accountId, kind === "channel" ? "channel" : "group", id);
   return threadId === undefined ? key : `${key}\nthread\n${threadId}`;
 }
+
+const conversationOf = ({ peer, threadId }: InboundEvent, { channel, accountId }: Route): Conversation => ({
+  channel,
+  accountId,
+  peerKind: peer.kind,
+  peerId: peer.id,
+  ...(threadId === undefined ? {} : { threadId }),
+});
 
 const placeOf = ({ sender }: InboundEvent, { channel, accountId }: Route): SenderPlace => ({
   channel,
@@ -461,19 +483,12 @@ function provenanceOf({ sender, messageId }: InboundEvent, { channel, accountId 
   };
 }
 
-function replyRouteOf(
-  { peer, threadId, messageId }: InboundEvent,
-  { channel, accountId }: Route,
-  carriesAnswers: boolean,
-): ReplyRoute {
+function replyRouteOf(event: InboundEvent, route: Route, carriesAnswers: boolean): ReplyRoute {
+  const { messageId } = event;
   if (!carriesAnswers) return { type: "none" };
   return {
     type: "channel",
-    channel,
-    accountId,
-    peerKind: peer.kind,
-    peerId: peer.id,
-    ...(threadId === undefined ? {} : { threadId }),
+    ...conversationOf(event, route),
     ...(messageId === undefined ? {} : { inReplyTo: messageId }),
   };
 }

@@ -52,6 +52,7 @@ import { makeSubagents } from "./subagents.ts";
 import { isRepeatable, runTool } from "./tools/table.ts";
 import { makeToolDesk } from "./tools/tool-desk.ts";
 import { makeToolMethods } from "./tools/tool-methods.ts";
+import { makeThreadBindings } from "./thread-bindings.ts";
 import { makeSignals } from "./signals.ts";
 import { makeStopWork } from "./stop-work.ts";
 
@@ -115,8 +116,15 @@ export function makeGateway(parts: GatewayParts): Gateway {
     accept: (admission) => driver.accept(admission),
     expect: (atMs) => signals.expect(atMs),
     onSessionChanged,
+    onRunEnded: (sessionKey) => threads.ended(sessionKey),
     onAnswer: (call) => runTool(tools, driver.kernel, call, audit.trail),
     workspaceOf: (agentId) => agents.get(agentId)?.workspace,
+    nowMs,
+    log,
+  });
+  const threads = makeThreadBindings({
+    rules: () => config.session.threadBindings,
+    kernel: () => driver.kernel,
     nowMs,
     log,
   });
@@ -215,6 +223,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     pairings: () => driver.pairings,
     requests,
     subagents,
+    threads,
     desk: toolDesk,
     newId,
     nowMs,
@@ -228,6 +237,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     queues,
     runs,
     subagents,
+    threads,
     readers,
     kernel: () => driver.kernel,
     newUuid: randomUUID,
@@ -260,6 +270,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     isAgent,
     commands,
     senders,
+    threads,
     pairings: () => driver.pairings,
     refused: (subject, object, { code, message }) =>
       audit.noteOften({ type: "refused", subject, object, verb: "send", decision: "refused", code, detail: message }),
@@ -412,6 +423,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       await readers.close();
       await audit.close();
       loop.close();
+      threads.close();
       board.close();
       return clean;
     },

@@ -33,6 +33,7 @@ export interface IngressDeps {
   readonly newUuid: () => string;
   readonly commands: Pick<Commands, "fromChannel" | "fromOperator">;
   readonly senders: ChannelMailDeps["senders"];
+  readonly threads: ChannelMailDeps["threads"];
   /** Sends the answer of a command through its channel. */
   readonly answer: (about: AnsweredCommand, route: ChannelRoute, text: string) => void;
   readonly nowMs: () => number;

@@ -35,6 +35,8 @@ export interface SubagentsDeps {
   /** Something of the store is due at this time. */
   readonly expect: (atMs: number) => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
+  /** Its end is decided: its session takes no more messages. */
+  readonly onRunEnded: (sessionKey: string) => void;
   /** The runs that the call waited for have ended, or its time is over. */
   readonly onAnswer: (call: Call) => void;
   /** Undefined: no such agent any more. */
@@ -229,6 +231,7 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
       const { run, end, completion } = effect;
       const tryAtMs = nowMs() + limits.announceRetryMs;
       held.forget(run.id);
+      deps.onRunEnded(run.sessionKey);
       const removed = run.attachments?.isKept === false ? removeFiles(run) : Promise.resolve();
       removed
         .then(() => store.endRun(run.id, end, { tryAtMs, ...(completion === undefined ? {} : { completion }) }))

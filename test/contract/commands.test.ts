@@ -166,6 +166,8 @@ it("a command with words behind it that it does not take does nothing, and says 
     "/context": "/context of raul",
     "/model": "/model of raul",
     "/think": "/think of raul",
+    "/session": "/session of raul",
+    "/agents": "/agents of raul",
     "/help": "/help me",
   };
   // What follows /new and /reset is the first message of the new session.
@@ -242,6 +244,8 @@ it("/help lists every command with its usage", async () => {
     "/context",
     "/model",
     "/think",
+    "/session",
+    "/agents",
     "/help",
   ]);
 });

@@ -27,6 +27,7 @@ export interface SpawnParams {
   readonly childrenMax?: number;
   readonly budget?: Budget;
   readonly tools?: readonly string[];
+  readonly stays?: boolean;
 }
 
 export interface KernelRuns {
@@ -91,6 +92,7 @@ export function makeKernelRuns(
       tools: (depth) => (depth >= depthMax ? [] : (params.tools ?? runTools)),
       budget: params.budget ?? {},
       clamp: "none",
+      stays: params.stays ?? false,
     };
     const started = kernel().spawn(call, request, nowMs());
     if ("code" in started) {

@@ -15,5 +15,6 @@ export const sessionSettings: ResolvedConfig["session"] = {
     entriesMax: 5_000,
     bytes: { max: 10 * 2 ** 30, low: 8 * 2 ** 30 },
   },
+  threadBindings: { enabled: true, idleMs: 86_400_000, maxAgeMs: 0 },
   reset: { byType: {}, byChannel: {} },
 };

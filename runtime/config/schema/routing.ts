@@ -71,6 +71,7 @@ const resetRule = () =>
       path: ["idleMinutes"],
       error: "is needed with mode `idle`: the minutes without a message after which the session begins anew",
     });
+const threadHoursMax = limits.threadBindingMsMax / 3_600_000;
 /** A year: beyond it a session is pruned rather than begun anew. */
 const idleMinutesMax = 366 * 24 * 60;
 
@@ -188,7 +189,19 @@ export const session = z
       "How many sessions are kept, and how long. See docs/guides/agents-that-work-together.md.",
       maintenance,
     ),
-    threadBindings: later("thread bindings", "Sessions bound to threads.", anyMap().optional()),
+    threadBindings: key(
+      "Conversations of channels that belong to a sub-agent's session (`sessions_spawn` with `thread: true`).",
+      z
+        .strictObject({
+          enabled: key("Whether a conversation can belong to one.", z.boolean().default(true)),
+          idleHours: key(
+            "Without a message for so long it is let go of; 0 = never.",
+            z.number().min(0).max(threadHoursMax).default(24),
+          ),
+          maxAgeHours: key("At this age it is let go of; 0 = never.", z.number().min(0).max(threadHoursMax).default(0)),
+        })
+        .prefault({}),
+    ),
     notifyOnCreate: later("session notices", "Notice in the main session for a new one.", z.boolean().default(true)),
     typingMode: later("typing indicator", "When it shows.", z.string().optional()),
     typingIntervalSeconds: later("typing indicator", "How often it is renewed.", z.number().positive().optional()),

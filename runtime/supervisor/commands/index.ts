@@ -12,18 +12,21 @@ import { limits } from "../../kernel/limits.ts";
 import { makeDerived } from "../live-config.ts";
 import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
+import type { Conversation, ThreadBindings } from "../thread-bindings.ts";
 import { makeActivationCommand } from "./activation-command.ts";
 import { makeModelCommands } from "./model-commands.ts";
 import { makeQueueCommand } from "./queue-command.ts";
 import { isOwner, mayCommand } from "./senders.ts";
 import { makeSessionCommands, type SessionCommandDeps } from "./session-commands.ts";
 import { makeSubagentsCommand, type SubagentsCommandDeps } from "./subagents-command.ts";
+import { makeThreadCommands } from "./thread-commands.ts";
 import { type ChatCommand, type CommandCall, findCommand, runCommand, takesNothing } from "./table.ts";
 
 export interface CommandDeps extends SessionCommandDeps, Omit<SubagentsCommandDeps, "store"> {
   readonly config: Pick<ResolvedConfig, "commands">;
   readonly queues: Queues;
   readonly runs: Runs;
+  readonly threads: ThreadBindings;
   readonly store: SessionCommandDeps["store"] & SubagentsCommandDeps["store"];
   readonly newUuid: () => string;
   /** What the last process left is taken up: before, there is nothing that a command could stop. */
@@ -35,6 +38,8 @@ export interface Chat {
   readonly agentId: string;
   readonly sessionKey: string;
   readonly provenance: Provenance;
+  /** In a channel. */
+  readonly conversation?: Conversation;
   /** The name of the run, if the client gave one. */
   readonly runId?: string;
   readonly dedupe?: { readonly scope: string; readonly key: string };
@@ -70,6 +75,7 @@ export function makeCommands(deps: CommandDeps): Commands {
     makeActivationCommand(deps.store),
     makeSubagentsCommand(deps),
     ...makeModelCommands(deps.agents),
+    ...makeThreadCommands(deps.threads, deps.nowMs),
     {
       name: "/help",
       usage: "/help",
@@ -121,11 +127,19 @@ export function makeCommands(deps: CommandDeps): Commands {
     fromChannel(text, event, chat) {
       const found = findCommand(commands(), text);
       if (found === undefined || !mayCommand(config.commands, event)) return undefined;
-      const { agentId, sessionKey } = chat;
+      const { agentId, sessionKey, conversation } = chat;
       const isGroup = event.peer.kind !== "direct";
       const by = `${event.channel}:${event.sender.id}`;
       const owner = isOwner(config.commands, event);
-      const call: CommandCall = { agentId, sessionKey, channel: event.channel, isGroup, isOwner: owner, by };
+      const call: CommandCall = {
+        agentId,
+        sessionKey,
+        channel: event.channel,
+        isGroup,
+        isOwner: owner,
+        by,
+        ...(conversation === undefined ? {} : { conversation }),
+      };
       return found.command.mayGive?.(call) === false ? undefined : carryOut(found, call, chat);
     },
     fromOperator(text, client, chat) {

@@ -5,6 +5,7 @@
  */
 import type { Scope } from "../../../auth/scopes.ts";
 import type { Signal } from "../../kernel/envelope.ts";
+import type { Conversation } from "../thread-bindings.ts";
 
 export interface CommandCall {
   readonly agentId: string;
@@ -12,6 +13,8 @@ export interface CommandCall {
   /** As in the provenance of the chat's messages: the channel, or `webchat` for operators. */
   readonly channel: string;
   readonly isGroup: boolean;
+  /** Where it was said; absent: in no channel. */
+  readonly conversation?: Conversation;
   /** It comes from an operator, or from one of `commands.ownerAllowFrom`. */
   readonly isOwner: boolean;
   /** For the audit trail. */

@@ -26,6 +26,7 @@ import { tellRaised } from "../right-answers.ts";
 import { isSandboxed } from "../sandboxed.ts";
 import type { SessionCare } from "../session-care.ts";
 import type { Subagents } from "../subagents.ts";
+import type { ThreadBindings } from "../thread-bindings.ts";
 import type { ToolDesk } from "./tool-desk.ts";
 import { fault, forbidden, type ToolCall, type ToolRefusal } from "./table.ts";
 
@@ -44,6 +45,7 @@ export interface SessionToolsDeps {
   readonly subagents: Subagents;
   /** What the tool policy leaves. */
   readonly desk: Pick<ToolDesk, "judge">;
+  readonly threads: Pick<ThreadBindings, "bindable" | "bind" | "ended">;
   readonly newId: (nowMs: number) => string;
   readonly nowMs: () => number;
 }

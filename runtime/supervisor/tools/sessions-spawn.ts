@@ -38,7 +38,7 @@ const params = z
     thread: z.boolean().default(false),
     cleanup: z.enum(["keep", "delete"]).default("keep"),
     sandbox: z.enum(["inherit", "require"]).default("inherit"),
-    context: z.enum(["isolated", "fork"]).default("isolated"),
+    context: z.enum(["isolated", "fork"]).optional(),
     expectsCompletionMessage: z.boolean().default(true),
     detached: z.boolean().default(false),
     lightContext: z.boolean().optional(),
@@ -60,7 +60,7 @@ const params = z
   });
 
 export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): Tool {
-  const { config, policy, kernel, subagents, desk, nowMs } = deps;
+  const { config, policy, kernel, subagents, threads, desk, nowMs } = deps;
 
   return defineTool("by-call", params, async (asked, call) => {
     const requester = find.requesterOf(call);
@@ -74,8 +74,9 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       return fault("invalid", `Invalid agentId "${asked.agentId}". Agent IDs must match ${agentIdForm}`);
     if (asked.mode === "session" && !asked.thread)
       return fault("invalid", 'mode="session" requires thread=true so the sub-agent can stay bound to a thread.');
-    if (asked.thread)
-      return fault("invalid", "thread=true is unavailable because no channel adapter can bind a thread.");
+    const conversation = asked.thread ? threads.bindable(call.header.replyRoute) : undefined;
+    if (conversation !== undefined && "code" in conversation) return asResult(conversation);
+    const mode = asked.mode ?? (asked.thread ? "session" : "run");
     const full = kernel().whyNoSpawn(call, own);
     if (full !== undefined) return asResult(full);
     if (own.requireAgentId && asked.agentId === undefined)
@@ -97,7 +98,8 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
         ? forbidden(message, remedy)
         : find.refuse(call, requester, find.mainOf(agentId), "spawn", { allowed: false, rule, message, remedy });
     }
-    if (asked.context === "fork" && agentId !== requester.agentId)
+    const context = asked.context ?? (asked.thread && agentId === requester.agentId ? "fork" : "isolated");
+    if (context === "fork" && agentId !== requester.agentId)
       return fault("invalid", `context="fork" copies this session's transcript, which ${agentId} may not have`);
     if (leavesSandbox)
       return forbidden(
@@ -111,7 +113,8 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       );
     const runId = `r-${deps.newId(nowMs())}`;
     const sessionKey = formatSubagentKey(agentId, runId);
-    const isKept = config.attachments.isKept && asked.cleanup === "keep";
+    const cleanup = mode === "session" ? "keep" : asked.cleanup;
+    const isKept = config.attachments.isKept && cleanup === "keep";
     const { attachments, note } =
       files.length === 0
         ? { attachments: undefined, note: "" }
@@ -125,11 +128,11 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       ...(attachments === undefined ? {} : { attachments }),
       ...(asked.label === undefined ? {} : { label: asked.label }),
       ...(asked.taskName === undefined ? {} : { taskName: asked.taskName }),
-      cleanup: asked.cleanup,
-      context: asked.context,
+      cleanup,
+      context,
       announce: asked.expectsCompletionMessage,
       detached: asked.detached,
-      timeoutMs: asked.runTimeoutSeconds === undefined ? own.runTimeoutMs : asked.runTimeoutSeconds * 1_000,
+      timeoutMs: timeoutOf(asked.runTimeoutSeconds, mode === "session" ? 0 : own.runTimeoutMs),
       archiveAfterMs: own.archiveAfterMs,
       depthMax: own.depthMax,
       childrenMax: own.childrenMax,
@@ -138,15 +141,19 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
         desk.judge(kernel().messagesOf(call), subagentTools(depth >= own.depthMax, config.subagentTools)).allowed,
       budget: asked.budget,
       clamp: isClampedSession(policy, { sandboxed: isSandboxed }) ? "all" : "none",
+      stays: mode === "session",
+      ...(conversation === undefined ? {} : { answersBy: call.header.replyRoute }),
     };
     const accepted = {
       status: "accepted",
       childSessionKey: sessionKey,
       runId,
-      mode: "run",
-      note: asked.expectsCompletionMessage
-        ? "The result comes to this session as a message when the run has ended. Do not poll for it. Answer NO_REPLY to a completion that comes after your answer was given."
-        : 'No message comes when the run has ended: subagents { action: "wait" } tells how it ended.',
+      mode,
+      note: `${conversation === undefined ? "" : "This conversation is the sub-agent's until it ends: what is said here goes to it, and its answers come here. "}${
+        asked.expectsCompletionMessage
+          ? "The result comes to this session as a message when the run has ended. Do not poll for it. Answer NO_REPLY to a completion that comes after your answer was given."
+          : 'No message comes when the run has ended: subagents { action: "wait" } tells how it ended.'
+      }`,
       ...(asked.model === undefined && asked.thinking === undefined
         ? {}
         : { warning: "model and thinking have no effect: agents run modules in this version" }),
@@ -161,10 +168,18 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
             },
           }),
     };
+    if (conversation !== undefined)
+      threads.bind(conversation, { agentId, sessionKey, requesterSessionKey: call.header.sessionKey });
     const refusal = await subagents.spawn(call, request, accepted, files);
-    return refusal === undefined ? accepted : asResult(refusal);
+    if (refusal === undefined) return accepted;
+    threads.ended(sessionKey);
+    return asResult(refusal);
   });
 }
+
+/** The bound on a run is none on a session: that ends when nothing is said in it. */
+const timeoutOf = (seconds: number | undefined, defaultMs: number): number =>
+  seconds === undefined ? defaultMs : seconds * 1_000;
 
 function asResult({ code, message, remedy }: Refusal): ToolRefusal {
   const short = toolErrorCode(code);

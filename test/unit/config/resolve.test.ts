@@ -64,6 +64,7 @@ describe("what is not configured", () => {
           entriesMax: 5_000,
           bytes: { max: 10 * 2 ** 30, low: 8 * 2 ** 30 },
         },
+        threadBindings: { enabled: true, idleMs: 86_400_000, maxAgeMs: 0 },
         reset: { byType: {}, byChannel: {} },
       },
       queue: undefined,

@@ -66,6 +66,7 @@ test("for any rules and messages the explanation says what happens", async () =>
           return { status: "refused", refusal: { code: "CLOISTER_BUSY", message: "the test takes none" } };
         },
         senders: { isKnown: () => false, ask: async () => undefined },
+        threads: { heard: () => undefined },
         commands: { fromChannel: () => undefined },
         answer: () => undefined,
         newUuid: () => "id",

@@ -42,6 +42,7 @@ function open(
       return answer;
     },
     senders: { isKnown: () => false, ask: async () => undefined },
+    threads: { heard: () => undefined },
     commands: { fromChannel: () => undefined, fromOperator: () => undefined },
     answer: () => undefined,
     nowMs: () => 1,

@@ -14,6 +14,7 @@ const depsOf = (store: Store, kernel: ReturnType<SubagentsDeps["kernel"]>): Suba
   accept: () => Promise.reject(new Error("nothing is told yet")),
   expect: () => undefined,
   onSessionChanged: () => undefined,
+  onRunEnded: () => undefined,
   onAnswer: () => undefined,
   workspaceOf: () => undefined,
   nowMs: () => 2_000,
