@@ -46,7 +46,8 @@ test("a second signal ends a stop that waits for a turn at once, and nothing is 
   await until(() => program.output().includes("SIGTERM: stopping"));
   const fromMs = performance.now();
   await program.stop("SIGTERM");
-  expect(performance.now() - fromMs).toBeLessThan(1_000);
+  // It would have waited for the turn, which is held, for all of that time.
+  expect(performance.now() - fromMs).toBeLessThan(limits.drainMs / 2);
   await load.letGo();
   await load.finish(await startProgram(load.stateDir));
   load.close();

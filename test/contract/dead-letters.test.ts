@@ -1,10 +1,11 @@
 /** Dead letters as an operator handles them, over the real kernel, cells and store: methods, counts, events, audit. */
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import type { OutboundMessage, SendResult } from "../../channels/port.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { actor, actorPath } from "../support/actors.ts";
 import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
+import { eventually } from "../support/eventually.ts";
 
 const crasher = {
   ...actor("crasher"),
@@ -23,7 +24,7 @@ const counted = (gateway: TestGateway): unknown =>
 /** A message that ended its cell twice; gives the letter's id. */
 async function poison(gateway: TestGateway, text = "exit"): Promise<string> {
   expect(await gateway.say("main", text)).toMatchObject({ refusal: { code: "CLOISTER_MAILBOX_POISON" } });
-  const id = await vi.waitFor(async () => {
+  const id = await eventually(async () => {
     const { rows } = await gateway.store.deadLetters({ limit: 1 });
     if (rows[0]?.preview !== text) throw new Error("the letter is not written yet");
     return rows[0].header.id;
@@ -90,7 +91,7 @@ test("a replay after the repair is handled once, under the run that its sender k
   await expect(call(gateway, "deadletters.replay", { id })).rejects.toMatchObject({
     code: "CLOISTER_DEADLETTER_UNKNOWN",
   });
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     expect((await store.audits(50)).filter(({ type }) => type === "deadletter_replayed")).toMatchObject([
       { subject: "tester", object: "agent:main:main", decision: "allowed", envelopeId: id },
     ]);
@@ -119,7 +120,7 @@ test("a replay that is refused says why and keeps the letter", async () => {
   });
   expect(await gateway.store.deadLetter(id)).toBeDefined();
   expect(await call(gateway, "status")).toMatchObject({ deadLetters: { total: 1 } });
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     expect((await gateway.store.audits(50)).filter(({ type }) => type === "deadletter_replayed")).toMatchObject([
       { decision: "refused", code: "CLOISTER_AGENT_DISABLED" },
     ]);
@@ -160,7 +161,7 @@ async function askByWebhook(gateway: TestGateway, text: string): Promise<void> {
 }
 
 const lost = (store: Store) =>
-  vi.waitFor(async () => {
+  eventually(async () => {
     const [row] = (await store.deadLetters({ limit: 1 })).rows;
     if (row === undefined) throw new Error("the letter is not written yet");
     return row;
@@ -206,7 +207,7 @@ test("an answer that its channel did not take stays with the letter; a replay se
   await expect(call(gateway, "deadletters.replay", { id: header.id })).rejects.toMatchObject({
     code: "CLOISTER_DEADLETTER_UNKNOWN",
   });
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const replays = (await store.audits(50)).filter(({ type }) => type === "deadletter_replayed");
     expect(replays.map(({ decision, detail, code }) => [decision, detail, code])).toEqual([
       ["allowed", "its answer", undefined],
@@ -226,7 +227,7 @@ test("an answer that is neither delivered nor a letter, because the store failed
   const before = await openGateway([], {}, { store: full, config });
   answersOf(before, async () => ({ status: "failed", reason: "the receiver is away", retry: false }));
   await askByWebhook(before, "kept");
-  await vi.waitFor(() =>
+  await eventually(() =>
     expect(before.logged.map(({ message }) => message)).toContain("a dead letter could not be written"),
   );
   await before.drain(10_000);
@@ -282,7 +283,7 @@ test("a message whose time is over before its turn is a letter, through every do
   const hook = await gateway.doors.hook({ name: "t", message: "hook", agentId: "main", ttlMs: 1 });
   await call(gateway, "chat.send", { sessionKey, message: "kept", ttlMs: 3_600_000, idempotencyKey: "kept" });
   const acceptedMs = Date.now();
-  await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(acceptedMs + 2));
+  await eventually(() => expect(Date.now()).toBeGreaterThan(acceptedMs + 2));
   kernel.unpark("main", Date.now());
   expect(await gateway.doors.waitRun("kept", 20_000)).toMatchObject({ status: "ok", reply: "kept" });
   for (const runId of ["chat", "agent", hook.status === "refused" ? "" : hook.runId])

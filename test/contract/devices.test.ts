@@ -1,5 +1,6 @@
 /** Devices over real sockets: a gateway's own decisions, and the frames as an existing client's gateway sends them. */
 import { expect, describe, it } from "vitest";
+import { limits } from "../../runtime/kernel/limits.ts";
 import { recorded } from "../fixtures/device-frames.ts";
 import { connectAs, type DeviceGateway, makeDevice, openDeviceGateway } from "./device-kit.ts";
 import { type Frame, gatewayToken, openClient, operatorKey, type WireClient } from "./edge-kit.ts";
@@ -218,7 +219,7 @@ describe("what an operator takes back", () => {
     ["device.pair.remove", {}, "client invalidated: device removed", recorded.removed],
     ["device.token.revoke", { role: "operator" }, "gateway auth changed", recorded.revoked],
     ["device.token.rotate", { role: "operator" }, "gateway auth changed", recorded.rotated],
-  ])("%s ends open connections within a second, and the token with them", async (method, more, reason, shape) => {
+  ])("%s ends open connections at once, and the token with them", async (method, more, reason, shape) => {
     const here = await openDeviceGateway();
     const device = makeDevice();
     await connectAs(here.port, device, remote);
@@ -230,7 +231,8 @@ describe("what an operator takes back", () => {
     const changed = await admin.call(method, { deviceId: device.id, ...more });
     expectShape(changed.payload, shape);
     expect(await client.closed).toEqual({ code: 4001, reason });
-    expect(performance.now() - fromMs).toBeLessThan(1_000);
+    // It waits for nothing that comes by the clock.
+    expect(performance.now() - fromMs).toBeLessThan(limits.tickMs);
     const again = await connectAs(here.port, device, { ...remote, auth: { deviceToken } });
     expect(again.answer.error.details.code).toBe("AUTH_DEVICE_TOKEN_MISMATCH");
     expect((await listOf(admin)).paired.every(({ connected }: Frame) => connected === false)).toBe(true);

@@ -1,10 +1,11 @@
 /** Groups with a real kernel and real cells: who is heard, who answers, what they see of each other, and that it ends. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { InboundEvent } from "../../channels/port.ts";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import { groupsOf, makeConfig, openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
+import { eventually } from "../support/eventually.ts";
 
 const room = "agent:%:webhook:group:room";
 const inRoom = (agentId: string): string => room.replace("%", agentId);
@@ -179,11 +180,11 @@ describe("a broadcast", () => {
       { ...served, broadcast: { "webhook:room": { agents: ["a", "b", "c"], maxRounds: 2, maxTurns: 32 } } },
     );
     await ended(gateway, said("first"));
-    await vi.waitFor(() => expect(gateway.sent).toHaveLength(3));
+    await eventually(() => expect(gateway.sent).toHaveLength(3));
     await ended(gateway, said("@c second"));
-    await vi.waitFor(() => expect(gateway.sent).toHaveLength(4));
+    await eventually(() => expect(gateway.sent).toHaveLength(4));
     await ended(gateway, said("third"));
-    await vi.waitFor(() => expect(gateway.sent).toHaveLength(7));
+    await eventually(() => expect(gateway.sent).toHaveLength(7));
     await ended(gateway, said("fourth"));
     for (const id of ["a", "b", "c"]) {
       const all = (await told(gateway, id)).join("\n");
@@ -292,12 +293,12 @@ describe("bots in a group", () => {
       broadcast: { "webhook:room": { agents: ["a", "b"] } },
     });
     await ended(gateway, said("@a hello"));
-    await vi.waitFor(() => expect(gateway.sent).toHaveLength(1));
+    await eventually(() => expect(gateway.sent).toHaveLength(1));
     const echo = said("my answer", {
       messageId: gateway.sent[0]?.idempotencyKey ?? "",
       sender: { id: "us", isBot: true },
     });
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await gateway.doors.inbound(echo)).toMatchObject({
         status: "dropped",
         reason: "an answer of our own that came back",

@@ -1,11 +1,12 @@
 /** Faults of one agent stay its own: every way to end a cell, a module that cannot load, a loop that never turns. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import { actor, moduleOf } from "../support/actors.ts";
 import { makeConfig, openGateway as openAny, openGatewayAt } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
+import { eventually } from "../support/eventually.ts";
 
 const open = { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" as const };
 
@@ -108,9 +109,9 @@ describe.each(levels)("at level %s", (level) => {
       expect(report).toMatchObject({ reason: "hung", sessions: ["agent:main:main"], envelopes: [expect.any(String)] });
       const file = report["profile"] as string;
       expect(path.dirname(file)).toBe(path.join(gateway.config.stateDir, "run", "profiles"));
-      const profile = await vi.waitFor(() => JSON.parse(readFileSync(file, "utf8")) as { nodes: unknown[] });
+      const profile = await eventually(() => JSON.parse(readFileSync(file, "utf8")) as { nodes: unknown[] });
       expect(JSON.stringify(profile.nodes)).toContain("crasher.ts");
-      const rows = await vi.waitFor(async () => {
+      const rows = await eventually(async () => {
         const found = (await gateway.store.audits(50)).filter(({ type }) => type === "cell");
         expect(found).toHaveLength(1);
         return found;

@@ -105,4 +105,10 @@ describe("tests", () => {
     expect(sleeps.test("await new Promise((resolve) => setTimeout(resolve, 100))")).toBe(true);
     expect(testFiles.filter((file) => sleeps.test(sourceOf(file).code))).toEqual([]);
   });
+
+  test("wait as long as a shared machine may take: vitest's own waiting gives up after a second", () => {
+    const waits = /\bvi\.wait(?:For|Until)\(/;
+    const waiting = codeFiles.filter((file) => file.startsWith("test/") && waits.test(sourceOf(file).code));
+    expect(waiting).toEqual(["test/support/eventually.ts"]);
+  });
 });

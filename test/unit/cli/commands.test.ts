@@ -2,11 +2,12 @@
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import JSON5 from "json5";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { runProgram } from "../../../runtime/cli/program.ts";
 import { useCliHome } from "./cli-home.ts";
 import { makeFakeTerminal } from "./fake-terminal.ts";
 import type { Script } from "./scripted-gateway.ts";
+import { eventually } from "../../support/eventually.ts";
 
 const cli = useCliHome();
 const { run, serve } = cli;
@@ -689,7 +690,7 @@ describe("without a gateway, the file", () => {
       ["Name of the agent: ", "Work"],
       ["Model (empty: the default): ", ""],
     ] as const) {
-      await vi.waitFor(() => expect(screen.outText()).toContain(question));
+      await eventually(() => expect(screen.outText()).toContain(question));
       screen.input.write(`${answer}\n`);
     }
     expect(await adding).toBe(0);

@@ -191,8 +191,8 @@ describe("a mutated configuration", () => {
           expect(error.message).not.toContain(secret);
           expect(error.issues.length).toBeGreaterThan(0);
         }
-        // Loading takes about a millisecond; this bound only catches what would hang a start.
-        expect(performance.now() - startedAt).toBeLessThan(2_000);
+        // Loading takes about a millisecond; this bound only catches what would hang a start, also on a machine that stands still for a while.
+        expect(performance.now() - startedAt).toBeLessThan(15_000);
       }),
       { numRuns: 1_000, seed: 20_260_923 },
     );

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cleanText, cleanValue, isSecretName, redactText } from "../../../runtime/observe/redact.ts";
+import { quickestMs } from "../../support/quickest.ts";
 
 const form = { charsMax: 1_000, redactSensitive: true };
 const key = "4f8a1c0d9e7b";
@@ -79,9 +80,10 @@ describe("texts that hold a secret", () => {
     const hostile = ["bearer ", "a://", '"token":"', "eyJ".repeat(2), "-----BEGIN ", "A_", "1:", "sk-", "?key="];
     for (const part of hostile) {
       const text = part.repeat(200_000 / part.length);
-      const startMs = performance.now();
-      redactText(text);
-      expect(performance.now() - startMs, part).toBeLessThan(2_000);
+      expect(
+        quickestMs(() => void redactText(text)),
+        part,
+      ).toBeLessThan(2_000);
     }
   });
 });
