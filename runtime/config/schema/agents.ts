@@ -61,7 +61,7 @@ const subagents = () =>
     allowAgents: key("Other agents that its sub-agents may run as; `*` is any. Default: none.", texts().optional()),
     requireAgentId: key("`sessions_spawn` has to name the agent. Default: false.", z.boolean().optional()),
     maxConcurrent: key(
-      "Sub-agents at work at a time in the whole gateway (lane `subagent`); only in `agents.defaults`. Default: 8.",
+      "Sub-agents at work at a time in the whole gateway (lane `subagent`); only in `agents.defaults`, of one agent: `lanes.subagent`. Default: 8.",
       z.int().min(1).max(limits.runsMax).optional(),
     ),
     maxChildrenPerAgent: key(
