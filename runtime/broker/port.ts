@@ -32,6 +32,8 @@ export interface ModelEntry {
   /** Whether it can think before it answers. Absent: it is asked to when an actor wants it. */
   readonly reasoning?: boolean;
   readonly cost?: ModelPrices;
+  /** Of api `scripted`: what it answers; the first rule that fits. */
+  readonly script?: readonly ScriptRule[];
 }
 
 /** A text, or why there is none. */
@@ -46,11 +48,9 @@ export interface ProviderSettings {
   readonly headers: Readonly<Record<string, SecretValue>>;
   /** By id. */
   readonly models: Readonly<Record<string, ModelEntry>>;
-  /** Of `scripted`: what it answers, by model. */
-  readonly scripts?: Readonly<Record<string, readonly ScriptRule[]>>;
 }
 
-/** The first rule that fits answers. Texts are compared with the last message, without regard to case. */
+/** One answer of a scripted model. Texts are compared with the last message, without regard to case. */
 export interface ScriptRule {
   readonly when?: {
     /** The last message holds this text. */
@@ -104,4 +104,11 @@ export interface BrokerForKernel {
   /** The call ends as soon as it can, with `CLOISTER_ASK_ABORTED`. */
   cancel(id: number): Promise<void>;
   configure(settings: ModelSettings): Promise<void>;
+}
+
+/** What the broker may call. */
+export interface KernelForBroker {
+  /** Pieces of an answer, in order. */
+  text(id: number, text: string): Promise<void>;
+  log(level: "debug" | "info" | "warn" | "error", message: string, fields: object): Promise<void>;
 }

@@ -9,6 +9,7 @@ import { checkChannels } from "./check/channels.ts";
 import { checkDirectories } from "./check/directories.ts";
 import { checkGateway } from "./check/gateway.ts";
 import { checkIsolation } from "./check/isolation.ts";
+import { checkModels } from "./check/models.ts";
 import { checkSupervision } from "./check/supervision.ts";
 import type { Draft } from "./draft.ts";
 import { listBroadcasts } from "./groups.ts";
@@ -25,6 +26,7 @@ export function checkDraft(draft: Draft): readonly ConfigIssue[] {
     ...checkAgents(agents, draft),
     ...checkDirectories(agents, findDefaultAgentId(agents), draft),
     ...checkIsolation(agents, draft),
+    ...checkModels(draft),
     ...checkBindings(agents, draft),
     ...checkSupervision(agents, draft),
     ...checkBroadcast(agents, draft),

@@ -188,6 +188,7 @@ const rules: Rule = {
     gateway: { parts: gateway },
     hooks: live("hooks"),
     webhook: live("channels.webhook"),
+    models: live("models"),
     groups: live("channels"),
     logging: restart("logging", logs),
   } satisfies RulesOf<ResolvedConfig>,

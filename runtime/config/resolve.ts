@@ -18,6 +18,7 @@ import { resolveGroupChat, resolveGroups } from "./groups.ts";
 import { findHost, findPortVariable, parsePort } from "./listen.ts";
 import type { LoadedConfig } from "./load.ts";
 import { findModule } from "./modules.ts";
+import { resolveModels } from "./models.ts";
 import { type ConfigOverrides, overrideDraft } from "./override.ts";
 import type { ResetRule } from "../store/port.ts";
 import type { ResolvedAgent, ResolvedConfig, SessionMaintenance } from "./resolved.ts";
@@ -88,6 +89,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     gateway: resolveGateway(draft, overrides),
     hooks: resolveHooks(draft),
     webhook: resolveWebhook(draft),
+    models: resolveModels(draft),
     groups: resolveGroups(config),
     logging: {
       level: config.logging.level,
@@ -151,7 +153,8 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
   const found = findModule(agent, draft);
   if (found.kind === "wrong")
     throw failure("CLOISTER_CONFIG_INVALID", `The module of agent "${id}" ${found.message}.`, found.remedy);
-  const model = entry.model ?? defaults.model;
+  const model = entry.model ?? defaults.model ?? draft.config.model;
+  const fallbacks = typeof model === "object" ? (model.fallbacks ?? []) : [];
   const { workspace, agentDir, sessionsDir } = placeAgent(agent, isDefault, draft);
   const group = findGroup(agent, draft.config);
   const groupChat = resolveGroupChat(entry, draft.config);
@@ -169,6 +172,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     model: typeof model === "object" ? model.primary : model,
     settings: share(resolveSettings(agent, draft.config)),
     seedsWorkspace: !defaults.skipBootstrap,
+    ...(fallbacks.length === 0 ? {} : { modelFallbacks: share(fallbacks) }),
     sandboxMode: sandboxModeOf(agent, draft.config),
     sandbox: share(resolveSandbox(agent, draft)),
     ...(toolRules === undefined ? {} : { toolRules: share(toolRules) }),

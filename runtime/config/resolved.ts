@@ -6,6 +6,7 @@ import type { ResetRule } from "../store/port.ts";
 import type { Policy } from "../../auth/policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
 import type { ToolRules } from "../../auth/tool-policy.ts";
+import type { ModelSettings } from "../broker/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
@@ -46,6 +47,8 @@ export interface ResolvedAgent {
   readonly settings: AgentSettings;
   /** A new workspace gets the files that a model is shown. */
   readonly seedsWorkspace: boolean;
+  /** Tried after it, in order; absent: none. */
+  readonly modelFallbacks?: readonly string[];
   readonly sandboxMode: "off" | "non-main" | "all";
   readonly sandbox: {
     readonly scope: "session" | "agent" | "shared";
@@ -208,6 +211,8 @@ export interface ResolvedConfig {
     readonly mappings: readonly HookMapping[];
   };
   readonly webhook: WebhookSettings | null;
+  /** Where models are; goes to the broker and nowhere else: it holds keys. */
+  readonly models: Pick<ModelSettings, "providers" | "catalogue" | "authOrder" | "variables">;
   /** Who may write where, and which groups have several agents. */
   readonly groups: GroupsConfig;
   readonly logging: {

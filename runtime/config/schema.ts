@@ -6,6 +6,7 @@ import * as z from "zod";
 import { agents } from "./schema/agents.ts";
 import { channels } from "./schema/channels.ts";
 import { gateway, hooks, logging } from "./schema/gateway.ts";
+import { auth, models } from "./schema/models.ts";
 import { key, later } from "./schema/note.ts";
 import { bindings, broadcast, session } from "./schema/routing.ts";
 import { tools } from "./schema/tools.ts";
@@ -131,9 +132,9 @@ export const configSchema = z.strictObject({
   commands: key("Commands that people type in chats.", commands.prefault({})),
   memory: later("memory", "Search in notes and transcripts.", memory.optional()),
   skills: later("skills", "Skills and where they are.", anyMap().optional()),
-  models: later("model", "Providers of models.", anyMap().optional()),
-  model: later("model", "Older form of the default model.", model().optional()),
-  auth: later("auth profiles", "Credentials of models.", anyMap().optional()),
+  models: key("Providers of models. See docs/guides/models.md.", models),
+  model: key("Older form of `agents.defaults.model`.", model().optional()),
+  auth: key("Credentials of models.", auth),
   cron: later("cron", "Scheduled turns.", anyMap().optional()),
   heartbeat: later("heartbeat", "Regular turns without a message.", anyMap().optional()),
   identity: later("identity beyond the name", "Older form of an agent's identity.", anyMap().optional()),

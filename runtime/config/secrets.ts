@@ -9,7 +9,10 @@ import { formatPath, type Path } from "./issue.ts";
 export const redactionMark = "__OPENCLAW_REDACTED__";
 
 const secretName =
-  /(?:token|password|passwd|passphrase|secret|api_?key|private_?key|credentials?|authorization|cookie)$/i;
+  /(?:token|password|passwd|passphrase|secret|api[-_]?key|private_?key|credentials?|authorization|cookie)$/i;
+/** Of a key or a variable: what it holds is not shown. */
+export const isSecretName = (name: string): boolean => secretName.test(name);
+
 /** All of it may be secret, whatever its names are. */
 const secretSections: readonly Path[] = [["env", "vars"]];
 

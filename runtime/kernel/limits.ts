@@ -24,6 +24,29 @@ export const limits = {
   turnStepCharsMax: 4_194_304,
   /** Characters of one request to a model (JSON): a million tokens of text. The main thread passes it on unread. */
   modelRequestCharsMax: 6_291_456,
+  /** Messages of one request to a model, and tools of a request or calls of a message. */
+  modelMessagesMax: 20_000,
+  modelToolsMax: 512,
+  /** Characters of one answer, with its thoughts and calls: it is recorded as one step. */
+  modelAnswerCharsMax: 200_000,
+  /** Bytes of one answer as a provider sends it: each token has its own record in a stream, of about 300 bytes. */
+  modelResponseBytesMax: 67_108_864,
+  /** A provider that sends nothing for so long has failed. */
+  modelSilenceMs: 180_000,
+  /** Tries of one call with one credential in all, and retries of failures that pass by themselves within their time. Source: behaviour §5.5. */
+  modelTriesMax: 10,
+  modelRetriesMax: 8,
+  modelTransientMs: 90_000,
+  /** The first pause between tries, and the longest; a provider that wants a longer one is left for the next. Source for the first: behaviour §5.5. */
+  modelPauseMsFirst: 1_000,
+  modelPauseMsMax: 60_000,
+  /** How long a credential comes last after it was refused or met a rate limit, and after a provider wanted to be paid. */
+  modelRestMs: 60_000,
+  modelBillingRestMs: 3_600_000,
+  /** Pieces of an answer are joined for so long: a display shows no more. */
+  modelTextEveryMs: 20,
+  /** USD for a million tokens that a config may name: a hundred times what the dearest model costs; costs stay exact numbers. */
+  modelPriceMax: 100_000,
   /** Characters of the name of a model, with its provider. */
   modelNameCharsMax: 256,
   /** Characters of the name of a step. */

@@ -43,6 +43,7 @@ import type { Driver, Logger } from "./driver.ts";
 import { changeableSettings } from "./edge-settings.ts";
 import { makeInTurn } from "./in-turn.ts";
 import type { LiveConfig } from "./live-config.ts";
+import type { Models } from "./models.ts";
 import { changeRoster, type RosterParts } from "./roster-changes.ts";
 
 /** A configuration with the texts that it was made of. */
@@ -61,6 +62,7 @@ export interface ConfigDeskDeps {
   readonly store: Pick<Store, "orders" | "placeAgents" | "audit">;
   readonly driver: () => Pick<Driver, "kernel" | "pairings">;
   readonly policy: RosterParts["policy"];
+  readonly models: Pick<Models, "changed">;
   readonly edge: () => Pick<EdgeForKernel, "configure"> | undefined;
   readonly publish: (event: GatewayEvent) => void;
   /** Stops the gateway, to be started again. Absent: nobody would. */
@@ -213,6 +215,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     for (const { id } of agents.added) if (leaving.delete(id)) waiting.delete(id);
     live.replace(config);
     const parked = new Map(orders.map(({ agentId, reason }) => [agentId, reason]));
+    deps.models.changed();
     const { kernel, pairings } = deps.driver();
     changeRoster(plan, { kernel, pairings, policy: deps.policy, config, parked }, atMs);
     generation += 1;

@@ -324,6 +324,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     ...parts.configFile,
     store,
     driver: () => driver,
+    models,
     policy,
     edge: () => edge,
     publish,

@@ -2,18 +2,15 @@
 import type { ModelSettings } from "../broker/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 
-export function modelSettingsOf({ agents, defaultAgentId }: ResolvedConfig): ModelSettings {
+export function modelSettingsOf({ agents, defaultAgentId, models }: ResolvedConfig): ModelSettings {
   return {
-    providers: {},
+    ...models,
     agents: Object.fromEntries(
-      agents.map(({ id, model, agentDir }) => [
+      agents.map(({ id, model, modelFallbacks = [], agentDir }) => [
         id,
-        { agentDir, fallbacks: [], ...(model === undefined ? {} : { primary: model }) },
+        { agentDir, fallbacks: modelFallbacks, ...(model === undefined ? {} : { primary: model }) },
       ]),
     ),
-    catalogue: [],
     defaultAgentId,
-    authOrder: {},
-    variables: {},
   };
 }

@@ -26,6 +26,7 @@ import type { ReadConfig, ReadsConfig } from "./config-desk.ts";
 import { changeableSettings } from "./edge-settings.ts";
 import { makeGateway } from "./gateway.ts";
 import type { StopOrder } from "./lifecycle.ts";
+import { makeBrokerStart } from "./start-broker.ts";
 import { openOperatorKey } from "./operator-key.ts";
 
 export interface RunOptions {
@@ -104,9 +105,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     version: options.version,
     onFatal: (reason) => onEscalated(reason),
     log: log.child({ subsystem: "gateway" }),
-    // The types stand first; the thread that answers follows.
-    startBroker: () => Promise.reject(failure("CLOISTER_MODEL_UNAVAILABLE", "this version has no providers of models")),
     startTools: startToolsThread,
+    startBroker: makeBrokerStart(log),
     process: {
       pid: process.pid,
       bootId,

@@ -269,6 +269,23 @@ export const rooms: readonly Room[] = [
     node: ["node:crypto", "node:fs", "node:fs/promises", "node:path"],
   },
   {
+    name: "broker",
+    layer: 4,
+    places: ["runtime/broker"],
+    why: "Credentials and providers of models, in a thread of its own. It answers calls that the kernel has judged.",
+    only: ["kernel", "broker-protocol", "thread-protocol", "thread"],
+    packages: [
+      "@ai-sdk/anthropic",
+      "@ai-sdk/google",
+      "@ai-sdk/openai",
+      "@ai-sdk/openai-compatible",
+      "@ai-sdk/provider",
+      "ollama-ai-provider-v2",
+      "zod",
+    ],
+    node: ["node:fs/promises", "node:path", "node:timers/promises"],
+  },
+  {
     name: "cli",
     layer: 5,
     places: ["runtime/cli", "runtime/main.ts"],

@@ -117,6 +117,7 @@ export function makeConfig(
     },
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
     webhook: null,
+    models: { providers: {}, catalogue: [], authOrder: {}, variables: {} },
     groups: groupsOf({ channels: { webhook: {} } }),
     logging: {
       level: "info",

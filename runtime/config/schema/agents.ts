@@ -101,7 +101,10 @@ const agentKeys = () => ({
     "Directory of the tools, apart from the workspace.",
     filledText().optional(),
   ),
-  model: later("model", "Model of the agent: `provider/model`, or `{ primary, fallbacks }`.", model().optional()),
+  model: key(
+    "Model of the agent: `provider/model` alone, or `{ primary, fallbacks }` with those that are tried after it.",
+    model().optional(),
+  ),
   groupChat: key("The agent in group chats.", groupChat().optional()),
   tools: key("Tools of the agent.", agentTools().optional()),
   subagents: key(
@@ -226,7 +229,18 @@ const defaults = z.strictObject({
   ),
   ...agentKeys(),
   systemAgent: later("agent ownership", "The agent that owns what nobody else does.", anyMap().optional()),
-  models: later("model", "Catalogue of models.", anyMap().optional()),
+  models: key(
+    "Models that any agent with a model may name beside its own, as `provider/model`.",
+    z
+      .record(
+        filledText(),
+        z.strictObject({
+          alias: later("names for models", "A short name.", z.string().optional()),
+          params: later("model parameters", "Parameters of calls.", anyMap().optional()),
+        }),
+      )
+      .optional(),
+  ),
   imageModel: later("model", "Model for images.", model().optional()),
   timeoutSeconds: later("run deadline", "Longest run.", z.number().positive().default(172_800)),
   bootstrapMaxChars: key(

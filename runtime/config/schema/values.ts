@@ -34,7 +34,7 @@ export const secret = () =>
 export type Secret = z.output<ReturnType<typeof secret>>;
 
 export const model = () =>
-  z.union([filledText(), z.looseObject({ primary: filledText().optional(), fallbacks: texts().optional() })], {
+  z.union([filledText(), z.strictObject({ primary: filledText().optional(), fallbacks: texts().optional() })], {
     error: 'must be "provider/model" or { primary, fallbacks }',
   });
 

@@ -90,6 +90,20 @@ describe("what is not configured", () => {
       },
       hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
       webhook: null,
+      models: {
+        providers: expect.objectContaining({
+          anthropic: {
+            id: "anthropic",
+            api: "anthropic-messages",
+            apiKey: { missing: "ANTHROPIC_API_KEY is not set" },
+            headers: {},
+            models: {},
+          },
+        }),
+        catalogue: [],
+        authOrder: {},
+        variables: {},
+      },
       groups: {
         accounts: {},
         fallback: {

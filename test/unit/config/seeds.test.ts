@@ -211,8 +211,8 @@ describe("a configuration of the existing product", () => {
     ["a Discord bot per agent", discord, ["channel discord"], []],
     ["a Telegram bot per agent", telegram, ["channel telegram"], []],
     ["a WhatsApp number per agent", numbers, ["channel whatsapp"], ["bindings[2].match.peer"]],
-    ["an agent per channel", byChannel, ["model"], []],
-    ["one peer to a better model", onePeer, ["model"], []],
+    ["an agent per channel", byChannel, [], []],
+    ["one peer to a better model", onePeer, [], []],
     ["a family group", family, ["sandbox"], ["agents.list[0].tools.deny"]],
     ["sandbox and tools per agent", tightened, ["sandbox"], ["agents.list[1].tools.deny"]],
   ])("is accepted: %s", async (_what, config, features, warned) => {

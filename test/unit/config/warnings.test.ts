@@ -225,9 +225,8 @@ describe.each(Object.entries({ meant, withoutEffect }))("warning: %s", (_group, 
 
 describe("a feature that this version does not have", () => {
   it.each([
-    ["model", { agents: { list: [{ id: "a", model: "x/y" }] } }, "agents.list[0].model"],
-    ["model", { models: { providers: {} } }, "models"],
-    ["auth profiles", { auth: { order: {} } }, "auth"],
+    ["model", { agents: { defaults: { imageModel: "x/y" } } }, "agents.defaults.imageModel"],
+    ["auth cooldowns", { auth: { cooldowns: {} } }, "auth.cooldowns"],
     ["memory", { memory: { backend: "qmd" } }, "memory"],
     ["skills", { skills: { load: {} } }, "skills"],
     ["cron", { cron: {} }, "cron"],
@@ -277,9 +276,9 @@ describe("a feature that this version does not have", () => {
   });
 
   it("is named once, however many of its keys the file has", async () => {
-    const list = Array.from({ length: 20 }, (_, index) => ({ id: `a${index}`, model: "x/y" }));
-    const { resolved } = await loadText({ agents: { list, defaults: { model: "x/z" } }, models: {} });
-    expect(resolved.notActive).toEqual(["model"]);
+    const list = Array.from({ length: 20 }, (_, index) => ({ id: `a${index}`, memorySearch: {} }));
+    const { resolved } = await loadText({ agents: { list, defaults: { memorySearch: {} } }, memory: {} });
+    expect(resolved.notActive).toEqual(["memory"]);
     expect(resolved.warnings).toHaveLength(1);
     expect(resolved.warnings[0]?.message).toContain("and 21 more");
   });

@@ -1,0 +1,293 @@
+/**
+ * The broker: takes calls of models, finds who may answer them, tries, and gives the answer as one text with what it took. It holds
+ * credentials and connections, runs no code of agents, and decides no right: the kernel has judged the call before it comes here.
+ */
+import { failure, toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import type { ModelEnd } from "../kernel/model-call.ts";
+import { stoppedRefusal } from "../kernel/posts.ts";
+import type { ModelAnswer } from "../thread/model-port.ts";
+import { costOf } from "./cost.ts";
+import type {
+  BrokerAsk,
+  BrokerForKernel,
+  KernelForBroker,
+  ModelEntry,
+  ModelSettings,
+  ProviderSettings,
+} from "./port.ts";
+import { type Credential, type Credentials, makeProfiles } from "./profiles.ts";
+import { codeOfKind, ProviderFailure } from "./provider-failure.ts";
+import { readRequest } from "./request.ts";
+import { makeScripted } from "./scripted.ts";
+import { makeSdkSpeaker } from "./sdk.ts";
+import type { Speaker } from "./speaker.ts";
+import { type Clock, tryWays } from "./tries.ts";
+
+export interface BrokerDeps {
+  readonly settings: ModelSettings;
+  readonly remote: KernelForBroker;
+  readonly clock: Clock;
+  readonly fetch: typeof fetch;
+}
+
+interface Target {
+  /** `provider/model`. */
+  readonly model: string;
+  readonly provider: ProviderSettings;
+  readonly entry: ModelEntry;
+}
+
+interface FullWay {
+  readonly model: string;
+  readonly profile: string;
+  readonly target: Target;
+  readonly credential: Credential;
+}
+
+export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps): BrokerForKernel {
+  let settings = first;
+  const running = new Map<number, AbortController>();
+  const profiles = makeProfiles(() => settings, clock.nowMs);
+  /** Credentials that failed, until when they come last: by profile. */
+  const resting = new Map<string, number>();
+
+  const log: KernelForBroker["log"] = (level, message, fields) =>
+    remote.log(level, message, fields).catch(() => undefined);
+
+  async function answer(ask: BrokerAsk, signal: AbortSignal): Promise<ModelEnd> {
+    const request = readRequest(ask.request);
+    const targets = modelsOf(settings, ask).map((model) => findTarget(settings, model));
+    const ways = await waysOf(targets, ask.agentId);
+    const pieces = makePieces(ask, (text) => void remote.text(ask.id, text).catch(() => undefined), clock);
+    try {
+      return await tryWays<FullWay, ModelEnd>({
+        ways,
+        clock,
+        signal,
+        async once({ target, credential }) {
+          pieces.begin();
+          const speech = await speakerOf(target, credential)(request, signal, pieces.add);
+          pieces.flush();
+          const costNanos = costOf(speech.usage, target.entry.cost);
+          const told: ModelAnswer = {
+            ...speech,
+            ...(costNanos === undefined ? {} : { costUsd: costNanos / 1e9 }),
+            model: target.model,
+          };
+          const used = {
+            input: speech.usage.inputTokens,
+            output: speech.usage.outputTokens,
+            ...(costNanos === undefined ? {} : { costNanos }),
+          };
+          resting.delete(restOf(target.provider.id, credential.id, ask.agentId));
+          return { ok: true, json: JSON.stringify(told), used };
+        },
+        onGivenUp(way, failed, next) {
+          const rest = restMs[failed.kind];
+          if (rest > 0) resting.set(restOf(way.target.provider.id, way.profile, ask.agentId), clock.nowMs() + rest);
+          const fields = { agent: ask.agentId, model: way.model, profile: way.profile, kind: failed.kind };
+          void log("warn", `a model did not answer: ${hide(failed.message, ways)}`, {
+            ...fields,
+            ...(next === undefined ? {} : { next: next.model, nextProfile: next.profile }),
+          });
+        },
+      });
+    } catch (error) {
+      if (signal.aborted) return { ok: false, refusal: stoppedRefusal };
+      if (!(error instanceof ProviderFailure)) throw error;
+      const { kind, message, retryAfterMs } = error;
+      const retry = retryAfterMs === undefined ? {} : { retryAfterMs };
+      return { ok: false, refusal: { code: codeOfKind[kind], message: hide(message, ways), ...retry } };
+    } finally {
+      pieces.close();
+    }
+  }
+
+  /** Models in order, each with its credentials; those that rest come last among their model's. */
+  async function waysOf(targets: readonly Target[], agentId: string): Promise<readonly FullWay[]> {
+    const ways: FullWay[] = [];
+    const why: string[] = [];
+    for (const target of targets) {
+      const { usable, problems } = await findCredentials(agentId, target);
+      const until = ({ id }: Credential): number => resting.get(restOf(target.provider.id, id, agentId)) ?? 0;
+      const [ready, tired] = [
+        usable.filter((each) => until(each) <= clock.nowMs()),
+        usable.filter((each) => until(each) > clock.nowMs()),
+      ];
+      for (const credential of [...ready, ...tired.toSorted((a, b) => until(a) - until(b))])
+        ways.push({ model: target.model, profile: credential.id, target, credential });
+      if (usable.length === 0) why.push(`${target.model}: ${describe(problems)}`);
+    }
+    if (ways.length > 0) return ways;
+    throw failure(
+      "CLOISTER_MODEL_CREDENTIAL",
+      `no credential for the model: ${why.join("; ")}`,
+      "set the provider's variable (for example ANTHROPIC_API_KEY), models.providers.<id>.apiKey, or a profile in auth-profiles.json",
+    );
+  }
+
+  async function findCredentials(agentId: string, { provider }: Target): Promise<Credentials> {
+    try {
+      return await profiles.find(agentId, provider);
+    } catch (error) {
+      throw failure(
+        "CLOISTER_MODEL_CREDENTIAL",
+        `the credentials cannot be read: ${(error as Error).message}`,
+        "correct the file",
+        error,
+      );
+    }
+  }
+
+  function speakerOf({ model, provider, entry }: Target, { secret }: Credential): Speaker {
+    const api = entry.api ?? provider.api;
+    if (api === "scripted") return makeScripted(model, entry.script ?? []);
+    const headers = Object.entries(provider.headers).map(([name, value]) => {
+      if ("value" in value) return [name, value.value] as const;
+      throw new ProviderFailure("credential", `the header ${name} of ${provider.id} has no value: ${value.missing}`);
+    });
+    return makeSdkSpeaker({
+      provider: provider.id,
+      model: entry.id,
+      api,
+      ...(provider.baseUrl === undefined ? {} : { baseUrl: provider.baseUrl }),
+      ...(secret === undefined ? {} : { credential: secret }),
+      headers: Object.fromEntries(headers),
+      fetch,
+      nowMs: clock.nowMs,
+      ...(entry.reasoning === undefined ? {} : { reasoning: entry.reasoning }),
+      ...(entry.maxTokens === undefined ? {} : { maxTokens: entry.maxTokens }),
+    });
+  }
+
+  return {
+    async ask(ask) {
+      const abort = new AbortController();
+      running.set(ask.id, abort);
+      try {
+        return await answer(ask, abort.signal);
+      } catch (error) {
+        return { ok: false, refusal: toRefusal(error) };
+      } finally {
+        running.delete(ask.id);
+      }
+    },
+    async cancel(id) {
+      running.get(id)?.abort(new Error("the run was stopped"));
+    },
+    async configure(next) {
+      settings = next;
+    },
+  };
+}
+
+/** How long a credential rests after a failure of this kind; what is not the credential's fault does not tire it. */
+const restMs: Readonly<Record<ProviderFailure["kind"], number>> = {
+  "rate-limit": limits.modelRestMs,
+  credential: limits.modelRestMs,
+  billing: limits.modelBillingRestMs,
+  transient: 0,
+  output: 0,
+  refused: 0,
+  context: 0,
+};
+
+/** Profiles of two agents may have the same name. */
+const restOf = (provider: string, profile: string, agentId: string): string =>
+  JSON.stringify([provider, profile, agentId]);
+
+/** What the call may be answered by, in order. */
+function modelsOf({ agents, catalogue }: ModelSettings, { agentId, model }: BrokerAsk): readonly string[] {
+  const { primary, fallbacks = [] } = agents[agentId] ?? {};
+  if (primary === undefined)
+    throw failure(
+      "CLOISTER_MODEL_UNAVAILABLE",
+      `no_model: the agent ${agentId} has no model`,
+      `set agents.defaults.model, or model of agents.list[id=${agentId}], to "provider/model"`,
+    );
+  if (model === "") return [...new Set([primary, ...fallbacks])];
+  if (model === primary || fallbacks.includes(model) || catalogue.includes(model)) return [model];
+  throw failure(
+    "CLOISTER_CAPABILITY_DENIED",
+    `the agent ${agentId} may not use the model ${JSON.stringify(model)}; its models are ${[primary, ...fallbacks, ...catalogue].join(", ")}`,
+    `add it to agents.defaults.models: { ${JSON.stringify(model)}: {} }`,
+  );
+}
+
+/** The provider is what stands before the first slash. Source: behaviour §1.3. */
+function findTarget({ providers }: ModelSettings, model: string): Target {
+  const slash = model.indexOf("/");
+  const provider = slash <= 0 ? undefined : own(providers, model.slice(0, slash));
+  const id = model.slice(slash + 1);
+  if (provider === undefined || id === "")
+    throw failure(
+      "CLOISTER_MODEL_UNAVAILABLE",
+      `no_model: ${JSON.stringify(model)} names no provider of this gateway; those are ${Object.keys(providers).join(", ")}`,
+      'write it as "provider/model", and add the provider to models.providers',
+    );
+  return { model, provider, entry: own(provider.models, id) ?? { id } };
+}
+
+function own<T>(map: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(map, name) ? map[name] : undefined;
+}
+
+function describe(problems: Credentials["problems"]): string {
+  if (problems.length === 0) return "missing_credential";
+  return problems
+    .map(({ id, reason, detail }) => `${reason} (${id}${detail === undefined ? "" : `: ${detail}`})`)
+    .join(", ");
+}
+
+/** Providers quote keys that they refuse. */
+function hide(text: string, ways: readonly FullWay[]): string {
+  const secrets = ways.flatMap(({ credential, target }) => [
+    ...(credential.secret === undefined ? [] : [credential.secret.value]),
+    ...Object.values(target.provider.headers).flatMap((header) => ("value" in header ? [header.value] : [])),
+  ]);
+  let clean = text;
+  for (const secret of secrets) if (secret.length > 3) clean = clean.replaceAll(secret, "[redacted]");
+  return clean.slice(0, 2_000);
+}
+
+interface Pieces {
+  /** A further try begins: what was told stays told, and the new text comes with the answer alone. */
+  begin(): void;
+  readonly add: (text: string) => void;
+  flush(): void;
+  close(): void;
+}
+
+/** Pieces of a stream on their way to the cell: the first at once, then joined, so that a fast model does not cost the main thread. */
+function makePieces({ wantsText }: BrokerAsk, tell: (text: string) => void, clock: Clock): Pieces {
+  let waiting = "";
+  let lastMs = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | undefined;
+  let hasTold = false;
+  let isSilent = !wantsText;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (waiting === "") return;
+    tell(waiting);
+    hasTold = true;
+    waiting = "";
+    lastMs = clock.nowMs();
+  };
+  return {
+    begin() {
+      waiting = "";
+      isSilent ||= hasTold;
+    },
+    add(text) {
+      if (isSilent) return;
+      waiting += text;
+      const left = lastMs + limits.modelTextEveryMs - clock.nowMs();
+      if (left <= 0) flush();
+      else timer ??= setTimeout(flush, left);
+    },
+    flush,
+    close: () => clearTimeout(timer),
+  };
+}

@@ -1,0 +1,194 @@
+/**
+ * Credentials of providers, by agent. An agent's own are in `auth-profiles.json` of its `agentDir`; one that has none for a provider reads
+ * the default agent's when it calls, and nothing is copied (behaviour §6.4). After those comes what the config says of the provider.
+ * A file is read again when it has changed.
+ *
+ *   { version?, profiles: { "<id>": { type: "api_key", provider, key | keyRef }
+ *                                 | { type: "token", provider, token | tokenRef, expires? }
+ *                                 | { type: "oauth", provider, access, expires } },
+ *     order?: { "<provider>": ["<id>", …] } }
+ *
+ * `expires` is in milliseconds since the epoch. Keys of the file that are not named here are left alone.
+ */
+import { readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import * as z from "zod";
+import { limits } from "../kernel/limits.ts";
+import type { ModelSettings, ProviderSettings } from "./port.ts";
+
+/** Why a credential is not used. Source: behaviour §6.4. */
+export type ProfileProblem =
+  | "missing_credential"
+  | "expired"
+  | "invalid_expires"
+  | "unresolved_ref"
+  | "excluded_by_auth_order"
+  | "ineligible_profile";
+
+export interface Credential {
+  /** Of the profile; of the config `models.providers.<id>.apiKey`. */
+  readonly id: string;
+  /** Undefined: the provider needs none. */
+  readonly secret: { readonly type: "key" | "token"; readonly value: string } | undefined;
+}
+
+export interface Credentials {
+  /** In the order in which they are tried. */
+  readonly usable: readonly Credential[];
+  /** For people: what was looked at and is not used. */
+  readonly problems: readonly { readonly id: string; readonly reason: ProfileProblem; readonly detail?: string }[];
+}
+
+const reference = z.strictObject({ source: z.string(), provider: z.string().optional(), id: z.string() });
+
+const profileFile = z.looseObject({
+  profiles: z.record(
+    z.string(),
+    z.looseObject({
+      type: z.string(),
+      provider: z.string(),
+      key: z.string().optional(),
+      keyRef: reference.optional(),
+      token: z.string().optional(),
+      tokenRef: reference.optional(),
+      access: z.string().optional(),
+      expires: z.unknown(),
+    }),
+  ),
+  order: z.record(z.string(), z.array(z.string())).optional(),
+});
+
+type ProfileFile = z.output<typeof profileFile>;
+type Profile = ProfileFile["profiles"][string];
+
+export interface ProfileStore {
+  /** Rejects with an ordinary error that says what is wrong with the file. */
+  find(agentId: string, provider: ProviderSettings): Promise<Credentials>;
+}
+
+export function makeProfiles(settings: () => ModelSettings, nowMs: () => number): ProfileStore {
+  const read = new Map<string, { readonly stamp: string; readonly file: ProfileFile }>();
+
+  const load = async (agentDir: string): Promise<ProfileFile | undefined> => {
+    const name = path.join(agentDir, "auth-profiles.json");
+    const facts = await stat(name).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    });
+    if (facts === undefined) {
+      read.delete(name);
+      return undefined;
+    }
+    const stamp = `${facts.mtimeMs} ${facts.size} ${facts.ino}`;
+    const known = read.get(name);
+    if (known?.stamp === stamp) return known.file;
+    if (facts.size > limits.configBytesMax) throw new Error(`${name} has more than ${limits.configBytesMax} bytes`);
+    const file = parse(name, await readFile(name, "utf8"));
+    read.set(name, { stamp, file });
+    return file;
+  };
+
+  return {
+    async find(agentId, provider) {
+      const { agents, defaultAgentId, authOrder, variables } = settings();
+      const problems: { id: string; reason: ProfileProblem; detail?: string }[] = [];
+      const usable: Credential[] = [];
+      const own = await profilesOf(load, agents[agentId]?.agentDir, provider.id);
+      const found = own.ids.length > 0 ? own : await profilesOf(load, agents[defaultAgentId]?.agentDir, provider.id);
+      const order = found.order ?? authOrder[provider.id] ?? found.ids;
+      for (const id of new Set([...order, ...found.ids])) {
+        const profile = found.profiles[id];
+        if (profile === undefined) continue;
+        if (!order.includes(id)) {
+          problems.push({ id, reason: "excluded_by_auth_order" });
+          continue;
+        }
+        const judged = judge(profile, provider.id, variables, nowMs());
+        if ("reason" in judged) problems.push({ id, ...judged });
+        else usable.push({ id, secret: judged });
+      }
+      const configured = ofConfig(provider);
+      if (configured !== undefined && "secret" in configured) usable.push(configured);
+      else if (configured !== undefined) problems.push(configured);
+      return { usable, problems };
+    },
+  };
+}
+
+interface Found {
+  readonly ids: readonly string[];
+  readonly profiles: ProfileFile["profiles"];
+  readonly order: readonly string[] | undefined;
+}
+
+async function profilesOf(
+  load: (agentDir: string) => Promise<ProfileFile | undefined>,
+  agentDir: string | undefined,
+  provider: string,
+): Promise<Found> {
+  const file = agentDir === undefined ? undefined : await load(agentDir);
+  if (file === undefined) return { ids: [], profiles: {}, order: undefined };
+  const ids = Object.keys(file.profiles).filter((id) => file.profiles[id]?.provider === provider);
+  return { ids, profiles: file.profiles, order: file.order?.[provider] };
+}
+
+/** What the config says of the provider itself; undefined: that it needs a key, and has none of its own. */
+function ofConfig({
+  id,
+  api,
+  apiKey,
+  baseUrl,
+}: ProviderSettings): Credential | Credentials["problems"][number] | undefined {
+  const name = `models.providers.${id}.apiKey`;
+  if (apiKey !== undefined && "value" in apiKey) return { id: name, secret: { type: "key", value: apiKey.value } };
+  // Servers of one's own ask for none.
+  const isOpen = api === "ollama" || api === "scripted" || (api === "openai-completions" && baseUrl !== undefined);
+  if (apiKey !== undefined) return { id: name, reason: "missing_credential", detail: apiKey.missing };
+  return isOpen ? { id: name, secret: undefined } : undefined;
+}
+
+function judge(
+  profile: Profile,
+  provider: string,
+  variables: ModelSettings["variables"],
+  nowMs: number,
+):
+  | { readonly type: "key" | "token"; readonly value: string }
+  | { readonly reason: ProfileProblem; readonly detail?: string } {
+  if (profile.provider !== provider) return { reason: "ineligible_profile", detail: `it is for ${profile.provider}` };
+  const kinds = {
+    api_key: { type: "key", written: profile.key, ref: profile.keyRef, mayExpire: false },
+    token: { type: "token", written: profile.token, ref: profile.tokenRef, mayExpire: true },
+    oauth: { type: "token", written: profile.access, ref: undefined, mayExpire: true },
+  } as const;
+  const kind = Object.hasOwn(kinds, profile.type) ? kinds[profile.type as keyof typeof kinds] : undefined;
+  if (kind === undefined)
+    return { reason: "ineligible_profile", detail: `its type is ${JSON.stringify(profile.type)}` };
+  const { expires } = profile;
+  if (kind.mayExpire && expires !== undefined) {
+    if (typeof expires !== "number" || !Number.isFinite(expires) || expires <= 0) return { reason: "invalid_expires" };
+    if (expires <= nowMs) return { reason: "expired" };
+  }
+  if (kind.ref !== undefined && (kind.written ?? "") === "") {
+    const value = kind.ref.source === "env" ? variables[kind.ref.id] : undefined;
+    if (value === undefined || value === "")
+      return { reason: "unresolved_ref", detail: `${kind.ref.source}: ${kind.ref.id}` };
+    return { type: kind.type, value };
+  }
+  const value = kind.written?.trim() ?? "";
+  return value === "" ? { reason: "missing_credential" } : { type: kind.type, value };
+}
+
+function parse(name: string, text: string): ProfileFile {
+  let found: unknown;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    // The parser's message would quote what may be a key.
+    throw new Error(`${name} is not JSON`);
+  }
+  const parsed = profileFile.safeParse(found);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new Error(`${name}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`);
+}

@@ -1,0 +1,116 @@
+/** A failure of one try, in the few kinds that decide what is done next (behaviour §5.5). */
+import type { ErrorCode } from "../kernel/errors.ts";
+
+/**
+ * `rate-limit` and `transient` are tried again, `output` as well: a model that wrote nonsense may not the next time. `credential` and
+ * `billing` are of the credential: the next one may do. `refused` and `context` are of the request: nothing else would take it.
+ */
+export type FailureKind = "rate-limit" | "transient" | "output" | "credential" | "billing" | "refused" | "context";
+
+export const codeOfKind: Readonly<Record<FailureKind, ErrorCode>> = {
+  "rate-limit": "CLOISTER_MODEL_RATE_LIMITED",
+  transient: "CLOISTER_MODEL_FAILED",
+  output: "CLOISTER_MODEL_OUTPUT_INVALID",
+  credential: "CLOISTER_MODEL_CREDENTIAL",
+  billing: "CLOISTER_MODEL_CREDENTIAL",
+  refused: "CLOISTER_MODEL_REFUSED",
+  context: "CLOISTER_MODEL_CONTEXT_FULL",
+};
+
+export class ProviderFailure extends Error {
+  readonly kind: FailureKind;
+  /** Not before so long. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(kind: FailureKind, message: string, retryAfterMs?: number, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.kind = kind;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** What an HTTP answer other than a success says. `body` is what came with it; providers put their own codes there. */
+export function failureOfStatus(
+  status: number,
+  message: string,
+  body: string,
+  retryAfterMs?: number,
+  cause?: unknown,
+): ProviderFailure {
+  return new ProviderFailure(kindOfStatus(status, body), `${message} (HTTP ${status})`, retryAfterMs, cause);
+}
+
+function kindOfStatus(status: number, body: string): FailureKind {
+  if (status === 401 || status === 403) return "credential";
+  if (status === 402) return "billing";
+  // OpenAI says "too many requests" to an account without money, too.
+  if (status === 429) return /insufficient_quota|billing_hard_limit/.test(body) ? "billing" : "rate-limit";
+  if (status === 408 || status === 409 || status === 425 || status >= 500) return "transient";
+  return isContextFull(body) ? "context" : "refused";
+}
+
+/** Codes inside of a stream that began well: of Anthropic, OpenAI and Google. */
+const kindsByCode: Readonly<Record<string, FailureKind>> = {
+  rate_limit_error: "rate-limit",
+  rate_limit_exceeded: "rate-limit",
+  RESOURCE_EXHAUSTED: "rate-limit",
+  authentication_error: "credential",
+  permission_error: "credential",
+  PERMISSION_DENIED: "credential",
+  UNAUTHENTICATED: "credential",
+  billing_error: "billing",
+  insufficient_quota: "billing",
+  invalid_request_error: "refused",
+  invalid_prompt: "refused",
+  INVALID_ARGUMENT: "refused",
+  context_length_exceeded: "context",
+};
+
+/** A failure that came as a record of a stream. What has no code that is known here passes by itself. */
+export function failureOfRecord(record: unknown): ProviderFailure {
+  const text = describe(record);
+  const code = codesIn(record).find((name) => Object.hasOwn(kindsByCode, name));
+  const kind = code === undefined ? "transient" : (kindsByCode[code] ?? "transient");
+  return new ProviderFailure(kind === "refused" && isContextFull(text) ? "context" : kind, text.slice(0, 1_000));
+}
+
+/** Only OpenAI has a code for it; the others say it in words. */
+function isContextFull(text: string): boolean {
+  return /context_length_exceeded|prompt is too long|maximum context length|input token count .{0,40}exceeds|exceeds? the (?:available )?context/i.test(
+    text,
+  );
+}
+
+function codesIn(record: unknown, depth = 0): readonly string[] {
+  if (typeof record === "string") return record.startsWith("{") ? codesIn(parse(record), depth) : [record];
+  if (typeof record !== "object" || record === null || depth > 3) return [];
+  const { type, code, status, error } = record as Readonly<Record<string, unknown>>;
+  return [code, status, type].filter((name) => typeof name === "string").concat(codesIn(error, depth + 1));
+}
+
+function describe(record: unknown): string {
+  if (typeof record === "string") return record;
+  if (record instanceof Error) return record.message;
+  const { message, error } = (record ?? {}) as { readonly message?: unknown; readonly error?: unknown };
+  if (typeof message === "string") return message;
+  return error === undefined ? JSON.stringify(record) : describe(error);
+}
+
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of the headers of a refusal, in milliseconds; undefined: it says nothing that can be read. Source: RFC 9110, 10.2.3. */
+export function retryAfterOf(headers: Readonly<Record<string, string | undefined>>, nowMs: number): number | undefined {
+  const exact = Number(headers["retry-after-ms"] ?? "");
+  if (headers["retry-after-ms"] !== undefined && exact >= 0) return exact;
+  const written = headers["retry-after"]?.trim() ?? "";
+  if (written === "") return undefined;
+  if (/^\d+(?:\.\d+)?$/.test(written)) return Math.ceil(Number(written) * 1_000);
+  const at = Date.parse(written);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
+}

@@ -1,0 +1,84 @@
+/**
+ * What is tried when a model does not answer, and how long it takes. Behaviour §5.5: at most 10 tries in all on rate limits, 8 retries
+ * within 90 s for what is transient, pauses that double from 1 s, `Retry-After` as their floor; then the next credential of the
+ * provider, then the next model. A credential that is refused, or is not paid for, is not tried again: the next one is. A request
+ * that is refused is refused.
+ *
+ *   try ──ok──► answer
+ *    ├── rate-limit, transient, output ──tries left──► pause ──► try
+ *    │                                  └─none left──► next credential ──none──► next model ──none──► the last failure
+ *    ├── credential, billing ──► next credential …
+ *    └── refused, context ──► the failure
+ */
+import { ProviderFailure } from "./provider-failure.ts";
+import { limits } from "../kernel/limits.ts";
+
+export interface Clock {
+  readonly nowMs: () => number;
+  /** Rejects when the signal aborts. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+}
+
+/** One way to an answer: a model with a credential. */
+export interface Way {
+  readonly model: string;
+  readonly profile: string;
+}
+
+export interface Tries<W extends Way, T> {
+  /** In the order in which they are tried; those of one model stand together. */
+  readonly ways: readonly W[];
+  readonly once: (way: W) => Promise<T>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** A way is given up; `next` is what is tried instead. */
+  readonly onGivenUp: (way: W, failure: ProviderFailure, next: W | undefined) => void;
+}
+
+/** Rejects with the last `ProviderFailure`, or with whatever else `once` throws, at once. */
+export async function tryWays<W extends Way, T>(tries: Tries<W, T>): Promise<T> {
+  const { ways, onGivenUp } = tries;
+  let last: unknown;
+  for (const [index, way] of ways.entries()) {
+    try {
+      return await tryWay(tries, way);
+    } catch (error) {
+      if (!(error instanceof ProviderFailure) || error.kind === "refused" || error.kind === "context") throw error;
+      last = error;
+      onGivenUp(way, error, ways[index + 1]);
+    }
+  }
+  throw last;
+}
+
+async function tryWay<W extends Way, T>({ once, clock, signal }: Tries<W, T>, way: W): Promise<T> {
+  let limited = 0;
+  let retries = 0;
+  let firstFailureMs: number | undefined;
+  for (let failures = 0; ; failures++) {
+    try {
+      return await once(way);
+    } catch (error) {
+      if (!(error instanceof ProviderFailure)) throw error;
+      const nowMs = clock.nowMs();
+      firstFailureMs ??= nowMs;
+      const pauseMs = pauseAfter(error, failures, clock.random());
+      if (error.kind === "rate-limit") {
+        if (++limited >= limits.modelTriesMax || pauseMs > limits.modelPauseMsMax) throw error;
+      } else if (error.kind === "transient" || error.kind === "output") {
+        const isInTime = nowMs + pauseMs - firstFailureMs <= limits.modelTransientMs;
+        if (retries++ >= limits.modelRetriesMax || !isInTime) throw error;
+      } else throw error;
+      if (failures + 1 >= limits.modelTriesMax) throw error;
+      await clock.pause(pauseMs, signal);
+    }
+  }
+}
+
+/** Doubled with each failure, with up to a tenth more so that many agents do not come back together. */
+function pauseAfter({ retryAfterMs = 0 }: ProviderFailure, failures: number, random: number): number {
+  const pause = Math.min(limits.modelPauseMsMax, limits.modelPauseMsFirst * 2 ** failures);
+  return Math.max(retryAfterMs, pause) + Math.floor((Math.min(pause, limits.modelPauseMsMax) * random) / 10);
+}

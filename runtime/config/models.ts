@@ -1,0 +1,88 @@
+/** Models as the broker is told of them: providers with their credentials, and what each agent uses. Source: behaviour §1.3, §6.4. */
+import type { ModelApi, ModelEntry, ProviderSettings, SecretValue } from "../broker/port.ts";
+import { readCredential } from "./credentials.ts";
+import type { Draft } from "./draft.ts";
+import type { Path } from "./issue.ts";
+import type { ResolvedConfig } from "./resolved.ts";
+import { isSecretName } from "./secrets.ts";
+import type { Secret } from "./schema/values.ts";
+
+/** Known by name: how each is spoken to, and the variable that holds its key. */
+const known: Readonly<
+  Record<string, { readonly api: ModelApi; readonly baseUrl?: string; readonly keys: readonly string[] }>
+> = {
+  anthropic: { api: "anthropic-messages", keys: ["ANTHROPIC_API_KEY"] },
+  openai: { api: "openai-responses", keys: ["OPENAI_API_KEY"] },
+  google: { api: "google-generative-ai", keys: ["GEMINI_API_KEY", "GOOGLE_API_KEY"] },
+  openrouter: { api: "openai-completions", baseUrl: "https://openrouter.ai/api/v1", keys: ["OPENROUTER_API_KEY"] },
+  ollama: { api: "ollama", keys: [] },
+};
+
+export const isKnown = (id: string): boolean => Object.hasOwn(known, id);
+
+/** How the provider is spoken to; undefined: nobody said so. */
+export function apiOf(id: string, written: { readonly api?: ModelApi }): ModelApi | undefined {
+  return written.api ?? (Object.hasOwn(known, id) ? known[id]?.api : undefined);
+}
+
+export function resolveModels(draft: Draft): ResolvedConfig["models"] {
+  const { models, auth, agents } = draft.config;
+  const names = [...(models.mode === "merge" ? Object.keys(known) : []), ...Object.keys(models.providers)];
+  return {
+    providers: Object.fromEntries([...new Set(names)].map((id) => [id, resolveProvider(id, draft)])),
+    catalogue: Object.keys(agents.defaults.models ?? {}),
+    authOrder: auth.order,
+    variables: Object.fromEntries(Object.entries(draft.env).filter(([name]) => isSecretName(name))) as Record<
+      string,
+      string
+    >,
+  };
+}
+
+function resolveProvider(id: string, draft: Draft): ProviderSettings {
+  const written = draft.config.models.providers[id];
+  const usual = Object.hasOwn(known, id) ? known[id] : undefined;
+  const at: Path = ["models", "providers", id];
+  const baseUrl = written?.baseUrl ?? usual?.baseUrl;
+  const apiKey = secretOf([...at, "apiKey"], written?.apiKey, draft) ?? fromVariables(usual?.keys ?? [], draft);
+  const headers = Object.entries(written?.headers ?? {}).flatMap(([name, secret]): [string, SecretValue][] => {
+    const value = secretOf([...at, "headers", name], secret, draft);
+    return value === undefined ? [] : [[name, value]];
+  });
+  return {
+    id,
+    api: apiOf(id, written ?? {}) ?? "openai-completions",
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+    ...(apiKey === undefined ? {} : { apiKey }),
+    headers: Object.fromEntries(headers),
+    models: Object.fromEntries(
+      (written?.models ?? []).map((model): [string, ModelEntry] => [model.id, entryOf(model)]),
+    ),
+  };
+}
+
+type WrittenModel = Draft["config"]["models"]["providers"][string]["models"][number];
+
+function entryOf({ id, api, contextWindow, maxTokens, reasoning, cost, script }: WrittenModel): ModelEntry {
+  return {
+    id,
+    ...(api === undefined ? {} : { api }),
+    ...(contextWindow === undefined ? {} : { contextWindow }),
+    ...(maxTokens === undefined ? {} : { maxTokens }),
+    ...(reasoning === undefined ? {} : { reasoning }),
+    ...(cost === undefined ? {} : { cost }),
+    ...(script === undefined ? {} : { script }),
+  };
+}
+
+function secretOf(path: Path, secret: Secret | undefined, draft: Draft): SecretValue | undefined {
+  const found = readCredential(path, secret, draft);
+  if (found.status === "absent") return undefined;
+  return found.status === "set" ? { value: found.value } : { missing: `${path.join(".")} ${found.reason}` };
+}
+
+function fromVariables(names: readonly string[], { env }: Draft): SecretValue | undefined {
+  const value = names.map((name) => env[name]).find((text) => text !== undefined && text !== "");
+  if (value !== undefined) return { value };
+  return names.length === 0 ? undefined : { missing: `${names.join(" or ")} is not set` };
+}

@@ -1,0 +1,27 @@
+/** Starts the broker's thread, with the first call of a model and again after it was lost. */
+import type { BrokerForKernel, KernelForBroker } from "../broker/port.ts";
+import { entryUrl } from "../thread/entries.ts";
+import { startTrustedThread } from "../thread/trusted-thread.ts";
+import type { Logger } from "./driver.ts";
+import type { ModelsDeps } from "./models.ts";
+
+export function makeBrokerStart(log: Logger): ModelsDeps["start"] {
+  return async (settings, onText) => {
+    let isLost = false;
+    const handlers: KernelForBroker = {
+      text: async (id, text) => onText(id, text),
+      log: async (level, message, fields) => log[level]({ subsystem: "broker", ...fields }, message),
+    };
+    const { remote, stop } = await startTrustedThread<BrokerForKernel>({
+      entry: entryUrl("broker"),
+      name: "broker",
+      init: settings,
+      handlers,
+      onLost: (reason) => {
+        isLost = true;
+        log.error({ reason }, "the broker of models was lost; the next call starts it again");
+      },
+    });
+    return { remote, stop, isLost: () => isLost };
+  };
+}

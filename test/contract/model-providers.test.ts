@@ -1,0 +1,282 @@
+/** Each provider through its real package, against a server that speaks its wire format (needs A11, A17.3). */
+import { describe, expect, test } from "vitest";
+import { limits } from "../../runtime/kernel/limits.ts";
+import { openBroker, provider, type TestBrokerOptions } from "../support/broker.ts";
+import {
+  type ModelServer,
+  openModelServer,
+  type Reply,
+  type Said,
+  type WireApi,
+  wireApis,
+} from "../support/model-servers.ts";
+
+const key = "sk-canary-0123456789abcdef";
+
+async function open(api: WireApi, replies: readonly Reply[], options: TestBrokerOptions = {}) {
+  const server = await openModelServer(api, replies);
+  const id = api === "openai-completions" ? "local" : (api.split("-")[0] ?? api);
+  const prices = { input: 3, output: 15, cacheRead: 0.3, cacheWrite: 3.75 };
+  const told = provider(id, {
+    api,
+    baseUrl: server.baseUrl,
+    apiKey: { value: key },
+    headers: { "x-extra": { value: "extra" } },
+    models: { m: { id: "m", cost: prices } },
+  });
+  return { server, name: `${id}/m`, ...openBroker([told], options) };
+}
+
+const say = (said: Said): Reply => ({ type: "say", said });
+const refuse = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Reply => ({
+  type: "refuse",
+  status,
+  body,
+  headers,
+});
+const codeOf = (end: Awaited<ReturnType<ReturnType<typeof openBroker>["ask"]>>) => (end.ok ? "ok" : end.refusal.code);
+
+const tool = {
+  name: "weather",
+  description: "The weather of a town",
+  parameters: { type: "object", properties: { town: { type: "string" } }, required: ["town"] },
+};
+
+/** How each refuses a conversation that is too long. Sources: their references of errors. */
+const tooLong: Readonly<Record<WireApi, unknown>> = {
+  "anthropic-messages": {
+    type: "error",
+    error: { type: "invalid_request_error", message: "prompt is too long: 210000 tokens > 200000 maximum" },
+  },
+  "openai-completions": {
+    error: {
+      message: "This model's maximum context length is 128000 tokens.",
+      type: "invalid_request_error",
+      param: "messages",
+      code: "context_length_exceeded",
+    },
+  },
+  "openai-responses": {
+    error: {
+      message: "Your input exceeds the context window of this model.",
+      type: "invalid_request_error",
+      param: "input",
+      code: "context_length_exceeded",
+    },
+  },
+  "google-generative-ai": {
+    error: {
+      code: 400,
+      message: "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+      status: "INVALID_ARGUMENT",
+    },
+  },
+  ollama: { error: "the input length exceeds the context length" },
+};
+
+/** Where the words of a request are. */
+const wordsOf: Readonly<Record<WireApi, (server: ModelServer) => string>> = {
+  "anthropic-messages": ({ received }) => JSON.stringify(received.at(-1)?.body["messages"]),
+  "openai-completions": ({ received }) => JSON.stringify(received.at(-1)?.body["messages"]),
+  "openai-responses": ({ received }) => JSON.stringify(received.at(-1)?.body["input"]),
+  "google-generative-ai": ({ received }) => JSON.stringify(received.at(-1)?.body["contents"]),
+  ollama: ({ received }) => JSON.stringify(received.at(-1)?.body["messages"]),
+};
+
+const credentialOf = ({ received }: ModelServer): unknown => {
+  const { authorization, "x-api-key": anthropic, "x-goog-api-key": google } = received[0]?.headers ?? {};
+  return authorization ?? anthropic ?? google;
+};
+
+describe.each(wireApis)("%s", (api) => {
+  test("streams text in pieces; counts tokens and cost; sends the key and further headers", async () => {
+    const usage = { input: 1_000, output: 50, ...(api === "ollama" ? {} : { cacheRead: 400 }) };
+    const opened = await open(api, [say({ pieces: ["Hel", "lo ", "you"], usage })]);
+    const { server, answer, ask, pieces, name } = opened;
+    expect(await answer({ system: "Be kind.", maxOutputTokens: 77 })).toMatchObject({
+      text: "Hello you",
+      toolCalls: [],
+      finish: "stop",
+      model: name,
+      usage: { inputTokens: 1_000, outputTokens: 50, ...(api === "ollama" ? {} : { cacheReadTokens: 400 }) },
+      costUsd: api === "ollama" ? 0.003_75 : 0.002_67,
+    });
+    expect(pieces.join("")).toBe("Hello you");
+    expect(String(credentialOf(server))).toContain(key);
+    expect(server.received[0]?.headers["x-extra"]).toBe("extra");
+    expect(JSON.stringify(server.received[0]?.body)).toContain("Be kind.");
+    expect(JSON.stringify(server.received[0]?.body)).toContain("77");
+    expect(await ask()).toMatchObject({
+      ok: true,
+      used: { input: 1_000, output: 50, costNanos: api === "ollama" ? 3_750_000 : 2_670_000 },
+    });
+  });
+
+  test("calls a tool, and goes on with its result", async () => {
+    const { server, answer } = await open(api, [
+      say({ pieces: ["Let me see."], calls: [{ id: "call_1", name: "weather", input: { town: "Rome" } }] }),
+      say({ pieces: ["Sun."] }),
+    ]);
+    const messages = [{ role: "user" as const, text: "How is Rome?" }];
+    const first = await answer({ messages, tools: [tool] });
+    expect(first).toMatchObject({
+      text: "Let me see.",
+      finish: "tool_calls",
+      toolCalls: [{ id: expect.stringMatching(/./), name: "weather", input: { town: "Rome" } }],
+    });
+    expect(JSON.stringify(server.received[0]?.body)).toContain('"The weather of a town"');
+    const [call] = first.toolCalls;
+    const second = await answer({
+      messages: [
+        ...messages,
+        {
+          role: "assistant",
+          text: first.text,
+          toolCalls: first.toolCalls,
+          ...(first.carry === undefined ? {} : { carry: first.carry }),
+        },
+        { role: "tool", toolCallId: call?.id ?? "", name: "weather", text: "31 degrees" },
+      ],
+      tools: [tool],
+    });
+    expect(second).toMatchObject({ text: "Sun.", finish: "stop" });
+    const words = wordsOf[api](server);
+    for (const word of ["How is Rome?", "Let me see.", "Rome", "31 degrees"]) expect(words).toContain(word);
+  });
+
+  test("says when its answer was cut at its length", async () => {
+    const { answer } = await open(api, [say({ pieces: ["and then"], finish: "length" })]);
+    expect(await answer()).toMatchObject({ text: "and then", finish: "length" });
+  });
+
+  test("is asked for JSON by its own means", async () => {
+    const { server, answer } = await open(api, [say({ pieces: ['{"town":', '"Rome"}'] })]);
+    expect((await answer({ schema: tool.parameters })).text).toBe('{"town":"Rome"}');
+    expect(JSON.stringify(server.received[0]?.body)).toContain('"town"');
+  });
+
+  test("refuses a key: no second try, and the key is in no message", async () => {
+    const { server, ask, logged } = await open(api, [
+      refuse(401, { error: { message: `bad key ${key}`, type: "authentication_error" } }),
+    ]);
+    const end = await ask();
+    expect(codeOf(end)).toBe("CLOISTER_MODEL_CREDENTIAL");
+    expect(server.received).toHaveLength(1);
+    expect(JSON.stringify([end, logged])).not.toContain(key);
+  });
+
+  test("has a rate limit: waits as long as it is told to, and no longer than for ten tries", async () => {
+    const limited = refuse(429, { error: { message: "slow down", type: "rate_limit_error" } }, { "retry-after": "7" });
+    const waited = await open(api, [limited, say({ pieces: ["ok"] })]);
+    expect((await waited.answer()).text).toBe("ok");
+    expect(waited.pauses).toEqual([7_000]);
+    const { server, ask, pauses } = await open(api, [limited]);
+    expect(await ask()).toMatchObject({
+      ok: false,
+      refusal: { code: "CLOISTER_MODEL_RATE_LIMITED", retryAfterMs: 7_000 },
+    });
+    expect(server.received).toHaveLength(10);
+    expect(pauses).toEqual([7_000, 7_000, 7_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+  });
+
+  test("fails for a while: tried again with pauses that double", async () => {
+    const { answer, pauses } = await open(api, [
+      refuse(503, { error: { message: "overloaded" } }),
+      refuse(500, {}),
+      say({ pieces: ["ok"] }),
+    ]);
+    expect((await answer()).text).toBe("ok");
+    expect(pauses).toEqual([1_000, 2_000]);
+  });
+
+  test("cuts the connection in the middle: tried again, and nothing is told twice", async () => {
+    const { answer, pieces, server } = await open(api, [
+      { type: "cut", said: { pieces: ["Hel"] } },
+      say({ pieces: ["Hel", "lo"] }),
+    ]);
+    expect((await answer()).text).toBe("Hello");
+    expect(server.received).toHaveLength(2);
+    expect(["Hel", "Hello"]).toContain(pieces.join(""));
+  });
+
+  test("refuses a conversation that is too long: at once, by a code of its own", async () => {
+    const { server, ask } = await open(api, [refuse(400, tooLong[api])]);
+    expect(codeOf(await ask())).toBe("CLOISTER_MODEL_CONTEXT_FULL");
+    expect(server.received).toHaveLength(1);
+  });
+
+  test("refuses the request: at once", async () => {
+    const { server, ask } = await open(api, [
+      refuse(400, { error: { message: "no such thing", type: "invalid_request_error" } }),
+    ]);
+    expect(codeOf(await ask())).toBe("CLOISTER_MODEL_REFUSED");
+    expect(server.received).toHaveLength(1);
+  });
+
+  test("is let go when the run is stopped", async () => {
+    const { server, ask, broker } = await open(api, [{ type: "hang" }]);
+    const end = ask({}, { id: 7 });
+    await expect.poll(() => server.received.length).toBe(1);
+    await broker.cancel(7);
+    expect(codeOf(await end)).toBe("CLOISTER_ASK_ABORTED");
+    await expect.poll(server.left).toBe(1);
+  });
+
+  test("A17.3: an answer beyond its bound of bytes ends while it streams", async () => {
+    const long = say({ pieces: Array.from({ length: 50 }, () => "x".repeat(1_000)) });
+    const { ask } = await open(api, [long], { bounds: { bytesMax: 20_000, silenceMs: 10_000 } });
+    expect(await ask()).toMatchObject({
+      ok: false,
+      refusal: { code: "CLOISTER_MODEL_OUTPUT_INVALID", message: expect.stringContaining("more than 20000 bytes") },
+    });
+  });
+
+  test("A17.3: an answer beyond its bound of characters is none", async () => {
+    const long = say({
+      pieces: ["a", "b", "c", "d", "e"].map((letter) => letter.repeat(limits.modelAnswerCharsMax / 4)),
+    });
+    const { ask } = await open(api, [long]);
+    expect(codeOf(await ask())).toBe("CLOISTER_MODEL_OUTPUT_INVALID");
+  });
+});
+
+describe("a failure inside of a stream that began well", () => {
+  test.each([
+    ["anthropic-messages", { type: "error", error: { type: "overloaded_error", message: "Overloaded" } }, 2],
+    ["anthropic-messages", { type: "error", error: { type: "invalid_request_error", message: "no" } }, 1],
+    [
+      "openai-responses",
+      {
+        type: "error",
+        sequence_number: 1,
+        error: { type: "server_error", code: "server_error", message: "oops", param: null },
+      },
+      2,
+    ],
+    ["openai-completions", { error: { message: "oops", type: "server_error", code: null, param: null } }, 2],
+    ["google-generative-ai", { error: { code: 503, message: "overloaded", status: "UNAVAILABLE" } }, 2],
+  ] as const)("%s: %j takes %i tries", async (api, record, tries) => {
+    const { ask, server } = await open(api, [
+      { type: "fail", said: { pieces: ["Hel"] }, record },
+      say({ pieces: ["Hello"] }),
+    ]);
+    expect(codeOf(await ask())).toBe(tries === 1 ? "CLOISTER_MODEL_REFUSED" : "ok");
+    expect(server.received).toHaveLength(tries);
+  });
+});
+
+test("a redirect is no way to another host: the key would go with it", async () => {
+  const { ask, server } = await open("anthropic-messages", [refuse(307, {}, { location: "http://127.0.0.1:1/" })]);
+  expect(codeOf(await ask())).toBe("CLOISTER_MODEL_FAILED");
+  expect(server.received.length).toBeGreaterThan(0);
+});
+
+test("a provider that sends nothing for too long has failed", async () => {
+  const { ask } = await open("openai-completions", [{ type: "hang" }], {
+    bounds: { bytesMax: 1_000_000, silenceMs: 20 },
+  });
+  expect(await ask()).toMatchObject({
+    ok: false,
+    refusal: { code: "CLOISTER_MODEL_FAILED", message: expect.stringContaining("said nothing for 20 ms") },
+  });
+});

@@ -1,0 +1,131 @@
+/** `models.*`, `auth.*` and the models of agents, as the broker is told of them. */
+import { describe, expect, it } from "vitest";
+import { modelSettingsOf } from "../../../runtime/supervisor/model-settings.ts";
+import { redactionMark, redactValue } from "../../../runtime/config/secrets.ts";
+import { loadText } from "./load-text.ts";
+
+const settings = async (config: object, env: Readonly<Record<string, string>> = {}) =>
+  modelSettingsOf((await loadText(config, { env })).resolved);
+
+describe("providers", () => {
+  it("are known by name, each with the key of its variable", async () => {
+    const { providers } = await settings({}, { ANTHROPIC_API_KEY: "sk-a", GOOGLE_API_KEY: "g", PATH: "/bin" });
+    expect(Object.values(providers).map(({ id, api, apiKey }) => [id, api, apiKey])).toEqual([
+      ["anthropic", "anthropic-messages", { value: "sk-a" }],
+      ["openai", "openai-responses", { missing: "OPENAI_API_KEY is not set" }],
+      ["google", "google-generative-ai", { value: "g" }],
+      ["openrouter", "openai-completions", { missing: "OPENROUTER_API_KEY is not set" }],
+      ["ollama", "ollama", undefined],
+    ]);
+  });
+
+  it("of the file replace what is known of theirs, key by key; with `replace` there are no others", async () => {
+    const config = {
+      models: {
+        mode: "replace",
+        providers: {
+          anthropic: { apiKey: "${MY_KEY}", baseUrl: "https://proxy.example" },
+          local: {
+            api: "openai-completions",
+            baseUrl: "http://127.0.0.1:8000/v1",
+            headers: { "X-Team": { source: "env", id: "TEAM" } },
+            models: [{ id: "llama", contextWindow: 8_192, maxTokens: 1_024, cost: { input: 0.5 } }],
+          },
+        },
+      },
+    };
+    expect((await settings(config, { MY_KEY: "k", TEAM: "blue" })).providers).toEqual({
+      anthropic: {
+        id: "anthropic",
+        api: "anthropic-messages",
+        baseUrl: "https://proxy.example",
+        apiKey: { value: "k" },
+        headers: {},
+        models: {},
+      },
+      local: {
+        id: "local",
+        api: "openai-completions",
+        baseUrl: "http://127.0.0.1:8000/v1",
+        headers: { "X-Team": { value: "blue" } },
+        models: {
+          llama: {
+            id: "llama",
+            contextWindow: 8_192,
+            maxTokens: 1_024,
+            cost: { input: 0.5, output: 0, cacheRead: 0, cacheWrite: 0 },
+          },
+        },
+      },
+    });
+  });
+
+  it("whose key cannot be read say why, and the gateway starts", async () => {
+    const { providers } = await settings({
+      models: { providers: { anthropic: { apiKey: "${NO_SUCH}" }, openai: { apiKey: { source: "file", id: "/k" } } } },
+    });
+    expect(providers["anthropic"]?.apiKey).toEqual({
+      missing: "models.providers.anthropic.apiKey needs the variable NO_SUCH, which is not set",
+    });
+    expect(providers["openai"]?.apiKey).toEqual({
+      missing: 'models.providers.openai.apiKey refers to a secret in "file", which this version does not read',
+    });
+  });
+
+  it.each([
+    [{ local: { baseUrl: "http://x/v1" } }, "models.providers.local.api"],
+    [{ local: { api: "openai-completions" } }, "models.providers.local.baseUrl"],
+    [{ "a/b": { api: "ollama" } }, 'models.providers["a/b"]'],
+    [{ s: { api: "scripted", models: [{ id: "m" }] } }, "models.providers.s.models[0].script"],
+    [{ openai: { models: [{ id: "m", script: [] }] } }, "models.providers.openai.models[0].script"],
+    [{ openai: { models: [{ id: "m" }, { id: "m" }] } }, "models.providers.openai.models[1].id"],
+    [{ openai: { baseUrl: "file:///etc/passwd" } }, "models.providers.openai.baseUrl"],
+    [{ openai: { api: "telepathy" } }, "models.providers.openai.api"],
+    [{ openai: { models: [{ id: "m", cost: { input: -1 } }] } }, "models.providers.openai.models[0].cost.input"],
+  ])("are refused: %j", async (providers, path) => {
+    const issues = await loadText({ models: { providers } }).then(
+      () => [],
+      (error: { readonly issues: readonly { readonly path: string }[] }) => error.issues,
+    );
+    expect(issues).toMatchObject([{ path }]);
+  });
+});
+
+describe("models of agents", () => {
+  it("are their own, else the default's, else the older key's; a text alone has no fallbacks", async () => {
+    const { agents, catalogue } = await settings({
+      model: "old/m",
+      agents: {
+        defaults: { model: { primary: "p/a", fallbacks: ["p/b", "q/c"] }, models: { "p/z": {} } },
+        list: [{ id: "main" }, { id: "ana", model: "q/x" }],
+      },
+    });
+    expect(agents["main"]).toMatchObject({ primary: "p/a", fallbacks: ["p/b", "q/c"] });
+    expect(agents["ana"]).toMatchObject({ primary: "q/x", fallbacks: [] });
+    expect(catalogue).toEqual(["p/z"]);
+    expect((await settings({ model: "old/m" })).agents["main"]).toMatchObject({ primary: "old/m" });
+  });
+});
+
+describe("what credentials may refer to", () => {
+  it("is the variables whose names say that they are secrets, and no other", async () => {
+    const env = { WORK_API_KEY: "1", GH_TOKEN: "2", HOME: "/h", LANG: "C" };
+    expect(await settings({ auth: { order: { openai: ["b", "a"] } } }, env)).toMatchObject({
+      variables: { WORK_API_KEY: "1", GH_TOKEN: "2" },
+      authOrder: { openai: ["b", "a"] },
+    });
+  });
+});
+
+it("keys of providers are not shown with the configuration, in headers neither", () => {
+  const written = {
+    models: { providers: { p: { apiKey: "sk-1", headers: { "x-api-key": "sk-2", Authorization: "Bearer x" } } } },
+  };
+  expect(redactValue(written)).toEqual({
+    models: {
+      providers: {
+        p: { apiKey: redactionMark, headers: { "x-api-key": redactionMark, Authorization: redactionMark } },
+      },
+    },
+  });
+});
