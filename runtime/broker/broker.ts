@@ -6,6 +6,7 @@ import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
 import { stoppedRefusal } from "../kernel/posts.ts";
+import { nanosPerDollar } from "../kernel/usage.ts";
 import type { ModelAnswer } from "../thread/model-port.ts";
 import { costOf } from "./cost.ts";
 import type {
@@ -72,7 +73,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
           const costNanos = costOf(speech.usage, target.entry.cost);
           const told: ModelAnswer = {
             ...speech,
-            ...(costNanos === undefined ? {} : { costUsd: costNanos / 1e9 }),
+            ...(costNanos === undefined ? {} : { costUsd: costNanos / nanosPerDollar }),
             model: target.model,
           };
           const used = {

@@ -1,6 +1,6 @@
 /**
  * Models through the AI SDK's provider packages, by their model interface (version 4). Each package is loaded with the first call that
- * needs it. The loop, the retries and the records are ours, so that a turn can be repeated; so `ai` itself is not used (ADR).
+ * needs it. The loop, the retries and the records are ours, so that a turn can be repeated; so `ai` itself is not used (docs/adr/0043).
  */
 import type { LanguageModelV4, LanguageModelV4StreamPart } from "@ai-sdk/provider";
 import { limits } from "../kernel/limits.ts";

@@ -45,6 +45,8 @@ export const limits = {
   modelBillingRestMs: 3_600_000,
   /** Pieces of an answer are joined for so long: a display shows no more. */
   modelTextEveryMs: 20,
+  /** USD that the budget of a run may name: beyond it the numbers are not exact any more. */
+  costUsdMax: 1_000_000,
   /** USD for a million tokens that a config may name: a hundred times what the dearest model costs; costs stay exact numbers. */
   modelPriceMax: 100_000,
   /** Characters of the name of a model, with its provider. */

@@ -17,6 +17,7 @@ import { findSpent } from "./run-tree.ts";
 import type { LiveRun } from "./live-run.ts";
 import type { AgentEntry, KernelState } from "./state.ts";
 import { endQueued } from "./turns.ts";
+import { nanosPerDollar } from "./usage.ts";
 import { settleRunWaits } from "./run-waits.ts";
 
 type Ending = NonNullable<LiveRun["end"]>;
@@ -121,12 +122,16 @@ function settleRun(k: KernelState, entry: AgentEntry, nowMs: number): void {
   report(k, entry, nowMs);
 }
 
-/** Ends the run when its budget of tokens, or that of one whose end is its end too, is used up: that one with all below. False: they have some left. */
+/** Ends the run when its budget of tokens or money, or that of one whose end is its end too, is used up: that one with all below. False: they have some left. */
 export function endSpent(k: KernelState, entry: AgentEntry, nowMs: number): boolean {
   const spent = findSpent(k, entry);
   const owner = spent && k.runs.get(spent.row.sessionKey);
   if (spent === undefined || owner === undefined) return false;
-  const detail = `the budget of tokens of ${spent.row.sessionKey} is used up: it took ${spent.treeTokens}, with what it started`;
+  const [what, took] =
+    spent.left.tokens === 0
+      ? ["tokens", String(spent.treeTokens)]
+      : ["money", `${(spent.treeCostNanos / nanosPerDollar).toFixed(6)} USD`];
+  const detail = `the budget of ${what} of ${spent.row.sessionKey} is used up: it took ${took}, with what it started`;
   cancelRun(k, owner, { outcome: "failed", code: "budget", detail }, nowMs);
   return true;
 }

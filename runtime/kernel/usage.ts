@@ -9,6 +9,9 @@ import { treeOf } from "./run-tree.ts";
 import type { AgentEntry, KernelState, Turn } from "./state.ts";
 import type { UpRecord } from "./frames.ts";
 
+/** Money is counted in 10^-9 USD (`costNanos`). */
+export const nanosPerDollar = 1e9;
+
 export const noTokens: Tokens = { input: 0, output: 0 };
 
 /** Why the record is not one that a cell writes; undefined when it was counted. */

@@ -369,6 +369,8 @@ export interface SpawnOptions {
     readonly toolCalls?: number;
     readonly children?: number;
     readonly depth?: number;
+    /** Money for models whose prices are in the config. */
+    readonly costUsd?: number;
   };
   /** `fork` begins with a copy of this session's transcript; same agent only. Default: `isolated`. */
   readonly context?: "isolated" | "fork";

@@ -2,10 +2,11 @@
  * W-11: what is in the memory of one agent's cell, in the real program with real secrets. At level `thread` it is the heap snapshot
  * of the cell's worker; at level `process` all memory of the cell's process that can be read.
  */
-import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { openModelServer } from "../support/model-servers.ts";
 import { childrenOf } from "../support/processes.ts";
 import type { Level } from "../support/levels.ts";
 
@@ -17,6 +18,8 @@ const secrets = {
   "a token of a channel": "canary-channel-77ab03e1c4",
   "a secret of the environment": "canary-environment-19d0c8",
   "a secret of .env": "canary-dotenv-64b2e9a0f1",
+  "the key of a model's provider": "canary-model-key-9ac3d15e",
+  "a credential of A for models": "canary-profile-of-a-2f60b8",
   "B's credential": "canary-options-of-b-3e8f27",
   "what a person said to B": "canary-said-to-b-c05a918d",
 } as const;
@@ -24,8 +27,9 @@ const own = { option: "canary-options-of-a-b81f6e", said: "canary-said-to-a-0d93
 const actor = `import { defineActor } from "cloister";
 export default defineActor({
   state: () => ({ heard: [] as string[] }),
-  message(ctx, message) {
+  async message(ctx, message) {
     ctx.state.heard.push(message.text);
+    if (ctx.agent.model !== undefined) await ctx.model.text("think of " + message.text);
     ctx.reply("kept " + ctx.state.heard.length);
   },
 });`;
@@ -52,8 +56,12 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
     options: { apiKey },
     isolation: { level },
   });
+  const models = await openModelServer("anthropic-messages", [{ type: "say", said: { pieces: ["I thought"] } }]);
   const stateDir = makeStateDir({
-    agents: { list: [agent("a", own.option), agent("b", "${B_KEY}")] },
+    models: { providers: { anthropic: { baseUrl: models.baseUrl, apiKey: "${MODEL_KEY}" } } },
+    agents: {
+      list: [{ ...agent("a", own.option), model: { primary: "anthropic/m" } }, agent("b", "${B_KEY}")],
+    },
     tools: { agentToAgent: { enabled: true, allow: ["a", "b"] }, sessions: { visibility: "all" } },
     gateway: { auth: { mode: "token", token: secrets["the gateway's token"] } },
     channels: { webhook: { accounts: { home: { token: "${HOME_TOKEN}" } } } },
@@ -61,6 +69,7 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
   writeFileSync(path.join(stateDir, "actor.ts"), actor);
   const written = {
     B_KEY: secrets["B's credential"],
+    MODEL_KEY: secrets["the key of a model's provider"],
     HOME_TOKEN: secrets["a token of a channel"],
     UNUSED: secrets["a secret of .env"],
   };
@@ -70,6 +79,10 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
       .map(([name, value]) => `${name}=${value}\n`)
       .join(""),
   );
+  const agentDir = path.join(stateDir, "agents", "a", "agent");
+  mkdirSync(agentDir, { recursive: true });
+  const profile = { type: "api_key", provider: "anthropic", key: secrets["a credential of A for models"] };
+  writeFileSync(path.join(agentDir, "auth-profiles.json"), JSON.stringify({ profiles: { mine: profile } }));
   const hook = path.join(stateDir, "snapshotter.mjs");
   writeFileSync(hook, snapshotter);
   const snapshotFile = path.join(stateDir, "a.heapsnapshot");
@@ -83,6 +96,8 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
     ["a", own.said],
   ] as const)
     expect(await runCommand(stateDir, ["send", "--agent", id, text])).toMatchObject({ code: 0, stdout: "kept 1\n" });
+  // The broker has used what must not be found in the cell.
+  expect(models.received.map(({ headers }) => headers["x-api-key"])).toEqual([secrets["a credential of A for models"]]);
   return { program, snapshotFile };
 }
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { limits } from "../../kernel/limits.ts";
 import type { TranscriptRow } from "../../store/port.ts";
 import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
-import { type SessionView, viewSession } from "./session-view.ts";
+import { formatUsage, type SessionView, viewSession } from "./session-view.ts";
 import { defineTool, forbidden, type Tool } from "./table.ts";
 
 const params = z.object({
@@ -39,12 +39,11 @@ export function makeSessionStatus(deps: SessionToolsDeps, find: SessionFinder): 
     if (missing !== undefined) return missing;
     const view = viewSession(deps, find, requester, target);
     const changes = changesSince === undefined ? {} : await eventsSince(target.agentId, target.key, changesSince);
-    const { input, output } = deps.kernel().tokensOf(target.agentId);
     return {
       status: "ok",
       session: view,
       // Its sub-agents and other sessions included, since the gateway started.
-      agentUsage: { inputTokens: input, outputTokens: output, totalTokens: input + output },
+      agentUsage: formatUsage(deps.kernel().tokensOf(target.agentId)),
       card: formatCard(view, deps.nowMs()),
       time: deps.nowMs(),
       ...changes,
@@ -86,7 +85,10 @@ function formatCard(
     `Messages: ${messages}, last one: ${last}`,
     ...(usage === undefined
       ? []
-      : [`Tokens: ${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.totalTokens} in all`]),
+      : [
+          `Tokens: ${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.totalTokens} in all`,
+          ...(usage.costUsd === undefined ? [] : [`Cost: ${usage.costUsd.toFixed(6)} USD`]),
+        ]),
     ...(deliveryContext === undefined ? [] : [`Answers go to: ${deliveryContext.channel} ${deliveryContext.to}`]),
   ].join("\n");
 }

@@ -2,6 +2,7 @@
 import type { Requester } from "../../../auth/policy.ts";
 import { sessionChannel, sessionKind } from "../../routing/index.ts";
 import type { Tokens } from "../../kernel/run-rows.ts";
+import { nanosPerDollar } from "../../kernel/usage.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { SessionKind } from "../../store/port.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
@@ -25,8 +26,8 @@ export interface SessionView {
   readonly updatedAt: number;
   readonly messages: number;
   readonly stateVersion: number;
-  /** What its turns reported of models since it began. */
-  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number; readonly totalTokens: number };
+  /** What its turns took of models since it began. */
+  readonly usage?: UsageView;
   readonly lastChannel?: string;
   readonly lastTo?: string;
   /** Where its answers go. */
@@ -46,10 +47,26 @@ function childrenOf(kernel: Pick<Kernel, "childrenOf">, key: string): { readonly
   return children.length === 0 ? {} : { children };
 }
 
+/** `costUsd` is absent where no price was known. */
+export interface UsageView {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly totalTokens: number;
+  readonly costUsd?: number;
+}
+
+export function formatUsage({ input, output, costNanos }: Tokens): UsageView {
+  return {
+    inputTokens: input,
+    outputTokens: output,
+    totalTokens: input + output,
+    ...(costNanos === undefined ? {} : { costUsd: costNanos / nanosPerDollar }),
+  };
+}
+
 function usageOf(tokens: Tokens | undefined): Pick<SessionView, "usage"> {
   if (tokens === undefined) return {};
-  const { input, output } = tokens;
-  return { usage: { inputTokens: input, outputTokens: output, totalTokens: input + output } };
+  return { usage: formatUsage(tokens) };
 }
 
 export function viewSession(

@@ -4,9 +4,11 @@ import { isClampedSession } from "../../../auth/policy.ts";
 import { subagentTools } from "../../../auth/subagent-tools.ts";
 import type { Refusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
+import type { Budget } from "../../kernel/pairings.ts";
 import { taskMark } from "../../kernel/run-rows.ts";
 import type { SpawnRequest } from "../../kernel/runs.ts";
 import { toolErrorCode } from "../../kernel/tool-results.ts";
+import { nanosPerDollar } from "../../kernel/usage.ts";
 import { agentIdForm, formatSubagentKey, isValidAgentId } from "../../routing/index.ts";
 import { attachAsParam, attachmentsParam, describeAttachments, readAttachments } from "../attachments.ts";
 import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
@@ -50,6 +52,7 @@ const params = z
         toolCalls: whole().exactOptional(),
         children: whole().exactOptional(),
         depth: whole().exactOptional(),
+        costUsd: z.number().min(0).max(limits.costUsdMax).exactOptional(),
       })
       .default({}),
   })
@@ -139,7 +142,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       // What the policy leaves to this turn bounds the child: whoever may not call a tool does not get it by asking a sub-agent.
       tools: (depth) =>
         desk.judge(kernel().messagesOf(call), subagentTools(depth >= own.depthMax, config.subagentTools)).allowed,
-      budget: asked.budget,
+      budget: budgetOf(asked.budget),
       clamp: isClampedSession(policy, { sandboxed: isSandboxed }) ? "all" : "none",
       stays: mode === "session",
       ...(conversation === undefined ? {} : { answersBy: call.header.replyRoute }),
@@ -184,4 +187,9 @@ const timeoutOf = (seconds: number | undefined, defaultMs: number): number =>
 function asResult({ code, message, remedy }: Refusal): ToolRefusal {
   const short = toolErrorCode(code);
   return short === "forbidden" ? forbidden(message, remedy ?? "") : fault(short, message, remedy);
+}
+
+/** Money is whole in the kernel, so that what is left is exact. */
+function budgetOf({ costUsd, ...budget }: Budget & { readonly costUsd?: number }): Budget {
+  return costUsd === undefined ? budget : { ...budget, costNanos: Math.floor(costUsd * nanosPerDollar) };
 }
