@@ -132,10 +132,12 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     try {
       return await profiles.find(agentId, provider);
     } catch (error) {
+      // Where the file is, is the operator's to know.
+      void log("error", `credentials cannot be read: ${(error as Error).message}`, { agent: agentId });
       throw failure(
         "CLOISTER_MODEL_CREDENTIAL",
-        `the credentials cannot be read: ${(error as Error).message}`,
-        "correct the file",
+        `the credentials for ${provider.id} cannot be read`,
+        "correct auth-profiles.json; the log says what is wrong with it",
         error,
       );
     }

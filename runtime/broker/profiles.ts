@@ -52,7 +52,7 @@ const profileFile = z.looseObject({
       token: z.string().optional(),
       tokenRef: reference.optional(),
       access: z.string().optional(),
-      expires: z.unknown(),
+      expires: z.unknown().optional(),
     }),
   ),
   order: z.record(z.string(), z.array(z.string())).optional(),

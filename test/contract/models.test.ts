@@ -59,7 +59,7 @@ test("an agent asks its model, hears pieces and the answer; the gateway counts t
   expect(heard.pieces[0]).toBe("You ");
   expect(heard.pieces.join("")).toBe(heard.text);
   const used = gateway.driver.kernel.tokensOf("main");
-  expect(used).toEqual({ input: 9, output: 3, costNanos: 9 * 2_000 + 3 * 4_000 });
+  expect(used).toEqual({ input: 8, output: 3, costNanos: 8 * 2_000 + 3 * 4_000 });
   const head = await gateway.store.session("agent:main:main");
   expect(head).toMatchObject({ tokens: used });
 });
@@ -75,7 +75,7 @@ test("an agent names its own models and those of the catalogue, and no other", a
   const requests = [{ model: "scripted/dear" }, { model: "scripted/demo" }, { model: "anthropic/claude" }];
   expect(await told(gateway, { requests, prompt: "hi" })).toEqual([
     { text: "dear", pieces: ["dear"] },
-    { text: "You said hi.", pieces: expect.any(Array) },
+    { text: "You said hi.", pieces: expect.any(Array), costUsd: expect.any(Number) },
     { code: "CLOISTER_CAPABILITY_DENIED" },
   ]);
 });
@@ -124,8 +124,22 @@ test("A11.1: a sub-agent whose budget of money is used up ends before its next c
   const { costNanos = 0 } = gateway.driver.kernel.tokensOf("main");
   expect(costNanos).toBeGreaterThan(1_000);
   expect(await told(gateway, { spawn: { task, budget: { costUsd: 1 } } })).toMatchObject({ status: "succeeded" });
-  // A12.3: what the agent paid is what its runs took: one call before the end, and three.
+  // One call before the end, and three.
   expect(gateway.driver.kernel.tokensOf("main").costNanos).toBe(costNanos * 4);
+});
+
+test("A12.3: what sessions and runs paid is what the agent paid, and what its answers say", async () => {
+  const gateway = await open();
+  const said = (await told(gateway, { requests: [{}, {}], prompt: "hi" })) as readonly { readonly costUsd: number }[];
+  const task = JSON.stringify({ requests: [{}, {}, {}], prompt: "a longer prompt" });
+  const end = (await told(gateway, { spawn: { task } })) as { readonly sessionKey?: string; readonly text: string };
+  const below = JSON.parse(end.text) as readonly { readonly costUsd: number }[];
+  const total = [...said, ...below].reduce((sum, { costUsd }) => sum + Math.round(costUsd * 1e9), 0);
+  expect(gateway.driver.kernel.tokensOf("main").costNanos).toBe(total);
+  const { rows } = await gateway.store.sessions({ agentIds: ["main"], limit: 10, offset: 0 });
+  const sessions = rows.map(({ tokens }) => tokens?.costNanos ?? 0);
+  expect(sessions.filter((paid) => paid > 0)).toHaveLength(2);
+  expect(sessions.reduce((sum, paid) => sum + paid, 0)).toBe(total);
 });
 
 test("a change of the models counts from the next call on", async () => {
