@@ -61,7 +61,7 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
     for (const flushMs of flushCostsMs) {
       const place = join(dir, `flush-${flushMs}`);
       subjects.push(
-        await synchronous(join(place, "synchronous"), flushMs, closers),
+        ...(await synchronous(join(place, "synchronous"), flushMs, closers)),
         await awaited(join(place, "awaited"), flushMs, closers),
         ...(await journal(join(place, "journal"), flushMs, closers)),
         ...(await gateway(flushMs, closers)),
@@ -136,9 +136,10 @@ async function rawFlush(dir: string, closers: (() => Promise<unknown>)[]): Promi
 
 /**
  * The fastest that one transaction a message can be: no thread beside this one takes part. Synchronous transactions are not
- * for the store itself, because a thread that ends inside one keeps the write lock for ever.
+ * for the store itself, because a thread that ends inside one keeps the write lock for ever. Many messages in one such transaction are the most
+ * that any grouping could give: the least rows, and nothing done with them but writing.
  */
-async function synchronous(dir: string, flushMs: number, closers: (() => Promise<unknown>)[]): Promise<Subject> {
+async function synchronous(dir: string, flushMs: number, closers: (() => Promise<unknown>)[]): Promise<Subject[]> {
   const database = openDatabase<unknown, (string | number)[]>({
     path: dir,
     noSubdir: false,
@@ -148,13 +149,29 @@ async function synchronous(dir: string, flushMs: number, closers: (() => Promise
   });
   closers.push(() => database.close());
   const rows = makeRows();
-  const send = async (): Promise<void> => {
+  let transactions = 0;
+  /** Resolves when all are on disk. */
+  const send = async (messages: number): Promise<void> => {
     database.transactionSync(() => {
-      for (const [key, value] of rows()) void database.put([...key], value);
+      for (let sent = 0; sent < messages; sent++) for (const [key, value] of rows()) void database.put([...key], value);
     });
+    transactions++;
     if (flushMs > 0) await sleep(flushMs);
   };
-  return { kind: baseKinds[0], flushMs, inFlight: 1, measure: (forMs) => measureCalls({ inFlight: 1, forMs }, send) };
+  const measure = async (forMs: number, messages: number): Promise<CallFigures> => {
+    const figures = await measureCalls({ inFlight: 1, forMs }, () => send(messages));
+    return { ...figures, calls: figures.calls * messages };
+  };
+  return [
+    { kind: baseKinds[0], flushMs, inFlight: 1, measure: (forMs) => measure(forMs, 1) },
+    {
+      kind: "the same rows together, synchronous",
+      flushMs,
+      inFlight: targetWidth,
+      measure: (forMs) => measure(forMs, targetWidth),
+      flushes: async () => transactions,
+    },
+  ];
 }
 
 /** One transaction a message through the same environment as the journal's. */
