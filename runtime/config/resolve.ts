@@ -157,6 +157,8 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
   const fallbacks = typeof model === "object" ? (model.fallbacks ?? []) : [];
   const { workspace, agentDir, sessionsDir } = placeAgent(agent, isDefault, draft);
   const group = findGroup(agent, draft.config);
+  const ownRuns = entry.subagents?.maxConcurrent;
+  const lanes = ownRuns === undefined ? entry.lanes : { subagent: ownRuns, ...entry.lanes };
   const groupChat = resolveGroupChat(entry, draft.config);
   const toolRules = resolveToolRules(entry.tools);
   return {
@@ -177,7 +179,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     sandbox: share(resolveSandbox(agent, draft)),
     ...(toolRules === undefined ? {} : { toolRules: share(toolRules) }),
     maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,
-    ...(entry.lanes === undefined ? {} : { lanes: share(entry.lanes) }),
+    ...(lanes === undefined ? {} : { lanes: share(lanes) }),
     ...(entry.weight === undefined ? {} : { weight: entry.weight }),
     mailbox: share({
       depthMax: limits.mailboxDepthMax,

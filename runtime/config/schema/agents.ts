@@ -55,13 +55,12 @@ const sandboxKeys = () => ({
 /** Minutes in five years: beyond that a timer is none. */
 const archiveMinutesMax = Math.floor(limits.timerHorizonMsMax / 60_000);
 
-/** `maxConcurrent` counts over all agents, so that only `agents.defaults` may say it. */
 const subagents = () =>
   z.strictObject({
     allowAgents: key("Other agents that its sub-agents may run as; `*` is any. Default: none.", texts().optional()),
     requireAgentId: key("`sessions_spawn` has to name the agent. Default: false.", z.boolean().optional()),
     maxConcurrent: key(
-      "Sub-agents at work at a time in the whole gateway (lane `subagent`); only in `agents.defaults`, of one agent: `lanes.subagent`. Default: 8.",
+      "Sub-agents at work at a time: in `agents.defaults` in the whole gateway (lane `subagent`, default 8), in `agents.list[]` those that work as the agent (`lanes.subagent` wins).",
       z.int().min(1).max(limits.runsMax).optional(),
     ),
     maxChildrenPerAgent: key(

@@ -259,7 +259,9 @@ describe("agents", () => {
             sandbox: { mode: "non-main" },
             maxConcurrent: 1,
             lanes: { cron: 1, subagent: 2 },
+            subagents: { maxConcurrent: 9 },
           },
+          { id: "c", subagents: { maxConcurrent: 3 } },
         ],
       },
     });
@@ -280,7 +282,9 @@ describe("agents", () => {
         maxConcurrent: 1,
         lanes: { cron: 1, subagent: 2 },
       },
+      { lanes: { subagent: 3 } },
     ]);
+    expect(resolved.lanes.subagent, "in the whole gateway").toBe(8);
   });
 });
 
