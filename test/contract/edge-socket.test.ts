@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { limits } from "../../runtime/kernel/limits.ts";
 import type { GatewayEvent } from "../../runtime/edge/port.ts";
 import { errorRegister, type ErrorCode, failure } from "../../runtime/kernel/errors.ts";
 import { ask, type Frame, gatewayToken, openClient, openEdge, openRaw, operatorKey, tryUpgrade } from "./edge-kit.ts";
@@ -793,6 +794,8 @@ describe("slow clients", () => {
       )
       .toBeGreaterThanOrEqual(2);
     for (const { fields } of cut()) expect(fields).toMatchObject({ code: 1008 });
+    // All that each was sent is less than may wait for one.
+    expect(rounds * bytes).toBeLessThan(limits.socketBufferedBytesMax);
     // What goes on being sent ends one after the other, never all at once, and whoever reads is not touched.
     expect(cut().length).toBeLessThan(slow.length);
     expect((await quick.call("health")).ok).toBe(true);
