@@ -80,9 +80,10 @@ export function makeThreadBindings({ rules, kernel, nowMs, log }: ThreadBindings
     let next: number | undefined;
     for (const [key, binding] of bindings) {
       const endMs = endOf(binding);
-      if (endMs <= nowMs())
-        drop(key, binding, binding.idleMs > 0 && endMs < binding.boundAtMs + binding.maxAgeMs ? "idle" : "its age");
-      else if (endMs < (next ?? Number.POSITIVE_INFINITY)) next = endMs;
+      if (endMs <= nowMs()) {
+        const isIdle = binding.idleMs > 0 && endMs === binding.lastAtMs + binding.idleMs;
+        drop(key, binding, isIdle ? "nothing was said in it" : "its age");
+      } else if (endMs < (next ?? Number.POSITIVE_INFINITY)) next = endMs;
     }
     return next;
   };

@@ -20,6 +20,7 @@ function open(over: Partial<{ enabled: boolean; idleMs: number; maxAgeMs: number
   vi.useFakeTimers({ now: 1_000 });
   const live = new Set([child.sessionKey]);
   const letGo: string[] = [];
+  const logged: object[] = [];
   const threads = makeThreadBindings({
     rules: () => ({ enabled: true, idleMs: 24 * hour, maxAgeMs: 0, ...over }),
     kernel: () => ({
@@ -27,7 +28,12 @@ function open(over: Partial<{ enabled: boolean; idleMs: number; maxAgeMs: number
       letRunEnd: (sessionKey) => void letGo.push(sessionKey),
     }),
     nowMs: Date.now,
-    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
+    log: {
+      debug: () => undefined,
+      info: (fields) => void logged.push(fields),
+      warn: () => undefined,
+      error: () => undefined,
+    },
   });
   const [session, agents] = makeThreadCommands(threads, Date.now);
   if (session === undefined || agents === undefined) throw new Error("there are two commands");
@@ -43,6 +49,7 @@ function open(over: Partial<{ enabled: boolean; idleMs: number; maxAgeMs: number
     threads,
     live,
     letGo,
+    logged,
     say: async (rest: string) => (await runCommand(session, { ...call, conversation: thread }, rest)).reply,
     agents: async () => (await runCommand(agents, call, "")).reply,
     outside: async (rest: string) => (await runCommand(session, call, rest)).reply,
@@ -115,7 +122,7 @@ describe("a conversation can belong to a sub-agent", () => {
 
 describe("it is let go of", () => {
   test("when nothing was said for its idle time, and each message counts", () => {
-    const { threads, letGo } = open();
+    const { threads, letGo, logged } = open();
     threads.bind(thread, child);
     vi.advanceTimersByTime(23 * hour);
     expect(threads.heard(thread)).toBeDefined();
@@ -123,16 +130,18 @@ describe("it is let go of", () => {
     expect(letGo).toEqual([]);
     vi.advanceTimersByTime(hour);
     expect(letGo).toEqual([child.sessionKey]);
+    expect(logged).toMatchObject([{ session: child.sessionKey, why: "nothing was said in it" }]);
     expect(threads.find(thread)).toBeUndefined();
   });
 
   test("at its age, whatever is said", () => {
-    const { threads, letGo } = open({ maxAgeMs: 2 * hour });
+    const { threads, letGo, logged } = open({ maxAgeMs: 2 * hour });
     threads.bind(thread, child);
     vi.advanceTimersByTime(2 * hour - 1);
     expect(threads.heard(thread)).toBeDefined();
     vi.advanceTimersByTime(1);
     expect(letGo).toEqual([child.sessionKey]);
+    expect(logged).toMatchObject([{ why: "its age" }]);
   });
 
   test("never by itself with both times off", () => {
