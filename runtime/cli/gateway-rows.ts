@@ -230,7 +230,13 @@ export const parseCancelledTask = (payload: unknown): { readonly sessionKey: str
 
 const toolsExplained = z.object({
   sessionKey: text,
-  sandbox: z.object({ mode: text, sandboxed: z.boolean().catch(false) }),
+  sandbox: z.object({
+    mode: text,
+    sandboxed: z.boolean().catch(false),
+    scope: text,
+    workspaceAccess: text,
+    root: text,
+  }),
   allowed: z.array(z.string()),
   removed: z.array(z.object({ rule: text, key: text, tools: z.array(z.string()), remedy: text })),
 });

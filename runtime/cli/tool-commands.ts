@@ -1,5 +1,5 @@
-/** `cloister tools …` on the command line. */
-import type { ToolsExplainOptions } from "./commands/tools.ts";
+/** `cloister tools …` and `cloister sandbox …` on the command line. */
+import type { SandboxExplainOptions, ToolsExplainOptions } from "./commands/tools.ts";
 import type { Shell } from "./shell.ts";
 
 export function addTools({ program, context, exit }: Shell): void {
@@ -18,5 +18,17 @@ export function addTools({ program, context, exit }: Shell): void {
     .action(async (options: ToolsExplainOptions) => {
       const { runToolsExplain } = await import("./commands/tools.ts");
       exit(await runToolsExplain(context(), options));
+    });
+  program
+    .command("sandbox")
+    .description("what sandboxed sessions may do")
+    .command("explain")
+    .description("whether a session is sandboxed, the folder of its file tools, and the tools that this takes from it")
+    .option("--agent <id>", "the main session of this agent (default: the default agent)")
+    .option("--session <key>", "this session; that of a sub-agent while its run is under way")
+    .option("--json", "print JSON")
+    .action(async (options: SandboxExplainOptions) => {
+      const { runSandboxExplain } = await import("./commands/tools.ts");
+      exit(await runSandboxExplain(context(), options));
     });
 }

@@ -1,4 +1,5 @@
 /** The tool policy on a gateway with real cells: what an agent is told of, what it is refused, and what its sub-agents get. */
+import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { actor } from "../support/actors.ts";
 import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
@@ -129,7 +130,7 @@ describe("tools.effective", () => {
     expect(await effective(gateway, {})).toMatchObject({
       agentId: "main",
       sessionKey: "agent:main:main",
-      sandbox: { mode: "off", sandboxed: false },
+      sandbox: { mode: "off", sandboxed: false, root: gateway.config.agents[0]?.workspace },
       removed: [],
     });
     expect(await effective(gateway, { sender: { channel: "telegram", id: "7" } })).toMatchObject({
@@ -137,7 +138,13 @@ describe("tools.effective", () => {
       removed: [{ key: 'tools.toolsBySender["*"].deny' }],
     });
     expect(await effective(gateway, { agentId: "boxed" })).toMatchObject({
-      sandbox: { mode: "all", sandboxed: true },
+      sandbox: {
+        mode: "all",
+        sandboxed: true,
+        scope: "agent",
+        workspaceAccess: "none",
+        root: path.join(gateway.config.stateDir, "sandboxes", "agent-boxed"),
+      },
       removed: [{ rule: "sandbox tools: allow", tools: ["agents_list", "sessions", "sessions_search"] }],
     });
     await expect(effective(gateway, { agentId: "main", sessionKey: "agent:boxed:main" })).rejects.toMatchObject({

@@ -1,19 +1,22 @@
-/** `cloister tools explain`: which tools a session may call, and why not the others, as the running gateway judges it. */
+/** `cloister tools explain` and `cloister sandbox explain`: what a session may call and where, as the running gateway judges it. */
 import { failure } from "../../kernel/errors.ts";
 import type { CliContext, ExitCode } from "../context.ts";
-import { parseToolsExplained } from "../gateway-rows.ts";
+import { parseToolsExplained, type ToolsExplained } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
 import { formatJson } from "../views/table.ts";
-import { formatToolsExplained } from "../views/tools.ts";
+import { formatSandboxExplained, formatToolsExplained } from "../views/tools.ts";
 
-export interface ToolsExplainOptions {
+export interface SandboxExplainOptions {
   readonly agent?: string;
   readonly session?: string;
+  readonly json?: boolean;
+}
+
+export interface ToolsExplainOptions extends SandboxExplainOptions {
   readonly channel?: string;
   readonly sender?: string;
   readonly group?: string;
   readonly account?: string;
-  readonly json?: boolean;
 }
 
 export async function runToolsExplain(context: CliContext, options: ToolsExplainOptions): Promise<ExitCode> {
@@ -32,10 +35,30 @@ export async function runToolsExplain(context: CliContext, options: ToolsExplain
       ? {}
       : { group: { channel, id: group, ...(account === undefined ? {} : { accountId: account }) } }),
   };
+  return explain(context, params, json === true, formatToolsExplained);
+}
+
+export function runSandboxExplain(
+  context: CliContext,
+  { agent, session, json }: SandboxExplainOptions,
+): Promise<ExitCode> {
+  const params = {
+    ...(agent === undefined ? {} : { agentId: agent }),
+    ...(session === undefined ? {} : { sessionKey: session }),
+  };
+  return explain(context, params, json === true, formatSandboxExplained);
+}
+
+function explain(
+  context: CliContext,
+  params: object,
+  json: boolean,
+  format: (explained: ToolsExplained) => readonly string[],
+): Promise<ExitCode> {
   return withGateway(context, ["operator.read"], async (client) => {
     const payload = await client.request("tools.effective", params);
-    if (json === true) context.terminal.out(formatJson(payload));
-    else for (const line of formatToolsExplained(parseToolsExplained(payload))) context.terminal.out(line);
+    if (json) context.terminal.out(formatJson(payload));
+    else for (const line of format(parseToolsExplained(payload))) context.terminal.out(line);
     return 0;
   });
 }

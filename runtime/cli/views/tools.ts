@@ -1,4 +1,4 @@
-/** `cloister tools explain`. */
+/** `cloister tools explain` and `cloister sandbox explain`. */
 import type { ToolsExplained } from "../gateway-rows.ts";
 import { formatFacts, formatTable } from "./table.ts";
 
@@ -8,11 +8,28 @@ export function formatToolsExplained({ sessionKey, sandbox, allowed, removed }: 
     ["sandboxed", `${sandbox.sandboxed ? "yes" : "no"} (sandbox.mode "${sandbox.mode}")`],
     ["may call", allowed.join(", ") || "nothing"],
   ]);
-  if (removed.length === 0) return facts;
+  return [...facts, ...formatRemoved(removed)];
+}
+
+/** What the sandbox does to a session; what else bounds its tools is `tools explain`'s. */
+export function formatSandboxExplained({ sessionKey, sandbox, removed }: ToolsExplained): readonly string[] {
+  const { mode, sandboxed, scope, workspaceAccess, root } = sandbox;
+  const facts = formatFacts([
+    ["session", sessionKey],
+    ["sandboxed", `${sandboxed ? "yes" : "no"} (sandbox.mode "${mode}")`],
+    ["folder", root],
+    ...(sandboxed
+      ? ([
+          ["because", `sandbox.workspaceAccess "${workspaceAccess}", sandbox.scope "${scope}"`],
+          ["commands", "none: no tool of this version runs commands"],
+        ] as const)
+      : []),
+  ]);
+  return [...facts, ...formatRemoved(removed.filter(({ rule }) => rule.includes("sandbox")))];
+}
+
+function formatRemoved(removed: ToolsExplained["removed"]): readonly string[] {
+  if (removed.length === 0) return [];
   const rows = removed.flatMap(({ tools, rule, key, remedy }) => tools.map((tool) => [tool, rule, key, remedy]));
-  return [
-    ...facts,
-    "",
-    ...formatTable([{ title: "REMOVED" }, { title: "BY" }, { title: "KEY" }, { title: "TO KEEP IT" }], rows),
-  ];
+  return ["", ...formatTable([{ title: "REMOVED" }, { title: "BY" }, { title: "KEY" }, { title: "TO KEEP IT" }], rows)];
 }

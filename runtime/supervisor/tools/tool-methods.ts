@@ -8,6 +8,7 @@ import { isSubagentKey } from "../../routing/index.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import { isSandboxed } from "../sandboxed.ts";
+import { rootOf } from "./host-tools.ts";
 import { groupOf, type ToolDesk } from "./tool-desk.ts";
 
 export interface ToolMethodsDeps {
@@ -23,6 +24,15 @@ export function makeToolMethods({
   desk,
   kernel,
 }: ToolMethodsDeps): (targets: Targets) => Handlers<"tools.effective"> {
+  const sandboxOf = (agent: ResolvedAgent, sessionKey: string) => ({
+    mode: agent.sandboxMode,
+    sandboxed: isSandboxed(agent, sessionKey, config.session),
+    scope: agent.sandbox.scope,
+    workspaceAccess: agent.sandbox.access,
+    /** What the file tools of the session see. */
+    root: rootOf(agent, sessionKey, config.session),
+  });
+
   return (targets) => ({
     "tools.effective": ({ agentId: reference, sessionKey: key, sender, group }) => {
       const { agentId, sessionKey } = key === undefined ? targets.main(targets.agent(reference)) : targets.session(key);
@@ -64,7 +74,7 @@ export function makeToolMethods({
       return {
         agentId,
         sessionKey,
-        sandbox: { mode: agent?.sandboxMode ?? "off", sandboxed: isSandboxed(agent, sessionKey, config.session) },
+        ...(agent === undefined ? {} : { sandbox: sandboxOf(agent, sessionKey) }),
         allowed: judged.allowed,
         removed: [...(kept.length === 0 ? [] : [notHeld]), ...judged.removals].map(
           ({ rule, key: at, tools, remedy }) => ({

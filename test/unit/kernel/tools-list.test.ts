@@ -1,6 +1,6 @@
 /** `ctx.tools.list`: which tools a turn is told of, and that a repeated turn is told the same. */
 import { describe, expect, it } from "vitest";
-import { answerOf, scripted } from "../../support/fake-cell.ts";
+import { answerOf, gate, scripted } from "../../support/fake-cell.ts";
 import { makeDriver, openPairings } from "../../support/kernel-driver.ts";
 import { leaks } from "../../support/kernel-invariants.ts";
 
@@ -51,6 +51,38 @@ describe("the tools of a turn", () => {
     const { heard } = ask(() => `["${++asked}"]`, true);
     expect(heard).toEqual(['["1"]', '["1"]']);
     expect(asked).toBe(1);
+  });
+
+  it("are what all messages leave that the turn handles, also those that it takes while it runs", () => {
+    const heard: string[] = [];
+    const driver = makeDriver({
+      agents: ["main"],
+      pairings: [right("one", "gateway", ["tool:look"]), ...openPairings(["main"])],
+      describeTools: (messages) => JSON.stringify(messages.map(({ id }) => id)),
+      script: scripted({
+        go: function* (turn) {
+          for (const round of [1, 2]) {
+            const answer = yield* answerOf(turn.tools());
+            heard.push(answer.type === "result" ? answer.text : answer.type);
+            if (round === 2) break;
+            yield* gate("go on");
+            yield* answerOf(turn.take());
+          }
+          return { reply: "done" };
+        },
+      }),
+    });
+    driver.tell(main, "go");
+    driver.settle();
+    const first = driver.header("go").id;
+    driver.tell(main, "and more");
+    driver.settle();
+    driver.open("go on");
+    driver.finish();
+    expect(heard.map((text) => JSON.parse(text) as unknown)).toEqual([[first], [first, expect.any(String)]]);
+    // It was done with that turn, and had none of its own.
+    expect(driver.handled.map(({ body }) => body)).toEqual(["go"]);
+    expect(leaks(driver.kernel)).toEqual([]);
   });
 
   it("are not in the transcript, and take nothing of a budget of tool calls", () => {
