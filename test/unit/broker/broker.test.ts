@@ -1,0 +1,128 @@
+/** What is tried when a model does not answer, and for how long, on a clock that jumps (behaviour §5.5). */
+import { describe, expect, it } from "vitest";
+import type { ScriptRule } from "../../../runtime/broker/port.ts";
+import { readRequest } from "../../../runtime/broker/request.ts";
+import { ProviderFailure } from "../../../runtime/broker/provider-failure.ts";
+import { tryWays } from "../../../runtime/broker/tries.ts";
+import { openBroker, provider } from "../../support/broker.ts";
+
+const scripted = (id: string, script: readonly ScriptRule[], key?: string) =>
+  provider(id, { models: { m: { id: "m", script } }, ...(key === undefined ? {} : { apiKey: { value: key } }) });
+const fails = (status: number, message = "no"): ScriptRule => ({ fail: { status, message } });
+
+const agents = (fallbacks: readonly string[]) => ({ main: { primary: "a/m", fallbacks, agentDir: "/nowhere" } });
+
+describe("a model that does not answer", () => {
+  it.each([
+    [429, "b", 9],
+    [503, "b", 6],
+    [401, "b", 0],
+    [402, "b", 0],
+  ] as const)("HTTP %i: its fallback %s answers, after %i pauses", async (status, model, count) => {
+    const { answer, pauses, logged } = openBroker([scripted("a", [fails(status)]), scripted(model, [{ say: "b" }])], {
+      agents: agents(["b/m"]),
+    });
+    expect(await answer()).toMatchObject({ text: "b", model: "b/m" });
+    expect(pauses).toHaveLength(count);
+    expect(logged).toMatchObject([{ level: "warn", fields: { agent: "main", model: "a/m", next: "b/m" } }]);
+  });
+
+  it.each([400, 404, 422])("HTTP %i: the request is refused, and nothing else is tried", async (status) => {
+    const { ask, logged } = openBroker([scripted("a", [fails(status)]), scripted("b", [{ say: "b" }])], {
+      agents: agents(["b/m"]),
+    });
+    expect(await ask()).toMatchObject({ ok: false, refusal: { code: "CLOISTER_MODEL_REFUSED" } });
+    expect(logged).toEqual([]);
+  });
+
+  it("that was named is tried alone", async () => {
+    const { ask } = openBroker([scripted("a", [fails(401)]), scripted("b", [{ say: "b" }])], {
+      agents: agents(["b/m"]),
+    });
+    expect(await ask({ model: "a/m" })).toMatchObject({ ok: false, refusal: { code: "CLOISTER_MODEL_CREDENTIAL" } });
+  });
+
+  it("stops to be tried when the run is stopped", async () => {
+    const opened = openBroker([scripted("a", [fails(503)])], {
+      onPause: () => void opened.broker.cancel(5),
+    });
+    expect(await opened.ask({}, { id: 5 })).toMatchObject({ ok: false, refusal: { code: "CLOISTER_ASK_ABORTED" } });
+    expect(opened.pauses).toHaveLength(1);
+  });
+});
+
+describe("tries", () => {
+  const run = async (failure: (at: number) => ProviderFailure, ways = 1) => {
+    let nowMs = 0;
+    const pauses: number[] = [];
+    const tried: string[] = [];
+    const clock = {
+      nowMs: () => nowMs,
+      random: () => 0.5,
+      pause: async (ms: number) => {
+        pauses.push(ms);
+        nowMs += ms;
+      },
+    };
+    const failed = await tryWays({
+      ways: Array.from({ length: ways }, (_, index) => ({ model: "m", profile: `p${index}` })),
+      clock,
+      signal: new AbortController().signal,
+      once: async ({ profile }) => {
+        tried.push(profile);
+        throw failure(tried.length);
+      },
+      onGivenUp: () => undefined,
+    }).catch((error: unknown) => error);
+    return { pauses, tried, failed };
+  };
+
+  it("of what is transient end with the last that begins within 90 s", async () => {
+    const { pauses, tried } = await run(() => new ProviderFailure("transient", "x"));
+    expect(pauses).toEqual([1_050, 2_100, 4_200, 8_400, 16_800, 33_600]);
+    expect(tried).toHaveLength(7);
+  });
+
+  it("are eight further ones at the most, however short the pauses of a provider that is asked quickly", async () => {
+    const kinds = ["rate-limit", "transient"] as const;
+    const { tried } = await run((at) => new ProviderFailure(kinds[at % 2] ?? "transient", "x"));
+    expect(tried.length).toBeLessThanOrEqual(10);
+  });
+
+  it("do not wait for a provider that wants more than the longest pause", async () => {
+    const { pauses, tried, failed } = await run(() => new ProviderFailure("rate-limit", "x", 3_600_000), 2);
+    expect([pauses, tried]).toEqual([[], ["p0", "p1"]]);
+    expect(failed).toMatchObject({ kind: "rate-limit", retryAfterMs: 3_600_000 });
+  });
+
+  it("go on with the next credential when one is refused, and end when the request is", async () => {
+    expect((await run(() => new ProviderFailure("credential", "x"), 3)).tried).toEqual(["p0", "p1", "p2"]);
+    expect((await run(() => new ProviderFailure("refused", "x"), 3)).tried).toEqual(["p0"]);
+  });
+});
+
+describe("a request of a cell", () => {
+  const hello = [{ role: "user", text: "hi" }];
+  it.each([
+    ["not json", "{", "is not JSON"],
+    ["no messages", "{}", "messages"],
+    ["an empty conversation", JSON.stringify({ messages: [] }), "messages"],
+    ["a system message", JSON.stringify({ messages: [{ role: "system", text: "x" }] }), "messages.0.role"],
+    ["a key that it does not know", JSON.stringify({ messages: hello, apiKey: "x" }), "apiKey"],
+    [
+      "a tool with a bad name",
+      JSON.stringify({ messages: hello, tools: [{ name: "a b", description: "", parameters: {} }] }),
+      "tools.0.name",
+    ],
+    [
+      "two tools of one name",
+      JSON.stringify({ messages: hello, tools: [1, 2].map(() => ({ name: "a", description: "", parameters: {} })) }),
+      "two of them are called a",
+    ],
+    ["a temperature beyond its range", JSON.stringify({ messages: hello, temperature: 3 }), "temperature"],
+  ])("with %s is refused, and says what is wrong", (_what, json, words) => {
+    expect(() => readRequest(json)).toThrow(
+      expect.objectContaining({ code: "CLOISTER_REQUEST_INVALID", message: expect.stringContaining(words) }),
+    );
+  });
+});

@@ -1,0 +1,118 @@
+/** Which credential answers a call, in which order, and why others are not used (behaviour §6.4). */
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import type { ModelSettings } from "../../../runtime/broker/port.ts";
+import { makeProfiles } from "../../../runtime/broker/profiles.ts";
+import { provider } from "../../support/broker.ts";
+
+const nowMs = 1_000_000;
+const anthropic = provider("anthropic", { api: "anthropic-messages" });
+const key = (id: string, more: object = {}) => ({ type: "api_key", provider: "anthropic", key: `sk-${id}`, ...more });
+
+function open(files: Readonly<Record<string, object | string>>, settings: Partial<ModelSettings> = {}) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "cloister-credentials-"));
+  const write = (agentId: string, file: object | string): void => {
+    mkdirSync(path.join(folder, agentId), { recursive: true });
+    const text = typeof file === "string" ? file : JSON.stringify(file);
+    writeFileSync(path.join(folder, agentId, "auth-profiles.json"), text);
+  };
+  for (const [agentId, file] of Object.entries(files)) write(agentId, file);
+  const agent = (id: string) => ({ fallbacks: [], agentDir: path.join(folder, id) });
+  const all: ModelSettings = {
+    providers: {},
+    agents: { main: agent("main"), ana: agent("ana") },
+    catalogue: [],
+    defaultAgentId: "main",
+    authOrder: {},
+    variables: { WORK_API_KEY: "sk-work" },
+    ...settings,
+  };
+  return {
+    profiles: makeProfiles(
+      () => all,
+      () => nowMs,
+    ),
+    write,
+  };
+}
+
+const secretsOf = async (found: ReturnType<ReturnType<typeof makeProfiles>["find"]>) =>
+  (await found).usable.map(({ secret }) => secret?.value);
+
+describe("credentials of an agent", () => {
+  it("are its own; without any for the provider the default agent's, read when it calls", async () => {
+    const { profiles, write } = open({ main: { profiles: { m: key("main") } } });
+    expect(await secretsOf(profiles.find("ana", anthropic))).toEqual(["sk-main"]);
+    write("main", { profiles: { m: key("rotated") } });
+    expect(await secretsOf(profiles.find("ana", anthropic))).toEqual(["sk-rotated"]);
+    write("ana", { profiles: { o: { type: "api_key", provider: "openai", key: "sk-o" } } });
+    expect(await secretsOf(profiles.find("ana", anthropic))).toEqual(["sk-rotated"]);
+    write("ana", { profiles: { a: key("ana") } });
+    expect(await secretsOf(profiles.find("ana", anthropic))).toEqual(["sk-ana"]);
+  });
+
+  it("come in the order of their file, else of the config, else as they stand; then what the config says of the provider", async () => {
+    const all = { a: key("a"), b: key("b"), c: key("c") };
+    const told = { ...anthropic, apiKey: { value: "sk-config" } };
+    const { profiles, write } = open({ main: { profiles: all } }, { authOrder: { anthropic: ["c", "a"] } });
+    expect(await secretsOf(profiles.find("main", told))).toEqual(["sk-c", "sk-a", "sk-config"]);
+    write("main", { profiles: all, order: { anthropic: ["b"] } });
+    expect(await profiles.find("main", told)).toMatchObject({
+      usable: [{ id: "b" }, { id: "models.providers.anthropic.apiKey" }],
+      problems: [
+        { id: "a", reason: "excluded_by_auth_order" },
+        { id: "c", reason: "excluded_by_auth_order" },
+      ],
+    });
+    const { profiles: plain } = open({ main: { profiles: all } });
+    expect(await secretsOf(plain.find("main", anthropic))).toEqual(["sk-a", "sk-b", "sk-c"]);
+  });
+
+  it.each([
+    ["missing_credential", key("x", { key: " " })],
+    ["missing_credential", { type: "token", provider: "anthropic" }],
+    ["expired", { type: "token", provider: "anthropic", token: "t", expires: nowMs }],
+    ["expired", { type: "oauth", provider: "anthropic", access: "t", refresh: "r", expires: nowMs - 1 }],
+    ["invalid_expires", { type: "token", provider: "anthropic", token: "t", expires: "tomorrow" }],
+    ["invalid_expires", { type: "token", provider: "anthropic", token: "t", expires: -5 }],
+    ["unresolved_ref", { type: "api_key", provider: "anthropic", keyRef: { source: "env", id: "NO_SUCH_KEY" } }],
+    ["unresolved_ref", { type: "api_key", provider: "anthropic", keyRef: { source: "exec", id: "vault" } }],
+    ["ineligible_profile", { type: "carrier-pigeon", provider: "anthropic" }],
+  ])("are not used, with the reason %s: %j", async (reason, profile) => {
+    const { profiles } = open({ main: { profiles: { x: profile } } });
+    expect(await profiles.find("main", anthropic)).toMatchObject({ usable: [], problems: [{ id: "x", reason }] });
+  });
+
+  it("may be references to variables, and tokens until they expire", async () => {
+    const { profiles } = open({
+      main: {
+        profiles: {
+          ref: { type: "api_key", provider: "anthropic", keyRef: { source: "env", id: "WORK_API_KEY" } },
+          token: { type: "token", provider: "anthropic", token: "t", expires: nowMs + 1 },
+        },
+      },
+    });
+    expect((await profiles.find("main", anthropic)).usable).toEqual([
+      { id: "ref", secret: { type: "key", value: "sk-work" } },
+      { id: "token", secret: { type: "token", value: "t" } },
+    ]);
+  });
+
+  it("of a server of one's own need not be there", async () => {
+    const { profiles } = open({});
+    const local = provider("local", { api: "openai-completions", baseUrl: "http://127.0.0.1:1/v1" });
+    expect((await profiles.find("main", local)).usable).toEqual([
+      { id: "models.providers.local.apiKey", secret: undefined },
+    ]);
+    expect(await profiles.find("main", anthropic)).toEqual({ usable: [], problems: [] });
+  });
+
+  it("in a file that is not one are refused without a word of what is in it", async () => {
+    const { profiles, write } = open({ main: "{ sk-secret" });
+    await expect(profiles.find("main", anthropic)).rejects.toThrow(/auth-profiles\.json is not JSON$/);
+    write("main", { profiles: { a: { type: "api_key", key: "sk-secret" } } });
+    await expect(profiles.find("main", anthropic)).rejects.toThrow(/profiles\.a\.provider: (?!.*secret)/);
+  });
+});
