@@ -73,8 +73,8 @@ export default defineActor<Memory>({
 function introduction(ctx: Ctx): string {
   const { model } = ctx.agent;
   return model !== undefined
-    ? `The model ${model} is configured for me, but the model loop is not active in this version: I follow a few rules instead.`
-    : "No model is configured for me, so I follow a few rules. To configure one, set agents.list[].model in cloister.json (the model loop is not active in this version).";
+    ? `The model ${model} is configured for me, but so is the module scripted: I follow a few rules instead.`
+    : "No model is configured for me, so I follow a few rules. To configure one, set agents.defaults.model in cloister.json.";
 }
 
 function help(ctx: Ctx, text: string): string {

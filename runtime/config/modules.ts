@@ -5,14 +5,16 @@ import type { Draft } from "./draft.ts";
 import { findNearest } from "./suggest.ts";
 
 const builtins = ["assistant", "scripted", "echo", "relay"] as const;
-const usual = "scripted";
 
 export type AgentModule =
   | { readonly kind: "builtin" | "file"; readonly module: string }
   | { readonly kind: "wrong"; readonly message: string; readonly remedy: string };
 
 export function findModule(agent: NamedAgent, draft: Draft): AgentModule {
-  const name = (agent.entry.module ?? draft.config.agents.defaults.module ?? usual).trim();
+  const { defaults } = draft.config.agents;
+  // Without a model there is nobody who would answer; the rules of `scripted` say how to configure one.
+  const usual = (agent.entry.model ?? defaults.model) === undefined ? "scripted" : "assistant";
+  const name = (agent.entry.module ?? defaults.module ?? usual).trim();
   if ((builtins as readonly string[]).includes(name)) return { kind: "builtin", module: name };
   const names = builtins.join(", ");
   if (/[\\/]/.test(name) || /\.[cm]?[jt]s$/.test(name)) return { kind: "file", module: resolveConfigPath(name, draft) };

@@ -130,7 +130,7 @@ const agentKeys = () => ({
   ),
   embeddedPi: later("model", "Settings of the model loop.", anyMap().optional()),
   module: key(
-    "Code of the agent: `assistant`, `scripted`, `echo`, `relay`, or a path to a module file. Paths start at the directory of this file. Default: `scripted`.",
+    "Code of the agent: `assistant`, `scripted`, `echo`, `relay`, or a path to a module file. Paths start at the directory of this file. Default: `assistant` with a model, `scripted` without.",
     filledText().optional(),
   ),
   options: key("Given to the module as it is.", anyMap().optional()),

@@ -67,3 +67,16 @@ describe("what the module assistant goes by", () => {
     expect(resolved.agents[0]?.settings.mainSessionKey).toBe("agent:raul:home");
   });
 });
+
+describe("the module of an agent", () => {
+  it.each([
+    ["that has a model is the model loop", { model: "anthropic/claude-sonnet-4-6" }, {}, "assistant"],
+    ["that inherits a model is the model loop", {}, { model: "anthropic/claude-sonnet-4-6" }, "assistant"],
+    ["without a model follows rules", {}, {}, "scripted"],
+    ["that names one is that", { model: "a/b", module: "echo" }, {}, "echo"],
+    ["that inherits one is that", { model: "a/b" }, { module: "relay" }, "relay"],
+  ])("%s", async (_what, entry, defaults, module) => {
+    const { resolved } = await loadText({ agents: { defaults, list: [{ id: "raul", ...entry }] } });
+    expect(resolved.agents[0]?.module).toBe(module);
+  });
+});
