@@ -39,6 +39,11 @@ export function since(nowMs: () => number): (text: string) => number {
   return (text) => (/^\d{4}-/.test(text) ? Math.max(0, nowMs() - time(text)) : duration(text));
 }
 
+/** A time that comes, or a duration from now on; as ISO 8601. */
+export function comingTime(nowMs: () => number): (text: string) => string {
+  return (text) => new Date(/^\d{4}-/.test(text) ? time(text) : nowMs() + duration(text)).toISOString();
+}
+
 /** For options that may be given several times. */
 export function collect(text: string, earlier: readonly string[] | undefined): readonly string[] {
   return [...(earlier ?? []), text];

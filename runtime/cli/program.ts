@@ -30,6 +30,7 @@ import { addNodes } from "./node-commands.ts";
 import { addPairing } from "./pairing-commands.ts";
 import { addCallers } from "./caller-commands.ts";
 import { addGrants } from "./grant-commands.ts";
+import { addCron } from "./cron-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
 import { addTools } from "./tool-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
@@ -85,6 +86,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addDeadLetters(shell);
   addAudit(shell);
   addTimers(shell);
+  addCron(shell);
   addSubagents(shell);
   addTools(shell);
   addGrants(shell);

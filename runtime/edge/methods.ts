@@ -8,6 +8,7 @@ import { auditLogs } from "../kernel/audit-types.ts";
 import { fates, grantVerbs } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Scope } from "../../auth/scopes.ts";
+import { cronMethods } from "./cron-methods.ts";
 
 export interface Method {
   readonly scope: Scope;
@@ -375,16 +376,7 @@ export const methods = {
     }),
   },
   "models.list": { scope: "operator.read", params: z.object({}) },
-  /** The timers of agents, as jobs. */
-  "cron.list": {
-    scope: "operator.read",
-    params: z.object({
-      agentId: id.exactOptional(),
-      limit: z.int().min(1).exactOptional(),
-      offset: count.exactOptional(),
-    }),
-  },
-  "cron.status": { scope: "operator.read", params: z.object({}) },
+  ...cronMethods,
   /** Agents ask operators for rights alone (`grants.requests`): these are empty, for clients that ask for all of them at their start. */
   "question.list": { scope: "operator.questions", params: z.object({}) },
   "plugin.approval.list": { scope: "operator.approvals", params: z.object({}) },

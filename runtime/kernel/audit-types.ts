@@ -79,6 +79,8 @@ export const auditTypes = {
   escalated: "decisions",
   run_cancelled: "decisions",
   timer_removed: "decisions",
+  /** Jobs that operators set, change, remove and run. */
+  cron_changed: "decisions",
   deadletter_replayed: "decisions",
   deadletter_purged: "decisions",
   /** The operator's key was replaced: from here on the log is sealed with another. In the log that it tells of. */

@@ -416,6 +416,15 @@ export const limits = {
   taskResultCharsMax: 250_000,
   /** How far ahead a timer may be, and the longest period (five years). */
   timerHorizonMsMax: 5 * 366 * 24 * 60 * 60_000,
+  /** The shortest period of a job that an operator sets: its expressions tell minutes. */
+  jobPeriodMsMin: 60_000,
+  /** Times of a cron expression that are looked at for this: those of a day, at one a minute at the most, would be 1,440. */
+  jobTimesChecked: 64,
+  /** A recurring job that is later than this is not made up for: its time was missed, and the next one comes. */
+  jobLateMsMax: 60_000,
+  /** Ends that a job remembers, and characters of each. They are in its row. */
+  jobRunsKeptMax: 20,
+  jobRunCharsMax: 200,
   /** Due timers and downs that are read and journaled at a time. */
   dueRowsPerRead: 100,
   /** How long what the agent's mailbox or the store did not take waits for its next attempt. */

@@ -299,10 +299,10 @@ export class OpenStore implements Store {
     });
 
   purge: Store["purge"] = (purge) => this.#run(() => this.#journal.purge(purge));
-
   deadLetterCounts: Store["deadLetterCounts"] = () => this.#run(async () => this.#journal.deadLetterCounts());
 
   schedule: Store["schedule"] = (timer, by) => this.#run(() => this.#signals.schedule(timer, by));
+  amendJob: Store["amendJob"] = (id, change) => this.#run(() => this.#signals.amendJob(id, change));
   unschedule: Store["unschedule"] = (id, scope) => this.#run(() => this.#signals.unschedule(id, scope));
   timers: Store["timers"] = (query) => this.#run(() => this.#signals.timers(query));
   monitor: Store["monitor"] = (monitor, by) => this.#run(() => this.#signals.monitor(monitor, by));

@@ -8,6 +8,7 @@
  * `begin` and `commit` of an envelope that the journal does not hold reject with `CLOISTER_ENVELOPE_UNKNOWN`, everything that
  * needs the environment of an agent that is not in `StorePlaces` with `CLOISTER_AGENT_UNKNOWN`.
  */
+import type { JobChange } from "./job-rows.ts";
 import type { TurnTake } from "../kernel/gather.ts";
 import type {
   BacklogStop,
@@ -174,6 +175,8 @@ export interface Store {
   // --- timers and monitors ---
   /** A call that its turn made before, at whatever time, answers with the first id and writes nothing. */
   schedule(timer: TimerRow, by?: TurnCall): Promise<SignalSet>;
+  /** Changes a job in one step; undefined when there is none with this id. */
+  amendJob(id: string, change: JobChange): Promise<TimerRow | undefined>;
   /** What was removed; undefined when the scope has no such timer. */
   unschedule(id: string, scope: TimerScope): Promise<TimerRow | undefined>;
   /** Soonest first. */

@@ -1,4 +1,5 @@
 /** What the calls of the store's port take and give: rows, queries and results (`port.ts` has the calls). */
+import type { Job } from "./job-rows.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { Tokens } from "../kernel/run-rows.ts";
 import type {
@@ -277,6 +278,8 @@ export interface TimerRow {
   /** A task that a turn put off, and where the answer to its end goes; it fires when it is completed, or at its deadline. */
   readonly task?: { readonly replyRoute: ReplyRoute };
   readonly createdAtMs: number;
+  /** Set by an operator: its next time follows from this. */
+  readonly job?: Job;
   /** The envelope of its last time. */
   readonly lastEnvelopeId?: string;
 }
@@ -288,6 +291,8 @@ export interface TimerScope {
 }
 
 export interface TimerQuery extends TimerScope {
+  /** This one alone. */
+  readonly id?: string;
   readonly limit: number;
   /** Default: 0. */
   readonly offset?: number;

@@ -3,10 +3,12 @@ import { failure } from "../kernel/errors.ts";
 import type { Environment } from "./environment.ts";
 import type { Journal } from "./journal.ts";
 import type { Store } from "./port.ts";
+import { limits } from "../kernel/limits.ts";
 import {
   addMonitor,
   addTimer,
   advance,
+  amendJob,
   dueRows,
   isWatched,
   listTimers,
@@ -18,7 +20,7 @@ import {
 
 export type SignalRows = Pick<
   Store,
-  "schedule" | "unschedule" | "timers" | "monitor" | "demonitor" | "down" | "due" | "fire" | "postpone"
+  "schedule" | "amendJob" | "unschedule" | "timers" | "monitor" | "demonitor" | "down" | "due" | "fire" | "postpone"
 >;
 
 export function makeSignalRows(
@@ -32,6 +34,7 @@ export function makeSignalRows(
 ): SignalRows {
   return {
     schedule: (timer, by) => journal.set(timer.id, by, (rows) => addTimer(rows, timer, bounds.timersPerAgentMax)),
+    amendJob: (id, change) => journal.change((rows) => amendJob(rows, id, change, limits.jobRunsKeptMax)),
     unschedule: (id, scope) => journal.change((rows) => removeTimer(rows, id, scope)),
     timers: async (query) => journal.read((rows) => listTimers(rows, query)),
     monitor: (monitor, by) =>

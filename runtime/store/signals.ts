@@ -17,6 +17,7 @@ import type { DownReason, Fires } from "../kernel/envelope.ts";
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import { advanceRun, dueRun, postponeRun } from "./runs.ts";
+import type { JobChange } from "./job-rows.ts";
 import type { DueRow, DueRows, MonitorRow, TimerQuery, TimerRow, TimerScope } from "./port.ts";
 
 interface TimerState extends TimerRow {
@@ -61,15 +62,31 @@ export function removeTimer(environment: Environment, id: string, scope: TimerSc
 /** Soonest first. */
 export function listTimers(
   environment: Environment,
-  { limit, offset = 0, ...scope }: TimerQuery,
+  { id: named, limit, offset = 0, ...scope }: TimerQuery,
 ): { readonly rows: readonly TimerRow[]; readonly total: number } {
   const found: TimerState[] = [];
-  for (const id of timerIds(environment, scope.agentId)) {
+  for (const id of named === undefined ? timerIds(environment, scope.agentId) : [keyText(named)]) {
     const state = environment.get<TimerState>(["timer", id]);
     if (state !== undefined && isIn(state, scope)) found.push(state);
   }
   const rows = found.toSorted((a, b) => a.dueAtMs - b.dueAtMs).slice(offset, offset + limit);
   return { rows: rows.map(rowOf), total: found.length };
+}
+
+/** What it is afterwards; undefined when there is no such job (any more). */
+export function amendJob(
+  environment: Environment,
+  id: string,
+  { job: changed, ran, dueAtMs, ...named }: JobChange,
+  runsMax: number,
+): TimerRow | undefined {
+  const state = environment.get<TimerState>(["timer", keyText(id)]);
+  if (state?.job === undefined) return undefined;
+  const runs = ran === undefined ? state.job.runs : [...state.job.runs, ran].slice(-runsMax);
+  const due = dueAtMs === undefined ? {} : { dueAtMs, atMs: dueAtMs };
+  const next: TimerState = { ...state, ...named, ...due, job: { ...state.job, ...changed, runs } };
+  moveTimer(environment, state, next);
+  return rowOf(next);
 }
 
 /** False when the agent watches as many as it may. */

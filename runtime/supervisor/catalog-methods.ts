@@ -11,6 +11,8 @@ import { readAgentFile, statAgentFile } from "./agent-files.ts";
 import type { ChatCommand } from "./commands/table.ts";
 import { makeDerived } from "./live-config.ts";
 import type { Handlers } from "./method-handlers.ts";
+import { neverMs } from "../store/job-rows.ts";
+import { viewJob } from "./job-view.ts";
 import type { Targets } from "./method-targets.ts";
 import type { Signals } from "./signals.ts";
 import { toolTexts } from "./tools/specs.ts";
@@ -156,7 +158,11 @@ export function makeCatalogMethods(deps: CatalogDeps): Handlers<CatalogMethods> 
     },
     "cron.status": async () => {
       const { rows, total } = await deps.signals.timers({ limit: 1 });
-      return { enabled: true, jobs: total, nextWakeAtMs: rows[0]?.dueAtMs ?? null };
+      return {
+        enabled: true,
+        jobs: total,
+        nextWakeAtMs: rows.find(({ dueAtMs }) => dueAtMs < neverMs)?.dueAtMs ?? null,
+      };
     },
   };
 }
@@ -181,25 +187,4 @@ function revisionOf(rows: readonly TimerRow[], total: number): string {
     .update(JSON.stringify([total, ids]))
     .digest("hex")
     .slice(0, 16);
-}
-
-/** A timer in the peer's words for a job: a message to the session that set it. */
-function viewJob({ id, agentId, sessionKey, name, dueAtMs, everyMs, body, createdAtMs }: TimerRow) {
-  const at = new Date(dueAtMs).toISOString();
-  return {
-    id,
-    agentId,
-    sessionKey,
-    name,
-    enabled: true,
-    deleteAfterRun: everyMs === undefined,
-    createdAtMs,
-    updatedAtMs: createdAtMs,
-    schedule: everyMs === undefined ? { kind: "at" as const, at } : { kind: "every" as const, everyMs },
-    sessionTarget: `session:${sessionKey}`,
-    wakeMode: "now",
-    payload: { kind: "systemEvent", text: body.slice(0, limits.previewCharsMax) },
-    state: { nextRunAtMs: dueAtMs },
-    nextRunAtMs: dueAtMs,
-  };
 }

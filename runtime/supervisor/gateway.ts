@@ -13,6 +13,8 @@ import { makeCallers } from "./callers.ts";
 import { makeCommands } from "./commands/index.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
 import type { Deliver } from "./answers.ts";
+import { makeCronDesk } from "./cron-desk.ts";
+import { makeTargets } from "./method-targets.ts";
 import { makeConfigMethods } from "./config-methods.ts";
 import { makeConfigDesk } from "./config-desk.ts";
 import { type Driver, makeDriver } from "./driver.ts";
@@ -85,6 +87,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     (sessionKey) => agentOfKey(sessionKey) ?? sessionKey,
     nowMs,
     (header, outcome) => {
+      cron.ended(header, outcome);
       const answer = answerInSession(header, outcome);
       if (answer !== undefined) void ingress.answered(answer);
     },
@@ -266,6 +269,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
   });
   const isAgent = (agentId: string): boolean => agents.has(agentId);
+  const carriesAnswers = (channel: string, accountId: string): boolean =>
+    channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined;
   const ingress = makeIngress({
     isAgent,
     commands,
@@ -286,8 +291,19 @@ export function makeGateway(parts: GatewayParts): Gateway {
     newUuid: randomUUID,
     nowMs,
     log,
-    carriesAnswers: (channel, accountId) =>
-      channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined,
+    carriesAnswers,
+  });
+  const cron = makeCronDesk({
+    store,
+    targets: makeTargets(config, isAgent),
+    carriesAnswers,
+    isOpen: (envelopeId) => driver.kernel.isOpen(envelopeId),
+    expect: (atMs) => signals.expect(atMs),
+    note: audit.note,
+    newId: () => randomUUID().slice(0, 8),
+    nowMs,
+    timeZone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+    log,
   });
   const deadLetters = makeDeadLetters({
     store,
@@ -346,6 +362,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     loop: () => loop.read(),
   });
   const rpc = makeOperatorMethods({
+    cron,
     toolMethods: makeToolMethods({ config, agents, desk: toolDesk, kernel: () => driver.kernel }),
     configMethods: makeConfigMethods({ desk: configDesk, live, read: parts.configFile.read, grants, nowMs, log }),
     isAgent,

@@ -3,6 +3,7 @@
  */
 import type { TaskStatus } from "../kernel/envelope.ts";
 import type { Admission } from "../kernel/kernel.ts";
+import { type Job, neverMs } from "../store/job-rows.ts";
 import type { DueRow, MonitorRow, TimerRow } from "../store/port.ts";
 
 type Repeats = Pick<TimerRow, "dueAtMs"> & { readonly everyMs?: number | undefined };
@@ -52,6 +53,27 @@ export function timerAdmission(timer: DueTimer, nowMs: number): Admission {
     body: timer.body,
     signal: { type: "timer", id, name, dueAtMs, missed, isData },
     fires: { id, dueAtMs, nextMs },
+  };
+}
+
+/** `runId` makes the session of a job whose runs are on their own. An `at` that stays has no next time. */
+export function jobAdmission(
+  { id, agentId, sessionKey, name, dueAtMs, body, via }: DueTimer,
+  { target, payload, delivery, deleteAfterRun }: Job,
+  nextMs: number,
+  runId: string,
+): Admission {
+  const goes = deleteAfterRun && nextMs === neverMs;
+  return {
+    ...internal("schedule"),
+    replyRoute: delivery,
+    from: { type: "timer", agentId, timerId: id },
+    agentId,
+    sessionKey: target === "isolated" ? `${sessionKey}:run:${runId}` : sessionKey,
+    via,
+    body,
+    ...(payload === "agentTurn" ? {} : { signal: { type: "timer", id, name, dueAtMs, missed: 0, isData: false } }),
+    fires: { id, dueAtMs, nextMs: goes ? undefined : nextMs },
   };
 }
 

@@ -14,7 +14,9 @@ import type { AcceptResult, Effect } from "../kernel/state.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { AuditRow, DownFacts, DueRow, DueRows, Store, TimerRow, TimerScope } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
-import { downAdmission, taskAdmission, timerAdmission, timesOf } from "./signal-mail.ts";
+import type { Job } from "../store/job-rows.ts";
+import { jobIdMark, nextOf } from "./job-schedule.ts";
+import { downAdmission, jobAdmission, taskAdmission, timerAdmission, timesOf } from "./signal-mail.ts";
 
 export interface SignalsDeps {
   readonly store: Store;
@@ -129,12 +131,18 @@ export function makeSignals(deps: SignalsDeps): Signals {
       await deps.dueRun(row);
       return;
     }
+    const job = row.type === "timer" ? row.timer.job : undefined;
+    if (row.type === "timer" && job !== undefined && (await isSkipped(row.timer, job, atMs))) return;
     if (row.type === "timer" && isBusy(row.timer)) {
       await store.postpone(row.timer.id, timesOf(row.timer, atMs).nextMs ?? atMs);
       return;
     }
     const result = await deps.accept(
-      row.type === "timer" ? timerAdmission(row.timer, atMs) : downAdmission(row.monitor, row),
+      row.type !== "timer"
+        ? downAdmission(row.monitor, row)
+        : job === undefined
+          ? timerAdmission(row.timer, atMs)
+          : jobAdmission(row.timer, job, nextOf(job, atMs), deps.newId(atMs)),
     );
     if (result.status !== "refused" || result.refusal.code === "CLOISTER_SIGNAL_UNKNOWN") return;
     const id = row.type === "timer" ? row.timer.id : row.monitor.id;
@@ -145,9 +153,24 @@ export function makeSignals(deps: SignalsDeps): Signals {
     }
   }
 
+  /** A time of a recurring job that passed long ago, or while the run before goes on, is left out; the next one comes. */
+  async function isSkipped(timer: TimerRow, job: Job, atMs: number): Promise<boolean> {
+    if (job.schedule.kind === "at") return false;
+    const text = isOpen(timer)
+      ? "the run before it had not ended"
+      : atMs - timer.dueAtMs > limits.jobLateMsMax
+        ? `it was due at ${new Date(timer.dueAtMs).toISOString()}, and could not begin by then`
+        : undefined;
+    if (text === undefined) return false;
+    await store.amendJob(timer.id, { dueAtMs: nextOf(job, atMs), ran: { atMs, status: "skipped", text } });
+    return true;
+  }
+
   /** The time before is not handled yet: a slow or parked agent gets one, not a heap of them. */
-  const isBusy = ({ everyMs, lastEnvelopeId }: TimerRow): boolean =>
-    everyMs !== undefined && lastEnvelopeId !== undefined && deps.kernel().isOpen(lastEnvelopeId);
+  const isBusy = (timer: TimerRow): boolean => timer.everyMs !== undefined && isOpen(timer);
+
+  const isOpen = ({ lastEnvelopeId }: TimerRow): boolean =>
+    lastEnvelopeId !== undefined && deps.kernel().isOpen(lastEnvelopeId);
 
   async function drop(row: Exclude<DueRow, { type: "run" }>, id: string, refusal: Refusal): Promise<void> {
     const what = row.type === "timer" ? "timer" : "monitor";
@@ -183,15 +206,17 @@ export function makeSignals(deps: SignalsDeps): Signals {
     if (call.call === "demonitor") return store.demonitor(call.monitor, call.agentId);
     const { agentId, sessionKey } = call;
     const scope = sessionKey === undefined ? { agentId } : { agentId, sessionKey };
-    return call.call === "timers"
-      ? list(scope)
+    if (call.call === "timers") return list(scope);
+    // Operators' jobs are theirs.
+    return call.id.startsWith(jobIdMark)
+      ? Promise.resolve(false)
       : store.unschedule(call.id, scope).then((removed) => removed !== undefined);
   }
 
   async function list(scope: TimerScope): Promise<readonly object[]> {
     const { rows } = await store.timers({ ...scope, limit: limits.timersPerAgentMax });
     return rows
-      .filter(({ task }) => task === undefined)
+      .filter(({ task, job }) => task === undefined && job === undefined)
       .map(({ id, name, sessionKey, dueAtMs, everyMs }) => ({ id, name, sessionKey, dueAtMs, everyMs }));
   }
 

@@ -40,6 +40,7 @@ export const rooms: readonly Room[] = [
     places: [
       "runtime/store/port.ts",
       "runtime/store/rows.ts",
+      "runtime/store/job-rows.ts",
       "runtime/store/audit-rows.ts",
       "runtime/store/stored-run.ts",
       "runtime/store/retention-rows.ts",
@@ -93,7 +94,7 @@ export const rooms: readonly Room[] = [
   {
     name: "edge-protocol",
     layer: 1,
-    places: ["runtime/edge/port.ts", "runtime/edge/methods.ts"],
+    places: ["runtime/edge/port.ts", "runtime/edge/methods.ts", "runtime/edge/cron-methods.ts"],
     why: "What crosses between the edge's thread and the kernel's, and the methods that clients may call.",
     also: [
       { room: "channel-port", typeOnly: true, why: "messages of channels pass through the edge" },
@@ -209,7 +210,7 @@ export const rooms: readonly Room[] = [
     layer: 3,
     places: ["runtime/supervisor"],
     why: "Driver and assembly: the only code that knows kernel, store, threads and config at once.",
-    packages: ["zod"],
+    packages: ["croner", "zod"],
     node: ["node:crypto", "node:fs/promises", "node:path", "node:perf_hooks", "node:url"],
   },
   {

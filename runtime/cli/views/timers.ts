@@ -1,4 +1,5 @@
 /** `cloister timers list`. */
+import { neverMs } from "../../store/job-rows.ts";
 import type { TimerEntry } from "../gateway-rows.ts";
 import { formatAge, formatDuration, formatTable } from "./table.ts";
 
@@ -17,7 +18,11 @@ export function formatTimers(timers: readonly TimerEntry[], nowMs: number): read
       id,
       sessionKey,
       name,
-      dueAtMs > nowMs ? `in ${formatDuration(dueAtMs - nowMs)}` : formatAge(dueAtMs, nowMs),
+      dueAtMs >= neverMs
+        ? "never"
+        : dueAtMs > nowMs
+          ? `in ${formatDuration(dueAtMs - nowMs)}`
+          : formatAge(dueAtMs, nowMs),
       everyMs === 0 ? "" : formatDuration(everyMs),
     ]),
   );

@@ -614,6 +614,107 @@ describe("--json of what says one line to people", () => {
   });
 });
 
+describe("cron", () => {
+  const job = {
+    id: "j-1",
+    name: "report",
+    agentId: "main",
+    sessionTarget: "isolated",
+    enabled: true,
+    schedule: { kind: "cron", expr: "0 7 * * *", tz: "Europe/Berlin" },
+    state: { nextRunAtMs: Date.UTC(2026, 0, 2, 2), lastStatus: "ok" },
+  };
+
+  it("lists jobs with their times, and those that are disabled or over", async () => {
+    const jobs = [
+      job,
+      { ...job, id: "j-2", enabled: false, schedule: { kind: "every", everyMs: 7_200_000 } },
+      { ...job, id: "j-3", schedule: { kind: "at", at: "2026-01-01T00:00:00.000Z" }, state: {} },
+    ];
+    await serve((request, { answer }) => answer(request, { jobs, total: 4 }));
+    expect(await run("automations")).toBe(0);
+    expect(cli.terminal.outText()).toMatch(
+      /j-1 +report +main +isolated +0 7 \* \* \* \(Europe\/Berlin\) +in 2 h +ok\n/,
+    );
+    expect(cli.terminal.outText()).toMatch(/j-2 .*every 2 h +disabled/);
+    expect(cli.terminal.outText()).toMatch(/j-3 .*2026-01-01T00:00:00.000Z +none/);
+    expect(cli.terminal.errText()).toBe("3 of 4\n");
+  });
+
+  it.each([
+    [
+      ["add", "tea", "--at", "2h", "--message", "tea", "--session", "session:agent:main:x", "--keep"],
+      {
+        name: "tea",
+        schedule: { kind: "at", at: "2026-01-02T02:00:00.000Z" },
+        payload: { kind: "agentTurn", message: "tea" },
+        sessionTarget: "session:agent:main:x",
+        deleteAfterRun: false,
+      },
+    ],
+    [
+      ["add", "n", "--cron", "0 7 * * *", "--tz", "UTC", "--event", "e", "--agent", "raul", "--disabled"],
+      {
+        name: "n",
+        agentId: "raul",
+        schedule: { kind: "cron", expr: "0 7 * * *", tz: "UTC" },
+        payload: { kind: "systemEvent", text: "e" },
+        enabled: false,
+      },
+    ],
+    [
+      ["update", "j-1", "--enable", "--name", "m", "--channel", "webhook", "--account", "biz", "--to", "direct:ana"],
+      {
+        id: "j-1",
+        patch: {
+          name: "m",
+          enabled: true,
+          delivery: { mode: "announce", channel: "webhook", accountId: "biz", to: "direct:ana" },
+        },
+      },
+    ],
+  ])("%j asks for that and nothing else", async (args, params) => {
+    await serve((request, { answer }) => answer(request, job));
+    expect(await run("cron", ...args)).toBe(0);
+    expect(asked()).toEqual([[`cron.${args[0]}`, params]]);
+    expect(cli.terminal.outText()).toContain("j-1 (report) was ");
+  });
+
+  it.each([
+    [["add", "x", "--message", "m"], "found no time"],
+    [["add", "x", "--every", "1h"], "found nothing to say"],
+    [["add", "x", "--every", "1h", "--at", "1h", "--message", "m"], "more than one"],
+    [["add", "x", "--every", "1h", "--event", "e", "--message", "m"], "--event and --message"],
+    [["add", "x", "--every", "1h", "--tz", "UTC", "--message", "m"], "--tz without --cron"],
+    [["add", "x", "--every", "1h", "--message", "m", "--channel", "webhook"], "--channel without --to"],
+    [["update", "j-1"], "found nothing to change"],
+  ])("%j is refused before anything is asked", async (args, why) => {
+    await serve((request, { answer }) => answer(request, job));
+    await expect((async () => run("cron", ...args))()).rejects.toMatchObject({
+      code: "CLOISTER_REQUEST_INVALID",
+      message: expect.stringContaining(why),
+    });
+    expect(cli.requests).toEqual([]);
+  });
+
+  it("a job that runs already is not run, with exit code 1; the ends of runs are told with their reasons", async () => {
+    await serve((request, { answer }) =>
+      answer(
+        request,
+        request.method === "cron.run"
+          ? { ok: true, ran: false, reason: "already-running" }
+          : { entries: [{ ts: Date.UTC(2026, 0, 1, 23), status: "error", durationMs: 4_000, error: "no luck" }] },
+      ),
+    );
+    expect([await run("cron", "run", "j-1"), cli.terminal.errText()]).toEqual([
+      1,
+      "j-1 was not run: already-running\n",
+    ]);
+    expect(await run("cron", "runs", "j-1")).toBe(0);
+    expect(cli.terminal.outText()).toMatch(/1 h ago +error +4 s +no luck\n$/);
+  });
+});
+
 describe("dashboard", () => {
   it("prints the link with the key, once a gateway answers", async () => {
     const { port } = await serve((request, { answer }) => answer(request, {}));

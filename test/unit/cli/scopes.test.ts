@@ -63,6 +63,8 @@ const words: Readonly<Record<string, readonly string[]>> = {
   "gateway call": ["health"],
   who: ["--agent", "main"],
   "nodes invoke": ["n", "camera.snap"],
+  "cron add": ["x", "--every", "1h", "--message", "x"],
+  "cron update": ["j-1", "--disable"],
   "callers add": ["x", "--agent", "main"],
   "callers allow": ["x", "--agent", "main"],
   "agents add": ["work"],

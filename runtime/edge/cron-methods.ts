@@ -1,0 +1,77 @@
+/** The methods about jobs: what happens at a time, set by operators. The peer's words; what they come to is in `runtime/supervisor/cron-desk.ts`. */
+import { z } from "zod";
+import { limits } from "../kernel/limits.ts";
+
+const id = z.string().trim().min(1).max(256);
+const name = z.string().trim().min(1).max(limits.timerNameCharsMax);
+const text = z.string().trim().min(1).max(limits.timerTextCharsMax);
+
+const schedule = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("at"), at: z.iso.datetime({ offset: true }) }),
+  z.object({
+    kind: z.literal("every"),
+    everyMs: z.int().min(limits.jobPeriodMsMin).max(limits.timerHorizonMsMax),
+    anchorMs: z.int().min(0).exactOptional(),
+  }),
+  z.object({ kind: z.literal("cron"), expr: z.string().trim().min(1).max(128), tz: id.exactOptional() }),
+]);
+
+const fields = {
+  description: z.string().max(limits.timerTextCharsMax).exactOptional(),
+  enabled: z.boolean().exactOptional(),
+  deleteAfterRun: z.boolean().exactOptional(),
+  /** `main`, `isolated`, `current`, or `session:<key>`. */
+  sessionTarget: z.string().trim().min(1).max(1_024).exactOptional(),
+  /** What `current` means. */
+  sessionKey: z.string().trim().min(1).max(1_024).exactOptional(),
+  wakeMode: z.enum(["now", "next-heartbeat"]).exactOptional(),
+  delivery: z
+    .object({
+      mode: z.enum(["announce", "webhook", "none"]),
+      channel: id.exactOptional(),
+      accountId: id.exactOptional(),
+      /** `kind:id`, e.g. `direct:ana`. */
+      to: id.exactOptional(),
+    })
+    .exactOptional(),
+};
+
+const payload = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("systemEvent"), text }),
+  z.object({ kind: z.literal("agentTurn"), message: text }),
+]);
+
+export const cronMethods = {
+  /** Jobs, and the timers of agents as jobs. */
+  "cron.list": {
+    scope: "operator.read",
+    params: z.object({
+      agentId: id.exactOptional(),
+      limit: z.int().min(1).exactOptional(),
+      offset: z.int().min(0).exactOptional(),
+    }),
+  },
+  "cron.status": { scope: "operator.read", params: z.object({}) },
+  "cron.runs": { scope: "operator.read", params: z.object({ id, limit: z.int().min(1).exactOptional() }) },
+  "cron.add": {
+    scope: "operator.admin",
+    params: z.object({ ...fields, name, agentId: id.exactOptional(), schedule, payload }),
+  },
+  "cron.update": {
+    scope: "operator.admin",
+    params: z.object({
+      id,
+      patch: z.object({
+        ...fields,
+        name: name.exactOptional(),
+        schedule: schedule.exactOptional(),
+        payload: payload.exactOptional(),
+      }),
+    }),
+  },
+  "cron.remove": { scope: "operator.admin", params: z.object({ id }) },
+  "cron.run": {
+    scope: "operator.admin",
+    params: z.object({ id, mode: z.enum(["due", "force"]).exactOptional() }),
+  },
+} as const;

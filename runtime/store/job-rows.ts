@@ -1,0 +1,55 @@
+/**
+ * What makes a timer a job: set by an operator and not by an agent's turn. A job is a row of the timers (`signals.ts`), so that each of its times
+ * fires once, with the journaling of its message. One that has no next time is due at `neverMs`.
+ */
+import type { ReplyRoute } from "../kernel/envelope.ts";
+
+/** The last time that a clock of JavaScript can tell. */
+export const neverMs = 8.64e15;
+
+export type JobSchedule =
+  | { readonly kind: "at"; readonly atMs: number }
+  /** At `anchorMs` plus a whole number of periods. */
+  | { readonly kind: "every"; readonly everyMs: number; readonly anchorMs: number }
+  /** `tz` is a name of the IANA database. */
+  | { readonly kind: "cron"; readonly expr: string; readonly tz: string };
+
+export interface Job {
+  readonly description?: string;
+  readonly schedule: JobSchedule;
+  /** `isolated`: each run has a session of its own; the row's `sessionKey` is what theirs begin with. */
+  readonly target: "main" | "isolated" | "session";
+  /** `systemEvent` tells the session something; `agentTurn` is said to it. */
+  readonly payload: "systemEvent" | "agentTurn";
+  readonly delivery: ReplyRoute;
+  readonly enabled: boolean;
+  /** It goes with the journaling of its one message. */
+  readonly deleteAfterRun: boolean;
+  /** Who set it or changed it last. */
+  readonly by: string;
+  readonly updatedAtMs: number;
+  /** Newest last, at most `limits.jobRunsKeptMax`. */
+  readonly runs: readonly JobRun[];
+}
+
+/** One end of a run, or a time that was left out. A crash between the end of a turn and this row loses the row alone. */
+export interface JobRun {
+  readonly atMs: number;
+  readonly status: "ok" | "error" | "skipped";
+  readonly runId?: string;
+  readonly sessionKey?: string;
+  readonly startedAtMs?: number;
+  /** The head of the answer, or why there is none. */
+  readonly text?: string;
+}
+
+/** What is named is changed. */
+export interface JobChange {
+  readonly name?: string;
+  readonly body?: string;
+  readonly sessionKey?: string;
+  /** A new next time. */
+  readonly dueAtMs?: number;
+  readonly job?: Partial<Omit<Job, "runs">>;
+  readonly ran?: JobRun;
+}

@@ -1,0 +1,264 @@
+/**
+ * Jobs: what operators let happen at a time. Each is a timer (`signals.ts`) that no agent sees or removes; its message goes the one accept
+ * path in lane `cron`, and its answer where the job says. Source: behaviour §5.7; docs/adr/0044-jobs-are-timers.md.
+ *
+ *     set ──due──► its message is journaled, and its next time with it ──► its turn ends ──► a row of its log
+ *      ├── late by more than `limits.jobLateMsMax`, or the run before goes on (recurring) ──► left out, which its log says
+ *      └── `at`: fires however late; then it is removed, or stays without a next time
+ */
+import type { EnvelopeHeader, Outcome, ReplyRoute } from "../kernel/envelope.ts";
+import { type CodedError, failure, toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import { type Job, type JobChange, type JobRun, type JobSchedule, neverMs } from "../store/job-rows.ts";
+import type { Store, TimerRow } from "../store/port.ts";
+import type { makeAuditNote } from "./audit-trail.ts";
+import type { Logger } from "./driver.ts";
+import { checkSchedule, jobIdMark, nextTime } from "./job-schedule.ts";
+import { viewJob } from "./job-view.ts";
+import type { Handlers, Params } from "./method-handlers.ts";
+import type { Targets } from "./method-targets.ts";
+
+export interface CronDeps {
+  readonly store: Pick<Store, "schedule" | "amendJob" | "timers" | "unschedule">;
+  readonly targets: Targets;
+  /** Whether answers leave through this account. */
+  readonly carriesAnswers: (channel: string, accountId: string) => boolean;
+  readonly isOpen: (envelopeId: string) => boolean;
+  readonly expect: (atMs: number) => void;
+  readonly note: ReturnType<typeof makeAuditNote>;
+  readonly newId: () => string;
+  readonly nowMs: () => number;
+  /** Of this machine, for expressions that name no time zone. */
+  readonly timeZone: string;
+  readonly log: Logger;
+}
+
+export interface CronDesk {
+  readonly methods: Handlers<"cron.add" | "cron.update" | "cron.remove" | "cron.run" | "cron.runs">;
+  /** The turn of a message has ended; those of jobs are written down. */
+  ended(header: EnvelopeHeader, outcome: Outcome): void;
+}
+
+type Asked = Params<"cron.add">;
+type Patch = Params<"cron.update">["patch"];
+
+export function makeCronDesk(deps: CronDeps): CronDesk {
+  const { store, targets, nowMs } = deps;
+
+  const find = async (id: string): Promise<TimerRow & { readonly job: Job }> => {
+    const { rows } = await store.timers({ id, limit: 1 });
+    const [found] = rows;
+    if (found?.job === undefined) throw unknownJob(id);
+    return { ...found, job: found.job };
+  };
+
+  const readSchedule = (asked: Asked["schedule"]): JobSchedule => {
+    if (asked.kind === "at") {
+      const atMs = Date.parse(asked.at);
+      if (atMs >= nowMs()) return { kind: "at", atMs };
+      throw invalid(`schedule.at: found ${asked.at}, which is over`, "name a time that comes");
+    }
+    if (asked.kind === "every") return { kind: "every", everyMs: asked.everyMs, anchorMs: asked.anchorMs ?? nowMs() };
+    return { kind: "cron", expr: asked.expr, tz: asked.tz ?? deps.timeZone };
+  };
+
+  /** Where it speaks, and in which session. */
+  const readTarget = (
+    id: string,
+    agentId: string,
+    { sessionTarget, sessionKey }: Pick<Patch, "sessionTarget" | "sessionKey">,
+    payload: Job["payload"],
+  ): { readonly target: Job["target"]; readonly sessionKey: string } => {
+    const target = sessionTarget ?? (payload === "systemEvent" ? "main" : "isolated");
+    if ((target === "main") !== (payload === "systemEvent"))
+      throw invalid(
+        `sessionTarget ${JSON.stringify(target)} with a payload of ${payload}: the main session is told something (systemEvent), any other one is spoken to (agentTurn)`,
+        'use "main" with systemEvent, or "isolated" or "session:<key>" with agentTurn',
+      );
+    if (target === "main") return { target: "main", ...targets.main(agentId) };
+    if (target === "isolated") return { target, sessionKey: `agent:${agentId}:cron:${id}` };
+    const named = target === "current" ? sessionKey : /^session:(.+)$/s.exec(target)?.[1];
+    if (named === undefined)
+      throw invalid(
+        `sessionTarget: found ${JSON.stringify(target)}${target === "current" ? " without a sessionKey" : ""}, wanted main, isolated, session:<key>, or current with a sessionKey`,
+      );
+    const found = targets.session(named);
+    if (found.agentId !== agentId)
+      throw invalid(`sessionTarget: ${found.sessionKey} is a session of ${found.agentId}, and the job is ${agentId}'s`);
+    return { target: "session", sessionKey: found.sessionKey };
+  };
+
+  const readDelivery = (delivery: Asked["delivery"]): ReplyRoute => {
+    if (delivery === undefined || delivery.mode === "none") return { type: "none" };
+    const { mode, channel, accountId = "default", to = "" } = delivery;
+    if (mode === "webhook")
+      throw invalid("delivery.mode: webhook is not built", 'use "announce" with a webhook account as channel');
+    const { kind, id } = /^(?<kind>direct|group|channel):(?<id>.*\S.*)$/s.exec(to)?.groups ?? {};
+    if (channel === undefined || id === undefined || (kind !== "direct" && kind !== "group" && kind !== "channel"))
+      throw invalid("delivery: announce needs channel and to", "to is kind:id, e.g. direct:ana");
+    if (!deps.carriesAnswers(channel, accountId))
+      throw invalid(
+        `delivery: no answers leave through account ${accountId} of channel ${channel}`,
+        "set outboundUrl of the account; `cloister channels` shows the accounts",
+      );
+    return { type: "channel", channel, accountId, peerKind: kind, peerId: id };
+  };
+
+  const changed = (what: string, { id, agentId, name }: TimerRow, by: string): void =>
+    deps.note({ type: "cron_changed", subject: by, object: `agent:${agentId}`, detail: `${what} ${id}: ${name}` });
+
+  /** Of an `at` that is set again it is the time; of the others, the first one after now. */
+  const dueOf = (enabled: boolean, schedule: JobSchedule): number =>
+    !enabled ? neverMs : schedule.kind === "at" ? schedule.atMs : nextTime(schedule, nowMs());
+
+  return {
+    methods: {
+      "cron.add": async (asked, { clientId: by }) => {
+        checkWake(asked);
+        const createdAtMs = nowMs();
+        const id = `${jobIdMark}${deps.newId()}`;
+        const agentId = targets.agent(asked.agentId);
+        const schedule = checkSchedule(readSchedule(asked.schedule), createdAtMs);
+        const payload = asked.payload.kind;
+        const { target, sessionKey } = readTarget(id, agentId, asked, payload);
+        const enabled = asked.enabled ?? true;
+        const row: TimerRow = {
+          id,
+          agentId,
+          sessionKey,
+          name: asked.name,
+          via: "door:operator",
+          body: bodyOf(asked.payload),
+          isData: false,
+          dueAtMs: dueOf(enabled, schedule),
+          createdAtMs,
+          job: {
+            ...(asked.description === undefined ? {} : { description: asked.description }),
+            schedule,
+            target,
+            payload,
+            delivery: readDelivery(asked.delivery),
+            enabled,
+            deleteAfterRun: asked.deleteAfterRun ?? schedule.kind === "at",
+            by,
+            updatedAtMs: createdAtMs,
+            runs: [],
+          },
+        };
+        const set = await store.schedule(row);
+        if (set.status === "full")
+          throw failure(
+            "CLOISTER_MAILBOX_FULL",
+            `the agent ${agentId} has ${limits.timersPerAgentMax} timers and jobs; the bound is reached`,
+            "remove some: cloister cron remove <id>",
+          );
+        deps.expect(row.dueAtMs);
+        changed("added", row, by);
+        return viewJob(row);
+      },
+      "cron.update": async ({ id, patch }, { clientId: by }) => {
+        checkWake(patch);
+        const row = await find(id);
+        const { job } = row;
+        const { name, payload, delivery, description, sessionTarget } = patch;
+        const schedule =
+          patch.schedule === undefined ? job.schedule : checkSchedule(readSchedule(patch.schedule), nowMs());
+        const enabled = patch.enabled ?? job.enabled;
+        const isTimed = patch.schedule !== undefined || enabled !== job.enabled;
+        const kind = payload?.kind ?? job.payload;
+        const isElsewhere = sessionTarget !== undefined || kind !== job.payload;
+        const place = isElsewhere ? readTarget(id, row.agentId, patch, kind) : undefined;
+        const change: JobChange = {
+          ...(name === undefined ? {} : { name }),
+          ...(payload === undefined ? {} : { body: bodyOf(payload) }),
+          ...(place === undefined ? {} : { sessionKey: place.sessionKey }),
+          ...(isTimed ? { dueAtMs: dueOf(enabled, schedule) } : {}),
+          job: {
+            ...(description === undefined ? {} : { description }),
+            ...(delivery === undefined ? {} : { delivery: readDelivery(delivery) }),
+            ...(place === undefined ? {} : { target: place.target }),
+            ...(patch.deleteAfterRun === undefined ? {} : { deleteAfterRun: patch.deleteAfterRun }),
+            schedule,
+            enabled,
+            payload: kind,
+            by,
+            updatedAtMs: nowMs(),
+          },
+        };
+        const after = await store.amendJob(id, change);
+        if (after === undefined) throw unknownJob(id);
+        deps.expect(after.dueAtMs);
+        changed("changed", after, by);
+        return viewJob(after);
+      },
+      "cron.remove": async ({ id }, { clientId: by }) => {
+        const row = await find(id);
+        if ((await store.unschedule(id, {})) === undefined) throw unknownJob(id);
+        changed("removed", row, by);
+        return { ok: true, removed: true, id };
+      },
+      "cron.run": async ({ id, mode = "force" }, { clientId: by }) => {
+        const row = await find(id);
+        const atMs = nowMs();
+        if (row.lastEnvelopeId !== undefined && deps.isOpen(row.lastEnvelopeId))
+          return { ok: true, ran: false, reason: "already-running" };
+        if (mode === "due" && row.dueAtMs > atMs) return { ok: true, ran: false, reason: "not-due" };
+        // From here it fires as on any other day.
+        if ((await store.amendJob(id, { dueAtMs: atMs })) === undefined) throw unknownJob(id);
+        deps.expect(atMs);
+        changed("run", row, by);
+        return { ok: true, ran: true };
+      },
+      "cron.runs": async ({ id, limit }) => {
+        const { job, agentId, name } = await find(id);
+        const newest = job.runs.toReversed().slice(0, limit ?? limits.jobRunsKeptMax);
+        const entries = newest.map(({ atMs, status, runId, sessionKey, startedAtMs, text }) => ({
+          ts: atMs,
+          jobId: id,
+          agentId,
+          action: "finished",
+          status,
+          ...(runId === undefined ? {} : { runId }),
+          ...(sessionKey === undefined ? {} : { sessionKey }),
+          ...(startedAtMs === undefined ? {} : { runAtMs: startedAtMs, durationMs: atMs - startedAtMs }),
+          ...(text === undefined ? {} : status === "ok" ? { summary: text } : { error: text }),
+        }));
+        return { entries, total: job.runs.length, name };
+      },
+    },
+    ended({ from, runId, sessionKey, acceptedAtMs }, outcome) {
+      if (from.type !== "timer" || !from.timerId.startsWith(jobIdMark)) return;
+      const said =
+        outcome.status === "error"
+          ? `${outcome.code}: ${outcome.message}`
+          : outcome.status === "ok"
+            ? outcome.text
+            : undefined;
+      const ran: JobRun = {
+        atMs: nowMs(),
+        status: outcome.status === "error" ? "error" : "ok",
+        runId,
+        sessionKey,
+        startedAtMs: acceptedAtMs,
+        ...(said === undefined ? {} : { text: said.slice(0, limits.jobRunCharsMax) }),
+      };
+      store
+        .amendJob(from.timerId, { ran })
+        .catch((error: unknown) =>
+          deps.log.error({ job: from.timerId, error: toRefusal(error) }, "the end of a job's run was not written down"),
+        );
+    },
+  };
+}
+
+function checkWake({ wakeMode }: Pick<Patch, "wakeMode">): void {
+  if (wakeMode === "next-heartbeat")
+    throw invalid("wakeMode: there is no heartbeat to wait for", 'leave it out, or use "now"');
+}
+
+const bodyOf = (payload: Asked["payload"]): string => (payload.kind === "systemEvent" ? payload.text : payload.message);
+
+const unknownJob = (id: string): CodedError =>
+  failure("CLOISTER_SIGNAL_UNKNOWN", `no job has the id ${id}`, "cloister cron list");
+
+const invalid = (message: string, remedy?: string): CodedError => failure("CLOISTER_REQUEST_INVALID", message, remedy);

@@ -1,0 +1,75 @@
+/** Jobs as clients see them: the peer's words. An agent's own timer is shown as a job that tells its session something. */
+import { limits } from "../kernel/limits.ts";
+import { type Job, type JobRun, type JobSchedule, neverMs } from "../store/job-rows.ts";
+import type { TimerRow } from "../store/port.ts";
+
+const isoTime = (ms: number): string => new Date(ms).toISOString();
+
+export function viewJob(row: TimerRow): object {
+  const { id, agentId, sessionKey, name, dueAtMs, createdAtMs } = row;
+  const next = dueAtMs >= neverMs ? {} : { nextRunAtMs: dueAtMs };
+  return {
+    id,
+    agentId,
+    sessionKey,
+    name,
+    createdAtMs,
+    wakeMode: "now",
+    ...(row.job === undefined ? timerFields(row) : jobFields(row, row.job)),
+    state: { ...next, ...(row.job === undefined ? {} : lastOf(row.job.runs)) },
+    ...next,
+  };
+}
+
+const preview = (body: string): string => body.slice(0, limits.previewCharsMax);
+
+function timerFields({ dueAtMs, everyMs, sessionKey, createdAtMs, body }: TimerRow): object {
+  return {
+    enabled: true,
+    deleteAfterRun: everyMs === undefined,
+    updatedAtMs: createdAtMs,
+    schedule: everyMs === undefined ? { kind: "at", at: isoTime(dueAtMs) } : { kind: "every", everyMs },
+    sessionTarget: `session:${sessionKey}`,
+    payload: { kind: "systemEvent", text: preview(body) },
+  };
+}
+
+function jobFields({ sessionKey, body, dueAtMs }: TimerRow, job: Job): object {
+  const { description, schedule, target, payload, delivery, enabled, deleteAfterRun, updatedAtMs, by } = job;
+  const text = preview(body);
+  return {
+    ...(description === undefined ? {} : { description }),
+    // One that has had its time stays to be looked at, and run by hand.
+    enabled: enabled && (schedule.kind !== "at" || dueAtMs < neverMs),
+    deleteAfterRun,
+    updatedAtMs,
+    by,
+    schedule: viewSchedule(schedule),
+    sessionTarget: target === "session" ? `session:${sessionKey}` : target,
+    payload: payload === "systemEvent" ? { kind: payload, text } : { kind: payload, message: text },
+    delivery:
+      delivery.type === "channel"
+        ? {
+            mode: "announce",
+            channel: delivery.channel,
+            accountId: delivery.accountId,
+            to: `${delivery.peerKind}:${delivery.peerId}`,
+          }
+        : { mode: "none" },
+  };
+}
+
+const viewSchedule = (schedule: JobSchedule): object =>
+  schedule.kind === "at" ? { kind: "at", at: isoTime(schedule.atMs) } : schedule;
+
+function lastOf(runs: readonly JobRun[]): object {
+  const last = runs.at(-1);
+  if (last === undefined) return {};
+  const { atMs, status, text, startedAtMs } = last;
+  return {
+    lastRunAtMs: startedAtMs ?? atMs,
+    lastStatus: status,
+    ...(startedAtMs === undefined ? {} : { lastDurationMs: atMs - startedAtMs }),
+    ...(status === "ok" || text === undefined ? {} : { lastError: text }),
+  };
+}

@@ -1,0 +1,229 @@
+/** Jobs through the whole gateway: real cells, a clock that the tests set, restarts. */
+import { describe, expect, test } from "vitest";
+import { limits } from "../../runtime/kernel/limits.ts";
+import { openMemoryStore } from "../../runtime/store/memory.ts";
+import { actor } from "../support/actors.ts";
+import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
+
+const operator = { connId: "o", clientId: "op", mode: "cli", scopes: ["operator.admin"] };
+
+// oxlint-disable-next-line typescript/no-explicit-any -- an answer, looked into by the tests
+async function call(gateway: TestGateway, method: string, params: object = {}): Promise<any> {
+  const result = await gateway.doors.rpc(operator, method, params);
+  if (!result.ok) throw Object.assign(new Error(result.refusal.message), result.refusal);
+  return result.payload;
+}
+
+const runs = async (gateway: TestGateway, id: string, count: number) => {
+  await expect.poll(async () => (await call(gateway, "cron.runs", { id })).total, { timeout: 10_000 }).toBe(count);
+  return (await call(gateway, "cron.runs", { id })).entries;
+};
+
+const hourly = { kind: "every", everyMs: 3_600_000 } as const;
+const say = (message: string) => ({ kind: "agentTurn", message }) as const;
+
+describe("a job", () => {
+  test("that is said to the agent has a session of its own each time, and its ends are kept, newest first", async () => {
+    const gateway = await openGateway([{ id: "main", module: "echo" }]);
+    const job = await call(gateway, "cron.add", { name: "report", schedule: hourly, payload: say("how is it") });
+    expect(job).toMatchObject({
+      agentId: "main",
+      enabled: true,
+      sessionTarget: "isolated",
+      delivery: { mode: "none" },
+    });
+    const { id } = job;
+    expect(await call(gateway, "cron.run", { id })).toEqual({ ok: true, ran: true });
+    await runs(gateway, id, 1);
+    await call(gateway, "cron.run", { id });
+    const ends = await runs(gateway, id, 2);
+    expect(ends).toMatchObject([
+      { status: "ok", summary: "how is it", jobId: id },
+      { status: "ok", summary: "how is it" },
+    ]);
+    const keys = ends.map(({ sessionKey }: { readonly sessionKey: string }) => sessionKey);
+    expect(new Set(keys).size).toBe(2);
+    for (const key of keys) expect(key).toMatch(new RegExp(`^agent:main:cron:${id}:run:.`));
+    // The one row of its time is where it was, by its rhythm.
+    const { jobs } = await call(gateway, "cron.list");
+    expect(jobs).toMatchObject([{ id, state: { lastStatus: "ok" }, schedule: { kind: "every", everyMs: 3_600_000 } }]);
+    expect((jobs[0].nextRunAtMs - job.nextRunAtMs) % 3_600_000).toBe(0);
+    expect(await call(gateway, "cron.run", { id, mode: "due" })).toMatchObject({ ran: false, reason: "not-due" });
+  });
+
+  test("that tells the main session something is no user's word there", async () => {
+    const gateway = await openGateway([{ id: "main", ...actor("clock-user") }]);
+    const payload = { kind: "systemEvent", text: "the backup is due" };
+    const { id } = await call(gateway, "cron.add", { name: "backup", schedule: hourly, payload });
+    await call(gateway, "cron.run", { id });
+    await runs(gateway, id, 1);
+    const { rows } = await gateway.store.history("main", "agent:main:main", 10, 0);
+    expect(rows.find(({ text }) => text === "the backup is due")).toMatchObject({
+      isUser: false,
+      provenance: { kind: "internal_system" },
+    });
+    // The agent has no say in it.
+    const ask = async (command: object) => JSON.parse(await gateway.reply("main", JSON.stringify(command)));
+    expect([await ask({ do: "timers" }), await ask({ do: "unschedule", id })]).toEqual([[], false]);
+    expect((await call(gateway, "cron.list")).total).toBe(1);
+  });
+
+  test("sends its answer where it says, and nowhere else", async () => {
+    const accounts = { biz: { token: "t", outboundUrl: "http://127.0.0.1:1/" } };
+    const gateway = await openGateway([{ id: "main", module: "echo" }], {
+      webhook: { accounts, defaultAccount: "biz" },
+    });
+    const delivery = { mode: "announce", channel: "webhook", accountId: "biz", to: "direct:ana" };
+    const { id } = await call(gateway, "cron.add", { name: "news", schedule: hourly, payload: say("hello"), delivery });
+    await call(gateway, "cron.run", { id });
+    await expect
+      .poll(() => gateway.sent)
+      .toMatchObject([{ channel: "webhook", accountId: "biz", peer: { kind: "direct", id: "ana" }, text: "hello" }]);
+  });
+
+  test("that fails says why, and goes on", async () => {
+    const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+    const { id } = await call(gateway, "cron.add", { name: "bad", schedule: hourly, payload: say("throw") });
+    await call(gateway, "cron.run", { id });
+    const [end] = await runs(gateway, id, 1);
+    expect(end).toMatchObject({ status: "error", error: "CLOISTER_AGENT_FAILED: thrown on purpose" });
+    expect((await call(gateway, "cron.list")).jobs[0]).toMatchObject({ enabled: true, state: { lastStatus: "error" } });
+  });
+
+  test("keeps the last of its ends", async () => {
+    const gateway = await openGateway([{ id: "main", module: "echo" }]);
+    const { id } = await call(gateway, "cron.add", { name: "x", schedule: hourly, payload: say("x") });
+    for (let at = 0; at < limits.jobRunsKeptMax + 2; at++)
+      await gateway.store.amendJob(id, { ran: { atMs: at, status: "ok" } });
+    const { entries, total } = await call(gateway, "cron.runs", { id });
+    expect([total, entries[0].ts, entries.at(-1).ts]).toEqual([limits.jobRunsKeptMax, limits.jobRunsKeptMax + 1, 2]);
+  });
+
+  test("is changed, disabled and removed; disabled it runs by hand alone, and is not due afterwards", async () => {
+    const gateway = await openGateway([{ id: "main", module: "echo" }]);
+    const { id } = await call(gateway, "cron.add", { name: "a", schedule: hourly, payload: say("x") });
+    const patch = { name: "b", enabled: false, payload: say("y") };
+    const after = await call(gateway, "cron.update", { id, patch });
+    expect(after).toMatchObject({ name: "b", enabled: false, payload: say("y") });
+    expect(after).not.toHaveProperty("nextRunAtMs");
+    expect(await call(gateway, "cron.status")).toEqual({ enabled: true, jobs: 1, nextWakeAtMs: null });
+    await call(gateway, "cron.run", { id });
+    expect(await runs(gateway, id, 1)).toMatchObject([{ summary: "y" }]);
+    expect((await call(gateway, "cron.status")).nextWakeAtMs).toBeNull();
+    expect(await call(gateway, "cron.update", { id, patch: { enabled: true } })).toHaveProperty("nextRunAtMs");
+    await call(gateway, "cron.remove", { id });
+    for (const method of ["cron.remove", "cron.run", "cron.runs"])
+      await expect(call(gateway, method, { id })).rejects.toMatchObject({ code: "CLOISTER_SIGNAL_UNKNOWN" });
+    const kinds = (await call(gateway, "audit.list", { kind: "cron" })).rows.map(
+      (row: { detail: string }) => row.detail,
+    );
+    expect(kinds.map((detail: string) => detail.split(" ")[0]).toSorted()).toEqual([
+      "added",
+      "changed",
+      "changed",
+      "removed",
+      "run",
+    ]);
+  });
+
+  test("runs once at a time: by hand it is not begun again, and a time that comes meanwhile is left out", async () => {
+    const nowMs = Date.UTC(2026, 0, 1);
+    const gateway = await openGateway([{ id: "main", ...actor("crasher") }], {}, { nowMs: () => nowMs });
+    const { id } = await call(gateway, "cron.add", { name: "slow", schedule: hourly, payload: say("hang") });
+    await call(gateway, "cron.run", { id });
+    await expect.poll(() => gateway.agents()[0]?.phase).toBe("running");
+    expect(await call(gateway, "cron.run", { id })).toEqual({ ok: true, ran: false, reason: "already-running" });
+    // Its next time comes; another job that is run lets the gateway look at what is due.
+    await gateway.store.amendJob(id, { dueAtMs: nowMs });
+    const other = await call(gateway, "cron.add", { name: "o", schedule: hourly, payload: say("x"), enabled: false });
+    await call(gateway, "cron.run", { id: other.id });
+    const [left] = await runs(gateway, id, 1);
+    expect(left).toMatchObject({ status: "skipped", error: "the run before it had not ended" });
+    expect((await call(gateway, "cron.list")).jobs.find((job: { id: string }) => job.id === id).nextRunAtMs).toBe(
+      nowMs + 3_600_000,
+    );
+  });
+});
+
+test("a time that passed while the gateway was down: one that comes once is made up for, one that recurs is not", async () => {
+  let nowMs = Date.UTC(2026, 0, 1);
+  const config = makeConfig([{ id: "main", module: "echo" }]);
+  const store = await openMemoryStore({
+    stateDir: config.stateDir,
+    agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+  });
+  const start = () => openGateway([], {}, { store, config, nowMs: () => nowMs });
+  const before = await start();
+  const once = { kind: "at", at: new Date(nowMs + 60_000).toISOString() };
+  const kept = await call(before, "cron.add", {
+    name: "once",
+    schedule: once,
+    payload: say("late"),
+    deleteAfterRun: false,
+  });
+  const gone = await call(before, "cron.add", { name: "gone", schedule: once, payload: say("late") });
+  const recurring = await call(before, "cron.add", { name: "often", schedule: hourly, payload: say("often") });
+  await before.drain(0);
+  nowMs += 10 * 3_600_000 + 120_000;
+  const after = await start();
+  expect(await runs(after, kept.id, 1)).toMatchObject([{ status: "ok", summary: "late" }]);
+  expect(await runs(after, recurring.id, 1)).toMatchObject([
+    { status: "skipped", error: expect.stringContaining("2026-01-01T01:00:00") },
+  ]);
+  const { jobs } = await call(after, "cron.list");
+  expect(Object.fromEntries(jobs.map((job: { id: string; enabled: boolean }) => [job.id, job.enabled]))).toEqual({
+    [kept.id]: false,
+    [recurring.id]: true,
+  });
+  expect(jobs.find(({ id }: { id: string }) => id === recurring.id).nextRunAtMs).toBe(
+    Date.UTC(2026, 0, 1) + 11 * 3_600_000,
+  );
+  const said = (await after.store.sessions({ limit: 10, offset: 0 })).rows.map(({ key }) => key.split(":")[3]);
+  expect(new Set(said)).toEqual(new Set([gone.id, kept.id]));
+});
+
+describe("what is no job", () => {
+  const fine = { name: "x", schedule: hourly, payload: say("x") };
+  test.each([
+    ["an agent that is none", { agentId: "nobody" }, "CLOISTER_AGENT_UNKNOWN", /nobody/],
+    [
+      "a time that is over",
+      { schedule: { kind: "at", at: "2020-01-01T00:00:00Z" } },
+      "CLOISTER_REQUEST_INVALID",
+      /over/,
+    ],
+    ["an expression that says nothing", { schedule: { kind: "cron", expr: "x" } }, "CLOISTER_REQUEST_INVALID", /"x"/],
+    ["words for the main session", { sessionTarget: "main" }, "CLOISTER_REQUEST_INVALID", /systemEvent/],
+    ["a session of another agent", { sessionTarget: "session:agent:raul:main" }, "CLOISTER_REQUEST_INVALID", /raul/],
+    ["the current session of nobody", { sessionTarget: "current" }, "CLOISTER_REQUEST_INVALID", /sessionKey/],
+    ["a heartbeat", { wakeMode: "next-heartbeat" }, "CLOISTER_REQUEST_INVALID", /heartbeat/],
+    ["a webhook", { delivery: { mode: "webhook", to: "http://x" } }, "CLOISTER_REQUEST_INVALID", /not built/],
+    ["an answer to nobody", { delivery: { mode: "announce", channel: "webhook" } }, "CLOISTER_REQUEST_INVALID", /to/],
+    [
+      "an account that sends nothing",
+      { delivery: { mode: "announce", channel: "webhook", to: "direct:a" } },
+      "CLOISTER_REQUEST_INVALID",
+      /no answers leave/,
+    ],
+  ])("%s is refused, and nothing is kept", async (_what, changes, code, named) => {
+    const gateway = await openGateway([
+      { id: "main", module: "echo" },
+      { id: "raul", module: "echo" },
+    ]);
+    await expect(call(gateway, "cron.add", { ...fine, ...changes })).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(named),
+    });
+    expect((await call(gateway, "cron.list")).total).toBe(0);
+  });
+
+  test("more than an agent may have", async () => {
+    const gateway = await openGateway([{ id: "main", module: "echo" }]);
+    const row = await call(gateway, "cron.add", { ...fine, enabled: false });
+    const { rows } = await gateway.store.timers({ id: row.id, limit: 1 });
+    const [first] = rows;
+    if (first === undefined) throw new Error("the job is not kept");
+    for (let at = 1; at < limits.timersPerAgentMax; at++) await gateway.store.schedule({ ...first, id: `j-${at}` });
+    await expect(call(gateway, "cron.add", fine)).rejects.toMatchObject({ code: "CLOISTER_MAILBOX_FULL" });
+  });
+});
