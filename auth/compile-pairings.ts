@@ -4,13 +4,17 @@
  */
 import { type CallerRow, grantVerbs, type Verb } from "../runtime/kernel/envelope.ts";
 import { matchesPattern, type Pairing, type StandingPairings } from "../runtime/kernel/pairings.ts";
-import { tools } from "./tool-names.ts";
+import { configTool, tools } from "./tool-names.ts";
 import { judgePair, type OperatorGrant, pairVerbs, type Policy, type SessionVerb } from "./policy.ts";
 
 /** One list each for the rows of all agents. */
 const scheduleVerbs: readonly Verb[] = ["schedule"];
 /** With the right to ask models; which ones is the config's matter (`runtime/broker`). */
-const toolVerbs: readonly Verb[] = ["model", ...tools.map((tool) => `tool:${tool}` as const)];
+const toolVerbs: readonly Verb[] = [
+  "model",
+  ...tools.filter((tool) => tool !== configTool).map((tool) => `tool:${tool}` as const),
+];
+const proposalVerbs: readonly Verb[] = [`tool:${configTool}`];
 
 /** The rows that the config gives, agent by agent; those of operators are in `grantPairings`. */
 export function compilePairings(policy: Policy, isAgent: (agentId: string) => boolean): StandingPairings {
@@ -32,7 +36,7 @@ export function compilePairings(policy: Policy, isAgent: (agentId: string) => bo
  * The ids that `compileAgent` gives; agents' ids have letters, digits, `_` and `-`. An id says what its row allows: the row that a
  * stored envelope names is never another one after the config has changed.
  */
-const standingId = /^config:(?:tools|schedule|a2a|grant):([\w-]+)(?:>|$)/u;
+const standingId = /^config:(?:tools|schedule|propose|a2a|grant):([\w-]+)(?:>|$)/u;
 
 /** Webhooks have one token, and so one set of rights. */
 export const hookSubject = "hook";
@@ -110,9 +114,18 @@ function compileAgent(policy: Policy, agentId: string): Pairing[] {
       const id = `config:grant:${agentId}>${to}:${verbs.join("+")}`;
       return { id, subject, object: `agent:${to}`, verbs, origin: "config" };
     });
+  const mayPropose = policy.proposers?.some((pattern) => matchesPattern(pattern, agentId)) === true;
+  const proposals: Pairing = {
+    id: `config:propose:${agentId}`,
+    subject,
+    object: "gateway",
+    verbs: proposalVerbs,
+    origin: "config",
+  };
   return [
     held,
     timers,
+    ...(mayPropose ? [proposals] : []),
     ...siblings.map(
       (pattern): Pairing => ({
         id: `config:a2a:${agentId}>${pattern}`,

@@ -38,6 +38,8 @@ export interface Policy {
   };
   /** Agents that webhooks may reach, as ids or `*` patterns. Absent: none. */
   readonly hooks?: readonly string[];
+  /** Agents that may propose changes of the configuration, as ids or `*` patterns. Absent: none. */
+  readonly proposers?: readonly string[];
   /** Those in force now, whatever `agentToAgent.enabled` says. Absent: none. */
   readonly operator?: readonly OperatorGrant[];
   /** `spawned`: a sandboxed session reaches only what it spawned. */

@@ -4,6 +4,7 @@ import { expandTools, isNamed, tools } from "./tool-names.ts";
 /** Whatever its requester may do: a sub-agent answers its requester, and speaks to nobody else. */
 export const neverForSubagents: readonly string[] = [
   "gateway",
+  "config_propose",
   "agents_list",
   "session_status",
   "cron",

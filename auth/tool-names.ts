@@ -21,8 +21,11 @@ export const sessionTools = [
 /** Tools that the tools' thread runs (`runtime/tools`). */
 export const hostTools = ["read", "write", "edit", "apply_patch", "ls"] as const;
 
+/** For the agents that `tools.config.propose` names, and for no sub-agent. */
+export const configTool = "config_propose";
+
 /** Every tool that there is; each is a verb of its own. */
-export const tools = [...sessionTools, ...hostTools] as const;
+export const tools = [...sessionTools, ...hostTools, configTool] as const;
 
 const aliases: Readonly<Record<string, string>> = { bash: "exec", "apply-patch": "apply_patch" };
 

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import type { AddOptions } from "./commands/agents-edit.ts";
 import type { ChangeOptions, JsonOption } from "./commands/config-edit.ts";
+import type { ApplyOptions, ProposalsOptions } from "./commands/config-proposals.ts";
 import type { ValidateOptions } from "./commands/config.ts";
 import { collect } from "./options.ts";
 import type { Shell } from "./shell.ts";
@@ -84,6 +85,45 @@ export function addConfig({ program, context, exit }: Shell): void {
     .action(async (options: JsonOption) => {
       const { runConfigRestore } = await import("./commands/config-edit.ts");
       exit(await runConfigRestore(context(), options));
+    });
+  addProposals(config, { context, exit });
+}
+
+function addProposals(config: Command, { context, exit }: Pick<Shell, "context" | "exit">): void {
+  const proposals = config.command("proposals").description("changes that agents propose and that wait for a decision");
+  proposals
+    .command("list", { isDefault: true })
+    .description("list what waits, oldest first (the default)")
+    .option("--json", "print JSON")
+    .action(async (options: ProposalsOptions) => {
+      const { runProposalsList } = await import("./commands/config-proposals.ts");
+      exit(await runProposalsList(context(), options));
+    });
+  proposals
+    .command("show <id>")
+    .description("what a proposal would change of the file as it is now, and what that does")
+    .option("--json", "print JSON")
+    .action(async (id: string, options: ProposalsOptions) => {
+      const { runProposalsShow } = await import("./commands/config-proposals.ts");
+      exit(await runProposalsShow(context(), id, options));
+    });
+  proposals
+    .command("apply <id>")
+    .description("show what a proposal would change; with --yes, write it")
+    .option("--yes", "apply what is shown")
+    .option("--force", "also when much of the file would be lost")
+    .option("--json", "print JSON")
+    .action(async (id: string, options: ApplyOptions) => {
+      const { runProposalsApply } = await import("./commands/config-proposals.ts");
+      exit(await runProposalsApply(context(), id, options));
+    });
+  proposals
+    .command("reject <id>")
+    .description("let a proposal go: nothing changes")
+    .option("--json", "print JSON")
+    .action(async (id: string, options: ProposalsOptions) => {
+      const { runProposalsReject } = await import("./commands/config-proposals.ts");
+      exit(await runProposalsReject(context(), id, options));
     });
 }
 

@@ -42,6 +42,9 @@ const own: Readonly<Record<string, string>> = {
   "completion bash": "completion bash",
   "gateway call": "gateway call sessions.list --params '{\"limit\": 5}'",
   "gateway run": "gateway run --port 18789",
+  "config proposals show": "config proposals show p-1a2b3c4d",
+  "config proposals apply": "config proposals apply p-1a2b3c4d --yes",
+  "config proposals reject": "config proposals reject p-1a2b3c4d",
   "grants explain": "grants explain main raul",
   "route explain": "route explain --channel webhook --peer direct:ana",
 };

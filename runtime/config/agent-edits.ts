@@ -90,6 +90,9 @@ function prune(value: Value, is: (other: unknown) => boolean): Value {
       },
     };
   }
+  const proposing = mapOf(mapOf(next["tools"])["config"]);
+  if (Array.isArray(proposing["propose"]))
+    next["tools"] = { ...mapOf(next["tools"]), config: { ...proposing, propose: without(proposing["propose"]) } };
   const hooks = mapOf(next["hooks"]);
   if (Array.isArray(hooks["allowedAgentIds"]))
     next["hooks"] = { ...hooks, allowedAgentIds: without(hooks["allowedAgentIds"]) };

@@ -56,7 +56,7 @@ function lintIds(agents: readonly NamedAgent[]): ConfigWarning[] {
 }
 
 function lintAgentToAgent(agents: readonly NamedAgent[], { config }: Draft): ConfigWarning[] {
-  const { agentToAgent, sessions } = config.tools;
+  const { agentToAgent, config: proposing, sessions } = config.tools;
   const at = ["tools", "agentToAgent", "allow"];
   const lintPattern = (pattern: string, where: readonly (string | number)[]): ConfigWarning[] =>
     agents.some(({ id }) => matchesPattern(id, pattern))
@@ -70,6 +70,7 @@ function lintAgentToAgent(agents: readonly NamedAgent[], { config }: Draft): Con
         ];
   const grantsAt = ["tools", "agentToAgent", "grants"];
   const unknown = [
+    ...proposing.propose.flatMap((pattern, index) => lintPattern(pattern, ["tools", "config", "propose", index])),
     ...agentToAgent.allow.flatMap((pattern, index) => lintPattern(pattern, [...at, index])),
     ...agentToAgent.grants.flatMap(({ from, to }, index) => [
       ...lintPattern(from, [...grantsAt, index, "from"]),

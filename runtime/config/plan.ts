@@ -178,6 +178,7 @@ const rules: Rule = {
     commands: live("commands"),
     channelDefaults: live("channels"),
     agentToAgent: live("tools.agentToAgent"),
+    configProposers: live("tools.config"),
     loops: live("tools.loopDetection"),
     visibility: live("tools.sessions"),
     sessionToolsVisibility: live("agents.defaults.sandbox"),

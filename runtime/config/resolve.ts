@@ -74,6 +74,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       })),
       requests: config.tools.agentToAgent.requests,
     },
+    configProposers: config.tools.config.propose.map(normalizePattern),
     loops: resolveLoops(config.tools.loopDetection),
     visibility: config.tools.sessions.visibility,
     sessionToolsVisibility: config.agents.defaults.sandbox.sessionToolsVisibility,

@@ -164,6 +164,8 @@ export interface ResolvedConfig {
   /** Channel → the account that is meant where none is named. Source: behaviour §2.4. */
   readonly channelDefaults: Readonly<Record<string, string>>;
   readonly agentToAgent: Policy["agentToAgent"];
+  /** Agents that may propose changes of the configuration, as ids or `*` patterns. */
+  readonly configProposers: readonly string[];
   /** Absent detection: bounds that nothing reaches (`runtime/kernel/loops.ts`). */
   readonly loops: { readonly sameFailuresMax: number; readonly sameSessionMax: number };
   readonly visibility: Visibility;

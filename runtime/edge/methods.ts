@@ -8,7 +8,9 @@ import { auditLogs } from "../kernel/audit-types.ts";
 import { fates, grantVerbs } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Scope } from "../../auth/scopes.ts";
+import { configMethods } from "./config-rows.ts";
 import { cronMethods } from "./cron-methods.ts";
+import { id } from "./param-forms.ts";
 
 export interface Method {
   readonly scope: Scope;
@@ -18,7 +20,6 @@ export interface Method {
 }
 
 const key = z.string().trim().min(1).max(1_024);
-const id = z.string().trim().min(1).max(256);
 const message = z
   .string()
   .max(limits.bodyCharsMax)
@@ -43,28 +44,6 @@ const senderCode = { code: id, channel: id.exactOptional(), accountId: id.exactO
 const callerAgents = z.array(id).min(1).max(limits.callerAgentsMax);
 const peer = z.object({ kind: z.enum(["direct", "group", "channel"]), id });
 
-const configText = z.string().max(limits.configBytesMax);
-const configPath = z.array(z.union([z.string().max(1_024), z.int().min(0)])).max(limits.configNestingMax);
-const writing = { baseHash: id.exactOptional(), force: z.boolean().exactOptional() };
-/** Clients of the peer send more: notes and delays, which have no meaning here. */
-const wholeConfig = z.object({ raw: configText, ...writing });
-/** Places of the file, and what is to stand there. A path of no parts is the whole file. */
-const places = {
-  set: z
-    .array(z.object({ path: configPath, value: z.unknown() }))
-    .max(1_000)
-    .exactOptional(),
-  unset: z.array(configPath).max(1_000).exactOptional(),
-};
-const agentText = z.string().trim().min(1).max(limits.pathCharsMax);
-const agentFields = {
-  workspace: agentText.exactOptional(),
-  model: agentText.exactOptional(),
-  emoji: agentText.exactOptional(),
-  avatar: agentText.exactOptional(),
-  theme: agentText.exactOptional(),
-};
-
 export const methods = {
   health: { scope: "operator.read", params: z.object({}) },
   status: { scope: "operator.read", params: z.object({}) },
@@ -79,52 +58,7 @@ export const methods = {
       maxBytes: z.int().min(1).max(limits.logTailBytesMax).exactOptional(),
     }),
   },
-  "config.get": { scope: "operator.read", params: z.object({}) },
-  "config.schema.lookup": { scope: "operator.read", params: z.object({ path: z.string().max(1_024) }) },
-  /** What `config.patch` would do: a change is checked and shown, and nothing is written. */
-  "config.check": { scope: "operator.admin", params: z.object(places) },
-  "config.set": { scope: "operator.admin", params: wholeConfig },
-  "config.apply": { scope: "operator.admin", params: wholeConfig },
-  "config.patch": {
-    scope: "operator.admin",
-    /** `raw`: a merge patch as JSON5; `set` and `unset` are ours. */
-    params: z
-      .object({
-        raw: configText.exactOptional(),
-        replacePaths: z.array(z.string().max(1_024)).max(100).exactOptional(),
-        ...places,
-        ...writing,
-      })
-      .refine(
-        ({ raw, set, unset }) => (raw === undefined) !== (set === undefined && unset === undefined),
-        "expected raw, or set and unset",
-      ),
-  },
-  "agents.create": {
-    scope: "operator.admin",
-    params: z.object({
-      /** The id follows from the name where none is given. */
-      name: agentText,
-      id: id.exactOptional(),
-      agentDir: agentText.exactOptional(),
-      module: agentText.exactOptional(),
-      bind: z.array(id).max(100).exactOptional(),
-      ...agentFields,
-    }),
-  },
-  "agents.update": {
-    scope: "operator.admin",
-    params: z.object({
-      agentId: id,
-      name: agentText.exactOptional(),
-      module: agentText.exactOptional(),
-      ...agentFields,
-    }),
-  },
-  "agents.delete": {
-    scope: "operator.admin",
-    params: z.object({ agentId: id, deleteFiles: z.boolean().exactOptional() }),
-  },
+  ...configMethods,
   "lanes.list": { scope: "operator.read", params: z.object({}) },
   "agents.list": { scope: "operator.read", params: z.object({}) },
   "agents.unpark": { scope: "operator.admin", params: z.object({ agentId: id }) },
@@ -480,6 +414,7 @@ export const events = [
   "channels.pairing.resolved",
   "sessions.changed",
   "config.changed",
+  "config.proposals",
   "presence",
   "tick",
   "shutdown",

@@ -183,6 +183,11 @@ export const errorRegister = {
     retry: "after-change",
     http: 409,
   },
+  CLOISTER_CONFIG_PROPOSAL_UNKNOWN: {
+    summary: "No proposed change of the configuration that waits has this id (any more).",
+    retry: "never",
+    http: 404,
+  },
   CLOISTER_DEVICE_UNKNOWN: { summary: "No approved device has this id.", retry: "never", http: 404 },
   CLOISTER_DEVICE_REQUEST_UNKNOWN: {
     summary: "No request of a device that waits has this id (any more).",

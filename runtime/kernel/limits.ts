@@ -704,6 +704,16 @@ export const limits = {
   /** Places of a change of the configuration that are shown, and characters of each side: more than a person reads before a decision. */
   configChangesShownMax: 200,
   configChangeCharsMax: 2_000,
+  /** Changes of the configuration that agents propose and nobody has decided: of one agent, and in all, so that one cannot crowd out others. */
+  configProposalsPerAgentMax: 8,
+  configProposalsMax: 64,
+  /** Keys of one proposal in each of its two lists, characters of a key, of all it says, and of its reason: a person reads all of it. */
+  configProposalKeysMax: 50,
+  configProposalKeyCharsMax: 256,
+  configProposalCharsMax: 16_384,
+  configProposalReasonCharsMax: 1_000,
+  /** Nobody has decided a proposal for so long: it goes. Within a week somebody has looked at the page. */
+  configProposalAgeMs: 7 * 24 * 3_600_000,
   /** Changes of the configuration by one client in `configWritesMs`, of each kind. Source: behaviour §1.2. */
   configWritesMax: 30,
   configWritesMs: 60_000,

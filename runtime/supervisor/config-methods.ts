@@ -25,6 +25,7 @@ import { limits } from "../kernel/limits.ts";
 import { agentIdOfName } from "../routing/index.ts";
 import { checkChange } from "./config-check.ts";
 import type { Applied, ConfigDesk, ReadsConfig, Written } from "./config-desk.ts";
+import type { ConfigProposals } from "./config-proposals.ts";
 import type { Logger } from "./driver.ts";
 import type { Grants } from "./grants.ts";
 import type { LiveConfig } from "./live-config.ts";
@@ -36,6 +37,7 @@ export interface ConfigMethodsDeps {
   readonly live: LiveConfig;
   readonly read: ReadsConfig;
   readonly grants: Pick<Grants, "live" | "revoke">;
+  readonly proposals: ConfigProposals;
   readonly nowMs: () => number;
   readonly log: Logger;
 }
@@ -44,6 +46,10 @@ type Names =
   | "config.get"
   | "config.schema.lookup"
   | "config.check"
+  | "config.proposals"
+  | "config.proposals.show"
+  | "config.proposals.apply"
+  | "config.proposals.reject"
   | "config.set"
   | "config.apply"
   | "config.patch"
@@ -52,7 +58,7 @@ type Names =
   | "agents.delete";
 
 export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
-  const { desk, live, nowMs, log } = deps;
+  const { desk, live, proposals, nowMs, log } = deps;
   const admit = makeWriteGuard(nowMs);
 
   const write = async (
@@ -118,6 +124,16 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
     "config.get": get,
     "config.schema.lookup": ({ path: key }) => lookUpKey(key),
     "config.check": (edits) => checkChange(deps, { edit: (value) => applyEdits(value, edits) }),
+    "config.proposals": async () => ({ ts: nowMs(), proposals: await proposals.list() }),
+    "config.proposals.show": ({ id }) => proposals.show(id),
+    "config.proposals.apply": async ({ id, hash, force = false }, client) => {
+      admit(client, "config.proposals.apply");
+      return { id, ...describe(await proposals.apply(id, { hash, force, by: client.clientId })) };
+    },
+    "config.proposals.reject": async ({ id }, client) => {
+      await proposals.reject(id, client.clientId);
+      return { ok: true, id };
+    },
     "config.set": replace("config.set"),
     "config.apply": replace("config.apply"),
     "config.patch": ({ raw, replacePaths = [], set, unset, ...asked }, client) => {

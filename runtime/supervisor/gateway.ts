@@ -3,6 +3,7 @@
  * working directory, signals) is in `run-gateway.ts`.
  */
 import { randomUUID } from "node:crypto";
+import { configTool } from "../../auth/tool-names.ts";
 import { toRefusal } from "../kernel/errors.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { mainSessionKey } from "../routing/index.ts";
@@ -16,6 +17,7 @@ import type { Deliver } from "./answers.ts";
 import { makeCronDesk } from "./cron-desk.ts";
 import { makeTargets } from "./method-targets.ts";
 import { makeConfigMethods } from "./config-methods.ts";
+import { makeConfigProposals } from "./config-proposals.ts";
 import { makeConfigDesk } from "./config-desk.ts";
 import { type Driver, makeDriver } from "./driver.ts";
 import { makeExchanges } from "./exchanges.ts";
@@ -51,7 +53,8 @@ import { makeSessionCare } from "./session-care.ts";
 import { makeHostTools } from "./tools/host-tools.ts";
 import { makeSessionTools } from "./tools/index.ts";
 import { makeSubagents } from "./subagents.ts";
-import { isRepeatable, runTool } from "./tools/table.ts";
+import { makeConfigPropose } from "./tools/config-propose.ts";
+import { isRepeatable, runTool, type ToolTable } from "./tools/table.ts";
 import { makeToolDesk } from "./tools/tool-desk.ts";
 import { makeToolMethods } from "./tools/tool-methods.ts";
 import { makeThreadBindings } from "./thread-bindings.ts";
@@ -231,7 +234,11 @@ export function makeGateway(parts: GatewayParts): Gateway {
     newId,
     nowMs,
   });
-  const tools = { ...sessionTools, ...hostTools.tools };
+  const tools: ToolTable = {
+    ...sessionTools,
+    ...hostTools.tools,
+    [configTool]: makeConfigPropose({ propose: (asked) => proposals.propose(asked) }),
+  };
   const commands = makeCommands({
     config,
     agents,
@@ -348,6 +355,16 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
+  const proposals = makeConfigProposals({
+    live,
+    read: parts.configFile.read,
+    desk: configDesk,
+    store,
+    publish,
+    newId: () => `p-${randomUUID().slice(0, 8)}`,
+    nowMs,
+    log,
+  });
   const views = makeGatewayViews({
     configStatus: () => configDesk.status(),
     config,
@@ -364,7 +381,15 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const rpc = makeOperatorMethods({
     cron,
     toolMethods: makeToolMethods({ config, agents, desk: toolDesk, kernel: () => driver.kernel }),
-    configMethods: makeConfigMethods({ desk: configDesk, live, read: parts.configFile.read, grants, nowMs, log }),
+    configMethods: makeConfigMethods({
+      desk: configDesk,
+      live,
+      read: parts.configFile.read,
+      grants,
+      proposals,
+      nowMs,
+      log,
+    }),
     isAgent,
     devices,
     nodes,

@@ -16,6 +16,9 @@ export function makeLivePolicy(config: ResolvedConfig, granted: () => readonly O
     get hooks() {
       return config.hooks.enabled ? (config.hooks.allowedAgentIds ?? ["*"]) : [];
     },
+    get proposers() {
+      return config.configProposers;
+    },
     get operator() {
       return granted();
     },

@@ -1,5 +1,5 @@
 /** Rights, routes, configuration and log on the page, by keyboard, in a real browser against the real program with fifty agents. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -12,21 +12,37 @@ const slow = { timeout: 20_000 };
 const secret = "the-token-of-the-door";
 const configFile = (): string => path.join(program.stateDir, "cloister.json");
 
+const proposer = `
+import { defineActor } from "cloister";
+export default defineActor({
+  async message(ctx, message) {
+    ctx.reply(JSON.stringify(await ctx.tools.call("config_propose", JSON.parse(message.text))));
+  },
+});
+`;
+
 let program: Program;
 let page: Page;
 
 beforeAll(async () => {
-  const list = Array.from({ length: 50 }, (_, n) => ({ id: `a${String(n).padStart(2, "0")}`, module: "echo" }));
+  const list = Array.from({ length: 50 }, (_, n) => ({
+    id: `a${String(n).padStart(2, "0")}`,
+    module: n === 9 ? "./proposer.ts" : "echo",
+  }));
   const stateDir = makeStateDir({
     agents: { list },
     gateway: { auth: { token: secret } },
-    tools: { agentToAgent: { enabled: true, grants: [{ from: "a00", to: "a01", verbs: ["send", "list"] }] } },
+    tools: {
+      config: { propose: ["a09"] },
+      agentToAgent: { enabled: true, grants: [{ from: "a00", to: "a01", verbs: ["send", "list"] }] },
+    },
     bindings: [
       { agentId: "a07", match: { channel: "webhook", accountId: "*", peer: { kind: "group", id: "family" } } },
       { agentId: "a08", match: { channel: "webhook", accountId: "*" } },
     ],
     channels: { webhook: { accounts: { home: { token: "home-token" } } } },
   });
+  writeFileSync(path.join(stateDir, "proposer.ts"), proposer);
   program = await startProgram(stateDir);
   page = await openPage(program.pageUrl, { viewport: { width: 1440, height: 900 } });
   await page.getByTestId("composer").waitFor();
@@ -69,7 +85,6 @@ test("who may message whom is a grid for the keyboard, and a cell is explained b
   expect(await reason("history").textContent()).toMatch(
     /refused.*The line that would allow it: add "history" to tools\.agentToAgent\.grants\[0\]\.verbs.*cloister grants add a00 a01 history/,
   );
-  await expectNoFaults();
 
   await press("Control+End");
   expect(await focused()).toBe("a49, itself");
@@ -87,6 +102,7 @@ test("who may message whom is a grid for the keyboard, and a cell is explained b
   await expect.poll(() => grid.locator('td[data-verbs="all"]').count(), slow).toBe(1);
   await page.getByTestId("rights-filter").fill("a0");
   await expect.poll(() => grid.locator("td[data-at]").count(), slow).toBe(100);
+  await expectNoFaults();
 });
 
 test("the route tester says the agent, the session and the tiers, as the command line does", async () => {
@@ -159,6 +175,31 @@ test("the configuration is checked while it is typed, shown as a difference, and
   await expect.poll(() => page.getByTestId("config-key-facts").textContent(), slow).toMatch(/choice: off, operator/);
 });
 
+test("what an agent proposes is shown with what it would change, and applied or rejected by one press", async () => {
+  const propose = async (reason: string, value: string): Promise<void> => {
+    const asked = JSON.stringify({ reason, set: [{ key: "agents.list[id=a10].name", value }] });
+    expect((await runCommand(program.stateDir, ["send", "--agent", "a09", asked])).stdout).toContain('"valid":true');
+  };
+  await propose("it has a name", "Ten");
+  const proposal = page.getByTestId("proposal");
+  await expect.poll(() => proposal.count(), slow).toBe(1);
+  await expect
+    .poll(() => proposal.textContent(), slow)
+    .toMatch(/a09 proposes.*it has a name.*agents\.list\[10\]\.name.*\+ "Ten"/);
+  expect(await page.getByTestId("access-count").textContent()).toBe("1 waits for an approval");
+  await expectNoFaults();
+  await page.getByTestId("proposal-apply").focus();
+  await press("Enter");
+  await expect.poll(() => proposal.count(), slow).toBe(0);
+  expect(readFileSync(configFile(), "utf8")).toContain('"Ten"');
+  await propose("another one", "Twelve");
+  await expect.poll(() => page.getByTestId("proposals").textContent(), slow).toMatch(/- "Ten".*\+ "Twelve"/);
+  await page.getByTestId("proposal-reject").focus();
+  await press("Enter");
+  await expect.poll(() => proposal.count(), slow).toBe(0);
+  expect(readFileSync(configFile(), "utf8")).not.toContain("Twelve");
+});
+
 test("the log is followed, from a level on and with a text in it", async () => {
   await goTo("log");
   const lines = page.getByTestId("log-line");
@@ -186,6 +227,8 @@ test("on a small screen nothing is wider than the screen", async () => {
   await small.getByTestId("composer").waitFor();
   await small.getByTestId("place-rights").click();
   await small.getByTestId("matrix").waitFor();
+  await small.getByTestId("rights-filter").fill("a0");
+  await expect.poll(() => small.locator("td[data-at]").count(), slow).toBe(100);
   expect(await small.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider").toBe(true);
   expect(await seriousFaults(small)).toEqual([]);
   await small.close();

@@ -94,7 +94,13 @@ export const rooms: readonly Room[] = [
   {
     name: "edge-protocol",
     layer: 1,
-    places: ["runtime/edge/port.ts", "runtime/edge/methods.ts", "runtime/edge/cron-methods.ts"],
+    places: [
+      "runtime/edge/port.ts",
+      "runtime/edge/methods.ts",
+      "runtime/edge/config-rows.ts",
+      "runtime/edge/cron-methods.ts",
+      "runtime/edge/param-forms.ts",
+    ],
     why: "What crosses between the edge's thread and the kernel's, and the methods that clients may call.",
     also: [
       { room: "channel-port", typeOnly: true, why: "messages of channels pass through the edge" },

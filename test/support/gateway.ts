@@ -98,6 +98,7 @@ export function makeConfig(
     commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
     channelDefaults: {},
     agentToAgent: { enabled: false, allow: [] },
+    configProposers: [],
     loops: { sameFailuresMax: limits.sameFailuresDefault, sameSessionMax: limits.sameSessionDefault },
     visibility: "tree",
     sessionToolsVisibility: "spawned",

@@ -40,6 +40,7 @@ import { type AccessActions, openAccess } from "./access.ts";
 import { type AuditActions, openAudit } from "./audit.ts";
 import { type ConfigDesk, openConfig } from "./desks/config.ts";
 import type { Place } from "./desks/desk.ts";
+import { openProposals, type ProposalDesk } from "./desks/proposals.ts";
 import { type LogDesk, openLog } from "./desks/log.ts";
 import { openRights, type RightsDesk } from "./desks/rights.ts";
 import { openRoutes, type RouteDesk } from "./desks/routes.ts";
@@ -105,6 +106,7 @@ export interface Page {
   readonly routes: RouteDesk;
   readonly config: ConfigDesk;
   readonly log: LogDesk;
+  readonly proposals: ProposalDesk;
   /** The gateway's clock. */
   readonly nowMs: () => number;
 }
@@ -172,6 +174,9 @@ export function openPage(settings: PageSettings): Page {
     if (event === "grants.requests") void work.readRequests();
     if (/^(?:device|channels)\.pair/.test(event)) void access.read();
     if (event === "config.changed") readPlace();
+    // What a proposal would do follows from the file.
+    if (event === "config.proposals" || (event === "config.changed" && proposals.state.value.length > 0))
+      void proposals.read();
     // Runs and timers begin and end with turns, which these tell of.
     if (event === "agents" || event === "sessions.changed") work.readSoon();
     if (changed !== undefined) {
@@ -204,7 +209,14 @@ export function openPage(settings: PageSettings): Page {
     const recent = await flows;
     if (recent.ok) apply((now) => ({ ...now, flows: applyRecent(now.flows, parseFlows(recent.payload)) }));
     await subscribed;
-    const listsRead = [readSessions(), readDeadLetters(), work.readRequests(), work.read(), access.read()];
+    const listsRead = [
+      readSessions(),
+      readDeadLetters(),
+      work.readRequests(),
+      work.read(),
+      access.read(),
+      proposals.read(),
+    ];
     readPlace();
     await Promise.all([readHistory(state.value.choice?.sessionKey), ...listsRead]);
   };
@@ -333,6 +345,7 @@ export function openPage(settings: PageSettings): Page {
   const place = signal<Place>("chat");
   const rights = openRights(desk, () => state.value.agents.map(({ agentId }) => agentId));
   const config = openConfig(desk, timers);
+  const proposals = openProposals(desk, work);
 
   return {
     place,
@@ -342,6 +355,7 @@ export function openPage(settings: PageSettings): Page {
     rights,
     routes: openRoutes(desk),
     config,
+    proposals,
     log: openLog(desk, timers),
     state,
     view: viewOf(state),

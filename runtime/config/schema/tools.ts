@@ -117,6 +117,17 @@ export const tools = z
         })
         .prefault({}),
     ),
+    config: key(
+      "The configuration itself.",
+      z
+        .strictObject({
+          propose: key(
+            "Agents that may propose changes of it with `config_propose`, as ids or `*` patterns. An operator decides (`cloister config proposals`); no agent writes. Empty = nobody.",
+            z.array(agentId()).default([]),
+          ),
+        })
+        .prefault({}),
+    ),
     sessions: key(
       "Session tools.",
       z

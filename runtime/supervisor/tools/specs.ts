@@ -14,6 +14,7 @@ export const toolTexts: Readonly<Record<(typeof allTools)[number], string>> = {
   apply_patch: "Change several text files by one patch.",
   ls: "List a folder.",
   agents_list: "The agents that the caller may reach, and how.",
+  config_propose: "Propose a change of the gateway's configuration. An operator decides; nothing changes before.",
   session_status: "The state of one session.",
   sessions: "Label, archive, reset or delete a session, or end what runs in it.",
   sessions_history: "What was said in a session.",

@@ -1,5 +1,5 @@
 /** What an operator is told of the tools of a session: which it may call, and which rule took each other one. Source: needs A9.3, behaviour §7.2. */
-import { tools as allTools } from "../../../auth/tool-names.ts";
+import { configTool, tools as allTools } from "../../../auth/tool-names.ts";
 import type { Removal } from "../../../auth/tool-policy.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { failure } from "../../kernel/errors.ts";
@@ -62,7 +62,8 @@ export function makeToolMethods({
         },
         allTools.filter((tool) => held.includes(tool)),
       );
-      const kept = allTools.filter((tool) => !held.includes(tool));
+      // Who may propose is the config's matter, and no rule takes it.
+      const kept = allTools.filter((tool) => !held.includes(tool) && tool !== configTool);
       const notHeld: Removal = {
         rule: "not handed on to the run",
         key: "the rights of the requester",

@@ -56,6 +56,7 @@ export const twoAgents: ResolvedConfig = {
   commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
   channelDefaults: { webhook: "home", telegram: "biz" },
   agentToAgent: { enabled: true, allow: ["main", "raul"] },
+  configProposers: [],
   loops: { sameFailuresMax: 10, sameSessionMax: 8 },
   visibility: "all",
   sessionToolsVisibility: "spawned",

@@ -53,6 +53,8 @@ const answers: Readonly<Record<string, object>> = {
       bindings: [{ agentId: "main", match: { channel: "webhook" } }],
     },
   },
+  "config.proposals": { proposals: [] },
+  "config.proposals.show": { proposal: { id: "p-1" }, check: { valid: true, hash: "h" } },
   "channels.pairing.list": { requests: [], approved: [] },
   "agents.list": { agents: [{ agentId: "main", isDefault: true, mainSessionKey: "agent:main:main" }] },
 };
@@ -74,6 +76,7 @@ const words: Readonly<Record<string, readonly string[]>> = {
   "agents set-identity": ["--agent", "main", "--name", "M"],
   "config set": ["session.dmScope", "main"],
   "config patch": ["{}"],
+  "config proposals apply": ["p-1", "--yes"],
   "sessions label": ["agent:main:main", "a label"],
   "deadletters purge": ["--all"],
   "grants add": ["a", "b", "send"],

@@ -16,6 +16,7 @@ describe("what is not configured", () => {
       revision: expect.stringMatching(/^[0-9a-f]{16}$/),
       configPath: path.join(stateDir, "cloister.json"),
       configExists: false,
+      configProposers: [],
       stateDir,
       profile: undefined,
       agents: [

@@ -23,7 +23,7 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     /^node\.list$/,
     // Ours: what only looks.
     /^(?:lanes|timers|subagents|grants|deadletters|callers)\.(?:list|explain|requests|show|matrix)$/,
-    /^(?:gateway\.status|route\.explain|flow\.recent)$/,
+    /^(?:gateway\.status|route\.explain|flow\.recent|config\.proposals(?:\.show)?)$/,
   ],
   "operator.write": [
     /^(?:agent|agent\.wait|chat\.send|chat\.abort|send|wake|tools\.invoke|node\.invoke|runs\.stop)$/,

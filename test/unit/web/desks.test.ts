@@ -239,3 +239,74 @@ describe("the configuration", () => {
     expect(gateway.link.take("config.patch").params).toMatchObject({ force: true });
   });
 });
+
+describe("proposals of agents", () => {
+  const proposals = [
+    { id: "p-1", agentId: "main", reason: "faster", createdAtMs: 1 },
+    { id: "p-2", agentId: "raul", reason: "wrong", createdAtMs: 2 },
+  ];
+  const check = { hash: "h1", valid: true, issues: [], changes: [{ path: "a", before: "1", after: "2" }] };
+
+  it("are shown with what each would do, and applied against the text that they were shown against", async () => {
+    const { page, gateway, connect } = open();
+    await connect();
+    gateway.link.event("config.proposals", { total: 2 });
+    gateway.link.answer("config.proposals", { proposals });
+    await settled();
+    gateway.link.answer("config.proposals.show", { check });
+    gateway.link.refuse("config.proposals.show", { code: "NOT_FOUND", message: "gone" });
+    await settled();
+    expect(page.proposals.state.value).toMatchObject([
+      { id: "p-1", check: { changes: [{ after: "2" }] } },
+      { id: "p-2" },
+    ]);
+    const [first, second] = page.proposals.state.value;
+    if (first === undefined || second === undefined) throw new Error("two were answered");
+    page.proposals.apply(second);
+    expect(
+      gateway.link.sent.map(({ method }) => method),
+      "nobody has seen what it would do",
+    ).not.toContain("config.proposals.apply");
+    page.proposals.apply(first);
+    page.proposals.apply(first);
+    const applied = gateway.link.answer("config.proposals.apply", { status: "applied", restart: [] });
+    expect(applied.params).toEqual({ id: "p-1", hash: "h1" });
+    await settled();
+    gateway.link.answer("config.proposals", { proposals: [] });
+    await settled();
+    expect(gateway.link.sent.map(({ method }) => method)).not.toContain("config.proposals.apply");
+    expect(page.view.notice.value).toBe("Written and in force.");
+    expect(page.proposals.state.value).toEqual([]);
+  });
+
+  it("are judged anew when the configuration has changed, and let go when rejected", async () => {
+    const { page, gateway, connect } = open();
+    await connect();
+    gateway.link.event("config.changed", {});
+    expect(
+      gateway.link.sent.map(({ method }) => method),
+      "there are none",
+    ).not.toContain("config.proposals");
+    gateway.link.event("config.proposals", { total: 1 });
+    gateway.link.answer("config.proposals", { proposals: proposals.slice(0, 1) });
+    await settled();
+    gateway.link.answer("config.proposals.show", { check: { ...check, guarded: "much" } });
+    await settled();
+    gateway.link.event("config.changed", {});
+    gateway.link.answer("config.proposals", { proposals: proposals.slice(0, 1) });
+    await settled();
+    gateway.link.answer("config.proposals.show", { check: { ...check, hash: "h2", guarded: "much" } });
+    await settled();
+    const [proposal] = page.proposals.state.value;
+    if (proposal === undefined) throw new Error("one was answered");
+    page.proposals.apply(proposal);
+    const tried = gateway.link.refuse("config.proposals.apply", { code: "CONFIG_STALE", message: "changed" });
+    expect(tried.params).toEqual({ id: "p-1", hash: "h2", force: true });
+    await settled();
+    gateway.link.answer("config.proposals", { proposals: [] });
+    await settled();
+    expect(page.view.notice.value).toContain("changed");
+    page.proposals.reject("p-1");
+    expect(gateway.link.take("config.proposals.reject").params).toEqual({ id: "p-1" });
+  });
+});

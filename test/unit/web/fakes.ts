@@ -202,6 +202,7 @@ export function open(options: { readonly key?: string; readonly choice?: Choice 
       gateway.link.answer("timers.list", { timers: [], total: 0 });
       gateway.link.answer("device.pair.list", { pending: [], paired: [] });
       gateway.link.answer("channels.pairing.list", { requests: [], approved: [] });
+      gateway.link.answer("config.proposals", { proposals: [] });
       await settled();
     },
     shown: () =>

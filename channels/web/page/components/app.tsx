@@ -17,6 +17,7 @@ import { ConversationHead, Log } from "./conversation-view.tsx";
 import { FlowPanel } from "./flow-panel.tsx";
 import { Icon } from "./icons.tsx";
 import { LogView } from "./log-view.tsx";
+import { ProposalsPanel } from "./proposals-panel.tsx";
 import { RequestsPanel } from "./requests-panel.tsx";
 import { RightsView } from "./rights-view.tsx";
 import { RoutesView } from "./routes-view.tsx";
@@ -97,6 +98,7 @@ export function App({ page }: { readonly page: Page }) {
       >
         <CloseButton onClick={close} />
         <RequestsPanel page={page} />
+        <ProposalsPanel page={page} />
         <AccessPanel page={page} />
         <FlowPanel page={page} />
         <RunsPanel page={page} />

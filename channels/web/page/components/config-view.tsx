@@ -145,7 +145,7 @@ function verdictOf(state: ConfigState): string {
   return state.check.changes.length === 0 ? "Valid, and no different from the file." : "Valid.";
 }
 
-function Issues({ issues }: { readonly issues: readonly ConfigIssue[] }) {
+export function Issues({ issues }: { readonly issues: readonly ConfigIssue[] }) {
   if (issues.length === 0) return null;
   return (
     <ul class="list">
@@ -159,14 +159,15 @@ function Issues({ issues }: { readonly issues: readonly ConfigIssue[] }) {
   );
 }
 
-function Changes({ check }: { readonly check: ConfigCheck }) {
+/** Of the editor's text, and of a proposal. */
+export function Changes({ check }: { readonly check: ConfigCheck }) {
   const { changes, moreChanges, effects, guarded } = check;
   if (changes.length === 0) return null;
   return (
-    <section aria-labelledby="changes-title">
-      <h2 id="changes-title" class="panel-title">
+    <section aria-label="What would change">
+      <h3 class="panel-title">
         What would change <span class="count">{changes.length + moreChanges}</span>
-      </h2>
+      </h3>
       <ConfigDifferences changes={changes} />
       {moreChanges > 0 && <p class="empty">and {moreChanges} more</p>}
       <ul class="effects" data-testid="config-effects">
@@ -180,7 +181,7 @@ function Changes({ check }: { readonly check: ConfigCheck }) {
 }
 
 /** A side that is not there is left out; marks and words tell the sides apart, not the colour alone. */
-export function ConfigDifferences({ changes }: { readonly changes: readonly ConfigChange[] }) {
+function ConfigDifferences({ changes }: { readonly changes: readonly ConfigChange[] }) {
   return (
     <ul class="list">
       {changes.map(({ path, before, after, isHidden }) => (

@@ -19,7 +19,8 @@ export function TopBar({ page, drawer, onDrawer }: TopBarProps) {
   const openAsks = page.view.flows.value.open.length;
   const requests = page.view.requests.value.length;
   const { devices, senders } = page.view.access.value;
-  const waiting = page.view.isAdmin.value ? devices.length + senders.length : 0;
+  const proposals = page.proposals.state.value.length;
+  const waiting = page.view.isAdmin.value ? devices.length + senders.length + proposals : 0;
   return (
     <header class="top-bar">
       <button

@@ -208,7 +208,7 @@ function parseIssues(value: unknown): readonly ConfigIssue[] {
 }
 
 /** The answer of `config.check`. */
-function parseCheck(payload: unknown): ConfigCheck {
+export function parseCheck(payload: unknown): ConfigCheck {
   const fields = fieldsOf(payload);
   const guarded = text(fields["guarded"]);
   return {
@@ -258,7 +258,8 @@ function line(words: string, names: unknown): readonly string[] {
   return known.length === 0 ? [] : [`${words}: ${known.join(", ")}`];
 }
 
-function describeApplied(payload: unknown): string {
+/** What came of a write, as the gateway answers it. */
+export function describeApplied(payload: unknown): string {
   const { status, restart } = fieldsOf(payload);
   const keys = list(restart).flatMap((row) => text(fieldsOf(row)["key"]) ?? []);
   if (status === "restarting") return `Written. The gateway restarts for ${keys.join(", ")}.`;

@@ -1,0 +1,63 @@
+/**
+ * `config_propose`: a change of the configuration that an operator decides about. Nothing of the configuration is told to the agent but
+ * the keys that it names itself; it writes nothing.
+ */
+import { z } from "zod";
+import { limits } from "../../kernel/limits.ts";
+import type { ConfigProposals } from "../config-proposals.ts";
+import { defineTool, fault, type Tool } from "./table.ts";
+
+const key = z.string().trim().min(1).max(limits.configProposalKeyCharsMax);
+
+/** Not read beyond it: the main thread parses no long text. */
+const bodyCharsMax = limits.configProposalCharsMax + limits.configProposalReasonCharsMax;
+
+const params = z
+  .object({
+    reason: z
+      .string()
+      .trim()
+      .min(1)
+      .max(limits.configProposalReasonCharsMax)
+      .describe("Why, for the operator who decides."),
+    set: z
+      .array(z.object({ key, value: z.unknown().refine((value) => value !== undefined, "expected a value") }))
+      .max(limits.configProposalKeysMax)
+      .default([])
+      .describe("Keys such as agents.list[id=raul].name, with what is to stand there."),
+    unset: z.array(key).max(limits.configProposalKeysMax).default([]).describe("Keys that are to go."),
+  })
+  .refine(({ set, unset }) => set.length + unset.length > 0, "expected at least one key in set or unset");
+
+export function makeConfigPropose(proposals: Pick<ConfigProposals, "propose">): Tool {
+  const tool = defineTool("by-call", params, async (asked, { header, key: number }) => {
+    const { agentId, sessionKey, id: turn } = header;
+    const { id, check } = await proposals.propose({ ...asked, agentId, sessionKey, call: { turn, key: number } });
+    // What is wrong elsewhere in the file is not the agent's to know.
+    const named = check.issues.filter(({ path }) =>
+      isNamed(path, [...asked.set.map((one) => one.key), ...asked.unset]),
+    );
+    return {
+      status: "waiting",
+      proposalId: id,
+      valid: check.valid,
+      ...(check.valid ? {} : { issues: named.map(({ path, message }) => ({ path, message })) }),
+      note: "An operator decides; nothing has changed.",
+    };
+  });
+  // What is no session tool has its parameters in the body.
+  return {
+    ...tool,
+    run: async (call) =>
+      call.body.length > bodyCharsMax
+        ? fault("invalid", `${call.tool}: found ${call.body.length} characters, wanted at most ${bodyCharsMax}`)
+        : tool.run({ ...call, params: call.body }),
+  };
+}
+
+const plain = (text: string): string => text.replace(/\[[^\]]*\]/g, "[]");
+
+/** Items of a list stand by their id in the one and by their place in the other. */
+function isNamed(path: string, keys: readonly string[]): boolean {
+  return keys.some((one) => plain(path).startsWith(plain(one)) || plain(one).startsWith(plain(path)));
+}
