@@ -6,6 +6,7 @@ import { limits } from "../../runtime/kernel/limits.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 import type { ModelMessage } from "../../runtime/thread/model-port.ts";
 import {
+  assistantMessage,
   charsOf,
   chosenModel,
   type Conversation,
@@ -169,7 +170,7 @@ async function flushMemory(ctx: LoopContext, turn: Turn): Promise<void> {
       })
       .catch((error: unknown) => giveUp(ctx, error, "nothing was written down before the conversation is shortened"));
     if (answer === undefined || answer.toolCalls.length === 0) return;
-    messages.push({ role: "assistant", text: answer.text, toolCalls: answer.toolCalls });
+    messages.push(assistantMessage(answer));
     for (const call of answer.toolCalls) {
       const result = fileTools.has(call.name)
         ? await callTool(ctx, turn, call)

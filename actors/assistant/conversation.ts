@@ -11,7 +11,13 @@
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { StateSchema } from "../../runtime/thread/actor-port.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
-import type { ModelMessage, ModelRequest, ModelThinking, ModelUsage } from "../../runtime/thread/model-port.ts";
+import type {
+  ModelAnswer,
+  ModelMessage,
+  ModelRequest,
+  ModelThinking,
+  ModelUsage,
+} from "../../runtime/thread/model-port.ts";
 import { cutMiddle } from "./cut-text.ts";
 
 export interface Conversation {
@@ -53,6 +59,16 @@ export function userMessage(text: string): ModelMessage {
   return {
     role: "user",
     text: cutMiddle(text, limits.messageCharsShown, (left) => `\n[… ${left} characters are left out …]\n`),
+  };
+}
+
+/** An answer as the conversation keeps it, with what the model has to get back: some go on after a tool only with their own thoughts. */
+export function assistantMessage({ text, toolCalls, carry }: ModelAnswer): ModelMessage {
+  return {
+    role: "assistant",
+    text,
+    ...(toolCalls.length === 0 ? {} : { toolCalls }),
+    ...(carry === undefined ? {} : { carry }),
   };
 }
 

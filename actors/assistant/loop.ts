@@ -14,7 +14,7 @@ import { isCoded } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { ModelAnswer, ModelToolCall } from "../../runtime/thread/model-port.ts";
 import { compact, isTooLong } from "./compaction.ts";
-import { chosenModel, noteUsage, userMessage } from "./conversation.ts";
+import { assistantMessage, chosenModel, noteUsage, userMessage } from "./conversation.ts";
 import { heardText } from "./input.ts";
 import { internalContext } from "./internal-context.ts";
 import { shownMessages } from "./pruning.ts";
@@ -57,10 +57,8 @@ async function ask(ctx: LoopContext, turn: Turn, gate: StreamGate): Promise<Mode
   if (isTooLong(state, turn.settings)) await compact(ctx, turn, "before");
   const answer = await generateFitting(ctx, turn, gate);
   noteUsage(state, answer.usage);
-  const { text, toolCalls } = answer;
   // A provider takes no message without content.
-  if (text !== "" || toolCalls.length > 0)
-    state.messages.push({ role: "assistant", text, ...(toolCalls.length === 0 ? {} : { toolCalls }) });
+  if (answer.text !== "" || answer.toolCalls.length > 0) state.messages.push(assistantMessage(answer));
   return answer;
 }
 

@@ -63,6 +63,26 @@ describe("a turn of the assistant", () => {
     expect(session.requests[1]?.messages.map(({ text }) => text)).toEqual(["I am Ana", "Hello Ana.", "who am I?"]);
   });
 
+  it("gives the model back what its answer carries, with the calls and in later turns", async () => {
+    const session = openAssistant({
+      tools: ["read"],
+      model: inOrder(
+        { toolCalls: [call("1", "read")], carry: "signed thoughts" },
+        { text: "Read.", carry: "more of them" },
+        { text: "Yes." },
+      ),
+    });
+    await session.say("read it");
+    const called = { role: "assistant", text: "", toolCalls: [call("1", "read")], carry: "signed thoughts" };
+    expect(session.requests[1]?.messages[1]).toEqual(called);
+    await session.say("and now?");
+    expect(session.requests[2]?.messages.slice(1, 4)).toEqual([
+      called,
+      expect.objectContaining({ role: "tool" }),
+      { role: "assistant", text: "Read.", carry: "more of them" },
+    ]);
+  });
+
   it("calls no tool that the turn does not have, and says so to the model", async () => {
     const session = openAssistant({
       tools: ["read"],
