@@ -66,7 +66,8 @@ async function tryWay<W extends Way, T>({ once, clock, signal }: Tries<W, T>, wa
       firstFailureMs ??= nowMs;
       const pauseMs = pauseAfter(error, failures, clock.random());
       if (error.kind === "rate-limit") {
-        if (++limited >= limits.modelTriesMax || pauseMs > limits.modelPauseMsMax) throw error;
+        // The wish of the provider counts here; a pause of our own is never too long.
+        if (++limited >= limits.modelTriesMax || (error.retryAfterMs ?? 0) > limits.modelPauseMsMax) throw error;
       } else if (error.kind === "transient" || error.kind === "output") {
         const isInTime = nowMs + pauseMs - firstFailureMs <= limits.modelTransientMs;
         if (retries++ >= limits.modelRetriesMax || !isInTime) throw error;

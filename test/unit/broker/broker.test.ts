@@ -83,6 +83,16 @@ describe("tries", () => {
     expect(tried).toHaveLength(7);
   });
 
+  it("of a rate limit are ten, also when the longest pause has its random part", async () => {
+    const { pauses, tried } = await run(() => new ProviderFailure("rate-limit", "x", 60_000));
+    expect(tried).toHaveLength(10);
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(60_000);
+    expect(Math.max(...pauses)).toBe(63_000);
+    expect((await run(() => new ProviderFailure("rate-limit", "x"))).pauses).toEqual([
+      1_050, 2_100, 4_200, 8_400, 16_800, 33_600, 63_000, 63_000, 63_000,
+    ]);
+  });
+
   it("are eight further ones at the most, however short the pauses of a provider that is asked quickly", async () => {
     const kinds = ["rate-limit", "transient"] as const;
     const { tried } = await run((at) => new ProviderFailure(kinds[at % 2] ?? "transient", "x"));
