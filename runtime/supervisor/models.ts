@@ -8,10 +8,9 @@ import { failure, isCoded, toRefusal } from "../kernel/errors.ts";
 import type { ModelCall, ModelEnd } from "../kernel/model-call.ts";
 import { stoppedRefusal } from "../kernel/posts.ts";
 
-/** The thread as this side sees it. `isLost`: it ended; the next call starts another. */
+/** The thread as this side sees it. Calls of one that ended reject with `CLOISTER_THREAD_LOST`. */
 export interface BrokerThread {
   readonly remote: BrokerForKernel;
-  readonly isLost: () => boolean;
   readonly stop: () => Promise<void>;
 }
 
@@ -36,6 +35,8 @@ export interface Models {
 interface Open {
   readonly call: ModelCall;
   isEnded: boolean;
+  /** Pieces of its text were told: a broker that takes the call over tells none, since those cannot be taken back. */
+  hasTold: boolean;
 }
 
 export function makeModels({ kernel, settings, start, nowMs }: ModelsDeps): Models {
@@ -48,26 +49,41 @@ export function makeModels({ kernel, settings, start, nowMs }: ModelsDeps): Mode
 
   const onText = (id: number, text: string): void => {
     const found = open.get(id);
-    if (found?.isEnded === false) kernel().modelText(found.call, text);
+    if (found?.isEnded !== false) return;
+    found.hasTold = true;
+    kernel().modelText(found.call, text);
   };
 
-  const broker = async (): Promise<BrokerThread> => {
-    const running = await thread?.catch(() => undefined);
-    if (running !== undefined && !running.isLost()) return running;
+  /** Without a pause before it is kept: calls of the same moment share one thread. */
+  const broker = (): Promise<BrokerThread> => {
     if (isClosed) throw failure("CLOISTER_GATEWAY_DRAINING", "the gateway is shutting down");
-    return (thread = start(settings(), onText));
+    return (thread ??= start(settings(), onText));
+  };
+
+  /** It is gone, or did not start: the next call starts another, unless somebody has done so already. */
+  const forget = (gone: Promise<BrokerThread>): void => {
+    if (thread === gone) thread = undefined;
   };
 
   const once = async (id: number, { header, model, wantsText, request }: ModelCall): Promise<ModelEnd> => {
-    const { remote } = await broker();
-    if (open.get(id)?.isEnded !== false) return { ok: false, refusal: stoppedRefusal };
-    return remote.ask({ id, agentId: header.agentId, model, wantsText, request });
+    const asked = broker();
+    const { remote } = await asked.catch((error: unknown) => {
+      forget(asked);
+      throw error;
+    });
+    const found = open.get(id);
+    if (found?.isEnded !== false) return { ok: false, refusal: stoppedRefusal };
+    const ask = { id, agentId: header.agentId, model, wantsText: wantsText && !found.hasTold, request };
+    return remote.ask(ask).catch((error: unknown) => {
+      if (isLost(error)) forget(asked);
+      throw error;
+    });
   };
 
   const ask = async (id: number, call: ModelCall): Promise<ModelEnd> => {
     try {
       return await once(id, call).catch((error: unknown) => {
-        if (isCoded(error) && error.code === "CLOISTER_THREAD_LOST" && !isClosed) return once(id, call);
+        if (isLost(error) && !isClosed) return once(id, call);
         throw error;
       });
     } catch (error) {
@@ -94,7 +110,7 @@ export function makeModels({ kernel, settings, start, nowMs }: ModelsDeps): Mode
   return {
     ask(call) {
       const id = nextId++;
-      open.set(id, { call, isEnded: false });
+      open.set(id, { call, isEnded: false, hasTold: false });
       const own = byAgent.get(call.agentId) ?? new Set();
       byAgent.set(call.agentId, own.add(id));
       void ask(id, call).then((answer) => {
@@ -117,4 +133,8 @@ export function makeModels({ kernel, settings, start, nowMs }: ModelsDeps): Mode
       await (await thread?.catch(() => undefined))?.stop();
     },
   };
+}
+
+function isLost(error: unknown): boolean {
+  return isCoded(error) && error.code === "CLOISTER_THREAD_LOST";
 }

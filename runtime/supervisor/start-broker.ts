@@ -7,21 +7,16 @@ import type { ModelsDeps } from "./models.ts";
 
 export function makeBrokerStart(log: Logger): ModelsDeps["start"] {
   return async (settings, onText) => {
-    let isLost = false;
     const handlers: KernelForBroker = {
       text: async (id, text) => onText(id, text),
       log: async (level, message, fields) => log[level]({ subsystem: "broker", ...fields }, message),
     };
-    const { remote, stop } = await startTrustedThread<BrokerForKernel>({
+    return startTrustedThread<BrokerForKernel>({
       entry: entryUrl("broker"),
       name: "broker",
       init: settings,
       handlers,
-      onLost: (reason) => {
-        isLost = true;
-        log.error({ reason }, "the broker of models was lost; the next call starts it again");
-      },
+      onLost: (reason) => log.error({ reason }, "the broker of models was lost; the next call starts it again"),
     });
-    return { remote, stop, isLost: () => isLost };
   };
 }
