@@ -733,6 +733,11 @@ export const limits = {
   toolListMax: 1_000,
   toolEditsMax: 100,
   toolPatchFilesMax: 100,
+  /**
+   * Lines and characters that are compared to find the places of one file's hunks, which other agents' files wait for: a part of a second. Hunks that
+   * stand in the file as they are written take no more than it has, twice; one with other blanks takes the rest of the file again.
+   */
+  toolPatchStepsMax: 20_000_000,
   /** Calls of all agents that the tools' thread may have in hand; a further one is refused as `busy`. */
   toolHostCallsMax: 256,
 } as const;

@@ -11,6 +11,7 @@
  *
  * Pure: the files come in as texts. Source: the patch format of the coding agents that speak it (openai/codex).
  */
+import { limits } from "../kernel/limits.ts";
 import { refused } from "./results.ts";
 
 export type FileChange =
@@ -64,6 +65,7 @@ export function parsePatch(input: string): readonly FileChange[] {
     } else {
       const moveTo =
         lines[at]?.startsWith(marks.move) === true ? lines[at++]?.slice(marks.move.length).trim() : undefined;
+      if (moveTo === "") throw wrong(at - 1, marks.move, "a path behind it");
       const hunks: Hunk[] = [];
       while (at < end && pathOf(lines[at] ?? "") === undefined) {
         const [hunk, next] = parseHunk(lines, at, end);
@@ -111,24 +113,53 @@ function parseHunk(lines: readonly string[], start: number, end: number): readon
   return [{ line: start + 1, after: after === "" ? undefined : after, before, next, atEnd }, at];
 }
 
-/** @throws a refusal that names the hunk whose lines the file does not have. */
+/** @throws a refusal that names the hunk whose lines the file does not have, or could not be found within `toolPatchStepsMax`. */
 export function applyHunks(path: string, text: string, hunks: readonly Hunk[]): string {
   const lines = text.split("\n");
   const hasLast = lines.at(-1) === "";
   if (hasLast) lines.pop();
+  const file: Searched = { path, lines, stepsLeft: limits.toolPatchStepsMax };
+  const result: string[] = [];
   let from = 0;
   for (const hunk of hunks) {
-    if (hunk.after !== undefined) {
-      const place = lines.findIndex((line, index) => index >= from && line.trimEnd() === hunk.after);
-      if (place === -1) throw missing(path, hunk, `the line ${JSON.stringify(hunk.after)}`);
-      from = place + 1;
-    }
-    const at = hunk.before.length === 0 ? placeOfNew(lines, hunk, from) : placeOfOld(lines, hunk, from);
+    const start = hunk.after === undefined ? from : placeBelow(file, hunk, hunk.after, from);
+    const at = hunk.before.length === 0 ? placeOfNew(lines, hunk, start) : placeOfOld(file, hunk, start);
     if (at === -1) throw missing(path, hunk, `the lines ${JSON.stringify(hunk.before.slice(0, 3).join("\n"))}`);
-    lines.splice(at, hunk.before.length, ...hunk.next);
-    from = at + hunk.next.length;
+    for (let line = from; line < at; line++) result.push(lines[line] ?? "");
+    for (const line of hunk.next) result.push(line);
+    from = at + hunk.before.length;
   }
-  return hasLast || text === "" ? joined(lines) : lines.join("\n");
+  for (let line = from; line < lines.length; line++) result.push(lines[line] ?? "");
+  return hasLast || text === "" ? joined(result) : result.join("\n");
+}
+
+/** A search that goes through the file again for each hunk, or for each line of one, would hold up the files of all agents. */
+interface Searched {
+  readonly path: string;
+  readonly lines: readonly string[];
+  /** Made when a hunk needs them. */
+  trimmed?: readonly string[];
+  stepsLeft: number;
+}
+
+/** Whether both are the same, at the price of the characters that had to be compared. */
+function isSame(file: Searched, hunk: Hunk, a: string, b: string): boolean {
+  file.stepsLeft -= 1 + (a.length === b.length ? a.length : 0);
+  if (file.stepsLeft < 0)
+    throw refused(
+      "invalid",
+      `${file.path} has so many lines alike that the place of the hunk in line ${hunk.line} of the patch was not found in time`,
+      "give hunks more lines of their own, change fewer places at a time, or use write",
+    );
+  return a === b;
+}
+
+const trimmedOf = (file: Searched): readonly string[] => (file.trimmed ??= file.lines.map((line) => line.trimEnd()));
+
+function placeBelow(file: Searched, hunk: Hunk, after: string, from: number): number {
+  const trimmed = trimmedOf(file);
+  for (let at = from; at < trimmed.length; at++) if (isSame(file, hunk, trimmed[at] ?? "", after)) return at + 1;
+  throw missing(file.path, hunk, `the line ${JSON.stringify(after)}`);
 }
 
 /** What is only added goes below the line that was named, or to the end. */
@@ -137,12 +168,23 @@ function placeOfNew(lines: readonly string[], { after }: Hunk, from: number): nu
 }
 
 /** As it stands, else without regard to blanks at the ends of lines. */
-function placeOfOld(lines: readonly string[], { before, atEnd }: Hunk, from: number): number {
-  const alike = [(a: string, b: string) => a === b, (a: string, b: string) => a.trimEnd() === b.trimEnd()];
-  const last = lines.length - before.length;
-  for (const same of alike)
-    for (let at = atEnd ? Math.max(from, last) : from; at <= last; at++)
-      if (before.every((line, index) => same(lines[at + index] ?? "", line))) return at;
+function placeOfOld(file: Searched, hunk: Hunk, from: number): number {
+  const exact = findLines(file, hunk, file.lines, hunk.before, from);
+  if (exact !== -1) return exact;
+  const wanted = hunk.before.map((line) => line.trimEnd());
+  return findLines(file, hunk, trimmedOf(file), wanted, from);
+}
+
+function findLines(
+  file: Searched,
+  hunk: Hunk,
+  lines: readonly string[],
+  wanted: readonly string[],
+  from: number,
+): number {
+  const last = lines.length - wanted.length;
+  for (let at = hunk.atEnd ? Math.max(from, last) : from; at <= last; at++)
+    if (wanted.every((line, index) => isSame(file, hunk, lines[at + index] ?? "", line))) return at;
   return -1;
 }
 

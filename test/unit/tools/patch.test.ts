@@ -46,6 +46,7 @@ describe("a patch", () => {
     ["text without a file", patch("hello"), 'line 2 of the patch is "hello"'],
     ["a file without a path", patch("*** Add File: "), "with a path"],
     ["a change without hunks", patch("*** Update File: a.txt"), "changes nothing"],
+    ["a new name that is none", patch("*** Update File: a.txt", "*** Move to: ", "-a"), "a path behind it"],
     ["an empty hunk", patch("*** Update File: a.txt", "@@", "@@ x", "+y"), "the hunk is empty"],
     ["a line without a sign", patch("*** Update File: a.txt", " kept", "bare"), 'line 4 of the patch is "bare"'],
   ])("is refused with %s", (_what, input, message) => {
@@ -88,6 +89,21 @@ describe("hunks", () => {
     expect(() => apply(text, "@@ nowhere", "-b")).toThrow('the line "nowhere"');
     // Hunks are in the order of the file.
     expect(() => apply(text, "-d", "+D", "@@", "-a", "+A")).toThrow("the lines");
+  });
+
+  it("that fit nearly everywhere are refused before they hold up the thread", () => {
+    const lines = 200_000;
+    expect(() => apply("\n".repeat(lines), "-x".padStart(lines, " \n"))).toThrow("was not found in time");
+  });
+
+  it("may add any number of lines", () => {
+    const lines = 200_000;
+    expect(apply("a\nb\n", " a", `${"+\n".repeat(lines)} b`)).toBe(`a\n${"\n".repeat(lines)}b\n`);
+  });
+
+  it("that overlook blanks keep the order, and the lines between them", () => {
+    expect(apply("a \nb\nc \nb\nd \n", "-a", "+A", "@@", "-c", "+C", "+c", "@@", "-d")).toBe("A\nb\nC\nc\nb\n");
+    expect(apply("a\nb\n", "-a", "+A", "@@", "+end")).toBe("A\nb\nend\n");
   });
 
   it("made from two texts turn the one into the other", () => {
