@@ -59,8 +59,8 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
       sandboxed,
       readOnly: sandboxed && agent?.sandbox.access === "ro",
       subagent,
-      // What its requester was allowed bounds a sub-agent: its rights were derived from that.
-      sender: asked.byOperator || subagent ? "trusted" : (asked.sender ?? "nobody"),
+      // What its requester was allowed bounds a sub-agent: its rights were derived from that. Others may speak in a thread that it has.
+      sender: asked.byOperator ? "trusted" : (asked.sender ?? (subagent ? "trusted" : "nobody")),
     };
     const { toolRules: global, subagentTools: subagents } = config;
     return judgeTools({ agentId: asked.agentId, global, agent: agent?.toolRules ?? {}, subagents }, facts, held);

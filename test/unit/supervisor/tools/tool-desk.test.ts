@@ -75,6 +75,17 @@ describe("the tools of a turn", () => {
     expect(desk.judge([run], ["sessions_list", "sessions_send"]).allowed).toEqual(["sessions_list"]);
   });
 
+  it("are bounded by whoever speaks in a thread that a sub-agent has", () => {
+    const { desk } = makeDesk(bySender);
+    const run = "agent:main:subagent:r-1";
+    const asked = ["read", "sessions_history", "subagents"];
+    const begun = from({ type: "agent", agentId: "main", sessionKey: "agent:main:main" }, run);
+    const said = (senderId: string): EnvelopeHeader => ({ ...sender(senderId), sessionKey: run });
+    expect(desk.judge([begun], ["read", "subagents"]).allowed).toEqual(["read", "subagents"]);
+    expect(desk.judge([begun, said("9")], asked).allowed).toEqual(["read", "subagents"]);
+    expect(desk.whyNot([said("9")], "sessions_history")?.message).toContain('tools.toolsBySender["*"].deny');
+  });
+
   it("are bounded by the rules of its group, by the rules for every group otherwise", () => {
     const { desk } = makeDesk(
       {},
