@@ -27,7 +27,10 @@ export const configTool = "config_propose";
 /** Every tool that there is; each is a verb of its own. */
 export const tools = [...sessionTools, ...hostTools, configTool] as const;
 
-const aliases: Readonly<Record<string, string>> = { bash: "exec", "apply-patch": "apply_patch" };
+const aliases: ReadonlyMap<string, string> = new Map([
+  ["bash", "exec"],
+  ["apply-patch", "apply_patch"],
+]);
 
 /** `ls` is not in the peer's `group:fs`; whoever may read a file may know its name. */
 export const toolGroups: Readonly<Record<string, readonly string[]>> = {
@@ -70,7 +73,7 @@ export type ToolProfile = keyof typeof toolProfiles;
 export function expandTools(names: readonly string[]): readonly string[] {
   return names.flatMap((name) => {
     const plain = name.trim().toLowerCase();
-    return plain.startsWith("group:") ? (toolGroups[plain] ?? []) : [aliases[plain] ?? plain];
+    return plain.startsWith("group:") ? (toolGroups[plain] ?? []) : [aliases.get(plain) ?? plain];
   });
 }
 

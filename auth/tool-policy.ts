@@ -4,8 +4,8 @@
  *
  *   profile → provider profile → global → global by provider → agent → agent by provider → group and sender → sandbox → sub-agent
  *
- * In a step `deny` wins over `allow`, a non-empty `allow` removes everything else, and `alsoAllow` adds to the profile of its level
- * (of the sandbox's step: to its list). An empty `allow` says nothing.
+ * In a step `deny` wins over `allow`, a non-empty `allow` removes everything else, and `alsoAllow` adds to the profile, the agent's
+ * standing for the global one (of the sandbox's step: to its list). An empty `allow` says nothing.
  */
 import { expandTools, isNamed, type ToolProfile, toolProfiles } from "./tool-names.ts";
 import { neverForSubagents } from "./subagent-tools.ts";
@@ -140,7 +140,7 @@ function stepsOf({ agentId, global, agent, subagents }: ToolPolicy, facts: ToolF
   ];
 }
 
-/** The agent's profile stands for the global one; what else its level allows is added. */
+/** The agent's profile stands for the global one, and so does its list of what is allowed beside it, each by itself. */
 function profileSteps(
   rule: string,
   ownKey: string,
@@ -150,12 +150,16 @@ function profileSteps(
 ): readonly Step[] {
   const [key, profile] = own.profile === undefined ? [otherKey, other.profile] : [ownKey, own.profile];
   if (profile === undefined || profile === "full") return [];
-  const names = expandTools([...toolProfiles[profile], ...(own.alsoAllow ?? other.alsoAllow ?? [])]);
+  const [addKey, added] =
+    own.alsoAllow === undefined
+      ? [other.alsoAllow === undefined ? key : otherKey, other.alsoAllow]
+      : [ownKey, own.alsoAllow];
+  const names = expandTools([...toolProfiles[profile], ...(added ?? [])]);
   return [
     {
       rule: `${rule} "${profile}"`,
       key: `${key}.profile`,
-      remedy: `add it to ${key}.alsoAllow, or use another profile`,
+      remedy: `add it to ${addKey}.alsoAllow, or use another profile`,
       byAllow: true,
       keeps: (tool) => isNamed(names, tool),
     },

@@ -1,6 +1,6 @@
 /**
- * What a cell gets of the CPU when others want it too: less than the threads that all agents need, and next to nothing when it computes
- * without end or is started again and again. Linux gives each thread a priority of its own (setpriority(2)); other systems have
+ * What a cell gets of the CPU when others want it too: less than the threads that all agents need, and less again when it stands still
+ * or its agent crashed a short while ago. Linux gives each thread a priority of its own (setpriority(2)); other systems have
  * nothing of the kind, and nothing is done there.
  *
  * A priority is for the rest of the thread's life: raising it again needs a right that a service usually does not have.

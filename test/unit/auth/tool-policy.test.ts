@@ -110,6 +110,16 @@ describe("a profile", () => {
       byAllow: true,
     });
   });
+
+  it.each([
+    { global: { alsoAllow: ["exec"] }, agent: { profile: "minimal" }, keeps: "tools" },
+    { global: { profile: "minimal" }, agent: { alsoAllow: ["exec"] }, keeps: "agents.list[id=kim].tools" },
+    { global: { profile: "minimal" }, agent: {}, keeps: "tools" },
+    { global: {}, agent: { profile: "minimal" }, keeps: "agents.list[id=kim].tools" },
+  ] as const)("names the list that counts: $keeps", ({ keeps, ...rules }) => {
+    const [removal] = judgeTools(policy(rules), plain, ["exec", "read"]).removals;
+    expect(removal?.remedy).toBe(`add it to ${keeps}.alsoAllow, or use another profile`);
+  });
 });
 
 describe("a list", () => {
@@ -129,6 +139,12 @@ describe("a list", () => {
     expect(left({ global: { deny: [" BASH ", "Web_*", "apply-patch"] } })).toEqual(
       without("exec", "web_fetch", "web_search", "apply_patch"),
     );
+  });
+
+  it("may have any name: what every object has is no other name of a tool", () => {
+    const names = ["constructor", "__proto__", "group:constructor"];
+    expect(left({ global: { deny: names } })).toEqual(every);
+    expect(left({ global: { allow: names } })).toEqual([]);
   });
 
   it("denies more than it allows, and an empty one says nothing", () => {
