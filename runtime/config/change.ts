@@ -113,7 +113,8 @@ function isReadable(authored: Authored): boolean {
   }
 }
 
-function includesOf(value: unknown, path: Path = []): Path[] {
+/** Where the value names files to include. */
+export function includesOf(value: unknown, path: Path = []): Path[] {
   if (Array.isArray(value)) return value.flatMap((item, index) => includesOf(item, [...path, index]));
   if (!isMap(value)) return [];
   return Object.entries(value).flatMap(([name, child]) =>

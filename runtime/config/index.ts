@@ -10,6 +10,7 @@ export {
   changeText,
   type FileChange,
   hashText,
+  includesOf,
   parseText,
   readAuthored,
   valueOf,

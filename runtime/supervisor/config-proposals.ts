@@ -13,7 +13,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import { applyEdits, parsePath, writeAtomically } from "../config/index.ts";
+import { applyEdits, includesOf, parsePath, redactValue, writeAtomically } from "../config/index.ts";
 import type { GatewayEvent } from "../edge/port.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
@@ -43,7 +43,7 @@ const proposalForm = z.object({
 
 export type Proposal = z.output<typeof proposalForm>;
 
-/** As clients see it. */
+/** As clients see it: with marks in the places of secrets. */
 export type ShownProposal = Omit<Proposal, "call">;
 
 export interface ConfigProposalsDeps extends CheckDeps {
@@ -106,6 +106,7 @@ export function makeConfigProposals(deps: ConfigProposalsDeps): ConfigProposals 
     const { agentId, call } = asked;
     const same = rows.find((row) => row.call.turn === call.turn && row.call.key === call.key);
     if (same !== undefined) return { id: same.id, check: await checkChange(deps, changeOf(same)) };
+    for (const { value } of asked.set) refuseIncludes([], value);
     const chars = JSON.stringify([asked.set, asked.unset]).length;
     if (chars > limits.configProposalCharsMax)
       throw failure(
@@ -159,17 +160,32 @@ export function makeConfigProposals(deps: ConfigProposalsDeps): ConfigProposals 
 
 function show(proposal: Proposal): ShownProposal {
   const { id, agentId, sessionKey, reason, set, unset, createdAtMs, expiresAtMs } = proposal;
-  return { id, agentId, sessionKey, reason, set, unset, createdAtMs, expiresAtMs };
+  const shown = set.map(({ key, value }) => ({ key, value: redactValue(value, namesIn(key)) }));
+  return { id, agentId, sessionKey, reason, set: shown, unset, createdAtMs, expiresAtMs };
+}
+
+/** Of a key that may fit nothing in the file; places in lists are no names. */
+const namesIn = (key: string): readonly string[] => (key.match(/[\w$-]+/g) ?? []).filter((part) => !/^\d+$/.test(part));
+
+/** The check reads a file that is named, before anybody has decided. */
+function refuseIncludes(place: readonly (string | number)[], value: unknown): void {
+  if (!place.includes("$include") && includesOf(value).length === 0) return;
+  throw failure(
+    "CLOISTER_REQUEST_INVALID",
+    "a proposal cannot name a file to include ($include)",
+    "propose the values themselves",
+  );
 }
 
 /** Each key is looked up when its turn comes: an item that was removed is not counted any more. */
 function changeOf({ set, unset }: Pick<Proposal, "set" | "unset">): { readonly edit: (value: unknown) => unknown } {
   return {
     edit(before) {
-      const put = set.reduce(
-        (now, { key, value }) => applyEdits(now, { set: [{ path: parsePath(key, now), value }] }),
-        before,
-      );
+      const put = set.reduce((now, { key, value }) => {
+        const place = parsePath(key, now);
+        refuseIncludes(place, value);
+        return applyEdits(now, { set: [{ path: place, value }] });
+      }, before);
       return unset.reduce((now, key) => applyEdits(now, { unset: [parsePath(key, now)] }), put);
     },
   };

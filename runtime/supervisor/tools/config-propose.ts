@@ -33,16 +33,17 @@ export function makeConfigPropose(proposals: Pick<ConfigProposals, "propose">): 
   const tool = defineTool("by-call", params, async (asked, { header, key: number }) => {
     const { agentId, sessionKey, id: turn } = header;
     const { id, check } = await proposals.propose({ ...asked, agentId, sessionKey, call: { turn, key: number } });
+    const told = { status: "waiting", proposalId: id, note: "An operator decides; nothing has changed." };
+    // What a variable holds shows in what fits, and in what is said of it.
+    if (JSON.stringify([asked.set, asked.unset]).includes("${")) return told;
     // What is wrong elsewhere in the file is not the agent's to know.
     const named = check.issues.filter(({ path }) =>
       isNamed(path, [...asked.set.map((one) => one.key), ...asked.unset]),
     );
     return {
-      status: "waiting",
-      proposalId: id,
+      ...told,
       valid: check.valid,
       ...(check.valid ? {} : { issues: named.map(({ path, message }) => ({ path, message })) }),
-      note: "An operator decides; nothing has changed.",
     };
   });
   // What is no session tool has its parameters in the body.
@@ -59,5 +60,8 @@ const plain = (text: string): string => text.replace(/\[[^\]]*\]/g, "[]");
 
 /** Items of a list stand by their id in the one and by their place in the other. */
 function isNamed(path: string, keys: readonly string[]): boolean {
-  return keys.some((one) => plain(path).startsWith(plain(one)) || plain(one).startsWith(plain(path)));
+  return keys.some((one) => isAt(plain(path), plain(one)) || isAt(plain(one), plain(path)));
 }
+
+const isAt = (path: string, key: string): boolean =>
+  path === key || path.startsWith(`${key}.`) || path.startsWith(`${key}[`);
