@@ -29,6 +29,7 @@ class Entry implements AgentEntry {
   crowd: AgentEntry["crowd"] = undefined;
   suspects = 0;
   unacked = 0;
+  modelChars = 0;
   crashTimes = noCrashes;
   crashStreak = 0;
   restarts = 0;

@@ -131,6 +131,7 @@ function giveUpCell(k: KernelState, agent: AgentEntry): void {
   agent.slots = new Map();
   agent.loaded.clear();
   agent.unacked = 0;
+  agent.modelChars = 0;
   agent.openCalls.clear();
 }
 

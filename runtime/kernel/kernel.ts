@@ -98,6 +98,7 @@ export function makeKernel(
     mail: new Map(),
     chains: new Map(),
     lanes: makeLanes(settings.lanes),
+    modelChars: 0,
     liveCells: 0,
     astir: new Set(),
     wantingCells: new Set(),

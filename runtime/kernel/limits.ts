@@ -24,6 +24,9 @@ export const limits = {
   turnStepCharsMax: 4_194_304,
   /** Characters of one request to a model (JSON): a million tokens of text. The main thread passes it on unread. */
   modelRequestCharsMax: 6_291_456,
+  /** Characters of the requests to models that wait for their answers, of one cell and of all: the main thread and the broker hold them so long. */
+  modelRequestsPerCellCharsMax: 25_165_824,
+  modelRequestsCharsMax: 134_217_728,
   /** Messages of one request to a model, and tools of a request or calls of a message. */
   modelMessagesMax: 20_000,
   modelToolsMax: 512,

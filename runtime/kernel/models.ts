@@ -37,6 +37,8 @@ export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record:
     return;
   }
   agent.openCalls.add(ref);
+  agent.modelChars += request.length;
+  k.modelChars += request.length;
   k.emit({
     type: "model",
     agentId: agent.spec.id,
@@ -85,7 +87,23 @@ function whyNotNow(
       message: `${agent.openCalls.size} calls of this cell wait for their answers; the bound is reached`,
       retryAfterMs: 100,
     };
-  return turn.mail.volatile || turn.steps?.has(num) === true ? undefined : whyNoMoreSteps(k, turn);
+  return (
+    whyTooMuchWaits(k, agent, request.length) ??
+    (turn.mail.volatile || turn.steps?.has(num) === true ? undefined : whyNoMoreSteps(k, turn))
+  );
+}
+
+function whyTooMuchWaits(k: KernelState, agent: AgentEntry, chars: number): Refusal | undefined {
+  const { modelRequestsPerCellCharsMax, modelRequestsCharsMax } = k.settings.limits;
+  const isCells = agent.modelChars + chars > modelRequestsPerCellCharsMax;
+  if (!isCells && k.modelChars + chars <= modelRequestsCharsMax) return undefined;
+  const [whose, bound] = isCells ? ["this cell", modelRequestsPerCellCharsMax] : ["all cells", modelRequestsCharsMax];
+  return {
+    code: "CLOISTER_MAILBOX_FULL",
+    message: `requests to models of ${whose} wait for their answers, and with this one they would have more than ${bound} characters`,
+    remedy: "wait for the answers of earlier calls",
+    retryAfterMs: 1_000,
+  };
 }
 
 /** A piece of the answer, while the call waits for it. */
@@ -98,12 +116,14 @@ export function modelText(k: KernelState, call: ModelCall, text: string): void {
 }
 
 export function modelAnswered(k: KernelState, call: ModelCall, end: ModelEnd): void {
+  k.modelChars -= call.request.length;
   const agent = k.agents.get(call.agentId);
   const isItsCell = agent?.incarnation === call.incarnation && hasCell(agent);
   const turn = isItsCell ? agent.turns.get(call.turn) : undefined;
   if (end.used !== undefined) bookTokens(k, call.header.agentId, agent, turn, end.used);
   if (agent === undefined || !isItsCell) return;
   agent.openCalls.delete(call.ref);
+  agent.modelChars -= call.request.length;
   if (turn === undefined) return;
   const id = { key: call.key, op: "model", name: call.model, ...(end.used && { used: end.used }) } as const;
   hear(k, agent, turn, call.ref, id, end.ok ? [1, "ok", end.json] : [0, JSON.stringify(end.refusal), ""]);

@@ -151,6 +151,8 @@ export interface AgentEntry {
   suspects: number;
   /** Sends of the live cell whose append is in flight. */
   unacked: number;
+  /** Characters of the cell's requests to models that are not answered. */
+  modelChars: number;
   /** Tool calls of the cell that are not answered, by their reference. */
   readonly openCalls: Set<number>;
   /** The last abnormal ends, as many as its intensity needs. */
@@ -457,6 +459,7 @@ export interface KernelState {
   /** Accepted and not done: mail by envelope id. */
   readonly mail: Map<string, Mail>;
   readonly lanes: Map<string, LaneState>; // those with places
+  modelChars: number; // of requests to models that are not answered
   liveCells: number; // agents with a cell: starting, live or stopping
   /** Agents that may have something that becomes due: a cell, or mail. The others cost nothing as time goes by. */
   readonly astir: Set<AgentEntry>;

@@ -131,6 +131,34 @@ describe("a call of a model", () => {
     expect(asked).toEqual([]);
   });
 
+  it.each(["modelRequestsPerCellCharsMax", "modelRequestsCharsMax"] as const)(
+    "is refused beyond %s while others wait for their answers, and may be made later",
+    (bound) => {
+      const { driver, heard, asked } = open(
+        (hear) =>
+          function* (turn) {
+            const first = turn.model("123456");
+            const second = turn.model("12345");
+            const third = turn.model("1234");
+            for (const ref of [first, second, third]) hear(yield* answerOf(ref));
+            hear(yield* answerOf(turn.model("1234567890")));
+            return {};
+          },
+        { limits: { [bound]: 10 } },
+      );
+      driver.settle();
+      expect(heard.map(codeOf)).toEqual([
+        '{"text":"to 123456"}',
+        "CLOISTER_MAILBOX_FULL",
+        '{"text":"to 1234"}',
+        '{"text":"to 1234567890"}',
+      ]);
+      expect(asked.map(({ request }) => request)).toEqual(["123456", "1234", "1234567890"]);
+      expect(driver.kernel.state.modelChars).toBe(0);
+      expect(driver.kernel.state.agents.get("main")?.modelChars).toBe(0);
+    },
+  );
+
   it("that fails is heard as that, again by a repeated turn, and what it took is counted", () => {
     let delivery = 0;
     const refusal = { code: "CLOISTER_MODEL_FAILED", message: "no luck" } as const;
