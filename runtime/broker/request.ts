@@ -5,7 +5,7 @@ import { limits } from "../kernel/limits.ts";
 import type { ModelRequest } from "../thread/model-port.ts";
 
 const toolName = z.string().regex(/^[\w-]{1,64}$/, "wanted 1 to 64 letters, digits, _ and -");
-const callId = z.string().min(1).max(256);
+const callId = z.string().min(1).max(limits.modelCallIdCharsMax);
 const map = z.record(z.string(), z.unknown());
 
 const message = z.discriminatedUnion("role", [

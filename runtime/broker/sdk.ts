@@ -140,6 +140,14 @@ async function collect(
       "output",
       `the model called ${JSON.stringify(unknown.name.slice(0, 64))}, which is no tool of the request`,
     );
+  // The next request gives the calls back, and is refused beyond these bounds.
+  if (calls.length > limits.modelToolsMax)
+    throw new ProviderFailure("output", `the model made more than ${limits.modelToolsMax} calls in one answer`);
+  if (calls.some(({ id }) => id === "" || id.length > limits.modelCallIdCharsMax))
+    throw new ProviderFailure(
+      "output",
+      `the model made a call without an id, or with one of more than ${limits.modelCallIdCharsMax} characters`,
+    );
   carried.thoughts.push(...[...thoughts.values()].filter(({ meta }) => meta !== undefined));
   const carry = formatCarry(carried);
   return {

@@ -30,6 +30,8 @@ export const limits = {
   /** Messages of one request to a model, and tools of a request or calls of a message. */
   modelMessagesMax: 20_000,
   modelToolsMax: 512,
+  /** Characters of the id of a model's call: providers use some 30. */
+  modelCallIdCharsMax: 256,
   /** Characters of one answer, with its thoughts and calls: it is recorded as one step. */
   modelAnswerCharsMax: 200_000,
   /** Bytes of one answer as a provider sends it: each token has its own record in a stream, of about 300 bytes. */

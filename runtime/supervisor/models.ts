@@ -1,6 +1,6 @@
 /**
  * Calls of models between the kernel and the broker: starts the broker's thread with the first call, keeps which call is whose, and
- * ends those of turns and cells that are over. A broker that is lost is started again once for each call that it had in hand.
+ * ends those of turns and cells that are over. What a lost broker had in hand is asked once more, in the next one.
  */
 import type { BrokerForKernel, ModelSettings } from "../broker/port.ts";
 import type { Kernel } from "../kernel/kernel.ts";
