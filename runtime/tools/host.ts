@@ -25,10 +25,16 @@ export function makeToolHost(): ToolsForKernel {
       } catch (error) {
         if (isRefused(error)) return error.result;
         const { code, message } = toRefusal(error);
-        return { status: "error", code: toolErrorCode(code), error: `${call.tool} failed: ${message}` };
+        // The system's own words hold the gateway's paths, which are not the agent's to know.
+        const why = systemCode(error) ?? message;
+        return { status: "error", code: toolErrorCode(code), error: `${call.tool} failed: ${why}` };
       }
     },
   };
+}
+
+function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && "syscall" in error && "code" in error ? String(error.code) : undefined;
 }
 
 function readJson(text: string): unknown {

@@ -41,6 +41,19 @@ const put = (name: string, text: string): void => {
 };
 const get = (name: string): string => readFileSync(path.join(root, name), "utf8");
 
+it("what the system refuses is told without the gateway's paths", async () => {
+  const inFile = path.join(outside, "secret.txt", "workspace");
+  const params = JSON.stringify({ path: "a.txt" });
+  expect(await host.run({ tool: "read", params, root: inFile })).toEqual({
+    status: "error",
+    code: "worker_unavailable",
+    error: "read failed: ENOTDIR",
+  });
+  expect(await call("write", { path: "x".repeat(300), content: "" })).toMatchObject({
+    error: "write failed: ENAMETOOLONG",
+  });
+});
+
 describe("read", () => {
   it("gives lines, and where to go on", async () => {
     put("a/b.txt", "one\ntwo\nthree\n");
