@@ -27,6 +27,12 @@ export async function runToolsExplain(context: CliContext, options: ToolsExplain
       "--channel goes with --sender, --group or both, and each of them with --channel",
       "cloister tools explain --channel telegram --sender 4711",
     );
+  if (account !== undefined && group === undefined)
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      "--account goes with --group: only the rules of groups are an account's",
+      "cloister tools explain --channel telegram --account home --group -100",
+    );
   const params = {
     ...(agent === undefined ? {} : { agentId: agent }),
     ...(session === undefined ? {} : { sessionKey: session }),

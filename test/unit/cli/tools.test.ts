@@ -58,6 +58,8 @@ describe("tools explain", () => {
     expect(asked()).toEqual({ sessionKey: "agent:kim:side" });
     await expect(run("tools", "explain", "--channel", "telegram")).rejects.toThrow("--channel goes with");
     await expect(run("tools", "explain", "--sender", "7")).rejects.toThrow("--channel goes with");
+    const account = ["--channel", "telegram", "--sender", "7", "--account", "home"];
+    await expect(run("tools", "explain", ...account)).rejects.toThrow("--account goes with --group");
   });
 });
 
