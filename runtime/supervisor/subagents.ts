@@ -35,7 +35,7 @@ export interface SubagentsDeps {
   /** Something of the store is due at this time. */
   readonly expect: (atMs: number) => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
-  /** Its end is decided: its session takes no more messages. */
+  /** Its end is decided, or the call had begun another before: its session takes no more messages. */
   readonly onRunEnded: (sessionKey: string) => void;
   /** The runs that the call waited for have ended, or its time is over. */
   readonly onAnswer: (call: Call) => void;
@@ -213,8 +213,10 @@ export function makeSubagents(deps: SubagentsDeps): Subagents {
           { turn: call.header.id, call: callId },
           accepted,
         );
-        if (status === "known") notSpawned();
-        else kernel().spawned(started, nowMs());
+        if (status === "known") {
+          notSpawned();
+          deps.onRunEnded(started.run.sessionKey);
+        } else kernel().spawned(started, nowMs());
       } catch (error) {
         notSpawned();
         return toRefusal(error);

@@ -74,3 +74,21 @@ test("the files of a run go with it from the workspace that they were written to
   await isStored.promise;
   expect(existsSync(folder)).toBe(false);
 });
+
+test("a run whose call had begun one before leaves nothing behind", async () => {
+  const run = runRow("again");
+  const undone: unknown[] = [];
+  const started = { run, envelope: {} };
+  const kernel = {
+    spawn: () => started,
+    notSpawned: (one: unknown) => void undone.push(one),
+  } as unknown as ReturnType<SubagentsDeps["kernel"]>;
+  const store = { spawn: () => Promise.resolve({ status: "known" }) } as unknown as Store;
+  const ended: string[] = [];
+  const deps = { ...depsOf(store, kernel), onRunEnded: (sessionKey: string) => void ended.push(sessionKey) };
+  type Spawn = Parameters<ReturnType<typeof makeSubagents>["spawn"]>;
+  const call = { key: 1, tool: "sessions_spawn", header: { id: "m1" } } as Spawn[0];
+  expect(await makeSubagents(deps).spawn(call, {} as Spawn[1], {}, [])).toBeUndefined();
+  expect(undone).toEqual([started]);
+  expect(ended).toEqual([run.sessionKey]);
+});
