@@ -79,9 +79,9 @@ function refusalOf({ header, tool, params }: ToolCall, { error }: ToolRefusal): 
   };
 }
 
-/** As the caller spelled it. */
+/** As the caller spelled it. Those of a tool that runs elsewhere nobody has read: they may be anything that a cell can write. */
 function targetOf(params: string): string | undefined {
-  const { sessionKey, agentId, label } = JSON.parse(params) as Readonly<Record<string, unknown>>;
+  const { sessionKey, agentId, label } = (readJson(params) ?? {}) as Readonly<Record<string, unknown>>;
   if (typeof sessionKey === "string") return sessionKey;
   return typeof agentId === "string" ? `agent:${agentId}` : typeof label === "string" ? `label:${label}` : undefined;
 }
@@ -106,17 +106,22 @@ function readParams<T extends z.ZodType>(
   schema: T,
   call: ToolCall,
 ): { readonly params: z.infer<T> } | { readonly refusal: ToolRefusal } {
-  let found: unknown;
-  try {
-    found = JSON.parse(call.params);
-  } catch {
-    return { refusal: fault("invalid", `the parameters of ${call.tool} are not JSON`) };
-  }
+  const found = readJson(call.params);
+  if (found === undefined) return { refusal: fault("invalid", `the parameters of ${call.tool} are not JSON`) };
   const parsed = schema.safeParse(found);
   if (parsed.success) return { params: parsed.data };
   const issue = parsed.error.issues[0];
   const where = issue?.path.join(".") || "parameters";
   return { refusal: fault("invalid", `${call.tool}: ${where}: ${issue?.message ?? "not valid"}`) };
+}
+
+/** Undefined: it is no JSON. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 export function forbidden(error: string, operatorHint: string): ToolRefusal {
