@@ -8,7 +8,7 @@
  * device with a key of its own.
  */
 import path from "node:path";
-import { findPaths, isLoopback, type ResolvedConfig } from "../config/index.ts";
+import { findPaths, findVariable, isLoopback, type ResolvedConfig } from "../config/index.ts";
 import { failure } from "../kernel/errors.ts";
 import { commandPrefix, type CliContext } from "./context.ts";
 import { openDevice } from "./device-identity.ts";
@@ -53,7 +53,7 @@ const startIt = (context: CliContext): string =>
   `Start it with \`${commandPrefix(context)} gateway\`, or name another one with --url.`;
 
 function namedToken({ options, env }: CliContext): string | undefined {
-  return options.token ?? (env["CLOISTER_GATEWAY_TOKEN"] || env["OPENCLAW_GATEWAY_TOKEN"] || undefined);
+  return options.token ?? findVariable(env, "GATEWAY_TOKEN");
 }
 
 /** The key goes before a token of the environment, which may be of another gateway. */
@@ -82,6 +82,12 @@ async function findNamed(context: CliContext, text: string, token: string | unde
   const target = { url: url.href, remedy: "Start it there, or correct --url.", source: "option" } as const;
   const { stateDir } = await findPaths(surroundings(context));
   const isHere = isLoopback(url.hostname.replaceAll(/[[\]]/g, ""));
+  if (!isHere && url.protocol === "ws:" && findVariable(context.env, "ALLOW_PLAIN_WS") !== "1")
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `--url: ws://${url.host} is another machine, and nothing on the way is encrypted: neither the token nor what is said.`,
+      "Use wss://, or a tunnel to this machine; for a network that encrypts by itself, set CLOISTER_ALLOW_PLAIN_WS=1.",
+    );
   const secret = token ?? (isHere ? await readOperatorKey(stateDir) : undefined);
   return {
     ...target,

@@ -1,7 +1,7 @@
 /** Door of the configuration room: where the files are, what they say, and what that means for the program. */
 export { type ConfigIssue, formatIssues, formatPath, isConfigFailure } from "./issue.ts";
 export { findDifferences } from "./difference.ts";
-export { findPaths, isInside, type Surroundings } from "./paths.ts";
+export { findPaths, findVariable, isInside, type Surroundings } from "./paths.ts";
 export { isLoopback } from "./listen.ts";
 export { localSocketFile } from "./local-socket.ts";
 export { addAgent, bindAgent, removeAgent, unbindAgent, updateAgent } from "./agent-edits.ts";

@@ -110,6 +110,16 @@ describe("a named gateway", () => {
     expect((await find({ url: "wss://x.example" }, { OPENCLAW_GATEWAY_TOKEN: "e" })).token).toBe("e");
   });
 
+  it.each(["ws://gateway.example/", "http://192.0.2.7:1/", "ws://127.0.0.1.example/"])(
+    "%s is refused unless its network is trusted: a token would go there unencrypted",
+    async (url) => {
+      const refused = { code: "CLOISTER_REQUEST_INVALID", remedy: expect.stringContaining("wss://") };
+      await expect(find({ url, token: "t" })).rejects.toMatchObject(refused);
+      await expect(find({ url }, { CLOISTER_ALLOW_PLAIN_WS: "0" })).rejects.toMatchObject(refused);
+      expect((await find({ url, token: "t" }, { CLOISTER_ALLOW_PLAIN_WS: "1" })).token).toBe("t");
+    },
+  );
+
   it.each(["", "x", "ftp://x", "localhost:1"])("%j is refused", async (url) => {
     await expect(find({ url })).rejects.toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
   });
