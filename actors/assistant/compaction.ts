@@ -1,6 +1,6 @@
 /**
  * Compaction: the older part of a conversation becomes a summary that the model wrote, and the newer part stays as it is. The transcript
- * keeps everything. Before, the model may write down in its files what it wants to keep. Source: behaviour §5.6.
+ * keeps everything, and gets a row with the summary. Before, the model may write down in its files what it wants to keep. Source: behaviour §5.6.
  */
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
@@ -61,6 +61,7 @@ export async function compact(
   state.messages = state.messages.slice(cut);
   state.compactions++;
   delete state.measured;
+  ctx.compacted(state.summary);
   return "done";
 }
 

@@ -238,6 +238,16 @@ export const methods = {
       }),
   },
   "sessions.reset": { scope: "operator.admin", params: z.object({ key }) },
+  /** As `/compact`: in its place among the session's messages. */
+  "sessions.compact": {
+    scope: "operator.admin",
+    params: z.object({
+      key,
+      focus: z.string().max(limits.compactFocusCharsMax).exactOptional(),
+      idempotencyKey: id.exactOptional(),
+      timeoutMs: count.exactOptional(),
+    }),
+  },
   "sessions.delete": { scope: "operator.write", params: z.object({ key }) },
   "sessions.cleanup": { scope: "operator.admin", params: z.object({ enforce: z.boolean().exactOptional() }) },
   "sessions.send": { scope: "operator.write", params: z.object({ key, ...said }) },

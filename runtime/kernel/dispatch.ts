@@ -157,7 +157,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     holdsPlace: false,
     streamed: 0,
     streamSeq: 0,
-    tools: [],
+    rows: [],
     steps: undefined,
     stepChars: 0,
     openSteps: new Map(),

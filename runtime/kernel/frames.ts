@@ -52,6 +52,8 @@ export const up = {
   model: 28,
   /** num = number of the call in its turn. Asks which tools the turn may call. */
   tools: 29,
+  /** num = number of the call that comes next in its turn, a = summary. The older part of the session's conversation was summed up. */
+  compacted: 30,
 } as const;
 
 /** Bits of `num` in `up.done`. `tooLong`: the reply, or else the state, passed its bound and stays in the cell; `a` = its length, in decimal digits. */

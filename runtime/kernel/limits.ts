@@ -573,6 +573,8 @@ export const limits = {
   summaryCharsMax: 32_000,
   summaryMessageCharsMax: 8_000,
   summaryCharsPerToken: 2,
+  /** Rows that one turn may leave of summed-up conversations: none but a turn with hundreds of calls needs more, and the last summary has the others. */
+  compactionsPerTurnMax: 16,
   /** Pruning: how full the context is when results are shortened, and cleared; the least characters; what is left; answers that stay. Source: behaviour §5.6. */
   pruneTrimFill: 0.3,
   pruneClearFill: 0.5,

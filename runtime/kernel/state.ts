@@ -45,6 +45,7 @@ import type { CallId, StepRow } from "./steps.ts";
 import type { ModelCall } from "./model-call.ts";
 import type { SignalCall } from "./signal-call.ts";
 import type { Supervision } from "./supervision.ts";
+import type { CommitRow, TurnRow } from "./turn-rows.ts";
 
 export type { AgentSpec, MailboxPolicy } from "./agent-spec.ts";
 
@@ -94,7 +95,8 @@ export interface Turn {
   holdsPlace: boolean;
   streamed: number;
   streamSeq: number;
-  readonly tools: { readonly toolName: string; readonly text: string }[];
+  /** Its rows of the transcript between the message and the answer (`turn-rows.ts`). */
+  readonly rows: TurnRow[];
   /** Calls of this delivery that are on record or about to be, and all of the earlier ones; made when there is one (`steps.ts`). */
   steps: Map<number, StepRow> | undefined;
   stepChars: number;
@@ -301,11 +303,7 @@ export type Effect =
       readonly header: EnvelopeHeader;
       /** Envelopes that the turn handled as well, in order. */
       readonly taken: readonly string[];
-      readonly rows: readonly {
-        readonly role: "assistant" | "toolResult";
-        readonly text: string;
-        readonly toolName?: string;
-      }[];
+      readonly rows: readonly CommitRow[];
       readonly state: string | undefined;
       readonly outcomeText: string | null;
       readonly failure: Failure | undefined;

@@ -233,8 +233,8 @@ export function hearNow(
   postResult(k, agent.spec.id, agent.incarnation, ref, result);
 }
 
-function noteTool(turn: Turn, { op, name }: CallId, [num, , text]: StepResult): void {
-  if (op === "tool" && num === 1) turn.tools.push({ toolName: name, text });
+function noteTool(turn: Turn, { key, op, name }: CallId, [num, , text]: StepResult): void {
+  if (op === "tool" && num === 1) turn.rows.push({ key, role: "toolResult", toolName: name, text });
 }
 
 function withinBounds(k: KernelState, turn: Turn, id: CallId, result: StepResult): StepResult {

@@ -28,6 +28,7 @@ import {
   wasMadeBefore,
   whyNoMoreSteps,
 } from "./steps.ts";
+import { noteCompaction } from "./turn-rows.ts";
 import { cellDone } from "./turns.ts";
 import { noteUsage } from "./usage.ts";
 
@@ -128,6 +129,11 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       return;
     case up.usage: {
       const wrong = noteUsage(k, agent, turn, record);
+      if (wrong !== undefined) forged(k, agent, "record", wrong);
+      return;
+    }
+    case up.compacted: {
+      const wrong = noteCompaction(k, turn, record);
       if (wrong !== undefined) forged(k, agent, "record", wrong);
       return;
     }

@@ -21,6 +21,7 @@ import { noteRun, noteRunTurn } from "./run-notes.ts";
 import type { AgentEntry, Effect, KernelState, Mail, Turn } from "./state.ts";
 import { whyNotDelivered } from "./second-check.ts";
 import { type StepRow, takeUpSteps } from "./steps.ts";
+import { rowsOf } from "./turn-rows.ts";
 import { unknownAgent } from "./unknown-agent.ts";
 import { answer, dropAsks, givePlaceBack } from "./waits.ts";
 
@@ -198,7 +199,7 @@ function commitTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outc
     turn: turn.number,
     header,
     taken: turn.taken.map(({ envelope }) => envelope.header.id),
-    rows: [...turn.tools.map((tool) => ({ role: "toolResult" as const, ...tool })), ...reply],
+    rows: [...rowsOf(turn, outcome), ...reply],
     state,
     outcomeText: outcome.status === "ok" ? outcome.text : null,
     failure: outcome.status === "error" ? { code: outcome.code, message: outcome.message } : undefined,

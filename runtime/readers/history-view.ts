@@ -50,7 +50,7 @@ export function formatHistory(page: HistoryPage, { offset, includeTools, framed 
   for (const row of page.rows.toReversed()) {
     reached++;
     if (row.role === "toolResult" && !includeTools) continue;
-    const said = row.role === "assistant" ? scrub(row.text).text : row.text;
+    const said = row.role === "assistant" || row.role === "compaction" ? scrub(row.text).text : row.text;
     // Nothing is left of a message that was all thinking.
     if (said === "" && row.text !== "") continue;
     const safe = redactText(said);

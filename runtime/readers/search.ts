@@ -28,12 +28,12 @@ export interface SearchResult {
   readonly hasMore: boolean;
 }
 
-/** Whatever the case. Results of tools are left out. */
+/** Whatever the case. Results of tools are left out, and summaries, which say again what was said. */
 export function searchPage(page: HistoryPage, query: string, max: number): SearchResult {
   const wanted = query.toLowerCase();
   const hits: SearchHit[] = [];
   for (const row of page.rows.toReversed()) {
-    if (row.role === "toolResult") continue;
+    if (row.role === "toolResult" || row.role === "compaction") continue;
     const text = redactText(row.role === "assistant" ? scrub(row.text).text : row.text);
     const at = text.toLowerCase().indexOf(wanted);
     if (at === -1) continue;

@@ -172,7 +172,7 @@ export class AgentStore {
       if (head === undefined || head.messages === 0) return head;
       endTranscript(environment, head, atMs);
       const began = { startedAtMs: atMs, interactedAtMs: atMs, updatedAtMs: atMs };
-      const { tokens: _, ...rest } = head;
+      const { tokens: _, compactions: __, ...rest } = head;
       const fresh: SessionHead = { ...rest, ...began, sessionId, messages: 0, lastPreview: "" };
       environment.put(["s", keyText(sessionKey)], fresh);
       return fresh;
@@ -336,6 +336,7 @@ function headAfter(
 ): SessionHead {
   const { replyRoute, provenance, acceptedAtMs } = envelope.header;
   const isFirst = before.messages === 0 && before.startedAtMs === undefined;
+  const compactions = (before.compactions ?? 0) + rows.filter(({ role }) => role === "compaction").length;
   return {
     ...before,
     kind: turn.kind,
@@ -344,6 +345,7 @@ function headAfter(
     ...(isFirst ? { startedAtMs: acceptedAtMs } : {}),
     ...(provenance.kind === "internal_system" ? {} : { interactedAtMs: turn.atMs }),
     messages: before.messages + rows.length,
+    ...(compactions === 0 ? {} : { compactions }),
     lastPreview: preview(turn.outcomeText ?? headOf(envelope.body)),
     ...(replyRoute.type === "channel" ? { lastRoute: replyRoute } : {}),
     ...(turn.tokens === undefined ? {} : { tokens: addTokens(before.tokens, turn.tokens) }),

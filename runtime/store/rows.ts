@@ -13,6 +13,7 @@ import type {
   ReplyRoute,
 } from "../kernel/envelope.ts";
 import type { CallId, StepRow } from "../kernel/steps.ts";
+import type { CommitRow } from "../kernel/turn-rows.ts";
 import type { StoredRun } from "./stored-run.ts";
 
 export interface AgentPlace {
@@ -76,6 +77,8 @@ export interface SessionRow {
   readonly messages: number;
   /** What the turns of this transcript reported of models; absent: nothing. */
   readonly tokens?: Tokens;
+  /** How often its conversation was summed up; absent: never. */
+  readonly compactions?: number;
   /** The session whose sub-agent it is, and those above that one. */
   readonly spawnedBy?: string;
   readonly lineage?: readonly string[];
@@ -89,7 +92,7 @@ export interface TranscriptRow {
   /** Position in the session, from 0. */
   readonly seq: number;
   readonly envelopeId: string;
-  readonly role: "user" | "assistant" | "toolResult";
+  readonly role: "user" | CommitRow["role"];
   readonly text: string;
   readonly atMs: number;
   readonly isUser: boolean;
@@ -159,11 +162,7 @@ export interface TurnCommit {
   readonly kind: SessionKind;
   readonly channel: string;
   /** Rows after the inbound message, which the store adds itself from the journal. */
-  readonly rows: readonly {
-    readonly role: "assistant" | "toolResult";
-    readonly text: string;
-    readonly toolName?: string;
-  }[];
+  readonly rows: readonly CommitRow[];
   /** `undefined` leaves the state as it is. */
   readonly state?: string;
   /** What the sender hears: the visible text of the answer, or null. */

@@ -35,6 +35,7 @@ type SessionMethods =
   | "sessions.resolve"
   | "sessions.patch"
   | "sessions.reset"
+  | "sessions.compact"
   | "sessions.cleanup"
   | "sessions.delete"
   | "sessions.send"
@@ -171,6 +172,26 @@ export function makeSessionMethods(deps: SessionMethodDeps): Handlers<SessionMet
       const row = await deps.care.reset(sessionKey, agentId);
       return { ok: true, key: row.key, session: view(row) };
     },
+    "sessions.compact": async ({ key, focus = "", timeoutMs, idempotencyKey }, client) => {
+      const target = targets.session(key);
+      const { sessionKey } = target;
+      const before = await store.session(sessionKey);
+      if (before === undefined)
+        throw failure("CLOISTER_SESSION_UNKNOWN", `no session is known as ${sessionKey}`, "cloister sessions");
+      const command = {
+        message: `/compact ${focus}`,
+        ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      };
+      const { runId } = await say(client, target, command, false);
+      const end = await deps.runs.wait(runId, timeoutMs ?? limits.askTimeoutMsDefault);
+      if (end.status === "error") throw fromRefusal(end.refusal);
+      const after = await store.session(sessionKey);
+      // A session that began anew meanwhile counts from 0.
+      const compacted =
+        (after?.compactions ?? 0) > (after?.sessionId === before.sessionId ? (before.compactions ?? 0) : 0);
+      const told = end.status === "ok" && end.reply !== null ? { reason: end.reply } : {};
+      return { ok: true, key: sessionKey, runId, status: end.status, compacted, ...told };
+    },
     "sessions.cleanup": ({ enforce }) => deps.retention.sweep(enforce),
     "sessions.delete": async ({ key }) => {
       const { sessionKey, agentId } = targets.session(key);
@@ -238,6 +259,7 @@ function viewSession(row: SessionRow, isRunning: boolean) {
     ...(label === undefined ? {} : { label, displayName: label }),
     createdAt: row.createdAtMs,
     updatedAt: row.updatedAtMs,
+    compactionCount: row.compactions ?? 0,
     ...(row.interactedAtMs === undefined ? {} : { lastInteractionAt: row.interactedAtMs }),
     ...(row.startedAtMs === undefined ? {} : { startedAt: row.startedAtMs }),
     ...(spawnedBy === undefined ? {} : { spawnedBy }),

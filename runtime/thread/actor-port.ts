@@ -212,6 +212,12 @@ export interface Context<S extends object> {
    */
   usage(tokens: { readonly inputTokens?: number; readonly outputTokens?: number }): void;
   /**
+   * Says that the older part of the conversation that this actor keeps was summed up: the transcript gets a row of role `compaction` with the
+   * summary, of which the first 32,000 characters are kept, and the session counts one more. Kept with the turn, and only with one that does
+   * not fail; at most 16 rows a turn, of which the last one gives way. A repeated turn says it again. Source: behaviour §5.6.
+   */
+  compacted(summary: string): void;
+  /**
    * Says that this actor does not handle the message, and ends the turn: it does not return. The message becomes a dead letter with
    * the fate `unhandled` and this reason, whoever asked gets `CLOISTER_MESSAGE_UNHANDLED`, and what the turn changed in `state` is not
    * kept. What it sent was sent.

@@ -6,6 +6,7 @@ import { makeBrokerStart } from "../../runtime/supervisor/start-broker.ts";
 import { provider } from "../support/broker.ts";
 import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
+const operator = { connId: "c", clientId: "test", mode: "test", scopes: ["operator.admin"] };
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Agents whose models follow these rules, by the agent's id. */
@@ -92,4 +93,50 @@ test("a model that fails fails the turn by its code, and the conversation is as 
     refusal: { code: "CLOISTER_AGENT_FAILED", message: expect.stringContaining("no") },
   });
   expect(await gateway.reply("main", "/context")).toContain("Messages: 2 ");
+});
+
+test("a compaction leaves a row in the transcript and counts: by /compact, and by sessions.compact for clients", async () => {
+  const key = "agent:main:main";
+  const gateway = await open({
+    main: [
+      { when: { tool: "session_status" }, say: "{{text}}" },
+      { when: { tool: "sessions_history" }, say: "{{text}}" },
+      { when: { text: "status" }, call: [{ name: "session_status", input: { changesSince: 0 } }] },
+      { when: { text: "history" }, call: [{ name: "sessions_history", input: { sessionKey: key } }] },
+      { when: { text: "the conversation to sum up" }, say: "They greeted each other." },
+      { when: { text: "the conversation is about to be shortened" }, say: "NO_REPLY" },
+      { say: "You said {{text}}." },
+    ],
+  });
+  const rpc = (method: "sessions.compact" | "chat.history", params: object) =>
+    gateway.doors.rpc(operator, method, params);
+  expect(await rpc("sessions.compact", { key })).toMatchObject({
+    ok: false,
+    refusal: { code: "CLOISTER_SESSION_UNKNOWN", message: expect.stringContaining(key) },
+  });
+  await gateway.reply("main", "one");
+  await gateway.reply("main", "two");
+  expect(await gateway.reply("main", "/compact names")).toContain("messages are a summary now");
+  expect(await gateway.reply("main", "/status")).toContain("🧹 Compactions: 1");
+  await gateway.reply("main", "three");
+  const asked = { key, focus: "dates", idempotencyKey: "c1" };
+  const done = {
+    ok: true,
+    payload: { ok: true, key, compacted: true, reason: expect.stringContaining("a summary now") },
+  };
+  expect(await rpc("sessions.compact", asked)).toMatchObject(done);
+  // Asked again by the same key nothing is done again.
+  await rpc("sessions.compact", asked);
+  const history = await rpc("chat.history", { sessionKey: key });
+  expect(history).toMatchObject({ payload: { sessionInfo: { compactionCount: 2 } } });
+  const { messages } = (history as { payload: { messages: { role: string; content: object[] }[] } }).payload;
+  const rows = messages.filter(({ role }) => role === "compaction");
+  expect(rows).toHaveLength(2);
+  expect(rows[0]?.content).toEqual([{ type: "text", text: "They greeted each other." }]);
+  expect(JSON.parse((await gateway.reply("main", "status")) ?? "")).toMatchObject({
+    session: { compactions: 2 },
+    changes: expect.arrayContaining([expect.objectContaining({ type: "compacted" })]),
+    card: expect.stringContaining("🧹 Compactions: 2"),
+  });
+  expect(await gateway.reply("main", "history")).toContain('"role":"compaction"');
 });

@@ -128,6 +128,7 @@ describe("handshake", () => {
           "sessions.resolve",
           "sessions.patch",
           "sessions.reset",
+          "sessions.compact",
           "sessions.delete",
           "sessions.cleanup",
           "sessions.send",

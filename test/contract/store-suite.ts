@@ -515,6 +515,21 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.begin(beginOf(mail))).toMatchObject({ status: "begun", attempt: 2 });
       });
 
+      it("counts how often the conversation was summed up, until the session begins anew", async () => {
+        const rows = [
+          { role: "compaction", text: "before" },
+          { role: "assistant", text: "ok" },
+        ] as const;
+        expect((await turn("a", {}, {})).row).not.toHaveProperty("compactions");
+        expect((await turn("b", {}, { rows })).row).toMatchObject({ compactions: 1, messages: 5 });
+        expect((await turn("c", {}, { rows: [rows[0], ...rows] })).row).toMatchObject({ compactions: 3 });
+        await reopen();
+        expect(await store.session("agent:ann:main")).toMatchObject({ compactions: 3 });
+        const page = await store.history("ann", "agent:ann:main", 2, 0);
+        expect(page.rows).toMatchObject([{ role: "compaction", text: "before", isUser: false }, { role: "assistant" }]);
+        expect(await store.resetSession("agent:ann:main", "ann", 3_000)).not.toHaveProperty("compactions");
+      });
+
       it("commits the inbound message, the answers, the state and the index row", async () => {
         const rows = [
           { role: "toolResult", text: "42", toolName: "calc" },

@@ -94,6 +94,7 @@ describe("A9.5: what a cell asks for", () => {
     take: { check: "holdsRight(k, header.via)", file: "gather" },
     stream: { none: "part of the turn's own answer" },
     usage: { none: "a report about the own turn, which only takes from its budget" },
+    compacted: { none: "a bounded row in the transcript of the turn's own session" },
     done: { none: "the turn's own end" },
     log: { none: "bounded, and marked with the agent that the port belongs to" },
   };

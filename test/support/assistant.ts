@@ -40,6 +40,8 @@ export interface AssistantSession {
   readonly requests: ModelRequest[];
   readonly calls: { readonly name: string; readonly params: object }[];
   readonly streamed: string[];
+  /** Summaries that the delivery that ended the last turn told of. */
+  compacted: string[];
   readonly logged: string[];
   readonly abort: AbortController;
   /** One turn; with `crashes` it is delivered again after a crash behind each of these records, counted over the turn. Undefined: silent. */
@@ -69,6 +71,7 @@ export function openAssistant(world: AssistantWorld): AssistantSession {
   ): Promise<string | undefined> => {
     let call = 0;
     const replies: string[] = [];
+    const compacted: string[] = [];
     /** What is on record is heard again; else it is done, recorded, and heard unless the cell ends in between. */
     const recorded = async <T>(what: string, act: () => T | Error): Promise<T> => {
       const key = call++;
@@ -90,6 +93,7 @@ export function openAssistant(world: AssistantWorld): AssistantSession {
       signal: session.abort.signal,
       log: logOf(session.logged),
       reply: (text: string) => void replies.push(text),
+      compacted: (summary: string) => void compacted.push(summary),
       stream: (text: string) => void session.streamed.push(text),
       steered: () => recorded("take", () => world.steered?.(steeredAsked++) ?? []),
       tools: {
@@ -114,6 +118,7 @@ export function openAssistant(world: AssistantWorld): AssistantSession {
     } as unknown as Context<Conversation>;
     await run(ctx);
     session.records = book.size;
+    session.compacted = compacted;
     session.state = JSON.parse(JSON.stringify(ctx.state)) as Conversation;
     return replies.length === 0 ? undefined : replies.join("\n\n");
   };
@@ -138,6 +143,7 @@ export function openAssistant(world: AssistantWorld): AssistantSession {
     requests: [],
     calls: [],
     streamed: [],
+    compacted: [],
     logged: [],
     abort: new AbortController(),
     records: 0,

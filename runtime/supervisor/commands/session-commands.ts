@@ -9,6 +9,7 @@ import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
 import type { SessionCare } from "../session-care.ts";
 import { makeStop } from "../stop-work.ts";
+import { compactionsLine } from "../tools/session-view.ts";
 import { describeQueue } from "./queue-command.ts";
 import { type ChatCommand, type CommandAnswer, type CommandCall, takesAnything, takesNothing } from "./table.ts";
 
@@ -83,6 +84,7 @@ export function makeSessionCommands(
           `Waiting: ${waiting}`,
           `Queue: ${describeQueue(deps.queues.stateOf(sessionKey, channel))}`,
           `Messages: ${row?.messages ?? 0}`,
+          compactionsLine(row?.compactions ?? 0),
         ];
         return { reply: lines.join("\n") };
       },

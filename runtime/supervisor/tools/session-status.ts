@@ -3,7 +3,7 @@ import { z } from "zod";
 import { limits } from "../../kernel/limits.ts";
 import type { TranscriptRow } from "../../store/port.ts";
 import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
-import { formatUsage, type SessionView, viewSession } from "./session-view.ts";
+import { compactionsLine, formatUsage, type SessionView, viewSession } from "./session-view.ts";
 import { defineTool, forbidden, type Tool } from "./table.ts";
 
 const params = z.object({
@@ -19,7 +19,7 @@ const params = z.object({
 /** What happened in a session; `version` is its `stateVersion` after that. Never the text: `sessions_history` gives it. */
 export interface SessionEvent {
   readonly version: number;
-  readonly type: "human_direct_message" | "peer_message" | "run_completed" | "tool_result";
+  readonly type: "human_direct_message" | "peer_message" | "run_completed" | "tool_result" | "compacted";
   /** Milliseconds since the epoch. */
   readonly at: number;
 }
@@ -60,21 +60,16 @@ export function makeSessionStatus(deps: SessionToolsDeps, find: SessionFinder): 
   }
 }
 
+const eventOfRole = { assistant: "run_completed", toolResult: "tool_result", compaction: "compacted" } as const;
+
 function eventOf({ seq, role, isUser, atMs }: TranscriptRow): SessionEvent {
-  const type =
-    role === "assistant"
-      ? "run_completed"
-      : role === "toolResult"
-        ? "tool_result"
-        : isUser
-          ? "human_direct_message"
-          : "peer_message";
+  const type = role === "user" ? (isUser ? "human_direct_message" : "peer_message") : eventOfRole[role];
   return { version: seq + 1, type, at: atMs };
 }
 
 /** For a person or a model to read. */
 function formatCard(
-  { key, label, agentId, status, model, messages, usage, updatedAt, deliveryContext }: SessionView,
+  { key, label, agentId, status, model, messages, compactions, usage, updatedAt, deliveryContext }: SessionView,
   nowMs: number,
 ): string {
   const last = updatedAt === 0 ? "never" : `${Math.max(0, Math.round((nowMs - updatedAt) / 1_000))} s ago`;
@@ -83,6 +78,7 @@ function formatCard(
     `Agent: ${agentId}, ${status}`,
     `Model: ${model ?? "none"}`,
     `Messages: ${messages}, last one: ${last}`,
+    compactionsLine(compactions),
     ...(usage === undefined
       ? []
       : [

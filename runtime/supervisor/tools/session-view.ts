@@ -26,6 +26,8 @@ export interface SessionView {
   readonly updatedAt: number;
   readonly messages: number;
   readonly stateVersion: number;
+  /** How often its conversation was summed up since it began. */
+  readonly compactions: number;
   /** What its turns took of models since it began. */
   readonly usage?: UsageView;
   readonly lastChannel?: string;
@@ -64,6 +66,9 @@ export function formatUsage({ input, output, costNanos }: Tokens): UsageView {
   };
 }
 
+/** As `/status` and the card of `session_status` show it. Source: behaviour §5.6. */
+export const compactionsLine = (compactions: number): string => `🧹 Compactions: ${compactions}`;
+
 function usageOf(tokens: Tokens | undefined): Pick<SessionView, "usage"> {
   if (tokens === undefined) return {};
   return { usage: formatUsage(tokens) };
@@ -89,7 +94,7 @@ export function viewSession(
     status: kernel().isRunning(key) ? ("running" as const) : ("idle" as const),
     ...childrenOf(kernel(), key),
   };
-  if (row === undefined) return { ...base, messages: 0, updatedAt: 0, stateVersion: 0 };
+  if (row === undefined) return { ...base, messages: 0, updatedAt: 0, stateVersion: 0, compactions: 0 };
   const { lastRoute } = row;
   return {
     ...base,
@@ -100,6 +105,7 @@ export function viewSession(
     messages: row.messages,
     // A transcript only grows, so that the number of its rows tells one state of the session from another.
     stateVersion: row.messages,
+    compactions: row.compactions ?? 0,
     ...usageOf(row.tokens),
     ...(lastRoute?.type === "channel"
       ? {

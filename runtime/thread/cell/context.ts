@@ -145,6 +145,9 @@ export function makeContext(
       }
       if (inputTokens + outputTokens > 0) mailbox.tell(up.usage, turn, inputTokens, String(outputTokens));
     },
+    compacted(summary) {
+      mailbox.tell(up.compacted, turn, calls, asText(summary).slice(0, limits.summaryCharsMax));
+    },
     unhandled(reason) {
       onUnhandled(asText(reason));
       throw new Error(`the message is not handled: ${asText(reason)}`);

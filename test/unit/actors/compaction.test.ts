@@ -74,6 +74,22 @@ describe("a conversation that comes near its bound", () => {
       expect(sumChars(messages) / limits.charsPerToken).toBeLessThan(small.contextTokens);
   });
 
+  it("tells the transcript of each summary, and again when the turn is delivered again", async () => {
+    const session = openAssistant({
+      settings: { contextTokens: 6_000, compaction },
+      model: (request) => (isSummary(request) ? { text: `Summary ${request.messages.length}.` } : { text: long }),
+    });
+    const told: string[][] = [];
+    for (let turn = 0; turn < 8; turn++) {
+      const before = session.state.compactions;
+      await session.say(`question ${turn}`, [1, 2]);
+      expect(session.compacted).toHaveLength(session.state.compactions - before);
+      if (session.compacted.length > 0) told.push(session.compacted);
+    }
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.at(-1)?.at(-1)).toBe(session.state.summary);
+  });
+
   it("by the tokens that the provider counted, not by the characters", async () => {
     const counted = (inputTokens: number) => (request: ModelRequest) =>
       isSummary(request) ? { text: "S" } : { text: "short", usage: { inputTokens, outputTokens: 1 } };

@@ -53,6 +53,14 @@ test("an assistant's message is scrubbed, and one that becomes empty is left out
   expect(shown).toMatchObject({ hasMore: false, totalMessages: 3 });
 });
 
+test("that a conversation was summed up is shown as what it is, cleaned like what a model said, whether tools are asked for or not", () => {
+  const rows = [row(0, "<think>how</think>They spoke.", { role: "compaction" })];
+  for (const includeTools of [false, true])
+    expect(formatHistory(page(rows), { ...plain, includeTools }).messages).toMatchObject([
+      { role: "compaction", isUser: false, content: [{ type: "text", text: "They spoke." }] },
+    ]);
+});
+
 test("a cut never splits a surrogate pair", () => {
   const shown = formatHistory(page([row(0, `${"x".repeat(3_999)}😀${"y".repeat(10)}`)]), plain);
   expect(shown.messages[0]?.content[0].text).toBe(`${"x".repeat(3_999)}…(truncated)…`);

@@ -28,12 +28,13 @@ test("a snippet is bounded on both sides and never cuts a character in half", ()
   expect(odd.hits[0]?.snippet.isWellFormed()).toBe(true);
 });
 
-test("newest first, results of tools left out, and it says when there are more than asked for", () => {
+test("newest first, results of tools and summaries left out, and it says when there are more than asked for", () => {
   const rows = [
     rowOf(0, { text: "one fish" }),
     rowOf(1, { role: "toolResult", text: "tool fish" }),
     rowOf(2, { role: "assistant", isUser: false, text: "two <think>fish</think>" }),
     rowOf(3, { text: "red fish" }),
+    rowOf(4, { role: "compaction", isUser: false, text: "fish, all of them" }),
   ];
   expect(search(rows, "fish").hits.map(({ seq }) => seq)).toEqual([3, 0]);
   expect(search(rows, "fish", 1)).toMatchObject({ hits: [{ seq: 3 }], hasMore: true });
