@@ -63,5 +63,5 @@ function isNamed(path: string, keys: readonly string[]): boolean {
   return keys.some((one) => isAt(plain(path), plain(one)) || isAt(plain(one), plain(path)));
 }
 
-const isAt = (path: string, key: string): boolean =>
-  path === key || path.startsWith(`${key}.`) || path.startsWith(`${key}[`);
+const isAt = (path: string, named: string): boolean =>
+  path === named || path.startsWith(`${named}.`) || path.startsWith(`${named}[`);
