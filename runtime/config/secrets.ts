@@ -55,7 +55,17 @@ function isSecret(value: string, path: Path): boolean {
   if (value === "" || /^\$\{[A-Z_][A-Z0-9_]*\}$/.test(value)) return false;
   const inSection = secretSections.some((section) => section.every((part, index) => path[index] === part));
   const name = path.findLast((part) => typeof part === "string");
-  return (inSection && path.length > 2) || (typeof name === "string" && secretName.test(name)) || hasLogin(value);
+  return (
+    (inSection && path.length > 2) ||
+    isHeader(path) ||
+    (typeof name === "string" && secretName.test(name)) ||
+    hasLogin(value)
+  );
+}
+
+/** What a provider of models is sent with each call: its key may be in a header of any name. */
+function isHeader([models, providers, _id, headers, ...name]: Path): boolean {
+  return models === "models" && providers === "providers" && headers === "headers" && name.length === 1;
 }
 
 /** A URL with a name in it, which may be a token, or a password, or with a query that may hold one. */

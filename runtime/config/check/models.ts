@@ -26,6 +26,18 @@ export function checkModels(draft: Draft): ConfigIssue[] {
         "is missing: the provider is none that is known by name",
         "Give the address of its API.",
       );
+    // Said without the value, which holds a secret.
+    const { username = "", password = "" } = URL.parse(provider.baseUrl ?? "") ?? {};
+    if (username !== "" || password !== "")
+      issues.push(
+        makeIssue(
+          [...at, "baseUrl"],
+          "holds a name or a password: such an address is never asked, and failures would quote it",
+          "Take them out, and give the credential in apiKey or headers.",
+          draft.written,
+          "without-value",
+        ),
+      );
     const seen = new Set<string>();
     for (const [index, model] of provider.models.entries()) {
       const place: Path = [...at, "models", index];

@@ -80,6 +80,7 @@ describe("providers", () => {
     [{ openai: { models: [{ id: "m", script: [] }] } }, "models.providers.openai.models[0].script"],
     [{ openai: { models: [{ id: "m" }, { id: "m" }] } }, "models.providers.openai.models[1].id"],
     [{ openai: { baseUrl: "file:///etc/passwd" } }, "models.providers.openai.baseUrl"],
+    [{ openai: { baseUrl: "https://ana:pass-0@proxy.example/v1" } }, "models.providers.openai.baseUrl"],
     [{ openai: { api: "telepathy" } }, "models.providers.openai.api"],
     [{ openai: { models: [{ id: "m", cost: { input: -1 } }] } }, "models.providers.openai.models[0].cost.input"],
   ])("are refused: %j", async (providers, path) => {
@@ -88,6 +89,7 @@ describe("providers", () => {
       (error: { readonly issues: readonly { readonly path: string }[] }) => error.issues,
     );
     expect(issues).toMatchObject([{ path }]);
+    expect(JSON.stringify(issues)).not.toContain("pass-0");
   });
 });
 
@@ -119,12 +121,22 @@ describe("what credentials may refer to", () => {
 
 it("keys of providers are not shown with the configuration, in headers neither", () => {
   const written = {
-    models: { providers: { p: { apiKey: "sk-1", headers: { "x-api-key": "sk-2", Authorization: "Bearer x" } } } },
+    models: {
+      providers: {
+        p: {
+          apiKey: "sk-1",
+          headers: { "x-any": "sk-2", Authorization: "Bearer x", team: { source: "env", id: "T" } },
+        },
+      },
+    },
   };
   expect(redactValue(written)).toEqual({
     models: {
       providers: {
-        p: { apiKey: redactionMark, headers: { "x-api-key": redactionMark, Authorization: redactionMark } },
+        p: {
+          apiKey: redactionMark,
+          headers: { "x-any": redactionMark, Authorization: redactionMark, team: { source: "env", id: "T" } },
+        },
       },
     },
   });
