@@ -328,15 +328,16 @@ describe("timers", () => {
   it("are listed with when they are due and how often, and what is left out is told", async () => {
     const rows = [
       { ...timer, dueAtMs: 1_000 },
-      { ...timer, id: "t-2", dueAtMs: 9e15, everyMs: 7_200_000 },
+      { ...timer, id: "t-2", dueAtMs: 8e15, everyMs: 7_200_000 },
+      { ...timer, id: "t-3", dueAtMs: 8.64e15 },
     ];
     await serve((asking, { answer }) => answer(asking, { timers: rows, total: 5 }));
     expect(await run("timers")).toBe(0);
     expect(cli.terminal.outText()).toMatch(
       /^ID +SESSION +NAME +DUE +EVERY\nt-1 +agent:main:main +nightly +\d+ \w+ ago +-\n/,
     );
-    expect(cli.terminal.outText()).toMatch(/t-2 +agent:main:main +nightly +in \d+ d +2 h\n$/);
-    expect(cli.terminal.errText()).toBe("2 of 5; the next: --offset 2\n");
+    expect(cli.terminal.outText()).toMatch(/t-2 +agent:main:main +nightly +in \d+ d +2 h\nt-3 .* never +-\n$/);
+    expect(cli.terminal.errText()).toBe("3 of 5; the next: --offset 3\n");
   });
 
   it("say what was removed, which asks for the right to administer", async () => {
