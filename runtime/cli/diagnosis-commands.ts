@@ -16,6 +16,7 @@ export function addDiagnosis({ program, context, exit }: Shell): void {
     .description("what the running gateway and its agents are doing")
     .option("--all", "the whole read-only diagnosis, safe to paste")
     .option("--deep", "also ask the channels; with --all, also read the store of the gateway from end to end")
+    .option("--usage", "also what models took in the last 30 days, by day and agent")
     .option("--json", "print JSON")
     .action(async (options: StatusOptions) => {
       const { runStatus } = await import("./commands/status.ts");

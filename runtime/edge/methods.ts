@@ -11,6 +11,7 @@ import type { Scope } from "../../auth/scopes.ts";
 import { configMethods } from "./config-rows.ts";
 import { cronMethods } from "./cron-methods.ts";
 import { id } from "./param-forms.ts";
+import { usageMethods } from "./usage-methods.ts";
 
 export interface Method {
   readonly scope: Scope;
@@ -321,6 +322,7 @@ export const methods = {
   },
   "models.list": { scope: "operator.read", params: z.object({}) },
   ...cronMethods,
+  ...usageMethods,
   /** Agents ask operators for rights alone (`grants.requests`): these are empty, for clients that ask for all of them at their start. */
   "question.list": { scope: "operator.questions", params: z.object({}) },
   "plugin.approval.list": { scope: "operator.approvals", params: z.object({}) },

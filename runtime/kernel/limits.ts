@@ -600,6 +600,15 @@ export const limits = {
   announceTextCharsMax: 16_384,
   /** Rows of the session index that one filtered listing reads at the most, newest first. */
   sessionsScanRowsMax: 10_000,
+  /** Days of which it is known what models took, today among them: a year to compare with, and a month more. */
+  usageDaysKept: 400,
+  /** Days that are summed unless a client names others. */
+  usageDaysDefault: 30,
+  /** Rows (a session on a day) that one read takes, some milliseconds of the store, and that one answer sums, some hundreds of milliseconds. */
+  usageRowsPerRead: 500,
+  usageRowsMax: 50_000,
+  /** Sessions of one answer of `sessions.usage`: about 200 characters each. */
+  usageSessionsMax: 1_000,
   /** Rows that one call of retention looks at, and of a transcript that it removes in one write: some milliseconds of the store. */
   retentionRowsMax: 500,
   /** Sessions that retention ends before it looks again whether an agent's are small enough: few go that need not. */

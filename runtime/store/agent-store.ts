@@ -35,6 +35,7 @@ import type { Migration } from "./format.ts";
 import type { DoneOutcome, HistoryPage, OutboundRow, PastTranscript, TranscriptRow, TurnCommit } from "./port.ts";
 import type { ExpiredTranscripts, TranscriptRule } from "./retention-rows.ts";
 import type { SessionHead } from "./session-index.ts";
+import { addToDay } from "./spent-days.ts";
 
 export interface DoneMarker extends DoneOutcome {
   readonly sessionKey: string;
@@ -172,7 +173,7 @@ export class AgentStore {
       if (head === undefined || head.messages === 0) return head;
       endTranscript(environment, head, atMs);
       const began = { startedAtMs: atMs, interactedAtMs: atMs, updatedAtMs: atMs };
-      const { tokens: _, compactions: __, ...rest } = head;
+      const { tokens: _, spent: __, compactions: ___, ...rest } = head;
       const fresh: SessionHead = { ...rest, ...began, sessionId, messages: 0, lastPreview: "" };
       environment.put(["s", keyText(sessionKey)], fresh);
       return fresh;
@@ -348,7 +349,9 @@ function headAfter(
     ...(compactions === 0 ? {} : { compactions }),
     lastPreview: preview(turn.outcomeText ?? headOf(envelope.body)),
     ...(replyRoute.type === "channel" ? { lastRoute: replyRoute } : {}),
-    ...(turn.tokens === undefined ? {} : { tokens: addTokens(before.tokens, turn.tokens) }),
+    ...(turn.tokens === undefined
+      ? {}
+      : { tokens: addTokens(before.tokens, turn.tokens), spent: addToDay(before.spent, turn.tokens, turn.atMs) }),
   };
 }
 

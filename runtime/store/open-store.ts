@@ -324,8 +324,8 @@ export class OpenStore implements Store {
   archiveRun: Store["archiveRun"] = (id, atMs) => this.#run(() => this.#runs.archiveRun(id, atMs));
   run: Store["run"] = (id) => this.#run(() => this.#runs.run(id));
   runs: Store["runs"] = (query) => this.#run(() => this.#runs.runs(query));
-
   sessions: Store["sessions"] = (query) => this.#run(async () => this.#index.query(query));
+  usage: Store["usage"] = (query) => this.#run(async () => this.#index.usage(query));
   session: Store["session"] = (key) => this.#run(async () => this.#index.get(key));
   findSession: Store["findSession"] = (reference) => this.#run(async () => this.#index.find(reference));
   sessionsWithLabel: Store["sessionsWithLabel"] = (label) => this.#run(async () => this.#index.withLabel(label));

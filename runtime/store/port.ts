@@ -26,6 +26,7 @@ import type { AuditLog } from "../kernel/audit-types.ts";
 import type { AuditCheck, AuditEntry, AuditPage, AuditQuery, AuditReach, AuditRow } from "./audit-rows.ts";
 import type { ExpiredTranscripts, SessionCounts, StaleQuery, StaleSessions, TranscriptRule } from "./retention-rows.ts";
 import type { RunQuery, SpawnedRun, StoredRun } from "./stored-run.ts";
+import type { UsageQuery, UsageRow } from "./usage-rows.ts";
 import type {
   TurnCall,
   Dedupe,
@@ -228,6 +229,8 @@ export interface Store {
    */
   sessions(query: SessionQuery): Promise<{ readonly rows: readonly SessionRow[]; readonly total: number }>;
   session(key: string): Promise<SessionRow | undefined>;
+  /** What models took, the newest day first; also of sessions that began anew or are gone, for `limits.usageDaysKept` days. */
+  usage(query: UsageQuery): Promise<readonly UsageRow[]>;
   /** Also by `sessionId`. */
   findSession(reference: string): Promise<SessionRow | undefined>;
   sessionsWithLabel(label: string): Promise<readonly SessionRow[]>;

@@ -15,6 +15,7 @@ import type {
 import type { CallId, StepRow } from "../kernel/steps.ts";
 import type { CommitRow } from "../kernel/turn-rows.ts";
 import type { StoredRun } from "./stored-run.ts";
+import type { SpentLately } from "./usage-rows.ts";
 
 export interface AgentPlace {
   readonly agentId: string;
@@ -56,7 +57,7 @@ export type AppendResult =
   | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string };
 
 /** One row of the session index; kept in `registry`, so that listing opens no agent's store. */
-export interface SessionRow {
+export interface SessionRow extends SpentLately {
   readonly key: string;
   readonly agentId: string;
   readonly sessionId: string;

@@ -8,6 +8,7 @@
  *   ["l", L, K]            → 0                  sessions with a label
  *   ["i", sessionId]       → K
  *   ["c"]                  → number of sessions
+ *   ["spent", …]           what models took, by day (`runtime/store/spent-days.ts`)
  * All rows of a session change in one transaction. After a crash between a turn's commit and this one the row is behind by
  * that turn; the envelope is still in the journal then, and `begin` or `pending` of it brings the row up to date.
  */
@@ -16,6 +17,8 @@ import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import type { SessionQuery, SessionRow } from "./port.ts";
 import type { IndexPlace, SessionCounts } from "./retention-rows.ts";
+import { putUsage, readUsage } from "./spent-days.ts";
+import type { UsageQuery, UsageRow } from "./usage-rows.ts";
 
 /** What an agent's environment knows of a session: everything but the label, and whether it is archived or pinned. */
 export type SessionHead = Omit<SessionRow, "label" | "archivedAtMs" | "pinned">;
@@ -70,8 +73,15 @@ export class SessionIndex {
         createdAtMs: Math.min(old?.createdAtMs ?? head.createdAtMs, head.createdAtMs),
       };
       this.#replace(old, row);
+      if (head.spent !== undefined)
+        putUsage(this.#environment, { key: head.key, agentId: head.agentId, sessionId: head.sessionId, ...head.spent });
       return row;
     });
+  }
+
+  /** Of days, also those of sessions that are gone. */
+  usage(query: UsageQuery): readonly UsageRow[] {
+    return readUsage(this.#environment, query);
   }
 
   /** The row of a session that has no message yet. */

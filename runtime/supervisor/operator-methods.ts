@@ -42,6 +42,7 @@ import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
 import type { Subagents } from "./subagents.ts";
 import type { StopWork } from "./stop-work.ts";
+import { makeUsageMethods } from "./usage-methods.ts";
 import type { makeToolMethods } from "./tools/tool-methods.ts";
 
 export interface OperatorDeps {
@@ -123,6 +124,7 @@ export function makeOperatorMethods(
     ...makeCatalogMethods({ ...deps, targets, commands: () => deps.commands.list() }),
     ...deps.configMethods,
     ...deps.cron.methods,
+    ...makeUsageMethods({ ...deps, targets }),
     ...deps.toolMethods(targets),
     "logs.tail": ({ cursor, limit, maxBytes }) =>
       readLogTail(config.logging.file, {

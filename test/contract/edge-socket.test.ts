@@ -156,6 +156,8 @@ describe("handshake", () => {
           "cron.update",
           "cron.remove",
           "cron.run",
+          "usage.cost",
+          "sessions.usage",
           "question.list",
           "plugin.approval.list",
           "taskSuggestions.list",

@@ -41,6 +41,21 @@ test("what a session's turns reported is in session_status, is kept over a resta
   expect((await status(after))["session"]).not.toHaveProperty("usage");
 });
 
+test("clients hear what was taken by day, agent and session, also of a session that began anew", async () => {
+  const gateway = await openGateway(agents);
+  await gateway.reply("main", task({ do: "say", text: "a", usage: { inputTokens: 1_000, outputTokens: 50 } }));
+  await gateway.reply("main", "/new");
+  await gateway.reply("main", task({ do: "say", text: "b", usage: { outputTokens: 5 } }));
+  const reader = { connId: "c", clientId: "t", mode: "test", scopes: ["operator.read"] } as const;
+  const sum = { input: 1_000, output: 55, totalTokens: 1_055, totalCost: 0, missingCostEntries: 2 };
+  expect(await gateway.doors.rpc(reader, "usage.cost", {})).toMatchObject({
+    payload: { totals: sum, daily: [sum], agents: [{ agentId: "main", ...sum }] },
+  });
+  expect(await gateway.doors.rpc(reader, "sessions.usage", { key: "agent:main:main" })).toMatchObject({
+    payload: { total: 1, sessions: [{ key: "agent:main:main", agentId: "main", usage: sum }] },
+  });
+});
+
 test("a turn that fails has taken its tokens all the same", async () => {
   const gateway = await openGateway(agents);
   expect(await gateway.say("main", task({ do: "throw", usage: { inputTokens: 7 } }))).toMatchObject({

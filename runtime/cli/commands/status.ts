@@ -19,12 +19,15 @@ import { type ChannelProbes, formatChannels } from "../views/channels.ts";
 import { formatFindings } from "../views/findings.ts";
 import { formatHealth, formatStatus, type GatewayState, isHealthy } from "../views/gateway-state.ts";
 import { formatFacts, formatJson } from "../views/table.ts";
+import { formatUsage } from "../views/usage.ts";
 import { fieldsOf } from "../wire-failure.ts";
 
 export interface StatusOptions {
   /** With the findings of the doctor and everything in full. */
   readonly all?: boolean;
   readonly deep?: boolean;
+  /** With what models took. */
+  readonly usage?: boolean;
   readonly json?: boolean;
 }
 
@@ -36,6 +39,7 @@ interface Asked {
   readonly recent: unknown;
   readonly access: Pick<GatewayClient["hello"], "role" | "scopes"> | undefined;
   readonly channels: ChannelProbes | undefined;
+  readonly usage: unknown;
 }
 
 /** `all` tells of a gateway that does not answer as well, with exit code 1 when something does not work. */
@@ -46,10 +50,10 @@ export async function runStatus(
   readStore: ReadStore = readStoreOutside,
 ): Promise<ExitCode> {
   const { terminal, version, platform } = context;
-  const { all = false, deep = false, json = false } = options;
+  const { all = false, deep = false, usage = false, json = false } = options;
   const print = (text: string): void => terminal.out(redactText(text));
-  const contact = all ? await askAll(context, deep, machine.answerMs) : undefined;
-  const asked = contact === undefined ? await ask(context, deep) : heardFrom(contact, deep);
+  const contact = all ? await askAll(context, { deep, usage }, machine.answerMs) : undefined;
+  const asked = contact === undefined ? await ask(context, { deep, usage }) : heardFrom(contact, deep);
   const findings = contact === undefined ? undefined : await findAll({ context, machine, readStore, deep, contact });
   const code = findings === undefined ? 0 : exitCodeOf(findings);
   if (json) print(formatJson(plain(asked, findings)));
@@ -72,13 +76,18 @@ async function findAll(diagnosing: Diagnosing): Promise<readonly Repairable[]> {
 const askedSessions = ["sessions.list", { limit: limits.statusSessionsMax }] as const;
 const askedChannels = ["channels.status", { probe: true }] as const;
 
-function ask(context: CliContext, deep: boolean): Promise<Asked> {
+const askedUsage = ["usage.cost", {}] as const;
+
+type More = Pick<StatusOptions, "deep" | "usage">;
+
+function ask(context: CliContext, { deep, usage }: More): Promise<Asked> {
   return withGateway(context, ["operator.read"], async (client) => ({
     payload: fieldsOf(await client.request("status", {})),
     state: stateOf(client),
     recent: await client.request(...askedSessions),
     access: undefined,
-    channels: deep ? await probeChannels(client) : undefined,
+    channels: deep === true ? await probeChannels(client) : undefined,
+    usage: usage === true ? await client.request(...askedUsage) : undefined,
   }));
 }
 
@@ -93,8 +102,12 @@ async function probeChannels(client: GatewayClient): Promise<ChannelProbes> {
 }
 
 /** What the findings need as well; for everything, since what this command line may do is a part of the answer. */
-const askAll = (context: CliContext, deep: boolean, timeoutMs: number): Promise<Contact> =>
-  askGateway(context, [...liveMethods, askedSessions, ...(deep ? [askedChannels] : [])], timeoutMs);
+const askAll = (context: CliContext, { deep, usage }: More, timeoutMs: number): Promise<Contact> =>
+  askGateway(
+    context,
+    [...liveMethods, askedSessions, ...(deep === true ? [askedChannels] : []), ...(usage === true ? [askedUsage] : [])],
+    timeoutMs,
+  );
 
 /** Undefined: it did not answer, which is a finding. */
 function heardFrom(contact: Contact, deep: boolean): Asked | undefined {
@@ -111,17 +124,19 @@ function heardFrom(contact: Contact, deep: boolean): Asked | undefined {
       : payloads.has(channels)
         ? { status: "asked", payload: payloads.get(channels) }
         : { status: "not-asked", reason: errors.get(channels)?.message ?? "it was not asked" },
+    usage: payloads.get("usage.cost"),
   };
 }
 
 function plain(asked: Asked | undefined, findings: readonly Repairable[] | undefined): object {
-  const { payload, state, recent, access, channels } = asked ?? {};
+  const { payload, state, recent, access, channels, usage } = asked ?? {};
   return {
     ...(state === undefined ? { running: false } : { url: state.url }),
     ...payload,
     ...(recent === undefined ? {} : { recent: fieldsOf(recent)["sessions"] }),
     ...(access === undefined ? {} : { access: { role: access.role, scopes: access.scopes } }),
     ...(channels === undefined ? {} : { channels: channels.status === "asked" ? channels.payload : channels }),
+    ...(usage === undefined ? {} : { usage }),
     ...(findings === undefined ? {} : { findings: findings.map(plainFinding) }),
   };
 }
@@ -134,7 +149,7 @@ function formatAll(
   const lines: string[] = [];
   if (findings !== undefined) lines.push(about);
   if (asked !== undefined) {
-    const { payload, state, access, channels } = asked;
+    const { payload, state, access, channels, usage } = asked;
     if (access !== undefined) lines.push(...formatFacts([["access", formatAccess(access)]]));
     lines.push(
       ...formatStatus({
@@ -148,6 +163,7 @@ function formatAll(
       }),
     );
     if (channels !== undefined) lines.push("", ...formatChannels(channels));
+    if (usage !== undefined) lines.push("", ...formatUsage(usage));
   }
   if (findings !== undefined) lines.push("", ...formatFindings(findings));
   return lines;

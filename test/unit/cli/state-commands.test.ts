@@ -179,6 +179,46 @@ describe("status", () => {
   });
 });
 
+describe("status --usage", () => {
+  const sum = { input: 1_000, output: 55, totalTokens: 1_055, totalCost: 0.25, missingCostEntries: 0 };
+  const usage = {
+    startDate: "2026-01-01",
+    endDate: "2026-01-30",
+    truncated: true,
+    totals: { ...sum, missingCostEntries: 2 },
+    daily: [{ date: "2026-01-30", ...sum }],
+    agents: [{ agentId: "raul", ...sum }],
+  };
+
+  it("tells tokens and money by day and agent, what has no price, and that older days are missing", async () => {
+    await serve({ "usage.cost": usage });
+    expect(await run("status", "--usage")).toBe(0);
+    const text = cli.terminal.outText();
+    expect(text).toMatch(/^2026-01-30 +1000 +55 +1055 +\$0\.2500$/m);
+    expect(text).toMatch(/^raul +1000 +55 +1055 +\$0\.2500$/m);
+    expect(text).toMatch(/^2026-01-01 to 2026-01-30 +1000 +55 +1055 +\$0\.2500$/m);
+    expect(text).toContain("2 days of sessions have no known price");
+    expect(text).toContain("older days are not in it");
+  });
+
+  it("is asked for with --all as well, is in the JSON, and is not asked for otherwise", async () => {
+    await serve({ "usage.cost": usage });
+    await run("status", "--all", "--usage", "--json");
+    expect(JSON.parse(cli.terminal.outText())).toMatchObject({ usage });
+    cli.clear();
+    await run("status", "--json");
+    expect(JSON.parse(cli.terminal.outText())).not.toHaveProperty("usage");
+  });
+
+  it("nothing was taken: it says so", async () => {
+    await serve({
+      "usage.cost": { ...usage, truncated: false, totals: { ...sum, totalTokens: 0 }, daily: [], agents: [] },
+    });
+    await run("status", "--usage");
+    expect(cli.terminal.outText()).toContain("no model was used from 2026-01-01 to 2026-01-30");
+  });
+});
+
 describe("AC-20.1: the report about access", () => {
   const device = {
     deviceId: "a2db8970aba2b534c3ff841ad0f625450251c90e83de730f916a0d9aea153d60",
