@@ -237,7 +237,7 @@ export function makeSessionMethods(deps: SessionMethodDeps): Handlers<SessionMet
   };
 }
 
-/** Agents are modules: none has a model that the gateway knows of. */
+/** Not told by these methods: an agent may be a module without a model. `session_status` and `/status` name the one that it has. */
 const noModel = { modelProvider: null, model: null, contextTokens: null };
 
 /** A session as clients see it. `kind` is the peer's word, `classification` ours. */

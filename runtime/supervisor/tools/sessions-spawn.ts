@@ -159,7 +159,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       }`,
       ...(asked.model === undefined && asked.thinking === undefined
         ? {}
-        : { warning: "model and thinking have no effect: agents run modules in this version" }),
+        : { warning: "model and thinking have no effect here: a sub-agent thinks by the model of its agent" }),
       ...(attachments === undefined
         ? {}
         : {
