@@ -31,6 +31,8 @@ export interface ShownDifference {
   readonly after?: string;
   /** What differs is not shown: it is a secret, or too far behind the beginning. */
   readonly isHidden?: true;
+  /** A side is longer than what is shown of it. */
+  readonly isCut?: true;
 }
 
 export interface CheckedChange {
@@ -105,17 +107,23 @@ const describeWarning = ({ path, message, remedy }: ConfigWarning): string =>
   `${path}: ${message}${remedy === undefined ? "" : ` → ${remedy}`}`;
 
 function show({ path, before, after }: ReturnType<typeof findDifferences>[number]): ShownDifference {
-  const [was, becomes] = [before, after].map((value) => textOf(value, path));
+  const [whole, wholeAfter] = [before, after].map((value) => textOf(value, path));
+  const [was, becomes] = [whole, wholeAfter].map(cut);
   return {
     path: formatPath(path),
     ...(was === undefined ? {} : { before: was }),
     ...(becomes === undefined ? {} : { after: becomes }),
     ...(was !== undefined && was === becomes ? { isHidden: true } : {}),
+    ...(was === whole && becomes === wholeAfter ? {} : { isCut: true }),
   };
 }
 
 function textOf(value: unknown, path: Parameters<typeof formatPath>[0]): string | undefined {
   if (value === undefined) return undefined;
-  const text = JSON.stringify(redactValue(value, path), null, 1);
-  return text.length > limits.configChangeCharsMax ? `${text.slice(0, limits.configChangeCharsMax)}…` : text;
+  return JSON.stringify(redactValue(value, path), null, 1);
 }
+
+const cut = (text: string | undefined): string | undefined =>
+  text !== undefined && text.length > limits.configChangeCharsMax
+    ? `${text.slice(0, limits.configChangeCharsMax)}…`
+    : text;

@@ -144,6 +144,7 @@ export function makeConfigProposals(deps: ConfigProposalsDeps): ConfigProposals 
     apply: (id, { hash, force, by }) =>
       inTurn(async () => {
         const proposal = await find(id);
+        if (!force) refuseUnseen(await checkChange(deps, changeOf(proposal)));
         const written = await deps.desk.write(changeOf(proposal), { base: hash, force, by });
         audit({ type: "config_proposal_applied", subject: by, object: id, detail: keysOf(proposal) });
         await drop(id);
@@ -166,6 +167,17 @@ function show(proposal: Proposal): ShownProposal {
 
 /** Of a key that may fit nothing in the file; places in lists are no names. */
 const namesIn = (key: string): readonly string[] => (key.match(/[\w$-]+/g) ?? []).filter((part) => !/^\d+$/.test(part));
+
+/** An end that is cut off may be what an agent wants nobody to see. */
+function refuseUnseen({ changes, moreChanges }: CheckedChange): void {
+  const part = changes.find(({ isCut }) => isCut)?.path ?? (moreChanges > 0 ? `${moreChanges} more places` : undefined);
+  if (part === undefined) return;
+  throw failure(
+    "CLOISTER_CONFIG_GUARDED",
+    `the difference is too long to be shown whole (${part}): nobody has seen all of it`,
+    "read its values (cloister config proposals show <id> --json), and apply it with --force",
+  );
+}
 
 /** The check reads a file that is named, before anybody has decided. */
 function refuseIncludes(place: readonly (string | number)[], value: unknown): void {

@@ -61,6 +61,27 @@ async function open(home = mkdtempSync(path.join(os.tmpdir(), "cloister-proposal
 const rename = { reason: "it is called Raul", set: [{ key: "agents.list[id=raul].name", value: "Raul" }] };
 
 describe("a proposal of an agent", () => {
+  test("whose difference is too long to be shown whole is applied with force alone", async () => {
+    const { call, propose, now } = await open();
+    const filler = Array.from({ length: 40 }, (_, at) => ({ name: `a filler of some length, number ${at}` }));
+    const told = await propose({
+      reason: "harmless",
+      set: [{ key: "agents.list[id=raul].options", value: { filler, last: "what nobody was to see" } }],
+    });
+    const { check, proposal } = await call("config.proposals.show", { id: told.proposalId });
+    expect(check.changes).toMatchObject([{ path: "agents.list[1].options", isCut: true }]);
+    expect(check.changes[0].after).not.toContain("nobody");
+    expect(JSON.stringify(proposal.set)).toContain("what nobody was to see");
+    const asked = { id: told.proposalId, hash: check.hash };
+    await expect(call("config.proposals.apply", asked)).rejects.toMatchObject({
+      code: "CLOISTER_CONFIG_GUARDED",
+      message: expect.stringContaining("agents.list[1].options"),
+    });
+    expect(now()).toBe(written);
+    expect(await call("config.proposals.apply", { ...asked, force: true })).toMatchObject({ ok: true });
+    expect(now()).toContain("what nobody was to see");
+  });
+
   test("changes nothing until the operator applies what was shown; comments and secrets stay", async () => {
     const { call, propose, now, types, gateway } = await open();
     const told = await propose(rename);
