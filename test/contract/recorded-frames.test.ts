@@ -69,6 +69,8 @@ test("a session of the client, as it was recorded", async () => {
   await call("chat.send", { sessionKey: "agent:picky:main", message: "what" });
   await client.next((frame) => frame.event === "agent" && frame.payload.data.phase === "error");
   await call("sessions.patch", { key: "agent:raul:main", label: "Raul" });
+  // A hello tells what was counted last: this counts, until the stopped turn of main is on the disk.
+  await expect.poll(async () => (await call("health")).sessions.recent).not.toEqual([]);
   const own = await connectAs(port, makeDevice(), { ...ui, scopes: ["operator.read"] });
   note("response hello-ok", own.answer.payload);
 
