@@ -5,8 +5,8 @@ import { engineFlags } from "../../../runtime/launcher/engine-flags.ts";
 
 describe("the options of V8", () => {
   it.each([
-    ["24.0.0", ["--no-memory-protection-keys"]],
-    ["25.9.1", ["--no-memory-protection-keys"]],
+    ["24.0.0", ["--wasm-wrapper-tiering-budget=2147483647"]],
+    ["25.9.1", ["--wasm-wrapper-tiering-budget=2147483647"]],
     ["26.0.0", []],
     ["30.1.2", []],
   ])("for Node %s are %j", (version, flags) => {
@@ -23,7 +23,7 @@ describe("the options of V8", () => {
     const self = ["/bin/node", "--enable-source-maps", "main.js"] as const;
     expect(gatewayCommand(self, ["gateway", "--port", "0"], "24.3.0")).toEqual([
       "/bin/node",
-      "--no-memory-protection-keys",
+      "--wasm-wrapper-tiering-budget=2147483647",
       "--enable-source-maps",
       "main.js",
       "gateway",
