@@ -164,6 +164,11 @@ const sessionToolsPairing = (agentId: string): Pairing => ({
   origin: "config",
 });
 
+/** `main` may start sub-agents, and hand that on. */
+export function spawningPairing(verbs: Pairing["verbs"] = ["tool:sessions_spawn"]): Pairing {
+  return { id: "spawning:main", subject: "agent:main", object: "gateway", verbs, delegable: verbs, origin: "config" };
+}
+
 /** Everybody may send to and ask everybody, themselves included. */
 export function openPairings(agents: readonly string[]): readonly Pairing[] {
   return agents.flatMap((from) => [

@@ -27,7 +27,7 @@ import { makeRandom } from "./random.ts";
 import { makeStoreWork } from "./store-work.ts";
 import { makeWorkQueues } from "./work-queues.ts";
 
-export { openPairings } from "./driver-port.ts";
+export { openPairings, spawningPairing } from "./driver-port.ts";
 export type { Driver, DriverOptions } from "./driver-port.ts";
 
 export function makeDriver(options: DriverOptions): Driver {

@@ -1,20 +1,12 @@
 /** What becomes of the end of a sub-agent's run while a turn of its requester runs, in every queue mode. Source: behaviour §3.5, §5.3. */
 import { describe, expect, it } from "vitest";
-import type { Pairing } from "../../../runtime/kernel/pairings.ts";
 import { queueModes, type QueuePolicy } from "../../../runtime/kernel/queues.ts";
 import { answerOf, gate, type Part, type Script, scripted } from "../../support/fake-cell.ts";
-import { type Driver, makeDriver, openPairings } from "../../support/kernel-driver.ts";
+import { type Driver, makeDriver, openPairings, spawningPairing } from "../../support/kernel-driver.ts";
 import { leaks } from "../../support/kernel-invariants.ts";
 
 const main = "agent:main:main";
-const spawning: Pairing = {
-  id: "spawning:main",
-  subject: "agent:main",
-  object: "gateway",
-  verbs: ["tool:sessions_spawn"],
-  delegable: ["tool:sessions_spawn"],
-  origin: "config",
-};
+const spawning = spawningPairing();
 
 /** `first` starts two sub-agents, asks what came meanwhile when it is told to look (unless it never looks), and ends when it may. */
 function open(policy: Partial<QueuePolicy> | undefined, looks = true) {

@@ -1,21 +1,13 @@
 /** Runs that stay for what is said in their sessions, as those do that have a thread of a channel. */
 import { expect, it } from "vitest";
-import type { Pairing } from "../../../runtime/kernel/pairings.ts";
 import { answerOf, scripted } from "../../support/fake-cell.ts";
-import { type Driver, makeDriver, openPairings } from "../../support/kernel-driver.ts";
+import { type Driver, makeDriver, openPairings, spawningPairing } from "../../support/kernel-driver.ts";
 import { leaks } from "../../support/kernel-invariants.ts";
 
 const main = "agent:main:main";
 const child = "agent:main:subagent:r1";
 
-const spawning: Pairing = {
-  id: "spawning:main",
-  subject: "agent:main",
-  object: "gateway",
-  verbs: ["tool:sessions_spawn"],
-  delegable: ["tool:sessions_spawn"],
-  origin: "config",
-};
+const spawning = spawningPairing();
 
 /** main starts one that stays, whose task is this word. */
 function open(task: string): Driver {

@@ -1,20 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { up } from "../../../runtime/kernel/frames.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
-import type { Pairing } from "../../../runtime/kernel/pairings.ts";
 import { answerOf, type FakeTurn, type Script } from "../../support/fake-cell.ts";
-import { type Driver, makeDriver, openPairings } from "../../support/kernel-driver.ts";
+import { type Driver, makeDriver, openPairings, spawningPairing } from "../../support/kernel-driver.ts";
 
 const main = "agent:main:main";
 const verbs = ["tool:sessions_spawn", "tool:subagents", "tool:sessions_yield"] as const;
-const spawning: Pairing = {
-  id: "spawning:main",
-  subject: "agent:main",
-  object: "gateway",
-  verbs,
-  delegable: verbs,
-  origin: "config",
-};
+const spawning = spawningPairing(verbs);
 
 /** By the first word of the message; news of ends are heard and nothing more. */
 const world = (scripts: Readonly<Record<string, Script>>): Driver =>
