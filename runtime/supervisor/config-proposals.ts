@@ -101,11 +101,17 @@ export function makeConfigProposals(deps: ConfigProposalsDeps): ConfigProposals 
 
   const drop = async (id: string): Promise<void> => keep((await waiting()).filter((one) => one.id !== id));
 
+  const check = async (proposal: Proposal): Promise<CheckedChange> => {
+    const checked = await checkChange(deps, changeOf(proposal));
+    const unseen = unseenOf(checked);
+    return unseen === undefined ? checked : { ...checked, guarded: checked.guarded ?? unseen };
+  };
+
   const propose: ConfigProposals["propose"] = async (asked) => {
     const rows = await waiting();
     const { agentId, call } = asked;
     const same = rows.find((row) => row.call.turn === call.turn && row.call.key === call.key);
-    if (same !== undefined) return { id: same.id, check: await checkChange(deps, changeOf(same)) };
+    if (same !== undefined) return { id: same.id, check: await check(same) };
     for (const { value } of asked.set) refuseIncludes([], value);
     const chars = JSON.stringify([asked.set, asked.unset]).length;
     if (chars > limits.configProposalCharsMax)
@@ -123,14 +129,14 @@ export function makeConfigProposals(deps: ConfigProposalsDeps): ConfigProposals 
       );
     const createdAtMs = nowMs();
     const row = { ...asked, id: deps.newId(), createdAtMs, expiresAtMs: createdAtMs + limits.configProposalAgeMs };
-    const check = await checkChange(deps, changeOf(row));
+    const checked = await check(row);
     await keep([...rows, row]);
     audit({ type: "config_proposed", subject: asked.sessionKey, object: row.id, detail: keysOf(row) });
     log.info(
       { agent: agentId, session: asked.sessionKey, proposal: row.id },
       "an agent proposes a change of the configuration",
     );
-    return { id: row.id, check };
+    return { id: row.id, check: checked };
   };
 
   return {
@@ -139,12 +145,12 @@ export function makeConfigProposals(deps: ConfigProposalsDeps): ConfigProposals 
     show: (id) =>
       inTurn(async () => {
         const proposal = await find(id);
-        return { proposal: show(proposal), check: await checkChange(deps, changeOf(proposal)) };
+        return { proposal: show(proposal), check: await check(proposal) };
       }),
     apply: (id, { hash, force, by }) =>
       inTurn(async () => {
         const proposal = await find(id);
-        if (!force) refuseUnseen(await checkChange(deps, changeOf(proposal)));
+        if (!force) refuseUnseen(await check(proposal));
         const written = await deps.desk.write(changeOf(proposal), { base: hash, force, by });
         audit({ type: "config_proposal_applied", subject: by, object: id, detail: keysOf(proposal) });
         await drop(id);
@@ -168,15 +174,17 @@ function show(proposal: Proposal): ShownProposal {
 /** Of a key that may fit nothing in the file; places in lists are no names. */
 const namesIn = (key: string): readonly string[] => (key.match(/[\w$-]+/g) ?? []).filter((part) => !/^\d+$/.test(part));
 
-/** An end that is cut off may be what an agent wants nobody to see. */
-function refuseUnseen({ changes, moreChanges }: CheckedChange): void {
+/** Why not all of the difference is shown; what is cut off may be what an agent wants nobody to see. */
+function unseenOf({ changes, moreChanges }: CheckedChange): string | undefined {
   const part = changes.find(({ isCut }) => isCut)?.path ?? (moreChanges > 0 ? `${moreChanges} more places` : undefined);
-  if (part === undefined) return;
-  throw failure(
-    "CLOISTER_CONFIG_GUARDED",
-    `the difference is too long to be shown whole (${part}): nobody has seen all of it`,
-    "read its values (cloister config proposals show <id> --json), and apply it with --force",
-  );
+  return part && `the difference is too long to be shown whole (${part}): nobody has seen all of it`;
+}
+
+function refuseUnseen(checked: CheckedChange): void {
+  const unseen = unseenOf(checked);
+  if (unseen === undefined) return;
+  const remedy = "read its values (cloister config proposals show <id> --json), and apply it with --force";
+  throw failure("CLOISTER_CONFIG_GUARDED", unseen, remedy);
 }
 
 /** The check reads a file that is named, before anybody has decided. */

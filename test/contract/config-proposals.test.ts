@@ -71,6 +71,7 @@ describe("a proposal of an agent", () => {
     const { check, proposal } = await call("config.proposals.show", { id: told.proposalId });
     expect(check.changes).toMatchObject([{ path: "agents.list[1].options", isCut: true }]);
     expect(check.changes[0].after).not.toContain("nobody");
+    expect(check.guarded).toContain("agents.list[1].options");
     expect(JSON.stringify(proposal.set)).toContain("what nobody was to see");
     const asked = { id: told.proposalId, hash: check.hash };
     await expect(call("config.proposals.apply", asked)).rejects.toMatchObject({
