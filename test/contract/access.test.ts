@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import { actor } from "../support/actors.ts";
-import { openGateway, type TestGateway, withSessionTools } from "../support/gateway.ts";
+import { openGateway, subagentPolicy, type TestGateway, withSessionTools } from "../support/gateway.ts";
 import { makeRandom, type Random } from "../support/random.ts";
 
 const spawner = actor("spawner");
@@ -33,14 +33,7 @@ function randomGrant(random: Random) {
 
 async function randomWorld(random: Random) {
   const sandbox = () => random.pick(["off", "off", "non-main", "all"] as const);
-  const subagents = {
-    allowAgents: ["*"],
-    requireAgentId: false,
-    childrenMax: 5,
-    depthMax: 2,
-    runTimeoutMs: 0,
-    archiveAfterMs: 0,
-  };
+  const subagents = subagentPolicy({ depthMax: 2 });
   const world = {
     visibility: random.pick(["self", "tree", "agent", "all", "all"] as const),
     sessionToolsVisibility: random.pick(["spawned", "all"] as const),

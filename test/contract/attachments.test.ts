@@ -4,17 +4,10 @@ import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { actor } from "../support/actors.ts";
-import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { openGateway, subagentPolicy, type TestGateway } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
 
-const subagents = {
-  allowAgents: ["*"],
-  requireAgentId: false,
-  childrenMax: 5,
-  depthMax: 1,
-  runTimeoutMs: 0,
-  archiveAfterMs: 0,
-};
+const subagents = subagentPolicy();
 const attachments = { isEnabled: true, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false };
 const agent = (id: string, more: object = {}) => ({
   id,

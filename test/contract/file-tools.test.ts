@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { actor } from "../support/actors.ts";
-import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
+import { openGateway, subagentPolicy, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
 const user = (changes: Partial<TestAgent> = {}): TestAgent => ({ id: "main", ...actor("tool-user"), ...changes });
 
@@ -46,14 +46,7 @@ describe("the file tools of an agent", () => {
   test("of a sub-agent work in the workspace of its agent, not in its requester's", async () => {
     const spawner = {
       ...actor("spawner"),
-      subagents: {
-        allowAgents: ["*"],
-        requireAgentId: false,
-        childrenMax: 5,
-        depthMax: 1,
-        runTimeoutMs: 0,
-        archiveAfterMs: 0,
-      },
+      subagents: subagentPolicy(),
     };
     const gateway = await openGateway([
       { id: "main", ...spawner },

@@ -4,7 +4,7 @@ import type { ModelSettings, ProviderSettings } from "../../runtime/broker/port.
 import { makeBrokerStart } from "../../runtime/supervisor/start-broker.ts";
 import { actor } from "../support/actors.ts";
 import { provider } from "../support/broker.ts";
-import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
+import { openGateway, subagentPolicy, type TestAgent, type TestGateway } from "../support/gateway.ts";
 import { openModelServer, type Reply } from "../support/model-servers.ts";
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -25,14 +25,7 @@ const scripted = provider("scripted", {
   },
 });
 
-const subagents = {
-  allowAgents: [],
-  requireAgentId: false,
-  childrenMax: 5,
-  depthMax: 2,
-  runTimeoutMs: 0,
-  archiveAfterMs: 0,
-};
+const subagents = subagentPolicy({ allowAgents: [], depthMax: 2 });
 
 async function open(
   providers: readonly ProviderSettings[] = [scripted],

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { actor } from "../support/actors.ts";
-import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { openGateway, subagentPolicy, type TestGateway } from "../support/gateway.ts";
 
 const main = "agent:main:main";
 const task = (command: object): string => JSON.stringify(command);
@@ -14,14 +14,7 @@ const open = (store?: Store) =>
       {
         id: "main",
         ...actor("spawner"),
-        subagents: {
-          allowAgents: ["*"],
-          requireAgentId: false,
-          childrenMax: 5,
-          depthMax: 3,
-          runTimeoutMs: 0,
-          archiveAfterMs: 0,
-        },
+        subagents: subagentPolicy({ depthMax: 3 }),
       },
     ],
     {},

@@ -3,17 +3,10 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { actor, moduleOf } from "../support/actors.ts";
-import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
+import { openGateway, subagentPolicy, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
 const spawner = actor("spawner");
-const policy = {
-  allowAgents: ["*"],
-  requireAgentId: false,
-  childrenMax: 5,
-  depthMax: 2,
-  runTimeoutMs: 0,
-  archiveAfterMs: 0,
-};
+const policy = subagentPolicy({ depthMax: 2 });
 const agent = (id: string, changes: Partial<TestAgent> = {}): TestAgent => ({
   id,
   ...spawner,

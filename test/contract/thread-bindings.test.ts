@@ -4,16 +4,9 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import type { InboundEvent } from "../../channels/port.ts";
 import { actor } from "../support/actors.ts";
-import { groupsOf, makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
+import { groupsOf, makeConfig, openGateway, subagentPolicy, type TestGateway } from "../support/gateway.ts";
 
-const policy = {
-  allowAgents: ["*"],
-  requireAgentId: false,
-  childrenMax: 5,
-  depthMax: 1,
-  runTimeoutMs: 0,
-  archiveAfterMs: 0,
-};
+const policy = subagentPolicy();
 
 /** In a group that wants mentions, in the thread `t1`. */
 const said = (text: string, parts: Partial<InboundEvent> = {}): InboundEvent => ({

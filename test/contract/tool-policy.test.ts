@@ -2,19 +2,12 @@
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { actor } from "../support/actors.ts";
-import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
+import { openGateway, subagentPolicy, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
 const spawner: TestAgent = {
   id: "main",
   ...actor("spawner"),
-  subagents: {
-    allowAgents: ["*"],
-    requireAgentId: false,
-    childrenMax: 5,
-    depthMax: 2,
-    runTimeoutMs: 0,
-    archiveAfterMs: 0,
-  },
+  subagents: subagentPolicy({ depthMax: 2 }),
 };
 
 const said = async (gateway: TestGateway, command: object): Promise<unknown> =>

@@ -1,20 +1,13 @@
 /** Tokens that actors report, with real cells: of sessions over restarts, of runs, and against their budgets. */
 import { expect, test } from "vitest";
 import { actor } from "../support/actors.ts";
-import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { openGateway, subagentPolicy, type TestGateway } from "../support/gateway.ts";
 
 const agents = [
   {
     id: "main",
     ...actor("spawner"),
-    subagents: {
-      allowAgents: [],
-      requireAgentId: false,
-      childrenMax: 5,
-      depthMax: 2,
-      runTimeoutMs: 0,
-      archiveAfterMs: 0,
-    },
+    subagents: subagentPolicy({ allowAgents: [], depthMax: 2 }),
   },
 ];
 

@@ -36,6 +36,17 @@ export interface TestGateway extends Gateway {
 /** Sandboxed sessions have all session tools: for tests of what else bounds them. */
 export const withSessionTools: ToolRules = { sandboxTools: { allow: ["group:sessions", "agents_list"] } };
 
+/** Sub-agents of any agent, five at a time of one depth, that end in their own time and are not archived. */
+export const subagentPolicy = (more: Partial<ResolvedAgent["subagents"]> = {}): ResolvedAgent["subagents"] => ({
+  allowAgents: ["*"],
+  requireAgentId: false,
+  childrenMax: 5,
+  depthMax: 1,
+  runTimeoutMs: 0,
+  archiveAfterMs: 0,
+  ...more,
+});
+
 export interface TestAgent extends Partial<ResolvedAgent> {
   readonly id: string;
 }
@@ -79,14 +90,7 @@ export function makeConfig(
       sandbox: { scope: "agent", access: "none", folder: path.join(stateDir, "sandboxes") },
       maxConcurrent: 4,
       mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
-      subagents: {
-        allowAgents: [],
-        requireAgentId: false,
-        childrenMax: 5,
-        depthMax: 1,
-        runTimeoutMs: 0,
-        archiveAfterMs: 3_600_000,
-      },
+      subagents: subagentPolicy({ allowAgents: [], archiveAfterMs: 3_600_000 }),
       supervision: defaultSupervision(limits),
       isolation: { level: "thread", trust: "confined" },
       ...agent,
