@@ -38,7 +38,8 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
   const started = Promise.withResolvers<StartResult>();
   const inspections = new Map<number, PromiseWithResolvers<Inspected>>();
   let nextId = 1;
-  let seen = { beat: 0, stuckMs: 0 };
+  let beat = 0;
+  let stuckMs = 0;
   let isAsked = false;
   let profiled: ((found: StuckProfile) => void) | undefined;
   let end: CellEnd | undefined;
@@ -77,17 +78,25 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     if (!isGone && socket?.writable === true) socket.write(formatFields(kind.control, fields));
   };
 
+  /**
+   * Its loop has turned: it said so, or said anything else. Never counted back: a process that is stopped before it was first looked at,
+   * or that says it never turned, is watched like every other.
+   */
+  const turned = (atLeast: number): void => {
+    beat = Math.max(beat, atLeast);
+  };
+
   const hear = (fields: Fields): void => {
     const [op, a, b] = fields;
     if (op === tell.started) {
-      // Its loop has turned, also when it is stopped before it is first looked at.
-      seen = { beat: Math.max(1, seen.beat), stuckMs: seen.stuckMs };
+      turned(1);
       started.resolve(
         a === 1 ? { status: "ready", takesPart: b === "exchange" } : { status: "invalid", reason: textOf(b) },
       );
     } else if (op === tell.looked) {
       isAsked = false;
-      seen = { beat: numberOf(a), stuckMs: numberOf(b) };
+      stuckMs = numberOf(b);
+      turned(numberOf(a));
     } else if (op === tell.inspected) {
       const [turns, sessions, heapUsedBytes, uptimeMs] = fields.slice(2).map(numberOf);
       inspections.get(numberOf(a))?.resolve({
@@ -111,8 +120,10 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     if (end !== undefined) return;
     const fields = parseFields(payload, limits.cellFrameFieldsMax);
     if (fields === undefined) throw new RangeError("it sent what are no fields");
-    if (frameKind === kind.mail) events.frame(fields);
-    else if (frameKind === kind.control) hear(fields);
+    if (frameKind === kind.mail) {
+      turned(1);
+      events.frame(fields);
+    } else if (frameKind === kind.control) hear(fields);
     else throw new RangeError(`it sent a frame of kind ${frameKind}`);
   });
 
@@ -172,9 +183,9 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
       // One question at a time: a child that does not read is not sent more.
       if (!isAsked) say(ask.look);
       isAsked = true;
-      return seen.beat;
+      return beat;
     },
-    stuckMs: () => seen.stuckMs,
+    stuckMs: () => stuckMs,
     profile: () => {
       say(ask.profile);
       return () => {

@@ -211,6 +211,15 @@ describe("a process that was taken over", () => {
     expect(await cell.until(({ op }) => op === 6)).toMatchObject({ a: "tören", num: 30 });
   });
 
+  test.each([
+    ["says it never turned", Buffer.concat([ready, formatFields(kind.control, [tell.looked, 0, 0])])],
+    ["works before it says that it started", formatFields(kind.mail, [1, 1, 6, 0, 0, 0, 30, "early", "", ""])],
+  ])("and %s, and then nothing more, is ended as hung", async (_what, bytes) => {
+    const cell = await rogue(write(bytes));
+    void cell.turn("anything");
+    expect(await cell.exited).toMatchObject({ reason: "hung" });
+  });
+
   test("and reads nothing is ended when too much mail waits for it", async () => {
     const cell = await rogue(write(ready));
     await cell.started;

@@ -21,7 +21,7 @@ export interface HandCell {
   /** Resolves with the first of them. */
   readonly ending: Promise<void>;
   readonly exited: Promise<{ readonly reason: string; readonly detail: string }>;
-  /** Delivers a message and resolves with the end of its turn. */
+  /** Delivers a message and resolves with the end of its turn; rejects with the end of the cell when that comes first. */
   turn(
     text: string,
     options?: { readonly sessionKey?: string; readonly state?: string; readonly attempt?: number },
@@ -130,7 +130,7 @@ export async function startCell(
     until,
     answer: (ref, status, text) => host.post(agentId, 1, [down.result, ref, 0, 1, status, text, ""]),
     forget: (sessionKey) => host.post(agentId, 1, [down.forget, 0, 0, 0, sessionKey, "", ""]),
-    async turn(text, { sessionKey = `agent:${agentId}:main`, state, attempt = 1 } = {}) {
+    turn(text, { sessionKey = `agent:${agentId}:main`, state, attempt = 1 } = {}) {
       const turn = nextTurn++;
       working = true;
       const header = {
@@ -149,8 +149,15 @@ export async function startCell(
         text,
         state ?? "",
       ]);
-      const end = await until((one) => one.op === up.done && one.turn === turn);
-      working = false;
+      const end = Promise.race([
+        until((one) => one.op === up.done && one.turn === turn).then((found) => {
+          working = false;
+          return found;
+        }),
+        exited.promise.then(({ reason, detail }) => Promise.reject(new Error(`the cell ended: ${reason}: ${detail}`))),
+      ]);
+      // Who waits for the end of the cell does not wait for this.
+      end.catch(() => undefined);
       return end;
     },
   };
