@@ -1,6 +1,6 @@
 /** What decides whether a change is good must not be fooled by a suite that did not run. */
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, mkdtempSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
@@ -87,6 +87,74 @@ describe(".ci/run", () => {
     expect(last(suite([0, aborted], [0, aborted], [0, ""]))).toEqual({ line: "6 passed, 1 failed", failed: true });
     expect(last(suite([1, aborted], [0, ""]))).toEqual({ line: "5 passed, 1 failed", failed: true });
     expect(last(suite([0, "another fault"], [0, ""]))).toEqual({ line: "5 passed, 1 failed", failed: true });
+  });
+
+  describe("runs the files of a few late tests again, alone", () => {
+    type Run = {
+      readonly passed: number;
+      readonly failing: Readonly<Record<string, readonly string[]>>;
+      readonly said?: string;
+    };
+    /** A run of tests that writes what the first, second… run found, and the arguments that each was given. */
+    const runs = (...found: readonly Run[]): { readonly script: string; readonly asked: () => readonly string[] } => {
+      const folderOf = mkdtempSync(path.join(folder, "again-"));
+      found.forEach(({ passed, failing, said = "" }, at) => {
+        const testResults = Object.entries(failing).map(([name, names]) => ({
+          name: path.join(root, name),
+          status: "failed",
+          assertionResults: names.map((fullName) => ({ fullName, status: "failed" })),
+        }));
+        const numFailedTests = Object.values(failing).flat().length;
+        writeFileSync(
+          path.join(folderOf, `${at}.json`),
+          JSON.stringify({ numPassedTests: passed, numFailedTests, testResults }),
+        );
+        writeFileSync(path.join(folderOf, `${at}.said`), said);
+      });
+      writeFileSync(
+        path.join(folderOf, "suite"),
+        `for last; do :; done; n=$(ls ${folderOf}/asked.* 2>/dev/null | wc -l); echo "$*" > ${folderOf}/asked.$n
+         cat ${folderOf}/$n.said; cp ${folderOf}/$n.json "\${last#*=}"; grep -q '"numFailedTests":0' ${folderOf}/$n.json`,
+      );
+      return {
+        script: `tests suite 5 bash ${folderOf}/suite`,
+        asked: () =>
+          readdirSync(folderOf)
+            .filter((name) => name.startsWith("asked."))
+            .map((name) => readFileSync(path.join(folderOf, name), "utf8").split(/ ?--reporter/)[0] ?? ""),
+      };
+    };
+    const late = { "test/contract/a.test.ts": ["one late test"] };
+
+    test("what passes then counts, and is named", () => {
+      const { script, asked } = runs({ passed: 9, failing: late }, { passed: 4, failing: {} });
+      const output = execFileSync("bash", ["-c", `source "$1"; ${script}; finish`, "sourced", run], {
+        encoding: "utf8",
+        cwd: root,
+      });
+      expect(output).toMatch(
+        /Passed only when their file ran again, alone:\nsuite: test\/contract\/a\.test\.ts > one late test\n10 passed, 0 failed\n$/,
+      );
+      expect(asked()).toEqual(["", "test/contract/a.test.ts"]);
+    });
+
+    test("what fails then has failed", () => {
+      const { script } = runs({ passed: 9, failing: late }, { passed: 3, failing: late });
+      expect(last(script)).toEqual({ line: "9 passed, 1 failed", failed: true });
+    });
+
+    test.each<readonly [string, Run]>([
+      ["a test without threads", { passed: 9, failing: { "test/unit/a.test.ts": ["one"] } }],
+      ["one such beside a late one", { passed: 9, failing: { ...late, "test/simulation/a.test.ts": ["one"] } }],
+      ["many tests", { passed: 9, failing: { "test/e2e/a.test.ts": ["1", "2", "3", "4"] } }],
+      ["many files", { passed: 9, failing: { ...late, "test/e2e/b.test.ts": ["2"], "test/chaos/c.test.ts": ["3"] } }],
+      ["a file that does not load", { passed: 9, failing: { "test/contract/a.test.ts": [] } }],
+      ["a fault outside of tests", { passed: 9, failing: late, said: "Unhandled Errors" }],
+    ])("but not for %s", (_what, found) => {
+      const { script, asked } = runs(found, { passed: 99, failing: {} });
+      expect(last(script)).toMatchObject({ failed: true, line: expect.stringMatching(/^9 passed, [1-9]/) });
+      expect(asked()).toHaveLength(1);
+    });
   });
 
   test("runs every part of `npm run check`", () => {
