@@ -35,6 +35,13 @@ export const rooms: readonly Room[] = [
     why: "What a channel gives and gets: types alone.",
   },
   {
+    name: "chunks",
+    layer: 1,
+    places: ["channels/chunks.ts"],
+    why: "How a long text becomes several messages: pure, and the same for every channel.",
+    only: [],
+  },
+  {
     name: "store-port",
     layer: 1,
     places: [
