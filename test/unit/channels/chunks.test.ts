@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chunkText, type ChunkRules, utf8Length } from "../../../channels/chunks.ts";
-import "../../support/property-seed.ts";
 
 const letters = (count: number, letter = "a"): string => letter.repeat(count);
 
