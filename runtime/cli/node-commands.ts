@@ -7,11 +7,19 @@ export function addNodes({ program, context, exit }: Shell): void {
   const nodes = program.command("nodes").description("devices that do things when they are asked");
   nodes
     .command("list", { isDefault: true })
-    .description("list the nodes that are connected, with what each may be asked (the default)")
+    .description("list the nodes, with what each may be asked (the default)")
     .option("--json", "print JSON")
     .action(async (options: NodesOptions) => {
       const { runNodesList } = await import("./commands/nodes.ts");
       exit(await runNodesList(context(), options));
+    });
+  nodes
+    .command("describe <node>")
+    .description("show one node: what it may be asked for, what waits for an approval, what the config denies")
+    .option("--json", "print JSON")
+    .action(async (node: string, options: NodesOptions) => {
+      const { runNodesDescribe } = await import("./commands/nodes.ts");
+      exit(await runNodesDescribe(context(), node, options));
     });
   nodes
     .command("invoke <node> <command>")

@@ -150,6 +150,7 @@ const gateway = {
   trustedProxies: live("gateway.trustedProxies"),
   http: live("gateway.http"),
   autoApproveLocal: live("gateway.nodes"),
+  nodeCommands: live("gateway.nodes"),
   reload: live("gateway.reload"),
   controlUi: {
     parts: {

@@ -295,6 +295,10 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
       responses: draft.config.gateway.http.endpoints.responses.enabled,
     },
     autoApproveLocal: draft.config.gateway.nodes.pairing.autoApproveLocal,
+    nodeCommands: {
+      allow: draft.config.gateway.nodes.allowCommands,
+      deny: draft.config.gateway.nodes.denyCommands,
+    },
     reload: draft.config.gateway.reload,
     controlUi: {
       enabled: controlUi.enabled,

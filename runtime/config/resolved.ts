@@ -195,6 +195,8 @@ export interface ResolvedConfig {
     readonly http: { readonly chatCompletions: boolean; readonly responses: boolean };
     /** Programs of this machine that hold what opens the gateway are approved as devices without a person. */
     readonly autoApproveLocal: boolean;
+    /** What nodes may be asked for beside what was approved, and never. */
+    readonly nodeCommands: { readonly allow: readonly string[]; readonly deny: readonly string[] };
     /** `off`: edits of the file are checked, and have no effect. */
     readonly reload: { readonly mode: "hybrid" | "off"; readonly debounceMs: number };
     readonly controlUi: {

@@ -10,6 +10,7 @@ import { limits } from "../kernel/limits.ts";
 import type { Scope } from "../../auth/scopes.ts";
 import { configMethods } from "./config-rows.ts";
 import { cronMethods } from "./cron-methods.ts";
+import { nodeMethods } from "./node-methods.ts";
 import { id } from "./param-forms.ts";
 import { usageMethods } from "./usage-methods.ts";
 
@@ -151,30 +152,7 @@ export const methods = {
       ttlMs: z.int().min(1).max(limits.bootstrapTokenMs).exactOptional(),
     }),
   },
-  "node.list": { scope: "operator.read", params: z.object({}) },
-  "node.invoke": {
-    scope: "operator.write",
-    params: z.object({
-      nodeId: id,
-      command: id,
-      params: z.unknown().optional(),
-      timeoutMs: z.int().min(1).max(limits.nodeInvokeMsMax).exactOptional(),
-    }),
-    /** What runs programs on a node is the operator's alone. Source: behaviour §4.4. */
-    needs: ({ command }: { readonly command: string }) =>
-      command.startsWith("system.") ? "operator.admin" : undefined,
-  },
-  "node.pair.list": { scope: "operator.pairing", params: z.object({}) },
-  "node.pair.approve": {
-    scope: "operator.pairing",
-    params: z.object({ requestId: id, revision: z.int().min(1).exactOptional() }),
-  },
-  "node.pair.reject": { scope: "operator.pairing", params: z.object({ requestId: id }) },
-  "node.pair.remove": { scope: "operator.pairing", params: z.object({ nodeId: id }) },
-  "node.pair.rename": {
-    scope: "operator.pairing",
-    params: z.object({ nodeId: id, displayName: z.string().trim().max(limits.deviceLabelCharsMax) }),
-  },
+  ...nodeMethods,
   "channels.pairing.list": {
     scope: "operator.pairing",
     params: z.object({ channel: id.exactOptional(), accountId: id.exactOptional() }),
@@ -382,24 +360,6 @@ export const methods = {
   },
 } as const satisfies Record<string, Method>;
 
-/** What a node may say, which has no scope. */
-const nodeMethods = new Map<string, z.ZodType>([
-  [
-    "node.invoke.result",
-    z.object({
-      id,
-      ok: z.boolean(),
-      payload: z.unknown().optional(),
-      payloadJSON: z.string().max(limits.frameBytesMax).exactOptional(),
-      error: z.object({ message: z.string().max(1_024).exactOptional() }).exactOptional(),
-    }),
-  ],
-]);
-
-export function findNodeMethod(name: string): z.ZodType | undefined {
-  return nodeMethods.get(name);
-}
-
 const table = new Map<string, Method>(Object.entries(methods));
 
 export function findMethod(name: string): Method | undefined {
@@ -424,6 +384,7 @@ export const events = [
   "device.pair.resolved",
   "channels.pairing.requested",
   "channels.pairing.resolved",
+  "node.event",
   "sessions.changed",
   "config.changed",
   "config.proposals",

@@ -134,6 +134,16 @@ export type GatewayEvent =
   | { readonly event: "grants.requests"; readonly payload: { readonly total: number } }
   /** To those who may decide about devices. */
   | { readonly event: "device.pair.requested"; readonly payload: object }
+  /** What a node says without being asked; nothing of it was checked but its size. */
+  | {
+      readonly event: "node.event";
+      readonly payload: {
+        readonly nodeId: string;
+        readonly event: string;
+        readonly payload: unknown;
+        readonly ts: number;
+      };
+    }
   | {
       readonly event: "device.pair.resolved";
       readonly payload: {

@@ -474,6 +474,10 @@ export const limits = {
   nodeInvokeMsDefault: 30_000,
   nodeInvokeMsMax: 10 * 60_000,
   nodeCommandsMax: 64,
+  /** What a node says by itself goes to every client that may read: characters of one event (JSON), and events of one node in a window. */
+  nodeEventCharsMax: 64 * 1_024,
+  nodeEventsMax: 60,
+  nodeEventWindowMs: 10_000,
   /** Senders whom an account does not know: those that wait at a time, and how long. Source: behaviour §4.9. */
   senderRequestsPerAccountMax: 3,
   senderRequestAgeMs: 60 * 60_000,

@@ -61,6 +61,10 @@ export interface DeviceDesk {
   gone(connId: string): Promise<unknown>;
   /** All of them, or those of one role. */
   list(role?: string): Promise<object>;
+  /** Those that may connect in this role; nothing that waits counts as shown with that. */
+  approved(role: string): Promise<readonly DeviceRow[]>;
+  /** Whether this is the token by which the device connects in this role. */
+  isToken(deviceId: string, role: string, token: string): Promise<boolean>;
   /** These throw `CLOISTER_DEVICE_*`, and answer in the shapes of the protocol. */
   approve(client: Client, id: string, revision: number | undefined): Promise<object>;
   reject(client: Client, id: string): Promise<object>;
@@ -129,7 +133,7 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
   const valueOf = (deviceId: string, token: DeviceToken): string =>
     createHmac("sha256", tokenKey).update(`${deviceId}|${token.role}|${token.id}`).digest("base64url");
 
-  const isTokenOf = (row: DeviceRow | undefined, { role, deviceToken = "" }: DeviceAttempt): boolean => {
+  const isTokenOf = (row: DeviceRow | undefined, role: string, deviceToken = ""): boolean => {
     const token = liveToken(row, role);
     if (row === undefined || token === undefined) return false;
     const [wanted, found] = [valueOf(row.deviceId, token), deviceToken].map((text) =>
@@ -140,7 +144,8 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
 
   const connect = async (attempt: DeviceAttempt): Promise<DeviceAnswer> => {
     const row = findDevice(devices, attempt.deviceId);
-    if (attempt.credential === "device-token" && !isTokenOf(row, attempt)) return { type: "wrong-token" };
+    if (attempt.credential === "device-token" && !isTokenOf(row, attempt.role, attempt.deviceToken))
+      return { type: "wrong-token" };
     const { bootstrapToken, ...facts } = attempt;
     const invitation = bootstrapToken === undefined ? undefined : deps.invitations.find(bootstrapToken, attempt.role);
     if (attempt.credential === "bootstrap-token" && invitation === undefined) return { type: "wrong-token" };
@@ -251,6 +256,8 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
             .map((row) => pairedView(row, world.isOnline(row.deviceId))),
         };
       }),
+    approved: (role) => inTurn(async () => devices.paired.filter((row) => liveToken(row, role) !== undefined)),
+    isToken: (deviceId, role, token) => inTurn(async () => isTokenOf(findDevice(devices, deviceId), role, token)),
     approve: async (client, id, revision) => {
       const by = deciderOf(client);
       const { request, row } = await decide(

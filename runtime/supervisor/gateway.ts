@@ -322,7 +322,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
   for (const line of describeAuth(config.gateway)) log.info({}, line);
   const invitations = makeInvitations(nowMs);
-  const nodes = makeNodes({ newId: randomUUID, nowMs, edge: () => edge, log });
   const devices = makeDevices({
     invitations,
     kept: parts.devices,
@@ -334,6 +333,15 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     publish,
     edge: () => edge,
+    log,
+  });
+  const nodes = makeNodes({
+    newId: randomUUID,
+    nowMs,
+    edge: () => edge,
+    publish,
+    devices,
+    commands: () => config.gateway.nodeCommands,
     log,
   });
   const stopWork = makeStopWork({ store, agents, kernel: () => driver.kernel, runs, nowMs });

@@ -68,7 +68,7 @@ export interface OperatorDeps {
   readonly grants: Grants;
   readonly devices: DeviceDesk;
   readonly senders: SenderDesk;
-  readonly nodes: Pick<Nodes, "list" | "invoke">;
+  readonly nodes: Pick<Nodes, "list" | "describe" | "verify" | "invoke">;
   readonly invitations: Pick<Invitations, "issue">;
   readonly note: ReturnType<typeof makeAuditNote>;
   readonly noteOften: ReturnType<typeof makeAuditNote>;
@@ -216,7 +216,9 @@ export function makeOperatorMethods(
       deps.note({ type: "device_invited", subject: client.clientId, object: role, detail: scopes.join(",") });
       return { role, scopes, ...issued };
     },
-    "node.list": () => ({ ts: deps.nowMs(), nodes: deps.nodes.list() }),
+    "node.list": async () => ({ ts: deps.nowMs(), nodes: await deps.nodes.list() }),
+    "node.describe": async ({ nodeId }) => ({ ts: deps.nowMs(), ...(await deps.nodes.describe(nodeId)) }),
+    "node.pair.verify": ({ nodeId, token }) => deps.nodes.verify(nodeId, token),
     "node.invoke": (invocation, client) => {
       deps.noteOften({
         type: "node_invoked",

@@ -22,18 +22,22 @@ export async function openDeviceGateway(
   changes: {
     readonly auth?: EdgeSettings["auth"];
     readonly autoApproveLocal?: boolean;
+    readonly nodeCommands?: { readonly allow: readonly string[]; readonly deny: readonly string[] };
     readonly store?: Store;
+    readonly nowMs?: () => number;
     readonly agents?: readonly TestAgent[];
   } & EdgeChanges = {},
 ): Promise<DeviceGateway> {
   const { auth = { mode: "token", secret: gatewayToken } as const, autoApproveLocal = true, store } = changes;
+  const { nodeCommands = { allow: [], deny: [] } } = changes;
   const config = makeConfig(changes.agents ?? [{ id: "main", module: "echo" }]);
   const gateway = await openGateway(
     [],
     {},
     {
-      config: { ...config, gateway: { ...config.gateway, auth, autoApproveLocal } },
+      config: { ...config, gateway: { ...config.gateway, auth, autoApproveLocal, nodeCommands } },
       ...(store === undefined ? {} : { store }),
+      ...(changes.nowMs === undefined ? {} : { nowMs: changes.nowMs }),
     },
   );
   const running = await openEdge({ ...changes, settings: { auth, ...changes.settings } });

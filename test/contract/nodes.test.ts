@@ -1,5 +1,6 @@
 /** Nodes and bootstrap tokens over real sockets: a client plays a node, an operator asks it, and what is not approved is not asked. */
 import { expect, describe, it } from "vitest";
+import { limits } from "../../runtime/kernel/limits.ts";
 import { connectAs, type DeviceGateway, makeDevice, openDeviceGateway, type TestDevice } from "./device-kit.ts";
 import { type Frame, gatewayToken, openClient, operatorKey, type WireClient } from "./edge-kit.ts";
 
@@ -45,7 +46,7 @@ async function openNode(here: DeviceGateway, commands: readonly string[]) {
   expect((await approve(admin, device)).ok).toBe(true);
   const { client: node, answer } = await asNode(here, device, commands);
   expect(answer).toMatchObject({ ok: true, payload: { auth: { role: "node", scopes: [] } } });
-  return { device, admin, node };
+  return { device, admin, node, token: answer.payload.auth.deviceToken as string };
 }
 
 describe("a node", () => {
@@ -153,7 +154,11 @@ describe("a node", () => {
     node.ws.close();
     await node.closed;
     const { kernel, gateway, edge } = here;
-    await expect.poll(() => gateway.doors.rpc(local, "node.list", {})).toMatchObject({ payload: { nodes: [] } });
+    await expect
+      .poll(() => gateway.doors.rpc(local, "node.list", {}))
+      .toMatchObject({
+        payload: { nodes: [{ nodeId: device.id, connected: false }] },
+      });
     const told = Promise.withResolvers<boolean>();
     gateway.attachEdge({
       ...edge,
@@ -212,6 +217,124 @@ describe("a node", () => {
     node.ws.terminate();
     expect((await lost).error.details.code).toBe("CLOISTER_NODE_OFFLINE");
     expect((await invoke()).error.details.code).toBe("CLOISTER_NODE_OFFLINE");
+  });
+});
+
+describe("what the config says of commands", () => {
+  it("allowCommands needs no approval, denyCommands is neither asked for nor done, and both count at once", async () => {
+    const nodeCommands = { allow: ["location.get"], deny: ["camera.snap"] };
+    const here = await openDeviceGateway({ nodeCommands });
+    const device = makeDevice();
+    const commands = ["camera.snap", "location.get", "screen.record"];
+    await asNode(here, device, commands);
+    const admin = await operator(here);
+    const { pending } = (await admin.call("node.pair.list", {})).payload;
+    expect(pending).toMatchObject([{ adds: ["command:screen.record"] }]);
+    await approve(admin, device);
+    const { client: node } = await asNode(here, device, commands);
+    answering(node);
+    const invoke = async (command: string) => admin.call("node.invoke", { nodeId: device.id, command });
+    expect((await invoke("location.get")).ok).toBe(true);
+    expect((await invoke("screen.record")).ok).toBe(true);
+    const denied = await invoke("camera.snap");
+    expect(denied.error).toMatchObject({
+      message: expect.stringContaining("gateway.nodes.denyCommands names it"),
+      details: { code: "CLOISTER_NODE_COMMAND_DENIED", remedy: expect.stringContaining("gateway.nodes.denyCommands") },
+    });
+    expect((await admin.call("node.pair.list", {})).payload.pending).toEqual([]);
+    // As a reload does it: another configuration, while the node stays connected.
+    nodeCommands.allow = [];
+    nodeCommands.deny = ["screen.record"];
+    for (const command of commands)
+      expect((await invoke(command)).error.details.code).toBe("CLOISTER_NODE_COMMAND_DENIED");
+  });
+
+  it("node.describe says what it declared, what it may be asked for and what is denied, also while it is away", async () => {
+    const here = await openDeviceGateway({ nodeCommands: { allow: [], deny: ["a.denied"] } });
+    const { device, node } = await openNode(here, ["a.b", "a.denied"]);
+    const reader = await operator(here, ["operator.read"]);
+    const described = async (nodeId = device.id) => reader.call("node.describe", { nodeId });
+    expect((await described()).payload).toMatchObject({
+      nodeId: device.id,
+      connected: true,
+      commands: ["a.b"],
+      declared: ["a.b", "a.denied"],
+      denied: ["a.denied"],
+    });
+    node.ws.close();
+    await node.closed;
+    await expect
+      .poll(async () => (await described()).payload)
+      .toMatchObject({ connected: false, paired: true, commands: ["a.b"], declared: ["a.b"] });
+    const { error } = await described(makeDevice().id);
+    expect(error.details).toMatchObject({ code: "CLOISTER_DEVICE_UNKNOWN", remedy: "cloister nodes list" });
+  });
+});
+
+describe("node.pair.verify", () => {
+  it("knows the node's own token, and no other, until it is revoked; a right to read does not open it", async () => {
+    const here = await openDeviceGateway();
+    const { device, admin, token } = await openNode(here, ["a.b"]);
+    const other = await openNode(here, ["a.b"]);
+    const verify = async (asked: object) => (await admin.call("node.pair.verify", asked)).payload;
+    expect(await verify({ nodeId: device.id, token })).toMatchObject({ ok: true, node: { nodeId: device.id } });
+    for (const wrong of [
+      { nodeId: device.id, token: other.token },
+      { nodeId: other.device.id, token },
+      { nodeId: device.id, token: `${token}x` },
+      { nodeId: makeDevice().id, token },
+    ])
+      expect(await verify(wrong)).toEqual({ ok: false });
+    const reader = await operator(here, ["operator.read"]);
+    const { error } = await reader.call("node.pair.verify", { nodeId: device.id, token });
+    expect(error.details.missingScope).toBe("operator.pairing");
+    await admin.call("device.token.revoke", { deviceId: device.id, role: "node" });
+    expect(await verify({ nodeId: device.id, token })).toEqual({ ok: false });
+  });
+});
+
+describe("node.event", () => {
+  it("is told to clients that may read, as it was said, with the node that said it; and to no other", async () => {
+    const here = await openDeviceGateway();
+    const { device, admin, node } = await openNode(here, ["a.b"]);
+    const other = await openNode(here, ["a.b"]);
+    const pairing = await operator(here, ["operator.pairing"]);
+    const said = { event: "battery.low", payloadJSON: '{"percent":4,"nodeId":"forged"}' };
+    expect((await node.call("node.event", said)).payload).toEqual({ ok: true, event: "battery.low" });
+    const { payload } = await admin.next(({ event }) => event === "node.event");
+    expect(payload).toMatchObject({
+      nodeId: device.id,
+      event: "battery.low",
+      payload: { percent: 4, nodeId: "forged" },
+      ts: expect.any(Number),
+    });
+    // Whoever is left out has had its answer since.
+    for (const client of [pairing, other.node]) {
+      await client.call("health", {});
+      expect(client.frames.filter(({ event }) => event === "node.event")).toEqual([]);
+    }
+    expect((await admin.call("node.event", said)).error.message).toContain("unknown method");
+  });
+
+  it("is bounded in its name, its length and its number", async () => {
+    let nowMs = 1_000_000;
+    const here = await openDeviceGateway({ nowMs: () => nowMs });
+    const { admin, node } = await openNode(here, ["a.b"]);
+    const code = async (params: object) => (await node.call("node.event", params)).error?.details.code;
+    expect(await code({ event: "two words" })).toBe("CLOISTER_REQUEST_INVALID");
+    expect(await code({ event: "a", payload: "x".repeat(limits.nodeEventCharsMax) })).toBe(
+      "CLOISTER_MESSAGE_TOO_LARGE",
+    );
+    const codes = await Promise.all(Array.from({ length: limits.nodeEventsMax + 5 }, async () => code({ event: "a" })));
+    expect(codes.filter((one) => one === undefined)).toHaveLength(limits.nodeEventsMax);
+    expect(codes.filter((one) => one === "CLOISTER_BUSY")).toHaveLength(5);
+    // Another node has a number of its own, and a new window a new one.
+    const other = await openNode(here, ["a.b"]);
+    expect(await other.node.call("node.event", { event: "a" })).toMatchObject({ ok: true });
+    nowMs += limits.nodeEventWindowMs;
+    expect(await code({ event: "a" })).toBeUndefined();
+    await admin.call("health", {});
+    expect(admin.frames.filter(({ event }) => event === "node.event")).toHaveLength(limits.nodeEventsMax + 2);
   });
 });
 

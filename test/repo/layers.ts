@@ -107,6 +107,7 @@ export const rooms: readonly Room[] = [
       "runtime/edge/methods.ts",
       "runtime/edge/config-rows.ts",
       "runtime/edge/cron-methods.ts",
+      "runtime/edge/node-methods.ts",
       "runtime/edge/usage-methods.ts",
       "runtime/edge/param-forms.ts",
     ],

@@ -117,6 +117,7 @@ export function makeConfig(
       trustedProxies: [],
       http: { chatCompletions: true, responses: true },
       autoApproveLocal: true,
+      nodeCommands: { allow: [], deny: [] },
       reload: { mode: "hybrid", debounceMs: 0 },
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
     },

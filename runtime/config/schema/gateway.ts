@@ -67,6 +67,9 @@ const controlUi = z.strictObject({
   dangerouslyDisableDeviceAuth: inert("Older escape hatch.", noEffect, z.boolean().optional()),
 });
 
+const commands = () =>
+  z.array(z.string().regex(/^[^\s*]{1,128}$/, "must be the whole name of a command, such as camera.snap")).default([]);
+
 const nodes = z.looseObject({
   pairing: key(
     "Approval of devices.",
@@ -81,8 +84,8 @@ const nodes = z.looseObject({
       .prefault({}),
   ),
   browser: later("nodes", "Browsers of other machines.", anyMap().optional()),
-  allowCommands: later("nodes", "Further commands of other machines.", texts().optional()),
-  denyCommands: later("nodes", "Commands of other machines that are refused.", texts().optional()),
+  allowCommands: key("Commands that an approved node may be asked for without an approval of their own.", commands()),
+  denyCommands: key("Commands that no node is asked for, whatever was approved or allowed.", commands()),
 });
 
 const reload = z.strictObject({

@@ -70,6 +70,7 @@ export const twoAgents: ResolvedConfig = {
     auth: { mode: "token", secret: "s" },
     trustedProxies: [],
     autoApproveLocal: true,
+    nodeCommands: { allow: [], deny: [] },
     reload: { mode: "hybrid", debounceMs: 300 },
     http: { chatCompletions: false, responses: false },
     controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },

@@ -4,7 +4,7 @@ import { resolveConfig } from "../../../runtime/config/index.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
 import { agentSettings } from "../../support/agent-settings.ts";
-import { loadText, nest } from "./load-text.ts";
+import { loadText, nest, refusalOf } from "./load-text.ts";
 
 const authOf = (config: object, env: Record<string, string> = {}) =>
   loadText(nest("gateway.auth", config), { env }).then(({ resolved }) => resolved.gateway.auth);
@@ -86,6 +86,7 @@ describe("what is not configured", () => {
         trustedProxies: [],
         http: { chatCompletions: false, responses: false },
         autoApproveLocal: true,
+        nodeCommands: { allow: [], deny: [] },
         reload: { mode: "hybrid", debounceMs: 300 },
         controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
       },
@@ -652,5 +653,19 @@ describe("the queue and the commands", () => {
   it("an empty section is steer with the bounds", async () => {
     const { resolved } = await loadText({ messages: { queue: {} } });
     expect(resolved.queue?.policy).toEqual({ mode: "steer", debounceMs: 500, cap: 20, drop: "summarize" });
+  });
+});
+
+describe("commands of nodes", () => {
+  it("are read as they are written, and are in force; a pattern is refused, since it would allow or deny nothing", async () => {
+    const nodes = { allowCommands: ["location.get"], denyCommands: ["screen.record"] };
+    const { resolved } = await loadText({ gateway: { nodes } });
+    expect(resolved.gateway.nodeCommands).toEqual({ allow: ["location.get"], deny: ["screen.record"] });
+    expect(resolved.notActive).toEqual([]);
+    const [issue] = await refusalOf({ gateway: { nodes: { denyCommands: ["camera.*"] } } });
+    expect(issue).toMatchObject({
+      path: "gateway.nodes.denyCommands[0]",
+      message: expect.stringContaining("must be the whole name of a command"),
+    });
   });
 });

@@ -20,7 +20,7 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     /^config\.(?:get|schema|schema\.lookup)$/,
     /^cron\.(?:list|status|runs)$/,
     /^usage\./,
-    /^node\.list$/,
+    /^node\.(?:list|describe)$/,
     // The peer's; no list names it, and it looks at what `usage.*` looks at.
     /^sessions\.usage$/,
     // Ours: what only looks.
