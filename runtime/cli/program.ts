@@ -26,6 +26,7 @@ import { addCompletion } from "./completion-command.ts";
 import { addAgentEdits, addConfig } from "./config-commands.ts";
 import { addDevices } from "./device-commands.ts";
 import { addDiagnosis } from "./diagnosis-commands.ts";
+import { addChannels } from "./channel-commands.ts";
 import { addNodes } from "./node-commands.ts";
 import { addPairing } from "./pairing-commands.ts";
 import { addCallers } from "./caller-commands.ts";
@@ -93,6 +94,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addDevices(shell);
   addPairing(shell);
   addNodes(shell);
+  addChannels(shell);
   addCallers(shell);
   addRoute(shell);
   addConfig(shell);

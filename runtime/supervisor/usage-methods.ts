@@ -1,4 +1,5 @@
 /** What models took, by day, agent and session: from what turns booked (`runtime/kernel/usage.ts`), as clients ask for it. */
+import type { ResolvedConfig } from "../config/resolved.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Tokens } from "../kernel/run-rows.ts";
@@ -9,6 +10,7 @@ import type { Handlers, Params } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
 
 export interface UsageDeps {
+  readonly config: Pick<ResolvedConfig, "agents" | "models">;
   readonly store: Pick<Store, "usage">;
   readonly nowMs: () => number;
   readonly targets: Pick<Targets, "session">;
@@ -40,7 +42,9 @@ const isOf = (agentId: string | undefined) => (row: UsageRow) =>
 
 type Period = Omit<Params<"usage.cost">, "agentId">;
 
-export function makeUsageMethods({ store, nowMs, targets }: UsageDeps): Handlers<"usage.cost" | "sessions.usage"> {
+type UsageMethods = "usage.cost" | "usage.status" | "sessions.usage" | "sessions.usage.timeseries";
+
+export function makeUsageMethods({ config, store, nowMs, targets }: UsageDeps): Handlers<UsageMethods> {
   /** Calls `each` with every row of the period, the newest day first; false: there are more than one answer reads. */
   const walk = async (fromDay: number, toDay: number, each: (row: UsageRow) => void): Promise<boolean> => {
     let before: UsageRow | undefined;
@@ -77,6 +81,7 @@ export function makeUsageMethods({ store, nowMs, targets }: UsageDeps): Handlers
   };
 
   return {
+    "usage.status": () => ({ updatedAt: nowMs(), providers: providersOf(config) }),
     "usage.cost": async ({ agentId, ...period }) => {
       const days = new Map<number, Sum>();
       const agents = new Map<string, Sum>();
@@ -111,6 +116,26 @@ export function makeUsageMethods({ store, nowMs, targets }: UsageDeps): Handlers
           .map(([session, sum]) => ({ key: session, agentId: owners.get(session), usage: view(sum) })),
       };
     },
+    "sessions.usage.timeseries": async ({ key, ...period }) => {
+      const { sessionKey, agentId } = targets.session(key);
+      const days = new Map<number, Sum>();
+      const head = await read(
+        period,
+        (row) => row.key === sessionKey,
+        (row) => days.set(row.day, add(days.get(row.day), row)),
+      );
+      let all = nothing;
+      const points = [...days]
+        .toSorted(([a], [b]) => a - b)
+        .map(([day, sum]) => {
+          all = { tokens: addTokens(all.tokens, sum.tokens), missingCostEntries: 0 };
+          const { input, output, totalTokens, totalCost } = view(sum);
+          const { totalTokens: cumulativeTokens, totalCost: cumulativeCost } = view(all);
+          const timestamp = Date.parse(dateOfDay(day));
+          return { timestamp, input, output, totalTokens, cost: totalCost, cumulativeTokens, cumulativeCost };
+        });
+      return { key: sessionKey, agentId, ...head, points };
+    },
   };
 }
 
@@ -132,4 +157,25 @@ function daysOf({ startDate, endDate, days }: Period, nowMs: number): { fromDay:
     `startDate ${dateOfDay(fromDay)} to endDate ${dateOfDay(toDay)} are ${count} days: 1 to ${limits.usageDaysKept} are kept`,
     "name a startDate that is not after endDate, or days",
   );
+}
+
+/**
+ * The providers of the agents' models. What is left of a quota only providers of subscriptions tell; these are paid by the call, so that
+ * none has a window. `error`: why the config's own credential is not there.
+ */
+function providersOf({ agents, models }: UsageDeps["config"]): readonly object[] {
+  const named = agents.flatMap(({ model, modelFallbacks = [] }) => [
+    ...(model === undefined ? [] : [model]),
+    ...modelFallbacks,
+  ]);
+  return [...new Set(named.map((model) => model.split("/")[0] ?? model))].toSorted().map((provider) => {
+    const apiKey = models.providers[provider]?.apiKey;
+    const problem =
+      models.providers[provider] === undefined
+        ? "the configuration has no such provider"
+        : apiKey !== undefined && "missing" in apiKey
+          ? apiKey.missing
+          : undefined;
+    return { provider, displayName: provider, windows: [], ...(problem === undefined ? {} : { error: problem }) };
+  });
 }

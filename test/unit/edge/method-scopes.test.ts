@@ -22,7 +22,7 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     /^usage\./,
     /^node\.(?:list|describe)$/,
     // The peer's; no list names it, and it looks at what `usage.*` looks at.
-    /^sessions\.usage$/,
+    /^sessions\.usage(?:\.timeseries)?$/,
     // Ours: what only looks.
     /^(?:lanes|timers|subagents|grants|deadletters|callers)\.(?:list|explain|requests|show|matrix)$/,
     /^(?:gateway\.status|route\.explain|flow\.recent|config\.proposals(?:\.show)?)$/,
@@ -118,7 +118,7 @@ describe("scopes of methods", () => {
   });
 
   test("the method is known before its scope is judged, and names of the object's prototype are none", async () => {
-    for (const method of ["wizard.start", "usage.status", "toString", "__proto__", "constructor", ""]) {
+    for (const method of ["wizard.start", "usage.enable", "toString", "__proto__", "constructor", ""]) {
       expect(findMethod(method)).toBeUndefined();
       expect((await ask(["operator.admin"], method)).code).toBe("INVALID_REQUEST");
     }

@@ -20,6 +20,24 @@ const row = (date: string, session: string, input: number, costNanos?: number): 
 function open(rows: readonly UsageRow[]) {
   const queries: UsageQuery[] = [];
   const methods = makeUsageMethods({
+    config: {
+      agents: [
+        { model: "openai/big", modelFallbacks: ["own/small"] },
+        { model: "openai/small" },
+        { model: undefined },
+        { model: "nowhere/x" },
+      ] as never,
+      models: {
+        providers: {
+          openai: { id: "openai", api: "openai-responses", apiKey: { missing: "OPENAI_API_KEY is not set" } },
+          own: { id: "own", api: "openai-completions", apiKey: { value: "secret-of-own" } },
+          unused: { id: "unused", api: "openai-completions" },
+        } as never,
+        catalogue: [],
+        authOrder: {},
+        variables: {},
+      },
+    },
     nowMs: () => today,
     targets: { session: (key) => ({ agentId: "ann", sessionKey: `agent:${key}` }) },
     store: {
@@ -119,4 +137,47 @@ test("the rows are read in pages, and no more of them than one answer may sum, w
     truncated: true,
     totals: { input: limits.usageRowsMax },
   });
+});
+
+test("sessions.usage.timeseries has a point for each day of one session, oldest first, with what it came to until then", async () => {
+  const { methods } = open(some);
+  const answer = await methods["sessions.usage.timeseries"]({ key: "ann:main" }, client);
+  expect(answer).toMatchObject({ key: "agent:ann:main", agentId: "ann", days: 30, truncated: false });
+  expect((answer as { points: unknown }).points).toEqual([
+    {
+      timestamp: Date.parse("2026-03-01T00:00:00Z"),
+      input: 20,
+      output: 1,
+      totalTokens: 21,
+      cost: 1,
+      cumulativeTokens: 21,
+      cumulativeCost: 1,
+    },
+    {
+      timestamp: Date.parse("2026-03-02T00:00:00Z"),
+      input: 10,
+      output: 1,
+      totalTokens: 11,
+      cost: 2,
+      cumulativeTokens: 32,
+      cumulativeCost: 3,
+    },
+  ]);
+  await expect(
+    methods["sessions.usage.timeseries"]({ key: "ann:main", startDate: "2026-03-03" }, client),
+  ).rejects.toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
+});
+
+test("usage.status names the providers of the agents' models, says what is wrong with a credential, and shows none", async () => {
+  const { methods } = open([]);
+  const answer = await methods["usage.status"]({}, client);
+  expect(answer).toEqual({
+    updatedAt: today,
+    providers: [
+      { provider: "nowhere", displayName: "nowhere", windows: [], error: "the configuration has no such provider" },
+      { provider: "openai", displayName: "openai", windows: [], error: "OPENAI_API_KEY is not set" },
+      { provider: "own", displayName: "own", windows: [] },
+    ],
+  });
+  expect(JSON.stringify(answer)).not.toContain("secret-of-own");
 });
