@@ -200,6 +200,11 @@ export const limits = {
   stuckMs: 1_000,
   /** The longest that a turn may ask for instead, by `ctx.busy`. */
   stuckMsMax: 60_000,
+  /**
+   * What such a cell waits for a CPU on a busy machine is not counted, up to this: one that gets less than a fifth of one for so long is of no use
+   * to those who wait for it.
+   */
+  stuckWaitMsMax: 4_000,
   /** How often the supervisor looks at the heartbeats. */
   heartbeatCheckMs: 200,
   /** How often a cell beats. */

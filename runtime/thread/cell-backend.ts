@@ -3,6 +3,7 @@
  * host keeps the books and watches; a backend starts, carries and ends.
  */
 import type { ExitReason } from "../kernel/state.ts";
+import type { CellAssets } from "./cell-assets.ts";
 import type { CellControl, CellInit, StartResult } from "./cell-port.ts";
 import type { CellMemory } from "./heap-watch.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
@@ -49,6 +50,8 @@ export interface CellBody {
   stuckMs(): number;
   /** Begins to sample what the cell computes; what it returns ends that and gives the profile. Never rejects. */
   profile(): () => Promise<StuckProfile>;
+  /** Milliseconds that it was ready to run and had no CPU, since it started; 0 where nobody tells. Never rejects. */
+  waitedMs(): Promise<number>;
   /** It gets less of the CPU from now on, when others want it. */
   lower(): void;
   /** Rejects when the cell does not run (yet, or any more). */
@@ -56,3 +59,6 @@ export interface CellBody {
   /** Nothing more is taken from the mailbox, and the cell is ended from outside, whatever it does. `ended` follows. */
   end(): void;
 }
+
+/** Starts what a cell lives in. Never throws: what goes wrong is told as its end. */
+export type CellBackend = (spec: CellSpec, assets: CellAssets, events: BodyEvents) => CellBody;

@@ -8,7 +8,7 @@ import type { DownRecord } from "../kernel/frames.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ExitReason } from "../kernel/state.ts";
 import type { CellAssets } from "./cell-assets.ts";
-import type { CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
+import type { CellBackend, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
 import type { CellControl } from "./cell-port.ts";
 import { makeHeapWatch, type WatchedHeap } from "./heap-watch.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
@@ -53,6 +53,8 @@ interface Cell {
   stillChecks: number;
   isStill: boolean;
   looksSinceHeap: number;
+  /** What it waited for a CPU while it stands still. Its look at the beginning of that; how long it waited since, as far as is known. */
+  wait: CpuWait | undefined;
   /** Begun when the cell is about to be ended as hung; stops with the profile. */
   profile: (() => Promise<StuckProfile>) | undefined;
   /** It gets less of the CPU, for the rest of its life. */
@@ -62,10 +64,19 @@ interface Cell {
   stop: CellEnd | undefined;
 }
 
+interface CpuWait {
+  begin: number | undefined;
+  ms: number;
+  isAsked: boolean;
+}
+
 export function makeCellHost(
   assets: CellAssets,
   listener: CellListener,
-  nowMs: () => number = () => performance.now(),
+  backends: { readonly thread: CellBackend; readonly process: CellBackend } = {
+    thread: launchThread,
+    process: launchProcess,
+  },
 ): CellHost {
   const cells = new Map<string, Cell>();
   const heaps = makeHeapWatch(() => process.memoryUsage.rss());
@@ -90,8 +101,7 @@ export function makeCellHost(
     const { id: agentId, init } = spec;
     const { incarnation } = init;
     const ended = Promise.withResolvers<void>();
-    const isProcess = spec.level === "process";
-    const body = (isProcess ? launchProcess : launchThread)(spec, assets, {
+    const body = backends[spec.level](spec, assets, {
       frame: (frame) => listener.frame(agentId, incarnation, frame),
       ending: (reason) => listener.ending(agentId, incarnation, reason),
       ended: (end) => finish(end),
@@ -104,7 +114,7 @@ export function makeCellHost(
         measure: () => body.measure(),
         isBusy: () => !cell.isReady || cell.isStill || listener.hasWork(agentId, incarnation),
         end: (detail) => endCell(cell, "out_of_memory", detail),
-        isOutside: isProcess,
+        isOutside: spec.level === "process",
       },
       batch: undefined,
       isReady: false,
@@ -112,6 +122,7 @@ export function makeCellHost(
       stillChecks: 0,
       isStill: false,
       looksSinceHeap: 0,
+      wait: undefined,
       profile: undefined,
       isLowered: spec.isSuspect,
       isEnding: false,
@@ -174,11 +185,26 @@ export function makeCellHost(
     heaps.look(cell.heap);
   };
 
+  /** One question at a time; a cell that goes on meanwhile has a new wait the next time, or none. */
+  const watchWait = (cell: Cell): number => {
+    cell.wait ??= { begin: undefined, ms: 0, isAsked: false };
+    const { wait } = cell;
+    if (!wait.isAsked) {
+      wait.isAsked = true;
+      void cell.body.waitedMs().then((sinceStart) => {
+        wait.begin ??= sinceStart;
+        wait.ms = Math.min(limits.stuckWaitMsMax, sinceStart - wait.begin);
+        wait.isAsked = false;
+      });
+    }
+    return wait.ms;
+  };
+
   const watchStuck = (cell: Cell): void => {
     if (cell.isEnding || cell.stop !== undefined) return;
     const asked = cell.body.stuckMs();
     const budgetMs = Math.min(limits.stuckMsMax, Math.max(limits.stuckMs, asked));
-    const stillMs = cell.stillChecks * limits.heartbeatCheckMs;
+    const stillMs = cell.stillChecks * limits.heartbeatCheckMs - watchWait(cell);
     if (!cell.isLowered && stillMs >= budgetMs / 2) {
       cell.isLowered = true;
       cell.body.lower();
@@ -195,9 +221,9 @@ export function makeCellHost(
     });
   };
 
-  let lastCheckMs = nowMs();
+  let lastCheckMs = performance.now();
   const watch = setInterval(() => {
-    const now = nowMs();
+    const now = performance.now();
     const late = now - lastCheckMs > 2 * limits.heartbeatCheckMs;
     lastCheckMs = now;
     for (const cell of cells.values()) {
@@ -211,6 +237,7 @@ export function makeCellHost(
       if (!cell.isStill || beat === 0 || !listener.hasWork(agentId, incarnation)) {
         cell.lastBeat = beat;
         cell.stillChecks = 0;
+        cell.wait = undefined;
         // It went on: nobody needs the profile.
         if (!cell.isEnding) void cell.profile?.();
         if (!cell.isEnding) cell.profile = undefined;

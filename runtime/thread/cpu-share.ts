@@ -1,5 +1,5 @@
 /**
- * What a cell gets of the CPU when others want it too: less than the threads that all agents need, and less again when it stands still
+ * What a cell gets of the CPU when others want it too, and how long it waited for it: less than the threads that all agents need, and less again when it stands still
  * or its agent crashed a short while ago. Linux gives each thread a priority of its own (setpriority(2)); other systems have
  * nothing of the kind, and nothing is done there.
  *
@@ -9,6 +9,8 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import os from "node:os";
 import { limits } from "../kernel/limits.ts";
 
+/** Names of the threads that actors run on (`thread-cell.ts`). */
+const actorThread = /^c\d+:/;
 /** Bytes of a thread's name that Linux keeps (`TASK_COMM_LEN` without the final zero). */
 const nameBytesMax = 15;
 /** The lowest there is: sched(7). */
@@ -37,20 +39,48 @@ export function setProcessNice(pid: number, isSuspect: boolean): void {
 export async function lowerCpuShare(pid: number, name?: string): Promise<void> {
   const nice = cellNice(true);
   if (nice === undefined) return;
-  const wanted = name === undefined ? undefined : Buffer.from(name).subarray(0, nameBytesMax);
-  const folder = `/proc/${pid}/task`;
-  const threads = await readdir(folder).catch(() => []);
-  await Promise.all(
-    threads.map(async (thread) => {
-      if (wanted === undefined) {
-        if (Number(thread) === pid) return;
-      } else {
-        const found = await readFile(`${folder}/${thread}/comm`).catch(() => undefined);
-        if (found?.subarray(0, -1).equals(wanted) !== true) return;
-      }
-      setNice(Number(thread), nice);
+  const threads =
+    name === undefined ? (await threadsOf(pid)).filter((thread) => thread !== pid) : await named(pid, name);
+  for (const thread of threads) setNice(thread, nice);
+}
+
+/**
+ * Of a cell: milliseconds that it was ready to run and had no CPU, since it started; so late is its heartbeat through no fault of its own. `name` as in
+ * `lowerCpuShare`; absent: of a cell's process, its first thread or that of the actor, whichever waited longer. 0 where the system does not
+ * tell. Never rejects.
+ */
+export function makeCpuWait(pid: number, name?: string): () => Promise<number> {
+  let threads: readonly number[] = [];
+  return async () => {
+    if (threads.length === 0)
+      threads = name === undefined ? [pid, ...(await named(pid, actorThread))] : await named(pid, name);
+    const waits = await Promise.all(
+      threads.map(async (thread) => {
+        // Nanoseconds on a CPU, and nanoseconds that it waited for one: "schedstat" in proc(5).
+        const told = await readFile(`/proc/${pid}/task/${thread}/schedstat`, "latin1").catch(() => "");
+        return Number(told.split(" ")[1] ?? 0) / 1e6;
+      }),
+    );
+    return Math.max(0, ...waits);
+  };
+}
+
+async function threadsOf(pid: number): Promise<readonly number[]> {
+  return (await readdir(`/proc/${pid}/task`).catch(() => [])).map(Number);
+}
+
+/** `name`: whole, of which Linux keeps the beginning, or what it begins with. */
+async function named(pid: number, name: string | RegExp): Promise<readonly number[]> {
+  const kept = typeof name === "string" ? Buffer.from(name).subarray(0, nameBytesMax) : undefined;
+  const found = await Promise.all(
+    (await threadsOf(pid)).map(async (thread) => {
+      const comm = (await readFile(`/proc/${pid}/task/${thread}/comm`).catch(() => undefined))?.subarray(0, -1);
+      const isMeant =
+        comm !== undefined && (name instanceof RegExp ? name.test(comm.toString("latin1")) : kept?.equals(comm));
+      return isMeant === true ? [thread] : [];
     }),
   );
+  return found.flat();
 }
 
 function setNice(thread: number, nice: number): void {

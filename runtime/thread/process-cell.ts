@@ -28,7 +28,7 @@ import {
   tell,
 } from "./cell-socket.ts";
 import type { CellMemory } from "./heap-watch.ts";
-import { lowerCpuShare, setProcessNice } from "./cpu-share.ts";
+import { lowerCpuShare, makeCpuWait, setProcessNice } from "./cpu-share.ts";
 import { makePacedMail, splitMail } from "./paced-mail.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
 
@@ -203,6 +203,7 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
         return found.promise;
       };
     },
+    waitedMs: child.process?.pid === undefined ? () => Promise.resolve(0) : makeCpuWait(child.process.pid),
     lower: () => {
       if (!isGone && child.process?.pid !== undefined) void lowerCpuShare(child.process.pid);
     },

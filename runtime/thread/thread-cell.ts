@@ -5,7 +5,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { wrap } from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { limits } from "../kernel/limits.ts";
-import { cellNice, lowerCpuShare } from "./cpu-share.ts";
+import { cellNice, lowerCpuShare, makeCpuWait } from "./cpu-share.ts";
 import type { BodyEvents, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
 import type { CellAssets } from "./cell-assets.ts";
 import { type CellControl, type CellWorkerData, controlBlock } from "./cell-port.ts";
@@ -104,6 +104,7 @@ export function launchThread(
     beat: () => Atomics.load(words, controlBlock.beat),
     stuckMs: () => Atomics.load(words, controlBlock.stuckMs),
     profile: () => startStuckProfile(worker),
+    waitedMs: makeCpuWait(process.pid, name),
     lower: () => void lowerCpuShare(process.pid, name),
     measure: async () => {
       const { used_heap_size: heapUsed, external_memory: external } = await worker.getHeapStatistics();

@@ -3,8 +3,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
 import { afterEach, expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { makeCpuWait } from "../../runtime/thread/cpu-share.ts";
 import { actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { childrenOf } from "../support/processes.ts";
@@ -32,6 +34,8 @@ function niceOf(pid: number, name = /./): readonly number[] {
     .filter((thread) => name.test(readFileSync(`${folder}/${thread}/comm`, "utf8")))
     .map((thread) => os.getPriority(Number(thread)));
 }
+
+const nameOf = (thread: string): string => readFileSync(`/proc/${process.pid}/task/${thread}/comm`, "utf8").trim();
 
 const own = os.getPriority();
 const niceMax = 19;
@@ -82,5 +86,26 @@ test.runIf(process.platform === "linux").each(["thread", "process"] as const)(
     void cell.turn("infinite loop");
     await expect.poll(threads).toContain(lowered);
     expect(await cell.exited).toMatchObject({ reason: "hung" });
+  },
+);
+
+test.runIf(existsSync("/proc/self/schedstat")).each(["thread", "process"] as const)(
+  "what a cell at level %s waits for a CPU is told",
+  async (level) => {
+    const cell = await start("waits", { level });
+    await cell.started;
+    const waited =
+      level === "thread"
+        ? makeCpuWait(
+            process.pid,
+            readdirSync(`/proc/${process.pid}/task`)
+              .map(nameOf)
+              .find((name) => /^c\d+:waits/.test(name)),
+          )
+        : makeCpuWait(childrenOf(process.pid)[0] ?? 0);
+    const others = Array.from({ length: 2 * os.availableParallelism() }, () => new Worker("for (;;);", { eval: true }));
+    void cell.turn("infinite loop");
+    await expect.poll(waited).toBeGreaterThan(100);
+    await Promise.all(others.map((other) => other.terminate()));
   },
 );

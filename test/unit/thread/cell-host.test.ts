@@ -1,0 +1,111 @@
+/** When a cell that stands still is taken for stuck, on a clock of the test's own and with cells that only look like ones. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import type { CellAssets } from "../../../runtime/thread/cell-assets.ts";
+import type { BodyEvents, CellBody } from "../../../runtime/thread/cell-backend.ts";
+import { type CellHost, makeCellHost } from "../../../runtime/thread/cell-host.ts";
+import { agentSettings } from "../../support/agent-settings.ts";
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] }));
+afterEach(() => void vi.useRealTimers());
+
+interface Watched {
+  readonly host: CellHost;
+  readonly ends: readonly string[];
+  /** Times at which it was lowered, since the watch began. */
+  readonly lowered: readonly number[];
+  beats: boolean;
+}
+
+/** One cell with work. `waitedMs`: how long it waited for a CPU until then, by milliseconds since the watch began. */
+async function watch(waitedMs: (atMs: number) => number, stuckMs = 0): Promise<Watched> {
+  const ends: string[] = [];
+  const lowered: number[] = [];
+  const startMs = performance.now();
+  const atMs = (): number => performance.now() - startMs;
+  let beat = 1;
+  const watched = { ends, lowered, beats: false };
+  const launch = (_spec: unknown, _assets: unknown, events: BodyEvents): CellBody => ({
+    start: () => Promise.resolve({ status: "ready", takesPart: false }),
+    post: () => undefined,
+    cancel: () => undefined,
+    inspect: () => Promise.reject(new Error("not asked here")),
+    beat: () => (watched.beats ? ++beat : beat),
+    stuckMs: () => stuckMs,
+    profile: () => () => Promise.resolve({ type: "missing", why: "nothing to see" }),
+    waitedMs: () => Promise.resolve(waitedMs(atMs())),
+    lower: () => lowered.push(atMs()),
+    measure: () => Promise.resolve({ heapUsed: 0, external: 0 }),
+    end: () => events.ended({ reason: "crash", detail: "ended" }),
+  });
+  const host = makeCellHost(
+    {} as CellAssets,
+    {
+      ready: () => undefined,
+      invalid: () => undefined,
+      frame: () => undefined,
+      ending: (_agent, _incarnation, reason) => ends.push(`${reason} at ${atMs()}`),
+      exited: () => undefined,
+      hasWork: () => true,
+    },
+    { thread: launch, process: launch },
+  );
+  const init = {
+    agentId: "main",
+    incarnation: 1,
+    model: undefined,
+    options: {},
+    settings: agentSettings("main"),
+    mainKey: "main",
+    slots: [],
+    workspace: "/",
+    module: { kind: "file", url: "file:///actor.ts" },
+  } as const;
+  host.start({ id: "main", init, readable: [], level: "thread", trust: "confined", isSuspect: false });
+  // The first look finds a beat that it has not seen before.
+  await vi.advanceTimersByTimeAsync(limits.heartbeatCheckMs);
+  return Object.assign(watched, { host });
+}
+
+const beginMs = limits.heartbeatCheckMs;
+const endMs = beginMs + limits.stuckMs;
+
+test.each<readonly [string, (atMs: number) => number, number, number]>([
+  ["had a CPU all the time", () => 700, 0, endMs],
+  ["had asked for longer", () => 0, 3_000, beginMs + 3_000],
+  ["waited for a CPU half of the time", (atMs) => atMs / 2, 0, endMs + limits.stuckMs - beginMs],
+  ["waited for one nearly all of the time", (atMs) => atMs * 0.99, 0, endMs + limits.stuckWaitMsMax],
+])(
+  "a cell that stands still and %s is ended when what it had is its budget",
+  async (_what, waitedMs, stuckMs, wanted) => {
+    const cell = await watch(waitedMs, stuckMs);
+    await vi.advanceTimersByTimeAsync(20_000);
+    const [end = ""] = cell.ends;
+    const foundMs = Number(/^hung at (\d+)$/.exec(end)?.[1]);
+    expect(Math.abs(foundMs - wanted)).toBeLessThanOrEqual(2 * limits.heartbeatCheckMs);
+    expect(cell.ends).toHaveLength(1);
+  },
+);
+
+test("a cell that waits for a CPU is not lowered for it", async () => {
+  const cell = await watch((atMs) => atMs * 0.9);
+  await vi.advanceTimersByTimeAsync(limits.stuckMs);
+  expect(cell.lowered).toEqual([]);
+  const spinning = await watch(() => 0);
+  await vi.advanceTimersByTimeAsync(limits.stuckMs);
+  expect(spinning.lowered).toHaveLength(1);
+});
+
+test("what it waited before it stood still counts for nothing, nor what it waited the last time", async () => {
+  let waitedMs = 60_000;
+  const cell = await watch(() => waitedMs);
+  await vi.advanceTimersByTimeAsync(limits.stuckMs / 2);
+  waitedMs += 5_000;
+  await vi.advanceTimersByTimeAsync(limits.stuckMs / 2);
+  expect(cell.ends).toEqual([]);
+  cell.beats = true;
+  await vi.advanceTimersByTimeAsync(limits.heartbeatCheckMs);
+  cell.beats = false;
+  await vi.advanceTimersByTimeAsync(limits.stuckMs + limits.heartbeatCheckMs);
+  expect(cell.ends).toHaveLength(1);
+});
