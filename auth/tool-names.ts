@@ -19,7 +19,7 @@ export const sessionTools = [
 ] as const;
 
 /** Tools that the tools' thread runs (`runtime/tools`). */
-export const hostTools = ["read", "write", "edit", "apply_patch", "ls"] as const;
+export const hostTools = ["read", "write", "edit", "apply_patch", "ls", "web_fetch"] as const;
 
 /** For the agents that `tools.config.propose` names, and for no sub-agent. */
 export const configTool = "config_propose";

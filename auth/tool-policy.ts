@@ -2,7 +2,7 @@
  * Which tools a turn may call: a row of steps, each of which only takes away. The function that judges a call is the one that tells
  * what was removed, and by which rule. Source: behaviour §7.2–§7.4.
  *
- *   profile → provider profile → global → global by provider → agent → agent by provider → group and sender → sandbox → sub-agent
+ *   off → profile → provider profile → global → global by provider → agent → agent by provider → group and sender → sandbox → sub-agent
  *
  * In a step `deny` wins over `allow`, a non-empty `allow` removes everything else, and `alsoAllow` adds to the profile, the agent's
  * standing for the global one (of the sandbox's step: to its list). An empty `allow` says nothing.
@@ -39,6 +39,8 @@ export interface ToolPolicy {
   readonly agent: ToolRules;
   /** `tools.subagents.tools`. */
   readonly subagents: ToolLists;
+  /** Tools whose own key says that nobody has them. */
+  readonly off?: readonly { readonly tools: readonly string[]; readonly key: string }[];
 }
 
 /** Of the turn. */
@@ -120,11 +122,12 @@ export const sandboxDefaults = {
   deny: ["browser", "canvas", "nodes", "cron", "gateway"],
 } as const;
 
-function stepsOf({ agentId, global, agent, subagents }: ToolPolicy, facts: ToolFacts): readonly Step[] {
+function stepsOf({ agentId, global, agent, subagents, off = [] }: ToolPolicy, facts: ToolFacts): readonly Step[] {
   const own = `agents.list[id=${agentId}].tools`;
   const globalProvider = findProvider(global, "tools", facts.model);
   const ownProvider = findProvider(agent, own, facts.model);
   return [
+    ...off.map(offStep),
     ...profileSteps("profile", own, agent, "tools", global),
     ...profileSteps("provider profile", ownProvider.key, ownProvider.rules, globalProvider.key, globalProvider.rules),
     ...listSteps("tools", "tools", global),
@@ -267,6 +270,16 @@ function sandboxSteps(own: string, agent: ToolRules, global: ToolRules): readonl
   // What a list names is meant, though it is among the tools that a sandbox has not by default.
   const deny = lists.deny ?? sandboxDefaults.deny.filter((tool) => !isNamed(wanted, tool));
   return listSteps("sandbox tools", key, { allow, deny });
+}
+
+function offStep({ tools, key }: { readonly tools: readonly string[]; readonly key: string }): Step {
+  return {
+    rule: "switched off",
+    key,
+    remedy: `set ${key} to true`,
+    byAllow: false,
+    keeps: (tool) => !tools.includes(tool),
+  };
 }
 
 const writers = ["write", "edit", "apply_patch"];

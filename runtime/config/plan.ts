@@ -186,6 +186,7 @@ const rules: Rule = {
     lanes: live("agents.defaults.maxConcurrent"),
     toolRules: live("tools"),
     subagentTools: live("tools.subagents"),
+    webFetch: live("tools.web"),
     attachments: live("tools.sessions_spawn.attachments"),
     gateway: { parts: gateway },
     hooks: live("hooks"),

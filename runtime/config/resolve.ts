@@ -27,6 +27,7 @@ import { resolveToolRules } from "./tool-rules.ts";
 import { resolveSubagents, resolveAttachments, resolveSubagentTools } from "./subagents.ts";
 import { parseShare } from "./size.ts";
 import { findGroup, resolveSupervision } from "./supervision.ts";
+import { resolveWebFetch } from "./web.ts";
 
 /** Turns of one agent at a time. Below the lane's bound, so that one agent whose turns all wait leaves room for others. */
 const agentConcurrentDefault = 4;
@@ -86,6 +87,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     },
     toolRules: resolveToolRules(config.tools) ?? {},
     subagentTools: resolveSubagentTools(config),
+    webFetch: resolveWebFetch(config),
     attachments: resolveAttachments(config),
     gateway: resolveGateway(draft, overrides),
     hooks: resolveHooks(draft),

@@ -7,6 +7,7 @@ import type { Policy } from "../../auth/policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
 import type { ToolRules } from "../../auth/tool-policy.ts";
 import type { ModelSettings } from "../broker/port.ts";
+import type { WebSettings } from "../tools/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
@@ -176,6 +177,7 @@ export interface ResolvedConfig {
   readonly toolRules: ToolRules;
   /** Narrows the tools of every sub-agent. */
   readonly subagentTools: { readonly allow?: readonly string[]; readonly deny: readonly string[] };
+  readonly webFetch: { readonly enabled: boolean; readonly settings: WebSettings };
   /** Files that sessions hand to sub-agents. */
   readonly attachments: {
     readonly isEnabled: boolean;

@@ -765,6 +765,22 @@ export const limits = {
   toolPatchStepsMax: 20_000_000,
   /** Calls of all agents that the tools' thread may have in hand; a further one is refused as `busy`. */
   toolHostCallsMax: 256,
+  /** Characters of an address that `web_fetch` asks for: servers refuse longer ones. */
+  webUrlCharsMax: 2_048,
+  /** Pages of all agents that are fetched at once, each of which is held whole; a further call is refused as `busy`. */
+  webFetchesMax: 16,
+  /** Bytes of one page after it was unpacked, at the most that a config may name: the tools' thread parses it in a part of a second. */
+  webBytesMax: 10_000_000,
+  /** Characters of one page that a result may have: with every one escaped it stays below `stepCharsMax`. */
+  webCharsMax: 100_000,
+  /** The whole of one fetch with its redirects, at the most that a config may name: a turn waits for it. */
+  webTimeoutMsMax: 120_000,
+  webRedirectsMax: 10,
+  /** Pages that are kept for the next call, and their characters in all (two bytes each). */
+  webCachePagesMax: 128,
+  webCacheCharsMax: 8_388_608,
+  /** Elements of a page inside each other: what no browser draws is a trap, and the parser's time grows with it. */
+  webDepthMax: 1_000,
 } as const;
 
 /** The bounds as numbers: tests and an operator may set others. */

@@ -42,5 +42,19 @@ export const hostParams = {
   }),
 } as const;
 
+/** `web_fetch` is given what the config says of it beside its parameters. */
+export const webFetchParams = z.strictObject({
+  url: z.string().min(1).max(limits.webUrlCharsMax).describe("Address of the page, http or https."),
+  extractMode: z.enum(["markdown", "text"]).default("markdown"),
+  maxChars: z.int().min(100).max(limits.webCharsMax).optional().describe("Characters of the page at the most."),
+  offset: z
+    .int()
+    .min(0)
+    .max(limits.webBytesMax)
+    .default(0)
+    .describe("From this character on; `nextOffset` of a result."),
+});
+
+export type WebFetchParams = z.output<typeof webFetchParams>;
 export type HostTool = keyof typeof hostParams;
 export type Params<T extends HostTool> = z.output<(typeof hostParams)[T]>;

@@ -8,7 +8,31 @@ export interface HostCall {
   readonly root: string;
 }
 
+/** How `web_fetch` works (config: `tools.web.fetch`). */
+export interface WebSettings {
+  /** Characters of one result. */
+  readonly charsMax: number;
+  /** Bytes of one page, unpacked. */
+  readonly bytesMax: number;
+  /** Of one call, redirects included. */
+  readonly timeoutMs: number;
+  readonly redirectsMax: number;
+  /** How long a page is given from memory; 0: never. */
+  readonly cacheMs: number;
+  readonly userAgent: string;
+  /** `host` or `host:port`, as URLs have them: their addresses are not judged. */
+  readonly allowedHosts: readonly string[];
+}
+
+export interface WebCall {
+  readonly agentId: string;
+  readonly params: string;
+  readonly settings: WebSettings;
+}
+
 export interface ToolsForKernel {
   /** The result object of the call; refusals and failures are results with `status` and `code`. Never rejects by itself. */
   run(call: HostCall): Promise<object>;
+  /** `web_fetch`; likewise. */
+  fetchPage(call: WebCall): Promise<object>;
 }

@@ -2,7 +2,9 @@
 import { existsSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { describe, expect, test } from "vitest";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { actor } from "../support/actors.ts";
 import { openGateway, subagentPolicy, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
@@ -57,6 +59,29 @@ describe("the file tools of an agent", () => {
     expect(JSON.parse(end)).toMatchObject({ status: "succeeded" });
     expect(await readFile(path.join(workspaceOf(gateway, "raul"), "from-run.txt"), "utf8")).toBe("hello");
     expect(existsSync(path.join(workspaceOf(gateway), "from-run.txt"))).toBe(false);
+  });
+});
+
+describe("web_fetch", () => {
+  test("is the agent's own address and bounds, judged by the tool policy, and gone where it is switched off", async () => {
+    const server = createServer((_, response) =>
+      response.writeHead(200, { "content-type": "text/html" }).end("<h1>Hi"),
+    );
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const gateway = await openGateway([user()]);
+    const url = `http://127.0.0.1:${port}/`;
+    expect(await call(gateway, "web_fetch", { url })).toMatchObject({ status: "forbidden", code: "forbidden" });
+    const { settings } = gateway.config.webFetch;
+    const allowing = { settings: { ...settings, allowedHosts: [`127.0.0.1:${port}`] } };
+    const other = await openGateway([user()], { webFetch: { enabled: true, ...allowing } });
+    expect(await call(other, "web_fetch", { url })).toMatchObject({ status: "ok", text: "# Hi" });
+    const off = await openGateway([user()], { webFetch: { enabled: false, ...allowing } });
+    expect(await call(off, "web_fetch", { url })).toMatchObject({
+      status: "forbidden",
+      error: expect.stringContaining("tools.web.fetch.enabled"),
+    });
   });
 });
 

@@ -1,6 +1,7 @@
 /** The tool policy on a gateway with real cells: what an agent is told of, what it is refused, and what its sub-agents get. */
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { hostTools } from "../../auth/tool-names.ts";
 import { actor } from "../support/actors.ts";
 import { openGateway, subagentPolicy, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
@@ -95,11 +96,7 @@ describe("a sub-agent", () => {
       "sessions_spawn",
       "sessions_yield",
       "subagents",
-      "read",
-      "write",
-      "edit",
-      "apply_patch",
-      "ls",
+      ...hostTools,
     ]);
     expect(of["removed"]).toEqual([
       {
@@ -118,7 +115,7 @@ describe("a sub-agent", () => {
 describe("tools.effective", () => {
   test("tells the tools of a session for the operator, a sender and a group", async () => {
     const gateway = await openGateway([{ id: "main" }, { id: "boxed", sandboxMode: "all" }], {
-      toolRules: { toolsBySender: { "*": { deny: ["group:sessions", "group:fs"] } } },
+      toolRules: { toolsBySender: { "*": { deny: ["group:sessions", "group:fs", "group:web"] } } },
     });
     expect(await effective(gateway, {})).toMatchObject({
       agentId: "main",
@@ -138,7 +135,7 @@ describe("tools.effective", () => {
         workspaceAccess: "none",
         root: path.join(gateway.config.stateDir, "sandboxes", "agent-boxed"),
       },
-      removed: [{ rule: "sandbox tools: allow", tools: ["agents_list", "sessions", "sessions_search"] }],
+      removed: [{ rule: "sandbox tools: allow", tools: ["agents_list", "sessions", "sessions_search", "web_fetch"] }],
     });
     await expect(effective(gateway, { agentId: "main", sessionKey: "agent:boxed:main" })).rejects.toMatchObject({
       code: "CLOISTER_REQUEST_INVALID",

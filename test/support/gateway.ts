@@ -6,6 +6,7 @@ import path from "node:path";
 import { afterEach } from "vitest";
 import type { ToolRules } from "../../auth/tool-policy.ts";
 import { resolveGroups } from "../../runtime/config/groups.ts";
+import { resolveWebFetch } from "../../runtime/config/web.ts";
 import { configSchema } from "../../runtime/config/schema.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { GatewayEvent, RunResult } from "../../runtime/edge/port.ts";
@@ -109,6 +110,7 @@ export function makeConfig(
     lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
     toolRules: {},
     subagentTools: { deny: [] },
+    webFetch: resolveWebFetch(configSchema.parse({})),
     attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
     gateway: {
       host: "127.0.0.1",

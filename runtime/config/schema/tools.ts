@@ -6,6 +6,7 @@ import type { ToolProfile } from "../../../auth/tool-names.ts";
 import type { Visibility } from "../resolved.ts";
 import { agentId, anyMap, anyValue, texts } from "./values.ts";
 import { inert, key, later } from "./note.ts";
+import { webTools } from "./web.ts";
 
 const profile = () =>
   key(
@@ -198,7 +199,7 @@ export const tools = z
         })
         .prefault({}),
     ),
-    web: later("web tools", "Search and fetch.", anyValue()),
+    web: key("The web.", webTools.prefault({})),
     media: later("media tools", "Images, sound, video.", anyValue()),
     links: later("web tools", "Reading of links in messages.", anyValue()),
     message: later("message tool", "Sending to channels from a tool.", anyValue()),

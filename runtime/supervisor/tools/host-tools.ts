@@ -8,12 +8,12 @@ import type { hostTools } from "../../../auth/tool-names.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
-import { hostParams, type HostTool } from "../../tools/params.ts";
+import { hostParams, type HostTool, webFetchParams } from "../../tools/params.ts";
 import type { ToolsForKernel } from "../../tools/port.ts";
 import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
 import { isSandboxed } from "../sandboxed.ts";
-import { fault, type Tool } from "./table.ts";
+import { fault, type Tool, type ToolCall } from "./table.ts";
 
 /** The thread as this side sees it. */
 export interface ToolsThread {
@@ -22,7 +22,7 @@ export interface ToolsThread {
 }
 
 export interface HostToolsDeps {
-  readonly config: Pick<ResolvedConfig, "session">;
+  readonly config: Pick<ResolvedConfig, "session" | "webFetch">;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly start: (onLost: (reason: string) => void) => Promise<ToolsThread>;
 }
@@ -61,22 +61,26 @@ export function makeHostTools({ config, agents, start }: HostToolsDeps): HostToo
     return mine;
   };
 
+  const inThread = async (call: ToolCall, ask: (agent: ResolvedAgent, remote: ToolsForKernel) => Promise<object>) => {
+    const agent = agents.get(call.header.agentId);
+    if (agent === undefined) return fault("not_found", `agent not found: ${call.header.agentId}`);
+    if (inHand >= limits.toolHostCallsMax)
+      return fault("busy", `${inHand} calls of tools are in hand; the bound is reached`, "call it again in a moment");
+    inHand++;
+    try {
+      return await ask(agent, (await running()).remote);
+    } finally {
+      inHand--;
+    }
+  };
+
   const toolOf = (name: HostTool): Tool => ({
     repeat: repeats[name],
     parameters: hostParams[name],
-    async run({ header, body }) {
-      const agent = agents.get(header.agentId);
-      if (agent === undefined) return fault("not_found", `agent not found: ${header.agentId}`);
-      if (inHand >= limits.toolHostCallsMax)
-        return fault("busy", `${inHand} calls of tools are in hand; the bound is reached`, "call it again in a moment");
-      inHand++;
-      try {
-        const { remote } = await running();
-        return await remote.run({ tool: name, params: body, root: rootOf(agent, header.sessionKey, config.session) });
-      } finally {
-        inHand--;
-      }
-    },
+    run: (call) =>
+      inThread(call, (agent, remote) =>
+        remote.run({ tool: name, params: call.body, root: rootOf(agent, call.header.sessionKey, config.session) }),
+      ),
   });
 
   return {
@@ -86,6 +90,15 @@ export function makeHostTools({ config, agents, start }: HostToolsDeps): HostToo
       edit: toolOf("edit"),
       apply_patch: toolOf("apply_patch"),
       ls: toolOf("ls"),
+      web_fetch: {
+        // A page that is asked for once more; what asking for it does at the server is the server's affair, as with every GET.
+        repeat: "reads",
+        parameters: webFetchParams,
+        run: (call) =>
+          inThread(call, ({ id }, remote) =>
+            remote.fetchPage({ agentId: id, params: call.body, settings: config.webFetch.settings }),
+          ),
+      },
     },
     async close() {
       isClosed = true;

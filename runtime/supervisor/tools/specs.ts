@@ -13,6 +13,7 @@ export const toolTexts: Readonly<Record<(typeof allTools)[number], string>> = {
   edit: "Replace pieces of a text file, each of which stands in it once.",
   apply_patch: "Change several text files by one patch.",
   ls: "List a folder.",
+  web_fetch: "Fetch a page of the web as text. It has no session: no cookies, no log-in.",
   agents_list: "The agents that the caller may reach, and how.",
   config_propose: "Propose a change of the gateway's configuration. An operator decides; nothing changes before.",
   session_status: "The state of one session.",

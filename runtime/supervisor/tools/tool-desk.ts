@@ -63,7 +63,8 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
       sender: asked.byOperator ? "trusted" : (asked.sender ?? (subagent ? "trusted" : "nobody")),
     };
     const { toolRules: global, subagentTools: subagents } = config;
-    return judgeTools({ agentId: asked.agentId, global, agent: agent?.toolRules ?? {}, subagents }, facts, held);
+    const off = config.webFetch.enabled ? [] : [{ tools: ["web_fetch"], key: "tools.web.fetch.enabled" }];
+    return judgeTools({ agentId: asked.agentId, global, agent: agent?.toolRules ?? {}, subagents, off }, facts, held);
   };
 
   const judge: ToolDesk["judge"] = (messages, held) => {

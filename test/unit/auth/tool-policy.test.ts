@@ -56,6 +56,15 @@ const gone = (rules: Partial<ToolPolicy>, facts: Partial<ToolFacts> = {}) =>
   judgeTools(policy(rules), { ...plain, ...facts }, every).removals.map(({ rule, key, tools }) => [rule, key, tools]);
 const without = (...names: readonly string[]) => every.filter((tool) => !names.includes(tool));
 
+it("a tool that is switched off is removed whatever allows it, with the key that would bring it back", () => {
+  const off = [{ tools: ["web_fetch"], key: "tools.web.fetch.enabled" }];
+  const judged = judgeTools(policy({ off, global: { allow: ["web_fetch"] } }), plain, ["web_fetch", "read"]);
+  expect(judged).toMatchObject({
+    allowed: [],
+    removals: [{ key: "tools.web.fetch.enabled", tools: ["web_fetch"], byAllow: false }, { tools: ["read"] }],
+  });
+});
+
 describe("a profile", () => {
   const sessions = [
     "sessions",

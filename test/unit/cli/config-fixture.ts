@@ -1,6 +1,7 @@
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
 import { resolveGroups } from "../../../runtime/config/groups.ts";
+import { resolveWebFetch } from "../../../runtime/config/web.ts";
 import { configSchema } from "../../../runtime/config/schema.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../../runtime/config/resolved.ts";
 import { agentSettings } from "../../support/agent-settings.ts";
@@ -63,6 +64,7 @@ export const twoAgents: ResolvedConfig = {
   lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
   toolRules: {},
   subagentTools: { deny: [] },
+  webFetch: resolveWebFetch(configSchema.parse({})),
   attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
   gateway: {
     host: "127.0.0.1",

@@ -77,6 +77,18 @@ describe("what is not configured", () => {
       sessionToolsVisibility: "spawned",
       toolRules: {},
       subagentTools: { deny: [] },
+      webFetch: {
+        enabled: true,
+        settings: {
+          charsMax: 40_000,
+          bytesMax: 2_000_000,
+          timeoutMs: 30_000,
+          redirectsMax: 3,
+          cacheMs: 900_000,
+          userAgent: "Mozilla/5.0 (compatible; Cloister)",
+          allowedHosts: [],
+        },
+      },
       attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
       lanes: { main: 12, subagent: 8, cron: 4, background: 3 },
       gateway: {

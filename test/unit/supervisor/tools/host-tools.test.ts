@@ -15,7 +15,7 @@ function open(run: (call: HostCall) => Promise<object>) {
     agents: new Map(config.agents.map((agent) => [agent.id, agent])),
     start: (onLost) => {
       lost.push(onLost);
-      const thread: ToolsThread = { remote: { run }, stop: async () => void stops++ };
+      const thread: ToolsThread = { remote: { run, fetchPage: run as never }, stop: async () => void stops++ };
       return lost.length === 3 ? Promise.reject(new Error("no thread")) : Promise.resolve(thread);
     },
   });
