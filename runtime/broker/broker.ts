@@ -17,12 +17,15 @@ import type {
   ModelSettings,
   ProviderSettings,
 } from "./port.ts";
+import { hideSecrets } from "./hide.ts";
+import { own } from "./own.ts";
+import { makePlaces } from "./places.ts";
 import { type Credential, type Credentials, makeProfiles } from "./profiles.ts";
 import { codeOfKind, ProviderFailure } from "./provider-failure.ts";
 import { readRequest } from "./request.ts";
 import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
-import type { Speaker } from "./speaker.ts";
+import type { Speaker, Speech } from "./speaker.ts";
 import { type Clock, tryWays } from "./tries.ts";
 
 export interface BrokerDeps {
@@ -52,6 +55,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
   const profiles = makeProfiles(() => settings, clock.nowMs);
   /** Credentials that failed, until when they come last: by profile. */
   const resting = new Map<string, number>();
+  const places = makePlaces(limits.modelTriesAtOnceMax, limits.modelTriesOfAgentMax);
 
   const log: KernelForBroker["log"] = (level, message, fields) =>
     remote.log(level, message, fields).catch(() => undefined);
@@ -67,8 +71,14 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         clock,
         signal,
         async once({ target, credential }) {
-          pieces.begin();
-          const speech = await speakerOf(target, credential)(request, signal, pieces.add);
+          const leave = await places.enter(ask.agentId, signal);
+          let speech: Speech;
+          try {
+            pieces.begin();
+            speech = await speakerOf(target, credential)(request, signal, pieces.add);
+          } finally {
+            leave();
+          }
           pieces.flush();
           const costNanos = costOf(speech.usage, target.entry.cost);
           const told: ModelAnswer = {
@@ -202,7 +212,7 @@ const restOf = (provider: string, profile: string, agentId: string): string =>
 
 /** What the call may be answered by, in order. */
 function modelsOf({ agents, catalogue }: ModelSettings, { agentId, model }: BrokerAsk): readonly string[] {
-  const { primary, fallbacks = [] } = agents[agentId] ?? {};
+  const { primary, fallbacks = [] } = own(agents, agentId) ?? {};
   if (primary === undefined)
     throw failure(
       "CLOISTER_MODEL_UNAVAILABLE",
@@ -232,10 +242,6 @@ function findTarget({ providers }: ModelSettings, model: string): Target {
   return { model, provider, entry: own(provider.models, id) ?? { id } };
 }
 
-function own<T>(map: Readonly<Record<string, T>>, name: string): T | undefined {
-  return Object.hasOwn(map, name) ? map[name] : undefined;
-}
-
 function describe(problems: Credentials["problems"]): string {
   if (problems.length === 0) return "missing_credential";
   return problems
@@ -243,15 +249,12 @@ function describe(problems: Credentials["problems"]): string {
     .join(", ");
 }
 
-/** Providers quote keys that they refuse. */
 function hide(text: string, ways: readonly FullWay[]): string {
   const secrets = ways.flatMap(({ credential, target }) => [
     ...(credential.secret === undefined ? [] : [credential.secret.value]),
     ...Object.values(target.provider.headers).flatMap((header) => ("value" in header ? [header.value] : [])),
   ]);
-  let clean = text;
-  for (const secret of secrets) if (secret.length > 3) clean = clean.replaceAll(secret, "[redacted]");
-  return clean.slice(0, 2_000);
+  return hideSecrets(text, secrets);
 }
 
 interface Pieces {

@@ -14,6 +14,7 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
 import { limits } from "../kernel/limits.ts";
+import { own } from "./own.ts";
 import type { ModelSettings, ProviderSettings } from "./port.ts";
 
 /** Why a credential is not used. Source: behaviour §6.4. */
@@ -93,11 +94,12 @@ export function makeProfiles(settings: () => ModelSettings, nowMs: () => number)
       const { agents, defaultAgentId, authOrder, variables } = settings();
       const problems: { id: string; reason: ProfileProblem; detail?: string }[] = [];
       const usable: Credential[] = [];
-      const own = await profilesOf(load, agents[agentId]?.agentDir, provider.id);
-      const found = own.ids.length > 0 ? own : await profilesOf(load, agents[defaultAgentId]?.agentDir, provider.id);
-      const order = found.order ?? authOrder[provider.id] ?? found.ids;
+      const local = await profilesOf(load, own(agents, agentId)?.agentDir, provider.id);
+      const found =
+        local.ids.length > 0 ? local : await profilesOf(load, own(agents, defaultAgentId)?.agentDir, provider.id);
+      const order = found.order ?? own(authOrder, provider.id) ?? found.ids;
       for (const id of new Set([...order, ...found.ids])) {
-        const profile = found.profiles[id];
+        const profile = own(found.profiles, id);
         if (profile === undefined) continue;
         if (!order.includes(id)) {
           problems.push({ id, reason: "excluded_by_auth_order" });
@@ -129,7 +131,7 @@ async function profilesOf(
   const file = agentDir === undefined ? undefined : await load(agentDir);
   if (file === undefined) return { ids: [], profiles: {}, order: undefined };
   const ids = Object.keys(file.profiles).filter((id) => file.profiles[id]?.provider === provider);
-  return { ids, profiles: file.profiles, order: file.order?.[provider] };
+  return { ids, profiles: file.profiles, order: own(file.order, provider) };
 }
 
 /** What the config says of the provider itself; undefined: that it needs a key, and has none of its own. */
@@ -170,7 +172,7 @@ function judge(
     if (expires <= nowMs) return { reason: "expired" };
   }
   if (kind.ref !== undefined && (kind.written ?? "") === "") {
-    const value = kind.ref.source === "env" ? variables[kind.ref.id] : undefined;
+    const value = kind.ref.source === "env" ? own(variables, kind.ref.id) : undefined;
     if (value === undefined || value === "")
       return { reason: "unresolved_ref", detail: `${kind.ref.source}: ${kind.ref.id}` };
     return { type: kind.type, value };

@@ -71,7 +71,7 @@ export function failureOfRecord(record: unknown): ProviderFailure {
   const text = describe(record);
   const code = codesIn(record).find((name) => Object.hasOwn(kindsByCode, name));
   const kind = code === undefined ? "transient" : (kindsByCode[code] ?? "transient");
-  return new ProviderFailure(kind === "refused" && isContextFull(text) ? "context" : kind, text.slice(0, 1_000));
+  return new ProviderFailure(kind === "refused" && isContextFull(text) ? "context" : kind, text);
 }
 
 /** Only OpenAI has a code for it; the others say it in words. */

@@ -236,5 +236,5 @@ function isApiCallError(error: unknown): error is ApiCallError {
 
 function reasonOf(error: Error): string {
   const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
-  return `${error.message}${cause}`.slice(0, 1_000);
+  return `${error.message}${cause}`;
 }

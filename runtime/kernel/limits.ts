@@ -38,6 +38,12 @@ export const limits = {
   modelResponseBytesMax: 67_108_864,
   /** A provider that sends nothing for so long has failed. */
   modelSilenceMs: 180_000,
+  /**
+   * Tries of models that are under way at once, of all agents and of one: each holds a connection, its request and what came of its answer. One
+   * agent alone takes half of the places; beyond them calls wait, those of the agent that has the fewest first.
+   */
+  modelTriesAtOnceMax: 128,
+  modelTriesOfAgentMax: 64,
   /** Tries of one call with one credential in all, and retries of failures that pass by themselves within their time. Source: behaviour §5.5. */
   modelTriesMax: 10,
   modelRetriesMax: 8,
@@ -280,6 +286,8 @@ export const limits = {
   profileFilesMax: 20,
   /** A main thread whose loop does not turn for this long ends the process: nothing of the gateway works without it. */
   mainStuckMs: 30_000,
+  /** A thread of models or tools whose loop does not turn for this long is ended, and the next call starts another. */
+  helperStuckMs: 30_000,
   /** How often the gateway tells its launcher that its main thread's loop turns. */
   gatewayBeatMs: 1_000,
   /** Without a beat for this long the launcher kills it; longer than `mainStuckMs`, so that the process can say itself what it was. */
@@ -781,6 +789,10 @@ export const limits = {
   webCacheCharsMax: 8_388_608,
   /** Elements of a page inside each other: what no browser draws is a trap, and the parser's time grows with it. */
   webDepthMax: 1_000,
+  /** Of these, of one agent: three more agents find places beside one that takes all it can. */
+  toolHostCallsOfAgentMax: 64,
+  /** A file tool that takes longer is answered for: files of some megabytes take milliseconds, also on a network disk. */
+  toolFileMs: 60_000,
 } as const;
 
 /** The bounds as numbers: tests and an operator may set others. */

@@ -1,5 +1,6 @@
 /** Starts the broker's thread, with the first call of a model and again after it was lost. */
 import type { BrokerForKernel, KernelForBroker } from "../broker/port.ts";
+import { limits } from "../kernel/limits.ts";
 import { entryUrl } from "../thread/entries.ts";
 import { startTrustedThread } from "../thread/trusted-thread.ts";
 import type { Logger } from "./driver.ts";
@@ -16,6 +17,7 @@ export function makeBrokerStart(log: Logger): ModelsDeps["start"] {
       name: "broker",
       init: settings,
       handlers,
+      stuckMs: limits.helperStuckMs,
       onLost: (reason) => log.error({ reason }, "the broker of models was lost; the next call starts it again"),
     });
   };

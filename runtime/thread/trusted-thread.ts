@@ -7,6 +7,7 @@
 import { MessageChannel, type MessagePort, parentPort, Worker, workerData } from "node:worker_threads";
 import { failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import { beatInto, makeBeatBlock, watchBeat } from "./beat.ts";
 import { type Callable, connectCalls } from "./calls.ts";
 
 export interface TrustedThreadOptions {
@@ -17,6 +18,8 @@ export interface TrustedThreadOptions {
   readonly init: unknown;
   /** What the thread may call here. */
   readonly handlers: object;
+  /** A loop that does not turn for so long ends the thread, which is lost then. Absent: nobody looks. */
+  readonly stuckMs?: number;
   /** The thread ended without `stop`. Every pending call has been rejected with `CLOISTER_THREAD_LOST`. */
   readonly onLost: (reason: string) => void;
 }
@@ -29,6 +32,12 @@ export interface TrustedThread<Remote> {
 
 type Ready = { readonly ready: true } | { readonly ready: false; readonly refusal: Refusal };
 
+interface ThreadData<Init> {
+  readonly init: Init;
+  readonly port: MessagePort;
+  readonly beat: { readonly block: SharedArrayBuffer; readonly stuckMs: number } | undefined;
+}
+
 /** A thread that has closed everything ends at once; one that has not is ended after this long. */
 const stopGraceMs = 5_000;
 
@@ -38,27 +47,46 @@ export async function startTrustedThread<Remote>({
   name,
   init,
   handlers,
+  stuckMs,
   onLost,
 }: TrustedThreadOptions): Promise<TrustedThread<Remote>> {
   const { port1, port2 } = new MessageChannel();
+  const beat = stuckMs === undefined ? undefined : { block: makeBeatBlock(), stuckMs };
   const worker = new Worker(entry, {
     name,
-    workerData: { init, port: port2 },
+    workerData: { init, port: port2, beat } satisfies ThreadData<unknown>,
     transferList: [port2],
     // Threads get what they need through `init`; the process's environment may hold secrets.
     env: {},
     resourceLimits: { maxYoungGenerationSizeMb: limits.trustedYoungGenerationMb },
   });
   const connection = connectCalls<Remote>(port1, handlers);
+  let why: string | undefined;
   const gone = new Promise<string>((resolve) => {
-    let reason: string | undefined;
     worker.on(
       "error",
-      (error: unknown) => (reason ??= error instanceof Error ? (error.stack ?? error.message) : String(error)),
+      (error: unknown) => (why ??= error instanceof Error ? (error.stack ?? error.message) : String(error)),
     );
-    worker.on("exit", (code) => resolve(`the ${name} thread ended (${reason ?? `exit code ${code}`})`));
+    worker.on("exit", (code) => resolve(`the ${name} thread ended (${why ?? `exit code ${code}`})`));
   });
   const ready = new Promise<Ready>((resolve) => worker.once("message", resolve));
+
+  let phase: "starting" | "running" | "over" = "starting";
+  const lose = (reason: string): void => {
+    connection.lost(reason);
+    port1.close();
+    if (phase === "running") onLost(reason);
+    phase = "over";
+  };
+  if (beat !== undefined) {
+    const stopLooking = watchBeat(beat.block, beat.stuckMs, () => {
+      why = `its loop did not turn for ${beat.stuckMs} ms`;
+      // Before it is gone: one that stands in native code may not end.
+      if (phase === "running") lose(`the ${name} thread is ended: ${why}`);
+      void worker.terminate();
+    });
+    void gone.then(stopLooking);
+  }
 
   const started = await Promise.race([ready, gone]);
   if (typeof started === "string" || !started.ready) {
@@ -69,16 +97,12 @@ export async function startTrustedThread<Remote>({
       : fromRefusal(started.refusal);
   }
 
-  let stopping = false;
-  void gone.then((reason) => {
-    connection.lost(reason);
-    port1.close();
-    if (!stopping) onLost(reason);
-  });
+  phase = "running";
+  void gone.then(lose);
   return {
     remote: connection.remote,
     stop: async () => {
-      stopping = true;
+      phase = "over";
       port1.close();
       const timer = setTimeout(() => void worker.terminate(), stopGraceMs);
       await gone;
@@ -94,7 +118,8 @@ export function serveTrustedThread<Init, Remote>(
   if (parentPort === null)
     throw failure("CLOISTER_INTERNAL", "this file is the entry of a thread and cannot run by itself");
   const parent = parentPort;
-  const { init, port } = workerData as { init: Init; port: MessagePort };
+  const { init, port, beat } = workerData as ThreadData<Init>;
+  if (beat !== undefined) beatInto(beat.block, beat.stuckMs);
   let served: object | undefined;
   const handlers = new Proxy(
     {},

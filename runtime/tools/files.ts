@@ -4,6 +4,7 @@
  */
 import { lstat, opendir } from "node:fs/promises";
 import { limits } from "../kernel/limits.ts";
+import { findTwice } from "./find-text.ts";
 import { type Folder, openFolder, placeOf } from "./folder.ts";
 import type { HostTool, Params } from "./params.ts";
 import { applyHunks, type FileChange, parsePatch } from "./patch.ts";
@@ -83,7 +84,7 @@ function page(path: string, text: string, offset: number, limit: number): object
 }
 
 function replaceOnce(text: string, { oldText, newText }: Params<"edit">["edits"][number], index: number): string {
-  const at = text.indexOf(oldText);
+  const [at, next] = findTwice(text, oldText);
   const shown = JSON.stringify(oldText.slice(0, 80));
   if (at === -1)
     throw refused(
@@ -91,7 +92,7 @@ function replaceOnce(text: string, { oldText, newText }: Params<"edit">["edits"]
       `edit ${index + 1}: the file does not have ${shown}; nothing was changed`,
       "read the file",
     );
-  if (text.indexOf(oldText, at + 1) !== -1)
+  if (next !== -1)
     throw refused(
       "invalid",
       `edit ${index + 1}: the file has ${shown} more than once; nothing was changed`,

@@ -1,6 +1,7 @@
 /** Each provider through its real package, against a server that speaks its wire format (needs A11, A17.3). */
 import { describe, expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { eventually } from "../support/eventually.ts";
 import { openBroker, provider, type TestBrokerOptions } from "../support/broker.ts";
 import {
   type ModelServer,
@@ -279,4 +280,19 @@ test("a provider that sends nothing for too long has failed", async () => {
     ok: false,
     refusal: { code: "CLOISTER_MODEL_FAILED", message: expect.stringContaining("said nothing for 20 ms") },
   });
+});
+
+test("one agent with more calls than it has places does not keep another's from its provider", async () => {
+  const agent = { primary: "local/m", fallbacks: [], agentDir: "/nowhere" };
+  const agents = { main: agent, ana: agent };
+  const { ask, broker, server } = await open("openai-completions", [{ type: "hang" }], { agents });
+  const text = (said: string) => ({ messages: [{ role: "user" as const, text: said }] });
+  const count = limits.modelTriesOfAgentMax + 1;
+  const calls = Array.from({ length: count }, (_, id) => ask(text("main"), { id }));
+  calls.push(ask(text("ana"), { agentId: "ana", id: count }));
+  const said = (): readonly string[] => server.received.map(({ body }) => JSON.stringify(body));
+  await eventually(() => expect(said().some((body) => body.includes("ana"))).toBe(true));
+  expect(said().filter((body) => body.includes("main"))).toHaveLength(limits.modelTriesOfAgentMax);
+  for (let id = 0; id <= count; id++) void broker.cancel(id);
+  expect(new Set((await Promise.all(calls)).map(codeOf))).toEqual(new Set(["CLOISTER_ASK_ABORTED"]));
 });

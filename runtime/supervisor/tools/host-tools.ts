@@ -34,7 +34,14 @@ export interface HostTools {
 }
 
 export const startToolsThread: HostToolsDeps["start"] = (onLost) =>
-  startTrustedThread<ToolsForKernel>({ entry: entryUrl("tools"), name: "tools", init: {}, handlers: {}, onLost });
+  startTrustedThread<ToolsForKernel>({
+    entry: entryUrl("tools"),
+    name: "tools",
+    init: {},
+    handlers: {},
+    stuckMs: limits.helperStuckMs,
+    onLost,
+  });
 
 /** What a second run of one call does; see `Tool.repeat`. */
 const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
@@ -48,6 +55,7 @@ const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
 export function makeHostTools({ config, agents, start }: HostToolsDeps): HostTools {
   let thread: Promise<ToolsThread> | undefined;
   let inHand = 0;
+  const inHandOf = new Map<string, number>();
   let isClosed = false;
 
   const running = (): Promise<ToolsThread> => {
@@ -64,13 +72,21 @@ export function makeHostTools({ config, agents, start }: HostToolsDeps): HostToo
   const inThread = async (call: ToolCall, ask: (agent: ResolvedAgent, remote: ToolsForKernel) => Promise<object>) => {
     const agent = agents.get(call.header.agentId);
     if (agent === undefined) return fault("not_found", `agent not found: ${call.header.agentId}`);
-    if (inHand >= limits.toolHostCallsMax)
-      return fault("busy", `${inHand} calls of tools are in hand; the bound is reached`, "call it again in a moment");
+    const own = inHandOf.get(agent.id) ?? 0;
+    const isOwn = own >= limits.toolHostCallsOfAgentMax;
+    if (isOwn || inHand >= limits.toolHostCallsMax) {
+      const counted = isOwn ? `${own} calls of tools of ${agent.id}` : `${inHand} calls of tools of all agents`;
+      return fault("busy", `${counted} are in hand; the bound is reached`, "call it again in a moment");
+    }
     inHand++;
+    inHandOf.set(agent.id, own + 1);
     try {
       return await ask(agent, (await running()).remote);
     } finally {
       inHand--;
+      const left = (inHandOf.get(agent.id) ?? 1) - 1;
+      if (left === 0) inHandOf.delete(agent.id);
+      else inHandOf.set(agent.id, left);
     }
   };
 
@@ -78,9 +94,10 @@ export function makeHostTools({ config, agents, start }: HostToolsDeps): HostToo
     repeat: repeats[name],
     parameters: hostParams[name],
     run: (call) =>
-      inThread(call, (agent, remote) =>
-        remote.run({ tool: name, params: call.body, root: rootOf(agent, call.header.sessionKey, config.session) }),
-      ),
+      inThread(call, (agent, remote) => {
+        const root = rootOf(agent, call.header.sessionKey, config.session);
+        return inTime(name, remote.run({ tool: name, params: call.body, root }));
+      }),
   });
 
   return {
@@ -105,6 +122,24 @@ export function makeHostTools({ config, agents, start }: HostToolsDeps): HostToo
       await (await thread?.catch(() => undefined))?.stop();
     },
   };
+}
+
+/** What the file system does not answer for holds no place for ever: its call is answered, and may still take effect. */
+async function inTime(tool: HostTool, run: Promise<object>): Promise<object> {
+  const { promise, resolve } = Promise.withResolvers<object>();
+  const late = fault(
+    "timeout",
+    `${tool} did not end within ${limits.toolFileMs} ms`,
+    repeats[tool] === "reads"
+      ? "the file system does not answer"
+      : "look whether it took effect before you call it again",
+  );
+  const timer = setTimeout(resolve, limits.toolFileMs, late);
+  try {
+    return await Promise.race([run, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The agent's workspace; a sandboxed session that may not see it has a folder of its sandbox. */

@@ -79,6 +79,8 @@ describe("credentials of an agent", () => {
     ["invalid_expires", { type: "token", provider: "anthropic", token: "t", expires: -5 }],
     ["unresolved_ref", { type: "api_key", provider: "anthropic", keyRef: { source: "env", id: "NO_SUCH_KEY" } }],
     ["unresolved_ref", { type: "api_key", provider: "anthropic", keyRef: { source: "exec", id: "vault" } }],
+    ["unresolved_ref", { type: "api_key", provider: "anthropic", keyRef: { source: "env", id: "constructor" } }],
+    ["ineligible_profile", { type: "constructor", provider: "anthropic" }],
     ["ineligible_profile", { type: "carrier-pigeon", provider: "anthropic" }],
   ])("are not used, with the reason %s: %j", async (reason, profile) => {
     const { profiles } = open({ main: { profiles: { x: profile } } });
@@ -98,6 +100,16 @@ describe("credentials of an agent", () => {
       { id: "ref", secret: { type: "key", value: "sk-work" } },
       { id: "token", secret: { type: "token", value: "t" } },
     ]);
+  });
+
+  it("are what the file names, and not what every object has", async () => {
+    const file = { profiles: { a: key("a") }, order: { anthropic: ["constructor", "toString", "a"] } };
+    const { profiles } = open({ main: file });
+    expect(await profiles.find("main", anthropic)).toMatchObject({ usable: [{ id: "a" }], problems: [] });
+    expect(await profiles.find("constructor", provider("toString", { api: "ollama" }))).toMatchObject({
+      usable: [{ secret: undefined }],
+      problems: [],
+    });
   });
 
   it("of a server of one's own need not be there", async () => {

@@ -1,13 +1,15 @@
 /** The tools' thread as the supervisor keeps it: started when it is needed, again after it was lost, and never beyond its bound. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { limits } from "../../../../runtime/kernel/limits.ts";
 import type { HostCall } from "../../../../runtime/tools/port.ts";
 import { isRepeatable, type ToolCall } from "../../../../runtime/supervisor/tools/table.ts";
 import { makeHostTools, rootOf, type ToolsThread } from "../../../../runtime/supervisor/tools/host-tools.ts";
 import { makeConfig } from "../../../support/gateway.ts";
 
+const agentIds = ["main", "a", "b", "c", "d"];
+
 function open(run: (call: HostCall) => Promise<object>) {
-  const config = makeConfig([{ id: "main", workspace: "/ws/main" }]);
+  const config = makeConfig(agentIds.map((id) => ({ id, workspace: `/ws/${id}` })));
   const lost: ((reason: string) => void)[] = [];
   let stops = 0;
   const host = makeHostTools({
@@ -52,12 +54,44 @@ describe("the tools' thread", () => {
   it("has no more calls in hand than its bound, and takes further ones when they end", async () => {
     const gate = Promise.withResolvers<object>();
     const { call } = open(() => gate.promise);
-    const calls = Array.from({ length: limits.toolHostCallsMax }, () => call());
-    expect(await call()).toMatchObject({ code: "busy" });
+    const inTurn = Array.from({ length: limits.toolHostCallsMax }, (_, at) => call(agentIds[at % 4]));
+    const calls = [...inTurn];
+    expect(await call("d")).toMatchObject({ code: "busy", error: expect.stringContaining("of all agents") });
     gate.resolve({ status: "ok" });
     await Promise.all(calls);
     expect(await call()).toEqual({ status: "ok" });
     expect(await call("gone")).toMatchObject({ code: "not_found" });
+  });
+
+  it("keeps places for other agents beside one that has many calls in hand", async () => {
+    const gate = Promise.withResolvers<object>();
+    const { call } = open(({ root }) => (root === "/ws/main" ? gate.promise : Promise.resolve({ status: "ok" })));
+    const calls = Array.from({ length: limits.toolHostCallsOfAgentMax }, () => call());
+    expect(await call()).toMatchObject({ code: "busy", error: expect.stringContaining("of main") });
+    expect(await call("a")).toEqual({ status: "ok" });
+    gate.resolve({ status: "ok" });
+    await Promise.all(calls);
+    expect(await call()).toEqual({ status: "ok" });
+  });
+
+  it("answers for a file system that does not, and takes the next call", async () => {
+    vi.useFakeTimers();
+    try {
+      const { host, call } = open(({ tool }) =>
+        tool === "read" ? Promise.resolve({ status: "ok" }) : new Promise<never>(() => undefined),
+      );
+      const header = { agentId: "main", sessionKey: "agent:main:main" };
+      const calls = Array.from({ length: limits.toolHostCallsOfAgentMax }, () =>
+        host.tools.edit.run({ header, body: "{}" } as ToolCall),
+      );
+      expect(await call()).toMatchObject({ code: "busy" });
+      await vi.advanceTimersByTimeAsync(limits.toolFileMs);
+      for (const result of await Promise.all(calls))
+        expect(result).toMatchObject({ code: "timeout", operatorHint: expect.stringContaining("took effect") });
+      expect(await call()).toEqual({ status: "ok" });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("is not called twice for what must not be done twice", () => {
