@@ -143,6 +143,31 @@ function stepsOf({ agentId, global, agent, subagents, off = [] }: ToolPolicy, fa
   ];
 }
 
+const ownKey = (agentId: string): string => `agents.list[id=${agentId}].tools`;
+
+/** What the policy says of one model, by the place of each step in the row. */
+function modelSteps(
+  { agentId, global, agent }: Pick<ToolPolicy, "agentId" | "global" | "agent">,
+  model: string | undefined,
+): Readonly<Record<"profile" | "global" | "agent", readonly Step[]>> {
+  const everywhere = findProvider(global, "tools", model);
+  const own = findProvider(agent, ownKey(agentId), model);
+  return {
+    profile: profileSteps("provider profile", own.key, own.rules, everywhere.key, everywhere.rules),
+    global: listSteps("tools by provider", everywhere.key, everywhere.rules),
+    agent: listSteps("agent tools by provider", own.key, own.rules),
+  };
+}
+
+/** Of a turn's tools those that the rules by provider leave to this model. Which rule takes one, `judgeTools` tells. */
+export function keptByModel(
+  policy: Pick<ToolPolicy, "agentId" | "global" | "agent">,
+  model: string,
+): (tool: string) => boolean {
+  const steps = Object.values(modelSteps(policy, model)).flat();
+  return (tool) => steps.every(({ keeps }) => keeps(tool));
+}
+
 /** The agent's profile stands for the global one, and so does its list of what is allowed beside it, each by itself. */
 function profileSteps(
   rule: string,

@@ -27,6 +27,7 @@ import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
 import type { Speaker, Speech } from "./speaker.ts";
 import { type Clock, tryWays } from "./tries.ts";
+import { withholdTools } from "./withhold-tools.ts";
 
 export interface BrokerDeps {
   readonly settings: ModelSettings;
@@ -71,11 +72,18 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         clock,
         signal,
         async once({ target, credential }) {
+          const { request: offered, withheld } = withholdTools(settings, ask.agentId, target.model, request);
+          if (withheld.length > 0)
+            void log("debug", "the tool policy keeps tools from a model (tools.byProvider)", {
+              agent: ask.agentId,
+              model: target.model,
+              tools: withheld,
+            });
           const leave = await places.enter(ask.agentId, signal);
           let speech: Speech;
           try {
             pieces.begin();
-            speech = await speakerOf(target, credential)(request, signal, pieces.add);
+            speech = await speakerOf(target, credential)(offered, signal, pieces.add);
           } finally {
             leave();
           }

@@ -2,6 +2,7 @@
  * What crosses between the main thread and the broker's. The broker owns the credentials of models and every connection to their
  * providers; the main thread hands over requests and answers as texts that it does not read.
  */
+import type { ToolRules } from "../../auth/tool-policy.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
 
 /** How a provider is spoken to. Source: the peer's `models.providers.*.api`. */
@@ -82,6 +83,11 @@ export interface ModelSettings {
   readonly defaultAgentId: string;
   /** Provider → ids of auth profiles, in the order in which they are tried. */
   readonly authOrder: Readonly<Record<string, readonly string[]>>;
+  /** `tools.byProvider` and the agents' own; absent: there are none. */
+  readonly toolsByModel?: {
+    readonly global: Pick<ToolRules, "byProvider">;
+    readonly agents: Readonly<Record<string, Pick<ToolRules, "byProvider">>>;
+  };
   /** Variables that auth profiles may refer to. */
   readonly variables: Readonly<Record<string, string>>;
 }

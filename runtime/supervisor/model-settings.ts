@@ -2,7 +2,7 @@
 import type { ModelSettings } from "../broker/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 
-export function modelSettingsOf({ agents, defaultAgentId, models }: ResolvedConfig): ModelSettings {
+export function modelSettingsOf({ agents, defaultAgentId, models, toolRules }: ResolvedConfig): ModelSettings {
   return {
     ...models,
     agents: Object.fromEntries(
@@ -12,5 +12,17 @@ export function modelSettingsOf({ agents, defaultAgentId, models }: ResolvedConf
       ]),
     ),
     defaultAgentId,
+    ...toolsByModelOf(agents, toolRules),
   };
+}
+
+function toolsByModelOf(
+  agents: ResolvedConfig["agents"],
+  { byProvider }: ResolvedConfig["toolRules"],
+): Pick<ModelSettings, "toolsByModel"> {
+  const own = agents.flatMap(({ id, toolRules }) =>
+    toolRules?.byProvider === undefined ? [] : [[id, { byProvider: toolRules.byProvider }] as const],
+  );
+  if (byProvider === undefined && own.length === 0) return {};
+  return { toolsByModel: { global: byProvider === undefined ? {} : { byProvider }, agents: Object.fromEntries(own) } };
 }

@@ -296,3 +296,23 @@ test("one agent with more calls than it has places does not keep another's from 
   for (let id = 0; id <= count; id++) void broker.cancel(id);
   expect(new Set((await Promise.all(calls)).map(codeOf))).toEqual(new Set(["CLOISTER_ASK_ABORTED"]));
 });
+
+test("a fallback is offered no tool that the policy keeps from it, and an answer that calls one all the same is none", async () => {
+  const server = await openModelServer("openai-completions", [
+    say({ pieces: ["fine"] }),
+    say({ calls: [{ id: "1", name: "exec", input: {} }] }),
+  ]);
+  const failing = provider("first", { models: { m: { id: "m", script: [{ fail: { status: 401, message: "no" } }] } } });
+  const second = provider("second", { api: "openai-completions", baseUrl: server.baseUrl });
+  const { ask, logged } = openBroker([failing, second], {
+    agents: { main: { primary: "first/m", fallbacks: ["second/m"], agentDir: "/nowhere" } },
+    toolsByModel: { global: { byProvider: { second: { deny: ["exec"] } } }, agents: {} },
+  });
+  const request = { tools: [tool, { ...tool, name: "exec" }] };
+  expect(await ask(request)).toMatchObject({ ok: true });
+  expect(server.received[0]?.body["tools"]).toMatchObject([{ function: { name: "weather" } }]);
+  expect(logged).toContainEqual(
+    expect.objectContaining({ level: "debug", fields: expect.objectContaining({ tools: ["exec"] }) }),
+  );
+  expect(codeOf(await ask(request))).toBe("CLOISTER_MODEL_OUTPUT_INVALID");
+});

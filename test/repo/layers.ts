@@ -123,6 +123,7 @@ export const rooms: readonly Room[] = [
     layer: 1,
     places: ["runtime/broker/port.ts"],
     why: "What crosses between the broker's thread and the kernel's.",
+    also: [{ room: "auth", typeOnly: true, why: "the broker is told which tools the policy leaves to which model" }],
   },
   {
     name: "tools-protocol",
@@ -301,8 +302,8 @@ export const rooms: readonly Room[] = [
     name: "broker",
     layer: 4,
     places: ["runtime/broker"],
-    why: "Credentials and providers of models, in a thread of its own. It answers calls that the kernel has judged.",
-    only: ["kernel", "broker-protocol", "thread-protocol", "thread"],
+    why: "Credentials and providers of models, in a thread of its own. It answers calls that the kernel has judged, and withholds tools by the model that is asked: only it knows which one.",
+    only: ["kernel", "broker-protocol", "thread-protocol", "thread", "auth"],
     packages: [
       "@ai-sdk/anthropic",
       "@ai-sdk/google",
