@@ -143,7 +143,7 @@ function stepsOf({ agentId, global, agent, subagents, off = [] }: ToolPolicy, fa
   ];
 }
 
-const ownKey = (agentId: string): string => `agents.list[id=${agentId}].tools`;
+const keyOfAgent = (agentId: string): string => `agents.list[id=${agentId}].tools`;
 
 /** What the policy says of one model, by the place of each step in the row. */
 function modelSteps(
@@ -151,7 +151,7 @@ function modelSteps(
   model: string | undefined,
 ): Readonly<Record<"profile" | "global" | "agent", readonly Step[]>> {
   const everywhere = findProvider(global, "tools", model);
-  const own = findProvider(agent, ownKey(agentId), model);
+  const own = findProvider(agent, keyOfAgent(agentId), model);
   return {
     profile: profileSteps("provider profile", own.key, own.rules, everywhere.key, everywhere.rules),
     global: listSteps("tools by provider", everywhere.key, everywhere.rules),
