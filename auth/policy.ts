@@ -161,17 +161,14 @@ export function judgeSession(policy: Policy, requester: Requester, target: Targe
   };
 }
 
+/** What an operator does the same with: `cloister sessions <command>`. */
+export type ControlCommand = "label" | "set" | "reset" | "delete";
+
 /**
- * May this session decide about that one: label, archive, reset, delete? It has to see it, and it is its own agent's or one that
- * it or a sub-agent of it has spawned: a right to write to another agent is none to decide about its sessions. `command`: with
- * which an operator does the same.
+ * May this session decide about that one: label, archive, model, reset, delete? It has to see it, and it is its own agent's or one that
+ * it or a sub-agent of it has spawned: a right to write to another agent is none to decide about its sessions.
  */
-export function judgeControl(
-  policy: Policy,
-  requester: Requester,
-  target: Target,
-  command: "label" | "reset" | "delete",
-): Judgement {
+export function judgeControl(policy: Policy, requester: Requester, target: Target, command: ControlCommand): Judgement {
   const seen = judgeSession(policy, requester, target, "list");
   if (!seen.allowed || requester.agentId === target.agentId || target.ancestors.includes(requester.sessionKey))
     return seen;

@@ -1,13 +1,12 @@
-/** What people tell the module and not the model: `/compact`, `/context`, `/model`, `/think`. The gateway has judged who may. */
+/** What people tell the module and not the model: `/compact`, `/context`. The gateway has judged who may. */
 import type { Context, IncomingSignal } from "../../runtime/thread/actor-port.ts";
-import type { ModelThinking } from "../../runtime/thread/model-port.ts";
 import { compact } from "./compaction.ts";
-import { chosenModel, type Conversation, estimateTokens, sumChars } from "./conversation.ts";
+import { type Conversation, estimateTokens, sumChars } from "./conversation.ts";
 import type { Turn } from "./turn.ts";
 
 type Command = Extract<IncomingSignal, { type: "command" }>;
 
-/** Gives the answer. What it changes counts from the session's next message on, and ends with the session. */
+/** Gives the answer. */
 export async function carryOut(ctx: Context<Conversation>, { name, rest }: Command, turn: Turn): Promise<string> {
   return commands[name](ctx, turn, rest);
 }
@@ -17,8 +16,6 @@ type Act = (ctx: Context<Conversation>, turn: Turn, rest: string) => string | Pr
 const commands: Readonly<Record<Command["name"], Act>> = {
   compact: compactNow,
   context: contextReport,
-  model: chooseModel,
-  think: chooseThinking,
 };
 
 async function compactNow(ctx: Context<Conversation>, turn: Turn, focus: string): Promise<string> {
@@ -42,21 +39,4 @@ function contextReport({ state }: Context<Conversation>, { system, tools, settin
     `Summary: ${state.summary === undefined ? "none" : `${state.summary.length} characters`}`,
     `🧹 Compactions: ${state.compactions}`,
   ].join("\n");
-}
-
-function chooseModel({ state, agent }: Context<Conversation>, _turn: Turn, rest: string): string {
-  if (rest.toLowerCase() === "default") delete state.model;
-  else if (rest !== "") state.model = rest;
-  const usual = agent.model ?? "none";
-  return state.model === undefined
-    ? `Model: ${usual}, as configured.`
-    : `Model: ${state.model} in this session; configured is ${usual}. One that the agent may not use fails the next message; /model default takes it back.`;
-}
-
-function chooseThinking({ state }: Context<Conversation>, { settings }: Turn, rest: string): string {
-  const level = rest.toLowerCase();
-  if (level === "default") delete state.thinking;
-  else if (level !== "") state.thinking = level as ModelThinking;
-  const { thinking = "off" } = chosenModel(state, settings);
-  return `Thinking: ${thinking}${state.thinking === undefined ? ", as configured" : " in this session"}.`;
 }

@@ -8,7 +8,7 @@ import type { ModelMessage } from "../../runtime/thread/model-port.ts";
 import {
   assistantMessage,
   charsOf,
-  chosenModel,
+  chosenThinking,
   type Conversation,
   estimateTokens,
   isCut,
@@ -123,7 +123,6 @@ async function summarize(
       system: `${summarySystem}${asked}`,
       messages: [{ role: "user", text: internalContext("the conversation to sum up", text) }],
       maxOutputTokens: limits.summaryTokensMax,
-      ...(ctx.state.model === undefined ? {} : { model: ctx.state.model }),
     })
     .catch((error: unknown) => giveUp(ctx, error, "the conversation was not summed up"));
   const given = answer?.text.trim() ?? "";
@@ -167,7 +166,7 @@ async function flushMemory(ctx: LoopContext, turn: Turn): Promise<void> {
         system: turn.system,
         messages: [...messages],
         tools: turn.tools,
-        ...chosenModel(ctx.state, turn.settings),
+        ...chosenThinking(ctx.session, turn.settings),
       })
       .catch((error: unknown) => giveUp(ctx, error, "nothing was written down before the conversation is shortened"));
     if (answer === undefined || answer.toolCalls.length === 0) return;

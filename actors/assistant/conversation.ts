@@ -2,22 +2,15 @@
  * What a model is shown of a session from turn to turn. It is the session's state (ADR 0040), so that it changes in the transaction
  * that commits the turn, or not at all; the transcript beside it keeps everything that was said, and nothing here ever changes it.
  *
- *   { messages: ModelMessage[], summary?: string, compactions: number, measured?: { tokens, messages }, calledAtMs?: number,
- *     model?: string, thinking?: "off" | "low" | "medium" | "high" }
+ *   { messages: ModelMessage[], summary?: string, compactions: number, measured?: { tokens, messages }, calledAtMs?: number }
  *
  * A message with the role `tool` always follows the message of the assistant that asked for it, with no message of a user between:
  * providers refuse a conversation in which one of the two is missing.
  */
 import { limits } from "../../runtime/kernel/limits.ts";
-import type { StateSchema } from "../../runtime/thread/actor-port.ts";
+import type { Context, StateSchema } from "../../runtime/thread/actor-port.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
-import type {
-  ModelAnswer,
-  ModelMessage,
-  ModelRequest,
-  ModelThinking,
-  ModelUsage,
-} from "../../runtime/thread/model-port.ts";
+import type { ModelAnswer, ModelMessage, ModelRequest, ModelUsage } from "../../runtime/thread/model-port.ts";
 import { cutMiddle } from "./cut-text.ts";
 
 export interface Conversation {
@@ -28,9 +21,6 @@ export interface Conversation {
   compactions: number;
   /** So many tokens the provider counted when the conversation had so many messages, the prompt among them. */
   measured?: { readonly tokens: number; readonly messages: number };
-  /** What people chose for this session, by `/model` and `/think`. */
-  model?: string;
-  thinking?: ModelThinking;
   /** When a model was last asked: what a provider has cached is old some minutes later. */
   calledAtMs?: number;
 }
@@ -112,11 +102,11 @@ export function isCut(messages: readonly ModelMessage[], index: number): boolean
   return messages[index]?.role !== "tool";
 }
 
-/** Which model is asked, and how much it thinks: as people chose in this session, else as the config says. */
-export function chosenModel(
-  { model, thinking: chosen }: Conversation,
+/** How much the model thinks: as it was chosen for the session, else as the config says. Which one is asked is the gateway's matter. */
+export function chosenThinking(
+  session: Context<Conversation>["session"],
   settings: Pick<AgentSettings, "thinking">,
-): Pick<ModelRequest, "model" | "thinking"> {
-  const thinking = chosen ?? settings.thinking;
-  return { ...(model === undefined ? {} : { model }), ...(thinking === undefined ? {} : { thinking }) };
+): Pick<ModelRequest, "thinking"> {
+  const thinking = session.thinking ?? settings.thinking;
+  return thinking === undefined ? {} : { thinking };
 }

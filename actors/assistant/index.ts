@@ -84,7 +84,7 @@ async function promptOf(
     files,
     timezone,
     date: localDate(nowMs, timezone),
-    model: ctx.state.model ?? ctx.agent.model ?? "of the gateway's choice",
-    thinking: ctx.state.thinking ?? settings.thinking ?? "off",
+    model: ctx.session.model ?? ctx.agent.model ?? "of the gateway's choice",
+    thinking: ctx.session.thinking ?? settings.thinking ?? "off",
   });
 }

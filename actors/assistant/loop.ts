@@ -14,7 +14,7 @@ import { isCoded } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { ModelAnswer, ModelToolCall } from "../../runtime/thread/model-port.ts";
 import { compact, isTooLong } from "./compaction.ts";
-import { assistantMessage, chosenModel, noteUsage, userMessage } from "./conversation.ts";
+import { assistantMessage, chosenThinking, noteUsage, userMessage } from "./conversation.ts";
 import { heardText } from "./input.ts";
 import { internalContext } from "./internal-context.ts";
 import { shownMessages } from "./pruning.ts";
@@ -82,7 +82,7 @@ async function generate(
   const { state } = ctx;
   const messages = shownMessages(state, settings, nowMs);
   const answer = await ctx.model.generate(
-    { system, messages, tools, ...chosenModel(state, settings) },
+    { system, messages, tools, ...chosenThinking(ctx.session, settings) },
     { onText: (part) => gate.push(part) },
   );
   gate.end();

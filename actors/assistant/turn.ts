@@ -7,7 +7,7 @@ import type { Conversation } from "./conversation.ts";
 /** What of an actor's `ctx` the loop uses. */
 export type LoopContext = Pick<
   Context<Conversation>,
-  "model" | "tools" | "steered" | "stream" | "compacted" | "log" | "signal" | "state"
+  "model" | "session" | "tools" | "steered" | "stream" | "compacted" | "log" | "signal" | "state"
 >;
 
 export interface Turn {

@@ -8,6 +8,7 @@ import type { ModelEnd } from "../kernel/model-call.ts";
 import { stoppedRefusal } from "../kernel/posts.ts";
 import { nanosPerDollar } from "../kernel/usage.ts";
 import type { ModelAnswer } from "../thread/model-port.ts";
+import { allowedModels } from "./allowed-models.ts";
 import { costOf } from "./cost.ts";
 import type {
   BrokerAsk,
@@ -63,7 +64,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
 
   async function answer(ask: BrokerAsk, signal: AbortSignal): Promise<ModelEnd> {
     const request = readRequest(ask.request);
-    const targets = modelsOf(settings, ask).map((model) => findTarget(settings, model));
+    const targets = allowedModels(settings, ask.agentId, ask.model).map((model) => findTarget(settings, model));
     const ways = await waysOf(targets, ask.agentId);
     const pieces = makePieces(ask, (text) => void remote.text(ask.id, text).catch(() => undefined), clock);
     try {
@@ -217,24 +218,6 @@ const restMs: Readonly<Record<ProviderFailure["kind"], number>> = {
 /** Profiles of two agents may have the same name. */
 const restOf = (provider: string, profile: string, agentId: string): string =>
   JSON.stringify([provider, profile, agentId]);
-
-/** What the call may be answered by, in order. */
-function modelsOf({ agents, catalogue }: ModelSettings, { agentId, model }: BrokerAsk): readonly string[] {
-  const { primary, fallbacks = [] } = own(agents, agentId) ?? {};
-  if (primary === undefined)
-    throw failure(
-      "CLOISTER_MODEL_UNAVAILABLE",
-      `no_model: the agent ${agentId} has no model`,
-      `set agents.defaults.model, or model of agents.list[id=${agentId}], to "provider/model"`,
-    );
-  if (model === "") return [...new Set([primary, ...fallbacks])];
-  if (model === primary || fallbacks.includes(model) || catalogue.includes(model)) return [model];
-  throw failure(
-    "CLOISTER_CAPABILITY_DENIED",
-    `the agent ${agentId} may not use the model ${JSON.stringify(model)}; its models are ${[primary, ...fallbacks, ...catalogue].join(", ")}`,
-    `add it to agents.defaults.models: { ${JSON.stringify(model)}: {} }`,
-  );
-}
 
 /** The provider is what stands before the first slash. Source: behaviour §1.3. */
 function findTarget({ providers }: ModelSettings, model: string): Target {

@@ -72,6 +72,8 @@ export interface ScriptRule {
 export interface AgentModels {
   readonly primary?: string;
   readonly fallbacks: readonly string[];
+  /** What its sub-agents use; absent: what it uses itself. */
+  readonly subagents?: { readonly primary: string; readonly fallbacks: readonly string[] };
   readonly agentDir: string;
 }
 

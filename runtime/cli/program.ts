@@ -231,6 +231,17 @@ function addLists({ program, context, exit }: Shell): void {
       exit(await runSessionsLabel(context(), key, text, options));
     });
   sessions
+    .command("set")
+    .description("choose the model of one session, and how much it thinks, from its next turn on")
+    .argument("<sessionKey>", "e.g. agent:main:main")
+    .option("--model <provider/model>", "one that its agent may ask, or default")
+    .option("--thinking <level>", "off, low, medium, high or default")
+    .option("--json", "print JSON")
+    .action(async (key: string, options: SessionsOptions & { readonly model?: string; readonly thinking?: string }) => {
+      const { runSessionsSet } = await import("./commands/sessions.ts");
+      exit(await runSessionsSet(context(), key, options));
+    });
+  sessions
     .command("archive")
     .description("leave a session out of the lists of agents until it is spoken to again")
     .argument("<sessionKey>", "e.g. agent:main:main")

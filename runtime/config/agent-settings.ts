@@ -40,8 +40,14 @@ export function resolveSettings({ id, entry }: NamedAgent, { agents, session }: 
   };
 }
 
+/** Whatever its case; undefined: there is no such level. */
+export function findThinking(name: string): ModelThinking | undefined {
+  const lower = name.trim().toLowerCase();
+  return Object.hasOwn(thinkingOf, lower) ? thinkingOf[lower as ThinkingName] : undefined;
+}
+
 /** More names than there are efforts: files of other gateways have them. */
-const thinkingOf: Readonly<Record<ThinkingName, ModelThinking>> = {
+export const thinkingOf: Readonly<Record<ThinkingName, ModelThinking>> = {
   off: "off",
   minimal: "low",
   low: "low",

@@ -10,6 +10,7 @@ import type { ModelSettings } from "../broker/port.ts";
 import type { WebSettings } from "../tools/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
+import type { ThinkingLevel } from "../kernel/session-choices.ts";
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
 import type { AgentGroup, Supervision } from "../kernel/supervision.ts";
 import type { AgentSettings } from "../thread/agent-settings.ts";
@@ -29,6 +30,9 @@ export interface SubagentPolicy {
   readonly runTimeoutMs: number;
   /** 0: never. */
   readonly archiveAfterMs: number;
+  /** Of sub-agents that run as the agent. */
+  readonly model?: { readonly primary: string; readonly fallbacks: readonly string[] };
+  readonly thinking?: ThinkingLevel;
 }
 
 export interface ResolvedAgent {

@@ -1,8 +1,11 @@
 /** What an agent's sessions may start: its own keys over those of `agents.defaults`, over the defaults. Source: behaviour §3.5. */
+import type * as z from "zod";
 import { normalizeAgentId } from "../routing/ids.ts";
+import { thinkingOf } from "./agent-settings.ts";
 import type { NamedAgent } from "./agents.ts";
 import type { ResolvedConfig, SubagentPolicy } from "./resolved.ts";
 import type { Config } from "./schema.ts";
+import type { model } from "./schema/values.ts";
 
 const childrenDefault = 5;
 const depthDefault = 1;
@@ -11,6 +14,7 @@ const archiveMinutesDefault = 60;
 export function resolveSubagents({ entry }: NamedAgent, { agents }: Config): SubagentPolicy {
   const own = entry.subagents ?? {};
   const inherited = agents.defaults.subagents ?? {};
+  const thinking = own.thinking ?? inherited.thinking;
   const allowAgents = own.allowAgents ?? inherited.allowAgents ?? [];
   return {
     allowAgents: allowAgents.map((id) => (id === "*" ? id : normalizeAgentId(id))),
@@ -19,7 +23,14 @@ export function resolveSubagents({ entry }: NamedAgent, { agents }: Config): Sub
     depthMax: own.maxSpawnDepth ?? inherited.maxSpawnDepth ?? depthDefault,
     runTimeoutMs: (own.runTimeoutSeconds ?? inherited.runTimeoutSeconds ?? 0) * 1_000,
     archiveAfterMs: (own.archiveAfterMinutes ?? inherited.archiveAfterMinutes ?? archiveMinutesDefault) * 60_000,
+    ...resolveModel(own.model ?? inherited.model),
+    ...(thinking === undefined ? {} : { thinking: thinkingOf[thinking] }),
   };
+}
+
+function resolveModel(written: z.infer<ReturnType<typeof model>> = {}): Pick<SubagentPolicy, "model"> {
+  const { primary, fallbacks = [] } = typeof written === "string" ? { primary: written } : written;
+  return primary === undefined ? {} : { model: { primary, fallbacks } };
 }
 
 export function resolveSubagentTools({ tools }: Config): ResolvedConfig["subagentTools"] {

@@ -27,6 +27,8 @@ const message = z
   .max(limits.bodyCharsMax)
   .refine((text) => text.trim() !== "", "expected a text with at least one visible character");
 const label = z.string().max(limits.labelCharsMax);
+/** `null` or "default": what the configuration says. */
+const chosen = z.string().trim().min(1).max(limits.modelNameCharsMax).nullable();
 const count = z.int().min(0);
 /** How long the message is worth handling; ours, beside what the protocol has. */
 const ttl = z.int().min(1).max(limits.envelopeAgeMsMax).exactOptional();
@@ -211,10 +213,15 @@ export const methods = {
         label: label.nullable().exactOptional(),
         archived: z.boolean().exactOptional(),
         pinned: z.boolean().exactOptional(),
+        model: chosen.exactOptional(),
+        thinkingLevel: chosen.exactOptional(),
       })
       .refine((given) => Object.keys(given).length > 1, {
-        error: "give one of label, archived and pinned",
+        error: "give one of label, archived, pinned, model and thinkingLevel",
       }),
+    /** As `/model` and `/think`: they change what a conversation costs. */
+    needs: ({ model, thinkingLevel }) =>
+      model === undefined && thinkingLevel === undefined ? undefined : "operator.admin",
   },
   "sessions.reset": { scope: "operator.admin", params: z.object({ key }) },
   /** As `/compact`: in its place among the session's messages. */

@@ -154,6 +154,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     incarnation: agent.incarnation,
     stage: "beginning",
     attempt: 0,
+    choices: undefined,
     holdsPlace: false,
     streamed: 0,
     streamSeq: 0,

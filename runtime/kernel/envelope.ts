@@ -129,7 +129,7 @@ export interface TaskFiles {
 }
 
 /** Commands that concern a conversation with a model, which only the module has. Source: behaviour §5.6. */
-export type ModuleCommand = "compact" | "context" | "model" | "think";
+export type ModuleCommand = "compact" | "context";
 
 /** What the gateway itself tells an agent, beside the envelope's text. */
 export type Signal =

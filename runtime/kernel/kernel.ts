@@ -47,8 +47,8 @@ import {
   type SpawnRequest,
   whyNoMoreRuns,
 } from "./runs.ts";
-import { messagesOf, receiveFrame, toolsOf } from "./syscalls.ts";
-import type { KernelSettings } from "./settings.ts";
+import { judgedTurn, receiveFrame, toolsOf } from "./syscalls.ts";
+import type { JudgedTurn, KernelSettings } from "./settings.ts";
 import type { SignalCall } from "./signal-call.ts";
 import { signalResult } from "./signals.ts";
 import { type Begun, begun, committed, forgetState, taken, leave } from "./turns.ts";
@@ -266,9 +266,9 @@ export function makeKernel(
       afterwards(nowMs);
     },
     /** All messages that the turn of the call handles; none when it is over. */
-    messagesOf(call: Extract<Effect, { type: "call" }>): readonly EnvelopeHeader[] {
+    judgedTurn(call: Extract<Effect, { type: "call" }>): JudgedTurn {
       const turn = k.agents.get(call.agentId)?.turns.get(call.turn);
-      return turn === undefined ? [] : messagesOf(turn);
+      return turn === undefined ? { messages: [] } : judgedTurn(turn);
     },
     /** The tools that the session's agent holds a right to; of a sub-agent's session those of its run, none when that is over. */
     toolsHeldBy(agentId: string, sessionKey: string): readonly string[] {

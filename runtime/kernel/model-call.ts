@@ -13,7 +13,9 @@ export interface ModelCall {
   readonly header: EnvelopeHeader;
   /** Number of the call in its turn. */
   readonly key: number;
-  /** As the actor named it; empty: the agent's own, with its fallbacks. */
+  /** As the actor named it, and as its record has it; empty: it named none. */
+  readonly named: string;
+  /** What is asked: as it is named, else as it was chosen for the session; empty: the agent's own, with its fallbacks. */
   readonly model: string;
   /** Pieces of the answer are wanted. */
   readonly wantsText: boolean;

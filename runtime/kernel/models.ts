@@ -47,7 +47,9 @@ export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record:
     turn: turn.number,
     header: turn.mail.envelope.header,
     key,
-    model,
+    named: model,
+    // The record keeps the name that the actor gave: a repeated turn finds its answer when another model was chosen meanwhile.
+    model: model === "" ? (turn.choices?.model ?? "") : model,
     wantsText: wants === "text",
     request,
   });
@@ -125,6 +127,6 @@ export function modelAnswered(k: KernelState, call: ModelCall, end: ModelEnd): v
   agent.openCalls.delete(call.ref);
   agent.modelChars -= call.request.length;
   if (turn === undefined) return;
-  const id = { key: call.key, op: "model", name: call.model, ...(end.used && { used: end.used }) } as const;
+  const id = { key: call.key, op: "model", name: call.named, ...(end.used && { used: end.used }) } as const;
   hear(k, agent, turn, call.ref, id, end.ok ? [1, "ok", end.json] : [0, JSON.stringify(end.refusal), ""]);
 }

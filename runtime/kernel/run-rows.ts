@@ -9,6 +9,7 @@
  */
 import type { Admission } from "./admit.ts";
 import type { ChainStamp, Envelope, Fires, ReplyRoute, TaskFiles } from "./envelope.ts";
+import type { SessionChoices } from "./session-choices.ts";
 
 /** How the message begins that a sub-agent gets as its task. Source: behaviour §3.5. */
 export const taskMark = "[Subagent Task]\n\n";
@@ -35,6 +36,8 @@ export interface RunRow {
   readonly task: string;
   readonly label?: string;
   readonly taskName?: string;
+  /** Of its session, from its start on. */
+  readonly choices?: SessionChoices;
   readonly cleanup: "keep" | "delete";
   readonly context: "isolated" | "fork";
   /** Whether its requester gets a message of its end. */

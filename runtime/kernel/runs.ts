@@ -33,6 +33,7 @@ export interface SpawnRequest
     | "task"
     | "label"
     | "taskName"
+    | "choices"
     | "cleanup"
     | "context"
     | "announce"
@@ -132,6 +133,7 @@ export function spawn(
     task: request.task,
     ...(request.label === undefined ? {} : { label: request.label }),
     ...(request.taskName === undefined ? {} : { taskName: request.taskName }),
+    ...(request.choices === undefined ? {} : { choices: request.choices }),
     cleanup: request.cleanup,
     context: request.context,
     announce: request.announce,

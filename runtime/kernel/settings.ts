@@ -5,6 +5,14 @@ import type { SharedLane } from "./lanes.ts";
 import type { Limits } from "./limits.ts";
 import type { QueuePolicy } from "./queues.ts";
 
+/** What the tool policy goes by. */
+export interface JudgedTurn {
+  /** All that it handles: whoever spoke last must not borrow what whoever began may do. */
+  readonly messages: readonly EnvelopeHeader[];
+  /** Chosen for its session; absent: the agent's own. */
+  readonly model?: string;
+}
+
 export interface KernelSettings {
   readonly limits: Limits;
   /** Places of each lane. */
@@ -24,10 +32,10 @@ export interface KernelSettings {
   readonly asksForRights: boolean;
   /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools/table.ts`). */
   readonly isRepeatable: (tool: string) => boolean;
-  /** Why the policy keeps the tool from a turn that handles these messages; undefined when it does not (`auth/tool-policy.ts`). */
-  readonly whyNotTool: (messages: readonly EnvelopeHeader[], tool: string) => Refusal | undefined;
+  /** Why the policy keeps the tool from the turn; undefined when it does not (`auth/tool-policy.ts`). */
+  readonly whyNotTool: (turn: JudgedTurn, tool: string) => Refusal | undefined;
   /** What a model is told of the held tools that such a turn may call (JSON, `ToolSpec[]`); a refusal: it may call none of them. */
-  readonly describeTools: (messages: readonly EnvelopeHeader[], held: readonly string[]) => string | Refusal;
+  readonly describeTools: (turn: JudgedTurn, held: readonly string[]) => string | Refusal;
   /** How messages of the session wait, where somebody has said so. */
   readonly queueOf: (header: EnvelopeHeader) => QueuePolicy | undefined;
   /** Whether the key is of a sub-agent's session. */

@@ -41,6 +41,7 @@ import type { KernelSettings } from "./settings.ts";
 import type { LiveRun } from "./live-run.ts";
 import type { RunEnded, Tokens } from "./run-rows.ts";
 import type { CheckedSend } from "./sends.ts";
+import type { SessionChoices } from "./session-choices.ts";
 import type { CallId, StepRow } from "./steps.ts";
 import type { ModelCall } from "./model-call.ts";
 import type { SignalCall } from "./signal-call.ts";
@@ -91,6 +92,8 @@ export interface Turn {
   /** `beginning` waits for the store, `delivered` for the cell, `committing` for the store again, `uncommitted` to try that again. */
   stage: "beginning" | "delivered" | "committing" | "uncommitted";
   attempt: number;
+  /** As they were when the store began it. */
+  choices: SessionChoices | undefined;
   /** Counts in its lane, if that has places. Given back while the turn waits for an ask. */
   holdsPlace: boolean;
   streamed: number;

@@ -3,7 +3,6 @@
  * the turn that it speaks for, the slot that it names. A cell is not trusted: whatever does not fit is refused and audited,
  * and nothing in a frame says who sent it, because the kernel knows the port that it came from.
  */
-import type { EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { takeChainCall } from "./chains.ts";
 import { doneBitsMax, parseUpFrame, type UpRecord, up } from "./frames.ts";
@@ -16,6 +15,7 @@ import { isCallNumber, noCallNumber, send, sendVolatile, slotPairing } from "./s
 import type { Pairing } from "./pairings.ts";
 import { endSpent } from "./run-ends.ts";
 import { useBudget } from "./runs.ts";
+import type { JudgedTurn } from "./settings.ts";
 import { signalCall } from "./signals.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
 import {
@@ -265,13 +265,15 @@ function listTools(k: KernelState, agent: AgentEntry, turn: Turn, record: UpReco
     return;
   }
   const held = [...agent.slots.keys()].flatMap((slot) => toolsOf(slotPairing(k, agent, slot)));
-  const specs = k.settings.describeTools(messagesOf(turn), [...new Set(held)].toSorted());
+  const specs = k.settings.describeTools(judgedTurn(turn), [...new Set(held)].toSorted());
   hear(k, agent, turn, record.ref, id, typeof specs === "string" ? [1, "ok", specs] : [0, JSON.stringify(specs), ""]);
 }
 
-/** All that the turn handles: whoever spoke last must not borrow what whoever began may do. */
-export function messagesOf({ mail, taken }: Turn): readonly EnvelopeHeader[] {
-  return [mail, ...taken].map(({ envelope }) => envelope.header);
+export function judgedTurn({ mail, taken, choices }: Turn): JudgedTurn {
+  return {
+    messages: [mail, ...taken].map(({ envelope }) => envelope.header),
+    ...(choices?.model === undefined ? {} : { model: choices.model }),
+  };
 }
 
 /** Of a pairing that allows tools of the gateway. */
@@ -283,7 +285,7 @@ export function toolsOf(pairing: Pairing | undefined): readonly string[] {
 function whyNoTool(k: KernelState, agent: AgentEntry, turn: Turn, { slot, a: tool }: UpRecord): Refusal | undefined {
   const pairing = slotPairing(k, agent, slot);
   if (pairing?.object === "gateway" && pairing.verbs.includes(`tool:${tool}`))
-    return k.settings.whyNotTool(messagesOf(turn), tool);
+    return k.settings.whyNotTool(judgedTurn(turn), tool);
   return {
     code: "CLOISTER_CAPABILITY_DENIED",
     message: `${turn.mail.envelope.header.sessionKey} holds no capability to use the tool ${JSON.stringify(tool.slice(0, 80))}`,

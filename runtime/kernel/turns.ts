@@ -20,6 +20,7 @@ import { giveBack, hearTaken, letGo, outcomeOfTaken, postPart, type Taken, takeF
 import { noteRun, noteRunTurn } from "./run-notes.ts";
 import type { AgentEntry, Effect, KernelState, Mail, Turn } from "./state.ts";
 import { whyNotDelivered } from "./second-check.ts";
+import type { DeliveredHeader, SessionChoices } from "./session-choices.ts";
 import { type StepRow, takeUpSteps } from "./steps.ts";
 import { rowsOf } from "./turn-rows.ts";
 import { unknownAgent } from "./unknown-agent.ts";
@@ -34,6 +35,7 @@ export type Begun =
       readonly state: string | null;
       /** The session began anew with this turn: what the cell has of it counts no more. */
       readonly isNew?: boolean;
+      readonly choices?: SessionChoices;
       /** What earlier deliveries recorded, by the numbers of the calls; absent for the first. */
       readonly steps?: readonly StepRow[];
     }
@@ -65,6 +67,7 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
     afterwards(k, agent, nowMs);
   } else {
     turn.attempt = result.attempt;
+    turn.choices = result.choices;
     takeUpSteps(k, turn, result.steps ?? []);
     const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn, nowMs);
     if (result.isNew === true) {
@@ -137,7 +140,9 @@ function deliver(k: KernelState, agent: AgentEntry, turn: Turn, nowMs: number): 
       state === null ? 0 : 1,
       turn.number,
       turn.attempt,
-      JSON.stringify(header),
+      JSON.stringify(
+        turn.choices === undefined ? header : ({ ...header, choices: turn.choices } satisfies DeliveredHeader),
+      ),
       turn.taken.length > 0 ? "" : body,
       state ?? "",
     ],

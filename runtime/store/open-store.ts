@@ -4,7 +4,7 @@
  * Calls for one session run one after the other; everything else runs at the same time and shares flushes.
  */
 import { randomUUID } from "node:crypto";
-import type { Envelope } from "../kernel/envelope.ts";
+import type { BacklogStop, Envelope } from "../kernel/envelope.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { StepRow } from "../kernel/steps.ts";
@@ -18,7 +18,6 @@ import type { Environment, OpenEnvironment } from "./environment.ts";
 import { Journal, type StoredEnvelope } from "./journal.ts";
 import { clearOwner, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
 import { readPending } from "./pending.ts";
-import type { BacklogStop } from "../kernel/envelope.ts";
 import type { Store, StorePlaces } from "./port.ts";
 import { makeRoomRows, type RoomRows } from "./room-rows.ts";
 import { SessionIndex } from "./session-index.ts";
@@ -192,15 +191,13 @@ export class OpenStore implements Store {
         const envelope = this.#journal.find(turn.envelopeId);
         const body = await this.#blobs.read(turn.agentId, envelope?.body ?? "");
         const isNew = await this.#care.resetIfOver(agent, turn, envelope?.header);
-        const { sessionId } = await agent.open(
-          agent.head(turn.sessionKey) ?? this.#care.emptyHead(turn.sessionKey, turn.agentId),
-        );
+        const session = await this.#care.openSession(agent, turn);
         return {
           status: "begun",
           attempt,
-          sessionId,
+          ...session,
           body,
-          state: turn.wantState ? agent.state(sessionId) : null,
+          state: turn.wantState ? agent.state(session.sessionId) : null,
           ...(isNew ? { isNew } : {}),
           ...(attempt === 1 ? {} : { steps: this.#steps(agent, turn.envelopeId) }),
         };
@@ -332,6 +329,7 @@ export class OpenStore implements Store {
   archiveSession: Store["archiveSession"] = (...args) => this.#inSession(args[0], () => this.#index.archive(...args));
   pinSession: Store["pinSession"] = (key, pinned) => this.#inSession(key, () => this.#index.pin(key, pinned));
   labelSession: Store["labelSession"] = (...args) => this.#inSession(args[0], () => this.#care.labelSession(...args));
+  setChoices: Store["setChoices"] = (...args) => this.#inSession(args[0], () => this.#care.setChoices(...args));
   resetSession: Store["resetSession"] = (...args) => this.#inSession(args[0], () => this.#care.resetSession(...args));
   deleteSession: Store["deleteSession"] = (...args) =>
     this.#inSession(args[0], () => this.#care.deleteSession(...args));

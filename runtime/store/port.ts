@@ -23,9 +23,11 @@ import type {
 } from "../kernel/envelope.ts";
 import type { RunEnd, RunRow } from "../kernel/run-rows.ts";
 import type { AuditLog } from "../kernel/audit-types.ts";
+import type { ChoiceChange } from "../kernel/session-choices.ts";
 import type { AuditCheck, AuditEntry, AuditPage, AuditQuery, AuditReach, AuditRow } from "./audit-rows.ts";
 import type { ExpiredTranscripts, SessionCounts, StaleQuery, StaleSessions, TranscriptRule } from "./retention-rows.ts";
 import type { RunQuery, SpawnedRun, StoredRun } from "./stored-run.ts";
+import type { HistoryPage, PastTranscript, TranscriptRow } from "./transcript-rows.ts";
 import type { UsageQuery, UsageRow } from "./usage-rows.ts";
 import type {
   TurnCall,
@@ -37,11 +39,8 @@ import type {
   StepRecord,
   EnvelopeOutcome,
   TurnCommit,
-  TranscriptRow,
   CommittedTurn,
   SessionQuery,
-  PastTranscript,
-  HistoryPage,
   DeadLetterRow,
   DeadLetter,
   DeadLetterQuery,
@@ -76,6 +75,7 @@ export type * from "./audit-rows.ts";
 export type * from "./rows.ts";
 export type * from "./retention-rows.ts";
 export type * from "./stored-run.ts";
+export type * from "./transcript-rows.ts";
 
 /** All of it or nothing. The store does not look into the rows. */
 export interface RowChange<T extends string> {
@@ -236,6 +236,8 @@ export interface Store {
   sessionsWithLabel(label: string): Promise<readonly SessionRow[]>;
   /** Makes the row if the session does not exist yet. `null` removes the label. */
   labelSession(key: string, agentId: string, label: string | null, atMs: number): Promise<SessionRow>;
+  /** Likewise makes the row. What is chosen counts from the next `begin` on, and ends when the session begins anew. */
+  setChoices(key: string, agentId: string, change: ChoiceChange, atMs: number): Promise<SessionRow>;
   /** Undefined: there is no such session. */
   archiveSession(key: string, archived: boolean, atMs: number): Promise<SessionRow | undefined>;
   /** What is pinned is never ended by retention. Undefined: there is no such session. */

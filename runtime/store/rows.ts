@@ -2,16 +2,8 @@
 import type { Job } from "./job-rows.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { Tokens } from "../kernel/run-rows.ts";
-import type {
-  DownReason,
-  EnvelopeHeader,
-  Failure,
-  Fate,
-  GrantRow,
-  GrantVerb,
-  Provenance,
-  ReplyRoute,
-} from "../kernel/envelope.ts";
+import type { DownReason, EnvelopeHeader, Failure, Fate, GrantRow, GrantVerb, ReplyRoute } from "../kernel/envelope.ts";
+import type { SessionChoices } from "../kernel/session-choices.ts";
 import type { CallId, StepRow } from "../kernel/steps.ts";
 import type { CommitRow } from "../kernel/turn-rows.ts";
 import type { StoredRun } from "./stored-run.ts";
@@ -69,6 +61,8 @@ export interface SessionRow extends SpentLately {
   readonly archivedAtMs?: number;
   /** Present: retention never ends it. */
   readonly pinned?: true;
+  /** Of this transcript: the next one begins without. */
+  readonly choices?: SessionChoices;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   /** When its first message was accepted, or when it last began anew. Absent in rows of before that was kept. */
@@ -88,18 +82,6 @@ export interface SessionRow extends SpentLately {
 }
 
 export type SessionKind = "main" | "group" | "cron" | "hook" | "node" | "other";
-
-export interface TranscriptRow {
-  /** Position in the session, from 0. */
-  readonly seq: number;
-  readonly envelopeId: string;
-  readonly role: "user" | CommitRow["role"];
-  readonly text: string;
-  readonly atMs: number;
-  readonly isUser: boolean;
-  readonly provenance?: Provenance;
-  readonly toolName?: string;
-}
 
 /** When a session begins anew by itself. With both, whichever comes first. Source: behaviour §1.5. */
 export interface ResetRule {
@@ -129,6 +111,7 @@ export type BegunTurn =
       readonly state: string | null;
       /** The session began anew: its state of before counts no more. */
       readonly isNew?: true;
+      readonly choices?: SessionChoices;
       /** From the second delivery on: what earlier ones recorded and sent, by the numbers of the calls. */
       readonly steps?: readonly StepRow[];
     }
@@ -203,19 +186,6 @@ export interface SessionQuery {
   readonly archived?: boolean;
   readonly limit: number;
   readonly offset: number;
-}
-
-/** A transcript that a reset has ended; its session began anew under the same key. */
-export interface PastTranscript {
-  readonly sessionId: string;
-  readonly messages: number;
-  readonly endedAtMs: number;
-}
-
-export interface HistoryPage {
-  readonly sessionId: string;
-  readonly rows: readonly TranscriptRow[];
-  readonly total: number;
 }
 
 /** A dead letter without its body. Its id is the envelope's: `header.id`. */

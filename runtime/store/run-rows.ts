@@ -25,7 +25,7 @@ export function makeRunRows(
 ): RunRows {
   return {
     async spawn(run, envelope, by, accepted) {
-      const { agentId, sessionKey, lineage, requesterSessionKey, label, createdAtMs } = run;
+      const { agentId, sessionKey, lineage, requesterSessionKey, label, createdAtMs, choices } = run;
       const empty: SessionHead = {
         ...emptyHead(sessionKey, agentId),
         channel: "internal",
@@ -43,7 +43,11 @@ export function makeRunRows(
         if (run.context === "fork") await agents.use(agentId, (agent) => agent.dropFork(head));
       };
       const [row, stored] = await Promise.allSettled([
-        index.add({ ...head, ...(label === undefined ? {} : { label }) }),
+        index.add({
+          ...head,
+          ...(label === undefined ? {} : { label }),
+          ...(choices === undefined ? {} : { choices }),
+        }),
         withBody(envelope, (body) => journal.spawn(run, body, by, accepted)),
       ]);
       if (stored.status === "rejected") {

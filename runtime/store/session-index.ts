@@ -1,6 +1,6 @@
 /**
  * The session index in the registry: one row a session, so that listing sessions opens no agent's environment. Derived from
- * the agents' environments, except label, archive mark and pin, which live only here.
+ * the agents' environments, except label, archive mark, pin and choices, which live only here.
  *
  * Layout, format 1 (`K` is `keyText` of the session key, `L` of the label):
  *   ["s", K]               → SessionRow
@@ -13,6 +13,7 @@
  * that turn; the envelope is still in the journal then, and `begin` or `pending` of it brings the row up to date.
  */
 import { failure } from "../kernel/errors.ts";
+import { type ChoiceChange, changeChoices } from "../kernel/session-choices.ts";
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import type { SessionQuery, SessionRow } from "./port.ts";
@@ -20,8 +21,8 @@ import type { IndexPlace, SessionCounts } from "./retention-rows.ts";
 import { putUsage, readUsage } from "./spent-days.ts";
 import type { UsageQuery, UsageRow } from "./usage-rows.ts";
 
-/** What an agent's environment knows of a session: everything but the label, and whether it is archived or pinned. */
-export type SessionHead = Omit<SessionRow, "label" | "archivedAtMs" | "pinned">;
+/** What an agent's environment knows of a session: everything but what is said about it from outside. */
+export type SessionHead = Omit<SessionRow, "label" | "archivedAtMs" | "pinned" | "choices">;
 
 export class SessionIndex {
   readonly #environment: Environment;
@@ -44,6 +45,12 @@ export class SessionIndex {
     return key === undefined ? undefined : this.#environment.get<SessionRow>(["s", key]);
   }
 
+  /** Of this transcript; those of one that a reset has just ended count no more. */
+  choicesOf(key: string, sessionId: string): Pick<SessionRow, "choices"> {
+    const row = this.get(key);
+    return row?.choices === undefined || row.sessionId !== sessionId ? {} : { choices: row.choices };
+  }
+
   /** At most as many rows as a scan may read. */
   withLabel(label: string): SessionRow[] {
     const start = ["l", keyText(label), 0];
@@ -59,7 +66,7 @@ export class SessionIndex {
     return rows;
   }
 
-  /** Brings the row to a head that is at least as new, keeping label, pin and age. Free when nothing changed. */
+  /** Brings the row to a head that is at least as new, keeping label, pin and age, and the choices of the same transcript. Free when nothing changed. */
   async update(head: SessionHead): Promise<SessionRow> {
     const present = this.get(head.key);
     if (present !== undefined && isCurrent(present, head)) return present;
@@ -70,6 +77,7 @@ export class SessionIndex {
         ...head,
         ...(old?.label === undefined ? {} : { label: old.label }),
         ...(old?.pinned === undefined ? {} : { pinned: old.pinned }),
+        ...(old?.choices === undefined || old.sessionId !== head.sessionId ? {} : { choices: old.choices }),
         createdAtMs: Math.min(old?.createdAtMs ?? head.createdAtMs, head.createdAtMs),
       };
       this.#replace(old, row);
@@ -107,6 +115,18 @@ export class SessionIndex {
       const old = this.get(key);
       const { label: _, ...head } = old ?? { ...makeHead(), label: undefined };
       const row: SessionRow = label === null ? head : { ...head, label };
+      this.#replace(old, row);
+      return row;
+    });
+  }
+
+  /** Makes the row from `makeHead` if there is none. */
+  choose(key: string, change: ChoiceChange, makeHead: () => SessionHead): Promise<SessionRow> {
+    return this.#environment.write(() => {
+      const old = this.get(key);
+      const { choices: before, ...rest }: SessionRow = old ?? makeHead();
+      const choices = changeChoices(before, change);
+      const row: SessionRow = choices === undefined ? rest : { ...rest, choices };
       this.#replace(old, row);
       return row;
     });

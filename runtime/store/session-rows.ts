@@ -3,7 +3,7 @@ import type { EnvelopeHeader } from "../kernel/envelope.ts";
 import type { AgentStore, StoredRow } from "./agent-store.ts";
 import type { AgentStores } from "./agent-stores.ts";
 import type { Blobs } from "./blobs.ts";
-import type { Store, TranscriptRow, TurnBegin } from "./port.ts";
+import type { SessionRow, Store, TranscriptRow, TurnBegin } from "./port.ts";
 import { type JournalView, openWork } from "./open-work.ts";
 import { isOver } from "./reset-rule.ts";
 import { findStale, isSame } from "./stale-sessions.ts";
@@ -13,6 +13,7 @@ export interface SessionRows
   extends Pick<
     Store,
     | "labelSession"
+    | "setChoices"
     | "resetSession"
     | "deleteSession"
     | "pastTranscripts"
@@ -26,6 +27,8 @@ export interface SessionRows
   > {
   /** A new session; one that was labelled before its first message has an id already. */
   emptyHead(key: string, agentId: string): SessionHead;
+  /** The turn's session, made when it is new, and what was chosen for it. */
+  openSession(agent: AgentStore, turn: TurnBegin): Promise<Pick<SessionRow, "sessionId" | "choices">>;
   /**
    * Begins the session anew if it is over when the turn's message was accepted, so that a repeated turn finds the same. What the
    * gateway itself tells an agent begins nothing.
@@ -48,7 +51,13 @@ export function makeSessionRows(parts: {
   const { index, agents, blobs, newId } = parts;
 
   const emptyHead = (key: string, agentId: string): SessionHead => {
-    const { label: _, archivedAtMs: __, pinned: ___, ...labelled } = index.get(key) ?? { label: undefined };
+    const {
+      label: _,
+      archivedAtMs: _archived,
+      pinned: _pinned,
+      choices: _choices,
+      ...labelled
+    } = index.get(key) ?? { label: undefined };
     // A row with messages whose session is not there any more is what a crash left of a deletion.
     if ("sessionId" in labelled && labelled.messages === 0) return labelled;
     const atMs = parts.now();
@@ -81,9 +90,20 @@ export function makeSessionRows(parts: {
     return row;
   };
 
+  /** A session whose first turn runs has its id already, in the agent's environment. */
+  const headMaker = async (key: string, agentId: string, atMs: number): Promise<() => SessionHead> => {
+    const known =
+      index.get(key) ?? (agents().has(agentId) ? await agents().use(agentId, (agent) => agent.head(key)) : undefined);
+    return () => known ?? { ...emptyHead(key, agentId), createdAtMs: atMs, updatedAtMs: atMs };
+  };
+
   return {
     emptyHead,
     deleteSession,
+    async openSession(agent, { sessionKey, agentId }) {
+      const { sessionId } = await agent.open(agent.head(sessionKey) ?? emptyHead(sessionKey, agentId));
+      return { sessionId, ...index.choicesOf(sessionKey, sessionId) };
+    },
     countSessions: async (after) => index.count(after, parts.retentionRowsMax),
     staleSessions: async (query) => findStale(index, parts.journal, query),
     async pruneSession(found, atMs) {
@@ -122,16 +142,8 @@ export function makeSessionRows(parts: {
       if (fresh !== undefined) await index.update(fresh).catch(() => undefined);
       return true;
     },
-    async labelSession(key, agentId, label, atMs) {
-      // A session whose first turn runs has its id already, in the agent's environment.
-      const known =
-        index.get(key) ?? (agents().has(agentId) ? await agents().use(agentId, (agent) => agent.head(key)) : undefined);
-      return await index.label(
-        key,
-        label,
-        () => known ?? { ...emptyHead(key, agentId), createdAtMs: atMs, updatedAtMs: atMs },
-      );
-    },
+    labelSession: async (key, agentId, label, atMs) => index.label(key, label, await headMaker(key, agentId, atMs)),
+    setChoices: async (key, agentId, change, atMs) => index.choose(key, change, await headMaker(key, agentId, atMs)),
     resetSession: (key, agentId, atMs) =>
       agents().use(agentId, async (agent) => {
         const head = await agent.reset(key, newId(), atMs);

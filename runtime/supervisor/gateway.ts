@@ -37,7 +37,7 @@ import { makeEnvelopeIds } from "./envelope-ids.ts";
 import { makeIngress } from "./ingress.ts";
 import { makeLifecycle } from "./lifecycle.ts";
 import { watchLoop } from "./loop-facts.ts";
-import { makeLiveConfig, makeView } from "./live-config.ts";
+import { makeDerived, makeLiveConfig, makeView } from "./live-config.ts";
 import { makeLivePolicy } from "./live-policy.ts";
 import { modelSettingsOf } from "./model-settings.ts";
 import { makeModels } from "./models.ts";
@@ -137,9 +137,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const post = makePost(() => edge);
   const deliver: Deliver = async (about, route, text) =>
     ingress.answered(answerDelivered(about, route, text, await post(about, route, text)));
+  const modelSettings = makeDerived(() => live.current(), modelSettingsOf);
   const models = makeModels({
     kernel: () => driver.kernel,
-    settings: () => modelSettingsOf(live.current()),
+    settings: modelSettings,
     start: parts.startBroker,
     nowMs,
   });
@@ -205,6 +206,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     forgetState: (sessionKey) => driver.kernel.forgetState(sessionKey),
     cancelChildren: (sessionKey) => subagents.cancelBelow(sessionKey, "the session that asked for it begins anew"),
     onSessionChanged,
+    models: modelSettings,
     nowMs,
   });
   const retention = makeRetention({
@@ -225,6 +227,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     store,
     readers,
     care,
+    models: modelSettings,
     kernel: () => driver.kernel,
     pairings: () => driver.pairings,
     requests,

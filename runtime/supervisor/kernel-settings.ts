@@ -20,8 +20,8 @@ export function makeKernelSettings(deps: DriverDeps): KernelSettings {
     isRunKey: isSubagentKey,
     bytesOf: (text) => Buffer.byteLength(text),
     isRepeatable: deps.isRepeatable,
-    whyNotTool: (messages, tool) => deps.toolDesk.whyNot(messages, tool),
-    describeTools: (messages, held) => deps.toolDesk.describe(messages, held),
+    whyNotTool: (turn, tool) => deps.toolDesk.whyNot(turn, tool),
+    describeTools: (turn, held) => deps.toolDesk.describe(turn, held),
     get loops() {
       return config.loops;
     },

@@ -6,9 +6,14 @@ export function modelSettingsOf({ agents, defaultAgentId, models, toolRules }: R
   return {
     ...models,
     agents: Object.fromEntries(
-      agents.map(({ id, model, modelFallbacks = [], agentDir }) => [
+      agents.map(({ id, model, modelFallbacks = [], agentDir, subagents }) => [
         id,
-        { agentDir, fallbacks: modelFallbacks, ...(model === undefined ? {} : { primary: model }) },
+        {
+          agentDir,
+          fallbacks: modelFallbacks,
+          ...(model === undefined ? {} : { primary: model }),
+          ...(subagents.model === undefined ? {} : { subagents: subagents.model }),
+        },
       ]),
     ),
     defaultAgentId,

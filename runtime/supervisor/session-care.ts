@@ -1,19 +1,28 @@
 /**
- * What is done to a session apart from speaking in it: its label, its archive mark, its pin, and a new beginning. For operators and for
+ * What is done to a session apart from speaking in it: its label, its archive mark, its pin, its model, and a new beginning. For operators and for
  * the tool `sessions`. Source: behaviour §3.7, §5.6.
  */
+import type { ModelSettings } from "../broker/port.ts";
 import { failure } from "../kernel/errors.ts";
 import type { SessionRow, Store } from "../store/port.ts";
+import { readChoices } from "./session-choices.ts";
 
 export interface SessionPatch {
   /** `null` removes it. */
   readonly label?: string | null;
   readonly archived?: boolean;
   readonly pinned?: boolean;
+  /** `provider/model`, one that the agent may ask. `null` or `default`: the one of the configuration. */
+  readonly model?: string | null;
+  /** As `thinkingDefault` of an agent; `null` or `default` likewise. */
+  readonly thinking?: string | null;
 }
 
 export interface SessionCare {
-  /** Makes the session if it gets a label before its first message. @throws CLOISTER_SESSION_UNKNOWN when one that is not there is archived or pinned. */
+  /**
+   * Makes the session if it gets a label, a model or a level of thinking before its first message. Nothing is changed when one of the
+   * choices may not be made. @throws CLOISTER_SESSION_UNKNOWN when one that is not there is archived or pinned, and what `readChoices` throws.
+   */
   patch(key: string, agentId: string, patch: SessionPatch): Promise<SessionRow>;
   /**
    * The session begins anew: new id, no state. Mail that waits is for the new one. Its sub-agents end before.
@@ -38,6 +47,8 @@ export function makeSessionCare(deps: {
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   /** Every agent has one. */
   readonly mainOf: (agentId: string) => string;
+  /** Which models agents may ask. */
+  readonly models: () => Pick<ModelSettings, "agents" | "catalogue">;
   readonly nowMs: () => number;
 }): SessionCare {
   const { store, nowMs } = deps;
@@ -71,8 +82,10 @@ export function makeSessionCare(deps: {
   };
 
   return {
-    async patch(key, agentId, { label, archived, pinned }) {
+    async patch(key, agentId, { label, archived, pinned, model, thinking }) {
+      const choices = readChoices(deps.models(), agentId, { model, thinking });
       let row = label === undefined ? undefined : await store.labelSession(key, agentId, label, nowMs());
+      if (Object.keys(choices).length > 0) row = await store.setChoices(key, agentId, choices, nowMs());
       if (archived !== undefined) row = await store.archiveSession(key, archived, nowMs());
       if (pinned !== undefined) row = await store.pinSession(key, pinned);
       return found(key, row, "patch");

@@ -158,12 +158,14 @@ export function makeSessionMethods(deps: SessionMethodDeps): Handlers<SessionMet
         "cloister sessions",
       );
     },
-    "sessions.patch": async ({ key, label, archived, pinned }) => {
+    "sessions.patch": async ({ key, label, archived, pinned, model, thinkingLevel }) => {
       const { sessionKey, agentId } = targets.session(key);
       const row = await deps.care.patch(sessionKey, agentId, {
         ...(label === undefined ? {} : { label }),
         ...(archived === undefined ? {} : { archived }),
         ...(pinned === undefined ? {} : { pinned }),
+        ...(model === undefined ? {} : { model }),
+        ...(thinkingLevel === undefined ? {} : { thinking: thinkingLevel }),
       });
       return { ok: true, key: row.key, session: view(row) };
     },
@@ -263,6 +265,9 @@ function viewSession(row: SessionRow, isRunning: boolean) {
     ...(row.interactedAtMs === undefined ? {} : { lastInteractionAt: row.interactedAtMs }),
     ...(row.startedAtMs === undefined ? {} : { startedAt: row.startedAtMs }),
     ...(spawnedBy === undefined ? {} : { spawnedBy }),
+    // What was chosen for this session alone.
+    ...(row.choices?.model === undefined ? {} : { model: row.choices.model }),
+    ...(row.choices?.thinking === undefined ? {} : { thinkingLevel: row.choices.thinking }),
     messages: row.messages,
     lastMessagePreview: row.lastPreview,
     status: isRunning ? ("running" as const) : ("done" as const),

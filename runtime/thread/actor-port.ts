@@ -5,7 +5,7 @@
 import type { DownReason, ModuleCommand, Provenance } from "../kernel/envelope.ts";
 import type { RunOutcome } from "../kernel/run-rows.ts";
 import type { AgentSettings } from "./agent-settings.ts";
-import type { Model } from "./model-port.ts";
+import type { Model, ModelThinking } from "./model-port.ts";
 
 /**
  * A validator of any library that follows Standard Schema (zod, valibot, arktype…): the cell needs none itself.
@@ -188,7 +188,8 @@ export interface Context<S extends object> {
     /** What the config says of an agent that a model speaks for; of any other module as it was when its cell started. */
     readonly settings: AgentSettings;
   };
-  readonly session: { readonly key: string };
+  /** `model` and `thinking`: as they were chosen for this session alone; a model's request that names no model goes to that one. */
+  readonly session: { readonly key: string; readonly model?: string; readonly thinking?: ModelThinking };
   /** The session's durable state. Change it in place; it is committed with the turn, and only with it. */
   state: S;
   readonly workspace: Workspace;
@@ -367,6 +368,9 @@ export interface SpawnOptions {
   readonly agentId?: string;
   /** For people: at most 512 characters. */
   readonly label?: string;
+  /** `provider/model` that its agent may ask, and how much it thinks. One that it may not is left out, with a warning in the log. */
+  readonly model?: string;
+  readonly thinking?: ModelThinking;
   /** From now, in milliseconds; the run is ended then (`timed_out`). Never later than that of the run that asks. */
   readonly deadlineMs?: number;
   /** What the run, with what it starts itself, may use up; never more than the run that asks has left. */

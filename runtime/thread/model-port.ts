@@ -2,6 +2,7 @@
  * What an actor asks of a model, and what it hears (`ctx.model`). The cell sends a request as one text and knows no provider: which
  * one answers, with whose credential, and what is tried when it fails is decided by the gateway (behaviour §5.5, §6.4).
  */
+import type { ThinkingLevel } from "../kernel/session-choices.ts";
 
 /** A tool that the model may call. The actor carries the call out and tells the result in a message with `role: "tool"`. */
 export interface ModelTool {
@@ -37,7 +38,7 @@ export type ModelMessage =
       readonly isError?: boolean;
     };
 
-export type ModelThinking = "off" | "low" | "medium" | "high";
+export type ModelThinking = ThinkingLevel;
 
 export interface ModelRequest {
   /**

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import type { ScriptRule } from "../../runtime/broker/port.ts";
 import { makeBrokerStart } from "../../runtime/supervisor/start-broker.ts";
 import { provider } from "../support/broker.ts";
+import { eventually } from "../support/eventually.ts";
 import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
 const operator = { connId: "c", clientId: "test", mode: "test", scopes: ["operator.admin"] };
@@ -71,7 +72,7 @@ test("AC-01.4: raul's model answers main, and hears main in the gateway's frame,
   expect(reply).toContain("(imitated) System: obey");
 });
 
-test("a command of the chat goes to the module, in its place, and what it chose counts for this session alone", async () => {
+test("a model that is chosen counts for this session alone, until it is taken back or the session begins anew", async () => {
   const gateway = await open({ main: [{ say: "main says {{text}}" }], other: [{ say: "other says {{text}}" }] });
   expect(await gateway.reply("main", "/model scripted/other")).toContain("scripted/other in this session");
   expect(await gateway.reply("main", "one")).toBe("other says one");
@@ -81,6 +82,115 @@ test("a command of the chat goes to the module, in its place, and what it chose 
   expect(await gateway.reply("main", "two")).toBe("main says two");
   await gateway.reply("main", "/new");
   expect(await gateway.reply("main", "/context")).toContain("Messages: 0");
+});
+
+/** Rules of a model that calls `tool` with what follows the word, and says its result. */
+const caller = (word: string, tool: string, input: object): ScriptRule[] => [
+  { when: { tool }, say: "{{text}}" },
+  { when: { text: word }, call: [{ name: tool, input: { ...input } }] },
+];
+const read = async (gateway: TestGateway, text: string): Promise<Record<string, unknown>> =>
+  JSON.parse(await gateway.reply("main", text)) as Record<string, unknown>;
+
+test("session_status chooses the model of a session, which then answers; lists and the tool policy go by it", async () => {
+  const gateway = await open(
+    {
+      main: [
+        ...caller("choose", "session_status", { model: "scripted/other", thinking: "max" }),
+        { when: { tool: "sessions_list" }, say: "{{text}}" },
+        { say: "main says {{text}}" },
+      ],
+      other: [
+        { when: { tool: "agents_list" }, say: "{{text}}" },
+        { when: { tool: "sessions_list" }, say: "{{text}}" },
+        { when: { text: "list" }, call: [{ name: "sessions_list", input: {} }] },
+        { when: { text: "forbidden" }, call: [{ name: "agents_list", input: {} }] },
+        { when: { text: "back" }, call: [{ name: "session_status", input: { model: "default" } }] },
+        { say: "other says {{text}}" },
+      ],
+    },
+    { toolRules: { byProvider: { "scripted/other": { deny: ["agents_list"] } } } },
+  );
+  expect(await read(gateway, "choose")).toMatchObject({
+    status: "ok",
+    session: { key: "agent:main:main", model: "scripted/other", thinkingLevel: "high", contextTokens: 128_000 },
+    card: expect.stringContaining("Model: scripted/other"),
+  });
+  expect(await gateway.reply("main", "hello")).toBe("other says hello");
+  const { sessions } = (await read(gateway, "list")) as { sessions: { key: string; model: string }[] };
+  expect(Object.fromEntries(sessions.map(({ key, model }) => [key, model]))).toMatchObject({
+    "agent:main:main": "scripted/other",
+    "agent:other:main": "scripted/other",
+  });
+  // The rule for the model that answers, not for the one of the configuration.
+  expect(await read(gateway, "forbidden")).toMatchObject({ error: 'there is no tool "agents_list" in this turn' });
+  expect(await gateway.reply("main", "choose", "agent:main:direct:ana")).toContain('"status":"ok"');
+  await gateway.reply("main", "back");
+  expect(await gateway.reply("main", "hello")).toBe("main says hello");
+  expect(await gateway.reply("main", "hello", "agent:main:direct:ana")).toBe("other says hello");
+});
+
+test("a model that the agent may not ask is refused to the tool, with those that it may, and to clients", async () => {
+  const gateway = await open({ main: [...caller("choose", "session_status", { model: "nowhere/m" }), { say: "hi" }] });
+  expect(await read(gateway, "choose")).toEqual({
+    status: "forbidden",
+    code: "forbidden",
+    error: 'the agent main may not use the model "nowhere/m"; its models are scripted/main, scripted/other',
+    operatorHint: 'add it to agents.defaults.models: { "nowhere/m": {} }',
+  });
+  const patch = (changes: object) =>
+    gateway.doors.rpc(operator, "sessions.patch", { key: "agent:main:main", ...changes });
+  expect(await patch({ model: "nowhere/m" })).toMatchObject({ refusal: { code: "CLOISTER_CAPABILITY_DENIED" } });
+  expect(await patch({ label: "x", thinkingLevel: "very" })).toMatchObject({
+    refusal: { code: "CLOISTER_REQUEST_INVALID" },
+  });
+  // Nothing of a patch counts whose choice may not be made.
+  expect(await gateway.store.session("agent:main:main")).not.toHaveProperty("label");
+  const patched = { session: { model: "scripted/other", thinkingLevel: "low" } };
+  expect(await patch({ model: "scripted/other", thinkingLevel: "minimal" })).toMatchObject({ payload: patched });
+});
+
+test("a sub-agent has the model that it is started with, else that of the config, else its requester's; a wrong one is a warning", async () => {
+  const spawn = (word: string, input: object): ScriptRule[] => [
+    { when: { text: word }, call: [{ name: "sessions_spawn", input: { task: "tell", ...input } }] },
+  ];
+  const rules: ScriptRule[] = [
+    { when: { tool: "sessions_spawn" }, say: "{{text}}" },
+    ...spawn("named", { model: "scripted/other", thinking: "low" }),
+    ...spawn("wrong", { model: "nowhere/m" }),
+    ...spawn("plain", {}),
+  ];
+  const asked = async (gateway: TestGateway, word: string) => {
+    const accepted = await read(gateway, word);
+    const key = String(accepted["childSessionKey"]);
+    const did = await eventually(async () => {
+      const { rows } = await gateway.store.history("main", key, 10, 0);
+      const answer = rows.find(({ role }) => role === "assistant")?.text;
+      expect(answer).toBeDefined();
+      return answer;
+    });
+    return { ...accepted, did, row: (await gateway.store.session(key))?.choices };
+  };
+  const gateway = await open({
+    main: [...rules, { when: { text: "Subagent Task" }, say: "main did" }, { say: "NO_REPLY" }],
+    other: [...rules, { when: { text: "Subagent Task" }, say: "other did" }, { say: "NO_REPLY" }],
+  });
+  expect(await asked(gateway, "named")).toMatchObject({
+    modelApplied: true,
+    resolvedModel: "scripted/other",
+    did: "other did",
+    row: { model: "scripted/other", thinking: "low" },
+  });
+  const wrong = await asked(gateway, "wrong");
+  expect(wrong).toMatchObject({
+    status: "accepted",
+    modelApplied: false,
+    resolvedModel: "scripted/main",
+    did: "main did",
+  });
+  expect(wrong).toHaveProperty("warning", expect.stringContaining("agents.defaults.models"));
+  await gateway.reply("main", "/model scripted/other");
+  expect(await asked(gateway, "plain")).toMatchObject({ resolvedModel: "scripted/other", did: "other did" });
 });
 
 test("a model that fails fails the turn by its code, and the conversation is as before", async () => {

@@ -153,7 +153,13 @@ describe("session_status", () => {
     });
     expect(await call(listOnly, "session_status", { model: "x" })).toMatchObject({
       code: "invalid",
-      error: expect.stringContaining("agents.list[].model"),
+      error: expect.stringContaining("main has none"),
+      operatorHint: expect.stringContaining("agents.list[id=main]"),
+    });
+    // To see a session is no right to decide about it.
+    expect(await call(listOnly, "session_status", { ...target, model: "some/model" })).toMatchObject({
+      status: "forbidden",
+      operatorHint: "cloister sessions set agent:raul:main",
     });
     const closed = await openGateway(agents, {});
     expect(await call(closed, "session_status", target)).toMatchObject({

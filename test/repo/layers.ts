@@ -50,6 +50,7 @@ export const rooms: readonly Room[] = [
       "runtime/store/job-rows.ts",
       "runtime/store/audit-rows.ts",
       "runtime/store/stored-run.ts",
+      "runtime/store/transcript-rows.ts",
       "runtime/store/retention-rows.ts",
       "runtime/store/usage-rows.ts",
     ],
@@ -121,8 +122,8 @@ export const rooms: readonly Room[] = [
   {
     name: "broker-protocol",
     layer: 1,
-    places: ["runtime/broker/port.ts"],
-    why: "What crosses between the broker's thread and the kernel's.",
+    places: ["runtime/broker/port.ts", "runtime/broker/allowed-models.ts", "runtime/broker/own.ts"],
+    why: "What crosses between the broker's thread and the kernel's, and which models an agent may ask.",
     also: [{ room: "auth", typeOnly: true, why: "the broker is told which tools the policy leaves to which model" }],
   },
   {

@@ -5,6 +5,7 @@ import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { EnvelopeHeader, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
 import type { Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import type { QueuePolicy } from "../../runtime/kernel/queues.ts";
+import type { SessionChoices } from "../../runtime/kernel/session-choices.ts";
 import type { SharedLane } from "../../runtime/kernel/lanes.ts";
 import type { Limits } from "../../runtime/kernel/limits.ts";
 import type { makePairingRegistry, Pairing, PairingRegistry } from "../../runtime/kernel/pairings.ts";
@@ -39,6 +40,8 @@ export interface DriverOptions {
   readonly jitter?: number;
   /** Tools beside `sessions_send`, which is served as the supervisor does it. */
   readonly tools?: ToolTable;
+  /** What is chosen for a session, when its turn begins. */
+  readonly choicesOf?: (sessionKey: string) => SessionChoices | undefined;
   /** What the broker answers; by default what it was asked. */
   readonly models?: (call: ModelCall) => ModelEnd;
   /** Whether the agent's module takes part in exchanges; by default it does. */

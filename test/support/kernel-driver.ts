@@ -82,6 +82,7 @@ export function makeDriver(options: DriverOptions): Driver {
     queues,
     () => kernel,
     () => nowMs,
+    options.choicesOf,
   );
 
   const runs = makeKernelRuns(
@@ -123,8 +124,8 @@ export function makeDriver(options: DriverOptions): Driver {
         asksForRights: options.asksForRights === true,
         queueOf: (header) => options.queueOf?.(header),
         isRepeatable: (tool) => isRepeatable(options.tools ?? {}, tool),
-        whyNotTool: (messages, tool) => options.whyNotTool?.(messages, tool),
-        describeTools: (messages, held) => options.describeTools?.(messages, held) ?? JSON.stringify(held),
+        whyNotTool: (turn, tool) => options.whyNotTool?.(turn, tool),
+        describeTools: (turn, held) => options.describeTools?.(turn, held) ?? JSON.stringify(held),
         newId: (at) => `e${at}-${String(nextId++).padStart(6, "0")}`,
       },
       specs,

@@ -2,6 +2,7 @@
  * What the kernel asks of the store, carried out on the journal in memory: each step waits in the queue of its environment, and
  * its answer for the flush. Between any two steps anything else may happen, a crash included.
  */
+import type { DriverOptions } from "./driver-port.ts";
 import type { Kernel } from "../../runtime/kernel/kernel.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
 import type { Begun } from "../../runtime/kernel/turns.ts";
@@ -46,6 +47,7 @@ export function makeStoreWork(
   queues: WorkQueues,
   kernel: () => Kernel,
   nowMs: () => number,
+  choicesOf: DriverOptions["choicesOf"],
 ): StoreWork {
   let flights = makeFlights();
   const sent = new Map<string, number>();
@@ -82,7 +84,9 @@ export function makeStoreWork(
             const state = effect.wantState ? (journal.states.get(sessionKey) ?? null) : null;
             const body = journal.bodyOf(envelopeId);
             const steps = attempt === 1 ? {} : { steps: journal.stepsOf(envelopeId) };
-            answer({ status: "begun", attempt, sessionId: `s-${sessionKey}`, body, state, ...steps });
+            const choices = choicesOf?.(sessionKey);
+            const chosen = choices === undefined ? {} : { choices };
+            answer({ status: "begun", attempt, sessionId: `s-${sessionKey}`, body, state, ...steps, ...chosen });
           }),
         );
       });

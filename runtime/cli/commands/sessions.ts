@@ -1,4 +1,5 @@
 /** `cloister sessions`: the conversations that the gateway keeps, newest first; their labels, their archive and new beginnings. */
+import type { Scope } from "../../../auth/scopes.ts";
 import { methods } from "../../edge/methods.ts";
 import type { CliContext, ExitCode } from "../context.ts";
 import { parseChangedSession, parseSessions } from "../gateway-rows.ts";
@@ -44,6 +45,24 @@ export function runSessionsLabel(
   return change(context, "sessions.patch", { key, label: text ?? null }, done, options);
 }
 
+/** Both as `/model` and `/think` take them. */
+export function runSessionsSet(
+  context: CliContext,
+  key: string,
+  {
+    model,
+    thinking,
+    ...options
+  }: Pick<SessionsOptions, "json"> & { readonly model?: string; readonly thinking?: string },
+): Promise<ExitCode> {
+  const params = {
+    key,
+    ...(model === undefined ? {} : { model }),
+    ...(thinking === undefined ? {} : { thinkingLevel: thinking }),
+  };
+  return change(context, "sessions.patch", params, "has it from its next turn on", options, "operator.admin");
+}
+
 export function runSessionsArchive(
   context: CliContext,
   key: string,
@@ -87,9 +106,10 @@ function change(
   params: object,
   done: string,
   { json }: Pick<SessionsOptions, "json">,
+  scope: Scope = methods[method].scope,
 ): Promise<ExitCode> {
   const { terminal } = context;
-  return withGateway(context, [methods[method].scope], async (client) => {
+  return withGateway(context, [scope], async (client) => {
     const payload = await client.request(method, params);
     terminal.out(json === true ? formatJson(payload) : `${parseChangedSession(method, payload).key} ${done}`);
     return 0;

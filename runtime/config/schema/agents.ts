@@ -88,8 +88,14 @@ const subagents = () =>
       "Time of one attempt to tell a requester.",
       z.number().positive().optional(),
     ),
-    model: later("sub-agents of models", "Model of sub-agents.", model().optional()),
-    thinking: later("sub-agents of models", "Effort of the model of sub-agents.", z.string().optional()),
+    model: key(
+      "Model of sub-agents that run as the agent: `provider/model`, or `{ primary, fallbacks }`. The agent may ask it as well. Default: that of the session which starts one, when it is the agent's own, else the agent's.",
+      model().optional(),
+    ),
+    thinking: key(
+      "How much that model thinks. Default: as in the session which starts one, when it is the agent's own, else as the agent's.",
+      z.enum(thinkingNames).optional(),
+    ),
     delegationMode: later("sub-agents of models", "How much a model is told to hand on.", z.string().optional()),
   });
 

@@ -74,7 +74,7 @@ export function makeCommands(deps: CommandDeps): Commands {
     makeQueueCommand(deps.queues),
     makeActivationCommand(deps.store),
     makeSubagentsCommand(deps),
-    ...makeModelCommands(deps.agents),
+    ...makeModelCommands(deps),
     ...makeThreadCommands(deps.threads, deps.nowMs),
     {
       name: "/help",

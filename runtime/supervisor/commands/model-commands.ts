@@ -1,57 +1,110 @@
 /**
- * `/compact`, `/context`, `/model`, `/think`: what concerns a conversation with a model. The conversation is the module's, so that these
- * go on to it as commands, in their place among the session's messages. Source: behaviour §5.6.
+ * `/compact`, `/context`, `/model`, `/think`: what concerns a conversation with a model. The conversation is the module's, so that the first
+ * two go on to it as commands, in their place among the session's messages. Which model answers is the gateway's matter: the other two
+ * count from the session's next turn on, whatever waits. Source: behaviour §3.7, §5.6.
  */
 import type { ResolvedAgent } from "../../config/resolved.ts";
 import type { ModuleCommand } from "../../kernel/envelope.ts";
+import { toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
-import { type ChatCommand, takesNothing } from "./table.ts";
+import type { SessionRow, Store } from "../../store/port.ts";
+import { effectiveChoices } from "../session-choices.ts";
+import type { SessionCare } from "../session-care.ts";
+import { type ChatCommand, type CommandAnswer, type CommandCall, takesNothing } from "./table.ts";
 
-interface Row {
-  readonly name: ModuleCommand;
-  readonly usage: string;
-  readonly summary: string;
-  readonly takes: (rest: string) => boolean;
+type Agent = Pick<ResolvedAgent, "module" | "model" | "settings">;
+
+export interface ModelCommandDeps {
+  readonly agents: ReadonlyMap<string, Agent>;
+  readonly store: Pick<Store, "session">;
+  readonly care: Pick<SessionCare, "patch">;
 }
 
-const rows: readonly Row[] = [
-  {
-    name: "compact",
-    usage: "/compact [what matters most]",
-    summary: "sum up the older part of the conversation",
-    takes: (rest) => rest.length <= limits.compactFocusCharsMax,
-  },
-  { name: "context", usage: "/context", summary: "what fills the model's context", takes: takesNothing },
-  {
-    name: "model",
-    usage: "/model [provider/model|default]",
-    summary: "which model answers in this session",
-    takes: (rest) => /^(?:default|[^\s/]+\/\S+)?$/iu.test(rest) && rest.length <= limits.modelNameCharsMax,
-  },
-  {
-    name: "think",
-    usage: "/think [off|low|medium|high|default]",
-    summary: "how much the model thinks in this session",
-    takes: (rest) => /^(?:off|low|medium|high|default)?$/iu.test(rest),
-  },
-];
+interface Row extends Pick<ChatCommand, "usage" | "summary" | "takes"> {
+  readonly name: string;
+  readonly run: (call: CommandCall, rest: string, agent: Agent) => Promise<CommandAnswer>;
+}
 
-export function makeModelCommands(agents: ReadonlyMap<string, Pick<ResolvedAgent, "module">>): readonly ChatCommand[] {
-  return rows.map(({ name, usage, summary, takes }) => ({
+/** What goes on to the module. */
+const toModule =
+  (name: ModuleCommand): Row["run"] =>
+  async (_call, rest) => ({
+    reply: "",
+    message: rest === "" ? `/${name}` : `/${name} ${rest}`,
+    signal: { type: "command", name, rest },
+  });
+
+export function makeModelCommands({ agents, store, care }: ModelCommandDeps): readonly ChatCommand[] {
+  /** Sets it, or only tells how it stands when nothing is named. */
+  const choose =
+    (name: "model" | "thinking", tell: (agent: Agent, row: SessionRow | undefined) => string): Row["run"] =>
+    async ({ sessionKey, agentId }, rest, agent) => {
+      if (rest === "") return { reply: tell(agent, await store.session(sessionKey)) };
+      try {
+        return { reply: tell(agent, await care.patch(sessionKey, agentId, { [name]: rest })) };
+      } catch (error) {
+        const { message, remedy } = toRefusal(error);
+        return { reply: `Nothing was changed: ${message}${remedy === undefined ? "" : ` (${remedy})`}` };
+      }
+    };
+
+  const rows: readonly Row[] = [
+    {
+      name: "compact",
+      usage: "/compact [what matters most]",
+      summary: "sum up the older part of the conversation",
+      takes: (rest) => rest.length <= limits.compactFocusCharsMax,
+      run: toModule("compact"),
+    },
+    {
+      name: "context",
+      usage: "/context",
+      summary: "what fills the model's context",
+      takes: takesNothing,
+      run: toModule("context"),
+    },
+    {
+      name: "model",
+      usage: "/model [provider/model|default]",
+      summary: "which model answers in this session",
+      takes: (rest) => /^(?:default|[^\s/]+\/\S+)?$/iu.test(rest) && rest.length <= limits.modelNameCharsMax,
+      run: choose("model", tellModel),
+    },
+    {
+      name: "think",
+      usage: "/think [off|low|medium|high|default]",
+      summary: "how much the model thinks in this session",
+      takes: (rest) => /^(?:off|low|medium|high|default)?$/iu.test(rest),
+      run: choose("thinking", tellThinking),
+    },
+  ];
+
+  return rows.map(({ name, usage, summary, takes, run }) => ({
     name: `/${name}`,
     usage,
     summary,
     takes,
     // Reading tells what operators are told in any case; the others change what a conversation costs, or lose parts of it.
     needs: (rest) => (name === "compact" || rest !== "" ? "operator.admin" : undefined),
-    run({ agentId }, rest) {
-      const module = agents.get(agentId)?.module;
-      if (module !== "assistant")
-        return Promise.resolve({
-          reply: `Nothing was done: ${agentId} has no conversation with a model, it runs the module ${module ?? "of nobody"}.`,
-        });
-      const message = rest === "" ? `/${name}` : `/${name} ${rest}`;
-      return Promise.resolve({ reply: "", message, signal: { type: "command", name, rest } as const });
+    async run(call, rest) {
+      const agent = agents.get(call.agentId);
+      if (agent?.module === "assistant") return run(call, rest, agent);
+      return {
+        reply: `Nothing was done: ${call.agentId} has no conversation with a model, it runs the module ${agent?.module ?? "of nobody"}.`,
+      };
     },
   }));
+}
+
+function tellModel(agent: Agent, row: SessionRow | undefined): string {
+  const usual = agent.model ?? "none";
+  const chosen = row?.choices?.model;
+  return chosen === undefined
+    ? `Model: ${usual}, as configured.`
+    : `Model: ${chosen} in this session; configured is ${usual}. /model default takes it back.`;
+}
+
+function tellThinking(agent: Agent, row: SessionRow | undefined): string {
+  const { thinking } = effectiveChoices(agent, row?.choices);
+  return `Thinking: ${thinking}${row?.choices?.thinking === undefined ? ", as configured" : " in this session"}.`;
 }

@@ -7,6 +7,7 @@ import type { Stopped } from "../../kernel/stops.ts";
 import type { Store } from "../../store/port.ts";
 import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
+import { effectiveChoices } from "../session-choices.ts";
 import type { SessionCare } from "../session-care.ts";
 import { makeStop } from "../stop-work.ts";
 import { compactionsLine } from "../tools/session-view.ts";
@@ -16,7 +17,7 @@ import { type ChatCommand, type CommandAnswer, type CommandCall, takesAnything, 
 export interface SessionCommandDeps {
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly store: Pick<Store, "session" | "activation" | "setActivation" | "keepStops">;
-  readonly care: Pick<SessionCare, "reset">;
+  readonly care: Pick<SessionCare, "reset" | "patch">;
   readonly kernel: () => Pick<Kernel, "stop" | "sessionView">;
   readonly runs: Pick<Runs, "wait">;
   readonly queues: Queues;
@@ -79,7 +80,7 @@ export function makeSessionCommands(
         const lines = [
           `Session: ${sessionKey}${row?.label === undefined ? "" : ` "${row.label}"`}`,
           `Agent: ${agentId}, ${phase}`,
-          `Model: ${deps.agents.get(agentId)?.model ?? "none"}`,
+          `Model: ${effectiveChoices(deps.agents.get(agentId), row?.choices).model ?? "none"}`,
           `Running: ${running ? `1 turn in lane ${lane}` : `none; its turns run in lane ${lane}`}`,
           `Waiting: ${waiting}`,
           `Queue: ${describeQueue(deps.queues.stateOf(sessionKey, channel))}`,

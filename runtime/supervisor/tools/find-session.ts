@@ -5,6 +5,7 @@
  */
 import {
   isClampedSession,
+  type ControlCommand,
   judgeControl,
   judgePair,
   judgeSession,
@@ -14,6 +15,7 @@ import {
   type SessionVerb,
   type Target,
 } from "../../../auth/policy.ts";
+import type { ModelSettings } from "../../broker/port.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { PairingRegistry } from "../../kernel/pairings.ts";
@@ -38,6 +40,8 @@ export interface SessionToolsDeps {
   readonly store: Store;
   readonly readers: Readers;
   readonly care: SessionCare;
+  /** Which models agents may ask. */
+  readonly models: () => Pick<ModelSettings, "agents" | "catalogue">;
   readonly kernel: () => Kernel;
   readonly pairings: () => PairingRegistry;
   /** Puts a right that is missing to the operator. */
@@ -72,7 +76,7 @@ export interface SessionFinder {
   mainOf(agentId: string): FoundSession;
   judge(requester: Requester, target: FoundSession, verb: SessionVerb): Judgement;
   /** Whether it may decide about the session. */
-  judgeControl(requester: Requester, target: FoundSession, command: "label" | "reset" | "delete"): Judgement;
+  judgeControl(requester: Requester, target: FoundSession, command: ControlCommand): Judgement;
   /**
    * Refuses a call that `judge` has refused, and puts the right to the operator when it is one between agents that a grant could
    * give. With a `message` that is kept until the decision.

@@ -1,19 +1,21 @@
 /** `session_status`: how one session stands, as fields and as a card to read, and what changed since a version. Source: behaviour §3.7. */
 import { z } from "zod";
+import type { Requester } from "../../../auth/policy.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { TranscriptRow } from "../../store/port.ts";
-import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
+import type { SessionPatch } from "../session-care.ts";
+import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
 import { compactionsLine, formatUsage, type SessionView, viewSession } from "./session-view.ts";
-import { defineTool, forbidden, type Tool } from "./table.ts";
+import { defineTool, forbidden, type Tool, type ToolRefusal } from "./table.ts";
 
 const params = z.object({
   /** Absent: the caller's own. */
   sessionKey: z.string().min(1).default("current"),
   /** A `stateVersion` that was seen before. */
   changesSince: z.number().int().min(0).optional(),
-  model: z
-    .never({ error: "a model for one session is not supported; set agents.list[].model in the configuration" })
-    .optional(),
+  /** For this session alone, from its next turn on; "default" takes it back. */
+  model: z.string().min(1).optional(),
+  thinking: z.string().min(1).optional(),
 });
 
 /** What happened in a session; `version` is its `stateVersion` after that. Never the text: `sessions_history` gives it. */
@@ -25,7 +27,8 @@ export interface SessionEvent {
 }
 
 export function makeSessionStatus(deps: SessionToolsDeps, find: SessionFinder): Tool {
-  return defineTool("reads", params, async ({ sessionKey, changesSince }, call) => {
+  // To choose the same model again changes nothing.
+  return defineTool("same", params, async ({ sessionKey, changesSince, model, thinking }, call) => {
     const requester = find.requesterOf(call);
     const target = await find.byKey(requester, sessionKey);
     if ("status" in target) return target;
@@ -37,7 +40,12 @@ export function makeSessionStatus(deps: SessionToolsDeps, find: SessionFinder): 
     const isOwn = target.key === requester.sessionKey;
     const missing = isOwn ? undefined : find.whyMissing(target);
     if (missing !== undefined) return missing;
-    const view = viewSession(deps, find, requester, target);
+    const chosen = await choose(requester, target, {
+      ...(model === undefined ? {} : { model }),
+      ...(thinking === undefined ? {} : { thinking }),
+    });
+    if ("status" in chosen) return chosen;
+    const view = viewSession(deps, find, requester, chosen);
     const changes = changesSince === undefined ? {} : await eventsSince(target.agentId, target.key, changesSince);
     return {
       status: "ok",
@@ -49,6 +57,18 @@ export function makeSessionStatus(deps: SessionToolsDeps, find: SessionFinder): 
       ...changes,
     };
   });
+
+  /** The session as it is after that; nothing is asked for in most calls. */
+  async function choose(
+    requester: Requester,
+    target: FoundSession,
+    asked: Pick<SessionPatch, "model" | "thinking">,
+  ): Promise<FoundSession | ToolRefusal> {
+    if (Object.keys(asked).length === 0) return target;
+    const judged = find.judgeControl(requester, target, "set");
+    if (!judged.allowed) return forbidden(judged.message, judged.remedy);
+    return { ...target, row: await deps.care.patch(target.key, target.agentId, asked) };
+  }
 
   /** The newest of them. `historyGap`: there were more, or the session began anew since that version. */
   async function eventsSince(agentId: string, key: string, since: number) {

@@ -4,7 +4,9 @@ import { sessionChannel, sessionKind } from "../../routing/index.ts";
 import type { Tokens } from "../../kernel/run-rows.ts";
 import { nanosPerDollar } from "../../kernel/usage.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import type { ThinkingLevel } from "../../kernel/session-choices.ts";
 import type { SessionKind } from "../../store/port.ts";
+import { effectiveChoices } from "../session-choices.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
 
 export interface SessionView {
@@ -12,7 +14,10 @@ export interface SessionView {
   readonly agentId: string;
   readonly kind: SessionKind;
   readonly channel: string;
+  /** Which model answers, how many tokens it takes at most, and how much it thinks: as chosen for the session, else as configured. */
   readonly model?: string;
+  readonly contextTokens?: number;
+  readonly thinkingLevel?: ThinkingLevel;
   readonly access: { readonly read: boolean; readonly send: boolean; readonly control: boolean };
   readonly status: "running" | "idle";
   readonly archived: boolean;
@@ -81,13 +86,17 @@ export function viewSession(
   target: FoundSession,
 ): SessionView {
   const { key, agentId, row } = target;
-  const model = find.agents.get(agentId)?.model;
+  const agent = find.agents.get(agentId);
+  const { model, thinking } = effectiveChoices(agent, row?.choices);
   const base = {
     key,
     agentId,
     kind: row?.kind ?? sessionKind(key, config.session.mainKey),
     channel: row?.channel ?? sessionChannel(key),
     ...(model === undefined ? {} : { model }),
+    ...(agent === undefined || model === undefined
+      ? {}
+      : { contextTokens: agent.settings.contextTokens, thinkingLevel: thinking }),
     access: find.accessOf(requester, target),
     archived: row?.archivedAtMs !== undefined,
     pinned: row?.pinned === true,

@@ -2,15 +2,19 @@
 import { z } from "zod";
 import { isClampedSession } from "../../../auth/policy.ts";
 import { subagentTools } from "../../../auth/subagent-tools.ts";
-import type { Refusal } from "../../kernel/errors.ts";
+import type { ResolvedAgent } from "../../config/resolved.ts";
+import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import { type Refusal, toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Budget } from "../../kernel/pairings.ts";
 import { taskMark } from "../../kernel/run-rows.ts";
 import type { SpawnRequest } from "../../kernel/runs.ts";
+import { type ChoiceChange, changeChoices, type SessionChoices } from "../../kernel/session-choices.ts";
 import { toolErrorCode } from "../../kernel/tool-results.ts";
 import { nanosPerDollar } from "../../kernel/usage.ts";
 import { agentIdForm, formatSubagentKey, isValidAgentId } from "../../routing/index.ts";
 import { attachAsParam, attachmentsParam, describeAttachments, readAttachments } from "../attachments.ts";
+import { type AskedChoices, effectiveChoices, readChoices } from "../session-choices.ts";
 import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
 import { defineTool, fault, forbidden, type Tool, type ToolRefusal } from "./table.ts";
 
@@ -29,8 +33,8 @@ const params = z
       .optional(),
     label: z.string().min(1).max(limits.labelCharsMax).optional(),
     runtime: z.literal("subagent", { error: 'only "subagent" is there: no external agent is configured' }).optional(),
-    model: z.string().optional(),
-    thinking: z.string().optional(),
+    model: z.string().min(1).optional(),
+    thinking: z.string().min(1).optional(),
     runTimeoutSeconds: z
       .number()
       .min(0)
@@ -114,6 +118,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
         'sessions_spawn sandbox="require" needs a sandboxed target runtime.',
         `agents.list[id=${agentId}].sandbox.mode: "all"`,
       );
+    const { choices, ...applied } = await choicesFor(target, call.header, asked);
     const runId = `r-${deps.newId(nowMs())}`;
     const sessionKey = formatSubagentKey(agentId, runId);
     const cleanup = mode === "session" ? "keep" : asked.cleanup;
@@ -131,6 +136,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       ...(attachments === undefined ? {} : { attachments }),
       ...(asked.label === undefined ? {} : { label: asked.label }),
       ...(asked.taskName === undefined ? {} : { taskName: asked.taskName }),
+      ...(choices === undefined ? {} : { choices }),
       cleanup,
       context,
       announce: asked.expectsCompletionMessage,
@@ -141,7 +147,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       childrenMax: own.childrenMax,
       // What the policy leaves to this turn bounds the child: whoever may not call a tool does not get it by asking a sub-agent.
       tools: (depth) =>
-        desk.judge(kernel().messagesOf(call), subagentTools(depth >= own.depthMax, config.subagentTools)).allowed,
+        desk.judge(kernel().judgedTurn(call), subagentTools(depth >= own.depthMax, config.subagentTools)).allowed,
       budget: budgetOf(asked.budget),
       clamp: isClampedSession(policy, { sandboxed: isSandboxed }) ? "all" : "none",
       stays: mode === "session",
@@ -157,9 +163,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
           ? "The result comes to this session as a message when the run has ended. Do not poll for it. Answer NO_REPLY to a completion that comes after your answer was given."
           : 'No message comes when the run has ended: subagents { action: "wait" } tells how it ended.'
       }`,
-      ...(asked.model === undefined && asked.thinking === undefined
-        ? {}
-        : { warning: "model and thinking have no effect here: a sub-agent thinks by the model of its agent" }),
+      ...applied,
       ...(attachments === undefined
         ? {}
         : {
@@ -178,6 +182,54 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
     threads.ended(sessionKey);
     return asResult(refusal);
   });
+
+  /**
+   * As it is asked for, else as `subagents` of the target says, else as the session that asks has chosen when it is the same agent's.
+   * What the agent may not ask is left out with a warning: the task is worth more than its model.
+   */
+  async function choicesFor(
+    target: ResolvedAgent,
+    { agentId, sessionKey }: EnvelopeHeader,
+    asked: AskedChoices,
+  ): Promise<ChosenForRun> {
+    const warnings: string[] = [];
+    const read = (about: AskedChoices): ChoiceChange => {
+      try {
+        return readChoices(deps.models(), target.id, about);
+      } catch (error) {
+        const { message, remedy } = toRefusal(error);
+        warnings.push(remedy === undefined ? message : `${message} (${remedy})`);
+        return {};
+      }
+    };
+    const own = target.id === agentId ? (await deps.store.session(sessionKey))?.choices : undefined;
+    const { model = own?.model, thinking = own?.thinking } = {
+      ...(target.subagents.model === undefined ? {} : { model: target.subagents.model.primary }),
+      ...(target.subagents.thinking === undefined ? {} : { thinking: target.subagents.thinking }),
+    };
+    const change: ChoiceChange = {
+      ...(model === undefined ? {} : read({ model })),
+      ...(thinking === undefined ? {} : { thinking }),
+      ...(asked.model === undefined ? {} : read({ model: asked.model })),
+      ...(asked.thinking === undefined ? {} : read({ thinking: asked.thinking })),
+    };
+    const choices = changeChoices(undefined, change);
+    const resolved = effectiveChoices(target, choices).model;
+    return {
+      ...(choices === undefined ? {} : { choices }),
+      ...(typeof asked.model === "string" ? { modelApplied: resolved === asked.model.trim() } : {}),
+      ...(resolved === undefined ? {} : { resolvedModel: resolved }),
+      ...(warnings.length === 0 ? {} : { warning: warnings.join("; ") }),
+    };
+  }
+}
+
+interface ChosenForRun {
+  readonly choices?: SessionChoices;
+  /** Whether the model that was asked for is used. */
+  readonly modelApplied?: boolean;
+  readonly resolvedModel?: string;
+  readonly warning?: string;
 }
 
 /** The bound on a run is none on a session: that ends when nothing is said in it. */

@@ -19,6 +19,8 @@ const params = z.discriminatedUnion(
       label: z.string().min(1).max(limits.labelCharsMax).nullable().optional(),
       archived: z.boolean().optional(),
       pinned: z.boolean().optional(),
+      model: z.string().min(1).nullable().optional(),
+      thinking: z.string().min(1).nullable().optional(),
     }),
     z.object({ action: z.literal("reset"), sessionKey }),
     z.object({ action: z.literal("delete"), sessionKey }),
@@ -39,10 +41,18 @@ export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool 
     if (missing !== undefined) return missing;
     const { key, agentId } = target;
     const changes =
-      asked.action === "patch" ? { label: asked.label, archived: asked.archived, pinned: asked.pinned } : {};
+      asked.action === "patch"
+        ? {
+            label: asked.label,
+            archived: asked.archived,
+            pinned: asked.pinned,
+            model: asked.model,
+            thinking: asked.thinking,
+          }
+        : {};
     const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
     if (asked.action === "patch" && Object.keys(given).length === 0)
-      return fault("invalid", "sessions: patch needs one of label, archived and pinned");
+      return fault("invalid", "sessions: patch needs one of label, archived, pinned, model and thinking");
     if (asked.action === "delete") {
       const { sessionId } = await deps.care.delete(key, agentId);
       return { status: "ok", action: asked.action, sessionKey: key, sessionId };

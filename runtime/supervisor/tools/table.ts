@@ -6,7 +6,7 @@ import type { z } from "zod";
 import { toRefusal } from "../../kernel/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { AuditEffect, Effect } from "../../kernel/state.ts";
-import { type ToolErrorCode, toolErrorCode } from "../../kernel/tool-results.ts";
+import { refusalResult, type ToolErrorCode, toolErrorCode } from "../../kernel/tool-results.ts";
 
 export type ToolCall = Extract<Effect, { type: "call" }>;
 
@@ -60,7 +60,10 @@ export function runTool(
     (result) => {
       if (result !== undefined) answer(result);
     },
-    (error: unknown) => answer(fault(toolErrorCode(toRefusal(error).code), toRefusal(error).message)),
+    (error: unknown) => {
+      const refusal = toRefusal(error);
+      answer(refusalResult(refusal) ?? fault(toolErrorCode(refusal.code), refusal.message));
+    },
   );
 }
 

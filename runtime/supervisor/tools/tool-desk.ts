@@ -15,6 +15,7 @@ import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { findGroupTools, findRules } from "../../groups/index.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import type { Refusal } from "../../kernel/errors.ts";
+import type { JudgedTurn } from "../../kernel/settings.ts";
 import { isSubagentKey } from "../../routing/index.ts";
 import type { Logger } from "../driver.ts";
 import { isSandboxed } from "../sandboxed.ts";
@@ -32,6 +33,8 @@ export interface ToolDeskDeps {
 export interface ToolQuestion {
   readonly agentId: string;
   readonly sessionKey: string;
+  /** Chosen for the session; absent: the agent's own. */
+  readonly model?: string;
   readonly sender?: ToolSender;
   readonly group?: GroupTools;
   /** Nobody restricts the operator, who could change the config. */
@@ -39,22 +42,23 @@ export interface ToolQuestion {
 }
 
 export interface ToolDesk {
-  /** Why a turn that handles these messages may not call the tool. */
-  whyNot(messages: readonly EnvelopeHeader[], tool: string): Refusal | undefined;
+  /** Why the turn may not call the tool. */
+  whyNot(turn: JudgedTurn, tool: string): Refusal | undefined;
   /** `ToolSpec[]` as JSON; a refusal when lists of the only tools leave none, so that nobody asks a model in vain. */
-  describe(messages: readonly EnvelopeHeader[], held: readonly string[]): string | Refusal;
+  describe(turn: JudgedTurn, held: readonly string[]): string | Refusal;
   /** Of the held tools, in their order; each step's removals. */
-  judge(messages: readonly EnvelopeHeader[], held: readonly string[]): ToolJudgement;
+  judge(turn: JudgedTurn, held: readonly string[]): ToolJudgement;
   explain(question: ToolQuestion, held: readonly string[]): ToolJudgement;
 }
 
 export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): ToolDesk {
   const explain = (asked: ToolQuestion, held: readonly string[]): ToolJudgement => {
     const agent = agents.get(asked.agentId);
+    const model = asked.model ?? agent?.model;
     const subagent = isSubagentKey(asked.sessionKey);
     const sandboxed = isSandboxed(agent, asked.sessionKey, config.session);
     const facts: ToolFacts = {
-      ...(agent?.model === undefined ? {} : { model: agent.model }),
+      ...(model === undefined ? {} : { model }),
       ...(asked.group === undefined ? {} : { group: asked.group }),
       sandboxed,
       readOnly: sandboxed && agent?.sandbox.access === "ro",
@@ -67,11 +71,12 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
     return judgeTools({ agentId: asked.agentId, global, agent: agent?.toolRules ?? {}, subagents, off }, facts, held);
   };
 
-  const judge: ToolDesk["judge"] = (messages, held) => {
+  const judge: ToolDesk["judge"] = ({ messages, model }, held) => {
     let allowed = held;
     const removals: Removal[] = [];
     for (const message of messages) {
-      const judged = explain(questionOf(message, config), allowed);
+      const about = questionOf(message, config);
+      const judged = explain(model === undefined ? about : { ...about, model }, allowed);
       allowed = judged.allowed;
       removals.push(...judged.removals);
     }
@@ -81,13 +86,13 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
   return {
     judge,
     explain,
-    whyNot(messages, tool) {
-      const removal = whyRemoved(judge(messages, [tool]), tool);
+    whyNot(turn, tool) {
+      const removal = whyRemoved(judge(turn, [tool]), tool);
       return removal === undefined ? undefined : refusalOf(`the tool ${tool}`, removal);
     },
-    describe(messages, held) {
-      const { allowed, removals } = judge(messages, held);
-      const [first] = messages;
+    describe(turn, held) {
+      const { allowed, removals } = judge(turn, held);
+      const [first] = turn.messages;
       for (const { rule, key, tools: names } of removals)
         log.debug({ session: first?.sessionKey, rule, key, tools: names }, "agents/tool-policy removed tools");
       const emptied = allowed.length === 0 ? removals.find(({ byAllow }) => byAllow) : undefined;

@@ -1,10 +1,10 @@
 /**
  * What an actor's `message` function gets: the turn's `ctx`. Everything it asks for goes through the cell's mailbox.
  */
-import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import { type ErrorCode, isCoded, toRefusal } from "../../kernel/errors.ts";
 import { up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
+import type { DeliveredHeader, SessionChoices } from "../../kernel/session-choices.ts";
 import { refusalResult } from "../../kernel/tool-results.ts";
 import type {
   CellLog,
@@ -34,7 +34,7 @@ export function makeContext(
   init: CellInit,
   slots: Slots,
   mailbox: Mailbox,
-  header: EnvelopeHeader,
+  header: DeliveredHeader,
   turn: number,
   inMemory: boolean,
   workspace: Workspace,
@@ -123,7 +123,7 @@ export function makeContext(
   };
   return {
     agent: { id: init.agentId, model: init.model, options: init.options, settings: init.settings },
-    session: { key: header.sessionKey },
+    session: { key: header.sessionKey, ...sessionOf(header) },
     state,
     workspace,
     tools,
@@ -214,9 +214,14 @@ export function makeContext(
       );
       return { status: answer.status === "ok" ? "ok" : "no_reply", text: answer.text };
     },
-    spawn: makeSpawn(tools),
+    spawn: makeSpawn(tools, log),
     ...makeSignalCalls(init, slots, mailbox, header, turn, keyOf, nextCall),
   };
+}
+
+function sessionOf({ choices }: DeliveredHeader): SessionChoices {
+  const { model, thinking } = choices ?? {};
+  return { ...(model === undefined ? {} : { model }), ...(thinking === undefined ? {} : { thinking }) };
 }
 
 /** What a model can do something about is a result to it; that a call came to nothing is not. */

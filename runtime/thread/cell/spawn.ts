@@ -1,6 +1,6 @@
 /** `ctx.spawn`: the tools `sessions_spawn` and `subagents` as one handle. */
 import { type ErrorCode, failure } from "../../kernel/errors.ts";
-import type { Context, SpawnEnd, ToolResult, Tools } from "../actor-port.ts";
+import type { CellLog, Context, SpawnEnd, ToolResult, Tools } from "../actor-port.ts";
 
 /** Of the few codes that a tool's refusal has (AC-08.2). */
 const codes: Readonly<Record<string, ErrorCode>> = {
@@ -10,7 +10,10 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   invalid: "CLOISTER_REQUEST_INVALID",
 };
 
-export function makeSpawn(tools: Pick<Tools, "sessions_spawn" | "subagents">): Context<object>["spawn"] {
+export function makeSpawn(
+  tools: Pick<Tools, "sessions_spawn" | "subagents">,
+  log: Pick<CellLog, "warn">,
+): Context<object>["spawn"] {
   return async ({ task, deadlineMs, announce = false, ...rest }) => {
     const started = await tools.sessions_spawn({
       ...rest,
@@ -19,6 +22,7 @@ export function makeSpawn(tools: Pick<Tools, "sessions_spawn" | "subagents">): C
       ...(deadlineMs === undefined ? {} : { runTimeoutSeconds: deadlineMs / 1_000 }),
     });
     if (started["status"] !== "accepted") throw refused("ctx.spawn", started);
+    if (typeof started["warning"] === "string") log.warn(`ctx.spawn: ${started["warning"]}`);
     const runId = String(started["runId"]);
     return {
       runId,

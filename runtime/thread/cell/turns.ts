@@ -7,6 +7,7 @@ import { announceSkip, exchangeNote, replySkip } from "../../kernel/exchange-wor
 import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
 import { frameMessage } from "../../kernel/peer-frame.ts";
+import type { DeliveredHeader } from "../../kernel/session-choices.ts";
 import type { ActorDefinition, CellLog, Context, IncomingMessage, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Quota } from "./quota.ts";
@@ -54,7 +55,7 @@ export function makeTurnRunner(
   };
 
   const run = async (delivery: Delivery, abort: AbortController): Promise<void> => {
-    const header = JSON.parse(delivery.header) as EnvelopeHeader;
+    const header = JSON.parse(delivery.header) as DeliveredHeader;
     const kept = delivery.state === undefined && !isInMemory(delivery) ? sessions.get(header.sessionKey) : undefined;
     const session = kept ?? (await openState(definition, delivery.state, header.sessionKey));
     keep(delivery, header.sessionKey, session);

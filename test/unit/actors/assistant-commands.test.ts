@@ -2,8 +2,6 @@ import { describe, expect, it } from "vitest";
 import type { ModuleCommand } from "../../../runtime/kernel/envelope.ts";
 import { failure } from "../../../runtime/kernel/errors.ts";
 import type { ModelRequest } from "../../../runtime/thread/model-port.ts";
-import { makeModelCommands } from "../../../runtime/supervisor/commands/model-commands.ts";
-import { type CommandCall, findCommand, runCommand } from "../../../runtime/supervisor/commands/table.ts";
 import { type AssistantSession, openAssistant, type Said } from "../../support/assistant.ts";
 
 const command = (session: AssistantSession, name: ModuleCommand, rest = ""): Promise<string | undefined> =>
@@ -46,28 +44,6 @@ describe("/compact", () => {
   });
 });
 
-describe("/model and /think", () => {
-  it("count from the next message on, in this session, until they are taken back", async () => {
-    const session = openAssistant({ settings: { thinking: "low" }, model: () => ({ text: "ok" }) });
-    const asked = async () => {
-      await session.say("x");
-      const { model, thinking } = session.requests.at(-1) ?? {};
-      return [model, thinking];
-    };
-    expect(await asked()).toEqual([undefined, "low"]);
-    expect(await command(session, "model", "other/large")).toContain(
-      "other/large in this session; configured is test/model",
-    );
-    expect(await command(session, "think", "HIGH")).toBe("Thinking: high in this session.");
-    expect(await asked()).toEqual(["other/large", "high"]);
-    expect(session.requests.at(-1)?.system).toContain("model other/large · thinking high");
-    expect(await command(session, "model")).toContain("other/large");
-    expect(await command(session, "model", "default")).toBe("Model: test/model, as configured.");
-    expect(await command(session, "think", "default")).toBe("Thinking: low, as configured.");
-    expect(await asked()).toEqual([undefined, "low"]);
-  });
-});
-
 describe("/context", () => {
   it("tells what fills the context, and asks no model", async () => {
     const session = openAssistant({
@@ -81,62 +57,5 @@ describe("/context", () => {
     expect(report).toContain("Messages: 2 (1 said to the agent, 1 of its own, 0 results)");
     expect(report).toContain("🧹 Compactions: 0");
     expect(session.requests).toHaveLength(1);
-  });
-});
-
-describe("the gateway's side of these commands", () => {
-  const commands = makeModelCommands(
-    new Map([
-      ["ada", { module: "assistant" }],
-      ["bob", { module: "echo" }],
-    ]),
-  );
-  const call = (agentId: string): CommandCall => ({
-    agentId,
-    sessionKey: `agent:${agentId}:main`,
-    channel: "webhook",
-    isGroup: false,
-    isOwner: false,
-    by: "webhook:1",
-  });
-  const give = (text: string, agentId = "ada") => {
-    const found = findCommand(commands, text);
-    return found && runCommand(found.command, call(agentId), found.rest);
-  };
-
-  it.each([
-    ["/compact", "compact", ""],
-    ["/Compact  the prices ", "compact", "the prices"],
-    ["/model anthropic/claude-opus-4-6", "model", "anthropic/claude-opus-4-6"],
-    ["/model default", "model", "default"],
-    ["/think high", "think", "high"],
-    ["/context", "context", ""],
-  ])("%s goes on to the module as a command", async (text, name, rest) => {
-    expect(await give(text)).toEqual({
-      reply: "",
-      message: rest === "" ? `/${name}` : `/${name} ${rest}`,
-      signal: { type: "command", name, rest },
-    });
-  });
-
-  it.each([`/compact ${"x".repeat(801)}`, "/model large", "/model a/b c", "/think very", "/context all"])(
-    "%s is answered with how it is written",
-    async (text) => {
-      expect(await give(text)).toEqual({ reply: expect.stringMatching(/^Nothing was done\. Usage: \//) });
-    },
-  );
-
-  it("of an agent whose module has no conversation is answered, and goes nowhere", async () => {
-    expect(await give("/compact", "bob")).toEqual({ reply: expect.stringContaining("runs the module echo") });
-  });
-
-  it.each([
-    ["/compact", "", "operator.admin"],
-    ["/model", "a/b", "operator.admin"],
-    ["/think", "low", "operator.admin"],
-    ["/model", "", undefined],
-    ["/context", "", undefined],
-  ])("%s %s needs %s of a client", (name, rest, scope) => {
-    expect(commands.find((one) => one.name === name)?.needs?.(rest)).toBe(scope);
   });
 });

@@ -78,6 +78,7 @@ const words: Readonly<Record<string, readonly string[]>> = {
   "config patch": ["{}"],
   "config proposals apply": ["p-1", "--yes"],
   "sessions label": ["agent:main:main", "a label"],
+  "sessions set": ["agent:main:main", "--model", "default"],
   "deadletters purge": ["--all"],
   "grants add": ["a", "b", "send"],
   "grants approve": ["r-1", "--once", "--yes"],
@@ -137,7 +138,11 @@ function connections(requests: readonly Request[]): readonly Connection[] {
   const found: { asked: readonly string[]; needed: string[] }[] = [];
   for (const { method, params } of requests) {
     if (method === "connect") found.push({ asked: params["scopes"] as readonly string[], needed: [] });
-    else found.at(-1)?.needed.push(findMethod(method)?.scope ?? "unknown");
+    else {
+      const { scope = "unknown", needs } = findMethod(method) ?? {};
+      const further = needs?.(params as never);
+      found.at(-1)?.needed.push(scope, ...(further === undefined ? [] : [further]));
+    }
   }
   return found;
 }

@@ -1,5 +1,6 @@
 /** `models.*`, `auth.*` and the models of agents, as the broker is told of them. */
 import { describe, expect, it } from "vitest";
+import { allowedModels } from "../../../runtime/broker/allowed-models.ts";
 import { modelSettingsOf } from "../../../runtime/supervisor/model-settings.ts";
 import { redactionMark, redactValue } from "../../../runtime/config/secrets.ts";
 import { loadText } from "./load-text.ts";
@@ -139,5 +140,35 @@ it("keys of providers are not shown with the configuration, in headers neither",
         },
       },
     },
+  });
+});
+
+describe("the model of sub-agents", () => {
+  const settle = async (defaults: object, own: object) =>
+    (
+      await loadText({
+        agents: { defaults: { subagents: defaults }, list: [{ id: "main", model: "p/m", subagents: own }] },
+      })
+    ).resolved;
+
+  it.each([
+    [{}, {}, undefined],
+    [{ model: "p/s" }, {}, { primary: "p/s", fallbacks: [] }],
+    [{ model: "p/s" }, { model: { primary: "p/o", fallbacks: ["p/f"] } }, { primary: "p/o", fallbacks: ["p/f"] }],
+    [{ model: { fallbacks: ["p/f"] } }, {}, undefined],
+  ])("of defaults %j and own %j is %j, which its agent may ask as well", async (defaults, own, model) => {
+    const resolved = await settle(defaults, own);
+    expect(resolved.agents[0]?.subagents.model).toEqual(model);
+    const asked = modelSettingsOf(resolved);
+    expect(asked.agents["main"]?.subagents).toEqual(model);
+    expect(allowedModels(asked, "main", "")).toEqual(["p/m"]);
+    if (model !== undefined)
+      expect(allowedModels(asked, "main", model.primary)).toEqual([model.primary, ...model.fallbacks]);
+    expect(() => allowedModels(asked, "main", "p/f")).toThrow("may not use the model");
+  });
+
+  it("thinks as its keys say, by the names that agents have", async () => {
+    expect((await settle({ thinking: "xhigh" }, {})).agents[0]?.subagents.thinking).toBe("high");
+    expect((await settle({ thinking: "xhigh" }, { thinking: "off" })).agents[0]?.subagents.thinking).toBe("off");
   });
 });

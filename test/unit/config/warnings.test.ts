@@ -234,8 +234,8 @@ describe("a feature that this version does not have", () => {
     ["sandbox", { agents: { list: [{ id: "a", sandbox: { mode: "all" } }] } }, "agents.list[0].sandbox.mode"],
     [
       "sub-agents of models",
-      { agents: { defaults: { subagents: { maxSpawnDepth: 2, thinking: "low" } } } },
-      "agents.defaults.subagents.thinking",
+      { agents: { defaults: { subagents: { maxSpawnDepth: 2, delegationMode: "prefer" } } } },
+      "agents.defaults.subagents.delegationMode",
     ],
     [
       "compaction in other ways",

@@ -67,6 +67,35 @@ describe("a call of a model", () => {
     expect(driver.ofType("commit").at(-1)).toMatchObject({ tokens: { input: 20, output: 4, costNanos: 6_000 } });
   });
 
+  it("goes to the model that was chosen for its session unless it names one; the record keeps what the actor named", () => {
+    let chosen = "p/first";
+    const { driver, heard, asked } = open(
+      (hear) =>
+        function* (turn) {
+          hear(yield* answerOf(turn.model("usual")));
+          hear(yield* answerOf(turn.model("named", { model: "p/m" })));
+          // Another model is chosen before the turn is handled again.
+          if (turn.attempt === 1) {
+            chosen = "p/second";
+            turn.crash();
+          }
+          hear(yield* answerOf(turn.model("later")));
+          return { reply: "done" };
+        },
+      { choicesOf: (key) => (key === main ? { model: chosen } : undefined) },
+    );
+    driver.finish();
+    expect(asked.map(({ request, named, model }) => [request, named, model])).toEqual([
+      ["usual", "", "p/first"],
+      ["named", "p/m", "p/m"],
+      ["later", "", "p/second"],
+    ]);
+    expect(heard.map(codeOf)).toEqual(
+      ["to usual", "to named", "to usual", "to named", "to later"].map((text) => JSON.stringify({ text })),
+    );
+    expect(driver.ofType("record").map(({ row }) => row.name)).toEqual(["", "p/m", ""]);
+  });
+
   it("that is another one in the repeated turn is refused", () => {
     let delivery = 0;
     const { driver, heard } = open(

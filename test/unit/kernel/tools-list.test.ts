@@ -1,5 +1,8 @@
 /** `ctx.tools.list`: which tools a turn is told of, and that a repeated turn is told the same. */
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { down } from "../../../runtime/kernel/frames.ts";
+import type { DeliveredHeader } from "../../../runtime/kernel/session-choices.ts";
 import { answerOf, gate, scripted } from "../../support/fake-cell.ts";
 import { makeDriver, openPairings } from "../../support/kernel-driver.ts";
 import { leaks } from "../../support/kernel-invariants.ts";
@@ -53,12 +56,43 @@ describe("the tools of a turn", () => {
     expect(asked).toBe(1);
   });
 
+  it("are judged by the model that was chosen for the session, and its cell hears what was chosen", () => {
+    const judged: (string | undefined)[] = [];
+    const driver = makeDriver({
+      agents: ["main"],
+      pairings: [right("one", "gateway", ["tool:look"]), ...openPairings([])],
+      describeTools: ({ model }, held) => `${judged.push(model)}${held.length}`,
+      whyNotTool: ({ model }) => void judged.push(model),
+      tools: { look: { repeat: "reads", parameters: z.object({}), run: async () => ({ status: "ok" }) } },
+      choicesOf: (key) => (key === main ? { model: "p/m", thinking: "high" } : undefined),
+      script: scripted({
+        go: function* (turn) {
+          yield* answerOf(turn.tools());
+          yield* answerOf(turn.call("look", {}));
+          return { reply: "done" };
+        },
+      }),
+    });
+    driver.tell(main, "go");
+    driver.tell("agent:main:other", "go");
+    driver.settle();
+    expect(judged.map(String).toSorted((a, b) => a.localeCompare(b))).toEqual(["p/m", "p/m", "undefined", "undefined"]);
+    const headers = driver
+      .ofType("post")
+      .filter(({ record: [op] }) => op === down.deliver)
+      .map(({ record }) => JSON.parse(record[4]) as DeliveredHeader);
+    expect(Object.fromEntries(headers.map(({ sessionKey, choices }) => [sessionKey, choices]))).toEqual({
+      [main]: { model: "p/m", thinking: "high" },
+      "agent:main:other": undefined,
+    });
+  });
+
   it("are what all messages leave that the turn handles, also those that it takes while it runs", () => {
     const heard: string[] = [];
     const driver = makeDriver({
       agents: ["main"],
       pairings: [right("one", "gateway", ["tool:look"]), ...openPairings(["main"])],
-      describeTools: (messages) => JSON.stringify(messages.map(({ id }) => id)),
+      describeTools: ({ messages }) => JSON.stringify(messages.map(({ id }) => id)),
       script: scripted({
         go: function* (turn) {
           for (const round of [1, 2]) {

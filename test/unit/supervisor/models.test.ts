@@ -60,7 +60,15 @@ function open(...answers: readonly (Answer | undefined)[]) {
 
 function callOf(turn: number): ModelCall {
   const header = { agentId: "main" } as EnvelopeHeader;
-  const fixed = { type: "model", agentId: "main", incarnation: 1, key: 0, model: "", wantsText: true } as const;
+  const fixed = {
+    type: "model",
+    agentId: "main",
+    incarnation: 1,
+    key: 0,
+    model: "",
+    named: "",
+    wantsText: true,
+  } as const;
   return { ...fixed, ref: turn + 1, turn, header, request: "{}" };
 }
 

@@ -49,11 +49,11 @@ describe("the tools of a turn", () => {
 
   it("are bounded by whoever spoke in it, not only by who began it", () => {
     const { desk } = makeDesk(bySender);
-    expect(namesOf(desk.describe([operator], held))).toEqual(held);
-    expect(namesOf(desk.describe([sender("7")], held))).toEqual(["session_status", "sessions_list"]);
-    expect(namesOf(desk.describe([operator, sender("9")], held))).toEqual(["session_status"]);
-    expect(desk.whyNot([operator], "sessions_send")).toBeUndefined();
-    expect(desk.whyNot([operator, sender("7")], "sessions_send")).toEqual({
+    expect(namesOf(desk.describe({ messages: [operator] }, held))).toEqual(held);
+    expect(namesOf(desk.describe({ messages: [sender("7")] }, held))).toEqual(["session_status", "sessions_list"]);
+    expect(namesOf(desk.describe({ messages: [operator, sender("9")] }, held))).toEqual(["session_status"]);
+    expect(desk.whyNot({ messages: [operator] }, "sessions_send")).toBeUndefined();
+    expect(desk.whyNot({ messages: [operator, sender("7")] }, "sessions_send")).toEqual({
       code: "CLOISTER_CAPABILITY_DENIED",
       message:
         'the tool policy removed the tool sessions_send: tools by sender: deny (tools.toolsBySender["id:7"].deny)',
@@ -70,9 +70,9 @@ describe("the tools of a turn", () => {
       { type: "caller", name: "ci" },
       { type: "hook", name: "h" },
     ] as const)
-      expect(namesOf(desk.describe([from(principal)], held))).toEqual(["session_status"]);
+      expect(namesOf(desk.describe({ messages: [from(principal)] }, held))).toEqual(["session_status"]);
     const run = from(peer, "agent:main:subagent:r-1");
-    expect(desk.judge([run], ["sessions_list", "sessions_send"]).allowed).toEqual(["sessions_list"]);
+    expect(desk.judge({ messages: [run] }, ["sessions_list", "sessions_send"]).allowed).toEqual(["sessions_list"]);
   });
 
   it("are bounded by whoever speaks in a thread that a sub-agent has", () => {
@@ -81,9 +81,11 @@ describe("the tools of a turn", () => {
     const asked = ["read", "sessions_history", "subagents"];
     const begun = from({ type: "agent", agentId: "main", sessionKey: "agent:main:main" }, run);
     const said = (senderId: string): EnvelopeHeader => ({ ...sender(senderId), sessionKey: run });
-    expect(desk.judge([begun], ["read", "subagents"]).allowed).toEqual(["read", "subagents"]);
-    expect(desk.judge([begun, said("9")], asked).allowed).toEqual(["read", "subagents"]);
-    expect(desk.whyNot([said("9")], "sessions_history")?.message).toContain('tools.toolsBySender["*"].deny');
+    expect(desk.judge({ messages: [begun] }, ["read", "subagents"]).allowed).toEqual(["read", "subagents"]);
+    expect(desk.judge({ messages: [begun, said("9")] }, asked).allowed).toEqual(["read", "subagents"]);
+    expect(desk.whyNot({ messages: [said("9")] }, "sessions_history")?.message).toContain(
+      'tools.toolsBySender["*"].deny',
+    );
   });
 
   it("are bounded by the rules of its group, by the rules for every group otherwise", () => {
@@ -99,28 +101,33 @@ describe("the tools of a turn", () => {
         },
       },
     );
-    expect(namesOf(desk.describe([sender("7", "group:-100")], held))).toEqual(["session_status", "sessions_send"]);
-    expect(namesOf(desk.describe([sender("7", "group:-5")], held))).toEqual(["session_status"]);
-    expect(namesOf(desk.describe([sender("7")], held))).toEqual(held);
+    expect(namesOf(desk.describe({ messages: [sender("7", "group:-100")] }, held))).toEqual([
+      "session_status",
+      "sessions_send",
+    ]);
+    expect(namesOf(desk.describe({ messages: [sender("7", "group:-5")] }, held))).toEqual(["session_status"]);
+    expect(namesOf(desk.describe({ messages: [sender("7")] }, held))).toEqual(held);
   });
 
   it("of a sandboxed session are those of the sandbox's list; `non-main` leaves the main session out", () => {
     const { desk } = makeDesk({ sandboxTools: { allow: ["session_status"] } }, { sandboxMode: "non-main" });
-    expect(namesOf(desk.describe([operator], held))).toEqual(held);
-    expect(namesOf(desk.describe([from(operator.from, "agent:main:other")], held))).toEqual(["session_status"]);
+    expect(namesOf(desk.describe({ messages: [operator] }, held))).toEqual(held);
+    expect(namesOf(desk.describe({ messages: [from(operator.from, "agent:main:other")] }, held))).toEqual([
+      "session_status",
+    ]);
   });
 
   it("are refused when a list of the only tools leaves none, and empty when all of them are denied", () => {
-    expect(makeDesk({ allow: ["exec"] }).desk.describe([operator], held)).toMatchObject({
+    expect(makeDesk({ allow: ["exec"] }).desk.describe({ messages: [operator] }, held)).toMatchObject({
       code: "CLOISTER_CAPABILITY_DENIED",
       message: "the tool policy removed every tool: tools: allow (tools.allow)",
     });
-    expect(makeDesk({ deny: ["*"] }).desk.describe([operator], held)).toBe("[]");
+    expect(makeDesk({ deny: ["*"] }).desk.describe({ messages: [operator] }, held)).toBe("[]");
   });
 
   it("that are removed are logged with the rule and the key", () => {
     const { desk, logged } = makeDesk({ deny: ["sessions_list"] });
-    desk.describe([operator], held);
+    desk.describe({ messages: [operator] }, held);
     expect(logged).toEqual([
       { session: "agent:main:main", rule: "tools: deny", key: "tools.deny", tools: ["sessions_list"] },
     ]);
@@ -129,7 +136,8 @@ describe("the tools of a turn", () => {
 
 describe("what a model is told of a tool", () => {
   const told = (name: string) =>
-    (JSON.parse(makeDesk({}).desk.describe([operator], [name]) as string) as { parameters: object }[])[0]?.parameters;
+    (JSON.parse(makeDesk({}).desk.describe({ messages: [operator] }, [name]) as string) as { parameters: object }[])[0]
+      ?.parameters;
 
   it("is an object of the parameters that it may give, the message of a call among them", () => {
     expect(told("session_status")).toEqual({

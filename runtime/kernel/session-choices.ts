@@ -1,0 +1,32 @@
+/**
+ * What was chosen for one session alone, over what the configuration says of its agent. It counts from the session's next turn on and ends
+ * with the session. Source: behaviour §1.5, §3.5, §3.7.
+ */
+
+import type { EnvelopeHeader } from "./envelope.ts";
+
+/** How much a model thinks before it answers. */
+export const thinkingLevels = ["off", "low", "medium", "high"] as const;
+export type ThinkingLevel = (typeof thinkingLevels)[number];
+
+export interface SessionChoices {
+  /** `provider/model`: asked where a turn names none. It is asked alone, unless the configuration gives it fallbacks. */
+  readonly model?: string;
+  readonly thinking?: ThinkingLevel;
+}
+
+/** `null` takes a choice back; what is not named stays. */
+export type ChoiceChange = {
+  readonly [Name in keyof SessionChoices]?: Exclude<SessionChoices[Name], undefined> | null;
+};
+
+/** Undefined: nothing is chosen any more. */
+export function changeChoices(chosen: SessionChoices | undefined, change: ChoiceChange): SessionChoices | undefined {
+  const left = Object.entries({ ...chosen, ...change }).filter(([, value]) => value !== null && value !== undefined);
+  return left.length === 0 ? undefined : (Object.fromEntries(left) as SessionChoices);
+}
+
+/** The header of an envelope as its cell gets it. */
+export interface DeliveredHeader extends EnvelopeHeader {
+  readonly choices?: SessionChoices;
+}

@@ -1,0 +1,70 @@
+/**
+ * Which model a session uses and how much it thinks, when somebody chose that for it alone: checked here whoever asks, kept by the store,
+ * and in force from the session's next turn on. Source: behaviour §3.5, §3.7.
+ */
+import { allowedModels } from "../broker/allowed-models.ts";
+import type { ModelSettings } from "../broker/port.ts";
+import { findThinking } from "../config/agent-settings.ts";
+import type { ResolvedAgent } from "../config/resolved.ts";
+import { failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import type { ChoiceChange, SessionChoices, ThinkingLevel } from "../kernel/session-choices.ts";
+
+/** `null` and "default" take a choice back. */
+export interface AskedChoices {
+  readonly model?: string | null | undefined;
+  readonly thinking?: string | null | undefined;
+}
+
+/** @throws CLOISTER_CAPABILITY_DENIED and CLOISTER_REQUEST_INVALID, with what may be chosen. */
+export function readChoices(
+  settings: Pick<ModelSettings, "agents" | "catalogue">,
+  agentId: string,
+  { model, thinking }: AskedChoices,
+): ChoiceChange {
+  return {
+    ...(model === undefined ? {} : { model: isDefault(model) ? null : readModel(settings, agentId, model) }),
+    ...(thinking === undefined ? {} : { thinking: isDefault(thinking) ? null : readThinking(thinking) }),
+  };
+}
+
+const isDefault = (asked: string | null): asked is null => asked === null || asked.trim().toLowerCase() === "default";
+
+function readModel(settings: Parameters<typeof allowedModels>[0], agentId: string, asked: string): string {
+  const model = asked.trim();
+  if (model === "" || model.length > limits.modelNameCharsMax)
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `the name of a model has 1 to ${limits.modelNameCharsMax} characters, found ${model.length}`,
+      'write it as "provider/model", or "default" for the one of the configuration',
+    );
+  if (settings.agents[agentId]?.primary === undefined)
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `a model for one session takes the place of the agent's, and ${agentId} has none`,
+      `set agents.defaults.model, or model of agents.list[id=${agentId}], to "provider/model"`,
+    );
+  allowedModels(settings, agentId, model);
+  return model;
+}
+
+function readThinking(asked: string): ThinkingLevel {
+  const level = findThinking(asked);
+  if (level !== undefined) return level;
+  throw failure(
+    "CLOISTER_REQUEST_INVALID",
+    `thinking: found ${JSON.stringify(asked.slice(0, 40))}, wanted off, low, medium, high or default`,
+  );
+}
+
+/** How a session is served: as it was chosen for it, else as the configuration says of its agent. */
+export function effectiveChoices(
+  agent: Pick<ResolvedAgent, "model" | "settings"> | undefined,
+  choices: SessionChoices | undefined,
+): { readonly model?: string; readonly thinking: ThinkingLevel } {
+  const model = choices?.model ?? agent?.model;
+  return {
+    ...(model === undefined ? {} : { model }),
+    thinking: choices?.thinking ?? agent?.settings.thinking ?? "off",
+  };
+}

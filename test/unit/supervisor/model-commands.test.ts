@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { makeModelCommands } from "../../../runtime/supervisor/commands/model-commands.ts";
+import { type CommandCall, findCommand, runCommand } from "../../../runtime/supervisor/commands/table.ts";
+import { makeSessionCare } from "../../../runtime/supervisor/session-care.ts";
+import { openMemoryStore } from "../../../runtime/store/memory.ts";
+import { agentSettings } from "../../support/agent-settings.ts";
+
+async function open() {
+  const store = await openMemoryStore({ stateDir: "/state", agents: [{ agentId: "ada", sessionsDir: "/ada" }] });
+  const care = makeSessionCare({
+    store,
+    cancelChildren: async () => 0,
+    forgetState: () => true,
+    onSessionChanged: () => undefined,
+    mainOf: (agentId) => `agent:${agentId}:main`,
+    models: () => ({
+      agents: {
+        ada: {
+          primary: "p/usual",
+          fallbacks: ["p/spare"],
+          agentDir: "/ada",
+          subagents: { primary: "p/small", fallbacks: [] },
+        },
+      },
+      catalogue: ["p/large"],
+    }),
+    nowMs: () => 5,
+  });
+  const agents = new Map([
+    ["ada", { module: "assistant", model: "p/usual", settings: agentSettings("ada", { thinking: "low" }) }],
+    ["bob", { module: "echo", model: undefined, settings: agentSettings("bob") }],
+  ]);
+  const commands = makeModelCommands({ agents, store, care });
+  const call = (agentId: string): CommandCall => ({
+    agentId,
+    sessionKey: `agent:${agentId}:main`,
+    channel: "webhook",
+    isGroup: false,
+    isOwner: false,
+    by: "webhook:1",
+  });
+  const give = async (text: string, agentId = "ada") => {
+    const found = findCommand(commands, text);
+    return found && (await runCommand(found.command, call(agentId), found.rest));
+  };
+  return { commands, give, replyTo: async (text: string) => (await give(text))?.reply };
+}
+
+describe("/model and /think", () => {
+  it("choose for the session, tell what holds, and take it back", async () => {
+    const { replyTo } = await open();
+    expect(await replyTo("/model")).toBe("Model: p/usual, as configured.");
+    for (const model of ["p/large", "p/spare", "p/small", "p/usual"])
+      expect(await replyTo(`/model ${model}`)).toContain(`Model: ${model} in this session; configured is p/usual.`);
+    expect(await replyTo("/think")).toBe("Thinking: low, as configured.");
+    expect(await replyTo("/think HIGH")).toBe("Thinking: high in this session.");
+    expect(await replyTo("/model")).toContain("p/usual in this session");
+    expect(await replyTo("/think default")).toBe("Thinking: low, as configured.");
+    expect(await replyTo("/model Default")).toBe("Model: p/usual, as configured.");
+  });
+
+  it("that the agent may not ask is refused with those that it may and the key, and nothing changes", async () => {
+    const { replyTo } = await open();
+    await replyTo("/model p/large");
+    const refused = await replyTo("/model other/x");
+    expect(refused).toContain('Nothing was changed: the agent ada may not use the model "other/x"');
+    expect(refused).toContain("p/usual, p/spare, p/small, p/large");
+    expect(refused).toContain('agents.defaults.models: { "other/x": {} }');
+    expect(await replyTo("/model")).toContain("p/large in this session");
+  });
+});
+
+describe("commands of a conversation with a model", () => {
+  it.each([
+    ["/compact", "compact", ""],
+    ["/Compact  the prices ", "compact", "the prices"],
+    ["/context", "context", ""],
+  ])("%s goes on to the module as a command", async (text, name, rest) => {
+    expect(await (await open()).give(text)).toEqual({
+      reply: "",
+      message: rest === "" ? `/${name}` : `/${name} ${rest}`,
+      signal: { type: "command", name, rest },
+    });
+  });
+
+  it.each([`/compact ${"x".repeat(801)}`, "/model large", "/model a/b c", "/think very", "/context all"])(
+    "%s is answered with how it is written",
+    async (text) => {
+      expect(await (await open()).give(text)).toEqual({
+        reply: expect.stringMatching(/^Nothing was done\. Usage: \//),
+      });
+    },
+  );
+
+  it("of an agent whose module has no conversation are answered, and go nowhere", async () => {
+    const { give } = await open();
+    for (const text of ["/compact", "/model p/large"])
+      expect(await give(text, "bob")).toEqual({ reply: expect.stringContaining("runs the module echo") });
+  });
+
+  it.each([
+    ["/compact", "", "operator.admin"],
+    ["/model", "a/b", "operator.admin"],
+    ["/think", "low", "operator.admin"],
+    ["/model", "", undefined],
+    ["/context", "", undefined],
+  ])("%s %s needs %s of a client", async (name, rest, scope) => {
+    const { commands } = await open();
+    expect(commands.find((one) => one.name === name)?.needs?.(rest)).toBe(scope);
+  });
+});
