@@ -53,8 +53,13 @@ export function makeConfig(
 }
 
 /** A message by webhook to the agent of the account, in the session of the room; waits for its answer. */
-export async function sayByWebhook(port: number, agent: Agent, account: string, room: string): Promise<void> {
-  const text = "x".repeat(200);
+export async function sayByWebhook(
+  port: number,
+  agent: Agent,
+  account: string,
+  room: string,
+  text: string = "x".repeat(200),
+): Promise<void> {
   expectReply(await postByWebhook(port, agent, account, room, text), text);
 }
 

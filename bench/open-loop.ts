@@ -19,10 +19,10 @@ export interface OpenLoopFigures {
   readonly lateP99Ms: number;
 }
 
-/** `call` gets the number of its request, from 0. Rejects with the first failure, when all requests have ended. */
+/** `call` gets the number of its request, from 0, and when it was due. Rejects with the first failure, when all requests have ended. */
 export async function loadOpen(
   { perSecond, forMs }: OpenLoop,
-  call: (request: number) => Promise<unknown>,
+  call: (request: number, dueMs: number) => Promise<unknown>,
 ): Promise<OpenLoopFigures> {
   const total = Math.max(1, Math.round((perSecond * forMs) / 1_000));
   const samplesMs: number[] = [];
@@ -39,7 +39,7 @@ export async function loadOpen(
     }
     lateMs.push(nowMs - dueMs);
     calls.push(
-      call(sent).then(
+      call(sent, dueMs).then(
         () => void samplesMs.push(performance.now() - dueMs),
         (error: unknown) => void failures.push(error),
       ),

@@ -39,9 +39,12 @@ export async function buildProgram(): Promise<void> {
   await promisify(execFile)(process.execPath, [path.join(packageRoot, "scripts", "build.ts"), "--if-changed"]);
 }
 
-/** Without a config the directory is empty, as at the very first start. Rejects when the program is not ready in time. */
-export function startProgram(config?: object): Promise<Program> {
-  return start(["--no-launcher"], config);
+/**
+ * Without a config the directory is empty, as at the very first start. Rejects when the program is not ready in time. `profiles`: the folder in
+ * which each thread leaves a CPU profile when the program has ended.
+ */
+export function startProgram(config?: object, profiles?: string): Promise<Program> {
+  return start(["--no-launcher"], config, profiles);
 }
 
 /** As `cloister gateway` starts it. */
@@ -62,7 +65,11 @@ export async function startLaunched(config?: object): Promise<LaunchedProgram> {
   return { ...program, crash };
 }
 
-async function start(flags: readonly string[], config?: object): Promise<Program & { readonly stateDir: string }> {
+async function start(
+  flags: readonly string[],
+  config?: object,
+  profiles?: string,
+): Promise<Program & { readonly stateDir: string }> {
   const stateDir = await mkdtemp(path.join(tmpdir(), "cloister-bench-"));
   if (config !== undefined) await writeFile(path.join(stateDir, "cloister.json"), JSON.stringify(config));
   const outputFile = path.join(stateDir, "output.log");
@@ -70,7 +77,16 @@ async function start(flags: readonly string[], config?: object): Promise<Program
   const startedMs = performance.now();
   const child = spawn(
     process.execPath,
-    [path.join(packageRoot, "dist", "main.js"), "gateway", ...flags, "--port", "0", "--state-dir", stateDir],
+    [
+      ...(profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${path.resolve(profiles)}`]),
+      path.join(packageRoot, "dist", "main.js"),
+      "gateway",
+      ...flags,
+      "--port",
+      "0",
+      "--state-dir",
+      stateDir,
+    ],
     {
       cwd: stateDir,
       // What its launcher would give it.

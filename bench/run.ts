@@ -1,7 +1,8 @@
 /**
  * Runs scenarios, prints a table for each and writes everything as JSON:
  *
- *   npm run bench -- [scenario…] [--seconds S] [--rounds N] [--json file]
+ *   npm run bench -- [scenario…] [--seconds S] [--rounds N] [--json file] [--html file]
+ *   npm run bench -- load [--agents N] [--rate R | --in-flight N] [--duration S] [--payload B] [--profile folder] [--html file]
  *
  * Progress goes to stderr and tables to stdout. A missed target is reported and is no failure: on a shared machine absolute
  * figures come and go, so a person reads them beside the noise of the run.
@@ -9,6 +10,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArguments } from "./arguments.ts";
+import { formatHtml } from "./html.ts";
 import { describeMachine } from "./machine.ts";
 import { measureNoise } from "./noise.ts";
 import { buildProgram, packageRoot } from "./program.ts";
@@ -18,6 +20,7 @@ import type { Spread } from "./spread.ts";
 import { formatNumber, formatSpread, formatTable, formatTargets } from "./table.ts";
 
 interface Finished extends ScenarioReport {
+  readonly question: string;
   readonly seconds: number;
   /** Milliseconds of the same fixed loop, before and after. */
   readonly noise: { readonly before: Spread; readonly after: Spread };
@@ -38,11 +41,12 @@ async function runAll(args: readonly string[]): Promise<void> {
     const report = await run({
       seconds: chosen.seconds,
       rounds: chosen.rounds,
+      load: chosen.load,
       progress: (text) => say(`${name}: ${text}`),
     });
     const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
     const noise = { before, after: await measureNoise() };
-    finished.push({ ...report, seconds, noise });
+    finished.push({ ...report, question, seconds, noise });
     console.log(`\n${report.name}: ${question}\n(${formatNumber(seconds)} s; noise ${formatNoise(noise)})\n`);
     console.log(formatTable(report.rows));
   }
@@ -54,8 +58,12 @@ async function runAll(args: readonly string[]): Promise<void> {
     chosen.json ?? path.join(packageRoot, "bench", "results", `${date.replaceAll(/[:.]/g, "-")}.json`),
   );
   await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(file, `${JSON.stringify({ date, machine, scenarios: finished }, undefined, 2)}\n`);
+  const found = { date, machine: { ...machine }, scenarios: finished };
+  await writeFile(file, `${JSON.stringify(found, undefined, 2)}\n`);
   say(`written to ${file}`);
+  if (chosen.html === undefined) return;
+  await writeFile(chosen.html, formatHtml(found));
+  say(`written to ${path.resolve(chosen.html)}`);
 }
 
 /** p10–p90 of the fixed loop around its median, before and after. */

@@ -32,6 +32,10 @@ export const scenarios = {
     question: "What does a message from outside cost, from the socket to the committed answer?",
     load: () => import("./scenarios/turns.ts"),
   },
+  load: {
+    question: "What do messages to many agents cost at the load that you choose?",
+    load: () => import("./scenarios/load.ts"),
+  },
   connections: {
     question:
       "What do ten thousand silent clients take, and what do a thousand that ask notice of those that never read?",

@@ -4,7 +4,7 @@ import { loadOpen } from "../../../bench/open-loop.ts";
 
 test("sends at its times although nothing answers, and counts from when a request was due", async () => {
   const open: (() => void)[] = [];
-  const sent = vi.fn(() => new Promise<void>((resolve) => open.push(resolve)));
+  const sent = vi.fn((_request: number, _dueMs: number) => new Promise<void>((resolve) => open.push(resolve)));
   const loading = loadOpen({ perSecond: 1_000, forMs: 20 }, sent);
   // A client that waits for its answers would stand still at the first request.
   await expect.poll(() => open.length).toBe(20);
@@ -13,7 +13,10 @@ test("sends at its times although nothing answers, and counts from when a reques
   for (const answer of open) answer();
   const { calls, p50Ms, maxMs } = await loading;
   expect(calls).toBe(20);
-  expect(sent.mock.calls).toEqual(Array.from({ length: 20 }, (_, at) => [at]));
+  const [, firstMs = 0] = sent.mock.calls[0] ?? [];
+  expect(sent.mock.calls.map(([request, dueMs]) => [request, Math.round(dueMs - firstMs)])).toEqual(
+    Array.from({ length: 20 }, (_, at) => [at, at]),
+  );
   expect(p50Ms).toBeGreaterThan(heldMs);
   expect(maxMs).toBeGreaterThan(p50Ms);
 });
