@@ -149,6 +149,7 @@ const gateway = {
   },
   trustedProxies: live("gateway.trustedProxies"),
   http: live("gateway.http"),
+  metrics: live("gateway.metrics"),
   autoApproveLocal: live("gateway.nodes"),
   nodeCommands: live("gateway.nodes"),
   reload: live("gateway.reload"),

@@ -284,6 +284,11 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
   const { controlUi } = draft.config.gateway;
   const host = findHost(draft);
   const auth = findGatewayAuth(draft);
+  const figures = readCredential(
+    ["gateway", "metrics", "scrapeToken"],
+    draft.config.gateway.metrics.scrapeToken,
+    draft,
+  );
   if (!host.ok || auth.mode === "ambiguous") {
     throw failure("CLOISTER_INTERNAL", "A configuration that was not checked reached its resolution.");
   }
@@ -296,6 +301,7 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
       chatCompletions: draft.config.gateway.http.endpoints.chatCompletions.enabled,
       responses: draft.config.gateway.http.endpoints.responses.enabled,
     },
+    metrics: figures.status === "set" ? { token: figures.value } : {},
     autoApproveLocal: draft.config.gateway.nodes.pairing.autoApproveLocal,
     nodeCommands: {
       allow: draft.config.gateway.nodes.allowCommands,

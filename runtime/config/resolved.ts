@@ -198,6 +198,8 @@ export interface ResolvedConfig {
     readonly auth: AuthSettings;
     readonly trustedProxies: readonly string[];
     /** Endpoints for other programs. */
+    /** What opens the gateway's figures and nothing else. */
+    readonly metrics: { readonly token?: string };
     readonly http: { readonly chatCompletions: boolean; readonly responses: boolean };
     /** Programs of this machine that hold what opens the gateway are approved as devices without a person. */
     readonly autoApproveLocal: boolean;

@@ -19,6 +19,7 @@ import { answerRequest, drainingRefusal } from "./http.ts";
 import { listenOn } from "./listen.ts";
 import { openLocalDoor } from "./local-door.ts";
 import type { Log } from "./log.ts";
+import { makeMetricsRoutes } from "./metrics-route.ts";
 import { makeOriginRules, type OriginRules } from "./origin.ts";
 import { loadPage, type Page } from "./page.ts";
 import type { ChangeableSettings, EdgeForKernel, EdgeSettings, KernelForEdge } from "./port.ts";
@@ -55,6 +56,7 @@ interface Changing {
   readonly proxies: Proxies;
   readonly hooks: RouteFinder;
   readonly programRoutes: RouteFinder;
+  readonly metricsRoutes: RouteFinder;
   readonly webhookRoutes: RouteFinder;
   readonly webhook: WebhookClient;
 }
@@ -154,6 +156,7 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
     proxies: makeProxies(from.trustedProxies),
     hooks: makeHookRoutes(from.hooks, { kernel, bounds, attempts: webhookAttempts }),
     programRoutes: makeProgramRoutes(from.programs, { kernel, door: programs, bounds, listeners, log }, now),
+    metricsRoutes: makeMetricsRoutes(from.metrics, { kernel, programs, attempts: webhookAttempts }),
     webhookRoutes: makeWebhookRoutes(from.webhook, { kernel, bounds, attempts: webhookAttempts, now }),
     webhook: makeClient(from.webhook?.accounts ?? {}),
   });
@@ -169,6 +172,7 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
     makeHealthRoutes({ kernel, version: settings.version, uptimeMs }),
     (path) => changing.hooks(path),
     (path) => changing.programRoutes(path),
+    (path) => changing.metricsRoutes(path),
     (path) => changing.webhookRoutes(path),
     page.find,
   ];

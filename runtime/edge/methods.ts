@@ -63,6 +63,8 @@ export const methods = {
     }),
   },
   ...configMethods,
+  /** The gateway's figures, as Prometheus reads them; also at `GET /metrics`. */
+  "metrics.get": { scope: "operator.read", params: z.object({}) },
   "lanes.list": { scope: "operator.read", params: z.object({}) },
   "agents.list": { scope: "operator.read", params: z.object({}) },
   "agents.unpark": { scope: "operator.admin", params: z.object({ agentId: id }) },

@@ -438,6 +438,8 @@ export interface EdgeSettings {
   };
   /** Which of the endpoints for other programs are there. */
   readonly programs: { readonly chatCompletions: boolean; readonly responses: boolean };
+  /** What opens the gateway's figures, and nothing else. */
+  readonly metrics: { readonly token?: string };
   readonly callers: readonly CallerKey[];
   readonly webhook: WebhookSettings | null;
   readonly snapshot: {
@@ -451,7 +453,7 @@ export interface EdgeSettings {
 /** What may change while the edge listens. With another secret, clients that were admitted for the old one have to connect again. */
 export type ChangeableSettings = Pick<
   EdgeSettings,
-  "auth" | "trustedProxies" | "allowedOrigins" | "hooks" | "programs" | "webhook" | "snapshot"
+  "auth" | "trustedProxies" | "allowedOrigins" | "hooks" | "programs" | "metrics" | "webhook" | "snapshot"
 >;
 
 /** What a hook makes of payloads of another program. */

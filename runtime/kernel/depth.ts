@@ -87,3 +87,10 @@ export function release(agent: AgentEntry | undefined, sessionKey: string): void
 export function sessionDepth(agent: AgentEntry, sessionKey: string): number {
   return agent.sessionDepth.get(sessionKey) ?? 0;
 }
+
+/** When what waits longest in memory came. A backlog on the disk is newer than what it waits behind. */
+export function oldestMs(agent: AgentEntry): number | undefined {
+  if (!agent.isMade) return undefined;
+  const heads = [...agent.lanes.values()].flatMap(({ queue }) => queue.slice(0, 1));
+  return heads.length === 0 ? undefined : Math.min(...heads.map(({ atMs }) => atMs));
+}

@@ -2,6 +2,7 @@
  * The kernel's door: one object, methods that take an event and the time. See `state.ts` for what it remembers and emits.
  * Pure: same calls with the same times, random numbers and ids, same effects (promise P10).
  */
+import { oldestMs } from "./depth.ts";
 import { type Admission, type Appended, admit, appended, restore } from "./admit.ts";
 import { makeEntry } from "./agent-entry.ts";
 import { makeAsks } from "./asks.ts";
@@ -424,6 +425,10 @@ export function makeKernel(
     view(agentId: string): AgentView | undefined {
       const agent = k.agents.get(agentId);
       return agent === undefined ? undefined : viewOf(agent);
+    },
+    oldestMs(agentId: string): number | undefined {
+      const agent = k.agents.get(agentId);
+      return agent === undefined ? undefined : oldestMs(agent);
     },
     views: (): readonly AgentView[] => [...k.agents.values()].filter(({ run }) => run === undefined).map(viewOf),
     /** What the cell of this agent has in hand: delivered, and not told to be done. For the report of its end. */

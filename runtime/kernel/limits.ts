@@ -491,6 +491,10 @@ export const limits = {
   nodeEventCharsMax: 64 * 1_024,
   nodeEventsMax: 60,
   nodeEventWindowMs: 10_000,
+  /** Agents, turns and kinds of refusals of which the figures for Prometheus tell: some hundred kilobytes of text at the most. */
+  metricsAgentsMax: 250,
+  metricsTurnsMax: 10_000,
+  metricsDenialsMax: 500,
   /** Senders whom an account does not know: those that wait at a time, and how long. Source: behaviour §4.9. */
   senderRequestsPerAccountMax: 3,
   senderRequestAgeMs: 60 * 60_000,

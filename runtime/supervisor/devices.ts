@@ -33,6 +33,7 @@ import {
 } from "../../auth/devices.ts";
 import type { Client, DeviceAnswer, DeviceAttempt, EdgeForKernel, GatewayEvent } from "../edge/port.ts";
 import { toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
 import type { DeviceChange, KeptDevices, Store } from "../store/port.ts";
 import { makeAuditNote } from "./audit-trail.ts";
 import type { Invitations } from "./invitations.ts";
@@ -61,6 +62,8 @@ export interface DeviceDesk {
   gone(connId: string): Promise<unknown>;
   /** All of them, or those of one role. */
   list(role?: string): Promise<object>;
+  /** Requests that wait for a decision. */
+  waiting(): number;
   /** Those that may connect in this role; nothing that waits counts as shown with that. */
   approved(role: string): Promise<readonly DeviceRow[]>;
   /** Whether this is the token by which the device connects in this role. */
@@ -256,6 +259,7 @@ export function makeDevices(deps: DevicesDeps): DeviceDesk {
             .map((row) => pairedView(row, world.isOnline(row.deviceId))),
         };
       }),
+    waiting: () => devices.pending.filter(({ atMs }) => nowMs() - atMs < limits.deviceRequestAgeMs).length,
     approved: (role) => inTurn(async () => devices.paired.filter((row) => liveToken(row, role) !== undefined)),
     isToken: (deviceId, role, token) => inTurn(async () => isTokenOf(findDevice(devices, deviceId), role, token)),
     approve: async (client, id, revision) => {

@@ -93,6 +93,7 @@ export interface Driver {
   drain(timeoutMs: number): Promise<boolean>;
   inspectCell(agentId: string): ReturnType<CellHost["inspect"]>;
   readonly liveCells: number;
+  readonly cellFigures: CellHost["figures"];
 }
 
 export function makeDriver(deps: DriverDeps): Driver {
@@ -329,6 +330,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       return clean;
     },
     inspectCell: (agentId) => host.inspect(agentId),
+    cellFigures: () => host.figures(),
     get liveCells() {
       return host.size;
     },

@@ -21,6 +21,7 @@ export function changeableSettings({
       ...(hooks.token === undefined ? {} : { token: hooks.token }),
     },
     programs: gateway.http,
+    metrics: gateway.metrics,
     webhook,
     snapshot: {
       defaultAgentId,

@@ -40,6 +40,7 @@ import { watchLoop } from "./loop-facts.ts";
 import { makeDerived, makeLiveConfig, makeView } from "./live-config.ts";
 import { makeLivePolicy } from "./live-policy.ts";
 import { modelSettingsOf } from "./model-settings.ts";
+import { makeMetrics } from "./metrics.ts";
 import { makeModels } from "./models.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
 import { makePost } from "./post.ts";
@@ -90,10 +91,12 @@ export function makeGateway(parts: GatewayParts): Gateway {
     (sessionKey) => agentOfKey(sessionKey) ?? sessionKey,
     nowMs,
     (header, outcome) => {
+      metrics.ended(header);
       cron.ended(header, outcome);
       const answer = answerInSession(header, outcome);
       if (answer !== undefined) void ingress.answered(answer);
     },
+    (header) => metrics.began(header),
   );
   const census = makeCensus(store);
   const onSessionChanged = (sessionKey: string, agentId: string, reason: string): void => {
@@ -172,7 +175,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     onDeadLetter: () => void deadLetters.changed(),
     deliver,
     callTool: (call) => runTool(tools, driver.kernel, call, audit.trail),
-    noteAudit: audit.trail,
+    noteAudit: (effect) => (metrics.noted(effect), audit.trail(effect)),
     isRepeatable: (tool) => isRepeatable(tools, tool),
     toolDesk,
     askRight: (effect) => void answerAsked(effect, requests, driver.kernel),
@@ -389,7 +392,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
     subagents,
     loop: () => loop.read(),
   });
+  const { version } = parts;
+  const metrics = makeMetrics({ version, nowMs, board, isAgent, driver: () => driver, loop, deadLetters, devices });
   const rpc = makeOperatorMethods({
+    metrics,
     cron,
     toolMethods: makeToolMethods({ config, agents, desk: toolDesk, kernel: () => driver.kernel }),
     configMethods: makeConfigMethods({

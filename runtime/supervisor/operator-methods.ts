@@ -35,6 +35,7 @@ import { makeTargets } from "./method-targets.ts";
 import { makeSessionMethods } from "./session-methods.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Ingress } from "./ingress.ts";
+import type { Metrics } from "./metrics.ts";
 import { makeRightMatrix } from "./right-matrix.ts";
 import type { Retention } from "./retention.ts";
 import type { SessionCare } from "./session-care.ts";
@@ -82,6 +83,7 @@ export interface OperatorDeps {
   readonly order: (agentId: string, order: AgentOrder) => boolean;
   readonly unpark: (agentId: string) => boolean;
   readonly backups: Backups;
+  readonly metrics: Pick<Metrics, "text">;
   readonly lifecycle: Lifecycle;
   readonly isRunning: (sessionKey: string) => boolean;
 }
@@ -132,6 +134,7 @@ export function makeOperatorMethods(
         linesMax: limit ?? limits.logTailLinesDefault,
         bytesMax: Math.max(limits.logTailBytesMin, maxBytes ?? limits.logTailBytesDefault),
       }),
+    "metrics.get": () => ({ ts: deps.nowMs(), text: deps.metrics.text() }),
     "lanes.list": () => ({ ts: deps.nowMs(), lanes: deps.lanes() }),
     "agents.unpark": async ({ agentId }) => {
       const status = findAgent(agentId);

@@ -47,6 +47,7 @@ export function makeRuns(
   nowMs: () => number,
   /** Hears of an end before whoever waits for it. */
   onEnded: (header: EnvelopeHeader, outcome: Outcome) => void = () => undefined,
+  onBegan: (header: EnvelopeHeader) => void = () => undefined,
 ): Runs {
   const runs = new Map<string, Run>();
   const ended: string[] = [];
@@ -114,7 +115,9 @@ export function makeRuns(
       shelved = Math.max(0, shelved - 1);
       find(runId);
     },
-    began({ runId, sessionKey, agentId, acceptedAtMs }) {
+    began(header) {
+      const { runId, sessionKey, agentId, acceptedAtMs } = header;
+      onBegan(header);
       publish({ event: "run", payload: { runId, sessionKey, agentId, acceptedAt: acceptedAtMs, startedAt: nowMs() } });
     },
     streamed(header, seq, delta) {

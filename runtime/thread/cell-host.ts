@@ -10,7 +10,7 @@ import type { ExitReason } from "../kernel/state.ts";
 import type { CellAssets } from "./cell-assets.ts";
 import type { CellBackend, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
 import type { CellControl } from "./cell-port.ts";
-import { makeHeapWatch, type WatchedHeap } from "./heap-watch.ts";
+import { type CellMemory, makeHeapWatch, type WatchedHeap } from "./heap-watch.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
 import { launchProcess } from "./process-cell.ts";
 import { launchThread } from "./thread-cell.ts";
@@ -37,8 +37,18 @@ export interface CellHost {
   stop(agentId: string, incarnation: number, reason: ExitReason, detail: string): void;
   inspect(agentId: string): Promise<ReturnType<CellControl["inspect"]> | undefined>;
   readonly size: number;
+  figures(): readonly CellFigures[];
   /** Ends all cells and the watch. */
   close(): Promise<void>;
+}
+
+/** One cell as it was at the last look. */
+export interface CellFigures {
+  /** The agent that it belongs to, also when it is a run's. */
+  readonly agentId: string;
+  readonly memory: CellMemory | undefined;
+  /** How late its event loop is; while it stands still, since when. */
+  readonly loopDelayMs: number;
 }
 
 interface Cell {
@@ -49,6 +59,9 @@ interface Cell {
   batch: unknown[] | undefined;
   isReady: boolean;
   lastBeat: number;
+  /** When the beat was last found to have moved, and how late it was then. */
+  movedAtMs: number;
+  loopDelayMs: number;
   /** Looks in a row that found the beat where it was: with work, and at all. */
   stillChecks: number;
   isStill: boolean;
@@ -119,6 +132,8 @@ export function makeCellHost(
       batch: undefined,
       isReady: false,
       lastBeat: 0,
+      movedAtMs: performance.now(),
+      loopDelayMs: 0,
       stillChecks: 0,
       isStill: false,
       looksSinceHeap: 0,
@@ -221,6 +236,15 @@ export function makeCellHost(
     });
   };
 
+  const noteDelay = (cell: Cell, beat: number, now: number): void => {
+    const sinceMs = now - cell.movedAtMs;
+    cell.loopDelayMs = Math.max(
+      0,
+      (cell.isStill ? sinceMs : sinceMs / (beat - cell.lastBeat)) - limits.heartbeatEveryMs,
+    );
+    if (!cell.isStill) cell.movedAtMs = now;
+  };
+
   let lastCheckMs = performance.now();
   const watch = setInterval(() => {
     const now = performance.now();
@@ -233,6 +257,7 @@ export function makeCellHost(
       // When this thread itself was held up, so was the machine: such a round proves nothing about the cell.
       if (late) continue;
       cell.isStill = beat === cell.lastBeat;
+      noteDelay(cell, beat, now);
       watchIdleHeap(cell);
       if (!cell.isStill || beat === 0 || !listener.hasWork(agentId, incarnation)) {
         cell.lastBeat = beat;
@@ -285,6 +310,12 @@ export function makeCellHost(
     get size() {
       return cells.size;
     },
+    figures: () =>
+      [...cells.values()].map(({ spec, heap, loopDelayMs }) => ({
+        agentId: spec.init.agentId,
+        memory: heaps.last(heap),
+        loopDelayMs,
+      })),
     async close() {
       clearInterval(watch);
       heaps.close();

@@ -37,6 +37,8 @@ export interface HeapWatch {
   wake(cell: WatchedHeap): void;
   /** Reads the cell once, busy or not. */
   look(cell: WatchedHeap): void;
+  /** What the last reading found; undefined: none came yet. */
+  last(cell: WatchedHeap): CellMemory | undefined;
   remove(cell: WatchedHeap): void;
   close(): void;
 }
@@ -46,6 +48,7 @@ interface Sample {
   askedAtMs: number | undefined;
   /** Heap or buffers, whichever was larger: each has its own bound, and what grows is not known. */
   lastBytes: number;
+  last: CellMemory | undefined;
   /** Resident bytes of the process when the last answer came. */
   residentBytes: number;
 }
@@ -68,10 +71,12 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
     cell.end(detail);
   };
 
-  const judge = (cell: WatchedHeap, { heapUsed, external, resident = 0 }: CellMemory): void => {
+  const judge = (cell: WatchedHeap, memory: CellMemory): void => {
+    const { heapUsed, external, resident = 0 } = memory;
     const sample = samples.get(cell);
     if (sample === undefined) return;
     sample.askedAtMs = undefined;
+    sample.last = memory;
     sample.lastBytes = Math.max(heapUsed, external);
     sample.residentBytes = residentBytes();
     if (heapUsed > heapBytesMax)
@@ -154,7 +159,7 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
 
   return {
     add(cell) {
-      samples.set(cell, { askedAtMs: undefined, lastBytes: 0, residentBytes: residentBytes() });
+      samples.set(cell, { askedAtMs: undefined, lastBytes: 0, last: undefined, residentBytes: residentBytes() });
       wake(cell);
     },
     wake,
@@ -164,6 +169,7 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
       wake(cell);
       ask(cell, sample, nowMs());
     },
+    last: (cell) => samples.get(cell)?.last,
     remove(cell) {
       samples.delete(cell);
       busy.delete(cell);

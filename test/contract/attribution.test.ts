@@ -35,6 +35,7 @@ test.each<[string, ResolvedConfig["gateway"]["auth"]]>([
       auth,
       trustedProxies: [],
       autoApproveLocal: true,
+      metrics: {},
       nodeCommands: { allow: [], deny: [] },
       reload: { mode: "hybrid", debounceMs: 0 },
       http: { chatCompletions: false, responses: false },

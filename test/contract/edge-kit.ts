@@ -146,6 +146,7 @@ export function settingsWith(assetsDir: string): EdgeSettings {
     auth: { mode: "token", secret: gatewayToken },
     trustedProxies: [],
     operatorKey,
+    metrics: {},
     allowedOrigins: ["https://panel.example.org"],
     page: { enabled: true, basePath: "/", assetsDir },
     hooks: { enabled: true, token: hookToken, path: "/hooks", mappings: [] },

@@ -73,6 +73,7 @@ describe("handshake", () => {
           "agents.create",
           "agents.update",
           "agents.delete",
+          "metrics.get",
           "lanes.list",
           "agents.list",
           "agents.unpark",

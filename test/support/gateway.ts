@@ -119,6 +119,7 @@ export function makeConfig(
       trustedProxies: [],
       http: { chatCompletions: true, responses: true },
       autoApproveLocal: true,
+      metrics: {},
       nodeCommands: { allow: [], deny: [] },
       reload: { mode: "hybrid", debounceMs: 0 },
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },

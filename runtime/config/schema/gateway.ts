@@ -174,6 +174,17 @@ export const gateway = z
     ),
     publicOrigin: later("TLS", "Address under which clients see the gateway.", z.string().optional()),
     http: key("Endpoints for other programs.", http.prefault({})),
+    metrics: key(
+      "Figures for Prometheus, at `/metrics`.",
+      z
+        .strictObject({
+          scrapeToken: key(
+            "A token that opens the figures and nothing else. Without it: only what opens the gateway on its own machine.",
+            secret().optional(),
+          ),
+        })
+        .prefault({}),
+    ),
     reload: key("What becomes of edits of this file while the gateway runs.", reload.prefault({})),
     tools: later("tools over HTTP", "Tools that HTTP clients may call.", anyMap().optional()),
     push: later("push messages", "Push messages to phones.", anyMap().optional()),

@@ -17,6 +17,8 @@ export interface ProgramDoor {
   readonly guard: Guard;
   /** Of a request that the guard has let in. */
   programOf(request: IncomingMessage): Program;
+  /** Whether it is what opens the gateway for a program: the operator's key, or on this machine the shared secret. */
+  opensGateway(token: string, request: IncomingMessage): boolean;
   setCallers(keys: readonly CallerKey[]): void;
   /**
    * Takes a place for a call, until the function that it gives is called. `end` is called at most once. Throws `CLOISTER_EDGE_BUSY`,
@@ -101,6 +103,7 @@ export function makeProgramDoor({ callers, door, attempts, bounds, now }: Progra
       wanted,
       attempts,
     }),
+    opensGateway: (token, request) => identify(token, request)?.program.type === "operator",
     programOf: (request) => find(request).program,
     setCallers: (next) => {
       keys = next;

@@ -72,6 +72,7 @@ export const twoAgents: ResolvedConfig = {
     auth: { mode: "token", secret: "s" },
     trustedProxies: [],
     autoApproveLocal: true,
+    metrics: {},
     nodeCommands: { allow: [], deny: [] },
     reload: { mode: "hybrid", debounceMs: 300 },
     http: { chatCompletions: false, responses: false },

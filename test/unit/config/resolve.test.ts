@@ -98,6 +98,7 @@ describe("what is not configured", () => {
         trustedProxies: [],
         http: { chatCompletions: false, responses: false },
         autoApproveLocal: true,
+        metrics: {},
         nodeCommands: { allow: [], deny: [] },
         reload: { mode: "hybrid", debounceMs: 300 },
         controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },

@@ -25,7 +25,7 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     /^sessions\.usage(?:\.timeseries)?$/,
     // Ours: what only looks.
     /^(?:lanes|timers|subagents|grants|deadletters|callers)\.(?:list|explain|requests|show|matrix)$/,
-    /^(?:gateway\.status|route\.explain|flow\.recent|config\.proposals(?:\.show)?)$/,
+    /^(?:gateway\.status|metrics\.get|route\.explain|flow\.recent|config\.proposals(?:\.show)?)$/,
   ],
   "operator.write": [
     /^(?:agent|agent\.wait|chat\.send|chat\.abort|send|wake|tools\.invoke|node\.invoke|runs\.stop)$/,
