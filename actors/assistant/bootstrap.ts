@@ -11,11 +11,11 @@
  *   MEMORY.md     yes    -       -       -
  *
  * In the first turn of a main session the daily notes of today and yesterday follow (`memory/YYYY-MM-DD.md`).
- * HEARTBEAT.md and BOOT.md are for turns that nothing begins in this version; they are shown to no model.
+ * A turn that nobody asked for has its own file with it, HEARTBEAT.md or BOOT.md (`wakeFiles`); a light one has nothing else.
  */
 import type { ErrorCode } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
-import type { Workspace } from "../../runtime/thread/actor-port.ts";
+import type { IncomingSignal, Workspace } from "../../runtime/thread/actor-port.ts";
 import { cutMiddle } from "./cut-text.ts";
 import type { SessionKind } from "./session-kind.ts";
 
@@ -51,16 +51,36 @@ export interface BootstrapBounds {
   readonly totalCharsMax: number;
 }
 
+export type Wake = Extract<IncomingSignal, { type: "wake" }>;
+
+const wakeFiles: Readonly<Record<Wake["reason"], string>> = { heartbeat: "HEARTBEAT.md", start: "BOOT.md" };
+
+/**
+ * Whether a model is asked in a turn that nobody asked for. A regular one has something to do without its file: the prompt says it. One whose
+ * file holds nothing but headings, empty items and remarks has not; nor has a start without its file.
+ */
+export async function hasWork(workspace: Pick<Workspace, "read">, { reason }: Wake): Promise<boolean> {
+  const found = await readFile(workspace, wakeFiles[reason]);
+  if (found === undefined || found === "outside") return reason === "heartbeat";
+  return found.text
+    .replaceAll(/<!--.*?-->/gs, "")
+    .split("\n")
+    .some((line) => !/^\s*(?:#.*|[-*+](?:\s*\[[ x]?\])?)?\s*$/i.test(line));
+}
+
 /** Reads what a session of this kind is shown. A file that cannot be read is told as missing or outside; the turn goes on. */
 export async function readBootstrap(
   workspace: Pick<Workspace, "list" | "read">,
   kind: SessionKind,
   bounds: BootstrapBounds,
-  notes: readonly string[] = [],
+  { notes = [], wake }: { readonly notes?: readonly string[]; readonly wake?: Wake | undefined } = {},
 ): Promise<readonly BootstrapFile[]> {
+  const named = (name: string): Rule => ({ name, kinds: [kind] });
   const rules = [
-    ...bootstrapRules.filter(({ kinds }) => kinds.includes(kind)),
-    ...notes.map((name): Rule => ({ name, kinds: [kind] })),
+    ...(wake?.isLight === true
+      ? []
+      : [...bootstrapRules.filter(({ kinds }) => kinds.includes(kind)), ...notes.map(named)]),
+    ...(wake === undefined ? [] : [named(wakeFiles[wake.reason])]),
   ];
   const present = new Set((await workspace.list()).map(({ name }) => name));
   const found = await Promise.all(

@@ -7,7 +7,7 @@ import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 import type { Context, ExchangeMessage, IncomingMessage } from "../../runtime/thread/actor-port.ts";
 import { defineActor } from "../define-actor.ts";
 import { carryOut } from "./commands.ts";
-import { dailyNotes, localDate, readBootstrap } from "./bootstrap.ts";
+import { dailyNotes, hasWork, localDate, readBootstrap, type Wake } from "./bootstrap.ts";
 import { type Conversation, conversationSchema } from "./conversation.ts";
 import { exchangeText, turnText } from "./input.ts";
 import { runLoop } from "./loop.ts";
@@ -26,7 +26,9 @@ export default defineActor<Conversation>({
       ctx.reply(await carryOut(ctx, message.signal, await turnOf(ctx, message, message.text)));
       return;
     }
-    const answer = spokenText(await answerOf(ctx, message, turnText(message)));
+    const wake = wakeOf(message);
+    if (wake !== undefined && !(await hasWork(ctx.workspace, wake))) return;
+    const answer = spokenText(await answerOf(ctx, message, turnText(message)), wake?.ackCharsMax);
     if (answer !== "") ctx.reply(answer);
   },
   async exchange(ctx, message) {
@@ -38,14 +40,20 @@ async function answerOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, te
   return runLoop(ctx, await turnOf(ctx, message, text));
 }
 
-async function turnOf(ctx: Ctx, { receivedAtMs }: IncomingMessage, text: string): Promise<Turn> {
+/** Undefined: somebody has written, or a signal of the agent's own came. */
+function wakeOf({ signal }: Pick<IncomingMessage, "signal">): Wake | undefined {
+  return signal?.type === "wake" ? signal : undefined;
+}
+
+async function turnOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, text: string): Promise<Turn> {
+  const { receivedAtMs } = message;
   const { settings } = ctx.agent;
   const kind = kindOfSession(ctx.session.key, settings.mainSessionKey);
   const tools = await ctx.tools.list();
   return {
     text,
     tools,
-    system: await promptOf(ctx, kind, settings, tools, receivedAtMs),
+    system: await promptOf(ctx, kind, settings, tools, message),
     settings,
     nowMs: receivedAtMs,
     failsWhole: kind === "subagent",
@@ -58,14 +66,17 @@ async function promptOf(
   kind: SessionKind,
   settings: AgentSettings,
   tools: Awaited<ReturnType<Ctx["tools"]["list"]>>,
-  nowMs: number,
+  message: IncomingMessage | ExchangeMessage,
 ): Promise<string> {
+  const nowMs = message.receivedAtMs;
+  const wake = wakeOf(message);
   const { name, emoji, theme, timezone, bootstrap } = settings;
   const isFirst = ctx.state.messages.length === 0;
-  const injects = bootstrap.injection === "always" || (bootstrap.injection === "continuation-skip" && isFirst);
+  const injects =
+    wake !== undefined || bootstrap.injection === "always" || (bootstrap.injection === "continuation-skip" && isFirst);
   const notes = isFirst && kind === "main" ? dailyNotes(nowMs, timezone) : [];
   const [files, skills] = await Promise.all([
-    injects ? readBootstrap(ctx.workspace, kind, bootstrap, notes) : [],
+    injects ? readBootstrap(ctx.workspace, kind, bootstrap, { notes, wake }) : [],
     kind === "subagent" ? [] : findSkills(ctx.workspace, settings.skills),
   ]);
   return systemPrompt({

@@ -23,6 +23,13 @@ export function exchangeText(message: ExchangeMessage): string {
 }
 
 export function heardText({ text, framed, signal }: Heard): string {
+  if (signal?.type === "wake")
+    return internalContext(
+      signal.reason === "heartbeat"
+        ? "your regular check; nobody has written"
+        : "the gateway has started; nobody has written",
+      text,
+    );
   if (signal?.type === "timer")
     return internalContext(describeTimer(signal), signal.data === undefined ? text : JSON.stringify(signal.data));
   if (signal?.type === "task")

@@ -3,15 +3,20 @@
 export const noReply = "NO_REPLY";
 export const heartbeatOk = "HEARTBEAT_OK";
 
-/** What is left to say of an answer; empty: nothing, on purpose or not. `HEARTBEAT_OK` goes from both ends. */
-export function spokenText(text: string): string {
-  let spoken = text.trim();
+/**
+ * What is left to say of an answer; empty: nothing, on purpose or not. `HEARTBEAT_OK` goes from both ends. In a regular turn an answer that
+ * has it may say `ackCharsMax` characters beside it and still says nothing.
+ */
+export function spokenText(text: string, ackCharsMax = 0): string {
+  const whole = text.trim();
+  let spoken = whole;
   for (let before = ""; before !== spoken; ) {
     before = spoken;
     spoken = withoutHeartbeat(spoken).trim();
     if (spoken.toUpperCase().endsWith(heartbeatOk)) spoken = spoken.slice(0, -heartbeatOk.length).trim();
   }
-  return spoken.toUpperCase() === noReply ? "" : spoken;
+  const isAck = spoken !== whole && spoken.length <= ackCharsMax;
+  return isAck || spoken.toUpperCase() === noReply ? "" : spoken;
 }
 
 export interface StreamGate {

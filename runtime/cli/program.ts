@@ -32,6 +32,7 @@ import { addPairing } from "./pairing-commands.ts";
 import { addCallers } from "./caller-commands.ts";
 import { addGrants } from "./grant-commands.ts";
 import { addCron } from "./cron-commands.ts";
+import { addSystem } from "./system-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
 import { addTools } from "./tool-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
@@ -88,6 +89,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addAudit(shell);
   addTimers(shell);
   addCron(shell);
+  addSystem(shell);
   addSubagents(shell);
   addTools(shell);
   addGrants(shell);

@@ -12,6 +12,7 @@ import { resolveBindings, resolveChannelDefaults } from "./bindings.ts";
 import { resolveSettings } from "./agent-settings.ts";
 import { findGatewayAuth, readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
+import { resolveHeartbeat } from "./heartbeat.ts";
 import { isMap } from "./is-map.ts";
 import { isolationOf } from "./isolation.ts";
 import { resolveGroupChat, resolveGroups } from "./groups.ts";
@@ -164,6 +165,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
   const lanes = ownRuns === undefined ? entry.lanes : { subagent: ownRuns, ...entry.lanes };
   const groupChat = resolveGroupChat(entry, draft.config);
   const toolRules = resolveToolRules(entry.tools);
+  const heartbeat = resolveHeartbeat(agent, draft.config);
   return {
     id,
     name: entry.name ?? entry.identity?.name ?? id,
@@ -194,6 +196,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     subagents: share(resolveSubagents(agent, draft.config)),
     supervision: resolveSupervision(agent, draft.config),
     ...(group === undefined ? {} : { group }),
+    ...(heartbeat === undefined ? {} : { heartbeat: share(heartbeat) }),
     ...(groupChat === undefined ? {} : { groupChat: share(groupChat) }),
     isolation: share(isolationOf(agent, draft.config)),
   };

@@ -35,6 +35,21 @@ export interface SubagentPolicy {
   readonly thinking?: ThinkingLevel;
 }
 
+/** Source: behaviour §5.8. */
+export interface HeartbeatRule {
+  readonly everyMs: number;
+  /** Minutes of the day; an end that is not after the start is on the next day. Absent: always. */
+  readonly hours?: { readonly startMinute: number; readonly endMinute: number; readonly timezone: string };
+  /** `none`, `last`, `owner`, or a channel, which then has `to` as `kind:id`. */
+  readonly target: string;
+  readonly to?: string;
+  readonly accountId?: string;
+  /** Instead of the usual one. */
+  readonly prompt?: string;
+  readonly ackCharsMax: number;
+  readonly isLight: boolean;
+}
+
 export interface ResolvedAgent {
   readonly id: string;
   readonly name: string;
@@ -81,6 +96,8 @@ export interface ResolvedAgent {
   /** The child spec, complete. */
   readonly supervision: Supervision;
   readonly group?: AgentGroup;
+  /** Absent: it has no regular turns. */
+  readonly heartbeat?: HeartbeatRule;
   /** What it says about group chats; absent: nothing. */
   readonly groupChat?: AgentGroupChat;
   readonly isolation: {

@@ -74,4 +74,13 @@ export const cronMethods = {
     scope: "operator.admin",
     params: z.object({ id, mode: z.enum(["due", "force"]).exactOptional() }),
   },
+  /** Tells an agent's main session something, now or with its next heartbeat. */
+  wake: {
+    scope: "operator.write",
+    params: z.object({ text, mode: z.enum(["now", "next-heartbeat"]).exactOptional(), agentId: id.exactOptional() }),
+  },
+  /** How the last heartbeat of any agent, or of one, ended; `null`: there was none. */
+  "last-heartbeat": { scope: "operator.read", params: z.object({ agentId: id.exactOptional() }) },
+  /** Of all agents, until it is called again; restarts change nothing. */
+  "set-heartbeats": { scope: "operator.admin", params: z.object({ enabled: z.boolean() }) },
 } as const;

@@ -107,7 +107,7 @@ export type Provenance =
   | {
       readonly kind: "internal_system";
       readonly sourceChannel: "internal";
-      readonly sourceTool: "schedule" | "monitor" | "task";
+      readonly sourceTool: "schedule" | "monitor" | "task" | "heartbeat" | "boot";
     };
 
 /** Why a watched agent is down. Its passivation is none of them. */
@@ -152,6 +152,15 @@ export type Signal =
       readonly agentId: string;
       readonly reason: DownReason;
       readonly detail: string;
+    }
+  /** Nobody has written: a regular check, or the start of the gateway. The text says what is to be done. */
+  | {
+      readonly type: "wake";
+      readonly reason: "heartbeat" | "start";
+      /** What an answer may say beside HEARTBEAT_OK and still be none. */
+      readonly ackCharsMax: number;
+      /** Of the files of the workspace, the model is shown the one for this turn alone. */
+      readonly isLight: boolean;
     }
   /** A command of a chat that the agent's module carries out. That whoever gave it may is judged. `rest`: what stood behind its name. */
   | { readonly type: "command"; readonly name: ModuleCommand; readonly rest: string }

@@ -438,6 +438,14 @@ export const limits = {
   jobPeriodMsMin: 60_000,
   /** Times of a cron expression that are looked at for this: those of a day, at one a minute at the most, would be 1,440. */
   jobTimesChecked: 64,
+  /** Between two regular turns of an agent whose `heartbeat` names no other time. Source: behaviour §5.8. */
+  heartbeatTurnEveryMs: 30 * 60_000,
+  /** When the agent is at work in the session, the regular turn is tried again after this. */
+  heartbeatTurnBusyMs: 30_000,
+  /** What an answer of a regular turn may say beside HEARTBEAT_OK and still be no answer. Source: behaviour §5.8. */
+  heartbeatAckCharsMax: 300,
+  /** Turns for BOOT.md: a gateway that dies again and again at its start begins one in this time. */
+  bootTurnEveryMs: 60_000,
   /** A recurring job that is later than this is not made up for: its time was missed, and the next one comes. */
   jobLateMsMax: 60_000,
   /** Ends that a job remembers, and characters of each. They are in its row. */

@@ -41,6 +41,7 @@ import { makeAuditNote } from "./audit-trail.ts";
 import { type ConfigWatch, watchFiles } from "./config-watch.ts";
 import type { Driver, Logger } from "./driver.ts";
 import { changeableSettings } from "./edge-settings.ts";
+import type { Heartbeats } from "./heartbeats.ts";
 import { makeInTurn } from "./in-turn.ts";
 import type { LiveConfig } from "./live-config.ts";
 import type { Models } from "./models.ts";
@@ -63,6 +64,7 @@ export interface ConfigDeskDeps {
   readonly driver: () => Pick<Driver, "kernel" | "pairings">;
   readonly policy: RosterParts["policy"];
   readonly models: Pick<Models, "changed">;
+  readonly heartbeats: Pick<Heartbeats, "follow">;
   readonly edge: () => Pick<EdgeForKernel, "configure"> | undefined;
   readonly publish: (event: GatewayEvent) => void;
   /** Stops the gateway, to be started again. Absent: nobody would. */
@@ -218,6 +220,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     deps.models.changed();
     const { kernel, pairings } = deps.driver();
     changeRoster(plan, { kernel, pairings, policy: deps.policy, config, parked }, atMs);
+    void deps.heartbeats.follow();
     generation += 1;
     sinceMs = atMs;
     const summary = summarizePlan(plan);

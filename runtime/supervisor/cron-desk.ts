@@ -9,10 +9,12 @@
 import type { EnvelopeHeader, Outcome, ReplyRoute } from "../kernel/envelope.ts";
 import { type CodedError, failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import { type Job, type JobChange, type JobRun, type JobSchedule, neverMs } from "../store/job-rows.ts";
+import { type Job, type JobChange, type JobSchedule, neverMs } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
+import { readAddress } from "./answer-address.ts";
+import { runOf, setJob } from "./job-rows.ts";
 import { checkSchedule, jobIdMark, nextTime } from "./job-schedule.ts";
 import { viewJob } from "./job-view.ts";
 import type { Handlers, Params } from "./method-handlers.ts";
@@ -48,7 +50,8 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
   const find = async (id: string): Promise<TimerRow & { readonly job: Job }> => {
     const { rows } = await store.timers({ id, limit: 1 });
     const [found] = rows;
-    if (found?.job === undefined) throw unknownJob(id);
+    // A heartbeat is kept as a job, and is none.
+    if (found?.job === undefined || !id.startsWith(jobIdMark)) throw unknownJob(id);
     return { ...found, job: found.job };
   };
 
@@ -93,15 +96,15 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     const { mode, channel, accountId = "default", to = "" } = delivery;
     if (mode === "webhook")
       throw invalid("delivery.mode: webhook is not built", 'use "announce" with a webhook account as channel');
-    const { kind, id } = /^(?<kind>direct|group|channel):(?<id>.*\S.*)$/s.exec(to)?.groups ?? {};
-    if (channel === undefined || id === undefined || (kind !== "direct" && kind !== "group" && kind !== "channel"))
+    const route = channel === undefined ? undefined : readAddress(channel, accountId, to);
+    if (channel === undefined || route === undefined)
       throw invalid("delivery: announce needs channel and to", "to is kind:id, e.g. direct:ana");
     if (!deps.carriesAnswers(channel, accountId))
       throw invalid(
         `delivery: no answers leave through account ${accountId} of channel ${channel}`,
         "set outboundUrl of the account; `cloister channels` shows the accounts",
       );
-    return { type: "channel", channel, accountId, peerKind: kind, peerId: id };
+    return route;
   };
 
   const changed = (what: string, { id, agentId, name }: TimerRow, by: string): void =>
@@ -145,13 +148,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
             runs: [],
           },
         };
-        const set = await store.schedule(row);
-        if (set.status === "full")
-          throw failure(
-            "CLOISTER_MAILBOX_FULL",
-            `the agent ${agentId} has ${limits.timersPerAgentMax} timers and jobs; the bound is reached`,
-            "remove some: cloister cron remove <id>",
-          );
+        await setJob(store, row);
         deps.expect(row.dueAtMs);
         changed("added", row, by);
         return viewJob(row);
@@ -226,22 +223,10 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
         return { entries, total: job.runs.length, name };
       },
     },
-    ended({ from, runId, sessionKey, acceptedAtMs }, outcome) {
+    ended(header, outcome) {
+      const { from } = header;
       if (from.type !== "timer" || !from.timerId.startsWith(jobIdMark)) return;
-      const said =
-        outcome.status === "error"
-          ? `${outcome.code}: ${outcome.message}`
-          : outcome.status === "ok"
-            ? outcome.text
-            : undefined;
-      const ran: JobRun = {
-        atMs: nowMs(),
-        status: outcome.status === "error" ? "error" : "ok",
-        runId,
-        sessionKey,
-        startedAtMs: acceptedAtMs,
-        ...(said === undefined ? {} : { text: said.slice(0, limits.jobRunCharsMax) }),
-      };
+      const ran = runOf(header, outcome, nowMs());
       store
         .amendJob(from.timerId, { ran })
         .catch((error: unknown) =>
@@ -253,7 +238,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
 
 function checkWake({ wakeMode }: Pick<Patch, "wakeMode">): void {
   if (wakeMode === "next-heartbeat")
-    throw invalid("wakeMode: there is no heartbeat to wait for", 'leave it out, or use "now"');
+    throw invalid("wakeMode: a job comes at its own time, and waits for no heartbeat", 'leave it out, or use "now"');
 }
 
 const bodyOf = (payload: Asked["payload"]): string => (payload.kind === "systemEvent" ? payload.text : payload.message);

@@ -5,12 +5,12 @@
 import { announceText } from "../kernel/exchange-words.ts";
 import type { FollowUp } from "../kernel/exchange.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
-import type { ReplyRoute } from "../kernel/envelope.ts";
 import { toRefusal } from "../kernel/errors.ts";
 import type { Admission, Kernel } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
 import type { AcceptResult } from "../kernel/state.ts";
 import type { Store } from "../store/port.ts";
+import { unasked } from "./answer-address.ts";
 import type { Logger } from "./driver.ts";
 
 export interface ExchangesDeps {
@@ -64,8 +64,7 @@ export function makeExchanges({ store, kernel, accept, log }: ExchangesDeps): (n
       firstReply: cut(begun.findLast(({ role }) => role === "assistant")?.text),
       lastReply: cut(next.text ?? told?.find(({ role }) => role === "user")?.text),
     });
-    const { inReplyTo: _, ...own } = route;
-    return kernel().followUp(next, body, own satisfies ReplyRoute);
+    return kernel().followUp(next, body, unasked(route));
   };
 
   return (next) => {

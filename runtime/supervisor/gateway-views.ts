@@ -7,6 +7,7 @@ import type { AgentPresence, AgentStatus, Client } from "../edge/port.ts";
 import { limits } from "../kernel/limits.ts";
 import type { LaneRow } from "../kernel/lanes.ts";
 import type { SessionRow } from "../store/port.ts";
+import type { Clock } from "./clock.ts";
 import type { ConfigStatus } from "./config-desk.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import { makeDerived } from "./live-config.ts";
@@ -24,6 +25,7 @@ export interface GatewayViewDeps {
   readonly agents: () => readonly AgentStatus[];
   readonly lanes: () => readonly LaneRow[];
   readonly deadLetters: Pick<DeadLetters, "counts">;
+  readonly heartbeats: Pick<Clock["heartbeats"], "view">;
   readonly subagents: Pick<Subagents, "list">;
   readonly loop: () => LoopFacts;
   readonly configStatus: () => ConfigStatus;
@@ -80,7 +82,7 @@ export function makeGatewayViews(deps: GatewayViewDeps): GatewayViews {
           },
     channelOrder: config.webhook === null ? [] : ["webhook"],
     channelLabels: config.webhook === null ? {} : { webhook: "webhook" },
-    heartbeatSeconds: 0,
+    heartbeatSeconds: (deps.heartbeats.view(config.defaultAgentId).everyMs ?? 0) / 1_000,
     defaultAgentId: config.defaultAgentId,
     agents: deps.agents().map(({ agentId, name, isDefault, phase, reason }) => ({
       agentId,
@@ -88,7 +90,7 @@ export function makeGatewayViews(deps: GatewayViewDeps): GatewayViews {
       isDefault,
       phase,
       ...(reason === undefined ? {} : { reason }),
-      heartbeat: noHeartbeat,
+      heartbeat: deps.heartbeats.view(agentId),
       sessions: sessionsOf(agentId, census),
     })),
     sessions: sessionsOf(config.defaultAgentId, census),
@@ -124,7 +126,7 @@ export function makeGatewayViews(deps: GatewayViewDeps): GatewayViews {
       stateDir: config.stateDir,
       heartbeat: {
         defaultAgentId: config.defaultAgentId,
-        agents: config.agents.map(({ id }) => ({ agentId: id, ...noHeartbeat, waitingForRoute: false })),
+        agents: config.agents.map(({ id }) => ({ agentId: id, ...deps.heartbeats.view(id), waitingForRoute: false })),
       },
       channelSummary: config.webhook === null ? [] : [`webhook: ${accounts().join(", ")}`],
       queuedSystemEvents: [],
@@ -159,8 +161,6 @@ export function makeGatewayViews(deps: GatewayViewDeps): GatewayViews {
 }
 
 const noPlugins = { loaded: [], errors: [], unavailable: [] };
-/** Cloister wakes agents by timers of their own, and has no heartbeat. */
-const noHeartbeat = { enabled: false, every: "disabled", everyMs: null };
 
 const workerStates = {
   dormant: "idle",

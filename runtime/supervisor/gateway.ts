@@ -14,7 +14,7 @@ import { makeCallers } from "./callers.ts";
 import { makeCommands } from "./commands/index.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
 import type { Deliver } from "./answers.ts";
-import { makeCronDesk } from "./cron-desk.ts";
+import { makeClock } from "./clock.ts";
 import { makeTargets } from "./method-targets.ts";
 import { makeConfigMethods } from "./config-methods.ts";
 import { makeConfigProposals } from "./config-proposals.ts";
@@ -92,7 +92,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     (header, outcome) => {
       metrics.ended(header);
-      cron.ended(header, outcome);
+      clock.ended(header, outcome);
       const answer = answerInSession(header, outcome);
       if (answer !== undefined) void ingress.answered(answer);
     },
@@ -115,6 +115,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     kernel: () => driver.kernel,
     accept: (admission) => driver.accept(admission),
     dueRun: (row) => subagents.due(row),
+    heartbeat: (timer, atMs) => clock.heartbeats.due(timer, atMs),
     newId,
     nowMs,
     log,
@@ -306,16 +307,17 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
     carriesAnswers,
   });
-  const cron = makeCronDesk({
-    store,
+  const clock = makeClock({
+    config,
+    agents,
     targets: makeTargets(config, isAgent),
+    store,
+    kernel: () => driver.kernel,
+    accept: (admission) => driver.accept(admission),
     carriesAnswers,
-    isOpen: (envelopeId) => driver.kernel.isOpen(envelopeId),
     expect: (atMs) => signals.expect(atMs),
     note: audit.note,
-    newId: () => randomUUID().slice(0, 8),
     nowMs,
-    timeZone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
     log,
   });
   const deadLetters = makeDeadLetters({
@@ -363,6 +365,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     driver: () => driver,
     models,
     policy,
+    heartbeats: clock.heartbeats,
     edge: () => edge,
     publish,
     ...(parts.process.launched === undefined ? {} : { restart: (by: string) => lifecycle.end({}, true, by) }),
@@ -388,6 +391,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     census,
     agents: () => board.all(),
     lanes: () => driver.kernel.lanes(),
+    heartbeats: clock.heartbeats,
     deadLetters,
     subagents,
     loop: () => loop.read(),
@@ -396,7 +400,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const metrics = makeMetrics({ version, nowMs, board, isAgent, driver: () => driver, loop, deadLetters, devices });
   const rpc = makeOperatorMethods({
     metrics,
-    cron,
+    clock,
     toolMethods: makeToolMethods({ config, agents, desk: toolDesk, kernel: () => driver.kernel }),
     configMethods: makeConfigMethods({
       desk: configDesk,
@@ -469,6 +473,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     async resume() {
       const [found] = await Promise.all([driver.resume(), deadLetters.changed()]);
       isResumed = true;
+      await clock.heartbeats.follow();
+      void clock.heartbeats.boot();
       audit.start();
       requests.resume();
       retention.start();

@@ -17,6 +17,11 @@ export function nextTime(schedule: JobSchedule, afterMs: number): number {
 /** What ids of jobs begin with; those of agents' timers do not. */
 export const jobIdMark = "j-";
 
+/** And those of heartbeats, which are kept as jobs (`heartbeats.ts`). */
+export const heartbeatIdMark = "h-";
+/** What operators and the configuration set, and agents neither see nor remove. */
+export const isOperators = (id: string): boolean => id.startsWith(jobIdMark) || id.startsWith(heartbeatIdMark);
+
 /** After a time that came; one that is disabled was only run by hand. */
 export const nextOf = ({ enabled, schedule }: Job, afterMs: number): number =>
   enabled && schedule.kind !== "at" ? nextTime(schedule, afterMs) : neverMs;

@@ -16,7 +16,7 @@ import type { Readers } from "../readers/readers.ts";
 import type { DeadLetterFilter, DeadLetterRow, Store } from "../store/port.ts";
 import type { AuditMethods } from "./audit-desk.ts";
 import type { Backups } from "./backups.ts";
-import type { CronDesk } from "./cron-desk.ts";
+import type { Clock } from "./clock.ts";
 import { makeCatalogMethods } from "./catalog-methods.ts";
 import type { Commands } from "./commands/index.ts";
 import type { makeConfigMethods } from "./config-methods.ts";
@@ -65,7 +65,7 @@ export interface OperatorDeps {
   readonly deadLetters: DeadLetters;
   readonly audit: AuditMethods;
   readonly signals: Pick<Signals, "timers" | "remove">;
-  readonly cron: Pick<CronDesk, "methods">;
+  readonly clock: Pick<Clock, "methods">;
   readonly grants: Grants;
   readonly devices: DeviceDesk;
   readonly senders: SenderDesk;
@@ -125,7 +125,7 @@ export function makeOperatorMethods(
     ...makeSessionMethods({ ...deps, targets }),
     ...makeCatalogMethods({ ...deps, targets, commands: () => deps.commands.list() }),
     ...deps.configMethods,
-    ...deps.cron.methods,
+    ...deps.clock.methods,
     ...makeUsageMethods({ ...deps, targets }),
     ...deps.toolMethods(targets),
     "logs.tail": ({ cursor, limit, maxBytes }) =>

@@ -15,7 +15,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { AuditRow, DownFacts, DueRow, DueRows, Store, TimerRow, TimerScope } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
 import type { Job } from "../store/job-rows.ts";
-import { jobIdMark, nextOf } from "./job-schedule.ts";
+import { heartbeatIdMark, isOperators, nextOf } from "./job-schedule.ts";
 import { downAdmission, jobAdmission, taskAdmission, timerAdmission, timesOf } from "./signal-mail.ts";
 
 export interface SignalsDeps {
@@ -24,6 +24,8 @@ export interface SignalsDeps {
   readonly accept: (admission: Admission) => Promise<AcceptResult>;
   /** A due row of a sub-agent's run (`subagents.ts`). */
   readonly dueRun: (row: Extract<DueRow, { type: "run" }>) => Promise<void>;
+  /** What a heartbeat that is due says; undefined: nothing now, and its row says when it is due again. */
+  readonly heartbeat: (timer: TimerRow, atMs: number) => Promise<Admission | undefined>;
   readonly newId: (nowMs: number) => string;
   readonly nowMs: () => number;
   readonly log: Logger;
@@ -131,19 +133,9 @@ export function makeSignals(deps: SignalsDeps): Signals {
       await deps.dueRun(row);
       return;
     }
-    const job = row.type === "timer" ? row.timer.job : undefined;
-    if (row.type === "timer" && job !== undefined && (await isSkipped(row.timer, job, atMs))) return;
-    if (row.type === "timer" && isBusy(row.timer)) {
-      await store.postpone(row.timer.id, timesOf(row.timer, atMs).nextMs ?? atMs);
-      return;
-    }
-    const result = await deps.accept(
-      row.type !== "timer"
-        ? downAdmission(row.monitor, row)
-        : job === undefined
-          ? timerAdmission(row.timer, atMs)
-          : jobAdmission(row.timer, job, nextOf(job, atMs), deps.newId(atMs)),
-    );
+    const admission = row.type === "timer" ? await timedAdmission(row.timer, atMs) : downAdmission(row.monitor, row);
+    if (admission === undefined) return;
+    const result = await deps.accept(admission);
     if (result.status !== "refused" || result.refusal.code === "CLOISTER_SIGNAL_UNKNOWN") return;
     const id = row.type === "timer" ? row.timer.id : row.monitor.id;
     if (hopeless.has(result.refusal.code)) await drop(row, id, result.refusal);
@@ -151,6 +143,19 @@ export function makeSignals(deps: SignalsDeps): Signals {
       const waitMs = Math.min(Math.max(atMs - dueAtOf(row), limits.dueRetryMs), limits.dueRetryMsMax);
       await store.postpone(id, atMs + waitMs);
     }
+  }
+
+  /** Undefined: nothing is said this time, and the row has its next one. */
+  async function timedAdmission(timer: TimerRow, atMs: number): Promise<Admission | undefined> {
+    const { id, job } = timer;
+    if (id.startsWith(heartbeatIdMark)) return deps.heartbeat(timer, atMs);
+    if (job !== undefined)
+      return (await isSkipped(timer, job, atMs))
+        ? undefined
+        : jobAdmission(timer, job, nextOf(job, atMs), deps.newId(atMs));
+    if (!isBusy(timer)) return timerAdmission(timer, atMs);
+    await store.postpone(id, timesOf(timer, atMs).nextMs ?? atMs);
+    return undefined;
   }
 
   /** A time of a recurring job that passed long ago, or while the run before goes on, is left out; the next one comes. */
@@ -208,7 +213,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
     const scope = sessionKey === undefined ? { agentId } : { agentId, sessionKey };
     if (call.call === "timers") return list(scope);
     // Operators' jobs are theirs.
-    return call.id.startsWith(jobIdMark)
+    return isOperators(call.id)
       ? Promise.resolve(false)
       : store.unschedule(call.id, scope).then((removed) => removed !== undefined);
   }

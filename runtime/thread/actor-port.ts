@@ -112,6 +112,16 @@ export type IncomingSignal =
       /** For a person. */
       readonly detail: string;
     }
+  /**
+   * Nobody has written: the agent's regular turn (`heartbeat` of the configuration), or its turn at the start of the gateway. The text says what is to
+   * be done. An answer to it is optional: `ackCharsMax` and `isLight` are for modules with a model (`actors/assistant`).
+   */
+  | {
+      readonly type: "wake";
+      readonly reason: "heartbeat" | "start";
+      readonly ackCharsMax: number;
+      readonly isLight: boolean;
+    }
   /** `/compact`, `/model` and the like, of somebody whose commands count; for modules with a conversation of their own. */
   | { readonly type: "command"; readonly name: ModuleCommand; readonly rest: string }
   /** The session was made for this: what `sessions_spawn` or `ctx.spawn` gave as the task. */

@@ -56,6 +56,8 @@ describe("A9.5: a message", () => {
       "what a run of a sub-agent begins and ends with: `sessions_spawn` was judged, and the run holds its derived rights",
     "runtime/supervisor/signals.ts":
       "timers and monitors: the right when they were set (`signals.ts` of the kernel), again by `via`",
+    "runtime/supervisor/heartbeats.ts":
+      "turns for BOOT.md: the configuration names the agent, and nobody else a word of it",
     "runtime/supervisor/dead-letters.ts": "replays: scope of the method, then the letter's own `via`",
     "runtime/supervisor/exchanges.ts": "turns of an exchange: the `via` of the message that began it",
     "runtime/supervisor/grant-requests.ts":

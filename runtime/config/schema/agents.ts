@@ -3,8 +3,9 @@ import * as z from "zod";
 import { limits } from "../../kernel/limits.ts";
 import { escalations, groupStrategies, restartKinds } from "../../kernel/supervision.ts";
 import { agentTools } from "./tools.ts";
+import { heartbeat } from "./heartbeat.ts";
 import { key, later } from "./note.ts";
-import { agentId, anyMap, anyValue, filledText, groupChat, model, sandboxMode, texts } from "./values.ts";
+import { agentId, anyMap, anyValue, filledText, groupChat, isTimezone, model, sandboxMode, texts } from "./values.ts";
 
 /** Of one agent in memory: about 1 GB of headers. */
 const mailboxDepthCeiling = 1_000_000;
@@ -12,14 +13,6 @@ const mailboxDepthCeiling = 1_000_000;
 /** Efforts as configurations name them; there are fewer of them (`runtime/config/agent-settings.ts`). */
 const thinkingNames = ["off", "minimal", "low", "medium", "adaptive", "high", "xhigh", "max"] as const;
 export type ThinkingName = (typeof thinkingNames)[number];
-
-function isTimezone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
-  }
-}
 
 const isOther = (usual: unknown) => (value: unknown) => value !== usual;
 
@@ -121,7 +114,7 @@ const agentKeys = () => ({
     texts().optional(),
   ),
   memorySearch: later("memory", "What memory search covers.", anyMap().optional()),
-  heartbeat: later("heartbeat", "Regular turns without a message.", anyMap().optional()),
+  heartbeat: key("Regular turns without a message. See docs/guides/heartbeat.md.", heartbeat().optional()),
   humanDelay: later("streaming", "Pauses between parts of an answer.", anyMap().optional()),
   thinkingDefault: key(
     "How much the model thinks before it answers. Default: `off`.",

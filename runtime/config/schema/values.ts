@@ -57,3 +57,11 @@ export const groupChat = () =>
     visibleReplies: later("visible replies", "Which answers people see.", anyValue()),
     unmentionedInbound: later("quiet room events", "Whether unmentioned messages start quiet turns.", anyValue()),
   });
+
+export function isTimezone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}

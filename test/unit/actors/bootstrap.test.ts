@@ -86,7 +86,7 @@ describe("what a session is shown of the workspace", () => {
   it("adds the notes of two days where they are asked for", async () => {
     const notes = dailyNotes(Date.UTC(2026, 2, 1, 3), "America/New_York");
     expect(notes).toEqual(["memory/2026-02-28.md", "memory/2026-02-27.md"]);
-    const files = await readBootstrap(memoryWorkspace({ "memory/2026-02-28.md": "Rain." }), "main", bounds, notes);
+    const files = await readBootstrap(memoryWorkspace({ "memory/2026-02-28.md": "Rain." }), "main", bounds, { notes });
     expect(files.at(-1)).toEqual({ name: "memory/2026-02-28.md", status: "shown", text: "Rain." });
   });
 });

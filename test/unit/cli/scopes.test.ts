@@ -65,6 +65,7 @@ const words: Readonly<Record<string, readonly string[]>> = {
   "gateway call": ["health"],
   who: ["--agent", "main"],
   "nodes invoke": ["n", "camera.snap"],
+  "system event": ["--text", "x"],
   "cron add": ["x", "--every", "1h", "--message", "x"],
   "cron update": ["j-1", "--disable"],
   "callers add": ["x", "--agent", "main"],

@@ -230,7 +230,11 @@ describe("a feature that this version does not have", () => {
     ["memory", { memory: { backend: "qmd" } }, "memory"],
     ["skills", { skills: { load: {} } }, "skills"],
     ["cron", { cron: {} }, "cron"],
-    ["heartbeat", { agents: { defaults: { heartbeat: { every: "1h" } } } }, "agents.defaults.heartbeat"],
+    [
+      "heartbeat in other ways",
+      { agents: { defaults: { heartbeat: { every: "1h", model: "x/y" } } } },
+      "agents.defaults.heartbeat.model",
+    ],
     ["sandbox", { agents: { list: [{ id: "a", sandbox: { mode: "all" } }] } }, "agents.list[0].sandbox.mode"],
     [
       "sub-agents of models",

@@ -23,6 +23,8 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     /^node\.(?:list|describe)$/,
     // The peer's; no list names it, and it looks at what `usage.*` looks at.
     /^sessions\.usage(?:\.timeseries)?$/,
+    // The peer's; no list names it, and it only looks.
+    /^last-heartbeat$/,
     // Ours: what only looks.
     /^(?:lanes|timers|subagents|grants|deadletters|callers)\.(?:list|explain|requests|show|matrix)$/,
     /^(?:gateway\.status|metrics\.get|route\.explain|flow\.recent|config\.proposals(?:\.show)?)$/,

@@ -1,0 +1,321 @@
+/**
+ * Heartbeats: regular turns of an agent in its main session, which nobody asked for. Each is a timer with the log of a job (`store/job-rows.ts`)
+ * under an id of its own, so that no agent and no method for jobs sees or removes it. Source: behaviour §5.8; docs/adr/0050-heartbeats.md.
+ *
+ *     written in the configuration ──► a row ──due──► outside of its hours ──► tried when they begin
+ *                                                     the session is at work ──► tried a little later
+ *                                                     else ──► one turn, for all times that passed ──► a row of its log
+ *     not written any more ──due──► the row goes
+ */
+import type { HeartbeatRule, ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
+import type { EnvelopeHeader, Outcome, ReplyRoute } from "../kernel/envelope.ts";
+import { failure, toRefusal } from "../kernel/errors.ts";
+import type { Admission, Kernel } from "../kernel/kernel.ts";
+import { limits } from "../kernel/limits.ts";
+import type { AcceptResult } from "../kernel/state.ts";
+import { mainSessionKey } from "../routing/index.ts";
+import { type Job, neverMs } from "../store/job-rows.ts";
+import type { Store, TimerRow } from "../store/port.ts";
+import { nextActiveMs } from "./active-hours.ts";
+import { statAgentFile } from "./agent-files.ts";
+import { defaultAccount, ownerRoute, readAddress, unasked } from "./answer-address.ts";
+import type { makeAuditNote } from "./audit-trail.ts";
+import type { Logger } from "./driver.ts";
+import { makeInTurn } from "./in-turn.ts";
+import { runOf, setJob } from "./job-rows.ts";
+import { heartbeatIdMark, jobIdMark } from "./job-schedule.ts";
+import type { Handlers } from "./method-handlers.ts";
+import type { Targets } from "./method-targets.ts";
+import { timesOf } from "./signal-mail.ts";
+
+export interface HeartbeatsDeps {
+  readonly config: Pick<ResolvedConfig, "session" | "commands" | "channelDefaults">;
+  readonly agents: ReadonlyMap<string, ResolvedAgent>;
+  readonly targets: Targets;
+  readonly store: Pick<Store, "schedule" | "unschedule" | "amendJob" | "postpone" | "timers" | "session">;
+  readonly kernel: () => Pick<Kernel, "isOpen" | "isRunning">;
+  readonly accept: (admission: Admission) => Promise<AcceptResult>;
+  readonly carriesAnswers: (channel: string, accountId: string) => boolean;
+  readonly expect: (atMs: number) => void;
+  readonly note: ReturnType<typeof makeAuditNote>;
+  readonly newId: () => string;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}
+
+export interface Heartbeats {
+  readonly methods: Handlers<"wake" | "last-heartbeat" | "set-heartbeats">;
+  /** The configuration is another one, or the gateway has started: there is a row for each agent that has them. */
+  follow(): Promise<void>;
+  /** The gateway is up: turns of agents that have a BOOT.md. */
+  boot(): Promise<void>;
+  /** A time has come. Undefined: nothing is to be said now, and the row says when next. */
+  due(timer: TimerRow, atMs: number): Promise<Admission | undefined>;
+  /** The turn of a message has ended; those of heartbeats are written down. */
+  ended(header: EnvelopeHeader, outcome: Outcome): void;
+  /** For `status` and `health`. */
+  view(agentId: string): HeartbeatView;
+}
+
+/** In the peer's words. */
+export interface HeartbeatView {
+  readonly enabled: boolean;
+  readonly every: string;
+  readonly everyMs: number | null;
+  readonly prompt: string;
+  readonly target: string;
+  readonly ackMaxChars: number;
+}
+
+const idOf = (agentId: string): string => `${heartbeatIdMark}${agentId}`;
+
+const usualPrompt =
+  "This is your regular check. Follow HEARTBEAT.md if there is one; repeat nothing from earlier that is settled. If nothing needs attention, answer HEARTBEAT_OK.";
+const bootPrompt =
+  "The gateway has started. Follow BOOT.md. What it asks you to tell others, tell them with your tools; then answer NO_REPLY.";
+
+export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
+  const { config, agents, targets, store, nowMs, log } = deps;
+  const inTurn = makeInTurn();
+  let isPaused = false;
+
+  const rowOf = async (agentId: string): Promise<(TimerRow & { readonly job: Job }) | undefined> => {
+    const [row] = (await store.timers({ id: idOf(agentId), limit: 1 })).rows;
+    return row?.job === undefined ? undefined : { ...row, job: row.job };
+  };
+
+  const expect = (atMs: number): void => {
+    if (atMs < neverMs) deps.expect(atMs);
+  };
+
+  async function keepRow(agentId: string, { everyMs }: HeartbeatRule): Promise<void> {
+    const found = await rowOf(agentId);
+    const atMs = nowMs();
+    const schedule = { kind: "every", everyMs, anchorMs: atMs } as const;
+    if (found !== undefined) {
+      if (!found.job.enabled) isPaused = true;
+      if (found.everyMs === everyMs) return;
+      // The row of another period is replaced: `everyMs` is what its times are counted by.
+      await store.unschedule(found.id, {});
+    }
+    const enabled = !isPaused;
+    const dueAtMs = enabled ? atMs + everyMs : neverMs;
+    const set = await store.schedule({
+      id: idOf(agentId),
+      agentId,
+      sessionKey: mainSessionKey(agentId, config.session),
+      name: "heartbeat",
+      via: "door:operator",
+      body: "",
+      isData: false,
+      dueAtMs,
+      everyMs,
+      createdAtMs: atMs,
+      job: {
+        schedule,
+        target: "main",
+        payload: "systemEvent",
+        delivery: { type: "none" },
+        enabled,
+        deleteAfterRun: false,
+        by: "config",
+        updatedAtMs: atMs,
+        runs: found?.job.runs ?? [],
+      },
+    });
+    if (set.status === "full")
+      log.warn({ agent: agentId }, `the agent has ${limits.timersPerAgentMax} timers and jobs, and so no heartbeat`);
+    else expect(dueAtMs);
+  }
+
+  /** Where an answer goes. A place that no answers leave for is said in the log, and it stays in the session. */
+  async function routeOf(agentId: string, { target, to, accountId }: HeartbeatRule): Promise<ReplyRoute> {
+    if (target === "none") return { type: "none" };
+    const route =
+      target === "last"
+        ? (await store.session(mainSessionKey(agentId, config.session)))?.lastRoute
+        : target === "owner"
+          ? ownerRoute(config)
+          : readAddress(target, accountId ?? defaultAccount(config, target), to ?? "");
+    if (route?.type === "channel" && deps.carriesAnswers(route.channel, route.accountId)) return unasked(route);
+    log.warn({ agent: agentId, target }, "the heartbeat's answer stays in its session: it has no channel to go to");
+    return { type: "none" };
+  }
+
+  const enabledRows = async (): Promise<readonly (TimerRow & { readonly job: Job })[]> => {
+    const having = [...agents.values()].filter(({ heartbeat }) => heartbeat !== undefined);
+    const rows = await Promise.all(having.map(({ id }) => rowOf(id)));
+    return rows.flatMap((row) => row ?? []);
+  };
+
+  /** A message to the main session that is no user's word, now or with the next regular turn. */
+  async function tell(agentId: string, text: string, atMs: number, by: string): Promise<void> {
+    const { sessionKey } = targets.main(agentId);
+    const id = `${jobIdMark}${deps.newId()}`;
+    await setJob(store, {
+      id,
+      agentId,
+      sessionKey,
+      name: "wake",
+      via: "door:operator",
+      body: text,
+      isData: false,
+      dueAtMs: atMs,
+      createdAtMs: nowMs(),
+      job: {
+        schedule: { kind: "at", atMs },
+        target: "main",
+        payload: "systemEvent",
+        delivery: { type: "none" },
+        enabled: true,
+        deleteAfterRun: true,
+        by,
+        updatedAtMs: nowMs(),
+        runs: [],
+      },
+    });
+    deps.note({ type: "cron_changed", subject: by, object: `agent:${agentId}`, detail: `wake ${id}` });
+    expect(atMs);
+  }
+
+  async function bootTurn({ id: agentId, workspace }: ResolvedAgent): Promise<boolean> {
+    const { missing, size = 0 } = await statAgentFile(workspace, "BOOT.md");
+    if (missing || size === 0) return false;
+    const result = await deps.accept({
+      ...internal("boot"),
+      from: { type: "operator", client: "boot" },
+      agentId,
+      sessionKey: mainSessionKey(agentId, config.session),
+      replyRoute: { type: "none" },
+      body: bootPrompt,
+      signal: { type: "wake", reason: "start", ackCharsMax: limits.heartbeatAckCharsMax, isLight: false },
+      // Once in this time at the most, however often the gateway starts.
+      dedupe: { scope: `boot:${agentId}`, key: String(Math.floor(nowMs() / limits.bootTurnEveryMs)) },
+    });
+    if (result.status === "refused") log.warn({ agent: agentId, ...result.refusal }, "no turn for its BOOT.md");
+    return result.status === "stored";
+  }
+
+  return {
+    follow: () =>
+      inTurn(async () => {
+        for (const { id, heartbeat } of agents.values()) if (heartbeat !== undefined) await keepRow(id, heartbeat);
+      }).catch((error: unknown) => log.error({ error: toRefusal(error) }, "heartbeats could not be set")),
+    async boot() {
+      try {
+        const begun = await Promise.all([...agents.values()].map(bootTurn));
+        log.debug({ agents: begun.filter(Boolean).length }, "the start has begun the turns of agents with a BOOT.md");
+      } catch (error) {
+        log.error({ error: toRefusal(error) }, "not every agent with a BOOT.md had its turn at the start");
+      }
+    },
+    async due(timer, atMs) {
+      const { id, agentId, dueAtMs } = timer;
+      const rule = agents.get(agentId)?.heartbeat;
+      if (rule === undefined) {
+        await store.unschedule(id, {});
+        return undefined;
+      }
+      const activeMs = nextActiveMs(rule.hours, atMs);
+      const sessionKey = mainSessionKey(agentId, config.session);
+      const kernel = deps.kernel();
+      const isBusy =
+        kernel.isRunning(sessionKey) || (timer.lastEnvelopeId !== undefined && kernel.isOpen(timer.lastEnvelopeId));
+      const tryMs = activeMs > atMs ? activeMs : isBusy ? atMs + limits.heartbeatTurnBusyMs : atMs;
+      if (tryMs > atMs) {
+        await store.postpone(id, tryMs);
+        return undefined;
+      }
+      return {
+        ...internal("heartbeat"),
+        replyRoute: await routeOf(agentId, rule),
+        from: { type: "timer", agentId, timerId: id },
+        agentId,
+        sessionKey,
+        body: rule.prompt ?? usualPrompt,
+        signal: { type: "wake", reason: "heartbeat", ackCharsMax: rule.ackCharsMax, isLight: rule.isLight },
+        fires: { id, dueAtMs, nextMs: timesOf(timer, atMs).nextMs },
+      };
+    },
+    ended(header, outcome) {
+      const { from } = header;
+      if (from.type !== "timer" || !from.timerId.startsWith(heartbeatIdMark)) return;
+      const ran = runOf(header, outcome, nowMs());
+      store
+        .amendJob(from.timerId, { ran })
+        .catch((error: unknown) =>
+          log.error({ timer: from.timerId, error: toRefusal(error) }, "the end of a heartbeat was not written down"),
+        );
+    },
+    view(agentId) {
+      const rule = agents.get(agentId)?.heartbeat;
+      const { prompt = usualPrompt, target = "none", ackCharsMax = limits.heartbeatAckCharsMax } = rule ?? {};
+      const told = { prompt, target, ackMaxChars: ackCharsMax };
+      if (rule === undefined || isPaused) return { enabled: false, every: "disabled", everyMs: null, ...told };
+      const minutes = rule.everyMs / 60_000;
+      const every = minutes % 60 === 0 ? `${minutes / 60}h` : `${minutes}m`;
+      return { enabled: true, every, everyMs: rule.everyMs, ...told };
+    },
+    methods: {
+      wake: async ({ text, mode = "now", agentId: reference }, { clientId: by }) => {
+        const agentId = targets.agent(reference);
+        if (mode === "now") {
+          await tell(agentId, text, nowMs(), by);
+          return { ok: true };
+        }
+        const row = await rowOf(agentId);
+        if (row === undefined || row.dueAtMs >= neverMs)
+          throw failure(
+            "CLOISTER_REQUEST_INVALID",
+            `mode: the agent ${agentId} has no heartbeat to wait for${row === undefined ? "" : " while they are disabled"}`,
+            row === undefined ? 'use "now", or set agents.defaults.heartbeat' : "cloister system heartbeat enable",
+          );
+        await tell(agentId, text, Math.max(row.dueAtMs, nowMs()), by);
+        return { ok: true };
+      },
+      "last-heartbeat": async ({ agentId: reference }) => {
+        const rows = reference === undefined ? await enabledRows() : [await rowOf(targets.agent(reference))];
+        const [last] = rows
+          .flatMap((row) => {
+            const run = row?.job.runs.at(-1);
+            return row === undefined || run === undefined ? [] : [{ row, run }];
+          })
+          .toSorted((a, b) => b.run.atMs - a.run.atMs);
+        if (last === undefined) return null;
+        const { atMs, status, startedAtMs, text = "" } = last.run;
+        return {
+          ts: atMs,
+          agentId: last.row.agentId,
+          status: status === "error" ? "failed" : text === "" ? "ok-empty" : "sent",
+          ...(startedAtMs === undefined ? {} : { durationMs: atMs - startedAtMs }),
+          ...(text === "" ? {} : status === "error" ? { reason: text } : { preview: text }),
+        };
+      },
+      "set-heartbeats": ({ enabled }, { clientId: by }) =>
+        inTurn(async () => {
+          for (const { id, everyMs = 0, job } of await enabledRows()) {
+            if (job.enabled === enabled) continue;
+            const dueAtMs = enabled ? nowMs() + everyMs : neverMs;
+            await store.amendJob(id, { dueAtMs, job: { enabled, by, updatedAtMs: nowMs() } });
+            expect(dueAtMs);
+          }
+          isPaused = !enabled;
+          deps.note({
+            type: "cron_changed",
+            subject: by,
+            object: "heartbeats",
+            detail: enabled ? "enabled" : "disabled",
+          });
+          return { ok: true, enabled };
+        }),
+    },
+  };
+}
+
+const internal = (sourceTool: "heartbeat" | "boot") =>
+  ({
+    verb: "send",
+    via: "door:operator",
+    chain: [],
+    provenance: { kind: "internal_system", sourceChannel: "internal", sourceTool },
+  }) as const;

@@ -1,0 +1,38 @@
+/** Rows of jobs, and of what is kept as one: how they are set, and how the end of a run is written into them. */
+import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
+import { failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import type { JobRun } from "../store/job-rows.ts";
+import type { Store, TimerRow } from "../store/port.ts";
+
+/** @throws CLOISTER_MAILBOX_FULL */
+export async function setJob(
+  store: Pick<Store, "schedule">,
+  row: TimerRow,
+  by?: Parameters<Store["schedule"]>[1],
+): Promise<string> {
+  const set = await store.schedule(row, by);
+  if (set.status !== "full") return set.id;
+  throw failure(
+    "CLOISTER_MAILBOX_FULL",
+    `the agent ${row.agentId} has ${limits.timersPerAgentMax} timers and jobs; the bound is reached`,
+    "remove some: cloister cron remove <id>",
+  );
+}
+
+export function runOf({ runId, sessionKey, acceptedAtMs }: EnvelopeHeader, outcome: Outcome, atMs: number): JobRun {
+  const said =
+    outcome.status === "error"
+      ? `${outcome.code}: ${outcome.message}`
+      : outcome.status === "ok"
+        ? outcome.text
+        : undefined;
+  return {
+    atMs,
+    status: outcome.status === "error" ? "error" : "ok",
+    runId,
+    sessionKey,
+    startedAtMs: acceptedAtMs,
+    ...(said === undefined ? {} : { text: said.slice(0, limits.jobRunCharsMax) }),
+  };
+}

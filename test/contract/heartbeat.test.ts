@@ -1,0 +1,219 @@
+/** Heartbeats and what the start begins, through the whole gateway: real cells, a clock that the tests set, restarts. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import type { HeartbeatRule, ResolvedConfig } from "../../runtime/config/resolved.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
+import { openMemoryStore } from "../../runtime/store/memory.ts";
+import { actor } from "../support/actors.ts";
+import { makeConfig, openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
+
+const minutes = 60_000;
+const startMs = Date.UTC(2026, 0, 1, 12);
+const rule = (more: Partial<HeartbeatRule> = {}): HeartbeatRule => ({
+  everyMs: 30 * minutes,
+  target: "none",
+  ackCharsMax: 300,
+  isLight: false,
+  ...more,
+});
+
+// oxlint-disable-next-line typescript/no-explicit-any -- an answer, looked into by the tests
+async function call(gateway: TestGateway, method: string, params: object = {}): Promise<any> {
+  const client = { connId: "o", clientId: "op", mode: "cli", scopes: ["operator.admin"] };
+  const result = await gateway.doors.rpc(client, method, params);
+  if (!result.ok) throw Object.assign(new Error(result.refusal.message), result.refusal);
+  return result.payload;
+}
+
+/** A gateway whose clock stands still; `at` ends it and starts it again at another time. */
+async function world(agents: readonly TestAgent[], changes: Partial<ResolvedConfig> = {}) {
+  const config = makeConfig(agents, changes);
+  const store = await openMemoryStore({
+    stateDir: config.stateDir,
+    agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+  });
+  const start = (atMs: number, next = config) => openGateway([], {}, { store, config: next, nowMs: () => atMs });
+  let gateway = await start(startMs);
+  return {
+    config,
+    store,
+    first: gateway,
+    at: async (afterMs: number, next?: ResolvedConfig) => {
+      await gateway.drain(0);
+      gateway = await start(startMs + afterMs, next);
+      return gateway;
+    },
+  };
+}
+
+const row = async (gateway: TestGateway, id = "h-main") => (await gateway.store.timers({ id, limit: 1 })).rows[0];
+const told = async (gateway: TestGateway, agentId = "main") =>
+  (await gateway.store.history(agentId, `agent:${agentId}:main`, 50, 0)).rows.filter(({ role }) => role === "user");
+const ended = (gateway: TestGateway, count = 1) =>
+  expect.poll(async () => (await row(gateway))?.job?.runs.length, { timeout: 10_000 }).toBe(count);
+
+describe("a heartbeat", () => {
+  test("that was missed is one turn in the main session, which is no user's word, and comes on by its rhythm", async () => {
+    const { first, at } = await world([{ id: "main", module: "echo", heartbeat: rule({ prompt: "look around" }) }]);
+    expect(await row(first)).toMatchObject({ dueAtMs: startMs + 30 * minutes });
+    expect(await call(first, "last-heartbeat")).toBeNull();
+    expect(await told(first)).toEqual([]);
+    const gateway = await at(10 * 60 * minutes + 5 * minutes);
+    await ended(gateway);
+    expect(await told(gateway)).toMatchObject([
+      { text: "look around", provenance: { kind: "internal_system", sourceTool: "heartbeat" } },
+    ]);
+    expect(await row(gateway)).toMatchObject({ dueAtMs: startMs + 10 * 60 * minutes + 30 * minutes });
+    expect(await call(gateway, "last-heartbeat")).toMatchObject({
+      agentId: "main",
+      status: "sent",
+      preview: "look around",
+    });
+    const { heartbeat } = await call(gateway, "status");
+    expect(heartbeat.agents).toMatchObject([{ agentId: "main", enabled: true, every: "30m", everyMs: 30 * minutes }]);
+  });
+
+  test("outside of its hours waits until they begin", async () => {
+    const hours = { startMinute: 8 * 60, endMinute: 13 * 60, timezone: "UTC" };
+    const { at } = await world([{ id: "main", module: "echo", heartbeat: rule({ hours }) }]);
+    // 15:00: nothing is said, and it is due at 8:00 on the next day.
+    const evening = await at(3 * 60 * minutes);
+    const due = async (gateway: TestGateway) => (await gateway.store.due(0, 10)).nextMs;
+    await expect.poll(() => due(evening)).toBe(Date.UTC(2026, 0, 2, 8));
+    expect(await told(evening)).toEqual([]);
+    const morning = await at(20 * 60 * minutes);
+    await ended(morning);
+    expect(await told(morning)).toHaveLength(1);
+  });
+
+  test("waits while its session is at work", async () => {
+    const { at, store } = await world([{ id: "main", ...actor("crasher"), heartbeat: rule() }]);
+    const gateway = await at(minutes);
+    void gateway.say("main", "hang").catch(() => undefined);
+    await expect.poll(() => gateway.agents()[0]?.phase).toBe("running");
+    await store.amendJob("h-main", { dueAtMs: startMs + minutes });
+    // Another job that is run lets the gateway look at what is due.
+    const schedule = { kind: "every", everyMs: 3_600_000 };
+    const payload = { kind: "systemEvent", text: "x" };
+    const job = await call(gateway, "cron.add", { name: "o", schedule, payload, enabled: false });
+    await call(gateway, "cron.run", { id: job.id });
+    await expect.poll(async () => (await store.due(0, 10)).nextMs).toBe(startMs + minutes + limits.heartbeatTurnBusyMs);
+    expect((await row(gateway))?.lastEnvelopeId).toBeUndefined();
+  });
+
+  test("is neither the agent's nor a job to change", async () => {
+    const { first } = await world([{ id: "main", ...actor("clock-user"), heartbeat: rule() }]);
+    const ask = async (command: object) => JSON.parse(await first.reply("main", JSON.stringify(command)));
+    expect([await ask({ do: "timers" }), await ask({ do: "unschedule", id: "h-main" })]).toEqual([[], false]);
+    for (const method of ["cron.remove", "cron.run", "cron.runs"])
+      await expect(call(first, method, { id: "h-main" })).rejects.toMatchObject({ code: "CLOISTER_SIGNAL_UNKNOWN" });
+  });
+
+  test("is disabled and enabled for all agents, over restarts", async () => {
+    const agents = ["main", "raul"].map((id) => ({ id, module: "echo", heartbeat: rule() }));
+    const { first, at } = await world(agents);
+    expect(await call(first, "set-heartbeats", { enabled: false })).toEqual({ ok: true, enabled: false });
+    const quiet = await at(24 * 60 * minutes);
+    expect(await Promise.all([told(quiet), told(quiet, "raul")])).toEqual([[], []]);
+    expect((await call(quiet, "status")).heartbeat.agents).toMatchObject([{ enabled: false }, { enabled: false }]);
+    await expect(call(quiet, "wake", { text: "x", mode: "next-heartbeat" })).rejects.toMatchObject({
+      message: expect.stringContaining("disabled"),
+    });
+    await call(quiet, "set-heartbeats", { enabled: true });
+    expect(await row(quiet)).toMatchObject({ dueAtMs: startMs + 24 * 60 * minutes + 30 * minutes });
+    const loud = await at(25 * 60 * minutes);
+    await ended(loud);
+    await expect.poll(() => told(loud, "raul")).toHaveLength(1);
+  });
+
+  test("follows the configuration while the gateway runs", async () => {
+    const { first, config, at } = await world([{ id: "main", module: "echo" }]);
+    expect(await row(first)).toBeUndefined();
+    const withRule = (heartbeat?: HeartbeatRule, revision = "r"): ResolvedConfig => ({
+      ...config,
+      revision,
+      agents: config.agents.map((agent) => (heartbeat === undefined ? agent : { ...agent, heartbeat })),
+    });
+    const apply = (next: ResolvedConfig) => first.configDesk.apply({ config: next, files: new Map() }, "test");
+    await apply(withRule(rule(), "1"));
+    await expect.poll(() => row(first)).toMatchObject({ everyMs: 30 * minutes });
+    await apply(withRule(rule({ everyMs: 60 * minutes }), "2"));
+    await expect.poll(() => row(first)).toMatchObject({ everyMs: 60 * minutes, dueAtMs: startMs + 60 * minutes });
+    // Written no more: its row goes when it is due, and nothing is said.
+    const after = await at(60 * minutes, withRule());
+    await expect.poll(() => row(after)).toBeUndefined();
+    expect(await told(after)).toEqual([]);
+  });
+
+  const accounts = { biz: { token: "t", outboundUrl: "http://127.0.0.1:1/" } };
+  const webhook = { webhook: { accounts, defaultAccount: "biz" }, channelDefaults: { webhook: "biz" } };
+  const commands = { text: true, owners: ["webhook:olga"], allowFrom: undefined, resetTriggers: [] };
+  test.each([
+    ["a channel", { target: "webhook", to: "group:team" }, { kind: "group", id: "team" }],
+    ["the owner", { target: "owner" }, { kind: "direct", id: "olga" }],
+  ])("answers where it says: %s", async (_what, where, peer) => {
+    const { at } = await world([{ id: "main", module: "echo", heartbeat: rule(where) }], { ...webhook, commands });
+    const gateway = await at(30 * minutes);
+    await expect.poll(() => gateway.sent).toMatchObject([{ channel: "webhook", accountId: "biz", peer }]);
+  });
+
+  test("answers where the main session last spoke, and nowhere when it never did", async () => {
+    const { at } = await world([{ id: "main", module: "echo", heartbeat: rule({ target: "last" }) }], webhook);
+    const silent = await at(30 * minutes);
+    await ended(silent);
+    expect(silent.sent).toEqual([]);
+    const event = {
+      channel: "webhook",
+      accountId: "biz",
+      peer: { kind: "direct" as const, id: "ana" },
+      sender: { id: "ana" },
+      text: "hello",
+      tsMs: 0,
+    };
+    await silent.doors.inbound(event, undefined);
+    await expect.poll(() => silent.sent).toHaveLength(1);
+    const gateway = await at(60 * minutes);
+    await expect.poll(() => gateway.sent).toMatchObject([{ peer: { kind: "direct", id: "ana" } }]);
+    expect(gateway.sent[0]).not.toHaveProperty("inReplyTo");
+  });
+});
+
+describe("an agent is told something", () => {
+  test("at once, or with its next heartbeat", async () => {
+    const { first, at } = await world([{ id: "main", module: "echo", heartbeat: rule() }]);
+    expect(await call(first, "wake", { text: "the mail is here" })).toEqual({ ok: true });
+    await expect.poll(() => told(first)).toMatchObject([{ text: "the mail is here" }]);
+    await call(first, "wake", { text: "later", mode: "next-heartbeat" });
+    expect(await told(first)).toHaveLength(1);
+    const gateway = await at(30 * minutes);
+    await ended(gateway);
+    await expect.poll(async () => (await told(gateway)).map(({ text }) => text)).toContain("later");
+  });
+
+  test("with a heartbeat only when it has one", async () => {
+    const { first } = await world([{ id: "main", module: "echo" }]);
+    await expect(call(first, "wake", { text: "x", mode: "next-heartbeat" })).rejects.toMatchObject({
+      code: "CLOISTER_REQUEST_INVALID",
+      message: expect.stringContaining("main"),
+    });
+  });
+});
+
+test("an agent with a BOOT.md has a turn at the start, once a minute at the most, and others have none", async () => {
+  const { config, at } = await world([
+    { id: "main", module: "echo" },
+    { id: "raul", module: "echo" },
+  ]);
+  const { workspace = "" } = config.agents[0] ?? {};
+  mkdirSync(workspace, { recursive: true });
+  writeFileSync(path.join(workspace, "BOOT.md"), "Say good morning.");
+  const booted = await at(minutes);
+  await expect.poll(() => told(booted)).toMatchObject([{ provenance: { sourceTool: "boot" } }]);
+  const again = await at(minutes + 1_000);
+  await expect.poll(() => again.logged.some(({ message }) => message.includes("agents with a BOOT.md"))).toBe(true);
+  expect(await told(again)).toHaveLength(1);
+  const later = await at(3 * minutes);
+  await expect.poll(() => told(later)).toHaveLength(2);
+  expect(await told(later, "raul")).toEqual([]);
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import { loadText } from "./load-text.ts";
+
+const rulesOf = async (defaults: object | undefined, ...entries: readonly object[]) => {
+  const list = entries.map((entry, at) => ({ id: `a${at}`, ...entry }));
+  const agents = {
+    defaults: { userTimezone: "UTC", ...(defaults === undefined ? {} : { heartbeat: defaults }) },
+    list,
+  };
+  return (await loadText({ agents })).resolved.agents.map(({ heartbeat }) => heartbeat);
+};
+
+describe("heartbeats", () => {
+  it("are there where they are written, and nowhere else", async () => {
+    expect(await rulesOf(undefined, {})).toEqual([undefined]);
+    expect(await rulesOf({}, {}, {})).toMatchObject([{ everyMs: 1_800_000 }, { everyMs: 1_800_000 }]);
+    expect(await rulesOf({ every: "1h" }, {}, { heartbeat: {} })).toMatchObject([undefined, { everyMs: 3_600_000 }]);
+    expect(await rulesOf({ every: "1h" }, { heartbeat: { every: "0m" } })).toEqual([undefined]);
+  });
+
+  it("are what the agent says, over what is said for all", async () => {
+    const activeHours = { start: "08:30", end: "24:00" };
+    const all = { target: "last", activeHours, ackMaxChars: 0, lightContext: true };
+    expect(await rulesOf(all, { heartbeat: { target: "webhook", to: "direct:ana", prompt: "look" } })).toEqual([
+      {
+        everyMs: 1_800_000,
+        hours: { startMinute: 510, endMinute: 1_440, timezone: "UTC" },
+        target: "webhook",
+        to: "direct:ana",
+        prompt: "look",
+        ackCharsMax: 0,
+        isLight: true,
+      },
+    ]);
+  });
+
+  it.each([
+    ["every", { every: "soon" }],
+    ["activeHours.start", { activeHours: { start: "8:30", end: "20:00" } }],
+    ["activeHours.end", { activeHours: { start: "08:00", end: "08:00" } }],
+    ["activeHours.timezone", { activeHours: { start: "08:00", end: "09:00", timezone: "Mars/Base" } }],
+    ["to", { target: "telegram" }],
+    ["prompt", { prompt: " " }],
+  ])("are refused by the key %s", async (key, heartbeat) => {
+    const failure: unknown = await rulesOf(heartbeat, {}).catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      code: "CLOISTER_CONFIG_INVALID",
+      issues: [{ path: `agents.defaults.heartbeat.${key}` }],
+    });
+  });
+});
