@@ -25,7 +25,10 @@ svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: currentColo
 `;
 
 export function formatHtml({ date, machine, scenarios }: Run): string {
-  const facts = Object.entries<string | number>({ date, ...machine }).map(([fact, value]) => ({ fact, value: String(value) }));
+  const facts = Object.entries<string | number>({ date, ...machine }).map(([fact, value]) => ({
+    fact,
+    value: String(value),
+  }));
   const targets = scenarios.flatMap((scenario) => scenario.targets ?? []);
   return `<!doctype html>
 <html lang="en">

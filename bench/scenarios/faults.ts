@@ -46,6 +46,7 @@ interface Sample {
   readonly happened: number;
   /** Messages and probes that got no right answer: they are counted, and the run goes on. */
   readonly failed: number;
+  readonly firstFailure: string;
 }
 
 /** What is measured in each round: nothing, each fault alone, all of them. The faulty agents that have nothing to do are dormant. */
@@ -73,12 +74,12 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
     for (let at = 0; at < measured.length; at++) {
       const { program, faults, samples } = measured[(round + at) % measured.length] ?? never();
       progress(`round ${round + 1} of ${rounds}: ${program}`);
-      samples.push(
-        await measure(
-          seconds,
-          faults.map((id) => [id, texts[id] ?? (() => "")] as const),
-        ),
+      const sample = await measure(
+        seconds,
+        faults.map((id) => [id, texts[id] ?? (() => "")] as const),
       );
+      samples.push(sample);
+      if (sample.failed > 0) progress(`${sample.failed} failed, the first with: ${sample.firstFailure}`);
     }
   }
   /** Against the program without a fault of the same round. */
@@ -129,7 +130,11 @@ async function measure(
   const over = new AbortController();
   let happened = 0;
   let failed = 0;
-  const count = (): void => void failed++;
+  let firstFailure = "";
+  const count = (error: unknown): void => {
+    failed++;
+    firstFailure ||= String(error).slice(0, 500);
+  };
   try {
     // 50 live agents in each program: a calm one less for each faulty one.
     const live = agents - faults.length;
@@ -154,7 +159,7 @@ async function measure(
     await operator.close();
     await program.stop();
     await Promise.all(repeating);
-    return { messages, health, loopDelayMs, happened, failed };
+    return { messages, health, loopDelayMs, happened, failed, firstFailure };
   } finally {
     over.abort();
     http.destroy();
