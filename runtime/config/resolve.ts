@@ -1,4 +1,5 @@
 /** The checked configuration in the form that the program reads. Pure: the same input gives the same, frozen, result. */
+import { nanosPerDollar } from "../kernel/usage.ts";
 import { createHash } from "node:crypto";
 import path from "node:path";
 import type { WebhookAccount, WebhookSettings } from "../edge/port.ts";
@@ -216,9 +217,14 @@ function resolveLoops({
   enabled,
   sameFailuresMax,
   sameSessionMax,
+  chainTokensMax,
+  chainCostUsdMax,
 }: Draft["config"]["tools"]["loopDetection"]): ResolvedConfig["loops"] {
   const never = Number.MAX_SAFE_INTEGER;
-  return enabled ? { sameFailuresMax, sameSessionMax } : { sameFailuresMax: never, sameSessionMax: never };
+  const repeats = enabled ? { sameFailuresMax, sameSessionMax } : { sameFailuresMax: never, sameSessionMax: never };
+  const chainCostNanosMax = chainCostUsdMax === undefined ? never : Math.floor(chainCostUsdMax * nanosPerDollar);
+  // What a chain costs is no question of circles.
+  return { ...repeats, chainTokensMax, chainCostNanosMax };
 }
 
 function normalizePattern(pattern: string): string {

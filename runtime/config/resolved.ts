@@ -9,6 +9,7 @@ import type { ToolRules } from "../../auth/tool-policy.ts";
 import type { ModelSettings } from "../broker/port.ts";
 import type { WebSettings } from "../tools/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
+import type { LoopBounds } from "../kernel/settings.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { ThinkingLevel } from "../kernel/session-choices.ts";
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
@@ -189,7 +190,7 @@ export interface ResolvedConfig {
   /** Agents that may propose changes of the configuration, as ids or `*` patterns. */
   readonly configProposers: readonly string[];
   /** Absent detection: bounds that nothing reaches (`runtime/kernel/loops.ts`). */
-  readonly loops: { readonly sameFailuresMax: number; readonly sameSessionMax: number };
+  readonly loops: LoopBounds;
   readonly visibility: Visibility;
   readonly sessionToolsVisibility: "spawned" | "all";
   /** Places of each lane (`runtime/kernel/lanes.ts`). */

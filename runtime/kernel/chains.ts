@@ -1,21 +1,27 @@
 /**
  * What one message from outside may cause among agents: each message that an agent sends belongs to the chain of the one that
  * it handles. A chain has a bound on hops (`limits.hopsMax`, the length of `header.chain`), on its messages, on the tool calls of
- * its turns and on its time, so that agents which answer each other, or which each write to several others, come to an end.
+ * its turns, on what they take of models (tokens and money) and on its time, so that agents which answer each other, or which each write to several others, come to an end.
  * Needs A9.4, A11.1.
  *
- * Every message of a chain carries how many messages and calls there were with it and until when the chain lasts. The kernel counts while any of
+ * Every message of a chain carries how far the counts were with it and until when the chain lasts. The kernel counts while any of
  * them is open in memory; what is read from the disk again tells how far the count was.
  */
 import type { Admission } from "./admit.ts";
 import type { ChainStamp, EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
+import type { LiveRun } from "./live-run.ts";
+import type { Tokens } from "./run-rows.ts";
 import type { KernelState } from "./state.ts";
+import { nanosPerDollar } from "./usage.ts";
 
 export interface Chain {
   messages: number;
   /** Tool calls of its turns. */
   calls: number;
+  /** What its turns took of models. */
+  tokens: number;
+  costNanos: number;
   /** Envelopes of the chain that are in memory and have not ended. */
   readonly open: Set<string>;
 }
@@ -23,14 +29,27 @@ export interface Chain {
 /** What a message that an agent sends while it handles `header` takes over of its chain. */
 export function chainOf(k: KernelState, header: EnvelopeHeader): Pick<Admission, "cause" | "chain" | "trace"> {
   return {
-    cause: {
-      id: header.id,
-      messages: header.chainStamp?.messages ?? 0,
-      calls: header.chainStamp?.calls ?? 0,
-      untilMs: header.chainStamp?.untilMs ?? header.acceptedAtMs + k.settings.limits.chainMsMax,
-    },
+    cause: { id: header.id, ...stampOf(header, k.settings.limits.chainMsMax), ...countsOf(k, header) },
     chain: [...header.chain, header.sessionKey],
     trace: header.trace,
+  };
+}
+
+type Counts = Omit<Chain, "open">;
+
+/** Where the chain of the message stood when it was sent; of one that begins a chain, where that begins. */
+export function stampOf({ chainStamp, acceptedAtMs }: EnvelopeHeader, chainMsMax: number): ChainStamp {
+  return chainStamp ?? { messages: 0, calls: 0, untilMs: acceptedAtMs + chainMsMax };
+}
+
+/** As far as the message and what is in memory tell. */
+function countsOf(k: KernelState, { trace, chainStamp: told }: Pick<EnvelopeHeader, "trace" | "chainStamp">): Counts {
+  const live = k.chains.get(trace);
+  return {
+    messages: Math.max(live?.messages ?? 0, told?.messages ?? 0),
+    calls: Math.max(live?.calls ?? 0, told?.calls ?? 0),
+    tokens: Math.max(live?.tokens ?? 0, told?.tokens ?? 0),
+    costNanos: Math.max(live?.costNanos ?? 0, told?.costNanos ?? 0),
   };
 }
 
@@ -55,13 +74,16 @@ export function whyChainOver(
       remedy: "let the agents end their exchange, or set tools.loopDetection.sameSessionMax",
     };
   if (cause === undefined) return undefined;
-  const messages = Math.max(cause.messages, k.chains.get(trace ?? "")?.messages ?? 0);
+  const counts = countsOf(k, { trace: trace ?? "", chainStamp: cause });
+  const { messages } = counts;
   if (messages >= limits.chainMessagesMax)
     return {
       code: "CLOISTER_CHAIN_SPENT",
       message: `the message that began this chain has caused ${messages} others among agents; the bound is ${limits.chainMessagesMax}`,
       remedy: "let a message from outside, or a timer, begin what is left",
     };
+  const spent = whyModelsSpent(k, counts);
+  if (spent !== undefined) return spent;
   if (nowMs <= cause.untilMs) return undefined;
   return {
     code: "CLOISTER_CHAIN_SPENT",
@@ -91,52 +113,101 @@ export function noteChainEnd(k: KernelState, { from, sessionKey, trace, verb }: 
 /** Counts a message that is about to be stored, and gives what its header carries. */
 export function countInChain(k: KernelState, { cause, trace }: Admission): ChainStamp | undefined {
   if (cause === undefined || trace === undefined) return undefined;
-  const chain = chainAt(k, trace);
-  chain.messages = Math.max(chain.messages, cause.messages) + 1;
-  chain.calls = Math.max(chain.calls, cause.calls);
+  const chain = countAt(k, { trace, chainStamp: cause });
+  chain.messages += 1;
   // The turn that sends is open itself, unless this follows on one that is done.
   if (k.mail.has(cause.id)) chain.open.add(cause.id);
-  return { messages: chain.messages, calls: chain.calls, untilMs: cause.untilMs };
+  return stampWith(chain, cause.untilMs);
 }
 
 /** Takes one tool call from what the chain of the turn's message has left, before the call begins. Gives why it has none. */
-export function takeChainCall(k: KernelState, { id, trace, chainStamp }: EnvelopeHeader): Refusal | undefined {
+export function takeChainCall(k: KernelState, header: EnvelopeHeader): Refusal | undefined {
   const { chainCallsMax } = k.settings.limits;
-  const calls = Math.max(k.chains.get(trace)?.calls ?? 0, chainStamp?.calls ?? 0);
+  const counts = countsOf(k, header);
+  const { calls } = counts;
   if (calls >= chainCallsMax)
     return {
       code: "CLOISTER_CHAIN_SPENT",
       message: `the turns of this chain of messages have made ${calls} tool calls; the bound is ${chainCallsMax}`,
       remedy: "answer with what there is; let a message from outside, or a timer, begin what is left",
     };
-  const chain = chainAt(k, trace);
-  chain.calls = calls + 1;
-  chain.open.add(id);
+  const spent = whyModelsSpent(k, counts);
+  if (spent !== undefined) return spent;
+  const chain = countAt(k, header);
+  chain.calls += 1;
+  chain.open.add(header.id);
   return undefined;
 }
 
-function chainAt(k: KernelState, trace: string): Chain {
-  const chain = k.chains.get(trace) ?? { messages: 0, calls: 0, open: new Set() };
-  k.chains.set(trace, chain);
+/** Why a turn that handles the message may ask no further model, judged before each call. */
+export function whyNoChainModel(k: KernelState, header: EnvelopeHeader): Refusal | undefined {
+  return whyModelsSpent(k, countsOf(k, header));
+}
+
+function whyModelsSpent(k: KernelState, { tokens, costNanos }: Counts): Refusal | undefined {
+  const { chainTokensMax, chainCostNanosMax } = k.settings.loops;
+  const remedy = "answer with what there is; let a message from outside, or a timer, begin what is left; or set";
+  if (tokens >= chainTokensMax)
+    return {
+      code: "CLOISTER_CHAIN_SPENT",
+      message: `the turns of this chain of messages took ${tokens} tokens of models; the bound is ${chainTokensMax}`,
+      remedy: `${remedy} tools.loopDetection.chainTokensMax`,
+    };
+  if (costNanos < chainCostNanosMax) return undefined;
+  return {
+    code: "CLOISTER_CHAIN_SPENT",
+    message: `models cost the turns of this chain of messages ${formatUsd(costNanos)} USD; the bound is ${formatUsd(chainCostNanosMax)} USD`,
+    remedy: `${remedy} tools.loopDetection.chainCostUsdMax`,
+  };
+}
+
+/** Counts what a turn of the chain took. Of a turn that is over it counts as long as the chain goes on. */
+export function countTokens(
+  k: KernelState,
+  header: EnvelopeHeader,
+  { input, output, costNanos = 0 }: Tokens,
+  isOpen: boolean,
+): void {
+  if (!isOpen && !k.chains.has(header.trace)) return;
+  const chain = countAt(k, header);
+  chain.tokens += input + output;
+  chain.costNanos += costNanos;
+  if (isOpen) chain.open.add(header.id);
+}
+
+/** The chain, as far as the message and what is in memory tell. */
+function countAt(k: KernelState, header: Pick<EnvelopeHeader, "trace" | "chainStamp">): Chain {
+  const chain: Chain = { ...countsOf(k, header), open: k.chains.get(header.trace)?.open ?? new Set() };
+  k.chains.set(header.trace, chain);
   return chain;
 }
 
-/** The message is in memory from here on. */
-export function openInChain(k: KernelState, { id, trace, chainStamp }: EnvelopeHeader): void {
-  if (chainStamp === undefined) return;
-  const chain = chainAt(k, trace);
-  chain.messages = Math.max(chain.messages, chainStamp.messages);
-  chain.calls = Math.max(chain.calls, chainStamp.calls);
-  chain.open.add(id);
+function stampWith({ messages, calls, tokens, costNanos }: Counts, untilMs: number): ChainStamp {
+  return {
+    messages,
+    calls,
+    ...(tokens === 0 ? {} : { tokens }),
+    ...(costNanos === 0 ? {} : { costNanos }),
+    untilMs,
+  };
 }
 
-/** The message has ended, or was not stored, or lies on the disk alone. */
-export function closeInChain(k: KernelState, { id, trace }: EnvelopeHeader): void {
+/** The message is in memory from here on. */
+export function openInChain(k: KernelState, header: EnvelopeHeader): void {
+  if (header.chainStamp !== undefined) countAt(k, header).open.add(header.id);
+}
+
+/** The message has ended, or was not stored, or lies on the disk alone. What is told of the end of a run goes on from where its turns have come. */
+export function closeInChain(k: KernelState, { id, trace }: EnvelopeHeader, run?: LiveRun): void {
   const chain = k.chains.get(trace);
   if (chain === undefined) return;
+  if (run?.row.chainStamp !== undefined && run.row.trace === trace)
+    run.row = { ...run.row, chainStamp: stampWith(chain, run.row.chainStamp.untilMs) };
   chain.open.delete(id);
   if (chain.open.size === 0) k.chains.delete(trace);
 }
+
+const formatUsd = (nanos: number): string => (nanos / nanosPerDollar).toFixed(6);
 
 function formatDays(ms: number): string {
   return `${Math.round(ms / 86_400_000)} days`;

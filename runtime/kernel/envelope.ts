@@ -211,6 +211,9 @@ export interface ChainStamp {
   readonly messages: number;
   /** Tool calls that its turns had made by then. */
   readonly calls: number;
+  /** What they had taken of models, and what that cost in 10^-9 USD. Absent: nothing. */
+  readonly tokens?: number;
+  readonly costNanos?: number;
   /** Nothing of the chain is sent or delivered after this time. */
   readonly untilMs: number;
 }

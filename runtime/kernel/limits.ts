@@ -176,6 +176,8 @@ export const limits = {
   chainMessagesMax: 100_000,
   /** Tool calls of the turns of one chain: ten for each message that it may have, so that only what multiplies or never ends meets it. */
   chainCallsMax: 1_000_000,
+  /** Tokens of models that the turns of one chain take (config: `tools.loopDetection.chainTokensMax`): a thousand requests of a full context of 128,000 and more. */
+  chainTokensDefault: 200_000_000,
   /** How long after the message that began it a chain may go on: as long as one message may wait. */
   chainMsMax: 7 * 24 * 60 * 60_000,
   /** Deliveries of an envelope that ends its cell, before it becomes a dead letter with the fate `poison`. */

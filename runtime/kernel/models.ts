@@ -7,6 +7,7 @@
  * The start is not recorded: an answer that was not kept is asked for again, which costs tokens and changes nothing else. What
  * the model took is counted when its answer arrives, whatever became of the turn: the provider has counted it too.
  */
+import { countTokens, whyNoChainModel } from "./chains.ts";
 import { hasCell } from "./dispatch.ts";
 import type { Refusal } from "./errors.ts";
 import { down, type UpRecord } from "./frames.ts";
@@ -29,6 +30,11 @@ export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record:
   const denied = whyNoModel(k, agent, turn, record);
   if (denied !== undefined) {
     refuse(k, agent, turn, record, denied, id);
+    return;
+  }
+  const spent = whyNoChainModel(k, turn.mail.envelope.header);
+  if (spent !== undefined) {
+    refuse(k, agent, turn, record, spent, id);
     return;
   }
   const impossible = whyNotNow(k, agent, turn, record);
@@ -122,7 +128,10 @@ export function modelAnswered(k: KernelState, call: ModelCall, end: ModelEnd): v
   const agent = k.agents.get(call.agentId);
   const isItsCell = agent?.incarnation === call.incarnation && hasCell(agent);
   const turn = isItsCell ? agent.turns.get(call.turn) : undefined;
-  if (end.used !== undefined) bookTokens(k, call.header.agentId, agent, turn, end.used);
+  if (end.used !== undefined) {
+    bookTokens(k, call.header.agentId, agent, turn, end.used);
+    countTokens(k, call.header, end.used, turn !== undefined);
+  }
   if (agent === undefined || !isItsCell) return;
   agent.openCalls.delete(call.ref);
   agent.modelChars -= call.request.length;

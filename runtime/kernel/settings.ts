@@ -5,6 +5,14 @@ import type { SharedLane } from "./lanes.ts";
 import type { Limits } from "./limits.ts";
 import type { QueuePolicy } from "./queues.ts";
 
+export interface LoopBounds {
+  readonly sameFailuresMax: number;
+  readonly sameSessionMax: number;
+  readonly chainTokensMax: number;
+  /** 10^-9 USD. */
+  readonly chainCostNanosMax: number;
+}
+
 /** What the tool policy goes by. */
 export interface JudgedTurn {
   /** All that it handles: whoever spoke last must not borrow what whoever began may do. */
@@ -26,8 +34,8 @@ export interface KernelSettings {
     verb: Verb,
     object: string,
   ) => { readonly message: string; readonly remedy: string };
-  /** `sameFailuresMax`: so often a call may fail in the same way in one run. `sameSessionMax`: so often a chain may come to one session. */
-  readonly loops: { readonly sameFailuresMax: number; readonly sameSessionMax: number };
+  /** `sameFailuresMax`: so often a call may fail in the same way in one run. `sameSessionMax`: so often a chain may come to one session. The others: what its turns may take of models. */
+  readonly loops: LoopBounds;
   /** A send without a right may be put to the operator (`right-requests.ts`). */
   readonly asksForRights: boolean;
   /** Whether a call of the tool may be carried out again when its result was not kept (`runtime/supervisor/tools/table.ts`). */

@@ -4,7 +4,7 @@
  * and nothing in a frame says who sent it, because the kernel knows the port that it came from.
  */
 import type { Refusal } from "./errors.ts";
-import { takeChainCall } from "./chains.ts";
+import { countTokens, takeChainCall } from "./chains.ts";
 import { doneBitsMax, parseUpFrame, type UpRecord, up } from "./frames.ts";
 import { steer } from "./gather.ts";
 import { noteCall } from "./loops.ts";
@@ -128,8 +128,9 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       listTools(k, agent, turn, record);
       return;
     case up.usage: {
-      const wrong = noteUsage(k, agent, turn, record);
-      if (wrong !== undefined) forged(k, agent, "record", wrong);
+      const used = noteUsage(k, agent, turn, record);
+      if (typeof used === "string") forged(k, agent, "record", used);
+      else countTokens(k, turn.mail.envelope.header, used, true);
       return;
     }
     case up.compacted: {

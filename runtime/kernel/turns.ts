@@ -406,7 +406,7 @@ export function endMail(
 ): void {
   const { header } = mail.envelope;
   if (!mail.volatile) k.mail.delete(header.id);
-  closeInChain(k, header);
+  closeInChain(k, header, agent.run);
   if (mail.suspect) agent.suspects--;
   release(agent, header.sessionKey);
   noteRoom(k, agent);

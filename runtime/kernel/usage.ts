@@ -14,14 +14,15 @@ export const nanosPerDollar = 1e9;
 
 export const noTokens: Tokens = { input: 0, output: 0 };
 
-/** Why the record is not one that a cell writes; undefined when it was counted. */
-export function noteUsage(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): string | undefined {
+/** What was counted; a text: why the record is not one that a cell writes. */
+export function noteUsage(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): Tokens | string {
   const output = Number(record.a);
   const { usageTokensMax } = k.settings.limits;
   if (record.ref !== 0 || !/^\d{1,10}$/.test(record.a) || Math.max(record.num, output) > usageTokensMax)
     return `tokens beyond ${usageTokensMax}, or none`;
-  bookTokens(k, agent.run?.row.agentId ?? agent.spec.id, agent, turn, { input: record.num, output });
-  return undefined;
+  const used = { input: record.num, output };
+  bookTokens(k, agent.run?.row.agentId ?? agent.spec.id, agent, turn, used);
+  return used;
 }
 
 /** Without a turn they are of no session any more; without an entry, of no run. */

@@ -11,6 +11,7 @@
  * moment: what a sandbox clamps stays clamped, and what the config allows by now needs no grant.
  */
 import { isClampedSession, judgePair, type Policy } from "../../auth/policy.ts";
+import { stampOf } from "../kernel/chains.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import type { GatewayEvent } from "../edge/port.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
@@ -222,7 +223,7 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
     // What the config allows by now, or a grant, is the right; otherwise the operator's word for these messages alone.
     const held = deps.pairings().find(`agent:${from}`, verb, `agent:${to}`)?.id;
     const via = held ?? (isOnce ? `door:approval:${row.id}` : `request:${row.id}`);
-    const { from: sender, agentId, sessionKey, chain, trace, provenance, chainStamp, acceptedAtMs } = kept.header;
+    const { from: sender, agentId, sessionKey, chain, trace, provenance } = kept.header;
     const result = await deps.accept({
       from: sender,
       agentId,
@@ -230,12 +231,7 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
       verb: kept.header.verb,
       via,
       chain,
-      cause: {
-        id: kept.by.turn,
-        messages: chainStamp?.messages ?? 0,
-        calls: chainStamp?.calls ?? 0,
-        untilMs: chainStamp?.untilMs ?? acceptedAtMs + limits.chainMsMax,
-      },
+      cause: { id: kept.by.turn, ...stampOf(kept.header, limits.chainMsMax) },
       trace,
       provenance,
       replyRoute: { type: "none" },

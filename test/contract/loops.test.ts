@@ -1,4 +1,5 @@
 /** A run that repeats a failing call, on a gateway with real cells (A11.3). */
+import { loopBounds } from "../support/loop-bounds.ts";
 import { expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
@@ -40,7 +41,7 @@ test("A11.3: the same failing call again and again ends the run as failed: loop,
 });
 
 test("A11.3: the bound is the config's", async () => {
-  const gateway = await openGateway(agents, { loops: { sameFailuresMax: 40, sameSessionMax: 8 } });
+  const gateway = await openGateway(agents, { loops: { ...loopBounds, sameFailuresMax: 40, sameSessionMax: 8 } });
   expect(await gateway.reply("main", "39")).toBe("called 39 times");
   expect(await gateway.say("main", "40000")).toMatchObject({ refusal: { code: "CLOISTER_RUN_LOOP" } });
 });

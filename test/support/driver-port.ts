@@ -47,7 +47,7 @@ export interface DriverOptions {
   /** Whether the agent's module takes part in exchanges; by default it does. */
   readonly takesPart?: (agentId: string) => boolean;
   /** Default: bounds that nothing reaches. */
-  readonly loops?: { readonly sameFailuresMax: number; readonly sameSessionMax: number };
+  readonly loops?: Partial<KernelSettings["loops"]>;
   /** Rights that are missing are put to the operator, who keeps the message (`kept`). */
   readonly asksForRights?: boolean;
   /** Keeps every effect. Off for long simulations. */

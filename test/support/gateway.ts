@@ -1,4 +1,5 @@
 /** A gateway in this process: real kernel, real cells, a store in memory, a recorder instead of the edge. */
+import { loopBounds } from "./loop-bounds.ts";
 import { startToolsThread } from "../../runtime/supervisor/tools/host-tools.ts";
 import { mkdtempSync } from "node:fs";
 import os from "node:os";
@@ -104,7 +105,7 @@ export function makeConfig(
     channelDefaults: {},
     agentToAgent: { enabled: false, allow: [] },
     configProposers: [],
-    loops: { sameFailuresMax: limits.sameFailuresDefault, sameSessionMax: limits.sameSessionDefault },
+    loops: loopBounds,
     visibility: "tree",
     sessionToolsVisibility: "spawned",
     lanes: { main: 4, subagent: 8, cron: 4, background: 3 },

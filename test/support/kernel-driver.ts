@@ -3,6 +3,7 @@
  * are carried out in a seeded random order wherever real life may reorder them. What one environment or one port keeps in
  * order stays in order: the journal, each agent's store, each direction of each cell's port.
  */
+import { loopBounds } from "./loop-bounds.ts";
 import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { BacklogStop, EnvelopeHeader, Outcome } from "../../runtime/kernel/envelope.ts";
 import type { FollowUp } from "../../runtime/kernel/exchange.ts";
@@ -120,7 +121,7 @@ export function makeDriver(options: DriverOptions): Driver {
         }),
         bytesOf: (text) => Buffer.byteLength(text),
         isCanonicalKey: (key) => key === key.toLowerCase(),
-        loops: options.loops ?? { sameFailuresMax: 1_000, sameSessionMax: 1_000 },
+        loops: { ...loopBounds, sameFailuresMax: 1_000, sameSessionMax: 1_000, ...options.loops },
         asksForRights: options.asksForRights === true,
         queueOf: (header) => options.queueOf?.(header),
         isRepeatable: (tool) => isRepeatable(options.tools ?? {}, tool),

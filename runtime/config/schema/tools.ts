@@ -83,6 +83,14 @@ export const tools = z
             "So often a call may fail in the same way in one run; then the run fails with `CLOISTER_RUN_LOOP`.",
             z.int().min(2).max(limits.callsPerTurnMax).default(limits.sameFailuresDefault),
           ),
+          chainTokensMax: key(
+            "Tokens that the turns of a chain of messages may take of models, of all agents together; then its calls of models and tools, and its messages, are refused.",
+            z.int().min(1).max(Number.MAX_SAFE_INTEGER).default(limits.chainTokensDefault),
+          ),
+          chainCostUsdMax: key(
+            "What they may cost, in USD, where the configuration has prices. Default: no bound beside the one on tokens.",
+            z.number().positive().max(limits.costUsdMax).optional(),
+          ),
           sameSessionMax: key(
             "So often a chain of messages may come to one session; the next message to it is refused.",
             z.int().min(1).max(limits.hopsMax).default(limits.sameSessionDefault),

@@ -1,3 +1,4 @@
+import { loopBounds } from "../../support/loop-bounds.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
 import { resolveGroups } from "../../../runtime/config/groups.ts";
@@ -58,7 +59,7 @@ export const twoAgents: ResolvedConfig = {
   channelDefaults: { webhook: "home", telegram: "biz" },
   agentToAgent: { enabled: true, allow: ["main", "raul"] },
   configProposers: [],
-  loops: { sameFailuresMax: 10, sameSessionMax: 8 },
+  loops: loopBounds,
   visibility: "all",
   sessionToolsVisibility: "spawned",
   lanes: { main: 4, subagent: 8, cron: 4, background: 3 },

@@ -1,10 +1,12 @@
 /** What one message from outside may cause among agents: hops, messages, time (A9.4). */
 import { describe, expect, it } from "vitest";
-import { answerOf } from "../../support/fake-cell.ts";
+import { type Answer, answerOf } from "../../support/fake-cell.ts";
 import { type Driver, makeDriver } from "../../support/kernel-driver.ts";
 
 const main = "agent:main:main";
 const raul = "agent:raul:main";
+const textOf = (answer: Answer): string =>
+  answer.type === "refused" ? `${answer.refusal.code} ${answer.refusal.message} ${answer.refusal.remedy}` : answer.type;
 const codes = (driver: Driver): (string | undefined)[] => driver.audits("chain-ended").map(({ code }) => code);
 
 describe("A9.4: a chain of messages among agents", () => {
@@ -94,6 +96,54 @@ describe("A9.4: a chain of messages among agents", () => {
     expect(answers).not.toContain(spent);
     expect(answers).toHaveLength(3);
   });
+
+  it.each([
+    [{ chainTokensMax: 30 }, "took 36 tokens of models; the bound is 30", "chainTokensMax"],
+    [
+      { chainCostNanosMax: 9_000 },
+      "cost the turns of this chain of messages 0.000009 USD; the bound is 0.000009 USD",
+      "chainCostUsdMax",
+    ],
+  ])(
+    "A11.1: bounds what all its turns take of models by %j, before each call, also over a restart",
+    (loops, told, key) => {
+      const answers: string[] = [];
+      const driver = makeDriver({
+        agents: ["main", "raul"],
+        loops,
+        models: () => ({ ok: true, json: "{}", used: { input: 10, output: 2, costNanos: 3_000 } }),
+        script: function* (turn) {
+          if (turn.body === "go") {
+            answers.push(textOf(yield* answerOf(turn.model("one"))), textOf(yield* answerOf(turn.model("two"))));
+            answers.push(textOf(yield { until: "stored", ref: turn.send(raul, "go on") }));
+            return {};
+          }
+          answers.push(textOf(yield* answerOf(turn.model("three"))), textOf(yield* answerOf(turn.model("four"))));
+          answers.push(textOf(yield* answerOf(turn.call("sessions_send", { to: main, timeoutMs: 0 }, "x"))));
+          answers.push(textOf(yield { until: "stored", ref: turn.send(main, "x") }));
+          return {};
+        },
+      });
+      driver.tell(main, "go");
+      driver.stepUntil(() => driver.handled.some(({ body }) => body === "go on"));
+      expect(driver.header("go on").chainStamp).toMatchObject({ tokens: 24, costNanos: 6_000 });
+      driver.restartProcess();
+      driver.finish();
+      // The third call passes the bound; nothing after it goes through: no model, no tool, no message.
+      expect(answers.slice(0, 4)).toEqual(["result", "result", "stored", "result"]);
+      expect(answers).toHaveLength(7);
+      for (const refused of answers.slice(4)) {
+        expect(refused).toContain(`CLOISTER_CHAIN_SPENT`);
+        expect(refused).toContain(told);
+        expect(refused).toContain(`tools.loopDetection.${key}`);
+      }
+      expect(driver.kernel.state.chains.size).toBe(0);
+      // Another message from outside begins anew.
+      driver.tell(main, "go");
+      driver.finish();
+      expect(answers.slice(7, 11)).toEqual(["result", "result", "stored", "result"]);
+    },
+  );
 
   it("goes on counting after a restart of the process, from what its messages carry", () => {
     const driver = makeDriver({

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { neverAtTheDepthBound, neverForSubagents, subagentTools } from "../../../auth/subagent-tools.ts";
 import { sessionTools } from "../../../auth/tool-names.ts";
+import { up } from "../../../runtime/kernel/frames.ts";
 import { matchesPattern, type Pairing } from "../../../runtime/kernel/pairings.ts";
 import { answerOf, gate, type Script } from "../../support/fake-cell.ts";
 import { type Driver, makeDriver, openPairings } from "../../support/kernel-driver.ts";
@@ -59,6 +60,27 @@ const spawner: Script = scripted({
     const waited = yield* answerOf(turn.call("subagents", { runIds: [runId], timeoutMs: 60_000 }));
     return { reply: waited.type === "result" ? waited.text : "none" };
   },
+});
+
+it("A11.1: the end of a run goes on in its chain, from what its turns have taken of models and of calls", () => {
+  const driver = world(
+    scripted({
+      go: function* (turn) {
+        yield* answerOf(turn.call("sessions_spawn", {}, "work"));
+        return {};
+      },
+      work: function* (turn) {
+        yield* answerOf(turn.call("subagents", { runIds: [], timeoutMs: 1 }));
+        turn.raw(up.usage, 0, 0, 20, "4");
+        return { reply: "done" };
+      },
+    }),
+  );
+  driver.tell(main, "go");
+  driver.finish();
+  const told = [...driver.journal.accepted.values()].find(({ header }) => header.signal?.type === "completion");
+  expect(told?.header.chainStamp).toMatchObject({ messages: 1, calls: 2, tokens: 24 });
+  expect(driver.kernel.state.chains.size).toBe(0);
 });
 
 describe("lane subagent", () => {
