@@ -21,7 +21,12 @@ export interface Turn {
   readonly failsWhole: boolean;
 }
 
-const bounds: readonly ErrorCode[] = ["CLOISTER_TURN_FULL", "CLOISTER_BUDGET_SPENT", "CLOISTER_CHAIN_SPENT", "CLOISTER_MESSAGE_TOO_LARGE"];
+const bounds: readonly ErrorCode[] = [
+  "CLOISTER_TURN_FULL",
+  "CLOISTER_BUDGET_SPENT",
+  "CLOISTER_CHAIN_SPENT",
+  "CLOISTER_MESSAGE_TOO_LARGE",
+];
 
 /** Whether the turn may go on after it: the model failed, or a bound is reached. What is wrong with the turn itself ends it. */
 export function isBorne(error: unknown): boolean {

@@ -126,7 +126,8 @@ export const errorRegister = {
     http: 508,
   },
   CLOISTER_CHAIN_SPENT: {
-    summary: "What one message caused among agents has used up its messages, its tool calls, its tokens or money for models, or its time.",
+    summary:
+      "What one message caused among agents has used up its messages, its tool calls, its tokens or money for models, or its time.",
     retry: "never",
     http: 508,
   },

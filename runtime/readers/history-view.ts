@@ -4,11 +4,14 @@
  */
 import { limits } from "../kernel/limits.ts";
 import { frameMessage } from "../kernel/peer-frame.ts";
+import { formatMessageId } from "./message-id.ts";
 import { redactText } from "../observe/redact.ts";
 import type { HistoryPage, TranscriptRow } from "../store/port.ts";
 import { scrub } from "./scrub.ts";
 
 export interface HistoryMessage {
+  /** `<sessionId>:<number>`: of this transcript, for good. */
+  readonly messageId: string;
   readonly role: TranscriptRow["role"];
   readonly content: readonly [{ readonly type: "text"; readonly text: string }];
   readonly timestamp: number;
@@ -55,14 +58,14 @@ export function formatHistory(page: HistoryPage, { offset, includeTools, framed 
     if (said === "" && row.text !== "") continue;
     const safe = redactText(said);
     const text = cut(safe);
-    const message = formatRow(row, framed ? frameRow(text.text, row) : text.text);
+    const message = formatRow(page, row, framed ? frameRow(text.text, row) : text.text);
     const size = Buffer.byteLength(JSON.stringify(message)) + 1;
     if (bytes + size > limits.historyBytesMax) {
       dropped = true;
       reached--;
       if (kept.length === 0) {
         reached++;
-        kept.push(formatRow(row, "[sessions_history omitted: message too large]"));
+        kept.push(formatRow(page, row, "[sessions_history omitted: message too large]"));
       }
       break;
     }
@@ -92,8 +95,9 @@ function frameRow(text: string, { provenance }: TranscriptRow): string {
   return frameMessage(text, provenance, provenance?.kind === "inter_session" ? provenance.chain : undefined);
 }
 
-function formatRow(row: TranscriptRow, text: string): HistoryMessage {
+function formatRow({ sessionId }: HistoryPage, row: TranscriptRow, text: string): HistoryMessage {
   return {
+    messageId: formatMessageId(sessionId, row.seq),
     role: row.role,
     content: [{ type: "text", text }],
     timestamp: row.atMs,

@@ -3,12 +3,15 @@
  * neither a secret nor an assistant's thinking can be found by guessing. Source: behaviour §3.7.
  */
 import { limits } from "../kernel/limits.ts";
+import { formatMessageId } from "./message-id.ts";
 import { redactText } from "../observe/redact.ts";
 import type { HistoryPage, TranscriptRow } from "../store/port.ts";
 import { escapeFrame, escapePeer } from "../kernel/peer-frame.ts";
 import { scrub } from "./scrub.ts";
 
 export interface SearchHit {
+  /** For `sessions_history`. */
+  readonly messageId: string;
   /** Position in the transcript, from 0. */
   readonly seq: number;
   readonly role: TranscriptRow["role"];
@@ -41,6 +44,7 @@ export function searchPage(page: HistoryPage, query: string, max: number): Searc
     const source = row.provenance?.kind === "inter_session" ? row.provenance.sourceSessionKey : undefined;
     const around = cutAround(text, at, wanted.length);
     hits.push({
+      messageId: formatMessageId(page.sessionId, row.seq),
       seq: row.seq,
       role: row.role,
       isUser: row.isUser,

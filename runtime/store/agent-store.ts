@@ -216,6 +216,7 @@ export class AgentStore {
     offset: number,
     charsMax = Number.POSITIVE_INFINITY,
     sessionId?: string,
+    throughSeq?: number,
   ): StoredPage {
     const current = this.head(sessionKey);
     const head =
@@ -223,7 +224,10 @@ export class AgentStore {
         ? current
         : this.pastTranscripts(sessionKey).find((past) => past.sessionId === sessionId);
     if (head === undefined) return { sessionId: "", rows: [], total: 0 };
-    const end = Math.max(0, head.messages - offset);
+    const end = Math.min(
+      head.messages,
+      throughSeq === undefined ? Math.max(0, head.messages - offset) : throughSeq + 1,
+    );
     const start = Math.max(0, end - limit);
     const rows: StoredRow[] = [];
     for (let seq = end - 1, chars = 0; seq >= start; seq--) {

@@ -275,7 +275,7 @@ export interface Store {
   /**
    * Newest `limit` rows after skipping `offset` newest ones, oldest first; fewer when their texts have more than `charsMax`
    * characters together, but at least one. No such session: no rows, and `sessionId` is "". With a `sessionId` the rows of that
-   * transcript, if the session has or had it.
+   * transcript, if the session has or had it. With `throughSeq` the row of that number is the newest, whatever `offset` says.
    */
   history(
     agentId: string,
@@ -284,6 +284,7 @@ export interface Store {
     offset: number,
     charsMax?: number,
     sessionId?: string,
+    throughSeq?: number,
   ): Promise<HistoryPage>;
   /** What the turn of the envelope wrote, if it is among the newest `limits.turnRowsScanMax` rows of the session or of its past transcripts. */
   turnRows(agentId: string, sessionKey: string, envelopeId: string): Promise<readonly TranscriptRow[]>;

@@ -151,9 +151,9 @@ export function makeSessionRows(parts: {
       }),
     pastTranscripts: (agentId, sessionKey, limit) =>
       agents().use(agentId, async (agent) => agent.pastTranscripts(sessionKey, limit)),
-    history: (agentId, sessionKey, limit, offset, charsMax, sessionId) =>
+    history: (agentId, sessionKey, limit, offset, ...which) =>
       agents().use(agentId, async (agent) => {
-        const page = agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset), charsMax, sessionId);
+        const page = agent.history(sessionKey, Math.max(0, limit), Math.max(0, offset), ...which);
         return { ...page, rows: await readTexts(agentId, page.rows) };
       }),
     turnRows: (agentId, sessionKey, envelopeId) =>

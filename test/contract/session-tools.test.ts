@@ -387,4 +387,36 @@ describe("sessions_search", () => {
     expect(thought["results"].map(({ role }: { role: string }) => role)).toEqual(["user"]);
     expect(JSON.stringify(thought)).not.toContain(key);
   });
+
+  test("what it finds is where sessions_history goes on from, also in a transcript that a reset has ended", async () => {
+    const gateway = await openGateway(agents, siblings);
+    const target = { sessionKey: "agent:raul:main" };
+    for (let n = 0; n < 4; n++) await gateway.reply("raul", `heron ${n}`);
+    await gateway.reply("raul", "/new");
+    await gateway.reply("raul", "stork");
+    const { results } = await call(gateway, "sessions_search", { query: "heron 2", agentId: "raul" });
+    const { messageId, sessionId } = (results as { messageId: string; sessionId: string; role: string }[]).find(
+      ({ role }) => role === "user",
+    ) ?? { messageId: "", sessionId: "" };
+    const texts = (page: Record<string, unknown>) =>
+      (page["messages"] as { content: { text: string }[] }[]).map(({ content }) => content[0]?.text);
+    const page = await call(gateway, "sessions_history", { ...target, messageId, limit: 3 });
+    expect(page).toMatchObject({ status: "ok", sessionId, offset: 3, nextOffset: 6, totalMessages: 8, hasMore: true });
+    expect(texts(page)).toEqual(["heron 1", "heron 1", "heron 2"]);
+    expect(page["messages"]).toMatchObject([{}, {}, { messageId }]);
+    // Its pages go on as those of any history, with the transcript named.
+    const before = await call(gateway, "sessions_history", { ...target, sessionId, offset: 6 });
+    expect(texts(before)).toHaveLength(2);
+    expect(before).toMatchObject({ sessionId, hasMore: false });
+    const now = await call(gateway, "sessions_history", target);
+    expect([now["totalMessages"], now["sessionId"] === sessionId]).toEqual([2, false]);
+    // Only transcripts of the session that is named, and only places that there are.
+    for (const wrong of [{ sessionId: "none" }, { messageId: `${sessionId}:8` }, { messageId: "none:0" }])
+      expect(await call(gateway, "sessions_history", { ...target, ...wrong })).toMatchObject({ code: "not_found" });
+    expect(await call(gateway, "sessions_history", { sessionKey: "agent:main:main", messageId })).toMatchObject({
+      code: "not_found",
+    });
+    for (const wrong of [{ messageId: "x" }, { messageId, offset: 1 }, { messageId, sessionId: "other" }])
+      expect(await call(gateway, "sessions_history", { ...target, ...wrong })).toMatchObject({ code: "invalid" });
+  });
 });
