@@ -26,6 +26,7 @@ import { codeOfKind, ProviderFailure } from "./provider-failure.ts";
 import { readRequest } from "./request.ts";
 import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
+import { makeSecretReader } from "./secret-refs.ts";
 import type { Speaker, Speech } from "./speaker.ts";
 import { type Clock, tryWays } from "./tries.ts";
 import { withholdTools } from "./withhold-tools.ts";
@@ -54,7 +55,8 @@ interface FullWay {
 export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps): BrokerForKernel {
   let settings = first;
   const running = new Map<number, AbortController>();
-  const profiles = makeProfiles(() => settings, clock.nowMs);
+  const secrets = makeSecretReader(() => settings, clock.nowMs);
+  const profiles = makeProfiles(() => settings, secrets, clock.nowMs);
   /** Credentials that failed, until when they come last: by profile. */
   const resting = new Map<string, number>();
   const places = makePlaces(limits.modelTriesAtOnceMax, limits.modelTriesOfAgentMax);
@@ -65,7 +67,10 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
   async function answer(ask: BrokerAsk, signal: AbortSignal): Promise<ModelEnd> {
     const request = readRequest(ask.request);
     const targets = allowedModels(settings, ask.agentId, ask.model).map((model) => findTarget(settings, model));
+    /** What must not be in a message. */
+    const keys: string[] = [];
     const ways = await waysOf(targets, ask.agentId);
+    for (const { credential } of ways) if (credential.secret !== undefined) keys.push(credential.secret.value);
     const pieces = makePieces(ask, (text) => void remote.text(ask.id, text).catch(() => undefined), clock);
     try {
       return await tryWays<FullWay, ModelEnd>({
@@ -80,11 +85,12 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
               model: target.model,
               tools: withheld,
             });
+          const speak = await speakerOf(target, credential, keys);
           const leave = await places.enter(ask.agentId, signal);
           let speech: Speech;
           try {
             pieces.begin();
-            speech = await speakerOf(target, credential)(offered, signal, pieces.add);
+            speech = await speak(offered, signal, pieces.add);
           } finally {
             leave();
           }
@@ -105,9 +111,11 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         },
         onGivenUp(way, failed, next) {
           const rest = restMs[failed.kind];
+          // A program may know a newer key.
+          if (failed.kind === "credential") secrets.forget();
           if (rest > 0) resting.set(restOf(way.target.provider.id, way.profile, ask.agentId), clock.nowMs() + rest);
           const fields = { agent: ask.agentId, model: way.model, profile: way.profile, kind: failed.kind };
-          void log("warn", `a model did not answer: ${hide(failed.message, ways)}`, {
+          void log("warn", `a model did not answer: ${hideSecrets(failed.message, keys)}`, {
             ...fields,
             ...(next === undefined ? {} : { next: next.model, nextProfile: next.profile }),
           });
@@ -118,7 +126,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       if (!(error instanceof ProviderFailure)) throw error;
       const { kind, message, retryAfterMs } = error;
       const retry = retryAfterMs === undefined ? {} : { retryAfterMs };
-      return { ok: false, refusal: { code: codeOfKind[kind], message: hide(message, ways), ...retry } };
+      return { ok: false, refusal: { code: codeOfKind[kind], message: hideSecrets(message, keys), ...retry } };
     } finally {
       pieces.close();
     }
@@ -137,6 +145,9 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       ];
       for (const credential of [...ready, ...tired.toSorted((a, b) => until(a) - until(b))])
         ways.push({ model: target.model, profile: credential.id, target, credential });
+      for (const { id, forOperator } of problems)
+        if (forOperator !== undefined)
+          void log("error", `a credential cannot be read: ${forOperator}`, { agent: agentId, profile: id });
       if (usable.length === 0) why.push(`${target.model}: ${describe(problems)}`);
     }
     if (ways.length > 0) return ways;
@@ -162,20 +173,32 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     }
   }
 
-  function speakerOf({ model, provider, entry }: Target, { secret }: Credential): Speaker {
+  /** What it puts into headers is added to `keys`. */
+  async function speakerOf(
+    { model, provider, entry }: Target,
+    { secret }: Credential,
+    keys: string[],
+  ): Promise<Speaker> {
     const api = entry.api ?? provider.api;
     if (api === "scripted") return makeScripted(model, entry.script ?? []);
-    const headers = Object.entries(provider.headers).map(([name, value]) => {
-      if ("value" in value) return [name, value.value] as const;
-      throw new ProviderFailure("credential", `the header ${name} of ${provider.id} has no value: ${value.missing}`);
-    });
+    const headers: Record<string, string> = {};
+    for (const [name, told] of Object.entries(provider.headers)) {
+      const found = await secrets.read(told);
+      if ("missing" in found) {
+        void log("error", `the header ${name} of ${provider.id} has no value: ${found.missing}`, {});
+        const why = "ref" in told ? `unresolved_ref (${told.ref.source})` : found.missing;
+        throw new ProviderFailure("credential", `the header ${name} of ${provider.id} has no value: ${why}`);
+      }
+      headers[name] = found.value;
+      keys.push(found.value);
+    }
     return makeSdkSpeaker({
       provider: provider.id,
       model: entry.id,
       api,
       ...(provider.baseUrl === undefined ? {} : { baseUrl: provider.baseUrl }),
       ...(secret === undefined ? {} : { credential: secret }),
-      headers: Object.fromEntries(headers),
+      headers,
       fetch,
       nowMs: clock.nowMs,
       ...(entry.reasoning === undefined ? {} : { reasoning: entry.reasoning }),
@@ -200,6 +223,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     },
     async configure(next) {
       settings = next;
+      secrets.forget();
     },
   };
 }
@@ -238,14 +262,6 @@ function describe(problems: Credentials["problems"]): string {
   return problems
     .map(({ id, reason, detail }) => `${reason} (${id}${detail === undefined ? "" : `: ${detail}`})`)
     .join(", ");
-}
-
-function hide(text: string, ways: readonly FullWay[]): string {
-  const secrets = ways.flatMap(({ credential, target }) => [
-    ...(credential.secret === undefined ? [] : [credential.secret.value]),
-    ...Object.values(target.provider.headers).flatMap((header) => ("value" in header ? [header.value] : [])),
-  ]);
-  return hideSecrets(text, secrets);
 }
 
 interface Pieces {

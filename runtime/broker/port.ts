@@ -37,8 +37,17 @@ export interface ModelEntry {
   readonly script?: readonly ScriptRule[];
 }
 
-/** A text, or why there is none. */
-export type SecretValue = { readonly value: string } | { readonly missing: string };
+/** Where a secret is. The broker alone goes there. Source: behaviour §1.1. */
+export interface SecretRef {
+  readonly source: "env" | "file" | "exec" | "store";
+  /** Of `exec`: the program, by its name in `secret-programs`. */
+  readonly provider?: string;
+  /** Of `env` the variable, of `file` the path, of `exec` the program's argument, of `store` the name. */
+  readonly id: string;
+}
+
+/** A text, why there is none, or where it is. */
+export type SecretValue = { readonly value: string } | { readonly missing: string } | { readonly ref: SecretRef };
 
 export interface ProviderSettings {
   readonly id: string;
@@ -83,6 +92,7 @@ export interface ModelSettings {
   /** What any agent that has a model may name beside its own. */
   readonly catalogue: readonly string[];
   readonly defaultAgentId: string;
+  readonly stateDir: string;
   /** Provider → ids of auth profiles, in the order in which they are tried. */
   readonly authOrder: Readonly<Record<string, readonly string[]>>;
   /** `tools.byProvider` and the agents' own; absent: there are none. */

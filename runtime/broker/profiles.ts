@@ -15,7 +15,8 @@ import path from "node:path";
 import * as z from "zod";
 import { limits } from "../kernel/limits.ts";
 import { own } from "./own.ts";
-import type { ModelSettings, ProviderSettings } from "./port.ts";
+import type { ModelSettings, ProviderSettings, SecretRef } from "./port.ts";
+import type { SecretReader } from "./secret-refs.ts";
 
 /** Why a credential is not used. Source: behaviour §6.4. */
 export type ProfileProblem =
@@ -33,14 +34,22 @@ export interface Credential {
   readonly secret: { readonly type: "key" | "token"; readonly value: string } | undefined;
 }
 
+interface Problem {
+  readonly id: string;
+  readonly reason: ProfileProblem;
+  readonly detail?: string;
+  /** What an agent is not told: where things are on this machine. */
+  readonly forOperator?: string;
+}
+
 export interface Credentials {
   /** In the order in which they are tried. */
   readonly usable: readonly Credential[];
   /** For people: what was looked at and is not used. */
-  readonly problems: readonly { readonly id: string; readonly reason: ProfileProblem; readonly detail?: string }[];
+  readonly problems: readonly Problem[];
 }
 
-const reference = z.strictObject({ source: z.string(), provider: z.string().optional(), id: z.string() });
+const reference = z.strictObject({ source: z.string(), provider: z.string().exactOptional(), id: z.string() });
 
 const profileFile = z.looseObject({
   profiles: z.record(
@@ -67,7 +76,11 @@ export interface ProfileStore {
   find(agentId: string, provider: ProviderSettings): Promise<Credentials>;
 }
 
-export function makeProfiles(settings: () => ModelSettings, nowMs: () => number): ProfileStore {
+export function makeProfiles(
+  settings: () => ModelSettings,
+  secrets: Pick<SecretReader, "read">,
+  nowMs: () => number,
+): ProfileStore {
   const read = new Map<string, { readonly stamp: string; readonly file: ProfileFile }>();
 
   const load = async (agentDir: string): Promise<ProfileFile | undefined> => {
@@ -91,8 +104,8 @@ export function makeProfiles(settings: () => ModelSettings, nowMs: () => number)
 
   return {
     async find(agentId, provider) {
-      const { agents, defaultAgentId, authOrder, variables } = settings();
-      const problems: { id: string; reason: ProfileProblem; detail?: string }[] = [];
+      const { agents, defaultAgentId, authOrder } = settings();
+      const problems: Problem[] = [];
       const usable: Credential[] = [];
       const local = await profilesOf(load, own(agents, agentId)?.agentDir, provider.id);
       const found =
@@ -105,11 +118,11 @@ export function makeProfiles(settings: () => ModelSettings, nowMs: () => number)
           problems.push({ id, reason: "excluded_by_auth_order" });
           continue;
         }
-        const judged = judge(profile, provider.id, variables, nowMs());
+        const judged = await judge(profile, provider.id, secrets, nowMs());
         if ("reason" in judged) problems.push({ id, ...judged });
         else usable.push({ id, secret: judged });
       }
-      const configured = ofConfig(provider);
+      const configured = await ofConfig(provider, secrets);
       if (configured !== undefined && "secret" in configured) usable.push(configured);
       else if (configured !== undefined) problems.push(configured);
       return { usable, problems };
@@ -135,28 +148,31 @@ async function profilesOf(
 }
 
 /** What the config says of the provider itself; undefined: that it needs a key, and has none of its own. */
-function ofConfig({
-  id,
-  api,
-  apiKey,
-  baseUrl,
-}: ProviderSettings): Credential | Credentials["problems"][number] | undefined {
+async function ofConfig(
+  { id, api, apiKey, baseUrl }: ProviderSettings,
+  secrets: Pick<SecretReader, "read">,
+): Promise<Credential | Problem | undefined> {
   const name = `models.providers.${id}.apiKey`;
-  if (apiKey !== undefined && "value" in apiKey) return { id: name, secret: { type: "key", value: apiKey.value } };
+  if (apiKey !== undefined) {
+    const found = await secrets.read(apiKey);
+    if ("value" in found) return { id: name, secret: { type: "key", value: found.value } };
+    return "ref" in apiKey
+      ? { id: name, reason: "unresolved_ref", detail: apiKey.ref.source, forOperator: found.missing }
+      : { id: name, reason: "missing_credential", detail: found.missing };
+  }
   // Servers of one's own ask for none.
   const isOpen = api === "ollama" || api === "scripted" || (api === "openai-completions" && baseUrl !== undefined);
-  if (apiKey !== undefined) return { id: name, reason: "missing_credential", detail: apiKey.missing };
   return isOpen ? { id: name, secret: undefined } : undefined;
 }
 
-function judge(
+type Judged = NonNullable<Credential["secret"]> | Omit<Problem, "id">;
+
+async function judge(
   profile: Profile,
   provider: string,
-  variables: ModelSettings["variables"],
+  secrets: Pick<SecretReader, "read">,
   nowMs: number,
-):
-  | { readonly type: "key" | "token"; readonly value: string }
-  | { readonly reason: ProfileProblem; readonly detail?: string } {
+): Promise<Judged> {
   if (profile.provider !== provider) return { reason: "ineligible_profile", detail: `it is for ${profile.provider}` };
   const kinds = {
     api_key: { type: "key", written: profile.key, ref: profile.keyRef, mayExpire: false },
@@ -172,10 +188,9 @@ function judge(
     if (expires <= nowMs) return { reason: "expired" };
   }
   if (kind.ref !== undefined && (kind.written ?? "") === "") {
-    const value = kind.ref.source === "env" ? own(variables, kind.ref.id) : undefined;
-    if (value === undefined || value === "")
-      return { reason: "unresolved_ref", detail: `${kind.ref.source}: ${kind.ref.id}` };
-    return { type: kind.type, value };
+    const found = await secrets.read({ ref: kind.ref as SecretRef });
+    if ("value" in found) return { type: kind.type, value: found.value };
+    return { reason: "unresolved_ref", detail: kind.ref.source, forOperator: found.missing };
   }
   const value = kind.written?.trim() ?? "";
   return value === "" ? { reason: "missing_credential" } : { type: kind.type, value };

@@ -34,6 +34,7 @@ import { addGrants } from "./grant-commands.ts";
 import { addCron } from "./cron-commands.ts";
 import { addSystem } from "./system-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
+import { addSecrets } from "./secret-commands.ts";
 import { addTools } from "./tool-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
 import { addHelp } from "./help.ts";
@@ -98,6 +99,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addNodes(shell);
   addChannels(shell);
   addCallers(shell);
+  addSecrets(shell);
   addRoute(shell);
   addConfig(shell);
   addState(shell);
@@ -421,7 +423,7 @@ function addBackup({ program, context, exit }: Shell): void {
     .command("backup")
     .description("copy everything that the gateway keeps into a folder, while it runs or not")
     .argument("<folder>", "a new or empty folder on the gateway's machine")
-    .option("--with-key", "with operator.key and .env: who has the backup then has the secrets")
+    .option("--with-key", "with operator.key, .env and secrets.json: who has the backup then has the secrets")
     .option("--with-workspaces", "with the agents' files")
     .option("--json", "print JSON")
     .action(async (folder: string, options: BackupOptions) => {

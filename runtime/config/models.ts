@@ -1,5 +1,6 @@
 /** Models as the broker is told of them: providers with their credentials, and what each agent uses. Source: behaviour §1.3, §6.4. */
-import type { ModelApi, ModelEntry, ProviderSettings, SecretValue } from "../broker/port.ts";
+import path from "node:path";
+import type { ModelApi, ModelEntry, ProviderSettings, SecretRef, SecretValue } from "../broker/port.ts";
 import { readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
 import type { Path } from "./issue.ts";
@@ -75,10 +76,17 @@ function entryOf({ id, api, contextWindow, maxTokens, reasoning, cost, script }:
   };
 }
 
-function secretOf(path: Path, secret: Secret | undefined, draft: Draft): SecretValue | undefined {
-  const found = readCredential(path, secret, draft);
+function secretOf(place: Path, secret: Secret | undefined, draft: Draft): SecretValue | undefined {
+  // The broker goes there when it needs the secret, and no other thread does.
+  if (typeof secret === "object" && secret.source !== "env") return { ref: refOf(secret, draft) };
+  const found = readCredential(place, secret, draft);
   if (found.status === "absent") return undefined;
-  return found.status === "set" ? { value: found.value } : { missing: `${path.join(".")} ${found.reason}` };
+  return found.status === "set" ? { value: found.value } : { missing: `${place.join(".")} ${found.reason}` };
+}
+
+function refOf({ source, provider, id }: Exclude<Secret, string>, { paths }: Draft): SecretRef {
+  const at = source === "file" && id.startsWith("~/") ? path.join(paths.homeDir, id.slice(2)) : id;
+  return { source, id: at, ...(provider === undefined ? {} : { provider }) };
 }
 
 function fromVariables(names: readonly string[], { env }: Draft): SecretValue | undefined {

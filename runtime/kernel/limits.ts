@@ -51,6 +51,14 @@ export const limits = {
   /** The first pause between tries, and the longest; a provider that wants a longer one is left for the next. Source for the first: behaviour §5.5. */
   modelPauseMsFirst: 1_000,
   modelPauseMsMax: 60_000,
+  /** Bytes of one secret, wherever it is: keys have some 200, and tokens of some services a few thousand. Secrets that `cloister secrets` keeps. */
+  secretBytesMax: 65_536,
+  secretsMax: 1_000,
+  /** A program that gives a secret may ask another machine; a person who has to confirm is not waited for. What it said is asked for again after so long. */
+  secretProgramMs: 10_000,
+  secretProgramKeepMs: 600_000,
+  /** Who changes a file of secrets holds it for milliseconds, and for one answer of a provider when a token is renewed: longer, and its process has died. */
+  secretLockMs: 45_000,
   /** How long a credential comes last after it was refused or met a rate limit, and after a provider wanted to be paid. */
   modelRestMs: 60_000,
   modelBillingRestMs: 3_600_000,

@@ -2,7 +2,13 @@
 import type { ModelSettings } from "../broker/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 
-export function modelSettingsOf({ agents, defaultAgentId, models, toolRules }: ResolvedConfig): ModelSettings {
+export function modelSettingsOf({
+  agents,
+  defaultAgentId,
+  models,
+  stateDir,
+  toolRules,
+}: ResolvedConfig): ModelSettings {
   return {
     ...models,
     agents: Object.fromEntries(
@@ -17,6 +23,7 @@ export function modelSettingsOf({ agents, defaultAgentId, models, toolRules }: R
       ]),
     ),
     defaultAgentId,
+    stateDir,
     ...toolsByModelOf(agents, toolRules),
   };
 }

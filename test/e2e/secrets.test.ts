@@ -2,9 +2,20 @@
  * W-11: what is in the memory of one agent's cell, in the real program with real secrets. At level `thread` it is the heap snapshot
  * of the cell's worker; at level `process` all memory of the cell's process that can be read.
  */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { keepSecret } from "../../runtime/broker/secret-file.ts";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
 import { openModelServer } from "../support/model-servers.ts";
 import { childrenOf } from "../support/processes.ts";
@@ -20,6 +31,9 @@ const secrets = {
   "a secret of .env": "canary-dotenv-64b2e9a0f1",
   "the key of a model's provider": "canary-model-key-9ac3d15e",
   "a credential of A for models": "canary-profile-of-a-2f60b8",
+  "a secret that the gateway keeps": "canary-store-51be08d7c2",
+  "a secret in a file": "canary-file-a3390e17fb",
+  "a secret of a program": "canary-program-7d1f4460ce",
   "B's credential": "canary-options-of-b-3e8f27",
   "what a person said to B": "canary-said-to-b-c05a918d",
 } as const;
@@ -57,8 +71,15 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
     isolation: { level },
   });
   const models = await openModelServer("anthropic-messages", [{ type: "say", said: { pieces: ["I thought"] } }]);
+  const keyFile = path.join(mkdtempSync(path.join(os.tmpdir(), "cloister-key-")), "key");
+  writeFileSync(keyFile, secrets["a secret in a file"], { mode: 0o600 });
+  const headers = {
+    "x-store": { source: "store", id: "kept" },
+    "x-file": { source: "file", id: keyFile },
+    "x-program": { source: "exec", provider: "vault", id: "any" },
+  };
   const stateDir = makeStateDir({
-    models: { providers: { anthropic: { baseUrl: models.baseUrl, apiKey: "${MODEL_KEY}" } } },
+    models: { providers: { anthropic: { baseUrl: models.baseUrl, apiKey: "${MODEL_KEY}", headers } } },
     agents: {
       list: [{ ...agent("a", own.option), model: { primary: "anthropic/m" } }, agent("b", "${B_KEY}")],
     },
@@ -67,6 +88,10 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
     channels: { webhook: { accounts: { home: { token: "${HOME_TOKEN}" } } } },
   });
   writeFileSync(path.join(stateDir, "actor.ts"), actor);
+  await keepSecret(stateDir, "kept", secrets["a secret that the gateway keeps"], Date.now());
+  mkdirSync(path.join(stateDir, "secret-programs"), { mode: 0o700 });
+  const vault = path.join(stateDir, "secret-programs", "vault");
+  writeFileSync(vault, `#!/bin/sh\necho ${secrets["a secret of a program"]}\n`, { mode: 0o700 });
   const written = {
     B_KEY: secrets["B's credential"],
     MODEL_KEY: secrets["the key of a model's provider"],
@@ -97,7 +122,14 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
   ] as const)
     expect(await runCommand(stateDir, ["send", "--agent", id, text])).toMatchObject({ code: 0, stdout: "kept 1\n" });
   // The broker has used what must not be found in the cell.
-  expect(models.received.map(({ headers }) => headers["x-api-key"])).toEqual([secrets["a credential of A for models"]]);
+  expect(models.received.map(({ headers: sent }) => sent)).toMatchObject([
+    {
+      "x-api-key": secrets["a credential of A for models"],
+      "x-store": secrets["a secret that the gateway keeps"],
+      "x-file": secrets["a secret in a file"],
+      "x-program": secrets["a secret of a program"],
+    },
+  ]);
   return { program, snapshotFile };
 }
 
@@ -106,6 +138,8 @@ function expectNoSecret(program: Program, holds: (text: string) => boolean): voi
   for (const [name, text] of Object.entries(own)) expect(holds(text), `its own ${name}`).toBe(true);
   for (const [name, text] of Object.entries({ ...secrets, "the operator's key": program.key }))
     expect(holds(text), name).toBe(false);
+  for (const [name, text] of Object.entries(secrets))
+    if (name.startsWith("a secret")) expect(program.output(), `${name}, in the log`).not.toContain(text);
 }
 
 test("W-11: a heap snapshot of A's worker has no secret of B, of the gateway or of its operator in it", async () => {

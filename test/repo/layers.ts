@@ -304,7 +304,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/broker"],
     why: "Credentials and providers of models, in a thread of its own. It answers calls that the kernel has judged, and withholds tools by the model that is asked: only it knows which one.",
-    only: ["kernel", "broker-protocol", "thread-protocol", "thread", "auth"],
+    only: ["kernel", "broker-protocol", "thread-protocol", "thread", "auth", "config"],
     packages: [
       "@ai-sdk/anthropic",
       "@ai-sdk/google",
@@ -314,7 +314,7 @@ export const rooms: readonly Room[] = [
       "ollama-ai-provider-v2",
       "zod",
     ],
-    node: ["node:fs/promises", "node:path", "node:timers/promises"],
+    node: ["node:child_process", "node:fs", "node:fs/promises", "node:os", "node:path", "node:timers/promises"],
   },
   {
     name: "cli",

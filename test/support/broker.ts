@@ -50,6 +50,7 @@ export function openBroker(
       agents: { main: { primary: `${first?.id ?? "none"}/m`, fallbacks: [], agentDir: agentDir("main") } },
       catalogue: [],
       defaultAgentId: "main",
+      stateDir,
       authOrder: {},
       variables: {},
       ...settings,

@@ -7,7 +7,7 @@
  *   store/journal/
  *   agents/<id>/sessions/
  *   config/<name>           the config file
- *   secrets/operator.key    only when asked for, like secrets/.env
+ *   secrets/operator.key    only when asked for, like secrets/.env and secrets/secrets.json
  *   workspaces/<id>/…       only when asked for
  */
 import { createHash } from "node:crypto";

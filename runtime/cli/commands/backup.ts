@@ -115,7 +115,7 @@ async function copyFiles(config: ResolvedConfig, folder: string, options: Backup
   const { configPath, stateDir } = config;
   if (config.configExists) await copyPrivate(configPath, path.join(folder, "config", path.basename(configPath)));
   if (options.withKey === true) {
-    for (const name of ["operator.key", ".env"]) {
+    for (const name of ["operator.key", ".env", "secrets.json"]) {
       const from = path.join(stateDir, name);
       if (await isThere(from)) await copyPrivate(from, path.join(folder, "secrets", name));
     }

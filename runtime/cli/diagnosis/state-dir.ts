@@ -77,7 +77,19 @@ async function checkAccess(stateDir: string): Promise<readonly Repairable[]> {
 }
 
 /** What holds secrets or messages, relative to the state directory. */
-const closed = ["", "operator.key", ".env", "cloister.json", "openclaw.json", "run", "logs", "store", "agents"];
+const closed = [
+  "",
+  "operator.key",
+  ".env",
+  "cloister.json",
+  "openclaw.json",
+  "run",
+  "logs",
+  "store",
+  "agents",
+  "secrets.json",
+  "secret-programs",
+];
 
 async function checkModes(stateDir: string, uid: number | undefined): Promise<readonly Repairable[]> {
   // Windows has no such bits; what Node tells there means nothing.

@@ -5,6 +5,7 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { ModelSettings } from "../../../runtime/broker/port.ts";
 import { makeProfiles } from "../../../runtime/broker/profiles.ts";
+import { makeSecretReader } from "../../../runtime/broker/secret-refs.ts";
 import { provider } from "../../support/broker.ts";
 
 const nowMs = 1_000_000;
@@ -25,6 +26,7 @@ function open(files: Readonly<Record<string, object | string>>, settings: Partia
     agents: { main: agent("main"), ana: agent("ana") },
     catalogue: [],
     defaultAgentId: "main",
+    stateDir: folder,
     authOrder: {},
     variables: { WORK_API_KEY: "sk-work" },
     ...settings,
@@ -32,6 +34,10 @@ function open(files: Readonly<Record<string, object | string>>, settings: Partia
   return {
     profiles: makeProfiles(
       () => all,
+      makeSecretReader(
+        () => all,
+        () => nowMs,
+      ),
       () => nowMs,
     ),
     write,

@@ -103,6 +103,9 @@ const quiet: Readonly<Record<string, string>> = {
   "config diff": "compares files, so that it works without a gateway",
   "config restore": "repairs what keeps the gateway from starting",
   completion: "prints a script",
+  "secrets list": "reads a file of the state directory, so that it works without a gateway",
+  "secrets set": "writes that file",
+  "secrets remove": "likewise",
   restore: "wants a state directory that no gateway has",
 };
 

@@ -63,13 +63,32 @@ describe("providers", () => {
 
   it("whose key cannot be read say why, and the gateway starts", async () => {
     const { providers } = await settings({
-      models: { providers: { anthropic: { apiKey: "${NO_SUCH}" }, openai: { apiKey: { source: "file", id: "/k" } } } },
+      models: { providers: { anthropic: { apiKey: "${NO_SUCH}" }, openai: { apiKey: { source: "env", id: "NONE" } } } },
     });
     expect(providers["anthropic"]?.apiKey).toEqual({
       missing: "models.providers.anthropic.apiKey needs the variable NO_SUCH, which is not set",
     });
     expect(providers["openai"]?.apiKey).toEqual({
-      missing: 'models.providers.openai.apiKey refers to a secret in "file", which this version does not read',
+      missing: "models.providers.openai.apiKey needs the variable NONE, which is not set",
+    });
+  });
+
+  it("tell the broker where their secrets are, and read none themselves", async () => {
+    const program = { source: "exec", provider: "vault", id: "openai" };
+    const { providers } = await settings({
+      models: {
+        providers: {
+          anthropic: { apiKey: { source: "file", id: "~/keys/anthropic" } },
+          openai: { apiKey: program, headers: { "x-org": { source: "store", id: "org" } } },
+        },
+      },
+    });
+    expect(providers["anthropic"]?.apiKey).toEqual({
+      ref: { source: "file", id: expect.stringMatching(/^\/.*\/keys\/anthropic$/) },
+    });
+    expect(providers["openai"]).toMatchObject({
+      apiKey: { ref: program },
+      headers: { "x-org": { ref: { source: "store", id: "org" } } },
     });
   });
 
@@ -83,6 +102,8 @@ describe("providers", () => {
     [{ openai: { baseUrl: "file:///etc/passwd" } }, "models.providers.openai.baseUrl"],
     [{ openai: { baseUrl: "https://ana:pass-0@proxy.example/v1" } }, "models.providers.openai.baseUrl"],
     [{ openai: { api: "telepathy" } }, "models.providers.openai.api"],
+    [{ openai: { apiKey: { source: "file", id: "keys/openai" } } }, "models.providers.openai.apiKey"],
+    [{ openai: { headers: { x: { source: "exec", id: "x" } } } }, "models.providers.openai.headers.x"],
     [{ openai: { models: [{ id: "m", cost: { input: -1 } }] } }, "models.providers.openai.models[0].cost.input"],
   ])("are refused: %j", async (providers, path) => {
     const issues = await loadText({ models: { providers } }).then(
