@@ -21,11 +21,14 @@ export const sessionTools = [
 /** Tools that the tools' thread runs (`runtime/tools`). */
 export const hostTools = ["read", "write", "edit", "apply_patch", "ls", "web_fetch"] as const;
 
+/** Tools that the memory's thread runs (`runtime/tools/memory`). */
+export const memoryTools = ["memory_search", "memory_get"] as const;
+
 /** For the agents that `tools.config.propose` names, and for no sub-agent. */
 export const configTool = "config_propose";
 
 /** Every tool that there is; each is a verb of its own. */
-export const tools = [...sessionTools, ...hostTools, configTool] as const;
+export const tools = [...sessionTools, ...hostTools, ...memoryTools, configTool] as const;
 
 const aliases: ReadonlyMap<string, string> = new Map([
   ["bash", "exec"],

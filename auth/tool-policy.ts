@@ -39,8 +39,8 @@ export interface ToolPolicy {
   readonly agent: ToolRules;
   /** `tools.subagents.tools`. */
   readonly subagents: ToolLists;
-  /** Tools whose own key says that nobody has them. */
-  readonly off?: readonly { readonly tools: readonly string[]; readonly key: string }[];
+  /** Tools that the turn has not, whatever the lists say. */
+  readonly off?: readonly Omit<Removal, "byAllow">[];
 }
 
 /** Of the turn. */
@@ -127,7 +127,7 @@ function stepsOf({ agentId, global, agent, subagents, off = [] }: ToolPolicy, fa
   const globalProvider = findProvider(global, "tools", facts.model);
   const ownProvider = findProvider(agent, own, facts.model);
   return [
-    ...off.map(offStep),
+    ...off.map(({ tools, ...step }) => ({ ...step, byAllow: false, keeps: (tool: string) => !tools.includes(tool) })),
     ...profileSteps("profile", own, agent, "tools", global),
     ...profileSteps("provider profile", ownProvider.key, ownProvider.rules, globalProvider.key, globalProvider.rules),
     ...listSteps("tools", "tools", global),
@@ -295,16 +295,6 @@ function sandboxSteps(own: string, agent: ToolRules, global: ToolRules): readonl
   // What a list names is meant, though it is among the tools that a sandbox has not by default.
   const deny = lists.deny ?? sandboxDefaults.deny.filter((tool) => !isNamed(wanted, tool));
   return listSteps("sandbox tools", key, { allow, deny });
-}
-
-function offStep({ tools, key }: { readonly tools: readonly string[]; readonly key: string }): Step {
-  return {
-    rule: "switched off",
-    key,
-    remedy: `set ${key} to true`,
-    byAllow: false,
-    keeps: (tool) => !tools.includes(tool),
-  };
 }
 
 const writers = ["write", "edit", "apply_patch"];

@@ -59,6 +59,7 @@ export async function openGatewayHere(
     liveCellsMax: 100,
     startBroker: () => Promise.reject(new Error("the benchmarks ask no models")),
     startTools: () => Promise.reject(new Error("the benchmarks call no tools of the tools thread")),
+    startMemory: () => Promise.reject(new Error("the benchmarks search no memory")),
     version: "bench",
     process: {
       pid: process.pid,

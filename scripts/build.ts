@@ -51,6 +51,7 @@ async function buildThreads(): Promise<void> {
       store: "runtime/store/store-thread.ts",
       edge: "runtime/edge/edge-thread.ts",
       tools: "runtime/tools/tools-thread.ts",
+      memory: "runtime/tools/memory/memory-thread.ts",
       broker: "runtime/broker/broker-thread.ts",
       reader: "runtime/readers/reader-thread.ts",
       "log-file": "runtime/observe/log-file.ts",

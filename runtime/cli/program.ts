@@ -27,6 +27,7 @@ import { addAgentEdits, addConfig } from "./config-commands.ts";
 import { addDevices } from "./device-commands.ts";
 import { addDiagnosis } from "./diagnosis-commands.ts";
 import { addChannels } from "./channel-commands.ts";
+import { addMemory } from "./memory-commands.ts";
 import { addNodes } from "./node-commands.ts";
 import { addPairing } from "./pairing-commands.ts";
 import { addCallers } from "./caller-commands.ts";
@@ -93,6 +94,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addSystem(shell);
   addSubagents(shell);
   addTools(shell);
+  addMemory(shell);
   addGrants(shell);
   addDevices(shell);
   addPairing(shell);

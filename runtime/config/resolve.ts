@@ -20,6 +20,7 @@ import { resolveGroupChat, resolveGroups } from "./groups.ts";
 import { findHost, findPortVariable, parsePort } from "./listen.ts";
 import type { LoadedConfig } from "./load.ts";
 import { findModule } from "./modules.ts";
+import { resolveMemory } from "./memory.ts";
 import { resolveModels } from "./models.ts";
 import { type ConfigOverrides, overrideDraft } from "./override.ts";
 import type { ResetRule } from "../store/port.ts";
@@ -181,6 +182,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     settings: share(resolveSettings(agent, draft.config)),
     seedsWorkspace: !defaults.skipBootstrap,
     ...(fallbacks.length === 0 ? {} : { modelFallbacks: share(fallbacks) }),
+    memory: share(resolveMemory(agent, workspace, draft)),
     sandboxMode: sandboxModeOf(agent, draft.config),
     sandbox: share(resolveSandbox(agent, draft)),
     ...(toolRules === undefined ? {} : { toolRules: share(toolRules) }),

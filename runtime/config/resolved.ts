@@ -7,6 +7,7 @@ import type { Policy } from "../../auth/policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
 import type { ToolRules } from "../../auth/tool-policy.ts";
 import type { ModelSettings } from "../broker/port.ts";
+import type { MemorySource } from "../tools/memory/port.ts";
 import type { WebSettings } from "../tools/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
 import type { LoopBounds } from "../kernel/settings.ts";
@@ -70,6 +71,13 @@ export interface ResolvedAgent {
   readonly seedsWorkspace: boolean;
   /** Tried after it, in order; absent: none. */
   readonly modelFallbacks?: readonly string[];
+  /** What `memory_search` covers (`runtime/tools/memory`). */
+  readonly memory: {
+    readonly isEnabled: boolean;
+    readonly includesDefault: boolean;
+    readonly sources: readonly MemorySource[];
+    readonly resultsMax: number;
+  };
   readonly sandboxMode: "off" | "non-main" | "all";
   readonly sandbox: {
     readonly scope: "session" | "agent" | "shared";

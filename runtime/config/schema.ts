@@ -6,6 +6,7 @@ import * as z from "zod";
 import { agents } from "./schema/agents.ts";
 import { channels } from "./schema/channels.ts";
 import { gateway, hooks, logging } from "./schema/gateway.ts";
+import { memory } from "./schema/memory.ts";
 import { auth, models } from "./schema/models.ts";
 import { key, later } from "./schema/note.ts";
 import { bindings, broadcast, session } from "./schema/routing.ts";
@@ -97,12 +98,6 @@ const commands = z.looseObject({
   ),
 });
 
-const memory = z.looseObject({
-  backend: z.enum(["builtin", "qmd"]).default("builtin"),
-  citations: z.unknown().optional(),
-  qmd: z.looseObject({ includeDefaultMemory: z.boolean().default(true) }).optional(),
-});
-
 const env = z
   .strictObject({
     vars: key(
@@ -130,7 +125,7 @@ export const configSchema = z.strictObject({
   broadcast,
   messages: key("Messages in general.", messages.optional()),
   commands: key("Commands that people type in chats.", commands.prefault({})),
-  memory: later("memory", "Search in notes and transcripts.", memory.optional()),
+  memory: key("Search in notes. See docs/guides/memory.md.", memory.prefault({})),
   skills: later("skills", "Skills and where they are.", anyMap().optional()),
   models: key("Providers of models. See docs/guides/models.md.", models),
   model: key("Older form of `agents.defaults.model`.", model().optional()),

@@ -307,6 +307,22 @@ export const methods = {
       group: z.object({ channel: id, accountId: id.exactOptional(), id }).exactOptional(),
     }),
   },
+  "memory.status": { scope: "operator.read", params: z.object({ agentId: id.exactOptional() }) },
+  /** Looks for changed notes now; `force` makes the index anew. */
+  "memory.index": {
+    scope: "operator.write",
+    params: z.object({ agentId: id.exactOptional(), force: z.boolean().exactOptional() }),
+  },
+  /** What the agent would find. */
+  "memory.search": {
+    scope: "operator.read",
+    params: z.object({
+      agentId: id.exactOptional(),
+      query: z.string().min(1).max(limits.memoryQueryCharsMax),
+      maxResults: z.int().min(1).max(limits.memoryResultsMax).exactOptional(),
+      collection: z.string().max(limits.memoryNameCharsMax).exactOptional(),
+    }),
+  },
   "models.list": { scope: "operator.read", params: z.object({}) },
   ...cronMethods,
   ...usageMethods,

@@ -795,6 +795,8 @@ export const limits = {
   toolPatchStepsMax: 20_000_000,
   /** Calls of all agents that the tools' thread may have in hand; a further one is refused as `busy`. */
   toolHostCallsMax: 256,
+  /** Of these, of one agent: three more agents find places beside one that takes all it can. */
+  toolHostCallsOfAgentMax: 64,
   /** Characters of an address that `web_fetch` asks for: servers refuse longer ones. */
   webUrlCharsMax: 2_048,
   /** Pages of all agents that are fetched at once, each of which is held whole; a further call is refused as `busy`. */
@@ -809,10 +811,31 @@ export const limits = {
   /** Pages that are kept for the next call, and their characters in all (two bytes each). */
   webCachePagesMax: 128,
   webCacheCharsMax: 8_388_608,
+  /** Collections of one agent's memory, and characters of the name of one. */
+  memoryCollectionsMax: 32,
+  memoryNameCharsMax: 64,
+  /** Files and characters of one agent's memory that are indexed: years of notes. More are named as left out. */
+  memoryFilesMax: 5_000,
+  memoryCharsMax: 50_000_000,
+  /** Names that are looked at in one collection, and folders inside each other: what is deeper or behind them is no folder of notes. */
+  memoryEntriesMax: 20_000,
+  memoryDepthMax: 16,
+  /** Characters of a piece that is found as one, some 400 tokens, and from how many on a heading begins the next. Source: the peer's defaults. */
+  memoryPieceChars: 1_600,
+  memoryPieceCharsMin: 400,
+  /** How long one search may look for changed files before it answers from what is indexed. Source: behaviour §6.5. */
+  memorySyncMs: 4_000,
+  memoryQueryCharsMax: 1_000,
+  /** Words of a query that are looked for. */
+  memoryQueryWordsMax: 32,
+  memoryResultsDefault: 6,
+  memoryResultsMax: 20,
+  /** Characters of one hit. Source: behaviour §6.5. */
+  memorySnippetChars: 700,
+  /** Index files of agents that are open at once: each has a cache of 2 MB. */
+  memoryOpenMax: 8,
   /** Elements of a page inside each other: what no browser draws is a trap, and the parser's time grows with it. */
   webDepthMax: 1_000,
-  /** Of these, of one agent: three more agents find places beside one that takes all it can. */
-  toolHostCallsOfAgentMax: 64,
   /** A file tool that takes longer is answered for: files of some megabytes take milliseconds, also on a network disk. */
   toolFileMs: 60_000,
 } as const;

@@ -11,6 +11,7 @@ import type { LifecycleDeps } from "./lifecycle.ts";
 import type { ModelsDeps } from "./models.ts";
 import type { Resumed } from "./resume-work.ts";
 import type { HostToolsDeps } from "./tools/host-tools.ts";
+import type { MemoryDeps } from "./tools/memory.ts";
 
 export interface GatewayParts {
   readonly config: ResolvedConfig;
@@ -35,6 +36,7 @@ export interface GatewayParts {
   readonly log: Logger;
   readonly startBroker: ModelsDeps["start"];
   readonly startTools: HostToolsDeps["start"];
+  readonly startMemory: MemoryDeps["start"];
   /** Of the process that it runs in. */
   readonly process: Omit<LifecycleDeps, "turnsInFlight" | "isReady">;
   readonly nowMs?: () => number;

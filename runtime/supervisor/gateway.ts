@@ -51,11 +51,11 @@ import { makeReaders } from "../readers/readers.ts";
 import { makeRetention } from "./retention.ts";
 import { makeCensus } from "./session-census.ts";
 import { makeSessionCare } from "./session-care.ts";
-import { makeHostTools } from "./tools/host-tools.ts";
 import { makeSessionTools } from "./tools/index.ts";
 import { makeSubagents } from "./subagents.ts";
 import { makeConfigPropose } from "./tools/config-propose.ts";
 import { isRepeatable, runTool, type ToolTable } from "./tools/table.ts";
+import { makeThreadTools } from "./tools/thread-tools.ts";
 import { makeToolDesk } from "./tools/tool-desk.ts";
 import { makeToolMethods } from "./tools/tool-methods.ts";
 import { makeThreadBindings } from "./thread-bindings.ts";
@@ -223,7 +223,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
-  const hostTools = makeHostTools({ config, agents, start: parts.startTools });
+  const threadTools = makeThreadTools({ config, agents }, parts);
   const sessionTools = makeSessionTools({
     config,
     agents,
@@ -243,7 +243,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
   const tools: ToolTable = {
     ...sessionTools,
-    ...hostTools.tools,
+    ...threadTools.tools,
     [configTool]: makeConfigPropose({ propose: (asked) => proposals.propose(asked) }),
   };
   const commands = makeCommands({
@@ -401,6 +401,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const rpc = makeOperatorMethods({
     metrics,
     clock,
+    memoryMethods: threadTools.memoryMethods,
     toolMethods: makeToolMethods({ config, agents, desk: toolDesk, kernel: () => driver.kernel }),
     configMethods: makeConfigMethods({
       desk: configDesk,
@@ -485,7 +486,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       await configDesk.close();
       const [clean] = await Promise.all([driver.drain(timeoutMs), retention.close()]);
       await models.close();
-      await hostTools.close();
+      await threadTools.close();
       await readers.close();
       await audit.close();
       loop.close();

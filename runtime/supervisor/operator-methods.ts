@@ -43,6 +43,7 @@ import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
 import type { Subagents } from "./subagents.ts";
 import type { StopWork } from "./stop-work.ts";
+import type { Memory } from "./tools/memory.ts";
 import { makeUsageMethods } from "./usage-methods.ts";
 import type { makeToolMethods } from "./tools/tool-methods.ts";
 
@@ -50,6 +51,7 @@ export interface OperatorDeps {
   readonly config: ResolvedConfig;
   readonly configMethods: ReturnType<typeof makeConfigMethods>;
   readonly toolMethods: ReturnType<typeof makeToolMethods>;
+  readonly memoryMethods: Memory["methods"];
   /** Whether one of the configuration in force has this id. */
   readonly isAgent: (agentId: string) => boolean;
   readonly views: GatewayViews;
@@ -128,6 +130,7 @@ export function makeOperatorMethods(
     ...deps.clock.methods,
     ...makeUsageMethods({ ...deps, targets }),
     ...deps.toolMethods(targets),
+    ...deps.memoryMethods(targets),
     "logs.tail": ({ cursor, limit, maxBytes }) =>
       readLogTail(config.logging.file, {
         ...(cursor === undefined ? {} : { cursor }),

@@ -4,6 +4,7 @@
  * (`process.report` and `/proc` would show it).
  */
 import { startToolsThread } from "./tools/host-tools.ts";
+import { startMemoryThread } from "./tools/memory.ts";
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -106,6 +107,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     onFatal: (reason) => onEscalated(reason),
     log: log.child({ subsystem: "gateway" }),
     startTools: startToolsThread,
+    startMemory: startMemoryThread,
     startBroker: makeBrokerStart(log),
     process: {
       pid: process.pid,

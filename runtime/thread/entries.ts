@@ -9,6 +9,7 @@ const sources = {
   store: "../store/store-thread.ts",
   edge: "../edge/edge-thread.ts",
   tools: "../tools/tools-thread.ts",
+  memory: "../tools/memory/memory-thread.ts",
   broker: "../broker/broker-thread.ts",
   reader: "../readers/reader-thread.ts",
   "log-file": "../observe/log-file.ts",

@@ -42,7 +42,7 @@ export function makeFileTools(): FileTools {
 }
 
 /** Work for one root begins when the work before it has ended, however it did. */
-function makeInOrder(): <T>(root: string, work: () => Promise<T>) => Promise<T> {
+export function makeInOrder(): <T>(root: string, work: () => Promise<T>) => Promise<T> {
   const last = new Map<string, Promise<unknown>>();
   return async (root, work) => {
     const mine = (last.get(root) ?? Promise.resolve()).then(work, work);
@@ -56,7 +56,7 @@ function makeInOrder(): <T>(root: string, work: () => Promise<T>) => Promise<T> 
 }
 
 /** Whole lines, as many as asked for and as fit; a line that alone is too long is cut. */
-function page(path: string, text: string, offset: number, limit: number): object {
+export function page(path: string, text: string, offset: number, limit: number): object {
   const lines = text.split("\n");
   if (lines.at(-1) === "") lines.pop();
   if (offset > Math.max(1, lines.length))

@@ -55,6 +55,26 @@ export const webFetchParams = z.strictObject({
     .describe("From this character on; `nextOffset` of a result."),
 });
 
+export const memoryParams = {
+  memory_search: z.strictObject({
+    query: z
+      .string()
+      .min(1)
+      .max(limits.memoryQueryCharsMax)
+      .describe("Words to look for; what has more of them comes first."),
+    maxResults: z.int().min(1).max(limits.memoryResultsMax).optional(),
+    collection: z.string().max(limits.memoryNameCharsMax).optional().describe("Only in this collection."),
+  }),
+  memory_get: z.strictObject({
+    path: file.describe("As a result of memory_search names it."),
+    collection: z.string().max(limits.memoryNameCharsMax).optional().describe("The collection of that result."),
+    from: line.default(1).describe("First line, from 1."),
+    lines: line.max(limits.toolReadLinesMax).default(limits.toolReadLinesMax).describe("Lines at the most."),
+  }),
+} as const;
+
+export type MemoryTool = keyof typeof memoryParams;
+export type MemoryParams<T extends MemoryTool> = z.output<(typeof memoryParams)[T]>;
 export type WebFetchParams = z.output<typeof webFetchParams>;
 export type HostTool = keyof typeof hostParams;
 export type Params<T extends HostTool> = z.output<(typeof hostParams)[T]>;

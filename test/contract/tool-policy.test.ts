@@ -1,7 +1,7 @@
 /** The tool policy on a gateway with real cells: what an agent is told of, what it is refused, and what its sub-agents get. */
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { hostTools } from "../../auth/tool-names.ts";
+import { hostTools, memoryTools } from "../../auth/tool-names.ts";
 import { actor } from "../support/actors.ts";
 import { openGateway, subagentPolicy, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
@@ -97,6 +97,7 @@ describe("a sub-agent", () => {
       "sessions_yield",
       "subagents",
       ...hostTools,
+      ...memoryTools,
     ]);
     expect(of["removed"]).toEqual([
       {
@@ -115,7 +116,7 @@ describe("a sub-agent", () => {
 describe("tools.effective", () => {
   test("tells the tools of a session for the operator, a sender and a group", async () => {
     const gateway = await openGateway([{ id: "main" }, { id: "boxed", sandboxMode: "all" }], {
-      toolRules: { toolsBySender: { "*": { deny: ["group:sessions", "group:fs", "group:web"] } } },
+      toolRules: { toolsBySender: { "*": { deny: ["group:sessions", "group:fs", "group:web", "group:memory"] } } },
     });
     expect(await effective(gateway, {})).toMatchObject({
       agentId: "main",
@@ -135,7 +136,10 @@ describe("tools.effective", () => {
         workspaceAccess: "none",
         root: path.join(gateway.config.stateDir, "sandboxes", "agent-boxed"),
       },
-      removed: [{ rule: "sandbox tools: allow", tools: ["agents_list", "sessions", "sessions_search", "web_fetch"] }],
+      removed: [
+        { rule: "the sandbox does not see the workspace", tools: memoryTools },
+        { rule: "sandbox tools: allow", tools: ["agents_list", "sessions", "sessions_search", "web_fetch"] },
+      ],
     });
     await expect(effective(gateway, { agentId: "main", sessionKey: "agent:boxed:main" })).rejects.toMatchObject({
       code: "CLOISTER_REQUEST_INVALID",

@@ -129,7 +129,7 @@ export const rooms: readonly Room[] = [
   {
     name: "tools-protocol",
     layer: 1,
-    places: ["runtime/tools/port.ts", "runtime/tools/params.ts"],
+    places: ["runtime/tools/port.ts", "runtime/tools/params.ts", "runtime/tools/memory/port.ts"],
     why: "What crosses between the tools' thread and the kernel's, and the parameters that a model is told.",
     packages: ["zod"],
   },
@@ -295,6 +295,7 @@ export const rooms: readonly Room[] = [
       "node:https",
       "node:net",
       "node:path",
+      "node:sqlite",
       "node:stream",
       "node:zlib",
     ],
@@ -391,6 +392,7 @@ export const processPlaces: readonly { readonly place: string; readonly why: str
 /** Calls that hold a thread up until a disk answers, where they are right all the same. */
 export const synchronousPlaces: readonly { readonly place: string; readonly why: string }[] = [
   { place: "runtime/thread/main-watch.ts", why: "says on another thread why the process ends, right before it does" },
+  { place: "runtime/tools/memory/index-file.ts", why: "SQLite answers so, and has a thread of its own for it" },
   { place: "runtime/thread/cell", why: "guards the synchronous calls of an actor, in the actor's own thread" },
   { place: "runtime/store/owner.ts", why: "reads /proc, which is memory, inside a transaction of the store's thread" },
 ];

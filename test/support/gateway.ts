@@ -1,6 +1,7 @@
 /** A gateway in this process: real kernel, real cells, a store in memory, a recorder instead of the edge. */
 import { loopBounds } from "./loop-bounds.ts";
 import { startToolsThread } from "../../runtime/supervisor/tools/host-tools.ts";
+import { startMemoryThread } from "../../runtime/supervisor/tools/memory.ts";
 import { mkdtempSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -88,6 +89,7 @@ export function makeConfig(
       model: undefined,
       settings: agentSettings(agent.id),
       seedsWorkspace: true,
+      memory: { isEnabled: true, includesDefault: true, sources: [], resultsMax: limits.memoryResultsDefault },
       sandboxMode: "off",
       sandbox: { scope: "agent", access: "none", folder: path.join(stateDir, "sandboxes") },
       maxConcurrent: 4,
@@ -190,6 +192,7 @@ export async function openGateway(
     liveCellsMax: 50,
     startBroker: reuse?.startBroker ?? (() => Promise.reject(new Error("this test has no broker"))),
     startTools: startToolsThread,
+    startMemory: startMemoryThread,
     ...(reuse?.nowMs === undefined ? {} : { nowMs: reuse.nowMs }),
     version: "test",
     process: {

@@ -4,6 +4,7 @@ import { limits } from "../../kernel/limits.ts";
 import { escalations, groupStrategies, restartKinds } from "../../kernel/supervision.ts";
 import { agentTools } from "./tools.ts";
 import { heartbeat } from "./heartbeat.ts";
+import { memorySearch } from "./memory.ts";
 import { key, later } from "./note.ts";
 import { agentId, anyMap, anyValue, filledText, groupChat, isTimezone, model, sandboxMode, texts } from "./values.ts";
 
@@ -113,7 +114,7 @@ const agentKeys = () => ({
     "Names of the skills that the agent may use; replaces the inherited list, `[]` = none. Default: all that it has.",
     texts().optional(),
   ),
-  memorySearch: later("memory", "What memory search covers.", anyMap().optional()),
+  memorySearch: key("Which notes the agent searches. See docs/guides/memory.md.", memorySearch().optional()),
   heartbeat: key("Regular turns without a message. See docs/guides/heartbeat.md.", heartbeat().optional()),
   humanDelay: later("streaming", "Pauses between parts of an answer.", anyMap().optional()),
   thinkingDefault: key(

@@ -6,25 +6,17 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import type { hostTools } from "../../../auth/tool-names.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
-import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { hostParams, type HostTool, webFetchParams } from "../../tools/params.ts";
 import type { ToolsForKernel } from "../../tools/port.ts";
 import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
 import { isSandboxed } from "../sandboxed.ts";
-import { fault, type Tool, type ToolCall } from "./table.ts";
+import { fault, type Tool } from "./table.ts";
+import { makeToolThread, type ToolThreadDeps } from "./tool-thread.ts";
 
-/** The thread as this side sees it. */
-export interface ToolsThread {
-  readonly remote: ToolsForKernel;
-  readonly stop: () => Promise<void>;
-}
-
-export interface HostToolsDeps {
+export interface HostToolsDeps extends ToolThreadDeps<ToolsForKernel> {
   readonly config: Pick<ResolvedConfig, "session" | "webFetch">;
-  readonly agents: ReadonlyMap<string, ResolvedAgent>;
-  readonly start: (onLost: (reason: string) => void) => Promise<ToolsThread>;
 }
 
 export interface HostTools {
@@ -53,48 +45,13 @@ const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
 };
 
 export function makeHostTools({ config, agents, start }: HostToolsDeps): HostTools {
-  let thread: Promise<ToolsThread> | undefined;
-  let inHand = 0;
-  const inHandOf = new Map<string, number>();
-  let isClosed = false;
-
-  const running = (): Promise<ToolsThread> => {
-    if (isClosed) throw failure("CLOISTER_GATEWAY_DRAINING", "the gateway is shutting down");
-    const mine = (thread ??= start(() => {
-      if (thread === mine) thread = undefined;
-    }));
-    mine.catch(() => {
-      if (thread === mine) thread = undefined;
-    });
-    return mine;
-  };
-
-  const inThread = async (call: ToolCall, ask: (agent: ResolvedAgent, remote: ToolsForKernel) => Promise<object>) => {
-    const agent = agents.get(call.header.agentId);
-    if (agent === undefined) return fault("not_found", `agent not found: ${call.header.agentId}`);
-    const own = inHandOf.get(agent.id) ?? 0;
-    const isOwn = own >= limits.toolHostCallsOfAgentMax;
-    if (isOwn || inHand >= limits.toolHostCallsMax) {
-      const counted = isOwn ? `${own} calls of tools of ${agent.id}` : `${inHand} calls of tools of all agents`;
-      return fault("busy", `${counted} are in hand; the bound is reached`, "call it again in a moment");
-    }
-    inHand++;
-    inHandOf.set(agent.id, own + 1);
-    try {
-      return await ask(agent, (await running()).remote);
-    } finally {
-      inHand--;
-      const left = (inHandOf.get(agent.id) ?? 1) - 1;
-      if (left === 0) inHandOf.delete(agent.id);
-      else inHandOf.set(agent.id, left);
-    }
-  };
+  const thread = makeToolThread({ agents, start });
 
   const toolOf = (name: HostTool): Tool => ({
     repeat: repeats[name],
     parameters: hostParams[name],
     run: (call) =>
-      inThread(call, (agent, remote) => {
+      thread.call(call, (agent, remote) => {
         const root = rootOf(agent, call.header.sessionKey, config.session);
         return inTime(name, remote.run({ tool: name, params: call.body, root }));
       }),
@@ -112,15 +69,12 @@ export function makeHostTools({ config, agents, start }: HostToolsDeps): HostToo
         repeat: "reads",
         parameters: webFetchParams,
         run: (call) =>
-          inThread(call, ({ id }, remote) =>
+          thread.call(call, ({ id }, remote) =>
             remote.fetchPage({ agentId: id, params: call.body, settings: config.webFetch.settings }),
           ),
       },
     },
-    async close() {
-      isClosed = true;
-      await (await thread?.catch(() => undefined))?.stop();
-    },
+    close: () => thread.close(),
   };
 }
 

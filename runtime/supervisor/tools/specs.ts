@@ -14,6 +14,8 @@ export const toolTexts: Readonly<Record<(typeof allTools)[number], string>> = {
   apply_patch: "Change several text files by one patch.",
   ls: "List a folder.",
   web_fetch: "Fetch a page of the web as text. It has no session: no cookies, no log-in.",
+  memory_search: "Search the notes: MEMORY.md, memory/ and what else the operator put beside them.",
+  memory_get: "Read lines of a note that memory_search found.",
   agents_list: "The agents that the caller may reach, and how.",
   config_propose: "Propose a change of the gateway's configuration. An operator decides; nothing changes before.",
   session_status: "The state of one session.",

@@ -11,12 +11,13 @@ import {
   type ToolSender,
   whyRemoved,
 } from "../../../auth/tool-policy.ts";
+import { memoryTools } from "../../../auth/tool-names.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { findGroupTools, findRules } from "../../groups/index.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import type { Refusal } from "../../kernel/errors.ts";
 import type { JudgedTurn } from "../../kernel/settings.ts";
-import { isSubagentKey } from "../../routing/index.ts";
+import { isSubagentKey, sessionKind } from "../../routing/index.ts";
 import type { Logger } from "../driver.ts";
 import { isSandboxed } from "../sandboxed.ts";
 import { describeTools } from "./specs.ts";
@@ -67,7 +68,7 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
       sender: asked.byOperator ? "trusted" : (asked.sender ?? (subagent ? "trusted" : "nobody")),
     };
     const { toolRules: global, subagentTools: subagents } = config;
-    const off = config.webFetch.enabled ? [] : [{ tools: ["web_fetch"], key: "tools.web.fetch.enabled" }];
+    const off = whatIsOff(agent, asked.sessionKey, config, sandboxed);
     return judgeTools({ agentId: asked.agentId, global, agent: agent?.toolRules ?? {}, subagents, off }, facts, held);
   };
 
@@ -99,6 +100,37 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
       return emptied === undefined ? JSON.stringify(describeTools(tools(), allowed)) : refusalOf("every tool", emptied);
     },
   };
+}
+
+type Off = Omit<Removal, "byAllow">;
+
+const switchedOff = (key: string): Omit<Off, "tools"> => ({ rule: "switched off", key, remedy: `set ${key} to true` });
+
+const noMemory = (why: Omit<Off, "tools">): Off => ({ ...why, tools: memoryTools });
+
+/** What a key of its own, or the kind of the session, takes from everybody. Memory is for direct chats: behaviour §6.5. */
+function whatIsOff(
+  agent: ResolvedAgent | undefined,
+  sessionKey: string,
+  { webFetch, session }: ResolvedConfig,
+  sandboxed: boolean,
+): readonly Off[] {
+  return [
+    ...(webFetch.enabled ? [] : [{ ...switchedOff("tools.web.fetch.enabled"), tools: ["web_fetch"] }]),
+    ...(agent?.memory.isEnabled === false ? [noMemory(switchedOff("memorySearch.enabled"))] : []),
+    ...(sessionKind(sessionKey, session.mainKey) === "group"
+      ? [noMemory({ rule: "memory is for direct chats", key: "behaviour of memory", remedy: "ask in a direct chat" })]
+      : []),
+    ...(sandboxed && agent?.sandbox.access === "none"
+      ? [
+          noMemory({
+            rule: "the sandbox does not see the workspace",
+            key: "sandbox.workspaceAccess",
+            remedy: 'sandbox.workspaceAccess: "ro" or "rw"',
+          }),
+        ]
+      : []),
+  ];
 }
 
 function refusalOf(what: string, { rule, key, remedy }: Removal): Refusal {

@@ -57,7 +57,9 @@ const gone = (rules: Partial<ToolPolicy>, facts: Partial<ToolFacts> = {}) =>
 const without = (...names: readonly string[]) => every.filter((tool) => !names.includes(tool));
 
 it("a tool that is switched off is removed whatever allows it, with the key that would bring it back", () => {
-  const off = [{ tools: ["web_fetch"], key: "tools.web.fetch.enabled" }];
+  const off = [
+    { tools: ["web_fetch"], rule: "switched off", key: "tools.web.fetch.enabled", remedy: "set it to true" },
+  ];
   const judged = judgeTools(policy({ off, global: { allow: ["web_fetch"] } }), plain, ["web_fetch", "read"]);
   expect(judged).toMatchObject({
     allowed: [],

@@ -33,6 +33,7 @@ const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
     runTimeoutMs: 0,
     archiveAfterMs: 3_600_000,
   },
+  memory: { isEnabled: true, includesDefault: true, sources: [], resultsMax: limits.memoryResultsDefault },
   supervision: defaultSupervision(limits),
   isolation: { level: "thread", trust: "confined" },
 });

@@ -33,6 +33,7 @@ describe("what is not configured", () => {
           model: undefined,
           settings: agentSettings("main", { timezone: Intl.DateTimeFormat().resolvedOptions().timeZone }),
           seedsWorkspace: true,
+          memory: { isEnabled: true, includesDefault: true, sources: [], resultsMax: 6 },
           sandboxMode: "off",
           sandbox: { scope: "agent", access: "none", folder: path.join(stateDir, "sandboxes") },
           maxConcurrent: 4,

@@ -206,7 +206,7 @@ describe("a configuration of the existing product", () => {
       [],
       ["tools.sessions.visibility", "agents.defaults.sandbox.sessionToolsVisibility"],
     ],
-    ["memory over transcripts", memory, ["memory"], []],
+    ["memory over transcripts", memory, [], []],
     ["several people on one number", people, ["channel whatsapp"], ["channels.whatsapp"]],
     ["a Discord bot per agent", discord, ["channel discord"], []],
     ["a Telegram bot per agent", telegram, ["channel telegram"], []],
@@ -220,6 +220,20 @@ describe("a configuration of the existing product", () => {
     expect(new Set(resolved.notActive)).toEqual(new Set<string>(features));
     const others = resolved.warnings.filter(({ message }) => !message.includes("not active in this version"));
     expect(others.map((warning) => warning.path)).toEqual(warned);
+  });
+
+  it("keeps its collections of memory in their order, with their paths", async () => {
+    const { resolved, stateDir } = await loadText(memory);
+    const home = path.dirname(stateDir);
+    const [own, other] = resolved.agents.map((agent) => agent.memory);
+    const shared = { path: path.join(home, "agents/family/sessions"), name: "family-sessions", pattern: "**/*.md" };
+    expect(own).toEqual({
+      isEnabled: true,
+      includesDefault: false,
+      sources: [shared, { path: path.join(home, "workspaces/main/notes"), pattern: "**/*.md" }],
+      resultsMax: 6,
+    });
+    expect(other?.sources).toEqual([shared]);
   });
 
   it("keeps its agents, rights and authentication", async () => {

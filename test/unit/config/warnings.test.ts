@@ -227,7 +227,12 @@ describe("a feature that this version does not have", () => {
   it.each([
     ["model", { agents: { defaults: { imageModel: "x/y" } } }, "agents.defaults.imageModel"],
     ["auth cooldowns", { auth: { cooldowns: {} } }, "auth.cooldowns"],
-    ["memory", { memory: { backend: "qmd" } }, "memory"],
+    [
+      "memory by embeddings",
+      { agents: { defaults: { memorySearch: { provider: "openai" } } } },
+      "agents.defaults.memorySearch.provider",
+    ],
+    ["transcripts in memory search", { memory: { qmd: { sessions: {} } } }, "memory.qmd.sessions"],
     ["skills", { skills: { load: {} } }, "skills"],
     ["cron", { cron: {} }, "cron"],
     [
@@ -280,11 +285,11 @@ describe("a feature that this version does not have", () => {
   });
 
   it("is named once, however many of its keys the file has", async () => {
-    const list = Array.from({ length: 20 }, (_, index) => ({ id: `a${index}`, memorySearch: {} }));
-    const { resolved } = await loadText({ agents: { list, defaults: { memorySearch: {} } }, memory: {} });
-    expect(resolved.notActive).toEqual(["memory"]);
+    const list = Array.from({ length: 20 }, (_, index) => ({ id: `a${index}`, humanDelay: {} }));
+    const { resolved } = await loadText({ agents: { list, defaults: { humanDelay: {} } } });
+    expect(resolved.notActive).toEqual(["streaming"]);
     expect(resolved.warnings).toHaveLength(1);
-    expect(resolved.warnings[0]?.message).toContain("and 21 more");
+    expect(resolved.warnings[0]?.message).toContain("and 20 more");
   });
 
   it.each([

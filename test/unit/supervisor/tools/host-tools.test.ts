@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { limits } from "../../../../runtime/kernel/limits.ts";
 import type { HostCall } from "../../../../runtime/tools/port.ts";
 import { isRepeatable, type ToolCall } from "../../../../runtime/supervisor/tools/table.ts";
-import { makeHostTools, rootOf, type ToolsThread } from "../../../../runtime/supervisor/tools/host-tools.ts";
+import { makeHostTools, rootOf } from "../../../../runtime/supervisor/tools/host-tools.ts";
 import { makeConfig } from "../../../support/gateway.ts";
 
 const agentIds = ["main", "a", "b", "c", "d"];
@@ -17,7 +17,7 @@ function open(run: (call: HostCall) => Promise<object>) {
     agents: new Map(config.agents.map((agent) => [agent.id, agent])),
     start: (onLost) => {
       lost.push(onLost);
-      const thread: ToolsThread = { remote: { run, fetchPage: run as never }, stop: async () => void stops++ };
+      const thread = { remote: { run, fetchPage: run as never }, stop: async () => void stops++ };
       return lost.length === 3 ? Promise.reject(new Error("no thread")) : Promise.resolve(thread);
     },
   });

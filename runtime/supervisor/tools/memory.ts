@@ -1,0 +1,77 @@
+/**
+ * `memory_search` and `memory_get` for agents, and what an operator asks of an agent's memory. The memory's thread works; what it may read
+ * for whom is said here. Source: behaviour §6.5.
+ */
+import path from "node:path";
+import { memoryTools } from "../../../auth/tool-names.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
+import { failure } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import type { MemoryForKernel, MemoryPlace } from "../../tools/memory/port.ts";
+import { memoryParams, type MemoryTool } from "../../tools/params.ts";
+import { entryUrl } from "../../thread/entries.ts";
+import { startTrustedThread } from "../../thread/trusted-thread.ts";
+import type { Handlers } from "../method-handlers.ts";
+import type { Targets } from "../method-targets.ts";
+import type { Tool } from "./table.ts";
+import { makeToolThread, type ToolThreadDeps } from "./tool-thread.ts";
+
+export interface MemoryDeps extends ToolThreadDeps<MemoryForKernel> {
+  readonly config: Pick<ResolvedConfig, "stateDir">;
+}
+
+export interface Memory {
+  readonly tools: Readonly<Record<(typeof memoryTools)[number], Tool>>;
+  readonly methods: (targets: Targets) => Handlers<"memory.status" | "memory.index" | "memory.search">;
+  close(): Promise<void>;
+}
+
+export const startMemoryThread: MemoryDeps["start"] = (onLost) =>
+  startTrustedThread<MemoryForKernel>({
+    entry: entryUrl("memory"),
+    name: "memory",
+    init: {},
+    handlers: {},
+    stuckMs: limits.helperStuckMs,
+    onLost,
+  });
+
+export function makeMemory({ config, agents, start }: MemoryDeps): Memory {
+  const thread = makeToolThread({ agents, start });
+
+  const placeOf = ({ id, workspace, agentDir, memory }: ResolvedAgent): MemoryPlace => ({
+    agentId: id,
+    workspace,
+    indexFile: path.join(agentDir, "memory", "index.sqlite"),
+    includesDefault: memory.includesDefault,
+    sources: memory.sources,
+    closed: [config.stateDir, ...[...agents.values()].flatMap((agent) => [agent.agentDir, agent.sessionsDir])],
+    open: [...agents.values()].map((agent) => agent.workspace),
+    resultsMax: memory.resultsMax,
+  });
+
+  const toolOf = (name: MemoryTool): Tool => ({
+    // What it finds may be another thing the second time, as with every look at a file.
+    repeat: "reads",
+    parameters: memoryParams[name],
+    run: (call) => thread.call(call, (agent, remote) => remote.run(name, placeOf(agent), call.body)),
+  });
+
+  return {
+    tools: { memory_search: toolOf("memory_search"), memory_get: toolOf("memory_get") },
+    methods: (targets) => {
+      const found = (reference: string | undefined): MemoryPlace => {
+        const agent = agents.get(targets.agent(reference));
+        if (agent === undefined) throw failure("CLOISTER_AGENT_UNKNOWN", `agent not found: ${reference ?? ""}`);
+        return placeOf(agent);
+      };
+      return {
+        "memory.status": async ({ agentId }) => (await thread.remote()).status(found(agentId)),
+        "memory.index": async ({ agentId, force = false }) => (await thread.remote()).index(found(agentId), force),
+        "memory.search": async ({ agentId, ...asked }) =>
+          (await thread.remote()).run("memory_search", found(agentId), JSON.stringify(asked)),
+      };
+    },
+    close: () => thread.close((remote) => remote.close()),
+  };
+}

@@ -1,0 +1,5 @@
+/** Entry of the memory's thread: SQLite answers synchronously, so that it has a thread of its own. It starts with the first search. */
+import { serveTrustedThread } from "../../thread/trusted-thread.ts";
+import { makeMemory } from "./host.ts";
+
+serveTrustedThread(() => Promise.resolve(makeMemory()));

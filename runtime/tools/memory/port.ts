@@ -1,0 +1,57 @@
+/** What crosses between the memory's thread and the kernel's. The thread decides no right: what reaches it has been judged. */
+
+/** A collection as the config has it. Source: behaviour §6.5. */
+export interface MemorySource {
+  /** Absolute: a folder, or one file. */
+  readonly path: string;
+  readonly pattern: string;
+  /** Absent: the last part of the path. */
+  readonly name?: string;
+}
+
+/** Whose memory it is, and of what it consists. */
+export interface MemoryPlace {
+  readonly agentId: string;
+  readonly workspace: string;
+  /** Where the index is: of this agent alone, in no folder that a tool of an agent sees. */
+  readonly indexFile: string;
+  /** `MEMORY.md`, `memory.md` and `memory/` of the workspace. */
+  readonly includesDefault: boolean;
+  readonly sources: readonly MemorySource[];
+  /** Nothing below these is a collection: the gateway's own files. */
+  readonly closed: readonly string[];
+  /** Below a closed folder and open all the same: workspaces of agents. */
+  readonly open: readonly string[];
+  /** Hits of one search, unless it asks for fewer. */
+  readonly resultsMax: number;
+}
+
+export interface MemoryStatus {
+  readonly agentId: string;
+  readonly files: number;
+  readonly pieces: number;
+  readonly chars: number;
+  readonly collections: readonly {
+    readonly name: string;
+    readonly path: string;
+    readonly pattern: string;
+    readonly files: number;
+    /** Why nothing, or not all of it, is indexed. */
+    readonly problem?: string;
+  }[];
+  /** Files that are not in the index, with the reason; the first few. */
+  readonly leftOut: readonly { readonly collection: string; readonly path: string; readonly reason: string }[];
+  /** Changed files that are not indexed yet. */
+  readonly behind: number;
+}
+
+export interface MemoryForKernel {
+  /** `memory_search` and `memory_get`: the result object, from parameters as the cell wrote them. Never rejects by itself. */
+  run(tool: "memory_search" | "memory_get", place: MemoryPlace, params: string): Promise<object>;
+  /** Looks for changes until there are none; `isNew`: the index is made anew. */
+  index(place: MemoryPlace, isNew: boolean): Promise<MemoryStatus>;
+  /** Changes nothing. */
+  status(place: MemoryPlace): Promise<MemoryStatus>;
+  /** Before the thread ends. */
+  close(): Promise<void>;
+}

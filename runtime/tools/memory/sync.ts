@@ -1,0 +1,147 @@
+/** Brings the index to what the files are: those whose stamp has changed are read again, those that are gone leave. */
+import type { BigIntStats } from "node:fs";
+import { lstat, opendir } from "node:fs/promises";
+import path from "node:path";
+import { limits } from "../../kernel/limits.ts";
+import { openFolder } from "../folder.ts";
+import { isRefused } from "../results.ts";
+import { inFolder, readText } from "../text-file.ts";
+import type { Collection } from "./collections.ts";
+import type { IndexFile } from "./index-file.ts";
+import { cutIntoPieces } from "./pieces.ts";
+
+export interface SeenFile {
+  /** Below the collection's root, with `/`. */
+  readonly path: string;
+  readonly stamp: string;
+}
+
+export interface Seen {
+  readonly files: readonly SeenFile[];
+  /** Why it may have more, or nothing. */
+  readonly problem?: string;
+}
+
+/** Files of the collection that its pattern means, in the order of their paths. Hidden folders and `node_modules` are no notes. */
+export async function seeFiles({ root, below, pattern, problem }: Collection): Promise<Seen> {
+  if (problem !== undefined) return { files: [], problem };
+  const parts = below === "" ? [] : below.split(path.sep);
+  const rootStat = await lstat(root).catch(() => undefined);
+  if (rootStat === undefined) return { files: [], problem: "it is not there" };
+  const only = parts.length > 0 ? await seeOne(root, parts) : undefined;
+  if (only !== undefined) return { files: [only] };
+  // A pattern without wildcards names one file; its folder may be a whole workspace.
+  if (!/[*?[\]{}!()]/.test(pattern)) {
+    const one = await seeOne(root, [...parts, ...pattern.split("/")]);
+    return { files: one === undefined ? [] : [one] };
+  }
+  const files: SeenFile[] = [];
+  let looked = 0;
+  let level: readonly (readonly string[])[] = [parts];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limits.memoryDepthMax)
+      return { files, problem: `folders deeper than ${limits.memoryDepthMax} are left out` };
+    const next: (readonly string[])[] = [];
+    for (const folders of level) {
+      const folder = await openFolder(root, folders, false).catch((error: unknown) => {
+        if (isRefused(error)) return undefined;
+        throw error;
+      });
+      if (folder === undefined) {
+        if (depth === 0) return { files, problem: "it is no folder that can be read" };
+        continue;
+      }
+      try {
+        for await (const entry of await opendir(folder.at("."))) {
+          if (++looked > limits.memoryEntriesMax)
+            return { files, problem: `more than ${limits.memoryEntriesMax} files and folders; the rest is left out` };
+          const place = [...folders, entry.name];
+          const named = place.slice(parts.length).join("/");
+          if (entry.isDirectory() && !entry.name.startsWith(".") && entry.name !== "node_modules") next.push(place);
+          else if (entry.isFile() && path.matchesGlob(named, pattern)) {
+            const found = await lstat(folder.at(entry.name), { bigint: true }).catch(() => undefined);
+            if (found?.isFile() === true) files.push({ path: place.join("/"), stamp: stampOf(found) });
+          }
+        }
+      } finally {
+        await folder.close();
+      }
+    }
+    level = next;
+  }
+  return { files: files.toSorted((a, b) => (a.path < b.path ? -1 : 1)) };
+}
+
+/** Undefined: there is no such plain file. */
+async function seeOne(root: string, parts: readonly string[]): Promise<SeenFile | undefined> {
+  const name = parts.at(-1) ?? "";
+  const folder = await openFolder(root, parts.slice(0, -1), false).catch(() => undefined);
+  if (folder === undefined) return undefined;
+  try {
+    const found = await lstat(folder.at(name), { bigint: true }).catch(() => undefined);
+    return found?.isFile() === true ? { path: parts.join("/"), stamp: stampOf(found) } : undefined;
+  } finally {
+    await folder.close();
+  }
+}
+
+/** The inode's own time as well: a program may set the other. */
+function stampOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [ino, size, mtimeNs, ctimeNs].join(":");
+}
+
+/** `until`: whether to stop between two files. Gives the number of changed files that are not read yet. */
+export async function syncIndex(
+  index: IndexFile,
+  collections: readonly Collection[],
+  isLate: () => boolean,
+): Promise<{ readonly behind: number; readonly problems: ReadonlyMap<string, string> }> {
+  const problems = new Map<string, string>();
+  const gone: number[] = [];
+  const changed: { readonly collection: Collection; readonly file: SeenFile }[] = [];
+  let files = 0;
+  for (const collection of collections) {
+    const { files: all, problem } = await seeFiles(collection);
+    const seen = all.slice(0, Math.max(0, limits.memoryFilesMax - files));
+    files += seen.length;
+    const note = seen.length < all.length ? `more than ${limits.memoryFilesMax} files; the rest is left out` : problem;
+    if (note !== undefined) problems.set(collection.name, note);
+    const stamps = new Map(seen.map(({ path: name, stamp }) => [name, stamp]));
+    const known = new Map(index.filesOf(collection.name).map((row) => [row.path, row]));
+    for (const { id, path: name } of known.values()) if (!stamps.has(name)) gone.push(id);
+    for (const file of seen) if (known.get(file.path)?.stamp !== file.stamp) changed.push({ collection, file });
+  }
+  const names = new Set(collections.map(({ name }) => name));
+  for (const name of index.collections()) if (!names.has(name)) gone.push(...index.filesOf(name).map(({ id }) => id));
+  index.remove(gone);
+  let { chars } = index.count();
+  let done = 0;
+  for (const { collection, file } of changed) {
+    if (done > 0 && isLate()) break;
+    chars += await readIn(index, collection, file, limits.memoryCharsMax - chars);
+    done++;
+  }
+  return { behind: changed.length - done, problems };
+}
+
+/** Characters that it took. */
+async function readIn(
+  index: IndexFile,
+  { name, root }: Collection,
+  { path: file, stamp }: SeenFile,
+  charsLeft: number,
+): Promise<number> {
+  try {
+    const text = await inFolder(root, file, false, readText);
+    if (text.length > charsLeft) {
+      index.put(name, file, stamp, [], `the memory has ${limits.memoryCharsMax} characters, which is its bound`);
+      return 0;
+    }
+    index.put(name, file, stamp, cutIntoPieces(text));
+    return text.length;
+  } catch (error) {
+    if (!isRefused(error)) throw error;
+    index.put(name, file, stamp, [], error.result.error);
+    return 0;
+  }
+}
