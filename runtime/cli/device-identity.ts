@@ -57,10 +57,14 @@ export async function openDevice(stateDir: string, say: (line: string) => void):
     tokenFor: (url) => kept.tokens[url],
     keepToken: async (url, token) => {
       if (kept.tokens[url] === token) return;
-      kept = { ...kept, tokens: { ...kept.tokens, [url]: token } };
-      await writeAtomically(file, formatStored(kept)).catch((error: unknown) =>
-        say(`the token of this device could not be kept in ${file}: ${(error as Error).message}`),
-      );
+      try {
+        // Another command may have kept one of its own since this one began; a file with another key is not this device's any more.
+        const now = (await readStored(file)) ?? kept;
+        kept = { ...kept, tokens: { ...kept.tokens, ...now.tokens, [url]: token } };
+        if (now.privateKey === kept.privateKey) await writeAtomically(file, formatStored(kept));
+      } catch (error) {
+        say(`the token of this device could not be kept in ${file}: ${(error as Error).message}`);
+      }
     },
     prove: (params, { nonce, ts }) => {
       const block = { id: deviceId, publicKey, signature: "", signedAt: ts, nonce };

@@ -11,6 +11,7 @@ import { lintGroups } from "./lint-groups.ts";
 import { isolationKey, isolationOf } from "./isolation.ts";
 import { formatPath, type Path } from "./issue.ts";
 import { lintRoutes } from "./lint-routes.ts";
+import { lintToolGroups } from "./lint-tools.ts";
 import { isInside } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
 import { sandboxModeOf } from "./sandbox.ts";
@@ -26,6 +27,7 @@ export function lintDraft(draft: Draft): readonly ConfigWarning[] {
     ...lintWorkspaces(agents, draft),
     ...lintTrust(agents, draft),
     ...lintToolLists(draft),
+    ...lintToolGroups(draft),
     ...lintRoutes(agents, draft),
     ...lintGroups(agents, draft),
     ...lintCredentials(draft),

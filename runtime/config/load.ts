@@ -14,7 +14,7 @@ import type { ConfigPaths, Env } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
 import type { Lines } from "./file/lines.ts";
 import { readSource, type Texts } from "./file/source.ts";
-import { readVariables, substituteVariables } from "./file/substitute.ts";
+import { hideVariables, readVariables, type Substituted, substituteVariables } from "./file/substitute.ts";
 import { validateConfig } from "./validate.ts";
 
 export interface LoadInput extends ConfigPaths {
@@ -65,20 +65,32 @@ export interface CheckInput extends Pick<Draft, "paths" | "env" | "machine"> {
 /** The part of loading that touches no disk. Throws `CLOISTER_CONFIG_INVALID`. */
 export function checkSource(composed: Composed, input: CheckInput): LoadedConfig {
   const { paths, env, machine } = input;
-  const { value, filled, missing } = substituteVariables(composed.value, env);
+  const { value, filled, values, missing } = substituteVariables(composed.value, env);
+  const hidden = <T extends ConfigWarning>(told: readonly T[]): T[] => told.map((one) => hideIn(one, values));
   const written = { value, filled, places: composed.places };
   const verdict = validateConfig(written);
-  if (!verdict.ok) throw configFailure(paths.configPath, [...composed.issues, ...verdict.issues]);
+  if (!verdict.ok) throw configFailure(paths.configPath, hidden([...composed.issues, ...verdict.issues]));
   const draft: Draft = { config: verdict.config, written, missing, paths, env, machine };
   const issues = [...composed.issues, ...checkDraft(draft)];
-  if (issues.length > 0) throw configFailure(paths.configPath, issues);
+  if (issues.length > 0) throw configFailure(paths.configPath, hidden(issues));
   const inactive = findInactive(value);
   return {
     draft,
     exists: input.exists,
-    warnings: [...describeRepeated(input.repeated), ...lintDraft(draft), ...inactive.warnings],
+    warnings: [...describeRepeated(input.repeated), ...hidden([...lintDraft(draft), ...inactive.warnings])],
     notActive: inactive.features,
     files: composed.files,
+  };
+}
+
+/** Whoever may check a configuration may not read the environment. */
+function hideIn<T extends ConfigWarning>(told: T, values: Substituted["values"]): T {
+  if (values.size === 0) return told;
+  const { message, remedy } = told;
+  return {
+    ...told,
+    message: hideVariables(message, values),
+    ...(remedy === undefined ? {} : { remedy: hideVariables(remedy, values) }),
   };
 }
 

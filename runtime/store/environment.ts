@@ -16,7 +16,7 @@ export type Key = readonly (string | number)[];
 export const top = "\u{10ffff}";
 
 export interface Range {
-  /** Inclusive, and by custom not itself a key when `reverse` is set. */
+  /** Inclusive, in both directions. */
   readonly start: Key;
   /** Exclusive. */
   readonly end: Key;

@@ -23,7 +23,7 @@ export interface Job {
   readonly payload: "systemEvent" | "agentTurn";
   readonly delivery: ReplyRoute;
   readonly enabled: boolean;
-  /** It goes with the journaling of its one message. */
+  /** It goes with the journaling of its one message; false for what recurs. */
   readonly deleteAfterRun: boolean;
   /** Who set it or changed it last. */
   readonly by: string;

@@ -5,8 +5,9 @@
  * change of it is seen; one that names another key is a fault unless the operator replaced the key. Whoever can put back an older store can do the same with this
  * file, which is why the log tells the ends too (docs/adr/0031-audit-chain.md).
  */
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { writeAtomically } from "../config/index.ts";
 import { type AuditLog, auditLogs } from "../kernel/audit-types.ts";
 import { keyIdOf, sealed } from "../store/audit-chain.ts";
 import type { AuditFault } from "../store/audit-rows.ts";
@@ -41,11 +42,7 @@ export async function writeMarks(
 ): Promise<void> {
   const file = placeOf(stateDir);
   const body = { atMs, marks, key: keyIdOf(key) };
-  await writeFile(`${file}.new`, `${JSON.stringify({ ...body, seal: sealOf(key, body) } satisfies AnchorFile)}\n`, {
-    mode: 0o600,
-    flush: true,
-  });
-  await rename(`${file}.new`, file);
+  await writeAtomically(file, `${JSON.stringify({ ...body, seal: sealOf(key, body) } satisfies AnchorFile)}\n`);
 }
 
 /** None when there is no file yet. Rejects when it cannot be read. */

@@ -44,6 +44,8 @@ export interface CheckedChange {
   /** The first ones, and how many more there are. */
   readonly changes: readonly ShownDifference[];
   readonly moreChanges: number;
+  /** The change itself cannot be made: it names what the file does not have. `issues` are about its own keys then. */
+  readonly misfits?: true;
   /** Absent when it is not valid. */
   readonly plan?: PlanSummary;
   /** That are not there now: lines, and features that this version does not have. */
@@ -68,11 +70,7 @@ export async function checkChange({ live, read }: CheckDeps, change: FileChange)
   const told = { file, hash, changes: [], moreChanges: 0 };
   try {
     const { text, isRewritten, lost } = changeText(authored, change);
-    const differences = findDifferences(valueOf(authored), parseText(file, text));
-    const shown = {
-      changes: differences.slice(0, limits.configChangesShownMax).map(show),
-      moreChanges: Math.max(0, differences.length - limits.configChangesShownMax),
-    };
+    const shown = showDifferences(valueOf(authored), parseText(file, text));
     try {
       const { config } = await read(new Map([[file, text]]));
       compileRoutes(config);
@@ -93,8 +91,18 @@ export async function checkChange({ live, read }: CheckDeps, change: FileChange)
       return { ...told, ...shown, valid: false, issues: issuesOf(error) };
     }
   } catch (error) {
-    return { ...told, valid: false, issues: issuesOf(error) };
+    const misfits = isCoded(error) && error.code === "CLOISTER_REQUEST_INVALID";
+    return { ...told, valid: false, issues: issuesOf(error), ...(misfits ? { misfits } : {}) };
   }
+}
+
+/** The first places that differ, and how many more there are. */
+export function showDifferences(before: unknown, after: unknown): Pick<CheckedChange, "changes" | "moreChanges"> {
+  const differences = findDifferences(before, after);
+  return {
+    changes: differences.slice(0, limits.configChangesShownMax).map(show),
+    moreChanges: Math.max(0, differences.length - limits.configChangesShownMax),
+  };
 }
 
 function issuesOf(error: unknown): CheckedChange["issues"] {

@@ -22,6 +22,7 @@ import {
   isConfigFailure,
   isEmpty,
   keepLastGood,
+  parseText,
   planConfig,
   type PlanSummary,
   readAuthored,
@@ -29,6 +30,7 @@ import {
   type ResolvedConfig,
   type RestartKey,
   summarizePlan,
+  valueOf,
   writeAtomically,
   writeAuthored,
 } from "../config/index.ts";
@@ -98,6 +100,8 @@ export interface WriteOptions {
   /** Also when much would be lost. */
   readonly force: boolean;
   readonly by: string;
+  /** Looks at the file's value before and after, and throws when that must not be written. */
+  readonly review?: (before: unknown, after: unknown) => void;
 }
 
 export interface Written {
@@ -230,10 +234,11 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     audit({ type: "config_applied", subject: by, object: config.revision, detail: describe(summary) });
   }
 
-  async function write(change: FileChange, { base, force, by }: WriteOptions): Promise<Written> {
+  async function write(change: FileChange, { base, force, by, review }: WriteOptions): Promise<Written> {
     const authored = await readAuthored(live.current().configPath);
     checkBase(authored, base);
     const { text, isRewritten, lost } = changeText(authored, change);
+    review?.(valueOf(authored), parseText(authored.file, text));
     const rejected = `${authored.file}.rejected`;
     if (lost !== undefined && !force) {
       await writeAtomically(rejected, text);

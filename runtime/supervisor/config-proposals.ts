@@ -19,7 +19,7 @@ import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Store } from "../store/port.ts";
 import { makeAuditNote } from "./audit-trail.ts";
-import { type CheckDeps, type CheckedChange, checkChange } from "./config-check.ts";
+import { type CheckDeps, type CheckedChange, checkChange, showDifferences } from "./config-check.ts";
 import type { ConfigDesk, Written } from "./config-desk.ts";
 import type { Logger } from "./driver.ts";
 import { makeInTurn } from "./in-turn.ts";
@@ -68,6 +68,8 @@ export interface ConfigProposals {
   /** `hash`: of the text that it was shown against. Rejects as `ConfigDesk.write` does, and the proposal waits on. */
   apply(id: string, asked: { readonly hash: string; readonly force: boolean; readonly by: string }): Promise<Written>;
   reject(id: string, by: string): Promise<void>;
+  /** Nothing is left of an agent: what it proposed is gone with it, and the next one of this name has proposed nothing. */
+  forget(agentId: string): void;
 }
 
 export function makeConfigProposals(deps: ConfigProposalsDeps): ConfigProposals {
@@ -77,9 +79,11 @@ export function makeConfigProposals(deps: ConfigProposalsDeps): ConfigProposals 
   const file = path.join(live.current().stateDir, "config-proposals.json");
   let kept: readonly Proposal[] | undefined;
 
-  /** Read when it is first asked for; those whose time is over are left out, and leave the file with the next change. */
+  const isAgent = (agentId: string): boolean => live.current().agents.some(({ id }) => id === agentId);
+
+  /** Read when it is first asked for, without those of agents that went meanwhile; those whose time is over are left out, and leave the file with the next change. */
   const waiting = async (): Promise<readonly Proposal[]> => {
-    kept ??= await readProposals(file, log);
+    kept ??= (await readProposals(file, log)).filter(({ agentId }) => isAgent(agentId));
     return kept.filter(({ expiresAtMs }) => expiresAtMs > nowMs());
   };
 
@@ -150,12 +154,22 @@ export function makeConfigProposals(deps: ConfigProposalsDeps): ConfigProposals 
     apply: (id, { hash, force, by }) =>
       inTurn(async () => {
         const proposal = await find(id);
-        if (!force) refuseUnseen(await check(proposal));
-        const written = await deps.desk.write(changeOf(proposal), { base: hash, force, by });
+        const asked = { base: hash, force, by, ...(force ? {} : { review: refuseUnseen }) };
+        const written = await deps.desk.write(changeOf(proposal), asked);
         audit({ type: "config_proposal_applied", subject: by, object: id, detail: keysOf(proposal) });
         await drop(id);
         return written;
       }),
+    forget(agentId) {
+      if (isAgent(agentId)) return;
+      inTurn(async () => {
+        const proposals = await waiting();
+        const left = proposals.filter((one) => one.agentId !== agentId);
+        if (left.length < proposals.length) await keep(left);
+      }).catch((error: unknown) =>
+        log.error({ agent: agentId, error: toRefusal(error) }, "what a removed agent proposed is still there"),
+      );
+    },
     reject: (id, by) =>
       inTurn(async () => {
         const proposal = await find(id);
@@ -175,13 +189,13 @@ function show(proposal: Proposal): ShownProposal {
 const namesIn = (key: string): readonly string[] => (key.match(/[\w$-]+/g) ?? []).filter((part) => !/^\d+$/.test(part));
 
 /** Why not all of the difference is shown; what is cut off may be what an agent wants nobody to see. */
-function unseenOf({ changes, moreChanges }: CheckedChange): string | undefined {
+function unseenOf({ changes, moreChanges }: Pick<CheckedChange, "changes" | "moreChanges">): string | undefined {
   const part = changes.find(({ isCut }) => isCut)?.path ?? (moreChanges > 0 ? `${moreChanges} more places` : undefined);
   return part && `the difference is too long to be shown whole (${part}): nobody has seen all of it`;
 }
 
-function refuseUnseen(checked: CheckedChange): void {
-  const unseen = unseenOf(checked);
+function refuseUnseen(before: unknown, after: unknown): void {
+  const unseen = unseenOf(showDifferences(before, after));
   if (unseen === undefined) return;
   const remedy = "read its values (cloister config proposals show <id> --json), and apply it with --force";
   throw failure("CLOISTER_CONFIG_GUARDED", unseen, remedy);

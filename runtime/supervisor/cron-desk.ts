@@ -17,6 +17,7 @@ import { readAddress } from "./answer-address.ts";
 import { runOf, setJob } from "./job-rows.ts";
 import { checkSchedule, jobIdMark, nextTime } from "./job-schedule.ts";
 import { viewJob } from "./job-view.ts";
+import { makeInTurn } from "./in-turn.ts";
 import type { Handlers, Params } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
 
@@ -46,6 +47,8 @@ type Patch = Params<"cron.update">["patch"];
 
 export function makeCronDesk(deps: CronDeps): CronDesk {
   const { store, targets, nowMs } = deps;
+  /** A change is read from what is there: two at once are made one after the other. */
+  const inTurn = makeInTurn();
 
   const find = async (id: string): Promise<TimerRow & { readonly job: Job }> => {
     const { rows } = await store.timers({ id, limit: 1 });
@@ -114,6 +117,46 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
   const dueOf = (enabled: boolean, schedule: JobSchedule): number =>
     !enabled ? neverMs : schedule.kind === "at" ? schedule.atMs : nextTime(schedule, nowMs());
 
+  const update = async ({ id, patch }: Params<"cron.update">, by: string) => {
+    checkWake(patch);
+    const row = await find(id);
+    const { job } = row;
+    const { name, payload, delivery, description, sessionTarget } = patch;
+    const schedule = patch.schedule === undefined ? job.schedule : checkSchedule(readSchedule(patch.schedule), nowMs());
+    const enabled = patch.enabled ?? job.enabled;
+    const isTimed = patch.schedule !== undefined || enabled !== job.enabled;
+    const kind = payload?.kind ?? job.payload;
+    const isElsewhere = sessionTarget !== undefined || kind !== job.payload;
+    const place = isElsewhere ? readTarget(id, row.agentId, patch, kind) : undefined;
+    const change: JobChange = {
+      ...(name === undefined ? {} : { name }),
+      ...(payload === undefined ? {} : { body: bodyOf(payload) }),
+      ...(place === undefined ? {} : { sessionKey: place.sessionKey }),
+      ...(isTimed ? { dueAtMs: dueOf(enabled, schedule) } : {}),
+      job: {
+        ...(description === undefined ? {} : { description }),
+        ...(delivery === undefined ? {} : { delivery: readDelivery(delivery) }),
+        ...(place === undefined ? {} : { target: place.target }),
+        // One that becomes another kind of job has the usual of that kind, as one that is set anew.
+        deleteAfterRun: readDelete(
+          patch.deleteAfterRun ??
+            (job.schedule.kind === "at" && schedule.kind === "at" ? job.deleteAfterRun : undefined),
+          schedule,
+        ),
+        schedule,
+        enabled,
+        payload: kind,
+        by,
+        updatedAtMs: nowMs(),
+      },
+    };
+    const after = await store.amendJob(id, change);
+    if (after === undefined) throw unknownJob(id);
+    deps.expect(after.dueAtMs);
+    changed("changed", after, by);
+    return viewJob(after);
+  };
+
   return {
     methods: {
       "cron.add": async (asked, { clientId: by }) => {
@@ -142,7 +185,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
             payload,
             delivery: readDelivery(asked.delivery),
             enabled,
-            deleteAfterRun: asked.deleteAfterRun ?? schedule.kind === "at",
+            deleteAfterRun: readDelete(asked.deleteAfterRun, schedule),
             by,
             updatedAtMs: createdAtMs,
             runs: [],
@@ -153,41 +196,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
         changed("added", row, by);
         return viewJob(row);
       },
-      "cron.update": async ({ id, patch }, { clientId: by }) => {
-        checkWake(patch);
-        const row = await find(id);
-        const { job } = row;
-        const { name, payload, delivery, description, sessionTarget } = patch;
-        const schedule =
-          patch.schedule === undefined ? job.schedule : checkSchedule(readSchedule(patch.schedule), nowMs());
-        const enabled = patch.enabled ?? job.enabled;
-        const isTimed = patch.schedule !== undefined || enabled !== job.enabled;
-        const kind = payload?.kind ?? job.payload;
-        const isElsewhere = sessionTarget !== undefined || kind !== job.payload;
-        const place = isElsewhere ? readTarget(id, row.agentId, patch, kind) : undefined;
-        const change: JobChange = {
-          ...(name === undefined ? {} : { name }),
-          ...(payload === undefined ? {} : { body: bodyOf(payload) }),
-          ...(place === undefined ? {} : { sessionKey: place.sessionKey }),
-          ...(isTimed ? { dueAtMs: dueOf(enabled, schedule) } : {}),
-          job: {
-            ...(description === undefined ? {} : { description }),
-            ...(delivery === undefined ? {} : { delivery: readDelivery(delivery) }),
-            ...(place === undefined ? {} : { target: place.target }),
-            ...(patch.deleteAfterRun === undefined ? {} : { deleteAfterRun: patch.deleteAfterRun }),
-            schedule,
-            enabled,
-            payload: kind,
-            by,
-            updatedAtMs: nowMs(),
-          },
-        };
-        const after = await store.amendJob(id, change);
-        if (after === undefined) throw unknownJob(id);
-        deps.expect(after.dueAtMs);
-        changed("changed", after, by);
-        return viewJob(after);
-      },
+      "cron.update": (asked, { clientId: by }) => inTurn(() => update(asked, by)),
       "cron.remove": async ({ id }, { clientId: by }) => {
         const row = await find(id);
         if ((await store.unschedule(id, {})) === undefined) throw unknownJob(id);
@@ -234,6 +243,16 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
         );
     },
   };
+}
+
+/** Only what happens once can be gone with that. */
+function readDelete(asked: boolean | undefined, { kind }: JobSchedule): boolean {
+  if (asked === true && kind !== "at")
+    throw invalid(
+      `deleteAfterRun: found true with a schedule of kind ${kind}, which has no last time`,
+      "leave it out, or use a schedule of kind at",
+    );
+  return asked ?? kind === "at";
 }
 
 function checkWake({ wakeMode }: Pick<Patch, "wakeMode">): void {

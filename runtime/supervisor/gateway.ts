@@ -171,7 +171,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     newId,
     onAgentChanged: (agentId) => board.changed(agentId),
-    onAgentGone: (agentId) => configDesk.gone(agentId),
+    onAgentGone: (agentId) => (configDesk.gone(agentId), proposals.forget(agentId)),
     onSessionChanged,
     onDeadLetter: () => void deadLetters.changed(),
     deliver,

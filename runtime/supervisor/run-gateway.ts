@@ -6,9 +6,9 @@
 import { startToolsThread } from "./tools/host-tools.ts";
 import { startMemoryThread } from "./tools/memory.ts";
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { localSocketFile, type ResolvedConfig } from "../config/index.ts";
+import { localSocketFile, type ResolvedConfig, writeAtomically } from "../config/index.ts";
 import type { EdgeForKernel, EdgeThreadInit } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
@@ -240,9 +240,4 @@ function makePageUrl(config: ResolvedConfig, listening: { readonly host: string;
         ? `[${listening.host}]`
         : listening.host;
   return `http://${host}:${listening.port}${config.gateway.controlUi.basePath}`;
-}
-
-async function writeAtomically(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text, { mode: 0o600 });
-  await rename(`${file}.new`, file);
 }

@@ -59,11 +59,12 @@ export function timerAdmission(timer: DueTimer, nowMs: number): Admission {
 /** `runId` makes the session of a job whose runs are on their own. An `at` that stays has no next time. */
 export function jobAdmission(
   { id, agentId, sessionKey, name, dueAtMs, body, via }: DueTimer,
-  { target, payload, delivery, deleteAfterRun }: Job,
+  { target, payload, delivery, deleteAfterRun, enabled }: Job,
   nextMs: number,
   runId: string,
 ): Admission {
-  const goes = deleteAfterRun && nextMs === neverMs;
+  // One that is switched off was run by hand, and its own time may still come.
+  const goes = deleteAfterRun && enabled && nextMs === neverMs;
   return {
     ...internal("schedule"),
     replyRoute: delivery,

@@ -72,8 +72,9 @@ export async function startTrustedThread<Remote>({
   const ready = new Promise<Ready>((resolve) => worker.once("message", resolve));
 
   let phase: "starting" | "running" | "over" = "starting";
-  const lose = (reason: string): void => {
-    connection.lost(reason);
+  /** Callers may be asking for an agent: what ended the thread, with its stack, is for the log alone. */
+  const lose = (reason: string, told = `the ${name} thread ended; the log has the reason`): void => {
+    connection.lost(told);
     port1.close();
     if (phase === "running") onLost(reason);
     phase = "over";
@@ -82,7 +83,8 @@ export async function startTrustedThread<Remote>({
     const stopLooking = watchBeat(beat.block, beat.stuckMs, () => {
       why = `its loop did not turn for ${beat.stuckMs} ms`;
       // Before it is gone: one that stands in native code may not end.
-      if (phase === "running") lose(`the ${name} thread is ended: ${why}`);
+      const reason = `the ${name} thread is ended: ${why}`;
+      if (phase === "running") lose(reason, reason);
       void worker.terminate();
     });
     void gone.then(stopLooking);
@@ -98,7 +100,7 @@ export async function startTrustedThread<Remote>({
   }
 
   phase = "running";
-  void gone.then(lose);
+  void gone.then((reason) => lose(reason));
   return {
     remote: connection.remote,
     stop: async () => {

@@ -99,6 +99,43 @@ describe("a job", () => {
     expect([total, entries[0].ts, entries.at(-1).ts]).toEqual([limits.jobRunsKeptMax, limits.jobRunsKeptMax + 1, 2]);
   });
 
+  test("is changed by two at once, and what each of them asked for holds", async () => {
+    const gateway = await openGateway([{ id: "main", module: "echo" }]);
+    const { id } = await call(gateway, "cron.add", { name: "a", schedule: hourly, payload: say("x") });
+    const schedule = { kind: "every", everyMs: 120_000, anchorMs: 0 };
+    const patches = [{ enabled: false }, { schedule }, { payload: say("y") }, { name: "b" }];
+    await Promise.all(patches.map((patch) => call(gateway, "cron.update", { id, patch })));
+    const [job] = (await call(gateway, "cron.list")).jobs;
+    expect(job).toMatchObject({ name: "b", enabled: false, payload: say("y"), schedule });
+    expect(job).not.toHaveProperty("nextRunAtMs");
+  });
+
+  test("is gone after its run only if it happens once: not one that recurs by now, nor one that was off and run by hand", async () => {
+    const gateway = await openGateway([{ id: "main", module: "echo" }]);
+    const at = (hours: number) => ({ kind: "at", at: new Date(Date.now() + hours * 3_600_000).toISOString() }) as const;
+    const add = (more: object) => call(gateway, "cron.add", { name: "a", schedule: at(1), payload: say("x"), ...more });
+    const update = (id: string, patch: object) => call(gateway, "cron.update", { id, patch });
+    const once = await add({});
+    expect(once.deleteAfterRun).toBe(true);
+    // What happens once becomes what recurs, and back.
+    expect((await update(once.id, { schedule: hourly })).deleteAfterRun).toBe(false);
+    await update(once.id, { enabled: false });
+    await call(gateway, "cron.run", { id: once.id });
+    await runs(gateway, once.id, 1);
+    expect((await update(once.id, { schedule: at(2) })).deleteAfterRun).toBe(true);
+    const kept = await add({ deleteAfterRun: false });
+    expect((await update(kept.id, { schedule: at(3) })).deleteAfterRun).toBe(false);
+    const off = await add({ enabled: false });
+    await call(gateway, "cron.run", { id: off.id });
+    await runs(gateway, off.id, 1);
+    expect(await update(off.id, { enabled: true })).toHaveProperty("nextRunAtMs");
+    const recurring = add({ schedule: hourly, deleteAfterRun: true });
+    await expect(recurring).rejects.toMatchObject({ message: expect.stringContaining("deleteAfterRun") });
+    await expect(update(off.id, { schedule: hourly, deleteAfterRun: true })).rejects.toMatchObject({
+      code: "CLOISTER_REQUEST_INVALID",
+    });
+  });
+
   test("is changed, disabled and removed; disabled it runs by hand alone, and is not due afterwards", async () => {
     const gateway = await openGateway([{ id: "main", module: "echo" }]);
     const { id } = await call(gateway, "cron.add", { name: "a", schedule: hourly, payload: say("x") });

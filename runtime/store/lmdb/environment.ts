@@ -169,10 +169,10 @@ class LmdbEnvironment implements Environment {
   }
 }
 
-/** A range as LMDB takes it. */
+/** A range as LMDB takes it: its own `reverse` would take the end in and leave the start out. */
 export function readRange({ start, end, reverse = false, limit }: Range) {
   const [from, to] = reverse ? [end, start] : [start, end];
-  const bounds = { start: [...from], end: [...to], reverse };
+  const bounds = { start: [...from], end: [...to], reverse, exclusiveStart: reverse, inclusiveEnd: reverse };
   return limit === undefined ? bounds : { ...bounds, limit };
 }
 

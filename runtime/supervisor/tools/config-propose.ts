@@ -37,14 +37,11 @@ export function makeConfigPropose(proposals: Pick<ConfigProposals, "propose">): 
     // What a variable holds shows in what fits, and in what is said of it.
     if (JSON.stringify([asked.set, asked.unset]).includes("${")) return told;
     // What is wrong elsewhere in the file is not the agent's to know.
-    const named = check.issues.filter(({ path }) =>
-      isNamed(path, [...asked.set.map((one) => one.key), ...asked.unset]),
+    const named = check.issues.filter(
+      ({ path }) => check.misfits === true || isNamed(path, [...asked.set.map((one) => one.key), ...asked.unset]),
     );
-    return {
-      ...told,
-      valid: check.valid,
-      ...(check.valid ? {} : { issues: named.map(({ path, message }) => ({ path, message })) }),
-    };
+    const issues = named.length > 0 ? named.map(({ path, message }) => ({ path, message })) : [elsewhere];
+    return { ...told, valid: check.valid, ...(check.valid ? {} : { issues }) };
   });
   // What is no session tool has its parameters in the body.
   return {
@@ -55,6 +52,11 @@ export function makeConfigPropose(proposals: Pick<ConfigProposals, "propose">): 
         : tool.run({ ...call, params: call.body }),
   };
 }
+
+const elsewhere = {
+  path: "(elsewhere)",
+  message: "is not valid with this, at a key that the proposal does not name; the operator sees which",
+};
 
 const plain = (text: string): string => text.replace(/\[[^\]]*\]/g, "[]");
 

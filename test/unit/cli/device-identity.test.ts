@@ -46,6 +46,20 @@ describe("the key", () => {
     ]);
   });
 
+  it("two commands at once keep each its token, and leave one whole file and no draft, whoever is last", async () => {
+    const [first, second] = await Promise.all([open(), open()]);
+    await first.keepToken("ws://a/", "token-a");
+    await second.keepToken("ws://b/", "token-b");
+    const later = await open();
+    expect([later.tokenFor("ws://a/"), later.tokenFor("ws://b/")]).toEqual(["token-a", "token-b"]);
+    const many = await Promise.all(Array.from({ length: 20 }, () => open()));
+    said.length = 0;
+    await Promise.all(many.map((device, n) => device.keepToken(`ws://${n}/`, "x".repeat(100 * n))));
+    expect(said).toEqual([]);
+    expect((await open()).deviceId).toBe(first.deviceId);
+    expect(await readdir(path.dirname(file()))).toEqual(["device.json"]);
+  });
+
   it("a token that cannot be kept is told, and the command goes on", async () => {
     const device = await open();
     await rm(path.dirname(file()), { recursive: true });

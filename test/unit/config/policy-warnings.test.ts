@@ -39,3 +39,27 @@ it("AC-18.1: a switch for sub-agents' auth is refused as unknown and explained; 
   ]);
   expect(weakened.resolved.gateway).toEqual(plain.resolved.gateway);
 });
+
+it("warns of a group of tools that is none, wherever the list stands, since it withholds nothing", async () => {
+  const { resolved } = await loadText({
+    agents: { list: [{ id: "main", tools: { deny: ["group:typo", "exec"] } }, { id: "strategy" }] },
+    tools: {
+      deny: [" Group:FS ", "group:runtim"],
+      byProvider: { openai: { allow: ["group:nothing"] } },
+      sandbox: { tools: { alsoAllow: ["group:web"] } },
+    },
+  });
+  const found = resolved.warnings.filter(({ message }) => message.includes("no group of tools"));
+  expect(found).toEqual([
+    {
+      path: "tools.deny[1]",
+      message: 'is "group:runtim", which is no group of tools: it stands for none, and withholds nothing',
+      remedy: 'Did you mean "group:runtime"?',
+    },
+    expect.objectContaining({
+      path: "tools.byProvider.openai.allow[0]",
+      message: expect.stringContaining("allows nothing"),
+    }),
+    expect.objectContaining({ path: "agents.list[0].tools.deny[0]", remedy: expect.stringContaining("group:fs") }),
+  ]);
+});

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { formatIssues } from "../../../runtime/config/index.ts";
 import { checkSource } from "../../../runtime/config/load.ts";
 import { makePaths } from "../../../runtime/config/paths.ts";
+import { hideVariables } from "../../../runtime/config/file/substitute.ts";
 import { failureOf, type Given, loadText, refusalOf } from "./load-text.ts";
 
 const two = { list: [{ id: "main" }, { id: "raul" }] };
@@ -754,6 +755,35 @@ describe.each(Object.entries(all))("refusing: %s", (_group, cases) => {
     expect(issues.map((issue) => issue.path)).toEqual([path]);
     expect(issues[0]?.message).toMatch(message);
     expect(issues[0]?.remedy).toMatch(remedy);
+  });
+});
+
+describe("the value of a variable", () => {
+  const env = { SECRET_NAME: "S3cret.Agent", QUOTED: 'a"b\\c' };
+
+  it("is in no message, remedy or warning, at its own key or at another one, in its case or in lower case", async () => {
+    const agents = { list: [{ id: "${SECRET_NAME}" }, { id: "x", name: "${QUOTED}" }] };
+    const twice = { list: [...agents.list, { id: "${SECRET_NAME}" }] };
+    for (const config of [
+      { agents: twice },
+      { agents, bindings: [{ agentId: "y${SECRET_NAME}", match: { channel: "webhook" } }] },
+      { agents, session: { dmScope: "${SECRET_NAME}" } },
+    ]) {
+      const told = JSON.stringify(await refusalOf(config, { env })).toLowerCase();
+      expect(told).not.toContain("s3cret");
+      expect(told).not.toContain("c.agent");
+    }
+    expect(JSON.stringify(await refusalOf({ agents: twice }, { env }))).toContain("${SECRET_NAME}");
+    const { resolved } = await loadText({ agents, tools: { deny: ["group:${SECRET_NAME}"] } }, { env });
+    expect(JSON.stringify(resolved.warnings)).not.toMatch(/s3cret/i);
+    expect(resolved.warnings.map(({ message }) => message).join()).toContain("group:${SECRET_NAME}");
+  });
+
+  it("is hidden as JSON writes it, and one that is too short to be a secret is left", () => {
+    const values = new Map(Object.entries({ [env.QUOTED]: "QUOTED", abc: "SHORT" }));
+    expect(hideVariables(`is ${JSON.stringify(env.QUOTED)}, or ${env.QUOTED}, not abc`, values)).toBe(
+      'is "${QUOTED}", or ${QUOTED}, not abc',
+    );
   });
 });
 

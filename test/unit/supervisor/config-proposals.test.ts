@@ -18,18 +18,28 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
 
-function open() {
+function open(ids: string[] = ["raul"]) {
   const configPath = path.join(stateDir, "cloister.json");
   writeFileSync(configPath, '{ agents: { list: [{ id: "raul" }] } }');
-  const config = makeConfig([{ id: "raul" }], { stateDir, configPath });
   const nothing = () => undefined;
   return makeConfigProposals({
-    live: { current: () => config },
+    live: {
+      current: () =>
+        makeConfig(
+          ids.map((id) => ({ id })),
+          { stateDir, configPath },
+        ),
+    },
     read: () => {
       reads += 1;
-      return Promise.resolve({ config, files: new Map() });
+      return Promise.resolve({ config: makeConfig([{ id: "raul" }], { stateDir, configPath }), files: new Map() });
     },
-    desk: { write: () => Promise.reject(new Error("nothing is applied here")) },
+    desk: {
+      write: (_change, { review }) => {
+        review?.({ a: 1 }, { a: 2 });
+        return Promise.reject(new Error("nothing is applied here"));
+      },
+    },
     store: { audit: () => Promise.resolve() },
     publish: nothing,
     newId: () => "p-1",
@@ -104,5 +114,42 @@ test("an agent is told of the keys that it named and of what is below or around 
   const named = async (key: string) =>
     (await tell({ reason: "x", unset: [key] }, issues)) as { readonly issues: CheckedChange["issues"] };
   expect((await named("agents.list[id=raul].name")).issues).toEqual([at("agents.list[3].name"), at("agents")]);
-  expect((await named("b")).issues).toEqual([]);
+  expect((await named("b")).issues).toEqual(
+    [at("(elsewhere)")].map((one) => ({ ...one, message: expect.any(String) })),
+  );
+});
+
+test("what names an item that is not there is told why that cannot be", async () => {
+  const propose = makeConfigPropose(open());
+  const ask = async (set: object) => {
+    const call = { turn: "t", key: ++calls, body: JSON.stringify({ reason: "x", set: [set] }), params: "" };
+    const header = { agentId: "raul", sessionKey: "agent:raul:main", id: `t-${calls}` };
+    return JSON.stringify(await propose.run({ ...call, tool: "config_propose", header } as unknown as ToolCall));
+  };
+  expect(await ask({ key: "agents.list[id=nobody].name", value: "x" })).toContain(
+    "nothing in the list has the id nobody",
+  );
+});
+
+it("applies by one reading of the configuration: what is too long to be seen is judged on what is written", async () => {
+  const proposals = open();
+  const { id } = await proposals.propose(proposal([{ key: "agents.list[id=raul].name", value: "Raul" }]));
+  reads = 0;
+  const applied = proposals.apply(id, { hash: "h", force: false, by: "op" });
+  await expect(applied).rejects.toThrow("nothing is applied here");
+  expect(reads).toBe(0);
+});
+
+it("is gone with its agent, also when that is removed while the gateway is down, and does not come back with its name", async () => {
+  const ids = ["raul"];
+  const proposals = open(ids);
+  await proposals.propose(proposal([{ key: "agents.list[id=raul].name", value: "Raul" }]));
+  proposals.forget("raul");
+  expect(await proposals.list(), "it is there").toHaveLength(1);
+  ids.splice(0, 1, "other");
+  proposals.forget("raul");
+  ids.push("raul");
+  expect(await proposals.list()).toEqual([]);
+  await proposals.propose(proposal([{ key: "agents.list[id=raul].name", value: "Raul" }]));
+  expect(await open(["other"]).list()).toEqual([]);
 });

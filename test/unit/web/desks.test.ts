@@ -182,6 +182,27 @@ describe("the configuration", () => {
     expect(isEdited(state.value)).toBe(false);
   });
 
+  it("is not said to be checked while nobody is connected; it is when the connection is back, or when one looks again", async () => {
+    const { page, gateway, timers, connect } = await looked();
+    const { state } = page.config;
+    gateway.link.drop();
+    page.config.write('{"a":2}');
+    timers.advance(400);
+    await settled();
+    expect(state.value).toMatchObject({ check: undefined, error: expect.stringContaining("not connected") });
+    // Elsewhere on the page when it comes back.
+    page.goTo("log");
+    timers.advance(1_000);
+    await connect([agentRow("main")]);
+    expect(gateway.link.sent.map(({ method }) => method)).not.toContain("config.check");
+    page.goTo("config");
+    page.config.look();
+    timers.advance(0);
+    gateway.link.answer("config.check", { hash: "h1", valid: true, issues: [], changes: [], moreChanges: 0 });
+    await settled();
+    expect(state.value).toMatchObject({ check: { valid: true }, error: undefined, draft: '{"a":2}' });
+  });
+
   it("of an answer to an older text nothing is shown", async () => {
     const { page, gateway, timers } = await looked();
     page.config.write('{"a":2}');

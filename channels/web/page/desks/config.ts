@@ -83,7 +83,7 @@ export interface ConfigDesk {
   readonly state: ReadonlySignal<ConfigState>;
   /** Reads the file, and drops the draft. */
   readonly read: () => void;
-  /** Reads it unless there is a draft that it would drop. */
+  /** Reads it unless there is a draft that it would drop; one that nobody has checked is checked. */
   readonly look: () => void;
   /** The file has changed: a draft is compared with what is there now. */
   readonly changed: () => void;
@@ -94,6 +94,8 @@ export interface ConfigDesk {
 
 /** A pause in the typing; each check reads the whole configuration as a start would. */
 const checkDelayMs = 400;
+
+const notConnected = "The gateway is not connected: the text is checked when it is.";
 
 export const isEdited = ({ draft, written }: ConfigState): boolean => draft !== written;
 
@@ -136,7 +138,7 @@ export function openConfig({ request, isReady }: DeskDeps, timers: Timers): Conf
     const { draft } = state.value;
     const value = parse(draft);
     if ("syntax" in value) return set({ syntax: value.syntax, check: undefined });
-    if (!isReady()) return;
+    if (!isReady()) return set({ syntax: undefined, check: undefined, error: notConnected });
     const reply = await request("config.check", { set: [{ path: [], value: value.value }] });
     if (!isLatest() || state.value.draft !== draft) return;
     if (!reply.ok) return set({ syntax: undefined, check: undefined, error: reply.error.message });
@@ -169,6 +171,7 @@ export function openConfig({ request, isReady }: DeskDeps, timers: Timers): Conf
     read: () => void read(),
     look() {
       if (!isEdited(state.value)) void read(state.value.told);
+      else if (state.value.check === undefined) checkSoon(0);
     },
     changed() {
       if (isEdited(state.value)) checkSoon(0);
