@@ -45,8 +45,10 @@ export interface ToolPolicy {
 
 /** Of the turn. */
 export interface ToolFacts {
-  /** `provider/model`, as the agent has it. */
+  /** `provider/model`, as the session has it. */
   readonly model?: string;
+  /** Those that have answered in the turn, such as a fallback: what a rule takes from one of them, the turn has no more. */
+  readonly answered?: readonly string[];
   /** Who sent the message. `nobody`: an agent, a timer, a program; `trusted`: rules by sender say nothing. */
   readonly sender: ToolSender | "nobody" | "trusted";
   readonly group?: GroupTools;
@@ -123,17 +125,18 @@ export const sandboxDefaults = {
 } as const;
 
 function stepsOf({ agentId, global, agent, subagents, off = [] }: ToolPolicy, facts: ToolFacts): readonly Step[] {
-  const own = `agents.list[id=${agentId}].tools`;
-  const globalProvider = findProvider(global, "tools", facts.model);
-  const ownProvider = findProvider(agent, own, facts.model);
+  const own = keyOfAgent(agentId);
+  const byModel = [...new Set([facts.model, ...(facts.answered ?? [])])].map((model) =>
+    modelSteps({ agentId, global, agent }, model),
+  );
   return [
     ...off.map(({ tools, ...step }) => ({ ...step, byAllow: false, keeps: (tool: string) => !tools.includes(tool) })),
     ...profileSteps("profile", own, agent, "tools", global),
-    ...profileSteps("provider profile", ownProvider.key, ownProvider.rules, globalProvider.key, globalProvider.rules),
+    ...byModel.flatMap(({ profile }) => profile),
     ...listSteps("tools", "tools", global),
-    ...listSteps("tools by provider", globalProvider.key, globalProvider.rules),
+    ...byModel.flatMap(({ everywhere }) => everywhere),
     ...listSteps("agent tools", own, agent),
-    ...listSteps("agent tools by provider", ownProvider.key, ownProvider.rules),
+    ...byModel.flatMap(({ ofAgent }) => ofAgent),
     ...groupSteps(facts),
     ...senderSteps("tools by sender", "tools.toolsBySender", global.toolsBySender, facts.sender),
     ...senderSteps("agent tools by sender", `${own}.toolsBySender`, agent.toolsBySender, facts.sender),
@@ -149,17 +152,17 @@ const keyOfAgent = (agentId: string): string => `agents.list[id=${agentId}].tool
 function modelSteps(
   { agentId, global, agent }: Pick<ToolPolicy, "agentId" | "global" | "agent">,
   model: string | undefined,
-): Readonly<Record<"profile" | "global" | "agent", readonly Step[]>> {
+): Readonly<Record<"profile" | "everywhere" | "ofAgent", readonly Step[]>> {
   const everywhere = findProvider(global, "tools", model);
   const own = findProvider(agent, keyOfAgent(agentId), model);
   return {
     profile: profileSteps("provider profile", own.key, own.rules, everywhere.key, everywhere.rules),
-    global: listSteps("tools by provider", everywhere.key, everywhere.rules),
-    agent: listSteps("agent tools by provider", own.key, own.rules),
+    everywhere: listSteps("tools by provider", everywhere.key, everywhere.rules),
+    ofAgent: listSteps("agent tools by provider", own.key, own.rules),
   };
 }
 
-/** Of a turn's tools those that the rules by provider leave to this model. Which rule takes one, `judgeTools` tells. */
+/** Whether the rules by provider leave a tool to this model. Which rule takes one, `judgeTools` tells. */
 export function keptByModel(
   policy: Pick<ToolPolicy, "agentId" | "global" | "agent">,
   model: string,

@@ -107,7 +107,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
             ...(costNanos === undefined ? {} : { costNanos }),
           };
           resting.delete(restOf(target.provider.id, credential.id, ask.agentId));
-          return { ok: true, json: JSON.stringify(told), used };
+          return { ok: true, json: JSON.stringify(told), used, model: target.model };
         },
         onGivenUp(way, failed, next) {
           const rest = restMs[failed.kind];

@@ -23,7 +23,7 @@ export interface ModelCall {
   readonly request: string;
 }
 
-/** `used`: what the provider counted, also for tries that failed. */
+/** `used`: what the provider counted, also for tries that failed. `model`: the one that answered, as `provider/model`. */
 export type ModelEnd =
-  | { readonly ok: true; readonly json: string; readonly used: Tokens }
+  | { readonly ok: true; readonly json: string; readonly used: Tokens; readonly model: string }
   | { readonly ok: false; readonly refusal: Refusal; readonly used?: Tokens };

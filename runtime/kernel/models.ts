@@ -136,6 +136,8 @@ export function modelAnswered(k: KernelState, call: ModelCall, end: ModelEnd): v
   agent.openCalls.delete(call.ref);
   agent.modelChars -= call.request.length;
   if (turn === undefined) return;
-  const id = { key: call.key, op: "model", name: call.named, ...(end.used && { used: end.used }) } as const;
+  if (end.ok) turn.answered = (turn.answered ?? new Set()).add(end.model);
+  const facts = { ...(end.used && { used: end.used }), ...(end.ok ? { answeredBy: end.model } : {}) };
+  const id = { key: call.key, op: "model", name: call.named, ...facts } as const;
   hear(k, agent, turn, call.ref, id, end.ok ? [1, "ok", end.json] : [0, JSON.stringify(end.refusal), ""]);
 }

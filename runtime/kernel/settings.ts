@@ -19,6 +19,8 @@ export interface JudgedTurn {
   readonly messages: readonly EnvelopeHeader[];
   /** Chosen for its session; absent: the agent's own. */
   readonly model?: string;
+  /** Models that have answered in it, which need not be that one: a fallback, or one that the actor named. */
+  readonly answered?: readonly string[];
 }
 
 export interface KernelSettings {

@@ -94,6 +94,8 @@ export interface Turn {
   attempt: number;
   /** As they were when the store began it. */
   choices: SessionChoices | undefined;
+  /** Models that answered in it, also in an earlier delivery. */
+  answered: Set<string> | undefined;
   /** Counts in its lane, if that has places. Given back while the turn waits for an ask. */
   holdsPlace: boolean;
   streamed: number;

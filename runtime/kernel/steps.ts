@@ -46,6 +46,8 @@ export interface StepRow extends CallId {
   readonly envelopeId?: string;
   /** What a model took for it. */
   readonly used?: Tokens;
+  /** The model that gave the answer. */
+  readonly answeredBy?: string;
   /** The answer is this failure of this call (`loops.ts`). */
   readonly failed?: string;
 }
@@ -64,6 +66,7 @@ export function takeUpSteps(k: KernelState, turn: Turn, rows: readonly StepRow[]
     turn.stepChars += charsOf(row.result);
     // The agent's own sum has it from the delivery that called.
     if (row.used !== undefined) turn.tokens = addTokens(turn.tokens, row.used);
+    if (row.answeredBy !== undefined) turn.answered = (turn.answered ?? new Set()).add(row.answeredBy);
     noteTool(turn, row, row.result);
     if (row.failed !== undefined) countFailure(k, turn, row.failed, describe(row), "as in an earlier delivery");
   }
@@ -206,7 +209,7 @@ export function hear(
   agent: AgentEntry,
   turn: Turn,
   ref: number,
-  id: CallId & Pick<StepRow, "used">,
+  id: CallId & Pick<StepRow, "used" | "answeredBy">,
   result: StepResult,
 ): void {
   const failed = noteAnswer(k, turn, id, result);

@@ -270,10 +270,11 @@ function listTools(k: KernelState, agent: AgentEntry, turn: Turn, record: UpReco
   hear(k, agent, turn, record.ref, id, typeof specs === "string" ? [1, "ok", specs] : [0, JSON.stringify(specs), ""]);
 }
 
-export function judgedTurn({ mail, taken, choices }: Turn): JudgedTurn {
+export function judgedTurn({ mail, taken, choices, answered }: Turn): JudgedTurn {
   return {
     messages: [mail, ...taken].map(({ envelope }) => envelope.header),
     ...(choices?.model === undefined ? {} : { model: choices.model }),
+    ...(answered === undefined ? {} : { answered: [...answered] }),
   };
 }
 

@@ -680,5 +680,6 @@ function echoModel({ request }: ModelCall): ModelEnd {
     ok: true,
     json: JSON.stringify({ text: request }),
     used: { input: request.length, output: 1, costNanos: 7 },
+    model: "test/echo",
   };
 }

@@ -36,6 +36,8 @@ export interface ToolQuestion {
   readonly sessionKey: string;
   /** Chosen for the session; absent: the agent's own. */
   readonly model?: string;
+  /** Models that answered in the turn. */
+  readonly answered?: readonly string[];
   readonly sender?: ToolSender;
   readonly group?: GroupTools;
   /** Nobody restricts the operator, who could change the config. */
@@ -60,6 +62,7 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
     const sandboxed = isSandboxed(agent, asked.sessionKey, config.session);
     const facts: ToolFacts = {
       ...(model === undefined ? {} : { model }),
+      ...(asked.answered === undefined ? {} : { answered: asked.answered }),
       ...(asked.group === undefined ? {} : { group: asked.group }),
       sandboxed,
       readOnly: sandboxed && agent?.sandbox.access === "ro",
@@ -72,12 +75,16 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
     return judgeTools({ agentId: asked.agentId, global, agent: agent?.toolRules ?? {}, subagents, off }, facts, held);
   };
 
-  const judge: ToolDesk["judge"] = ({ messages, model }, held) => {
+  const judge: ToolDesk["judge"] = ({ messages, model, answered }, held) => {
     let allowed = held;
     const removals: Removal[] = [];
     for (const message of messages) {
-      const about = questionOf(message, config);
-      const judged = explain(model === undefined ? about : { ...about, model }, allowed);
+      const about = {
+        ...questionOf(message, config),
+        ...(model === undefined ? {} : { model }),
+        ...(answered === undefined ? {} : { answered }),
+      };
+      const judged = explain(about, allowed);
       allowed = judged.allowed;
       removals.push(...judged.removals);
     }

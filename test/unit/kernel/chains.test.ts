@@ -111,7 +111,7 @@ describe("A9.4: a chain of messages among agents", () => {
       const driver = makeDriver({
         agents: ["main", "raul"],
         loops,
-        models: () => ({ ok: true, json: "{}", used: { input: 10, output: 2, costNanos: 3_000 } }),
+        models: () => ({ ok: true, json: "{}", used: { input: 10, output: 2, costNanos: 3_000 }, model: "p/m" }),
         script: function* (turn) {
           if (turn.body === "go") {
             answers.push(textOf(yield* answerOf(turn.model("one"))), textOf(yield* answerOf(turn.model("two"))));

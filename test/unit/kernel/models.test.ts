@@ -1,14 +1,16 @@
 /** Calls of models: what the kernel lets through, what it books, and what a repeated turn hears. */
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import type { ModelCall, ModelEnd } from "../../../runtime/kernel/model-call.ts";
 import { up } from "../../../runtime/kernel/frames.ts";
 import type { Tokens } from "../../../runtime/kernel/run-rows.ts";
 import { type Answer, answerOf, type Script, scripted } from "../../support/fake-cell.ts";
+import { openPairings, spawningPairing } from "../../support/driver-port.ts";
 import { type DriverOptions, makeDriver } from "../../support/kernel-driver.ts";
 
 const main = "agent:main:main";
 const used: Tokens = { input: 10, output: 2, costNanos: 3_000 };
-const says = (text: string): ModelEnd => ({ ok: true, json: JSON.stringify({ text }), used });
+const says = (text: string): ModelEnd => ({ ok: true, json: JSON.stringify({ text }), used, model: "p/m" });
 
 function open(script: (hear: (answer: Answer) => void) => Script, options: Partial<DriverOptions> = {}) {
   const heard: Answer[] = [];
@@ -94,6 +96,34 @@ describe("a call of a model", () => {
       ["to usual", "to named", "to usual", "to named", "to later"].map((text) => JSON.stringify({ text })),
     );
     expect(driver.ofType("record").map(({ row }) => row.name)).toEqual(["", "p/m", ""]);
+  });
+
+  it("that a fallback answers counts for the tools of the turn, also when the turn is repeated and nobody is asked again", () => {
+    const judged: (readonly string[] | undefined)[] = [];
+    const { driver, asked } = open(
+      () =>
+        function* (turn) {
+          yield* answerOf(turn.model("[1]"));
+          if (turn.attempt === 1) turn.crash();
+          turn.call("look", {});
+          return { reply: "done" };
+        },
+      {
+        pairings: [...openPairings(["main"]), spawningPairing(["tool:look"])],
+        tools: { look: { repeat: "reads", parameters: z.object({}), run: async () => ({ status: "ok" }) } },
+        models: (call) => {
+          asked.push(call);
+          return { ...says("x"), model: "other/fallback" } as ModelEnd;
+        },
+        whyNotTool: ({ answered }) => {
+          judged.push(answered);
+          return undefined;
+        },
+      },
+    );
+    driver.finish();
+    expect(judged).toEqual([["other/fallback"]]);
+    expect(asked).toHaveLength(1);
   });
 
   it("that is another one in the repeated turn is refused", () => {

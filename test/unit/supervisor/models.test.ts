@@ -6,7 +6,7 @@ import { failure } from "../../../runtime/kernel/errors.ts";
 import type { ModelCall, ModelEnd } from "../../../runtime/kernel/model-call.ts";
 import { type BrokerThread, makeModels } from "../../../runtime/supervisor/models.ts";
 
-const answered: ModelEnd = { ok: true, json: "{}", used: { input: 1, output: 1 } };
+const answered: ModelEnd = { ok: true, json: "{}", used: { input: 1, output: 1 }, model: "p/m" };
 const settings = {} as ModelSettings;
 
 type Answer = (asked: BrokerAsk, tell: (text: string) => void) => ModelEnd | Error;

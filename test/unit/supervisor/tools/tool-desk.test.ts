@@ -61,6 +61,21 @@ describe("the tools of a turn", () => {
     });
   });
 
+  it("are what the rules of every model that answered in it leave, besides those of the session's", () => {
+    const { desk } = makeDesk(
+      { byProvider: { second: { deny: ["sessions_send"] } } },
+      { model: "first/m", toolRules: { byProvider: { third: { deny: ["sessions_list"] } } } },
+    );
+    const turn = (...answered: readonly string[]) => ({ messages: [operator], answered });
+    expect(desk.judge(turn("first/m"), held).allowed).toEqual(held);
+    expect(desk.judge(turn("first/m", "second/m"), held).allowed).toEqual(["session_status", "sessions_list"]);
+    expect(desk.judge(turn("second/m", "third/m"), held).allowed).toEqual(["session_status"]);
+    expect(desk.whyNot(turn("second/m"), "sessions_send")).toMatchObject({
+      message:
+        'the tool policy removed the tool sessions_send: tools by provider: deny (tools.byProvider["second"].deny)',
+    });
+  });
+
   it("are bounded by * when an agent, a timer or a program began it; a sub-agent's by its requester's alone", () => {
     const { desk } = makeDesk(bySender);
     const peer: Principal = { type: "agent", agentId: "raul", sessionKey: "agent:raul:main" };
