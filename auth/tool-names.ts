@@ -19,7 +19,7 @@ export const sessionTools = [
 ] as const;
 
 /** Tools that the tools' thread runs (`runtime/tools`). */
-export const hostTools = ["read", "write", "edit", "apply_patch", "ls", "web_fetch"] as const;
+export const hostTools = ["read", "write", "edit", "apply_patch", "ls", "exec", "process", "web_fetch"] as const;
 
 /** Tools that the memory's thread runs (`runtime/tools/memory`). */
 export const memoryTools = ["memory_search", "memory_get"] as const;

@@ -236,6 +236,10 @@ const toolsExplained = z.object({
     scope: text,
     workspaceAccess: text,
     root: text,
+    /** A gateway of an earlier version ran none. */
+    commands: z
+      .object({ in: text, folder: text.optional(), security: text, ask: text, broken: text.optional() })
+      .optional(),
   }),
   allowed: z.array(z.string()),
   removed: z.array(z.object({ rule: text, key: text, tools: z.array(z.string()), remedy: text })),

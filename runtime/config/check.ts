@@ -10,6 +10,7 @@ import { checkDirectories } from "./check/directories.ts";
 import { checkGateway } from "./check/gateway.ts";
 import { checkIsolation } from "./check/isolation.ts";
 import { checkModels } from "./check/models.ts";
+import { checkSandboxes } from "./check/sandbox.ts";
 import { checkSupervision } from "./check/supervision.ts";
 import type { Draft } from "./draft.ts";
 import { listBroadcasts } from "./groups.ts";
@@ -26,6 +27,7 @@ export function checkDraft(draft: Draft): readonly ConfigIssue[] {
     ...checkAgents(agents, draft),
     ...checkDirectories(agents, findDefaultAgentId(agents), draft),
     ...checkIsolation(agents, draft),
+    ...checkSandboxes(agents, draft),
     ...checkModels(draft),
     ...checkBindings(agents, draft),
     ...checkSupervision(agents, draft),

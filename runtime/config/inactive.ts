@@ -15,12 +15,6 @@ export interface Inactive {
   readonly features: readonly string[];
 }
 
-/** Where silence would be read as protection. */
-const consequences: Readonly<Record<string, string>> = {
-  sandbox:
-    "; what works of it are the tools and the folder of sandboxed sessions, and this version has no tool that runs commands",
-};
-
 export function findInactive(authored: unknown): Inactive {
   const byFeature = new Map<string, Path[]>();
   const inert: ConfigWarning[] = [];
@@ -46,7 +40,7 @@ function describe(feature: string, paths: readonly Path[]): ConfigWarning {
   const also = paths.length === 1 ? "" : ` (and ${paths.length - 1} more of its keys)`;
   return {
     path: formatPath(paths[0] ?? []),
-    message: `${feature}: not active in this version${also}${consequences[feature] ?? ""}`,
+    message: `${feature}: not active in this version${also}`,
     remedy: "Leave it for a later version, or remove it.",
   };
 }

@@ -12,6 +12,7 @@ import { isolationKey, isolationOf } from "./isolation.ts";
 import { formatPath, type Path } from "./issue.ts";
 import { lintRoutes } from "./lint-routes.ts";
 import { lintToolGroups } from "./lint-tools.ts";
+import { lintSandboxes } from "./lint-sandbox.ts";
 import { isInside } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
 import { sandboxModeOf } from "./sandbox.ts";
@@ -24,6 +25,7 @@ export function lintDraft(draft: Draft): readonly ConfigWarning[] {
     ...lintIds(agents),
     ...lintAgentToAgent(agents, draft),
     ...lintSandboxClamp(agents, draft),
+    ...lintSandboxes(agents, draft),
     ...lintWorkspaces(agents, draft),
     ...lintTrust(agents, draft),
     ...lintToolLists(draft),

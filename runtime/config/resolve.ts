@@ -25,6 +25,7 @@ import { resolveModels } from "./models.ts";
 import { type ConfigOverrides, overrideDraft } from "./override.ts";
 import type { ResetRule } from "../store/port.ts";
 import type { ResolvedAgent, ResolvedConfig, SessionMaintenance } from "./resolved.ts";
+import { resolveExec } from "./exec.ts";
 import { resolveSandbox, sandboxModeOf } from "./sandbox.ts";
 import { resolveToolRules } from "./tool-rules.ts";
 import { resolveSubagents, resolveAttachments, resolveSubagentTools } from "./subagents.ts";
@@ -185,6 +186,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     memory: share(resolveMemory(agent, workspace, draft)),
     sandboxMode: sandboxModeOf(agent, draft.config),
     sandbox: share(resolveSandbox(agent, draft)),
+    exec: share(resolveExec(agent, draft.config)),
     ...(toolRules === undefined ? {} : { toolRules: share(toolRules) }),
     maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,
     ...(lanes === undefined ? {} : { lanes: share(lanes) }),

@@ -5,6 +5,7 @@
 import type { ResetRule } from "../store/port.ts";
 import type { Policy } from "../../auth/policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
+import type { ExecRules } from "../../auth/exec-policy.ts";
 import type { ToolRules } from "../../auth/tool-policy.ts";
 import type { ModelSettings } from "../broker/port.ts";
 import type { MemorySource } from "../tools/memory/port.ts";
@@ -15,6 +16,7 @@ import type { QueuePolicy } from "../kernel/queues.ts";
 import type { ThinkingLevel } from "../kernel/session-choices.ts";
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
 import type { AgentGroup, Supervision } from "../kernel/supervision.ts";
+import type { BoxBackend, BoxSettings } from "../tools/port.ts";
 import type { AgentSettings } from "../thread/agent-settings.ts";
 
 export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
@@ -86,6 +88,7 @@ export interface ResolvedAgent {
     /** Absolute: where the folders of sandboxes are. */
     readonly folder: string;
   };
+  readonly exec: ExecSettings;
   /** What it says about tools; absent: nothing. */
   readonly toolRules?: ToolRules;
   /** Turns of this agent at a time, over different sessions. */
@@ -114,6 +117,26 @@ export interface ResolvedAgent {
     readonly trust: "confined" | "trusted";
     /** Whose rights the agent's process has; absent: the gateway's own. Only with level `process`. */
     readonly user?: { readonly uid: number; readonly gid: number };
+  };
+}
+
+/** Commands of one agent, and what they run in. */
+export interface ExecSettings {
+  readonly backend: BoxBackend;
+  readonly box: BoxSettings;
+  /** Why no command can run in it. */
+  readonly fault?: { readonly message: string; readonly remedy: string } | undefined;
+  /** Commands of sessions without a sandbox are refused. */
+  readonly sandboxOnly: boolean;
+  readonly onHost: ExecRules;
+  readonly inSandbox: ExecRules;
+  readonly yieldMs: number;
+  readonly timeoutMs: number;
+  readonly pathPrepend: readonly string[];
+  readonly elevated: {
+    readonly enabled: boolean;
+    /** Each of them has to name the sender: ids by channel. */
+    readonly allowFrom: readonly Readonly<Record<string, readonly string[]>>[];
   };
 }
 

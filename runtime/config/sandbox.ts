@@ -2,6 +2,7 @@
 import path from "node:path";
 import { type NamedAgent, resolveConfigPath } from "./agents.ts";
 import type { Draft } from "./draft.ts";
+import type { Path } from "./issue.ts";
 import type { ResolvedAgent } from "./resolved.ts";
 import type { Config } from "./schema.ts";
 
@@ -19,4 +20,14 @@ export function resolveSandbox({ entry }: NamedAgent, draft: Draft): ResolvedAge
     access: own.workspaceAccess ?? inherited.workspaceAccess ?? "none",
     folder: folder === undefined ? path.join(draft.paths.stateDir, "sandboxes") : resolveConfigPath(folder, draft),
   };
+}
+
+/** Where a key of the agent's sandbox stands: the agent's own, if it is written there and counts; else that of all. */
+export function sandboxKey(agent: NamedAgent, key: Path, draft: Draft): Path {
+  const own: unknown = key.reduce<unknown>(
+    (at, name) => (at as Readonly<Record<string, unknown>> | undefined)?.[name],
+    agent.entry.sandbox,
+  );
+  const isShared = (agent.entry.sandbox?.scope ?? draft.config.agents.defaults.sandbox.scope) === "shared";
+  return own === undefined || isShared ? ["agents", "defaults", "sandbox", ...key] : [...agent.path, "sandbox", ...key];
 }

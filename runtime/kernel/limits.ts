@@ -838,6 +838,43 @@ export const limits = {
   webDepthMax: 1_000,
   /** A file tool that takes longer is answered for: files of some megabytes take milliseconds, also on a network disk. */
   toolFileMs: 60_000,
+  /** Characters of one call of `exec` or `process`, which the main thread parses: a script as long as a page or ten, and no file. */
+  execCallCharsMax: 65_536,
+  execCommandCharsMax: 32_768,
+  /** Variables that one call may set. */
+  execVariablesMax: 64,
+  /** Commands at work: of one agent, and in all; each is a process with its output held in memory. */
+  execPerAgentMax: 16,
+  execMax: 64,
+  /** Ended commands whose output can still be read, of one agent and in all, and for how long. */
+  execEndedPerAgentMax: 16,
+  execEndedMax: 128,
+  execEndedAgeMs: 1_800_000,
+  /** Characters of output that are held of a command at work; the oldest go first. Of an ended one: `execOutputShownMax`. */
+  execOutputCharsMax: 200_000,
+  /** Characters of output in one result: what a model can make use of. */
+  execOutputShownMax: 30_000,
+  /** Characters after which a command is ended: a program that writes without end would keep the tools' thread from everybody's files. */
+  execOutputTotalMax: 67_108_864,
+  /** Bytes of input that a command has not read yet. */
+  execInputBytesMax: 65_536,
+  /** How long a call waits for a command before it goes on in the background (config: `tools.exec.backgroundMs`). */
+  execYieldMs: 10_000,
+  execYieldMsMax: 600_000,
+  /** How long a command may run (config: `tools.exec.timeoutSec`), and the longest that may be asked for. */
+  execTimeoutMs: 1_800_000,
+  execTimeoutMsMax: 86_400_000,
+  /** How long one `poll` waits for news. */
+  execPollMsMax: 60_000,
+  /** How long the streams of an ended command may stay open, by something that left its process group. */
+  execStreamsMs: 500,
+  /** Of one command in bubblewrap: processes (of a gateway that is not root), bytes of data each, bytes of one file, of each temporary file system. */
+  execBoxProcesses: 256,
+  execBoxMemoryBytes: 2_147_483_648,
+  execBoxFileBytes: 1_073_741_824,
+  execBoxTmpBytes: 268_435_456,
+  /** How long a question to a sandbox backend may take: one namespace, one empty command. */
+  execProbeMs: 10_000,
 } as const;
 
 /** The bounds as numbers: tests and an operator may set others. */

@@ -1,5 +1,5 @@
 /**
- * Processes of cells whose gateway is gone. Such a process ends itself when its socket closes, but not while it is stopped
+ * Processes of cells and of agents' commands whose gateway is gone. Such a process ends itself when its socket closes, but not while it is stopped
  * (`SIGSTOP`, a frozen container), and Node gives no way to have the kernel of the system end it with its parent. So each carries in its
  * environment which gateway it is of, and who starts or ends a gateway looks for those whose gateway does not run.
  *
@@ -11,37 +11,63 @@ import { startTicksIn } from "./process-start.ts";
 
 export const cellOfVariable = "CLOISTER_CELL_OF";
 
+/** What a command of an agent, and all that it starts, carries beside it: its own name. */
+export const commandVariable = "CLOISTER_COMMAND";
+
 /** What a cell of this process carries; undefined where the system does not tell. */
 export async function describeGateway(pid: number): Promise<string | undefined> {
   const [space, startTicks] = await Promise.all([pidSpace(), startTicksOf(pid)]);
   return space === undefined || startTicks === undefined ? undefined : `${space} ${pid} ${startTicks}`;
 }
 
-/** Ends every process of a cell whose gateway is gone, with its group. Never rejects; gives the numbers of what it ended. */
+/** Ends every process of a gateway that is gone, with its group. Never rejects; gives the numbers of what it ended. */
 export async function endOrphans(): Promise<readonly number[]> {
   const space = await pidSpace();
   if (space === undefined) return [];
   const ended: number[] = [];
-  for (const name of await readdir("/proc").catch(() => [])) {
-    const pid = Number(name);
-    // Not a process, or one of another user, which this one could not end either.
-    if (!Number.isInteger(pid) || pid <= 1) continue;
-    const [itsSpace, gateway = "", startTicks] = (await cellOf(pid))?.split(" ") ?? [];
+  for (const pid of await processes()) {
+    const [itsSpace, gateway = "", startTicks] = (await variableOf(pid, cellOfVariable))?.split(" ") ?? [];
     if (itsSpace !== space || startTicks === undefined) continue;
     if ((await startTicksOf(Number(gateway))) === startTicks) continue;
-    try {
-      // It leads a group of its own (`process-cell.ts`).
-      process.kill(-pid, "SIGKILL");
-      ended.push(pid);
-    } catch {
-      // It has ended meanwhile.
-    }
+    if (kill(pid)) ended.push(pid);
   }
   return ended;
 }
 
-async function cellOf(pid: number): Promise<string | undefined> {
-  const start = `${cellOfVariable}=`;
+/** Ends every process of the commands of agents that are meant, by their names. Never rejects. */
+export async function endCommands(isMeant: (name: string) => boolean): Promise<void> {
+  // What was started while the others were looked at is found by another look; one that starts others faster than that is not.
+  for (let look = 0; look < 3; look++) {
+    let found = 0;
+    for (const pid of await processes()) {
+      const name = await variableOf(pid, commandVariable);
+      if (name !== undefined && isMeant(name) && kill(pid)) found++;
+    }
+    if (found === 0) return;
+  }
+}
+
+/** Not those that are no process, nor the first one. Those of another user cannot be read, and could not be ended either. */
+async function processes(): Promise<readonly number[]> {
+  const names = await readdir("/proc").catch(() => []);
+  return names.map(Number).filter((pid) => Number.isInteger(pid) && pid > 1);
+}
+
+/** With its group, if it leads one (`process-cell.ts`, `tools/exec/launch.ts`); what such a one started is found by itself. */
+function kill(pid: number): boolean {
+  for (const target of [-pid, pid]) {
+    try {
+      process.kill(target, "SIGKILL");
+      return true;
+    } catch {
+      // It leads none, or has ended meanwhile.
+    }
+  }
+  return false;
+}
+
+async function variableOf(pid: number, variable: string): Promise<string | undefined> {
+  const start = `${variable}=`;
   const text = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
   return text
     .split("\0")

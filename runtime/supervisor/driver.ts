@@ -30,6 +30,7 @@ import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
 import { makeStoreEffects } from "./store-effects.ts";
 import type { Subagents } from "./subagents.ts";
+import type { CommandTools } from "./tools/host-tools.ts";
 import type { ToolDesk } from "./tools/tool-desk.ts";
 
 export interface DriverDeps {
@@ -59,6 +60,8 @@ export interface DriverDeps {
   /** A session tool was called by a cell whose right to it is checked. */
   readonly callTool: (effect: Extract<Effect, { type: "call" }>) => void;
   readonly models: Pick<Models, "ask" | "endTurn" | "endCell">;
+  /** Commands of agents end with what they were for. */
+  readonly commands: Pick<CommandTools, "endTurn" | "endCell">;
   /** Whether a call of the tool may be carried out again when its result was not kept. */
   readonly isRepeatable: (tool: string) => boolean;
   readonly toolDesk: Pick<ToolDesk, "whyNot" | "describe">;
@@ -131,6 +134,7 @@ export function makeDriver(deps: DriverDeps): Driver {
     },
     exited: (agentId, incarnation, reason, detail, profile) => {
       deps.models.endCell(agentId, incarnation);
+      deps.commands.endCell(agentId, reason, !agents.has(agentId));
       reportEnd(agentId, incarnation, kernel.inHand(agentId), reason, detail, profile);
       kernel.cellExit(agentId, incarnation, reason, detail, nowMs());
     },
@@ -161,6 +165,7 @@ export function makeDriver(deps: DriverDeps): Driver {
       case "commit":
         // The actor did not wait for what it had asked a model.
         deps.models.endTurn(effect.agentId, effect.turn);
+        deps.commands.endTurn(effect.agentId, effect.turn);
         askStore(effect);
         return;
       case "spilled":
@@ -216,6 +221,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         return;
       case "cancel":
         deps.models.endTurn(effect.agentId, effect.turn);
+        deps.commands.endTurn(effect.agentId, effect.turn);
         host.cancel(effect.agentId, effect.incarnation, effect.turn);
         return;
       case "call":

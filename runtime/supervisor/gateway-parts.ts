@@ -60,6 +60,8 @@ export interface Gateway {
   /** The edge is up: events go there, answers leave through it. */
   attachEdge(edge: AttachedEdge): void;
   readonly configDesk: ConfigDesk;
+  /** Says in the log which sandboxes cannot be set up here. */
+  checkSandboxes(): Promise<void>;
   /** Takes up what the last process left. Call it when the edge is attached. */
   resume(): Promise<Resumed>;
   /** Stops intake, lets turns end, ends the cells. The store stays open. */

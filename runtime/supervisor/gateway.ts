@@ -80,7 +80,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const policy = makeLivePolicy(config, () => grants.live());
   const queues = makeQueues(config, store, parts.queues);
   const loop = watchLoop();
-
   let edge: Omit<AttachedEdge, "publish"> | undefined;
   let isResumed = false;
   const events = makeEvents(log);
@@ -108,7 +107,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
     (agentId) => driver.kernel.view(agentId),
     (changed) => publish({ event: "agents", payload: { agents: changed } }),
   );
-
   const newId = makeEnvelopeIds(randomUUID);
   const signals = makeSignals({
     store,
@@ -154,6 +152,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     accept: (admission) => driver.accept(admission),
     log,
   });
+  const threadTools = makeThreadTools({ config, agents, log }, parts);
   const toolDesk = makeToolDesk({ config, agents, tools: () => tools, log });
   const driver: Driver = makeDriver({
     onFollowUp,
@@ -183,6 +182,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     signals,
     subagents,
     models,
+    commands: threadTools.commands,
     onEscalated: (agentId, reason) =>
       parts.onFatal?.(`the agent ${agentId}, whose failure is the gateway's, was parked: ${reason}`),
   });
@@ -223,7 +223,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
-  const threadTools = makeThreadTools({ config, agents }, parts);
   const sessionTools = makeSessionTools({
     config,
     agents,
@@ -402,7 +401,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     metrics,
     clock,
     memoryMethods: threadTools.memoryMethods,
-    toolMethods: makeToolMethods({ config, agents, desk: toolDesk, kernel: () => driver.kernel }),
+    toolMethods: makeToolMethods({ config, agents, kernel: () => driver.kernel }, toolDesk, threadTools.commands),
     configMethods: makeConfigMethods({
       desk: configDesk,
       live,
@@ -465,6 +464,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     doors,
     driver,
     configDesk,
+    checkSandboxes: () => threadTools.commands.checkSandboxes(),
     agents: () => board.all(),
     callers,
     attachEdge: (attached) => {

@@ -176,6 +176,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     "ready",
   );
 
+  // Nobody waits for it: agents work while a namespace is tried.
+  void gateway.checkSandboxes();
   await gateway.configDesk.start();
 
   let stopped: Promise<void> | undefined;

@@ -17,12 +17,16 @@ export async function toResult(tool: string, work: () => Promise<object>): Promi
   try {
     return await work();
   } catch (error) {
-    if (isRefused(error)) return error.result;
-    const { code, message } = toRefusal(error);
-    // The system's own words hold the gateway's paths, which are not the agent's to know.
-    const why = systemCode(error) ?? message;
-    return { status: "error", code: toolErrorCode(code), error: `${tool} failed: ${why}` };
+    return resultOf(tool, error);
   }
+}
+
+export function resultOf(tool: string, error: unknown): object {
+  if (isRefused(error)) return error.result;
+  const { code, message } = toRefusal(error);
+  // The system's own words hold the gateway's paths, which are not the agent's to know.
+  const why = systemCode(error) ?? message;
+  return { status: "error", code: toolErrorCode(code), error: `${tool} failed: ${why}` };
 }
 
 function systemCode(error: unknown): string | undefined {

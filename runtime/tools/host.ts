@@ -1,22 +1,52 @@
 /** Runs the tools of this thread: checks the parameters, and makes a result of whatever comes of it. */
-import { readParams, toResult } from "./answer.ts";
+import { readParams, resultOf, toResult } from "./answer.ts";
+import { type Commands, makeCommands } from "./exec/commands.ts";
+import { planCommand } from "./exec/place.ts";
+import { makeProbe, type Probe } from "./exec/probe.ts";
 import { makeFileTools } from "./files.ts";
-import { hostParams, type HostTool, webFetchParams } from "./params.ts";
-import type { HostCall, ToolsForKernel } from "./port.ts";
+import { fromInside } from "./inside.ts";
+import { hostParams, type HostTool, processParams, webFetchParams } from "./params.ts";
+import type { HostCall, ToolsForKernel, ToolsInit } from "./port.ts";
 import { refused } from "./results.ts";
 import { makeWebFetch } from "./web/fetch-page.ts";
 
-export function makeToolHost(): ToolsForKernel {
+export interface ToolHostParts {
+  readonly commands: Commands;
+  readonly probe: Probe;
+}
+
+export function makeToolHost(
+  { commands, probe }: ToolHostParts = makeParts({ name: "tools" }, undefined),
+): ToolsForKernel {
   const files = makeFileTools();
   const web = makeWebFetch();
-  const runFile = async ({ tool, params, root }: HostCall): Promise<object> => {
+  const runFile = async ({ tool, params, root, inside }: HostCall): Promise<object> => {
     if (!Object.hasOwn(hostParams, tool)) throw refused("not_found", `no tool is called ${tool}`);
     const name = tool as HostTool;
-    return files[name](root, readParams(hostParams[name], tool, params) as never);
+    return files[name](root, fromInside(inside, readParams(hostParams[name], tool, params)) as never);
   };
   return {
     run: (call) => toResult(call.tool, () => runFile(call)),
     fetchPage: (call) =>
       toResult("web_fetch", () => web.run(readParams(webFetchParams, "web_fetch", call.params), call)),
+    async plan(asked) {
+      try {
+        return await planCommand(asked);
+      } catch (error) {
+        return { ok: false, result: resultOf("exec", error) };
+      }
+    },
+    start: (command) => toResult("exec", () => commands.start(command)),
+    process: (params, owner) =>
+      toResult("process", () => commands.process(readParams(processParams, "process", params), owner)),
+    endTurn: (entry, turn) => commands.endTurn(entry, turn),
+    endAll: (entry) => commands.endAll(entry),
+    probe: (backend) => probe.state(backend),
   };
+}
+
+/** `name`: of this thread, with which those of its commands begin; `gateway`: as orphans are known by, where the system has such a name. */
+export function makeParts({ name }: ToolsInit, gateway: string | undefined): ToolHostParts {
+  const probe = makeProbe();
+  return { probe, commands: makeCommands({ name, gateway, facts: probe.facts }) };
 }

@@ -76,5 +76,67 @@ export const memoryParams = {
 export type MemoryTool = keyof typeof memoryParams;
 export type MemoryParams<T extends MemoryTool> = z.output<(typeof memoryParams)[T]>;
 export type WebFetchParams = z.output<typeof webFetchParams>;
+
+const processId = z.string().min(1).max(64).describe("What exec answered.");
+
+/** Of `exec` and `process`, which the main thread reads to judge them. */
+export const execParams = z.strictObject({
+  command: z
+    .string()
+    .trim()
+    .min(1)
+    .max(limits.execCommandCharsMax)
+    .refine((text) => !text.includes("\0"), "expected no NUL")
+    .describe("For a shell (sh -c)."),
+  workdir: z.string().max(limits.pathCharsMax).default(".").describe("Relative to the workspace."),
+  env: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a name of a variable"), z.string().regex(/^[^\0]*$/))
+    .refine((env) => Object.keys(env).length <= limits.execVariablesMax, `at most ${limits.execVariablesMax} variables`)
+    .default({})
+    .describe("Variables beside the usual ones."),
+  yieldMs: z
+    .int()
+    .min(10)
+    .max(limits.execYieldMsMax)
+    .optional()
+    .describe("Milliseconds to wait before it goes on in the background."),
+  background: z.boolean().default(false).describe("Do not wait; its input stays open for process write."),
+  timeout: z
+    .number()
+    .positive()
+    .max(limits.execTimeoutMsMax / 1_000)
+    .optional()
+    .describe("Seconds after which it is ended."),
+  elevated: z.boolean().default(false).describe("Outside of the sandbox, where the operator allows it."),
+});
+
+export const processParams = z.discriminatedUnion(
+  "action",
+  [
+    z.strictObject({ action: z.literal("list") }),
+    z.strictObject({
+      action: z.literal("poll"),
+      processId,
+      timeoutMs: z.int().min(0).max(limits.execPollMsMax).default(0).describe("How long to wait for news."),
+    }),
+    z.strictObject({
+      action: z.literal("log"),
+      processId,
+      offset: z.int().min(1).optional().describe("First line of the output, from 1. Absent: the last lines."),
+      limit: z.int().min(1).max(limits.toolReadLinesMax).default(limits.toolReadLinesMax),
+    }),
+    z.strictObject({
+      action: z.literal("write"),
+      processId,
+      data: z.string().max(limits.execInputBytesMax).default("").describe("For its input."),
+      eof: z.boolean().default(false).describe("Close its input."),
+    }),
+    z.strictObject({ action: z.literal("kill"), processId }),
+  ],
+  { error: 'expected action "list", "poll", "log", "write" or "kill"' },
+);
+
+export type ProcessParams = z.output<typeof processParams>;
+
 export type HostTool = keyof typeof hostParams;
 export type Params<T extends HostTool> = z.output<(typeof hostParams)[T]>;

@@ -34,7 +34,8 @@ export interface Hunk {
   readonly atEnd: boolean;
 }
 
-const marks = {
+/** What names a file begins a line; no line of a file does, since each of those has a sign before it. */
+export const marks = {
   add: "*** Add File: ",
   update: "*** Update File: ",
   delete: "*** Delete File: ",

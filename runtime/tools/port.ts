@@ -1,11 +1,114 @@
 /** What crosses between the tools' thread and the kernel's. The thread decides no right: what reaches it has been judged. */
 
+export interface ToolsInit {
+  /** The names of all commands of the thread begin with it: so they are found when the thread is lost. */
+  readonly name: string;
+}
+
 export interface HostCall {
   readonly tool: string;
   /** The parameters as the cell wrote them (JSON); nobody has read them before. */
   readonly params: string;
   /** The folder that file tools see; made when it is missing. */
   readonly root: string;
+  /** What the folder is called where commands see it: a path below it is one below the root. */
+  readonly inside?: string;
+}
+
+export type BoxBackend = "bubblewrap" | "docker";
+
+/** Where a command runs. `host`: with the rights of the gateway's user, or of the owner of the folder where the gateway is root. */
+export type Place = { readonly type: "host"; readonly folder: string } | Box;
+
+/** A sandbox, as a command sees it: nothing of the host but what is named here and the system's programs. */
+export interface Box {
+  readonly type: BoxBackend;
+  /** Of the host; made when it is missing. */
+  readonly folder: string;
+  /** Where the command finds it. */
+  readonly inside: string;
+  readonly writable: boolean;
+  /** Places of the host that nothing may show: the gateway's state, other agents' workspaces. */
+  readonly hidden: readonly string[];
+  readonly settings: BoxSettings;
+}
+
+/** `sandbox.docker.*` of the config, with its defaults; `user`, `image`, `cpus`, `capDrop` and `setupCommand` are docker's alone. */
+export interface BoxSettings {
+  readonly image: string;
+  readonly network: string;
+  readonly readOnlyRoot: boolean;
+  /** `uid:gid`; absent: the owner of the folder, and 1000:1000 for a folder of root. */
+  readonly user?: string;
+  readonly capDrop: readonly string[];
+  readonly tmpfs: readonly string[];
+  readonly memoryBytes: number;
+  readonly cpus?: number;
+  readonly processesMax: number;
+  readonly binds: readonly BoxBind[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Run once in a container whose state becomes the image of all later ones. */
+  readonly setupCommand?: string;
+}
+
+export interface BoxBind {
+  readonly from: string;
+  readonly to: string;
+  readonly writable: boolean;
+}
+
+export interface CommandAsked {
+  readonly command: string;
+  /** As the call gave it. */
+  readonly workdir: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly place: Place;
+  readonly pathPrepend: readonly string[];
+  /** A command of plain words becomes a vector without a shell, so that a list of programs can judge it. */
+  readonly plain: boolean;
+}
+
+/** What is run, as it is shown, judged, bound by an approval and executed: nothing reads it again in between. */
+export interface CommandVector {
+  readonly argv: readonly string[];
+  /** As the command sees it. */
+  readonly cwd: string;
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export type CommandPlan =
+  | {
+      readonly ok: true;
+      readonly vector: CommandVector;
+      /** The file that the first word means, where the host can tell; a shell is one as well. */
+      readonly program: string | undefined;
+    }
+  | { readonly ok: false; readonly result: object };
+
+/** Whose a command is. `entry` and `turn` say which cell, and which turn of it, asked. */
+export interface CommandOwner {
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly entry: string;
+  readonly turn: number;
+}
+
+export interface CommandStart {
+  readonly vector: CommandVector;
+  readonly place: Place;
+  readonly owner: CommandOwner;
+  /** 0: at once in the background, with its input open. */
+  readonly yieldMs: number;
+  readonly timeoutMs: number;
+}
+
+/** What an operator can be told of a backend. */
+export interface BackendState {
+  readonly backend: BoxBackend;
+  readonly works: boolean;
+  /** Why not, and what to do. */
+  readonly why?: string;
 }
 
 /** How `web_fetch` works (config: `tools.web.fetch`). */
@@ -35,4 +138,16 @@ export interface ToolsForKernel {
   run(call: HostCall): Promise<object>;
   /** `web_fetch`; likewise. */
   fetchPage(call: WebCall): Promise<object>;
+  /** What a call of `exec` comes to; nothing is run. */
+  plan(asked: CommandAsked): Promise<CommandPlan>;
+  /** Runs the vector; the result when it has ended, or after `yieldMs`. */
+  start(command: CommandStart): Promise<object>;
+  /** A call of `process` (`params`: JSON that was checked): of commands of the same session alone. */
+  process(params: string, owner: Pick<CommandOwner, "agentId" | "sessionKey">): Promise<object>;
+  /** Ends the commands that calls of the turn still wait for. */
+  endTurn(entry: string, turn: number): void;
+  /** Ends every command of the cell, or of all with no argument, and resolves when they are gone. */
+  endAll(entry?: string): Promise<void>;
+  /** Whether the backend works here; looked at once a minute at the most. */
+  probe(backend: BoxBackend): Promise<BackendState>;
 }

@@ -1,5 +1,7 @@
 /** Entry of the tools' thread. It starts with the first call of a tool of its own; most gateways without models never start it. */
+import { describeGateway } from "../launcher/orphans.ts";
 import { serveTrustedThread } from "../thread/trusted-thread.ts";
-import { makeToolHost } from "./host.ts";
+import { makeParts, makeToolHost } from "./host.ts";
+import type { ToolsInit } from "./port.ts";
 
-serveTrustedThread(() => Promise.resolve(makeToolHost()));
+serveTrustedThread(async (init: ToolsInit) => makeToolHost(makeParts(init, await describeGateway(process.pid))));

@@ -20,6 +20,7 @@ import type { Store } from "../../runtime/store/port.ts";
 import { makeGateway } from "../../runtime/supervisor/gateway.ts";
 import type { Gateway, GatewayParts } from "../../runtime/supervisor/gateway-parts.ts";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
+import { execSettings } from "./exec-settings.ts";
 import { agentSettings } from "./agent-settings.ts";
 import type { Level } from "./levels.ts";
 import { sessionSettings } from "./session-settings.ts";
@@ -92,6 +93,7 @@ export function makeConfig(
       memory: { isEnabled: true, includesDefault: true, sources: [], resultsMax: limits.memoryResultsDefault },
       sandboxMode: "off",
       sandbox: { scope: "agent", access: "none", folder: path.join(stateDir, "sandboxes") },
+      exec: execSettings(),
       maxConcurrent: 4,
       mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
       subagents: subagentPolicy({ allowAgents: [], archiveAfterMs: 3_600_000 }),

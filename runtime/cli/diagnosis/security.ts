@@ -203,15 +203,18 @@ export const securityChecks = {
       ];
     });
   },
-  "protection.not-active": ({ notActive }) =>
-    ["sandbox", "tool policy"]
-      .filter((feature) => notActive.includes(feature))
-      .map((feature) => ({
+  "exec.unbounded": ({ agents }) =>
+    agents
+      .filter(({ sandboxMode, exec: { onHost, sandboxOnly } }) => {
+        const isFree = onHost.security === "full" && onHost.ask !== "always" && !sandboxOnly;
+        return isFree && sandboxMode !== "all";
+      })
+      .map(({ id }) => ({
         severity: "warning",
-        key: feature === "sandbox" ? "agents.defaults.sandbox, agents.list[].sandbox" : "tools, agents.list[].tools",
-        what: `the config asks for ${feature === "sandbox" ? "a sandbox" : "a tool policy"}, which this version does not have`,
-        why: "Nothing enforces it. Agents run in confined threads, whose bounds are in docs/THREAT_MODEL.md.",
-        remedy: 'For what a sandbox is for, set agents.list[].isolation.level to "process".',
+        key: `agents.list[].tools.exec.security (${id})`,
+        what: `agent ${id} runs any command on this machine, outside of a sandbox`,
+        why: "Whoever makes its model say a command has what the gateway's user has: files, network, other agents' state.",
+        remedy: 'Set sandbox.mode: "all", or tools.exec.security: "allowlist" with the commands that it needs.',
       })),
   "hooks.secret": ({ hooks, gateway: { auth } }) => {
     if (!hooks.enabled) return [];

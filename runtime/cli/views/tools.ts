@@ -13,17 +13,21 @@ export function formatToolsExplained({ sessionKey, sandbox, allowed, removed }: 
 
 /** What the sandbox does to a session; what else bounds its tools is `tools explain`'s. */
 export function formatSandboxExplained({ sessionKey, sandbox, removed }: ToolsExplained): readonly string[] {
-  const { mode, sandboxed, scope, workspaceAccess, root } = sandbox;
+  const { mode, sandboxed, scope, workspaceAccess, root, commands } = sandbox;
   const facts = formatFacts([
     ["session", sessionKey],
     ["sandboxed", `${sandboxed ? "yes" : "no"} (sandbox.mode "${mode}")`],
     ["folder", root],
     ...(sandboxed
-      ? ([
-          ["because", `sandbox.workspaceAccess "${workspaceAccess}", sandbox.scope "${scope}"`],
-          ["commands", "none: no tool of this version runs commands"],
-        ] as const)
+      ? ([["because", `sandbox.workspaceAccess "${workspaceAccess}", sandbox.scope "${scope}"`]] as const)
       : []),
+    ...(commands === undefined
+      ? []
+      : ([
+          ["commands", `${commands.in}${commands.folder === undefined ? "" : `, the folder is ${commands.folder}`}`],
+          ["which", `tools.exec: security "${commands.security}", ask "${commands.ask}"`],
+        ] as const)),
+    ...(commands?.broken === undefined ? [] : ([["refused", commands.broken]] as const)),
   ]);
   return [...facts, ...formatRemoved(removed.filter(({ rule }) => rule.includes("sandbox")))];
 }

@@ -2,11 +2,12 @@
 import * as z from "zod";
 import { limits } from "../../kernel/limits.ts";
 import { escalations, groupStrategies, restartKinds } from "../../kernel/supervision.ts";
+import { sandboxKeys } from "./sandbox.ts";
 import { agentTools } from "./tools.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { memorySearch } from "./memory.ts";
 import { key, later } from "./note.ts";
-import { agentId, anyMap, anyValue, filledText, groupChat, isTimezone, model, sandboxMode, texts } from "./values.ts";
+import { agentId, anyMap, anyValue, filledText, groupChat, isTimezone, model, texts } from "./values.ts";
 
 /** Of one agent in memory: about 1 GB of headers. */
 const mailboxDepthCeiling = 1_000_000;
@@ -14,37 +15,6 @@ const mailboxDepthCeiling = 1_000_000;
 /** Efforts as configurations name them; there are fewer of them (`runtime/config/agent-settings.ts`). */
 const thinkingNames = ["off", "minimal", "low", "medium", "adaptive", "high", "xhigh", "max"] as const;
 export type ThinkingName = (typeof thinkingNames)[number];
-
-const isOther = (usual: unknown) => (value: unknown) => value !== usual;
-
-const backendFeature = "sandbox";
-
-const sandboxKeys = () => ({
-  // What works of it is not all that a sandbox is.
-  mode: later(
-    backendFeature,
-    "Which sessions are sandboxed: their tools are those of `tools.sandbox.tools`, their files where `workspaceAccess` says.",
-    sandboxMode().optional(),
-    isOther("off"),
-  ),
-  scope: key(
-    "Whose folder a sandboxed session has without the workspace: its own, that of its agent (default), or one for all.",
-    z.enum(["session", "agent", "shared"]).optional(),
-  ),
-  workspaceAccess: key(
-    "What the file tools of a sandboxed session see: a folder of the sandbox (`none`, default), or the agent's workspace to read (`ro`) or to change (`rw`).",
-    z.enum(["none", "ro", "rw"]).optional(),
-  ),
-  backend: later(backendFeature, "What runs the sandbox.", z.string().optional()),
-  workspaceRoot: key(
-    "Where the folders of sandboxes are. Default: `sandboxes` in the state directory.",
-    filledText().optional(),
-  ),
-  docker: later(backendFeature, "Settings of the container.", anyMap().optional()),
-  browser: later(backendFeature, "Browser in the sandbox.", anyMap().optional()),
-  ssh: later(backendFeature, "Settings of the ssh backend.", anyMap().optional()),
-  prune: later(backendFeature, "When unused containers go.", anyMap().optional()),
-});
 
 /** Minutes in five years: beyond that a timer is none. */
 const archiveMinutesMax = Math.floor(limits.timerHorizonMsMax / 60_000);

@@ -5,6 +5,7 @@ import { limits } from "../../kernel/limits.ts";
 import type { ToolProfile } from "../../../auth/tool-names.ts";
 import type { Visibility } from "../resolved.ts";
 import { agentId, anyMap, anyValue, texts } from "./values.ts";
+import { elevated, exec } from "./exec.ts";
 import { inert, key, later } from "./note.ts";
 import { webTools } from "./web.ts";
 
@@ -46,7 +47,7 @@ function policyKeys() {
       z.record(z.string(), z.strictObject({ profile: profile(), ...listKeys() })).optional(),
     ),
     toolsBySender: toolsBySender(),
-    exec: later("exec", "Defaults of the tools that run commands.", anyMap().optional()),
+    exec: key("The tools that run commands.", exec().optional()),
     sandbox: key(
       "Tools in sandboxed sessions.",
       z
@@ -64,10 +65,9 @@ function policyKeys() {
 export const agentTools = () =>
   z.strictObject({
     ...policyKeys(),
-    elevated: later(
-      "elevated",
+    elevated: key(
       "The agent's own gate for commands outside the sandbox; it only narrows.",
-      anyMap().optional(),
+      elevated("agent").optional(),
     ),
   });
 
@@ -148,16 +148,7 @@ export const tools = z
         })
         .prefault({}),
     ),
-    elevated: later(
-      "elevated",
-      "Commands outside the sandbox, by sender.",
-      z
-        .strictObject({
-          enabled: z.boolean().default(false),
-          allowFrom: z.record(z.string(), z.array(z.union([z.string(), z.number()]))).optional(),
-        })
-        .optional(),
-    ),
+    elevated: key("Commands outside the sandbox, by sender.", elevated("all").optional()),
     subagents: key(
       "Tools of sub-agents; only narrows.",
       z

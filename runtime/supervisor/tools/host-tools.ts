@@ -1,39 +1,62 @@
 /**
  * The tools that run in the tools' thread: which folder a call is for, and the thread itself, which starts with the first call and again
- * after it was lost. Parameters travel in the body of the call, so that the main thread never reads them. Source: behaviour §7.1.
+ * after it was lost. Parameters travel in the body of the call, and the main thread reads those of commands alone. Source: behaviour §7.1.
  */
-import { createHash } from "node:crypto";
-import path from "node:path";
+import { randomBytes } from "node:crypto";
 import type { hostTools } from "../../../auth/tool-names.ts";
-import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
+import type { ResolvedConfig } from "../../config/resolved.ts";
+import { toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
+import type { ExitReason } from "../../kernel/state.ts";
+import { endCommands } from "../../launcher/orphans.ts";
 import { hostParams, type HostTool, webFetchParams } from "../../tools/params.ts";
-import type { ToolsForKernel } from "../../tools/port.ts";
+import type { BackendState, BoxBackend, ToolsForKernel, ToolsInit } from "../../tools/port.ts";
 import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
-import { isSandboxed } from "../sandboxed.ts";
-import { fault, type Tool } from "./table.ts";
+import type { Logger } from "../driver.ts";
+import { makeExecTools } from "./exec-tool.ts";
+import { insideOf, rootOf } from "./places.ts";
+import { fault, type Tool, type ToolCall } from "./table.ts";
 import { makeToolThread, type ToolThreadDeps } from "./tool-thread.ts";
 
 export interface HostToolsDeps extends ToolThreadDeps<ToolsForKernel> {
-  readonly config: Pick<ResolvedConfig, "session" | "webFetch">;
+  readonly config: Pick<ResolvedConfig, "session" | "stateDir" | "configPath" | "webFetch">;
+  readonly log: Logger;
+}
+
+/** What becomes of commands, and of what they run in. */
+export interface CommandTools {
+  /** The turn is over: commands that a call of it still waits for end. */
+  endTurn(entry: string, turn: number): void;
+  /** The cell is gone, or is to go: its commands end. One that only has nothing to do keeps them, unless it is a sub-agent's. */
+  endCell(entry: string, reason: ExitReason, isRun: boolean): void;
+  readonly probe: (this: void, backend: BoxBackend) => Promise<BackendState>;
+  /** Says in the log which sandboxes of the configuration cannot be set up here. Never rejects. */
+  checkSandboxes(): Promise<void>;
 }
 
 export interface HostTools {
   readonly tools: Readonly<Record<(typeof hostTools)[number], Tool>>;
+  readonly commands: CommandTools;
   /** Ends the thread; calls that come later are refused. */
   close(): Promise<void>;
 }
 
-export const startToolsThread: HostToolsDeps["start"] = (onLost) =>
-  startTrustedThread<ToolsForKernel>({
+export const startToolsThread: HostToolsDeps["start"] = (onLost) => {
+  const name = `cloister-${randomBytes(4).toString("hex")}`;
+  return startTrustedThread<ToolsForKernel>({
     entry: entryUrl("tools"),
     name: "tools",
-    init: {},
+    init: { name } satisfies ToolsInit,
     handlers: {},
     stuckMs: limits.helperStuckMs,
-    onLost,
+    onLost: (reason) => {
+      // Those in bubblewrap die with the thread; others know nothing of it.
+      void endCommands((command) => command.startsWith(name));
+      onLost(reason);
+    },
   });
+};
 
 /** What a second run of one call does; see `Tool.repeat`. */
 const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
@@ -44,7 +67,7 @@ const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
   apply_patch: "acts",
 };
 
-export function makeHostTools({ config, agents, start }: HostToolsDeps): HostTools {
+export function makeHostTools({ config, agents, log, start }: HostToolsDeps): HostTools {
   const thread = makeToolThread({ agents, start });
 
   const toolOf = (name: HostTool): Tool => ({
@@ -53,11 +76,66 @@ export function makeHostTools({ config, agents, start }: HostToolsDeps): HostToo
     run: (call) =>
       thread.call(call, (agent, remote) => {
         const root = rootOf(agent, call.header.sessionKey, config.session);
-        return inTime(name, remote.run({ tool: name, params: call.body, root }));
+        const inside = insideOf(agent, call.header.sessionKey, config.session);
+        const asked = { tool: name, params: call.body, root, ...(inside === undefined ? {} : { inside }) };
+        return inTime(name, remote.run(asked));
       }),
   });
 
+  const probe: CommandTools["probe"] = async (backend) => (await thread.remote()).probe(backend);
+
+  /** Calls of `exec` in hand, and whether nobody waits for them any more: every turn without one that ends has nothing to tell the thread. */
+  const inExec = new Map<ToolCall, boolean>();
+  const endCalls = (isMeant: (call: ToolCall) => boolean): boolean => {
+    const meant = [...inExec.keys()].filter(isMeant);
+    for (const call of meant) inExec.set(call, true);
+    return meant.length > 0;
+  };
+  const execTools = makeExecTools({
+    config,
+    agents,
+    inThread: (call, ask) => thread.call(call, ask),
+    isOver: (call) => inExec.get(call) !== false,
+  });
+  const exec: Tool = {
+    ...execTools.exec,
+    async run(call) {
+      inExec.set(call, false);
+      try {
+        return await execTools.exec.run(call);
+      } finally {
+        inExec.delete(call);
+      }
+    },
+  };
+
+  const commands: CommandTools = {
+    endTurn(entry, turn) {
+      if (endCalls((call) => call.agentId === entry && call.turn === turn))
+        thread.tell((remote) => remote.endTurn(entry, turn));
+    },
+    endCell(entry, reason, isRun) {
+      if (reason === "normal" && !isRun) return;
+      endCalls((call) => call.agentId === entry);
+      thread.tell((remote) => remote.endAll(entry));
+    },
+    probe,
+    async checkSandboxes() {
+      const sandboxed = [...agents.values()].filter(({ sandboxMode }) => sandboxMode !== "off");
+      for (const backend of new Set(sandboxed.map(({ exec: { backend: one } }) => one))) {
+        const { works, why } = await probe(backend).catch((error: unknown) => ({
+          works: false,
+          why: toRefusal(error).message,
+        }));
+        const ids = sandboxed.filter(({ exec: { backend: one } }) => one === backend).map(({ id }) => id);
+        if (!works)
+          log.warn({ agents: ids, backend, reason: why }, "a sandbox cannot be set up: commands in it are refused");
+      }
+    },
+  };
+
   return {
+    commands,
     tools: {
       read: toolOf("read"),
       write: toolOf("write"),
@@ -73,8 +151,10 @@ export function makeHostTools({ config, agents, start }: HostToolsDeps): HostToo
             remote.fetchPage({ agentId: id, params: call.body, settings: config.webFetch.settings }),
           ),
       },
+      exec,
+      process: execTools.process,
     },
-    close: () => thread.close(),
+    close: () => thread.close((remote) => remote.endAll()),
   };
 }
 
@@ -94,22 +174,4 @@ async function inTime(tool: HostTool, run: Promise<object>): Promise<object> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** The agent's workspace; a sandboxed session that may not see it has a folder of its sandbox. */
-export function rootOf(
-  agent: Pick<ResolvedAgent, "id" | "workspace" | "sandboxMode" | "sandbox">,
-  sessionKey: string,
-  session: ResolvedConfig["session"],
-): string {
-  const { scope, access, folder } = agent.sandbox;
-  if (!isSandboxed(agent, sessionKey, session) || access !== "none") return agent.workspace;
-  return path.join(
-    folder,
-    scope === "shared"
-      ? "shared"
-      : scope === "agent"
-        ? `agent-${agent.id}`
-        : `session-${createHash("sha256").update(sessionKey).digest("hex").slice(0, 32)}`,
-  );
 }

@@ -14,6 +14,8 @@ export const toolTexts: Readonly<Record<(typeof allTools)[number], string>> = {
   apply_patch: "Change several text files by one patch.",
   ls: "List a folder.",
   web_fetch: "Fetch a page of the web as text. It has no session: no cookies, no log-in.",
+  exec: "Run a command. One that takes long goes on in the background.",
+  process: "Commands that run in the background: list them, read their output, write to them, end them.",
   memory_search: "Search the notes: MEMORY.md, memory/ and what else the operator put beside them.",
   memory_get: "Read lines of a note that memory_search found.",
   agents_list: "The agents that the caller may reach, and how.",

@@ -8,33 +8,50 @@ import { isSubagentKey } from "../../routing/index.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import { isSandboxed } from "../sandboxed.ts";
-import { rootOf } from "./host-tools.ts";
+import type { CommandTools } from "./host-tools.ts";
+import { insideOf, rootOf } from "./places.ts";
 import { groupOf, type ToolDesk } from "./tool-desk.ts";
 
 export interface ToolMethodsDeps {
   readonly config: ResolvedConfig;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
-  readonly desk: Pick<ToolDesk, "explain">;
   readonly kernel: () => Pick<Kernel, "toolsHeldBy">;
 }
 
-export function makeToolMethods({
-  config,
-  agents,
-  desk,
-  kernel,
-}: ToolMethodsDeps): (targets: Targets) => Handlers<"tools.effective"> {
-  const sandboxOf = (agent: ResolvedAgent, sessionKey: string) => ({
-    mode: agent.sandboxMode,
-    sandboxed: isSandboxed(agent, sessionKey, config.session),
-    scope: agent.sandbox.scope,
-    workspaceAccess: agent.sandbox.access,
-    /** What the file tools of the session see. */
-    root: rootOf(agent, sessionKey, config.session),
-  });
+export function makeToolMethods(
+  { config, agents, kernel }: ToolMethodsDeps,
+  desk: Pick<ToolDesk, "explain">,
+  { probe }: Pick<CommandTools, "probe">,
+): (targets: Targets) => Handlers<"tools.effective"> {
+  const sandboxOf = async (agent: ResolvedAgent, sessionKey: string) => {
+    const sandboxed = isSandboxed(agent, sessionKey, config.session);
+    const { exec } = agent;
+    return {
+      mode: agent.sandboxMode,
+      sandboxed,
+      scope: agent.sandbox.scope,
+      workspaceAccess: agent.sandbox.access,
+      /** What the file tools of the session see. */
+      root: rootOf(agent, sessionKey, config.session),
+      commands: {
+        in: sandboxed ? exec.backend : exec.sandboxOnly ? "nowhere" : "host",
+        ...(sandboxed ? { folder: insideOf(agent, sessionKey, config.session) } : {}),
+        security: (sandboxed ? exec.inSandbox : exec.onHost).security,
+        ask: (sandboxed ? exec.inSandbox : exec.onHost).ask,
+        ...(sandboxed ? await brokenIn(exec) : {}),
+      },
+    };
+  };
+
+  /** Why no command runs in it; nothing where they do. */
+  const brokenIn = async ({ backend, fault }: ResolvedAgent["exec"]): Promise<{ readonly broken?: string }> => {
+    if (fault !== undefined) return { broken: `${fault.message}. ${fault.remedy}` };
+    const { works, why = "it does not work here" } = await probe(backend);
+    return works ? {} : { broken: why };
+  };
 
   return (targets) => ({
-    "tools.effective": ({ agentId: reference, sessionKey: key, sender, group }) => {
+    "tools.effective": async ({ agentId: reference, sessionKey: key, sender, group }) => {
       const { agentId, sessionKey } = key === undefined ? targets.main(targets.agent(reference)) : targets.session(key);
       if (reference !== undefined && targets.agent(reference) !== agentId)
         throw failure(
@@ -75,7 +92,7 @@ export function makeToolMethods({
       return {
         agentId,
         sessionKey,
-        ...(agent === undefined ? {} : { sandbox: sandboxOf(agent, sessionKey) }),
+        ...(agent === undefined ? {} : { sandbox: await sandboxOf(agent, sessionKey) }),
         allowed: judged.allowed,
         removed: [...(kept.length === 0 ? [] : [notHeld]), ...judged.removals].map(
           ({ rule, key: at, tools, remedy }) => ({

@@ -23,6 +23,8 @@ export interface ToolThread<Remote> {
   call(call: ToolCall, ask: (agent: ResolvedAgent, remote: Remote) => Promise<object>): Promise<object>;
   /** @throws while the gateway shuts down, and when it cannot start. */
   remote(): Promise<Remote>;
+  /** Nothing is told to a thread that does not run. */
+  tell(say: (remote: Remote) => unknown): void;
   /** Ends the thread; calls that come later are refused. `before`: what it has to do first. */
   close(before?: (remote: Remote) => Promise<void>): Promise<void>;
 }
@@ -65,6 +67,10 @@ export function makeToolThread<Remote>({ agents, start }: ToolThreadDeps<Remote>
         if (left === 0) inHandOf.delete(agent.id);
         else inHandOf.set(agent.id, left);
       }
+    },
+    tell(say) {
+      // One that is lost, or did not start, is told nothing either.
+      void thread?.then((running) => say(running.remote)).catch(() => undefined);
     },
     async close(before) {
       isClosed = true;

@@ -6,6 +6,7 @@ import { resolveWebFetch } from "../../../runtime/config/web.ts";
 import { configSchema } from "../../../runtime/config/schema.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../../runtime/config/resolved.ts";
 import { agentSettings } from "../../support/agent-settings.ts";
+import { execSettings } from "../../support/exec-settings.ts";
 import { sessionSettings } from "../../support/session-settings.ts";
 
 const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
@@ -23,6 +24,7 @@ const agent = (id: string, isDefault: boolean): ResolvedAgent => ({
   seedsWorkspace: true,
   sandboxMode: "off",
   sandbox: { scope: "agent", access: "none", folder: "/state/sandboxes" },
+  exec: execSettings(),
   maxConcurrent: 4,
   mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
   subagents: {

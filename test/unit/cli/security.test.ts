@@ -126,11 +126,11 @@ const cases: Readonly<Record<keyof typeof securityChecks, readonly Case[]>> = {
       not: agents({ id: "a", workspace: "/w" }, { id: "b", workspace: "/wb" }),
     },
   ],
-  "protection.not-active": [
+  "exec.unbounded": [
     {
-      has: agents({ id: "a", sandbox: { mode: "all" } }),
-      key: "agents.defaults.sandbox, agents.list[].sandbox",
-      not: agents({ id: "a", sandbox: { mode: "off" } }),
+      has: { ...agents({ id: "a" }), tools: { exec: { security: "full" } } },
+      key: "agents.list[].tools.exec.security (a)",
+      not: { ...agents({ id: "a", sandbox: { mode: "all" } }), tools: { exec: { security: "full" } } },
     },
   ],
   "hooks.secret": [

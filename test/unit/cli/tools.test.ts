@@ -9,7 +9,14 @@ const { run } = cli;
 const explained = {
   agentId: "kim",
   sessionKey: "agent:kim:side",
-  sandbox: { mode: "non-main", sandboxed: true, scope: "agent", workspaceAccess: "ro", root: "/ws/kim" },
+  sandbox: {
+    mode: "non-main",
+    sandboxed: true,
+    scope: "agent",
+    workspaceAccess: "ro",
+    root: "/ws/kim",
+    commands: { in: "bubblewrap", folder: "/agent", security: "full", ask: "off", broken: "bwrap is not installed" },
+  },
   allowed: ["read", "ls"],
   removed: [
     { rule: "tools: deny", key: "tools.deny", tools: ["sessions_list"], remedy: "take it out of tools.deny" },
@@ -71,7 +78,9 @@ describe("sandbox explain", () => {
     const text = cli.terminal.outText();
     expect(text).toMatch(/^folder +\/ws\/kim$/m);
     expect(text).toMatch(/^because +sandbox\.workspaceAccess "ro", sandbox\.scope "agent"$/m);
-    expect(text).toMatch(/^commands +none/m);
+    expect(text).toMatch(/^commands +bubblewrap, the folder is \/agent$/m);
+    expect(text).toMatch(/^which +tools\.exec: security "full", ask "off"$/m);
+    expect(text).toMatch(/^refused +bwrap is not installed$/m);
     expect(text).toMatch(/^sessions +sandbox tools: allow/m);
     expect(text).not.toContain("tools.deny");
     cli.clear();

@@ -213,8 +213,13 @@ describe("a configuration of the existing product", () => {
     ["a WhatsApp number per agent", numbers, ["channel whatsapp"], ["bindings[2].match.peer"]],
     ["an agent per channel", byChannel, [], []],
     ["one peer to a better model", onePeer, [], []],
-    ["a family group", family, ["sandbox"], ["agents.list[0].tools.deny"]],
-    ["sandbox and tools per agent", tightened, ["sandbox"], ["agents.list[1].tools.deny"]],
+    ["a family group", family, [], ["agents.list[0].tools.deny"]],
+    [
+      "sandbox and tools per agent",
+      tightened,
+      [],
+      ["agents.list[1].sandbox.docker.setupCommand", "agents.list[1].tools.deny"],
+    ],
   ])("is accepted: %s", async (_what, config, features, warned) => {
     const { resolved } = await loadText(config);
     expect(new Set(resolved.notActive)).toEqual(new Set<string>(features));

@@ -240,7 +240,11 @@ describe("a feature that this version does not have", () => {
       { agents: { defaults: { heartbeat: { every: "1h", model: "x/y" } } } },
       "agents.defaults.heartbeat.model",
     ],
-    ["sandbox", { agents: { list: [{ id: "a", sandbox: { mode: "all" } }] } }, "agents.list[0].sandbox.mode"],
+    [
+      "other sandboxes than bubblewrap and docker",
+      { agents: { list: [{ id: "a", sandbox: { ssh: {} } }] } },
+      "agents.list[0].sandbox.ssh",
+    ],
     [
       "sub-agents of models",
       { agents: { defaults: { subagents: { maxSpawnDepth: 2, delegationMode: "prefer" } } } },
@@ -263,8 +267,7 @@ describe("a feature that this version does not have", () => {
       "channels.webhook.accounts.a.dmHistoryLimit",
     ],
     ["visible replies", { messages: { visibleReplies: "all" } }, "messages.visibleReplies"],
-    ["exec", { tools: { exec: { host: "sandbox" } } }, "tools.exec"],
-    ["elevated", { tools: { elevated: { enabled: true } } }, "tools.elevated"],
+    ["news of commands", { tools: { exec: { notifyOnExit: true } } }, "tools.exec.notifyOnExit"],
     ["limits of the file tools", { tools: { fs: { workspaceOnly: true } } }, "tools.fs"],
     ["joining of messages before the queue", { messages: { inbound: { debounceMs: 5 } } }, "messages.inbound"],
     ["chat commands beyond the table", { commands: { bash: true } }, "commands.bash"],

@@ -1,12 +1,24 @@
 /** The tools' thread as the supervisor keeps it: started when it is needed, again after it was lost, and never beyond its bound. */
 import { describe, expect, it, vi } from "vitest";
 import { limits } from "../../../../runtime/kernel/limits.ts";
-import type { HostCall } from "../../../../runtime/tools/port.ts";
+import type { HostCall, ToolsForKernel } from "../../../../runtime/tools/port.ts";
 import { isRepeatable, type ToolCall } from "../../../../runtime/supervisor/tools/table.ts";
-import { makeHostTools, rootOf } from "../../../../runtime/supervisor/tools/host-tools.ts";
+import { makeHostTools } from "../../../../runtime/supervisor/tools/host-tools.ts";
+import { rootOf } from "../../../../runtime/supervisor/tools/places.ts";
 import { makeConfig } from "../../../support/gateway.ts";
 
 const agentIds = ["main", "a", "b", "c", "d"];
+const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** Of a thread that has no commands. */
+const idle: Omit<ToolsForKernel, "run" | "fetchPage"> = {
+  plan: () => Promise.reject(new Error("nobody plans")),
+  start: () => Promise.reject(new Error("nobody starts")),
+  process: () => Promise.reject(new Error("nobody asks")),
+  endTurn: () => undefined,
+  endAll: () => Promise.resolve(),
+  probe: (backend) => Promise.resolve({ backend, works: false }),
+};
 
 function open(run: (call: HostCall) => Promise<object>) {
   const config = makeConfig(agentIds.map((id) => ({ id, workspace: `/ws/${id}` })));
@@ -15,9 +27,10 @@ function open(run: (call: HostCall) => Promise<object>) {
   const host = makeHostTools({
     config,
     agents: new Map(config.agents.map((agent) => [agent.id, agent])),
+    log: silent,
     start: (onLost) => {
       lost.push(onLost);
-      const thread = { remote: { run, fetchPage: run as never }, stop: async () => void stops++ };
+      const thread = { remote: { ...idle, run, fetchPage: run as never }, stop: async () => void stops++ };
       return lost.length === 3 ? Promise.reject(new Error("no thread")) : Promise.resolve(thread);
     },
   });
@@ -97,7 +110,7 @@ describe("the tools' thread", () => {
   it("is not called twice for what must not be done twice", () => {
     const { host } = open(() => Promise.resolve({}));
     const names = Object.keys(host.tools).filter((name) => !isRepeatable(host.tools, name));
-    expect(names).toEqual(["edit", "apply_patch"]);
+    expect(names).toEqual(["edit", "apply_patch", "exec", "process"]);
   });
 });
 

@@ -1,0 +1,48 @@
+/**
+ * Whether a command may run: by what the config says of it, and by nothing that is in it but its words. Source: behaviour §1.6.
+ *
+ *   security   not in `allow`, or whatever with ask: "always"
+ *   deny       refused
+ *   allowlist  ask: "off" refused · "on-miss", "always" asked
+ *   full       ask: "always" asked · else allowed
+ */
+export interface ExecRules {
+  readonly security: "deny" | "allowlist" | "full";
+  readonly ask: "off" | "on-miss" | "always";
+  readonly allow: readonly (readonly string[])[];
+}
+
+export interface JudgedCommand {
+  readonly argv: readonly string[];
+  /** The file of its first word, where it is known. */
+  readonly program: string | undefined;
+}
+
+export type ExecVerdict =
+  | { readonly type: "allowed" }
+  | { readonly type: "asks" }
+  | { readonly type: "refused"; readonly key: "security" | "allow"; readonly why: string };
+
+export function judgeCommand({ security, ask, allow }: ExecRules, command: JudgedCommand): ExecVerdict {
+  if (security === "deny") return { type: "refused", key: "security", why: 'commands are off (security "deny")' };
+  if (ask === "always") return { type: "asks" };
+  if (security === "full" || allow.some((entry) => isNamed(entry, command))) return { type: "allowed" };
+  if (ask === "on-miss") return { type: "asks" };
+  return { type: "refused", key: "allow", why: `no entry of the list names ${describeProgram(command)}` };
+}
+
+/** Whether a command of plain words should be one without a shell, so that its program can be told. */
+export function wantsPlainWords({ security, ask }: ExecRules): boolean {
+  return security !== "full" || ask === "always";
+}
+
+function isNamed([name = "", ...words]: readonly string[], { argv, program }: JudgedCommand): boolean {
+  const [first = "", ...rest] = argv;
+  // A bare name is one of the PATH; a program of that name in a folder of the agent is another one.
+  const isProgram = name.includes("/") ? (program ?? first) === name : first === name;
+  return isProgram && words.every((word, index) => rest[index] === word);
+}
+
+function describeProgram({ argv: [first = ""], program }: JudgedCommand): string {
+  return program === undefined || program === first ? first : `${first} (${program})`;
+}

@@ -1,0 +1,131 @@
+/**
+ * `exec` and `process`: a call is read, planned in the tools' thread, judged by the rules of its place, and what was judged is run, word for
+ * word. Source: behaviour §1.6, §7; needs A6.4, A15.5.
+ */
+import { judgeCommand, wantsPlainWords } from "../../../auth/exec-policy.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
+import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import { limits } from "../../kernel/limits.ts";
+import { execParams, processParams } from "../../tools/params.ts";
+import type { CommandPlan, CommandStart, ToolsForKernel } from "../../tools/port.ts";
+import { isSandboxed } from "../sandboxed.ts";
+import { placeOfCommands } from "./places.ts";
+import { defineTool, fault, forbidden, type Tool, type ToolCall, type ToolRefusal } from "./table.ts";
+
+export interface ExecToolsDeps {
+  readonly config: Pick<ResolvedConfig, "session" | "stateDir" | "configPath">;
+  readonly agents: ReadonlyMap<string, ResolvedAgent>;
+  /** The tools' thread for one call, within the bounds on those in hand. */
+  readonly inThread: (
+    call: ToolCall,
+    ask: (agent: ResolvedAgent, remote: ToolsForKernel) => Promise<object>,
+  ) => Promise<object>;
+  /** The turn or the cell of the call has ended. */
+  readonly isOver: (call: ToolCall) => boolean;
+}
+
+export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "process", Tool>> {
+  const { config, agents, inThread } = deps;
+
+  const exec = defineTool("acts", execParams, async (asked, call) => {
+    const { header } = call;
+    const agent = agents.get(header.agentId);
+    if (agent === undefined) return fault("not_found", `agent not found: ${header.agentId}`);
+    const sandboxed = isSandboxed(agent, header.sessionKey, config.session);
+    const { exec: settings } = agent;
+    if (settings.sandboxOnly && !sandboxed)
+      return forbidden(
+        "exec: commands run in sandboxed sessions alone (tools.exec.host)",
+        "sandbox.mode, or tools.exec.host",
+      );
+    const elevated = asked.elevated && sandboxed;
+    const gate = elevated ? whyNotElevated(agent, header) : undefined;
+    if (gate !== undefined) return gate;
+    const place = placeOfCommands(deps, agent, header.sessionKey, elevated);
+    if (place.type !== "host" && settings.fault !== undefined)
+      return fault("worker_unavailable", `exec: ${settings.fault.message}`, settings.fault.remedy);
+    const rules = place.type === "host" ? settings.onHost : settings.inSandbox;
+    return inThread(call, async (_, remote) => {
+      const plan: CommandPlan = await remote.plan({
+        command: asked.command,
+        workdir: asked.workdir,
+        env: asked.env,
+        place,
+        pathPrepend: settings.pathPrepend,
+        plain: wantsPlainWords(rules),
+      });
+      if (!plan.ok) return plan.result;
+      const { vector, program } = plan;
+      const verdict = judgeCommand(rules, { argv: vector.argv, program });
+      if (verdict.type !== "allowed") return refuse(agent, verdict.type === "refused" ? verdict : undefined);
+      const command: CommandStart = {
+        vector,
+        place,
+        owner: ownerOf(call),
+        yieldMs: asked.background ? 0 : (asked.yieldMs ?? settings.yieldMs),
+        timeoutMs: asked.timeout === undefined ? settings.timeoutMs : Math.ceil(asked.timeout * 1_000),
+      };
+      return deps.isOver(call) ? fault("timeout", "the turn that called exec is over") : remote.start(command);
+    });
+  });
+
+  const process = defineTool("acts", processParams, (asked, call) =>
+    inThread(call, ({ id }, remote) =>
+      remote.process(JSON.stringify(asked), { agentId: id, sessionKey: call.header.sessionKey }),
+    ),
+  );
+
+  return { exec: fromBody(exec), process: fromBody(process) };
+}
+
+/** Their parameters travel in the body, as those of every tool that is no session tool. */
+function fromBody(tool: Tool): Tool {
+  return {
+    ...tool,
+    run: async (call) =>
+      call.body.length > limits.execCallCharsMax
+        ? fault(
+            "invalid",
+            `${call.tool}: found ${call.body.length} characters, wanted at most ${limits.execCallCharsMax}`,
+          )
+        : tool.run({ ...call, params: call.body }),
+  };
+}
+
+function ownerOf({ agentId: entry, turn, header }: ToolCall): CommandStart["owner"] {
+  return { agentId: header.agentId, sessionKey: header.sessionKey, entry, turn };
+}
+
+function refuse(
+  agent: ResolvedAgent,
+  verdict: { readonly key: string; readonly why: string } | undefined,
+): ToolRefusal {
+  const key = `agents.list[id=${agent.id}].tools.exec or tools.exec`;
+  return forbidden(
+    `exec: ${verdict?.why ?? "an operator would have to be asked, and none is"}`,
+    `the operator changes ${verdict?.key ?? "ask"} in ${key}`,
+  );
+}
+
+/** Source: behaviour §7.5. Of a turn with several messages, whose began it counts: what each of them may is the tool policy's. */
+function whyNotElevated({ exec: { elevated }, id }: ResolvedAgent, { from }: EnvelopeHeader): ToolRefusal | undefined {
+  if (!elevated.enabled)
+    return forbidden(
+      "exec: elevated: commands outside of the sandbox are off",
+      `tools.elevated.enabled, and agents.list[id=${id}].tools.elevated.enabled not false`,
+    );
+  if (from.type === "operator") return undefined;
+  const isNamed =
+    from.type === "channel" &&
+    elevated.allowFrom.every((gate) =>
+      [...(gate[from.channel.toLowerCase()] ?? []), ...(gate["*"] ?? [])].some(
+        (one) => one === "*" || one === from.senderId,
+      ),
+    );
+  return isNamed
+    ? undefined
+    : forbidden(
+        "exec: elevated: whoever this turn is for may not leave the sandbox",
+        `tools.elevated.allowFrom, and agents.list[id=${id}].tools.elevated.allowFrom where it is set`,
+      );
+}

@@ -1,0 +1,179 @@
+/**
+ * Starts one command in its place, as the leader of a process group of its own, and ends it with all that it started. What is spawned
+ * carries in its environment of which gateway it is (`launcher/orphans.ts`), and which command: so it is found when it left its group.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdir, realpath, stat } from "node:fs/promises";
+import type { Readable, Writable } from "node:stream";
+import { limits } from "../../kernel/limits.ts";
+import { cellOfVariable, commandVariable, endCommands } from "../../launcher/orphans.ts";
+import type { Box, CommandVector, Place } from "../port.ts";
+import { type BoxUser, boundArguments, bubblewrapArguments, type HostFacts } from "./bubblewrap.ts";
+import { dockerArguments, setupArguments, setupImage } from "./docker.ts";
+import { ownerOf } from "./place.ts";
+import { runShort } from "./short-run.ts";
+
+export interface Launched {
+  readonly child: ChildProcess;
+  /** Ends it; what is left of it is gone when this resolves. May be called again. */
+  end(): Promise<void>;
+  /** When it has ended by itself: whether the command ran at all, else why not. */
+  failed(errors: string): string | undefined;
+}
+
+export interface LaunchDeps {
+  readonly facts: (this: void) => Promise<HostFacts>;
+  /** Of this gateway, as orphans are known by; undefined where the system has none. */
+  readonly gateway: string | undefined;
+}
+
+export interface LaunchAsked {
+  readonly id: string;
+  readonly place: Place;
+  readonly vector: CommandVector;
+  readonly hasInput: boolean;
+}
+
+export async function launch(asked: LaunchAsked, deps: LaunchDeps): Promise<Launched> {
+  const { place } = asked;
+  await mkdir(place.folder, { recursive: true, mode: 0o700 });
+  if (place.type === "host") return launchOnHost(asked, deps);
+  return place.type === "bubblewrap" ? launchInBubblewrap(asked, deps) : launchInDocker(asked, deps);
+}
+
+function marks({ id }: LaunchAsked, { gateway }: LaunchDeps): Record<string, string> {
+  return { [commandVariable]: id, ...(gateway === undefined ? {} : { [cellOfVariable]: gateway }) };
+}
+
+async function launchOnHost(asked: LaunchAsked, deps: LaunchDeps): Promise<Launched> {
+  const { argv, cwd, env } = asked.vector;
+  const [file = "", ...args] = argv;
+  const child = spawn(file, args, {
+    cwd,
+    env: { ...env, ...marks(asked, deps) },
+    detached: true,
+    stdio: [asked.hasInput ? "pipe" : "ignore", "pipe", "pipe"],
+    ...(await ownerOf(asked.place.folder)),
+  });
+  return {
+    child,
+    async end() {
+      killGroup(child);
+      // What has left the group; a program that cleared its environment as well is found by nobody.
+      await endCommands((name) => name === asked.id);
+    },
+    failed: () => undefined,
+  };
+}
+
+async function launchInBubblewrap(asked: LaunchAsked, deps: LaunchDeps): Promise<Launched> {
+  const { vector, hasInput } = asked;
+  const box = asked.place as Box;
+  const owner = await ownerOf(box.folder);
+  const hidden = await Promise.all(
+    box.hidden.map(async (place) => {
+      const found = await stat(place).catch(() => undefined);
+      return found === undefined ? [] : [{ path: await realpath(place), isFolder: found.isDirectory() }];
+    }),
+  );
+  const facts = await deps.facts();
+  const procEntries = owner.uid === 0 ? facts.procEntries : [];
+  const real = { ...box, folder: await realpath(box.folder) };
+  const args = bubblewrapArguments(real, vector, { ...facts, procEntries }, hidden.flat(), owner);
+  // Values of variables are no part of what a list of processes shows: the arguments go through the fourth descriptor.
+  const child = spawn(
+    "bwrap",
+    ["--args", "3", "--json-status-fd", "4", "--", ...boundArguments(box.settings), ...vector.argv],
+    {
+      cwd: "/",
+      env: { PATH: usualPath, ...marks(asked, deps) },
+      detached: true,
+      stdio: [hasInput ? "pipe" : "ignore", "pipe", "pipe", "pipe", "pipe"],
+      ...owner,
+    },
+  );
+  let status = "";
+  const [argsTo, statusFrom] = [child.stdio[3] as Writable | null, child.stdio[4] as Readable | null];
+  // It may be gone before it has read them, which its end tells.
+  argsTo?.on("error", () => undefined);
+  argsTo?.end(args.map((one) => `${one}\0`).join(""));
+  statusFrom?.on("data", (chunk: Buffer) => {
+    if (status.length < 4_096) status += chunk.toString("latin1");
+  });
+  statusFrom?.on("error", () => undefined);
+  return {
+    child,
+    end: () => {
+      // Its first process ends with it, and with that one all of its namespace.
+      killGroup(child);
+      return Promise.resolve();
+    },
+    failed: (errors) =>
+      status.includes('"exit-code"')
+        ? undefined
+        : errors.replaceAll(real.folder, box.inside).trim() || "bwrap did not start it",
+  };
+}
+
+async function launchInDocker(asked: LaunchAsked, deps: LaunchDeps): Promise<Launched> {
+  const { id, vector, hasInput } = asked;
+  const box = asked.place as Box;
+  const owner = await ownerOf(box.folder);
+  const gateway = deps.gateway ?? "";
+  const image =
+    box.settings.setupCommand === undefined ? box.settings.image : await prepareImage(box, id, gateway, owner);
+  const { args, env } = dockerArguments({ box, vector, image, name: id, gateway, hasInput, owner });
+  const child = spawn("docker", args, {
+    cwd: "/",
+    env: { ...env, PATH: usualPath, ...marks(asked, deps) },
+    detached: true,
+    stdio: [hasInput ? "pipe" : "ignore", "pipe", "pipe"],
+  });
+  return {
+    child,
+    async end() {
+      killGroup(child);
+      // The client's end is not the container's.
+      await runShort("docker", ["rm", "--force", id]);
+    },
+    // The codes that docker keeps for its own faults, of which the first alone is no program's in practice. Source: docker run(1).
+    failed: (errors) => (child.exitCode === 125 ? errors.trim() || "docker did not start it" : undefined),
+  };
+}
+
+/** Made once: by the first command that needs it, while others wait. */
+const images = new Map<string, Promise<string>>();
+
+async function prepareImage(box: Box, id: string, gateway: string, owner: BoxUser): Promise<string> {
+  const image = setupImage(box.settings);
+  const made =
+    images.get(image) ??
+    (async () => {
+      if ((await runShort("docker", ["image", "inspect", image])).ok) return image;
+      const name = `${id}-setup`;
+      try {
+        const run = await runShort("docker", setupArguments(box, name, gateway, owner), limits.execTimeoutMs);
+        if (!run.ok) throw new Error(`its setupCommand failed: ${run.text.slice(-1_000)}`);
+        const kept = await runShort("docker", ["commit", name, image]);
+        if (!kept.ok) throw new Error(`what its setupCommand did could not be kept: ${kept.text.slice(-1_000)}`);
+        return image;
+      } finally {
+        await runShort("docker", ["rm", "--force", name]);
+      }
+    })();
+  images.set(image, made);
+  // Half of it is no sandbox: the next command tries again.
+  made.catch(() => images.delete(image));
+  return made;
+}
+
+const usualPath = "/usr/local/bin:/usr/bin:/bin";
+
+function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // Nothing of the group is left.
+  }
+}
