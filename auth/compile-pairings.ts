@@ -36,7 +36,7 @@ export function compilePairings(policy: Policy, isAgent: (agentId: string) => bo
  * The ids that `compileAgent` gives; agents' ids have letters, digits, `_` and `-`. An id says what its row allows: the row that a
  * stored envelope names is never another one after the config has changed.
  */
-const standingId = /^config:(?:tools|schedule|propose|a2a|grant):([\w-]+)(?:>|$)/u;
+const standingId = /^config:(?:tools|schedule|propose|deliver|a2a|grant):([\w-]+)(?:>|$)/u;
 
 /** Webhooks have one token, and so one set of rights. */
 export const hookSubject = "hook";
@@ -96,7 +96,7 @@ function compileAgent(policy: Policy, agentId: string): Pairing[] {
     origin: "config",
   };
   const timers: Pairing = {
-    id: `config:schedule:${agentId}`,
+    id: schedulePairingId(agentId),
     subject,
     object: subject,
     verbs: scheduleVerbs,
@@ -126,6 +126,7 @@ function compileAgent(policy: Policy, agentId: string): Pairing[] {
     held,
     timers,
     ...(mayPropose ? [proposals] : []),
+    ...deliverPairings(policy, agentId),
     ...siblings.map(
       (pattern): Pairing => ({
         id: `config:a2a:${agentId}>${pattern}`,
@@ -138,6 +139,21 @@ function compileAgent(policy: Policy, agentId: string): Pairing[] {
     ...new Map(granted.map((row) => [row.id, row])).values(),
   ];
 }
+
+/** Where on channels an agent may speak beside its own conversations. */
+function deliverPairings({ deliveries = [] }: Policy, agentId: string): Pairing[] {
+  const patterns = deliveries.filter(({ from }) => matchesPattern(from, agentId)).flatMap(({ to }) => to);
+  return [...new Set(patterns)].map((pattern) => ({
+    id: `config:deliver:${agentId}>${pattern}`,
+    subject: `agent:${agentId}`,
+    object: `channel:${pattern}`,
+    verbs: ["deliver"],
+    origin: "config",
+  }));
+}
+
+/** What an agent's timers and jobs stand on. */
+export const schedulePairingId = (agentId: string): string => `config:schedule:${agentId}`;
 
 export function toolsPairingId(agentId: string): string {
   return `config:tools:${agentId}`;

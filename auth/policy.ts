@@ -16,6 +16,12 @@ export interface Grant {
   readonly verbs: readonly SessionVerb[];
 }
 
+/** One entry of `tools.message.deliver`: `from` is an id or a pattern, `to` are patterns of `channel:account:kind:id`. */
+export interface Delivery {
+  readonly from: string;
+  readonly to: readonly string[];
+}
+
 /** A right that an operator granted while the gateway ran. */
 export interface OperatorGrant extends Grant {
   readonly id: string;
@@ -40,6 +46,8 @@ export interface Policy {
   readonly hooks?: readonly string[];
   /** Agents that may propose changes of the configuration, as ids or `*` patterns. Absent: none. */
   readonly proposers?: readonly string[];
+  /** Where on channels agents may speak beside their own conversations. Absent: nowhere. */
+  readonly deliveries?: readonly Delivery[];
   /** Those in force now, whatever `agentToAgent.enabled` says. Absent: none. */
   readonly operator?: readonly OperatorGrant[];
   /** `spawned`: a sandboxed session reaches only what it spawned. */

@@ -24,11 +24,14 @@ export const hostTools = ["read", "write", "edit", "apply_patch", "ls", "exec", 
 /** Tools that the memory's thread runs (`runtime/tools/memory`). */
 export const memoryTools = ["memory_search", "memory_get"] as const;
 
+/** Others that the supervisor runs: what happens at a time, and what is said on a channel. */
+export const gatewayTools = ["cron", "message"] as const;
+
 /** For the agents that `tools.config.propose` names, and for no sub-agent. */
 export const configTool = "config_propose";
 
 /** Every tool that there is; each is a verb of its own. */
-export const tools = [...sessionTools, ...hostTools, ...memoryTools, configTool] as const;
+export const tools = [...sessionTools, ...hostTools, ...memoryTools, ...gatewayTools, configTool] as const;
 
 const aliases: ReadonlyMap<string, string> = new Map([
   ["bash", "exec"],

@@ -181,6 +181,7 @@ const rules: Rule = {
     channelDefaults: live("channels"),
     agentToAgent: live("tools.agentToAgent"),
     configProposers: live("tools.config"),
+    deliveries: live("tools.message"),
     loops: live("tools.loopDetection"),
     visibility: live("tools.sessions"),
     sessionToolsVisibility: live("agents.defaults.sandbox"),

@@ -79,6 +79,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       })),
       requests: config.tools.agentToAgent.requests,
     },
+    deliveries: config.tools.message.deliver.map(({ from, to }) => ({ from: normalizePattern(from), to })),
     configProposers: config.tools.config.propose.map(normalizePattern),
     loops: resolveLoops(config.tools.loopDetection),
     visibility: config.tools.sessions.visibility,

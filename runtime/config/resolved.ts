@@ -3,7 +3,7 @@
  * its one written form, every default is filled in, and what is not configured is absent rather than empty.
  */
 import type { ResetRule } from "../store/port.ts";
-import type { Policy } from "../../auth/policy.ts";
+import type { Delivery, Policy } from "../../auth/policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
 import type { ExecRules } from "../../auth/exec-policy.ts";
 import type { ToolRules } from "../../auth/tool-policy.ts";
@@ -220,6 +220,8 @@ export interface ResolvedConfig {
   readonly agentToAgent: Policy["agentToAgent"];
   /** Agents that may propose changes of the configuration, as ids or `*` patterns. */
   readonly configProposers: readonly string[];
+  /** Where on channels agents may speak beside their own conversations. */
+  readonly deliveries: readonly Delivery[];
   /** Absent detection: bounds that nothing reaches (`runtime/kernel/loops.ts`). */
   readonly loops: LoopBounds;
   readonly visibility: Visibility;

@@ -41,6 +41,8 @@ export const auditTypes = {
   sender_requested: "traffic",
   grant_requested: "traffic",
   config_proposed: "traffic",
+  /** An agent said something on a channel by its own call. */
+  message_sent: "traffic",
   grant_request_expired: "traffic",
   timer_dropped: "traffic",
   monitor_dropped: "traffic",

@@ -448,6 +448,12 @@ export const limits = {
   jobPeriodMsMin: 60_000,
   /** Times of a cron expression that are looked at for this: those of a day, at one a minute at the most, would be 1,440. */
   jobTimesChecked: 64,
+  /** Jobs that an agent may set itself, beside its other timers: each is a turn that nobody asks for. */
+  agentJobsMax: 100,
+  /** What an agent may say on channels in a minute by its own calls: what most platforms bear from one account. */
+  messagesPerMinuteMax: 30,
+  /** Characters of one such message; its channel cuts it into as many as it needs. */
+  messageToolCharsMax: 16_384,
   /** Between two regular turns of an agent whose `heartbeat` names no other time. Source: behaviour §5.8. */
   heartbeatTurnEveryMs: 30 * 60_000,
   /** When the agent is at work in the session, the regular turn is tried again after this. */

@@ -25,6 +25,8 @@ export interface Job {
   readonly enabled: boolean;
   /** It goes with the journaling of its one message; false for what recurs. */
   readonly deleteAfterRun: boolean;
+  /** The agent's session that set it; absent: an operator did. */
+  readonly setIn?: string;
   /** Who set it or changed it last. */
   readonly by: string;
   readonly updatedAtMs: number;

@@ -1,5 +1,7 @@
 /** Where something goes that no message asked for: places of channels as people and agents write them. */
 import type { ResolvedConfig } from "../config/resolved.ts";
+import type { EnvelopeHeader } from "../kernel/envelope.ts";
+import type { Store } from "../store/port.ts";
 import type { ChannelRoute } from "./answers.ts";
 
 /** `to` is `kind:id`, as `direct:ana`; an id alone is a person's. Undefined: it names nobody. */
@@ -27,3 +29,17 @@ export function ownerRoute(config: Pick<ResolvedConfig, "channelDefaults" | "com
 export function unasked({ inReplyTo: _answered, ...route }: ChannelRoute): ChannelRoute {
   return route;
 }
+
+/** Where the turn's conversation is: where its message came from, else where its session last spoke. */
+export async function routeHere(
+  { replyRoute, sessionKey }: Pick<EnvelopeHeader, "replyRoute" | "sessionKey">,
+  store: Pick<Store, "session">,
+): Promise<ChannelRoute | undefined> {
+  if (replyRoute.type === "channel") return unasked(replyRoute);
+  const last = (await store.session(sessionKey))?.lastRoute;
+  return last?.type === "channel" ? unasked(last) : undefined;
+}
+
+/** `channel:account:kind:id`, as rights to deliver name it. A thread is where its conversation is. */
+export const addressText = ({ channel, accountId, peerKind, peerId }: ChannelRoute): string =>
+  `${channel}:${accountId}:${peerKind}:${peerId}`;

@@ -6,6 +6,7 @@
  *      ├── late by more than `limits.jobLateMsMax`, or the run before goes on (recurring) ──► left out, which its log says
  *      └── `at`: fires however late; then it is removed, or stays without a next time
  */
+import { schedulePairingId } from "../../auth/compile-pairings.ts";
 import type { EnvelopeHeader, Outcome, ReplyRoute } from "../kernel/envelope.ts";
 import { type CodedError, failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
@@ -36,7 +37,21 @@ export interface CronDeps {
   readonly log: Logger;
 }
 
+export type AddedJob = Omit<Asked, "wakeMode">;
+
+export interface AddedBy {
+  /** A client, or a session. */
+  readonly by: string;
+  /** The agent's session in which it is set; absent: an operator sets it. */
+  readonly setIn?: string;
+  /** Instead of what the job says. */
+  readonly delivery?: ReplyRoute;
+}
+
 export interface CronDesk {
+  /** Gives the job as clients see it. @throws what is wrong with it */
+  add(asked: AddedJob, from: AddedBy): Promise<object>;
+  readonly view: (row: TimerRow) => object;
   readonly methods: Handlers<"cron.add" | "cron.update" | "cron.remove" | "cron.run" | "cron.runs">;
   /** The turn of a message has ended; those of jobs are written down. */
   ended(header: EnvelopeHeader, outcome: Outcome): void;
@@ -157,44 +172,51 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     return viewJob(after);
   };
 
+  async function add(asked: AddedJob, { by, setIn, delivery }: AddedBy): Promise<object> {
+    const createdAtMs = nowMs();
+    const id = `${jobIdMark}${deps.newId()}`;
+    const agentId = targets.agent(asked.agentId);
+    const schedule = checkSchedule(readSchedule(asked.schedule), createdAtMs);
+    const payload = asked.payload.kind;
+    const { target, sessionKey } = readTarget(id, agentId, asked, payload);
+    const enabled = asked.enabled ?? true;
+    const row: TimerRow = {
+      id,
+      agentId,
+      sessionKey,
+      name: asked.name,
+      via: setIn === undefined ? "door:operator" : schedulePairingId(agentId),
+      body: bodyOf(asked.payload),
+      isData: false,
+      dueAtMs: dueOf(enabled, schedule),
+      createdAtMs,
+      job: {
+        ...(asked.description === undefined ? {} : { description: asked.description }),
+        schedule,
+        target,
+        payload,
+        delivery: delivery ?? readDelivery(asked.delivery),
+        ...(setIn === undefined ? {} : { setIn }),
+        enabled,
+        deleteAfterRun: readDelete(asked.deleteAfterRun, schedule),
+        by,
+        updatedAtMs: createdAtMs,
+        runs: [],
+      },
+    };
+    await setJob(store, row);
+    deps.expect(row.dueAtMs);
+    changed("added", row, by);
+    return viewJob(row);
+  }
+
   return {
+    add,
+    view: viewJob,
     methods: {
-      "cron.add": async (asked, { clientId: by }) => {
+      "cron.add": (asked, { clientId: by }) => {
         checkWake(asked);
-        const createdAtMs = nowMs();
-        const id = `${jobIdMark}${deps.newId()}`;
-        const agentId = targets.agent(asked.agentId);
-        const schedule = checkSchedule(readSchedule(asked.schedule), createdAtMs);
-        const payload = asked.payload.kind;
-        const { target, sessionKey } = readTarget(id, agentId, asked, payload);
-        const enabled = asked.enabled ?? true;
-        const row: TimerRow = {
-          id,
-          agentId,
-          sessionKey,
-          name: asked.name,
-          via: "door:operator",
-          body: bodyOf(asked.payload),
-          isData: false,
-          dueAtMs: dueOf(enabled, schedule),
-          createdAtMs,
-          job: {
-            ...(asked.description === undefined ? {} : { description: asked.description }),
-            schedule,
-            target,
-            payload,
-            delivery: readDelivery(asked.delivery),
-            enabled,
-            deleteAfterRun: readDelete(asked.deleteAfterRun, schedule),
-            by,
-            updatedAtMs: createdAtMs,
-            runs: [],
-          },
-        };
-        await setJob(store, row);
-        deps.expect(row.dueAtMs);
-        changed("added", row, by);
-        return viewJob(row);
+        return add(asked, { by });
       },
       "cron.update": (asked, { clientId: by }) => inTurn(() => update(asked, by)),
       "cron.remove": async ({ id }, { clientId: by }) => {

@@ -54,6 +54,7 @@ import { makeSessionCare } from "./session-care.ts";
 import { makeSessionTools } from "./tools/index.ts";
 import { makeSubagents } from "./subagents.ts";
 import { makeConfigPropose } from "./tools/config-propose.ts";
+import { makeMessageTool } from "./tools/message.ts";
 import { isRepeatable, runTool, type ToolTable } from "./tools/table.ts";
 import { makeThreadTools } from "./tools/thread-tools.ts";
 import { makeToolDesk } from "./tools/tool-desk.ts";
@@ -137,8 +138,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
   });
   const post = makePost(() => edge);
-  const deliver: Deliver = async (about, route, text) =>
-    ingress.answered(answerDelivered(about, route, text, await post(about, route, text)));
+  const sent = (...said: Parameters<typeof answerDelivered>) => void ingress.answered(answerDelivered(...said));
+  const deliver: Deliver = async (about, route, text) => sent(about, route, text, await post(about, route, text));
   const modelSettings = makeDerived(() => live.current(), modelSettingsOf);
   const models = makeModels({
     kernel: () => driver.kernel,
@@ -240,11 +241,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
     newId,
     nowMs,
   });
-  const tools: ToolTable = {
-    ...sessionTools,
-    ...threadTools.tools,
-    [configTool]: makeConfigPropose({ propose: (asked) => proposals.propose(asked) }),
-  };
   const commands = makeCommands({
     config,
     agents,
@@ -306,19 +302,21 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
     carriesAnswers,
   });
+  const common = { config, agents, store, carriesAnswers, note: audit.note, nowMs, log };
   const clock = makeClock({
-    config,
-    agents,
+    ...common,
     targets: makeTargets(config, isAgent),
-    store,
     kernel: () => driver.kernel,
     accept: (admission) => driver.accept(admission),
-    carriesAnswers,
     expect: (atMs) => signals.expect(atMs),
-    note: audit.note,
-    nowMs,
-    log,
   });
+  const tools: ToolTable = {
+    ...sessionTools,
+    ...threadTools.tools,
+    cron: clock.tool,
+    message: makeMessageTool({ ...common, pairings: () => driver.pairings, post, sent }),
+    [configTool]: makeConfigPropose({ propose: (asked) => proposals.propose(asked) }),
+  };
   const deadLetters = makeDeadLetters({
     store,
     accept: (admission) => driver.accept(admission),

@@ -19,6 +19,9 @@ export function makeLivePolicy(config: ResolvedConfig, granted: () => readonly O
     get proposers() {
       return config.configProposers;
     },
+    get deliveries() {
+      return config.deliveries;
+    },
     get operator() {
       return granted();
     },

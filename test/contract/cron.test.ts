@@ -215,8 +215,9 @@ test("a time that passed while the gateway was down: one that comes once is made
   expect(jobs.find(({ id }: { id: string }) => id === recurring.id).nextRunAtMs).toBe(
     Date.UTC(2026, 0, 1) + 11 * 3_600_000,
   );
-  const said = (await after.store.sessions({ limit: 10, offset: 0 })).rows.map(({ key }) => key.split(":")[3]);
-  expect(new Set(said)).toEqual(new Set([gone.id, kept.id]));
+  const said = async () =>
+    (await after.store.sessions({ limit: 10, offset: 0 })).rows.map(({ key }) => key.split(":")[3]);
+  await expect.poll(async () => new Set(await said()), { timeout: 10_000 }).toEqual(new Set([gone.id, kept.id]));
 });
 
 describe("what is no job", () => {

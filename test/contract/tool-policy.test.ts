@@ -103,7 +103,7 @@ describe("a sub-agent", () => {
       {
         rule: "not handed on to the run",
         key: "the rights of the requester",
-        tools: ["sessions_send", "session_status", "agents_list", "sessions_search"],
+        tools: ["sessions_send", "session_status", "agents_list", "sessions_search", "cron", "message"],
         remedy: expect.stringContaining("requester"),
       },
     ]);
@@ -125,7 +125,7 @@ describe("tools.effective", () => {
       removed: [],
     });
     expect(await effective(gateway, { sender: { channel: "telegram", id: "7" } })).toMatchObject({
-      allowed: ["agents_list"],
+      allowed: ["agents_list", "cron", "message"],
       removed: [{ key: 'tools.toolsBySender["*"].deny' }],
     });
     expect(await effective(gateway, { agentId: "boxed" })).toMatchObject({
@@ -138,7 +138,8 @@ describe("tools.effective", () => {
       },
       removed: [
         { rule: "the sandbox does not see the workspace", tools: memoryTools },
-        { rule: "sandbox tools: allow", tools: ["agents_list", "sessions", "sessions_search", "web_fetch"] },
+        { rule: "sandbox tools: deny", tools: ["cron"] },
+        { rule: "sandbox tools: allow", tools: ["agents_list", "sessions", "sessions_search", "web_fetch", "message"] },
       ],
     });
     await expect(effective(gateway, { agentId: "main", sessionKey: "agent:boxed:main" })).rejects.toMatchObject({

@@ -110,6 +110,7 @@ export function makeConfig(
     agentToAgent: { enabled: false, allow: [] },
     configProposers: [],
     loops: loopBounds,
+    deliveries: [],
     visibility: "tree",
     sessionToolsVisibility: "spawned",
     lanes: { main: 4, subagent: 8, cron: 4, background: 3 },

@@ -201,6 +201,28 @@ export const tools = z
     web: key("The web.", webTools.prefault({})),
     media: later("media tools", "Images, sound, video.", anyValue()),
     links: later("web tools", "Reading of links in messages.", anyValue()),
-    message: later("message tool", "Sending to channels from a tool.", anyValue()),
+    message: key(
+      "What agents say on channels with the tool `message`.",
+      z
+        .strictObject({
+          deliver: key(
+            "Where they may speak beside the conversations that their turns are in. Empty = nowhere.",
+            z
+              .array(
+                z.strictObject({
+                  from: key("Who may, as an id or a `*` pattern.", agentId()),
+                  to: key(
+                    "Where: patterns of `channel:account:kind:id`, as `telegram:default:direct:4711` or `telegram:*`.",
+                    z.array(z.string().regex(/^[^:\s*]+:\S+$/, "must begin with a channel, as telegram:*")).min(1),
+                  ),
+                }),
+              )
+              .default([]),
+          ),
+          crossContext: later("other rules of the message tool", "Use deliver.", anyValue()),
+          broadcast: later("other rules of the message tool", "Messages to many at once.", anyValue()),
+        })
+        .prefault({}),
+    ),
   })
   .prefault({});

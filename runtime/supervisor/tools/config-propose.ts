@@ -5,11 +5,11 @@
 import { z } from "zod";
 import { limits } from "../../kernel/limits.ts";
 import type { ConfigProposals } from "../config-proposals.ts";
-import { defineTool, fault, type Tool } from "./table.ts";
+import { readsBody } from "./in-body.ts";
+import { defineTool, type Tool } from "./table.ts";
 
 const key = z.string().trim().min(1).max(limits.configProposalKeyCharsMax);
 
-/** Not read beyond it: the main thread parses no long text. */
 const bodyCharsMax = limits.configProposalCharsMax + limits.configProposalReasonCharsMax;
 
 const params = z
@@ -43,14 +43,7 @@ export function makeConfigPropose(proposals: Pick<ConfigProposals, "propose">): 
     const issues = named.length > 0 ? named.map(({ path, message }) => ({ path, message })) : [elsewhere];
     return { ...told, valid: check.valid, ...(check.valid ? {} : { issues }) };
   });
-  // What is no session tool has its parameters in the body.
-  return {
-    ...tool,
-    run: async (call) =>
-      call.body.length > bodyCharsMax
-        ? fault("invalid", `${call.tool}: found ${call.body.length} characters, wanted at most ${bodyCharsMax}`)
-        : tool.run({ ...call, params: call.body }),
-  };
+  return readsBody(tool, bodyCharsMax);
 }
 
 const elsewhere = {

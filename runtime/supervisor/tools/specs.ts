@@ -19,6 +19,9 @@ export const toolTexts: Readonly<Record<(typeof allTools)[number], string>> = {
   memory_search: "Search the notes: MEMORY.md, memory/ and what else the operator put beside them.",
   memory_get: "Read lines of a note that memory_search found.",
   agents_list: "The agents that the caller may reach, and how.",
+  cron: "Let something happen at a time: reminders, regular work. You see and change the jobs that you set.",
+  message:
+    "Say something on a channel now, in the middle of your work. It goes to this conversation unless you name another place. Do not repeat it in your answer: answer NO_REPLY when nothing is left to say.",
   config_propose: "Propose a change of the gateway's configuration. An operator decides; nothing changes before.",
   session_status: "The state of one session.",
   sessions: "Label, archive, reset or delete a session, or end what runs in it.",

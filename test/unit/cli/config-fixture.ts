@@ -63,6 +63,7 @@ export const twoAgents: ResolvedConfig = {
   agentToAgent: { enabled: true, allow: ["main", "raul"] },
   configProposers: [],
   loops: loopBounds,
+  deliveries: [],
   visibility: "all",
   sessionToolsVisibility: "spawned",
   lanes: { main: 4, subagent: 8, cron: 4, background: 3 },

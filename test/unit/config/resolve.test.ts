@@ -17,6 +17,7 @@ describe("what is not configured", () => {
       configPath: path.join(stateDir, "cloister.json"),
       configExists: false,
       configProposers: [],
+      deliveries: [],
       stateDir,
       profile: undefined,
       agents: [

@@ -1,0 +1,118 @@
+/**
+ * `message`: says something on a channel in the middle of a turn. Where the turn came from, or its session last spoke, it needs no right beside the
+ * tool; any other place needs one to deliver there (`tools.message.deliver`). The call's number is the key of what is sent: a turn that is handled
+ * again sends it under the same key, and a receiver that knows the key has it once. Source: behaviour §3.7; docs/adr/0053-what-agents-send.md.
+ */
+import { z } from "zod";
+import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import { toRefusal } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import type { PairingRegistry } from "../../kernel/pairings.ts";
+import type { ResolvedConfig } from "../../config/resolved.ts";
+import type { Store } from "../../store/port.ts";
+import { addressText, defaultAccount, readAddress, routeHere } from "../answer-address.ts";
+import type { ChannelRoute } from "../answers.ts";
+import type { makeAuditNote } from "../audit-trail.ts";
+import type { Post } from "../post.ts";
+import { readsBody } from "./in-body.ts";
+import { defineTool, fault, forbidden, type Tool } from "./table.ts";
+
+export interface MessageDeps {
+  readonly config: Pick<ResolvedConfig, "channelDefaults">;
+  readonly store: Pick<Store, "session">;
+  readonly pairings: () => Pick<PairingRegistry, "find">;
+  readonly carriesAnswers: (channel: string, accountId: string) => boolean;
+  readonly post: Post;
+  /** It is on its channel: what else has to know of it. */
+  readonly sent: (about: Parameters<Post>[0], route: ChannelRoute, text: string, messageId?: string) => void;
+  readonly note: ReturnType<typeof makeAuditNote>;
+  readonly nowMs: () => number;
+}
+
+const word = z.string().trim().min(1).max(256);
+
+const params = z.object({
+  action: z.literal("send").default("send"),
+  text: z
+    .string()
+    .max(limits.messageToolCharsMax)
+    .regex(/\S/, "expected a text with at least one visible character")
+    .describe("What to say."),
+  channel: word.optional().describe("Another channel than the one of this conversation."),
+  accountId: word.optional(),
+  to: word.optional().describe("Somebody else: direct:<id>, group:<id> or channel:<id>."),
+  threadId: word.optional(),
+});
+
+export function makeMessageTool(deps: MessageDeps): Tool {
+  /** When each agent sent something, within the last minute. */
+  const recent = new Map<string, readonly number[]>();
+
+  const isTooMany = (agentId: string): boolean => {
+    const now = deps.nowMs();
+    const times = (recent.get(agentId) ?? []).filter((atMs) => now - atMs < 60_000);
+    if (times.length >= limits.messagesPerMinuteMax) return true;
+    recent.set(agentId, [...times, now]);
+    return false;
+  };
+
+  const mayDeliver = ({ agentId }: EnvelopeHeader, route: ChannelRoute): boolean =>
+    deps.pairings().find(`agent:${agentId}`, "deliver", `channel:${addressText(route)}`) !== undefined;
+
+  const tool = defineTool("by-call", params, async (asked, { header, key }) => {
+    const here = await routeHere(header, deps.store);
+    const route = routeOf(asked, here, deps.config);
+    if (route === undefined)
+      return here === undefined
+        ? fault("not_found", "message: this session has no conversation on a channel", "name channel and to")
+        : fault(
+            "invalid",
+            `message: to: found ${JSON.stringify(asked.to)}, wanted direct:<id>, group:<id> or channel:<id>`,
+          );
+    const where = addressText(route);
+    if (where !== (here && addressText(here)) && !mayDeliver(header, route))
+      return forbidden(
+        `message: the agent ${header.agentId} may not send to ${where}, where this conversation is not`,
+        `tools.message.deliver: [{ from: "${header.agentId}", to: ["${where}"] }]`,
+      );
+    if (!deps.carriesAnswers(route.channel, route.accountId))
+      return fault(
+        "not_found",
+        `message: nothing leaves through account ${route.accountId} of channel ${route.channel}`,
+        "cloister channels",
+      );
+    if (isTooMany(header.agentId))
+      return fault(
+        "busy",
+        `message: ${limits.messagesPerMinuteMax} messages were sent in a minute; the bound is reached`,
+      );
+    const about = { id: `${header.id}.${key}`, agentId: header.agentId, sessionKey: header.sessionKey };
+    let messageId: string | undefined;
+    try {
+      messageId = await deps.post(about, route, asked.text);
+    } catch (error) {
+      return fault("worker_unavailable", `message: not sent to ${where}: ${toRefusal(error).message}`);
+    }
+    deps.sent(about, route, asked.text, messageId);
+    deps.note({ type: "message_sent", subject: header.sessionKey, object: where, trace: header.trace });
+    return { status: "sent", to: where, ...(messageId === undefined ? {} : { messageId }) };
+  });
+  return readsBody(tool, limits.messageToolCharsMax * 2);
+}
+
+/** Undefined: nobody is named, and the session is nowhere. */
+function routeOf(
+  { channel, accountId, to, threadId }: z.output<typeof params>,
+  here: ChannelRoute | undefined,
+  config: MessageDeps["config"],
+): ChannelRoute | undefined {
+  const isElsewhere = channel !== undefined || accountId !== undefined || to !== undefined;
+  const thread = threadId === undefined ? {} : { threadId };
+  if (!isElsewhere) return here && { ...here, ...thread };
+  const platform = channel ?? here?.channel;
+  if (platform === undefined) return undefined;
+  const account = accountId ?? (platform === here?.channel ? here.accountId : defaultAccount(config, platform));
+  const named = to ?? (platform === here?.channel ? `${here.peerKind}:${here.peerId}` : "");
+  const route = readAddress(platform, account, named);
+  return route && { ...route, ...thread };
+}

@@ -1,0 +1,85 @@
+import { describe, expect, test } from "vitest";
+import { failure } from "../../../../runtime/kernel/errors.ts";
+import type { ReplyRoute } from "../../../../runtime/kernel/envelope.ts";
+import { makeMessageTool, type MessageDeps } from "../../../../runtime/supervisor/tools/message.ts";
+import type { ToolCall } from "../../../../runtime/supervisor/tools/table.ts";
+
+const here: ReplyRoute = {
+  type: "channel",
+  channel: "webhook",
+  accountId: "biz",
+  peerKind: "group",
+  peerId: "team",
+  threadId: "t1",
+  inReplyTo: "m1",
+};
+
+function open(changes: Partial<MessageDeps> = {}) {
+  const posted: { readonly id: string; readonly route: ReplyRoute; readonly text: string }[] = [];
+  const told: unknown[] = [];
+  const tool = makeMessageTool({
+    config: { channelDefaults: {} },
+    store: { session: async () => undefined },
+    pairings: () => ({ find: () => undefined }),
+    carriesAnswers: () => true,
+    post: async ({ id }, route, text) => {
+      posted.push({ id, route, text });
+      return `p${posted.length}`;
+    },
+    sent: (...said) => void told.push(said),
+    note: () => undefined,
+    nowMs: () => 0,
+    ...changes,
+  });
+  const call = (params: object, key: number, replyRoute: ReplyRoute = here) => {
+    const header = { id: "e1", agentId: "main", sessionKey: "agent:main:main", trace: "e1", replyRoute };
+    return tool.run({ tool: "message", header, key, body: JSON.stringify(params) } as unknown as ToolCall);
+  };
+  return { posted, told, call };
+}
+
+describe("a message that an agent sends", () => {
+  test("has the key of its call, so that a turn that runs again sends it under the same one", async () => {
+    const { posted, call } = open();
+    await call({ text: "a" }, 4);
+    await call({ text: "a" }, 4);
+    await call({ text: "b" }, 5);
+    expect(posted.map(({ id }) => id)).toEqual(["e1.4", "e1.4", "e1.5"]);
+  });
+
+  test("stays in its thread, answers no message, and may go to another thread of its conversation", async () => {
+    const { posted, told, call } = open();
+    expect(await call({ text: "a" }, 1)).toEqual({ status: "sent", to: "webhook:biz:group:team", messageId: "p1" });
+    await call({ text: "b", threadId: "t2" }, 2);
+    await call({ text: "c", to: "group:team", channel: "webhook" }, 3);
+    expect(posted.map(({ route }) => route)).toMatchObject([
+      { threadId: "t1" },
+      { threadId: "t2" },
+      { peerId: "team" },
+    ]);
+    for (const { route } of posted) expect(route).not.toHaveProperty("inReplyTo");
+    // Whoever else is in the conversation hears of it.
+    expect(told).toHaveLength(3);
+  });
+
+  test("that its channel does not take is told to the agent, and to nobody else", async () => {
+    const refuse = () => Promise.reject(failure("CLOISTER_GATEWAY_UNREACHABLE", "the receiver answered 500"));
+    const { told, call } = open({ post: refuse });
+    expect(await call({ text: "a" }, 1)).toMatchObject({
+      status: "error",
+      code: "worker_unavailable",
+      error: expect.stringContaining("the receiver answered 500"),
+    });
+    expect(told).toEqual([]);
+  });
+
+  test.each([
+    ["an account", { accountId: "other" }],
+    ["a person", { to: "direct:team" }],
+    ["a channel", { channel: "telegram", to: "group:team" }],
+  ])("to another one of %s needs a right, whatever else is the same", async (_what, place) => {
+    const { posted, call } = open();
+    expect(await call({ text: "a", ...place }, 1)).toMatchObject({ status: "forbidden" });
+    expect(posted).toEqual([]);
+  });
+});
