@@ -23,6 +23,8 @@ const deaf = 10;
 /** Fewer than may be unauthenticated at a time. */
 const openingAtOnce = 48;
 const settleMs = 3_000;
+/** Beyond every queue that it measures. */
+const answerMs = 60_000;
 const kbPerConnectionMax = 64;
 
 interface Sample extends CallFigures {
@@ -132,22 +134,26 @@ async function opened(socket: WebSocket, hello: string | undefined): Promise<voi
   await answered.promise;
 }
 
-/** Asks once and resolves with its answer. */
+/** Asks once and resolves with its answer. Rejects when the socket ends, or when none comes: a lost answer ends the run, and does not hold it up. */
 function makeAsker(socket: WebSocket): () => Promise<void> {
   let number = 0;
-  let heard: (() => void) | undefined;
   let awaited = "";
+  let waiting: PromiseWithResolvers<void> | undefined;
   socket.on("message", (data: Buffer) => {
     // Events come between the answers.
-    if (heard !== undefined && data.toString("utf8", 0, 64).includes(awaited)) heard();
+    if (waiting !== undefined && data.toString("utf8", 0, 64).includes(awaited)) waiting.resolve();
   });
-  return () =>
-    new Promise((resolve) => {
-      const id = `r${number++}`;
-      awaited = `"id":"${id}"`;
-      heard = resolve;
-      socket.send(request(id));
-    });
+  socket.once("close", (code) => waiting?.reject(new Error(`A client that asks was closed (code ${code}).`)));
+  return async () => {
+    if (socket.readyState !== WebSocket.OPEN) throw new Error("A client that asks is not connected any more.");
+    const id = `r${number++}`;
+    awaited = `"id":"${id}"`;
+    const asked = Promise.withResolvers<void>();
+    waiting = asked;
+    const late = setTimeout(() => asked.reject(new Error(`No answer to ${id} came in ${answerMs} ms.`)), answerMs);
+    socket.send(request(id));
+    await asked.promise.finally(() => clearTimeout(late));
+  };
 }
 
 async function startGateway(): Promise<Server> {

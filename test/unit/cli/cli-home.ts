@@ -74,7 +74,7 @@ export function useCliHome(usual: TerminalKind = {}): CliHome {
     dir = await mkdtemp(path.join(tmpdir(), "cloister-cli-"));
     // As the gateway makes it.
     await mkdir(path.join(home.stateDir, "run"), { recursive: true, mode: 0o700 });
-    await mkdir(path.join(home.stateDir, "logs"));
+    await mkdir(path.join(home.stateDir, "logs"), { mode: 0o700 });
     clear();
   });
   afterEach(async () => {

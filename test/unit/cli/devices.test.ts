@@ -1,15 +1,8 @@
 /** `cloister devices` against a scripted gateway: what is shown, what is asked, and that nothing unseen is approved. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { runProgram } from "../../../runtime/cli/program.ts";
-import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
-import { type ScriptedGateway, startGatewayIn } from "./scripted-gateway.ts";
+import { beforeEach, expect, it } from "vitest";
+import { useCliHome } from "./cli-home.ts";
 
-let home: string;
-let terminal: FakeTerminal;
-let gateway: ScriptedGateway;
+const cli = useCliHome();
 const request = {
   requestId: "req-1",
   revision: 3,
@@ -29,35 +22,28 @@ const request = {
 const keyChange = { ...request, requestId: "req-0", kind: "key-change", looksLike: "e".repeat(64) };
 const list = { pending: [request, keyChange], paired: [] };
 
-beforeEach(async () => {
-  home = await mkdtemp(path.join(tmpdir(), "cloister-devices-"));
-  terminal = makeFakeTerminal();
-  gateway = await startGatewayIn(path.join(home, ".cloister"), (asked, { answer }) => {
+beforeEach(() =>
+  cli.serve((asked, { answer }) => {
     answer(asked, asked.method === "device.pair.list" ? list : { requestId: "req-1", device: {} });
-  });
-});
-afterEach(async () => {
-  await gateway.close();
-  await rm(home, { recursive: true, force: true });
-});
+  }),
+);
 
-const run = (...args: readonly string[]): Promise<number> =>
-  runProgram(makeContext(home, terminal), ["devices", ...args]);
+const run = (...args: readonly string[]): Promise<number> => cli.run("devices", ...args);
 const asked = (): readonly unknown[] =>
-  gateway.requests.map(({ method, params }) => (method === "connect" ? params["scopes"] : [method, params]));
+  cli.requests.map(({ method, params }) => (method === "connect" ? params["scopes"] : [method, params]));
 
 it.each([[["approve"]], [["approve", "--latest"]], [["approve", "req-1", "--latest"]]])(
   "AC-11.3: %s only shows the newest, and ends with 1",
   async (args) => {
     expect(await run(...args)).toBe(1);
     expect(asked()).toEqual([["operator.pairing"], ["device.pair.list", {}]]);
-    expect(terminal.errText()).toContain("devices approve req-1");
+    expect(cli.terminal.errText()).toContain("devices approve req-1");
   },
 );
 
 it("AC-13.1: an approval says what it gives to whom, and approves the revision that it showed", async () => {
   expect(await run("approve", "req-1")).toBe(0);
-  const text = terminal.outText();
+  const text = cli.terminal.outText();
   for (const part of [
     "wants more access",
     "client panel (ui), linux, 192.0.2.7",
@@ -77,7 +63,7 @@ it("AC-13.1: an approval says what it gives to whom, and approves the revision t
 
 it("AC-13.1: as JSON it has adds, already and explanations", async () => {
   expect(await run("approve", "req-1", "--json")).toBe(0);
-  expect(JSON.parse(terminal.outText())).toMatchObject({
+  expect(JSON.parse(cli.terminal.outText())).toMatchObject({
     requestId: "req-1",
     adds: ["operator.write"],
     already: ["operator.read"],
@@ -87,8 +73,8 @@ it("AC-13.1: as JSON it has adds, already and explanations", async () => {
 
 it("AC-16.1: the list says in words why each waits", async () => {
   expect(await run("list")).toBe(0);
-  expect(terminal.outText()).toContain("wants more access");
-  expect(terminal.outText()).toContain("has a new key for what looks like a known device");
+  expect(cli.terminal.outText()).toContain("wants more access");
+  expect(cli.terminal.outText()).toContain("has a new key for what looks like a known device");
 });
 
 it("AC-12.1: each command goes with the operator's key and the least scope that it needs", async () => {
@@ -115,6 +101,6 @@ it("AC-12.1: each command goes with the operator's key and the least scope that 
     ["device.pair.reject", { requestId: "req-1" }],
     ["device.pair.reject", { requestId: "req-0" }],
   ]);
-  for (const { method, params } of gateway.requests)
+  for (const { method, params } of cli.requests)
     if (method === "connect") expect(params["auth"]).toEqual({ token: "ab".repeat(32) });
 });

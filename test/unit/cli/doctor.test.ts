@@ -1,34 +1,26 @@
 /** `cloister doctor` and `cloister agents doctor`: each fault named with what to do, on a machine that has it. */
-import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { type AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runAgentsDoctor, runDoctor } from "../../../runtime/cli/commands/doctor.ts";
 import { type DiagnosedMachine, thisMachine } from "../../../runtime/cli/diagnosis/machine.ts";
 import type { StoreReport } from "../../../runtime/cli/diagnosis/store.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
-import { type FakeTerminal, makeContext, makeFakeTerminal } from "./fake-terminal.ts";
+import { useCliHome } from "./cli-home.ts";
 import { type Script, type ScriptedGateway, startGateway } from "./scripted-gateway.ts";
 
-let home: string;
-let stateDir: string;
-let terminal: FakeTerminal;
+const cli = useCliHome();
 let gateway: ScriptedGateway | undefined;
 let store: StoreReport;
 beforeEach(async () => {
-  home = await mkdtemp(path.join(tmpdir(), "cloister-doctor-"));
-  stateDir = path.join(home, ".cloister");
-  await mkdir(path.join(stateDir, "run"), { recursive: true, mode: 0o700 });
-  await writeFile(path.join(stateDir, "operator.key"), "ab".repeat(32), { mode: 0o600 });
-  terminal = makeFakeTerminal();
+  await writeFile(path.join(cli.stateDir, "operator.key"), "ab".repeat(32), { mode: 0o600 });
   store = { environments: [] };
 });
 afterEach(async () => {
   await gateway?.close();
   gateway = undefined;
-  await rm(home, { recursive: true, force: true });
 });
 
 interface Shown {
@@ -53,21 +45,18 @@ async function doctor(
   machine: Partial<DiagnosedMachine> = {},
   options: object = {},
 ): Promise<Shown & { readonly code: number }> {
-  terminal = makeFakeTerminal();
-  const code = await runDoctor(
-    makeContext(home, terminal),
-    { json: true, ...options },
-    { ...healthy, ...machine },
-    () => Promise.resolve(store),
+  cli.clear();
+  const code = await runDoctor(cli.context(), { json: true, ...options }, { ...healthy, ...machine }, () =>
+    Promise.resolve(store),
   );
-  return { code, ...(JSON.parse(terminal.outText()) as Shown) };
+  return { code, ...(JSON.parse(cli.terminal.outText()) as Shown) };
 }
 
 const wrong = ({ findings }: Shown): readonly string[] =>
   findings.filter(({ severity }) => severity === "error" || severity === "warning").map(({ id }) => id);
 
 const configure = (config: object): Promise<void> =>
-  writeFile(path.join(stateDir, "cloister.json"), JSON.stringify(config), { mode: 0o600 });
+  writeFile(path.join(cli.stateDir, "cloister.json"), JSON.stringify(config), { mode: 0o600 });
 
 const answers: Record<string, object> = {
   "gateway.status": { pid: 1, bootId: "b", startedAtMs: 1, ready: true, runs: 0, launcher: { pid: 2, restarts: 0 } },
@@ -79,7 +68,7 @@ const answers: Record<string, object> = {
 async function serve(script: Script, pid = process.pid): Promise<void> {
   gateway = await startGateway(script);
   const place = { pid, port: gateway.port, host: "127.0.0.1", startedAtMs: 1 };
-  await writeFile(path.join(stateDir, "run", "gateway.json"), JSON.stringify(place));
+  await writeFile(path.join(cli.stateDir, "run", "gateway.json"), JSON.stringify(place));
 }
 
 const answering =
@@ -110,28 +99,31 @@ describe("doctor", () => {
     const lasts = "until the container is removed";
     const found = await doctor({ disk: () => Promise.resolve({ freeBytes: 1e12, lasts }) });
     expect(wrong(found)).toEqual(["state.ephemeral"]);
-    expect(found.findings.find(({ id }) => id === "state.ephemeral")?.remedy).toContain(stateDir);
+    expect(found.findings.find(({ id }) => id === "state.ephemeral")?.remedy).toContain(cli.stateDir);
   });
 
   it("names open file modes, and --fix closes them and nothing else", async () => {
-    await chmod(path.join(stateDir, "operator.key"), 0o644);
-    await chmod(stateDir, 0o755);
+    await chmod(path.join(cli.stateDir, "operator.key"), 0o644);
+    await chmod(cli.stateDir, 0o755);
     const found = await doctor();
     expect([found.code, wrong(found)]).toEqual([1, ["state.open", "state.key-open", "gateway.not-asked"]]);
     const fixed = await doctor({}, { fix: true });
     expect([fixed.code, wrong(fixed)]).toEqual([0, []]);
-    expect(fixed.repaired).toEqual([`chmod 700 ${stateDir}`, `chmod 600 ${path.join(stateDir, "operator.key")}`]);
-    expect((await stat(path.join(stateDir, "operator.key"))).mode & 0o777).toBe(0o600);
+    expect(fixed.repaired).toEqual([
+      `chmod 700 ${cli.stateDir}`,
+      `chmod 600 ${path.join(cli.stateDir, "operator.key")}`,
+    ]);
+    expect((await stat(path.join(cli.stateDir, "operator.key"))).mode & 0o777).toBe(0o600);
   });
 
   it("names a key that is none, and a directory of another user", async () => {
-    await writeFile(path.join(stateDir, "operator.key"), "zzz");
+    await writeFile(path.join(cli.stateDir, "operator.key"), "zzz");
     expect(wrong(await doctor())).toEqual(["key.unusable", "gateway.not-asked"]);
     await serve(answering());
     const running = await doctor();
     expect(wrong(running)).toEqual(["key.unusable", "gateway.not-asked"]);
     expect(running.findings.at(-1)?.what).toContain(`a gateway with pid ${process.pid} runs`);
-    await writeFile(path.join(stateDir, "operator.key"), "ab".repeat(32));
+    await writeFile(path.join(cli.stateDir, "operator.key"), "ab".repeat(32));
     const foreign = await doctor({ uid: (process.getuid?.() ?? 0) + 1 });
     expect([foreign.code, wrong(foreign)]).toEqual([1, ["state.owner", "gateway.version"]]);
   });
@@ -144,12 +136,12 @@ describe("doctor", () => {
       expect.stringContaining("gateway.port"),
       expect.stringContaining("agnts"),
     ]);
-    await writeFile(path.join(stateDir, "cloister.json"), "{");
+    await writeFile(path.join(cli.stateDir, "cloister.json"), "{");
     expect(wrong(await doctor())).toEqual(["config.unreadable"]);
   });
 
   it("a folder of an agent that cannot be used", async () => {
-    const file = path.join(home, "a-file");
+    const file = path.join(cli.dir, "a-file");
     await writeFile(file, "");
     await configure({ agents: { list: [{ id: "main", workspace: file }] } });
     expect(wrong(await doctor())).toEqual(["agent.folder"]);
@@ -169,7 +161,7 @@ describe("doctor", () => {
   });
 
   it("what a crash has left is named, and --fix removes it", async () => {
-    const file = path.join(stateDir, "run", "gateway.json");
+    const file = path.join(cli.stateDir, "run", "gateway.json");
     await writeFile(file, JSON.stringify({ pid: 2 ** 22 + 1, port: 1, host: "127.0.0.1" }));
     expect(wrong(await doctor())).toEqual(["gateway.stale-file"]);
     const fixed = await doctor({}, { fix: true });
@@ -179,7 +171,7 @@ describe("doctor", () => {
 
   it("a process number that was given again is not taken for the gateway: the store's own row says it", async () => {
     await writeFile(
-      path.join(stateDir, "run", "gateway.json"),
+      path.join(cli.stateDir, "run", "gateway.json"),
       JSON.stringify({ pid: process.pid, port: 1, host: "127.0.0.1" }),
     );
     expect(wrong(await doctor())).toEqual(["gateway.hangs"]);
@@ -207,7 +199,7 @@ describe("doctor", () => {
       { raw: true },
     );
     await writeFile(
-      path.join(stateDir, "run", "gateway.json"),
+      path.join(cli.stateDir, "run", "gateway.json"),
       JSON.stringify({ pid: 1, port: gateway.port, host: "127.0.0.1" }),
     );
     const found = await doctor();
@@ -267,16 +259,16 @@ describe("doctor", () => {
   });
 
   it("for people: the worst first, each with what to do, in plain text", async () => {
-    await chmod(stateDir, 0o755);
+    await chmod(cli.stateDir, 0o755);
     await configure({ tools: { agentToAgent: { enabled: true } } });
-    terminal = makeFakeTerminal();
-    expect(await runDoctor(makeContext(home, terminal), {}, healthy, () => Promise.resolve(store))).toBe(0);
-    const lines = terminal.outText().split("\n");
+    cli.clear();
+    expect(await runDoctor(cli.context(), {}, healthy, () => Promise.resolve(store))).toBe(0);
+    const lines = cli.terminal.outText().split("\n");
     expect(lines[0]).toMatch(/^cloister 1\.2\.3, Node /);
-    expect(lines[1]).toContain(`warning  ${stateDir} has mode 755`);
-    expect(lines).toContain(`         → Run \`chmod 700 ${stateDir}\`.`);
+    expect(lines[1]).toContain(`warning  ${cli.stateDir} has mode 755`);
+    expect(lines).toContain(`         → Run \`chmod 700 ${cli.stateDir}\`.`);
     expect(lines.at(-2)).toMatch(/^0 errors, \d warnings, \d notes?$/);
-    expect(terminal.errText()).toBe("`cloister doctor --fix` repairs 1 of them without loss\n");
+    expect(cli.terminal.errText()).toBe("`cloister doctor --fix` repairs 1 of them without loss\n");
   });
 });
 
@@ -287,9 +279,9 @@ describe("agents doctor", () => {
   };
   const run = async (config: object): Promise<{ code: number; out: string }> => {
     await configure(config);
-    terminal = makeFakeTerminal();
-    const code = await runAgentsDoctor(makeContext(home, terminal), { json: true });
-    return { code, out: terminal.outText() };
+    cli.clear();
+    const code = await runAgentsDoctor(cli.context(), { json: true });
+    return { code, out: cli.terminal.outText() };
   };
 
   it("AC-21.1: names the pattern for siblings, for throw-away work and for other gateways, and judges each pair", async () => {
@@ -330,8 +322,8 @@ describe("agents doctor", () => {
 
   it("for people: one line a pair", async () => {
     await configure(siblings);
-    terminal = makeFakeTerminal();
-    expect(await runAgentsDoctor(makeContext(home, terminal), {})).toBe(0);
-    expect(terminal.outText()).toMatch(/^main +raul +yes \(tools\.agentToAgent\.allow\) +yes/m);
+    cli.clear();
+    expect(await runAgentsDoctor(cli.context(), {})).toBe(0);
+    expect(cli.terminal.outText()).toMatch(/^main +raul +yes \(tools\.agentToAgent\.allow\) +yes/m);
   });
 });
