@@ -48,7 +48,7 @@ describe("an agent", () => {
   });
 
   test("whose lists leave no tool cannot ask for them, and hears which list it was", async () => {
-    const gateway = await openGateway([{ id: "main", ...actor("tool-user") }], { toolRules: { allow: ["exec"] } });
+    const gateway = await openGateway([{ id: "main", ...actor("tool-user") }], { toolRules: { allow: ["browser"] } });
     expect(await gateway.say("main", JSON.stringify({ tool: "list" }))).toMatchObject({
       status: "error",
       refusal: {
@@ -116,7 +116,9 @@ describe("a sub-agent", () => {
 describe("tools.effective", () => {
   test("tells the tools of a session for the operator, a sender and a group", async () => {
     const gateway = await openGateway([{ id: "main" }, { id: "boxed", sandboxMode: "all" }], {
-      toolRules: { toolsBySender: { "*": { deny: ["group:sessions", "group:fs", "group:web", "group:memory"] } } },
+      toolRules: {
+        toolsBySender: { "*": { deny: ["group:runtime", "group:sessions", "group:fs", "group:web", "group:memory"] } },
+      },
     });
     expect(await effective(gateway, {})).toMatchObject({
       agentId: "main",
