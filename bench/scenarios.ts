@@ -36,6 +36,10 @@ export const scenarios = {
     question: "What do messages to many agents cost at the load that you choose?",
     load: () => import("./scenarios/load.ts"),
   },
+  "model-turn": {
+    question: "What does the gateway add to a turn of a model that answers at once?",
+    load: () => import("./scenarios/model-turn.ts"),
+  },
   connections: {
     question:
       "What do ten thousand silent clients take, and what do a thousand that ask notice of those that never read?",

@@ -59,6 +59,8 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
   const profiles = makeProfiles(() => settings, secrets, clock.nowMs);
   /** Credentials that failed, until when they come last: by profile. */
   const resting = new Map<string, number>();
+  /** Models that are open, by all that they were opened with; it holds credentials, and never leaves this thread. */
+  const speakers = new Map<string, Speaker>();
   const places = makePlaces(limits.modelTriesAtOnceMax, limits.modelTriesOfAgentMax);
 
   const log: KernelForBroker["log"] = (level, message, fields) =>
@@ -192,18 +194,24 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       headers[name] = found.value;
       keys.push(found.value);
     }
-    return makeSdkSpeaker({
+    const told = {
       provider: provider.id,
       model: entry.id,
       api,
       ...(provider.baseUrl === undefined ? {} : { baseUrl: provider.baseUrl }),
       ...(secret === undefined ? {} : { credential: secret }),
       headers,
-      fetch,
-      nowMs: clock.nowMs,
       ...(entry.reasoning === undefined ? {} : { reasoning: entry.reasoning }),
       ...(entry.maxTokens === undefined ? {} : { maxTokens: entry.maxTokens }),
-    });
+    };
+    const key = JSON.stringify(told);
+    const speaker = speakers.get(key) ?? makeSdkSpeaker({ ...told, fetch, nowMs: clock.nowMs });
+    // The one that was not used for longest goes.
+    speakers.delete(key);
+    speakers.set(key, speaker);
+    const [oldest] = speakers.keys();
+    if (speakers.size > limits.modelsOpenMax && oldest !== undefined) speakers.delete(oldest);
+    return speaker;
   }
 
   return {
@@ -224,6 +232,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     async configure(next) {
       settings = next;
       secrets.forget();
+      speakers.clear();
     },
   };
 }

@@ -26,10 +26,17 @@ export interface SdkModel {
   readonly maxTokens?: number;
 }
 
+/** Keep it for as long as its target is the same: the packages build their schemas with each model that is opened, which costs more than a short answer. */
 export function makeSdkSpeaker(target: SdkModel): Speaker {
+  let opened: Promise<LanguageModelV4> | undefined;
+  const open = (): Promise<LanguageModelV4> => {
+    opened ??= openers[target.api](target, { headers: { ...target.headers }, fetch: target.fetch });
+    opened.catch(() => (opened = undefined));
+    return opened;
+  };
   return async (request, signal, onText) => {
     try {
-      const model = await openers[target.api](target, { headers: { ...target.headers }, fetch: target.fetch });
+      const model = await open();
       const { stream } = await model.doStream({ ...optionsOf(request, target), abortSignal: signal });
       return await collect(stream, request, target, onText);
     } catch (error) {

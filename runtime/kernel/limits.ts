@@ -44,6 +44,8 @@ export const limits = {
    */
   modelTriesAtOnceMax: 128,
   modelTriesOfAgentMax: 64,
+  /** Models that are kept open, each with one credential; a further one costs some milliseconds again. */
+  modelsOpenMax: 64,
   /** Tries of one call with one credential in all, and retries of failures that pass by themselves within their time. Source: behaviour §5.5. */
   modelTriesMax: 10,
   modelRetriesMax: 8,
