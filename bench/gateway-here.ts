@@ -60,6 +60,7 @@ export async function openGatewayHere(
     startBroker: () => Promise.reject(new Error("the benchmarks ask no models")),
     startTools: () => Promise.reject(new Error("the benchmarks call no tools of the tools thread")),
     startMemory: () => Promise.reject(new Error("the benchmarks search no memory")),
+    startChannel: () => Promise.reject(new Error("nothing is measured here that has a channel")),
     version: "bench",
     process: {
       pid: process.pid,

@@ -1,8 +1,10 @@
 /**
  * The channel port: what a channel gives to the gateway and what it gets.
  *
- * A channel is a folder of up to four files: `index.ts` (its door and manifest), `inbound.ts` (pure: platform event to
- * `InboundEvent`), `outbound.ts` (pure: answer to platform requests) and `client.ts` (its I/O). Source: behaviour §8.
+ * A channel is a folder of four files: `manifest.ts` (what it can do, and its settings), `inbound.ts` (pure: platform event to
+ * `InboundEvent`), `outbound.ts` (pure: text to platform requests) and `index.ts` (its I/O: a `ChannelModule`). The channels of one
+ * kind live in a thread of their own, with one adapter an account (`runtime/channels`); the webhook's client is the HTTP server,
+ * in the edge's thread. Source: behaviour §8.
  */
 
 export type PeerKind = "direct" | "group" | "channel";
@@ -69,4 +71,85 @@ export interface ChannelCapabilities {
 /** How a send ended. `retry` says that trying the same key again may help. */
 export type SendResult =
   | { readonly status: "sent"; readonly platformMessageId?: string }
-  | { readonly status: "failed"; readonly reason: string; readonly retry: boolean; readonly retryAfterMs?: number };
+  | {
+      readonly status: "failed";
+      readonly reason: string;
+      readonly retry: boolean;
+      /** The platform wants this pause before the next attempt. Milliseconds. */
+      readonly retryAfterMs?: number;
+      /** Nobody knows whether it arrived: the answer to the request was lost. */
+      readonly mayHaveArrived?: true;
+    };
+
+export interface ChannelManifest {
+  /** As `channels.<id>` of the config, and as the folder. */
+  readonly id: string;
+  readonly capabilities: ChannelCapabilities;
+  /** The longest text of one message: UTF-16 code units, or bytes of UTF-8. */
+  readonly text: { readonly max: number; readonly unit: "utf16" | "utf8" };
+  /** Whether the platform drops a message whose key it has seen. Where it does not, a repeated send is told as a possible duplicate. */
+  readonly dedupesSends: boolean;
+  /** How long the platform shows that somebody types, in milliseconds; 0: it does not. */
+  readonly typingMs: number;
+}
+
+/** What an account is told. Plain data; each channel adds its own keys. */
+export interface AccountSettings {
+  /** At most so much of a text in one message, beside the platform's own bound. */
+  readonly textChunkLimit: number;
+}
+
+/** What the platform says about an account that it lets in. */
+export interface AccountIdentity {
+  /** The account's own id on the platform. */
+  readonly id: string;
+  /** As people see it. */
+  readonly name: string;
+}
+
+/** What an adapter may use of the gateway. */
+export interface ChannelHost {
+  readonly accountId: string;
+  /**
+   * A message came. Resolves when it is stored, or when it was decided that nobody is to have it: only then may the platform be told
+   * that it arrived. Rejects when it was not taken (the gateway stops): then it has to be offered again. Messages of one peer are handed
+   * on in the order of these calls, so that an adapter need not wait between them.
+   */
+  receive(event: Omit<InboundEvent, "channel" | "accountId">): Promise<void>;
+  /** The platform has let the account in: from now on it sends. */
+  online(identity: AccountIdentity): void;
+  /** For operators. Never a credential, never what somebody wrote. */
+  readonly log: (
+    level: "debug" | "info" | "warn" | "error",
+    message: string,
+    fields?: Readonly<Record<string, unknown>>,
+  ) => void;
+  readonly nowMs: () => number;
+  /** Ends early, without an error, when `signal` aborts. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** One account. Methods may be called at any time after `open`, also at once; none is called after `run` ended by its signal. */
+export interface ChannelAdapter {
+  /**
+   * One connection: logs in, calls `online`, and hands on what comes. Resolves when `signal` ended it and everything is closed. Rejects
+   * when the connection is lost, and is called again after a pause that grows; with `CLOISTER_CHANNEL_CREDENTIAL` it is not, since the
+   * platform does not take the account as it is configured.
+   */
+  run(signal: AbortSignal): Promise<void>;
+  /** Asks the platform now. Rejects with why it does not work. */
+  probe(signal: AbortSignal): Promise<AccountIdentity>;
+  /** A text within the manifest's bound. Called while the account is online, one call at a time for each peer. Never rejects. */
+  send(message: OutboundMessage): Promise<SendResult>;
+  /** Shows that the agent is at work. Its failure is nobody's concern. */
+  typing?(peer: Peer, threadId: string | undefined): Promise<void>;
+  /** The platform called over HTTP, with the account's secret. Resolves when what it said is stored. */
+  called?(payload: unknown): Promise<void>;
+}
+
+/** The door of a channel's folder. */
+export interface ChannelModule<Settings extends AccountSettings> {
+  readonly manifest: ChannelManifest;
+  /** Opens nothing by itself: `run` does. */
+  readonly open: (settings: Settings, host: ChannelHost) => ChannelAdapter;
+}

@@ -52,6 +52,7 @@ async function buildThreads(): Promise<void> {
       edge: "runtime/edge/edge-thread.ts",
       tools: "runtime/tools/tools-thread.ts",
       memory: "runtime/tools/memory/memory-thread.ts",
+      channel: "runtime/channels/channel-thread.ts",
       broker: "runtime/broker/broker-thread.ts",
       reader: "runtime/readers/reader-thread.ts",
       "log-file": "runtime/observe/log-file.ts",

@@ -7,6 +7,7 @@ import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent } from "./a
 import { readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
 import { isMap } from "./is-map.ts";
+import { lintChannels } from "./channels.ts";
 import { lintGroups } from "./lint-groups.ts";
 import { isolationKey, isolationOf } from "./isolation.ts";
 import { formatPath, type Path } from "./issue.ts";
@@ -32,6 +33,7 @@ export function lintDraft(draft: Draft): readonly ConfigWarning[] {
     ...lintToolGroups(draft),
     ...lintRoutes(agents, draft),
     ...lintGroups(agents, draft),
+    ...lintChannels(draft),
     ...lintCredentials(draft),
     ...lintHooks(agents, draft),
   ];

@@ -193,6 +193,7 @@ const rules: Rule = {
     gateway: { parts: gateway },
     hooks: live("hooks"),
     webhook: live("channels.webhook"),
+    channels: live("channels"),
     models: live("models"),
     groups: live("channels"),
     logging: restart("logging", logs),

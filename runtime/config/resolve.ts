@@ -12,6 +12,7 @@ import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent, resolveCon
 import { resolveBindings, resolveChannelDefaults } from "./bindings.ts";
 import { resolveSettings } from "./agent-settings.ts";
 import { findGatewayAuth, readCredential } from "./credentials.ts";
+import { resolveChannels } from "./channels.ts";
 import type { Draft } from "./draft.ts";
 import { resolveHeartbeat } from "./heartbeat.ts";
 import { isMap } from "./is-map.ts";
@@ -97,6 +98,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     gateway: resolveGateway(draft, overrides),
     hooks: resolveHooks(draft),
     webhook: resolveWebhook(draft),
+    channels: resolveChannels(draft),
     models: resolveModels(draft),
     groups: resolveGroups(config),
     logging: {

@@ -3,6 +3,7 @@
  * its one written form, every default is filled in, and what is not configured is absent rather than empty.
  */
 import type { ResetRule } from "../store/port.ts";
+import type { ChannelAccounts } from "../../channels/built.ts";
 import type { Delivery, Policy } from "../../auth/policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
 import type { ExecRules } from "../../auth/exec-policy.ts";
@@ -274,6 +275,8 @@ export interface ResolvedConfig {
     readonly mappings: readonly HookMapping[];
   };
   readonly webhook: WebhookSettings | null;
+  /** Accounts of the channels that this version has; goes to their threads and nowhere else: it holds credentials. */
+  readonly channels: ChannelAccounts;
   /** Where models are; goes to the broker and nowhere else: it holds keys. */
   readonly models: Pick<ModelSettings, "providers" | "catalogue" | "authOrder" | "variables">;
   /** Who may write where, and which groups have several agents. */

@@ -27,6 +27,7 @@ import { makeRunListeners, type RunListeners } from "./programs/call.ts";
 import { makeProgramDoor, type ProgramDoor } from "./programs/door.ts";
 import { makeProgramRoutes } from "./programs/routes.ts";
 import { answerFrame } from "./requests.ts";
+import { makePlatformRoutes } from "./platform-routes.ts";
 import type { RouteFinder } from "./route.ts";
 import { type Entrance, makeSockets, type Sockets } from "./sockets.ts";
 import { makeProxies, type Proxies } from "./trusted-proxy.ts";
@@ -58,6 +59,7 @@ interface Changing {
   readonly programRoutes: RouteFinder;
   readonly metricsRoutes: RouteFinder;
   readonly webhookRoutes: RouteFinder;
+  readonly platformRoutes: RouteFinder;
   readonly webhook: WebhookClient;
 }
 
@@ -158,6 +160,7 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
     programRoutes: makeProgramRoutes(from.programs, { kernel, door: programs, bounds, listeners, log }, now),
     metricsRoutes: makeMetricsRoutes(from.metrics, { kernel, programs, attempts: webhookAttempts }),
     webhookRoutes: makeWebhookRoutes(from.webhook, { kernel, bounds, attempts: webhookAttempts, now }),
+    platformRoutes: makePlatformRoutes(from.platforms, { kernel, bounds, attempts: webhookAttempts }),
     webhook: makeClient(from.webhook?.accounts ?? {}),
   });
   let changing = make(settings);
@@ -174,6 +177,7 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
     (path) => changing.programRoutes(path),
     (path) => changing.metricsRoutes(path),
     (path) => changing.webhookRoutes(path),
+    (path) => changing.platformRoutes(path),
     page.find,
   ];
   const hello = makeHello({

@@ -326,6 +326,8 @@ export interface KernelForEdge {
   rpc(client: Client, method: string, params: unknown): Promise<RpcResult>;
   /** A message from a channel. Resolves once it is stored. */
   inbound(event: InboundEvent, idempotencyKey?: string): Promise<InboundResult>;
+  /** A platform called for an account of its channel. Resolves once what it said is stored. */
+  platformCalled(channel: string, accountId: string, payload: unknown): Promise<void>;
   /** A webhook (`POST /hooks/agent`). Resolves once it is stored. */
   hook(request: HookRequest): Promise<HookResult>;
   /** A call of a program over HTTP. Resolves once it is stored. */
@@ -442,6 +444,8 @@ export interface EdgeSettings {
   readonly metrics: { readonly token?: string };
   readonly callers: readonly CallerKey[];
   readonly webhook: WebhookSettings | null;
+  /** Accounts whose platforms call the gateway. */
+  readonly platforms: readonly PlatformDoor[];
   readonly snapshot: {
     readonly defaultAgentId: string;
     readonly mainKey: string;
@@ -453,7 +457,7 @@ export interface EdgeSettings {
 /** What may change while the edge listens. With another secret, clients that were admitted for the old one have to connect again. */
 export type ChangeableSettings = Pick<
   EdgeSettings,
-  "auth" | "trustedProxies" | "allowedOrigins" | "hooks" | "programs" | "metrics" | "webhook" | "snapshot"
+  "auth" | "trustedProxies" | "allowedOrigins" | "hooks" | "programs" | "metrics" | "webhook" | "platforms" | "snapshot"
 >;
 
 /** What a hook makes of payloads of another program. */
@@ -468,6 +472,14 @@ export interface HookMapping {
   readonly sessionKey?: string;
   /** Absent: the payload as JSON. */
   readonly template?: string;
+}
+
+export interface PlatformDoor {
+  readonly channel: string;
+  readonly accountId: string;
+  /** In which the platform shows the secret; lower case. */
+  readonly header: string;
+  readonly secret: string;
 }
 
 export interface WebhookSettings {

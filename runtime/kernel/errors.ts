@@ -229,6 +229,18 @@ export const errorRegister = {
     retry: "later",
     http: 507,
   },
+  CLOISTER_CHANNEL_UNKNOWN: {
+    summary: "There is no such channel or account, or this version does not have it.",
+    retry: "after-change",
+    http: 404,
+  },
+  CLOISTER_CHANNEL_CREDENTIAL: {
+    summary: "The platform does not take the account as it is configured.",
+    retry: "after-change",
+    http: 502,
+  },
+  CLOISTER_CHANNEL_OFFLINE: { summary: "The account of a channel is not connected.", retry: "later", http: 503 },
+  CLOISTER_CHANNEL_BUSY: { summary: "More waits in this channel than may.", retry: "later", http: 503 },
   CLOISTER_GATEWAY_DRAINING: { summary: "The gateway is shutting down.", retry: "later", http: 503 },
   CLOISTER_GATEWAY_BUSY: { summary: "Turns are running, and none was to be interrupted.", retry: "later", http: 409 },
   CLOISTER_GATEWAY_NO_LAUNCHER: {

@@ -432,6 +432,50 @@ export const limits = {
   webhookBackoffMsMax: 30_000,
   webhookAttemptMs: 10_000,
   webhookAnswerBytesMax: 65_536,
+  /** Messages of one account that wait to be stored; the platform offers further ones again. Ten batches of Telegram. */
+  channelIntakeMax: 1_000,
+  /** How long a message is tried again whose agent has no room, before its sender is told so: longer than a busy minute helps nobody who waits. */
+  channelIntakeMs: 60_000,
+  /** Texts that wait to be sent through one channel; a further one is a dead letter, which can be replayed. */
+  channelOutboxMax: 10_000,
+  /** Attempts that the platform answered, and the pauses between them. Source: behaviour §5.5. */
+  channelAttemptsMax: 3,
+  channelAttemptBackoffMs: 400,
+  channelAttemptBackoffMsMax: 30_000,
+  /** An answer that could not be sent for so long is a dead letter: whoever asked has long gone on, and half of a day later it only confuses. */
+  channelAnswerAgeMs: 3_600_000,
+  /** Pauses before a lost connection is tried again, and how long one has to hold so that the next pause is short again. */
+  channelBackoffMs: 1_000,
+  channelBackoffMsMax: 60_000,
+  channelStableMs: 60_000,
+  /** How long the connections of a channel have to end in order. */
+  channelCloseMs: 5_000,
+  /** How long `channels status --probe` waits for one account. */
+  channelProbeMs: 10_000,
+  /** A channel's thread is asked so often whether its loop turns, and ended when it has not answered for so long. */
+  channelBeatMs: 5_000,
+  channelBeatMsMax: 20_000,
+  /** Heap of a channel's thread: several times what thousands of chats need; a leak ends the thread, which starts again, and not the process. */
+  channelHeapMb: 256,
+  /** That an agent types is shown for so long at the most: a longer turn is no conversation any more. */
+  channelTypingMs: 600_000,
+  /** Telegram: how long a poll is held open, how long any other call may take, and updates of one poll (the Bot API's bound). */
+  telegramPollSeconds: 30,
+  telegramCallSeconds: 20,
+  telegramBatchMax: 100,
+  /** Characters of one message of a channel that the config may ask for (`channels.<channel>.textChunkLimit`), and the usual ones. Source: behaviour §5.4. */
+  textChunkMax: 100_000,
+  textChunkDefault: 4_000,
+  /** IRC: usual pause between lines after a burst (config: `channels.irc.lineMs`). Source: the penalty of usual servers. */
+  ircLineMs: 1_000,
+  /** IRC: rooms of an account; networks allow about as many. */
+  ircRoomsMax: 100,
+  /** IRC: lines at once before the pauses between them begin, other nicks that are tried, and how a dead connection is found. */
+  ircBurstLines: 5,
+  ircNickTriesMax: 3,
+  ircAnswerMs: 30_000,
+  ircPingSeconds: 30,
+  ircPingTimeoutSeconds: 120,
   /** Timers and monitors that one agent may have; they live on disk and cost nothing while they wait. */
   timersPerAgentMax: 1_000,
   monitorsPerAgentMax: 1_000,

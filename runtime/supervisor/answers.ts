@@ -6,11 +6,15 @@ import type { Logger } from "./driver.ts";
 
 export type ChannelRoute = Extract<ReplyRoute, { type: "channel" }>;
 
-/** Resolves when the channel has the answer, rejects when it cannot; `CLOISTER_THREAD_LOST`: not yet. */
+/**
+ * Resolves when the channel has the answer, rejects when it cannot; `CLOISTER_THREAD_LOST`: not yet. `leftAtMs`: an earlier process may have
+ * sent it, and it was written then.
+ */
 export type Deliver = (
   about: Pick<EnvelopeHeader, "id" | "agentId" | "sessionKey">,
   route: ChannelRoute,
   text: string,
+  leftAtMs?: number,
 ) => Promise<void>;
 
 export interface AnswersDeps {
@@ -22,7 +26,8 @@ export interface AnswersDeps {
 }
 
 export interface Answers {
-  send(header: EnvelopeHeader, route: ChannelRoute, text: string): void;
+  /** `leftAtMs` as of `Deliver`. */
+  send(header: EnvelopeHeader, route: ChannelRoute, text: string, leftAtMs?: number): void;
   /** How many are on their way. */
   readonly size: number;
 }
@@ -30,10 +35,10 @@ export interface Answers {
 export function makeAnswers({ deliver, store, onDeadLetter, log }: AnswersDeps): Answers {
   const leaving = new Set<Promise<void>>();
 
-  const handOver = async (header: EnvelopeHeader, route: ChannelRoute, text: string): Promise<void> => {
+  const handOver = async (...[header, route, text, leftAtMs]: Parameters<Answers["send"]>): Promise<void> => {
     const fields = { envelope: header.id, session: header.sessionKey, channel: route.channel };
     try {
-      await deliver(header, route, text);
+      await deliver(header, route, text, leftAtMs);
     } catch (error) {
       // The channel's thread ended, which says nothing about the receiver: the answer is kept and sent again at the next start.
       if (toRefusal(error).code === "CLOISTER_THREAD_LOST") return;
@@ -57,8 +62,8 @@ export function makeAnswers({ deliver, store, onDeadLetter, log }: AnswersDeps):
   };
 
   return {
-    send(header, route, text) {
-      const sent = handOver(header, route, text).finally(() => leaving.delete(sent));
+    send(...answer) {
+      const sent = handOver(...answer).finally(() => leaving.delete(sent));
       leaving.add(sent);
     },
     get size() {

@@ -46,6 +46,7 @@ import { changeableSettings } from "./edge-settings.ts";
 import type { Heartbeats } from "./heartbeats.ts";
 import { makeInTurn } from "./in-turn.ts";
 import type { LiveConfig } from "./live-config.ts";
+import type { ChannelDesk } from "./channels/channel-desk.ts";
 import type { Models } from "./models.ts";
 import { changeRoster, type RosterParts } from "./roster-changes.ts";
 
@@ -67,6 +68,7 @@ export interface ConfigDeskDeps {
   readonly policy: RosterParts["policy"];
   readonly models: Pick<Models, "changed">;
   readonly heartbeats: Pick<Heartbeats, "follow">;
+  readonly channels: Pick<ChannelDesk, "changed">;
   readonly edge: () => Pick<EdgeForKernel, "configure"> | undefined;
   readonly publish: (event: GatewayEvent) => void;
   /** Stops the gateway, to be started again. Absent: nobody would. */
@@ -222,6 +224,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     live.replace(config);
     const parked = new Map(orders.map(({ agentId, reason }) => [agentId, reason]));
     deps.models.changed();
+    deps.channels.changed();
     const { kernel, pairings } = deps.driver();
     changeRoster(plan, { kernel, pairings, policy: deps.policy, config, parked }, atMs);
     void deps.heartbeats.follow();

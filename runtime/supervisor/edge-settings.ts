@@ -1,12 +1,13 @@
 /** What the configuration says to the edge: the part of it that may change while the edge listens. */
 import type { ResolvedConfig } from "../config/resolved.ts";
-import type { ChangeableSettings } from "../edge/port.ts";
+import type { ChangeableSettings, PlatformDoor } from "../edge/port.ts";
 import { mainSessionKey } from "../routing/index.ts";
 
 export function changeableSettings({
   gateway,
   hooks,
   webhook,
+  channels,
   defaultAgentId,
   session,
 }: ResolvedConfig): ChangeableSettings {
@@ -23,6 +24,7 @@ export function changeableSettings({
     programs: gateway.http,
     metrics: gateway.metrics,
     webhook,
+    platforms: platformDoors(channels),
     snapshot: {
       defaultAgentId,
       mainKey: session.mainKey,
@@ -30,4 +32,12 @@ export function changeableSettings({
       scope: session.scope,
     },
   };
+}
+
+function platformDoors({ telegram = {} }: ResolvedConfig["channels"]): readonly PlatformDoor[] {
+  return Object.entries(telegram).flatMap(([accountId, { webhook }]) =>
+    webhook === undefined
+      ? []
+      : [{ channel: "telegram", accountId, header: "x-telegram-bot-api-secret-token", secret: webhook.secret }],
+  );
 }

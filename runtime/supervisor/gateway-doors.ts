@@ -2,6 +2,7 @@
 import type { KernelForEdge } from "../edge/port.ts";
 import { limits } from "../kernel/limits.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
+import type { ChannelDesk } from "./channels/channel-desk.ts";
 import type { DeviceDesk } from "./devices.ts";
 import type { Events } from "./events.ts";
 import type { GatewayViews } from "./gateway-views.ts";
@@ -14,6 +15,7 @@ export interface GatewayDoorsDeps {
   readonly rpc: KernelForEdge["rpc"];
   readonly devices: Pick<DeviceDesk, "connect" | "gone">;
   readonly nodes: Nodes;
+  readonly channels: Pick<ChannelDesk, "called">;
   readonly ingress: Pick<Ingress, "inbound" | "hook" | "call" | "callable">;
   readonly stopWork: Pick<StopWork, "session">;
   readonly runs: Pick<Runs, "wait">;
@@ -28,6 +30,7 @@ export function makeGatewayDoors(deps: GatewayDoorsDeps): KernelForEdge {
   return {
     ...makeClientDoors(deps.rpc, deps.devices, deps.nodes),
     inbound: (event, idempotencyKey) => ingress.inbound(event, idempotencyKey),
+    platformCalled: (channel, accountId, payload) => deps.channels.called(channel, accountId, payload),
     hook: (request) => ingress.hook(request),
     call: (request) => ingress.call(request),
     callable: (program) => Promise.resolve(ingress.callable(program)),

@@ -5,6 +5,7 @@ import type { CallerRow, GrantRow } from "../kernel/envelope.ts";
 import type { GrantRequest, KeptDevices, KeptSenders, QueueRow, StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import type { Callers } from "./callers.ts";
+import type { StartChannel } from "./channels/channel-life.ts";
 import type { ConfigDesk, ReadConfig, ReadsConfig } from "./config-desk.ts";
 import type { Driver, Logger } from "./driver.ts";
 import type { LifecycleDeps } from "./lifecycle.ts";
@@ -35,6 +36,7 @@ export interface GatewayParts {
   readonly version: string;
   readonly log: Logger;
   readonly startBroker: ModelsDeps["start"];
+  readonly startChannel: StartChannel;
   readonly startTools: HostToolsDeps["start"];
   readonly startMemory: MemoryDeps["start"];
   /** Of the process that it runs in. */

@@ -4,7 +4,6 @@
  */
 import { randomUUID } from "node:crypto";
 import { configTool } from "../../auth/tool-names.ts";
-import { toRefusal } from "../kernel/errors.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { mainSessionKey } from "../routing/index.ts";
 import { makeAudit } from "./audit.ts";
@@ -13,7 +12,6 @@ import { makeAgentBoard } from "./agent-board.ts";
 import { makeCallers } from "./callers.ts";
 import { makeCommands } from "./commands/index.ts";
 import { makeDeadLetters } from "./dead-letters.ts";
-import type { Deliver } from "./answers.ts";
 import { makeClock } from "./clock.ts";
 import { makeTargets } from "./method-targets.ts";
 import { makeConfigMethods } from "./config-methods.ts";
@@ -43,9 +41,9 @@ import { modelSettingsOf } from "./model-settings.ts";
 import { makeMetrics } from "./metrics.ts";
 import { makeModels } from "./models.ts";
 import { makeOperatorMethods } from "./operator-methods.ts";
-import { makePost } from "./post.ts";
+import { makeOutlets } from "./channels/outlets.ts";
 import { makeQueues } from "./queues.ts";
-import { answerDelivered, answerInSession } from "./room-answers.ts";
+import { answerInSession } from "./room-answers.ts";
 import { makeRuns } from "./runs.ts";
 import { makeReaders } from "../readers/readers.ts";
 import { makeRetention } from "./retention.ts";
@@ -137,9 +135,15 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
-  const post = makePost(() => edge);
-  const sent = (...said: Parameters<typeof answerDelivered>) => void ingress.answered(answerDelivered(...said));
-  const deliver: Deliver = async (about, route, text) => sent(about, route, text, await post(about, route, text));
+  const { channels, post, sent, deliver, answerCommand, tell, carriesAnswers } = makeOutlets({
+    config,
+    edge: () => edge,
+    start: parts.startChannel,
+    mail: () => ingress,
+    runs,
+    nowMs,
+    log,
+  });
   const modelSettings = makeDerived(() => live.current(), modelSettingsOf);
   const models = makeModels({
     kernel: () => driver.kernel,
@@ -261,10 +265,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     store,
     nowMs,
     publish,
-    tell: ({ channel, accountId, peerId }, text) => {
-      const route = { type: "channel" as const, channel, accountId, peerKind: "direct" as const, peerId };
-      return post({ id: randomUUID(), agentId: config.defaultAgentId, sessionKey: "" }, route, text);
-    },
+    tell,
     log,
   });
   const callers = makeCallers({
@@ -278,8 +279,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
   });
   const isAgent = (agentId: string): boolean => agents.has(agentId);
-  const carriesAnswers = (channel: string, accountId: string): boolean =>
-    channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined;
   const ingress = makeIngress({
     isAgent,
     commands,
@@ -288,10 +287,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     pairings: () => driver.pairings,
     refused: (subject, object, { code, message }) =>
       audit.noteOften({ type: "refused", subject, object, verb: "send", decision: "refused", code, detail: message }),
-    answer: (about, route, text) =>
-      void post(about, route, text).catch((error: unknown) =>
-        log.warn({ session: about.sessionKey, error: toRefusal(error) }, "the answer of a command was not delivered"),
-      ),
+    answer: answerCommand,
     config,
     routes,
     store,
@@ -361,6 +357,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     store,
     driver: () => driver,
     models,
+    channels,
     policy,
     heartbeats: clock.heartbeats,
     edge: () => edge,
@@ -449,6 +446,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     rpc,
     devices,
     nodes,
+    channels,
     ingress,
     stopWork,
     runs,
@@ -474,6 +472,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       isResumed = true;
       await clock.heartbeats.follow();
       void clock.heartbeats.boot();
+      channels.start();
       audit.start();
       requests.resume();
       retention.start();
@@ -483,6 +482,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       requests.close();
       await configDesk.close();
       const [clean] = await Promise.all([driver.drain(timeoutMs), retention.close()]);
+      await channels.close();
       await models.close();
       await threadTools.close();
       await readers.close();

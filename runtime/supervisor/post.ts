@@ -1,22 +1,32 @@
-/** A text leaves through its channel: handed to the edge, which holds the platforms. */
+/** A text leaves through its channel: handed to the thread of that, or to the edge, which holds the webhook's client. */
+import type { OutboundMessage, SendResult } from "../../channels/port.ts";
 import type { EdgeForKernel } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
 import type { Deliver } from "./answers.ts";
+import type { ChannelDesk } from "./channels/channel-desk.ts";
 
 /** Gives the platform's id of the message. */
 export type Post = (
   about: Parameters<Deliver>[0],
   route: Parameters<Deliver>[1],
   text: string,
+  leftAtMs?: number,
 ) => Promise<string | undefined>;
 
-export function makePost(findEdge: () => Pick<EdgeForKernel, "send"> | undefined): Post {
-  return async (about, route, text) => {
+export function makePost(
+  findEdge: () => Pick<EdgeForKernel, "send"> | undefined,
+  channels: Pick<ChannelDesk, "send">,
+): Post {
+  const throughEdge = (message: OutboundMessage): Promise<SendResult> => {
     const edge = findEdge();
     if (edge === undefined) throw failure("CLOISTER_THREAD_LOST", "the edge is not up");
-    const result = await edge.send({
+    return edge.send(message);
+  };
+  return async (about, route, text, leftAtMs) => {
+    const { channel } = route;
+    const message: OutboundMessage = {
       idempotencyKey: about.id,
-      channel: route.channel,
+      channel,
       accountId: route.accountId,
       peer: { kind: route.peerKind, id: route.peerId },
       ...(route.threadId === undefined ? {} : { threadId: route.threadId }),
@@ -24,7 +34,8 @@ export function makePost(findEdge: () => Pick<EdgeForKernel, "send"> | undefined
       agentId: about.agentId,
       sessionKey: about.sessionKey,
       text,
-    });
+    };
+    const result = await (channel === "webhook" ? throughEdge(message) : channels.send(message, leftAtMs));
     if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
     return result.platformMessageId;
   };

@@ -46,7 +46,7 @@ export async function resumeWork(deps: ResumeDeps): Promise<Resumed> {
   const stops = await store.stops();
   let stopped = 0;
   for (const row of outbound) {
-    if (row.route.type === "channel") answers.send(restartHeader(row), row.route, row.text);
+    if (row.route.type === "channel") answers.send(restartHeader(row), row.route, row.text, row.atMs);
   }
   for (const envelope of envelopes) {
     const { header, attempts, seq } = envelope;

@@ -23,6 +23,7 @@ import { beatForWatch } from "../thread/main-watch.ts";
 import { trimHeap } from "../thread/trim-heap.ts";
 import { startTrustedThread } from "../thread/trusted-thread.ts";
 import { placeOf } from "./agent-places.ts";
+import { startChannelThread } from "./channels/start-channel.ts";
 import type { ReadConfig, ReadsConfig } from "./config-desk.ts";
 import { changeableSettings } from "./edge-settings.ts";
 import { makeGateway } from "./gateway.ts";
@@ -108,6 +109,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     log: log.child({ subsystem: "gateway" }),
     startTools: startToolsThread,
     startMemory: startMemoryThread,
+    startChannel: startChannelThread,
     startBroker: makeBrokerStart(log),
     process: {
       pid: process.pid,

@@ -10,6 +10,7 @@ const sources = {
   edge: "../edge/edge-thread.ts",
   tools: "../tools/tools-thread.ts",
   memory: "../tools/memory/memory-thread.ts",
+  channel: "../channels/channel-thread.ts",
   broker: "../broker/broker-thread.ts",
   reader: "../readers/reader-thread.ts",
   "log-file": "../observe/log-file.ts",

@@ -22,6 +22,8 @@ export interface TrustedThreadOptions {
   readonly stuckMs?: number;
   /** The thread ended without `stop`. Every pending call has been rejected with `CLOISTER_THREAD_LOST`. */
   readonly onLost: (reason: string) => void;
+  /** Bound of its heap, in MB: past it the thread ends, and not the process. Absent: the process's. */
+  readonly heapMb?: number;
 }
 
 export interface TrustedThread<Remote> {
@@ -49,6 +51,7 @@ export async function startTrustedThread<Remote>({
   handlers,
   stuckMs,
   onLost,
+  heapMb,
 }: TrustedThreadOptions): Promise<TrustedThread<Remote>> {
   const { port1, port2 } = new MessageChannel();
   const beat = stuckMs === undefined ? undefined : { block: makeBeatBlock(), stuckMs };
@@ -58,7 +61,10 @@ export async function startTrustedThread<Remote>({
     transferList: [port2],
     // Threads get what they need through `init`; the process's environment may hold secrets.
     env: {},
-    resourceLimits: { maxYoungGenerationSizeMb: limits.trustedYoungGenerationMb },
+    resourceLimits: {
+      maxYoungGenerationSizeMb: limits.trustedYoungGenerationMb,
+      ...(heapMb === undefined ? {} : { maxOldGenerationSizeMb: heapMb }),
+    },
   });
   const connection = connectCalls<Remote>(port1, handlers);
   let why: string | undefined;

@@ -41,6 +41,7 @@ export interface FakeKernel extends KernelForEdge {
   answers: {
     rpc: (client: Parameters<KernelForEdge["rpc"]>[0], method: string, params: unknown) => Promise<RpcResult>;
     inbound: () => Promise<InboundResult>;
+    platformCalled: () => Promise<void>;
     call: KernelForEdge["call"];
     callable: KernelForEdge["callable"];
     waitRun: (runId: string, timeoutMs: number) => Promise<RunResult>;
@@ -61,6 +62,7 @@ export function makeFakeKernel(): FakeKernel {
       sessionKey: "agent:main:main",
       matchedBy: "default",
     }),
+    platformCalled: async () => undefined,
     call: async ({ runId, agentId = "main" }) => ({
       status: "accepted",
       runId,
@@ -86,6 +88,7 @@ export function makeFakeKernel(): FakeKernel {
     call: async (...args) => (record("call", args), answers.call(...args)),
     callable: async (...args) => (record("callable", args), answers.callable(...args)),
     stopCall: async (...args) => record("stopCall", args),
+    platformCalled: async (...args) => (record("platformCalled", args), answers.platformCalled()),
     hook: async (...args) => (record("hook", args), answers.inbound() as Promise<HookResult>),
     waitRun: async (...args) => (record("waitRun", args), answers.waitRun(...args)),
     connectDevice: async (...args) => (record("connectDevice", args), answers.connectDevice(...args)),
@@ -153,6 +156,7 @@ export function settingsWith(assetsDir: string): EdgeSettings {
     programs: { chatCompletions: true, responses: true },
     callers: [],
     webhook: { accounts: { biz: { token: bizToken }, home: { token: homeToken } }, defaultAccount: "biz" },
+    platforms: [],
     snapshot: { defaultAgentId: "main", mainKey: "main", mainSessionKey: "agent:main:main", scope: "per-sender" },
   };
 }

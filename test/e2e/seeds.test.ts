@@ -55,7 +55,13 @@ describe("000: two siblings with workspaces and bots of their own", () => {
         { id: "raul", workspace: path.join(home, "workspace-raul"), agentDir: path.join(home, "agents/raul/agent") },
       ],
     },
-    channels: { telegram: { accounts: { default: { botToken: "1:A" }, raul: { botToken: "2:B" } } } },
+    // Nobody answers there: bots that do not exist are asked of nobody.
+    channels: {
+      telegram: {
+        apiRoot: "http://127.0.0.1:9",
+        accounts: { default: { botToken: "1:A" }, raul: { botToken: "2:B" } },
+      },
+    },
     bindings: [
       { agentId: "main", match: { channel: "telegram", accountId: "default" } },
       { agentId: "raul", match: { channel: "telegram", accountId: "raul" } },

@@ -31,8 +31,8 @@ export const rooms: readonly Room[] = [
   {
     name: "channel-port",
     layer: 1,
-    places: ["channels/port.ts"],
-    why: "What a channel gives and gets: types alone.",
+    places: ["channels/port.ts", "channels/built.ts", "channels/telegram/manifest.ts", "channels/irc/manifest.ts"],
+    why: "What a channel gives and gets: types, and what each one can do, without its code.",
   },
   {
     name: "chunks",
@@ -40,6 +40,13 @@ export const rooms: readonly Room[] = [
     places: ["channels/chunks.ts"],
     why: "How a long text becomes several messages: pure, and the same for every channel.",
     only: [],
+  },
+  {
+    name: "channels-protocol",
+    layer: 1,
+    places: ["runtime/channels/port.ts"],
+    why: "What passes between a channel's thread and the main thread: types alone.",
+    also: [{ room: "channel-port", typeOnly: true, why: "what passes is said in the words of the port" }],
   },
   {
     name: "store-port",
@@ -229,7 +236,15 @@ export const rooms: readonly Room[] = [
     places: ["runtime/supervisor"],
     why: "Driver and assembly: the only code that knows kernel, store, threads and config at once.",
     packages: ["croner", "zod"],
-    node: ["node:crypto", "node:fs/promises", "node:path", "node:perf_hooks", "node:url"],
+    node: [
+      "node:crypto",
+      "node:fs/promises",
+      "node:path",
+      "node:perf_hooks",
+      "node:timers/promises",
+      "node:url",
+      "node:util",
+    ],
   },
   {
     name: "actors",
@@ -244,6 +259,35 @@ export const rooms: readonly Room[] = [
     places: ["actors/assistant"],
     why: "The model loop. It sees what any author sees, and the bounds and frames that the gateway itself goes by.",
     only: ["thread-protocol", "kernel", "actors"],
+  },
+  {
+    name: "channels",
+    layer: 4,
+    places: ["runtime/channels"],
+    why: "The thread of a channel: runs its adapters. It is told accounts and texts and decides no right.",
+    only: ["kernel", "channel-port", "channels-protocol", "chunks", "thread"],
+    also: [
+      { room: "telegram", why: "the entry loads the channel that is configured" },
+      { room: "irc", why: "the entry loads the channel that is configured" },
+    ],
+    node: ["node:timers/promises"],
+  },
+  {
+    name: "telegram",
+    layer: 4,
+    places: ["channels/telegram"],
+    why: "A channel: pure in both directions, and its I/O in a thread of its own.",
+    only: ["channel-port", "kernel"],
+    packages: ["grammy"],
+  },
+  {
+    name: "irc",
+    layer: 4,
+    places: ["channels/irc"],
+    why: "A channel: pure in both directions, and its I/O in a thread of its own.",
+    only: ["channel-port", "kernel"],
+    packages: ["irc-framework"],
+    node: ["node:crypto"],
   },
   {
     name: "webhook",

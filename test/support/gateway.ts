@@ -131,6 +131,7 @@ export function makeConfig(
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
     },
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
+    channels: {},
     webhook: null,
     models: { providers: {}, catalogue: [], authOrder: {}, variables: {} },
     groups: groupsOf({ channels: { webhook: {} } }),
@@ -165,6 +166,7 @@ export async function openGateway(
     readonly nowMs?: () => number;
     readonly configFile?: GatewayParts["configFile"];
     readonly startBroker?: GatewayParts["startBroker"];
+    readonly startChannel?: GatewayParts["startChannel"];
   },
 ): Promise<TestGateway> {
   assets ??= loadCellAssets();
@@ -196,6 +198,7 @@ export async function openGateway(
     startBroker: reuse?.startBroker ?? (() => Promise.reject(new Error("this test has no broker"))),
     startTools: startToolsThread,
     startMemory: startMemoryThread,
+    startChannel: reuse?.startChannel ?? (() => Promise.reject(new Error("this test has no channels"))),
     ...(reuse?.nowMs === undefined ? {} : { nowMs: reuse.nowMs }),
     version: "test",
     process: {

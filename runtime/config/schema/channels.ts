@@ -130,6 +130,97 @@ const webhook = z.strictObject({
   ),
 });
 
+/** The keys of a channel, which its accounts inherit, and the accounts. */
+const built = <K extends z.ZodRawShape>(own: () => K) =>
+  z.strictObject({
+    ...commonKeys(),
+    ...chunkKeys(),
+    ...own(),
+    ...channelKeys(),
+    accounts: key(
+      "Logins of the channel; each inherits the channel's keys.",
+      z
+        .record(filledText(), z.strictObject({ ...commonKeys(), ...chunkKeys(), ...own(), ...accountEnabled() }))
+        .default({}),
+    ),
+  });
+
+const chunkKeys = () => ({
+  textChunkLimit: key(
+    "Characters of one sent message; 4000 by default, and never more than the platform takes.",
+    z.int().min(100).max(limits.textChunkMax).optional(),
+  ),
+});
+
+const telegramKeys = () => ({
+  botToken: key(
+    "Token of the bot, from @BotFather. The default account may have it from TELEGRAM_BOT_TOKEN; the others inherit none.",
+    secret().optional(),
+  ),
+  apiRoot: key("Another server of the Bot API; https://api.telegram.org by default.", webAddress().optional()),
+  webhookUrl: key(
+    "Where Telegram finds the gateway's `/channels/telegram/<account>` from outside. Without it the bot asks for its messages.",
+    webAddress().optional(),
+  ),
+  webhookSecret: key(
+    "What Telegram shows with each call: 1 to 256 letters, digits, `_` and `-`. Needed with `webhookUrl`.",
+    secret().optional(),
+  ),
+  tokenFile: later("secrets in files", "File with the token.", z.string().optional()),
+  webhookPath: later("another path of the webhook", "Path of the webhook.", z.string().optional()),
+  customCommands: later("native commands of Telegram", "Commands in the menu.", anyValue()),
+  replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),
+  reactionNotifications: later("reactions", "Reactions that agents hear of.", anyValue()),
+  reactionLevel: later("reactions", "Reactions that agents give.", anyValue()),
+  linkPreview: later("link previews", "Whether links are previewed.", z.boolean().optional()),
+  mediaMaxMb: later("attachments", "Size of a file.", z.number().optional()),
+  actions: later("message actions", "Actions of the message tool.", anyMap().optional()),
+  network: later("network of channels", "Addresses and proxies.", anyMap().optional()),
+  proxy: later("network of channels", "Proxy.", z.string().optional()),
+  timeoutSeconds: later("network of channels", "Time of one call.", z.number().optional()),
+  retry: later("retries of one channel", "Attempts.", anyMap().optional()),
+});
+
+const ircText = () => z.string().regex(/^[^\s\p{Cc}]+$/u, "must be one word");
+
+const ircKeys = () => ({
+  host: key("Server.", filledText().optional()),
+  port: key("Port; 6697 by default, without TLS 6667.", z.int().min(1).max(65_535).optional()),
+  tls: key("`false` connects without TLS.", z.boolean().optional()),
+  nick: key("Name of the account.", ircText().max(50).optional()),
+  username: key("Name of the user; as the nick by default.", ircText().max(50).optional()),
+  realname: key("What others are told of the user; as the nick by default.", filledText().max(200).optional()),
+  password: key("Password of the server.", secret().optional()),
+  nickserv: key(
+    "Identifies the account with the network after login.",
+    z
+      .strictObject({
+        enabled: key("`false`: it does not.", z.boolean().optional()),
+        service: key("Who is told; NickServ by default.", ircText().optional()),
+        account: key("Name of the registered account, where it is not the nick.", ircText().optional()),
+        password: key("Its password.", secret().optional()),
+      })
+      .optional(),
+  ),
+  channels: key(
+    'Rooms that are joined: "#name", or { name, password }.',
+    z
+      .array(
+        z.union([ircRoom(), z.strictObject({ name: ircRoom(), password: secret().optional() })], {
+          error: 'must be "#name" or { name: "#name", password }',
+        }),
+      )
+      .max(limits.ircRoomsMax)
+      .optional(),
+  ),
+  lineMs: key(
+    "Milliseconds between two lines after the first five; 1000 by default. Servers end connections that write faster.",
+    z.int().min(0).max(60_000).optional(),
+  ),
+});
+
+const ircRoom = () => z.string().regex(/^[#&+!][^\s,\p{Cc}]{1,199}$/u, 'must be the name of a room, such as "#name"');
+
 /** A platform's own keys (tokens, servers) belong to its channel, which is not built; what all share is checked. */
 const platform = (name: string) =>
   later(
@@ -151,13 +242,13 @@ export const channels = z
   .strictObject({
     webhook: key("Messages over HTTP.", webhook.optional()),
     whatsapp: platform("whatsapp"),
-    telegram: platform("telegram"),
+    telegram: key("Bots of Telegram.", built(telegramKeys).optional()),
     discord: platform("discord"),
     slack: platform("slack"),
     signal: platform("signal"),
     imessage: platform("imessage"),
     bluebubbles: platform("bluebubbles"),
-    irc: platform("irc"),
+    irc: key("Networks of IRC.", built(ircKeys).optional()),
     line: platform("line"),
     googlechat: platform("googlechat"),
     mattermost: platform("mattermost"),

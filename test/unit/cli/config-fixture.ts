@@ -86,6 +86,7 @@ export const twoAgents: ResolvedConfig = {
   hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
   groups: resolveGroups(configSchema.parse({})),
   models: { providers: {}, catalogue: [], authOrder: {}, variables: {} },
+  channels: {},
   webhook: { accounts: { home: { token: "t" } }, defaultAccount: "home" },
   logging: { level: "info", consoleLevel: "info", file: "/state/logs/cloister.log", redactSensitive: true },
   warnings: [],

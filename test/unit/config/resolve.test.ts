@@ -133,6 +133,7 @@ describe("what is not configured", () => {
       },
       hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
       webhook: null,
+      channels: {},
       models: {
         providers: expect.objectContaining({
           anthropic: {

@@ -199,7 +199,7 @@ const tightened = {
 
 describe("a configuration of the existing product", () => {
   it.each([
-    ["two siblings that talk", siblings, ["channel telegram"], []],
+    ["two siblings that talk", siblings, [], []],
     [
       "agents addressed by label",
       labelled,
@@ -209,7 +209,7 @@ describe("a configuration of the existing product", () => {
     ["memory over transcripts", memory, [], []],
     ["several people on one number", people, ["channel whatsapp"], ["channels.whatsapp"]],
     ["a Discord bot per agent", discord, ["channel discord"], []],
-    ["a Telegram bot per agent", telegram, ["channel telegram"], []],
+    ["a Telegram bot per agent", telegram, [], []],
     ["a WhatsApp number per agent", numbers, ["channel whatsapp"], ["bindings[2].match.peer"]],
     ["an agent per channel", byChannel, [], []],
     ["one peer to a better model", onePeer, [], []],

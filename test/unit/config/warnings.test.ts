@@ -260,7 +260,7 @@ describe("a feature that this version does not have", () => {
       { agents: { defaults: { contextPruning: { softTrim: {} } } } },
       "agents.defaults.contextPruning.softTrim",
     ],
-    ["channel telegram", { channels: { telegram: { botToken: "t" } } }, "channels.telegram"],
+    ["channel discord", { channels: { discord: { token: "t" } } }, "channels.discord"],
     [
       "channel history",
       { channels: { webhook: { accounts: { a: { token: "t", dmHistoryLimit: 3 } } } } },

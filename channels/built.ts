@@ -1,0 +1,20 @@
+/** The channels that this version has, beside the webhook and the web page: by their names, without their code. */
+import { manifest as irc, type IrcSettings } from "./irc/manifest.ts";
+import type { ChannelManifest } from "./port.ts";
+import { manifest as telegram, type TelegramSettings } from "./telegram/manifest.ts";
+
+export interface SettingsByChannel {
+  readonly telegram: TelegramSettings;
+  readonly irc: IrcSettings;
+}
+
+export type BuiltChannel = keyof SettingsByChannel;
+
+export const builtChannels = { telegram, irc } as const satisfies Record<BuiltChannel, ChannelManifest>;
+
+export const isBuiltChannel = (channel: string): channel is BuiltChannel => Object.hasOwn(builtChannels, channel);
+
+export type AccountsOf<C extends BuiltChannel> = Readonly<Record<string, SettingsByChannel[C]>>;
+
+/** By channel: its accounts that are configured and switched on. */
+export type ChannelAccounts = { readonly [C in BuiltChannel]?: AccountsOf<C> };

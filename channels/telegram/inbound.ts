@@ -1,0 +1,118 @@
+/**
+ * An update of the Bot API as an `InboundEvent`. Pure. Undefined: nothing that somebody said, such as a change of a group's title.
+ *
+ * Groups and supergroups are peers of kind `group`, channels of kind `channel`, by the chat's id. A topic of a forum is the peer
+ * `<chat>:topic:<topic>` with the chat as its parent; a topic of a direct chat is a thread. Source: behaviour §2.5, §8.
+ */
+import type { Message, MessageEntity, Update, User } from "grammy/types";
+import type { ChannelHost } from "../port.ts";
+
+export type TelegramEvent = Parameters<ChannelHost["receive"]>[0];
+
+/** The bot that received it. */
+export interface Self {
+  readonly id: number;
+  readonly username: string;
+}
+
+/** Kinds of updates that are asked for; every other would only be thrown away. */
+export const allowedUpdates = ["message", "channel_post"] as const;
+
+/** Of a forum: its first topic, which messages do not name. */
+export const generalTopic = 1;
+
+export function parseUpdate(update: Update, self: Self): TelegramEvent | undefined {
+  const message = update.message ?? update.channel_post;
+  if (message === undefined) return undefined;
+  const said = textOf(message, self);
+  if (said === undefined) return undefined;
+  const { chat, reply_to_message: repliedTo } = message;
+  // The message that began a topic is what all messages of the topic are replies to; nobody means it.
+  const reply = repliedTo?.forum_topic_created === undefined ? repliedTo : undefined;
+  return {
+    messageId: String(message.message_id),
+    ...placeOf(message),
+    sender: senderOf(message),
+    selfId: String(self.id),
+    ...(chat.type === "private" ? {} : { wasMentioned: said.isForSelf, repliesToBot: reply?.from?.id === self.id }),
+    ...(reply === undefined ? {} : { replyTo: String(reply.message_id) }),
+    text: said.text,
+    tsMs: message.date * 1000,
+  };
+}
+
+function placeOf({
+  chat,
+  message_thread_id: topic,
+  is_topic_message: isTopic,
+}: Message): Pick<TelegramEvent, "peer" | "parentPeer" | "threadId"> {
+  const id = String(chat.id);
+  if (chat.type === "private")
+    return {
+      peer: { kind: "direct", id },
+      ...(isTopic === true && topic !== undefined ? { threadId: String(topic) } : {}),
+    };
+  if (chat.type === "channel") return { peer: { kind: "channel", id } };
+  if (chat.type !== "supergroup" || chat.is_forum !== true) return { peer: { kind: "group", id } };
+  const topicId = isTopic === true && topic !== undefined ? topic : generalTopic;
+  return { peer: { kind: "group", id: `${id}:topic:${topicId}` }, parentPeer: { kind: "group", id } };
+}
+
+/** Who writes as a chat (a channel, or an administrator without a name) is that chat. */
+function senderOf({ from, sender_chat: as, chat }: Message): TelegramEvent["sender"] {
+  if (as !== undefined) return { id: String(as.id), ...named(as.title ?? as.username) };
+  if (from === undefined) return { id: String(chat.id), ...named(chat.title) };
+  return { id: String(from.id), ...named(nameOf(from)), isBot: from.is_bot };
+}
+
+const nameOf = ({ first_name: first, last_name: last }: User): string => [first, last].filter(Boolean).join(" ").trim();
+
+const named = (name: string | undefined) => (name === undefined || name === "" ? {} : { name: name.slice(0, 256) });
+
+function textOf(message: Message, self: Self): { readonly text: string; readonly isForSelf: boolean } | undefined {
+  const written = message.text ?? message.caption ?? "";
+  const entities = message.entities ?? message.caption_entities ?? [];
+  const thing = describeMedia(message);
+  const text = [thing, withoutOwnName(written, entities, self)]
+    .filter((part) => part !== undefined && part !== "")
+    .join("\n");
+  if (text.trim() === "") return undefined;
+  return { text, isForSelf: entities.some((entity) => namesSelf(entity, written, self)) };
+}
+
+function namesSelf(entity: MessageEntity, text: string, self: Self): boolean {
+  const part = (): string => text.slice(entity.offset, entity.offset + entity.length).toLowerCase();
+  const name = `@${self.username.toLowerCase()}`;
+  if (entity.type === "mention") return part() === name;
+  if (entity.type === "text_mention") return entity.user.id === self.id;
+  return entity.type === "bot_command" && part().endsWith(name);
+}
+
+/** In groups clients write a command with the bot's name: `/status@example_bot`. */
+function withoutOwnName(text: string, entities: readonly MessageEntity[], self: Self): string {
+  const command = entities.find(({ type, offset }) => type === "bot_command" && offset === 0);
+  if (command === undefined || !namesSelf(command, text, self)) return text;
+  const at = command.length - self.username.length - 1;
+  return text.slice(0, at) + text.slice(command.length);
+}
+
+/** What is not text is named, so that the agent knows that it was there. */
+function describeMedia(message: Message): string | undefined {
+  const { document, voice, audio, video, sticker, location, contact, poll, venue, dice } = message;
+  // An animation is told as a document as well, and a venue as a location.
+  if (message.animation !== undefined) return "[animation]";
+  if (message.photo !== undefined) return "[photo]";
+  if (video !== undefined) return `[video, ${video.duration} s]`;
+  if (message.video_note !== undefined) return `[video message, ${message.video_note.duration} s]`;
+  if (voice !== undefined) return `[voice message, ${voice.duration} s]`;
+  if (audio !== undefined)
+    return `[audio: ${audio.title ?? audio.file_name ?? "without a title"}, ${audio.duration} s]`;
+  if (document !== undefined) return `[document: ${document.file_name ?? "without a name"}]`;
+  if (sticker !== undefined) return `[sticker ${sticker.emoji ?? ""}]`.replace(" ]", "]");
+  if (venue !== undefined) return `[place: ${venue.title}, ${venue.address}]`;
+  if (location !== undefined) return `[location: ${location.latitude}, ${location.longitude}]`;
+  if (contact !== undefined) return `[contact: ${contact.first_name} ${contact.phone_number}]`;
+  if (poll !== undefined) return `[poll: ${poll.question}]`;
+  if (dice !== undefined) return `[dice ${dice.emoji}: ${dice.value}]`;
+  return undefined;
+}

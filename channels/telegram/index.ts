@@ -1,0 +1,220 @@
+/**
+ * Telegram: one adapter a bot, over grammY's client of the Bot API. A bot asks for its messages (long polling), or Telegram calls the
+ * gateway (webhook). Either way Telegram hears that a message arrived only when it is stored: the number behind the last stored update is
+ * what confirms it, and the answer to a call of the webhook.
+ */
+import { Api, GrammyError, HttpError } from "grammy";
+import type { Update, UserFromGetMe } from "grammy/types";
+import { failure } from "../../runtime/kernel/errors.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
+import type {
+  AccountIdentity,
+  ChannelAdapter,
+  ChannelHost,
+  ChannelModule,
+  OutboundMessage,
+  Peer,
+  SendResult,
+} from "../port.ts";
+import { allowedUpdates, parseUpdate, type Self } from "./inbound.ts";
+import { manifest, type TelegramSettings } from "./manifest.ts";
+import { judgeFault, makeSendOptions, parsePlace } from "./outbound.ts";
+
+export const channel: ChannelModule<TelegramSettings> = { manifest, open: openBot };
+
+/** grammY's types are those of an older `AbortSignal`, which this one is at run time. */
+type ApiSignal = Parameters<Api["getMe"]>[0];
+const forApi = (signal: AbortSignal): ApiSignal => signal as unknown as ApiSignal;
+
+function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: ChannelHost): ChannelAdapter {
+  const makeApi = (timeoutSeconds: number): Api => new Api(botToken, { apiRoot, timeoutSeconds });
+  const api = makeApi(limits.telegramCallSeconds);
+  // A poll is held open by the server; only when that forgets it the client gives up.
+  const polls = makeApi(limits.telegramPollSeconds + limits.telegramCallSeconds);
+  let self: Self | undefined;
+
+  const logIn = async (signal: AbortSignal): Promise<UserFromGetMe> => {
+    const me = await api.getMe(forApi(signal));
+    self = me;
+    return me;
+  };
+
+  const take = async (update: Update, me: Self): Promise<void> => {
+    const event = parse(update, me);
+    if (event !== undefined) await host.receive(event);
+  };
+
+  /** One that cannot be read must not hold up all that come behind it. */
+  const parse = (update: Update, me: Self): ReturnType<typeof parseUpdate> => {
+    try {
+      return parseUpdate(update, me);
+    } catch (error) {
+      host.log("error", "an update of Telegram cannot be read and is left out", {
+        update: update.update_id,
+        error: error instanceof Error ? error.message : "unknown fault",
+      });
+      return undefined;
+    }
+  };
+
+  async function poll(me: Self, signal: AbortSignal): Promise<void> {
+    let offset: number | undefined;
+    const confirmed = { allowed_updates: allowedUpdates };
+    while (!signal.aborted) {
+      const asked = { ...confirmed, ...(offset === undefined ? {} : { offset }), limit: limits.telegramBatchMax };
+      const updates = await polls
+        .getUpdates({ ...asked, timeout: limits.telegramPollSeconds }, forApi(signal))
+        .catch((error: unknown) => waitAsTold(error, signal));
+      const stored = await Promise.allSettled(updates.map((update) => take(update, me)));
+      // What follows on one that was not taken is offered again with it, and known by its number.
+      const missed = stored.findIndex(({ status }) => status === "rejected");
+      const last = updates[missed === -1 ? updates.length - 1 : missed - 1];
+      if (last !== undefined) offset = last.update_id + 1;
+      const failed = stored[missed];
+      if (failed?.status === "rejected") throw failed.reason;
+    }
+    // What is stored is not offered again at the next start.
+    if (offset !== undefined)
+      await api.getUpdates({ ...confirmed, offset, limit: 1, timeout: 0 }).catch(() => undefined);
+  }
+
+  async function waitAsTold(error: unknown, signal: AbortSignal): Promise<Update[]> {
+    if (signal.aborted) return [];
+    const seconds = error instanceof GrammyError ? error.parameters.retry_after : undefined;
+    if (seconds === undefined) throw error;
+    await host.pause(seconds * 1000, signal);
+    return [];
+  }
+
+  async function serveWebhook(to: NonNullable<TelegramSettings["webhook"]>, signal: AbortSignal): Promise<void> {
+    await api.setWebhook(to.url, { secret_token: to.secret, allowed_updates: allowedUpdates }, forApi(signal));
+  }
+
+  return {
+    async run(signal) {
+      try {
+        const me = await logIn(signal);
+        if (webhook === undefined) await api.deleteWebhook({}, forApi(signal));
+        else await serveWebhook(webhook, signal);
+        host.online(identityOf(me));
+        if (webhook === undefined) await poll(me, signal);
+        else await ended(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        throw toCoded(error, host.accountId);
+      }
+    },
+
+    async probe(signal) {
+      try {
+        const me = await logIn(signal);
+        if (webhook !== undefined) await checkWebhook(api, webhook.url, signal);
+        return identityOf(me);
+      } catch (error) {
+        throw toCoded(error, host.accountId);
+      }
+    },
+
+    send: (message) => sendText(api, message),
+
+    async typing(peer, threadId) {
+      await showTyping(api, peer, threadId);
+    },
+
+    async called(payload) {
+      if (webhook === undefined)
+        throw failure("CLOISTER_CHANNEL_UNKNOWN", "this account asks for its messages itself; it is not called");
+      if (self === undefined) throw failure("CLOISTER_CHANNEL_OFFLINE", "the account is not connected yet");
+      if (!isUpdate(payload))
+        throw failure("CLOISTER_REQUEST_INVALID", "the body is no update of the Bot API: it has no update_id");
+      await take(payload, self);
+    },
+  };
+}
+
+const isUpdate = (value: unknown): value is Update =>
+  typeof value === "object" && value !== null && Number.isSafeInteger(Reflect.get(value, "update_id"));
+
+const identityOf = ({ id, username }: UserFromGetMe): AccountIdentity => ({ id: String(id), name: `@${username}` });
+
+const ended = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+
+async function checkWebhook(api: Api, wanted: string, signal: AbortSignal): Promise<void> {
+  const { url, last_error_message: lastError, last_error_date: at } = await api.getWebhookInfo(forApi(signal));
+  if (url !== wanted)
+    throw failure(
+      "CLOISTER_CHANNEL_OFFLINE",
+      "Telegram calls another address than this gateway's: another program has set the bot's webhook",
+      "stop the other program, then cloister channels login --channel telegram",
+    );
+  if (lastError !== undefined && at !== undefined)
+    throw failure(
+      "CLOISTER_CHANNEL_OFFLINE",
+      `Telegram could not call the webhook, last at ${new Date(at * 1000).toISOString()}: ${lastError}`,
+      "make the address reachable from outside (docs/guides/telegram.md)",
+    );
+}
+
+async function sendText(api: Api, message: OutboundMessage): Promise<SendResult> {
+  const place = parsePlace(message.peer, message.threadId);
+  if (place === undefined)
+    return {
+      status: "failed",
+      reason: `${JSON.stringify(message.peer.id)} is no chat of Telegram: expected its numeric id, or @name`,
+      retry: false,
+    };
+  try {
+    const sent = await api.sendMessage(place.chatId, message.text, makeSendOptions(place, message));
+    return { status: "sent", platformMessageId: String(sent.message_id) };
+  } catch (error) {
+    if (error instanceof GrammyError) return judgeFault(error);
+    const name = networkFault(error);
+    const reason = `the request to Telegram failed: ${name}`;
+    return neverLeft.has(name)
+      ? { status: "failed", reason, retry: true }
+      : { status: "failed", reason, retry: true, mayHaveArrived: true };
+  }
+}
+
+async function showTyping(api: Api, peer: Peer, threadId: string | undefined): Promise<void> {
+  const place = parsePlace(peer, threadId);
+  if (place === undefined) return;
+  const { topicId } = place;
+  await api.sendChatAction(place.chatId, "typing", topicId === undefined ? {} : { message_thread_id: topicId });
+}
+
+/** No connection was made. */
+const neverLeft = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH"]);
+
+/** The system's name of the fault, never a text, which may hold the address and with it the token. */
+function networkFault(error: unknown): string {
+  const cause: unknown = error instanceof HttpError ? error.error : error;
+  const code: unknown = typeof cause === "object" && cause !== null ? Reflect.get(cause, "code") : undefined;
+  if (typeof code === "string") return code;
+  return cause instanceof Error && /timed out/.test(cause.message) ? "no answer in time" : "no connection";
+}
+
+function toCoded(error: unknown, accountId: string): unknown {
+  const key = `channels.telegram.accounts.${accountId}.botToken`;
+  if (error instanceof GrammyError) {
+    const { error_code: status, description } = error;
+    // Not found: the address holds the token, and no bot has it.
+    if (status === 401 || status === 404)
+      return failure(
+        "CLOISTER_CHANNEL_CREDENTIAL",
+        `Telegram does not know the bot token of account ${accountId} (${status}: ${description})`,
+        `set ${key} to the token that @BotFather gave (for the default account TELEGRAM_BOT_TOKEN does as well)`,
+      );
+    if (status === 409)
+      return failure(
+        "CLOISTER_CHANNEL_OFFLINE",
+        `another program asks for the messages of this bot (409: ${description})`,
+        "stop the other program, or give this account a bot of its own",
+      );
+    return failure("CLOISTER_CHANNEL_OFFLINE", `Telegram answered ${status}: ${description}`);
+  }
+  if (error instanceof HttpError)
+    return failure("CLOISTER_CHANNEL_OFFLINE", `Telegram was not reached: ${networkFault(error)}`);
+  return error;
+}

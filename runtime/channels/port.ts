@@ -1,0 +1,64 @@
+/** What passes between the thread of a channel and the main thread. */
+import type { BuiltChannel, ChannelAccounts } from "../../channels/built.ts";
+import type { AccountIdentity, InboundEvent, OutboundMessage, Peer } from "../../channels/port.ts";
+import type { Refusal } from "../kernel/errors.ts";
+
+export interface ChannelInit<C extends BuiltChannel = BuiltChannel> {
+  readonly channel: C;
+  readonly accounts: NonNullable<ChannelAccounts[C]>;
+}
+
+/**
+ *     connecting ──► online ──► waiting (its connection was lost; `reason`) ──► connecting
+ *         └────────► waiting
+ *         └────────► failed (the platform does not take the account as it is configured)
+ */
+export type AccountState =
+  | { readonly type: "connecting" }
+  | { readonly type: "online"; readonly identity: AccountIdentity }
+  | { readonly type: "waiting" | "failed"; readonly refusal: Refusal };
+
+/** What came of one attempt to send a text. Parts before `partsSent` have arrived and are not sent again. */
+export type AttemptResult =
+  | { readonly status: "sent"; readonly platformMessageId?: string }
+  | {
+      readonly status: "failed";
+      readonly reason: string;
+      readonly retry: boolean;
+      readonly partsSent: number;
+      readonly retryAfterMs?: number;
+      readonly mayHaveArrived?: true;
+      /** The account is not online: the platform was not asked. */
+      readonly offline?: true;
+    };
+
+export type ProbeResult =
+  | { readonly ok: true; readonly identity: AccountIdentity; readonly tookMs: number }
+  | { readonly ok: false; readonly refusal: Refusal; readonly tookMs: number };
+
+/** The channel's side. */
+export interface ChannelForKernel {
+  /** Resolves at once: the thread turns its loop. */
+  beat(): Promise<void>;
+  /** Sends the text from its part `fromPart` on. */
+  send(message: OutboundMessage, fromPart: number): Promise<AttemptResult>;
+  typing(accountId: string, peer: Peer, threadId: string | undefined): Promise<void>;
+  probe(accountId: string): Promise<ProbeResult>;
+  called(accountId: string, payload: unknown): Promise<void>;
+  /** Ends every connection in order. */
+  close(): Promise<void>;
+}
+
+/** The main thread's side. */
+export interface KernelForChannel {
+  /** Resolves when the platform may be told that the message arrived. */
+  receive(event: InboundEvent): Promise<void>;
+  state(accountId: string, state: AccountState): Promise<void>;
+  /** So many parts of the message have arrived: known even if the thread is lost. */
+  partSent(idempotencyKey: string, parts: number): Promise<void>;
+  log(
+    level: "debug" | "info" | "warn" | "error",
+    message: string,
+    fields: Readonly<Record<string, unknown>>,
+  ): Promise<void>;
+}

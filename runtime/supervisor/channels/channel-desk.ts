@@ -1,0 +1,236 @@
+/**
+ * The channels of the gateway, each in a thread of its own: what came in goes to the accept path, what agents answer goes out, and operators
+ * see how each account stands. A channel that is not configured has no thread, and its code is not loaded.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { type BuiltChannel, builtChannels, type ChannelAccounts, isBuiltChannel } from "../../../channels/built.ts";
+import type { ChannelManifest, InboundEvent, OutboundMessage, SendResult } from "../../../channels/port.ts";
+import type { AccountState, AttemptResult, ProbeResult } from "../../channels/port.ts";
+import type { InboundResult } from "../../edge/port.ts";
+import { failure, isCoded, toRefusal } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import type { Logger } from "../driver.ts";
+import type { Runs } from "../runs.ts";
+import { type ChannelClock, type ChannelLife, notRunning, runChannel, type StartChannel } from "./channel-life.ts";
+import { makeIntake } from "./intake.ts";
+import { makeOutbox, type Outbox } from "./outbox.ts";
+
+export interface ChannelDeskDeps {
+  readonly accounts: () => ChannelAccounts;
+  readonly start: StartChannel;
+  readonly inbound: (event: InboundEvent) => Promise<InboundResult>;
+  readonly runs: Pick<Runs, "wait">;
+  readonly newId: () => string;
+  readonly clock: ChannelClock;
+  readonly log: Logger;
+}
+
+export interface AccountView {
+  readonly accountId: string;
+  readonly state: AccountState;
+  readonly probe?: ProbeResult;
+}
+
+export interface ChannelView {
+  readonly channel: BuiltChannel;
+  readonly manifest: ChannelManifest;
+  /** How often its thread was lost since it was configured as it is. */
+  readonly restarts: number;
+  /** Texts that wait to be sent. */
+  readonly outbox: number;
+  readonly accounts: readonly AccountView[];
+}
+
+export interface ChannelDesk {
+  /** Starts what is configured. Connections come up in their own time. */
+  start(): void;
+  /** The configuration is another one: channels whose accounts changed begin anew. */
+  changed(): void;
+  has(channel: string, accountId: string): boolean;
+  /** As `Outbox.send`. @throws CLOISTER_CHANNEL_UNKNOWN */
+  send(message: OutboundMessage, leftAtMs?: number): Promise<SendResult>;
+  /** A platform called over HTTP. Resolves when what it said is stored. @throws CLOISTER_CHANNEL_OFFLINE */
+  called(channel: string, accountId: string, payload: unknown): Promise<void>;
+  /** @throws CLOISTER_CHANNEL_UNKNOWN when a channel is named that is not there */
+  views(wanted: { readonly channel?: string; readonly probe?: boolean }): Promise<readonly ChannelView[]>;
+  close(): Promise<void>;
+}
+
+interface Running {
+  readonly accounts: NonNullable<ChannelAccounts[BuiltChannel]>;
+  readonly life: ChannelLife;
+}
+
+export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
+  const { clock, log } = deps;
+  const running = new Map<BuiltChannel, Running>();
+  /** Kept when a channel begins anew: what waits in it waits on. */
+  const outboxes = new Map<BuiltChannel, Outbox>();
+  /** Parts of texts in flight that have arrived, by the key of the text. */
+  const parts = new Map<string, number>();
+  const ending = new AbortController();
+  /** Connections of before end before those of after begin: a platform may allow one alone. */
+  let settled: Promise<unknown> = Promise.resolve();
+  let isStarted = false;
+
+  const remoteOf = (channel: string) => (isBuiltChannel(channel) ? running.get(channel)?.life.remote() : undefined);
+
+  async function attempt(message: OutboundMessage, fromPart: number): Promise<AttemptResult> {
+    const remote = remoteOf(message.channel);
+    const offline = { status: "failed", retry: true, offline: true } as const;
+    if (remote === undefined)
+      return { ...offline, reason: "the channel is not running at the moment", partsSent: fromPart };
+    try {
+      return await remote.send(message, fromPart);
+    } catch (error) {
+      const { message: reason } = toRefusal(error);
+      const partsSent = Math.max(fromPart, parts.get(message.idempotencyKey) ?? 0);
+      if (isCoded(error) && error.code === "CLOISTER_THREAD_LOST")
+        return { ...offline, reason, partsSent, mayHaveArrived: true };
+      return { status: "failed", reason, retry: false, partsSent };
+    } finally {
+      parts.delete(message.idempotencyKey);
+    }
+  }
+
+  const outboxOf = (channel: BuiltChannel): Outbox => {
+    const { dedupesSends } = builtChannels[channel];
+    const found = outboxes.get(channel) ?? makeOutbox({ attempt, dedupesSends, clock, log });
+    outboxes.set(channel, found);
+    return found;
+  };
+
+  async function send(message: OutboundMessage, leftAtMs?: number): Promise<SendResult> {
+    const { channel, accountId } = message;
+    if (!isBuiltChannel(channel)) throw unknownChannel(channel);
+    if (deps.accounts()[channel]?.[accountId] === undefined)
+      return {
+        status: "failed",
+        reason: `channels.${channel} has no account ${JSON.stringify(accountId)} that is switched on`,
+        retry: false,
+      };
+    return outboxOf(channel).send(message, leftAtMs);
+  }
+
+  const intake = makeIntake({
+    inbound: deps.inbound,
+    onAccepted: (event, runId) => void showTyping(event, runId),
+    tellSender: ({ channel, accountId, peer, threadId, messageId }, text) => {
+      const place = { channel, accountId, peer, ...(threadId === undefined ? {} : { threadId }) };
+      const reply = messageId === undefined ? {} : { inReplyTo: messageId };
+      const message = { idempotencyKey: deps.newId(), ...place, ...reply, agentId: "", sessionKey: "", text };
+      void send(message).catch(() => undefined);
+    },
+    clock,
+    log,
+    ending: ending.signal,
+  });
+
+  /** Until the run has ended, or for ten minutes. */
+  async function showTyping({ channel, accountId, peer, threadId }: InboundEvent, runId: string): Promise<void> {
+    const typingMs = isBuiltChannel(channel) ? builtChannels[channel].typingMs : 0;
+    if (typingMs === 0) return;
+    const over = new AbortController();
+    void deps.runs.wait(runId, limits.channelTypingMs).finally(() => over.abort());
+    const signal = AbortSignal.any([over.signal, ending.signal]);
+    while (!signal.aborted) {
+      // Nobody misses it where it does not come through.
+      void remoteOf(channel)
+        ?.typing(accountId, peer, threadId)
+        .catch(() => undefined);
+      // Shown again before the platform takes it away.
+      await clock.pause(Math.round(typingMs * 0.9), signal);
+    }
+  }
+
+  function begin(channel: BuiltChannel, accounts: Running["accounts"]): Running {
+    const outbox = outboxOf(channel);
+    const life = runChannel({
+      init: { channel, accounts },
+      start: deps.start,
+      handlers: {
+        receive: intake,
+        partSent: async (key, count) => void parts.set(key, count),
+        log: async (level, message, fields) => log[level]({ ...fields, channel }, message),
+      },
+      onOnline: (accountId) => outbox.online(accountId),
+      clock,
+      log,
+    });
+    return { accounts, life };
+  }
+
+  /** Brings what runs into line with what is configured. */
+  async function settle(): Promise<void> {
+    for (const channel of Object.keys(builtChannels).filter(isBuiltChannel)) {
+      const accounts = ending.signal.aborted ? undefined : deps.accounts()[channel];
+      const found = running.get(channel);
+      if (found !== undefined && isDeepStrictEqual(found.accounts, accounts)) continue;
+      running.delete(channel);
+      await found?.life.close();
+      if (accounts !== undefined && Object.keys(accounts).length > 0) running.set(channel, begin(channel, accounts));
+    }
+  }
+
+  const settleNext = (): Promise<unknown> => (settled = settled.then(settle, settle));
+
+  async function ask(life: ChannelLife, channel: string, accountId: string): Promise<ProbeResult> {
+    const sinceMs = clock.nowMs();
+    try {
+      const remote = life.remote();
+      if (remote === undefined) throw notRunning(channel);
+      return await remote.probe(accountId);
+    } catch (error) {
+      return { ok: false, refusal: toRefusal(error), tookMs: clock.nowMs() - sinceMs };
+    }
+  }
+
+  return {
+    start() {
+      isStarted = true;
+      void settleNext();
+    },
+    changed() {
+      if (isStarted) void settleNext();
+    },
+    has: (channel, accountId) => isBuiltChannel(channel) && deps.accounts()[channel]?.[accountId] !== undefined,
+    send,
+    async called(channel, accountId, payload) {
+      const remote = remoteOf(channel);
+      if (remote === undefined) throw notRunning(channel);
+      await remote.called(accountId, payload);
+    },
+    async views({ channel: named, probe = false }) {
+      if (named !== undefined && !isBuiltChannel(named)) throw unknownChannel(named);
+      const shown = [...running].filter(([channel]) => named === undefined || channel === named);
+      return Promise.all(
+        shown.map(async ([channel, { accounts, life }]) => ({
+          channel,
+          manifest: builtChannels[channel],
+          restarts: life.restarts,
+          outbox: outboxes.get(channel)?.size ?? 0,
+          accounts: await Promise.all(
+            Object.keys(accounts).map(async (accountId) => ({
+              accountId,
+              state: life.state(accountId),
+              ...(probe ? { probe: await ask(life, channel, accountId) } : {}),
+            })),
+          ),
+        })),
+      );
+    },
+    async close() {
+      ending.abort();
+      for (const outbox of outboxes.values()) outbox.close();
+      await settleNext();
+    },
+  };
+}
+
+/** Also one that the configuration knows and this version does not have: it is refused by its name. */
+const unknownChannel = (channel: string) =>
+  failure(
+    "CLOISTER_CHANNEL_UNKNOWN",
+    `this version has no channel ${JSON.stringify(channel)}`,
+    `use ${Object.keys(builtChannels).join(", ")} or webhook; docs/guides/write-a-channel.md says how another one is made`,
+  );

@@ -1,0 +1,46 @@
+/**
+ * Messages of platforms on their way in. The platform is told that one arrived when this resolves: when it is stored, or when it was decided
+ * that nobody is to have it. One that an agent has no room for is tried again for a while, then its sender is told.
+ */
+import type { InboundEvent } from "../../../channels/port.ts";
+import type { InboundResult } from "../../edge/port.ts";
+import { errorRegister, fromRefusal, type Refusal } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
+import type { Logger } from "../driver.ts";
+import type { ChannelClock } from "./channel-life.ts";
+
+export interface IntakeDeps {
+  readonly inbound: (event: InboundEvent) => Promise<InboundResult>;
+  /** It has a turn: whoever wrote sees that the agent is at work. */
+  readonly onAccepted: (event: InboundEvent, runId: string) => void;
+  /** To the sender, where the message came from. */
+  readonly tellSender: (event: InboundEvent, text: string) => void;
+  readonly clock: ChannelClock;
+  readonly log: Logger;
+  /** The gateway ends. */
+  readonly ending: AbortSignal;
+}
+
+/** Of what it makes: @throws the refusal of a gateway that ends; the message is to be offered again. */
+export function makeIntake({ inbound, onAccepted, tellSender, clock, log, ending }: IntakeDeps) {
+  return async (event: InboundEvent): Promise<void> => {
+    const sinceMs = clock.nowMs();
+    for (let pauseMs: number = limits.channelAttemptBackoffMs; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+      const result = await inbound(event);
+      if (result.status === "accepted" && result.runs === undefined) onAccepted(event, result.runId);
+      if (result.status !== "refused") return;
+      const { refusal } = result;
+      if (refusal.code === "CLOISTER_GATEWAY_DRAINING" || ending.aborted) throw fromRefusal(refusal);
+      if (!mayPass(refusal) || clock.nowMs() - sinceMs >= limits.channelIntakeMs) {
+        const { channel, accountId, peer } = event;
+        const fields = { channel, account: accountId, peer: `${peer.kind}:${peer.id}`, error: refusal };
+        log.error(fields, "a message was not taken; its sender is told");
+        tellSender(event, `Your message was not taken (${refusal.code}). Please send it again later.`);
+        return;
+      }
+      await clock.pause(pauseMs, ending);
+    }
+  };
+}
+
+const mayPass = ({ code }: Refusal): boolean => errorRegister[code].retry === "later";

@@ -1,0 +1,65 @@
+/** Where texts leave the gateway: the webhook's client in the edge, and the channels with threads of their own. */
+import { randomUUID } from "node:crypto";
+import type { SenderPlace } from "../../../auth/senders.ts";
+import type { ResolvedConfig } from "../../config/resolved.ts";
+import type { EdgeForKernel } from "../../edge/port.ts";
+import { toRefusal } from "../../kernel/errors.ts";
+import type { Deliver } from "../answers.ts";
+import type { ChannelMail } from "../channel-mail.ts";
+import { makePost, type Post } from "../post.ts";
+import { answerDelivered } from "../room-answers.ts";
+import { type ChannelDesk, type ChannelDeskDeps, makeChannelDesk } from "./channel-desk.ts";
+import { makeChannelClock } from "./channel-life.ts";
+
+export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "log"> {
+  readonly config: Pick<ResolvedConfig, "channels" | "webhook" | "defaultAgentId">;
+  readonly edge: () => Pick<EdgeForKernel, "send"> | undefined;
+  readonly mail: () => ChannelMail;
+  readonly nowMs: () => number;
+}
+
+export interface Outlets {
+  readonly channels: ChannelDesk;
+  readonly post: Post;
+  /** A text has left: the other agents of a group see it. */
+  readonly sent: (...said: Parameters<typeof answerDelivered>) => void;
+  readonly deliver: Deliver;
+  /** It has no turn whose row would keep it. */
+  readonly answerCommand: (...answer: Parameters<Post>) => void;
+  /** To a person, in the direct chat; it belongs to no session. */
+  readonly tell: (to: SenderPlace & { readonly peerId: string }, text: string) => ReturnType<Post>;
+  /** Whether answers to this account leave by themselves; else they stay in the session. */
+  readonly carriesAnswers: (channel: string, accountId: string) => boolean;
+}
+
+export function makeOutlets({ config, edge, mail, nowMs, ...deps }: OutletsDeps): Outlets {
+  const channels = makeChannelDesk({
+    ...deps,
+    accounts: () => config.channels,
+    inbound: (event) => mail().inbound(event, undefined),
+    newId: randomUUID,
+    clock: makeChannelClock(nowMs),
+  });
+  const post = makePost(edge, channels);
+  const sent: Outlets["sent"] = (...said) => void mail().answered(answerDelivered(...said));
+  return {
+    channels,
+    post,
+    sent,
+    deliver: async (about, route, text, leftAtMs) => sent(about, route, text, await post(about, route, text, leftAtMs)),
+    answerCommand: (...answer) =>
+      void post(...answer).catch((error: unknown) =>
+        deps.log.warn(
+          { session: answer[0].sessionKey, error: toRefusal(error) },
+          "the answer of a command was not delivered",
+        ),
+      ),
+    tell: ({ channel, accountId, peerId }, text) => {
+      const route = { type: "channel" as const, channel, accountId, peerKind: "direct" as const, peerId };
+      return post({ id: randomUUID(), agentId: config.defaultAgentId, sessionKey: "" }, route, text);
+    },
+    carriesAnswers: (channel, accountId) =>
+      channels.has(channel, accountId) ||
+      (channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined),
+  };
+}

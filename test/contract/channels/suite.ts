@@ -1,0 +1,265 @@
+/**
+ * What every channel has to do, whatever its platform: run by each with a rig of about twenty lines. The rig's platform is a real server, or one
+ * that speaks the real protocol to the channel's real client library, and it judges what it is told.
+ */
+import { afterEach, describe, expect, test } from "vitest";
+import type { AccountSettings, ChannelModule, InboundEvent, OutboundMessage, Peer } from "../../../channels/port.ts";
+import { serveAccounts } from "../../../runtime/channels/accounts.ts";
+import type { AccountState, ChannelForKernel } from "../../../runtime/channels/port.ts";
+import { failure } from "../../../runtime/kernel/errors.ts";
+import { outbound } from "../../support/channels.ts";
+import { eventually } from "../../support/eventually.ts";
+
+export interface Arrived {
+  readonly place: string;
+  readonly text: string;
+}
+
+export interface Platform {
+  /** Somebody writes to the account, in the group when `inGroup`, with a mention of it when `mentions`. */
+  say(
+    text: string,
+    how?: { readonly inGroup?: boolean; readonly mentions?: boolean; readonly id?: string },
+  ): Promise<void>;
+  /** Where it comes from, as the channel must tell it. */
+  readonly person: { readonly peer: Peer; readonly senderId: string; readonly senderName: string };
+  readonly group: Peer;
+  /** A peer that the platform does not have. */
+  readonly nowhere: Peer;
+  /** What the platform has of the account, in order; a place is as in `Peer.id`. */
+  arrived(): readonly Arrived[];
+  /** Drops what connects the account. */
+  lose(): Promise<void>;
+  /** What the account did that the platform does not allow. */
+  violations(): readonly string[];
+  /** Messages that the platform would offer again; undefined: it offers none again. */
+  unconfirmed(): number | undefined;
+  /** How often it was shown that somebody types; undefined: the platform has no such thing. */
+  typed(): number | undefined;
+  close(): Promise<void>;
+}
+
+export interface ChannelRig<S extends AccountSettings> {
+  readonly module: ChannelModule<S>;
+  readonly idsOfMessages: boolean;
+  readonly open: () => Promise<{ readonly platform: Platform; readonly settings: S }>;
+}
+
+export interface OpenChannel {
+  readonly channel: ChannelForKernel;
+  readonly received: InboundEvent[];
+  readonly states: AccountState[];
+  readonly logged: string[];
+  readonly platform: Platform;
+  readonly online: () => Promise<void>;
+  readonly send: (changes: Partial<OutboundMessage>) => ReturnType<ChannelForKernel["send"]>;
+}
+
+const opened: (() => Promise<void>)[] = [];
+
+/** Opens the account and waits until it is online. Pauses before another attempt are short; those that wait for an answer are not. */
+export async function openChannel<S extends AccountSettings>(
+  { module, open }: ChannelRig<S>,
+  take: (event: InboundEvent) => Promise<void> = async () => undefined,
+  waits = true,
+): Promise<OpenChannel> {
+  const { platform, settings } = await open();
+  const received: InboundEvent[] = [];
+  const states: AccountState[] = [];
+  const logged: string[] = [];
+  const channel = serveAccounts(
+    module,
+    { default: settings },
+    {
+      receive: async (event) => {
+        await take(event);
+        received.push(event);
+      },
+      state: async (_, state) => void states.push(state),
+      partSent: async () => undefined,
+      log: async (_, message) => void logged.push(message),
+    },
+    {
+      nowMs: () => Date.now(),
+      random: () => 0,
+      pause: (ms, signal) =>
+        new Promise((resolve) => {
+          const timer = setTimeout(resolve, ms < 20_000 ? Math.min(ms, 20) : ms);
+          signal.addEventListener("abort", () => {
+            clearTimeout(timer);
+            resolve();
+          });
+        }),
+    },
+  );
+  opened.push(async () => {
+    await channel.close();
+    await platform.close();
+  });
+  const online = (): Promise<void> => eventually(() => expect(states.at(-1)).toMatchObject({ type: "online" }));
+  if (waits) await online();
+  return {
+    channel,
+    received,
+    states,
+    logged,
+    platform,
+    online,
+    send: (changes) => channel.send(outbound({ channel: module.manifest.id, ...changes }), 0),
+  };
+}
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((close) => close()));
+});
+
+export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): void {
+  const { manifest } = rig.module;
+  const open = (take?: (event: InboundEvent) => Promise<void>): Promise<OpenChannel> => openChannel(rig, take);
+
+  describe(`the contract of channels: ${manifest.id}`, () => {
+    test("tells who it is once the platform has let it in", async () => {
+      const { states, channel } = await open();
+      expect(states[0]).toEqual({ type: "connecting" });
+      const last = states.at(-1);
+      if (last?.type !== "online") throw new Error("it is not online");
+      expect(last.identity.id).not.toBe("");
+      expect(await channel.probe("default")).toMatchObject({ ok: true, identity: last.identity });
+    });
+
+    test("hands on a direct message with all that the platform tells, and nothing that it does not", async () => {
+      const { received, platform } = await open();
+      await platform.say("good morning");
+      await eventually(() => expect(received).toHaveLength(1));
+      const { peer, senderId, senderName } = platform.person;
+      expect(received[0]).toMatchObject({
+        channel: manifest.id,
+        accountId: "default",
+        peer,
+        sender: { id: senderId, name: senderName },
+        text: "good morning",
+        selfId: expect.stringMatching(/\S/),
+      });
+      expect(received[0]?.messageId === undefined).toBe(!rig.idsOfMessages);
+      expect(received[0]?.wasMentioned).toBeUndefined();
+      expect(Math.abs((received[0]?.tsMs ?? 0) / 1e12)).toBeGreaterThan(1);
+    });
+
+    test("tells in a group whether the account is mentioned", async () => {
+      const { received, platform } = await open();
+      await platform.say("what a day", { inGroup: true });
+      await platform.say("what do you think", { inGroup: true, mentions: true });
+      await eventually(() => expect(received).toHaveLength(2));
+      expect(received.map(({ peer, wasMentioned }) => ({ peer, wasMentioned }))).toEqual([
+        { peer: platform.group, wasMentioned: false },
+        { peer: platform.group, wasMentioned: true },
+      ]);
+    });
+
+    test("keeps the order of one peer's messages", async () => {
+      const { received, platform } = await open(async ({ text }) => {
+        // Earlier ones take longer.
+        for (let n = 20 - Number(text); n > 0; n--) await new Promise((resolve) => setImmediate(resolve));
+      });
+      const texts = Array.from({ length: 20 }, (_, n) => String(n));
+      for (const text of texts) await platform.say(text);
+      await eventually(() => expect(received).toHaveLength(20));
+      expect(received.map(({ text }) => text)).toEqual(texts);
+    });
+
+    test("says that a message arrived only when it is stored", async () => {
+      const stored = Promise.withResolvers<void>();
+      const { received, platform } = await open(() => stored.promise);
+      await platform.say("keep this");
+      if (platform.unconfirmed() !== undefined) {
+        await eventually(() => expect(platform.unconfirmed()).toBe(1));
+        stored.resolve();
+        await eventually(() => expect(platform.unconfirmed()).toBe(0));
+      } else stored.resolve();
+      await eventually(() => expect(received).toHaveLength(1));
+    });
+
+    test("is offered again what was not taken, where the platform keeps it, and goes on where it does not", async () => {
+      let refused = 0;
+      const { received, platform, logged } = await open(async () => {
+        if (refused++ === 0) throw failure("CLOISTER_GATEWAY_DRAINING", "the gateway is shutting down");
+      });
+      await platform.say("first");
+      await eventually(() => expect(refused).toBeGreaterThan(0));
+      await platform.say("second");
+      const wanted = platform.unconfirmed() === undefined ? ["second"] : ["first", "second"];
+      await eventually(() => expect(received.map(({ text }) => text)).toEqual(wanted));
+      if (platform.unconfirmed() === undefined) expect(logged.join()).toMatch(/not taken/);
+    });
+
+    test("brings answers to the person and to the group, each in order", async () => {
+      const { send, platform } = await open();
+      const { peer } = platform.person;
+      for (const text of ["one", "two"]) expect(await send({ peer, text })).toMatchObject({ status: "sent" });
+      expect(await send({ peer: platform.group, text: "three" })).toMatchObject({ status: "sent" });
+      await eventually(() =>
+        expect(platform.arrived()).toEqual([
+          { place: peer.id, text: "one" },
+          { place: peer.id, text: "two" },
+          { place: platform.group.id, text: "three" },
+        ]),
+      );
+    });
+
+    test("cuts a long answer into what the platform takes, and loses no word", async () => {
+      const { send, platform } = await open();
+      const words = Array.from({ length: manifest.text.max }, (_, n) => `w${n}`);
+      expect(await send({ peer: platform.person.peer, text: words.join(" ") })).toMatchObject({ status: "sent" });
+      await eventually(() => {
+        const texts = platform.arrived().map(({ text }) => text);
+        expect(texts.join(" ").split(" ")).toEqual(words);
+        expect(texts.length).toBeGreaterThan(1);
+      });
+    });
+
+    test("refuses a peer that the platform cannot have, without another attempt", async () => {
+      const { send, platform } = await open();
+      expect(await send({ peer: platform.nowhere })).toMatchObject({
+        status: "failed",
+        retry: false,
+        reason: expect.stringContaining(JSON.stringify(platform.nowhere.id)),
+      });
+      expect(platform.arrived()).toEqual([]);
+    });
+
+    test("comes back after its connection was lost, and hears and sends again", async () => {
+      const { states, online, platform, received, send } = await open();
+      await platform.lose();
+      await eventually(() => expect(states.some(({ type }) => type === "waiting")).toBe(true));
+      await online();
+      await platform.say("still there");
+      await eventually(() => expect(received.map(({ text }) => text)).toEqual(["still there"]));
+      expect(await send({ peer: platform.person.peer, text: "yes" })).toMatchObject({ status: "sent" });
+      await eventually(() => expect(platform.arrived().map(({ text }) => text)).toEqual(["yes"]));
+    });
+
+    test("ends when it is told to, also while it sends", async () => {
+      const { channel, send, platform } = await open();
+      const sent = send({ peer: platform.person.peer, text: "last words" });
+      await channel.close();
+      expect(["sent", "failed"]).toContain((await sent).status);
+      await platform.say("too late").catch(() => undefined);
+    });
+
+    test(`${manifest.capabilities.typing ? "shows" : "does not pretend to show"} that the agent is at work`, async () => {
+      const { channel, platform } = await open();
+      expect(manifest.typingMs > 0).toBe(manifest.capabilities.typing);
+      await channel.typing("default", platform.person.peer, undefined);
+      expect(platform.typed()).toBe(manifest.capabilities.typing ? 1 : undefined);
+    });
+
+    test("breaks no rule of the platform in any of this", async () => {
+      const { send, platform } = await open();
+      await platform.say("hello", { inGroup: true, mentions: true });
+      await send({ peer: platform.group, text: "```ts\nconst a = 1;\n```", inReplyTo: "1" });
+      await send({ peer: platform.person.peer, text: "  \n a \r\n b \u0000 c" });
+      await eventually(() => expect(platform.arrived().length).toBeGreaterThan(1));
+      expect(platform.violations()).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,181 @@
+/** Telegram over grammY, against a strict server of the Bot API. */
+import { expect, test } from "vitest";
+import { channel as module } from "../../../channels/telegram/index.ts";
+import type { TelegramSettings } from "../../../channels/telegram/manifest.ts";
+import { type BotApi, makeMessage, openBotApi } from "../../support/bot-api.ts";
+import { eventually } from "../../support/eventually.ts";
+import { type ChannelRig, describeChannel, openChannel } from "./suite.ts";
+
+const token = "7000:SECRET";
+const group = { id: -100, type: "supergroup", title: "Family" } as const;
+
+/** `onApi` gets the server before the account logs in. */
+const makeRig = (
+  onApi: (api: BotApi) => void = () => undefined,
+  more: Partial<TelegramSettings> = {},
+): ChannelRig<TelegramSettings> => ({
+  module,
+  idsOfMessages: true,
+  async open() {
+    const api = await openBotApi();
+    api.addBot(token, "helper_bot");
+    onApi(api);
+    let messageId = 0;
+    return {
+      settings: { botToken: token, apiRoot: api.root, textChunkLimit: 4_000, ...more },
+      platform: {
+        async say(text, { inGroup = false, mentions = false } = {}) {
+          messageId += 1;
+          const place = inGroup ? { chat: group } : {};
+          const said = mentions
+            ? { text: `@helper_bot ${text}`, entities: [{ type: "mention" as const, offset: 0, length: 11 }] }
+            : { text };
+          api.push(token, { message: makeMessage({ message_id: messageId, ...place, ...said }) });
+        },
+        person: { peer: { kind: "direct", id: "42" }, senderId: "42", senderName: "Ana Lee" },
+        group: { kind: "group", id: "-100" },
+        nowhere: { kind: "direct", id: "no such chat" },
+        arrived: () => api.sent(token).map(({ chat, text }) => ({ place: String(chat), text: String(text) })),
+        async lose() {
+          api.fail("getUpdates", { type: "drop" });
+          api.push(token, { edited_message: makeMessage() });
+          await api.until(() => api.unconfirmed(token) === 0);
+        },
+        violations: () => api.violations,
+        unconfirmed: () => api.unconfirmed(token),
+        typed: () => api.calls.filter(({ method }) => method === "sendChatAction").length,
+        close: () => api.close(),
+      },
+    };
+  },
+});
+
+describeChannel(makeRig());
+
+async function open(more: Partial<TelegramSettings> = {}) {
+  const found = Promise.withResolvers<BotApi>();
+  const opened = await openChannel(makeRig((api) => found.resolve(api), more));
+  return { ...opened, api: await found.promise };
+}
+
+const person = { kind: "direct", id: "42" } as const;
+
+test("a token that no bot has is not tried again: CLOISTER_CHANNEL_CREDENTIAL", async () => {
+  const { api, states, logged } = await open();
+  api.fail("getMe", { type: "error", status: 401, description: "Unauthorized" });
+  api.fail("getUpdates", { type: "error", status: 500, description: "Internal Server Error" });
+  api.push(token, { message: makeMessage() });
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "failed" }));
+  const last = states.at(-1);
+  if (last?.type !== "failed") throw new Error("it has not failed");
+  expect(last.refusal).toMatchObject({
+    code: "CLOISTER_CHANNEL_CREDENTIAL",
+    remedy: expect.stringContaining("channels.telegram.accounts.default.botToken"),
+  });
+  expect(JSON.stringify([states, logged])).not.toContain(token);
+});
+
+test("no state and no reason holds the token, whatever fails", async () => {
+  const { api, states, send, channel } = await open();
+  await api.close();
+  await eventually(() => expect(states.some(({ type }) => type === "waiting")).toBe(true));
+  const results = [await send({ peer: person }), await channel.probe("default")];
+  expect(JSON.stringify([states, results])).not.toContain("SECRET");
+});
+
+test("Telegram's own pause is told on, and what it refuses for good is not tried again", async () => {
+  const { api, send } = await open();
+  api.fail(
+    "sendMessage",
+    { type: "error", status: 429, description: "Too Many Requests: retry after 7", parameters: { retry_after: 7 } },
+    { type: "error", status: 403, description: "Forbidden: bot was blocked by the user" },
+    { type: "error", status: 502, description: "Bad Gateway" },
+  );
+  expect(await send({ peer: person })).toMatchObject({ status: "failed", retry: true, retryAfterMs: 7_000 });
+  expect(await send({ peer: person })).toMatchObject({
+    status: "failed",
+    retry: false,
+    reason: "Telegram answered 403: Forbidden: bot was blocked by the user",
+  });
+  expect(await send({ peer: person })).toMatchObject({ status: "failed", retry: true, mayHaveArrived: true });
+});
+
+test("an answer that was lost on its way back may have arrived, and says so", async () => {
+  const { api, send } = await open();
+  api.fail("sendMessage", { type: "lose-answer" });
+  expect(await send({ peer: person })).toMatchObject({ status: "failed", retry: true, mayHaveArrived: true });
+});
+
+test("what Telegram offers a second time has the same id, by which it is known", async () => {
+  const { api, received } = await open();
+  for (let n = 0; n < 2; n++) api.push(token, { message: makeMessage({ message_id: 77 }) });
+  await eventually(() => expect(received.map(({ messageId }) => messageId)).toEqual(["77", "77"]));
+});
+
+test("an update that cannot be read does not hold up those behind it", async () => {
+  const { api, received, logged } = await open();
+  api.push(token, { message: { message_id: 1, text: "x" } as ReturnType<typeof makeMessage> });
+  api.push(token, { message: makeMessage({ text: "behind" }) });
+  await eventually(() => expect(received.map(({ text }) => text)).toEqual(["behind"]));
+  expect(logged.join()).toMatch(/cannot be read/);
+});
+
+test("what is stored is confirmed before the account ends, and a poll is never left open", async () => {
+  const { api, received, channel } = await open();
+  api.push(token, { message: makeMessage() });
+  await eventually(() => expect(received).toHaveLength(1));
+  await channel.close();
+  expect(api.unconfirmed(token)).toBe(0);
+  expect(api.violations).toEqual([]);
+});
+
+test("an answer in a group is a reply, in a topic it stays in the topic, and in a direct chat it is neither", async () => {
+  const { api, send } = await open();
+  await send({ peer: { kind: "group", id: "-100" }, inReplyTo: "5" });
+  await send({ peer: { kind: "group", id: "-100:topic:9" }, inReplyTo: "6" });
+  await send({ peer: { kind: "group", id: "-100:topic:1" } });
+  await send({ peer: person, threadId: "3", inReplyTo: "7" });
+  expect(api.sent(token).map(({ params }) => ({ ...params, text: "" }))).toEqual([
+    { chat_id: -100, text: "", reply_parameters: { message_id: 5, allow_sending_without_reply: true } },
+    {
+      chat_id: -100,
+      text: "",
+      message_thread_id: 9,
+      reply_parameters: { message_id: 6, allow_sending_without_reply: true },
+    },
+    { chat_id: -100, text: "" },
+    { chat_id: 42, text: "", message_thread_id: 3 },
+  ]);
+  expect(api.violations).toEqual([]);
+});
+
+const webhook = { url: "https://example.org/channels/telegram/default", secret: "S3CRET" };
+
+test("an account with a webhook tells Telegram where it is and polls no more; what comes there is stored before the call returns", async () => {
+  const { api, channel, received } = await open({ webhook });
+  expect(api.webhookOf(token)).toEqual(webhook);
+  await channel.called("default", { update_id: 9, message: makeMessage({ text: "called" }) });
+  expect(received.map(({ text }) => text)).toEqual(["called"]);
+  expect(api.calls.map(({ method }) => method)).toEqual(["getMe", "setWebhook"]);
+  await expect(channel.called("default", { message: makeMessage() })).rejects.toMatchObject({
+    code: "CLOISTER_REQUEST_INVALID",
+  });
+  expect(await channel.probe("default")).toMatchObject({ ok: true });
+  // Messages wait at Telegram until the next start.
+  await channel.close();
+  expect(api.webhookOf(token)).toEqual(webhook);
+  expect(api.violations).toEqual([]);
+});
+
+test("a webhook of another program is found by the probe, and an account that polls is not called", async () => {
+  const { api, channel } = await open({ webhook });
+  await fetch(`${api.root}/bot${token}/setWebhook`, {
+    method: "POST",
+    body: JSON.stringify({ url: "https://else.where" }),
+  });
+  expect(await channel.probe("default")).toMatchObject({ ok: false, refusal: { code: "CLOISTER_CHANNEL_OFFLINE" } });
+  const polling = await open();
+  await expect(polling.channel.called("default", { update_id: 1 })).rejects.toMatchObject({
+    code: "CLOISTER_CHANNEL_UNKNOWN",
+  });
+});

@@ -1,0 +1,265 @@
+/**
+ * A server of the Bot API for tests, over HTTP as the real one, and strict: a method, a parameter or a type that the real API does not have,
+ * an offset that goes back, and a second poll of one bot are violations, which fail the test. It confirms updates as the real one does: by the
+ * offset of the next poll. Source: the Bot API's documentation.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Message, Update } from "grammy/types";
+
+export interface Call {
+  readonly token: string;
+  readonly method: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/** What the server does instead of answering a call. */
+export type Fault =
+  | { readonly type: "error"; readonly status: number; readonly description: string; readonly parameters?: object }
+  /** Carries it out and drops the connection: the client never hears. */
+  | { readonly type: "lose-answer" }
+  /** Drops the connection and carries out nothing. */
+  | { readonly type: "drop" };
+
+interface Bot {
+  readonly token: string;
+  readonly id: number;
+  readonly username: string;
+  updates: Update[];
+  nextUpdateId: number;
+  confirmedUpTo: number;
+  webhook: { url: string; secret: string } | undefined;
+  poll: (() => void) | undefined;
+}
+
+export interface BotApi {
+  readonly root: string;
+  readonly calls: Call[];
+  readonly violations: string[];
+  /** Texts that a bot has sent, in order. */
+  sent(token: string): readonly { readonly chat: unknown; readonly text: unknown; readonly params: Call["params"] }[];
+  addBot(token: string, username: string): { readonly id: number };
+  /** Somebody writes. Gives the update's number. */
+  push(token: string, update: { readonly [K in keyof Update]?: Message }): number;
+  /** Updates that the bot has not confirmed. */
+  unconfirmed(token: string): number;
+  webhookOf(token: string): { readonly url: string; readonly secret: string } | undefined;
+  /** For the next calls of a method, in turn. */
+  fail(method: string, ...faults: readonly Fault[]): void;
+  /** Resolves when the server has seen what is looked for. */
+  until(match: () => boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+type Kind = "integer" | "string" | "boolean" | "array" | "object" | "chat";
+
+const params: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
+  getMe: {},
+  getUpdates: { offset: "integer", limit: "integer", timeout: "integer", allowed_updates: "array" },
+  setWebhook: { url: "string", secret_token: "string", allowed_updates: "array" },
+  deleteWebhook: { drop_pending_updates: "boolean" },
+  getWebhookInfo: {},
+  sendMessage: { chat_id: "chat", text: "string", message_thread_id: "integer", reply_parameters: "object" },
+  sendChatAction: { chat_id: "chat", action: "string", message_thread_id: "integer" },
+};
+
+const required: Readonly<Record<string, readonly string[]>> = {
+  setWebhook: ["url"],
+  sendMessage: ["chat_id", "text"],
+  sendChatAction: ["chat_id", "action"],
+};
+
+const fits: Readonly<Record<Kind, (value: unknown) => boolean>> = {
+  integer: Number.isSafeInteger,
+  string: (value) => typeof value === "string",
+  boolean: (value) => typeof value === "boolean",
+  array: Array.isArray,
+  object: (value) => typeof value === "object" && value !== null,
+  chat: (value) => Number.isSafeInteger(value) || (typeof value === "string" && value.startsWith("@")),
+};
+
+export async function openBotApi(): Promise<BotApi> {
+  const bots = new Map<string, Bot>();
+  const calls: Call[] = [];
+  const violations: string[] = [];
+  const faults = new Map<string, Fault[]>();
+  const watchers = new Set<() => void>();
+  let messageId = 1_000;
+
+  const changed = (): void => {
+    for (const watcher of watchers) watcher();
+  };
+
+  const server = createServer((request, response) => void serve(request, response));
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [, token = "", method = ""] = /^\/bot([^/]+)\/(\w+)$/.exec(request.url ?? "") ?? [];
+    const answer = (status: number, body: object): void => {
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    };
+    const refuse = (status: number, description: string, parameters?: object): undefined => {
+      answer(status, {
+        ok: false,
+        error_code: status,
+        description,
+        ...(parameters === undefined ? {} : { parameters }),
+      });
+    };
+    const given = await readParams(request);
+    calls.push({ token, method, params: given });
+    const wrong = judge(method, given);
+    if (wrong !== undefined) violations.push(`${method}: ${wrong}`);
+    const bot = bots.get(token);
+    const fault = faults.get(method)?.shift();
+    try {
+      if (bot === undefined) return refuse(401, "Unauthorized");
+      if (fault?.type === "error") return refuse(fault.status, fault.description, fault.parameters);
+      if (fault?.type === "drop") return void request.socket.destroy();
+      const result = await carryOut(bot, method, given, request, refuse);
+      if (fault?.type === "lose-answer") return void request.socket.destroy();
+      if (result !== undefined && !response.writableEnded) answer(200, { ok: true, result });
+    } finally {
+      changed();
+    }
+  }
+
+  async function carryOut(
+    bot: Bot,
+    method: string,
+    given: Call["params"],
+    request: IncomingMessage,
+    refuse: (status: number, description: string, parameters?: object) => undefined,
+  ): Promise<unknown> {
+    switch (method) {
+      case "getMe":
+        return { id: bot.id, is_bot: true, first_name: bot.username, username: bot.username };
+      case "getUpdates":
+        return poll(bot, given, request, refuse);
+      case "setWebhook":
+        bot.webhook = { url: String(given["url"]), secret: String(given["secret_token"]) };
+        return true;
+      case "deleteWebhook":
+        bot.webhook = undefined;
+        return true;
+      case "getWebhookInfo":
+        return { url: bot.webhook?.url ?? "", has_custom_certificate: false, pending_update_count: 0 };
+      case "sendChatAction":
+        return true;
+      case "sendMessage": {
+        const text = String(given["text"]);
+        if (text.length > 4_096) return refuse(400, "Bad Request: message is too long");
+        if (text.trim() === "") return refuse(400, "Bad Request: message text is empty");
+        messageId += 1;
+        return { message_id: messageId, date: 1, chat: { id: given["chat_id"], type: "private" }, text };
+      }
+      default:
+        return refuse(404, "Not Found");
+    }
+  }
+
+  async function poll(
+    bot: Bot,
+    given: Call["params"],
+    request: IncomingMessage,
+    refuse: (status: number, description: string) => undefined,
+  ): Promise<unknown> {
+    if (bot.webhook !== undefined) {
+      violations.push("getUpdates: a webhook is set");
+      return refuse(409, "Conflict: can't use getUpdates method while webhook is active");
+    }
+    if (bot.poll !== undefined && given["timeout"] !== 0)
+      violations.push("getUpdates: another poll of this bot is open");
+    const offset = given["offset"] as number | undefined;
+    if (offset !== undefined) {
+      if (offset > bot.nextUpdateId)
+        violations.push(`getUpdates: the offset ${offset} confirms what was never offered`);
+      bot.confirmedUpTo = Math.max(bot.confirmedUpTo, offset);
+      bot.updates = bot.updates.filter(({ update_id: id }) => id >= offset);
+      changed();
+    }
+    const timeout = Number(given["timeout"] ?? 0);
+    if (bot.updates.length === 0 && timeout > 0)
+      await new Promise<void>((resolve) => {
+        bot.poll = resolve;
+        request.socket.once("close", resolve);
+      });
+    bot.poll = undefined;
+    return bot.updates.slice(0, Number(given["limit"] ?? 100));
+  }
+
+  const botOf = (token: string): Bot => {
+    const bot = bots.get(token);
+    if (bot === undefined) throw new Error(`no bot has the token ${token}`);
+    return bot;
+  };
+
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    root: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    calls,
+    violations,
+    sent: (token) =>
+      calls
+        .filter((call) => call.token === token && call.method === "sendMessage")
+        .map(({ params: given }) => ({ chat: given["chat_id"], text: given["text"], params: given })),
+    addBot(token, username) {
+      const id = 7_000 + bots.size;
+      const none = { webhook: undefined, poll: undefined };
+      bots.set(token, { token, id, username, updates: [], nextUpdateId: 500, confirmedUpTo: 0, ...none });
+      return { id };
+    },
+    push(token, update) {
+      const bot = botOf(token);
+      const id = bot.nextUpdateId++;
+      bot.updates.push({ ...(update as object), update_id: id });
+      bot.poll?.();
+      return id;
+    },
+    unconfirmed: (token) => botOf(token).updates.length,
+    webhookOf: (token) => botOf(token).webhook,
+    fail: (method, ...list) => void faults.set(method, [...(faults.get(method) ?? []), ...list]),
+    until: (match) =>
+      new Promise((resolve) => {
+        const check = (): void => {
+          if (!match()) return;
+          watchers.delete(check);
+          resolve();
+        };
+        watchers.add(check);
+        check();
+      }),
+    close: () => closeServer(server, bots.values()),
+  };
+}
+
+function closeServer(server: Server, bots: Iterable<Bot>): Promise<void> {
+  for (const bot of bots) bot.poll?.();
+  server.closeAllConnections();
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+async function readParams(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString("utf8");
+  return text === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
+}
+
+function judge(method: string, given: Call["params"]): string | undefined {
+  const known = params[method];
+  if (known === undefined) return "there is no such method";
+  for (const [name, value] of Object.entries(given)) {
+    const kind = known[name];
+    if (kind === undefined) return `there is no parameter ${name}`;
+    if (!fits[kind](value)) return `${name} is ${JSON.stringify(value)}, expected ${kind}`;
+  }
+  const missing = (required[method] ?? []).find((name) => given[name] === undefined);
+  return missing === undefined ? undefined : `${missing} is missing`;
+}
+
+/** Somebody's message, as Telegram tells it. */
+export function makeMessage(changes: Partial<Message> & { readonly text?: string } = {}): Message {
+  const from = { id: 42, is_bot: false, first_name: "Ana", last_name: "Lee" };
+  const chat = { id: 42, type: "private", first_name: "Ana" } as const;
+  return { message_id: 1, date: 1_700_000_000, from, chat, text: "hello", ...changes };
+}

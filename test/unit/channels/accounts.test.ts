@@ -1,0 +1,240 @@
+/** The accounts of a channel in its thread, with an adapter that does what each test says. */
+import { expect, test } from "vitest";
+import type {
+  AccountSettings,
+  ChannelAdapter,
+  ChannelHost,
+  ChannelManifest,
+  InboundEvent,
+  OutboundMessage,
+  SendResult,
+} from "../../../channels/port.ts";
+import { serveAccounts } from "../../../runtime/channels/accounts.ts";
+import type { AccountState } from "../../../runtime/channels/port.ts";
+import { failure } from "../../../runtime/kernel/errors.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import { outbound } from "../../support/channels.ts";
+import { makeVirtualClock, settle } from "../../support/virtual-clock.ts";
+
+const manifest: ChannelManifest = {
+  id: "test",
+  capabilities: {
+    threads: false,
+    edit: false,
+    reactions: false,
+    typing: true,
+    nativeCommands: false,
+    mentions: false,
+    media: false,
+  },
+  text: { max: 10, unit: "utf8" },
+  dedupesSends: false,
+  typingMs: 1_000,
+};
+
+const said = (text: string, peer = "7"): Parameters<ChannelHost["receive"]>[0] => ({
+  peer: { kind: "direct", id: peer },
+  sender: { id: peer },
+  text,
+  tsMs: 1,
+});
+
+interface Plan {
+  /** What each run of the account does; the last one again and again. Absent: it comes online and stays. */
+  readonly runs?: readonly ((host: ChannelHost, signal: AbortSignal) => Promise<void>)[];
+  readonly send?: (message: OutboundMessage) => Promise<SendResult>;
+}
+
+const stay = async (host: ChannelHost, signal: AbortSignal): Promise<void> => {
+  host.online({ id: "1", name: "bot" });
+  await new Promise((resolve) => signal.addEventListener("abort", resolve));
+};
+
+function serve(
+  plans: Readonly<Record<string, Plan>>,
+  receive: (event: InboundEvent) => Promise<void> = async () => undefined,
+  textChunkLimit = 4_000,
+) {
+  const clock = makeVirtualClock();
+  const states: { readonly accountId: string; readonly state: AccountState }[] = [];
+  const partsSent: number[] = [];
+  const sent: OutboundMessage[] = [];
+  const hosts = new Map<string, ChannelHost>();
+  const runs = new Map<string, number>();
+  const open = (_: AccountSettings, host: ChannelHost): ChannelAdapter => {
+    const plan = plans[host.accountId] ?? {};
+    hosts.set(host.accountId, host);
+    return {
+      run: (signal) => {
+        const count = runs.get(host.accountId) ?? 0;
+        runs.set(host.accountId, count + 1);
+        return (plan.runs?.[Math.min(count, plan.runs.length - 1)] ?? stay)(host, signal);
+      },
+      probe: async () => ({ id: "1", name: "bot" }),
+      send: async (message) => {
+        sent.push(message);
+        return (await plan.send?.(message)) ?? { status: "sent", platformMessageId: message.text };
+      },
+    };
+  };
+  const settings = Object.fromEntries(Object.keys(plans).map((id) => [id, { textChunkLimit }]));
+  const channel = serveAccounts(
+    { manifest, open },
+    settings,
+    {
+      receive,
+      state: async (accountId, state) => void states.push({ accountId, state }),
+      partSent: async (_, parts) => void partsSent.push(parts),
+      log: async () => undefined,
+    },
+    clock,
+  );
+  const lastState = (accountId: string) => states.findLast((one) => one.accountId === accountId)?.state;
+  return { channel, clock, states, lastState, partsSent, sent, hosts, runs };
+}
+
+test("a long text leaves in parts that the platform takes, each with a key of its own, and the first is the reply", async () => {
+  const { channel, sent, partsSent } = serve({ default: {} });
+  await settle();
+  const message = outbound({ text: "one two three fourth", inReplyTo: "5" });
+  expect(await channel.send(message, 0)).toEqual({ status: "sent", platformMessageId: "fourth" });
+  expect(sent.map(({ text, idempotencyKey, inReplyTo }) => [text, idempotencyKey, inReplyTo])).toEqual([
+    ["one two", "e1:1", "5"],
+    ["three", "e1:2", undefined],
+    ["fourth", "e1:3", undefined],
+  ]);
+  expect(partsSent).toEqual([1, 2]);
+  sent.length = 0;
+  expect(await channel.send(outbound({ text: "short" }), 0)).toMatchObject({ status: "sent" });
+  expect(sent.map(({ idempotencyKey }) => idempotencyKey)).toEqual(["e1"]);
+  await channel.close();
+});
+
+test("the platform's bound is counted as the platform counts, and the account may ask for less", async () => {
+  const bytes = serve({ default: {} });
+  await settle();
+  await bytes.channel.send(outbound({ text: "äöü äöü" }), 0);
+  expect(bytes.sent.map(({ text }) => text)).toEqual(["äöü", "äöü"]);
+  const narrow = serve({ default: {} }, undefined, 5);
+  await settle();
+  await narrow.channel.send(outbound({ text: "one two" }), 0);
+  expect(narrow.sent.map(({ text }) => text)).toEqual(["one", "two"]);
+});
+
+test("a part that fails says how many arrived, and the next attempt begins with it", async () => {
+  let broken = true;
+  const { channel, sent } = serve({
+    default: {
+      send: async ({ text }) =>
+        broken && text === "three"
+          ? { status: "failed", reason: "no", retry: true, retryAfterMs: 5 }
+          : { status: "sent" },
+    },
+  });
+  await settle();
+  const message = outbound({ text: "one two three fourth" });
+  expect(await channel.send(message, 0)).toEqual({
+    status: "failed",
+    reason: "no",
+    retry: true,
+    retryAfterMs: 5,
+    partsSent: 1,
+  });
+  broken = false;
+  sent.length = 0;
+  await channel.send(message, 1);
+  expect(sent.map(({ text }) => text)).toEqual(["three", "fourth"]);
+});
+
+test("an account that is not online is not asked, and one that throws may have sent it", async () => {
+  const lost = serve({ default: { runs: [() => new Promise(() => undefined)] } });
+  await settle();
+  expect(await lost.channel.send(outbound(), 0)).toMatchObject({ status: "failed", offline: true, retry: true });
+  expect(lost.sent).toEqual([]);
+  const throwing = serve({ default: { send: () => Promise.reject(new Error("a fault of the adapter")) } });
+  await settle();
+  expect(await throwing.channel.send(outbound(), 0)).toMatchObject({
+    status: "failed",
+    retry: true,
+    mayHaveArrived: true,
+    partsSent: 0,
+  });
+});
+
+test("an account that is not there is refused by its name: CLOISTER_CHANNEL_UNKNOWN", async () => {
+  const { channel } = serve({ default: {}, work: {} });
+  await expect(channel.send(outbound({ accountId: "other" }), 0)).rejects.toMatchObject({
+    code: "CLOISTER_CHANNEL_UNKNOWN",
+    remedy: "use one of: default, work",
+  });
+});
+
+test("a lost connection is tried again after pauses that grow, and the other account does not notice", async () => {
+  const lose = async (): Promise<void> => {
+    throw failure("CLOISTER_CHANNEL_OFFLINE", "the platform is away");
+  };
+  const { clock, lastState, runs, channel } = serve({ bad: { runs: [lose, lose, lose, stay] }, good: {} });
+  await settle();
+  expect(lastState("bad")).toMatchObject({ type: "waiting", refusal: { code: "CLOISTER_CHANNEL_OFFLINE" } });
+  expect(lastState("good")).toMatchObject({ type: "online" });
+  await clock.advance(60_000);
+  expect(clock.pauses).toEqual([750, 1_500, 3_000]);
+  expect(lastState("bad")).toMatchObject({ type: "online" });
+  expect(runs.get("good")).toBe(1);
+  await channel.close();
+});
+
+test("a pause is short again after a connection that held", async () => {
+  const drop = async (host: ChannelHost, signal: AbortSignal): Promise<void> => {
+    host.online({ id: "1", name: "bot" });
+    await host.pause(limits.channelStableMs, signal);
+  };
+  const { clock } = serve({ default: { runs: [drop] } });
+  await clock.advance(4 * limits.channelStableMs);
+  expect(clock.pauses.filter((ms) => ms !== limits.channelStableMs)).toEqual([750, 750, 750]);
+});
+
+test("an account that the platform does not take is not tried again: CLOISTER_CHANNEL_CREDENTIAL", async () => {
+  const refuse = async (): Promise<void> => {
+    throw failure("CLOISTER_CHANNEL_CREDENTIAL", "wrong token", "set another");
+  };
+  const { clock, lastState, runs, channel } = serve({ default: { runs: [refuse] } });
+  await clock.advance(3_600_000);
+  expect(lastState("default")).toMatchObject({ type: "failed", refusal: { code: "CLOISTER_CHANNEL_CREDENTIAL" } });
+  expect(runs.get("default")).toBe(1);
+  await channel.close();
+});
+
+test("messages of one peer are handed on in their order, and those of others do not wait", async () => {
+  const taken: string[] = [];
+  const first = Promise.withResolvers<void>();
+  const { hosts } = serve({ default: {} }, async ({ text, channel, accountId }) => {
+    taken.push(`${channel}/${accountId}: ${text}`);
+    if (text === "a") await first.promise;
+  });
+  const host = hosts.get("default");
+  if (host === undefined) throw new Error("the account is not open");
+  const received = [host.receive(said("a")), host.receive(said("b")), host.receive(said("x", "8"))];
+  await settle();
+  expect(taken).toEqual(["test/default: a", "test/default: x"]);
+  first.resolve();
+  await Promise.all(received);
+  expect(taken).toEqual(["test/default: a", "test/default: x", "test/default: b"]);
+});
+
+test("a message that was not taken is told to its adapter alone, and the next one goes on", async () => {
+  const { hosts } = serve({ default: {} }, async ({ text }) => {
+    if (text === "a") throw failure("CLOISTER_GATEWAY_DRAINING", "the gateway is shutting down");
+  });
+  const host = hosts.get("default");
+  const [first, second] = await Promise.allSettled([host?.receive(said("a")), host?.receive(said("b"))]);
+  expect(first).toMatchObject({ status: "rejected", reason: { code: "CLOISTER_GATEWAY_DRAINING" } });
+  expect(second).toMatchObject({ status: "fulfilled" });
+});
+
+test("beyond its bound an account takes no more: CLOISTER_CHANNEL_BUSY", async () => {
+  const { hosts } = serve({ default: {} }, () => new Promise(() => undefined));
+  const host = hosts.get("default");
+  for (let n = 0; n < limits.channelIntakeMax; n++) void host?.receive(said("a", String(n)));
+  await expect(host?.receive(said("a"))).rejects.toMatchObject({ code: "CLOISTER_CHANNEL_BUSY" });
+});

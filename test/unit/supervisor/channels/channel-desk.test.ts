@@ -1,0 +1,183 @@
+/** The channels of a gateway: which run, what goes to which, and what is seen of them. */
+import { expect, test } from "vitest";
+import type { ChannelAccounts } from "../../../../channels/built.ts";
+import type { InboundEvent, OutboundMessage } from "../../../../channels/port.ts";
+import type {
+  AttemptResult,
+  ChannelForKernel,
+  ChannelInit,
+  KernelForChannel,
+} from "../../../../runtime/channels/port.ts";
+import { failure } from "../../../../runtime/kernel/errors.ts";
+import { makeChannelDesk } from "../../../../runtime/supervisor/channels/channel-desk.ts";
+import { makeKeptLog, outbound } from "../../../support/channels.ts";
+import { makeVirtualClock, settle } from "../../../support/virtual-clock.ts";
+
+const bot = (botToken: string) => ({ botToken, apiRoot: "http://localhost", textChunkLimit: 4_000 });
+
+interface Thread {
+  readonly init: ChannelInit;
+  readonly handlers: KernelForChannel;
+  readonly lose: (reason: string) => void;
+  readonly sent: { readonly message: OutboundMessage; readonly fromPart: number }[];
+  readonly typing: string[];
+  isOpen: boolean;
+}
+
+function openDesk(accounts: ChannelAccounts, answer?: (message: OutboundMessage) => Promise<AttemptResult>) {
+  const clock = makeVirtualClock();
+  const threads: Thread[] = [];
+  let configured = accounts;
+  const ended = Promise.withResolvers<void>();
+  const desk = makeChannelDesk({
+    accounts: () => configured,
+    start: async (init, handlers, lose) => {
+      const thread: Thread = { init, handlers, lose, sent: [], typing: [], isOpen: true };
+      threads.push(thread);
+      const remote: ChannelForKernel = {
+        beat: async () => undefined,
+        send: async (message, fromPart) => {
+          thread.sent.push({ message, fromPart });
+          return (await answer?.(message)) ?? { status: "sent", platformMessageId: "p1" };
+        },
+        typing: async (accountId, { id }) => void thread.typing.push(`${accountId}:${id}`),
+        probe: async (accountId) => ({ ok: true, identity: { id: accountId, name: "bot" }, tookMs: 1 }),
+        called: async () => undefined,
+        close: async () => undefined,
+      };
+      return { remote, stop: async () => void (thread.isOpen = false) };
+    },
+    inbound: async () => ({
+      status: "accepted",
+      runId: "r1",
+      agentId: "main",
+      sessionKey: "agent:main:main",
+      matchedBy: "default",
+    }),
+    runs: {
+      wait: async (runId) => {
+        await ended.promise;
+        return { status: "ok", runId, reply: "done" };
+      },
+    },
+    newId: () => "n1",
+    clock,
+    log: makeKeptLog().log,
+  });
+  const configure = (next: ChannelAccounts): void => {
+    configured = next;
+    desk.changed();
+  };
+  return { desk, clock, threads, configure, ended };
+}
+
+const event: InboundEvent = {
+  channel: "telegram",
+  accountId: "default",
+  peer: { kind: "direct", id: "7" },
+  sender: { id: "7" },
+  text: "hello",
+  tsMs: 1,
+};
+
+test("a channel that is not configured has no thread", async () => {
+  const { desk, threads } = openDesk({});
+  desk.start();
+  await settle();
+  expect(threads).toEqual([]);
+  expect(await desk.views({})).toEqual([]);
+  expect(desk.has("telegram", "default")).toBe(false);
+  await desk.close();
+});
+
+test("a text goes to the thread of its channel, and one for an account that is not there fails with its name", async () => {
+  const { desk, threads } = openDesk({ telegram: { default: bot("a") } });
+  desk.start();
+  await settle();
+  expect(await desk.send(outbound())).toEqual({ status: "sent", platformMessageId: "p1" });
+  expect(threads[0]?.sent.map(({ message }) => message.text)).toEqual(["hello"]);
+  expect(await desk.send(outbound({ accountId: "work" }))).toEqual({
+    status: "failed",
+    reason: 'channels.telegram has no account "work" that is switched on',
+    retry: false,
+  });
+  await desk.close();
+});
+
+test("a channel that is not built is refused by its name, with those that are: CLOISTER_CHANNEL_UNKNOWN", async () => {
+  const { desk } = openDesk({});
+  const refusal = {
+    code: "CLOISTER_CHANNEL_UNKNOWN",
+    message: 'this version has no channel "discord"',
+    remedy: expect.stringContaining("telegram, irc or webhook"),
+  };
+  await expect(desk.send(outbound({ channel: "discord" }))).rejects.toMatchObject(refusal);
+  await expect(desk.views({ channel: "discord" })).rejects.toMatchObject(refusal);
+  await desk.close();
+});
+
+test("a text that was on its way when the thread was lost is sent again from the part that had not arrived", async () => {
+  let lost = false;
+  const { desk, threads, clock } = openDesk({ telegram: { default: bot("a") } }, async ({ idempotencyKey }) => {
+    if (lost) return { status: "sent" };
+    lost = true;
+    await threads[0]?.handlers.partSent(idempotencyKey, 2);
+    threads[0]?.lose("it threw");
+    throw failure("CLOISTER_THREAD_LOST", "the thread ended");
+  });
+  desk.start();
+  await settle();
+  const sent = desk.send(outbound());
+  await clock.advance(1_000);
+  await threads[1]?.handlers.state("default", { type: "online", identity: { id: "1", name: "bot" } });
+  expect(await sent).toMatchObject({ status: "sent" });
+  expect(threads.map(({ sent: list }) => list.map(({ fromPart }) => fromPart))).toEqual([[0], [2]]);
+  await desk.close();
+});
+
+test("another configuration starts what changed anew, after it has ended, and leaves the rest", async () => {
+  const { desk, threads, configure } = openDesk({ telegram: { default: bot("a") } });
+  desk.start();
+  await settle();
+  configure({ telegram: { default: bot("a") } });
+  await settle();
+  expect(threads).toHaveLength(1);
+  configure({ telegram: { default: bot("b") } });
+  await settle();
+  expect(threads.map(({ isOpen }) => isOpen)).toEqual([false, true]);
+  configure({});
+  await settle();
+  expect(threads.map(({ isOpen }) => isOpen)).toEqual([false, false]);
+  await desk.close();
+});
+
+test("whoever wrote sees that the agent is at work until its run has ended", async () => {
+  const { desk, threads, clock, ended } = openDesk({ telegram: { default: bot("a") } });
+  desk.start();
+  await settle();
+  await threads[0]?.handlers.receive(event);
+  await clock.advance(9_500);
+  expect(threads[0]?.typing).toEqual(["default:7", "default:7", "default:7"]);
+  ended.resolve();
+  await clock.advance(60_000);
+  expect(threads[0]?.typing).toHaveLength(3);
+  await desk.close();
+});
+
+test("a probe asks each account, and one whose thread is not up is told as such: CLOISTER_CHANNEL_OFFLINE", async () => {
+  const { desk, threads } = openDesk({ telegram: { default: bot("a"), work: bot("b") } });
+  desk.start();
+  await settle();
+  expect(await desk.views({ probe: true })).toMatchObject([
+    { channel: "telegram", accounts: [{ accountId: "default", probe: { ok: true } }, { accountId: "work" }] },
+  ]);
+  threads[0]?.lose("it threw");
+  await settle();
+  expect(await desk.views({ probe: true })).toMatchObject([
+    { accounts: [{ probe: { ok: false, refusal: { code: "CLOISTER_CHANNEL_OFFLINE" } } }, {}] },
+  ]);
+  await expect(desk.called("telegram", "default", {})).rejects.toMatchObject({
+    code: "CLOISTER_CHANNEL_OFFLINE",
+  });
+  await desk.close();
+});

@@ -1,0 +1,103 @@
+/** When a platform is told that a message arrived. */
+import { expect, test } from "vitest";
+import type { InboundEvent } from "../../../../channels/port.ts";
+import type { InboundResult } from "../../../../runtime/edge/port.ts";
+import type { ErrorCode } from "../../../../runtime/kernel/errors.ts";
+import { makeIntake } from "../../../../runtime/supervisor/channels/intake.ts";
+import { makeKeptLog } from "../../../support/channels.ts";
+import { makeVirtualClock } from "../../../support/virtual-clock.ts";
+
+const event: InboundEvent = {
+  channel: "telegram",
+  accountId: "default",
+  messageId: "1",
+  peer: { kind: "direct", id: "7" },
+  sender: { id: "7" },
+  text: "hello",
+  tsMs: 1,
+};
+const accepted: InboundResult = {
+  status: "accepted",
+  runId: "r1",
+  agentId: "main",
+  sessionKey: "agent:main:main",
+  matchedBy: "default",
+};
+const refused = (code: ErrorCode): InboundResult => ({ status: "refused", refusal: { code, message: "no" } });
+
+function openIntake(answers: readonly InboundResult[]) {
+  const clock = makeVirtualClock();
+  const left = [...answers];
+  const last = answers.at(-1) ?? accepted;
+  const told: string[] = [];
+  const typing: string[] = [];
+  const asked: string[] = [];
+  const ending = new AbortController();
+  const receive = makeIntake({
+    inbound: async ({ text }) => {
+      asked.push(text);
+      return left.shift() ?? last;
+    },
+    onAccepted: (_, runId) => typing.push(runId),
+    tellSender: (_, text) => told.push(text),
+    clock,
+    log: makeKeptLog().log,
+    ending: ending.signal,
+  });
+  return { receive, clock, told, typing, asked, ending };
+}
+
+test("a stored message has arrived, and its sender sees that the agent is at work", async () => {
+  const { receive, typing, told } = openIntake([accepted]);
+  await receive(event);
+  expect({ typing, told }).toEqual({ typing: ["r1"], told: [] });
+});
+
+test("what nobody is to have has arrived, and nobody types", async () => {
+  for (const result of [
+    { status: "dropped", reason: "r", rule: "k", remedy: "m" },
+    { status: "pending", reason: "r", remedy: "m" },
+    { ...accepted, status: "duplicate" },
+  ] satisfies InboundResult[]) {
+    const { receive, typing, told } = openIntake([result]);
+    await receive(event);
+    expect({ typing, told }).toEqual({ typing: [], told: [] });
+  }
+});
+
+test("a message that there is no room for is tried until there is", async () => {
+  const full = refused("CLOISTER_MAILBOX_FULL");
+  const { receive, clock, asked, told, typing } = openIntake([full, full, full, accepted]);
+  const received = receive(event);
+  await clock.advance(10_000);
+  await received;
+  expect({ asked: asked.length, told, typing }).toEqual({ asked: 4, told: [], typing: ["r1"] });
+});
+
+test("after a minute without room its sender is told, and it counts as arrived", async () => {
+  const { receive, clock, told } = openIntake([refused("CLOISTER_MAILBOX_FULL")]);
+  let isOver = false;
+  const received = receive(event).then(() => (isOver = true));
+  await clock.advance(55_000);
+  expect(isOver).toBe(false);
+  await clock.advance(15_000);
+  await received;
+  expect(told).toEqual(["Your message was not taken (CLOISTER_MAILBOX_FULL). Please send it again later."]);
+});
+
+test("what another attempt cannot change is told at once", async () => {
+  const { receive, told, asked } = openIntake([refused("CLOISTER_AGENT_DISABLED")]);
+  await receive(event);
+  expect({ asked: asked.length, told: told.length }).toEqual({ asked: 1, told: 1 });
+});
+
+test("a gateway that ends does not take it: the platform offers it again", async () => {
+  const { receive, told } = openIntake([refused("CLOISTER_GATEWAY_DRAINING")]);
+  await expect(receive(event)).rejects.toMatchObject({ code: "CLOISTER_GATEWAY_DRAINING" });
+  expect(told).toEqual([]);
+  const waiting = openIntake([refused("CLOISTER_MAILBOX_FULL")]);
+  const received = waiting.receive(event);
+  const rejected = expect(received).rejects.toMatchObject({ code: "CLOISTER_MAILBOX_FULL" });
+  waiting.ending.abort();
+  await rejected;
+});
