@@ -4,7 +4,7 @@
  */
 import { type CallerRow, grantVerbs, type Verb } from "../runtime/kernel/envelope.ts";
 import { matchesPattern, type Pairing, type StandingPairings } from "../runtime/kernel/pairings.ts";
-import { configTool, tools } from "./tool-names.ts";
+import { configTool, mcpTools, tools } from "./tool-names.ts";
 import { judgePair, type OperatorGrant, pairVerbs, type Policy, type SessionVerb } from "./policy.ts";
 
 /** One list each for the rows of all agents. */
@@ -13,6 +13,7 @@ const scheduleVerbs: readonly Verb[] = ["schedule"];
 const toolVerbs: readonly Verb[] = [
   "model",
   ...tools.filter((tool) => tool !== configTool).map((tool) => `tool:${tool}` as const),
+  `tool:${mcpTools}`,
 ];
 const proposalVerbs: readonly Verb[] = [`tool:${configTool}`];
 

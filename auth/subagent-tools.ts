@@ -22,11 +22,13 @@ export const neverAtTheDepthBound: readonly string[] = [
   "sessions_spawn",
 ];
 
+/** `others`: tools of MCP servers that its requester was told of. */
 export function subagentTools(
   isAtBound: boolean,
   narrowing: { readonly allow?: readonly string[]; readonly deny: readonly string[] },
+  others: readonly string[],
 ): readonly string[] {
   const denied = [...neverForSubagents, ...(isAtBound ? neverAtTheDepthBound : []), ...expandTools(narrowing.deny)];
   const only = narrowing.allow === undefined ? undefined : expandTools(narrowing.allow);
-  return tools.filter((tool) => !isNamed(denied, tool) && (only === undefined || isNamed(only, tool)));
+  return [...tools, ...others].filter((tool) => !isNamed(denied, tool) && (only === undefined || isNamed(only, tool)));
 }

@@ -30,7 +30,13 @@ export const gatewayTools = ["cron", "message"] as const;
 /** For the agents that `tools.config.propose` names, and for no sub-agent. */
 export const configTool = "config_propose";
 
-/** Every tool that there is; each is a verb of its own. */
+/** Every tool of the programs in `mcp.servers`, which tell their names when they are asked: one verb for all of them. */
+export const mcpTools = "mcp__*";
+
+/** What the names of one server's tools begin with. */
+export const mcpPrefix = (server: string): string => `mcp__${server}__`;
+
+/** Every tool that there is without those; each is a verb of its own. */
 export const tools = [...sessionTools, ...hostTools, ...memoryTools, ...gatewayTools, configTool] as const;
 
 const aliases: ReadonlyMap<string, string> = new Map([
@@ -63,7 +69,7 @@ export const toolGroups: Readonly<Record<string, readonly string[]>> = {
   "group:agents": ["agents_list"],
   "group:media": ["image", "tts", "pdf"],
   "group:openclaw": tools,
-  "group:plugins": [],
+  "group:plugins": [mcpTools],
 };
 
 export const toolProfiles = {
@@ -83,7 +89,8 @@ export function expandTools(names: readonly string[]): readonly string[] {
   });
 }
 
-/** Whether one of the patterns, which are expanded, means the tool. */
+/** Whether one of the patterns, which are expanded, means the tool; programs beside the gateway write their names as they like. */
 export function isNamed(patterns: readonly string[], tool: string): boolean {
-  return patterns.some((pattern) => matchesPattern(pattern, tool));
+  const plain = tool.toLowerCase();
+  return patterns.some((pattern) => matchesPattern(pattern, plain));
 }

@@ -2,12 +2,13 @@
  * Which tools a turn may call: a row of steps, each of which only takes away. The function that judges a call is the one that tells
  * what was removed, and by which rule. Source: behaviour §7.2–§7.4.
  *
- *   off → profile → provider profile → global → global by provider → agent → agent by provider → group and sender → sandbox → sub-agent
+ *   off → MCP server → profile → provider profile → global → global by provider → agent → agent by provider → group and sender → sandbox → sub-agent
  *
  * In a step `deny` wins over `allow`, a non-empty `allow` removes everything else, and `alsoAllow` adds to the profile, the agent's
  * standing for the global one (of the sandbox's step: to its list). An empty `allow` says nothing.
  */
-import { expandTools, isNamed, type ToolProfile, toolProfiles } from "./tool-names.ts";
+import { matchesPattern } from "../runtime/kernel/pairings.ts";
+import { expandTools, isNamed, mcpPrefix, type ToolProfile, toolProfiles } from "./tool-names.ts";
 import { neverForSubagents } from "./subagent-tools.ts";
 
 export interface ToolLists {
@@ -33,8 +34,32 @@ export interface GroupTools {
   readonly toolsBySender?: Readonly<Record<string, ToolLists>>;
 }
 
+/** What the config says of one MCP server: `mcp.servers.<server>`. */
+export interface McpRules {
+  readonly server: string;
+  /** Ids or `*` patterns, in lower case. */
+  readonly agents: readonly string[];
+  /** Patterns of tools, as the server names them; an empty `include` says nothing. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+/** The servers that the agent may use. */
+export function mcpServersFor(rules: readonly McpRules[], agentId: string): readonly string[] {
+  return rules.filter((rule) => isFor(rule, agentId)).map(({ server }) => server);
+}
+
+/** Whose tool has this name. */
+export function mcpServerOf(rules: readonly McpRules[], tool: string): string | undefined {
+  return rules.find(({ server }) => tool.startsWith(mcpPrefix(server)))?.server;
+}
+
+const isFor = ({ agents }: McpRules, agentId: string): boolean =>
+  agents.some((pattern) => matchesPattern(pattern, agentId));
+
 export interface ToolPolicy {
   readonly agentId: string;
+  readonly mcp: readonly McpRules[];
   readonly global: ToolRules;
   readonly agent: ToolRules;
   /** `tools.subagents.tools`. */
@@ -124,13 +149,14 @@ export const sandboxDefaults = {
   deny: ["browser", "canvas", "nodes", "cron", "gateway"],
 } as const;
 
-function stepsOf({ agentId, global, agent, subagents, off = [] }: ToolPolicy, facts: ToolFacts): readonly Step[] {
+function stepsOf({ agentId, mcp, global, agent, subagents, off = [] }: ToolPolicy, facts: ToolFacts): readonly Step[] {
   const own = keyOfAgent(agentId);
   const byModel = [...new Set([facts.model, ...(facts.answered ?? [])])].map((model) =>
     modelSteps({ agentId, global, agent }, model),
   );
   return [
     ...off.map(({ tools, ...step }) => ({ ...step, byAllow: false, keeps: (tool: string) => !tools.includes(tool) })),
+    ...mcp.flatMap((rules) => mcpSteps(rules, agentId)),
     ...profileSteps("profile", own, agent, "tools", global),
     ...byModel.flatMap(({ profile }) => profile),
     ...listSteps("tools", "tools", global),
@@ -169,6 +195,33 @@ export function keptByModel(
 ): (tool: string) => boolean {
   const steps = Object.values(modelSteps(policy, model)).flat();
   return (tool) => steps.every(({ keeps }) => keeps(tool));
+}
+
+/** Of the tools of one server; all others pass. */
+function mcpSteps(rules: McpRules, agentId: string): readonly Step[] {
+  const { server, include, exclude } = rules;
+  const key = `mcp.servers.${server}`;
+  const prefix = mcpPrefix(server);
+  const patterns = (names: readonly string[]) => names.map((name) => `${prefix}${name}`);
+  const foreign: Step = {
+    rule: `the MCP server ${server} is for other agents`,
+    key: `${key}.agents`,
+    remedy: `add "${agentId}" to ${key}.agents`,
+    byAllow: false,
+    keeps: () => false,
+  };
+  const filters = listSteps(`MCP server ${server}`, `${key}.toolFilter`, {
+    allow: patterns(include),
+    deny: patterns(exclude),
+  }).map((step) => ({
+    ...step,
+    key: step.key.replace(/allow$/, "include").replace(/deny$/, "exclude"),
+    remedy: step.remedy.replace(/allow$/, "include").replace(/deny$/, "exclude"),
+  }));
+  return (isFor(rules, agentId) ? filters : [foreign]).map((step) => ({
+    ...step,
+    keeps: (tool) => !tool.startsWith(prefix) || step.keeps(tool),
+  }));
 }
 
 /** The agent's profile stands for the global one, and so does its list of what is allowed beside it, each by itself. */

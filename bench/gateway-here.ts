@@ -58,6 +58,7 @@ export async function openGatewayHere(
     operatorKey: "ab".repeat(32),
     liveCellsMax: 100,
     startBroker: () => Promise.reject(new Error("the benchmarks ask no models")),
+    startMcp: () => Promise.reject(new Error("the benchmarks have no MCP servers")),
     startTools: () => Promise.reject(new Error("the benchmarks call no tools of the tools thread")),
     startMemory: () => Promise.reject(new Error("the benchmarks search no memory")),
     startChannel: () => Promise.reject(new Error("nothing is measured here that has a channel")),

@@ -54,6 +54,7 @@ async function buildThreads(): Promise<void> {
       memory: "runtime/tools/memory/memory-thread.ts",
       channel: "runtime/channels/channel-thread.ts",
       broker: "runtime/broker/broker-thread.ts",
+      mcp: "runtime/mcp/mcp-thread.ts",
       reader: "runtime/readers/reader-thread.ts",
       "log-file": "runtime/observe/log-file.ts",
     },

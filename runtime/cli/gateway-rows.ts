@@ -250,6 +250,30 @@ export type ToolsExplained = z.infer<typeof toolsExplained>;
 export const parseToolsExplained = (payload: unknown): ToolsExplained =>
   parse("tools.effective", toolsExplained, payload);
 
+const mcpServers = z.object({
+  servers: z.array(
+    z.object({
+      server: text,
+      type: text,
+      agents: count,
+      connections: z.array(
+        z.object({
+          agentId: text,
+          state: text,
+          tools: count,
+          calls: count,
+          pid: z.number().optional(),
+          reason: z.string().optional(),
+        }),
+      ),
+    }),
+  ),
+});
+
+export type McpServers = z.infer<typeof mcpServers>["servers"];
+
+export const parseMcpServers = (payload: unknown): McpServers => parse("mcp.list", mcpServers, payload).servers;
+
 export const parseGrants = (payload: unknown): readonly GrantEntry[] =>
   parse("grants.list", z.object({ grants: z.array(grantRow) }), payload).grants;
 

@@ -36,6 +36,7 @@ import { addCron } from "./cron-commands.ts";
 import { addSystem } from "./system-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
 import { addSecrets } from "./secret-commands.ts";
+import { addMcp } from "./mcp-commands.ts";
 import { addTools } from "./tool-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
 import { addHelp } from "./help.ts";
@@ -95,6 +96,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addSubagents(shell);
   addTools(shell);
   addMemory(shell);
+  addMcp(shell);
   addGrants(shell);
   addDevices(shell);
   addPairing(shell);

@@ -9,6 +9,7 @@ import { checkChannels } from "./check/channels.ts";
 import { checkDirectories } from "./check/directories.ts";
 import { checkGateway } from "./check/gateway.ts";
 import { checkIsolation } from "./check/isolation.ts";
+import { checkMcp } from "./check/mcp.ts";
 import { checkModels } from "./check/models.ts";
 import { checkSandboxes } from "./check/sandbox.ts";
 import { checkSupervision } from "./check/supervision.ts";
@@ -29,6 +30,7 @@ export function checkDraft(draft: Draft): readonly ConfigIssue[] {
     ...checkIsolation(agents, draft),
     ...checkSandboxes(agents, draft),
     ...checkModels(draft),
+    ...checkMcp(draft),
     ...checkBindings(agents, draft),
     ...checkSupervision(agents, draft),
     ...checkBroadcast(agents, draft),

@@ -195,6 +195,7 @@ const rules: Rule = {
     webhook: live("channels.webhook"),
     channels: live("channels"),
     models: live("models"),
+    mcp: live("mcp"),
     groups: live("channels"),
     logging: restart("logging", logs),
   } satisfies RulesOf<ResolvedConfig>,

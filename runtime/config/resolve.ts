@@ -22,7 +22,9 @@ import { findHost, findPortVariable, parsePort } from "./listen.ts";
 import type { LoadedConfig } from "./load.ts";
 import { findModule } from "./modules.ts";
 import { resolveMemory } from "./memory.ts";
+import { resolveMcp } from "./mcp.ts";
 import { resolveModels } from "./models.ts";
+import { normalizePattern } from "./patterns.ts";
 import { type ConfigOverrides, overrideDraft } from "./override.ts";
 import type { ResetRule } from "../store/port.ts";
 import type { ResolvedAgent, ResolvedConfig, SessionMaintenance } from "./resolved.ts";
@@ -100,6 +102,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     webhook: resolveWebhook(draft),
     channels: resolveChannels(draft),
     models: resolveModels(draft),
+    mcp: resolveMcp(draft),
     groups: resolveGroups(config),
     logging: {
       level: config.logging.level,
@@ -232,10 +235,6 @@ function resolveLoops({
   const chainCostNanosMax = chainCostUsdMax === undefined ? never : Math.floor(chainCostUsdMax * nanosPerDollar);
   // What a chain costs is no question of circles.
   return { ...repeats, chainTokensMax, chainCostNanosMax };
-}
-
-function normalizePattern(pattern: string): string {
-  return pattern.includes("*") ? pattern.trim().toLowerCase() : normalizeAgentId(pattern);
 }
 
 type SessionDraft = Draft["config"]["session"];

@@ -7,9 +7,10 @@ import type { ChannelAccounts } from "../../channels/built.ts";
 import type { Delivery, Policy } from "../../auth/policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
 import type { ExecRules } from "../../auth/exec-policy.ts";
-import type { ToolRules } from "../../auth/tool-policy.ts";
+import type { McpRules, ToolRules } from "../../auth/tool-policy.ts";
 import type { ModelSettings } from "../broker/port.ts";
 import type { MemorySource } from "../tools/memory/port.ts";
+import type { McpSettings } from "../mcp/port.ts";
 import type { WebSettings } from "../tools/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
 import type { LoopBounds } from "../kernel/settings.ts";
@@ -279,6 +280,8 @@ export interface ResolvedConfig {
   readonly channels: ChannelAccounts;
   /** Where models are; goes to the broker and nowhere else: it holds keys. */
   readonly models: Pick<ModelSettings, "providers" | "catalogue" | "authOrder" | "variables">;
+  /** Programs whose tools agents may call; `servers` goes to their thread and nowhere else: it holds secrets. */
+  readonly mcp: Pick<McpSettings, "servers" | "idleMs"> & { readonly rules: readonly McpRules[] };
   /** Who may write where, and which groups have several agents. */
   readonly groups: GroupsConfig;
   readonly logging: {

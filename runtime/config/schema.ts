@@ -7,6 +7,7 @@ import { agents } from "./schema/agents.ts";
 import { channels } from "./schema/channels.ts";
 import { gateway, hooks, logging } from "./schema/gateway.ts";
 import { memory } from "./schema/memory.ts";
+import { mcp } from "./schema/mcp.ts";
 import { auth, models } from "./schema/models.ts";
 import { key, later } from "./schema/note.ts";
 import { bindings, broadcast, session } from "./schema/routing.ts";
@@ -135,7 +136,7 @@ export const configSchema = z.strictObject({
   identity: later("identity beyond the name", "Older form of an agent's identity.", anyMap().optional()),
   ui: later("look of the web page", "Look of the web page.", anyMap().optional()),
   plugins: later("plugins", "Plug-ins.", anyMap().optional()),
-  mcp: later("MCP", "MCP servers.", anyMap().optional()),
+  mcp: key("Programs beside the gateway whose tools agents may call. See docs/guides/mcp.md.", mcp),
   secrets: later("secret providers", "Where secrets come from.", anyMap().optional()),
   approvals: later("approvals", "Approval of commands.", anyMap().optional()),
   browser: later("browser", "Browser of the agents.", anyMap().optional()),

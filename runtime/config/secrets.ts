@@ -63,9 +63,12 @@ function isSecret(value: string, path: Path): boolean {
   );
 }
 
-/** What a provider of models is sent with each call: its key may be in a header of any name. */
-function isHeader([models, providers, _id, headers, ...name]: Path): boolean {
-  return models === "models" && providers === "providers" && headers === "headers" && name.length === 1;
+/** What a provider of models or an MCP server is given with each call or at its start: a key may be in one of any name. */
+function isHeader([section, list, _id, part, ...name]: Path): boolean {
+  if (name.length !== 1) return false;
+  return section === "models"
+    ? list === "providers" && part === "headers"
+    : section === "mcp" && list === "servers" && (part === "headers" || part === "env");
 }
 
 /** A URL with a name in it, which may be a token, or a password, or with a query that may hold one. */

@@ -81,7 +81,9 @@ function describeWanted(issue: z.core.$ZodIssue): string {
   if (issue.code === "too_big") {
     return issue.origin === "array" ? `must have at most ${issue.maximum} items` : `must be at most ${issue.maximum}`;
   }
-  return issue.code === "invalid_key" ? "must not have a blank name in it" : issue.message;
+  return issue.code === "invalid_key"
+    ? `must not have this name: ${issue.issues[0]?.message ?? "not valid"}`
+    : issue.message;
 }
 
 const typeNames: Readonly<Record<string, string>> = {

@@ -324,6 +324,8 @@ export const methods = {
     }),
   },
   "models.list": { scope: "operator.read", params: z.object({}) },
+  /** Ours: MCP servers and the connections to them. Why one failed may hold what its program printed. */
+  "mcp.list": { scope: "operator.admin", params: z.object({}) },
   ...cronMethods,
   ...usageMethods,
   /** Agents ask operators for rights alone (`grants.requests`): these are empty, for clients that ask for all of them at their start. */

@@ -48,7 +48,8 @@ import {
   type SpawnRequest,
   whyNoMoreRuns,
 } from "./runs.ts";
-import { judgedTurn, receiveFrame, toolsOf } from "./syscalls.ts";
+import { receiveFrame } from "./syscalls.ts";
+import { judgedTurn, type ListTools, toolsOf, toolsReady } from "./tool-lists.ts";
 import type { JudgedTurn, KernelSettings } from "./settings.ts";
 import type { SignalCall } from "./signal-call.ts";
 import { signalResult } from "./signals.ts";
@@ -364,6 +365,8 @@ export function makeKernel(
     /** The call of an `ask-right` effect is refused with this. */
     rightAsked: (effect: Extract<Effect, { type: "ask-right" }>, refusal: Refusal): void =>
       rightAsked(k, effect, refusal),
+    /** What a `list-tools` effect waited for is known as far as it will be. */
+    toolsReady: (effect: ListTools): void => toolsReady(k, effect),
     /** The answer of a `take`: the bodies of those that it has counted, or why not. */
     taken(effect: Extract<Effect, { type: "take" }>, result: Taken | Refusal, nowMs: number): void {
       taken(k, effect, result, nowMs);

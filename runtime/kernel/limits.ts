@@ -927,6 +927,38 @@ export const limits = {
   execBoxTmpBytes: 268_435_456,
   /** How long a question to a sandbox backend may take: one namespace, one empty command. */
   execProbeMs: 10_000,
+  /** Entries of `mcp.servers`, and characters of their names: a name of a tool has 64 at some providers. */
+  mcpServersMax: 64,
+  mcpServerNameCharsMax: 24,
+  mcpToolNameCharsMax: 64,
+  /** Connections to MCP servers of all agents: each may be a process of 50 MB or more. Beyond it one that is idle gives way. */
+  mcpConnectionsMax: 256,
+  /** Tools of one server that agents are told of, and characters of what is said of one: a model reads all of it with each call. */
+  mcpToolsMax: 256,
+  mcpToolTextCharsMax: 4_096,
+  mcpToolSchemaCharsMax: 32_768,
+  /** Bytes of one message of a server, before anything parses it. */
+  mcpMessageBytesMax: 4_194_304,
+  /** Characters of the result of one call: below `stepCharsMax`, with room for how JSON writes them. */
+  mcpResultCharsMax: 100_000,
+  /** Calls of all agents in hand, and of one; a further one is refused as `busy`. */
+  mcpCallsMax: 256,
+  mcpCallsOfAgentMax: 64,
+  /** Times of MCP servers (config: `mcp.servers.*`, `mcp.sessionIdleTtlMs`), in milliseconds. */
+  mcpTimeMsMin: 1,
+  mcpConnectMs: 30_000,
+  mcpConnectMsMax: 300_000,
+  mcpRequestMs: 60_000,
+  mcpRequestMsMax: 3_600_000,
+  mcpIdleMs: 600_000,
+  mcpIdleMsMax: 86_400_000,
+  /** How long the list of a turn's tools waits for servers that have not told theirs: a server that hangs costs a turn no more. */
+  mcpListMs: 10_000,
+  /** Before a server that failed is tried again: doubled with each failure up to the bound, half of it by chance. */
+  mcpRetryMs: 1_000,
+  mcpRetryMsMax: 60_000,
+  /** How long a server's process has to end after its input is closed, and again after `SIGTERM`. */
+  mcpEndMs: 1_000,
 } as const;
 
 /** The bounds as numbers: tests and an operator may set others. */

@@ -53,13 +53,13 @@ export interface Attenuation {
  */
 export function attenuate(parent: Pairing, asked: Attenuation): Pairing | Refusal {
   const delegable = parent.delegable ?? [];
-  const missing = asked.verbs.find((verb) => !delegable.includes(verb));
+  const missing = asked.verbs.find((verb) => !coversVerb(delegable, verb));
   if (missing !== undefined) {
     return denied(
       `the pairing ${parent.id} may not hand on ${missing}; it may hand on ${delegable.join(", ") || "nothing"}`,
     );
   }
-  const beyond = (asked.delegable ?? []).find((verb) => !asked.verbs.includes(verb));
+  const beyond = (asked.delegable ?? []).find((verb) => !coversVerb(asked.verbs, verb));
   if (beyond !== undefined) return denied(`${asked.id} may not hand on ${beyond}, which it does not hold`);
   // A star is a character like any other here, so that only a star of the parent's pattern can stand for it.
   if (!matchesObject(parent.object, asked.object))
@@ -143,7 +143,7 @@ export function makePairingRegistry(standing = noStanding): PairingRegistry {
   let firstEndMs = Number.POSITIVE_INFINITY;
 
   const allows = (pairing: Pairing, verb: Verb, object: string): boolean =>
-    live.has(pairing.id) && pairing.verbs.includes(verb) && matchesObject(pairing.object, object);
+    live.has(pairing.id) && coversVerb(pairing.verbs, verb) && matchesObject(pairing.object, object);
 
   const remove = (pairing: Pairing): void => {
     live.delete(pairing.id);
@@ -266,6 +266,14 @@ export function matchesPattern(pattern: string, text: string): boolean {
     from = at + part.length;
   }
   return true;
+}
+
+/**
+ * Whether the verb is one of these. A verb with a star stands for tools whose names nobody knows before another program has told them
+ * (`tool:mcp__*`); in the verb that is asked about, a star is a character like any other.
+ */
+export function coversVerb(verbs: readonly string[], verb: string): boolean {
+  return verbs.includes(verb) || verbs.some((held) => held.includes("*") && matchesPattern(held, verb));
 }
 
 function matchesObject(pattern: string, object: string): boolean {

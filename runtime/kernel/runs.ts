@@ -15,7 +15,7 @@ import { chainOf, closeInChain, noteChainEnd } from "./chains.ts";
 import { appendBegins, appendEnds, release } from "./depth.ts";
 import type { Envelope, ReplyRoute, TaskFiles, Verb } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
-import { attenuate, type Budget, type Pairing } from "./pairings.ts";
+import { attenuate, type Budget, coversVerb, type Pairing } from "./pairings.ts";
 import { cancelRun, forgetRun } from "./run-ends.ts";
 import { runLane } from "./run-lane.ts";
 import { noteRun } from "./run-notes.ts";
@@ -239,7 +239,7 @@ function deriveRights(
     return { code: "CLOISTER_CAPABILITY_DENIED", message: `${parent.spec.id} holds no capability to spawn` };
   const delegable = held.delegable ?? [];
   const verbs: readonly Verb[] = ["model", ...request.tools(depth).map((tool): Verb => `tool:${tool}`)];
-  const inherited = verbs.filter((verb) => delegable.includes(verb));
+  const inherited = verbs.filter((verb) => coversVerb(delegable, verb));
   const spent = whichIsSpent(k, treeOf(k, parent), "children");
   if (spent !== undefined) return overBudget(spent, "children");
   const left = parent.run?.left;

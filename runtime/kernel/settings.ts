@@ -44,8 +44,11 @@ export interface KernelSettings {
   readonly isRepeatable: (tool: string) => boolean;
   /** Why the policy keeps the tool from the turn; undefined when it does not (`auth/tool-policy.ts`). */
   readonly whyNotTool: (turn: JudgedTurn, tool: string) => Refusal | undefined;
-  /** What a model is told of the held tools that such a turn may call (JSON, `ToolSpec[]`); a refusal: it may call none of them. */
-  readonly describeTools: (turn: JudgedTurn, held: readonly string[]) => string | Refusal;
+  /**
+   * What a model is told of the held tools that such a turn may call (JSON, `ToolSpec[]`); a refusal: it may call none of them. Undefined:
+   * other programs have yet to tell theirs; never when `isLast`.
+   */
+  readonly describeTools: (turn: JudgedTurn, held: readonly string[], isLast: boolean) => string | Refusal | undefined;
   /** How messages of the session wait, where somebody has said so. */
   readonly queueOf: (header: EnvelopeHeader) => QueuePolicy | undefined;
   /** Whether the key is of a sub-agent's session. */

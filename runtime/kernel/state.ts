@@ -44,6 +44,7 @@ import type { CheckedSend } from "./sends.ts";
 import type { SessionChoices } from "./session-choices.ts";
 import type { CallId, StepRow } from "./steps.ts";
 import type { ModelCall } from "./model-call.ts";
+import type { ListTools } from "./tool-lists.ts";
 import type { SignalCall } from "./signal-call.ts";
 import type { Supervision } from "./supervision.ts";
 import type { CommitRow, TurnRow } from "./turn-rows.ts";
@@ -405,6 +406,7 @@ export type Effect =
       readonly body: string;
       readonly refusal: Refusal;
     }
+  | ListTools
   | SignalCall
   | ModelCall
   /** The runs that the call waits for have ended, or its time is over: `callResult` is wanted. */

@@ -12,10 +12,10 @@ import { modelCall } from "./models.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { refuse } from "./refusals.ts";
 import { isCallNumber, noCallNumber, send, sendVolatile, slotPairing } from "./sends.ts";
-import type { Pairing } from "./pairings.ts";
+import { coversVerb } from "./pairings.ts";
+import { judgedTurn, listTools } from "./tool-lists.ts";
 import { endSpent } from "./run-ends.ts";
 import { useBudget } from "./runs.ts";
-import type { JudgedTurn } from "./settings.ts";
 import { signalCall } from "./signals.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
 import {
@@ -252,41 +252,9 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
   else startTool(k, agent, turn, id, effect);
 }
 
-/** Which tools the cell holds a right to is in its slots; which of them the message leaves, and their texts, the policy says. */
-function listTools(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
-  if (!isCallNumber(k, record.num)) {
-    refuse(k, agent, turn, record, noCallNumber(k, String(record.num)));
-    return;
-  }
-  const id: CallId = { key: record.num, op: "tools", name: "list" };
-  if (answerFromSteps(k, agent, turn, record.ref, id)) return;
-  const full = turn.mail.volatile ? undefined : whyNoMoreSteps(k, turn);
-  if (full !== undefined) {
-    postRefusal(k, agent.spec.id, agent.incarnation, record.ref, full);
-    return;
-  }
-  const held = [...agent.slots.keys()].flatMap((slot) => toolsOf(slotPairing(k, agent, slot)));
-  const specs = k.settings.describeTools(judgedTurn(turn), [...new Set(held)].toSorted());
-  hear(k, agent, turn, record.ref, id, typeof specs === "string" ? [1, "ok", specs] : [0, JSON.stringify(specs), ""]);
-}
-
-export function judgedTurn({ mail, taken, choices, answered }: Turn): JudgedTurn {
-  return {
-    messages: [mail, ...taken].map(({ envelope }) => envelope.header),
-    ...(choices?.model === undefined ? {} : { model: choices.model }),
-    ...(answered === undefined ? {} : { answered: [...answered] }),
-  };
-}
-
-/** Of a pairing that allows tools of the gateway. */
-export function toolsOf(pairing: Pairing | undefined): readonly string[] {
-  if (pairing?.object !== "gateway") return [];
-  return pairing.verbs.flatMap((verb) => (verb.startsWith("tool:") ? [verb.slice("tool:".length)] : []));
-}
-
 function whyNoTool(k: KernelState, agent: AgentEntry, turn: Turn, { slot, a: tool }: UpRecord): Refusal | undefined {
   const pairing = slotPairing(k, agent, slot);
-  if (pairing?.object === "gateway" && pairing.verbs.includes(`tool:${tool}`))
+  if (pairing?.object === "gateway" && coversVerb(pairing.verbs, `tool:${tool}`))
     return k.settings.whyNotTool(judgedTurn(turn), tool);
   return {
     code: "CLOISTER_CAPABILITY_DENIED",

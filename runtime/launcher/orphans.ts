@@ -1,5 +1,5 @@
 /**
- * Processes of cells and of agents' commands whose gateway is gone. Such a process ends itself when its socket closes, but not while it is stopped
+ * Processes of cells, of agents' commands and of MCP servers whose gateway is gone. Such a process ends itself when its input closes, but not while it is stopped
  * (`SIGSTOP`, a frozen container), and Node gives no way to have the kernel of the system end it with its parent. So each carries in its
  * environment which gateway it is of, and who starts or ends a gateway looks for those whose gateway does not run.
  *
@@ -18,6 +18,16 @@ export const commandVariable = "CLOISTER_COMMAND";
 export async function describeGateway(pid: number): Promise<string | undefined> {
   const [space, startTicks] = await Promise.all([pidSpace(), startTicksOf(pid)]);
   return space === undefined || startTicks === undefined ? undefined : `${space} ${pid} ${startTicks}`;
+}
+
+/** Ends each of these processes with the group that it leads. */
+export function endGroups(pids: Iterable<number>): void {
+  for (const pid of pids)
+    try {
+      process.kill(-pid, "SIGKILL");
+    } catch {
+      // It has ended meanwhile.
+    }
 }
 
 /** Ends every process of a gateway that is gone, with its group. Never rejects; gives the numbers of what it ended. */

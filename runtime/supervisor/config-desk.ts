@@ -47,6 +47,7 @@ import type { Heartbeats } from "./heartbeats.ts";
 import { makeInTurn } from "./in-turn.ts";
 import type { LiveConfig } from "./live-config.ts";
 import type { ChannelDesk } from "./channels/channel-desk.ts";
+import type { Mcp } from "./mcp.ts";
 import type { Models } from "./models.ts";
 import { changeRoster, type RosterParts } from "./roster-changes.ts";
 
@@ -69,6 +70,7 @@ export interface ConfigDeskDeps {
   readonly models: Pick<Models, "changed">;
   readonly heartbeats: Pick<Heartbeats, "follow">;
   readonly channels: Pick<ChannelDesk, "changed">;
+  readonly mcp: Pick<Mcp, "changed">;
   readonly edge: () => Pick<EdgeForKernel, "configure"> | undefined;
   readonly publish: (event: GatewayEvent) => void;
   /** Stops the gateway, to be started again. Absent: nobody would. */
@@ -225,6 +227,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     const parked = new Map(orders.map(({ agentId, reason }) => [agentId, reason]));
     deps.models.changed();
     deps.channels.changed();
+    if (plan.sections.includes("mcp") || agents.removed.length > 0) deps.mcp.changed();
     const { kernel, pairings } = deps.driver();
     changeRoster(plan, { kernel, pairings, policy: deps.policy, config, parked }, atMs);
     void deps.heartbeats.follow();

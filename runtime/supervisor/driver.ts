@@ -23,6 +23,7 @@ import { initOf, prepareCell } from "./cell-places.ts";
 import type { FollowUp } from "../kernel/exchange.ts";
 import { makeKernelSettings } from "./kernel-settings.ts";
 import { makeProfiles } from "./profiles.ts";
+import type { Mcp } from "./mcp.ts";
 import type { Models } from "./models.ts";
 import type { Queues } from "./queues.ts";
 import { type Resumed, resumeWork } from "./resume-work.ts";
@@ -62,9 +63,11 @@ export interface DriverDeps {
   readonly models: Pick<Models, "ask" | "endTurn" | "endCell">;
   /** Commands of agents end with what they were for. */
   readonly commands: Pick<CommandTools, "endTurn" | "endCell">;
+  /** Calls of tools elsewhere: what turns and cells wanted that are over. */
+  readonly calls: Pick<Mcp, "endTurn" | "endCell">;
   /** Whether a call of the tool may be carried out again when its result was not kept. */
   readonly isRepeatable: (tool: string) => boolean;
-  readonly toolDesk: Pick<ToolDesk, "whyNot" | "describe">;
+  readonly toolDesk: Pick<ToolDesk, "whyNot" | "describe" | "ready">;
   /** Another turn of an exchange follows on one that is done. */
   readonly onFollowUp: (next: FollowUp) => void;
   /** The agent whose failure ends the gateway was parked. */
@@ -120,6 +123,16 @@ export function makeDriver(deps: DriverDeps): Driver {
 
   const reportEnd = makeCellEnds(makeProfiles(config.stateDir), log, nowMs, noteAudit);
 
+  const endTurn = (agentId: string, turn: number): void => {
+    deps.models.endTurn(agentId, turn);
+    deps.calls.endTurn(agentId, turn);
+    deps.commands.endTurn(agentId, turn);
+  };
+  const endCell = (agentId: string, incarnation: number): void => {
+    deps.models.endCell(agentId, incarnation);
+    deps.calls.endCell(agentId, incarnation);
+  };
+
   const host = makeCellHost(deps.assets, {
     ready: (agentId, incarnation, takesPart) => kernel.cellReady(agentId, incarnation, nowMs(), takesPart),
     invalid: (agentId, _incarnation, reason) => {
@@ -128,12 +141,12 @@ export function makeDriver(deps: DriverDeps): Driver {
     },
     frame: (agentId, incarnation, frame) => kernel.frame(agentId, incarnation, frame, nowMs()),
     ending: (agentId, incarnation, reason) => {
-      deps.models.endCell(agentId, incarnation);
+      endCell(agentId, incarnation);
       log.info({ agent: agentId, incarnation, reason }, "a cell is to end");
       kernel.cellEnding(agentId, incarnation, reason, nowMs());
     },
     exited: (agentId, incarnation, reason, detail, profile) => {
-      deps.models.endCell(agentId, incarnation);
+      endCell(agentId, incarnation);
       deps.commands.endCell(agentId, reason, !agents.has(agentId));
       reportEnd(agentId, incarnation, kernel.inHand(agentId), reason, detail, profile);
       kernel.cellExit(agentId, incarnation, reason, detail, nowMs());
@@ -163,9 +176,8 @@ export function makeDriver(deps: DriverDeps): Driver {
         askStore(effect);
         return;
       case "commit":
-        // The actor did not wait for what it had asked a model.
-        deps.models.endTurn(effect.agentId, effect.turn);
-        deps.commands.endTurn(effect.agentId, effect.turn);
+        // The actor did not wait for what it had asked for.
+        endTurn(effect.agentId, effect.turn);
         askStore(effect);
         return;
       case "spilled":
@@ -220,8 +232,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         host.post(effect.agentId, effect.incarnation, effect.record);
         return;
       case "cancel":
-        deps.models.endTurn(effect.agentId, effect.turn);
-        deps.commands.endTurn(effect.agentId, effect.turn);
+        endTurn(effect.agentId, effect.turn);
         host.cancel(effect.agentId, effect.incarnation, effect.turn);
         return;
       case "call":
@@ -229,6 +240,9 @@ export function makeDriver(deps: DriverDeps): Driver {
         return;
       case "model":
         deps.models.ask(effect);
+        return;
+      case "list-tools":
+        void deps.toolDesk.ready(effect.homeId).then(() => kernel.toolsReady(effect));
         return;
       case "ask-right":
         deps.askRight(effect);

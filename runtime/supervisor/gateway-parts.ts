@@ -9,6 +9,7 @@ import type { StartChannel } from "./channels/channel-life.ts";
 import type { ConfigDesk, ReadConfig, ReadsConfig } from "./config-desk.ts";
 import type { Driver, Logger } from "./driver.ts";
 import type { LifecycleDeps } from "./lifecycle.ts";
+import type { McpDeps } from "./mcp.ts";
 import type { ModelsDeps } from "./models.ts";
 import type { Resumed } from "./resume-work.ts";
 import type { HostToolsDeps } from "./tools/host-tools.ts";
@@ -39,6 +40,7 @@ export interface GatewayParts {
   readonly startChannel: StartChannel;
   readonly startTools: HostToolsDeps["start"];
   readonly startMemory: MemoryDeps["start"];
+  readonly startMcp: McpDeps["start"];
   /** Of the process that it runs in. */
   readonly process: Omit<LifecycleDeps, "turnsInFlight" | "isReady">;
   readonly nowMs?: () => number;

@@ -158,7 +158,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
   });
   const threadTools = makeThreadTools({ config, agents, log }, parts);
-  const toolDesk = makeToolDesk({ config, agents, tools: () => tools, log });
+  const toolDesk = makeToolDesk({ config, agents, tools: () => tools, mcp: threadTools.mcp, log });
   const driver: Driver = makeDriver({
     onFollowUp,
     config,
@@ -188,6 +188,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     subagents,
     models,
     commands: threadTools.commands,
+    calls: threadTools.mcp,
     onEscalated: (agentId, reason) =>
       parts.onFatal?.(`the agent ${agentId}, whose failure is the gateway's, was parked: ${reason}`),
   });
@@ -358,6 +359,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     driver: () => driver,
     models,
     channels,
+    mcp: threadTools.mcp,
     policy,
     heartbeats: clock.heartbeats,
     edge: () => edge,
@@ -396,7 +398,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     metrics,
     clock,
     memoryMethods: threadTools.memoryMethods,
-    toolMethods: makeToolMethods({ config, agents, kernel: () => driver.kernel }, toolDesk, threadTools.commands),
+    toolMethods: makeToolMethods({ config, agents, kernel: () => driver.kernel }, toolDesk, threadTools),
     configMethods: makeConfigMethods({
       desk: configDesk,
       live,

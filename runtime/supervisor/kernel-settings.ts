@@ -21,7 +21,7 @@ export function makeKernelSettings(deps: DriverDeps): KernelSettings {
     bytesOf: (text) => Buffer.byteLength(text),
     isRepeatable: deps.isRepeatable,
     whyNotTool: (turn, tool) => deps.toolDesk.whyNot(turn, tool),
-    describeTools: (turn, held) => deps.toolDesk.describe(turn, held),
+    describeTools: (turn, held, isLast) => deps.toolDesk.describe(turn, held, isLast),
     get loops() {
       return config.loops;
     },

@@ -12,7 +12,7 @@ import { localSocketFile, type ResolvedConfig, writeAtomically } from "../config
 import type { EdgeForKernel, EdgeThreadInit } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import { endOrphans } from "../launcher/orphans.ts";
+import { cellOfVariable, describeGateway, endOrphans } from "../launcher/orphans.ts";
 import type { Launched } from "../launcher/port.ts";
 import { openLog } from "../observe/log.ts";
 import { auditKeyOf } from "../store/audit-chain.ts";
@@ -29,6 +29,7 @@ import { changeableSettings } from "./edge-settings.ts";
 import { makeGateway } from "./gateway.ts";
 import type { StopOrder } from "./lifecycle.ts";
 import { makeBrokerStart } from "./start-broker.ts";
+import { makeMcpStart } from "./start-mcp.ts";
 import { openOperatorKey } from "./operator-key.ts";
 
 export interface RunOptions {
@@ -111,6 +112,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     startMemory: startMemoryThread,
     startChannel: startChannelThread,
     startBroker: makeBrokerStart(log),
+    startMcp: makeMcpStart(log, environmentOfServers),
     process: {
       pid: process.pid,
       bootId,
@@ -223,8 +225,21 @@ async function confineProcess(stateDir: string): Promise<void> {
   const empty = path.join(stateDir, "run", "empty");
   await mkdir(empty, { recursive: true, mode: 0o500 });
   process.chdir(empty);
-  const kept = new Set(["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM", "UV_THREADPOOL_SIZE"]);
+  const kept = new Set([...harmlessVariables, "UV_THREADPOOL_SIZE"]);
   for (const name of Object.keys(process.env)) if (!kept.has(name)) delete process.env[name];
+}
+
+const harmlessVariables = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM"];
+
+/** With the mark by which a process is ended whose gateway is gone (`orphans.ts`). */
+async function environmentOfServers(): Promise<Readonly<Record<string, string>>> {
+  const gateway = await describeGateway(process.pid);
+  return {
+    ...Object.fromEntries(
+      harmlessVariables.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+    ),
+    ...(gateway === undefined ? {} : { [cellOfVariable]: gateway }),
+  };
 }
 
 /** Memory maps, not memory, bound the number of workers; past the bound the process aborts (measured: platform.md). */

@@ -12,6 +12,7 @@ const sources = {
   memory: "../tools/memory/memory-thread.ts",
   channel: "../channels/channel-thread.ts",
   broker: "../broker/broker-thread.ts",
+  mcp: "../mcp/mcp-thread.ts",
   reader: "../readers/reader-thread.ts",
   "log-file": "../observe/log-file.ts",
 } as const;

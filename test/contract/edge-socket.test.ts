@@ -155,6 +155,7 @@ describe("handshake", () => {
           "memory.index",
           "memory.search",
           "models.list",
+          "mcp.list",
           "cron.list",
           "cron.status",
           "cron.runs",

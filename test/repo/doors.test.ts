@@ -83,7 +83,7 @@ describe("A9.5: what a cell asks for", () => {
     sendVolatile: { check: "checkSend(k, agent, turn, record)", file: "sends" },
     call: { check: "whyNoTool(k, agent, turn, record)", file: "syscalls" },
     model: { check: "whyNoModel(k, agent, turn, record)", file: "models" },
-    tools: { check: "toolsOf(slotPairing(k, agent, slot))", file: "syscalls" },
+    tools: { check: "toolsOf(slotPairing(k, agent, slot))", file: "tool-lists" },
     schedule: { check: "judgeCall(k, agent, turn, record)", file: "signals" },
     timers: { check: "judgeCall(k, agent, turn, record)", file: "signals" },
     monitor: { check: "judgeCall(k, agent, turn, record)", file: "signals" },

@@ -141,6 +141,13 @@ export const rooms: readonly Room[] = [
     packages: ["zod"],
   },
   {
+    name: "mcp-protocol",
+    layer: 1,
+    places: ["runtime/mcp/port.ts"],
+    why: "What crosses between the thread of MCP servers and the kernel's.",
+    also: [{ room: "thread-protocol", typeOnly: true, why: "a tool of a server is told as any other" }],
+  },
+  {
     name: "config",
     layer: 2,
     places: ["runtime/config"],
@@ -364,6 +371,15 @@ export const rooms: readonly Room[] = [
     node: ["node:child_process", "node:fs", "node:fs/promises", "node:os", "node:path", "node:timers/promises"],
   },
   {
+    name: "mcp",
+    layer: 4,
+    places: ["runtime/mcp"],
+    why: "Connections to MCP servers and their processes, in a thread of its own. It carries out calls that the kernel has judged.",
+    only: ["kernel", "auth", "mcp-protocol", "thread-protocol", "thread"],
+    packages: ["@modelcontextprotocol/sdk"],
+    node: ["node:child_process", "node:crypto", "node:fs/promises"],
+  },
+  {
     name: "cli",
     layer: 5,
     places: ["runtime/cli", "runtime/main.ts"],
@@ -403,6 +419,7 @@ export const rooms: readonly Room[] = [
       "vitest",
       "fast-check",
       "ws",
+      "@modelcontextprotocol/sdk",
       "zod",
       "comlink",
       "lmdb",

@@ -134,6 +134,7 @@ export function makeConfig(
     channels: {},
     webhook: null,
     models: { providers: {}, catalogue: [], authOrder: {}, variables: {} },
+    mcp: { servers: [], rules: [], idleMs: limits.mcpIdleMs },
     groups: groupsOf({ channels: { webhook: {} } }),
     logging: {
       level: "info",
@@ -167,6 +168,7 @@ export async function openGateway(
     readonly configFile?: GatewayParts["configFile"];
     readonly startBroker?: GatewayParts["startBroker"];
     readonly startChannel?: GatewayParts["startChannel"];
+    readonly startMcp?: GatewayParts["startMcp"];
   },
 ): Promise<TestGateway> {
   assets ??= loadCellAssets();
@@ -199,6 +201,7 @@ export async function openGateway(
     startTools: startToolsThread,
     startMemory: startMemoryThread,
     startChannel: reuse?.startChannel ?? (() => Promise.reject(new Error("this test has no channels"))),
+    startMcp: reuse?.startMcp ?? (() => Promise.reject(new Error("this test has no MCP servers"))),
     ...(reuse?.nowMs === undefined ? {} : { nowMs: reuse.nowMs }),
     version: "test",
     process: {

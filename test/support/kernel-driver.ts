@@ -126,7 +126,8 @@ export function makeDriver(options: DriverOptions): Driver {
         queueOf: (header) => options.queueOf?.(header),
         isRepeatable: (tool) => isRepeatable(options.tools ?? {}, tool),
         whyNotTool: (turn, tool) => options.whyNotTool?.(turn, tool),
-        describeTools: (turn, held) => options.describeTools?.(turn, held) ?? JSON.stringify(held),
+        describeTools: (turn, held, isLast) =>
+          options.describeTools === undefined ? JSON.stringify(held) : options.describeTools(turn, held, isLast),
         newId: (at) => `e${at}-${String(nextId++).padStart(6, "0")}`,
       },
       specs,
@@ -194,6 +195,9 @@ export function makeDriver(options: DriverOptions): Driver {
           for (const text of effect.wantsText ? ["an ", "answer"] : []) kernel.modelText(effect, text);
           kernel.modelAnswered(effect, options.models?.(effect) ?? echoModel(effect), nowMs);
         });
+        return;
+      case "list-tools":
+        enqueue(`calls ${effect.agentId}`, () => kernel.toolsReady(effect));
         return;
       case "ask-right":
         store.change(

@@ -171,6 +171,7 @@ export function makeWatch(
       case "recall":
       case "call":
       case "model":
+      case "list-tools":
       case "ask-right":
       case "cancel":
       case "streamed":

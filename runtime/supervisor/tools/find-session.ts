@@ -48,7 +48,7 @@ export interface SessionToolsDeps {
   readonly requests: Pick<GrantRequests, "raise">;
   readonly subagents: Subagents;
   /** What the tool policy leaves. */
-  readonly desk: Pick<ToolDesk, "judge">;
+  readonly desk: Pick<ToolDesk, "judge" | "ready" | "mcpNamesOf">;
   readonly threads: Pick<ThreadBindings, "bindable" | "bind" | "ended">;
   readonly newId: (nowMs: number) => string;
   readonly nowMs: () => number;

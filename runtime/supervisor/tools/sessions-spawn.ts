@@ -119,6 +119,8 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
         `agents.list[id=${agentId}].sandbox.mode: "all"`,
       );
     const { choices, ...applied } = await choicesFor(target, call.header, asked);
+    // What it may hand on it has to know by name.
+    await desk.ready(requester.agentId);
     const runId = `r-${deps.newId(nowMs())}`;
     const sessionKey = formatSubagentKey(agentId, runId);
     const cleanup = mode === "session" ? "keep" : asked.cleanup;
@@ -147,7 +149,10 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       childrenMax: own.childrenMax,
       // What the policy leaves to this turn bounds the child: whoever may not call a tool does not get it by asking a sub-agent.
       tools: (depth) =>
-        desk.judge(kernel().judgedTurn(call), subagentTools(depth >= own.depthMax, config.subagentTools)).allowed,
+        desk.judge(
+          kernel().judgedTurn(call),
+          subagentTools(depth >= own.depthMax, config.subagentTools, desk.mcpNamesOf(requester.agentId)),
+        ).allowed,
       budget: budgetOf(asked.budget),
       clamp: isClampedSession(policy, { sandboxed: isSandboxed }) ? "all" : "none",
       stays: mode === "session",

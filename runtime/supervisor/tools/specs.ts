@@ -42,9 +42,15 @@ const bodies: Readonly<Record<string, { readonly hidden: readonly string[]; read
   sessions_spawn: { hidden: [], shown: { task: { type: "string", description: "What the sub-agent is to do." } } },
 };
 
-/** Of the names that the table has, in the order given. */
-export function describeTools(tools: ToolTable, names: readonly string[]): readonly ToolSpec[] {
+/** Of the names that the table has or another program has told, in the order given. */
+export function describeTools(
+  tools: ToolTable,
+  names: readonly string[],
+  toldOf: (name: string) => ToolSpec | undefined,
+): readonly ToolSpec[] {
   return names.flatMap((name) => {
+    const told = toldOf(name);
+    if (told !== undefined) return [told];
     const tool = tools[name];
     const description = (toolTexts as Readonly<Record<string, string>>)[name];
     return tool === undefined || description === undefined

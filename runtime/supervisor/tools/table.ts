@@ -3,6 +3,7 @@
  * a turn that is handled again may find a call that was started and whose result was not kept.
  */
 import type { z } from "zod";
+import { isNamed, mcpTools } from "../../../auth/tool-names.ts";
 import { toRefusal } from "../../kernel/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { AuditEffect, Effect } from "../../kernel/state.ts";
@@ -35,9 +36,14 @@ export interface ToolRefusal {
   readonly request?: { readonly id: string; readonly kept: boolean };
 }
 
+/** Tools of MCP servers are one entry: nobody knows their names before they are asked. */
+function toolOf(tools: ToolTable, name: string): Tool | undefined {
+  return tools[isNamed([mcpTools], name) ? mcpTools : name];
+}
+
 /** A tool that the table does not have is repeatable: there is none the second time either. */
 export function isRepeatable(tools: ToolTable, name: string): boolean {
-  return tools[name]?.repeat !== "acts";
+  return toolOf(tools, name)?.repeat !== "acts";
 }
 
 /** Runs the tool of a call whose right is checked, and gives the kernel its result, also when it throws. */
@@ -51,7 +57,7 @@ export function runTool(
     if ("status" in result && result.status === "forbidden") noteAudit(refusalOf(call, result as ToolRefusal));
     kernel.callResult(call, JSON.stringify(result));
   };
-  const tool = tools[call.tool];
+  const tool = toolOf(tools, call.tool);
   if (tool === undefined) {
     answer(fault("not_found", `no tool is called ${call.tool}`));
     return;

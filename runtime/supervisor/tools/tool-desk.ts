@@ -18,7 +18,9 @@ import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import type { Refusal } from "../../kernel/errors.ts";
 import type { JudgedTurn } from "../../kernel/settings.ts";
 import { isSubagentKey, sessionKind } from "../../routing/index.ts";
+import { isNamed, mcpTools } from "../../../auth/tool-names.ts";
 import type { Logger } from "../driver.ts";
+import type { Mcp } from "../mcp.ts";
 import { isSandboxed } from "../sandboxed.ts";
 import { describeTools } from "./specs.ts";
 import type { ToolTable } from "./table.ts";
@@ -27,6 +29,7 @@ export interface ToolDeskDeps {
   readonly config: ResolvedConfig;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly tools: () => ToolTable;
+  readonly mcp: Pick<Mcp, "isKnown" | "ready" | "namesOf" | "specOf">;
   readonly log: Logger;
 }
 
@@ -47,14 +50,21 @@ export interface ToolQuestion {
 export interface ToolDesk {
   /** Why the turn may not call the tool. */
   whyNot(turn: JudgedTurn, tool: string): Refusal | undefined;
-  /** `ToolSpec[]` as JSON; a refusal when lists of the only tools leave none, so that nobody asks a model in vain. */
-  describe(turn: JudgedTurn, held: readonly string[]): string | Refusal;
+  /**
+   * `ToolSpec[]` as JSON; a refusal when lists of the only tools leave none, so that nobody asks a model in vain. Undefined, but not when
+   * `isLast`: wait for `ready`, and ask again.
+   */
+  describe(turn: JudgedTurn, held: readonly string[], isLast: boolean): string | Refusal | undefined;
+  /** The agent's tools are known, or will not be for now. Never rejects. */
+  ready(agentId: string): Promise<void>;
+  /** Tools of MCP servers that the agent was told of. */
+  mcpNamesOf(agentId: string): readonly string[];
   /** Of the held tools, in their order; each step's removals. */
   judge(turn: JudgedTurn, held: readonly string[]): ToolJudgement;
   explain(question: ToolQuestion, held: readonly string[]): ToolJudgement;
 }
 
-export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): ToolDesk {
+export function makeToolDesk({ config, agents, tools, mcp, log }: ToolDeskDeps): ToolDesk {
   const explain = (asked: ToolQuestion, held: readonly string[]): ToolJudgement => {
     const agent = agents.get(asked.agentId);
     const model = asked.model ?? agent?.model;
@@ -72,7 +82,11 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
     };
     const { toolRules: global, subagentTools: subagents } = config;
     const off = whatIsOff(agent, asked.sessionKey, config, sandboxed);
-    return judgeTools({ agentId: asked.agentId, global, agent: agent?.toolRules ?? {}, subagents, off }, facts, held);
+    return judgeTools(
+      { agentId: asked.agentId, mcp: config.mcp.rules, global, agent: agent?.toolRules ?? {}, subagents, off },
+      facts,
+      held,
+    );
   };
 
   const judge: ToolDesk["judge"] = ({ messages, model, answered }, held) => {
@@ -98,13 +112,23 @@ export function makeToolDesk({ config, agents, tools, log }: ToolDeskDeps): Tool
       const removal = whyRemoved(judge(turn, [tool]), tool);
       return removal === undefined ? undefined : refusalOf(`the tool ${tool}`, removal);
     },
-    describe(turn, held) {
-      const { allowed, removals } = judge(turn, held);
+    ready: (agentId) => mcp.ready(agentId),
+    mcpNamesOf: (agentId) => mcp.namesOf(agentId),
+    describe(turn, held, isLast) {
       const [first] = turn.messages;
+      const agentId = first?.agentId ?? "";
+      const hasMcp = held.some((name) => isNamed([mcpTools], name));
+      if (hasMcp && !isLast && !mcp.isKnown(agentId)) return undefined;
+      const { allowed, removals } = judge(
+        turn,
+        held.flatMap((name) => (name === mcpTools ? mcp.namesOf(agentId) : [name])),
+      );
       for (const { rule, key, tools: names } of removals)
         log.debug({ session: first?.sessionKey, rule, key, tools: names }, "agents/tool-policy removed tools");
       const emptied = allowed.length === 0 ? removals.find(({ byAllow }) => byAllow) : undefined;
-      return emptied === undefined ? JSON.stringify(describeTools(tools(), allowed)) : refusalOf("every tool", emptied);
+      return emptied === undefined
+        ? JSON.stringify(describeTools(tools(), allowed, (name) => mcp.specOf(agentId, name)))
+        : refusalOf("every tool", emptied);
     },
   };
 }

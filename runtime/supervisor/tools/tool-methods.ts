@@ -1,5 +1,5 @@
 /** What an operator is told of the tools of a session: which it may call, and which rule took each other one. Source: needs A9.3, behaviour §7.2. */
-import { configTool, tools as allTools } from "../../../auth/tool-names.ts";
+import { configTool, isNamed, mcpTools, tools as allTools } from "../../../auth/tool-names.ts";
 import type { Removal } from "../../../auth/tool-policy.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { failure } from "../../kernel/errors.ts";
@@ -8,8 +8,8 @@ import { isSubagentKey } from "../../routing/index.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import { isSandboxed } from "../sandboxed.ts";
-import type { CommandTools } from "./host-tools.ts";
 import { insideOf, rootOf } from "./places.ts";
+import type { ThreadTools } from "./thread-tools.ts";
 import { groupOf, type ToolDesk } from "./tool-desk.ts";
 
 export interface ToolMethodsDeps {
@@ -21,8 +21,8 @@ export interface ToolMethodsDeps {
 export function makeToolMethods(
   { config, agents, kernel }: ToolMethodsDeps,
   desk: Pick<ToolDesk, "explain">,
-  { probe }: Pick<CommandTools, "probe">,
-): (targets: Targets) => Handlers<"tools.effective"> {
+  { commands, mcp }: Pick<ThreadTools, "commands" | "mcp">,
+): (targets: Targets) => Handlers<"tools.effective" | "mcp.list"> {
   const sandboxOf = async (agent: ResolvedAgent, sessionKey: string) => {
     const sandboxed = isSandboxed(agent, sessionKey, config.session);
     const { exec } = agent;
@@ -46,11 +46,12 @@ export function makeToolMethods(
   /** Why no command runs in it; nothing where they do. */
   const brokenIn = async ({ backend, fault }: ResolvedAgent["exec"]): Promise<{ readonly broken?: string }> => {
     if (fault !== undefined) return { broken: `${fault.message}. ${fault.remedy}` };
-    const { works, why = "it does not work here" } = await probe(backend);
+    const { works, why = "it does not work here" } = await commands.probe(backend);
     return works ? {} : { broken: why };
   };
 
   return (targets) => ({
+    "mcp.list": async () => ({ servers: await mcp.view() }),
     "tools.effective": async ({ agentId: reference, sessionKey: key, sender, group }) => {
       const { agentId, sessionKey } = key === undefined ? targets.main(targets.agent(reference)) : targets.session(key);
       if (reference !== undefined && targets.agent(reference) !== agentId)
@@ -66,6 +67,7 @@ export function makeToolMethods(
           `no run is under way in ${sessionKey}`,
           "cloister subagents list shows the runs",
         );
+      await mcp.ready(agentId);
       const channel = sender?.channel ?? group?.channel ?? "";
       const rules =
         group === undefined ? undefined : groupOf(config, channel, group.accountId ?? "default", `group:${group.id}`);
@@ -77,7 +79,12 @@ export function makeToolMethods(
           ...(sender === undefined ? {} : { sender }),
           ...(rules === undefined ? {} : { group: rules }),
         },
-        allTools.filter((tool) => held.includes(tool)),
+        [
+          ...allTools.filter((tool) => held.includes(tool)),
+          ...held.flatMap((tool) =>
+            tool === mcpTools ? mcp.patternsOf(agentId) : isNamed([mcpTools], tool) ? [tool] : [],
+          ),
+        ],
       );
       // Who may propose is the config's matter, and no rule takes it.
       const kept = allTools.filter((tool) => !held.includes(tool) && tool !== configTool);

@@ -1,5 +1,5 @@
 /** The rights that the cell was told of. The kernel checks each use; here is only found which one to name. */
-import { matchesPattern } from "../../kernel/pairings.ts";
+import { coversVerb, matchesPattern } from "../../kernel/pairings.ts";
 import type { CellSlot } from "../cell-port.ts";
 
 export interface Slots {
@@ -13,7 +13,7 @@ export function makeSlots(initial: readonly CellSlot[]): Slots {
   let slots = initial;
   return {
     find: (verbs, object) =>
-      slots.find((slot) => slot.verbs.some((verb) => verbs.includes(verb)) && matchesPattern(slot.object, object))
+      slots.find((slot) => verbs.some((verb) => coversVerb(slot.verbs, verb)) && matchesPattern(slot.object, object))
         ?.slot ?? 0,
     change(slot, object, verbs) {
       const others = slots.filter((other) => other.slot !== slot);

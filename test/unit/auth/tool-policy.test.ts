@@ -45,6 +45,7 @@ const every = [
 const plain: ToolFacts = { sender: "trusted", sandboxed: false, readOnly: false, subagent: false };
 const policy = (changes: Partial<ToolPolicy> = {}): ToolPolicy => ({
   agentId: "kim",
+  mcp: [],
   global: {},
   agent: {},
   subagents: {},
@@ -319,6 +320,7 @@ describe("over random configs", () => {
     .map(([base, byProvider, toolsBySender, sandboxTools]) => ({ ...base, byProvider, toolsBySender, sandboxTools }));
   const policies: fc.Arbitrary<ToolPolicy> = fc.record({
     agentId: fc.constant("kim"),
+    mcp: fc.constant([]),
     global: rules,
     agent: rules,
     subagents: lists,

@@ -148,6 +148,7 @@ describe("what is not configured", () => {
         authOrder: {},
         variables: {},
       },
+      mcp: { servers: [], rules: [], idleMs: 600_000 },
       groups: {
         accounts: {},
         fallback: {

@@ -208,7 +208,7 @@ describe("what a run may", () => {
       const script: Script = function* (turn) {
         const level = Number(turn.body.split(" ")[1]);
         if (level < bound + 1 && turn.header.sessionKey !== "") {
-          const tools = subagentTools(level + 1 >= bound, { deny: random.chance(0.3) ? ["sessions_search"] : [] });
+          const tools = subagentTools(level + 1 >= bound, { deny: random.chance(0.3) ? ["sessions_search"] : [] }, []);
           for (let children = 1 + random.below(2); children > 0; children--)
             yield* answerOf(turn.call("sessions_spawn", { depthMax: bound, tools }, `tree ${level + 1}`));
         }

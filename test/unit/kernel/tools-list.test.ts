@@ -119,6 +119,58 @@ describe("the tools of a turn", () => {
     expect(leaks(driver.kernel)).toEqual([]);
   });
 
+  it("are told when other programs have told theirs: once, for what the turn handles and may call by then", () => {
+    const asked: [held: readonly string[], isLast: boolean][] = [];
+    const heard: string[] = [];
+    const driver = makeDriver({
+      agents: ["main"],
+      pairings: [right("one", "gateway", ["tool:look", "tool:far__*"]), ...openPairings([])],
+      describeTools: (_turn, held, isLast) => {
+        asked.push([held, isLast]);
+        return isLast ? '["look","far__away"]' : undefined;
+      },
+      script: scripted({
+        go: function* (turn) {
+          const answer = yield* answerOf(turn.tools());
+          heard.push(answer.type === "result" ? answer.text : answer.type);
+          if (turn.attempt === 1) turn.crash();
+          return { reply: "done" };
+        },
+      }),
+    });
+    driver.tell(main, "go");
+    driver.finish();
+    expect(asked).toEqual([
+      [["far__*", "look"], false],
+      [["far__*", "look"], true],
+    ]);
+    expect(heard).toEqual(['["look","far__away"]', '["look","far__away"]']);
+    expect(driver.ofType("list-tools")).toHaveLength(1);
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
+  it("are wanted by nobody any more when the cell ends that asked", () => {
+    const driver = makeDriver({
+      agents: ["main"],
+      pairings: [right("one", "gateway", ["tool:look"]), ...openPairings([])],
+      describeTools: (_turn, _held, isLast) => (isLast ? '["look"]' : undefined),
+      script: scripted({
+        go: function* (turn) {
+          if (turn.attempt === 1) {
+            turn.tools();
+            turn.crash();
+          }
+          yield* answerOf(turn.tools());
+          return { reply: "done" };
+        },
+      }),
+    });
+    driver.tell(main, "go");
+    driver.finish();
+    expect(driver.ofType("commit")).toHaveLength(1);
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
   it("are not in the transcript, and take nothing of a budget of tool calls", () => {
     const { driver } = ask();
     expect(driver.ofType("commit")[0]?.rows.map(({ role }) => role)).toEqual(["assistant"]);

@@ -22,6 +22,15 @@ const table: ToolTable = {
   ),
 };
 
+/** One server, which has told its tools. */
+const mcp = {
+  isKnown: () => true,
+  ready: () => Promise.resolve(),
+  namesOf: () => ["mcp__notes__add", "mcp__notes__wipe"],
+  specOf: (_agentId: string, name: string) =>
+    name.startsWith("mcp__notes__") ? { name, description: "of a server", parameters: { type: "object" } } : undefined,
+};
+
 function makeDesk(toolRules: ToolRules, agent: Partial<TestAgent> = {}, channels: object = {}) {
   const config = makeConfig([{ id: "main", ...agent }], { toolRules, groups: groupsOf({ channels }) });
   const logged: object[] = [];
@@ -30,6 +39,7 @@ function makeDesk(toolRules: ToolRules, agent: Partial<TestAgent> = {}, channels
     config,
     agents: new Map(config.agents.map((one) => [one.id, one])),
     tools: () => table,
+    mcp,
     log: { debug: note, info: note, warn: note, error: note },
   });
   return { desk, logged };
@@ -49,9 +59,12 @@ describe("the tools of a turn", () => {
 
   it("are bounded by whoever spoke in it, not only by who began it", () => {
     const { desk } = makeDesk(bySender);
-    expect(namesOf(desk.describe({ messages: [operator] }, held))).toEqual(held);
-    expect(namesOf(desk.describe({ messages: [sender("7")] }, held))).toEqual(["session_status", "sessions_list"]);
-    expect(namesOf(desk.describe({ messages: [operator, sender("9")] }, held))).toEqual(["session_status"]);
+    expect(namesOf(desk.describe({ messages: [operator] }, held, true))).toEqual(held);
+    expect(namesOf(desk.describe({ messages: [sender("7")] }, held, true))).toEqual([
+      "session_status",
+      "sessions_list",
+    ]);
+    expect(namesOf(desk.describe({ messages: [operator, sender("9")] }, held, true))).toEqual(["session_status"]);
     expect(desk.whyNot({ messages: [operator] }, "sessions_send")).toBeUndefined();
     expect(desk.whyNot({ messages: [operator, sender("7")] }, "sessions_send")).toEqual({
       code: "CLOISTER_CAPABILITY_DENIED",
@@ -85,7 +98,7 @@ describe("the tools of a turn", () => {
       { type: "caller", name: "ci" },
       { type: "hook", name: "h" },
     ] as const)
-      expect(namesOf(desk.describe({ messages: [from(principal)] }, held))).toEqual(["session_status"]);
+      expect(namesOf(desk.describe({ messages: [from(principal)] }, held, true))).toEqual(["session_status"]);
     const run = from(peer, "agent:main:subagent:r-1");
     expect(desk.judge({ messages: [run] }, ["sessions_list", "sessions_send"]).allowed).toEqual(["sessions_list"]);
   });
@@ -116,33 +129,33 @@ describe("the tools of a turn", () => {
         },
       },
     );
-    expect(namesOf(desk.describe({ messages: [sender("7", "group:-100")] }, held))).toEqual([
+    expect(namesOf(desk.describe({ messages: [sender("7", "group:-100")] }, held, true))).toEqual([
       "session_status",
       "sessions_send",
     ]);
-    expect(namesOf(desk.describe({ messages: [sender("7", "group:-5")] }, held))).toEqual(["session_status"]);
-    expect(namesOf(desk.describe({ messages: [sender("7")] }, held))).toEqual(held);
+    expect(namesOf(desk.describe({ messages: [sender("7", "group:-5")] }, held, true))).toEqual(["session_status"]);
+    expect(namesOf(desk.describe({ messages: [sender("7")] }, held, true))).toEqual(held);
   });
 
   it("of a sandboxed session are those of the sandbox's list; `non-main` leaves the main session out", () => {
     const { desk } = makeDesk({ sandboxTools: { allow: ["session_status"] } }, { sandboxMode: "non-main" });
-    expect(namesOf(desk.describe({ messages: [operator] }, held))).toEqual(held);
-    expect(namesOf(desk.describe({ messages: [from(operator.from, "agent:main:other")] }, held))).toEqual([
+    expect(namesOf(desk.describe({ messages: [operator] }, held, true))).toEqual(held);
+    expect(namesOf(desk.describe({ messages: [from(operator.from, "agent:main:other")] }, held, true))).toEqual([
       "session_status",
     ]);
   });
 
   it("are refused when a list of the only tools leaves none, and empty when all of them are denied", () => {
-    expect(makeDesk({ allow: ["exec"] }).desk.describe({ messages: [operator] }, held)).toMatchObject({
+    expect(makeDesk({ allow: ["exec"] }).desk.describe({ messages: [operator] }, held, true)).toMatchObject({
       code: "CLOISTER_CAPABILITY_DENIED",
       message: "the tool policy removed every tool: tools: allow (tools.allow)",
     });
-    expect(makeDesk({ deny: ["*"] }).desk.describe({ messages: [operator] }, held)).toBe("[]");
+    expect(makeDesk({ deny: ["*"] }).desk.describe({ messages: [operator] }, held, true)).toBe("[]");
   });
 
   it("that are removed are logged with the rule and the key", () => {
     const { desk, logged } = makeDesk({ deny: ["sessions_list"] });
-    desk.describe({ messages: [operator] }, held);
+    desk.describe({ messages: [operator] }, held, true);
     expect(logged).toEqual([
       { session: "agent:main:main", rule: "tools: deny", key: "tools.deny", tools: ["sessions_list"] },
     ]);
@@ -151,8 +164,11 @@ describe("the tools of a turn", () => {
 
 describe("what a model is told of a tool", () => {
   const told = (name: string) =>
-    (JSON.parse(makeDesk({}).desk.describe({ messages: [operator] }, [name]) as string) as { parameters: object }[])[0]
-      ?.parameters;
+    (
+      JSON.parse(makeDesk({}).desk.describe({ messages: [operator] }, [name], true) as string) as {
+        parameters: object;
+      }[]
+    )[0]?.parameters;
 
   it("is an object of the parameters that it may give, the message of a call among them", () => {
     expect(told("session_status")).toEqual({

@@ -1,0 +1,125 @@
+/** What the main thread may ask of MCP servers: their tools, and calls of these. Whatever comes of a call is a result. */
+import type { CallFailure, Connect } from "./connection.ts";
+import type { KernelForMcp, McpCall, McpForKernel, McpInit, McpListing } from "./port.ts";
+import { type Held, isUnavailable, makePool, type PoolClock } from "./pool.ts";
+import { resultOf } from "./results.ts";
+
+export interface McpHostDeps extends McpInit {
+  readonly connect: Connect;
+  readonly clock: PoolClock;
+  readonly remote: KernelForMcp;
+}
+
+export function makeMcpHost(deps: McpHostDeps): McpForKernel {
+  const pool = makePool(deps);
+  const open = new Map<number, AbortController>();
+
+  const listing = async (agent: Parameters<McpForKernel["list"]>[0], server: string): Promise<McpListing> => {
+    try {
+      return { server, result: { tools: await pool.tools(agent, server) } };
+    } catch (error) {
+      return { server, result: { failed: error instanceof Error ? error.message : String(error) } };
+    }
+  };
+
+  /** A call that the server did not look at is made once more: it was started again, and knows the connection no longer. */
+  const carryOut = async (asked: McpCall, args: Readonly<Record<string, unknown>>, signal: AbortSignal) => {
+    const { server, tool } = asked;
+    for (let attempt = 1; ; attempt++) {
+      const held = await pool.hold(asked, server);
+      try {
+        const answer = await held.connection.call(tool, args, signal);
+        held.worked();
+        return resultOf(answer);
+      } catch (error) {
+        const failure = error as CallFailure;
+        if (failure.isUnsent && attempt === 1) {
+          held.renew();
+          continue;
+        }
+        if (signal.aborted) return stopped(tool);
+        if (failure.kind === "lost") held.discard(failure.message);
+        return failed(asked, failure, held);
+      } finally {
+        held.release();
+      }
+    }
+  };
+
+  const failed = ({ server, tool }: McpCall, { kind, message }: CallFailure, held: Held): object => {
+    const unknown = "whether it took effect is not known";
+    if (kind === "late") {
+      const ms = pool.requestMs(server);
+      const error = `the MCP server ${server} did not answer within ${ms} ms and was told to stop; ${unknown}`;
+      return { status: "timeout", code: "timeout", error, operatorHint: `mcp.servers.${server}.requestTimeoutMs` };
+    }
+    if (kind === "lost")
+      return {
+        status: "error",
+        code: "outcome_unknown",
+        error: `the connection to the MCP server ${server} ended while it ran ${tool}; ${unknown}`,
+        operatorHint: "cloister mcp list tells why",
+      };
+    held.worked();
+    return {
+      status: "error",
+      code: "invalid",
+      error: `${server} refused the call of ${tool}: ${message.slice(0, refusalCharsMax)}`,
+    };
+  };
+
+  return {
+    list: (agent, servers) => Promise.all(servers.map((server) => listing(agent, server))),
+    async call(asked) {
+      const args = readArguments(asked.params);
+      if (args === undefined)
+        return { status: "error", code: "invalid", error: `the parameters of ${asked.tool} are no JSON object` };
+      const abort = new AbortController();
+      open.set(asked.id, abort);
+      try {
+        return await carryOut(asked, args, abort.signal);
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        const { message, isBusy, retryAfterMs } = error;
+        return {
+          status: "error",
+          code: isBusy ? "busy" : "worker_unavailable",
+          error: message,
+          operatorHint: "cloister mcp list tells why",
+          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        };
+      } finally {
+        open.delete(asked.id);
+      }
+    },
+    async cancel(id) {
+      open.get(id)?.abort(new Error("the turn is over"));
+    },
+    async configure(settings) {
+      pool.configure(settings);
+    },
+    connections: () => Promise.resolve(pool.view()),
+    close: () => pool.close(),
+  };
+}
+
+/** Mostly nobody hears it. */
+const stopped = (tool: string): object => ({
+  status: "error",
+  code: "worker_unavailable",
+  error: `the call of ${tool} was stopped: the turn that made it is over`,
+});
+
+/** Of what a server says when it refuses a call. */
+const refusalCharsMax = 4_000;
+
+function readArguments(json: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const found: unknown = JSON.parse(json);
+    return typeof found === "object" && found !== null && !Array.isArray(found)
+      ? (found as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * What crosses between the main thread and that of MCP servers. That thread owns the connections, the processes and what the servers are
+ * given as secrets; parameters and results go through the main thread unread. What reaches it has been judged.
+ */
+import type { ToolSpec } from "../thread/actor-port.ts";
+
+/** A text, or why there is none. */
+type SecretValue = { readonly value: string } | { readonly missing: string };
+
+/** One entry of `mcp.servers`. */
+export interface McpServer {
+  readonly name: string;
+  readonly at:
+    | {
+        readonly type: "stdio";
+        readonly command: string;
+        readonly args: readonly string[];
+        readonly env: Readonly<Record<string, SecretValue>>;
+        /** Absolute; absent: the agent's workspace. */
+        readonly cwd?: string;
+      }
+    | { readonly type: "http"; readonly url: string; readonly headers: Readonly<Record<string, SecretValue>> };
+  /** Until it has answered the first request, and each further one. */
+  readonly connectMs: number;
+  readonly requestMs: number;
+}
+
+export interface McpSettings {
+  readonly servers: readonly McpServer[];
+  /** A connection that nobody used for so long is closed, and its process ended. */
+  readonly idleMs: number;
+  /** Agents of the configuration: connections of others are closed. */
+  readonly agentIds: readonly string[];
+}
+
+export interface McpInit {
+  readonly settings: McpSettings;
+  /** What every process of a server is given of the gateway's own environment: no secrets. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** For whom a server is asked: each agent has connections of its own. */
+export interface McpAgent {
+  readonly agentId: string;
+  readonly workspace: string;
+}
+
+export interface McpTool {
+  /** As the server calls it. */
+  readonly name: string;
+  /** As agents do: `mcp__<server>__<tool>`. */
+  readonly spec: ToolSpec;
+}
+
+/** What is known of one server for one agent. */
+export interface McpListing {
+  readonly server: string;
+  readonly result: { readonly tools: readonly McpTool[] } | { readonly failed: string };
+}
+
+export interface McpCall extends McpAgent {
+  readonly id: number;
+  readonly server: string;
+  /** As the server calls it. */
+  readonly tool: string;
+  /** JSON, as the cell wrote it. */
+  readonly params: string;
+}
+
+/** For operators. */
+export interface McpConnectionView {
+  readonly agentId: string;
+  readonly server: string;
+  readonly state: "connecting" | "open" | "failed";
+  readonly tools: number;
+  /** Calls in hand. */
+  readonly calls: number;
+  /** Of a server that is a process. */
+  readonly pid?: number;
+  /** Why the last attempt failed, or the connection ended. */
+  readonly reason?: string;
+  /** Milliseconds since the epoch; not before that it is tried again. */
+  readonly retryAtMs?: number;
+}
+
+export interface McpForKernel {
+  /** Connects to those of the servers that are not connected. Never rejects by itself; one that fails says so in its listing. */
+  list(agent: McpAgent, servers: readonly string[]): Promise<readonly McpListing[]>;
+  /** The result object of the call; failures are results with `status` and `code`. */
+  call(call: McpCall): Promise<object>;
+  /** The result is wanted no more. */
+  cancel(id: number): Promise<void>;
+  configure(settings: McpSettings): Promise<void>;
+  connections(): Promise<readonly McpConnectionView[]>;
+  /** Ends every connection and every process. */
+  close(): Promise<void>;
+}
+
+export interface KernelForMcp {
+  /** What a server offers an agent is other than it was told. */
+  changed(agentId: string, listing: McpListing): Promise<void>;
+  /** A process of a server runs, or has ended with its group. */
+  process(pid: number, isRunning: boolean): Promise<void>;
+  log(level: "debug" | "info" | "warn" | "error", message: string, fields: object): Promise<void>;
+}

@@ -1,0 +1,142 @@
+/**
+ * A server that is a process, over its standard input and output. It leads a process group of its own: whoever it starts ends with it,
+ * and what is left when its first process has ended is ended too.
+ *
+ *   started ──its input is closed──► asked (SIGTERM) ──► killed (SIGKILL, the whole group)
+ *       └── ends by itself ──────────────────────────────────┘
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { ReadBuffer, serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js";
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import { limits } from "../kernel/limits.ts";
+
+export interface StdioOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** Its process runs, or has ended with its group. */
+  readonly onProcess: (pid: number, isRunning: boolean) => void;
+}
+
+export interface StdioTransport extends Transport {
+  readonly pid: number | undefined;
+  /** How it ended, with the last of what it printed as errors; undefined while it runs. */
+  readonly ended: string | undefined;
+}
+
+const stderrCharsKept = 300;
+
+export function makeStdioTransport({ command, args, env, cwd, onProcess }: StdioOptions): StdioTransport {
+  const buffer = new ReadBuffer({ maxBufferSize: limits.mcpMessageBytesMax });
+  let child: ChildProcess | undefined;
+  let gone: Promise<void> | undefined;
+  let ended: string | undefined;
+  let errors = "";
+
+  const signal = (name: NodeJS.Signals): void => {
+    if (child?.pid === undefined) return;
+    try {
+      process.kill(-child.pid, name);
+    } catch {
+      // Nobody of the group is left.
+    }
+  };
+
+  const take = (chunk: Buffer): void => {
+    try {
+      buffer.append(chunk);
+    } catch (error) {
+      transport.onerror?.(error as Error);
+      signal("SIGKILL");
+      return;
+    }
+    for (;;) {
+      try {
+        const message = buffer.readMessage();
+        if (message === null) return;
+        transport.onmessage?.(message);
+      } catch (error) {
+        // A line that is no message; the next one may be.
+        transport.onerror?.(error as Error);
+      }
+    }
+  };
+
+  const transport: StdioTransport = {
+    get pid() {
+      return child?.pid;
+    },
+    get ended() {
+      return ended;
+    },
+    async start() {
+      const mine = spawn(command, [...args], {
+        cwd,
+        env: { ...env },
+        detached: true,
+        stdio: ["pipe", "pipe", "pipe"],
+        windowsHide: true,
+      });
+      child = mine;
+      if (mine.pid !== undefined) onProcess(mine.pid, true);
+      gone = new Promise((resolve) => {
+        mine.once("exit", (code, name) => {
+          signal("SIGKILL");
+          if (mine.pid !== undefined) onProcess(mine.pid, false);
+          ended ??= `it ended with ${name === null ? `exit code ${code}` : name}`;
+        });
+        // After its pipes are closed: what it said last has been read.
+        mine.once("close", () => {
+          if (errors.trim() !== "") ended = `${ended ?? "it ended"}: ${errors.trim()}`;
+          resolve();
+          transport.onclose?.();
+        });
+      });
+      mine.stdout.on("data", take).on("error", () => undefined);
+      mine.stderr
+        .setEncoding("utf8")
+        .on("data", (text: string) => (errors = `${errors}${text}`.slice(-stderrCharsKept)));
+      mine.stderr.on("error", () => undefined);
+      // What it does not read any more is no fault of its own: its end is told.
+      mine.stdin.on("error", () => undefined);
+      await new Promise<void>((resolve, reject) => {
+        mine.once("spawn", resolve);
+        // Also for as long as it runs: a signal that did not get through.
+        mine.on("error", (error) => {
+          if (mine.pid === undefined) ended = `it cannot be started: ${error.message}`;
+          reject(error);
+        });
+      });
+    },
+    async send(message: JSONRPCMessage) {
+      const { stdin } = child ?? {};
+      if (stdin === undefined || stdin === null || stdin.destroyed) throw new Error("the server has ended");
+      if (stdin.write(serializeMessage(message))) return;
+      await new Promise<void>((resolve) => {
+        stdin.once("drain", resolve);
+        stdin.once("close", resolve);
+      });
+    },
+    async close() {
+      if (child?.pid === undefined || gone === undefined) return;
+      child.stdin?.end();
+      for (const name of ["SIGTERM", "SIGKILL"] as const) {
+        if (await isWithin(gone, limits.mcpEndMs)) return;
+        signal(name);
+      }
+      await gone;
+    },
+  };
+  return transport;
+}
+
+/** Whether the promise settles in that time. */
+async function isWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)));
+  const isOver = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return isOver;
+}

@@ -1,0 +1,256 @@
+/**
+ * MCP servers as the main thread knows them: what each agent was told of their tools, the calls in hand, and the thread that has the
+ * connections, which starts when an agent that may use one first wants to know. Parameters and results pass unread.
+ */
+import { z } from "zod";
+import { mcpPrefix } from "../../auth/tool-names.ts";
+import { mcpServerOf, mcpServersFor } from "../../auth/tool-policy.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
+import { failure, toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
+import type {
+  KernelForMcp,
+  McpAgent,
+  McpConnectionView,
+  McpForKernel,
+  McpListing,
+  McpSettings,
+  McpTool,
+} from "../mcp/port.ts";
+import type { ToolSpec } from "../thread/actor-port.ts";
+import type { Logger } from "./driver.ts";
+import { fault, type Tool } from "./tools/table.ts";
+
+/** The thread as this side sees it. */
+export interface McpThread {
+  readonly remote: McpForKernel;
+  readonly stop: () => Promise<void>;
+}
+
+export interface McpDeps {
+  readonly config: Pick<ResolvedConfig, "mcp">;
+  readonly agents: ReadonlyMap<string, ResolvedAgent>;
+  readonly start: (
+    settings: McpSettings,
+    changed: KernelForMcp["changed"],
+    onLost: (reason: string) => void,
+  ) => Promise<McpThread>;
+  readonly log: Logger;
+}
+
+export interface McpServerRow {
+  readonly server: string;
+  readonly type: "stdio" | "http";
+  /** Agents of the configuration that it is for. */
+  readonly agents: number;
+  readonly connections: readonly McpConnectionView[];
+}
+
+export interface Mcp {
+  /** Whether the tools of every server of the agent are known. */
+  isKnown(agentId: string): boolean;
+  /** Asks those that have not told theirs; resolves when they have, or after a while. Never rejects. */
+  ready(agentId: string): Promise<void>;
+  /** Names of the tools that the agent was told of, in order. */
+  namesOf(agentId: string): readonly string[];
+  /** Likewise; of a server whose tools nobody knows, or that is for others, `mcp__<server>__*`: for explanations. */
+  patternsOf(agentId: string): readonly string[];
+  specOf(agentId: string, name: string): ToolSpec | undefined;
+  /** Every tool of every server. */
+  readonly tool: Tool;
+  endTurn(agentId: string, turn: number): void;
+  endCell(agentId: string, incarnation: number): void;
+  /** The configuration is another one. */
+  changed(): void;
+  view(): Promise<readonly McpServerRow[]>;
+  close(): Promise<void>;
+}
+
+interface OpenCall {
+  /** The agent as which it was made, and whose cell made it: of a sub-agent that of its run. */
+  readonly homeId: string;
+  readonly agentId: string;
+  readonly incarnation: number;
+  readonly turn: number;
+}
+
+type Known = ReadonlyMap<string, McpTool> | "failed";
+
+export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
+  /** Agent → server → its tools by the names that agents know. */
+  const catalogue = new Map<string, Map<string, Known>>();
+  /** Agents that are told the same share it. */
+  const shared = new Map<string, { readonly json: string; readonly tools: ReadonlyMap<string, McpTool> }>();
+  const open = new Map<number, OpenCall>();
+  let nextId = 1;
+  let thread: Promise<McpThread> | undefined;
+  let isClosed = false;
+
+  const settings = (): McpSettings => ({
+    servers: config.mcp.servers,
+    idleMs: config.mcp.idleMs,
+    agentIds: [...agents.keys()],
+  });
+
+  const note = (agentId: string, { server, result }: McpListing): void => {
+    const own = catalogue.get(agentId) ?? new Map<string, Known>();
+    catalogue.set(agentId, own);
+    if ("failed" in result) {
+      own.set(server, "failed");
+      return;
+    }
+    const json = JSON.stringify(result.tools);
+    const last = shared.get(server);
+    const tools = last?.json === json ? last.tools : new Map(result.tools.map((tool) => [tool.spec.name, tool]));
+    shared.set(server, { json, tools });
+    own.set(server, tools);
+  };
+
+  const changed: KernelForMcp["changed"] = async (agentId, listing) => note(agentId, listing);
+
+  const running = (): Promise<McpThread> => {
+    if (isClosed) throw failure("CLOISTER_GATEWAY_DRAINING", "the gateway is shutting down");
+    const onLost = (reason: string): void => {
+      if (thread === mine) thread = undefined;
+      log.error({ reason }, "the thread of MCP servers was lost; the next call starts it again");
+    };
+    const mine = (thread ??= start(settings(), changed, onLost));
+    mine.catch(() => {
+      if (thread === mine) thread = undefined;
+    });
+    return mine;
+  };
+
+  const serversOf = (agentId: string): readonly string[] => mcpServersFor(config.mcp.rules, agentId);
+
+  const unknown = (agentId: string): readonly string[] =>
+    serversOf(agentId).filter((server) => {
+      const known = catalogue.get(agentId)?.get(server);
+      return known === undefined || known === "failed";
+    });
+
+  const agentOf = (agentId: string): McpAgent => ({ agentId, workspace: agents.get(agentId)?.workspace ?? "" });
+
+  async function ask(agentId: string): Promise<void> {
+    const wanted = unknown(agentId);
+    if (wanted.length === 0 || !agents.has(agentId)) return;
+    try {
+      const { remote } = await running();
+      const { mcp } = config;
+      await Promise.all(
+        wanted.map(async (server) => {
+          const [listing] = await remote.list(agentOf(agentId), [server]);
+          // What is configured meanwhile is asked anew.
+          if (listing !== undefined && config.mcp === mcp) note(agentId, listing);
+        }),
+      );
+    } catch (error) {
+      log.warn({ agent: agentId, error: toRefusal(error) }, "the tools of MCP servers could not be asked for");
+    }
+  }
+
+  const toolsOf = (agentId: string): readonly McpTool[] =>
+    serversOf(agentId).flatMap((server) => {
+      const known = catalogue.get(agentId)?.get(server);
+      return known === undefined || known === "failed" ? [] : [...known.values()];
+    });
+
+  const find = (agentId: string, name: string): McpTool | undefined => {
+    const server = mcpServerOf(config.mcp.rules, name);
+    const known = server === undefined ? undefined : catalogue.get(agentId)?.get(server);
+    return known === undefined || known === "failed" ? undefined : known.get(name);
+  };
+
+  const ready: Mcp["ready"] = async (agentId) => {
+    if (unknown(agentId).length === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, limits.mcpListMs)));
+    await Promise.race([ask(agentId), late]);
+    clearTimeout(timer);
+  };
+
+  const cancel = (isMeant: (call: OpenCall) => boolean): void => {
+    // A thread that is gone has ended it already.
+    for (const [id, call] of open)
+      if (isMeant(call)) void thread?.then(({ remote }) => remote.cancel(id)).catch(() => undefined);
+  };
+
+  const tool: Tool = {
+    repeat: "acts",
+    parameters: z.looseObject({}),
+    async run({ agentId: entry, incarnation, turn, header, tool: name, body }) {
+      const { agentId } = header;
+      const server = mcpServerOf(config.mcp.rules, name);
+      if (server === undefined) return fault("not_found", `no MCP server of this name is configured: ${name}`);
+      // A sub-agent may be given a tool by its requester before its agent was told of any.
+      if (find(agentId, name) === undefined) await ready(agentId);
+      const found = find(agentId, name);
+      if (found === undefined)
+        return catalogue.get(agentId)?.get(server) === "failed"
+          ? fault("worker_unavailable", `the MCP server ${server} is not available`, "cloister mcp list tells why")
+          : fault("not_found", `the MCP server ${server} has no tool ${name}`);
+      const own = [...open.values()].filter((one) => one.homeId === agentId).length;
+      if (own >= limits.mcpCallsOfAgentMax)
+        return fault(
+          "busy",
+          `${own} calls of this agent are in hand; the bound is reached`,
+          "call it again in a moment",
+        );
+      if (open.size >= limits.mcpCallsMax)
+        return fault(
+          "busy",
+          `${open.size} calls of MCP servers are in hand; the bound is reached`,
+          "call it again in a moment",
+        );
+      const id = nextId++;
+      open.set(id, { homeId: agentId, agentId: entry, incarnation, turn });
+      try {
+        const { remote } = await running();
+        return await remote.call({ ...agentOf(agentId), id, server, tool: found.name, params: body });
+      } finally {
+        open.delete(id);
+      }
+    },
+  };
+
+  return {
+    tool,
+    ready,
+    isKnown: (agentId) => unknown(agentId).length === 0,
+    namesOf: (agentId) =>
+      toolsOf(agentId)
+        .map(({ spec }) => spec.name)
+        .toSorted(),
+    patternsOf: (agentId) => {
+      const named = new Set(serversOf(agentId).filter((server) => !unknown(agentId).includes(server)));
+      const others = config.mcp.rules.filter(({ server }) => !named.has(server));
+      return [
+        ...toolsOf(agentId).map(({ spec }) => spec.name),
+        ...others.map(({ server }) => `${mcpPrefix(server)}*`),
+      ].toSorted();
+    },
+    specOf: (agentId, name) => find(agentId, name)?.spec,
+    endTurn: (agentId, turn) => cancel((call) => call.agentId === agentId && call.turn === turn),
+    endCell: (agentId, incarnation) => cancel((call) => call.agentId === agentId && call.incarnation === incarnation),
+    changed() {
+      catalogue.clear();
+      shared.clear();
+      void thread?.then(({ remote }) => remote.configure(settings())).catch(() => undefined);
+    },
+    async view() {
+      const found = await thread?.then(({ remote }) => remote.connections()).catch(() => []);
+      return config.mcp.servers.map(({ name, at }) => ({
+        server: name,
+        type: at.type,
+        agents: [...agents.keys()].filter((agentId) => serversOf(agentId).includes(name)).length,
+        connections: (found ?? []).filter(({ server }) => server === name),
+      }));
+    },
+    async close() {
+      isClosed = true;
+      const last = await thread?.catch(() => undefined);
+      await last?.remote.close().catch(() => undefined);
+      await last?.stop();
+    },
+  };
+}
