@@ -43,6 +43,8 @@ export interface InboundEvent extends RouteFacts {
   readonly replyTo?: string;
   readonly text: string;
   readonly tsMs: number;
+  /** Of the trace that the sender's request is part of; absent: it begins one. */
+  readonly trace?: string;
 }
 
 export interface OutboundMessage {
@@ -56,6 +58,8 @@ export interface OutboundMessage {
   readonly agentId: string;
   readonly sessionKey: string;
   readonly text: string;
+  /** W3C trace context, for platforms that take headers. */
+  readonly traceparent?: string;
 }
 
 export interface ChannelCapabilities {

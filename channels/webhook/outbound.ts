@@ -1,7 +1,7 @@
 /**
  * An answer as the HTTP request that carries it. Pure.
  *
- *     POST <outboundUrl>   idempotency-key: <stable across retries>   authorization: Bearer <outboundToken>?
+ *     POST <outboundUrl>   idempotency-key: <stable across retries>   traceparent: <W3C>?   authorization: Bearer <outboundToken>?
  *     {channel:"webhook", accountId, peer:{kind, id}, threadId?, inReplyTo?, agentId, sessionKey, text, idempotencyKey}
  */
 import type { OutboundMessage } from "../port.ts";
@@ -23,6 +23,7 @@ export function formatOutbound(message: OutboundMessage, target: OutboundTarget)
     "content-type": "application/json; charset=utf-8",
     "idempotency-key": headerText(idempotencyKey),
   };
+  if (message.traceparent !== undefined) headers["traceparent"] = message.traceparent;
   if (target.token !== undefined) headers["authorization"] = `Bearer ${target.token}`;
   return {
     url: target.url,

@@ -16,6 +16,7 @@ import type { EdgeBounds } from "./bounds.ts";
 import { makeSecret } from "./credential.ts";
 import { applyMapping, findMapping } from "./hook-mappings.ts";
 import { headerKey } from "./idempotency.ts";
+import { tracedBy } from "./trace-parent.ts";
 import type { EdgeSettings, HookMapping, HookResult, KernelForEdge } from "./port.ts";
 import { type Exchange, noSuchPath, type Route, type RouteFinder } from "./route.ts";
 import { makeTokenGuard } from "./token-guard.ts";
@@ -89,6 +90,7 @@ async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
     .filter((key) => !Object.hasOwn(schema.shape, key))
     .slice(0, 20);
   const result = await kernel.hook({
+    ...tracedBy(exchange.request.headers),
     name: name ?? "webhook",
     message,
     ...(agentId === undefined ? {} : { agentId }),
@@ -116,6 +118,7 @@ async function handleWake(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
   const { text: message, agentId, mode } = body;
   const idempotencyKey = headerKey(exchange.request.headers);
   const result = await kernel.hook({
+    ...tracedBy(exchange.request.headers),
     name: "wake",
     message,
     configuredSession: "main",
@@ -147,6 +150,7 @@ async function handleMapped(
     );
   const idempotencyKey = headerKey(exchange.request.headers);
   const result = await kernel.hook({
+    ...tracedBy(exchange.request.headers),
     ...applyMapping(mapping, name, payload),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
   });

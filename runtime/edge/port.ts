@@ -259,6 +259,8 @@ export interface HookRequest {
   readonly idempotencyKey?: string;
   /** Not handled any more after so long: then it is a dead letter (`expired`). */
   readonly ttlMs?: number;
+  /** Of the trace that the sender's request is part of; absent: it begins one. */
+  readonly trace?: string;
 }
 
 /** A program that proved itself: by what opens the gateway for the operator, or by a token of its own. */
@@ -304,6 +306,8 @@ export interface ProgramCall {
     readonly knownUpTo: number;
   };
   readonly idempotencyKey?: string;
+  /** Of the trace that the sender's request is part of; absent: it begins one. */
+  readonly trace?: string;
 }
 
 export type ProgramCallResult =

@@ -10,6 +10,7 @@ import { readJson } from "./body.ts";
 import type { EdgeBounds } from "./bounds.ts";
 import { makeSecret, unmatchable } from "./credential.ts";
 import { headerKey } from "./idempotency.ts";
+import { tracedBy } from "./trace-parent.ts";
 import type { KernelForEdge, WebhookSettings } from "./port.ts";
 import { type Exchange, type Guard, noSuchPath, type Route, type RouteFinder } from "./route.ts";
 import { makeTokenGuard } from "./token-guard.ts";
@@ -74,7 +75,7 @@ async function handleInbound(
     );
   }
   const key = headerKey(exchange.request.headers) ?? parsed.event.messageId;
-  const result = await kernel.inbound(parsed.event, key);
+  const result = await kernel.inbound({ ...parsed.event, ...tracedBy(exchange.request.headers) }, key);
   await answerRun(exchange, kernel, result, parsed.waitMs, (stored) => ({
     runId: stored.runId,
     agentId: stored.agentId,

@@ -11,7 +11,7 @@ export type ChannelRoute = Extract<ReplyRoute, { type: "channel" }>;
  * sent it, and it was written then.
  */
 export type Deliver = (
-  about: Pick<EnvelopeHeader, "id" | "agentId" | "sessionKey">,
+  about: Pick<EnvelopeHeader, "id" | "agentId" | "sessionKey"> & Partial<Pick<EnvelopeHeader, "trace">>,
   route: ChannelRoute,
   text: string,
   leftAtMs?: number,

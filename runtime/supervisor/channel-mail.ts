@@ -461,6 +461,7 @@ function makeAdmission(
     provenance: provenanceOf(event, route),
     replyRoute: replyRouteOf(event, route, carriesAnswers),
     body,
+    ...(event.trace === undefined ? {} : { trace: event.trace }),
     ...(event.signal === undefined ? {} : { signal: event.signal }),
     ...(sees === undefined ? {} : { sees }),
     ...(key === undefined ? {} : { dedupe: dedupeOf(event, route, key, false) }),

@@ -107,6 +107,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
         provenance: { kind: "external_user", sourceChannel: "hook", senderName: request.name },
         replyRoute: { type: "none" },
         body: request.message,
+        ...(request.trace === undefined ? {} : { trace: request.trace }),
         ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
         ...(request.idempotencyKey === undefined
           ? {}

@@ -4,6 +4,7 @@ import type { EdgeForKernel } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
 import type { Deliver } from "./answers.ts";
 import type { ChannelDesk } from "./channels/channel-desk.ts";
+import { formatTraceparent } from "./trace-context.ts";
 
 /** Gives the platform's id of the message. */
 export type Post = (
@@ -34,6 +35,7 @@ export function makePost(
       agentId: about.agentId,
       sessionKey: about.sessionKey,
       text,
+      ...(about.trace === undefined ? {} : { traceparent: formatTraceparent(about.trace, about.id) }),
     };
     const result = await (channel === "webhook" ? throughEdge(message) : channels.send(message, leftAtMs));
     if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);

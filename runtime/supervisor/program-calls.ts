@@ -182,6 +182,7 @@ export function makeProgramCalls(deps: ProgramCallsDeps): ProgramCalls {
         replyRoute: { type: "none" },
         body: before.length === 0 ? call.said.text : frameMessage(before.map(lineOf), call.said.text),
         runId: call.runId,
+        ...(call.trace === undefined ? {} : { trace: call.trace }),
         ...(call.idempotencyKey === undefined
           ? {}
           : { dedupe: { scope: `${subjectOf(call.program)}:${sessionKey}`, key: call.idempotencyKey } }),

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { type CodedError, failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { headerKey } from "../idempotency.ts";
+import { tracedBy } from "../trace-parent.ts";
 import type { Program, ProgramCall } from "../port.ts";
 
 export interface SaidMessage {
@@ -122,6 +123,7 @@ export function makeCall({ program, headers, model, user, goesOnFrom, messages, 
   return {
     program,
     runId: `call-${randomUUID()}`,
+    ...tracedBy(headers),
     conversation,
     said: saidOf(messages, where),
     ...(agentId === undefined ? {} : { agentId }),
