@@ -249,7 +249,7 @@ export type InboundResult =
 /** A hook names its agent, and nothing is dropped. */
 export type HookResult = Extract<InboundResult, { status: "accepted" | "duplicate" | "refused" }>;
 
-export interface HookRequest {
+export interface HookRequest extends Pick<InboundEvent, "trace"> {
   readonly name: string;
   readonly message: string;
   readonly agentId?: string;
@@ -259,8 +259,6 @@ export interface HookRequest {
   readonly idempotencyKey?: string;
   /** Not handled any more after so long: then it is a dead letter (`expired`). */
   readonly ttlMs?: number;
-  /** Of the trace that the sender's request is part of; absent: it begins one. */
-  readonly trace?: string;
 }
 
 /** A program that proved itself: by what opens the gateway for the operator, or by a token of its own. */
@@ -281,7 +279,7 @@ export interface CallerKey {
   readonly untilMs?: number;
 }
 
-export interface ProgramCall {
+export interface ProgramCall extends Pick<InboundEvent, "trace"> {
   readonly program: Program;
   /** Made by the edge, so that it hears what the run streams from the first word on. */
   readonly runId: string;
@@ -306,8 +304,6 @@ export interface ProgramCall {
     readonly knownUpTo: number;
   };
   readonly idempotencyKey?: string;
-  /** Of the trace that the sender's request is part of; absent: it begins one. */
-  readonly trace?: string;
 }
 
 export type ProgramCallResult =
