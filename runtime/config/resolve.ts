@@ -175,6 +175,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
   const groupChat = resolveGroupChat(entry, draft.config);
   const toolRules = resolveToolRules(entry.tools);
   const heartbeat = resolveHeartbeat(agent, draft.config);
+  const budget = entry.budget || defaults.budget ? { ...defaults.budget, ...entry.budget } : undefined;
   return {
     id,
     name: entry.name ?? entry.identity?.name ?? id,
@@ -188,6 +189,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
     model: typeof model === "object" ? model.primary : model,
     settings: share(resolveSettings(agent, draft.config)),
     seedsWorkspace: !defaults.skipBootstrap,
+    ...(budget === undefined ? {} : { budget: share(budget) }),
     ...(fallbacks.length === 0 ? {} : { modelFallbacks: share(fallbacks) }),
     memory: share(resolveMemory(agent, workspace, draft)),
     sandboxMode: sandboxModeOf(agent, draft.config),

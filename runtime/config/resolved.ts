@@ -56,6 +56,12 @@ export interface HeartbeatRule {
   readonly isLight: boolean;
 }
 
+/** Of one agent, with the sub-agents that run as it; a kind that is absent is not bounded. */
+export interface DayBudget {
+  readonly tokensPerDay?: number;
+  readonly costUsdPerDay?: number;
+}
+
 export interface ResolvedAgent {
   readonly id: string;
   readonly name: string;
@@ -73,6 +79,8 @@ export interface ResolvedAgent {
   readonly settings: AgentSettings;
   /** A new workspace gets the files that a model is shown. */
   readonly seedsWorkspace: boolean;
+  /** What it may take of models in one day; absent: no bound of its own. */
+  readonly budget?: DayBudget;
   /** Tried after it, in order; absent: none. */
   readonly modelFallbacks?: readonly string[];
   /** What `memory_search` covers (`runtime/tools/memory`). */

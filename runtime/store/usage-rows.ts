@@ -28,7 +28,7 @@ export interface UsageQuery {
   readonly limit: number;
 }
 
-const dayMs = 86_400_000;
+export const dayMs = 86_400_000;
 
 export const dayOf = (atMs: number): number => Math.floor(atMs / dayMs);
 

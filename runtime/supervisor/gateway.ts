@@ -8,6 +8,7 @@ import { agentOfKey } from "../kernel/agent-of-key.ts";
 import { mainSessionKey } from "../routing/index.ts";
 import { makeAudit } from "./audit.ts";
 import { makeBackups } from "./backups.ts";
+import { makeAgentBudgets } from "./agent-budgets.ts";
 import { makeAgentBoard } from "./agent-board.ts";
 import { makeCallers } from "./callers.ts";
 import { makeCommands } from "./commands/index.ts";
@@ -145,7 +146,9 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
   });
   const modelSettings = makeDerived(() => live.current(), modelSettingsOf);
+  const budgets = makeAgentBudgets({ budgetOf: (agentId) => agents.get(agentId)?.budget, store, nowMs });
   const models = makeModels({
+    budgets,
     kernel: () => driver.kernel,
     settings: modelSettings,
     start: parts.startBroker,
@@ -395,6 +398,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const { version } = parts;
   const metrics = makeMetrics({ version, nowMs, board, isAgent, driver: () => driver, loop, deadLetters, devices });
   const rpc = makeOperatorMethods({
+    budgets,
     metrics,
     clock,
     memoryMethods: threadTools.memoryMethods,

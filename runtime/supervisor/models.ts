@@ -2,6 +2,7 @@
  * Calls of models between the kernel and the broker: starts the broker's thread with the first call, keeps which call is whose, and
  * ends those of turns and cells that are over. What a lost broker had in hand is asked once more, in the next one.
  */
+import type { AgentBudgets } from "./agent-budgets.ts";
 import type { BrokerForKernel, ModelSettings } from "../broker/port.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { failure, isCoded, toRefusal } from "../kernel/errors.ts";
@@ -19,6 +20,8 @@ export interface ModelsDeps {
   readonly settings: () => ModelSettings;
   /** `onText` hears pieces of answers, by the number of the call. */
   readonly start: (settings: ModelSettings, onText: (id: number, text: string) => void) => Promise<BrokerThread>;
+  /** What agents may take in a day. */
+  readonly budgets: Pick<AgentBudgets, "whyNot" | "book">;
   readonly nowMs: () => number;
 }
 
@@ -39,7 +42,7 @@ interface Open {
   hasTold: boolean;
 }
 
-export function makeModels({ kernel, settings, start, nowMs }: ModelsDeps): Models {
+export function makeModels({ kernel, settings, start, budgets, nowMs }: ModelsDeps): Models {
   const open = new Map<number, Open>();
   /** Numbers of the calls of one entry: most have none. */
   const byAgent = new Map<string, Set<number>>();
@@ -82,6 +85,8 @@ export function makeModels({ kernel, settings, start, nowMs }: ModelsDeps): Mode
 
   const ask = async (id: number, call: ModelCall): Promise<ModelEnd> => {
     try {
+      const spent = await budgets.whyNot(call.header.agentId);
+      if (spent !== undefined) return { ok: false, refusal: spent };
       return await once(id, call).catch((error: unknown) => {
         if (isLost(error) && !isClosed) return once(id, call);
         throw error;
@@ -117,6 +122,7 @@ export function makeModels({ kernel, settings, start, nowMs }: ModelsDeps): Mode
         open.delete(id);
         own.delete(id);
         if (own.size === 0 && byAgent.get(call.agentId) === own) byAgent.delete(call.agentId);
+        if (answer.used !== undefined) budgets.book(call.header.agentId, answer.used);
         // The end of the gateway is no answer: the turn is handled again, and asks again.
         if (!isClosed) kernel().modelAnswered(call, answer, nowMs());
       });

@@ -2,6 +2,7 @@
  * What clients may ask of the kernel's side: one function a method. Names, scopes and the form of parameters are in
  * `runtime/edge/methods.ts`; the edge has checked both when a call arrives here.
  */
+import type { AgentBudgets } from "./agent-budgets.ts";
 import type { Policy } from "../../auth/policy.ts";
 import type { AgentStatus, Client, RpcResult } from "../edge/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
@@ -54,6 +55,7 @@ export interface OperatorDeps {
   readonly memoryMethods: Memory["methods"];
   /** Whether one of the configuration in force has this id. */
   readonly isAgent: (agentId: string) => boolean;
+  readonly budgets: AgentBudgets;
   readonly views: GatewayViews;
   readonly nowMs: () => number;
   readonly store: Store;

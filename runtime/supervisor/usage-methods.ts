@@ -6,12 +6,14 @@ import type { Tokens } from "../kernel/run-rows.ts";
 import { addTokens, nanosPerDollar, noTokens } from "../kernel/usage.ts";
 import type { Store } from "../store/port.ts";
 import { dateOfDay, dayOf, type UsageRow } from "../store/usage-rows.ts";
+import type { AgentBudgets } from "./agent-budgets.ts";
 import type { Handlers, Params } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
 
 export interface UsageDeps {
   readonly config: Pick<ResolvedConfig, "agents" | "models">;
   readonly store: Pick<Store, "usage">;
+  readonly budgets: Pick<AgentBudgets, "left">;
   readonly nowMs: () => number;
   readonly targets: Pick<Targets, "session">;
 }
@@ -37,6 +39,17 @@ const view = ({ tokens: { input, output, costNanos = 0 }, missingCostEntries }: 
   missingCostEntries,
 });
 
+/** Of today, whatever period is asked for. */
+async function budgetsOf(
+  agents: UsageDeps["config"]["agents"],
+  budgets: UsageDeps["budgets"],
+): Promise<readonly object[]> {
+  const all = agents
+    .filter(({ budget }) => budget !== undefined)
+    .map(async ({ id }) => ({ agentId: id, ...(await budgets.left(id)) }));
+  return Promise.all(all);
+}
+
 const isOf = (agentId: string | undefined) => (row: UsageRow) =>
   agentId === undefined || row.agentId === agentId.toLowerCase();
 
@@ -44,7 +57,7 @@ type Period = Omit<Params<"usage.cost">, "agentId">;
 
 type UsageMethods = "usage.cost" | "usage.status" | "sessions.usage" | "sessions.usage.timeseries";
 
-export function makeUsageMethods({ config, store, nowMs, targets }: UsageDeps): Handlers<UsageMethods> {
+export function makeUsageMethods({ config, store, budgets, nowMs, targets }: UsageDeps): Handlers<UsageMethods> {
   /** Calls `each` with every row of the period, the newest day first; false: there are more than one answer reads. */
   const walk = async (fromDay: number, toDay: number, each: (row: UsageRow) => void): Promise<boolean> => {
     let before: UsageRow | undefined;
@@ -93,6 +106,7 @@ export function makeUsageMethods({ config, store, nowMs, targets }: UsageDeps): 
         ...head,
         daily: [...days].toSorted(([a], [b]) => a - b).map(([day, sum]) => ({ date: dateOfDay(day), ...view(sum) })),
         agents: dearestFirst(agents).map(([id, sum]) => ({ agentId: id, ...view(sum) })),
+        budgets: await budgetsOf(config.agents, budgets),
       };
     },
     "sessions.usage": async ({ agentId, key, limit, ...period }) => {

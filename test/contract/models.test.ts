@@ -108,6 +108,20 @@ test("a run that is stopped lets the provider go at once", async () => {
   expect(await run).toMatchObject({ status: "error" });
 });
 
+test("A11.1: an agent that has used up its day asks no model more, also in the next process", async () => {
+  // Noon, whatever the time is: a day must not end in between.
+  const shift = Math.floor(Date.now() / 86_400_000) * 86_400_000 + 43_200_000 - Date.now();
+  const usual = { startBroker, nowMs: () => Date.now() + shift };
+  const main = { id: "main", ...actor("asker"), model: "scripted/demo", budget: { tokensPerDay: 11 } };
+  const models = { providers: { scripted }, catalogue: [], authOrder: {}, variables: {} };
+  const gateway = await openGateway([main], { models }, usual);
+  expect(await told(gateway, { prompt: "hi" })).toMatchObject([{ text: "You said hi." }]);
+  expect(await told(gateway, { prompt: "hi" })).toEqual([{ code: "CLOISTER_BUDGET_SPENT" }]);
+  await gateway.drain(1_000);
+  const next = await openGateway([], {}, { ...usual, store: gateway.store, config: gateway.config });
+  expect(await told(next, { prompt: "hi" })).toEqual([{ code: "CLOISTER_BUDGET_SPENT" }]);
+});
+
 test("A11.1: a sub-agent whose budget of money is used up ends before its next call of a model", async () => {
   const gateway = await open();
   const task = JSON.stringify({ requests: [{}, {}, {}], prompt: "hi" });

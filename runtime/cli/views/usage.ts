@@ -18,12 +18,26 @@ const usage = z.object({
   totals: sum,
   daily: z.array(sum.extend({ date: z.string() })),
   agents: z.array(sum.extend({ agentId: z.string() })),
+  budgets: z
+    .array(
+      z.object({
+        agentId: z.string(),
+        tokensPerDay: z.number().optional(),
+        tokensLeft: z.number().optional(),
+        costUsdPerDay: z.number().optional(),
+        costUsdLeft: z.number().optional(),
+      }),
+    )
+    .catch([]),
 });
 
+type Budget = z.infer<typeof usage>["budgets"][number];
+
 export function formatUsage(payload: unknown): readonly string[] {
-  const { startDate, endDate, truncated, totals, daily, agents } = parse("usage.cost", usage, payload);
+  const { startDate, endDate, truncated, totals, daily, agents, budgets } = parse("usage.cost", usage, payload);
   const period = `${startDate} to ${endDate}`;
-  if (totals.totalTokens === 0) return [`no model was used from ${period}`];
+  const left = budgets.map(formatBudget);
+  if (totals.totalTokens === 0) return [`no model was used from ${period}`, ...left];
   const columns = ["USAGE", "IN", "OUT", "TOKENS", "COST"].map((title) => ({ title }));
   const rows = [
     ...daily.map((day) => cells(day.date, day)),
@@ -33,9 +47,18 @@ export function formatUsage(payload: unknown): readonly string[] {
   const { missingCostEntries: unknown } = totals;
   return [
     ...formatTable(columns, rows),
+    ...left,
     ...(unknown === 0 ? [] : [`${unknown} days of sessions have no known price, and are not in the cost`]),
     ...(truncated ? ["there is more than one answer sums: older days are not in it"] : []),
   ];
+}
+
+function formatBudget({ agentId, tokensPerDay, tokensLeft, costUsdPerDay, costUsdLeft }: Budget): string {
+  const kinds = [
+    ...(tokensLeft === undefined ? [] : [`${tokensLeft} of ${tokensPerDay} tokens`]),
+    ...(costUsdLeft === undefined ? [] : [`$${costUsdLeft.toFixed(4)} of $${costUsdPerDay?.toFixed(4)}`]),
+  ];
+  return `${agentId} has ${kinds.join(" and ")} left today`;
 }
 
 const cells = (of: string, { input, output, totalTokens, totalCost }: z.infer<typeof sum>): string[] => [

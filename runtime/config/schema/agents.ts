@@ -74,6 +74,18 @@ const agentKeys = () => ({
     "Model of the agent: `provider/model` alone, or `{ primary, fallbacks }` with those that are tried after it.",
     model().optional(),
   ),
+  budget: key(
+    "What the agent may take of models in one day of UTC, its sub-agents' runs as this agent among them; then its calls of models are refused.",
+    z
+      .strictObject({
+        tokensPerDay: key("Tokens, read and written.", z.int().min(1).max(Number.MAX_SAFE_INTEGER).exactOptional()),
+        costUsdPerDay: key(
+          "USD, by the prices of the configuration: a model that has none costs nothing here.",
+          z.number().positive().max(limits.costUsdMax).exactOptional(),
+        ),
+      })
+      .optional(),
+  ),
   groupChat: key("The agent in group chats.", groupChat().optional()),
   tools: key("Tools of the agent.", agentTools().optional()),
   subagents: key(

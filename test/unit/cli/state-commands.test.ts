@@ -188,6 +188,7 @@ describe("status --usage", () => {
     totals: { ...sum, missingCostEntries: 2 },
     daily: [{ date: "2026-01-30", ...sum }],
     agents: [{ agentId: "raul", ...sum }],
+    budgets: [{ agentId: "raul", tokensPerDay: 2_000, tokensLeft: 945, costUsdPerDay: 5, costUsdLeft: 4.75 }],
   };
 
   it("tells tokens and money by day and agent, what has no price, and that older days are missing", async () => {
@@ -199,6 +200,7 @@ describe("status --usage", () => {
     expect(text).toMatch(/^2026-01-01 to 2026-01-30 +1000 +55 +1055 +\$0\.2500$/m);
     expect(text).toContain("2 days of sessions have no known price");
     expect(text).toContain("older days are not in it");
+    expect(text).toContain("raul has 945 of 2000 tokens and $4.7500 of $5.0000 left today");
   });
 
   it("is asked for with --all as well, is in the JSON, and is not asked for otherwise", async () => {

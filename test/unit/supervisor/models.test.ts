@@ -18,6 +18,7 @@ function open(...answers: readonly (Answer | undefined)[]) {
   const texts: string[] = [];
   const pending: (() => void)[] = [];
   const models = makeModels({
+    budgets: { whyNot: async () => undefined, book: () => undefined },
     settings: () => settings,
     nowMs: () => 0,
     kernel: () => ({

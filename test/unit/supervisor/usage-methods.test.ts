@@ -22,7 +22,7 @@ function open(rows: readonly UsageRow[]) {
   const methods = makeUsageMethods({
     config: {
       agents: [
-        { model: "openai/big", modelFallbacks: ["own/small"] },
+        { id: "ann", budget: { tokensPerDay: 9 }, model: "openai/big", modelFallbacks: ["own/small"] },
         { model: "openai/small" },
         { model: undefined },
         { model: "nowhere/x" },
@@ -38,6 +38,7 @@ function open(rows: readonly UsageRow[]) {
         variables: {},
       },
     },
+    budgets: { left: async (agentId) => ({ tokensPerDay: 9, tokensLeft: agentId.length }) },
     nowMs: () => today,
     targets: { session: (key) => ({ agentId: "ann", sessionKey: `agent:${key}` }) },
     store: {
@@ -79,6 +80,7 @@ test("usage.cost sums by day, oldest first, and by agent, the dearest first; wha
       { agentId: "ann", input: 31, output: 3, totalTokens: 34, totalCost: 3.5, missingCostEntries: 0 },
       { agentId: "bob", input: 7, output: 1, totalTokens: 8, totalCost: 0, missingCostEntries: 1 },
     ],
+    budgets: [{ agentId: "ann", tokensPerDay: 9, tokensLeft: 3 }],
   });
   expect(await methods["usage.cost"]({ agentId: "Bob" }, client)).toMatchObject({
     totals: { input: 7 },
