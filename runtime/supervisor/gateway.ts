@@ -264,14 +264,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     ready: driver.resumed,
   });
-  const senders = makeSenders({
-    kept: parts.senders,
-    store,
-    nowMs,
-    publish,
-    tell,
-    log,
-  });
+  const senders = makeSenders({ kept: parts.senders, store, nowMs, publish, tell, log });
   const callers = makeCallers({
     kept: parts.callers,
     agents,
