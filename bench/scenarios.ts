@@ -61,6 +61,10 @@ export const scenarios = {
     question: "What does one message through the binding table cost, with ten and with ten thousand bindings?",
     load: () => import("./scenarios/route.ts"),
   },
+  scrub: {
+    question: "What does it cost to clean a transcript for its readers, ten times as long and made to be slow?",
+    load: () => import("./scenarios/scrub.ts"),
+  },
   store: {
     question: "How many durable sends a second does group commit give, and on slower disks?",
     load: () => import("./scenarios/store.ts"),

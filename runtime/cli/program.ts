@@ -16,7 +16,7 @@ import type { HistoryOptions } from "./commands/history.ts";
 import type { RestoreOptions } from "./commands/restore.ts";
 import type { RouteOptions } from "./commands/route.ts";
 import type { SendOptions } from "./commands/send.ts";
-import type { SessionsOptions } from "./commands/sessions.ts";
+import type { SessionSetOptions, SessionsOptions } from "./commands/sessions.ts";
 import type { CleanupOptions } from "./commands/sessions-cleanup.ts";
 import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
@@ -240,12 +240,13 @@ function addLists({ program, context, exit }: Shell): void {
     });
   sessions
     .command("set")
-    .description("choose the model of one session, and how much it thinks, from its next turn on")
+    .description("choose the model of one session, how much it thinks, and whether its answers leave for its channel")
     .argument("<sessionKey>", "e.g. agent:main:main")
     .option("--model <provider/model>", "one that its agent may ask, or default")
     .option("--thinking <level>", "off, low, medium, high or default")
+    .option("--send <policy>", "allow, deny, or inherit for what session.sendPolicy says")
     .option("--json", "print JSON")
-    .action(async (key: string, options: SessionsOptions & { readonly model?: string; readonly thinking?: string }) => {
+    .action(async (key: string, options: SessionSetOptions) => {
       const { runSessionsSet } = await import("./commands/sessions.ts");
       exit(await runSessionsSet(context(), key, options));
     });

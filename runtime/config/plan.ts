@@ -134,6 +134,7 @@ const session = {
   maxPingPongTurns: live("session"),
   maintenance: live("session"),
   threadBindings: live("session"),
+  sendPolicy: live("session"),
   reset: live("session"),
 } satisfies RulesOf<ResolvedConfig["session"]>;
 

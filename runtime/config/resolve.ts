@@ -67,6 +67,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       maxPingPongTurns: agentToAgent.maxPingPongTurns,
       maintenance: resolveMaintenance(config.session.maintenance),
       threadBindings: resolveThreadBindings(config.session.threadBindings),
+      sendPolicy: resolveSendPolicy(config.session),
       reset: resolveResets(config.session),
     },
     queue: resolveQueue(config.messages?.queue),
@@ -240,6 +241,16 @@ function resolveLoops({
 }
 
 type SessionDraft = Draft["config"]["session"];
+
+function resolveSendPolicy({ sendPolicy }: SessionDraft): ResolvedConfig["session"]["sendPolicy"] {
+  return {
+    default: sendPolicy.default,
+    rules: sendPolicy.rules.map(({ action, match }) => {
+      const named = Object.entries(match).filter(([, value]) => value !== undefined);
+      return { action, match: Object.fromEntries(named) };
+    }),
+  };
+}
 
 function resolveResets({
   reset,

@@ -5,6 +5,7 @@
 import type { ResetRule } from "../store/port.ts";
 import type { ChannelAccounts } from "../../channels/built.ts";
 import type { Delivery, Policy } from "../../auth/policy.ts";
+import type { SendPolicy } from "../../auth/send-policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
 import type { ExecRules } from "../../auth/exec-policy.ts";
 import type { McpRules, ToolRules } from "../../auth/tool-policy.ts";
@@ -204,6 +205,7 @@ export interface ResolvedConfig {
     readonly maintenance: SessionMaintenance;
     /** 0: not by itself. */
     readonly threadBindings: { readonly enabled: boolean; readonly idleMs: number; readonly maxAgeMs: number };
+    readonly sendPolicy: SendPolicy;
     /** When sessions begin anew by themselves; what is absent never. A rule without entries is "never", against a wider one. */
     readonly reset: {
       readonly all?: ResetRule;

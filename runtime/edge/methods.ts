@@ -217,13 +217,14 @@ export const methods = {
         pinned: z.boolean().exactOptional(),
         model: chosen.exactOptional(),
         thinkingLevel: chosen.exactOptional(),
+        sendPolicy: z.enum(["allow", "deny"]).nullable().exactOptional(),
       })
       .refine((given) => Object.keys(given).length > 1, {
-        error: "give one of label, archived, pinned, model and thinkingLevel",
+        error: "give one of label, archived, pinned, model, thinkingLevel and sendPolicy",
       }),
-    /** As `/model` and `/think`: they change what a conversation costs. */
-    needs: ({ model, thinkingLevel }) =>
-      model === undefined && thinkingLevel === undefined ? undefined : "operator.admin",
+    /** As `/model`, `/think` and `/send`: they change what a conversation costs, and who hears it. */
+    needs: ({ model, thinkingLevel, sendPolicy }) =>
+      model === undefined && thinkingLevel === undefined && sendPolicy === undefined ? undefined : "operator.admin",
   },
   "sessions.reset": { scope: "operator.admin", params: z.object({ key }) },
   /** As `/compact`: in its place among the session's messages. */

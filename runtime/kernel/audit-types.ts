@@ -25,6 +25,8 @@ export const auditTypes = {
   "chain-ended": "traffic",
   loop: "traffic",
   spawn: "traffic",
+  /** `session.sendPolicy` kept an answer from its channel. */
+  answer_withheld: "traffic",
   /** What a cell had in hand when it ended out of order. */
   cell: "traffic",
   /** What was in hand when the last process ended is handled again. */

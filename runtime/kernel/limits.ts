@@ -188,6 +188,8 @@ export const limits = {
   chainCallsMax: 1_000_000,
   /** Tokens of models that the turns of one chain take (config: `tools.loopDetection.chainTokensMax`): a thousand requests of a full context of 128,000 and more. */
   chainTokensDefault: 200_000_000,
+  /** Rules of `session.sendPolicy`: each is looked at for each answer that leaves. */
+  sendRulesMax: 1_000,
   /** How long after the message that began it a chain may go on: as long as one message may wait. */
   chainMsMax: 7 * 24 * 60 * 60_000,
   /** Deliveries of an envelope that ends its cell, before it becomes a dead letter with the fate `poison`. */

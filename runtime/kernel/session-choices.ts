@@ -1,6 +1,6 @@
 /**
  * What was chosen for one session alone, over what the configuration says of its agent. It counts from the session's next turn on and ends
- * with the session. Source: behaviour §1.5, §3.5, §3.7.
+ * with its transcript, but for who may hear it. Source: behaviour §1.5, §3.5, §3.7.
  */
 
 import type { EnvelopeHeader } from "./envelope.ts";
@@ -13,6 +13,8 @@ export interface SessionChoices {
   /** `provider/model`: asked where a turn names none. It is asked alone, unless the configuration gives it fallbacks. */
   readonly model?: string;
   readonly thinking?: ThinkingLevel;
+  /** Whether its answers leave (`auth/send-policy.ts`); stays when the session begins anew. */
+  readonly sendPolicy?: "allow" | "deny";
 }
 
 /** `null` takes a choice back; what is not named stays. */
@@ -24,6 +26,11 @@ export type ChoiceChange = {
 export function changeChoices(chosen: SessionChoices | undefined, change: ChoiceChange): SessionChoices | undefined {
   const left = Object.entries({ ...chosen, ...change }).filter(([, value]) => value !== null && value !== undefined);
   return left.length === 0 ? undefined : (Object.fromEntries(left) as SessionChoices);
+}
+
+/** What stays when the session begins anew: nobody hears again what was silenced. */
+export function lastingChoices(chosen: SessionChoices | undefined): SessionChoices | undefined {
+  return chosen?.sendPolicy === undefined ? undefined : { sendPolicy: chosen.sendPolicy };
 }
 
 /** The header of an envelope as its cell gets it. */

@@ -13,7 +13,7 @@
  * that turn; the envelope is still in the journal then, and `begin` or `pending` of it brings the row up to date.
  */
 import { failure } from "../kernel/errors.ts";
-import { type ChoiceChange, changeChoices } from "../kernel/session-choices.ts";
+import { type ChoiceChange, changeChoices, lastingChoices } from "../kernel/session-choices.ts";
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import type { SessionQuery, SessionRow } from "./port.ts";
@@ -66,18 +66,19 @@ export class SessionIndex {
     return rows;
   }
 
-  /** Brings the row to a head that is at least as new, keeping label, pin and age, and the choices of the same transcript. Free when nothing changed. */
+  /** Brings the row to a head that is at least as new, keeping label, pin and age, and the choices of the same transcript; of one before it what lasts. Free when nothing changed. */
   async update(head: SessionHead): Promise<SessionRow> {
     const present = this.get(head.key);
     if (present !== undefined && isCurrent(present, head)) return present;
     return this.#environment.write(() => {
       const old = this.get(head.key);
       if (old !== undefined && isCurrent(old, head)) return old;
+      const choices = old?.sessionId === head.sessionId ? old.choices : lastingChoices(old?.choices);
       const row: SessionRow = {
         ...head,
         ...(old?.label === undefined ? {} : { label: old.label }),
         ...(old?.pinned === undefined ? {} : { pinned: old.pinned }),
-        ...(old?.choices === undefined || old.sessionId !== head.sessionId ? {} : { choices: old.choices }),
+        ...(choices === undefined ? {} : { choices }),
         createdAtMs: Math.min(old?.createdAtMs ?? head.createdAtMs, head.createdAtMs),
       };
       this.#replace(old, row);

@@ -1,8 +1,10 @@
 /** Answers on their way to their channels. One that its channel does not take goes to the dead letters, with its message. */
 import type { EnvelopeHeader, ReplyRoute } from "../kernel/envelope.ts";
-import { toRefusal } from "../kernel/errors.ts";
+import { type Refusal, toRefusal } from "../kernel/errors.ts";
+import type { AuditEffect } from "../kernel/state.ts";
 import type { OutboundRow, Store } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
+import type { WhyNoSending } from "./send-policy.ts";
 
 export type ChannelRoute = Extract<ReplyRoute, { type: "channel" }>;
 
@@ -20,6 +22,9 @@ export type Deliver = (
 export interface AnswersDeps {
   readonly deliver: Deliver;
   readonly store: Pick<Store, "bury" | "delivered">;
+  /** Why the session's answers stay where they are. */
+  readonly whyNoSending: WhyNoSending;
+  readonly noteAudit: (effect: AuditEffect) => void;
   /** One more is in the store. */
   readonly onDeadLetter: () => void;
   readonly log: Logger;
@@ -32,13 +37,15 @@ export interface Answers {
   readonly size: number;
 }
 
-export function makeAnswers({ deliver, store, onDeadLetter, log }: AnswersDeps): Answers {
+export function makeAnswers({ deliver, store, whyNoSending, noteAudit, onDeadLetter, log }: AnswersDeps): Answers {
   const leaving = new Set<Promise<void>>();
 
   const handOver = async (...[header, route, text, leftAtMs]: Parameters<Answers["send"]>): Promise<void> => {
     const fields = { envelope: header.id, session: header.sessionKey, channel: route.channel };
     try {
-      await deliver(header, route, text, leftAtMs);
+      const withheld = await whyNoSending(header.sessionKey, route);
+      if (withheld === undefined) await deliver(header, route, text, leftAtMs);
+      else noteAudit(withholding(header, route, withheld));
     } catch (error) {
       // The channel's thread ended, which says nothing about the receiver: the answer is kept and sent again at the next start.
       if (toRefusal(error).code === "CLOISTER_THREAD_LOST") return;
@@ -69,6 +76,25 @@ export function makeAnswers({ deliver, store, onDeadLetter, log }: AnswersDeps):
     get size() {
       return leaving.size;
     },
+  };
+}
+
+/** It is in the transcript, and goes nowhere: that is no failure of its channel. */
+function withholding(
+  header: EnvelopeHeader,
+  { channel, accountId }: ChannelRoute,
+  { code, message }: Refusal,
+): AuditEffect {
+  return {
+    type: "audit",
+    event: "answer_withheld",
+    subject: header.sessionKey,
+    object: `channel:${channel}/${accountId}`,
+    decision: "refused",
+    code,
+    envelopeId: header.id,
+    trace: header.trace,
+    detail: message,
   };
 }
 

@@ -33,6 +33,7 @@ import { makeStoreEffects } from "./store-effects.ts";
 import type { Subagents } from "./subagents.ts";
 import type { CommandTools } from "./tools/host-tools.ts";
 import type { ToolDesk } from "./tools/tool-desk.ts";
+import { makeWhyNoSending } from "./send-policy.ts";
 
 export interface DriverDeps {
   readonly config: ResolvedConfig;
@@ -107,7 +108,7 @@ export function makeDriver(deps: DriverDeps): Driver {
   const tickets = new Map<number, (result: AcceptResult) => void>();
   let nextTicket = 1;
   const isResumed = Promise.withResolvers<void>();
-  const answers = makeAnswers(deps);
+  const answers = makeAnswers({ ...deps, whyNoSending: makeWhyNoSending(deps) });
 
   const pairings = makePairingRegistry(compilePairings(deps.policy, (agentId) => agents.has(agentId)));
   const granted = (deps.policy.operator ?? []).flatMap((grant) => grantPairings(grant, [...agents.keys()]));

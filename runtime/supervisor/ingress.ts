@@ -18,6 +18,7 @@ import { type AnsweredCommand, type ChannelMail, type ChannelMailDeps, makeChann
 import type { Logger } from "./driver.ts";
 import { makeProgramCalls, type ProgramCalls } from "./program-calls.ts";
 import type { Runs } from "./runs.ts";
+import { makeWhyNoSending } from "./send-policy.ts";
 
 export interface IngressDeps {
   readonly config: ResolvedConfig;
@@ -85,6 +86,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
     return found.status === "done" ? outcomeOf(found.outcomeText) : undefined;
   };
 
+  const whyNoSending = makeWhyNoSending(deps);
   const channelMail = makeChannelMail({ ...deps, accept });
   const programs = makeProgramCalls({ ...deps, accept });
 
@@ -128,6 +130,9 @@ export function makeIngress(deps: IngressDeps): Ingress {
       if (command?.status === "refused") return command;
       if (command !== undefined && command.status !== "goes-on")
         return { status: command.status, runId: command.runId };
+      // What a module is told (`/compact`) is no message, and its answer stays inside.
+      const blocked = command?.signal === undefined ? await whyNoSending(sessionKey) : undefined;
+      if (blocked !== undefined) return { status: "refused", refusal: blocked };
       return accept({
         from: { type: "operator", client: client.clientId },
         agentId,

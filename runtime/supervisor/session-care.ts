@@ -16,6 +16,8 @@ export interface SessionPatch {
   readonly model?: string | null;
   /** As `thinkingDefault` of an agent; `null` or `default` likewise. */
   readonly thinking?: string | null;
+  /** Whether its answers leave for its channel; `null`: as `session.sendPolicy` says. */
+  readonly sendPolicy?: "allow" | "deny" | null;
 }
 
 export interface SessionCare {
@@ -82,8 +84,11 @@ export function makeSessionCare(deps: {
   };
 
   return {
-    async patch(key, agentId, { label, archived, pinned, model, thinking }) {
-      const choices = readChoices(deps.models(), agentId, { model, thinking });
+    async patch(key, agentId, { label, archived, pinned, model, thinking, sendPolicy }) {
+      const choices = {
+        ...readChoices(deps.models(), agentId, { model, thinking }),
+        ...(sendPolicy === undefined ? {} : { sendPolicy }),
+      };
       let row = label === undefined ? undefined : await store.labelSession(key, agentId, label, nowMs());
       if (Object.keys(choices).length > 0) row = await store.setChoices(key, agentId, choices, nowMs());
       if (archived !== undefined) row = await store.archiveSession(key, archived, nowMs());

@@ -293,7 +293,12 @@ describe("sessions: reset, label, archive", () => {
     expect((await gateway.store.session("agent:raul:main"))?.messages).toBe(2);
     expect(await call(gateway, "sessions", { action: "assign_owner", sessionKey: "current" })).toMatchObject({
       code: "invalid",
-      error: expect.stringContaining('expected "patch", "reset", "delete" or "cancel"'),
+      error: expect.stringMatching(
+        /expected "patch", "reset", "delete" or "cancel"; a session belongs to its agent.*ADR 0038.*cloister grants add/,
+      ),
+    });
+    expect(await call(gateway, "sessions", { action: "group", sessionKey: "current" })).toMatchObject({
+      error: expect.stringContaining("the other actions are not supported"),
     });
     expect(await call(gateway, "sessions", { action: "patch", sessionKey: "current" })).toMatchObject({
       code: "invalid",
@@ -327,7 +332,7 @@ describe("sessions: reset, label, archive", () => {
     const gateway = await openGateway(agents, siblings);
     for (const [params, error] of [
       [{ mode: "notify" }, 'expected "followup" or "steer"'],
-      [{ watch: true }, "watching a session is not supported"],
+      [{ watch: true }, "watching a session is not supported (ADR 0038); session_status with changesSince"],
     ] as const)
       expect(await call(gateway, "sessions_send", { agentId: "raul", message: "x", ...params })).toMatchObject({
         code: "invalid",

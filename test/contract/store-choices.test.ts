@@ -56,6 +56,17 @@ describe.each(storeKinds)("choices for a session in the store: %s", (kind) => {
     expect(await turn("e3")).toBeUndefined();
   });
 
+  it("leave what was silenced silent when the session begins anew, and nothing else", async () => {
+    await turn("e1");
+    await kept.store.setChoices(key, "ann", { model: "p/m", sendPolicy: "deny" }, 5);
+    await kept.store.resetSession(key, "ann", 6);
+    expect(await chosen()).toEqual({ sendPolicy: "deny" });
+    await kept.reopen();
+    expect(await turn("e2")).toEqual({ sendPolicy: "deny" });
+    await kept.store.setChoices(key, "ann", { sendPolicy: null }, 7);
+    expect(await chosen()).toBeUndefined();
+  });
+
   it("of a sub-agent's run are those of its session from the start", async () => {
     await kept.store.append(envelope("turn-1"));
     const by = { turn: "turn-1", call: { key: 0, op: "tool", name: "sessions_spawn" } } as const;

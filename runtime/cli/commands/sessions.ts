@@ -45,20 +45,23 @@ export function runSessionsLabel(
   return change(context, "sessions.patch", { key, label: text ?? null }, done, options);
 }
 
-/** Both as `/model` and `/think` take them. */
+/** As `/model` and `/think` take them; `send` as `/send` has it. */
+export interface SessionSetOptions extends Pick<SessionsOptions, "json"> {
+  readonly model?: string;
+  readonly thinking?: string;
+  readonly send?: string;
+}
+
 export function runSessionsSet(
   context: CliContext,
   key: string,
-  {
-    model,
-    thinking,
-    ...options
-  }: Pick<SessionsOptions, "json"> & { readonly model?: string; readonly thinking?: string },
+  { model, thinking, send, ...options }: SessionSetOptions,
 ): Promise<ExitCode> {
   const params = {
     key,
     ...(model === undefined ? {} : { model }),
     ...(thinking === undefined ? {} : { thinkingLevel: thinking }),
+    ...(send === undefined ? {} : { sendPolicy: send === "inherit" ? null : send }),
   };
   return change(context, "sessions.patch", params, "has it from its next turn on", options, "operator.admin");
 }

@@ -4,6 +4,7 @@ import { limits } from "../../kernel/limits.ts";
 import { ageDaysMax, parseAge } from "../age.ts";
 import { parseShare, parseSize } from "../size.ts";
 import { key, later } from "./note.ts";
+import type { SendAction } from "../../../auth/send-policy.ts";
 import { agentId, anyMap, dmScope, filledText, groupScope, platformId } from "./values.ts";
 
 const peer = z.strictObject({
@@ -129,6 +130,8 @@ const maintenance = z
   })
   .prefault({});
 
+const sendAction = () => z.enum(["allow", "deny"] satisfies SendAction[]);
+
 export const session = z
   .strictObject({
     mainKey: key(
@@ -184,7 +187,36 @@ export const session = z
         })
         .prefault({}),
     ),
-    sendPolicy: later("send policy", "Where answers may go.", anyMap().default({ default: "allow" })),
+    sendPolicy: key(
+      "Whose answers leave for their channels, and in which sessions clients may speak (`chat.send`, `agent`). `/send` says it for one session, and wins.",
+      z
+        .strictObject({
+          default: key("Where no rule fits.", sendAction().default("allow")),
+          rules: key(
+            "What is named in `match` has to hold. Of those that fit a denial wins.",
+            z
+              .array(
+                z.strictObject({
+                  action: key("What the rule says.", sendAction()),
+                  match: key(
+                    "For which sessions; empty: all.",
+                    z
+                      .strictObject({
+                        channel: key("Of the channel that the answer goes to.", filledText().optional()),
+                        chatType: key("Of the chat there.", z.enum(["direct", "group", "channel"]).optional()),
+                        keyPrefix: key("How the session key begins behind `agent:<id>:`.", filledText().optional()),
+                        rawKeyPrefix: key("How the whole session key begins.", filledText().optional()),
+                      })
+                      .prefault({}),
+                  ),
+                }),
+              )
+              .max(limits.sendRulesMax)
+              .default([]),
+          ),
+        })
+        .prefault({}),
+    ),
     maintenance: key(
       "How many sessions are kept, and how long. See docs/guides/agents-that-work-together.md.",
       maintenance,

@@ -17,13 +17,14 @@ import { makeActivationCommand } from "./activation-command.ts";
 import { makeModelCommands } from "./model-commands.ts";
 import { makeQueueCommand } from "./queue-command.ts";
 import { isOwner, mayCommand } from "./senders.ts";
+import { makeSendCommand } from "./send-command.ts";
 import { makeSessionCommands, type SessionCommandDeps } from "./session-commands.ts";
 import { makeSubagentsCommand, type SubagentsCommandDeps } from "./subagents-command.ts";
 import { makeThreadCommands } from "./thread-commands.ts";
 import { type ChatCommand, type CommandCall, findCommand, runCommand, takesNothing } from "./table.ts";
 
 export interface CommandDeps extends SessionCommandDeps, Omit<SubagentsCommandDeps, "store"> {
-  readonly config: Pick<ResolvedConfig, "commands">;
+  readonly config: Pick<ResolvedConfig, "commands" | "session">;
   readonly queues: Queues;
   readonly runs: Runs;
   readonly threads: ThreadBindings;
@@ -73,6 +74,7 @@ export function makeCommands(deps: CommandDeps): Commands {
     ...makeSessionCommands(deps, resetTriggers),
     makeQueueCommand(deps.queues),
     makeActivationCommand(deps.store),
+    makeSendCommand(deps),
     makeSubagentsCommand(deps),
     ...makeModelCommands(deps),
     ...makeThreadCommands(deps.threads, deps.nowMs),

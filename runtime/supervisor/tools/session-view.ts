@@ -1,11 +1,13 @@
 /** A session as the tools show it to an agent: one row of `sessions_list`, and the fields of `session_status`. */
 import type { Requester } from "../../../auth/policy.ts";
+import type { SendAction } from "../../../auth/send-policy.ts";
 import { sessionChannel, sessionKind } from "../../routing/index.ts";
 import type { Tokens } from "../../kernel/run-rows.ts";
 import { nanosPerDollar } from "../../kernel/usage.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { ThinkingLevel } from "../../kernel/session-choices.ts";
 import type { SessionKind } from "../../store/port.ts";
+import { judgeSession } from "../send-policy.ts";
 import { effectiveChoices } from "../session-choices.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
 
@@ -18,6 +20,8 @@ export interface SessionView {
   readonly model?: string;
   readonly contextTokens?: number;
   readonly thinkingLevel?: ThinkingLevel;
+  /** Whether its answers leave for its channel. */
+  readonly sendPolicy: SendAction;
   readonly access: { readonly read: boolean; readonly send: boolean; readonly control: boolean };
   readonly status: "running" | "idle";
   readonly archived: boolean;
@@ -98,6 +102,7 @@ export function viewSession(
       ? {}
       : { contextTokens: agent.settings.contextTokens, thinkingLevel: thinking }),
     access: find.accessOf(requester, target),
+    sendPolicy: judgeSession(config, key, row).action,
     archived: row?.archivedAtMs !== undefined,
     pinned: row?.pinned === true,
     status: kernel().isRunning(key) ? ("running" as const) : ("idle" as const),

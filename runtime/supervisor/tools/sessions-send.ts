@@ -25,7 +25,12 @@ const params = z.object({
   mode: z
     .enum(["followup", "steer"], { error: 'expected "followup" or "steer"; other modes are not there' })
     .optional(),
-  watch: z.literal(false, { error: "watching a session is not supported; ctx.monitor watches an agent" }).optional(),
+  watch: z
+    .literal(false, {
+      error:
+        "watching a session is not supported (ADR 0038); session_status with changesSince gives its events since a state, the end of a sub-agent is told by itself, and ctx.monitor tells the end of an agent",
+    })
+    .optional(),
 });
 
 export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToolsDeps, find: SessionFinder): Tool {

@@ -26,8 +26,15 @@ const params = z.discriminatedUnion(
     z.object({ action: z.literal("delete"), sessionKey }),
     z.object({ action: z.literal("cancel"), sessionKey }),
   ],
-  { error: 'expected "patch", "reset", "delete" or "cancel"; the other actions are not supported' },
+  { error: ({ input }) => whyNoAction((input as { readonly action?: unknown } | undefined)?.action) },
 );
+
+function whyNoAction(action: unknown): string {
+  const known = 'expected "patch", "reset", "delete" or "cancel"';
+  return action === "assign_owner"
+    ? `${known}; a session belongs to its agent, and to the sessions that spawned it, whose rights follow from that (ADR 0038): to give another agent a right to it is the operator's (cloister grants add)`
+    : `${known}; the other actions are not supported`;
+}
 
 export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool {
   return defineTool("acts", params, async (asked, call) => {

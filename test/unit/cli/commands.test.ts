@@ -527,6 +527,16 @@ describe("listings", () => {
     [["label", "k", "Front desk"], ["sessions.patch", { key: "k", label: "Front desk" }], 'k is labelled "Front desk"'],
     [["label", "k"], ["sessions.patch", { key: "k", label: null }], "k has no label any more"],
     [["set", "k", "--model", "a/b"], ["sessions.patch", { key: "k", model: "a/b" }], "k has it from its next turn on"],
+    [
+      ["set", "k", "--send", "inherit"],
+      ["sessions.patch", { key: "k", sendPolicy: null }],
+      "k has it from its next turn on",
+    ],
+    [
+      ["set", "k", "--send", "deny"],
+      ["sessions.patch", { key: "k", sendPolicy: "deny" }],
+      "k has it from its next turn on",
+    ],
     [["archive", "k"], ["sessions.patch", { key: "k", archived: true }], "k is archived"],
     [["pin", "k"], ["sessions.patch", { key: "k", pinned: true }], "k is pinned"],
     [["pin", "k", "--undo"], ["sessions.patch", { key: "k", pinned: false }], "k is pinned no more"],

@@ -89,6 +89,7 @@ describe("what is not configured", () => {
           bytes: { max: 10 * 2 ** 30, low: 8 * 2 ** 30 },
         },
         threadBindings: { enabled: true, idleMs: 86_400_000, maxAgeMs: 0 },
+        sendPolicy: { default: "allow", rules: [] },
         reset: { byType: {}, byChannel: {} },
       },
       queue: undefined,
