@@ -16,7 +16,7 @@ export type WhyNoSending = (sessionKey: string, route?: ChannelRoute) => Promise
 
 export function makeWhyNoSending({ config, store }: SendPolicyDeps): WhyNoSending {
   return async (sessionKey, route) => {
-    const { action, by } = judgeSession(config, sessionKey, await store.session(sessionKey), route);
+    const { action, by } = sendingOf(config, sessionKey, await store.session(sessionKey), route);
     if (action === "allow") return undefined;
     return {
       code: "CLOISTER_CAPABILITY_DENIED",
@@ -26,7 +26,7 @@ export function makeWhyNoSending({ config, store }: SendPolicyDeps): WhyNoSendin
   };
 }
 
-export function judgeSession(
+export function sendingOf(
   { session }: SendPolicyDeps["config"],
   sessionKey: string,
   row: Pick<SessionRow, "choices" | "lastRoute"> | undefined,

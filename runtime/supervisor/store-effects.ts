@@ -67,6 +67,8 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
       .then(
         () => {
           kernel.committed(effect.agentId, effect.turn, { ok: true }, nowMs());
+          const isShortened = effect.rows.some(({ role }) => role === "compaction");
+          if (isShortened) deps.onSessionChanged(header.sessionKey, header.agentId, "compact");
           deps.onSessionChanged(header.sessionKey, header.agentId, "turn");
         },
         (error: unknown) =>

@@ -261,7 +261,11 @@ export const hooks = z
     presets: later("hook presets", "Ready-made mappings.", texts().optional()),
     transformsDir: later("code in hook mappings", "Code that changes payloads.", z.string().optional()),
     gmail: later("hook presets", "Mail as messages.", anyMap().optional()),
-    internal: later("internal hooks", "Code that runs on events of the gateway.", anyMap().optional()),
+    internal: inert(
+      "Code that runs on events of the gateway.",
+      "No code of operators runs in the gateway's process: docs/adr/0056-no-hooks-in-the-gateway.md says what there is for each event.",
+      anyMap().optional(),
+    ),
     defaultSessionKey: later("own sessions of hooks", "Session of hook runs.", z.string().optional()),
     allowedSessionKeyPrefixes: later("own sessions of hooks", "Sessions that a caller may choose.", texts().optional()),
     maxBodyBytes: later("own bounds of hooks", "Largest request.", z.int().positive().optional()),

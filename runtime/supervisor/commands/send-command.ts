@@ -1,7 +1,7 @@
 /** `/send`: whether answers of this session leave for its channel. An owner may say so; from anybody else it is an ordinary message. Source: behaviour §1.5. */
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import type { Store } from "../../store/port.ts";
-import { judgeSession } from "../send-policy.ts";
+import { sendingOf } from "../send-policy.ts";
 import type { SessionCare } from "../session-care.ts";
 import type { ChatCommand } from "./table.ts";
 
@@ -27,7 +27,7 @@ export function makeSendCommand({ config, store, care }: SendCommandDeps): ChatC
         word === ""
           ? await store.session(sessionKey)
           : await care.patch(sessionKey, agentId, { sendPolicy: words[word as keyof typeof words] });
-      const { action, by } = judgeSession(config, sessionKey, row);
+      const { action, by } = sendingOf(config, sessionKey, row);
       return { reply: `Send: ${action === "allow" ? "on" : "off"} (${by}).` };
     },
   };

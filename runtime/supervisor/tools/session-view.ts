@@ -7,7 +7,7 @@ import { nanosPerDollar } from "../../kernel/usage.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { ThinkingLevel } from "../../kernel/session-choices.ts";
 import type { SessionKind } from "../../store/port.ts";
-import { judgeSession } from "../send-policy.ts";
+import { sendingOf } from "../send-policy.ts";
 import { effectiveChoices } from "../session-choices.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
 
@@ -102,7 +102,7 @@ export function viewSession(
       ? {}
       : { contextTokens: agent.settings.contextTokens, thinkingLevel: thinking }),
     access: find.accessOf(requester, target),
-    sendPolicy: judgeSession(config, key, row).action,
+    sendPolicy: sendingOf(config, key, row).action,
     archived: row?.archivedAtMs !== undefined,
     pinned: row?.pinned === true,
     status: kernel().isRunning(key) ? ("running" as const) : ("idle" as const),
