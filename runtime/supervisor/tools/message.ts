@@ -14,11 +14,12 @@ import { addressText, defaultAccount, readAddress, routeHere } from "../answer-a
 import type { ChannelRoute } from "../answers.ts";
 import type { makeAuditNote } from "../audit-trail.ts";
 import type { Post } from "../post.ts";
+import { makeWhyNoSending } from "../send-policy.ts";
 import { readsBody } from "./in-body.ts";
 import { defineTool, fault, forbidden, type Tool } from "./table.ts";
 
 export interface MessageDeps {
-  readonly config: Pick<ResolvedConfig, "channelDefaults">;
+  readonly config: Pick<ResolvedConfig, "channelDefaults" | "session">;
   readonly store: Pick<Store, "session">;
   readonly pairings: () => Pick<PairingRegistry, "find">;
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
@@ -47,6 +48,8 @@ const params = z.object({
 export function makeMessageTool(deps: MessageDeps): Tool {
   /** When each agent sent something, within the last minute. */
   const recent = new Map<string, readonly number[]>();
+
+  const whyNoSending = makeWhyNoSending(deps);
 
   const isTooMany = (agentId: string): boolean => {
     const now = deps.nowMs();
@@ -81,6 +84,9 @@ export function makeMessageTool(deps: MessageDeps): Tool {
         `message: nothing leaves through account ${route.accountId} of channel ${route.channel}`,
         "cloister channels",
       );
+    // A session that is silenced does not speak by another way.
+    const withheld = await whyNoSending(header.sessionKey, route);
+    if (withheld !== undefined) return forbidden(`message: ${withheld.message}`, withheld.remedy ?? "");
     if (isTooMany(header.agentId))
       return fault(
         "busy",

@@ -3,6 +3,7 @@ import { failure } from "../../../../runtime/kernel/errors.ts";
 import type { ReplyRoute } from "../../../../runtime/kernel/envelope.ts";
 import { makeMessageTool, type MessageDeps } from "../../../../runtime/supervisor/tools/message.ts";
 import type { ToolCall } from "../../../../runtime/supervisor/tools/table.ts";
+import { sessionSettings } from "../../../support/session-settings.ts";
 
 const here: ReplyRoute = {
   type: "channel",
@@ -18,7 +19,7 @@ function open(changes: Partial<MessageDeps> = {}) {
   const posted: { readonly id: string; readonly route: ReplyRoute; readonly text: string }[] = [];
   const told: unknown[] = [];
   const tool = makeMessageTool({
-    config: { channelDefaults: {} },
+    config: { channelDefaults: {}, session: sessionSettings },
     store: { session: async () => undefined },
     pairings: () => ({ find: () => undefined }),
     carriesAnswers: () => true,
@@ -60,6 +61,16 @@ describe("a message that an agent sends", () => {
     for (const { route } of posted) expect(route).not.toHaveProperty("inReplyTo");
     // Whoever else is in the conversation hears of it.
     expect(told).toHaveLength(3);
+  });
+
+  test("does not leave a session whose answers do not, and the refusal says what denies it", async () => {
+    const sendPolicy = { default: "allow", rules: [{ action: "deny", match: { chatType: "group" } }] } as const;
+    const { posted, call } = open({ config: { channelDefaults: {}, session: { ...sessionSettings, sendPolicy } } });
+    expect(await call({ text: "a" }, 1)).toMatchObject({
+      status: "forbidden",
+      error: expect.stringContaining("session.sendPolicy.rules[0]"),
+    });
+    expect(posted).toEqual([]);
   });
 
   test("that its channel does not take is told to the agent, and to nobody else", async () => {
