@@ -14,7 +14,7 @@ import { runLoop } from "./loop.ts";
 import { modeOf, systemPrompt } from "./prompt.ts";
 import { kindOfSession, type SessionKind } from "./session-kind.ts";
 import { spokenText } from "./silence.ts";
-import { findSkills } from "./skills.ts";
+import { makeSkillsOf } from "./skills.ts";
 import type { Turn } from "./turn.ts";
 
 type Ctx = Context<Conversation>;
@@ -60,6 +60,9 @@ async function turnOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, text
   };
 }
 
+/** A cell has one workspace. */
+const skillsOf = makeSkillsOf();
+
 /** Read anew in each turn: what the agent or its operator writes counts from the next one on. */
 async function promptOf(
   ctx: Ctx,
@@ -77,7 +80,7 @@ async function promptOf(
   const notes = isFirst && kind === "main" ? dailyNotes(nowMs, timezone) : [];
   const [files, skills] = await Promise.all([
     injects ? readBootstrap(ctx.workspace, kind, bootstrap, { notes, wake }) : [],
-    kind === "subagent" ? [] : findSkills(ctx.workspace, settings.skills),
+    kind === "subagent" ? [] : skillsOf(ctx.workspace, settings, nowMs),
   ]);
   return systemPrompt({
     mode: modeOf(kind),

@@ -99,7 +99,8 @@ function workspaceSection({ workspace }: PromptFacts): string {
 
 function memorySection({ session, tools }: PromptFacts): string | undefined {
   if (session.kind === "group" || !tools.some(({ name }) => name === "write" || name === "edit")) return undefined;
-  return "## Memory\nKeep what happened in memory/YYYY-MM-DD.md, and what stays true in MEMORY.md. Read them before you answer about earlier days. MEMORY.md is private: it is shown to you in your main session alone, and what is in it is not for groups.";
+  const search = tools.some(({ name }) => name === "memory_search") ? "Search them with memory_search" : "Read them";
+  return `## Memory\nKeep what happened in memory/YYYY-MM-DD.md, and what stays true in MEMORY.md. ${search} before you answer about earlier days. MEMORY.md is private: it is shown to you in your main session alone, and what is in it is not for groups.`;
 }
 
 const silence = `## When there is nothing to say

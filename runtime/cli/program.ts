@@ -27,6 +27,7 @@ import { addAgentEdits, addConfig } from "./config-commands.ts";
 import { addDevices } from "./device-commands.ts";
 import { addDiagnosis } from "./diagnosis-commands.ts";
 import { addChannels } from "./channel-commands.ts";
+import { addSkills } from "./skill-commands.ts";
 import { addMemory } from "./memory-commands.ts";
 import { addNodes } from "./node-commands.ts";
 import { addPairing } from "./pairing-commands.ts";
@@ -97,6 +98,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addTools(shell);
   addMemory(shell);
   addMcp(shell);
+  addSkills(shell);
   addGrants(shell);
   addDevices(shell);
   addPairing(shell);

@@ -189,6 +189,7 @@ const rules: Rule = {
     lanes: live("agents.defaults.maxConcurrent"),
     toolRules: live("tools"),
     subagentTools: live("tools.subagents"),
+    skills: live("skills"),
     webFetch: live("tools.web"),
     attachments: live("tools.sessions_spawn.attachments"),
     gateway: { parts: gateway },

@@ -32,6 +32,7 @@ import { resolveExec } from "./exec.ts";
 import { resolveSandbox, sandboxModeOf } from "./sandbox.ts";
 import { resolveToolRules } from "./tool-rules.ts";
 import { resolveSubagents, resolveAttachments, resolveSubagentTools } from "./subagents.ts";
+import { resolveSkills } from "./skills.ts";
 import { parseShare } from "./size.ts";
 import { findGroup, resolveSupervision } from "./supervision.ts";
 import { resolveWebFetch } from "./web.ts";
@@ -96,6 +97,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     },
     toolRules: resolveToolRules(config.tools) ?? {},
     subagentTools: resolveSubagentTools(config),
+    skills: resolveSkills(draft),
     webFetch: resolveWebFetch(config),
     attachments: resolveAttachments(config),
     gateway: resolveGateway(draft, overrides),

@@ -244,6 +244,19 @@ export interface ResolvedConfig {
   readonly toolRules: ToolRules;
   /** Narrows the tools of every sub-agent. */
   readonly subagentTools: { readonly allow?: readonly string[]; readonly deny: readonly string[] };
+  /** Of the skills that agents share: folders in the order in which they count, names that are off, and what needs are held against. */
+  readonly skills: {
+    readonly roots: readonly string[];
+    readonly off: readonly string[];
+    /** Names of variables that are set. */
+    readonly env: readonly string[];
+    /** Keys of the file that are set. */
+    readonly config: readonly string[];
+    /** Folders of programs. */
+    readonly path: readonly string[];
+    /** As Node names it. */
+    readonly platform: string;
+  };
   readonly webFetch: { readonly enabled: boolean; readonly settings: WebSettings };
   /** Files that sessions hand to sub-agents. */
   readonly attachments: {

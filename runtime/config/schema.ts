@@ -11,6 +11,7 @@ import { mcp } from "./schema/mcp.ts";
 import { auth, models } from "./schema/models.ts";
 import { key, later } from "./schema/note.ts";
 import { bindings, broadcast, session } from "./schema/routing.ts";
+import { skills } from "./schema/skills.ts";
 import { tools } from "./schema/tools.ts";
 import { limits } from "../kernel/limits.ts";
 import { queueAliases, queueDrops, queueModes } from "../kernel/queues.ts";
@@ -127,7 +128,7 @@ export const configSchema = z.strictObject({
   messages: key("Messages in general.", messages.optional()),
   commands: key("Commands that people type in chats.", commands.prefault({})),
   memory: key("Search in notes. See docs/guides/memory.md.", memory.prefault({})),
-  skills: later("skills", "Skills and where they are.", anyMap().optional()),
+  skills: key("Skills. See docs/guides/assistant.md.", skills),
   models: key("Providers of models. See docs/guides/models.md.", models),
   model: key("Older form of `agents.defaults.model`.", model().optional()),
   auth: key("Credentials of models.", auth),

@@ -324,6 +324,7 @@ export const methods = {
       collection: z.string().max(limits.memoryNameCharsMax).exactOptional(),
     }),
   },
+  "skills.status": { scope: "operator.read", params: z.object({ agentId: id.exactOptional() }) },
   "models.list": { scope: "operator.read", params: z.object({}) },
   /** Ours: MCP servers and the connections to them. Why one failed may hold what its program printed. */
   "mcp.list": { scope: "operator.admin", params: z.object({}) },

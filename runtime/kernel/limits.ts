@@ -687,6 +687,13 @@ export const limits = {
   skillDescriptionCharsMax: 1_024,
   skillsDepthMax: 6,
   skillFoldersMax: 500,
+  /** Bytes of a `SKILL.md`: a model reads it whole. A larger one is left out. */
+  skillFileBytesMax: 1_048_576,
+  /** Names in each list of what a skill needs, and folders of skills in the config. */
+  skillGatesMax: 32,
+  skillRootsMax: 32,
+  /** Keys of the config that are set, for what skills need of it: a config by hand has a few hundred. */
+  skillConfigKeysMax: 2_000,
   /** Further turns of an exchange after a `sessions_send`, at the most. Source: behaviour §1.5. */
   exchangeTurnsMax: 5,
   /** Characters of each of the texts that an announce turn is given: the request, the first and the last answer. */

@@ -10,7 +10,9 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { failure } from "../kernel/errors.ts";
+import type { BesideSkills } from "../thread/agent-settings.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
+import type { SkillShelf } from "./skills.ts";
 import { seedWorkspace } from "./workspace/seed.ts";
 import type { CellFiles, CellInit } from "../thread/cell-port.ts";
 
@@ -18,6 +20,8 @@ export interface CellPlace {
   readonly workspace: string;
   readonly module: CellInit["module"];
   readonly readable: readonly string[];
+  /** Skills that the agent shares with others; of the module `assistant` alone. */
+  readonly beside?: BesideSkills;
   /** What an operator should know of it. */
   readonly note?: string;
 }
@@ -25,26 +29,25 @@ export interface CellPlace {
 /** What a cell of this agent is started with. */
 export function initOf(
   { id, model, options, settings }: ResolvedAgent,
-  { workspace, module }: CellPlace,
+  { workspace, module, beside }: CellPlace,
   mainKey: string,
   { incarnation, slots }: Pick<CellInit, "incarnation" | "slots">,
   files: CellFiles | undefined,
 ): CellInit {
   const given = files === undefined ? {} : { files };
-  return { agentId: id, incarnation, workspace, model, options, settings, mainKey, slots, ...given, module };
+  const told = beside === undefined ? settings : { ...settings, beside };
+  return { agentId: id, incarnation, workspace, model, options, settings: told, mainKey, slots, ...given, module };
 }
 
 export async function prepareCell(
   agent: ResolvedAgent,
   config: ResolvedConfig,
   assets: CellAssets,
+  skills: Pick<SkillShelf, "of">,
 ): Promise<CellPlace> {
   // Only this module shows its model the files.
-  const isGone =
-    agent.moduleKind === "builtin" &&
-    agent.module === "assistant" &&
-    agent.seedsWorkspace &&
-    (await seedWorkspace(agent, Date.now())).status === "gone";
+  const speaks = agent.moduleKind === "builtin" && agent.module === "assistant";
+  const isGone = speaks && agent.seedsWorkspace && (await seedWorkspace(agent, Date.now())).status === "gone";
   await mkdir(agent.workspace, { recursive: true, mode: 0o700 });
   const workspace = await realpath(agent.workspace);
   if (agent.moduleKind === "builtin") {
@@ -56,7 +59,8 @@ export async function prepareCell(
         "assistant, scripted, echo, relay, or the path of a module",
       );
     const module = { kind: "builtin", name: agent.module, ...script } as const;
-    return { workspace, module, readable: [], ...(isGone ? { note: goneNote(agent) } : {}) };
+    const beside = speaks ? { beside: await skills.of(agent.settings.skills) } : {};
+    return { workspace, module, readable: [], ...beside, ...(isGone ? { note: goneNote(agent) } : {}) };
   }
   const file = await realpath(agent.module).catch((error: unknown) => {
     throw failure(

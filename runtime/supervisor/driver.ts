@@ -31,6 +31,7 @@ import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
 import { makeStoreEffects } from "./store-effects.ts";
 import type { Subagents } from "./subagents.ts";
+import type { SkillShelf } from "./skills.ts";
 import type { CommandTools } from "./tools/host-tools.ts";
 import type { ToolDesk } from "./tools/tool-desk.ts";
 import { makeWhyNoSending } from "./send-policy.ts";
@@ -69,6 +70,7 @@ export interface DriverDeps {
   /** Whether a call of the tool may be carried out again when its result was not kept. */
   readonly isRepeatable: (tool: string) => boolean;
   readonly toolDesk: Pick<ToolDesk, "whyNot" | "describe" | "ready">;
+  readonly skills: Pick<SkillShelf, "of">;
   /** Another turn of an exchange follows on one that is done. */
   readonly onFollowUp: (next: FollowUp) => void;
   /** The agent whose failure ends the gateway was parked. */
@@ -298,7 +300,7 @@ export function makeDriver(deps: DriverDeps): Driver {
   function startCell(effect: Extract<Effect, { type: "start-cell" }>): void {
     const agent = agents.get(effect.homeId) as ResolvedAgent;
     const files = deps.subagents.takeFiles(effect.agentId);
-    prepareCell(agent, config, deps.assets).then(
+    prepareCell(agent, config, deps.assets, deps.skills).then(
       (place) => {
         if (place.note !== undefined) log.warn({ agent: effect.agentId }, place.note);
         host.start({

@@ -160,7 +160,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     accept: (admission) => driver.accept(admission),
     log,
   });
-  const threadTools = makeThreadTools({ config, agents, log }, parts);
+  const threadTools = makeThreadTools({ config, agents, log, nowMs }, parts);
   const toolDesk = makeToolDesk({ config, agents, tools: () => tools, mcp: threadTools.mcp, log });
   const driver: Driver = makeDriver({
     onFollowUp,
@@ -186,6 +186,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     noteAudit: (effect) => (metrics.noted(effect), audit.trail(effect)),
     isRepeatable: (tool) => isRepeatable(tools, tool),
     toolDesk,
+    skills: { of: (allowed) => threadTools.skills.of(allowed) },
     askRight: (effect) => void answerAsked(effect, requests, driver.kernel),
     signals,
     subagents,
@@ -394,7 +395,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     budgets,
     metrics,
     clock,
-    memoryMethods: threadTools.memoryMethods,
+    threadToolMethods: threadTools.methods,
     toolMethods: makeToolMethods({ config, agents, kernel: () => driver.kernel }, toolDesk, threadTools),
     configMethods: makeConfigMethods({
       desk: configDesk,

@@ -44,7 +44,7 @@ import type { Runs } from "./runs.ts";
 import type { Signals } from "./signals.ts";
 import type { Subagents } from "./subagents.ts";
 import type { StopWork } from "./stop-work.ts";
-import type { Memory } from "./tools/memory.ts";
+import type { ThreadTools } from "./tools/thread-tools.ts";
 import { makeUsageMethods } from "./usage-methods.ts";
 import type { makeToolMethods } from "./tools/tool-methods.ts";
 
@@ -52,7 +52,7 @@ export interface OperatorDeps {
   readonly config: ResolvedConfig;
   readonly configMethods: ReturnType<typeof makeConfigMethods>;
   readonly toolMethods: ReturnType<typeof makeToolMethods>;
-  readonly memoryMethods: Memory["methods"];
+  readonly threadToolMethods: ThreadTools["methods"];
   /** Whether one of the configuration in force has this id. */
   readonly isAgent: (agentId: string) => boolean;
   readonly budgets: AgentBudgets;
@@ -132,7 +132,7 @@ export function makeOperatorMethods(
     ...deps.clock.methods,
     ...makeUsageMethods({ ...deps, targets }),
     ...deps.toolMethods(targets),
-    ...deps.memoryMethods(targets),
+    ...deps.threadToolMethods(targets),
     "logs.tail": ({ cursor, limit, maxBytes }) =>
       readLogTail(config.logging.file, {
         ...(cursor === undefined ? {} : { cursor }),

@@ -17,6 +17,8 @@ export interface AgentSettings {
   };
   /** Names of the skills that it may use; absent: all. */
   readonly skills?: readonly string[];
+  /** Skills that agents share, as they were when the cell started; absent in tests alone. */
+  readonly beside?: BesideSkills;
   /** Tokens that the model takes at most: prompt, conversation and answer. */
   readonly contextTokens: number;
   readonly thinking?: ModelThinking;
@@ -31,4 +33,14 @@ export interface AgentSettings {
   };
   /** Old results of tools are shown shortened once the provider's cache is this old; absent: never. */
   readonly pruneAfterMs?: number;
+}
+
+/** What a cell is told of skills outside of its workspace. */
+export interface BesideSkills {
+  /** As Node names it: what skills of the workspace say of systems is held against it. */
+  readonly platform: string;
+  /** Names that are switched off for everybody. */
+  readonly off: readonly string[];
+  /** Those that the agent may use. The location is an absolute path, which the tool `read` takes. */
+  readonly found: readonly { readonly name: string; readonly description: string; readonly location: string }[];
 }

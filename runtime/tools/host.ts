@@ -1,4 +1,5 @@
 /** Runs the tools of this thread: checks the parameters, and makes a result of whatever comes of it. */
+import path from "node:path";
 import { readParams, resultOf, toResult } from "./answer.ts";
 import { type Commands, makeCommands } from "./exec/commands.ts";
 import { planCommand } from "./exec/place.ts";
@@ -20,10 +21,12 @@ export function makeToolHost(
 ): ToolsForKernel {
   const files = makeFileTools();
   const web = makeWebFetch();
-  const runFile = async ({ tool, params, root, inside }: HostCall): Promise<object> => {
+  const runFile = async ({ tool, params, root, inside, beside = [] }: HostCall): Promise<object> => {
     if (!Object.hasOwn(hostParams, tool)) throw refused("not_found", `no tool is called ${tool}`);
     const name = tool as HostTool;
-    return files[name](root, fromInside(inside, readParams(hostParams[name], tool, params)) as never);
+    const read = readParams(hostParams[name], tool, params);
+    const other = besideOf(beside, read);
+    return files[name](other ?? root, (other === undefined ? fromInside(inside, read) : read) as never);
   };
   return {
     run: (call) => toResult(call.tool, () => runFile(call)),
@@ -49,4 +52,12 @@ export function makeToolHost(
 export function makeParts({ name }: ToolsInit, gateway: string | undefined): ToolHostParts {
   const probe = makeProbe();
   return { probe, commands: makeCommands({ name, gateway, facts: probe.facts }) };
+}
+
+/** The folder beside the root that an absolute path is in. */
+function besideOf(beside: readonly string[], params: object): string | undefined {
+  const given = "path" in params && typeof params.path === "string" ? params.path : "";
+  if (!path.isAbsolute(given)) return undefined;
+  const place = path.normalize(given);
+  return beside.find((folder) => place === folder || place.startsWith(folder + path.sep));
 }

@@ -13,6 +13,8 @@ export interface HostCall {
   readonly root: string;
   /** What the folder is called where commands see it: a path below it is one below the root. */
   readonly inside?: string;
+  /** Folders beside it that may be read, by paths that are absolute. */
+  readonly beside?: readonly string[];
 }
 
 export type BoxBackend = "bubblewrap" | "docker";

@@ -154,6 +154,7 @@ describe("handshake", () => {
           "memory.status",
           "memory.index",
           "memory.search",
+          "skills.status",
           "models.list",
           "mcp.list",
           "cron.list",

@@ -212,6 +212,11 @@ export function memoryWorkspace(files: Readonly<Record<string, string>>): Worksp
       if (text.startsWith("->")) throw failure("CLOISTER_WORKSPACE_ESCAPE", `the path ${path} leaves the workspace`);
       return text;
     },
+    async stamp(path) {
+      const inside = names.filter((name) => name === path || name.startsWith(`${path}/`));
+      if (inside.length === 0) throw missing(path);
+      return { value: inside.map((name) => `${name} ${files[name]}`).join("\n"), changedMs: 0, bytes: 1 };
+    },
     async list(path = ".") {
       const below = path === "." ? "" : `${path}/`;
       const inside = names.filter((name) => name.startsWith(below)).map((name) => name.slice(below.length));

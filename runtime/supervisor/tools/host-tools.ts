@@ -4,8 +4,8 @@
  */
 import { randomBytes } from "node:crypto";
 import type { hostTools } from "../../../auth/tool-names.ts";
-import type { ResolvedConfig } from "../../config/resolved.ts";
-import { toRefusal } from "../../kernel/errors.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
+import { failure, toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { ExitReason } from "../../kernel/state.ts";
 import { endCommands } from "../../launcher/orphans.ts";
@@ -14,6 +14,7 @@ import type { BackendState, BoxBackend, ToolsForKernel, ToolsInit } from "../../
 import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
 import type { Logger } from "../driver.ts";
+import type { SkillShelf } from "../skills.ts";
 import { makeExecTools } from "./exec-tool.ts";
 import { insideOf, rootOf } from "./places.ts";
 import { fault, type Tool, type ToolCall } from "./table.ts";
@@ -21,6 +22,7 @@ import { makeToolThread, type ToolThreadDeps } from "./tool-thread.ts";
 
 export interface HostToolsDeps extends ToolThreadDeps<ToolsForKernel> {
   readonly config: Pick<ResolvedConfig, "session" | "stateDir" | "configPath" | "webFetch">;
+  readonly skills: Pick<SkillShelf, "foldersOf">;
   readonly log: Logger;
 }
 
@@ -38,8 +40,15 @@ export interface CommandTools {
 export interface HostTools {
   readonly tools: Readonly<Record<(typeof hostTools)[number], Tool>>;
   readonly commands: CommandTools;
+  /** What `ls` or `read` give, for the gateway itself. @throws when they refuse. */
+  look<K extends keyof Looked>(tool: "ls" | "read", root: string, params: object): Promise<Pick<Looked, K>>;
   /** Ends the thread; calls that come later are refused. */
   close(): Promise<void>;
+}
+
+interface Looked {
+  readonly entries: readonly { readonly name: string; readonly type: "file" | "directory" | "other" }[];
+  readonly text: string;
 }
 
 export const startToolsThread: HostToolsDeps["start"] = (onLost) => {
@@ -67,7 +76,7 @@ const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
   apply_patch: "acts",
 };
 
-export function makeHostTools({ config, agents, log, start }: HostToolsDeps): HostTools {
+export function makeHostTools({ config, agents, skills, log, start }: HostToolsDeps): HostTools {
   const thread = makeToolThread({ agents, start });
 
   const toolOf = (name: HostTool): Tool => ({
@@ -77,10 +86,16 @@ export function makeHostTools({ config, agents, log, start }: HostToolsDeps): Ho
       thread.call(call, (agent, remote) => {
         const root = rootOf(agent, call.header.sessionKey, config.session);
         const inside = insideOf(agent, call.header.sessionKey, config.session);
-        const asked = { tool: name, params: call.body, root, ...(inside === undefined ? {} : { inside }) };
-        return inTime(name, remote.run(asked));
+        const places = { ...(inside === undefined ? {} : { inside }), ...besideOf(name, agent) };
+        return inTime(name, remote.run({ tool: name, params: call.body, root, ...places }));
       }),
   });
+
+  /** Skills that agents share are read, and nothing else is done to them. */
+  const besideOf = (name: HostTool, agent: ResolvedAgent) => {
+    const beside = repeats[name] === "reads" ? skills.foldersOf(agent.settings.skills) : [];
+    return beside.length === 0 ? {} : { beside };
+  };
 
   const probe: CommandTools["probe"] = async (backend) => (await thread.remote()).probe(backend);
 
@@ -153,6 +168,13 @@ export function makeHostTools({ config, agents, log, start }: HostToolsDeps): Ho
       },
       exec,
       process: execTools.process,
+    },
+    async look(tool, root, params) {
+      const remote = await thread.remote();
+      const result = await inTime(tool, remote.run({ tool, params: JSON.stringify(params), root }));
+      if (!("status" in result) || result.status !== "ok")
+        throw failure("CLOISTER_REQUEST_INVALID", JSON.stringify(result));
+      return result as unknown as Looked;
     },
     close: () => thread.close((remote) => remote.endAll()),
   };

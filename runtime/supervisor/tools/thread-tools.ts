@@ -1,32 +1,94 @@
-/** The tools that threads of their own run: files, commands and pages of the web, memory, and those of MCP servers. */
+/** The tools that threads of their own run: files, commands and pages of the web, memory, and those of MCP servers; with the skills that the first of them read. */
 import { mcpTools } from "../../../auth/tool-names.ts";
+import type { ResolvedConfig } from "../../config/resolved.ts";
+import { makeSkillFinder, type SkillFolder } from "../../kernel/skills.ts";
 import type { GatewayParts } from "../gateway-parts.ts";
-import { makeMcp, type Mcp, type McpDeps } from "../mcp.ts";
+import { makeMcp, type Mcp } from "../mcp.ts";
+import type { Handlers } from "../method-handlers.ts";
+import type { Targets } from "../method-targets.ts";
+import { makeSkillShelf, type SkillShelf } from "../skills.ts";
 import { type CommandTools, type HostToolsDeps, makeHostTools } from "./host-tools.ts";
-import { makeMemory, type Memory, type MemoryDeps } from "./memory.ts";
+import { makeMemory } from "./memory.ts";
 import type { ToolTable } from "./table.ts";
+
+type Methods = "memory.status" | "memory.index" | "memory.search" | "skills.status";
 
 export interface ThreadTools {
   readonly tools: ToolTable;
   readonly commands: CommandTools;
-  readonly memoryMethods: Memory["methods"];
   readonly mcp: Omit<Mcp, "tool" | "close">;
+  readonly skills: Pick<SkillShelf, "of">;
+  readonly methods: (targets: Targets) => Handlers<Methods>;
   /** Ends the threads; calls that come later are refused. */
   close(): Promise<void>;
 }
 
+export interface ThreadToolsDeps extends Pick<HostToolsDeps, "agents" | "log"> {
+  readonly config: ResolvedConfig;
+  readonly nowMs: () => number;
+}
+
 export function makeThreadTools(
-  { config, agents, log }: Pick<HostToolsDeps & MemoryDeps & McpDeps, "config" | "agents" | "log">,
+  { config, agents, log, nowMs }: ThreadToolsDeps,
   { startTools, startMemory, startMcp }: Pick<GatewayParts, "startTools" | "startMemory" | "startMcp">,
 ): ThreadTools {
-  const host = makeHostTools({ config, agents, log, start: startTools });
+  const skills = makeSkillShelf({ settings: () => config.skills, nowMs });
+  const host = makeHostTools({ config, agents, skills, log, start: startTools });
   const memory = makeMemory({ config, agents, start: startMemory });
   const mcp = makeMcp({ config, agents, start: startMcp, log });
+
+  const skillRows = async (agentId: string): Promise<object> => {
+    const agent = agents.get(agentId);
+    if (agent === undefined) return { agentId, skills: [] };
+    const allowed = agent.settings.skills;
+    const listed = (name: string) =>
+      allowed === undefined || allowed.includes(name) ? [] : ["the agent's list of skills does not name it"];
+    const { off, platform } = config.skills;
+    const found = await makeSkillFinder()(folderOf(host, agent.workspace), ["skills", ".agents/skills"], nowMs());
+    const own = await Promise.all(
+      found.map(async (skill) => {
+        const { name, description, location, gates } = skill;
+        const barred = off.includes(name) || (gates.os.length > 0 && !gates.os.includes(platform));
+        const missing = [...listed(name), ...(await skills.missingOf(skill))];
+        return {
+          name,
+          description,
+          location,
+          source: "workspace",
+          usable: !barred && listed(name).length === 0,
+          missing,
+        };
+      }),
+    );
+    const names = new Set(own.map(({ name }) => name));
+    const shared = (await skills.all()).map(({ name, description, folder, missing: lacks }) => {
+      const missing = [...listed(name), ...(names.has(name) ? ["the workspace has one of this name"] : []), ...lacks];
+      return { name, description, location: folder, source: "shared", usable: missing.length === 0, missing };
+    });
+    return { agentId, skills: [...own, ...shared].toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
+  };
+
   return {
     tools: { ...host.tools, ...memory.tools, [mcpTools]: mcp.tool },
     mcp,
     commands: host.commands,
-    memoryMethods: memory.methods,
     close: async () => void (await Promise.all([host.close(), memory.close(), mcp.close()])),
+    skills,
+    methods: (targets) => ({
+      ...memory.methods(targets),
+      "skills.status": ({ agentId }) => skillRows(targets.agent(agentId)),
+    }),
   };
 }
+
+/** A workspace as the file tools see it: no link leads out of it. Nothing of it is remembered. */
+function folderOf(host: Pick<ReturnType<typeof makeHostTools>, "look">, root: string): SkillFolder {
+  return {
+    list: async (path) => (await host.look<"entries">("ls", root, { path })).entries,
+    read: async (path) => (await host.look<"text">("read", root, { path, limit: headLinesMax })).text,
+    stamp: () => Promise.resolve({ value: "", changedMs: Number.POSITIVE_INFINITY, bytes: 0 }),
+  };
+}
+
+/** The head of a SKILL.md is shorter. */
+const headLinesMax = 200;

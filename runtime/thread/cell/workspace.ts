@@ -69,6 +69,10 @@ export function makeWorkspace(root: string, fs: typeof FsPromises, path: typeof 
         () => true,
         () => false,
       ),
+    stamp: async (file) => {
+      const { ino, size, mtimeMs, ctimeMs } = await fs.stat(await resolve(file));
+      return { value: [ino, size, mtimeMs, ctimeMs].join(":"), changedMs: Math.max(mtimeMs, ctimeMs), bytes: size };
+    },
     remove: async (file) => fs.rm(await resolve(file), { recursive: true, force: true }),
   };
 }

@@ -1,12 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
-import { findSkills, parseSkill, skillsBlock } from "../../../actors/assistant/skills.ts";
+import { makeSkillsOf, skillsBlock } from "../../../actors/assistant/skills.ts";
+import { parseSkill } from "../../../runtime/kernel/skills.ts";
 import { memoryWorkspace } from "../../support/assistant.ts";
 
 const skill = (name: string, description = `Does ${name}.`): string =>
   `---\nname: ${name}\ndescription: ${description}\n---\nHow.\n`;
 const namesOf = async (files: Record<string, string>, allowed?: readonly string[]): Promise<readonly string[]> =>
-  (await findSkills(memoryWorkspace(files), allowed)).map(({ name, location }) => `${name} ${location}`);
+  (await makeSkillsOf()(memoryWorkspace(files), allowed === undefined ? {} : { skills: allowed }, 0)).map(
+    ({ name, location }) => `${name} ${location}`,
+  );
 
 describe("skills of a workspace", () => {
   it("are found in folders, and below a SKILL.md nobody looks", async () => {
@@ -39,7 +42,11 @@ describe("skills of a workspace", () => {
     ["a list: those", ["b", "unknown"], ["b"]],
   ])("an allowlist that is %s", async (_what, allowed, names) => {
     const files = { "skills/a/SKILL.md": skill("a"), "skills/b/SKILL.md": skill("b") };
-    expect((await findSkills(memoryWorkspace(files), allowed)).map(({ name }) => name)).toEqual(names);
+    expect(
+      (await makeSkillsOf()(memoryWorkspace(files), allowed === undefined ? {} : { skills: allowed }, 0)).map(
+        ({ name }) => name,
+      ),
+    ).toEqual(names);
   });
 
   it("that lead out of the workspace are left out", async () => {
@@ -57,7 +64,7 @@ describe("the head of a SKILL.md", () => {
     ["with line ends of Windows", "---\r\nname: a\r\ndescription: Does it.\r\n---\r\nHow", "Does it."],
     ["with a mark of its encoding", "\ufeff---\nname: a\ndescription: Does it. # yes\n---", "Does it."],
   ])("%s", (_what, text, description) => {
-    expect(parseSkill(text, "x")).toEqual({ name: "a", description, location: "x" });
+    expect(parseSkill(text, "x")).toMatchObject({ name: "a", description, location: "x" });
   });
 
   it.each([
@@ -68,6 +75,32 @@ describe("the head of a SKILL.md", () => {
     ["a head that does not end", "---\nname: a\ndescription: x\n"],
   ])("%s: it is none", (_what, text) => {
     expect(parseSkill(text, "x")).toBeUndefined();
+  });
+});
+
+describe("skills of a workspace beside those that agents share", () => {
+  const shared = (name: string) => ({ name, description: `Shared ${name}.`, location: `/shared/${name}/SKILL.md` });
+  const gated = (name: string, gates: object): string =>
+    `---\nname: ${name}\ndescription: Own ${name}.\nmetadata: ${JSON.stringify({ openclaw: gates })}\n---\n`;
+  const files = {
+    "skills/b/SKILL.md": skill("b", "Own b."),
+    "skills/off/SKILL.md": skill("off"),
+    "skills/mac/SKILL.md": gated("mac", { os: ["darwin"] }),
+    "skills/pdf/SKILL.md": gated("pdf", { os: ["linux"], requires: { bins: ["pdftk"], env: ["TAX_ID"] } }),
+  };
+  const beside = { platform: "linux", off: ["off"], found: [shared("a"), shared("b")] };
+
+  it("go before them, and are left out when they are off or of another system", async () => {
+    const found = await makeSkillsOf()(memoryWorkspace(files), { beside }, 0);
+    expect(found.map(({ name, description }) => `${name}: ${description}`)).toEqual([
+      "a: Shared a.",
+      "b: Own b.",
+      "pdf: Own pdf.",
+    ]);
+    expect(skillsBlock(found, 5_000)).toContain(
+      "- pdf: Own pdf. (skills/pdf/SKILL.md; needs programs pdftk; variables TAX_ID)",
+    );
+    expect(await makeSkillsOf()(memoryWorkspace(files), { beside, skills: ["a"] }, 0)).toEqual([shared("a")]);
   });
 });
 

@@ -69,6 +69,7 @@ export const twoAgents: ResolvedConfig = {
   lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
   toolRules: {},
   subagentTools: { deny: [] },
+  skills: { roots: [], off: [], env: [], config: [], path: [], platform: "linux" },
   webFetch: resolveWebFetch(configSchema.parse({})),
   attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
   gateway: {

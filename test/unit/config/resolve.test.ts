@@ -106,6 +106,14 @@ describe("what is not configured", () => {
       sessionToolsVisibility: "spawned",
       toolRules: {},
       subagentTools: { deny: [] },
+      skills: {
+        roots: [expect.stringMatching(/\.agents.skills$/), path.join(stateDir, "skills")],
+        off: [],
+        env: expect.any(Array),
+        config: expect.arrayContaining(["gateway.port"]),
+        path: expect.any(Array),
+        platform: process.platform,
+      },
       webFetch: {
         enabled: true,
         settings: {

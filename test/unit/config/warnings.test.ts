@@ -233,7 +233,8 @@ describe("a feature that this version does not have", () => {
       "agents.defaults.memorySearch.provider",
     ],
     ["transcripts in memory search", { memory: { qmd: { sessions: {} } } }, "memory.qmd.sessions"],
-    ["skills", { skills: { load: {} } }, "skills"],
+    ["installation of skills", { skills: { install: {} } }, "skills.install"],
+    ["variables of skills", { skills: { entries: { a: { apiKey: "k" } } } }, "skills.entries.a.apiKey"],
     ["cron", { cron: {} }, "cron"],
     [
       "heartbeat in other ways",

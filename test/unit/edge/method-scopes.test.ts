@@ -27,7 +27,7 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     /^last-heartbeat$/,
     // Ours: what only looks.
     /^(?:lanes|timers|subagents|grants|deadletters|callers)\.(?:list|explain|requests|show|matrix)$/,
-    /^(?:gateway\.status|metrics\.get|memory\.(?:status|search)|route\.explain|flow\.recent|config\.proposals(?:\.show)?)$/,
+    /^(?:gateway\.status|metrics\.get|memory\.(?:status|search)|skills\.status|route\.explain|flow\.recent|config\.proposals(?:\.show)?)$/,
   ],
   "operator.write": [
     /^(?:agent|agent\.wait|chat\.send|chat\.abort|send|wake|tools\.invoke|node\.invoke|runs\.stop|memory\.index)$/,

@@ -54,6 +54,21 @@ it("what the system refuses is told without the gateway's paths", async () => {
   });
 });
 
+it("folders beside the workspace are read by absolute paths, and no link leads out of them", async () => {
+  const beside = [path.join(outside, "skill")];
+  mkdirSync(path.join(outside, "skill"));
+  writeFileSync(path.join(outside, "skill/SKILL.md"), "how");
+  symlinkSync(path.join(outside, "secret.txt"), path.join(outside, "skill/link"));
+  const at = (name: string): string => JSON.stringify({ path: path.join(outside, name) });
+  const read = (name: string) => host.run({ tool: "read", root, beside, params: at(name) });
+  expect(await read("skill/SKILL.md")).toMatchObject({ text: "how" });
+  expect(await host.run({ tool: "ls", root, beside, params: at("skill") })).toMatchObject({ status: "ok" });
+  for (const name of ["secret.txt", "skill/link", "skill/../secret.txt", "skills"])
+    expect(await read(name), name).toMatchObject({ status: "forbidden" });
+  const own = { tool: "read", root, beside, params: '{"path":"SKILL.md"}' };
+  expect(await host.run(own)).toMatchObject({ code: "not_found" });
+});
+
 describe("read", () => {
   it("gives lines, and where to go on", async () => {
     put("a/b.txt", "one\ntwo\nthree\n");

@@ -7,6 +7,9 @@ import { makeHostTools } from "../../../../runtime/supervisor/tools/host-tools.t
 import { rootOf } from "../../../../runtime/supervisor/tools/places.ts";
 import { makeConfig } from "../../../support/gateway.ts";
 
+/** Folders of skills that agents share. */
+let shared: readonly string[] = [];
+
 const agentIds = ["main", "a", "b", "c", "d"];
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -28,6 +31,7 @@ function open(run: (call: HostCall) => Promise<object>) {
     config,
     agents: new Map(config.agents.map((agent) => [agent.id, agent])),
     log: silent,
+    skills: { foldersOf: (allowed) => (allowed?.length === 0 ? [] : shared) },
     start: (onLost) => {
       lost.push(onLost);
       const thread = { remote: { ...idle, run, fetchPage: run as never }, stop: async () => void stops++ };
@@ -104,6 +108,26 @@ describe("the tools' thread", () => {
       expect(await call()).toEqual({ status: "ok" });
     } finally {
       vi.useRealTimers();
+    }
+  });
+
+  it("reads the folders of skills that agents share, and does nothing else to them", async () => {
+    shared = ["/shared/a"];
+    try {
+      const calls: HostCall[] = [];
+      const { host, call } = open(async (made) => {
+        calls.push(made);
+        return { status: "ok" };
+      });
+      await call();
+      const header = { agentId: "main", sessionKey: "agent:main:main" };
+      await host.tools.write.run({ header, body: "{}" } as ToolCall);
+      expect(calls.map(({ tool, beside }) => [tool, beside])).toEqual([
+        ["read", ["/shared/a"]],
+        ["write", undefined],
+      ]);
+    } finally {
+      shared = [];
     }
   });
 

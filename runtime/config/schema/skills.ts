@@ -1,0 +1,37 @@
+/** `skills`: where skills are beside the workspaces, and which are switched off. Source: behaviour §6.3. */
+import * as z from "zod";
+import { limits } from "../../kernel/limits.ts";
+import { anyMap, anyValue, filledText, texts } from "./values.ts";
+import { key, later } from "./note.ts";
+
+export const skills = z
+  .looseObject({
+    load: key(
+      "Where they are.",
+      z
+        .looseObject({
+          extraDirs: key(
+            "Folders with skills, after `~/.agents/skills` and `skills` of the state directory. Paths start at the directory of this file.",
+            z.array(filledText()).max(limits.skillRootsMax).default([]),
+          ),
+        })
+        .prefault({}),
+    ),
+    entries: key(
+      "Single skills, by their names.",
+      z
+        .record(
+          z.string(),
+          z.looseObject({
+            enabled: key("Off: nobody has it.", z.boolean().default(true)),
+            env: later("variables of skills", "Variables of its programs.", anyMap().optional()),
+            apiKey: later("variables of skills", "Its key.", anyValue()),
+          }),
+        )
+        .default({}),
+    ),
+    allowBundled: later("bundled skills", "Which of the skills that come with the program.", texts().optional()),
+    install: later("installation of skills", "How skills are installed.", anyValue()),
+    limits: later("other bounds of skills", "Bounds.", anyValue()),
+  })
+  .prefault({});
