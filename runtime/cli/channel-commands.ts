@@ -1,17 +1,45 @@
 /** `cloister channels …` on the command line. */
-import type { ChannelsOptions } from "./commands/channels.ts";
+import type { ChannelsOptions, SwitchOptions } from "./commands/channels.ts";
 import type { Shell } from "./shell.ts";
 
 export function addChannels({ program, context, exit }: Shell): void {
-  program
-    .command("channels")
-    .description("where people write to agents, and how each account is")
+  const channels = program.command("channels").description("where people write to agents, and how each account is");
+  channels
     .command("status", { isDefault: true })
     .alias("list")
-    .description("list channels with their accounts, whether each runs, and its last error (the default)")
+    .description("list channels with their accounts, whether each is connected, and its last error (the default)")
+    .option("--channel <channel>", "this one alone")
+    .option("--probe", "ask the platforms now")
     .option("--json", "print JSON")
     .action(async (options: ChannelsOptions) => {
       const { runChannelsStatus } = await import("./commands/channels.ts");
       exit(await runChannelsStatus(context(), options));
     });
+  channels
+    .command("capabilities")
+    .description("list what the channels of this version can do")
+    .option("--channel <channel>", "this one alone")
+    .option("--json", "print JSON")
+    .action(async (options: ChannelsOptions) => {
+      const { runChannelsCapabilities } = await import("./commands/channels.ts");
+      exit(await runChannelsCapabilities(context(), options));
+    });
+  for (const [name, isOn, text] of [
+    ["login", true, "use an account again that was logged out; its credential is in the configuration"],
+    [
+      "logout",
+      false,
+      "end an account's connection and leave it ended, over restarts; its credential stays in the configuration",
+    ],
+  ] as const)
+    channels
+      .command(name)
+      .description(text)
+      .requiredOption("--channel <channel>", "channel, such as telegram")
+      .option("--account <account>", "this account alone")
+      .option("--json", "print JSON")
+      .action(async (options: SwitchOptions) => {
+        const { runChannelsSwitch } = await import("./commands/channels.ts");
+        exit(await runChannelsSwitch(context(), isOn, options));
+      });
 }

@@ -16,6 +16,7 @@ export {
   valueOf,
   writeAuthored,
 } from "./change.ts";
+export { switchAccount } from "./channel-edits.ts";
 export { applyEdits, mergePatch, parsePath } from "./edits.ts";
 export { writeAtomically } from "./file/write.ts";
 export { redactValue } from "./secrets.ts";

@@ -295,7 +295,10 @@ export const methods = {
     scope: "operator.read",
     params: z.object({ agentId: id.exactOptional(), name: z.string().max(64) }),
   },
-  "channels.status": { scope: "operator.read", params: z.object({}) },
+  "channels.status": {
+    scope: "operator.read",
+    params: z.object({ channel: id.exactOptional(), probe: z.boolean().exactOptional() }),
+  },
   "commands.list": { scope: "operator.read", params: z.object({}) },
   "tools.catalog": { scope: "operator.read", params: z.object({ agentId: id.exactOptional() }) },
   /** Ours in its parameters and its answer: which tools a session has for a sender, and what removed the others. */

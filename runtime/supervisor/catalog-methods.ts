@@ -31,7 +31,6 @@ type CatalogMethods =
   | "agent.identity.get"
   | "agents.files.list"
   | "agents.files.get"
-  | "channels.status"
   | "commands.list"
   | "tools.catalog"
   | "models.list"
@@ -93,26 +92,6 @@ export function makeCatalogMethods(deps: CatalogDeps): Handlers<CatalogMethods> 
       const { agentId, workspace } = workspaceOf(reference);
       return { agentId, workspace, file: await readAgentFile(workspace, fileNames, name) };
     },
-    "channels.status": () => ({
-      ts: deps.nowMs(),
-      channelOrder: config.webhook === null ? [] : ["webhook"],
-      channelLabels: config.webhook === null ? {} : { webhook: "webhook" },
-      channels: config.webhook === null ? {} : { webhook: { configured: true, running: true } },
-      channelAccounts:
-        config.webhook === null
-          ? {}
-          : {
-              webhook: Object.entries(config.webhook.accounts).map(([accountId, { outboundUrl }]) => ({
-                accountId,
-                enabled: true,
-                configured: true,
-                running: true,
-                // Answers without an address to go to stay in the session.
-                mode: outboundUrl === undefined ? "inbound" : "both",
-              })),
-            },
-      channelDefaultAccountId: config.webhook === null ? {} : { webhook: config.webhook.defaultAccount },
-    }),
     "commands.list": () => ({
       commands: deps.commands().map(({ name, usage, summary }) => ({
         name: name.slice(1),

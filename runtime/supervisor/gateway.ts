@@ -393,6 +393,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const metrics = makeMetrics({ version, nowMs, board, isAgent, driver: () => driver, loop, deadLetters, devices });
   const rpc = makeOperatorMethods({
     budgets,
+    channels,
     metrics,
     clock,
     threadToolMethods: threadTools.methods,

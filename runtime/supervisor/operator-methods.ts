@@ -18,6 +18,8 @@ import type { DeadLetterFilter, DeadLetterRow, Store } from "../store/port.ts";
 import type { AuditMethods } from "./audit-desk.ts";
 import type { Backups } from "./backups.ts";
 import type { Clock } from "./clock.ts";
+import type { ChannelDesk } from "./channels/channel-desk.ts";
+import { makeChannelMethods } from "./channels/channel-methods.ts";
 import { makeCatalogMethods } from "./catalog-methods.ts";
 import type { Commands } from "./commands/index.ts";
 import type { makeConfigMethods } from "./config-methods.ts";
@@ -79,6 +81,7 @@ export interface OperatorDeps {
   readonly noteOften: ReturnType<typeof makeAuditNote>;
   readonly callers: Callers;
   readonly requests: Pick<GrantRequests, "waiting" | "approve" | "deny">;
+  readonly channels: Pick<ChannelDesk, "views">;
   readonly subagents: Pick<Subagents, "list" | "cancel">;
   readonly policy: Policy;
   readonly agents: () => readonly AgentStatus[];
@@ -127,6 +130,7 @@ export function makeOperatorMethods(
   const handlers: Handlers = {
     ...deps.views.handlers,
     ...makeSessionMethods({ ...deps, targets }),
+    ...makeChannelMethods(deps),
     ...makeCatalogMethods({ ...deps, targets, commands: () => deps.commands.list() }),
     ...deps.configMethods,
     ...deps.clock.methods,

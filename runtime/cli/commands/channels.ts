@@ -1,19 +1,71 @@
 /** `cloister channels …`: channels and their accounts, as the gateway has them. */
+import { builtChannels, isBuiltChannel } from "../../../channels/built.ts";
+import { switchAccount } from "../../config/index.ts";
+import { failure } from "../../kernel/errors.ts";
+import { changeConfig, describeChange } from "../change-config.ts";
 import type { CliContext, ExitCode } from "../context.ts";
 import { withGateway } from "../open-client.ts";
-import { formatChannels } from "../views/channels.ts";
+import { formatCapabilities, formatChannels } from "../views/channels.ts";
 import { formatJson } from "../views/table.ts";
 
 export interface ChannelsOptions {
   readonly json?: boolean;
+  readonly channel?: string;
+  /** Ask the platforms now. */
+  readonly probe?: boolean;
 }
 
-export function runChannelsStatus(context: CliContext, { json }: ChannelsOptions): Promise<ExitCode> {
+export function runChannelsStatus(context: CliContext, { json, channel, probe }: ChannelsOptions): Promise<ExitCode> {
   const { terminal } = context;
+  const wanted = { ...(channel === undefined ? {} : { channel }), ...(probe === true ? { probe } : {}) };
   return withGateway(context, ["operator.read"], async (client) => {
-    const payload = await client.request("channels.status", {});
+    const payload = await client.request("channels.status", wanted);
     if (json === true) terminal.out(formatJson(payload));
     else for (const line of formatChannels({ status: "asked", payload })) terminal.out(line);
     return 0;
   });
+}
+
+/** Of the program, without a gateway. */
+export async function runChannelsCapabilities(
+  { terminal }: CliContext,
+  { json, channel }: ChannelsOptions,
+): Promise<ExitCode> {
+  const manifests = Object.values(builtChannels).filter(({ id }) => channel === undefined || id === findBuilt(channel));
+  if (json === true) terminal.out(formatJson({ channels: manifests }));
+  else for (const line of formatCapabilities(manifests)) terminal.out(line);
+  return 0;
+}
+
+export interface SwitchOptions {
+  readonly channel: string;
+  readonly account?: string;
+  readonly json?: boolean;
+}
+
+/** A login is a credential of the configuration, which stays there: what changes is whether the account is used. */
+export async function runChannelsSwitch(
+  context: CliContext,
+  isOn: boolean,
+  { channel, account, json }: SwitchOptions,
+): Promise<ExitCode> {
+  const { terminal } = context;
+  const built = findBuilt(channel);
+  const changed = await changeConfig(context, (value) => switchAccount(value, built, account, isOn));
+  if (json === true)
+    terminal.out(formatJson({ channel: built, ...(account === undefined ? {} : { account }), ...changed }));
+  else for (const line of describeChange(changed)) terminal.out(line);
+  return 0;
+}
+
+function findBuilt(channel: string): keyof typeof builtChannels {
+  const name = channel.trim().toLowerCase();
+  if (isBuiltChannel(name)) return name;
+  throw failure(
+    "CLOISTER_CHANNEL_UNKNOWN",
+    name === "webhook"
+      ? "the webhook has no connection that could be logged in or out, or asked what it can do"
+      : `this version has no channel ${JSON.stringify(channel)}`,
+    `use one of: ${Object.keys(builtChannels).join(", ")}`,
+  );
 }

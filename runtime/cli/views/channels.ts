@@ -1,5 +1,6 @@
 /** Channels and their accounts, as the gateway has just asked them. */
 import { z } from "zod";
+import type { ChannelManifest } from "../../../channels/port.ts";
 import { formatTable } from "./table.ts";
 
 export type ChannelProbes =
@@ -41,4 +42,17 @@ function state(found: Record<"enabled" | "configured" | "running" | "connected",
   if (found.connected === true) return "connected";
   if (found.connected === false) return "not connected";
   return found.running === false ? "stopped" : "running";
+}
+
+export function formatCapabilities(manifests: readonly ChannelManifest[]): readonly string[] {
+  return formatTable(
+    ["CHANNEL", "CAN", "CANNOT", "ONE MESSAGE"].map((title) => ({ title })),
+    manifests.map(({ id, capabilities, text }) => {
+      const named = (wanted: boolean): string =>
+        Object.entries(capabilities)
+          .flatMap(([name, can]) => (can === wanted ? [name] : []))
+          .join(", ");
+      return [id, named(true), named(false), `${text.max} ${text.unit === "utf8" ? "bytes" : "characters"}`];
+    }),
+  );
 }

@@ -1,4 +1,4 @@
-/** `cloister nodes` and `cloister channels` against a scripted gateway. */
+/** `cloister nodes` against a scripted gateway. */
 import { describe, expect, it } from "vitest";
 import { useCliHome } from "./cli-home.ts";
 
@@ -38,24 +38,4 @@ describe("cloister nodes", () => {
     await cli.serve((asked, { answer }) => answer(asked, described(false)));
     expect(await cli.run("nodes", "describe", here.nodeId)).toBe(1);
   });
-});
-
-describe("cloister channels", () => {
-  const channelAccounts = {
-    webhook: [
-      { accountId: "shop", enabled: true, configured: true, running: true },
-      { accountId: "old", enabled: true, configured: true, running: false, lastError: "no route" },
-    ],
-  };
-
-  it.each([[[]], [["status"]], [["list"]]])(
-    "channels %s lists accounts with their state and last error",
-    async (words) => {
-      await cli.serve((asked, { answer }) => answer(asked, { channelAccounts }));
-      expect(await cli.run("channels", ...words)).toBe(0);
-      expect(cli.requests.map(({ method }) => method)).toEqual(["connect", "channels.status"]);
-      expect(cli.terminal.outText()).toMatch(/webhook +shop +running\s/);
-      expect(cli.terminal.outText()).toMatch(/webhook +old +stopped +no route/);
-    },
-  );
 });

@@ -1,0 +1,153 @@
+/** A gateway with real channels in real threads: from a person on the platform to the agent and back. */
+import { afterEach, expect, test } from "vitest";
+import type { ResolvedConfig } from "../../../runtime/config/resolved.ts";
+import { startChannelThread } from "../../../runtime/supervisor/channels/start-channel.ts";
+import type { Client } from "../../../runtime/edge/port.ts";
+import type { Store } from "../../../runtime/store/port.ts";
+import { type BotApi, makeMessage, openBotApi } from "../../support/bot-api.ts";
+import { eventually } from "../../support/eventually.ts";
+import { groupsOf, makeConfig, openGateway, type TestGateway } from "../../support/gateway.ts";
+
+const operator: Client = { connId: "c", clientId: "cli", mode: "cli", scopes: ["operator.admin"] };
+const [first, second] = ["1:A", "2:B"];
+
+const opened: BotApi[] = [];
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((api) => api.close()));
+});
+
+async function open(channels: object = { dmPolicy: "open", allowFrom: ["*"] }) {
+  const api = await openBotApi();
+  opened.push(api);
+  api.addBot(first, "main_bot");
+  api.addBot(second, "raul_bot");
+  const bot = (botToken: string) => ({ botToken, apiRoot: api.root, textChunkLimit: 4_000 });
+  const config = makeConfig([{ id: "main" }, { id: "raul" }], {
+    channels: { telegram: { default: bot(first), raul: bot(second) } },
+    channelDefaults: { telegram: "default" },
+    groups: groupsOf({ channels: { telegram: { ...channels, accounts: { default: {}, raul: {} } } } }),
+    bindings: [
+      { index: 0, agentId: "main", match: { channel: "telegram", accountId: "default" } },
+      { index: 1, agentId: "raul", match: { channel: "telegram", accountId: "raul" } },
+    ],
+    agentToAgent: { enabled: true, allow: ["*"] },
+    visibility: "all",
+  });
+  return { api, config };
+}
+
+const start = (config: ResolvedConfig, store?: Store): Promise<TestGateway> =>
+  openGateway([], {}, { config, startChannel: startChannelThread, ...(store === undefined ? {} : { store }) });
+
+const texts = (api: BotApi, token: string) => api.sent(token).map(({ chat, text }) => ({ chat, text }));
+
+test("two agents with a bot each: people are answered where they wrote, and one agent asks the other meanwhile", async () => {
+  const { api, config } = await open();
+  const gateway = await start(config);
+  api.push(first, { message: makeMessage({ text: "ask raul who are you" }) });
+  api.push(second, { message: makeMessage({ text: "who are you", message_id: 2 }) });
+  await eventually(() => {
+    expect(texts(api, first)).toEqual([{ chat: 42, text: expect.stringContaining("I am raul") }]);
+    expect(texts(api, second)).toEqual([{ chat: 42, text: expect.stringContaining("I am raul") }]);
+  });
+  expect(api.unconfirmed(first) + api.unconfirmed(second)).toBe(0);
+  expect(api.calls.filter(({ method }) => method === "sendChatAction").length).toBeGreaterThan(0);
+  await gateway.drain(1_000);
+  expect(api.violations).toEqual([]);
+});
+
+test("what Telegram offers again after a restart is not handled again, and what came meanwhile is", async () => {
+  const { api, config } = await open();
+  const gateway = await start(config);
+  api.push(first, { message: makeMessage({ text: "who are you", message_id: 5 }) });
+  await eventually(() => expect(texts(api, first)).toHaveLength(1));
+  await gateway.drain(1_000);
+  api.push(first, { message: makeMessage({ text: "who are you", message_id: 5 }) });
+  api.push(first, { message: makeMessage({ text: "list sessions", message_id: 6 }) });
+  const again = await start(config, gateway.store);
+  await eventually(() => expect(texts(api, first)).toHaveLength(2));
+  await eventually(() => expect(api.unconfirmed(first)).toBe(0));
+  expect(texts(api, first)[1]?.text).toContain("agent:main:main");
+  await again.drain(1_000);
+});
+
+test("an answer that the last process may have sent is sent once more, and told as a possible duplicate", async () => {
+  const { api, config } = await open();
+  const gateway = await start(config);
+  // It arrives, and nobody hears that it did; the next attempt is put off, and then the gateway ends.
+  api.fail(
+    "sendMessage",
+    { type: "lose-answer" },
+    { type: "error", status: 429, description: "Too Many Requests", parameters: { retry_after: 600 } },
+  );
+  api.push(first, { message: makeMessage({ text: "who are you" }) });
+  await eventually(() => expect(texts(api, first)).toHaveLength(2));
+  await gateway.drain(0);
+  const again = await start(config, gateway.store);
+  await eventually(() =>
+    expect(again.logged.map(({ message }) => message)).toContainEqual(expect.stringMatching(/^possible duplicate/)),
+  );
+  await again.drain(1_000);
+});
+
+test("a stranger gets a code, an operator approves it, and then the agent answers", async () => {
+  const { api, config } = await open({});
+  const gateway = await start(config);
+  api.push(first, { message: makeMessage({ text: "who are you", message_id: 1 }) });
+  await eventually(() =>
+    expect(texts(api, first)).toEqual([{ chat: 42, text: expect.stringMatching(/Code: [A-Z2-9]{8}/) }]),
+  );
+  const code = /Code: ([A-Z2-9]{8})/.exec(String(texts(api, first)[0]?.text))?.[1];
+  const approved = await gateway.doors.rpc(operator, "channels.pairing.approve", { code, notify: true });
+  expect(approved).toMatchObject({ ok: true });
+  await eventually(() => expect(texts(api, first)).toHaveLength(2));
+  api.push(first, { message: makeMessage({ text: "who are you", message_id: 2 }) });
+  await eventually(() => expect(texts(api, first)[2]?.text).toContain("I am main"));
+  await gateway.drain(1_000);
+});
+
+test("a group is answered in its topic, when the bot is mentioned, and shut when it is not listed", async () => {
+  const { api, config } = await open({ groups: { "-100": {} }, allowFrom: ["42"] });
+  const gateway = await start(config);
+  const chat = { id: -100, type: "supergroup", title: "Family", is_forum: true } as const;
+  const said = { chat, is_topic_message: true, message_thread_id: 9 } as const;
+  const entities = [{ type: "mention" as const, offset: 0, length: 9 }];
+  api.push(first, { message: makeMessage({ ...said, message_id: 1, text: "nobody is meant" }) });
+  api.push(first, { message: makeMessage({ ...said, message_id: 2, text: "@main_bot who are you", entities }) });
+  api.push(first, {
+    message: makeMessage({ chat: { ...chat, id: -200 }, message_id: 3, text: "@main_bot x", entities }),
+  });
+  await eventually(() => expect(api.sent(first)).toHaveLength(1));
+  await eventually(() => expect(api.unconfirmed(first)).toBe(0));
+  expect(api.sent(first)[0]?.params).toMatchObject({ chat_id: -100, message_thread_id: 9 });
+  expect(gateway.logged.map(({ message }) => message)).toContainEqual(expect.stringContaining("allowlist"));
+  await gateway.drain(1_000);
+});
+
+test("channels.status tells each account, with what the platform says to a probe", async () => {
+  const { api, config } = await open();
+  const gateway = await start(config);
+  const status = async (params: object) => {
+    const result = await gateway.doors.rpc(operator, "channels.status", params);
+    return result.ok ? (result.payload as { channelAccounts: object }) : result.refusal;
+  };
+  await eventually(async () =>
+    expect(await status({})).toMatchObject({
+      channelOrder: ["telegram"],
+      channels: { telegram: { running: true, restarts: 0, outbox: 0 } },
+      channelAccounts: {
+        telegram: [
+          { accountId: "default", connected: true, name: "@main_bot" },
+          { accountId: "raul", connected: true, name: "@raul_bot" },
+        ],
+      },
+      channelDefaultAccountId: { telegram: "default" },
+    }),
+  );
+  api.fail("getMe", { type: "error", status: 401, description: "Unauthorized" });
+  const probed = await status({ probe: true, channel: "telegram" });
+  expect(JSON.stringify(probed)).toContain("Telegram does not know the bot token");
+  expect(JSON.stringify(probed)).not.toContain(first);
+  expect(await status({ channel: "discord" })).toMatchObject({ code: "CLOISTER_CHANNEL_UNKNOWN" });
+  await gateway.drain(1_000);
+});

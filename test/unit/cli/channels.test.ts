@@ -1,0 +1,87 @@
+/** `cloister channels` against a scripted gateway. */
+import { describe, expect, it } from "vitest";
+import { useCliHome } from "./cli-home.ts";
+
+const cli = useCliHome();
+
+describe("cloister channels", () => {
+  const channelAccounts = {
+    webhook: [
+      { accountId: "shop", enabled: true, configured: true, running: true },
+      { accountId: "old", enabled: true, configured: true, running: false, lastError: "no route" },
+    ],
+  };
+
+  it.each([[[]], [["status"]], [["list"]]])(
+    "channels %s lists accounts with their state and last error",
+    async (words) => {
+      await cli.serve((asked, { answer }) => answer(asked, { channelAccounts }));
+      expect(await cli.run("channels", ...words)).toBe(0);
+      expect(cli.requests.map(({ method }) => method)).toEqual(["connect", "channels.status"]);
+      expect(cli.terminal.outText()).toMatch(/webhook +shop +running\s/);
+      expect(cli.terminal.outText()).toMatch(/webhook +old +stopped +no route/);
+    },
+  );
+
+  it("--probe and --channel are asked of the gateway, and what a platform said is shown", async () => {
+    const telegram = [{ accountId: "default", connected: false, lastError: "Telegram does not know the bot token" }];
+    await cli.serve((asked, { answer }) => answer(asked, { channelAccounts: { telegram } }));
+    expect(await cli.run("channels", "status", "--probe", "--channel", "telegram")).toBe(0);
+    expect(cli.requests.at(-1)).toMatchObject({
+      method: "channels.status",
+      params: { probe: true, channel: "telegram" },
+    });
+    expect(cli.terminal.outText()).toMatch(/telegram +default +not connected +Telegram does not know/);
+  });
+
+  it("capabilities tells of each channel what it can and what it cannot, without a gateway", async () => {
+    expect(await cli.run("channels", "capabilities")).toBe(0);
+    expect(cli.terminal.outText()).toMatch(/telegram +threads, typing, mentions +edit, .*media +4096 characters/);
+    expect(cli.terminal.outText()).toMatch(/irc +mentions +.*350 bytes/);
+    expect(await cli.run("channels", "capabilities", "--channel", "irc", "--json")).toBe(0);
+    expect(cli.terminal.outText()).toContain('"id": "irc"');
+  });
+
+  it.each(["login", "logout"])("%s switches the account that is named, and leaves its credential", async (command) => {
+    const authored = {
+      channels: { telegram: { accounts: { Work: { botToken: "mark" }, home: { botToken: "mark" } } } },
+    };
+    await cli.serve((asked, { answer }) =>
+      answer(
+        asked,
+        asked.method === "config.get" ? { path: "/c.json", parsed: authored, hash: "h" } : { status: "applied" },
+      ),
+    );
+    expect(await cli.run("channels", command, "--channel", "telegram", "--account", "work")).toBe(0);
+    const { params } = cli.requests.at(-1) ?? {};
+    expect(params).toMatchObject({
+      baseHash: "h",
+      set: [
+        {
+          path: [],
+          value: {
+            channels: {
+              telegram: {
+                accounts: { Work: { botToken: "mark", enabled: command === "login" }, home: { botToken: "mark" } },
+              },
+            },
+          },
+        },
+      ],
+    });
+  });
+
+  it.each([
+    [["--channel", "discord"], /no channel "discord".*telegram, irc/s],
+    [["--channel", "irc"], /no section channels\.irc.*docs\/guides\/irc\.md/s],
+    [["--channel", "telegram", "--account", "other"], /no account "other".*Work/s],
+  ])("login %j is refused with what to do", async (words, wanted) => {
+    const parsed = { channels: { telegram: { accounts: { Work: {} } } } };
+    await cli.serve((asked, { answer }) => answer(asked, { path: "/c.json", parsed, hash: "h" }));
+    const refused: unknown = await cli.run("channels", "login", ...words).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: "CLOISTER_CHANNEL_UNKNOWN" });
+    const { message, remedy } = refused as { readonly message: string; readonly remedy: string };
+    expect(`${message} ${remedy}`).toMatch(wanted);
+    expect(cli.requests.map(({ method }) => method)).not.toContain("config.patch");
+  });
+});
