@@ -6,6 +6,7 @@ import { limits } from "../../runtime/kernel/limits.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 import type { Context, ExchangeMessage, IncomingMessage } from "../../runtime/thread/actor-port.ts";
 import { defineActor } from "../define-actor.ts";
+import { childrenAtWork } from "./children.ts";
 import { carryOut } from "./commands.ts";
 import { dailyNotes, hasWork, localDate, readBootstrap, type Wake } from "./bootstrap.ts";
 import { type Conversation, conversationSchema } from "./conversation.ts";
@@ -78,6 +79,7 @@ async function promptOf(
   const injects =
     wake !== undefined || bootstrap.injection === "always" || (bootstrap.injection === "continuation-skip" && isFirst);
   const notes = isFirst && kind === "main" ? dailyNotes(nowMs, timezone) : [];
+  const children = await childrenAtWork(ctx, tools);
   const [files, skills] = await Promise.all([
     injects ? readBootstrap(ctx.workspace, kind, bootstrap, { notes, wake }) : [],
     kind === "subagent" ? [] : skillsOf(ctx.workspace, settings, nowMs),
@@ -100,5 +102,6 @@ async function promptOf(
     date: localDate(nowMs, timezone),
     model: ctx.session.model ?? ctx.agent.model ?? "of the gateway's choice",
     thinking: ctx.session.thinking ?? settings.thinking ?? "off",
+    children,
   });
 }

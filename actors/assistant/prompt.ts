@@ -7,6 +7,7 @@
  *   none      one line
  */
 import type { ToolSpec } from "../../runtime/thread/actor-port.ts";
+import { childrenSection, type Child } from "./children.ts";
 import type { BootstrapFile } from "./bootstrap.ts";
 import type { SessionKind } from "./session-kind.ts";
 import { heartbeatOk, noReply } from "./silence.ts";
@@ -28,6 +29,8 @@ export interface PromptFacts {
   readonly date: string;
   readonly model: string;
   readonly thinking: string;
+  /** Sub-agents of this session that are at work. */
+  readonly children: readonly Child[];
 }
 
 export function modeOf(kind: SessionKind): PromptMode {
@@ -49,6 +52,7 @@ export function systemPrompt(facts: PromptFacts): string {
           facts.mode === "full" ? silence : subagent,
           facts.session.kind === "group" ? group : undefined,
           context(facts),
+          childrenSection(facts.children),
           `## Date\nToday is ${facts.date}, in the time zone ${facts.timezone}.`,
           runtimeLine(facts),
         ];

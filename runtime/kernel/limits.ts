@@ -496,6 +496,10 @@ export const limits = {
   jobPeriodMsMin: 60_000,
   /** Times of a cron expression that are looked at for this: those of a day, at one a minute at the most, would be 1,440. */
   jobTimesChecked: 64,
+  /** Sub-agents at work that a model is told of: as many as a session may have children by default, and those of its children. */
+  childrenShownMax: 20,
+  /** How long a turn of a job or a heartbeat may take before it is ended. Source: behaviour §5.7. */
+  jobRunMsMax: 60 * 60_000,
   /** Jobs that an agent may set itself, beside its other timers: each is a turn that nobody asks for. */
   agentJobsMax: 100,
   /** What an agent may say on channels in a minute by its own calls: what most platforms bear from one account. */

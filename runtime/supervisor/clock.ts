@@ -3,6 +3,8 @@ import { randomUUID } from "node:crypto";
 import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
 import { type CronDeps, type CronDesk, makeCronDesk } from "./cron-desk.ts";
 import { mainSessionKey } from "../routing/index.ts";
+import { makeJobWatchdog } from "./job-watchdog.ts";
+import { makeStop, type StopWorkDeps } from "./stop-work.ts";
 import { makeCronTool } from "./tools/cron.ts";
 import type { Tool } from "./tools/table.ts";
 import { type Heartbeats, type HeartbeatsDeps, makeHeartbeats } from "./heartbeats.ts";
@@ -11,12 +13,17 @@ export interface Clock {
   readonly methods: CronDesk["methods"] & Heartbeats["methods"];
   /** For agents. */
   readonly tool: Tool;
-  readonly heartbeats: Pick<Heartbeats, "follow" | "boot" | "due" | "view">;
-  /** The turn of a message has ended. */
+  readonly heartbeats: Pick<Heartbeats, "follow" | "due" | "view">;
+  /** The gateway is up. Resolves when every heartbeat has its row; what the start begins goes on. */
+  start(): Promise<void>;
+  /** The turn of a message begins, or begins anew. */
+  began(header: EnvelopeHeader): void;
+  /** It has ended. */
   ended(header: EnvelopeHeader, outcome: Outcome): void;
 }
 
-export type ClockDeps = Omit<HeartbeatsDeps & CronDeps, "newId" | "timeZone" | "isOpen">;
+export type ClockDeps = Omit<HeartbeatsDeps & CronDeps, "newId" | "timeZone" | "isOpen"> &
+  Pick<StopWorkDeps, "kernel" | "store">;
 
 export function makeClock(parts: ClockDeps): Clock {
   const deps = { ...parts, newId: (): string => randomUUID().slice(0, 8) };
@@ -26,16 +33,23 @@ export function makeClock(parts: ClockDeps): Clock {
     isOpen: (envelopeId) => deps.kernel().isOpen(envelopeId),
     timeZone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
   });
+  const watchdog = makeJobWatchdog(makeStop(deps), deps.log);
   return {
     methods: { ...cron.methods, ...heartbeats.methods },
     heartbeats,
+    async start() {
+      await heartbeats.follow();
+      void heartbeats.boot();
+    },
     tool: makeCronTool({
       desk: cron,
       store: deps.store,
       mainOf: (agentId) => mainSessionKey(agentId, deps.config.session),
       nowMs: deps.nowMs,
     }),
+    began: (header) => watchdog.began(header),
     ended(header, outcome) {
+      watchdog.ended(header);
       cron.ended(header, outcome);
       heartbeats.ended(header, outcome);
     },

@@ -95,7 +95,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
       const answer = answerInSession(header, outcome);
       if (answer !== undefined) void ingress.answered(answer);
     },
-    (header) => metrics.began(header),
+    (header) => {
+      metrics.began(header);
+      clock.began(header);
+    },
   );
   const census = makeCensus(store);
   const onSessionChanged = (sessionKey: string, agentId: string, reason: string): void => {
@@ -296,11 +299,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
     carriesAnswers,
   });
-  const common = { config, agents, store, carriesAnswers, note: audit.note, nowMs, log };
+  const common = { config, agents, store, carriesAnswers, kernel: () => driver.kernel, note: audit.note, nowMs, log };
   const clock = makeClock({
     ...common,
     targets: makeTargets(config, isAgent),
-    kernel: () => driver.kernel,
     accept: (admission) => driver.accept(admission),
     expect: (atMs) => signals.expect(atMs),
   });
@@ -471,8 +473,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     async resume() {
       const [found] = await Promise.all([driver.resume(), deadLetters.changed()]);
       isResumed = true;
-      await clock.heartbeats.follow();
-      void clock.heartbeats.boot();
+      await clock.start();
       channels.start();
       audit.start();
       requests.resume();

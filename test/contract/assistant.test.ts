@@ -114,7 +114,7 @@ test("session_status chooses the model of a session, which then answers; lists a
   expect(await read(gateway, "choose")).toMatchObject({
     status: "ok",
     session: { key: "agent:main:main", model: "scripted/other", thinkingLevel: "high", contextTokens: 128_000 },
-    card: expect.stringContaining("Model: scripted/other"),
+    card: expect.stringContaining("Model: scripted/other, thinking: "),
   });
   expect(await gateway.reply("main", "hello")).toBe("other says hello");
   const { sessions } = (await read(gateway, "list")) as { sessions: { key: string; model: string }[] };
@@ -228,6 +228,8 @@ test("a compaction leaves a row in the transcript and counts: by /compact, and b
   await gateway.reply("main", "two");
   expect(await gateway.reply("main", "/compact names")).toContain("messages are a summary now");
   expect(await gateway.reply("main", "/status")).toContain("🧹 Compactions: 1");
+  await gateway.reply("main", "/think high");
+  expect(await gateway.reply("main", "/status")).toContain("\nModel: scripted/main, thinking: high\n");
   await gateway.reply("main", "three");
   const asked = { key, focus: "dates", idempotencyKey: "c1" };
   const done = {

@@ -1,5 +1,5 @@
 /** Jobs through the whole gateway: real cells, a clock that the tests set, restarts. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import { actor } from "../support/actors.ts";
@@ -161,6 +161,25 @@ describe("a job", () => {
       "removed",
       "run",
     ]);
+  });
+
+  test("that takes too long is ended, and its log says so", async () => {
+    const timers = vi.spyOn(globalThis, "setTimeout");
+    try {
+      const gateway = await openGateway([{ id: "main", ...actor("crasher") }]);
+      const { id } = await call(gateway, "cron.add", { name: "slow", schedule: hourly, payload: say("hang") });
+      await call(gateway, "cron.run", { id });
+      const watch = () => timers.mock.calls.find(([, ms]) => ms === limits.jobRunMsMax)?.[0];
+      await expect.poll(watch, { timeout: 10_000 }).toBeTypeOf("function");
+      // An hour later.
+      watch()?.();
+      expect(await runs(gateway, id, 1)).toMatchObject([
+        { status: "error", error: expect.stringContaining("stopped") },
+      ]);
+      expect((await call(gateway, "cron.list")).jobs).toMatchObject([{ enabled: true }]);
+    } finally {
+      timers.mockRestore();
+    }
   });
 
   test("runs once at a time: by hand it is not begun again, and a time that comes meanwhile is left out", async () => {

@@ -10,7 +10,7 @@ import type { Runs } from "../runs.ts";
 import { effectiveChoices } from "../session-choices.ts";
 import type { SessionCare } from "../session-care.ts";
 import { makeStop } from "../stop-work.ts";
-import { compactionsLine } from "../tools/session-view.ts";
+import { compactionsLine, modelLine } from "../tools/session-view.ts";
 import { describeQueue } from "./queue-command.ts";
 import { type ChatCommand, type CommandAnswer, type CommandCall, takesAnything, takesNothing } from "./table.ts";
 
@@ -76,11 +76,12 @@ export function makeSessionCommands(
       takes: takesNothing,
       async run({ agentId, sessionKey, channel }) {
         const row = await deps.store.session(sessionKey);
+        const { model, thinking } = effectiveChoices(deps.agents.get(agentId), row?.choices);
         const { running, waiting, lane, phase } = deps.kernel().sessionView(agentId, sessionKey);
         const lines = [
           `Session: ${sessionKey}${row?.label === undefined ? "" : ` "${row.label}"`}`,
           `Agent: ${agentId}, ${phase}`,
-          `Model: ${effectiveChoices(deps.agents.get(agentId), row?.choices).model ?? "none"}`,
+          modelLine(model, thinking),
           `Running: ${running ? `1 turn in lane ${lane}` : `none; its turns run in lane ${lane}`}`,
           `Waiting: ${waiting}`,
           `Queue: ${describeQueue(deps.queues.stateOf(sessionKey, channel))}`,

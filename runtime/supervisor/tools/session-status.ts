@@ -5,7 +5,7 @@ import { limits } from "../../kernel/limits.ts";
 import type { TranscriptRow } from "../../store/port.ts";
 import type { SessionPatch } from "../session-care.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
-import { compactionsLine, formatUsage, type SessionView, viewSession } from "./session-view.ts";
+import { compactionsLine, formatUsage, modelLine, type SessionView, viewSession } from "./session-view.ts";
 import { defineTool, forbidden, type Tool, type ToolRefusal } from "./table.ts";
 
 const params = z.object({
@@ -89,14 +89,26 @@ function eventOf({ seq, role, isUser, atMs }: TranscriptRow): SessionEvent {
 
 /** For a person or a model to read. */
 function formatCard(
-  { key, label, agentId, status, model, messages, compactions, usage, updatedAt, deliveryContext }: SessionView,
+  {
+    key,
+    label,
+    agentId,
+    status,
+    model,
+    thinkingLevel,
+    messages,
+    compactions,
+    usage,
+    updatedAt,
+    deliveryContext,
+  }: SessionView,
   nowMs: number,
 ): string {
   const last = updatedAt === 0 ? "never" : `${Math.max(0, Math.round((nowMs - updatedAt) / 1_000))} s ago`;
   return [
     `Session: ${key}${label === undefined ? "" : ` "${label}"`}`,
     `Agent: ${agentId}, ${status}`,
-    `Model: ${model ?? "none"}`,
+    modelLine(model, thinkingLevel),
     `Messages: ${messages}, last one: ${last}`,
     compactionsLine(compactions),
     ...(usage === undefined

@@ -76,6 +76,9 @@ export function formatUsage({ input, output, costNanos }: Tokens): UsageView {
 }
 
 /** As `/status` and the card of `session_status` show it. Source: behaviour §5.6. */
+export const modelLine = (model: string | undefined, thinking = "off"): string =>
+  model === undefined ? "Model: none" : `Model: ${model}, thinking: ${thinking}`;
+
 export const compactionsLine = (compactions: number): string => `🧹 Compactions: ${compactions}`;
 
 function usageOf(tokens: Tokens | undefined): Pick<SessionView, "usage"> {

@@ -23,6 +23,7 @@ const facts: PromptFacts = {
   date: "2026-11-21",
   model: "anthropic/claude-sonnet-4-6",
   thinking: "low",
+  children: [],
 };
 
 describe("the system prompt", () => {

@@ -1,0 +1,56 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { EnvelopeHeader } from "../../../runtime/kernel/envelope.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import { makeJobWatchdog } from "../../../runtime/supervisor/job-watchdog.ts";
+
+const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+const headerOf = (timerId: string, id = "e1"): EnvelopeHeader =>
+  ({
+    id,
+    runId: id,
+    sessionKey: "agent:main:main",
+    from: { type: "timer", agentId: "main", timerId },
+  }) as EnvelopeHeader;
+
+function open() {
+  const stopped: unknown[] = [];
+  const stop = async (scope: object): Promise<void> => void stopped.push(scope);
+  return { stopped, dog: makeJobWatchdog(stop, quiet) };
+}
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+describe("a run of a job", () => {
+  test.each(["j-1", "h-main"])("of %s that takes too long is ended, and no other run of its session", (id) => {
+    const { dog, stopped } = open();
+    dog.began(headerOf(id));
+    vi.advanceTimersByTime(limits.jobRunMsMax - 1);
+    expect(stopped).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(stopped).toEqual([{ type: "session", sessionKey: "agent:main:main", runId: "e1" }]);
+  });
+
+  test("has its time from when its turn last began, and none when it has ended", () => {
+    const { dog, stopped } = open();
+    dog.began(headerOf("j-1"));
+    dog.began(headerOf("j-2", "e2"));
+    vi.advanceTimersByTime(limits.jobRunMsMax - 1);
+    dog.began(headerOf("j-1"));
+    dog.ended(headerOf("j-2", "e2"));
+    vi.advanceTimersByTime(limits.jobRunMsMax - 1);
+    expect(stopped).toEqual([]);
+    dog.ended(headerOf("j-1"));
+    vi.advanceTimersByTime(limits.jobRunMsMax);
+    expect(stopped).toEqual([]);
+  });
+
+  test("is not the turn of an agent's own timer, or of a person's message", () => {
+    const { dog, stopped } = open();
+    dog.began(headerOf("t-1"));
+    dog.began({ ...headerOf("j-1"), from: { type: "operator", client: "o" } });
+    vi.advanceTimersByTime(2 * limits.jobRunMsMax);
+    expect(stopped).toEqual([]);
+  });
+});
