@@ -67,6 +67,10 @@ it("folders beside the workspace are read by absolute paths, and no link leads o
     expect(await read(name), name).toMatchObject({ status: "forbidden" });
   const own = { tool: "read", root, beside, params: '{"path":"SKILL.md"}' };
   expect(await host.run(own)).toMatchObject({ code: "not_found" });
+  // An absolute path of the workspace is still one.
+  put("own.md", "mine");
+  const params = JSON.stringify({ path: path.join(root, "own.md") });
+  expect(await host.run({ tool: "read", root, beside, params })).toMatchObject({ text: "mine" });
 });
 
 describe("read", () => {
