@@ -330,6 +330,7 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
     http: {
       chatCompletions: draft.config.gateway.http.endpoints.chatCompletions.enabled,
       responses: draft.config.gateway.http.endpoints.responses.enabled,
+      mcp: draft.config.gateway.http.endpoints.mcp.enabled,
     },
     metrics: figures.status === "set" ? { token: figures.value } : {},
     autoApproveLocal: draft.config.gateway.nodes.pairing.autoApproveLocal,

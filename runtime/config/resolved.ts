@@ -276,7 +276,7 @@ export interface ResolvedConfig {
     /** Endpoints for other programs. */
     /** What opens the gateway's figures and nothing else. */
     readonly metrics: { readonly token?: string };
-    readonly http: { readonly chatCompletions: boolean; readonly responses: boolean };
+    readonly http: { readonly chatCompletions: boolean; readonly responses: boolean; readonly mcp: boolean };
     /** Programs of this machine that hold what opens the gateway are approved as devices without a person. */
     readonly autoApproveLocal: boolean;
     /** What nodes may be asked for beside what was approved, and never. */

@@ -38,7 +38,7 @@ test.each<[string, ResolvedConfig["gateway"]["auth"]]>([
       metrics: {},
       nodeCommands: { allow: [], deny: [] },
       reload: { mode: "hybrid", debounceMs: 0 },
-      http: { chatCompletions: false, responses: false },
+      http: { chatCompletions: false, responses: false, mcp: false },
       controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
     },
   });

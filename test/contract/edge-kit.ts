@@ -153,7 +153,7 @@ export function settingsWith(assetsDir: string): EdgeSettings {
     allowedOrigins: ["https://panel.example.org"],
     page: { enabled: true, basePath: "/", assetsDir },
     hooks: { enabled: true, token: hookToken, path: "/hooks", mappings: [] },
-    programs: { chatCompletions: true, responses: true },
+    programs: { chatCompletions: true, responses: true, mcp: true },
     callers: [],
     webhook: { accounts: { biz: { token: bizToken }, home: { token: homeToken } }, defaultAccount: "biz" },
     platforms: [],

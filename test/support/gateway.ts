@@ -124,7 +124,7 @@ export function makeConfig(
       port: 0,
       auth: { mode: "none" },
       trustedProxies: [],
-      http: { chatCompletions: true, responses: true },
+      http: { chatCompletions: true, responses: true, mcp: true },
       autoApproveLocal: true,
       metrics: {},
       nodeCommands: { allow: [], deny: [] },

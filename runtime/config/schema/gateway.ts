@@ -126,6 +126,10 @@ const http = z.strictObject({
       .strictObject({
         chatCompletions: endpoint("/v1/chat/completions"),
         responses: endpoint("/v1/responses"),
+        mcp: key(
+          "`POST /mcp`, for clients of the Model Context Protocol: each agent is a tool. Needs the same tokens.",
+          z.strictObject({ enabled: key("Answer it.", z.boolean().default(false)) }).prefault({}),
+        ),
       })
       .prefault({}),
   ),

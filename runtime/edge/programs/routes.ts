@@ -1,4 +1,4 @@
-/** The endpoints for programs that speak OpenAI's API. Each is there only when the config enables it. */
+/** The endpoints for programs that speak OpenAI's API, or MCP. Each is there only when the config enables it. */
 import { fromRefusal } from "../../kernel/errors.ts";
 import { sendJson } from "../answer.ts";
 import type { EdgeSettings } from "../port.ts";
@@ -6,13 +6,14 @@ import { type Exchange, noSuchPath, type Route, type RouteFinder } from "../rout
 import type { CallDeps } from "./call.ts";
 import { answerChatCompletion } from "./chat-completions.ts";
 import { openAiRefusal } from "./openai-error.ts";
+import { answerMcp } from "./mcp.ts";
 import { answerResponse } from "./responses.ts";
 import { agentOf, unknownModel } from "./said.ts";
 
 const base = "/v1/";
 
 export function makeProgramRoutes(
-  { chatCompletions, responses }: EdgeSettings["programs"],
+  { chatCompletions, responses, mcp }: EdgeSettings["programs"],
   deps: CallDeps,
   now: () => number,
 ): RouteFinder {
@@ -44,6 +45,8 @@ export function makeProgramRoutes(
         ? route(["POST"], (exchange) => answerResponse(exchange, deps, now()))
         : off(responsesPath, "responses"),
     ],
+    // The stream of messages that no request asked for, and the end of a session, are not there: 405, as the protocol has it.
+    ["/mcp", mcp ? route(["POST"], (exchange) => answerMcp(exchange, deps)) : off("/mcp", "mcp")],
   ]);
   const list = route(["GET", "HEAD"], (exchange) => answerModels(exchange, deps));
   const one = route(["GET", "HEAD"], (exchange) => answerModel(exchange, deps));

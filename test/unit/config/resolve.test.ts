@@ -133,7 +133,7 @@ describe("what is not configured", () => {
         port: 18_789,
         auth: { mode: "token" },
         trustedProxies: [],
-        http: { chatCompletions: false, responses: false },
+        http: { chatCompletions: false, responses: false, mcp: false },
         autoApproveLocal: true,
         metrics: {},
         nodeCommands: { allow: [], deny: [] },
