@@ -244,10 +244,13 @@ test("a compaction leaves a row in the transcript and counts: by /compact, and b
   const { messages } = (history as { payload: { messages: { role: string; content: object[] }[] } }).payload;
   const rows = messages.filter(({ role }) => role === "compaction");
   expect(rows).toHaveLength(2);
-  const told = gateway.events.filter(
-    (one) => one.event === "sessions.changed" && one.payload.reason === "compact" && one.payload.sessionKey === key,
+  await eventually(() =>
+    expect(
+      gateway.events.filter(
+        (one) => one.event === "sessions.changed" && one.payload.reason === "compact" && one.payload.sessionKey === key,
+      ),
+    ).toHaveLength(2),
   );
-  expect(told).toHaveLength(2);
   expect(rows[0]?.content).toEqual([{ type: "text", text: "They greeted each other." }]);
   expect(JSON.parse((await gateway.reply("main", "status")) ?? "")).toMatchObject({
     session: { compactions: 2 },

@@ -52,7 +52,7 @@ test("an answer that a rule denies stays in the transcript, leaves no letter and
     ]),
   );
   expect((await gateway.store.history(main.split(":")[1] ?? "", main, 10, 0)).total).toBe(2);
-  expect(await gateway.store.pending()).toMatchObject({ envelopes: [], outbound: [] });
+  await eventually(async () => expect(await gateway.store.pending()).toMatchObject({ envelopes: [], outbound: [] }));
   expect((await gateway.store.deadLetters({ limit: 10 })).total).toBe(0);
   expect(gateway.sent).toEqual([]);
 });
