@@ -42,6 +42,8 @@ const own: Readonly<Record<string, string>> = {
   "completion bash": "completion bash",
   "gateway call": "gateway call sessions.list --params '{\"limit\": 5}'",
   "gateway run": "gateway run --port 18789",
+  "approvals allow": "approvals allow x-1a2b3c4d",
+  "approvals deny": "approvals deny x-1a2b3c4d",
   "config proposals show": "config proposals show p-1a2b3c4d",
   "config proposals apply": "config proposals apply p-1a2b3c4d --yes",
   "config proposals reject": "config proposals reject p-1a2b3c4d",

@@ -37,6 +37,7 @@ import { addCron } from "./cron-commands.ts";
 import { addSystem } from "./system-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
 import { addSecrets } from "./secret-commands.ts";
+import { addApprovals } from "./approval-commands.ts";
 import { addMcp } from "./mcp-commands.ts";
 import { addTools } from "./tool-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
@@ -96,6 +97,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addSystem(shell);
   addSubagents(shell);
   addTools(shell);
+  addApprovals(shell);
   addMemory(shell);
   addMcp(shell);
   addSkills(shell);

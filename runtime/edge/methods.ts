@@ -9,6 +9,7 @@ import { fates, grantVerbs } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Scope } from "../../auth/scopes.ts";
 import { configMethods } from "./config-rows.ts";
+import { approvalMethods } from "./approval-methods.ts";
 import { cronMethods } from "./cron-methods.ts";
 import { nodeMethods } from "./node-methods.ts";
 import { id } from "./param-forms.ts";
@@ -333,6 +334,7 @@ export const methods = {
   "mcp.list": { scope: "operator.admin", params: z.object({}) },
   ...cronMethods,
   ...usageMethods,
+  ...approvalMethods,
   /** Agents ask operators for rights alone (`grants.requests`): these are empty, for clients that ask for all of them at their start. */
   "question.list": { scope: "operator.questions", params: z.object({}) },
   "plugin.approval.list": { scope: "operator.approvals", params: z.object({}) },
@@ -420,6 +422,7 @@ export const events = [
   "sessions.changed",
   "config.changed",
   "config.proposals",
+  "exec.approvals",
   "presence",
   "tick",
   "shutdown",

@@ -177,6 +177,8 @@ export type GatewayEvent =
     }
   /** Changes of the configuration that agents propose: one came, or was decided. */
   | { readonly event: "config.proposals"; readonly payload: { readonly total: number } }
+  /** Commands that wait for an operator. */
+  | { readonly event: "exec.approvals"; readonly payload: { readonly total: number } }
   /** Another configuration is in force. */
   | { readonly event: "config.changed"; readonly payload: ConfigChanged }
   | { readonly event: "shutdown"; readonly payload: { readonly reason: string } };

@@ -43,6 +43,7 @@ export const auditTypes = {
   sender_requested: "traffic",
   grant_requested: "traffic",
   config_proposed: "traffic",
+  exec_approval_requested: "traffic",
   /** An agent said something on a channel by its own call. */
   message_sent: "traffic",
   grant_request_expired: "traffic",
@@ -76,6 +77,7 @@ export const auditTypes = {
   config_applied: "decisions",
   config_refused: "decisions",
   config_proposal_applied: "decisions",
+  exec_approval_decided: "decisions",
   config_proposal_rejected: "decisions",
   agent_added: "decisions",
   agent_changed: "decisions",

@@ -938,6 +938,11 @@ export const limits = {
   execBoxMemoryBytes: 2_147_483_648,
   execBoxFileBytes: 1_073_741_824,
   execBoxTmpBytes: 268_435_456,
+  /** Commands that wait for an operator: of one agent, and in all; how long they wait, and how long a call does whose turn an operator began. */
+  execApprovalsPerAgentMax: 16,
+  execApprovalsMax: 128,
+  execApprovalAgeMs: 86_400_000,
+  execApprovalWaitMs: 120_000,
   /** How long a question to a sandbox backend may take: one namespace, one empty command. */
   execProbeMs: 10_000,
   /** Entries of `mcp.servers`, and characters of their names: a name of a tool has 64 at some providers. */

@@ -163,7 +163,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     accept: (admission) => driver.accept(admission),
     log,
   });
-  const threadTools = makeThreadTools({ config, agents, log, nowMs }, parts);
+  const threadTools = makeThreadTools({ config, agents, log, nowMs, publish, note: audit.note }, parts);
   const toolDesk = makeToolDesk({ config, agents, tools: () => tools, mcp: threadTools.mcp, log });
   const driver: Driver = makeDriver({
     onFollowUp,

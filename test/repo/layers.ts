@@ -117,6 +117,7 @@ export const rooms: readonly Room[] = [
       "runtime/edge/cron-methods.ts",
       "runtime/edge/node-methods.ts",
       "runtime/edge/usage-methods.ts",
+      "runtime/edge/approval-methods.ts",
       "runtime/edge/param-forms.ts",
     ],
     why: "What crosses between the edge's thread and the kernel's, and the methods that clients may call.",

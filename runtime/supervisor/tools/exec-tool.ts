@@ -2,19 +2,21 @@
  * `exec` and `process`: a call is read, planned in the tools' thread, judged by the rules of its place, and what was judged is run, word for
  * word. Source: behaviour §1.6, §7; needs A6.4, A15.5.
  */
-import { judgeCommand, wantsPlainWords } from "../../../auth/exec-policy.ts";
+import { type ExecVerdict, judgeCommand, wantsPlainWords } from "../../../auth/exec-policy.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import { limits } from "../../kernel/limits.ts";
 import { execParams, processParams } from "../../tools/params.ts";
 import type { CommandPlan, CommandStart, ToolsForKernel } from "../../tools/port.ts";
 import { isSandboxed } from "../sandboxed.ts";
+import type { Approval, Approvals } from "./exec-approvals.ts";
 import { placeOfCommands } from "./places.ts";
 import { defineTool, fault, forbidden, type Tool, type ToolCall, type ToolRefusal } from "./table.ts";
 
 export interface ExecToolsDeps {
   readonly config: Pick<ResolvedConfig, "session" | "stateDir" | "configPath">;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
+  readonly approvals: Pick<Approvals, "ask">;
   /** The tools' thread for one call, within the bounds on those in hand. */
   readonly inThread: (
     call: ToolCall,
@@ -57,7 +59,13 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
       if (!plan.ok) return plan.result;
       const { vector, program } = plan;
       const verdict = judgeCommand(rules, { argv: vector.argv, program });
-      if (verdict.type !== "allowed") return refuse(agent, verdict.type === "refused" ? verdict : undefined);
+      if (verdict.type === "refused") return refuse(agent, verdict);
+      if (verdict.type === "asks") {
+        const { agentId, sessionKey, runId, from } = header;
+        const asks = { agentId, sessionKey, runId, vector, place: place.type };
+        const approval = await deps.approvals.ask(asks, from.type === "operator");
+        if (approval.type !== "allowed") return notAllowed(approval, header);
+      }
       const command: CommandStart = {
         vector,
         place,
@@ -96,15 +104,25 @@ function ownerOf({ agentId: entry, turn, header }: ToolCall): CommandStart["owne
   return { agentId: header.agentId, sessionKey: header.sessionKey, entry, turn };
 }
 
-function refuse(
-  agent: ResolvedAgent,
-  verdict: { readonly key: string; readonly why: string } | undefined,
-): ToolRefusal {
-  const key = `agents.list[id=${agent.id}].tools.exec or tools.exec`;
-  return forbidden(
-    `exec: ${verdict?.why ?? "an operator would have to be asked, and none is"}`,
-    `the operator changes ${verdict?.key ?? "ask"} in ${key}`,
-  );
+function refuse({ id }: ResolvedAgent, { key, why }: Extract<ExecVerdict, { type: "refused" }>): ToolRefusal {
+  return forbidden(`exec: ${why}`, `the operator changes ${key} in agents.list[id=${id}].tools.exec or tools.exec`);
+}
+
+/** A turn that nobody follows is told at once, and the request waits without it. Source: needs A15.5. */
+function notAllowed(approval: Exclude<Approval, { type: "allowed" }>, { runId }: EnvelopeHeader): object {
+  if (approval.type === "full")
+    return fault("busy", `exec: ${approval.why}`, "an operator decides: cloister approvals");
+  if (approval.type === "denied")
+    return forbidden(`exec: the operator denied the command (${approval.id})`, "do without it, or ask the operator");
+  return {
+    status: "needs_approval",
+    code: "needs_approval",
+    tool: "exec",
+    runId,
+    approvalId: approval.id,
+    error: `needs_approval(${runId}, exec): an operator has to allow this command${approval.waited ? ", and has not decided yet" : ""}; it was not run`,
+    operatorHint: `cloister approvals allow ${approval.id}; then the same call of this session runs once`,
+  };
 }
 
 /** Source: behaviour §7.5. Of a turn with several messages, whose began it counts: what each of them may is the tool policy's. */

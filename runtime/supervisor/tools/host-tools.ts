@@ -15,6 +15,7 @@ import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
 import type { Logger } from "../driver.ts";
 import type { SkillShelf } from "../skills.ts";
+import type { Approvals } from "./exec-approvals.ts";
 import { makeExecTools } from "./exec-tool.ts";
 import { insideOf, rootOf } from "./places.ts";
 import { fault, type Tool, type ToolCall } from "./table.ts";
@@ -24,6 +25,7 @@ export interface HostToolsDeps extends ToolThreadDeps<ToolsForKernel> {
   readonly config: Pick<ResolvedConfig, "session" | "stateDir" | "configPath" | "webFetch">;
   readonly skills: Pick<SkillShelf, "foldersOf">;
   readonly log: Logger;
+  readonly approvals: Pick<Approvals, "ask">;
 }
 
 /** What becomes of commands, and of what they run in. */
@@ -76,7 +78,7 @@ const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
   apply_patch: "acts",
 };
 
-export function makeHostTools({ config, agents, skills, log, start }: HostToolsDeps): HostTools {
+export function makeHostTools({ config, agents, skills, log, approvals, start }: HostToolsDeps): HostTools {
   const thread = makeToolThread({ agents, start });
 
   const toolOf = (name: HostTool): Tool => ({
@@ -100,38 +102,40 @@ export function makeHostTools({ config, agents, skills, log, start }: HostToolsD
   const probe: CommandTools["probe"] = async (backend) => (await thread.remote()).probe(backend);
 
   /** Calls of `exec` in hand, and whether nobody waits for them any more: every turn without one that ends has nothing to tell the thread. */
-  const inExec = new Map<ToolCall, boolean>();
-  const endCalls = (isMeant: (call: ToolCall) => boolean): boolean => {
-    const meant = [...inExec.keys()].filter(isMeant);
-    for (const call of meant) inExec.set(call, true);
+  const inExec = new Map<string, { readonly entry: string; readonly turn: number; isOver: boolean }>();
+  const endCalls = (entry: string, turn?: number): boolean => {
+    const meant = [...inExec.values()].filter(
+      (one) => one.entry === entry && (turn === undefined || one.turn === turn),
+    );
+    for (const one of meant) one.isOver = true;
     return meant.length > 0;
   };
   const execTools = makeExecTools({
     config,
     agents,
+    approvals,
     inThread: (call, ask) => thread.call(call, ask),
-    isOver: (call) => inExec.get(call) !== false,
+    isOver: (call) => inExec.get(nameOf(call))?.isOver !== false,
   });
   const exec: Tool = {
     ...execTools.exec,
     async run(call) {
-      inExec.set(call, false);
+      inExec.set(nameOf(call), { entry: call.agentId, turn: call.turn, isOver: false });
       try {
         return await execTools.exec.run(call);
       } finally {
-        inExec.delete(call);
+        inExec.delete(nameOf(call));
       }
     },
   };
 
   const commands: CommandTools = {
     endTurn(entry, turn) {
-      if (endCalls((call) => call.agentId === entry && call.turn === turn))
-        thread.tell((remote) => remote.endTurn(entry, turn));
+      if (endCalls(entry, turn)) thread.tell((remote) => remote.endTurn(entry, turn));
     },
     endCell(entry, reason, isRun) {
       if (reason === "normal" && !isRun) return;
-      endCalls((call) => call.agentId === entry);
+      endCalls(entry);
       thread.tell((remote) => remote.endAll(entry));
     },
     probe,
@@ -178,6 +182,11 @@ export function makeHostTools({ config, agents, skills, log, start }: HostToolsD
     },
     close: () => thread.close((remote) => remote.endAll()),
   };
+}
+
+/** Of one call: what reads its parameters hands a copy on. */
+function nameOf({ agentId, incarnation, turn, key }: ToolCall): string {
+  return `${agentId} ${incarnation} ${turn} ${key}`;
 }
 
 /** What the file system does not answer for holds no place for ever: its call is answered, and may still take effect. */

@@ -7,11 +7,12 @@ import { makeMcp, type Mcp } from "../mcp.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import { makeSkillShelf, type SkillShelf } from "../skills.ts";
+import { type Approvals, type ApprovalsDeps, makeApprovals } from "./exec-approvals.ts";
 import { type CommandTools, type HostToolsDeps, makeHostTools } from "./host-tools.ts";
 import { makeMemory } from "./memory.ts";
 import type { ToolTable } from "./table.ts";
 
-type Methods = "memory.status" | "memory.index" | "memory.search" | "skills.status";
+type Methods = "memory.status" | "memory.index" | "memory.search" | "skills.status" | keyof Approvals["methods"];
 
 export interface ThreadTools {
   readonly tools: ToolTable;
@@ -23,17 +24,17 @@ export interface ThreadTools {
   close(): Promise<void>;
 }
 
-export interface ThreadToolsDeps extends Pick<HostToolsDeps, "agents" | "log"> {
+export interface ThreadToolsDeps extends Pick<HostToolsDeps, "agents" | "log">, ApprovalsDeps {
   readonly config: ResolvedConfig;
-  readonly nowMs: () => number;
 }
 
 export function makeThreadTools(
-  { config, agents, log, nowMs }: ThreadToolsDeps,
+  { config, agents, log, nowMs, publish, note }: ThreadToolsDeps,
   { startTools, startMemory, startMcp }: Pick<GatewayParts, "startTools" | "startMemory" | "startMcp">,
 ): ThreadTools {
   const skills = makeSkillShelf({ settings: () => config.skills, nowMs });
-  const host = makeHostTools({ config, agents, skills, log, start: startTools });
+  const approvals = makeApprovals({ nowMs, publish, note });
+  const host = makeHostTools({ config, agents, skills, log, approvals, start: startTools });
   const memory = makeMemory({ config, agents, start: startMemory });
   const mcp = makeMcp({ config, agents, start: startMcp, log });
 
@@ -72,10 +73,14 @@ export function makeThreadTools(
     tools: { ...host.tools, ...memory.tools, [mcpTools]: mcp.tool },
     mcp,
     commands: host.commands,
-    close: async () => void (await Promise.all([host.close(), memory.close(), mcp.close()])),
+    async close() {
+      approvals.close();
+      await Promise.all([host.close(), memory.close(), mcp.close()]);
+    },
     skills,
     methods: (targets) => ({
       ...memory.methods(targets),
+      ...approvals.methods,
       "skills.status": ({ agentId }) => skillRows(targets.agent(agentId)),
     }),
   };

@@ -55,6 +55,7 @@ const answers: Readonly<Record<string, object>> = {
     },
   },
   "config.proposals": { proposals: [] },
+  "exec.approval.list": { requests: [] },
   "config.proposals.show": { proposal: { id: "p-1" }, check: { valid: true, hash: "h" } },
   "channels.pairing.list": { requests: [], approved: [] },
   "agents.list": { agents: [{ agentId: "main", isDefault: true, mainSessionKey: "agent:main:main" }] },

@@ -32,6 +32,7 @@ function open(run: (call: HostCall) => Promise<object>) {
     agents: new Map(config.agents.map((agent) => [agent.id, agent])),
     log: silent,
     skills: { foldersOf: (allowed) => (allowed?.length === 0 ? [] : shared) },
+    approvals: { ask: () => Promise.reject(new Error("nobody asks")) },
     start: (onLost) => {
       lost.push(onLost);
       const thread = { remote: { ...idle, run, fetchPage: run as never }, stop: async () => void stops++ };
