@@ -26,6 +26,7 @@ import { codeOfKind, ProviderFailure } from "./provider-failure.ts";
 import { readRequest } from "./request.ts";
 import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
+import { makeRenewal } from "./renewal.ts";
 import { makeSecretReader } from "./secret-refs.ts";
 import type { Speaker, Speech } from "./speaker.ts";
 import { type Clock, tryWays } from "./tries.ts";
@@ -56,7 +57,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
   let settings = first;
   const running = new Map<number, AbortController>();
   const secrets = makeSecretReader(() => settings, clock.nowMs);
-  const profiles = makeProfiles(() => settings, secrets, clock.nowMs);
+  const profiles = makeProfiles(() => settings, secrets, makeRenewal(fetch, clock.nowMs), clock.nowMs);
   /** Credentials that failed, until when they come last: by profile. */
   const resting = new Map<string, number>();
   /** Models that are open, by all that they were opened with; it holds credentials, and never leaves this thread. */

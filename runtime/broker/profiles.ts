@@ -5,7 +5,7 @@
  *
  *   { version?, profiles: { "<id>": { type: "api_key", provider, key | keyRef }
  *                                 | { type: "token", provider, token | tokenRef, expires? }
- *                                 | { type: "oauth", provider, access, expires } },
+ *                                 | { type: "oauth", provider, access, expires, refresh?, tokenUrl?, clientId?, clientSecret? } },
  *     order?: { "<provider>": ["<id>", …] } }
  *
  * `expires` is in milliseconds since the epoch. Keys of the file that are not named here are left alone.
@@ -16,6 +16,7 @@ import * as z from "zod";
 import { limits } from "../kernel/limits.ts";
 import { own } from "./own.ts";
 import type { ModelSettings, ProviderSettings, SecretRef } from "./port.ts";
+import { isOld, type Renewal } from "./renewal.ts";
 import type { SecretReader } from "./secret-refs.ts";
 
 /** Why a credential is not used. Source: behaviour §6.4. */
@@ -62,6 +63,7 @@ const profileFile = z.looseObject({
       token: z.string().optional(),
       tokenRef: reference.optional(),
       access: z.string().optional(),
+      refresh: z.string().optional(),
       expires: z.unknown().optional(),
     }),
   ),
@@ -79,12 +81,13 @@ export interface ProfileStore {
 export function makeProfiles(
   settings: () => ModelSettings,
   secrets: Pick<SecretReader, "read">,
+  renew: Renewal,
   nowMs: () => number,
 ): ProfileStore {
   const read = new Map<string, { readonly stamp: string; readonly file: ProfileFile }>();
 
   const load = async (agentDir: string): Promise<ProfileFile | undefined> => {
-    const name = path.join(agentDir, "auth-profiles.json");
+    const name = fileIn(agentDir);
     const facts = await stat(name).catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw error;
@@ -100,6 +103,22 @@ export function makeProfiles(
     const file = parse(name, await readFile(name, "utf8"));
     read.set(name, { stamp, file });
     return file;
+  };
+
+  /** A token that is old and has one to renew it. What fails leaves it as it is: it may still be good for this call. */
+  const renewed = async (
+    profile: Profile,
+    id: string,
+    file: string,
+  ): Promise<Profile & Pick<Problem, "forOperator">> => {
+    const { type, refresh, expires } = profile;
+    if (type !== "oauth" || refresh === undefined || typeof expires !== "number" || !isOld(expires, nowMs()))
+      return profile;
+    try {
+      return { ...profile, ...(await renew(file, id)) };
+    } catch (error) {
+      return { ...profile, forOperator: `${id} was not renewed: ${(error as Error).message}` };
+    }
   };
 
   return {
@@ -118,7 +137,7 @@ export function makeProfiles(
           problems.push({ id, reason: "excluded_by_auth_order" });
           continue;
         }
-        const judged = await judge(profile, provider.id, secrets, nowMs());
+        const judged = await judge(await renewed(profile, id, found.file), provider.id, secrets, nowMs());
         if ("reason" in judged) problems.push({ id, ...judged });
         else usable.push({ id, secret: judged });
       }
@@ -131,10 +150,13 @@ export function makeProfiles(
 }
 
 interface Found {
+  readonly file: string;
   readonly ids: readonly string[];
   readonly profiles: ProfileFile["profiles"];
   readonly order: readonly string[] | undefined;
 }
+
+const fileIn = (agentDir: string): string => path.join(agentDir, "auth-profiles.json");
 
 async function profilesOf(
   load: (agentDir: string) => Promise<ProfileFile | undefined>,
@@ -142,9 +164,9 @@ async function profilesOf(
   provider: string,
 ): Promise<Found> {
   const file = agentDir === undefined ? undefined : await load(agentDir);
-  if (file === undefined) return { ids: [], profiles: {}, order: undefined };
+  if (file === undefined) return { ids: [], profiles: {}, order: undefined, file: "" };
   const ids = Object.keys(file.profiles).filter((id) => file.profiles[id]?.provider === provider);
-  return { ids, profiles: file.profiles, order: own(file.order, provider) };
+  return { ids, profiles: file.profiles, order: own(file.order, provider), file: fileIn(agentDir ?? "") };
 }
 
 /** What the config says of the provider itself; undefined: that it needs a key, and has none of its own. */
@@ -168,7 +190,7 @@ async function ofConfig(
 type Judged = NonNullable<Credential["secret"]> | Omit<Problem, "id">;
 
 async function judge(
-  profile: Profile,
+  profile: Profile & Pick<Problem, "forOperator">,
   provider: string,
   secrets: Pick<SecretReader, "read">,
   nowMs: number,
@@ -185,7 +207,8 @@ async function judge(
   const { expires } = profile;
   if (kind.mayExpire && expires !== undefined) {
     if (typeof expires !== "number" || !Number.isFinite(expires) || expires <= 0) return { reason: "invalid_expires" };
-    if (expires <= nowMs) return { reason: "expired" };
+    const { forOperator } = profile;
+    if (expires <= nowMs) return { reason: "expired", ...(forOperator === undefined ? {} : { forOperator }) };
   }
   if (kind.ref !== undefined && (kind.written ?? "") === "") {
     const found = await secrets.read({ ref: kind.ref as SecretRef });

@@ -61,6 +61,9 @@ export const limits = {
   secretProgramKeepMs: 600_000,
   /** Who changes a file of secrets holds it for milliseconds, and for one answer of a provider when a token is renewed: longer, and its process has died. */
   secretLockMs: 45_000,
+  /** A token is renewed so long before it expires, as long as the first piece of an answer may take; and a server of tokens has so long to answer. */
+  modelRenewEarlyMs: 60_000,
+  modelRenewMs: 30_000,
   /** How long a credential comes last after it was refused or met a rate limit, and after a provider wanted to be paid. */
   modelRestMs: 60_000,
   modelBillingRestMs: 3_600_000,

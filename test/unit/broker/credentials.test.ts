@@ -38,6 +38,7 @@ function open(files: Readonly<Record<string, object | string>>, settings: Partia
         () => all,
         () => nowMs,
       ),
+      () => Promise.reject(new Error("nothing is renewed here")),
       () => nowMs,
     ),
     write,
