@@ -48,6 +48,22 @@ export async function changePrivate(
 
 const lookEveryMs = 20;
 
+const isLeft = ({ mtimeMs }: { readonly mtimeMs: number }): boolean => Date.now() - mtimeMs > limits.secretLockMs;
+
+/** One at a time looks once more and removes it: another may have taken the lock anew meanwhile. */
+async function removeLeft(lock: string): Promise<void> {
+  const mark = `${lock}.old`;
+  const opened = await open(mark, "wx", 0o600).catch(() => undefined);
+  if (opened === undefined) return;
+  await opened.close();
+  try {
+    const facts = await stat(lock).catch(() => undefined);
+    if (facts !== undefined && isLeft(facts)) await rm(lock, { force: true });
+  } finally {
+    await rm(mark, { force: true });
+  }
+}
+
 async function take(lock: string): Promise<void> {
   for (let waited = 0; ; waited += lookEveryMs) {
     try {
@@ -57,13 +73,13 @@ async function take(lock: string): Promise<void> {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
     const facts = await stat(lock).catch(() => undefined);
-    if (facts !== undefined && Date.now() - facts.mtimeMs > limits.secretLockMs) await rm(lock, { force: true });
-    else if (waited >= limits.secretLockMs)
+    if (facts !== undefined && isLeft(facts)) await removeLeft(lock);
+    if (waited >= limits.secretLockMs)
       throw failure(
         "CLOISTER_BUSY",
         `another process has been changing ${lock.slice(0, -".lock".length)} for ${limits.secretLockMs} ms`,
         "try again when it is done",
       );
-    else await pause(lookEveryMs);
+    await pause(lookEveryMs);
   }
 }
