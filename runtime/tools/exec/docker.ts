@@ -12,7 +12,7 @@ export interface DockerRun {
   readonly image: string;
   /** Of the container: it is removed by it. */
   readonly name: string;
-  /** Which gateway it is of: those of gateways that are gone are removed. */
+  /** Which gateway it is of, as its label says: an operator finds by it what a gateway that was killed has left. */
   readonly gateway: string;
   readonly hasInput: boolean;
   /** Owner of the folder. */
@@ -47,7 +47,7 @@ export function dockerArguments({ box, vector, image, name, gateway, hasInput, o
     ...settings.tmpfs.flatMap((place) => ["--tmpfs", place]),
     ...[{ from: box.folder, to: box.inside, writable: box.writable }, ...settings.binds].flatMap((bind) => [
       "--mount",
-      `type=bind,src=${bind.from},dst=${bind.to}${bind.writable ? "" : ",readonly"}`,
+      ["type=bind", field("src", bind.from), field("dst", bind.to), ...(bind.writable ? [] : ["readonly"])].join(","),
     ]),
     "--workdir",
     vector.cwd,
@@ -59,6 +59,11 @@ export function dockerArguments({ box, vector, image, name, gateway, hasInput, o
     ...vector.argv.slice(1),
   ];
   return { args, env: Object.fromEntries(variables.filter(([key]) => !ofClient.test(key))) };
+}
+
+/** One of a line of CSV, as docker reads a mount: a comma in a path begins no other one. */
+function field(name: string, value: string): string {
+  return `"${`${name}=${value}`.replaceAll('"', '""')}"`;
 }
 
 function boundsOf({ settings }: Box, owner: BoxUser): readonly string[] {
