@@ -34,14 +34,16 @@ const valuesOf = (args: readonly string[], option: string): readonly string[] =>
 
 test("by default a container has no network, no capability, no root that can be written, and is removed", () => {
   const { args } = run(boxOf());
-  expect(args).toEqual([
-    ...["run", "--rm", "--init", "--name", "cloister-1", "--label", "cloister.gateway=7-boot", "--pull", "never"],
-    ...["--network", "none", "--user", "501:20", "--security-opt", "no-new-privileges", "--cap-drop", "ALL"],
-    ...["--memory", expect.stringMatching(/^\d+$/), "--pids-limit", expect.stringMatching(/^\d+$/), "--read-only"],
-    ...["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--tmpfs", "/run"],
-    ...["--mount", 'type=bind,"src=/srv/box","dst=/workspace"', "--workdir", "/workspace/repo"],
-    ...["--entrypoint", "git", "debian:stable-slim", "log", "--oneline"],
-  ]);
+  expect(args).toEqual(
+    [
+      ["run", "--rm", "--init", "--name", "cloister-1", "--label", "cloister.gateway=7-boot", "--pull", "never"],
+      ["--network", "none", "--user", "501:20", "--security-opt", "no-new-privileges", "--cap-drop", "ALL"],
+      ["--memory", expect.stringMatching(/^\d+$/), "--pids-limit", expect.stringMatching(/^\d+$/), "--read-only"],
+      ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--tmpfs", "/run"],
+      ["--mount", 'type=bind,"src=/srv/box","dst=/workspace"', "--workdir", "/workspace/repo"],
+      ["--entrypoint", "git", "debian:stable-slim", "log", "--oneline"],
+    ].flat(),
+  );
 });
 
 describe("what the config says", () => {
