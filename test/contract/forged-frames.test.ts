@@ -115,7 +115,7 @@ describe.each(levels)("at level %s", (level) => {
       ],
       [
         "a tool that is not granted",
-        ["$inc", "$seq", up.call, 1, "$turn", toolSlot, 0, "exec", "{}", ""],
+        ["$inc", "$seq", up.call, 1, "$turn", toolSlot, 0, "config_propose", "{}", ""],
         "refused",
         "CLOISTER_CAPABILITY_DENIED",
       ],

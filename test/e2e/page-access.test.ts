@@ -2,6 +2,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, expect, test } from "vitest";
 import { connectAs, makeDevice } from "../contract/device-kit.ts";
+import { actorPath } from "../support/actors.ts";
 import { seriousFaults } from "../support/axe.ts";
 import { lastAnswer, say, useBrowser } from "../support/browser.ts";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
@@ -65,6 +66,45 @@ test("AC-13.2: a request of a device is shown with what it would get, and decide
   await page.keyboard.press("Enter");
   await expect.poll(() => page.getByTestId("device").count(), slow).toBe(0);
   expect((await connectAs(program.port, first, remote)).answer.ok).toBe(false);
+  await page.close();
+  expect(await program.stop()).toBe(0);
+});
+
+test("a command that an agent wants to run is shown with all of it, and runs once when it is allowed", async () => {
+  const program = await start({
+    agents: { list: [{ id: "main", module: actorPath("tool-user") }] },
+    channels: { webhook: { groupPolicy: "open", accounts: { home: { token: "home-token" } } } },
+  });
+  const run = async (command: string): Promise<unknown> => {
+    const text = JSON.stringify({ tool: "call", params: { name: "exec", params: { command } } });
+    const { body } = await post(
+      `${program.url}/channels/webhook/home`,
+      { text, peer: { kind: "group", id: "room" }, sender: { id: "ana" }, wait: true },
+      { authorization: "Bearer home-token" },
+    );
+    return JSON.parse((body as { readonly reply: string }).reply);
+  };
+  const page = await openPage(program.pageUrl);
+  await page.getByTestId("composer").waitFor();
+  expect(await page.getByTestId("commands").count()).toBe(0);
+  expect(await run("echo $((40 + 2))")).toMatchObject({ status: "needs_approval" });
+  const command = page.getByTestId("command");
+  await expect.poll(() => command.count(), slow).toBe(1);
+  expect(await page.getByTestId("command-words").textContent()).toBe('["/bin/sh","-c","echo $((40 + 2))"]');
+  expect(await command.textContent()).toMatch(/main wants to run a command on the host/);
+  expect(await page.getByTestId("access-count").textContent()).toBe("1 waits for an approval");
+  expect(await seriousFaults(page)).toEqual([]);
+
+  await press(page, "command-allow");
+  await expect.poll(() => command.textContent(), slow).toContain("It runs once, when its session asks for it again");
+  expect(await page.evaluate("document.activeElement.id"), "the focus stays in the panel").toBe("commands-title");
+  expect(await run("echo $((40 + 2))")).toMatchObject({ status: "exited", output: "42\n" });
+  await expect.poll(() => command.count(), slow).toBe(0);
+
+  expect(await run("echo $((40 + 2))"), "once is once").toMatchObject({ status: "needs_approval" });
+  await expect.poll(() => command.count(), slow).toBe(1);
+  await press(page, "command-deny");
+  await expect.poll(() => command.count(), slow).toBe(0);
   await page.close();
   expect(await program.stop()).toBe(0);
 });

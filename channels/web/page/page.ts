@@ -40,6 +40,7 @@ import { type AccessActions, openAccess } from "./access.ts";
 import { type AuditActions, openAudit } from "./audit.ts";
 import { type ConfigDesk, openConfig } from "./desks/config.ts";
 import type { Place } from "./desks/desk.ts";
+import { type CommandDesk, openCommands } from "./desks/commands.ts";
 import { openProposals, type ProposalDesk } from "./desks/proposals.ts";
 import { type LogDesk, openLog } from "./desks/log.ts";
 import { openRights, type RightsDesk } from "./desks/rights.ts";
@@ -107,6 +108,7 @@ export interface Page {
   readonly config: ConfigDesk;
   readonly log: LogDesk;
   readonly proposals: ProposalDesk;
+  readonly commands: CommandDesk;
   /** The gateway's clock. */
   readonly nowMs: () => number;
 }
@@ -172,6 +174,7 @@ export function openPage(settings: PageSettings): Page {
     if (event === "agents") takeAgents(payload);
     if (event === "deadletters") void readDeadLetters();
     if (event === "grants.requests") void work.readRequests();
+    if (event === "exec.approvals") void commands.read();
     if (/^(?:device|channels)\.pair/.test(event)) void access.read();
     if (event === "config.changed") readPlace();
     // What a proposal would do follows from the file.
@@ -216,6 +219,7 @@ export function openPage(settings: PageSettings): Page {
       work.read(),
       access.read(),
       proposals.read(),
+      commands.read(),
     ];
     readPlace();
     await Promise.all([readHistory(state.value.choice?.sessionKey), ...listsRead]);
@@ -346,6 +350,7 @@ export function openPage(settings: PageSettings): Page {
   const rights = openRights(desk, () => state.value.agents.map(({ agentId }) => agentId));
   const config = openConfig(desk, timers);
   const proposals = openProposals(desk, work);
+  const commands = openCommands(desk, work);
 
   return {
     place,
@@ -356,6 +361,7 @@ export function openPage(settings: PageSettings): Page {
     routes: openRoutes(desk),
     config,
     proposals,
+    commands,
     log: openLog(desk, timers),
     state,
     view: viewOf(state),

@@ -261,6 +261,65 @@ describe("the configuration", () => {
   });
 });
 
+describe("commands that wait for an operator", () => {
+  const request = {
+    id: "x-1",
+    agentId: "main",
+    sessionKey: "agent:main:main",
+    argv: ["sh", "-c", "echo \u202egnp.exe\n"],
+    cwd: "/srv/wor\u200bk",
+    env: { PATH: "/bin", NAME: "a b" },
+    place: "host",
+    createdAtMs: 5,
+    allowed: false,
+  };
+
+  it("are shown word for word, with what no eye would see written out, and decided once", async () => {
+    const { page, gateway, connect } = open();
+    await connect();
+    gateway.link.event("exec.approvals", { total: 1 });
+    gateway.link.answer("exec.approval.list", { requests: [request, { id: "no agent" }] });
+    await settled();
+    expect(page.commands.state.value).toEqual([
+      {
+        id: "x-1",
+        agentId: "main",
+        sessionKey: "agent:main:main",
+        words: String.raw`["sh","-c","echo \u{202e}gnp.exe\n"]`,
+        folder: String.raw`"/srv/wor\u{200b}k"`,
+        place: "host",
+        variables: ['PATH="/bin"', 'NAME="a b"'],
+        askedAtMs: 5,
+        isAllowed: false,
+      },
+    ]);
+    page.commands.decide("x-1", "allow-once");
+    page.commands.decide("x-1", "deny");
+    const decided = gateway.link.answer("exec.approval.resolve", { id: "x-1", ran: false });
+    expect(decided.params).toEqual({ id: "x-1", decision: "allow-once" });
+    await settled();
+    gateway.link.answer("exec.approval.list", { requests: [{ ...request, allowed: true }] });
+    await settled();
+    expect(gateway.link.sent.map(({ method }) => method)).not.toContain("exec.approval.resolve");
+    expect(page.commands.state.value).toMatchObject([{ isAllowed: true }]);
+  });
+
+  it("are none for who may not decide, and a decision that came too late is said", async () => {
+    const { page, gateway, connect } = open();
+    await connect();
+    gateway.link.event("exec.approvals", { total: 1 });
+    gateway.link.answer("exec.approval.list", { requests: [request] });
+    await settled();
+    page.commands.decide("x-1", "deny");
+    gateway.link.refuse("exec.approval.resolve", { code: "INVALID_REQUEST", message: "nobody decided it in time" });
+    await settled();
+    gateway.link.refuse("exec.approval.list", { code: "INVALID_REQUEST", message: "missing scope" });
+    await settled();
+    expect(page.commands.state.value).toEqual([]);
+    expect(page.view.notice.value).toBe("The command could not be denied: nobody decided it in time");
+  });
+});
+
 describe("proposals of agents", () => {
   const proposals = [
     { id: "p-1", agentId: "main", reason: "faster", createdAtMs: 1 },

@@ -203,6 +203,7 @@ export function open(options: { readonly key?: string; readonly choice?: Choice 
       gateway.link.answer("device.pair.list", { pending: [], paired: [] });
       gateway.link.answer("channels.pairing.list", { requests: [], approved: [] });
       gateway.link.answer("config.proposals", { proposals: [] });
+      gateway.link.answer("exec.approval.list", { requests: [] });
       await settled();
     },
     shown: () =>

@@ -11,6 +11,7 @@ import type { Page } from "../page.ts";
 import { AccessPanel } from "./access-panel.tsx";
 import { AuditPanel } from "./audit-panel.tsx";
 import { AgentsPanel } from "./agents-panel.tsx";
+import { CommandsPanel } from "./commands-panel.tsx";
 import { Composer } from "./composer.tsx";
 import { ConfigView } from "./config-view.tsx";
 import { ConversationHead, Log } from "./conversation-view.tsx";
@@ -97,6 +98,7 @@ export function App({ page }: { readonly page: Page }) {
         inert={drawer.value === "agents"}
       >
         <CloseButton onClick={close} />
+        <CommandsPanel page={page} />
         <RequestsPanel page={page} />
         <ProposalsPanel page={page} />
         <AccessPanel page={page} />

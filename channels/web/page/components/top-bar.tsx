@@ -20,7 +20,8 @@ export function TopBar({ page, drawer, onDrawer }: TopBarProps) {
   const requests = page.view.requests.value.length;
   const { devices, senders } = page.view.access.value;
   const proposals = page.proposals.state.value.length;
-  const waiting = page.view.isAdmin.value ? devices.length + senders.length + proposals : 0;
+  const commands = page.commands.state.value.filter(({ isAllowed }) => !isAllowed).length;
+  const waiting = commands + (page.view.isAdmin.value ? devices.length + senders.length + proposals : 0);
   return (
     <header class="top-bar">
       <button
