@@ -62,6 +62,9 @@ test("a session of the client, as it was recorded", async () => {
   const accepted = await call("agent", { agentId: "raul", message: "who are you", deliver: false, timeout: 600 });
   const final = await client.next((frame) => frame.type === "res" && frame.payload?.runId === accepted.runId);
   note("response agent final", final.payload);
+  // Its cell is there from here on, and its session: a turn that is stopped before it reached a cell leaves none.
+  await call("chat.send", { sessionKey: "agent:main:main", message: "hello", idempotencyKey: "first" });
+  await client.next(({ event, payload }) => event === "chat" && payload.runId === "first" && payload.state === "final");
   await call("chat.send", { sessionKey: "agent:main:main", message: "steer me", idempotencyKey: "k" });
   await client.next((frame) => frame.event === "agent" && frame.payload.runId === "k");
   await call("chat.abort", { sessionKey: "agent:main:main" });
@@ -69,7 +72,7 @@ test("a session of the client, as it was recorded", async () => {
   await call("chat.send", { sessionKey: "agent:picky:main", message: "what" });
   await client.next((frame) => frame.event === "agent" && frame.payload.data.phase === "error");
   await call("sessions.patch", { key: "agent:raul:main", label: "Raul" });
-  // A hello tells what was counted last: this counts, until the stopped turn of main is on the disk.
+  // A hello tells what was counted last: this counts.
   await expect.poll(async () => (await call("health")).sessions.recent).not.toEqual([]);
   const own = await connectAs(port, makeDevice(), { ...ui, scopes: ["operator.read"] });
   note("response hello-ok", own.answer.payload);

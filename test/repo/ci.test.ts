@@ -146,7 +146,6 @@ describe(".ci/run", () => {
     test.each<readonly [string, Run]>([
       ["a test without threads", { passed: 9, failing: { "test/unit/a.test.ts": ["one"] } }],
       ["one such beside a late one", { passed: 9, failing: { ...late, "test/simulation/a.test.ts": ["one"] } }],
-      ["many tests", { passed: 9, failing: { "test/e2e/a.test.ts": ["1", "2", "3", "4"] } }],
       ["many files", { passed: 9, failing: { ...late, "test/e2e/b.test.ts": ["2"], "test/chaos/c.test.ts": ["3"] } }],
       ["a file that does not load", { passed: 9, failing: { "test/contract/a.test.ts": [] } }],
       ["a fault outside of tests", { passed: 9, failing: late, said: "Unhandled Errors" }],
