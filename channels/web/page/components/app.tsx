@@ -94,7 +94,7 @@ export function App({ page }: { readonly page: Page }) {
       <aside
         id="flows-panel"
         class="panel"
-        aria-label="Requests, devices, asks, sub-agents and timers"
+        aria-label="Commands, requests, devices, asks, sub-agents and timers"
         inert={drawer.value === "agents"}
       >
         <CloseButton onClick={close} />
