@@ -88,7 +88,12 @@ export const execParams = z.strictObject({
     .max(limits.execCommandCharsMax)
     .refine((text) => !text.includes("\0"), "expected no NUL")
     .describe("For a shell (sh -c)."),
-  workdir: z.string().max(limits.pathCharsMax).default(".").describe("Relative to the workspace."),
+  workdir: z
+    .string()
+    .max(limits.pathCharsMax)
+    .refine((text) => !text.includes("\0"), "expected no NUL")
+    .default(".")
+    .describe("Relative to the workspace."),
   env: z
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a name of a variable"), z.string().regex(/^[^\0]*$/))
     .refine((env) => Object.keys(env).length <= limits.execVariablesMax, `at most ${limits.execVariablesMax} variables`)

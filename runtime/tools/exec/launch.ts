@@ -80,6 +80,8 @@ async function launchInBubblewrap(asked: LaunchAsked, deps: LaunchDeps): Promise
   const procEntries = owner.uid === 0 ? facts.procEntries : [];
   const real = { ...box, folder: await realpath(box.folder) };
   const args = bubblewrapArguments(real, vector, { ...facts, procEntries }, hidden.flat(), owner);
+  // NUL ends an argument of `--args`: what follows it in a text would be options of bwrap.
+  if (args.some((one) => one.includes("\0"))) throw new Error("a text for it has a NUL in it");
   // Values of variables are no part of what a list of processes shows: the arguments go through the fourth descriptor.
   const child = spawn(
     "bwrap",

@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Commands, type CommandsDeps, makeCommands } from "../../../../runtime/tools/exec/commands.ts";
+import { execParams } from "../../../../runtime/tools/params.ts";
 import { planCommand } from "../../../../runtime/tools/exec/place.ts";
 import { makeProbe } from "../../../../runtime/tools/exec/probe.ts";
 import type { Box, CommandAsked, CommandOwner, Place } from "../../../../runtime/tools/port.ts";
@@ -252,6 +253,20 @@ describe("a command in bubblewrap", () => {
     expect(readFileSync("/proc/sys/kernel/printk_ratelimit", "utf8")).toBe(before);
     expect(readFileSync(path.join(folder, "file"), "utf8")).toBe("mine\n");
     expect(existsSync("/usr/x")).toBe(false);
+  });
+
+  it("takes no argument for bwrap out of a folder, a word or a variable of the call", async () => {
+    const { run } = setUp({}, "bubblewrap");
+    const outside = makeFolder();
+    writeFileSync(path.join(outside, "canary"), "canary");
+    const command = `cat /host${outside}/canary`;
+    const smuggled = "a\0--bind\0/\0/host";
+    await expect(run(command, { workdir: smuggled })).rejects.toMatchObject({ result: { code: "worker_unavailable" } });
+    await expect(run(command, { env: { A: smuggled } })).rejects.toMatchObject({
+      result: { code: "worker_unavailable" },
+    });
+    expect(execParams.safeParse({ command, workdir: smuggled }).success).toBe(false);
+    expect(execParams.safeParse({ command, env: { A: smuggled } }).success).toBe(false);
   });
 
   it("has no network, no other processes, and no descriptor or word of the gateway", async () => {
