@@ -138,7 +138,10 @@ const isUpdate = (value: unknown): value is Update =>
 const identityOf = ({ id, username }: UserFromGetMe): AccountIdentity => ({ id: String(id), name: `@${username}` });
 
 const ended = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 
 async function checkWebhook(api: Api, wanted: string, signal: AbortSignal): Promise<void> {
   const { url, last_error_message: lastError, last_error_date: at } = await api.getWebhookInfo(forApi(signal));
@@ -161,7 +164,7 @@ async function sendText(api: Api, message: OutboundMessage): Promise<SendResult>
   if (place === undefined)
     return {
       status: "failed",
-      reason: `${JSON.stringify(message.peer.id)} is no chat of Telegram: expected its numeric id, or @name`,
+      reason: `${JSON.stringify(message.peer.id)} is no ${message.peer.kind} chat of Telegram: expected the number of a person, or of a group (negative), or @name of a group or channel`,
       retry: false,
     };
   try {

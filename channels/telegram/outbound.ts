@@ -14,11 +14,16 @@ export interface SendOptions {
   readonly reply_parameters?: { readonly message_id: number; readonly allow_sending_without_reply: true };
 }
 
-/** Undefined: no id that Telegram has. */
-export function parsePlace({ id }: Pick<Peer, "id">, threadId: string | undefined): ChatPlace | undefined {
-  const [, chat, topic] = /^(-?\d{1,19}|@[a-z]\w{3,31})(?::topic:(\d{1,10}))?$/i.exec(id.trim()) ?? [];
-  if (chat === undefined) return undefined;
+/**
+ * Undefined: no id that Telegram has for such a peer. Numbers of persons are positive and those of groups are not, so that a right to write to
+ * persons opens no group.
+ */
+export function parsePlace({ kind, id }: Peer, threadId: string | undefined): ChatPlace | undefined {
+  const [, chat, topic] = /^(-?\d{1,16}|@[a-z]\w{3,31})(?::topic:(\d{1,10}))?$/i.exec(id.trim()) ?? [];
+  if (chat === undefined || /^\d/.test(chat) !== (kind === "direct")) return undefined;
   const chatId = chat.startsWith("@") ? chat : Number(chat);
+  // A rounded number would be another chat.
+  if (typeof chatId === "number" && !Number.isSafeInteger(chatId)) return undefined;
   const wanted = topic ?? threadId;
   if (wanted === undefined) return { chatId };
   if (!/^\d{1,10}$/.test(wanted)) return undefined;

@@ -46,16 +46,21 @@ test("its own words and empty ones are nothing", () => {
 });
 
 test.each([
-  ["ana", "ana"],
-  ["#room", "#room"],
-  ["ana,bob", undefined],
-  ["ana bob", undefined],
-  ["ana\r\nQUIT", undefined],
-  [":ana", undefined],
-  ["", undefined],
-  ["a".repeat(201), undefined],
-])("the peer %j is the target %j", (id, wanted) => {
-  expect(parseTarget({ id })).toBe(wanted);
+  ["direct", "ana", "ana"],
+  ["group", "#room", "#room"],
+  ["direct", "ana,bob", undefined],
+  ["direct", "ana bob", undefined],
+  ["direct", "ana\r\nQUIT", undefined],
+  ["direct", ":ana", undefined],
+  ["direct", "", undefined],
+  ["direct", "a".repeat(201), undefined],
+  // A right to write to persons opens no room, and one to write in rooms no person.
+  ["direct", "#room", undefined],
+  ["direct", "@#room", undefined],
+  ["direct", "$*.example.org", undefined],
+  ["group", "ana", undefined],
+] as const)("the %s peer %j is the target %j", (kind, id, wanted) => {
+  expect(parseTarget({ kind, id })).toBe(wanted);
 });
 
 test("a text is lines without anything that a server or a client would take for more than text", () => {

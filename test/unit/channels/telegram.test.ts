@@ -128,16 +128,22 @@ test("what nobody said is nothing", () => {
 });
 
 test.each([
-  ["42", undefined, { chatId: 42 }],
-  ["-1001234567890", undefined, { chatId: -1_001_234_567_890 }],
-  ["-100:topic:9", undefined, { chatId: -100, topicId: 9 }],
-  ["-100:topic:1", undefined, { chatId: -100 }],
-  ["42", "5", { chatId: 42, topicId: 5 }],
-  ["@some_channel", undefined, { chatId: "@some_channel" }],
-  ["42", "x", undefined],
-  ["ana", undefined, undefined],
-  ["42 43", undefined, undefined],
-  ["", undefined, undefined],
-])("the peer %j with thread %j is %j", (id, threadId, wanted) => {
-  expect(parsePlace({ id }, threadId)).toEqual(wanted);
+  ["direct", "42", undefined, { chatId: 42 }],
+  ["group", "-1001234567890", undefined, { chatId: -1_001_234_567_890 }],
+  ["group", "-100:topic:9", undefined, { chatId: -100, topicId: 9 }],
+  ["group", "-100:topic:1", undefined, { chatId: -100 }],
+  ["direct", "42", "5", { chatId: 42, topicId: 5 }],
+  ["channel", "@some_channel", undefined, { chatId: "@some_channel" }],
+  ["direct", "42", "x", undefined],
+  ["direct", "ana", undefined, undefined],
+  ["direct", "42 43", undefined, undefined],
+  ["direct", "", undefined, undefined],
+  // A right to write to persons opens no group, and one to write in groups no person.
+  ["direct", "-100", undefined, undefined],
+  ["direct", "@some_channel", undefined, undefined],
+  ["group", "42", undefined, undefined],
+  // It would be rounded to the number of another chat.
+  ["direct", "9007199254740993", undefined, undefined],
+] as const)("the %s peer %j with thread %j is %j", (kind, id, threadId, wanted) => {
+  expect(parsePlace({ kind, id }, threadId)).toEqual(wanted);
 });
