@@ -73,7 +73,7 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
     if (target === undefined)
       return {
         status: "failed",
-        reason: `${JSON.stringify(message.peer.id)} is no target of IRC: expected a nick or a #room`,
+        reason: `${JSON.stringify(message.peer.id)} is no target of IRC for a ${message.peer.kind} message: expected ${message.peer.kind === "direct" ? "a nick" : "a #room"}`,
         retry: false,
       };
     const connection = open;
@@ -121,9 +121,9 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
       const losing = new AbortController();
       client.on("privmsg", hear(client, false));
       client.on("action", hear(client, true));
-      client.on("kick", ({ kicked, channel: room, nick, message }) => {
+      client.on("kick", ({ kicked, channel: room, nick }) => {
         if (!client.caseCompare(kicked, client.user.nick)) return;
-        host.log("warn", "the account was put out of a room of IRC", { room, by: nick, reason: message ?? "" });
+        host.log("warn", "the account was put out of a room of IRC", { room, by: nick });
       });
       client.on("irc error", ({ error, channel: room, reason }) => {
         if (room !== undefined)
@@ -171,7 +171,11 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
 
     send(message) {
       const sent = last.then(() => sendLines(message));
-      last = sent.then(() => undefined);
+      // One that failed holds up none of those behind it.
+      last = sent.then(
+        () => undefined,
+        () => undefined,
+      );
       return sent;
     },
   };
