@@ -113,7 +113,8 @@ function cutPart(text: string, from: number, to: number, measure: Measure): read
   let open: Fence | undefined;
   for (let at = from; text.slice(at, to).trim() !== ""; ) {
     const head = open === undefined ? "" : `${open.line}\n`;
-    if (lengthOf(head + text.slice(at, to)) <= max) return [...chunks, head + text.slice(at, to)];
+    // It is counted only where it may fit: a long text would be counted once for each of its chunks.
+    if (to - at <= max && lengthOf(head + text.slice(at, to)) <= max) return [...chunks, head + text.slice(at, to)];
     const cut = findCut(text, at, to, max - lengthOf(head), measure);
     open = fenceAt(lines, cut.end);
     chunks.push(head + text.slice(at, cut.end) + (open === undefined ? "" : closing(open)));

@@ -145,7 +145,7 @@ async function watchBeat(remote: ChannelForKernel, { pause }: ChannelClock, sign
   return new Promise(() => undefined);
 }
 
-/** The first failure of a row is told, and its end. */
+/** A connection that is lost is a warning; an attempt that fails is not. */
 function noteState(log: Logger, fields: object, before: AccountState | undefined, state: AccountState): void {
   if (state.type === "online") log.info({ ...fields, as: state.identity.name }, "the account of a channel is online");
   if (state.type === "failed")

@@ -66,7 +66,9 @@ export function makeOutbox({ attempt, dedupesSends, clock, log }: OutboxDeps): O
   async function pauseBefore(attempts: number, { retryAfterMs = 0 }: FailedAttempt): Promise<void> {
     const backoffMs = limits.channelAttemptBackoffMs * 2 ** Math.max(0, attempts - 1);
     const jittered = Math.min(backoffMs, limits.channelAttemptBackoffMsMax) * (1 + (clock.random() * 2 - 1) * 0.1);
-    await clock.pause(Math.max(Math.round(jittered), retryAfterMs), ending.signal);
+    // Longer than it may grow old nothing waits: the text is stale then, and the next one of its peer has its turn.
+    const pauseMs = Math.min(Math.max(Math.round(jittered), retryAfterMs), limits.channelAnswerAgeMs + 1);
+    await clock.pause(pauseMs, ending.signal);
   }
 
   /** Until it is online; at times it is tried all the same. */

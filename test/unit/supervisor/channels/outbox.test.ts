@@ -77,6 +77,18 @@ test("the pause that the platform asks for is kept, however often it asks", asyn
   expect(attempts.map(({ atMs }) => atMs)).toEqual([0, 30_000, 60_000, 90_000, 120_000]);
 });
 
+test("a pause beyond the time that an answer may grow old holds up nobody for longer than that", async () => {
+  const day = failed({ retryAfterMs: 86_400_000 });
+  const { outbox, clock, attempts } = openOutbox([day]);
+  const sent = ["a", "b"].map((text) => outbox.send(outbound({ text })));
+  await clock.advance(limits.channelAnswerAgeMs + 1);
+  expect(await Promise.all(sent)).toMatchObject([
+    { status: "failed", reason: expect.stringMatching(/^it is stale/) },
+    { status: "failed", reason: expect.stringMatching(/^it is stale/) },
+  ]);
+  expect(attempts.map(({ text }) => text)).toEqual(["a"]);
+});
+
 test("parts that have arrived are not sent again", async () => {
   const { outbox, clock, attempts } = openOutbox([failed({ partsSent: 3 })]);
   const sent = outbox.send(outbound());
