@@ -75,6 +75,10 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
 
   const remoteOf = (channel: string) => (isBuiltChannel(channel) ? running.get(channel)?.life.remote() : undefined);
 
+  /** Names of accounts come from outside as well: `constructor` is none. */
+  const hasAccount = (channel: BuiltChannel, accountId: string): boolean =>
+    Object.hasOwn(deps.accounts()[channel] ?? {}, accountId);
+
   async function attempt(message: OutboundMessage, fromPart: number): Promise<AttemptResult> {
     const remote = remoteOf(message.channel);
     const offline = { status: "failed", retry: true, offline: true } as const;
@@ -103,7 +107,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
   async function send(message: OutboundMessage, leftAtMs?: number): Promise<SendResult> {
     const { channel, accountId } = message;
     if (!isBuiltChannel(channel)) throw unknownChannel(channel);
-    if (deps.accounts()[channel]?.[accountId] === undefined)
+    if (!hasAccount(channel, accountId))
       return {
         status: "failed",
         reason: `channels.${channel} has no account ${JSON.stringify(accountId)} that is switched on`,
@@ -193,7 +197,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     changed() {
       if (isStarted) void settleNext();
     },
-    has: (channel, accountId) => isBuiltChannel(channel) && deps.accounts()[channel]?.[accountId] !== undefined,
+    has: (channel, accountId) => isBuiltChannel(channel) && hasAccount(channel, accountId),
     send,
     async called(channel, accountId, payload) {
       const remote = remoteOf(channel);

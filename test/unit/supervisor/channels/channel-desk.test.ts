@@ -87,6 +87,7 @@ test("a channel that is not configured has no thread", async () => {
   expect(threads).toEqual([]);
   expect(await desk.views({})).toEqual([]);
   expect(desk.has("telegram", "default")).toBe(false);
+  expect(desk.has("telegram", "constructor")).toBe(false);
   await desk.close();
 });
 
