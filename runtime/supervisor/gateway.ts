@@ -68,6 +68,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const live = makeLiveConfig(parts.config);
   const { config, agents, routes } = live;
   const audit = makeAudit({ store, stateDir: config.stateDir, operatorKey: parts.operatorKey, nowMs, log });
+  const trail: typeof audit.trail = (effect) => (metrics.noted(effect), audit.trail(effect));
   const grants = makeGrants({
     kept: parts.grants,
     agents,
@@ -185,8 +186,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     onSessionChanged,
     onDeadLetter: () => void deadLetters.changed(),
     deliver,
-    callTool: (call) => runTool(tools, driver.kernel, call, audit.trail),
-    noteAudit: (effect) => (metrics.noted(effect), audit.trail(effect)),
+    callTool: (call) => runTool(tools, driver.kernel, call, trail),
+    noteAudit: trail,
     isRepeatable: (tool) => isRepeatable(tools, tool),
     toolDesk,
     skills: { of: (allowed) => threadTools.skills.of(allowed) },

@@ -31,7 +31,7 @@ export interface MetricsDeps {
 export interface Metrics {
   began(header: EnvelopeHeader): void;
   ended(header: EnvelopeHeader): void;
-  /** Every row of the audit trail; refusals are counted. */
+  /** Rows of the audit trail about what agents do; refusals are counted. */
   noted(row: Pick<AuditEffect, "decision" | "subject" | "object" | "code">): void;
   text(): string;
 }
