@@ -218,8 +218,10 @@ export function makeNodes(deps: NodesDeps): Nodes {
     },
     verify: async (nodeId, token) => {
       if (!(await deps.devices.isToken(nodeId, "node", token))) return { ok: false };
-      const node = (await deps.devices.approved("node")).find(({ deviceId }) => deviceId === nodeId);
-      return node === undefined ? { ok: false } : { ok: true, node: away(node) };
+      const row = (await deps.devices.approved("node")).find(({ deviceId }) => deviceId === nodeId);
+      if (row === undefined) return { ok: false };
+      const node = latest(nodeId);
+      return { ok: true, node: node === undefined ? away(row) : here(node, row) };
     },
     invoke: async ({ nodeId, command, params, timeoutMs = limits.nodeInvokeMsDefault }) => {
       const { connId } = find(nodeId, command);
