@@ -1,6 +1,6 @@
 /** Commands that agents want to run and an operator has to allow. What is shown is what runs: the gateway holds a decision to it, once. */
 import { type ReadonlySignal, signal } from "@preact/signals";
-import { count, fieldsOf, list, text, texts } from "../wire.ts";
+import { count, fieldsOf, list, text } from "../wire.ts";
 import type { Work } from "../work.ts";
 import { type DeskDeps, makeLatest } from "./desk.ts";
 
@@ -57,7 +57,7 @@ function parseCommand(value: unknown): readonly WaitingCommand[] {
       id,
       agentId,
       sessionKey: text(row["sessionKey"]) ?? "",
-      words: written(texts(row["argv"])),
+      words: written(list(row["argv"])),
       folder: written(text(row["cwd"]) ?? ""),
       place: text(row["place"]) ?? "",
       variables: Object.entries(fieldsOf(row["env"])).map(([name, held]) => `${name}=${written(text(held) ?? "")}`),
@@ -67,10 +67,13 @@ function parseCommand(value: unknown): readonly WaitingCommand[] {
   ];
 }
 
-/** Controls are escaped by JSON itself; marks of direction and of no width are not, and could make one command look like another. */
-function written(value: string | readonly string[]): string {
+/**
+ * Controls are escaped by JSON itself; marks of direction and of no width, and blanks that are no space, are not, and could make one command look
+ * like another.
+ */
+function written(value: string | readonly unknown[]): string {
   return JSON.stringify(value).replaceAll(
-    /[\p{Cf}\p{Zl}\p{Zp}\p{Cc}]/gu,
+    /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu,
     (mark) => `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`,
   );
 }
