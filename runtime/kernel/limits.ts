@@ -515,7 +515,7 @@ export const limits = {
   heartbeatTurnBusyMs: 30_000,
   /** What an answer of a regular turn may say beside HEARTBEAT_OK and still be no answer. Source: behaviour §5.8. */
   heartbeatAckCharsMax: 300,
-  /** Turns for BOOT.md: a gateway that dies again and again at its start begins one in this time. */
+  /** Turns for BOOT.md: a gateway that dies again and again at its start begins one in each span of this length. */
   bootTurnEveryMs: 60_000,
   /** A recurring job that is later than this is not made up for: its time was missed, and the next one comes. */
   jobLateMsMax: 60_000,
@@ -696,6 +696,10 @@ export const limits = {
   skillFoldersMax: 500,
   /** Bytes of a `SKILL.md`: a model reads it whole. A larger one is left out. */
   skillFileBytesMax: 1_048_576,
+  /** Characters of its head, which is taken apart on the gateway's own thread for skills that agents share: a name, a description, what it needs. */
+  skillHeadCharsMax: 16_384,
+  /** A change may follow so soon on the one before that both have one time: a file that changed less than this ago is read again. */
+  fileSettledMs: 2_000,
   /** Names in each list of what a skill needs, and folders of skills in the config. */
   skillGatesMax: 32,
   skillRootsMax: 32,

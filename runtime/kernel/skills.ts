@@ -47,9 +47,6 @@ export type FindSkills = (
 
 export const skillFile = "SKILL.md";
 
-/** A change may follow so soon on the one before that both have one time: what changed a moment ago is read again. */
-const settledMs = 2_000;
-
 interface Kept<T> {
   readonly stamp: string;
   readonly value: T;
@@ -78,7 +75,7 @@ export function makeSkillFinder(): FindSkills {
         return kept.value;
       }
       const value = await read(bytes);
-      if (nowMs - changedMs > settledMs) next.set(path, { stamp, value });
+      if (nowMs - changedMs > limits.fileSettledMs) next.set(path, { stamp, value });
       return value;
     }
 
@@ -99,7 +96,7 @@ export function makeSkillFinder(): FindSkills {
         for (const path of level) {
           if (++looked > limits.skillFoldersMax) break;
           const entries = (await entriesOf(path)) ?? [];
-          if (entries.some(({ name }) => name === skillFile)) {
+          if (entries.some(({ name, type }) => name === skillFile && type === "file")) {
             const skill = await headOf(`${path}/${skillFile}`);
             if (skill !== undefined && !found.has(skill.name)) found.set(skill.name, skill);
             continue;
@@ -118,10 +115,10 @@ export function makeSkillFinder(): FindSkills {
   };
 }
 
-/** Undefined: there is no frontmatter with a name and a description. */
+/** Undefined: there is no frontmatter with a name and a description, or it is too long. */
 export function parseSkill(text: string, location: string): FoundSkill | undefined {
   const [, head] = /^\ufeff?---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text) ?? [];
-  if (head === undefined) return undefined;
+  if (head === undefined || head.length > limits.skillHeadCharsMax) return undefined;
   const fields = parseFields(head);
   const name = fields.get("name") ?? "";
   const description = fields.get("description") ?? "";
@@ -156,7 +153,7 @@ function plain(value: string): string {
   const text = value.trim();
   const [, quote, inside] = /^(["'])(.*)\1$/.exec(text) ?? [];
   if (text.startsWith("{")) return text;
-  return quote === undefined ? text.replace(/[ \t]+#.*$/, "") : (inside ?? "");
+  return quote === undefined ? text.replace(/(?<![ \t])[ \t]+#.*$/, "") : (inside ?? "");
 }
 
 const noGates: SkillGates = { os: [], bins: [], anyBins: [], env: [], config: [] };

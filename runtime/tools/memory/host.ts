@@ -12,7 +12,7 @@ import { inFolder, readText } from "../text-file.ts";
 import { type Collection, findCollections } from "./collections.ts";
 import { type Found, type IndexFile, openIndex, removeIndex } from "./index-file.ts";
 import type { MemoryForKernel, MemoryPlace, MemoryStatus } from "./port.ts";
-import { seeFiles, syncIndex } from "./sync.ts";
+import { isIndexed, seeFiles, syncIndex } from "./sync.ts";
 import { matchOf, queryWords } from "./words.ts";
 
 /** `nowMs` is replaced in tests. */
@@ -46,8 +46,7 @@ export function makeMemory(nowMs: () => number = Date.now): MemoryForKernel {
     const wanted = collections.filter(({ name }) => only === undefined || name === only);
     if (wanted.length === 0) throw refused("not_found", unknown(only, collections));
     const index = indexOf(place.indexFile);
-    const from = nowMs();
-    const { behind } = await syncIndex(index, collections, () => nowMs() - from >= limits.memorySyncMs);
+    const { behind } = await syncIndex(index, collections, nowMs, nowMs() + limits.memorySyncMs);
     const max = Math.min(maxResults ?? place.resultsMax, limits.memoryResultsMax);
     const names = wanted.map(({ name }) => name);
     const hits = onceEach(index.find(matchOf(words), names, max * 4), collections).slice(0, max);
@@ -93,7 +92,7 @@ export function makeMemory(nowMs: () => number = Date.now): MemoryForKernel {
         }
         const index = indexOf(place.indexFile);
         const collections = await findCollections(place);
-        const { behind, problems } = await syncIndex(index, collections, () => false);
+        const { behind, problems } = await syncIndex(index, collections, nowMs, Number.POSITIVE_INFINITY);
         return statusOf(place, index, collections, problems, behind);
       }),
     status: (place) =>
@@ -106,7 +105,7 @@ export function makeMemory(nowMs: () => number = Date.now): MemoryForKernel {
           const { files, problem } = await seeFiles(collection);
           if (problem !== undefined) problems.set(collection.name, problem);
           const known = new Map(index.filesOf(collection.name).map((row) => [row.path, row.stamp]));
-          behind += files.filter((file) => known.get(file.path) !== file.stamp).length;
+          behind += files.filter((file) => !isIndexed(file, known.get(file.path))).length;
         }
         return statusOf(place, index, collections, problems, behind);
       }),

@@ -111,15 +111,22 @@ function serve(db: DatabaseSync, file: string): IndexFile {
   const problems = all<{ collection: string; path: string; reason: string }>(
     "SELECT collection, path, problem reason FROM files WHERE problem IS NOT NULL ORDER BY collection, path LIMIT ?",
   );
-  const dropWords = db.prepare("DELETE FROM words WHERE rowid IN (SELECT id FROM pieces WHERE file = ?)");
-  const dropPieces = db.prepare("DELETE FROM pieces WHERE file = ?");
-  const dropFile = db.prepare("DELETE FROM files WHERE id = ?");
+  const drops = [
+    "DELETE FROM words WHERE rowid IN (SELECT id FROM pieces WHERE file = ?)",
+    "DELETE FROM pieces WHERE file = ?",
+    "DELETE FROM files WHERE id = ?",
+  ].map((sql) => {
+    const statement = db.prepare(sql);
+    // What it gives names the row that was written last, which is one of FTS5's own: its number is no number of JavaScript's.
+    statement.setReadBigInts(true);
+    return statement;
+  });
   const addFile = db.prepare("INSERT INTO files (collection, path, stamp, problem) VALUES (?, ?, ?, ?)");
   const addPiece = db.prepare("INSERT INTO pieces (file, first, last, text) VALUES (?, ?, ?, ?)");
   const addWords = db.prepare("INSERT INTO words (rowid, text) VALUES (?, ?)");
 
   const drop = (id: number): void => {
-    for (const statement of [dropWords, dropPieces, dropFile]) statement.run(id);
+    for (const statement of drops) statement.run(id);
   };
 
   return {

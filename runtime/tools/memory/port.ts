@@ -48,9 +48,9 @@ export interface MemoryStatus {
 export interface MemoryForKernel {
   /** `memory_search` and `memory_get`: the result object, from parameters as the cell wrote them. Never rejects by itself. */
   run(tool: "memory_search" | "memory_get", place: MemoryPlace, params: string): Promise<object>;
-  /** Looks for changes until there are none; `isNew`: the index is made anew. */
+  /** Reads all that has changed; `isNew`: the index is made anew. */
   index(place: MemoryPlace, isNew: boolean): Promise<MemoryStatus>;
-  /** Changes nothing. */
+  /** Reads no file of the memory. */
   status(place: MemoryPlace): Promise<MemoryStatus>;
   /** Before the thread ends. */
   close(): Promise<void>;

@@ -14,6 +14,8 @@ export interface SeenFile {
   /** Below the collection's root, with `/`. */
   readonly path: string;
   readonly stamp: string;
+  /** When it or its inode last changed, in milliseconds: no program can set that. */
+  readonly changedMs: number;
 }
 
 export interface Seen {
@@ -60,7 +62,7 @@ export async function seeFiles({ root, below, pattern, problem }: Collection): P
           if (entry.isDirectory() && !entry.name.startsWith(".") && entry.name !== "node_modules") next.push(place);
           else if (entry.isFile() && path.matchesGlob(named, pattern)) {
             const found = await lstat(folder.at(entry.name), { bigint: true }).catch(() => undefined);
-            if (found?.isFile() === true) files.push({ path: place.join("/"), stamp: stampOf(found) });
+            if (found?.isFile() === true) files.push(seenFile(place, found));
           }
         }
       } finally {
@@ -79,26 +81,37 @@ async function seeOne(root: string, parts: readonly string[]): Promise<SeenFile 
   if (folder === undefined) return undefined;
   try {
     const found = await lstat(folder.at(name), { bigint: true }).catch(() => undefined);
-    return found?.isFile() === true ? { path: parts.join("/"), stamp: stampOf(found) } : undefined;
+    return found?.isFile() === true ? seenFile(parts, found) : undefined;
   } finally {
     await folder.close();
   }
 }
 
 /** The inode's own time as well: a program may set the other. */
-function stampOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return [ino, size, mtimeNs, ctimeNs].join(":");
+function seenFile(parts: readonly string[], { ino, size, mtimeNs, ctimeNs }: BigIntStats): SeenFile {
+  const stamp = [ino, size, mtimeNs, ctimeNs].join(":");
+  return { path: parts.join("/"), stamp, changedMs: Number(ctimeNs / 1_000_000n) };
 }
 
-/** `until`: whether to stop between two files. Gives the number of changed files that are not read yet. */
+/** The stamp as it is kept of a file that was read right after its change: another change may have left the same one. */
+const unsettled = (stamp: string): string => `${stamp} read at once`;
+
+/** Whether the file was read since that stamp; it may have to be read once more all the same. */
+export const isIndexed = ({ stamp }: SeenFile, kept: string | undefined): boolean =>
+  kept === stamp || kept === unsettled(stamp);
+
+/** `lateMs`: no file is begun from this time on, but for one. Gives the number of changed files that are not read yet. */
 export async function syncIndex(
   index: IndexFile,
   collections: readonly Collection[],
-  isLate: () => boolean,
+  nowMs: () => number,
+  lateMs: number,
 ): Promise<{ readonly behind: number; readonly problems: ReadonlyMap<string, string> }> {
   const problems = new Map<string, string>();
   const gone: number[] = [];
   const changed: { readonly collection: Collection; readonly file: SeenFile }[] = [];
+  /** Read before, right after their changes; they come last. */
+  const again: typeof changed = [];
   let files = 0;
   for (const collection of collections) {
     const { files: all, problem } = await seeFiles(collection);
@@ -109,19 +122,24 @@ export async function syncIndex(
     const stamps = new Map(seen.map(({ path: name, stamp }) => [name, stamp]));
     const known = new Map(index.filesOf(collection.name).map((row) => [row.path, row]));
     for (const { id, path: name } of known.values()) if (!stamps.has(name)) gone.push(id);
-    for (const file of seen) if (known.get(file.path)?.stamp !== file.stamp) changed.push({ collection, file });
+    for (const file of seen) {
+      const kept = known.get(file.path)?.stamp;
+      if (kept !== file.stamp) (isIndexed(file, kept) ? again : changed).push({ collection, file });
+    }
   }
   const names = new Set(collections.map(({ name }) => name));
   for (const name of index.collections()) if (!names.has(name)) gone.push(...index.filesOf(name).map(({ id }) => id));
   index.remove(gone);
   let { chars } = index.count();
   let done = 0;
-  for (const { collection, file } of changed) {
-    if (done > 0 && isLate()) break;
-    chars += await readIn(index, collection, file, limits.memoryCharsMax - chars);
+  for (const { collection, file } of [...changed, ...again]) {
+    const atMs = nowMs();
+    if (done > 0 && atMs >= lateMs) break;
+    const stamp = atMs - file.changedMs > limits.fileSettledMs ? file.stamp : unsettled(file.stamp);
+    chars += await readIn(index, collection, { ...file, stamp }, limits.memoryCharsMax - chars);
     done++;
   }
-  return { behind: changed.length - done, problems };
+  return { behind: Math.max(0, changed.length - done), problems };
 }
 
 /** Characters that it took. */

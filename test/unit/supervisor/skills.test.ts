@@ -1,4 +1,5 @@
 /** Skills that agents share: where they are found, what they need, and what is read again. */
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -102,6 +103,15 @@ describe("skills beside the workspaces", () => {
   it("that are larger than their bound, or no skills, are left out", async () => {
     put("one/large/SKILL.md", skill("large") + " ".repeat(limits.skillFileBytesMax));
     put("one/none/SKILL.md", "# no head");
+    put("one/good/SKILL.md", skill("good"));
+    expect(await namesOf()).toEqual(["good"]);
+  });
+
+  it("whose file is no plain file, or has a head without an end in sight, are left out and hold up nobody", async () => {
+    put("one/long/SKILL.md", skill("long").replace("---\n", `---\n${"# \n".repeat(limits.skillHeadCharsMax / 3)}`));
+    // Nobody writes to it: a read would have no end.
+    mkdirSync(path.join(home, "one/pipe"));
+    execFileSync("mkfifo", [path.join(home, "one/pipe/SKILL.md")]);
     put("one/good/SKILL.md", skill("good"));
     expect(await namesOf()).toEqual(["good"]);
   });

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   rmSync,
+  statSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
@@ -107,6 +108,36 @@ describe("memory_search", () => {
     utimesSync(file, 1, 1);
     expect(await found("cherry")).toEqual([]);
     expect(await memory.status(placeOf())).toMatchObject({ files: 1, pieces: 1, behind: 0 });
+  });
+
+  it("takes changes of many files, again and again", async () => {
+    const words = ["apple", "banana", "cherry", "damson"];
+    for (const [round, word] of words.entries()) {
+      for (let file = 0; file < 40; file++) put(`workspace-kim/memory/${file}.md`, word);
+      expect((await run("memory_search", { query: word, maxResults: 20 })).results).toHaveLength(20);
+      for (const older of words.slice(0, round)) expect(await found(older)).toEqual([]);
+    }
+    expect(await memory.status(placeOf())).toMatchObject({ files: 40, pieces: 40, behind: 0 });
+  });
+
+  it("reads a file once more that was read right after its change, which a second change may not show", async () => {
+    const file = path.join(home, "workspace-kim/memory/a.md");
+    put("workspace-kim/memory/a.md", "cherry");
+    const { ctimeMs } = statSync(file);
+    nowMs = ctimeMs;
+    expect(await found("cherry")).toEqual(["memory/a.md"]);
+    // As if nobody had seen the change: the index has a text that the file does not, under the file's own stamp.
+    const db = new DatabaseSync(placeOf().indexFile);
+    const forget = () => db.exec("UPDATE pieces SET text = 'older'");
+    const textOf = async () => (await run("memory_search", { query: "cherry" })).results[0]?.["text"];
+    forget();
+    nowMs = ctimeMs + limits.fileSettledMs + 1;
+    expect(await memory.status(placeOf())).toMatchObject({ behind: 0 });
+    expect(await textOf()).toBe("cherry");
+    // It was settled when it was read the second time, and is not read a third time.
+    forget();
+    expect(await textOf()).toBe("older");
+    db.close();
   });
 
   it("answers in its time from what is indexed, says so, and goes on with the next", async () => {
