@@ -61,7 +61,7 @@ export interface SessionRow extends SpentLately {
   readonly archivedAtMs?: number;
   /** Present: retention never ends it. */
   readonly pinned?: true;
-  /** Of this transcript: the next one begins without. */
+  /** Of this transcript; the next one begins with what lasts of it (`lastingChoices`). */
   readonly choices?: SessionChoices;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;

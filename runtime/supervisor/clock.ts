@@ -4,6 +4,7 @@ import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
 import { type CronDeps, type CronDesk, makeCronDesk } from "./cron-desk.ts";
 import { mainSessionKey } from "../routing/index.ts";
 import { makeJobWatchdog } from "./job-watchdog.ts";
+import { makeWhyNoSending } from "./send-policy.ts";
 import { makeStop, type StopWorkDeps } from "./stop-work.ts";
 import { makeCronTool } from "./tools/cron.ts";
 import type { Tool } from "./tools/table.ts";
@@ -45,6 +46,7 @@ export function makeClock(parts: ClockDeps): Clock {
       desk: cron,
       store: deps.store,
       mainOf: (agentId) => mainSessionKey(agentId, deps.config.session),
+      whyNoSending: makeWhyNoSending(deps),
       nowMs: deps.nowMs,
     }),
     began: (header) => watchdog.began(header),

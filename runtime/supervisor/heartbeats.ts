@@ -88,12 +88,14 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
     if (atMs < neverMs) deps.expect(atMs);
   };
 
-  async function keepRow(agentId: string, { everyMs }: HeartbeatRule): Promise<void> {
-    const found = await rowOf(agentId);
+  async function keepRow(
+    agentId: string,
+    { everyMs }: HeartbeatRule,
+    found: Awaited<ReturnType<typeof rowOf>>,
+  ): Promise<void> {
     const atMs = nowMs();
     const schedule = { kind: "every", everyMs, anchorMs: atMs } as const;
     if (found !== undefined) {
-      if (!found.job.enabled) isPaused = true;
       if (found.everyMs === everyMs) return;
       // The row of another period is replaced: `everyMs` is what its times are counted by.
       await store.unschedule(found.id, {});
@@ -189,7 +191,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
       replyRoute: { type: "none" },
       body: bootPrompt,
       signal: { type: "wake", reason: "start", ackCharsMax: limits.heartbeatAckCharsMax, isLight: false },
-      // Once in this time at the most, however often the gateway starts.
+      // Once in each span of this length, however often the gateway starts.
       dedupe: { scope: `boot:${agentId}`, key: String(Math.floor(nowMs() / limits.bootTurnEveryMs)) },
     });
     if (result.status === "refused") log.warn({ agent: agentId, ...result.refusal }, "no turn for its BOOT.md");
@@ -199,7 +201,14 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
   return {
     follow: () =>
       inTurn(async () => {
-        for (const { id, heartbeat } of agents.values()) if (heartbeat !== undefined) await keepRow(id, heartbeat);
+        const having = await Promise.all(
+          [...agents.values()].flatMap(({ id, heartbeat }) =>
+            heartbeat === undefined ? [] : [rowOf(id).then((row) => ({ id, heartbeat, row }))],
+          ),
+        );
+        // Disabled for all: also for an agent that has one only now, whichever comes first in the list.
+        if (having.some(({ row }) => row?.job.enabled === false)) isPaused = true;
+        for (const { id, heartbeat, row } of having) await keepRow(id, heartbeat, row);
       }).catch((error: unknown) => log.error({ error: toRefusal(error) }, "heartbeats could not be set")),
     async boot() {
       try {

@@ -9,12 +9,14 @@ import type { Store, TimerRow } from "../../store/port.ts";
 import { routeHere } from "../answer-address.ts";
 import type { AddedJob, CronDesk } from "../cron-desk.ts";
 import { readsBody } from "./in-body.ts";
-import { defineTool, fault, type Tool, type ToolRefusal } from "./table.ts";
+import type { WhyNoSending } from "../send-policy.ts";
+import { defineTool, fault, forbidden, type Tool, type ToolRefusal } from "./table.ts";
 
 export interface CronToolDeps {
   readonly desk: Pick<CronDesk, "add" | "methods" | "view">;
   readonly store: Pick<Store, "session" | "timers">;
   readonly mainOf: (agentId: string) => string;
+  readonly whyNoSending: WhyNoSending;
   readonly nowMs: () => number;
 }
 
@@ -67,7 +69,7 @@ const params = z.discriminatedUnion("action", [
 type Asked = z.output<typeof params>;
 type Times = Pick<Extract<Asked, { action: "add" }>, keyof typeof times>;
 
-export function makeCronTool({ desk, store, mainOf, nowMs }: CronToolDeps): Tool {
+export function makeCronTool({ desk, store, mainOf, whyNoSending, nowMs }: CronToolDeps): Tool {
   const ownRows = async ({ agentId, sessionKey }: EnvelopeHeader): Promise<readonly TimerRow[]> => {
     const { rows } = await store.timers({ agentId, limit: limits.timersPerAgentMax });
     return rows.filter(
@@ -87,6 +89,10 @@ export function makeCronTool({ desk, store, mainOf, nowMs }: CronToolDeps): Tool
       if (count >= limits.agentJobsMax)
         return fault("busy", `cron: the agent has ${count} jobs; the bound is reached`, "remove some");
       const here = asked.deliver ? await routeHere(header, store) : undefined;
+      // A session that is silenced does not speak by a job of another session either.
+      const withheld = here && (await whyNoSending(header.sessionKey, here));
+      if (withheld !== undefined)
+        return forbidden(`cron: ${withheld.message}; with deliver: false it may be set`, withheld.remedy ?? "");
       const job = await desk.add(
         { name: asked.name, agentId: header.agentId, schedule, ...placeOf(asked, header) },
         { by: header.sessionKey, setIn: header.sessionKey, ...(here === undefined ? {} : { delivery: here }) },

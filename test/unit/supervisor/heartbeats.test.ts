@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import type { HeartbeatRule, ResolvedAgent } from "../../../runtime/config/resolved.ts";
+import { neverMs } from "../../../runtime/store/job-rows.ts";
+import type { TimerRow } from "../../../runtime/store/port.ts";
+import { type HeartbeatsDeps, makeHeartbeats } from "../../../runtime/supervisor/heartbeats.ts";
+import { sessionSettings } from "../../support/session-settings.ts";
+
+const heartbeat: HeartbeatRule = { everyMs: 60_000, target: "none", ackCharsMax: 300, isLight: false };
+const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** What a process of the gateway makes of these agents, over the rows that the one before has left. */
+function open(rows: Map<string, TimerRow>, ids: readonly string[]) {
+  const store = {
+    timers: async ({ id = "" }) => ({ rows: [rows.get(id)].filter((row) => row !== undefined), total: 0 }),
+    schedule: async (row: TimerRow) => {
+      rows.set(row.id, row);
+      return { status: "set", id: row.id };
+    },
+    amendJob: async (id: string, { dueAtMs, job }: { readonly dueAtMs: number; readonly job: object }) =>
+      rows.set(id, { ...rows.get(id), dueAtMs, job: { ...rows.get(id)?.job, ...job } } as TimerRow),
+  } as unknown as HeartbeatsDeps["store"];
+  return makeHeartbeats({
+    config: { session: sessionSettings, channelDefaults: {} } as HeartbeatsDeps["config"],
+    agents: new Map(ids.map((id) => [id, { id, heartbeat } as ResolvedAgent])),
+    store,
+    expect: () => undefined,
+    note: () => undefined,
+    nowMs: () => 1_000,
+    log: quiet,
+  } as unknown as HeartbeatsDeps);
+}
+
+test("heartbeats that were disabled are so for an agent that is new at the next start, whichever comes first", async () => {
+  const rows = new Map<string, TimerRow>();
+  const first = open(rows, ["main"]);
+  await first.follow();
+  expect(rows.get("h-main")).toMatchObject({ dueAtMs: 61_000, job: { enabled: true } });
+  const client = { connId: "c", clientId: "op", mode: "cli", scopes: [] };
+  await first.methods["set-heartbeats"]({ enabled: false }, client);
+  await open(rows, ["anna", "main", "zoe"]).follow();
+  for (const id of ["h-anna", "h-main", "h-zoe"])
+    expect(rows.get(id), id).toMatchObject({ dueAtMs: neverMs, job: { enabled: false } });
+});
