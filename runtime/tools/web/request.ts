@@ -95,6 +95,8 @@ function send(
     });
     sent.once("response", resolve);
     sent.once("error", reject);
+    // Of an answer that switches protocols nothing else is told, and its time would end nothing.
+    sent.once("close", () => reject(new Error("closed without an answer")));
     sent.end();
   });
 }

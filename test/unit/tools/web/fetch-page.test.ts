@@ -54,6 +54,12 @@ const fetching = (options: { readonly nowMs?: () => number; readonly lookup?: Lo
 const url = (path = "/"): string => `http://${host}${path}`;
 
 describe("a page", () => {
+  it("is not waited for without end when the server answers with another protocol", async () => {
+    answer = ({ socket }) =>
+      void socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    expect(await fetching()({ url: url() })).toMatchObject({ status: "error", code: "not_found" });
+  });
+
   it("comes as text, with its title and where it was in the end", async () => {
     answer = (incoming, response) =>
       incoming.url === "/old"
