@@ -9,7 +9,7 @@
 import { lstat, readdir, readlink, stat } from "node:fs/promises";
 import path from "node:path";
 import { limits } from "../../kernel/limits.ts";
-import type { Box, CommandVector } from "../port.ts";
+import type { Box, BoxBind, CommandVector } from "../port.ts";
 
 /** What the host has, looked at once a minute. */
 export interface HostFacts {
@@ -132,10 +132,11 @@ export function bubblewrapArguments(
       writable ? "--bind" : "--ro-bind",
       from,
       to,
-      // Mounted over in the same place, after what shows it.
-      ...hidden
-        .filter((secret) => isBelow(from, secret.path) && secret.path !== from)
-        .flatMap((secret) => cover(secret, path.join(to, path.relative(from, secret.path)))),
+      // Mounted over in the same place, after what shows it. Folders on the way to it are mounts of their own, which nobody can rename.
+      ...hiddenIn({ from, to }, hidden).flatMap((secret) => [
+        ...(writable ? secret.way.flatMap((step) => ["--bind", path.join(from, step), path.join(to, step)]) : []),
+        ...cover(secret),
+      ]),
     ]),
     ...(box.settings.readOnlyRoot ? ["--remount-ro", "/"] : []),
     "--chdir",
@@ -143,7 +144,21 @@ export function bubblewrapArguments(
   ];
 }
 
-function cover({ isFolder }: HiddenEntry, place: string): readonly string[] {
+/** What of the hidden lies below a mount: where it is seen, and the folders between, from the mount on. */
+export function hiddenIn(
+  { from, to }: Pick<BoxBind, "from" | "to">,
+  hidden: readonly HiddenEntry[],
+): readonly { readonly isFolder: boolean; readonly place: string; readonly way: readonly string[] }[] {
+  return hidden
+    .filter((secret) => secret.path !== from && isBelow(from, secret.path))
+    .map(({ path: secret, isFolder }) => {
+      const inner = path.relative(from, secret);
+      const steps = inner.split(path.sep).slice(0, -1);
+      return { isFolder, place: path.join(to, inner), way: steps.map((_, at) => path.join(...steps.slice(0, at + 1))) };
+    });
+}
+
+function cover({ isFolder, place }: ReturnType<typeof hiddenIn>[number]): readonly string[] {
   return isFolder ? ["--size", "4096", "--perms", "0000", "--tmpfs", place] : ["--ro-bind", "/dev/null", place];
 }
 
@@ -151,10 +166,10 @@ function temporary(place: string): readonly string[] {
   return ["--size", String(limits.execBoxTmpBytes), "--tmpfs", place];
 }
 
-/** What bounds the command itself, as a program before it. Processes are not counted for root. */
+/** What bounds the command itself, as a program before it, by its path: the command's PATH is its own. Processes are not counted for root. */
 export function boundArguments({ processesMax, memoryBytes }: Box["settings"]): readonly string[] {
   return [
-    "prlimit",
+    "/usr/bin/prlimit",
     `--nproc=${processesMax}`,
     `--data=${memoryBytes}`,
     `--fsize=${limits.execBoxFileBytes}`,
@@ -163,7 +178,8 @@ export function boundArguments({ processesMax, memoryBytes }: Box["settings"]): 
   ];
 }
 
-function isBelow(folder: string, place: string): boolean {
+/** Or the same. */
+export function isBelow(folder: string, place: string): boolean {
   const inner = path.relative(folder, place);
   return inner !== ".." && !inner.startsWith(`..${path.sep}`) && !path.isAbsolute(inner);
 }

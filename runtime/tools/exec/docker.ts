@@ -4,10 +4,12 @@
  */
 import { createHash } from "node:crypto";
 import type { Box, CommandVector } from "../port.ts";
-import type { BoxUser } from "./bubblewrap.ts";
+import { type BoxUser, type HiddenEntry, hiddenIn } from "./bubblewrap.ts";
 
 export interface DockerRun {
   readonly box: Box;
+  /** Places of the box that are there. */
+  readonly hidden: readonly HiddenEntry[];
   readonly vector: CommandVector;
   readonly image: string;
   /** Of the container: it is removed by it. */
@@ -19,18 +21,24 @@ export interface DockerRun {
   readonly owner: BoxUser;
 }
 
-export const gatewayLabel = "cloister.gateway";
+const gatewayLabel = "cloister.gateway";
 
-/** Names that the client of docker goes by itself: their values stand in the arguments. */
-const ofClient = /^(?:PATH|HOME|DOCKER_.*|HTTPS?_PROXY|NO_PROXY)$/i;
+/** Names that the client of docker, or the loader that starts it, goes by itself. */
+const ofClient = /^(?:PATH|HOME|LD_.*|GO(?:DEBUG|TRACEBACK|GC|MEMLIMIT|MAXPROCS)|DOCKER_.*|XDG_.*|SSL_.*|.*_PROXY)$/i;
 
-/** The arguments of `docker`, and the environment that its client needs to hand values on which no list of processes should show. */
-export function dockerArguments({ box, vector, image, name, gateway, hasInput, owner }: DockerRun): {
+/**
+ * The arguments of `docker`, and the environment of its client. Of the operator's variables (`sandbox.docker.env`) no list of processes shows the
+ * values: the client hands them on. What a call sets stands in the arguments as its words do: in the environment it would act on the client,
+ * which is outside of the sandbox.
+ */
+export function dockerArguments({ box, hidden, vector, image, name, gateway, hasInput, owner }: DockerRun): {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 } {
   const { settings } = box;
   const variables = Object.entries(vector.env);
+  const isHandedOn = (key: string, value: string): boolean =>
+    !ofClient.test(key) && Object.hasOwn(settings.env, key) && settings.env[key] === value;
   const args = [
     "run",
     "--rm",
@@ -48,17 +56,23 @@ export function dockerArguments({ box, vector, image, name, gateway, hasInput, o
     ...[{ from: box.folder, to: box.inside, writable: box.writable }, ...settings.binds].flatMap((bind) => [
       "--mount",
       ["type=bind", field("src", bind.from), field("dst", bind.to), ...(bind.writable ? [] : ["readonly"])].join(","),
+      ...hiddenIn(bind, hidden).flatMap(({ isFolder, place }) => [
+        "--mount",
+        isFolder
+          ? ["type=tmpfs", field("dst", place), "tmpfs-size=4096", "tmpfs-mode=0500", "readonly"].join(",")
+          : ["type=bind", "src=/dev/null", field("dst", place), "readonly"].join(","),
+      ]),
     ]),
     "--workdir",
     vector.cwd,
-    ...variables.flatMap(([key, value]) => ["--env", ofClient.test(key) ? `${key}=${value}` : key]),
+    ...variables.flatMap(([key, value]) => ["--env", isHandedOn(key, value) ? key : `${key}=${value}`]),
     // What the image starts by itself is not what was judged.
     "--entrypoint",
     vector.argv[0] ?? "",
     image,
     ...vector.argv.slice(1),
   ];
-  return { args, env: Object.fromEntries(variables.filter(([key]) => !ofClient.test(key))) };
+  return { args, env: Object.fromEntries(variables.filter(([key, value]) => isHandedOn(key, value))) };
 }
 
 /** One of a line of CSV, as docker reads a mount: a comma in a path begins no other one. */

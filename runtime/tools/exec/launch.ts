@@ -8,7 +8,14 @@ import type { Readable, Writable } from "node:stream";
 import { limits } from "../../kernel/limits.ts";
 import { cellOfVariable, commandVariable, endCommands } from "../../launcher/orphans.ts";
 import type { Box, CommandVector, Place } from "../port.ts";
-import { type BoxUser, boundArguments, bubblewrapArguments, type HostFacts } from "./bubblewrap.ts";
+import {
+  type BoxUser,
+  boundArguments,
+  bubblewrapArguments,
+  type HiddenEntry,
+  type HostFacts,
+  isBelow,
+} from "./bubblewrap.ts";
 import { dockerArguments, setupArguments, setupImage } from "./docker.ts";
 import { ownerOf } from "./place.ts";
 import { runShort } from "./short-run.ts";
@@ -66,20 +73,50 @@ async function launchOnHost(asked: LaunchAsked, deps: LaunchDeps): Promise<Launc
   };
 }
 
-async function launchInBubblewrap(asked: LaunchAsked, deps: LaunchDeps): Promise<Launched> {
-  const { vector, hasInput } = asked;
-  const box = asked.place as Box;
-  const owner = await ownerOf(box.folder);
-  const hidden = await Promise.all(
-    box.hidden.map(async (place) => {
-      const found = await stat(place).catch(() => undefined);
-      return found === undefined ? [] : [{ path: await realpath(place), isFolder: found.isDirectory() }];
+/** The box with the places that its links lead to, and what of its hidden places is there. @throws when one of `binds` leads to a hidden place. */
+async function followLinks(given: Box): Promise<{ readonly box: Box; readonly hidden: readonly HiddenEntry[] }> {
+  const found = await Promise.all(
+    given.hidden.map(async (place) => {
+      const entry = await stat(place).catch(() => undefined);
+      return entry === undefined ? [] : [{ path: await realpath(place), isFolder: entry.isDirectory() }];
     }),
   );
+  const hidden = found.flat();
+  const binds = await Promise.all(
+    given.settings.binds.map(async (bind) => ({ ...bind, from: await realpathOf(bind.from, bind.to) })),
+  );
+  for (const { from, to } of binds)
+    if (hidden.some((secret) => isBelow(secret.path, from))) throw new Error(`${to} would show what it must not`);
+  const box = {
+    ...given,
+    folder: await realpathOf(given.folder, given.inside),
+    settings: { ...given.settings, binds },
+  };
+  return { box, hidden };
+}
+
+/** @throws an error with the place in the box alone: it reaches the agent. */
+function realpathOf(place: string, to: string): Promise<string> {
+  return realpath(place).catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`${to} cannot be mounted: ${error.code ?? "no such place"}`);
+  });
+}
+
+/** What a backend says of its fault, with the names that places have in the box: it reaches the agent. */
+function inWordsOf({ folder, inside, settings }: Box, errors: string): string {
+  return [{ from: folder, to: inside }, ...settings.binds]
+    .toSorted((a, b) => b.from.length - a.from.length)
+    .reduce((text, { from, to }) => text.replaceAll(from, to), errors)
+    .trim();
+}
+
+async function launchInBubblewrap(asked: LaunchAsked, deps: LaunchDeps): Promise<Launched> {
+  const { vector, hasInput } = asked;
+  const { box, hidden } = await followLinks(asked.place as Box);
+  const owner = await ownerOf(box.folder);
   const facts = await deps.facts();
   const procEntries = owner.uid === 0 ? facts.procEntries : [];
-  const real = { ...box, folder: await realpath(box.folder) };
-  const args = bubblewrapArguments(real, vector, { ...facts, procEntries }, hidden.flat(), owner);
+  const args = bubblewrapArguments(box, vector, { ...facts, procEntries }, hidden, owner);
   // NUL ends an argument of `--args`: what follows it in a text would be options of bwrap.
   if (args.some((one) => one.includes("\0"))) throw new Error("a text for it has a NUL in it");
   // Values of variables are no part of what a list of processes shows: the arguments go through the fourth descriptor.
@@ -111,20 +148,18 @@ async function launchInBubblewrap(asked: LaunchAsked, deps: LaunchDeps): Promise
       return Promise.resolve();
     },
     failed: (errors) =>
-      status.includes('"exit-code"')
-        ? undefined
-        : errors.replaceAll(real.folder, box.inside).trim() || "bwrap did not start it",
+      status.includes('"exit-code"') ? undefined : inWordsOf(box, errors) || "bwrap did not start it",
   };
 }
 
 async function launchInDocker(asked: LaunchAsked, deps: LaunchDeps): Promise<Launched> {
   const { id, vector, hasInput } = asked;
-  const box = asked.place as Box;
+  const { box, hidden } = await followLinks(asked.place as Box);
   const owner = await ownerOf(box.folder);
   const gateway = deps.gateway ?? "";
   const image =
     box.settings.setupCommand === undefined ? box.settings.image : await prepareImage(box, id, gateway, owner);
-  const { args, env } = dockerArguments({ box, vector, image, name: id, gateway, hasInput, owner });
+  const { args, env } = dockerArguments({ box, hidden, vector, image, name: id, gateway, hasInput, owner });
   const child = spawn("docker", args, {
     cwd: "/",
     env: { ...env, PATH: usualPath, ...marks(asked, deps) },
@@ -139,7 +174,7 @@ async function launchInDocker(asked: LaunchAsked, deps: LaunchDeps): Promise<Lau
       await runShort("docker", ["rm", "--force", id]);
     },
     // The codes that docker keeps for its own faults, of which the first alone is no program's in practice. Source: docker run(1).
-    failed: (errors) => (child.exitCode === 125 ? errors.trim() || "docker did not start it" : undefined),
+    failed: (errors) => (child.exitCode === 125 ? inWordsOf(box, errors) || "docker did not start it" : undefined),
   };
 }
 

@@ -15,14 +15,18 @@ const usualPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
 const codeVariables =
   /^(?:LD_.*|DYLD_.*|BASH_ENV|ENV|BASH_FUNC_.*|SHELLOPTS|PS4|IFS|PATH|NODE_OPTIONS|NODE_PATH|PYTHON(?:PATH|STARTUP|HOME)|PERL5?(?:LIB|OPT|DB)|RUBY(?:LIB|OPT)|GIT_.*|CLOISTER_.*)$/;
 
+/** In bubblewrap they would act on the program that bounds the command as well. A command may set them for what it runs. */
+const loaderVariables = /^(?:LD_.*|GCONV_PATH|GLIBC_TUNABLES|LOCPATH)$/;
+
 /** @throws a refusal. */
 export async function planCommand(asked: CommandAsked): Promise<CommandPlan> {
   const { place, command, env } = asked;
   const isHost = place.type === "host";
   await mkdir(place.folder, { recursive: true, mode: 0o700 });
   const cwd = await placeOfWork(place, asked.workdir);
+  const barred = isHost ? codeVariables : place.type === "bubblewrap" ? loaderVariables : undefined;
   for (const name of Object.keys(env))
-    if (name.startsWith("CLOISTER_") || (isHost && codeVariables.test(name)))
+    if (name.startsWith("CLOISTER_") || barred?.test(name) === true)
       throw refused("forbidden", `exec: env: ${name} cannot be set: it changes what programs are run`, "leave it out");
   const home = place.type === "host" ? place.folder : place.writable ? place.inside : "/tmp";
   const folders = [...asked.pathPrepend, ...usualPath];

@@ -1,5 +1,14 @@
 /** Commands of agents as the tools' thread runs them: on the host and in bubblewrap, with real processes. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -301,13 +310,48 @@ describe("a command in bubblewrap", () => {
     expect(tried.output).toMatch(/\/tmp\n$/);
   });
 
+  it("finds what is hidden behind no link of `binds`, and not by renaming a folder that it lies in", async () => {
+    const { run, folder, box } = setUp({}, "bubblewrap");
+    const outside = makeFolder();
+    for (const place of [path.join(folder, "a", "b", "hidden"), path.join(outside, "hidden")]) {
+      mkdirSync(place, { recursive: true });
+      writeFileSync(path.join(place, "canary"), "canary");
+    }
+    const links = makeFolder();
+    symlinkSync(outside, path.join(links, "to-outside"));
+    symlinkSync(path.join(outside, "hidden"), path.join(links, "to-hidden"));
+    const placeWith = (from: string): Place =>
+      box({
+        hidden: [path.join(folder, "a", "b", "hidden"), path.join(outside, "hidden")],
+        settings: { ...execSettings().box, binds: [{ from: path.join(links, from), to: "/shown", writable: false }] },
+      });
+    const tried = "cat /shown/hidden/canary; mv a c; mv a/b d; cat a/b/hidden/canary; true";
+    const first = await run(tried, { place: placeWith("to-outside") });
+    expect(first).toMatchObject({ status: "exited", exitCode: 0 });
+    expect(existsSync(path.join(folder, "a", "b", "hidden", "canary"))).toBe(true);
+    expect(first.output).not.toMatch(/^canary/m);
+    await expect(run(tried, { place: placeWith("to-hidden") })).rejects.toMatchObject({
+      result: { code: "worker_unavailable" },
+    });
+  });
+
+  it("cannot make the program that bounds it another one", async () => {
+    const { run, folder } = setUp({}, "bubblewrap");
+    writeFileSync(path.join(folder, "prlimit"), "#!/bin/sh\necho unbounded\n");
+    chmodSync(path.join(folder, "prlimit"), 0o755);
+    expect((await run("ulimit -c", { env: { PATH: "/workspace:/usr/bin:/bin" } })).output).toBe("0\n");
+    await expect(run("true", { env: { LD_PRELOAD: "/workspace/x.so" } })).rejects.toMatchObject({
+      result: { code: "forbidden" },
+    });
+  });
+
   it("is not run on the host when the sandbox cannot be set up", async () => {
     const { run, box, folder } = setUp({}, "bubblewrap");
     const bad = box({
       settings: { ...execSettings().box, binds: [{ from: `${folder}/none`, to: "/none", writable: false }] },
     });
     await expect(run("echo ran > ran", { place: bad })).rejects.toMatchObject({
-      result: { code: "worker_unavailable", error: expect.stringContaining("the command was not run") as string },
+      result: { code: "worker_unavailable", error: expect.stringMatching(/the command was not run: \/none/) as string },
     });
     expect(existsSync(path.join(folder, "ran"))).toBe(false);
     // What a command does wrong itself is no fault of the sandbox.

@@ -19,6 +19,7 @@ const boxOf = (docker: Docker = {}, more: Partial<Box> = {}): Box => ({
 const run = (box: Box, more: Partial<DockerRun> = {}): ReturnType<typeof dockerArguments> =>
   dockerArguments({
     box,
+    hidden: [],
     vector: { argv: ["git", "log", "--oneline"], cwd: "/workspace/repo", env: {} },
     image: box.settings.image,
     name: "cloister-1",
@@ -85,9 +86,9 @@ test("a folder of root is worked in by nobody who is root", () => {
   expect(valuesOf(run(boxOf(), { owner: { uid: 0, gid: 0 } }).args, "--user")).toEqual(["1000:1000"]);
 });
 
-test("values of variables stand in no list of processes, but for those that the client goes by itself", () => {
+test("values of the operator's variables stand in no list of processes, but for those that the client goes by itself", () => {
   const env = { TOKEN: "secret", PATH: "/bin", DOCKER_HOST: "tcp://elsewhere", https_proxy: "http://proxy" };
-  const found = run(boxOf(), { vector: { argv: ["env"], cwd: "/workspace", env } });
+  const found = run(boxOf({ env }), { vector: { argv: ["env"], cwd: "/workspace", env } });
   expect(valuesOf(found.args, "--env")).toEqual([
     "TOKEN",
     "PATH=/bin",
@@ -95,6 +96,27 @@ test("values of variables stand in no list of processes, but for those that the 
     "https_proxy=http://proxy",
   ]);
   expect(found.env).toEqual({ TOKEN: "secret" });
+});
+
+test("nothing that a call sets is in the environment of the client, which runs outside of the sandbox", () => {
+  const env = { LD_PRELOAD: "/srv/box/x.so", ANY: "thing", TOKEN: "another" };
+  const found = run(boxOf({ env: { TOKEN: "secret" } }), { vector: { argv: ["env"], cwd: "/workspace", env } });
+  expect(valuesOf(found.args, "--env")).toEqual(["LD_PRELOAD=/srv/box/x.so", "ANY=thing", "TOKEN=another"]);
+  expect(found.env).toEqual({});
+});
+
+test("what is hidden is covered where a mount would show it", () => {
+  const hidden = [
+    { path: "/srv/box/state", isFolder: true },
+    { path: "/srv/box/a/config.json", isFolder: false },
+    { path: "/srv/other", isFolder: true },
+    { path: "/srv/box", isFolder: true },
+  ];
+  expect(valuesOf(run(boxOf(), { hidden }).args, "--mount")).toEqual([
+    'type=bind,"src=/srv/box","dst=/workspace"',
+    'type=tmpfs,"dst=/workspace/state",tmpfs-size=4096,tmpfs-mode=0500,readonly',
+    'type=bind,src=/dev/null,"dst=/workspace/a/config.json",readonly',
+  ]);
 });
 
 test("input is open only for what is written to", () => {
