@@ -17,9 +17,7 @@ const waiting = z.object({
       agentId: text,
       sessionKey: text,
       place: text,
-      cwd: text,
-      argv: z.array(z.string()).catch([]),
-      env: z.record(z.string(), z.string()).catch({}),
+      shown: z.object({ words: text, folder: text, variables: z.array(z.string()).catch([]) }),
       allowed: z.boolean().catch(false),
     }),
   ),
@@ -35,12 +33,13 @@ export function runApprovalsList(context: CliContext, { json }: ApprovalsOptions
     }
     const { requests } = waiting.parse(payload);
     if (requests.length === 0) terminal.out("no command waits");
-    for (const { id, agentId, sessionKey, place, cwd, argv, env, allowed } of requests) {
-      terminal.out(`${id}  ${agentId} in ${showableText(sessionKey)}${allowed ? " (allowed, not yet run)" : ""}`);
-      // JSON shows where each word ends, and what a terminal would hide.
-      terminal.out(`  runs   ${showableText(JSON.stringify(argv))}`);
-      terminal.out(`  in     ${showableText(cwd)} (${place})`);
-      terminal.out(`  with   ${showableText(JSON.stringify(env))}`);
+    for (const { id, agentId, sessionKey, place, shown, allowed } of requests) {
+      terminal.out(
+        `${showableText(id)}  ${agentId} in ${showableText(sessionKey)}${allowed ? " (allowed, not yet run)" : ""}`,
+      );
+      terminal.out(`  runs   ${showableText(shown.words)}`);
+      terminal.out(`  in     ${showableText(shown.folder)} (${place})`);
+      for (const variable of shown.variables) terminal.out(`  with   ${showableText(variable)}`);
     }
     return 0;
   });

@@ -165,5 +165,23 @@ function hashOf({ vector: { argv, cwd, env }, agentId, sessionKey, place }: Comm
 
 function show({ id, agentId, sessionKey, runId, vector, place, hash, createdAtMs, expiresAtMs, isAllowed }: Request) {
   const { argv, cwd, env } = vector;
-  return { id, agentId, sessionKey, runId, argv, cwd, env, place, hash, createdAtMs, expiresAtMs, allowed: isAllowed };
+  // For eyes: each word with its end, and nothing that is not seen.
+  const shown = {
+    words: writtenOut(argv),
+    folder: writtenOut(cwd),
+    variables: Object.entries(env).map(([name, value]) => `${name}=${writtenOut(value)}`),
+  };
+  const times = { createdAtMs, expiresAtMs };
+  return { id, agentId, sessionKey, runId, argv, cwd, env, shown, place, hash, ...times, allowed: isAllowed };
+}
+
+/**
+ * As JSON, which escapes most controls. Marks of direction and of no width, and blanks that are no space, are left to this: they could make one
+ * command look like another.
+ */
+function writtenOut(value: string | readonly string[]): string {
+  return JSON.stringify(value).replaceAll(
+    /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu,
+    (mark) => `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`,
+  );
 }

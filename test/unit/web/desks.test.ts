@@ -266,15 +266,13 @@ describe("commands that wait for an operator", () => {
     id: "x-1",
     agentId: "main",
     sessionKey: "agent:main:main",
-    argv: ["sh", "-c", "echo \u202egnp.exe\n", "", "a\u00a0b\u3164"],
-    cwd: "/srv/wor\u200bk",
-    env: { PATH: "/bin", NAME: "a b" },
+    shown: { words: '["sh","-c","ls"]', folder: '"/srv/work"', variables: ['PATH="/bin"', 'NAME="a b"'] },
     place: "host",
     createdAtMs: 5,
     allowed: false,
   };
 
-  it("are shown word for word, with what no eye would see written out, and decided once", async () => {
+  it("are shown in the gateway's own words, and decided once", async () => {
     const { page, gateway, connect } = open();
     await connect();
     gateway.link.event("exec.approvals", { total: 1 });
@@ -285,8 +283,8 @@ describe("commands that wait for an operator", () => {
         id: "x-1",
         agentId: "main",
         sessionKey: "agent:main:main",
-        words: String.raw`["sh","-c","echo \u{202e}gnp.exe\n","","a\u{a0}b\u{3164}"]`,
-        folder: String.raw`"/srv/wor\u{200b}k"`,
+        words: '["sh","-c","ls"]',
+        folder: '"/srv/work"',
         place: "host",
         variables: ['PATH="/bin"', 'NAME="a b"'],
         askedAtMs: 5,

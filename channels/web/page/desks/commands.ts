@@ -1,6 +1,6 @@
 /** Commands that agents want to run and an operator has to allow. What is shown is what runs: the gateway holds a decision to it, once. */
 import { type ReadonlySignal, signal } from "@preact/signals";
-import { count, fieldsOf, list, text } from "../wire.ts";
+import { count, fieldsOf, list, text, texts } from "../wire.ts";
 import type { Work } from "../work.ts";
 import { type DeskDeps, makeLatest } from "./desk.ts";
 
@@ -8,7 +8,7 @@ export interface WaitingCommand {
   readonly id: string;
   readonly agentId: string;
   readonly sessionKey: string;
-  /** Its words as JSON, which shows where each ends; what no eye would see is written out. */
+  /** Its words as JSON, with what no eye would see written out; this and the next are the gateway's own texts for eyes. */
   readonly words: string;
   readonly folder: string;
   /** `host`, or the sandbox that it runs in. */
@@ -52,28 +52,18 @@ function parseCommand(value: unknown): readonly WaitingCommand[] {
   const row = fieldsOf(value);
   const [id, agentId] = [text(row["id"]), text(row["agentId"])];
   if (id === undefined || agentId === undefined) return [];
+  const shown = fieldsOf(row["shown"]);
   return [
     {
       id,
       agentId,
       sessionKey: text(row["sessionKey"]) ?? "",
-      words: written(list(row["argv"])),
-      folder: written(text(row["cwd"]) ?? ""),
+      words: text(shown["words"]) ?? "",
+      folder: text(shown["folder"]) ?? "",
       place: text(row["place"]) ?? "",
-      variables: Object.entries(fieldsOf(row["env"])).map(([name, held]) => `${name}=${written(text(held) ?? "")}`),
+      variables: texts(shown["variables"]),
       askedAtMs: count(row["createdAtMs"]),
       isAllowed: row["allowed"] === true,
     },
   ];
-}
-
-/**
- * Controls are escaped by JSON itself; marks of direction and of no width, and blanks that are no space, are not, and could make one command look
- * like another.
- */
-function written(value: string | readonly unknown[]): string {
-  return JSON.stringify(value).replaceAll(
-    /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu,
-    (mark) => `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`,
-  );
 }

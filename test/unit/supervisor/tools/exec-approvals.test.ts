@@ -44,6 +44,26 @@ describe("a command that an operator has to allow", () => {
     expect(totals).toEqual([1, 0, 0, 1]);
   });
 
+  it("is shown word for word, with what no eye would see written out", async () => {
+    const { approvals, list } = open();
+    const vector = {
+      argv: ["sh", "-c", "echo \u202egnp.exe\n\u007f", "", "a\u00a0b\u3164"],
+      cwd: "/srv/wor\u200bk",
+      env: { NAME: "a\u2028b", PLAIN: "a b" },
+    };
+    await approvals.ask({ ...command, vector }, false);
+    expect(list()).toMatchObject([
+      {
+        argv: vector.argv,
+        shown: {
+          words: String.raw`["sh","-c","echo \u{202e}gnp.exe\n\u{7f}","","a\u{a0}b\u{3164}"]`,
+          folder: String.raw`"/srv/wor\u{200b}k"`,
+          variables: [String.raw`NAME="a\u{2028}b"`, 'PLAIN="a b"'],
+        },
+      },
+    ]);
+  });
+
   it("is bound with its words, folder, environment, agent, session and place: another one asks for itself", async () => {
     const { vector } = command;
     const others: CommandForApproval[] = [
