@@ -62,7 +62,7 @@ const fresh = (more: object = {}): Response => Response.json({ access_token: "ne
 const tokens = { type: "token", value: "new" };
 
 describe("an OAuth token that is old", () => {
-  it("is renewed once for twenty agents in two processes, and the file keeps what else it has", async () => {
+  it("A8.4: is renewed once for twenty agents in two processes, and the file keeps what else it has", async () => {
     const { start, asked, written, file } = open(old, () => fresh({ refresh_token: "r-2" }));
     const [one, two] = [start(), start()];
     const found = await Promise.all(
