@@ -162,6 +162,17 @@ describe("chunkText", () => {
     );
   });
 
+  it("counts a long text a few times, and not once for each of its chunks", () => {
+    const text = "word ".repeat(20_000);
+    let counted = 0;
+    const lengthOf = (part: string): number => {
+      counted += part.length;
+      return part.length;
+    };
+    expect(chunkText(text, { max: 350, lengthOf }).length).toBeGreaterThan(250);
+    expect(counted).toBeLessThan(10 * text.length);
+  });
+
   it("counts bytes as an encoder makes them", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
