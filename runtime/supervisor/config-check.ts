@@ -23,6 +23,7 @@ import { limits } from "../kernel/limits.ts";
 import { compileRoutes } from "../routing/index.ts";
 import type { ReadsConfig } from "./config-desk.ts";
 import type { LiveConfig } from "./live-config.ts";
+import { writtenOut } from "./written-out.ts";
 
 /** A place that would change, as JSON without secrets; a part that is absent is not there. */
 export interface ShownDifference {
@@ -118,7 +119,7 @@ function show({ path, before, after }: ReturnType<typeof findDifferences>[number
   const [whole, wholeAfter] = [before, after].map((value) => textOf(value, path));
   const [was, becomes] = [whole, wholeAfter].map(cut);
   return {
-    path: formatPath(path),
+    path: writtenOut(formatPath(path)),
     ...(was === undefined ? {} : { before: was }),
     ...(becomes === undefined ? {} : { after: becomes }),
     ...(was !== undefined && was === becomes ? { isHidden: true } : {}),
@@ -128,7 +129,7 @@ function show({ path, before, after }: ReturnType<typeof findDifferences>[number
 
 function textOf(value: unknown, path: Parameters<typeof formatPath>[0]): string | undefined {
   if (value === undefined) return undefined;
-  return JSON.stringify(redactValue(value, path), null, 1);
+  return writtenOut(JSON.stringify(redactValue(value, path), null, 1));
 }
 
 const cut = (text: string | undefined): string | undefined =>

@@ -16,6 +16,7 @@ import { limits } from "../../kernel/limits.ts";
 import type { CommandVector, Place } from "../../tools/port.ts";
 import type { makeAuditNote } from "../audit-trail.ts";
 import type { Handlers } from "../method-handlers.ts";
+import { writtenOut } from "../written-out.ts";
 
 export interface ApprovalsDeps {
   /** Default: random. */
@@ -167,21 +168,12 @@ function show({ id, agentId, sessionKey, runId, vector, place, hash, createdAtMs
   const { argv, cwd, env } = vector;
   // For eyes: each word with its end, and nothing that is not seen.
   const shown = {
-    words: writtenOut(argv),
-    folder: writtenOut(cwd),
-    variables: Object.entries(env).map(([name, value]) => `${name}=${writtenOut(value)}`),
+    words: written(argv),
+    folder: written(cwd),
+    variables: Object.entries(env).map(([name, value]) => `${name}=${written(value)}`),
   };
   const times = { createdAtMs, expiresAtMs };
   return { id, agentId, sessionKey, runId, argv, cwd, env, shown, place, hash, ...times, allowed: isAllowed };
 }
 
-/**
- * As JSON, which escapes most controls. Marks of direction and of no width, and blanks that are no space, are left to this: they could make one
- * command look like another.
- */
-function writtenOut(value: string | readonly string[]): string {
-  return JSON.stringify(value).replaceAll(
-    /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu,
-    (mark) => `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`,
-  );
-}
+const written = (value: string | readonly string[]): string => writtenOut(JSON.stringify(value));

@@ -89,6 +89,14 @@ it("is shown without the secrets in it", async () => {
   expect(shown).toContain('"plain"');
 });
 
+it("is shown with what no eye would see written out", async () => {
+  const proposals = open();
+  const value = "a\u202eb\u00a0c";
+  const { id } = await proposals.propose(proposal([{ key: "agents.list[id=raul].name", value }]));
+  const { check } = await proposals.show(id);
+  expect(JSON.stringify(check.changes)).toContain(String.raw`a\\u{202e}b\\u{a0}c`);
+});
+
 async function tell(params: object, issues: CheckedChange["issues"]) {
   const check = { file: "f", hash: "h", valid: false, issues, changes: [], moreChanges: 0 };
   const tool = makeConfigPropose({ propose: () => Promise.resolve({ id: "p-1", check }) });
