@@ -1,5 +1,6 @@
 /**
- * Whether a command may run: by what the config says of it, and by nothing that is in it but its words. Source: behaviour §1.6.
+ * Whether a command may run: by what the config says of it, and by nothing that is in it but its words and what it sets of its
+ * environment: an entry of `allow` names a command that sets next to nothing. Source: behaviour §1.6.
  *
  *   security   not in `allow`, or whatever with ask: "always"
  *   deny       refused
@@ -16,7 +17,16 @@ export interface JudgedCommand {
   readonly argv: readonly string[];
   /** The file of its first word, where it is known. */
   readonly program: string | undefined;
+  /** What the call sets of its environment. */
+  readonly env: Readonly<Record<string, string>>;
 }
+
+/**
+ * Variables that no program takes for one to run, or for a file to read: of the many others (PAGER, MAKEFLAGS, SSH_ASKPASS) no list of names is
+ * whole. Values without a path, but for a time zone's.
+ */
+const plainVariable = /^(?:LANG|LC_[A-Z]+|TZ|COLUMNS|LINES|NO_COLOR)$/;
+const plainValue = /^(?:[A-Za-z0-9][A-Za-z0-9_@+/-]*(?:\.[A-Za-z0-9@-]+)?)?$/;
 
 export type ExecVerdict =
   | { readonly type: "allowed" }
@@ -26,9 +36,17 @@ export type ExecVerdict =
 export function judgeCommand({ security, ask, allow }: ExecRules, command: JudgedCommand): ExecVerdict {
   if (security === "deny") return { type: "refused", key: "security", why: 'commands are off (security "deny")' };
   if (ask === "always") return { type: "asks" };
-  if (security === "full" || allow.some((entry) => isNamed(entry, command))) return { type: "allowed" };
+  const isListed = allow.some((entry) => isNamed(entry, command));
+  const beyond = Object.entries(command.env).find(
+    ([name, value]) => !plainVariable.test(name) || !plainValue.test(value),
+  )?.[0];
+  if (security === "full" || (isListed && beyond === undefined)) return { type: "allowed" };
   if (ask === "on-miss") return { type: "asks" };
-  return { type: "refused", key: "allow", why: `no entry of the list names ${describeProgram(command)}` };
+  const why =
+    isListed && beyond !== undefined
+      ? `the list names ${describeProgram(command)} without the variable ${beyond}, which may make it run another program`
+      : `no entry of the list names ${describeProgram(command)}`;
+  return { type: "refused", key: "allow", why };
 }
 
 /** Whether a command of plain words should be one without a shell, so that its program can be told. */

@@ -58,7 +58,7 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
       });
       if (!plan.ok) return plan.result;
       const { vector, program } = plan;
-      const verdict = judgeCommand(rules, { argv: vector.argv, program });
+      const verdict = judgeCommand(rules, { argv: vector.argv, program, env: asked.env });
       if (verdict.type === "refused") return refuse(agent, verdict);
       if (verdict.type === "asks") {
         const { agentId, sessionKey, runId, from } = header;

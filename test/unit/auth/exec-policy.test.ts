@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { type ExecRules, judgeCommand, wantsPlainWords } from "../../../auth/exec-policy.ts";
 
 const allow = [["git", "status"], ["/usr/bin/ls"], ["uptime"]];
-const judge = (rules: Partial<ExecRules>, argv: readonly string[], program?: string) =>
-  judgeCommand({ security: "allowlist", ask: "off", allow, ...rules }, { argv, program }).type;
+const judge = (rules: Partial<ExecRules>, argv: readonly string[], program?: string, env = {}) =>
+  judgeCommand({ security: "allowlist", ask: "off", allow, ...rules }, { argv, program, env }).type;
 
 describe("a command", () => {
   it.each([
@@ -31,6 +31,19 @@ describe("a command", () => {
     expect(judge({}, ["./uptime"], "/ws/uptime")).toBe("refused");
     expect(judge({}, ["ls"], "/ws/ls")).toBe("refused");
     expect(judge({ allow: [] }, ["uptime"], "/usr/bin/uptime")).toBe("refused");
+  });
+
+  it("is not named by the list with a variable that may name a program, a file or a place", () => {
+    const withEnv = (env: object, rules: Partial<ExecRules> = {}) => judge(rules, ["uptime"], "/usr/bin/uptime", env);
+    for (const name of ["PAGER", "GIT_SSH", "EDITOR", "MAKEFLAGS", "npm_config_script_shell", "LANGUAGE", "HOME", "A"])
+      expect(withEnv({ [name]: "x" }), name).toBe("refused");
+    const plain = { LANG: "de_DE.UTF-8", LC_ALL: "C", TZ: "Europe/Berlin", COLUMNS: "80", LINES: "", NO_COLOR: "1" };
+    expect(withEnv(plain)).toBe("allowed");
+    for (const value of ["/ws/x", "../ws", "a/../../ws", ":x", "a.b.c", "a b", "%n"])
+      expect(withEnv({ TZ: value }), value).toBe("refused");
+    // A person sees the variables; without a list there is nothing to go round.
+    expect(withEnv({ PAGER: "x" }, { ask: "on-miss" })).toBe("asks");
+    expect(withEnv({ PAGER: "x" }, { security: "full" })).toBe("allowed");
   });
 
   it("is read as plain words where a list or a person judges it", () => {
