@@ -2,7 +2,7 @@
  * Where commands run: what a command of a place is spawned as, with which folder, environment and user. The host has no containment; its
  * commands have the rights of the gateway's user, or of the folder's owner where the gateway is root.
  */
-import { access, constants, mkdir, realpath, stat } from "node:fs/promises";
+import { access, constants, mkdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { refused } from "../results.ts";
 import type { CommandAsked, CommandPlan, Place } from "../port.ts";
@@ -41,13 +41,17 @@ export async function planCommand(asked: CommandAsked): Promise<CommandPlan> {
   const words = asked.plain ? plainWords(command) : undefined;
   const program = words === undefined ? undefined : await findProgram(words[0] ?? "", place, cwd, folders);
   // What only a shell knows (`cd`, `export`) is no program: then it is one for the shell.
-  const argv =
-    words !== undefined && (program !== undefined || place.type === "docker") ? words : ["/bin/sh", "-c", command];
+  const isPlain = words !== undefined && (program !== undefined || place.type === "docker");
   return {
     ok: true,
-    vector: { argv, cwd, env: whole },
-    program: argv === words ? program : "/bin/sh",
+    vector: { argv: isPlain ? asPath(words, program) : ["/bin/sh", "-c", command], cwd, env: whole },
+    program: isPlain ? program : "/bin/sh",
   };
+}
+
+/** A path is run as it was judged: made whole by its words, and not once more by the links on its way, which an agent may change. */
+function asPath([first = "", ...rest]: readonly string[], program: string | undefined): readonly string[] {
+  return [first.includes("/") ? (program ?? first) : first, ...rest];
 }
 
 /** A box is left by no path; the host may be worked on anywhere. */
@@ -82,7 +86,7 @@ async function findProgram(
       () => stat(candidate).then((found) => found.isFile()),
       () => false,
     );
-    if (isThere) return word.includes("/") ? await realpath(candidate) : candidate;
+    if (isThere) return candidate;
   }
   return undefined;
 }

@@ -225,7 +225,13 @@ describe("a command on the host", () => {
       return planned.ok ? [planned.vector.argv, planned.program] : undefined;
     };
     expect(await plan("ls -l 'a b' \"c d\"")).toEqual([["ls", "-l", "a b", "c d"], "/usr/bin/ls"]);
-    expect(await plan("bin/git status")).toEqual([["bin/git", "status"], path.join(folder, "bin/git")]);
+    const git = path.join(folder, "bin/git");
+    expect(await plan("bin/git status")).toEqual([[git, "status"], git]);
+    // A link is judged as what it is, since it may lead elsewhere a moment later; so is what leads over one.
+    symlinkSync("/usr/bin/ls", path.join(folder, "link"));
+    expect(await plan("./link")).toEqual([[path.join(folder, "link")], path.join(folder, "link")]);
+    symlinkSync("/", path.join(folder, "top"));
+    expect(await plan("top/../bin/git")).toEqual([[git], git]);
     for (const command of ["ls; id", "ls $HOME", "ls `id`", "ls > a", "X=1 ls", "cd /", "ls *", "ls ~", "if true"])
       expect(await plan(command)).toEqual([["/bin/sh", "-c", command], "/bin/sh"]);
     expect(await plan("ls", false)).toEqual([["/bin/sh", "-c", "ls"], "/bin/sh"]);
