@@ -7,6 +7,7 @@ import { findDefaultAgentId, type NamedAgent, placeAgent } from "../agents.ts";
 import type { Draft } from "../draft.ts";
 import { backendOf, dockerOf, readBind, resolveBox } from "../exec.ts";
 import { type ConfigIssue, formatPath, type Path } from "../issue.ts";
+import { isInside } from "../paths.ts";
 import { sandboxKey, sandboxModeOf } from "../sandbox.ts";
 import { makeIssue } from "../validate.ts";
 
@@ -35,6 +36,9 @@ interface Fault {
   readonly remedy: string;
 }
 
+/** Of docker, where it usually is. */
+const sockets = ["/run/docker.sock", "/var/run/docker.sock"];
+
 function findFaults(agent: NamedAgent, secrets: readonly string[], draft: Draft): Fault[] {
   const written = dockerOf(agent, draft.config) ?? {};
   const box = resolveBox(written);
@@ -54,8 +58,9 @@ function findFaults(agent: NamedAgent, secrets: readonly string[], draft: Draft)
     });
   for (const [index, text] of (written.binds ?? []).entries()) {
     const { from, to } = readBind(text);
-    const held = secrets.find((secret) => isWithin(secret, from) || isWithin(from, secret));
-    if (held !== undefined || path.basename(from) === "docker.sock")
+    const held = secrets.find((secret) => isInside(secret, from) || isInside(from, secret));
+    const isSocketHeld = path.basename(from) === "docker.sock" || sockets.some((socket) => isInside(socket, from));
+    if (held !== undefined || isSocketHeld)
       faults.push({
         key: ["docker", "binds", index],
         message:
@@ -64,7 +69,7 @@ function findFaults(agent: NamedAgent, secrets: readonly string[], draft: Draft)
             : `shows a sandbox ${held}, which it must not see`,
         remedy: "Bind a folder that holds only what its commands need.",
       });
-    if (["/workspace", "/agent", "/proc", "/dev"].some((place) => isWithin(to, place)) || to === "/")
+    if (["/workspace", "/agent", "/proc", "/dev"].some((place) => isInside(to, place)) || to === "/")
       faults.push({
         key: ["docker", "binds", index],
         message: `stands in the place of ${to}, which the sandbox makes itself`,
@@ -72,9 +77,4 @@ function findFaults(agent: NamedAgent, secrets: readonly string[], draft: Draft)
       });
   }
   return faults;
-}
-
-function isWithin(place: string, folder: string): boolean {
-  const inner = path.relative(folder, place);
-  return inner === "" || (inner !== ".." && !inner.startsWith(`..${path.sep}`) && !path.isAbsolute(inner));
 }

@@ -49,13 +49,20 @@ export function placeOfCommands(
 ): Place {
   const inside = insideOf(agent, sessionKey, config.session);
   if (inside === undefined || elevated) return { type: "host", folder: agent.workspace };
-  const others = [...agents.values()].filter(({ id }) => id !== agent.id);
+  const all = [...agents.values()];
+  const others = all.filter(({ id }) => id !== agent.id);
   return {
     type: agent.exec.backend,
     folder: rootOf(agent, sessionKey, config.session),
     inside,
     writable: agent.sandbox.access !== "ro",
-    hidden: [config.stateDir, config.configPath, ...others.flatMap(({ workspace, agentDir }) => [workspace, agentDir])],
+    hidden: [
+      config.stateDir,
+      config.configPath,
+      // Its own state too: credentials of models, and what other sessions of it said.
+      ...all.flatMap(({ agentDir, sessionsDir, sandbox }) => [agentDir, sessionsDir, sandbox.folder]),
+      ...others.map(({ workspace }) => workspace),
+    ],
     settings: agent.exec.box,
   };
 }

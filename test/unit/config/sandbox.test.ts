@@ -55,6 +55,7 @@ describe("the settings of a sandbox", () => {
     [{ binds: ["/ws/lee/notes:/data"] }, "bubblewrap", /binds\[0\]: shows a sandbox \/ws\/lee/],
     [{ binds: ["/:/host"] }, "docker", /binds\[0\]: shows a sandbox .*\.cloister/],
     [{ binds: ["/var/run/docker.sock:/s"] }, "docker", /binds\[0\]: shows a sandbox docker's socket/],
+    [{ binds: ["/run:/host-run"] }, "docker", /binds\[0\]: shows a sandbox docker's socket/],
     [{ binds: ["/data:/workspace/x"] }, "docker", /binds\[0\]: stands in the place of \/workspace\/x/],
   ])("refuse what would undo it: %j (%s)", async (docker, backend, message) => {
     const faults = await faultsOf(docker, backend);
