@@ -1,10 +1,12 @@
 /**
  * Files that hold secrets: read only when nobody else may read them, and changed by one writer at a time, whichever process that is.
  * A change is written to a file beside it and takes its name, so that a reader finds the old text or the new one. While one is
- * made, `<file>.lock` is there; a lock that is older than any change may take was left by a process that died.
+ * made, `<file>.lock` is there and names its writer; a lock that is older than any change may take was left by a process that died, or that
+ * was stopped for so long. Such a one finds the lock of another and leaves it alone.
  */
+import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { open, rm, stat } from "node:fs/promises";
+import { open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { writeAtomically } from "../config/file/write.ts";
 import { failure } from "../kernel/errors.ts";
@@ -37,12 +39,13 @@ export async function changePrivate(
   read: () => Promise<string | undefined>,
 ): Promise<void> {
   const lock = `${file}.lock`;
-  await take(lock);
+  const name = randomUUID();
+  await take(lock, name);
   try {
     const text = await change(await read());
     if (text !== undefined) await writeAtomically(file, text);
   } finally {
-    await rm(lock, { force: true });
+    if ((await readFile(lock, "utf8").catch(() => "")) === name) await rm(lock, { force: true });
   }
 }
 
@@ -50,11 +53,15 @@ const lookEveryMs = 20;
 
 const isLeft = ({ mtimeMs }: { readonly mtimeMs: number }): boolean => Date.now() - mtimeMs > limits.secretLockMs;
 
-/** One at a time looks once more and removes it: another may have taken the lock anew meanwhile. */
+/** One at a time looks once more and removes it: another may have taken the lock anew meanwhile. One that died over it leaves its mark. */
 async function removeLeft(lock: string): Promise<void> {
   const mark = `${lock}.old`;
   const opened = await open(mark, "wx", 0o600).catch(() => undefined);
-  if (opened === undefined) return;
+  if (opened === undefined) {
+    const facts = await stat(mark).catch(() => undefined);
+    if (facts !== undefined && isLeft(facts)) await rm(mark, { force: true });
+    return;
+  }
   await opened.close();
   try {
     const facts = await stat(lock).catch(() => undefined);
@@ -64,10 +71,10 @@ async function removeLeft(lock: string): Promise<void> {
   }
 }
 
-async function take(lock: string): Promise<void> {
+async function take(lock: string, name: string): Promise<void> {
   for (let waited = 0; ; waited += lookEveryMs) {
     try {
-      await (await open(lock, "wx", 0o600)).close();
+      await writeFile(lock, name, { flag: "wx", mode: 0o600 });
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;

@@ -369,7 +369,15 @@ export const rooms: readonly Room[] = [
       "ollama-ai-provider-v2",
       "zod",
     ],
-    node: ["node:child_process", "node:fs", "node:fs/promises", "node:os", "node:path", "node:timers/promises"],
+    node: [
+      "node:child_process",
+      "node:crypto",
+      "node:fs",
+      "node:fs/promises",
+      "node:os",
+      "node:path",
+      "node:timers/promises",
+    ],
   },
   {
     name: "mcp",

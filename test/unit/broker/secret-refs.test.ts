@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -17,6 +18,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { SecretRef } from "../../../runtime/broker/port.ts";
+import { changePrivate } from "../../../runtime/broker/private-file.ts";
 import { findSecret, keepSecret, listSecrets, removeSecret } from "../../../runtime/broker/secret-file.ts";
 import { runSecretProgram } from "../../../runtime/broker/secret-program.ts";
 import { makeSecretReader } from "../../../runtime/broker/secret-refs.ts";
@@ -120,6 +122,24 @@ describe("a secret that the gateway keeps", () => {
     utimesSync(lock, 1, 1);
     await Promise.all(Array.from({ length: 10 }, (_, at) => keepSecret(stateDir, `s${at}`, "x", 1)));
     expect(await listSecrets(stateDir)).toHaveLength(10);
+    expect(existsSync(lock)).toBe(false);
+  });
+
+  it("is set also after a process that died while it removed the lock of one that had died", async () => {
+    for (const name of ["secrets.json.lock", "secrets.json.lock.old"]) {
+      writeFileSync(path.join(stateDir, name), "");
+      utimesSync(path.join(stateDir, name), 1, 1);
+    }
+    await keepSecret(stateDir, "a", canary, 1);
+    expect(await findSecret(stateDir, "a")).toBe(canary);
+    expect(readdirSync(stateDir)).toEqual(["secrets.json"]);
+  });
+
+  it("is changed under the lock of whoever has it: one that took too long leaves the lock of the next alone", async () => {
+    const file = path.join(stateDir, "any.json");
+    const change = async (): Promise<undefined> => writeFileSync(`${file}.lock`, "another's");
+    await changePrivate(file, change, async () => undefined);
+    expect(readFileSync(`${file}.lock`, "utf8")).toBe("another's");
   });
 
   it.each([
