@@ -982,7 +982,7 @@ export const limits = {
   /** Before a server that failed is tried again: doubled with each failure up to the bound, half of it by chance. */
   mcpRetryMs: 1_000,
   mcpRetryMsMax: 60_000,
-  /** How long a server's process has to end after its input is closed, and again after `SIGTERM`. */
+  /** How long a server's process has to end after its input is closed, and again after `SIGTERM`; and who left its group, to let go of its pipes. */
   mcpEndMs: 1_000,
 } as const;
 

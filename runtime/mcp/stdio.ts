@@ -32,11 +32,13 @@ export function makeStdioTransport({ command, args, env, cwd, onProcess }: Stdio
   const buffer = new ReadBuffer({ maxBufferSize: limits.mcpMessageBytesMax });
   let child: ChildProcess | undefined;
   let gone: Promise<void> | undefined;
+  let isOver = false;
   let ended: string | undefined;
   let errors = "";
 
+  /** The number of one that has ended may be another's by now. */
   const signal = (name: NodeJS.Signals): void => {
-    if (child?.pid === undefined) return;
+    if (child?.pid === undefined || isOver) return;
     try {
       process.kill(-child.pid, name);
     } catch {
@@ -81,14 +83,21 @@ export function makeStdioTransport({ command, args, env, cwd, onProcess }: Stdio
       });
       child = mine;
       if (mine.pid !== undefined) onProcess(mine.pid, true);
+      let letGo: NodeJS.Timeout | undefined;
       gone = new Promise((resolve) => {
         mine.once("exit", (code, name) => {
           signal("SIGKILL");
+          isOver = true;
           if (mine.pid !== undefined) onProcess(mine.pid, false);
+          // What left its group and holds the pipes holds nobody up.
+          letGo = setTimeout(() => {
+            for (const pipe of mine.stdio) pipe?.destroy();
+          }, limits.mcpEndMs);
           ended ??= `it ended with ${name === null ? `exit code ${code}` : name}`;
         });
         // After its pipes are closed: what it said last has been read.
         mine.once("close", () => {
+          clearTimeout(letGo);
           if (errors.trim() !== "") ended = `${ended ?? "it ended"}: ${errors.trim()}`;
           resolve();
           transport.onclose?.();
@@ -113,11 +122,9 @@ export function makeStdioTransport({ command, args, env, cwd, onProcess }: Stdio
     async send(message: JSONRPCMessage) {
       const { stdin } = child ?? {};
       if (stdin === undefined || stdin === null || stdin.destroyed) throw new Error("the server has ended");
-      if (stdin.write(serializeMessage(message))) return;
-      await new Promise<void>((resolve) => {
-        stdin.once("drain", resolve);
-        stdin.once("close", resolve);
-      });
+      if (stdin.writableLength > limits.mcpMessageBytesMax) throw new Error("the server does not read what it is sent");
+      // Also when it ends over it: that is told by itself.
+      await new Promise<void>((resolve) => stdin.write(serializeMessage(message), () => resolve()));
     },
     async close() {
       if (child?.pid === undefined || gone === undefined) return;
