@@ -24,6 +24,7 @@ import { runSecretProgram } from "../../../runtime/broker/secret-program.ts";
 import { makeSecretReader } from "../../../runtime/broker/secret-refs.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { eventually } from "../../support/eventually.ts";
+import { isAlive } from "../../support/processes.ts";
 
 const base = realpathSync(mkdtempSync(path.join(os.tmpdir(), "cloister-secrets-")));
 afterAll(() => rmSync(base, { recursive: true }));
@@ -137,8 +138,11 @@ describe("a secret that the gateway keeps", () => {
 
   it("is changed under the lock of whoever has it: one that took too long leaves the lock of the next alone", async () => {
     const file = path.join(stateDir, "any.json");
-    const change = async (): Promise<undefined> => writeFileSync(`${file}.lock`, "another's");
-    await changePrivate(file, change, async () => undefined);
+    const taken = async (): Promise<undefined> => {
+      writeFileSync(`${file}.lock`, "another's");
+      return undefined;
+    };
+    await changePrivate(file, taken, async () => undefined);
     expect(readFileSync(`${file}.lock`, "utf8")).toBe("another's");
   });
 
@@ -239,15 +243,6 @@ describe("a secret of a program", () => {
     await eventually(() => expect(isAlive(child)).toBe(false));
   });
 });
-
-/** A process that ended and that nobody has waited for yet is not alive. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return false;
-  }
-}
 
 describe("a variable", () => {
   it("is one that the broker was given", async () => {
