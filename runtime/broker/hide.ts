@@ -1,4 +1,4 @@
-/** Takes credentials out of what providers say: some quote the key that they refuse. Hidden first and cut then: half a key is one too. */
+/** Takes credentials out of what providers and servers say: some quote the key that they refuse. Hidden first and cut then: half a key is one too. */
 
 const charsMax = 2_000;
 /** A shorter text is no key, and would make holes in every message. */

@@ -14,6 +14,7 @@ import {
   type Tool,
   ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
+import { hideSecrets } from "../broker/hide.ts";
 import { limits } from "../kernel/limits.ts";
 import { makeMessageFetch } from "./http.ts";
 import type { McpServer } from "./port.ts";
@@ -30,13 +31,15 @@ export interface Connection {
 
 export interface ConnectionHooks {
   readonly onToolsChanged: () => void;
-  /** By itself, once. For operators: it may hold what the server was given. */
+  /** By itself, once. For operators: it quotes the server, though nothing that it was given. */
   readonly onEnded: (reason: string) => void;
   /** A process of the server runs, or has ended with its group. */
   readonly onProcess: (pid: number, isRunning: boolean) => void;
 }
 
 export interface ConnectOptions extends ConnectionHooks {
+  /** Ends it, also while it is made. */
+  readonly signal: AbortSignal;
   readonly server: McpServer;
   readonly workspace: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -54,7 +57,8 @@ export interface CallFailure extends Error {
 }
 
 /** Rejects with the reason, for operators. */
-export const connect: Connect = async ({ server, workspace, environment, onToolsChanged, onEnded, onProcess }) => {
+export const connect: Connect = async ({ server, workspace, environment, signal: ending, ...hooks }) => {
+  const { onToolsChanged, onEnded, onProcess } = hooks;
   // A server that is a process is started there.
   if (server.at.type === "stdio" && server.at.cwd === undefined) await mkdir(workspace, { recursive: true });
   const transport = makeTransport(server, workspace, environment, onProcess);
@@ -67,11 +71,14 @@ export const connect: Connect = async ({ server, workspace, environment, onTools
     },
   );
   let isOpen = false;
-  const reasonOf = (error: unknown): string =>
-    endOf(transport) ?? (error instanceof Error ? error.message : String(error));
+  const clean = (text: string): string => hideSecrets(text, secretsOf(server));
   client.setNotificationHandler(ToolListChangedNotificationSchema, () => onToolsChanged());
-  const close = async (): Promise<void> => {
+  const stop = (): void => void close().catch(() => undefined);
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => (closed ??= end());
+  const end = async (): Promise<void> => {
     isOpen = false;
+    ending.removeEventListener("abort", stop);
     if (transport instanceof StreamableHTTPClientTransport && transport.sessionId !== undefined)
       await within(transport.terminateSession(), limits.mcpEndMs).catch(() => undefined);
     await client.close();
@@ -80,15 +87,20 @@ export const connect: Connect = async ({ server, workspace, environment, onTools
   };
   Object.assign(client, {
     onclose: () => {
-      if (isOpen) onEnded(reasonOf("the connection was closed"));
+      if (isOpen) onEnded(clean(endOf(transport) ?? "the connection was closed"));
     },
   });
   const timeout = { timeout: server.connectMs };
+  ending.addEventListener("abort", stop);
   try {
-    await client.connect(transport, timeout);
+    ending.throwIfAborted();
+    // The client bounds its first request, and not what it says after that.
+    await within(client.connect(transport, timeout), server.connectMs);
   } catch (error) {
+    // One that is ended for it says nothing of why.
+    const hadEnded = endOf(transport) !== undefined;
     await close();
-    throw new Error(reasonOf(error), { cause: error });
+    throw new Error(clean((hadEnded ? endOf(transport) : undefined) ?? messageOf(error)), { cause: error });
   }
   isOpen = true;
   return {
@@ -98,8 +110,11 @@ export const connect: Connect = async ({ server, workspace, environment, onTools
     async tools() {
       if (client.getServerCapabilities()?.tools === undefined) return [];
       const found: Tool[] = [];
+      const endMs = performance.now() + server.connectMs;
       let cursor: string | undefined;
       do {
+        // Of pages without a tool there is no end.
+        if (performance.now() >= endMs) throw new Error(`it did not tell its tools within ${server.connectMs} ms`);
         const params = cursor === undefined ? {} : { cursor };
         const page = await client.request({ method: "tools/list", params }, ListToolsResultSchema, timeout);
         found.push(...page.tools);
@@ -113,7 +128,7 @@ export const connect: Connect = async ({ server, workspace, environment, onTools
       try {
         return await client.request({ method: "tools/call", params }, CallToolResultSchema, options);
       } catch (error) {
-        throw failureOf(error);
+        throw failureOf(error, clean, client.transport === undefined);
       }
     },
     close,
@@ -135,6 +150,12 @@ function makeTransport(
   return makeStdioTransport({ command, args, cwd, env: { ...environment, ...valuesOf(at.env) }, onProcess });
 }
 
+/** What it is given and must not be in a message. */
+const secretsOf = ({ at }: McpServer): readonly string[] =>
+  Object.values(at.type === "http" ? at.headers : at.env).flatMap((secret) =>
+    "value" in secret ? [secret.value] : [],
+  );
+
 function valuesOf(secrets: Readonly<Record<string, { readonly value: string } | { readonly missing: string }>>) {
   return Object.fromEntries(
     Object.entries(secrets).map(([name, secret]) => {
@@ -148,23 +169,29 @@ function endOf(transport: StdioTransport | StreamableHTTPClientTransport): strin
   return "ended" in transport ? transport.ended : undefined;
 }
 
-function failureOf(error: unknown): CallFailure {
-  const message = error instanceof Error ? error.message : String(error);
+function failureOf(error: unknown, clean: (text: string) => string, isClosed: boolean): CallFailure {
+  const message = clean(messageOf(error));
   const make = (kind: CallFailure["kind"], isUnsent = false): CallFailure =>
     Object.assign(new Error(message, { cause: error }), { kind, isUnsent });
-  if (error instanceof McpError) {
-    const known: Readonly<Record<number, CallFailure["kind"]>> = {
-      [ErrorCode.RequestTimeout]: "late",
-      [ErrorCode.ConnectionClosed]: "lost",
-    };
-    return make(known[error.code] ?? "refused");
-  }
+  // Servers answer with the codes that the client has for itself, too: they say nothing by themselves.
+  if (error instanceof McpError) return make(isClosed ? "lost" : isLate(error) ? "late" : "refused");
   // The session is gone, since the server was started again: it has not looked at the call.
   return make("lost", error instanceof StreamableHTTPError && error.code === 404);
 }
 
+const requestTimeout: number = ErrorCode.RequestTimeout;
+
+/** Whether the client says it, with the time that it waited. */
+const isLate = ({ code, data }: McpError): boolean =>
+  code === requestTimeout && typeof data === "object" && data !== null && "timeout" in data;
+
+/** Rejects when the promise does, or has not settled in that time. */
 async function within(promise: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it did not answer within ${ms} ms`)), ms);
+  });
   await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -84,7 +84,8 @@ export function makePool({ settings: first, environment, connect, clock, remote 
   let servers = new Map(first.servers.map((server) => [server.name, server]));
   const slots = new Map<string, Slot>();
   const closing = new Set<Promise<void>>();
-  let isClosed = false;
+  /** Aborted with the pool: ends connections that are being made, too. */
+  const end = new AbortController();
 
   const log = (level: Parameters<KernelForMcp["log"]>[0], message: string, slot: Slot, fields: object = {}): void =>
     void remote
@@ -127,7 +128,8 @@ export function makePool({ settings: first, environment, connect, clock, remote 
     const waitMs = Math.min(limits.mcpRetryMs * 2 ** Math.min(slot.failures - 1, 20), limits.mcpRetryMsMax);
     slot.retryAtMs = clock.nowMs() + Math.ceil(waitMs * (0.5 + clock.random() / 2));
     shut(connection);
-    if (!slot.isRetired && !isClosed) log("warn", "an MCP server failed", slot, { reason, failures: slot.failures });
+    if (!slot.isRetired && !end.signal.aborted)
+      log("warn", "an MCP server failed", slot, { reason, failures: slot.failures });
     watchIdle(slot);
   };
 
@@ -152,6 +154,7 @@ export function makePool({ settings: first, environment, connect, clock, remote 
       server,
       workspace: agent.workspace,
       environment,
+      signal: end.signal,
       onToolsChanged: () => void listAnew(slot),
       onProcess: (pid, isRunning) => void remote.process(pid, isRunning).catch(() => undefined),
       onEnded: (reason) => {
@@ -176,7 +179,8 @@ export function makePool({ settings: first, environment, connect, clock, remote 
     try {
       await readTools(slot, slot.connection);
       const { agent, server, tools } = slot;
-      await remote.changed(agent.agentId, { server: server.name, result: { tools } });
+      // The configuration is another one: what its servers have is asked anew.
+      if (!slot.isRetired) await remote.changed(agent.agentId, { server: server.name, result: { tools } });
     } catch (error) {
       log("warn", "the tools of an MCP server could not be listed anew", slot, { reason: messageOf(error) });
     }
@@ -195,7 +199,7 @@ export function makePool({ settings: first, environment, connect, clock, remote 
         slot.connection = connection;
         slot.state = "open";
         slot.reason = undefined;
-        if (isClosed || (slot.isRetired && slot.calls === 0)) {
+        if (end.signal.aborted || (slot.isRetired && slot.calls === 0)) {
           shut(connection);
           throw unavailable(slot.server.name, "its configuration has changed");
         }
@@ -227,8 +231,8 @@ export function makePool({ settings: first, environment, connect, clock, remote 
 
   const slotOf = (agent: McpAgent, name: string): Slot => {
     const server = servers.get(name);
-    if (server === undefined || isClosed)
-      throw unavailable(name, isClosed ? "the gateway stops" : "it is not configured");
+    if (server === undefined || end.signal.aborted)
+      throw unavailable(name, end.signal.aborted ? "the gateway stops" : "it is not configured");
     const key = keyOf(agent.agentId, name);
     const known = slots.get(key);
     if (known !== undefined) return known;
@@ -328,7 +332,7 @@ export function makePool({ settings: first, environment, connect, clock, remote 
         ...(state === "failed" ? { retryAtMs } : {}),
       })),
     async close() {
-      isClosed = true;
+      end.abort();
       const opening = [...slots.values()].map(({ opening: mine }) => mine?.catch(() => undefined));
       for (const slot of slots.values()) {
         slot.calls = 0;

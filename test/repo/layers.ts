@@ -130,8 +130,13 @@ export const rooms: readonly Room[] = [
   {
     name: "broker-protocol",
     layer: 1,
-    places: ["runtime/broker/port.ts", "runtime/broker/allowed-models.ts", "runtime/broker/own.ts"],
-    why: "What crosses between the broker's thread and the kernel's, and which models an agent may ask.",
+    places: [
+      "runtime/broker/port.ts",
+      "runtime/broker/allowed-models.ts",
+      "runtime/broker/own.ts",
+      "runtime/broker/hide.ts",
+    ],
+    why: "What crosses between the broker's thread and the kernel's, which models an agent may ask, and how credentials are taken out of what others say.",
     also: [{ room: "auth", typeOnly: true, why: "the broker is told which tools the policy leaves to which model" }],
   },
   {
@@ -384,7 +389,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/mcp"],
     why: "Connections to MCP servers and their processes, in a thread of its own. It carries out calls that the kernel has judged.",
-    only: ["kernel", "auth", "mcp-protocol", "thread-protocol", "thread"],
+    only: ["kernel", "auth", "broker-protocol", "mcp-protocol", "thread-protocol", "thread"],
     packages: ["@modelcontextprotocol/sdk"],
     node: ["node:child_process", "node:crypto", "node:fs/promises"],
   },

@@ -39,7 +39,7 @@ const server = () =>
         .optional(),
     ),
     connectionTimeoutMs: key(
-      "How long it may take to start and to tell its tools, in milliseconds.",
+      "How long it may take to start, and again to tell its tools, in milliseconds.",
       ms(limits.mcpConnectMsMax, limits.mcpConnectMs),
     ),
     requestTimeoutMs: key(

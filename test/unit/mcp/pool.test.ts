@@ -227,6 +227,16 @@ describe("the tools of a server", () => {
     expect(told).toHaveLength(2);
   });
 
+  test("of another configuration are told no more", async () => {
+    const { pool, made, told, settings } = open();
+    const held = await pool.hold(ana, "notes");
+    pool.configure(settings([server("notes", "y")]));
+    made[0]?.announce();
+    await new Promise(setImmediate);
+    expect(told).toEqual([]);
+    held.release();
+  });
+
   test("whose parameters would fill a conversation are left out; of a long description the beginning is told", async () => {
     const { pool } = open(["big"]);
     const { mcpToolSchemaCharsMax: most, mcpToolTextCharsMax: shown } = limits;

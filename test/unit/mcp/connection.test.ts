@@ -1,0 +1,77 @@
+/** Connections to servers that do not do what they should, over real pipes: each wait ends, and no reason tells a secret. */
+import { expect, test } from "vitest";
+import { connect } from "../../../runtime/mcp/connection.ts";
+import type { McpServer } from "../../../runtime/mcp/port.ts";
+
+const secret = "canary-0123456789";
+
+/** A server in few words: `answer` is a function of a request's method to its result; undefined: none comes. */
+const server = (answer: string, changes: Partial<McpServer> = {}): McpServer => ({
+  name: "odd",
+  at: {
+    type: "stdio",
+    command: process.execPath,
+    args: [
+      "-e",
+      `const answer = ${answer};
+       require("node:readline").createInterface(process.stdin).on("line", (line) => {
+         const { id, method } = JSON.parse(line);
+         const result = answer(method);
+         if (id !== undefined && result !== undefined) console.log(JSON.stringify({ jsonrpc: "2.0", id, ...result }));
+       });`,
+    ],
+    env: { KEY: { value: secret } },
+    cwd: "/",
+  },
+  connectMs: 60_000,
+  requestMs: 60_000,
+  ...changes,
+});
+const started =
+  '{ protocolVersion: "2025-06-18", capabilities: { tools: {} }, serverInfo: { name: "odd", version: "1" } }';
+
+const open = (odd: McpServer, signal = new AbortController().signal) =>
+  connect({
+    server: odd,
+    workspace: "/",
+    environment: {},
+    signal,
+    onToolsChanged: () => undefined,
+    onEnded: () => undefined,
+    onProcess: () => undefined,
+  });
+
+test("a server that does not answer in time is ended, and the reason is that", async () => {
+  await expect(open(server("() => undefined", { connectMs: 200 }))).rejects.toThrow("did not answer within 200 ms");
+});
+
+test("one that is being started ends with its signal", async () => {
+  const end = new AbortController();
+  const opening = open(server("() => undefined"), end.signal);
+  end.abort();
+  await expect(opening).rejects.toThrow();
+});
+
+test("a list of tools without an end is given up", async () => {
+  const pages = `(method) => ({ result: method === "initialize" ? ${started} : { tools: [], nextCursor: "more" } })`;
+  const odd = server(pages);
+  const connection = await open(odd);
+  // The time is for the list alone: how long a process takes to start is the machine's.
+  Object.assign(odd, { connectMs: 50 });
+  await expect(connection.tools()).rejects.toThrow("did not tell its tools within 50 ms");
+  await connection.close();
+});
+
+// These are the codes by which the client tells that a connection ended, and that an answer is late.
+test.each([-32_000, -32_001])(
+  "a refusal with the code %d is one, and has nothing in it that the server was given",
+  async (code) => {
+    const refusing = `(method) => method === "initialize" ? { result: ${started} } : { error: { code: ${code}, message: "not with " + process.env.KEY } }`;
+    const connection = await open(server(refusing));
+    await expect(connection.call("x", {}, new AbortController().signal)).rejects.toMatchObject({
+      kind: "refused",
+      message: expect.stringContaining("not with [redacted]"),
+    });
+    await connection.close();
+  },
+);
