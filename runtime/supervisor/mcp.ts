@@ -72,6 +72,8 @@ interface OpenCall {
   readonly agentId: string;
   readonly incarnation: number;
   readonly turn: number;
+  /** Nobody wants its result any more. */
+  isOver: boolean;
 }
 
 type Known = ReadonlyMap<string, McpTool> | "failed";
@@ -104,6 +106,11 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
     const tools = last?.json === json ? last.tools : new Map(result.tools.map((tool) => [tool.spec.name, tool]));
     shared.set(server, { json, tools });
     own.set(server, tools);
+  };
+
+  const forget = (): void => {
+    catalogue.clear();
+    shared.clear();
   };
 
   const changed: KernelForMcp["changed"] = async (agentId, listing) => note(agentId, listing);
@@ -172,7 +179,10 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
   const cancel = (isMeant: (call: OpenCall) => boolean): void => {
     // A thread that is gone has ended it already.
     for (const [id, call] of open)
-      if (isMeant(call)) void thread?.then(({ remote }) => remote.cancel(id)).catch(() => undefined);
+      if (isMeant(call)) {
+        call.isOver = true;
+        void thread?.then(({ remote }) => remote.cancel(id)).catch(() => undefined);
+      }
   };
 
   const tool: Tool = {
@@ -182,13 +192,6 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
       const { agentId } = header;
       const server = mcpServerOf(config.mcp.rules, name);
       if (server === undefined) return fault("not_found", `no MCP server of this name is configured: ${name}`);
-      // A sub-agent may be given a tool by its requester before its agent was told of any.
-      if (find(agentId, name) === undefined) await ready(agentId);
-      const found = find(agentId, name);
-      if (found === undefined)
-        return catalogue.get(agentId)?.get(server) === "failed"
-          ? fault("worker_unavailable", `the MCP server ${server} is not available`, "cloister mcp list tells why")
-          : fault("not_found", `the MCP server ${server} has no tool ${name}`);
       const own = [...open.values()].filter((one) => one.homeId === agentId).length;
       if (own >= limits.mcpCallsOfAgentMax)
         return fault(
@@ -203,9 +206,19 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
           "call it again in a moment",
         );
       const id = nextId++;
-      open.set(id, { homeId: agentId, agentId: entry, incarnation, turn });
+      const call: OpenCall = { homeId: agentId, agentId: entry, incarnation, turn, isOver: false };
+      open.set(id, call);
       try {
+        // A sub-agent may be given a tool by its requester before its agent was told of any.
+        if (find(agentId, name) === undefined) await ready(agentId);
         const { remote } = await running();
+        // Both take time: the turn may be over, and the configuration another one.
+        const found = find(agentId, name);
+        if (call.isOver) return fault("worker_unavailable", "the turn that made the call is over");
+        if (found === undefined)
+          return unknown(agentId).includes(server)
+            ? fault("worker_unavailable", `the MCP server ${server} is not available`, "cloister mcp list tells why")
+            : fault("not_found", `the MCP server ${server} has no tool ${name}`);
         return await remote.call({ ...agentOf(agentId), id, server, tool: found.name, params: body });
       } finally {
         open.delete(id);
@@ -233,9 +246,9 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
     endTurn: (agentId, turn) => cancel((call) => call.agentId === agentId && call.turn === turn),
     endCell: (agentId, incarnation) => cancel((call) => call.agentId === agentId && call.incarnation === incarnation),
     changed() {
-      catalogue.clear();
-      shared.clear();
-      void thread?.then(({ remote }) => remote.configure(settings())).catch(() => undefined);
+      forget();
+      // What servers of the last configuration said meanwhile is there before its answer, and what those of this one say, after it.
+      void thread?.then(({ remote }) => remote.configure(settings()).then(forget)).catch(() => undefined);
     },
     async view() {
       const found = await thread?.then(({ remote }) => remote.connections()).catch(() => []);

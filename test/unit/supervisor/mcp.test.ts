@@ -1,0 +1,87 @@
+/** Calls of MCP tools as the main thread has them, with a thread that answers when the test says so. */
+import { expect, test } from "vitest";
+import type { ResolvedAgent } from "../../../runtime/config/resolved.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import type { KernelForMcp, McpCall, McpForKernel, McpListing } from "../../../runtime/mcp/port.ts";
+import { makeMcp } from "../../../runtime/supervisor/mcp.ts";
+import type { ToolCall } from "../../../runtime/supervisor/tools/table.ts";
+
+const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+const spec = (name: string) => ({ name, description: "", parameters: { type: "object" } });
+const offers = (...names: readonly string[]): McpListing => ({
+  server: "web",
+  result: { tools: names.map((name) => ({ name, spec: spec(`mcp__web__${name}`) })) },
+});
+
+/** `answer` and `accept` let the thread give its list, and take a configuration. */
+function open() {
+  const calls: McpCall[] = [];
+  const listing = Promise.withResolvers<McpListing>();
+  const configured = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  let told: KernelForMcp["changed"] = async () => undefined;
+  const remote: McpForKernel = {
+    list: async () => {
+      asked.resolve();
+      return [await listing.promise];
+    },
+    call: async (call) => {
+      calls.push(call);
+      return { status: "ok" };
+    },
+    cancel: async () => undefined,
+    configure: () => configured.promise,
+    connections: async () => [],
+    close: async () => undefined,
+  };
+  const mcp = makeMcp({
+    config: {
+      mcp: {
+        servers: [],
+        rules: [{ server: "web", agents: ["*"], include: [], exclude: [] }],
+        idleMs: limits.mcpIdleMs,
+      },
+    },
+    agents: new Map([["ana", { id: "ana", workspace: "/ana" } as ResolvedAgent]]),
+    start: async (_settings, changed) => {
+      told = changed;
+      return { remote, stop: async () => undefined };
+    },
+    log: quiet,
+  });
+  const call = (tool: string) =>
+    mcp.tool.run({ agentId: "ana", incarnation: 1, turn: 7, header: { agentId: "ana" }, tool, body: "{}" } as ToolCall);
+  return {
+    mcp,
+    call,
+    calls,
+    asked: asked.promise,
+    answer: listing.resolve,
+    accept: configured.resolve,
+    tell: (one: McpListing) => told("ana", one),
+  };
+}
+
+test("a call whose turn ends while the server tells its tools is not made", async () => {
+  const { mcp, call, calls, asked, answer } = open();
+  const called = call("mcp__web__pay");
+  await asked;
+  mcp.endTurn("ana", 7);
+  answer(offers("pay"));
+  expect(await called).toMatchObject({ code: "worker_unavailable", error: "the turn that made the call is over" });
+  expect(calls).toEqual([]);
+  expect(await call("mcp__web__pay")).toEqual({ status: "ok" });
+});
+
+test("what a server of the last configuration says before the thread knows of the next one counts no more", async () => {
+  const { mcp, answer, tell, accept } = open();
+  answer(offers("old"));
+  await mcp.ready("ana");
+  mcp.changed();
+  await tell(offers("old", "older"));
+  expect(mcp.namesOf("ana")).toEqual(["mcp__web__old", "mcp__web__older"]);
+  accept();
+  await new Promise(setImmediate);
+  expect(mcp.isKnown("ana")).toBe(false);
+  expect(mcp.namesOf("ana")).toEqual([]);
+});
