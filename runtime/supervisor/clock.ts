@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
 import { type CronDeps, type CronDesk, makeCronDesk } from "./cron-desk.ts";
-import { mainSessionKey } from "../routing/index.ts";
+import { mainSessionKey, sessionKind } from "../routing/index.ts";
 import { makeJobWatchdog } from "./job-watchdog.ts";
 import { makeWhyNoSending } from "./send-policy.ts";
 import { makeStop, type StopWorkDeps } from "./stop-work.ts";
@@ -46,6 +46,7 @@ export function makeClock(parts: ClockDeps): Clock {
       desk: cron,
       store: deps.store,
       mainOf: (agentId) => mainSessionKey(agentId, deps.config.session),
+      isGroup: (sessionKey) => sessionKind(sessionKey, deps.config.session.mainKey) === "group",
       whyNoSending: makeWhyNoSending(deps),
       nowMs: deps.nowMs,
     }),

@@ -122,7 +122,7 @@ export type IncomingSignal =
       readonly ackCharsMax: number;
       readonly isLight: boolean;
     }
-  /** `/compact`, `/model` and the like, of somebody whose commands count; for modules with a conversation of their own. */
+  /** `/compact` or `/context`, of somebody whose commands count; for modules with a conversation of their own. */
   | { readonly type: "command"; readonly name: ModuleCommand; readonly rest: string }
   /** The session was made for this: what `sessions_spawn` or `ctx.spawn` gave as the task. */
   | {

@@ -16,6 +16,8 @@ export interface CronToolDeps {
   readonly desk: Pick<CronDesk, "add" | "methods" | "view">;
   readonly store: Pick<Store, "session" | "timers">;
   readonly mainOf: (agentId: string) => string;
+  /** Whether the session is a group's, which may have fewer tools and no memory. */
+  readonly isGroup: (sessionKey: string) => boolean;
   readonly whyNoSending: WhyNoSending;
   readonly nowMs: () => number;
 }
@@ -69,7 +71,7 @@ const params = z.discriminatedUnion("action", [
 type Asked = z.output<typeof params>;
 type Times = Pick<Extract<Asked, { action: "add" }>, keyof typeof times>;
 
-export function makeCronTool({ desk, store, mainOf, whyNoSending, nowMs }: CronToolDeps): Tool {
+export function makeCronTool({ desk, store, mainOf, isGroup, whyNoSending, nowMs }: CronToolDeps): Tool {
   const ownRows = async ({ agentId, sessionKey }: EnvelopeHeader): Promise<readonly TimerRow[]> => {
     const { rows } = await store.timers({ agentId, limit: limits.timersPerAgentMax });
     return rows.filter(
@@ -85,6 +87,11 @@ export function makeCronTool({ desk, store, mainOf, whyNoSending, nowMs }: CronT
     if (asked.action === "add") {
       const schedule = scheduleOf(asked, nowMs());
       if (schedule === undefined) return oneTime;
+      if (asked.session !== "current" && isGroup(header.sessionKey))
+        return forbidden(
+          `cron: session: found ${asked.session}; what is set in a group happens in its session, where its bounds hold; use current`,
+          "set it with cloister cron add, or let the agent set it in a direct chat",
+        );
       const count = (await ownRows({ ...header, sessionKey: mainOf(header.agentId) })).length;
       if (count >= limits.agentJobsMax)
         return fault("busy", `cron: the agent has ${count} jobs; the bound is reached`, "remove some");

@@ -11,14 +11,14 @@ import {
   type ToolSender,
   whyRemoved,
 } from "../../../auth/tool-policy.ts";
-import { memoryTools } from "../../../auth/tool-names.ts";
+import { schedulePairingId } from "../../../auth/compile-pairings.ts";
+import { isNamed, mcpTools, memoryTools } from "../../../auth/tool-names.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { findGroupTools, findRules } from "../../groups/index.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import type { Refusal } from "../../kernel/errors.ts";
 import type { JudgedTurn } from "../../kernel/settings.ts";
-import { isSubagentKey, sessionKind } from "../../routing/index.ts";
-import { isNamed, mcpTools } from "../../../auth/tool-names.ts";
+import { isSubagentKey, parseSessionKey, sessionKind } from "../../routing/index.ts";
 import type { Logger } from "../driver.ts";
 import type { Mcp } from "../mcp.ts";
 import { isSandboxed } from "../sandboxed.ts";
@@ -172,9 +172,13 @@ function refusalOf(what: string, { rule, key, remedy }: Removal): Refusal {
   };
 }
 
-function questionOf({ agentId, sessionKey, from }: EnvelopeHeader, config: ResolvedConfig): ToolQuestion {
+function questionOf(header: EnvelopeHeader, config: ResolvedConfig): ToolQuestion {
+  const { agentId, sessionKey, from } = header;
   const about = { agentId, sessionKey, byOperator: from.type === "operator" };
-  if (from.type !== "channel") return about;
+  if (from.type !== "channel") {
+    const group = groupOfTimer(header, config);
+    return group === undefined ? about : { ...about, group };
+  }
   const { channel, accountId, peer, senderId: id, senderName: name } = from;
   const group = groupOf(config, channel, accountId, peer);
   return {
@@ -182,6 +186,20 @@ function questionOf({ agentId, sessionKey, from }: EnvelopeHeader, config: Resol
     sender: { channel, id, ...(name === undefined ? {} : { name }) },
     ...(group === undefined ? {} : { group }),
   };
+}
+
+/** What an agent lets happen at a time in a group has no tool that the group does not have: whoever is in it may have asked for that. */
+function groupOfTimer(
+  { agentId, sessionKey, from, via, replyRoute: route }: EnvelopeHeader,
+  config: ResolvedConfig,
+): GroupTools | undefined {
+  if (from.type !== "timer" || via !== schedulePairingId(agentId)) return undefined;
+  if (route.type === "channel")
+    return groupOf(config, route.channel, route.accountId, `${route.peerKind}:${route.peerId}`);
+  const parsed = parseSessionKey(sessionKey);
+  if (parsed.shape !== "agent" || parsed.session.type !== "room") return undefined;
+  const { channel, kind, roomId } = parsed.session;
+  return groupOf(config, channel, "default", `${kind}:${roomId}`);
 }
 
 /** `peer` as a principal names it: `<kind>:<id>`. */

@@ -9,7 +9,10 @@ import { sessionSettings } from "../../../support/session-settings.ts";
 
 const route: ReplyRoute = { type: "channel", channel: "webhook", accountId: "biz", peerKind: "direct", peerId: "ana" };
 
-function open(sendPolicy?: "deny") {
+const main = "agent:main:main";
+const group = "agent:main:webhook:group:team";
+
+function open(sendPolicy?: "deny", sessionKey = main) {
   const added: AddedBy[] = [];
   const row = sendPolicy === undefined ? undefined : ({ choices: { sendPolicy } } as SessionRow);
   const store = { session: async () => row, timers: async () => ({ rows: [], total: 0 }) };
@@ -20,8 +23,15 @@ function open(sendPolicy?: "deny") {
     },
   } as unknown as CronToolDeps["desk"];
   const whyNoSending = makeWhyNoSending({ config: { session: sessionSettings }, store });
-  const tool = makeCronTool({ desk, store, mainOf: () => "agent:main:main", whyNoSending, nowMs: () => 0 });
-  const header = { id: "e1", agentId: "main", sessionKey: "agent:main:main", trace: "e1", replyRoute: route };
+  const tool = makeCronTool({
+    desk,
+    store,
+    mainOf: () => main,
+    isGroup: (key) => key === group,
+    whyNoSending,
+    nowMs: () => 0,
+  });
+  const header = { id: "e1", agentId: "main", sessionKey, trace: "e1", replyRoute: route };
   const add = (more: object) => {
     const params = { action: "add", name: "tea", text: "tea", inMinutes: 5, session: "isolated", ...more };
     return tool.run({ tool: "cron", header, key: 1, body: JSON.stringify(params) } as unknown as ToolCall);
@@ -41,4 +51,12 @@ test("a job of a session whose answers do not leave has none that leaves, in wha
   const heard = open();
   expect(await heard.add({})).toMatchObject({ status: "ok" });
   expect(heard.added).toMatchObject([{ delivery: route }]);
+});
+
+test("a job that is set in a group happens in its session, where the group's bounds hold", async () => {
+  const { add, added } = open(undefined, group);
+  for (const session of ["isolated", "main"])
+    expect(await add({ session })).toMatchObject({ status: "forbidden", error: expect.stringContaining("current") });
+  expect(added).toEqual([]);
+  expect(await add({ session: "current" })).toMatchObject({ status: "ok" });
 });

@@ -137,6 +137,31 @@ describe("the tools of a turn", () => {
     expect(namesOf(desk.describe({ messages: [sender("7")] }, held, true))).toEqual(held);
   });
 
+  it("of what the agent lets happen in a group are the group's; an operator's job has those of its session", () => {
+    const groups = { "-100": { tools: { deny: ["sessions_list"] } } };
+    const { desk } = makeDesk({}, {}, { telegram: { groups } });
+    const timer = (more: Partial<EnvelopeHeader>): readonly EnvelopeHeader[] => [
+      {
+        ...from({ type: "timer", agentId: "main", timerId: "j-1" }),
+        via: "config:schedule:main",
+        replyRoute: { type: "none" },
+        ...more,
+      },
+    ];
+    const toGroup = {
+      type: "channel",
+      channel: "telegram",
+      accountId: "default",
+      peerKind: "group",
+      peerId: "-100",
+    } as const;
+    const inGroup = { sessionKey: "agent:main:telegram:group:-100" };
+    for (const about of [inGroup, { replyRoute: toGroup }, { ...inGroup, replyRoute: toGroup }])
+      expect(desk.judge({ messages: timer(about) }, held).allowed).toEqual(["session_status", "sessions_send"]);
+    expect(desk.judge({ messages: timer({}) }, held).allowed).toEqual(held);
+    expect(desk.judge({ messages: timer({ ...inGroup, via: "door:operator" }) }, held).allowed).toEqual(held);
+  });
+
   it("of a sandboxed session are those of the sandbox's list; `non-main` leaves the main session out", () => {
     const { desk } = makeDesk({ sandboxTools: { allow: ["session_status"] } }, { sandboxMode: "non-main" });
     expect(namesOf(desk.describe({ messages: [operator] }, held, true))).toEqual(held);
