@@ -178,12 +178,14 @@ export async function openBotApi(): Promise<BotApi> {
       changed();
     }
     const timeout = Number(given["timeout"] ?? 0);
-    if (bot.updates.length === 0 && timeout > 0)
-      await new Promise<void>((resolve) => {
-        bot.poll = resolve;
-        request.socket.once("close", resolve);
-      });
-    bot.poll = undefined;
+    if (bot.updates.length === 0 && timeout > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      bot.poll = resolve;
+      request.socket.once("close", resolve);
+      await promise;
+      // The next one may have begun before this connection was seen to end.
+      if (bot.poll === resolve) bot.poll = undefined;
+    }
     return bot.updates.slice(0, Number(given["limit"] ?? 100));
   }
 

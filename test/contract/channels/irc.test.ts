@@ -25,6 +25,7 @@ const makeRig = ({ server, settings, prepare }: Changes = {}): ChannelRig<IrcSet
     const ircd = await openIrcd(server);
     const ana = await ircd.person("Ana");
     ana.write("JOIN #room");
+    await ana.sees(/ 366 \S+ #room /);
     await prepare?.({ ircd, ana });
     const arrived = (): { readonly place: string; readonly text: string }[] =>
       ana.lines.flatMap((line) => {
