@@ -18,6 +18,7 @@ const waiting = z.object({
       sessionKey: text,
       place: text,
       shown: z.object({ words: text, folder: text, variables: z.array(z.string()).catch([]) }),
+      input: z.boolean().catch(false),
       allowed: z.boolean().catch(false),
     }),
   ),
@@ -33,12 +34,13 @@ export function runApprovalsList(context: CliContext, { json }: ApprovalsOptions
     }
     const { requests } = waiting.parse(payload);
     if (requests.length === 0) terminal.out("no command waits");
-    for (const { id, agentId, sessionKey, place, shown, allowed } of requests) {
+    for (const { id, agentId, sessionKey, place, shown, input, allowed } of requests) {
       terminal.out(
         `${showableText(id)}  ${agentId} in ${showableText(sessionKey)}${allowed ? " (allowed, not yet run)" : ""}`,
       );
       terminal.out(`  runs   ${showableText(shown.words)}`);
       terminal.out(`  in     ${showableText(shown.folder)} (${place})`);
+      if (input) terminal.out("  takes  what the agent writes to it while it runs");
       for (const variable of shown.variables) terminal.out(`  with   ${showableText(variable)}`);
     }
     return 0;

@@ -1,6 +1,6 @@
 /**
- * Commands that an operator has to allow (`tools.exec.ask`). What is allowed is one vector: its words, folder, environment, place, agent and
- * session, as a hash. Nothing is run that was not asked for in these words.
+ * Commands that an operator has to allow (`tools.exec.ask`). What is allowed is one vector: its words, folder, environment, place, agent,
+ * session, and whether the agent can write to it, as a hash. Nothing is run that was not asked for in these words.
  *
  *   asked ──allow──► allowed: the call that waits, or the next one of the session with the same vector, runs once ──► gone
  *     │  └──deny──► refused; the call that waits is told so ──► gone
@@ -34,6 +34,8 @@ export interface CommandForApproval {
   readonly runId: string;
   readonly vector: CommandVector;
   readonly place: Place["type"];
+  /** Its input stays open: what an interpreter runs may come after it was allowed. */
+  readonly hasInput: boolean;
 }
 
 export type Approval =
@@ -44,8 +46,8 @@ export type Approval =
   | { readonly type: "full"; readonly why: string };
 
 export interface Approvals {
-  /** `waits`: somebody may be there who decides. `isOver`: nobody waits for the answer any more. */
-  ask(command: CommandForApproval, waits: boolean): Promise<Approval>;
+  /** `waits`: somebody may be there who decides. `isOver`: nobody follows the call any more, which then runs nothing. */
+  ask(command: CommandForApproval, waits: boolean, isOver: () => boolean): Promise<Approval>;
   readonly methods: Handlers<"exec.approval.list" | "exec.approval.resolve">;
   /** Whoever waits is told that nobody has decided. */
   close(): void;
@@ -58,11 +60,19 @@ interface Request extends CommandForApproval {
   readonly expiresAtMs: number;
   isAllowed: boolean;
   /** Calls that wait for the decision, oldest first. */
-  readonly waiting: ((decision: "allow" | "deny" | "late") => void)[];
+  readonly waiting: Waiting[];
+}
+
+type Decision = "allow" | "deny" | "late";
+
+interface Waiting {
+  readonly answer: (decision: Decision) => void;
+  readonly isOver: () => boolean;
 }
 
 export function makeApprovals({ newId = randomId, nowMs, publish, note }: ApprovalsDeps): Approvals {
   const requests = new Map<string, Request>();
+  let isClosed = false;
 
   const all = (): readonly Request[] => {
     for (const { id, expiresAtMs } of requests.values()) if (expiresAtMs <= nowMs()) requests.delete(id);
@@ -95,18 +105,19 @@ export function makeApprovals({ newId = randomId, nowMs, publish, note }: Approv
     return request;
   };
 
-  const decision = (request: Request): Promise<"allow" | "deny" | "late"> => {
-    const { promise, resolve } = Promise.withResolvers<"allow" | "deny" | "late">();
-    const timer = setTimeout(resolve, limits.execApprovalWaitMs, "late");
-    request.waiting.push(resolve);
+  const decision = (request: Request, isOver: () => boolean): Promise<Decision> => {
+    const { promise, resolve: answer } = Promise.withResolvers<Decision>();
+    const timer = setTimeout(answer, limits.execApprovalWaitMs, "late");
+    const one = { answer, isOver };
+    request.waiting.push(one);
     return promise.finally(() => {
       clearTimeout(timer);
-      request.waiting.splice(request.waiting.indexOf(resolve), 1);
+      request.waiting.splice(request.waiting.indexOf(one), 1);
     });
   };
 
   return {
-    async ask(command, waits) {
+    async ask(command, waits, isOver) {
       const hash = hashOf(command);
       const found = all().find((request) => request.hash === hash);
       if (found?.isAllowed === true) {
@@ -116,8 +127,8 @@ export function makeApprovals({ newId = randomId, nowMs, publish, note }: Approv
       const request = found ?? raise(command, hash);
       if ("why" in request) return { type: "full", why: request.why };
       const { id } = request;
-      if (!waits) return { type: "waits", id, waited: false };
-      const decided = await decision(request);
+      if (!waits || isClosed) return { type: "waits", id, waited: false };
+      const decided = await decision(request, isOver);
       if (decided === "late") return { type: "waits", id, waited: true };
       return decided === "allow" ? { type: "allowed" } : { type: "denied", id };
     },
@@ -132,24 +143,25 @@ export function makeApprovals({ newId = randomId, nowMs, publish, note }: Approv
             "cloister approvals list",
           );
         note({ type: "exec_approval_decided", subject: clientId, object: id, detail: `${decided}: ${request.hash}` });
-        const [first, ...others] = request.waiting;
+        const [first, ...others] = request.waiting.filter(({ isOver }) => !isOver());
         if (decided === "deny") {
           drop(request);
-          for (const answer of request.waiting.slice()) answer("deny");
+          for (const { answer } of request.waiting.slice()) answer("deny");
         } else if (first === undefined) {
           request.isAllowed = true;
           tell();
         } else {
           // Once is once: another call with the same words asks again.
           drop(request);
-          first("allow");
-          for (const answer of others) answer("late");
+          first.answer("allow");
+          for (const { answer } of others) answer("late");
         }
         return { id, decision: decided, ran: first !== undefined && decided === "allow-once" };
       },
     },
     close() {
-      for (const { waiting } of requests.values()) for (const answer of waiting.slice()) answer("late");
+      isClosed = true;
+      for (const { waiting } of requests.values()) for (const { answer } of waiting.slice()) answer("late");
     },
   };
 }
@@ -157,14 +169,16 @@ export function makeApprovals({ newId = randomId, nowMs, publish, note }: Approv
 const randomId = (): string => `x-${randomUUID().slice(0, 8)}`;
 
 /** Everything that makes the command what it is. */
-function hashOf({ vector: { argv, cwd, env }, agentId, sessionKey, place }: CommandForApproval): string {
+function hashOf({ vector: { argv, cwd, env }, agentId, sessionKey, place, hasInput }: CommandForApproval): string {
   const variables = Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return createHash("sha256")
-    .update(JSON.stringify([argv, cwd, variables, agentId, sessionKey, place]))
+    .update(JSON.stringify([argv, cwd, variables, agentId, sessionKey, place, hasInput]))
     .digest("hex");
 }
 
-function show({ id, agentId, sessionKey, runId, vector, place, hash, createdAtMs, expiresAtMs, isAllowed }: Request) {
+function show(request: Request) {
+  const { id, agentId, sessionKey, runId, vector, place, hasInput, hash, createdAtMs, expiresAtMs, isAllowed } =
+    request;
   const { argv, cwd, env } = vector;
   // For eyes: each word with its end, and nothing that is not seen.
   const shown = {
@@ -172,8 +186,8 @@ function show({ id, agentId, sessionKey, runId, vector, place, hash, createdAtMs
     folder: written(cwd),
     variables: Object.entries(env).map(([name, value]) => `${name}=${written(value)}`),
   };
-  const times = { createdAtMs, expiresAtMs };
-  return { id, agentId, sessionKey, runId, argv, cwd, env, shown, place, hash, ...times, allowed: isAllowed };
+  const what = { id, agentId, sessionKey, runId, argv, cwd, env, shown, place, input: hasInput };
+  return { ...what, hash, createdAtMs, expiresAtMs, allowed: isAllowed };
 }
 
 const written = (value: string | readonly string[]): string => writtenOut(JSON.stringify(value));

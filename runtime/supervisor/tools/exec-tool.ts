@@ -58,19 +58,20 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
       });
       if (!plan.ok) return plan.result;
       const { vector, program } = plan;
+      const yieldMs = asked.background ? 0 : (asked.yieldMs ?? settings.yieldMs);
       const verdict = judgeCommand(rules, { argv: vector.argv, program, env: asked.env });
       if (verdict.type === "refused") return refuse(agent, verdict);
       if (verdict.type === "asks") {
         const { agentId, sessionKey, runId, from } = header;
-        const asks = { agentId, sessionKey, runId, vector, place: place.type };
-        const approval = await deps.approvals.ask(asks, from.type === "operator");
+        const asks = { agentId, sessionKey, runId, vector, place: place.type, hasInput: yieldMs === 0 };
+        const approval = await deps.approvals.ask(asks, from.type === "operator", () => deps.isOver(call));
         if (approval.type !== "allowed") return notAllowed(approval, header);
       }
       const command: CommandStart = {
         vector,
         place,
         owner: ownerOf(call),
-        yieldMs: asked.background ? 0 : (asked.yieldMs ?? settings.yieldMs),
+        yieldMs,
         timeoutMs: asked.timeout === undefined ? settings.timeoutMs : Math.ceil(asked.timeout * 1_000),
       };
       return deps.isOver(call) ? fault("timeout", "the turn that called exec is over") : remote.start(command);

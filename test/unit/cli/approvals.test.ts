@@ -19,7 +19,7 @@ const request = {
 describe("cloister approvals", () => {
   it("shows all of a command, word by word, and lets none of it reach the terminal", async () => {
     await cli.serve((asked, { answer }) =>
-      answer(asked, { requests: [request, { ...request, id: "x-2\u001b[2J", allowed: true }] }),
+      answer(asked, { requests: [request, { ...request, id: "x-2\u001b[2J", input: true, allowed: true }] }),
     );
     expect(await cli.run("approvals", "list")).toBe(0);
     expect(cli.terminal.outText().split("\n").slice(0, 6)).toEqual([
@@ -30,6 +30,7 @@ describe("cloister approvals", () => {
       '  with   A="b"',
       "x-2  main in agent:main:main (allowed, not yet run)",
     ]);
+    expect(cli.terminal.outText().match(/takes {2}what the agent writes to it/g)).toHaveLength(1);
   });
 
   it("says that none waits", async () => {

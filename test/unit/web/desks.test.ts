@@ -268,6 +268,7 @@ describe("commands that wait for an operator", () => {
     sessionKey: "agent:main:main",
     shown: { words: '["sh","-c","ls"]', folder: '"/srv/work"', variables: ['PATH="/bin"', 'NAME="a b"'] },
     place: "host",
+    input: true,
     createdAtMs: 5,
     allowed: false,
   };
@@ -287,6 +288,7 @@ describe("commands that wait for an operator", () => {
         folder: '"/srv/work"',
         place: "host",
         variables: ['PATH="/bin"', 'NAME="a b"'],
+        takesInput: true,
         askedAtMs: 5,
         isAllowed: false,
       },

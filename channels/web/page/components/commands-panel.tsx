@@ -29,7 +29,7 @@ interface EntryProps {
 }
 
 function Entry({ page, command, onDone }: EntryProps) {
-  const { id, agentId, sessionKey, words, folder, place, variables, askedAtMs, isAllowed } = command;
+  const { id, agentId, sessionKey, words, folder, place, variables, takesInput, askedAtMs, isAllowed } = command;
   return (
     <li class="entry" data-testid="command" data-id={id}>
       <p class="entry-title">
@@ -44,6 +44,7 @@ function Entry({ page, command, onDone }: EntryProps) {
       <p class="row-more">
         folder <span class="mono">{folder}</span>
       </p>
+      {takesInput && <p class="row-more">It takes what the agent writes to it while it runs.</p>}
       {variables.length > 0 && (
         <details class="entry-details">
           <summary>

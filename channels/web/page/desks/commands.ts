@@ -14,6 +14,8 @@ export interface WaitingCommand {
   /** `host`, or the sandbox that it runs in. */
   readonly place: string;
   readonly variables: readonly string[];
+  /** The agent may write to it while it runs. */
+  readonly takesInput: boolean;
   readonly askedAtMs: number;
   /** It runs when its session asks again. */
   readonly isAllowed: boolean;
@@ -62,6 +64,7 @@ function parseCommand(value: unknown): readonly WaitingCommand[] {
       folder: text(shown["folder"]) ?? "",
       place: text(row["place"]) ?? "",
       variables: texts(shown["variables"]),
+      takesInput: row["input"] === true,
       askedAtMs: count(row["createdAtMs"]),
       isAllowed: row["allowed"] === true,
     },

@@ -12,7 +12,9 @@ const command: CommandForApproval = {
   runId: "run-1",
   vector: { argv: ["git", "push"], cwd: "/ws", env: { PATH: "/usr/bin", HOME: "/ws" } },
   place: "host",
+  hasInput: false,
 };
+const followed = (): boolean => false;
 const client = { connId: "c", clientId: "cli", mode: "cli", scopes: ["operator.approvals"] };
 
 function open() {
@@ -34,13 +36,13 @@ function open() {
 describe("a command that an operator has to allow", () => {
   it("A15.5: of a run that nobody follows is answered at once, waits, and runs once when it was allowed", async () => {
     const { approvals, resolve, list, totals } = open();
-    expect(await approvals.ask(command, false)).toEqual({ type: "waits", id: "x-1", waited: false });
+    expect(await approvals.ask(command, false, followed)).toEqual({ type: "waits", id: "x-1", waited: false });
     // Asked again it is the same request.
-    expect(await approvals.ask({ ...command, runId: "run-2" }, false)).toMatchObject({ id: "x-1" });
+    expect(await approvals.ask({ ...command, runId: "run-2" }, false, followed)).toMatchObject({ id: "x-1" });
     expect(list()).toMatchObject([{ id: "x-1", argv: ["git", "push"], cwd: "/ws", place: "host", allowed: false }]);
     expect(resolve("x-1", "allow-once")).toMatchObject({ ran: false });
-    expect(await approvals.ask(command, false)).toEqual({ type: "allowed" });
-    expect(await approvals.ask(command, false)).toMatchObject({ type: "waits", id: "x-2" });
+    expect(await approvals.ask(command, false, followed)).toEqual({ type: "allowed" });
+    expect(await approvals.ask(command, false, followed)).toMatchObject({ type: "waits", id: "x-2" });
     expect(totals).toEqual([1, 0, 0, 1]);
   });
 
@@ -51,7 +53,7 @@ describe("a command that an operator has to allow", () => {
       cwd: "/srv/wor\u200bk",
       env: { NAME: "a\u2028b", PLAIN: "a b" },
     };
-    await approvals.ask({ ...command, vector }, false);
+    await approvals.ask({ ...command, vector }, false, followed);
     expect(list()).toMatchObject([
       {
         argv: vector.argv,
@@ -70,6 +72,7 @@ describe("a command that an operator has to allow", () => {
       { ...command, agentId: "lee" },
       { ...command, sessionKey: "agent:kim:other" },
       { ...command, place: "bubblewrap" },
+      { ...command, hasInput: true },
       { ...command, vector: { ...vector, argv: ["git push"] } },
       { ...command, vector: { ...vector, argv: ["git", "push", "--force"] } },
       { ...command, vector: { ...vector, cwd: "/ws/other" } },
@@ -78,32 +81,46 @@ describe("a command that an operator has to allow", () => {
     ];
     for (const other of others) {
       const { approvals, resolve } = open();
-      await approvals.ask(command, false);
+      await approvals.ask(command, false, followed);
       resolve("x-1", "allow-once");
-      expect(await approvals.ask(other, false)).toMatchObject({ type: "waits", id: "x-2" });
+      expect(await approvals.ask(other, false, followed)).toMatchObject({ type: "waits", id: "x-2" });
       // The order of variables is no difference.
       const env = { HOME: "/ws", PATH: "/usr/bin" };
-      expect(await approvals.ask({ ...command, vector: { ...vector, env } }, false)).toEqual({ type: "allowed" });
+      expect(await approvals.ask({ ...command, vector: { ...vector, env } }, false, followed)).toEqual({
+        type: "allowed",
+      });
     }
   });
 
   it("of a turn that the operator began waits for the decision, for a while", async () => {
     const { approvals, resolve, list } = open();
-    const allowed = approvals.ask(command, true);
-    const second = approvals.ask(command, true);
+    const allowed = approvals.ask(command, true, followed);
+    const second = approvals.ask(command, true, followed);
     await vi.advanceTimersByTimeAsync(1);
     expect(resolve("x-1", "allow-once")).toMatchObject({ ran: true });
     expect(await allowed).toEqual({ type: "allowed" });
     // Once is once.
     expect(await second).toMatchObject({ type: "waits" });
-    const denied = approvals.ask(command, true);
+    const denied = approvals.ask(command, true, followed);
     await vi.advanceTimersByTimeAsync(1);
     resolve("x-2", "deny");
     expect(await denied).toEqual({ type: "denied", id: "x-2" });
-    const late = approvals.ask(command, true);
+    const late = approvals.ask(command, true, followed);
     await vi.advanceTimersByTimeAsync(limits.execApprovalWaitMs);
     expect(await late).toEqual({ type: "waits", id: "x-3", waited: true });
     expect(list()).toHaveLength(1);
+  });
+
+  it("is not spent on a call that nobody follows any more", async () => {
+    const { approvals, resolve } = open();
+    let isOver = false;
+    const left = approvals.ask(command, true, () => isOver);
+    await vi.advanceTimersByTimeAsync(1);
+    isOver = true;
+    expect(resolve("x-1", "allow-once")).toMatchObject({ ran: false });
+    expect(await approvals.ask(command, false, followed)).toEqual({ type: "allowed" });
+    await vi.advanceTimersByTimeAsync(limits.execApprovalWaitMs);
+    expect(await left).toMatchObject({ type: "waits" });
   });
 
   it("is bounded in number and time, and what is decided is decided once", async () => {
@@ -112,9 +129,9 @@ describe("a command that an operator has to allow", () => {
       ...command,
       vector: { ...command.vector, argv: ["ls", String(n)] },
     });
-    for (let n = 0; n < limits.execApprovalsPerAgentMax; n++) await approvals.ask(nth(n), false);
-    expect(await approvals.ask(nth(-1), false)).toMatchObject({ type: "full" });
-    expect(await approvals.ask({ ...command, agentId: "lee" }, false)).toMatchObject({ type: "waits" });
+    for (let n = 0; n < limits.execApprovalsPerAgentMax; n++) await approvals.ask(nth(n), false, followed);
+    expect(await approvals.ask(nth(-1), false, followed)).toMatchObject({ type: "full" });
+    expect(await approvals.ask({ ...command, agentId: "lee" }, false, followed)).toMatchObject({ type: "waits" });
     resolve("x-1", "deny");
     expect(() => resolve("x-1", "allow-once")).toThrow("no command that waits has the id x-1");
     expect(noted.at(-1)).toMatchObject({ type: "exec_approval_decided", subject: "cli", object: "x-1" });
@@ -125,8 +142,9 @@ describe("a command that an operator has to allow", () => {
 
   it("is told when the gateway ends", async () => {
     const { approvals } = open();
-    const waiting = approvals.ask(command, true);
+    const waiting = approvals.ask(command, true, followed);
     approvals.close();
     expect(await waiting).toMatchObject({ type: "waits" });
+    expect(await approvals.ask(command, true, followed)).toMatchObject({ type: "waits" });
   });
 });
