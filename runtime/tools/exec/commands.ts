@@ -8,7 +8,6 @@
  * A command ends with its process group. A session sees its own commands alone. Source: behaviour §7.3, needs A6.4.
  */
 import { randomBytes } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { limits } from "../../kernel/limits.ts";
 import type { ProcessParams } from "../params.ts";
 import type { CommandOwner, CommandStart } from "../port.ts";
@@ -69,6 +68,7 @@ interface Command {
     readonly atMs: number;
     readonly failed?: string;
   };
+  /** Resolves with the next of its output, or its end; then another one stands here. */
   wake: PromiseWithResolvers<void>;
 }
 
@@ -134,7 +134,7 @@ export function makeCommands(deps: CommandsDeps): Commands {
     let errors = "";
     const hear = (text: string): void => {
       output.add(text);
-      command.wake.resolve();
+      rouse(command);
       if (output.total > bounds.execOutputTotalMax) void kill(command, "output");
     };
     child.stdout?.setEncoding("utf8").on("data", hear);
@@ -151,7 +151,7 @@ export function makeCommands(deps: CommandsDeps): Commands {
       command.end = { code, signal, atMs: nowMs(), ...(failed === undefined ? {} : { failed }) };
       output.shrink(bounds.execOutputShownMax);
       forgetOld();
-      command.wake.resolve();
+      rouse(command);
       gone.resolve();
     };
     child.on("error", (error: NodeJS.ErrnoException) => {
@@ -232,7 +232,7 @@ export function makeCommands(deps: CommandsDeps): Commands {
     async start(asked) {
       const command = await begin(asked);
       // Too late to be told by its end what became of the spawn itself.
-      if (asked.yieldMs > 0) await Promise.race([command.gone, sleep(asked.yieldMs, undefined, { ref: false })]);
+      if (asked.yieldMs > 0) await inTime(command.gone, asked.yieldMs);
       command.isAwaited = false;
       if (command.end?.failed !== undefined) {
         commands.delete(command.id);
@@ -259,10 +259,8 @@ export function makeCommands(deps: CommandsDeps): Commands {
         await kill(command, "killed");
         return { ...describe(command), ...news(command) };
       }
-      if (command.end === undefined && command.output.total === command.told && asked.timeoutMs > 0) {
-        command.wake = Promise.withResolvers();
-        await Promise.race([command.wake.promise, sleep(asked.timeoutMs, undefined, { ref: false })]);
-      }
+      if (command.end === undefined && command.output.total === command.told && asked.timeoutMs > 0)
+        await inTime(command.wake.promise, asked.timeoutMs);
       const failed = command.end?.failed;
       return { ...describe(command), ...news(command), ...(failed === undefined ? {} : { error: failed }) };
     },
@@ -277,6 +275,24 @@ export function makeCommands(deps: CommandsDeps): Commands {
       await Promise.all(meant.map((one) => kill(one, "stopped")));
     },
   };
+}
+
+/** Every call that waits for news has them. */
+function rouse(command: Command): void {
+  const { resolve } = command.wake;
+  command.wake = Promise.withResolvers();
+  resolve();
+}
+
+/** Waits for it, but no longer than that. */
+async function inTime(promise: Promise<void>, ms: number): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  try {
+    await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** As it was asked for. */

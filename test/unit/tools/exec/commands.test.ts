@@ -112,6 +112,15 @@ describe.each(["host", "bubblewrap"] as const)("a command (%s)", (type) => {
     });
   });
 
+  it("tells every call that waits for news when there are some", async () => {
+    const { run, ask } = setUp({}, type);
+    const { processId } = await run("read line; echo $line", { yieldMs: 0 });
+    const polls = [1, 2].map(() => ask({ action: "poll", processId, timeoutMs: 60_000 }));
+    await ask({ action: "write", processId, data: "one\n", eof: true });
+    const told = await Promise.all(polls);
+    expect(told.map(({ output }) => output).join("")).toBe("one\n");
+  });
+
   it("A6.4: ends with all that it started: by kill, by its time, with its turn, with its cell", async () => {
     const { run, ask, commands, folder } = setUp({}, type);
     const file = path.join(folder, "pids");
