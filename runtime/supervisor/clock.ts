@@ -1,4 +1,4 @@
-/** What happens at a time and was not set by an agent's turn: operators' jobs, and heartbeats. */
+/** What happens at a time, beside the timers of modules (`signals.ts`): jobs, of operators and of agents, and heartbeats. */
 import { randomUUID } from "node:crypto";
 import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
 import { type CronDeps, type CronDesk, makeCronDesk } from "./cron-desk.ts";

@@ -1,6 +1,6 @@
 /**
- * Jobs: what operators let happen at a time. Each is a timer (`signals.ts`) that no agent sees or removes; its message goes the one accept
- * path in lane `cron`, and its answer where the job says. Source: behaviour §5.7; docs/adr/0044-jobs-are-timers.md.
+ * Jobs: what operators let happen at a time, and agents by the tool `cron`. Each is a timer (`signals.ts`) that is none of an agent's own timers; its
+ * message goes the one accept path in lane `cron`, and its answer where the job says. Source: behaviour §5.7; docs/adr/0044-jobs-are-timers.md.
  *
  *     set ──due──► its message is journaled, and its next time with it ──► its turn ends ──► a row of its log
  *      ├── late by more than `limits.jobLateMsMax`, or the run before goes on (recurring) ──► left out, which its log says

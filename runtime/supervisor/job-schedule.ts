@@ -19,7 +19,7 @@ export const jobIdMark = "j-";
 
 /** And those of heartbeats, which are kept as jobs (`heartbeats.ts`). */
 export const heartbeatIdMark = "h-";
-/** What operators and the configuration set, and agents neither see nor remove. */
+/** What is kept as a job: set by operators, the configuration or the tool `cron`. An agent's calls for its own timers neither see nor remove it. */
 export const isOperators = (id: string): boolean => id.startsWith(jobIdMark) || id.startsWith(heartbeatIdMark);
 
 /** After a time that came; one that is disabled was only run by hand. */

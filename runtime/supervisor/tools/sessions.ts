@@ -61,6 +61,12 @@ export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool 
     if (asked.action === "patch" && Object.keys(given).length === 0)
       return fault("invalid", "sessions: patch needs one of label, archived, pinned, model and thinking");
     if (asked.action === "delete") {
+      // Its next beginning would know nothing of that.
+      if (target.row?.choices?.sendPolicy === "deny")
+        return forbidden(
+          `sessions: delete: answers of ${key} do not leave it, and would again when it is gone`,
+          `cloister sessions delete ${key}`,
+        );
       const { sessionId } = await deps.care.delete(key, agentId);
       return { status: "ok", action: asked.action, sessionKey: key, sessionId };
     }
