@@ -161,7 +161,8 @@ export function makeCommands(deps: CommandsDeps): Commands {
       // What it left behind ends with it: only so is every process of an agent one that is listed.
       void launched.end();
       const done = (): void => finish(code, signal, command.why === undefined ? launched.failed(errors) : undefined);
-      const late = setTimeout(done, bounds.execStreamsMs);
+      // Behind another look at its streams: a busy machine may have kept this thread from what it wrote.
+      const late = setTimeout(() => setImmediate(done), bounds.execStreamsMs);
       child.once("close", () => {
         clearTimeout(late);
         done();
