@@ -69,7 +69,6 @@ export function serveAccounts<S extends AccountSettings>(
   };
 
   return {
-    beat: async () => undefined,
     async send(message, fromPart) {
       const { adapter, settings: own, isOnline } = find(message.accountId);
       const parts = cut(message.text, manifest, own);

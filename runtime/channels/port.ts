@@ -38,8 +38,6 @@ export type ProbeResult =
 
 /** The channel's side. */
 export interface ChannelForKernel {
-  /** Resolves at once: the thread turns its loop. */
-  beat(): Promise<void>;
   /** Sends the text from its part `fromPart` on. */
   send(message: OutboundMessage, fromPart: number): Promise<AttemptResult>;
   typing(accountId: string, peer: Peer, threadId: string | undefined): Promise<void>;

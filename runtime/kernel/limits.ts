@@ -303,7 +303,7 @@ export const limits = {
   profileFilesMax: 20,
   /** A main thread whose loop does not turn for this long ends the process: nothing of the gateway works without it. */
   mainStuckMs: 30_000,
-  /** A thread of models or tools whose loop does not turn for this long is ended, and the next call starts another. */
+  /** A thread of models, tools or a channel whose loop does not turn for this long is ended, and another takes its place. */
   helperStuckMs: 30_000,
   /** How often the gateway tells its launcher that its main thread's loop turns. */
   gatewayBeatMs: 1_000,
@@ -457,9 +457,6 @@ export const limits = {
   channelCloseMs: 5_000,
   /** How long `channels status --probe` waits for one account. */
   channelProbeMs: 10_000,
-  /** A channel's thread is asked so often whether its loop turns, and ended when it has not answered for so long. */
-  channelBeatMs: 5_000,
-  channelBeatMsMax: 20_000,
   /** Heap of a channel's thread: several times what thousands of chats need; a leak ends the thread, which starts again, and not the process. */
   channelHeapMb: 256,
   /** That an agent types is shown for so long at the most: a longer turn is no conversation any more. */

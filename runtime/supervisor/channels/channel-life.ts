@@ -1,6 +1,6 @@
 /**
- * The life of one channel's thread: started when an account is configured, asked again and again whether it turns its loop, ended when it
- * does not, and started again after a pause that grows. Whatever becomes of it, other channels and all agents go on.
+ * The life of one channel's thread: started when an account is configured, and started again after a pause that grows when it is lost. Whatever
+ * becomes of it, other channels and all agents go on.
  *
  *     starting ──► up ──► lost (it threw, hung, or its memory was full) ──pause──► starting
  *         └──► lost
@@ -73,12 +73,10 @@ export function runChannel({ init, start, handlers, onOnline, clock, log }: Life
     try {
       const thread = await start(init, told, lost.resolve);
       up = thread;
-      const watch = new AbortController();
       const stop = (): void => lost.resolve("it is stopped");
       if (ending.signal.aborted) stop();
       ending.signal.addEventListener("abort", stop, { once: true });
-      const reason = await Promise.race([lost.promise, watchBeat(thread.remote, clock, watch.signal)]);
-      watch.abort();
+      const reason = await lost.promise;
       ending.signal.removeEventListener("abort", stop);
       up = undefined;
       if (ending.signal.aborted) await closeInTime(thread.remote, clock);
@@ -99,7 +97,9 @@ export function runChannel({ init, start, handlers, onOnline, clock, log }: Life
       const backoffMs = Math.min(limits.channelBackoffMs * 2 ** failures, limits.channelBackoffMsMax);
       const pauseMs = Math.round(backoffMs * (0.5 + clock.random() / 2));
       log.error({ channel, error: refusal, restarts, pauseMs }, "the thread of a channel was lost; it starts again");
-      for (const accountId of Object.keys(init.accounts)) states.set(accountId, { type: "waiting", refusal });
+      // What ended it may hold a stack, which is for the log alone.
+      const told = { code: refusal.code, message: "the thread of the channel was lost; the log has the reason" };
+      for (const accountId of Object.keys(init.accounts)) states.set(accountId, { type: "waiting", refusal: told });
       await clock.pause(pauseMs, ending.signal);
     }
   }
@@ -126,23 +126,6 @@ async function closeInTime(remote: ChannelForKernel, { pause }: ChannelClock): P
     .catch(() => undefined)
     .finally(() => closed.abort());
   await Promise.race([close, pause(limits.channelCloseMs, closed.signal)]);
-}
-
-/** Resolves when the thread has not turned its loop for too long; never after `signal`. */
-async function watchBeat(remote: ChannelForKernel, { pause }: ChannelClock, signal: AbortSignal): Promise<string> {
-  for (;;) {
-    await pause(limits.channelBeatMs, signal);
-    if (signal.aborted) break;
-    const answered = new AbortController();
-    // A lost thread is told elsewhere.
-    void remote
-      .beat()
-      .catch(() => undefined)
-      .finally(() => answered.abort());
-    await pause(limits.channelBeatMsMax, AbortSignal.any([answered.signal, signal]));
-    if (!answered.signal.aborted && !signal.aborted) return `its loop has not turned for ${limits.channelBeatMsMax} ms`;
-  }
-  return new Promise(() => undefined);
 }
 
 /** A connection that is lost is a warning; an attempt that fails is not. */

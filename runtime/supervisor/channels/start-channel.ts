@@ -12,5 +12,6 @@ export const startChannelThread: StartChannel = (init, handlers, onLost) =>
     init,
     handlers,
     onLost,
+    stuckMs: limits.helperStuckMs,
     heapMb: limits.channelHeapMb,
   });

@@ -35,7 +35,6 @@ function openDesk(accounts: ChannelAccounts, answer?: (message: OutboundMessage)
       const thread: Thread = { init, handlers, lose, sent: [], typing: [], isOpen: true };
       threads.push(thread);
       const remote: ChannelForKernel = {
-        beat: async () => undefined,
         send: async (message, fromPart) => {
           thread.sent.push({ message, fromPart });
           return (await answer?.(message)) ?? { status: "sent", platformMessageId: "p1" };
