@@ -86,8 +86,9 @@ async function readValue(terminal: Terminal, name: string): Promise<string> {
   for await (const chunk of terminal.input) {
     const part = Buffer.from(chunk);
     bytes += part.byteLength;
-    if (bytes > limits.secretBytesMax + 2) break;
     chunks.push(part);
+    // Too long, also without a line break: what is read is refused, and no part of it is kept.
+    if (bytes > limits.secretBytesMax + 2) break;
   }
   return Buffer.concat(chunks)
     .toString("utf8")

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { useCliHome } from "./cli-home.ts";
 
 const home = useCliHome();
@@ -36,6 +37,11 @@ test("keeps what comes from a pipe or is typed, lists names, and removes", async
 
 test("refuses a name that cannot be kept, no value, and what is not there", async () => {
   await expect(set("a/b", "x")).rejects.toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
+  // As a pipe brings it: its first piece alone would do.
+  home.clear({ isTty: false });
+  for (const part of ["x".repeat(limits.secretBytesMax), "xxx"]) home.terminal.input.write(part);
+  home.terminal.input.end();
+  await expect(home.run("secrets", "set", "long")).rejects.toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
   await expect(set("a", "")).rejects.toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
   await expect(home.run("secrets", "remove", "none")).rejects.toMatchObject({
     code: "CLOISTER_REQUEST_INVALID",
