@@ -3,7 +3,7 @@
  * it is in. Calls of all agents that find the token old share one renewal, other processes wait at the file's lock and then find the new one,
  * and a renewal that fails is not tried again for a while.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import * as z from "zod";
 import { limits } from "../kernel/limits.ts";
 import { own } from "./own.ts";
@@ -50,8 +50,10 @@ export function makeRenewal(fetch: typeof globalThis.fetch, nowMs: () => number)
     return parsed.data;
   };
 
-  const renew = async (file: string, id: string): Promise<Renewed> => {
+  const renew = async (name: string, id: string): Promise<Renewed> => {
     let renewed: Renewed | undefined;
+    // By a link it has the same lock, and stays where it is.
+    const file = await realpath(name);
     await changePrivate(
       file,
       async (text) => {

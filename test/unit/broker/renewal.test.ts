@@ -1,5 +1,5 @@
 /** Renewal of OAuth tokens: one for all agents, written beside other processes, and one error when it fails. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
@@ -75,6 +75,19 @@ describe("an OAuth token that is old", () => {
       profiles: { p: { access: "new", refresh: "r-2", expires: nowMs + 3_600_000, clientId: "c" }, q: { type: "x" } },
     });
     expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it("is renewed where it is when an agent has it by a link, and the link stays one", async () => {
+    const { start, asked, written, file } = open(old, () => fresh({ refresh_token: "r-2" }));
+    const link = path.join(folder, "a0", "auth-profiles.json");
+    mkdirSync(path.dirname(link));
+    symlinkSync(file, link);
+    const [one, two] = [start(), start()];
+    const found = await Promise.all([one.find("a0", anthropic), two.find("main", anthropic)]);
+    for (const credentials of found) expect(credentials.usable).toEqual([{ id: "p", secret: tokens }]);
+    expect(asked).toHaveLength(1);
+    expect(written()).toMatchObject({ profiles: { p: { refresh: "r-2" } } });
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
   });
 
   it("is renewed before it expires, with the refresh token that it has when the server gives no other", async () => {
