@@ -70,9 +70,7 @@ async function measure({ model, program, operator, seconds, rounds, progress }: 
   let turns = 0;
   const say = async (agent: Agent, client: number, spread: number): Promise<void> => {
     const room = `r${client}-${Math.floor(turns++ / (turnsOfSession * spread))}`;
-    const { status, text } = await postByWebhook(port, agent, `m${client % agents}`, room, "What is the answer?");
-    if (status !== 200 || (JSON.parse(text) as { readonly reply?: string }).reply !== quickAnswer)
-      throw new Error(`Asking an assistant: found ${status} ${text.slice(0, 300)}, wanted the model's answer.`);
+    await askAssistant(port, agent, client % agents, room);
   };
   const subjects = [
     { what: "the model alone", inFlight: 1, call: (agent: Agent) => askModel(model, agent) },
@@ -145,13 +143,19 @@ async function measure({ model, program, operator, seconds, rounds, progress }: 
   };
 }
 
+async function askAssistant(port: number, agent: Agent, at: number, room: string): Promise<void> {
+  const { status, text } = await postByWebhook(port, agent, `m${at}`, room, "What is the answer?");
+  if (status !== 200 || (JSON.parse(text) as { readonly reply?: string }).reply !== quickAnswer)
+    throw new Error(`Asking an assistant: found ${status} ${text.slice(0, 300)}, wanted the model's answer.`);
+}
+
 /** A program whose agents have all asked their model once, after a rest. */
 async function measureLive(model: QuickModel): Promise<number> {
   const program = await startProgram(configFor(model));
   const { pid, port } = program;
   const agent = new Agent({ keepAlive: true });
   try {
-    for (let at = 0; at < agents; at++) await postByWebhook(port, agent, `m${at}`, "r", "What is the answer?");
+    for (let at = 0; at < agents; at++) await askAssistant(port, agent, at, "r");
     await sleep(settleMs);
     return (await readMemory(pid)).rssMb;
   } finally {
