@@ -235,7 +235,9 @@ export function makePool({ settings: first, environment, connect, clock, remote 
       throw unavailable(name, end.signal.aborted ? "the gateway stops" : "it is not configured");
     const key = keyOf(agent.agentId, name);
     const known = slots.get(key);
-    if (known !== undefined) return known;
+    // A process stays where it was started.
+    if (known !== undefined && known.agent.workspace === agent.workspace) return known;
+    if (known !== undefined) retire(known);
     makeRoom();
     const slot: Slot = {
       agent,

@@ -177,6 +177,15 @@ describe("a connection", () => {
     expect(made.every(({ isClosed }) => isClosed)).toBe(true);
   });
 
+  test("of an agent that has another workspace by now is another one", async () => {
+    const { pool, made } = open();
+    const held = await pool.hold(ana, "notes");
+    const next = await pool.hold({ ...ana, workspace: "/elsewhere" }, "notes");
+    expect(next.connection).not.toBe(held.connection);
+    held.release();
+    expect(made.map(({ isClosed }) => isClosed)).toEqual([true, false]);
+  });
+
   test("beyond the bound takes the place of the one that was idle for longest, and is refused when none is", async () => {
     const { pool, made, pass } = open();
     const agents = Array.from({ length: limits.mcpConnectionsMax }, (_, index) => ({
