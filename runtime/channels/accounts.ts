@@ -13,18 +13,10 @@ import type {
   OutboundMessage,
   SendResult,
 } from "../../channels/port.ts";
+import { channelPauseMs } from "../kernel/channel-pause.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import type { AccountState, ChannelForKernel, KernelForChannel } from "./port.ts";
-
-/** What a test replaces. */
-export interface AccountClock {
-  readonly nowMs: () => number;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  /** Resolves early when the signal aborts. */
-  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
-}
+import type { AccountState, ChannelClock, ChannelForKernel, KernelForChannel } from "./port.ts";
 
 interface Account {
   readonly adapter: ChannelAdapter;
@@ -37,7 +29,7 @@ export function serveAccounts<S extends AccountSettings>(
   { manifest, open }: ChannelModule<S>,
   settings: Readonly<Record<string, S>>,
   remote: KernelForChannel,
-  clock: AccountClock,
+  clock: ChannelClock,
 ): ChannelForKernel {
   const ending = new AbortController();
   const tell = (accountId: string, state: AccountState): void => {
@@ -145,7 +137,7 @@ function makeHost(
   { id: channel }: ChannelManifest,
   accountId: string,
   remote: KernelForChannel,
-  clock: AccountClock,
+  clock: ChannelClock,
   become: (state: AccountState) => void,
 ): ChannelHost {
   /** The last message of each peer that is on its way. */
@@ -188,7 +180,7 @@ async function keepRunning(
   adapter: ChannelAdapter,
   become: (state: AccountState) => void,
   isOnline: () => boolean,
-  { nowMs, random, pause }: AccountClock,
+  { nowMs, random, pause }: ChannelClock,
   signal: AbortSignal,
 ): Promise<void> {
   for (let failures = 0; !signal.aborted; failures++) {
@@ -203,8 +195,7 @@ async function keepRunning(
     }
     if (isOnline() && nowMs() - startedAtMs >= limits.channelStableMs) failures = 0;
     become({ type: "waiting", refusal });
-    const backoffMs = Math.min(limits.channelBackoffMs * 2 ** failures, limits.channelBackoffMsMax);
-    await pause(Math.round(backoffMs * (0.5 + random() / 2)), signal);
+    await pause(channelPauseMs(failures, random()), signal);
   }
 }
 

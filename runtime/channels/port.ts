@@ -36,6 +36,15 @@ export type ProbeResult =
   | { readonly ok: true; readonly identity: AccountIdentity; readonly tookMs: number }
   | { readonly ok: false; readonly refusal: Refusal; readonly tookMs: number };
 
+/** Time, for both sides; what a test replaces. */
+export interface ChannelClock {
+  readonly nowMs: () => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Resolves early when the signal aborts. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
 /** The channel's side. */
 export interface ChannelForKernel {
   /** Sends the text from its part `fromPart` on. */

@@ -5,13 +5,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { type BuiltChannel, builtChannels, type ChannelAccounts, isBuiltChannel } from "../../../channels/built.ts";
 import type { ChannelManifest, InboundEvent, OutboundMessage, SendResult } from "../../../channels/port.ts";
-import type { AccountState, AttemptResult, ProbeResult } from "../../channels/port.ts";
+import type { AccountState, AttemptResult, ChannelClock, ProbeResult } from "../../channels/port.ts";
 import type { InboundResult } from "../../edge/port.ts";
 import { failure, isCoded, toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../driver.ts";
 import type { Runs } from "../runs.ts";
-import { type ChannelClock, type ChannelLife, notRunning, runChannel, type StartChannel } from "./channel-life.ts";
+import { type ChannelLife, notRunning, runChannel, type StartChannel } from "./channel-life.ts";
 import { makeIntake } from "./intake.ts";
 import { makeOutbox, type Outbox } from "./outbox.ts";
 

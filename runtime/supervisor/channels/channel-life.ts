@@ -6,7 +6,14 @@
  *         └──► lost
  */
 import { setTimeout } from "node:timers/promises";
-import type { AccountState, ChannelForKernel, ChannelInit, KernelForChannel } from "../../channels/port.ts";
+import type {
+  AccountState,
+  ChannelClock,
+  ChannelForKernel,
+  ChannelInit,
+  KernelForChannel,
+} from "../../channels/port.ts";
+import { channelPauseMs } from "../../kernel/channel-pause.ts";
 import { failure, type Refusal, toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../driver.ts";
@@ -23,15 +30,6 @@ export type StartChannel = (
   handlers: KernelForChannel,
   onLost: (reason: string) => void,
 ) => Promise<ChannelThread>;
-
-/** What a test replaces. */
-export interface ChannelClock {
-  readonly nowMs: () => number;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  /** Resolves early when the signal aborts. */
-  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
-}
 
 export interface LifeDeps {
   readonly init: ChannelInit;
@@ -94,8 +92,7 @@ export function runChannel({ init, start, handlers, onOnline, clock, log }: Life
       if (ending.signal.aborted) return;
       restarts++;
       if (clock.nowMs() - startedAtMs >= limits.channelStableMs) failures = 0;
-      const backoffMs = Math.min(limits.channelBackoffMs * 2 ** failures, limits.channelBackoffMsMax);
-      const pauseMs = Math.round(backoffMs * (0.5 + clock.random() / 2));
+      const pauseMs = channelPauseMs(failures, clock.random());
       log.error({ channel, error: refusal, restarts, pauseMs }, "the thread of a channel was lost; it starts again");
       // What ended it may hold a stack, which is for the log alone.
       const told = { code: refusal.code, message: "the thread of the channel was lost; the log has the reason" };

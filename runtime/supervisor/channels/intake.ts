@@ -3,11 +3,11 @@
  * that nobody is to have it. One that an agent has no room for is tried again for a while, then its sender is told.
  */
 import type { InboundEvent } from "../../../channels/port.ts";
+import type { ChannelClock } from "../../channels/port.ts";
 import type { InboundResult } from "../../edge/port.ts";
 import { errorRegister, fromRefusal, type Refusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../driver.ts";
-import type { ChannelClock } from "./channel-life.ts";
 
 export interface IntakeDeps {
   readonly inbound: (event: InboundEvent) => Promise<InboundResult>;

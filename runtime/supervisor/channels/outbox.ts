@@ -6,11 +6,10 @@
  * the platform knowing its key may arrive twice, and is told as a possible duplicate.
  */
 import type { OutboundMessage, SendResult } from "../../../channels/port.ts";
-import type { AttemptResult } from "../../channels/port.ts";
+import type { AttemptResult, ChannelClock } from "../../channels/port.ts";
 import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../driver.ts";
-import type { ChannelClock } from "./channel-life.ts";
 
 export interface OutboxDeps {
   /** Sends from this part on. Never rejects: a thread that is lost is a result. */
