@@ -130,13 +130,25 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     ending: ending.signal,
   });
 
-  /** Until the run has ended, or for ten minutes. */
+  /** By conversation: how many runs it waits for. */
+  const atWork = new Map<string, { runs: number; readonly over: AbortController }>();
+
+  /** Until every run of the conversation has ended, or for ten minutes after its last message; once, however many they are. */
   async function showTyping({ channel, accountId, peer, threadId }: InboundEvent, runId: string): Promise<void> {
     const typingMs = isBuiltChannel(channel) ? builtChannels[channel].typingMs : 0;
     if (typingMs === 0) return;
-    const over = new AbortController();
-    void deps.runs.wait(runId, limits.channelTypingMs).finally(() => over.abort());
-    const signal = AbortSignal.any([over.signal, ending.signal]);
+    const conversation = JSON.stringify([channel, accountId, peer.kind, peer.id, threadId]);
+    const shown = atWork.get(conversation) ?? { runs: 0, over: new AbortController() };
+    atWork.set(conversation, shown);
+    shown.runs++;
+    void deps.runs.wait(runId, limits.channelTypingMs).finally(() => {
+      shown.runs--;
+      if (shown.runs > 0) return;
+      atWork.delete(conversation);
+      shown.over.abort();
+    });
+    if (shown.runs > 1) return;
+    const signal = AbortSignal.any([shown.over.signal, ending.signal]);
     while (!signal.aborted) {
       // Nobody misses it where it does not come through.
       void remoteOf(channel)

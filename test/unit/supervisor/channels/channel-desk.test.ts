@@ -164,6 +164,23 @@ test("whoever wrote sees that the agent is at work until its run has ended", asy
   await desk.close();
 });
 
+test("that the agent is at work is shown once in a conversation, however many messages wait there", async () => {
+  const { desk, threads, clock, ended } = openDesk({ telegram: { default: bot("a") } });
+  desk.start();
+  await settle();
+  for (let n = 0; n < 20; n++) await threads[0]?.handlers.receive(event);
+  await threads[0]?.handlers.receive({ ...event, peer: { kind: "direct", id: "8" } });
+  await clock.advance(5_000);
+  expect(threads[0]?.typing.toSorted()).toEqual(["default:7", "default:7", "default:8", "default:8"]);
+  ended.resolve();
+  await settle();
+  // It begins anew with the next message.
+  await threads[0]?.handlers.receive(event);
+  await settle();
+  expect(threads[0]?.typing).toHaveLength(5);
+  await desk.close();
+});
+
 test("a probe asks each account, and one whose thread is not up is told as such: CLOISTER_CHANNEL_OFFLINE", async () => {
   const { desk, threads } = openDesk({ telegram: { default: bot("a"), work: bot("b") } });
   desk.start();
