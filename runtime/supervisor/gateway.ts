@@ -69,11 +69,12 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const { config, agents, routes } = live;
   const audit = makeAudit({ store, stateDir: config.stateDir, operatorKey: parts.operatorKey, nowMs, log });
   const trail: typeof audit.trail = (effect) => (metrics.noted(effect), audit.trail(effect));
+  const kernel = () => driver.kernel;
   const grants = makeGrants({
     kept: parts.grants,
     agents,
     store,
-    kernel: () => driver.kernel,
+    kernel,
     newId: () => `g-${randomUUID().slice(0, 8)}`,
     nowMs,
     log,
@@ -114,7 +115,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const newId = makeEnvelopeIds(randomUUID);
   const signals = makeSignals({
     store,
-    kernel: () => driver.kernel,
+    kernel,
     accept: (admission) => driver.accept(admission),
     dueRun: (row) => subagents.due(row),
     heartbeat: (timer, atMs) => clock.heartbeats.due(timer, atMs),
@@ -124,7 +125,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
   const subagents = makeSubagents({
     store,
-    kernel: () => driver.kernel,
+    kernel,
     accept: (admission) => driver.accept(admission),
     expect: (atMs) => signals.expect(atMs),
     onSessionChanged,
@@ -134,12 +135,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     nowMs,
     log,
   });
-  const threads = makeThreadBindings({
-    rules: () => config.session.threadBindings,
-    kernel: () => driver.kernel,
-    nowMs,
-    log,
-  });
+  const threads = makeThreadBindings({ rules: () => config.session.threadBindings, kernel, nowMs, log });
   const { channels, post, sent, deliver, answerCommand, tell, carriesAnswers } = makeOutlets({
     config,
     edge: () => edge,
@@ -153,18 +149,18 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const budgets = makeAgentBudgets({ budgetOf: (agentId) => agents.get(agentId)?.budget, store, nowMs });
   const models = makeModels({
     budgets,
-    kernel: () => driver.kernel,
+    kernel,
     settings: modelSettings,
     start: parts.startBroker,
     nowMs,
   });
   const onFollowUp = makeExchanges({
     store,
-    kernel: () => driver.kernel,
+    kernel,
     accept: (admission) => driver.accept(admission),
     log,
   });
-  const threadTools = makeThreadTools({ config, agents, log, nowMs, publish, note: audit.note }, parts);
+  const threadTools = makeThreadTools({ config, agents, log, kernel, nowMs, publish, note: audit.note }, parts);
   const toolDesk = makeToolDesk({ config, agents, tools: () => tools, mcp: threadTools.mcp, log });
   const driver: Driver = makeDriver({
     onFollowUp,
@@ -245,7 +241,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     readers,
     care,
     models: modelSettings,
-    kernel: () => driver.kernel,
+    kernel,
     pairings: () => driver.pairings,
     requests,
     subagents,
@@ -264,7 +260,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     subagents,
     threads,
     readers,
-    kernel: () => driver.kernel,
+    kernel,
     newUuid: randomUUID,
     nowMs,
     ready: driver.resumed,
@@ -274,7 +270,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     kept: parts.callers,
     agents,
     store,
-    kernel: () => driver.kernel,
+    kernel,
     edge: () => edge,
     newId: () => `c-${randomUUID().slice(0, 8)}`,
     nowMs,
@@ -300,7 +296,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
     carriesAnswers,
   });
-  const common = { config, agents, store, carriesAnswers, kernel: () => driver.kernel, note: audit.note, nowMs, log };
+  const common = { config, agents, store, carriesAnswers, kernel, note: audit.note, nowMs, log };
   const clock = makeClock({
     ...common,
     targets: makeTargets(config, isAgent),
@@ -346,7 +342,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     commands: () => config.gateway.nodeCommands,
     log,
   });
-  const stopWork = makeStopWork({ store, agents, kernel: () => driver.kernel, runs, nowMs });
+  const stopWork = makeStopWork({ store, agents, kernel, runs, nowMs });
   const lifecycle = makeLifecycle({
     ...parts.process,
     turnsInFlight: () => driver.kernel.turnsInFlight(),
@@ -400,7 +396,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     metrics,
     clock,
     threadToolMethods: threadTools.methods,
-    toolMethods: makeToolMethods({ config, agents, kernel: () => driver.kernel }, toolDesk, threadTools),
+    toolMethods: makeToolMethods({ config, agents, kernel }, toolDesk, threadTools),
     configMethods: makeConfigMethods({
       desk: configDesk,
       live,

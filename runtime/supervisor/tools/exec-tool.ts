@@ -5,6 +5,7 @@
 import { type ExecVerdict, judgeCommand, wantsPlainWords } from "../../../auth/exec-policy.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
 import { limits } from "../../kernel/limits.ts";
 import { execParams, processParams } from "../../tools/params.ts";
 import type { CommandPlan, CommandStart, ToolsForKernel } from "../../tools/port.ts";
@@ -22,6 +23,7 @@ export interface ExecToolsDeps {
     call: ToolCall,
     ask: (agent: ResolvedAgent, remote: ToolsForKernel) => Promise<object>,
   ) => Promise<object>;
+  readonly kernel: () => Pick<Kernel, "judgedTurn">;
   /** The turn or the cell of the call has ended. */
   readonly isOver: (call: ToolCall) => boolean;
 }
@@ -41,7 +43,7 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
         "sandbox.mode, or tools.exec.host",
       );
     const elevated = asked.elevated && sandboxed;
-    const gate = elevated ? whyNotElevated(agent, header) : undefined;
+    const gate = elevated ? whyNotElevated(agent, deps.kernel().judgedTurn(call).messages) : undefined;
     if (gate !== undefined) return gate;
     const place = placeOfCommands(deps, agent, header.sessionKey, elevated);
     if (place.type !== "host" && settings.fault !== undefined)
@@ -126,22 +128,25 @@ function notAllowed(approval: Exclude<Approval, { type: "allowed" }>, { runId }:
   };
 }
 
-/** Source: behaviour §7.5. Of a turn with several messages, whose began it counts: what each of them may is the tool policy's. */
-function whyNotElevated({ exec: { elevated }, id }: ResolvedAgent, { from }: EnvelopeHeader): ToolRefusal | undefined {
+/** Source: behaviour §7.5. Each message that the turn handles has to let it through: nobody borrows it from whoever began. */
+function whyNotElevated(
+  { exec: { elevated }, id }: ResolvedAgent,
+  messages: readonly EnvelopeHeader[],
+): ToolRefusal | undefined {
   if (!elevated.enabled)
     return forbidden(
       "exec: elevated: commands outside of the sandbox are off",
       `tools.elevated.enabled, and agents.list[id=${id}].tools.elevated.enabled not false`,
     );
-  if (from.type === "operator") return undefined;
-  const isNamed =
-    from.type === "channel" &&
-    elevated.allowFrom.every((gate) =>
-      [...(gate[from.channel.toLowerCase()] ?? []), ...(gate["*"] ?? [])].some(
-        (one) => one === "*" || one === from.senderId,
-      ),
-    );
-  return isNamed
+  const isNamed = ({ from }: EnvelopeHeader): boolean =>
+    from.type === "operator" ||
+    (from.type === "channel" &&
+      elevated.allowFrom.every((gate) =>
+        [...(gate[from.channel.toLowerCase()] ?? []), ...(gate["*"] ?? [])].some(
+          (one) => one === "*" || one === from.senderId,
+        ),
+      ));
+  return messages.length > 0 && messages.every(isNamed)
     ? undefined
     : forbidden(
         "exec: elevated: whoever this turn is for may not leave the sandbox",

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { hostTools } from "../../../auth/tool-names.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { failure, toRefusal } from "../../kernel/errors.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { ExitReason } from "../../kernel/state.ts";
 import { endCommands } from "../../launcher/orphans.ts";
@@ -26,6 +27,7 @@ export interface HostToolsDeps extends ToolThreadDeps<ToolsForKernel> {
   readonly skills: Pick<SkillShelf, "foldersOf">;
   readonly log: Logger;
   readonly approvals: Pick<Approvals, "ask">;
+  readonly kernel: () => Pick<Kernel, "judgedTurn">;
 }
 
 /** What becomes of commands, and of what they run in. */
@@ -78,7 +80,7 @@ const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
   apply_patch: "acts",
 };
 
-export function makeHostTools({ config, agents, skills, log, approvals, start }: HostToolsDeps): HostTools {
+export function makeHostTools({ config, agents, skills, log, approvals, kernel, start }: HostToolsDeps): HostTools {
   const thread = makeToolThread({ agents, start });
 
   const toolOf = (name: HostTool): Tool => ({
@@ -114,6 +116,7 @@ export function makeHostTools({ config, agents, skills, log, approvals, start }:
     config,
     agents,
     approvals,
+    kernel,
     inThread: (call, ask) => thread.call(call, ask),
     isOver: (call) => inExec.get(nameOf(call))?.isOver !== false,
   });

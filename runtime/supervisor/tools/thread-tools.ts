@@ -24,17 +24,17 @@ export interface ThreadTools {
   close(): Promise<void>;
 }
 
-export interface ThreadToolsDeps extends Pick<HostToolsDeps, "agents" | "log">, ApprovalsDeps {
+export interface ThreadToolsDeps extends Pick<HostToolsDeps, "agents" | "log" | "kernel">, ApprovalsDeps {
   readonly config: ResolvedConfig;
 }
 
 export function makeThreadTools(
-  { config, agents, log, nowMs, publish, note }: ThreadToolsDeps,
+  { config, agents, log, kernel, nowMs, publish, note }: ThreadToolsDeps,
   { startTools, startMemory, startMcp }: Pick<GatewayParts, "startTools" | "startMemory" | "startMcp">,
 ): ThreadTools {
   const skills = makeSkillShelf({ settings: () => config.skills, nowMs });
   const approvals = makeApprovals({ nowMs, publish, note });
-  const host = makeHostTools({ config, agents, skills, log, approvals, start: startTools });
+  const host = makeHostTools({ config, agents, skills, log, approvals, kernel, start: startTools });
   const memory = makeMemory({ config, agents, start: startMemory });
   const mcp = makeMcp({ config, agents, start: startMcp, log });
 

@@ -33,6 +33,7 @@ function open(run: (call: HostCall) => Promise<object>) {
     log: silent,
     skills: { foldersOf: (allowed) => (allowed?.length === 0 ? [] : shared) },
     approvals: { ask: () => Promise.reject(new Error("nobody asks")) },
+    kernel: () => ({ judgedTurn: () => ({ messages: [] }) }),
     start: (onLost) => {
       lost.push(onLost);
       const thread = { remote: { ...idle, run, fetchPage: run as never }, stop: async () => void stops++ };
