@@ -1,10 +1,10 @@
 /** What a cell gets of the CPU: less than the gateway's threads, and less again when its agent crashed a short while ago or when it stands still. */
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, onTestFinished, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { makeCpuWait } from "../../runtime/thread/cpu-share.ts";
 import { actorPath } from "../support/actors.ts";
@@ -103,9 +103,14 @@ test.runIf(existsSync("/proc/self/schedstat")).each(["thread", "process"] as con
               .find((name) => /^c\d+:waits/.test(name)),
           )
         : makeCpuWait(childrenOf(process.pid)[0] ?? 0);
-    const others = Array.from({ length: 2 * os.availableParallelism() }, () => new Worker("for (;;);", { eval: true }));
+    // Each in a session of its own, which Linux may weigh before it weighs threads.
+    const others = Array.from({ length: 2 * os.availableParallelism() }, () =>
+      spawn(process.execPath, ["--eval", "for (;;);"], { detached: true, stdio: "ignore" }),
+    );
+    onTestFinished(() => {
+      for (const other of others) other.kill("SIGKILL");
+    });
     void cell.turn("infinite loop");
     await expect.poll(waited).toBeGreaterThan(100);
-    await Promise.all(others.map((other) => other.terminate()));
   },
 );
