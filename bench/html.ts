@@ -4,7 +4,7 @@
  */
 import type { Cell, ScenarioReport, Series, Target } from "./scenario.ts";
 import type { Spread } from "./spread.ts";
-import { formatNumber, formatSpread } from "./table.ts";
+import { columnsOf, formatNumber, formatSpread } from "./table.ts";
 
 export interface Run {
   readonly date: string;
@@ -60,7 +60,7 @@ ${series
 type Row = Readonly<Record<string, Cell>>;
 
 function formatRows(rows: readonly Row[]): string {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const columns = columnsOf(rows);
   const head = columns.map((column) => `<th scope="col">${escapeHtml(column)}</th>`).join("");
   const body = rows.map((row) => `<tr>${columns.map((column) => formatCell(row[column])).join("")}</tr>`);
   return `<table><thead><tr>${head}</tr></thead><tbody>${body.join("\n")}</tbody></table>`;
@@ -88,8 +88,7 @@ interface Bars {
 
 /** One figure for each column of numbers that at least two rows have; a row is called by its texts. */
 function figuresOf(rows: readonly Row[]): readonly Bars[] {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  return columns.flatMap((column) => {
+  return columnsOf(rows).flatMap((column) => {
     const bars = rows.flatMap((row) => {
       const cell = row[column];
       if (cell === undefined || typeof cell === "string") return [];

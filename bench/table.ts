@@ -4,9 +4,14 @@ import type { Spread } from "./spread.ts";
 
 type Row = Readonly<Record<string, Cell>>;
 
-/** Columns in the order in which the rows first name them; what a row does not have stays empty. */
+/** In the order in which the rows first name them. */
+export const columnsOf = (rows: readonly object[]): readonly string[] => [
+  ...new Set(rows.flatMap((row) => Object.keys(row))),
+];
+
+/** What a row does not have stays empty. */
 export function formatTable(rows: readonly Row[]): string {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const columns = columnsOf(rows);
   const lines = [columns, ...rows.map((row) => columns.map((column) => formatCell(row[column])))];
   const widths = columns.map((_, at) => Math.max(3, ...lines.map((line) => (line[at] ?? "").length)));
   const isNumeric = columns.map((column) => rows.every((row) => typeof row[column] !== "string"));

@@ -8,14 +8,14 @@
  */
 import { schedulePairingId } from "../../auth/compile-pairings.ts";
 import type { EnvelopeHeader, Outcome, ReplyRoute } from "../kernel/envelope.ts";
-import { type CodedError, failure, toRefusal } from "../kernel/errors.ts";
+import { type CodedError, failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { type Job, type JobChange, type JobSchedule, neverMs } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
 import { readAddress } from "./answer-address.ts";
-import { runOf, setJob } from "./job-rows.ts";
+import { noteRun, setJob } from "./job-rows.ts";
 import { checkSchedule, jobIdMark, nextTime } from "./job-schedule.ts";
 import { viewJob } from "./job-view.ts";
 import { makeInTurn } from "./in-turn.ts";
@@ -254,16 +254,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
         return { entries, total: job.runs.length, name };
       },
     },
-    ended(header, outcome) {
-      const { from } = header;
-      if (from.type !== "timer" || !from.timerId.startsWith(jobIdMark)) return;
-      const ran = runOf(header, outcome, nowMs());
-      store
-        .amendJob(from.timerId, { ran })
-        .catch((error: unknown) =>
-          deps.log.error({ job: from.timerId, error: toRefusal(error) }, "the end of a job's run was not written down"),
-        );
-    },
+    ended: (header, outcome) => noteRun(store, deps.log, jobIdMark, header, outcome, nowMs()),
   };
 }
 

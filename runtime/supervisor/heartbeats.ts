@@ -22,7 +22,7 @@ import { defaultAccount, ownerRoute, readAddress, unasked } from "./answer-addre
 import type { makeAuditNote } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
 import { makeInTurn } from "./in-turn.ts";
-import { runOf, setJob } from "./job-rows.ts";
+import { noteRun, setJob } from "./job-rows.ts";
 import { heartbeatIdMark, jobIdMark } from "./job-schedule.ts";
 import type { Handlers } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
@@ -246,16 +246,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
         fires: { id, dueAtMs, nextMs: timesOf(timer, atMs).nextMs },
       };
     },
-    ended(header, outcome) {
-      const { from } = header;
-      if (from.type !== "timer" || !from.timerId.startsWith(heartbeatIdMark)) return;
-      const ran = runOf(header, outcome, nowMs());
-      store
-        .amendJob(from.timerId, { ran })
-        .catch((error: unknown) =>
-          log.error({ timer: from.timerId, error: toRefusal(error) }, "the end of a heartbeat was not written down"),
-        );
-    },
+    ended: (header, outcome) => noteRun(store, log, heartbeatIdMark, header, outcome, nowMs()),
     view(agentId) {
       const rule = agents.get(agentId)?.heartbeat;
       const { prompt = usualPrompt, target = "none", ackCharsMax = limits.heartbeatAckCharsMax } = rule ?? {};

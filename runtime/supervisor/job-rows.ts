@@ -1,9 +1,10 @@
 /** Rows of jobs, and of what is kept as one: how they are set, and how the end of a run is written into them. */
 import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
-import { failure } from "../kernel/errors.ts";
+import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { JobRun } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
+import type { Logger } from "./driver.ts";
 
 /** @throws CLOISTER_MAILBOX_FULL */
 export async function setJob(
@@ -20,7 +21,25 @@ export async function setJob(
   );
 }
 
-export function runOf({ runId, sessionKey, acceptedAtMs }: EnvelopeHeader, outcome: Outcome, atMs: number): JobRun {
+/** Of a turn that a row of these began: it is among the row's last runs from then on. `mark`: what ids of the caller's rows begin with. */
+export function noteRun(
+  store: Pick<Store, "amendJob">,
+  log: Pick<Logger, "error">,
+  mark: string,
+  header: EnvelopeHeader,
+  outcome: Outcome,
+  atMs: number,
+): void {
+  const { from } = header;
+  if (from.type !== "timer" || !from.timerId.startsWith(mark)) return;
+  store
+    .amendJob(from.timerId, { ran: runOf(header, outcome, atMs) })
+    .catch((error: unknown) =>
+      log.error({ job: from.timerId, error: toRefusal(error) }, "the end of a job's run was not written down"),
+    );
+}
+
+function runOf({ runId, sessionKey, acceptedAtMs }: EnvelopeHeader, outcome: Outcome, atMs: number): JobRun {
   const said =
     outcome.status === "error"
       ? `${outcome.code}: ${outcome.message}`
