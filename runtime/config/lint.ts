@@ -7,7 +7,7 @@ import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent } from "./a
 import { readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
 import { isMap } from "./is-map.ts";
-import { lintChannels } from "./channels.ts";
+import { lintChannels } from "./channels/index.ts";
 import { lintGroups } from "./lint-groups.ts";
 import { isolationKey, isolationOf } from "./isolation.ts";
 import { formatPath, type Path } from "./issue.ts";

@@ -12,7 +12,7 @@ import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent, resolveCon
 import { resolveBindings, resolveChannelDefaults } from "./bindings.ts";
 import { resolveSettings } from "./agent-settings.ts";
 import { findGatewayAuth, readCredential } from "./credentials.ts";
-import { resolveChannels } from "./channels.ts";
+import { resolveChannels } from "./channels/index.ts";
 import type { Draft } from "./draft.ts";
 import { resolveHeartbeat } from "./heartbeat.ts";
 import { isMap } from "./is-map.ts";

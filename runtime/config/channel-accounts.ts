@@ -1,0 +1,108 @@
+/**
+ * What the accounts of every channel have in common as they are read from the file. An account inherits the keys of its channel, but for its
+ * credential: a token of the channel, and a variable of the environment, are those of the default account. An account that lacks what it needs
+ * is left out, and a warning says so. Source: behaviour §1.8, §2.4.
+ */
+import { limits } from "../kernel/limits.ts";
+import { normalizeAccountId } from "../routing/ids.ts";
+import { findDefaultAccount, listChannels } from "./accounts.ts";
+import { type Credential, readCredential } from "./credentials.ts";
+import type { Draft } from "./draft.ts";
+import { formatPath, type Path } from "./issue.ts";
+import type { ConfigWarning } from "./resolved.ts";
+import type { Secret } from "./schema/values.ts";
+
+/** One account as the file has it. */
+export interface WrittenAccount<Own, Section> {
+  readonly accountId: string;
+  /** The one that is meant where none is named. */
+  readonly isDefault: boolean;
+  /** Of its own keys; `root` when the channel's own keys are the account. */
+  readonly path: Path;
+  readonly root: Path;
+  /** Its own keys; empty when the channel's own keys are the account. */
+  readonly own: Partial<Own>;
+  readonly section: Section;
+  readonly draft: Draft;
+}
+
+/** An account as its thread is told of it, or why it is not started. */
+export type ResolvedAccount<Settings> = { readonly settings: Settings } | { readonly warning: ConfigWarning };
+
+export type AccountResults<Settings> = readonly (readonly [string, ResolvedAccount<Settings>])[];
+
+/** Every account of a channel that is switched on. */
+export function resolveAccounts<
+  Own extends { readonly enabled?: boolean | undefined },
+  Section extends { readonly accounts: Readonly<Record<string, Own>> },
+  Settings,
+>(
+  draft: Draft,
+  name: string,
+  section: Section | undefined,
+  resolve: (account: WrittenAccount<Own, Section>) => ResolvedAccount<Settings>,
+): AccountResults<Settings> {
+  const channel = listChannels(draft.config).find((one) => one.channel === name);
+  if (section === undefined || channel === undefined) return [];
+  const defaultId = findDefaultAccount(channel);
+  const root: Path = ["channels", name];
+  const shared = { root, section, draft };
+  const named = Object.entries(section.accounts);
+  const accounts: readonly WrittenAccount<Own, Section>[] =
+    named.length === 0
+      ? [{ ...shared, accountId: defaultId, isDefault: true, path: root, own: {} }]
+      : named
+          .filter(([, { enabled }]) => enabled !== false)
+          .map(([key, own]) => {
+            const accountId = normalizeAccountId(key);
+            return { ...shared, accountId, isDefault: accountId === defaultId, path: [...root, "accounts", key], own };
+          });
+  return accounts.map((account) => [account.accountId, resolve(account)]);
+}
+
+/** The keys that every built channel understands. */
+export function commonSettings({
+  own,
+  section,
+}: {
+  readonly own: { readonly textChunkLimit?: number | undefined };
+  readonly section: { readonly textChunkLimit?: number | undefined };
+}) {
+  return { textChunkLimit: own.textChunkLimit ?? section.textChunkLimit ?? limits.textChunkDefault };
+}
+
+/**
+ * The credential that logs an account in: its own, else for the default account alone the channel's, else for that the variable of the
+ * environment. `written`: the key in the account, and in the channel.
+ */
+export function loginCredential(
+  { path, root, isDefault, draft }: Pick<WrittenAccount<never, never>, "path" | "root" | "isDefault" | "draft">,
+  key: string,
+  written: { readonly own: Secret | undefined; readonly section: Secret | undefined },
+  variable: string,
+): Credential {
+  const found = firstCredential(
+    [
+      [path, key, written.own],
+      [root, key, isDefault ? written.section : undefined],
+    ],
+    draft,
+  );
+  const fromEnvironment = isDefault && found.status === "absent" ? draft.env[variable]?.trim() : undefined;
+  return fromEnvironment ? { status: "set", value: fromEnvironment } : found;
+}
+
+/** The first that is written, whether it can be used or not. */
+export function firstCredential(
+  places: readonly (readonly [Path, string, Secret | undefined])[],
+  draft: Draft,
+): Credential {
+  for (const [path, key, value] of places) if (value !== undefined) return readCredential([...path, key], value, draft);
+  return { status: "absent" };
+}
+
+/** Why an account is not started: `found` says what is wrong with what stands at `path`. */
+export function missing(path: Path, found: Credential, remedy: string): { readonly warning: ConfigWarning } {
+  const reason = found.status === "unusable" ? found.reason : "is missing";
+  return { warning: { path: formatPath(path), message: `${reason}; the account is not started`, remedy } };
+}

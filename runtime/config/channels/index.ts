@@ -1,0 +1,28 @@
+/** Accounts of the channels that this version has, as their threads are told of them. A channel adds its reader to `readers`. */
+import type { BuiltChannel, ChannelAccounts, SettingsByChannel } from "../../../channels/built.ts";
+import type { AccountResults } from "../channel-accounts.ts";
+import type { Draft } from "../draft.ts";
+import type { ConfigWarning } from "../resolved.ts";
+import { readIrc } from "./irc.ts";
+import { readTelegram } from "./telegram.ts";
+
+const readers: { readonly [C in BuiltChannel]: (draft: Draft) => AccountResults<SettingsByChannel[C]> } = {
+  telegram: readTelegram,
+  irc: readIrc,
+};
+
+export function resolveChannels(draft: Draft): ChannelAccounts {
+  const found = Object.entries(readers).map(([channel, read]) => [channel, usableOf(read(draft))] as const);
+  return Object.fromEntries(found.filter(([, accounts]) => Object.keys(accounts).length > 0));
+}
+
+/** What is configured and cannot be used. */
+export function lintChannels(draft: Draft): ConfigWarning[] {
+  return Object.values(readers).flatMap((read) =>
+    read(draft).flatMap(([, found]) => ("warning" in found ? [found.warning] : [])),
+  );
+}
+
+function usableOf(found: AccountResults<object>): Readonly<Record<string, object>> {
+  return Object.fromEntries(found.flatMap(([id, one]) => ("settings" in one ? [[id, one.settings] as const] : [])));
+}

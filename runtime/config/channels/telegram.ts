@@ -1,0 +1,53 @@
+/** Bots of Telegram as the file has them. */
+import type { TelegramSettings } from "../../../channels/telegram/manifest.ts";
+import {
+  type AccountResults,
+  commonSettings,
+  firstCredential,
+  loginCredential,
+  missing,
+  type ResolvedAccount,
+  resolveAccounts,
+  type WrittenAccount,
+} from "../channel-accounts.ts";
+import type { Draft } from "../draft.ts";
+import { formatPath } from "../issue.ts";
+import type { Config } from "../schema.ts";
+
+type Section = NonNullable<Config["channels"]["telegram"]>;
+
+export const readTelegram = (draft: Draft): AccountResults<TelegramSettings> =>
+  resolveAccounts(draft, "telegram", draft.config.channels.telegram, readBot);
+
+function readBot(account: WrittenAccount<Section["accounts"][string], Section>): ResolvedAccount<TelegramSettings> {
+  const { path, root, own, section, isDefault, draft } = account;
+  const written = { own: own.botToken, section: section.botToken };
+  const token = loginCredential(account, "botToken", written, "TELEGRAM_BOT_TOKEN");
+  if (token.status !== "set")
+    return missing(
+      [...path, "botToken"],
+      token,
+      `Set ${formatPath([...path, "botToken"])} to the token from @BotFather${isDefault ? ", or TELEGRAM_BOT_TOKEN in the environment" : ""}.`,
+    );
+  const apiRoot = (own.apiRoot ?? section.apiRoot ?? "https://api.telegram.org").replace(/\/+$/, "");
+  const settings = { ...commonSettings(account), botToken: token.value, apiRoot };
+  // The address holds the name of one account.
+  const url = own.webhookUrl ?? (isDefault ? section.webhookUrl : undefined);
+  if (url === undefined) return { settings };
+  const secret = firstCredential(
+    [
+      [path, "webhookSecret", own.webhookSecret],
+      [root, "webhookSecret", section.webhookSecret],
+    ],
+    draft,
+  );
+  if (secret.status !== "set" || !/^[\w-]{1,256}$/.test(secret.value))
+    return missing(
+      [...path, "webhookSecret"],
+      secret.status === "set"
+        ? { status: "unusable", reason: "has characters that Telegram does not take", remedy: "" }
+        : secret,
+      "Set it to 1 to 256 letters, digits, _ and -, chosen at random: whoever knows it can write as anybody.",
+    );
+  return { settings: { ...settings, webhook: { url, secret: secret.value } } };
+}

@@ -1,0 +1,133 @@
+/** Keys that channels share, at their root and again in each account. Source: behaviour §1.8, §2.4. */
+import * as z from "zod";
+import { limits } from "../../kernel/limits.ts";
+import { key, later } from "./note.ts";
+import { toolLists, toolsBySender } from "./tools.ts";
+import { anyMap, anyValue, filledText, listOfSenders, platformId } from "./values.ts";
+
+const seconds = () => z.number().positive().max(86_400);
+
+export const botLoopProtection = () =>
+  z.strictObject({
+    enabled: key("`false` lets bots answer each other without end.", z.boolean().optional()),
+    maxEventsPerWindow: key(
+      "Messages of a pair in the window; 20 by default.",
+      z.int().min(1).max(limits.botLoopEventsMax).optional(),
+    ),
+    windowSeconds: key("Length of the window; 60 by default.", seconds().optional()),
+    cooldownSeconds: key("How long a pair that exceeds it is not heard; 60 by default.", seconds().optional()),
+  });
+
+export const implicitMentions = () =>
+  z.strictObject({
+    replyToBot: key("A reply to the agent is a mention.", z.boolean().optional()),
+    quotedBot: key("A quote of the agent is a mention.", z.boolean().optional()),
+    threadParticipation: key("In a thread that it is part of, the agent is meant.", z.boolean().optional()),
+  });
+
+const group = () =>
+  z.looseObject({
+    enabled: key("`false` shuts the group out.", z.boolean().optional()),
+    requireMention: key(
+      "Whether the agent answers only when it is mentioned; true by default.",
+      z.boolean().optional(),
+    ),
+    tools: key("Narrows the tools of turns that messages of this group begin.", toolLists().optional()),
+    toolsBySender: toolsBySender(),
+    skills: later("skills", "Skills in this group.", anyValue()),
+    systemPrompt: later("model", "Prompt in this group.", z.string().optional()),
+  });
+
+/** What every channel has, at its root and again in each account. */
+export const commonKeys = () => ({
+  dmPolicy: key(
+    "Who may write directly. Default: `pairing`, which admits `allowFrom` and whom you approve (`cloister pairing`); on the webhook `open`, because the account's token admits.",
+    z.enum(["pairing", "allowlist", "open", "disabled"]).optional(),
+  ),
+  allowFrom: key("Senders that may write directly; `*` = everybody.", listOfSenders().optional()),
+  groupPolicy: key(
+    "Which groups are served: those in `groups` (`allowlist`, the default), all, or none.",
+    z.enum(["allowlist", "open", "disabled"]).optional(),
+  ),
+  groupAllowFrom: key("Senders that are heard in groups. Default: those of `allowFrom`.", listOfSenders().optional()),
+  groups: key(
+    "Groups that are served, with their rules; `*` = every other.",
+    z.record(filledText(), group()).optional(),
+  ),
+  allowBots: key(
+    'Whether other bots are heard: `true`, `false` (default), or `"mentions"` = when they mention the agent.',
+    z.union([z.boolean(), z.literal("mentions")], { error: 'must be true, false or "mentions"' }).optional(),
+  ),
+  botLoopProtection: key("Ends conversations of bots that answer each other.", botLoopProtection().optional()),
+  implicitMentions: key("What counts as a mention beside an @-mention.", implicitMentions().optional()),
+  mentionPatterns: key(
+    "Where the patterns of `groupChat.mentionPatterns` count.",
+    z
+      .strictObject({
+        mode: key(
+          "`allow` (default) = in every group but those of `denyIn`; `deny` = in those of `allowIn` alone.",
+          z.enum(["allow", "deny"]).optional(),
+        ),
+        allowIn: key("Groups.", z.array(platformId()).optional()),
+        denyIn: key("Groups.", z.array(platformId()).optional()),
+      })
+      .optional(),
+  ),
+  historyLimit: key(
+    "Messages of a group kept as context; 0 keeps none. Default: `messages.groupChat.historyLimit`.",
+    z.int().nonnegative().max(limits.roomHistoryMax).optional(),
+  ),
+  dmHistoryLimit: later(
+    "channel history",
+    "Messages of a direct chat kept as context.",
+    z.int().nonnegative().optional(),
+  ),
+  textChunkLimit: later(
+    "chunked answers",
+    "Characters of one sent message; 4000 by default.",
+    z.int().positive().optional(),
+  ),
+  streaming: later("streaming", "Answers as they are written.", anyValue()),
+  responsePrefix: later("response prefix", "Text before each answer.", z.string().optional()),
+  configWrites: later(
+    "config writes from channels",
+    "Whether the channel may change this file.",
+    z.boolean().optional(),
+  ),
+  healthMonitor: later("channel health monitor", "Restart of silent connections.", anyMap().optional()),
+  name: key("Name shown to people.", z.string().optional()),
+});
+
+export const channelKeys = () => ({
+  enabled: key("`false` keeps the channel off.", z.boolean().optional()),
+  defaultAccount: key(
+    "Account that is meant where none is named. Default: `default` if there is one, else the first by name.",
+    filledText().optional(),
+  ),
+});
+
+export const accountEnabled = () => ({ enabled: key("`false` keeps the account off.", z.boolean().optional()) });
+
+export const webAddress = () => z.url({ protocol: /^https?$/, error: "must be an http or https address" });
+
+/** The keys of a channel, which its accounts inherit, and the accounts. */
+export const built = <K extends z.ZodRawShape>(own: () => K) =>
+  z.strictObject({
+    ...commonKeys(),
+    ...chunkKeys(),
+    ...own(),
+    ...channelKeys(),
+    accounts: key(
+      "Logins of the channel; each inherits the channel's keys.",
+      z
+        .record(filledText(), z.strictObject({ ...commonKeys(), ...chunkKeys(), ...own(), ...accountEnabled() }))
+        .default({}),
+    ),
+  });
+
+const chunkKeys = () => ({
+  textChunkLimit: key(
+    "Characters of one sent message; 4000 by default, and never more than the platform takes.",
+    z.int().min(100).max(limits.textChunkMax).optional(),
+  ),
+});
