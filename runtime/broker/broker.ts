@@ -72,12 +72,10 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     const targets = allowedModels(settings, ask.agentId, ask.model).map((model) => findTarget(settings, model));
     /** What must not be in a message. */
     const keys: string[] = [];
-    const ways = await waysOf(targets, ask.agentId);
-    for (const { credential } of ways) if (credential.secret !== undefined) keys.push(credential.secret.value);
     const pieces = makePieces(ask, (text) => void remote.text(ask.id, text).catch(() => undefined), clock);
     try {
       return await tryWays<FullWay, ModelEnd>({
-        ways,
+        ways: waysOf(targets, ask.agentId),
         clock,
         signal,
         async once({ target, credential }) {
@@ -88,6 +86,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
               model: target.model,
               tools: withheld,
             });
+          if (credential.secret !== undefined) keys.push(credential.secret.value);
           const speak = await speakerOf(target, credential, keys);
           const leave = await places.enter(ask.agentId, signal);
           let speech: Speech;
@@ -135,25 +134,29 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     }
   }
 
-  /** Models in order, each with its credentials; those that rest come last among their model's. */
-  async function waysOf(targets: readonly Target[], agentId: string): Promise<readonly FullWay[]> {
-    const ways: FullWay[] = [];
+  /**
+   * Models in order, each with its credentials; those that rest come last among their model's. Credentials of a model are looked for when
+   * it is its turn: mostly the first one answers, and a program or a renewal for the others would only make it wait.
+   */
+  async function* waysOf(targets: readonly Target[], agentId: string): AsyncGenerator<FullWay, undefined> {
+    let isOne = false;
     const why: string[] = [];
     for (const target of targets) {
       const { usable, problems } = await findCredentials(agentId, target);
+      for (const { id, forOperator } of problems)
+        if (forOperator !== undefined)
+          void log("error", `a credential cannot be read: ${forOperator}`, { agent: agentId, profile: id });
       const until = ({ id }: Credential): number => resting.get(restOf(target.provider.id, id, agentId)) ?? 0;
       const [ready, tired] = [
         usable.filter((each) => until(each) <= clock.nowMs()),
         usable.filter((each) => until(each) > clock.nowMs()),
       ];
       for (const credential of [...ready, ...tired.toSorted((a, b) => until(a) - until(b))])
-        ways.push({ model: target.model, profile: credential.id, target, credential });
-      for (const { id, forOperator } of problems)
-        if (forOperator !== undefined)
-          void log("error", `a credential cannot be read: ${forOperator}`, { agent: agentId, profile: id });
+        yield { model: target.model, profile: credential.id, target, credential };
+      isOne ||= usable.length > 0;
       if (usable.length === 0) why.push(`${target.model}: ${describe(problems)}`);
     }
-    if (ways.length > 0) return ways;
+    if (isOne) return undefined;
     throw failure(
       "CLOISTER_MODEL_CREDENTIAL",
       `no credential for the model: ${why.join("; ")}`,

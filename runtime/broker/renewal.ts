@@ -28,7 +28,8 @@ const profileForm = z.looseObject({
 const fileForm = z.looseObject({ profiles: z.record(z.string(), z.unknown()) });
 const answerForm = z.looseObject({
   access_token: z.string().min(1),
-  expires_in: z.number().positive(),
+  // Recommended, and not required (RFC 6749, 5.1): the refresh token beside it may be the only one that still counts.
+  expires_in: z.coerce.number().positive().catch(limits.modelTokenSecondsDefault),
   refresh_token: z.string().min(1).exactOptional(),
 });
 

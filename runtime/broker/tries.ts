@@ -28,8 +28,8 @@ export interface Way {
 }
 
 export interface Tries<W extends Way, T> {
-  /** In the order in which they are tried; those of one model stand together. */
-  readonly ways: readonly W[];
+  /** In the order in which they are tried; those of one model stand together. The next is asked for when one is given up. */
+  readonly ways: AsyncIterator<W, undefined>;
   readonly once: (way: W) => Promise<T>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -41,13 +41,16 @@ export interface Tries<W extends Way, T> {
 export async function tryWays<W extends Way, T>(tries: Tries<W, T>): Promise<T> {
   const { ways, onGivenUp } = tries;
   let last: unknown;
-  for (const [index, way] of ways.entries()) {
+  let found = await ways.next();
+  while (found.done !== true) {
+    const way = found.value;
     try {
       return await tryWay(tries, way);
     } catch (error) {
       if (!(error instanceof ProviderFailure) || error.kind === "refused" || error.kind === "context") throw error;
       last = error;
-      onGivenUp(way, error, ways[index + 1]);
+      found = await ways.next();
+      onGivenUp(way, error, found.value);
     }
   }
   throw last;

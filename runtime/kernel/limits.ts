@@ -64,6 +64,8 @@ export const limits = {
   /** A token is renewed so long before it expires, as long as the first piece of an answer may take; and a server of tokens has so long to answer. */
   modelRenewEarlyMs: 60_000,
   modelRenewMs: 30_000,
+  /** What a token counts for whose server does not say how long: what most give, and a shorter life than it has costs a renewal. */
+  modelTokenSecondsDefault: 3_600,
   /** How long a credential comes last after it was refused or met a rate limit, and after a provider wanted to be paid. */
   modelRestMs: 60_000,
   modelBillingRestMs: 3_600_000,

@@ -35,6 +35,23 @@ describe("a model that does not answer", () => {
     expect(logged).toEqual([]);
   });
 
+  it("A8.3: a fallback's secret is read when it is its turn, and not for a call that the first one answers", async () => {
+    const unread = provider("b", {
+      models: { m: { id: "m", script: [{ say: "b" }] } },
+      apiKey: { ref: { source: "file", id: "/nowhere/key" } },
+    });
+    const c = scripted("c", [{ say: "c" }]);
+    const first = openBroker([scripted("a", [{ say: "a" }]), unread, c], { agents: agents(["b/m", "c/m"]) });
+    expect(await first.answer()).toMatchObject({ model: "a/m" });
+    expect(first.logged).toEqual([]);
+    const second = openBroker([scripted("a", [fails(401)], "refused"), unread, c], { agents: agents(["b/m", "c/m"]) });
+    expect(await second.answer()).toMatchObject({ model: "c/m" });
+    expect(second.logged).toMatchObject([
+      { level: "error", message: expect.stringContaining("/nowhere/key") },
+      { level: "warn", fields: { model: "a/m", next: "c/m" } },
+    ]);
+  });
+
   it("that was named is tried alone", async () => {
     const { ask } = openBroker([scripted("a", [fails(401)]), scripted("b", [{ say: "b" }])], {
       agents: agents(["b/m"]),
@@ -65,7 +82,10 @@ describe("tries", () => {
       },
     };
     const failed = await tryWays({
-      ways: Array.from({ length: ways }, (_, index) => ({ model: "m", profile: `p${index}` })),
+      ways: (async function* (): AsyncGenerator<{ model: string; profile: string }, undefined> {
+        for (let index = 0; index < ways; index++) yield { model: "m", profile: `p${index}` };
+        return undefined;
+      })(),
       clock,
       signal: new AbortController().signal,
       once: async ({ profile }) => {

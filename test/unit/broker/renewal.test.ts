@@ -99,6 +99,16 @@ describe("an OAuth token that is old", () => {
     expect(written()).toMatchObject({ profiles: { p: { refresh: "r-1" } } });
   });
 
+  it.each([{}, { expires_in: null }, { expires_in: "soon" }])(
+    "is renewed by a server that does not say how long it counts (%j), and keeps the refresh token that took the old one's place",
+    async (more) => {
+      const { start, written } = open(old, () => Response.json({ access_token: "new", refresh_token: "r-2", ...more }));
+      expect((await start().find("main", anthropic)).usable).toEqual([{ id: "p", secret: tokens }]);
+      const expires = nowMs + limits.modelTokenSecondsDefault * 1_000;
+      expect(written()).toMatchObject({ profiles: { p: { access: "new", refresh: "r-2", expires } } });
+    },
+  );
+
   it("that is not renewed is one error for all, tried again after a while, and nothing is written", async () => {
     let answer = () => new Response("canary-body", { status: 400 });
     const { start, asked, written } = open(old, () => answer());
