@@ -305,6 +305,8 @@ export const limits = {
   profileFilesMax: 20,
   /** A main thread whose loop does not turn for this long ends the process: nothing of the gateway works without it. */
   mainStuckMs: 30_000,
+  /** A thread that has closed everything ends at once. One that has not is ended after so long, and waited for as long again. */
+  threadStopMs: 5_000,
   /** A thread of models, tools or a channel whose loop does not turn for this long is ended, and another takes its place. */
   helperStuckMs: 30_000,
   /** How often the gateway tells its launcher that its main thread's loop turns. */
@@ -939,6 +941,8 @@ export const limits = {
   execPollMsMax: 60_000,
   /** How long the streams of an ended command may stay open, by something that left its process group. */
   execStreamsMs: 500,
+  /** A killed command is gone in milliseconds, unless the system holds it in a call, as a dead network drive does; nobody waits longer for one. */
+  execEndMs: 5_000,
   /** Of one command in bubblewrap: processes (of a gateway that is not root), bytes of data each, bytes of one file, of each temporary file system. */
   execBoxProcesses: 256,
   execBoxMemoryBytes: 2_147_483_648,

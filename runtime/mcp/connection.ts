@@ -16,6 +16,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { hideSecrets } from "../broker/hide.ts";
 import { limits } from "../kernel/limits.ts";
+import { isWithin } from "../thread/within.ts";
 import { makeMessageFetch } from "./http.ts";
 import type { McpServer } from "./port.ts";
 import { makeStdioTransport, type StdioTransport } from "./stdio.ts";
@@ -187,11 +188,7 @@ const isLate = ({ code, data }: McpError): boolean =>
 
 /** Rejects when the promise does, or has not settled in that time. */
 async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it did not answer within ${ms} ms`)), ms);
-  });
-  await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  if (!(await isWithin(promise, ms))) throw new Error(`it did not answer within ${ms} ms`);
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -10,6 +10,7 @@ import { ReadBuffer, serializeMessage } from "@modelcontextprotocol/sdk/shared/s
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import { limits } from "../kernel/limits.ts";
+import { isWithin } from "../thread/within.ts";
 
 export interface StdioOptions {
   readonly command: string;
@@ -137,13 +138,4 @@ export function makeStdioTransport({ command, args, env, cwd, onProcess }: Stdio
     },
   };
   return transport;
-}
-
-/** Whether the promise settles in that time. */
-async function isWithin(promise: Promise<void>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)));
-  const isOver = await Promise.race([promise.then(() => true), late]);
-  clearTimeout(timer);
-  return isOver;
 }

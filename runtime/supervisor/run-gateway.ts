@@ -3,8 +3,8 @@
  * an empty working directory (a confined worker may read below the process's own) and an environment without secrets
  * (`process.report` and `/proc` would show it).
  */
-import { startToolsThread } from "./tools/host-tools.ts";
-import { startMemoryThread } from "./tools/memory.ts";
+import { makeToolsStart } from "./tools/host-tools.ts";
+import { makeMemoryStart } from "./tools/memory.ts";
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
@@ -108,8 +108,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     version: options.version,
     onFatal: (reason) => onEscalated(reason),
     log: log.child({ subsystem: "gateway" }),
-    startTools: startToolsThread,
-    startMemory: startMemoryThread,
+    startTools: makeToolsStart(log),
+    startMemory: makeMemoryStart(log),
     startChannel: startChannelThread,
     startBroker: makeBrokerStart(log),
     startMcp: makeMcpStart(log, environmentOfServers),

@@ -18,6 +18,7 @@ export function makeBrokerStart(log: Logger): ModelsDeps["start"] {
       init: settings,
       handlers,
       stuckMs: limits.helperStuckMs,
+      onNotStarted: (reason) => log.error({ reason }, "the broker of models cannot start; the next call tries again"),
       onLost: (reason) => log.error({ reason }, "the broker of models was lost; the next call starts it again"),
     });
   };

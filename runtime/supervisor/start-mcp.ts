@@ -24,6 +24,8 @@ export function makeMcpStart(log: Logger, environment: () => Promise<McpInit["en
         log: async (level, message, fields) => log[level]({ subsystem: "mcp", ...fields }, message),
       } satisfies KernelForMcp,
       stuckMs: limits.helperStuckMs,
+      onNotStarted: (reason) =>
+        log.error({ reason }, "the thread of MCP servers cannot start; the next call tries again"),
       onLost: (reason) => {
         endGroups(pids);
         onLost(reason);

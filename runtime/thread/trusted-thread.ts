@@ -9,6 +9,7 @@ import { failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.
 import { limits } from "../kernel/limits.ts";
 import { beatInto, makeBeatBlock, watchBeat } from "./beat.ts";
 import { type Callable, connectCalls } from "./calls.ts";
+import { isWithin } from "./within.ts";
 
 export interface TrustedThreadOptions {
   readonly entry: URL;
@@ -22,13 +23,20 @@ export interface TrustedThreadOptions {
   readonly stuckMs?: number;
   /** The thread ended without `stop`. Every pending call has been rejected with `CLOISTER_THREAD_LOST`. */
   readonly onLost: (reason: string) => void;
+  /**
+   * It cannot start: why, with the stack, for the log. Who asked for it may be an agent, and is told that it did not start. Absent: whoever starts it is
+   * the operator, and is told why.
+   */
+  readonly onNotStarted?: (reason: string) => void;
+  /** See `limits.threadStopMs`. */
+  readonly stopMs?: number;
   /** Bound of its heap, in MB: past it the thread ends, and not the process. Absent: the process's. */
   readonly heapMb?: number;
 }
 
 export interface TrustedThread<Remote> {
   readonly remote: Callable<Remote>;
-  /** Ends the thread; whatever it holds must have been closed by a call before. Resolves when it is gone. */
+  /** Ends the thread; whatever it holds must have been closed by a call before. Resolves when it is gone, or twice `stopMs` have passed. */
   readonly stop: () => Promise<void>;
 }
 
@@ -40,9 +48,6 @@ interface ThreadData<Init> {
   readonly beat: { readonly block: SharedArrayBuffer; readonly stuckMs: number } | undefined;
 }
 
-/** A thread that has closed everything ends at once; one that has not is ended after this long. */
-const stopGraceMs = 5_000;
-
 /** Rejects with the entry's own coded error if it cannot start, or `CLOISTER_THREAD_LOST` if it ends before it is ready. */
 export async function startTrustedThread<Remote>({
   entry,
@@ -51,7 +56,9 @@ export async function startTrustedThread<Remote>({
   handlers,
   stuckMs,
   onLost,
+  onNotStarted,
   heapMb,
+  stopMs = limits.threadStopMs,
 }: TrustedThreadOptions): Promise<TrustedThread<Remote>> {
   const { port1, port2 } = new MessageChannel();
   const beat = stuckMs === undefined ? undefined : { block: makeBeatBlock(), stuckMs };
@@ -96,13 +103,21 @@ export async function startTrustedThread<Remote>({
     void gone.then(stopLooking);
   }
 
+  /** One that is stuck in native code ends with the process alone: it is waited for no longer. */
+  const end = async (): Promise<void> => {
+    port1.close();
+    if (await isWithin(gone, stopMs)) return;
+    void worker.terminate();
+    await isWithin(gone, stopMs);
+  };
+
   const started = await Promise.race([ready, gone]);
   if (typeof started === "string" || !started.ready) {
-    port1.close();
-    await gone;
-    throw typeof started === "string"
-      ? failure("CLOISTER_THREAD_LOST", `cannot start: ${started}`)
-      : fromRefusal(started.refusal);
+    await end();
+    if (typeof started !== "string") throw fromRefusal(started.refusal);
+    onNotStarted?.(started);
+    const told = onNotStarted === undefined ? started : `the ${name} thread did not start; the log has the reason`;
+    throw failure("CLOISTER_THREAD_LOST", `cannot start: ${told}`);
   }
 
   phase = "running";
@@ -111,10 +126,7 @@ export async function startTrustedThread<Remote>({
     remote: connection.remote,
     stop: async () => {
       phase = "over";
-      port1.close();
-      const timer = setTimeout(() => void worker.terminate(), stopGraceMs);
-      await gone;
-      clearTimeout(timer);
+      await end();
     },
   };
 }

@@ -99,18 +99,29 @@ describe("trusted thread", () => {
     expect(told.join("\n")).not.toMatch(/fulfilled|dies as asked|store-thread-crash/);
   });
 
+  const missing = {
+    entry: new URL("./no-such-file.ts", import.meta.url),
+    name: "none",
+    init: null,
+    handlers: {},
+    onLost: unexpected,
+  };
+
   it("rejects when the entry cannot be loaded", async () => {
-    const starting = startTrustedThread({
-      entry: new URL("./no-such-file.ts", import.meta.url),
-      name: "none",
-      init: null,
-      handlers: {},
-      onLost: unexpected,
-    });
-    await expect(starting).rejects.toMatchObject({
+    await expect(startTrustedThread(missing)).rejects.toMatchObject({
       code: "CLOISTER_THREAD_LOST",
       message: expect.stringContaining("no-such-file"),
     });
+  });
+
+  it("keeps what kept it from starting for the log where an agent may have asked for it", async () => {
+    const logged: string[] = [];
+    const starting = startTrustedThread({ ...missing, onNotStarted: (reason) => logged.push(reason) });
+    await expect(starting).rejects.toMatchObject({
+      code: "CLOISTER_THREAD_LOST",
+      message: "cannot start: the none thread did not start; the log has the reason",
+    });
+    expect(logged).toEqual([expect.stringContaining("no-such-file")]);
   });
 
   it("finds an entry beside the sources, and beside the bundle when that runs", () => {

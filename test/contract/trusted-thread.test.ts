@@ -1,19 +1,29 @@
 /** A trusted thread that is looked at: one whose loop stands still is ended, and every call that waits for it settles. */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { expect, test } from "vitest";
 import { startTrustedThread } from "../../runtime/thread/trusted-thread.ts";
 
 interface Stuck {
   ping(): Promise<string>;
   stick(): Promise<never>;
+  read(file: string): Promise<never>;
 }
+
+const stuck = {
+  entry: new URL("../fixtures/programs/stuck-thread.ts", import.meta.url),
+  name: "stuck",
+  init: {},
+  handlers: {},
+};
 
 test("a loop that stands still ends the thread: calls that wait are refused with the reason, and so are later ones", async () => {
   const lost = Promise.withResolvers<string>();
   const { remote } = await startTrustedThread<Stuck>({
-    entry: new URL("../fixtures/programs/stuck-thread.ts", import.meta.url),
-    name: "stuck",
-    init: {},
-    handlers: {},
+    ...stuck,
     stuckMs: 2_000,
     onLost: lost.resolve,
   });
@@ -24,4 +34,17 @@ test("a loop that stands still ends the thread: calls that wait are refused with
     expect(error).toMatchObject({ code: "CLOISTER_THREAD_LOST", message: expect.stringContaining(why) });
   expect(await lost.promise).toBe(why);
   await expect(remote.ping()).rejects.toMatchObject({ code: "CLOISTER_THREAD_LOST" });
+});
+
+test("a stop does not wait for a thread that native code holds", async () => {
+  const fifo = path.join(mkdtempSync(path.join(tmpdir(), "cloister-thread-")), "fifo");
+  execFileSync("mkfifo", [fifo]);
+  const onLost = (): void => expect.unreachable();
+  const { remote, stop } = await startTrustedThread<Stuck>({ ...stuck, onLost, stopMs: 20 });
+  const reading = remote.read(fifo).catch((error: unknown) => error);
+  // Opened by both sides: the thread reads, and nobody writes before the stop is over.
+  const writer = await open(fifo, "w");
+  await stop();
+  expect(await reading).toMatchObject({ code: "CLOISTER_THREAD_LOST" });
+  await writer.close();
 });

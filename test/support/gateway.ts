@@ -1,7 +1,7 @@
 /** A gateway in this process: real kernel, real cells, a store in memory, a recorder instead of the edge. */
 import { loopBounds } from "./loop-bounds.ts";
-import { startToolsThread } from "../../runtime/supervisor/tools/host-tools.ts";
-import { startMemoryThread } from "../../runtime/supervisor/tools/memory.ts";
+import { makeToolsStart } from "../../runtime/supervisor/tools/host-tools.ts";
+import { makeMemoryStart } from "../../runtime/supervisor/tools/memory.ts";
 import { mkdtempSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -184,6 +184,7 @@ export async function openGateway(
   const sent: OutboundMessage[] = [];
   const logged: TestGateway["logged"] = [];
   const note = (level: string) => (fields: object, message: string) => void logged.push({ level, fields, message });
+  const log = { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") };
   const watchers = new Set<() => void>();
   const gateway = makeGateway({
     config,
@@ -199,8 +200,8 @@ export async function openGateway(
     operatorKey: "ab".repeat(32),
     liveCellsMax: 50,
     startBroker: reuse?.startBroker ?? (() => Promise.reject(new Error("this test has no broker"))),
-    startTools: startToolsThread,
-    startMemory: startMemoryThread,
+    startTools: makeToolsStart(log),
+    startMemory: makeMemoryStart(log),
     startChannel: reuse?.startChannel ?? (() => Promise.reject(new Error("this test has no channels"))),
     startMcp: reuse?.startMcp ?? (() => Promise.reject(new Error("this test has no MCP servers"))),
     ...(reuse?.nowMs === undefined ? {} : { nowMs: reuse.nowMs }),
@@ -213,7 +214,7 @@ export async function openGateway(
       checkConfig: () => Promise.resolve(),
     },
     configFile: reuse?.configFile ?? { files: new Map(), read: async () => ({ config, files: new Map() }) },
-    log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
+    log,
   });
   open.push(gateway);
   gateway.attachEdge({

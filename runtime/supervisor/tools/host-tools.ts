@@ -55,21 +55,25 @@ interface Looked {
   readonly text: string;
 }
 
-export const startToolsThread: HostToolsDeps["start"] = (onLost) => {
-  const name = `cloister-${randomBytes(4).toString("hex")}`;
-  return startTrustedThread<ToolsForKernel>({
-    entry: entryUrl("tools"),
-    name: "tools",
-    init: { name } satisfies ToolsInit,
-    handlers: {},
-    stuckMs: limits.helperStuckMs,
-    onLost: (reason) => {
-      // Those in bubblewrap die with the thread; others know nothing of it.
-      void endCommands((command) => command.startsWith(name));
-      onLost(reason);
-    },
-  });
-};
+export const makeToolsStart =
+  (log: Logger): HostToolsDeps["start"] =>
+  (onLost) => {
+    const name = `cloister-${randomBytes(4).toString("hex")}`;
+    return startTrustedThread<ToolsForKernel>({
+      entry: entryUrl("tools"),
+      name: "tools",
+      init: { name } satisfies ToolsInit,
+      handlers: {},
+      stuckMs: limits.helperStuckMs,
+      onNotStarted: (reason) => log.error({ reason }, "the thread of tools cannot start; the next call tries again"),
+      onLost: (reason) => {
+        log.error({ reason }, "the thread of tools was lost; the next call starts it again");
+        // Those in bubblewrap die with the thread; others know nothing of it.
+        void endCommands((command) => command.startsWith(name));
+        onLost(reason);
+      },
+    });
+  };
 
 /** What a second run of one call does; see `Tool.repeat`. */
 const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {

@@ -13,6 +13,7 @@ import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
+import type { Logger } from "../driver.ts";
 import type { Tool } from "./table.ts";
 import { makeToolThread, type ToolThreadDeps } from "./tool-thread.ts";
 
@@ -26,15 +27,21 @@ export interface Memory {
   close(): Promise<void>;
 }
 
-export const startMemoryThread: MemoryDeps["start"] = (onLost) =>
-  startTrustedThread<MemoryForKernel>({
-    entry: entryUrl("memory"),
-    name: "memory",
-    init: {},
-    handlers: {},
-    stuckMs: limits.helperStuckMs,
-    onLost,
-  });
+export const makeMemoryStart =
+  (log: Logger): MemoryDeps["start"] =>
+  (onLost) =>
+    startTrustedThread<MemoryForKernel>({
+      entry: entryUrl("memory"),
+      name: "memory",
+      init: {},
+      handlers: {},
+      stuckMs: limits.helperStuckMs,
+      onNotStarted: (reason) => log.error({ reason }, "the thread of memory cannot start; the next call tries again"),
+      onLost: (reason) => {
+        log.error({ reason }, "the thread of memory was lost; the next call starts it again");
+        onLost(reason);
+      },
+    });
 
 export function makeMemory({ config, agents, start }: MemoryDeps): Memory {
   const thread = makeToolThread({ agents, start });

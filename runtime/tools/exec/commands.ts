@@ -9,6 +9,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { limits } from "../../kernel/limits.ts";
+import { isWithin } from "../../thread/within.ts";
 import type { ProcessParams } from "../params.ts";
 import type { CommandOwner, CommandStart } from "../port.ts";
 import { refused } from "../results.ts";
@@ -27,6 +28,7 @@ export type CommandBounds = Pick<
   | "execOutputTotalMax"
   | "execInputBytesMax"
   | "execStreamsMs"
+  | "execEndMs"
 >;
 
 export interface CommandsDeps extends LaunchDeps {
@@ -34,6 +36,7 @@ export interface CommandsDeps extends LaunchDeps {
   readonly name: string;
   readonly bounds?: { readonly [K in keyof CommandBounds]?: number };
   readonly nowMs?: () => number;
+  readonly launch?: typeof launch;
 }
 
 export interface Commands {
@@ -42,7 +45,7 @@ export interface Commands {
   /** @throws a refusal. */
   process(asked: ProcessParams, owner: Pick<CommandOwner, "agentId" | "sessionKey">): Promise<object>;
   endTurn(entry: string, turn: number): void;
-  /** Resolves when they are gone. */
+  /** Resolves when they are gone, or have been given `execEndMs` for it: what the system holds in a call of its own ends with that call. */
   endAll(entry?: string): Promise<void>;
 }
 
@@ -75,6 +78,7 @@ interface Command {
 export function makeCommands(deps: CommandsDeps): Commands {
   const bounds = { ...limits, ...deps.bounds };
   const nowMs = deps.nowMs ?? Date.now;
+  const run = deps.launch ?? launch;
   const commands = new Map<string, Command>();
   /** Counted from before the first wait, so that two at once do not pass the bound together. */
   const starting = new Set<{ readonly owner: CommandOwner; stopped: boolean }>();
@@ -84,8 +88,7 @@ export function makeCommands(deps: CommandsDeps): Commands {
   const kill = async (command: Command, why: Why): Promise<void> => {
     if (command.end !== undefined) return;
     command.why ??= why;
-    await command.launched.end();
-    await command.gone;
+    await isWithin(Promise.all([command.launched.end(), command.gone]), bounds.execEndMs);
   };
 
   const begin = async (asked: CommandStart): Promise<Command> => {
@@ -104,7 +107,7 @@ export function makeCommands(deps: CommandsDeps): Commands {
     try {
       const id = `${deps.name}-${randomBytes(6).toString("hex")}`;
       const what: LaunchAsked = { id, place: asked.place, vector: asked.vector, hasInput: asked.yieldMs === 0 };
-      const launched = await launch(what, deps).catch((error: NodeJS.ErrnoException) => {
+      const launched = await run(what, deps).catch((error: NodeJS.ErrnoException) => {
         throw asked.place.type === "host" ? notStarted(asked, error) : sandboxFailed(error.message);
       });
       const command = watch(id, asked, launched);
@@ -233,7 +236,7 @@ export function makeCommands(deps: CommandsDeps): Commands {
     async start(asked) {
       const command = await begin(asked);
       // Too late to be told by its end what became of the spawn itself.
-      if (asked.yieldMs > 0) await inTime(command.gone, asked.yieldMs);
+      if (asked.yieldMs > 0) await isWithin(command.gone, asked.yieldMs);
       command.isAwaited = false;
       if (command.end?.failed !== undefined) {
         commands.delete(command.id);
@@ -261,7 +264,7 @@ export function makeCommands(deps: CommandsDeps): Commands {
         return { ...describe(command), ...news(command) };
       }
       if (command.end === undefined && command.output.total === command.told && asked.timeoutMs > 0)
-        await inTime(command.wake.promise, asked.timeoutMs);
+        await isWithin(command.wake.promise, asked.timeoutMs);
       const failed = command.end?.failed;
       return { ...describe(command), ...news(command), ...(failed === undefined ? {} : { error: failed }) };
     },
@@ -283,17 +286,6 @@ function rouse(command: Command): void {
   const { resolve } = command.wake;
   command.wake = Promise.withResolvers();
   resolve();
-}
-
-/** Waits for it, but no longer than that. */
-async function inTime(promise: Promise<void>, ms: number): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, ms);
-  try {
-    await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** As it was asked for. */

@@ -9,6 +9,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import type { ChildProcess } from "node:child_process";
+import { EventEmitter } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -36,6 +38,13 @@ interface Told {
 }
 
 const owner: CommandOwner = { agentId: "kim", sessionKey: "agent:kim:main", entry: "kim", turn: 1 };
+
+/** A process that the system does not let go of: no signal ends it. */
+const unending: Required<CommandsDeps>["launch"] = async () => ({
+  child: Object.assign(new EventEmitter(), { pid: 1, stdin: null, stdout: null, stderr: null }) as ChildProcess,
+  end: async () => undefined,
+  failed: () => undefined,
+});
 
 function setUp(bounds: CommandsDeps["bounds"] = {}, type: Place["type"] = "host") {
   const folder = makeFolder();
@@ -213,6 +222,25 @@ async function sleepersAlive(file: string): Promise<number> {
   );
   return texts.filter(Boolean).length;
 }
+
+describe("a command that cannot be ended", () => {
+  it("holds up neither the call that ends it nor the end of the gateway, and is told of as running", async () => {
+    const commands = makeCommands({
+      name: "cloister-test",
+      facts: probe.facts,
+      gateway: undefined,
+      launch: unending,
+      bounds: { execEndMs: 5 },
+    });
+    const place = { type: "host", folder: makeFolder() } as const;
+    const vector = { argv: ["true"], cwd: place.folder, env: {} };
+    const start = { vector, place, owner, yieldMs: 0, timeoutMs: 60_000 };
+    const { processId } = (await commands.start(start)) as Told;
+    const killed = await commands.process({ action: "kill", processId } as never, owner);
+    expect(killed).toMatchObject({ status: "running", processId });
+    await commands.endAll();
+  });
+});
 
 describe("a command on the host", () => {
   it("cannot be given what makes a program another one, and says which file or folder is missing", async () => {
