@@ -147,8 +147,11 @@ export interface ChannelAdapter {
   send(message: OutboundMessage): Promise<SendResult>;
   /** Shows that the agent is at work. Its failure is nobody's concern. */
   typing?(peer: Peer, threadId: string | undefined): Promise<void>;
-  /** The platform called over HTTP, with the account's secret. Resolves when what it said is stored. */
-  called?(payload: unknown): Promise<void>;
+  /**
+   * The platform called over HTTP and has proven itself. A form is an object of texts. Resolves when what it said is stored, with the body of the
+   * answer if the platform wants one.
+   */
+  called?(payload: unknown): Promise<object | undefined>;
 }
 
 /** The door of a channel's folder. */

@@ -128,6 +128,7 @@ function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: Channel
       if (!isUpdate(payload))
         throw failure("CLOISTER_REQUEST_INVALID", "the body is no update of the Bot API: it has no update_id");
       await take(payload, self);
+      return undefined;
     },
   };
 }

@@ -99,7 +99,7 @@ export function serveAccounts<S extends AccountSettings>(
       const { adapter } = find(accountId);
       if (adapter.called === undefined)
         throw failure("CLOISTER_CHANNEL_UNKNOWN", `${manifest.id}/${accountId} is not called over HTTP`);
-      await adapter.called(payload);
+      return adapter.called(payload);
     },
     async close() {
       ending.abort();

@@ -51,7 +51,7 @@ export interface ChannelForKernel {
   send(message: OutboundMessage, fromPart: number): Promise<AttemptResult>;
   typing(accountId: string, peer: Peer, threadId: string | undefined): Promise<void>;
   probe(accountId: string): Promise<ProbeResult>;
-  called(accountId: string, payload: unknown): Promise<void>;
+  called(accountId: string, payload: unknown): Promise<object | undefined>;
   /** Ends every connection in order. */
   close(): Promise<void>;
 }

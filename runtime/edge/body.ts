@@ -11,7 +11,13 @@ import type { Exchange } from "./route.ts";
  * Throws `CLOISTER_REQUEST_INVALID` (no JSON), `CLOISTER_EDGE_TOO_LARGE` (declared or real length above
  * `httpBodyBytesMax`; nothing further is read) and `CLOISTER_EDGE_TIMEOUT` (not complete within `httpBodyMs`).
  */
-export async function readJson({ request, response }: Exchange, bounds: EdgeBounds): Promise<unknown> {
+export async function readJson(exchange: Exchange, bounds: EdgeBounds): Promise<unknown> {
+  requireJson(exchange);
+  return parseJson(await readText(exchange, bounds));
+}
+
+/** @throws CLOISTER_REQUEST_INVALID */
+function requireJson({ request }: Exchange): void {
   const type = request.headers["content-type"];
   if (type === undefined || !/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
     throw failure(
@@ -20,10 +26,18 @@ export async function readJson({ request, response }: Exchange, bounds: EdgeBoun
       "Send the header `content-type: application/json` and a JSON object.",
     );
   }
+}
+
+/** The body as it came. @throws CLOISTER_EDGE_TOO_LARGE, CLOISTER_EDGE_TIMEOUT */
+export async function readText({ request, response }: Exchange, bounds: EdgeBounds): Promise<string> {
   const declared = Number(request.headers["content-length"] ?? 0);
   if (declared > bounds.httpBodyBytesMax) throw tooLarge(`${declared}`, bounds);
   if (request.headers.expect !== undefined) response.writeContinue();
-  const text = (await readBytes({ request }, bounds)).toString("utf8");
+  return (await readBytes({ request }, bounds)).toString("utf8");
+}
+
+/** @throws CLOISTER_REQUEST_INVALID */
+export function parseJson(text: string): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -160,7 +160,7 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
     programRoutes: makeProgramRoutes(from.programs, { kernel, door: programs, bounds, listeners, log }, now),
     metricsRoutes: makeMetricsRoutes(from.metrics, { kernel, programs, attempts: webhookAttempts }),
     webhookRoutes: makeWebhookRoutes(from.webhook, { kernel, bounds, attempts: webhookAttempts, now }),
-    platformRoutes: makePlatformRoutes(from.platforms, { kernel, bounds, attempts: webhookAttempts }),
+    platformRoutes: makePlatformRoutes(from.platforms, { kernel, bounds, attempts: webhookAttempts, now }),
     webhook: makeClient(from.webhook?.accounts ?? {}),
   });
   let changing = make(settings);

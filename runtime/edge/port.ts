@@ -6,6 +6,7 @@ import type { InboundEvent, OutboundMessage, SendResult } from "../../channels/p
 import type { AuditType } from "../kernel/audit-types.ts";
 import type { AgentPhase } from "../kernel/envelope.ts";
 import type { Refusal } from "../kernel/errors.ts";
+import type { PlatformDoor } from "./platform-door.ts";
 
 /** A client that the edge has authenticated. Scopes come from the edge's grant, never from the wire. */
 export interface Client {
@@ -328,8 +329,8 @@ export interface KernelForEdge {
   rpc(client: Client, method: string, params: unknown): Promise<RpcResult>;
   /** A message from a channel. Resolves once it is stored. */
   inbound(event: InboundEvent, idempotencyKey?: string): Promise<InboundResult>;
-  /** A platform called for an account of its channel. Resolves once what it said is stored. */
-  platformCalled(channel: string, accountId: string, payload: unknown): Promise<void>;
+  /** A platform called for an account of its channel. Resolves once what it said is stored, with the body of the answer if it wants one. */
+  platformCalled(channel: string, accountId: string, payload: unknown): Promise<object | undefined>;
   /** A webhook (`POST /hooks/agent`). Resolves once it is stored. */
   hook(request: HookRequest): Promise<HookResult>;
   /** A call of a program over HTTP. Resolves once it is stored. */
@@ -474,14 +475,6 @@ export interface HookMapping {
   readonly sessionKey?: string;
   /** Absent: the payload as JSON. */
   readonly template?: string;
-}
-
-export interface PlatformDoor {
-  readonly channel: string;
-  readonly accountId: string;
-  /** In which the platform shows the secret; lower case. */
-  readonly header: string;
-  readonly secret: string;
 }
 
 export interface WebhookSettings {

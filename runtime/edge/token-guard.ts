@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Attempts } from "./attempts.ts";
 import { findToken } from "./credential.ts";
+import type { Refusal } from "../kernel/errors.ts";
 import type { Guard } from "./route.ts";
 
 export interface TokenDoor {
@@ -18,14 +19,19 @@ export interface TokenDoor {
 
 const queryNames = ["token", "access_token", "auth", "key", "api_key"];
 
+/** Undefined: the address may try. */
+export function findLockout(attempts: Attempts, addressKey: string): Refusal | undefined {
+  const lockedMs = attempts.lockedMs(addressKey);
+  if (lockedMs === 0) return undefined;
+  const message = `too many wrong tokens came from this address; try again in ${Math.ceil(lockedMs / 1000)} s`;
+  return { code: "CLOISTER_EDGE_RATE_LIMITED", message, retryAfterMs: lockedMs };
+}
+
 export function makeTokenGuard({ secret, headers, wanted, attempts }: TokenDoor): Guard {
   const remedy = `Send the header \`Authorization: Bearer …\` with ${wanted}.`;
   return ({ request, query, addressKey }) => {
-    const lockedMs = attempts.lockedMs(addressKey);
-    if (lockedMs > 0) {
-      const message = `too many wrong tokens came from this address; try again in ${Math.ceil(lockedMs / 1000)} s`;
-      return { code: "CLOISTER_EDGE_RATE_LIMITED", message, retryAfterMs: lockedMs };
-    }
+    const locked = findLockout(attempts, addressKey);
+    if (locked !== undefined) return locked;
     const inQuery = queryNames.find((name) => query.has(name));
     if (inQuery !== undefined) {
       const message = `the query string has "${inQuery}"; a token is taken from a header only, since URLs are logged`;

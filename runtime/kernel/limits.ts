@@ -465,6 +465,8 @@ export const limits = {
   channelHeapMb: 256,
   /** That an agent types is shown for so long at the most: a longer turn is no conversation any more. */
   channelTypingMs: 600_000,
+  /** How old a call that a platform signed may be: Slack's own advice. What was recorded opens nothing later. */
+  signedCallMs: 300_000,
   /** Telegram: how long a poll is held open, how long any other call may take, and updates of one poll (the Bot API's bound). */
   telegramPollSeconds: 30,
   telegramCallSeconds: 20,

@@ -1,6 +1,7 @@
 /** What the configuration says to the edge: the part of it that may change while the edge listens. */
 import type { ResolvedConfig } from "../config/resolved.ts";
-import type { ChangeableSettings, PlatformDoor } from "../edge/port.ts";
+import type { PlatformDoor, SecretProof } from "../edge/platform-door.ts";
+import type { ChangeableSettings } from "../edge/port.ts";
 import { mainSessionKey } from "../routing/index.ts";
 
 export function changeableSettings({
@@ -36,8 +37,12 @@ export function changeableSettings({
 
 function platformDoors({ telegram = {} }: ResolvedConfig["channels"]): readonly PlatformDoor[] {
   return Object.entries(telegram).flatMap(([accountId, { webhook }]) =>
-    webhook === undefined
-      ? []
-      : [{ channel: "telegram", accountId, header: "x-telegram-bot-api-secret-token", secret: webhook.secret }],
+    webhook === undefined ? [] : [{ channel: "telegram", accountId, proof: telegramProof(webhook.secret) }],
   );
 }
+
+const telegramProof = (secret: string): SecretProof => ({
+  type: "secret",
+  header: "x-telegram-bot-api-secret-token",
+  secret,
+});

@@ -41,7 +41,7 @@ export interface FakeKernel extends KernelForEdge {
   answers: {
     rpc: (client: Parameters<KernelForEdge["rpc"]>[0], method: string, params: unknown) => Promise<RpcResult>;
     inbound: () => Promise<InboundResult>;
-    platformCalled: () => Promise<void>;
+    platformCalled: () => ReturnType<KernelForEdge["platformCalled"]>;
     call: KernelForEdge["call"];
     callable: KernelForEdge["callable"];
     waitRun: (runId: string, timeoutMs: number) => Promise<RunResult>;

@@ -112,6 +112,7 @@ export const rooms: readonly Room[] = [
     layer: 1,
     places: [
       "runtime/edge/port.ts",
+      "runtime/edge/platform-door.ts",
       "runtime/edge/methods.ts",
       "runtime/edge/config-rows.ts",
       "runtime/edge/cron-methods.ts",

@@ -49,8 +49,8 @@ export interface ChannelDesk {
   has(channel: string, accountId: string): boolean;
   /** As `Outbox.send`. @throws CLOISTER_CHANNEL_UNKNOWN */
   send(message: OutboundMessage, leftAtMs?: number): Promise<SendResult>;
-  /** A platform called over HTTP. Resolves when what it said is stored. @throws CLOISTER_CHANNEL_OFFLINE */
-  called(channel: string, accountId: string, payload: unknown): Promise<void>;
+  /** A platform called over HTTP. Resolves when what it said is stored, with what it wants to hear. @throws CLOISTER_CHANNEL_OFFLINE */
+  called(channel: string, accountId: string, payload: unknown): Promise<object | undefined>;
   /** @throws CLOISTER_CHANNEL_UNKNOWN when a channel is named that is not there */
   views(wanted: { readonly channel?: string; readonly probe?: boolean }): Promise<readonly ChannelView[]>;
   close(): Promise<void>;
@@ -214,7 +214,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     async called(channel, accountId, payload) {
       const remote = remoteOf(channel);
       if (remote === undefined) throw notRunning(channel);
-      await remote.called(accountId, payload);
+      return remote.called(accountId, payload);
     },
     async views({ channel: named, probe = false }) {
       if (named !== undefined && !isBuiltChannel(named)) throw unknownChannel(named);
