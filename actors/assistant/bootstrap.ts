@@ -14,6 +14,7 @@
  * A turn that nobody asked for has its own file with it, HEARTBEAT.md or BOOT.md (`wakeFiles`); a light one has nothing else.
  */
 import type { ErrorCode } from "../../runtime/kernel/errors.ts";
+import { type Kept, readKept } from "../../runtime/kernel/kept-files.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { IncomingSignal, Workspace } from "../../runtime/thread/actor-port.ts";
 import { cutMiddle } from "./cut-text.ts";
@@ -68,29 +69,59 @@ export async function hasWork(workspace: Pick<Workspace, "read">, { reason }: Wa
     .some((line) => !/^\s*(?:#.*|[-*+](?:\s*\[[ x]?\])?)?\s*$/i.test(line));
 }
 
-/** Reads what a session of this kind is shown. A file that cannot be read is told as missing or outside; the turn goes on. */
-export async function readBootstrap(
-  workspace: Pick<Workspace, "list" | "read">,
+export interface BootstrapWants {
+  readonly notes?: readonly string[];
+  readonly wake?: Wake | undefined;
+}
+
+export type ReadBootstrap = (
+  workspace: Pick<Workspace, "read" | "stamp">,
   kind: SessionKind,
   bounds: BootstrapBounds,
-  { notes = [], wake }: { readonly notes?: readonly string[]; readonly wake?: Wake | undefined } = {},
-): Promise<readonly BootstrapFile[]> {
+  nowMs: number,
+  wants?: BootstrapWants,
+) => Promise<readonly BootstrapFile[]>;
+
+/**
+ * Of one workspace. Gives what a session of the kind is shown, as the files are now: what has not changed since the turn before is not read again.
+ * A file that cannot be read is told as missing or outside; the turn goes on.
+ */
+export function makeBootstrap(): ReadBootstrap {
+  const kept = new Map<string, Kept<FoundText>>();
+  return async (workspace, kind, bounds, nowMs, wants) => {
+    const rules = rulesOf(kind, wants);
+    const found = await Promise.all(
+      rules.map(async (rule) => ({ ...rule, content: await readThrough(workspace, rule.name, nowMs, kept) })),
+    );
+    return fitFiles(found, bounds);
+  };
+}
+
+function rulesOf(kind: SessionKind, { notes = [], wake }: BootstrapWants = {}): readonly Rule[] {
   const named = (name: string): Rule => ({ name, kinds: [kind] });
-  const rules = [
+  return [
     ...(wake?.isLight === true
       ? []
       : [...bootstrapRules.filter(({ kinds }) => kinds.includes(kind)), ...notes.map(named)]),
     ...(wake === undefined ? [] : [named(wakeFiles[wake.reason])]),
   ];
-  const present = new Set((await workspace.list()).map(({ name }) => name));
-  const found = await Promise.all(
-    rules.map(async ({ name, isRequired }) => ({
-      name,
-      ...(isRequired === undefined ? {} : { isRequired }),
-      content: present.has(name.split("/")[0] ?? "") ? await readFile(workspace, name) : undefined,
-    })),
-  );
-  return fitFiles(found, bounds);
+}
+
+/** Notes are of one day each, and a long file would take the memory of each agent's cell: neither is kept. */
+async function readThrough(
+  workspace: Pick<Workspace, "read" | "stamp">,
+  name: string,
+  nowMs: number,
+  kept: Map<string, Kept<FoundText>>,
+): Promise<FoundText> {
+  try {
+    const stamp = await workspace.stamp(name);
+    const read = (): Promise<FoundText> => readFile(workspace, name);
+    if (name.includes("/") || stamp.bytes > limits.bootstrapKeptBytesMax) return await read();
+    return await readKept(stamp, name, nowMs, kept, kept, read);
+  } catch (error) {
+    return whyNot(error);
+  }
 }
 
 /** Undefined: there is none, or none that can be read as text. */
@@ -98,9 +129,12 @@ async function readFile(workspace: Pick<Workspace, "read">, name: string): Promi
   try {
     return { text: await workspace.read(name) };
   } catch (error) {
-    return (error as { readonly code?: unknown }).code === escape ? "outside" : undefined;
+    return whyNot(error);
   }
 }
+
+const whyNot = (error: unknown): FoundText =>
+  (error as { readonly code?: unknown }).code === escape ? "outside" : undefined;
 
 type FoundText = { readonly text: string } | "outside" | undefined;
 const escape: ErrorCode = "CLOISTER_WORKSPACE_ESCAPE";
@@ -138,10 +172,18 @@ export function dailyNotes(nowMs: number, timezone: string): readonly string[] {
 
 /** `YYYY-MM-DD` there. */
 export function localDate(ms: number, timezone: string): string {
-  return new Intl.DateTimeFormat("en-CA", {
-    timeZone: timezone,
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-  }).format(ms);
+  if (days?.timezone !== timezone)
+    days = {
+      timezone,
+      format: new Intl.DateTimeFormat("en-CA", {
+        timeZone: timezone,
+        year: "numeric",
+        month: "2-digit",
+        day: "2-digit",
+      }),
+    };
+  return days.format.format(ms);
 }
+
+/** Of the time zone that was asked for last: an agent has one, and to make a format takes longer than the rest of the prompt. */
+let days: { readonly timezone: string; readonly format: Intl.DateTimeFormat } | undefined;

@@ -8,7 +8,7 @@ import type { Context, ExchangeMessage, IncomingMessage } from "../../runtime/th
 import { defineActor } from "../define-actor.ts";
 import { childrenAtWork } from "./children.ts";
 import { carryOut } from "./commands.ts";
-import { dailyNotes, hasWork, localDate, readBootstrap, type Wake } from "./bootstrap.ts";
+import { dailyNotes, hasWork, localDate, makeBootstrap, type Wake } from "./bootstrap.ts";
 import { type Conversation, conversationSchema } from "./conversation.ts";
 import { exchangeText, turnText } from "./input.ts";
 import { runLoop } from "./loop.ts";
@@ -63,8 +63,9 @@ async function turnOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, text
 
 /** A cell has one workspace. */
 const skillsOf = makeSkillsOf();
+const bootstrapOf = makeBootstrap();
 
-/** Read anew in each turn: what the agent or its operator writes counts from the next one on. */
+/** Looked at anew in each turn: what the agent or its operator writes counts from the next one on. */
 async function promptOf(
   ctx: Ctx,
   kind: SessionKind,
@@ -81,7 +82,7 @@ async function promptOf(
   const notes = isFirst && kind === "main" ? dailyNotes(nowMs, timezone) : [];
   const children = await childrenAtWork(ctx, tools);
   const [files, skills] = await Promise.all([
-    injects ? readBootstrap(ctx.workspace, kind, bootstrap, { notes, wake }) : [],
+    injects ? bootstrapOf(ctx.workspace, kind, bootstrap, nowMs, { notes, wake }) : [],
     kind === "subagent" ? [] : skillsOf(ctx.workspace, settings, nowMs),
   ]);
   return systemPrompt({

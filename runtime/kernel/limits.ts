@@ -690,6 +690,8 @@ export const limits = {
   bootstrapFileCharsMax: 20_000,
   bootstrapTotalCharsMax: 60_000,
   userFileCharsMax: 4_000,
+  /** A bootstrap file of more bytes is read anew in each turn: a cell keeps the text of the others, nine at the most. */
+  bootstrapKeptBytesMax: 65_536,
   /** The most that these two may be set to: what a model with a million tokens takes and still answers. */
   bootstrapCharsCeiling: 1_000_000,
   /** Skills: characters of their part of the prompt and of one description, levels and folders that are looked through. Source: behaviour §6.3. */

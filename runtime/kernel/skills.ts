@@ -8,6 +8,7 @@
  *   metadata: { "openclaw": { "os": ["linux"], "requires": { "bins": ["pdftk"], "env": ["TAX_ID"] } } }
  *   ---
  */
+import { type Kept, readKept, type Stamp } from "./kept-files.ts";
 import { limits } from "./limits.ts";
 
 /** What has to be there for the skill to be of use. */
@@ -34,8 +35,7 @@ export interface FoundSkill {
 export interface SkillFolder {
   list(path: string): Promise<readonly { readonly name: string; readonly type: "file" | "directory" | "other" }[]>;
   read(path: string): Promise<string>;
-  /** Changes with what `list` or `read` give; with the time of the last change, in milliseconds, and the size. */
-  stamp(path: string): Promise<{ readonly value: string; readonly changedMs: number; readonly bytes: number }>;
+  stamp(path: string): Promise<Stamp>;
 }
 
 /** Below the roots, in their order: the first skill of a name wins. A folder that cannot be read and a file without a name or a description are left out. */
@@ -47,11 +47,6 @@ export type FindSkills = (
 
 export const skillFile = "SKILL.md";
 
-interface Kept<T> {
-  readonly stamp: string;
-  readonly value: T;
-}
-
 /** Folders and files whose stamp is that of the time before are not read again. */
 export function makeSkillFinder(): FindSkills {
   let folders = new Map<string, Kept<readonly { readonly name: string; readonly type: string }[]>>();
@@ -62,29 +57,20 @@ export function makeSkillFinder(): FindSkills {
     const nextFolders: typeof folders = new Map();
     const nextHeads: typeof heads = new Map();
 
-    async function through<T>(
-      path: string,
-      before: ReadonlyMap<string, Kept<T>>,
-      next: Map<string, Kept<T>>,
-      read: (bytes: number) => Promise<T>,
-    ): Promise<T> {
-      const { value: stamp, changedMs, bytes } = await folder.stamp(path);
-      const kept = before.get(path);
-      if (kept?.stamp === stamp) {
-        next.set(path, kept);
-        return kept.value;
-      }
-      const value = await read(bytes);
-      if (nowMs - changedMs > limits.fileSettledMs) next.set(path, { stamp, value });
-      return value;
-    }
-
     const entriesOf = (path: string) =>
-      through(path, folders, nextFolders, () => folder.list(path)).catch(() => undefined);
+      folder
+        .stamp(path)
+        .then((stamp) => readKept(stamp, path, nowMs, folders, nextFolders, () => folder.list(path)))
+        .catch(() => undefined);
     const headOf = (path: string) =>
-      through(path, heads, nextHeads, async (bytes) =>
-        bytes > limits.skillFileBytesMax ? undefined : parseSkill(await folder.read(path), path),
-      ).catch(() => undefined);
+      folder
+        .stamp(path)
+        .then((stamp) =>
+          readKept(stamp, path, nowMs, heads, nextHeads, async () =>
+            stamp.bytes > limits.skillFileBytesMax ? undefined : parseSkill(await folder.read(path), path),
+          ),
+        )
+        .catch(() => undefined);
 
     const found = new Map<string, FoundSkill>();
     for (const root of roots) {

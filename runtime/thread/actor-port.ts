@@ -3,6 +3,7 @@
  * (`runtime/thread/cell`) implements `Context`.
  */
 import type { DownReason, ModuleCommand, Provenance } from "../kernel/envelope.ts";
+import type { Stamp } from "../kernel/kept-files.ts";
 import type { RunOutcome } from "../kernel/run-rows.ts";
 import type { AgentSettings } from "./agent-settings.ts";
 import type { Model, ModelThinking } from "./model-port.ts";
@@ -446,8 +447,8 @@ export interface Workspace {
   append(path: string, text: string): Promise<void>;
   list(path?: string): Promise<readonly { readonly name: string; readonly type: "file" | "directory" | "other" }[]>;
   exists(path: string): Promise<boolean>;
-  /** Of a file or a folder: a value that changes with what is in it, when it last did (milliseconds), and its size. Rejects for what is not there. */
-  stamp(path: string): Promise<{ readonly value: string; readonly changedMs: number; readonly bytes: number }>;
+  /** Of a file or a folder. Rejects for what is not there. */
+  stamp(path: string): Promise<Stamp>;
   remove(path: string): Promise<void>;
   /** The absolute path, after the same check; for libraries that want one. */
   resolve(path: string): Promise<string>;

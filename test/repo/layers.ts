@@ -471,6 +471,10 @@ export const processPlaces: readonly { readonly place: string; readonly why: str
 export const synchronousPlaces: readonly { readonly place: string; readonly why: string }[] = [
   { place: "runtime/thread/main-watch.ts", why: "says on another thread why the process ends, right before it does" },
   { place: "runtime/tools/memory/index-file.ts", why: "SQLite answers so, and has a thread of its own for it" },
-  { place: "runtime/thread/cell", why: "guards the synchronous calls of an actor, in the actor's own thread" },
+  {
+    place: "runtime/thread/cell",
+    why: "guards the synchronous calls of an actor, and looks at its files, in its own thread",
+  },
+  { place: "runtime/broker/profiles.ts", why: "looks at a file with each call, in the broker's thread (ADR 0058)" },
   { place: "runtime/store/owner.ts", why: "reads /proc, which is memory, inside a transaction of the store's thread" },
 ];

@@ -49,6 +49,7 @@ setInterval(() => Atomics.add(words, controlBlock.beat, 1), limits.heartbeatEver
 const { postMessage } = threads.MessagePort.prototype;
 const post = (frame: readonly unknown[]): void => Reflect.apply(postMessage, mailboxPort, [frame]);
 const fs = require("node:fs/promises") as typeof import("node:fs/promises");
+const { lstatSync } = require("node:fs") as typeof import("node:fs");
 const path = require("node:path") as typeof import("node:path");
 
 let mailbox: Mailbox | undefined;
@@ -151,7 +152,7 @@ const control: CellControl = {
       (slot, object, verbs) => slots.change(slot, object, verbs),
     );
     let takesPart: boolean;
-    const folder = makeWorkspace(init.workspace, fs, path);
+    const folder = makeWorkspace(init.workspace, fs, lstatSync, path);
     const unwritten = init.files && (await writeFiles(init.files, folder, fs).then(() => undefined, toError));
     try {
       const loaded = await loadActor(init.module);

@@ -2,12 +2,19 @@
  * Files of the agent's workspace. The permission flag already denies what is outside; this adds what the flag misses (a link
  * inside that points outside is followed) and resolves relative paths where an author expects it.
  */
+import type { Stats } from "node:fs";
+import type * as FsModule from "node:fs";
 import type * as FsPromises from "node:fs/promises";
 import type * as PathModule from "node:path";
 import { failure } from "../../kernel/errors.ts";
 import type { Workspace } from "../actor-port.ts";
 
-export function makeWorkspace(root: string, fs: typeof FsPromises, path: typeof PathModule): Workspace {
+export function makeWorkspace(
+  root: string,
+  fs: typeof FsPromises,
+  lstat: typeof FsModule.lstatSync,
+  path: typeof PathModule,
+): Workspace {
   const inside = (candidate: string): boolean => candidate === root || candidate.startsWith(root + path.sep);
 
   /** The real path of what exists, or of the nearest folder that does. */
@@ -31,17 +38,41 @@ export function makeWorkspace(root: string, fs: typeof FsPromises, path: typeof 
     }
   };
 
-  const resolve = async (given: string): Promise<string> => {
-    const full = path.resolve(root, given);
-    if (given.includes("\0") || !inside(full) || !inside(await realOf(full))) {
-      throw failure(
-        "CLOISTER_WORKSPACE_ESCAPE",
-        `the path ${JSON.stringify(given)} leaves the workspace`,
-        "use a path relative to the workspace; links that point outside are not followed",
-      );
+  /**
+   * What is at the path when no link leads there: then it is inside as it stands. `undefined`: there is a link, or it cannot be said.
+   * Without leaving the thread, since each file of a turn is looked at: a look takes microseconds, and ten times as long through the pool (docs/adr/0058).
+   */
+  const look = (full: string): Stats | "missing" | undefined => {
+    try {
+      let found = lstat(root);
+      for (let end = root.length; end < full.length; ) {
+        if (found.isSymbolicLink()) return undefined;
+        const next = full.indexOf(path.sep, end + 1);
+        end = next === -1 ? full.length : next;
+        const stats = lstat(full.slice(0, end), { throwIfNoEntry: false });
+        if (stats === undefined) return "missing";
+        found = stats;
+      }
+      return found.isSymbolicLink() ? undefined : found;
+    } catch {
+      return undefined;
     }
-    return full;
   };
+
+  const find = async (given: string): Promise<{ readonly full: string; readonly stats: ReturnType<typeof look> }> => {
+    const full = path.resolve(root, given);
+    if (!given.includes("\0") && inside(full)) {
+      const stats = look(full);
+      if (stats !== undefined || inside(await realOf(full))) return { full, stats };
+    }
+    throw failure(
+      "CLOISTER_WORKSPACE_ESCAPE",
+      `the path ${JSON.stringify(given)} leaves the workspace`,
+      "use a path relative to the workspace; links that point outside are not followed",
+    );
+  };
+
+  const resolve = async (given: string): Promise<string> => (await find(given)).full;
 
   return {
     root,
@@ -70,7 +101,10 @@ export function makeWorkspace(root: string, fs: typeof FsPromises, path: typeof 
         () => false,
       ),
     stamp: async (file) => {
-      const { ino, size, mtimeMs, ctimeMs } = await fs.stat(await resolve(file));
+      const { full, stats } = await find(file);
+      if (stats === "missing")
+        throw Object.assign(new Error(`ENOENT: no such file or directory, stat '${full}'`), { code: "ENOENT" });
+      const { ino, size, mtimeMs, ctimeMs } = stats ?? (await fs.stat(full));
       return { value: [ino, size, mtimeMs, ctimeMs].join(":"), changedMs: Math.max(mtimeMs, ctimeMs), bytes: size };
     },
     remove: async (file) => fs.rm(await resolve(file), { recursive: true, force: true }),

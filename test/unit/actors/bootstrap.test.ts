@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { bootstrapRules, dailyNotes, readBootstrap } from "../../../actors/assistant/bootstrap.ts";
+import { bootstrapRules, dailyNotes, makeBootstrap, type ReadBootstrap } from "../../../actors/assistant/bootstrap.ts";
 import { cutMiddle } from "../../../actors/assistant/cut-text.ts";
 import { kindOfSession, type SessionKind } from "../../../actors/assistant/session-kind.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { memoryWorkspace } from "../../support/assistant.ts";
 
+const readBootstrap: ReadBootstrap = (...asked) => makeBootstrap()(...asked);
 const bounds = { fileCharsMax: 20_000, totalCharsMax: 60_000 };
 const everyFile = Object.fromEntries(
   ["AGENTS", "SOUL", "IDENTITY", "USER", "TOOLS", "BOOTSTRAP", "MEMORY", "HEARTBEAT", "BOOT", "OTHER"].map((name) => [
@@ -19,7 +21,7 @@ describe("what a session is shown of the workspace", () => {
     ["group", "AGENTS SOUL IDENTITY USER TOOLS"],
     ["subagent", "AGENTS TOOLS"],
   ])("%s: %s", async (kind, names) => {
-    const files = await readBootstrap(memoryWorkspace(everyFile), kind, bounds);
+    const files = await readBootstrap(memoryWorkspace(everyFile), kind, bounds, 0);
     expect(files.map(({ name }) => name.replace(".md", "")).join(" ")).toBe(names);
     expect(
       files.every(({ status, name, text }) => status === "shown" && text === `text of ${name.replace(".md", "")}`),
@@ -40,7 +42,7 @@ describe("what a session is shown of the workspace", () => {
   });
 
   it("says that a required file is missing, and nothing of the others", async () => {
-    const files = await readBootstrap(memoryWorkspace({}), "main", bounds);
+    const files = await readBootstrap(memoryWorkspace({}), "main", bounds, 0);
     expect(files).toEqual(
       bootstrapRules.filter(({ isRequired }) => isRequired).map(({ name }) => ({ name, status: "missing", text: "" })),
     );
@@ -51,6 +53,7 @@ describe("what a session is shown of the workspace", () => {
       memoryWorkspace({ "AGENTS.md": " \n\t\n", "SOUL.md": "->/etc/passwd", "IDENTITY.md": "Me." }),
       "main",
       bounds,
+      0,
     );
     expect(files).toEqual([
       { name: "SOUL.md", status: "outside", text: "" },
@@ -64,6 +67,7 @@ describe("what a session is shown of the workspace", () => {
       memoryWorkspace({ "AGENTS.md": long, "SOUL.md": long, "IDENTITY.md": long, "TOOLS.md": long, "USER.md": long }),
       "main",
       bounds,
+      0,
     );
     const sizes = Object.fromEntries(files.map(({ name, text }) => [name, text.length]));
     expect(sizes["AGENTS.md"]).toBeGreaterThan(19_990);
@@ -77,16 +81,56 @@ describe("what a session is shown of the workspace", () => {
   });
 
   it("never shows more than 4,000 characters about the user", async () => {
-    const [file] = await readBootstrap(memoryWorkspace({ "USER.md": "u".repeat(9_000) }), "direct", bounds).then(
+    const [file] = await readBootstrap(memoryWorkspace({ "USER.md": "u".repeat(9_000) }), "direct", bounds, 0).then(
       (files) => files.filter(({ name }) => name === "USER.md"),
     );
     expect(file?.text.length).toBeLessThanOrEqual(4_000);
   });
 
+  it("reads a file once, and again when its stamp says that it is another one", async () => {
+    const read = makeBootstrap();
+    const reads: string[] = [];
+    const files: Record<string, string> = { "AGENTS.md": "first", "SOUL.md": "->/etc/passwd", "TOOLS.md": "tools" };
+    const counted = {
+      stamp: (path: string) => memoryWorkspace(files).stamp(path),
+      read: (path: string) => {
+        reads.push(path);
+        return memoryWorkspace(files).read(path);
+      },
+    };
+    const shown = async (): Promise<string> =>
+      (await read(counted, "subagent", bounds, limits.fileSettledMs + 1)).map(({ text }) => text).join();
+    expect(await shown()).toBe("first,tools");
+    expect(await shown()).toBe("first,tools");
+    expect(reads).toEqual(["AGENTS.md", "TOOLS.md"]);
+    files["AGENTS.md"] = "second";
+    expect(await shown()).toBe("second,tools");
+    delete files["TOOLS.md"];
+    expect(await shown()).toBe("second");
+    expect(reads).toEqual(["AGENTS.md", "TOOLS.md", "AGENTS.md"]);
+  });
+
+  it.each([
+    ["changed a moment ago", { changedMs: 5_000, bytes: 5 }, "AGENTS.md"],
+    ["is too long to be kept", { changedMs: 0, bytes: limits.bootstrapKeptBytesMax + 1 }, "AGENTS.md"],
+  ])("reads a file that %s in each turn", async (_what, facts, name) => {
+    const read = makeBootstrap();
+    let reads = 0;
+    const workspace = {
+      stamp: (path: string) =>
+        path === name ? Promise.resolve({ value: "same", ...facts }) : Promise.reject(new Error("none")),
+      read: () => Promise.resolve(`text ${++reads}`),
+    };
+    for (const text of ["text 1", "text 2"])
+      expect(await read(workspace, "subagent", bounds, 6_000)).toEqual([{ name, status: "shown", text }]);
+  });
+
   it("adds the notes of two days where they are asked for", async () => {
     const notes = dailyNotes(Date.UTC(2026, 2, 1, 3), "America/New_York");
     expect(notes).toEqual(["memory/2026-02-28.md", "memory/2026-02-27.md"]);
-    const files = await readBootstrap(memoryWorkspace({ "memory/2026-02-28.md": "Rain." }), "main", bounds, { notes });
+    const files = await readBootstrap(memoryWorkspace({ "memory/2026-02-28.md": "Rain." }), "main", bounds, 0, {
+      notes,
+    });
     expect(files.at(-1)).toEqual({ name: "memory/2026-02-28.md", status: "shown", text: "Rain." });
   });
 });

@@ -1,4 +1,5 @@
 /** The workspace as an actor has it: what leaves it is refused by code. With cells: `test/contract/cell.test.ts`. */
+import { lstatSync } from "node:fs";
 import fs from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -15,7 +16,7 @@ afterEach(async () => {
 });
 
 it("every call refuses a path that leaves it, with the code and what to do, and touches nothing", async () => {
-  const workspace = makeWorkspace(path.join(root, "own"), fs, path);
+  const workspace = makeWorkspace(path.join(root, "own"), fs, lstatSync, path);
   const refused = { code: "CLOISTER_WORKSPACE_ESCAPE", remedy: expect.stringContaining("relative to the workspace") };
   await fs.writeFile(path.join(root, "other.txt"), "kept");
   for (const call of [
@@ -29,4 +30,48 @@ it("every call refuses a path that leaves it, with the code and what to do, and 
   ])
     await expect(call).rejects.toMatchObject(refused);
   expect(await fs.readFile(path.join(root, "other.txt"), "utf8")).toBe("kept");
+});
+
+it("follows links that stay inside, and refuses every path through one that does not", async () => {
+  const own = path.join(root, "own");
+  const workspace = makeWorkspace(own, fs, lstatSync, path);
+  await fs.mkdir(path.join(own, "notes"));
+  await fs.writeFile(path.join(own, "notes", "a.md"), "mine");
+  await fs.mkdir(path.join(root, "others"));
+  await fs.writeFile(path.join(root, "others", "a.md"), "theirs");
+  await fs.symlink(path.join(own, "notes"), path.join(own, "inside"));
+  await fs.symlink(path.join(root, "others"), path.join(own, "outside"));
+  await fs.symlink(path.join(root, "others", "a.md"), path.join(own, "file.md"));
+  await fs.symlink(path.join(root, "nowhere"), path.join(own, "dangling"));
+  expect(await workspace.read("inside/a.md")).toBe("mine");
+  expect((await workspace.stamp("inside/a.md")).value).toBe((await workspace.stamp("notes/a.md")).value);
+  const refused = { code: "CLOISTER_WORKSPACE_ESCAPE" };
+  for (const name of ["outside", "outside/a.md", "outside/none/new.md", "file.md", "dangling", "dangling/x"]) {
+    await expect(workspace.read(name), name).rejects.toMatchObject(refused);
+    await expect(workspace.stamp(name), name).rejects.toMatchObject(refused);
+    await expect(workspace.write(name, "changed"), name).rejects.toMatchObject(refused);
+  }
+  expect(await fs.readFile(path.join(root, "others", "a.md"), "utf8")).toBe("theirs");
+});
+
+it("is left at once when the workspace itself becomes a link", async () => {
+  const own = path.join(root, "own");
+  const workspace = makeWorkspace(own, fs, lstatSync, path);
+  await workspace.write("a.md", "mine");
+  await fs.rename(own, path.join(root, "moved"));
+  await fs.symlink(path.join(root, "moved"), own);
+  await expect(workspace.read("a.md")).rejects.toMatchObject({ code: "CLOISTER_WORKSPACE_ESCAPE" });
+});
+
+it("stamps a file with a value that changes with it, and rejects for what is not there", async () => {
+  const workspace = makeWorkspace(path.join(root, "own"), fs, lstatSync, path);
+  await workspace.write("deep/a.md", "one");
+  const before = await workspace.stamp("deep/a.md");
+  expect(before.bytes).toBe(3);
+  expect(await workspace.stamp("deep/a.md")).toEqual(before);
+  await workspace.write("deep/a.md", "three");
+  expect((await workspace.stamp("deep/a.md")).value).not.toBe(before.value);
+  for (const name of ["none.md", "none/a.md"])
+    await expect(workspace.stamp(name)).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(workspace.stamp("deep/a.md/below")).rejects.toMatchObject({ code: "ENOTDIR" });
 });
