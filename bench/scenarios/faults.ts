@@ -23,6 +23,8 @@ const pouredCharacters = 100_000_000;
 const addedMsMax = 50;
 const loopDelayMsMax = 50;
 const healthMsMax = 100;
+/** W-02: what a neighbour of an agent that spins waits for an answer, and `/healthz`. */
+const besideSpinMsMax = { message: 100, health: 50 };
 
 const flooder = path.join(packageRoot, "test", "fixtures", "actors", "flooder.ts");
 const noisy = fileURLToPath(new URL("../inside/noisy.ts", import.meta.url));
@@ -99,6 +101,7 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
     failed: samples.reduce((sum, { failed }) => sum + failed, 0),
   }));
   const all = rows.at(-1);
+  const spinning = rows.find(({ program }) => program === "one spins");
   return {
     name: "faults",
     rows,
@@ -111,6 +114,18 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
         "ms",
       ),
       atMost("/healthz beside them, p99", all?.["/healthz p99 ms"].median ?? Number.NaN, healthMsMax, "ms"),
+      atMost(
+        "W-02: message beside one that spins, p99",
+        spinning?.["message p99 ms"].median ?? Number.NaN,
+        besideSpinMsMax.message,
+        "ms",
+      ),
+      atMost(
+        "W-02: /healthz beside one that spins, p99",
+        spinning?.["/healthz p99 ms"].median ?? Number.NaN,
+        besideSpinMsMax.health,
+        "ms",
+      ),
     ],
   };
 }

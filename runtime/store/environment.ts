@@ -33,7 +33,7 @@ export interface Entry<T> {
 export interface Environment {
   /** Outside of `write`: what was committed. Inside: also what this transaction has written. */
   get<T>(key: Key): T | undefined;
-  /** Lazy. Inside `write`, read all of it before writing. */
+  /** Lazy. Inside `write`, read all of it before writing. Outside: one state only if it is read without waiting in between. */
   entries<T>(range: Range): Iterable<Entry<T>>;
   /** The keys alone: also where a value cannot be read any more. */
   keys(range: Range): Iterable<Key>;

@@ -169,10 +169,23 @@ class LmdbEnvironment implements Environment {
   }
 }
 
-/** A range as LMDB takes it: its own `reverse` would take the end in and leave the start out. */
+/**
+ * A range as LMDB takes it: its own `reverse` would take the end in and leave the start out.
+ *
+ * Without `snapshot` it is read from one state of the database for as long as the thread does nothing else. One that somebody holds open
+ * longer lets that state go and continues with the current one: a forgotten range would else keep every page that is freed after it from
+ * being used again, and the file would grow with each commit.
+ */
 export function readRange({ start, end, reverse = false, limit }: Range) {
   const [from, to] = reverse ? [end, start] : [start, end];
-  const bounds = { start: [...from], end: [...to], reverse, exclusiveStart: reverse, inclusiveEnd: reverse };
+  const bounds = {
+    start: [...from],
+    end: [...to],
+    reverse,
+    exclusiveStart: reverse,
+    inclusiveEnd: reverse,
+    snapshot: false,
+  };
   return limit === undefined ? bounds : { ...bounds, limit };
 }
 

@@ -1,0 +1,102 @@
+/**
+ * A8.5: nothing in a module of the program is of "the current agent". One module serves all agents of its thread, so that what it keeps
+ * between two calls could reach another agent's: each place that keeps anything is named here, with what it is kept by.
+ */
+import { describe, expect, test } from "vitest";
+import { programFiles, sourceOf } from "./files.ts";
+import { findConstants, findVariables, isChanged } from "./module-state.ts";
+import { readSource } from "./source-code.ts";
+
+const importsName = (code: string, name: string): boolean =>
+  [...code.matchAll(/^import\s*\{([^}]*)\}/gm)].some(([, names = ""]) =>
+    names.split(",").some(
+      (one) =>
+        one
+          .trim()
+          .replace(/^type\s+/, "")
+          .split(/\s+as\s+/)[0] === name,
+    ),
+  );
+
+/** `file name` of each module state. */
+const found = programFiles.flatMap((file) => {
+  const own = sourceOf(file).code;
+  const kept = findConstants(own).filter(
+    ({ name, exported }) =>
+      isChanged(own, name) ||
+      (exported &&
+        programFiles
+          .map((other) => sourceOf(other).code)
+          .some((code) => importsName(code, name) && isChanged(code, name))),
+  );
+  return [...kept.map(({ name }) => name), ...findVariables(own)].map((name) => `${file} ${name}`);
+});
+
+/** What each keeps. A cell runs one agent and nothing else: what is in its thread is of that agent, and ends with it. */
+const allowed: Readonly<Record<string, string>> = {
+  "actors/assistant/conversation.ts sizes": "in a cell: the size of a message, by that message",
+  "channels/web/page/browser.ts forgetful": "in a browser that keeps nothing: what its one user chose",
+  "channels/web/page/device-key.ts found": "in a browser: the key of that device",
+  "runtime/config/file/lines.ts token": "the place of a search, set before each",
+  "runtime/config/schema/note.ts notes": "notes of the schema, made with it",
+  "runtime/readers/scrub.ts argumentsForm": "the place of a search, set before each",
+  "runtime/store/lmdb/blob-folder.ts writes": "a number that makes names of temporary files differ",
+  "runtime/store/memory-environment.ts files": "of tests and of runs without a disk: by the disk, then by the folder",
+  "runtime/supervisor/active-hours.ts clocks": "a format of times by the name of its zone",
+  "runtime/supervisor/tools/specs.ts known": "the description of a tool's parameters, by their schema",
+  "runtime/thread/cell/bootstrap.ts mailbox": "in a cell: its own end of the port",
+  "runtime/thread/cell/bootstrap.ts runner": "in a cell: what runs its turns",
+  "runtime/thread/cell/bootstrap.ts threads":
+    "in a cell, before its code is loaded: takes from a port what agents may not use",
+  "runtime/thread/cell/steps.ts running": "in a cell: whether the code that asks is inside of a step",
+  "runtime/thread/process-main.ts body": "in the process of one cell: that cell",
+  "runtime/thread/process-main.ts profile": "in the process of one cell: how to look at it when it is stuck",
+  "runtime/thread/thread-cell.ts launched": "a number that makes names of threads differ",
+  "runtime/tools/exec/launch.ts images": "whether an image of the configuration is made, by its name",
+};
+
+describe("A8.5: what modules keep between calls", () => {
+  test("is in these places alone, and none of it is of a current agent", () => {
+    expect(found.toSorted()).toEqual(Object.keys(allowed).toSorted());
+  });
+});
+
+describe("state of a module", () => {
+  const stateOf = (text: string): readonly string[] => {
+    const { code } = readSource(text);
+    return [
+      ...findVariables(code),
+      ...findConstants(code).flatMap(({ name }) => (isChanged(code, name) ? [name] : [])),
+    ];
+  };
+
+  test.each([
+    "let kept = 0;",
+    "export let kept: string | undefined;",
+    "const kept = new Map<string, Agent>();\nfunction f() {\n  kept.set(agentId, 1);\n}",
+    "const kept: { agent?: string } = {};\nfunction f(id: string) {\n  kept.agent = id;\n}",
+    "const kept: string[] = [];\nfunction f(id: string) {\n  kept[0] = id;\n}",
+    "const kept = { calls: 0 };\nconst f = () => ++kept.calls;",
+    "const kept = { calls: 0 };\nconst f = () => kept.calls++;",
+    "const kept = { calls: 0 };\nconst f = () => {\n  kept.calls ??= 1;\n};",
+    "const kept = {};\nconst f = (id: string) => Object.assign(kept, { id });",
+    "const kept = new AsyncLocalStorage<string>();\nconst f = (id: string) => kept.run(id, work);",
+    "class Desk {\n  static kept = new Map<string, string>();\n}",
+    "class Desk {\n  private static kept?: string;\n}",
+    "function f(id: string) {\n  globalThis.kept = id;\n}",
+  ])("is found: %s", (text) => {
+    expect(stateOf(text)).toEqual(["kept"]);
+  });
+
+  test.each([
+    "const table: ReadonlyMap<string, string> = new Map([]);\nconst f = (key: string) => table.get(key);",
+    "function f() {\n  let mine = 0;\n  const own = new Map();\n  own.set(1, mine);\n}",
+    "// let kept = 0;\nconst text = `let kept = 0;`;",
+    "class Desk {\n  static readonly size = 3;\n  static make() {}\n  static async open() {}\n  #kept = 0;\n}",
+    "const row = { a: 1 };\nconst f = () => row.a === 1 && other.row.a;\nconst g = () => ({ ...row, a: 2 });",
+    "const row = { a: 1 };\nfunction f(other: Row) {\n  other.row.a = 2;\n}",
+    "const kept = {};\nconst same = globalThis.kept === kept;",
+  ])("is not: %s", (text) => {
+    expect(stateOf(text)).toEqual([]);
+  });
+});
