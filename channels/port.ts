@@ -41,10 +41,50 @@ export interface InboundEvent extends RouteFacts {
   /** The account's own id on the platform. */
   readonly selfId?: string;
   readonly replyTo?: string;
+  /** What was written. What came beside it is named in it as well (`withMedia`), for those who see the text alone. */
   readonly text: string;
+  /** Files that came with it; at most `limits.channelMediaMax` are fetched. */
+  readonly media?: readonly InboundMedia[];
   readonly tsMs: number;
   /** Of the trace that the sender's request is part of; absent: it begins one. */
   readonly trace?: string;
+}
+
+export type MediaKind = "image" | "audio" | "video" | "document";
+
+/** A file that came with a message, as the platform tells of it. It is fetched when the message is meant for an agent. */
+export interface InboundMedia {
+  readonly kind: MediaKind;
+  readonly mimeType?: string;
+  /** As its sender named it; never a path to write to. */
+  readonly name?: string;
+  readonly bytes?: number;
+  /** By which the account fetches it: the channel's own, as text. */
+  readonly ref: string;
+}
+
+/** A file of an agent's workspace on its way out. */
+export interface WorkspaceFile {
+  readonly workspace: string;
+  /** Relative to the workspace. */
+  readonly path: string;
+}
+
+/** A file as an adapter sends it. */
+export interface OutboundFile {
+  readonly kind: MediaKind;
+  readonly name: string;
+  readonly mimeType: string;
+  readonly content: Uint8Array;
+}
+
+/**
+ * A button below a message: whoever presses it says its `text` in that conversation. So it opens nothing that the same words, written,
+ * would not open. At most 64 bytes, as Telegram takes.
+ */
+export interface Button {
+  readonly label: string;
+  readonly text: string;
 }
 
 export interface OutboundMessage {
@@ -58,17 +98,46 @@ export interface OutboundMessage {
   readonly agentId: string;
   readonly sessionKey: string;
   readonly text: string;
+  /** They follow the text, each as a message of its own. */
+  readonly files?: readonly WorkspaceFile[];
+  /** Below the last part of the text. */
+  readonly buttons?: readonly Button[];
   /** W3C trace context, for platforms that take headers. */
   readonly traceparent?: string;
 }
 
+/** One message of the platform: a text within its bound, or a file, whose text is empty. */
+export interface OutboundPart extends Omit<OutboundMessage, "files"> {
+  readonly file?: OutboundFile;
+}
+
+/** What is done to a message that is on the platform already. */
+export interface ChannelAction {
+  readonly peer: Peer;
+  readonly threadId?: string;
+  /** The platform's, as `SendResult` and `InboundEvent` tell it. */
+  readonly messageId: string;
+  readonly change: /** Of an own message; within the manifest's bound. */
+    | { readonly type: "edit"; readonly text: string }
+    /** An empty `emoji` takes the own reaction away. */
+    | { readonly type: "react"; readonly emoji: string }
+    | { readonly type: "remove" };
+}
+
 export interface ChannelCapabilities {
   readonly threads: boolean;
+  /** `act` with `edit`. */
   readonly edit: boolean;
+  /** `act` with `react`. */
   readonly reactions: boolean;
+  /** `act` with `remove`. */
+  readonly deletes: boolean;
+  /** `OutboundMessage.buttons`. Elsewhere their words stand below the text. */
+  readonly buttons: boolean;
   readonly typing: boolean;
   readonly nativeCommands: boolean;
   readonly mentions: boolean;
+  /** Files, both ways. */
   readonly media: boolean;
 }
 
@@ -143,8 +212,12 @@ export interface ChannelAdapter {
   run(signal: AbortSignal): Promise<void>;
   /** Asks the platform now. Rejects with why it does not work. */
   probe(signal: AbortSignal): Promise<AccountIdentity>;
-  /** A text within the manifest's bound. Called while the account is online, one call at a time for each peer. Never rejects. */
-  send(message: OutboundMessage): Promise<SendResult>;
+  /** Called while the account is online, one call at a time for each peer. Never rejects. */
+  send(part: OutboundPart): Promise<SendResult>;
+  /** What the manifest declares of it, while the account is online. Never rejects. */
+  act?(action: ChannelAction): Promise<SendResult>;
+  /** With `media`: the file of a message. Rejects with why it has none, also when it has more than `bytesMax`. */
+  fetch?(media: InboundMedia, bytesMax: number, signal: AbortSignal): Promise<Uint8Array>;
   /** Shows that the agent is at work. Its failure is nobody's concern. */
   typing?(peer: Peer, threadId: string | undefined): Promise<void>;
   /**

@@ -7,6 +7,8 @@ export const manifest = {
     threads: false,
     edit: false,
     reactions: false,
+    deletes: false,
+    buttons: false,
     typing: false,
     nativeCommands: false,
     /** The nick, as a word of the text. */

@@ -8,10 +8,11 @@ export const manifest = {
     threads: true,
     edit: false,
     reactions: false,
+    deletes: false,
+    buttons: false,
     typing: true,
     nativeCommands: false,
     mentions: true,
-    /** What is no text is named in the message, and not fetched. */
     media: false,
   },
   text: { max: 4_096, unit: "utf16" },

@@ -11,6 +11,8 @@ export const manifest = {
     threads: false,
     edit: false,
     reactions: false,
+    deletes: false,
+    buttons: false,
     typing: true,
     nativeCommands: false,
     mentions: false,

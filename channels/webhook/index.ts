@@ -12,6 +12,8 @@ export const manifest = {
     threads: true,
     edit: false,
     reactions: false,
+    deletes: false,
+    buttons: false,
     typing: false,
     nativeCommands: false,
     /** The caller tells, if it knows. */

@@ -3,6 +3,7 @@
  * that writes, and texts cut to what the platform takes. One account that fails changes nothing for the others.
  */
 import { chunkText, utf8Length } from "../../channels/chunks.ts";
+import { mediaKindOf, mimeTypeOf, withButtonWords } from "../../channels/media.ts";
 import type {
   AccountSettings,
   ChannelAdapter,
@@ -11,11 +12,14 @@ import type {
   ChannelModule,
   InboundEvent,
   OutboundMessage,
+  OutboundPart,
   SendResult,
+  WorkspaceFile,
 } from "../../channels/port.ts";
 import { channelPauseMs } from "../kernel/channel-pause.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import { keepNewest, readWorkspaceFile, writeWorkspaceFile } from "./workspace-files.ts";
 import type { AccountState, ChannelClock, ChannelForKernel, KernelForChannel } from "./port.ts";
 
 interface Account {
@@ -60,25 +64,58 @@ export function serveAccounts<S extends AccountSettings>(
     return found;
   };
 
+  const failed = { status: "failed", retry: false } as const;
+  const cannot = (what: string) => ({ ...failed, reason: `the channel ${manifest.id} cannot ${what}` });
+
   return {
     async send(message, fromPart) {
       const { adapter, settings: own, isOnline } = find(message.accountId);
-      const parts = cut(message.text, manifest, own);
+      const parts = partsOf(message, manifest, own);
+      const { buttons: _words, ...bare } = message;
+      const shown = manifest.capabilities.buttons ? message : bare;
+      if (!manifest.capabilities.media && parts.some((part) => typeof part !== "string"))
+        return { ...cannot("carry files"), partsSent: fromPart };
       for (let part = fromPart; part < parts.length; part++) {
-        if (!isOnline())
-          return {
-            status: "failed",
-            reason: "the account is not connected",
-            retry: true,
-            partsSent: part,
-            offline: true,
-          };
-        const result = await sendPart(adapter, partOf(message, parts, part));
+        if (!isOnline()) return { ...offline, offline: true, partsSent: part };
+        const result = await sendPart(adapter, await makePart(shown, parts, part));
         if (result.status === "failed") return { ...result, partsSent: part };
         if (part === parts.length - 1) return result;
         void remote.partSent(message.idempotencyKey, part + 1).catch(() => undefined);
       }
       return { status: "sent" };
+    },
+    async act(accountId, action) {
+      const { adapter, isOnline } = find(accountId);
+      const { change } = action;
+      const [key, what] = actions[change.type];
+      if (!manifest.capabilities[key] || adapter.act === undefined) return cannot(what);
+      if (change.type === "edit" && lengthIn(manifest, change.text) > manifest.text.max)
+        return {
+          ...failed,
+          reason: `the text is longer than the ${manifest.text.max} that a message of ${manifest.id} takes`,
+        };
+      if (!isOnline()) return offline;
+      try {
+        return await adapter.act(action);
+      } catch (error) {
+        return adapterFailed(error);
+      }
+    },
+    async fetch(accountId, media, { workspace, folder, name, bytesMax }) {
+      const { adapter } = find(accountId);
+      if (adapter.fetch === undefined) return cannot("fetch files");
+      if (media.bytes !== undefined && media.bytes > bytesMax)
+        return { status: "failed", reason: `it has ${media.bytes} bytes, and ${bytesMax} are fetched at most` };
+      const fetchNow = adapter.fetch.bind(adapter);
+      try {
+        const content = () => fetchNow(media, bytesMax, AbortSignal.timeout(limits.channelMediaMs));
+        const bytes = await writeWorkspaceFile(workspace, folder, name, content);
+        const [inbox = ""] = folder.split("/");
+        await keepNewest(workspace, inbox, limits.channelInboxMessagesMax);
+        return { status: "saved", bytes };
+      } catch (error) {
+        return { status: "failed", reason: toRefusal(error).message };
+      }
     },
     typing: async (accountId, peer, threadId) => {
       const { adapter, isOnline } = find(accountId);
@@ -108,25 +145,70 @@ export function serveAccounts<S extends AccountSettings>(
   };
 }
 
-/** Each part has a key of its own, for platforms that know repeated ones; the first is the reply. */
-function partOf({ inReplyTo, ...message }: OutboundMessage, parts: readonly string[], part: number): OutboundMessage {
+const offline = { status: "failed", reason: "the account is not connected", retry: true } as const;
+
+/** By the kind of change: what the manifest says of it, and in words. */
+const actions = {
+  edit: ["edit", "edit messages"],
+  react: ["reactions", "react to messages"],
+  remove: ["deletes", "remove messages"],
+} as const;
+
+/** The text as the platform takes it, then the files. */
+function partsOf(
+  { text, files = [], buttons }: OutboundMessage,
+  manifest: ChannelManifest,
+  settings: AccountSettings,
+): readonly (string | WorkspaceFile)[] {
+  const written = manifest.capabilities.buttons ? text : withButtonWords(text, buttons);
+  return [...cut(written, manifest, settings), ...files.slice(0, limits.channelFilesMax)];
+}
+
+/** Each has a key of its own, for platforms that know repeated ones; the first is the reply, and the last text has the buttons. */
+async function makePart(
+  { inReplyTo, files: _files, buttons, ...message }: OutboundMessage,
+  parts: readonly (string | WorkspaceFile)[],
+  at: number,
+): Promise<OutboundPart> {
+  const part = parts[at] ?? "";
+  const isLastText = typeof part === "string" && typeof parts[at + 1] !== "string";
   return {
     ...message,
-    text: parts[part] ?? "",
-    idempotencyKey: parts.length === 1 ? message.idempotencyKey : `${message.idempotencyKey}:${part + 1}`,
-    ...(inReplyTo === undefined || part > 0 ? {} : { inReplyTo }),
+    ...(typeof part === "string" ? { text: part } : await readPart(part)),
+    idempotencyKey: parts.length === 1 ? message.idempotencyKey : `${message.idempotencyKey}:${at + 1}`,
+    ...(inReplyTo === undefined || at > 0 ? {} : { inReplyTo }),
+    ...(buttons === undefined || !isLastText ? {} : { buttons }),
   };
 }
 
-async function sendPart(adapter: ChannelAdapter, message: OutboundMessage): Promise<SendResult> {
+/** A file that cannot be sent is told, so that nobody waits for it. */
+async function readPart({ workspace, path: file }: WorkspaceFile): Promise<Pick<OutboundPart, "text" | "file">> {
+  const name = file.slice(file.lastIndexOf("/") + 1);
   try {
-    return await adapter.send(message);
+    const content = await readWorkspaceFile(workspace, file, limits.channelMediaBytesMax);
+    const mimeType = mimeTypeOf(name);
+    return { text: "", file: { kind: mediaKindOf(mimeType), name, mimeType, content } };
   } catch (error) {
-    // The port says that it never rejects: nobody knows how far it got.
-    const reason = `the adapter failed: ${toRefusal(error).message}`;
-    return { status: "failed", reason, retry: true, mayHaveArrived: true };
+    return { text: `[A file was not sent: ${toRefusal(error).message}]` };
   }
 }
+
+async function sendPart(adapter: ChannelAdapter, part: OutboundPart): Promise<SendResult> {
+  try {
+    return await adapter.send(part);
+  } catch (error) {
+    return adapterFailed(error);
+  }
+}
+
+/** The port says that it never rejects: nobody knows how far it got. */
+function adapterFailed(error: unknown) {
+  const reason = `the adapter failed: ${toRefusal(error).message}`;
+  return { status: "failed", reason, retry: true, mayHaveArrived: true } as const;
+}
+
+const lengthIn = ({ text: { unit } }: ChannelManifest, text: string): number =>
+  unit === "utf8" ? utf8Length(text) : text.length;
 
 function cut(text: string, { text: bound }: ChannelManifest, { textChunkLimit }: AccountSettings): readonly string[] {
   const max = Math.min(bound.max, textChunkLimit);

@@ -1,6 +1,14 @@
 /** What passes between the thread of a channel and the main thread. */
 import type { BuiltChannel, ChannelAccounts } from "../../channels/built.ts";
-import type { AccountIdentity, InboundEvent, OutboundMessage, Peer } from "../../channels/port.ts";
+import type {
+  AccountIdentity,
+  ChannelAction,
+  InboundEvent,
+  InboundMedia,
+  OutboundMessage,
+  Peer,
+  SendResult,
+} from "../../channels/port.ts";
 import type { Refusal } from "../kernel/errors.ts";
 
 export interface ChannelInit<C extends BuiltChannel = BuiltChannel> {
@@ -36,6 +44,19 @@ export type ProbeResult =
   | { readonly ok: true; readonly identity: AccountIdentity; readonly tookMs: number }
   | { readonly ok: false; readonly refusal: Refusal; readonly tookMs: number };
 
+/** Where the thread puts a file that came with a message. */
+export interface MediaPlace {
+  readonly workspace: string;
+  /** Relative to the workspace, of the gateway's making. */
+  readonly folder: string;
+  readonly name: string;
+  readonly bytesMax: number;
+}
+
+export type FetchResult =
+  | { readonly status: "saved"; readonly bytes: number }
+  | { readonly status: "failed"; readonly reason: string };
+
 /** Time, for both sides; what a test replaces. */
 export interface ChannelClock {
   readonly nowMs: () => number;
@@ -49,6 +70,10 @@ export interface ChannelClock {
 export interface ChannelForKernel {
   /** Sends the text from its part `fromPart` on. */
   send(message: OutboundMessage, fromPart: number): Promise<AttemptResult>;
+  /** Once, without another attempt. */
+  act(accountId: string, action: ChannelAction): Promise<SendResult>;
+  /** Never rejects for what the platform or the disk says: that is a result. What is there already is not fetched again. */
+  fetch(accountId: string, media: InboundMedia, to: MediaPlace): Promise<FetchResult>;
   typing(accountId: string, peer: Peer, threadId: string | undefined): Promise<void>;
   probe(accountId: string): Promise<ProbeResult>;
   called(accountId: string, payload: unknown): Promise<object | undefined>;

@@ -467,6 +467,18 @@ export const limits = {
   channelTypingMs: 600_000,
   /** How old a call that a platform signed may be: Slack's own advice. What was recorded opens nothing later. */
   signedCallMs: 300_000,
+  /**
+   * Files of one message that are fetched, bytes of one by default (what bots of Telegram may fetch) and at most, and how long one may take.
+   * Messages whose files an agent keeps: the oldest go first.
+   */
+  channelMediaMax: 10,
+  channelMediaBytesDefault: 20_000_000,
+  channelMediaBytesMax: 100_000_000,
+  channelMediaMs: 60_000,
+  channelInboxMessagesMax: 200,
+  /** Files that leave with one answer, and buttons below it: rows of both that a screen still shows. */
+  channelFilesMax: 10,
+  channelButtonsMax: 8,
   /** Telegram: how long a poll is held open, how long any other call may take, and updates of one poll (the Bot API's bound). */
   telegramPollSeconds: 30,
   telegramCallSeconds: 20,

@@ -3,8 +3,9 @@
  * become a link to a file that is not the agent's, or a pipe that nobody writes to. Neither is followed or waited for.
  */
 import { createHash } from "node:crypto";
-import { constants, type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import path from "node:path";
+import { openPlain } from "../channels/workspace-files.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 
@@ -62,19 +63,6 @@ async function look(
   } finally {
     await handle.close();
   }
-}
-
-/** Undefined: there is no plain file of that name. */
-async function openPlain(file: string): Promise<FileHandle | undefined> {
-  let handle: FileHandle;
-  try {
-    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch {
-    return undefined;
-  }
-  if ((await handle.stat()).isFile()) return handle;
-  await handle.close();
-  return undefined;
 }
 
 /** The file may grow while it is read. */

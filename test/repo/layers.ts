@@ -37,9 +37,18 @@ export const rooms: readonly Room[] = [
   {
     name: "chunks",
     layer: 1,
-    places: ["channels/chunks.ts"],
-    why: "How a long text becomes several messages: pure, and the same for every channel.",
+    places: ["channels/chunks.ts", "channels/media.ts"],
+    why: "How a long text becomes several messages, and what files are called in one: pure, and the same for every channel.",
     only: [],
+    also: [{ room: "channel-port", typeOnly: true, why: "files and buttons are those of the port" }],
+  },
+  {
+    name: "workspace-files",
+    layer: 1,
+    places: ["runtime/channels/workspace-files.ts"],
+    why: "Files that an agent may have put links among, read and written by the gateway's own threads.",
+    only: ["kernel"],
+    node: ["node:crypto", "node:fs/promises", "node:path"],
   },
   {
     name: "channels-protocol",
@@ -279,7 +288,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/channels"],
     why: "The thread of a channel: runs its adapters. It is told accounts and texts and decides no right.",
-    only: ["kernel", "channel-port", "channels-protocol", "chunks", "thread"],
+    only: ["kernel", "channel-port", "channels-protocol", "chunks", "thread", "workspace-files"],
     also: [
       { room: "telegram", why: "the entry loads the channel that is configured" },
       { room: "irc", why: "the entry loads the channel that is configured" },
@@ -291,7 +300,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["channels/telegram"],
     why: "A channel: pure in both directions, and its I/O in a thread of its own.",
-    only: ["channel-port", "kernel"],
+    only: ["channel-port", "chunks", "kernel"],
     packages: ["grammy"],
   },
   {

@@ -2,8 +2,18 @@
  * What every channel has to do, whatever its platform: run by each with a rig of about twenty lines. The rig's platform is a real server, or one
  * that speaks the real protocol to the channel's real client library, and it judges what it is told.
  */
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import type { AccountSettings, ChannelModule, InboundEvent, OutboundMessage, Peer } from "../../../channels/port.ts";
+import type {
+  AccountSettings,
+  ChannelAction,
+  ChannelModule,
+  InboundEvent,
+  OutboundMessage,
+  Peer,
+} from "../../../channels/port.ts";
 import { serveAccounts } from "../../../runtime/channels/accounts.ts";
 import type { AccountState, ChannelForKernel } from "../../../runtime/channels/port.ts";
 import { failure } from "../../../runtime/kernel/errors.ts";
@@ -34,6 +44,15 @@ export interface Platform {
   violations(): readonly string[];
   /** Messages that the platform would offer again; undefined: it offers none again. */
   unconfirmed(): number | undefined;
+  /** Files that the platform has of the account, in order; needed with the capability `media`. */
+  files?(): readonly { readonly place: string; readonly name: string; readonly content: string }[];
+  /** Somebody sends a file with these words, in the direct chat; needed with `media`. */
+  sayFile?(text: string, file: { readonly name: string; readonly content: string }): Promise<void>;
+  /** What became of messages on the platform, in order; needed with `edit`, `reactions` or `deletes`. */
+  changes?(): readonly { readonly messageId: string; readonly change: ChannelAction["change"] }[];
+  /** Buttons of the last message that has some, and somebody presses the one of this label; needed with `buttons`. */
+  buttons?(): readonly string[];
+  press?(label: string): Promise<void>;
   /** How often it was shown that somebody types; undefined: the platform has no such thing. */
   typed(): number | undefined;
   close(): Promise<void>;
@@ -115,6 +134,7 @@ afterEach(async () => {
 
 export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): void {
   const { manifest } = rig.module;
+  const { capabilities } = manifest;
   const open = (take?: (event: InboundEvent) => Promise<void>): Promise<OpenChannel> => openChannel(rig, take);
 
   describe(`the contract of channels: ${manifest.id}`, () => {
@@ -252,6 +272,90 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
       await channel.typing("default", platform.person.peer, undefined);
       expect(platform.typed()).toBe(manifest.capabilities.typing ? 1 : undefined);
     });
+
+    test(capabilities.media ? "carries files both ways" : "refuses files, which it does not declare", async () => {
+      const { channel, send, platform, received } = await open();
+      const { peer } = platform.person;
+      const workspace = await mkdtemp(path.join(os.tmpdir(), "files-"));
+      await writeFile(path.join(workspace, "notes.txt"), "for you");
+      const files = [{ workspace, path: "notes.txt" }];
+      const to = { workspace, folder: "inbox/1", name: "in.txt", bytesMax: 1_000 };
+      if (!capabilities.media) {
+        expect(await send({ peer, files })).toMatchObject({ status: "failed", retry: false });
+        const media = { kind: "document", ref: "none" } as const;
+        expect(await channel.fetch("default", media, to)).toMatchObject({ status: "failed" });
+        return;
+      }
+      expect(await send({ peer, text: "here it is", files })).toMatchObject({ status: "sent" });
+      await eventually(() =>
+        expect(platform.files?.()).toEqual([{ place: peer.id, name: "notes.txt", content: "for you" }]),
+      );
+      await platform.sayFile?.("from me", { name: "in.txt", content: "for the agent" });
+      await eventually(() => expect(received).toHaveLength(1));
+      expect(received[0]?.text).toMatch(/^\[\w+: in\.txt\]\nfrom me$/);
+      const [media] = received[0]?.media ?? [];
+      if (media === undefined) throw new Error("the message has no file");
+      expect(await channel.fetch("default", media, to)).toEqual({ status: "saved", bytes: 13 });
+      expect(await readFile(path.join(workspace, "inbox/1/in.txt"), "utf8")).toBe("for the agent");
+      expect(await channel.fetch("default", media, { ...to, name: "again.txt", bytesMax: 12 })).toMatchObject({
+        status: "failed",
+      });
+      expect(platform.violations()).toEqual([]);
+    });
+
+    test.each([
+      ["edit", { type: "edit", text: "better" }],
+      ["reactions", { type: "react", emoji: "👍" }],
+      ["deletes", { type: "remove" }],
+    ] as const)("changes a message as it declares, and refuses what it does not: %s", async (capability, change) => {
+      const { channel, send, platform } = await open();
+      const { peer } = platform.person;
+      const sent = await send({ peer, text: "first" });
+      const messageId = (sent.status === "sent" ? sent.platformMessageId : undefined) ?? "none";
+      const result = await channel.act("default", { peer, messageId, change });
+      expect(result).toMatchObject(capabilities[capability] ? { status: "sent" } : { status: "failed", retry: false });
+      await eventually(() =>
+        expect(platform.changes?.() ?? []).toEqual(capabilities[capability] ? [{ messageId, change }] : []),
+      );
+      expect(platform.violations()).toEqual([]);
+    });
+
+    test(
+      capabilities.buttons
+        ? "shows buttons, and hands on what they say for whoever presses one"
+        : "writes the words of buttons, which it does not declare",
+      async () => {
+        const { send, platform, received } = await open();
+        const { peer, senderId } = platform.person;
+        const buttons = [
+          { label: "Yes", text: "/approve x-1 allow" },
+          { label: "No", text: "/approve x-1 deny" },
+        ];
+        expect(await send({ peer, text: "sure?", buttons })).toMatchObject({ status: "sent" });
+        const words = (): string =>
+          platform
+            .arrived()
+            .map(({ text }) => text)
+            .join("\n");
+        if (!capabilities.buttons) {
+          await eventually(() =>
+            expect(words()).toMatch(/sure\?[^]*\/approve x-1 allow \(Yes\)[^]*\/approve x-1 deny/),
+          );
+          return;
+        }
+        await eventually(() => expect(platform.buttons?.()).toEqual(["Yes", "No"]));
+        expect(words()).toBe("sure?");
+        await platform.press?.("No");
+        await eventually(() => expect(received).toHaveLength(1));
+        expect(received[0]).toMatchObject({
+          peer,
+          sender: { id: senderId },
+          text: "/approve x-1 deny",
+          messageId: expect.stringMatching(/\S/),
+        });
+        expect(platform.violations()).toEqual([]);
+      },
+    );
 
     test("breaks no rule of the platform in any of this", async () => {
       const { send, platform } = await open();

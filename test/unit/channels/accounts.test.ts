@@ -22,6 +22,8 @@ const manifest: ChannelManifest = {
     threads: false,
     edit: false,
     reactions: false,
+    deletes: false,
+    buttons: false,
     typing: true,
     nativeCommands: false,
     mentions: false,

@@ -39,6 +39,8 @@ function openDesk(accounts: ChannelAccounts, answer?: (message: OutboundMessage)
           thread.sent.push({ message, fromPart });
           return (await answer?.(message)) ?? { status: "sent", platformMessageId: "p1" };
         },
+        act: async () => ({ status: "sent" }),
+        fetch: async () => ({ status: "saved", bytes: 0 }),
         typing: async (accountId, { id }) => void thread.typing.push(`${accountId}:${id}`),
         probe: async (accountId) => ({ ok: true, identity: { id: accountId, name: "bot" }, tookMs: 1 }),
         called: async () => undefined,
