@@ -11,6 +11,7 @@ import type { Socket } from "node:net";
 import { serialize } from "node:v8";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import { engineFlags } from "../launcher/engine-flags.ts";
 import { cellOfVariable } from "../launcher/orphans.ts";
 import type { ExitReason } from "../kernel/state.ts";
 import type { CellAssets } from "./cell-assets.ts";
@@ -217,15 +218,19 @@ type Child = { readonly process: ChildProcess | undefined; readonly why: string 
 /** Node throws for some faults of a spawn and tells others by an event. */
 function spawnChild({ init, user, isSuspect }: CellSpec, assets: CellAssets): Child {
   try {
-    const started = spawn(process.execPath, ["--disable-sigusr1", "--eval", assets.cellProcess], {
-      cwd: init.workspace,
-      env: assets.gateway === undefined ? {} : { [cellOfVariable]: assets.gateway },
-      // A process group of its own, so that all of it can be ended, and no terminal's signal reaches it.
-      detached: true,
-      // The fourth is one of a pair of sockets; libuv closes every other descriptor of this process in the child.
-      stdio: ["ignore", "ignore", "pipe", "pipe"],
-      ...user,
-    });
+    const started = spawn(
+      process.execPath,
+      [...engineFlags(process.versions.node), "--disable-sigusr1", "--eval", assets.cellProcess],
+      {
+        cwd: init.workspace,
+        env: assets.gateway === undefined ? {} : { [cellOfVariable]: assets.gateway },
+        // A process group of its own, so that all of it can be ended, and no terminal's signal reaches it.
+        detached: true,
+        // The fourth is one of a pair of sockets; libuv closes every other descriptor of this process in the child.
+        stdio: ["ignore", "ignore", "pipe", "pipe"],
+        ...user,
+      },
+    );
     if (started.pid !== undefined) setProcessNice(started.pid, isSuspect);
     return { process: started, why: "its process could not be started: no descriptor is free" };
   } catch (error) {

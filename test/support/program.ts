@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { engineFlags } from "../../runtime/launcher/engine-flags.ts";
 
 export const repoRoot = fileURLToPath(new URL("../..", import.meta.url));
 const entry = path.join(repoRoot, "dist", "main.js");
@@ -68,9 +69,13 @@ export function startProgram(
   return launchProgram(stateDir, args, env).ready;
 }
 
-/** The same, for who has something to do with it before it is ready. Without its launcher: the process is the gateway itself. */
+/**
+ * The same, for who has something to do with it before it is ready. Without its launcher, but with the options that it would give to V8:
+ * the process is the gateway itself.
+ */
 export function launchProgram(stateDir: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Starting {
-  return watchProgram(stateDir, [entry, "gateway", "--port", "0", "--no-launcher", ...args], env);
+  const gateway = [...engineFlags(process.versions.node), entry, "gateway", "--port", "0", "--no-launcher"];
+  return watchProgram(stateDir, [...gateway, ...args], env);
 }
 
 /** As users start it: the process is the launcher, and the gateway its child (`gatewayPid`). */

@@ -5,10 +5,10 @@ import { engineFlags } from "../../../runtime/launcher/engine-flags.ts";
 
 describe("the options of V8", () => {
   it.each([
-    ["24.0.0", ["--wasm-wrapper-tiering-budget=2147483647"]],
-    ["25.9.1", ["--wasm-wrapper-tiering-budget=2147483647"]],
-    ["26.0.0", []],
-    ["30.1.2", []],
+    ["24.0.0", ["--single-threaded-gc", "--wasm-wrapper-tiering-budget=2147483647"]],
+    ["25.9.1", ["--single-threaded-gc", "--wasm-wrapper-tiering-budget=2147483647"]],
+    ["26.0.0", ["--single-threaded-gc"]],
+    ["30.1.2", ["--single-threaded-gc"]],
   ])("for Node %s are %j", (version, flags) => {
     expect(engineFlags(version)).toEqual(flags);
   });
@@ -23,6 +23,7 @@ describe("the options of V8", () => {
     const self = ["/bin/node", "--enable-source-maps", "main.js"] as const;
     expect(gatewayCommand(self, ["gateway", "--port", "0"], "24.3.0")).toEqual([
       "/bin/node",
+      "--single-threaded-gc",
       "--wasm-wrapper-tiering-budget=2147483647",
       "--enable-source-maps",
       "main.js",
@@ -30,6 +31,12 @@ describe("the options of V8", () => {
       "--port",
       "0",
     ]);
-    expect(gatewayCommand(self, ["gateway"], "26.1.0")).toEqual([...self, "gateway"]);
+    expect(gatewayCommand(self, ["gateway"], "26.1.0")).toEqual([
+      "/bin/node",
+      "--single-threaded-gc",
+      "--enable-source-maps",
+      "main.js",
+      "gateway",
+    ]);
   });
 });
