@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Level } from "../support/levels.ts";
 import { repoRoot } from "../support/program.ts";
+import { setup } from "../support/temporary-folder.ts";
 import { runShape, type ShapeResult, shapes } from "./crash-shapes.ts";
 
 const rounds = Number(process.argv[2] ?? 1);
@@ -26,11 +27,13 @@ async function measure(shape: string, level: Level): Promise<string> {
   return `${verdict} | ${worst.how} | ${Math.max(...results.map((result) => result.slowestMs))}`;
 }
 
+const removeFolder = await setup();
 const lines: string[] = [];
 for (const shape of shapes) {
   lines.push(`| ${shape} | ${await measure(shape, "thread")} | ${await measure(shape, "process")} |`);
   process.stdout.write(`${lines.at(-1)}\n`);
 }
+await removeFolder();
 const table = [
   begin,
   "",
