@@ -2,7 +2,7 @@
  * The broker: takes calls of models, finds who may answer them, tries, and gives the answer as one text with what it took. It holds
  * credentials and connections, runs no code of agents, and decides no right: the kernel has judged the call before it comes here.
  */
-import { failure, toRefusal } from "../kernel/errors.ts";
+import { failure, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
 import { stoppedRefusal } from "../kernel/posts.ts";
@@ -10,13 +10,17 @@ import { nanosPerDollar } from "../kernel/usage.ts";
 import type { ModelAnswer } from "../thread/model-port.ts";
 import { allowedModels } from "./allowed-models.ts";
 import { costOf } from "./cost.ts";
-import type {
-  BrokerAsk,
-  BrokerForKernel,
-  KernelForBroker,
-  ModelEntry,
-  ModelSettings,
-  ProviderSettings,
+import { makeEmbedder } from "./embedding.ts";
+import {
+  type BrokerAsk,
+  type BrokerForKernel,
+  type EmbedAsk,
+  embedApis,
+  type EmbedEnd,
+  type KernelForBroker,
+  type ModelEntry,
+  type ModelSettings,
+  type ProviderSettings,
 } from "./port.ts";
 import { hideSecrets } from "./hide.ts";
 import { own } from "./own.ts";
@@ -29,7 +33,7 @@ import { makeSdkSpeaker } from "./sdk.ts";
 import { makeRenewal } from "./renewal.ts";
 import { makeSecretReader } from "./secret-refs.ts";
 import type { Speaker, Speech } from "./speaker.ts";
-import { type Clock, tryWays } from "./tries.ts";
+import { type Clock, type Tries, tryWays } from "./tries.ts";
 import { withholdTools } from "./withhold-tools.ts";
 
 export interface BrokerDeps {
@@ -111,26 +115,74 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
           resting.delete(restOf(target.provider.id, credential.id, ask.agentId));
           return { ok: true, json: JSON.stringify(told), used, model: target.model };
         },
-        onGivenUp(way, failed, next) {
-          const rest = restMs[failed.kind];
-          // A program may know a newer key.
-          if (failed.kind === "credential") secrets.forget();
-          if (rest > 0) resting.set(restOf(way.target.provider.id, way.profile, ask.agentId), clock.nowMs() + rest);
-          const fields = { agent: ask.agentId, model: way.model, profile: way.profile, kind: failed.kind };
-          void log("warn", `a model did not answer: ${hideSecrets(failed.message, keys)}`, {
-            ...fields,
-            ...(next === undefined ? {} : { next: next.model, nextProfile: next.profile }),
-          });
-        },
+        onGivenUp: noteGivenUp(ask.agentId, keys),
       });
     } catch (error) {
       if (signal.aborted) return { ok: false, refusal: stoppedRefusal };
-      if (!(error instanceof ProviderFailure)) throw error;
-      const { kind, message, retryAfterMs } = error;
-      const retry = retryAfterMs === undefined ? {} : { retryAfterMs };
-      return { ok: false, refusal: { code: codeOfKind[kind], message: hideSecrets(message, keys), ...retry } };
+      return { ok: false, refusal: refusalOf(error, keys) };
     } finally {
       pieces.close();
+    }
+  }
+
+  const noteGivenUp =
+    (agentId: string, keys: readonly string[]): Tries<FullWay, unknown>["onGivenUp"] =>
+    (way, failed, next) => {
+      const rest = restMs[failed.kind];
+      // A program may know a newer key.
+      if (failed.kind === "credential") secrets.forget();
+      if (rest > 0) resting.set(restOf(way.target.provider.id, way.profile, agentId), clock.nowMs() + rest);
+      const fields = { agent: agentId, model: way.model, profile: way.profile, kind: failed.kind };
+      void log("warn", `a model did not answer: ${hideSecrets(failed.message, keys)}`, {
+        ...fields,
+        ...(next === undefined ? {} : { next: next.model, nextProfile: next.profile }),
+      });
+    };
+
+  async function embed({ agentId, texts, isQuery }: EmbedAsk, signal: AbortSignal): Promise<EmbedEnd> {
+    const model = own(settings.agents, agentId)?.embeddings;
+    if (model === undefined)
+      throw failure("CLOISTER_MODEL_UNAVAILABLE", `the agent ${agentId} has no model for embeddings`, embeddingsRemedy);
+    const target = findTarget(settings, model);
+    const api = embedApis[target.entry.api ?? target.provider.api];
+    if (api === undefined)
+      throw failure("CLOISTER_MODEL_UNAVAILABLE", `${target.provider.id} makes no embeddings`, embeddingsRemedy);
+    const keys: string[] = [];
+    try {
+      return await tryWays<FullWay, EmbedEnd>({
+        ways: waysOf([target], agentId),
+        clock,
+        signal,
+        async once({ credential: { secret } }) {
+          if (secret !== undefined) keys.push(secret.value);
+          const headers = await headersOf(target.provider, keys);
+          const { baseUrl } = target.provider;
+          const leave = await places.enter(agentId, signal);
+          try {
+            const { vectors, tokens } = await makeEmbedder({
+              provider: target.provider.id,
+              model: target.entry.id,
+              api,
+              ...(baseUrl === undefined ? {} : { baseUrl }),
+              ...(secret === undefined ? {} : { credential: secret }),
+              headers,
+              fetch,
+              nowMs: clock.nowMs,
+            })(texts, isQuery, signal);
+            const costNanos = costOf({ inputTokens: tokens, outputTokens: 0 }, target.entry.cost);
+            return {
+              ok: true,
+              vectors,
+              used: { input: tokens, output: 0, ...(costNanos === undefined ? {} : { costNanos }) },
+            };
+          } finally {
+            leave();
+          }
+        },
+        onGivenUp: noteGivenUp(agentId, keys),
+      });
+    } catch (error) {
+      return { ok: false, refusal: refusalOf(error, keys) };
     }
   }
 
@@ -179,14 +231,8 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     }
   }
 
-  /** What it puts into headers is added to `keys`. */
-  async function speakerOf(
-    { model, provider, entry }: Target,
-    { secret }: Credential,
-    keys: string[],
-  ): Promise<Speaker> {
-    const api = entry.api ?? provider.api;
-    if (api === "scripted") return makeScripted(model, entry.script ?? []);
+  /** Their values are added to `keys`. */
+  async function headersOf(provider: ProviderSettings, keys: string[]): Promise<Record<string, string>> {
     const headers: Record<string, string> = {};
     for (const [name, told] of Object.entries(provider.headers)) {
       const found = await secrets.read(told);
@@ -198,6 +244,18 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       headers[name] = found.value;
       keys.push(found.value);
     }
+    return headers;
+  }
+
+  /** What it puts into headers is added to `keys`. */
+  async function speakerOf(
+    { model, provider, entry }: Target,
+    { secret }: Credential,
+    keys: string[],
+  ): Promise<Speaker> {
+    const api = entry.api ?? provider.api;
+    if (api === "scripted") return makeScripted(model, entry.script ?? []);
+    const headers = await headersOf(provider, keys);
     const told = {
       provider: provider.id,
       model: entry.id,
@@ -230,6 +288,16 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         running.delete(ask.id);
       }
     },
+    async embed(ask) {
+      const signal = AbortSignal.timeout(ask.timeoutMs);
+      try {
+        return await embed(ask, signal);
+      } catch (error) {
+        if (!signal.aborted) return { ok: false, refusal: toRefusal(error) };
+        const message = `the model for embeddings did not answer within ${ask.timeoutMs} ms`;
+        return { ok: false, refusal: { code: "CLOISTER_MODEL_FAILED", message } };
+      }
+    },
     async cancel(id) {
       running.get(id)?.abort(new Error("the run was stopped"));
     },
@@ -239,6 +307,17 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       speakers.clear();
     },
   };
+}
+
+const embeddingsRemedy =
+  "set memorySearch.provider to a provider with embeddings (openai, google, ollama, or one of api openai-completions), and memorySearch.model";
+
+/** @throws what is no failure of a provider. */
+function refusalOf(error: unknown, keys: readonly string[]): Refusal {
+  if (!(error instanceof ProviderFailure)) throw error;
+  const { kind, message, retryAfterMs } = error;
+  const retry = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return { code: codeOfKind[kind], message: hideSecrets(message, keys), ...retry };
 }
 
 /** How long a credential rests after a failure of this kind; what is not the credential's fault does not tire it. */

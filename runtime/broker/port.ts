@@ -3,7 +3,9 @@
  * providers; the main thread hands over requests and answers as texts that it does not read.
  */
 import type { ToolRules } from "../../auth/tool-policy.ts";
+import type { Refusal } from "../kernel/errors.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
+import type { Tokens } from "../kernel/run-rows.ts";
 
 /** How a provider is spoken to. Source: the peer's `models.providers.*.api`. */
 export const modelApis = [
@@ -15,6 +17,17 @@ export const modelApis = [
   "scripted",
 ] as const;
 export type ModelApi = (typeof modelApis)[number];
+
+/** How a provider is asked for vectors of texts. */
+export type EmbedApi = "openai" | "compatible" | "google" | "ollama";
+
+/** The others make none. OpenAI's two ways to speak have one for vectors. */
+export const embedApis: Readonly<Partial<Record<ModelApi, EmbedApi>>> = {
+  "openai-responses": "openai",
+  "openai-completions": "compatible",
+  "google-generative-ai": "google",
+  ollama: "ollama",
+};
 
 /** USD for a million tokens. */
 export interface ModelPrices {
@@ -84,6 +97,8 @@ export interface AgentModels {
   /** What its sub-agents use; absent: what it uses itself. */
   readonly subagents?: { readonly primary: string; readonly fallbacks: readonly string[] };
   readonly agentDir: string;
+  /** `provider/model` that makes vectors of its notes; absent: none does. */
+  readonly embeddings?: string;
 }
 
 export interface ModelSettings {
@@ -115,12 +130,29 @@ export interface BrokerAsk {
   readonly request: string;
 }
 
+/** Texts of one agent of which vectors are wanted, at most `memoryEmbedTextsMax`, by its model for embeddings. */
+export interface EmbedAsk {
+  readonly agentId: string;
+  readonly texts: readonly string[];
+  /** Some models make another vector of what is looked for than of what is found. */
+  readonly isQuery: boolean;
+  /** Then it has failed, whatever was tried by then. */
+  readonly timeoutMs: number;
+}
+
+/** One vector for each text, in their order, all of the same number of dimensions, and of length 1. */
+export type EmbedEnd =
+  | { readonly ok: true; readonly vectors: readonly Float32Array[]; readonly used: Tokens }
+  | { readonly ok: false; readonly refusal: Refusal };
+
 /** What the main thread may call. */
 export interface BrokerForKernel {
   /** Never rejects by itself: a failure is an end. */
   ask(ask: BrokerAsk): Promise<ModelEnd>;
   /** The call ends as soon as it can, with `CLOISTER_ASK_ABORTED`. */
   cancel(id: number): Promise<void>;
+  /** Never rejects by itself. */
+  embed(ask: EmbedAsk): Promise<EmbedEnd>;
   configure(settings: ModelSettings): Promise<void>;
 }
 

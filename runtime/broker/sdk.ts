@@ -91,12 +91,12 @@ const openers: Readonly<Record<SdkModel["api"], Opener>> = {
   },
 };
 
-function at(baseUrl: string | undefined, end = ""): { readonly baseURL?: string } {
+export function at(baseUrl: string | undefined, end = ""): { readonly baseURL?: string } {
   return baseUrl === undefined ? {} : { baseURL: withEnd(baseUrl, end) };
 }
 
 /** The peer's configurations leave the end of some addresses out. */
-function withEnd(baseUrl: string, end = ""): string {
+export function withEnd(baseUrl: string, end = ""): string {
   const trimmed = baseUrl.replace(/\/+$/, "");
   return end === "" || trimmed.endsWith(end) ? trimmed : `${trimmed}${end}`;
 }
@@ -205,7 +205,7 @@ function readInput(tool: string, json: string): Readonly<Record<string, unknown>
   );
 }
 
-function toFailure(error: unknown, nowMs: number): ProviderFailure {
+export function toFailure(error: unknown, nowMs: number): ProviderFailure {
   const known = findFailure(error);
   if (known !== undefined) return known;
   if (isApiCallError(error)) {

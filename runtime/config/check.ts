@@ -10,6 +10,7 @@ import { checkDirectories } from "./check/directories.ts";
 import { checkGateway } from "./check/gateway.ts";
 import { checkIsolation } from "./check/isolation.ts";
 import { checkMcp } from "./check/mcp.ts";
+import { checkMemory } from "./check/memory.ts";
 import { checkModels } from "./check/models.ts";
 import { checkSandboxes } from "./check/sandbox.ts";
 import { checkSupervision } from "./check/supervision.ts";
@@ -30,6 +31,7 @@ export function checkDraft(draft: Draft): readonly ConfigIssue[] {
     ...checkIsolation(agents, draft),
     ...checkSandboxes(agents, draft),
     ...checkModels(draft),
+    ...checkMemory(agents, draft),
     ...checkMcp(draft),
     ...checkBindings(agents, draft),
     ...checkSupervision(agents, draft),

@@ -7,6 +7,8 @@ import { resolvePath } from "./paths.ts";
 import type { ResolvedAgent } from "./resolved.ts";
 
 const patternDefault = "**/*.md";
+/** Source: the peer's default. */
+const scoreMinDefault = 0.35;
 
 export function resolveMemory(
   { entry }: NamedAgent,
@@ -35,5 +37,38 @@ export function resolveMemory(
     ),
     resultsMax:
       own.query?.maxResults ?? inherited.query?.maxResults ?? qmd.limits?.maxResults ?? limits.memoryResultsDefault,
+    ...resolveEmbeddings(own, inherited),
   };
+}
+
+type Written = NonNullable<NamedAgent["entry"]["memorySearch"]>;
+
+/** Which models are there when nobody names one; each provider's own small one. */
+const modelDefaults: Readonly<Record<string, string>> = {
+  openai: "text-embedding-3-small",
+  google: "gemini-embedding-001",
+  ollama: "nomic-embed-text",
+};
+
+/** Who makes vectors, as the file has it. A model belongs to the provider that stands beside it. */
+export function embeddingsOf(
+  own: Written,
+  inherited: Written,
+): { readonly provider: string; readonly model: string | undefined; readonly isInherited: boolean } | undefined {
+  const isInherited = own.provider === undefined;
+  const written = isInherited ? { ...inherited, ...own, provider: inherited.provider } : own;
+  // A server of its own is not built: the notes must not go to another one instead.
+  const { provider, remote, local } = written;
+  if (provider === undefined || remote !== undefined || local !== undefined) return undefined;
+  if (provider === "none" || provider === "local" || provider === "auto") return undefined;
+  const id = provider === "gemini" ? "google" : provider;
+  const usual = Object.hasOwn(modelDefaults, id) ? modelDefaults[id] : undefined;
+  return { provider: id, model: written.model ?? usual, isInherited };
+}
+
+function resolveEmbeddings(own: Written, inherited: Written): Pick<ResolvedAgent["memory"], "embeddings"> {
+  const found = embeddingsOf(own, inherited);
+  if (found?.model === undefined) return {};
+  const scoreMin = own.query?.minScore ?? inherited.query?.minScore ?? scoreMinDefault;
+  return { embeddings: { model: `${found.provider}/${found.model}`, scoreMin } };
 }

@@ -10,7 +10,7 @@ import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts
 import type { ExecRules } from "../../auth/exec-policy.ts";
 import type { McpRules, ToolRules } from "../../auth/tool-policy.ts";
 import type { ModelSettings } from "../broker/port.ts";
-import type { MemorySource } from "../tools/memory/port.ts";
+import type { MemoryEmbeddings, MemorySource } from "../tools/memory/port.ts";
 import type { McpSettings } from "../mcp/port.ts";
 import type { WebSettings } from "../tools/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
@@ -90,6 +90,8 @@ export interface ResolvedAgent {
     readonly includesDefault: boolean;
     readonly sources: readonly MemorySource[];
     readonly resultsMax: number;
+    /** Who makes vectors of them; absent: words alone are searched. */
+    readonly embeddings?: MemoryEmbeddings;
   };
   readonly sandboxMode: "off" | "non-main" | "all";
   readonly sandbox: {

@@ -921,6 +921,21 @@ export const limits = {
   memoryResultsMax: 20,
   /** Characters of one hit. Source: behaviour §6.5. */
   memorySnippetChars: 700,
+  /**
+   * Vectors of one agent's memory, and numbers of one: the largest models of OpenAI and Google give 3,072. A search looks at all of them, some
+   * 10 ms for each thousand; pieces beyond are found by their words alone.
+   */
+  memoryVectorsMax: 20_000,
+  memoryVectorDimsMax: 4_096,
+  /** Texts of one call for vectors: Google takes 100, with 1,600 characters each it is a request of 100 KB. */
+  memoryEmbedTextsMax: 64,
+  /** How long one call for vectors may take: in a search all of them together, and one that an operator's `memory index` makes. Source: behaviour §6.5 for the first. */
+  memoryEmbedMs: 4_000,
+  memoryEmbedIndexMs: 60_000,
+  /** After a failure searches go by words for so long: each would wait for a provider that is down. */
+  memoryEmbedRestMs: 60_000,
+  /** Agents whose last failure of a call for vectors is remembered. */
+  memoryFailuresMax: 1_000,
   /** Index files of agents that are open at once: each has a cache of 2 MB. */
   memoryOpenMax: 8,
   /** Elements of a page inside each other: what no browser draws is a trap, and the parser's time grows with it. */

@@ -160,7 +160,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     accept: (admission) => driver.accept(admission),
     log,
   });
-  const threadTools = makeThreadTools({ config, agents, log, kernel, nowMs, publish, note: audit.note }, parts);
+  const threadTools = makeThreadTools({ config, agents, log, kernel, nowMs, publish, note: audit.note, models }, parts);
   const toolDesk = makeToolDesk({ config, agents, tools: () => tools, mcp: threadTools.mcp, log });
   const driver: Driver = makeDriver({
     onFollowUp,

@@ -3,7 +3,7 @@
  * ends those of turns and cells that are over. What a lost broker had in hand is asked once more, in the next one.
  */
 import type { AgentBudgets } from "./agent-budgets.ts";
-import type { BrokerForKernel, ModelSettings } from "../broker/port.ts";
+import type { BrokerForKernel, EmbedAsk, EmbedEnd, ModelSettings } from "../broker/port.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { failure, isCoded, toRefusal } from "../kernel/errors.ts";
 import type { ModelCall, ModelEnd } from "../kernel/model-call.ts";
@@ -27,6 +27,8 @@ export interface ModelsDeps {
 
 export interface Models {
   ask(call: ModelCall): void;
+  /** Vectors of an agent's notes. They count for its budget of the day, and for no turn. Never rejects. */
+  embed(ask: EmbedAsk): Promise<EmbedEnd>;
   /** What the turn still waits for is wanted no more. */
   endTurn(agentId: string, turn: number): void;
   endCell(agentId: string, incarnation: number): void;
@@ -68,20 +70,24 @@ export function makeModels({ kernel, settings, start, budgets, nowMs }: ModelsDe
     if (thread === gone) thread = undefined;
   };
 
-  const once = async (id: number, { header, model, wantsText, request }: ModelCall): Promise<ModelEnd> => {
+  const withBroker = async <T>(work: (remote: BrokerForKernel) => Promise<T>): Promise<T> => {
     const asked = broker();
     const { remote } = await asked.catch((error: unknown) => {
       forget(asked);
       throw error;
     });
-    const found = open.get(id);
-    if (found?.isEnded !== false) return { ok: false, refusal: stoppedRefusal };
-    const ask = { id, agentId: header.agentId, model, wantsText: wantsText && !found.hasTold, request };
-    return remote.ask(ask).catch((error: unknown) => {
+    return work(remote).catch((error: unknown) => {
       if (isLost(error)) forget(asked);
       throw error;
     });
   };
+
+  const once = (id: number, { header, model, wantsText, request }: ModelCall): Promise<ModelEnd> =>
+    withBroker(async (remote) => {
+      const found = open.get(id);
+      if (found?.isEnded !== false) return { ok: false, refusal: stoppedRefusal };
+      return remote.ask({ id, agentId: header.agentId, model, wantsText: wantsText && !found.hasTold, request });
+    });
 
   const ask = async (id: number, call: ModelCall): Promise<ModelEnd> => {
     try {
@@ -126,6 +132,17 @@ export function makeModels({ kernel, settings, start, budgets, nowMs }: ModelsDe
         // The end of the gateway is no answer: the turn is handled again, and asks again.
         if (!isClosed) kernel().modelAnswered(call, answer, nowMs());
       });
+    },
+    async embed(wanted) {
+      try {
+        const spent = await budgets.whyNot(wanted.agentId);
+        if (spent !== undefined) return { ok: false, refusal: spent };
+        const made = await withBroker((remote) => remote.embed(wanted));
+        if (made.ok) budgets.book(wanted.agentId, made.used);
+        return made;
+      } catch (error) {
+        return { ok: false, refusal: toRefusal(error) };
+      }
     },
     endTurn: (agentId, turn) => end(ofAgent(agentId, (call) => call.turn === turn)),
     endCell: (agentId, incarnation) => end(ofAgent(agentId, (call) => call.incarnation === incarnation)),

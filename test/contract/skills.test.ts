@@ -36,6 +36,7 @@ test("a shared skill is in the prompt of those who may use it, and its file is r
     const inner = thread.remote;
     const remote: typeof inner = {
       cancel: (id) => inner.cancel(id),
+      embed: (call) => inner.embed(call),
       configure: (settings) => inner.configure(settings),
       ask: (call) => {
         asked.push(call.request);

@@ -154,6 +154,7 @@ export const rooms: readonly Room[] = [
     layer: 1,
     places: ["runtime/tools/port.ts", "runtime/tools/params.ts", "runtime/tools/memory/port.ts"],
     why: "What crosses between the tools' thread and the kernel's, and the parameters that a model is told.",
+    also: [{ room: "broker-protocol", typeOnly: true, why: "vectors of notes are asked for in the broker's words" }],
     packages: ["zod"],
   },
   {
@@ -351,7 +352,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/tools"],
     why: "Runs what agents' tools do outside of their cells, in a thread of its own. It is told the folder and decides no right.",
-    only: ["kernel", "tools-protocol", "thread", "launcher"],
+    only: ["kernel", "tools-protocol", "broker-protocol", "thread", "launcher"],
     packages: ["htmlparser2", "zod"],
     node: [
       "node:child_process",

@@ -59,7 +59,17 @@ afterEach(async () => {
 });
 
 /** Answers each request with the next reply; the last one again and again. */
-export async function openModelServer(api: WireApi, replies: readonly Reply[]): Promise<ModelServer> {
+export function openModelServer(api: WireApi, replies: readonly Reply[]): Promise<ModelServer> {
+  return openWireServer(api, (_request, count, response) =>
+    answer(api, replies[Math.min(count, replies.length - 1)] as Reply, response),
+  );
+}
+
+/** `reply` is told how many requests came before this one. */
+export async function openWireServer(
+  api: WireApi,
+  reply: (request: Received, count: number, response: ServerResponse) => void,
+): Promise<ModelServer> {
   const received: Received[] = [];
   let left = 0;
   const server = createServer((request, response) => {
@@ -67,12 +77,12 @@ export async function openModelServer(api: WireApi, replies: readonly Reply[]): 
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       const body = JSON.parse(Buffer.concat(chunks).toString("utf8")) as Received["body"];
-      const reply = replies[Math.min(received.length, replies.length - 1)] as Reply;
-      received.push({ path: request.url ?? "", headers: request.headers, body });
+      const one = { path: request.url ?? "", headers: request.headers, body };
+      received.push(one);
       response.on("close", () => {
         if (!response.writableFinished) left++;
       });
-      answer(api, reply, response);
+      reply(one, received.length - 1, response);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -15,12 +15,16 @@ export const memoryStatus = z.object({
   ),
   leftOut: z.array(z.object({ collection: text, path: text, reason: text })).catch([]),
   behind: count,
+  embeddings: z
+    .object({ model: text, vectors: count, without: count, problem: z.string().exactOptional() })
+    .exactOptional(),
 });
 
 export const memoryHits = z.object({
   error: z.string().exactOptional(),
   results: z.array(z.object({ collection: text, path: text, from: count, to: count, text })).catch([]),
   behind: z.string().exactOptional(),
+  meaning: z.string().exactOptional(),
 });
 
 export function formatMemoryStatus({
@@ -31,12 +35,14 @@ export function formatMemoryStatus({
   collections,
   leftOut,
   behind,
+  embeddings,
 }: z.infer<typeof memoryStatus>): readonly string[] {
   return [
     ...formatFacts([
       ["agent", agentId],
       ["indexed", `${formatCount(files, "file")}, ${formatCount(pieces, "piece")}, ${formatCount(chars, "character")}`],
       ["not indexed", behind === 0 ? "nothing" : `${formatCount(behind, "changed file")}; the next search reads them`],
+      ["by meaning", formatEmbeddings(embeddings)],
     ]),
     "",
     ...formatTable(
@@ -55,11 +61,18 @@ export function formatMemoryStatus({
   ];
 }
 
-export function formatMemoryHits({ results, behind }: z.infer<typeof memoryHits>): readonly string[] {
+function formatEmbeddings(found: z.infer<typeof memoryStatus>["embeddings"]): string {
+  if (found === undefined) return "no (memorySearch.provider)";
+  const { model, vectors, without, problem } = found;
+  const lacking = without === 0 ? "" : `, ${formatCount(without, "piece")} without one`;
+  return `${model}: ${formatCount(vectors, "vector")}${lacking}${problem === undefined ? "" : `; ${problem}`}`;
+}
+
+export function formatMemoryHits({ results, behind, meaning }: z.infer<typeof memoryHits>): readonly string[] {
   const hits = results.flatMap((hit) => [
     `${hit.path}:${hit.from}-${hit.to} (${hit.collection})`,
     ...hit.text.split("\n").map((line) => `  ${line}`),
     "",
   ]);
-  return [...(hits.length === 0 ? ["nothing found"] : hits), ...(behind === undefined ? [] : [behind])];
+  return [...(hits.length === 0 ? ["nothing found"] : hits), ...[behind, meaning].filter((note) => note !== undefined)];
 }

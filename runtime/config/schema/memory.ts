@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { limits } from "../../kernel/limits.ts";
 import { anyValue, filledText } from "./values.ts";
-import { key, later } from "./note.ts";
+import { inert, key, later } from "./note.ts";
 
 const collection = () =>
   z.strictObject({
@@ -16,7 +16,9 @@ const collection = () =>
 
 const collections = () => z.array(collection()).max(limits.memoryCollectionsMax);
 const resultsMax = () => z.int().min(1).max(limits.memoryResultsMax).optional();
-const embeddings = "memory by embeddings";
+const embeddings = "memory by embeddings of a server of its own";
+/** The peer's words for a model in its own process, and for "whichever has a key". */
+const isNoProvider = (value: unknown): boolean => value === "local" || value === "auto";
 const transcripts = "transcripts in memory search";
 const saysSessions = (value: unknown): boolean => Array.isArray(value) && value.includes("sessions");
 
@@ -44,6 +46,10 @@ export const memorySearch = () =>
       z
         .looseObject({
           maxResults: key(`Hits of one search. Default: ${limits.memoryResultsDefault}.`, resultsMax()),
+          minScore: key(
+            "How near a note must be to be found by meaning, as the cosine of their vectors. Default: 0.35.",
+            z.number().min(0).max(1).optional(),
+          ),
         })
         .optional(),
     ),
@@ -54,11 +60,27 @@ export const memorySearch = () =>
       saysSessions,
     ),
     experimental: later(transcripts, "Search in transcripts.", anyValue()),
-    provider: later(embeddings, "Provider of embeddings.", anyValue()),
-    model: later(embeddings, "Model of embeddings.", anyValue()),
-    remote: later(embeddings, "Server of embeddings.", anyValue()),
-    local: later(embeddings, "Local model of embeddings.", anyValue()),
-    fallback: later(embeddings, "Provider when the first fails.", anyValue()),
+    provider: later(
+      embeddings,
+      'Who makes vectors of the notes, so that they are found by meaning too: a provider of `models.providers`, or one that is known by name. "none": nobody. The notes go there. Default: nobody.',
+      filledText().optional(),
+      isNoProvider,
+    ),
+    model: key(
+      "The model that makes them, as the provider names it. Default: of openai `text-embedding-3-small`, of google `gemini-embedding-001`, of ollama `nomic-embed-text`.",
+      filledText().optional(),
+    ),
+    remote: later(
+      embeddings,
+      "A server beside those of `models.providers`. While it stands here, notes are given to nobody.",
+      anyValue(),
+    ),
+    local: later(embeddings, "A model in this process.", anyValue()),
+    fallback: inert(
+      "Who makes vectors when the provider fails.",
+      "Vectors of two models cannot be compared: until the provider is back, notes are found by their words.",
+      anyValue(),
+    ),
   });
 
 export const memory = z.looseObject({

@@ -7,17 +7,23 @@ import { memoryTools } from "../../../auth/tool-names.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
-import type { MemoryForKernel, MemoryPlace } from "../../tools/memory/port.ts";
+import type { KernelForMemory, MemoryForKernel, MemoryPlace } from "../../tools/memory/port.ts";
 import { memoryParams, type MemoryTool } from "../../tools/params.ts";
 import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import type { Logger } from "../driver.ts";
+import type { Models } from "../models.ts";
 import type { Tool } from "./table.ts";
-import { makeToolThread, type ToolThreadDeps } from "./tool-thread.ts";
+import { makeToolThread, type StartedThread, type ToolThreadDeps } from "./tool-thread.ts";
 
-export interface MemoryDeps extends ToolThreadDeps<MemoryForKernel> {
+export interface MemoryDeps extends Pick<ToolThreadDeps<MemoryForKernel>, "agents"> {
+  readonly start: (
+    onLost: (reason: string) => void,
+    handlers: KernelForMemory,
+  ) => Promise<StartedThread<MemoryForKernel>>;
+  readonly models: Pick<Models, "embed">;
   readonly config: Pick<ResolvedConfig, "stateDir">;
 }
 
@@ -29,12 +35,12 @@ export interface Memory {
 
 export const makeMemoryStart =
   (log: Logger): MemoryDeps["start"] =>
-  (onLost) =>
+  (onLost, handlers) =>
     startTrustedThread<MemoryForKernel>({
       entry: entryUrl("memory"),
       name: "memory",
       init: {},
-      handlers: {},
+      handlers,
       stuckMs: limits.helperStuckMs,
       onNotStarted: (reason) => log.error({ reason }, "the thread of memory cannot start; the next call tries again"),
       onLost: (reason) => {
@@ -43,8 +49,11 @@ export const makeMemoryStart =
       },
     });
 
-export function makeMemory({ config, agents, start }: MemoryDeps): Memory {
-  const thread = makeToolThread({ agents, start });
+export function makeMemory({ config, agents, models, start }: MemoryDeps): Memory {
+  const thread = makeToolThread<MemoryForKernel>({
+    agents,
+    start: (onLost) => start(onLost, { embed: (ask) => models.embed(ask) }),
+  });
 
   const placeOf = ({ id, workspace, agentDir, memory }: ResolvedAgent): MemoryPlace => ({
     agentId: id,
@@ -55,6 +64,7 @@ export function makeMemory({ config, agents, start }: MemoryDeps): Memory {
     closed: [config.stateDir, ...[...agents.values()].flatMap((agent) => [agent.agentDir, agent.sessionsDir])],
     open: [...agents.values()].map((agent) => agent.workspace),
     resultsMax: memory.resultsMax,
+    ...(memory.embeddings === undefined ? {} : { embeddings: memory.embeddings }),
   });
 
   const toolOf = (name: MemoryTool): Tool => ({

@@ -6,6 +6,7 @@ import type { GatewayParts } from "../gateway-parts.ts";
 import { makeMcp, type Mcp } from "../mcp.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
+import type { Models } from "../models.ts";
 import { makeSkillShelf, type SkillShelf } from "../skills.ts";
 import { type Approvals, type ApprovalsDeps, makeApprovals } from "./exec-approvals.ts";
 import { type CommandTools, type HostToolsDeps, makeHostTools } from "./host-tools.ts";
@@ -26,16 +27,17 @@ export interface ThreadTools {
 
 export interface ThreadToolsDeps extends Pick<HostToolsDeps, "agents" | "log" | "kernel">, ApprovalsDeps {
   readonly config: ResolvedConfig;
+  readonly models: Pick<Models, "embed">;
 }
 
 export function makeThreadTools(
-  { config, agents, log, kernel, nowMs, publish, note }: ThreadToolsDeps,
+  { config, agents, log, kernel, nowMs, publish, note, models }: ThreadToolsDeps,
   { startTools, startMemory, startMcp }: Pick<GatewayParts, "startTools" | "startMemory" | "startMcp">,
 ): ThreadTools {
   const skills = makeSkillShelf({ settings: () => config.skills, nowMs });
   const approvals = makeApprovals({ nowMs, publish, note });
   const host = makeHostTools({ config, agents, skills, log, approvals, kernel, start: startTools });
-  const memory = makeMemory({ config, agents, start: startMemory });
+  const memory = makeMemory({ config, agents, models, start: startMemory });
   const mcp = makeMcp({ config, agents, start: startMcp, log });
 
   const skillRows = async (agentId: string): Promise<object> => {

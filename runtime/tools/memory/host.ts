@@ -11,12 +11,14 @@ import { refused } from "../results.ts";
 import { inFolder, readText } from "../text-file.ts";
 import { type Collection, findCollections } from "./collections.ts";
 import { type Found, type IndexFile, openIndex, removeIndex } from "./index-file.ts";
+import { type Embed, fuse, makeMeaning } from "./meaning.ts";
 import type { MemoryForKernel, MemoryPlace, MemoryStatus } from "./port.ts";
 import { isIndexed, seeFiles, syncIndex } from "./sync.ts";
 import { matchOf, queryWords } from "./words.ts";
 
 /** `nowMs` is replaced in tests. */
-export function makeMemory(nowMs: () => number = Date.now): MemoryForKernel {
+export function makeMemory(embed: Embed, nowMs: () => number = Date.now): MemoryForKernel {
+  const meaning = makeMeaning(embed, nowMs);
   const inTurn = makeInOrder();
   /** By file, the last used one last. */
   const open = new Map<string, IndexFile>();
@@ -46,10 +48,19 @@ export function makeMemory(nowMs: () => number = Date.now): MemoryForKernel {
     const wanted = collections.filter(({ name }) => only === undefined || name === only);
     if (wanted.length === 0) throw refused("not_found", unknown(only, collections));
     const index = indexOf(place.indexFile);
-    const { behind } = await syncIndex(index, collections, nowMs, nowMs() + limits.memorySyncMs);
+    const { behind, hasChanged } = await syncIndex(index, collections, nowMs, nowMs() + limits.memorySyncMs);
+    if (hasChanged) index.vectors.sweep(place.embeddings?.model);
     const max = Math.min(maxResults ?? place.resultsMax, limits.memoryResultsMax);
     const names = wanted.map(({ name }) => name);
-    const hits = onceEach(index.find(matchOf(words), names, max * 4), collections).slice(0, max);
+    // Time of its own: how long the files took is not the provider's fault.
+    const meant = await meaning.find(
+      place,
+      index.vectors,
+      { query, collections: names, max: max * 4 },
+      nowMs() + limits.memoryEmbedMs,
+    );
+    const worded = index.find(matchOf(words), names, max * 4);
+    const hits = onceEach(meant === undefined ? worded : fuse([worded, meant.hits]), collections).slice(0, max);
     return {
       status: "ok",
       results: hits.map((hit) => ({
@@ -61,6 +72,25 @@ export function makeMemory(nowMs: () => number = Date.now): MemoryForKernel {
       })),
       count: hits.length,
       ...(behind === 0 ? {} : { behind: `${behind} changed files are not indexed yet; search again for them` }),
+      ...(meant?.problem === undefined ? {} : { meaning: `not all was searched by meaning: ${meant.problem}` }),
+    };
+  };
+
+  const stateOf = (
+    place: MemoryPlace,
+    index: IndexFile,
+    collections: readonly Collection[],
+    problems: ReadonlyMap<string, string>,
+    behind: number,
+  ): MemoryStatus => {
+    const status = statusOf(place, index, collections, problems, behind);
+    const { embeddings } = place;
+    if (embeddings === undefined) return status;
+    const problem = meaning.problemOf(place);
+    const counted = index.vectors.count(embeddings.model);
+    return {
+      ...status,
+      embeddings: { model: embeddings.model, ...counted, ...(problem === undefined ? {} : { problem }) },
     };
   };
 
@@ -93,7 +123,9 @@ export function makeMemory(nowMs: () => number = Date.now): MemoryForKernel {
         const index = indexOf(place.indexFile);
         const collections = await findCollections(place);
         const { behind, problems } = await syncIndex(index, collections, nowMs, Number.POSITIVE_INFINITY);
-        return statusOf(place, index, collections, problems, behind);
+        index.vectors.sweep(place.embeddings?.model);
+        await meaning.fill(place, index.vectors, Number.POSITIVE_INFINITY, limits.memoryEmbedIndexMs);
+        return stateOf(place, index, collections, problems, behind);
       }),
     status: (place) =>
       inIndexTurn(place, async () => {
@@ -107,7 +139,7 @@ export function makeMemory(nowMs: () => number = Date.now): MemoryForKernel {
           const known = new Map(index.filesOf(collection.name).map((row) => [row.path, row.stamp]));
           behind += files.filter((file) => !isIndexed(file, known.get(file.path))).length;
         }
-        return statusOf(place, index, collections, problems, behind);
+        return stateOf(place, index, collections, problems, behind);
       }),
     async close() {
       for (const file of open.keys()) drop(file);

@@ -1,11 +1,12 @@
 /**
- * The index of one agent's memory: an SQLite file with its pieces and their words (FTS5). All of it can be made again from the files, so that one that
+ * The index of one agent's memory: an SQLite file with its pieces, their words (FTS5) and, where a model makes them, their vectors (`vectors.ts`). All of it can be made again from the files, so that one that
  * cannot be read, or was made by another version, is made anew.
  */
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import type { Piece } from "./pieces.ts";
+import { hashOf, openVectors, vectorLayout, type Vectors } from "./vectors.ts";
 import { wordsOf } from "./words.ts";
 
 export interface IndexedFile {
@@ -16,6 +17,7 @@ export interface IndexedFile {
 }
 
 export interface Found {
+  readonly id: number;
   readonly collection: string;
   readonly path: string;
   readonly from: number;
@@ -32,6 +34,7 @@ export interface IndexFile {
   put(collection: string, path: string, stamp: string, pieces: readonly Piece[], problem?: string): void;
   /** Best first. `match` is a query of FTS5. */
   find(match: string, collections: readonly string[], max: number): readonly Found[];
+  readonly vectors: Vectors;
   count(): { readonly files: number; readonly pieces: number; readonly chars: number };
   leftOut(max: number): readonly { readonly collection: string; readonly path: string; readonly reason: string }[];
   /** The file that was opened is not the one that is there now: its agent was removed, or it was made anew. */
@@ -40,7 +43,7 @@ export interface IndexFile {
 }
 
 /** Another number: every index is made anew. */
-const version = 1;
+const version = 2;
 
 const layout = `
   CREATE TABLE files (
@@ -48,9 +51,11 @@ const layout = `
     UNIQUE (collection, path)
   );
   CREATE TABLE pieces (
-    id INTEGER PRIMARY KEY, file INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, text TEXT NOT NULL
+    id INTEGER PRIMARY KEY, file INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, text TEXT NOT NULL,
+    hash BLOB NOT NULL
   );
   CREATE INDEX pieces_of ON pieces (file);
+  ${vectorLayout}
   CREATE VIRTUAL TABLE words USING fts5 (text, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2');
   PRAGMA user_version = ${version};
 `;
@@ -122,7 +127,7 @@ function serve(db: DatabaseSync, file: string): IndexFile {
     return statement;
   });
   const addFile = db.prepare("INSERT INTO files (collection, path, stamp, problem) VALUES (?, ?, ?, ?)");
-  const addPiece = db.prepare("INSERT INTO pieces (file, first, last, text) VALUES (?, ?, ?, ?)");
+  const addPiece = db.prepare("INSERT INTO pieces (file, first, last, text, hash) VALUES (?, ?, ?, ?, ?)");
   const addWords = db.prepare("INSERT INTO words (rowid, text) VALUES (?, ?)");
 
   const drop = (id: number): void => {
@@ -140,16 +145,17 @@ function serve(db: DatabaseSync, file: string): IndexFile {
         for (const { id } of fileOf(collection, name)) drop(id);
         const { lastInsertRowid: id } = addFile.run(collection, name, stamp, problem ?? null);
         for (const { from, to, text } of pieces) {
-          const added = addPiece.run(id, from, to, text);
+          const added = addPiece.run(id, from, to, text, hashOf(text));
           addWords.run(added.lastInsertRowid, wordsOf(text));
         }
       }),
     find: (match, wanted, max) =>
       all<Found>(
-        `SELECT f.collection, f.path, p.first "from", p.last "to", p.text FROM words
+        `SELECT p.id, f.collection, f.path, p.first "from", p.last "to", p.text FROM words
          JOIN pieces p ON p.id = words.rowid JOIN files f ON f.id = p.file
          WHERE words MATCH ? AND f.collection IN (SELECT value FROM json_each(?)) ORDER BY bm25(words), p.id LIMIT ?`,
       )(match, JSON.stringify(wanted), max),
+    vectors: openVectors(db),
     count: () => counts()[0] ?? { files: 0, pieces: 0, chars: 0 },
     leftOut: problems,
     isGone: () => statSync(file, { throwIfNoEntry: false })?.ino !== inode,

@@ -1,4 +1,5 @@
 /** What crosses between the memory's thread and the kernel's. The thread decides no right: what reaches it has been judged. */
+import type { EmbedAsk, EmbedEnd } from "../../broker/port.ts";
 
 /** A collection as the config has it. Source: behaviour §6.5. */
 export interface MemorySource {
@@ -24,6 +25,16 @@ export interface MemoryPlace {
   readonly open: readonly string[];
   /** Hits of one search, unless it asks for fewer. */
   readonly resultsMax: number;
+  /** Absent: words alone are searched. */
+  readonly embeddings?: MemoryEmbeddings;
+}
+
+/** Search by meaning. */
+export interface MemoryEmbeddings {
+  /** `provider/model`: vectors of another one say nothing. */
+  readonly model: string;
+  /** Cosine of the angle between query and piece, from which on the piece is a hit. */
+  readonly scoreMin: number;
 }
 
 export interface MemoryStatus {
@@ -43,6 +54,14 @@ export interface MemoryStatus {
   readonly leftOut: readonly { readonly collection: string; readonly path: string; readonly reason: string }[];
   /** Changed files that are not indexed yet. */
   readonly behind: number;
+  /** Absent: words alone are searched. `without`: pieces that have no vector yet. */
+  readonly embeddings?: {
+    readonly model: string;
+    readonly vectors: number;
+    readonly without: number;
+    /** Why the last call for vectors gave none. */
+    readonly problem?: string;
+  };
 }
 
 export interface MemoryForKernel {
@@ -54,4 +73,10 @@ export interface MemoryForKernel {
   status(place: MemoryPlace): Promise<MemoryStatus>;
   /** Before the thread ends. */
   close(): Promise<void>;
+}
+
+/** What the memory's thread may call: the broker's, by way of the main thread. Secrets of providers stay there. */
+export interface KernelForMemory {
+  /** Never rejects by itself. */
+  embed(ask: EmbedAsk): Promise<EmbedEnd>;
 }

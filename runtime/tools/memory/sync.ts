@@ -100,13 +100,13 @@ const unsettled = (stamp: string): string => `${stamp} read at once`;
 export const isIndexed = ({ stamp }: SeenFile, kept: string | undefined): boolean =>
   kept === stamp || kept === unsettled(stamp);
 
-/** `lateMs`: no file is begun from this time on, but for one. Gives the number of changed files that are not read yet. */
+/** `lateMs`: no file is begun from this time on, but for one. Gives the number of changed files that are not read yet, and whether pieces came or went. */
 export async function syncIndex(
   index: IndexFile,
   collections: readonly Collection[],
   nowMs: () => number,
   lateMs: number,
-): Promise<{ readonly behind: number; readonly problems: ReadonlyMap<string, string> }> {
+): Promise<{ readonly behind: number; readonly hasChanged: boolean; readonly problems: ReadonlyMap<string, string> }> {
   const problems = new Map<string, string>();
   const gone: number[] = [];
   const changed: { readonly collection: Collection; readonly file: SeenFile }[] = [];
@@ -139,7 +139,7 @@ export async function syncIndex(
     chars += await readIn(index, collection, { ...file, stamp }, limits.memoryCharsMax - chars);
     done++;
   }
-  return { behind: Math.max(0, changed.length - done), problems };
+  return { behind: Math.max(0, changed.length - done), hasChanged: gone.length + done > 0, problems };
 }
 
 /** Characters that it took. */

@@ -17,6 +17,7 @@ const status = {
   ],
   leftOut: [{ collection: "memory-dir-kim", path: "memory/a.md", reason: "not text in UTF-8" }],
   behind: 1,
+  embeddings: { model: "openai/small", vectors: 2, without: 1, problem: "it is down" },
 };
 const hits = { results: [{ collection: "team", path: "a.md", from: 3, to: 4, text: "one\ntwo" }], count: 1 };
 
@@ -43,6 +44,7 @@ describe("memory status and index", () => {
     const text = cli.terminal.outText();
     expect(text).toMatch(/^indexed +2 files, 3 pieces, 400 characters$/m);
     expect(text).toMatch(/^not indexed +1 changed file;/m);
+    expect(text).toMatch(/^by meaning +openai\/small: 2 vectors, 1 piece without one; it is down$/m);
     expect(text).toMatch(/^team +0 +\*\*\/\*\.md +\/gone +it is not there$/m);
     expect(text).toMatch(/^memory\/a\.md +memory-dir-kim +not text in UTF-8$/m);
   });

@@ -228,8 +228,8 @@ describe("a feature that this version does not have", () => {
     ["model", { agents: { defaults: { imageModel: "x/y" } } }, "agents.defaults.imageModel"],
     ["auth cooldowns", { auth: { cooldowns: {} } }, "auth.cooldowns"],
     [
-      "memory by embeddings",
-      { agents: { defaults: { memorySearch: { provider: "openai" } } } },
+      "memory by embeddings of a server of its own",
+      { agents: { defaults: { memorySearch: { provider: "local" } } } },
       "agents.defaults.memorySearch.provider",
     ],
     ["transcripts in memory search", { memory: { qmd: { sessions: {} } } }, "memory.qmd.sessions"],

@@ -42,6 +42,7 @@ function open(...answers: readonly (Answer | undefined)[]) {
             return end;
           },
           cancel: async () => undefined,
+          embed: async () => ({ ok: true, vectors: [], used: { input: 1, output: 0 } }),
           configure: async () => undefined,
         },
         stop: async () => void (thread.isStopped = true),

@@ -21,6 +21,9 @@ import type { MemoryForKernel, MemoryPlace, MemorySource } from "../../../../run
 const base = mkdtempSync(path.join(os.tmpdir(), "cloister-memory-"));
 afterAll(() => rmSync(base, { recursive: true }));
 
+/** No agent here has a model for embeddings. */
+const none = () => Promise.reject(new Error("nothing asks for vectors"));
+
 let home = "";
 let memory: MemoryForKernel;
 let made = 0;
@@ -29,7 +32,7 @@ beforeEach(() => {
   home = path.join(base, String(made++));
   nowMs = 0;
   for (const id of ["kim", "raul"]) mkdirSync(path.join(home, `workspace-${id}`, "memory"), { recursive: true });
-  memory = makeMemory(() => nowMs);
+  memory = makeMemory(none, () => nowMs);
 });
 afterEach(() => memory.close());
 
@@ -142,7 +145,7 @@ describe("memory_search", () => {
 
   it("answers in its time from what is indexed, says so, and goes on with the next", async () => {
     for (let file = 0; file < 5; file++) put(`workspace-kim/memory/${file}.md`, "word");
-    const late = makeMemory(() => (nowMs += limits.memorySyncMs));
+    const late = makeMemory(none, () => (nowMs += limits.memorySyncMs));
     const search = async () => (await late.run("memory_search", placeOf(), '{"query":"word"}')) as Result;
     expect(await search()).toMatchObject({ count: 1, behind: expect.stringContaining("4 changed files") });
     expect(await search()).toMatchObject({ count: 2 });
