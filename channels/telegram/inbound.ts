@@ -4,8 +4,8 @@
  * Groups and supergroups are peers of kind `group`, channels of kind `channel`, by the chat's id. A topic of a forum is the peer
  * `<chat>:topic:<topic>` with the chat as its parent; a topic of a direct chat is a thread. Source: behaviour §2.5, §8.
  */
-import type { Message, MessageEntity, Update, User } from "grammy/types";
-import type { ChannelHost } from "../port.ts";
+import type { CallbackQuery, Message, MessageEntity, Update, User } from "grammy/types";
+import type { ChannelHost, InboundMedia } from "../port.ts";
 
 export type TelegramEvent = Parameters<ChannelHost["receive"]>[0];
 
@@ -16,7 +16,7 @@ export interface Self {
 }
 
 /** Kinds of updates that are asked for; every other would only be thrown away. */
-export const allowedUpdates = ["message", "channel_post"] as const;
+export const allowedUpdates = ["message", "channel_post", "callback_query"] as const;
 
 /** Of a forum: its first topic, which messages do not name. */
 export const generalTopic = 1;
@@ -37,7 +37,27 @@ export function parseUpdate(update: Update, self: Self): TelegramEvent | undefin
     ...(chat.type === "private" ? {} : { wasMentioned: said.isForSelf, repliesToBot: reply?.from?.id === self.id }),
     ...(reply === undefined ? {} : { replyTo: String(reply.message_id) }),
     text: said.text,
+    ...(said.media.length === 0 ? {} : { media: said.media }),
     tsMs: message.date * 1000,
+  };
+}
+
+/** A button was pressed: its presser says what it stands for. Undefined: it is not one of this channel's, or its message is out of reach. */
+export function parsePress(
+  { id, from, message, data }: CallbackQuery,
+  self: Self,
+  atMs: number,
+): TelegramEvent | undefined {
+  if (message === undefined || data === undefined || data.trim() === "") return undefined;
+  return {
+    messageId: `press-${id}`,
+    // One that is too old tells its chat alone.
+    ...("text" in message ? placeOf(message) : placeOf({ ...message, date: 1 })),
+    sender: { id: String(from.id), ...named(nameOf(from)), isBot: from.is_bot },
+    selfId: String(self.id),
+    ...(message.chat.type === "private" ? {} : { wasMentioned: true, repliesToBot: true }),
+    text: data,
+    tsMs: atMs,
   };
 }
 
@@ -69,15 +89,20 @@ const nameOf = ({ first_name: first, last_name: last }: User): string => [first,
 
 const named = (name: string | undefined) => (name === undefined || name === "" ? {} : { name: name.slice(0, 256) });
 
-function textOf(message: Message, self: Self): { readonly text: string; readonly isForSelf: boolean } | undefined {
+interface Said {
+  readonly text: string;
+  readonly media: readonly InboundMedia[];
+  readonly isForSelf: boolean;
+}
+
+function textOf(message: Message, self: Self): Said | undefined {
   const written = message.text ?? message.caption ?? "";
   const entities = message.entities ?? message.caption_entities ?? [];
-  const thing = describeMedia(message);
-  const text = [thing, withoutOwnName(written, entities, self)]
+  const text = [describeMedia(message), withoutOwnName(written, entities, self)]
     .filter((part) => part !== undefined && part !== "")
     .join("\n");
   if (text.trim() === "") return undefined;
-  return { text, isForSelf: entities.some((entity) => namesSelf(entity, written, self)) };
+  return { text, media: mediaOf(message), isForSelf: entities.some((entity) => namesSelf(entity, written, self)) };
 }
 
 function namesSelf(entity: MessageEntity, text: string, self: Self): boolean {
@@ -94,6 +119,44 @@ function withoutOwnName(text: string, entities: readonly MessageEntity[], self: 
   if (command === undefined || !namesSelf(command, text, self)) return text;
   const at = command.length - self.username.length - 1;
   return text.slice(0, at) + text.slice(command.length);
+}
+
+/** A file of the Bot API; a sticker and a photo have no name of their own. */
+interface ApiFile {
+  readonly file_id: string;
+  readonly file_size?: number;
+  readonly mime_type?: string;
+  readonly file_name?: string;
+}
+
+const fileOf = (
+  kind: InboundMedia["kind"],
+  { file_id: ref, file_size: bytes, mime_type: own, file_name: name }: ApiFile,
+  usual?: string,
+): InboundMedia => {
+  const mimeType = own ?? usual;
+  return {
+    kind,
+    ref,
+    ...(mimeType === undefined ? {} : { mimeType }),
+    ...(name === undefined ? {} : { name }),
+    ...(bytes === undefined ? {} : { bytes }),
+  };
+};
+
+function mediaOf(message: Message): readonly InboundMedia[] {
+  const { animation, photo, video, video_note: note, voice, audio, document, sticker } = message;
+  // An animation is told as a document as well; of a photo there are several sizes, the largest last.
+  if (animation !== undefined) return [fileOf("video", animation)];
+  const largest = photo?.at(-1);
+  if (largest !== undefined) return [fileOf("image", largest, "image/jpeg")];
+  if (video !== undefined) return [fileOf("video", video)];
+  if (note !== undefined) return [fileOf("video", note, "video/mp4")];
+  if (voice !== undefined) return [fileOf("audio", voice, "audio/ogg")];
+  if (audio !== undefined) return [fileOf("audio", audio)];
+  if (document !== undefined) return [fileOf("document", document)];
+  if (sticker?.is_animated === false && !sticker.is_video) return [fileOf("image", sticker, "image/webp")];
+  return [];
 }
 
 /** What is not text is named, so that the agent knows that it was there. */

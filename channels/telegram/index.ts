@@ -7,18 +7,10 @@ import { Api, GrammyError, HttpError } from "grammy";
 import type { Update, UserFromGetMe } from "grammy/types";
 import { failure } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
-import type {
-  AccountIdentity,
-  ChannelAdapter,
-  ChannelHost,
-  ChannelModule,
-  OutboundMessage,
-  Peer,
-  SendResult,
-} from "../port.ts";
-import { allowedUpdates, parseUpdate, type Self } from "./inbound.ts";
+import type { AccountIdentity, ChannelAdapter, ChannelHost, ChannelModule } from "../port.ts";
+import { changeMessage, fetchFile, networkFault, sendPart, showTyping } from "./calls.ts";
+import { allowedUpdates, parsePress, parseUpdate, type Self } from "./inbound.ts";
 import { manifest, type TelegramSettings } from "./manifest.ts";
-import { judgeFault, makeSendOptions, parsePlace } from "./outbound.ts";
 
 export const channel: ChannelModule<TelegramSettings> = { manifest, open: openBot };
 
@@ -42,12 +34,16 @@ function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: Channel
   const take = async (update: Update, me: Self): Promise<void> => {
     const event = parse(update, me);
     if (event !== undefined) await host.receive(event);
+    // Until then the button shows that it works.
+    if (update.callback_query !== undefined)
+      await api.answerCallbackQuery(update.callback_query.id).catch(() => undefined);
   };
 
   /** One that cannot be read must not hold up all that come behind it. */
   const parse = (update: Update, me: Self): ReturnType<typeof parseUpdate> => {
     try {
-      return parseUpdate(update, me);
+      const { callback_query: pressed } = update;
+      return pressed === undefined ? parseUpdate(update, me) : parsePress(pressed, me, host.nowMs());
     } catch (error) {
       host.log("error", "an update of Telegram cannot be read and is left out", {
         update: update.update_id,
@@ -115,7 +111,9 @@ function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: Channel
       }
     },
 
-    send: (message) => sendText(api, message),
+    send: (part) => sendPart(api, part),
+    act: (action) => changeMessage(api, action),
+    fetch: (media, bytesMax, signal) => fetchFile(api, { apiRoot, botToken }, media, bytesMax, signal),
 
     async typing(peer, threadId) {
       await showTyping(api, peer, threadId);
@@ -158,45 +156,6 @@ async function checkWebhook(api: Api, wanted: string, signal: AbortSignal): Prom
       `Telegram could not call the webhook, last at ${new Date(at * 1000).toISOString()}: ${lastError}`,
       "make the address reachable from outside (docs/guides/telegram.md)",
     );
-}
-
-async function sendText(api: Api, message: OutboundMessage): Promise<SendResult> {
-  const place = parsePlace(message.peer, message.threadId);
-  if (place === undefined)
-    return {
-      status: "failed",
-      reason: `${JSON.stringify(message.peer.id)} is no ${message.peer.kind} chat of Telegram: expected the number of a person, or of a group (negative), or @name of a group or channel`,
-      retry: false,
-    };
-  try {
-    const sent = await api.sendMessage(place.chatId, message.text, makeSendOptions(place, message));
-    return { status: "sent", platformMessageId: String(sent.message_id) };
-  } catch (error) {
-    if (error instanceof GrammyError) return judgeFault(error);
-    const name = networkFault(error);
-    const reason = `the request to Telegram failed: ${name}`;
-    return neverLeft.has(name)
-      ? { status: "failed", reason, retry: true }
-      : { status: "failed", reason, retry: true, mayHaveArrived: true };
-  }
-}
-
-async function showTyping(api: Api, peer: Peer, threadId: string | undefined): Promise<void> {
-  const place = parsePlace(peer, threadId);
-  if (place === undefined) return;
-  const { topicId } = place;
-  await api.sendChatAction(place.chatId, "typing", topicId === undefined ? {} : { message_thread_id: topicId });
-}
-
-/** No connection was made. */
-const neverLeft = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH"]);
-
-/** The system's name of the fault, never a text, which may hold the address and with it the token. */
-function networkFault(error: unknown): string {
-  const cause: unknown = error instanceof HttpError ? error.error : error;
-  const code: unknown = typeof cause === "object" && cause !== null ? Reflect.get(cause, "code") : undefined;
-  if (typeof code === "string") return code;
-  return cause instanceof Error && /timed out/.test(cause.message) ? "no answer in time" : "no connection";
 }
 
 function toCoded(error: unknown, accountId: string): unknown {

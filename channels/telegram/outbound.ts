@@ -1,5 +1,5 @@
 /** A text as a call of the Bot API, and what became of the call. Pure. */
-import type { OutboundMessage, Peer, SendResult } from "../port.ts";
+import type { OutboundPart, Peer, SendResult } from "../port.ts";
 import { generalTopic } from "./inbound.ts";
 
 export interface ChatPlace {
@@ -8,10 +8,11 @@ export interface ChatPlace {
   readonly topicId?: number;
 }
 
-/** Parameters of `sendMessage` beside chat and text. */
+/** Parameters of what sends beside the chat and what is sent. */
 export interface SendOptions {
   readonly message_thread_id?: number;
   readonly reply_parameters?: { readonly message_id: number; readonly allow_sending_without_reply: true };
+  readonly reply_markup?: { inline_keyboard: { text: string; callback_data: string }[][] };
 }
 
 /**
@@ -31,7 +32,7 @@ export function parsePlace({ kind, id }: Peer, threadId: string | undefined): Ch
   return topic !== undefined && Number(topic) === generalTopic ? { chatId } : { chatId, topicId: Number(wanted) };
 }
 
-export function makeSendOptions({ topicId }: ChatPlace, { peer, inReplyTo }: OutboundMessage): SendOptions {
+export function makeSendOptions({ topicId }: ChatPlace, { peer, inReplyTo, buttons = [] }: OutboundPart): SendOptions {
   const isReply = peer.kind !== "direct" && inReplyTo !== undefined && /^\d{1,15}$/.test(inReplyTo);
   return {
     ...(topicId === undefined ? {} : { message_thread_id: topicId }),
@@ -39,6 +40,11 @@ export function makeSendOptions({ topicId }: ChatPlace, { peer, inReplyTo }: Out
     ...(isReply
       ? { reply_parameters: { message_id: Number(inReplyTo), allow_sending_without_reply: true as const } }
       : {}),
+    ...(buttons.length === 0
+      ? {}
+      : {
+          reply_markup: { inline_keyboard: [buttons.map(({ label, text }) => ({ text: label, callback_data: text }))] },
+        }),
   };
 }
 

@@ -43,6 +43,13 @@ export const rooms: readonly Room[] = [
     also: [{ room: "channel-port", typeOnly: true, why: "files and buttons are those of the port" }],
   },
   {
+    name: "download",
+    layer: 1,
+    places: ["channels/download.ts"],
+    why: "Files of platforms over HTTP, with a bound, and without the address in an error.",
+    only: ["kernel"],
+  },
+  {
     name: "workspace-files",
     layer: 1,
     places: ["runtime/channels/workspace-files.ts"],
@@ -301,7 +308,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["channels/telegram"],
     why: "A channel: pure in both directions, and its I/O in a thread of its own.",
-    only: ["channel-port", "chunks", "kernel"],
+    only: ["channel-port", "download", "kernel"],
     packages: ["grammy"],
   },
   {

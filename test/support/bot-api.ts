@@ -5,7 +5,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Message, Update } from "grammy/types";
+import type { CallbackQuery, Message, Update } from "grammy/types";
 
 export interface Call {
   readonly token: string;
@@ -38,9 +38,13 @@ export interface BotApi {
   readonly violations: string[];
   /** Texts that a bot has sent, in order. */
   sent(token: string): readonly { readonly chat: unknown; readonly text: unknown; readonly params: Call["params"] }[];
+  /** Files that a bot has sent, in order. */
+  sentFiles(token: string): readonly (SentFile & { readonly chat: unknown })[];
+  /** A file that somebody sends: by its id. */
+  addFile(id: string, content: string): void;
   addBot(token: string, username: string): { readonly id: number };
   /** Somebody writes. Gives the update's number. */
-  push(token: string, update: { readonly [K in keyof Update]?: Message }): number;
+  push(token: string, update: { readonly [K in keyof Update]?: Message | CallbackQuery }): number;
   /** Updates that the bot has not confirmed. */
   unconfirmed(token: string): number;
   webhookOf(token: string): { readonly url: string; readonly secret: string } | undefined;
@@ -51,7 +55,15 @@ export interface BotApi {
   close(): Promise<void>;
 }
 
-type Kind = "integer" | "string" | "boolean" | "array" | "object" | "chat";
+type Kind = "integer" | "string" | "boolean" | "array" | "object" | "chat" | "file";
+
+/** A file as it was sent. */
+export interface SentFile {
+  readonly name: string;
+  readonly content: string;
+}
+
+const sending = { chat_id: "chat", message_thread_id: "integer", reply_parameters: "object" } as const;
 
 const params: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
   getMe: {},
@@ -59,7 +71,16 @@ const params: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
   setWebhook: { url: "string", secret_token: "string", allowed_updates: "array" },
   deleteWebhook: { drop_pending_updates: "boolean" },
   getWebhookInfo: {},
-  sendMessage: { chat_id: "chat", text: "string", message_thread_id: "integer", reply_parameters: "object" },
+  sendMessage: { ...sending, text: "string", entities: "array", reply_markup: "object" },
+  sendPhoto: { ...sending, photo: "file" },
+  sendAudio: { ...sending, audio: "file" },
+  sendVideo: { ...sending, video: "file" },
+  sendDocument: { ...sending, document: "file" },
+  editMessageText: { chat_id: "chat", message_id: "integer", text: "string", entities: "array" },
+  setMessageReaction: { chat_id: "chat", message_id: "integer", reaction: "array" },
+  deleteMessage: { chat_id: "chat", message_id: "integer" },
+  answerCallbackQuery: { callback_query_id: "string" },
+  getFile: { file_id: "string" },
   sendChatAction: { chat_id: "chat", action: "string", message_thread_id: "integer" },
 };
 
@@ -67,6 +88,15 @@ const required: Readonly<Record<string, readonly string[]>> = {
   setWebhook: ["url"],
   sendMessage: ["chat_id", "text"],
   sendChatAction: ["chat_id", "action"],
+  sendPhoto: ["chat_id", "photo"],
+  sendAudio: ["chat_id", "audio"],
+  sendVideo: ["chat_id", "video"],
+  sendDocument: ["chat_id", "document"],
+  editMessageText: ["chat_id", "message_id", "text"],
+  setMessageReaction: ["chat_id", "message_id"],
+  deleteMessage: ["chat_id", "message_id"],
+  answerCallbackQuery: ["callback_query_id"],
+  getFile: ["file_id"],
 };
 
 const fits: Readonly<Record<Kind, (value: unknown) => boolean>> = {
@@ -75,6 +105,7 @@ const fits: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   boolean: (value) => typeof value === "boolean",
   array: Array.isArray,
   object: (value) => typeof value === "object" && value !== null,
+  file: (value) => typeof value === "object" && value !== null && "content" in value,
   chat: (value) => Number.isSafeInteger(value) || (typeof value === "string" && value.startsWith("@")),
 };
 
@@ -84,6 +115,8 @@ export async function openBotApi(): Promise<BotApi> {
   const violations: string[] = [];
   const faults = new Map<string, Fault[]>();
   const watchers = new Set<() => void>();
+  /** By their ids, which are their paths as well. */
+  const files = new Map<string, string>();
   let messageId = 1_000;
 
   const changed = (): void => {
@@ -105,7 +138,12 @@ export async function openBotApi(): Promise<BotApi> {
         ...(parameters === undefined ? {} : { parameters }),
       });
     };
-    const given = await readParams(request);
+    const [, fileToken = "", filePath = ""] = /^\/file\/bot([^/]+)\/(.+)$/.exec(request.url ?? "") ?? [];
+    if (fileToken !== "") {
+      const content = bots.has(fileToken) ? files.get(filePath) : undefined;
+      return void response.writeHead(content === undefined ? 404 : 200).end(content);
+    }
+    const given = await readParams(request, method);
     calls.push({ token, method, params: given });
     const wrong = judge(method, given);
     if (wrong !== undefined) violations.push(`${method}: ${wrong}`);
@@ -145,8 +183,28 @@ export async function openBotApi(): Promise<BotApi> {
         return { url: bot.webhook?.url ?? "", has_custom_certificate: false, pending_update_count: 0 };
       case "sendChatAction":
         return true;
+      case "answerCallbackQuery":
+      case "deleteMessage":
+      case "setMessageReaction":
+        return true;
+      case "getFile": {
+        const path = String(given["file_id"]);
+        const content = files.get(path);
+        if (content === undefined) return refuse(400, "Bad Request: invalid file_id");
+        return { file_id: path, file_unique_id: path, file_size: content.length, file_path: path };
+      }
+      case "sendPhoto":
+      case "sendAudio":
+      case "sendVideo":
+      case "sendDocument":
+        messageId += 1;
+        return { message_id: messageId, date: 1, chat: { id: given["chat_id"], type: "private" } };
+      case "editMessageText":
       case "sendMessage": {
         const text = String(given["text"]);
+        const reach = (given["entities"] as readonly { offset: number; length: number }[] | undefined) ?? [];
+        if (reach.some(({ offset, length }) => length < 1 || offset < 0 || offset + length > text.length))
+          violations.push(`${method}: an entity is outside of the text`);
         if (text.length > 4_096) return refuse(400, "Bad Request: message is too long");
         if (text.trim() === "") return refuse(400, "Bad Request: message text is empty");
         messageId += 1;
@@ -204,6 +262,13 @@ export async function openBotApi(): Promise<BotApi> {
       calls
         .filter((call) => call.token === token && call.method === "sendMessage")
         .map(({ params: given }) => ({ chat: given["chat_id"], text: given["text"], params: given })),
+    sentFiles: (token) =>
+      calls.flatMap(({ token: by, params: given }) =>
+        Object.values(given).flatMap((value) =>
+          by === token && fits.file(value) ? [{ ...(value as SentFile), chat: given["chat_id"] }] : [],
+        ),
+      ),
+    addFile: (id, content) => void files.set(id, content),
     addBot(token, username) {
       const id = 7_000 + bots.size;
       const none = { webhook: undefined, poll: undefined };
@@ -240,11 +305,28 @@ function closeServer(server: Server, bots: Iterable<Bot>): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
 }
 
-async function readParams(request: IncomingMessage): Promise<Record<string, unknown>> {
+async function readParams(request: IncomingMessage, method: string): Promise<Record<string, unknown>> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  const text = Buffer.concat(chunks).toString("utf8");
-  return text === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
+  const body = Buffer.concat(chunks);
+  const type = request.headers["content-type"] ?? "";
+  if (type.startsWith("multipart/form-data")) return readForm(body, type, method);
+  return body.length === 0 ? {} : (JSON.parse(body.toString("utf8")) as Record<string, unknown>);
+}
+
+/** A form says everything as text; files are parts that other parts name. */
+async function readForm(body: Buffer, type: string, method: string): Promise<Record<string, unknown>> {
+  const form = await new Response(new Uint8Array(body), { headers: { "content-type": type } }).formData();
+  const given: Record<string, unknown> = {};
+  for (const [name, value] of form) {
+    if (typeof value !== "string") continue;
+    const kind = params[method]?.[name];
+    const attached = /^attach:\/\/(.+)$/.exec(value)?.[1];
+    const file = attached === undefined ? null : form.get(attached);
+    if (file !== null && typeof file !== "string") given[name] = { name: file.name, content: await file.text() };
+    else given[name] = kind === "string" || kind === undefined ? value : (JSON.parse(value) as unknown);
+  }
+  return given;
 }
 
 function judge(method: string, given: Call["params"]): string | undefined {

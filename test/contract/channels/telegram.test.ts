@@ -1,6 +1,11 @@
 /** Telegram over grammY, against a strict server of the Bot API. */
+import { mkdtemp, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import type { CallbackQuery } from "grammy/types";
 import { expect, test } from "vitest";
 import { channel as module } from "../../../channels/telegram/index.ts";
+import type { ChannelAction } from "../../../channels/port.ts";
 import type { TelegramSettings } from "../../../channels/telegram/manifest.ts";
 import { type BotApi, makeMessage, openBotApi } from "../../support/bot-api.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -41,6 +46,24 @@ const makeRig = (
           api.push(token, { edited_message: makeMessage() });
           await api.until(() => api.unconfirmed(token) === 0);
         },
+        files: () => api.sentFiles(token).map(({ chat, name, content }) => ({ place: String(chat), name, content })),
+        async sayFile(caption, { name, content }) {
+          messageId += 1;
+          api.addFile("doc-1", content);
+          const document = { file_id: "doc-1", file_unique_id: "u1", file_name: name, mime_type: "text/plain" };
+          // Telegram tells a caption, and no text.
+          const { text: _none, ...message } = makeMessage({ message_id: messageId, caption, document });
+          api.push(token, { message });
+        },
+        changes: () => api.calls.flatMap(changeOf),
+        buttons: () => (keyboardOf(api)?.inline_keyboard ?? []).flat().map(({ text }) => text),
+        async press(label) {
+          const pressed = (keyboardOf(api)?.inline_keyboard ?? []).flat().find(({ text }) => text === label);
+          const { from, ...message } = makeMessage({ message_id: 1_001 });
+          const facts = { id: "q1", chat_instance: "c", data: pressed?.callback_data ?? "" };
+          api.push(token, { callback_query: { ...facts, from, message } as CallbackQuery });
+          await api.until(() => api.calls.some(({ method }) => method === "answerCallbackQuery"));
+        },
         violations: () => api.violations,
         unconfirmed: () => api.unconfirmed(token),
         typed: () => api.calls.filter(({ method }) => method === "sendChatAction").length,
@@ -49,6 +72,21 @@ const makeRig = (
     };
   },
 });
+
+interface Keyboard {
+  readonly inline_keyboard: readonly (readonly { readonly text: string; readonly callback_data: string }[])[];
+}
+
+const keyboardOf = (api: BotApi): Keyboard | undefined =>
+  api.sent(token).at(-1)?.params["reply_markup"] as Keyboard | undefined;
+
+function changeOf({ method, params }: BotApi["calls"][number]): readonly Pick<ChannelAction, "messageId" | "change">[] {
+  const messageId = String(params["message_id"]);
+  const [reaction] = (params["reaction"] as readonly { readonly emoji: string }[] | undefined) ?? [];
+  if (method === "editMessageText") return [{ messageId, change: { type: "edit", text: String(params["text"]) } }];
+  if (method === "setMessageReaction") return [{ messageId, change: { type: "react", emoji: reaction?.emoji ?? "" } }];
+  return method === "deleteMessage" ? [{ messageId, change: { type: "remove" } }] : [];
+}
 
 describeChannel(makeRig());
 
@@ -178,4 +216,36 @@ test("a webhook of another program is found by the probe, and an account that po
   await expect(polling.channel.called("default", { update_id: 1 })).rejects.toMatchObject({
     code: "CLOISTER_CHANNEL_UNKNOWN",
   });
+});
+
+test("Markdown arrives as entities, and what Telegram refuses of them arrives as it was written", async () => {
+  const { api, send } = await open();
+  await send({ peer: person, text: "**bold** and `code`" });
+  expect(api.sent(token)[0]?.params).toMatchObject({
+    text: "bold and code",
+    entities: [
+      { type: "bold", offset: 0, length: 4 },
+      { type: "code", offset: 9, length: 4 },
+    ],
+  });
+  api.fail("sendMessage", { type: "error", status: 400, description: "Bad Request: can't parse entities" });
+  expect(await send({ peer: person, text: "**again**" })).toMatchObject({ status: "sent" });
+  expect(api.sent(token).at(-1)?.params).toEqual({ chat_id: 42, text: "**again**" });
+  expect(api.violations).toEqual([]);
+});
+
+test("a picture is sent as a photo, and no error of a file holds the token", async () => {
+  const { api, channel, send } = await open();
+  const workspace = await mkdtemp(path.join(os.tmpdir(), "telegram-"));
+  await writeFile(path.join(workspace, "a.png"), "png");
+  await send({ peer: person, text: "", files: [{ workspace, path: "a.png" }] });
+  expect(api.calls.filter(({ method }) => method === "sendPhoto")).toHaveLength(1);
+  api.addFile("gone", "x");
+  const to = { workspace, folder: "inbox", name: "x", bytesMax: 10 };
+  const unknown = await channel.fetch("default", { kind: "image", ref: "unknown" }, to);
+  expect(unknown).toMatchObject({ status: "failed", reason: expect.stringContaining("invalid file_id") });
+  await api.close();
+  const lost = await channel.fetch("default", { kind: "image", ref: "gone" }, to);
+  expect(lost).toMatchObject({ status: "failed" });
+  expect(JSON.stringify([unknown, lost])).not.toContain("SECRET");
 });
