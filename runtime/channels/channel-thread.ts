@@ -11,6 +11,7 @@ const modules: {
   readonly [C in BuiltChannel]: () => Promise<{ readonly channel: ChannelModule<SettingsByChannel[C]> }>;
 } = {
   telegram: () => import("../../channels/telegram/index.ts"),
+  discord: () => import("../../channels/discord/index.ts"),
   irc: () => import("../../channels/irc/index.ts"),
 };
 

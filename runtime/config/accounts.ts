@@ -4,7 +4,7 @@ import type { Config } from "./schema.ts";
 
 export interface ChannelSection {
   readonly channel: string;
-  readonly section: NonNullable<Config["channels"]["webhook" | "telegram" | "irc" | "discord"]>;
+  readonly section: NonNullable<Config["channels"]["webhook" | "telegram" | "irc" | "discord" | "whatsapp"]>;
   /** Accounts as the file names them, normalised. Empty: the channel's own keys are its one account. */
   readonly accountIds: readonly string[];
   /** Normalised; undefined when the file does not set one. */

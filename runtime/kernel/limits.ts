@@ -496,6 +496,16 @@ export const limits = {
   ircAnswerMs: 30_000,
   ircPingSeconds: 30,
   ircPingTimeoutSeconds: 120,
+  /** Discord: how long a connection, the answer to a login and one request may take, and the time between two logins. Source: its documentation. */
+  discordHandshakeMs: 10_000,
+  discordReadyMs: 15_000,
+  discordLoginMs: 60_000,
+  discordCallMs: 15_000,
+  discordIdentifyMs: 5_000,
+  /** Discord: attempts to resume a session before another one is begun; with the pauses between them longer than Discord keeps one. */
+  discordResumesMax: 8,
+  /** Discord: direct chats whose place is known; another one is asked for. */
+  discordDirectChatsMax: 10_000,
   /** Timers and monitors that one agent may have; they live on disk and cost nothing while they wait. */
   timersPerAgentMax: 1_000,
   monitorsPerAgentMax: 1_000,

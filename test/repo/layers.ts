@@ -31,7 +31,13 @@ export const rooms: readonly Room[] = [
   {
     name: "channel-port",
     layer: 1,
-    places: ["channels/port.ts", "channels/built.ts", "channels/telegram/manifest.ts", "channels/irc/manifest.ts"],
+    places: [
+      "channels/port.ts",
+      "channels/built.ts",
+      "channels/telegram/manifest.ts",
+      "channels/discord/manifest.ts",
+      "channels/irc/manifest.ts",
+    ],
     why: "What a channel gives and gets: types, and what each one can do, without its code.",
   },
   {
@@ -299,6 +305,7 @@ export const rooms: readonly Room[] = [
     only: ["kernel", "channel-port", "channels-protocol", "chunks", "thread", "workspace-files"],
     also: [
       { room: "telegram", why: "the entry loads the channel that is configured" },
+      { room: "discord", why: "the entry loads the channel that is configured" },
       { room: "irc", why: "the entry loads the channel that is configured" },
     ],
     node: ["node:timers/promises"],
@@ -310,6 +317,15 @@ export const rooms: readonly Room[] = [
     why: "A channel: pure in both directions, and its I/O in a thread of its own.",
     only: ["channel-port", "download", "kernel"],
     packages: ["grammy"],
+  },
+  {
+    name: "discord",
+    layer: 4,
+    places: ["channels/discord"],
+    why: "A channel: pure in both directions, and its I/O in a thread of its own.",
+    only: ["channel-port", "kernel"],
+    packages: ["@discordjs/rest", "@discordjs/ws", "discord-api-types"],
+    node: ["node:crypto"],
   },
   {
     name: "irc",

@@ -3,11 +3,13 @@ import type { BuiltChannel, ChannelAccounts, SettingsByChannel } from "../../../
 import type { AccountResults } from "../channel-accounts.ts";
 import type { Draft } from "../draft.ts";
 import type { ConfigWarning } from "../resolved.ts";
+import { readDiscord } from "./discord.ts";
 import { readIrc } from "./irc.ts";
 import { readTelegram } from "./telegram.ts";
 
 const readers: { readonly [C in BuiltChannel]: (draft: Draft) => AccountResults<SettingsByChannel[C]> } = {
   telegram: readTelegram,
+  discord: readDiscord,
   irc: readIrc,
 };
 

@@ -1,5 +1,6 @@
 /** `channels.*`: where messages come from. Source: behaviour §1.8, §2.4, §8. */
 import * as z from "zod";
+import { discord } from "./channel-discord.ts";
 import { irc } from "./channel-irc.ts";
 import {
   accountEnabled,
@@ -55,7 +56,7 @@ export const channels = z
     webhook: key("Messages over HTTP.", webhook.optional()),
     whatsapp: platform("whatsapp"),
     telegram: key("Bots of Telegram.", telegram().optional()),
-    discord: platform("discord"),
+    discord: key("Bots of Discord.", discord().optional()),
     slack: platform("slack"),
     signal: platform("signal"),
     imessage: platform("imessage"),

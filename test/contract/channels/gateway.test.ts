@@ -150,6 +150,6 @@ test("channels.status tells each account, with what the platform says to a probe
   const probed = await status({ probe: true, channel: "telegram" });
   expect(JSON.stringify(probed)).toContain("Telegram does not know the bot token");
   expect(JSON.stringify(probed)).not.toContain(first);
-  expect(await status({ channel: "discord" })).toMatchObject({ code: "CLOISTER_CHANNEL_UNKNOWN" });
+  expect(await status({ channel: "matrix" })).toMatchObject({ code: "CLOISTER_CHANNEL_UNKNOWN" });
   await gateway.drain(1_000);
 });

@@ -111,6 +111,7 @@ export async function openChannel<S extends AccountSettings>(
         }),
     },
   );
+  let texts = 0;
   opened.push(async () => {
     await channel.close();
     await platform.close();
@@ -124,7 +125,11 @@ export async function openChannel<S extends AccountSettings>(
     logged,
     platform,
     online,
-    send: (changes) => channel.send(outbound({ channel: module.manifest.id, ...changes }), 0),
+    send(changes) {
+      texts += 1;
+      const key = { channel: module.manifest.id, idempotencyKey: `text ${texts}` };
+      return channel.send(outbound({ ...key, ...changes }), 0);
+    },
   };
 }
 

@@ -72,7 +72,7 @@ describe("cloister channels", () => {
   });
 
   it.each([
-    [["--channel", "discord"], /no channel "discord".*telegram, irc/s],
+    [["--channel", "matrix"], /no channel "matrix".*telegram, discord/s],
     [["--channel", "irc"], /no section channels\.irc.*docs\/guides\/irc\.md/s],
     [["--channel", "telegram", "--account", "other"], /no account "other".*Work/s],
   ])("login %j is refused with what to do", async (words, wanted) => {

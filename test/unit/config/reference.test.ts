@@ -27,7 +27,7 @@ describe("the reference page of the configuration", () => {
     expect(byPath.get("gateway.port")).toMatchObject({ fallback: "`18789`", active: "yes", type: "whole number" });
     expect(byPath.get("tools.sessions.visibility")).toMatchObject({ fallback: '`"tree"`', active: "yes" });
     expect(byPath.get("tools.agentToAgent.enabled")).toMatchObject({ fallback: "`false`", active: "yes" });
-    expect(byPath.get("channels.discord")).toMatchObject({ active: "no: channel discord" });
+    expect(byPath.get("channels.matrix")).toMatchObject({ active: "no: channel matrix" });
     expect(byPath.get("gateway.controlUi.allowInsecureAuth")).toMatchObject({ active: "no effect" });
     expect(byPath.get("agents.list[].id")).toMatchObject({ active: "yes", type: "text" });
     expect(byPath.get("channels.webhook.accounts.<name>.token")).toMatchObject({ active: "yes" });

@@ -261,7 +261,7 @@ describe("a feature that this version does not have", () => {
       { agents: { defaults: { contextPruning: { softTrim: {} } } } },
       "agents.defaults.contextPruning.softTrim",
     ],
-    ["channel discord", { channels: { discord: { token: "t" } } }, "channels.discord"],
+    ["channel matrix", { channels: { matrix: { token: "t" } } }, "channels.matrix"],
     [
       "channel history",
       { channels: { webhook: { accounts: { a: { token: "t", dmHistoryLimit: 3 } } } } },

@@ -110,11 +110,11 @@ test("a channel that is not built is refused by its name, with those that are: C
   const { desk } = openDesk({});
   const refusal = {
     code: "CLOISTER_CHANNEL_UNKNOWN",
-    message: 'this version has no channel "discord"',
-    remedy: expect.stringContaining("telegram, irc or webhook"),
+    message: 'this version has no channel "matrix"',
+    remedy: expect.stringContaining("telegram, discord, irc"),
   };
-  await expect(desk.send(outbound({ channel: "discord" }))).rejects.toMatchObject(refusal);
-  await expect(desk.views({ channel: "discord" })).rejects.toMatchObject(refusal);
+  await expect(desk.send(outbound({ channel: "matrix" }))).rejects.toMatchObject(refusal);
+  await expect(desk.views({ channel: "matrix" })).rejects.toMatchObject(refusal);
   await desk.close();
 });
 

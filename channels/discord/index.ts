@@ -1,0 +1,344 @@
+/**
+ * Discord: one adapter a bot, over the REST client and the gateway client of discord.js. Discord is told that an event arrived when its
+ * message is stored, and sends again what it was not told of when the session is resumed.
+ */
+import { DiscordAPIError, HTTPError, RateLimitError, REST } from "@discordjs/rest";
+import type { SessionInfo } from "@discordjs/ws";
+import {
+  type APIApplication,
+  type APIChannel,
+  type APIDMChannel,
+  type APIGatewayBotInfo,
+  type APIMessage,
+  type APIUser,
+  ApplicationFlags,
+  ChannelType,
+  GatewayCloseCodes,
+  GatewayDispatchEvents,
+  type GatewayDispatchPayload,
+  GatewayIntentBits,
+  type GatewayMessageCreateDispatchData,
+  Routes,
+} from "discord-api-types/v10";
+import { failure, isCoded } from "../../runtime/kernel/errors.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
+import type {
+  AccountIdentity,
+  ChannelAdapter,
+  ChannelHost,
+  ChannelModule,
+  OutboundPart,
+  Peer,
+  SendResult,
+} from "../port.ts";
+import { connect, type Ended } from "./gateway.ts";
+import { parseMessage, type Self } from "./inbound.ts";
+import { type DiscordSettings, manifest } from "./manifest.ts";
+import { judgeFault, makeBody, parseTarget } from "./outbound.ts";
+import { makeDirectory, type Place } from "./places.ts";
+
+export const channel: ChannelModule<DiscordSettings> = { manifest, open: openBot };
+
+/** What the account hears of; the last one has to be switched on for the bot at Discord. */
+const intents =
+  GatewayIntentBits.Guilds |
+  GatewayIntentBits.GuildMessages |
+  GatewayIntentBits.DirectMessages |
+  GatewayIntentBits.MessageContent;
+
+function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): ChannelAdapter {
+  // Pauses and further attempts are the host's.
+  const rest = new REST({
+    api: apiRoot,
+    version: "10",
+    retries: 0,
+    timeout: limits.discordCallMs,
+    rejectOnRateLimit: () => true,
+    hashSweepInterval: 0,
+    handlerSweepInterval: 0,
+  });
+  let self: Self | undefined;
+  let gateway: APIGatewayBotInfo | undefined;
+  let session: SessionInfo | undefined;
+  let failedResumes = 0;
+  let identifiedAtMs = Number.NEGATIVE_INFINITY;
+  const directory = makeDirectory(() => self?.id, limits.discordDirectChatsMax);
+  /** Channels that Discord is asked about now. */
+  const asked = new Map<string, Promise<Place | undefined>>();
+  /** By person, the last one to write last. */
+  const directChats = new Map<string, string>();
+
+  async function logIn(signal: AbortSignal): Promise<Self> {
+    // The client forgets a token that was refused once.
+    rest.setToken(token);
+    const me = (await rest.get(Routes.user(), { signal })) as APIUser;
+    const { flags } = (await rest.get(Routes.currentApplication(), { signal })) as APIApplication;
+    if ((flags & mayReadContent) === 0) throw intentFailure(host.accountId);
+    self = { id: me.id, name: me.username };
+    return self;
+  }
+
+  async function findGateway(signal: AbortSignal): Promise<APIGatewayBotInfo> {
+    const found = (await rest.get(Routes.gatewayBot(), { signal })) as APIGatewayBotInfo;
+    const { remaining, reset_after: resetMs, total } = found.session_start_limit;
+    if (remaining > 0) return found;
+    // Discord takes the token away from a bot that goes on.
+    host.log("warn", "the bot has logged in to Discord as often as it may; it waits", { resetMs, total });
+    await host.pause(resetMs, signal);
+    throw failure("CLOISTER_CHANNEL_OFFLINE", `the bot has logged in ${total} times, as often as it may`);
+  }
+
+  async function mayIdentify(signal: AbortSignal): Promise<void> {
+    const waitMs = identifiedAtMs + limits.discordIdentifyMs - host.nowMs();
+    if (waitMs > 0) await host.pause(waitMs, signal);
+    signal.throwIfAborted();
+    identifiedAtMs = host.nowMs();
+  }
+
+  const hear = (payload: GatewayDispatchPayload): Promise<void> | undefined => {
+    directory.hear(payload);
+    return payload.t === GatewayDispatchEvents.MessageCreate ? takeMessage(payload.d) : undefined;
+  };
+
+  /** Messages of a channel are handed on in their order, also while Discord is asked about it. */
+  function takeMessage(message: GatewayMessageCreateDispatchData): Promise<void> | undefined {
+    const { channel_id: id, guild_id: guildId, channel_type: type = ChannelType.DM } = message;
+    const waiting = asked.get(id);
+    if (waiting !== undefined) return waiting.then((place) => handOn(message, place));
+    const known = directory.find(id) ?? (guildId === undefined ? directory.learn({ id, type }) : undefined);
+    if (known !== undefined) return handOn(message, known);
+    return askPlace(id).then((place) => handOn(message, place));
+  }
+
+  function handOn(message: GatewayMessageCreateDispatchData, place: Place | undefined): Promise<void> | undefined {
+    if (place?.isDirect === true) rememberDirect(message.author.id, place.id);
+    const event = parse(message, place);
+    return event === undefined ? undefined : host.receive(event);
+  }
+
+  /** One that cannot be read must not hold up all that come behind it. */
+  function parse(message: GatewayMessageCreateDispatchData, place: Place | undefined): ReturnType<typeof parseMessage> {
+    if (self === undefined || place === undefined) return undefined;
+    try {
+      const ownRoles = directory.ownRoles(place.guildId ?? "");
+      return parseMessage(message, { self, place, ownRoles });
+    } catch (error) {
+      host.log("error", "a message of Discord cannot be read and is left out", {
+        message: message.id,
+        error: error instanceof Error ? error.message : "unknown fault",
+      });
+      return undefined;
+    }
+  }
+
+  /** Undefined: Discord does not let the account see it. */
+  function askPlace(id: string): Promise<Place | undefined> {
+    const found = asked.get(id) ?? askNow(id);
+    asked.set(id, found);
+    return found;
+  }
+
+  async function askNow(id: string): Promise<Place | undefined> {
+    try {
+      return directory.learn((await rest.get(Routes.channel(id))) as APIChannel);
+    } catch (error) {
+      if (!(error instanceof DiscordAPIError)) throw error;
+      host.log("warn", "Discord does not show the account a channel", { channel: id, status: error.status });
+      return undefined;
+    } finally {
+      // Whoever waited for it has gone on by then.
+      setImmediate(() => asked.delete(id));
+    }
+  }
+
+  function rememberDirect(userId: string, channelId: string): void {
+    directChats.delete(userId);
+    directChats.set(userId, channelId);
+    const { value: oldest } = directChats.keys().next();
+    if (directChats.size > limits.discordDirectChatsMax && oldest !== undefined) directChats.delete(oldest);
+  }
+
+  async function directChat(userId: string): Promise<string> {
+    const known = directChats.get(userId);
+    if (known !== undefined) return known;
+    const { id } = (await rest.post(Routes.userChannels(), { body: { recipient_id: userId } })) as APIDMChannel;
+    rememberDirect(userId, id);
+    return id;
+  }
+
+  /** The id of the channel, or why nothing may go there. */
+  async function findChannel(peer: Peer, threadId: string | undefined): Promise<{ id: string } | { reason: string }> {
+    const target = parseTarget(peer, threadId);
+    if (target === undefined)
+      return { reason: `${JSON.stringify(peer.id)} is no ${peer.kind} of Discord: expected the number of it` };
+    if ("userId" in target) return { id: await directChat(target.userId) };
+    const { channelId: id } = target;
+    const place = directory.find(id) ?? (await askPlace(id));
+    if (place === undefined) return { reason: `Discord shows the account no channel ${JSON.stringify(id)}` };
+    // A right to write to channels opens no direct chat by the number that it has as a channel.
+    if (place.isDirect) return { reason: `${JSON.stringify(id)} is a direct chat of Discord, and no ${peer.kind}` };
+    if (id !== peer.id.trim() && place.parentId !== peer.id.trim())
+      return { reason: `${JSON.stringify(id)} is no thread of the channel ${JSON.stringify(peer.id)}` };
+    return { id };
+  }
+
+  async function sendText(message: OutboundPart): Promise<SendResult> {
+    try {
+      const found = await findChannel(message.peer, message.threadId);
+      if ("reason" in found) return { status: "failed", reason: found.reason, retry: false };
+      const sent = (await rest.post(Routes.channelMessages(found.id), { body: makeBody(message) })) as APIMessage;
+      return { status: "sent", platformMessageId: sent.id };
+    } catch (error) {
+      return judgeError(error);
+    }
+  }
+
+  async function serve(signal: AbortSignal): Promise<void> {
+    if (session === undefined || self === undefined || gateway === undefined) {
+      session = undefined;
+      await logIn(signal);
+      gateway = await findGateway(signal);
+    }
+    const identity = self === undefined ? undefined : identityOf(self);
+    const connection = connect({
+      token,
+      intents,
+      gateway,
+      ...(session === undefined ? {} : { session }),
+      hear,
+      mayIdentify,
+      onOnline: () => {
+        failedResumes = 0;
+        if (identity !== undefined) host.online(identity);
+      },
+    });
+    const stop = (): void => connection.close();
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+    failedResumes++;
+    const ended = await connection.ended;
+    signal.removeEventListener("abort", stop);
+    session = failedResumes >= limits.discordResumesMax ? undefined : ended.session;
+    if (!signal.aborted) throw lossOf(ended, host.accountId);
+  }
+
+  return {
+    async run(signal) {
+      try {
+        await serve(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof RateLimitError) await host.pause(waitOf(error), signal);
+        throw toCoded(error, host.accountId);
+      }
+    },
+
+    async probe(signal) {
+      try {
+        return identityOf(await logIn(signal));
+      } catch (error) {
+        throw toCoded(error, host.accountId);
+      }
+    },
+
+    send: sendText,
+
+    async typing(peer, threadId) {
+      const found = await findChannel(peer, threadId);
+      if ("id" in found) await rest.post(Routes.channelTyping(found.id));
+    },
+  };
+}
+
+const mayReadContent = ApplicationFlags.GatewayMessageContent | ApplicationFlags.GatewayMessageContentLimited;
+
+const identityOf = ({ id, name }: Self): AccountIdentity => ({ id, name: `@${name}` });
+
+const waitOf = ({ retryAfter, sublimitTimeout }: RateLimitError): number =>
+  Math.max(0, Math.ceil(Math.max(retryAfter, sublimitTimeout)));
+
+function judgeError(error: unknown): SendResult {
+  if (error instanceof RateLimitError)
+    return {
+      status: "failed",
+      reason: `Discord asks for a pause${error.global ? " of all requests" : ""}`,
+      retry: true,
+      retryAfterMs: waitOf(error),
+    };
+  if (error instanceof DiscordAPIError) return judgeFault(error);
+  if (error instanceof HTTPError) return judgeFault({ status: error.status, code: 0, message: error.message });
+  const name = networkFault(error);
+  const failed = { status: "failed", reason: `the request to Discord failed: ${name}`, retry: true } as const;
+  return neverLeft.has(name) ? failed : { ...failed, mayHaveArrived: true };
+}
+
+/** No connection was made. */
+const neverLeft = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH"]);
+
+/** The system's name of the fault, never a text, which may hold an address with a token. */
+function networkFault(error: unknown): string {
+  const code: unknown = typeof error === "object" && error !== null ? Reflect.get(error, "code") : undefined;
+  if (typeof code === "string") return code;
+  return error instanceof Error && error.name === "AbortError" ? "no answer in time" : "no connection";
+}
+
+const tokenKey = (accountId: string): string => `channels.discord.accounts.${accountId}.token`;
+
+const tokenFailure = (accountId: string, told: string) =>
+  failure(
+    "CLOISTER_CHANNEL_CREDENTIAL",
+    `Discord does not know the bot token of account ${accountId} (${told})`,
+    `set ${tokenKey(accountId)} to the token of the bot (for the default account DISCORD_BOT_TOKEN does as well)`,
+  );
+
+const intentFailure = (accountId: string) =>
+  failure(
+    "CLOISTER_CHANNEL_CREDENTIAL",
+    `Discord does not let the bot of account ${accountId} read messages: its Message Content Intent is off`,
+    "switch it on at https://discord.com/developers/applications: the application, Bot, Privileged Gateway Intents; then cloister channels login --channel discord",
+  );
+
+const versionFailure = (_: string, reason: string) =>
+  failure(
+    "CLOISTER_CHANNEL_CREDENTIAL",
+    `Discord does not take this version of the channel any more (${reason})`,
+    "install a newer version of Cloister",
+  );
+
+const crowdFailure = (accountId: string, reason: string) =>
+  failure(
+    "CLOISTER_CHANNEL_CREDENTIAL",
+    `the bot of account ${accountId} is in more guilds than Discord serves over one connection (${reason})`,
+    "take the bot out of guilds that it does not serve, or spread them over several bots: an account each",
+  );
+
+/** Close codes after which another attempt would be refused as well. */
+const fatal: ReadonlyMap<number, (accountId: string, reason: string) => Error> = new Map([
+  [GatewayCloseCodes.AuthenticationFailed, tokenFailure],
+  [GatewayCloseCodes.DisallowedIntents, intentFailure],
+  [GatewayCloseCodes.ShardingRequired, crowdFailure],
+  [GatewayCloseCodes.InvalidShard, versionFailure],
+  [GatewayCloseCodes.InvalidAPIVersion, versionFailure],
+  [GatewayCloseCodes.InvalidIntents, versionFailure],
+]);
+
+function lossOf({ code, reason, error }: Ended, accountId: string): unknown {
+  if (error !== undefined) return error;
+  const makeFailure = fatal.get(code);
+  if (makeFailure !== undefined) return makeFailure(accountId, reason);
+  return failure("CLOISTER_CHANNEL_OFFLINE", `the connection to Discord ended: ${reason}`);
+}
+
+function toCoded(error: unknown, accountId: string): unknown {
+  if (error instanceof DiscordAPIError) {
+    const { status, rawError } = error;
+    const told = `${status}: ${"message" in rawError ? rawError.message : "no description"}`;
+    if (status === 401) return tokenFailure(accountId, told);
+    return failure("CLOISTER_CHANNEL_OFFLINE", `Discord answered ${told}`);
+  }
+  if (error instanceof HTTPError) return failure("CLOISTER_CHANNEL_OFFLINE", `Discord answered ${error.status}`);
+  if (error instanceof RateLimitError)
+    return failure("CLOISTER_CHANNEL_OFFLINE", `Discord asked for a pause of ${waitOf(error)} ms`);
+  if (!isCoded(error)) return failure("CLOISTER_CHANNEL_OFFLINE", `Discord was not reached: ${networkFault(error)}`);
+  return error;
+}

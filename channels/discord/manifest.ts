@@ -1,0 +1,31 @@
+/** What Discord can do through this channel, and what an account is told. Source: behaviour §8; Discord's developer documentation. */
+import type { AccountSettings, ChannelManifest } from "../port.ts";
+
+export const manifest = {
+  id: "discord",
+  capabilities: {
+    /** A thread of a guild's channel is a peer of its own, with the channel as its parent. */
+    threads: true,
+    edit: false,
+    reactions: false,
+    deletes: false,
+    buttons: false,
+    typing: true,
+    nativeCommands: false,
+    mentions: true,
+    /** What is no text is named in the message, and not fetched. */
+    media: false,
+  },
+  /** Discord counts characters; UTF-16 code units are never fewer. */
+  text: { max: 2_000, unit: "utf16" },
+  /** By the nonce of a message, for some minutes. */
+  dedupesSends: true,
+  /** Discord: "10 seconds". */
+  typingMs: 10_000,
+} as const satisfies ChannelManifest;
+
+export interface DiscordSettings extends AccountSettings {
+  readonly token: string;
+  /** Discord's API, without version and slash at the end; it also tells where the gateway is. */
+  readonly apiRoot: string;
+}

@@ -1,0 +1,237 @@
+/** Discord over the clients of discord.js, against a strict server of its API and gateway. */
+import { expect, test } from "vitest";
+import { channel as module } from "../../../channels/discord/index.ts";
+import type { DiscordSettings } from "../../../channels/discord/manifest.ts";
+import { ana, directChatOf, type DiscordApi, makeDiscordMessage, openDiscordApi } from "../../support/discord-api.ts";
+import { eventually } from "../../support/eventually.ts";
+import { type ChannelRig, describeChannel, openChannel } from "./suite.ts";
+
+const token = "SECRET.TOKEN";
+const bot = { id: "200000000000000001", username: "helper" };
+const guild = "300000000000000001";
+const [room, thread] = ["400000000000000001", "500000000000000001"];
+
+/** `onApi` gets the server before the account logs in. */
+const makeRig = (
+  onApi: (api: DiscordApi) => void = () => undefined,
+  more: Partial<DiscordSettings> = {},
+): ChannelRig<DiscordSettings> => ({
+  module,
+  idsOfMessages: true,
+  async open() {
+    const api = await openDiscordApi();
+    api.addBot(token, bot);
+    api.addChannel({ id: directChatOf(ana.id), type: 1 });
+    api.addGuild({
+      id: guild,
+      channels: [{ id: room, type: 0 }],
+      threads: [{ id: thread, type: 11, parent_id: room }],
+      roles: [{ id: "600000000000000001", tags: { bot_id: bot.id } }],
+    });
+    onApi(api);
+    let count = 0;
+    return {
+      settings: { token, apiRoot: api.root, textChunkLimit: 4_000, ...more },
+      platform: {
+        async say(text, { inGroup = false, mentions = false } = {}) {
+          count += 1;
+          const id = `12000000000000000${String(count).padStart(2, "0")}`;
+          const place = inGroup ? { channel_id: room, guild_id: guild, member: { roles: [] } } : {};
+          const content = mentions ? `<@${bot.id}> ${text}` : text;
+          api.gateway.dispatch(token, "MESSAGE_CREATE", makeDiscordMessage({ id, ...place, content }));
+        },
+        person: { peer: { kind: "direct", id: ana.id }, senderId: ana.id, senderName: "Ana Lee" },
+        group: { kind: "channel", id: room },
+        nowhere: { kind: "direct", id: "no such person" },
+        arrived: () => api.sent().map(({ place, body }) => ({ place, text: String(body["content"]) })),
+        lose: async () => api.gateway.drop(token),
+        violations: () => api.violations,
+        unconfirmed: () => api.gateway.unconfirmed(token, "MESSAGE_CREATE"),
+        typed: () => api.calls.filter(({ path }) => path.endsWith("/typing")).length,
+        close: () => api.close(),
+      },
+    };
+  },
+});
+
+describeChannel(makeRig());
+
+async function open(more: Partial<DiscordSettings> = {}, onApi: (api: DiscordApi) => void = () => undefined) {
+  const found = Promise.withResolvers<DiscordApi>();
+  const start = (api: DiscordApi): void => {
+    onApi(api);
+    found.resolve(api);
+  };
+  const opened = await openChannel(makeRig(start, more), undefined, more.token === undefined);
+  return { ...opened, api: await found.promise };
+}
+
+const person = { kind: "direct", id: ana.id } as const;
+const inRoom = { kind: "channel", id: room } as const;
+const framesOf = ({ gateway }: DiscordApi, op: number) => gateway.frames.filter((frame) => frame.op === op);
+const texts = (events: readonly { readonly text: string }[]) => events.map(({ text }) => text);
+
+test("a session is resumed with what was missed, once, however the connection ended", async () => {
+  const { api, platform, received, online, states } = await open();
+  const ends = [
+    () => api.gateway.drop(token),
+    () => api.gateway.tell(token, { op: 7, d: null, s: null, t: null }),
+    () => api.gateway.drop(token, 4_000),
+  ];
+  for (const [n, end] of ends.entries()) {
+    await platform.say(`before ${n}`);
+    await eventually(() => expect(received).toHaveLength(2 * n + 1));
+    end();
+    await eventually(() => expect(states.filter(({ type }) => type === "waiting")).toHaveLength(n + 1));
+    await platform.say(`meanwhile ${n}`);
+    await online();
+    await eventually(() => expect(received).toHaveLength(2 * n + 2));
+  }
+  expect(texts(received)).toEqual([0, 1, 2].flatMap((n) => [`before ${n}`, `meanwhile ${n}`]));
+  expect(framesOf(api, 2)).toHaveLength(1);
+  expect(framesOf(api, 6).length).toBeGreaterThanOrEqual(ends.length);
+  expect(api.violations).toEqual([]);
+});
+
+test("a connection on which heartbeats are not answered is given up, and its session resumed", async () => {
+  const { api, platform, received, states, online } = await open({ token }, (one) => one.gateway.silenceNext());
+  await eventually(() => expect(states.map(({ type }) => type)).toContain("waiting"));
+  await api.until(() => framesOf(api, 6).length === 1);
+  await online();
+  await platform.say("again");
+  await eventually(() => expect(texts(received)).toEqual(["again"]));
+});
+
+test("a session that Discord has forgotten is begun anew, and one that it wants to wait is resumed in place", async () => {
+  const { api, platform, received, online, states } = await open();
+  api.gateway.tell(token, { op: 9, d: true, s: null, t: null });
+  await api.until(() => framesOf(api, 6).length === 1);
+  api.gateway.forget(token);
+  api.gateway.drop(token);
+  await api.until(() => framesOf(api, 2).length === 2);
+  await online();
+  await platform.say("here again");
+  await eventually(() => expect(texts(received)).toEqual(["here again"]));
+  expect(states.filter(({ type }) => type === "failed")).toEqual([]);
+});
+
+test.each([
+  [4_004, /does not know the bot token/, /channels\.discord\.accounts\.default\.token/],
+  [4_014, /Message Content Intent is off/, /Privileged Gateway Intents/],
+  [4_011, /more guilds than/, /several bots/],
+  [4_013, /this version of the channel/, /newer version/],
+])("close code %i is not tried again: CLOISTER_CHANNEL_CREDENTIAL", async (code, message, remedy) => {
+  const { api, states } = await open({ token }, (one) => one.gateway.refuseLogins(code));
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "failed" }));
+  expect(states.at(-1)).toMatchObject({
+    refusal: {
+      code: "CLOISTER_CHANNEL_CREDENTIAL",
+      message: expect.stringMatching(message),
+      remedy: expect.stringMatching(remedy),
+    },
+  });
+  expect(framesOf(api, 2)).toHaveLength(1);
+  expect(JSON.stringify(states)).not.toContain("SECRET");
+});
+
+test("a bot that may not read messages, or whose token nobody knows, is told so before it logs in", async () => {
+  const deaf = await open({ token }, (api) => api.addBot(token, { ...bot, flags: 0 }));
+  await eventually(() => expect(deaf.states.at(-1)).toMatchObject({ type: "failed" }));
+  expect(JSON.stringify(deaf.states.at(-1))).toContain("Message Content Intent is off");
+  expect(deaf.api.gateway.frames).toEqual([]);
+  const unknown = await open({ token: "SECRET.OTHER" });
+  await eventually(() => expect(unknown.states.at(-1)).toMatchObject({ type: "failed" }));
+  expect(JSON.stringify(unknown.states.at(-1))).toMatch(/does not know the bot token.*401/);
+  expect(JSON.stringify(await unknown.channel.probe("default"))).not.toContain("SECRET");
+});
+
+test("Discord's pause is told on, of one channel and of all, and what it refuses for good is not tried again", async () => {
+  const { api, send } = await open();
+  const path = `POST /channels/${room}/messages`;
+  api.fail(path, { type: "rate-limit", seconds: 7 });
+  const limited = await send({ peer: inRoom });
+  expect(limited).toMatchObject({ status: "failed", retry: true });
+  expect(limited.status === "failed" && limited.retryAfterMs).toBeGreaterThanOrEqual(7_000);
+  api.fail(`POST /channels/${directChatOf(ana.id)}`, {
+    type: "error",
+    status: 403,
+    code: 50_007,
+    message: "Cannot send",
+  });
+  expect(await send({ peer: person })).toMatchObject({ retry: false, reason: expect.stringMatching(/403.*50007/) });
+  api.fail(`POST /channels/${thread}`, { type: "rate-limit", seconds: 9, isGlobal: true });
+  const all = await send({ peer: { kind: "channel", id: thread } });
+  expect(all).toMatchObject({ retry: true, reason: expect.stringContaining("all requests") });
+  // The client keeps the pause of all, without asking again.
+  const asked = api.calls.length;
+  expect(await send({ peer: person })).toMatchObject({ status: "failed", retry: true });
+  expect(api.calls).toHaveLength(asked);
+});
+
+test("a text whose answer was lost is sent again under its nonce, and arrives once", async () => {
+  const { api, send } = await open();
+  api.fail(`POST /channels/${room}`, { type: "lose-answer" });
+  const text = { peer: inRoom, text: "only once", idempotencyKey: "k".repeat(80) };
+  expect(await send(text)).toMatchObject({ status: "failed", retry: true, mayHaveArrived: true });
+  expect(await send(text)).toMatchObject({ status: "sent", platformMessageId: api.sent()[0]?.id });
+  expect(api.sent().map(({ body }) => body["content"])).toEqual(["only once"]);
+  expect(api.violations).toEqual([]);
+});
+
+test("a thread is told with the channel that it hangs from, also one that Discord has not told before", async () => {
+  const { api, received, platform } = await open();
+  const old = "500000000000000002";
+  api.addChannel({ id: old, type: 11, guild_id: guild, parent_id: room });
+  const say = (id: string, place: string, content: string): void =>
+    api.gateway.dispatch(
+      token,
+      "MESSAGE_CREATE",
+      makeDiscordMessage({ id, channel_id: place, guild_id: guild, member: { roles: ["7"] }, content }),
+    );
+  say("1200000000000000001", thread, "known");
+  say("1200000000000000002", old, "first");
+  say("1200000000000000003", old, "second");
+  await platform.say("direct");
+  await eventually(() => expect(received).toHaveLength(4));
+  const inThread = (id: string, text: string) => ({
+    peer: { kind: "channel", id },
+    parentPeer: inRoom,
+    guildId: guild,
+    memberRoleIds: ["7"],
+    text,
+  });
+  expect(received.filter(({ peer }) => peer.kind !== "direct")).toMatchObject([
+    inThread(thread, "known"),
+    inThread(old, "first"),
+    inThread(old, "second"),
+  ]);
+  expect(api.calls.filter(({ path }) => path === `/channels/${old}`)).toHaveLength(1);
+});
+
+test("an answer in a guild is a reply that calls nobody but persons, and the right to write to channels opens no direct chat", async () => {
+  const { api, send } = await open();
+  await send({ peer: inRoom, inReplyTo: "1200000000000000001", text: "@everyone hello" });
+  await send({ peer: person, inReplyTo: "1200000000000000002" });
+  expect(api.sent()[0]?.body).toMatchObject({
+    allowed_mentions: { parse: ["users"] },
+    message_reference: { message_id: "1200000000000000001", fail_if_not_exists: false },
+  });
+  expect(api.sent()[1]?.body).not.toHaveProperty("message_reference");
+  const chat = { kind: "channel", id: directChatOf(ana.id) } as const;
+  expect(await send({ peer: chat })).toMatchObject({ retry: false, reason: expect.stringContaining("direct chat") });
+  expect(await send({ peer: { kind: "channel", id: "499999999999999999" } })).toMatchObject({ retry: false });
+  expect(await send({ peer: inRoom, threadId: thread })).toMatchObject({ status: "sent" });
+  const elsewhere = { peer: { kind: "channel", id: thread }, threadId: room } as const;
+  expect(await send(elsewhere)).toMatchObject({ retry: false, reason: expect.stringContaining("no thread of") });
+  expect(api.sent()).toHaveLength(3);
+  expect(api.violations).toEqual([]);
+});
+
+test("a message that cannot be read is left out, and holds up none behind it", async () => {
+  const { api, platform, received, logged } = await open();
+  api.gateway.dispatch(token, "MESSAGE_CREATE", makeDiscordMessage({ attachments: null }));
+  await platform.say("behind");
+  await eventually(() => expect(texts(received)).toEqual(["behind"]));
+  expect(logged.join()).toMatch(/cannot be read/);
+  await eventually(() => expect(platform.unconfirmed()).toBe(0));
+});

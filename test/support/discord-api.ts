@@ -1,0 +1,298 @@
+/**
+ * A server of Discord's API for tests, over HTTP and WebSocket as the real one, and strict: a path, a field or a type that the real API does
+ * not have, a request without the bot's token, and a command that is not acknowledged are violations, which fail the test. It knows a repeated
+ * message by its nonce, as the real one does. Source: Discord's developer documentation.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type DiscordGateway, type GatewayBot, openDiscordGateway } from "./discord-gateway.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+export interface DiscordCall {
+  readonly token: string | undefined;
+  readonly method: string;
+  /** Without the version. */
+  readonly path: string;
+  readonly body: Json;
+}
+
+/** What the server does instead of answering a request. */
+export type DiscordFault =
+  | { readonly type: "error"; readonly status: number; readonly code: number; readonly message: string }
+  | { readonly type: "rate-limit"; readonly seconds: number; readonly isGlobal?: boolean }
+  /** Carries it out and drops the connection: the client never hears. */
+  | { readonly type: "lose-answer" };
+
+export interface TestChannel {
+  readonly id: string;
+  /** 0 text, 1 direct chat, 11 public thread. */
+  readonly type: number;
+  readonly guild_id?: string;
+  readonly parent_id?: string;
+}
+
+export interface TestGuild {
+  readonly id: string;
+  readonly channels: readonly TestChannel[];
+  readonly threads?: readonly TestChannel[];
+  readonly roles?: readonly object[];
+}
+
+export interface SentMessage {
+  readonly token: string;
+  readonly id: string;
+  /** The person of a direct chat, else the channel. */
+  readonly place: string;
+  readonly channelId: string;
+  readonly body: Json;
+}
+
+export interface DiscordApi {
+  readonly root: string;
+  readonly calls: DiscordCall[];
+  readonly violations: string[];
+  readonly gateway: DiscordGateway;
+  /** What arrived, in order; a repeated one not again. */
+  sent(token?: string): readonly SentMessage[];
+  addBot(token: string, bot: { readonly id: string; readonly username: string; readonly flags?: number }): void;
+  /** Told to bots that log in after it. */
+  addGuild(guild: TestGuild): void;
+  /** A channel that bots are not told of. */
+  addChannel(channel: TestChannel): void;
+  /** For the next requests whose method and path begin so, in turn. */
+  fail(request: string, ...faults: readonly DiscordFault[]): void;
+  /** Resolves when the server has seen what is looked for. */
+  until(match: () => boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const contentFlag = 1 << 19;
+
+/** The direct chat of a person. */
+export const directChatOf = (userId: string): string => `9${userId.slice(1)}`;
+
+const isId = (value: unknown): boolean => typeof value === "string" && /^\d{15,20}$/.test(value);
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+const isText = (value: unknown): boolean => typeof value === "string";
+const isBoolean = (value: unknown): boolean => typeof value === "boolean";
+const isMap = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The fields that a body may have. */
+const bodies: Readonly<Record<string, Readonly<Record<string, (value: unknown) => boolean>>>> = {
+  message: {
+    content: isText,
+    nonce: (value) => typeof value === "string" && value.length <= 25,
+    enforce_nonce: isBoolean,
+    allowed_mentions: (value) => isMap(value) && Array.isArray(value["parse"]),
+    message_reference: (value) => isMap(value) && isId(value["message_id"]) && isBoolean(value["fail_if_not_exists"]),
+  },
+  direct: { recipient_id: isId },
+  none: {},
+};
+
+export async function openDiscordApi(): Promise<DiscordApi> {
+  const bots = new Map<string, GatewayBot>();
+  const guilds: TestGuild[] = [];
+  const channels = new Map<string, TestChannel>();
+  const calls: DiscordCall[] = [];
+  const violations: string[] = [];
+  const faults = new Map<string, DiscordFault[]>();
+  const watchers = new Set<() => void>();
+  const sent: SentMessage[] = [];
+  const byNonce = new Map<string, SentMessage>();
+  let lastId = 1_100_000_000_000_000_000n;
+
+  const changed = (): void => {
+    for (const watcher of watchers) watcher();
+  };
+
+  const server = createServer((request, response) => void serve(request, response));
+  const gateway = openDiscordGateway({
+    server,
+    bots,
+    welcome: () => guilds.map((d) => ({ t: "GUILD_CREATE", d: { roles: [], threads: [], ...d } })),
+    url: () => `ws://127.0.0.1:${(server.address() as AddressInfo).port}/gateway`,
+    violations,
+    changed,
+  });
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "" } = request;
+    const path = (request.url ?? "").replace(/^\/api\/v10/, "");
+    const [, token] = /^Bot (\S+)$/.exec(request.headers.authorization ?? "") ?? [];
+    const body = await readBody(request);
+    if (path === request.url) violations.push(`${method} ${path}: not below /api/v10`);
+    if (request.headers["user-agent"]?.startsWith("DiscordBot (") !== true) violations.push(`${path}: no user agent`);
+    calls.push({ token, method, path, body });
+    const answer = (status: number, given?: object, headers: Readonly<Record<string, string>> = {}): void => {
+      response.writeHead(status, {
+        ...headers,
+        ...(given === undefined ? {} : { "content-type": "application/json" }),
+      });
+      response.end(given === undefined ? undefined : JSON.stringify(given));
+    };
+    const fault = takeFault(`${method} ${path}`);
+    try {
+      if (fault?.type === "error") return answer(fault.status, { code: fault.code, message: fault.message });
+      if (fault?.type === "rate-limit") return limit(fault, answer);
+      const bot = token === undefined ? undefined : bots.get(token);
+      if (bot === undefined) return answer(401, { code: 0, message: "401: Unauthorized" });
+      const [status, given] = carryOut(bot, method, path, body);
+      if (fault?.type === "lose-answer") return void request.socket.destroy();
+      answer(status, given);
+    } finally {
+      changed();
+    }
+  }
+
+  const takeFault = (request: string): DiscordFault | undefined => {
+    for (const [begins, list] of faults) if (request.startsWith(begins) && list.length > 0) return list.shift();
+    return undefined;
+  };
+
+  type Answer = readonly [status: number, body?: object];
+  const refuse = (status: number, code: number, message: string): Answer => [status, { code, message }];
+
+  function carryOut(bot: GatewayBot, method: string, path: string, body: Json): Answer {
+    const [, channelId = "", what] = /^\/channels\/(\d+)(?:\/(messages|typing))?$/.exec(path) ?? [];
+    switch (`${method} ${path.replace(/\d{15,20}/, "*")}`) {
+      case "GET /users/@me":
+        return [200, { id: bot.id, username: bot.username, discriminator: "0", avatar: null, bot: true }];
+      case "GET /applications/@me":
+        return [200, { id: bot.id, name: bot.username, flags: bot.flags }];
+      case "GET /gateway/bot":
+        return [
+          200,
+          {
+            url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/gateway`,
+            shards: 1,
+            session_start_limit: { total: 1_000, remaining: 999, reset_after: 0, max_concurrency: 1 },
+          },
+        ];
+      case "POST /users/@me/channels": {
+        judge("direct", method, path, body);
+        const id = directChatOf(String(body["recipient_id"]));
+        const found = channels.get(id);
+        return found === undefined ? refuse(400, 50_033, "Invalid Recipient(s)") : [200, found];
+      }
+      case "GET /channels/*": {
+        const found = channels.get(channelId);
+        return found === undefined ? refuse(404, 10_003, "Unknown Channel") : [200, found];
+      }
+      case "POST /channels/*/typing":
+      case "POST /channels/*/messages":
+        if (!channels.has(channelId)) return refuse(404, 10_003, "Unknown Channel");
+        judge(what === "typing" ? "none" : "message", method, path, body);
+        return what === "typing" ? [204] : post(bot, channelId, body);
+      default:
+        violations.push(`there is no ${method} ${path}`);
+        return refuse(404, 0, "404: Not Found");
+    }
+  }
+
+  function post({ token }: GatewayBot, channelId: string, body: Json): Answer {
+    const content = textOf(body["content"]);
+    if (content.trim() === "") return refuse(400, 50_006, "Cannot send an empty message");
+    if (content.length > 2_000) return refuse(400, 50_035, "Invalid Form Body");
+    const key = body["enforce_nonce"] === true ? `${token} ${String(body["nonce"])}` : undefined;
+    const before = key === undefined ? undefined : byNonce.get(key);
+    if (before !== undefined) return [200, { id: before.id, channel_id: channelId, content }];
+    lastId += 1n;
+    const place = channels.get(channelId)?.type === 1 ? `1${channelId.slice(1)}` : channelId;
+    const message: SentMessage = { token, id: String(lastId), place, channelId, body };
+    sent.push(message);
+    if (key !== undefined) byNonce.set(key, message);
+    return [200, { id: message.id, channel_id: channelId, content }];
+  }
+
+  function judge(kind: string, method: string, path: string, body: Json): void {
+    const known = bodies[kind] ?? {};
+    for (const [name, value] of Object.entries(body)) {
+      const fits = known[name];
+      if (fits === undefined) violations.push(`${method} ${path}: there is no field ${name}`);
+      else if (!fits(value)) violations.push(`${method} ${path}: ${name} is ${JSON.stringify(value)}`);
+    }
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    root: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api`,
+    calls,
+    violations,
+    gateway,
+    sent: (token) => sent.filter((message) => token === undefined || message.token === token),
+    addBot: (token, { id, username, flags = contentFlag }) => void bots.set(token, { token, id, username, flags }),
+    addGuild(guild) {
+      guilds.push(guild);
+      for (const one of [...guild.channels, ...(guild.threads ?? [])])
+        channels.set(one.id, { ...one, guild_id: guild.id });
+    },
+    addChannel: (one) => void channels.set(one.id, one),
+    fail: (request, ...list) => void faults.set(request, [...(faults.get(request) ?? []), ...list]),
+    until: (match) =>
+      new Promise((resolve) => {
+        const check = (): void => {
+          if (!match()) return;
+          watchers.delete(check);
+          resolve();
+        };
+        watchers.add(check);
+        check();
+      }),
+    close() {
+      gateway.close();
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+function limit(
+  { seconds, isGlobal = false }: Extract<DiscordFault, { type: "rate-limit" }>,
+  answer: (status: number, body: object, headers: Readonly<Record<string, string>>) => void,
+): void {
+  answer(
+    429,
+    { message: "You are being rate limited.", retry_after: seconds, global: isGlobal },
+    {
+      "retry-after": String(seconds),
+      "x-ratelimit-scope": isGlobal ? "global" : "user",
+      ...(isGlobal ? { "x-ratelimit-global": "true" } : {}),
+    },
+  );
+}
+
+async function readBody(request: IncomingMessage): Promise<Json> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString("utf8");
+  return text === "" ? {} : (JSON.parse(text) as Json);
+}
+
+export const ana = {
+  id: "100000000000000042",
+  username: "ana",
+  global_name: "Ana Lee",
+  discriminator: "0",
+  avatar: null,
+};
+
+/** Somebody's message, as Discord tells it. */
+export const makeDiscordMessage = (changes: object = {}): object => ({
+  id: "1200000000000000001",
+  channel_id: directChatOf(ana.id),
+  author: ana,
+  content: "hello",
+  timestamp: "2023-11-14T22:13:20.000000+00:00",
+  edited_timestamp: null,
+  tts: false,
+  mention_everyone: false,
+  mentions: [],
+  mention_roles: [],
+  attachments: [],
+  embeds: [],
+  pinned: false,
+  type: 0,
+  ...changes,
+});
