@@ -57,8 +57,15 @@ async function turnOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, text
     system: await promptOf(ctx, kind, settings, tools, message),
     settings,
     nowMs: receivedAtMs,
+    ...modelOf(message),
     failsWhole: kind === "subagent",
   };
+}
+
+/** Heartbeats may have one of their own. */
+function modelOf(message: IncomingMessage | ExchangeMessage): Pick<Turn, "model"> {
+  const model = wakeOf(message)?.model;
+  return model === undefined ? {} : { model };
 }
 
 /** A cell has one workspace. */
@@ -101,7 +108,7 @@ async function promptOf(
     files,
     timezone,
     date: localDate(nowMs, timezone),
-    model: ctx.session.model ?? ctx.agent.model ?? "of the gateway's choice",
+    model: wake?.model ?? ctx.session.model ?? ctx.agent.model ?? "of the gateway's choice",
     thinking: ctx.session.thinking ?? settings.thinking ?? "off",
     children,
   });

@@ -76,13 +76,19 @@ async function generateFitting(ctx: LoopContext, turn: Turn, gate: StreamGate): 
 
 async function generate(
   ctx: LoopContext,
-  { tools, system, settings, nowMs }: Turn,
+  { tools, system, settings, nowMs, model }: Turn,
   gate: StreamGate,
 ): Promise<ModelAnswer> {
   const { state } = ctx;
   const messages = shownMessages(state, settings, nowMs);
   const answer = await ctx.model.generate(
-    { system, messages, tools, ...chosenThinking(ctx.session, settings) },
+    {
+      ...(model === undefined ? {} : { model }),
+      system,
+      messages,
+      tools,
+      ...chosenThinking(ctx.session, settings),
+    },
     { onText: (part) => gate.push(part) },
   );
   gate.end();

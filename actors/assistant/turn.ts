@@ -17,6 +17,8 @@ export interface Turn {
   readonly system: string;
   readonly settings: AgentSettings;
   readonly nowMs: number;
+  /** Which model answers; absent: the session's. */
+  readonly model?: string;
   /** What fails the model fails the turn, also after tools were called: nobody goes on with this session. */
   readonly failsWhole: boolean;
 }

@@ -12,7 +12,7 @@ export function allowedModels(
   agentId: string,
   model: string,
 ): readonly string[] {
-  const { primary, fallbacks = [], subagents } = own(agents, agentId) ?? {};
+  const { primary, fallbacks = [], subagents, heartbeat } = own(agents, agentId) ?? {};
   if (primary === undefined)
     throw failure(
       "CLOISTER_MODEL_UNAVAILABLE",
@@ -21,7 +21,8 @@ export function allowedModels(
     );
   if (model === "") return [...new Set([primary, ...fallbacks])];
   if (model !== primary && model === subagents?.primary) return [...new Set([model, ...subagents.fallbacks])];
-  if (model === primary || fallbacks.includes(model) || catalogue.includes(model)) return [model];
+  if (model === primary || model === heartbeat || fallbacks.includes(model) || catalogue.includes(model))
+    return [model];
   const all = [primary, ...fallbacks, ...(subagents === undefined ? [] : [subagents.primary]), ...catalogue];
   throw failure(
     "CLOISTER_CAPABILITY_DENIED",

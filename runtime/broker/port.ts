@@ -97,6 +97,8 @@ export interface AgentModels {
   /** What its sub-agents use; absent: what it uses itself. */
   readonly subagents?: { readonly primary: string; readonly fallbacks: readonly string[] };
   readonly agentDir: string;
+  /** What answers its heartbeats; absent: what it uses itself. */
+  readonly heartbeat?: string;
   /** `provider/model` that makes vectors of its notes; absent: none does. */
   readonly embeddings?: string;
 }

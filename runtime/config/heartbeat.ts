@@ -20,6 +20,11 @@ export function resolveHeartbeat({ entry }: NamedAgent, config: Config): Heartbe
     prompt,
     ackMaxChars,
     lightContext,
+    model,
+    session = "main",
+    isolatedSession,
+    timeoutSeconds,
+    directPolicy,
   } = {
     ...defaults.heartbeat,
     ...entry.heartbeat,
@@ -44,6 +49,11 @@ export function resolveHeartbeat({ entry }: NamedAgent, config: Config): Heartbe
     ...(prompt === undefined ? {} : { prompt }),
     ackCharsMax: ackMaxChars ?? limits.heartbeatAckCharsMax,
     isLight: lightContext ?? false,
+    ...(model === undefined ? {} : { model }),
+    isIsolated: isolatedSession ?? false,
+    ...(session === "main" ? {} : { session }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutMs: timeoutSeconds * 1_000 }),
+    sparesDirect: directPolicy === "block",
   };
 }
 

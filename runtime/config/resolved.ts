@@ -55,6 +55,16 @@ export interface HeartbeatRule {
   readonly prompt?: string;
   readonly ackCharsMax: number;
   readonly isLight: boolean;
+  /** `provider/model`; absent: the agent's. */
+  readonly model?: string;
+  /** A session of its own each time. */
+  readonly isIsolated: boolean;
+  /** A session of the agent; absent: its main session. */
+  readonly session?: string;
+  /** Absent: as long as the run of any job. */
+  readonly timeoutMs?: number;
+  /** No answer goes to a direct chat. */
+  readonly sparesDirect: boolean;
 }
 
 /** Of one agent, with the sub-agents that run as it; a kind that is absent is not bounded. */

@@ -161,6 +161,8 @@ export type Signal =
       readonly ackCharsMax: number;
       /** Of the files of the workspace, the model is shown the one for this turn alone. */
       readonly isLight: boolean;
+      /** Which one answers it, as `provider/model`; absent: the session's. */
+      readonly model?: string;
     }
   /** A command of a chat that the agent's module carries out. That whoever gave it may is judged. `rest`: what stood behind its name. */
   | { readonly type: "command"; readonly name: ModuleCommand; readonly rest: string }

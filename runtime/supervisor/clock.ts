@@ -34,7 +34,7 @@ export function makeClock(parts: ClockDeps): Clock {
     isOpen: (envelopeId) => deps.kernel().isOpen(envelopeId),
     timeZone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
   });
-  const watchdog = makeJobWatchdog(makeStop(deps), deps.log);
+  const watchdog = makeJobWatchdog(makeStop(deps), deps.log, (header) => heartbeats.spanMsOf(header));
   return {
     methods: { ...cron.methods, ...heartbeats.methods },
     heartbeats,

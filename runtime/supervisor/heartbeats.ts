@@ -1,5 +1,5 @@
 /**
- * Heartbeats: regular turns of an agent in its main session, which nobody asked for. Each is a timer with the log of a job (`store/job-rows.ts`)
+ * Heartbeats: regular turns of an agent in its main session, or in the one that its configuration says, which nobody asked for. Each is a timer with the log of a job (`store/job-rows.ts`)
  * under an id of its own, so that no agent and no method for jobs sees or removes it. Source: behaviour §5.8; docs/adr/0050-heartbeats.md.
  *
  *     written in the configuration ──► a row ──due──► outside of its hours ──► tried when they begin
@@ -53,6 +53,8 @@ export interface Heartbeats {
   due(timer: TimerRow, atMs: number): Promise<Admission | undefined>;
   /** The turn of a message has ended; those of heartbeats are written down. */
   ended(header: EnvelopeHeader, outcome: Outcome): void;
+  /** How long its turn may take; undefined: it is none of a heartbeat, or nobody said. */
+  spanMsOf(header: EnvelopeHeader): number | undefined;
   /** For `status` and `health`. */
   view(agentId: string): HeartbeatView;
 }
@@ -131,7 +133,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
   }
 
   /** Where an answer goes. A place that no answers leave for is said in the log, and it stays in the session. */
-  async function routeOf(agentId: string, { target, to, accountId }: HeartbeatRule): Promise<ReplyRoute> {
+  async function routeOf(agentId: string, { target, to, accountId, sparesDirect }: HeartbeatRule): Promise<ReplyRoute> {
     if (target === "none") return { type: "none" };
     const route =
       target === "last"
@@ -139,9 +141,28 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
         : target === "owner"
           ? ownerRoute(config)
           : readAddress(target, accountId ?? defaultAccount(config, target), to ?? "");
+    if (route?.type === "channel" && sparesDirect && route.peerKind === "direct") return { type: "none" };
     if (route?.type === "channel" && deps.carriesAnswers(route.channel, route.accountId)) return unasked(route);
     log.warn({ agent: agentId, target }, "the heartbeat's answer stays in its session: it has no channel to go to");
     return { type: "none" };
+  }
+
+  /** Of the next turn. A key that is no session of the agent is said in the log, and its main session has the turn. */
+  function sessionOf(agentId: string, { session, isIsolated }: HeartbeatRule): string {
+    if (isIsolated) return `agent:${agentId}:cron:${idOf(agentId)}:run:${deps.newId()}`;
+    const main = mainSessionKey(agentId, config.session);
+    if (session === undefined) return main;
+    try {
+      const found = targets.session(session.startsWith("agent:") ? session : `agent:${agentId}:${session}`);
+      if (found.agentId === agentId) return found.sessionKey;
+      log.warn({ agent: agentId, session }, "heartbeat.session is a session of another agent; the main session has it");
+    } catch (error) {
+      log.warn(
+        { agent: agentId, session, error: toRefusal(error) },
+        "heartbeat.session is no session; the main session has it",
+      );
+    }
+    return main;
   }
 
   const enabledRows = async (): Promise<readonly (TimerRow & { readonly job: Job })[]> => {
@@ -226,7 +247,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
         return undefined;
       }
       const activeMs = nextActiveMs(rule.hours, atMs);
-      const sessionKey = mainSessionKey(agentId, config.session);
+      const sessionKey = sessionOf(agentId, rule);
       const kernel = deps.kernel();
       const isBusy =
         kernel.isRunning(sessionKey) || (timer.lastEnvelopeId !== undefined && kernel.isOpen(timer.lastEnvelopeId));
@@ -242,11 +263,19 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
         agentId,
         sessionKey,
         body: rule.prompt ?? usualPrompt,
-        signal: { type: "wake", reason: "heartbeat", ackCharsMax: rule.ackCharsMax, isLight: rule.isLight },
+        signal: {
+          type: "wake",
+          reason: "heartbeat",
+          ackCharsMax: rule.ackCharsMax,
+          isLight: rule.isLight,
+          ...(rule.model === undefined ? {} : { model: rule.model }),
+        },
         fires: { id, dueAtMs, nextMs: timesOf(timer, atMs).nextMs },
       };
     },
     ended: (header, outcome) => noteRun(store, log, heartbeatIdMark, header, outcome, nowMs()),
+    spanMsOf: ({ from, agentId }) =>
+      from.type === "timer" && from.timerId === idOf(agentId) ? agents.get(agentId)?.heartbeat?.timeoutMs : undefined,
     view(agentId) {
       const rule = agents.get(agentId)?.heartbeat;
       const { prompt = usualPrompt, target = "none", ackCharsMax = limits.heartbeatAckCharsMax } = rule ?? {};

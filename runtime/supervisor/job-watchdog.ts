@@ -18,6 +18,8 @@ export interface JobWatchdog {
 export function makeJobWatchdog(
   stop: (scope: Extract<StopScope, { type: "session" }>, by: string) => Promise<unknown>,
   log: Logger,
+  /** How long this run may take; undefined: as any. */
+  spanMsOf: (header: EnvelopeHeader) => number | undefined,
 ): JobWatchdog {
   const running = new Map<string, NodeJS.Timeout>();
 
@@ -41,7 +43,7 @@ export function makeJobWatchdog(
             log.error({ job: from.timerId, error: toRefusal(error) }, "the run of a job could not be ended"),
         );
       };
-      running.set(header.id, setTimeout(end, limits.jobRunMsMax).unref());
+      running.set(header.id, setTimeout(end, spanMsOf(header) ?? limits.jobRunMsMax).unref());
     },
     ended,
   };

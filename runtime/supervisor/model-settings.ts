@@ -12,12 +12,13 @@ export function modelSettingsOf({
   return {
     ...models,
     agents: Object.fromEntries(
-      agents.map(({ id, model, modelFallbacks = [], agentDir, subagents, memory: { embeddings } }) => [
+      agents.map(({ id, model, modelFallbacks = [], agentDir, subagents, memory: { embeddings }, heartbeat }) => [
         id,
         {
           agentDir,
           fallbacks: modelFallbacks,
           ...(model === undefined ? {} : { primary: model }),
+          ...(heartbeat?.model === undefined ? {} : { heartbeat: heartbeat.model }),
           ...(embeddings === undefined ? {} : { embeddings: embeddings.model }),
           ...(subagents.model === undefined ? {} : { subagents: subagents.model }),
         },

@@ -122,6 +122,7 @@ export type IncomingSignal =
       readonly reason: "heartbeat" | "start";
       readonly ackCharsMax: number;
       readonly isLight: boolean;
+      readonly model?: string;
     }
   /** `/compact` or `/context`, of somebody whose commands count; for modules with a conversation of their own. */
   | { readonly type: "command"; readonly name: ModuleCommand; readonly rest: string }

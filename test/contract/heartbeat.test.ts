@@ -15,6 +15,8 @@ const rule = (more: Partial<HeartbeatRule> = {}): HeartbeatRule => ({
   target: "none",
   ackCharsMax: 300,
   isLight: false,
+  isIsolated: false,
+  sparesDirect: false,
   ...more,
 });
 
@@ -156,6 +158,47 @@ describe("a heartbeat", () => {
     const { at } = await world([{ id: "main", module: "echo", heartbeat: rule(where) }], { ...webhook, commands });
     const gateway = await at(30 * minutes);
     await expect.poll(() => gateway.sent).toMatchObject([{ channel: "webhook", accountId: "biz", peer }]);
+  });
+
+  test("answers in its session what would go to a direct chat, where that is not wanted", async () => {
+    const spared = rule({ target: "owner", sparesDirect: true });
+    const { at } = await world([{ id: "main", module: "echo", heartbeat: spared }], { ...webhook, commands });
+    const gateway = await at(30 * minutes);
+    await ended(gateway);
+    expect(await told(gateway)).toHaveLength(1);
+    expect(gateway.sent).toEqual([]);
+  });
+
+  const sessionsOf = async (gateway: TestGateway) =>
+    (await row(gateway))?.job?.runs.map(({ sessionKey }) => sessionKey) ?? [];
+
+  test("has a session of its own each time, where that is wanted, also while the main session is at work", async () => {
+    const { at } = await world([{ id: "main", module: "echo", heartbeat: rule({ isIsolated: true }) }]);
+    const first = await at(30 * minutes);
+    await ended(first);
+    const second = await at(60 * minutes);
+    await ended(second, 2);
+    const sessions = await sessionsOf(second);
+    expect(sessions).toEqual([1, 2].map(() => expect.stringMatching(/^agent:main:cron:h-main:run:\w+$/)));
+    expect(new Set(sessions).size).toBe(2);
+    expect(await told(second)).toEqual([]);
+  });
+
+  test.each([
+    ["a key of its own", "webhook:group:team", "agent:main:webhook:group:team"],
+    ["a session of another agent", "agent:raul:main", "agent:main:main"],
+    ["an agent that is not there", "agent:nobody:main", "agent:main:main"],
+  ])("is in the session that is named: %s", async (_what, session, used) => {
+    const { at } = await world([
+      { id: "main", module: "echo", heartbeat: rule({ session }) },
+      { id: "raul", module: "echo" },
+    ]);
+    const gateway = await at(30 * minutes);
+    await ended(gateway);
+    expect(await sessionsOf(gateway)).toEqual([used]);
+    expect(gateway.logged.some(({ message }) => message.includes("heartbeat.session"))).toBe(
+      used !== `agent:main:${session}`,
+    );
   });
 
   test("answers where the main session last spoke, and nowhere when it never did", async () => {

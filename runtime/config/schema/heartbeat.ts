@@ -47,11 +47,34 @@ export const heartbeat = () =>
         z.int().nonnegative().max(limits.timerTextCharsMax).optional(),
       ),
       lightContext: key("Of the workspace, show HEARTBEAT.md alone. Default: false.", z.boolean().optional()),
-      model: later("heartbeat in other ways", "Another model.", z.string().optional()),
-      session: later("heartbeat in other ways", "Another session.", z.string().optional()),
-      isolatedSession: later("heartbeat in other ways", "A session of its own each time.", z.boolean().optional()),
-      timeoutSeconds: later("heartbeat in other ways", "Longest turn.", z.number().positive().optional()),
-      directPolicy: later("heartbeat in other ways", "Whether direct chats get answers.", z.string().optional()),
+      model: key(
+        "Which model answers, as `provider/model`. Default: the agent's.",
+        z
+          .string()
+          .regex(/^[^/\s]+\/\S+$/, "must be provider/model")
+          .max(limits.modelNameCharsMax)
+          .optional(),
+      ),
+      session: key(
+        "Another session of the agent, by its key. Default: `main`.",
+        z.string().min(1).max(limits.sessionKeyCharsMax).optional(),
+      ),
+      isolatedSession: key(
+        "A session of its own each time, which remembers nothing. Default: false.",
+        z.boolean().optional(),
+      ),
+      timeoutSeconds: key(
+        `Longest turn. Default, and the most: ${limits.jobRunMsMax / 1_000}.`,
+        z
+          .int()
+          .positive()
+          .max(limits.jobRunMsMax / 1_000)
+          .optional(),
+      ),
+      directPolicy: key(
+        "`block`: an answer that would go to a direct chat stays in the session. Default: `allow`.",
+        z.enum(["allow", "block"]).optional(),
+      ),
       includeReasoning: later("heartbeat in other ways", "Whether reasoning is shown.", z.boolean().optional()),
       suppressToolErrorWarnings: later(
         "heartbeat in other ways",

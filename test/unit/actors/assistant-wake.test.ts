@@ -10,7 +10,7 @@ const files = {
 };
 const wake = (reason: "heartbeat" | "start", isLight = false) =>
   ({ type: "wake", reason, ackCharsMax: 30, isLight }) as const;
-const turn = (signal: ReturnType<typeof wake>) => ({
+const turn = (signal: ReturnType<typeof wake> & { readonly model?: string }) => ({
   text: "Your regular check.",
   framed: "Your regular check.",
   signal,
@@ -34,6 +34,14 @@ describe("a heartbeat", () => {
     await session.say(turn(wake("heartbeat", true)));
     expect(session.requests[0]?.system).toContain("Water the plants.");
     for (const text of ["A rule.", "A memory."]) expect(session.requests[0]?.system).not.toContain(text);
+  });
+
+  it("asks the model that is named for it, in its turns alone", async () => {
+    const session = openAssistant({ files, model: () => ({ text: "Done." }) });
+    await session.say(turn({ ...wake("heartbeat"), model: "p/small" }));
+    expect(session.requests[0]).toMatchObject({ model: "p/small", system: expect.stringContaining("p/small") });
+    await session.say("hello");
+    expect(session.requests[1]).not.toHaveProperty("model");
   });
 
   it.each([

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { allowedModels } from "../../../runtime/broker/allowed-models.ts";
+import { modelSettingsOf } from "../../../runtime/supervisor/model-settings.ts";
 import { loadText } from "./load-text.ts";
 
 const rulesOf = async (defaults: object | undefined, ...entries: readonly object[]) => {
@@ -30,8 +32,26 @@ describe("heartbeats", () => {
         prompt: "look",
         ackCharsMax: 0,
         isLight: true,
+        isIsolated: false,
+        sparesDirect: false,
       },
     ]);
+  });
+
+  it("may have another model, which the agent may then ask, another session, and less time", async () => {
+    const heartbeat = { model: "p/small", isolatedSession: true, timeoutSeconds: 60, directPolicy: "block" };
+    const list = [{ id: "main", model: "p/big", heartbeat }];
+    const { resolved } = await loadText({ agents: { list } });
+    expect(resolved.agents[0]?.heartbeat).toMatchObject({
+      model: "p/small",
+      isIsolated: true,
+      timeoutMs: 60_000,
+      sparesDirect: true,
+    });
+    expect(await rulesOf({ session: "main" }, {})).toEqual([expect.not.objectContaining({ session: "main" })]);
+    expect(await rulesOf({ session: "telegram:direct:1" }, {})).toMatchObject([{ session: "telegram:direct:1" }]);
+    expect(allowedModels(modelSettingsOf(resolved), "main", "p/small")).toEqual(["p/small"]);
+    expect(() => allowedModels(modelSettingsOf(resolved), "main", "p/other")).toThrow("may not use the model");
   });
 
   it.each([
@@ -40,6 +60,9 @@ describe("heartbeats", () => {
     ["activeHours.end", { activeHours: { start: "08:00", end: "08:00" } }],
     ["activeHours.timezone", { activeHours: { start: "08:00", end: "09:00", timezone: "Mars/Base" } }],
     ["to", { target: "telegram" }],
+    ["model", { model: "small" }],
+    ["timeoutSeconds", { timeoutSeconds: 3_601 }],
+    ["directPolicy", { directPolicy: "never" }],
     ["prompt", { prompt: " " }],
   ])("are refused by the key %s", async (key, heartbeat) => {
     const failure: unknown = await rulesOf(heartbeat, {}).catch((error: unknown) => error);

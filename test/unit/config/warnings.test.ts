@@ -238,8 +238,8 @@ describe("a feature that this version does not have", () => {
     ["cron", { cron: {} }, "cron"],
     [
       "heartbeat in other ways",
-      { agents: { defaults: { heartbeat: { every: "1h", model: "x/y" } } } },
-      "agents.defaults.heartbeat.model",
+      { agents: { defaults: { heartbeat: { every: "1h", includeReasoning: true } } } },
+      "agents.defaults.heartbeat.includeReasoning",
     ],
     [
       "other sandboxes than bubblewrap and docker",

@@ -1,11 +1,20 @@
 import { expect, test } from "vitest";
 import type { HeartbeatRule, ResolvedAgent } from "../../../runtime/config/resolved.ts";
+import type { EnvelopeHeader } from "../../../runtime/kernel/envelope.ts";
 import { neverMs } from "../../../runtime/store/job-rows.ts";
 import type { TimerRow } from "../../../runtime/store/port.ts";
 import { type HeartbeatsDeps, makeHeartbeats } from "../../../runtime/supervisor/heartbeats.ts";
 import { sessionSettings } from "../../support/session-settings.ts";
 
-const heartbeat: HeartbeatRule = { everyMs: 60_000, target: "none", ackCharsMax: 300, isLight: false };
+const heartbeat: HeartbeatRule = {
+  everyMs: 60_000,
+  target: "none",
+  ackCharsMax: 300,
+  isLight: false,
+  isIsolated: false,
+  timeoutMs: 5_000,
+  sparesDirect: false,
+};
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** What a process of the gateway makes of these agents, over the rows that the one before has left. */
@@ -40,4 +49,14 @@ test("heartbeats that were disabled are so for an agent that is new at the next 
   await open(rows, ["anna", "main", "zoe"]).follow();
   for (const id of ["h-anna", "h-main", "h-zoe"])
     expect(rows.get(id), id).toMatchObject({ dueAtMs: neverMs, job: { enabled: false } });
+});
+
+test("the turn of a heartbeat has the time that its configuration says, and no other turn has", () => {
+  const heartbeats = open(new Map(), ["main"]);
+  const header = (timerId: string, agentId = "main") =>
+    ({ agentId, from: { type: "timer", agentId, timerId } }) as EnvelopeHeader;
+  expect(heartbeats.spanMsOf(header("h-main"))).toBe(5_000);
+  expect(heartbeats.spanMsOf(header("j-1"))).toBeUndefined();
+  expect(heartbeats.spanMsOf(header("h-gone", "gone"))).toBeUndefined();
+  expect(heartbeats.spanMsOf({ ...header("h-main"), from: { type: "operator", client: "o" } })).toBeUndefined();
 });

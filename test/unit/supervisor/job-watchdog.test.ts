@@ -13,10 +13,10 @@ const headerOf = (timerId: string, id = "e1"): EnvelopeHeader =>
     from: { type: "timer", agentId: "main", timerId },
   }) as EnvelopeHeader;
 
-function open() {
+function open(spanMs?: number) {
   const stopped: unknown[] = [];
   const stop = async (scope: object): Promise<void> => void stopped.push(scope);
-  return { stopped, dog: makeJobWatchdog(stop, quiet) };
+  return { stopped, dog: makeJobWatchdog(stop, quiet, () => spanMs) };
 }
 
 beforeEach(() => void vi.useFakeTimers());
@@ -30,6 +30,15 @@ describe("a run of a job", () => {
     expect(stopped).toEqual([]);
     vi.advanceTimersByTime(1);
     expect(stopped).toEqual([{ type: "session", sessionKey: "agent:main:main", runId: "e1" }]);
+  });
+
+  test("has the time that its configuration says", () => {
+    const { dog, stopped } = open(1_000);
+    dog.began(headerOf("h-main"));
+    vi.advanceTimersByTime(999);
+    expect(stopped).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(stopped).toHaveLength(1);
   });
 
   test("has its time from when its turn last began, and none when it has ended", () => {
