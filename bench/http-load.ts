@@ -115,7 +115,7 @@ function expectReply({ status, text }: Answer, wanted: string): void {
   throw new Error(`Sending a message: found ${status} ${text.slice(0, 500)}, wanted 200 and the reply of an echo.`);
 }
 
-function send({ port, path, agent, token, body }: Request): Promise<Answer> {
+export function send({ port, path, agent, token, body }: Request): Promise<Answer> {
   const content = body === undefined ? undefined : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const outgoing = request(

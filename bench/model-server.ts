@@ -13,6 +13,7 @@ export interface QuickModel {
 
 export const quickAnswer = "This is the answer of a model that needs no time for it.";
 
+/** One piece of an answer, as OpenAI's chat API streams it. */
 const chunk = (delta: object, finish: string | null, usage?: object): string =>
   `data: ${JSON.stringify({
     id: "c",
@@ -23,13 +24,17 @@ const chunk = (delta: object, finish: string | null, usage?: object): string =>
     ...(usage === undefined ? {} : { usage }),
   })}\n\n`;
 
+/** How a stream ends, with what the answer is said to have cost. */
+const ending = (finish: string): string =>
+  `${chunk({}, finish, { prompt_tokens: 100, completion_tokens: 12, total_tokens: 112 })}data: [DONE]\n\n`;
+
+/** A whole answer in one piece. */
+export const formatAnswer = (delta: object, finish: "stop" | "tool_calls"): string =>
+  chunk({ role: "assistant", ...delta }, null) + ending(finish);
+
 const half = quickAnswer.length / 2;
 const first = chunk({ role: "assistant", content: quickAnswer.slice(0, half) }, null);
-const rest = [
-  chunk({ content: quickAnswer.slice(half) }, null),
-  chunk({}, "stop", { prompt_tokens: 100, completion_tokens: 12, total_tokens: 112 }),
-  "data: [DONE]\n\n",
-].join("");
+const rest = chunk({ content: quickAnswer.slice(half) }, null) + ending("stop");
 
 export async function openQuickModel(): Promise<QuickModel> {
   let lastPieceMs = Number.NaN;

@@ -142,7 +142,7 @@ export async function timeProcess(args: readonly string[]): Promise<number> {
   return performance.now() - startedMs;
 }
 
-async function endProcess(child: ChildProcess): Promise<void> {
+export async function endProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, "exit");
   child.kill("SIGTERM");

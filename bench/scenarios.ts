@@ -77,6 +77,10 @@ export const scenarios = {
     question: "What happens to memory, to orders and to neighbours at ten times the load that an agent can handle?",
     load: () => import("./scenarios/overload.ts"),
   },
+  incumbent: {
+    question: "How does Cloister compare with the gateway that people would use instead, with the same configuration?",
+    load: () => import("./scenarios/incumbent.ts"),
+  },
 } satisfies Record<string, ScenarioEntry>;
 
 export type ScenarioName = keyof typeof scenarios;

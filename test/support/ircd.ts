@@ -1,9 +1,10 @@
 /** A real IRC server (Debian's ngircd) for tests, and people on it. */
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { findFreePort } from "./free-port.ts";
 
 export interface Ircd {
   readonly port: number;
@@ -36,7 +37,7 @@ export async function openIrcd({ password }: IrcdOptions = {}): Promise<Ircd> {
     throw new Error("these tests need a real IRC server: apt-get install ngircd");
   const folder = mkdtempSync(path.join(os.tmpdir(), "cloister-ircd-"));
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
+    const port = await findFreePort();
     const file = path.join(folder, "ngircd.conf");
     const own = password === undefined ? "" : `Password = ${password}\n`;
     // No penalties: they would only make the tests slow.
@@ -133,13 +134,4 @@ function makePerson(socket: Socket): IrcPerson {
       }),
     close: () => void socket.destroy(),
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
