@@ -386,6 +386,7 @@ export const rooms: readonly Room[] = [
       "node:http",
       "node:https",
       "node:net",
+      "node:os",
       "node:path",
       "node:sqlite",
       "node:stream",

@@ -4,6 +4,7 @@
  * Source: IANA's registries of special-purpose addresses for IPv4 and IPv6 (RFC 6890), as of 2025.
  */
 import { BlockList, isIP } from "node:net";
+import { networkInterfaces } from "node:os";
 
 const special: readonly (readonly [network: string, bits: number])[] = [
   ["0.0.0.0", 8],
@@ -49,4 +50,17 @@ export function isPublic(address: string): boolean {
   const family = address.includes("%") ? 0 : isIP(address);
   if (family === 4) return !refused.check(address, "ipv4");
   return family === 6 && given.check(address, "ipv6") && !refused.check(address, "ipv6");
+}
+
+export type Interfaces = typeof networkInterfaces;
+
+/**
+ * Whether an address is public and not this machine's: what listens here would take the connection for one of its own. An address that a router in
+ * front of the machine has, and passes on to it, is not known here. Interfaces come and go: made for each page.
+ */
+export function makeJudge(interfaces: Interfaces = networkInterfaces): (address: string) => boolean {
+  const own = new BlockList();
+  for (const { address, family } of Object.values(interfaces()).flatMap((all) => all ?? []))
+    own.addAddress(address, family === "IPv6" ? "ipv6" : "ipv4");
+  return (address) => isPublic(address) && !own.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
 }

@@ -10,7 +10,7 @@ import { Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import type { WebSettings } from "../port.ts";
 import { refused } from "../results.ts";
-import { isPublic } from "./address.ts";
+import { type Interfaces, makeJudge } from "./address.ts";
 
 export interface Fetched {
   /** After redirects. */
@@ -28,11 +28,13 @@ export async function request(
   first: URL,
   settings: WebSettings,
   lookup: LookupFunction = systemLookup,
+  interfaces?: Interfaces,
 ): Promise<Fetched> {
+  const isMeant = makeJudge(interfaces);
   const signal = AbortSignal.timeout(settings.timeoutMs);
   let url = first;
   for (let hop = 0; hop <= settings.redirectsMax; hop++) {
-    const response = await send(url, settings, lookup, signal).catch((error: unknown) => {
+    const response = await send(url, settings, lookup, isMeant, signal).catch((error: unknown) => {
       throw explain(error, url, settings, signal);
     });
     const next = redirectOf(response, url);
@@ -69,16 +71,17 @@ function send(
   url: URL,
   settings: WebSettings,
   lookup: LookupFunction,
+  isMeant: (address: string) => boolean,
   signal: AbortSignal,
 ): Promise<http.IncomingMessage> {
   const isAllowed = settings.allowedHosts.some((host) => host === url.hostname || host === url.host);
   // An address that is written as one is not looked up.
   const literal = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  if (isIP(literal) !== 0 && !isAllowed && !isPublic(literal)) throw privateAddress(url);
+  if (isIP(literal) !== 0 && !isAllowed && !isMeant(literal)) throw privateAddress(url);
   const judged: LookupFunction = (hostname, options, done) =>
     lookup(hostname, options, (error, found, family) => {
       const addresses = Array.isArray(found) ? found.map(({ address }) => address) : [found];
-      if (error === null && !isAllowed && !addresses.every(isPublic)) done(privateAddress(url), "", 4);
+      if (error === null && !isAllowed && !addresses.every(isMeant)) done(privateAddress(url), "", 4);
       else done(error, found, family);
     });
   return new Promise((resolve, reject) => {
@@ -144,7 +147,7 @@ function unpacked(response: http.IncomingMessage, signal: AbortSignal): Readable
 function privateAddress(url: URL): Error {
   return refused(
     "forbidden",
-    `${url.host} is an address of a private or special network; web_fetch asks only for what is public`,
+    `${url.host} is an address of this machine, or of a private or special network; web_fetch asks only for what is public`,
     `an operator may allow this host: tools.web.fetch.ssrfPolicy.allowedHostnames: [${JSON.stringify(url.host)}]`,
   );
 }

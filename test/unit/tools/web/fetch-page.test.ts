@@ -1,5 +1,6 @@
 /** `web_fetch` against servers of this machine: what it gives, what it refuses, and where it never connects. */
 import http from "node:http";
+import type { NetworkInterfaceInfo } from "node:os";
 import type { AddressInfo, LookupFunction } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -8,6 +9,7 @@ import { webFetchParams } from "../../../../runtime/tools/params.ts";
 import type { WebSettings } from "../../../../runtime/tools/port.ts";
 import { makeToolHost } from "../../../../runtime/tools/host.ts";
 import { makeWebFetch } from "../../../../runtime/tools/web/fetch-page.ts";
+import { type Interfaces, makeJudge } from "../../../../runtime/tools/web/address.ts";
 import { request } from "../../../../runtime/tools/web/request.ts";
 
 let server: http.Server;
@@ -44,8 +46,20 @@ const html =
   (_, response) => {
     response.writeHead(status, { "content-type": "text/html; charset=utf-8" }).end(text);
   };
-const fetching = (options: { readonly nowMs?: () => number; readonly lookup?: LookupFunction } = {}) => {
-  const web = makeWebFetch(options.nowMs, (url, given) => request(url, given, options.lookup));
+/** Of a machine with this address on the internet. */
+const interfacesOf = (address: string | undefined): Interfaces | undefined =>
+  address === undefined
+    ? undefined
+    : () => ({
+        eth0: [{ address, family: address.includes(":") ? "IPv6" : "IPv4" } as NetworkInterfaceInfo],
+        eth1: undefined,
+      });
+const fetching = (
+  options: { readonly nowMs?: () => number; readonly lookup?: LookupFunction; readonly own?: string } = {},
+) => {
+  const web = makeWebFetch(options.nowMs, (url, given) =>
+    request(url, given, options.lookup, interfacesOf(options.own)),
+  );
   return (params: object, changes: Partial<WebSettings> = {}, agentId = "main") =>
     web
       .run(webFetchParams.parse(params), { agentId, settings: settings(changes) })
@@ -208,6 +222,20 @@ describe("addresses that are not public", () => {
     for (const addresses of [["127.0.0.1"], ["93.184.216.34", "127.0.0.1"], ["::1"]])
       expect(await fetching({ lookup: lookupOf(...addresses) })(target)).toMatchObject({ code: "forbidden" });
     expect(asked).toEqual([]);
+  });
+
+  it.each([
+    ["93.184.216.34", "93.184.216.34"],
+    ["2606:2800:220:1::1", "2606:2800:0220:0001:0:0:0:1"],
+  ])("are refused when they are this machine's own: %s", async (own, written) => {
+    const forbidden = { code: "forbidden", error: expect.stringContaining("this machine") };
+    const literal = own.includes(":") ? `[${written}]` : written;
+    expect(await fetching({ own })({ url: `http://${literal}:9/` })).toMatchObject(forbidden);
+    const named = fetching({ own, lookup: lookupOf(own) });
+    expect(await named({ url: "http://outside.example:9/" })).toMatchObject(forbidden);
+    // Another address is judged as on any machine.
+    const isMeant = makeJudge(interfacesOf(own));
+    expect([own, "1.1.1.1", "2606:4700::1111", "10.0.0.1"].map(isMeant)).toEqual([false, true, true, false]);
   });
 
   it("are refused after a redirect from a host that is allowed", async () => {
