@@ -4,6 +4,7 @@ import type {
   AgentGroupChat,
   BroadcastEntry,
   GroupRule,
+  GuildRule,
   GroupsConfig,
   RuleName,
 } from "../groups/index.ts";
@@ -26,8 +27,9 @@ const anyChannel = "<channel>";
 const tokenChannel = "webhook";
 
 type Section = Config["channels"]["webhook"] & object;
+type WrittenGuilds = NonNullable<NonNullable<Config["channels"]["discord"]>["guilds"]>;
 /** What the rules are made from; an account's own keys come before its channel's. */
-type RuleKeys = Pick<Section, RuleName>;
+type RuleKeys = Pick<Section, Exclude<RuleName, "guilds">> & { readonly guilds?: WrittenGuilds | undefined };
 
 export function resolveGroups(config: Config): GroupsConfig {
   const accounts: Record<string, Record<string, AccountRules>> = {};
@@ -60,6 +62,8 @@ function resolveRules(
   const defaults = config.channels.defaults ?? {};
   const own: RuleKeys = account?.own ?? {};
   const at: Path = ["channels", channel];
+  // Other platforms have no guilds, and what their sections hold under this name was not checked.
+  const guilds = channel === "discord" ? (own.guilds ?? section.guilds) : undefined;
   const keyOf = (name: keyof RuleKeys): string =>
     channel === anyChannel
       ? `channels.${anyChannel}.${name}`
@@ -79,6 +83,7 @@ function resolveRules(
     groupPolicy: own.groupPolicy ?? section.groupPolicy ?? defaults.groupPolicy ?? "allowlist",
     ...(groupAllowFrom === undefined ? {} : { groupAllowFrom: senders(groupAllowFrom) }),
     groups: resolveGroupRules(channel, own.groups ?? section.groups ?? {}),
+    ...(guilds === undefined ? {} : { guilds: resolveGuildRules(channel, guilds) }),
     allowBots: own.allowBots ?? section.allowBots ?? false,
     botBudget: {
       enabled: bots.enabled ?? true,
@@ -100,6 +105,7 @@ function resolveRules(
       groupPolicy: keyOf("groupPolicy"),
       groupAllowFrom: keyOf("groupAllowFrom"),
       groups: keyOf("groups"),
+      guilds: keyOf("guilds"),
       allowBots: keyOf("allowBots"),
       botLoopProtection: keyOf("botLoopProtection"),
       implicitMentions: keyOf("implicitMentions"),
@@ -118,6 +124,34 @@ function resolveGroupRules(channel: string, groups: NonNullable<RuleKeys["groups
         ...(requireMention === undefined ? {} : { requireMention }),
         ...(tools === undefined ? {} : { tools: resolveToolLists(tools) }),
         ...(toolsBySender === undefined ? {} : { toolsBySender: resolveSenderTools(toolsBySender) ?? {} }),
+      },
+    ]),
+  );
+}
+
+function resolveGuildRules(channel: string, guilds: WrittenGuilds): Record<string, GuildRule> {
+  const sendersOf = ({ users, roles }: Pick<WrittenGuilds[string], "users" | "roles">) => ({
+    ...(users === undefined ? {} : { users: users.map((id) => normalizeSender(channel, id)) }),
+    ...(roles === undefined ? {} : { roles }),
+  });
+  const mentionOf = ({ requireMention }: Pick<WrittenGuilds[string], "requireMention">) =>
+    requireMention === undefined ? {} : { requireMention };
+  return Object.fromEntries(
+    Object.entries(guilds).map(([id, guild]) => [
+      id.trim(),
+      {
+        ...mentionOf(guild),
+        ...sendersOf(guild),
+        ...(guild.channels === undefined
+          ? {}
+          : {
+              channels: Object.fromEntries(
+                Object.entries(guild.channels).map(([key, own]) => [
+                  key.trim(),
+                  { enabled: own.enabled ?? own.allow ?? true, ...mentionOf(own), ...sendersOf(own) },
+                ]),
+              ),
+            }),
       },
     ]),
   );

@@ -42,11 +42,13 @@ function lintPatterns(agents: readonly NamedAgent[], { config }: Draft): ConfigW
 
 /** A binding grants nothing: a group that is not listed is dropped before bindings are looked at. */
 function lintUnservedBindings(groups: GroupsConfig, { config }: Draft): ConfigWarning[] {
-  return resolveBindings(config).flatMap(({ index, match: { channel, accountId, peer } }) => {
+  return resolveBindings(config).flatMap(({ index, match: { channel, accountId, peer, guildId } }) => {
     if (peer === undefined || peer.kind === "direct" || peer.id === "*" || accountId === "*") return [];
     if (!Object.hasOwn(groups.accounts, channel)) return [];
     const rules = findRules(groups, channel, accountId ?? "default");
-    if (isServed(rules, { channel, peer })) return [];
+    if (isServed(rules, { channel, peer, ...(guildId === undefined ? {} : { guildId }) })) return [];
+    // Which guild the channel is in is not written.
+    if (guildId === undefined && rules.guilds !== undefined) return [];
     return [
       warn(
         ["bindings", index, "match", "peer"],

@@ -10,7 +10,7 @@
 import type { GroupTools } from "../../auth/tool-policy.ts";
 import type { InboundEvent, Peer } from "../../channels/port.ts";
 import { splitTopic, roomCase } from "../routing/session-key.ts";
-import { type AccountRules, type GroupRule, normalizeSender, type RuleName } from "./rules.ts";
+import { type AccountRules, type GroupRule, type GuildChannelRule, normalizeSender, type RuleName } from "./rules.ts";
 
 export type AdmissionStep = "self" | "allowBots" | "dmPolicy" | "groupPolicy" | "group" | "sender";
 
@@ -35,12 +35,15 @@ export interface PassedStep {
 }
 
 export interface FoundGroup {
-  /** The key of `groups` that holds; absent: none does, and the policy is open. */
-  readonly key?: string;
+  /** Where the rule that holds is written; absent: none does, and the policy is open. */
+  readonly at?: string;
   readonly requireMention: boolean;
 }
 
-export type AdmissionFacts = Pick<InboundEvent, "channel" | "peer" | "parentPeer" | "selfId"> & {
+export type AdmissionFacts = Pick<
+  InboundEvent,
+  "channel" | "peer" | "parentPeer" | "guildId" | "memberRoleIds" | "selfId"
+> & {
   /** Absent: not known, which only an explanation asks about; then no list holds but `*`. */
   readonly sender?: InboundEvent["sender"];
   /** An operator has approved the sender for direct messages to this account (`auth/senders.ts`). */
@@ -152,21 +155,37 @@ function judgeGroup(
   if (found === undefined && groupPolicy === "allowlist")
     return drop(
       "group",
-      "groups",
-      `blocked: the group is not in the allowlist ${keys.groups}, and ${keys.groupPolicy} is allowlist`,
-      `add the group to ${keys.groups}, with "*" for every group, or set ${keys.groupPolicy} to "open"`,
+      facts.guildId === undefined ? "groups" : "guilds",
+      facts.guildId === undefined
+        ? `blocked: the group is not in the allowlist ${keys.groups}, and ${keys.groupPolicy} is allowlist`
+        : `blocked: the guild or its channel is not in the allowlist ${keys.guilds}, and ${keys.groupPolicy} is allowlist`,
+      facts.guildId === undefined
+        ? `add the group to ${keys.groups}, with "*" for every group, or set ${keys.groupPolicy} to "open"`
+        : `add the channel to ${keys.guilds}[${JSON.stringify(facts.guildId)}].channels, or set ${keys.groupPolicy} to "open"`,
     );
   if (found !== undefined && !found.rule.enabled)
-    return drop(
-      "group",
-      "groups",
-      `blocked: ${keys.groups}[${JSON.stringify(found.key)}].enabled is false`,
-      `set ${keys.groups}[${JSON.stringify(found.key)}].enabled to true`,
-    );
+    return drop("group", found.list, `blocked: ${found.at}.enabled is false`, `set ${found.at}.enabled to true`);
   passed.push({
     step: "group",
-    why: found === undefined ? "every group is served" : `${keys.groups} has ${JSON.stringify(found.key)}`,
+    why: found === undefined ? "every group is served" : `${keys[found.list]} has ${JSON.stringify(found.key)}`,
   });
+  const group = {
+    ...(found === undefined ? {} : { at: found.at }),
+    requireMention: found?.rule.requireMention ?? rules.groups["*"]?.requireMention ?? true,
+  };
+  if (found?.senders !== undefined) {
+    const { at, users, roles } = found.senders;
+    const isMember = (facts.memberRoleIds ?? []).some((role) => roles.includes(role));
+    if (!isMember && !isListed(users, senderId))
+      return drop(
+        "sender",
+        "guilds",
+        `blocked: the sender is not in the allowlist ${at}.users, and has no role of ${at}.roles`,
+        `add the sender to ${at}.users, or a role of the sender to ${at}.roles`,
+      );
+    passed.push({ step: "sender", why: `the sender is in ${at}.${isMember ? "roles" : "users"}` });
+    return { admitted: true, passed, group };
+  }
   const listKey = rules.groupAllowFrom === undefined ? "allowFrom" : "groupAllowFrom";
   const senders = rules.groupAllowFrom ?? rules.allowFrom;
   if (senders !== undefined && !isListed(senders, senderId))
@@ -185,18 +204,11 @@ function judgeGroup(
         ? `neither ${keys.groupAllowFrom} nor allowFrom is set`
         : `the sender is in ${keys[listKey]}`,
   });
-  return {
-    admitted: true,
-    passed,
-    group: {
-      ...(found === undefined ? {} : { key: found.key }),
-      requireMention: found?.rule.requireMention ?? rules.groups["*"]?.requireMention ?? true,
-    },
-  };
+  return { admitted: true, passed, group };
 }
 
 /** Whether messages of a group come in at all, whoever sends them. */
-export function isServed(rules: AccountRules, facts: Pick<AdmissionFacts, "channel" | "peer" | "parentPeer">): boolean {
+export function isServed(rules: AccountRules, facts: PlaceFacts): boolean {
   if (rules.groupPolicy === "disabled") return false;
   return findGroup(rules, facts)?.rule.enabled ?? rules.groupPolicy === "open";
 }
@@ -206,26 +218,79 @@ export function findGroupTools(
   rules: AccountRules,
   facts: Pick<AdmissionFacts, "channel" | "peer" | "parentPeer">,
 ): GroupTools | undefined {
-  const found = findGroup(rules, facts);
+  const found = findListed(rules, facts);
   if (found === undefined) return undefined;
   const { tools, toolsBySender } = found.rule;
   return {
-    key: `${rules.keys.groups}[${JSON.stringify(found.key)}]`,
+    key: found.at,
     ...(tools === undefined ? {} : { tools }),
     ...(toolsBySender === undefined ? {} : { toolsBySender }),
   };
 }
 
+type PlaceFacts = Pick<AdmissionFacts, "channel" | "peer" | "parentPeer" | "guildId">;
+
+interface Found<Rule> {
+  readonly list: "groups" | "guilds";
+  readonly key: string;
+  readonly at: string;
+  readonly rule: Rule;
+  /** Who is heard, where it is written beside the rule. */
+  readonly senders?: { readonly at: string; readonly users: readonly string[]; readonly roles: readonly string[] };
+}
+
+/** What is written for the guild, then what is written for groups. */
+const findGroup = (rules: AccountRules, facts: PlaceFacts): Found<GroupRule> | undefined =>
+  findInGuild(rules, facts) ?? findListed(rules, facts);
+
 /** The group itself, the room that its topic is in, the room that its thread hangs from, then every group. */
-function findGroup(
+function findListed(
   rules: AccountRules,
-  { channel, peer, parentPeer }: Pick<AdmissionFacts, "channel" | "peer" | "parentPeer">,
-): { readonly key: string; readonly rule: GroupRule } | undefined {
+  { channel, peer, parentPeer }: Omit<PlaceFacts, "guildId">,
+): Found<GroupRule> | undefined {
   for (const key of [...roomIds(channel, peer), ...roomIds(channel, parentPeer), "*"]) {
     const rule = Object.hasOwn(rules.groups, key) ? rules.groups[key] : undefined;
-    if (rule !== undefined) return { key, rule };
+    if (rule !== undefined) return { list: "groups", key, at: `${rules.keys.groups}[${JSON.stringify(key)}]`, rule };
   }
   return undefined;
+}
+
+/** A channel of a guild: by its own id, that of the channel that its thread hangs from, or every channel of the guild. */
+function findInGuild(
+  { guilds, keys }: AccountRules,
+  { channel, peer, parentPeer, guildId }: PlaceFacts,
+): Found<GuildChannelRule> | undefined {
+  const guildKey = [guildId, "*"].find((key) => key !== undefined && Object.hasOwn(guilds ?? {}, key));
+  const guild = guildId === undefined || guildKey === undefined ? undefined : guilds?.[guildKey];
+  if (guildKey === undefined || guild === undefined) return undefined;
+  const inGuild = `${keys.guilds}[${JSON.stringify(guildKey)}]`;
+  const { channels, ...all } = guild;
+  if (channels === undefined)
+    return {
+      list: "guilds",
+      key: guildKey,
+      at: inGuild,
+      rule: { enabled: true, ...all },
+      ...sendersOf([inGuild, all]),
+    };
+  const key = [...roomIds(channel, peer), ...roomIds(channel, parentPeer), "*"].find((id) =>
+    Object.hasOwn(channels, id),
+  );
+  const own = key === undefined ? undefined : channels[key];
+  if (key === undefined || own === undefined) return undefined;
+  const at = `${inGuild}.channels[${JSON.stringify(key)}]`;
+  const requireMention = own.requireMention ?? guild.requireMention;
+  const rule = { enabled: own.enabled, ...(requireMention === undefined ? {} : { requireMention }) };
+  return { list: "guilds", key, at, rule, ...sendersOf([at, own], [inGuild, all]) };
+}
+
+/** The first of them that says who is heard. */
+function sendersOf(
+  ...written: readonly (readonly [string, Pick<GuildChannelRule, "users" | "roles">])[]
+): Pick<Found<GroupRule>, "senders"> {
+  for (const [at, { users, roles }] of written)
+    if (users !== undefined || roles !== undefined) return { senders: { at, users: users ?? [], roles: roles ?? [] } };
+  return {};
 }
 
 function roomIds(channel: string, peer: Peer | undefined): readonly string[] {

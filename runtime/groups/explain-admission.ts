@@ -21,7 +21,10 @@ export interface AdmissionExplanation {
   readonly broadcast?: { readonly key: string; readonly agents: readonly string[] };
 }
 
-export type ExplainedMessage = Pick<InboundEvent, "peer" | "parentPeer" | "wasMentioned" | "text"> & {
+export type ExplainedMessage = Pick<
+  InboundEvent,
+  "peer" | "parentPeer" | "guildId" | "memberRoleIds" | "wasMentioned" | "text"
+> & {
   readonly sender?: InboundEvent["sender"];
 };
 

@@ -13,6 +13,7 @@ export {
   findRules,
   type GroupRule,
   type GroupsConfig,
+  type GuildRule,
   type RuleName,
   normalizeSender,
 } from "./rules.ts";

@@ -129,7 +129,7 @@ export function judgeMention(input: GateInput): Gate {
 }
 
 function requireKey(rules: AccountRules, group: FoundGroup): string {
-  return `${rules.keys.groups}[${JSON.stringify(group.key ?? "*")}].requireMention`;
+  return `${group.at ?? `${rules.keys.groups}["*"]`}.requireMention`;
 }
 
 function findMention({ rules, facts, patterns, agentIds }: GateInput): {

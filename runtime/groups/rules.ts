@@ -15,6 +15,7 @@ export type RuleName =
   | "groupPolicy"
   | "groupAllowFrom"
   | "groups"
+  | "guilds"
   | "allowBots"
   | "botLoopProtection"
   | "implicitMentions"
@@ -28,6 +29,24 @@ export interface GroupRule {
   /** Narrow what its messages may make an agent do (`auth/tool-policy.ts`). */
   readonly tools?: ToolLists;
   readonly toolsBySender?: Readonly<Record<string, ToolLists>>;
+}
+
+/** Who is heard in a guild, or in one of its channels: whoever is in one of both lists. Absent: `groupAllowFrom` and what follows it. */
+interface GuildSenders {
+  /** Normalised. */
+  readonly users?: readonly string[];
+  readonly roles?: readonly string[];
+}
+
+export interface GuildChannelRule extends GuildSenders {
+  readonly enabled: boolean;
+  readonly requireMention?: boolean;
+}
+
+export interface GuildRule extends GuildSenders {
+  readonly requireMention?: boolean;
+  /** By id, and `*`. Absent: every channel. */
+  readonly channels?: Readonly<Record<string, GuildChannelRule>>;
 }
 
 export interface BotBudget {
@@ -45,6 +64,8 @@ export interface AccountRules {
   readonly groupAllowFrom?: readonly string[];
   /** By room id in its compared form, and `*`. */
   readonly groups: Readonly<Record<string, GroupRule>>;
+  /** By id of the guild, and `*`; of platforms that have guilds. */
+  readonly guilds?: Readonly<Record<string, GuildRule>>;
   readonly allowBots: boolean | "mentions";
   readonly botBudget: BotBudget;
   readonly implicitMentions: {

@@ -43,7 +43,7 @@ export async function runRouteExplain(context: CliContext, options: RouteOptions
 function admissionOf(
   { groups, agents }: ResolvedConfig,
   route: Route,
-  { peer, parent, sender, bot, mentioned, notMentioned, text }: RouteOptions,
+  { peer, parent, guild, role, sender, bot, mentioned, notMentioned, text }: RouteOptions,
 ): ReturnType<typeof explainAdmission> | undefined {
   if (peer === undefined) return undefined;
   const groupChats = agents.flatMap(({ id, groupChat }) => (groupChat === undefined ? [] : [[id, groupChat] as const]));
@@ -52,6 +52,8 @@ function admissionOf(
   return explainAdmission(groups, makeMentionPatterns(groups, Object.fromEntries(groupChats)), route, {
     peer,
     ...(parent === undefined ? {} : { parentPeer: parent }),
+    ...(guild === undefined ? {} : { guildId: guild }),
+    ...(role === undefined ? {} : { memberRoleIds: role }),
     ...(senderId === undefined ? {} : { sender: { id: senderId, ...(bot === true ? { isBot: true } : {}) } }),
     ...native,
     text: text ?? "",

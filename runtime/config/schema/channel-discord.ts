@@ -2,7 +2,43 @@
 import * as z from "zod";
 import { built, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
-import { anyMap, anyValue, secret } from "./values.ts";
+import { anyMap, anyValue, listOfSenders, platformId, secret } from "./values.ts";
+
+/** Names change, and whoever may rename a channel would then decide who is served. */
+const guildId = () =>
+  z.string().regex(/^\s*(?:\*|\d{1,20})\s*$/, "must be the number that Discord shows with Copy ID, or *");
+
+const heard = () => ({
+  requireMention: key("Whether the agent answers only when it is mentioned; true by default.", z.boolean().optional()),
+  users: key(
+    "Senders that are heard, beside members with one of `roles`. Neither of both: those of `groupAllowFrom`.",
+    listOfSenders().optional(),
+  ),
+  roles: key("Roles whose members are heard.", z.array(platformId()).optional()),
+  tools: later("tools of guilds", "Use `groups` with the id of the channel.", anyMap().optional()),
+  toolsBySender: later("tools of guilds", "Use `groups` with the id of the channel.", anyMap().optional()),
+  skills: later("skills", "Skills there.", anyValue()),
+  systemPrompt: later("model", "Prompt there.", z.string().optional()),
+});
+
+const guild = () =>
+  z.strictObject({
+    ...heard(),
+    slug: key("Name for people; nothing is found by it.", z.string().optional()),
+    channels: key(
+      "Channels that are served, by id; `*` = every other. Without it all of them are.",
+      z
+        .record(
+          guildId(),
+          z.strictObject({
+            ...heard(),
+            enabled: key("`false` shuts the channel out.", z.boolean().optional()),
+            allow: key("As `enabled`, in older files.", z.boolean().optional()),
+          }),
+        )
+        .optional(),
+    ),
+  });
 
 const discordKeys = () => ({
   token: key(
@@ -13,7 +49,10 @@ const discordKeys = () => ({
     "Another server of Discord's API, without the version; https://discord.com/api by default. It says where its gateway is.",
     webAddress().optional(),
   ),
-  guilds: later("rules of guilds", "Guilds that are served.", anyMap().optional()),
+  guilds: key(
+    "Guilds that are served, by id, with their rules; `*` = every other.",
+    z.record(guildId(), guild()).optional(),
+  ),
   slashCommand: later("ephemeral answers to commands", "How commands are answered.", anyMap().optional()),
   dm: later("older keys of Discord", "Use `dmPolicy` and `allowFrom`.", anyMap().optional()),
   replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),

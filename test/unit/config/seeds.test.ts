@@ -208,7 +208,7 @@ describe("a configuration of the existing product", () => {
     ],
     ["memory over transcripts", memory, [], []],
     ["several people on one number", people, ["channel whatsapp"], ["channels.whatsapp"]],
-    ["a Discord bot per agent", discord, ["rules of guilds"], []],
+    ["a Discord bot per agent", discord, [], []],
     ["a Telegram bot per agent", telegram, [], []],
     ["a WhatsApp number per agent", numbers, ["channel whatsapp"], ["bindings[2].match.peer"]],
     ["an agent per channel", byChannel, [], []],

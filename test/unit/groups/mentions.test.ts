@@ -170,7 +170,7 @@ describe("the mention gate", () => {
     const judged = (text: string) =>
       judgeMention({
         rules,
-        group: { key: "*", requireMention: true },
+        group: { at: "*", requireMention: true },
         facts: inGroup({ text }),
         patterns,
         agentIds: ["a", "b"],

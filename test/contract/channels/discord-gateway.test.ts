@@ -1,0 +1,93 @@
+/** A gateway with Discord in a real thread: a bot for each agent, each in its own channel of a guild, and what roles and threads decide. */
+import { afterEach, expect, test } from "vitest";
+import { startChannelThread } from "../../../runtime/supervisor/channels/start-channel.ts";
+import { ana, type DiscordApi, makeDiscordMessage, openDiscordApi } from "../../support/discord-api.ts";
+import { eventually } from "../../support/eventually.ts";
+import { groupsOf, makeConfig, openGateway } from "../../support/gateway.ts";
+
+const [first, second] = ["MAIN.TOKEN", "CODING.TOKEN"];
+const guild = "123456789012345678";
+const [general, code, thread] = ["222222222222222222", "333333333333333333", "555555555555555555"];
+const opened: DiscordApi[] = [];
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((api) => api.close()));
+});
+
+async function open() {
+  const api = await openDiscordApi();
+  opened.push(api);
+  api.addBot(first, { id: "200000000000000001", username: "main" });
+  api.addBot(second, { id: "200000000000000002", username: "coding" });
+  api.addGuild({
+    id: guild,
+    channels: [general, code].map((id) => ({ id, type: 0 })),
+    threads: [{ id: thread, type: 11, parent_id: code }],
+  });
+  const account = (channel: string) => ({
+    guilds: { [guild]: { channels: { [channel]: { allow: true, requireMention: false } } } },
+  });
+  const login = (token: string) => ({ token, apiRoot: api.root, textChunkLimit: 4_000 });
+  const config = makeConfig([{ id: "main" }, { id: "coding" }, { id: "staff" }], {
+    channels: { discord: { default: login(first), coding: login(second) } },
+    channelDefaults: { discord: "default" },
+    groups: groupsOf({
+      channels: {
+        discord: { groupPolicy: "allowlist", accounts: { default: account(general), coding: account(code) } },
+      },
+    }),
+    bindings: [
+      { index: 0, agentId: "main", match: { channel: "discord", accountId: "default" } },
+      {
+        index: 1,
+        agentId: "coding",
+        match: { channel: "discord", accountId: "coding", peer: { kind: "channel", id: code } },
+      },
+      {
+        index: 2,
+        agentId: "staff",
+        match: { channel: "discord", accountId: "default", guildId: guild, roles: ["88"] },
+      },
+    ],
+  });
+  const gateway = await openGateway([], {}, { config, startChannel: startChannelThread });
+  await api.until(() => api.gateway.sessions(first) === 1 && api.gateway.sessions(second) === 1);
+  let count = 0;
+  /** Every bot of the guild hears it. */
+  const say = (channel: string, roles: readonly string[] = []): void => {
+    count += 1;
+    const place = { channel_id: channel, guild_id: guild, member: { roles } };
+    const message = makeDiscordMessage({ id: `12000000000000000${10 + count}`, ...place, content: "who are you" });
+    for (const token of [first, second]) api.gateway.dispatch(token, "MESSAGE_CREATE", message);
+  };
+  return { api, gateway, say };
+}
+
+const answers = (api: DiscordApi) =>
+  api
+    .sent()
+    .map(({ token, place, body }) => `${token} in ${place}: ${/I am (\w+)/.exec(String(body["content"]))?.[1]}`);
+
+test("a bot for each agent answers in its channel, in its thread as in the channel, and a role has its agent", async () => {
+  const { api, gateway, say } = await open();
+  say(general);
+  await eventually(() => expect(answers(api)).toEqual([`${first} in ${general}: main`]));
+  say(thread);
+  await eventually(() => expect(answers(api)[1]).toBe(`${second} in ${thread}: coding`));
+  say(general, ["7", "88"]);
+  await eventually(() => expect(answers(api)[2]).toBe(`${first} in ${general}: staff`));
+  expect(gateway.logged.map(({ message }) => message)).toContainEqual(
+    expect.stringMatching(/^drop guild message \(blocked: the guild or its channel is not in the allowlist/),
+  );
+  await gateway.drain(1_000);
+  expect(api.sent()).toHaveLength(3);
+  expect(api.violations).toEqual([]);
+});
+
+test("a stranger gets a code in the direct chat", async () => {
+  const { api, gateway } = await open();
+  api.addChannel({ id: `9${ana.id.slice(1)}`, type: 1 });
+  api.gateway.dispatch(first, "MESSAGE_CREATE", makeDiscordMessage());
+  await eventually(() => expect(api.sent()[0]).toMatchObject({ token: first, place: ana.id }));
+  expect(String(api.sent()[0]?.body["content"])).toMatch(/Code: [A-Z2-9]{8}/);
+  await gateway.drain(1_000);
+});
