@@ -1,8 +1,9 @@
 /**
  * Typed calls between two trusted threads over one MessagePort: `serveCalls` on one side, `connectCalls` on the other.
  *
- * Calls made in one turn of the microtask queue travel in one `postMessage`. Every call settles: when the port closes or the
- * thread ends (`lost`), all pending ones reject with `CLOISTER_THREAD_LOST`. Errors travel by code (`runtime/kernel/errors.ts`).
+ * What is called and answered in one event, with all that follows from it without waiting, travels in one `postMessage`: each one wakes the
+ * other thread. Every call settles: when the port closes or the thread ends (`lost`), all pending ones reject with `CLOISTER_THREAD_LOST`.
+ * Errors travel by code (`runtime/kernel/errors.ts`).
  * Not for cells: a cell is not trusted and speaks `runtime/thread/frame.ts`.
  */
 import type { MessagePort } from "node:worker_threads";
@@ -33,7 +34,7 @@ export function connectCalls<Remote>(port: MessagePort, handlers: object): Conne
   const out = (): { calls: Call[]; answers: Answer[] } => {
     if (batch === undefined) {
       batch = { calls: [], answers: [] };
-      queueMicrotask(() => {
+      process.nextTick(() => {
         const sent = batch;
         batch = undefined;
         if (sent !== undefined && lostReason === undefined) port.postMessage(sent);

@@ -284,7 +284,8 @@ export function makeCellHost(
       if (cell === undefined) return;
       if (cell.batch === undefined) {
         cell.batch = [incarnation];
-        queueMicrotask(() => {
+        // When the event's work is done: what belongs together wakes the cell once.
+        process.nextTick(() => {
           const frame = cell.batch;
           cell.batch = undefined;
           if (frame !== undefined) cell.body.post(frame);

@@ -42,29 +42,32 @@ const bodies: Readonly<Record<string, { readonly hidden: readonly string[]; read
   sessions_spawn: { hidden: [], shown: { task: { type: "string", description: "What the sub-agent is to do." } } },
 };
 
-/** Of the names that the table has or another program has told, in the order given. */
+/** `ToolSpec[]` as JSON, of the names that the table has or another program has told, in the order given. */
 export function describeTools(
   tools: ToolTable,
   names: readonly string[],
   toldOf: (name: string) => ToolSpec | undefined,
-): readonly ToolSpec[] {
-  return names.flatMap((name) => {
+): string {
+  const specs = names.flatMap((name) => {
     const told = toldOf(name);
-    if (told !== undefined) return [told];
+    if (told !== undefined) return [JSON.stringify(told)];
     const tool = tools[name];
     const description = (toolTexts as Readonly<Record<string, string>>)[name];
-    return tool === undefined || description === undefined
-      ? []
-      : [{ name, description, parameters: parametersOf(name, tool.parameters) }];
+    return tool === undefined || description === undefined ? [] : [textOf(name, description, tool)];
   });
+  return `[${specs.join()}]`;
 }
 
-const known = new WeakMap<z.ZodType, ToolSpec["parameters"]>();
+/** Each turn of a model is told of all of them, and they stay the same for as long as the program runs. */
+const known = new WeakMap<ToolTable[string], string>();
 
-function parametersOf(name: string, schema: z.ZodType): ToolSpec["parameters"] {
-  const made = known.get(schema) ?? withBody(name, asObject(z.toJSONSchema(schema, { io: "input" })));
-  known.set(schema, made);
-  return made;
+function textOf(name: string, description: string, tool: ToolTable[string]): string {
+  const before = known.get(tool);
+  if (before !== undefined) return before;
+  const parameters = withBody(name, asObject(z.toJSONSchema(tool.parameters, { io: "input" })));
+  const text = JSON.stringify({ name, description, parameters } satisfies ToolSpec);
+  known.set(tool, text);
+  return text;
 }
 
 interface ObjectForm {

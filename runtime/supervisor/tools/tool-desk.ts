@@ -127,7 +127,7 @@ export function makeToolDesk({ config, agents, tools, mcp, log }: ToolDeskDeps):
         log.debug({ session: first?.sessionKey, rule, key, tools: names }, "agents/tool-policy removed tools");
       const emptied = allowed.length === 0 ? removals.find(({ byAllow }) => byAllow) : undefined;
       return emptied === undefined
-        ? JSON.stringify(describeTools(tools(), allowed, (name) => mcp.specOf(agentId, name)))
+        ? describeTools(tools(), allowed, (name) => mcp.specOf(agentId, name))
         : refusalOf("every tool", emptied);
     },
   };

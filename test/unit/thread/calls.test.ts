@@ -38,6 +38,17 @@ test("calls of one turn travel in one message and come back in their places", as
   expect(frames).toHaveLength(1);
 });
 
+test("what follows from a call without waiting for another thread travels in the same message", async () => {
+  const { remote, frames } = pair();
+  await Promise.all(
+    [1, 2, 3].map(async (steps) => {
+      for (let step = 0; step < steps; step++) await undefined;
+      return remote.add(steps, 1);
+    }),
+  );
+  expect(frames).toHaveLength(1);
+});
+
 test("errors keep their code and remedy", async () => {
   const { remote } = pair();
   await expect(remote.fail("x")).rejects.toMatchObject({
