@@ -54,3 +54,25 @@ export function withButtonWords(text: string, buttons: readonly Button[] | undef
   if (buttons === undefined || buttons.length === 0) return text;
   return [text, "", "Answer with one of:", ...buttons.map((button) => `${button.text} (${button.label})`)].join("\n");
 }
+
+/**
+ * Lines of an answer that name files of the agent's workspace, `MEDIA: charts/week.png`, apart from its text. In a block of code they are text;
+ * so are those beyond `filesMax`.
+ */
+export function takeMediaLines(
+  answer: string,
+  filesMax: number,
+): { readonly text: string; readonly paths: readonly string[] } {
+  if (!answer.includes("MEDIA:")) return { text: answer, paths: [] };
+  const paths: string[] = [];
+  let fence: string | undefined;
+  const lines = answer.split("\n").filter((line) => {
+    const [, mark] = /^ {0,3}(`{3,}|~{3,})/.exec(line) ?? [];
+    if (mark !== undefined) fence = fence === undefined ? mark : mark.startsWith(fence) ? undefined : fence;
+    const [, file] = /^MEDIA: *(\S.*?)\s*$/.exec(line) ?? [];
+    if (file === undefined || fence !== undefined || paths.length >= filesMax) return true;
+    paths.push(file);
+    return false;
+  });
+  return paths.length === 0 ? { text: answer, paths } : { text: lines.join("\n").trim(), paths };
+}

@@ -29,21 +29,13 @@ import {
   judgeMention,
   makeLoopGuard,
   makeMentionPatterns,
-  normalizeSender,
   pairName,
 } from "../groups/index.ts";
-import type { Provenance, ReplyRoute, RoomSight, Signal } from "../kernel/envelope.ts";
+import type { RoomSight } from "../kernel/envelope.ts";
 import { toRefusal } from "../kernel/errors.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
-import {
-  agentsOfRoom,
-  formatGroupHistoryKey,
-  resolveRoute,
-  type Route,
-  type RouteTable,
-  routeToAgent,
-} from "../routing/index.ts";
+import { agentsOfRoom, resolveRoute, type Route, type RouteTable, routeToAgent } from "../routing/index.ts";
 import type { RoomRow, Store } from "../store/port.ts";
 import type { ChannelRoute } from "./answers.ts";
 import { type Accept, makeBroadcasts } from "./broadcasts.ts";
@@ -52,7 +44,19 @@ import type { Logger } from "./driver.ts";
 import { makeDerived } from "./live-config.ts";
 import type { Runs } from "./runs.ts";
 import type { SenderDesk } from "./senders.ts";
-import type { Conversation, ThreadBindings } from "./thread-bindings.ts";
+import {
+  conversationOf,
+  dedupeOf,
+  dropLine,
+  type Heard,
+  makeAdmission,
+  peerText,
+  placeOf,
+  provenanceOf,
+  replyRouteOf,
+  roomKey,
+} from "./mail-admission.ts";
+import type { ThreadBindings } from "./thread-bindings.ts";
 
 export interface ChannelMailDeps {
   readonly config: ResolvedConfig;
@@ -66,6 +70,8 @@ export interface ChannelMailDeps {
   readonly commands: Pick<Commands, "fromChannel">;
   readonly senders: Pick<SenderDesk, "isKnown" | "ask">;
   readonly threads: Pick<ThreadBindings, "heard">;
+  /** Puts the files of a message below the workspace of an agent that is to have it. Gives what stands behind the text. Never rejects. */
+  readonly bring: (event: InboundEvent, agentId: string) => Promise<string>;
   /** Sends the answer of a command through its channel. */
   readonly answer: (about: AnsweredCommand, route: ChannelRoute, text: string) => void;
   /** Whether answers to this account leave by themselves; else they stay in the session. */
@@ -216,11 +222,13 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     const kept =
       isShared && rules.historyLimit > 0 ? await store.keepRoomRow(room, row, rules.historyLimit) : undefined;
     const upto = Math.max(view.last, kept?.seq ?? 0);
+    const brought = new Map<string, string>();
+    for (const { agentId } of targets) brought.set(agentId, await deps.bring(event, agentId));
     const bodyFor = (agentId: string): string => {
       const before = (view.unseen[agentId] ?? []).filter(({ id }) => id !== row.id);
       return frameMessage(
         before.map(({ speaker, text, agentId: by }) => ({ speaker, text, isAgent: by !== undefined })),
-        event.text,
+        event.text + (brought.get(agentId) ?? ""),
       );
     };
     const sightOf = (agentId: string): RoomSight | undefined =>
@@ -365,7 +373,10 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
       const ordered = event.sender.isBot === true ? undefined : await command(event, route, key);
       if (ordered !== undefined && "status" in ordered) return ordered;
       const message = ordered === undefined ? event : { ...event, ...ordered };
-      if (group === undefined) return toOne(message, route, admissionOf(message, route, message.text, key));
+      if (group === undefined) {
+        const body = message.text + (await deps.bring(message, route.agentId));
+        return toOne(message, route, admissionOf(message, route, body, key));
+      }
       const room = roomKey(route.channel, route.accountId, event.peer, event.threadId);
       const rest = await inRoom(room, () => toGroup(message, route, rules, group, key, ordered !== undefined));
       return rest();
@@ -396,9 +407,6 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
   };
 }
 
-/** A message of a channel, or what is left of a command. */
-type Heard = InboundEvent & { readonly signal?: Signal };
-
 /** What is still to be done when the next message of the room may come: a message alone needs no order beyond that of its mailbox. */
 type Rest = () => Promise<InboundResult>;
 
@@ -406,90 +414,3 @@ const settled =
   (result: InboundResult): Rest =>
   () =>
     Promise.resolve(result);
-
-/** Pending context belongs to a conversation; a thread is one of its own, since it has a session of its own. */
-function roomKey(channel: string, accountId: string, { kind, id }: Peer, threadId: string | undefined): string {
-  const key = formatGroupHistoryKey(channel, accountId, kind === "channel" ? "channel" : "group", id);
-  return threadId === undefined ? key : `${key}\nthread\n${threadId}`;
-}
-
-const conversationOf = ({ peer, threadId }: InboundEvent, { channel, accountId }: Route): Conversation => ({
-  channel,
-  accountId,
-  peerKind: peer.kind,
-  peerId: peer.id,
-  ...(threadId === undefined ? {} : { threadId }),
-});
-
-const placeOf = ({ sender }: InboundEvent, { channel, accountId }: Route): SenderPlace => ({
-  channel,
-  accountId,
-  senderId: normalizeSender(channel, sender.id),
-});
-
-const peerText = ({ kind, id }: Peer): string => `${kind}:${id}`;
-
-/** The words that operators look for in the log. Source: behaviour §2.7. */
-function dropLine(channel: string, reason: string): string {
-  return `drop ${channel === "discord" ? "guild" : "channel"} message (${reason})`;
-}
-
-function makeAdmission(
-  event: Heard,
-  route: Route,
-  body: string,
-  key: string | undefined,
-  sees: RoomSight | undefined,
-  carriesAnswers: boolean,
-): Admission {
-  const { agentId, sessionKey, channel, accountId } = route;
-  return {
-    from: {
-      type: "channel",
-      channel,
-      accountId,
-      peer: peerText(event.peer),
-      ...(event.threadId === undefined ? {} : { threadId: event.threadId }),
-      senderId: event.sender.id,
-      ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }),
-    },
-    agentId,
-    sessionKey,
-    verb: "send",
-    via: `door:${channel}:${accountId}`,
-    chain: [],
-    provenance: provenanceOf(event, route),
-    replyRoute: replyRouteOf(event, route, carriesAnswers),
-    body,
-    ...(event.trace === undefined ? {} : { trace: event.trace }),
-    ...(event.signal === undefined ? {} : { signal: event.signal }),
-    ...(sees === undefined ? {} : { sees }),
-    ...(key === undefined ? {} : { dedupe: dedupeOf(event, route, key, false) }),
-  };
-}
-
-/** By which a repetition is known; in a broadcast each agent has its own. */
-function dedupeOf(event: InboundEvent, { channel, accountId, agentId }: Route, key: string, isBroadcast: boolean) {
-  return { scope: `${channel}:${accountId}:${peerText(event.peer)}${isBroadcast ? `:${agentId}` : ""}`, key };
-}
-
-function provenanceOf({ sender, messageId }: InboundEvent, { channel, accountId }: Route): Provenance {
-  return {
-    kind: "external_user",
-    sourceChannel: channel,
-    accountId,
-    senderId: sender.id,
-    ...(sender.name === undefined ? {} : { senderName: sender.name }),
-    ...(messageId === undefined ? {} : { messageId }),
-  };
-}
-
-function replyRouteOf(event: InboundEvent, route: Route, carriesAnswers: boolean): ReplyRoute {
-  const { messageId } = event;
-  if (!carriesAnswers) return { type: "none" };
-  return {
-    type: "channel",
-    ...conversationOf(event, route),
-    ...(messageId === undefined ? {} : { inReplyTo: messageId }),
-  };
-}

@@ -136,11 +136,12 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
   });
   const threads = makeThreadBindings({ rules: () => config.session.threadBindings, kernel, nowMs, log });
-  const { channels, post, sent, deliver, answerCommand, tell, carriesAnswers } = makeOutlets({
+  const { channels, post, bring, sent, deliver, answerCommand, tell, carriesAnswers } = makeOutlets({
     config,
     edge: () => edge,
     start: parts.startChannel,
     mail: () => ingress,
+    workspaceOf: (agentId) => agents.get(agentId)?.workspace,
     runs,
     nowMs,
     log,
@@ -286,6 +287,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     refused: (subject, object, { code, message }) =>
       audit.noteOften({ type: "refused", subject, object, verb: "send", decision: "refused", code, detail: message }),
     answer: answerCommand,
+    bring,
     config,
     routes,
     store,
@@ -307,7 +309,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     ...sessionTools,
     ...threadTools.tools,
     cron: clock.tool,
-    message: makeMessageTool({ ...common, pairings: () => driver.pairings, post, sent }),
+    message: makeMessageTool({ ...common, pairings: () => driver.pairings, post, sent, channels }),
     [configTool]: makeConfigPropose({ propose: (asked) => proposals.propose(asked) }),
   };
   const deadLetters = makeDeadLetters({

@@ -35,6 +35,7 @@ export interface IngressDeps {
   readonly commands: Pick<Commands, "fromChannel" | "fromOperator">;
   readonly senders: ChannelMailDeps["senders"];
   readonly threads: ChannelMailDeps["threads"];
+  readonly bring: ChannelMailDeps["bring"];
   /** Sends the answer of a command through its channel. */
   readonly answer: (about: AnsweredCommand, route: ChannelRoute, text: string) => void;
   readonly nowMs: () => number;

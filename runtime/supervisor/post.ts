@@ -1,7 +1,10 @@
 /** A text leaves through its channel: handed to the thread of that, or to the edge, which holds the webhook's client. */
-import type { OutboundMessage, SendResult } from "../../channels/port.ts";
+import { builtChannels, isBuiltChannel } from "../../channels/built.ts";
+import { takeMediaLines, withButtonWords } from "../../channels/media.ts";
+import type { Button, OutboundMessage, SendResult } from "../../channels/port.ts";
 import type { EdgeForKernel } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
 import type { Deliver } from "./answers.ts";
 import type { ChannelDesk } from "./channels/channel-desk.ts";
 import { formatTraceparent } from "./trace-context.ts";
@@ -12,18 +15,28 @@ export type Post = (
   route: Parameters<Deliver>[1],
   text: string,
   leftAtMs?: number,
+  buttons?: readonly Button[],
 ) => Promise<string | undefined>;
 
 export function makePost(
   findEdge: () => Pick<EdgeForKernel, "send"> | undefined,
   channels: Pick<ChannelDesk, "send">,
+  workspaceOf: (agentId: string) => string | undefined,
 ): Post {
+  /** Files are named in lines of the text, so that what is kept and sent again has them as well. */
+  const contentOf = (channel: string, agentId: string, text: string): Pick<OutboundMessage, "text" | "files"> => {
+    const workspace = workspaceOf(agentId);
+    if (workspace === undefined || !carriesFiles(channel)) return { text };
+    const { text: said, paths } = takeMediaLines(text, limits.channelFilesMax);
+    return paths.length === 0 ? { text } : { text: said, files: paths.map((path) => ({ workspace, path })) };
+  };
+
   const throughEdge = (message: OutboundMessage): Promise<SendResult> => {
     const edge = findEdge();
     if (edge === undefined) throw failure("CLOISTER_THREAD_LOST", "the edge is not up");
     return edge.send(message);
   };
-  return async (about, route, text, leftAtMs) => {
+  return async (about, route, text, leftAtMs, buttons) => {
     const { channel } = route;
     const message: OutboundMessage = {
       idempotencyKey: about.id,
@@ -34,7 +47,8 @@ export function makePost(
       ...(route.inReplyTo === undefined ? {} : { inReplyTo: route.inReplyTo }),
       agentId: about.agentId,
       sessionKey: about.sessionKey,
-      text,
+      ...contentOf(channel, about.agentId, channel === "webhook" ? withButtonWords(text, buttons) : text),
+      ...(buttons === undefined ? {} : { buttons }),
       ...(about.trace === undefined ? {} : { traceparent: formatTraceparent(about.trace, about.id) }),
     };
     const result = await (channel === "webhook" ? throughEdge(message) : channels.send(message, leftAtMs));
@@ -42,3 +56,7 @@ export function makePost(
     return result.platformMessageId;
   };
 }
+
+/** Whether files leave through this channel. */
+export const carriesFiles = (channel: string): boolean =>
+  isBuiltChannel(channel) && builtChannels[channel].capabilities.media;

@@ -4,8 +4,22 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { type BuiltChannel, builtChannels, type ChannelAccounts, isBuiltChannel } from "../../../channels/built.ts";
-import type { ChannelManifest, InboundEvent, OutboundMessage, SendResult } from "../../../channels/port.ts";
-import type { AccountState, AttemptResult, ChannelClock, ProbeResult } from "../../channels/port.ts";
+import type {
+  ChannelAction,
+  ChannelManifest,
+  InboundEvent,
+  InboundMedia,
+  OutboundMessage,
+  SendResult,
+} from "../../../channels/port.ts";
+import type {
+  AccountState,
+  AttemptResult,
+  ChannelClock,
+  FetchResult,
+  MediaPlace,
+  ProbeResult,
+} from "../../channels/port.ts";
 import type { InboundResult } from "../../edge/port.ts";
 import { failure, isCoded, toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
@@ -49,6 +63,10 @@ export interface ChannelDesk {
   has(channel: string, accountId: string): boolean;
   /** As `Outbox.send`. @throws CLOISTER_CHANNEL_UNKNOWN */
   send(message: OutboundMessage, leftAtMs?: number): Promise<SendResult>;
+  /** Changes a message that is on the platform. Once; never rejects for what the platform says. @throws CLOISTER_CHANNEL_UNKNOWN */
+  act(channel: string, accountId: string, action: ChannelAction): Promise<SendResult>;
+  /** Puts a file that came with a message where it is told. Never rejects. */
+  fetch(event: Pick<InboundEvent, "channel" | "accountId">, media: InboundMedia, to: MediaPlace): Promise<FetchResult>;
   /** A platform called over HTTP. Resolves when what it said is stored, with what it wants to hear. @throws CLOISTER_CHANNEL_OFFLINE */
   called(channel: string, accountId: string, payload: unknown): Promise<object | undefined>;
   /** @throws CLOISTER_CHANNEL_UNKNOWN when a channel is named that is not there */
@@ -211,6 +229,25 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     },
     has: (channel, accountId) => isBuiltChannel(channel) && hasAccount(channel, accountId),
     send,
+    async act(channel, accountId, action) {
+      if (!isBuiltChannel(channel)) throw unknownChannel(channel);
+      try {
+        const remote = remoteOf(channel);
+        if (remote === undefined) throw notRunning(channel);
+        return await remote.act(accountId, action);
+      } catch (error) {
+        return { status: "failed", reason: toRefusal(error).message, retry: true };
+      }
+    },
+    async fetch({ channel, accountId }, media, to) {
+      try {
+        const remote = remoteOf(channel);
+        if (remote === undefined) throw notRunning(channel);
+        return await remote.fetch(accountId, media, to);
+      } catch (error) {
+        return { status: "failed", reason: toRefusal(error).message };
+      }
+    },
     async called(channel, accountId, payload) {
       const remote = remoteOf(channel);
       if (remote === undefined) throw notRunning(channel);

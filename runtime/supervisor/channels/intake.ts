@@ -1,11 +1,12 @@
 /**
  * Messages of platforms on their way in. The platform is told that one arrived when this resolves: when it is stored, or when it was decided
- * that nobody is to have it. One that an agent has no room for is tried again for a while, then its sender is told.
+ * that nobody is to have it. One that an agent has no room for is tried again for a while, then its sender is told; so is one that always
+ * fails, since whatever the platform has behind it would wait for it for ever.
  */
 import type { InboundEvent } from "../../../channels/port.ts";
 import type { ChannelClock } from "../../channels/port.ts";
 import type { InboundResult } from "../../edge/port.ts";
-import { errorRegister, fromRefusal, type Refusal } from "../../kernel/errors.ts";
+import { errorRegister, fromRefusal, isCoded, type Refusal, toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../driver.ts";
 
@@ -25,13 +26,16 @@ export interface IntakeDeps {
 export function makeIntake({ inbound, onAccepted, tellSender, clock, log, ending }: IntakeDeps) {
   return async (event: InboundEvent): Promise<void> => {
     const sinceMs = clock.nowMs();
+    let faults = 0;
     for (let pauseMs: number = limits.channelAttemptBackoffMs; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
-      const result = await inbound(event);
+      const result = await inbound(event).catch(asFault);
       if (result.status === "accepted" && result.runs === undefined) onAccepted(event, result.runId);
-      if (result.status !== "refused") return;
+      if (result.status === "fault") faults++;
+      else if (result.status !== "refused") return;
       const { refusal } = result;
       if (refusal.code === "CLOISTER_GATEWAY_DRAINING" || ending.aborted) throw fromRefusal(refusal);
-      if (!mayPass(refusal) || clock.nowMs() - sinceMs >= limits.channelIntakeMs) {
+      const isHopeless = result.status === "fault" ? faults >= limits.channelAttemptsMax : !mayPass(refusal);
+      if (isHopeless || clock.nowMs() - sinceMs >= limits.channelIntakeMs) {
         const { channel, accountId, peer } = event;
         const fields = { channel, account: accountId, peer: `${peer.kind}:${peer.id}`, error: refusal };
         log.error(fields, "a message was not taken; its sender is told");
@@ -42,5 +46,16 @@ export function makeIntake({ inbound, onAccepted, tellSender, clock, log, ending
     }
   };
 }
+
+/** The gateway itself failed on it: another attempt may do better, and many never do. What has a code was foreseen, and is judged by it. */
+interface Fault {
+  readonly status: "fault";
+  readonly refusal: Refusal;
+}
+
+const asFault = (error: unknown): Fault | Extract<InboundResult, { status: "refused" }> => ({
+  status: isCoded(error) ? "refused" : "fault",
+  refusal: toRefusal(error),
+});
 
 const mayPass = ({ code }: Refusal): boolean => errorRegister[code].retry === "later";

@@ -8,6 +8,7 @@ import type { Deliver } from "../answers.ts";
 import type { ChannelMail } from "../channel-mail.ts";
 import { makePost, type Post } from "../post.ts";
 import { answerDelivered } from "../room-answers.ts";
+import { makeInbox } from "./inbox.ts";
 import { type ChannelDesk, type ChannelDeskDeps, makeChannelDesk } from "./channel-desk.ts";
 import { makeChannelClock } from "./channel-life.ts";
 
@@ -15,12 +16,15 @@ export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "l
   readonly config: Pick<ResolvedConfig, "channels" | "webhook" | "defaultAgentId">;
   readonly edge: () => Pick<EdgeForKernel, "send"> | undefined;
   readonly mail: () => ChannelMail;
+  readonly workspaceOf: (agentId: string) => string | undefined;
   readonly nowMs: () => number;
 }
 
 export interface Outlets {
   readonly channels: ChannelDesk;
   readonly post: Post;
+  /** As `ChannelMailDeps.bring`. */
+  readonly bring: ReturnType<typeof makeInbox>;
   /** A text has left: the other agents of a group see it. */
   readonly sent: (...said: Parameters<typeof answerDelivered>) => void;
   readonly deliver: Deliver;
@@ -32,7 +36,7 @@ export interface Outlets {
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
 }
 
-export function makeOutlets({ config, edge, mail, nowMs, ...deps }: OutletsDeps): Outlets {
+export function makeOutlets({ config, edge, mail, workspaceOf, nowMs, ...deps }: OutletsDeps): Outlets {
   const channels = makeChannelDesk({
     ...deps,
     accounts: () => config.channels,
@@ -40,11 +44,12 @@ export function makeOutlets({ config, edge, mail, nowMs, ...deps }: OutletsDeps)
     newId: randomUUID,
     clock: makeChannelClock(nowMs),
   });
-  const post = makePost(edge, channels);
+  const post = makePost(edge, channels, workspaceOf);
   const sent: Outlets["sent"] = (...said) => void mail().answered(answerDelivered(...said));
   return {
     channels,
     post,
+    bring: makeInbox({ channels, workspaceOf, newId: randomUUID, log: deps.log }),
     sent,
     deliver: async (about, route, text, leftAtMs) => sent(about, route, text, await post(about, route, text, leftAtMs)),
     answerCommand: (...answer) =>

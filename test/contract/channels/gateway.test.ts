@@ -1,4 +1,7 @@
 /** A gateway with real channels in real threads: from a person on the platform to the agent and back. */
+import { mkdtemp, readdir, readFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { ResolvedConfig } from "../../../runtime/config/resolved.ts";
 import { startChannelThread } from "../../../runtime/supervisor/channels/start-channel.ts";
@@ -152,4 +155,29 @@ test("channels.status tells each account, with what the platform says to a probe
   expect(JSON.stringify(probed)).not.toContain(first);
   expect(await status({ channel: "matrix" })).toMatchObject({ code: "CLOISTER_CHANNEL_UNKNOWN" });
   await gateway.drain(1_000);
+});
+
+test("a picture that somebody sends is a file of the agent's workspace before its turn begins, and one that does not come is told", async () => {
+  const { api, config } = await open();
+  const workspace = await mkdtemp(path.join(os.tmpdir(), "workspace-"));
+  const agents = config.agents.map((agent) => ({ ...agent, workspace }));
+  const gateway = await start({ ...config, agents });
+  api.addFile("p1", "jpeg");
+  const { text: _none, ...said } = makeMessage({ message_id: 8, caption: "who are you" });
+  const size = { width: 1, height: 1 };
+  const photo = (id: string) => [{ file_id: id, file_unique_id: id, ...size }];
+  api.push(first, { message: { ...said, photo: photo("p1") } });
+  await eventually(() => expect(api.sent(first)).toHaveLength(1));
+  const [folder = ""] = await readdir(path.join(workspace, "inbox"));
+  expect(await readFile(path.join(workspace, "inbox", folder, "1-image.jpg"), "utf8")).toBe("jpeg");
+  const history = async () =>
+    JSON.stringify(await gateway.doors.rpc(operator, "chat.history", { sessionKey: "agent:main:main" }));
+  await eventually(async () =>
+    expect(await history()).toContain(`inbox/${folder}/1-image.jpg (image, image/jpeg, 4 bytes)`),
+  );
+  api.push(first, { message: { ...said, message_id: 9, photo: photo("gone") } });
+  await eventually(() => expect(api.sent(first)).toHaveLength(2));
+  await eventually(async () => expect(await history()).toContain("1-image.jpg (image, image/jpeg): not fetched"));
+  await gateway.drain(1_000);
+  expect(api.violations).toEqual([]);
 });

@@ -3,7 +3,14 @@ import { link, mkdir, mkdtemp, readdir, readFile, symlink, writeFile } from "nod
 import os from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { fileNameOf, mediaKindOf, mimeTypeOf, withButtonWords, withMedia } from "../../../channels/media.ts";
+import {
+  fileNameOf,
+  mediaKindOf,
+  mimeTypeOf,
+  takeMediaLines,
+  withButtonWords,
+  withMedia,
+} from "../../../channels/media.ts";
 import type {
   ChannelAction,
   ChannelAdapter,
@@ -205,4 +212,13 @@ test("files are named after what they are, and no name is a way elsewhere", () =
   ]);
   expect(withMedia("look", [photo, { kind: "document", ref: "f" }])).toBe("[image: sea.jpg]\n[document]\nlook");
   expect(withButtonWords("text", [])).toBe("text");
+});
+
+test("lines of an answer that name files are taken out of it, but for those in code and beyond the bound", () => {
+  const answer = "Here.\nMEDIA: a b.png\n```\nMEDIA: code\n```\nMEDIA:c.pdf \nMEDIA: too many\nsee MEDIA: inline";
+  expect(takeMediaLines(answer, 2)).toEqual({
+    text: "Here.\n```\nMEDIA: code\n```\nMEDIA: too many\nsee MEDIA: inline",
+    paths: ["a b.png", "c.pdf"],
+  });
+  expect(takeMediaLines("  nothing\n", 2)).toEqual({ text: "  nothing\n", paths: [] });
 });

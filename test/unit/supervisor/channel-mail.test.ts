@@ -67,6 +67,7 @@ test("for any rules and messages the explanation says what happens", async () =>
         },
         senders: { isKnown: () => false, ask: async () => undefined },
         threads: { heard: () => undefined },
+        bring: async () => "",
         commands: { fromChannel: () => undefined },
         answer: () => undefined,
         newUuid: () => "id",

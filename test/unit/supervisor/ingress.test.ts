@@ -48,6 +48,7 @@ function open(
     nowMs: () => 1,
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
     newUuid: () => "00000000-0000-4000-8000-000000000000",
+    bring: async () => "",
     carriesAnswers: (channel, accountId) => channel === "webhook" && accountId === "biz",
   });
   return { ingress, admitted, runs, refused };

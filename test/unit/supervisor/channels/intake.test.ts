@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { InboundEvent } from "../../../../channels/port.ts";
 import type { InboundResult } from "../../../../runtime/edge/port.ts";
 import type { ErrorCode } from "../../../../runtime/kernel/errors.ts";
+import { limits } from "../../../../runtime/kernel/limits.ts";
 import { makeIntake } from "../../../../runtime/supervisor/channels/intake.ts";
 import { makeKeptLog } from "../../../support/channels.ts";
 import { makeVirtualClock } from "../../../support/virtual-clock.ts";
@@ -25,7 +26,7 @@ const accepted: InboundResult = {
 };
 const refused = (code: ErrorCode): InboundResult => ({ status: "refused", refusal: { code, message: "no" } });
 
-function openIntake(answers: readonly InboundResult[]) {
+function openIntake(answers: readonly (InboundResult | Error)[]) {
   const clock = makeVirtualClock();
   const left = [...answers];
   const last = answers.at(-1) ?? accepted;
@@ -36,7 +37,9 @@ function openIntake(answers: readonly InboundResult[]) {
   const receive = makeIntake({
     inbound: async ({ text }) => {
       asked.push(text);
-      return left.shift() ?? last;
+      const answer = left.shift() ?? last;
+      if (answer instanceof Error) throw answer;
+      return answer;
     },
     onAccepted: (_, runId) => typing.push(runId),
     tellSender: (_, text) => told.push(text),
@@ -89,6 +92,20 @@ test("what another attempt cannot change is told at once", async () => {
   const { receive, told, asked } = openIntake([refused("CLOISTER_AGENT_DISABLED")]);
   await receive(event);
   expect({ asked: asked.length, told: told.length }).toEqual({ asked: 1, told: 1 });
+});
+
+test("a message on which the gateway fails every time is given up, and its sender told, so that those behind it are heard", async () => {
+  const { receive, clock, told, asked } = openIntake([new TypeError("a fault of ours")]);
+  const received = receive(event);
+  await clock.advance(10_000);
+  await received;
+  expect(asked).toHaveLength(limits.channelAttemptsMax);
+  expect(told).toEqual([expect.stringContaining("was not taken")]);
+  const once = openIntake([new TypeError("a fault that passes"), accepted]);
+  const taken = once.receive(event);
+  await once.clock.advance(10_000);
+  await taken;
+  expect({ told: once.told, typing: once.typing }).toEqual({ told: [], typing: ["r1"] });
 });
 
 test("a gateway that ends does not take it: the platform offers it again", async () => {

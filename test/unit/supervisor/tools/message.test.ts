@@ -18,6 +18,7 @@ const here: ReplyRoute = {
 function open(changes: Partial<MessageDeps> = {}) {
   const posted: { readonly id: string; readonly route: ReplyRoute; readonly text: string }[] = [];
   const told: unknown[] = [];
+  const acted: unknown[] = [];
   const tool = makeMessageTool({
     config: { channelDefaults: {}, session: sessionSettings },
     store: { session: async () => undefined },
@@ -26,6 +27,12 @@ function open(changes: Partial<MessageDeps> = {}) {
     post: async ({ id }, route, text) => {
       posted.push({ id, route, text });
       return `p${posted.length}`;
+    },
+    channels: {
+      act: async (_channel, _accountId, action) => {
+        acted.push(action);
+        return { status: "sent" };
+      },
     },
     sent: (...said) => void told.push(said),
     note: () => undefined,
@@ -36,7 +43,7 @@ function open(changes: Partial<MessageDeps> = {}) {
     const header = { id: "e1", agentId: "main", sessionKey: "agent:main:main", trace: "e1", replyRoute };
     return tool.run({ tool: "message", header, key, body: JSON.stringify(params) } as unknown as ToolCall);
   };
-  return { posted, told, call };
+  return { posted, told, acted, call };
 }
 
 describe("a message that an agent sends", () => {
@@ -92,5 +99,46 @@ describe("a message that an agent sends", () => {
     const { posted, call } = open();
     expect(await call({ text: "a", ...place }, 1)).toMatchObject({ status: "forbidden" });
     expect(posted).toEqual([]);
+  });
+});
+
+describe("files, buttons and changes of messages", () => {
+  const chat: ReplyRoute = { ...here, channel: "telegram", peerKind: "direct", peerId: "42", inReplyTo: "m1" };
+
+  test("files are named in lines of the text, which its channel takes apart, and a channel that carries none refuses them", async () => {
+    const { posted, call } = open();
+    await call({ text: "look", files: ["out/a b.png"] }, 1, chat);
+    await call({ files: ["x.pdf"] }, 2, chat);
+    expect(posted.map(({ text }) => text)).toEqual(["look\nMEDIA: out/a b.png", "MEDIA: x.pdf"]);
+    expect(await call({ text: "look", files: ["a.png"] }, 3)).toMatchObject({
+      status: "error",
+      error: expect.stringContaining("the channel webhook carries none"),
+    });
+    expect(await call({ files: ["a\nMEDIA: b"] }, 4, chat)).toMatchObject({ status: "error", code: "invalid" });
+    expect(posted).toHaveLength(2);
+  });
+
+  test("a reaction is to the message that is answered, unless another is named; an edit needs one", async () => {
+    const { acted, posted, call } = open();
+    const peer = { kind: "direct", id: "42" };
+    expect(await call({ action: "react", emoji: "👍" }, 1, chat)).toMatchObject({ status: "done", messageId: "m1" });
+    await call({ action: "edit", text: "better", messageId: "p1" }, 2, chat);
+    await call({ action: "delete", messageId: "p1" }, 3, chat);
+    expect(acted).toEqual([
+      { peer, threadId: "t1", messageId: "m1", change: { type: "react", emoji: "👍" } },
+      { peer, threadId: "t1", messageId: "p1", change: { type: "edit", text: "better" } },
+      { peer, threadId: "t1", messageId: "p1", change: { type: "remove" } },
+    ]);
+    for (const wrong of [{ action: "edit", text: "x" }, { action: "delete" }, { action: "react" }, { text: " " }])
+      expect(await call(wrong, 4, chat)).toMatchObject({ status: "error", code: "invalid" });
+    expect([acted.length, posted.length]).toEqual([3, 0]);
+  });
+
+  test("a change elsewhere needs the right to deliver there, as a message does", async () => {
+    const { acted, call } = open();
+    expect(await call({ action: "delete", messageId: "1", to: "group:other" }, 1, chat)).toMatchObject({
+      status: "forbidden",
+    });
+    expect(acted).toEqual([]);
   });
 });
