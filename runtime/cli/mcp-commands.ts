@@ -1,5 +1,6 @@
 /** `cloister mcp …` on the command line. */
 import type { McpListOptions } from "./commands/mcp.ts";
+import type { McpServeOptions } from "./commands/mcp-serve.ts";
 import type { Shell } from "./shell.ts";
 
 export function addMcp({ program, context, exit }: Shell): void {
@@ -13,5 +14,13 @@ export function addMcp({ program, context, exit }: Shell): void {
     .action(async (options: McpListOptions) => {
       const { runMcpList } = await import("./commands/mcp.ts");
       exit(await runMcpList(context(), options));
+    });
+  mcp
+    .command("serve")
+    .description("be an MCP server on standard input and output: each agent of the running gateway is a tool")
+    .option("--token-file <file>", "a file with the token of a caller, whose agents alone are there")
+    .action(async (options: McpServeOptions) => {
+      const { runMcpServe } = await import("./commands/mcp-serve.ts");
+      exit(await runMcpServe(context(), options));
     });
 }

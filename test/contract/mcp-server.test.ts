@@ -1,10 +1,14 @@
 /** The gateway as an MCP server, by the SDK's own client, against real cells behind a real edge. */
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
+import { PassThrough } from "node:stream";
 import { afterEach, describe, expect, test } from "vitest";
 import { makeEdge } from "../../runtime/edge/edge.ts";
 import type { EdgeSettings } from "../../runtime/edge/port.ts";
+import { openMcpBridge } from "../../runtime/cli/mcp-bridge.ts";
 import { actor } from "../support/actors.ts";
+import { eventually } from "../support/eventually.ts";
 import { openGateway } from "../support/gateway.ts";
 import { gatewayToken, settingsWith } from "./edge-kit.ts";
 
@@ -56,6 +60,67 @@ async function ask(client: Client, name: string, args: object, onprogress?: (tex
   if (answer.isError === true) throw new Error(block.text);
   return JSON.parse(block.text) as Told;
 }
+
+/** A client that speaks over two pipes, as one that started `cloister mcp serve` does. */
+async function serve(url: URL, token: string) {
+  const [toBridge, toClient] = [new PassThrough(), new PassThrough()];
+  const reported: string[] = [];
+  const bridge = await openMcpBridge({
+    client: new StdioServerTransport(toBridge, toClient),
+    url,
+    token,
+    report: (message) => reported.push(message),
+  });
+  const client = new Client({ name: "test", version: "1" });
+  closings.unshift(
+    () => client.close(),
+    () => bridge.close(),
+  );
+  await client.connect(new StdioServerTransport(toClient, toBridge));
+  return { client, bridge, reported };
+}
+
+describe("A15.4: over standard input and output", () => {
+  test("a caller has the agents that it was granted, and what they say while they work", async () => {
+    const { caller, url } = await open();
+    const { client } = await serve(url, await caller("ci", "shop"));
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(["agent_shop"]);
+    const pieces: string[] = [];
+    const first = await ask(client, "agent_shop", { message: "one", conversation: "trip" }, (text) =>
+      pieces.push(text),
+    );
+    expect(JSON.parse(pieces.join(""))).toEqual(first);
+    expect(await ask(client, "agent_shop", { message: "two", conversation: "trip" })).toMatchObject({
+      session: first.session,
+      turns: 2,
+    });
+    await expect(ask(client, "agent_main", { message: "x" })).rejects.toThrow("no tool is called agent_main");
+  });
+
+  test("a client that takes its request back, or goes, ends the agent's turn", async () => {
+    const { gateway, url } = await open();
+    const { client, bridge } = await serve(url, gatewayToken);
+    const atWork = () => gateway.agents().find(({ agentId }) => agentId === "main")?.activeRuns;
+    for (const leave of ["cancel", "close"]) {
+      const stop = new AbortController();
+      const asked = client.callTool({ name: "agent_main", arguments: { message: "stream" } }, undefined, {
+        signal: stop.signal,
+      });
+      const failed = expect(asked).rejects.toThrow(leave === "cancel" ? /abort/i : /closed/i);
+      await eventually(() => expect(atWork()).toBe(1));
+      if (leave === "cancel") stop.abort();
+      else await Promise.all([bridge.close(), client.close()]);
+      await failed;
+      await eventually(() => expect(atWork()).toBe(0));
+    }
+  });
+
+  test("a refused token and a gateway that is not there are told to the client as the failure of its request", async () => {
+    const { url } = await open();
+    await expect(serve(url, "wrong")).rejects.toThrow(/401|UNAUTHENTICATED/);
+    await expect(serve(new URL("http://127.0.0.1:1/mcp"), "x")).rejects.toThrow("127.0.0.1:1 did not answer");
+  });
+});
 
 describe("A15.4: an agent is a tool of an MCP server", () => {
   test("for the operator each of them, and a conversation goes on by its name", async () => {

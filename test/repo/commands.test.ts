@@ -13,6 +13,7 @@ const withoutJson: Readonly<Record<string, string>> = {
   "gateway run": "it is the gateway; its log is JSON when nobody looks",
   completion: "it prints a script",
   "audit export": "it prints lines of JSON in any case",
+  "mcp serve": "it speaks the protocol, which is JSON",
   "nodes invoke": "it prints JSON in any case",
 };
 

@@ -433,7 +433,7 @@ export const rooms: readonly Room[] = [
     layer: 5,
     places: ["runtime/cli", "runtime/main.ts"],
     why: "The program as a person types it.",
-    packages: ["commander", "ws", "zod"],
+    packages: ["@modelcontextprotocol/sdk", "commander", "ws", "zod"],
     node: "any",
   },
   {

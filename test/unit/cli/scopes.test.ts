@@ -111,6 +111,7 @@ const quiet: Readonly<Record<string, string>> = {
   "secrets list": "reads a file of the state directory, so that it works without a gateway",
   "secrets set": "writes that file",
   "secrets remove": "likewise",
+  "mcp serve": "asks the door for programs what its client asks",
   restore: "wants a state directory that no gateway has",
 };
 
