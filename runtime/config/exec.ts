@@ -23,6 +23,7 @@ export function resolveExec(agent: NamedAgent, config: Config): ExecSettings {
     yieldMs: written.backgroundMs ?? limits.execYieldMs,
     timeoutMs: written.timeoutSec === undefined ? limits.execTimeoutMs : Math.ceil(written.timeoutSec * 1_000),
     pathPrepend: written.pathPrepend ?? [],
+    news: written.notifyOnExit === false ? "none" : written.notifyOnExitEmptySuccess === true ? "all" : "usual",
     elevated: elevatedOf(config.tools.elevated, agent.entry.tools?.elevated),
   };
 }

@@ -156,6 +156,8 @@ export interface ExecSettings {
   readonly yieldMs: number;
   readonly timeoutMs: number;
   readonly pathPrepend: readonly string[];
+  /** Ends in the background that a session is told of; `usual`: not of one that succeeded without output. */
+  readonly news: "none" | "usual" | "all";
   readonly elevated: {
     readonly enabled: boolean;
     /** Each of them has to name the sender: ids by channel. */

@@ -982,6 +982,10 @@ export const limits = {
   execPollMsMax: 60_000,
   /** How long the streams of an ended command may stay open, by something that left its process group. */
   execStreamsMs: 500,
+  /** Characters of a command's output that its session is told when it ends in the background: enough to see how it went; `process log` has the rest. */
+  execNewsCharsMax: 2_000,
+  /** So long after the longest that a command may run nobody has told of its end: its session is told that. */
+  execNewsLateMs: 600_000,
   /** A killed command is gone in milliseconds, unless the system holds it in a call, as a dead network drive does; nobody waits longer for one. */
   execEndMs: 5_000,
   /** Of one command in bubblewrap: processes (of a gateway that is not root), bytes of data each, bytes of one file, of each temporary file system. */

@@ -161,7 +161,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
     accept: (admission) => driver.accept(admission),
     log,
   });
-  const threadTools = makeThreadTools({ config, agents, log, kernel, nowMs, publish, note: audit.note, models }, parts);
+  const threadTools = makeThreadTools(
+    { config, agents, log, kernel, nowMs, publish, note: audit.note, models, store, signals: () => signals, newId },
+    parts,
+  );
   const toolDesk = makeToolDesk({ config, agents, tools: () => tools, mcp: threadTools.mcp, log });
   const driver: Driver = makeDriver({
     onFollowUp,
@@ -472,7 +475,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     async resume() {
       const [found] = await Promise.all([driver.resume(), deadLetters.changed()]);
       isResumed = true;
-      await clock.start();
+      await Promise.all([clock.start(), threadTools.start()]);
       channels.start();
       audit.start();
       requests.resume();

@@ -19,6 +19,8 @@ export const jobIdMark = "j-";
 
 /** And those of heartbeats, which are kept as jobs (`heartbeats.ts`). */
 export const heartbeatIdMark = "h-";
+/** Of tasks that are commands in the background (`tools/command-news.ts`). */
+export const commandTaskMark = "c-";
 /** What is kept as a job: set by operators, the configuration or the tool `cron`. An agent's calls for its own timers neither see nor remove it. */
 export const isOperators = (id: string): boolean => id.startsWith(jobIdMark) || id.startsWith(heartbeatIdMark);
 

@@ -6,6 +6,7 @@
  * down, or while the one before was not handled, become one, which says how many it stands for (`missed`).
  */
 import { z } from "zod";
+import type { TaskStatus } from "../kernel/envelope.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import { failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
@@ -45,6 +46,10 @@ export interface Signals {
   /** The gateway ends in order, and every agent with it. Call it when the cells have ended. */
   end(): Promise<void>;
   timers: Store["timers"];
+  /** A task that is put off for a session by the gateway; undefined when its agent has too many timers. */
+  setTask(timer: TimerRow): Promise<string | undefined>;
+  /** False: it has ended already. Rejects with the refusal of the accept path; the task goes on then. */
+  endTask(timer: TimerRow, status: TaskStatus, body: string): Promise<boolean>;
   /** By an operator. */
   remove(id: string, by: string): Promise<TimerRow | undefined>;
 }
@@ -236,7 +241,10 @@ export function makeSignals(deps: SignalsDeps): Signals {
     const scope = sessionKey === undefined ? { agentId } : { agentId, sessionKey };
     const { rows } = await store.timers({ ...scope, limit: limits.timersPerAgentMax });
     const timer = rows.find((row) => row.id === id && row.task !== undefined);
-    if (timer === undefined) return false;
+    return timer !== undefined && endTask(timer, status, body);
+  }
+
+  async function endTask(timer: TimerRow, status: TaskStatus, body: string): Promise<boolean> {
     const result = await deps.accept(taskAdmission(timer, status, body));
     if (result.status !== "refused") return true;
     if (result.refusal.code === "CLOISTER_SIGNAL_UNKNOWN") return false;
@@ -330,6 +338,13 @@ export function makeSignals(deps: SignalsDeps): Signals {
       await store.down({ reason: "shutdown", detail: "the gateway was stopped", atMs: nowMs() });
     },
     timers: (query) => store.timers(query),
+    async setTask(timer) {
+      const set = await store.schedule(timer);
+      if (set.status === "full") return undefined;
+      expect(timer.dueAtMs);
+      return set.id;
+    },
+    endTask,
     async remove(id, by) {
       const timer = await store.unschedule(id, {});
       if (timer === undefined) return undefined;

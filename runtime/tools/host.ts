@@ -7,7 +7,7 @@ import { makeProbe, type Probe } from "./exec/probe.ts";
 import { makeFileTools } from "./files.ts";
 import { fromInside } from "./inside.ts";
 import { hostParams, type HostTool, processParams, webFetchParams } from "./params.ts";
-import type { HostCall, ToolsForKernel, ToolsInit } from "./port.ts";
+import type { CommandEnd, HostCall, ToolsForKernel, ToolsInit } from "./port.ts";
 import { refused } from "./results.ts";
 import { makeWebFetch } from "./web/fetch-page.ts";
 
@@ -49,9 +49,14 @@ export function makeToolHost(
 }
 
 /** `name`: of this thread, with which those of its commands begin; `gateway`: as orphans are known by, where the system has such a name. */
-export function makeParts({ name }: ToolsInit, gateway: string | undefined): ToolHostParts {
+export function makeParts(
+  { name }: ToolsInit,
+  gateway: string | undefined,
+  onEnd?: (end: CommandEnd) => void,
+): ToolHostParts {
   const probe = makeProbe();
-  return { probe, commands: makeCommands({ name, gateway, facts: probe.facts }) };
+  const told = onEnd === undefined ? {} : { onEnd };
+  return { probe, commands: makeCommands({ name, gateway, facts: probe.facts, ...told }) };
 }
 
 /** The folder beside the root that an absolute path is in. */

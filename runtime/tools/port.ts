@@ -100,9 +100,31 @@ export interface CommandStart {
   readonly vector: CommandVector;
   readonly place: Place;
   readonly owner: CommandOwner;
+  /** Its end is told when it goes on in the background. */
+  readonly tellsEnd: boolean;
   /** 0: at once in the background, with its input open. */
   readonly yieldMs: number;
   readonly timeoutMs: number;
+}
+
+/** A command that went on in the background has ended. */
+export interface CommandEnd {
+  readonly processId: string;
+  /** As it was asked for. */
+  readonly command: string;
+  readonly exitCode: number | null;
+  readonly signal?: string;
+  /** Absent: by itself. */
+  readonly endedBy?: string;
+  readonly ranMs: number;
+  /** The last of it, and how many characters it was in all. */
+  readonly output: string;
+  readonly outputChars: number;
+}
+
+/** What the thread of tools may call. */
+export interface KernelForTools {
+  ended(end: CommandEnd): Promise<void>;
 }
 
 /** What an operator can be told of a backend. */

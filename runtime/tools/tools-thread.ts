@@ -2,6 +2,10 @@
 import { describeGateway } from "../launcher/orphans.ts";
 import { serveTrustedThread } from "../thread/trusted-thread.ts";
 import { makeParts, makeToolHost } from "./host.ts";
-import type { ToolsInit } from "./port.ts";
+import type { KernelForTools, ToolsInit } from "./port.ts";
 
-serveTrustedThread(async (init: ToolsInit) => makeToolHost(makeParts(init, await describeGateway(process.pid))));
+serveTrustedThread<ToolsInit, KernelForTools>(async (init, remote) =>
+  makeToolHost(
+    makeParts(init, await describeGateway(process.pid), (end) => void remote.ended(end).catch(() => undefined)),
+  ),
+);

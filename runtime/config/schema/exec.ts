@@ -39,12 +39,14 @@ export const exec = () =>
       z.array(z.string().regex(/^\/[^:]*$/, "must be an absolute path")).optional(),
     ),
     safeBins: inert("Programs that only read their input.", "Name them in `allow`.", texts().optional()),
-    notifyOnExit: later(
-      "news of commands",
-      "Tells the session when a command in the background ends.",
+    notifyOnExit: key(
+      "Tells the session when a command in the background ends, in a turn of its own. Default: true.",
       z.boolean().optional(),
     ),
-    notifyOnExitEmptySuccess: later("news of commands", "Also of one without output.", z.boolean().optional()),
+    notifyOnExitEmptySuccess: key(
+      "Also of one that succeeded and wrote nothing. Default: false.",
+      z.boolean().optional(),
+    ),
     node: later("commands on nodes", "Node that commands run on.", anyValue()),
     applyPatch: later("limits of the file tools", "Limits of apply_patch.", anyValue()),
   });

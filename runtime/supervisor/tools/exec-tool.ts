@@ -10,6 +10,7 @@ import { limits } from "../../kernel/limits.ts";
 import { execParams, processParams } from "../../tools/params.ts";
 import type { CommandPlan, CommandStart, ToolsForKernel } from "../../tools/port.ts";
 import { isSandboxed } from "../sandboxed.ts";
+import type { CommandNews } from "./command-news.ts";
 import type { Approval, Approvals } from "./exec-approvals.ts";
 import { placeOfCommands } from "./places.ts";
 import { defineTool, fault, forbidden, type Tool, type ToolCall, type ToolRefusal } from "./table.ts";
@@ -23,6 +24,7 @@ export interface ExecToolsDeps {
     call: ToolCall,
     ask: (agent: ResolvedAgent, remote: ToolsForKernel) => Promise<object>,
   ) => Promise<object>;
+  readonly news: Pick<CommandNews, "expect" | "heard" | "turnOver">;
   readonly kernel: () => Pick<Kernel, "judgedTurn">;
   /** The turn or the cell of the call has ended. */
   readonly isOver: (call: ToolCall) => boolean;
@@ -73,17 +75,34 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
         vector,
         place,
         owner: ownerOf(call),
+        // A sub-agent's commands end with its run.
+        tellsEnd: settings.news !== "none" && call.agentId === header.agentId,
         yieldMs,
         timeoutMs: asked.timeout === undefined ? settings.timeoutMs : Math.ceil(asked.timeout * 1_000),
       };
-      return deps.isOver(call) ? fault("timeout", "the turn that called exec is over") : remote.start(command);
+      if (deps.isOver(call)) return fault("timeout", "the turn that called exec is over");
+      const told = await remote.start(command);
+      if (!command.tellsEnd || settings.news === "none" || !isAtWork(told)) return told;
+      const { processId } = told;
+      const { timeoutMs } = command;
+      const taskId = await deps.news.expect(call, {
+        processId,
+        command: asked.command,
+        timeoutMs,
+        news: settings.news,
+      });
+      // It ended while the task was kept.
+      if (deps.isOver(call)) deps.news.turnOver(call.agentId, call.turn);
+      return taskId === undefined ? { ...told, news: tooMany } : { ...told, taskId, news: willBeTold };
     });
   });
 
   const process = defineTool("acts", processParams, (asked, call) =>
-    inThread(call, ({ id }, remote) =>
-      remote.process(JSON.stringify(asked), { agentId: id, sessionKey: call.header.sessionKey }),
-    ),
+    inThread(call, async ({ id }, remote) => {
+      const told = await remote.process(JSON.stringify(asked), { agentId: id, sessionKey: call.header.sessionKey });
+      if ("processId" in asked && "status" in told && told.status === "exited") deps.news.heard(asked.processId);
+      return told;
+    }),
   );
 
   return { exec: fromBody(exec), process: fromBody(process) };
@@ -102,6 +121,12 @@ function fromBody(tool: Tool): Tool {
         : tool.run({ ...call, params: call.body }),
   };
 }
+
+const isAtWork = (told: object): told is { readonly processId: string } =>
+  "status" in told && told.status === "running" && "processId" in told;
+
+const willBeTold = "its end will be told to this session: end the turn, or look with process";
+const tooMany = "its end will not be told, because this agent has too many timers: look with process";
 
 function ownerOf({ agentId: entry, turn, header }: ToolCall): CommandStart["owner"] {
   return { agentId: header.agentId, sessionKey: header.sessionKey, entry, turn };

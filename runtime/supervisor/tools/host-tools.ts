@@ -11,18 +11,24 @@ import { limits } from "../../kernel/limits.ts";
 import type { ExitReason } from "../../kernel/state.ts";
 import { endCommands } from "../../launcher/orphans.ts";
 import { hostParams, type HostTool, webFetchParams } from "../../tools/params.ts";
-import type { BackendState, BoxBackend, ToolsForKernel, ToolsInit } from "../../tools/port.ts";
+import type { BackendState, BoxBackend, KernelForTools, ToolsForKernel, ToolsInit } from "../../tools/port.ts";
 import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
 import type { Logger } from "../driver.ts";
 import type { SkillShelf } from "../skills.ts";
+import type { CommandNews } from "./command-news.ts";
 import type { Approvals } from "./exec-approvals.ts";
 import { makeExecTools } from "./exec-tool.ts";
 import { insideOf, rootOf } from "./places.ts";
 import { fault, type Tool, type ToolCall } from "./table.ts";
-import { makeToolThread, type ToolThreadDeps } from "./tool-thread.ts";
+import { makeToolThread, type StartedThread, type ToolThreadDeps } from "./tool-thread.ts";
 
-export interface HostToolsDeps extends ToolThreadDeps<ToolsForKernel> {
+export interface HostToolsDeps extends Pick<ToolThreadDeps<ToolsForKernel>, "agents"> {
+  readonly start: (
+    onLost: (reason: string) => void,
+    handlers: KernelForTools,
+  ) => Promise<StartedThread<ToolsForKernel>>;
+  readonly news: CommandNews;
   readonly config: Pick<ResolvedConfig, "session" | "stateDir" | "configPath" | "webFetch">;
   readonly skills: Pick<SkillShelf, "foldersOf">;
   readonly log: Logger;
@@ -57,13 +63,13 @@ interface Looked {
 
 export const makeToolsStart =
   (log: Logger): HostToolsDeps["start"] =>
-  (onLost) => {
+  (onLost, handlers) => {
     const name = `cloister-${randomBytes(4).toString("hex")}`;
     return startTrustedThread<ToolsForKernel>({
       entry: entryUrl("tools"),
       name: "tools",
       init: { name } satisfies ToolsInit,
-      handlers: {},
+      handlers,
       stuckMs: limits.helperStuckMs,
       onNotStarted: (reason) => log.error({ reason }, "the thread of tools cannot start; the next call tries again"),
       onLost: (reason) => {
@@ -84,8 +90,27 @@ const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
   apply_patch: "acts",
 };
 
-export function makeHostTools({ config, agents, skills, log, approvals, kernel, start }: HostToolsDeps): HostTools {
-  const thread = makeToolThread({ agents, start });
+export function makeHostTools({
+  config,
+  agents,
+  skills,
+  log,
+  approvals,
+  news,
+  kernel,
+  start,
+}: HostToolsDeps): HostTools {
+  const thread = makeToolThread<ToolsForKernel>({
+    agents,
+    start: (onLost) =>
+      start(
+        (reason) => {
+          onLost(reason);
+          news.lost();
+        },
+        { ended: async (end) => news.ended(end) },
+      ),
+  });
 
   const toolOf = (name: HostTool): Tool => ({
     repeat: repeats[name],
@@ -120,6 +145,7 @@ export function makeHostTools({ config, agents, skills, log, approvals, kernel, 
     config,
     agents,
     approvals,
+    news,
     kernel,
     inThread: (call, ask) => thread.call(call, ask),
     isOver: (call) => inExec.get(nameOf(call))?.isOver !== false,
@@ -139,8 +165,10 @@ export function makeHostTools({ config, agents, skills, log, approvals, kernel, 
   const commands: CommandTools = {
     endTurn(entry, turn) {
       if (endCalls(entry, turn)) thread.tell((remote) => remote.endTurn(entry, turn));
+      news.turnOver(entry, turn);
     },
     endCell(entry, reason, isRun) {
+      news.cellOver(entry);
       if (reason === "normal" && !isRun) return;
       endCalls(entry);
       thread.tell((remote) => remote.endAll(entry));

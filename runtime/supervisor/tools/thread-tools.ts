@@ -8,6 +8,7 @@ import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import type { Models } from "../models.ts";
 import { makeSkillShelf, type SkillShelf } from "../skills.ts";
+import { type CommandNewsDeps, makeCommandNews } from "./command-news.ts";
 import { type Approvals, type ApprovalsDeps, makeApprovals } from "./exec-approvals.ts";
 import { type CommandTools, type HostToolsDeps, makeHostTools } from "./host-tools.ts";
 import { makeMemory } from "./memory.ts";
@@ -21,22 +22,29 @@ export interface ThreadTools {
   readonly mcp: Omit<Mcp, "tool" | "close">;
   readonly skills: Pick<SkillShelf, "of">;
   readonly methods: (targets: Targets) => Handlers<Methods>;
+  /** Tells of what ended with the last process. Rejects as the store does. */
+  start(): Promise<void>;
   /** Ends the threads; calls that come later are refused. */
   close(): Promise<void>;
 }
 
-export interface ThreadToolsDeps extends Pick<HostToolsDeps, "agents" | "log" | "kernel">, ApprovalsDeps {
+export interface ThreadToolsDeps
+  extends Pick<HostToolsDeps, "agents" | "log" | "kernel">,
+    Omit<ApprovalsDeps, "newId">,
+    CommandNewsDeps {
   readonly config: ResolvedConfig;
   readonly models: Pick<Models, "embed">;
 }
 
 export function makeThreadTools(
-  { config, agents, log, kernel, nowMs, publish, note, models }: ThreadToolsDeps,
+  deps: ThreadToolsDeps,
   { startTools, startMemory, startMcp }: Pick<GatewayParts, "startTools" | "startMemory" | "startMcp">,
 ): ThreadTools {
+  const { config, agents, log, kernel, nowMs, publish, note, models } = deps;
+  const news = makeCommandNews(deps);
   const skills = makeSkillShelf({ settings: () => config.skills, nowMs });
   const approvals = makeApprovals({ nowMs, publish, note });
-  const host = makeHostTools({ config, agents, skills, log, approvals, kernel, start: startTools });
+  const host = makeHostTools({ config, agents, skills, log, approvals, news, kernel, start: startTools });
   const memory = makeMemory({ config, agents, models, start: startMemory });
   const mcp = makeMcp({ config, agents, start: startMcp, log });
 
@@ -75,6 +83,7 @@ export function makeThreadTools(
     tools: { ...host.tools, ...memory.tools, [mcpTools]: mcp.tool },
     mcp,
     commands: host.commands,
+    start: () => news.start(),
     async close() {
       approvals.close();
       await Promise.all([host.close(), memory.close(), mcp.close()]);

@@ -11,7 +11,7 @@ import { randomBytes } from "node:crypto";
 import { limits } from "../../kernel/limits.ts";
 import { isWithin } from "../../thread/within.ts";
 import type { ProcessParams } from "../params.ts";
-import type { CommandOwner, CommandStart } from "../port.ts";
+import type { CommandEnd, CommandOwner, CommandStart } from "../port.ts";
 import { refused } from "../results.ts";
 import { launch, type LaunchAsked, type LaunchDeps, type Launched } from "./launch.ts";
 import { makeOutput, type Output } from "./output.ts";
@@ -37,6 +37,7 @@ export interface CommandsDeps extends LaunchDeps {
   readonly bounds?: { readonly [K in keyof CommandBounds]?: number };
   readonly nowMs?: () => number;
   readonly launch?: typeof launch;
+  readonly onEnd?: (end: CommandEnd) => void;
 }
 
 export interface Commands {
@@ -61,6 +62,8 @@ interface Command {
   readonly launched: Launched;
   /** A call of its turn waits for it. */
   isAwaited: boolean;
+  /** That call was told that it goes on. */
+  isBehind: boolean;
   /** Output that a call has told of. */
   told: number;
   /** Why it was ended; absent: by itself. */
@@ -130,6 +133,7 @@ export function makeCommands(deps: CommandsDeps): Commands {
       gone: gone.promise,
       launched,
       isAwaited: true,
+      isBehind: false,
       told: 0,
       wake: Promise.withResolvers(),
     };
@@ -156,6 +160,7 @@ export function makeCommands(deps: CommandsDeps): Commands {
       forgetOld();
       rouse(command);
       gone.resolve();
+      if (command.isBehind && asked.tellsEnd) deps.onEnd?.(endOf(command));
     };
     child.on("error", (error: NodeJS.ErrnoException) => {
       if (child.pid === undefined) finish(null, null, failureOf(error, asked));
@@ -220,6 +225,20 @@ export function makeCommands(deps: CommandsDeps): Commands {
     };
   };
 
+  const endOf = (command: Command): CommandEnd => {
+    const { id: processId, end, startedAtMs, why, output } = command;
+    return {
+      processId,
+      command: shown(command),
+      exitCode: end?.code ?? null,
+      ...(typeof end?.signal !== "string" || why !== undefined ? {} : { signal: end.signal }),
+      ...(why === undefined ? {} : { endedBy: why }),
+      ranMs: Math.max(0, (end?.atMs ?? nowMs()) - startedAtMs),
+      output: output.from(0).text.slice(-limits.execNewsCharsMax),
+      outputChars: output.total,
+    };
+  };
+
   const write = async (command: Command, data: string, eof: boolean): Promise<object> => {
     const input = command.launched.child.stdin;
     if (command.end !== undefined) throw refused("invalid", `process: ${command.id} has ended`);
@@ -242,6 +261,7 @@ export function makeCommands(deps: CommandsDeps): Commands {
         commands.delete(command.id);
         throw asked.place.type === "host" ? refused("invalid", command.end.failed) : sandboxFailed(command.end.failed);
       }
+      command.isBehind = command.end === undefined;
       return { ...describe(command), ...news(command) };
     },
     async process(asked, owner) {

@@ -268,7 +268,6 @@ describe("a feature that this version does not have", () => {
       "channels.webhook.accounts.a.dmHistoryLimit",
     ],
     ["visible replies", { messages: { visibleReplies: "all" } }, "messages.visibleReplies"],
-    ["news of commands", { tools: { exec: { notifyOnExit: true } } }, "tools.exec.notifyOnExit"],
     ["limits of the file tools", { tools: { fs: { workspaceOnly: true } } }, "tools.fs"],
     ["joining of messages before the queue", { messages: { inbound: { debounceMs: 5 } } }, "messages.inbound"],
     ["chat commands beyond the table", { commands: { bash: true } }, "commands.bash"],

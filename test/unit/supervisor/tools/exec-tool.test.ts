@@ -31,6 +31,11 @@ test("F135: a command leaves the sandbox only when each message of its turn may 
     approvals: { ask: () => Promise.reject(new Error("nobody asks")) },
     inThread: (_, ask) => ask(agent, remote),
     kernel: () => ({ judgedTurn: () => ({ messages: messages as readonly EnvelopeHeader[] }) }),
+    news: {
+      expect: () => Promise.reject(new Error("nothing goes on")),
+      heard: () => undefined,
+      turnOver: () => undefined,
+    },
     isOver: () => false,
   });
   const run = (...given: readonly From[]): Promise<object | undefined> => {

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { limits } from "../../../../runtime/kernel/limits.ts";
 import type { HostCall, ToolsForKernel } from "../../../../runtime/tools/port.ts";
 import { isRepeatable, type ToolCall } from "../../../../runtime/supervisor/tools/table.ts";
-import { makeHostTools } from "../../../../runtime/supervisor/tools/host-tools.ts";
+import { type HostToolsDeps, makeHostTools } from "../../../../runtime/supervisor/tools/host-tools.ts";
 import { rootOf } from "../../../../runtime/supervisor/tools/places.ts";
 import { makeConfig } from "../../../support/gateway.ts";
 
@@ -23,6 +23,16 @@ const idle: Omit<ToolsForKernel, "run" | "fetchPage"> = {
   probe: (backend) => Promise.resolve({ backend, works: false }),
 };
 
+const quietNews: HostToolsDeps["news"] = {
+  expect: async () => undefined,
+  ended: () => undefined,
+  heard: () => undefined,
+  turnOver: () => undefined,
+  cellOver: () => undefined,
+  lost: () => undefined,
+  start: async () => undefined,
+};
+
 function open(run: (call: HostCall) => Promise<object>) {
   const config = makeConfig(agentIds.map((id) => ({ id, workspace: `/ws/${id}` })));
   const lost: ((reason: string) => void)[] = [];
@@ -32,6 +42,7 @@ function open(run: (call: HostCall) => Promise<object>) {
     agents: new Map(config.agents.map((agent) => [agent.id, agent])),
     log: silent,
     skills: { foldersOf: (allowed) => (allowed?.length === 0 ? [] : shared) },
+    news: quietNews,
     approvals: { ask: () => Promise.reject(new Error("nobody asks")) },
     kernel: () => ({ judgedTurn: () => ({ messages: [] }) }),
     start: (onLost) => {

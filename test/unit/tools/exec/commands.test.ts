@@ -66,7 +66,14 @@ function setUp(bounds: CommandsDeps["bounds"] = {}, type: Place["type"] = "host"
   ): Promise<Told> => {
     const plan = await planCommand({ command, workdir: ".", env: {}, pathPrepend: [], plain: false, place, ...more });
     if (!plan.ok) return plan.result as Told;
-    return commands.start({ vector: plan.vector, place, owner: by, yieldMs, timeoutMs }) as Promise<Told>;
+    return commands.start({
+      vector: plan.vector,
+      place,
+      owner: by,
+      tellsEnd: false,
+      yieldMs,
+      timeoutMs,
+    }) as Promise<Told>;
   };
   const ask = (action: object, by = owner): Promise<Told> => commands.process(action as never, by) as Promise<Told>;
   return { folder, commands, run, ask, box };
@@ -234,7 +241,7 @@ describe("a command that cannot be ended", () => {
     });
     const place = { type: "host", folder: makeFolder() } as const;
     const vector = { argv: ["true"], cwd: place.folder, env: {} };
-    const start = { vector, place, owner, yieldMs: 0, timeoutMs: 60_000 };
+    const start = { vector, place, owner, tellsEnd: false, yieldMs: 0, timeoutMs: 60_000 };
     const { processId } = (await commands.start(start)) as Told;
     const killed = await commands.process({ action: "kill", processId } as never, owner);
     expect(killed).toMatchObject({ status: "running", processId });
