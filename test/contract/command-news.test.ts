@@ -1,6 +1,7 @@
 /** Commands that go on in the background, and how their session hears of their end, on a gateway with real cells and real commands. */
 import { expect, test } from "vitest";
 import { actor } from "../support/actors.ts";
+import { eventually } from "../support/eventually.ts";
 import { execSettings } from "../support/exec-settings.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
@@ -69,6 +70,6 @@ test("the end that the session has seen by itself, of what succeeded without a w
   expect(quiet).toMatchObject({ status: "running" });
   expect(quiet.taskId).toBeUndefined();
   expect(ended.taskId).toBeDefined();
-  await expect.poll(() => tasks(gateway), { timeout: 30_000 }).toBe(0);
+  await eventually(async () => expect(await tasks(gateway)).toBe(0));
   expect(gateway.sent).toHaveLength(2);
 });
