@@ -35,11 +35,16 @@ export function placeOf(root: string, given: string): Place {
   return { folders: parts.slice(0, -1), name: parts.at(-1) };
 }
 
+/** Below which folder. `real`: its real path was judged, and it is opened only while it still is that. */
+export type Root = string | { readonly real: string };
+
+export const pathOf = (root: Root): string => (typeof root === "string" ? root : root.real);
+
 const openFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const ownFiles = "/proc/self/fd";
 
 /** `make`: folders that are missing are made, with the owner of the one that they are in. */
-export async function openFolder(root: string, folders: readonly string[], make: boolean): Promise<Folder> {
+export async function openFolder(root: Root, folders: readonly string[], make: boolean): Promise<Folder> {
   const isWalkable = await access(ownFiles).then(
     () => true,
     () => false,
@@ -48,18 +53,8 @@ export async function openFolder(root: string, folders: readonly string[], make:
 }
 
 /** `byHandle` false: as on a system without `/proc/self/fd`. */
-export async function walk(
-  root: string,
-  folders: readonly string[],
-  make: boolean,
-  byHandle: boolean,
-): Promise<Folder> {
-  await mkdir(root, { recursive: true, mode: 0o700 });
-  let folder = await folderOf(
-    await open(await realpath(root), constants.O_RDONLY | constants.O_DIRECTORY),
-    root,
-    byHandle,
-  );
+export async function walk(root: Root, folders: readonly string[], make: boolean, byHandle: boolean): Promise<Folder> {
+  let folder = await openRoot(root, byHandle);
   for (const name of folders) {
     const outer = folder;
     try {
@@ -69,6 +64,22 @@ export async function walk(
     }
   }
   return folder;
+}
+
+async function openRoot(root: Root, byHandle: boolean): Promise<Folder> {
+  const given = pathOf(root);
+  const isJudged = typeof root !== "string";
+  // Who judged a folder has seen it.
+  if (!isJudged) await mkdir(given, { recursive: true, mode: 0o700 });
+  const place = isJudged ? given : await realpath(given);
+  const opened = await open(place, constants.O_RDONLY | constants.O_DIRECTORY).catch(async (error: unknown) => {
+    throw await explain(error as NodeJS.ErrnoException, place, path.basename(place));
+  });
+  const folder = await folderOf(opened, place, byHandle);
+  // A link that was put on the way meanwhile has led elsewhere.
+  if (!isJudged || (await realpath(folder.at("."))) === given) return folder;
+  await folder.close();
+  throw refused("forbidden", `${JSON.stringify(given)} leads to another folder than it did a moment ago`, "try again");
 }
 
 async function enter(folder: Folder, name: string, make: boolean, byHandle: boolean): Promise<Folder> {

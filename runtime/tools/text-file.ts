@@ -3,17 +3,17 @@ import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, rename, unlink } from "node:fs/promises";
 import { limits } from "../kernel/limits.ts";
-import { explain, type Folder, giveTo, openFolder, placeOf } from "./folder.ts";
+import { explain, type Folder, giveTo, openFolder, pathOf, placeOf, type Root } from "./folder.ts";
 import { refused } from "./results.ts";
 
 /** Opens the folder of the entry for as long as `act` takes. */
 export async function inFolder<T>(
-  root: string,
+  root: Root,
   given: string,
   make: boolean,
   act: (folder: Folder, name: string) => Promise<T>,
 ): Promise<T> {
-  const { folders, name } = placeOf(root, given);
+  const { folders, name } = placeOf(pathOf(root), given);
   if (name === undefined)
     throw refused("invalid", `${JSON.stringify(given)} is the workspace itself, not a file in it`);
   const folder = await openFolder(root, folders, make);

@@ -10,6 +10,7 @@
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { limits } from "../../kernel/limits.ts";
+import type { Root } from "../folder.ts";
 import type { MemoryPlace } from "./port.ts";
 
 export interface Collection {
@@ -58,6 +59,11 @@ export async function findCollections(place: MemoryPlace): Promise<readonly Coll
     });
   }
   return found.slice(0, limits.memoryCollectionsMax);
+}
+
+/** How its folder is opened: one outside of the workspace was judged by its real path. */
+export function rootOf({ root, isInside }: Pick<Collection, "root" | "isInside">): Root {
+  return isInside ? root : { real: root };
 }
 
 /** Lower case, runs of other characters as `-`. */

@@ -9,7 +9,7 @@ import { makeInOrder, page } from "../files.ts";
 import { type MemoryParams, memoryParams } from "../params.ts";
 import { refused } from "../results.ts";
 import { inFolder, readText } from "../text-file.ts";
-import { type Collection, findCollections } from "./collections.ts";
+import { type Collection, findCollections, rootOf } from "./collections.ts";
 import { type Found, type IndexFile, openIndex, removeIndex } from "./index-file.ts";
 import { type Embed, fuse, makeMeaning } from "./meaning.ts";
 import type { MemoryForKernel, MemoryPlace, MemoryStatus } from "./port.ts";
@@ -159,7 +159,7 @@ async function get(
   const found = wanted.find((collection) => has(collection, file));
   if (found === undefined)
     throw refused("not_found", `no collection has ${JSON.stringify(file)}`, "memory_search names what there is");
-  return inFolder(found.root, file, false, async (folder, name) => ({
+  return inFolder(rootOf(found), file, false, async (folder, name) => ({
     ...page(file, await readText(folder, name), from, lines),
     collection: found.name,
   }));

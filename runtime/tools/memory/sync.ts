@@ -3,10 +3,10 @@ import type { BigIntStats } from "node:fs";
 import { lstat, opendir } from "node:fs/promises";
 import path from "node:path";
 import { limits } from "../../kernel/limits.ts";
-import { openFolder } from "../folder.ts";
+import { openFolder, type Root } from "../folder.ts";
 import { isRefused } from "../results.ts";
 import { inFolder, readText } from "../text-file.ts";
-import type { Collection } from "./collections.ts";
+import { type Collection, rootOf } from "./collections.ts";
 import type { IndexFile } from "./index-file.ts";
 import { cutIntoPieces } from "./pieces.ts";
 
@@ -25,10 +25,12 @@ export interface Seen {
 }
 
 /** Files of the collection that its pattern means, in the order of their paths. Hidden folders and `node_modules` are no notes. */
-export async function seeFiles({ root, below, pattern, problem }: Collection): Promise<Seen> {
+export async function seeFiles(collection: Collection): Promise<Seen> {
+  const { below, pattern, problem } = collection;
   if (problem !== undefined) return { files: [], problem };
   const parts = below === "" ? [] : below.split(path.sep);
-  const rootStat = await lstat(root).catch(() => undefined);
+  const root = rootOf(collection);
+  const rootStat = await lstat(collection.root).catch(() => undefined);
   if (rootStat === undefined) return { files: [], problem: "it is not there" };
   const only = parts.length > 0 ? await seeOne(root, parts) : undefined;
   if (only !== undefined) return { files: [only] };
@@ -75,7 +77,7 @@ export async function seeFiles({ root, below, pattern, problem }: Collection): P
 }
 
 /** Undefined: there is no such plain file. */
-async function seeOne(root: string, parts: readonly string[]): Promise<SeenFile | undefined> {
+async function seeOne(root: Root, parts: readonly string[]): Promise<SeenFile | undefined> {
   const name = parts.at(-1) ?? "";
   const folder = await openFolder(root, parts.slice(0, -1), false).catch(() => undefined);
   if (folder === undefined) return undefined;
@@ -145,12 +147,13 @@ export async function syncIndex(
 /** Characters that it took. */
 async function readIn(
   index: IndexFile,
-  { name, root }: Collection,
+  collection: Collection,
   { path: file, stamp }: SeenFile,
   charsLeft: number,
 ): Promise<number> {
+  const { name } = collection;
   try {
-    const text = await inFolder(root, file, false, readText);
+    const text = await inFolder(rootOf(collection), file, false, readText);
     if (text.length > charsLeft) {
       index.put(name, file, stamp, [], `the memory has ${limits.memoryCharsMax} characters, which is its bound`);
       return 0;

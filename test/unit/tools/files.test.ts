@@ -5,6 +5,8 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -294,6 +296,21 @@ describe("nothing leads out of the root", () => {
     await folder.close();
     expect(get("a/b/x")).toBe("x");
     await expect(walk(root, ["a", "linked"], true, byHandle)).rejects.toThrow("is a link");
+  });
+
+  it("by a link that takes the place of a folder on the way to a root that was judged", async () => {
+    const top = realpathSync(root);
+    mkdirSync(path.join(top, "way", "notes"), { recursive: true });
+    mkdirSync(path.join(top, "secret", "notes"), { recursive: true });
+    const judged = { real: path.join(top, "way", "notes") };
+    for (const byHandle of [true, false]) await (await walk(judged, [], false, byHandle)).close();
+    renameSync(path.join(top, "way"), path.join(top, "gone"));
+    await expect(walk(judged, [], true, true)).rejects.toThrow("there is no");
+    symlinkSync(path.join(top, "secret"), path.join(top, "way"));
+    for (const byHandle of [true, false])
+      await expect(walk(judged, [], false, byHandle)).rejects.toThrow("leads to another folder");
+    // What nobody judged is wherever it leads to.
+    await (await walk(judged.real, [], false, true)).close();
   });
 
   it("by a link that takes the place of a folder that is open", async () => {
