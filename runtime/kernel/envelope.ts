@@ -245,6 +245,8 @@ export type ReplyRoute =
       readonly peerId: string;
       readonly threadId?: string;
       readonly inReplyTo?: string;
+      /** The session whose conversation it is, when a job of it runs in another one: where that session may not speak, the job may not either. */
+      readonly onBehalfOf?: string;
     };
 
 export interface EnvelopeHeader {

@@ -16,13 +16,16 @@ export type WhyNoSending = (sessionKey: string, route?: ChannelRoute) => Promise
 
 export function makeWhyNoSending({ config, store }: SendPolicyDeps): WhyNoSending {
   return async (sessionKey, route) => {
-    const { action, by } = sendingOf(config, sessionKey, await store.session(sessionKey), route);
-    if (action === "allow") return undefined;
-    return {
-      code: "CLOISTER_CAPABILITY_DENIED",
-      message: `send blocked by session policy: ${by} denies it for ${sessionKey}`,
-      remedy: `cloister sessions set ${sessionKey} --send allow, or change session.sendPolicy`,
-    };
+    for (const speaker of new Set([sessionKey, route?.onBehalfOf ?? sessionKey])) {
+      const { action, by } = sendingOf(config, speaker, await store.session(speaker), route);
+      if (action === "allow") continue;
+      return {
+        code: "CLOISTER_CAPABILITY_DENIED",
+        message: `send blocked by session policy: ${by} denies it for ${speaker}`,
+        remedy: `cloister sessions set ${speaker} --send allow, or change session.sendPolicy`,
+      };
+    }
+    return undefined;
   };
 }
 

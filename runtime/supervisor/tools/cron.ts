@@ -33,7 +33,10 @@ const minutes = z
 /** One of them. */
 const times = {
   at: z.iso.datetime({ offset: true }).optional().describe("Once, at this time: 2026-03-01T07:00:00+01:00."),
-  inMinutes: minutes.optional().describe("Once, so many minutes from now."),
+  inMinutes: minutes
+    .min(limits.jobPeriodMsMin / 60_000)
+    .optional()
+    .describe("Once, so many minutes from now."),
   everyMinutes: minutes
     .min(limits.jobPeriodMsMin / 60_000)
     .optional()
@@ -87,6 +90,7 @@ export function makeCronTool({ desk, store, mainOf, isGroup, whyNoSending, nowMs
     if (asked.action === "add") {
       const schedule = scheduleOf(asked, nowMs());
       if (schedule === undefined) return oneTime;
+      if (isTooSoon(schedule, nowMs())) return tooSoon;
       if (asked.session !== "current" && isGroup(header.sessionKey))
         return forbidden(
           `cron: session: found ${asked.session}; what is set in a group happens in its session, where its bounds hold; use current`,
@@ -95,7 +99,8 @@ export function makeCronTool({ desk, store, mainOf, isGroup, whyNoSending, nowMs
       const count = (await ownRows({ ...header, sessionKey: mainOf(header.agentId) })).length;
       if (count >= limits.agentJobsMax)
         return fault("busy", `cron: the agent has ${count} jobs; the bound is reached`, "remove some");
-      const here = asked.deliver ? await routeHere(header, store) : undefined;
+      const found = asked.deliver ? await routeHere(header, store) : undefined;
+      const here = found && { onBehalfOf: header.sessionKey, ...found };
       // A session that is silenced does not speak by a job of another session either.
       const withheld = here && (await whyNoSending(header.sessionKey, here));
       if (withheld !== undefined)
@@ -116,6 +121,7 @@ export function makeCronTool({ desk, store, mainOf, isGroup, whyNoSending, nowMs
     const isTimed = Object.keys(times).some((one) => asked[one as keyof typeof times] !== undefined);
     const schedule = isTimed ? scheduleOf(asked, nowMs()) : undefined;
     if (isTimed && schedule === undefined) return oneTime;
+    if (schedule !== undefined && isTooSoon(schedule, nowMs())) return tooSoon;
     const job = await methods["cron.update"](
       {
         id: asked.id,
@@ -137,6 +143,18 @@ const oneTime: ToolRefusal = fault(
   "invalid",
   "cron: wanted exactly one of at, inMinutes, everyMinutes and cron (tz goes with cron)",
 );
+
+const tooSoon: ToolRefusal = fault(
+  "invalid",
+  `cron: what happens once is at least ${limits.jobPeriodMsMin / 1_000} seconds ahead, as periods are long at least`,
+  "name a later time; what is to happen now can be done in this turn",
+);
+
+/** A job that sets the next one is a period as well. One that is over is refused as such. */
+const isTooSoon = (schedule: AddedJob["schedule"], nowMs: number): boolean => {
+  const leftMs = schedule.kind === "at" ? Date.parse(schedule.at) - nowMs : limits.jobPeriodMsMin;
+  return leftMs >= 0 && leftMs < limits.jobPeriodMsMin;
+};
 
 /** Undefined: there is none, or more than one. */
 function scheduleOf({ at, inMinutes, everyMinutes, cron, tz }: Times, nowMs: number): AddedJob["schedule"] | undefined {
