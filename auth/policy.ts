@@ -51,7 +51,23 @@ export interface Policy {
   /** Those in force now, whatever `agentToAgent.enabled` says. Absent: none. */
   readonly operator?: readonly OperatorGrant[];
   /** `spawned`: a sandboxed session reaches only what it spawned. */
-  readonly sessionToolsVisibility: "spawned" | "all";
+  readonly sessionToolsVisibility: SessionToolsVisibility;
+  /** By agent id, for those that have one of their own. Absent: none has. */
+  readonly sessionToolsVisibilityOf?: Readonly<Record<string, SessionToolsVisibility>>;
+}
+
+export type SessionToolsVisibility = "spawned" | "all";
+
+/** What holds for the agent, and the key that says so. */
+export function sessionToolsOf(
+  policy: Pick<Policy, "sessionToolsVisibility" | "sessionToolsVisibilityOf">,
+  agentId: string,
+): { readonly value: SessionToolsVisibility; readonly key: string } {
+  const { sessionToolsVisibilityOf: named = {} } = policy;
+  const own = Object.hasOwn(named, agentId) ? named[agentId] : undefined;
+  return own === undefined
+    ? { value: policy.sessionToolsVisibility, key: "agents.defaults.sandbox.sessionToolsVisibility" }
+    : { value: own, key: `agents.list[id=${agentId}].sandbox.sessionToolsVisibility` };
 }
 
 export type Judgement =
@@ -144,11 +160,12 @@ export function judgeSession(policy: Policy, requester: Requester, target: Targe
   const isOwnChild = target.ancestors.includes(requester.sessionKey);
   if (isClampedSession(policy, requester)) {
     if (isOwnChild) return { allowed: true, rule: "spawned" };
+    const rule = sessionToolsOf(policy, requester.agentId).key;
     return {
       allowed: false,
-      rule: "agents.defaults.sandbox.sessionToolsVisibility",
+      rule,
       message: "Session not visible from this sandboxed agent session.",
-      remedy: 'agents.defaults.sandbox.sessionToolsVisibility: "all"',
+      remedy: `${rule}: "all"`,
     };
   }
   if (requester.sessionKey === target.sessionKey) return { allowed: true, rule: "own session" };
@@ -188,6 +205,6 @@ export function judgeControl(policy: Policy, requester: Requester, target: Targe
   };
 }
 
-export function isClampedSession(policy: Policy, requester: Pick<Requester, "sandboxed">): boolean {
-  return requester.sandboxed && policy.sessionToolsVisibility === "spawned";
+export function isClampedSession(policy: Policy, requester: Pick<Requester, "agentId" | "sandboxed">): boolean {
+  return requester.sandboxed && sessionToolsOf(policy, requester.agentId).value === "spawned";
 }

@@ -16,6 +16,7 @@ import { modeOf, systemPrompt } from "./prompt.ts";
 import { kindOfSession, type SessionKind } from "./session-kind.ts";
 import { spokenText } from "./silence.ts";
 import { makeSkillsOf } from "./skills.ts";
+import { makeToldWork } from "./told-work.ts";
 import type { Turn } from "./turn.ts";
 
 type Ctx = Context<Conversation>;
@@ -29,17 +30,14 @@ export default defineActor<Conversation>({
     }
     const wake = wakeOf(message);
     if (wake !== undefined && !(await hasWork(ctx.workspace, wake))) return;
-    const answer = spokenText(await answerOf(ctx, message, turnText(message)), wake?.ackCharsMax);
-    if (answer !== "") ctx.reply(answer);
+    const turn = await turnOf(ctx, message, turnText(message));
+    const answer = spokenText(await runLoop(ctx, turn), wake?.ackCharsMax);
+    if (answer !== "") ctx.reply(turn.work.with(answer));
   },
   async exchange(ctx, message) {
-    ctx.reply(await answerOf(ctx, message, exchangeText(message)));
+    ctx.reply(await runLoop(ctx, await turnOf(ctx, message, exchangeText(message))));
   },
 });
-
-async function answerOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, text: string): Promise<string> {
-  return runLoop(ctx, await turnOf(ctx, message, text));
-}
 
 /** Undefined: somebody has written, or a signal of the agent's own came. */
 function wakeOf({ signal }: Pick<IncomingMessage, "signal">): Wake | undefined {
@@ -58,6 +56,10 @@ async function turnOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, text
     settings,
     nowMs: receivedAtMs,
     ...modelOf(message),
+    // What another agent or the gateway hears is an answer and nothing beside it.
+    work: makeToldWork(
+      message.provenance.kind === "external_user" ? (ctx.session.verbose ?? settings.verbose ?? "off") : "off",
+    ),
     failsWhole: kind === "subagent",
   };
 }

@@ -19,7 +19,7 @@ import { heardText } from "./input.ts";
 import { internalContext } from "./internal-context.ts";
 import { shownMessages } from "./pruning.ts";
 import { makeStreamGate, type StreamGate } from "./silence.ts";
-import { callTool, pairResults, resultMessage, skipCalls } from "./tool-calls.ts";
+import { callTool, isErrorResult, pairResults, resultMessage, skipCalls } from "./tool-calls.ts";
 import { isBorne, type LoopContext, type Turn } from "./turn.ts";
 
 /** Gives what there is to answer; empty when the turn ends without saying anything. @throws what the model's call rejects with. */
@@ -119,6 +119,7 @@ async function callTools(
     const result = await callTool(ctx, turn, call);
     called.push(call.name);
     const message = resultMessage(call, result, charsLeft);
+    turn.work.note({ ...call, isError: isErrorResult(result) });
     messages.push(message);
     charsLeft -= message.text.length;
     if (call.name === "sessions_yield" && result["status"] === "yielded") {

@@ -27,10 +27,11 @@ export function resultMessage(
     Math.max(limits.toolResultCharsMin, Math.min(charsLeft, limits.toolResultCharsShown)),
     (left) => `\n[… ${left} characters of this result are left out: ask for less of it at a time …]\n`,
   );
-  const { status } = result;
-  const isError = status === "error" || status === "forbidden" || status === "skipped";
-  return { role: "tool", toolCallId: id, name, text, ...(isError ? { isError } : {}) };
+  return { role: "tool", toolCallId: id, name, text, ...(isErrorResult(result) ? { isError: true } : {}) };
 }
+
+export const isErrorResult = ({ status }: ToolResult): boolean =>
+  status === "error" || status === "forbidden" || status === "skipped";
 
 export function skipCalls(
   messages: ModelMessage[],

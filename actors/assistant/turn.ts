@@ -3,6 +3,7 @@ import { type ErrorCode, isCoded } from "../../runtime/kernel/errors.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 import type { Context, ToolSpec } from "../../runtime/thread/actor-port.ts";
 import type { Conversation } from "./conversation.ts";
+import type { ToldWork } from "./told-work.ts";
 
 /** What of an actor's `ctx` the loop uses. */
 export type LoopContext = Pick<
@@ -19,6 +20,8 @@ export interface Turn {
   readonly nowMs: number;
   /** Which model answers; absent: the session's. */
   readonly model?: string;
+  /** Hears of each call of a tool. */
+  readonly work: ToldWork;
   /** What fails the model fails the turn, also after tools were called: nobody goes on with this session. */
   readonly failsWhole: boolean;
 }

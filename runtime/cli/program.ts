@@ -244,10 +244,13 @@ function addLists({ program, context, exit }: Shell): void {
     });
   sessions
     .command("set")
-    .description("choose the model of one session, how much it thinks, and whether its answers leave for its channel")
+    .description(
+      "choose the model of one session, how much it thinks and tells, and whether its answers leave for its channel",
+    )
     .argument("<sessionKey>", "e.g. agent:main:main")
     .option("--model <provider/model>", "one that its agent may ask, or default")
     .option("--thinking <level>", "off, low, medium, high or default")
+    .option("--verbose <level>", "off, on (which tools were called), full (with what, and what came of it) or default")
     .option("--send <policy>", "allow, deny, or inherit for what session.sendPolicy says")
     .option("--json", "print JSON")
     .action(async (key: string, options: SessionSetOptions) => {

@@ -12,6 +12,7 @@ export function resolveSettings({ id, entry }: NamedAgent, { agents, session }: 
   const { emoji, theme } = entry.identity ?? {};
   const skills = entry.skills ?? defaults.skills;
   const thinking = entry.thinkingDefault ?? defaults.thinkingDefault;
+  const verbose = entry.verboseDefault ?? defaults.verboseDefault;
   const contextTokens = entry.contextTokens ?? defaults.contextTokens ?? limits.contextTokensDefault;
   const { enabled = true, reserveTokens, keepRecentTokens, memoryFlush } = defaults.compaction ?? {};
   const { mode = "off", ttl } = defaults.contextPruning ?? {};
@@ -29,6 +30,7 @@ export function resolveSettings({ id, entry }: NamedAgent, { agents, session }: 
     ...(skills === undefined ? {} : { skills }),
     contextTokens,
     ...(thinking === undefined ? {} : { thinking: thinkingOf[thinking] }),
+    ...(verbose === undefined ? {} : { verbose }),
     compaction: {
       isEnabled: enabled,
       // A quarter of a small context, so that something is left of it.

@@ -126,14 +126,18 @@ function matchesPattern(id: string, pattern: string): boolean {
 }
 
 function lintSandboxClamp(agents: readonly NamedAgent[], draft: Draft): ConfigWarning[] {
-  const path = ["agents", "defaults", "sandbox", "sessionToolsVisibility"];
-  const isSet = valueAt(path, draft.written.value) !== undefined;
-  if (!isSet || agents.some((agent) => sandboxModeOf(agent, draft.config) !== "off")) return [];
+  const key = ["sandbox", "sessionToolsVisibility"];
+  const shared = ["agents", "defaults", ...key];
+  const free = agents.filter((agent) => sandboxModeOf(agent, draft.config) === "off");
+  const remedy = "Remove it. What sessions see is tools.sessions.visibility.";
   return [
-    warn(
-      path,
-      "has no effect: it narrows sandboxed sessions, and no agent is sandboxed",
-      "Remove it. What sessions see is tools.sessions.visibility.",
+    ...(valueAt(shared, draft.written.value) === undefined || free.length < agents.length
+      ? []
+      : [warn(shared, "has no effect: it narrows sandboxed sessions, and no agent is sandboxed", remedy)]),
+    ...free.flatMap(({ id, path, entry: { sandbox } }) =>
+      sandbox?.sessionToolsVisibility === undefined
+        ? []
+        : [warn([...path, ...key], `has no effect: it narrows sandboxed sessions, and ${id} has none`, remedy)],
     ),
   ];
 }

@@ -6,6 +6,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import path from "node:path";
+import { sessionToolsOf } from "../../auth/policy.ts";
 import { isInside } from "./paths.ts";
 import type { ResolvedAgent, ResolvedConfig } from "./resolved.ts";
 
@@ -104,8 +105,8 @@ function hasNeighbours({ id, module }: ResolvedAgent, config: ResolvedConfig): b
   );
 }
 
-function clampOf({ sandboxMode }: ResolvedAgent, { sessionToolsVisibility }: ResolvedConfig): string {
-  return sessionToolsVisibility === "spawned" ? sandboxMode : "off";
+function clampOf({ id, sandboxMode }: ResolvedAgent, config: ResolvedConfig): string {
+  return sessionToolsOf(config, id).value === "spawned" ? sandboxMode : "off";
 }
 
 type Rule =
@@ -186,6 +187,7 @@ const rules: Rule = {
     loops: live("tools.loopDetection"),
     visibility: live("tools.sessions"),
     sessionToolsVisibility: live("agents.defaults.sandbox"),
+    sessionToolsVisibilityOf: live("agents.list[].sandbox"),
     lanes: live("agents.defaults.maxConcurrent"),
     toolRules: live("tools"),
     subagentTools: live("tools.subagents"),

@@ -89,6 +89,11 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     loops: resolveLoops(config.tools.loopDetection),
     visibility: config.tools.sessions.visibility,
     sessionToolsVisibility: config.agents.defaults.sandbox.sessionToolsVisibility,
+    sessionToolsVisibilityOf: Object.fromEntries(
+      agents.flatMap(({ id, entry: { sandbox } }) =>
+        sandbox?.sessionToolsVisibility === undefined ? [] : [[id, sandbox.sessionToolsVisibility]],
+      ),
+    ),
     lanes: {
       main: config.agents.defaults.maxConcurrent ?? Math.max(laneConcurrentMin, laneConcurrentPerCore * machine.cores),
       subagent: config.agents.defaults.subagents?.maxConcurrent ?? limits.subagentLanePlaces,

@@ -4,7 +4,7 @@
  */
 import type { ResetRule } from "../store/port.ts";
 import type { ChannelAccounts } from "../../channels/built.ts";
-import type { Delivery, Policy } from "../../auth/policy.ts";
+import type { Delivery, Policy, SessionToolsVisibility } from "../../auth/policy.ts";
 import type { SendPolicy } from "../../auth/send-policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
 import type { ExecRules } from "../../auth/exec-policy.ts";
@@ -251,7 +251,9 @@ export interface ResolvedConfig {
   /** Absent detection: bounds that nothing reaches (`runtime/kernel/loops.ts`). */
   readonly loops: LoopBounds;
   readonly visibility: Visibility;
-  readonly sessionToolsVisibility: "spawned" | "all";
+  readonly sessionToolsVisibility: SessionToolsVisibility;
+  /** Of agents that say so themselves. */
+  readonly sessionToolsVisibilityOf: Readonly<Record<string, SessionToolsVisibility>>;
   /** Places of each lane (`runtime/kernel/lanes.ts`). */
   readonly lanes: Readonly<Record<SharedLane, number>>;
   /** What `tools` says about tools. */

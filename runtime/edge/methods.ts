@@ -218,14 +218,15 @@ export const methods = {
         pinned: z.boolean().exactOptional(),
         model: chosen.exactOptional(),
         thinkingLevel: chosen.exactOptional(),
+        verboseLevel: chosen.exactOptional(),
         sendPolicy: z.enum(["allow", "deny"]).nullable().exactOptional(),
       })
       .refine((given) => Object.keys(given).length > 1, {
-        error: "give one of label, archived, pinned, model, thinkingLevel and sendPolicy",
+        error: "give one of label, archived, pinned, model, thinkingLevel, verboseLevel and sendPolicy",
       }),
-    /** As `/model`, `/think` and `/send`: they change what a conversation costs, and who hears it. */
-    needs: ({ model, thinkingLevel, sendPolicy }) =>
-      model === undefined && thinkingLevel === undefined && sendPolicy === undefined ? undefined : "operator.admin",
+    /** As `/model`, `/think`, `/verbose` and `/send`: they change what a conversation costs, what it tells, and who hears it. */
+    needs: ({ model, thinkingLevel, verboseLevel, sendPolicy }) =>
+      [model, thinkingLevel, verboseLevel, sendPolicy].every((one) => one === undefined) ? undefined : "operator.admin",
   },
   "sessions.reset": { scope: "operator.admin", params: z.object({ key }) },
   /** As `/compact`: in its place among the session's messages. */

@@ -520,7 +520,7 @@ export const limits = {
   taskResultCharsMax: 250_000,
   /** How far ahead a timer may be, and the longest period (five years). */
   timerHorizonMsMax: 5 * 366 * 24 * 60 * 60_000,
-  /** The shortest period of a job that an operator sets: its expressions tell minutes. */
+  /** The shortest period of a job, whose expressions tell minutes, and how far ahead is what an agent sets for once, which may set the next. */
   jobPeriodMsMin: 60_000,
   /** Times of a cron expression that are looked at for this: those of a day, at one a minute at the most, would be 1,440. */
   jobTimesChecked: 64,
@@ -663,6 +663,9 @@ export const limits = {
   modelRoundsMax: 100,
   /** Calls in one round; further ones are skipped. */
   callsPerRoundMax: 64,
+  /** Calls that an answer tells of with `/verbose`, and characters of one: a line of a chat each. */
+  toldCallsMax: 20,
+  toldCallCharsMax: 200,
   /**
    * Characters of one result of a tool that a model is shown, some 12,000 tokens, and of all of one round; the least of each. The rest is left
    * out in the middle.

@@ -11,6 +11,12 @@ export function isClamped(agent: AgentEntry, sessionKey: string): boolean {
   return agent.spec.clamp === "all" || (agent.spec.clamp === "non-main" && sessionKey !== agent.spec.mainSessionKey);
 }
 
+export const clampRefusal: Refusal = {
+  code: "CLOISTER_CAPABILITY_DENIED",
+  message: "Session not visible from this sandboxed agent session.",
+  remedy: 'sandbox.sessionToolsVisibility: "all", of the agent or of agents.defaults',
+};
+
 /** With `call` the refusal is that call's answer: a repeated turn hears it again. */
 export function refuse(
   k: KernelState,

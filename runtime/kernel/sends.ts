@@ -14,7 +14,7 @@ import { type UpRecord, up } from "./frames.ts";
 import type { Pairing } from "./pairings.ts";
 import { parkSend } from "./parking.ts";
 import { postRefusal } from "./posts.ts";
-import { isClamped, refuse } from "./refusals.ts";
+import { clampRefusal, isClamped, refuse } from "./refusals.ts";
 import { askForRight } from "./right-requests.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, Turn } from "./state.ts";
 import { answerFromSteps, type CallId, whyNoMoreSteps } from "./steps.ts";
@@ -337,11 +337,7 @@ function checkSend(k: KernelState, agent: AgentEntry, turn: Turn, record: UpReco
   const pairing = slotPairing(k, agent, record.slot);
   const verb = record.op === up.sendVolatile || record.num > 0 ? "request" : "send";
   if (isClamped(agent, turn.mail.envelope.header.sessionKey)) {
-    return {
-      code: "CLOISTER_CAPABILITY_DENIED",
-      message: "Session not visible from this sandboxed agent session.",
-      remedy: 'agents.defaults.sandbox.sessionToolsVisibility: "all"',
-    };
+    return clampRefusal;
   }
   if (agent.run !== undefined) {
     return {

@@ -9,10 +9,15 @@ import type { EnvelopeHeader } from "./envelope.ts";
 export const thinkingLevels = ["off", "low", "medium", "high"] as const;
 export type ThinkingLevel = (typeof thinkingLevels)[number];
 
+/** What of a turn's work its answer tells: nothing, which tools were called, or what they were asked and gave as well. */
+export const verboseLevels = ["off", "on", "full"] as const;
+export type VerboseLevel = (typeof verboseLevels)[number];
+
 export interface SessionChoices {
   /** `provider/model`: asked where a turn names none. It is asked alone, unless the configuration gives it fallbacks. */
   readonly model?: string;
   readonly thinking?: ThinkingLevel;
+  readonly verbose?: VerboseLevel;
   /** Whether its answers leave (`auth/send-policy.ts`); stays when the session begins anew. */
   readonly sendPolicy?: "allow" | "deny";
 }

@@ -10,7 +10,7 @@ import type { DownReason } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { type UpRecord, up } from "./frames.ts";
 import type { Pairing } from "./pairings.ts";
-import { isClamped, refuse } from "./refusals.ts";
+import { clampRefusal, isClamped, refuse } from "./refusals.ts";
 import { isCallNumber, noCallNumber, slotPairing } from "./sends.ts";
 import type { SignalCall } from "./signal-call.ts";
 import type { AgentEntry, KernelState, Turn } from "./state.ts";
@@ -163,12 +163,7 @@ function judgeSchedule(
       `a timer is for a session of its own agent, agent:${agent.spec.id}:<session> in its one spelling; found ${JSON.stringify(sessionKey.slice(0, 80))}`,
       "let the timer's turn send the message to another agent",
     );
-  if (clamped && sessionKey !== own)
-    return {
-      code: "CLOISTER_CAPABILITY_DENIED",
-      message: "Session not visible from this sandboxed agent session.",
-      remedy: 'agents.defaults.sandbox.sessionToolsVisibility: "all"',
-    };
+  if (clamped && sessionKey !== own) return clampRefusal;
   return { call: "schedule", via: pairing.id, sessionKey, params, body };
 }
 
@@ -178,12 +173,7 @@ function judgeMonitor(k: KernelState, agent: AgentEntry, clamped: boolean, recor
     return { code: "CLOISTER_AGENT_UNKNOWN", message: `agent not found: ${target}`, remedy: "cloister agents list" };
   if (target === agent.spec.id)
     return invalid("an agent does not watch itself: it would be told by the cell that ended");
-  if (clamped)
-    return {
-      code: "CLOISTER_CAPABILITY_DENIED",
-      message: "Session not visible from this sandboxed agent session.",
-      remedy: 'agents.defaults.sandbox.sessionToolsVisibility: "all"',
-    };
+  if (clamped) return clampRefusal;
   const pairing = slotPairing(k, agent, record.slot);
   const object = `agent:${target}`;
   if (pairing === undefined)

@@ -1,5 +1,5 @@
 /** What the kernel has to know of a configured agent. */
-import type { Policy } from "../../auth/policy.ts";
+import { type Policy, sessionToolsOf } from "../../auth/policy.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import type { AgentSpec } from "../kernel/state.ts";
 import { mainSessionKey } from "../routing/index.ts";
@@ -10,7 +10,7 @@ export function specOf(
   policy: Policy,
   parked: string | undefined,
 ): AgentSpec {
-  const clamped = policy.sessionToolsVisibility === "spawned" ? agent.sandboxMode : "off";
+  const clamped = sessionToolsOf(policy, agent.id).value === "spawned" ? agent.sandboxMode : "off";
   return {
     id: agent.id,
     maxConcurrent: agent.maxConcurrent,

@@ -10,7 +10,7 @@
  * the request in the transaction that journals it, so that it is delivered once. An approval is judged again by the rules of the
  * moment: what a sandbox clamps stays clamped, and what the config allows by now needs no grant.
  */
-import { isClampedSession, judgePair, type Policy } from "../../auth/policy.ts";
+import { isClampedSession, judgePair, type Policy, sessionToolsOf } from "../../auth/policy.ts";
 import { stampOf } from "../kernel/chains.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import type { GatewayEvent } from "../edge/port.ts";
@@ -269,7 +269,9 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
 
   const isClamped = (row: GrantRequest): boolean => {
     const isIn = (sessionKey: string): boolean => isSandboxed(agents.get(row.from), sessionKey, config.session);
-    return row.messages.some(({ fromSession }) => isClampedSession(policy, { sandboxed: isIn(fromSession) }));
+    return row.messages.some(({ fromSession }) =>
+      isClampedSession(policy, { agentId: row.from, sandboxed: isIn(fromSession) }),
+    );
   };
 
   const raise = async (refused: RefusedCall): Promise<Raised | undefined> => {
@@ -358,7 +360,7 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
           throw failure(
             "CLOISTER_CAPABILITY_DENIED",
             `a sandboxed session of ${row.from} reaches only what it spawned, whatever is granted: nothing was approved`,
-            'agents.defaults.sandbox.sessionToolsVisibility: "all", or cloister grants deny',
+            `${sessionToolsOf(policy, row.from).key}: "all", or cloister grants deny`,
           );
         const isAllowed = judgePair(policy, row.from, row.to, row.verb).allowed;
         const grant =

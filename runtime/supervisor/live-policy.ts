@@ -13,6 +13,9 @@ export function makeLivePolicy(config: ResolvedConfig, granted: () => readonly O
     get sessionToolsVisibility() {
       return config.sessionToolsVisibility;
     },
+    get sessionToolsVisibilityOf() {
+      return config.sessionToolsVisibilityOf;
+    },
     get hooks() {
       return config.hooks.enabled ? (config.hooks.allowedAgentIds ?? ["*"]) : [];
     },

@@ -16,6 +16,8 @@ export interface SessionPatch {
   readonly model?: string | null;
   /** As `thinkingDefault` of an agent; `null` or `default` likewise. */
   readonly thinking?: string | null;
+  /** `off`, `on` or `full`; `null` or `default` likewise. */
+  readonly verbose?: string | null;
   /** Whether its answers leave for its channel; `null`: as `session.sendPolicy` says. */
   readonly sendPolicy?: "allow" | "deny" | null;
 }
@@ -84,9 +86,9 @@ export function makeSessionCare(deps: {
   };
 
   return {
-    async patch(key, agentId, { label, archived, pinned, model, thinking, sendPolicy }) {
+    async patch(key, agentId, { label, archived, pinned, model, thinking, verbose, sendPolicy }) {
       const choices = {
-        ...readChoices(deps.models(), agentId, { model, thinking }),
+        ...readChoices(deps.models(), agentId, { model, thinking, verbose }),
         ...(sendPolicy === undefined ? {} : { sendPolicy }),
       };
       let row = label === undefined ? undefined : await store.labelSession(key, agentId, label, nowMs());

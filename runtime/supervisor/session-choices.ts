@@ -1,5 +1,5 @@
 /**
- * Which model a session uses and how much it thinks, when somebody chose that for it alone: checked here whoever asks, kept by the store,
+ * Which model a session uses, how much it thinks and how much of its work it tells, when somebody chose that for it alone: checked here whoever asks, kept by the store,
  * and in force from the session's next turn on. Source: behaviour §3.5, §3.7.
  */
 import { allowedModels } from "../broker/allowed-models.ts";
@@ -8,23 +8,31 @@ import { findThinking } from "../config/agent-settings.ts";
 import type { ResolvedAgent } from "../config/resolved.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import type { ChoiceChange, SessionChoices, ThinkingLevel } from "../kernel/session-choices.ts";
+import {
+  type ChoiceChange,
+  type SessionChoices,
+  type ThinkingLevel,
+  type VerboseLevel,
+  verboseLevels,
+} from "../kernel/session-choices.ts";
 
 /** `null` and "default" take a choice back. */
 export interface AskedChoices {
   readonly model?: string | null | undefined;
   readonly thinking?: string | null | undefined;
+  readonly verbose?: string | null | undefined;
 }
 
 /** @throws CLOISTER_CAPABILITY_DENIED and CLOISTER_REQUEST_INVALID, with what may be chosen. */
 export function readChoices(
   settings: Pick<ModelSettings, "agents" | "catalogue">,
   agentId: string,
-  { model, thinking }: AskedChoices,
+  { model, thinking, verbose }: AskedChoices,
 ): ChoiceChange {
   return {
     ...(model === undefined ? {} : { model: isDefault(model) ? null : readModel(settings, agentId, model) }),
     ...(thinking === undefined ? {} : { thinking: isDefault(thinking) ? null : readThinking(thinking) }),
+    ...(verbose === undefined ? {} : { verbose: isDefault(verbose) ? null : readVerbose(verbose) }),
   };
 }
 
@@ -57,14 +65,24 @@ function readThinking(asked: string): ThinkingLevel {
   );
 }
 
+function readVerbose(asked: string): VerboseLevel {
+  const level = verboseLevels.find((one) => one === asked.trim().toLowerCase());
+  if (level !== undefined) return level;
+  throw failure(
+    "CLOISTER_REQUEST_INVALID",
+    `verbose: found ${JSON.stringify(asked.slice(0, 40))}, wanted off, on, full or default`,
+  );
+}
+
 /** How a session is served: as it was chosen for it, else as the configuration says of its agent. */
 export function effectiveChoices(
   agent: Pick<ResolvedAgent, "model" | "settings"> | undefined,
   choices: SessionChoices | undefined,
-): { readonly model?: string; readonly thinking: ThinkingLevel } {
+): { readonly model?: string; readonly thinking: ThinkingLevel; readonly verbose: VerboseLevel } {
   const model = choices?.model ?? agent?.model;
   return {
     ...(model === undefined ? {} : { model }),
     thinking: choices?.thinking ?? agent?.settings.thinking ?? "off",
+    verbose: choices?.verbose ?? agent?.settings.verbose ?? "off",
   };
 }

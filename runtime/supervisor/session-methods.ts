@@ -158,7 +158,7 @@ export function makeSessionMethods(deps: SessionMethodDeps): Handlers<SessionMet
         "cloister sessions",
       );
     },
-    "sessions.patch": async ({ key, label, archived, pinned, model, thinkingLevel, sendPolicy }) => {
+    "sessions.patch": async ({ key, label, archived, pinned, model, thinkingLevel, verboseLevel, sendPolicy }) => {
       const { sessionKey, agentId } = targets.session(key);
       const row = await deps.care.patch(sessionKey, agentId, {
         ...(label === undefined ? {} : { label }),
@@ -166,6 +166,7 @@ export function makeSessionMethods(deps: SessionMethodDeps): Handlers<SessionMet
         ...(pinned === undefined ? {} : { pinned }),
         ...(model === undefined ? {} : { model }),
         ...(thinkingLevel === undefined ? {} : { thinking: thinkingLevel }),
+        ...(verboseLevel === undefined ? {} : { verbose: verboseLevel }),
         ...(sendPolicy === undefined ? {} : { sendPolicy }),
       });
       return { ok: true, key: row.key, session: view(row) };
@@ -269,6 +270,7 @@ function viewSession(row: SessionRow, isRunning: boolean) {
     // What was chosen for this session alone.
     ...(row.choices?.model === undefined ? {} : { model: row.choices.model }),
     ...(row.choices?.thinking === undefined ? {} : { thinkingLevel: row.choices.thinking }),
+    ...(row.choices?.verbose === undefined ? {} : { verboseLevel: row.choices.verbose }),
     ...(row.choices?.sendPolicy === undefined ? {} : { sendPolicy: row.choices.sendPolicy }),
     messages: row.messages,
     lastMessagePreview: row.lastPreview,

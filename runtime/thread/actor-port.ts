@@ -5,6 +5,7 @@
 import type { DownReason, ModuleCommand, Provenance } from "../kernel/envelope.ts";
 import type { Stamp } from "../kernel/kept-files.ts";
 import type { RunOutcome } from "../kernel/run-rows.ts";
+import type { VerboseLevel } from "../kernel/session-choices.ts";
 import type { AgentSettings } from "./agent-settings.ts";
 import type { Model, ModelThinking } from "./model-port.ts";
 
@@ -200,8 +201,14 @@ export interface Context<S extends object> {
     /** What the config says of an agent that a model speaks for; of any other module as it was when its cell started. */
     readonly settings: AgentSettings;
   };
-  /** `model` and `thinking`: as they were chosen for this session alone; a model's request that names no model goes to that one. */
-  readonly session: { readonly key: string; readonly model?: string; readonly thinking?: ModelThinking };
+  /** What follows the key: as it was chosen for this session alone; a model's request that names no model goes to that one. */
+  readonly session: {
+    readonly key: string;
+    readonly model?: string;
+    readonly thinking?: ModelThinking;
+    /** How much of its work an answer tells people. */
+    readonly verbose?: VerboseLevel;
+  };
   /** The session's durable state. Change it in place; it is committed with the turn, and only with it. */
   state: S;
   readonly workspace: Workspace;

@@ -1,4 +1,5 @@
 /** What the configuration says of an agent that a model speaks for, as the shipped module `assistant` goes by it. */
+import type { VerboseLevel } from "../kernel/session-choices.ts";
 import type { ModelThinking } from "./model-port.ts";
 
 export interface AgentSettings {
@@ -22,6 +23,8 @@ export interface AgentSettings {
   /** Tokens that the model takes at most: prompt, conversation and answer. */
   readonly contextTokens: number;
   readonly thinking?: ModelThinking;
+  /** What of its work an answer tells, where nobody chose for the session. */
+  readonly verbose?: VerboseLevel;
   readonly compaction: {
     readonly isEnabled: boolean;
     /** Tokens that stay free below `contextTokens`. */

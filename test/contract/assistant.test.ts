@@ -150,6 +150,30 @@ test("a model that the agent may not ask is refused to the tool, with those that
   expect(await patch({ model: "scripted/other", thinkingLevel: "minimal" })).toMatchObject({ payload: patched });
 });
 
+test("/verbose tells people in that session which tools were called, until it is taken back; lists and clients see it", async () => {
+  const gateway = await open({
+    main: [
+      { when: { tool: "sessions_list" }, say: "{{text}}" },
+      { when: { text: "list" }, call: [{ name: "sessions_list", input: {} }] },
+      { say: "hi" },
+    ],
+  });
+  expect(await gateway.reply("main", "/verbose on")).toBe("Verbose: on in this session.");
+  const told = await gateway.reply("main", "list");
+  expect(told).toMatch(/^Tools: sessions_list\n\n\{/);
+  expect(JSON.parse(told.split("\n\n")[1] ?? "")).toMatchObject({
+    sessions: expect.arrayContaining([expect.objectContaining({ key: "agent:main:main", verboseLevel: "on" })]),
+  });
+  expect(await gateway.reply("main", "hello")).toBe("hi");
+  const patch = (verboseLevel: string | null) =>
+    gateway.doors.rpc(operator, "sessions.patch", { key: "agent:main:main", verboseLevel });
+  expect(await patch("loud")).toMatchObject({ refusal: { code: "CLOISTER_REQUEST_INVALID" } });
+  expect(await patch("full")).toMatchObject({ payload: { session: { verboseLevel: "full" } } });
+  expect(await gateway.reply("main", "list")).toMatch(/^Tools:\n- sessions_list \{\}\n\n\{/);
+  await patch(null);
+  expect(await gateway.reply("main", "list")).toMatch(/^\{/);
+});
+
 test("a sub-agent has the model that it is started with, else that of the config, else its requester's; a wrong one is a warning", async () => {
   const spawn = (word: string, input: object): ScriptRule[] => [
     { when: { text: word }, call: [{ name: "sessions_spawn", input: { task: "tell", ...input } }] },

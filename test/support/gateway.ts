@@ -113,6 +113,7 @@ export function makeConfig(
     deliveries: [],
     visibility: "tree",
     sessionToolsVisibility: "spawned",
+    sessionToolsVisibilityOf: {},
     lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
     toolRules: {},
     subagentTools: { deny: [] },

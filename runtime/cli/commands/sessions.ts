@@ -45,22 +45,24 @@ export function runSessionsLabel(
   return change(context, "sessions.patch", { key, label: text ?? null }, done, options);
 }
 
-/** As `/model` and `/think` take them; `send` as `/send` has it. */
+/** As `/model`, `/think` and `/verbose` take them; `send` as `/send` has it. */
 export interface SessionSetOptions extends Pick<SessionsOptions, "json"> {
   readonly model?: string;
   readonly thinking?: string;
+  readonly verbose?: string;
   readonly send?: string;
 }
 
 export function runSessionsSet(
   context: CliContext,
   key: string,
-  { model, thinking, send, ...options }: SessionSetOptions,
+  { model, thinking, verbose, send, ...options }: SessionSetOptions,
 ): Promise<ExitCode> {
   const params = {
     key,
     ...(model === undefined ? {} : { model }),
     ...(thinking === undefined ? {} : { thinkingLevel: thinking }),
+    ...(verbose === undefined ? {} : { verboseLevel: verbose }),
     ...(send === undefined ? {} : { sendPolicy: send === "inherit" ? null : send }),
   };
   return change(context, "sessions.patch", params, "has it from its next turn on", options, "operator.admin");

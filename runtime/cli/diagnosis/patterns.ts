@@ -40,6 +40,7 @@ export function findPatterns(config: ResolvedConfig): Patterns {
     visibility: config.visibility,
     agentToAgent: config.agentToAgent,
     sessionToolsVisibility: config.sessionToolsVisibility,
+    sessionToolsVisibilityOf: config.sessionToolsVisibilityOf,
   };
   const pairs: PairVerdict[] = [];
   for (const from of agents) {

@@ -1,6 +1,7 @@
 /** `agents.*`: the agents and what they inherit. Source: behaviour §1.3. */
 import * as z from "zod";
 import { limits } from "../../kernel/limits.ts";
+import { verboseLevels } from "../../kernel/session-choices.ts";
 import { escalations, groupStrategies, restartKinds } from "../../kernel/supervision.ts";
 import { sandboxKeys } from "./sandbox.ts";
 import { agentTools } from "./tools.ts";
@@ -103,7 +104,10 @@ const agentKeys = () => ({
     "How much the model thinks before it answers. Default: `off`.",
     z.enum(thinkingNames).optional(),
   ),
-  verboseDefault: later("model", "Default verbosity.", z.string().optional()),
+  verboseDefault: key(
+    "What of a turn's work its answer tells people: nothing, which tools were called (`on`), or what they were asked and gave as well (`full`). Default: `off`.",
+    z.enum(verboseLevels).optional(),
+  ),
   reasoningDefault: later("model", "Whether reasoning is shown.", z.string().optional()),
   params: later("model", "Parameters of the model.", anyMap().optional()),
   contextTokens: key(
@@ -370,9 +374,8 @@ const entryKeys = () => ({
     z
       .strictObject({
         ...sandboxKeys(),
-        sessionToolsVisibility: later(
-          "session tool visibility of one agent",
-          "See `agents.defaults.sandbox.sessionToolsVisibility`.",
+        sessionToolsVisibility: key(
+          "Instead of `agents.defaults.sandbox.sessionToolsVisibility`.",
           z.enum(["spawned", "all"]).optional(),
         ),
       })

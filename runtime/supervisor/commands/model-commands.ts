@@ -1,6 +1,6 @@
 /**
- * `/compact`, `/context`, `/model`, `/think`: what concerns a conversation with a model. The conversation is the module's, so that the first
- * two go on to it as commands, in their place among the session's messages. Which model answers is the gateway's matter: the other two
+ * `/compact`, `/context`, `/model`, `/think`, `/verbose`: what concerns a conversation with a model. The conversation is the module's, so that the first
+ * two go on to it as commands, in their place among the session's messages. Which model answers is the gateway's matter: the others
  * count from the session's next turn on, whatever waits. Source: behaviour §3.7, §5.6.
  */
 import type { ResolvedAgent } from "../../config/resolved.ts";
@@ -37,7 +37,7 @@ const toModule =
 export function makeModelCommands({ agents, store, care }: ModelCommandDeps): readonly ChatCommand[] {
   /** Sets it, or only tells how it stands when nothing is named. */
   const choose =
-    (name: "model" | "thinking", tell: (agent: Agent, row: SessionRow | undefined) => string): Row["run"] =>
+    (name: "model" | "thinking" | "verbose", tell: (agent: Agent, row: SessionRow | undefined) => string): Row["run"] =>
     async ({ sessionKey, agentId }, rest, agent) => {
       if (rest === "") return { reply: tell(agent, await store.session(sessionKey)) };
       try {
@@ -77,6 +77,13 @@ export function makeModelCommands({ agents, store, care }: ModelCommandDeps): re
       takes: (rest) => /^(?:off|low|medium|high|default)?$/iu.test(rest),
       run: choose("thinking", tellThinking),
     },
+    {
+      name: "verbose",
+      usage: "/verbose [off|on|full|default]",
+      summary: "whether answers in this session tell which tools were called, and with what",
+      takes: (rest) => /^(?:off|on|full|default)?$/iu.test(rest),
+      run: choose("verbose", tellVerbose),
+    },
   ];
 
   return rows.map(({ name, usage, summary, takes, run }) => ({
@@ -104,7 +111,14 @@ function tellModel(agent: Agent, row: SessionRow | undefined): string {
     : `Model: ${chosen} in this session; configured is ${usual}. /model default takes it back.`;
 }
 
+const whose = (chosen: string | undefined): string => (chosen === undefined ? ", as configured" : " in this session");
+
 function tellThinking(agent: Agent, row: SessionRow | undefined): string {
   const { thinking } = effectiveChoices(agent, row?.choices);
-  return `Thinking: ${thinking}${row?.choices?.thinking === undefined ? ", as configured" : " in this session"}.`;
+  return `Thinking: ${thinking}${whose(row?.choices?.thinking)}.`;
+}
+
+function tellVerbose(agent: Agent, row: SessionRow | undefined): string {
+  const { verbose } = effectiveChoices(agent, row?.choices);
+  return `Verbose: ${verbose}${whose(row?.choices?.verbose)}.`;
 }

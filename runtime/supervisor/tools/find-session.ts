@@ -13,6 +13,7 @@ import {
   type Policy,
   type Requester,
   type SessionVerb,
+  sessionToolsOf,
   type Target,
 } from "../../../auth/policy.ts";
 import type { ModelSettings } from "../../broker/port.ts";
@@ -162,7 +163,7 @@ export function makeSessionFinder({ config, agents, policy, store, requests }: S
         if (isClampedSession(policy, requester))
           return forbidden(
             "Sandboxed sessions_send label lookup is limited to this agent",
-            'agents.defaults.sandbox.sessionToolsVisibility: "all"',
+            `${sessionToolsOf(policy, requester.agentId).key}: "all"`,
           );
         const pair = judge(requester, mainOf(agentId), verb);
         if (!pair.allowed) return forbidden(pair.message, pair.remedy);

@@ -5,7 +5,7 @@ import { sessionChannel, sessionKind } from "../../routing/index.ts";
 import type { Tokens } from "../../kernel/run-rows.ts";
 import { nanosPerDollar } from "../../kernel/usage.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import type { ThinkingLevel } from "../../kernel/session-choices.ts";
+import type { ThinkingLevel, VerboseLevel } from "../../kernel/session-choices.ts";
 import type { SessionKind } from "../../store/port.ts";
 import { sendingOf } from "../send-policy.ts";
 import { effectiveChoices } from "../session-choices.ts";
@@ -16,10 +16,11 @@ export interface SessionView {
   readonly agentId: string;
   readonly kind: SessionKind;
   readonly channel: string;
-  /** Which model answers, how many tokens it takes at most, and how much it thinks: as chosen for the session, else as configured. */
+  /** Which model answers, how many tokens it takes at most, how much it thinks, and how much of its work is told: as chosen for the session, else as configured. */
   readonly model?: string;
   readonly contextTokens?: number;
   readonly thinkingLevel?: ThinkingLevel;
+  readonly verboseLevel?: VerboseLevel;
   /** Whether its answers leave for its channel. */
   readonly sendPolicy: SendAction;
   readonly access: { readonly read: boolean; readonly send: boolean; readonly control: boolean };
@@ -94,7 +95,7 @@ export function viewSession(
 ): SessionView {
   const { key, agentId, row } = target;
   const agent = find.agents.get(agentId);
-  const { model, thinking } = effectiveChoices(agent, row?.choices);
+  const { model, thinking, verbose } = effectiveChoices(agent, row?.choices);
   const base = {
     key,
     agentId,
@@ -103,7 +104,7 @@ export function viewSession(
     ...(model === undefined ? {} : { model }),
     ...(agent === undefined || model === undefined
       ? {}
-      : { contextTokens: agent.settings.contextTokens, thinkingLevel: thinking }),
+      : { contextTokens: agent.settings.contextTokens, thinkingLevel: thinking, verboseLevel: verbose }),
     access: find.accessOf(requester, target),
     sendPolicy: sendingOf(config, key, row).action,
     archived: row?.archivedAtMs !== undefined,

@@ -154,7 +154,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
           subagentTools(depth >= own.depthMax, config.subagentTools, desk.mcpNamesOf(requester.agentId)),
         ).allowed,
       budget: budgetOf(asked.budget),
-      clamp: isClampedSession(policy, { sandboxed: isSandboxed }) ? "all" : "none",
+      clamp: isClampedSession(policy, { agentId: target.id, sandboxed: isSandboxed }) ? "all" : "none",
       stays: mode === "session",
       ...(conversation === undefined ? {} : { answersBy: call.header.replyRoute }),
     };

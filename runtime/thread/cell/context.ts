@@ -220,8 +220,12 @@ export function makeContext(
 }
 
 function sessionOf({ choices }: DeliveredHeader): SessionChoices {
-  const { model, thinking } = choices ?? {};
-  return { ...(model === undefined ? {} : { model }), ...(thinking === undefined ? {} : { thinking }) };
+  const { model, thinking, verbose } = choices ?? {};
+  return {
+    ...(model === undefined ? {} : { model }),
+    ...(thinking === undefined ? {} : { thinking }),
+    ...(verbose === undefined ? {} : { verbose }),
+  };
 }
 
 /** What a model can do something about is a result to it; that a call came to nothing is not. */

@@ -58,6 +58,20 @@ describe("the table of behaviour §3.8", () => {
       true,
     ],
     [
+      "the same with all of its own alone",
+      policy({ sessionToolsVisibilityOf: { main: "all", raul: "spawned" } }),
+      requester({ sandboxed: true, sessionKey: "agent:main:webhook:group:g" }),
+      target("agent:main:main"),
+      true,
+    ],
+    [
+      "the same with spawned of its own, all for the others",
+      policy({ sessionToolsVisibility: "all", sessionToolsVisibilityOf: { main: "spawned" } }),
+      requester({ sandboxed: true, sessionKey: "agent:main:webhook:group:g" }),
+      target("agent:main:main"),
+      false,
+    ],
+    [
       "sub-agent of main → main, tree",
       policy({ visibility: "tree" }),
       requester({ sessionKey: "agent:main:subagent:1" }),
@@ -316,5 +330,17 @@ test("AC-06.4: no record of rights has an operator's scope in it, whatever the c
         for (const row of rows) for (const verb of row.verbs) expect(verb).not.toMatch(/^operator/);
       },
     ),
+  );
+});
+
+test("a sandboxed session is told the key that holds for its agent", () => {
+  const sandboxed = requester({ sandboxed: true, sessionKey: "agent:main:webhook:group:g" });
+  const remedyOf = (rules: Policy) => {
+    const judged = judgeSession(rules, sandboxed, target("agent:main:main"), "list");
+    return judged.allowed ? undefined : judged.remedy;
+  };
+  expect(remedyOf(policy())).toBe('agents.defaults.sandbox.sessionToolsVisibility: "all"');
+  expect(remedyOf(policy({ sessionToolsVisibilityOf: { main: "spawned" } }))).toBe(
+    'agents.list[id=main].sandbox.sessionToolsVisibility: "all"',
   );
 });

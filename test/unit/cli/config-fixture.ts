@@ -66,6 +66,7 @@ export const twoAgents: ResolvedConfig = {
   deliveries: [],
   visibility: "all",
   sessionToolsVisibility: "spawned",
+  sessionToolsVisibilityOf: {},
   lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
   toolRules: {},
   subagentTools: { deny: [] },

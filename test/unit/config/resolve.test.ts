@@ -104,6 +104,7 @@ describe("what is not configured", () => {
       },
       visibility: "tree",
       sessionToolsVisibility: "spawned",
+      sessionToolsVisibilityOf: {},
       toolRules: {},
       subagentTools: { deny: [] },
       skills: {

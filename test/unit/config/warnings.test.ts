@@ -92,6 +92,20 @@ const meant: readonly Case[] = [
     /tools\.sessions\.visibility/,
   ],
   [
+    "a sandbox rule of an agent without a sandbox",
+    {
+      agents: {
+        list: [
+          { id: "main", sandbox: { sessionToolsVisibility: "all" } },
+          { id: "raul", sandbox: { mode: "all", sessionToolsVisibility: "all" } },
+        ],
+      },
+    },
+    "agents.list[0].sandbox.sessionToolsVisibility",
+    /main has none/,
+    /tools\.sessions\.visibility/,
+  ],
+  [
     "an account that nobody is bound to",
     { agents: two, ...webhook({ home: { token: "t" } }) },
     "channels.webhook.accounts.home",

@@ -30,7 +30,10 @@ const agent = fc.record(
       depthMax: fc.integer({ min: 1, max: 5 }),
       overflow: fc.constantFrom("reject", "park", "spill"),
     }),
-    sandbox: fc.record({ mode: fc.constantFrom("off", "non-main", "all") }),
+    sandbox: fc.record(
+      { mode: fc.constantFrom("off", "non-main", "all"), sessionToolsVisibility: fc.constantFrom("spawned", "all") },
+      { requiredKeys: ["mode"] },
+    ),
     supervision: fc.record({ restart: fc.constantFrom("permanent", "transient") }),
   },
   { requiredKeys: ["id"] },
@@ -91,6 +94,9 @@ function start(config: ResolvedConfig): World {
     },
     get sessionToolsVisibility() {
       return live.config.sessionToolsVisibility;
+    },
+    get sessionToolsVisibilityOf() {
+      return live.config.sessionToolsVisibilityOf;
     },
     operator,
   };

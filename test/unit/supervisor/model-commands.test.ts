@@ -46,7 +46,7 @@ async function open() {
   return { commands, give, replyTo: async (text: string) => (await give(text))?.reply };
 }
 
-describe("/model and /think", () => {
+describe("/model, /think and /verbose", () => {
   it("choose for the session, tell what holds, and take it back", async () => {
     const { replyTo } = await open();
     expect(await replyTo("/model")).toBe("Model: p/usual, as configured.");
@@ -56,6 +56,9 @@ describe("/model and /think", () => {
     expect(await replyTo("/think HIGH")).toBe("Thinking: high in this session.");
     expect(await replyTo("/model")).toContain("p/usual in this session");
     expect(await replyTo("/think default")).toBe("Thinking: low, as configured.");
+    expect(await replyTo("/verbose")).toBe("Verbose: off, as configured.");
+    expect(await replyTo("/verbose Full")).toBe("Verbose: full in this session.");
+    expect(await replyTo("/verbose default")).toBe("Verbose: off, as configured.");
     expect(await replyTo("/model Default")).toBe("Model: p/usual, as configured.");
   });
 
@@ -83,14 +86,18 @@ describe("commands of a conversation with a model", () => {
     });
   });
 
-  it.each([`/compact ${"x".repeat(801)}`, "/model large", "/model a/b c", "/think very", "/context all"])(
-    "%s is answered with how it is written",
-    async (text) => {
-      expect(await (await open()).give(text)).toEqual({
-        reply: expect.stringMatching(/^Nothing was done\. Usage: \//),
-      });
-    },
-  );
+  it.each([
+    `/compact ${"x".repeat(801)}`,
+    "/model large",
+    "/model a/b c",
+    "/think very",
+    "/verbose loud",
+    "/context all",
+  ])("%s is answered with how it is written", async (text) => {
+    expect(await (await open()).give(text)).toEqual({
+      reply: expect.stringMatching(/^Nothing was done\. Usage: \//),
+    });
+  });
 
   it("of an agent whose module has no conversation are answered, and go nowhere", async () => {
     const { give } = await open();
@@ -102,6 +109,7 @@ describe("commands of a conversation with a model", () => {
     ["/compact", "", "operator.admin"],
     ["/model", "a/b", "operator.admin"],
     ["/think", "low", "operator.admin"],
+    ["/verbose", "on", "operator.admin"],
     ["/model", "", undefined],
     ["/context", "", undefined],
   ])("%s %s needs %s of a client", async (name, rest, scope) => {

@@ -17,7 +17,10 @@ const setAtMs = Date.parse("2026-03-01T07:00:00Z");
 function open(sendPolicy?: "deny", sessionKey = main) {
   const added: AddedBy[] = [];
   let row = sendPolicy === undefined ? undefined : ({ choices: { sendPolicy } } as SessionRow);
-  const store = { session: async (key: string) => (key === sessionKey ? row : undefined), timers: async () => ({ rows: [], total: 0 }) };
+  const store = {
+    session: async (key: string) => (key === sessionKey ? row : undefined),
+    timers: async () => ({ rows: [], total: 0 }),
+  };
   const desk = {
     add: async (_job: AddedJob, by: AddedBy) => {
       added.push(by);
