@@ -28,6 +28,7 @@ import { cancelTurn, endLoops, type Stopped, type StopScope } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { type Dropped, dropped, restoreBacklog } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
+import { type LeftMail, mayReturn, returnToService } from "./returns.ts";
 import { rightAsked } from "./right-requests.ts";
 import { expireRights, grant, restateRights, revoke } from "./rights.ts";
 import { addAgent, changeAgent, removeAgent, settleLeaving } from "./roster.ts";
@@ -140,6 +141,13 @@ export function makeKernel(
       restore(k, header, attempts, nowMs, isStopped),
     /** What the journal has of an agent beyond what `restore` was given; call it after that. */
     restoreBacklog: (backlog: Parameters<typeof restoreBacklog>[1]): void => restoreBacklog(k, backlog),
+    mayReturn: (agentId: string): boolean => mayReturn(k, agentId),
+    /** A disabled agent works again, as far as anybody knows; `left` is what the journal has of it while `mayReturn` holds. */
+    returnToService(agentId: string, left: LeftMail, nowMs: number): boolean {
+      const isBack = returnToService(k, agentId, left, nowMs);
+      afterwards(nowMs);
+      return isBack;
+    },
     /** What a `refill` effect asked for; undefined when it could not be read. */
     refilled(refill: Refill, rows: Parameters<typeof refilled>[2], nowMs: number): void {
       refilled(k, refill, rows, nowMs);

@@ -65,7 +65,7 @@ export interface ConfigDeskDeps {
   readonly files: ConfigFiles;
   readonly read: ReadsConfig;
   readonly store: Pick<Store, "orders" | "placeAgents" | "audit">;
-  readonly driver: () => Pick<Driver, "kernel" | "pairings">;
+  readonly driver: () => Pick<Driver, "kernel" | "pairings" | "bringBack">;
   readonly policy: RosterParts["policy"];
   readonly models: Pick<Models, "changed">;
   readonly heartbeats: Pick<Heartbeats, "follow">;
@@ -228,8 +228,16 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     deps.models.changed();
     deps.channels.changed();
     if (plan.sections.includes("mcp") || agents.removed.length > 0) deps.mcp.changed();
-    const { kernel, pairings } = deps.driver();
+    const { kernel, pairings, bringBack } = deps.driver();
     changeRoster(plan, { kernel, pairings, policy: deps.policy, config, parked }, atMs);
+    // Of those that are disabled: the change may be the repair.
+    for (const { id } of [...plan.agents.changed, ...plan.agents.renewed])
+      bringBack(id).catch((fault: unknown) =>
+        log.error(
+          { agent: id, error: toRefusal(fault) },
+          "a disabled agent could not be brought back; cloister agents start",
+        ),
+      );
     void deps.heartbeats.follow();
     generation += 1;
     sinceMs = atMs;

@@ -23,6 +23,7 @@ import { initOf, prepareCell } from "./cell-places.ts";
 import type { FollowUp } from "../kernel/exchange.ts";
 import { makeKernelSettings } from "./kernel-settings.ts";
 import { makeProfiles } from "./profiles.ts";
+import { makeReturns } from "./returns.ts";
 import type { Mcp } from "./mcp.ts";
 import type { Models } from "./models.ts";
 import type { Queues } from "./queues.ts";
@@ -100,6 +101,8 @@ export interface Driver {
   resume(): Promise<Resumed>;
   /** Lets turns in flight end, then ends the cells. True when all ended in time. */
   drain(timeoutMs: number): Promise<boolean>;
+  /** A disabled agent is to work again. False when it is none, or something of it is still ending. */
+  bringBack(agentId: string): Promise<boolean>;
   inspectCell(agentId: string): ReturnType<CellHost["inspect"]>;
   readonly liveCells: number;
   readonly cellFigures: CellHost["figures"];
@@ -352,6 +355,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         );
       return clean;
     },
+    bringBack: makeReturns({ kernel, store, runs, nowMs }),
     inspectCell: (agentId) => host.inspect(agentId),
     cellFigures: () => host.figures(),
     get liveCells() {

@@ -200,7 +200,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
     onEscalated: (agentId, reason) =>
       parts.onFatal?.(`the agent ${agentId}, whose failure is the gateway's, was parked: ${reason}`),
   });
-
   const requests = makeGrantRequests({
     config,
     agents,
@@ -442,11 +441,11 @@ export function makeGateway(parts: GatewayParts): Gateway {
     stopWork,
     order: (agentId, order) => driver.kernel.order(agentId, order, nowMs()),
     unpark: (agentId) => driver.kernel.unpark(agentId, nowMs()),
+    bringBack: (agentId) => driver.bringBack(agentId),
     backups: makeBackups(store, nowMs, log),
     lifecycle,
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
   });
-
   const doors = makeGatewayDoors({
     rpc,
     devices,

@@ -89,6 +89,8 @@ export interface OperatorDeps {
   readonly stopWork: StopWork;
   readonly order: (agentId: string, order: AgentOrder) => boolean;
   readonly unpark: (agentId: string) => boolean;
+  /** Of a disabled agent; false when it is none. */
+  readonly bringBack: (agentId: string) => Promise<boolean>;
   readonly backups: Backups;
   readonly metrics: Pick<Metrics, "text">;
   readonly lifecycle: Lifecycle;
@@ -124,7 +126,7 @@ export function makeOperatorMethods(
 
   const unpark = async (agentId: string): Promise<boolean> => {
     await store.dropOrder(agentId);
-    return deps.unpark(agentId);
+    return deps.unpark(agentId) || deps.bringBack(agentId);
   };
 
   const handlers: Handlers = {
@@ -155,7 +157,7 @@ export function makeOperatorMethods(
       park(agentId, reason === undefined ? "parked by the operator" : `parked by the operator: ${reason}`),
     "agents.restart": ({ agentId }) =>
       carryOut(agentId, async (id) => {
-        if (!deps.order(id, { type: "restart" })) return false;
+        if (!deps.order(id, { type: "restart" })) return deps.bringBack(id);
         // It took the place of a stop that was still waiting for turns.
         await store.dropOrder(id);
         return true;

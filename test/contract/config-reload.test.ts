@@ -4,7 +4,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { Applied } from "../../runtime/supervisor/config-desk.ts";
-import { actor } from "../support/actors.ts";
+import { actor, moduleOf } from "../support/actors.ts";
 import { makeConfig, openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
 const held = (id: string, more: Partial<TestAgent> = {}): TestAgent => ({ id, ...actor("holder"), ...more });
@@ -27,6 +27,17 @@ const goOn = (gateway: TestGateway, id: string): void => {
 };
 const phase = (gateway: TestGateway, id: string) => gateway.driver.kernel.view(id)?.phase;
 const client = { connId: "t", clientId: "t", mode: "t", scopes: ["operator.admin"] };
+
+test("an agent whose module could not be loaded works when the configuration names another, with its mail", async () => {
+  const gateway = await openGateway([{ id: "main", ...moduleOf("throws.ts") }]);
+  expect(await gateway.say("main", "kept")).toMatchObject({ refusal: { code: "CLOISTER_AGENT_DISABLED" } });
+  await gateway.until(() => gateway.driver.kernel.mayReturn("main"));
+  await change(gateway, [{ id: "main", module: "echo" }]);
+  await gateway.until(() => phase(gateway, "main") !== "disabled");
+  expect(await gateway.reply("main", "new")).toBe("new");
+  const { rows } = await gateway.store.history("main", "agent:main:main", 10, 0);
+  expect(rows.map(({ text }) => text)).toEqual(["kept", "kept", "new", "new"]);
+});
 
 describe("W-10: an agent that is removed", () => {
   test("ends its turn and its cell, its mail has a fate, its rights are gone, and nobody else notices", async () => {

@@ -1,13 +1,15 @@
 /** Faults of one agent stay its own: every way to end a cell, a module that cannot load, a loop that never turns. */
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import { actor, moduleOf } from "../support/actors.ts";
 import { makeConfig, openGateway as openAny, openGatewayAt } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
 import { eventually } from "../support/eventually.ts";
 
+const operator = { connId: "t", clientId: "test", mode: "test", scopes: ["operator.admin"] };
 const open = { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" as const };
 
 describe.each(levels)("at level %s", (level) => {
@@ -198,6 +200,30 @@ describe.each(levels)("at level %s", (level) => {
       expect(await gateway.reply("main", "hello")).toBe("hello");
       await expect(gateway.say("broken", "again")).rejects.toMatchObject({ code: "CLOISTER_AGENT_DISABLED" });
     });
+
+    test.each(["agents.restart", "agents.start"])(
+      "%s brings it back when its file is repaired, and its mail",
+      async (method) => {
+        const folder = mkdtempSync(path.join(tmpdir(), "cloister-repair-"));
+        onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+        const module = path.join(folder, "actor.js");
+        writeFileSync(module, 'throw new Error("no luck today");');
+        const gateway = await openGateway([{ id: "main", module, moduleKind: "file" }]);
+        expect(await gateway.say("main", "kept")).toMatchObject({ refusal: { code: "CLOISTER_AGENT_DISABLED" } });
+        const order = () => gateway.doors.rpc(operator, method, { agentId: "main" });
+        // Nothing was repaired: it is tried, and disabled again.
+        await eventually(async () =>
+          expect(await order()).toMatchObject({ payload: { done: true, before: "disabled" } }),
+        );
+        await gateway.until(() => gateway.agents()[0]?.phase === "disabled");
+        writeFileSync(module, "export default { message(ctx, { text }) { ctx.reply(`repaired: ${text}`); } };");
+        await eventually(async () => expect(await order()).toMatchObject({ payload: { done: true } }));
+        expect(await gateway.reply("main", "new")).toBe("repaired: new");
+        const { rows } = await gateway.store.history("main", "agent:main:main", 10, 0);
+        expect(rows.map(({ text }) => text)).toEqual(["kept", "repaired: kept", "new", "repaired: new"]);
+        expect(await order()).toMatchObject({ payload: { done: method === "agents.restart" } });
+      },
+    );
 
     test("its mail is kept and handled after the repair", async () => {
       const config = makeConfig([{ id: "main", ...moduleOf("throws.ts"), isolation: { level, trust: "confined" } }]);

@@ -120,6 +120,8 @@ export interface Driver {
   crash(agentId: string, reason?: ExitReason): void;
   /** As `crash`, but the end is decided before it comes about: meanwhile the cell goes on. */
   endLater(agentId: string, reason?: ExitReason): void;
+  /** As the supervisor does it: a disabled agent comes back with what the journal has of it. False when it may not. */
+  bringBack(agentId: string): boolean;
   /** The journal (`journalName`) or an agent's store does nothing for this long. */
   stallStore(name: string, ms: number): void;
   /** The agent's next cell takes this long to start. */

@@ -575,6 +575,12 @@ export function makeDriver(options: DriverOptions): Driver {
         if (cells.get(agentId)?.incarnation === incarnation) endCell(agentId, reason, true);
       });
     },
+    bringBack(agentId) {
+      if (!kernel.mayReturn(agentId)) return false;
+      const rows = journal.pending().filter(({ envelope }) => envelope.header.agentId === agentId);
+      const left = { after: 0, until: rows.at(-1)?.seq ?? 0, count: rows.length, stops };
+      return kernel.returnToService(agentId, left, nowMs);
+    },
     stallStore: (name, ms) => store.stall(name, nowMs + ms),
     stallStart(agentId, ms) {
       const incarnation = kernel.view(agentId)?.incarnation ?? 0;

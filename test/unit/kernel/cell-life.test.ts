@@ -274,6 +274,46 @@ describe("a disabled agent", () => {
     expect(leaks(driver.kernel)).toEqual([]);
   });
 
+  it("comes back with its mail in order, in front of what came afterwards, once nothing of it is under way", () => {
+    const driver = makeDriver({ agents: ["main", "raul"], script: scripted({ first: blocked }) });
+    driver.tell(raul, "first");
+    driver.tell(raul, "second");
+    driver.settle();
+    driver.kernel.disable("raul", "actor.ts: syntax error", driver.nowMs);
+    driver.settle();
+    // Its cell has not ended, and what that has in hand is not back in the journal's hands.
+    expect(driver.bringBack("raul")).toBe(false);
+    driver.crash("raul");
+    driver.finish();
+    expect(driver.bringBack("main")).toBe(false);
+    expect(driver.bringBack("raul")).toBe(true);
+    expect(driver.bringBack("raul")).toBe(false);
+    driver.tell(raul, "third");
+    driver.settle();
+    driver.open("go on");
+    driver.finish();
+    const handled = driver.handled.filter(({ agentId }) => agentId === "raul").map(({ body }) => body);
+    expect(handled).toEqual(["first", "first", "second", "third"]);
+    expect(driver.journal.pending()).toEqual([]);
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
+  it("that is still broken is disabled again, and loses nothing", () => {
+    const driver = makeDriver({ agents: ["main", "raul"], script: scripted({}) });
+    driver.kernel.disable("raul", "broken", driver.nowMs);
+    for (let times = 0; times < 3; times++) {
+      expect(driver.bringBack("raul")).toBe(true);
+      driver.tell(raul, `mail ${times}`);
+      driver.kernel.disable("raul", "broken still", driver.nowMs);
+      driver.finish();
+      expect(driver.kernel.view("raul")).toMatchObject({ phase: "disabled", reason: "broken still" });
+    }
+    expect(driver.bringBack("raul")).toBe(true);
+    driver.finish();
+    expect(driver.handled.map(({ body }) => body)).toEqual(["mail 0", "mail 1", "mail 2"]);
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
   it("does not start for mail whose append was under way", () => {
     for (let seed = 0; seed < 20; seed++) {
       const driver = makeDriver({ seed, script: scripted({}) });
