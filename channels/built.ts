@@ -2,17 +2,19 @@
 import { type DiscordSettings, manifest as discord } from "./discord/manifest.ts";
 import { manifest as irc, type IrcSettings } from "./irc/manifest.ts";
 import type { ChannelManifest } from "./port.ts";
+import { manifest as slack, type SlackSettings } from "./slack/manifest.ts";
 import { manifest as telegram, type TelegramSettings } from "./telegram/manifest.ts";
 
 export interface SettingsByChannel {
   readonly telegram: TelegramSettings;
   readonly discord: DiscordSettings;
+  readonly slack: SlackSettings;
   readonly irc: IrcSettings;
 }
 
 export type BuiltChannel = keyof SettingsByChannel;
 
-export const builtChannels = { telegram, discord, irc } as const satisfies Record<BuiltChannel, ChannelManifest>;
+export const builtChannels = { telegram, discord, slack, irc } as const satisfies Record<BuiltChannel, ChannelManifest>;
 
 export const isBuiltChannel = (channel: string): channel is BuiltChannel => Object.hasOwn(builtChannels, channel);
 

@@ -3,16 +3,21 @@ import { failure, isCoded } from "../runtime/kernel/errors.ts";
 
 export interface Download {
   readonly headers?: Readonly<Record<string, string>>;
+  /** `error`: where the platform sends strangers to a page of login, which is no file. Default: it is followed. */
+  readonly redirect?: "error" | "follow";
   readonly bytesMax: number;
   readonly signal: AbortSignal;
 }
 
 /** @throws CLOISTER_CHANNEL_OFFLINE when it does not come, CLOISTER_REQUEST_INVALID when it has more than `bytesMax` */
-export async function download(url: string, { headers = {}, bytesMax, signal }: Download): Promise<Uint8Array> {
+export async function download(
+  url: string,
+  { headers = {}, redirect = "follow", bytesMax, signal }: Download,
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   try {
-    const response = await fetch(url, { headers, signal });
+    const response = await fetch(url, { headers, redirect, signal });
     if (!response.ok || response.body === null) {
       await response.body?.cancel();
       throw failure("CLOISTER_CHANNEL_OFFLINE", `the platform answered ${response.status} instead of the file`);

@@ -1,7 +1,8 @@
 /** What leaves a bot: texts with their entities, files, changes of messages. Each gives what became of the call, and never a credential. */
-import { type Api, GrammyError, HttpError, InputFile } from "grammy";
+import { type Api, GrammyError, InputFile } from "grammy";
 import { failure } from "../../runtime/kernel/errors.ts";
 import { download } from "../download.ts";
+import { networkFault, neverLeft } from "../network-fault.ts";
 import type { ChannelAction, InboundMedia, OutboundPart, Peer, SendResult } from "../port.ts";
 import { formatText } from "./format.ts";
 import type { TelegramSettings } from "./manifest.ts";
@@ -106,14 +107,3 @@ async function inPlace(
 }
 
 const failed = (reason: string): SendResult => ({ status: "failed", reason, retry: false });
-
-/** No connection was made. */
-const neverLeft = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH"]);
-
-/** The system's name of the fault, never a text, which may hold the address and with it the token. */
-export function networkFault(error: unknown): string {
-  const cause: unknown = error instanceof HttpError ? error.error : error;
-  const code: unknown = typeof cause === "object" && cause !== null ? Reflect.get(cause, "code") : undefined;
-  if (typeof code === "string") return code;
-  return cause instanceof Error && /timed out/.test(cause.message) ? "no answer in time" : "no connection";
-}

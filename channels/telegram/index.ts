@@ -7,8 +7,10 @@ import { Api, GrammyError, HttpError } from "grammy";
 import type { Update, UserFromGetMe } from "grammy/types";
 import { failure } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { aborted } from "../aborted.ts";
+import { networkFault } from "../network-fault.ts";
 import type { AccountIdentity, ChannelAdapter, ChannelHost, ChannelModule } from "../port.ts";
-import { changeMessage, fetchFile, networkFault, sendPart, showTyping } from "./calls.ts";
+import { changeMessage, fetchFile, sendPart, showTyping } from "./calls.ts";
 import { allowedUpdates, parsePress, parseUpdate, type Self } from "./inbound.ts";
 import { manifest, type TelegramSettings } from "./manifest.ts";
 
@@ -94,7 +96,7 @@ function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: Channel
         else await serveWebhook(webhook, signal);
         host.online(identityOf(me));
         if (webhook === undefined) await poll(me, signal);
-        else await ended(signal);
+        else await aborted(signal);
       } catch (error) {
         if (signal.aborted) return;
         throw toCoded(error, host.accountId);
@@ -135,12 +137,6 @@ const isUpdate = (value: unknown): value is Update =>
   typeof value === "object" && value !== null && Number.isSafeInteger(Reflect.get(value, "update_id"));
 
 const identityOf = ({ id, username }: UserFromGetMe): AccountIdentity => ({ id: String(id), name: `@${username}` });
-
-const ended = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 
 async function checkWebhook(api: Api, wanted: string, signal: AbortSignal): Promise<void> {
   const { url, last_error_message: lastError, last_error_date: at } = await api.getWebhookInfo(forApi(signal));

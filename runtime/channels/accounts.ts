@@ -3,6 +3,7 @@
  * that writes, and texts cut to what the platform takes. One account that fails changes nothing for the others.
  */
 import { chunkText, utf8Length } from "../../channels/chunks.ts";
+import { aborted } from "../../channels/aborted.ts";
 import { mediaKindOf, mimeTypeOf, withButtonWords } from "../../channels/media.ts";
 import type {
   AccountSettings,
@@ -294,9 +295,3 @@ async function runOnce(
     return error;
   }
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });

@@ -12,6 +12,7 @@ const modules: {
 } = {
   telegram: () => import("../../channels/telegram/index.ts"),
   discord: () => import("../../channels/discord/index.ts"),
+  slack: () => import("../../channels/slack/index.ts"),
   irc: () => import("../../channels/irc/index.ts"),
 };
 

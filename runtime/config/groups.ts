@@ -31,6 +31,18 @@ type WrittenGuilds = NonNullable<NonNullable<Config["channels"]["discord"]>["gui
 /** What the rules are made from; an account's own keys come before its channel's. */
 type RuleKeys = Pick<Section, Exclude<RuleName, "guilds">> & { readonly guilds?: WrittenGuilds | undefined };
 
+/** As Slack calls its rooms, and its configuration with it. */
+const roomKey = "channels";
+
+type NamedRooms = RuleKeys & { readonly [roomKey]: NonNullable<RuleKeys["groups"]> };
+
+const namesRooms = (channel: string, keys: RuleKeys): keys is NamedRooms =>
+  channel === "slack" && Reflect.get(keys, roomKey) !== undefined;
+
+/** Under both names of the key; the platform's own comes first. */
+const roomsOf = (channel: string, keys: RuleKeys): RuleKeys["groups"] =>
+  namesRooms(channel, keys) ? { ...keys.groups, ...keys[roomKey] } : keys.groups;
+
 export function resolveGroups(config: Config): GroupsConfig {
   const accounts: Record<string, Record<string, AccountRules>> = {};
   for (const { channel, section } of listChannels(config)) {
@@ -64,11 +76,13 @@ function resolveRules(
   const at: Path = ["channels", channel];
   // Other platforms have no guilds, and what their sections hold under this name was not checked.
   const guilds = channel === "discord" ? (own.guilds ?? section.guilds) : undefined;
-  const keyOf = (name: keyof RuleKeys): string =>
+  const keyOf = (name: string): string =>
     channel === anyChannel
       ? `channels.${anyChannel}.${name}`
       : formatPath(
-          account !== undefined && own[name] !== undefined ? [...at, "accounts", account.name, name] : [...at, name],
+          account !== undefined && Reflect.get(own, name) !== undefined
+            ? [...at, "accounts", account.name, name]
+            : [...at, name],
         );
   const bots = { ...defaults.botLoopProtection, ...section.botLoopProtection, ...own.botLoopProtection };
   const implicit = { ...defaults.implicitMentions, ...section.implicitMentions, ...own.implicitMentions };
@@ -82,7 +96,7 @@ function resolveRules(
     ...(allowFrom === undefined ? {} : { allowFrom: senders(allowFrom) }),
     groupPolicy: own.groupPolicy ?? section.groupPolicy ?? defaults.groupPolicy ?? "allowlist",
     ...(groupAllowFrom === undefined ? {} : { groupAllowFrom: senders(groupAllowFrom) }),
-    groups: resolveGroupRules(channel, own.groups ?? section.groups ?? {}),
+    groups: resolveGroupRules(channel, roomsOf(channel, own) ?? roomsOf(channel, section) ?? {}),
     ...(guilds === undefined ? {} : { guilds: resolveGuildRules(channel, guilds) }),
     allowBots: own.allowBots ?? section.allowBots ?? false,
     botBudget: {
@@ -104,7 +118,7 @@ function resolveRules(
       allowFrom: keyOf("allowFrom"),
       groupPolicy: keyOf("groupPolicy"),
       groupAllowFrom: keyOf("groupAllowFrom"),
-      groups: keyOf("groups"),
+      groups: keyOf([own, section].some((keys) => namesRooms(channel, keys)) ? roomKey : "groups"),
       guilds: keyOf("guilds"),
       allowBots: keyOf("allowBots"),
       botLoopProtection: keyOf("botLoopProtection"),
@@ -117,10 +131,11 @@ function resolveRules(
 
 function resolveGroupRules(channel: string, groups: NonNullable<RuleKeys["groups"]>): Record<string, GroupRule> {
   return Object.fromEntries(
-    Object.entries(groups).map(([id, { enabled, requireMention, tools, toolsBySender }]) => [
+    Object.entries(groups).map(([id, { enabled, requireMention, users, tools, toolsBySender }]) => [
       id.trim() === "*" ? "*" : roomCase(channel, id),
       {
         enabled: enabled ?? true,
+        ...(users === undefined ? {} : { users: users.map((sender) => normalizeSender(channel, sender)) }),
         ...(requireMention === undefined ? {} : { requireMention }),
         ...(tools === undefined ? {} : { tools: resolveToolLists(tools) }),
         ...(toolsBySender === undefined ? {} : { toolsBySender: resolveSenderTools(toolsBySender) ?? {} }),

@@ -186,6 +186,19 @@ function judgeGroup(
     passed.push({ step: "sender", why: `the sender is in ${at}.${isMember ? "roles" : "users"}` });
     return { admitted: true, passed, group };
   }
+  const users = found?.rule.users;
+  if (found !== undefined && users !== undefined) {
+    const key = `${found.at}.users`;
+    if (!isListed(users, senderId))
+      return drop(
+        "sender",
+        found.list,
+        `blocked: the sender is not in the allowlist ${key}`,
+        `add the sender to ${key}`,
+      );
+    passed.push({ step: "sender", why: `the sender is in ${key}` });
+    return { admitted: true, passed, group };
+  }
   const listKey = rules.groupAllowFrom === undefined ? "allowFrom" : "groupAllowFrom";
   const senders = rules.groupAllowFrom ?? rules.allowFrom;
   if (senders !== undefined && !isListed(senders, senderId))

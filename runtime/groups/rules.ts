@@ -24,6 +24,8 @@ export type RuleName =
 
 export interface GroupRule {
   readonly enabled: boolean;
+  /** Normalised senders that are heard in it, instead of those of `groupAllowFrom`; `*` is everybody. */
+  readonly users?: readonly string[];
   /** Absent: that of `*`, else true. */
   readonly requireMention?: boolean;
   /** Narrow what its messages may make an agent do (`auth/tool-policy.ts`). */

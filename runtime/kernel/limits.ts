@@ -479,6 +479,17 @@ export const limits = {
   /** Files that leave with one answer, and buttons below it: rows of both that a screen still shows. */
   channelFilesMax: 10,
   channelButtonsMax: 8,
+  /** Slack: how long a call may take, and a question about a name: Slack waits three seconds for a sign that its event arrived. */
+  slackCallMs: 10_000,
+  slackLookupMs: 2_000,
+  /** Slack: how long a socket may take to greet, how long it has to close, and how long it has to hold so that a new one is opened at once when Slack asks for it. */
+  slackHelloMs: 20_000,
+  slackCloseMs: 2_000,
+  slackRefreshMs: 10_000,
+  /** Slack: names, kinds of conversations and threads that are kept, how long, and how long after a question that failed. */
+  slackKnownMax: 5_000,
+  slackKnownMs: 3_600_000,
+  slackUnknownMs: 60_000,
   /** Telegram: how long a poll is held open, how long any other call may take, and updates of one poll (the Bot API's bound). */
   telegramPollSeconds: 30,
   telegramCallSeconds: 20,

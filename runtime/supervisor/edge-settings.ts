@@ -1,6 +1,6 @@
 /** What the configuration says to the edge: the part of it that may change while the edge listens. */
 import type { ResolvedConfig } from "../config/resolved.ts";
-import type { PlatformDoor, SecretProof } from "../edge/platform-door.ts";
+import type { PlatformDoor, SecretProof, SignatureProof } from "../edge/platform-door.ts";
 import type { ChangeableSettings } from "../edge/port.ts";
 import { mainSessionKey } from "../routing/index.ts";
 
@@ -35,14 +35,27 @@ export function changeableSettings({
   };
 }
 
-function platformDoors({ telegram = {} }: ResolvedConfig["channels"]): readonly PlatformDoor[] {
-  return Object.entries(telegram).flatMap(([accountId, { webhook }]) =>
-    webhook === undefined ? [] : [{ channel: "telegram", accountId, proof: telegramProof(webhook.secret) }],
-  );
+function platformDoors({ telegram = {}, slack = {} }: ResolvedConfig["channels"]): readonly PlatformDoor[] {
+  return [
+    ...Object.entries(telegram).flatMap(([accountId, { webhook }]) =>
+      webhook === undefined ? [] : [{ channel: "telegram", accountId, proof: telegramProof(webhook.secret) }],
+    ),
+    ...Object.entries(slack).flatMap(([accountId, { transport }]) =>
+      transport.type === "http" ? [{ channel: "slack", accountId, proof: slackProof(transport.signingSecret) }] : [],
+    ),
+  ];
 }
 
 const telegramProof = (secret: string): SecretProof => ({
   type: "secret",
   header: "x-telegram-bot-api-secret-token",
+  secret,
+});
+
+const slackProof = (secret: string): SignatureProof => ({
+  type: "signature",
+  header: "x-slack-signature",
+  timeHeader: "x-slack-request-timestamp",
+  version: "v0",
   secret,
 });

@@ -36,6 +36,7 @@ export const rooms: readonly Room[] = [
       "channels/built.ts",
       "channels/telegram/manifest.ts",
       "channels/discord/manifest.ts",
+      "channels/slack/manifest.ts",
       "channels/irc/manifest.ts",
     ],
     why: "What a channel gives and gets: types, and what each one can do, without its code.",
@@ -51,8 +52,8 @@ export const rooms: readonly Room[] = [
   {
     name: "download",
     layer: 1,
-    places: ["channels/download.ts"],
-    why: "Files of platforms over HTTP, with a bound, and without the address in an error.",
+    places: ["channels/download.ts", "channels/network-fault.ts", "channels/aborted.ts"],
+    why: "Requests to platforms: files with a bound, and faults without the address in an error; and waiting for an end.",
     only: ["kernel"],
   },
   {
@@ -302,10 +303,11 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/channels"],
     why: "The thread of a channel: runs its adapters. It is told accounts and texts and decides no right.",
-    only: ["kernel", "channel-port", "channels-protocol", "chunks", "thread", "workspace-files"],
+    only: ["kernel", "channel-port", "channels-protocol", "chunks", "download", "thread", "workspace-files"],
     also: [
       { room: "telegram", why: "the entry loads the channel that is configured" },
       { room: "discord", why: "the entry loads the channel that is configured" },
+      { room: "slack", why: "the entry loads the channel that is configured" },
       { room: "irc", why: "the entry loads the channel that is configured" },
     ],
     node: ["node:timers/promises"],
@@ -326,6 +328,14 @@ export const rooms: readonly Room[] = [
     only: ["channel-port", "kernel"],
     packages: ["@discordjs/rest", "@discordjs/ws", "discord-api-types"],
     node: ["node:crypto"],
+  },
+  {
+    name: "slack",
+    layer: 4,
+    places: ["channels/slack"],
+    why: "A channel: pure in both directions, and its I/O in a thread of its own.",
+    only: ["channel-port", "chunks", "download", "kernel"],
+    packages: ["@slack/socket-mode", "@slack/web-api"],
   },
   {
     name: "irc",

@@ -5,11 +5,13 @@ import type { Draft } from "../draft.ts";
 import type { ConfigWarning } from "../resolved.ts";
 import { readDiscord } from "./discord.ts";
 import { readIrc } from "./irc.ts";
+import { readSlack } from "./slack.ts";
 import { readTelegram } from "./telegram.ts";
 
 const readers: { readonly [C in BuiltChannel]: (draft: Draft) => AccountResults<SettingsByChannel[C]> } = {
   telegram: readTelegram,
   discord: readDiscord,
+  slack: readSlack,
   irc: readIrc,
 };
 

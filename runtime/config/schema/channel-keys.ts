@@ -25,13 +25,14 @@ export const implicitMentions = () =>
     threadParticipation: key("In a thread that it is part of, the agent is meant.", z.boolean().optional()),
   });
 
-const group = () =>
+export const group = () =>
   z.looseObject({
     enabled: key("`false` shuts the group out.", z.boolean().optional()),
     requireMention: key(
       "Whether the agent answers only when it is mentioned; true by default.",
       z.boolean().optional(),
     ),
+    users: key("Senders that are heard in this group; instead of `groupAllowFrom`.", listOfSenders().optional()),
     tools: key("Narrows the tools of turns that messages of this group begin.", toolLists().optional()),
     toolsBySender: toolsBySender(),
     skills: later("skills", "Skills in this group.", anyValue()),

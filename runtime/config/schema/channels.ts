@@ -10,6 +10,7 @@ import {
   implicitMentions,
   webAddress,
 } from "./channel-keys.ts";
+import { slack } from "./channel-slack.ts";
 import { telegram } from "./channel-telegram.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, filledText, secret } from "./values.ts";
@@ -57,7 +58,7 @@ export const channels = z
     whatsapp: platform("whatsapp"),
     telegram: key("Bots of Telegram.", telegram().optional()),
     discord: key("Bots of Discord.", discord().optional()),
-    slack: platform("slack"),
+    slack: key("Applications of Slack.", slack().optional()),
     signal: platform("signal"),
     imessage: platform("imessage"),
     bluebubbles: platform("bluebubbles"),

@@ -36,8 +36,8 @@ describe("cloister channels", () => {
 
   it("capabilities tells of each channel what it can and what it cannot, without a gateway", async () => {
     expect(await cli.run("channels", "capabilities")).toBe(0);
-    expect(cli.terminal.outText()).toMatch(/telegram +threads, typing, mentions +edit, .*media +4096 characters/);
-    expect(cli.terminal.outText()).toMatch(/irc +mentions +.*350 bytes/);
+    expect(cli.terminal.outText()).toMatch(/telegram +threads, edit, .*media +.*4096 characters/);
+    expect(cli.terminal.outText()).toMatch(/irc +mentions +threads, edit, .*media +350 bytes/);
     expect(await cli.run("channels", "capabilities", "--channel", "irc", "--json")).toBe(0);
     expect(cli.terminal.outText()).toContain('"id": "irc"');
   });

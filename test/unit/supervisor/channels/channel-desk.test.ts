@@ -111,7 +111,7 @@ test("a channel that is not built is refused by its name, with those that are: C
   const refusal = {
     code: "CLOISTER_CHANNEL_UNKNOWN",
     message: 'this version has no channel "matrix"',
-    remedy: expect.stringContaining("telegram, discord, irc"),
+    remedy: expect.stringContaining("telegram, discord, slack, irc"),
   };
   await expect(desk.send(outbound({ channel: "matrix" }))).rejects.toMatchObject(refusal);
   await expect(desk.views({ channel: "matrix" })).rejects.toMatchObject(refusal);

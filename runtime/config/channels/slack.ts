@@ -1,0 +1,54 @@
+/** Applications of Slack as the file has them. */
+import type { SlackSettings } from "../../../channels/slack/manifest.ts";
+import {
+  type AccountResults,
+  commonSettings,
+  loginCredential,
+  missing,
+  type ResolvedAccount,
+  resolveAccounts,
+  type WrittenAccount,
+} from "../channel-accounts.ts";
+import type { Draft } from "../draft.ts";
+import { formatPath } from "../issue.ts";
+import type { Config } from "../schema.ts";
+
+type Section = NonNullable<Config["channels"]["slack"]>;
+
+export const readSlack = (draft: Draft): AccountResults<SlackSettings> =>
+  resolveAccounts(draft, "slack", draft.config.channels.slack, readApplication);
+
+const credentials = {
+  botToken: ["SLACK_BOT_TOKEN", "the bot token (xoxb-…) of the application"],
+  appToken: ["SLACK_APP_TOKEN", 'an app-level token (xapp-…) with the scope connections:write, or mode to "http"'],
+  signingSecret: ["SLACK_SIGNING_SECRET", "the signing secret of the application"],
+} as const;
+
+function readApplication(
+  account: WrittenAccount<Section["accounts"][string], Section>,
+): ResolvedAccount<SlackSettings> {
+  const { path, own, section, isDefault } = account;
+  const lacks = (key: keyof typeof credentials, found: ReturnType<typeof loginCredential>) => {
+    const [variable, what] = credentials[key];
+    const orElse = isDefault ? `, or ${variable} in the environment` : "";
+    return missing([...path, key], found, `Set ${formatPath([...path, key])} to ${what}${orElse}.`);
+  };
+  const read = (key: keyof typeof credentials) =>
+    loginCredential(account, key, { own: own[key], section: section[key] }, credentials[key][0]);
+  const botToken = read("botToken");
+  if (botToken.status !== "set") return lacks("botToken", botToken);
+  const isHttp = (own.mode ?? section.mode) === "http";
+  const key = isHttp ? "signingSecret" : "appToken";
+  const second = read(key);
+  if (second.status !== "set") return lacks(key, second);
+  return {
+    settings: {
+      ...commonSettings(account),
+      botToken: botToken.value,
+      apiRoot: (own.apiRoot ?? section.apiRoot ?? "https://slack.com/api").replace(/\/+$/, ""),
+      transport: isHttp ? { type: "http", signingSecret: second.value } : { type: "socket", appToken: second.value },
+      replyToMode: own.replyToMode ?? section.replyToMode ?? "off",
+      commandName: own.slashCommand?.name ?? section.slashCommand?.name ?? "cloister",
+    },
+  };
+}

@@ -1,0 +1,338 @@
+/**
+ * A server of Slack for tests: the Web API over HTTP and socket mode over WebSocket, as Slack's own clients speak them, and strict. A method, a
+ * parameter or a form that Slack does not have, an address of a socket used twice, an acknowledgement of what was not offered or acknowledged
+ * already, and anything else on a socket are violations, which fail the test. What was not acknowledged when a socket ends is offered again on
+ * the next. Source: Slack's documentation of the Web API and of socket mode.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type WebSocket, WebSocketServer } from "ws";
+
+export interface SlackCall {
+  readonly method: string;
+  readonly token: string;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** What the server does instead of answering a call. */
+export type SlackFault =
+  | { readonly type: "error"; readonly error: string }
+  | { readonly type: "status"; readonly status: number; readonly retryAfterSeconds?: number }
+  /** Carries it out and drops the connection: the client never hears. */
+  | { readonly type: "lose-answer" }
+  | { readonly type: "slow"; readonly until: Promise<void> };
+
+interface Envelope {
+  readonly type: string;
+  readonly payload: object;
+  attempt: number;
+}
+
+export interface SlackApi {
+  readonly root: string;
+  readonly calls: SlackCall[];
+  readonly violations: string[];
+  /** Messages of the account, in order. */
+  posts(): readonly Readonly<Record<string, string>>[];
+  readonly uploads: {
+    readonly channel: string;
+    readonly thread?: string;
+    readonly name: string;
+    readonly content: string;
+  }[];
+  /** Offers something on the socket; while none is open it waits for one. */
+  offer(type: "events_api" | "slash_commands" | "interactive", payload: object): void;
+  /** A message, as `message` tells of it. */
+  say(event: object): void;
+  /** Keeps a file; gives its address. */
+  keep(name: string, content: string): string;
+  unconfirmed(): number;
+  readonly sockets: () => number;
+  /** Ends the socket: as a fault of the network, or as Slack announces it. */
+  drop(how?: "network" | "refresh_requested" | "link_disabled"): void;
+  fail(method: string, ...faults: readonly SlackFault[]): void;
+  close(): Promise<void>;
+}
+
+export const botToken = "xoxb-SECRET";
+export const appToken = "xapp-SECRET";
+export const self = { userId: "UBOT", botId: "BBOT", name: "helper" } as const;
+export const teamId = "T1";
+
+const people: Readonly<Record<string, string>> = { U42: "Ana Lee", U43: "Ben" };
+/** The direct conversation of each person. */
+const directs: Readonly<Record<string, string>> = { U42: "D42", U43: "D43" };
+
+const posting = ["channel", "text", "thread_ts", "attachments", "unfurl_links", "unfurl_media"];
+
+/** By method: what it takes, and of that what it needs. */
+const methods: Readonly<Record<string, { readonly takes: readonly string[]; readonly needs: readonly string[] }>> = {
+  "auth.test": { takes: [], needs: [] },
+  "apps.connections.open": { takes: [], needs: [] },
+  "chat.postMessage": { takes: posting, needs: ["channel", "text"] },
+  "chat.update": { takes: ["channel", "ts", "text"], needs: ["channel", "ts", "text"] },
+  "chat.delete": { takes: ["channel", "ts"], needs: ["channel", "ts"] },
+  "reactions.add": { takes: ["channel", "timestamp", "name"], needs: ["channel", "timestamp", "name"] },
+  "reactions.remove": { takes: ["channel", "timestamp", "name"], needs: ["channel", "timestamp", "name"] },
+  "reactions.get": { takes: ["channel", "timestamp", "full"], needs: ["channel", "timestamp"] },
+  "users.info": { takes: ["user"], needs: ["user"] },
+  "conversations.info": { takes: ["channel"], needs: ["channel"] },
+  "conversations.open": { takes: ["users"], needs: ["users"] },
+  "files.getUploadURLExternal": { takes: ["filename", "length"], needs: ["filename", "length"] },
+  "files.completeUploadExternal": { takes: ["files", "channel_id", "thread_ts"], needs: ["files"] },
+};
+
+export async function openSlackApi(): Promise<SlackApi> {
+  const calls: SlackCall[] = [];
+  const violations: string[] = [];
+  const uploads: SlackApi["uploads"] = [];
+  const uploading = new Map<string, { readonly name: string; content: string }>();
+  const kept = new Map<string, string>();
+  const faults = new Map<string, SlackFault[]>();
+  const posted = new Set<string>();
+  const reactions = new Set<string>();
+  const tickets = new Set<string>();
+  const waiting: Envelope[] = [];
+  const offered = new Map<string, Envelope>();
+  let socket: WebSocket | undefined;
+  let count = 1_000;
+
+  const server = createServer((request, response) => void serve(request, response));
+  const wire = new WebSocketServer({ noServer: true });
+  const root = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [, folder = "", name = ""] = /^\/(api|upload|kept)\/([\w.]+)$/.exec(request.url ?? "") ?? [];
+    const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "")?.[1] ?? "";
+    const answer = (status: number, body: object, headers: Record<string, string> = {}): void => {
+      response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
+    };
+    const body = await readBody(request);
+    if (folder === "kept") {
+      if (token !== botToken) return void response.writeHead(302, { location: `${root()}/login` }).end();
+      return void response.end(kept.get(name));
+    }
+    if (folder === "upload") {
+      const type = request.headers["content-type"] ?? "";
+      const form = await new Response(new Uint8Array(body), { headers: { "content-type": type } }).formData();
+      const file = form.get("body");
+      const upload = uploading.get(name);
+      if (!(file instanceof File) || upload === undefined) violations.push("upload: no file");
+      else upload.content = await file.text();
+      return void response.end("OK");
+    }
+    const params = Object.fromEntries(new URLSearchParams(body.toString("utf8")));
+    calls.push({ method: name, token, params });
+    const wrong = judge(name, params);
+    if (wrong !== undefined) violations.push(`${name}: ${wrong}`);
+    const fault = faults.get(name)?.shift();
+    if (token !== (name === "apps.connections.open" ? appToken : botToken))
+      return answer(200, { ok: false, error: "invalid_auth" });
+    if (fault?.type === "error") return answer(200, { ok: false, error: fault.error });
+    if (fault?.type === "status") {
+      const seconds = fault.retryAfterSeconds;
+      return answer(fault.status, {}, seconds === undefined ? {} : { "retry-after": String(seconds) });
+    }
+    if (fault?.type === "slow") await fault.until;
+    const result = carryOut(name, params);
+    if (fault?.type === "lose-answer") return void request.socket.destroy();
+    answer(200, typeof result === "string" ? { ok: false, error: result } : { ok: true, ...result }, {
+      "x-oauth-scopes": "chat:write,users:read,files:read",
+    });
+  }
+
+  /** A text is the name of a fault. */
+  function carryOut(method: string, params: SlackCall["params"]): object | string {
+    const place = params["channel"] ?? "";
+    const message = `${place} ${params["ts"] ?? params["timestamp"] ?? ""}`;
+    switch (method) {
+      case "auth.test":
+        return { user_id: self.userId, bot_id: self.botId, user: self.name, team: "Example", team_id: teamId };
+      case "apps.connections.open": {
+        const ticket = String(count++);
+        tickets.add(ticket);
+        return { url: `${root().replace("http", "ws")}/link?ticket=${ticket}` };
+      }
+      case "chat.postMessage": {
+        if (!/^[CDG]/.test(place)) return "channel_not_found";
+        if ((params["text"] ?? "").length > 40_000) return "msg_too_long";
+        if ((params["text"] ?? "").trim() === "") return "no_text";
+        const ts = `1700000000.${String(count++).padStart(6, "0")}`;
+        posted.add(`${place} ${ts}`);
+        return { channel: place, ts };
+      }
+      case "chat.update":
+      case "chat.delete":
+        return posted.has(message) ? { channel: place, ts: params["ts"] } : "message_not_found";
+      case "reactions.add":
+        return addReaction(message, params["name"] ?? "");
+      case "reactions.remove":
+        return reactions.delete(`${message} ${params["name"]}`) ? {} : "no_reaction";
+      case "reactions.get": {
+        const names = [...reactions].filter((one) => one.startsWith(`${message} `)).map((one) => one.split(" ")[2]);
+        return {
+          type: "message",
+          message: { reactions: names.map((name) => ({ name, users: [self.userId], count: 1 })) },
+        };
+      }
+      case "users.info": {
+        const name = people[params["user"] ?? ""];
+        return name === undefined
+          ? "user_not_found"
+          : { user: { id: params["user"], profile: { display_name: name } } };
+      }
+      case "conversations.info":
+        return { channel: { id: place, is_mpim: place.startsWith("CM") } };
+      case "conversations.open": {
+        const id = directs[params["users"] ?? ""];
+        return id === undefined ? "user_not_found" : { channel: { id } };
+      }
+      case "files.getUploadURLExternal": {
+        const id = `F${count++}`;
+        uploading.set(id, { name: params["filename"] ?? "", content: "" });
+        return { file_id: id, upload_url: `${root()}/upload/${id}` };
+      }
+      case "files.completeUploadExternal": {
+        const files = JSON.parse(params["files"] ?? "[]") as { readonly id: string }[];
+        for (const { id } of files) {
+          const { name = "", content = "" } = uploading.get(id) ?? {};
+          const thread = params["thread_ts"];
+          uploads.push({
+            channel: params["channel_id"] ?? "",
+            ...(thread === undefined ? {} : { thread }),
+            name,
+            content,
+          });
+        }
+        return { files };
+      }
+      default:
+        return "unknown_method";
+    }
+  }
+
+  function addReaction(message: string, name: string): object | string {
+    if (reactions.has(`${message} ${name}`)) return "already_reacted";
+    reactions.add(`${message} ${name}`);
+    return {};
+  }
+
+  server.on("upgrade", (request, stream, head) => {
+    const ticket = new URL(request.url ?? "", root()).searchParams.get("ticket") ?? "";
+    if (!tickets.delete(ticket)) violations.push("a socket was opened without an address of its own");
+    wire.handleUpgrade(request, stream, head, greet);
+  });
+
+  function greet(opened: WebSocket): void {
+    socket = opened;
+    opened.on("message", (data: Buffer) => confirm(data.toString("utf8")));
+    opened.on("close", () => {
+      if (socket === opened) socket = undefined;
+      const again = [...offered.values()].map((envelope) => ({ ...envelope, attempt: envelope.attempt + 1 }));
+      offered.clear();
+      waiting.unshift(...again);
+      flush();
+    });
+    opened.send(JSON.stringify({ type: "hello", num_connections: 1, connection_info: { app_id: "A1" } }));
+    flush();
+  }
+
+  function confirm(text: string): void {
+    const { envelope_id: id, payload, ...rest } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof id !== "string" || !offered.delete(id)) violations.push(`acknowledged what was not offered: ${text}`);
+    if (Object.keys(rest).length > 0 || JSON.stringify(payload ?? {}) !== "{}")
+      violations.push(`an acknowledgement with more in it: ${text}`);
+  }
+
+  function flush(): void {
+    if (socket === undefined || socket.readyState !== socket.OPEN) return;
+    for (const envelope of waiting.splice(0)) {
+      const id = `envelope-${count++}`;
+      offered.set(id, envelope);
+      const { type, payload, attempt } = envelope;
+      const retry = type === "events_api" ? { retry_attempt: attempt, retry_reason: attempt > 0 ? "timeout" : "" } : {};
+      const accepts = { accepts_response_payload: type === "slash_commands" };
+      socket.send(JSON.stringify({ envelope_id: id, type, payload, ...accepts, ...retry }));
+    }
+  }
+
+  const offer: SlackApi["offer"] = (type, payload) => {
+    waiting.push({ type, payload, attempt: 0 });
+    flush();
+  };
+
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    root: `${root()}/api`,
+    calls,
+    violations,
+    uploads,
+    posts: () => calls.filter(({ method }) => method === "chat.postMessage").map(({ params }) => params),
+    offer,
+    say: (event) => offer("events_api", callback(event)),
+    keep(name, content) {
+      kept.set(name, content);
+      return `${root()}/kept/${name}`;
+    },
+    unconfirmed: () => waiting.length + offered.size,
+    sockets: () => wire.clients.size,
+    drop(how = "network") {
+      if (how === "network") socket?.terminate();
+      else socket?.send(JSON.stringify({ type: "disconnect", reason: how, debug_info: {} }));
+    },
+    fail: (method, ...list) => void faults.set(method, [...(faults.get(method) ?? []), ...list]),
+    async close() {
+      for (const client of wire.clients) client.terminate();
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+let eventCount = 0;
+
+/** As Slack wraps an event. */
+export const callback = (event: object): object => ({
+  token: "legacy",
+  team_id: teamId,
+  api_app_id: "A1",
+  type: "event_callback",
+  event_id: `Ev${(eventCount += 1)}`,
+  event_time: 1_700_000_000,
+  event,
+});
+
+let messageCount = 0;
+
+/** Somebody's message, as Slack tells it. */
+export function makeSaid(changes: object = {}): { readonly ts: string } & Record<string, unknown> {
+  messageCount += 1;
+  const ts = `1700000001.${String(messageCount).padStart(6, "0")}`;
+  return {
+    type: "message",
+    user: "U42",
+    channel: "D42",
+    channel_type: "im",
+    text: "hello",
+    ts,
+    event_ts: ts,
+    ...changes,
+  };
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+function judge(method: string, params: SlackCall["params"]): string | undefined {
+  const known = methods[method];
+  if (known === undefined) return "there is no such method";
+  const strange = Object.keys(params).find((name) => !known.takes.includes(name));
+  if (strange !== undefined) return `there is no parameter ${strange}`;
+  const missing = known.needs.find((name) => params[name] === undefined);
+  if (missing !== undefined) return `${missing} is missing`;
+  const plain = (params["text"] ?? "").replaceAll(/<@U\w+>|<https?:[^<>|]+\|[^<>]+>/g, "");
+  return /[<>]|&(?!amp;|lt;|gt;)/.test(plain) ? `the text is not escaped: ${plain}` : undefined;
+}

@@ -1,0 +1,181 @@
+/** What Slack says, as the gateway is told it; where a text may go, and in which form. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { fromMrkdwn, toMrkdwn } from "../../../channels/slack/format.ts";
+import { makeEvent, readCallback, type Self } from "../../../channels/slack/inbound.ts";
+import { judgeFault, makePost, parsePlace, threadOf } from "../../../channels/slack/outbound.ts";
+import { callback, makeSaid } from "../../support/slack-api.ts";
+import { outbound } from "../../support/channels.ts";
+
+const self: Self = { userId: "UBOT", botId: "BBOT", name: "helper" };
+const settings = { commandName: "cloister", replyToMode: "off" } as const;
+const place = { kind: "channel", name: undefined, isInThread: false } as const;
+const read = (payload: unknown) => readCallback(payload, self, settings, 5);
+const said = (changes: object = {}) => read(callback(makeSaid({ channel: "C1", channel_type: "channel", ...changes })));
+
+describe("what an agent writes", () => {
+  test.each([
+    ["**bold** and __bold__", "*bold* and *bold*"],
+    ["*slanted* and _slanted_", "_slanted_ and _slanted_"],
+    ["**both *at once***", "*both _at once_*"],
+    ["~~gone~~", "~gone~"],
+    ["# Title\n## Sub **title** ##", "*Title*\n*Sub title*"],
+    ["- one\n  * two\n1. three", "• one\n  • two\n1. three"],
+    ["see [the page](https://example.org/a?b=1&c=2)", "see <https://example.org/a?b=1&amp;c=2|the page>"],
+    ["![picture](https://example.org/x.png)", "<https://example.org/x.png|picture>"],
+    ["2 * 3 * 4 and a_b_c and snake__case__name", "2 * 3 * 4 and a_b_c and snake__case__name"],
+    ["`**raw** <b>`", "`**raw** &lt;b&gt;`"],
+    [
+      "```ts\nconst a = b && c;\n# no title\n```\nafter **it**",
+      "```\nconst a = b &amp;&amp; c;\n# no title\n```\nafter *it*",
+    ],
+    ["```\nnever closed **", "```\nnever closed **"],
+    ["ask <@U42> about it", "ask <@U42> about it"],
+  ])("%j is %j in Slack's form", (markdown, mrkdwn) => {
+    expect(toMrkdwn(markdown)).toBe(mrkdwn);
+  });
+
+  test.each([
+    "<!channel>",
+    "<!here|here>",
+    "<!subteam^S1>",
+    "<https://evil.example|your bank>",
+    "<#C1>",
+    "&lt;!here&gt;",
+  ])("%j calls nobody and hides no address", (text) => expect(toMrkdwn(text)).not.toMatch(/<[!h#]/));
+
+  test("nothing in it is read as Slack's own but a person and a link with its label", () => {
+    const piece = fc.constantFrom(
+      "<",
+      ">",
+      "&",
+      "*",
+      "**",
+      "_",
+      "~~",
+      "`",
+      "```\n",
+      "\n",
+      "# ",
+      "- ",
+      "a",
+      "b c",
+      "[x](https://e.org)",
+      "<!here>",
+      "<@U1>",
+      "|",
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+        const plain = toMrkdwn(pieces.join("")).replaceAll(/<@U1>|<https:\/\/e\.org\|[^<>]*>/g, "");
+        expect(plain).not.toMatch(/[<>]|&(?!amp;|lt;|gt;)/);
+      }),
+    );
+  });
+});
+
+describe("what people write", () => {
+  test.each([
+    ["hi <@UBOT>, ask <@U42|ana>", "hi @helper, ask <@U42>"],
+    ["in <#C1|general> and <#C2>", "in #general and <#C2>"],
+    ["<!here> <!channel|@channel> <!subteam^S1|@team>", "@here @channel @team"],
+    ["<https://example.org/a?b=1&amp;c=2>", "https://example.org/a?b=1&c=2"],
+    ["<https://example.org|the page>", "the page (https://example.org)"],
+    ["<mailto:a@example.org|a@example.org> <http://example.org|example.org>", "a@example.org http://example.org"],
+    ["1 &lt; 2 &amp;&amp; 3 &gt; 2, &amp;lt;", "1 < 2 && 3 > 2, &lt;"],
+  ])("%j is %j", (mrkdwn, text) => {
+    expect(fromMrkdwn(mrkdwn, self)).toBe(text);
+  });
+
+  test("a command behind the account's name is a command", () => {
+    expect(said({ text: "<@UBOT> /status" })).toMatchObject({ text: "/status", isMention: true });
+    expect(said({ text: "<@UBOT> hello" })).toMatchObject({ text: "@helper hello" });
+  });
+
+  test("files are named above the text, and what another service keeps has the address alone", () => {
+    const file = {
+      id: "F1",
+      name: "map.png",
+      mimetype: "image/png",
+      size: 9,
+      url_private: "https://files.slack.com/map",
+    };
+    expect(said({ subtype: "file_share", text: "here", files: [file, { mode: "tombstone" }] })).toMatchObject({
+      text: "[image: map.png]\nhere",
+      media: [{ kind: "image", name: "map.png", bytes: 9, ref: "https://files.slack.com/map" }],
+    });
+    expect(said({ text: "", attachments: [{ fallback: "disk full" }] })?.text).toBe("[attached: disk full]");
+  });
+});
+
+describe("what is nothing that somebody said", () => {
+  test.each([
+    ["a topic", { subtype: "channel_topic" }],
+    ["a changed message", { subtype: "message_changed" }],
+    ["an own message", { user: "UBOT" }],
+    ["an own message of the older form", { user: undefined, subtype: "bot_message", bot_id: "BBOT" }],
+    ["nothing", { text: "  " }],
+  ])("%s", (_, changes) => expect(said(changes)).toBeUndefined());
+
+  test.each([
+    [{ type: "url_verification" }],
+    [{ type: "view_submission" }],
+    ["text"],
+    [null],
+    [{ command: "/cloister", text: " ", channel_id: "D1" }],
+  ])("%j", (payload) => expect(read(payload)).toBeUndefined());
+
+  test("a message without an id is a fault, and not one that is guessed", () => {
+    expect(() => said({ ts: undefined })).toThrow(/no ts/);
+  });
+});
+
+test("who wrote from where is told, and what Slack does not tell stays out", () => {
+  const found = said({ user: "U42", ts: "1700000000.000100" });
+  if (found === undefined) throw new Error("it was not read");
+  expect(makeEvent(found, place, self, settings)).toEqual({
+    messageId: "1700000000.000100",
+    peer: { kind: "channel", id: "C1" },
+    teamId: "T1",
+    sender: { id: "U42" },
+    selfId: "UBOT",
+    wasMentioned: false,
+    text: "hello",
+    tsMs: 1_700_000_000_000,
+  });
+});
+
+describe("where a text goes", () => {
+  test.each([
+    ["direct", "U42", { type: "person", id: "U42" }],
+    ["direct", "w1a", { type: "person", id: "W1A" }],
+    ["channel", "c1", { type: "conversation", id: "C1" }],
+    ["group", "G1", { type: "conversation", id: "G1" }],
+    ["direct", "C1", undefined],
+    ["channel", "U42", undefined],
+    ["channel", "D42", undefined],
+    ["channel", "#general", undefined],
+    ["channel", "C1,C2", undefined],
+  ] as const)("%s %s", (kind, id, wanted) => expect(parsePlace({ kind, id })).toEqual(wanted));
+
+  test("a thread is the time of a message and nothing else", () => {
+    const to = (changes: object) => threadOf(outbound({ peer: { kind: "channel", id: "C1" }, ...changes }), settings);
+    expect(to({ threadId: "1700000000.000100" })).toBe("1700000000.000100");
+    expect(to({ threadId: "C1", inReplyTo: "1.2" })).toBeUndefined();
+  });
+
+  test("no address in a text makes Slack fetch it", () => {
+    expect(makePost("C1", outbound({ text: "https://example.org" }), undefined)).toEqual({
+      channel: "C1",
+      text: "https://example.org",
+      unfurl_links: false,
+      unfurl_media: false,
+    });
+  });
+
+  test.each([
+    ["ratelimited", { retry: true }],
+    ["internal_error", { retry: true, mayHaveArrived: true }],
+    ["is_archived", { retry: false }],
+  ])("%s", (fault, wanted) => expect(judgeFault(fault)).toMatchObject(wanted));
+});

@@ -1,0 +1,83 @@
+/** Accounts of Slack as the file has them, and the rules of their channels. */
+import { describe, expect, it } from "vitest";
+import { judgeAdmission } from "../../../runtime/groups/index.ts";
+import { channelRules, inGroup } from "../groups/rules-fixture.ts";
+import { loadText } from "./load-text.ts";
+
+const load = (slack: object, env: Record<string, string> = {}) => loadText({ channels: { slack } }, { env });
+
+const base = { textChunkLimit: 4_000, apiRoot: "https://slack.com/api", replyToMode: "off", commandName: "cloister" };
+
+describe("an account of Slack", () => {
+  it("is the channel's own keys, or the environment's for the default account", async () => {
+    const { resolved } = await load({}, { SLACK_BOT_TOKEN: "xoxb-1", SLACK_APP_TOKEN: "xapp-1" });
+    expect(resolved.channels.slack).toEqual({
+      default: { ...base, botToken: "xoxb-1", transport: { type: "socket", appToken: "xapp-1" } },
+    });
+  });
+
+  it("inherits every key but its credentials", async () => {
+    const shared = {
+      botToken: "xoxb-1",
+      signingSecret: "s1",
+      mode: "http",
+      replyToMode: "all",
+      apiRoot: "https://e.org/",
+    };
+    const other = { botToken: "xoxb-2", signingSecret: "s2", replyToMode: "first", slashCommand: { name: "ask" } };
+    const { resolved } = await load({ ...shared, accounts: { default: {}, other, none: { botToken: "xoxb-3" } } });
+    const common = { ...base, apiRoot: "https://e.org" };
+    expect(resolved.channels.slack).toEqual({
+      default: { ...common, botToken: "xoxb-1", transport: { type: "http", signingSecret: "s1" }, replyToMode: "all" },
+      other: {
+        ...common,
+        botToken: "xoxb-2",
+        transport: { type: "http", signingSecret: "s2" },
+        replyToMode: "first",
+        commandName: "ask",
+      },
+    });
+  });
+
+  it.each([
+    [{}, "channels.slack.botToken", "SLACK_BOT_TOKEN"],
+    [{ botToken: "xoxb-1" }, "channels.slack.appToken", "SLACK_APP_TOKEN"],
+    [{ botToken: "xoxb-1", mode: "http" }, "channels.slack.signingSecret", "SLACK_SIGNING_SECRET"],
+  ])("that lacks a credential is not started, and a warning says which: %j", async (slack, path, variable) => {
+    const { resolved } = await load(slack);
+    expect(resolved.channels.slack).toBeUndefined();
+    expect(resolved.warnings).toContainEqual(
+      expect.objectContaining({
+        path,
+        message: expect.stringContaining("not started"),
+        remedy: expect.stringContaining(variable),
+      }),
+    );
+  });
+});
+
+describe("the rules of its channels", () => {
+  const judge = (written: object, id: string, sender = "U1") => {
+    const facts = inGroup({ channel: "slack", peer: { kind: "channel", id }, sender: { id: sender } });
+    const found = judgeAdmission(channelRules("slack", written), facts);
+    return found.admitted ? found.group : found.reason;
+  };
+
+  it("stand under `channels`, as Slack calls them, or under `groups`", () => {
+    const written = { channels: { C1: { requireMention: false } }, groups: { C1: {}, C2: {} } };
+    expect(judge(written, "C1")).toMatchObject({ requireMention: false });
+    expect(judge(written, "C2")).toMatchObject({ requireMention: true });
+    expect(judge(written, "C3")).toBe(
+      "blocked: the group is not in the allowlist channels.slack.channels, and channels.slack.groupPolicy is allowlist",
+    );
+  });
+
+  it("name who is heard in one of them, instead of the account's list", () => {
+    const written = { groupAllowFrom: ["U2"], channels: { C1: { users: ["slack:U1"] }, C2: {} } };
+    expect(judge(written, "C1", "U1")).toMatchObject({ requireMention: true });
+    expect(judge(written, "C1", "U2")).toBe(
+      'blocked: the sender is not in the allowlist channels.slack.channels["c1"].users',
+    );
+    expect(judge(written, "C2", "U2")).toMatchObject({ requireMention: true });
+  });
+});
