@@ -24,6 +24,7 @@ import { failure, isCoded } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type {
   AccountIdentity,
+  ChannelAction,
   ChannelAdapter,
   ChannelHost,
   ChannelModule,
@@ -34,7 +35,7 @@ import type {
 import { connect, type Ended } from "./gateway.ts";
 import { parseMessage, type Self } from "./inbound.ts";
 import { type DiscordSettings, manifest } from "./manifest.ts";
-import { judgeFault, makeBody, parseTarget } from "./outbound.ts";
+import { isSnowflake, judgeFault, makeBody, makeEdit, parseTarget } from "./outbound.ts";
 import { makeDirectory, type Place } from "./places.ts";
 
 export const channel: ChannelModule<DiscordSettings> = { manifest, open: openBot };
@@ -193,6 +194,22 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
     }
   }
 
+  async function change({ peer, threadId, messageId, change: wanted }: ChannelAction): Promise<SendResult> {
+    try {
+      const found = await findChannel(peer, threadId);
+      if ("reason" in found) return { status: "failed", reason: found.reason, retry: false };
+      if (!isSnowflake(messageId))
+        return { status: "failed", reason: `${JSON.stringify(messageId)} is no message of Discord`, retry: false };
+      const route = Routes.channelMessage(found.id, messageId);
+      if (wanted.type === "edit") await rest.patch(route, { body: makeEdit(wanted.text) });
+      else if (wanted.type === "remove") await rest.delete(route);
+      else return { status: "failed", reason: "this channel gives no reactions", retry: false };
+      return { status: "sent", platformMessageId: messageId };
+    } catch (error) {
+      return judgeError(error);
+    }
+  }
+
   async function serve(signal: AbortSignal): Promise<void> {
     if (session === undefined || self === undefined || gateway === undefined) {
       session = undefined;
@@ -242,6 +259,8 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
     },
 
     send: sendText,
+
+    act: change,
 
     async typing(peer, threadId) {
       const found = await findChannel(peer, threadId);

@@ -6,9 +6,9 @@ export const manifest = {
   capabilities: {
     /** A thread of a guild's channel is a peer of its own, with the channel as its parent. */
     threads: true,
-    edit: false,
+    edit: true,
     reactions: false,
-    deletes: false,
+    deletes: true,
     buttons: false,
     typing: true,
     nativeCommands: false,

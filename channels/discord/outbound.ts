@@ -1,6 +1,11 @@
 /** A text as a request to Discord, and what became of it. Pure but for a hash. */
 import { createHash } from "node:crypto";
-import { AllowedMentionsTypes, type RESTPostAPIChannelMessageJSONBody, type Snowflake } from "discord-api-types/v10";
+import {
+  AllowedMentionsTypes,
+  type RESTPatchAPIChannelMessageJSONBody,
+  type RESTPostAPIChannelMessageJSONBody,
+  type Snowflake,
+} from "discord-api-types/v10";
 import type { OutboundPart, Peer, SendResult } from "../port.ts";
 
 /** Discord's ids: numbers of 64 bits that are written as text. */
@@ -16,14 +21,21 @@ export function parseTarget(
   return kind === "direct" ? { userId: target } : { channelId: target };
 }
 
+// Whatever a model was made to write, it calls no role and not everybody.
+const mentions = { parse: [AllowedMentionsTypes.User] };
+
+export const makeEdit = (text: string): RESTPatchAPIChannelMessageJSONBody => ({
+  content: text,
+  allowed_mentions: mentions,
+});
+
 export function makeBody({ peer, text, inReplyTo, idempotencyKey }: OutboundPart): RESTPostAPIChannelMessageJSONBody {
   const isReply = peer.kind !== "direct" && inReplyTo !== undefined && isSnowflake(inReplyTo);
   return {
     content: text,
     nonce: nonceOf(idempotencyKey),
     enforce_nonce: true,
-    // Whatever a model was made to write, it calls no role and not everybody.
-    allowed_mentions: { parse: [AllowedMentionsTypes.User] },
+    allowed_mentions: mentions,
     // In a guild it says who is answered; what was deleted meanwhile is answered all the same.
     ...(isReply ? { message_reference: { message_id: inReplyTo, fail_if_not_exists: false } } : {}),
   };

@@ -87,6 +87,10 @@ const bodies: Readonly<Record<string, Readonly<Record<string, (value: unknown) =
     allowed_mentions: (value) => isMap(value) && Array.isArray(value["parse"]),
     message_reference: (value) => isMap(value) && isId(value["message_id"]) && isBoolean(value["fail_if_not_exists"]),
   },
+  edit: {
+    content: isText,
+    allowed_mentions: (value) => isMap(value) && Array.isArray(value["parse"]),
+  },
   direct: { recipient_id: isId },
   none: {},
 };
@@ -155,8 +159,9 @@ export async function openDiscordApi(): Promise<DiscordApi> {
   const refuse = (status: number, code: number, message: string): Answer => [status, { code, message }];
 
   function carryOut(bot: GatewayBot, method: string, path: string, body: Json): Answer {
-    const [, channelId = "", what] = /^\/channels\/(\d+)(?:\/(messages|typing))?$/.exec(path) ?? [];
-    switch (`${method} ${path.replace(/\d{15,20}/, "*")}`) {
+    const [, channelId = "", what, messageId] =
+      /^\/channels\/(\d+)(?:\/(messages|typing)(?:\/(\d+))?)?$/.exec(path) ?? [];
+    switch (`${method} ${path.replaceAll(/\d{15,20}/g, "*")}`) {
       case "GET /users/@me":
         return [200, { id: bot.id, username: bot.username, discriminator: "0", avatar: null, bot: true }];
       case "GET /applications/@me":
@@ -185,6 +190,14 @@ export async function openDiscordApi(): Promise<DiscordApi> {
         if (!channels.has(channelId)) return refuse(404, 10_003, "Unknown Channel");
         judge(what === "typing" ? "none" : "message", method, path, body);
         return what === "typing" ? [204] : post(bot, channelId, body);
+      case "PATCH /channels/*/messages/*":
+      case "DELETE /channels/*/messages/*": {
+        judge(method === "PATCH" ? "edit" : "none", method, path, body);
+        const found = sent.find(({ id }) => id === messageId);
+        if (found === undefined) return refuse(404, 10_008, "Unknown Message");
+        if (found.token !== bot.token) return refuse(403, 50_005, "Cannot edit a message authored by another user");
+        return method === "PATCH" ? [200, { id: messageId, channel_id: channelId }] : [204];
+      }
       default:
         violations.push(`there is no ${method} ${path}`);
         return refuse(404, 0, "404: Not Found");

@@ -1,8 +1,16 @@
 /** Discord over the clients of discord.js, against a strict server of its API and gateway. */
 import { expect, test } from "vitest";
 import { channel as module } from "../../../channels/discord/index.ts";
+import type { ChannelAction } from "../../../channels/port.ts";
 import type { DiscordSettings } from "../../../channels/discord/manifest.ts";
-import { ana, directChatOf, type DiscordApi, makeDiscordMessage, openDiscordApi } from "../../support/discord-api.ts";
+import {
+  ana,
+  directChatOf,
+  type DiscordApi,
+  type DiscordCall,
+  makeDiscordMessage,
+  openDiscordApi,
+} from "../../support/discord-api.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type ChannelRig, describeChannel, openChannel } from "./suite.ts";
 
@@ -10,6 +18,16 @@ const token = "SECRET.TOKEN";
 const bot = { id: "200000000000000001", username: "helper" };
 const guild = "300000000000000001";
 const [room, thread] = ["400000000000000001", "500000000000000001"];
+
+function changeOf({
+  method,
+  path,
+  body,
+}: DiscordCall): readonly { readonly messageId: string; readonly change: ChannelAction["change"] }[] {
+  const messageId = path.split("/").at(-1) ?? "";
+  if (method === "DELETE") return [{ messageId, change: { type: "remove" } }];
+  return method === "PATCH" ? [{ messageId, change: { type: "edit", text: String(body["content"]) } }] : [];
+}
 
 /** `onApi` gets the server before the account logs in. */
 const makeRig = (
@@ -47,6 +65,7 @@ const makeRig = (
         lose: async () => api.gateway.drop(token),
         violations: () => api.violations,
         unconfirmed: () => api.gateway.unconfirmed(token, "MESSAGE_CREATE"),
+        changes: () => api.calls.flatMap(changeOf),
         typed: () => api.calls.filter(({ path }) => path.endsWith("/typing")).length,
         close: () => api.close(),
       },
@@ -224,6 +243,28 @@ test("an answer in a guild is a reply that calls nobody but persons, and the rig
   const elsewhere = { peer: { kind: "channel", id: thread }, threadId: room } as const;
   expect(await send(elsewhere)).toMatchObject({ retry: false, reason: expect.stringContaining("no thread of") });
   expect(api.sent()).toHaveLength(3);
+  expect(api.violations).toEqual([]);
+});
+
+test("a message is changed in its thread, and one that is not there is refused for good", async () => {
+  const { api, channel, send } = await open();
+  const sent = await send({ peer: inRoom, threadId: thread, text: "first" });
+  const messageId = (sent.status === "sent" ? sent.platformMessageId : undefined) ?? "none";
+  const edit = { type: "edit", text: "better" } as const;
+  expect(await channel.act("default", { peer: inRoom, threadId: thread, messageId, change: edit })).toMatchObject({
+    status: "sent",
+  });
+  expect(api.calls.at(-1)).toMatchObject({
+    path: `/channels/${thread}/messages/${messageId}`,
+    body: { content: "better", allowed_mentions: { parse: ["users"] } },
+  });
+  for (const unknown of ["1199999999999999999", "../5"])
+    expect(
+      await channel.act("default", { peer: inRoom, messageId: unknown, change: { type: "remove" } }),
+    ).toMatchObject({
+      status: "failed",
+      retry: false,
+    });
   expect(api.violations).toEqual([]);
 });
 
