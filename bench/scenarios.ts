@@ -40,6 +40,10 @@ export const scenarios = {
     question: "What does the gateway add to a turn of a model that answers at once?",
     load: () => import("./scenarios/model-turn.ts"),
   },
+  channels: {
+    question: "How many messages a second go from Telegram to an agent and back, and how long does one take?",
+    load: () => import("./scenarios/channels.ts"),
+  },
   connections: {
     question:
       "What do ten thousand silent clients take, and what do a thousand that ask notice of those that never read?",

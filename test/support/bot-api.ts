@@ -21,6 +21,19 @@ export type Fault =
   /** Drops the connection and carries out nothing. */
   | { readonly type: "drop" };
 
+/**
+ * A state that the server can see; it goes on when the watcher is done.
+ *
+ *   came       a call has arrived, and nothing is carried out. A fault that is given happens.
+ *   confirmed  a poll's offset has confirmed updates, and the poll is not answered
+ *   done       a call is carried out, and not answered
+ *   answered   its answer is handed to the operating system
+ */
+export type Step =
+  | { readonly type: "came" | "confirmed"; readonly call: Call }
+  | { readonly type: "done" | "answered"; readonly call: Call; readonly result: unknown };
+export type Watch = (step: Step) => Fault | undefined | Promise<Fault | undefined>;
+
 interface Bot {
   readonly token: string;
   readonly id: number;
@@ -109,7 +122,7 @@ const fits: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   chat: (value) => Number.isSafeInteger(value) || (typeof value === "string" && value.startsWith("@")),
 };
 
-export async function openBotApi(): Promise<BotApi> {
+export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi> {
   const bots = new Map<string, Bot>();
   const calls: Call[] = [];
   const violations: string[] = [];
@@ -127,8 +140,8 @@ export async function openBotApi(): Promise<BotApi> {
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [, token = "", method = ""] = /^\/bot([^/]+)\/(\w+)$/.exec(request.url ?? "") ?? [];
-    const answer = (status: number, body: object): void => {
-      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    const answer = (status: number, body: object, onWritten?: () => void): void => {
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body), onWritten);
     };
     const refuse = (status: number, description: string, parameters?: object): undefined => {
       answer(status, {
@@ -144,18 +157,21 @@ export async function openBotApi(): Promise<BotApi> {
       return void response.writeHead(content === undefined ? 404 : 200).end(content);
     }
     const given = await readParams(request, method);
-    calls.push({ token, method, params: given });
+    const call = { token, method, params: given };
+    calls.push(call);
     const wrong = judge(method, given);
     if (wrong !== undefined) violations.push(`${method}: ${wrong}`);
     const bot = bots.get(token);
-    const fault = faults.get(method)?.shift();
+    const fault = (await watch({ type: "came", call })) ?? faults.get(method)?.shift();
     try {
       if (bot === undefined) return refuse(401, "Unauthorized");
       if (fault?.type === "error") return refuse(fault.status, fault.description, fault.parameters);
       if (fault?.type === "drop") return void request.socket.destroy();
-      const result = await carryOut(bot, method, given, request, refuse);
+      const result = await carryOut(bot, call, request, refuse);
+      await watch({ type: "done", call, result });
       if (fault?.type === "lose-answer") return void request.socket.destroy();
-      if (result !== undefined && !response.writableEnded) answer(200, { ok: true, result });
+      if (result !== undefined && !response.writableEnded)
+        answer(200, { ok: true, result }, () => void watch({ type: "answered", call, result }));
     } finally {
       changed();
     }
@@ -163,16 +179,16 @@ export async function openBotApi(): Promise<BotApi> {
 
   async function carryOut(
     bot: Bot,
-    method: string,
-    given: Call["params"],
+    call: Call,
     request: IncomingMessage,
     refuse: (status: number, description: string, parameters?: object) => undefined,
   ): Promise<unknown> {
+    const { method, params: given } = call;
     switch (method) {
       case "getMe":
         return { id: bot.id, is_bot: true, first_name: bot.username, username: bot.username };
       case "getUpdates":
-        return poll(bot, given, request, refuse);
+        return poll(bot, call, request, refuse);
       case "setWebhook":
         bot.webhook = { url: String(given["url"]), secret: String(given["secret_token"]) };
         return true;
@@ -217,10 +233,11 @@ export async function openBotApi(): Promise<BotApi> {
 
   async function poll(
     bot: Bot,
-    given: Call["params"],
+    call: Call,
     request: IncomingMessage,
     refuse: (status: number, description: string) => undefined,
   ): Promise<unknown> {
+    const { params: given } = call;
     if (bot.webhook !== undefined) {
       violations.push("getUpdates: a webhook is set");
       return refuse(409, "Conflict: can't use getUpdates method while webhook is active");
@@ -231,9 +248,11 @@ export async function openBotApi(): Promise<BotApi> {
     if (offset !== undefined) {
       if (offset > bot.nextUpdateId)
         violations.push(`getUpdates: the offset ${offset} confirms what was never offered`);
+      const confirms = bot.updates.some(({ update_id: id }) => id < offset);
       bot.confirmedUpTo = Math.max(bot.confirmedUpTo, offset);
       bot.updates = bot.updates.filter(({ update_id: id }) => id >= offset);
       changed();
+      if (confirms) await watch({ type: "confirmed", call });
     }
     const timeout = Number(given["timeout"] ?? 0);
     if (bot.updates.length === 0 && timeout > 0) {
@@ -241,6 +260,7 @@ export async function openBotApi(): Promise<BotApi> {
       bot.poll = resolve;
       request.socket.once("close", resolve);
       await promise;
+      request.socket.off("close", resolve);
       // The next one may have begun before this connection was seen to end.
       if (bot.poll === resolve) bot.poll = undefined;
     }
