@@ -57,6 +57,7 @@ describe("what is not configured", () => {
             timeoutMs: 1_800_000,
             pathPrepend: [],
             elevated: { enabled: false, allowFrom: [{}] },
+            news: "usual",
           },
           maxConcurrent: 4,
           mailbox: { depthMax: 10_000, sessionDepthMax: 2_000, overflow: "reject" },
