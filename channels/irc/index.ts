@@ -15,6 +15,7 @@ import type {
   SendResult,
 } from "../port.ts";
 import { parseMessage } from "./inbound.ts";
+import { boundLines } from "./lines.ts";
 import { type IrcSettings, manifest } from "./manifest.ts";
 import { parseTarget, toLines } from "./outbound.ts";
 
@@ -125,10 +126,14 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
         if (!client.caseCompare(kicked, client.user.nick)) return;
         host.log("warn", "the account was put out of a room of IRC", { room, by: nick });
       });
-      client.on("irc error", ({ error, channel: room, reason }) => {
+      client.on("irc error", ({ error, channel: room, nick, reason }) => {
         if (room !== undefined)
           host.log("warn", "IRC refused something in a room", { room, error, reason: reason ?? "" });
+        const { service } = settings.nickserv ?? {};
+        if (error === "no_such_nick" && service !== undefined && client.caseCompare(nick ?? "", service))
+          host.log("warn", "the account is not identified with the network: it has no such service", { service });
       });
+      client.on("raw socket connected", (socket) => boundLines(socket, limits.ircLineBytesMax));
       const closed = Promise.withResolvers<string>();
       let lastError: string | undefined;
       client.on("socket close", (error) => {

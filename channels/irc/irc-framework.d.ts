@@ -1,5 +1,7 @@
 /** The part of irc-framework that the channel uses; the package has no types of its own. */
 declare module "irc-framework" {
+  import type { Socket } from "node:net";
+
   export interface ConnectOptions {
     readonly host: string;
     readonly port: number;
@@ -43,6 +45,8 @@ declare module "irc-framework" {
     pong: { readonly message?: string };
     join: { readonly nick: string; readonly channel: string };
     kick: { readonly kicked: string; readonly nick: string; readonly channel: string; readonly message?: string };
+    /** With TLS before its handshake. */
+    "raw socket connected": Socket;
     "socket close": Error | false | undefined;
     close: boolean;
   }

@@ -8,6 +8,8 @@ import { findFreePort } from "./free-port.ts";
 
 export interface Ircd {
   readonly port: number;
+  /** With a certificate: where the server speaks TLS. */
+  readonly tlsPort: number | undefined;
   /** Somebody who is on the server. */
   person(nick: string): Promise<IrcPerson>;
   /** Ends the connection of a nick, as an operator of the server can. */
@@ -27,23 +29,30 @@ export interface IrcPerson {
 export interface IrcdOptions {
   /** Of the server. */
   readonly password?: string;
+  /** Files of the certificate and its key: the server speaks TLS as well, on a port of its own. */
+  readonly certificate?: { readonly certFile: string; readonly keyFile: string };
 }
 
 const program = "ngircd";
 
 /** Fails where the server is not installed: these tests show nothing without it. */
-export async function openIrcd({ password }: IrcdOptions = {}): Promise<Ircd> {
+export async function openIrcd({ password, certificate }: IrcdOptions = {}): Promise<Ircd> {
   if (spawnSync(program, ["--version"]).error !== undefined)
     throw new Error("these tests need a real IRC server: apt-get install ngircd");
   const folder = mkdtempSync(path.join(os.tmpdir(), "cloister-ircd-"));
   for (let attempt = 1; ; attempt++) {
     const port = await findFreePort();
+    const tlsPort = certificate === undefined ? undefined : await findFreePort();
     const file = path.join(folder, "ngircd.conf");
     const own = password === undefined ? "" : `Password = ${password}\n`;
+    const tls =
+      certificate === undefined
+        ? ""
+        : `[SSL]\nCertFile = ${certificate.certFile}\nKeyFile = ${certificate.keyFile}\nPorts = ${tlsPort}\n`;
     // No penalties: they would only make the tests slow.
     writeFileSync(
       file,
-      `[Global]\nName = irc.test\nInfo = test\nAdminEMail = a@irc.test\nListen = 127.0.0.1\nPorts = ${port}\n${own}[Limits]\nMaxConnectionsIP = 0\nMaxPenaltyTime = 0\nMaxNickLength = 20\n[Options]\nDNS = no\nIdent = no\nPAM = no\n[Operator]\nName = op\nPassword = op\n`,
+      `[Global]\nName = irc.test\nInfo = test\nAdminEMail = a@irc.test\nListen = 127.0.0.1\nPorts = ${port}\n${own}[Limits]\nMaxConnectionsIP = 0\nMaxPenaltyTime = 0\nMaxNickLength = 20\n[Options]\nDNS = no\nIdent = no\nPAM = no\n${tls}[Operator]\nName = op\nPassword = op\n`,
     );
     const server = spawn(program, ["-n", "-f", file], { stdio: ["ignore", "pipe", "pipe"] });
     const ended = new Promise<void>((resolve) => server.once("close", () => resolve()));
@@ -58,7 +67,7 @@ export async function openIrcd({ password }: IrcdOptions = {}): Promise<Ircd> {
       server.once("close", () => resolve(false));
     });
     const isListening = (await ready) && !/Can't bind/.test(said);
-    if (isListening) return makeIrcd(port, password, server.kill.bind(server), ended, folder);
+    if (isListening) return makeIrcd({ port, tlsPort }, password, server.kill.bind(server), ended, folder);
     server.kill();
     await ended;
     // Somebody took the port meanwhile.
@@ -67,7 +76,7 @@ export async function openIrcd({ password }: IrcdOptions = {}): Promise<Ircd> {
 }
 
 function makeIrcd(
-  port: number,
+  { port, tlsPort }: Pick<Ircd, "port" | "tlsPort">,
   password: string | undefined,
   kill: () => void,
   ended: Promise<void>,
@@ -85,6 +94,7 @@ function makeIrcd(
   };
   return {
     port,
+    tlsPort,
     person,
     async kill(nick) {
       const operator = await person("oper");

@@ -1,7 +1,11 @@
 /** IRC over irc-framework, on a real server. */
-import { expect, test } from "vitest";
+import { type AddressInfo, createServer } from "node:net";
+import tls from "node:tls";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { channel as module } from "../../../channels/irc/index.ts";
 import type { IrcSettings } from "../../../channels/irc/manifest.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import { makeCertificate, type TestCertificate } from "../../support/certificate.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type Ircd, type IrcdOptions, type IrcPerson, openIrcd } from "../../support/ircd.ts";
 import { type ChannelRig, describeChannel, openChannel } from "./suite.ts";
@@ -14,11 +18,13 @@ interface Scene {
 interface Changes {
   readonly server?: IrcdOptions;
   readonly settings?: Partial<IrcSettings>;
+  /** Connects to the port where the server speaks TLS. */
+  readonly withTls?: boolean;
   /** Before the account logs in. */
   readonly prepare?: (scene: Scene) => Promise<unknown>;
 }
 
-const makeRig = ({ server, settings, prepare }: Changes = {}): ChannelRig<IrcSettings> => ({
+const makeRig = ({ server, settings, withTls = false, prepare }: Changes = {}): ChannelRig<IrcSettings> => ({
   module,
   idsOfMessages: false,
   async open() {
@@ -36,8 +42,8 @@ const makeRig = ({ server, settings, prepare }: Changes = {}): ChannelRig<IrcSet
       settings: {
         textChunkLimit: 4_000,
         host: "127.0.0.1",
-        port: ircd.port,
-        tls: false,
+        port: withTls ? (ircd.tlsPort ?? 0) : ircd.port,
+        tls: withTls,
         nick: "helper",
         username: "helper",
         realname: "A helper",
@@ -91,16 +97,104 @@ test("a nick that is taken gives way to another, and the account knows its own n
   expect(received).toEqual([]);
 });
 
-test("identifies with the network, which alone sees the password", async () => {
+test("identifies with the network before it enters rooms; the service alone sees the password, and what it says is no message", async () => {
   const lines: IrcPerson[] = [];
-  const { logged } = await openChannel(
+  const { logged, received, platform } = await openChannel(
     makeRig({
       settings: { nickserv: { service: "NickServ", account: "helpers", password: "s3cret" } },
-      prepare: async ({ ircd }) => lines.push(await ircd.person("NickServ")),
+      prepare: async ({ ircd }) => {
+        const service = await ircd.person("NickServ");
+        lines.push(service);
+        service.write("JOIN #room");
+        await service.sees(/ 366 \S+ #room /);
+      },
     }),
   );
-  await lines[0]?.sees(/PRIVMSG NickServ :IDENTIFY helpers s3cret/);
+  const [service] = lines;
+  await service?.sees(/^:helper\S* JOIN :?#room/);
+  const heard = service?.lines.map((line) => line.replace(/^:(\w+)\S*/, "$1")) ?? [];
+  expect(heard.filter((line) => line.startsWith("helper "))).toEqual([
+    "helper PRIVMSG NickServ :IDENTIFY helpers s3cret",
+    expect.stringMatching(/^helper JOIN :?#room/),
+  ]);
+  service?.write("NOTICE helper :You are now identified for helpers.");
+  await platform.say("hello");
+  await eventually(() => expect(received.map(({ text }) => text)).toEqual(["hello"]));
   expect(logged.join()).not.toContain("s3cret");
+});
+
+test("a network without the service is told to the operator, and the account goes on", async () => {
+  const { logged, received, platform } = await openChannel(
+    makeRig({ settings: { nickserv: { service: "NickServ", password: "s3cret" } } }),
+  );
+  await eventually(() => expect(logged.join()).toContain("not identified with the network"));
+  await platform.say("hello");
+  await eventually(() => expect(received).toHaveLength(1));
+});
+
+describe("TLS", () => {
+  const usual = tls.getCACertificates("default");
+  let own: TestCertificate;
+  let foreign: TestCertificate;
+  beforeAll(() => {
+    own = makeCertificate("IP:127.0.0.1");
+    foreign = makeCertificate("DNS:irc.example.org");
+    tls.setDefaultCACertificates([own.pem, foreign.pem]);
+  });
+  afterAll(() => {
+    tls.setDefaultCACertificates(usual);
+    own.remove();
+    foreign.remove();
+  });
+
+  test("a server whose certificate is trusted is spoken to over TLS, both ways", async () => {
+    const { received, send, platform } = await openChannel(makeRig({ server: { certificate: own }, withTls: true }));
+    await platform.say("over TLS");
+    await eventually(() => expect(received.map(({ text }) => text)).toEqual(["over TLS"]));
+    expect(await send({ peer: platform.person.peer, text: "and back" })).toMatchObject({ status: "sent" });
+    await eventually(() => expect(platform.arrived()).toEqual([{ place: "ana", text: "and back" }]));
+  });
+
+  test("a certificate for another host is refused", async () => {
+    const rig = makeRig({ server: { certificate: foreign }, withTls: true });
+    const { states } = await openChannel(rig, undefined, false);
+    await eventually(() =>
+      expect(states).toContainEqual({
+        type: "waiting",
+        refusal: expect.objectContaining({
+          code: "CLOISTER_CHANNEL_OFFLINE",
+          message: expect.stringContaining("ERR_TLS_CERT_ALTNAME_INVALID"),
+        }),
+      }),
+    );
+    expect(states.map(({ type }) => type)).not.toContain("online");
+  });
+
+  test("a certificate that nobody vouches for is refused", async () => {
+    tls.setDefaultCACertificates(usual);
+    const rig = makeRig({ server: { certificate: own }, withTls: true });
+    const { states } = await openChannel(rig, undefined, false);
+    await eventually(() => expect(JSON.stringify(states)).toContain("DEPTH_ZERO_SELF_SIGNED_CERT"));
+    expect(states.map(({ type }) => type)).not.toContain("online");
+    tls.setDefaultCACertificates([own.pem, foreign.pem]);
+  });
+});
+
+test("a server that never ends a line is left before what it sends fills the memory", async () => {
+  let lost = 0;
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined).on("close", () => (lost += 1));
+    socket.resume();
+    const unended = "x".repeat(limits.ircLineBytesMax + 1);
+    socket.write(`:irc.test 001 helper :Welcome\r\n:irc.test NOTICE helper :${unended}`);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const { states, channel } = await openChannel(makeRig({ settings: { port } }), undefined, false);
+  await eventually(() => expect(JSON.stringify(states)).toContain("16384 bytes without the end of a line"));
+  await channel.close();
+  await eventually(() => expect(lost).toBeGreaterThan(0));
+  server.close();
 });
 
 test("the server's password lets it in, and a wrong one does not", async () => {
