@@ -116,7 +116,8 @@ async function readThrough(
 ): Promise<FoundText> {
   try {
     const stamp = await workspace.stamp(name);
-    const read = (): Promise<FoundText> => readFile(workspace, name);
+    // Rejects where it failed: a fault of the moment is not kept.
+    const read = async (): Promise<FoundText> => ({ text: await workspace.read(name) });
     if (name.includes("/") || stamp.bytes > limits.bootstrapKeptBytesMax) return await read();
     return await readKept(stamp, name, nowMs, kept, kept, read);
   } catch (error) {

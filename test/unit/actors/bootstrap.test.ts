@@ -110,6 +110,22 @@ describe("what a session is shown of the workspace", () => {
     expect(reads).toEqual(["AGENTS.md", "TOOLS.md", "AGENTS.md"]);
   });
 
+  it("reads a file again that could not be read, as it was when it stands as it did", async () => {
+    const read = makeBootstrap();
+    const files = memoryWorkspace({ "AGENTS.md": "rules" });
+    let isBroken = true;
+    const workspace = {
+      stamp: (path: string) => files.stamp(path),
+      read: (path: string) =>
+        isBroken ? Promise.reject(Object.assign(new Error("EMFILE"), { code: "EMFILE" })) : files.read(path),
+    };
+    const shown = async () =>
+      (await read(workspace, "subagent", bounds, limits.fileSettledMs + 1)).filter(({ name }) => name === "AGENTS.md");
+    expect(await shown()).not.toEqual([{ name: "AGENTS.md", status: "shown", text: "rules" }]);
+    isBroken = false;
+    expect(await shown()).toEqual([{ name: "AGENTS.md", status: "shown", text: "rules" }]);
+  });
+
   it.each([
     ["changed a moment ago", { changedMs: 5_000, bytes: 5 }, "AGENTS.md"],
     ["is too long to be kept", { changedMs: 0, bytes: limits.bootstrapKeptBytesMax + 1 }, "AGENTS.md"],
