@@ -114,19 +114,24 @@ export function makeMemory(embed: Embed, nowMs: () => number = Date.now): Memory
             : get(place, readParams(memoryParams.memory_get, tool, params)),
         ),
       ),
-    index: (place, isNew) =>
-      inIndexTurn(place, async () => {
+    async index(place, isNew) {
+      const { collections, behind, problems } = await inIndexTurn(place, async () => {
         if (isNew) {
           drop(place.indexFile);
           removeIndex(place.indexFile);
         }
         const index = indexOf(place.indexFile);
-        const collections = await findCollections(place);
-        const { behind, problems } = await syncIndex(index, collections, nowMs, Number.POSITIVE_INFINITY);
+        const found = await findCollections(place);
+        const synced = await syncIndex(index, found, nowMs, Number.POSITIVE_INFINITY);
         index.vectors.sweep(place.embeddings?.model);
-        await meaning.fill(place, index.vectors, Number.POSITIVE_INFINITY, limits.memoryEmbedIndexMs);
-        return stateOf(place, index, collections, problems, behind);
-      }),
+        return { collections: found, ...synced };
+      });
+      // Searches come between the batches: all of them may take hours.
+      let isOver = false;
+      while (!isOver)
+        isOver = await inIndexTurn(place, () => meaning.fillOnce(place, indexOf(place.indexFile).vectors));
+      return inIndexTurn(place, async () => stateOf(place, indexOf(place.indexFile), collections, problems, behind));
+    },
     status: (place) =>
       inIndexTurn(place, async () => {
         const index = indexOf(place.indexFile);

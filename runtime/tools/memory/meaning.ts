@@ -11,8 +11,8 @@ import type { Unembedded, Vectors } from "./vectors.ts";
 export type Embed = (ask: EmbedAsk) => Promise<EmbedEnd>;
 
 export interface Meaning {
-  /** Asks for what the index lacks, until `lateMs`. Gives why not all of it is there. */
-  fill(place: MemoryPlace, vectors: Vectors, lateMs: number, timeoutMs: number): Promise<string | undefined>;
+  /** Asks for one batch of what the index lacks, however long it takes. Gives whether that was the last one. */
+  fillOnce(place: MemoryPlace, vectors: Vectors): Promise<boolean>;
   /** Undefined: the agent's memory has no meanings. */
   find(
     place: MemoryPlace,
@@ -46,16 +46,19 @@ export function makeMeaning(embed: Embed, nowMs: () => number): Meaning {
     return end;
   };
 
-  /** A provider refuses all texts for one of them: each half alone, down to that one. Gives why it stopped. */
+  /** A provider refuses all texts for one of them: each half alone, down to that one, until `lateMs`. Gives why it stopped. */
   const embedAll = async (
     place: MemoryPlace,
     model: string,
     vectors: Vectors,
     pieces: readonly Unembedded[],
+    lateMs: number,
     timeoutMs: number,
   ): Promise<string | undefined> => {
+    const leftMs = Math.min(timeoutMs, lateMs - nowMs());
+    if (leftMs <= 0) return "some pieces have no vectors yet";
     const texts = pieces.map(({ text }) => text);
-    const end = await ask(place, texts, false, timeoutMs);
+    const end = await ask(place, texts, false, leftMs);
     if (end.ok) {
       for (const [index, { hash }] of pieces.entries()) vectors.put(model, hash, end.vectors[index]);
       return undefined;
@@ -68,8 +71,8 @@ export function makeMeaning(embed: Embed, nowMs: () => number): Meaning {
     }
     const middle = Math.ceil(pieces.length / 2);
     return (
-      (await embedAll(place, model, vectors, pieces.slice(0, middle), timeoutMs)) ??
-      (await embedAll(place, model, vectors, pieces.slice(middle), timeoutMs))
+      (await embedAll(place, model, vectors, pieces.slice(0, middle), lateMs, timeoutMs)) ??
+      (await embedAll(place, model, vectors, pieces.slice(middle), lateMs, timeoutMs))
     );
   };
 
@@ -78,21 +81,32 @@ export function makeMeaning(embed: Embed, nowMs: () => number): Meaning {
     return last !== undefined && nowMs() < last.untilMs ? last.why : undefined;
   };
 
-  const fill: Meaning["fill"] = async (place, vectors, lateMs, timeoutMs) => {
+  /** Gives whether there is no more to ask for, and why not all of it is there. */
+  const fillSome = async (
+    place: MemoryPlace,
+    vectors: Vectors,
+    lateMs: number,
+    timeoutMs: number,
+  ): Promise<{ readonly isOver: boolean; readonly why?: string }> => {
     const { embeddings } = place;
-    if (embeddings === undefined) return undefined;
+    if (embeddings === undefined) return { isOver: true };
+    const pieces = vectors.lacking(embeddings.model, limits.memoryEmbedTextsMax);
+    if (pieces.length === 0) return { isOver: true };
+    const why = await embedAll(place, embeddings.model, vectors, pieces, lateMs, timeoutMs);
+    return why === undefined ? { isOver: false } : { isOver: true, why };
+  };
+
+  /** Until `lateMs`. Gives why not all of it is there. */
+  const fill = async (place: MemoryPlace, vectors: Vectors, lateMs: number): Promise<string | undefined> => {
     for (;;) {
-      const pieces = vectors.lacking(embeddings.model, limits.memoryEmbedTextsMax);
-      if (pieces.length === 0) return undefined;
-      const left = Math.min(timeoutMs, lateMs - nowMs());
-      if (left <= 0) return "some pieces have no vectors yet";
-      const why = await embedAll(place, embeddings.model, vectors, pieces, left);
-      if (why !== undefined) return why;
+      const { isOver, why } = await fillSome(place, vectors, lateMs, limits.memoryEmbedMs);
+      if (isOver) return why;
     }
   };
 
   return {
-    fill,
+    fillOnce: async (place, vectors) =>
+      (await fillSome(place, vectors, Number.POSITIVE_INFINITY, limits.memoryEmbedIndexMs)).isOver,
     async find(place, vectors, { query, collections, max }, lateMs) {
       const { embeddings } = place;
       if (embeddings === undefined) return undefined;
@@ -101,7 +115,7 @@ export function makeMeaning(embed: Embed, nowMs: () => number): Meaning {
       const end = await ask(place, [query], true, limits.memoryEmbedMs);
       const [vector] = end.ok ? end.vectors : [];
       if (vector === undefined) return { hits: [], problem: end.ok ? "it gave no vector" : end.refusal.message };
-      const problem = await fill(place, vectors, lateMs, limits.memoryEmbedMs);
+      const problem = await fill(place, vectors, lateMs);
       const hits = vectors.nearest(embeddings.model, vector, embeddings.scoreMin, collections, max);
       return { hits, ...(problem === undefined ? {} : { problem }) };
     },

@@ -147,6 +147,25 @@ describe("search by meaning", () => {
     expect(await search("harbour")).not.toHaveProperty("meaning");
   });
 
+  it("halves what a slow provider refuses for no longer than a search may take", async () => {
+    for (let file = 0; file < 32; file++) put(`memory/${file}.md`, `ship ${file}`);
+    answer = (ask) => {
+      if (ask.isQuery) return vectorsFor(ask);
+      nowMs += limits.memoryEmbedMs / 4;
+      return fails("CLOISTER_MODEL_REFUSED");
+    };
+    expect(await search("harbour")).toMatchObject({ meaning: expect.stringContaining("no vectors yet") });
+    const spans = asked.filter(({ isQuery }) => !isQuery).map(({ timeoutMs }) => timeoutMs / limits.memoryEmbedMs);
+    expect(spans).toEqual([1, 3 / 4, 1 / 2, 1 / 4]);
+  });
+
+  it("lets a search come between the batches of an operator's index", async () => {
+    for (let file = 0; file <= limits.memoryEmbedTextsMax; file++) put(`memory/${file}.md`, `ship ${file}`);
+    const [status] = await Promise.all([memory.index(placeOf(), false), search("harbour")]);
+    expect(asked.map(({ isQuery }) => isQuery).indexOf(true)).toBeLessThan(asked.length - 1);
+    expect(status).toMatchObject({ embeddings: { vectors: limits.memoryEmbedTextsMax + 1, without: 0 } });
+  });
+
   it("keeps vectors of one model, and of texts that are there", async () => {
     put("memory/1.md", "ship");
     put("memory/2.md", "sea");
