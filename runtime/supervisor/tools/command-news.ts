@@ -60,7 +60,9 @@ interface Expected extends CommandGoesOn {
 export function makeCommandNews({ store, signals, newId, nowMs, log }: CommandNewsDeps): CommandNews {
   const expected = new Map<string, Expected>();
   /** Ends of commands whose task is being kept. */
-  const early = new Map<string, CommandEnd | undefined>();
+  const early = new Map<string, CommandEnd | "lost" | undefined>();
+  /** Tasks of this process, until those of the last one are told of: their commands run. */
+  let own: Set<string> | undefined = new Set();
 
   const tell = (task: TimerRow, isDone: boolean, text: string): void =>
     void signals()
@@ -76,6 +78,9 @@ export function makeCommandNews({ store, signals, newId, nowMs, log }: CommandNe
     if (isDone && end.outputChars === 0 && one.news === "usual") forget(task);
     else tell(task, isDone, describe(end));
   };
+
+  const tellLost = (task: TimerRow, processId: string): void =>
+    tell(task, false, `${processId} ended with ${lostWith}`);
 
   const forget = ({ id, agentId }: TimerRow): void =>
     void store
@@ -108,9 +113,14 @@ export function makeCommandNews({ store, signals, newId, nowMs, log }: CommandNe
         createdAtMs: atMs,
       };
       early.set(processId, undefined);
+      own?.add(task.id);
       try {
         if ((await signals().setTask(task)) === undefined) return undefined;
         const end = early.get(processId);
+        if (end === "lost") {
+          tellLost(task, processId);
+          return task.id;
+        }
         expected.set(processId, {
           ...goesOn,
           task,
@@ -141,17 +151,19 @@ export function makeCommandNews({ store, signals, newId, nowMs, log }: CommandNe
     turnOver: (entry, turn) => endTurns((one) => one.entry === entry && one.turn === turn),
     cellOver: (entry) => endTurns((one) => one.entry === entry),
     lost() {
-      for (const { task, processId } of expected.values()) tell(task, false, `${processId} ended with ${lostWith}`);
+      for (const { task, processId } of expected.values()) tellLost(task, processId);
       expected.clear();
+      for (const [processId, end] of early) if (end === undefined) early.set(processId, "lost");
     },
     async start() {
       const { timers } = signals();
       const left: TimerRow[] = [];
       for (let offset = 0; ; offset += limits.dueRowsPerRead) {
         const { rows } = await timers({ limit: limits.dueRowsPerRead, offset });
-        left.push(...rows.filter(({ id }) => id.startsWith(commandTaskMark)));
+        left.push(...rows.filter(({ id }) => id.startsWith(commandTaskMark) && own?.has(id) !== true));
         if (rows.length < limits.dueRowsPerRead) break;
       }
+      own = undefined;
       for (const task of left) tell(task, false, "the gateway was stopped or died, and the command ended with it");
     },
   };
