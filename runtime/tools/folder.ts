@@ -77,7 +77,7 @@ async function openRoot(root: Root, byHandle: boolean): Promise<Folder> {
   });
   const folder = await folderOf(opened, place, byHandle);
   // A link that was put on the way meanwhile has led elsewhere.
-  if (!isJudged || (await realpath(folder.at("."))) === given) return folder;
+  if (!isJudged || (await realpath(folder.at(".")).catch(() => undefined)) === given) return folder;
   await folder.close();
   throw refused("forbidden", `${JSON.stringify(given)} leads to another folder than it did a moment ago`, "try again");
 }

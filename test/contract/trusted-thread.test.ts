@@ -1,10 +1,10 @@
 /** A trusted thread that is looked at: one whose loop stands still is ended, and every call that waits for it settles. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { startTrustedThread } from "../../runtime/thread/trusted-thread.ts";
 
 interface Stuck {
@@ -37,7 +37,9 @@ test("a loop that stands still ends the thread: calls that wait are refused with
 });
 
 test("a stop does not wait for a thread that native code holds", async () => {
-  const fifo = path.join(mkdtempSync(path.join(tmpdir(), "cloister-thread-")), "fifo");
+  const folder = mkdtempSync(path.join(tmpdir(), "cloister-thread-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const fifo = path.join(folder, "fifo");
   execFileSync("mkfifo", [fifo]);
   const onLost = (): void => expect.unreachable();
   const { remote, stop } = await startTrustedThread<Stuck>({ ...stuck, onLost, stopMs: 20 });
