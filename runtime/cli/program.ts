@@ -250,7 +250,7 @@ function addLists({ program, context, exit }: Shell): void {
     .argument("<sessionKey>", "e.g. agent:main:main")
     .option("--model <provider/model>", "one that its agent may ask, or default")
     .option("--thinking <level>", "off, low, medium, high or default")
-    .option("--verbose <level>", "off, on (which tools were called), full (with what, and what came of it) or default")
+    .option("--verbose <level>", "off, on (which tools were called), full (and with what) or default")
     .option("--send <policy>", "allow, deny, or inherit for what session.sendPolicy says")
     .option("--json", "print JSON")
     .action(async (key: string, options: SessionSetOptions) => {

@@ -9,7 +9,7 @@ import type { EnvelopeHeader } from "./envelope.ts";
 export const thinkingLevels = ["off", "low", "medium", "high"] as const;
 export type ThinkingLevel = (typeof thinkingLevels)[number];
 
-/** What of a turn's work its answer tells: nothing, which tools were called, or what they were asked and gave as well. */
+/** What of a turn's work its answer tells: nothing, which tools were called, or what they were asked as well. */
 export const verboseLevels = ["off", "on", "full"] as const;
 export type VerboseLevel = (typeof verboseLevels)[number];
 

@@ -105,7 +105,7 @@ const agentKeys = () => ({
     z.enum(thinkingNames).optional(),
   ),
   verboseDefault: key(
-    "What of a turn's work its answer tells people: nothing, which tools were called (`on`), or what they were asked and gave as well (`full`). Default: `off`.",
+    "What of a turn's work its answer tells people: nothing, which tools were called (`on`), or what they were asked as well (`full`). Default: `off`.",
     z.enum(verboseLevels).optional(),
   ),
   reasoningDefault: later("model", "Whether reasoning is shown.", z.string().optional()),
