@@ -68,9 +68,9 @@ export async function runSocket(
       lose,
     );
   });
-  // One that was ended while its address was asked for must not come up.
-  client.on("connecting", () => {
-    if (isOver) queueMicrotask(() => void client.disconnect());
+  // One that was ended while it was being opened.
+  client.on("connected", () => {
+    if (isOver) void client.disconnect();
   });
   if (signal.aborted) return "ended";
   signal.addEventListener("abort", stop, { once: true });
@@ -103,12 +103,18 @@ function asksForNew(data: unknown): boolean {
   return at(message, "type") === "disconnect" && at(message, "reason") !== "link_disabled";
 }
 
-/** In order, or without the other side. */
+/** In order, or without the other side. What is still being opened is closed when it greets: before, the client fails in trying. */
 async function close(client: SocketModeClient, { pause }: Pick<ChannelHost, "pause">): Promise<void> {
+  if (isBeforeOpen(client)) return;
   const closed = new AbortController();
   const gone = client.disconnect().finally(() => closed.abort());
   await Promise.race([gone, pause(limits.slackCloseMs, closed.signal)]);
   // The second time it does not wait for the other side.
   if (!closed.signal.aborted) void client.disconnect();
-  client.removeAllListeners();
+}
+
+/** The client tells it nobody: it asks for the address, or its WebSocket is in the state `CONNECTING`, which is 0. */
+function isBeforeOpen(client: SocketModeClient): boolean {
+  const socket: unknown = Reflect.get(client, "websocket");
+  return typeof socket !== "object" || socket === null || Reflect.get(socket, "readyState") === 0;
 }

@@ -48,8 +48,11 @@ export interface SlackApi {
   keep(name: string, content: string): string;
   unconfirmed(): number;
   readonly sockets: () => number;
+  /** How many sockets were asked for, and how many of them were opened. */
+  readonly links: { asked: number; opened: number };
   /** Ends the socket: as a fault of the network, or as Slack announces it. */
   drop(how?: "network" | "refresh_requested" | "link_disabled"): void;
+  /** `link` as the method: a socket that is opened; it knows `slow` alone. */
   fail(method: string, ...faults: readonly SlackFault[]): void;
   close(): Promise<void>;
 }
@@ -95,6 +98,7 @@ export async function openSlackApi(): Promise<SlackApi> {
   const waiting: Envelope[] = [];
   const offered = new Map<string, Envelope>();
   let socket: WebSocket | undefined;
+  const links = { asked: 0, opened: 0 };
   let count = 1_000;
 
   const server = createServer((request, response) => void serve(request, response));
@@ -220,11 +224,16 @@ export async function openSlackApi(): Promise<SlackApi> {
   server.on("upgrade", (request, stream, head) => {
     const ticket = new URL(request.url ?? "", root()).searchParams.get("ticket") ?? "";
     if (!tickets.delete(ticket)) violations.push("a socket was opened without an address of its own");
-    wire.handleUpgrade(request, stream, head, greet);
+    links.asked += 1;
+    const fault = faults.get("link")?.shift();
+    const open = (): void => wire.handleUpgrade(request, stream, head, greet);
+    if (fault?.type === "slow") void fault.until.then(open);
+    else open();
   });
 
   function greet(opened: WebSocket): void {
     socket = opened;
+    links.opened += 1;
     opened.on("message", (data: Buffer) => confirm(data.toString("utf8")));
     opened.on("close", () => {
       if (socket === opened) socket = undefined;
@@ -276,6 +285,7 @@ export async function openSlackApi(): Promise<SlackApi> {
     },
     unconfirmed: () => waiting.length + offered.size,
     sockets: () => wire.clients.size,
+    links,
     drop(how = "network") {
       if (how === "network") socket?.terminate();
       else socket?.send(JSON.stringify({ type: "disconnect", reason: how, debug_info: {} }));

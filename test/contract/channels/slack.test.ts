@@ -2,13 +2,17 @@
 import { mkdtemp } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { channel as module } from "../../../channels/slack/index.ts";
 import type { SlackSettings } from "../../../channels/slack/manifest.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { eventually } from "../../support/eventually.ts";
 import { appToken, botToken, callback, makeSaid, openSlackApi, self, type SlackApi } from "../../support/slack-api.ts";
 import { type ChannelRig, describeChannel, openChannel, type Platform } from "./suite.ts";
+
+// A machine that is busy for two seconds makes no name unknown: what is slow here is so by the server's order.
+beforeEach(() => void vi.spyOn(AbortSignal, "timeout").mockImplementation(() => new AbortController().signal));
+afterEach(() => void vi.restoreAllMocks());
 
 const person = { kind: "direct", id: "U42" } as const;
 const room = { kind: "channel", id: "C100" } as const;
@@ -241,6 +245,27 @@ test("a connection that Slack ends again at once is tried again after a pause", 
   await online();
   expect(api.violations).toEqual([]);
 });
+
+test.each(["apps.connections.open", "link"])(
+  "an account that ends while its socket is being opened leaves none: %s",
+  async (step) => {
+    const opening = Promise.withResolvers<void>();
+    const found = Promise.withResolvers<SlackApi>();
+    const rig = makeRig((one) => {
+      one.fail(step, { type: "slow", until: opening.promise });
+      found.resolve(one);
+    });
+    const { channel } = await openChannel(rig, undefined, false);
+    const api = await found.promise;
+    const isAsked = (): boolean => api.links.asked > 0 || api.calls.some(({ method }) => method === step);
+    await eventually(() => expect(isAsked()).toBe(true));
+    await channel.close();
+    opening.resolve();
+    await eventually(() => expect(api.links.opened).toBe(1));
+    await eventually(() => expect(api.sockets()).toBe(0));
+    expect(api.violations).toEqual([]);
+  },
+);
 
 test.each([
   ["auth.test", "invalid_auth", "botToken"],
