@@ -9,13 +9,16 @@ export const neverLeft: ReadonlySet<string> = new Set([
   "EHOSTUNREACH",
 ]);
 
+/** As the clients name that they gave up. */
+const timeouts: ReadonlySet<string> = new Set(["TimeoutError", "AbortError"]);
+
 /** The system's name of the fault, which the clients wrap in errors of their own. */
 export function networkFault(error: unknown): string {
   let cause = error;
   for (let depth = 0; depth < 5 && typeof cause === "object" && cause !== null; depth++) {
     const code: unknown = Reflect.get(cause, "code");
     if (typeof code === "string" && /^(?:E[A-Z_]+|UND_ERR_[A-Z_]+)$/.test(code)) return code;
-    if (cause instanceof Error && (cause.name === "TimeoutError" || /timed out/.test(cause.message)))
+    if (cause instanceof Error && (timeouts.has(cause.name) || /timed out/.test(cause.message)))
       return "no answer in time";
     cause = Reflect.get(cause, "cause") ?? Reflect.get(cause, "original") ?? Reflect.get(cause, "error");
   }

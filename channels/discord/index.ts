@@ -22,6 +22,7 @@ import {
 } from "discord-api-types/v10";
 import { failure, isCoded } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { networkFault, neverLeft } from "../network-fault.ts";
 import type {
   AccountIdentity,
   ChannelAction,
@@ -289,16 +290,6 @@ function judgeError(error: unknown): SendResult {
   const name = networkFault(error);
   const failed = { status: "failed", reason: `the request to Discord failed: ${name}`, retry: true } as const;
   return neverLeft.has(name) ? failed : { ...failed, mayHaveArrived: true };
-}
-
-/** No connection was made. */
-const neverLeft = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH"]);
-
-/** The system's name of the fault, never a text, which may hold an address with a token. */
-function networkFault(error: unknown): string {
-  const code: unknown = typeof error === "object" && error !== null ? Reflect.get(error, "code") : undefined;
-  if (typeof code === "string") return code;
-  return error instanceof Error && error.name === "AbortError" ? "no answer in time" : "no connection";
 }
 
 const tokenKey = (accountId: string): string => `channels.discord.accounts.${accountId}.token`;
