@@ -9,7 +9,8 @@ export interface Formatted {
   readonly entities: readonly MessageEntity[];
 }
 
-const fence = /^ {0,3}(`{3,}|~{3,})\s*([^\s`]*)[^`]*$/;
+/** Each part ends where the next one begins, so that no line makes it try again and again. */
+const fence = /^ {0,3}(`{3,}(?!`)|~{3,}(?!~))\s*(?!\s)([^\s`]*)(?:\s[^`]*)?$/;
 
 /** Each alternative is linear in the line's length. */
 const inline =

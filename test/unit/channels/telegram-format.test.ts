@@ -32,6 +32,10 @@ test.each([
   // What is no formatting stays as it is.
   ["2 * 3 * 4, snake_case_name, __init__, [a](b), ** x", ["2 * 3 * 4, snake_case_name, __init__, [a](b), ** x", []]],
   ["```\n```", ["```\n```", []]],
+  ["~~~ts  title\na\n~~~", ["a", [["pre", "a"]]]],
+  // A line is read once: these would take minutes.
+  ["~".repeat(4_096) + "`", ["~".repeat(4_096) + "`", []]],
+  [`~~~${" ".repeat(4_000)}x\``, [`~~~${" ".repeat(4_000)}x\``, []]],
 ])("%j", (markdown, wanted) => {
   expect(shown(markdown)).toEqual(wanted);
 });
