@@ -50,7 +50,7 @@ const params = z.object({
     .string()
     .max(limits.messageToolCharsMax)
     .default("")
-    .describe("What to say: needed with send, unless there are files, and with edit."),
+    .describe("What to say: needed with send, unless there are files and no buttons, and with edit."),
   files: z
     .array(line)
     .max(limits.channelFilesMax)
@@ -75,12 +75,12 @@ const params = z.object({
 
 /** What is to be changed; none with `send`. */
 function readAction(
-  { action, text, emoji, messageId, files }: z.output<typeof params>,
+  { action, text, emoji, messageId, files, buttons }: z.output<typeof params>,
   answered: string | undefined,
 ): { readonly missing: string } | { readonly change?: ChannelAction["change"]; readonly messageId: string } {
   const said = /\S/.test(text);
   if (action === "send")
-    return said || files.length > 0
+    return said || (files.length > 0 && buttons.length === 0)
       ? { messageId: "" }
       : { missing: "text: expected one with at least one visible character" };
   const target = messageId ?? (action === "react" ? answered : undefined);
@@ -158,7 +158,8 @@ export function makeMessageTool(deps: MessageDeps): Tool {
       });
       return { status: "done", to: where, messageId: wanted.messageId };
     }
-    const text = [asked.text, ...asked.files.map((file) => `MEDIA: ${file}`)].filter((one) => one !== "").join("\n");
+    // Above the text: a block of code that it opens would have them as its lines, and lines of its own would count first.
+    const text = [...asked.files.map((file) => `MEDIA: ${file}`), asked.text].filter((one) => one !== "").join("\n");
     const buttons = asked.buttons.length === 0 ? undefined : asked.buttons;
     const about = { id: `${header.id}.${key}`, agentId: header.agentId, sessionKey: header.sessionKey };
     let messageId: string | undefined;

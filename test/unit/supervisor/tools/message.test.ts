@@ -109,12 +109,15 @@ describe("files, buttons and changes of messages", () => {
     const { posted, call } = open();
     await call({ text: "look", files: ["out/a b.png"] }, 1, chat);
     await call({ files: ["x.pdf"] }, 2, chat);
-    expect(posted.map(({ text }) => text)).toEqual(["look\nMEDIA: out/a b.png", "MEDIA: x.pdf"]);
+    expect(posted.map(({ text }) => text)).toEqual(["MEDIA: out/a b.png\nlook", "MEDIA: x.pdf"]);
     expect(await call({ text: "look", files: ["a.png"] }, 3)).toMatchObject({
       status: "error",
       error: expect.stringContaining("the channel webhook carries none"),
     });
     expect(await call({ files: ["a\nMEDIA: b"] }, 4, chat)).toMatchObject({ status: "error", code: "invalid" });
+    // Buttons stand below a text, and below nothing else.
+    const buttons = [{ label: "Yes", text: "/yes" }];
+    expect(await call({ files: ["x.pdf"], buttons }, 5, chat)).toMatchObject({ status: "error", code: "invalid" });
     expect(posted).toHaveLength(2);
   });
 
