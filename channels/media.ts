@@ -34,10 +34,12 @@ export function mediaKindOf(mimeType: string): MediaKind {
 /** A name of one file, whatever its sender called it: no folder, nothing that is not seen, and an end that says what it is. */
 export function fileNameOf({ kind, mimeType, name = "" }: InboundMedia): string {
   const own = name
+    .slice(-255)
     .normalize("NFC")
     .replace(/[\p{C}\p{Zl}\p{Zp}/\\:*?"<>|]/gu, "_")
     .replace(/^[.\s]+|[.\s]+$/g, "");
-  const short = Array.from(own).slice(-80).join("");
+  // With what stands in front of it within the 255 bytes of a name, whatever its letters are.
+  const short = Array.from(own).slice(-60).join("");
   if (short !== "") return short;
   const end = Object.keys(types).find((ending) => types[ending] === mimeType?.split(";")[0]);
   return end === undefined ? kind : `${kind}.${end}`;
@@ -69,8 +71,8 @@ export function takeMediaLines(
   const lines = answer.split("\n").filter((line) => {
     const [, mark] = /^ {0,3}(`{3,}|~{3,})/.exec(line) ?? [];
     if (mark !== undefined) fence = fence === undefined ? mark : mark.startsWith(fence) ? undefined : fence;
-    const [, file] = /^MEDIA: *(\S.*?)\s*$/.exec(line) ?? [];
-    if (file === undefined || fence !== undefined || paths.length >= filesMax) return true;
+    const file = line.startsWith("MEDIA:") ? line.slice("MEDIA:".length).trim() : "";
+    if (file === "" || fence !== undefined || paths.length >= filesMax) return true;
     paths.push(file);
     return false;
   });

@@ -65,6 +65,8 @@ export function serveAccounts<S extends AccountSettings>(
     return found;
   };
 
+  const sendsFile = makeTurns(limits.channelFilesAtOnce);
+  const fetchesFile = makeTurns(limits.channelFilesAtOnce);
   const failed = { status: "failed", retry: false } as const;
   const cannot = (what: string) => ({ ...failed, reason: `the channel ${manifest.id} cannot ${what}` });
 
@@ -78,7 +80,8 @@ export function serveAccounts<S extends AccountSettings>(
         return { ...cannot("carry files"), partsSent: fromPart };
       for (let part = fromPart; part < parts.length; part++) {
         if (!isOnline()) return { ...offline, offline: true, partsSent: part };
-        const result = await sendPart(adapter, await makePart(shown, parts, part));
+        const sendNow = async () => sendPart(adapter, await makePart(shown, parts, part));
+        const result = await (typeof parts[part] === "string" ? sendNow() : sendsFile(sendNow));
         if (result.status === "failed") return { ...result, partsSent: part };
         if (part === parts.length - 1) return result;
         void remote.partSent(message.idempotencyKey, part + 1).catch(() => undefined);
@@ -109,10 +112,10 @@ export function serveAccounts<S extends AccountSettings>(
         return { status: "failed", reason: `it has ${media.bytes} bytes, and ${bytesMax} are fetched at most` };
       const fetchNow = adapter.fetch.bind(adapter);
       try {
-        const content = () => fetchNow(media, bytesMax, AbortSignal.timeout(limits.channelMediaMs));
+        const content = () => fetchesFile(() => fetchNow(media, bytesMax, AbortSignal.timeout(limits.channelMediaMs)));
         const bytes = await writeWorkspaceFile(workspace, folder, name, content);
         const [inbox = ""] = folder.split("/");
-        await keepNewest(workspace, inbox, limits.channelInboxMessagesMax);
+        await keepNewest(workspace, inbox, isMessageFolder, limits.channelInboxMessagesMax);
         return { status: "saved", bytes };
       } catch (error) {
         return { status: "failed", reason: toRefusal(error).message };
@@ -146,7 +149,27 @@ export function serveAccounts<S extends AccountSettings>(
   };
 }
 
+/** As the main thread names the folder of a message (`runtime/supervisor/channels/inbox.ts`). */
+const isMessageFolder = (name: string): boolean => /^\d{4}-\d{2}-\d{2}T\d{6}-[0-9a-f]{12}$/.test(name);
+
 const offline = { status: "failed", reason: "the account is not connected", retry: true } as const;
+
+/** What it gives runs `work`, at most so many at once: each holds a file in memory. The others wait in their order. */
+function makeTurns(max: number) {
+  const waiting: (() => void)[] = [];
+  let free = max;
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => void waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    }
+  };
+}
 
 /** By the kind of change: what the manifest says of it, and in words. */
 const actions = {

@@ -4,7 +4,19 @@
  * the folder is held open, and it is its own place that is asked for.
  */
 import { randomUUID } from "node:crypto";
-import { constants, type FileHandle, mkdir, open, readdir, readlink, realpath, rename, rm } from "node:fs/promises";
+import {
+  constants,
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  unlink,
+} from "node:fs/promises";
 import path from "node:path";
 import { failure } from "../kernel/errors.ts";
 
@@ -64,29 +76,54 @@ export async function writeWorkspaceFile(
     }
     const bytes = await content();
     const temporary = path.join(held, `.${randomUUID()}`);
-    const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
     try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
+      await writeNew(temporary, bytes);
+      await rename(temporary, path.join(held, name));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
     }
-    await rename(temporary, path.join(held, name));
     return bytes.length;
   });
+}
+
+async function writeNew(file: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function unlessThere(error: unknown): void {
   if (!(error instanceof Error) || Reflect.get(error, "code") !== "EEXIST") throw error;
 }
 
-/** Of the folders in `folder`, in the order of their names, all but the last `keep` go. */
-export async function keepNewest(workspace: string, folder: string, keep: number): Promise<void> {
+/**
+ * Of the folders in `folder` that the gateway made (`isOwn`), in the order of their names, all but the last `keep` go with their files. What else
+ * is in it is the agent's and stays, and so does a folder into which the agent has put another one.
+ */
+export async function keepNewest(
+  workspace: string,
+  folder: string,
+  isOwn: (name: string) => boolean,
+  keep: number,
+): Promise<void> {
   await inFolder(workspace, folder, async (held) => {
-    const names = (await readdir(held)).toSorted();
+    const names = (await readdir(held)).filter(isOwn).toSorted();
     for (const name of names.slice(0, Math.max(0, names.length - keep)))
-      await rm(path.join(held, name), { recursive: true, force: true });
+      await removeFlat(workspace, `${folder}/${name}`, path.join(held, name)).catch(() => undefined);
   });
+}
+
+/** File by file in the folder that is held, since one below it may become a link to another place meanwhile. */
+async function removeFlat(workspace: string, folder: string, place: string): Promise<void> {
+  await inFolder(workspace, folder, async (held) => {
+    for (const name of await readdir(held)) await unlink(path.join(held, name));
+  });
+  await rmdir(place);
 }
 
 /** `work` gets a path that stays this folder, whatever becomes of the names that led to it. */

@@ -475,6 +475,8 @@ export const limits = {
   channelMediaBytesDefault: 20_000_000,
   channelMediaBytesMax: 100_000_000,
   channelMediaMs: 60_000,
+  /** Files that the thread of a channel fetches at once, and sends at once: each is in its memory whole. */
+  channelFilesAtOnce: 4,
   channelInboxMessagesMax: 200,
   /** Files that leave with one answer, and buttons below it: rows of both that a screen still shows. */
   channelFilesMax: 10,

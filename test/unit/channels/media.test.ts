@@ -21,7 +21,9 @@ import type {
 } from "../../../channels/port.ts";
 import { serveAccounts } from "../../../runtime/channels/accounts.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
-import { outbound } from "../../support/channels.ts";
+import { makeInbox } from "../../../runtime/supervisor/channels/inbox.ts";
+import { makeKeptLog, outbound } from "../../support/channels.ts";
+import { eventually } from "../../support/eventually.ts";
 import { makeVirtualClock, settle } from "../../support/virtual-clock.ts";
 
 const none: ChannelCapabilities = {
@@ -178,6 +180,9 @@ test("a file that came is put whole below the workspace, once, and never through
   await symlink(outside, path.join(workspace, "elsewhere"));
   expect(await channel.fetch("default", photo, { ...to, folder: "elsewhere/1" })).toMatchObject({ status: "failed" });
   expect(await readdir(outside)).toEqual([]);
+  const unnamable = { ...to, folder: "inbox/2", name: "x".repeat(300) };
+  expect(await channel.fetch("default", photo, unnamable)).toMatchObject({ status: "failed" });
+  expect(await readdir(path.join(workspace, "inbox/2"))).toEqual([]);
   expect(await channel.fetch("default", { ...photo, bytes: 101 }, to)).toMatchObject({
     status: "failed",
     reason: "it has 101 bytes, and 100 are fetched at most",
@@ -185,16 +190,59 @@ test("a file that came is put whole below the workspace, once, and never through
   await channel.close();
 });
 
+const messageFolder = (n: number): string => `2020-01-01T000000-${String(n).padStart(12, "0")}`;
+
+test("few files are in memory at once: further ones are fetched when one of them is there", async () => {
+  const workspace = await makeTemporaryFolder();
+  const over = Promise.withResolvers<void>();
+  let atWork = 0;
+  let most = 0;
+  const { channel } = await serve(all, async () => {
+    most = Math.max(most, ++atWork);
+    await over.promise;
+    atWork--;
+    return new Uint8Array(1);
+  });
+  const names = Array.from({ length: limits.channelFilesAtOnce + 3 }, (_, n) => `${n}`);
+  const fetched = names.map((name) =>
+    channel.fetch("default", photo, { workspace, folder: "inbox/1", name, bytesMax: 9 }),
+  );
+  await eventually(() => expect(atWork).toBe(limits.channelFilesAtOnce));
+  over.resolve();
+  expect(new Set((await Promise.all(fetched)).map(({ status }) => status))).toEqual(new Set(["saved"]));
+  expect(most).toBe(limits.channelFilesAtOnce);
+  await channel.close();
+});
+
 test("an inbox keeps the files of the newest messages", async () => {
   const workspace = await makeTemporaryFolder();
   for (let n = 0; n < limits.channelInboxMessagesMax; n++)
-    await mkdir(path.join(workspace, "inbox", `1-${String(n).padStart(4, "0")}`), { recursive: true });
+    await mkdir(path.join(workspace, "inbox", messageFolder(n)), { recursive: true });
+  const oldest = path.join(workspace, "inbox", messageFolder(0));
+  await writeFile(path.join(oldest, "1-old.txt"), "old");
+  // What the agent keeps there is its own, whatever it is called, and so is where a link leads.
+  await mkdir(path.join(workspace, "inbox", "0-notes"));
+  await writeFile(path.join(workspace, "inbox", "0-notes", "todo.md"), "keep");
+  const outside = await makeTemporaryFolder();
+  await writeFile(path.join(outside, "secret"), "secret");
+  await symlink(outside, path.join(workspace, "inbox", "2019-01-01T000000-000000000000"));
   const { channel } = await serve(all);
-  const to = { workspace, folder: "inbox/2-new", name: "sea.jpg", bytesMax: 100 };
-  expect(await channel.fetch("default", photo, to)).toMatchObject({ status: "saved" });
-  const kept = (await readdir(path.join(workspace, "inbox"))).toSorted();
-  expect(kept).toHaveLength(limits.channelInboxMessagesMax);
-  expect([kept[0], kept.at(-1)]).toEqual(["1-0001", "2-new"]);
+  const bring = makeInbox({
+    channels: { fetch: (_, media, to) => channel.fetch("default", media, to) },
+    workspaceOf: () => workspace,
+    newId: () => "id",
+    log: makeKeptLog().log,
+  });
+  const event = { channel: "test", accountId: "default", peer, sender: { id: "7" }, text: "", tsMs: 1_800_000_000_000 };
+  const told = await bring({ ...event, messageId: "5", media: [photo] }, "main");
+  const [, brought = ""] = /- inbox\/(\S+)\/1-sea\.jpg \(image, image\/jpeg, 3 bytes\)/.exec(told) ?? [];
+  const kept = await readdir(path.join(workspace, "inbox"));
+  expect(kept).toEqual(expect.arrayContaining([brought, "0-notes", messageFolder(limits.channelInboxMessagesMax - 1)]));
+  // The link is the oldest of them, and stays.
+  expect(kept).not.toContain(messageFolder(0));
+  expect(kept).toContain(messageFolder(1));
+  expect(await readFile(path.join(workspace, "inbox", "0-notes", "todo.md"), "utf8")).toBe("keep");
+  expect(await readdir(outside)).toEqual(["secret"]);
   await channel.close();
 });
 
@@ -203,7 +251,9 @@ test("files are named after what they are, and no name is a way elsewhere", () =
   expect(fileNameOf({ ...photo, name: "../../etc/passwd" })).toBe("_.._etc_passwd");
   expect(fileNameOf({ ...photo, name: "..." })).toBe("image.jpg");
   expect(fileNameOf({ kind: "document", ref: "f" })).toBe("document");
-  expect(fileNameOf({ ...photo, name: `a\u202eb\n${"x".repeat(300)}.pdf` })).toHaveLength(80);
+  expect(fileNameOf({ ...photo, name: `a\u202eb\n${"x".repeat(300)}.pdf` })).toHaveLength(60);
+  // A name has 255 bytes at most, with its number in front.
+  expect(Buffer.byteLength(`10-${fileNameOf({ ...photo, name: "👍".repeat(100) })}`)).toBeLessThanOrEqual(255);
   expect([mimeTypeOf("A.PNG"), mimeTypeOf("noend"), mediaKindOf("audio/ogg"), mediaKindOf("text/plain")]).toEqual([
     "image/png",
     "application/octet-stream",
@@ -220,5 +270,8 @@ test("lines of an answer that name files are taken out of it, but for those in c
     text: "Here.\n```\nMEDIA: code\n```\nMEDIA: too many\nsee MEDIA: inline",
     paths: ["a b.png", "c.pdf"],
   });
+  // A line is read once, however long it is: this one would take minutes.
+  const long = `MEDIA: a${" ".repeat(200_000)}b`;
+  expect(takeMediaLines(long, 2).paths).toEqual([long.slice("MEDIA: ".length)]);
   expect(takeMediaLines("  nothing\n", 2)).toEqual({ text: "  nothing\n", paths: [] });
 });
