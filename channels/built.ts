@@ -4,17 +4,22 @@ import { manifest as irc, type IrcSettings } from "./irc/manifest.ts";
 import type { ChannelManifest } from "./port.ts";
 import { manifest as slack, type SlackSettings } from "./slack/manifest.ts";
 import { manifest as telegram, type TelegramSettings } from "./telegram/manifest.ts";
+import { manifest as whatsapp, type WhatsAppSettings } from "./whatsapp/manifest.ts";
 
 export interface SettingsByChannel {
   readonly telegram: TelegramSettings;
   readonly discord: DiscordSettings;
   readonly slack: SlackSettings;
   readonly irc: IrcSettings;
+  readonly whatsapp: WhatsAppSettings;
 }
 
 export type BuiltChannel = keyof SettingsByChannel;
 
-export const builtChannels = { telegram, discord, slack, irc } as const satisfies Record<BuiltChannel, ChannelManifest>;
+export const builtChannels = { telegram, discord, slack, irc, whatsapp } as const satisfies Record<
+  BuiltChannel,
+  ChannelManifest
+>;
 
 export const isBuiltChannel = (channel: string): channel is BuiltChannel => Object.hasOwn(builtChannels, channel);
 

@@ -164,6 +164,8 @@ export interface ChannelManifest {
   readonly dedupesSends: boolean;
   /** How long the platform shows that somebody types, in milliseconds; 0: it does not. */
   readonly typingMs: number;
+  /** An account has no credential in the configuration: a person links it, by scanning a code with the platform's app. */
+  readonly linksByCode?: true;
 }
 
 /** What an account is told. Plain data; each channel adds its own keys. */
@@ -180,6 +182,13 @@ export interface AccountIdentity {
   readonly name: string;
 }
 
+/** What links the account with the person who scans it. */
+export interface LinkCode {
+  /** As it stands in a QR code. Whoever has it can make the account his. */
+  readonly text: string;
+  readonly expiresAtMs: number;
+}
+
 /** What an adapter may use of the gateway. */
 export interface ChannelHost {
   readonly accountId: string;
@@ -191,6 +200,8 @@ export interface ChannelHost {
   receive(event: Omit<InboundEvent, "channel" | "accountId">): Promise<void>;
   /** The platform has let the account in: from now on it sends. */
   online(identity: AccountIdentity): void;
+  /** A person may scan this code now; a later one replaces it. */
+  linking(code: LinkCode): void;
   /** For operators. Never a credential, never what somebody wrote. */
   readonly log: (
     level: "debug" | "info" | "warn" | "error",
@@ -225,6 +236,10 @@ export interface ChannelAdapter {
    * answer if the platform wants one.
    */
   called?(payload: unknown): Promise<object | undefined>;
+  /** Somebody stands ready to scan a code: the next `run` of an account that is not linked shows some. */
+  link?(): void;
+  /** Ends the link at the platform as far as it can be reached; the next `run` forgets what is kept of it. */
+  unlink?(): Promise<void>;
 }
 
 /** The door of a channel's folder. */

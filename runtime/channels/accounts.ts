@@ -28,6 +28,10 @@ interface Account {
   readonly settings: AccountSettings;
   readonly ended: Promise<void>;
   readonly isOnline: () => boolean;
+  readonly state: () => AccountState;
+  readonly become: (state: AccountState) => void;
+  /** Ends its connection, or its pause, and begins anew at once. */
+  readonly again: () => void;
 }
 
 export function serveAccounts<S extends AccountSettings>(
@@ -49,8 +53,14 @@ export function serveAccounts<S extends AccountSettings>(
       };
       const host = makeHost(manifest, accountId, remote, clock, become);
       const adapter = open(own, host);
-      const ended = keepRunning(adapter, become, () => state.type === "online", clock, ending.signal);
-      return [accountId, { adapter, settings: own, ended, isOnline: () => state.type === "online" }];
+      const isOnline = (): boolean => state.type === "online";
+      let turn = new AbortController();
+      const nextTurn = (): AbortSignal => (turn = new AbortController()).signal;
+      const ended = keepRunning(adapter, become, isOnline, clock, ending.signal, nextTurn);
+      return [
+        accountId,
+        { adapter, settings: own, ended, isOnline, state: () => state, become, again: () => turn.abort() },
+      ];
     }),
   );
 
@@ -69,6 +79,17 @@ export function serveAccounts<S extends AccountSettings>(
   const fetchesFile = makeTurns(limits.channelFilesAtOnce);
   const failed = { status: "failed", retry: false } as const;
   const cannot = (what: string) => ({ ...failed, reason: `the channel ${manifest.id} cannot ${what}` });
+
+  const findLinked = (accountId: string) => {
+    const { adapter, ...account } = find(accountId);
+    if (adapter.link === undefined || adapter.unlink === undefined)
+      throw failure(
+        "CLOISTER_CHANNEL_UNKNOWN",
+        `accounts of ${manifest.id} are not linked by a code: their credential is in the configuration`,
+        `set it in channels.${manifest.id}`,
+      );
+    return { ...account, link: adapter.link.bind(adapter), unlink: adapter.unlink.bind(adapter) };
+  };
 
   return {
     async send(message, fromPart) {
@@ -141,6 +162,20 @@ export function serveAccounts<S extends AccountSettings>(
       if (adapter.called === undefined)
         throw failure("CLOISTER_CHANNEL_UNKNOWN", `${manifest.id}/${accountId} is not called over HTTP`);
       return adapter.called(payload);
+    },
+    async link(accountId, begins) {
+      const { link, state, become, again } = findLinked(accountId);
+      if (!begins || state().type === "online" || state().type === "linking") return state();
+      link();
+      become({ type: "connecting" });
+      again();
+      return state();
+    },
+    async unlink(accountId) {
+      const { unlink, again } = findLinked(accountId);
+      // What the platform does not hear, the person can still do in its app.
+      await unlink().catch(() => undefined);
+      again();
     },
     async close() {
       ending.abort();
@@ -274,6 +309,7 @@ function makeHost(
     accountId,
     receive,
     online: (identity) => become({ type: "online", identity }),
+    linking: (code) => become({ type: "linking", code }),
     log: (level, message, fields = {}) =>
       void remote.log(level, message, { ...fields, account: accountId }).catch(() => undefined),
     nowMs: clock.nowMs,
@@ -281,23 +317,31 @@ function makeHost(
   };
 }
 
-/** Resolves when the signal ended it. The pause between two connections grows until one of them has held for a while. */
+/**
+ * Resolves when the signal ended it. The pause between two connections grows until one of them has held for a while. `nextTurn`: of each
+ * connection with what follows on it, a signal that makes the next one begin at once.
+ */
 async function keepRunning(
   adapter: ChannelAdapter,
   become: (state: AccountState) => void,
   isOnline: () => boolean,
   { nowMs, random, pause }: ChannelClock,
-  signal: AbortSignal,
+  ending: AbortSignal,
+  nextTurn: () => AbortSignal,
 ): Promise<void> {
-  for (let failures = 0; !signal.aborted; failures++) {
+  for (let failures = 0; !ending.aborted; failures++) {
+    const turn = nextTurn();
+    const signal = AbortSignal.any([ending, turn]);
     const startedAtMs = nowMs();
     const error = await runOnce(adapter, become, signal);
-    if (signal.aborted) return;
+    if (turn.aborted) failures = -1;
+    if (signal.aborted) continue;
     const refusal = toRefusal(error);
     if (refusal.code === "CLOISTER_CHANNEL_CREDENTIAL") {
       become({ type: "failed", refusal });
       await aborted(signal);
-      return;
+      failures = -1;
+      continue;
     }
     if (isOnline() && nowMs() - startedAtMs >= limits.channelStableMs) failures = 0;
     become({ type: "waiting", refusal });

@@ -14,6 +14,7 @@ const modules: {
   discord: () => import("../../channels/discord/index.ts"),
   slack: () => import("../../channels/slack/index.ts"),
   irc: () => import("../../channels/irc/index.ts"),
+  whatsapp: () => import("../../channels/whatsapp/index.ts"),
 };
 
 async function start<C extends BuiltChannel>({ channel: name, accounts }: ChannelInit<C>, remote: KernelForChannel) {

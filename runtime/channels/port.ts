@@ -5,6 +5,7 @@ import type {
   ChannelAction,
   InboundEvent,
   InboundMedia,
+  LinkCode,
   OutboundMessage,
   Peer,
   SendResult,
@@ -19,11 +20,13 @@ export interface ChannelInit<C extends BuiltChannel = BuiltChannel> {
 /**
  *     connecting ──► online ──► waiting (its connection was lost; `reason`) ──► connecting
  *         └────────► waiting
- *         └────────► failed (the platform does not take the account as it is configured)
+ *         ├────────► failed (the platform does not take the account as it is configured)
+ *         └────────► linking (a person may scan its code) ──► online, or failed
  */
 export type AccountState =
   | { readonly type: "connecting" }
   | { readonly type: "online"; readonly identity: AccountIdentity }
+  | { readonly type: "linking"; readonly code: LinkCode }
   | { readonly type: "waiting" | "failed"; readonly refusal: Refusal };
 
 /** What came of one attempt to send a text. Parts before `partsSent` have arrived and are not sent again. */
@@ -77,6 +80,13 @@ export interface ChannelForKernel {
   typing(accountId: string, peer: Peer, threadId: string | undefined): Promise<void>;
   probe(accountId: string): Promise<ProbeResult>;
   called(accountId: string, payload: unknown): Promise<object | undefined>;
+  /**
+   * How the account stands. `begins`: codes are shown from now on, unless it is linked or shows some. @throws CLOISTER_CHANNEL_UNKNOWN
+   * where none can be scanned
+   */
+  link(accountId: string, begins: boolean): Promise<AccountState>;
+  /** @throws CLOISTER_CHANNEL_UNKNOWN as `link` */
+  unlink(accountId: string): Promise<void>;
   /** Ends every connection in order. */
   close(): Promise<void>;
 }

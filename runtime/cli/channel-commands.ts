@@ -25,11 +25,15 @@ export function addChannels({ program, context, exit }: Shell): void {
       exit(await runChannelsCapabilities(context(), options));
     });
   for (const [name, isOn, text] of [
-    ["login", true, "use an account again that was logged out; its credential is in the configuration"],
+    [
+      "login",
+      true,
+      "link an account by a code that its phone scans (whatsapp), or use one again that was logged out, whose credential is in the configuration",
+    ],
     [
       "logout",
       false,
-      "end an account's connection and leave it ended, over restarts; its credential stays in the configuration",
+      "end an account's connection and leave it ended, over restarts; a link by a code is ended too (whatsapp), a credential stays in the configuration",
     ],
   ] as const)
     channels

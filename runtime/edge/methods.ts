@@ -171,6 +171,12 @@ export const methods = {
     scope: "operator.admin",
     params: z.object({ channel: id, accountId: id, senderId: id }),
   },
+  /** Links an account whose platform has codes for that (`begin: false` only asks how far it is), and ends the link. */
+  "channels.login": {
+    scope: "operator.admin",
+    params: z.object({ channel: id, accountId: id.exactOptional(), begin: z.boolean().exactOptional() }),
+  },
+  "channels.logout": { scope: "operator.admin", params: z.object({ channel: id, accountId: id.exactOptional() }) },
   "backup.start": { scope: "operator.admin", params: z.object({ to: z.string().min(1).max(limits.pathCharsMax) }) },
   "backup.status": { scope: "operator.admin", params: z.object({}) },
   "sessions.list": {

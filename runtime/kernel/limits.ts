@@ -521,6 +521,15 @@ export const limits = {
   discordResumesMax: 8,
   /** Discord: direct chats whose place is known; another one is asked for. */
   discordDirectChatsMax: 10_000,
+  /** How often it is asked whether a code was scanned, and how many times: five minutes, twice as long as the platform shows codes. */
+  channelLinkPollMs: 1_000,
+  channelLinkPolls: 300,
+  /** WhatsApp: messages, numbers and groups of an account that are remembered, to quote, to mark as read, and not to ask again. */
+  whatsappKeptMax: 1_000,
+  /** WhatsApp keeps what an account has not heard for weeks; what is older than on the other channels (Telegram keeps a day) is not answered. */
+  whatsappAgeMsMax: 86_400_000,
+  /** WhatsApp: how long a text may wait to be acknowledged. */
+  whatsappAnswerMs: 30_000,
   /** Timers and monitors that one agent may have; they live on disk and cost nothing while they wait. */
   timersPerAgentMax: 1_000,
   monitorsPerAgentMax: 1_000,

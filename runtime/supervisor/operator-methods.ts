@@ -81,7 +81,7 @@ export interface OperatorDeps {
   readonly noteOften: ReturnType<typeof makeAuditNote>;
   readonly callers: Callers;
   readonly requests: Pick<GrantRequests, "waiting" | "approve" | "deny">;
-  readonly channels: Pick<ChannelDesk, "views">;
+  readonly channels: Pick<ChannelDesk, "views" | "link" | "unlink">;
   readonly subagents: Pick<Subagents, "list" | "cancel">;
   readonly policy: Policy;
   readonly agents: () => readonly AgentStatus[];

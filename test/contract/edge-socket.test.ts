@@ -122,6 +122,8 @@ describe("handshake", () => {
           "channels.pairing.approve",
           "channels.pairing.dismiss",
           "channels.pairing.remove",
+          "channels.login",
+          "channels.logout",
           "backup.start",
           "backup.status",
           "sessions.list",

@@ -38,6 +38,7 @@ export const rooms: readonly Room[] = [
       "channels/discord/manifest.ts",
       "channels/slack/manifest.ts",
       "channels/irc/manifest.ts",
+      "channels/whatsapp/manifest.ts",
     ],
     why: "What a channel gives and gets: types, and what each one can do, without its code.",
   },
@@ -309,6 +310,7 @@ export const rooms: readonly Room[] = [
       { room: "discord", why: "the entry loads the channel that is configured" },
       { room: "slack", why: "the entry loads the channel that is configured" },
       { room: "irc", why: "the entry loads the channel that is configured" },
+      { room: "whatsapp", why: "the entry loads the channel that is configured" },
     ],
     node: ["node:timers/promises"],
   },
@@ -345,6 +347,23 @@ export const rooms: readonly Room[] = [
     only: ["channel-port", "kernel"],
     packages: ["irc-framework"],
     node: ["node:crypto"],
+  },
+  {
+    name: "whatsapp",
+    layer: 4,
+    places: ["channels/whatsapp"],
+    why: "A channel: pure in both directions, and its I/O in a thread of its own. Its library is the operator's, and is loaded from where that is.",
+    only: ["channel-port", "kernel"],
+    node: [
+      "node:async_hooks",
+      "node:crypto",
+      "node:fs",
+      "node:fs/promises",
+      "node:module",
+      "node:path",
+      "node:sqlite",
+      "node:url",
+    ],
   },
   {
     name: "webhook",
@@ -443,7 +462,7 @@ export const rooms: readonly Room[] = [
     layer: 5,
     places: ["runtime/cli", "runtime/main.ts"],
     why: "The program as a person types it.",
-    packages: ["@modelcontextprotocol/sdk", "commander", "ws", "zod"],
+    packages: ["@modelcontextprotocol/sdk", "commander", "uqr", "ws", "zod"],
     node: "any",
   },
   {
@@ -489,6 +508,7 @@ export const rooms: readonly Room[] = [
       "json5",
       "pino",
       "commander",
+      "uqr",
     ],
     node: "any",
   },
@@ -498,6 +518,7 @@ export const rooms: readonly Room[] = [
 export const processPlaces: readonly { readonly place: string; readonly why: string }[] = [
   { place: "runtime/main.ts", why: "the entry of the program" },
   { place: "runtime/cli", why: "commands of a person at a terminal" },
+  { place: "channels/whatsapp/library.ts", why: "silences what its library writes to the console: keys" },
   { place: "bench", why: "programs of their own" },
   { place: "scripts", why: "programs of their own" },
   { place: "test", why: "tests" },
@@ -514,6 +535,7 @@ export const processPlaces: readonly { readonly place: string; readonly why: str
 /** Calls that hold a thread up until a disk answers, where they are right all the same. */
 export const synchronousPlaces: readonly { readonly place: string; readonly why: string }[] = [
   { place: "runtime/thread/main-watch.ts", why: "says on another thread why the process ends, right before it does" },
+  { place: "channels/whatsapp/login.ts", why: "SQLite answers so, in the thread of the channel" },
   { place: "runtime/tools/memory/index-file.ts", why: "SQLite answers so, and has a thread of its own for it" },
   {
     place: "runtime/thread/cell",

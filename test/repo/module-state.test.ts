@@ -38,6 +38,7 @@ const allowed: Readonly<Record<string, string>> = {
   "actors/assistant/conversation.ts sizes": "in a cell: the size of a message, by that message",
   "channels/web/page/browser.ts forgetful": "in a browser that keeps nothing: what its one user chose",
   "channels/web/page/device-key.ts found": "in a browser: the key of that device",
+  "channels/whatsapp/library.ts loaded": "the library as its folder has it, in the thread of its channel",
   "runtime/config/file/lines.ts token": "the place of a search, set before each",
   "runtime/config/schema/note.ts notes": "notes of the schema, made with it",
   "runtime/readers/scrub.ts argumentsForm": "the place of a search, set before each",

@@ -1,5 +1,6 @@
 /** `cloister channels …`: channels and their accounts, as the gateway has them. */
 import { builtChannels, isBuiltChannel } from "../../../channels/built.ts";
+import type { ChannelManifest } from "../../../channels/port.ts";
 import { switchAccount } from "../../config/index.ts";
 import { failure } from "../../kernel/errors.ts";
 import { changeConfig, describeChange } from "../change-config.ts";
@@ -43,7 +44,10 @@ export interface SwitchOptions {
   readonly json?: boolean;
 }
 
-/** A login is a credential of the configuration, which stays there: what changes is whether the account is used. */
+/**
+ * A login is a credential of the configuration, which stays there: what changes is whether the account is used. Where accounts are linked
+ * by a code, it is that link.
+ */
 export async function runChannelsSwitch(
   context: CliContext,
   isOn: boolean,
@@ -51,6 +55,16 @@ export async function runChannelsSwitch(
 ): Promise<ExitCode> {
   const { terminal } = context;
   const built = findBuilt(channel);
+  const manifest: ChannelManifest = builtChannels[built];
+  if (manifest.linksByCode === true) {
+    const { runChannelsLink, runChannelsUnlink } = await import("./channel-link.ts");
+    const named = {
+      channel: built,
+      ...(account === undefined ? {} : { account }),
+      ...(json === undefined ? {} : { json }),
+    };
+    return isOn ? runChannelsLink(context, named) : runChannelsUnlink(context, named);
+  }
   const changed = await changeConfig(context, (value) => switchAccount(value, built, account, isOn));
   if (json === true)
     terminal.out(formatJson({ channel: built, ...(account === undefined ? {} : { account }), ...changed }));

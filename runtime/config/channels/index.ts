@@ -7,12 +7,14 @@ import { readDiscord } from "./discord.ts";
 import { readIrc } from "./irc.ts";
 import { readSlack } from "./slack.ts";
 import { readTelegram } from "./telegram.ts";
+import { readWhatsApp } from "./whatsapp.ts";
 
 const readers: { readonly [C in BuiltChannel]: (draft: Draft) => AccountResults<SettingsByChannel[C]> } = {
   telegram: readTelegram,
   discord: readDiscord,
   slack: readSlack,
   irc: readIrc,
+  whatsapp: readWhatsApp,
 };
 
 export function resolveChannels(draft: Draft): ChannelAccounts {

@@ -12,6 +12,7 @@ import {
 } from "./channel-keys.ts";
 import { slack } from "./channel-slack.ts";
 import { telegram } from "./channel-telegram.ts";
+import { whatsapp } from "./channel-whatsapp.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, filledText, secret } from "./values.ts";
 
@@ -55,7 +56,7 @@ const platform = (name: string) =>
 export const channels = z
   .strictObject({
     webhook: key("Messages over HTTP.", webhook.optional()),
-    whatsapp: platform("whatsapp"),
+    whatsapp: key("Phones of WhatsApp.", whatsapp().optional()),
     telegram: key("Bots of Telegram.", telegram().optional()),
     discord: key("Bots of Discord.", discord().optional()),
     slack: key("Applications of Slack.", slack().optional()),

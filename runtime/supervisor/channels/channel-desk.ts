@@ -16,6 +16,7 @@ import type {
   AccountState,
   AttemptResult,
   ChannelClock,
+  ChannelForKernel,
   FetchResult,
   MediaPlace,
   ProbeResult,
@@ -69,6 +70,10 @@ export interface ChannelDesk {
   fetch(event: Pick<InboundEvent, "channel" | "accountId">, media: InboundMedia, to: MediaPlace): Promise<FetchResult>;
   /** A platform called over HTTP. Resolves when what it said is stored, with what it wants to hear. @throws CLOISTER_CHANNEL_OFFLINE */
   called(channel: string, accountId: string, payload: unknown): Promise<object | undefined>;
+  /** As `ChannelForKernel.link`. @throws CLOISTER_CHANNEL_UNKNOWN, CLOISTER_CHANNEL_OFFLINE */
+  link(channel: string, accountId: string, begins: boolean): Promise<AccountState>;
+  /** @throws as `link` */
+  unlink(channel: string, accountId: string): Promise<void>;
   /** @throws CLOISTER_CHANNEL_UNKNOWN when a channel is named that is not there */
   views(wanted: { readonly channel?: string; readonly probe?: boolean }): Promise<readonly ChannelView[]>;
   close(): Promise<void>;
@@ -121,6 +126,20 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     outboxes.set(channel, found);
     return found;
   };
+
+  /** Of an account that is configured. */
+  function remoteFor(channel: string, accountId: string): ChannelForKernel {
+    if (!isBuiltChannel(channel)) throw unknownChannel(channel);
+    if (!hasAccount(channel, accountId))
+      throw failure(
+        "CLOISTER_CHANNEL_UNKNOWN",
+        `channels.${channel} has no account ${JSON.stringify(accountId)} that is switched on`,
+        `use one of: ${Object.keys(deps.accounts()[channel] ?? {}).join(", ") || "none is configured"}`,
+      );
+    const remote = remoteOf(channel);
+    if (remote === undefined) throw notRunning(channel);
+    return remote;
+  }
 
   async function send(message: OutboundMessage, leftAtMs?: number): Promise<SendResult> {
     const { channel, accountId } = message;
@@ -253,6 +272,8 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
       if (remote === undefined) throw notRunning(channel);
       return remote.called(accountId, payload);
     },
+    link: async (channel, accountId, begins) => remoteFor(channel, accountId).link(accountId, begins),
+    unlink: async (channel, accountId) => remoteFor(channel, accountId).unlink(accountId),
     async views({ channel: named, probe = false }) {
       if (named !== undefined && !isBuiltChannel(named)) throw unknownChannel(named);
       const shown = [...running].filter(([channel]) => named === undefined || channel === named);

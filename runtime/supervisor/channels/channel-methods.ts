@@ -1,16 +1,34 @@
-/** `channels.status`: the accounts of the webhook, and those of channels with threads of their own, asked on the spot when `probe` says so. */
+/** `channels.status`, `channels.login` and `channels.logout`: the accounts of the webhook, and those of channels with threads of their own, asked on the spot when `probe` says so. */
 import type { ResolvedConfig } from "../../config/resolved.ts";
+import type { AccountState } from "../../channels/port.ts";
+import { fallbackAccountId } from "../../routing/ids.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { AccountView, ChannelDesk, ChannelView } from "./channel-desk.ts";
 
 export interface ChannelMethodsDeps {
   readonly config: Pick<ResolvedConfig, "webhook" | "channelDefaults">;
-  readonly channels: Pick<ChannelDesk, "views">;
+  readonly channels: Pick<ChannelDesk, "views" | "link" | "unlink">;
   readonly nowMs: () => number;
 }
 
-export function makeChannelMethods({ config, channels, nowMs }: ChannelMethodsDeps): Handlers<"channels.status"> {
+export function makeChannelMethods({
+  config,
+  channels,
+  nowMs,
+}: ChannelMethodsDeps): Handlers<"channels.status" | "channels.login" | "channels.logout"> {
+  const accountMeant = (channel: string, accountId: string | undefined): string =>
+    accountId ?? config.channelDefaults[channel] ?? fallbackAccountId;
+
   return {
+    "channels.login": async ({ channel, accountId: named, begin = true }) => {
+      const accountId = accountMeant(channel, named);
+      return { channel, accountId, ...linkOf(await channels.link(channel, accountId, begin)) };
+    },
+    "channels.logout": async ({ channel, accountId: named }) => {
+      const accountId = accountMeant(channel, named);
+      await channels.unlink(channel, accountId);
+      return { channel, accountId, loggedOut: true };
+    },
     "channels.status": async ({ channel, probe }) => {
       const wantsWebhook = config.webhook !== null && (channel === undefined || channel === "webhook");
       const wanted = { ...(channel === undefined ? {} : { channel }), ...(probe === undefined ? {} : { probe }) };
@@ -36,6 +54,15 @@ export function makeChannelMethods({ config, channels, nowMs }: ChannelMethodsDe
       };
     },
   };
+}
+
+/** How it stands with the link of an account. The code is for who asked to link it, and for nobody else. */
+function linkOf(state: AccountState): object {
+  if (state.type === "online") return { status: "linked", name: state.identity.name };
+  if (state.type === "linking") return { status: "code", code: state.code };
+  if (state.type === "connecting") return { status: "connecting" };
+  const { message, remedy } = state.refusal;
+  return { status: state.type, reason: message, ...(remedy === undefined ? {} : { remedy }) };
 }
 
 function webhookAccounts(webhook: ResolvedConfig["webhook"]): readonly object[] {
@@ -68,6 +95,7 @@ function accountOf({ accountId, state, probe }: AccountView): object {
     configured: true,
     running: state.type !== "failed",
     connected: state.type === "online",
+    ...(state.type === "linking" ? { linking: true } : {}),
     mode: "both",
     ...(state.type === "online" ? { name: state.identity.name } : {}),
     ...(asked === undefined

@@ -61,7 +61,12 @@ export interface Platform {
 export interface ChannelRig<S extends AccountSettings> {
   readonly module: ChannelModule<S>;
   readonly idsOfMessages: boolean;
-  readonly open: () => Promise<{ readonly platform: Platform; readonly settings: S }>;
+  readonly open: () => Promise<{
+    readonly platform: Platform;
+    readonly settings: S;
+    /** What a person has to do before the account comes online. */
+    readonly prepare?: (opened: Pick<OpenChannel, "channel" | "states">) => Promise<void>;
+  }>;
 }
 
 export interface OpenChannel {
@@ -82,7 +87,7 @@ export async function openChannel<S extends AccountSettings>(
   take: (event: InboundEvent) => Promise<void> = async () => undefined,
   waits = true,
 ): Promise<OpenChannel> {
-  const { platform, settings } = await open();
+  const { platform, settings, prepare } = await open();
   const received: InboundEvent[] = [];
   const states: AccountState[] = [];
   const logged: string[] = [];
@@ -117,6 +122,7 @@ export async function openChannel<S extends AccountSettings>(
     await platform.close();
   });
   const online = (): Promise<void> => eventually(() => expect(states.at(-1)).toMatchObject({ type: "online" }));
+  await prepare?.({ channel, states });
   if (waits) await online();
   return {
     channel,
@@ -275,7 +281,7 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
       const { channel, platform } = await open();
       expect(manifest.typingMs > 0).toBe(manifest.capabilities.typing);
       await channel.typing("default", platform.person.peer, undefined);
-      expect(platform.typed()).toBe(manifest.capabilities.typing ? 1 : undefined);
+      await eventually(() => expect(platform.typed()).toBe(manifest.capabilities.typing ? 1 : undefined));
     });
 
     test(capabilities.media ? "carries files both ways" : "refuses files, which it does not declare", async () => {

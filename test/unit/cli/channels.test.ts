@@ -1,4 +1,5 @@
 /** `cloister channels` against a scripted gateway. */
+import { renderUnicodeCompact } from "uqr";
 import { describe, expect, it } from "vitest";
 import { useCliHome } from "./cli-home.ts";
 
@@ -83,5 +84,51 @@ describe("cloister channels", () => {
     const { message, remedy } = refused as { readonly message: string; readonly remedy: string };
     expect(`${message} ${remedy}`).toMatch(wanted);
     expect(cli.requests.map(({ method }) => method)).not.toContain("config.patch");
+  });
+
+  describe("of an account that is linked by a code", () => {
+    const code = (text: string) => ({ accountId: "work", status: "code", code: { text, expiresAtMs: 0 } });
+
+    it("login shows each code once, as a picture that a camera can read, and ends when one was scanned", async () => {
+      const answers: object[] = [
+        { accountId: "work", status: "connecting" },
+        code("first"),
+        code("first"),
+        code("second"),
+        { accountId: "work", status: "linked", name: "Ana (+15550001234)" },
+      ];
+      await cli.serve((asked, { answer }) => answer(asked, asked.method === "connect" ? {} : (answers.shift() ?? {})));
+      expect(await cli.run("channels", "login", "--channel", "whatsapp", "--account", "work")).toBe(0);
+      const asked = cli.requests.filter(({ method }) => method === "channels.login").map(({ params }) => params);
+      expect(asked[0]).toEqual({ channel: "whatsapp", accountId: "work", begin: true });
+      expect(asked).toHaveLength(5);
+      for (const params of asked.slice(1))
+        expect(params).toEqual({ channel: "whatsapp", accountId: "work", begin: false });
+      const text = cli.terminal.outText();
+      expect(text.match(/Scan it with the app/g)).toHaveLength(2);
+      expect(text).toContain(renderUnicodeCompact("second", { ecc: "L", border: 2 }).split("\n")[4]);
+      expect(text).toContain("whatsapp/work is linked as Ana (+15550001234)");
+    });
+
+    it("login says why an account cannot be linked, and what to do", async () => {
+      const failed = { accountId: "default", status: "failed", reason: "not installed", remedy: "npm install it" };
+      await cli.serve((asked, { answer }) => answer(asked, failed));
+      await expect(cli.run("channels", "login", "--channel", "whatsapp")).rejects.toMatchObject({
+        code: "CLOISTER_CHANNEL_CREDENTIAL",
+        message: "not installed",
+        remedy: "npm install it",
+      });
+    });
+
+    it("logout ends the link at the gateway, and leaves the configuration alone", async () => {
+      await cli.serve((asked, { answer }) => answer(asked, { accountId: "default" }));
+      expect(await cli.run("channels", "logout", "--channel", "whatsapp", "--json")).toBe(0);
+      expect(cli.requests.map(({ method }) => method)).toEqual(["connect", "channels.logout"]);
+      expect(JSON.parse(cli.terminal.outText())).toEqual({
+        channel: "whatsapp",
+        accountId: "default",
+        loggedOut: true,
+      });
+    });
   });
 });

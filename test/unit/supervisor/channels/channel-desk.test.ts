@@ -44,6 +44,8 @@ function openDesk(accounts: ChannelAccounts, answer?: (message: OutboundMessage)
         typing: async (accountId, { id }) => void thread.typing.push(`${accountId}:${id}`),
         probe: async (accountId) => ({ ok: true, identity: { id: accountId, name: "bot" }, tookMs: 1 }),
         called: async () => undefined,
+        link: async () => ({ type: "connecting" }),
+        unlink: async () => undefined,
         close: async () => undefined,
       };
       return { remote, stop: async () => void (thread.isOpen = false) };
@@ -111,7 +113,7 @@ test("a channel that is not built is refused by its name, with those that are: C
   const refusal = {
     code: "CLOISTER_CHANNEL_UNKNOWN",
     message: 'this version has no channel "matrix"',
-    remedy: expect.stringContaining("telegram, discord, slack, irc"),
+    remedy: expect.stringContaining("telegram, discord, slack, irc, whatsapp"),
   };
   await expect(desk.send(outbound({ channel: "matrix" }))).rejects.toMatchObject(refusal);
   await expect(desk.views({ channel: "matrix" })).rejects.toMatchObject(refusal);

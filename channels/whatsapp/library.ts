@@ -1,0 +1,274 @@
+/**
+ * Baileys, the client of WhatsApp Web that the operator installed: the part of it that the channel uses, and how it is loaded. It is no
+ * dependency of Cloister, because its own dependency libsignal is under the GPL.
+ */
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { failure } from "../../runtime/kernel/errors.ts";
+import { library } from "./manifest.ts";
+
+export interface BinaryNode {
+  readonly tag: string;
+  readonly attrs: Readonly<Record<string, string>>;
+  readonly content?: readonly BinaryNode[] | string | Uint8Array;
+}
+
+type Maybe<T> = T | null | undefined;
+
+export interface MessageKey {
+  readonly remoteJid?: Maybe<string>;
+  /** The other address of the same person: the number of one who is known by a LID, or the other way round. */
+  readonly remoteJidAlt?: Maybe<string>;
+  readonly participant?: Maybe<string>;
+  readonly participantAlt?: Maybe<string>;
+  readonly fromMe?: Maybe<boolean>;
+  readonly id?: Maybe<string>;
+}
+
+export interface ContextInfo {
+  readonly mentionedJid?: Maybe<readonly string[]>;
+  /** Id of the quoted message, and who wrote that. */
+  readonly stanzaId?: Maybe<string>;
+  readonly participant?: Maybe<string>;
+}
+
+interface Part {
+  readonly text?: Maybe<string>;
+  readonly caption?: Maybe<string>;
+  readonly fileName?: Maybe<string>;
+  readonly title?: Maybe<string>;
+  readonly seconds?: Maybe<number>;
+  readonly ptt?: Maybe<boolean>;
+  readonly displayName?: Maybe<string>;
+  readonly name?: Maybe<string>;
+  readonly degreesLatitude?: Maybe<number>;
+  readonly degreesLongitude?: Maybe<number>;
+  readonly contextInfo?: Maybe<ContextInfo>;
+}
+
+/** `proto.Message`: one of its parts is there. */
+export interface MessageContent {
+  readonly conversation?: Maybe<string>;
+  readonly extendedTextMessage?: Maybe<Part>;
+  readonly imageMessage?: Maybe<Part>;
+  readonly videoMessage?: Maybe<Part>;
+  readonly ptvMessage?: Maybe<Part>;
+  readonly audioMessage?: Maybe<Part>;
+  readonly documentMessage?: Maybe<Part>;
+  readonly stickerMessage?: Maybe<Part>;
+  readonly locationMessage?: Maybe<Part>;
+  readonly liveLocationMessage?: Maybe<Part>;
+  readonly contactMessage?: Maybe<Part>;
+  readonly contactsArrayMessage?: Maybe<Part>;
+  readonly pollCreationMessage?: Maybe<Part>;
+  readonly pollCreationMessageV3?: Maybe<Part>;
+  /** What the person wrote on another device of his. */
+  readonly deviceSentMessage?: Maybe<{ readonly message?: Maybe<MessageContent> }>;
+}
+
+export interface Creds {
+  readonly me?: { readonly id: string; readonly lid?: string; readonly name?: string };
+}
+
+export type KeyData = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+export interface KeyStore {
+  get(type: string, ids: readonly string[]): Promise<Record<string, unknown>>;
+  set(data: KeyData): Promise<void>;
+}
+
+/** The key store as the library hands it on: what one transaction sets is kept at its end, at once. */
+export interface TransactionalKeys extends KeyStore {
+  transaction<T>(work: () => Promise<T>, key: string): Promise<T>;
+}
+
+export interface SignalRepository {
+  decryptMessage(of: {
+    readonly jid: string;
+    readonly type: string;
+    readonly ciphertext: Uint8Array;
+  }): Promise<Uint8Array>;
+  decryptGroupMessage(of: {
+    readonly group: string;
+    readonly authorJid: string;
+    readonly msg: Uint8Array;
+  }): Promise<Uint8Array>;
+  readonly lidMapping: { getPNForLID(lid: string): Promise<string | null | undefined> };
+}
+
+type MakeSignalRepository = (
+  auth: { readonly creds: Creds; readonly keys: TransactionalKeys },
+  ...rest: readonly unknown[]
+) => SignalRepository;
+
+export interface ConnectionUpdate {
+  readonly connection?: "connecting" | "open" | "close";
+  readonly qr?: string;
+  readonly lastDisconnect?: { readonly error?: Error };
+}
+
+interface GroupMetadata {
+  readonly id: string;
+}
+
+interface SocketEvents {
+  "connection.update": ConnectionUpdate;
+  "creds.update": unknown;
+  "groups.update": readonly { readonly id?: string }[];
+  "group-participants.update": { readonly id: string };
+}
+
+export interface WhatsAppSocket {
+  readonly ev: { on<E extends keyof SocketEvents>(event: E, listener: (about: SocketEvents[E]) => void): void };
+  readonly ws: { prependListener(event: string, listener: (node: BinaryNode) => void): void; readonly isOpen: boolean };
+  readonly user?: Creds["me"];
+  sendMessage(
+    jid: string,
+    content: { readonly text: string },
+    options: {
+      readonly messageId: string;
+      readonly quoted?: { readonly key: MessageKey; readonly message: MessageContent };
+    },
+  ): Promise<unknown>;
+  /** The next node with this id; undefined when none came in time. */
+  waitForMessage(id: string, timeoutMs: number): Promise<BinaryNode | undefined>;
+  query(node: BinaryNode, timeoutMs: number): Promise<BinaryNode | undefined>;
+  onWhatsApp(jid: string): Promise<readonly { readonly jid: string; readonly exists: unknown }[] | undefined>;
+  groupMetadata(jid: string): Promise<GroupMetadata>;
+  readMessages(keys: readonly MessageKey[]): Promise<void>;
+  sendPresenceUpdate(type: "composing", jid: string): Promise<void>;
+  logout(): Promise<void>;
+  end(error: Error | undefined): Promise<void>;
+}
+
+interface LibraryLogger {
+  level: string;
+  child(): LibraryLogger;
+  trace(...said: readonly unknown[]): void;
+  debug(...said: readonly unknown[]): void;
+  info(...said: readonly unknown[]): void;
+  warn(...said: readonly unknown[]): void;
+  error(...said: readonly unknown[]): void;
+}
+
+export interface Baileys {
+  makeWASocket(config: {
+    readonly auth: { readonly creds: Creds; readonly keys: KeyStore };
+    readonly logger: LibraryLogger;
+    readonly makeSignalRepository: MakeSignalRepository;
+    readonly waWebSocketUrl?: string;
+    readonly emitOwnEvents: boolean;
+    readonly markOnlineOnConnect: boolean;
+    readonly syncFullHistory: boolean;
+    readonly shouldSyncHistoryMessage: (about: { readonly syncType?: Maybe<number> }) => boolean;
+    readonly shouldIgnoreJid: (jid: string) => boolean;
+    readonly cachedGroupMetadata: (jid: string) => Promise<GroupMetadata | undefined>;
+  }): WhatsAppSocket;
+  readonly initAuthCreds: () => Creds;
+  decodeMessageNode(
+    stanza: BinaryNode,
+    meId: string,
+    meLid: string,
+  ): {
+    readonly fullMessage: { readonly key: MessageKey; readonly messageTimestamp: number; readonly pushName?: string };
+  };
+  unpadRandomMax16(padded: Uint8Array): Uint8Array;
+  /** Without the envelopes of disappearing messages and those that are seen once. */
+  normalizeMessageContent(content: MessageContent): MessageContent | undefined;
+  readonly BufferJSON: {
+    readonly replacer: (key: string, value: unknown) => unknown;
+    readonly reviver: (key: string, value: unknown) => unknown;
+  };
+  readonly proto: {
+    readonly Message: {
+      decode(bytes: Uint8Array): MessageContent;
+      readonly AppStateSyncKeyData: { fromObject(value: object): unknown };
+    };
+  };
+  readonly DEFAULT_CONNECTION_CONFIG: { readonly makeSignalRepository: MakeSignalRepository };
+}
+
+/** One load for a process: a second copy would have another state of its own. */
+const loaded = new Map<string, Promise<Baileys>>();
+
+/** @throws CLOISTER_CHANNEL_CREDENTIAL when it is not there, or is another version than the one that was tested. */
+export async function loadLibrary(folder: string): Promise<Baileys> {
+  const found = loaded.get(folder);
+  if (found !== undefined) return found;
+  const loading = load(folder);
+  loaded.set(folder, loading);
+  // One that failed is tried again: the operator installs it meanwhile.
+  loading.catch(() => loaded.delete(folder));
+  return loading;
+}
+
+/** What an operator types to install it there. */
+export const installCommand = (folder: string): string =>
+  `npm install --prefix ${JSON.stringify(folder)} --save-exact --ignore-scripts --omit=peer ${library.name}@${library.version}`;
+
+async function load(folder: string): Promise<Baileys> {
+  const place = path.join(folder, "node_modules", library.name);
+  const found = await readVersion(path.join(place, "package.json"));
+  if (found !== library.version)
+    throw failure(
+      "CLOISTER_CHANNEL_CREDENTIAL",
+      found === undefined
+        ? `WhatsApp needs the library ${library.name}, which is not a part of Cloister and is not installed in ${folder}`
+        : `${folder} has ${library.name} ${found}; this version of Cloister is made for ${library.version}`,
+      `${installCommand(folder)}, then cloister channels login --channel whatsapp (docs/guides/whatsapp.md)`,
+    );
+  silenceConsole();
+  checkSignatures(place);
+  return import(pathToFileURL(path.join(place, "lib", "index.js")).href);
+}
+
+async function readVersion(file: string): Promise<string | undefined> {
+  try {
+    const { version } = JSON.parse(await readFile(file, "utf8"));
+    return String(version);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * libsignal says whether a signature holds, and Baileys waits for it to throw: so certificates of the server, and the phone's word for a
+ * device, were taken unseen. It is to throw, before Baileys is loaded. Source: `Utils/crypto.js` of Baileys 7.0.0-rc14.
+ */
+function checkSignatures(place: string): void {
+  const curve: { verifySignature: (...of: readonly unknown[]) => unknown } = createRequire(
+    path.join(place, "package.json"),
+  )("libsignal/src/curve.js");
+  const holds = curve.verifySignature;
+  curve.verifySignature = (...of) => {
+    if (holds(...of) !== true) throw new Error("a signature does not hold");
+    return true;
+  };
+}
+
+/** libsignal writes whole sessions, with their keys, to the console when one begins or ends. Nothing else in the thread writes to it. */
+function silenceConsole(): void {
+  for (const name of ["log", "info", "warn", "error", "debug"] as const) console[name] = silent;
+}
+
+const silent = (): void => undefined;
+
+/** What the library says beside its results may hold what people wrote: of it only the fixed words of a fault are passed on. */
+export function makeLibraryLogger(tell: (words: string) => void): LibraryLogger {
+  const fault = (...said: readonly unknown[]): void => {
+    const words = said.find((one) => typeof one === "string");
+    if (words !== undefined) tell(words);
+  };
+  const logger: LibraryLogger = {
+    level: "error",
+    child: () => logger,
+    trace: silent,
+    debug: silent,
+    info: silent,
+    warn: silent,
+    error: fault,
+  };
+  return logger;
+}

@@ -1,0 +1,140 @@
+/**
+ * The login of one account, in its folder: the keys of the link with the person's phone, and those of each conversation. An SQLite file that
+ * the owner alone can read; what belongs together is written in one transaction, in the thread of the channel. Two gateways cannot have it
+ * open at once.
+ */
+import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { failure } from "../../runtime/kernel/errors.ts";
+import type { WhatsAppEvent } from "./inbound.ts";
+import type { Baileys, Creds, KeyData, KeyStore } from "./library.ts";
+
+export interface Login {
+  /** The library changes it in place, and says so. */
+  readonly creds: Creds;
+  readonly keys: KeyStore;
+  /** Whether the account was linked with a phone. */
+  isLinked(): boolean;
+  saveCreds(): void;
+  /** Messages that were read and are not stored yet, in the order in which they came. Kept with the keys that read them, by `inboxRow`. */
+  inbox(): readonly { readonly id: string; readonly event: WhatsAppEvent }[];
+  /** It is stored. */
+  taken(id: string): void;
+  /** Forgets the link; the next one begins with keys of its own. */
+  clear(): void;
+  close(): void;
+}
+
+const fileName = "login.sqlite";
+const credsRow = { type: "creds", id: "" } as const;
+const inboxType = "inbox";
+
+/** What is set in the transaction that reads a message, so that its keys move on and it is kept at once. Ids are in order. */
+export const inboxRow = (id: string, event: WhatsAppEvent): KeyData => ({ [inboxType]: { [id]: event } });
+
+type Codec = Pick<Baileys, "BufferJSON" | "initAuthCreds" | "proto">;
+
+/** @throws CLOISTER_CHANNEL_CREDENTIAL when the folder or the file cannot be used */
+export function openLogin(folder: string, codec: Codec): Login {
+  const db = openFile(folder);
+  const read = db.prepare("SELECT value FROM keys WHERE type = ? AND id = ?");
+  const write = db.prepare("INSERT INTO keys VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value");
+  const remove = db.prepare("DELETE FROM keys WHERE type = ? AND id = ?");
+  const list = db.prepare("SELECT id, value FROM keys WHERE type = ? ORDER BY id");
+  const { BufferJSON, initAuthCreds, proto } = codec;
+
+  const find = (type: string, id: string): unknown => {
+    const found = read.get(type, id)?.["value"];
+    return typeof found === "string" ? JSON.parse(found, BufferJSON.reviver) : undefined;
+  };
+  const put = (type: string, id: string, value: unknown): void => {
+    if (value === null || value === undefined) remove.run(type, id);
+    else write.run(type, id, JSON.stringify(value, BufferJSON.replacer));
+  };
+  const atOnce = (work: () => void): void => {
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      work();
+      db.exec("COMMIT");
+    } catch (error) {
+      db.exec("ROLLBACK");
+      throw error;
+    }
+  };
+
+  const kept = find(credsRow.type, credsRow.id);
+  let isClosed = false;
+  const creds: Creds = isObject(kept) ? kept : initAuthCreds();
+  return {
+    creds,
+    keys: {
+      // The library may still be at work on what came last; nobody waits for it.
+      get: async (type, ids) =>
+        Object.fromEntries(
+          (isClosed ? [] : ids).flatMap((id) => {
+            const value = find(type, id);
+            if (!isObject(value)) return value === undefined ? [] : [[id, value]];
+            // Of this kind the library needs its own class.
+            return [[id, type === "app-state-sync-key" ? proto.Message.AppStateSyncKeyData.fromObject(value) : value]];
+          }),
+        ),
+      set: async (data: KeyData) => {
+        if (isClosed) return;
+        atOnce(() => {
+          for (const [type, values] of Object.entries(data))
+            for (const [id, value] of Object.entries(values)) put(type, id, value);
+        });
+      },
+    },
+    isLinked: () => creds.me !== undefined,
+    saveCreds() {
+      if (!isClosed) put(credsRow.type, credsRow.id, creds);
+    },
+    inbox: () =>
+      list
+        .all(inboxType)
+        .map(({ id, value }) => ({ id: String(id), event: JSON.parse(String(value)) as WhatsAppEvent })),
+    taken(id) {
+      if (!isClosed) remove.run(inboxType, id);
+    },
+    clear: () => db.exec("DELETE FROM keys"),
+    close() {
+      isClosed = true;
+      db.close();
+    },
+  };
+}
+
+function openFile(folder: string): DatabaseSync {
+  const file = path.join(folder, fileName);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    closeSync(openSync(file, "a", 0o600));
+    chmodSync(file, 0o600);
+    const db = new DatabaseSync(file);
+    try {
+      db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      db.exec(
+        "CREATE TABLE IF NOT EXISTS keys (type TEXT, id TEXT, value TEXT NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID",
+      );
+      // With it the file is this process's, until it is closed.
+      db.exec("BEGIN IMMEDIATE; COMMIT");
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    return db;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : "unknown fault";
+    throw failure(
+      "CLOISTER_CHANNEL_CREDENTIAL",
+      `the login in ${file} cannot be opened: ${reason}`,
+      /locked/.test(reason)
+        ? "end the other gateway that uses this authDir, or give the account another authDir; then cloister channels login --channel whatsapp"
+        : "repair the folder, or remove the file and link the phone again: cloister channels login --channel whatsapp",
+    );
+  }
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;

@@ -1,0 +1,32 @@
+/** `channels.whatsapp`. */
+import * as z from "zod";
+import { built } from "./channel-keys.ts";
+import { key, later } from "./note.ts";
+import { anyMap, anyValue, filledText } from "./values.ts";
+
+const whatsappKeys = () => ({
+  authDir: key(
+    "Folder of the account's login; `credentials/whatsapp/<account>` of the state directory by default. Each account has its own.",
+    filledText().optional(),
+  ),
+  libraryDir: key(
+    "Where the library Baileys was installed; `libraries/whatsapp` of the state directory by default (docs/guides/whatsapp.md).",
+    filledText().optional(),
+  ),
+  sendReadReceipts: key("`false`: people do not see that an agent has read what they wrote.", z.boolean().optional()),
+  selfChatMode: later(
+    "self-chat without a list",
+    "The owner's chat with himself. It is heard when `allowFrom` has the account's own number.",
+    z.boolean().optional(),
+  ),
+  mediaMaxMb: later("attachments", "Size of a file.", z.number().optional()),
+  messagePrefix: later("response prefix", "Text before each message.", z.string().optional()),
+  ackReaction: later("reactions", "Reaction that says that a message was taken.", anyValue()),
+  reactionLevel: later("reactions", "Reactions that agents give.", anyValue()),
+  replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),
+  debounceMs: later("joined messages of one channel", "Messages of one sender that are joined.", z.number().optional()),
+  chunkMode: later("chunk modes", "How a long answer is cut.", z.string().optional()),
+  actions: later("message actions", "Actions of the message tool.", anyMap().optional()),
+});
+
+export const whatsapp = () => built(whatsappKeys);

@@ -1,0 +1,285 @@
+/** WhatsApp over the real library, against a local server that speaks its protocol. */
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { channel as module } from "../../../channels/whatsapp/index.ts";
+import { loadLibrary } from "../../../channels/whatsapp/library.ts";
+import { openLogin } from "../../../channels/whatsapp/login.ts";
+import type { WhatsAppSettings } from "../../../channels/whatsapp/manifest.ts";
+import { eventually } from "../../support/eventually.ts";
+import { libraryDir } from "../../support/whatsapp-library.ts";
+import { openWhatsApp, type WhatsAppServer } from "../../support/whatsapp-socket.ts";
+import { type ChannelRig, describeChannel, type OpenChannel, openChannel, type Platform } from "./suite.ts";
+
+const folder = mkdtempSync(path.join(tmpdir(), "cloister-whatsapp-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+let folders = 0;
+
+type Opened = Pick<OpenChannel, "channel" | "states">;
+
+/** Opens the account and scans its code, as everybody has to once. */
+async function link({ channel, states }: Opened, server: WhatsAppServer): Promise<void> {
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "failed" }));
+  await channel.link("default", true);
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "linking" }));
+  const state = states.at(-1);
+  if (state?.type === "linking") await server.scan(state.code.text);
+}
+
+async function openScene() {
+  const server = await openWhatsApp();
+  const ana = server.person("15550001234", "70001", "Ana");
+  const family = server.group("120363000000000001@g.us", [ana]);
+  const settings: WhatsAppSettings = {
+    textChunkLimit: 100_000,
+    authDir: path.join(folder, String(++folders)),
+    libraryDir,
+    readReceipts: true,
+    socketUrl: server.url,
+  };
+  const platform: Platform = {
+    async say(text, { inGroup = false, mentions = false, id } = {}) {
+      await server.say(ana, text, {
+        ...(inGroup ? { group: family } : {}),
+        ...(mentions ? { mentions: [server.owner] } : {}),
+        ...(id === undefined ? {} : { id }),
+      });
+    },
+    person: { peer: { kind: "direct", id: "+15550001234" }, senderId: "+15550001234", senderName: "Ana" },
+    group: { kind: "group", id: family.id },
+    nowhere: { kind: "direct", id: "ana" },
+    arrived: () =>
+      server.arrived.map(({ place, text }) => ({ place: place === ana.jid ? "+15550001234" : place, text })),
+    lose: async () => server.drop(),
+    violations: () => server.violations,
+    unconfirmed: () => server.unconfirmed(),
+    typed: () => server.typed.length,
+    close: () => server.close(),
+  };
+  const prepare = (opened: Opened): Promise<void> => link(opened, server);
+  return { server, ana, family, settings, platform, prepare };
+}
+
+type Scene = Awaited<ReturnType<typeof openScene>>;
+
+const rigOf = (make: () => Promise<Scene>): ChannelRig<WhatsAppSettings> => ({
+  module,
+  idsOfMessages: true,
+  open: make,
+});
+
+describeChannel(rigOf(openScene));
+
+test("the login is the owner's alone", async () => {
+  const scene = await openScene();
+  await openChannel(rigOf(async () => scene));
+  const { authDir } = scene.settings;
+  expect(statSync(authDir).mode & 0o777).toBe(0o700);
+  for (const file of readdirSync(authDir)) expect(statSync(path.join(authDir, file)).mode & 0o077).toBe(0);
+});
+
+/** Linked, online, with what a test needs of it. */
+async function open(take?: Parameters<typeof openChannel>[1]) {
+  const scene = await openScene();
+  return {
+    ...scene,
+    ...(await openChannel(
+      rigOf(async () => scene),
+      take,
+    )),
+  };
+}
+
+const noPrepare = async (): Promise<void> => undefined;
+
+test("a login is kept over a restart: nobody scans again, and both sides go on with the keys that they have", async () => {
+  const scene = await open();
+  const { channel, server, ana, send, platform } = scene;
+  await server.say(ana, "before");
+  await eventually(() => expect(server.unconfirmed()).toBe(0));
+  expect(await send({ peer: platform.person.peer, text: "yes" })).toMatchObject({ status: "sent" });
+  await channel.close();
+  await server.say(ana, "meanwhile");
+  const again = await openChannel(rigOf(async () => ({ ...scene, prepare: noPrepare })));
+  await eventually(() => expect(again.received.map(({ text }) => text)).toEqual(["meanwhile"]));
+  const later = { peer: platform.person.peer, text: "again", idempotencyKey: "later" };
+  expect(await again.send(later)).toMatchObject({ status: "sent" });
+  await eventually(() => expect(server.arrived.map(({ text }) => text)).toEqual(["yes", "again"]));
+  expect(server.violations).toEqual([]);
+});
+
+test("what was read and not stored when the process ended is offered again, though WhatsApp's copy cannot be read any more", async () => {
+  const reading = Promise.withResolvers<void>();
+  const scene = await open(() => {
+    reading.resolve();
+    return new Promise(() => undefined);
+  });
+  const { channel, server, ana } = scene;
+  await server.say(ana, "do not lose this");
+  await reading.promise;
+  await channel.close();
+  expect(server.unconfirmed()).toBe(1);
+  const again = await openChannel(rigOf(async () => ({ ...scene, prepare: noPrepare })));
+  await eventually(() => expect(again.received.map(({ text }) => text)).toEqual(["do not lose this"]));
+  await server.say(ana, "and this");
+  await eventually(() => expect(again.received.map(({ text }) => text)).toEqual(["do not lose this", "and this"]));
+});
+
+test("a text that is sent again has the same id, and the app shows it once", async () => {
+  const { server, send, platform } = await open();
+  const same = { idempotencyKey: "k", peer: platform.person.peer, text: "once" };
+  const [first, second] = [await send(same), await send(same)];
+  expect(first).toMatchObject({ status: "sent", platformMessageId: expect.stringMatching(/^3EB0[0-9A-F]{18}$/) });
+  expect(second).toEqual(first);
+  await eventually(() => expect(server.repeated).toHaveLength(1));
+  expect(server.arrived.map(({ text }) => text)).toEqual(["once"]);
+});
+
+test("a text that WhatsApp refuses, one to nobody and one without an answer are told apart", async () => {
+  const { server, send, platform, online } = await open();
+  const { peer } = platform.person;
+  server.refusals.push(463);
+  expect(await send({ peer })).toMatchObject({
+    status: "failed",
+    retry: false,
+    reason: expect.stringMatching(/463.*restricted/),
+  });
+  server.refusals.push(503);
+  expect(await send({ peer })).toMatchObject({ status: "failed", retry: true });
+  expect(await send({ peer: { kind: "direct", id: "+15557654321" } })).toMatchObject({
+    retry: false,
+    reason: "+15557654321 is not on WhatsApp",
+  });
+  expect(await send({ peer: { kind: "group", id: "120363000000000404@g.us" } })).toMatchObject({
+    retry: false,
+    reason: expect.stringMatching(/404.*no such chat/),
+  });
+  server.refusals.push(0);
+  const unanswered = send({ peer, text: "is anybody there" });
+  await eventually(() => expect(server.arrived.map(({ text }) => text)).toContain("is anybody there"));
+  server.drop();
+  expect(await unanswered).toMatchObject({ status: "failed", retry: true, mayHaveArrived: true });
+  await online();
+});
+
+test("quotes go both ways, and a quote of the account is told", async () => {
+  const { server, ana, family, received, send } = await open();
+  const asked = await server.say(ana, "who was it", { group: family });
+  await eventually(() => expect(received).toHaveLength(1));
+  const peer = { kind: "group", id: family.id } as const;
+  const sent = await send({ peer, text: "me", inReplyTo: asked });
+  await eventually(() => expect(server.arrived).toMatchObject([{ text: "me", quotes: asked }]));
+  const own = sent.status === "sent" ? (sent.platformMessageId ?? "") : "";
+  await server.say(ana, "really", { group: family, quotes: { id: own, author: server.owner } });
+  await server.say(ana, "i see", { group: family, quotes: { id: asked, author: ana } });
+  await eventually(() => expect(received).toHaveLength(3));
+  expect(received.map(({ quotesBot, replyTo }) => ({ quotesBot, replyTo }))).toEqual([
+    { quotesBot: false, replyTo: undefined },
+    { quotesBot: true, replyTo: own },
+    { quotesBot: false, replyTo: asked },
+  ]);
+});
+
+test("people of a group that hides numbers have theirs, mentions by LID count, and answers reach them", async () => {
+  const { server, ana, received, send } = await open();
+  const hidden = server.group("120363000000000002@g.us", [ana], true);
+  await server.say(ana, "hello", { group: hidden, mentions: [server.owner] });
+  await eventually(() => expect(received).toHaveLength(1));
+  expect(received[0]).toMatchObject({ sender: { id: "+15550001234" }, wasMentioned: true, text: "hello" });
+  expect(await send({ peer: { kind: "group", id: hidden.id }, text: "hello Ana" })).toMatchObject({ status: "sent" });
+  await eventually(() => expect(server.arrived).toMatchObject([{ to: ana.number, text: "hello Ana" }]));
+  expect(server.violations).toEqual([]);
+});
+
+test("the owner's chat with himself is heard, his chats with others are not, and what is older than a day is acknowledged alone", async () => {
+  const { server, ana, received, logged } = await open();
+  await server.say(ana, "from last week", { sentAtS: Math.floor(Date.now() / 1000) - 7 * 86_400 });
+  await server.say(server.owner, "remember the milk");
+  await eventually(() => expect(received).toHaveLength(1));
+  expect(received[0]).toMatchObject({
+    peer: { kind: "direct", id: "+15550009999" },
+    sender: { id: "+15550009999" },
+    selfId: "+15550009999",
+    text: "remember the milk",
+  });
+  await eventually(() => expect(server.unconfirmed()).toBe(0));
+  expect(logged.join()).toContain("too old");
+});
+
+test("a message is marked as read when an agent is at work on it, and not before", async () => {
+  const { channel, server, ana, platform } = await open();
+  const id = await server.say(ana, "are you there");
+  await eventually(() => expect(server.unconfirmed()).toBe(0));
+  expect(server.read).toEqual([]);
+  await channel.typing("default", platform.person.peer, undefined);
+  await eventually(() => expect(server.read).toEqual([id]));
+});
+
+test.each([
+  ["the phone ends the link", (server: WhatsAppServer) => server.unlink(), /link with the phone was ended/, true],
+  [
+    "another program uses the login",
+    (server: WhatsAppServer) => server.fault("440", "conflict"),
+    /another program/,
+    false,
+  ],
+  ["the number is blocked", (server: WhatsAppServer) => server.fault("403", "blocked"), /blocked/, false],
+])("an account whose connection cannot come back says so and rests: %s", async (_, act, wanted, forgets) => {
+  const { server, states, settings } = await open();
+  act(server);
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "failed" }));
+  const last = states.at(-1);
+  expect(last).toMatchObject({
+    refusal: { code: "CLOISTER_CHANNEL_CREDENTIAL", message: expect.stringMatching(wanted) },
+  });
+  expect(last).toMatchObject({
+    refusal: { remedy: expect.stringContaining("cloister channels login --channel whatsapp") },
+  });
+  const login = openLogin(settings.authDir, await loadLibrary(libraryDir));
+  expect(login.isLinked()).toBe(!forgets);
+  login.close();
+});
+
+test("logout ends the link on the phone and here, and another login has keys of its own", async () => {
+  const { channel, server, states, online } = await open();
+  await channel.unlink("default");
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "failed" }));
+  expect(await channel.link("default", false)).toMatchObject({ type: "failed" });
+  await link({ channel, states }, server);
+  await online();
+  expect(server.violations).toEqual([]);
+});
+
+test("a code that nobody scans is given up, and another login begins anew", async () => {
+  const scene = await openScene();
+  const { channel, states } = await openChannel(
+    rigOf(async () => ({ ...scene, prepare: noPrepare })),
+    undefined,
+    false,
+  );
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "failed" }));
+  expect(await channel.link("default", true)).toEqual({ type: "connecting" });
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "linking" }));
+  scene.server.drop();
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "failed" }));
+  expect(states.at(-1)).toMatchObject({ refusal: { message: expect.stringMatching(/nobody scanned/) } });
+  await link({ channel, states }, scene.server);
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "online" }));
+});
+
+test("a server that WhatsApp's root does not vouch for hears nothing of the account", async () => {
+  const scene = await openScene();
+  const impostor = await openWhatsApp({ trusted: false });
+  const settings = { ...scene.settings, socketUrl: impostor.url };
+  const { channel, states } = await openChannel(
+    rigOf(async () => ({ ...scene, settings, prepare: noPrepare })),
+    undefined,
+    false,
+  );
+  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "failed" }));
+  await channel.link("default", true);
+  await eventually(() => expect(JSON.stringify(states.at(-1))).toMatch(/certificate|signature/));
+  expect(impostor.wasToldWho()).toBe(false);
+  await impostor.close();
+});

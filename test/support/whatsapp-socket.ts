@@ -1,0 +1,361 @@
+/**
+ * WhatsApp as an account's device sees it, on a local socket, spoken with the real library: its handshake and frames, linking by a code, login,
+ * the questions that the library asks, and messages that are encrypted from end to end by the Signal protocol. People and their phones are
+ * here too. What a device does that WhatsApp would not take is a violation.
+ */
+import { randomBytes } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { WebSocket, WebSocketServer } from "ws";
+import type { BinaryNode } from "../../channels/whatsapp/library.ts";
+import { makeDevicePhone, type PhoneDesk } from "./whatsapp-phone.ts";
+import { answerQuestion } from "./whatsapp-questions.ts";
+import { bytesOf, childOf, childrenOf, loadTestLibrary, type Message, type TestLibrary } from "./whatsapp-library.ts";
+import { certify, makeNoiseServer, type NoiseServer } from "./whatsapp-noise.ts";
+import { makePerson, type Person, readText } from "./whatsapp-people.ts";
+
+export interface Arrived {
+  readonly place: string;
+  readonly to: string;
+  readonly text: string;
+  readonly id: string;
+  readonly quotes?: string;
+}
+
+export interface Group {
+  readonly id: string;
+  readonly members: readonly Person[];
+  /** Whether people are known there by their LIDs alone. */
+  readonly hidesNumbers: boolean;
+}
+
+/** The device of the account, as it registered itself. */
+export interface Device {
+  readonly id: number;
+  readonly noiseKey: Uint8Array;
+  readonly identity: Uint8Array;
+  registrationId?: number;
+  signedKey?: BinaryNode;
+  readonly oneTimeKeys: BinaryNode[];
+}
+
+export interface World {
+  readonly library: TestLibrary;
+  readonly people: Map<string, Person>;
+  readonly groups: Map<string, Group>;
+  readonly owner: Person;
+  device: Device | undefined;
+  readonly violations: string[];
+}
+
+export interface Saying {
+  readonly group?: Group;
+  /** People who are mentioned; with the account's owner. */
+  readonly mentions?: readonly Person[];
+  readonly quotes?: { readonly id: string; readonly author: Person };
+  readonly id?: string;
+  /** In seconds of the epoch; now by default. */
+  readonly sentAtS?: number;
+}
+
+export interface WhatsAppServer extends PhoneDesk {
+  readonly url: string;
+  readonly owner: Person;
+  person(number: string, lid: string, name: string): Person;
+  group(id: string, members: readonly Person[], hidesNumbers?: boolean): Group;
+  /** Resolves when it is on its way, or waits for the device. Returns its id. */
+  say(by: Person, text: string, how?: Saying): Promise<string>;
+  /** Messages that the device has not acknowledged. */
+  unconfirmed(): number;
+  readonly arrived: Arrived[];
+  /** Messages that came a second time with the same id, which apps do not show. */
+  readonly repeated: string[];
+  readonly read: string[];
+  readonly typed: string[];
+  readonly violations: readonly string[];
+  /** The next messages of the device are refused with these numbers; 0: nobody answers. */
+  readonly refusals: number[];
+  /** Ends the connection: without a word, or with a fault of the stream. */
+  drop(): void;
+  fault(code: string, kind: string): void;
+  /** Whether a device has told who it is, be it to be linked. */
+  wasToldWho(): boolean;
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  readonly node: BinaryNode;
+  isSent: boolean;
+}
+
+const accountNumber = "15550009999";
+const toAll = "s.whatsapp.net";
+
+export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppServer> {
+  const library = await loadTestLibrary();
+  const certified = certify(library, trusted);
+  const owner = makePerson(library, accountNumber, "90000", "Owner");
+  const world: World = {
+    library,
+    people: new Map([[owner.number, owner]]),
+    groups: new Map(),
+    owner,
+    device: undefined,
+    violations: [],
+  };
+  const arrived: Arrived[] = [];
+  const repeated: string[] = [];
+  const read: string[] = [];
+  const typed: string[] = [];
+  const refusals: number[] = [];
+  const waiting = new Map<string, Waiting>();
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await new Promise((resolve) => server.once("listening", resolve));
+  let current: { readonly socket: WebSocket; readonly noise: NoiseServer; isLoggedIn: boolean } | undefined;
+  let wasTold = false;
+  const send = (node: BinaryNode): void => {
+    if (current?.socket.readyState === WebSocket.OPEN) current.socket.send(current.noise.encode(node));
+  };
+  const phone = makeDevicePhone(world, send);
+  const violate = (what: string): void => void world.violations.push(what);
+
+  const offer = (isOffline: boolean): void => {
+    for (const one of waiting.values()) {
+      if (one.isSent) continue;
+      one.isSent = true;
+      send(isOffline ? { ...one.node, attrs: { ...one.node.attrs, offline: "1" } } : one.node);
+    }
+  };
+
+  function logIn(noiseKey: Uint8Array, payload: Uint8Array): void {
+    wasTold = true;
+    const { username, device: deviceId, devicePairingData } = library.proto.ClientPayload.decode(payload);
+    if (devicePairingData !== undefined && devicePairingData !== null)
+      return phone.offerCodes({ noiseKey, identity: devicePairingData.eIdent });
+    const { device } = world;
+    const isKnown = device !== undefined && deviceId === device.id && Buffer.compare(device.noiseKey, noiseKey) === 0;
+    if (!isKnown || String(username) !== accountNumber)
+      return send({ tag: "failure", attrs: { reason: "401", location: "lla" } });
+    if (current !== undefined) current.isLoggedIn = true;
+    const lid = owner.lid.replace("@", `:${device.id}@`);
+    send({ tag: "success", attrs: { t: String(Math.floor(Date.now() / 1000)), lid } });
+    for (const one of waiting.values()) one.isSent = false;
+    const count = String(waiting.size);
+    offer(true);
+    send({ tag: "ib", attrs: { from: toAll }, content: [{ tag: "offline", attrs: { count } }] });
+  }
+
+  /** By number or LID, with or without a device. */
+  const personOf = (jid: string): Person | undefined => {
+    const user = jid.split(/[:@]/)[0] ?? "";
+    return [...world.people.values()].find((one) => one.number === user || one.lid === `${user}@lid`);
+  };
+  const deviceJid = (): string => `${accountNumber}:${world.device?.id ?? 0}@s.whatsapp.net`;
+
+  async function decode(person: Person, node: BinaryNode): Promise<Message> {
+    const enc = childOf(node, "enc");
+    const type = enc?.attrs["type"] ?? "";
+    const bytes = await person.signal.decryptMessage({ jid: deviceJid(), type, ciphertext: bytesOf(enc) });
+    person.known.add(deviceJid());
+    return library.proto.Message.decode(library.unpadRandomMax16(bytes));
+  }
+
+  async function deliver(node: BinaryNode): Promise<void> {
+    const { id = "", to = "", type } = node.attrs;
+    if (!/^[0-9A-F]{18,40}$/.test(id)) violate(`the id ${id} is none that an app would make`);
+    if (type !== "text") violate(`a message of type ${type}`);
+    const group = world.groups.get(to);
+    const targets = childrenOf(childOf(node, "participants"));
+    for (const target of targets) {
+      const person = personOf(target.attrs["jid"] ?? "");
+      if (person === undefined) {
+        violate(`a message for ${target.attrs["jid"]}, who is not here`);
+        continue;
+      }
+      const message = await decode(person, target);
+      if (message.senderKeyDistributionMessage)
+        await person.signal.processSenderKeyDistributionMessage({
+          authorJid: deviceJid(),
+          item: message.senderKeyDistributionMessage,
+        });
+      if (group !== undefined) continue;
+      if (person === owner) {
+        const copy = message.deviceSentMessage;
+        if (copy?.destinationJid !== to) violate("the owner's phone has no copy that says where it went");
+        if (personOf(to) === owner) note(person, to, copy?.message ?? {}, id);
+      } else note(person, to, message, id);
+    }
+    const sealed = childrenOf(node).find(({ tag, attrs }) => tag === "enc" && attrs["type"] === "skmsg");
+    if (group === undefined) return;
+    for (const person of group.members) {
+      if (person === owner) continue;
+      const msg = bytesOf(sealed);
+      const bytes = await person.signal.decryptGroupMessage({ group: to, authorJid: deviceJid(), msg });
+      note(person, to, library.proto.Message.decode(library.unpadRandomMax16(bytes)), id);
+    }
+  }
+
+  function note(person: Person, place: string, message: Message, id: string): void {
+    const said = readText(message);
+    if (said === undefined) return violate("a message without a text");
+    if (arrived.some((one) => one.id === id && one.to === person.number)) repeated.push(id);
+    else arrived.push({ place, to: person.number, id, ...said });
+  }
+
+  async function takeMessage(node: BinaryNode): Promise<void> {
+    const refusal = refusals.shift();
+    const { id = "", to = "" } = node.attrs;
+    const ack = { tag: "ack", attrs: { class: "message", id, from: to, t: String(Math.floor(Date.now() / 1000)) } };
+    if (refusal !== undefined && refusal > 0) return send({ ...ack, attrs: { ...ack.attrs, error: String(refusal) } });
+    await deliver(node);
+    if (refusal === undefined) send(ack);
+  }
+
+  function takeReceipt({ attrs, content }: BinaryNode): void {
+    const more = Array.isArray(content) ? childrenOf((content as readonly BinaryNode[])[0]) : [];
+    for (const id of [attrs["id"] ?? "", ...more.map((item) => item.attrs["id"] ?? "")]) {
+      if (attrs["type"] === "read" || attrs["type"] === "read-self") read.push(id);
+      else if (attrs["type"] === "retry") violate(`it could not read ${id}`);
+      else waiting.delete(id);
+    }
+  }
+
+  async function take(node: BinaryNode): Promise<void> {
+    switch (node.tag) {
+      case "iq":
+        if (node.attrs["type"] === "result") return phone.answered(node);
+        return answerQuestion(world, node, send, () => phone.removed());
+      case "message":
+        return takeMessage(node);
+      case "receipt":
+        return takeReceipt(node);
+      case "ack":
+        if (node.attrs["class"] === "message" && node.attrs["error"] !== undefined)
+          violate(`it refused ${node.attrs["id"]} (${node.attrs["error"]})`);
+        waiting.delete(node.attrs["id"] ?? "");
+        return;
+      case "chatstate":
+        return void typed.push(node.attrs["to"] ?? "");
+      case "presence":
+      case "ib":
+        return;
+      default:
+        return violate(`<${node.tag}> is not known here`);
+    }
+  }
+
+  server.on("connection", (socket) => {
+    const noise = makeNoiseServer(library, certified, (bytes) => socket.send(bytes));
+    current = { socket, noise, isLoggedIn: false };
+    let last = Promise.resolve();
+    const handle = async (bytes: Buffer): Promise<void> => {
+      for (const found of await noise.receive(bytes)) {
+        if ("payload" in found) logIn(found.noiseKey, found.payload);
+        else await take(found);
+      }
+    };
+    socket.on("message", (bytes: Buffer) => {
+      last = last
+        .then(() => handle(bytes))
+        .catch((error: unknown) => {
+          violate(error instanceof Error ? error.message : "unknown fault");
+          socket.terminate();
+        });
+    });
+  });
+
+  /** One at a time: the steps of a person's keys are in order. */
+  let lastSaid: Promise<unknown> = Promise.resolve();
+
+  async function compose(by: Person, text: string, how: Saying): Promise<string> {
+    const { group, mentions = [], quotes, sentAtS = Math.floor(Date.now() / 1000) } = how;
+    const id = how.id ?? `3A${randomBytes(9).toString("hex").toUpperCase()}`;
+    const { device } = world;
+    if (device === undefined) throw new Error("no device is linked");
+    const addressOf = (one: Person): string => (group?.hidesNumbers === true ? one.lid : one.jid);
+    const names = mentions.map((one) => `@${addressOf(one).split("@")[0]}`);
+    const body = [...names, text].join(" ");
+    const contextInfo = {
+      mentionedJid: mentions.map(addressOf),
+      ...(quotes === undefined
+        ? {}
+        : { stanzaId: quotes.id, participant: addressOf(quotes.author), quotedMessage: { conversation: "…" } }),
+    };
+    const isPlain = mentions.length === 0 && quotes === undefined;
+    const said = isPlain ? { conversation: body } : { extendedTextMessage: { text: body, contextInfo } };
+    const message = by === owner ? { deviceSentMessage: { destinationJid: owner.jid, message: said } } : said;
+    const data = library.encodeWAMessage(message);
+    const attrs = { id, t: String(sentAtS), type: "text", notify: by.name };
+    const content: BinaryNode[] = [];
+    if (group === undefined) {
+      content.push(await seal(by, device, data));
+      const place = by === owner ? { from: owner.jid, recipient: owner.jid } : { from: by.jid, sender_lid: by.lid };
+      waiting.set(id, { node: { tag: "message", attrs: { ...attrs, ...place }, content }, isSent: false });
+    } else {
+      const meId = addressOf(by);
+      const sealed = await by.signal.encryptGroupMessage({ group: group.id, meId, data });
+      if (!by.known.has(group.id)) {
+        const item = { groupId: group.id, axolotlSenderKeyDistributionMessage: sealed.senderKeyDistributionMessage };
+        content.push(await seal(by, device, library.encodeWAMessage({ senderKeyDistributionMessage: item })));
+        by.known.add(group.id);
+      }
+      content.push({ tag: "enc", attrs: { v: "2", type: "skmsg" }, content: sealed.ciphertext });
+      const other = group.hidesNumbers ? { participant_pn: by.jid } : { participant_lid: by.lid };
+      const place = {
+        from: group.id,
+        participant: meId,
+        addressing_mode: group.hidesNumbers ? "lid" : "pn",
+        ...other,
+      };
+      waiting.set(id, { node: { tag: "message", attrs: { ...attrs, ...place }, content }, isSent: false });
+    }
+    if (current?.isLoggedIn === true) offer(false);
+    return id;
+  }
+
+  async function seal(by: Person, device: Device, data: Uint8Array): Promise<BinaryNode> {
+    const jid = deviceJid();
+    if (!by.known.has(jid)) {
+      await by.signal.injectE2ESession({ jid, session: phone.bundleOf(device) });
+      by.known.add(jid);
+    }
+    const { type, ciphertext } = await by.signal.encryptMessage({ jid, data });
+    return { tag: "enc", attrs: { v: "2", type }, content: ciphertext };
+  }
+
+  const { port } = server.address() as AddressInfo;
+  return {
+    ...phone.desk,
+    url: `ws://127.0.0.1:${port}/ws/chat`,
+    owner,
+    person(number, lid, name) {
+      const person = makePerson(library, number, lid, name);
+      world.people.set(number, person);
+      return person;
+    },
+    group(id, members, hidesNumbers = false) {
+      const group = { id, members: [owner, ...members], hidesNumbers };
+      world.groups.set(id, group);
+      return group;
+    },
+    say(by, text, how = {}) {
+      const said = lastSaid.then(() => compose(by, text, how));
+      lastSaid = said.catch(() => undefined);
+      return said;
+    },
+    unconfirmed: () => waiting.size,
+    arrived,
+    repeated,
+    read,
+    typed,
+    violations: world.violations,
+    refusals,
+    drop: () => current?.socket.terminate(),
+    fault: (code, kind) =>
+      send({ tag: "stream:error", attrs: { code }, content: [{ tag: kind, attrs: { type: kind } }] }),
+    wasToldWho: () => wasTold,
+    close: async () => {
+      for (const socket of server.clients) socket.terminate();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
