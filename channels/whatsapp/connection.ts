@@ -75,6 +75,8 @@ export function connect({ library, login, settings, host, onCode, signal }: Conn
 
   /** Before what comes now, what an earlier connection could not hand on. */
   const offered = offerAgain();
+  // What comes waits for it and hears of its end; where nothing comes, nobody does.
+  offered.catch(() => undefined);
   let lastRow = 0;
 
   async function offerAgain(): Promise<void> {
