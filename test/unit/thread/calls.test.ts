@@ -42,7 +42,7 @@ test("what follows from a call without waiting for another thread travels in the
   const { remote, frames } = pair();
   await Promise.all(
     [1, 2, 3].map(async (steps) => {
-      for (let step = 0; step < steps; step++) await undefined;
+      for (let step = 0; step < steps; step++) await Promise.resolve();
       return remote.add(steps, 1);
     }),
   );
