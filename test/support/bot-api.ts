@@ -5,6 +5,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { promisify } from "node:util";
 import type { CallbackQuery, Message, Update } from "grammy/types";
 
 export interface Call {
@@ -29,9 +30,12 @@ export type Fault =
  *   done       a call is carried out, and not answered
  *   answered   its answer is handed to the operating system
  */
-export type Step =
-  | { readonly type: "came" | "confirmed"; readonly call: Call }
-  | { readonly type: "done" | "answered"; readonly call: Call; readonly result: unknown };
+export interface Step {
+  readonly type: "came" | "confirmed" | "done" | "answered";
+  readonly call: Call;
+  /** Of what is done and answered. */
+  readonly result?: unknown;
+}
 export type Watch = (step: Step) => Fault | undefined | Promise<Fault | undefined>;
 
 interface Bot {
@@ -63,6 +67,8 @@ export interface BotApi {
   webhookOf(token: string): { readonly url: string; readonly secret: string } | undefined;
   /** For the next calls of a method, in turn. */
   fail(method: string, ...faults: readonly Fault[]): void;
+  /** Connections that are open. */
+  connections(): Promise<number>;
   /** Resolves when the server has seen what is looked for. */
   until(match: () => boolean): Promise<void>;
   close(): Promise<void>;
@@ -156,7 +162,12 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
       const content = bots.has(fileToken) ? files.get(filePath) : undefined;
       return void response.writeHead(content === undefined ? 404 : 200).end(content);
     }
-    const given = await readParams(request, method);
+    const given = await readParams(request, method).catch((error: unknown) => {
+      // Whoever called has ended in the middle of it.
+      if (!request.complete) return undefined;
+      throw error;
+    });
+    if (given === undefined) return;
     const call = { token, method, params: given };
     calls.push(call);
     const wrong = judge(method, given);
@@ -255,7 +266,7 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
       if (confirms) await watch({ type: "confirmed", call });
     }
     const timeout = Number(given["timeout"] ?? 0);
-    if (bot.updates.length === 0 && timeout > 0) {
+    if (bot.updates.length === 0 && timeout > 0 && !request.socket.destroyed) {
       const { promise, resolve } = Promise.withResolvers<void>();
       bot.poll = resolve;
       request.socket.once("close", resolve);
@@ -305,6 +316,7 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
     unconfirmed: (token) => botOf(token).updates.length,
     webhookOf: (token) => botOf(token).webhook,
     fail: (method, ...list) => void faults.set(method, [...(faults.get(method) ?? []), ...list]),
+    connections: promisify(server.getConnections.bind(server)),
     until: (match) =>
       new Promise((resolve) => {
         const check = (): void => {
