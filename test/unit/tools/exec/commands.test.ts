@@ -353,7 +353,7 @@ describe("a command in bubblewrap", () => {
     mkdirSync(hidden);
     writeFileSync(path.join(hidden, "canary"), "canary");
     const place = box({ inside: "/agent", writable: false, hidden: [hidden] });
-    const tried = await run("pwd; touch x; cat hidden/canary; ls hidden; echo $HOME", { place });
+    const tried = await run("exec 2>&1; pwd; touch x; cat hidden/canary; ls hidden; echo $HOME", { place });
     expect(tried.output).toMatch(/^\/agent\n/);
     expect(tried.output).toMatch(/Read-only file system/);
     expect(tried.output).not.toMatch(/^canary/m);
