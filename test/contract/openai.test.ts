@@ -9,6 +9,7 @@ import type { EdgeForKernel, EdgeSettings } from "../../runtime/edge/port.ts";
 import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { ask, type Answer, gatewayToken, operatorKey, postJson, settingsWith } from "./edge-kit.ts";
+import { makeWatchers } from "../support/watchers.ts";
 
 const agents = ["main", "shop", "raul"].map((id) => ({ id, ...actor("speaker") }));
 const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operator.admin"] };
@@ -36,24 +37,14 @@ async function open(changes: { bounds?: Partial<EdgeBounds>; settings?: Partial<
   const edge = makeEdge(gateway.doors, () => undefined, { bounds: { socketCloseGraceMs: 500, ...changes.bounds } });
   closings.push(() => edge.close("end of the test"));
   const { port } = await edge.listen({ ...settingsWith(gateway.config.stateDir), ...changes.settings });
-  const watchers = new Set<() => void>();
+  const { until, changed } = makeWatchers();
   gateway.attachEdge({
     ...edge,
     publish: async (events) => {
       await edge.publish(events);
-      for (const watcher of watchers) watcher();
+      changed();
     },
   });
-  const until: TestGateway["until"] = (match) =>
-    new Promise((resolve) => {
-      const watcher = (): void => {
-        if (!match()) return;
-        watchers.delete(watcher);
-        resolve();
-      };
-      watchers.add(watcher);
-      watcher();
-    });
   const rpc: Open["rpc"] = async (method, params) => {
     const result = await gateway.doors.rpc(operator, method, params);
     return result.ok ? result.payload : result.refusal;

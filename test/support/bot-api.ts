@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { promisify } from "node:util";
 import type { CallbackQuery, Message, Update } from "grammy/types";
+import { makeWatchers } from "./watchers.ts";
 
 export interface Call {
   readonly token: string;
@@ -133,14 +134,10 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
   const calls: Call[] = [];
   const violations: string[] = [];
   const faults = new Map<string, Fault[]>();
-  const watchers = new Set<() => void>();
+  const { until, changed } = makeWatchers();
   /** By their ids, which are their paths as well. */
   const files = new Map<string, string>();
   let messageId = 1_000;
-
-  const changed = (): void => {
-    for (const watcher of watchers) watcher();
-  };
 
   const server = createServer((request, response) => void serve(request, response));
 
@@ -317,16 +314,7 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
     webhookOf: (token) => botOf(token).webhook,
     fail: (method, ...list) => void faults.set(method, [...(faults.get(method) ?? []), ...list]),
     connections: promisify(server.getConnections.bind(server)),
-    until: (match) =>
-      new Promise((resolve) => {
-        const check = (): void => {
-          if (!match()) return;
-          watchers.delete(check);
-          resolve();
-        };
-        watchers.add(check);
-        check();
-      }),
+    until,
     close: () => closeServer(server, bots.values()),
   };
 }

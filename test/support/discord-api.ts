@@ -6,6 +6,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type DiscordGateway, type GatewayBot, openDiscordGateway } from "./discord-gateway.ts";
+import { makeWatchers } from "./watchers.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -102,14 +103,10 @@ export async function openDiscordApi(): Promise<DiscordApi> {
   const calls: DiscordCall[] = [];
   const violations: string[] = [];
   const faults = new Map<string, DiscordFault[]>();
-  const watchers = new Set<() => void>();
+  const { until, changed } = makeWatchers();
   const sent: SentMessage[] = [];
   const byNonce = new Map<string, SentMessage>();
   let lastId = 1_100_000_000_000_000_000n;
-
-  const changed = (): void => {
-    for (const watcher of watchers) watcher();
-  };
 
   const server = createServer((request, response) => void serve(request, response));
   const gateway = openDiscordGateway({
@@ -243,16 +240,7 @@ export async function openDiscordApi(): Promise<DiscordApi> {
     },
     addChannel: (one) => void channels.set(one.id, one),
     fail: (request, ...list) => void faults.set(request, [...(faults.get(request) ?? []), ...list]),
-    until: (match) =>
-      new Promise((resolve) => {
-        const check = (): void => {
-          if (!match()) return;
-          watchers.delete(check);
-          resolve();
-        };
-        watchers.add(check);
-        check();
-      }),
+    until,
     close() {
       gateway.close();
       server.closeAllConnections();

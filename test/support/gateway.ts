@@ -24,6 +24,7 @@ import { execSettings } from "./exec-settings.ts";
 import { agentSettings } from "./agent-settings.ts";
 import type { Level } from "./levels.ts";
 import { sessionSettings } from "./session-settings.ts";
+import { makeWatchers } from "./watchers.ts";
 
 export interface TestGateway extends Gateway {
   readonly store: Store;
@@ -186,7 +187,7 @@ export async function openGateway(
   const logged: TestGateway["logged"] = [];
   const note = (level: string) => (fields: object, message: string) => void logged.push({ level, fields, message });
   const log = { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") };
-  const watchers = new Set<() => void>();
+  const { until, changed } = makeWatchers();
   const gateway = makeGateway({
     config,
     store,
@@ -225,11 +226,11 @@ export async function openGateway(
     setCallers: async () => undefined,
     publish: async (published) => {
       events.push(...published);
-      for (const watcher of watchers) watcher();
+      changed();
     },
     send: async (message) => {
       sent.push(message);
-      for (const watcher of watchers) watcher();
+      changed();
       return { status: "sent" };
     },
   });
@@ -254,15 +255,6 @@ export async function openGateway(
       if (result.status !== "ok") throw new Error(`${agentId} did not answer: ${JSON.stringify(result)}`);
       return result.reply ?? "";
     },
-    until: (match) =>
-      new Promise((resolve) => {
-        const check = (): void => {
-          if (!match()) return;
-          watchers.delete(check);
-          resolve();
-        };
-        watchers.add(check);
-        check();
-      }),
+    until,
   };
 }

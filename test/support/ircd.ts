@@ -5,6 +5,7 @@ import { connect, type Socket } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { findFreePort } from "./free-port.ts";
+import { makeWatchers } from "./watchers.ts";
 
 export interface Ircd {
   readonly port: number;
@@ -116,7 +117,7 @@ function makeIrcd(
 
 function makePerson(socket: Socket): IrcPerson {
   const lines: string[] = [];
-  const watchers = new Set<() => void>();
+  const { until, changed } = makeWatchers();
   let rest = "";
   socket.on("error", () => undefined);
   socket.on("data", (data) => {
@@ -126,22 +127,16 @@ function makePerson(socket: Socket): IrcPerson {
       lines.push(line);
       if (line.startsWith("PING")) socket.write(`PONG${line.slice(4)}\r\n`);
     }
-    for (const watcher of watchers) watcher();
+    changed();
   });
   return {
     lines,
     write: (line) => void socket.write(`${line}\r\n`),
-    sees: (pattern) =>
-      new Promise((resolve) => {
-        const check = (): void => {
-          const found = lines.find((line) => pattern.test(line));
-          if (found === undefined) return;
-          watchers.delete(check);
-          resolve(found);
-        };
-        watchers.add(check);
-        check();
-      }),
+    async sees(pattern) {
+      let found: string | undefined;
+      await until(() => (found = lines.find((line) => pattern.test(line))) !== undefined);
+      return found ?? "";
+    },
     close: () => void socket.destroy(),
   };
 }
