@@ -2,6 +2,7 @@
 import type { WebClient } from "@slack/web-api";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { ChannelHost, PeerKind } from "../port.ts";
+import { makeRecent } from "../recent.ts";
 
 export interface Known {
   /** Undefined: Slack does not tell at the moment, or the application may not ask. */
@@ -70,19 +71,13 @@ interface Memory<T> {
   set(key: string, value: T, forMs: number): void;
 }
 
-/** What was kept longest goes first. */
 function makeMemory<T>(nowMs: () => number): Memory<T> {
-  const kept = new Map<string, { readonly value: T; readonly untilMs: number }>();
+  const kept = makeRecent<{ readonly value: T; readonly untilMs: number }>(limits.slackKnownMax);
   return {
     get(key) {
       const found = kept.get(key);
       return found !== undefined && found.untilMs > nowMs() ? found : undefined;
     },
-    set(key, value, forMs) {
-      kept.delete(key);
-      kept.set(key, { value, untilMs: nowMs() + forMs });
-      const [oldest] = kept.keys();
-      if (kept.size > limits.slackKnownMax && oldest !== undefined) kept.delete(oldest);
-    },
+    set: (key, value, forMs) => kept.set(key, { value, untilMs: nowMs() + forMs }),
   };
 }

@@ -17,7 +17,7 @@ import {
 } from "./library.ts";
 import { inboxRow, type Login } from "./login.ts";
 import type { WhatsAppSettings } from "./manifest.ts";
-import { makeRecent } from "./recent.ts";
+import { makeRecent } from "../recent.ts";
 
 export interface Ending {
   /** As HTTP has them, for the most part. */

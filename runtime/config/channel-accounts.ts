@@ -106,3 +106,27 @@ export function missing(path: Path, found: Credential, remedy: string): { readon
   const reason = found.status === "unusable" ? found.reason : "is missing";
   return { warning: { path: formatPath(path), message: `${reason}; the account is not started`, remedy } };
 }
+
+/** The same for the credential that logs an account in. `what`: what it is to be set to. */
+export const missingLogin = (
+  { path, isDefault }: Pick<WrittenAccount<never, never>, "path" | "isDefault">,
+  key: string,
+  found: Credential,
+  what: string,
+  variable: string,
+): { readonly warning: ConfigWarning } =>
+  missing(
+    [...path, key],
+    found,
+    `Set ${formatPath([...path, key])} to ${what}${isDefault ? `, or ${variable} in the environment` : ""}.`,
+  );
+
+/** Where the platform is asked: a path is put behind it. */
+export const apiRootOf = (
+  { own, section }: { readonly own: WithRoot; readonly section: WithRoot },
+  usual: string,
+): string => (own.apiRoot ?? section.apiRoot ?? usual).replace(/\/+$/, "");
+
+interface WithRoot {
+  readonly apiRoot?: string | undefined;
+}

@@ -2,33 +2,31 @@
 import type { DiscordSettings } from "../../../channels/discord/manifest.ts";
 import {
   type AccountResults,
+  apiRootOf,
   commonSettings,
   loginCredential,
-  missing,
+  missingLogin,
   type ResolvedAccount,
   resolveAccounts,
   type WrittenAccount,
 } from "../channel-accounts.ts";
 import type { Draft } from "../draft.ts";
-import { formatPath } from "../issue.ts";
 import type { Config } from "../schema.ts";
 
 type Section = NonNullable<Config["channels"]["discord"]>;
+
+const variable = "DISCORD_BOT_TOKEN";
 
 export const readDiscord = (draft: Draft): AccountResults<DiscordSettings> =>
   resolveAccounts(draft, "discord", draft.config.channels.discord, readBot);
 
 function readBot(account: WrittenAccount<Section["accounts"][string], Section>): ResolvedAccount<DiscordSettings> {
-  const { path, own, section, isDefault } = account;
-  const token = loginCredential(account, "token", { own: own.token, section: section.token }, "DISCORD_BOT_TOKEN");
-  if (token.status !== "set")
-    return missing(
-      [...path, "token"],
-      token,
-      `Set ${formatPath([...path, "token"])} to the token of the bot${isDefault ? ", or DISCORD_BOT_TOKEN in the environment" : ""}.`,
-    );
-  const apiRoot = (own.apiRoot ?? section.apiRoot ?? "https://discord.com/api").replace(/\/+$/, "");
+  const { own, section } = account;
+  const token = loginCredential(account, "token", { own: own.token, section: section.token }, variable);
+  if (token.status !== "set") return missingLogin(account, "token", token, "the token of the bot", variable);
   // As it is copied from examples of HTTP headers.
   const written = token.value.replace(/^Bot\s+/i, "");
-  return { settings: { ...commonSettings(account), token: written, apiRoot } };
+  return {
+    settings: { ...commonSettings(account), token: written, apiRoot: apiRootOf(account, "https://discord.com/api") },
+  };
 }

@@ -2,15 +2,15 @@
 import type { SlackSettings } from "../../../channels/slack/manifest.ts";
 import {
   type AccountResults,
+  apiRootOf,
   commonSettings,
   loginCredential,
-  missing,
+  missingLogin,
   type ResolvedAccount,
   resolveAccounts,
   type WrittenAccount,
 } from "../channel-accounts.ts";
 import type { Draft } from "../draft.ts";
-import { formatPath } from "../issue.ts";
 import type { Config } from "../schema.ts";
 
 type Section = NonNullable<Config["channels"]["slack"]>;
@@ -27,11 +27,10 @@ const credentials = {
 function readApplication(
   account: WrittenAccount<Section["accounts"][string], Section>,
 ): ResolvedAccount<SlackSettings> {
-  const { path, own, section, isDefault } = account;
+  const { own, section } = account;
   const lacks = (key: keyof typeof credentials, found: ReturnType<typeof loginCredential>) => {
     const [variable, what] = credentials[key];
-    const orElse = isDefault ? `, or ${variable} in the environment` : "";
-    return missing([...path, key], found, `Set ${formatPath([...path, key])} to ${what}${orElse}.`);
+    return missingLogin(account, key, found, what, variable);
   };
   const read = (key: keyof typeof credentials) =>
     loginCredential(account, key, { own: own[key], section: section[key] }, credentials[key][0]);
@@ -45,7 +44,7 @@ function readApplication(
     settings: {
       ...commonSettings(account),
       botToken: botToken.value,
-      apiRoot: (own.apiRoot ?? section.apiRoot ?? "https://slack.com/api").replace(/\/+$/, ""),
+      apiRoot: apiRootOf(account, "https://slack.com/api"),
       transport: isHttp ? { type: "http", signingSecret: second.value } : { type: "socket", appToken: second.value },
       replyToMode: own.replyToMode ?? section.replyToMode ?? "off",
       commandName: own.slashCommand?.name ?? section.slashCommand?.name ?? "cloister",

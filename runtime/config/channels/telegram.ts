@@ -2,19 +2,22 @@
 import type { TelegramSettings } from "../../../channels/telegram/manifest.ts";
 import {
   type AccountResults,
+  apiRootOf,
   commonSettings,
   firstCredential,
   loginCredential,
   missing,
+  missingLogin,
   type ResolvedAccount,
   resolveAccounts,
   type WrittenAccount,
 } from "../channel-accounts.ts";
 import type { Draft } from "../draft.ts";
-import { formatPath } from "../issue.ts";
 import type { Config } from "../schema.ts";
 
 type Section = NonNullable<Config["channels"]["telegram"]>;
+
+const variable = "TELEGRAM_BOT_TOKEN";
 
 export const readTelegram = (draft: Draft): AccountResults<TelegramSettings> =>
   resolveAccounts(draft, "telegram", draft.config.channels.telegram, readBot);
@@ -22,14 +25,9 @@ export const readTelegram = (draft: Draft): AccountResults<TelegramSettings> =>
 function readBot(account: WrittenAccount<Section["accounts"][string], Section>): ResolvedAccount<TelegramSettings> {
   const { path, root, own, section, isDefault, draft } = account;
   const written = { own: own.botToken, section: section.botToken };
-  const token = loginCredential(account, "botToken", written, "TELEGRAM_BOT_TOKEN");
-  if (token.status !== "set")
-    return missing(
-      [...path, "botToken"],
-      token,
-      `Set ${formatPath([...path, "botToken"])} to the token from @BotFather${isDefault ? ", or TELEGRAM_BOT_TOKEN in the environment" : ""}.`,
-    );
-  const apiRoot = (own.apiRoot ?? section.apiRoot ?? "https://api.telegram.org").replace(/\/+$/, "");
+  const token = loginCredential(account, "botToken", written, variable);
+  if (token.status !== "set") return missingLogin(account, "botToken", token, "the token from @BotFather", variable);
+  const apiRoot = apiRootOf(account, "https://api.telegram.org");
   const settings = { ...commonSettings(account), botToken: token.value, apiRoot };
   // The address holds the name of one account.
   const url = own.webhookUrl ?? (isDefault ? section.webhookUrl : undefined);

@@ -7,7 +7,7 @@ import { parseMessage, type Received } from "../../../channels/whatsapp/inbound.
 import { loadLibrary, type MessageContent, makeLibraryLogger } from "../../../channels/whatsapp/library.ts";
 import { inboxRow, openLogin } from "../../../channels/whatsapp/login.ts";
 import { judgeRefusal, parseTarget } from "../../../channels/whatsapp/outbound.ts";
-import { makeRecent } from "../../../channels/whatsapp/recent.ts";
+import { makeRecent } from "../../../channels/recent.ts";
 
 const self = { id: "15550009999:7@s.whatsapp.net", lid: "90000:7@lid" };
 const group = "120363000000000001@g.us";
