@@ -53,8 +53,8 @@ export const rooms: readonly Room[] = [
   {
     name: "download",
     layer: 1,
-    places: ["channels/download.ts", "channels/network-fault.ts", "channels/aborted.ts"],
-    why: "Requests to platforms: files with a bound, and faults without the address in an error; and waiting for an end.",
+    places: ["channels/download.ts", "channels/network-fault.ts", "channels/aborted.ts", "channels/recent.ts"],
+    why: "Requests to platforms: files with a bound, and faults without the address in an error; waiting for an end; and the newest of many things.",
     only: ["kernel"],
   },
   {
@@ -353,7 +353,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["channels/whatsapp"],
     why: "A channel: pure in both directions, and its I/O in a thread of its own. Its library is the operator's, and is loaded from where that is.",
-    only: ["channel-port", "kernel"],
+    only: ["channel-port", "download", "kernel"],
     node: [
       "node:async_hooks",
       "node:crypto",
