@@ -5,6 +5,7 @@
  */
 import { Agent } from "node:http";
 import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { shapes } from "../../test/chaos/crash-shapes.ts";
 import { type AgentConfig, expectHealthy, makeConfig, postByWebhook, sayByWebhook } from "../http-load.ts";
@@ -20,6 +21,11 @@ const agents = 50;
 const messagesPerSecond = 100;
 const probesPerSecond = 50;
 const pouredCharacters = 100_000_000;
+/**
+ * Pause between two messages to the agent that pours out. Its cell is through with 100 MB in a few milliseconds, for what it may not send stays in it: without a
+ * pause the more the program contains the more messages it gets, and they would be the load.
+ */
+const pourEveryMs = 100;
 const addedMsMax = 50;
 const loopDelayMsMax = 50;
 const healthMsMax = 100;
@@ -161,6 +167,7 @@ async function measure(
         // An answer of any kind says that the turn ended; the last one ends with the program.
         const answer = await postByWebhook(port, http, id, `room-${at % 10}`, text()).catch(() => undefined);
         if (answer !== undefined) happened++;
+        if (id === "pour") await setTimeout(pourEveryMs);
       }
     };
     const repeating = faults.map(repeat);

@@ -13,6 +13,8 @@ export const controlBlock = {
   stop: 1,
   /** Milliseconds that the turns in hand may hold the loop, as they asked by `ctx.busy`; 0: nobody asked. The host bounds it. */
   stuckMs: 2,
+  /** Number that the system gave the cell's thread, at level `process`; 0: not known. */
+  thread: 3,
 } as const;
 
 export interface CellSlot {

@@ -22,7 +22,7 @@ export const ask = { cancel: 1, inspect: 2, look: 3, profile: 4, profileEnd: 5 }
 
 /**
  * Cell → gateway: started (1 ready, 0 invalid; `exchange` if it takes part in those, or the reason), inspected (id, turns, sessions, heapUsedBytes, uptimeMs),
- * looked (beat, stuckMs), profiled (1 taken, 0 missing; profile or why), ended (reason, detail).
+ * looked (beat, stuckMs, number of its thread), profiled (1 taken, 0 missing; profile or why), ended (reason, detail).
  */
 export const tell = { started: 1, inspected: 2, looked: 3, profiled: 4, ended: 5 } as const;
 

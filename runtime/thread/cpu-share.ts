@@ -9,8 +9,6 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import os from "node:os";
 import { limits } from "../kernel/limits.ts";
 
-/** Names of the threads that actors run on (`thread-cell.ts`). */
-const actorThread = /^c\d+:/;
 /** Bytes of a thread's name that Linux keeps (`TASK_COMM_LEN` without the final zero). */
 const nameBytesMax = 15;
 /** The lowest there is: sched(7). */
@@ -32,55 +30,49 @@ export function setProcessNice(pid: number, isSuspect: boolean): void {
   if (isSuspect) writeFile(`/proc/${pid}/autogroup`, String(nice)).catch(() => undefined);
 }
 
-/**
- * `name`: of the one thread that is meant; absent: all of a cell's process, and those that they start from now on, but not its first one,
- * which answers for it. Never rejects.
- */
-export async function lowerCpuShare(pid: number, name?: string): Promise<void> {
+/** To the share of a suspect. Those that have ended meanwhile are passed over. */
+export function lowerCpuShare(threads: readonly number[]): void {
   const nice = cellNice(true);
-  if (nice === undefined) return;
-  const threads =
-    name === undefined ? (await threadsOf(pid)).filter((thread) => thread !== pid) : await named(pid, name);
-  for (const thread of threads) setNice(thread, nice);
+  if (nice !== undefined) for (const thread of threads) setNice(thread, nice);
 }
 
 /**
- * Of a cell: milliseconds that it was ready to run and had no CPU, since it started; so late is its heartbeat through no fault of its own. `name` as in
- * `lowerCpuShare`; absent: of a cell's process, its first thread or that of the actor, whichever waited longer. 0 where the system does not
- * tell. Never rejects.
+ * Milliseconds that one of these threads was ready to run and had no CPU, since it started, of the one that waited longest; so late is a cell's heartbeat through
+ * no fault of its own. 0 where the system does not tell. Never rejects.
  */
-export function makeCpuWait(pid: number, name?: string): () => Promise<number> {
-  let threads: readonly number[] = [];
-  return async () => {
-    if (threads.length === 0)
-      threads = name === undefined ? [pid, ...(await named(pid, actorThread))] : await named(pid, name);
-    const waits = await Promise.all(
-      threads.map(async (thread) => {
-        // Nanoseconds on a CPU, and nanoseconds that it waited for one: "schedstat" in proc(5).
-        const told = await readFile(`/proc/${pid}/task/${thread}/schedstat`, "latin1").catch(() => "");
-        return Number(told.split(" ")[1] ?? 0) / 1e6;
-      }),
-    );
-    return Math.max(0, ...waits);
-  };
+export async function cpuWaitMs(threads: readonly number[]): Promise<number> {
+  const waits = await Promise.all(
+    threads.map(async (thread) => {
+      // Nanoseconds on a CPU, and nanoseconds that it waited for one: "schedstat" in proc(5).
+      const told = await readFile(`/proc/${thread}/schedstat`, "latin1").catch(() => "");
+      return Number(told.split(" ")[1] ?? 0) / 1e6;
+    }),
+  );
+  return Math.max(0, ...waits);
 }
 
-async function threadsOf(pid: number): Promise<readonly number[]> {
-  return (await readdir(`/proc/${pid}/task`).catch(() => [])).map(Number);
-}
-
-/** `name`: whole, of which Linux keeps the beginning, or what it begins with. */
-async function named(pid: number, name: string | RegExp): Promise<readonly number[]> {
-  const kept = typeof name === "string" ? Buffer.from(name).subarray(0, nameBytesMax) : undefined;
+/** The thread of this process that has a name, of which Linux keeps the beginning. Empty: there is none. Never rejects. */
+export async function findThread(name: string): Promise<readonly number[]> {
+  const kept = Buffer.from(name).subarray(0, nameBytesMax);
   const found = await Promise.all(
-    (await threadsOf(pid)).map(async (thread) => {
-      const comm = (await readFile(`/proc/${pid}/task/${thread}/comm`).catch(() => undefined))?.subarray(0, -1);
-      const isMeant =
-        comm !== undefined && (name instanceof RegExp ? name.test(comm.toString("latin1")) : kept?.equals(comm));
-      return isMeant === true ? [thread] : [];
+    (await readdir("/proc/self/task").catch(() => [])).map(async (thread) => {
+      const comm = await readFile(`/proc/self/task/${thread}/comm`).catch(() => undefined);
+      return comm?.subarray(0, -1).equals(kept) === true ? [Number(thread)] : [];
     }),
   );
   return found.flat();
+}
+
+/**
+ * The first thread of a child, and the one that it says its actor runs on, if that is one of its own. Never rejects.
+ *
+ * Nothing below `/proc/<pid>/task` of a child is ever looked at, only `/proc/<thread>`: what was looked at stays in the kernel's cache, and when a child ends,
+ * `wait4(2)` on the main thread turns in the kernel until the child's last thread has cleared what was cached below the child's own folder. That one may be far behind
+ * others for a CPU: the main thread stood for seconds (docs/adr/0041-priorities-of-cells.md).
+ */
+export async function childThreads(pid: number, claimed: number): Promise<readonly number[]> {
+  const status = await readFile(`/proc/${claimed}/status`, "latin1").catch(() => "");
+  return Number(/^Tgid:\s+(\d+)$/m.exec(status)?.[1]) === pid && claimed !== pid ? [pid, claimed] : [pid];
 }
 
 function setNice(thread: number, nice: number): void {

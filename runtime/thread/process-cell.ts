@@ -29,7 +29,7 @@ import {
   tell,
 } from "./cell-socket.ts";
 import type { CellMemory } from "./heap-watch.ts";
-import { lowerCpuShare, makeCpuWait, setProcessNice } from "./cpu-share.ts";
+import { childThreads, cpuWaitMs, lowerCpuShare, setProcessNice } from "./cpu-share.ts";
 import { makePacedMail, splitMail } from "./paced-mail.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
 
@@ -41,6 +41,8 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
   let nextId = 1;
   let beat = 0;
   let stuckMs = 0;
+  /** Of its actor's thread, as it says. */
+  let claimedThread = 0;
   let isAsked = false;
   let profiled: ((found: StuckProfile) => void) | undefined;
   let end: CellEnd | undefined;
@@ -69,6 +71,9 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     killGroup(child.process);
   };
 
+  const findThreads = async (): Promise<readonly number[]> =>
+    child.process?.pid === undefined ? [] : childThreads(child.process.pid, claimedThread);
+
   const mail =
     socket &&
     makePacedMail(socket, (chars) =>
@@ -88,7 +93,7 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
   };
 
   const hear = (fields: Fields): void => {
-    const [op, a, b] = fields;
+    const [op, a, b, c] = fields;
     if (op === tell.started) {
       turned(1);
       started.resolve(
@@ -97,6 +102,7 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     } else if (op === tell.looked) {
       isAsked = false;
       stuckMs = numberOf(b);
+      claimedThread = numberOf(c);
       turned(numberOf(a));
     } else if (op === tell.inspected) {
       const [turns, sessions, heapUsedBytes, uptimeMs] = fields.slice(2).map(numberOf);
@@ -204,10 +210,9 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
         return found.promise;
       };
     },
-    waitedMs: child.process?.pid === undefined ? () => Promise.resolve(0) : makeCpuWait(child.process.pid),
-    lower: () => {
-      if (!isGone && child.process?.pid !== undefined) void lowerCpuShare(child.process.pid);
-    },
+    waitedMs: async () => cpuWaitMs(await findThreads()),
+    // Its first thread is ours, and has to answer for heartbeat and profile.
+    lower: () => void findThreads().then(([, ...others]) => isGone || lowerCpuShare(others)),
     measure: () => measure(child.process?.pid),
     end: () => kill(),
   };

@@ -11,7 +11,6 @@ import { Socket } from "node:net";
 import { deserialize } from "node:v8";
 import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import type { CellBody } from "./cell-backend.ts";
 import {
   ask,
   type Fields,
@@ -23,11 +22,11 @@ import {
   tell,
 } from "./cell-socket.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
-import { launchThread } from "./thread-cell.ts";
+import { launchThread, type ThreadBody } from "./thread-cell.ts";
 
 /** Where the gateway put this process's end of the pair. */
 const socket = new Socket({ fd: 3, readable: true, writable: true });
-let body: CellBody | undefined;
+let body: ThreadBody | undefined;
 let profile: (() => Promise<StuckProfile>) | undefined;
 
 /** The gateway is gone, or has no more use for this cell. Group 0 is this process's own: the gateway made it one. */
@@ -82,7 +81,7 @@ async function launch({ spec, assets }: Launch): Promise<void> {
 
 function obey([op, value]: Fields): void {
   if (op === ask.cancel) body?.cancel(Number(value));
-  else if (op === ask.look) say(tell.looked, body?.beat() ?? 0, body?.stuckMs() ?? 0);
+  else if (op === ask.look) say(tell.looked, body?.beat() ?? 0, body?.stuckMs() ?? 0, body?.thread() ?? 0);
   else if (op === ask.profile) profile = body?.profile();
   else if (op === ask.profileEnd)
     void profile?.().then((found) =>

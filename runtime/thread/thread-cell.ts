@@ -5,15 +5,28 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { wrap } from "comlink";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { limits } from "../kernel/limits.ts";
-import { cellNice, lowerCpuShare, makeCpuWait } from "./cpu-share.ts";
+import { cellNice, cpuWaitMs, findThread, lowerCpuShare } from "./cpu-share.ts";
 import type { BodyEvents, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
 import type { CellAssets } from "./cell-assets.ts";
 import { type CellControl, type CellWorkerData, controlBlock } from "./cell-port.ts";
 import { startStuckProfile } from "./stuck-profile.ts";
 
-/** Runs in the worker before anything else: lowers the priority of its thread, compiles the bootstrap from its code cache and calls it. */
+/** Names the thread that reads it (proc(5)). Nothing that lies behind it is read. */
+const threadLink = "/proc/thread-self";
+
+/**
+ * Runs in the worker before anything else: lowers the priority of its thread, or at level `process` tells which one it is and gives back the right that it
+ * needs for that; compiles the bootstrap from its code cache and calls it.
+ */
 const entry = `
 const { workerData } = require("node:worker_threads");
+if (workerData.level === "process") {
+  try {
+    const [, , thread] = require("node:fs").readlinkSync("${threadLink}").split("/");
+    Atomics.store(new Int32Array(workerData.block), ${controlBlock.thread}, Number(thread));
+  } catch {}
+  process.permission?.drop("fs.read", "${threadLink}");
+}
 if (workerData.nice !== undefined) {
   try {
     // 0 is the calling thread.
@@ -27,13 +40,18 @@ compileScript(workerData.source, "cloister:cell", workerData.cachedData)(require
 
 let launched = 0;
 
+export interface ThreadBody extends CellBody {
+  /** Number that the system gave its thread, at level `process` alone; 0: not known (yet). */
+  readonly thread: () => number;
+}
+
 /** `oldGenerationMb`: V8's own limit of the cell's heap. */
 export function launchThread(
   spec: CellSpec,
   assets: Pick<CellAssets, "bootstrap" | "sdk" | "zodUrl">,
   events: Pick<BodyEvents, "frame" | "ended">,
   oldGenerationMb: number = limits.cellOldGenerationMb,
-): CellBody {
+): ThreadBody {
   const { init } = spec;
   const mail = new MessageChannel();
   const control = new MessageChannel();
@@ -55,7 +73,9 @@ export function launchThread(
   };
   const permissions = [
     "--permission",
-    ...[init.workspace, ...spec.readable].map((place) => `--allow-fs-read=${place}`),
+    ...[init.workspace, ...spec.readable, ...(spec.level === "process" ? [threadLink] : [])].map(
+      (place) => `--allow-fs-read=${place}`,
+    ),
     `--allow-fs-write=${init.workspace}`,
   ];
   // Its number makes it the only one of this name, also where only the first 15 bytes of a name are kept.
@@ -92,6 +112,11 @@ export function launchThread(
     control.port1.close();
     events.ended(fault ?? { reason: "crash", detail: `it called process.exit(${code})` });
   });
+  let found: readonly number[] = [];
+  const find = async (): Promise<readonly number[]> => {
+    if (found.length === 0) found = await findThread(name);
+    return found;
+  };
   return {
     // The cell is being ended by its error already; that it became ready before is no news.
     start: async (wanted) => {
@@ -104,8 +129,9 @@ export function launchThread(
     beat: () => Atomics.load(words, controlBlock.beat),
     stuckMs: () => Atomics.load(words, controlBlock.stuckMs),
     profile: () => startStuckProfile(worker),
-    waitedMs: makeCpuWait(process.pid, name),
-    lower: () => void lowerCpuShare(process.pid, name),
+    waitedMs: async () => cpuWaitMs(await find()),
+    lower: () => void find().then(lowerCpuShare),
+    thread: () => Atomics.load(words, controlBlock.thread),
     measure: async () => {
       const { used_heap_size: heapUsed, external_memory: external } = await worker.getHeapStatistics();
       return { heapUsed, external };

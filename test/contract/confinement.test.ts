@@ -81,6 +81,8 @@ describe.each(levels)("at level %s", (level) => {
     "/proc/self/environ",
     "/proc/self/mem",
     "/proc/self/fd",
+    "/proc/thread-self",
+    "/proc/thread-self/environ",
     "foreign descriptor, read",
     "foreign descriptor, write",
     "foreign descriptor, readFile",

@@ -4,12 +4,24 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterEach, expect, onTestFinished, test } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
-import { makeCpuWait } from "../../runtime/thread/cpu-share.ts";
+import { childThreads, cpuWaitMs, findThread } from "../../runtime/thread/cpu-share.ts";
 import { actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { childrenOf } from "../support/processes.ts";
+
+/** Of `/proc`, what this process looked at. */
+const looked = vi.hoisted(() => new Array<string>());
+vi.mock(import("node:fs/promises"), async (original) => {
+  const actual = await original();
+  const noting = <F extends (...args: never[]) => unknown>(call: F): F =>
+    ((...args: Parameters<F>) => {
+      looked.push(String(args[0]));
+      return call(...args);
+    }) as F;
+  return { ...actual, readFile: noting(actual.readFile), readdir: noting(actual.readdir) };
+});
 
 const flooder = actorPath("flooder");
 
@@ -27,15 +39,16 @@ async function start(agentId: string, changes: Parameters<typeof startCell>[2] =
   return cell;
 }
 
-/** Nice values of the threads of a process, by name. */
-function niceOf(pid: number, name = /./): readonly number[] {
+/** The threads of a process, by name. */
+function threadsOf(pid: number, name = /./): readonly number[] {
   const folder = `/proc/${pid}/task`;
   return readdirSync(folder)
     .filter((thread) => name.test(readFileSync(`${folder}/${thread}/comm`, "utf8")))
-    .map((thread) => os.getPriority(Number(thread)));
+    .map(Number);
 }
 
-const nameOf = (thread: string): string => readFileSync(`/proc/${process.pid}/task/${thread}/comm`, "utf8").trim();
+const niceOf = (pid: number, name?: RegExp): readonly number[] =>
+  threadsOf(pid, name).map((thread) => os.getPriority(thread));
 
 const own = os.getPriority();
 const niceMax = 19;
@@ -94,15 +107,13 @@ test.runIf(existsSync("/proc/self/schedstat")).each(["thread", "process"] as con
   async (level) => {
     const cell = await start("waits", { level });
     await cell.started;
-    const waited =
-      level === "thread"
-        ? makeCpuWait(
-            process.pid,
-            readdirSync(`/proc/${process.pid}/task`)
-              .map(nameOf)
-              .find((name) => /^c\d+:waits/.test(name)),
-          )
-        : makeCpuWait(childrenOf(process.pid)[0] ?? 0);
+    const pid = level === "thread" ? process.pid : (childrenOf(process.pid)[0] ?? 0);
+    const [name = "", thread = 0] =
+      threadsOf(pid, /^c\d+:waits/).map(
+        (found) => [readFileSync(`/proc/${found}/comm`, "utf8").trim(), found] as const,
+      )[0] ?? [];
+    const threads = level === "thread" ? await findThread(name) : await childThreads(pid, thread);
+    expect(threads).toEqual(level === "thread" ? [thread] : [pid, thread]);
     // Each in a session of its own, which Linux may weigh before it weighs threads.
     const others = Array.from({ length: 2 * os.availableParallelism() }, () =>
       spawn(process.execPath, ["--eval", "for (;;);"], { detached: true, stdio: "ignore" }),
@@ -111,6 +122,27 @@ test.runIf(existsSync("/proc/self/schedstat")).each(["thread", "process"] as con
       for (const other of others) other.kill("SIGKILL");
     });
     void cell.turn("infinite loop");
-    await expect.poll(waited).toBeGreaterThan(100);
+    await expect.poll(() => cpuWaitMs(threads)).toBeGreaterThan(100);
+  },
+);
+
+test.runIf(process.platform === "linux")("no thread of anybody else is taken for a child's", async () => {
+  const cell = await start("liar", { level: "process" });
+  await cell.started;
+  const [child = 0] = childrenOf(process.pid);
+  for (const claimed of [process.pid, 0, -1, 1.5, child]) expect(await childThreads(child, claimed)).toEqual([child]);
+});
+
+test.runIf(process.platform === "linux")(
+  "nothing below the threads of a cell's process is looked at while it stands still and is ended: its end would hold the main thread in wait4(2)",
+  async () => {
+    const cell = await start("still", { level: "process" });
+    await cell.started;
+    const [child = 0] = childrenOf(process.pid);
+    looked.length = 0;
+    void cell.turn("infinite loop");
+    expect(await cell.exited).toMatchObject({ reason: "hung" });
+    expect(looked.filter((place) => /^\/proc\/\d+\/schedstat$/.test(place))).not.toEqual([]);
+    expect(looked.filter((place) => place.startsWith(`/proc/${child}/task`))).toEqual([]);
   },
 );
