@@ -160,8 +160,11 @@ export interface ChannelManifest {
   readonly capabilities: ChannelCapabilities;
   /** The longest text of one message: UTF-16 code units, or bytes of UTF-8. */
   readonly text: { readonly max: number; readonly unit: "utf16" | "utf8" };
-  /** Whether the platform drops a message whose key it has seen. Where it does not, a repeated send is told as a possible duplicate. */
-  readonly dedupesSends: boolean;
+  /**
+   * For how long after a send the platform drops another one with its key, in milliseconds; 0: never. A repeated send that is later than that is
+   * told as a possible duplicate.
+   */
+  readonly dedupesSendsMs: number;
   /** How long the platform shows that somebody types, in milliseconds; 0: it does not. */
   readonly typingMs: number;
   /** An account has no credential in the configuration: a person links it, by scanning a code with the platform's app. */

@@ -11,7 +11,8 @@ import {
   MessageReferenceType,
   MessageType,
 } from "discord-api-types/v10";
-import type { ChannelHost } from "../port.ts";
+import { mediaKindOf } from "../media.ts";
+import type { ChannelHost, InboundMedia } from "../port.ts";
 import type { Place } from "./places.ts";
 
 export type DiscordEvent = Parameters<ChannelHost["receive"]>[0];
@@ -38,6 +39,10 @@ export function parseMessage(
     return undefined;
   const text = textOf(message, self, ownRoles);
   if (text === "") return undefined;
+  const media = [
+    ...message.attachments,
+    ...forwardedOf(message).flatMap(({ message: { attachments } }) => attachments),
+  ].map(fileOf);
   const isReply = message.type === MessageType.Reply && reference?.message_id !== undefined;
   const isBot = author.bot === true || message.webhook_id !== undefined;
   return {
@@ -53,6 +58,7 @@ export function parseMessage(
         }),
     ...(isReply ? { replyTo: reference.message_id } : {}),
     text,
+    ...(media.length === 0 ? {} : { media }),
     tsMs: Date.parse(message.timestamp),
   };
 }
@@ -92,13 +98,12 @@ const roleMention = /<@&(\d{1,20})>/g;
 const customEmoji = /<a?:(\w{1,32}):\d{1,20}>/g;
 
 function textOf(message: GatewayMessageCreateDispatchData, self: Self, ownRoles: ReadonlySet<string>): string {
-  const { attachments, sticker_items: stickers = [], poll, message_reference: reference } = message;
-  const forwarded = reference?.type === MessageReferenceType.Forward ? message.message_snapshots : undefined;
+  const { attachments, sticker_items: stickers = [], poll } = message;
   return [
     ...attachments.map(describeAttachment),
     ...stickers.map(({ name }) => `[sticker ${name}]`),
     ...(poll === undefined ? [] : [`[poll: ${poll.question.text ?? ""}]`]),
-    ...(forwarded ?? []).map(({ message: { content, attachments: files } }) =>
+    ...forwardedOf(message).map(({ message: { content, attachments: files } }) =>
       ["[forwarded]", ...files.map(describeAttachment), content].filter((part) => part !== "").join("\n"),
     ),
     readable(withoutAddress(message.content, self, ownRoles), message, self, ownRoles),
@@ -106,6 +111,20 @@ function textOf(message: GatewayMessageCreateDispatchData, self: Self, ownRoles:
     .filter((part) => part !== "")
     .join("\n");
 }
+
+const forwardedOf = ({
+  message_reference: reference,
+  message_snapshots: snapshots = [],
+}: GatewayMessageCreateDispatchData) => (reference?.type === MessageReferenceType.Forward ? snapshots : []);
+
+/** Discord signs the address; it is good for a day or so. */
+const fileOf = ({ filename: name, content_type: mimeType, size: bytes, url: ref }: APIAttachment): InboundMedia => ({
+  kind: mediaKindOf(mimeType ?? ""),
+  name,
+  ...(mimeType === undefined ? {} : { mimeType }),
+  bytes,
+  ref,
+});
 
 /** `@bot text`, as rooms address somebody. What is left may be a command. */
 function withoutAddress(content: string, self: Self, ownRoles: ReadonlySet<string>): string {

@@ -9,7 +9,7 @@ import {
   type APIChannel,
   type APIDMChannel,
   type APIGatewayBotInfo,
-  type APIMessage,
+  type APIInteraction,
   type APIUser,
   ApplicationFlags,
   ChannelType,
@@ -22,21 +22,22 @@ import {
 } from "discord-api-types/v10";
 import { failure, isCoded } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
-import { networkFault, neverLeft } from "../network-fault.ts";
+import { networkFault } from "../network-fault.ts";
 import type {
   AccountIdentity,
   ChannelAction,
   ChannelAdapter,
   ChannelHost,
   ChannelModule,
-  OutboundPart,
   Peer,
   SendResult,
 } from "../port.ts";
+import { changeMessage, fetchFile, judgeError, sendPart, waitOf } from "./calls.ts";
 import { connect, type Ended } from "./gateway.ts";
-import { parseMessage, type Self } from "./inbound.ts";
+import { type DiscordEvent, parseMessage, type Self } from "./inbound.ts";
+import { acknowledgement, parseInteraction } from "./interactions.ts";
 import { type DiscordSettings, manifest } from "./manifest.ts";
-import { isSnowflake, judgeFault, makeBody, makeEdit, parseTarget } from "./outbound.ts";
+import { parseTarget } from "./outbound.ts";
 import { makeDirectory, type Place } from "./places.ts";
 
 export const channel: ChannelModule<DiscordSettings> = { manifest, open: openBot };
@@ -99,8 +100,32 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
 
   const hear = (payload: GatewayDispatchPayload): Promise<void> | undefined => {
     directory.hear(payload);
+    if (payload.t === GatewayDispatchEvents.InteractionCreate) return takeInteraction(payload.d);
     return payload.t === GatewayDispatchEvents.MessageCreate ? takeMessage(payload.d) : undefined;
   };
+
+  /** Discord wants a sign within three seconds: what takes longer to be stored gets it before, and what was not taken gets none. */
+  async function takeInteraction(interaction: APIInteraction): Promise<void> {
+    const event = readInteraction(interaction);
+    if (event === undefined) return;
+    const stored = host.receive(event);
+    const taken = new AbortController();
+    const late = host.pause(limits.discordInteractionMs, taken.signal);
+    const { id, token: answerToken } = interaction;
+    Promise.race([stored, late])
+      .then(() => rest.post(Routes.interactionCallback(id, answerToken), { auth: false, body: acknowledgement }))
+      .catch(() => undefined);
+    await stored.finally(() => taken.abort());
+  }
+
+  function readInteraction(interaction: APIInteraction): DiscordEvent | undefined {
+    const { channel: told, guild_id: guildId, user } = interaction;
+    if (self === undefined || told === undefined) return undefined;
+    const place = directory.find(told.id) ?? directory.learn({ ...told, guild_id: guildId });
+    if (place.isDirect && user !== undefined) rememberDirect(user.id, place.id);
+    const about = { self, place, atMs: host.nowMs() };
+    return readable("interaction", interaction.id, () => parseInteraction(interaction, about));
+  }
 
   /** Messages of a channel are handed on in their order, also while Discord is asked about it. */
   function takeMessage(message: GatewayMessageCreateDispatchData): Promise<void> | undefined {
@@ -118,17 +143,25 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
     return event === undefined ? undefined : host.receive(event);
   }
 
-  /** One that cannot be read must not hold up all that come behind it. */
-  function parse(message: GatewayMessageCreateDispatchData, place: Place | undefined): ReturnType<typeof parseMessage> {
+  function parse(message: GatewayMessageCreateDispatchData, place: Place | undefined): DiscordEvent | undefined {
     if (self === undefined || place === undefined) return undefined;
+    const about = { self, place, ownRoles: directory.ownRoles(place.guildId ?? "") };
+    return readable("message", message.id, () => parseMessage(message, about));
+  }
+
+  /** One that cannot be read must not hold up all that come behind it. */
+  function readable(what: string, id: string, read: () => DiscordEvent | undefined): DiscordEvent | undefined {
     try {
-      const ownRoles = directory.ownRoles(place.guildId ?? "");
-      return parseMessage(message, { self, place, ownRoles });
+      return read();
     } catch (error) {
-      host.log("error", "a message of Discord cannot be read and is left out", {
-        message: message.id,
-        error: error instanceof Error ? error.message : "unknown fault",
-      });
+      host.log(
+        "error",
+        `${what === "message" ? "a message" : "an interaction"} of Discord cannot be read and is left out`,
+        {
+          [what]: id,
+          error: error instanceof Error ? error.message : "unknown fault",
+        },
+      );
       return undefined;
     }
   }
@@ -184,28 +217,13 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
     return { id };
   }
 
-  async function sendText(message: OutboundPart): Promise<SendResult> {
-    try {
-      const found = await findChannel(message.peer, message.threadId);
-      if ("reason" in found) return { status: "failed", reason: found.reason, retry: false };
-      const sent = (await rest.post(Routes.channelMessages(found.id), { body: makeBody(message) })) as APIMessage;
-      return { status: "sent", platformMessageId: sent.id };
-    } catch (error) {
-      return judgeError(error);
-    }
-  }
-
-  async function change({ peer, threadId, messageId, change: wanted }: ChannelAction): Promise<SendResult> {
+  async function inPlace(
+    { peer, threadId }: Pick<ChannelAction, "peer" | "threadId">,
+    call: (channelId: string) => Promise<SendResult>,
+  ): Promise<SendResult> {
     try {
       const found = await findChannel(peer, threadId);
-      if ("reason" in found) return { status: "failed", reason: found.reason, retry: false };
-      if (!isSnowflake(messageId))
-        return { status: "failed", reason: `${JSON.stringify(messageId)} is no message of Discord`, retry: false };
-      const route = Routes.channelMessage(found.id, messageId);
-      if (wanted.type === "edit") await rest.patch(route, { body: makeEdit(wanted.text) });
-      else if (wanted.type === "remove") await rest.delete(route);
-      else return { status: "failed", reason: "this channel gives no reactions", retry: false };
-      return { status: "sent", platformMessageId: messageId };
+      return "reason" in found ? { status: "failed", reason: found.reason, retry: false } : await call(found.id);
     } catch (error) {
       return judgeError(error);
     }
@@ -259,9 +277,9 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
       }
     },
 
-    send: sendText,
-
-    act: change,
+    send: (part) => inPlace(part, (id) => sendPart(rest, id, part)),
+    act: (action) => inPlace(action, (id) => changeMessage(rest, id, action)),
+    fetch: ({ ref }, bytesMax, signal) => fetchFile(ref, apiRoot, bytesMax, signal),
 
     async typing(peer, threadId) {
       const found = await findChannel(peer, threadId);
@@ -273,24 +291,6 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
 const mayReadContent = ApplicationFlags.GatewayMessageContent | ApplicationFlags.GatewayMessageContentLimited;
 
 const identityOf = ({ id, name }: Self): AccountIdentity => ({ id, name: `@${name}` });
-
-const waitOf = ({ retryAfter, sublimitTimeout }: RateLimitError): number =>
-  Math.max(0, Math.ceil(Math.max(retryAfter, sublimitTimeout)));
-
-function judgeError(error: unknown): SendResult {
-  if (error instanceof RateLimitError)
-    return {
-      status: "failed",
-      reason: `Discord asks for a pause${error.global ? " of all requests" : ""}`,
-      retry: true,
-      retryAfterMs: waitOf(error),
-    };
-  if (error instanceof DiscordAPIError) return judgeFault(error);
-  if (error instanceof HTTPError) return judgeFault({ status: error.status, code: 0, message: error.message });
-  const name = networkFault(error);
-  const failed = { status: "failed", reason: `the request to Discord failed: ${name}`, retry: true } as const;
-  return neverLeft.has(name) ? failed : { ...failed, mayHaveArrived: true };
-}
 
 const tokenKey = (accountId: string): string => `channels.discord.accounts.${accountId}.token`;
 

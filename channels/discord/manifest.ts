@@ -7,19 +7,18 @@ export const manifest = {
     /** A thread of a guild's channel is a peer of its own, with the channel as its parent. */
     threads: true,
     edit: true,
-    reactions: false,
+    reactions: true,
     deletes: true,
-    buttons: false,
+    buttons: true,
     typing: true,
     nativeCommands: false,
     mentions: true,
-    /** What is no text is named in the message, and not fetched. */
-    media: false,
+    media: true,
   },
   /** Discord counts characters; UTF-16 code units are never fewer. */
   text: { max: 2_000, unit: "utf16" },
-  /** By the nonce of a message, for some minutes. */
-  dedupesSends: true,
+  /** By the nonce of a message: "in the past few minutes", of which two are counted on. */
+  dedupesSendsMs: 120_000,
   /** Discord: "10 seconds". */
   typingMs: 10_000,
 } as const satisfies ChannelManifest;

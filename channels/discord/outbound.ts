@@ -7,6 +7,7 @@ import {
   type Snowflake,
 } from "discord-api-types/v10";
 import type { OutboundPart, Peer, SendResult } from "../port.ts";
+import { makeRows } from "./interactions.ts";
 
 /** Discord's ids: numbers of 64 bits that are written as text. */
 export const isSnowflake = (id: string): id is Snowflake => /^\d{15,20}$/.test(id);
@@ -29,15 +30,23 @@ export const makeEdit = (text: string): RESTPatchAPIChannelMessageJSONBody => ({
   allowed_mentions: mentions,
 });
 
-export function makeBody({ peer, text, inReplyTo, idempotencyKey }: OutboundPart): RESTPostAPIChannelMessageJSONBody {
+export function makeBody({
+  peer,
+  text,
+  inReplyTo,
+  idempotencyKey,
+  buttons = [],
+}: OutboundPart): RESTPostAPIChannelMessageJSONBody {
   const isReply = peer.kind !== "direct" && inReplyTo !== undefined && isSnowflake(inReplyTo);
   return {
-    content: text,
+    // A file has no text.
+    ...(text === "" ? {} : { content: text }),
     nonce: nonceOf(idempotencyKey),
     enforce_nonce: true,
     allowed_mentions: mentions,
     // In a guild it says who is answered; what was deleted meanwhile is answered all the same.
     ...(isReply ? { message_reference: { message_id: inReplyTo, fail_if_not_exists: false } } : {}),
+    ...(buttons.length === 0 ? {} : { components: [...makeRows(buttons)] }),
   };
 }
 

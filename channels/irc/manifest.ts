@@ -17,7 +17,7 @@ export const manifest = {
   },
   /** A line is 512 bytes with its sender, command, target and line end; what is left is sure to fit (RFC 2812 §2.3). */
   text: { max: 350, unit: "utf8" },
-  dedupesSends: false,
+  dedupesSendsMs: 0,
   typingMs: 0,
 } as const satisfies ChannelManifest;
 

@@ -17,7 +17,7 @@ export const manifest = {
   },
   /** What Slack advises. It cuts at 40,000, which a text reaches in no escaped form: `&` becomes five characters. */
   text: { max: 4_000, unit: "utf16" },
-  dedupesSends: false,
+  dedupesSendsMs: 0,
   typingMs: 0,
 } as const satisfies ChannelManifest;
 

@@ -16,7 +16,7 @@ export const manifest = {
     media: true,
   },
   text: { max: 4_096, unit: "utf16" },
-  dedupesSends: false,
+  dedupesSendsMs: 0,
   /** The Bot API: "5 seconds or less". */
   typingMs: 5_000,
 } as const satisfies ChannelManifest;

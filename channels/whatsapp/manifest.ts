@@ -17,7 +17,7 @@ export const manifest = {
   /** The apps cut a text above it. */
   text: { max: 65_536, unit: "utf16" },
   /** A repeated text has the id of the first one, by which the apps know it; but WhatsApp promises nothing. */
-  dedupesSends: false,
+  dedupesSendsMs: 0,
   /** The apps show it for some 25 seconds. */
   typingMs: 10_000,
   linksByCode: true,

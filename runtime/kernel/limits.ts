@@ -517,6 +517,8 @@ export const limits = {
   discordLoginMs: 60_000,
   discordCallMs: 15_000,
   discordIdentifyMs: 5_000,
+  /** Discord: after so long somebody who presses a button gets the sign that it was taken, also when it is not stored yet: Discord waits for three seconds. */
+  discordInteractionMs: 2_000,
   /** Discord: attempts to resume a session before another one is begun; with the pauses between them longer than Discord keeps one. */
   discordResumesMax: 8,
   /** Discord: direct chats whose place is known; another one is asked for. */

@@ -327,7 +327,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["channels/discord"],
     why: "A channel: pure in both directions, and its I/O in a thread of its own.",
-    only: ["channel-port", "download", "kernel"],
+    only: ["channel-port", "chunks", "download", "kernel"],
     packages: ["@discordjs/rest", "@discordjs/ws", "discord-api-types"],
     node: ["node:crypto"],
   },

@@ -16,6 +16,12 @@ export interface DiscordCall {
   /** Without the version. */
   readonly path: string;
   readonly body: Json;
+  readonly files: readonly DiscordFile[];
+}
+
+export interface DiscordFile {
+  readonly name: string;
+  readonly content: string;
 }
 
 /** What the server does instead of answering a request. */
@@ -47,6 +53,7 @@ export interface SentMessage {
   readonly place: string;
   readonly channelId: string;
   readonly body: Json;
+  readonly files: readonly DiscordFile[];
 }
 
 export interface DiscordApi {
@@ -61,6 +68,10 @@ export interface DiscordApi {
   addGuild(guild: TestGuild): void;
   /** A channel that bots are not told of. */
   addChannel(channel: TestChannel): void;
+  /** Keeps a file; the address that Discord would give it. */
+  keepFile(file: DiscordFile): string;
+  /** Somebody presses a button, or gives a command. Resolves with the answer that Discord gets, which it wants once. */
+  interact(token: string, interaction: object): Promise<Json>;
   /** For the next requests whose method and path begin so, in turn. */
   fail(request: string, ...faults: readonly DiscordFault[]): void;
   /** Resolves when the server has seen what is looked for. */
@@ -79,6 +90,22 @@ const isText = (value: unknown): boolean => typeof value === "string";
 const isBoolean = (value: unknown): boolean => typeof value === "boolean";
 const isMap = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
 
+const hasOnly = (value: Json, ...keys: readonly string[]): boolean =>
+  Object.keys(value).every((key) => keys.includes(key));
+const isButton = (value: unknown): boolean =>
+  isMap(value) &&
+  hasOnly(value, "type", "style", "label", "custom_id") &&
+  value["type"] === 2 &&
+  [1, 2, 3, 4].includes(Number(value["style"])) &&
+  /^.{1,80}$/s.test(textOf(value["label"])) &&
+  /^.{1,100}$/s.test(textOf(value["custom_id"]));
+const isRow = (value: unknown): boolean => {
+  if (!isMap(value) || !hasOnly(value, "type", "components") || value["type"] !== 1) return false;
+  const buttons: unknown = value["components"];
+  if (!Array.isArray(buttons) || buttons.length === 0 || buttons.length > 5 || !buttons.every(isButton)) return false;
+  return new Set(buttons.map((button: Json) => button["custom_id"])).size === buttons.length;
+};
+
 /** The fields that a body may have. */
 const bodies: Readonly<Record<string, Readonly<Record<string, (value: unknown) => boolean>>>> = {
   message: {
@@ -87,6 +114,10 @@ const bodies: Readonly<Record<string, Readonly<Record<string, (value: unknown) =
     enforce_nonce: isBoolean,
     allowed_mentions: (value) => isMap(value) && Array.isArray(value["parse"]),
     message_reference: (value) => isMap(value) && isId(value["message_id"]) && isBoolean(value["fail_if_not_exists"]),
+    components: (value) => Array.isArray(value) && value.length > 0 && value.length <= 5 && value.every(isRow),
+  },
+  reply: {
+    type: (value) => value === 6,
   },
   edit: {
     content: isText,
@@ -106,6 +137,11 @@ export async function openDiscordApi(): Promise<DiscordApi> {
   const { until, changed } = makeWatchers();
   const sent: SentMessage[] = [];
   const byNonce = new Map<string, SentMessage>();
+  const kept = new Map<string, string>();
+  /** By id: with the secret by which each is answered, and who waits for that. */
+  const interactions = new Map<string, { readonly secret: string; readonly answered: (answer: Json) => void }>();
+  /** Of the bot's own, by message. */
+  const reactions = new Map<string, Set<string>>();
   let lastId = 1_100_000_000_000_000_000n;
 
   const server = createServer((request, response) => void serve(request, response));
@@ -122,10 +158,12 @@ export async function openDiscordApi(): Promise<DiscordApi> {
     const { method = "" } = request;
     const path = (request.url ?? "").replace(/^\/api\/v10/, "");
     const [, token] = /^Bot (\S+)$/.exec(request.headers.authorization ?? "") ?? [];
-    const body = await readBody(request);
+    const { body, files } = await readBody(request);
+    const file = kept.get(path);
+    if (file !== undefined) return void response.end(file);
     if (path === request.url) violations.push(`${method} ${path}: not below /api/v10`);
     if (request.headers["user-agent"]?.startsWith("DiscordBot (") !== true) violations.push(`${path}: no user agent`);
-    calls.push({ token, method, path, body });
+    calls.push({ token, method, path, body, files });
     const answer = (status: number, given?: object, headers: Readonly<Record<string, string>> = {}): void => {
       response.writeHead(status, {
         ...headers,
@@ -137,9 +175,11 @@ export async function openDiscordApi(): Promise<DiscordApi> {
     try {
       if (fault?.type === "error") return answer(fault.status, { code: fault.code, message: fault.message });
       if (fault?.type === "rate-limit") return limit(fault, answer);
+      const [, interactionId, secret] = /^\/interactions\/(\d+)\/([\w-]+)\/callback$/.exec(path) ?? [];
+      if (interactionId !== undefined && method === "POST") return answer(...reply(interactionId, secret, token, body));
       const bot = token === undefined ? undefined : bots.get(token);
       if (bot === undefined) return answer(401, { code: 0, message: "401: Unauthorized" });
-      const [status, given] = carryOut(bot, method, path, body);
+      const [status, given] = carryOut(bot, method, path, body, files);
       if (fault?.type === "lose-answer") return void request.socket.destroy();
       answer(status, given);
     } finally {
@@ -155,10 +195,34 @@ export async function openDiscordApi(): Promise<DiscordApi> {
   type Answer = readonly [status: number, body?: object];
   const refuse = (status: number, code: number, message: string): Answer => [status, { code, message }];
 
-  function carryOut(bot: GatewayBot, method: string, path: string, body: Json): Answer {
-    const [, channelId = "", what, messageId] =
-      /^\/channels\/(\d+)(?:\/(messages|typing)(?:\/(\d+))?)?$/.exec(path) ?? [];
-    switch (`${method} ${path.replaceAll(/\d{15,20}/g, "*")}`) {
+  /** It is asked without the bot's token: the secret is in the address. */
+  function reply(id: string, secret: string | undefined, token: string | undefined, body: Json): Answer {
+    const found = interactions.get(id);
+    if (token !== undefined) violations.push("an interaction is answered without the bot's token");
+    if (found === undefined || found.secret !== secret) return refuse(404, 10_062, "Unknown interaction");
+    judge("reply", "POST", "/interactions", body);
+    interactions.delete(id);
+    found.answered(body);
+    return [204];
+  }
+
+  function react(messageId: string, emoji: string, isWanted: boolean): Answer {
+    const name = decodeURIComponent(emoji);
+    if (sent.every(({ id }) => id !== messageId)) return refuse(404, 10_008, "Unknown Message");
+    if (!/^\p{Extended_Pictographic}/u.test(name) && !/^\w{2,32}:\d{15,20}$/.test(name))
+      return refuse(400, 10_014, "Unknown Emoji");
+    const own = reactions.get(messageId) ?? new Set();
+    reactions.set(messageId, own);
+    if (isWanted) own.add(name);
+    else if (!own.delete(name)) return refuse(404, 10_014, "Unknown Emoji");
+    return [204];
+  }
+
+  function carryOut(bot: GatewayBot, method: string, path: string, body: Json, files: readonly DiscordFile[]): Answer {
+    const [, channelId = "", what, messageId = "", emoji = ""] =
+      /^\/channels\/(\d+)(?:\/(messages|typing)(?:\/(\d+)(?:\/reactions\/([^/]+)\/@me)?)?)?$/.exec(path) ?? [];
+    const pattern = (emoji === "" ? path : path.replace(emoji, "emoji")).replaceAll(/\d{15,20}/g, "*");
+    switch (`${method} ${pattern}`) {
       case "GET /users/@me":
         return [200, { id: bot.id, username: bot.username, discriminator: "0", avatar: null, bot: true }];
       case "GET /applications/@me":
@@ -186,7 +250,12 @@ export async function openDiscordApi(): Promise<DiscordApi> {
       case "POST /channels/*/messages":
         if (!channels.has(channelId)) return refuse(404, 10_003, "Unknown Channel");
         judge(what === "typing" ? "none" : "message", method, path, body);
-        return what === "typing" ? [204] : post(bot, channelId, body);
+        return what === "typing" ? [204] : post(bot, channelId, body, files);
+      case "PUT /channels/*/messages/*/reactions/emoji/@me":
+      case "DELETE /channels/*/messages/*/reactions/emoji/@me":
+        return react(messageId, emoji, method === "PUT");
+      case "GET /channels/*/messages/*":
+        return [200, { id: messageId, channel_id: channelId, reactions: reactionsOf(messageId) }];
       case "PATCH /channels/*/messages/*":
       case "DELETE /channels/*/messages/*": {
         judge(method === "PATCH" ? "edit" : "none", method, path, body);
@@ -201,16 +270,25 @@ export async function openDiscordApi(): Promise<DiscordApi> {
     }
   }
 
-  function post({ token }: GatewayBot, channelId: string, body: Json): Answer {
+  /** One of somebody else beside the own ones. */
+  const reactionsOf = (messageId: string): readonly object[] => [
+    ...[...(reactions.get(messageId) ?? [])].map((name) => {
+      const [own = "", id = null] = name.split(":");
+      return { count: 1, me: true, emoji: { id, name: own } };
+    }),
+    { count: 1, me: false, emoji: { id: null, name: "🎉" } },
+  ];
+
+  function post({ token }: GatewayBot, channelId: string, body: Json, files: readonly DiscordFile[]): Answer {
     const content = textOf(body["content"]);
-    if (content.trim() === "") return refuse(400, 50_006, "Cannot send an empty message");
+    if (content.trim() === "" && files.length === 0) return refuse(400, 50_006, "Cannot send an empty message");
     if (content.length > 2_000) return refuse(400, 50_035, "Invalid Form Body");
     const key = body["enforce_nonce"] === true ? `${token} ${String(body["nonce"])}` : undefined;
     const before = key === undefined ? undefined : byNonce.get(key);
     if (before !== undefined) return [200, { id: before.id, channel_id: channelId, content }];
     lastId += 1n;
     const place = channels.get(channelId)?.type === 1 ? `1${channelId.slice(1)}` : channelId;
-    const message: SentMessage = { token, id: String(lastId), place, channelId, body };
+    const message: SentMessage = { token, id: String(lastId), place, channelId, body, files };
     sent.push(message);
     if (key !== undefined) byNonce.set(key, message);
     return [200, { id: message.id, channel_id: channelId, content }];
@@ -239,6 +317,19 @@ export async function openDiscordApi(): Promise<DiscordApi> {
         channels.set(one.id, { ...one, guild_id: guild.id });
     },
     addChannel: (one) => void channels.set(one.id, one),
+    keepFile({ name, content }) {
+      const path = `/attachments/${kept.size + 1}/${encodeURIComponent(name)}`;
+      kept.set(path, content);
+      return `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`;
+    },
+    async interact(token, interaction) {
+      lastId += 1n;
+      const [id, secret] = [String(lastId), `interaction-${lastId}`];
+      const { promise, resolve } = Promise.withResolvers<Json>();
+      interactions.set(id, { secret, answered: resolve });
+      gateway.dispatch(token, "INTERACTION_CREATE", { ...interaction, id, token: secret, version: 1 });
+      return promise;
+    },
     fail: (request, ...list) => void faults.set(request, [...(faults.get(request) ?? []), ...list]),
     until,
     close() {
@@ -264,11 +355,23 @@ function limit(
   );
 }
 
-async function readBody(request: IncomingMessage): Promise<Json> {
+async function readBody(
+  request: IncomingMessage,
+): Promise<{ readonly body: Json; readonly files: readonly DiscordFile[] }> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  const text = Buffer.concat(chunks).toString("utf8");
-  return text === "" ? {} : (JSON.parse(text) as Json);
+  const bytes = Buffer.concat(chunks);
+  const type = request.headers["content-type"] ?? "";
+  if (!type.startsWith("multipart/")) {
+    const text = bytes.toString("utf8");
+    return { body: text === "" ? {} : (JSON.parse(text) as Json), files: [] };
+  }
+  const form = await new Response(bytes, { headers: { "content-type": type } }).formData();
+  const files: DiscordFile[] = [];
+  for (const [key, value] of form)
+    if (typeof value !== "string" && /^files\[\d\]$/.test(key))
+      files.push({ name: value.name, content: await value.text() });
+  return { body: JSON.parse(textOf(form.get("payload_json"))) as Json, files };
 }
 
 export const ana = {

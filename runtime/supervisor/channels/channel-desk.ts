@@ -121,8 +121,8 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
   }
 
   const outboxOf = (channel: BuiltChannel): Outbox => {
-    const { dedupesSends } = builtChannels[channel];
-    const found = outboxes.get(channel) ?? makeOutbox({ attempt, dedupesSends, clock, log });
+    const { dedupesSendsMs } = builtChannels[channel];
+    const found = outboxes.get(channel) ?? makeOutbox({ attempt, dedupesSendsMs, clock, log });
     outboxes.set(channel, found);
     return found;
   };

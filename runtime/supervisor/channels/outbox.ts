@@ -14,7 +14,8 @@ import type { Logger } from "../driver.ts";
 export interface OutboxDeps {
   /** Sends from this part on. Never rejects: a thread that is lost is a result. */
   readonly attempt: (message: OutboundMessage, fromPart: number) => Promise<AttemptResult>;
-  readonly dedupesSends: boolean;
+  /** As the manifest has it. */
+  readonly dedupesSendsMs: number;
   readonly clock: ChannelClock;
   readonly log: Logger;
 }
@@ -33,7 +34,7 @@ export interface Outbox {
 
 type FailedAttempt = Extract<AttemptResult, { status: "failed" }>;
 
-export function makeOutbox({ attempt, dedupesSends, clock, log }: OutboxDeps): Outbox {
+export function makeOutbox({ attempt, dedupesSendsMs, clock, log }: OutboxDeps): Outbox {
   const lanes = new Map<string, Promise<unknown>>();
   /** Whoever waits for an account to be online. */
   const waiting = new Map<string, Set<() => void>>();
@@ -50,7 +51,7 @@ export function makeOutbox({ attempt, dedupesSends, clock, log }: OutboxDeps): O
       if (ageMs > limits.channelAnswerAgeMs) return staleResult(ageMs);
       const result = await attempt(message, fromPart);
       if (result.status === "sent") {
-        if (mayRepeat && !dedupesSends) noteRepeat(message);
+        if (mayRepeat && clock.nowMs() - sinceMs >= dedupesSendsMs) noteRepeat(message);
         return result;
       }
       fromPart = result.partsSent;

@@ -1,4 +1,6 @@
 /** Discord over the clients of discord.js, against a strict server of its API and gateway. */
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
 import { channel as module } from "../../../channels/discord/index.ts";
 import type { ChannelAction } from "../../../channels/port.ts";
@@ -24,10 +26,24 @@ function changeOf({
   path,
   body,
 }: DiscordCall): readonly { readonly messageId: string; readonly change: ChannelAction["change"] }[] {
+  const [, reacted, emoji] = /\/messages\/(\d+)\/reactions\/([^/]+)\/@me$/.exec(path) ?? [];
+  if (reacted !== undefined && method === "PUT")
+    return [{ messageId: reacted, change: { type: "react", emoji: decodeURIComponent(emoji ?? "") } }];
   const messageId = path.split("/").at(-1) ?? "";
   if (method === "DELETE") return [{ messageId, change: { type: "remove" } }];
   return method === "PATCH" ? [{ messageId, change: { type: "edit", text: String(body["content"]) } }] : [];
 }
+
+interface ShownButton {
+  readonly label: string;
+  readonly custom_id: string;
+}
+
+/** Of the last message. */
+const buttonsOf = (api: DiscordApi): readonly ShownButton[] => {
+  const rows = (api.sent().at(-1)?.body["components"] ?? []) as readonly { readonly components: ShownButton[] }[];
+  return rows.flatMap(({ components }) => components);
+};
 
 /** `onApi` gets the server before the account logs in. */
 const makeRig = (
@@ -65,6 +81,21 @@ const makeRig = (
         lose: async () => api.gateway.drop(token),
         violations: () => api.violations,
         unconfirmed: () => api.gateway.unconfirmed(token, "MESSAGE_CREATE"),
+        files: () =>
+          api.sent().flatMap(({ place, files }) => files.map(({ name, content }) => ({ place, name, content }))),
+        async sayFile(text, file) {
+          const attachment = { id: "1", filename: file.name, size: file.content.length, url: api.keepFile(file) };
+          const attachments = [{ ...attachment, content_type: "text/plain" }];
+          api.gateway.dispatch(token, "MESSAGE_CREATE", makeDiscordMessage({ content: text, attachments }));
+        },
+        buttons: () => buttonsOf(api).map(({ label }) => label),
+        async press(label) {
+          const button = buttonsOf(api).find((one) => one.label === label);
+          const data = { component_type: 2, custom_id: button?.custom_id };
+          const channel = { id: directChatOf(ana.id), type: 1 };
+          const answer = await api.interact(token, { type: 3, data, channel, user: ana });
+          expect(answer).toEqual({ type: 6 });
+        },
         changes: () => api.calls.flatMap(changeOf),
         typed: () => api.calls.filter(({ path }) => path.endsWith("/typing")).length,
         close: () => api.close(),
@@ -166,8 +197,7 @@ test("a bot that may not read messages, or whose token nobody knows, is told so 
 
 test("Discord's pause is told on, of one channel and of all, and what it refuses for good is not tried again", async () => {
   const { api, send } = await open();
-  const path = `POST /channels/${room}/messages`;
-  api.fail(path, { type: "rate-limit", seconds: 7 });
+  api.fail(`POST /channels/${room}/messages`, { type: "rate-limit", seconds: 7 });
   const limited = await send({ peer: inRoom });
   expect(limited).toMatchObject({ status: "failed", retry: true });
   expect(limited.status === "failed" && limited.retryAfterMs).toBeGreaterThanOrEqual(7_000);
@@ -266,6 +296,77 @@ test("a message is changed in its thread, and one that is not there is refused f
       retry: false,
     });
   expect(api.violations).toEqual([]);
+});
+
+test("more buttons than a row has stand in two, and one that is pressed in a thread is said there, with the presser's roles", async () => {
+  const { api, send, received } = await open();
+  const buttons = Array.from({ length: 6 }, (_, n) => ({ label: `Say ${n}`, text: "same words" }));
+  await send({ peer: { kind: "channel", id: thread }, text: "which?", buttons });
+  const rows = api.sent()[0]?.body["components"] as readonly { readonly components: object[] }[];
+  expect(rows.map(({ components }) => components.length)).toEqual([5, 1]);
+  const press = {
+    type: 3,
+    data: { component_type: 2, custom_id: buttonsOf(api)[5]?.custom_id },
+    guild_id: guild,
+    channel: { id: thread, type: 11, parent_id: room },
+    member: { user: ana, nick: "Annie", roles: ["7"] },
+  };
+  expect(await api.interact(token, press)).toEqual({ type: 6 });
+  await eventually(() => expect(received).toHaveLength(1));
+  expect(received[0]).toMatchObject({
+    peer: { kind: "channel", id: thread },
+    parentPeer: inRoom,
+    guildId: guild,
+    memberRoleIds: ["7"],
+    sender: { id: ana.id, name: "Annie" },
+    wasMentioned: true,
+    text: "same words",
+  });
+  expect(api.violations).toEqual([]);
+});
+
+test("whoever presses a button gets Discord's sign in time, also while the message waits for its place", async () => {
+  const stored = Promise.withResolvers<void>();
+  const found = Promise.withResolvers<DiscordApi>();
+  const { received } = await openChannel(makeRig(found.resolve), () => stored.promise);
+  const api = await found.promise;
+  const data = { component_type: 2, custom_id: "say-0:yes" };
+  const press = { type: 3, data, channel: { id: directChatOf(ana.id), type: 1 }, user: ana };
+  expect(await api.interact(token, press)).toEqual({ type: 6 });
+  expect(received).toEqual([]);
+  expect(api.gateway.unconfirmed(token, "INTERACTION_CREATE")).toBe(1);
+  stored.resolve();
+  await eventually(() => expect(api.gateway.unconfirmed(token, "INTERACTION_CREATE")).toBe(0));
+  expect(texts(received)).toEqual(["yes"]);
+});
+
+test("reactions are the guild's own or usual ones, and only its own are taken away", async () => {
+  const { api, channel, send } = await open();
+  const sent = await send({ peer: inRoom, text: "first" });
+  const messageId = (sent.status === "sent" ? sent.platformMessageId : undefined) ?? "none";
+  const react = (emoji: string) =>
+    channel.act("default", { peer: inRoom, messageId, change: { type: "react", emoji } });
+  for (const emoji of ["👀", "<:party:123456789012345678>", "❤️"])
+    expect(await react(emoji)).toMatchObject({ status: "sent" });
+  expect(await react("eyes")).toMatchObject({
+    status: "failed",
+    retry: false,
+    reason: expect.stringContaining("eyes"),
+  });
+  expect(await react("")).toMatchObject({ status: "sent" });
+  const removed = api.calls.filter(({ method }) => method === "DELETE").map(({ path }) => decodeURIComponent(path));
+  expect(removed.map((path) => path.split("/").at(-2))).toEqual(["👀", "party:123456789012345678", "❤️"]);
+  expect(api.violations).toEqual([]);
+});
+
+test("a file that is kept elsewhere than at Discord is not asked for", async () => {
+  const { channel } = await open();
+  const workspace = await mkdtemp(`${tmpdir()}/files-`);
+  const to = { workspace, folder: "inbox/1", name: "a", bytesMax: 10 };
+  expect(await channel.fetch("default", { kind: "document", ref: "https://example.com/a" }, to)).toMatchObject({
+    status: "failed",
+    reason: expect.stringContaining("another service"),
+  });
 });
 
 test("a message that cannot be read is left out, and holds up none behind it", async () => {

@@ -30,7 +30,7 @@ const manifest: ChannelManifest = {
     media: false,
   },
   text: { max: 10, unit: "utf8" },
-  dedupesSends: false,
+  dedupesSendsMs: 0,
   typingMs: 1_000,
 };
 

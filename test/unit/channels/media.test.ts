@@ -47,7 +47,7 @@ async function serve(
     id: "test",
     capabilities,
     text: { max: 100, unit: "utf16" },
-    dedupesSends: false,
+    dedupesSendsMs: 0,
     typingMs: 0,
   };
   const sent: OutboundPart[] = [];

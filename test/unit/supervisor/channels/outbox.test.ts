@@ -15,7 +15,7 @@ const failed = (changes: Partial<Extract<AttemptResult, { status: "failed" }>> =
 });
 const offline = failed({ offline: true });
 
-function openOutbox(answers: readonly AttemptResult[], dedupesSends = false) {
+function openOutbox(answers: readonly AttemptResult[], dedupesSendsMs = 0) {
   const clock = makeVirtualClock();
   const { log, lines } = makeKeptLog();
   const attempts: { readonly text: string; readonly fromPart: number; readonly atMs: number }[] = [];
@@ -26,7 +26,7 @@ function openOutbox(answers: readonly AttemptResult[], dedupesSends = false) {
       attempts.push({ text, fromPart, atMs: clock.nowMs() - startedAtMs });
       return left.shift() ?? { status: "sent", platformMessageId: text };
     },
-    dedupesSends,
+    dedupesSendsMs,
     clock,
     log,
   });
@@ -129,16 +129,21 @@ test("an answer of an earlier process counts from when it was written", async ()
   expect(attempts).toEqual([]);
 });
 
-test("what may have arrived already is told as a possible duplicate, unless the platform knows its key", async () => {
-  for (const dedupes of [false, true]) {
-    const repeated = openOutbox([failed({ mayHaveArrived: true })], dedupes);
+test("what may have arrived already is told as a possible duplicate, unless the platform still knows its key", async () => {
+  for (const dedupesMs of [0, 60_000]) {
+    const repeated = openOutbox([failed({ mayHaveArrived: true })], dedupesMs);
     const sent = repeated.outbox.send(outbound());
     await repeated.clock.advance(400);
     await sent;
-    const left = openOutbox([], dedupes);
+    const left = openOutbox([], dedupesMs);
     await left.outbox.send(outbound(), left.clock.nowMs());
     for (const { lines } of [repeated, left])
-      expect(lines.filter(({ message }) => message.startsWith("possible duplicate"))).toHaveLength(dedupes ? 0 : 1);
+      expect(lines.filter(({ message }) => message.startsWith("possible duplicate"))).toHaveLength(
+        dedupesMs === 0 ? 1 : 0,
+      );
+    const late = openOutbox([], dedupesMs);
+    await late.outbox.send(outbound(), late.clock.nowMs() - 60_000);
+    expect(late.lines).toMatchObject([{ message: expect.stringMatching(/^possible duplicate/) }]);
   }
   const once = openOutbox([failed()]);
   const sent = once.outbox.send(outbound());
