@@ -300,6 +300,8 @@ export interface AuditFacts {
   readonly code?: string;
   readonly envelopeId?: string;
   readonly trace?: string;
+  /** How many messages the row tells of: `bytes` is of all of them, `envelopeId` the first one's. Absent: one. */
+  readonly count?: number;
   readonly detail?: string;
 }
 

@@ -658,6 +658,14 @@ export const limits = {
   auditWindowMs: 60_000,
   /** Subjects that are told apart in that time: programs and clients have names, of which a configuration has dozens. */
   auditSubjectsPerMinuteMax: 200,
+  /**
+   * Questions in memory from one session to another, by one right and in one trace, that come within this time are one row with their number: a row each
+   * would take half of what a question costs, and push everything else out of its log within seconds. What was gathered is lost with
+   * the process, as those questions are.
+   */
+  auditGatherMs: 100,
+  /** Rows that are gathered at a time; one more, and all are written. */
+  auditGatheredMax: 64,
   /** Calls of the store that one listing makes before it says where to go on. */
   auditCallsMax: 20,
   /** Rows of one listing. */

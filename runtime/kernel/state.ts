@@ -430,6 +430,8 @@ export type Effect =
       readonly seq: number;
       readonly outcome: Outcome;
       readonly aborted: boolean;
+      /** It was never stored: whoever asked has heard the end, and nobody else will ask for it. */
+      readonly inMemory?: true;
     }
   | {
       readonly type: "flow";

@@ -94,7 +94,9 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
     return;
   }
   if (mayNot.has(record.op) && agent.run !== undefined && endSpent(k, agent, nowMs)) return;
-  if (mayNot.has(record.op)) noteCall(turn, record.op === up.send ? Number(record.b) : record.num, ...givenOf(record));
+  // A question in memory is no numbered call: its `num` is a time.
+  if (mayNot.has(record.op) && record.op !== up.sendVolatile)
+    noteCall(turn, record.op === up.send ? Number(record.b) : record.num, ...givenOf(record));
   switch (record.op) {
     case up.send:
       send(k, agent, turn, record, nowMs);

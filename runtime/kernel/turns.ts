@@ -413,7 +413,8 @@ export function endMail(
   answer(k, header.id, outcome, isStored);
   // A run that was ended for what it did has failed; nobody aborted it.
   const isAborted = mail.aborted && outcome.status === "error" && outcome.code === aborted.code;
-  k.emit({ type: "ended", header, seq, outcome, aborted: isAborted });
+  const inMemory = mail.volatile ? { inMemory: true as const } : {};
+  k.emit({ type: "ended", header, seq, outcome, aborted: isAborted, ...inMemory });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 

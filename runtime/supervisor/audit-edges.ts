@@ -71,7 +71,7 @@ export function countEdges(): EdgeCount {
       }
       edge.firstAtMs = Math.min(edge.firstAtMs, atMs);
       const isRefused = row.decision === "refused";
-      count(edge, isRefused, bytes);
+      count(edge, isRefused, bytes, row.count);
       let traced = edge.traces.get(trace);
       if (traced === undefined) {
         if (traces >= limits.whoTracesMax) {
@@ -82,7 +82,7 @@ export function countEdges(): EdgeCount {
         traced = { count: 0, bytes: 0, refused: 0 };
         edge.traces.set(trace, traced);
       }
-      count(traced, isRefused, bytes);
+      count(traced, isRefused, bytes, row.count);
     },
     told: () => ({
       edges: [...edges.values()].map(viewEdge).toSorted((a, b) => b.count + b.refused - a.count - a.refused),
@@ -92,10 +92,10 @@ export function countEdges(): EdgeCount {
   };
 }
 
-function count(counted: Counted, isRefused: boolean, bytes: number): void {
-  if (isRefused) counted.refused += 1;
+function count(counted: Counted, isRefused: boolean, bytes: number, messages = 1): void {
+  if (isRefused) counted.refused += messages;
   else {
-    counted.count += 1;
+    counted.count += messages;
     counted.bytes += bytes;
   }
 }

@@ -1,19 +1,24 @@
 /** The audit trail as the kernel tells it: rows of one turn of the loop are one write, and refusals are logged. */
 import { toRefusal } from "../kernel/errors.ts";
-import type { Effect } from "../kernel/state.ts";
+import { limits } from "../kernel/limits.ts";
+import type { AuditEffect } from "../kernel/state.ts";
 import { parseSessionKey } from "../routing/index.ts";
 import type { AuditRow, Store } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
 
-export function makeAuditTrail(
-  store: Pick<Store, "audit">,
-  log: Logger,
-  nowMs: () => number,
-): (effect: Extract<Effect, { type: "audit" }>) => void {
+export interface AuditTrail {
+  readonly note: (effect: AuditEffect) => void;
+  /** Writes what was gathered. */
+  readonly close: () => void;
+}
+
+/** The kernel tells of a message only when it is in memory alone; those are gathered (`limits.auditGatherMs`). */
+export function makeAuditTrail(store: Pick<Store, "audit">, log: Logger, nowMs: () => number): AuditTrail {
   let waiting: AuditRow[] = [];
-  return (effect) => {
-    const { type: _, event, ...row } = effect;
-    if (row.decision === "refused") log.warn({ ...row, ...actorOf(row.subject), event }, "refused");
+  let gathered: Gathered[] = [];
+  let timer: NodeJS.Timeout | undefined;
+
+  const write = (row: AuditRow): void => {
     if (waiting.length === 0) {
       queueMicrotask(() => {
         const rows = waiting;
@@ -25,8 +30,57 @@ export function makeAuditTrail(
           );
       });
     }
-    waiting.push({ atMs: nowMs(), type: event, ...row });
+    waiting.push(row);
   };
+
+  const writeGathered = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const all = gathered;
+    gathered = [];
+    for (const { row, count, bytes } of all)
+      write(count === 1 ? row : { ...row, bytes, count, detail: `${count} messages in memory` });
+  };
+
+  const gather = (row: AuditFactsOfMessage): void => {
+    const { bytes = 0 } = row;
+    const same = gathered.findLast((one) => isSame(one.row, row));
+    if (same !== undefined) {
+      same.count += 1;
+      same.bytes += bytes;
+      return;
+    }
+    if (gathered.length >= limits.auditGatheredMax) writeGathered();
+    timer ??= setTimeout(writeGathered, limits.auditGatherMs).unref();
+    gathered.push({ row: { atMs: nowMs(), type: "message", ...row }, count: 1, bytes });
+  };
+
+  return {
+    note(effect) {
+      const { type: _, event, ...row } = effect;
+      if (event === "message") {
+        gather(row);
+        return;
+      }
+      if (row.decision === "refused") log.warn({ ...row, ...actorOf(row.subject), event }, "refused");
+      // In the order in which it came about.
+      writeGathered();
+      write({ atMs: nowMs(), type: event, ...row });
+    },
+    close: writeGathered,
+  };
+}
+
+type AuditFactsOfMessage = Omit<AuditRow, "atMs" | "type">;
+
+interface Gathered {
+  readonly row: AuditRow;
+  count: number;
+  bytes: number;
+}
+
+function isSame(a: AuditFactsOfMessage, b: AuditFactsOfMessage): boolean {
+  return a.trace === b.trace && a.object === b.object && a.subject === b.subject && a.via === b.via;
 }
 
 /** Notes one row at a time, for what no kernel decides. That it cannot be written is logged and changes nothing else. */

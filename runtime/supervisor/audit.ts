@@ -8,7 +8,7 @@ import { makeAuditNote, makeAuditTrail } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
 
 export interface Audit {
-  readonly trail: ReturnType<typeof makeAuditTrail>;
+  readonly trail: ReturnType<typeof makeAuditTrail>["note"];
   readonly note: ReturnType<typeof makeAuditNote>;
   /** Likewise, for what somebody can cause as often as they like: its rows are bounded. */
   readonly noteOften: ReturnType<typeof makeAuditNote>;
@@ -30,15 +30,17 @@ export function makeAudit(deps: {
   const key = auditKeyOf(operatorKey);
   const note = makeAuditNote(store, log, nowMs);
   const often = makeBoundedNotes(note);
+  const trail = makeAuditTrail(store, log, nowMs);
   const anchors = makeAuditAnchors({ store, stateDir, key, nowMs, log });
   return {
-    trail: makeAuditTrail(store, log, nowMs),
+    trail: trail.note,
     note,
     noteOften: often.note,
     methods: makeAuditMethods(makeAuditDesk(store, stateDir, key), nowMs),
     start: () => anchors.start(),
     close() {
       often.close();
+      trail.close();
       return anchors.close();
     },
   };

@@ -274,7 +274,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         runs.streamed(effect.header, effect.seq, effect.text);
         return;
       case "ended":
-        runs.ended(effect.header, effect.seq, effect.outcome, effect.aborted);
+        runs.ended(effect.header, effect.seq, effect.outcome, effect.aborted, effect.inMemory);
         return;
       case "flow":
         runs.flow(effect.envelopeId, effect.fromSession, effect.toSession, effect.state);

@@ -7,7 +7,9 @@ import type { ChatEvent, Flow, GatewayEvent, RunResult } from "../edge/port.ts";
 
 /** Ended runs that are remembered, so that somebody who asks late still hears the end. */
 const endedRunsMax = 10_000;
+/** Asks that somebody who looks is shown: those that wait, and the last that were answered. */
 const flowsMax = 50;
+const openFlowsMax = 1_000;
 
 interface Run {
   readonly waiters: ((result: RunResult) => void)[];
@@ -30,7 +32,8 @@ export interface Runs {
   /** Its turn begins, or begins anew. */
   began(header: EnvelopeHeader): void;
   streamed(header: EnvelopeHeader, seq: number, delta: string): void;
-  ended(header: EnvelopeHeader, seq: number, outcome: Outcome, aborted: boolean): void;
+  /** `inMemory`: of a message in memory, whose asker has heard it; it is told to clients and not remembered. */
+  ended(header: EnvelopeHeader, seq: number, outcome: Outcome, aborted: boolean, inMemory?: boolean): void;
   /** The gateway itself answered (a chat command): no turn, no transcript. */
   answered(about: Followed, text: string): void;
   /** An outcome that was found in the store for a run of before. */
@@ -50,8 +53,12 @@ export function makeRuns(
   onBegan: (header: EnvelopeHeader) => void = () => undefined,
 ): Runs {
   const runs = new Map<string, Run>();
-  const ended: string[] = [];
-  const flows = new Map<string, Flow>();
+  /** A ring: an array from whose head one is taken for each that comes is moved as a whole each time. */
+  const ended = Array.from<string | undefined>({ length: endedRunsMax });
+  let nextEnded = 0;
+  /** Asks that wait, and the last ones that were answered; each oldest first. */
+  const openFlows = new Map<string, Flow>();
+  const doneFlows = new Array<Flow>();
   /** Runs that are not remembered, of which some may be asked for. */
   let shelved = 0;
 
@@ -67,8 +74,10 @@ export function makeRuns(
   const finish = (runId: string, result: RunResult): void => {
     const run = find(runId);
     if (run.result === undefined) {
-      ended.push(runId);
-      if (ended.length > endedRunsMax) runs.delete(ended.shift() ?? "");
+      const oldest = ended[nextEnded];
+      if (oldest !== undefined) runs.delete(oldest);
+      ended[nextEnded] = runId;
+      nextEnded = (nextEnded + 1) % endedRunsMax;
     }
     run.result = result;
     for (const waiter of run.waiters.splice(0)) waiter(result);
@@ -91,10 +100,9 @@ export function makeRuns(
     timestamp: nowMs(),
   });
 
-  const answer = (header: Followed, seq: number, reply: string | null): void => {
+  const tellAnswer = (header: Followed, seq: number, reply: string | null): void => {
     const message = reply === null ? {} : { message: assistant(reply) };
     chat(header, { seq, state: "final", stopReason: "stop", ...message });
-    finish(header.runId, { status: "ok", runId: header.runId, reply });
   };
 
   return {
@@ -103,7 +111,7 @@ export function makeRuns(
       const run = find(runId);
       if (run.result === undefined) return;
       run.result = undefined;
-      ended.splice(ended.indexOf(runId), 1);
+      ended[ended.indexOf(runId)] = undefined;
     },
     shelved(runId) {
       shelved++;
@@ -123,7 +131,7 @@ export function makeRuns(
     streamed(header, seq, delta) {
       chat(header, { seq, state: "delta", deltaText: delta });
     },
-    ended(header, seq, outcome, aborted) {
+    ended(header, seq, outcome, aborted, inMemory = false) {
       onEnded(header, outcome);
       if (outcome.status === "error") {
         chat(
@@ -132,24 +140,14 @@ export function makeRuns(
             ? { seq, state: "aborted", stopReason: "rpc" }
             : { seq, state: "error", errorMessage: outcome.message },
         );
-        finish(header.runId, {
-          status: "error",
-          runId: header.runId,
-          refusal: { code: outcome.code, message: outcome.message } as Refusal,
-        });
-        return;
-      }
-      answer(header, seq, outcome.status === "ok" ? outcome.text : null);
+      } else tellAnswer(header, seq, outcome.status === "ok" ? outcome.text : null);
+      if (!inMemory) finish(header.runId, resultOf(header.runId, outcome));
     },
-    answered: (about, text) => answer(about, 1, text),
-    recalled(runId, outcome) {
-      finish(
-        runId,
-        outcome.status === "error"
-          ? { status: "error", runId, refusal: { code: outcome.code, message: outcome.message } as Refusal }
-          : { status: "ok", runId, reply: outcome.status === "ok" ? outcome.text : null },
-      );
+    answered(about, text) {
+      tellAnswer(about, 1, text);
+      finish(about.runId, { status: "ok", runId: about.runId, reply: text });
     },
+    recalled: (runId, outcome) => finish(runId, resultOf(runId, outcome)),
     knows: (runId) => runs.has(runId),
     wait(runId, timeoutMs) {
       const wasKnown = runs.has(runId);
@@ -191,17 +189,22 @@ export function makeRuns(
         state,
         atMs: nowMs(),
       };
-      flows.delete(envelopeId);
-      flows.set(envelopeId, flow);
-      for (const [id, old] of flows) {
-        if (flows.size <= flowsMax) break;
-        if (old.state !== "open") flows.delete(id);
-        else if (flows.size > 20 * flowsMax) flows.delete(id);
-      }
+      if (state !== "open") {
+        openFlows.delete(envelopeId);
+        doneFlows.push(flow);
+        if (doneFlows.length > flowsMax) doneFlows.shift();
+      } else if (openFlows.size < openFlowsMax) openFlows.set(envelopeId, flow);
       publish({ event: "flow", payload: flow });
     },
     get flows() {
-      return [...flows.values()];
+      const answered = Math.max(0, flowsMax - openFlows.size);
+      return [...doneFlows.slice(doneFlows.length - Math.min(answered, doneFlows.length)), ...openFlows.values()];
     },
   };
+}
+
+function resultOf(runId: string, outcome: Outcome): RunResult {
+  return outcome.status === "error"
+    ? { status: "error", runId, refusal: { code: outcome.code, message: outcome.message } as Refusal }
+    : { status: "ok", runId, reply: outcome.status === "ok" ? outcome.text : null };
 }

@@ -42,6 +42,27 @@ test("a question to a sibling takes as much again", async () => {
   expect(commits).toBeLessThanOrEqual(4);
 });
 
+test("questions in memory take no append, and one commit and one row of the audit trail for all that come together", async () => {
+  const gateway = await openGateway(
+    [
+      { id: "main", ...actor("fan-in") },
+      { id: "raul", module: "echo" },
+    ],
+    siblings,
+  );
+  await gateway.reply("raul", "awake");
+  const many = 200;
+  const own = await count(gateway, () => gateway.reply("main", "0"));
+  const { appends, commits } = await count(gateway, () => gateway.reply("main", String(many)));
+  expect(appends).toBe(own.appends);
+  // As many as the turn itself takes, and those of moments of 100 ms in which some came.
+  expect(commits - own.commits).toBeLessThan(many / 4);
+  await gateway.drain(1_000);
+  const told = (await gateway.store.audits(1_000)).filter(({ object }) => object === "agent:raul:memory");
+  expect(told.reduce((sum, { count: messages = 1 }) => sum + messages, 0)).toBe(many);
+  expect(told.length).toBeLessThan(many / 4);
+});
+
 test.runIf(process.platform === "linux")("a dormant agent has no thread", async () => {
   const threads = (): number => readdirSync("/proc/self/task").length;
   const agents = (many: number) => Array.from({ length: many }, (_, n) => ({ id: `a${n}`, module: "echo" }));

@@ -140,6 +140,18 @@ describe("who", () => {
     );
   });
 
+  test("counts every message of a row that tells of several", async () => {
+    const store = await open();
+    const message = { subject: "agent:ann:main", object: "agent:bob:main", decision: "allowed", trace: "t" } as const;
+    await store.audit([
+      row(1, "message", { ...message, bytes: 5 }),
+      row(2, "message", { ...message, count: 40, bytes: 80 }),
+    ]);
+    expect(await deskOf(store).who("ann", 0)).toMatchObject({
+      edges: [{ count: 41, bytes: 85, traces: [{ count: 41, bytes: 85 }] }],
+    });
+  });
+
   test("is bounded in edges and traces, and says what was left out", async () => {
     const store = await open();
     const message = (n: number, trace: string) =>

@@ -103,6 +103,34 @@ test("a run that an agent started says which session did; a stopped one is abort
   ]);
 });
 
+test("the end of a message in memory is told and not remembered: whoever asked has heard it", async () => {
+  runs.ended(header("r"), 1, { status: "ok", text: "x" }, false, true);
+  runs.ended(header("s"), 1, { status: "error", code: "CLOISTER_AGENT_FAILED", message: "no" }, false, true);
+  expect(events).toMatchObject([{ payload: { state: "final" } }, { payload: { state: "error" } }]);
+  expect([runs.knows("r"), runs.knows("s")]).toEqual([false, false]);
+});
+
+test("a run that begins anew is remembered as long as any other, and not forgotten for its first end", () => {
+  runs.ended(header("again"), 1, { status: "no_reply" }, false);
+  runs.reopened("again");
+  for (let n = 0; n < 5_000; n++) runs.ended(header(`a${n}`), 1, { status: "no_reply" }, false);
+  runs.ended(header("again"), 1, { status: "no_reply" }, false);
+  for (let n = 0; n < 9_999; n++) runs.ended(header(`b${n}`), 1, { status: "no_reply" }, false);
+  expect(runs.knows("again")).toBe(true);
+  runs.ended(header("last"), 1, { status: "no_reply" }, false);
+  expect(runs.knows("again")).toBe(false);
+});
+
+test("asks that wait are all shown, before fifty and more that were answered", () => {
+  for (let n = 0; n < 60; n++) runs.flow(`o${n}`, "agent:main:main", "agent:raul:main", "open");
+  runs.flow("o0", "agent:main:main", "agent:raul:main", "ok");
+  expect(runs.flows.map(({ id, state }) => `${id} ${state}`)).toEqual(
+    Array.from({ length: 59 }, (_, n) => `o${n + 1} open`),
+  );
+  for (let n = 1; n < 60; n++) runs.flow(`o${n}`, "agent:main:main", "agent:raul:main", "ok");
+  expect(runs.flows.map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, n) => `o${n + 10}`));
+});
+
 test("ended runs and finished asks are forgotten in time; open asks are kept", async () => {
   for (let n = 0; n < 10_050; n++) runs.ended(header(`r${n}`), 1, { status: "no_reply" }, false);
   expect(runs.knows("r49")).toBe(false);
