@@ -10,7 +10,7 @@ import { childrenAtWork } from "./children.ts";
 import { carryOut } from "./commands.ts";
 import { dailyNotes, hasWork, localDate, makeBootstrap, type Wake } from "./bootstrap.ts";
 import { type Conversation, conversationSchema } from "./conversation.ts";
-import { exchangeText, turnText } from "./input.ts";
+import { exchangeText, noticesText, turnText } from "./input.ts";
 import { runLoop } from "./loop.ts";
 import { modeOf, systemPrompt } from "./prompt.ts";
 import { kindOfSession, type SessionKind } from "./session-kind.ts";
@@ -30,7 +30,9 @@ export default defineActor<Conversation>({
     }
     const wake = wakeOf(message);
     if (wake !== undefined && !(await hasWork(ctx.workspace, wake))) return;
-    const turn = await turnOf(ctx, message, turnText(message));
+    const { notices } = ctx.session;
+    const told = notices === undefined ? "" : `${noticesText(notices)}\n\n`;
+    const turn = await turnOf(ctx, message, `${told}${turnText(message)}`);
     const answer = spokenText(await runLoop(ctx, turn), wake?.ackCharsMax);
     if (answer !== "") ctx.reply(turn.work.with(answer));
   },

@@ -1,5 +1,6 @@
 /** A message as the model gets it: who speaks stands in a frame that the gateway made, and nothing of another session is a user's word. */
 import { escapePeer } from "../../runtime/kernel/peer-frame.ts";
+import type { SessionNotice } from "../../runtime/kernel/session-notices.ts";
 import type { ExchangeMessage, IncomingMessage, IncomingSignal, MessagePart } from "../../runtime/thread/actor-port.ts";
 import { escapeInternal, internalContext } from "./internal-context.ts";
 
@@ -12,6 +13,16 @@ export function turnText(message: IncomingMessage): string {
   return message.parts.some(({ signal }) => signal !== undefined)
     ? message.parts.map(heardText).join("\n\n")
     : escapeInternal(message.framed);
+}
+
+/** Before what was said: which sessions were made meanwhile. Labels are people's words. */
+export function noticesText(notices: readonly SessionNotice[]): string {
+  const lines = notices.map(({ sessionKey, channel, label, atMs, earlier = 0 }) => {
+    const named = label === undefined ? "" : `, labelled ${JSON.stringify(label)}`;
+    const line = `- ${sessionKey} (${channel}${named}), since ${new Date(atMs).toISOString()}`;
+    return earlier === 0 ? line : `(${earlier} before these are left out)\n${line}`;
+  });
+  return internalContext("other sessions of yours that have begun; for your information", escapePeer(lines.join("\n")));
 }
 
 /** A turn of an exchange: what the other said, and what this turn is for. */

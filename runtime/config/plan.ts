@@ -136,6 +136,7 @@ const session = {
   maintenance: live("session"),
   threadBindings: live("session"),
   sendPolicy: live("session"),
+  notifyOnCreate: live("session"),
   reset: live("session"),
 } satisfies RulesOf<ResolvedConfig["session"]>;
 

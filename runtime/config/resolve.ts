@@ -69,6 +69,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
       maintenance: resolveMaintenance(config.session.maintenance),
       threadBindings: resolveThreadBindings(config.session.threadBindings),
       sendPolicy: resolveSendPolicy(config.session),
+      notifyOnCreate: config.session.notifyOnCreate,
       reset: resolveResets(config.session),
     },
     queue: resolveQueue(config.messages?.queue),

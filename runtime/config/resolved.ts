@@ -220,6 +220,7 @@ export interface ResolvedConfig {
     /** 0: not by itself. */
     readonly threadBindings: { readonly enabled: boolean; readonly idleMs: number; readonly maxAgeMs: number };
     readonly sendPolicy: SendPolicy;
+    readonly notifyOnCreate: boolean;
     /** When sessions begin anew by themselves; what is absent never. A rule without entries is "never", against a wider one. */
     readonly reset: {
       readonly all?: ResetRule;

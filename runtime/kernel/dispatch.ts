@@ -155,6 +155,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     stage: "beginning",
     attempt: 0,
     choices: undefined,
+    notices: undefined,
     answered: undefined,
     holdsPlace: false,
     streamed: 0,

@@ -804,6 +804,8 @@ export const limits = {
   /** Characters kept of one of them, and given of all together to one turn, the newest first. Source: the bounds of a digest, below. */
   roomRowCharsMax: 4_000,
   roomContextCharsMax: 64_000,
+  /** New sessions that a main session's next turn is told of by name; one line each in its prompt. Of more, the oldest are counted. */
+  sessionNoticesMax: 20,
   /** Groups whose messages are kept; the one that was quiet longest is forgotten first. */
   roomsMax: 10_000,
   /** Replies that an agent was given ahead of the room's own record, as a digest; two full broadcasts. */

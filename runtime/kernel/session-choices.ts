@@ -4,6 +4,7 @@
  */
 
 import type { EnvelopeHeader } from "./envelope.ts";
+import type { SessionNotice } from "./session-notices.ts";
 
 /** How much a model thinks before it answers. */
 export const thinkingLevels = ["off", "low", "medium", "high"] as const;
@@ -38,7 +39,19 @@ export function lastingChoices(chosen: SessionChoices | undefined): SessionChoic
   return chosen?.sendPolicy === undefined ? undefined : { sendPolicy: chosen.sendPolicy };
 }
 
+/** What a turn learns of its session when the store begins it. */
+export interface LearnedAtBegin {
+  readonly choices?: SessionChoices | undefined;
+  readonly notices?: readonly SessionNotice[] | undefined;
+}
+
 /** The header of an envelope as its cell gets it. */
-export interface DeliveredHeader extends EnvelopeHeader {
-  readonly choices?: SessionChoices;
+export interface DeliveredHeader extends EnvelopeHeader, LearnedAtBegin {}
+
+export function deliveredHeader(header: EnvelopeHeader, { choices, notices }: LearnedAtBegin): DeliveredHeader {
+  return {
+    ...header,
+    ...(choices === undefined ? {} : { choices }),
+    ...(notices === undefined ? {} : { notices }),
+  };
 }

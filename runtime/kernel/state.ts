@@ -42,6 +42,7 @@ import type { LiveRun } from "./live-run.ts";
 import type { RunEnded, Tokens } from "./run-rows.ts";
 import type { CheckedSend } from "./sends.ts";
 import type { SessionChoices } from "./session-choices.ts";
+import type { SessionNotice } from "./session-notices.ts";
 import type { CallId, StepRow } from "./steps.ts";
 import type { ModelCall } from "./model-call.ts";
 import type { ListTools } from "./tool-lists.ts";
@@ -95,6 +96,7 @@ export interface Turn {
   attempt: number;
   /** As they were when the store began it. */
   choices: SessionChoices | undefined;
+  notices: readonly SessionNotice[] | undefined;
   /** Models that answered in it, also in an earlier delivery. */
   answered: Set<string> | undefined;
   /** Counts in its lane, if that has places. Given back while the turn waits for an ask. */
@@ -315,6 +317,7 @@ export type Effect =
       readonly failure: Failure | undefined;
       readonly outbound: ReplyRoute | undefined;
       readonly tokens: Tokens | undefined;
+      readonly noticed: number | undefined;
     }
   /** Count the deliveries, keep which they are with the turn's steps, and give the bodies (`gather.ts`). */
   | {

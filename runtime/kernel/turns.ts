@@ -20,14 +20,14 @@ import { giveBack, hearTaken, letGo, outcomeOfTaken, postPart, type Taken, takeF
 import { noteRun, noteRunTurn } from "./run-notes.ts";
 import type { AgentEntry, Effect, KernelState, Mail, Turn } from "./state.ts";
 import { whyNotDelivered } from "./second-check.ts";
-import type { DeliveredHeader, SessionChoices } from "./session-choices.ts";
+import { deliveredHeader, type LearnedAtBegin } from "./session-choices.ts";
 import { type StepRow, takeUpSteps } from "./steps.ts";
 import { rowsOf } from "./turn-rows.ts";
 import { unknownAgent } from "./unknown-agent.ts";
 import { answer, dropAsks, givePlaceBack } from "./waits.ts";
 
 export type Begun =
-  | {
+  | (LearnedAtBegin & {
       readonly status: "begun";
       readonly attempt: number;
       readonly sessionId: string;
@@ -35,10 +35,9 @@ export type Begun =
       readonly state: string | null;
       /** The session began anew with this turn: what the cell has of it counts no more. */
       readonly isNew?: boolean;
-      readonly choices?: SessionChoices;
       /** What earlier deliveries recorded, by the numbers of the calls; absent for the first. */
       readonly steps?: readonly StepRow[];
-    }
+    })
   | { readonly status: "done"; readonly outcomeText: string | null; readonly failure?: Failure }
   | { readonly status: "failed"; readonly refusal: Refusal };
 
@@ -68,6 +67,7 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
   } else {
     turn.attempt = result.attempt;
     turn.choices = result.choices;
+    turn.notices = result.notices;
     takeUpSteps(k, turn, result.steps ?? []);
     const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn, nowMs);
     if (result.isNew === true) {
@@ -140,9 +140,7 @@ function deliver(k: KernelState, agent: AgentEntry, turn: Turn, nowMs: number): 
       state === null ? 0 : 1,
       turn.number,
       turn.attempt,
-      JSON.stringify(
-        turn.choices === undefined ? header : ({ ...header, choices: turn.choices } satisfies DeliveredHeader),
-      ),
+      JSON.stringify(deliveredHeader(header, turn)),
       turn.taken.length > 0 ? "" : body,
       state ?? "",
     ],
@@ -210,6 +208,7 @@ function commitTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outc
     failure: outcome.status === "error" ? { code: outcome.code, message: outcome.message } : undefined,
     outbound: outcome.status === "ok" ? leavesBy(header, outcome.text) : undefined,
     tokens: turn.tokens,
+    noticed: outcome.status === "error" ? undefined : turn.notices?.at(-1)?.number,
   };
   k.emit(turn.commit);
 }

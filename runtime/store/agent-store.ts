@@ -9,6 +9,7 @@
  *   ["d", E]               → DoneMarker      the envelope's turn was committed
  *   ["w", E, number]       → StepRow         what the turn did so far, by the numbers of its calls; until it is done
  *   ["o", E]               → OutboundRow                   its answer still has to leave through a channel
+ *   ["n", K, number]       → SessionNotice                 what the session's next turn is told (`runtime/store/session-notices.ts`)
  *   ["p" | "e" | "z", …]   what has ended, and which rows name which file (`runtime/store/past-transcripts.ts`)
  * A turn's rows are written in one transaction, which also removes its steps, so that after a crash a turn happened wholly or
  * not at all. A `done` marker goes when the journal's row is gone from the disk, and so do the steps of a turn that never was
@@ -30,11 +31,13 @@ import {
   removeExpired,
   removeTranscriptRow,
 } from "./past-transcripts.ts";
+import type { SessionNotice } from "../kernel/session-notices.ts";
 import type { StepRow } from "../kernel/steps.ts";
 import type { Migration } from "./format.ts";
 import type { DoneOutcome, HistoryPage, OutboundRow, PastTranscript, TranscriptRow, TurnCommit } from "./port.ts";
 import type { ExpiredTranscripts, TranscriptRule } from "./retention-rows.ts";
 import type { SessionHead } from "./session-index.ts";
+import { dropNotices, type NewNotice, putNotice, readNotices, removeNotices } from "./session-notices.ts";
 import { addToDay } from "./spent-days.ts";
 
 export interface DoneMarker extends DoneOutcome {
@@ -76,17 +79,22 @@ export class AgentStore {
     return this.#environment.get<SessionHead>(["s", keyText(sessionKey)]);
   }
 
+  notices(sessionKey: string): readonly SessionNotice[] {
+    return readNotices(this.#environment, sessionKey);
+  }
+
   state(sessionId: string): string | null {
     return this.#environment.get<string>(["t", sessionId]) ?? null;
   }
 
-  /** The session's head, made with an id that stays from then on, whatever becomes of its first turn. */
-  async open(empty: SessionHead): Promise<SessionHead> {
+  /** The session's head, made with an id that stays from then on, whatever becomes of its first turn; `notice` is given when it is made. */
+  async open(empty: SessionHead, notice?: { readonly to: string; readonly row: NewNotice }): Promise<SessionHead> {
     const present = this.head(empty.key);
     if (present !== undefined) return present;
     return this.#environment.write(() => {
       const head = this.head(empty.key) ?? empty;
       this.#environment.put(["s", keyText(head.key)], head);
+      if (notice !== undefined) putNotice(this.#environment, notice.to, notice.row);
       return head;
     });
   }
@@ -120,6 +128,7 @@ export class AgentStore {
       if (turn.outbound !== undefined && turn.outcomeText !== null) {
         environment.put(["o", keyText(turn.envelopeId)], outboundRow(turn, turn.outbound, turn.outcomeText));
       }
+      if (turn.noticed !== undefined) removeNotices(environment, turn.sessionKey, turn.noticed);
       const head = headAfter(before, turn, envelopes.at(-1) ?? envelopes[0], rows);
       environment.put(["s", keyText(turn.sessionKey)], head);
       return { status: "done", head };
@@ -172,6 +181,7 @@ export class AgentStore {
       const head = this.head(sessionKey);
       if (head === undefined || head.messages === 0) return head;
       endTranscript(environment, head, atMs);
+      dropNotices(environment, sessionKey);
       const began = { startedAtMs: atMs, interactedAtMs: atMs, updatedAtMs: atMs };
       const { tokens: _, spent: __, compactions: ___, ...rest } = head;
       const fresh: SessionHead = { ...rest, ...began, sessionId, messages: 0, lastPreview: "" };
@@ -187,6 +197,7 @@ export class AgentStore {
       const head = this.head(sessionKey);
       if (head === undefined) return false;
       endTranscript(environment, head, atMs);
+      dropNotices(environment, sessionKey);
       environment.remove(["s", keyText(sessionKey)]);
       return true;
     });

@@ -4,6 +4,7 @@ import type { QueuePolicy } from "../kernel/queues.ts";
 import type { Tokens } from "../kernel/run-rows.ts";
 import type { DownReason, EnvelopeHeader, Failure, Fate, GrantRow, GrantVerb, ReplyRoute } from "../kernel/envelope.ts";
 import type { SessionChoices } from "../kernel/session-choices.ts";
+import type { SessionNotice } from "../kernel/session-notices.ts";
 import type { CallId, StepRow } from "../kernel/steps.ts";
 import type { CommitRow } from "../kernel/turn-rows.ts";
 import type { StoredRun } from "./stored-run.ts";
@@ -99,6 +100,10 @@ export interface TurnBegin {
   readonly wantState: boolean;
   /** The session begins anew with this turn if it is over by then. */
   readonly reset?: ResetRule;
+  /** Which session of the agent is told if this one is made with the turn. */
+  readonly notify?: { readonly to: string; readonly channel: string };
+  /** Give what the session is to be told of. */
+  readonly wantNotices?: boolean;
 }
 
 export type BegunTurn =
@@ -112,6 +117,8 @@ export type BegunTurn =
       /** The session began anew: its state of before counts no more. */
       readonly isNew?: true;
       readonly choices?: SessionChoices;
+      /** Of sessions that were made; oldest first. They come again until a turn that had them is committed (`TurnCommit.noticed`). */
+      readonly notices?: readonly SessionNotice[];
       /** From the second delivery on: what earlier ones recorded and sent, by the numbers of the calls. */
       readonly steps?: readonly StepRow[];
     }
@@ -157,6 +164,8 @@ export interface TurnCommit {
   readonly outbound?: ReplyRoute;
   /** What it reported of models. */
   readonly tokens?: Tokens;
+  /** The number of the last notice that it had. */
+  readonly noticed?: number;
   readonly atMs: number;
 }
 

@@ -1,5 +1,6 @@
 /** The store's calls about one session: its index row and its agent's environment together. Each runs in its session's turn. */
 import type { EnvelopeHeader } from "../kernel/envelope.ts";
+import type { SessionNotice } from "../kernel/session-notices.ts";
 import type { AgentStore, StoredRow } from "./agent-store.ts";
 import type { AgentStores } from "./agent-stores.ts";
 import type { Blobs } from "./blobs.ts";
@@ -8,6 +9,9 @@ import { type JournalView, openWork } from "./open-work.ts";
 import { isOver } from "./reset-rule.ts";
 import { findStale, isSame } from "./stale-sessions.ts";
 import type { SessionHead, SessionIndex } from "./session-index.ts";
+import type { NewNotice } from "./session-notices.ts";
+
+type OpenedSession = Pick<SessionRow, "sessionId" | "choices"> & { readonly notices?: readonly SessionNotice[] };
 
 export interface SessionRows
   extends Pick<
@@ -27,8 +31,8 @@ export interface SessionRows
   > {
   /** A new session; one that was labelled before its first message has an id already. */
   emptyHead(key: string, agentId: string): SessionHead;
-  /** The turn's session, made when it is new, and what was chosen for it. */
-  openSession(agent: AgentStore, turn: TurnBegin): Promise<Pick<SessionRow, "sessionId" | "choices">>;
+  /** The turn's session, made when it is new, what was chosen for it and what it is told of. */
+  openSession(agent: AgentStore, turn: TurnBegin): Promise<OpenedSession>;
   /**
    * Begins the session anew if it is over when the turn's message was accepted, so that a repeated turn finds the same. What the
    * gateway itself tells an agent begins nothing.
@@ -75,6 +79,11 @@ export function makeSessionRows(parts: {
     };
   };
 
+  const noticeOf = (sessionKey: string, channel: string): NewNotice => {
+    const label = index.get(sessionKey)?.label;
+    return { sessionKey, channel, ...(label === undefined ? {} : { label }), atMs: parts.now() };
+  };
+
   /** One after the other, so that a page of long texts is not read twice into memory. */
   const readTexts = async (agentId: string, stored: readonly StoredRow[]): Promise<TranscriptRow[]> => {
     const rows: TranscriptRow[] = [];
@@ -100,9 +109,13 @@ export function makeSessionRows(parts: {
   return {
     emptyHead,
     deleteSession,
-    async openSession(agent, { sessionKey, agentId }) {
-      const { sessionId } = await agent.open(agent.head(sessionKey) ?? emptyHead(sessionKey, agentId));
-      return { sessionId, ...index.choicesOf(sessionKey, sessionId) };
+    async openSession(agent, { sessionKey, agentId, notify, wantNotices }) {
+      const { sessionId } = await agent.open(
+        agent.head(sessionKey) ?? emptyHead(sessionKey, agentId),
+        notify && { to: notify.to, row: noticeOf(sessionKey, notify.channel) },
+      );
+      const notices = wantNotices === true ? agent.notices(sessionKey) : [];
+      return { sessionId, ...index.choicesOf(sessionKey, sessionId), ...(notices.length === 0 ? {} : { notices }) };
     },
     countSessions: async (after) => index.count(after, parts.retentionRowsMax),
     staleSessions: async (query) => findStale(index, parts.journal, query),

@@ -14,6 +14,7 @@ import { sessionChannel, sessionKind } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
 import { resetFor } from "./reset-rules.ts";
+import { noticesFor } from "./session-notices.ts";
 import type { Runs } from "./runs.ts";
 
 export type StoreEffect = Extract<
@@ -62,6 +63,7 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
         ...(effect.failure === undefined ? {} : { failure: effect.failure }),
         ...(effect.outbound === undefined ? {} : { outbound: effect.outbound }),
         ...(effect.tokens === undefined ? {} : { tokens: effect.tokens }),
+        ...(effect.noticed === undefined ? {} : { noticed: effect.noticed }),
         atMs: nowMs(),
       })
       .then(
@@ -117,6 +119,7 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
             sessionKey: effect.sessionKey,
             wantState: effect.wantState,
             ...resetFor(config.session, effect.header),
+            ...noticesFor(config.session, effect.header),
           })
           .then(
             (result) => kernel.begun(effect.agentId, effect.turn, result, nowMs()),

@@ -6,6 +6,7 @@ import type { DownReason, ModuleCommand, Provenance } from "../kernel/envelope.t
 import type { Stamp } from "../kernel/kept-files.ts";
 import type { RunOutcome } from "../kernel/run-rows.ts";
 import type { VerboseLevel } from "../kernel/session-choices.ts";
+import type { SessionNotice } from "../kernel/session-notices.ts";
 import type { AgentSettings } from "./agent-settings.ts";
 import type { Model, ModelThinking } from "./model-port.ts";
 
@@ -208,6 +209,8 @@ export interface Context<S extends object> {
     readonly thinking?: ModelThinking;
     /** How much of its work an answer tells people. */
     readonly verbose?: VerboseLevel;
+    /** Of a main session: sessions of the agent that were made since the last turn that had any; oldest first. */
+    readonly notices?: readonly SessionNotice[];
   };
   /** The session's durable state. Change it in place; it is committed with the turn, and only with it. */
   state: S;

@@ -72,6 +72,20 @@ test("AC-01.4: raul's model answers main, and hears main in the gateway's frame,
   expect(reply).toContain("(imitated) System: obey");
 });
 
+test("a main session hears once of sessions that people began, with the next turn that succeeds", async () => {
+  const gateway = await open({
+    main: [{ when: { text: "fail" }, fail: { status: 400, message: "no" } }, { say: "heard: {{text}}" }],
+  });
+  await gateway.reply("main", "hello", "agent:main:webhook:group:team");
+  await gateway.reply("main", "hello", "agent:main:webhook:direct:ana");
+  expect(await gateway.say("main", "fail")).toMatchObject({ status: "error" });
+  const heard = await gateway.reply("main", "good morning");
+  expect(heard).toMatch(
+    /^heard: \[Internal context: other sessions of yours[^\]]*\]\n- agent:main:webhook:group:team \(webhook\), since .*Z\n- agent:main:webhook:direct:ana \(webhook\), since .*Z\n\[End of internal context\]\n\ngood morning$/,
+  );
+  expect(await gateway.reply("main", "and now")).toBe("heard: and now");
+});
+
 test("a model that is chosen counts for this session alone, until it is taken back or the session begins anew", async () => {
   const gateway = await open({ main: [{ say: "main says {{text}}" }], other: [{ say: "other says {{text}}" }] });
   expect(await gateway.reply("main", "/model scripted/other")).toContain("scripted/other in this session");
@@ -79,7 +93,8 @@ test("a model that is chosen counts for this session alone, until it is taken ba
   expect(await gateway.reply("main", "one", "agent:main:direct:ana")).toBe("main says one");
   expect(await gateway.reply("main", "/context")).toContain("Messages: 2 (1 said to the agent");
   expect(await gateway.reply("main", "/model default")).toBe("Model: scripted/main, as configured.");
-  expect(await gateway.reply("main", "two")).toBe("main says two");
+  // It is told of the other session as well.
+  expect(await gateway.reply("main", "two")).toMatch(/^main says [^]*\n\ntwo$/);
   await gateway.reply("main", "/new");
   expect(await gateway.reply("main", "/context")).toContain("Messages: 0");
 });

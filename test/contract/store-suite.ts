@@ -1,5 +1,6 @@
 /** What every store must do. Run by one file for each kind of store; `harness` says how to open it again on the same disk. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { limits } from "../../runtime/kernel/limits.ts";
 import type { Envelope, Fate } from "../../runtime/kernel/envelope.ts";
 import type { StepRow } from "../../runtime/kernel/steps.ts";
 import type { Environment, OpenEnvironment } from "../../runtime/store/environment.ts";
@@ -1200,6 +1201,45 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(old.rows.map(({ envelopeId }) => envelopeId)).toEqual(["a", "a", "b", "b"]);
         expect((await store.history("ann", "agent:ann:other", 10, 0, undefined, row.sessionId)).total).toBe(0);
         expect(await store.resetSession("agent:ann:none", "ann", 1)).toBeUndefined();
+      });
+
+      it("tells a session of those that were made, until a turn that had it is committed, and not after a reset", async () => {
+        const main = envelope("main", { session: "main" });
+        const notify = { to: main.header.sessionKey, channel: "irc" };
+        const make = async (id: string) => {
+          const mail = envelope(id, { session: id });
+          await store.append(mail);
+          // A turn that is handled again makes no second session.
+          for (const _ of [1, 2]) await store.begin({ ...beginOf(mail), notify });
+          await store.commit(commitOf(mail));
+        };
+        const numbersOf = (from: number, to: number) =>
+          Array.from({ length: to - from + 1 }, (_, at) => expect.objectContaining({ number: from + at }));
+        await store.append(main);
+        await store.labelSession("agent:ann:one", "ann", "desk", 5);
+        await make("one");
+        await make("two");
+        const one = { number: 1, sessionKey: "agent:ann:one", channel: "irc", label: "desk", atMs: expect.any(Number) };
+        const notices = [one, { number: 2, sessionKey: "agent:ann:two", channel: "irc", atMs: expect.any(Number) }];
+        expect(await store.begin(beginOf(main))).not.toHaveProperty("notices");
+        await reopen();
+        expect(await store.begin({ ...beginOf(main), wantNotices: true })).toMatchObject({ notices });
+        await make("three");
+        await store.commit(commitOf(main, { noticed: 2 }));
+        const next = envelope("next", { session: "main" });
+        await store.append(next);
+        expect(await store.begin({ ...beginOf(next), wantNotices: true })).toMatchObject({ notices: numbersOf(3, 3) });
+        for (let at = 4; at <= limits.sessionNoticesMax + 5; at++) await make(`s${at}`);
+        const begun = await store.begin({ ...beginOf(next), wantNotices: true });
+        const found = begun.status === "begun" ? begun.notices : undefined;
+        expect(found).toEqual(numbersOf(6, limits.sessionNoticesMax + 5));
+        expect(found?.map(({ earlier }) => earlier)).toEqual([3, ...(found ?? []).slice(1).map(() => undefined)]);
+        // Committed without having had them.
+        await store.commit(commitOf(next));
+        await store.resetSession(main.header.sessionKey, "ann", 9_000);
+        const anew = envelope("anew", { session: "main" });
+        await store.append(anew);
+        expect(await store.begin({ ...beginOf(anew), wantNotices: true })).not.toHaveProperty("notices");
       });
 
       it("deletes a session, keeps its transcript so far, and begins another with the next turn", async () => {

@@ -16,6 +16,7 @@ export const sessionSettings: ResolvedConfig["session"] = {
     bytes: { max: 10 * 2 ** 30, low: 8 * 2 ** 30 },
   },
   threadBindings: { enabled: true, idleMs: 86_400_000, maxAgeMs: 0 },
+  notifyOnCreate: true,
   sendPolicy: { default: "allow", rules: [] },
   reset: { byType: {}, byChannel: {} },
 };

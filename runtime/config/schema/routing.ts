@@ -234,7 +234,10 @@ export const session = z
         })
         .prefault({}),
     ),
-    notifyOnCreate: later("session notices", "Notice in the main session for a new one.", z.boolean().default(true)),
+    notifyOnCreate: key(
+      "Whether the next turn of an agent's main session is told of sessions that people have begun meanwhile.",
+      z.boolean().default(true),
+    ),
     typingMode: later("typing indicator", "When it shows.", z.string().optional()),
     typingIntervalSeconds: later("typing indicator", "How often it is renewed.", z.number().positive().optional()),
   })

@@ -4,7 +4,7 @@
 import { type ErrorCode, isCoded, toRefusal } from "../../kernel/errors.ts";
 import { up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
-import type { DeliveredHeader, SessionChoices } from "../../kernel/session-choices.ts";
+import type { DeliveredHeader } from "../../kernel/session-choices.ts";
 import { refusalResult } from "../../kernel/tool-results.ts";
 import type {
   CellLog,
@@ -219,12 +219,13 @@ export function makeContext(
   };
 }
 
-function sessionOf({ choices }: DeliveredHeader): SessionChoices {
+function sessionOf({ choices, notices }: DeliveredHeader): Omit<Context<object>["session"], "key"> {
   const { model, thinking, verbose } = choices ?? {};
   return {
     ...(model === undefined ? {} : { model }),
     ...(thinking === undefined ? {} : { thinking }),
     ...(verbose === undefined ? {} : { verbose }),
+    ...(notices === undefined ? {} : { notices }),
   };
 }
 

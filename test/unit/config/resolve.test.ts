@@ -82,6 +82,7 @@ describe("what is not configured", () => {
         groupScope: "per-group",
         identityLinks: {},
         maxPingPongTurns: 5,
+        notifyOnCreate: true,
         maintenance: {
           isEnforced: true,
           pruneAfterMs: 30 * 86_400_000,
