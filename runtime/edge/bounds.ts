@@ -13,6 +13,8 @@ type Name =
   | "tickMs"
   | "presencePaceMs"
   | "connectionsMax"
+  | "httpConnectionsMax"
+  | "httpIdleMs"
   | "preauthSocketsPerAddressMax"
   | "requestsPerSocketMax"
   | "socketCloseGraceMs"

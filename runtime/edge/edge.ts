@@ -231,6 +231,7 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
       serverOptions(bounds),
       (request, response) => void answerRequest(request, response, http),
     );
+    server.maxConnections = bounds.httpConnectionsMax;
     // A client that sends `Expect: 100-continue` is judged first and asked for its body only when it is wanted.
     server.on("checkContinue", (request, response) => void answerRequest(request, response, http));
     server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head, entrance));
@@ -261,7 +262,7 @@ function serverOptions(bounds: EdgeBounds) {
     maxHeaderSize: 16_384,
     headersTimeout: bounds.httpHeadMs,
     requestTimeout,
-    keepAliveTimeout: 5_000,
+    keepAliveTimeout: bounds.httpIdleMs,
     connectionsCheckingInterval: Math.min(1_000, bounds.httpHeadMs),
     // Another protocol that a client offers to switch to (h2c) is not taken up, and its request is answered as it is.
     shouldUpgradeCallback: ({ headers }: { headers: { upgrade?: string | undefined } }) =>

@@ -226,10 +226,10 @@ export const limits = {
   /** The longest that a turn may ask for instead, by `ctx.busy`. */
   stuckMsMax: 60_000,
   /**
-   * What such a cell waits for a CPU on a busy machine is not counted, up to this: one that gets less than a fifth of one for so long is of no use
-   * to those who wait for it.
+   * What such a cell waits for a CPU on a busy machine is not counted, up to this. One that truly spins harms nobody more than by the share that it gets; one that
+   * is only starved would be ended in the middle of its turn, and at the second time its message would be set aside as poison.
    */
-  stuckWaitMsMax: 4_000,
+  stuckWaitMsMax: 15_000,
   /** How often the supervisor looks at the heartbeats. */
   heartbeatCheckMs: 200,
   /** How often a cell beats. */
@@ -387,6 +387,10 @@ export const limits = {
   preauthSocketsPerAddressMax: 64,
   /** WebSocket connections at a time; a silent one takes a descriptor and some kilobytes (`npm run bench -- connections`). */
   connectionsMax: 12_000,
+  /** TCP connections to the gateway at a time, WebSockets among them; a further one is closed as soon as it is there. */
+  httpConnectionsMax: 14_000,
+  /** How long an HTTP connection may lie idle between two requests: longer than the minute of common proxies, which else meet its end with a request on its way. */
+  httpIdleMs: 65_000,
   /** How deep JSON from outside may nest. Payloads of programs have a dozen levels; thousands end the stack of whatever copies them. */
   jsonDepthMax: 64,
   /** Body of one HTTP request (webhook, hook). */

@@ -478,6 +478,34 @@ describe("bounds of a request", () => {
     expect((await ask(port, "GET", "/healthz")).status).toBe(200);
   });
 
+  it("keep a connection longer than the minute of common proxies, and end one that lies idle", async () => {
+    const wanted = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    const usual = openRaw((await openEdge()).port);
+    usual.write(wanted);
+    await expect.poll(() => usual.received().toString()).toMatch(/\r\nkeep-alive: timeout=65\r\n/i);
+    const short = openRaw((await openEdge({ bounds: { httpIdleMs: 20 } })).port);
+    short.write(wanted);
+    expect((await short.ended).toString()).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it("are bounded together: a connection too many is closed as soon as it is there", async () => {
+    const { port } = await openEdge({ bounds: { httpConnectionsMax: 1 } });
+    const first = openRaw(port);
+    first.write("GET /healthz HTTP/1.1\r\n");
+    expect((await openRaw(port).ended).toString()).toBe("");
+    first.write("host: localhost\r\nconnection: close\r\n\r\n");
+    expect((await first.ended).toString()).toMatch(/^HTTP\/1\.1 200 /);
+    // Its place is free when the gateway has seen its end as well.
+    await expect
+      .poll(() =>
+        ask(port, "GET", "/healthz").then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      )
+      .toBe(200);
+  });
+
   it("survive noise on the port", async () => {
     const { port } = await openEdge();
     for (const noise of [
