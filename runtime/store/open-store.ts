@@ -33,7 +33,7 @@ import { takeSnapshot } from "./snapshot.ts";
 import { dropOrder, keepOrder, listOrders } from "./standing-orders.ts";
 import { unknownEnvelope } from "./unknown-envelope.ts";
 import { unknownLetter } from "./unknown-letter.ts";
-import { keepRows, listDevices, listSenders } from "./unread-rows.ts";
+import { keepRows, listCommandRequests, listDevices, listSenders } from "./unread-rows.ts";
 
 export type StoreBounds = Pick<
   typeof limits,
@@ -306,6 +306,7 @@ export class OpenStore implements Store {
   demonitor: Store["demonitor"] = (id, agentId) => this.#run(() => this.#signals.demonitor(id, agentId));
   down: Store["down"] = (facts) => this.#run(() => this.#signals.down(facts));
   due: Store["due"] = (nowMs, limit) => this.#run(() => this.#signals.due(nowMs, limit));
+  endTaskLater: Store["endTaskLater"] = (id, end) => this.#run(() => this.#signals.endTaskLater(id, end));
   postpone: Store["postpone"] = (id, atMs) => this.#run(() => this.#signals.postpone(id, atMs));
 
   fire: Store["fire"] = (fires, envelope) =>
@@ -371,7 +372,6 @@ export class OpenStore implements Store {
 
   keepOrder: Store["keepOrder"] = (order) => this.#run(() => keepOrder(this.#registry, order));
   dropOrder: Store["dropOrder"] = (agentId) => this.#run(() => dropOrder(this.#registry, agentId));
-
   keepQueue: Store["keepQueue"] = (row) => this.#run(() => keepQueue(this.#registry, row));
   dropQueue: Store["dropQueue"] = (sessionKey) => this.#run(() => dropQueue(this.#registry, sessionKey));
   queues: Store["queues"] = () => this.#run(async () => listQueues(this.#registry));
@@ -379,6 +379,9 @@ export class OpenStore implements Store {
   devices: Store["devices"] = () => this.#run(async () => listDevices(this.#registry));
   keepSenders: Store["keepSenders"] = (change) => this.#run(() => keepRows(this.#registry, "sender", change));
   senders: Store["senders"] = () => this.#run(async () => listSenders(this.#registry));
+  keepCommandRequests: Store["keepCommandRequests"] = (change) =>
+    this.#run(() => keepRows(this.#registry, "command", change));
+  commandRequests: Store["commandRequests"] = () => this.#run(async () => listCommandRequests(this.#registry));
   keepCaller: Store["keepCaller"] = (caller) => this.#run(() => keepCaller(this.#registry, caller));
   dropCaller: Store["dropCaller"] = (id) => this.#run(() => dropCaller(this.#registry, id));
   callers: Store["callers"] = () => this.#run(async () => listCallers(this.#registry));
@@ -393,7 +396,6 @@ export class OpenStore implements Store {
   dropRequest: Store["dropRequest"] = (id) => this.#run(() => this.#requests.dropRequest(id));
   keptMessage: Store["keptMessage"] = (released) => this.#run(() => this.#requests.keptMessage(released));
   requests: Store["requests"] = () => this.#run(() => this.#requests.requests());
-
   releaseKept: Store["releaseKept"] = (released, envelope) =>
     this.#run(async () => {
       const stored = await this.#requests.releaseKept(released, envelope);

@@ -47,6 +47,7 @@ import type {
   DeadLetterPurge,
   DeadLetterCounts,
   TimerRow,
+  TaskEnd,
   TimerScope,
   TimerQuery,
   MonitorRow,
@@ -88,6 +89,9 @@ export type DeviceChange = RowChange<"paired" | "pending">;
 
 /** Rows of `auth/senders.ts`, by sender or code. */
 export type SenderChange = RowChange<"known" | "pending">;
+
+/** Rows of `runtime/supervisor/tools/exec-approvals.ts`. */
+export type CommandRequestChange = RowChange<"request">;
 
 /** As they were kept; nobody has looked at them. */
 export interface KeptDevices {
@@ -197,6 +201,8 @@ export interface Store {
   fire(fires: Fires, envelope: Envelope): Promise<{ readonly seq: number }>;
   /** The due row is tried again at `atMs`; one that is gone is left alone. */
   postpone(id: string, atMs: number): Promise<void>;
+  /** The task has ended: its row is due at `end.atMs`, with what is told then. False when there is no such task (any more). */
+  endTaskLater(id: string, end: TaskEnd): Promise<boolean>;
 
   // --- sub-agent runs ---
   /**
@@ -313,6 +319,8 @@ export interface Store {
   devices(): Promise<KeptDevices>;
   keepSenders(change: SenderChange): Promise<void>;
   senders(): Promise<KeptSenders>;
+  keepCommandRequests(change: CommandRequestChange): Promise<void>;
+  commandRequests(): Promise<readonly unknown[]>;
   keepGrant(grant: GrantRow): Promise<void>;
   dropGrant(id: string): Promise<void>;
   /** Oldest first; also those whose time is over. */

@@ -10,6 +10,7 @@ import {
   advance,
   amendJob,
   dueRows,
+  endTaskLater,
   isWatched,
   listTimers,
   markDown,
@@ -20,7 +21,17 @@ import {
 
 export type SignalRows = Pick<
   Store,
-  "schedule" | "amendJob" | "unschedule" | "timers" | "monitor" | "demonitor" | "down" | "due" | "fire" | "postpone"
+  | "schedule"
+  | "amendJob"
+  | "unschedule"
+  | "timers"
+  | "monitor"
+  | "demonitor"
+  | "down"
+  | "due"
+  | "fire"
+  | "postpone"
+  | "endTaskLater"
 >;
 
 export function makeSignalRows(
@@ -55,6 +66,7 @@ export function makeSignalRows(
         throw failure("CLOISTER_SIGNAL_UNKNOWN", `cannot fire ${fires.id}: it was removed, or has fired for this time`);
       return { seq };
     },
+    endTaskLater: (id, end) => journal.change((rows) => endTaskLater(rows, id, end)),
     postpone: (id, atMs) => journal.change((rows) => postpone(rows, id, atMs)),
   };
 }

@@ -18,7 +18,7 @@ import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import { advanceRun, dueRun, postponeRun } from "./runs.ts";
 import type { JobChange } from "./job-rows.ts";
-import type { DueRow, DueRows, MonitorRow, TimerQuery, TimerRow, TimerScope } from "./port.ts";
+import type { DueRow, DueRows, MonitorRow, TaskEnd, TimerQuery, TimerRow, TimerScope } from "./port.ts";
 
 interface TimerState extends TimerRow {
   /** When it is tried next: `dueAtMs`, or later when an attempt was refused. */
@@ -166,6 +166,14 @@ export function advance(environment: Environment, fires: Fires, envelopeId: stri
   }
   if (environment.get(["down", id]) === undefined) return advanceRun(environment, fires);
   return removeMonitor(environment, fires.id, undefined);
+}
+
+/** The task has ended, which is due to be told at `atMs`. False when it is gone. */
+export function endTaskLater(environment: Environment, id: string, { status, body, atMs }: TaskEnd): boolean {
+  const state = environment.get<TimerState>(["timer", keyText(id)]);
+  if (state?.task === undefined) return false;
+  moveTimer(environment, state, { ...state, body, task: { ...state.task, ended: status }, dueAtMs: atMs, atMs });
+  return true;
 }
 
 /** The next attempt is at `atMs`; what it stands for stays. */

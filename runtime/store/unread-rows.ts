@@ -1,15 +1,15 @@
 /**
- * Rows that the store does not look into (devices, senders, and what both ask for): whoever reads them checks them, so that one
- * bad row costs that row alone.
+ * Rows that the store does not look into (devices, senders, what both ask for, and commands that wait for an operator): whoever reads them
+ * checks them, so that one bad row costs that row alone.
  *
- * Layout in the registry: `["device" | "sender", type, id]` → the row. A change is one transaction: after a crash all of
+ * Layout in the registry: `["device" | "sender" | "command", type, id]` → the row. A change is one transaction: after a crash all of
  * it is there or nothing.
  */
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import type { KeptDevices, KeptSenders, RowChange } from "./port.ts";
 
-type Table = "device" | "sender";
+type Table = "device" | "sender" | "command";
 
 export function keepRows(registry: Environment, table: Table, { put, remove }: RowChange<string>): Promise<void> {
   return registry.write(() => {
@@ -31,3 +31,6 @@ export const listSenders = (registry: Environment): KeptSenders => ({
   known: listRows(registry, "sender", "known"),
   pending: listRows(registry, "sender", "pending"),
 });
+
+export const listCommandRequests = (registry: Environment): readonly unknown[] =>
+  listRows(registry, "command", "request");

@@ -29,6 +29,8 @@ export interface GatewayParts {
   readonly queues: readonly QueueRow[];
   /** Requests for rights, likewise. */
   readonly requests: readonly GrantRequest[];
+  /** Commands that wait for an operator, likewise. */
+  readonly commandRequests: readonly unknown[];
   readonly devices: KeptDevices;
   readonly senders: KeptSenders;
   /** Hex; what tokens of devices are derived from. */

@@ -21,6 +21,8 @@ export const jobIdMark = "j-";
 export const heartbeatIdMark = "h-";
 /** Of tasks that are commands in the background (`tools/command-news.ts`). */
 export const commandTaskMark = "c-";
+/** Of tasks that are commands that wait for an operator (`tools/exec-approvals.ts`). */
+export const approvalTaskMark = "a-";
 /** What is kept as a job: set by operators, the configuration or the tool `cron`. An agent's calls for its own timers neither see nor remove it. */
 export const isOperators = (id: string): boolean => id.startsWith(jobIdMark) || id.startsWith(heartbeatIdMark);
 

@@ -94,6 +94,11 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     callers: await store.callers(),
     queues: await store.queues(),
     requests: await store.requests(),
+    // Without them the gateway still works: whoever still wants to run its command asks again.
+    commandRequests: await store.commandRequests().catch((error: unknown) => {
+      log.error({ error }, "the commands that wait for an operator cannot be read; their agents have to ask again");
+      return [];
+    }),
     // Without them the gateway still works: the operator's key opens it, and devices can be approved again.
     devices: await store.devices().catch((error: unknown) => {
       log.error({ error }, "the devices cannot be read; all of them have to be approved again");

@@ -41,7 +41,7 @@ export function taskAdmission(timer: DueTimer, status: TaskStatus, body: string)
 }
 
 export function timerAdmission(timer: DueTimer, nowMs: number): Admission {
-  if (timer.task !== undefined) return taskAdmission(timer, "expired", timer.body);
+  if (timer.task !== undefined) return taskAdmission(timer, timer.task.ended ?? "expired", timer.body);
   const { id, agentId, sessionKey, name, dueAtMs, isData } = timer;
   const { missed, nextMs } = timesOf(timer, nowMs);
   return {

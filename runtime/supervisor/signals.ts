@@ -48,7 +48,7 @@ export interface Signals {
   timers: Store["timers"];
   /** A task that is put off for a session by the gateway; undefined when its agent has too many timers. */
   setTask(timer: TimerRow): Promise<string | undefined>;
-  /** False: it has ended already. Rejects with the refusal of the accept path; the task goes on then. */
+  /** False: it has ended already. What the mailbox does not take now is told later, by the next process if need be. Rejects as the store does, and while the gateway ends. */
   endTask(timer: TimerRow, status: TaskStatus, body: string): Promise<boolean>;
   /** By an operator. */
   remove(id: string, by: string): Promise<TimerRow | undefined>;
@@ -244,6 +244,21 @@ export function makeSignals(deps: SignalsDeps): Signals {
     return timer !== undefined && endTask(timer, status, body);
   }
 
+  async function tellEnd(timer: TimerRow, status: TaskStatus, body: string): Promise<boolean> {
+    try {
+      return await endTask(timer, status, body);
+    } catch (error) {
+      const { code } = toRefusal(error);
+      // Whoever ends with the gateway is told of at its next start, of what has happened by then.
+      if (hopeless.has(code) || code === "CLOISTER_GATEWAY_DRAINING") throw error;
+      const atMs = nowMs() + limits.dueRetryMs;
+      const isKept = await store.endTaskLater(timer.id, { status, body, atMs });
+      if (isKept) expect(atMs);
+      return isKept;
+    }
+  }
+
+  /** Rejects with the refusal of the accept path; the task goes on then. */
   async function endTask(timer: TimerRow, status: TaskStatus, body: string): Promise<boolean> {
     const result = await deps.accept(taskAdmission(timer, status, body));
     if (result.status !== "refused") return true;
@@ -344,7 +359,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
       expect(timer.dueAtMs);
       return set.id;
     },
-    endTask,
+    endTask: tellEnd,
     async remove(id, by) {
       const timer = await store.unschedule(id, {});
       if (timer === undefined) return undefined;

@@ -130,6 +130,28 @@ describe.each(storeKinds)("timers and monitors in the store: %s", (kind) => {
     expect(await ids(9_999)).toEqual([]);
   });
 
+  it("keeps the end of a task until it is told, once and with what it was at that time", async () => {
+    const task = { replyRoute: { type: "none" } } as const;
+    await kept.store.schedule(timer("a", { dueAtMs: 9_000, task }));
+    await kept.store.schedule(timer("b"));
+    const end = { status: "done", body: "it is so", atMs: 2_000 } as const;
+    expect(await Promise.all(["a", "b", "none"].map((id) => kept.store.endTaskLater(id, end)))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    await kept.reopen();
+    expect((await kept.store.due(2_000, 10)).rows).toMatchObject([
+      { timer: { id: "b" } },
+      { timer: { id: "a", body: "it is so", dueAtMs: 2_000, task: { ...task, ended: "done" } } },
+    ]);
+    await expect(kept.store.fire({ id: "a", dueAtMs: 9_000, nextMs: undefined }, envelope("e1"))).rejects.toMatchObject(
+      { code: "CLOISTER_SIGNAL_UNKNOWN" },
+    );
+    await kept.store.fire({ id: "a", dueAtMs: 2_000, nextMs: undefined }, envelope("e2"));
+    expect(await ids(9_999)).toEqual(["b"]);
+  });
+
   it("lists and removes the timers of an agent or a session, soonest first", async () => {
     await kept.store.schedule(timer("late", { dueAtMs: 9 }));
     await kept.store.schedule(timer("soon", { dueAtMs: 1, sessionKey: "agent:ann:jobs" }));

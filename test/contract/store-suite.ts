@@ -883,6 +883,16 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.devices()).toEqual({ paired: [], pending: [{ id: "device" }] });
       });
 
+      it("keeps commands that wait for an operator apart from all others, until they are removed", async () => {
+        const put = (id: string, n: number) => ({ type: "request" as const, id, row: { id, n } });
+        expect(await store.commandRequests()).toEqual([]);
+        await store.keepCommandRequests({ put: [put("x-1", 1), put("x-2", 2)], remove: [] });
+        await store.keepCommandRequests({ put: [put("x-1", 3)], remove: [{ type: "request", id: "x-2" }] });
+        await reopen();
+        expect(await store.commandRequests()).toEqual([{ id: "x-1", n: 3 }]);
+        expect(await store.senders()).toEqual({ known: [], pending: [] });
+      });
+
       it("keeps what operators granted until it is dropped, oldest first", async () => {
         const grant = (id: string, createdAtMs: number) =>
           ({ id, from: "ann", to: "b*", verbs: ["send"], createdAtMs, by: "cli", untilMs: createdAtMs }) as const;

@@ -197,6 +197,7 @@ export async function openGateway(
     callers: await store.callers(),
     queues: await store.queues(),
     requests: await store.requests(),
+    commandRequests: await store.commandRequests(),
     devices: await store.devices(),
     senders: await store.senders(),
     operatorKey: "ab".repeat(32),

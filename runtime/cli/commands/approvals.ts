@@ -55,7 +55,7 @@ export function runApprovalsDecide(
 ): Promise<ExitCode> {
   return withGateway(context, ["operator.approvals"], async (client) => {
     const payload = await client.request("exec.approval.resolve", { id, decision });
-    const ran = z.object({ ran: z.boolean().catch(false) }).parse(payload).ran;
+    const { ran, told } = z.object({ ran: z.boolean().catch(false), told: z.boolean().catch(false) }).parse(payload);
     context.terminal.out(
       json === true
         ? formatJson(payload)
@@ -63,7 +63,7 @@ export function runApprovalsDecide(
           ? `denied ${id}`
           : ran
             ? `allowed ${id}: it runs`
-            : `allowed ${id}: it runs once, when its session calls it again in the same words`,
+            : `allowed ${id}: it runs once, when its ${told ? "session, which is told so," : "run"} calls it again in the same words`,
     );
     return 0;
   });

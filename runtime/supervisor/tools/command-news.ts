@@ -160,7 +160,11 @@ export function makeCommandNews({ store, signals, newId, nowMs, log }: CommandNe
       const left: TimerRow[] = [];
       for (let offset = 0; ; offset += limits.dueRowsPerRead) {
         const { rows } = await timers({ limit: limits.dueRowsPerRead, offset });
-        left.push(...rows.filter(({ id }) => id.startsWith(commandTaskMark) && own?.has(id) !== true));
+        left.push(
+          ...rows.filter(
+            ({ id, task }) => id.startsWith(commandTaskMark) && task?.ended === undefined && own?.has(id) !== true,
+          ),
+        );
         if (rows.length < limits.dueRowsPerRead) break;
       }
       own = undefined;

@@ -11,14 +11,14 @@ import { execParams, processParams } from "../../tools/params.ts";
 import type { CommandPlan, CommandStart, ToolsForKernel } from "../../tools/port.ts";
 import { isSandboxed } from "../sandboxed.ts";
 import type { CommandNews } from "./command-news.ts";
-import type { Approval, Approvals } from "./exec-approvals.ts";
+import type { Approval, Approvals, CommandForApproval } from "./exec-approvals.ts";
 import { placeOfCommands } from "./places.ts";
 import { defineTool, fault, forbidden, type Tool, type ToolCall, type ToolRefusal } from "./table.ts";
 
 export interface ExecToolsDeps {
   readonly config: Pick<ResolvedConfig, "session" | "stateDir" | "configPath">;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
-  readonly approvals: Pick<Approvals, "ask">;
+  readonly approvals: Pick<Approvals, "ask" | "isAllowed">;
   /** The tools' thread for one call, within the bounds on those in hand. */
   readonly inThread: (
     call: ToolCall,
@@ -45,8 +45,11 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
         "sandbox.mode, or tools.exec.host",
       );
     const elevated = asked.elevated && sandboxed;
-    const gate = elevated ? whyNotElevated(agent, deps.kernel().judgedTurn(call).messages) : undefined;
-    if (gate !== undefined) return gate;
+    const { messages } = deps.kernel().judgedTurn(call);
+    const tasks = messages.flatMap(({ signal }) => (signal?.type === "task" ? [signal.id] : []));
+    const gate = elevated ? whyNotElevated(agent, messages) : undefined;
+    // The operator may have allowed this very command, and the turn goes on with it.
+    if (gate !== undefined && (!settings.elevated.enabled || tasks.length === 0)) return gate;
     const place = placeOfCommands(deps, agent, header.sessionKey, elevated);
     if (place.type !== "host" && settings.fault !== undefined)
       return fault("worker_unavailable", `exec: ${settings.fault.message}`, settings.fault.remedy);
@@ -65,10 +68,24 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
       const yieldMs = asked.background ? 0 : (asked.yieldMs ?? settings.yieldMs);
       const verdict = judgeCommand(rules, { argv: vector.argv, program, env: asked.env });
       if (verdict.type === "refused") return refuse(agent, verdict);
+      const { agentId, sessionKey, runId, from, replyRoute } = header;
+      const asks: CommandForApproval = {
+        agentId,
+        sessionKey,
+        runId,
+        vector,
+        place: place.type,
+        hasInput: yieldMs === 0,
+      };
+      if (gate !== undefined && (verdict.type !== "asks" || !deps.approvals.isAllowed(asks, tasks))) return gate;
       if (verdict.type === "asks") {
-        const { agentId, sessionKey, runId, from } = header;
-        const asks = { agentId, sessionKey, runId, vector, place: place.type, hasInput: yieldMs === 0 };
-        const approval = await deps.approvals.ask(asks, from.type === "operator", () => deps.isOver(call));
+        const approval = await deps.approvals.ask(asks, {
+          waits: from.type === "operator",
+          isOver: () => deps.isOver(call),
+          tasks,
+          // A sub-agent's session ends with its run.
+          ...(call.agentId === agentId ? { told: { replyRoute, asked: call.body } } : {}),
+        });
         if (approval.type !== "allowed") return notAllowed(approval, header);
       }
       const command: CommandStart = {
@@ -149,7 +166,8 @@ function notAllowed(approval: Exclude<Approval, { type: "allowed" }>, { runId }:
     runId,
     approvalId: approval.id,
     error: `needs_approval(${runId}, exec): an operator has to allow this command${approval.waited ? ", and has not decided yet" : ""}; it was not run`,
-    operatorHint: `cloister approvals allow ${approval.id}; then the same call of this session runs once`,
+    operatorHint: `cloister approvals allow ${approval.id}; then the same call runs once`,
+    ...(approval.isTold ? { news: "the decision will be told to this session: end the turn" } : {}),
   };
 }
 

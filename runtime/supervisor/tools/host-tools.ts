@@ -32,7 +32,7 @@ export interface HostToolsDeps extends Pick<ToolThreadDeps<ToolsForKernel>, "age
   readonly config: Pick<ResolvedConfig, "session" | "stateDir" | "configPath" | "webFetch">;
   readonly skills: Pick<SkillShelf, "foldersOf">;
   readonly log: Logger;
-  readonly approvals: Pick<Approvals, "ask">;
+  readonly approvals: Pick<Approvals, "ask" | "isAllowed">;
   readonly kernel: () => Pick<Kernel, "judgedTurn">;
 }
 

@@ -30,20 +30,26 @@ export interface ThreadTools {
 
 export interface ThreadToolsDeps
   extends Pick<HostToolsDeps, "agents" | "log" | "kernel">,
-    Omit<ApprovalsDeps, "newId">,
-    CommandNewsDeps {
+    Omit<ApprovalsDeps, "newRequestId" | "kept" | "store">,
+    Omit<CommandNewsDeps, "store"> {
+  readonly store: ApprovalsDeps["store"] & CommandNewsDeps["store"];
   readonly config: ResolvedConfig;
   readonly models: Pick<Models, "embed">;
 }
 
 export function makeThreadTools(
   deps: ThreadToolsDeps,
-  { startTools, startMemory, startMcp }: Pick<GatewayParts, "startTools" | "startMemory" | "startMcp">,
+  {
+    startTools,
+    startMemory,
+    startMcp,
+    commandRequests,
+  }: Pick<GatewayParts, "startTools" | "startMemory" | "startMcp" | "commandRequests">,
 ): ThreadTools {
-  const { config, agents, log, kernel, nowMs, publish, note, models } = deps;
+  const { config, agents, log, kernel, nowMs, models } = deps;
   const news = makeCommandNews(deps);
   const skills = makeSkillShelf({ settings: () => config.skills, nowMs });
-  const approvals = makeApprovals({ nowMs, publish, note });
+  const approvals = makeApprovals({ ...deps, kept: commandRequests });
   const host = makeHostTools({ config, agents, skills, log, approvals, news, kernel, start: startTools });
   const memory = makeMemory({ config, agents, models, start: startMemory });
   const mcp = makeMcp({ config, agents, start: startMcp, log });
@@ -83,7 +89,7 @@ export function makeThreadTools(
     tools: { ...host.tools, ...memory.tools, [mcpTools]: mcp.tool },
     mcp,
     commands: host.commands,
-    start: () => news.start(),
+    start: async () => void (await Promise.all([news.start(), approvals.start()])),
     async close() {
       approvals.close();
       await Promise.all([host.close(), memory.close(), mcp.close()]);

@@ -40,19 +40,23 @@ describe("cloister approvals", () => {
   });
 
   it.each([
-    ["allow", "allow-once", true, "allowed x-1a2b3c4d: it runs"],
-    ["allow", "allow-once", false, "it runs once, when its session calls it again in the same words"],
-    ["deny", "deny", false, "denied x-1a2b3c4d"],
-  ])("%s sends %s and says what follows (somebody waits: %s)", async (command, decision, ran, said) => {
-    const params: unknown[] = [];
-    await cli.serve((asked, { answer }) => {
-      params.push([asked.method, asked.params]);
-      answer(asked, { id: request.id, decision, ran });
-    });
-    expect(await cli.run("approvals", command, request.id)).toBe(0);
-    expect(params).toEqual([["exec.approval.resolve", { id: request.id, decision }]]);
-    expect(cli.terminal.outText()).toContain(said);
-  });
+    ["allow", "allow-once", true, false, "allowed x-1a2b3c4d: it runs"],
+    ["allow", "allow-once", false, false, "it runs once, when its run calls it again in the same words"],
+    ["allow", "allow-once", false, true, "it runs once, when its session, which is told so, calls it again"],
+    ["deny", "deny", false, true, "denied x-1a2b3c4d"],
+  ])(
+    "%s sends %s and says what follows (somebody waits: %s, is told: %s)",
+    async (command, decision, ran, told, said) => {
+      const params: unknown[] = [];
+      await cli.serve((asked, { answer }) => {
+        params.push([asked.method, asked.params]);
+        answer(asked, { id: request.id, decision, ran, told });
+      });
+      expect(await cli.run("approvals", command, request.id)).toBe(0);
+      expect(params).toEqual([["exec.approval.resolve", { id: request.id, decision }]]);
+      expect(cli.terminal.outText()).toContain(said);
+    },
+  );
 
   it("fails with the gateway's reason when it was decided before", async () => {
     await cli.serve((asked, { refuse }) =>

@@ -28,7 +28,7 @@ test("F135: a command leaves the sandbox only when each message of its turn may 
   const tools = makeExecTools({
     config,
     agents,
-    approvals: { ask: () => Promise.reject(new Error("nobody asks")) },
+    approvals: { ask: () => Promise.reject(new Error("nobody asks")), isAllowed: () => false },
     inThread: (_, ask) => ask(agent, remote),
     kernel: () => ({ judgedTurn: () => ({ messages: messages as readonly EnvelopeHeader[] }) }),
     news: {

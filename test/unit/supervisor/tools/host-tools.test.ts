@@ -43,7 +43,7 @@ function open(run: (call: HostCall) => Promise<object>) {
     log: silent,
     skills: { foldersOf: (allowed) => (allowed?.length === 0 ? [] : shared) },
     news: quietNews,
-    approvals: { ask: () => Promise.reject(new Error("nobody asks")) },
+    approvals: { ask: () => Promise.reject(new Error("nobody asks")), isAllowed: () => false },
     kernel: () => ({ judgedTurn: () => ({ messages: [] }) }),
     start: (onLost) => {
       lost.push(onLost);
