@@ -12,7 +12,7 @@ import {
 } from "@slack/web-api";
 import { failure, isCoded } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
-import { aborted } from "../aborted.ts";
+import { aborted, unlessAborted } from "../aborted.ts";
 import { networkFault, neverLeft } from "../network-fault.ts";
 import type { AccountIdentity, ChannelAdapter, ChannelHost, ChannelModule, Peer, SendResult } from "../port.ts";
 import { changeMessage } from "./change.ts";
@@ -90,7 +90,7 @@ function openAccount(settings: SlackSettings, host: ChannelHost): ChannelAdapter
   return {
     async run(signal) {
       try {
-        const me = await Promise.race([logIn(api), aborted(signal)]);
+        const me = await unlessAborted(logIn(api), signal);
         if (me === undefined) return;
         self = me;
         if (transport.type === "socket") return await listen(me, transport.appToken, signal);

@@ -292,7 +292,7 @@ function makeHost(
         `${waiting} messages of ${channel}/${accountId} wait to be stored; the bound is reached`,
         "the platform offers it again, where it can",
       );
-    const event: InboundEvent = { ...facts, channel, accountId };
+    const event: InboundEvent = { ...facts, tsMs: timeOf(facts.tsMs, clock), channel, accountId };
     const lane = `${event.peer.kind}:${event.peer.id}`;
     waiting++;
     const taken = (lanes.get(lane) ?? Promise.resolve()).catch(() => undefined).then(() => remote.receive(event));
@@ -316,6 +316,10 @@ function makeHost(
     pause: clock.pause,
   };
 }
+
+/** What a platform wrote may be no time at all: then it is now. */
+const timeOf = (tsMs: number, { nowMs }: ChannelClock): number =>
+  Number.isNaN(new Date(tsMs).getTime()) ? nowMs() : tsMs;
 
 /**
  * Resolves when the signal ended it. The pause between two connections grows until one of them has held for a while. `nextTurn`: of each

@@ -74,6 +74,8 @@ export type Principal =
       readonly channel: string;
       readonly accountId: string;
       readonly peer: string;
+      /** The peer that a thread hangs from, where the thread is a peer of its own: rules of the one hold in the other. */
+      readonly parentPeer?: string;
       readonly threadId?: string;
       readonly senderId: string;
       readonly senderName?: string;
@@ -243,6 +245,8 @@ export type ReplyRoute =
       readonly accountId: string;
       readonly peerKind: "direct" | "group" | "channel";
       readonly peerId: string;
+      /** As `Principal.parentPeer`. */
+      readonly parentPeer?: string;
       readonly threadId?: string;
       readonly inReplyTo?: string;
       /** The session whose conversation it is, when a job of it runs in another one: where that session may not speak, the job may not either. */

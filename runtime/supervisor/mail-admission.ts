@@ -30,6 +30,9 @@ export const placeOf = ({ sender }: InboundEvent, { channel, accountId }: Route)
   senderId: normalizeSender(channel, sender.id),
 });
 
+const parentOf = ({ parentPeer }: InboundEvent) =>
+  parentPeer === undefined ? {} : { parentPeer: peerText(parentPeer) };
+
 export const peerText = ({ kind, id }: Peer): string => `${kind}:${id}`;
 
 /** The words that operators look for in the log. Source: behaviour §2.7. */
@@ -52,6 +55,7 @@ export function makeAdmission(
       channel,
       accountId,
       peer: peerText(event.peer),
+      ...parentOf(event),
       ...(event.threadId === undefined ? {} : { threadId: event.threadId }),
       senderId: event.sender.id,
       ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }),
@@ -98,6 +102,7 @@ export function replyRouteOf(event: InboundEvent, route: Route, carriesAnswers: 
   return {
     type: "channel",
     ...conversationOf(event, route),
+    ...parentOf(event),
     ...(messageId === undefined ? {} : { inReplyTo: messageId }),
   };
 }

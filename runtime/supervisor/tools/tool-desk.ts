@@ -13,6 +13,7 @@ import {
 } from "../../../auth/tool-policy.ts";
 import { schedulePairingId } from "../../../auth/compile-pairings.ts";
 import { isNamed, mcpTools, memoryTools } from "../../../auth/tool-names.ts";
+import type { Peer } from "../../../channels/port.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { findGroupTools, findRules } from "../../groups/index.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
@@ -179,8 +180,8 @@ function questionOf(header: EnvelopeHeader, config: ResolvedConfig): ToolQuestio
     const group = groupOfTimer(header, config);
     return group === undefined ? about : { ...about, group };
   }
-  const { channel, accountId, peer, senderId: id, senderName: name } = from;
-  const group = groupOf(config, channel, accountId, peer);
+  const { channel, accountId, peer, parentPeer, senderId: id, senderName: name } = from;
+  const group = groupOf(config, channel, accountId, peer, parentPeer);
   return {
     ...about,
     sender: { channel, id, ...(name === undefined ? {} : { name }) },
@@ -195,21 +196,30 @@ function groupOfTimer(
 ): GroupTools | undefined {
   if (from.type !== "timer" || via !== schedulePairingId(agentId)) return undefined;
   if (route.type === "channel")
-    return groupOf(config, route.channel, route.accountId, `${route.peerKind}:${route.peerId}`);
+    return groupOf(config, route.channel, route.accountId, `${route.peerKind}:${route.peerId}`, route.parentPeer);
   const parsed = parseSessionKey(sessionKey);
   if (parsed.shape !== "agent" || parsed.session.type !== "room") return undefined;
   const { channel, kind, roomId } = parsed.session;
   return groupOf(config, channel, "default", `${kind}:${roomId}`);
 }
 
-/** `peer` as a principal names it: `<kind>:<id>`. */
+/** Peers as a principal names them: `<kind>:<id>`. */
 export function groupOf(
   config: Pick<ResolvedConfig, "groups">,
   channel: string,
   accountId: string,
   peer: string,
+  parentPeer?: string,
 ): GroupTools | undefined {
+  const room = readRoom(peer);
+  const parent = parentPeer === undefined ? undefined : readRoom(parentPeer);
+  if (room === undefined) return undefined;
+  const facts = { channel, peer: room, ...(parent === undefined ? {} : { parentPeer: parent }) };
+  return findGroupTools(findRules(config.groups, channel, accountId), facts);
+}
+
+/** Undefined: it is a person. */
+function readRoom(peer: string): Peer | undefined {
   const [kind, ...rest] = peer.split(":");
-  if (kind !== "group" && kind !== "channel") return undefined;
-  return findGroupTools(findRules(config.groups, channel, accountId), { channel, peer: { kind, id: rest.join(":") } });
+  return kind === "group" || kind === "channel" ? { kind, id: rest.join(":") } : undefined;
 }

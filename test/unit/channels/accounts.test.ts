@@ -112,6 +112,16 @@ test("a long text leaves in parts that the platform takes, each with a key of it
   await channel.close();
 });
 
+test("a message whose time is none came now", async () => {
+  const times: number[] = [];
+  const { channel, clock, hosts } = serve({ default: {} }, async ({ tsMs }) => void times.push(tsMs));
+  await settle();
+  const about = { peer: { kind: "direct", id: "7" }, sender: { id: "7" }, text: "hello" } as const;
+  for (const tsMs of [Number.NaN, 9e15, 5]) await hosts.get("default")?.receive({ ...about, tsMs });
+  expect(times).toEqual([clock.nowMs(), clock.nowMs(), 5]);
+  await channel.close();
+});
+
 test("the platform's bound is counted as the platform counts, and the account may ask for less", async () => {
   const bytes = serve({ default: {} });
   await settle();

@@ -137,6 +137,23 @@ describe("the tools of a turn", () => {
     expect(namesOf(desk.describe({ messages: [sender("7")] }, held, true))).toEqual(held);
   });
 
+  it("are in a thread those of the channel that it hangs from, for a message, an answer to it, and what an agent lets happen there", () => {
+    const groups = { "222": { tools: { deny: ["sessions_list"] } } };
+    const { desk } = makeDesk({}, {}, { discord: { groups } });
+    const [peer, place] = ["channel:555", { channel: "discord", accountId: "default" }];
+    const said = (parentPeer: string): EnvelopeHeader =>
+      from({ type: "channel", ...place, peer, parentPeer, senderId: "7" });
+    const job = (parentPeer: string): EnvelopeHeader => ({
+      ...from({ type: "timer", agentId: "main", timerId: "j-1" }, "agent:main:discord:channel:555"),
+      via: "config:schedule:main",
+      replyRoute: { type: "channel", ...place, peerKind: "channel", peerId: "555", parentPeer },
+    });
+    for (const message of [said, job]) {
+      expect(desk.judge({ messages: [message("channel:222")] }, held).allowed).not.toContain("sessions_list");
+      expect(desk.judge({ messages: [message("channel:333")] }, held).allowed).toEqual(held);
+    }
+  });
+
   it("of what the agent lets happen in a group are the group's; an operator's job has those of its session", () => {
     const groups = { "-100": { tools: { deny: ["sessions_list"] } } };
     const { desk } = makeDesk({}, {}, { telegram: { groups } });
