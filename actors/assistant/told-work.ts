@@ -1,5 +1,9 @@
-/** What an answer tells people of the calls behind it, where that was chosen for the session (`/verbose`). Source: behaviour §3.2. */
+/**
+ * What an answer tells people of the calls behind it, where that was chosen for the session (`/verbose`). What looks like a secret is not
+ * told: channels keep what was said there. Source: behaviour §3.2, §3.3.
+ */
 import { limits } from "../../runtime/kernel/limits.ts";
+import { cleanValue } from "../../runtime/observe/redact.ts";
 import type { VerboseLevel } from "../../runtime/kernel/session-choices.ts";
 import type { ModelToolCall } from "../../runtime/thread/model-port.ts";
 import { cutMiddle } from "./cut-text.ts";
@@ -41,7 +45,8 @@ function inOneLine(made: readonly MadeCall[]): string {
 
 function lineByLine(made: readonly MadeCall[]): string {
   const lines = made.map(({ name, input, isError }) => {
-    const call = cutMiddle(`${name} ${JSON.stringify(input)}`, limits.toldCallCharsMax, () => "…");
+    const shown = JSON.stringify(cleanValue(input, { charsMax: limits.toldCallCharsMax, redactSensitive: true }));
+    const call = cutMiddle(`${name} ${shown}`, limits.toldCallCharsMax, () => "…");
     return `- ${call}${isError ? " (failed)" : ""}`;
   });
   return ["Tools:", ...listed(lines)].join("\n");

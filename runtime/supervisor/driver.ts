@@ -101,7 +101,7 @@ export interface Driver {
   resume(): Promise<Resumed>;
   /** Lets turns in flight end, then ends the cells. True when all ended in time. */
   drain(timeoutMs: number): Promise<boolean>;
-  /** A disabled agent is to work again. False when it is none, or something of it is still ending. */
+  /** A disabled agent is to work again, as soon as nothing of it is ending any more. False when it is none. */
   bringBack(agentId: string): Promise<boolean>;
   inspectCell(agentId: string): ReturnType<CellHost["inspect"]>;
   readonly liveCells: number;
@@ -165,7 +165,11 @@ export function makeDriver(deps: DriverDeps): Driver {
 
   const askStore = makeStoreEffects({ ...deps, kernel });
   const spilled = makeBacklogs({ store, kernel: () => kernel, onDeadLetter: deps.onDeadLetter, log, nowMs });
-  const ticker = setInterval(() => kernel.tick(nowMs()), limits.heartbeatCheckMs);
+  const returns = makeReturns({ kernel, store, runs, log, nowMs });
+  const ticker = setInterval(() => {
+    kernel.tick(nowMs());
+    returns.goOn();
+  }, limits.heartbeatCheckMs);
   ticker.unref();
   const alarm = makeAlarm(nowMs, () => kernel.expireAsks(nowMs()));
 
@@ -355,7 +359,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         );
       return clean;
     },
-    bringBack: makeReturns({ kernel, store, runs, nowMs }),
+    bringBack: returns.bringBack,
     inspectCell: (agentId) => host.inspect(agentId),
     cellFigures: () => host.figures(),
     get liveCells() {

@@ -297,7 +297,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["actors/assistant"],
     why: "The model loop. It sees what any author sees, and the bounds and frames that the gateway itself goes by.",
-    only: ["thread-protocol", "kernel", "actors"],
+    only: ["thread-protocol", "kernel", "actors", "observe"],
   },
   {
     name: "channels",

@@ -43,6 +43,26 @@ describe("an answer to a person", () => {
     expect(session.state.messages.at(-1)).toEqual({ role: "assistant", text: "Done." });
   });
 
+  test("has no secret of what the tools were asked, wherever in it that stands", () => {
+    const key = `sk-${"a1".repeat(20)}`;
+    const work = makeToldWork("full");
+    const input = {
+      headers: { Authorization: "Bearer abcdefghijkl" },
+      password: "hunter2",
+      list: [`x ${key}`],
+      command: `${"a".repeat(limits.toldCallCharsMax - key.length / 2)} ${key}`,
+    };
+    work.note({
+      name: "exec",
+      input: { command: `curl -H 'Authorization: Bearer abcdefghijkl' -d ${key} x` },
+      isError: false,
+    });
+    work.note({ name: "post", input, isError: false });
+    const told = work.with("Done.");
+    expect(told).toContain('- exec {"command":"curl -H \'Authorization: Bearer [redacted]\' -d [redacted] x"}');
+    for (const secret of ["abcdefgh", "hunter2", "sk-", "a1a1"]) expect(told).not.toContain(secret);
+  });
+
   test("is the same after a crash behind any record of the turn", async () => {
     const session = working("on");
     const whole = await session.say("go");
