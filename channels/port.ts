@@ -169,6 +169,8 @@ export interface ChannelManifest {
   readonly typingMs: number;
   /** An account has no credential in the configuration: a person links it, by scanning a code with the platform's app. */
   readonly linksByCode?: true;
+  /** A sender is whoever goes by that name at the moment, and nothing proves it: what he says decides no approval (`/approve`). */
+  readonly sendersAreNames?: true;
 }
 
 /** What an account is told. Plain data; each channel adds its own keys. */

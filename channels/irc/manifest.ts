@@ -19,6 +19,8 @@ export const manifest = {
   text: { max: 350, unit: "utf8" },
   dedupesSendsMs: 0,
   typingMs: 0,
+  /** A nick is taken by whoever comes first; services that guard it are the network's own matter. */
+  sendersAreNames: true,
 } as const satisfies ChannelManifest;
 
 export interface IrcSettings extends AccountSettings {

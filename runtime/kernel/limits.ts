@@ -485,6 +485,8 @@ export const limits = {
   /** Files that leave with one answer, and buttons below it: rows of both that a screen still shows. */
   channelFilesMax: 10,
   channelButtonsMax: 8,
+  /** Characters of a command that is shown in a chat for a decision: it stands in one message, with its buttons. Longer ones are decided elsewhere. */
+  approvalTextCharsMax: 1_800,
   /** Slack: how long a call may take, and a question about a name: Slack waits three seconds for a sign that its event arrived. */
   slackCallMs: 10_000,
   slackLookupMs: 2_000,

@@ -12,17 +12,44 @@ export function readAddress(channel: string, accountId: string, to: string): Cha
 }
 
 /** The account of a channel that is meant where none is named. */
-export function defaultAccount({ channelDefaults }: Pick<ResolvedConfig, "channelDefaults">, channel: string): string {
+function defaultAccount({ channelDefaults }: Pick<ResolvedConfig, "channelDefaults">, channel: string): string {
   return channelDefaults[channel] ?? "default";
 }
 
-/** The first owner that is named with a channel. */
-export function ownerRoute(config: Pick<ResolvedConfig, "channelDefaults" | "commands">): ChannelRoute | undefined {
-  for (const owner of config.commands.owners) {
-    const at = owner.indexOf(":");
-    if (at > 0) return readAddress(owner.slice(0, at), defaultAccount(config, owner.slice(0, at)), owner.slice(at + 1));
-  }
-  return undefined;
+/**
+ * The account through which an agent speaks on a channel where none is named: one that it is bound to, the channel's default account before others,
+ * else that default. Without an agent: the default.
+ */
+export function accountOf(
+  config: Pick<ResolvedConfig, "channelDefaults" | "bindings">,
+  channel: string,
+  agentId: string | undefined,
+): string {
+  const usual = defaultAccount(config, channel);
+  const bound = config.bindings.flatMap(({ agentId: to, match }) =>
+    to === agentId && match.channel === channel ? [match.accountId ?? usual] : [],
+  );
+  // Bound to every account it is bound to the default one as well.
+  return bound.includes(usual) || bound.includes("*") ? usual : (bound[0] ?? usual);
+}
+
+/** The first owner that is named with a channel, through an agent's account there. */
+export function ownerRoute(
+  config: Pick<ResolvedConfig, "channelDefaults" | "bindings" | "commands">,
+  agentId: string,
+): ChannelRoute | undefined {
+  return ownerRoutes(config, agentId)[0];
+}
+
+/** Of all owners that are named with a channel: their direct chats, through an agent's account there. */
+export function ownerRoutes(
+  config: Pick<ResolvedConfig, "channelDefaults" | "bindings" | "commands">,
+  agentId: string | undefined,
+): readonly ChannelRoute[] {
+  return config.commands.owners.flatMap((owner) => {
+    const [, channel = "", to = ""] = /^([^:]+):(.+)$/s.exec(owner) ?? [];
+    return channel === "" ? [] : (readAddress(channel, accountOf(config, channel, agentId), to) ?? []);
+  });
 }
 
 /** The same place, for what answers no message of it. */

@@ -14,7 +14,7 @@ import { type Job, type JobChange, type JobSchedule, neverMs } from "../store/jo
 import type { Store, TimerRow } from "../store/port.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
-import { readAddress } from "./answer-address.ts";
+import { accountOf, readAddress } from "./answer-address.ts";
 import { noteRun, setJob } from "./job-rows.ts";
 import { checkSchedule, jobIdMark, nextTime } from "./job-schedule.ts";
 import { viewJob } from "./job-view.ts";
@@ -25,6 +25,7 @@ import type { Targets } from "./method-targets.ts";
 export interface CronDeps {
   readonly store: Pick<Store, "schedule" | "amendJob" | "timers" | "unschedule">;
   readonly targets: Targets;
+  readonly config: Parameters<typeof accountOf>[0];
   /** Whether answers leave through this account. */
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
   readonly isOpen: (envelopeId: string) => boolean;
@@ -109,9 +110,10 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     return { target: "session", sessionKey: found.sessionKey };
   };
 
-  const readDelivery = (delivery: Asked["delivery"]): ReplyRoute => {
+  const readDelivery = (delivery: Asked["delivery"], agentId: string): ReplyRoute => {
     if (delivery === undefined || delivery.mode === "none") return { type: "none" };
-    const { mode, channel, accountId = "default", to = "" } = delivery;
+    const { mode, channel, to = "" } = delivery;
+    const accountId = delivery.accountId ?? accountOf(deps.config, channel ?? "", agentId);
     if (mode === "webhook")
       throw invalid("delivery.mode: webhook is not built", 'use "announce" with a webhook account as channel');
     const route = channel === undefined ? undefined : readAddress(channel, accountId, to);
@@ -150,7 +152,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
       ...(isTimed ? { dueAtMs: dueOf(enabled, schedule) } : {}),
       job: {
         ...(description === undefined ? {} : { description }),
-        ...(delivery === undefined ? {} : { delivery: readDelivery(delivery) }),
+        ...(delivery === undefined ? {} : { delivery: readDelivery(delivery, row.agentId) }),
         ...(place === undefined ? {} : { target: place.target }),
         // One that becomes another kind of job has the usual of that kind, as one that is set anew.
         deleteAfterRun: readDelete(
@@ -195,7 +197,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
         schedule,
         target,
         payload,
-        delivery: delivery ?? readDelivery(asked.delivery),
+        delivery: delivery ?? readDelivery(asked.delivery, agentId),
         ...(setIn === undefined ? {} : { setIn }),
         enabled,
         deleteAfterRun: readDelete(asked.deleteAfterRun, schedule),

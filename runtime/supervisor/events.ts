@@ -13,7 +13,8 @@ export interface Events {
   hasAudience(isThere: boolean): void;
 }
 
-export function makeEvents(log: Pick<Logger, "warn">): Events {
+/** `also` hears of every event, whether a client is there or not. */
+export function makeEvents(log: Pick<Logger, "warn">, also: (event: GatewayEvent) => void): Events {
   /** Runs of which the edge has heard and that have not ended: no more than turns run. */
   const told = new Set<string>();
   let edge: Pick<EdgeForKernel, "publish"> | undefined;
@@ -39,6 +40,7 @@ export function makeEvents(log: Pick<Logger, "warn">): Events {
 
   return {
     publish(event) {
+      also(event);
       if (edge === undefined || !isWanted(event)) return;
       if (outbox.length === 0) queueMicrotask(flush);
       outbox.push(event);

@@ -84,7 +84,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const loop = watchLoop();
   let edge: Omit<AttachedEdge, "publish"> | undefined;
   let isResumed = false;
-  const events = makeEvents(log);
+  const events = makeEvents(log, (event) => notices.heard(event));
   const { publish } = events;
 
   const runs = makeRuns(
@@ -136,8 +136,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
   });
   const threads = makeThreadBindings({ rules: () => config.session.threadBindings, kernel, nowMs, log });
-  const { channels, post, bring, sent, deliver, answerCommand, tell, carriesAnswers } = makeOutlets({
+  const operatorRpc: typeof rpc = (...call) => rpc(...call);
+  const { channels, post, bring, sent, deliver, answerCommand, tell, carriesAnswers, notices } = makeOutlets({
     config,
+    rpc: operatorRpc,
     edge: () => edge,
     start: parts.startChannel,
     mail: () => ingress,
@@ -148,13 +150,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
   const modelSettings = makeDerived(() => live.current(), modelSettingsOf);
   const budgets = makeAgentBudgets({ budgetOf: (agentId) => agents.get(agentId)?.budget, store, nowMs });
-  const models = makeModels({
-    budgets,
-    kernel,
-    settings: modelSettings,
-    start: parts.startBroker,
-    nowMs,
-  });
+  const models = makeModels({ budgets, kernel, settings: modelSettings, start: parts.startBroker, nowMs });
   const onFollowUp = makeExchanges({
     store,
     kernel,
@@ -264,6 +260,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     threads,
     readers,
     kernel,
+    rpc: operatorRpc,
     newUuid: randomUUID,
     nowMs,
     ready: driver.resumed,
@@ -476,6 +473,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       isResumed = true;
       await Promise.all([clock.start(), threadTools.start()]);
       channels.start();
+      notices.start();
       audit.start();
       requests.resume();
       retention.start();

@@ -18,7 +18,7 @@ import { type Job, neverMs } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
 import { nextActiveMs } from "./active-hours.ts";
 import { statAgentFile } from "./agent-files.ts";
-import { defaultAccount, ownerRoute, readAddress, unasked } from "./answer-address.ts";
+import { accountOf, ownerRoute, readAddress, unasked } from "./answer-address.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
 import { makeInTurn } from "./in-turn.ts";
@@ -29,7 +29,7 @@ import type { Targets } from "./method-targets.ts";
 import { timesOf } from "./signal-mail.ts";
 
 export interface HeartbeatsDeps {
-  readonly config: Pick<ResolvedConfig, "session" | "commands" | "channelDefaults">;
+  readonly config: Pick<ResolvedConfig, "session" | "commands" | "channelDefaults" | "bindings">;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly targets: Targets;
   readonly store: Pick<Store, "schedule" | "unschedule" | "amendJob" | "postpone" | "timers" | "session">;
@@ -139,8 +139,8 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
       target === "last"
         ? (await store.session(mainSessionKey(agentId, config.session)))?.lastRoute
         : target === "owner"
-          ? ownerRoute(config)
-          : readAddress(target, accountId ?? defaultAccount(config, target), to ?? "");
+          ? ownerRoute(config, agentId)
+          : readAddress(target, accountId ?? accountOf(config, target, agentId), to ?? "");
     if (route?.type === "channel" && sparesDirect && route.peerKind === "direct") return { type: "none" };
     if (route?.type === "channel" && deps.carriesAnswers(route.channel, route.accountId)) return unasked(route);
     log.warn({ agent: agentId, target }, "the heartbeat's answer stays in its session: it has no channel to go to");

@@ -5,6 +5,7 @@ import type { ResolvedConfig } from "../../config/resolved.ts";
 import type { EdgeForKernel } from "../../edge/port.ts";
 import { toRefusal } from "../../kernel/errors.ts";
 import type { Deliver } from "../answers.ts";
+import { type ApprovalNotices, type ApprovalNoticesDeps, makeApprovalNotices } from "../approval-notices.ts";
 import type { ChannelMail } from "../channel-mail.ts";
 import { makePost, type Post } from "../post.ts";
 import { answerDelivered } from "../room-answers.ts";
@@ -13,7 +14,9 @@ import { type ChannelDesk, type ChannelDeskDeps, makeChannelDesk } from "./chann
 import { makeChannelClock } from "./channel-life.ts";
 
 export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "log"> {
-  readonly config: Pick<ResolvedConfig, "channels" | "webhook" | "defaultAgentId">;
+  readonly config: Pick<ResolvedConfig, "channels" | "webhook" | "defaultAgentId"> & ApprovalNoticesDeps["config"];
+  /** The operator's methods. */
+  readonly rpc: ApprovalNoticesDeps["rpc"];
   readonly edge: () => Pick<EdgeForKernel, "send"> | undefined;
   readonly mail: () => ChannelMail;
   readonly workspaceOf: (agentId: string) => string | undefined;
@@ -34,9 +37,10 @@ export interface Outlets {
   readonly tell: (to: SenderPlace & { readonly peerId: string }, text: string) => ReturnType<Post>;
   /** Whether answers to this account leave by themselves; else they stay in the session. */
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
+  readonly notices: ApprovalNotices;
 }
 
-export function makeOutlets({ config, edge, mail, workspaceOf, nowMs, ...deps }: OutletsDeps): Outlets {
+export function makeOutlets({ config, edge, mail, workspaceOf, nowMs, rpc, ...deps }: OutletsDeps): Outlets {
   const channels = makeChannelDesk({
     ...deps,
     accounts: () => config.channels,
@@ -45,6 +49,9 @@ export function makeOutlets({ config, edge, mail, workspaceOf, nowMs, ...deps }:
     clock: makeChannelClock(nowMs),
   });
   const post = makePost(edge, channels, workspaceOf);
+  const carriesAnswers: Outlets["carriesAnswers"] = (channel, accountId) =>
+    channels.has(channel, accountId) ||
+    (channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined);
   const sent: Outlets["sent"] = (...said) => void mail().answered(answerDelivered(...said));
   return {
     channels,
@@ -63,8 +70,7 @@ export function makeOutlets({ config, edge, mail, workspaceOf, nowMs, ...deps }:
       const route = { type: "channel" as const, channel, accountId, peerKind: "direct" as const, peerId };
       return post({ id: randomUUID(), agentId: config.defaultAgentId, sessionKey: "" }, route, text);
     },
-    carriesAnswers: (channel, accountId) =>
-      channels.has(channel, accountId) ||
-      (channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined),
+    carriesAnswers,
+    notices: makeApprovalNotices({ config, rpc, post, carriesAnswers, newId: randomUUID, log: deps.log }),
   };
 }

@@ -13,6 +13,7 @@ import { makeDerived } from "../live-config.ts";
 import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
 import type { Conversation, ThreadBindings } from "../thread-bindings.ts";
+import { type ApproveCommandDeps, makeApproveCommand } from "./approve-command.ts";
 import { makeActivationCommand } from "./activation-command.ts";
 import { makeModelCommands } from "./model-commands.ts";
 import { makeQueueCommand } from "./queue-command.ts";
@@ -23,7 +24,10 @@ import { makeSubagentsCommand, type SubagentsCommandDeps } from "./subagents-com
 import { makeThreadCommands } from "./thread-commands.ts";
 import { type ChatCommand, type CommandCall, findCommand, runCommand, takesNothing } from "./table.ts";
 
-export interface CommandDeps extends SessionCommandDeps, Omit<SubagentsCommandDeps, "store"> {
+export interface CommandDeps
+  extends SessionCommandDeps,
+    Omit<SubagentsCommandDeps, "store">,
+    Pick<ApproveCommandDeps, "rpc"> {
   readonly config: Pick<ResolvedConfig, "commands" | "session">;
   readonly queues: Queues;
   readonly runs: Runs;
@@ -76,6 +80,7 @@ export function makeCommands(deps: CommandDeps): Commands {
     makeActivationCommand(deps.store),
     makeSendCommand(deps),
     makeSubagentsCommand(deps),
+    makeApproveCommand(deps),
     ...makeModelCommands(deps),
     ...makeThreadCommands(deps.threads, deps.nowMs),
     {

@@ -11,17 +11,18 @@ import { limits } from "../../kernel/limits.ts";
 import type { PairingRegistry } from "../../kernel/pairings.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import type { Store } from "../../store/port.ts";
-import { addressText, defaultAccount, readAddress, routeHere } from "../answer-address.ts";
+import { accountOf, addressText, readAddress, routeHere } from "../answer-address.ts";
 import type { ChannelRoute } from "../answers.ts";
 import type { makeAuditNote } from "../audit-trail.ts";
 import type { ChannelDesk } from "../channels/channel-desk.ts";
+import { approveCommandName } from "../commands/approve-command.ts";
 import { carriesFiles, type Post } from "../post.ts";
 import { makeWhyNoSending } from "../send-policy.ts";
 import { readsBody } from "./in-body.ts";
 import { defineTool, fault, forbidden, type Tool } from "./table.ts";
 
 export interface MessageDeps {
-  readonly config: Pick<ResolvedConfig, "channelDefaults" | "session">;
+  readonly config: Pick<ResolvedConfig, "channelDefaults" | "bindings" | "session">;
   readonly store: Pick<Store, "session">;
   readonly pairings: () => Pick<PairingRegistry, "find">;
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
@@ -58,7 +59,13 @@ const params = z.object({
     .describe("Files of your workspace that go with it, by their paths."),
   buttons: z
     .array(
-      z.object({ label: line.max(40), text: line.refine((text) => Buffer.byteLength(text) <= 64, "at most 64 bytes") }),
+      z.object({
+        label: line.max(40),
+        text: line
+          .refine((text) => Buffer.byteLength(text) <= 64, "at most 64 bytes")
+          // Its label could say anything to an owner who presses it.
+          .refine((text) => !isApproval(text), `no button of an agent says ${approveCommandName}`),
+      }),
     )
     .max(limits.channelButtonsMax)
     .default([])
@@ -72,6 +79,8 @@ const params = z.object({
   to: word.optional().describe("Somebody else: direct:<id>, group:<id> or channel:<id>."),
   threadId: word.optional(),
 });
+
+const isApproval = (text: string): boolean => text.trim().toLowerCase().split(/\s/u)[0] === approveCommandName;
 
 /** What is to be changed; none with `send`. */
 function readAction(
@@ -115,7 +124,7 @@ export function makeMessageTool(deps: MessageDeps): Tool {
     const wanted = readAction(asked, answered);
     if ("missing" in wanted) return fault("invalid", `message: ${wanted.missing}`);
     const here = await routeHere(header, deps.store);
-    const route = routeOf(asked, here, deps.config);
+    const route = routeOf(asked, here, deps.config, header.agentId);
     if (route === undefined)
       return here === undefined
         ? fault("not_found", "message: this session has no conversation on a channel", "name channel and to")
@@ -192,13 +201,14 @@ function routeOf(
   { channel, accountId, to, threadId }: z.output<typeof params>,
   here: ChannelRoute | undefined,
   config: MessageDeps["config"],
+  agentId: string,
 ): ChannelRoute | undefined {
   const isElsewhere = channel !== undefined || accountId !== undefined || to !== undefined;
   const thread = threadId === undefined ? {} : { threadId };
   if (!isElsewhere) return here && { ...here, ...thread };
   const platform = channel ?? here?.channel;
   if (platform === undefined) return undefined;
-  const account = accountId ?? (platform === here?.channel ? here.accountId : defaultAccount(config, platform));
+  const account = accountId ?? (platform === here?.channel ? here.accountId : accountOf(config, platform, agentId));
   const named = to ?? (platform === here?.channel ? `${here.peerKind}:${here.peerId}` : "");
   const route = readAddress(platform, account, named);
   return route && { ...route, ...thread };

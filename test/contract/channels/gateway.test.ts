@@ -8,6 +8,7 @@ import { startChannelThread } from "../../../runtime/supervisor/channels/start-c
 import type { Client } from "../../../runtime/edge/port.ts";
 import type { Store } from "../../../runtime/store/port.ts";
 import { type BotApi, makeMessage, openBotApi } from "../../support/bot-api.ts";
+import { actor } from "../../support/actors.ts";
 import { eventually } from "../../support/eventually.ts";
 import { groupsOf, makeConfig, openGateway, type TestGateway } from "../../support/gateway.ts";
 
@@ -109,6 +110,52 @@ test("a stranger gets a code, an operator approves it, and then the agent answer
   api.push(first, { message: makeMessage({ text: "who are you", message_id: 2 }) });
   await eventually(() => expect(texts(api, first)[2]?.text).toContain("I am main"));
   await gateway.drain(1_000);
+});
+
+test("an owner allows an agent's command and lets a stranger in, each by a button; nobody else's press counts", async () => {
+  const { api, config } = await open({});
+  const [main, raul] = config.agents;
+  if (main === undefined || raul === undefined) throw new Error("the config has two agents");
+  const gateway = await start({
+    ...config,
+    agents: [{ ...main, ...actor("tool-user") }, raul],
+    groups: groupsOf({ channels: { telegram: { allowFrom: ["42"], accounts: { default: {}, raul: {} } } } }),
+    commands: { ...config.commands, owners: ["telegram:42"] },
+  });
+  const press = (data: string | undefined, id: string, by: number) => {
+    const message = makeMessage({ chat: { id: by, type: "private", first_name: "P" } });
+    const from = { id: by, is_bot: false, first_name: "P" };
+    api.push(first, { callback_query: { id, from, message, chat_instance: "c", data: data ?? "none" } });
+  };
+  const buttonsOf = (at: number): readonly { readonly text: string; readonly callback_data: string }[] => {
+    const markup = api.sent(first)[at]?.params["reply_markup"] as
+      | { inline_keyboard: { text: string; callback_data: string }[][] }
+      | undefined;
+    return markup?.inline_keyboard[0] ?? [];
+  };
+  const params = { name: "exec", params: { command: "echo $((40 + 2))", yieldMs: 120_000 } };
+  const ran = gateway.reply("main", JSON.stringify({ tool: "call", params }));
+  await eventually(() => expect(texts(api, first)).toHaveLength(1));
+  expect(texts(api, first)).toEqual([{ chat: 42, text: expect.stringContaining('"echo $((40 + 2))"') }]);
+  expect(buttonsOf(0).map(({ text }) => text)).toEqual(["Allow once", "Deny"]);
+  const [allow, deny] = buttonsOf(0);
+  // A stranger who knows the words: to the gateway it is a message of somebody whom nobody has approved.
+  press(deny?.callback_data, "p1", 77);
+  await eventually(() => expect(texts(api, first)).toHaveLength(3));
+  const told = texts(api, first).slice(1);
+  expect(told).toContainEqual({ chat: 77, text: expect.stringMatching(/Code: [A-Z2-9]{8}/) });
+  expect(told).toContainEqual({ chat: 42, text: expect.stringContaining("id: 77") });
+  press(allow?.callback_data, "p2", 42);
+  expect(JSON.parse(await ran)).toMatchObject({ status: "exited", output: "42\n" });
+  await eventually(() => expect(texts(api, first)).toHaveLength(4));
+  expect(texts(api, first)[3]).toEqual({ chat: 42, text: expect.stringMatching(/^Allowed: x-\w+\. It runs\.$/) });
+  press(buttonsOf(told[0]?.chat === 42 ? 1 : 2)[0]?.callback_data, "p3", 42);
+  await eventually(() => expect(texts(api, first)).toHaveLength(6));
+  expect(texts(api, first).slice(4)).toContainEqual({ chat: 77, text: expect.stringContaining("you are approved") });
+  press(allow?.callback_data, "p4", 42);
+  await eventually(() => expect(texts(api, first)[6]?.text).toMatch(/^Nothing was decided/));
+  await gateway.drain(1_000);
+  expect(api.violations).toEqual([]);
 });
 
 test("a group is answered in its topic, when the bot is mentioned, and shut when it is not listed", async () => {

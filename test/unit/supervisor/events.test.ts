@@ -15,15 +15,22 @@ const chat = (runId: string, state: "delta" | "final" | "error"): GatewayEvent =
 function open() {
   const batches: (readonly GatewayEvent[])[] = [];
   const warnings: object[] = [];
-  const events = makeEvents({ warn: (fields) => warnings.push(fields) });
+  const heard: string[] = [];
+  const events = makeEvents({ warn: (fields) => warnings.push(fields) }, ({ event }) => heard.push(event));
   events.attach({ publish: async (batch) => void batches.push(batch) });
   /** The events of a moment are on their way at its end. */
   const told = async (): Promise<readonly (readonly GatewayEvent[])[]> => {
     await Promise.resolve();
     return batches.splice(0);
   };
-  return { events, told, warnings };
+  return { events, told, warnings, heard };
 }
+
+test("whoever else listens hears of an event, also while no client is connected", () => {
+  const { events, heard } = open();
+  events.publish(changed);
+  expect(heard).toEqual(["sessions.changed"]);
+});
 
 test("nothing goes to the edge while no client is connected, except what streams, to its end", async () => {
   const { events, told } = open();

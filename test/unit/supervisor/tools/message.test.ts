@@ -20,7 +20,7 @@ function open(changes: Partial<MessageDeps> = {}) {
   const told: unknown[] = [];
   const acted: unknown[] = [];
   const tool = makeMessageTool({
-    config: { channelDefaults: {}, session: sessionSettings },
+    config: { channelDefaults: {}, bindings: [], session: sessionSettings },
     store: { session: async () => undefined },
     pairings: () => ({ find: () => undefined }),
     carriesAnswers: () => true,
@@ -72,12 +72,44 @@ describe("a message that an agent sends", () => {
 
   test("does not leave a session whose answers do not, and the refusal says what denies it", async () => {
     const sendPolicy = { default: "allow", rules: [{ action: "deny", match: { chatType: "group" } }] } as const;
-    const { posted, call } = open({ config: { channelDefaults: {}, session: { ...sessionSettings, sendPolicy } } });
+    const { posted, call } = open({
+      config: { channelDefaults: {}, bindings: [], session: { ...sessionSettings, sendPolicy } },
+    });
     expect(await call({ text: "a" }, 1)).toMatchObject({
       status: "forbidden",
       error: expect.stringContaining("session.sendPolicy.rules[0]"),
     });
     expect(posted).toEqual([]);
+  });
+
+  test("has no button that decides about an approval: its label could say anything", async () => {
+    const { posted, call } = open();
+    for (const text of ["/approve x-1 allow-once", "  /APPROVE x-1 deny"])
+      expect(await call({ text: "the weather?", buttons: [{ label: "Show it", text }] }, 1)).toMatchObject({
+        status: "error",
+        error: expect.stringContaining("no button of an agent says /approve"),
+      });
+    expect(await call({ text: "the weather?", buttons: [{ label: "Yes", text: "/approves" }] }, 1)).toMatchObject({
+      status: "sent",
+    });
+    expect(posted).toHaveLength(1);
+  });
+
+  test("to another channel goes through the account that the agent is bound to, and needs the right to deliver there", async () => {
+    const bindings = [{ index: 0, agentId: "main", match: { channel: "telegram", accountId: "alerts" } }];
+    const config = { channelDefaults: { telegram: "home" }, bindings, session: sessionSettings };
+    const asked: string[] = [];
+    const find = (_from: string, verb: string, to: string) => {
+      asked.push(`${verb} ${to}`);
+      return to === "channel:telegram:alerts:direct:42" ? ({} as never) : undefined;
+    };
+    const { posted, call } = open({ config, pairings: () => ({ find }) });
+    expect(await call({ text: "a", channel: "telegram", to: "42" }, 1)).toMatchObject({ status: "sent" });
+    expect(posted[0]?.route).toMatchObject({ channel: "telegram", accountId: "alerts", peerId: "42" });
+    expect(await call({ text: "a", channel: "telegram", accountId: "home", to: "42" }, 2)).toMatchObject({
+      status: "forbidden",
+    });
+    expect(asked).toEqual(["deliver channel:telegram:alerts:direct:42", "deliver channel:telegram:home:direct:42"]);
   });
 
   test("that its channel does not take is told to the agent, and to nobody else", async () => {
