@@ -16,6 +16,8 @@ import { type CellAssets, loadCellAssets } from "../runtime/thread/cell-assets.t
 export interface GatewayHere {
   /** Says something to the agent's main session and gives its answer. */
   say(agentId: string, text: string): Promise<string>;
+  /** Calls a method as an operator would; rejects when it is refused. */
+  rpc(method: string, params: object): Promise<unknown>;
   /** Ends all idle cells, as idleness does after a while, and waits until they are gone. */
   passivate(): Promise<void>;
   /** The counters of its store. */
@@ -24,6 +26,8 @@ export interface GatewayHere {
 }
 
 export interface GatewayHereOptions {
+  /** A warning that the measurement brings about: it is not printed. */
+  readonly expected?: string;
   readonly changeAssets?: (assets: CellAssets) => CellAssets;
   /** Default: the LMDB store in its thread. */
   readonly openStore?: (places: StorePlaces) => Promise<Store>;
@@ -36,7 +40,7 @@ const complain = (fields: object, message: string): void => console.error(messag
 
 export async function openGatewayHere(
   config: object,
-  { changeAssets = (assets) => assets, openStore = openInThread }: GatewayHereOptions = {},
+  { changeAssets = (assets) => assets, openStore = openInThread, expected }: GatewayHereOptions = {},
 ): Promise<GatewayHere> {
   const stateDir = await mkdtemp(path.join(tmpdir(), "cloister-bench-"));
   await writeFile(path.join(stateDir, "cloister.json"), JSON.stringify(config));
@@ -72,7 +76,12 @@ export async function openGatewayHere(
       checkConfig: () => Promise.resolve(),
     },
     configFile: { files: new Map(), read: () => Promise.resolve({ config: resolved, files: new Map() }) },
-    log: { debug: () => undefined, info: () => undefined, warn: complain, error: complain },
+    log: {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: (fields, message) => (message === expected ? undefined : complain(fields, message)),
+      error: complain,
+    },
   });
   gateway.attachEdge({
     tellOne: async () => true,
@@ -85,12 +94,17 @@ export async function openGatewayHere(
   await gateway.resume();
 
   const client = { connId: "bench", clientId: "bench", mode: "bench", scopes: ["operator.admin"] };
+  const rpc = async (method: string, params: object): Promise<unknown> => {
+    const result = await gateway.doors.rpc(client, method, params);
+    if (result.ok) return result.payload;
+    throw new Error(`Calling ${method}: ${result.refusal.message}`);
+  };
   return {
+    rpc,
     async say(agentId, text) {
       const sessionKey = `agent:${agentId}:${resolved.session.mainKey}`;
-      const sent = await gateway.doors.rpc(client, "chat.send", { sessionKey, message: text });
-      if (!sent.ok) throw new Error(`Telling ${agentId}: ${sent.refusal.message}`);
-      const result = await gateway.doors.waitRun((sent.payload as { readonly runId: string }).runId, answerMsMax);
+      const { runId } = (await rpc("chat.send", { sessionKey, message: text })) as { readonly runId: string };
+      const result = await gateway.doors.waitRun(runId, answerMsMax);
       if (result.status === "ok" && result.reply !== null && result.reply !== undefined) return result.reply;
       throw new Error(`Telling ${agentId}: found ${JSON.stringify(result)}, wanted an answer.`);
     },

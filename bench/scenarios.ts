@@ -24,6 +24,10 @@ export const scenarios = {
     question: "What does a question to another agent cost against raw ports and other libraries?",
     load: () => import("./scenarios/ask.ts"),
   },
+  tell: {
+    question: "What does the mailbox of a cell gain by sending what belongs together as one frame?",
+    load: () => import("./scenarios/tell.ts"),
+  },
   settle: {
     question: "What becomes of the calls that wait when their target dies, here and in other libraries?",
     load: () => import("./scenarios/settle.ts"),
@@ -64,6 +68,15 @@ export const scenarios = {
   route: {
     question: "What does one message through the binding table cost, with ten and with ten thousand bindings?",
     load: () => import("./scenarios/route.ts"),
+  },
+  capability: {
+    question:
+      "What does it cost to check that a message may be sent and to stamp who sent it, and what would signing it?",
+    load: () => import("./scenarios/capability.ts"),
+  },
+  revocation: {
+    question: "What is still delivered once a right is taken back, and how long does that take under a flood?",
+    load: () => import("./scenarios/revocation.ts"),
   },
   scrub: {
     question: "What does it cost to clean a transcript for its readers, ten times as long and made to be slow?",

@@ -15,6 +15,8 @@ export const limits = {
   callParamsCharsMax: 16_384,
   /** Characters of a session key that a cell may name. It becomes a key of the store. */
   sessionKeyCharsMax: 512,
+  /** Keys that were found in their one spelling and are not parsed again for each message: of the sessions that write to each other. At most 0.5 MB. */
+  canonicalKeysMax: 1_000,
   /** Calls of one turn; the journal remembers each of its sends until it is done, and a repeated delivery reads them all. */
   callsPerTurnMax: 100_000,
   /** Calls of one turn whose answers are on record: each costs a commit, and a repeated delivery reads them all. */

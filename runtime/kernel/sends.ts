@@ -268,7 +268,7 @@ export function sendAs(
 }
 
 /** What every message of an agent is stamped with, whichever way it goes. */
-function admissionOf(
+export function admissionOf(
   k: KernelState,
   agent: AgentEntry,
   header: EnvelopeHeader,
@@ -313,7 +313,7 @@ function whyNotInMemory(target: AgentEntry): Refusal | undefined {
 }
 
 /** The pairing that the record's slot names, or why it does not allow the send. */
-function checkSend(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): Pairing | Refusal {
+export function checkSend(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): Pairing | Refusal {
   const target = agentOfKey(record.a);
   if (target === undefined) {
     return {

@@ -1,4 +1,5 @@
 /** Door of the routing room: ids, session keys, and which agent a message belongs to. All of it is pure. */
+export { makeIsCanonicalKey } from "./canonical-key.ts";
 export { agentIdForm, isValidAgentId, normalizeAgentId as agentIdOfName } from "./ids.ts";
 export {
   formatGroupHistoryKey,

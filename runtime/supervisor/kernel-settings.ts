@@ -2,7 +2,7 @@
 import { explainMissing } from "../../auth/compile-pairings.ts";
 import { limits } from "../kernel/limits.ts";
 import type { KernelSettings } from "../kernel/settings.ts";
-import { isSubagentKey, parseSessionKey } from "../routing/index.ts";
+import { isSubagentKey, makeIsCanonicalKey } from "../routing/index.ts";
 import type { DriverDeps } from "./driver.ts";
 
 export function makeKernelSettings(deps: DriverDeps): KernelSettings {
@@ -13,10 +13,7 @@ export function makeKernelSettings(deps: DriverDeps): KernelSettings {
     liveCellsMax: deps.liveCellsMax,
     random: Math.random,
     whyNot: (subject, verb, object) => explainMissing(deps.policy, subject, verb, object),
-    isCanonicalKey: (sessionKey) => {
-      const parsed = parseSessionKey(sessionKey);
-      return parsed.shape === "agent" && parsed.key === sessionKey;
-    },
+    isCanonicalKey: makeIsCanonicalKey(limits.canonicalKeysMax),
     isRunKey: isSubagentKey,
     bytesOf: (text) => Buffer.byteLength(text),
     isRepeatable: deps.isRepeatable,
