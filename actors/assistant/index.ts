@@ -89,7 +89,10 @@ async function promptOf(
   const { name, emoji, theme, timezone, bootstrap } = settings;
   const isFirst = ctx.state.messages.length === 0;
   const injects =
-    wake !== undefined || bootstrap.injection === "always" || (bootstrap.injection === "continuation-skip" && isFirst);
+    ctx.session.light !== true &&
+    (wake !== undefined ||
+      bootstrap.injection === "always" ||
+      (bootstrap.injection === "continuation-skip" && isFirst));
   const notes = isFirst && kind === "main" ? dailyNotes(nowMs, timezone) : [];
   const children = await childrenAtWork(ctx, tools);
   const [files, skills] = await Promise.all([

@@ -19,6 +19,8 @@ export interface SessionChoices {
   readonly model?: string;
   readonly thinking?: ThinkingLevel;
   readonly verbose?: VerboseLevel;
+  /** A sub-agent's model is shown no files of the workspace. */
+  readonly light?: true;
   /** Whether its answers leave (`auth/send-policy.ts`); stays when the session begins anew. */
   readonly sendPolicy?: "allow" | "deny";
 }

@@ -209,6 +209,8 @@ export interface Context<S extends object> {
     readonly thinking?: ModelThinking;
     /** How much of its work an answer tells people. */
     readonly verbose?: VerboseLevel;
+    /** Of a sub-agent's session: it was started with `lightContext`. */
+    readonly light?: true;
     /** Of a main session: sessions of the agent that were made since the last turn that had any; oldest first. */
     readonly notices?: readonly SessionNotice[];
   };

@@ -1,4 +1,4 @@
-/** Killed while trees of sub-agents grow, every run has one end, and whoever asked for it hears of it once. */
+/** Killed while trees of sub-agents grow and cells end in them, every run has one end, and whoever asked for it hears of it once. */
 import { afterAll, expect, test } from "vitest";
 import { endPrograms } from "../support/program.ts";
 import { killUnderRuns } from "./kill-runs.ts";
@@ -21,6 +21,8 @@ test.for(seeds)(
     expect(report.kills).toBe(killsPerPlan);
     expect(report.told).toBeGreaterThan(killsPerPlan);
     expect(report.byMoment).toEqual({ accepted: 1, time: 1, begun: 3, ended: 1, drain: 1, boot: 1, rest: 4 });
+    // One for each rest, and what the plans have beside it.
+    expect(report.crashed).toBeGreaterThanOrEqual(report.byMoment.rest);
     for (const [at, interrupted] of report.interrupted.entries())
       expect(interrupted, `interrupted at depth ${at + 1}`).toBeGreaterThan(0);
   },

@@ -1,6 +1,6 @@
 /**
- * Kills the real program while trees of sub-agents grow in it, and starts it on what it left. All choices come from the seed; what
- * the machine does between two of them does not.
+ * Kills the real program while trees of sub-agents grow in it, some of which end their cells, and starts it on what it left. All choices
+ * come from the seed; what the machine does between two of them does not.
  *
  *   accepted   right after the answer to the n-th plan of this life
  *   time       a moment after the first plan
@@ -8,7 +8,7 @@
  *   ended      when a run is about to end: around the moment that its end is stored
  *   drain      a moment after SIGTERM, while runs work
  *   boot       before or just after the program is ready, while the runs of the last life are ended
- *   rest       when everybody has heard of everything
+ *   rest       when everybody has heard of everything, also of a run that ended its cell
  *
  * A moment that does not come fails the test; a drain that ends in order is tried again.
  */
@@ -40,6 +40,8 @@ export interface RunKillReport {
   readonly runs: number;
   /** Runs that ended with a process, by depth from 1. */
   readonly interrupted: readonly number[];
+  /** Runs that ended with their cell. */
+  readonly crashed: number;
   /** Completions and results that were heard. */
   readonly told: number;
   readonly violations: readonly string[];
@@ -89,6 +91,7 @@ export async function killUnderRuns(options: {
       { length: treeDepth },
       (_, at) => rows.filter(({ lineage, end }) => lineage.length === at + 1 && end?.code === "interrupted").length,
     ),
+    crashed: rows.filter(({ end }) => end?.code === "CLOISTER_AGENT_CRASHED").length,
     told,
     violations: load.violations,
   };
@@ -99,10 +102,12 @@ async function killAt(moment: Moment, load: TreeLoad, program: Program): Promise
   const { random } = load;
   if (moment.name === "rest") {
     await load.plant(program, random.below(2));
+    await load.plantChain(program, 1 + random.below(treeDepth), "exit");
     await load.rest(program);
     return program.stop("SIGKILL");
   }
-  const label = "depth" in moment ? await load.plantChain(program, moment.depth, moment.name === "begun") : "";
+  const label =
+    "depth" in moment ? await load.plantChain(program, moment.depth, moment.name === "begun" ? "hold" : "answer") : "";
   const nth = 1 + random.below(load.peers);
   let accepted = 0;
   let killed: Promise<number | null> | undefined;

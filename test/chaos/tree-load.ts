@@ -14,7 +14,15 @@ import { makeRandom, type Random } from "../support/random.ts";
 import { siblings } from "../support/siblings.ts";
 import { post } from "../support/webhook.ts";
 import { until } from "./load.ts";
-import { checkTrees, makeChain, makePlan, type Plan, type SessionReport, unheardOf } from "./tree-plans.ts";
+import {
+  type ChainEnd,
+  checkTrees,
+  makeChain,
+  makePlan,
+  type Plan,
+  type SessionReport,
+  unheardOf,
+} from "./tree-plans.ts";
 
 export const treeDepth = 3;
 const agentIds = ["main", "raul"] as const;
@@ -48,7 +56,7 @@ export interface TreeLoad {
   /** Each peer sends up to `most` plans, until the gateway goes away. */
   plant(program: Program, most: number, onAccepted?: () => void): Promise<void>;
   /** One peer sends a plan of one run at each depth (`makeChain`). Gives the label of the last one. */
-  plantChain(program: Program, depth: number, holds: boolean): Promise<string>;
+  plantChain(program: Program, depth: number, end: ChainEnd): Promise<string>;
   /** Whether the run of this label has begun, or is about to end. */
   isMarked(what: "begun" | "ended", depth: number, label: string): Promise<boolean>;
   /** What was asked for before this time, and a process that has ended worked on, has an end. */
@@ -171,13 +179,13 @@ export function openTreeLoad(seed: number): TreeLoad {
         }),
       );
     },
-    async plantChain(program, depth, holds) {
+    async plantChain(program, depth, end) {
       const peer = random.pick(peers);
       const mustTell = async (): Promise<void> => {
         if (!(await tell(program, peer))) throw new Error(`a plan was not accepted: ${program.output()}`);
       };
       if (peer.unsure !== undefined) await mustTell();
-      const { plan, last } = makeChain(random, agentIds, `t${++plans}`, depth, holds);
+      const { plan, last } = makeChain(random, agentIds, `t${++plans}`, depth, end);
       peer.unsure = plan;
       await mustTell();
       return last;

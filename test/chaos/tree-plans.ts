@@ -7,7 +7,8 @@ export interface Plan {
   readonly name: string;
   readonly workMs: number;
   readonly children: readonly Child[];
-  readonly end: "answer" | "silent" | "throw";
+  /** `exit`: it ends its cell. */
+  readonly end: "answer" | "silent" | "throw" | "exit";
 }
 
 interface Child {
@@ -27,7 +28,7 @@ export interface SessionReport {
   readonly refused: readonly string[];
 }
 
-/** A turn that fails keeps nothing of its state: only sub-agents throw. */
+/** A turn that fails keeps nothing of its state: only sub-agents throw, and end their cells. */
 export function makePlan(random: Random, agentIds: readonly string[], name: string, depth: number): Plan {
   return grow(random, agentIds, name, depth, true);
 }
@@ -43,27 +44,29 @@ function grow(random: Random, agentIds: readonly string[], name: string, depth: 
       detached: random.chance(0.15),
       hears: random.chance(0.6) ? "message" : random.pick(["result", "quiet"] as const),
     })),
-    end: isRoot || random.chance(0.75) ? "answer" : random.pick(["silent", "throw"] as const),
+    end: isRoot || random.chance(0.75) ? "answer" : random.pick(["silent", "throw", "exit"] as const),
   };
 }
 
 /** Far beyond the life of any process of these tests. */
 const holdsMs = 3_600_000;
 
-/**
- * A tree of one run at each depth. With `holds` the last of them works until its process is killed; else it answers. Its label is
- * that of the last one.
- */
+/** What the last run of a chain does: it works until its process is killed, answers, or ends its cell. */
+export type ChainEnd = "hold" | "answer" | "exit";
+
+/** A tree of one run at each depth. Its label is that of the last one. */
 export function makeChain(
   random: Random,
   agentIds: readonly string[],
   name: string,
   depth: number,
-  holds: boolean,
+  end: ChainEnd,
 ): { readonly plan: Plan; readonly last: string } {
-  if (depth === 0)
-    return { plan: { name, workMs: holds ? holdsMs : random.below(60), children: [], end: "answer" }, last: name };
-  const { plan, last } = makeChain(random, agentIds, `${name}.1`, depth - 1, holds);
+  if (depth === 0) {
+    const workMs = end === "hold" ? holdsMs : random.below(60);
+    return { plan: { name, workMs, children: [], end: end === "exit" ? end : "answer" }, last: name };
+  }
+  const { plan, last } = makeChain(random, agentIds, `${name}.1`, depth - 1, end);
   const child: Child = { plan, agentId: random.pick(agentIds), detached: false, hears: "message" };
   return { plan: { name, workMs: random.below(60), children: [child], end: "answer" }, last };
 }
@@ -140,6 +143,15 @@ export function checkTrees(
 
 const line = (row: StoredRun | undefined): string => `${row?.id} ${row?.end?.outcome} ${row?.end?.code ?? ""}`.trim();
 
+const naturalEnds = {
+  answer: "succeeded",
+  silent: "failed no_result",
+  throw: "failed CLOISTER_AGENT_FAILED",
+  exit: "failed CLOISTER_AGENT_CRASHED",
+} as const;
+/** Of these, what it started ends with it. */
+const failures: readonly (string | undefined)[] = ["CLOISTER_AGENT_FAILED", "CLOISTER_AGENT_CRASHED"];
+
 function checkEnd(row: StoredRun, plan: Plan | undefined, byKey: ReadonlyMap<string, StoredRun>): readonly string[] {
   const { end, label = "" } = row;
   if (end === undefined) return [`${label} has no end`];
@@ -152,10 +164,9 @@ function checkEnd(row: StoredRun, plan: Plan | undefined, byKey: ReadonlyMap<str
     (isRoots && row.announce && end.delivery !== "delivered")
   )
     wrong.push(`the completion of ${label} is ${end.delivery}`);
-  const threwAbove = row.lineage.some((key) => byKey.get(key)?.end?.code === "CLOISTER_AGENT_FAILED");
+  const failedAbove = row.lineage.some((key) => failures.includes(byKey.get(key)?.end?.code));
   const how = `${end.outcome} ${end.code ?? ""}`.trim();
-  const natural = { answer: "succeeded", silent: "failed no_result", throw: "failed CLOISTER_AGENT_FAILED" }[plan.end];
-  const allowed = [natural, "failed interrupted", ...(threwAbove ? ["cancelled"] : [])];
+  const allowed = [naturalEnds[plan.end], "failed interrupted", ...(failedAbove ? ["cancelled"] : [])];
   if (!allowed.includes(how)) wrong.push(`${label}, planned to ${plan.end}, ended ${how}: ${end.detail}`);
   if (end.outcome === "succeeded" && end.result !== label) wrong.push(`${label} answered ${end.result}`);
   return wrong;

@@ -195,7 +195,7 @@ test("a sub-agent has the model that it is started with, else that of the config
   ];
   const rules: ScriptRule[] = [
     { when: { tool: "sessions_spawn" }, say: "{{text}}" },
-    ...spawn("named", { model: "scripted/other", thinking: "low" }),
+    ...spawn("named", { model: "scripted/other", thinking: "low", lightContext: true }),
     ...spawn("wrong", { model: "nowhere/m" }),
     ...spawn("plain", {}),
   ];
@@ -218,7 +218,7 @@ test("a sub-agent has the model that it is started with, else that of the config
     modelApplied: true,
     resolvedModel: "scripted/other",
     did: "other did",
-    row: { model: "scripted/other", thinking: "low" },
+    row: { model: "scripted/other", thinking: "low", light: true },
   });
   const wrong = await asked(gateway, "wrong");
   expect(wrong).toMatchObject({

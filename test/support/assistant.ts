@@ -24,6 +24,8 @@ export type Said = Partial<ModelAnswer> | Error;
 export interface AssistantWorld {
   readonly agentId?: string;
   readonly sessionKey?: string;
+  /** What the gateway knows of the session. */
+  readonly session?: Omit<Context<Conversation>["session"], "key">;
   readonly settings?: Partial<AgentSettings>;
   readonly files?: Readonly<Record<string, string>>;
   readonly tools?: readonly string[];
@@ -87,7 +89,7 @@ export function openAssistant(world: AssistantWorld): AssistantSession {
     const stored = JSON.stringify(session.state);
     const ctx = {
       agent: { id: agentId, model: "test/model", options: {}, settings },
-      session: { key: sessionKey },
+      session: { ...world.session, key: sessionKey },
       state: JSON.parse(stored) as Conversation,
       workspace: memoryWorkspace(world.files ?? {}),
       signal: session.abort.signal,

@@ -40,6 +40,8 @@ export interface SessionView {
   readonly compactions: number;
   /** What its turns took of models since it began. */
   readonly usage?: UsageView;
+  /** Of `usage`, where the peer's clients look for it. */
+  readonly totalTokens?: number;
   readonly lastChannel?: string;
   readonly lastTo?: string;
   /** Where its answers go. */
@@ -82,9 +84,10 @@ export const modelLine = (model: string | undefined, thinking = "off"): string =
 
 export const compactionsLine = (compactions: number): string => `🧹 Compactions: ${compactions}`;
 
-function usageOf(tokens: Tokens | undefined): Pick<SessionView, "usage"> {
+function usageOf(tokens: Tokens | undefined): Pick<SessionView, "usage" | "totalTokens"> {
   if (tokens === undefined) return {};
-  return { usage: formatUsage(tokens) };
+  const usage = formatUsage(tokens);
+  return { usage, totalTokens: usage.totalTokens };
 }
 
 export function viewSession(

@@ -47,7 +47,7 @@ const params = z
     context: z.enum(["isolated", "fork"]).optional(),
     expectsCompletionMessage: z.boolean().default(true),
     detached: z.boolean().default(false),
-    lightContext: z.boolean().optional(),
+    lightContext: z.boolean().default(false),
     attachments: attachmentsParam,
     attachAs: attachAsParam.optional(),
     budget: z
@@ -195,7 +195,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
   async function choicesFor(
     target: ResolvedAgent,
     { agentId, sessionKey }: EnvelopeHeader,
-    asked: AskedChoices,
+    asked: AskedChoices & { readonly lightContext: boolean },
   ): Promise<ChosenForRun> {
     const warnings: string[] = [];
     const read = (about: AskedChoices): ChoiceChange => {
@@ -217,6 +217,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       ...(thinking === undefined ? {} : { thinking }),
       ...(asked.model === undefined ? {} : read({ model: asked.model })),
       ...(asked.thinking === undefined ? {} : read({ thinking: asked.thinking })),
+      ...(asked.lightContext ? { light: true } : {}),
     };
     const choices = changeChoices(undefined, change);
     const resolved = effectiveChoices(target, choices).model;

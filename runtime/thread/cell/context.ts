@@ -220,11 +220,12 @@ export function makeContext(
 }
 
 function sessionOf({ choices, notices }: DeliveredHeader): Omit<Context<object>["session"], "key"> {
-  const { model, thinking, verbose } = choices ?? {};
+  const { model, thinking, verbose, light } = choices ?? {};
   return {
     ...(model === undefined ? {} : { model }),
     ...(thinking === undefined ? {} : { thinking }),
     ...(verbose === undefined ? {} : { verbose }),
+    ...(light === undefined ? {} : { light }),
     ...(notices === undefined ? {} : { notices }),
   };
 }

@@ -192,4 +192,22 @@ describe("state that another module left behind", () => {
     expect(await validate({ messages: [{ role: "system", text: "x" }] })).toHaveProperty("issues");
     expect(await validate({ messages: "none" })).toHaveProperty("issues");
   });
+
+  it("a sub-agent that was started with lightContext is shown no files of its workspace, in no turn", async () => {
+    const open = (session: { readonly light?: true }) =>
+      openAssistant({
+        sessionKey: "agent:main:subagent:r-1",
+        session,
+        files: { "AGENTS.md": "Be kind to ducks." },
+        model: () => ({ text: "Done." }),
+      });
+    for (const [session, isShown] of [
+      [open({}), true],
+      [open({ light: true }), false],
+    ] as const) {
+      await session.say("first");
+      await session.say("second");
+      expect(session.requests.map(({ system }) => system?.includes("ducks"))).toEqual([isShown, isShown]);
+    }
+  });
 });
