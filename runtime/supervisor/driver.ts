@@ -359,7 +359,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         );
       return clean;
     },
-    bringBack: returns.bringBack,
+    bringBack: (agentId) => returns.bringBack(agentId),
     inspectCell: (agentId) => host.inspect(agentId),
     cellFigures: () => host.figures(),
     get liveCells() {
