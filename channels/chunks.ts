@@ -35,6 +35,19 @@ export function utf8Length(text: string): number {
 
 const unitsOf = (text: string): number => text.length;
 
+/** The longest text of one message, as its platform counts. */
+interface TextBound {
+  readonly max: number;
+  readonly unit: "utf16" | "utf8";
+}
+
+export const lengthIn = (unit: TextBound["unit"], text: string): number =>
+  unit === "utf8" ? utf8Length(text) : text.length;
+
+/** What a platform takes of the text in each of its messages; `limit`: what the configuration allows of it. */
+export const chunksFor = (text: string, bound: TextBound, limit: number): readonly string[] =>
+  chunkText(text, { max: Math.min(bound.max, limit), lengthOf: (piece) => lengthIn(bound.unit, piece) });
+
 interface Fence {
   /** As it opens the block: with its indentation and its language. */
   readonly line: string;

@@ -173,10 +173,14 @@ export interface ChannelManifest {
   readonly sendersAreNames?: true;
 }
 
+export type PreviewMode = "partial" | "block";
+
 /** What an account is told. Plain data; each channel adds its own keys. */
 export interface AccountSettings {
   /** At most so much of a text in one message, beside the platform's own bound. */
   readonly textChunkLimit: number;
+  /** Whether an answer is shown while it is written, where messages can be edited: as it comes, or by paragraphs. Absent: it is not. */
+  readonly preview?: PreviewMode;
 }
 
 /** What the platform says about an account that it lets in. */

@@ -2,7 +2,7 @@
  * The accounts of one channel, in its thread: each has an adapter that is run again after its connection was lost, a lane for each peer
  * that writes, and texts cut to what the platform takes. One account that fails changes nothing for the others.
  */
-import { chunkText, utf8Length } from "../../channels/chunks.ts";
+import { chunksFor, lengthIn } from "../../channels/chunks.ts";
 import { aborted } from "../../channels/aborted.ts";
 import { mediaKindOf, mimeTypeOf, withButtonWords } from "../../channels/media.ts";
 import type {
@@ -114,7 +114,7 @@ export function serveAccounts<S extends AccountSettings>(
       const { change } = action;
       const [key, what] = actions[change.type];
       if (!manifest.capabilities[key] || adapter.act === undefined) return cannot(what);
-      if (change.type === "edit" && lengthIn(manifest, change.text) > manifest.text.max)
+      if (change.type === "edit" && lengthIn(manifest.text.unit, change.text) > manifest.text.max)
         return {
           ...failed,
           reason: `the text is longer than the ${manifest.text.max} that a message of ${manifest.id} takes`,
@@ -220,7 +220,7 @@ function partsOf(
   settings: AccountSettings,
 ): readonly (string | WorkspaceFile)[] {
   const written = manifest.capabilities.buttons ? text : withButtonWords(text, buttons);
-  return [...cut(written, manifest, settings), ...files.slice(0, limits.channelFilesMax)];
+  return [...chunksFor(written, manifest.text, settings.textChunkLimit), ...files.slice(0, limits.channelFilesMax)];
 }
 
 /** Each has a key of its own, for platforms that know repeated ones; the first is the reply, and the last text has the buttons. */
@@ -264,14 +264,6 @@ async function sendPart(adapter: ChannelAdapter, part: OutboundPart): Promise<Se
 function adapterFailed(error: unknown) {
   const reason = `the adapter failed: ${toRefusal(error).message}`;
   return { status: "failed", reason, retry: true, mayHaveArrived: true } as const;
-}
-
-const lengthIn = ({ text: { unit } }: ChannelManifest, text: string): number =>
-  unit === "utf8" ? utf8Length(text) : text.length;
-
-function cut(text: string, { text: bound }: ChannelManifest, { textChunkLimit }: AccountSettings): readonly string[] {
-  const max = Math.min(bound.max, textChunkLimit);
-  return chunkText(text, bound.unit === "utf8" ? { max, lengthOf: utf8Length } : { max });
 }
 
 function makeHost(

@@ -3,6 +3,7 @@
  * credential: a token of the channel, and a variable of the environment, are those of the default account. An account that lacks what it needs
  * is left out, and a warning says so. Source: behaviour §1.8, §2.4.
  */
+import type { AccountSettings, PreviewMode } from "../../channels/port.ts";
 import { limits } from "../kernel/limits.ts";
 import { normalizeAccountId } from "../routing/ids.ts";
 import { findDefaultAccount, listChannels } from "./accounts.ts";
@@ -10,6 +11,7 @@ import { type Credential, readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
 import { formatPath, type Path } from "./issue.ts";
 import type { ConfigWarning } from "./resolved.ts";
+import type { Streaming } from "./schema/channel-keys.ts";
 import type { Secret } from "./schema/values.ts";
 
 /** One account as the file has it. */
@@ -65,10 +67,24 @@ export function commonSettings({
   own,
   section,
 }: {
-  readonly own: { readonly textChunkLimit?: number | undefined };
-  readonly section: { readonly textChunkLimit?: number | undefined };
-}) {
-  return { textChunkLimit: own.textChunkLimit ?? section.textChunkLimit ?? limits.textChunkDefault };
+  readonly own: WrittenCommon;
+  readonly section: WrittenCommon;
+}): AccountSettings {
+  const preview = previewOf(own.streaming ?? section.streaming);
+  return {
+    textChunkLimit: own.textChunkLimit ?? section.textChunkLimit ?? limits.textChunkDefault,
+    ...(preview === undefined ? {} : { preview }),
+  };
+}
+
+interface WrittenCommon {
+  readonly textChunkLimit?: number | undefined;
+  readonly streaming?: Streaming | undefined;
+}
+
+function previewOf(streaming: Streaming | undefined): PreviewMode | undefined {
+  const mode = typeof streaming === "object" ? streaming.mode : streaming;
+  return mode === "partial" || mode === "block" ? mode : undefined;
 }
 
 /**

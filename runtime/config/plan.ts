@@ -182,6 +182,7 @@ const rules: Rule = {
     queue: live("messages.queue"),
     commands: live("commands"),
     channelDefaults: live("channels"),
+    typing: live("agents"),
     agentToAgent: live("tools.agentToAgent"),
     configProposers: live("tools.config"),
     deliveries: live("tools.message"),

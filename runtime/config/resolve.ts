@@ -110,6 +110,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     hooks: resolveHooks(draft),
     webhook: resolveWebhook(draft),
     channels: resolveChannels(draft),
+    typing: resolveTyping(config.agents.defaults),
     models: resolveModels(draft),
     mcp: resolveMcp(draft),
     groups: resolveGroups(config),
@@ -422,4 +423,11 @@ function freeze<T>(value: T): T {
     for (const child of Object.values(value)) freeze(child);
   }
   return value;
+}
+
+function resolveTyping({
+  typingMode: mode,
+  typingIntervalSeconds,
+}: Draft["config"]["agents"]["defaults"]): ResolvedConfig["typing"] {
+  return { ...(mode === undefined ? {} : { mode }), intervalMs: typingIntervalSeconds * 1_000 };
 }

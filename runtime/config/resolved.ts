@@ -316,6 +316,8 @@ export interface ResolvedConfig {
     readonly mappings: readonly HookMapping[];
   };
   readonly webhook: WebhookSettings | null;
+  /** When people on channels see that an agent types, and how often that is renewed at least. No mode: it depends on the message. */
+  readonly typing: { readonly mode?: "never" | "instant" | "thinking" | "message"; readonly intervalMs: number };
   /** Accounts of the channels that this version has; goes to their threads and nowhere else: it holds credentials. */
   readonly channels: ChannelAccounts;
   /** Where models are; goes to the broker and nowhere else: it holds keys. */

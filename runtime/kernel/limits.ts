@@ -469,6 +469,10 @@ export const limits = {
   channelProbeMs: 10_000,
   /** Heap of a channel's thread: several times what thousands of chats need; a leak ends the thread, which starts again, and not the process. */
   channelHeapMb: 256,
+  /** How often an answer that is being written is shown: more edits of one chat are slowed down by platforms (Telegram: about one message a second), and a shorter one is there by then. */
+  channelPreviewMs: 1_000,
+  /** Messages that show what is being written, and that may become an answer; beyond it the oldest stays as it is. More than turns run at once. */
+  channelPreviewsMax: 1_000,
   /** That an agent types is shown for so long at the most: a longer turn is no conversation any more. */
   channelTypingMs: 600_000,
   /** How old a call that a platform signed may be: Slack's own advice. What was recorded opens nothing later. */

@@ -140,6 +140,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const { channels, post, bring, sent, deliver, answerCommand, tell, carriesAnswers, notices } = makeOutlets({
     config,
     rpc: operatorRpc,
+    store,
     edge: () => edge,
     start: parts.startChannel,
     mail: () => ingress,

@@ -18,11 +18,15 @@ export type Post = (
   buttons?: readonly Button[],
 ) => Promise<string | undefined>;
 
-export function makePost(
-  findEdge: () => Pick<EdgeForKernel, "send"> | undefined,
-  channels: Pick<ChannelDesk, "send">,
-  workspaceOf: (agentId: string) => string | undefined,
-): Post {
+/** A text of an envelope as its channel gets it. */
+export type MessageOf = (
+  about: Parameters<Deliver>[0],
+  route: Parameters<Deliver>[1],
+  text: string,
+  buttons?: readonly Button[],
+) => OutboundMessage;
+
+export function makeMessageOf(workspaceOf: (agentId: string) => string | undefined): MessageOf {
   /** Files are named in lines of the text, so that what is kept and sent again has them as well. */
   const contentOf = (channel: string, agentId: string, text: string): Pick<OutboundMessage, "text" | "files"> => {
     const workspace = workspaceOf(agentId);
@@ -31,27 +35,34 @@ export function makePost(
     return paths.length === 0 ? { text } : { text: said, files: paths.map((path) => ({ workspace, path })) };
   };
 
+  return (about, { channel, ...route }, text, buttons) => ({
+    idempotencyKey: about.id,
+    channel,
+    accountId: route.accountId,
+    peer: { kind: route.peerKind, id: route.peerId },
+    ...(route.threadId === undefined ? {} : { threadId: route.threadId }),
+    ...(route.inReplyTo === undefined ? {} : { inReplyTo: route.inReplyTo }),
+    agentId: about.agentId,
+    sessionKey: about.sessionKey,
+    ...contentOf(channel, about.agentId, channel === "webhook" ? withButtonWords(text, buttons) : text),
+    ...(buttons === undefined ? {} : { buttons }),
+    ...(about.trace === undefined ? {} : { traceparent: formatTraceparent(about.trace, about.id) }),
+  });
+}
+
+export function makePost(
+  findEdge: () => Pick<EdgeForKernel, "send"> | undefined,
+  channels: Pick<ChannelDesk, "send">,
+  messageOf: MessageOf,
+): Post {
   const throughEdge = (message: OutboundMessage): Promise<SendResult> => {
     const edge = findEdge();
     if (edge === undefined) throw failure("CLOISTER_THREAD_LOST", "the edge is not up");
     return edge.send(message);
   };
   return async (about, route, text, leftAtMs, buttons) => {
-    const { channel } = route;
-    const message: OutboundMessage = {
-      idempotencyKey: about.id,
-      channel,
-      accountId: route.accountId,
-      peer: { kind: route.peerKind, id: route.peerId },
-      ...(route.threadId === undefined ? {} : { threadId: route.threadId }),
-      ...(route.inReplyTo === undefined ? {} : { inReplyTo: route.inReplyTo }),
-      agentId: about.agentId,
-      sessionKey: about.sessionKey,
-      ...contentOf(channel, about.agentId, channel === "webhook" ? withButtonWords(text, buttons) : text),
-      ...(buttons === undefined ? {} : { buttons }),
-      ...(about.trace === undefined ? {} : { traceparent: formatTraceparent(about.trace, about.id) }),
-    };
-    const result = await (channel === "webhook" ? throughEdge(message) : channels.send(message, leftAtMs));
+    const message = messageOf(about, route, text, buttons);
+    const result = await (route.channel === "webhook" ? throughEdge(message) : channels.send(message, leftAtMs));
     if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
     return result.platformMessageId;
   };

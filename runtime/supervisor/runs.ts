@@ -19,7 +19,16 @@ interface Run {
 /** What clients are told of a run beside its events. */
 type Followed = Pick<EnvelopeHeader, "runId" | "sessionKey" | "agentId" | "provenance">;
 
+/** Hears of the turns of all runs. */
+export interface RunFollower {
+  began?(header: EnvelopeHeader): void;
+  streamed?(header: EnvelopeHeader, text: string): void;
+  ended?(header: EnvelopeHeader, outcome: Outcome): void;
+}
+
 export interface Runs {
+  /** From now on, for as long as the process lives. */
+  follow(follower: RunFollower): void;
   opened(runId: string): void;
   /** A run that ended begins anew, under its id: who waits from here on hears the new end. */
   reopened(runId: string): void;
@@ -59,6 +68,7 @@ export function makeRuns(
   /** Asks that wait, and the last ones that were answered; each oldest first. */
   const openFlows = new Map<string, Flow>();
   const doneFlows = new Array<Flow>();
+  const followers: RunFollower[] = [];
   /** Runs that are not remembered, of which some may be asked for. */
   let shelved = 0;
 
@@ -106,6 +116,7 @@ export function makeRuns(
   };
 
   return {
+    follow: (follower) => void followers.push(follower),
     opened: (runId) => void find(runId),
     reopened(runId) {
       const run = find(runId);
@@ -126,13 +137,16 @@ export function makeRuns(
     began(header) {
       const { runId, sessionKey, agentId, acceptedAtMs } = header;
       onBegan(header);
+      for (const follower of followers) follower.began?.(header);
       publish({ event: "run", payload: { runId, sessionKey, agentId, acceptedAt: acceptedAtMs, startedAt: nowMs() } });
     },
     streamed(header, seq, delta) {
+      for (const follower of followers) follower.streamed?.(header, delta);
       chat(header, { seq, state: "delta", deltaText: delta });
     },
     ended(header, seq, outcome, aborted, inMemory = false) {
       onEnded(header, outcome);
+      for (const follower of followers) follower.ended?.(header, outcome);
       if (outcome.status === "error") {
         chat(
           header,

@@ -135,6 +135,7 @@ export function makeConfig(
     },
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
     channels: {},
+    typing: { intervalMs: 6_000 },
     webhook: null,
     models: { providers: {}, catalogue: [], authOrder: {}, variables: {} },
     mcp: { servers: [], rules: [], idleMs: limits.mcpIdleMs },

@@ -99,7 +99,7 @@ const agentKeys = () => ({
   ),
   memorySearch: key("Which notes the agent searches. See docs/guides/memory.md.", memorySearch().optional()),
   heartbeat: key("Regular turns without a message. See docs/guides/heartbeat.md.", heartbeat().optional()),
-  humanDelay: later("streaming", "Pauses between parts of an answer.", anyMap().optional()),
+  humanDelay: later("streaming in blocks", "Pauses between parts of an answer.", anyMap().optional()),
   thinkingDefault: key(
     "How much the model thinks before it answers. Default: `off`.",
     z.enum(thinkingNames).optional(),
@@ -250,16 +250,18 @@ const defaults = z.strictObject({
   envelopeTimezone: later("time stamps", "Zone of message time stamps.", z.string().optional()),
   envelopeTimestamp: later("time stamps", "Whether messages carry a time stamp.", z.string().optional()),
   envelopeElapsed: later("time stamps", "Whether messages carry the time since the last.", z.string().optional()),
-  typingMode: later(
-    "typing indicator",
-    "When it shows.",
+  typingMode: key(
+    "When people see that the agent types: `never`, `instant` (it was written to), `thinking` (its turn begins) or `message` (it begins to answer). Default: `instant` in direct chats and after a mention, else `message`.",
     z.enum(["never", "instant", "thinking", "message"]).optional(),
   ),
-  typingIntervalSeconds: later("typing indicator", "How often it is renewed.", z.number().positive().default(6)),
-  blockStreamingDefault: later("streaming", "Whether answers go out in blocks.", z.string().optional()),
-  blockStreamingBreak: later("streaming", "Where blocks end.", z.string().optional()),
-  blockStreamingChunk: later("streaming", "Size of blocks.", anyMap().optional()),
-  blockStreamingCoalesce: later("streaming", "Joining of small blocks.", anyMap().optional()),
+  typingIntervalSeconds: key(
+    "How often it is renewed; at least before the platform takes it away.",
+    z.number().positive().default(6),
+  ),
+  blockStreamingDefault: later("streaming in blocks", "Whether answers go out in blocks.", z.string().optional()),
+  blockStreamingBreak: later("streaming in blocks", "Where blocks end.", z.string().optional()),
+  blockStreamingChunk: later("streaming in blocks", "Size of blocks.", anyMap().optional()),
+  blockStreamingCoalesce: later("streaming in blocks", "Joining of small blocks.", anyMap().optional()),
   compaction: key(
     "How long conversations with a model are shortened. See docs/guides/assistant.md.",
     z

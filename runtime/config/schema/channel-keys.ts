@@ -1,6 +1,7 @@
 /** Keys that channels share, at their root and again in each account. Source: behaviour §1.8, §2.4. */
 import * as z from "zod";
 import { limits } from "../../kernel/limits.ts";
+import { isMap } from "../is-map.ts";
 import { key, later } from "./note.ts";
 import { toolLists, toolsBySender } from "./tools.ts";
 import { anyMap, anyValue, filledText, listOfSenders, platformId } from "./values.ts";
@@ -131,4 +132,20 @@ const chunkKeys = () => ({
     "Characters of one sent message; 4000 by default, and never more than the platform takes.",
     z.int().min(100).max(limits.textChunkMax).optional(),
   ),
+  streaming: later(
+    "streaming in other ways",
+    "Whether an answer is shown while it is written, where the channel can edit its messages: `off` (default), `partial` as it comes, `block` by paragraphs. `{ mode }` is the same.",
+    streaming().optional(),
+    (value) =>
+      value === "progress" || (isMap(value) && (value["mode"] === "progress" || Object.keys(value).length > 1)),
+  ),
 });
+
+const previewModes = ["off", "partial", "block", "progress"] as const;
+
+const streaming = () =>
+  z.union([z.enum(previewModes), z.looseObject({ mode: z.enum(previewModes).optional() })], {
+    error: `must be one of ${previewModes.join(", ")}, or { mode: … }`,
+  });
+
+export type Streaming = z.infer<ReturnType<typeof streaming>>;

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type BuiltChannel, builtChannels, type ChannelAccounts, isBuiltChannel } from "../../../channels/built.ts";
 import type {
+  AccountSettings,
   ChannelAction,
   ChannelManifest,
   InboundEvent,
@@ -23,18 +24,18 @@ import type {
 } from "../../channels/port.ts";
 import type { InboundResult } from "../../edge/port.ts";
 import { failure, isCoded, toRefusal } from "../../kernel/errors.ts";
-import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../driver.ts";
-import type { Runs } from "../runs.ts";
 import { type ChannelLife, notRunning, runChannel, type StartChannel } from "./channel-life.ts";
 import { makeIntake } from "./intake.ts";
 import { makeOutbox, type Outbox } from "./outbox.ts";
+import { makeTyping, type TypingDeps } from "./typing.ts";
 
 export interface ChannelDeskDeps {
   readonly accounts: () => ChannelAccounts;
   readonly start: StartChannel;
   readonly inbound: (event: InboundEvent) => Promise<InboundResult>;
-  readonly runs: Pick<Runs, "wait">;
+  readonly runs: TypingDeps["runs"];
+  readonly typing: TypingDeps["settings"];
   readonly newId: () => string;
   readonly clock: ChannelClock;
   readonly log: Logger;
@@ -64,6 +65,10 @@ export interface ChannelDesk {
   has(channel: string, accountId: string): boolean;
   /** As `Outbox.send`. @throws CLOISTER_CHANNEL_UNKNOWN */
   send(message: OutboundMessage, leftAtMs?: number): Promise<SendResult>;
+  /** As `Outbox.sendOnce`. @throws CLOISTER_CHANNEL_UNKNOWN */
+  sendOnce(message: OutboundMessage): Promise<SendResult>;
+  /** Undefined: there is no such account. */
+  settings(channel: string, accountId: string): AccountSettings | undefined;
   /** Changes a message that is on the platform. Once; never rejects for what the platform says. @throws CLOISTER_CHANNEL_UNKNOWN */
   act(channel: string, accountId: string, action: ChannelAction): Promise<SendResult>;
   /** Puts a file that came with a message where it is told. Never rejects. */
@@ -141,8 +146,11 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     return remote;
   }
 
-  async function send(message: OutboundMessage, leftAtMs?: number): Promise<SendResult> {
-    const { channel, accountId } = message;
+  /** By the outbox of its channel. */
+  async function through(
+    { channel, accountId }: OutboundMessage,
+    send: (outbox: Outbox) => Promise<SendResult>,
+  ): Promise<SendResult> {
     if (!isBuiltChannel(channel)) throw unknownChannel(channel);
     if (!hasAccount(channel, accountId))
       return {
@@ -150,12 +158,14 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
         reason: `channels.${channel} has no account ${JSON.stringify(accountId)} that is switched on`,
         retry: false,
       };
-    return outboxOf(channel).send(message, leftAtMs);
+    return send(outboxOf(channel));
   }
+
+  const send: ChannelDesk["send"] = (message, leftAtMs) => through(message, (outbox) => outbox.send(message, leftAtMs));
 
   const intake = makeIntake({
     inbound: deps.inbound,
-    onAccepted: (event, runId) => void showTyping(event, runId),
+    onAccepted: makeTyping({ settings: deps.typing, remoteOf, runs: deps.runs, clock, ending: ending.signal }),
     tellSender: ({ channel, accountId, peer, threadId, messageId }, text) => {
       const place = { channel, accountId, peer, ...(threadId === undefined ? {} : { threadId }) };
       const reply = messageId === undefined ? {} : { inReplyTo: messageId };
@@ -166,35 +176,6 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     log,
     ending: ending.signal,
   });
-
-  /** By conversation: how many runs it waits for. */
-  const atWork = new Map<string, { runs: number; readonly over: AbortController }>();
-
-  /** Until every run of the conversation has ended, or for ten minutes after its last message; once, however many they are. */
-  async function showTyping({ channel, accountId, peer, threadId }: InboundEvent, runId: string): Promise<void> {
-    const typingMs = isBuiltChannel(channel) ? builtChannels[channel].typingMs : 0;
-    if (typingMs === 0) return;
-    const conversation = JSON.stringify([channel, accountId, peer.kind, peer.id, threadId]);
-    const shown = atWork.get(conversation) ?? { runs: 0, over: new AbortController() };
-    atWork.set(conversation, shown);
-    shown.runs++;
-    void deps.runs.wait(runId, limits.channelTypingMs).finally(() => {
-      shown.runs--;
-      if (shown.runs > 0) return;
-      atWork.delete(conversation);
-      shown.over.abort();
-    });
-    if (shown.runs > 1) return;
-    const signal = AbortSignal.any([shown.over.signal, ending.signal]);
-    while (!signal.aborted) {
-      // Nobody misses it where it does not come through.
-      void remoteOf(channel)
-        ?.typing(accountId, peer, threadId)
-        .catch(() => undefined);
-      // Shown again before the platform takes it away.
-      await clock.pause(Math.round(typingMs * 0.9), signal);
-    }
-  }
 
   function begin(channel: BuiltChannel, accounts: Running["accounts"]): Running {
     const outbox = outboxOf(channel);
@@ -248,6 +229,9 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     },
     has: (channel, accountId) => isBuiltChannel(channel) && hasAccount(channel, accountId),
     send,
+    sendOnce: (message) => through(message, (outbox) => outbox.sendOnce(message)),
+    settings: (channel, accountId) =>
+      isBuiltChannel(channel) && hasAccount(channel, accountId) ? deps.accounts()[channel]?.[accountId] : undefined,
     async act(channel, accountId, action) {
       if (!isBuiltChannel(channel)) throw unknownChannel(channel);
       try {

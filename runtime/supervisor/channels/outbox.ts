@@ -26,6 +26,8 @@ export interface Outbox {
    * is kept, and sent by the next process. `leftAtMs`: an earlier process may have sent it, and it was written then.
    */
   send(message: OutboundMessage, leftAtMs?: number): Promise<SendResult>;
+  /** One attempt, and none while other texts wait for the same peer: for what is worth nothing later. Never rejects. */
+  sendOnce(message: OutboundMessage): Promise<SendResult>;
   /** What waits for this account is tried now. */
   online(accountId: string): void;
   readonly size: number;
@@ -89,23 +91,32 @@ export function makeOutbox({ attempt, dedupesSendsMs, clock, log }: OutboxDeps):
     );
   }
 
+  /** After what came before it for its peer. */
+  async function inLane<T>(message: OutboundMessage, work: () => Promise<T>): Promise<T> {
+    const lane = laneOf(message);
+    size++;
+    const done = (lanes.get(lane) ?? Promise.resolve()).then(work);
+    const settled = done.catch(() => undefined);
+    lanes.set(lane, settled);
+    try {
+      return await done;
+    } finally {
+      size--;
+      if (lanes.get(lane) === settled) lanes.delete(lane);
+    }
+  }
+
   return {
     async send(message, leftAtMs) {
       if (size >= limits.channelOutboxMax)
         return { status: "failed", reason: `${size} texts wait in this channel; the bound is reached`, retry: true };
-      const { accountId, peer } = message;
-      const lane = `${accountId}\n${peer.kind}\n${peer.id}`;
       const sinceMs = leftAtMs ?? clock.nowMs();
-      size++;
-      const sent = (lanes.get(lane) ?? Promise.resolve()).then(() => sendNow(message, sinceMs, leftAtMs !== undefined));
-      const settled = sent.catch(() => undefined);
-      lanes.set(lane, settled);
-      try {
-        return await sent;
-      } finally {
-        size--;
-        if (lanes.get(lane) === settled) lanes.delete(lane);
-      }
+      return inLane(message, () => sendNow(message, sinceMs, leftAtMs !== undefined));
+    },
+    async sendOnce(message) {
+      if (lanes.has(laneOf(message)))
+        return { status: "failed", reason: "other texts wait for the same peer", retry: true };
+      return inLane(message, () => attempt(message, 0));
     },
     online(accountId) {
       for (const wake of waiting.get(accountId) ?? []) wake();
@@ -116,6 +127,8 @@ export function makeOutbox({ attempt, dedupesSendsMs, clock, log }: OutboxDeps):
     close: () => ending.abort(),
   };
 }
+
+const laneOf = ({ accountId, peer }: OutboundMessage): string => `${accountId}\n${peer.kind}\n${peer.id}`;
 
 const keptFailure = () =>
   failure("CLOISTER_THREAD_LOST", "the gateway ended before the platform took it; it is kept for the next start");

@@ -7,14 +7,18 @@ import { toRefusal } from "../../kernel/errors.ts";
 import type { Deliver } from "../answers.ts";
 import { type ApprovalNotices, type ApprovalNoticesDeps, makeApprovalNotices } from "../approval-notices.ts";
 import type { ChannelMail } from "../channel-mail.ts";
-import { makePost, type Post } from "../post.ts";
+import { makeMessageOf, makePost, type Post } from "../post.ts";
 import { answerDelivered } from "../room-answers.ts";
+import { makeWhyNoSending, type SendPolicyDeps } from "../send-policy.ts";
 import { makeInbox } from "./inbox.ts";
 import { type ChannelDesk, type ChannelDeskDeps, makeChannelDesk } from "./channel-desk.ts";
 import { makeChannelClock } from "./channel-life.ts";
+import { makePreviews } from "./previews.ts";
 
 export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "log"> {
-  readonly config: Pick<ResolvedConfig, "channels" | "webhook" | "defaultAgentId"> & ApprovalNoticesDeps["config"];
+  readonly config: Pick<ResolvedConfig, "channels" | "webhook" | "defaultAgentId" | "typing" | "session"> &
+    ApprovalNoticesDeps["config"];
+  readonly store: SendPolicyDeps["store"];
   /** The operator's methods. */
   readonly rpc: ApprovalNoticesDeps["rpc"];
   readonly edge: () => Pick<EdgeForKernel, "send"> | undefined;
@@ -40,15 +44,29 @@ export interface Outlets {
   readonly notices: ApprovalNotices;
 }
 
-export function makeOutlets({ config, edge, mail, workspaceOf, nowMs, rpc, ...deps }: OutletsDeps): Outlets {
+export function makeOutlets({ config, store, edge, mail, workspaceOf, nowMs, rpc, ...deps }: OutletsDeps): Outlets {
+  const clock = makeChannelClock(nowMs);
   const channels = makeChannelDesk({
     ...deps,
     accounts: () => config.channels,
     inbound: (event) => mail().inbound(event, undefined),
     newId: randomUUID,
-    clock: makeChannelClock(nowMs),
+    clock,
+    typing: () => config.typing,
   });
-  const post = makePost(edge, channels, workspaceOf);
+  const messageOf = makeMessageOf(workspaceOf);
+  const previews = makePreviews({
+    channels,
+    runs: deps.runs,
+    whyNoSending: makeWhyNoSending({ config, store }),
+    messageOf,
+    clock,
+  });
+  const send: ChannelDesk["send"] = (message, leftAtMs) => {
+    previews.passed(message);
+    return channels.send(message, leftAtMs);
+  };
+  const post = makePost(edge, { send }, messageOf);
   const carriesAnswers: Outlets["carriesAnswers"] = (channel, accountId) =>
     channels.has(channel, accountId) ||
     (channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined);
@@ -58,7 +76,11 @@ export function makeOutlets({ config, edge, mail, workspaceOf, nowMs, rpc, ...de
     post,
     bring: makeInbox({ channels, workspaceOf, newId: randomUUID, log: deps.log }),
     sent,
-    deliver: async (about, route, text, leftAtMs) => sent(about, route, text, await post(about, route, text, leftAtMs)),
+    async deliver(about, route, text, leftAtMs) {
+      const message = messageOf(about, route, text);
+      const platformMessageId = await previews.answer(message, () => post(about, route, text, leftAtMs));
+      sent(about, route, text, platformMessageId);
+    },
     answerCommand: (...answer) =>
       void post(...answer).catch((error: unknown) =>
         deps.log.warn(

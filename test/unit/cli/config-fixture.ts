@@ -57,6 +57,7 @@ export const twoAgents: ResolvedConfig = {
     { index: 4, agentId: "raul", match: { channel: "slack", accountId: "work", teamId: "T1" } },
   ],
   session: sessionSettings,
+  typing: { intervalMs: 6_000 },
   queue: undefined,
   commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
   channelDefaults: { webhook: "home", telegram: "biz" },

@@ -145,6 +145,7 @@ describe("what is not configured", () => {
       },
       hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
       webhook: null,
+      typing: { intervalMs: 6_000 },
       channels: {},
       models: {
         providers: expect.objectContaining({

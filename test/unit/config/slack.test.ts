@@ -40,6 +40,26 @@ describe("an account of Slack", () => {
   });
 
   it.each([
+    ["partial", "partial"],
+    ["block", "block"],
+    [{ mode: "partial", chunkMode: "newline" }, "partial"],
+    ["off", undefined],
+    ["progress", undefined],
+    [undefined, undefined],
+  ])("shows answers while they are written as `streaming` says: %j", async (streaming, preview) => {
+    const { resolved } = await load({
+      botToken: "b",
+      appToken: "a",
+      streaming,
+      accounts: { default: {}, own: { botToken: "c", appToken: "d", streaming: "off" } },
+    });
+    expect(resolved.channels.slack?.["default"]?.preview).toBe(preview);
+    expect(resolved.channels.slack?.["own"]).not.toHaveProperty("preview");
+    const isPartly = streaming === "progress" || typeof streaming === "object";
+    expect(resolved.notActive).toEqual(isPartly ? ["streaming in other ways"] : []);
+  });
+
+  it.each([
     [{}, "channels.slack.botToken", "SLACK_BOT_TOKEN"],
     [{ botToken: "xoxb-1" }, "channels.slack.appToken", "SLACK_APP_TOKEN"],
     [{ botToken: "xoxb-1", mode: "http" }, "channels.slack.signingSecret", "SLACK_SIGNING_SECRET"],

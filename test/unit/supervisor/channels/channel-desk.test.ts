@@ -1,5 +1,5 @@
 /** The channels of a gateway: which run, what goes to which, and what is seen of them. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ChannelAccounts } from "../../../../channels/built.ts";
 import type { InboundEvent, OutboundMessage } from "../../../../channels/port.ts";
 import type {
@@ -8,8 +8,11 @@ import type {
   ChannelInit,
   KernelForChannel,
 } from "../../../../runtime/channels/port.ts";
+import type { ResolvedConfig } from "../../../../runtime/config/resolved.ts";
+import type { EnvelopeHeader } from "../../../../runtime/kernel/envelope.ts";
 import { failure } from "../../../../runtime/kernel/errors.ts";
 import { makeChannelDesk } from "../../../../runtime/supervisor/channels/channel-desk.ts";
+import type { RunFollower } from "../../../../runtime/supervisor/runs.ts";
 import { makeKeptLog, outbound } from "../../../support/channels.ts";
 import { makeVirtualClock, settle } from "../../../support/virtual-clock.ts";
 
@@ -24,11 +27,22 @@ interface Thread {
   isOpen: boolean;
 }
 
-function openDesk(accounts: ChannelAccounts, answer?: (message: OutboundMessage) => Promise<AttemptResult>) {
+function openDesk(
+  accounts: ChannelAccounts,
+  answer?: (message: OutboundMessage) => Promise<AttemptResult>,
+  typing: ResolvedConfig["typing"] = { intervalMs: 6_000 },
+) {
   const clock = makeVirtualClock();
   const threads: Thread[] = [];
   let configured = accounts;
   const ended = Promise.withResolvers<void>();
+  let follower: RunFollower | undefined;
+  const header = { runId: "r1" } as EnvelopeHeader;
+  const turn = {
+    begins: () => follower?.began?.(header),
+    streams: () => follower?.streamed?.(header, "x"),
+    ends: () => follower?.ended?.(header, { status: "no_reply" }),
+  };
   const desk = makeChannelDesk({
     accounts: () => configured,
     start: async (init, handlers, lose) => {
@@ -62,7 +76,9 @@ function openDesk(accounts: ChannelAccounts, answer?: (message: OutboundMessage)
         await ended.promise;
         return { status: "ok", runId, reply: "done" };
       },
+      follow: (hears) => void (follower = hears),
     },
+    typing: () => typing,
     newId: () => "n1",
     clock,
     log: makeKeptLog().log,
@@ -71,7 +87,7 @@ function openDesk(accounts: ChannelAccounts, answer?: (message: OutboundMessage)
     configured = next;
     desk.changed();
   };
-  return { desk, clock, threads, configure, ended };
+  return { desk, clock, threads, configure, ended, turn };
 }
 
 const event: InboundEvent = {
@@ -166,6 +182,80 @@ test("whoever wrote sees that the agent is at work until its run has ended", asy
   await clock.advance(60_000);
   expect(threads[0]?.typing).toHaveLength(3);
   await desk.close();
+});
+
+describe("typingMode", () => {
+  const inGroup = { ...event, peer: { kind: "group" as const, id: "-9" } };
+  const open = async (typing: Partial<ResolvedConfig["typing"]>) => {
+    const opened = openDesk({ telegram: { default: bot("a") } }, undefined, { intervalMs: 6_000, ...typing });
+    opened.desk.start();
+    await settle();
+    const write = (said: InboundEvent) => opened.threads[0]?.handlers.receive(said);
+    return { ...opened, write, shown: () => opened.threads[0]?.typing.length };
+  };
+
+  test("never shows nothing", async () => {
+    const { write, shown, turn, desk } = await open({ mode: "never" });
+    await write(event);
+    turn.begins();
+    turn.streams();
+    expect(shown()).toBe(0);
+    await desk.close();
+  });
+
+  test("thinking waits for the turn, also for one that began before its message was told as accepted", async () => {
+    const { write, shown, turn, desk } = await open({ mode: "thinking" });
+    await write(event);
+    expect(shown()).toBe(0);
+    turn.begins();
+    expect(shown()).toBe(1);
+    await desk.close();
+    const early = await open({ mode: "thinking" });
+    early.turn.begins();
+    await early.write(event);
+    expect(early.shown()).toBe(1);
+    await early.desk.close();
+  });
+
+  test("message waits for the first text of the answer, and a run that ended shows nothing", async () => {
+    const { write, shown, turn, desk, ended } = await open({ mode: "message" });
+    await write(event);
+    turn.begins();
+    expect(shown()).toBe(0);
+    turn.streams();
+    turn.streams();
+    expect(shown()).toBe(1);
+    turn.ends();
+    ended.resolve();
+    await settle();
+    await write(event);
+    await settle();
+    turn.streams();
+    expect(shown()).toBe(1);
+    await desk.close();
+  });
+
+  test("by default shows at once to who wrote in person or was meant, and in groups when the answer begins", async () => {
+    const { write, shown, turn, desk } = await open({});
+    await write(inGroup);
+    turn.begins();
+    expect(shown()).toBe(0);
+    turn.streams();
+    expect(shown()).toBe(1);
+    await desk.close();
+    const meant = await open({});
+    await meant.write({ ...inGroup, wasMentioned: true });
+    expect(meant.shown()).toBe(1);
+    await meant.desk.close();
+  });
+
+  test("is renewed as often as typingIntervalSeconds says, when that is sooner than the platform takes it away", async () => {
+    const { write, shown, clock, desk } = await open({ intervalMs: 1_000 });
+    await write(event);
+    await clock.advance(3_500);
+    expect(shown()).toBe(4);
+    await desk.close();
+  });
 });
 
 test("that the agent is at work is shown once in a conversation, however many messages wait there", async () => {

@@ -176,3 +176,15 @@ test("beyond its bound a text is refused at once", async () => {
   outbox.close();
   await Promise.allSettled(waiting);
 });
+
+test("what is worth nothing later is tried once, and not at all while other texts wait for its peer", async () => {
+  const { outbox, clock, attempts } = openOutbox([failed({ retryAfterMs: 900 }), failed()]);
+  expect(await outbox.sendOnce(outbound({ text: "a" }))).toMatchObject({ status: "failed", retryAfterMs: 900 });
+  const sent = outbox.send(outbound({ text: "b" }));
+  expect(await outbox.sendOnce(outbound({ text: "c" }))).toMatchObject({ status: "failed" });
+  await clock.advance(1_000);
+  expect(await sent).toMatchObject({ status: "sent" });
+  expect(await outbox.sendOnce(outbound({ text: "d" }))).toMatchObject({ status: "sent", platformMessageId: "d" });
+  expect(attempts.map(({ text }) => text)).toEqual(["a", "b", "b", "d"]);
+  expect(outbox.size).toBe(0);
+});
