@@ -135,6 +135,7 @@ export interface ChannelCapabilities {
   /** `OutboundMessage.buttons`. Elsewhere their words stand below the text. */
   readonly buttons: boolean;
   readonly typing: boolean;
+  /** The platform's own commands are handed on; where its menu can be written from here, it has `ChannelHost.menu`. */
   readonly nativeCommands: boolean;
   readonly mentions: boolean;
   /** Files, both ways. */
@@ -198,9 +199,18 @@ export interface LinkCode {
   readonly expiresAtMs: number;
 }
 
+/** A command of the gateway for a platform's own menu. Whoever gives it says `name`, with what follows it. */
+export interface MenuCommand {
+  /** With the slash, in lower case. */
+  readonly name: string;
+  readonly summary: string;
+}
+
 /** What an adapter may use of the gateway. */
 export interface ChannelHost {
   readonly accountId: string;
+  /** What the platform's menu of commands is to have, with the capability `nativeCommands`. */
+  readonly menu: readonly MenuCommand[];
   /**
    * A message came. Resolves when it is stored, or when it was decided that nobody is to have it: only then may the platform be told
    * that it arrived. Rejects when it was not taken (the gateway stops): then it has to be offered again. Messages of one peer are handed

@@ -20,7 +20,7 @@ import {
   type GatewayMessageCreateDispatchData,
   Routes,
 } from "discord-api-types/v10";
-import { failure, isCoded } from "../../runtime/kernel/errors.ts";
+import { failure, isCoded, toRefusal } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { networkFault } from "../network-fault.ts";
 import type {
@@ -35,7 +35,7 @@ import type {
 import { changeMessage, fetchFile, judgeError, sendPart, waitOf } from "./calls.ts";
 import { connect, type Ended } from "./gateway.ts";
 import { type DiscordEvent, parseMessage, type Self } from "./inbound.ts";
-import { acknowledgement, parseInteraction } from "./interactions.ts";
+import { acknowledge, makeMenu, parseInteraction } from "./interactions.ts";
 import { type DiscordSettings, manifest } from "./manifest.ts";
 import { parseTarget } from "./outbound.ts";
 import { makeDirectory, type Place } from "./places.ts";
@@ -63,6 +63,8 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
   let self: Self | undefined;
   let gateway: APIGatewayBotInfo | undefined;
   let session: SessionInfo | undefined;
+  let application: string | undefined;
+  let hasMenu = false;
   let failedResumes = 0;
   let identifiedAtMs = Number.NEGATIVE_INFINITY;
   const directory = makeDirectory(() => self?.id, limits.discordDirectChatsMax);
@@ -75,10 +77,23 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
     // The client forgets a token that was refused once.
     rest.setToken(token);
     const me = (await rest.get(Routes.user(), { signal })) as APIUser;
-    const { flags } = (await rest.get(Routes.currentApplication(), { signal })) as APIApplication;
+    const { id: applicationId, flags } = (await rest.get(Routes.currentApplication(), { signal })) as APIApplication;
     if ((flags & mayReadContent) === 0) throw intentFailure(host.accountId);
     self = { id: me.id, name: me.username };
+    application = applicationId;
     return self;
+  }
+
+  /** Until Discord has taken it once: it keeps it. Without it everything can be written as well. */
+  async function showMenu(signal: AbortSignal): Promise<void> {
+    if (hasMenu || application === undefined) return;
+    hasMenu = true;
+    const body = makeMenu(host.menu);
+    await rest.put(Routes.applicationCommands(application), { body, signal }).catch((error: unknown) => {
+      hasMenu = false;
+      const { message } = toRefusal(toCoded(error, host.accountId));
+      host.log("warn", "Discord does not take the menu of commands", { error: message });
+    });
   }
 
   async function findGateway(signal: AbortSignal): Promise<APIGatewayBotInfo> {
@@ -113,7 +128,12 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
     const late = host.pause(limits.discordInteractionMs, taken.signal);
     const { id, token: answerToken } = interaction;
     Promise.race([stored, late])
-      .then(() => rest.post(Routes.interactionCallback(id, answerToken), { auth: false, body: acknowledgement }))
+      .then(() =>
+        rest.post(Routes.interactionCallback(id, answerToken), {
+          auth: false,
+          body: acknowledge(interaction, event.text),
+        }),
+      )
       .catch(() => undefined);
     await stored.finally(() => taken.abort());
   }
@@ -235,6 +255,7 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
       await logIn(signal);
       gateway = await findGateway(signal);
     }
+    await showMenu(signal);
     const identity = self === undefined ? undefined : identityOf(self);
     const connection = connect({
       token,

@@ -1,6 +1,7 @@
 /**
- * Buttons below messages, and what Discord tells when somebody presses one: an interaction, by which its presser says the button's text. Pure.
- * Undefined: it is none of this channel's. Source: Discord's documentation of interactions and of message components.
+ * Buttons below messages, the menu of commands, and what Discord tells when somebody presses the one or gives the other: an interaction, by which
+ * that person says the button's text, or the command. Pure. Source: Discord's documentation of interactions, of message components and of
+ * application commands.
  */
 import {
   type APIActionRowComponent,
@@ -8,11 +9,17 @@ import {
   type APIInteraction,
   type APIInteractionResponse,
   ButtonStyle,
+  ApplicationCommandOptionType,
+  ApplicationCommandType,
+  ApplicationIntegrationType,
   ComponentType,
+  InteractionContextType,
   InteractionResponseType,
   InteractionType,
+  MessageFlags,
+  type RESTPutAPIApplicationCommandsJSONBody,
 } from "discord-api-types/v10";
-import type { Button } from "../port.ts";
+import type { Button, MenuCommand } from "../port.ts";
 import { type DiscordEvent, nameOf, routeFacts, type Self } from "./inbound.ts";
 import type { Place } from "./places.ts";
 
@@ -34,12 +41,37 @@ export function makeRows(buttons: readonly Button[]): readonly Row[] {
   }));
 }
 
+/** Each takes what follows it as one text. Discord has up to 100 of them, with names of up to 32 characters. */
+export const makeMenu = (menu: readonly MenuCommand[]): RESTPutAPIApplicationCommandsJSONBody =>
+  menu
+    .filter(({ name }) => /^\/[\w-]{1,32}$/.test(name))
+    .slice(0, 100)
+    .map(({ name, summary }) => ({
+      type: ApplicationCommandType.ChatInput,
+      name: name.slice(1),
+      description: summary.slice(0, 100),
+      options: [
+        {
+          type: ApplicationCommandOptionType.String,
+          name: optionName,
+          description: "what follows the command",
+          required: false,
+        },
+      ],
+      // Where the account is a member, and in its direct chats.
+      contexts: [InteractionContextType.Guild, InteractionContextType.BotDM],
+      integration_types: [ApplicationIntegrationType.GuildInstall],
+    }));
+
+const optionName = "text";
+
 export interface InteractionSurroundings {
   readonly self: Self;
   readonly place: Place;
   readonly atMs: number;
 }
 
+/** Undefined: it is none of this channel's. */
 export function parseInteraction(
   interaction: APIInteraction,
   { self, place, atMs }: InteractionSurroundings,
@@ -49,7 +81,7 @@ export function parseInteraction(
   const user = member?.user ?? interaction.user;
   if (text === undefined || user === undefined) return undefined;
   return {
-    messageId: `press-${id}`,
+    messageId: `${interaction.type === InteractionType.ApplicationCommand ? "command" : "press"}-${id}`,
     ...routeFacts(place, user.id, member?.roles),
     sender: { id: user.id, name: nameOf(user, member?.nick), isBot: user.bot === true },
     selfId: self.id,
@@ -60,10 +92,29 @@ export function parseInteraction(
 }
 
 function textOf(interaction: APIInteraction): string | undefined {
+  if (interaction.type === InteractionType.ApplicationCommand) {
+    const { data } = interaction;
+    if (data.type !== ApplicationCommandType.ChatInput) return undefined;
+    const rest = data.options?.find(({ name }) => name === optionName);
+    return `/${data.name} ${rest?.type === ApplicationCommandOptionType.String ? rest.value : ""}`.trim();
+  }
   if (interaction.type !== InteractionType.MessageComponent) return undefined;
   const [, text] = /^say-\d+:(.*\S.*)$/s.exec(interaction.data.custom_id) ?? [];
   return text;
 }
 
-/** Nothing changes at the message; the presser sees that it was taken. */
-export const acknowledgement: APIInteractionResponse = { type: InteractionResponseType.DeferredMessageUpdate };
+/**
+ * That it was taken. Nothing changes at the message of a button; whoever gave a command sees, alone, that it was heard. What is answered comes
+ * as every answer does.
+ */
+export const acknowledge = ({ type }: APIInteraction, heard: string): APIInteractionResponse =>
+  type === InteractionType.ApplicationCommand
+    ? {
+        type: InteractionResponseType.ChannelMessageWithSource,
+        data: {
+          content: `Heard: ${heard.slice(0, 1_900)}`,
+          flags: MessageFlags.Ephemeral,
+          allowed_mentions: { parse: [] },
+        },
+      }
+    : { type: InteractionResponseType.DeferredMessageUpdate };

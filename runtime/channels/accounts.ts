@@ -12,6 +12,7 @@ import type {
   ChannelManifest,
   ChannelModule,
   InboundEvent,
+  MenuCommand,
   OutboundMessage,
   OutboundPart,
   SendResult,
@@ -39,6 +40,7 @@ export function serveAccounts<S extends AccountSettings>(
   settings: Readonly<Record<string, S>>,
   remote: KernelForChannel,
   clock: ChannelClock,
+  menu: readonly MenuCommand[] = [],
 ): ChannelForKernel {
   const ending = new AbortController();
   const tell = (accountId: string, state: AccountState): void => {
@@ -51,7 +53,7 @@ export function serveAccounts<S extends AccountSettings>(
         state = next;
         tell(accountId, next);
       };
-      const host = makeHost(manifest, accountId, remote, clock, become);
+      const host = { ...makeHost(manifest, accountId, remote, clock, become), menu };
       const adapter = open(own, host);
       const isOnline = (): boolean => state.type === "online";
       let turn = new AbortController();
@@ -272,7 +274,7 @@ function makeHost(
   remote: KernelForChannel,
   clock: ChannelClock,
   become: (state: AccountState) => void,
-): ChannelHost {
+): Omit<ChannelHost, "menu"> {
   /** The last message of each peer that is on its way. */
   const lanes = new Map<string, Promise<void>>();
   let waiting = 0;

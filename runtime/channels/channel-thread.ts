@@ -17,13 +17,22 @@ const modules: {
   whatsapp: () => import("../../channels/whatsapp/index.ts"),
 };
 
-async function start<C extends BuiltChannel>({ channel: name, accounts }: ChannelInit<C>, remote: KernelForChannel) {
+async function start<C extends BuiltChannel>(
+  { channel: name, accounts, menu }: ChannelInit<C>,
+  remote: KernelForChannel,
+) {
   const { channel } = await modules[name]();
-  return serveAccounts(channel, accounts, remote, {
-    nowMs: () => Date.now(),
-    random: () => Math.random(),
-    pause: (ms, signal) => pause(ms, undefined, { signal }).catch(() => undefined),
-  });
+  return serveAccounts(
+    channel,
+    accounts,
+    remote,
+    {
+      nowMs: () => Date.now(),
+      random: () => Math.random(),
+      pause: (ms, signal) => pause(ms, undefined, { signal }).catch(() => undefined),
+    },
+    menu,
+  );
 }
 
 serveTrustedThread<ChannelInit, KernelForChannel>(start);

@@ -6,6 +6,7 @@ import type {
   InboundEvent,
   InboundMedia,
   LinkCode,
+  MenuCommand,
   OutboundMessage,
   Peer,
   SendResult,
@@ -15,6 +16,7 @@ import type { Refusal } from "../kernel/errors.ts";
 export interface ChannelInit<C extends BuiltChannel = BuiltChannel> {
   readonly channel: C;
   readonly accounts: NonNullable<ChannelAccounts[C]>;
+  readonly menu: readonly MenuCommand[];
 }
 
 /**

@@ -151,6 +151,7 @@ function resolveCommands({ commands, session }: Draft["config"]): ResolvedConfig
   });
   return {
     text: commands.text,
+    native: commands.native !== false,
     owners: (commands.ownerAllowFrom ?? []).map(String),
     allowFrom: commands.allowFrom === undefined ? undefined : Object.fromEntries(allowed),
     resetTriggers: session.resetTriggers.map((trigger) => trigger.trim().toLowerCase()),

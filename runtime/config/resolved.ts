@@ -235,6 +235,8 @@ export interface ResolvedConfig {
   readonly commands: {
     /** Whether channels have commands. */
     readonly text: boolean;
+    /** Whether they stand in the menus of platforms as well. */
+    readonly native: boolean;
     /** Ids, or `<channel>:<id>`. */
     readonly owners: readonly string[];
     /** Channel → senders; undefined: those of direct chats. */

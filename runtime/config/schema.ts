@@ -73,9 +73,8 @@ const messages = z.strictObject({
 const moreCommands = "chat commands beyond the table";
 
 const commands = z.looseObject({
-  native: later(
-    moreCommands,
-    "Commands in the menus of platforms.",
+  native: key(
+    "`false`: no menus of commands on platforms that have them. `auto`, the default, is the same as `true`. Read when a channel starts.",
     z.union([z.boolean(), z.literal("auto")], { error: 'must be true, false or "auto"' }).optional(),
   ),
   text: key(

@@ -143,6 +143,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     store,
     edge: () => edge,
     start: parts.startChannel,
+    commands: () => commands,
     mail: () => ingress,
     workspaceOf: (agentId) => agents.get(agentId)?.workspace,
     runs,

@@ -140,7 +140,7 @@ it("/queue sets how messages wait, shows it, keeps it over a restart, and takes 
 
 it("whose commands do not count, and what is no command, is an ordinary message", async () => {
   const gateway = await openHolder({
-    commands: { text: true, owners: ["boss"], allowFrom: undefined, resetTriggers: ["/new"] },
+    commands: { text: true, native: true, owners: ["boss"], allowFrom: undefined, resetTriggers: ["/new"] },
     groups: groupsOf({ channels: { webhook: { groupPolicy: "open" } } }),
   });
   const group = { peer: { kind: "group", id: "g1" } } as const;
@@ -200,7 +200,7 @@ it("a command that comes twice is carried out once", async () => {
 
 it("§4.4: what changes a session needs the scope of the method that does the same, by whatever method it is sent", async () => {
   const gateway = await openHolder({
-    commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/reset", "/fresh"] },
+    commands: { text: true, native: true, owners: [], allowFrom: undefined, resetTriggers: ["/reset", "/fresh"] },
   });
   await gateway.reply("main", "before");
   const ask = (method: string, message: string, scope: string) => {

@@ -113,7 +113,7 @@ describe("a group of one agent", () => {
       [{ id: "a" }],
       { channels: { webhook: { groups: { room: {} } } } },
       {
-        commands: { text: true, owners: ["webhook:ana"], allowFrom: { "*": ["bob"] }, resetTriggers: [] },
+        commands: { text: true, native: true, owners: ["webhook:ana"], allowFrom: { "*": ["bob"] }, resetTriggers: [] },
       },
     );
     const event = (text: string, id = "ana") => said(text, { wasMentioned: false, sender: { id } });
@@ -137,7 +137,7 @@ describe("a group of one agent", () => {
         channels: { webhook: { groups: { room: {} } } },
         broadcast: { "webhook:room": { agents: ["a", "b"] } },
       },
-      { commands: { text: true, owners: ["ana"], allowFrom: undefined, resetTriggers: [] } },
+      { commands: { text: true, native: true, owners: ["ana"], allowFrom: undefined, resetTriggers: [] } },
     );
     expect(await ended(gateway, said("/stop", { wasMentioned: false }))).toBe(
       "Nothing was running, and nothing waited.",

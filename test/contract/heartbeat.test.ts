@@ -150,7 +150,7 @@ describe("a heartbeat", () => {
 
   const accounts = { biz: { token: "t", outboundUrl: "http://127.0.0.1:1/" } };
   const webhook = { webhook: { accounts, defaultAccount: "biz" }, channelDefaults: { webhook: "biz" } };
-  const commands = { text: true, owners: ["webhook:olga"], allowFrom: undefined, resetTriggers: [] };
+  const commands = { text: true, native: true, owners: ["webhook:olga"], allowFrom: undefined, resetTriggers: [] };
   test.each([
     ["a channel", { target: "webhook", to: "group:team" }, { kind: "group", id: "team" }],
     ["the owner", { target: "owner" }, { kind: "direct", id: "olga" }],

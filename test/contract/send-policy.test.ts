@@ -15,7 +15,7 @@ const open = (sendPolicy: SendPolicy, reuse?: Parameters<typeof openGateway>[2])
     {
       session: { ...sessionSettings, sendPolicy },
       webhook: { accounts: { default: { token: "t", outboundUrl: "http://127.0.0.1:9/" } }, defaultAccount: "default" },
-      commands: { text: true, owners: ["boss"], allowFrom: undefined, resetTriggers: ["/new"] },
+      commands: { text: true, native: true, owners: ["boss"], allowFrom: undefined, resetTriggers: ["/new"] },
     },
     reuse,
   );

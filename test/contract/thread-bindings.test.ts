@@ -46,7 +46,7 @@ function makeWorld() {
       { id: "raul", module: child, moduleKind: "file", subagents: policy },
     ],
     {
-      commands: { text: true, owners: ["webhook:ana"], allowFrom: undefined, resetTriggers: [] },
+      commands: { text: true, native: true, owners: ["webhook:ana"], allowFrom: undefined, resetTriggers: [] },
       groups: groupsOf({ channels: { webhook: { groups: { "*": {} } } } }),
       webhook: { accounts: { home: { token: "t", outboundUrl: "http://receiver" } }, defaultAccount: "home" },
     },

@@ -63,6 +63,8 @@ export interface DiscordApi {
   readonly gateway: DiscordGateway;
   /** What arrived, in order; a repeated one not again. */
   sent(token?: string): readonly SentMessage[];
+  /** Names of the commands of the bot's menu. */
+  menu(token: string): readonly string[] | undefined;
   addBot(token: string, bot: { readonly id: string; readonly username: string; readonly flags?: number }): void;
   /** Told to bots that log in after it. */
   addGuild(guild: TestGuild): void;
@@ -106,6 +108,21 @@ const isRow = (value: unknown): boolean => {
   return new Set(buttons.map((button: Json) => button["custom_id"])).size === buttons.length;
 };
 
+const isCommand = (value: unknown): boolean =>
+  isMap(value) &&
+  hasOnly(value, "type", "name", "description", "options", "contexts", "integration_types") &&
+  value["type"] === 1 &&
+  /^[a-z0-9_-]{1,32}$/.test(textOf(value["name"])) &&
+  /^.{1,100}$/s.test(textOf(value["description"])) &&
+  Array.isArray(value["options"]) &&
+  value["options"].every(
+    (option) =>
+      isMap(option) &&
+      hasOnly(option, "type", "name", "description", "required") &&
+      option["type"] === 3 &&
+      /^[a-z]{1,32}$/.test(textOf(option["name"])),
+  );
+
 /** The fields that a body may have. */
 const bodies: Readonly<Record<string, Readonly<Record<string, (value: unknown) => boolean>>>> = {
   message: {
@@ -117,7 +134,11 @@ const bodies: Readonly<Record<string, Readonly<Record<string, (value: unknown) =
     components: (value) => Array.isArray(value) && value.length > 0 && value.length <= 5 && value.every(isRow),
   },
   reply: {
-    type: (value) => value === 6,
+    type: (value) => value === 4 || value === 6,
+    data: (value) =>
+      isMap(value) &&
+      hasOnly(value, "content", "flags", "allowed_mentions") &&
+      /^.{1,2000}$/s.test(textOf(value["content"])),
   },
   edit: {
     content: isText,
@@ -138,6 +159,7 @@ export async function openDiscordApi(): Promise<DiscordApi> {
   const sent: SentMessage[] = [];
   const byNonce = new Map<string, SentMessage>();
   const kept = new Map<string, string>();
+  const menus = new Map<string, readonly string[]>();
   /** By id: with the secret by which each is answered, and who waits for that. */
   const interactions = new Map<string, { readonly secret: string; readonly answered: (answer: Json) => void }>();
   /** Of the bot's own, by message. */
@@ -227,6 +249,17 @@ export async function openDiscordApi(): Promise<DiscordApi> {
         return [200, { id: bot.id, username: bot.username, discriminator: "0", avatar: null, bot: true }];
       case "GET /applications/@me":
         return [200, { id: bot.id, name: bot.username, flags: bot.flags }];
+      case "PUT /applications/*/commands": {
+        const list: unknown = body;
+        const fits = Array.isArray(list) && list.length <= 100 && list.every(isCommand);
+        if (!fits || !path.includes(bot.id)) violations.push(`${path}: no menu of this bot: ${JSON.stringify(list)}`);
+        else
+          menus.set(
+            bot.token,
+            list.map(({ name }: Json) => textOf(name)),
+          );
+        return [200, []];
+      }
       case "GET /gateway/bot":
         return [
           200,
@@ -310,6 +343,7 @@ export async function openDiscordApi(): Promise<DiscordApi> {
     violations,
     gateway,
     sent: (token) => sent.filter((message) => token === undefined || message.token === token),
+    menu: (token) => menus.get(token),
     addBot: (token, { id, username, flags = contentFlag }) => void bots.set(token, { token, id, username, flags }),
     addGuild(guild) {
       guilds.push(guild);

@@ -106,7 +106,7 @@ export function makeConfig(
     bindings: [],
     session: sessionSettings,
     queue: undefined,
-    commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
+    commands: { text: true, native: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
     channelDefaults: {},
     agentToAgent: { enabled: false, allow: [] },
     configProposers: [],

@@ -10,6 +10,7 @@ import type {
   ChannelManifest,
   InboundEvent,
   InboundMedia,
+  MenuCommand,
   OutboundMessage,
   SendResult,
 } from "../../../channels/port.ts";
@@ -32,6 +33,8 @@ import { makeTyping, type TypingDeps } from "./typing.ts";
 
 export interface ChannelDeskDeps {
   readonly accounts: () => ChannelAccounts;
+  /** For platforms that show one; as it is when their thread starts. */
+  readonly menu: () => readonly MenuCommand[];
   readonly start: StartChannel;
   readonly inbound: (event: InboundEvent) => Promise<InboundResult>;
   readonly runs: TypingDeps["runs"];
@@ -180,7 +183,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
   function begin(channel: BuiltChannel, accounts: Running["accounts"]): Running {
     const outbox = outboxOf(channel);
     const life = runChannel({
-      init: { channel, accounts },
+      init: { channel, accounts, menu: deps.menu() },
       start: deps.start,
       handlers: {
         receive: intake,

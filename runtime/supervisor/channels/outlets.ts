@@ -7,6 +7,7 @@ import { toRefusal } from "../../kernel/errors.ts";
 import type { Deliver } from "../answers.ts";
 import { type ApprovalNotices, type ApprovalNoticesDeps, makeApprovalNotices } from "../approval-notices.ts";
 import type { ChannelMail } from "../channel-mail.ts";
+import type { Commands } from "../commands/index.ts";
 import { makeMessageOf, makePost, type Post } from "../post.ts";
 import { answerDelivered } from "../room-answers.ts";
 import { makeWhyNoSending, type SendPolicyDeps } from "../send-policy.ts";
@@ -16,11 +17,12 @@ import { makeChannelClock } from "./channel-life.ts";
 import { makePreviews } from "./previews.ts";
 
 export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "log"> {
-  readonly config: Pick<ResolvedConfig, "channels" | "webhook" | "defaultAgentId" | "typing" | "session"> &
+  readonly config: Pick<ResolvedConfig, "channels" | "commands" | "webhook" | "defaultAgentId" | "typing" | "session"> &
     ApprovalNoticesDeps["config"];
   readonly store: SendPolicyDeps["store"];
   /** The operator's methods. */
   readonly rpc: ApprovalNoticesDeps["rpc"];
+  readonly commands: () => Pick<Commands, "list">;
   readonly edge: () => Pick<EdgeForKernel, "send"> | undefined;
   readonly mail: () => ChannelMail;
   readonly workspaceOf: (agentId: string) => string | undefined;
@@ -44,11 +46,27 @@ export interface Outlets {
   readonly notices: ApprovalNotices;
 }
 
-export function makeOutlets({ config, store, edge, mail, workspaceOf, nowMs, rpc, ...deps }: OutletsDeps): Outlets {
+export function makeOutlets({
+  config,
+  store,
+  commands,
+  edge,
+  mail,
+  workspaceOf,
+  nowMs,
+  rpc,
+  ...deps
+}: OutletsDeps): Outlets {
   const clock = makeChannelClock(nowMs);
   const channels = makeChannelDesk({
     ...deps,
     accounts: () => config.channels,
+    menu: () =>
+      config.commands.text && config.commands.native
+        ? commands()
+            .list()
+            .map(({ name, summary }) => ({ name, summary }))
+        : [],
     inbound: (event) => mail().inbound(event, undefined),
     newId: randomUUID,
     clock,

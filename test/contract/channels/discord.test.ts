@@ -96,6 +96,14 @@ const makeRig = (
           const answer = await api.interact(token, { type: 3, data, channel, user: ana });
           expect(answer).toEqual({ type: 6 });
         },
+        menu: () => (api.menu(token) ?? []).map((name) => `/${name}`),
+        async give(name, words) {
+          const options = [{ type: 3, name: "text", value: words }];
+          const data = { type: 1, id: "700000000000000001", name: name.slice(1), options };
+          const chat = { id: directChatOf(ana.id), type: 1 };
+          const answer = await api.interact(token, { type: 2, data, channel: chat, user: ana });
+          expect(answer).toMatchObject({ type: 4, data: { content: `Heard: ${name} ${words}`, flags: 64 } });
+        },
         changes: () => api.calls.flatMap(changeOf),
         typed: () => api.calls.filter(({ path }) => path.endsWith("/typing")).length,
         close: () => api.close(),
@@ -338,6 +346,18 @@ test("whoever presses a button gets Discord's sign in time, also while the messa
   stored.resolve();
   await eventually(() => expect(api.gateway.unconfirmed(token, "INTERACTION_CREATE")).toBe(0));
   expect(texts(received)).toEqual(["yes"]);
+});
+
+test("a menu that Discord does not take keeps nobody from writing, and is offered again with the next connection", async () => {
+  const fault = { type: "error", status: 403, code: 50_001, message: "Missing Access" } as const;
+  const { api, platform, received, logged, online } = await open({}, (one) => one.fail("PUT /applications", fault));
+  expect(logged.join()).toMatch(/does not take the menu/);
+  await platform.say("hello");
+  await eventually(() => expect(texts(received)).toEqual(["hello"]));
+  expect(api.menu(token)).toBeUndefined();
+  api.gateway.drop(token);
+  await eventually(() => expect(api.menu(token)).toEqual(["status"]));
+  await online();
 });
 
 test("reactions are the guild's own or usual ones, and only its own are taken away", async () => {

@@ -79,6 +79,10 @@ const makePlatform = (api: SlackApi): Platform => ({
     const value = buttonsOf(api).find(({ text }) => text.text === label)?.value;
     api.offer("interactive", press(value));
   },
+  async give(command, text) {
+    const by = { user_id: "U42", user_name: "ana", team_id: "T1" };
+    api.offer("slash_commands", { ...by, channel_id: "D42", command, text, trigger_id: "1.9" });
+  },
   typed: () => undefined,
   close: () => api.close(),
 });

@@ -53,6 +53,10 @@ export interface Platform {
   /** Buttons of the last message that has some, and somebody presses the one of this label; needed with `buttons`. */
   buttons?(): readonly string[];
   press?(label: string): Promise<void>;
+  /** The commands of the account's menu, with the slash, where the account writes it. */
+  menu?(): readonly string[];
+  /** Somebody gives a command with these words behind it; needed with `nativeCommands`. */
+  give?(name: string, words: string): Promise<void>;
   /** How often it was shown that somebody types; undefined: the platform has no such thing. */
   typed(): number | undefined;
   close(): Promise<void>;
@@ -115,6 +119,7 @@ export async function openChannel<S extends AccountSettings>(
           });
         }),
     },
+    [{ name: "/status", summary: "how the session stands" }],
   );
   let texts = 0;
   opened.push(async () => {
@@ -364,6 +369,26 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
           text: "/approve x-1 deny",
           messageId: expect.stringMatching(/\S/),
         });
+        expect(platform.violations()).toEqual([]);
+      },
+    );
+
+    test(
+      capabilities.nativeCommands
+        ? "hands on a command of the platform's own that somebody gives, of the gateway's where the menu has those"
+        : "shows no menu of commands, which it does not declare",
+      async () => {
+        const { platform, received } = await open();
+        if (!capabilities.nativeCommands) {
+          expect(platform.menu?.()).toBeUndefined();
+          return;
+        }
+        if (platform.menu !== undefined) await eventually(() => expect(platform.menu?.()).toEqual(["/status"]));
+        await platform.give?.("/status", "in full");
+        await eventually(() => expect(received).toHaveLength(1));
+        const { peer, senderId } = platform.person;
+        expect(received[0]).toMatchObject({ peer, sender: { id: senderId }, text: "/status in full" });
+        expect(received[0]?.messageId).toMatch(/\S/);
         expect(platform.violations()).toEqual([]);
       },
     );

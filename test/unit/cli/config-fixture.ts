@@ -59,7 +59,7 @@ export const twoAgents: ResolvedConfig = {
   session: sessionSettings,
   typing: { intervalMs: 6_000 },
   queue: undefined,
-  commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
+  commands: { text: true, native: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
   channelDefaults: { webhook: "home", telegram: "biz" },
   agentToAgent: { enabled: true, allow: ["main", "raul"] },
   configProposers: [],

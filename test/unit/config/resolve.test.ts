@@ -95,7 +95,7 @@ describe("what is not configured", () => {
         reset: { byType: {}, byChannel: {} },
       },
       queue: undefined,
-      commands: { text: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
+      commands: { text: true, native: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
       channelDefaults: {},
       agentToAgent: { enabled: false, allow: [], grants: [], requests: "off" },
       loops: {
@@ -682,6 +682,7 @@ describe("the queue and the commands", () => {
     });
     expect(resolved.commands).toEqual({
       text: false,
+      native: true,
       owners: ["7", "ana"],
       allowFrom: { webhook: ["*"] },
       resetTriggers: ["/fresh"],

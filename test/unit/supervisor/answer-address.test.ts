@@ -39,6 +39,7 @@ describe("the account through which an agent speaks", () => {
   test("is the one by which its owners hear of it; owners without a channel cannot be reached", () => {
     const commands = {
       text: true,
+      native: true,
       owners: ["telegram:42", "43", "*", "slack:U1"],
       allowFrom: undefined,
       resetTriggers: [],

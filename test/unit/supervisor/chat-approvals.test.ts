@@ -67,6 +67,7 @@ const rpc = async (
 
 const commands: ResolvedConfig["commands"] = {
   text: true,
+  native: true,
   owners: ["telegram:42", "43", "*", "irc:ana", "webhook:ana", "slack:U1"],
   allowFrom: undefined,
   resetTriggers: [],

@@ -38,7 +38,7 @@ describe("a command", () => {
 
 describe("whose commands count", () => {
   type Commands = ResolvedConfig["commands"];
-  const base: Commands = { text: true, owners: [], allowFrom: undefined, resetTriggers: [] };
+  const base: Commands = { text: true, native: true, owners: [], allowFrom: undefined, resetTriggers: [] };
   const from = (id: string, kind: "direct" | "group" | "channel", channel = "webhook") => ({
     channel,
     peer: { kind, id: "p" },
@@ -48,7 +48,7 @@ describe("whose commands count", () => {
     ["a direct chat", {}, from("ana", "direct"), true],
     ["a group", {}, from("ana", "group"), false],
     ["a room", {}, from("ana", "channel"), false],
-    ["commands are off", { text: false, owners: ["ana"] }, from("ana", "direct"), false],
+    ["commands are off", { text: false, native: true, owners: ["ana"] }, from("ana", "direct"), false],
     ["an owner in a group", { owners: ["ana"] }, from("ana", "group"), true],
     ["an owner of this channel", { owners: ["webhook:ana"] }, from("ana", "group"), true],
     ["an owner of another channel", { owners: ["telegram:ana"] }, from("ana", "group"), false],

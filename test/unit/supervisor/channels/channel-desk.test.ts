@@ -45,6 +45,7 @@ function openDesk(
   };
   const desk = makeChannelDesk({
     accounts: () => configured,
+    menu: () => [],
     start: async (init, handlers, lose) => {
       const thread: Thread = { init, handlers, lose, sent: [], typing: [], isOpen: true };
       threads.push(thread);
