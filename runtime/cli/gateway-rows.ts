@@ -240,6 +240,16 @@ const toolsExplained = z.object({
     commands: z
       .object({ in: text, folder: text.optional(), security: text, ask: text, broken: text.optional() })
       .optional(),
+    /** In a sandbox: whether commands may leave it. */
+    elevated: z
+      .object({
+        allowed: z.boolean(),
+        key: text.optional(),
+        level: text.optional(),
+        security: text.optional(),
+        ask: text.optional(),
+      })
+      .optional(),
   }),
   allowed: z.array(z.string()),
   removed: z.array(z.object({ rule: text, key: text, tools: z.array(z.string()), remedy: text })),

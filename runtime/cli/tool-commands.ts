@@ -26,6 +26,8 @@ export function addTools({ program, context, exit }: Shell): void {
     .description("whether a session is sandboxed, the folder of its file tools, and the tools that this takes from it")
     .option("--agent <id>", "the main session of this agent (default: the default agent)")
     .option("--session <key>", "this session; that of a sub-agent while its run is under way")
+    .option("--channel <name>", "whether a message of this channel may leave the sandbox; needs --sender")
+    .option("--sender <id>", "and of this sender of the channel (default: for the operator's)")
     .option("--json", "print JSON")
     .action(async (options: SandboxExplainOptions) => {
       const { runSandboxExplain } = await import("./commands/tools.ts");

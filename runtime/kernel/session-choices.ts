@@ -14,6 +14,10 @@ export type ThinkingLevel = (typeof thinkingLevels)[number];
 export const verboseLevels = ["off", "on", "full"] as const;
 export type VerboseLevel = (typeof verboseLevels)[number];
 
+/** Whether commands leave the session's sandbox (`runtime/supervisor/tools/elevated.ts`). */
+export const elevatedLevels = ["off", "on", "ask", "full"] as const;
+export type ElevatedLevel = (typeof elevatedLevels)[number];
+
 export interface SessionChoices {
   /** `provider/model`: asked where a turn names none. It is asked alone, unless the configuration gives it fallbacks. */
   readonly model?: string;
@@ -21,6 +25,7 @@ export interface SessionChoices {
   readonly verbose?: VerboseLevel;
   /** A sub-agent's model is shown no files of the workspace. */
   readonly light?: true;
+  readonly elevated?: ElevatedLevel;
   /** Whether its answers leave (`auth/send-policy.ts`); stays when the session begins anew. */
   readonly sendPolicy?: "allow" | "deny";
 }

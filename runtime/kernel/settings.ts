@@ -4,6 +4,7 @@ import type { Refusal } from "./errors.ts";
 import type { SharedLane } from "./lanes.ts";
 import type { Limits } from "./limits.ts";
 import type { QueuePolicy } from "./queues.ts";
+import type { ElevatedLevel } from "./session-choices.ts";
 
 export interface LoopBounds {
   readonly sameFailuresMax: number;
@@ -19,6 +20,8 @@ export interface JudgedTurn {
   readonly messages: readonly EnvelopeHeader[];
   /** Chosen for its session; absent: the agent's own. */
   readonly model?: string;
+  /** Chosen for its session with `/elevated`. */
+  readonly elevated?: ElevatedLevel;
   /** Models that have answered in it, which need not be that one: a fallback, or one that the actor named. */
   readonly answered?: readonly string[];
 }

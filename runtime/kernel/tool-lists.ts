@@ -86,6 +86,7 @@ export function judgedTurn({ mail, taken, choices, answered }: Turn): JudgedTurn
   return {
     messages: [mail, ...taken].map(({ envelope }) => envelope.header),
     ...(choices?.model === undefined ? {} : { model: choices.model }),
+    ...(choices?.elevated === undefined ? {} : { elevated: choices.elevated }),
     ...(answered === undefined ? {} : { answered: [...answered] }),
   };
 }

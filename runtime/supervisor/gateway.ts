@@ -399,7 +399,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     metrics,
     clock,
     threadToolMethods: threadTools.methods,
-    toolMethods: makeToolMethods({ config, agents, kernel }, toolDesk, threadTools),
+    toolMethods: makeToolMethods({ config, agents, kernel, store }, toolDesk, threadTools),
     configMethods: makeConfigMethods({
       desk: configDesk,
       live,

@@ -4,6 +4,7 @@
  */
 import type { ModelSettings } from "../broker/port.ts";
 import { failure } from "../kernel/errors.ts";
+import type { ElevatedLevel } from "../kernel/session-choices.ts";
 import type { SessionRow, Store } from "../store/port.ts";
 import { readChoices } from "./session-choices.ts";
 
@@ -18,6 +19,8 @@ export interface SessionPatch {
   readonly thinking?: string | null;
   /** `off`, `on` or `full`; `null` or `default` likewise. */
   readonly verbose?: string | null;
+  /** `null`: as the configuration says. */
+  readonly elevated?: ElevatedLevel | null;
   /** Whether its answers leave for its channel; `null`: as `session.sendPolicy` says. */
   readonly sendPolicy?: "allow" | "deny" | null;
 }
@@ -86,9 +89,10 @@ export function makeSessionCare(deps: {
   };
 
   return {
-    async patch(key, agentId, { label, archived, pinned, model, thinking, verbose, sendPolicy }) {
+    async patch(key, agentId, { label, archived, pinned, model, thinking, verbose, elevated, sendPolicy }) {
       const choices = {
         ...readChoices(deps.models(), agentId, { model, thinking, verbose }),
+        ...(elevated === undefined ? {} : { elevated }),
         ...(sendPolicy === undefined ? {} : { sendPolicy }),
       };
       let row = label === undefined ? undefined : await store.labelSession(key, agentId, label, nowMs());

@@ -71,10 +71,24 @@ describe("exec", () => {
     const closed = await openGateway([user({ ...boxed, exec: free })]);
     expect(await call(closed, "exec", { command: "pwd" })).toMatchObject({ output: "/workspace\n" });
     expect(await call(closed, "exec", { command: "pwd", elevated: true })).toMatchObject({ status: "forbidden" });
-    const exec = { ...free, elevated: { enabled: true, allowFrom: [{}] } };
+    const exec = { ...free, elevated: { enabled: true, allowFrom: [{ telegram: ["7"] }] } };
     const opened = await openGateway([user({ ...boxed, exec })]);
     const workspace = opened.config.agents[0]?.workspace;
     expect(await call(opened, "exec", { command: "pwd", elevated: true })).toMatchObject({ output: `${workspace}\n` });
+    const explained = async (gateway: TestGateway, id?: string): Promise<unknown> => {
+      const sender = id === undefined ? {} : { sender: { channel: "telegram", id } };
+      const { sandbox } = await rpc(gateway, "tools.effective", { agentId: "main", ...sender });
+      return (sandbox as { elevated?: object }).elevated;
+    };
+    expect(await explained(closed)).toEqual({ allowed: false, key: expect.stringContaining("tools.elevated.enabled") });
+    expect(await explained(opened)).toEqual({ allowed: true, security: "full", ask: "off" });
+    expect(await explained(opened, "8")).toMatchObject({ allowed: false, key: expect.stringContaining("allowFrom") });
+    // Chosen for the session, calls need not say it.
+    expect(await opened.reply("main", "/elevated on")).toBe("Elevated: on in this session (security full, ask off).");
+    expect(await call(opened, "exec", { command: "pwd" })).toMatchObject({ output: `${workspace}\n` });
+    await opened.reply("main", "/elevated off");
+    expect(await call(opened, "exec", { command: "pwd" })).toMatchObject({ output: "/workspace\n" });
+    expect(await explained(opened, "7")).toMatchObject({ allowed: false, level: "off" });
   });
 
   test("A6.4: what an agent runs in the background ends when its cell is stopped", async () => {

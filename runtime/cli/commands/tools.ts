@@ -9,18 +9,18 @@ import { formatSandboxExplained, formatToolsExplained } from "../views/tools.ts"
 export interface SandboxExplainOptions {
   readonly agent?: string;
   readonly session?: string;
+  readonly channel?: string;
+  readonly sender?: string;
   readonly json?: boolean;
 }
 
 export interface ToolsExplainOptions extends SandboxExplainOptions {
-  readonly channel?: string;
-  readonly sender?: string;
   readonly group?: string;
   readonly account?: string;
 }
 
 export async function runToolsExplain(context: CliContext, options: ToolsExplainOptions): Promise<ExitCode> {
-  const { agent, session, channel, sender, group, account, json } = options;
+  const { channel, sender, group, account, json } = options;
   if ((channel === undefined) !== (sender === undefined && group === undefined))
     throw failure(
       "CLOISTER_REQUEST_INVALID",
@@ -34,9 +34,7 @@ export async function runToolsExplain(context: CliContext, options: ToolsExplain
       "cloister tools explain --channel telegram --account home --group -100",
     );
   const params = {
-    ...(agent === undefined ? {} : { agentId: agent }),
-    ...(session === undefined ? {} : { sessionKey: session }),
-    ...(sender === undefined ? {} : { sender: { channel, id: sender } }),
+    ...paramsOf(options),
     ...(group === undefined
       ? {}
       : { group: { channel, id: group, ...(account === undefined ? {} : { accountId: account }) } }),
@@ -44,16 +42,21 @@ export async function runToolsExplain(context: CliContext, options: ToolsExplain
   return explain(context, params, json === true, formatToolsExplained);
 }
 
-export function runSandboxExplain(
-  context: CliContext,
-  { agent, session, json }: SandboxExplainOptions,
-): Promise<ExitCode> {
-  const params = {
-    ...(agent === undefined ? {} : { agentId: agent }),
-    ...(session === undefined ? {} : { sessionKey: session }),
-  };
-  return explain(context, params, json === true, formatSandboxExplained);
+export async function runSandboxExplain(context: CliContext, options: SandboxExplainOptions): Promise<ExitCode> {
+  if ((options.channel === undefined) !== (options.sender === undefined))
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      "--channel goes with --sender, and --sender with --channel",
+      "cloister sandbox explain --channel telegram --sender 4711",
+    );
+  return explain(context, paramsOf(options), options.json === true, formatSandboxExplained);
 }
+
+const paramsOf = ({ agent, session, channel, sender }: SandboxExplainOptions): object => ({
+  ...(agent === undefined ? {} : { agentId: agent }),
+  ...(session === undefined ? {} : { sessionKey: session }),
+  ...(sender === undefined ? {} : { sender: { channel, id: sender } }),
+});
 
 function explain(
   context: CliContext,

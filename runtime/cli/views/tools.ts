@@ -13,7 +13,7 @@ export function formatToolsExplained({ sessionKey, sandbox, allowed, removed }: 
 
 /** What the sandbox does to a session; what else bounds its tools is `tools explain`'s. */
 export function formatSandboxExplained({ sessionKey, sandbox, removed }: ToolsExplained): readonly string[] {
-  const { mode, sandboxed, scope, workspaceAccess, root, commands } = sandbox;
+  const { mode, sandboxed, scope, workspaceAccess, root, commands, elevated } = sandbox;
   const facts = formatFacts([
     ["session", sessionKey],
     ["sandboxed", `${sandboxed ? "yes" : "no"} (sandbox.mode "${mode}")`],
@@ -27,9 +27,23 @@ export function formatSandboxExplained({ sessionKey, sandbox, removed }: ToolsEx
           ["commands", `${commands.in}${commands.folder === undefined ? "" : `, the folder is ${commands.folder}`}`],
           ["which", `tools.exec: security "${commands.security}", ask "${commands.ask}"`],
         ] as const)),
+    ...(elevated === undefined ? [] : ([["elevated", describeElevated(elevated)]] as const)),
     ...(commands?.broken === undefined ? [] : ([["refused", commands.broken]] as const)),
   ]);
   return [...facts, ...formatRemoved(removed.filter(({ rule }) => rule.includes("sandbox")))];
+}
+
+function describeElevated({
+  allowed,
+  key,
+  level,
+  security,
+  ask,
+}: Exclude<ToolsExplained["sandbox"]["elevated"], undefined>): string {
+  const chosen = level === undefined ? "" : ` (/elevated ${level})`;
+  if (!allowed) return `no${chosen}: ${key ?? ""}`;
+  const which = level === undefined ? "calls that ask for it" : "every call";
+  return `${which} may leave the sandbox${chosen}: security "${security ?? ""}", ask "${ask ?? ""}"`;
 }
 
 function formatRemoved(removed: ToolsExplained["removed"]): readonly string[] {

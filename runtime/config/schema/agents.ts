@@ -316,7 +316,7 @@ const defaults = z.strictObject({
       })
       .optional(),
   ),
-  elevatedDefault: later("elevated", "Default of elevated commands.", z.string().optional()),
+  elevatedDefault: later("a default for /elevated", "Default of elevated commands.", z.string().optional()),
   cliBackends: later("model", "Models behind command-line programs.", anyMap().optional()),
   mediaMaxMb: later("media tools", "Largest attachment.", z.number().positive().optional()),
 });

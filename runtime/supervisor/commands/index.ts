@@ -15,6 +15,7 @@ import type { Runs } from "../runs.ts";
 import type { Conversation, ThreadBindings } from "../thread-bindings.ts";
 import { type ApproveCommandDeps, makeApproveCommand } from "./approve-command.ts";
 import { makeActivationCommand } from "./activation-command.ts";
+import { makeElevatedCommand } from "./elevated-command.ts";
 import { makeModelCommands } from "./model-commands.ts";
 import { makeQueueCommand } from "./queue-command.ts";
 import { isOwner, mayCommand } from "./senders.ts";
@@ -79,6 +80,7 @@ export function makeCommands(deps: CommandDeps): Commands {
     makeQueueCommand(deps.queues),
     makeActivationCommand(deps.store),
     makeSendCommand(deps),
+    makeElevatedCommand(deps),
     makeSubagentsCommand(deps),
     makeApproveCommand(deps),
     ...makeModelCommands(deps),
@@ -144,6 +146,7 @@ export function makeCommands(deps: CommandDeps): Commands {
         channel: event.channel,
         isGroup,
         isOwner: owner,
+        senderId: event.sender.id,
         by,
         ...(conversation === undefined ? {} : { conversation }),
       };

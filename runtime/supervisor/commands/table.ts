@@ -17,6 +17,8 @@ export interface CommandCall {
   readonly conversation?: Conversation;
   /** It comes from an operator, or from one of `commands.ownerAllowFrom`. */
   readonly isOwner: boolean;
+  /** Of a channel; absent: an operator. */
+  readonly senderId?: string;
   /** For the audit trail. */
   readonly by: string;
 }

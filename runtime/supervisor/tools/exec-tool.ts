@@ -12,6 +12,7 @@ import type { CommandPlan, CommandStart, ToolsForKernel } from "../../tools/port
 import { isSandboxed } from "../sandboxed.ts";
 import type { CommandNews } from "./command-news.ts";
 import type { Approval, Approvals, CommandForApproval } from "./exec-approvals.ts";
+import { leavesAlways, rulesOutside, switchedOff, whyNotElevated } from "./elevated.ts";
 import { placeOfCommands } from "./places.ts";
 import { defineTool, fault, forbidden, type Tool, type ToolCall, type ToolRefusal } from "./table.ts";
 
@@ -44,16 +45,22 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
         "exec: commands run in sandboxed sessions alone (tools.exec.host)",
         "sandbox.mode, or tools.exec.host",
       );
-    const elevated = asked.elevated && sandboxed;
-    const { messages } = deps.kernel().judgedTurn(call);
+    const { messages, elevated: level } = deps.kernel().judgedTurn(call);
     const tasks = messages.flatMap(({ signal }) => (signal?.type === "task" ? [signal.id] : []));
-    const gate = elevated ? whyNotElevated(agent, messages) : undefined;
+    if (asked.elevated && sandboxed && level === "off") return switchedOff();
+    const closed = whyNotElevated(agent, messages);
+    const elevated = sandboxed && (asked.elevated || (leavesAlways(level) && closed === undefined));
+    const gate = elevated ? closed : undefined;
     // The operator may have allowed this very command, and the turn goes on with it.
     if (gate !== undefined && (!settings.elevated.enabled || tasks.length === 0)) return gate;
     const place = placeOfCommands(deps, agent, header.sessionKey, elevated);
     if (place.type !== "host" && settings.fault !== undefined)
       return fault("worker_unavailable", `exec: ${settings.fault.message}`, settings.fault.remedy);
-    const rules = place.type === "host" ? settings.onHost : settings.inSandbox;
+    const rules = elevated
+      ? rulesOutside(settings.onHost, level)
+      : place.type === "host"
+        ? settings.onHost
+        : settings.inSandbox;
     return inThread(call, async (_, remote) => {
       const plan: CommandPlan = await remote.plan({
         command: asked.command,
@@ -84,7 +91,9 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
           isOver: () => deps.isOver(call),
           tasks,
           // A sub-agent's session ends with its run.
-          ...(call.agentId === agentId ? { told: { replyRoute, asked: call.body } } : {}),
+          ...(call.agentId === agentId
+            ? { told: { replyRoute, asked: elevated ? JSON.stringify({ ...asked, elevated }) : call.body } }
+            : {}),
         });
         if (approval.type !== "allowed") return notAllowed(approval, header);
       }
@@ -169,30 +178,4 @@ function notAllowed(approval: Exclude<Approval, { type: "allowed" }>, { runId }:
     operatorHint: `cloister approvals allow ${approval.id}; then the same call runs once`,
     ...(approval.isTold ? { news: "the decision will be told to this session: end the turn" } : {}),
   };
-}
-
-/** Source: behaviour §7.5. Each message that the turn handles has to let it through: nobody borrows it from whoever began. */
-function whyNotElevated(
-  { exec: { elevated }, id }: ResolvedAgent,
-  messages: readonly EnvelopeHeader[],
-): ToolRefusal | undefined {
-  if (!elevated.enabled)
-    return forbidden(
-      "exec: elevated: commands outside of the sandbox are off",
-      `tools.elevated.enabled, and agents.list[id=${id}].tools.elevated.enabled not false`,
-    );
-  const isNamed = ({ from }: EnvelopeHeader): boolean =>
-    from.type === "operator" ||
-    (from.type === "channel" &&
-      elevated.allowFrom.every((gate) =>
-        [...(gate[from.channel.toLowerCase()] ?? []), ...(gate["*"] ?? [])].some(
-          (one) => one === "*" || one === from.senderId,
-        ),
-      ));
-  return messages.length > 0 && messages.every(isNamed)
-    ? undefined
-    : forbidden(
-        "exec: elevated: whoever this turn is for may not leave the sandbox",
-        `tools.elevated.allowFrom, and agents.list[id=${id}].tools.elevated.allowFrom where it is set`,
-      );
 }

@@ -5,9 +5,11 @@ import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { isSubagentKey } from "../../routing/index.ts";
+import type { Store } from "../../store/port.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import { isSandboxed } from "../sandboxed.ts";
+import { elevatedKeys, type ElevatedSender, isElevatedSender, rulesOutside } from "./elevated.ts";
 import { insideOf, rootOf } from "./places.ts";
 import type { ThreadTools } from "./thread-tools.ts";
 import { groupOf, type ToolDesk } from "./tool-desk.ts";
@@ -16,14 +18,33 @@ export interface ToolMethodsDeps {
   readonly config: ResolvedConfig;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly kernel: () => Pick<Kernel, "toolsHeldBy">;
+  readonly store: Pick<Store, "session">;
 }
 
 export function makeToolMethods(
-  { config, agents, kernel }: ToolMethodsDeps,
+  { config, agents, kernel, store }: ToolMethodsDeps,
   desk: Pick<ToolDesk, "explain">,
   { commands, mcp }: Pick<ThreadTools, "commands" | "mcp">,
 ): (targets: Targets) => Handlers<"tools.effective" | "mcp.list"> {
-  const sandboxOf = async (agent: ResolvedAgent, sessionKey: string) => {
+  /** Whether commands may leave the sandbox for `sender`; without one, for the operator. */
+  const elevatedOf = async ({ exec, id }: ResolvedAgent, sessionKey: string, sender: ElevatedSender | undefined) => {
+    const level = (await store.session(sessionKey))?.choices?.elevated;
+    const key = !exec.elevated.enabled
+      ? elevatedKeys.enabled(id)
+      : sender !== undefined && !isElevatedSender(exec.elevated, sender)
+        ? elevatedKeys.allowFrom(id)
+        : level === "off"
+          ? "/elevated default, in the session"
+          : undefined;
+    const { security, ask } = rulesOutside(exec.onHost, level);
+    return {
+      allowed: key === undefined,
+      ...(key === undefined ? { security, ask } : { key }),
+      ...(level === undefined ? {} : { level }),
+    };
+  };
+
+  const sandboxOf = async (agent: ResolvedAgent, sessionKey: string, sender: ElevatedSender | undefined) => {
     const sandboxed = isSandboxed(agent, sessionKey, config.session);
     const { exec } = agent;
     return {
@@ -40,6 +61,7 @@ export function makeToolMethods(
         ask: (sandboxed ? exec.inSandbox : exec.onHost).ask,
         ...(sandboxed ? await brokenIn(exec) : {}),
       },
+      ...(sandboxed ? { elevated: await elevatedOf(agent, sessionKey, sender) } : {}),
     };
   };
 
@@ -96,10 +118,11 @@ export function makeToolMethods(
         byAllow: false,
       };
       const agent = agents.get(agentId);
+      const asker = sender === undefined ? undefined : { channel: sender.channel, senderId: sender.id };
       return {
         agentId,
         sessionKey,
-        ...(agent === undefined ? {} : { sandbox: await sandboxOf(agent, sessionKey) }),
+        ...(agent === undefined ? {} : { sandbox: await sandboxOf(agent, sessionKey, asker) }),
         allowed: judged.allowed,
         removed: [...(kept.length === 0 ? [] : [notHeld]), ...judged.removals].map(
           ({ rule, key: at, tools, remedy }) => ({

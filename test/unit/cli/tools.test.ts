@@ -16,6 +16,7 @@ const explained = {
     workspaceAccess: "ro",
     root: "/ws/kim",
     commands: { in: "bubblewrap", folder: "/agent", security: "full", ask: "off", broken: "bwrap is not installed" },
+    elevated: { allowed: true, level: "ask", security: "allowlist", ask: "always" },
   },
   allowed: ["read", "ls"],
   removed: [
@@ -81,10 +82,40 @@ describe("sandbox explain", () => {
     expect(text).toMatch(/^commands +bubblewrap, the folder is \/agent$/m);
     expect(text).toMatch(/^which +tools\.exec: security "full", ask "off"$/m);
     expect(text).toMatch(/^refused +bwrap is not installed$/m);
+    expect(text).toMatch(
+      /^elevated +every call may leave the sandbox \(\/elevated ask\): security "allowlist", ask "always"$/m,
+    );
     expect(text).toMatch(/^sessions +sandbox tools: allow/m);
     expect(text).not.toContain("tools.deny");
     cli.clear();
     expect(await run("sandbox", "explain", "--json")).toBe(0);
     expect(JSON.parse(cli.terminal.outText())).toEqual(explained);
+  });
+
+  it("asks for one sender, of a channel", async () => {
+    await serve();
+    expect(await run("sandbox", "explain", "--channel", "telegram", "--sender", "7")).toBe(0);
+    expect(asked()).toEqual({ sender: { channel: "telegram", id: "7" } });
+    for (const half of [
+      ["--channel", "telegram"],
+      ["--sender", "7"],
+    ])
+      await expect(run("sandbox", "explain", ...half)).rejects.toThrow("--channel goes with --sender");
+  });
+
+  it.each([
+    [{ allowed: false, key: "tools.elevated.enabled" }, "no: tools.elevated.enabled"],
+    [{ allowed: false, level: "off", key: "/elevated default" }, "no (/elevated off): /elevated default"],
+    [
+      { allowed: true, security: "full", ask: "off" },
+      'calls that ask for it may leave the sandbox: security "full", ask "off"',
+    ],
+  ])("F135: tells whether commands leave the sandbox: %j", async (elevated, said) => {
+    await cli.serve((frame, { answer }) =>
+      answer(frame, { ...explained, sandbox: { ...explained.sandbox, elevated } }),
+    );
+    expect(await run("sandbox", "explain")).toBe(0);
+    expect(cli.terminal.outText()).toMatch(/^elevated +(.*)$/m);
+    expect(/^elevated +(.*)$/m.exec(cli.terminal.outText())?.[1]).toBe(said);
   });
 });

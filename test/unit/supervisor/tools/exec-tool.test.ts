@@ -1,36 +1,67 @@
-/** Calls of `exec` before they reach the tools' thread: who may leave a sandbox. */
-import { expect, test } from "vitest";
+/** Calls of `exec` before they reach the tools' thread: who may leave a sandbox, and what judges a command that does. */
+import { describe, expect, it, test } from "vitest";
 import type { EnvelopeHeader } from "../../../../runtime/kernel/envelope.ts";
+import type { ElevatedLevel } from "../../../../runtime/kernel/session-choices.ts";
+import type { Approval } from "../../../../runtime/supervisor/tools/exec-approvals.ts";
 import { makeExecTools } from "../../../../runtime/supervisor/tools/exec-tool.ts";
 import type { ToolCall } from "../../../../runtime/supervisor/tools/table.ts";
 import type { CommandStart, ToolsForKernel } from "../../../../runtime/tools/port.ts";
 import { execSettings } from "../../../support/exec-settings.ts";
 import { makeConfig } from "../../../support/gateway.ts";
 
-type From = Pick<EnvelopeHeader, "from">;
+type Message = Pick<EnvelopeHeader, "from" | "signal">;
 
-const operator = { from: { type: "operator" } } as From;
-const sender = (senderId: string): From => ({ from: { type: "channel", channel: "Telegram", senderId } }) as From;
+const operator = { from: { type: "operator" } } as Message;
+const sender = (senderId: string): Message => ({ from: { type: "channel", channel: "Telegram", senderId } }) as Message;
+/** The turn that is told of a decision. */
+const decided = {
+  from: { type: "timer", agentId: "main", timerId: "a-1" },
+  signal: { type: "task", id: "a-1", name: "approval x-1", status: "done" },
+} as Message;
+const free = { security: "full", ask: "off" } as const;
 
-test("F135: a command leaves the sandbox only when each message of its turn may let it, and none borrows it from another", async () => {
-  const free = execSettings({ tools: { exec: { security: "full", ask: "off" } } });
-  const exec = { ...free, elevated: { enabled: true, allowFrom: [{ telegram: ["7"] }] } };
+interface World {
+  readonly exec?: object;
+  readonly enabled?: boolean;
+  readonly level?: ElevatedLevel;
+  /** What the operator said of the command. */
+  readonly approval?: Approval;
+  readonly isAllowed?: boolean;
+}
+
+/** Where a command ran; else what the call was told. */
+async function run(messages: readonly Message[], asked: object, world: World = {}): Promise<object> {
+  const { exec: written = free, enabled = true, level, approval, isAllowed = false } = world;
+  const settings = execSettings({ tools: { exec: written } });
+  const exec = { ...settings, elevated: { enabled, allowFrom: [{ telegram: ["7"] }] } };
   const config = makeConfig([{ id: "main", workspace: "/ws/main", sandboxMode: "all", exec }]);
   const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
   const [agent] = config.agents;
   if (agent === undefined) throw new Error("no agent");
-  let messages: readonly From[] = [];
-  const started: CommandStart[] = [];
+  const seen: { asked?: string } = {};
   const remote = {
-    plan: () => Promise.resolve({ ok: true, vector: { argv: ["true"], cwd: "/ws/main", env: {} }, program: undefined }),
-    start: (command: CommandStart) => Promise.resolve({ status: "exited", at: started.push(command) }),
+    plan: () =>
+      Promise.resolve({ ok: true, vector: { argv: ["/bin/true"], cwd: "/ws/main", env: {} }, program: undefined }),
+    start: ({ place }: CommandStart) => Promise.resolve({ ran: place.type, ...seen }),
   } as Partial<ToolsForKernel> as ToolsForKernel;
   const tools = makeExecTools({
     config,
     agents,
-    approvals: { ask: () => Promise.reject(new Error("nobody asks")), isAllowed: () => false },
+    approvals: {
+      async ask(_, { told }) {
+        if (approval === undefined) throw new Error("nobody is asked");
+        if (approval.type === "allowed") seen.asked = told?.asked ?? "";
+        return approval;
+      },
+      isAllowed: (_, tasks) => isAllowed && tasks.includes("a-1"),
+    },
     inThread: (_, ask) => ask(agent, remote),
-    kernel: () => ({ judgedTurn: () => ({ messages: messages as readonly EnvelopeHeader[] }) }),
+    kernel: () => ({
+      judgedTurn: () => ({
+        messages: messages as readonly EnvelopeHeader[],
+        ...(level === undefined ? {} : { elevated: level }),
+      }),
+    }),
     news: {
       expect: () => Promise.reject(new Error("nothing goes on")),
       heard: () => undefined,
@@ -38,16 +69,66 @@ test("F135: a command leaves the sandbox only when each message of its turn may 
     },
     isOver: () => false,
   });
-  const run = (...given: readonly From[]): Promise<object | undefined> => {
-    messages = given;
-    const header = { agentId: "main", sessionKey: "agent:main:main", ...given[0] };
-    const body = JSON.stringify({ command: "true", elevated: true });
-    return tools.exec.run({ agentId: "main", turn: 1, tool: "exec", header, body } as ToolCall);
-  };
+  const header = { agentId: "main", sessionKey: "agent:main:main", runId: "run-1", ...messages[0] };
+  const body = JSON.stringify({ command: "true", ...asked });
+  return (await tools.exec.run({ agentId: "main", turn: 1, tool: "exec", header, body } as ToolCall)) ?? {};
+}
+
+const elevated = { elevated: true };
+
+test("F135: a command leaves the sandbox only when each message of its turn may let it, and none borrows it from another", async () => {
   for (const given of [[operator], [sender("7")], [operator, sender("7")]])
-    expect(await run(...given), JSON.stringify(given)).toMatchObject({ status: "exited" });
-  expect(started.map(({ place }) => place.type)).toEqual(["host", "host", "host"]);
+    expect(await run(given, elevated), JSON.stringify(given)).toEqual({ ran: "host" });
   for (const given of [[sender("8")], [operator, sender("8")], [sender("7"), sender("8")], []])
-    expect(await run(...given), JSON.stringify(given)).toMatchObject({ status: "forbidden" });
-  expect(started).toHaveLength(3);
+    expect(await run(given, elevated), JSON.stringify(given)).toMatchObject({ status: "forbidden" });
+});
+
+describe("F135: /elevated", () => {
+  const allowed = { approval: { type: "allowed" } } as const;
+  const listed = { exec: { security: "allowlist", ask: "off", allow: ["/bin/other"] } };
+  const rows: readonly (readonly [string, ElevatedLevel | undefined, Message, object, World, object])[] = [
+    ["nothing chosen: a call that does not ask stays", undefined, sender("7"), {}, {}, { ran: "bubblewrap" }],
+    [
+      "nothing chosen: one that asks is judged as on the host",
+      undefined,
+      operator,
+      elevated,
+      listed,
+      { code: "forbidden" },
+    ],
+    ["off: refused, also to the operator", "off", operator, elevated, {}, { status: "forbidden" }],
+    ["off: the sandbox is there", "off", operator, {}, {}, { ran: "bubblewrap" }],
+    ["on: every call leaves", "on", sender("7"), {}, {}, { ran: "host" }],
+    ["on: judged as on the host", "on", sender("7"), {}, listed, { code: "forbidden" }],
+    ["on: of whom the gates do not name stays", "on", sender("8"), {}, {}, { ran: "bubblewrap" }],
+    ["on: a timer's stays", "on", decided, {}, {}, { ran: "bubblewrap" }],
+    ["on: whoever is not named may not ask for it", "on", sender("8"), elevated, {}, { status: "forbidden" }],
+    ["on: the gates are shut again", "on", operator, {}, { enabled: false }, { ran: "bubblewrap" }],
+    ["ask: an operator is asked of what is free", "ask", sender("7"), {}, allowed, { ran: "host" }],
+    ["ask: and refuses", "ask", sender("7"), {}, { approval: { type: "denied", id: "x" } }, { status: "forbidden" }],
+    ["full: nobody is asked, and no list is", "full", sender("7"), {}, listed, { ran: "host" }],
+    ["full: deny stays", "full", operator, {}, { exec: { security: "deny" } }, { status: "forbidden" }],
+    ["full: the gates stay", "full", sender("8"), {}, listed, { code: "forbidden" }],
+  ];
+  it.each(rows)("%s", async (_, level, message, asked, world, expected) => {
+    expect(await run([message], asked, { ...world, ...(level === undefined ? {} : { level }) })).toMatchObject(
+      expected,
+    );
+  });
+
+  it("what the operator allowed word by word leaves in the turn that is told so, and nothing else does", async () => {
+    const ask = { exec: { security: "full", ask: "always" }, approval: { type: "allowed" } } as const;
+    expect(await run([decided], elevated, { ...ask, isAllowed: true })).toMatchObject({ ran: "host" });
+    expect(await run([decided], elevated, ask)).toMatchObject({ status: "forbidden" });
+    expect(await run([decided], elevated, { ...ask, isAllowed: true, enabled: false })).toMatchObject({
+      status: "forbidden",
+    });
+    // Where nobody has to allow it, nobody has.
+    expect(await run([decided], elevated, { isAllowed: true })).toMatchObject({ status: "forbidden" });
+  });
+
+  it("the session is told to call with `elevated`, also where it did not have to say so", async () => {
+    const told = await run([sender("7")], {}, { level: "ask", approval: { type: "allowed" } });
+    expect(JSON.parse((told as { asked: string }).asked)).toMatchObject({ command: "true", elevated: true });
+  });
 });
