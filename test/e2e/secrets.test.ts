@@ -12,11 +12,15 @@ import {
   readSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { text } from "node:stream/consumers";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { keepSecret } from "../../runtime/broker/secret-file.ts";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { openHttpMcp } from "../support/mcp.ts";
 import { openModelServer } from "../support/model-servers.ts";
 import { childrenOf } from "../support/processes.ts";
 import type { Level } from "../support/levels.ts";
@@ -30,7 +34,12 @@ const secrets = {
   "a secret of the environment": "canary-environment-19d0c8",
   "a secret of .env": "canary-dotenv-64b2e9a0f1",
   "the key of a model's provider": "canary-model-key-9ac3d15e",
-  "a credential of A for models": "canary-profile-of-a-2f60b8",
+  "a credential of A for models that expired": "canary-profile-of-a-2f60b8",
+  "its refresh token": "canary-refresh-of-a-8c14d7",
+  "the secret of its client": "canary-client-of-a-45e9b0",
+  "the credential of A that it was renewed to": "canary-renewed-of-a-e07c52",
+  "the refresh token that came with it": "canary-refreshed-of-a-19fb3d",
+  "a credential of an MCP server": "canary-mcp-server-d6520ae9",
   "a secret that the gateway keeps": "canary-store-51be08d7c2",
   "a secret in a file": "canary-file-a3390e17fb",
   "a secret of a program": "canary-program-7d1f4460ce",
@@ -43,7 +52,11 @@ export default defineActor({
   state: () => ({ heard: [] as string[] }),
   async message(ctx, message) {
     ctx.state.heard.push(message.text);
-    if (ctx.agent.model !== undefined) await ctx.model.text("think of " + message.text);
+    if (ctx.agent.model !== undefined) {
+      await ctx.model.text("think of " + message.text);
+      const said = await ctx.tools.call("mcp__echo__echo", { text: "again" });
+      if (said.status !== "ok") throw new Error(JSON.stringify(said));
+    }
     ctx.reply("kept " + ctx.state.heard.length);
   },
 });`;
@@ -71,6 +84,11 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
     isolation: { level },
   });
   const models = await openModelServer("anthropic-messages", [{ type: "say", said: { pieces: ["I thought"] } }]);
+  const echo = await openHttpMcp();
+  const tokens = await openTokenServer();
+  onTestFinished(async () => {
+    await Promise.all([echo.close(), tokens.close()]);
+  });
   const keyFile = path.join(mkdtempSync(path.join(os.tmpdir(), "cloister-key-")), "key");
   writeFileSync(keyFile, secrets["a secret in a file"], { mode: 0o600 });
   const headers = {
@@ -85,6 +103,7 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
     },
     tools: { agentToAgent: { enabled: true, allow: ["a", "b"] }, sessions: { visibility: "all" } },
     gateway: { auth: { mode: "token", token: secrets["the gateway's token"] } },
+    mcp: { servers: { echo: { url: echo.url, headers: { Authorization: "Bearer ${MCP_TOKEN}" } } } },
     channels: { webhook: { accounts: { home: { token: "${HOME_TOKEN}" } } } },
   });
   writeFileSync(path.join(stateDir, "actor.ts"), actor);
@@ -96,6 +115,7 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
     B_KEY: secrets["B's credential"],
     MODEL_KEY: secrets["the key of a model's provider"],
     HOME_TOKEN: secrets["a token of a channel"],
+    MCP_TOKEN: secrets["a credential of an MCP server"],
     UNUSED: secrets["a secret of .env"],
   };
   writeFileSync(
@@ -106,7 +126,16 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
   );
   const agentDir = path.join(stateDir, "agents", "a", "agent");
   mkdirSync(agentDir, { recursive: true });
-  const profile = { type: "api_key", provider: "anthropic", key: secrets["a credential of A for models"] };
+  const profile = {
+    type: "oauth",
+    provider: "anthropic",
+    access: secrets["a credential of A for models that expired"],
+    refresh: secrets["its refresh token"],
+    expires: 1,
+    tokenUrl: tokens.url,
+    clientId: "cloister-tests",
+    clientSecret: secrets["the secret of its client"],
+  };
   writeFileSync(path.join(agentDir, "auth-profiles.json"), JSON.stringify({ profiles: { mine: profile } }));
   const hook = path.join(stateDir, "snapshotter.mjs");
   writeFileSync(hook, snapshotter);
@@ -116,21 +145,57 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
     SNAPSHOT_FILE: snapshotFile,
     SOME_API_KEY: secrets["a secret of the environment"],
   });
-  for (const [id, text] of [
+  for (const [id, said] of [
     ["b", secrets["what a person said to B"]],
     ["a", own.said],
   ] as const)
-    expect(await runCommand(stateDir, ["send", "--agent", id, text])).toMatchObject({ code: 0, stdout: "kept 1\n" });
-  // The broker has used what must not be found in the cell.
+    expect(await runCommand(stateDir, ["send", "--agent", id, said])).toEqual({
+      code: 0,
+      stdout: "kept 1\n",
+      stderr: "",
+    });
+  // The threads of models and of MCP have used what must not be found in the cell.
+  expect(tokens.asked.map((form) => Object.fromEntries(form))).toEqual([
+    {
+      grant_type: "refresh_token",
+      refresh_token: secrets["its refresh token"],
+      client_id: "cloister-tests",
+      client_secret: secrets["the secret of its client"],
+    },
+  ]);
+  expect(new Set(echo.seen.map(({ authorization }) => authorization))).toEqual(
+    new Set([`Bearer ${secrets["a credential of an MCP server"]}`]),
+  );
   expect(models.received.map(({ headers: sent }) => sent)).toMatchObject([
     {
-      "x-api-key": secrets["a credential of A for models"],
+      authorization: `Bearer ${secrets["the credential of A that it was renewed to"]}`,
       "x-store": secrets["a secret that the gateway keeps"],
       "x-file": secrets["a secret in a file"],
       "x-program": secrets["a secret of a program"],
     },
   ]);
   return { program, snapshotFile };
+}
+
+/** Renews a credential as an OAuth server does. */
+async function openTokenServer() {
+  const asked: URLSearchParams[] = [];
+  const server = createServer(async (request, response) => {
+    asked.push(new URLSearchParams(await text(request)));
+    response.setHeader("content-type", "application/json");
+    response.end(
+      JSON.stringify({
+        access_token: secrets["the credential of A that it was renewed to"],
+        refresh_token: secrets["the refresh token that came with it"],
+        token_type: "Bearer",
+        expires_in: 3_600,
+      }),
+    );
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const close = () => new Promise<void>((resolve) => void server.close(() => resolve()));
+  return { asked, url: `http://127.0.0.1:${port}/token`, close };
 }
 
 function expectNoSecret(program: Program, holds: (text: string) => boolean): void {
@@ -153,13 +218,11 @@ test("W-11: a heap snapshot of A's worker has no secret of B, of the gateway or 
 
 test("W-11: the memory of A's process has no secret of B, of the gateway or of its operator in it", async () => {
   const { program } = await startPair("process");
-  const memories = childrenOf(program.process.pid ?? 0).map(readMemory);
+  const memories = childrenOf(program.process.pid ?? 0).map((pid) => searched(readMemory(pid)));
   expect(memories).toHaveLength(2);
-  const holds = (memory: readonly Buffer[], text: string): boolean =>
-    memory.some((part) => part.includes(text, 0, "latin1") || part.includes(text, 0, "utf16le"));
-  const [memory = []] = memories.filter((one) => holds(one, own.said));
-  expectNoSecret(program, (text) => holds(memory, text));
-  expect(memories.filter((one) => holds(one, secrets["B's credential"]))).toHaveLength(1);
+  const [holds = () => false] = memories.filter((one) => one(own.said));
+  expectNoSecret(program, holds);
+  expect(memories.filter((one) => one(secrets["B's credential"]))).toHaveLength(1);
   expect(await program.stop()).toBe(0);
 });
 
@@ -180,4 +243,19 @@ function readMemory(pid: number): readonly Buffer[] {
   }
   closeSync(memory);
   return parts;
+}
+
+/** Whether a memory has a text. What all secrets begin with is looked for once: a pass over all memory for each of them takes minutes. */
+function searched(memory: readonly Buffer[]): (text: string) => boolean {
+  const begin = "canary-";
+  const encodings = ["latin1", "utf16le"] as const;
+  const found = new Set<string>();
+  for (const part of memory)
+    for (const encoding of encodings)
+      for (let at = part.indexOf(begin, 0, encoding); at >= 0; at = part.indexOf(begin, at + 1, encoding))
+        found.add(part.toString(encoding, at, at + 100));
+  return (text) =>
+    text.startsWith(begin)
+      ? [...found].some((one) => one.startsWith(text))
+      : memory.some((part) => encodings.some((encoding) => part.includes(text, 0, encoding)));
 }
