@@ -12,11 +12,11 @@ import {
   readSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { text } from "node:stream/consumers";
+import { text as readBody } from "node:stream/consumers";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { keepSecret } from "../../runtime/broker/secret-file.ts";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
@@ -180,18 +180,17 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
 /** Renews a credential as an OAuth server does. */
 async function openTokenServer() {
   const asked: URLSearchParams[] = [];
-  const server = createServer(async (request, response) => {
-    asked.push(new URLSearchParams(await text(request)));
-    response.setHeader("content-type", "application/json");
-    response.end(
-      JSON.stringify({
-        access_token: secrets["the credential of A that it was renewed to"],
-        refresh_token: secrets["the refresh token that came with it"],
-        token_type: "Bearer",
-        expires_in: 3_600,
-      }),
-    );
+  const answer = JSON.stringify({
+    access_token: secrets["the credential of A that it was renewed to"],
+    refresh_token: secrets["the refresh token that came with it"],
+    token_type: "Bearer",
+    expires_in: 3_600,
   });
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    asked.push(new URLSearchParams(await readBody(request)));
+    response.setHeader("content-type", "application/json").end(answer);
+  };
+  const server = createServer((request, response) => void serve(request, response));
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   const close = () => new Promise<void>((resolve) => void server.close(() => resolve()));
