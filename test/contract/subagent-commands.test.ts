@@ -121,6 +121,12 @@ describe("a session with a tree of sub-agents", () => {
     const said = `user: [Subagent Task]\n\n${task({ do: "say", text: "42" })}`;
     expect(await gateway.reply("main", `/subagents log ${id}`)).toBe(`${said}\nassistant: 42`);
     expect(await gateway.reply("main", `/subagents log ${id} 1`)).toBe("The last 1 of 2 messages:\nassistant: 42");
+    const looked = await spawn(gateway, { do: "tool", tool: "sessions_list", params: {} });
+    await expect.poll(async () => (await heard(gateway)).length, { timeout: 20_000 }).toBe(2);
+    const withTools = (await gateway.reply("main", `/subagents log ${looked} tools`)).split("\n");
+    expect(withTools.filter((line) => line.startsWith("tool sessions_list: {"))).toHaveLength(1);
+    expect(await gateway.reply("main", `/subagents log ${looked} 10`)).not.toContain("tool sessions_list");
+    expect(await gateway.reply("main", `/subagents log ${looked} 1 Tools`)).toMatch(/^The last 1 of 3 messages:/);
     const other = "agent:main:other";
     expect(await gateway.reply("main", "/subagents", other)).toBe("No sub-agents: this session has started none.");
     for (const action of ["info", "log"])
@@ -128,7 +134,7 @@ describe("a session with a tree of sub-agents", () => {
         `This session has started no sub-agent with the id "${id}": /subagents list`,
       );
     expect(await gateway.reply("main", `/subagents log ${id} 0`)).toContain('limit: found "0", wanted a number from 1');
-    for (const wrong of ["info", "log", `info ${id} 3`, `log ${id} 3 4`])
+    for (const wrong of ["info", "log", `info ${id} 3`, `info ${id} tools`, `log ${id} 3 4`])
       expect(await gateway.reply("main", `/subagents ${wrong}`)).toMatch(/^Usage: \/subagents /u);
   });
 });

@@ -13,7 +13,7 @@ export interface SubagentsCommandDeps {
   readonly subagents: Pick<Subagents, "list" | "find" | "view">;
 }
 
-const usage = "/subagents [list|info <id>|log <id> [limit]]";
+const usage = "/subagents [list|info <id>|log <id> [limit] [tools]]";
 const taskCharsShown = 80;
 
 export function makeSubagentsCommand({ store, readers, subagents }: SubagentsCommandDeps): ChatCommand {
@@ -26,11 +26,13 @@ export function makeSubagentsCommand({ store, readers, subagents }: SubagentsCom
     return lines.join("\n");
   }
 
-  async function log(run: StoredRun, limit: number): Promise<string> {
+  async function log(run: StoredRun, limit: number, includeTools: boolean): Promise<string> {
     const page = await store.history(run.agentId, run.sessionKey, limit, 0, limits.historyReadCharsMax);
-    const shown = await readers.history(page, { offset: 0, includeTools: false, framed: false });
+    const shown = await readers.history(page, { offset: 0, includeTools, framed: false });
     if (shown.messages.length === 0) return `Nothing was said in ${run.sessionKey} yet.`;
-    const lines = shown.messages.map(({ role, content }) => `${role}: ${content[0].text}`);
+    const lines = shown.messages.map(
+      ({ role, toolName, content }) => `${toolName === undefined ? role : `tool ${toolName}`}: ${content[0].text}`,
+    );
     return (shown.hasMore ? [`The last ${lines.length} of ${shown.totalMessages} messages:`, ...lines] : lines).join(
       "\n",
     );
@@ -42,10 +44,12 @@ export function makeSubagentsCommand({ store, readers, subagents }: SubagentsCom
     summary: "what this session has started: all of it, one run, or what was said in it",
     takes: (rest) => /^(?:list)?$|^(?:info|log)(?:\s|$)/iu.test(rest),
     async run({ sessionKey }, rest) {
-      const [action = "list", id, count, ...more] = rest === "" ? [] : rest.split(/\s+/u);
+      const [action = "list", id, ...words] = rest === "" ? [] : rest.split(/\s+/u);
       try {
         if (action.toLowerCase() === "list") return { reply: await list(sessionKey) };
         const isLog = action.toLowerCase() === "log";
+        const isWithTools = isLog && words.at(-1)?.toLowerCase() === "tools";
+        const [count, ...more] = isWithTools ? words.slice(0, -1) : words;
         if (id === undefined || more.length > 0 || (!isLog && count !== undefined)) return { reply: `Usage: ${usage}` };
         const limit = parseLimit(count);
         if (limit === undefined)
@@ -56,7 +60,7 @@ export function makeSubagentsCommand({ store, readers, subagents }: SubagentsCom
         // Whether others have one of that id is not theirs to know.
         if (run?.lineage.includes(sessionKey) !== true)
           return { reply: `This session has started no sub-agent with the id ${JSON.stringify(id)}: /subagents list` };
-        return { reply: isLog ? await log(run, limit) : describeInfo(subagents.view(run)) };
+        return { reply: isLog ? await log(run, limit, isWithTools) : describeInfo(subagents.view(run)) };
       } catch (error) {
         const { message, remedy } = toRefusal(error);
         return { reply: `That could not be read: ${message}${remedy === undefined ? "" : ` (${remedy})`}` };
