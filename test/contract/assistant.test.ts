@@ -195,6 +195,8 @@ test("a sub-agent has the model that it is started with, else that of the config
   ];
   const rules: ScriptRule[] = [
     { when: { tool: "sessions_spawn" }, say: "{{text}}" },
+    { when: { tool: "agents_list" }, say: "{{text}}" },
+    { when: { text: "which agents" }, call: [{ name: "agents_list", input: {} }] },
     ...spawn("named", { model: "scripted/other", thinking: "low", lightContext: true }),
     ...spawn("wrong", { model: "nowhere/m" }),
     ...spawn("plain", {}),
@@ -228,7 +230,14 @@ test("a sub-agent has the model that it is started with, else that of the config
     did: "main did",
   });
   expect(wrong).toHaveProperty("warning", expect.stringContaining("agents.defaults.models"));
+  const spawnable = async () => (await read(gateway, "which agents"))["agents"];
+  expect(await spawnable()).toMatchObject([
+    { id: "main", model: "scripted/main", subagent: { runtime: "subagent", model: "scripted/main" } },
+    { id: "other", spawn: false },
+  ]);
+  expect(await spawnable()).not.toHaveProperty("1.subagent");
   await gateway.reply("main", "/model scripted/other");
+  expect(await spawnable()).toMatchObject([{ subagent: { model: "scripted/other" } }, { id: "other" }]);
   expect(await asked(gateway, "plain")).toMatchObject({ resolvedModel: "scripted/other", did: "other did" });
 });
 

@@ -16,7 +16,7 @@ import type { Tool } from "./table.ts";
 export function makeSessionTools(deps: SessionToolsDeps): Readonly<Record<(typeof sessionTools)[number], Tool>> {
   const find = makeSessionFinder(deps);
   return {
-    agents_list: makeAgentsList(find),
+    agents_list: makeAgentsList(deps, find),
     session_status: makeSessionStatus(deps, find),
     sessions: makeSessions(deps, find),
     sessions_history: makeSessionsHistory(deps, find),
