@@ -1,6 +1,6 @@
 /** Commands of agents through the kernel: who is asked, what ends them, and what an agent that obeys an attacker gets at. */
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -8,6 +8,7 @@ import { actor } from "../support/actors.ts";
 import { eventually } from "../support/eventually.ts";
 import { execSettings } from "../support/exec-settings.ts";
 import { openGateway, openGatewayAt, type TestAgent, type TestGateway } from "../support/gateway.ts";
+import { countMarked } from "../support/processes.ts";
 
 const user = (changes: Partial<TestAgent> = {}): TestAgent => ({ id: "main", ...actor("tool-user"), ...changes });
 const free = execSettings({ tools: { exec: { security: "full", ask: "off" } } });
@@ -32,15 +33,6 @@ async function rpc(gateway: TestGateway, method: string, params: object): Promis
   const result = await gateway.doors.rpc(client, method, params);
   if (!result.ok) throw new Error(result.refusal.message);
   return result.payload as Record<string, unknown>;
-}
-
-/** Commands whose environment has the mark. */
-async function alive(mark: string): Promise<number> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(
-    pids.map(async (pid) => (await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "")).includes(mark)),
-  );
-  return found.filter(Boolean).length;
 }
 
 describe("exec", () => {
@@ -100,9 +92,9 @@ describe("exec", () => {
     expect(began, JSON.stringify(began)).toMatchObject({ status: "running" });
     const { processId } = began;
     expect(await call(gateway, "process", { action: "poll", processId })).toMatchObject({ status: "running" });
-    await eventually(async () => expect(await alive(mark)).toBeGreaterThan(1));
+    await eventually(async () => expect(await countMarked(mark)).toBeGreaterThan(1));
     gateway.driver.kernel.order("main", { type: "park", reason: "a test" }, Date.now());
-    await eventually(async () => expect(await alive(mark)).toBe(0));
+    await eventually(async () => expect(await countMarked(mark)).toBe(0));
   });
 });
 

@@ -1,5 +1,6 @@
 /** Processes of this machine, as `/proc` tells. */
 import { readdirSync, readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 
 /** Processes that this one started and that run. */
 export function childrenOf(pid: number): readonly number[] {
@@ -15,4 +16,13 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** How many processes run whose environment has the mark. */
+export async function countMarked(mark: string): Promise<number> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => (await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "")).includes(mark)),
+  );
+  return found.filter(Boolean).length;
 }
