@@ -55,25 +55,47 @@ function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: Channel
     }
   };
 
+  /**
+   * Confirms what is stored up to the first update that is not: one whose files are still fetched holds up no chat but its own. While such a one is there,
+   * Telegram offers all that is behind it in every poll; what is known of that is left alone.
+   */
   async function poll(me: Self, signal: AbortSignal): Promise<void> {
     let offset: number | undefined;
     const confirmed = { allowed_updates: allowedUpdates };
+    /** What came and is not confirmed, oldest first. */
+    const open = new Map<number, Taking>();
+    const confirmStored = (): void => {
+      for (const [id, { isStored, fault }] of open) {
+        if (fault !== undefined) throw fault.error;
+        if (!isStored) return;
+        offset = id + 1;
+        open.delete(id);
+      }
+    };
     while (!signal.aborted) {
       const asked = { ...confirmed, ...(offset === undefined ? {} : { offset }), limit: limits.telegramBatchMax };
       const updates = await polls
-        .getUpdates({ ...asked, timeout: limits.telegramPollSeconds }, forApi(signal))
+        .getUpdates({ ...asked, timeout: open.size === 0 ? limits.telegramPollSeconds : 0 }, forApi(signal))
         .catch((error: unknown) => waitAsTold(error, signal));
-      const stored = await Promise.allSettled(updates.map((update) => take(update, me)));
-      // What follows on one that was not taken is offered again with it, and known by its number.
-      const missed = stored.findIndex(({ status }) => status === "rejected");
-      const last = updates[missed === -1 ? updates.length - 1 : missed - 1];
-      if (last !== undefined) offset = last.update_id + 1;
-      const failed = stored[missed];
-      if (failed?.status === "rejected") throw failed.reason;
+      for (const update of updates)
+        if (!open.has(update.update_id)) open.set(update.update_id, startTaking(take(update, me)));
+      await allOrPause([...open.values()], signal);
+      confirmStored();
     }
-    // What is stored is not offered again at the next start.
-    if (offset !== undefined)
-      await api.getUpdates({ ...confirmed, offset, limit: 1, timeout: 0 }).catch(() => undefined);
+    await Promise.all([...open.values()].map(({ ended }) => ended));
+    try {
+      confirmStored();
+    } finally {
+      // What is stored is not offered again at the next start.
+      if (offset !== undefined)
+        await api.getUpdates({ ...confirmed, offset, limit: 1, timeout: 0 }).catch(() => undefined);
+    }
+  }
+
+  async function allOrPause(takings: readonly Taking[], signal: AbortSignal): Promise<void> {
+    const all = new AbortController();
+    const ended = Promise.all(takings.map((taking) => taking.ended)).finally(() => all.abort());
+    await Promise.race([ended, host.pause(limits.telegramOpenMs, AbortSignal.any([signal, all.signal]))]);
   }
 
   async function waitAsTold(error: unknown, signal: AbortSignal): Promise<Update[]> {
@@ -131,6 +153,25 @@ function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: Channel
       return undefined;
     },
   };
+}
+
+/** An update on its way to the store. */
+interface Taking {
+  isStored: boolean;
+  fault?: { readonly error: unknown };
+  /** Never rejects. */
+  readonly ended: Promise<void>;
+}
+
+function startTaking(stored: Promise<void>): Taking {
+  const taking: Taking = {
+    isStored: false,
+    ended: stored.then(
+      () => void (taking.isStored = true),
+      (error: unknown) => void (taking.fault = { error }),
+    ),
+  };
+  return taking;
 }
 
 const isUpdate = (value: unknown): value is Update =>

@@ -5,6 +5,7 @@
 import { chunksFor, lengthIn } from "../../channels/chunks.ts";
 import { aborted } from "../../channels/aborted.ts";
 import { mediaKindOf, mimeTypeOf, withButtonWords } from "../../channels/media.ts";
+import { makeRecent, type Recent } from "../../channels/recent.ts";
 import type {
   AccountSettings,
   ChannelAdapter,
@@ -15,6 +16,7 @@ import type {
   MenuCommand,
   OutboundMessage,
   OutboundPart,
+  Peer,
   SendResult,
   WorkspaceFile,
 } from "../../channels/port.ts";
@@ -33,6 +35,8 @@ interface Account {
   readonly become: (state: AccountState) => void;
   /** Ends its connection, or its pause, and begins anew at once. */
   readonly again: () => void;
+  /** Messages that it has sent, by `messageKey`: an account may have the right to remove others' as well, which agents have not. */
+  readonly own: Recent<true>;
 }
 
 export function serveAccounts<S extends AccountSettings>(
@@ -61,7 +65,16 @@ export function serveAccounts<S extends AccountSettings>(
       const ended = keepRunning(adapter, become, isOnline, clock, ending.signal, nextTurn);
       return [
         accountId,
-        { adapter, settings: own, ended, isOnline, state: () => state, become, again: () => turn.abort() },
+        {
+          adapter,
+          settings: own,
+          ended,
+          isOnline,
+          state: () => state,
+          become,
+          again: () => turn.abort(),
+          own: makeRecent(limits.channelOwnMessagesMax),
+        },
       ];
     }),
   );
@@ -95,8 +108,8 @@ export function serveAccounts<S extends AccountSettings>(
 
   return {
     async send(message, fromPart) {
-      const { adapter, settings: own, isOnline } = find(message.accountId);
-      const parts = partsOf(message, manifest, own);
+      const { adapter, settings: given, isOnline, own } = find(message.accountId);
+      const parts = partsOf(message, manifest, given);
       const { buttons: _words, ...bare } = message;
       const shown = manifest.capabilities.buttons ? message : bare;
       if (!manifest.capabilities.media && parts.some((part) => typeof part !== "string"))
@@ -106,20 +119,26 @@ export function serveAccounts<S extends AccountSettings>(
         const sendNow = async () => sendPart(adapter, await makePart(shown, parts, part));
         const result = await (typeof parts[part] === "string" ? sendNow() : sendsFile(sendNow));
         if (result.status === "failed") return { ...result, partsSent: part };
+        if (result.platformMessageId !== undefined) own.set(messageKey(message.peer, result.platformMessageId), true);
         if (part === parts.length - 1) return result;
         void remote.partSent(message.idempotencyKey, part + 1).catch(() => undefined);
       }
       return { status: "sent" };
     },
     async act(accountId, action) {
-      const { adapter, isOnline } = find(accountId);
-      const { change } = action;
+      const { adapter, isOnline, own } = find(accountId);
+      const { change, peer, messageId } = action;
       const [key, what] = actions[change.type];
       if (!manifest.capabilities[key] || adapter.act === undefined) return cannot(what);
       if (change.type === "edit" && lengthIn(manifest.text.unit, change.text) > manifest.text.max)
         return {
           ...failed,
           reason: `the text is longer than the ${manifest.text.max} that a message of ${manifest.id} takes`,
+        };
+      if (change.type === "remove" && own.get(messageKey(peer, messageId)) === undefined)
+        return {
+          ...failed,
+          reason: `the message ${messageId} is none that this account has sent since its channel started; others are not removed`,
         };
       if (!isOnline()) return offline;
       try {
@@ -188,6 +207,9 @@ export function serveAccounts<S extends AccountSettings>(
 
 /** As the main thread names the folder of a message (`runtime/supervisor/channels/inbox.ts`). */
 const isMessageFolder = (name: string): boolean => /^\d{4}-\d{2}-\d{2}T\d{6}-[0-9a-f]{12}$/.test(name);
+
+/** Where ids are those of a chat, another chat has the same. */
+const messageKey = ({ kind, id }: Peer, messageId: string): string => JSON.stringify([kind, id, messageId]);
 
 const offline = { status: "failed", reason: "the account is not connected", retry: true } as const;
 

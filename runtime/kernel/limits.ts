@@ -504,10 +504,14 @@ export const limits = {
   slackKnownMax: 5_000,
   slackKnownMs: 3_600_000,
   slackUnknownMs: 60_000,
+  /** The last messages of an account that it may remove again: each is two short ids in memory. */
+  channelOwnMessagesMax: 10_000,
   /** Telegram: how long a poll is held open, how long any other call may take, and updates of one poll (the Bot API's bound). */
   telegramPollSeconds: 30,
   telegramCallSeconds: 20,
   telegramBatchMax: 100,
+  /** Telegram: how long an update may be on its way to the store until the bot looks what came behind it: files of a message may take longer. */
+  telegramOpenMs: 1_000,
   /** Characters of one message of a channel that the config may ask for (`channels.<channel>.textChunkLimit`), and the usual ones. Source: behaviour §5.4. */
   textChunkMax: 100_000,
   textChunkDefault: 4_000,

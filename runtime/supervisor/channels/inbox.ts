@@ -1,7 +1,6 @@
 /**
  * Files of messages on their way to an agent: below its workspace before the message is stored, so that a turn finds what its message names. One
- * that does not come is told in its place; until then its message waits, and with it what its platform hands on behind it (Telegram: of the whole
- * bot). They are named by the message, so one that is offered again fetches none twice.
+ * that does not come is told in its place; until then its message waits, and with it what comes behind it in its chat. They are named by the message, so one that is offered again fetches none twice.
  */
 import { createHash } from "node:crypto";
 import { fileNameOf } from "../../../channels/media.ts";

@@ -5,7 +5,7 @@ import path from "node:path";
 import type { CallbackQuery } from "grammy/types";
 import { expect, test } from "vitest";
 import { channel as module } from "../../../channels/telegram/index.ts";
-import type { ChannelAction } from "../../../channels/port.ts";
+import type { ChannelAction, InboundEvent } from "../../../channels/port.ts";
 import type { TelegramSettings } from "../../../channels/telegram/manifest.ts";
 import { type BotApi, makeMessage, openBotApi } from "../../support/bot-api.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -90,9 +90,12 @@ function changeOf({ method, params }: BotApi["calls"][number]): readonly Pick<Ch
 
 describeChannel(makeRig());
 
-async function open(more: Partial<TelegramSettings> = {}) {
+async function open(more: Partial<TelegramSettings> = {}, take?: (event: InboundEvent) => Promise<void>) {
   const found = Promise.withResolvers<BotApi>();
-  const opened = await openChannel(makeRig((api) => found.resolve(api), more));
+  const opened = await openChannel(
+    makeRig((api) => found.resolve(api), more),
+    take,
+  );
   return { ...opened, api: await found.promise };
 }
 
@@ -142,6 +145,32 @@ test("an answer that was lost on its way back may have arrived, and says so", as
   const { api, send } = await open();
   api.fail("sendMessage", { type: "lose-answer" });
   expect(await send({ peer: person })).toMatchObject({ status: "failed", retry: true, mayHaveArrived: true });
+});
+
+test("a message that takes long to be stored holds up its own chat alone, and is confirmed when it is stored", async () => {
+  const stored = Promise.withResolvers<void>();
+  const begun: string[] = [];
+  const { api, received } = await open({}, ({ text }) => {
+    begun.push(text);
+    return text === "with a large file" ? stored.promise : Promise.resolve();
+  });
+  const other = { id: 43, type: "private", first_name: "Bo" } as const;
+  api.push(token, { message: makeMessage({ message_id: 1, text: "with a large file" }) });
+  await eventually(() => expect(begun).toEqual(["with a large file"]));
+  api.push(token, { message: makeMessage({ message_id: 2, text: "behind it" }) });
+  api.push(token, { message: makeMessage({ message_id: 1, text: "from another chat", chat: other }) });
+  await eventually(() => expect(received.map(({ text }) => text)).toEqual(["from another chat"]));
+  // Looked at again and again meanwhile, and taken once.
+  const polls = api.calls.filter(({ method }) => method === "getUpdates").length;
+  await api.until(() => api.calls.filter(({ method }) => method === "getUpdates").length > polls + 2);
+  expect(begun).toEqual(["with a large file", "from another chat"]);
+  expect(api.unconfirmed(token)).toBe(3);
+  stored.resolve();
+  await eventually(() => expect(api.unconfirmed(token)).toBe(0));
+  await eventually(() =>
+    expect(received.map(({ text }) => text)).toEqual(["from another chat", "with a large file", "behind it"]),
+  );
+  expect(api.violations).toEqual([]);
 });
 
 test("what Telegram offers a second time has the same id, by which it is known", async () => {

@@ -60,7 +60,7 @@ async function serve(
     probe: async () => ({ id: "1", name: "bot" }),
     async send(part) {
       sent.push(part);
-      return { status: "sent" };
+      return { status: "sent", platformMessageId: `m${sent.length}` };
     },
     async act(action) {
       acted.push(action);
@@ -91,7 +91,7 @@ test("files follow the text as messages of their own, each with a key, and the b
   const { channel, sent } = await serve(all);
   const files = [{ workspace, path: "chart.png" }];
   const buttons = [{ label: "Yes", text: "/yes" }];
-  expect(await channel.send(outbound({ text: "look", files, buttons }), 0)).toEqual({ status: "sent" });
+  expect(await channel.send(outbound({ text: "look", files, buttons }), 0)).toMatchObject({ status: "sent" });
   expect(
     sent.map(({ text, file, idempotencyKey, buttons: below }) => [text, file?.name, idempotencyKey, below]),
   ).toEqual([
@@ -151,6 +151,26 @@ test("what a channel does not declare is refused, and its adapter is not asked",
   expect(sent.map(({ text, buttons }) => [text, buttons])).toEqual([
     ["sure?\n\nAnswer with one of:\n/yes (Yes)", undefined],
   ]);
+  await channel.close();
+});
+
+test("only a message that the account has sent in that chat is removed, whatever its rights on the platform", async () => {
+  const { channel, acted } = await serve(all);
+  const sent = await channel.send(outbound({ text: "mine" }), 0);
+  const messageId = (sent.status === "sent" ? sent.platformMessageId : undefined) ?? "none";
+  const remove = { type: "remove" } as const;
+  const elsewhere = { kind: "group", id: peer.id } as const;
+  for (const action of [
+    { peer, messageId: "somebody's", change: remove },
+    { peer: elsewhere, messageId, change: remove },
+  ])
+    expect(await channel.act("default", action)).toMatchObject({
+      status: "failed",
+      retry: false,
+      reason: expect.stringContaining("others are not removed"),
+    });
+  expect(await channel.act("default", { peer, messageId, change: remove })).toEqual({ status: "sent" });
+  expect(acted).toEqual([{ peer, messageId, change: remove }]);
   await channel.close();
 });
 
