@@ -27,6 +27,8 @@ export const auditTypes = {
   spawn: "traffic",
   /** `session.sendPolicy` kept an answer from its channel. */
   answer_withheld: "traffic",
+  /** A text was sent to a channel once more, and its platform may have had it already. */
+  possible_duplicate: "traffic",
   /** What a cell had in hand when it ended out of order. */
   cell: "traffic",
   /** What was in hand when the last process ended is handled again. */

@@ -147,18 +147,14 @@ export function makeGateway(parts: GatewayParts): Gateway {
     mail: () => ingress,
     workspaceOf: (agentId) => agents.get(agentId)?.workspace,
     runs,
+    note: audit.note,
     nowMs,
     log,
   });
   const modelSettings = makeDerived(() => live.current(), modelSettingsOf);
   const budgets = makeAgentBudgets({ budgetOf: (agentId) => agents.get(agentId)?.budget, store, nowMs });
   const models = makeModels({ budgets, kernel, settings: modelSettings, start: parts.startBroker, nowMs });
-  const onFollowUp = makeExchanges({
-    store,
-    kernel,
-    accept: (admission) => driver.accept(admission),
-    log,
-  });
+  const onFollowUp = makeExchanges({ store, kernel, accept: (admission) => driver.accept(admission), log });
   const threadTools = makeThreadTools(
     { config, agents, log, kernel, nowMs, publish, note: audit.note, models, store, signals: () => signals, newId },
     parts,

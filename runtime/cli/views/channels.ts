@@ -16,11 +16,17 @@ const account = z.object({
   lastError: z.string().optional().catch(undefined),
 });
 
-const channels = z.object({ channelAccounts: z.record(z.string(), z.array(account)).catch({}) });
+const summary = z.object({ possibleDuplicates: z.number().catch(0) }).catch({ possibleDuplicates: 0 });
+
+const channels = z.object({
+  channels: z.record(z.string(), summary).catch({}),
+  channelAccounts: z.record(z.string(), z.array(account)).catch({}),
+});
 
 export function formatChannels(probes: ChannelProbes): readonly string[] {
   if (probes.status === "not-asked") return [`channels were not asked: ${probes.reason}`];
-  const { channelAccounts } = channels.catch({ channelAccounts: {} }).parse(probes.payload);
+  const nothing = { channels: {}, channelAccounts: {} };
+  const { channels: summaries, channelAccounts } = channels.catch(nothing).parse(probes.payload);
   const rows = Object.entries(channelAccounts).flatMap(([channel, accounts]) =>
     accounts.map(({ accountId, enabled, configured, running, connected, lastError }) => [
       channel,
@@ -30,10 +36,14 @@ export function formatChannels(probes: ChannelProbes): readonly string[] {
     ]),
   );
   if (rows.length === 0) return ["no channel is configured"];
-  return formatTable(
+  const table = formatTable(
     ["CHANNEL", "ACCOUNT", "STATE", "LAST ERROR"].map((title) => ({ title })),
     rows,
   );
+  const repeated = Object.entries(summaries).flatMap(([channel, { possibleDuplicates: count }]) =>
+    count === 0 ? [] : [`${channel}: ${count} possible ${count === 1 ? "duplicate" : "duplicates"}`],
+  );
+  return repeated.length === 0 ? table : [...table, "", ...repeated, "which: cloister audit --kind possible_duplicate"];
 }
 
 function state(found: Record<"enabled" | "configured" | "running" | "connected", boolean | undefined>): string {

@@ -25,6 +25,7 @@ import type {
 } from "../../channels/port.ts";
 import type { InboundResult } from "../../edge/port.ts";
 import { failure, isCoded, toRefusal } from "../../kernel/errors.ts";
+import type { makeAuditNote } from "../audit-trail.ts";
 import type { Logger } from "../driver.ts";
 import { type ChannelLife, notRunning, runChannel, type StartChannel } from "./channel-life.ts";
 import { makeIntake } from "./intake.ts";
@@ -40,6 +41,7 @@ export interface ChannelDeskDeps {
   readonly runs: TypingDeps["runs"];
   readonly typing: TypingDeps["settings"];
   readonly newId: () => string;
+  readonly note: ReturnType<typeof makeAuditNote>;
   readonly clock: ChannelClock;
   readonly log: Logger;
 }
@@ -57,6 +59,8 @@ export interface ChannelView {
   readonly restarts: number;
   /** Texts that wait to be sent. */
   readonly outbox: number;
+  /** Texts that may have arrived twice, since the gateway's start. */
+  readonly repeats: number;
   readonly accounts: readonly AccountView[];
 }
 
@@ -128,9 +132,17 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     }
   }
 
+  const onRepeat = ({ channel, accountId, peer, sessionKey, idempotencyKey }: OutboundMessage): void =>
+    deps.note({
+      type: "possible_duplicate",
+      subject: sessionKey === "" ? "gateway" : sessionKey,
+      object: `channel:${channel}:${accountId}:${peer.kind}:${peer.id}`,
+      envelopeId: idempotencyKey,
+    });
+
   const outboxOf = (channel: BuiltChannel): Outbox => {
     const { dedupesSendsMs } = builtChannels[channel];
-    const found = outboxes.get(channel) ?? makeOutbox({ attempt, dedupesSendsMs, clock, log });
+    const found = outboxes.get(channel) ?? makeOutbox({ attempt, dedupesSendsMs, onRepeat, clock, log });
     outboxes.set(channel, found);
     return found;
   };
@@ -270,6 +282,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
           manifest: builtChannels[channel],
           restarts: life.restarts,
           outbox: outboxes.get(channel)?.size ?? 0,
+          repeats: outboxes.get(channel)?.repeats ?? 0,
           accounts: await Promise.all(
             Object.keys(accounts).map(async (accountId) => ({
               accountId,

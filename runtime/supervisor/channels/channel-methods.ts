@@ -76,13 +76,15 @@ function webhookAccounts(webhook: ResolvedConfig["webhook"]): readonly object[] 
   }));
 }
 
-const summaryOf = ({ manifest, restarts, outbox, accounts }: ChannelView): object => ({
+const summaryOf = ({ manifest, restarts, outbox, repeats, accounts }: ChannelView): object => ({
   configured: true,
   running: accounts.some(({ state }) => state.type === "online"),
   /** How often its thread was lost. */
   restarts,
   /** Texts that wait to be sent. */
   outbox,
+  /** Texts that may have arrived twice; `audit.list` has each. */
+  possibleDuplicates: repeats,
   capabilities: manifest.capabilities,
 });
 

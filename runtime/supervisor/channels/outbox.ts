@@ -16,6 +16,8 @@ export interface OutboxDeps {
   readonly attempt: (message: OutboundMessage, fromPart: number) => Promise<AttemptResult>;
   /** As the manifest has it. */
   readonly dedupesSendsMs: number;
+  /** A text was sent again that the platform may have had. */
+  readonly onRepeat: (message: OutboundMessage) => void;
   readonly clock: ChannelClock;
   readonly log: Logger;
 }
@@ -31,17 +33,20 @@ export interface Outbox {
   /** What waits for this account is tried now. */
   online(accountId: string): void;
   readonly size: number;
+  /** Texts that may have arrived twice. */
+  readonly repeats: number;
   close(): void;
 }
 
 type FailedAttempt = Extract<AttemptResult, { status: "failed" }>;
 
-export function makeOutbox({ attempt, dedupesSendsMs, clock, log }: OutboxDeps): Outbox {
+export function makeOutbox({ attempt, dedupesSendsMs, onRepeat, clock, log }: OutboxDeps): Outbox {
   const lanes = new Map<string, Promise<unknown>>();
   /** Whoever waits for an account to be online. */
   const waiting = new Map<string, Set<() => void>>();
   const ending = new AbortController();
   let size = 0;
+  let repeats = 0;
 
   async function sendNow(message: OutboundMessage, sinceMs: number, wasLeft: boolean): Promise<SendResult> {
     let mayRepeat = wasLeft;
@@ -84,7 +89,10 @@ export function makeOutbox({ attempt, dedupesSendsMs, clock, log }: OutboxDeps):
     if (sleepers.size === 0) waiting.delete(accountId);
   }
 
-  function noteRepeat({ channel, accountId, agentId, sessionKey, idempotencyKey }: OutboundMessage): void {
+  function noteRepeat(message: OutboundMessage): void {
+    const { channel, accountId, agentId, sessionKey, idempotencyKey } = message;
+    repeats++;
+    onRepeat(message);
     log.warn(
       { channel, account: accountId, agent: agentId, session: sessionKey, envelope: idempotencyKey },
       "possible duplicate: an answer was sent again, and the platform does not tell whether it had it",
@@ -123,6 +131,9 @@ export function makeOutbox({ attempt, dedupesSendsMs, clock, log }: OutboxDeps):
     },
     get size() {
       return size;
+    },
+    get repeats() {
+      return repeats;
     },
     close: () => ending.abort(),
   };

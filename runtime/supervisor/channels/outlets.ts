@@ -16,7 +16,7 @@ import { type ChannelDesk, type ChannelDeskDeps, makeChannelDesk } from "./chann
 import { makeChannelClock } from "./channel-life.ts";
 import { makePreviews } from "./previews.ts";
 
-export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "log"> {
+export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "note" | "log"> {
   readonly config: Pick<ResolvedConfig, "channels" | "commands" | "webhook" | "defaultAgentId" | "typing" | "session"> &
     ApprovalNoticesDeps["config"];
   readonly store: SendPolicyDeps["store"];

@@ -93,6 +93,13 @@ test("an answer that the last process may have sent is sent once more, and told 
   await eventually(() =>
     expect(again.logged.map(({ message }) => message)).toContainEqual(expect.stringMatching(/^possible duplicate/)),
   );
+  const status = await again.doors.rpc(operator, "channels.status", {});
+  expect(status).toMatchObject({ payload: { channels: { telegram: { possibleDuplicates: 1 } } } });
+  await eventually(async () =>
+    expect(await again.doors.rpc(operator, "audit.list", { kind: "possible_duplicate" })).toMatchObject({
+      payload: { rows: [{ subject: "agent:main:main", object: "channel:telegram:default:direct:42" }] },
+    }),
+  );
   await again.drain(1_000);
 });
 

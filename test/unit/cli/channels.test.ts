@@ -24,6 +24,16 @@ describe("cloister channels", () => {
     },
   );
 
+  it("tells how many texts may have arrived twice, and where each is named", async () => {
+    const channels = { telegram: { possibleDuplicates: 2 }, webhook: { configured: true } };
+    await cli.serve((asked, { answer }) => answer(asked, { channels, channelAccounts }));
+    expect(await cli.run("channels")).toBe(0);
+    expect(cli.terminal.outText()).toMatch(
+      /telegram: 2 possible duplicates\nwhich: cloister audit --kind possible_duplicate/,
+    );
+    expect(cli.terminal.outText()).not.toMatch(/webhook: /);
+  });
+
   it("--probe and --channel are asked of the gateway, and what a platform said is shown", async () => {
     const telegram = [{ accountId: "default", connected: false, lastError: "Telegram does not know the bot token" }];
     await cli.serve((asked, { answer }) => answer(asked, { channelAccounts: { telegram } }));

@@ -46,6 +46,7 @@ function openDesk(
   const desk = makeChannelDesk({
     accounts: () => configured,
     menu: () => [],
+    note: () => undefined,
     start: async (init, handlers, lose) => {
       const thread: Thread = { init, handlers, lose, sent: [], typing: [], isOpen: true };
       threads.push(thread);

@@ -21,7 +21,9 @@ function openOutbox(answers: readonly AttemptResult[], dedupesSendsMs = 0) {
   const attempts: { readonly text: string; readonly fromPart: number; readonly atMs: number }[] = [];
   const startedAtMs = clock.nowMs();
   const left = [...answers];
+  const repeated: string[] = [];
   const outbox = makeOutbox({
+    onRepeat: ({ idempotencyKey }) => void repeated.push(idempotencyKey),
     attempt: async ({ text }, fromPart) => {
       attempts.push({ text, fromPart, atMs: clock.nowMs() - startedAtMs });
       return left.shift() ?? { status: "sent", platformMessageId: text };
@@ -30,7 +32,7 @@ function openOutbox(answers: readonly AttemptResult[], dedupesSendsMs = 0) {
     clock,
     log,
   });
-  return { outbox, clock, lines, attempts };
+  return { outbox, clock, lines, attempts, repeated };
 }
 
 test("texts of one peer are sent one after the other, and those of others do not wait", async () => {
@@ -137,10 +139,12 @@ test("what may have arrived already is told as a possible duplicate, unless the 
     await sent;
     const left = openOutbox([], dedupesMs);
     await left.outbox.send(outbound(), left.clock.nowMs());
-    for (const { lines } of [repeated, left])
+    for (const { lines, outbox, repeated: keys } of [repeated, left]) {
+      expect([outbox.repeats, keys.length]).toEqual(dedupesMs === 0 ? [1, 1] : [0, 0]);
       expect(lines.filter(({ message }) => message.startsWith("possible duplicate"))).toHaveLength(
         dedupesMs === 0 ? 1 : 0,
       );
+    }
     const late = openOutbox([], dedupesMs);
     await late.outbox.send(outbound(), late.clock.nowMs() - 60_000);
     expect(late.lines).toMatchObject([{ message: expect.stringMatching(/^possible duplicate/) }]);
