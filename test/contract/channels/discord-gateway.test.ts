@@ -1,10 +1,12 @@
 /** A gateway with Discord in a real thread: a bot for each agent, each in its own channel of a guild, and what roles and threads decide. */
 import { afterEach, expect, test } from "vitest";
+import type { Client } from "../../../runtime/edge/port.ts";
 import { startChannelThread } from "../../../runtime/supervisor/channels/start-channel.ts";
 import { ana, type DiscordApi, makeDiscordMessage, openDiscordApi } from "../../support/discord-api.ts";
 import { eventually } from "../../support/eventually.ts";
 import { groupsOf, makeConfig, openGateway } from "../../support/gateway.ts";
 
+const operator: Client = { connId: "c", clientId: "cli", mode: "cli", scopes: ["operator.admin"] };
 const [first, second] = ["MAIN.TOKEN", "CODING.TOKEN"];
 const guild = "123456789012345678";
 const [general, code, thread] = ["222222222222222222", "333333333333333333", "555555555555555555"];
@@ -83,11 +85,15 @@ test("a bot for each agent answers in its channel, in its thread as in the chann
   expect(api.violations).toEqual([]);
 });
 
-test("a stranger gets a code in the direct chat", async () => {
+test("DM approval: a stranger gets a code in the direct chat, an operator approves it, and then the agent answers", async () => {
   const { api, gateway } = await open();
   api.addChannel({ id: `9${ana.id.slice(1)}`, type: 1 });
   api.gateway.dispatch(first, "MESSAGE_CREATE", makeDiscordMessage());
   await eventually(() => expect(api.sent()[0]).toMatchObject({ token: first, place: ana.id }));
-  expect(String(api.sent()[0]?.body["content"])).toMatch(/Code: [A-Z2-9]{8}/);
+  const [, given] = /Code: ([A-Z2-9]{8})/.exec(String(api.sent()[0]?.body["content"])) ?? [];
+  expect(await gateway.doors.rpc(operator, "channels.pairing.approve", { code: given })).toMatchObject({ ok: true });
+  const again = makeDiscordMessage({ id: "1200000000000000002", content: "who are you" });
+  api.gateway.dispatch(first, "MESSAGE_CREATE", again);
+  await eventually(() => expect(answers(api)[1]).toBe(`${first} in ${ana.id}: main`));
   await gateway.drain(1_000);
 });
