@@ -108,6 +108,24 @@ export async function loadHttp(
   }
 }
 
+/** Calls so often, with so many in flight over as many kept connections; `call` gets its number, from 0. */
+export async function doEach(
+  times: number,
+  inFlight: number,
+  call: (agent: Agent, number: number) => Promise<void>,
+): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: inFlight });
+  let next = 0;
+  const client = async (): Promise<void> => {
+    while (next < times) await call(agent, next++);
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(inFlight, times) }, client));
+  } finally {
+    agent.destroy();
+  }
+}
+
 /** A load of refusals would be fast and mean nothing. */
 function expectReply({ status, text }: Answer, wanted: string): void {
   const body: unknown = text === "" ? undefined : JSON.parse(text);

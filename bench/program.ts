@@ -31,8 +31,8 @@ export interface Program {
 
 /** The same under its launcher; `pid` is the launcher's. */
 export interface LaunchedProgram extends Program {
-  /** Kills the gateway. Gives the milliseconds until another one answers 200 on `/readyz`. */
-  crash(): Promise<number>;
+  /** Kills the gateway. Gives the milliseconds until another one answers 200 on `/readyz`, and where that one is. */
+  crash(): Promise<{ readonly awayMs: number; readonly pid: number; readonly port: number }>;
 }
 
 /** Makes `dist/` when the sources changed: what users run is what is measured. */
@@ -52,13 +52,14 @@ export function startProgram(config?: object, profiles?: string): Promise<Progra
 export async function startLaunched(config?: object): Promise<LaunchedProgram> {
   const program = await start([], config);
   const runFile = path.join(program.stateDir, "run", "gateway.json");
-  const crash = async (): Promise<number> => {
+  const crash: LaunchedProgram["crash"] = async () => {
     const { pid } = await readRunFile(runFile);
     const fromMs = performance.now();
     process.kill(pid, "SIGKILL");
     for (;;) {
       const next = await readRunFile(runFile);
-      if (next.pid !== pid && (await getStatus(next.port, "/readyz")) === 200) return performance.now() - fromMs;
+      if (next.pid !== pid && (await getStatus(next.port, "/readyz")) === 200)
+        return { ...next, awayMs: performance.now() - fromMs };
       if (performance.now() - fromMs > startMsMax) throw new Error(`found no gateway ${startMsMax} ms after its crash`);
       await sleep(pollMs);
     }

@@ -16,6 +16,10 @@ export const scenarios = {
     question: "How long is the gateway away when it crashes?",
     load: () => import("./scenarios/restart.ts"),
   },
+  "full-journal": {
+    question: "How long is the gateway away when it crashes with a full journal, and is every message still there?",
+    load: () => import("./scenarios/full-journal.ts"),
+  },
   "round-trip": {
     question: "What does a question to another agent cost when it is journaled, and in memory?",
     load: () => import("./scenarios/round-trip.ts"),
@@ -57,6 +61,10 @@ export const scenarios = {
     question: "What do live and dormant agents take at rest?",
     load: () => import("./scenarios/memory.ts"),
   },
+  "many-agents": {
+    question: "How does cost grow with configured agents, and with live ones?",
+    load: () => import("./scenarios/many-agents.ts"),
+  },
   wake: {
     question: "How long does a dormant agent take to the first line of its handler?",
     load: () => import("./scenarios/wake.ts"),
@@ -93,6 +101,10 @@ export const scenarios = {
   overload: {
     question: "What happens to memory, to orders and to neighbours at ten times the load that an agent can handle?",
     load: () => import("./scenarios/overload.ts"),
+  },
+  soak: {
+    question: "What is left behind when cells are replaced again and again under load?",
+    load: () => import("./scenarios/soak.ts"),
   },
   incumbent: {
     question: "How does Cloister compare with the gateway that people would use instead, with the same configuration?",

@@ -26,7 +26,7 @@ export async function run({ rounds = roundsDefault, progress }: ScenarioOptions)
       const alone = await startProgram(config);
       await alone.stop();
       const program = await startLaunched(config);
-      const away = await program.crash();
+      const { awayMs: away } = await program.crash();
       const memory = await readMemory(program.pid);
       await program.stop();
       if (round < warmUpRounds) continue;

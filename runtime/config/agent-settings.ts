@@ -6,6 +6,7 @@ import type { ModelThinking } from "../thread/model-port.ts";
 import type { NamedAgent } from "./agents.ts";
 import type { Config } from "./schema.ts";
 import type { ThinkingName } from "./schema/agents.ts";
+import { localTimezone } from "./timezone.ts";
 
 export function resolveSettings({ id, entry }: NamedAgent, { agents, session }: Config): AgentSettings {
   const { defaults } = agents;
@@ -21,7 +22,7 @@ export function resolveSettings({ id, entry }: NamedAgent, { agents, session }: 
     ...(emoji === undefined ? {} : { emoji }),
     ...(theme === undefined ? {} : { theme }),
     mainSessionKey: mainSessionKey(id, session),
-    timezone: defaults.userTimezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    timezone: defaults.userTimezone ?? localTimezone(),
     bootstrap: {
       fileCharsMax: defaults.bootstrapMaxChars,
       totalCharsMax: defaults.bootstrapTotalMaxChars,

@@ -4,12 +4,20 @@
  */
 import type { HeartbeatRule } from "./resolved.ts";
 import { limits } from "../kernel/limits.ts";
-import { type NamedAgent, listAgents } from "./agents.ts";
+import { localTimezone } from "./timezone.ts";
+import type { NamedAgent } from "./agents.ts";
 import type { Config } from "./schema.ts";
 
-export function resolveHeartbeat({ entry }: NamedAgent, config: Config): HeartbeatRule | undefined {
+/** Asked once for all agents: of 10,000 each would look at all others. */
+export const haveOwnHeartbeats = (agents: readonly NamedAgent[]): boolean =>
+  agents.some(({ entry }) => entry.heartbeat !== undefined);
+
+export function resolveHeartbeat(
+  { entry }: NamedAgent,
+  config: Config,
+  someHaveTheirs: boolean,
+): HeartbeatRule | undefined {
   const { defaults } = config.agents;
-  const someHaveTheirs = listAgents(config).some((agent) => agent.entry.heartbeat !== undefined);
   if (someHaveTheirs ? entry.heartbeat === undefined : defaults.heartbeat === undefined) return undefined;
   const {
     every,
@@ -39,8 +47,7 @@ export function resolveHeartbeat({ entry }: NamedAgent, config: Config): Heartbe
           hours: {
             startMinute: minuteOf(activeHours.start),
             endMinute: minuteOf(activeHours.end),
-            timezone:
-              activeHours.timezone ?? defaults.userTimezone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone,
+            timezone: activeHours.timezone ?? defaults.userTimezone ?? localTimezone(),
           },
         }),
     target,

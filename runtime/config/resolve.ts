@@ -14,7 +14,7 @@ import { resolveSettings } from "./agent-settings.ts";
 import { findGatewayAuth, readCredential } from "./credentials.ts";
 import { resolveChannels } from "./channels/index.ts";
 import type { Draft } from "./draft.ts";
-import { resolveHeartbeat } from "./heartbeat.ts";
+import { haveOwnHeartbeats, resolveHeartbeat } from "./heartbeat.ts";
 import { isMap } from "./is-map.ts";
 import { isolationOf } from "./isolation.ts";
 import { resolveGroupChat, resolveGroups } from "./groups.ts";
@@ -51,12 +51,13 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
   const defaultAgentId = findDefaultAgentId(agents);
   const { mainKey, scope, dmScope, groupScope, identityLinks, agentToAgent } = config.session;
   const share = makeSharer();
+  const someHaveTheirs = haveOwnHeartbeats(agents);
   const effective = {
     configPath: paths.configPath,
     configExists: loaded.exists,
     stateDir: paths.stateDir,
     profile: paths.profile,
-    agents: agents.map((agent) => resolveAgent(agent, agent.id === defaultAgentId, draft, share)),
+    agents: agents.map((agent) => resolveAgent(agent, agent.id === defaultAgentId, draft, share, someHaveTheirs)),
     defaultAgentId,
     bindings: resolveBindings(config),
     session: {
@@ -171,7 +172,13 @@ function makeSharer(): Sharer {
   };
 }
 
-function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share: Sharer): ResolvedAgent {
+function resolveAgent(
+  agent: NamedAgent,
+  isDefault: boolean,
+  draft: Draft,
+  share: Sharer,
+  someHaveTheirs: boolean,
+): ResolvedAgent {
   const { id, entry } = agent;
   const { defaults } = draft.config.agents;
   const found = findModule(agent, draft);
@@ -185,7 +192,7 @@ function resolveAgent(agent: NamedAgent, isDefault: boolean, draft: Draft, share
   const lanes = ownRuns === undefined ? entry.lanes : { subagent: ownRuns, ...entry.lanes };
   const groupChat = resolveGroupChat(entry, draft.config);
   const toolRules = resolveToolRules(entry.tools);
-  const heartbeat = resolveHeartbeat(agent, draft.config);
+  const heartbeat = resolveHeartbeat(agent, draft.config, someHaveTheirs);
   const budget = entry.budget || defaults.budget ? { ...defaults.budget, ...entry.budget } : undefined;
   return {
     id,

@@ -41,6 +41,7 @@ const allowed: Readonly<Record<string, string>> = {
   "channels/whatsapp/library.ts loaded": "the library as its folder has it, in the thread of its channel",
   "runtime/config/file/lines.ts token": "the place of a search, set before each",
   "runtime/config/schema/note.ts notes": "notes of the schema, made with it",
+  "runtime/config/timezone.ts found": "the machine's timezone, which does not change",
   "runtime/readers/scrub.ts argumentsForm": "the place of a search, set before each",
   "runtime/store/lmdb/blob-folder.ts writes": "a number that makes names of temporary files differ",
   "runtime/store/memory-environment.ts files": "of tests and of runs without a disk: by the disk, then by the folder",

@@ -49,8 +49,9 @@ export function checkDirectories(agents: readonly NamedAgent[], defaultId: strin
       `Give ${formatPath(directory.key)} a directory of its own${directory.kind === "sessions directory" ? "; {agentId} in session.store stands for the agent" : ""}.`,
     );
   }
+  const ids = new Set(agents.map(({ id }) => id));
   for (const workspace of all.filter(({ kind }) => kind === "workspace")) {
-    const home = findStateHome(workspace, agents, draft);
+    const home = findStateHome(workspace, ids, draft);
     if (home !== undefined)
       report(
         workspace,
@@ -102,10 +103,10 @@ function isAfter(a: Path, b: Path): boolean {
 }
 
 /** `<stateDir>/agents/<other>` belongs to the other agent, whatever its `agentDir` says. */
-function findStateHome(workspace: Directory, agents: readonly NamedAgent[], draft: Draft): string | undefined {
+function findStateHome(workspace: Directory, ids: ReadonlySet<string>, draft: Draft): string | undefined {
   const way = path.relative(path.join(draft.paths.stateDir, "agents"), workspace.dir);
-  const owner = way.split(path.sep)[0];
-  return agents.find(({ id }) => id === owner && id !== workspace.agent.id)?.id;
+  const owner = way.split(path.sep)[0] ?? "";
+  return owner !== workspace.agent.id && ids.has(owner) ? owner : undefined;
 }
 
 /** Workspaces that hold the state directory, the configuration, or any agent's state. One finding a workspace is enough. */
