@@ -84,12 +84,17 @@ async function buildCells(): Promise<void> {
     external: [/^node:/],
     output: { dir: dist, format: "cjs", entryFileNames: "[name].cjs", minify: true },
   });
-  await build({
-    ...shared,
-    input: { "cell-process": "runtime/thread/process-main.ts" },
-    external: [/^node:/],
-    output: { dir: dist, format: "cjs", entryFileNames: "[name].cjs", minify: true },
-  });
+  for (const [name, file] of [
+    ["cell-process", "runtime/thread/process-main.ts"],
+    ["cell-parent", "runtime/thread/cell-parent-main.ts"],
+  ] as const) {
+    await build({
+      ...shared,
+      input: { [name]: file },
+      external: [/^node:/],
+      output: { dir: dist, format: "cjs", entryFileNames: "[name].cjs", minify: true },
+    });
+  }
   for (const [name, file] of Object.entries(actors)) {
     await build({
       ...shared,

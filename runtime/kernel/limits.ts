@@ -278,6 +278,8 @@ export const limits = {
   cellDescriptorsMax: 256,
   /** Old generation of a cell that is a process. V8 holds it to that: nobody else is in that heap. */
   cellProcessHeapMb: 256,
+  /** V8's heap of the process that those of cells are children of: it keeps what each said last. */
+  cellParentHeapMb: 32,
   /** All that such a process may hold: its heap, as much in buffers, about 70 MB that Node takes, and room to collect in. */
   cellProcessMbMax: 768,
   /** How much sooner than the gateway Linux ends the process of a cell when the machine has no memory left (0 to 1,000). */

@@ -19,6 +19,8 @@ export interface CompiledScript {
 export interface CellAssets {
   readonly bootstrap: CompiledScript;
   readonly builtin: (name: string) => CompiledScript | undefined;
+  /** Code of the process that those of cells are children of. */
+  readonly cellParent: string;
   /** What a process starts with at level `process`, in which the bootstrap's worker runs. */
   readonly cellProcess: string;
   /** Which gateway such a process is of (`runtime/launcher/orphans.ts`). */
@@ -37,9 +39,10 @@ export async function loadCellAssets(folder: string = distFolder()): Promise<Cel
     readFile(path.join(folder, file), "utf8").catch((error: unknown) => {
       throw failure("CLOISTER_INTERNAL", `the build has no ${file}`, "npm run build", error);
     });
-  const [gateway, bootstrap, cellProcess, sdk, ...actors] = await Promise.all([
+  const [gateway, bootstrap, cellParent, cellProcess, sdk, ...actors] = await Promise.all([
     describeGateway(process.pid),
     read("cell.cjs"),
+    read("cell-parent.cjs"),
     read("cell-process.cjs"),
     read("cloister.js"),
     ...builtinActors.map((name) => read(`actors/${name}.cjs`)),
@@ -54,6 +57,7 @@ export async function loadCellAssets(folder: string = distFolder()): Promise<Cel
   return {
     bootstrap: compile(`(function (require, importModule, compileScript) {${bootstrap}\n})`, "cloister:cell"),
     builtin: (name) => builtins.get(name),
+    cellParent,
     cellProcess,
     gateway,
     sdk,

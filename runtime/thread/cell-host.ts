@@ -12,6 +12,7 @@ import type { CellBackend, CellBody, CellEnd, CellSpec } from "./cell-backend.ts
 import type { CellControl } from "./cell-port.ts";
 import { type CellMemory, makeHeapWatch, type WatchedHeap } from "./heap-watch.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
+import { makeCellParent } from "./cell-parent.ts";
 import { launchProcess } from "./process-cell.ts";
 import { launchThread } from "./thread-cell.ts";
 
@@ -86,11 +87,13 @@ interface CpuWait {
 export function makeCellHost(
   assets: CellAssets,
   listener: CellListener,
-  backends: { readonly thread: CellBackend; readonly process: CellBackend } = {
-    thread: launchThread,
-    process: launchProcess,
-  },
+  given?: { readonly thread: CellBackend; readonly process: CellBackend },
 ): CellHost {
+  const parent = makeCellParent(assets);
+  const backends = given ?? {
+    thread: launchThread,
+    process: (...cell: Parameters<CellBackend>) => launchProcess(parent, ...cell),
+  };
   const cells = new Map<string, Cell>();
   const heaps = makeHeapWatch(() => process.memoryUsage.rss());
   const waiting: CellSpec[] = [];
@@ -324,6 +327,7 @@ export function makeCellHost(
       const all = [...cells.values()];
       for (const cell of all) stopCell(cell, "shutdown", "the gateway stops");
       await Promise.all(all.map(({ ended }) => ended));
+      parent.close();
     },
   };
 }

@@ -8,26 +8,35 @@ import { limits } from "../kernel/limits.ts";
 import { type Fields, formatFields } from "./cell-socket.ts";
 
 export interface PacedMail {
+  /** What is sent before that waits. */
+  attach(socket: Writable): void;
   /** One frame, after those before it. */
   send(frameKind: number, fields: Fields): void;
 }
 
 /** `tooMuch`: more than `limits.cellMailWaitingCharsMax` characters wait, which no cell that reads lets happen. */
-export function makePacedMail(socket: Writable, tooMuch: (chars: number) => void): PacedMail {
+export function makePacedMail(tooMuch: (chars: number) => void): PacedMail {
   const waiting: { readonly frameKind: number; readonly fields: Fields; readonly chars: number }[] = [];
   let chars = 0;
+  let socket: Writable | undefined;
 
   const pump = (): void => {
-    while (socket.writable && socket.writableLength < limits.cellSocketAheadBytes) {
+    const to = socket;
+    if (to === undefined) return;
+    while (to.writable && to.writableLength < limits.cellSocketAheadBytes) {
       const next = waiting.shift();
       if (next === undefined) return;
       chars -= next.chars;
-      socket.write(formatFields(next.frameKind, next.fields));
+      to.write(formatFields(next.frameKind, next.fields));
     }
   };
-  socket.on("drain", pump);
 
   return {
+    attach(attached) {
+      socket = attached;
+      socket.on("drain", pump);
+      pump();
+    },
     send(frameKind, fields) {
       const size = charsOf(fields);
       waiting.push({ frameKind, fields, chars: size });

@@ -1,21 +1,19 @@
 /**
- * A cell as a child process: its own heap limit, working directory, process group and, when wanted, user. Inside it runs the same
+ * A cell as a process (`cell-parent.ts` starts it): its own heap limit, working directory, process group and, when wanted, user. Inside it runs the same
  * confined worker as at level `thread` (`process-main.ts`); between the two is one socket of a pair (`cell-socket.ts`).
  *
  * Nothing that comes from the child is trusted. A frame that breaks the form of the socket ends the child; one of the right form
  * is judged by the kernel like every other.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { serialize } from "node:v8";
-import { failure, toRefusal } from "../kernel/errors.ts";
+import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import { engineFlags } from "../launcher/engine-flags.ts";
-import { cellOfVariable } from "../launcher/orphans.ts";
 import type { ExitReason } from "../kernel/state.ts";
 import type { CellAssets } from "./cell-assets.ts";
 import type { BodyEvents, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
+import type { CellParent } from "./cell-parent.ts";
 import type { CellControl, StartResult } from "./cell-port.ts";
 import {
   ask,
@@ -29,13 +27,13 @@ import {
   tell,
 } from "./cell-socket.ts";
 import type { CellMemory } from "./heap-watch.ts";
-import { childThreads, cpuWaitMs, lowerCpuShare, setProcessNice } from "./cpu-share.ts";
+import { childThreads, cpuWaitMs, lowerCpuShare } from "./cpu-share.ts";
 import { makePacedMail, splitMail } from "./paced-mail.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
 
 type Inspected = ReturnType<CellControl["inspect"]>;
 
-export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEvents): CellBody {
+export function launchProcess(parent: CellParent, spec: CellSpec, assets: CellAssets, events: BodyEvents): CellBody {
   const started = Promise.withResolvers<StartResult>();
   const inspections = new Map<number, PromiseWithResolvers<Inspected>>();
   let nextId = 1;
@@ -46,11 +44,10 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
   let isAsked = false;
   let profiled: ((found: StuckProfile) => void) | undefined;
   let end: CellEnd | undefined;
-  let lastWords = "";
   let isGone = false;
-
-  const child = spawnChild(spec, assets);
-  const socket = child.process?.stdio[3] as Socket | undefined;
+  /** Undefined until the process is there. */
+  let pid: number | undefined;
+  let socket: Socket | undefined;
 
   const finish = (byItself: CellEnd): void => {
     if (isGone) return;
@@ -68,17 +65,15 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
       end = why;
       events.ending(why.reason);
     }
-    killGroup(child.process);
+    endGroup();
   };
 
   const findThreads = async (): Promise<readonly number[]> =>
-    child.process?.pid === undefined ? [] : childThreads(child.process.pid, claimedThread);
+    pid === undefined ? [] : childThreads(pid, claimedThread);
 
-  const mail =
-    socket &&
-    makePacedMail(socket, (chars) =>
-      kill({ reason: "hung", detail: `it left ${chars} characters of its mail unread` }),
-    );
+  const mail = makePacedMail((chars) =>
+    kill({ reason: "hung", detail: `it left ${chars} characters of its mail unread` }),
+  );
   /** Short, and at most one of each kind in flight: it does not wait behind mail. */
   const say = (...fields: Fields): void => {
     if (!isGone && socket?.writable === true) socket.write(formatFields(kind.control, fields));
@@ -134,50 +129,51 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     else throw new RangeError(`it sent a frame of kind ${frameKind}`);
   });
 
-  if (child.process === undefined || socket === undefined) {
-    queueMicrotask(() => finish({ reason: "crash", detail: child.why }));
-  } else {
-    socket.on("data", (chunk: Buffer) => {
-      if (end !== undefined) return;
-      try {
-        read(chunk);
-      } catch (error) {
-        if (!(error instanceof RangeError)) throw error;
-        kill({ reason: "crash", detail: `its process broke the protocol of its socket: ${error.message}` });
-      }
-    });
-    // Its end is told by the process's own.
-    socket.on("error", () => undefined);
-    child.process.stderr?.on("data", (chunk: Buffer) => {
-      if (lastWords.length < limits.cellLastWordsCharsMax) lastWords += chunk.toString("latin1");
-    });
-    child.process.on("error", (error) =>
-      finish({ reason: "crash", detail: `its process could not be started: ${error.message}` }),
-    );
-    child.process.on("exit", (code, signal) => {
-      killGroup(child.process);
+  const endGroup = parent.start(spec, {
+    started(itsPid, itsSocket) {
+      pid = itsPid;
+      socket = itsSocket;
+      socket.on("data", (chunk: Buffer) => {
+        if (end !== undefined) return;
+        try {
+          read(chunk);
+        } catch (error) {
+          if (!(error instanceof RangeError)) throw error;
+          kill({ reason: "crash", detail: `its process broke the protocol of its socket: ${error.message}` });
+        }
+      });
+      // Its end is told by the process's own.
+      socket.on("error", () => undefined);
+      const launch: Launch = {
+        spec,
+        assets: { bootstrap: assets.bootstrap, sdk: assets.sdk, zodUrl: assets.zodUrl },
+      };
+      socket.write(formatFrame(kind.launch, serialize(launch)));
+      mail.attach(socket);
+    },
+    exited(code, signal, lastWords) {
       const done = (): void => finish(describeExit(code, signal, lastWords));
-      // Something that the actor started and that left the group may still hold the streams open.
+      if (socket === undefined || socket.closed) {
+        done();
+        return;
+      }
+      // What it said last is still to be read. Something that the actor started and that left the group may hold the socket open.
       const late = setTimeout(done, limits.cellStreamsMs);
-      child.process?.once("close", () => {
+      socket.once("close", () => {
         clearTimeout(late);
         done();
       });
-    });
-    const launch: Launch = {
-      spec,
-      assets: { bootstrap: assets.bootstrap, sdk: assets.sdk, zodUrl: assets.zodUrl },
-    };
-    socket.write(formatFrame(kind.launch, serialize(launch)));
-  }
+    },
+    failed: (why) => finish({ reason: "crash", detail: `its process could not be started: ${why}` }),
+  });
 
   return {
     start: () => started.promise,
     post(frame) {
-      if (end === undefined && !isGone) for (const part of splitMail(frame as Fields)) mail?.send(kind.mail, part);
+      if (end === undefined && !isGone) for (const part of splitMail(frame as Fields)) mail.send(kind.mail, part);
     },
     // After the delivery of the turn that it means.
-    cancel: (turn) => mail?.send(kind.control, [ask.cancel, turn]),
+    cancel: (turn) => mail.send(kind.control, [ask.cancel, turn]),
     inspect: () => {
       if (isGone) return Promise.reject(failure("CLOISTER_THREAD_LOST", "the cell's process has ended"));
       const answer = Promise.withResolvers<Inspected>();
@@ -189,7 +185,7 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     beat: () => {
       // One question at a time: a child that does not read is not sent more.
       if (!isAsked) say(ask.look);
-      isAsked = true;
+      isAsked = socket !== undefined;
       return beat;
     },
     stuckMs: () => stuckMs,
@@ -213,43 +209,9 @@ export function launchProcess(spec: CellSpec, assets: CellAssets, events: BodyEv
     waitedMs: async () => cpuWaitMs(await findThreads()),
     // Its first thread is ours, and has to answer for heartbeat and profile.
     lower: () => void findThreads().then(([, ...others]) => isGone || lowerCpuShare(others)),
-    measure: () => measure(child.process?.pid),
+    measure: () => measure(pid),
     end: () => kill(),
   };
-}
-
-type Child = { readonly process: ChildProcess | undefined; readonly why: string };
-
-/** Node throws for some faults of a spawn and tells others by an event. */
-function spawnChild({ init, user, isSuspect }: CellSpec, assets: CellAssets): Child {
-  try {
-    const started = spawn(
-      process.execPath,
-      [...engineFlags(process.versions.node), "--disable-sigusr1", "--eval", assets.cellProcess],
-      {
-        cwd: init.workspace,
-        env: assets.gateway === undefined ? {} : { [cellOfVariable]: assets.gateway },
-        // A process group of its own, so that all of it can be ended, and no terminal's signal reaches it.
-        detached: true,
-        // The fourth is one of a pair of sockets; libuv closes every other descriptor of this process in the child.
-        stdio: ["ignore", "ignore", "pipe", "pipe"],
-        ...user,
-      },
-    );
-    if (started.pid !== undefined) setProcessNice(started.pid, isSuspect);
-    return { process: started, why: "its process could not be started: no descriptor is free" };
-  } catch (error) {
-    return { process: undefined, why: `its process could not be started: ${toRefusal(error).message}` };
-  }
-}
-
-function killGroup(child: ChildProcess | undefined): void {
-  if (child?.pid === undefined) return;
-  try {
-    process.kill(-child.pid, "SIGKILL");
-  } catch {
-    // Nothing of the group is left.
-  }
 }
 
 /** V8 says on standard error why it aborts; the signal alone would not tell memory from another fault. */

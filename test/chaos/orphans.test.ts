@@ -11,7 +11,7 @@ import {
   repoRoot,
   startProgram,
 } from "../support/program.ts";
-import { childrenOf, isAlive } from "../support/processes.ts";
+import { cellProcessesOf, isAlive } from "../support/processes.ts";
 import { post } from "../support/webhook.ts";
 
 afterAll(endPrograms);
@@ -41,7 +41,7 @@ test("idle, spinning and stuck in native code: all end with the gateway", async 
   const program = await startProgram(makeAgents(ids));
   for (const id of ids) expect(JSON.stringify(await say(program, id, "awake", true))).toContain("handled 1: awake");
   const pid = program.process.pid ?? Number.NaN;
-  const cells = childrenOf(pid);
+  const cells = cellProcessesOf(pid);
   expect(cells).toHaveLength(ids.length);
   for (const [id, act] of Object.entries(acts)) await say(program, id, act, false);
   await program.stop("SIGKILL");
@@ -51,7 +51,7 @@ test("idle, spinning and stuck in native code: all end with the gateway", async 
 test("stopped by a signal: it ends with the next start of a gateway, or by the launcher, and no other gateway's does", async () => {
   const own = async (program: Program, gateway: number): Promise<number> => {
     expect(JSON.stringify(await say(program, "main", "awake", true))).toContain(": awake");
-    const [cell = Number.NaN] = childrenOf(gateway);
+    const [cell = Number.NaN] = cellProcessesOf(gateway);
     process.kill(cell, "SIGSTOP");
     return cell;
   };

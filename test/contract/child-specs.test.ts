@@ -7,7 +7,7 @@ import { type AgentGroup, defaultSupervision, type Supervision } from "../../run
 import { actor } from "../support/actors.ts";
 import { openGatewayAt, type TestAgent, type TestGateway } from "../support/gateway.ts";
 import { levels } from "../support/levels.ts";
-import { childrenOf, isAlive } from "../support/processes.ts";
+import { cellProcessesOf, isAlive } from "../support/processes.ts";
 
 const open = { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" as const };
 /** Without a wait between two cells, so that what happens next is the child spec's doing alone. */
@@ -212,7 +212,7 @@ describe.each(levels)("at level %s", (level) => {
         const { gateway, refs } = await watched("crasher");
         expect(await gateway.reply("target", "hello")).toBe("handled 1: hello");
         const workspace = path.join(gateway.config.stateDir, "workspace-target");
-        const [pid] = childrenOf(process.pid).filter(
+        const [pid] = cellProcessesOf(process.pid).filter(
           (child) => isAlive(child) && readlinkSync(`/proc/${child}/cwd`) === workspace,
         );
         process.kill(pid ?? Number.NaN, "SIGKILL");

@@ -9,7 +9,7 @@ import { limits } from "../../runtime/kernel/limits.ts";
 import { childThreads, cpuWaitMs, findThread } from "../../runtime/thread/cpu-share.ts";
 import { actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
-import { childrenOf } from "../support/processes.ts";
+import { cellProcessesOf } from "../support/processes.ts";
 
 /** Of `/proc`, what this process looked at. */
 const looked = vi.hoisted(() => new Array<string>());
@@ -81,7 +81,7 @@ test.runIf(process.platform === "linux").each([
   async ({ isSuspect, nice }) => {
     const cell = await start("main", { level: "process", isSuspect });
     await cell.started;
-    const [child = 0] = childrenOf(process.pid);
+    const [child = 0] = cellProcessesOf(process.pid);
     expect(new Set(niceOf(child))).toEqual(new Set([nice]));
     if (sessionNiceOf(process.pid) !== undefined)
       await expect.poll(() => sessionNiceOf(child)).toBe(isSuspect ? nice : 0);
@@ -94,7 +94,9 @@ test.runIf(process.platform === "linux").each(["thread", "process"] as const)(
     const cell = await start("still", { level });
     await cell.started;
     const threads = (): readonly number[] =>
-      level === "thread" ? niceOf(process.pid, /^c\d+:still/) : childrenOf(process.pid).flatMap((pid) => niceOf(pid));
+      level === "thread"
+        ? niceOf(process.pid, /^c\d+:still/)
+        : cellProcessesOf(process.pid).flatMap((pid) => niceOf(pid));
     expect(threads()).not.toContain(lowered);
     void cell.turn("infinite loop");
     await expect.poll(threads).toContain(lowered);
@@ -107,7 +109,7 @@ test.runIf(existsSync("/proc/self/schedstat")).each(["thread", "process"] as con
   async (level) => {
     const cell = await start("waits", { level });
     await cell.started;
-    const pid = level === "thread" ? process.pid : (childrenOf(process.pid)[0] ?? 0);
+    const pid = level === "thread" ? process.pid : (cellProcessesOf(process.pid)[0] ?? 0);
     const [name = "", thread = 0] =
       threadsOf(pid, /^c\d+:waits/).map(
         (found) => [readFileSync(`/proc/${found}/comm`, "utf8").trim(), found] as const,
@@ -129,7 +131,7 @@ test.runIf(existsSync("/proc/self/schedstat")).each(["thread", "process"] as con
 test.runIf(process.platform === "linux")("no thread of anybody else is taken for a child's", async () => {
   const cell = await start("liar", { level: "process" });
   await cell.started;
-  const [child = 0] = childrenOf(process.pid);
+  const [child = 0] = cellProcessesOf(process.pid);
   for (const claimed of [process.pid, 0, -1, 1.5, child]) expect(await childThreads(child, claimed)).toEqual([child]);
 });
 
@@ -138,7 +140,7 @@ test.runIf(process.platform === "linux")(
   async () => {
     const cell = await start("still", { level: "process" });
     await cell.started;
-    const [child = 0] = childrenOf(process.pid);
+    const [child = 0] = cellProcessesOf(process.pid);
     looked.length = 0;
     void cell.turn("infinite loop");
     expect(await cell.exited).toMatchObject({ reason: "hung" });

@@ -23,7 +23,7 @@ import { formatFields, formatFrame, kind, tell } from "../../runtime/thread/cell
 import { actor, actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { openGatewayAt } from "../support/gateway.ts";
-import { childrenOf, isAlive } from "../support/processes.ts";
+import { cellProcessesOf, isAlive } from "../support/processes.ts";
 
 const openGateway = openGatewayAt("process");
 const nobody = { uid: 65_534, gid: 65_533 };
@@ -111,7 +111,7 @@ describe("a cell that is a process", () => {
     const workspace = makeWorkspace();
     const cell = await start(workspace);
     await cell.turn("relative file.txt");
-    const [pid] = childrenOf(process.pid).filter(
+    const [pid] = cellProcessesOf(process.pid).filter(
       (child) => isAlive(child) && readlinkSync(`/proc/${child}/cwd`) === workspace,
     );
     process.kill(pid ?? Number.NaN, "SIGSTOP");

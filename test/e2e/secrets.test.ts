@@ -22,7 +22,7 @@ import { keepSecret } from "../../runtime/broker/secret-file.ts";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
 import { openHttpMcp } from "../support/mcp.ts";
 import { openModelServer } from "../support/model-servers.ts";
-import { childrenOf } from "../support/processes.ts";
+import { cellProcessesOf } from "../support/processes.ts";
 import type { Level } from "../support/levels.ts";
 
 afterAll(endPrograms);
@@ -217,7 +217,7 @@ test("W-11: a heap snapshot of A's worker has no secret of B, of the gateway or 
 
 test("W-11: the memory of A's process has no secret of B, of the gateway or of its operator in it", async () => {
   const { program } = await startPair("process");
-  const memories = childrenOf(program.process.pid ?? 0).map((pid) => searched(readMemory(pid)));
+  const memories = cellProcessesOf(program.process.pid ?? 0).map((pid) => searched(readMemory(pid)));
   expect(memories).toHaveLength(2);
   const [holds = () => false] = memories.filter((one) => one(own.said));
   expectNoSecret(program, holds);

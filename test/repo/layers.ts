@@ -519,6 +519,7 @@ export const processPlaces: readonly { readonly place: string; readonly why: str
   { place: "runtime/main.ts", why: "the entry of the program" },
   { place: "runtime/cli", why: "commands of a person at a terminal" },
   { place: "channels/whatsapp/library.ts", why: "silences what its library writes to the console: keys" },
+  { place: "runtime/thread/cell-parent-main.ts", why: "a program of its own, which ends with the gateway" },
   { place: "bench", why: "programs of their own" },
   { place: "scripts", why: "programs of their own" },
   { place: "test", why: "tests" },

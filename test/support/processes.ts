@@ -9,6 +9,18 @@ export function childrenOf(pid: number): readonly number[] {
   );
 }
 
+/** Processes of cells of the gateway in this process: children of the one that starts them (`runtime/thread/cell-parent.ts`). */
+export function cellProcessesOf(pid: number): readonly number[] {
+  return childrenOf(pid).flatMap((child) => {
+    try {
+      return childrenOf(child);
+    } catch {
+      // It has ended meanwhile.
+      return [];
+    }
+  });
+}
+
 /** False for one that has ended, also when nobody has asked for its exit code yet. */
 export function isAlive(pid: number): boolean {
   try {
