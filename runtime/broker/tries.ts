@@ -49,7 +49,10 @@ export async function tryWays<W extends Way, T>(tries: Tries<W, T>): Promise<T> 
     } catch (error) {
       if (!(error instanceof ProviderFailure) || error.kind === "refused" || error.kind === "context") throw error;
       last = error;
-      found = await ways.next();
+      found = await ways.next().catch((unknown: unknown) => {
+        onGivenUp(way, error, undefined);
+        throw unknown;
+      });
       onGivenUp(way, error, found.value);
     }
   }

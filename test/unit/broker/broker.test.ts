@@ -69,6 +69,22 @@ describe("a model that does not answer", () => {
 });
 
 describe("tries", () => {
+  it("tell which way was given up also when what comes next cannot be told", async () => {
+    const givenUp: unknown[] = [];
+    const failed = await tryWays({
+      ways: (async function* (): AsyncGenerator<{ model: string; profile: string }, undefined> {
+        yield { model: "m", profile: "first" };
+        throw new Error("the next one's credential cannot be read");
+      })(),
+      clock: { nowMs: () => 0, random: () => 0, pause: () => Promise.resolve() },
+      signal: new AbortController().signal,
+      once: () => Promise.reject(new ProviderFailure("credential", "a wrong key")),
+      onGivenUp: (way, failure, next) => givenUp.push([way.profile, failure.message, next]),
+    }).catch((error: unknown) => error);
+    expect(failed).toMatchObject({ message: "the next one's credential cannot be read" });
+    expect(givenUp).toEqual([["first", "a wrong key", undefined]]);
+  });
+
   const run = async (failure: (at: number) => ProviderFailure, ways = 1) => {
     let nowMs = 0;
     const pauses: number[] = [];
