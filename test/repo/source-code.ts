@@ -83,7 +83,7 @@ export function readSource(text: string): SourceCode {
       at++;
     }
     // Where a comment stood, a line may have ended: what follows must not grow together with what was before.
-    if (code !== "" && !/\s$/.test(code) && text[at - 1] === "\n") code += "\n";
+    if (text[at - 1] === "\n" && /\S/.test(code.at(-1) ?? "")) code += "\n";
   }
   return { code, strings };
 }
