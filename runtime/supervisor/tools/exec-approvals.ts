@@ -197,13 +197,17 @@ export function makeApprovals(deps: ApprovalsDeps): Approvals {
     await signals().endTask(task, state === "allowed" ? "done" : "failed", `${said}\n${asked}`);
   };
 
-  const tryToTell = (request: Request): Promise<void> =>
-    tell(request).catch((error: unknown) =>
-      log.warn(
-        { agent: request.agentId, request: request.id, error: toRefusal(error) },
-        "a decision about a command could not be told",
-      ),
-    );
+  /** False: it could not be told, and the next process tries again (`start`). */
+  const tryToTell = async (request: Request): Promise<boolean> => {
+    try {
+      await tell(request);
+      return true;
+    } catch (error) {
+      const { agentId: agent, id } = request;
+      log.warn({ agent, request: id, error: toRefusal(error) }, "a decision about a command could not be told");
+      return false;
+    }
+  };
 
   /** `before`: an earlier request for the same that nobody waits for, in whose place this one is. */
   const raise = async (
@@ -271,8 +275,8 @@ export function makeApprovals(deps: ApprovalsDeps): Approvals {
     else {
       const after: Request = { ...request, state: decided === "deny" ? "denied" : "allowed" };
       await change([after]);
-      await tryToTell(after);
-      if (decided === "deny") await change([], [after]);
+      const isKnown = await tryToTell(after);
+      if (decided === "deny" && isKnown) await change([], [after]);
     }
     note({ type: "exec_approval_decided", subject: by, object: id, detail: `${decided}: ${request.hash}` });
     if (first !== undefined) {
@@ -322,9 +326,9 @@ export function makeApprovals(deps: ApprovalsDeps): Approvals {
     start: () =>
       inTurn(async () => {
         await dropExpired();
-        const decided = all().filter(({ state }) => state !== "open");
-        for (const request of decided) await tryToTell(request);
-        const denied = decided.filter(({ state }) => state === "denied");
+        const denied: Request[] = [];
+        for (const request of all().filter(({ state }) => state !== "open"))
+          if ((await tryToTell(request)) && request.state === "denied") denied.push(request);
         if (denied.length > 0) await change([], denied);
       }),
     close() {

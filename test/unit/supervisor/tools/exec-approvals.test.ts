@@ -38,6 +38,8 @@ interface Disk {
   readonly told: string[];
   /** One that is thrown is thrown once, after so many writes. */
   failsAfter?: number;
+  /** No session can be told of anything. */
+  isDeaf?: boolean;
 }
 
 function open(disk: Disk = { rows: new Map(), tasks: new Map(), told: [] }) {
@@ -63,6 +65,7 @@ function open(disk: Disk = { rows: new Map(), tasks: new Map(), told: [] }) {
         return task.id;
       },
       async endTask(task, status, body) {
+        if (disk.isDeaf === true) throw new Error("the gateway ends");
         disk.told.push(`${task.id} ${task.sessionKey} ${status}: ${body}`);
         return disk.tasks.delete(task.id);
       },
@@ -221,6 +224,20 @@ describe("a command that an operator has to allow", () => {
       expect(next.list().map((one) => one.id)).toEqual(state === "allowed" ? [id] : []);
       expect([...disk.rows.keys()]).toEqual(state === "allowed" ? [id] : []);
     }
+  });
+
+  it("that was denied while nobody could be told is not forgotten: the next process tells of it, and not that nobody decided", async () => {
+    const { resolve, raise, list, disk } = open();
+    const id = await raise();
+    disk.isDeaf = true;
+    expect(await resolve(id, "deny")).toMatchObject({ decision: "deny" });
+    expect(list()).toEqual([]);
+    await open(disk).approvals.start();
+    expect(disk.rows.size).toBe(1);
+    delete disk.isDeaf;
+    await open(disk).approvals.start();
+    expect(disk.told).toEqual([expect.stringContaining("failed: the operator denied")]);
+    expect([disk.rows.size, disk.tasks.size]).toEqual([0, 0]);
   });
 
   it("does not run when the store cannot say that it is spent; a row that cannot be read costs itself alone", async () => {
