@@ -5,7 +5,7 @@
  */
 import { Api, GrammyError, HttpError } from "grammy";
 import type { Update, UserFromGetMe } from "grammy/types";
-import { failure } from "../../runtime/kernel/errors.ts";
+import { failure, toRefusal } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { aborted } from "../aborted.ts";
 import { networkFault } from "../network-fault.ts";
@@ -13,6 +13,7 @@ import type { AccountIdentity, ChannelAdapter, ChannelHost, ChannelModule } from
 import { changeMessage, fetchFile, sendPart, showTyping } from "./calls.ts";
 import { allowedUpdates, parsePress, parseUpdate, type Self } from "./inbound.ts";
 import { manifest, type TelegramSettings } from "./manifest.ts";
+import { makeMenu } from "./menu.ts";
 
 export const channel: ChannelModule<TelegramSettings> = { manifest, open: openBot };
 
@@ -26,11 +27,27 @@ function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: Channel
   // A poll is held open by the server; only when that forgets it the client gives up.
   const polls = makeApi(limits.telegramPollSeconds + limits.telegramCallSeconds);
   let self: Self | undefined;
+  let hasMenu = false;
 
   const logIn = async (signal: AbortSignal): Promise<UserFromGetMe> => {
     const me = await api.getMe(forApi(signal));
     self = me;
     return me;
+  };
+
+  /** Until Telegram has taken it once: it keeps it. Without it everything can be written as well. */
+  const showMenu = async (signal: AbortSignal): Promise<void> => {
+    if (hasMenu) return;
+    const menu = makeMenu(host.menu);
+    try {
+      if (menu.length === 0) await api.deleteMyCommands({}, forApi(signal));
+      else await api.setMyCommands(menu, {}, forApi(signal));
+      hasMenu = true;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const { message } = toRefusal(toCoded(error, host.accountId));
+      host.log("warn", "Telegram does not take the menu of commands", { error: message });
+    }
   };
 
   const take = async (update: Update, me: Self): Promise<void> => {
@@ -116,6 +133,7 @@ function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: Channel
         const me = await logIn(signal);
         if (webhook === undefined) await api.deleteWebhook({}, forApi(signal));
         else await serveWebhook(webhook, signal);
+        await showMenu(signal);
         host.online(identityOf(me));
         if (webhook === undefined) await poll(me, signal);
         else await aborted(signal);

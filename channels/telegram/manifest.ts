@@ -11,7 +11,7 @@ export const manifest = {
     deletes: true,
     buttons: true,
     typing: true,
-    nativeCommands: false,
+    nativeCommands: true,
     mentions: true,
     media: true,
   },

@@ -47,6 +47,8 @@ interface Bot {
   nextUpdateId: number;
   confirmedUpTo: number;
   webhook: { url: string; secret: string } | undefined;
+  /** Undefined: it has none. */
+  menu: readonly string[] | undefined;
   poll: (() => void) | undefined;
 }
 
@@ -66,6 +68,8 @@ export interface BotApi {
   /** Updates that the bot has not confirmed. */
   unconfirmed(token: string): number;
   webhookOf(token: string): { readonly url: string; readonly secret: string } | undefined;
+  /** Names of the commands of the bot's menu. */
+  menu(token: string): readonly string[] | undefined;
   /** For the next calls of a method, in turn. */
   fail(method: string, ...faults: readonly Fault[]): void;
   /** Connections that are open. */
@@ -75,7 +79,7 @@ export interface BotApi {
   close(): Promise<void>;
 }
 
-type Kind = "integer" | "string" | "boolean" | "array" | "object" | "chat" | "file";
+type Kind = "integer" | "string" | "boolean" | "array" | "object" | "chat" | "file" | "commands";
 
 /** A file as it was sent. */
 export interface SentFile {
@@ -91,6 +95,8 @@ const params: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
   setWebhook: { url: "string", secret_token: "string", allowed_updates: "array" },
   deleteWebhook: { drop_pending_updates: "boolean" },
   getWebhookInfo: {},
+  setMyCommands: { commands: "commands", scope: "object", language_code: "string" },
+  deleteMyCommands: { scope: "object", language_code: "string" },
   sendMessage: { ...sending, text: "string", entities: "array", reply_markup: "object" },
   sendPhoto: { ...sending, photo: "file" },
   sendAudio: { ...sending, audio: "file" },
@@ -106,6 +112,7 @@ const params: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
 
 const required: Readonly<Record<string, readonly string[]>> = {
   setWebhook: ["url"],
+  setMyCommands: ["commands"],
   sendMessage: ["chat_id", "text"],
   sendChatAction: ["chat_id", "action"],
   sendPhoto: ["chat_id", "photo"],
@@ -119,6 +126,18 @@ const required: Readonly<Record<string, readonly string[]>> = {
   getFile: ["file_id"],
 };
 
+const isCommand = (value: unknown): boolean => {
+  if (typeof value !== "object" || value === null) return false;
+  const { command, description, ...others } = value as Readonly<Record<string, unknown>>;
+  return (
+    typeof command === "string" &&
+    /^[a-z0-9_]{1,32}$/.test(command) &&
+    typeof description === "string" &&
+    /^.{1,256}$/s.test(description) &&
+    Object.keys(others).length === 0
+  );
+};
+
 const fits: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   integer: Number.isSafeInteger,
   string: (value) => typeof value === "string",
@@ -126,6 +145,7 @@ const fits: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   array: Array.isArray,
   object: (value) => typeof value === "object" && value !== null,
   file: (value) => typeof value === "object" && value !== null && "content" in value,
+  commands: (value) => Array.isArray(value) && value.length > 0 && value.length <= 100 && value.every(isCommand),
   chat: (value) => Number.isSafeInteger(value) || (typeof value === "string" && value.startsWith("@")),
 };
 
@@ -205,6 +225,15 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
         return true;
       case "getWebhookInfo":
         return { url: bot.webhook?.url ?? "", has_custom_certificate: false, pending_update_count: 0 };
+      case "setMyCommands": {
+        const { commands } = given;
+        if (!fits.commands(commands)) return refuse(400, "Bad Request: BOT_COMMAND_INVALID");
+        bot.menu = (commands as readonly { readonly command: string }[]).map(({ command }) => command);
+        return true;
+      }
+      case "deleteMyCommands":
+        bot.menu = undefined;
+        return true;
       case "sendChatAction":
         return true;
       case "answerCallbackQuery":
@@ -299,7 +328,7 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
     addFile: (id, content) => void files.set(id, content),
     addBot(token, username) {
       const id = 7_000 + bots.size;
-      const none = { webhook: undefined, poll: undefined };
+      const none = { webhook: undefined, menu: undefined, poll: undefined };
       bots.set(token, { token, id, username, updates: [], nextUpdateId: 500, confirmedUpTo: 0, ...none });
       return { id };
     },
@@ -312,6 +341,7 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
     },
     unconfirmed: (token) => botOf(token).updates.length,
     webhookOf: (token) => botOf(token).webhook,
+    menu: (token) => botOf(token).menu,
     fail: (method, ...list) => void faults.set(method, [...(faults.get(method) ?? []), ...list]),
     connections: promisify(server.getConnections.bind(server)),
     until,

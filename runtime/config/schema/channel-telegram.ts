@@ -20,7 +20,7 @@ const telegramKeys = () => ({
   ),
   tokenFile: later("secrets in files", "File with the token.", z.string().optional()),
   webhookPath: later("another path of the webhook", "Path of the webhook.", z.string().optional()),
-  customCommands: later("native commands of Telegram", "Commands in the menu.", anyValue()),
+  customCommands: later("entries of one's own in Telegram's menu", "Further commands in the menu.", anyValue()),
   replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),
   reactionNotifications: later("reactions", "Reactions that agents hear of.", anyValue()),
   reactionLevel: later("reactions", "Reactions that agents give.", anyValue()),

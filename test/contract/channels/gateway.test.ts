@@ -103,6 +103,23 @@ test("an answer that the last process may have sent is sent once more, and told 
   await again.drain(1_000);
 });
 
+test("each bot's menu has all commands of the gateway; once commands.native is false it has none", async () => {
+  const { api, config } = await open();
+  const gateway = await start(config);
+  const listed = await gateway.doors.rpc(operator, "commands.list", {});
+  if (!listed.ok) throw new Error("the commands were not told");
+  const commands = (listed.payload as { readonly commands: readonly { readonly name: string }[] }).commands.map(
+    ({ name }) => name,
+  );
+  expect(commands).toContain("status");
+  for (const token of [first, second]) await eventually(() => expect(api.menu(token)).toEqual(commands));
+  await gateway.drain(1_000);
+  const again = await start({ ...config, commands: { ...config.commands, native: false } }, gateway.store);
+  for (const token of [first, second]) await eventually(() => expect(api.menu(token)).toBeUndefined());
+  await again.drain(1_000);
+  expect(api.violations).toEqual([]);
+});
+
 test("a stranger gets a code, an operator approves it, and then the agent answers", async () => {
   const { api, config } = await open({});
   const gateway = await start(config);

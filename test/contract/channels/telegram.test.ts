@@ -64,6 +64,12 @@ const makeRig = (
           api.push(token, { callback_query: { ...facts, from, message } as CallbackQuery });
           await api.until(() => api.calls.some(({ method }) => method === "answerCallbackQuery"));
         },
+        menu: () => (api.menu(token) ?? []).map((name) => `/${name}`),
+        async give(name, words) {
+          messageId += 1;
+          const entities = [{ type: "bot_command" as const, offset: 0, length: name.length }];
+          api.push(token, { message: makeMessage({ message_id: messageId, text: `${name} ${words}`, entities }) });
+        },
         violations: () => api.violations,
         unconfirmed: () => api.unconfirmed(token),
         typed: () => api.calls.filter(({ method }) => method === "sendChatAction").length,
@@ -223,7 +229,7 @@ test("an account with a webhook tells Telegram where it is and polls no more; wh
   expect(api.webhookOf(token)).toEqual(webhook);
   await channel.called("default", { update_id: 9, message: makeMessage({ text: "called" }) });
   expect(received.map(({ text }) => text)).toEqual(["called"]);
-  expect(api.calls.map(({ method }) => method)).toEqual(["getMe", "setWebhook"]);
+  expect(api.calls.map(({ method }) => method)).toEqual(["getMe", "setWebhook", "setMyCommands"]);
   await expect(channel.called("default", { message: makeMessage() })).rejects.toMatchObject({
     code: "CLOISTER_REQUEST_INVALID",
   });
@@ -245,6 +251,28 @@ test("a webhook of another program is found by the probe, and an account that po
   await expect(polling.channel.called("default", { update_id: 1 })).rejects.toMatchObject({
     code: "CLOISTER_CHANNEL_UNKNOWN",
   });
+});
+
+test("a menu that Telegram does not take keeps nobody from writing, and is offered again with the next connection", async () => {
+  const fault = { type: "error", status: 429, description: "Too Many Requests: retry after 7" } as const;
+  const found = Promise.withResolvers<BotApi>();
+  const rig = makeRig((one) => {
+    one.fail("setMyCommands", fault);
+    found.resolve(one);
+  });
+  const { platform, received, logged, online } = await openChannel(rig);
+  const api = await found.promise;
+  expect(logged.join()).toMatch(/does not take the menu/);
+  expect(api.menu(token)).toBeUndefined();
+  await platform.say("/status");
+  await eventually(() => expect(received.map(({ text }) => text)).toEqual(["/status"]));
+  await platform.lose();
+  await eventually(() => expect(api.menu(token)).toEqual(["status"]));
+  await online();
+  await platform.lose();
+  await online();
+  expect(api.calls.filter(({ method }) => method === "setMyCommands")).toHaveLength(2);
+  expect(api.violations).toEqual([]);
 });
 
 test("Markdown arrives as entities, and what Telegram refuses of them arrives as it was written", async () => {

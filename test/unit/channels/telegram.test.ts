@@ -1,6 +1,7 @@
 /** What Telegram says, as the gateway is told it; and where a text may go. */
 import { describe, expect, test } from "vitest";
 import { parseUpdate } from "../../../channels/telegram/inbound.ts";
+import { makeMenu } from "../../../channels/telegram/menu.ts";
 import { parsePlace } from "../../../channels/telegram/outbound.ts";
 import { makeMessage } from "../../support/bot-api.ts";
 
@@ -146,4 +147,20 @@ test.each([
   ["direct", "9007199254740993", undefined, undefined],
 ] as const)("the %s peer %j with thread %j is %j", (kind, id, threadId, wanted) => {
   expect(parsePlace({ kind, id }, threadId)).toEqual(wanted);
+});
+
+describe("the menu of commands", () => {
+  const makeAll = (names: readonly string[]) => makeMenu(names.map((name) => ({ name, summary: "what it does" })));
+
+  test("has what Telegram takes as a name, and leaves out what would have all of it refused", () => {
+    const fitting = ["/status", "/new_2", `/${"a".repeat(32)}`];
+    const others = ["/New", "/start-over", "/", `/${"b".repeat(33)}`, "/a b", "begin"];
+    expect(makeAll([...fitting, ...others]).map((one) => `/${one.command}`)).toEqual(fitting);
+  });
+
+  test("has 100 commands at most, each told in 256 characters at most", () => {
+    expect(makeAll(Array.from({ length: 101 }, (_, n) => `/c${n}`))).toHaveLength(100);
+    const [told] = makeMenu([{ name: "/status", summary: "x".repeat(300) }]);
+    expect(told?.description).toHaveLength(256);
+  });
 });
