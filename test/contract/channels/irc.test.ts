@@ -1,7 +1,7 @@
 /** IRC over irc-framework, on a real server. */
 import { type AddressInfo, createServer } from "node:net";
 import tls from "node:tls";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { channel as module } from "../../../channels/irc/index.ts";
 import type { IrcSettings } from "../../../channels/irc/manifest.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
@@ -171,12 +171,12 @@ describe("TLS", () => {
   });
 
   test("a certificate that nobody vouches for is refused", async () => {
+    onTestFinished(() => tls.setDefaultCACertificates([own.pem, foreign.pem]));
     tls.setDefaultCACertificates(usual);
     const rig = makeRig({ server: { certificate: own }, withTls: true });
     const { states } = await openChannel(rig, undefined, false);
     await eventually(() => expect(JSON.stringify(states)).toContain("DEPTH_ZERO_SELF_SIGNED_CERT"));
     expect(states.map(({ type }) => type)).not.toContain("online");
-    tls.setDefaultCACertificates([own.pem, foreign.pem]);
   });
 });
 
