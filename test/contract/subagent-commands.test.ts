@@ -39,12 +39,10 @@ const views = (gateway: TestGateway) => gateway.driver.kernel.runViews();
 /** Until the runs stand so, and all of them have begun to work. */
 const untilRunsAre = (gateway: TestGateway, statuses: readonly string[]) =>
   expect
-    .poll(
-      () =>
-        views(gateway)
-          .map(({ status, startedAtMs }) => (startedAtMs === undefined ? "queued" : status))
-          .toSorted(),
-      { timeout: 20_000 },
+    .poll(() =>
+      views(gateway)
+        .map(({ status, startedAtMs }) => (startedAtMs === undefined ? "queued" : status))
+        .toSorted(),
     )
     .toEqual(statuses);
 
@@ -59,7 +57,7 @@ describe("a session with a tree of sub-agents", () => {
     const above = await spawn(gateway, { do: "yield", params: { task: task({ do: "wait" }) } });
     await untilRunsAre(gateway, ["running", "running", "waiting"]);
     expect(await gateway.reply("main", "/stop")).toBe("Stopped: 0 that waited, 3 that ran; 3 of them sub-agents.");
-    await expect.poll(() => views(gateway), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => views(gateway)).toEqual([]);
     const rows = await gateway.store.runs({ limit: 10 });
     expect(rows.map(({ end }) => [end?.outcome, end?.delivery])).toEqual(
       Array.from({ length: 3 }, () => ["cancelled", "suppressed"]),
@@ -73,11 +71,11 @@ describe("a session with a tree of sub-agents", () => {
     const gateway = await open();
     // The child ends at once; its own child, of which it wants to hear nothing, goes on.
     await spawn(gateway, spawnOf({ do: "wait" }, { expectsCompletionMessage: false }));
-    await expect.poll(async () => (await heard(gateway)).length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(async () => (await heard(gateway)).length).toBe(1);
     await untilRunsAre(gateway, ["running"]);
     expect(views(gateway).map(({ run }) => run.lineage.length)).toEqual([2]);
     expect(await gateway.reply("main", "/stop")).toBe("Stopped: 0 that waited, 1 that ran; 1 of them sub-agents.");
-    await expect.poll(() => views(gateway), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => views(gateway)).toEqual([]);
   });
 
   test("/new ends the tree before the session begins anew, so that nothing of the old one comes into it", async () => {
@@ -99,7 +97,7 @@ describe("a session with a tree of sub-agents", () => {
     const gateway = await open();
     expect(await gateway.reply("main", "/subagents")).toBe("No sub-agents: this session has started none.");
     const id = await spawn(gateway, { do: "say", text: "42" }, { label: "the answer" });
-    await expect.poll(async () => (await heard(gateway)).length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(async () => (await heard(gateway)).length).toBe(1);
     const above = await spawn(gateway, { do: "yield", params: { task: task({ do: "wait" }), label: "deep" } });
     await untilRunsAre(gateway, ["running", "waiting"]);
     const lines = (await gateway.reply("main", "/subagents list")).split("\n");
@@ -122,7 +120,7 @@ describe("a session with a tree of sub-agents", () => {
     expect(await gateway.reply("main", `/subagents log ${id}`)).toBe(`${said}\nassistant: 42`);
     expect(await gateway.reply("main", `/subagents log ${id} 1`)).toBe("The last 1 of 2 messages:\nassistant: 42");
     const looked = await spawn(gateway, { do: "tool", tool: "sessions_list", params: {} });
-    await expect.poll(async () => (await heard(gateway)).length, { timeout: 20_000 }).toBe(2);
+    await expect.poll(async () => (await heard(gateway)).length).toBe(2);
     const withTools = (await gateway.reply("main", `/subagents log ${looked} tools`)).split("\n");
     expect(withTools.filter((line) => line.startsWith("tool sessions_list: {"))).toHaveLength(1);
     expect(await gateway.reply("main", `/subagents log ${looked} 10`)).not.toContain("tool sessions_list");
@@ -160,7 +158,7 @@ test("subagents.cancel ends a run once: while its end is being stored it is told
   });
   expect(await rpc("subagents.cancel", { id })).toMatchObject({ ok: true, payload: { sessionKey, cancelled: 0 } });
   isWritten.resolve();
-  await expect.poll(async () => (await heard(gateway)).length, { timeout: 20_000 }).toBe(1);
+  await expect.poll(async () => (await heard(gateway)).length).toBe(1);
   expect(await rpc("subagents.list", {})).toMatchObject({
     payload: { tasks: [{ status: "cancelled", delivery: "delivered" }] },
   });
