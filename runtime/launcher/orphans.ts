@@ -63,7 +63,7 @@ async function processes(): Promise<readonly number[]> {
   return names.map(Number).filter((pid) => Number.isInteger(pid) && pid > 1);
 }
 
-/** With its group, if it leads one (`process-cell.ts`, `tools/exec/launch.ts`); what such a one started is found by itself. */
+/** With its group, if it leads one (`cell-parent-main.ts`, `tools/exec/launch.ts`); what such a one started is found by itself. */
 function kill(pid: number): boolean {
   for (const target of [-pid, pid]) {
     try {

@@ -65,8 +65,8 @@ export async function findThread(name: string): Promise<readonly number[]> {
  * The first thread of a child, and the one that it says its actor runs on, if that is one of its own. Never rejects.
  *
  * Nothing below `/proc/<pid>/task` of a child is ever looked at, only `/proc/<thread>`: what was looked at stays in the kernel's cache, and when a child ends,
- * `wait4(2)` on the main thread turns in the kernel until the child's last thread has cleared what was cached below the child's own folder. That one may be far behind
- * others for a CPU: the main thread stood for seconds (docs/adr/0041-priorities-of-cells.md).
+ * `wait4(2)` of its parent turns in the kernel until the child's last thread has cleared what was cached below the child's own folder. That one may be far behind
+ * others for a CPU: the parent stood for seconds (docs/adr/0041-priorities-of-cells.md).
  */
 export async function childThreads(pid: number, claimed: number): Promise<readonly number[]> {
   const status = await readFile(`/proc/${claimed}/status`, "latin1").catch(() => "");

@@ -24,12 +24,12 @@ import {
 import type { StuckProfile } from "./stuck-profile.ts";
 import { launchThread, type ThreadBody } from "./thread-cell.ts";
 
-/** Where the gateway put this process's end of the pair. */
+/** Where its parent put this process's end of the pair. */
 const socket = new Socket({ fd: 3, readable: true, writable: true });
 let body: ThreadBody | undefined;
 let profile: (() => Promise<StuckProfile>) | undefined;
 
-/** The gateway is gone, or has no more use for this cell. Group 0 is this process's own: the gateway made it one. */
+/** The gateway is gone, or has no more use for this cell. Group 0 is this process's own: its parent made it one. */
 const endAll = (): void => void process.kill(0, "SIGKILL");
 socket.on("end", endAll);
 socket.on("error", endAll);

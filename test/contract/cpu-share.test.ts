@@ -136,7 +136,7 @@ test.runIf(process.platform === "linux")("no thread of anybody else is taken for
 });
 
 test.runIf(process.platform === "linux")(
-  "nothing below the threads of a cell's process is looked at while it stands still and is ended: its end would hold the main thread in wait4(2)",
+  "nothing below the threads of a cell's process is looked at while it stands still and is ended: its end would hold its parent in wait4(2)",
   async () => {
     const cell = await start("still", { level: "process" });
     await cell.started;
