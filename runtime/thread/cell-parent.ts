@@ -33,6 +33,7 @@ interface Child {
   pid: number | undefined;
   socket: Socket | undefined;
   isUnwanted: boolean;
+  readonly overdue: NodeJS.Timeout;
 }
 
 interface Running {
@@ -40,22 +41,30 @@ interface Running {
   readonly children: Map<number, Child>;
 }
 
-export function makeCellParent({
-  cellParent,
-  cellProcess,
-  gateway,
-}: Pick<CellAssets, "cellParent" | "cellProcess" | "gateway">): CellParent {
+/**
+ * `handedMsMax`: a parent that has not handed over a child after so long hangs, and is ended with all that it has. Longer than a cell has for its start, which the kernel gives
+ * up before.
+ */
+export function makeCellParent(
+  { cellParent, cellProcess, gateway }: Pick<CellAssets, "cellParent" | "cellProcess" | "gateway">,
+  handedMsMax: number = 2 * limits.cellStartMs,
+): CellParent {
   const env: Record<string, string> = gateway === undefined ? {} : { [cellOfVariable]: gateway };
   let running: Running | undefined;
   let nextId = 1;
 
   const hear = ({ children }: Running, told: ParentTold, socket: unknown): void => {
     const child = children.get(told.id);
-    if (child === undefined) return;
+    if (child === undefined) {
+      // Its end has been told, with that of its parent. Without its socket it ends.
+      if (socket instanceof Socket) socket.destroy();
+      return;
+    }
     if (told.op === "started") {
       if (socket instanceof Socket) child.socket = socket;
       return;
     }
+    clearTimeout(child.overdue);
     if (told.op === "handed") {
       child.pid = told.pid;
       if (child.isUnwanted || child.socket === undefined) endGroups([told.pid]);
@@ -90,8 +99,13 @@ export function makeCellParent({
       if (running === found) running = undefined;
       const left = [...found.children.values()];
       found.children.clear();
-      endGroups(left.flatMap(({ pid }) => pid ?? []));
-      for (const { events } of left) events.failed(why);
+      for (const child of left) {
+        clearTimeout(child.overdue);
+        if (child.pid !== undefined) endGroups([child.pid]);
+        // Its process waits for what would be said on it.
+        else child.socket?.destroy();
+        child.events.failed(why);
+      }
     };
     started.on("message", (told, socket) => hear(found, told as ParentTold, socket));
     started.on("error", (error) =>
@@ -108,16 +122,19 @@ export function makeCellParent({
 
   return {
     start({ init, user, isSuspect }, events) {
-      const child: Child = { events, pid: undefined, socket: undefined, isUnwanted: false };
       const id = nextId++;
+      let to: Running | undefined;
+      const overdue = setTimeout(() => to?.process.kill("SIGKILL"), handedMsMax).unref();
+      const child: Child = { events, pid: undefined, socket: undefined, isUnwanted: false, overdue };
       try {
-        running ??= launch();
-        running.children.set(id, child);
+        to = running ??= launch();
+        to.children.set(id, child);
         const order: ParentOrder = { id, cwd: init.workspace, env, user, nice: cellNice(isSuspect), isSuspect };
-        // What cannot be sent goes to a parent that is gone, whose end is told to all of its children.
-        running.process.send(order, () => undefined);
+        // What cannot be sent goes to a parent that is gone or could not be started, which is told to all of its children.
+        if (to.process.pid !== undefined) to.process.send(order, () => undefined);
       } catch (error) {
-        running?.children.delete(id);
+        clearTimeout(overdue);
+        to?.children.delete(id);
         const why = toRefusal(error).message;
         queueMicrotask(() => events.failed(why));
       }

@@ -164,7 +164,11 @@ export function launchProcess(parent: CellParent, spec: CellSpec, assets: CellAs
         done();
       });
     },
-    failed: (why) => finish({ reason: "crash", detail: `its process could not be started: ${why}` }),
+    failed: (why) =>
+      finish({
+        reason: "crash",
+        detail: pid === undefined ? `its process could not be started: ${why}` : `its process was ended: ${why}`,
+      }),
   });
 
   return {

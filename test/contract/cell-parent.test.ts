@@ -1,6 +1,6 @@
 /** The process that those of cells are children of: one for a gateway, and what follows when it is gone. */
 import { spawn } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -10,7 +10,7 @@ import { loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import type { CellSpec } from "../../runtime/thread/cell-backend.ts";
 import { actorPath } from "../support/actors.ts";
 import { agentSettings } from "../support/agent-settings.ts";
-import { cellProcessesOf, childrenOf, isAlive } from "../support/processes.ts";
+import { isAlive, parentOf } from "../support/processes.ts";
 
 const module = { kind: "file", url: pathToFileURL(actorPath("flooder")).href } as const;
 
@@ -55,17 +55,11 @@ function listen(): Heard {
   };
 }
 
-async function open(changes: { readonly cellParent?: string } = {}) {
-  const parent = makeCellParent({ ...(await loadCellAssets()), ...changes });
+async function open(changes: { readonly cellParent?: string } = {}, handedMsMax?: number) {
+  const parent = makeCellParent({ ...(await loadCellAssets()), ...changes }, handedMsMax);
   onTestFinished(() => parent.close());
   return parent;
 }
-
-/** Of this process, the one that has this child. */
-const parentOf = (child: number): number =>
-  childrenOf(process.pid).find(
-    (pid) => cellProcessesOf(process.pid).includes(child) && childrenOf(pid).includes(child),
-  ) ?? 0;
 
 describe("the parent of cells' processes", () => {
   test("is one for all, which a signal for its gateway leaves alone, and which ends with what it has", async () => {
@@ -74,7 +68,8 @@ describe("the parent of cells' processes", () => {
     parent.start(makeSpec(), first.events);
     const endSecond = parent.start(makeSpec(), second.events);
     const pids = [await first.started, await second.started];
-    const [own = 0] = pids.map(parentOf);
+    const [own = Number.NaN] = pids.map(parentOf);
+    expect(parentOf(own)).toBe(process.pid);
     expect(pids.map(parentOf)).toEqual([own, own]);
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.kill(own, signal);
     endSecond();
@@ -89,7 +84,7 @@ describe("the parent of cells' processes", () => {
     const first = listen();
     parent.start(makeSpec(), first.events);
     const pid = await first.started;
-    process.kill(parentOf(pid), "SIGKILL");
+    process.kill(parentOf(pid) ?? Number.NaN, "SIGKILL");
     expect(await first.ended).toBe("failed: the process that starts those of cells ended (SIGKILL)");
     await expect.poll(() => isAlive(pid)).toBe(false);
     const next = listen();
@@ -102,6 +97,37 @@ describe("the parent of cells' processes", () => {
     const child = listen();
     parent.start(makeSpec(), child.events)();
     expect(await child.ended).toBe("exited: SIGKILL");
+  });
+
+  test("that hangs is ended, and the child that waits for it is told as lost", async () => {
+    const parent = await open({ cellParent: `process.on("message", () => undefined);` }, 1);
+    const child = listen();
+    parent.start(makeSpec(), child.events)();
+    expect(await child.ended).toBe("failed: the process that starts those of cells ended (SIGKILL)");
+  });
+
+  test("that ends before it has handed over a child leaves neither its socket nor its process", async () => {
+    const { cellParent } = await loadCellAssets();
+    // It says what it would, and is gone before `handed`.
+    const parent = await open({
+      cellParent: `
+        const { send } = process;
+        process.send = (told, ...others) =>
+          told.op === "handed" ? process.kill(process.pid, "SIGKILL") : send.call(process, told, ...others);
+        const { spawn } = require("node:child_process");
+        require("node:child_process").spawn = (...call) => {
+          const child = spawn(...call);
+          require("node:fs").writeFileSync(call[2].cwd + "/pid", String(child.pid));
+          return child;
+        };
+        ${cellParent}`,
+    });
+    const child = listen();
+    const spec = makeSpec();
+    parent.start(spec, child.events);
+    expect(await child.ended).toBe("failed: the process that starts those of cells ended (SIGKILL)");
+    const pid = Number(readFileSync(path.join(spec.init.workspace, "pid"), "utf8"));
+    await expect.poll(() => isAlive(pid)).toBe(false);
   });
 
   test("a socket that does not arrive ends its child: the gateway has no descriptor left", async () => {

@@ -23,7 +23,7 @@ import { formatFields, formatFrame, kind, tell } from "../../runtime/thread/cell
 import { actor, actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
 import { openGatewayAt } from "../support/gateway.ts";
-import { cellProcessesOf, isAlive } from "../support/processes.ts";
+import { cellProcessesOf, isAlive, parentOf } from "../support/processes.ts";
 
 const openGateway = openGatewayAt("process");
 const nobody = { uid: 65_534, gid: 65_533 };
@@ -50,6 +50,9 @@ const start = (workspace: string, changes: Parameters<typeof startCell>[2] = {})
       ...changes,
     },
   );
+
+const processIn = (workspace: string): number | undefined =>
+  cellProcessesOf(process.pid).find((child) => isAlive(child) && readlinkSync(`/proc/${child}/cwd`) === workspace);
 
 describe("a cell that is a process", () => {
   test("works in its workspace: a relative path is one of there", async () => {
@@ -111,12 +114,20 @@ describe("a cell that is a process", () => {
     const workspace = makeWorkspace();
     const cell = await start(workspace);
     await cell.turn("relative file.txt");
-    const [pid] = cellProcessesOf(process.pid).filter(
-      (child) => isAlive(child) && readlinkSync(`/proc/${child}/cwd`) === workspace,
-    );
-    process.kill(pid ?? Number.NaN, "SIGSTOP");
+    process.kill(processIn(workspace) ?? Number.NaN, "SIGSTOP");
     void cell.turn("relative file.txt");
     expect(await cell.exited).toMatchObject({ reason: "hung", detail: "its loop did not turn for 1000 ms" });
+  });
+
+  test("ends with the process that started it, and the reason says so", async () => {
+    const workspace = makeWorkspace();
+    const cell = await start(workspace);
+    await cell.turn("relative file.txt");
+    process.kill(parentOf(processIn(workspace) ?? Number.NaN) ?? Number.NaN, "SIGKILL");
+    expect(await cell.exited).toMatchObject({
+      reason: "crash",
+      detail: "its process was ended: the process that starts those of cells ended (SIGKILL)",
+    });
   });
 });
 
