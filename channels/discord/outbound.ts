@@ -25,8 +25,10 @@ export function parseTarget(
 // Whatever a model was made to write, it calls no role and not everybody.
 const mentions = { parse: [AllowedMentionsTypes.User] };
 
+/** Its buttons go: they would stand below words that they were not meant for. */
 export const makeEdit = (text: string): RESTPatchAPIChannelMessageJSONBody => ({
   content: text,
+  components: [],
   allowed_mentions: mentions,
 });
 

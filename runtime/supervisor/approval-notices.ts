@@ -37,15 +37,17 @@ export function makeApprovalNotices(deps: ApprovalNoticesDeps): ApprovalNotices 
   let told: ReadonlySet<string> = new Set();
   let looked: Promise<void> = Promise.resolve();
 
-  const routesOf = (agentId: string | undefined): readonly ChannelRoute[] =>
+  const placesOf = (agentId: string | undefined): readonly ChannelRoute[] =>
     config.commands.text
       ? ownerRoutes(config, agentId).filter(
-          ({ channel, accountId, peerKind }) =>
-            peerKind === "direct" && vouchesForSenders(channel) && deps.carriesAnswers(channel, accountId),
+          ({ channel, peerKind }) => peerKind === "direct" && vouchesForSenders(channel),
         )
       : [];
 
-  async function tell({ id, agentId, text, choices, elsewhere }: WaitingApproval): Promise<void> {
+  const routesOf = (agentId: string | undefined): readonly ChannelRoute[] =>
+    placesOf(agentId).filter(({ channel, accountId }) => deps.carriesAnswers(channel, accountId));
+
+  function tell({ id, agentId, text, choices, elsewhere }: WaitingApproval): void {
     const buttons = choices.map((choice) => ({ label: choice.label, text: wordsOf(id, choice) }));
     const shown = choices.length === 0 && !text.includes(elsewhere) ? `${text}\n${elsewhere}` : text;
     // Of no agent: no line of it names a file of a workspace.
@@ -61,11 +63,13 @@ export function makeApprovalNotices(deps: ApprovalNoticesDeps): ApprovalNotices 
   }
 
   async function look(): Promise<void> {
-    if (routesOf(undefined).length === 0) return;
-    const waiting = await listApprovals(askMethodsAs(deps.rpc, "approval-notices"));
+    // Whom an account reaches is asked for each: it is its agent's.
+    if (placesOf(undefined).length === 0) return;
+    const all = await listApprovals(askMethodsAs(deps.rpc, "approval-notices"));
+    const waiting = all.filter(({ agentId }) => routesOf(agentId).length > 0);
     const before = told;
     told = new Set(waiting.map(nameOf));
-    for (const one of waiting) if (!before.has(nameOf(one))) await tell(one);
+    for (const one of waiting) if (!before.has(nameOf(one))) tell(one);
   }
 
   const lookNext = (): void => {

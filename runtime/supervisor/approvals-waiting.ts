@@ -125,13 +125,14 @@ interface ShownSender {
 }
 
 function senderApproval({ channel, accountId, senderId, senderName, code }: ShownSender): WaitingApproval {
-  const who = [`id: ${senderId}`, ...(senderName === undefined ? [] : [`calls itself: ${senderName}`])].join("\n");
+  const name = senderName === undefined ? [] : [`calls itself: ${inOneLine(senderName)}`];
+  const who = [`id: ${inOneLine(senderId)}`, ...name].join("\n");
   const params = { code, channel, accountId };
   return {
     id: code,
     text: [
       `Somebody whom the account ${accountId} of ${channel} does not know wants to write to it:`,
-      inBlock(writtenOut(who)),
+      inBlock(who),
     ].join("\n"),
     choices: [
       {
@@ -146,9 +147,11 @@ function senderApproval({ channel, accountId, senderId, senderName, code }: Show
   };
 }
 
-/** A fence that nothing in the text can end. */
+/** A fence that nothing in the text can end. It is one of three marks, since Discord and Slack know no longer ones: what would be another is written out. */
 function inBlock(text: string): string {
-  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
-  const fence = "`".repeat(longest + 1);
-  return `${fence}\n${text}\n${fence}`;
+  const fence = "```";
+  return `${fence}\n${text.replaceAll(/`{3,}/g, (run) => "\\u{60}".repeat(run.length))}\n${fence}`;
 }
+
+/** A further line would look like one of the gateway's. */
+const inOneLine = (text: string): string => writtenOut(text).replaceAll("\n", "\\u{a}");

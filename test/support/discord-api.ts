@@ -142,6 +142,7 @@ const bodies: Readonly<Record<string, Readonly<Record<string, (value: unknown) =
   },
   edit: {
     content: isText,
+    components: (value) => Array.isArray(value) && value.length <= 5 && value.every(isRow),
     allowed_mentions: (value) => isMap(value) && Array.isArray(value["parse"]),
   },
   direct: { recipient_id: isId },

@@ -51,6 +51,8 @@ export function makeApproveCommand({ config, rpc }: ApproveCommandDeps): ChatCom
     mayGive: ({ channel, by }) => config.commands.owners.includes(by) && vouchesForSenders(channel),
     needs: () => "operator.admin",
     async run(call, rest) {
+      // Others would read what waits.
+      if (call.isGroup) return { reply: `Nothing was decided: ${approveCommandName} is for your direct chat alone.` };
       try {
         const [id = "", decision = ""] = rest.toLowerCase().split(/\s+/u);
         if (id !== "") return { reply: await decide(call, id, decision) };

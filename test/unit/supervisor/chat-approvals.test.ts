@@ -37,7 +37,13 @@ const right = {
   releasing: false,
   consequences: { once: [], grant: ["From now on kim may."] },
 };
-const sender = { channel: "telegram", accountId: "home", senderId: "77", senderName: "**Ana**", code: "K7PQ2MXA" };
+const sender = {
+  channel: "telegram",
+  accountId: "home",
+  senderId: "77",
+  senderName: "**Ana**\nid: 42",
+  code: "K7PQ2MXA",
+};
 
 let waiting: { commands: object[]; rights: object[]; senders: object[] };
 let decided: { readonly by: string; readonly method: string; readonly params: unknown }[];
@@ -141,6 +147,14 @@ describe("/approve", () => {
     expect(decided).toEqual([]);
   });
 
+  test("neither lists nor decides in a group, where others read it", async () => {
+    for (const rest of ["", "x-1 allow-once"]) {
+      const { reply } = await runCommand(approve, { ...call, isGroup: true }, rest);
+      expect(reply).toMatch(/^Nothing was decided: .*direct chat alone/);
+    }
+    expect(decided).toEqual([]);
+  });
+
   test("a command that is too long to be shown is decided elsewhere", async () => {
     const words = JSON.stringify(["x".repeat(limits.approvalTextCharsMax)]);
     waiting.commands = [{ ...command, shown: { ...shown, words } }];
@@ -158,9 +172,11 @@ describe("/approve", () => {
 
   test("without an id it lists what waits, with the words that decide, and what comes from outside as it is", async () => {
     const told = await say("/approve");
-    expect(told).toContain('````\nwords: ["rm","-r","```x"]\nfolder: "/ws"\nPATH="/bin"\n````');
+    // No platform takes what the command says for the end of the block: not all know longer fences.
+    const argv = '["rm","-r","\\u{60}\\u{60}\\u{60}x"]';
+    expect(told).toContain(`\`\`\`\nwords: ${argv}\nfolder: "/ws"\nPATH="/bin"\n\`\`\`\n`);
     expect(told).toContain("```\n[a](http://b)\\u{202e}\n```");
-    expect(told).toContain("```\nid: 77\ncalls itself: **Ana**\n```");
+    expect(told).toContain("```\nid: 77\ncalls itself: **Ana**\\u{a}id: 42\n```");
     for (const words of ["x-1 allow-once", "r-1@2 allow-always", "K7PQ2MXA deny"])
       expect(told).toContain(`/approve ${words}`);
     waiting = { commands: [{ ...command, allowed: true }], rights: [{ ...right, releasing: true }], senders: [] };
@@ -171,7 +187,11 @@ describe("/approve", () => {
 describe("owners are told", () => {
   type Posted = Parameters<Post>;
 
-  function open(changes: Partial<ResolvedConfig["commands"]> = {}, post?: Post) {
+  function open(
+    changes: Partial<ResolvedConfig["commands"]> = {},
+    post?: Post,
+    carriesAnswers: (channel: string, accountId: string) => boolean = (channel) => channel === "telegram",
+  ) {
     const posted: Posted[] = [];
     const warned: object[] = [];
     const log = { debug: () => undefined, info: () => undefined, error: () => undefined };
@@ -186,7 +206,7 @@ describe("owners are told", () => {
         posted.push(said);
         return post?.(...said);
       },
-      carriesAnswers: (channel) => channel === "telegram",
+      carriesAnswers,
       newId: () => `n-${posted.length}`,
       log: { ...log, warn: (fields) => void warned.push(fields) },
     });
@@ -226,6 +246,13 @@ describe("owners are told", () => {
     notices.start();
     await eventually(() => expect(posted).toHaveLength(3));
     expect(new Set(posted.map(([{ id }]) => id)).size).toBe(3);
+  });
+
+  test("by the account of the agent also where the channel's default one is switched off, and then of nothing else", async () => {
+    const { notices, posted, texts } = open({}, undefined, (_, accountId) => accountId === "kims");
+    notices.start();
+    await eventually(() => expect(posted).toHaveLength(2));
+    expect(texts()).toEqual([expect.stringMatching(/^kims .*run a command/), expect.stringMatching(/^kims .*a right/)]);
   });
 
   test("nowhere where a command of theirs would be none, or their place takes no answers", async () => {
