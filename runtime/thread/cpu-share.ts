@@ -35,8 +35,8 @@ export function lowerCpuShare(threads: readonly number[]): void {
 }
 
 /**
- * Milliseconds that one of these threads was ready to run and had no CPU, since it started, of the one that waited longest; so late is a cell's heartbeat through
- * no fault of its own. 0 where the system does not tell. Never rejects.
+ * Milliseconds that these threads were ready to run and had no CPU, since they started, together: a heartbeat that passes through several is late by what each waited,
+ * through no fault of the cell. 0 where the system does not tell. Never rejects.
  */
 export async function cpuWaitMs(threads: readonly number[]): Promise<number> {
   const waits = await Promise.all(
@@ -46,7 +46,7 @@ export async function cpuWaitMs(threads: readonly number[]): Promise<number> {
       return Number(told.split(" ")[1] ?? 0) / 1e6;
     }),
   );
-  return Math.max(0, ...waits);
+  return waits.reduce((sum, ms) => sum + ms, 0);
 }
 
 /** The thread of this process that has a name, of which Linux keeps the beginning. Empty: there is none. Never rejects. */

@@ -128,6 +128,15 @@ test.runIf(existsSync("/proc/self/schedstat")).each(["thread", "process"] as con
   },
 );
 
+test.runIf(existsSync("/proc/self/schedstat"))(
+  "each thread's wait for a CPU counts, not only that of the one that waited longest since it started",
+  async () => {
+    const once = await cpuWaitMs([process.pid]);
+    expect(once).toBeGreaterThan(0);
+    expect(await cpuWaitMs([process.pid, process.pid])).toBeGreaterThanOrEqual(2 * once);
+  },
+);
+
 test.runIf(process.platform === "linux")("no thread of anybody else is taken for a child's", async () => {
   const cell = await start("liar", { level: "process" });
   await cell.started;
