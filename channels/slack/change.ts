@@ -14,7 +14,8 @@ export async function changeMessage(
   selfId: string | undefined,
 ): Promise<void> {
   if (change.type === "edit") {
-    await api.chat.update({ channel, ts, text: toMrkdwn(change.text) });
+    // Buttons of the words before stand in attachments, which Slack keeps unless it is told otherwise.
+    await api.chat.update({ channel, ts, text: toMrkdwn(change.text), attachments: [] });
     return;
   }
   if (change.type === "remove") {

@@ -73,7 +73,11 @@ const methods: Readonly<Record<string, { readonly takes: readonly string[]; read
   "auth.test": { takes: [], needs: [] },
   "apps.connections.open": { takes: [], needs: [] },
   "chat.postMessage": { takes: posting, needs: ["channel", "text"] },
-  "chat.update": { takes: ["channel", "ts", "text"], needs: ["channel", "ts", "text"] },
+  // Without attachments the earlier ones stay, with their buttons.
+  "chat.update": {
+    takes: ["channel", "ts", "text", "attachments"],
+    needs: ["channel", "ts", "text", "attachments"],
+  },
   "chat.delete": { takes: ["channel", "ts"], needs: ["channel", "ts"] },
   "reactions.add": { takes: ["channel", "timestamp", "name"], needs: ["channel", "timestamp", "name"] },
   "reactions.remove": { takes: ["channel", "timestamp", "name"], needs: ["channel", "timestamp", "name"] },
