@@ -1,4 +1,7 @@
 /** Devices and senders on the page, and the page as a device of its own, in a real browser against the real program. */
+import { mkdtempSync, readFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, expect, test } from "vitest";
 import { connectAs, makeDevice } from "../contract/device-kit.ts";
@@ -71,12 +74,14 @@ test("AC-13.2: a request of a device is shown with what it would get, and decide
 });
 
 test("a command that an agent wants to run is shown with all of it, and runs once when it is allowed", async () => {
+  const workspace = mkdtempSync(path.join(os.tmpdir(), "cloister-page-"));
+  const ran = (): string => readFileSync(path.join(workspace, "ran.txt"), "utf8");
   const program = await start({
-    agents: { list: [{ id: "main", module: actorPath("tool-user") }] },
+    agents: { list: [{ id: "main", module: actorPath("commander"), workspace }] },
     channels: { webhook: { groupPolicy: "open", accounts: { home: { token: "home-token" } } } },
   });
   const run = async (command: string): Promise<unknown> => {
-    const text = JSON.stringify({ tool: "call", params: { name: "exec", params: { command } } });
+    const text = JSON.stringify({ calls: [{ name: "exec", params: { command } }] });
     const { body } = await post(
       `${program.url}/channels/webhook/home`,
       { text, peer: { kind: "group", id: "room" }, sender: { id: "ana" }, wait: true },
@@ -87,10 +92,11 @@ test("a command that an agent wants to run is shown with all of it, and runs onc
   const page = await openPage(program.pageUrl);
   await page.getByTestId("composer").waitFor();
   expect(await page.getByTestId("commands").count()).toBe(0);
-  expect(await run("echo $((40 + 2))")).toMatchObject({ status: "needs_approval" });
+  const wanted = "echo $((40 + 2)) >> ran.txt";
+  expect(await run(wanted)).toMatchObject({ status: "needs_approval" });
   const command = page.getByTestId("command");
   await expect.poll(() => command.count(), slow).toBe(1);
-  expect(await page.getByTestId("command-words").textContent()).toBe('["/bin/sh","-c","echo $((40 + 2))"]');
+  expect(await page.getByTestId("command-words").textContent()).toBe(`["/bin/sh","-c","${wanted}"]`);
   expect(await command.textContent()).toMatch(/main wants to run a command on the host/);
   expect(await page.getByTestId("access-count").textContent()).toBe("1 waits for an approval");
   expect(await seriousFaults(page)).toEqual([]);
@@ -98,13 +104,15 @@ test("a command that an agent wants to run is shown with all of it, and runs onc
   await press(page, "command-allow");
   await expect.poll(() => command.textContent(), slow).toContain("It runs once, when its session asks for it again");
   expect(await page.evaluate("document.activeElement.id"), "the focus stays in the panel").toBe("commands-title");
-  expect(await run("echo $((40 + 2))")).toMatchObject({ status: "exited", output: "42\n" });
+  // Its session is told, and runs it in the turn in which it hears so.
+  await expect.poll(ran, slow).toBe("42\n");
   await expect.poll(() => command.count(), slow).toBe(0);
 
-  expect(await run("echo $((40 + 2))"), "once is once").toMatchObject({ status: "needs_approval" });
+  expect(await run(wanted), "once is once").toMatchObject({ status: "needs_approval" });
   await expect.poll(() => command.count(), slow).toBe(1);
   await press(page, "command-deny");
   await expect.poll(() => command.count(), slow).toBe(0);
+  expect(ran()).toBe("42\n");
   await page.close();
   expect(await program.stop()).toBe(0);
 });
