@@ -8,38 +8,38 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import { engineFlags } from "../launcher/engine-flags.ts";
+import { endGroups } from "../launcher/orphans.ts";
 import { setProcessNice } from "./cpu-share.ts";
 import type { ParentOrder, ParentTold } from "./cell-parent-port.ts";
-import { endGroups } from "../launcher/orphans.ts";
+import { isWithin } from "./within.ts";
 
-/** Node's options and the code of a cell's process: the same for all. */
-const [flags = "", cellProcess = ""] = process.argv.slice(1);
+/** The code of a cell's process: the same for all. */
+const [cellProcess = ""] = process.argv.slice(1);
 const running = new Set<number>();
 
 /** Without the gateway nobody is told, and the end is near. */
 const tell = (told: ParentTold): void => void process.send?.(told, undefined, {}, () => undefined);
 
-function start({ id, cwd, env, user, nice, isSuspect }: ParentOrder): void {
+function start({ id, cwd, env, user, isSuspect }: ParentOrder): void {
   let lastWords = "";
-  let isOver = false;
-  const over = (code: number | null, signal: string | null): void => {
-    if (isOver) return;
-    isOver = true;
-    tell({ op: "ended", id, code, signal, lastWords });
-  };
   const fail = (error: unknown): void => tell({ op: "failed", id, why: toRefusal(error).message });
   let child: ChildProcess;
   // Node throws for some faults of a spawn and tells others by an event.
   try {
-    child = spawn(process.execPath, [...flags.split(" "), "--eval", cellProcess], {
-      cwd,
-      env,
-      // A process group of its own, so that all of it can be ended, and no terminal's signal reaches it.
-      detached: true,
-      // The fourth is one of a pair of sockets; libuv closes every other descriptor of this process in the child.
-      stdio: ["ignore", "ignore", "pipe", "pipe"],
-      ...user,
-    });
+    child = spawn(
+      process.execPath,
+      [...engineFlags(process.versions.node), "--disable-sigusr1", "--eval", cellProcess],
+      {
+        cwd,
+        env,
+        // A process group of its own, so that all of it can be ended, and no terminal's signal reaches it.
+        detached: true,
+        // The fourth is one of a pair of sockets; libuv closes every other descriptor of this process in the child.
+        stdio: ["ignore", "ignore", "pipe", "pipe"],
+        ...user,
+      },
+    );
   } catch (error) {
     fail(error);
     return;
@@ -48,7 +48,7 @@ function start({ id, cwd, env, user, nice, isSuspect }: ParentOrder): void {
   const { pid } = child;
   if (pid === undefined) return;
   running.add(pid);
-  if (nice !== undefined) setProcessNice(pid, nice, isSuspect);
+  setProcessNice(pid, isSuspect);
   // Node sends nothing more before the gateway has the socket and this process has none: until then what comes on it could be read here.
   process.send?.(
     { op: "started", id } satisfies ParentTold,
@@ -60,15 +60,12 @@ function start({ id, cwd, env, user, nice, isSuspect }: ParentOrder): void {
   child.stderr?.on("data", (chunk: Buffer) => {
     if (lastWords.length < limits.cellLastWordsCharsMax) lastWords += chunk.toString("latin1");
   });
+  const silent = new Promise((resolve) => child.stderr?.once("close", resolve));
   child.on("exit", (code, signal) => {
     running.delete(pid);
     endGroups([pid]);
     // Something that the actor started and that left the group may still hold the streams open.
-    const late = setTimeout(() => over(code, signal), limits.cellStreamsMs);
-    child.stderr?.once("close", () => {
-      clearTimeout(late);
-      over(code, signal);
-    });
+    void isWithin(silent, limits.cellStreamsMs).then(() => tell({ op: "ended", id, code, signal, lastWords }));
   });
 }
 

@@ -6,8 +6,6 @@ export interface ParentOrder {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly user: { readonly uid: number; readonly gid: number } | undefined;
-  /** Undefined: this system has no priorities of threads. */
-  readonly nice: number | undefined;
   readonly isSuspect: boolean;
 }
 

@@ -5,12 +5,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { Socket } from "node:net";
 import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import { engineFlags } from "../launcher/engine-flags.ts";
 import { cellOfVariable, endGroups } from "../launcher/orphans.ts";
 import type { CellAssets } from "./cell-assets.ts";
 import type { CellSpec } from "./cell-backend.ts";
 import type { ParentOrder, ParentTold } from "./cell-parent-port.ts";
-import { cellNice } from "./cpu-share.ts";
 
 export interface ChildEvents {
   /** At most once. The socket has no listeners yet. */
@@ -82,15 +80,7 @@ export function makeCellParent(
   const launch = (): Running => {
     const started = spawn(
       process.execPath,
-      [
-        `--max-old-space-size=${limits.cellParentHeapMb}`,
-        "--disable-sigusr1",
-        "--eval",
-        cellParent,
-        "--",
-        engineFlags(process.versions.node).concat("--disable-sigusr1").join(" "),
-        cellProcess,
-      ],
+      [`--max-old-space-size=${limits.cellParentHeapMb}`, "--disable-sigusr1", "--eval", cellParent, "--", cellProcess],
       // In a session of its own, so that no terminal's signal reaches it.
       { env, detached: true, stdio: ["ignore", "ignore", "ignore", "ipc"] },
     );
@@ -129,7 +119,7 @@ export function makeCellParent(
       try {
         to = running ??= launch();
         to.children.set(id, child);
-        const order: ParentOrder = { id, cwd: init.workspace, env, user, nice: cellNice(isSuspect), isSuspect };
+        const order: ParentOrder = { id, cwd: init.workspace, env, user, isSuspect };
         // What cannot be sent goes to a parent that is gone or could not be started, which is told to all of its children.
         if (to.process.pid !== undefined) to.process.send(order, () => undefined);
       } catch (error) {

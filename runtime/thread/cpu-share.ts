@@ -20,8 +20,10 @@ export function cellNice(isSuspect: boolean): number | undefined {
   return Math.min(niceMax, os.getPriority() + (isSuspect ? limits.faultyCellNice : limits.cellNice));
 }
 
-/** Of a cell's process that has only just been started: its threads are still to come, and inherit it. `nice`: `cellNice` of the gateway. */
-export function setProcessNice(pid: number, nice: number, isSuspect: boolean): void {
+/** Of a cell's process that has only just been started: its threads are still to come, and inherit it. */
+export function setProcessNice(pid: number, isSuspect: boolean): void {
+  const nice = cellNice(isSuspect);
+  if (nice === undefined) return;
   setNice(pid, nice);
   // It leads a session of its own, and Linux may weigh sessions before it weighs threads: sched(7), "The autogroup feature". That of a usual
   // cell is left alone: its heartbeat would wait for every other session of the machine.

@@ -30,6 +30,7 @@ import type { CellMemory } from "./heap-watch.ts";
 import { childThreads, cpuWaitMs, lowerCpuShare } from "./cpu-share.ts";
 import { makePacedMail, splitMail } from "./paced-mail.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
+import { isWithin } from "./within.ts";
 
 type Inspected = ReturnType<CellControl["inspect"]>;
 
@@ -158,11 +159,9 @@ export function launchProcess(parent: CellParent, spec: CellSpec, assets: CellAs
         return;
       }
       // What it said last is still to be read. Something that the actor started and that left the group may hold the socket open.
-      const late = setTimeout(done, limits.cellStreamsMs);
-      socket.once("close", () => {
-        clearTimeout(late);
-        done();
-      });
+      const { promise: closed, resolve } = Promise.withResolvers<void>();
+      socket.once("close", resolve);
+      void isWithin(closed, limits.cellStreamsMs).then(done);
     },
     failed: (why) =>
       finish({
