@@ -1,5 +1,6 @@
 /** What happens at a time, beside the timers of modules (`signals.ts`): jobs, of operators and of agents, and heartbeats. */
 import { randomUUID } from "node:crypto";
+import { localTimezone } from "../config/timezone.ts";
 import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
 import { type CronDeps, type CronDesk, makeCronDesk } from "./cron-desk.ts";
 import { mainSessionKey, sessionKind } from "../routing/index.ts";
@@ -32,7 +33,7 @@ export function makeClock(parts: ClockDeps): Clock {
   const cron = makeCronDesk({
     ...deps,
     isOpen: (envelopeId) => deps.kernel().isOpen(envelopeId),
-    timeZone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+    timeZone: localTimezone(),
   });
   const watchdog = makeJobWatchdog(makeStop(deps), deps.log, (header) => heartbeats.spanMsOf(header));
   return {

@@ -20,6 +20,7 @@ import type { ChannelRoute } from "../answers.ts";
 import type { Runs } from "../runs.ts";
 import type { WhyNoSending } from "../send-policy.ts";
 import type { ChannelDesk } from "./channel-desk.ts";
+import { type Place, placeKey } from "./place-key.ts";
 
 export interface PreviewsDeps {
   readonly channels: Pick<ChannelDesk, "settings" | "sendOnce" | "act">;
@@ -36,8 +37,6 @@ export interface Previews {
   /** The answer leaves: as the message that is shown, else by `send`. Gives the platform's id, and rejects as `send` does. */
   answer(message: OutboundMessage, send: () => Promise<string | undefined>): Promise<string | undefined>;
 }
-
-type Place = Pick<OutboundMessage, "channel" | "accountId" | "peer" | "threadId">;
 
 interface Preview {
   readonly header: EnvelopeHeader;
@@ -69,7 +68,7 @@ export function makePreviews({ channels, runs, whyNoSending, messageOf, clock }:
     if (!isBuiltChannel(channel) || !builtChannels[channel].capabilities.edit) return undefined;
     const settings = channels.settings(channel, accountId);
     if (settings?.preview === undefined) return undefined;
-    const place = placeOf(messageOf(header, route, ""));
+    const place = placeKey(messageOf(header, route, ""));
     const begun: Preview = {
       header,
       route,
@@ -176,7 +175,7 @@ export function makePreviews({ channels, runs, whyNoSending, messageOf, clock }:
 
   return {
     passed(place) {
-      const passed = placeOf(place);
+      const passed = placeKey(place);
       for (const preview of open.values()) if (preview.place === passed) preview.isPassed = true;
     },
     async answer(message, send) {
@@ -202,9 +201,6 @@ const isGivenUp = ({ faults }: Preview): boolean => faults >= limits.channelAtte
 function giveUp(preview: Preview): void {
   preview.faults = limits.channelAttemptsMax;
 }
-
-const placeOf = ({ channel, accountId, peer, threadId }: Place): string =>
-  JSON.stringify([channel, accountId, peer.kind, peer.id, threadId]);
 
 /** As much of what is written so far as one message takes. */
 function shownText({ text, route: { channel }, settings: { preview, textChunkLimit } }: Preview): string {

@@ -8,6 +8,7 @@ import type { ChannelClock, ChannelForKernel } from "../../channels/port.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Runs } from "../runs.ts";
+import { placeKey } from "./place-key.ts";
 
 export interface TypingDeps {
   readonly settings: () => ResolvedConfig["typing"];
@@ -46,9 +47,10 @@ export function makeTyping({ settings, remoteOf, runs, clock, ending }: TypingDe
   });
 
   /** For ten minutes at the most. */
-  async function show({ channel, accountId, peer, threadId }: InboundEvent, runId: string): Promise<void> {
+  async function show(event: InboundEvent, runId: string): Promise<void> {
+    const { channel, accountId, peer, threadId } = event;
     const typingMs = isBuiltChannel(channel) ? builtChannels[channel].typingMs : 0;
-    const conversation = JSON.stringify([channel, accountId, peer.kind, peer.id, threadId]);
+    const conversation = placeKey(event);
     const shown = atWork.get(conversation) ?? { runs: 0, over: new AbortController() };
     atWork.set(conversation, shown);
     shown.runs++;
