@@ -36,6 +36,18 @@ export const right: Pairing = {
   origin: "operator",
 };
 
+/** A message of an operator to `main`. */
+export const fromOperator = {
+  from: { type: "operator", client: "bench" },
+  agentId: "main",
+  sessionKey: "agent:main:main",
+  verb: "send",
+  via: "door:operator",
+  chain: [],
+  provenance: { kind: "external_user", sourceChannel: "webchat" },
+  replyRoute: { type: "none" },
+} as const;
+
 export const nowMs = 1_000;
 const sessionsOfRaul = Array.from({ length: 50 }, (_, n) => `agent:raul:s${n}`);
 
@@ -142,21 +154,7 @@ export function openKernelHere(): KernelHere {
     begin() {
       if (turnOfMain !== 0) end("main", turnOfMain);
       handleAll();
-      kernel.admit(
-        {
-          from: { type: "operator", client: "bench" },
-          agentId: "main",
-          sessionKey: "agent:main:main",
-          verb: "send",
-          via: "door:operator",
-          chain: [],
-          provenance: { kind: "external_user", sourceChannel: "webchat" },
-          replyRoute: { type: "none" },
-          body: "begin",
-        },
-        ++tickets,
-        nowMs,
-      );
+      kernel.admit({ ...fromOperator, body: "begin" }, ++tickets, nowMs);
       store("stored");
       handleAll();
     },

@@ -11,7 +11,7 @@ import { up } from "../../runtime/kernel/frames.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { admissionOf, checkSend } from "../../runtime/kernel/sends.ts";
 import type { KernelState, Turn } from "../../runtime/kernel/state.ts";
-import { makeRights, makeSettings, nowMs, openKernelHere, right, specOf } from "../kernel-here.ts";
+import { fromOperator, makeRights, makeSettings, nowMs, openKernelHere, right, specOf } from "../kernel-here.ts";
 import { atLeast, atMost, type ScenarioOptions, type ScenarioReport } from "../scenario.ts";
 import { makeRatios, makeSpread } from "../spread.ts";
 
@@ -22,18 +22,11 @@ const checkUsMax = 1;
 const signingMin = 50;
 
 const header: EnvelopeHeader = {
+  ...fromOperator,
   id: "000000001-0000-be9c0000",
-  from: { type: "operator", client: "bench" },
-  agentId: "main",
-  sessionKey: "agent:main:main",
-  verb: "send",
-  via: "door:operator",
-  chain: [],
   trace: "000000001-0000-be9c0000",
   runId: "000000001-0000-be9c0000",
   acceptedAtMs: nowMs,
-  provenance: { kind: "external_user", sourceChannel: "webchat" },
-  replyRoute: { type: "none" },
 };
 
 export async function run({ rounds = roundsDefault }: ScenarioOptions): Promise<ScenarioReport> {

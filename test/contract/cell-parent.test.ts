@@ -9,31 +9,13 @@ import { type ChildEvents, makeCellParent } from "../../runtime/thread/cell-pare
 import { loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import type { CellSpec } from "../../runtime/thread/cell-backend.ts";
 import { actorPath } from "../support/actors.ts";
-import { agentSettings } from "../support/agent-settings.ts";
+import { makeCellSpec } from "../support/cell-spec.ts";
 import { isAlive, parentOf } from "../support/processes.ts";
 
 const module = { kind: "file", url: pathToFileURL(actorPath("flooder")).href } as const;
 
-function makeSpec(): CellSpec {
-  return {
-    id: "main",
-    init: {
-      agentId: "main",
-      incarnation: 1,
-      model: undefined,
-      options: {},
-      settings: agentSettings("main"),
-      mainKey: "main",
-      slots: [],
-      workspace: mkdtempSync(path.join(os.tmpdir(), "cloister-parent-")),
-      module,
-    },
-    readable: [],
-    level: "process",
-    trust: "confined",
-    isSuspect: false,
-  };
-}
+const makeSpec = (): CellSpec =>
+  makeCellSpec({ workspace: mkdtempSync(path.join(os.tmpdir(), "cloister-parent-")), module }, { level: "process" });
 
 interface Heard {
   readonly events: ChildEvents;

@@ -5,7 +5,7 @@ import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-asset
 import type { CellSpec } from "../../runtime/thread/cell-backend.ts";
 import { type CellHost, makeCellHost } from "../../runtime/thread/cell-host.ts";
 import type { CellInit } from "../../runtime/thread/cell-port.ts";
-import { agentSettings } from "./agent-settings.ts";
+import { makeCellSpec } from "./cell-spec.ts";
 
 /** One record of the cell. */
 export type Said = UpRecord;
@@ -97,24 +97,7 @@ export async function startCell(
     },
   });
   open.push(host);
-  host.start({
-    id: agentId,
-    init: {
-      agentId,
-      incarnation: 1,
-      model: undefined,
-      options: {},
-      settings: agentSettings(agentId),
-      mainKey: "main",
-      slots: [],
-      ...init,
-    },
-    readable: [...readable, loaded.zodDir],
-    level,
-    trust,
-    isSuspect: false,
-    ...spec,
-  });
+  host.start(makeCellSpec(init, { readable: [...readable, loaded.zodDir], level, trust, ...spec }));
   const until = (match: (said: Said) => boolean): Promise<Said> => {
     const found = said.find(match);
     return found === undefined ? new Promise((resolve) => waiting.push({ match, resolve })) : Promise.resolve(found);

@@ -4,7 +4,7 @@ import { limits } from "../../../runtime/kernel/limits.ts";
 import type { CellAssets } from "../../../runtime/thread/cell-assets.ts";
 import type { BodyEvents, CellBody } from "../../../runtime/thread/cell-backend.ts";
 import { type CellHost, makeCellHost } from "../../../runtime/thread/cell-host.ts";
-import { agentSettings } from "../../support/agent-settings.ts";
+import { makeCellSpec } from "../../support/cell-spec.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] }));
 afterEach(() => void vi.useRealTimers());
@@ -50,18 +50,7 @@ async function watch(waitedMs: (atMs: number) => number, stuckMs = 0): Promise<W
     },
     { thread: launch, process: launch },
   );
-  const init = {
-    agentId: "main",
-    incarnation: 1,
-    model: undefined,
-    options: {},
-    settings: agentSettings("main"),
-    mainKey: "main",
-    slots: [],
-    workspace: "/",
-    module: { kind: "file", url: "file:///actor.ts" },
-  } as const;
-  host.start({ id: "main", init, readable: [], level: "thread", trust: "confined", isSuspect: false });
+  host.start(makeCellSpec({ workspace: "/", module: { kind: "file", url: "file:///actor.ts" } }));
   // The first look finds a beat that it has not seen before.
   await vi.advanceTimersByTimeAsync(limits.heartbeatCheckMs);
   return Object.assign(watched, { host });
