@@ -4,6 +4,7 @@
  * code is compiled (measured: up to six times slower after `wake`).
  */
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { makeSpread, type Spread } from "./spread.ts";
 
@@ -14,4 +15,23 @@ export async function measureNoise(): Promise<Spread> {
   const [timesMs] = (await once(worker, "message")) as [number[]];
   await ended;
   return makeSpread(timesMs);
+}
+
+/**
+ * Begins to count what the host of a virtual machine gives to others while this one wants to run. The answer gives its percentage of all CPU time since then: the fixed loop is
+ * too short to show it, and a message that falls into it waits for milliseconds.
+ */
+export async function watchStolen(): Promise<() => Promise<number>> {
+  const from = await readCpu();
+  return async () => {
+    const to = await readCpu();
+    return (100 * (to.stolen - from.stolen)) / Math.max(1, to.all - from.all);
+  };
+}
+
+/** In clock ticks since the machine's start. The first line of `/proc/stat`: `cpu user nice system idle iowait irq softirq steal …`, guests counted in the first two. */
+async function readCpu(): Promise<{ readonly stolen: number; readonly all: number }> {
+  const [, ...ticks] = (await readFile("/proc/stat", "utf8")).split("\n", 1)[0]?.split(/\s+/).map(Number) ?? [];
+  const counted = ticks.slice(0, 8);
+  return { stolen: counted[7] ?? 0, all: counted.reduce((sum, one) => sum + one, 0) };
 }

@@ -12,7 +12,7 @@ import path from "node:path";
 import { parseArguments } from "./arguments.ts";
 import { formatHtml } from "./html.ts";
 import { describeMachine } from "./machine.ts";
-import { measureNoise } from "./noise.ts";
+import { measureNoise, watchStolen } from "./noise.ts";
 import { buildProgram, packageRoot } from "./program.ts";
 import type { ScenarioReport } from "./scenario.ts";
 import { type ScenarioName, scenarios } from "./scenarios.ts";
@@ -24,6 +24,8 @@ interface Finished extends ScenarioReport {
   readonly seconds: number;
   /** Milliseconds of the same fixed loop, before and after. */
   readonly noise: { readonly before: Spread; readonly after: Spread };
+  /** Percentage of the machine's CPU time that its host gave to others meanwhile. */
+  readonly stolen: number;
 }
 
 async function runAll(args: readonly string[]): Promise<void> {
@@ -37,6 +39,7 @@ async function runAll(args: readonly string[]): Promise<void> {
     const { question, load } = scenarios[name as ScenarioName];
     const before = await measureNoise();
     const startedMs = performance.now();
+    const findStolen = await watchStolen();
     const { run } = await load();
     const report = await run({
       seconds: chosen.seconds,
@@ -45,9 +48,12 @@ async function runAll(args: readonly string[]): Promise<void> {
       progress: (text) => say(`${name}: ${text}`),
     });
     const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
+    const stolen = await findStolen();
     const noise = { before, after: await measureNoise() };
-    finished.push({ ...report, question, seconds, noise });
-    console.log(`\n${report.name}: ${question}\n(${formatNumber(seconds)} s; noise ${formatNoise(noise)})\n`);
+    finished.push({ ...report, question, seconds, noise, stolen });
+    console.log(
+      `\n${report.name}: ${question}\n(${formatNumber(seconds)} s; noise ${formatNoise(noise)}; ${formatNumber(stolen)} % of the CPUs' time went to others of the host)\n`,
+    );
     console.log(formatTable(report.rows));
   }
   const targets = finished.flatMap((report) => report.targets ?? []);

@@ -337,9 +337,11 @@ export const limits = {
   logCharsMax: 8_192,
   /** Log records that a cell may emit in a second; further ones are counted and dropped, and the count is logged. */
   logRecordsPerSecond: 200,
+  /** The same in characters: every record is searched for secrets on the main thread, about 35 ms for a million characters. */
+  logCharsPerSecond: 131_072,
   /** Characters of streamed text of one turn that are passed on; the final answer is bounded by `replyCharsMax`. */
   streamCharsMax: 1_000_000,
-  /** The same of all turns of a cell in a second: each listener gets the whole text again with every new part of it. Thousands of answers of a model at once stay below. */
+  /** The same of all turns of a cell in a second, at most `streamCharsMax` at once: each listener gets the whole text again with every new part of it. Thousands of answers of a model at once stay below. */
   streamCharsPerSecond: 4_000_000,
   /** Rows of `sessions_list`. Source: behaviour §3.2. */
   sessionsListDefault: 100,

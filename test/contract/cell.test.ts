@@ -135,6 +135,13 @@ describe.each(levels)("at level %s", (level) => {
       for (const { a } of logs) expect(a.length).toBeLessThanOrEqual(limits.logCharsMax + 10);
     });
 
+    test("is bounded in characters a second, too", async () => {
+      await cell.turn("shout 150");
+      const shouted = cell.said.filter(({ op, a }) => op === up.log && a.startsWith("y"));
+      expect(shouted.length).toBeGreaterThan(0);
+      expect(shouted.reduce((sum, { a }) => sum + a.length, 0)).toBeLessThan(2 * limits.logCharsPerSecond);
+    });
+
     test("travels in frames of at most 64 records, numbered from 1", async () => {
       const burst = cell.turn("burst 150");
       await cell.until(({ op, c }) => op === up.send && c === "m149");

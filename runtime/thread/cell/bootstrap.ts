@@ -85,12 +85,15 @@ function inspect(value: unknown): string {
   }
 }
 
-/** What the actor prints becomes log records: bounded in length and rate, with a count of what was left out. */
+/** What the actor prints becomes log records: bounded in length, in number and in characters a second, with a count of what was left out. */
 function makePrinter(): (level: number, text: string) => void {
-  const quota = makeQuota(limits.logRecordsPerSecond, nowMs);
+  const { logCharsMax, logRecordsPerSecond, logCharsPerSecond } = limits;
+  const records = makeQuota(logRecordsPerSecond, logRecordsPerSecond, nowMs);
+  const chars = makeQuota(logCharsPerSecond, logCharsPerSecond, nowMs);
   let dropped = 0;
-  return (level, text) => {
-    if (quota.take(1) === 0) {
+  return (level, printed) => {
+    const text = printed.length > logCharsMax ? `${printed.slice(0, logCharsMax)}… (cut)` : printed;
+    if (!records.takeWhole(1) || !chars.takeWhole(text.length)) {
       dropped++;
       return;
     }
@@ -99,15 +102,10 @@ function makePrinter(): (level: number, text: string) => void {
         up.log,
         0,
         40,
-        `${dropped} log records were left out: more than ${limits.logRecordsPerSecond} in a second`,
+        `${dropped} log records were left out: more than ${logRecordsPerSecond} records or ${logCharsPerSecond} characters in a second`,
       );
     dropped = 0;
-    mailbox?.tell(
-      up.log,
-      0,
-      level,
-      text.length > limits.logCharsMax ? `${text.slice(0, limits.logCharsMax)}… (cut)` : text,
-    );
+    mailbox?.tell(up.log, 0, level, text);
   };
 }
 
@@ -166,7 +164,7 @@ const control: CellControl = {
         () => mailbox as Mailbox,
         folder,
         log,
-        makeQuota(limits.streamCharsPerSecond, nowMs),
+        makeQuota(limits.streamCharsPerSecond, limits.streamCharsMax, nowMs),
         (ms) => Atomics.store(words, controlBlock.stuckMs, ms),
       );
     } catch (error) {

@@ -1,26 +1,32 @@
 /** What of a cell's output crosses to the kernel: what that would leave out anyway does not, for a flood of it would hold up the gateway's loop. */
 
-/** What a cell may emit in a second, all its turns together. */
+/** What a cell may emit over time, all its turns together. */
 export interface Quota {
-  /** How much of what is wanted there is left for in the second that runs. */
+  /** How much of what is wanted there is left for now. */
   take(wanted: number): number;
+  /** Takes all of it or, when that is not there, nothing. */
+  takeWhole(wanted: number): boolean;
 }
 
-/** `nowMs`: milliseconds that never go back. */
-export function makeQuota(perSecond: number, nowMs: () => number): Quota {
-  let second = 0;
-  let left = perSecond;
+/**
+ * Fills evenly, `perSecond` a second, up to `burst`, which is also there at the start: what is emitted at once is what the gateway's loop has to
+ * take at once. `nowMs`: milliseconds that never go back.
+ */
+export function makeQuota(perSecond: number, burst: number, nowMs: () => number): Quota {
+  let left = burst;
+  let filledAtMs = nowMs();
+  const take = (wanted: number, least: number): number => {
+    const atMs = nowMs();
+    left = Math.min(burst, left + ((atMs - filledAtMs) * perSecond) / 1_000);
+    filledAtMs = atMs;
+    const taken = Math.min(wanted, Math.floor(left));
+    if (taken < least) return 0;
+    left -= taken;
+    return taken;
+  };
   return {
-    take(wanted) {
-      const now = Math.floor(nowMs() / 1_000);
-      if (now !== second) {
-        second = now;
-        left = perSecond;
-      }
-      const taken = Math.min(wanted, left);
-      left -= taken;
-      return taken;
-    },
+    take: (wanted) => take(wanted, 0),
+    takeWhole: (wanted) => take(wanted, wanted) === wanted,
   };
 }
 
