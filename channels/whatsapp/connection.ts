@@ -11,13 +11,15 @@ import {
   makeLibraryLogger,
   type MessageContent,
   type MessageKey,
+  type SentContent,
   type SignalRepository,
+  type TargetKey,
   type TransactionalKeys,
   type WhatsAppSocket,
 } from "./library.ts";
 import { inboxRow, type Login } from "./login.ts";
 import type { WhatsAppSettings } from "./manifest.ts";
-import { makeRecent } from "../recent.ts";
+import { makeRecent, type Recent } from "../recent.ts";
 
 export interface Ending {
   /** As HTTP has them, for the most part. */
@@ -36,7 +38,11 @@ export interface Connection {
   /** Resolves when WhatsApp has let the account in; never, where it does not. */
   readonly opened: Promise<void>;
   readonly ended: Promise<Ending>;
-  send(target: string, text: string, id: string, inReplyTo: string | undefined): Promise<Answer>;
+  send(target: string, content: SentContent, id: string, inReplyTo?: string): Promise<Answer>;
+  /** Of a message that was heard or sent on this connection, or an earlier one of this start; undefined: it is not known whose it is. */
+  findKey(target: string, id: string): TargetKey | undefined;
+  /** The server that files are fetched from. */
+  fileHost(): Promise<string>;
   /** Shows that somebody writes there, and that what came from there was read. */
   atWork(target: string): Promise<void>;
   probe(signal: AbortSignal): Promise<AccountIdentity>;
@@ -49,6 +55,7 @@ export interface ConnectionDeps {
   readonly login: Login;
   readonly settings: WhatsAppSettings;
   readonly host: ChannelHost;
+  readonly memory: Memory;
   /** A code to be scanned, and how long it is good for. */
   readonly onCode: (text: string, livesMs: number) => void;
   readonly signal: AbortSignal;
@@ -59,13 +66,25 @@ interface Heard {
   readonly message: MessageContent;
 }
 
-export function connect({ library, login, settings, host, onCode, signal }: ConnectionDeps): Connection {
+/** What is known of messages from one connection to the next. */
+export interface Memory {
+  /** What answers may quote and react to, by id. */
+  readonly heard: Recent<Heard>;
+  /** Ids of the account's own. */
+  readonly sent: Recent<true>;
+}
+
+export const makeMemory = (): Memory => ({
+  heard: makeRecent(limits.whatsappKeptMax),
+  sent: makeRecent(limits.whatsappKeptMax),
+});
+
+export function connect({ library, login, settings, host, memory, onCode, signal }: ConnectionDeps): Connection {
   const opened = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<Ending>();
   /** Of the encrypted parts that are being read: the node that each came in. */
   const stanzas = new WeakMap<Uint8Array, BinaryNode>();
-  /** What answers may quote, by id. */
-  const heard = makeRecent<Heard>(limits.whatsappKeptMax);
+  const { heard, sent } = memory;
   const unread = makeRecent<MessageKey[]>(limits.whatsappKeptMax);
   const groups = makeRecent<{ readonly id: string }>(limits.whatsappKeptMax);
   const numbers = makeRecent<true>(limits.whatsappKeptMax);
@@ -73,15 +92,9 @@ export function connect({ library, login, settings, host, onCode, signal }: Conn
   /** The library's transactions go along with whatever they await; the gateway's work is no part of them. */
   const outside = AsyncLocalStorage.snapshot();
 
-  /** Before what comes now, what an earlier connection could not hand on. */
-  const offered = offerAgain();
-  // What comes waits for it and hears of its end; where nothing comes, nobody does.
-  offered.catch(() => undefined);
   let lastRow = 0;
-
-  async function offerAgain(): Promise<void> {
-    for (const { id, event } of login.inbox()) await hand(id, event);
-  }
+  /** By chat: its messages that wait to be taken. */
+  const holding = new Map<string, number>();
 
   /** Rejects when it was not taken: then it stays, and without a connection it is not acknowledged. */
   async function hand(id: string, event: WhatsAppEvent): Promise<void> {
@@ -95,6 +108,27 @@ export function connect({ library, login, settings, host, onCode, signal }: Conn
       void socket.end(failure("CLOISTER_CHANNEL_OFFLINE", "a message was not taken"));
       throw error;
     }
+  }
+
+  /**
+   * The library reads no further message while one is not taken. What waits longer than a store takes is in the login by then: it is acknowledged, so
+   * that one whose agent has no room holds up no other chat. What comes behind it in its chat waits there as well.
+   */
+  async function heldAtMost(chat: string, taken: Promise<void>): Promise<void> {
+    const waits = (holding.get(chat) ?? 0) + 1;
+    holding.set(chat, waits);
+    const over = new AbortController();
+    const done = taken.finally(() => {
+      over.abort();
+      const left = (holding.get(chat) ?? 1) - 1;
+      if (left === 0) holding.delete(chat);
+      else holding.set(chat, left);
+    });
+    done.catch(() => undefined);
+    const heldMs = waits > 1 ? 0 : limits.whatsappHeldMs;
+    await Promise.race([done, host.pause(heldMs, AbortSignal.any([signal, over.signal]))]);
+    // Ended by its signal: what is not taken is not acknowledged either.
+    if (signal.aborted) await done;
   }
 
   /** In order, also over restarts of the clock's millisecond. */
@@ -127,8 +161,7 @@ export function connect({ library, login, settings, host, onCode, signal }: Conn
     if (event.messageId !== undefined) heard.set(event.messageId, said);
     if (event.peer.kind === "direct") numbers.set(event.peer.id, true);
     if (said.key.fromMe !== true) noteUnread(event.peer.id, said.key);
-    await offered;
-    await hand(id, event);
+    await heldAtMost(`${event.peer.kind}:${event.peer.id}`, hand(id, event));
     return plaintext;
   }
 
@@ -197,6 +230,9 @@ export function connect({ library, login, settings, host, onCode, signal }: Conn
     },
   });
 
+  // Before what comes now, what an earlier connection could not hand on. Each chat has its own order.
+  for (const { id, event } of login.inbox()) hand(id, event).catch(() => undefined);
+
   socket.ws.prependListener("CB:message", (stanza) => {
     if (!Array.isArray(stanza.content)) return;
     for (const { tag, content } of stanza.content as readonly BinaryNode[])
@@ -241,16 +277,23 @@ export function connect({ library, login, settings, host, onCode, signal }: Conn
     opened: opened.promise,
     ended: ended.promise,
 
-    async send(target, text, id, inReplyTo) {
+    async send(target, content, id, inReplyTo) {
       const quoted = inReplyTo === undefined ? undefined : heard.get(inReplyTo);
       let wasWritten = false;
       try {
         if (!(await untilEnded(exists(target)))) return { type: "unknown" };
-        const answered = socket.waitForMessage(id, limits.whatsappAnswerMs);
+        // A file is brought to its server before the message is written.
+        const uploadMs = isFile(content) ? limits.channelMediaMs : 0;
+        const answered = socket.waitForMessage(id, uploadMs + limits.whatsappAnswerMs);
         // It is looked at below; until then its end is nobody's fault.
         answered.catch(() => undefined);
-        const options = { messageId: id, ...(quoted === undefined ? {} : { quoted }) };
-        const written = socket.sendMessage(target, { text }, options).then(() => (wasWritten = true));
+        const options = {
+          messageId: id,
+          mediaUploadTimeoutMs: limits.channelMediaMs,
+          ...(quoted === undefined ? {} : { quoted }),
+        };
+        sent.set(id, true);
+        const written = socket.sendMessage(target, content, options).then(() => (wasWritten = true));
         await untilEnded(written);
         const node = await untilEnded(answered);
         if (node === undefined) return { type: "silent", reason: "no answer in time", wasWritten };
@@ -261,6 +304,20 @@ export function connect({ library, login, settings, host, onCode, signal }: Conn
         if (!wasWritten && code !== undefined) return { type: "refused", code };
         return { type: "silent", reason: endingOf(error).reason, wasWritten };
       }
+    },
+
+    findKey(target, id) {
+      if (sent.get(id) === true) return { remoteJid: target, fromMe: true, id };
+      const { remoteJid, fromMe, participant } = heard.get(id)?.key ?? {};
+      if (typeof remoteJid !== "string") return undefined;
+      return { remoteJid, fromMe: fromMe === true, id, ...(typeof participant === "string" ? { participant } : {}) };
+    },
+
+    async fileHost() {
+      const { hosts } = await untilEnded(socket.refreshMediaConn(false));
+      const [first] = hosts;
+      if (first === undefined) throw failure("CLOISTER_CHANNEL_OFFLINE", "WhatsApp names no server for files");
+      return first.hostname;
     },
 
     async atWork(target) {
@@ -288,6 +345,8 @@ export function connect({ library, login, settings, host, onCode, signal }: Conn
 
 /** Kinds of history that are only old messages; the first one tells who is behind which LID, which is needed. Source: `HistorySyncType`. */
 const history = { full: 2, recent: 3 } as const;
+
+const isFile = (content: SentContent): boolean => "mimetype" in content;
 
 /** How long the library shows the first code, and each further one. */
 const [firstCodeMs, laterCodeMs] = [60_000, 20_000];

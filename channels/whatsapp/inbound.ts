@@ -3,7 +3,9 @@
  * the account's owner wrote to others on his phone. A chat with a person is a peer of kind `direct` by the person's number, a group one of
  * kind `group` by its JID; what the owner writes to himself is a direct message of himself. Source: behaviour §8.
  */
-import type { ChannelHost } from "../port.ts";
+import { mediaKindOf } from "../media.ts";
+import type { ChannelHost, InboundMedia } from "../port.ts";
+import { fileOf } from "./file-facts.ts";
 import { isGroupJid, lidOf, numberOf } from "./jid.ts";
 import type { ContextInfo, MessageContent, MessageKey } from "./library.ts";
 
@@ -58,6 +60,7 @@ export function parseMessage(
       : {}),
     ...(typeof quoted === "string" ? { replyTo: quoted } : {}),
     text: withoutOwnName(said.text, self),
+    ...(said.file === undefined ? {} : { media: [said.file] }),
     tsMs: atMs,
   };
 }
@@ -72,6 +75,7 @@ function withoutOwnName(text: string, { id, lid }: Self): string {
 
 interface Said {
   readonly text: string;
+  readonly file?: InboundMedia | undefined;
   readonly context?: ContextInfo | null | undefined;
 }
 
@@ -82,11 +86,12 @@ function textOf(content: MessageContent): Said | undefined {
   const text = [thing?.name, thing?.caption, conversation, extended?.text]
     .filter((part) => typeof part === "string" && part.trim() !== "")
     .join("\n");
-  return text === "" ? undefined : { text, context };
+  return text === "" ? undefined : { text, context, file: thing?.file };
 }
 
 interface Thing {
   readonly name: string;
+  readonly file: InboundMedia | undefined;
   readonly caption?: string | null | undefined;
   readonly context?: ContextInfo | null | undefined;
 }
@@ -100,7 +105,15 @@ function describeMedia(content: MessageContent): Thing | undefined {
   const poll = content.pollCreationMessage ?? content.pollCreationMessageV3;
   const found = image ?? video ?? audio ?? document ?? sticker ?? place ?? contact ?? poll;
   if (found === null || found === undefined) return undefined;
-  return { name: `[${nameOf()}]`, caption: found.caption, context: found.contextInfo };
+  return { name: `[${nameOf()}]`, file: file(), caption: found.caption, context: found.contextInfo };
+
+  function file(): InboundMedia | undefined {
+    if (image) return fileOf("image", "image", image);
+    if (video) return fileOf("video", "video", video);
+    if (audio) return fileOf("audio", "audio", audio);
+    if (document) return fileOf("document", mediaKindOf(document.mimetype ?? ""), document);
+    return sticker ? fileOf("sticker", "image", sticker) : undefined;
+  }
 
   function nameOf(): string {
     if (image) return "photo";

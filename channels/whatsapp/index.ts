@@ -3,11 +3,21 @@
  * arrived when it is stored, and the keys of its conversation move on at the same time: what was not stored is offered again, and can be
  * read again.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { failure } from "../../runtime/kernel/errors.ts";
-import type { ChannelAdapter, ChannelHost, ChannelModule, OutboundMessage, SendResult } from "../port.ts";
-import { connect, type Connection, type Ending, identityOf } from "./connection.ts";
-import { loadLibrary } from "./library.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
+import type {
+  ChannelAction,
+  ChannelAdapter,
+  ChannelHost,
+  ChannelModule,
+  OutboundPart,
+  Peer,
+  SendResult,
+} from "../port.ts";
+import { connect, type Connection, type Ending, identityOf, makeMemory } from "./connection.ts";
+import { contentOf, fetchFile } from "./files.ts";
+import { loadLibrary, type SentContent } from "./library.ts";
 import { type Login, openLogin } from "./login.ts";
 import { manifest, type WhatsAppSettings } from "./manifest.ts";
 import { idLength, idPrefix, judgeRefusal, parseTarget } from "./outbound.ts";
@@ -22,6 +32,7 @@ function openAccount(settings: WhatsAppSettings, host: ChannelHost): ChannelAdap
   /** Somebody stands ready to scan a code. */
   let mayLink = false;
   let forgets = false;
+  const memory = makeMemory();
   const name = `channels.whatsapp account ${host.accountId}`;
   const howToLink = `cloister channels login --channel whatsapp --account ${host.accountId}`;
 
@@ -55,7 +66,7 @@ function openAccount(settings: WhatsAppSettings, host: ChannelHost): ChannelAdap
     const library = await loadLibrary(settings.libraryDir);
     // The phone was linked: WhatsApp wants the same login once more, with what it gave.
     for (let wasLinked = false; ; wasLinked = true) {
-      const connection = connect({ library, login, settings, host, onCode: showCode, signal });
+      const connection = connect({ library, login, settings, host, memory, onCode: showCode, signal });
       let isOpen = false;
       void connection.opened.then(() => {
         isOpen = true;
@@ -97,9 +108,13 @@ function openAccount(settings: WhatsAppSettings, host: ChannelHost): ChannelAdap
       return open.probe(signal);
     },
 
-    async send(message) {
-      if (open === undefined) return { status: "failed", reason: "the account is not connected", retry: true };
-      return sendText(open, message);
+    send: async (part) => (open === undefined ? notConnected : sendPart(open, part)),
+    act: async (action) => (open === undefined ? notConnected : changeMessage(open, action)),
+
+    async fetch(media, bytesMax, signal) {
+      if (open === undefined) throw failure("CLOISTER_CHANNEL_OFFLINE", `${name} is not connected`);
+      const library = await loadLibrary(settings.libraryDir);
+      return fetchFile(library, await open.fileHost(), media, bytesMax, signal);
     },
 
     async typing(peer) {
@@ -120,20 +135,58 @@ function openAccount(settings: WhatsAppSettings, host: ChannelHost): ChannelAdap
   };
 }
 
-async function sendText(connection: Connection, message: OutboundMessage): Promise<SendResult> {
-  const target = parseTarget(message.peer);
-  if (target === undefined)
-    return {
-      status: "failed",
-      reason: `${JSON.stringify(message.peer.id)} is no ${message.peer.kind} chat of WhatsApp: expected ${message.peer.kind === "direct" ? "a number such as +15551230001" : "a group such as 120363000000000000@g.us"}`,
-      retry: false,
-    };
-  const id = makeMessageId(message.idempotencyKey);
-  const answer = await connection.send(target, message.text, id, message.inReplyTo);
+const notConnected: SendResult = { status: "failed", reason: "the account is not connected", retry: true };
+
+const sendPart = (connection: Connection, { peer, text, file, idempotencyKey, inReplyTo }: OutboundPart) =>
+  inChat(peer, (target) => {
+    const id = makeMessageId(idempotencyKey);
+    return said(connection, peer, target, file === undefined ? { text } : contentOf(file), id, inReplyTo);
+  });
+
+const changeMessage = (connection: Connection, { peer, messageId, change }: ChannelAction) =>
+  inChat(peer, async (target) => {
+    const key = { remoteJid: target, fromMe: true, id: messageId };
+    const known = change.type === "react" ? connection.findKey(target, messageId) : key;
+    if (known === undefined)
+      return {
+        status: "failed",
+        reason: `the message ${messageId} is none of the last ${limits.whatsappKeptMax} since the channel started: WhatsApp wants to know who wrote it`,
+        retry: false,
+      };
+    const content: SentContent =
+      change.type === "edit"
+        ? { text: change.text, edit: known }
+        : change.type === "react"
+          ? { react: { text: change.emoji, key: known } }
+          : { delete: known };
+    const result = await said(connection, peer, target, content, makeMessageId(randomUUID()));
+    return result.status === "sent" ? { status: "sent", platformMessageId: messageId } : result;
+  });
+
+async function inChat(peer: Peer, work: (target: string) => Promise<SendResult>): Promise<SendResult> {
+  const target = parseTarget(peer);
+  if (target !== undefined) return work(target);
+  const wanted = peer.kind === "direct" ? "a number such as +15551230001" : "a group such as 120363000000000000@g.us";
+  return {
+    status: "failed",
+    reason: `${JSON.stringify(peer.id)} is no ${peer.kind} chat of WhatsApp: expected ${wanted}`,
+    retry: false,
+  };
+}
+
+async function said(
+  connection: Connection,
+  peer: Peer,
+  target: string,
+  content: SentContent,
+  id: string,
+  inReplyTo?: string,
+): Promise<SendResult> {
+  const answer = await connection.send(target, content, id, inReplyTo);
   if (answer.type === "taken") return { status: "sent", platformMessageId: id };
-  if (answer.type === "refused") return judgeRefusal(answer.code, message.peer.id);
+  if (answer.type === "refused") return judgeRefusal(answer.code, peer.id);
   const failed = { status: "failed" } as const;
-  if (answer.type === "unknown") return { ...failed, reason: `${message.peer.id} is not on WhatsApp`, retry: false };
+  if (answer.type === "unknown") return { ...failed, reason: `${peer.id} is not on WhatsApp`, retry: false };
   const silent = { ...failed, reason: `WhatsApp did not confirm it: ${answer.reason}`, retry: true };
   return answer.wasWritten ? { ...silent, mayHaveArrived: true } : silent;
 }

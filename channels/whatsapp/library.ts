@@ -34,10 +34,20 @@ export interface ContextInfo {
   readonly participant?: Maybe<string>;
 }
 
-interface Part {
+/** Where a file lies, and how it is opened. */
+export interface FilePart {
+  readonly fileName?: Maybe<string>;
+  readonly mimetype?: Maybe<string>;
+  /** A number of 64 bits, as the codec has those. */
+  readonly fileLength?: Maybe<number | { toString(): string }>;
+  readonly mediaKey?: Maybe<Uint8Array>;
+  readonly directPath?: Maybe<string>;
+  readonly fileEncSha256?: Maybe<Uint8Array>;
+}
+
+interface Part extends FilePart {
   readonly text?: Maybe<string>;
   readonly caption?: Maybe<string>;
-  readonly fileName?: Maybe<string>;
   readonly title?: Maybe<string>;
   readonly seconds?: Maybe<number>;
   readonly ptt?: Maybe<boolean>;
@@ -120,21 +130,43 @@ interface SocketEvents {
   "group-participants.update": { readonly id: string };
 }
 
+/** Of a message that stands in a chat. */
+export interface TargetKey {
+  readonly remoteJid: string;
+  readonly fromMe: boolean;
+  readonly id: string;
+  /** In a group, who wrote it. */
+  readonly participant?: string;
+}
+
+export type SentContent =
+  | { readonly text: string; readonly edit?: TargetKey }
+  | { readonly react: { readonly text: string; readonly key: TargetKey } }
+  | { readonly delete: TargetKey }
+  | { readonly image: Buffer; readonly mimetype: string }
+  | { readonly video: Buffer; readonly mimetype: string; readonly jpegThumbnail: null }
+  | { readonly audio: Buffer; readonly mimetype: string; readonly ptt?: boolean }
+  | { readonly document: Buffer; readonly mimetype: string; readonly fileName: string };
+
 export interface WhatsAppSocket {
   readonly ev: { on<E extends keyof SocketEvents>(event: E, listener: (about: SocketEvents[E]) => void): void };
   readonly ws: { prependListener(event: string, listener: (node: BinaryNode) => void): void; readonly isOpen: boolean };
   readonly user?: Creds["me"];
   sendMessage(
     jid: string,
-    content: { readonly text: string },
+    content: SentContent,
     options: {
       readonly messageId: string;
+      /** How long the server of files may be silent. */
+      readonly mediaUploadTimeoutMs: number;
       readonly quoted?: { readonly key: MessageKey; readonly message: MessageContent };
     },
   ): Promise<unknown>;
   /** The next node with this id; undefined when none came in time. */
   waitForMessage(id: string, timeoutMs: number): Promise<BinaryNode | undefined>;
   query(node: BinaryNode, timeoutMs: number): Promise<BinaryNode | undefined>;
+  /** The servers that files lie on. */
+  refreshMediaConn(force: boolean): Promise<{ readonly hosts: readonly { readonly hostname: string }[] }>;
   onWhatsApp(jid: string): Promise<readonly { readonly jid: string; readonly exists: unknown }[] | undefined>;
   groupMetadata(jid: string): Promise<GroupMetadata>;
   readMessages(keys: readonly MessageKey[]): Promise<void>;
@@ -177,6 +209,10 @@ export interface Baileys {
   unpadRandomMax16(padded: Uint8Array): Uint8Array;
   /** Without the envelopes of disappearing messages and those that are seen once. */
   normalizeMessageContent(content: MessageContent): MessageContent | undefined;
+  getMediaKeys(
+    key: Uint8Array,
+    type: string,
+  ): Promise<{ readonly iv: Uint8Array; readonly cipherKey: Uint8Array; readonly macKey: Uint8Array }>;
   readonly BufferJSON: {
     readonly replacer: (key: string, value: unknown) => unknown;
     readonly reviver: (key: string, value: unknown) => unknown;

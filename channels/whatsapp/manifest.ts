@@ -5,14 +5,15 @@ export const manifest = {
   id: "whatsapp",
   capabilities: {
     threads: false,
-    edit: false,
-    reactions: false,
-    deletes: false,
+    /** The apps show a changed text when it comes within some fifteen minutes, and take a message away within two days. */
+    edit: true,
+    reactions: true,
+    deletes: true,
     buttons: false,
     typing: true,
     nativeCommands: false,
     mentions: true,
-    media: false,
+    media: true,
   },
   /** The apps cut a text above it. */
   text: { max: 65_536, unit: "utf16" },

@@ -58,6 +58,8 @@ export const limits = {
   /** Bytes of one secret, wherever it is: keys have some 200, and tokens of some services a few thousand. Secrets that `cloister secrets` keeps. */
   secretBytesMax: 65_536,
   secretsMax: 1_000,
+  /** Bytes of `.env` of the state directory, where the command line changes it. */
+  envFileBytesMax: 1_048_576,
   /** A program that gives a secret may ask another machine; a person who has to confirm is not waited for. What it said is asked for again after so long. */
   secretProgramMs: 10_000,
   secretProgramKeepMs: 600_000,
@@ -510,6 +512,11 @@ export const limits = {
   slackUnknownMs: 60_000,
   /** The last messages of an account that it may remove again: each is two short ids in memory. */
   channelOwnMessagesMax: 10_000,
+  /** Characters of such a message that are shown with a reaction to it. */
+  channelOwnWordsMax: 80,
+  /** Telegram: how long an album may be without another part, which are told one by one, and how many it has (the Bot API's bound). */
+  telegramAlbumMs: 700,
+  telegramAlbumMax: 10,
   /** Telegram: how long a poll is held open, how long any other call may take, and updates of one poll (the Bot API's bound). */
   telegramPollSeconds: 30,
   telegramCallSeconds: 20,
@@ -552,6 +559,8 @@ export const limits = {
   whatsappAgeMsMax: 86_400_000,
   /** WhatsApp: how long a text may wait to be acknowledged. */
   whatsappAnswerMs: 30_000,
+  /** WhatsApp: for how long a message that waits to be taken holds up the next one of its account: longer than a store takes. */
+  whatsappHeldMs: 2_000,
   /** Timers and monitors that one agent may have; they live on disk and cost nothing while they wait. */
   timersPerAgentMax: 1_000,
   monitorsPerAgentMax: 1_000,

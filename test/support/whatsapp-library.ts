@@ -1,6 +1,12 @@
 /** The library of WhatsApp as the tests have it: the same copy that the channel loads, and the parts of it that a server needs. */
 import { fileURLToPath } from "node:url";
-import { type Baileys, type BinaryNode, type KeyData, loadLibrary } from "../../channels/whatsapp/library.ts";
+import {
+  type Baileys,
+  type BinaryNode,
+  type KeyData,
+  loadLibrary,
+  type MessageKey,
+} from "../../channels/whatsapp/library.ts";
 
 export const libraryDir = fileURLToPath(new URL("../whatsapp", import.meta.url));
 
@@ -116,6 +122,22 @@ export interface Message {
   };
   readonly deviceSentMessage?: { readonly destinationJid?: string; readonly message?: Message };
   readonly senderKeyDistributionMessage?: object;
+  readonly imageMessage?: SentFile;
+  readonly videoMessage?: SentFile;
+  readonly audioMessage?: SentFile;
+  readonly documentMessage?: SentFile;
+  readonly reactionMessage?: { readonly key?: MessageKey; readonly text?: string };
+  /** `type`: 0 takes a message back, 14 changes it. */
+  readonly protocolMessage?: { readonly key?: MessageKey; readonly type?: number; readonly editedMessage?: Message };
+}
+
+export interface SentFile {
+  readonly fileName?: string;
+  readonly mimetype: string;
+  readonly ptt?: boolean;
+  readonly directPath: string;
+  readonly mediaKey: Uint8Array;
+  readonly fileEncSha256: Uint8Array;
 }
 
 /** Fails, with how to install it, where it is not there. */

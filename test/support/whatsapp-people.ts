@@ -1,13 +1,18 @@
 /** People with the app: each has keys of his own, and sessions with those he writes to, as the Signal protocol has them. */
 import type { KeyData } from "../../channels/whatsapp/library.ts";
+import type { ChannelAction } from "../../channels/port.ts";
+import type { FileType } from "./whatsapp-files.ts";
 import {
   type DeviceCreds,
   type Message,
+  type SentFile,
   type SessionBundle,
   type Signal,
   silentLogger,
   type TestLibrary,
 } from "./whatsapp-library.ts";
+
+export type ChannelChange = Pick<ChannelAction, "messageId" | "change">;
 
 export interface Person {
   readonly number: string;
@@ -58,6 +63,26 @@ export function makePerson(library: TestLibrary, number: string, lid: string, na
       };
     },
   };
+}
+
+/** The file of a message, and by which kind it is sealed. */
+export function readFile(message: Message): { readonly type: FileType; readonly file: SentFile } | undefined {
+  const { imageMessage: image, videoMessage: video, audioMessage: audio, documentMessage: document } = message;
+  if (image) return { type: "image", file: image };
+  if (video) return { type: "video", file: video };
+  if (audio) return { type: "audio", file: audio };
+  return document ? { type: "document", file: document } : undefined;
+}
+
+/** What a message does to another one, as the app of `reader` understands it; undefined: nothing. */
+export function readChange(message: Message): ChannelChange | undefined {
+  const { reactionMessage: reaction, protocolMessage: protocol } = message;
+  if (reaction) return { messageId: reaction.key?.id ?? "", change: { type: "react", emoji: reaction.text ?? "" } };
+  if (!protocol) return undefined;
+  const messageId = protocol.key?.id ?? "";
+  if (protocol.type === 14)
+    return { messageId, change: { type: "edit", text: readText(protocol.editedMessage ?? {})?.text ?? "" } };
+  return protocol.type === 0 ? { messageId, change: { type: "remove" } } : undefined;
 }
 
 /** The text of a message, and what it quotes. */

@@ -38,6 +38,12 @@ export async function answerQuestion(
       return result();
     case "abt get props":
       return result(leaf("props"));
+    case "w:m set media_conn":
+      return result({
+        tag: "media_conn",
+        attrs: { auth: world.files.auth, ttl: "300", auth_ttl: "300", max_buckets: "1" },
+        content: [{ tag: "host", attrs: { hostname: world.files.host } }],
+      });
     case "blocklist get":
       return result(leaf("list"));
     case "privacy get privacy":

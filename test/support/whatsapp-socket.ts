@@ -6,12 +6,13 @@
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
-import type { BinaryNode } from "../../channels/whatsapp/library.ts";
+import type { BinaryNode, MessageKey } from "../../channels/whatsapp/library.ts";
+import { type FileServer, type FileType, openFileServer } from "./whatsapp-files.ts";
 import { makeDevicePhone, type PhoneDesk } from "./whatsapp-phone.ts";
 import { answerQuestion } from "./whatsapp-questions.ts";
 import { bytesOf, childOf, childrenOf, loadTestLibrary, type Message, type TestLibrary } from "./whatsapp-library.ts";
 import { certify, makeNoiseServer, type NoiseServer } from "./whatsapp-noise.ts";
-import { makePerson, type Person, readText } from "./whatsapp-people.ts";
+import { type ChannelChange, makePerson, type Person, readChange, readFile, readText } from "./whatsapp-people.ts";
 
 export interface Arrived {
   readonly place: string;
@@ -44,6 +45,7 @@ export interface World {
   readonly groups: Map<string, Group>;
   readonly owner: Person;
   device: Device | undefined;
+  readonly files: FileServer;
   readonly violations: string[];
 }
 
@@ -55,6 +57,25 @@ export interface Saying {
   readonly id?: string;
   /** In seconds of the epoch; now by default. */
   readonly sentAtS?: number;
+  /** The text stands below it. */
+  readonly file?: SentFileOf;
+}
+
+/** A file that a person sends: the part of a message, but for what the server of files tells. */
+export interface SentFileOf {
+  readonly type: FileType;
+  readonly content: Buffer;
+  readonly part: Readonly<Record<string, unknown>>;
+}
+
+/** A file of the device, as a person has it. */
+export interface ArrivedFile {
+  readonly place: string;
+  readonly type: FileType;
+  readonly name: string;
+  readonly mimeType: string;
+  readonly isVoice: boolean;
+  readonly content: Buffer;
 }
 
 export interface WhatsAppServer extends PhoneDesk {
@@ -67,6 +88,10 @@ export interface WhatsAppServer extends PhoneDesk {
   /** Messages that the device has not acknowledged. */
   unconfirmed(): number;
   readonly arrived: Arrived[];
+  readonly arrivedFiles: readonly ArrivedFile[];
+  /** What the device did to messages, as one of those who have them sees it. */
+  readonly changes: readonly (ChannelChange & { readonly place: string; readonly key: MessageKey })[];
+  readonly files: FileServer;
   /** Messages that came a second time with the same id, which apps do not show. */
   readonly repeated: string[];
   readonly read: string[];
@@ -94,14 +119,18 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
   const library = await loadTestLibrary();
   const certified = certify(library, trusted);
   const owner = makePerson(library, accountNumber, "90000", "Owner");
+  const violations: string[] = [];
   const world: World = {
     library,
     people: new Map([[owner.number, owner]]),
     groups: new Map(),
     owner,
     device: undefined,
-    violations: [],
+    files: await openFileServer((what) => violations.push(what)),
+    violations,
   };
+  const arrivedFiles: ArrivedFile[] = [];
+  const changes: (ChannelChange & { readonly place: string; readonly key: MessageKey })[] = [];
   const arrived: Arrived[] = [];
   const repeated: string[] = [];
   const read: string[] = [];
@@ -162,7 +191,7 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
   async function deliver(node: BinaryNode): Promise<void> {
     const { id = "", to = "", type } = node.attrs;
     if (!/^[0-9A-F]{18,40}$/.test(id)) violate(`the id ${id} is none that an app would make`);
-    if (type !== "text") violate(`a message of type ${type}`);
+    if (type !== "text" && type !== "media" && type !== "reaction") violate(`a message of type ${type}`);
     const group = world.groups.get(to);
     const targets = childrenOf(childOf(node, "participants"));
     for (const target of targets) {
@@ -181,8 +210,8 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
       if (person === owner) {
         const copy = message.deviceSentMessage;
         if (copy?.destinationJid !== to) violate("the owner's phone has no copy that says where it went");
-        if (personOf(to) === owner) note(person, to, copy?.message ?? {}, id);
-      } else note(person, to, message, id);
+        if (personOf(to) === owner) note(person, to, copy?.message ?? {}, node);
+      } else note(person, to, message, node);
     }
     const sealed = childrenOf(node).find(({ tag, attrs }) => tag === "enc" && attrs["type"] === "skmsg");
     if (group === undefined) return;
@@ -190,11 +219,27 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
       if (person === owner) continue;
       const msg = bytesOf(sealed);
       const bytes = await person.signal.decryptGroupMessage({ group: to, authorJid: deviceJid(), msg });
-      note(person, to, library.proto.Message.decode(library.unpadRandomMax16(bytes)), id);
+      note(person, to, library.proto.Message.decode(library.unpadRandomMax16(bytes)), node);
     }
   }
 
-  function note(person: Person, place: string, message: Message, id: string): void {
+  function note(person: Person, place: string, message: Message, { attrs }: BinaryNode): void {
+    const { id = "", type, edit } = attrs;
+    const change = readChange(message);
+    if (change !== undefined) {
+      const key = (message.reactionMessage ?? message.protocolMessage)?.key ?? {};
+      const wanted = { react: ["reaction", undefined], edit: ["text", "1"], remove: ["text", "7"] }[change.change.type];
+      if (type !== wanted[0] || edit !== wanted[1]) violate(`a ${change.change.type} that says it is ${type} ${edit}`);
+      return void changes.push({ ...change, place, key });
+    }
+    const found = readFile(message);
+    if ((type === "media") !== (found !== undefined)) violate(`a message of type ${type} with another content`);
+    if (found !== undefined) {
+      const { fileName, mimetype: mimeType, ptt } = found.file;
+      const content = world.files.open(found.type, found.file);
+      const facts = { place, type: found.type, name: fileName ?? "", mimeType, isVoice: ptt === true };
+      return void arrivedFiles.push({ ...facts, content });
+    }
     const said = readText(message);
     if (said === undefined) return violate("a message without a text");
     if (arrived.some((one) => one.id === id && one.to === person.number)) repeated.push(id);
@@ -281,10 +326,21 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
         : { stanzaId: quotes.id, participant: addressOf(quotes.author), quotedMessage: { conversation: "…" } }),
     };
     const isPlain = mentions.length === 0 && quotes === undefined;
-    const said = isPlain ? { conversation: body } : { extendedTextMessage: { text: body, contextInfo } };
+    const said =
+      how.file === undefined
+        ? isPlain
+          ? { conversation: body }
+          : { extendedTextMessage: { text: body, contextInfo } }
+        : {
+            [`${how.file.type}Message`]: {
+              ...world.files.keep(how.file.type, how.file.content),
+              ...how.file.part,
+              ...(body === "" ? {} : { caption: body }),
+            },
+          };
     const message = by === owner ? { deviceSentMessage: { destinationJid: owner.jid, message: said } } : said;
     const data = library.encodeWAMessage(message);
-    const attrs = { id, t: String(sentAtS), type: "text", notify: by.name };
+    const attrs = { id, t: String(sentAtS), type: how.file === undefined ? "text" : "media", notify: by.name };
     const content: BinaryNode[] = [];
     if (group === undefined) {
       content.push(await seal(by, device, data));
@@ -344,6 +400,9 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
     },
     unconfirmed: () => waiting.size,
     arrived,
+    arrivedFiles,
+    changes,
+    files: world.files,
     repeated,
     read,
     typed,
@@ -356,6 +415,7 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
     close: async () => {
       for (const socket of server.clients) socket.terminate();
       await new Promise((resolve) => server.close(resolve));
+      await world.files.close();
     },
   };
 }

@@ -1,13 +1,16 @@
 /** WhatsApp over the real library, against a local server that speaks its protocol. */
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
+import type { Peer } from "../../../channels/port.ts";
+import { parseFileRef } from "../../../channels/whatsapp/file-facts.ts";
 import { channel as module } from "../../../channels/whatsapp/index.ts";
 import { loadLibrary } from "../../../channels/whatsapp/library.ts";
 import { openLogin } from "../../../channels/whatsapp/login.ts";
 import type { WhatsAppSettings } from "../../../channels/whatsapp/manifest.ts";
 import { eventually } from "../../support/eventually.ts";
+import type { FileType } from "../../support/whatsapp-files.ts";
 import { libraryDir } from "../../support/whatsapp-library.ts";
 import { openWhatsApp, type WhatsAppServer } from "../../support/whatsapp-socket.ts";
 import { type ChannelRig, describeChannel, type OpenChannel, openChannel, type Platform } from "./suite.ts";
@@ -51,6 +54,17 @@ async function openScene() {
     nowhere: { kind: "direct", id: "ana" },
     arrived: () =>
       server.arrived.map(({ place, text }) => ({ place: place === ana.jid ? "+15550001234" : place, text })),
+    files: () =>
+      server.arrivedFiles.map(({ place, name, content }) => ({
+        place: place === ana.jid ? "+15550001234" : place,
+        name,
+        content: content.toString(),
+      })),
+    async sayFile(text, { name, content }) {
+      const part = { fileName: name, mimetype: "text/plain" };
+      await server.say(ana, text, { file: { type: "document", content: Buffer.from(content), part } });
+    },
+    changes: () => server.changes.map(({ messageId, change }) => ({ messageId, change })),
     lose: async () => server.drop(),
     violations: () => server.violations,
     unconfirmed: () => server.unconfirmed(),
@@ -161,6 +175,114 @@ test("a text that WhatsApp refuses, one to nobody and one without an answer are 
   server.drop();
   expect(await unanswered).toMatchObject({ status: "failed", retry: true, mayHaveArrived: true });
   await online();
+});
+
+test("pictures, voice messages, videos and documents leave as what they are, and come in with their kinds", async () => {
+  const { channel, server, ana, send, platform, received } = await open();
+  const { peer } = platform.person;
+  const workspace = mkdtempSync(path.join(folder, "workspace-"));
+  const voice = Buffer.concat([
+    Buffer.from("OggS\0\x02"),
+    Buffer.alloc(22),
+    Buffer.from("OpusHead\x01"),
+    Buffer.alloc(64),
+  ]);
+  const outgoing = {
+    "photo.png": Buffer.from("a picture"),
+    "word.ogg": voice,
+    "song.ogg": Buffer.from("OggS vorbis"),
+    "clip.mp4": Buffer.from("moving"),
+    "plan.pdf": Buffer.from("%PDF"),
+  };
+  for (const [name, content] of Object.entries(outgoing)) writeFileSync(path.join(workspace, name), content);
+  const files = Object.keys(outgoing).map((name) => ({ workspace, path: name }));
+  expect(await send({ peer, text: "", files })).toMatchObject({ status: "sent" });
+  await eventually(() =>
+    expect(server.arrivedFiles).toMatchObject([
+      { type: "image", mimeType: "image/png", content: outgoing["photo.png"] },
+      { type: "audio", mimeType: "audio/ogg; codecs=opus", isVoice: true, content: voice },
+      { type: "audio", mimeType: "audio/ogg", isVoice: false },
+      { type: "video", mimeType: "video/mp4" },
+      { type: "document", mimeType: "application/pdf", name: "plan.pdf" },
+    ]),
+  );
+  const said = (type: FileType, text: string, part: object) =>
+    server.say(ana, text, { file: { type, content: Buffer.from(`${type} of Ana`), part: { ...part } } });
+  await said("image", "look", { mimetype: "image/jpeg" });
+  await said("audio", "", { mimetype: "audio/ogg; codecs=opus", ptt: true, seconds: 3 });
+  await said("video", "", { mimetype: "video/mp4", seconds: 2 });
+  await said("document", "", { mimetype: "application/pdf", fileName: "bill.pdf" });
+  await eventually(() => expect(received).toHaveLength(4));
+  expect(received.map(({ text, media }) => [text, media?.[0]?.kind, media?.[0]?.bytes])).toEqual([
+    ["[photo]\nlook", "image", 12],
+    ["[voice message, 3 s]", "audio", 12],
+    ["[video, 2 s]", "video", 12],
+    ["[document: bill.pdf]", "document", 15],
+  ]);
+  const [photo] = received[0]?.media ?? [];
+  if (photo === undefined) throw new Error("the message has no file");
+  const to = { workspace, folder: "inbox/1", name: "in.jpg", bytesMax: 12 };
+  expect(await channel.fetch("default", photo, to)).toEqual({ status: "saved", bytes: 12 });
+  expect(readFileSync(path.join(workspace, "inbox/1/in.jpg"), "utf8")).toBe("image of Ana");
+  expect(server.violations).toEqual([]);
+});
+
+test("a file that is another one on the server, or not there any more, is not taken", async () => {
+  const { channel, server, ana, received } = await open();
+  const workspace = mkdtempSync(path.join(folder, "workspace-"));
+  const file = { type: "document", content: Buffer.from("mine"), part: { mimetype: "text/plain" } } as const;
+  await server.say(ana, "", { file });
+  await eventually(() => expect(received).toHaveLength(1));
+  const [media] = received[0]?.media ?? [];
+  if (media === undefined) throw new Error("the message has no file");
+  const { directPath } = parseFileRef(media.ref);
+  const to = { workspace, folder: "inbox/1", name: "in.txt", bytesMax: 1_000 };
+  const gone = { ...media, ref: media.ref.replace(directPath, "/v/404.enc") };
+  expect(await channel.fetch("default", gone, to)).toMatchObject({ reason: expect.stringContaining("404") });
+  server.files.spoil(directPath);
+  expect(await channel.fetch("default", media, to)).toMatchObject({
+    status: "failed",
+    reason: "what WhatsApp keeps is not the file of the message",
+  });
+});
+
+test("a reaction names who wrote the message; one whose author is not known is refused", async () => {
+  const { channel, server, ana, family, received, send, platform } = await open();
+  const asked = await server.say(ana, "shall we", { group: family });
+  await eventually(() => expect(received).toHaveLength(1));
+  const group = { kind: "group", id: family.id } as const;
+  const react = (peer: Peer, messageId: string, emoji = "👍") =>
+    channel.act("default", { peer, messageId, change: { type: "react", emoji } });
+  expect(await react(group, asked)).toMatchObject({ status: "sent" });
+  const own = await send({ peer: platform.person.peer, text: "yes" });
+  const ownId = own.status === "sent" ? (own.platformMessageId ?? "") : "";
+  expect(await react(platform.person.peer, ownId)).toMatchObject({ status: "sent" });
+  expect(await react(platform.person.peer, ownId, "")).toMatchObject({ status: "sent" });
+  await eventually(() => expect(server.changes).toHaveLength(3));
+  expect(server.changes).toMatchObject([
+    { messageId: asked, key: { remoteJid: family.id, fromMe: false, participant: ana.jid } },
+    { messageId: ownId, key: { remoteJid: ana.jid, fromMe: true } },
+    { messageId: ownId, change: { type: "react", emoji: "" } },
+  ]);
+  expect(await react(group, "3A0000000000000000FF")).toMatchObject({
+    status: "failed",
+    retry: false,
+    reason: expect.stringContaining("3A0000000000000000FF"),
+  });
+  expect(server.violations).toEqual([]);
+});
+
+test("a message whose agent has no room holds up no other chat, and is offered again when the process ends before", async () => {
+  const scene = await open(({ peer }) => (peer.kind === "group" ? new Promise(() => undefined) : Promise.resolve()));
+  const { channel, server, ana, family, received } = scene;
+  for (const text of ["one", "two", "three"]) await server.say(ana, text, { group: family });
+  await server.say(ana, "and here");
+  await eventually(() => expect(received.map(({ text }) => text)).toEqual(["and here"]));
+  await eventually(() => expect(server.unconfirmed()).toBe(0));
+  await channel.close();
+  const again = await openChannel(rigOf(async () => ({ ...scene, prepare: noPrepare })));
+  await eventually(() => expect(again.received.map(({ text }) => text)).toEqual(["one", "two", "three"]));
+  expect(server.violations).toEqual([]);
 });
 
 test("quotes go both ways, and a quote of the account is told", async () => {
