@@ -50,6 +50,22 @@ export interface InboundEvent extends RouteFacts {
   readonly trace?: string;
 }
 
+/** Somebody reacted to a message with an emoji, or took that back. */
+export interface InboundReaction
+  extends Pick<
+    InboundEvent,
+    "peer" | "parentPeer" | "threadId" | "guildId" | "teamId" | "memberRoleIds" | "sender" | "selfId" | "tsMs"
+  > {
+  /** Of this reaction: by it a repeated one is known. */
+  readonly id: string;
+  /** The message that it stands at. */
+  readonly onMessageId: string;
+  /** Whether the account wrote that message. Undefined: the platform does not tell; then it is known of those that were sent since the channel's start. */
+  readonly isOwn?: boolean;
+  readonly emoji: string;
+  readonly isTakenBack: boolean;
+}
+
 export type MediaKind = "image" | "audio" | "video" | "document";
 
 /** A file that came with a message, as the platform tells of it. It is fetched when the message is meant for an agent. */
@@ -174,6 +190,11 @@ export interface ChannelManifest {
   readonly sendersAreNames?: true;
 }
 
+/** Which reactions agents hear of: those to the account's own messages, all, or those of these senders; `*` is everybody. */
+export type ReactionsHeard =
+  | { readonly of: "own" | "all" }
+  | { readonly of: "allowlist"; readonly senders: readonly string[] };
+
 export type PreviewMode = "partial" | "block";
 
 /** What an account is told. Plain data; each channel adds its own keys. */
@@ -182,6 +203,8 @@ export interface AccountSettings {
   readonly textChunkLimit: number;
   /** Whether an answer is shown while it is written, where messages can be edited: as it comes, or by paragraphs. Absent: it is not. */
   readonly preview?: PreviewMode;
+  /** Absent: agents hear of none. */
+  readonly reactions?: ReactionsHeard;
 }
 
 /** What the platform says about an account that it lets in. */
@@ -217,6 +240,8 @@ export interface ChannelHost {
    * on in the order of these calls, so that an adapter need not wait between them.
    */
   receive(event: Omit<InboundEvent, "channel" | "accountId">): Promise<void>;
+  /** The same for a reaction, which is a message to the agent where the account hears of it, and nothing elsewhere. */
+  reacted(reaction: InboundReaction): Promise<void>;
   /** The platform has let the account in: from now on it sends. */
   online(identity: AccountIdentity): void;
   /** A person may scan this code now; a later one replaces it. */

@@ -8,11 +8,12 @@ import {
   type APIAttachment,
   type APIUser,
   type GatewayMessageCreateDispatchData,
+  type GatewayMessageReactionAddDispatchData,
   MessageReferenceType,
   MessageType,
 } from "discord-api-types/v10";
 import { mediaKindOf } from "../media.ts";
-import type { ChannelHost, InboundMedia } from "../port.ts";
+import type { ChannelHost, InboundMedia, InboundReaction } from "../port.ts";
 import type { Place } from "./places.ts";
 
 export type DiscordEvent = Parameters<ChannelHost["receive"]>[0];
@@ -60,6 +61,45 @@ export function parseMessage(
     text,
     ...(media.length === 0 ? {} : { media }),
     tsMs: Date.parse(message.timestamp),
+  };
+}
+
+/** As Discord tells of a reaction that was put somewhere, or taken away. */
+export type Reacted = Pick<
+  GatewayMessageReactionAddDispatchData,
+  "user_id" | "channel_id" | "message_id" | "guild_id" | "emoji" | "member" | "message_author_id"
+>;
+
+export interface ReactionSurroundings {
+  readonly self: Self;
+  readonly place: Place;
+  /** Of the event in its session. */
+  readonly sequence: number;
+  readonly isTakenBack: boolean;
+  readonly atMs: number;
+}
+
+/** Undefined: the account's own. Who wrote the message is told when a reaction is put there, and not when it is taken away. */
+export function parseReaction(
+  { user_id: userId, message_id: onMessageId, message_author_id: authorId, emoji, member }: Reacted,
+  { self, place, sequence, isTakenBack, atMs }: ReactionSurroundings,
+): InboundReaction | undefined {
+  if (userId === self.id) return undefined;
+  const { id, name } = emoji;
+  const user = member?.user;
+  return {
+    id: `reaction:${onMessageId}:${userId}:${id ?? name}:${isTakenBack ? "-" : "+"}${sequence}`,
+    ...routeFacts(place, userId, member?.roles),
+    sender: {
+      id: userId,
+      ...(user === undefined ? {} : { name: nameOf(user, member?.nick), isBot: user.bot === true }),
+    },
+    selfId: self.id,
+    onMessageId,
+    ...(authorId === undefined ? {} : { isOwn: authorId === self.id }),
+    emoji: id === null ? (name ?? "") : `:${name ?? id}:`,
+    isTakenBack,
+    tsMs: atMs,
   };
 }
 

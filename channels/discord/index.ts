@@ -34,7 +34,7 @@ import type {
 } from "../port.ts";
 import { changeMessage, fetchFile, judgeError, sendPart, waitOf } from "./calls.ts";
 import { connect, type Ended } from "./gateway.ts";
-import { type DiscordEvent, parseMessage, type Self } from "./inbound.ts";
+import { type DiscordEvent, parseMessage, parseReaction, type Reacted, type Self } from "./inbound.ts";
 import { acknowledge, makeMenu, parseInteraction } from "./interactions.ts";
 import { type DiscordSettings, manifest } from "./manifest.ts";
 import { parseTarget } from "./outbound.ts";
@@ -49,7 +49,10 @@ const intents =
   GatewayIntentBits.DirectMessages |
   GatewayIntentBits.MessageContent;
 
-function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): ChannelAdapter {
+/** With them, reactions there. */
+const reactionIntents = GatewayIntentBits.GuildMessageReactions | GatewayIntentBits.DirectMessageReactions;
+
+function openBot({ token, apiRoot, reactions }: DiscordSettings, host: ChannelHost): ChannelAdapter {
   // Pauses and further attempts are the host's.
   const rest = new REST({
     api: apiRoot,
@@ -116,8 +119,23 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
   const hear = (payload: GatewayDispatchPayload): Promise<void> | undefined => {
     directory.hear(payload);
     if (payload.t === GatewayDispatchEvents.InteractionCreate) return takeInteraction(payload.d);
+    if (payload.t === GatewayDispatchEvents.MessageReactionAdd) return takeReaction(payload.d, payload.s, false);
+    if (payload.t === GatewayDispatchEvents.MessageReactionRemove) return takeReaction(payload.d, payload.s, true);
     return payload.t === GatewayDispatchEvents.MessageCreate ? takeMessage(payload.d) : undefined;
   };
+
+  /** A reaction in a chat that is not known yet comes from the bot's own direct chat with its sender. */
+  async function takeReaction(told: Reacted, sequence: number, isTakenBack: boolean): Promise<void> {
+    const { channel_id: id, guild_id: guildId } = told;
+    const type = ChannelType.DM;
+    const known = directory.find(id) ?? (guildId === undefined ? directory.learn({ id, type }) : undefined);
+    const place = known ?? (await askPlace(id));
+    if (self === undefined || place === undefined) return;
+    if (place.isDirect && told.user_id !== self.id) rememberDirect(told.user_id, place.id);
+    const about = { self, place, sequence, isTakenBack, atMs: host.nowMs() };
+    const reaction = readable("reaction", told.message_id, () => parseReaction(told, about));
+    if (reaction !== undefined) await host.reacted(reaction);
+  }
 
   /** Discord wants a sign within three seconds: what takes longer to be stored gets it before, and what was not taken gets none. */
   async function takeInteraction(interaction: APIInteraction): Promise<void> {
@@ -170,18 +188,14 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
   }
 
   /** One that cannot be read must not hold up all that come behind it. */
-  function readable(what: string, id: string, read: () => DiscordEvent | undefined): DiscordEvent | undefined {
+  function readable<T>(what: "message" | "interaction" | "reaction", id: string, read: () => T): T | undefined {
     try {
       return read();
     } catch (error) {
-      host.log(
-        "error",
-        `${what === "message" ? "a message" : "an interaction"} of Discord cannot be read and is left out`,
-        {
-          [what]: id,
-          error: error instanceof Error ? error.message : "unknown fault",
-        },
-      );
+      host.log("error", `${what === "interaction" ? "an" : "a"} ${what} of Discord cannot be read and is left out`, {
+        [what]: id,
+        error: error instanceof Error ? error.message : "unknown fault",
+      });
       return undefined;
     }
   }
@@ -259,7 +273,7 @@ function openBot({ token, apiRoot }: DiscordSettings, host: ChannelHost): Channe
     const identity = self === undefined ? undefined : identityOf(self);
     const connection = connect({
       token,
-      intents,
+      intents: reactions === undefined ? intents : intents | reactionIntents,
       gateway,
       ...(session === undefined ? {} : { session }),
       hear,

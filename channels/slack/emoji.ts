@@ -43,3 +43,10 @@ export function reactionName(emoji: string): string | undefined {
   // A mark that asks for the coloured form follows some of them.
   return word ?? names[emoji.replaceAll("\uFE0F", "")];
 }
+
+/** As people see it; the name in colons where it has none here. */
+export function emojiOf(name: string): string {
+  // A tone of skin follows some names.
+  const [plain = name] = name.split("::");
+  return Object.keys(names).find((emoji) => names[emoji] === plain) ?? `:${name}:`;
+}

@@ -226,7 +226,7 @@ function listAt(value: unknown, key: string): readonly unknown[] {
   return Array.isArray(found) ? found : [];
 }
 
-function needed(value: unknown, key: string): string {
+export function needed(value: unknown, key: string): string {
   const found = textAt(value, key);
   if (found === undefined) throw new TypeError(`it has no ${key}`);
   return found;

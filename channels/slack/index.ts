@@ -14,19 +14,28 @@ import { failure, isCoded } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { aborted, unlessAborted } from "../aborted.ts";
 import { networkFault, neverLeft } from "../network-fault.ts";
-import type { AccountIdentity, ChannelAdapter, ChannelHost, ChannelModule, Peer, SendResult } from "../port.ts";
+import type {
+  AccountIdentity,
+  ChannelAdapter,
+  ChannelHost,
+  ChannelModule,
+  InboundReaction,
+  Peer,
+  SendResult,
+} from "../port.ts";
 import { changeMessage } from "./change.ts";
 import { fetchFile, uploadFile } from "./files.ts";
 import { at, makeEvent, readCallback, type Said, type Self, type SlackEvent, textAt } from "./inbound.ts";
 import { makeKnown } from "./known.ts";
 import { manifest, type SlackSettings } from "./manifest.ts";
 import { isTs, judgeFault, judgeStatus, makePost, parsePlace, type SlackPlace, threadOf } from "./outbound.ts";
+import { placeReaction, readReaction, type SlackReaction } from "./reactions.ts";
 import { runSocket } from "./socket.ts";
 
 export const channel: ChannelModule<SlackSettings> = { manifest, open: openAccount };
 
 function openAccount(settings: SlackSettings, host: ChannelHost): ChannelAdapter {
-  const { botToken, apiRoot, transport } = settings;
+  const { botToken, apiRoot, transport, reactions } = settings;
   const options = makeOptions(apiRoot, limits.slackCallMs);
   const api = new WebClient(botToken, options);
   const known = makeKnown(new WebClient(botToken, makeOptions(apiRoot, limits.slackLookupMs)), api, host);
@@ -35,21 +44,31 @@ function openAccount(settings: SlackSettings, host: ChannelHost): ChannelAdapter
   let self: Self | undefined;
 
   const hear = async (payload: unknown, me: Self): Promise<void> => {
-    const said = read(payload, me);
+    const reaction = read(payload, () => readReaction(payload, me));
+    if (reaction !== undefined) {
+      // Without the right to hear of them nobody is asked about the person.
+      if (reactions === undefined) return;
+      const described = inLane(reaction.channelId, () => describeReaction(reaction));
+      return described.then((found) => host.reacted(found));
+    }
+    const said = read(payload, () => readCallback(payload, me, settings, host.nowMs()));
     if (said === undefined) return;
-    const { channelId } = said;
-    const asked = (lanes.get(channelId) ?? Promise.resolve()).then(() => describe(said, me));
+    await inLane(said.channelId, () => describe(said, me)).then((event) => host.receive(event));
+  };
+
+  const inLane = <T>(channelId: string, ask: () => Promise<T>): Promise<T> => {
+    const asked = (lanes.get(channelId) ?? Promise.resolve()).then(ask);
     lanes.set(channelId, asked);
     void asked.finally(() => {
       if (lanes.get(channelId) === asked) lanes.delete(channelId);
     });
-    await asked.then((event) => host.receive(event));
+    return asked;
   };
 
   /** One that cannot be read must not hold up all that come behind it. */
-  const read = (payload: unknown, me: Self): Said | undefined => {
+  const read = <T>(payload: unknown, parse: () => T): T | undefined => {
     try {
-      return readCallback(payload, me, settings, host.nowMs());
+      return parse();
     } catch (error) {
       host.log("error", "an event of Slack cannot be read and is left out", {
         event: textAt(payload, "event_id"),
@@ -57,6 +76,16 @@ function openAccount(settings: SlackSettings, host: ChannelHost): ChannelAdapter
       });
       return undefined;
     }
+  };
+
+  const describeReaction = async (reaction: SlackReaction): Promise<InboundReaction> => {
+    const { channelId, facts } = reaction;
+    const isDirect = channelId.startsWith("D");
+    const [kind, name] = await Promise.all([
+      isDirect ? ("direct" as const) : known.kindOf(channelId),
+      known.nameOf(facts.sender.id),
+    ]);
+    return placeReaction(reaction, kind, name);
   };
 
   const describe = async (said: Said, me: Self): Promise<SlackEvent> => {

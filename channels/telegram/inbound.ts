@@ -4,8 +4,17 @@
  * Groups and supergroups are peers of kind `group`, channels of kind `channel`, by the chat's id. A topic of a forum is the peer
  * `<chat>:topic:<topic>` with the chat as its parent; a topic of a direct chat is a thread. Source: behaviour §2.5, §8.
  */
-import type { CallbackQuery, Message, MessageEntity, Update, User } from "grammy/types";
-import type { ChannelHost, InboundMedia } from "../port.ts";
+import type {
+  CallbackQuery,
+  Chat,
+  Message,
+  MessageEntity,
+  MessageReactionUpdated,
+  ReactionType,
+  Update,
+  User,
+} from "grammy/types";
+import type { ChannelHost, InboundMedia, InboundReaction } from "../port.ts";
 
 export type TelegramEvent = Parameters<ChannelHost["receive"]>[0];
 
@@ -15,8 +24,9 @@ export interface Self {
   readonly username: string;
 }
 
-/** Kinds of updates that are asked for; every other would only be thrown away. */
-export const allowedUpdates = ["message", "channel_post", "callback_query"] as const;
+/** Kinds of updates that are asked for; every other would only be thrown away: what somebody changes afterwards was answered as it stood. */
+export const updatesWanted = (reactions: boolean) =>
+  ["message", "channel_post", "callback_query", ...(reactions ? (["message_reaction"] as const) : [])] as const;
 
 /** Of a forum: its first topic, which messages do not name. */
 export const generalTopic = 1;
@@ -52,7 +62,7 @@ export function parsePress(
   return {
     messageId: `press-${id}`,
     // One that is too old tells its chat alone.
-    ...("text" in message ? placeOf(message) : placeOf({ ...message, date: 1 })),
+    ...placeOf("text" in message ? message : { chat: message.chat }),
     sender: { id: String(from.id), ...named(nameOf(from)), isBot: from.is_bot },
     selfId: String(self.id),
     ...(message.chat.type === "private" ? {} : { wasMentioned: true, repliesToBot: true }),
@@ -61,11 +71,62 @@ export function parsePress(
   };
 }
 
+/** Where a message of the account stands: reactions tell of no topic. */
+export type SentPlace = Pick<InboundReaction, "peer" | "parentPeer" | "threadId">;
+
+/** What changed among the reactions of one person at one message. Of those of many without names Telegram tells the number alone. */
+export function parseReactions(
+  updateId: number,
+  {
+    chat,
+    message_id: messageId,
+    user,
+    actor_chat: as,
+    date,
+    old_reaction: before,
+    new_reaction: after,
+  }: MessageReactionUpdated,
+  self: Self,
+  sent: SentPlace | undefined,
+): readonly InboundReaction[] {
+  if (user?.id === self.id) return [];
+  const sender = as !== undefined ? { id: String(as.id), ...named(as.title ?? as.username) } : personOf(user);
+  if (sender === undefined) return [];
+  const [old, now] = [before.map(emojiOf), after.map(emojiOf)];
+  const changes = [
+    ...old.filter((one) => !now.includes(one)).map((emoji) => ({ emoji, isTakenBack: true })),
+    ...now.filter((one) => !old.includes(one)).map((emoji) => ({ emoji, isTakenBack: false })),
+  ];
+  return changes.map((change, index) => ({
+    id: `reaction-${updateId}-${index}`,
+    ...(sent ?? placeOf({ chat: withoutTopics(chat) })),
+    sender,
+    selfId: String(self.id),
+    onMessageId: String(messageId),
+    ...(sent === undefined ? {} : { isOwn: true }),
+    ...change,
+    tsMs: date * 1000,
+  }));
+}
+
+/** Which topic it is in is not told: it is the group's. */
+const withoutTopics = (chat: Chat): Chat => {
+  if (chat.type !== "supergroup") return chat;
+  const { is_forum: _unknown, ...group } = chat;
+  return group;
+};
+
+const personOf = (user: User | undefined): TelegramEvent["sender"] | undefined =>
+  user === undefined ? undefined : { id: String(user.id), ...named(nameOf(user)), isBot: user.is_bot };
+
+const emojiOf = (reaction: ReactionType): string =>
+  reaction.type === "emoji" ? reaction.emoji : reaction.type === "paid" ? "⭐" : "(an emoji of its own)";
+
 function placeOf({
   chat,
   message_thread_id: topic,
   is_topic_message: isTopic,
-}: Message): Pick<TelegramEvent, "peer" | "parentPeer" | "threadId"> {
+}: Pick<Message, "chat" | "message_thread_id" | "is_topic_message">): SentPlace {
   const id = String(chat.id);
   if (chat.type === "private")
     return {

@@ -4,15 +4,18 @@
  * what confirms it, and the answer to a call of the webhook.
  */
 import { Api, GrammyError, HttpError } from "grammy";
-import type { Update, UserFromGetMe } from "grammy/types";
+import type { MessageReactionUpdated, Update, UserFromGetMe } from "grammy/types";
 import { failure, toRefusal } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { aborted } from "../aborted.ts";
 import { networkFault } from "../network-fault.ts";
 import type { AccountIdentity, ChannelAdapter, ChannelHost, ChannelModule } from "../port.ts";
+import { makeRecent } from "../recent.ts";
 import { changeMessage, fetchFile, sendPart, showTyping } from "./calls.ts";
-import { allowedUpdates, parsePress, parseUpdate, type Self } from "./inbound.ts";
+import { makeAlbums } from "./albums.ts";
+import { parsePress, parseReactions, parseUpdate, type Self, type SentPlace, updatesWanted } from "./inbound.ts";
 import { manifest, type TelegramSettings } from "./manifest.ts";
+import { chatOf, placeOfSent } from "./outbound.ts";
 import { makeMenu } from "./menu.ts";
 
 export const channel: ChannelModule<TelegramSettings> = { manifest, open: openBot };
@@ -21,13 +24,17 @@ export const channel: ChannelModule<TelegramSettings> = { manifest, open: openBo
 type ApiSignal = Parameters<Api["getMe"]>[0];
 const forApi = (signal: AbortSignal): ApiSignal => signal as unknown as ApiSignal;
 
-function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: ChannelHost): ChannelAdapter {
+function openBot({ botToken, apiRoot, webhook, reactions }: TelegramSettings, host: ChannelHost): ChannelAdapter {
   const makeApi = (timeoutSeconds: number): Api => new Api(botToken, { apiRoot, timeoutSeconds });
   const api = makeApi(limits.telegramCallSeconds);
   // A poll is held open by the server; only when that forgets it the client gives up.
   const polls = makeApi(limits.telegramPollSeconds + limits.telegramCallSeconds);
   let self: Self | undefined;
   let hasMenu = false;
+  const albums = makeAlbums(host);
+  /** Where the bot's messages stand, by chat and number. */
+  const sent = makeRecent<SentPlace>(limits.channelOwnMessagesMax);
+  const allowedUpdates = updatesWanted(reactions !== undefined);
 
   const logIn = async (signal: AbortSignal): Promise<UserFromGetMe> => {
     const me = await api.getMe(forApi(signal));
@@ -51,21 +58,35 @@ function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: Channel
   };
 
   const take = async (update: Update, me: Self): Promise<void> => {
+    const { message_reaction: reacted } = update;
+    if (reacted !== undefined) return takeReactions(update.update_id, reacted, me);
     const event = parse(update, me);
-    if (event !== undefined) await host.receive(event);
+    const { chat, media_group_id: album } = update.message ?? update.channel_post ?? {};
+    if (event !== undefined) await albums.take(String(chat?.id ?? event.peer.id), album, event);
     // Until then the button shows that it works.
     if (update.callback_query !== undefined)
       await api.answerCallbackQuery(update.callback_query.id).catch(() => undefined);
   };
 
-  /** One that cannot be read must not hold up all that come behind it. */
-  const parse = (update: Update, me: Self): ReturnType<typeof parseUpdate> => {
-    try {
+  const takeReactions = async (id: number, reacted: MessageReactionUpdated, me: Self): Promise<void> => {
+    const place = sent.get(`${reacted.chat.id} ${reacted.message_id}`);
+    const found = readable(id, () => parseReactions(id, reacted, me, place));
+    await Promise.all((found ?? []).map((reaction) => host.reacted(reaction)));
+  };
+
+  const parse = (update: Update, me: Self): ReturnType<typeof parseUpdate> =>
+    readable(update.update_id, () => {
       const { callback_query: pressed } = update;
       return pressed === undefined ? parseUpdate(update, me) : parsePress(pressed, me, host.nowMs());
+    });
+
+  /** One that cannot be read must not hold up all that come behind it. */
+  const readable = <T>(update: number, read: () => T): T | undefined => {
+    try {
+      return read();
     } catch (error) {
       host.log("error", "an update of Telegram cannot be read and is left out", {
-        update: update.update_id,
+        update,
         error: error instanceof Error ? error.message : "unknown fault",
       });
       return undefined;
@@ -153,7 +174,13 @@ function openBot({ botToken, apiRoot, webhook }: TelegramSettings, host: Channel
       }
     },
 
-    send: (part) => sendPart(api, part),
+    async send(part) {
+      const result = await sendPart(api, part);
+      const { peer, threadId } = part;
+      if (reactions !== undefined && result.status === "sent" && result.platformMessageId !== undefined)
+        sent.set(`${chatOf(peer)} ${result.platformMessageId}`, placeOfSent(peer, threadId));
+      return result;
+    },
     act: (action) => changeMessage(api, action),
     fetch: (media, bytesMax, signal) => fetchFile(api, { apiRoot, botToken }, media, bytesMax, signal),
 

@@ -1,6 +1,6 @@
 /** A text as a call of the Bot API, and what became of the call. Pure. */
 import type { OutboundPart, Peer, SendResult } from "../port.ts";
-import { generalTopic } from "./inbound.ts";
+import { generalTopic, type SentPlace } from "./inbound.ts";
 
 export interface ChatPlace {
   readonly chatId: number | string;
@@ -30,6 +30,19 @@ export function parsePlace({ kind, id }: Peer, threadId: string | undefined): Ch
   if (!/^\d{1,10}$/.test(wanted)) return undefined;
   // The first topic of a forum takes messages without its number, and refuses them with it.
   return topic !== undefined && Number(topic) === generalTopic ? { chatId } : { chatId, topicId: Number(wanted) };
+}
+
+/** The chat of a peer, without its topic. */
+export const chatOf = ({ id }: Peer): string => id.trim().replace(/:topic:\d+$/, "");
+
+/** As a message of there is told. */
+export function placeOfSent(peer: Peer, threadId: string | undefined): SentPlace {
+  const chat = chatOf(peer);
+  return {
+    peer,
+    ...(chat === peer.id ? {} : { parentPeer: { kind: peer.kind, id: chat } }),
+    ...(threadId === undefined ? {} : { threadId }),
+  };
 }
 
 export function makeSendOptions({ topicId }: ChatPlace, { peer, inReplyTo, buttons = [] }: OutboundPart): SendOptions {

@@ -23,6 +23,7 @@ import type {
 import { channelPauseMs } from "../kernel/channel-pause.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import { describeReaction, isHeard } from "./reactions.ts";
 import { keepNewest, readWorkspaceFile, writeWorkspaceFile } from "./workspace-files.ts";
 import type { AccountState, ChannelClock, ChannelForKernel, KernelForChannel } from "./port.ts";
 
@@ -35,8 +36,8 @@ interface Account {
   readonly become: (state: AccountState) => void;
   /** Ends its connection, or its pause, and begins anew at once. */
   readonly again: () => void;
-  /** Messages that it has sent, by `messageKey`: an account may have the right to remove others' as well, which agents have not. */
-  readonly own: Recent<true>;
+  /** The first words of messages that it has sent, by `messageKey`: an account may have the right to remove others' as well, which agents have not. */
+  readonly own: Recent<string>;
 }
 
 export function serveAccounts<S extends AccountSettings>(
@@ -57,7 +58,8 @@ export function serveAccounts<S extends AccountSettings>(
         state = next;
         tell(accountId, next);
       };
-      const host = { ...makeHost(manifest, accountId, remote, clock, become), menu };
+      const sent = makeRecent<string>(limits.channelOwnMessagesMax);
+      const host = { ...makeHost(manifest, accountId, own, sent, remote, clock, become), menu };
       const adapter = open(own, host);
       const isOnline = (): boolean => state.type === "online";
       let turn = new AbortController();
@@ -73,7 +75,7 @@ export function serveAccounts<S extends AccountSettings>(
           state: () => state,
           become,
           again: () => turn.abort(),
-          own: makeRecent(limits.channelOwnMessagesMax),
+          own: sent,
         },
       ];
     }),
@@ -119,7 +121,8 @@ export function serveAccounts<S extends AccountSettings>(
         const sendNow = async () => sendPart(adapter, await makePart(shown, parts, part));
         const result = await (typeof parts[part] === "string" ? sendNow() : sendsFile(sendNow));
         if (result.status === "failed") return { ...result, partsSent: part };
-        if (result.platformMessageId !== undefined) own.set(messageKey(message.peer, result.platformMessageId), true);
+        if (result.platformMessageId !== undefined)
+          own.set(messageKey(message.peer, result.platformMessageId), firstWords(parts[part]));
         if (part === parts.length - 1) return result;
         void remote.partSent(message.idempotencyKey, part + 1).catch(() => undefined);
       }
@@ -208,6 +211,10 @@ export function serveAccounts<S extends AccountSettings>(
 /** As the main thread names the folder of a message (`runtime/supervisor/channels/inbox.ts`). */
 const isMessageFolder = (name: string): boolean => /^\d{4}-\d{2}-\d{2}T\d{6}-[0-9a-f]{12}$/.test(name);
 
+/** So many as tell the message from others. A file has none. */
+const firstWords = (part: string | WorkspaceFile | undefined): string =>
+  typeof part === "string" ? part.trim().slice(0, limits.channelOwnWordsMax) : "";
+
 /** Where ids are those of a chat, another chat has the same. */
 const messageKey = ({ kind, id }: Peer, messageId: string): string => JSON.stringify([kind, id, messageId]);
 
@@ -293,6 +300,8 @@ function adapterFailed(error: unknown) {
 function makeHost(
   { id: channel }: ChannelManifest,
   accountId: string,
+  { reactions }: AccountSettings,
+  own: Recent<string>,
   remote: KernelForChannel,
   clock: ChannelClock,
   become: (state: AccountState) => void,
@@ -324,6 +333,12 @@ function makeHost(
   return {
     accountId,
     receive,
+    async reacted(reaction) {
+      const words = own.get(messageKey(reaction.peer, reaction.onMessageId));
+      const isOwn = reaction.isOwn ?? words !== undefined;
+      if (isHeard(reaction, isOwn, reactions))
+        await receive(describeReaction(reaction, isOwn ? (words ?? "") : undefined));
+    },
     online: (identity) => become({ type: "online", identity }),
     linking: (code) => become({ type: "linking", code }),
     log: (level, message, fields = {}) =>

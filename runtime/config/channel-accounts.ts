@@ -5,6 +5,7 @@
  */
 import type { AccountSettings, PreviewMode } from "../../channels/port.ts";
 import { limits } from "../kernel/limits.ts";
+import { normalizeSender } from "../groups/index.ts";
 import { normalizeAccountId } from "../routing/ids.ts";
 import { findDefaultAccount, listChannels } from "./accounts.ts";
 import { type Credential, readCredential } from "./credentials.ts";
@@ -80,6 +81,24 @@ export function commonSettings({
 interface WrittenCommon {
   readonly textChunkLimit?: number | undefined;
   readonly streaming?: Streaming | undefined;
+}
+
+/** For channels that tell of reactions. */
+export function reactionSettings(
+  channel: string,
+  { own, section }: { readonly own: WrittenReactions; readonly section: WrittenReactions },
+): Pick<AccountSettings, "reactions"> {
+  const mode = own.reactionNotifications ?? section.reactionNotifications ?? "off";
+  if (mode === "off") return {};
+  if (mode !== "allowlist") return { reactions: { of: mode } };
+  const written = own.reactionAllowlist ?? section.reactionAllowlist ?? own.allowFrom ?? section.allowFrom ?? [];
+  return { reactions: { of: "allowlist", senders: written.map((id) => normalizeSender(channel, id)) } };
+}
+
+interface WrittenReactions {
+  readonly reactionNotifications?: "off" | "own" | "all" | "allowlist" | undefined;
+  readonly reactionAllowlist?: readonly string[] | undefined;
+  readonly allowFrom?: readonly string[] | undefined;
 }
 
 function previewOf(streaming: Streaming | undefined): PreviewMode | undefined {

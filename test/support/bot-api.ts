@@ -6,7 +6,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { promisify } from "node:util";
-import type { CallbackQuery, Message, Update } from "grammy/types";
+import type { CallbackQuery, Message, MessageReactionUpdated, Update } from "grammy/types";
 import { makeWatchers } from "./watchers.ts";
 
 export interface Call {
@@ -64,7 +64,10 @@ export interface BotApi {
   addFile(id: string, content: string): void;
   addBot(token: string, username: string): { readonly id: number };
   /** Somebody writes. Gives the update's number. */
-  push(token: string, update: { readonly [K in keyof Update]?: Message | CallbackQuery }): number;
+  push(
+    token: string,
+    update: { readonly [K in keyof Update]?: Message | CallbackQuery | MessageReactionUpdated },
+  ): number;
   /** Updates that the bot has not confirmed. */
   unconfirmed(token: string): number;
   webhookOf(token: string): { readonly url: string; readonly secret: string } | undefined;
@@ -291,6 +294,9 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
       changed();
       if (confirms) await watch({ type: "confirmed", call });
     }
+    // Of reactions Telegram tells none where they are not asked for by name.
+    if (!((given["allowed_updates"] as readonly string[] | undefined) ?? []).includes("message_reaction"))
+      bot.updates = bot.updates.filter((update) => update.message_reaction === undefined);
     const timeout = Number(given["timeout"] ?? 0);
     if (bot.updates.length === 0 && timeout > 0 && !request.socket.destroyed) {
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -62,6 +62,7 @@ const silentHeartbeatMs = 20;
 
 /** Intents that an event needs; 0: none. */
 const intentOf = (t: string, d: object): number => {
+  if (t.startsWith("MESSAGE_REACTION_")) return "guild_id" in d ? 1 << 10 : 1 << 13;
   if (t === "MESSAGE_CREATE") return "guild_id" in d ? 1 << 9 : 1 << 12;
   return /^(GUILD|CHANNEL|THREAD)_/.test(t) ? 1 : 0;
 };

@@ -34,6 +34,7 @@ export interface SlackApi {
   readonly violations: string[];
   /** Messages of the account, in order. */
   posts(): readonly Readonly<Record<string, string>>[];
+  hasPosted(channel: string, ts: string): boolean;
   readonly uploads: {
     readonly channel: string;
     readonly thread?: string;
@@ -280,6 +281,7 @@ export async function openSlackApi(): Promise<SlackApi> {
     calls,
     violations,
     uploads,
+    hasPosted: (channel, ts) => posted.has(`${channel} ${ts}`),
     posts: () => calls.filter(({ method }) => method === "chat.postMessage").map(({ params }) => params),
     offer,
     say: (event) => offer("events_api", callback(event)),

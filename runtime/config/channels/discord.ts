@@ -6,6 +6,7 @@ import {
   commonSettings,
   loginCredential,
   missingLogin,
+  reactionSettings,
   type ResolvedAccount,
   resolveAccounts,
   type WrittenAccount,
@@ -27,6 +28,11 @@ function readBot(account: WrittenAccount<Section["accounts"][string], Section>):
   // As it is copied from examples of HTTP headers.
   const written = token.value.replace(/^Bot\s+/i, "");
   return {
-    settings: { ...commonSettings(account), token: written, apiRoot: apiRootOf(account, "https://discord.com/api") },
+    settings: {
+      ...commonSettings(account),
+      ...reactionSettings("discord", account),
+      token: written,
+      apiRoot: apiRootOf(account, "https://discord.com/api"),
+    },
   };
 }

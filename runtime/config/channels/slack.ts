@@ -6,6 +6,7 @@ import {
   commonSettings,
   loginCredential,
   missingLogin,
+  reactionSettings,
   type ResolvedAccount,
   resolveAccounts,
   type WrittenAccount,
@@ -43,6 +44,7 @@ function readApplication(
   return {
     settings: {
       ...commonSettings(account),
+      ...reactionSettings("slack", account),
       botToken: botToken.value,
       apiRoot: apiRootOf(account, "https://slack.com/api"),
       transport: isHttp ? { type: "http", signingSecret: second.value } : { type: "socket", appToken: second.value },

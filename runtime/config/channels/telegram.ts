@@ -8,6 +8,7 @@ import {
   loginCredential,
   missing,
   missingLogin,
+  reactionSettings,
   type ResolvedAccount,
   resolveAccounts,
   type WrittenAccount,
@@ -28,7 +29,12 @@ function readBot(account: WrittenAccount<Section["accounts"][string], Section>):
   const token = loginCredential(account, "botToken", written, variable);
   if (token.status !== "set") return missingLogin(account, "botToken", token, "the token from @BotFather", variable);
   const apiRoot = apiRootOf(account, "https://api.telegram.org");
-  const settings = { ...commonSettings(account), botToken: token.value, apiRoot };
+  const settings = {
+    ...commonSettings(account),
+    ...reactionSettings("telegram", account),
+    botToken: token.value,
+    apiRoot,
+  };
   // The address holds the name of one account.
   const url = own.webhookUrl ?? (isDefault ? section.webhookUrl : undefined);
   if (url === undefined) return { settings };

@@ -1,6 +1,6 @@
 /** `channels.discord`. */
 import * as z from "zod";
-import { built, webAddress } from "./channel-keys.ts";
+import { built, reactionKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, listOfSenders, platformId, secret } from "./values.ts";
 
@@ -56,7 +56,7 @@ const discordKeys = () => ({
   slashCommand: later("ephemeral answers to commands", "How commands are answered.", anyMap().optional()),
   dm: later("older keys of Discord", "Use `dmPolicy` and `allowFrom`.", anyMap().optional()),
   replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),
-  reactionNotifications: later("reactions", "Reactions that agents hear of.", anyValue()),
+  ...reactionKeys(),
   ackReaction: later("reactions", "Reaction that says that a message arrived.", z.string().optional()),
   mediaMaxMb: later("attachments", "Size of a file.", z.number().optional()),
   maxLinesPerMessage: later("lines of one message", "Lines of one sent message.", z.number().optional()),

@@ -110,6 +110,18 @@ export const channelKeys = () => ({
 
 export const accountEnabled = () => ({ enabled: key("`false` keeps the account off.", z.boolean().optional()) });
 
+/** Of channels that tell of reactions. */
+export const reactionKeys = () => ({
+  reactionNotifications: key(
+    "Reactions that agents hear of, each as a message: `off` (default), `own` = those to the account's own messages, `all`, or `allowlist` = those of `reactionAllowlist`.",
+    z.enum(["off", "own", "all", "allowlist"]).optional(),
+  ),
+  reactionAllowlist: key(
+    "Whose reactions are heard with `allowlist`; `*` = everybody's. Default: those of `allowFrom`.",
+    listOfSenders().optional(),
+  ),
+});
+
 export const webAddress = () => z.url({ protocol: /^https?$/, error: "must be an http or https address" });
 
 /** The keys of a channel, which its accounts inherit, and the accounts. */

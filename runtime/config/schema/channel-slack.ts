@@ -1,8 +1,8 @@
 /** `channels.slack`. */
 import * as z from "zod";
-import { built, group, webAddress } from "./channel-keys.ts";
+import { built, group, reactionKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
-import { anyMap, anyValue, filledText, secret } from "./values.ts";
+import { anyMap, filledText, secret } from "./values.ts";
 
 /** The command as people type it, without the slash. */
 const commandName = () =>
@@ -58,8 +58,7 @@ const slackKeys = () => ({
   replyToModeByChatType: later("reply modes", "Where answers go, by the kind of conversation.", anyMap().optional()),
   thread: later("history of threads", "What a thread knows of its channel.", anyMap().optional()),
   dm: later("other names of rules", "Use dmPolicy and allowFrom.", anyMap().optional()),
-  reactionNotifications: later("reactions", "Reactions that agents hear of.", anyValue()),
-  reactionAllowlist: later("reactions", "Whose reactions agents hear of.", anyValue()),
+  ...reactionKeys(),
   typingReaction: later("reactions", "A reaction while the agent works.", z.string().optional()),
   ackReaction: later("reactions", "A reaction to what came.", z.string().optional()),
   actions: later("message actions", "Actions of the message tool.", anyMap().optional()),

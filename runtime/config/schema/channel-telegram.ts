@@ -1,6 +1,6 @@
 /** `channels.telegram`. */
 import * as z from "zod";
-import { built, webAddress } from "./channel-keys.ts";
+import { built, reactionKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, secret } from "./values.ts";
 
@@ -22,7 +22,7 @@ const telegramKeys = () => ({
   webhookPath: later("another path of the webhook", "Path of the webhook.", z.string().optional()),
   customCommands: later("entries of one's own in Telegram's menu", "Further commands in the menu.", anyValue()),
   replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),
-  reactionNotifications: later("reactions", "Reactions that agents hear of.", anyValue()),
+  ...reactionKeys(),
   reactionLevel: later("reactions", "Reactions that agents give.", anyValue()),
   linkPreview: later("link previews", "Whether links are previewed.", z.boolean().optional()),
   mediaMaxMb: later("attachments", "Size of a file.", z.number().optional()),

@@ -74,7 +74,12 @@ const makeRig = (
           const content = mentions ? `<@${bot.id}> ${text}` : text;
           api.gateway.dispatch(token, "MESSAGE_CREATE", makeDiscordMessage({ id, ...place, content }));
         },
-        person: { peer: { kind: "direct", id: ana.id }, senderId: ana.id, senderName: "Ana Lee" },
+        person: {
+          peer: { kind: "direct", id: ana.id },
+          senderId: ana.id,
+          senderName: "Ana Lee",
+          ownMessageId: "1200000000000000007",
+        },
         group: { kind: "channel", id: room },
         nowhere: { kind: "direct", id: "no such person" },
         arrived: () => api.sent().map(({ place, body }) => ({ place, text: String(body["content"]) })),
@@ -87,6 +92,19 @@ const makeRig = (
           const attachment = { id: "1", filename: file.name, size: file.content.length, url: api.keepFile(file) };
           const attachments = [{ ...attachment, content_type: "text/plain" }];
           api.gateway.dispatch(token, "MESSAGE_CREATE", makeDiscordMessage({ content: text, attachments }));
+        },
+        async react(messageId, emoji, isTakenBack) {
+          const told = {
+            user_id: ana.id,
+            channel_id: directChatOf(ana.id),
+            message_id: messageId,
+            type: 0,
+            burst: false,
+          };
+          const author = messageId === "1200000000000000007" ? ana.id : bot.id;
+          const isPut = isTakenBack ? {} : { message_author_id: author };
+          const name = `MESSAGE_REACTION_${isTakenBack ? "REMOVE" : "ADD"}`;
+          api.gateway.dispatch(token, name, { ...told, ...isPut, emoji: { id: null, name: emoji } });
         },
         buttons: () => buttonsOf(api).map(({ label }) => label),
         async press(label) {
@@ -397,4 +415,23 @@ test("a message that cannot be read is left out, and holds up none behind it", a
   await eventually(() => expect(texts(received)).toEqual(["behind"]));
   expect(logged.join()).toMatch(/cannot be read/);
   await eventually(() => expect(platform.unconfirmed()).toBe(0));
+});
+
+test("reactions in a guild tell the member with his roles, and a custom emoji by its name; those of the bot are left out", async () => {
+  const { api, received } = await open({ reactions: { of: "all" } });
+  const told = { channel_id: room, guild_id: guild, message_id: "1200000000000000008", type: 0, burst: false };
+  const member = { user: ana, roles: ["600000000000000002"], nick: "Annie" };
+  const emoji = { id: "700000000000000001", name: "party" };
+  api.gateway.dispatch(token, "MESSAGE_REACTION_ADD", { ...told, user_id: bot.id, emoji });
+  api.gateway.dispatch(token, "MESSAGE_REACTION_ADD", { ...told, user_id: ana.id, member, emoji });
+  await eventually(() => expect(received).toHaveLength(1));
+  expect(received[0]).toMatchObject({
+    peer: { kind: "channel", id: room },
+    guildId: guild,
+    memberRoleIds: ["600000000000000002"],
+    sender: { id: ana.id, name: "Annie", isBot: false },
+    wasMentioned: false,
+    text: "[reaction :party: to message 1200000000000000008]",
+  });
+  expect(api.violations).toEqual([]);
 });

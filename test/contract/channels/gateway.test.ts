@@ -2,6 +2,7 @@
 import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import type { Chat, ReactionType } from "grammy/types";
 import { afterEach, expect, test } from "vitest";
 import type { ResolvedConfig } from "../../../runtime/config/resolved.ts";
 import { startChannelThread } from "../../../runtime/supervisor/channels/start-channel.ts";
@@ -198,6 +199,46 @@ test("a group is answered in its topic, when the bot is mentioned, and shut when
   expect(api.sent(first)[0]?.params).toMatchObject({ chat_id: -100, message_thread_id: 9 });
   expect(gateway.logged.map(({ message }) => message)).toContainEqual(expect.stringContaining("allowlist"));
   await gateway.drain(1_000);
+});
+
+test("a reaction to an answer is a message to its agent in a direct chat, and context in a group that is answered at a mention", async () => {
+  const { api, config } = await open({ dmPolicy: "open", allowFrom: ["*"], groups: { "-100": {} } });
+  const { default: bot } = config.channels.telegram ?? {};
+  if (bot === undefined) throw new Error("the config has a bot");
+  const channels = { telegram: { default: { ...bot, reactions: { of: "own" } as const } } };
+  const gateway = await start({ ...config, channels });
+  const group = { id: -100, type: "supergroup", title: "Family" } as const;
+  const entities = [{ type: "mention" as const, offset: 0, length: 9 }];
+  const ask = (message_id: number) =>
+    api.push(first, { message: makeMessage({ chat: group, message_id, text: "@main_bot who are you", entities }) });
+  const react = (chat: Chat, message_id: number) => {
+    const emoji: ReactionType = { type: "emoji", emoji: "👍" };
+    const { from: user, date } = makeMessage();
+    api.push(first, {
+      message_reaction: { chat, user, date, message_id, old_reaction: [], new_reaction: [emoji] },
+    });
+  };
+  const history = async (sessionKey: string) =>
+    JSON.stringify(await gateway.doors.rpc(operator, "chat.history", { sessionKey }));
+  api.push(first, { message: makeMessage({ text: "who are you", message_id: 1 }) });
+  await eventually(() => expect(api.sent(first)).toHaveLength(1));
+  // The first message of the server has the number 1001.
+  react(makeMessage().chat, 1_001);
+  await eventually(async () =>
+    expect(await history("agent:main:main")).toContain("[reaction 👍 to your message 1001: \\\"I am main"),
+  );
+  const told = api.sent(first).length;
+  ask(2);
+  await eventually(() => expect(api.sent(first).filter(({ chat }) => chat === -100)).toHaveLength(1));
+  const inGroup = 1_000 + api.sent(first).length;
+  react(group, inGroup);
+  await eventually(() => expect(api.unconfirmed(first)).toBe(0));
+  ask(3);
+  await eventually(() => expect(api.sent(first).filter(({ chat }) => chat === -100)).toHaveLength(2));
+  expect(await history("agent:main:telegram:group:-100")).toContain(`[reaction 👍 to your message ${inGroup}]`);
+  expect(told).toBeGreaterThan(0);
+  await gateway.drain(1_000);
+  expect(api.violations).toEqual([]);
 });
 
 test("channels.status tells each account, with what the platform says to a probe", async () => {

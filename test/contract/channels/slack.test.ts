@@ -3,6 +3,7 @@ import { mkdtemp } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { reactionName } from "../../../channels/slack/emoji.ts";
 import { channel as module } from "../../../channels/slack/index.ts";
 import type { SlackSettings } from "../../../channels/slack/manifest.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
@@ -51,7 +52,7 @@ const makePlatform = (api: SlackApi): Platform => ({
     const place = inGroup ? { channel: room.id, channel_type: "channel" } : {};
     api.say(makeSaid({ ...place, text: mentions ? `<@${self.userId}> ${text}` : text }));
   },
-  person: { peer: person, senderId: "U42", senderName: "Ana Lee" },
+  person: { peer: person, senderId: "U42", senderName: "Ana Lee", ownMessageId: "1699.000007" },
   group: room,
   nowhere: { kind: "direct", id: "C100" },
   arrived: () => api.posts().map(({ channel = "", text = "" }) => ({ place: placeOf(channel), text })),
@@ -74,6 +75,18 @@ const makePlatform = (api: SlackApi): Platform => ({
       if (method !== "reactions.add") return [];
       return [{ messageId: timestamp, change: { type: "react", emoji: name === "+1" ? "👍" : "?" } }];
     }),
+  async react(ts, emoji, isTakenBack) {
+    const item = { type: "message", channel: "D42", ts };
+    const author = api.hasPosted("D42", ts) ? self.userId : "U42";
+    api.say({
+      type: isTakenBack ? "reaction_removed" : "reaction_added",
+      user: "U42",
+      reaction: reactionName(emoji),
+      item,
+      item_user: author,
+      event_ts: `17000000${isTakenBack ? "03" : "02"}.${ts.slice(-6)}`,
+    });
+  },
   buttons: () => buttonsOf(api).map(({ text }) => text.text),
   async press(label) {
     const value = buttonsOf(api).find(({ text }) => text.text === label)?.value;
@@ -378,4 +391,27 @@ test("an account that Slack calls opens no socket, answers the question whether 
   await expect(socket.channel.called("default", callback(makeSaid()))).rejects.toMatchObject({
     code: "CLOISTER_CHANNEL_UNKNOWN",
   });
+});
+
+test("reactions in a channel are told as facts of the channel, at files not at all, and cost no question where nobody hears of them", async () => {
+  const reaction = { type: "reaction_added", user: "U43", reaction: "thumbsup::skin-tone-2", item_user: self.userId };
+  const item = { type: "message", channel: room.id, ts: "1699.000001" };
+  const { api, received } = await open({ reactions: { of: "all" } });
+  api.say({ ...reaction, item: { type: "file", file: "F1" }, event_ts: "1700.000001" });
+  api.say({ ...reaction, user: self.userId, item, event_ts: "1700.000002" });
+  api.say({ ...reaction, item, event_ts: "1700.000003" });
+  await eventually(() => expect(received).toHaveLength(1));
+  expect(received[0]).toMatchObject({
+    peer: room,
+    teamId: "T1",
+    sender: { id: "U43", name: "Ben" },
+    wasMentioned: false,
+    replyTo: "1699.000001",
+    text: "[reaction :thumbsup::skin-tone-2: to your message 1699.000001]",
+  });
+  const deaf = await open();
+  deaf.api.say({ ...reaction, item, event_ts: "1700.000004" });
+  await eventually(() => expect(deaf.api.unconfirmed()).toBe(0));
+  expect(deaf.received).toEqual([]);
+  expect(deaf.api.calls.filter(({ method }) => method === "users.info")).toEqual([]);
 });

@@ -32,7 +32,13 @@ export interface Platform {
     how?: { readonly inGroup?: boolean; readonly mentions?: boolean; readonly id?: string },
   ): Promise<void>;
   /** Where it comes from, as the channel must tell it. */
-  readonly person: { readonly peer: Peer; readonly senderId: string; readonly senderName: string };
+  readonly person: {
+    readonly peer: Peer;
+    readonly senderId: string;
+    readonly senderName: string;
+    /** An id that a message of the person may have; needed with `react`. */
+    readonly ownMessageId?: string;
+  };
   readonly group: Peer;
   /** A peer that the platform does not have. */
   readonly nowhere: Peer;
@@ -50,6 +56,8 @@ export interface Platform {
   sayFile?(text: string, file: { readonly name: string; readonly content: string }): Promise<void>;
   /** What became of messages on the platform, in order; needed with `edit`, `reactions` or `deletes`. */
   changes?(): readonly { readonly messageId: string; readonly change: ChannelAction["change"] }[];
+  /** The person reacts to a message, in the direct chat, or takes that back; where agents hear of reactions. */
+  react?(messageId: string, emoji: string, isTakenBack: boolean): Promise<void>;
   /** Buttons of the last message that has some, and somebody presses the one of this label; needed with `buttons`. */
   buttons?(): readonly string[];
   press?(label: string): Promise<void>;
@@ -146,6 +154,17 @@ export async function openChannel<S extends AccountSettings>(
 
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((close) => close()));
+});
+
+const withReactions = <S extends AccountSettings>(
+  { open, ...rig }: ChannelRig<S>,
+  reactions: AccountSettings["reactions"],
+): ChannelRig<S> => ({
+  ...rig,
+  open: async () => {
+    const { settings, ...scene } = await open();
+    return { ...scene, settings: { ...settings, ...(reactions === undefined ? {} : { reactions }) } };
+  },
 });
 
 export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): void {
@@ -334,6 +353,40 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
         expect(platform.changes?.() ?? []).toEqual(capabilities[capability] ? [{ messageId, change }] : []),
       );
       expect(platform.violations()).toEqual([]);
+    });
+
+    test("tells of reactions as the account is to hear of them: none, those to its own messages, all, those of a list", async () => {
+      const heard = async (reactions: AccountSettings["reactions"]): Promise<readonly InboundEvent[]> => {
+        const { send, platform, received } = await openChannel(withReactions(rig, reactions));
+        if (platform.react === undefined) return [];
+        const sent = await send({ peer: platform.person.peer, text: "shall I go on?" });
+        const own = sent.status === "sent" ? (sent.platformMessageId ?? "") : "";
+        await platform.react(own, "👍", false);
+        await platform.react(own, "👍", true);
+        await platform.react(platform.person.ownMessageId ?? "", "👍", false);
+        await platform.say("the end");
+        await eventually(() => expect(received.map(({ text }) => text)).toContain("the end"));
+        expect(platform.violations()).toEqual([]);
+        return received.slice(0, -1).map((event) => ({ ...event, text: event.text.replaceAll(own, "OWN") }));
+      };
+      const all = await heard({ of: "all" });
+      if (all.length === 0) return;
+      const other = all[2]?.replyTo;
+      const texts = [
+        '[reaction 👍 to your message OWN: "shall I go on?"]',
+        '[reaction 👍 taken back from your message OWN: "shall I go on?"]',
+        `[reaction 👍 to message ${other}]`,
+      ];
+      expect(all.map(({ text }) => text)).toEqual(texts);
+      const { peer, senderId } = (await open()).platform.person;
+      for (const event of all) expect(event).toMatchObject({ peer, sender: { id: senderId } });
+      expect(new Set(all.map(({ messageId }) => messageId)).size).toBe(3);
+      const textsOf = async (reactions: AccountSettings["reactions"]) =>
+        (await heard(reactions)).map(({ text }) => text);
+      expect(await textsOf({ of: "own" })).toEqual(texts.slice(0, 2));
+      expect(await textsOf({ of: "allowlist", senders: [senderId.toLowerCase()] })).toHaveLength(3);
+      expect(await textsOf({ of: "allowlist", senders: ["somebody"] })).toEqual([]);
+      expect(await textsOf(undefined)).toEqual([]);
     });
 
     test(

@@ -2,11 +2,12 @@
 import { mkdtemp, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import type { CallbackQuery } from "grammy/types";
+import type { CallbackQuery, ReactionTypeEmoji } from "grammy/types";
 import { expect, test } from "vitest";
 import { channel as module } from "../../../channels/telegram/index.ts";
 import type { ChannelAction, InboundEvent } from "../../../channels/port.ts";
 import type { TelegramSettings } from "../../../channels/telegram/manifest.ts";
+import { failure } from "../../../runtime/kernel/errors.ts";
 import { type BotApi, makeMessage, openBotApi } from "../../support/bot-api.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type ChannelRig, describeChannel, openChannel } from "./suite.ts";
@@ -37,7 +38,7 @@ const makeRig = (
             : { text };
           api.push(token, { message: makeMessage({ message_id: messageId, ...place, ...said }) });
         },
-        person: { peer: { kind: "direct", id: "42" }, senderId: "42", senderName: "Ana Lee" },
+        person: { peer: { kind: "direct", id: "42" }, senderId: "42", senderName: "Ana Lee", ownMessageId: "7" },
         group: { kind: "group", id: "-100" },
         nowhere: { kind: "direct", id: "no such chat" },
         arrived: () => api.sent(token).map(({ chat, text }) => ({ place: String(chat), text: String(text) })),
@@ -56,6 +57,14 @@ const makeRig = (
           api.push(token, { message });
         },
         changes: () => api.calls.flatMap(changeOf),
+        async react(messageId, emoji, isTakenBack) {
+          const { from, chat, date } = makeMessage();
+          const [old_reaction, new_reaction] = [isTakenBack, !isTakenBack].map((has) =>
+            has ? [{ type: "emoji", emoji } as ReactionTypeEmoji] : [],
+          );
+          const about = { chat, user: from, date, message_id: Number(messageId) };
+          api.push(token, { message_reaction: { ...about, old_reaction, new_reaction } });
+        },
         buttons: () => (keyboardOf(api)?.inline_keyboard ?? []).flat().map(({ text }) => text),
         async press(label) {
           const pressed = (keyboardOf(api)?.inline_keyboard ?? []).flat().find(({ text }) => text === label);
@@ -305,4 +314,95 @@ test("a picture is sent as a photo, and no error of a file holds the token", asy
   const lost = await channel.fetch("default", { kind: "image", ref: "gone" }, to);
   expect(lost).toMatchObject({ status: "failed" });
   expect(JSON.stringify([unknown, lost])).not.toContain("SECRET");
+});
+
+const photo = (id: string) => [{ file_id: id, file_unique_id: id, width: 1, height: 1, file_size: 10 }];
+
+test("an album is one message with all its pictures; what follows it in the chat does not overtake it", async () => {
+  const { api, received } = await open();
+  const part = (message_id: number, more: object) => {
+    const { text: _none, ...message } = makeMessage({ message_id, media_group_id: "A1", ...more });
+    return { message };
+  };
+  api.push(token, part(1, { photo: photo("p1") }));
+  api.push(token, part(2, { photo: photo("p2"), caption: "the garden" }));
+  api.push(token, part(3, { photo: photo("p3") }));
+  api.push(token, { message: makeMessage({ message_id: 4, text: "nice?" }) });
+  await eventually(() => expect(received).toHaveLength(2));
+  expect(received[0]).toMatchObject({
+    messageId: "1",
+    text: "[photo]\n[photo]\nthe garden\n[photo]",
+    media: [{ ref: "p1" }, { ref: "p2" }, { ref: "p3" }],
+  });
+  expect(received[1]?.text).toBe("nice?");
+  await eventually(() => expect(api.unconfirmed(token)).toBe(0));
+  expect(api.violations).toEqual([]);
+});
+
+test("an album of a group is for the bot when one of its parts names it, and ends by itself", async () => {
+  const { api, received } = await open();
+  const named = {
+    caption: "@helper_bot look",
+    caption_entities: [{ type: "mention" as const, offset: 0, length: 11 }],
+  };
+  for (const [index, more] of [{}, named].entries()) {
+    const facts = { message_id: index + 1, chat: group, media_group_id: "A2", photo: photo(`p${index}`), ...more };
+    const { text: _none, ...message } = makeMessage(facts);
+    api.push(token, { message });
+  }
+  await eventually(() => expect(received).toHaveLength(1));
+  expect(received[0]).toMatchObject({ peer: { kind: "group", id: "-100" }, wasMentioned: true });
+  expect(received[0]?.media).toHaveLength(2);
+});
+
+test("an album that was not stored is offered again whole", async () => {
+  let refused = 0;
+  const { api, received } = await open({}, async () => {
+    if (refused++ === 0) throw failure("CLOISTER_GATEWAY_DRAINING", "the gateway is shutting down");
+  });
+  for (const message_id of [1, 2]) {
+    const { text: _none, ...message } = makeMessage({
+      message_id,
+      media_group_id: "A3",
+      photo: photo(`p${message_id}`),
+    });
+    api.push(token, { message });
+  }
+  await eventually(() => expect(received).toHaveLength(1));
+  expect(received[0]?.media).toHaveLength(2);
+  await eventually(() => expect(api.unconfirmed(token)).toBe(0));
+});
+
+test("what somebody changes afterwards is no message, and a caption of any length is one", async () => {
+  const { api, received } = await open();
+  api.push(token, { edited_message: makeMessage({ text: "changed" }) });
+  const caption = "long ".repeat(800).trim();
+  const { text: _none, ...message } = makeMessage({ photo: photo("p"), caption });
+  api.push(token, { message });
+  await eventually(() => expect(received.map(({ text }) => text)).toEqual([`[photo]\n${caption}`]));
+});
+
+test("a reaction in a topic is told in the topic, where the bot's message is known, and changes are told apart", async () => {
+  const { api, received, send } = await open({ reactions: { of: "all" } });
+  const sent = await send({ peer: { kind: "group", id: "-100:topic:9" }, text: "done" });
+  const own = Number(sent.status === "sent" ? sent.platformMessageId : 0);
+  const forum = { ...group, is_forum: true } as const;
+  const react = (message_id: number, before: readonly string[], after: readonly string[]) => {
+    const list = (all: readonly string[]) => all.map((emoji) => ({ type: "emoji", emoji }) as ReactionTypeEmoji);
+    const { from: user, date } = makeMessage();
+    const told = { chat: forum, user, date, message_id, old_reaction: list(before), new_reaction: list(after) };
+    api.push(token, { message_reaction: told });
+  };
+  react(own, ["👍"], ["👎", "🔥"]);
+  react(5, [], ["🎉"]);
+  await eventually(() => expect(received).toHaveLength(4));
+  const topic = { peer: { kind: "group", id: "-100:topic:9" }, parentPeer: { kind: "group", id: "-100" } };
+  const of = (id: string) => received.filter(({ peer }) => peer.id === id);
+  expect(of("-100:topic:9")).toMatchObject([
+    { ...topic, text: `[reaction 👍 taken back from your message ${own}]`, wasMentioned: false },
+    { ...topic, text: `[reaction 👎 to your message ${own}]` },
+    { ...topic, text: `[reaction 🔥 to your message ${own}]` },
+  ]);
+  expect(of("-100").map(({ text }) => text)).toEqual(["[reaction 🎉 to message 5]"]);
+  expect(api.violations).toEqual([]);
 });

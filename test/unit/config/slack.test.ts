@@ -40,6 +40,25 @@ describe("an account of Slack", () => {
   });
 
   it.each([
+    [{}, undefined],
+    [{ reactionNotifications: "off" }, undefined],
+    [{ reactionNotifications: "own" }, { of: "own" }],
+    [{ reactionNotifications: "all", reactionAllowlist: ["U1"] }, { of: "all" }],
+    [{ reactionNotifications: "allowlist" }, { of: "allowlist", senders: [] }],
+    [{ reactionNotifications: "allowlist", allowFrom: ["slack:U1"] }, { of: "allowlist", senders: ["u1"] }],
+    [
+      { reactionNotifications: "allowlist", reactionAllowlist: ["*"], allowFrom: ["U1"] },
+      { of: "allowlist", senders: ["*"] },
+    ],
+  ])("hears of reactions as %j says, unless it says something else itself", async (keys, wanted) => {
+    const accounts = { default: {}, deaf: { botToken: "c", appToken: "d", reactionNotifications: "off" } };
+    const { resolved } = await load({ botToken: "b", appToken: "a", ...keys, accounts });
+    expect(resolved.channels.slack?.["default"]?.reactions).toEqual(wanted);
+    expect(resolved.channels.slack?.["deaf"]).not.toHaveProperty("reactions");
+    expect(resolved.notActive).toEqual([]);
+  });
+
+  it.each([
     ["partial", "partial"],
     ["block", "block"],
     [{ mode: "partial", chunkMode: "newline" }, "partial"],
