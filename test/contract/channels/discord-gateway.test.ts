@@ -1,8 +1,10 @@
 /** A gateway with Discord in a real thread: a bot for each agent, each in its own channel of a guild, and what roles and threads decide. */
 import { afterEach, expect, test } from "vitest";
+import type { ResolvedConfig } from "../../../runtime/config/resolved.ts";
 import type { Client } from "../../../runtime/edge/port.ts";
 import { startChannelThread } from "../../../runtime/supervisor/channels/start-channel.ts";
-import { ana, type DiscordApi, makeDiscordMessage, openDiscordApi } from "../../support/discord-api.ts";
+import { actor } from "../../support/actors.ts";
+import { ana, directChatOf, type DiscordApi, makeDiscordMessage, openDiscordApi } from "../../support/discord-api.ts";
 import { eventually } from "../../support/eventually.ts";
 import { groupsOf, makeConfig, openGateway } from "../../support/gateway.ts";
 
@@ -15,7 +17,7 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((api) => api.close()));
 });
 
-async function open() {
+async function open(changes: Partial<ResolvedConfig> = {}) {
   const api = await openDiscordApi();
   opened.push(api);
   api.addBot(first, { id: "200000000000000001", username: "main" });
@@ -50,6 +52,7 @@ async function open() {
         match: { channel: "discord", accountId: "default", guildId: guild, roles: ["88"] },
       },
     ],
+    ...changes,
   });
   const gateway = await openGateway([], {}, { config, startChannel: startChannelThread });
   await api.until(() => api.gateway.sessions(first) === 1 && api.gateway.sessions(second) === 1);
@@ -96,4 +99,48 @@ test("DM approval: a stranger gets a code in the direct chat, an operator approv
   api.gateway.dispatch(first, "MESSAGE_CREATE", again);
   await eventually(() => expect(answers(api)[1]).toBe(`${first} in ${ana.id}: main`));
   await gateway.drain(1_000);
+});
+
+test("an owner allows an agent's command and lets a stranger in, each by a button of Discord; nobody else's press counts", async () => {
+  const { commands } = makeConfig([]);
+  const { api, gateway } = await open({
+    agents: makeConfig([{ id: "main", ...actor("tool-user") }, { id: "coding" }, { id: "staff" }]).agents,
+    groups: groupsOf({ channels: { discord: { allowFrom: [ana.id], accounts: { default: {}, coding: {} } } } }),
+    commands: { ...commands, owners: [`discord:${ana.id}`] },
+  });
+  const stranger = { ...ana, id: "120000000000000043", username: "bo" };
+  for (const { id } of [ana, stranger]) api.addChannel({ id: directChatOf(id), type: 1 });
+  const press = (customId: string | undefined, user: typeof ana) => {
+    const data = { component_type: 2, custom_id: customId };
+    return api.interact(first, { type: 3, data, channel: { id: directChatOf(user.id), type: 1 }, user });
+  };
+  const said = () => api.sent().map(({ place, body }) => ({ place, text: String(body["content"]) }));
+  const buttonsOf = (at: number) =>
+    (
+      (api.sent()[at]?.body["components"] ?? []) as readonly {
+        readonly components: readonly { readonly label: string; readonly custom_id: string }[];
+      }[]
+    ).flatMap(({ components }) => components);
+  const params = { name: "exec", params: { command: "echo $((40 + 2))", yieldMs: 120_000 } };
+  const ran = gateway.reply("main", JSON.stringify({ tool: "call", params }));
+  await eventually(() => expect(said()).toHaveLength(1));
+  expect(said()).toEqual([{ place: ana.id, text: expect.stringContaining("echo $((40 + 2))") }]);
+  const [allow, deny] = buttonsOf(0);
+  expect([allow?.label, deny?.label]).toEqual(["Allow once", "Deny"]);
+  await press(deny?.custom_id, stranger);
+  await eventually(() => expect(said()).toHaveLength(3));
+  const told = said().slice(1);
+  expect(told).toContainEqual({ place: stranger.id, text: expect.stringMatching(/Code: [A-Z2-9]{8}/) });
+  expect(told).toContainEqual({ place: ana.id, text: expect.stringContaining(stranger.id) });
+  await press(allow?.custom_id, ana);
+  expect(JSON.parse(await ran)).toMatchObject({ status: "exited", output: "42\n" });
+  await eventually(() => expect(said()).toHaveLength(4));
+  expect(said()[3]).toEqual({ place: ana.id, text: expect.stringMatching(/^Allowed: x-\w+\. It runs\.$/) });
+  await press(buttonsOf(told[0]?.place === ana.id ? 1 : 2)[0]?.custom_id, ana);
+  await eventually(() => expect(said()).toHaveLength(6));
+  expect(said().slice(4)).toContainEqual({ place: stranger.id, text: expect.stringContaining("you are approved") });
+  await press(allow?.custom_id, ana);
+  await eventually(() => expect(said()[6]?.text).toMatch(/^Nothing was decided/));
+  await gateway.drain(1_000);
+  expect(api.violations).toEqual([]);
 });

@@ -1,8 +1,10 @@
 /** A gateway with Slack in a real thread, by each of its two ways in: from a person on Slack to the agent and back. */
 import { afterEach, expect, test } from "vitest";
 import type { SlackSettings } from "../../../channels/slack/manifest.ts";
+import type { ResolvedConfig } from "../../../runtime/config/resolved.ts";
 import type { Client } from "../../../runtime/edge/port.ts";
 import { startChannelThread } from "../../../runtime/supervisor/channels/start-channel.ts";
+import { actor } from "../../support/actors.ts";
 import { eventually } from "../../support/eventually.ts";
 import { groupsOf, makeConfig, openGateway } from "../../support/gateway.ts";
 import { appToken, botToken, callback, makeSaid, openSlackApi, self, type SlackApi } from "../../support/slack-api.ts";
@@ -13,7 +15,7 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((api) => api.close()));
 });
 
-async function open(transport: SlackSettings["transport"]) {
+async function open(transport: SlackSettings["transport"], changes: Partial<ResolvedConfig> = {}) {
   const api = await openSlackApi();
   opened.push(api);
   const account: SlackSettings = {
@@ -34,6 +36,7 @@ async function open(transport: SlackSettings["transport"]) {
       { index: 0, agentId: "staff", match: { channel: "slack", peer: { kind: "channel", id: "C100" } } },
       { index: 1, agentId: "main", match: { channel: "slack" } },
     ],
+    ...changes,
   });
   const gateway = await openGateway([], {}, { config, startChannel: startChannelThread });
   await eventually(async () => {
@@ -97,5 +100,63 @@ test("a mention in a channel, in its thread, and in a conversation of several pe
   await eventually(() => expect(posts(api)[2]).toEqual({ channel: "CM8", text: "I am main" }));
   await gateway.drain(1_000);
   expect(posts(api)).toHaveLength(3);
+  expect(api.violations).toEqual([]);
+});
+
+interface Row {
+  readonly blocks: readonly {
+    readonly elements: readonly { readonly text: { readonly text: string }; readonly value: string }[];
+  }[];
+}
+
+const buttonsOf = ({ attachments = "[]" }: Readonly<Record<string, string>> = {}) =>
+  (JSON.parse(attachments) as readonly Row[]).flatMap(({ blocks }) => blocks[0]?.elements ?? []);
+
+test("an owner allows an agent's command and lets a stranger in, each by a button of Slack; nobody else's press counts", async () => {
+  const { commands } = makeConfig([]);
+  const { api, gateway } = await open(
+    { type: "socket", appToken },
+    {
+      agents: makeConfig([{ id: "main", ...actor("tool-user") }, { id: "staff" }]).agents,
+      groups: groupsOf({ channels: { slack: { allowFrom: ["U42"], accounts: { default: {} } } } }),
+      commands: { ...commands, owners: ["slack:U42"] },
+    },
+  );
+  let presses = 0;
+  const press = (value: string | undefined, user: string, channel: string): void =>
+    api.offer("interactive", {
+      type: "block_actions",
+      user: { id: user, username: "somebody" },
+      team: { id: "T1" },
+      trigger_id: `t.${(presses += 1)}`,
+      container: { type: "message", channel_id: channel },
+      actions: [{ type: "button", action_id: "say-0", value, action_ts: "1700000009.000001" }],
+    });
+  const params = { name: "exec", params: { command: "echo $((40 + 2))", yieldMs: 120_000 } };
+  const ran = gateway.reply("main", JSON.stringify({ tool: "call", params }));
+  await eventually(() => expect(api.posts()).toHaveLength(1));
+  expect(api.posts()[0]).toMatchObject({ channel: "D42", text: expect.stringContaining("echo $((40 + 2))") });
+  const [allow, deny] = buttonsOf(api.posts()[0]);
+  expect([allow?.text.text, deny?.text.text]).toEqual(["Allow once", "Deny"]);
+  press(deny?.value, "U43", "D43");
+  await eventually(() => expect(api.posts()).toHaveLength(3));
+  const asked = api.posts().slice(1);
+  expect(asked).toContainEqual(
+    expect.objectContaining({ channel: "D43", text: expect.stringMatching(/Code: [A-Z2-9]{8}/) }),
+  );
+  const told = asked.find(({ channel }) => channel === "D42");
+  expect(told?.["text"]).toContain("id: u43");
+  press(allow?.value, "U42", "D42");
+  expect(JSON.parse(await ran)).toMatchObject({ status: "exited", output: "42\n" });
+  await eventually(() => expect(api.posts()).toHaveLength(4));
+  expect(api.posts()[3]).toMatchObject({ channel: "D42", text: expect.stringMatching(/^Allowed: x-\w+\. It runs\.$/) });
+  press(buttonsOf(told)[0]?.value, "U42", "D42");
+  await eventually(() => expect(api.posts()).toHaveLength(6));
+  expect(api.posts().slice(4)).toContainEqual(
+    expect.objectContaining({ channel: "D43", text: expect.stringContaining("you are approved") }),
+  );
+  press(allow?.value, "U42", "D42");
+  await eventually(() => expect(api.posts()[6]?.["text"]).toMatch(/^Nothing was decided/));
+  await gateway.drain(1_000);
   expect(api.violations).toEqual([]);
 });
