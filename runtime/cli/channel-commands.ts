@@ -24,26 +24,26 @@ export function addChannels({ program, context, exit }: Shell): void {
       const { runChannelsCapabilities } = await import("./commands/channels.ts");
       exit(await runChannelsCapabilities(context(), options));
     });
-  for (const [name, isOn, text] of [
-    [
-      "login",
-      true,
-      "link an account by a code that its phone scans (whatsapp), or use one again that was logged out, whose credential is in the configuration",
-    ],
-    [
-      "logout",
-      false,
-      "end an account's connection and leave it ended, over restarts; a link by a code is ended too (whatsapp), a credential stays in the configuration",
-    ],
-  ] as const)
+  const switches = (name: string, text: string) =>
     channels
       .command(name)
       .description(text)
       .requiredOption("--channel <channel>", "channel, such as telegram")
       .option("--account <account>", "this account alone")
-      .option("--json", "print JSON")
-      .action(async (options: SwitchOptions) => {
-        const { runChannelsSwitch } = await import("./commands/channels.ts");
-        exit(await runChannelsSwitch(context(), isOn, options));
-      });
+      .option("--json", "print JSON");
+  const run = async (isOn: boolean, options: SwitchOptions): Promise<void> => {
+    const { runChannelsSwitch } = await import("./commands/channels.ts");
+    exit(await runChannelsSwitch(context(), isOn, options));
+  };
+  switches(
+    "login",
+    "link an account by a code that its phone scans (whatsapp), ask for the credential of one that has none, or use one again that was logged out",
+  )
+    .option("--token-stdin", "read the credential from standard input, for scripts; of several each on a line")
+    .option("--ask", "ask for the credential also where there is one")
+    .action((options: SwitchOptions) => run(true, options));
+  switches(
+    "logout",
+    "end an account's connection and leave it ended, over restarts; a link by a code is ended too (whatsapp), a credential stays where it is",
+  ).action((options: SwitchOptions) => run(false, options));
 }

@@ -16,7 +16,8 @@ export {
   valueOf,
   writeAuthored,
 } from "./change.ts";
-export { switchAccount } from "./channel-edits.ts";
+export { type AccountPlace, nameVariable, placeAccount, setKeys, switchAccount } from "./channel-edits.ts";
+export { setVariable } from "./file/env-file.ts";
 export { applyEdits, mergePatch, parsePath } from "./edits.ts";
 export { writeAtomically } from "./file/write.ts";
 export { redactValue } from "./secrets.ts";

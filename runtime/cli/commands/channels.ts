@@ -42,21 +42,29 @@ export interface SwitchOptions {
   readonly channel: string;
   readonly account?: string;
   readonly json?: boolean;
+  readonly tokenStdin?: boolean;
+  readonly ask?: boolean;
 }
 
 /**
- * A login is a credential of the configuration, which stays there: what changes is whether the account is used. Where accounts are linked
- * by a code, it is that link.
+ * A login is a credential of the configuration, which stays there: what changes is whether the account is used. One that has none is asked for it.
+ * Where accounts are linked by a code, it is that link.
  */
 export async function runChannelsSwitch(
   context: CliContext,
   isOn: boolean,
-  { channel, account, json }: SwitchOptions,
+  { channel, account, json, tokenStdin, ask }: SwitchOptions,
 ): Promise<ExitCode> {
   const { terminal } = context;
   const built = findBuilt(channel);
   const manifest: ChannelManifest = builtChannels[built];
-  if (manifest.linksByCode === true) {
+  if (manifest.linksByCode === true && (tokenStdin === true || ask === true))
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `accounts of ${built} have no token: a person links them with a phone`,
+      `cloister channels login --channel ${built}`,
+    );
+  if (built === "whatsapp") {
     const { runChannelsLink, runChannelsUnlink } = await import("./channel-link.ts");
     const named = {
       channel: built,
@@ -65,7 +73,9 @@ export async function runChannelsSwitch(
     };
     return isOn ? runChannelsLink(context, named) : runChannelsUnlink(context, named);
   }
-  const changed = await changeConfig(context, (value) => switchAccount(value, built, account, isOn));
+  const { takeCredential } = await import("./channel-credential.ts");
+  const asked = isOn ? await takeCredential(context, { channel: built, account, tokenStdin, ask }) : undefined;
+  const changed = asked ?? (await changeConfig(context, (value) => switchAccount(value, built, account, isOn)));
   if (json === true)
     terminal.out(formatJson({ channel: built, ...(account === undefined ? {} : { account }), ...changed }));
   else for (const line of describeChange(changed)) terminal.out(line);

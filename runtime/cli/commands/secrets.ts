@@ -1,14 +1,11 @@
 /** `cloister secrets`: what is kept in `secrets.json` of the state directory. Needs no running gateway, and prints no value. */
 import { mkdir } from "node:fs/promises";
-import { createInterface } from "node:readline/promises";
-import { Writable } from "node:stream";
 import { keepSecret, listSecrets, removeSecret } from "../../broker/secret-file.ts";
 import { findPaths } from "../../config/index.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
-import { limits } from "../../kernel/limits.ts";
+import { askLine, readPipe } from "../ask-line.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { surroundings } from "../read-config.ts";
-import type { Terminal } from "../terminal.ts";
 import { formatAge, formatJson, formatTable } from "../views/table.ts";
 
 export interface SecretsOptions {
@@ -31,7 +28,9 @@ export async function runSecretsList(context: CliContext, { json }: SecretsOptio
 
 export async function runSecretsSet(context: CliContext, name: string, { json }: SecretsOptions): Promise<ExitCode> {
   const { terminal, nowMs } = context;
-  const value = await readValue(terminal, name);
+  const value = terminal.input.isTTY
+    ? await askLine(terminal, `Type or paste the value of ${name}; it is not shown.`, true)
+    : await readPipe(terminal);
   await inStateDir(context, async (stateDir) => {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     await keepSecret(stateDir, name, value, nowMs());
@@ -67,30 +66,4 @@ async function inStateDir<T>(context: CliContext, work: (stateDir: string) => Pr
       error,
     );
   }
-}
-
-/** One line of a person, which is not shown, or all of a pipe without the line break at its end. */
-async function readValue(terminal: Terminal, name: string): Promise<string> {
-  if (terminal.input.isTTY === true) {
-    terminal.err(`Type or paste the value of ${name}; it is not shown.`);
-    const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-    const lines = createInterface({ input: terminal.input, output: silent, terminal: true });
-    try {
-      return (await lines.question("")).trim();
-    } finally {
-      lines.close();
-    }
-  }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of terminal.input) {
-    const part = Buffer.from(chunk);
-    bytes += part.byteLength;
-    chunks.push(part);
-    // Too long, also without a line break: what is read is refused, and no part of it is kept.
-    if (bytes > limits.secretBytesMax + 2) break;
-  }
-  return Buffer.concat(chunks)
-    .toString("utf8")
-    .replace(/\r?\n$/, "");
 }
