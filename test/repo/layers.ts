@@ -353,7 +353,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["channels/whatsapp"],
     why: "A channel: pure in both directions, and its I/O in a thread of its own. Its library is the operator's, and is loaded from where that is.",
-    only: ["channel-port", "download", "kernel"],
+    only: ["channel-port", "chunks", "download", "kernel"],
     node: [
       "node:async_hooks",
       "node:crypto",
@@ -364,6 +364,14 @@ export const rooms: readonly Room[] = [
       "node:sqlite",
       "node:url",
     ],
+  },
+  {
+    name: "example-channel",
+    layer: 4,
+    places: ["examples/lines"],
+    why: "The channel that the guide writes: pure in both directions, and its I/O.",
+    only: ["channel-port", "kernel"],
+    node: ["node:crypto", "node:net"],
   },
   {
     name: "webhook",
