@@ -57,12 +57,12 @@ const makeRig = (
           api.push(token, { message });
         },
         changes: () => api.calls.flatMap(changeOf),
-        async react(messageId, emoji, isTakenBack) {
+        async react(reactedId, emoji, isTakenBack) {
           const { from, chat, date } = makeMessage();
           const [old_reaction, new_reaction] = [isTakenBack, !isTakenBack].map((has) =>
             has ? [{ type: "emoji", emoji } as ReactionTypeEmoji] : [],
           );
-          const about = { chat, user: from, date, message_id: Number(messageId) };
+          const about = { chat, user: from, date, message_id: Number(reactedId) };
           api.push(token, { message_reaction: { ...about, old_reaction, new_reaction } });
         },
         buttons: () => (keyboardOf(api)?.inline_keyboard ?? []).flat().map(({ text }) => text),

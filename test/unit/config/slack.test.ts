@@ -45,7 +45,10 @@ describe("an account of Slack", () => {
     [{ reactionNotifications: "own" }, { of: "own" }],
     [{ reactionNotifications: "all", reactionAllowlist: ["U1"] }, { of: "all" }],
     [{ reactionNotifications: "allowlist" }, { of: "allowlist", senders: [] }],
-    [{ reactionNotifications: "allowlist", allowFrom: ["slack:U1"] }, { of: "allowlist", senders: ["u1"] }],
+    [
+      { reactionNotifications: "allowlist", allowFrom: ["slack:U1"] },
+      { of: "allowlist", senders: ["u1"] },
+    ],
     [
       { reactionNotifications: "allowlist", reactionAllowlist: ["*"], allowFrom: ["U1"] },
       { of: "allowlist", senders: ["*"] },
