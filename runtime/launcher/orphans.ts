@@ -32,28 +32,54 @@ export function endGroups(pids: Iterable<number>): void {
 
 /** Ends every process of a gateway that is gone, with its group. Never rejects; gives the numbers of what it ended. */
 export async function endOrphans(): Promise<readonly number[]> {
-  const space = await pidSpace();
-  if (space === undefined) return [];
   const ended: number[] = [];
   for (const pid of await processes()) {
-    const [itsSpace, gateway = "", startTicks] = (await variableOf(pid, cellOfVariable))?.split(" ") ?? [];
-    if (itsSpace !== space || startTicks === undefined) continue;
-    if ((await startTicksOf(Number(gateway))) === startTicks) continue;
-    if (kill(pid)) ended.push(pid);
+    const gateway = await variableOf(pid, cellOfVariable);
+    if (gateway !== undefined && (await isGone(gateway)) && kill(pid)) ended.push(pid);
   }
   return ended;
 }
 
-/** Ends every process of the commands of agents that are meant, by their names. Never rejects. */
-export async function endCommands(isMeant: (name: string) => boolean): Promise<void> {
-  // What was started while the others were looked at is found by another look; one that starts others faster than that is not.
-  for (let look = 0; look < 3; look++) {
-    let found = 0;
+/** Whether the gateway that this describes runs no more. One of another space of process numbers is nobody's to judge: false. */
+export async function isGone(gateway: string): Promise<boolean> {
+  const [space, pid = "", startTicks] = gateway.split(" ");
+  if (startTicks === undefined || space !== (await pidSpace())) return false;
+  return (await startTicksOf(Number(pid))) !== startTicks;
+}
+
+interface EndAsked {
+  readonly isMeant: (name: string) => boolean;
+  looks: number;
+  readonly done: () => void;
+}
+
+/** Whoever waits for the next look, and the one that goes on. */
+const asked: EndAsked[] = [];
+let looking: Promise<void> | undefined;
+
+/** What was started while the others were looked at is found by another look; one that starts others faster than that is not. */
+const looksMax = 3;
+
+/** Ends every process of the commands of agents that are meant, by their names. Those that are asked for together are looked for together. Never rejects. */
+export function endCommands(isMeant: (name: string) => boolean): Promise<void> {
+  const { promise, resolve: done } = Promise.withResolvers<void>();
+  asked.push({ isMeant, looks: 0, done });
+  looking ??= lookForAll().finally(() => void (looking = undefined));
+  return promise;
+}
+
+async function lookForAll(): Promise<void> {
+  while (asked.length > 0) {
+    const meant = asked.splice(0);
+    const found = new Set<EndAsked>();
     for (const pid of await processes()) {
       const name = await variableOf(pid, commandVariable);
-      if (name !== undefined && isMeant(name) && kill(pid)) found++;
+      const own = name === undefined ? [] : meant.filter(({ isMeant }) => isMeant(name));
+      if (own.length > 0 && kill(pid)) for (const one of own) found.add(one);
     }
-    if (found === 0) return;
+    for (const one of meant)
+      if (found.has(one) && ++one.looks < looksMax) asked.push(one);
+      else one.done();
   }
 }
 

@@ -21,7 +21,7 @@ export interface DockerRun {
   readonly owner: BoxUser;
 }
 
-const gatewayLabel = "cloister.gateway";
+export const gatewayLabel = "cloister.gateway";
 
 /** Names that the client of docker, or the loader that starts it, goes by itself. */
 const ofClient = /^(?:PATH|HOME|LD_.*|GO(?:DEBUG|TRACEBACK|GC|MEMLIMIT|MAXPROCS)|DOCKER_.*|XDG_.*|SSL_.*|.*_PROXY)$/i;

@@ -2,6 +2,7 @@
 import { limits } from "../../kernel/limits.ts";
 import type { BackendState, Box, BoxBackend } from "../port.ts";
 import { boundArguments, bubblewrapArguments, findHostFacts, type HostFacts } from "./bubblewrap.ts";
+import { removeLeftContainers } from "./docker-left.ts";
 import { runShort } from "./short-run.ts";
 
 const probeAgeMs = 60_000;
@@ -66,7 +67,11 @@ const emptyBox: Box = {
 
 async function probeDocker(): Promise<BackendState> {
   const tried = await runShort("docker", ["version", "--format", "{{.Server.Version}}"]);
-  if (tried.ok) return { backend: "docker", works: true };
+  if (tried.ok) {
+    // The start of a gateway asks, before it has containers of its own. Nobody waits for it.
+    void removeLeftContainers();
+    return { backend: "docker", works: true };
+  }
   const why = tried.text.includes("ENOENT") ? "docker is not installed" : tried.text.trim().slice(0, 500);
   return { backend: "docker", works: false, why: `${why}: no engine answers` };
 }

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import { endGroups } from "../../../runtime/launcher/orphans.ts";
+import { commandVariable, endCommands, endGroups } from "../../../runtime/launcher/orphans.ts";
 import { eventually } from "../../support/eventually.ts";
 import { isAlive } from "../../support/processes.ts";
 
@@ -16,4 +16,26 @@ test("a group ends with all of its processes; one that is gone is no fault", asy
   expect(pids.map(isAlive)).toEqual([true, true]);
   endGroups([2 ** 22 + 1, ...pids.slice(0, 1)]);
   await eventually(() => expect(pids.map(isAlive)).toEqual([false, false]));
+});
+
+test("commands are ended by their names, with what has left their group; several ends at once are each waited for", async () => {
+  const start = (name: string): number => {
+    // It leads a group, and what it starts another one.
+    const child = spawn("sh", ["-c", "setsid sleep 1000 & wait"], {
+      detached: true,
+      stdio: "ignore",
+      env: { PATH: process.env["PATH"], [commandVariable]: name },
+    });
+    return child.pid ?? 0;
+  };
+  const mark = `test-${process.pid}`;
+  const [first, second, third] = ["a", "b", "c"].map((letter) => start(`${mark}-${letter}`)) as [number, number, number];
+  await Promise.all([
+    endCommands((name) => name === `${mark}-a`),
+    endCommands((name) => name === `${mark}-b`),
+    endCommands((name) => name === `${mark}-nobody`),
+  ]);
+  await eventually(() => expect([first, second, third].map(isAlive)).toEqual([false, false, true]));
+  await endCommands((name) => name.startsWith(mark));
+  await eventually(() => expect(isAlive(third)).toBe(false));
 });
