@@ -22,6 +22,38 @@ export function chunkText(text: string, { max, mode = "length", lengthOf = units
   return parts.flatMap(({ start, end }) => cutPart(text, start, end, { lines, max, lengthOf }));
 }
 
+/** Where a text is cut rather than elsewhere. */
+export type BreakKind = "paragraph" | "newline" | "sentence";
+
+export interface PieceRules {
+  readonly max: number;
+  readonly prefers: BreakKind;
+  readonly lengthOf: (text: string) => number;
+}
+
+/** The chunk that begins at this place, as `chunkText` would give it if it cut there, and where the one behind it begins. */
+export function chunkAt(
+  text: string,
+  at: number,
+  { max, prefers, lengthOf }: PieceRules,
+): { readonly chunk: string; readonly next: number } {
+  const lines = readLines(text, max, lengthOf);
+  // The chunk before it has closed this block.
+  const line = lineAt(lines, at);
+  const closesOnly = line.start === at && line.before !== undefined && line.after === undefined;
+  const from = closesOnly ? skipBlankLines(text, Math.min(line.end + 1, text.length), text.length) : at;
+  return cutOne(text, from, text.length, { lines, max, lengthOf, prefers });
+}
+
+/** Where the text behind the last break of this kind begins that is outside of code and not before `from`; undefined: there is none. */
+export function lastBreak(text: string, from: number, prefers: BreakKind): number | undefined {
+  const lines = readLines(text, Number.POSITIVE_INFINITY, unitsOf);
+  const isOutside = (place: number): boolean => fenceAt(lines, place) === undefined;
+  return kindsFrom(prefers)[0]
+    ?.cuts(text.slice(from), from)
+    .findLast(({ end, next }) => isOutside(end) && isOutside(next))?.next;
+}
+
 /** For platforms that count bytes of UTF-8. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
@@ -78,6 +110,7 @@ interface Measure {
   readonly lines: readonly Line[];
   readonly max: number;
   readonly lengthOf: (text: string) => number;
+  readonly prefers?: BreakKind;
 }
 
 const fenceLine = /^[ \t]*(`{3,}|~{3,})(.*)$/;
@@ -121,25 +154,38 @@ function paragraphs(text: string, lines: readonly Line[]): readonly Span[] {
 }
 
 function cutPart(text: string, from: number, to: number, measure: Measure): readonly string[] {
-  const { lines, max, lengthOf } = measure;
   const chunks: string[] = [];
-  let open: Fence | undefined;
   for (let at = from; text.slice(at, to).trim() !== ""; ) {
-    const head = open === undefined ? "" : `${open.line}\n`;
-    // It is counted only where it may fit: a long text would be counted once for each of its chunks.
-    if (to - at <= max && lengthOf(head + text.slice(at, to)) <= max) return [...chunks, head + text.slice(at, to)];
-    const cut = findCut(text, at, to, max - lengthOf(head), measure);
-    open = fenceAt(lines, cut.end);
-    chunks.push(head + text.slice(at, cut.end) + (open === undefined ? "" : closing(open)));
-    at = skipBlankLines(text, cut.next, to);
-    // The rest of a block that was closed at the cut is nothing but the line that closes it.
-    const line = lineAt(lines, at);
-    if (open !== undefined && line.start === at && line.after === undefined) {
-      open = undefined;
-      at = skipBlankLines(text, line.end + 1, to);
-    }
+    const { chunk, next } = cutOne(text, at, to, measure);
+    chunks.push(chunk);
+    at = next;
   }
   return chunks;
+}
+
+/** What of the text from `at` on is one chunk, and where the next one begins. A block of code that is open there is opened again. */
+function cutOne(
+  text: string,
+  at: number,
+  to: number,
+  measure: Measure,
+): { readonly chunk: string; readonly next: number } {
+  const { lines, max, lengthOf } = measure;
+  const before = fenceAt(lines, at);
+  const head = before === undefined ? "" : `${before.line}\n`;
+  // It is counted only where it may fit: a long text would be counted once for each of its chunks.
+  if (to - at <= max && lengthOf(head + text.slice(at, to)) <= max)
+    return { chunk: head + text.slice(at, to), next: to };
+  const cut = findCut(text, at, to, max - lengthOf(head), measure);
+  const open = fenceAt(lines, cut.end);
+  const next = skipBlankLines(text, cut.next, to);
+  // The rest of a block that was closed at the cut is nothing but the line that closes it.
+  const line = lineAt(lines, next);
+  const isOver = open !== undefined && line.start === next && line.after === undefined;
+  return {
+    chunk: head + text.slice(at, cut.end) + (open === undefined ? "" : closing(open)),
+    next: isOver ? skipBlankLines(text, line.end + 1, to) : next,
+  };
 }
 
 const closing = ({ marker }: Fence): string => `\n${marker}`;
@@ -151,7 +197,7 @@ function skipBlankLines(text: string, from: number, to: number): number {
 
 /** Behind `at`, and so that what is before it fits. */
 function findCut(text: string, at: number, to: number, room: number, measure: Measure): Cut {
-  const { lines, lengthOf } = measure;
+  const { lines, lengthOf, prefers = "paragraph" } = measure;
   const limit = longestFit(text, at, to, room, lengthOf);
   const limits = new Map<string, number>();
   const fits = (end: number, fence: Fence | undefined): boolean => {
@@ -171,7 +217,7 @@ function findCut(text: string, at: number, to: number, room: number, measure: Me
   };
   // White space behind what just fits is a place to cut as well.
   const window = text.slice(at, Math.min(limit + 1, to));
-  const places = kinds.map((kind) => kind.cuts(window, at).filter((cut) => isUsable(cut, kind)));
+  const places = kindsFrom(prefers).map((kind) => kind.cuts(window, at).filter((cut) => isUsable(cut, kind)));
   const half = at + (limit - at) / 2;
   const good = places.flatMap((cuts) => cuts.findLast(({ end }) => end >= half) ?? []);
   const any = places.flatMap((cuts) => cuts.at(-1) ?? []);
@@ -199,6 +245,14 @@ const kinds: readonly Kind[] = [
   kindOf(/(?<=[.!?…])[ \t]+|(?<=[。！？])[ \t]*/g, true),
   kindOf(/[ \t]+/g, false),
 ];
+
+const kindNames: readonly BreakKind[] = ["paragraph", "newline", "sentence"];
+
+/** This one first; then the others, the best first. */
+function kindsFrom(prefers: BreakKind): readonly Kind[] {
+  const at = kindNames.indexOf(prefers);
+  return [...kinds.slice(at, at + 1), ...kinds.slice(0, at), ...kinds.slice(at + 1)];
+}
 
 const characters = new Intl.Segmenter("en", { granularity: "grapheme" });
 /** Characters that are longer are cut: a mark put on a letter a thousand times is no letter. */

@@ -205,6 +205,8 @@ export interface AccountSettings {
   readonly preview?: PreviewMode;
   /** Absent: agents hear of none. */
   readonly reactions?: ReactionsHeard;
+  /** Whether it goes out in pieces meanwhile. Absent: as for all accounts. */
+  readonly inBlocks?: boolean;
 }
 
 /** What the platform says about an account that it lets in. */

@@ -81,6 +81,7 @@ async function generate(
 ): Promise<ModelAnswer> {
   const { state } = ctx;
   const messages = shownMessages(state, settings, nowMs);
+  let hasStreamed = false;
   const answer = await ctx.model.generate(
     {
       ...(model === undefined ? {} : { model }),
@@ -89,8 +90,15 @@ async function generate(
       tools,
       ...chosenThinking(ctx.session, settings),
     },
-    { onText: (part) => gate.push(part) },
+    {
+      onText(part) {
+        hasStreamed = true;
+        gate.push(part);
+      },
+    },
   );
+  // What an earlier delivery of the turn recorded comes whole, and is shown from its beginning again.
+  if (!hasStreamed) gate.push(answer.text);
   gate.end();
   state.calledAtMs = nowMs;
   return answer;

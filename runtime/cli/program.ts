@@ -36,6 +36,7 @@ import { addGrants } from "./grant-commands.ts";
 import { addCron } from "./cron-commands.ts";
 import { addSystem } from "./system-commands.ts";
 import { addSubagents } from "./subagent-commands.ts";
+import { addTasks } from "./task-commands.ts";
 import { addSecrets } from "./secret-commands.ts";
 import { addApprovals } from "./approval-commands.ts";
 import { addMcp } from "./mcp-commands.ts";
@@ -96,6 +97,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addCron(shell);
   addSystem(shell);
   addSubagents(shell);
+  addTasks(shell);
   addTools(shell);
   addApprovals(shell);
   addMemory(shell);

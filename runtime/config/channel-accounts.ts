@@ -72,15 +72,18 @@ export function commonSettings({
   readonly section: WrittenCommon;
 }): AccountSettings {
   const preview = previewOf(own.streaming ?? section.streaming);
+  const inBlocks = own.blockStreaming ?? section.blockStreaming;
   return {
     textChunkLimit: own.textChunkLimit ?? section.textChunkLimit ?? limits.textChunkDefault,
     ...(preview === undefined ? {} : { preview }),
+    ...(inBlocks === undefined ? {} : { inBlocks }),
   };
 }
 
 interface WrittenCommon {
   readonly textChunkLimit?: number | undefined;
   readonly streaming?: Streaming | undefined;
+  readonly blockStreaming?: boolean | undefined;
 }
 
 /** For channels that tell of reactions. */

@@ -183,6 +183,7 @@ const rules: Rule = {
     commands: live("commands"),
     channelDefaults: live("channels"),
     typing: live("agents"),
+    blocks: live("agents"),
     agentToAgent: live("tools.agentToAgent"),
     configProposers: live("tools.config"),
     deliveries: live("tools.message"),

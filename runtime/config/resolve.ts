@@ -15,6 +15,7 @@ import { findGatewayAuth, readCredential } from "./credentials.ts";
 import { resolveChannels } from "./channels/index.ts";
 import type { Draft } from "./draft.ts";
 import { haveOwnHeartbeats, resolveHeartbeat } from "./heartbeat.ts";
+import { resolveBlocks, resolvePause } from "./blocks.ts";
 import { isMap } from "./is-map.ts";
 import { isolationOf } from "./isolation.ts";
 import { resolveGroupChat, resolveGroups } from "./groups.ts";
@@ -112,6 +113,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     webhook: resolveWebhook(draft),
     channels: resolveChannels(draft),
     typing: resolveTyping(config.agents.defaults),
+    blocks: resolveBlocks(config.agents.defaults),
     models: resolveModels(draft),
     mcp: resolveMcp(draft),
     groups: resolveGroups(config),
@@ -229,6 +231,7 @@ function resolveAgent(
     ...(group === undefined ? {} : { group }),
     ...(heartbeat === undefined ? {} : { heartbeat: share(heartbeat) }),
     ...(groupChat === undefined ? {} : { groupChat: share(groupChat) }),
+    ...resolvePause(defaults.humanDelay, entry.humanDelay),
     isolation: share(isolationOf(agent, draft.config)),
   };
 }

@@ -133,6 +133,8 @@ export interface ResolvedAgent {
   readonly group?: AgentGroup;
   /** Absent: it has no regular turns. */
   readonly heartbeat?: HeartbeatRule;
+  /** Pauses between the pieces of an answer; absent: none. */
+  readonly blockPause?: { readonly minMs: number; readonly maxMs: number };
   /** What it says about group chats; absent: nothing. */
   readonly groupChat?: AgentGroupChat;
   readonly isolation: {
@@ -266,6 +268,10 @@ export interface ResolvedConfig {
   /** Of the skills that agents share: folders in the order in which they count, names that are off, and what needs are held against. */
   readonly skills: {
     readonly roots: readonly string[];
+    /** Those behind the skills that come with the program. */
+    readonly extraRoots: readonly string[];
+    /** Which of those may be used; absent: all. */
+    readonly allowBundled?: readonly string[];
     readonly off: readonly string[];
     /** Names of variables that are set. */
     readonly env: readonly string[];
@@ -320,6 +326,17 @@ export interface ResolvedConfig {
   readonly webhook: WebhookSettings | null;
   /** When people on channels see that an agent types, and how often that is renewed at least. No mode: it depends on the message. */
   readonly typing: { readonly mode?: "never" | "instant" | "thinking" | "message"; readonly intervalMs: number };
+  /** Answers that go out in pieces while they are written. */
+  readonly blocks: {
+    /** For accounts that say nothing of it. */
+    readonly byDefault: boolean;
+    readonly charsMin: number;
+    readonly charsMax: number;
+    readonly prefers: "paragraph" | "newline" | "sentence";
+    /** Nothing goes before the text so far is whole. */
+    readonly wholeTexts: boolean;
+    readonly idleMs: number;
+  };
   /** Accounts of the channels that this version has; goes to their threads and nowhere else: it holds credentials. */
   readonly channels: ChannelAccounts;
   /** Where models are; goes to the broker and nowhere else: it holds keys. */

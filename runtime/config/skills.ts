@@ -9,13 +9,11 @@ import type { ResolvedConfig } from "./resolved.ts";
 
 export function resolveSkills(draft: Draft): ResolvedConfig["skills"] {
   const { config, env, paths } = draft;
-  const { load, entries } = config.skills;
+  const { load, entries, allowBundled } = config.skills;
   return {
-    roots: [
-      path.join(paths.homeDir, ".agents", "skills"),
-      path.join(paths.stateDir, "skills"),
-      ...load.extraDirs.map((folder) => resolveConfigPath(folder, draft)),
-    ],
+    roots: [path.join(paths.homeDir, ".agents", "skills"), path.join(paths.stateDir, "skills")],
+    extraRoots: load.extraDirs.map((folder) => resolveConfigPath(folder, draft)),
+    ...(allowBundled === undefined ? {} : { allowBundled }),
     off: Object.entries(entries).flatMap(([name, { enabled }]) => (enabled ? [] : [name])),
     // Names alone: what a variable holds is nobody's here.
     env: Object.entries(env)

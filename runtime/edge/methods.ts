@@ -11,6 +11,7 @@ import type { Scope } from "../../auth/scopes.ts";
 import { configMethods } from "./config-rows.ts";
 import { approvalMethods } from "./approval-methods.ts";
 import { cronMethods } from "./cron-methods.ts";
+import { taskMethods } from "./task-methods.ts";
 import { nodeMethods } from "./node-methods.ts";
 import { id } from "./param-forms.ts";
 import { usageMethods } from "./usage-methods.ts";
@@ -85,6 +86,7 @@ export const methods = {
     }),
   },
   "timers.remove": { scope: "operator.admin", params: z.object({ id }) },
+  ...taskMethods,
   "subagents.list": {
     scope: "operator.read",
     params: z.object({ sessionKey: id.exactOptional(), limit: z.int().min(1).exactOptional() }),

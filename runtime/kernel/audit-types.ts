@@ -89,6 +89,7 @@ export const auditTypes = {
   escalated: "decisions",
   run_cancelled: "decisions",
   timer_removed: "decisions",
+  task_cancelled: "decisions",
   /** Jobs that operators set, change, remove and run. */
   cron_changed: "decisions",
   deadletter_replayed: "decisions",

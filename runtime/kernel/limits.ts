@@ -479,6 +479,16 @@ export const limits = {
   channelPreviewMs: 1_000,
   /** Messages that show what is being written, and that may become an answer; beyond it the oldest stays as it is. More than turns run at once. */
   channelPreviewsMax: 1_000,
+  /** Characters of one piece of an answer that goes out while it is written, how long it is quiet before a shorter one does, and the pause before the next. Source: behaviour §5.4. */
+  blockCharsMin: 800,
+  blockCharsMax: 1_200,
+  blockIdleMs: 1_000,
+  blockPauseMsMin: 800,
+  blockPauseMsMax: 2_500,
+  /** What a pause between two pieces may be set to: the answer waits for it. */
+  blockPauseMsCeiling: 60_000,
+  /** Answers that go out in pieces at the same time; one more goes out whole. More than turns run at once. */
+  blockAnswersMax: 1_000,
   /** That an agent types is shown for so long at the most: a longer turn is no conversation any more. */
   channelTypingMs: 600_000,
   /** How old a call that a platform signed may be: Slack's own advice. What was recorded opens nothing later. */

@@ -9,6 +9,7 @@
  *   ["d", E]               → DoneMarker      the envelope's turn was committed
  *   ["w", E, number]       → StepRow         what the turn did so far, by the numbers of its calls; until it is done
  *   ["o", E]               → OutboundRow                   its answer still has to leave through a channel
+ *   ["b", E, number]       → BlockRow        pieces of its answer that have left; until the answer has, or there is none
  *   ["n", K, number]       → SessionNotice                 what the session's next turn is told (`runtime/store/session-notices.ts`)
  *   ["p" | "e" | "z", …]   what has ended, and which rows name which file (`runtime/store/past-transcripts.ts`)
  * A turn's rows are written in one transaction, which also removes its steps, so that after a crash a turn happened wholly or
@@ -34,7 +35,15 @@ import {
 import type { SessionNotice } from "../kernel/session-notices.ts";
 import type { StepRow } from "../kernel/steps.ts";
 import type { Migration } from "./format.ts";
-import type { DoneOutcome, HistoryPage, OutboundRow, PastTranscript, TranscriptRow, TurnCommit } from "./port.ts";
+import type {
+  BlockRow,
+  DoneOutcome,
+  HistoryPage,
+  OutboundRow,
+  PastTranscript,
+  TranscriptRow,
+  TurnCommit,
+} from "./port.ts";
 import type { ExpiredTranscripts, TranscriptRule } from "./retention-rows.ts";
 import type { SessionHead } from "./session-index.ts";
 import { dropNotices, type NewNotice, putNotice, readNotices, removeNotices } from "./session-notices.ts";
@@ -122,12 +131,12 @@ export class AgentStore {
       for (const { header } of envelopes.slice(1)) {
         const marker: DoneMarker = { outcomeText: null, sessionKey: turn.sessionKey, ...failure };
         environment.put(["d", keyText(header.id)], marker);
-        this.#removeSteps(keyText(header.id));
+        this.#removeAll(stepsOf(keyText(header.id)));
       }
-      this.#removeSteps(keyText(turn.envelopeId));
+      this.#removeAll(stepsOf(keyText(turn.envelopeId)));
       if (turn.outbound !== undefined && turn.outcomeText !== null) {
         environment.put(["o", keyText(turn.envelopeId)], outboundRow(turn, turn.outbound, turn.outcomeText));
-      }
+      } else this.#removeAll(blocksOf(keyText(turn.envelopeId)));
       if (turn.noticed !== undefined) removeNotices(environment, turn.sessionKey, turn.noticed);
       const head = headAfter(before, turn, envelopes.at(-1) ?? envelopes[0], rows);
       environment.put(["s", keyText(turn.sessionKey)], head);
@@ -171,7 +180,24 @@ export class AgentStore {
   }
 
   delivered(envelopeId: string): Promise<void> {
-    return this.#environment.write(() => this.#environment.remove(["o", keyText(envelopeId)]));
+    return this.#environment.write(() => {
+      this.#environment.remove(["o", keyText(envelopeId)]);
+      this.#removeAll(blocksOf(keyText(envelopeId)));
+    });
+  }
+
+  /** False, and nothing is written: its turn is over, and no answer is on its way. */
+  keepBlock(envelopeId: string, row: BlockRow): Promise<boolean> {
+    return this.#environment.write(() => {
+      if (this.done(envelopeId) !== undefined && this.outbound(envelopeId) === undefined) return false;
+      this.#environment.put(["b", keyText(envelopeId), row.number], row);
+      return true;
+    });
+  }
+
+  /** In their order. */
+  blocks(envelopeId: string): readonly BlockRow[] {
+    return [...this.#environment.entries<BlockRow>(blocksOf(keyText(envelopeId)))].map(({ value }) => value);
   }
 
   /** Gives the session a new id and no state. The head as it is then; one without messages stays as it is. */
@@ -280,7 +306,7 @@ export class AgentStore {
 
   /** After opening: forgets what a crash left behind. `isKnown` asks the journal, whose writes must have settled. */
   forgetUnknown(isKnown: (envelopeText: string) => boolean): void {
-    for (const kind of ["d", "w"]) {
+    for (const kind of ["d", "w", "b"]) {
       for (const { key } of this.#environment.entries({ start: [kind, 0], end: [kind, top] })) {
         const envelopeText = key[1] as string;
         if (!isKnown(envelopeText)) this.#forgotten.add(envelopeText);
@@ -300,16 +326,17 @@ export class AgentStore {
   #prune(): void {
     for (const envelopeText of this.#forgotten) {
       // A done turn's steps went with its commit.
-      if (this.#environment.get(["d", envelopeText]) === undefined) this.#removeSteps(envelopeText);
+      if (this.#environment.get(["d", envelopeText]) === undefined) this.#removeAll(stepsOf(envelopeText));
       this.#environment.remove(["d", envelopeText]);
       this.#environment.remove(["o", envelopeText]);
+      this.#removeAll(blocksOf(envelopeText));
     }
     this.#forgotten.clear();
   }
 
   /** Inside a transaction. */
-  #removeSteps(envelopeText: string): void {
-    for (const { key } of Array.from(this.#environment.entries(stepsOf(envelopeText)))) this.#environment.remove(key);
+  #removeAll(range: Range): void {
+    for (const { key } of Array.from(this.#environment.entries(range))) this.#environment.remove(key);
   }
 }
 
@@ -317,8 +344,11 @@ export function outcomeOf(done: DoneMarker): DoneOutcome {
   return { outcomeText: done.outcomeText, ...(done.failure === undefined ? {} : { failure: done.failure }) };
 }
 
-function stepsOf(envelopeText: string): Range {
-  return { start: ["w", envelopeText, 0], end: ["w", envelopeText, top] };
+const stepsOf = (envelopeText: string): Range => rowsOf("w", envelopeText);
+const blocksOf = (envelopeText: string): Range => rowsOf("b", envelopeText);
+
+function rowsOf(kind: "w" | "b", envelopeText: string): Range {
+  return { start: [kind, envelopeText, 0], end: [kind, envelopeText, top] };
 }
 
 function transcript(turn: TurnCommit, envelopes: readonly StoredEnvelope[], from: number): StoredRow[] {

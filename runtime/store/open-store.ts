@@ -247,6 +247,17 @@ export class OpenStore implements Store {
       this.#journal.settle(envelopeId);
     });
 
+  keepBlock: Store["keepBlock"] = (agentId, envelopeId, row) =>
+    this.#run(() =>
+      this.#agents.use(agentId, async (agent) => {
+        if (!this.#journal.has(envelopeId) || !(await agent.keepBlock(envelopeId, row)))
+          throw unknownEnvelope("keep a piece of the answer of", envelopeId);
+      }),
+    );
+
+  blocks: Store["blocks"] = (agentId, envelopeId) =>
+    this.#run(() => this.#agents.use(agentId, async (agent) => agent.blocks(envelopeId)));
+
   settle: Store["settle"] = (envelopeId) => this.#run(async () => this.#journal.settle(envelopeId));
 
   bury: Store["bury"] = (envelopeId, fate, reason, answer) =>

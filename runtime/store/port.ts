@@ -40,6 +40,7 @@ import type {
   EnvelopeOutcome,
   TurnCommit,
   CommittedTurn,
+  BlockRow,
   SessionQuery,
   DeadLetterRow,
   DeadLetter,
@@ -135,6 +136,13 @@ export interface Store {
   outcome(agentId: string, envelopeId: string): Promise<EnvelopeOutcome>;
   /** The outbound row of an envelope was handed to its channel; the journal row goes with it. */
   delivered(agentId: string, envelopeId: string): Promise<void>;
+  /**
+   * A piece of the envelope's answer; it goes with the turn that has no answer, else with the outbound row. Rejects with
+   * `CLOISTER_ENVELOPE_UNKNOWN` once there is neither.
+   */
+  keepBlock(agentId: string, envelopeId: string, row: BlockRow): Promise<void>;
+  /** In their order. */
+  blocks(agentId: string, envelopeId: string): Promise<readonly BlockRow[]>;
   /**
    * Drops the journal row of a done envelope without an outbound row. Later calls no longer see it; the removal itself goes to
    * disk with the next write, because a crash before that costs nothing: the `done` marker wins.

@@ -43,6 +43,8 @@ export interface GatewayParts {
   readonly startTools: HostToolsDeps["start"];
   readonly startMemory: MemoryDeps["start"];
   readonly startMcp: McpDeps["start"];
+  /** The folder of the skills that come with the program; absent: there are none. */
+  readonly bundledSkills?: string;
   /** Of the process that it runs in. */
   readonly process: Omit<LifecycleDeps, "turnsInFlight" | "isReady">;
   readonly nowMs?: () => number;

@@ -146,6 +146,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     commands: () => commands,
     mail: () => ingress,
     workspaceOf: (agentId) => agents.get(agentId)?.workspace,
+    pauseOf: (agentId) => agents.get(agentId)?.blockPause,
     runs,
     note: audit.note,
     nowMs,

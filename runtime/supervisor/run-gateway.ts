@@ -18,7 +18,7 @@ import { openLog } from "../observe/log.ts";
 import { auditKeyOf } from "../store/audit-chain.ts";
 import { startStoreThread } from "../store/thread.ts";
 import { loadCellAssets } from "../thread/cell-assets.ts";
-import { distFolder, entryUrl } from "../thread/entries.ts";
+import { bundledSkillsFolder, distFolder, entryUrl } from "../thread/entries.ts";
 import { beatForWatch } from "../thread/main-watch.ts";
 import { trimHeap } from "../thread/trim-heap.ts";
 import { startTrustedThread } from "../thread/trusted-thread.ts";
@@ -114,6 +114,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     onFatal: (reason) => onEscalated(reason),
     log: log.child({ subsystem: "gateway" }),
     startTools: makeToolsStart(log),
+    bundledSkills: bundledSkillsFolder(),
     startMemory: makeMemoryStart(log),
     startChannel: startChannelThread,
     startBroker: makeBrokerStart(log),

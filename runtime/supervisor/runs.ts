@@ -23,6 +23,8 @@ type Followed = Pick<EnvelopeHeader, "runId" | "sessionKey" | "agentId" | "prove
 export interface RunFollower {
   began?(header: EnvelopeHeader): void;
   streamed?(header: EnvelopeHeader, text: string): void;
+  /** Its turn asks for a tool: what it has written so far is whole. */
+  called?(header: EnvelopeHeader): void;
   ended?(header: EnvelopeHeader, outcome: Outcome): void;
 }
 
@@ -41,6 +43,7 @@ export interface Runs {
   /** Its turn begins, or begins anew. */
   began(header: EnvelopeHeader): void;
   streamed(header: EnvelopeHeader, seq: number, delta: string): void;
+  called(header: EnvelopeHeader): void;
   /** `inMemory`: of a message in memory, whose asker has heard it; it is told to clients and not remembered. */
   ended(header: EnvelopeHeader, seq: number, outcome: Outcome, aborted: boolean, inMemory?: boolean): void;
   /** The gateway itself answered (a chat command): no turn, no transcript. */
@@ -143,6 +146,9 @@ export function makeRuns(
     streamed(header, seq, delta) {
       for (const follower of followers) follower.streamed?.(header, delta);
       chat(header, { seq, state: "delta", deltaText: delta });
+    },
+    called(header) {
+      for (const follower of followers) follower.called?.(header);
     },
     ended(header, seq, outcome, aborted, inMemory = false) {
       onEnded(header, outcome);

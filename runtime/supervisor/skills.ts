@@ -11,6 +11,8 @@ import type { BesideSkills } from "../thread/agent-settings.ts";
 export interface SharedSkill extends Pick<FoundSkill, "name" | "description"> {
   /** Absolute, without links: the folder of the skill. */
   readonly folder: string;
+  /** It came with the program. */
+  readonly isBundled: boolean;
   /** What is missing of its needs, and whether it is switched off; empty: it may be used. */
   readonly missing: readonly string[];
 }
@@ -28,10 +30,12 @@ export interface SkillShelf {
 
 export interface SkillShelfDeps {
   readonly settings: () => ResolvedConfig["skills"];
+  /** Absolute: where the skills are that came with the program; absent: there are none. */
+  readonly bundled?: string | undefined;
   readonly nowMs: () => number;
 }
 
-export function makeSkillShelf({ settings, nowMs }: SkillShelfDeps): SkillShelf {
+export function makeSkillShelf({ settings, bundled, nowMs }: SkillShelfDeps): SkillShelf {
   const find = makeSkillFinder();
   let last: readonly SharedSkill[] = [];
   let looking: Promise<readonly SharedSkill[]> | undefined;
@@ -55,13 +59,21 @@ export function makeSkillShelf({ settings, nowMs }: SkillShelfDeps): SkillShelf 
   const programs = () => onceEach((program) => hasProgram(program, settings().path));
 
   const look = async (): Promise<readonly SharedSkill[]> => {
-    const found = await find(disk, settings().roots, nowMs());
+    const { roots, extraRoots, allowBundled } = settings();
+    const found = await find(disk, [...roots, ...(bundled === undefined ? [] : [bundled]), ...extraRoots], nowMs());
     const isThere = programs();
     const skills = await Promise.all(
       found.map(async (skill) => {
         const folder = await realpath(path.dirname(skill.location)).catch(() => undefined);
-        const { name, description } = skill;
-        return folder === undefined ? [] : [{ name, description, folder, missing: await missingOf(skill, isThere) }];
+        if (folder === undefined) return [];
+        const { name, description, location } = skill;
+        const isBundled = bundled !== undefined && location.startsWith(`${bundled}${path.sep}`);
+        const isBarred = isBundled && allowBundled?.includes(name) === false;
+        const missing = [
+          ...(isBarred ? ["skills.allowBundled does not name it"] : []),
+          ...(await missingOf(skill, isThere)),
+        ];
+        return [{ name, description, folder, isBundled, missing }];
       }),
     );
     last = skills.flat().toSorted((a, b) => (a.name < b.name ? -1 : 1));

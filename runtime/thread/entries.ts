@@ -32,6 +32,10 @@ export function distFolder(base: string = import.meta.url): string {
   );
 }
 
+/** The skills that come with the program. */
+export const bundledSkillsFolder = (base: string = import.meta.url): string =>
+  path.join(path.dirname(distFolder(base)), "skills");
+
 /** Parts that several entries share stand one folder below them. */
 function bundleFolder(base: string): URL {
   return new URL(base.includes("/chunks/") ? ".." : ".", base);

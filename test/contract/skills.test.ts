@@ -53,7 +53,7 @@ test("a shared skill is in the prompt of those who may use it, and its file is r
       settings: agentSettings(id, id === "main" ? {} : { skills: [] }),
     })),
     {
-      skills: { roots: [root], off: [], env: [], config: [], path: [], platform: "linux" },
+      skills: { roots: [root], extraRoots: [], off: [], env: [], config: [], path: [], platform: "linux" },
       models: {
         providers: {
           scripted: provider("scripted", { models: Object.fromEntries(ids.map((id) => [id, { id, script }])) }),

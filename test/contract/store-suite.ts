@@ -673,6 +673,47 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.pending()).toMatchObject({ envelopes: [], outbound: [] });
       });
 
+      it("keeps pieces of an answer until it is delivered, or there is none, and none for a turn that is over", async () => {
+        const piece = (number: number, at: number) => ({
+          number,
+          at,
+          said: "x",
+          text: "x",
+          atMs: 1,
+          isSettled: false,
+        });
+        await store.append(envelope("a"));
+        await store.keepBlock("ann", "a", piece(1, 1));
+        await store.keepBlock("ann", "a", piece(0, 0));
+        await store.keepBlock("ann", "a", { ...piece(1, 1), isSettled: true });
+        await reopen();
+        const kept = [piece(0, 0), { ...piece(1, 1), isSettled: true }];
+        expect(await store.blocks("ann", "a")).toEqual(kept);
+        await store.begin(beginOf(envelope("a")));
+        await store.commit(commitOf(envelope("a"), { outbound: webhookRoute }));
+        await reopen();
+        expect(await store.blocks("ann", "a")).toEqual(kept);
+        await store.keepBlock("ann", "a", piece(2, 2));
+        await store.delivered("ann", "a");
+        expect(await store.blocks("ann", "a")).toEqual([]);
+        await expect(store.keepBlock("ann", "a", piece(3, 3))).rejects.toMatchObject({
+          code: "CLOISTER_ENVELOPE_UNKNOWN",
+        });
+        await store.append(envelope("b"));
+        await store.keepBlock("ann", "b", piece(0, 0));
+        await store.begin(beginOf(envelope("b")));
+        await store.commit(commitOf(envelope("b"), {}));
+        expect(await store.blocks("ann", "b")).toEqual([]);
+        await expect(store.keepBlock("ann", "b", piece(1, 1))).rejects.toMatchObject({
+          code: "CLOISTER_ENVELOPE_UNKNOWN",
+        });
+        await store.append(envelope("c"));
+        await store.keepBlock("ann", "c", piece(0, 0));
+        await store.bury("c", "dropped", "an operator");
+        await reopen();
+        expect(await store.blocks("ann", "c")).toEqual([]);
+      });
+
       it("sends nothing for a turn without an answer", async () => {
         await turn("a", {}, { outbound: webhookRoute, outcomeText: null });
         expect(await store.pending()).toMatchObject({ envelopes: [], outbound: [] });

@@ -85,3 +85,40 @@ test("the task of another agent is none of its own", async () => {
   expect(await gateway.reply("thief", `finish ${taskId} stolen`)).toBe("false");
   expect(await gateway.reply("worker", `finish ${taskId} mine`, other)).toBe("true");
 });
+
+test("operators see tasks and no other timers, and one that they cancel is told to its session once", async () => {
+  const gateway = await openGateway([worker], channel);
+  const client = { clientId: "cli", connId: "c1" } as never;
+  const rpc = (method: string, params: object) => gateway.doors.rpc(client, method, params);
+  expect(await rpc("tasks.list", {})).toMatchObject({ ok: true, payload: { count: 0, total: 0, tasks: [] } });
+  const { taskId } = await ask(gateway, "report");
+  const listed = {
+    id: taskId,
+    agentId: "worker",
+    sessionKey: "agent:worker:main",
+    name: "report",
+    kind: "agent",
+    state: "open",
+  };
+  expect(await rpc("tasks.list", { agentId: "WORKER" })).toMatchObject({ payload: { total: 1, tasks: [listed] } });
+  expect(await rpc("tasks.list", { sessionKey: other })).toMatchObject({ payload: { total: 0 } });
+  expect(await rpc("tasks.get", { id: taskId })).toMatchObject({
+    payload: { task: { ...listed, answersTo: "webhook:default:direct:p" } },
+  });
+  expect(await rpc("tasks.cancel", { id: taskId, reason: "no paper" })).toMatchObject({
+    payload: { ok: true, id: taskId, sessionKey: "agent:worker:main", cancelled: true },
+  });
+  await gateway.until(() => gateway.sent.length === 2);
+  expect(gateway.sent[1]).toMatchObject({
+    peer: { id: "p" },
+    text: "report failed: an operator cancelled it: no paper",
+  });
+  expect(await gateway.store.audits(5)).toEqual(
+    expect.arrayContaining([expect.objectContaining({ type: "task_cancelled", subject: "cli" })]),
+  );
+  for (const method of ["tasks.get", "tasks.cancel"])
+    expect(await rpc(method, { id: taskId })).toMatchObject({
+      ok: false,
+      refusal: { code: "CLOISTER_SIGNAL_UNKNOWN", remedy: "cloister tasks list" },
+    });
+});

@@ -8,6 +8,7 @@ import path from "node:path";
 import { afterEach } from "vitest";
 import type { ToolRules } from "../../auth/tool-policy.ts";
 import { resolveGroups } from "../../runtime/config/groups.ts";
+import { resolveBlocks } from "../../runtime/config/blocks.ts";
 import { resolveWebFetch } from "../../runtime/config/web.ts";
 import { configSchema } from "../../runtime/config/schema.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../runtime/config/resolved.ts";
@@ -118,7 +119,7 @@ export function makeConfig(
     lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
     toolRules: {},
     subagentTools: { deny: [] },
-    skills: { roots: [], off: [], env: [], config: [], path: [], platform: "linux" },
+    skills: { roots: [], extraRoots: [], off: [], env: [], config: [], path: [], platform: "linux" },
     webFetch: resolveWebFetch(configSchema.parse({})),
     attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
     gateway: {
@@ -136,6 +137,7 @@ export function makeConfig(
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
     channels: {},
     typing: { intervalMs: 6_000 },
+    blocks: resolveBlocks(configSchema.parse({}).agents.defaults),
     webhook: null,
     models: { providers: {}, catalogue: [], authOrder: {}, variables: {} },
     mcp: { servers: [], rules: [], idleMs: limits.mcpIdleMs },

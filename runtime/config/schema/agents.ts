@@ -64,6 +64,23 @@ const subagents = () =>
     delegationMode: later("sub-agents of models", "How much a model is told to hand on.", z.string().optional()),
   });
 
+const pauseMs = () => z.int().min(0).max(limits.blockPauseMsCeiling).optional();
+
+const blockSizes = () => ({
+  minChars: key(
+    `Characters that a piece has at least, unless the agent calls a tool or has ended. Default: ${limits.blockCharsMin}.`,
+    z.int().min(1).max(limits.textChunkMax).optional(),
+  ),
+  maxChars: key(
+    `Characters that it has at the most. Default: ${limits.blockCharsMax}, and never more than one message takes.`,
+    z.int().min(100).max(limits.textChunkMax).optional(),
+  ),
+});
+
+const sizesFit = (sizes: { readonly minChars?: number | undefined; readonly maxChars?: number | undefined }): boolean =>
+  sizes.minChars === undefined || sizes.maxChars === undefined || sizes.minChars <= sizes.maxChars;
+const sizesFault = () => ({ path: ["minChars"], message: "must not be more than maxChars" });
+
 /** What both `agents.defaults` and one agent may say. */
 const agentKeys = () => ({
   cwd: later(
@@ -99,7 +116,23 @@ const agentKeys = () => ({
   ),
   memorySearch: key("Which notes the agent searches. See docs/guides/memory.md.", memorySearch().optional()),
   heartbeat: key("Regular turns without a message. See docs/guides/heartbeat.md.", heartbeat().optional()),
-  humanDelay: later("streaming in blocks", "Pauses between parts of an answer.", anyMap().optional()),
+  humanDelay: key(
+    "Pauses between the pieces of an answer that goes out while it is written.",
+    z
+      .strictObject({
+        mode: key(
+          `\`off\` (default), \`natural\` (${limits.blockPauseMsMin} to ${limits.blockPauseMsMax} ms), or \`custom\`.`,
+          z.enum(["off", "natural", "custom"]).optional(),
+        ),
+        minMs: key("With `custom`: the shortest.", pauseMs()),
+        maxMs: key("With `custom`: the longest.", pauseMs()),
+      })
+      .refine(({ minMs = limits.blockPauseMsMin, maxMs = limits.blockPauseMsMax }) => minMs <= maxMs, {
+        path: ["minMs"],
+        message: "must not be more than maxMs",
+      })
+      .optional(),
+  ),
   thinkingDefault: key(
     "How much the model thinks before it answers. Default: `off`.",
     z.enum(thinkingNames).optional(),
@@ -258,10 +291,40 @@ const defaults = z.strictObject({
     "How often it is renewed; at least before the platform takes it away.",
     z.number().positive().default(6),
   ),
-  blockStreamingDefault: later("streaming in blocks", "Whether answers go out in blocks.", z.string().optional()),
-  blockStreamingBreak: later("streaming in blocks", "Where blocks end.", z.string().optional()),
-  blockStreamingChunk: later("streaming in blocks", "Size of blocks.", anyMap().optional()),
-  blockStreamingCoalesce: later("streaming in blocks", "Joining of small blocks.", anyMap().optional()),
+  blockStreamingDefault: key(
+    "Whether answers go out on channels in pieces while they are written: `on` or `off`. Channels and accounts may differ (`blockStreaming`).",
+    z.enum(["on", "off"]).default("off"),
+  ),
+  blockStreamingBreak: key(
+    "When a piece may go: while the text is written (`text_end`), or when the agent calls a tool or has ended (`message_end`).",
+    z.enum(["text_end", "message_end"]).default("text_end"),
+  ),
+  blockStreamingChunk: key(
+    "How long pieces are, and where they end. `breakPreference`: `paragraph`, `newline` or `sentence`.",
+    z
+      .strictObject({
+        ...blockSizes(),
+        breakPreference: key(
+          "Where pieces end rather than elsewhere. Default: `paragraph`.",
+          z.enum(["paragraph", "newline", "sentence"]).optional(),
+        ),
+      })
+      .refine(sizesFit, sizesFault())
+      .optional(),
+  ),
+  blockStreamingCoalesce: key(
+    "How short pieces become longer ones: what is written while it has not been quiet for `idleMs` goes together. `minChars` and `maxChars` here win.",
+    z
+      .strictObject({
+        ...blockSizes(),
+        idleMs: key(
+          `How long nothing is written before less than \`maxChars\` goes. Default: ${limits.blockIdleMs}.`,
+          z.int().min(0).max(limits.blockPauseMsCeiling).optional(),
+        ),
+      })
+      .refine(sizesFit, sizesFault())
+      .optional(),
+  ),
   compaction: key(
     "How long conversations with a model are shortened. See docs/guides/assistant.md.",
     z

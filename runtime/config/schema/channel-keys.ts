@@ -151,6 +151,10 @@ const chunkKeys = () => ({
     (value) =>
       value === "progress" || (isMap(value) && (value["mode"] === "progress" || Object.keys(value).length > 1)),
   ),
+  blockStreaming: key(
+    "Whether answers go out in pieces while they are written, each a message that stays; then none is shown by edits. Default: `agents.defaults.blockStreamingDefault`.",
+    z.boolean().optional(),
+  ),
 });
 
 const previewModes = ["off", "partial", "block", "progress"] as const;

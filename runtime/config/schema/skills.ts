@@ -30,7 +30,10 @@ export const skills = z
         )
         .default({}),
     ),
-    allowBundled: later("bundled skills", "Which of the skills that come with the program.", texts().optional()),
+    allowBundled: key(
+      "Which of the skills that come with the program agents may have, by name; `[]` is none. Default: all.",
+      texts().optional(),
+    ),
     install: later("installation of skills", "How skills are installed.", anyValue()),
     limits: later("other bounds of skills", "Bounds.", anyValue()),
   })

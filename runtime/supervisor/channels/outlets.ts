@@ -12,14 +12,19 @@ import { makeMessageOf, makePost, type Post } from "../post.ts";
 import { answerDelivered } from "../room-answers.ts";
 import { makeWhyNoSending, type SendPolicyDeps } from "../send-policy.ts";
 import { makeInbox } from "./inbox.ts";
+import { type BlocksDeps, makeBlocks } from "./blocks.ts";
 import { type ChannelDesk, type ChannelDeskDeps, makeChannelDesk } from "./channel-desk.ts";
 import { makeChannelClock } from "./channel-life.ts";
 import { makePreviews } from "./previews.ts";
 
 export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "note" | "log"> {
-  readonly config: Pick<ResolvedConfig, "channels" | "commands" | "webhook" | "defaultAgentId" | "typing" | "session"> &
+  readonly config: Pick<
+    ResolvedConfig,
+    "channels" | "commands" | "webhook" | "defaultAgentId" | "typing" | "blocks" | "session"
+  > &
     ApprovalNoticesDeps["config"];
-  readonly store: SendPolicyDeps["store"];
+  readonly store: SendPolicyDeps["store"] & BlocksDeps["store"];
+  readonly pauseOf: BlocksDeps["pauseOf"];
   /** The operator's methods. */
   readonly rpc: ApprovalNoticesDeps["rpc"];
   readonly commands: () => Pick<Commands, "list">;
@@ -53,6 +58,7 @@ export function makeOutlets({
   edge,
   mail,
   workspaceOf,
+  pauseOf,
   nowMs,
   rpc,
   ...deps
@@ -73,10 +79,15 @@ export function makeOutlets({
     typing: () => config.typing,
   });
   const messageOf = makeMessageOf(workspaceOf);
+  const whyNoSending = makeWhyNoSending({ config, store });
   const previews = makePreviews({
-    channels,
+    channels: {
+      ...channels,
+      // What goes out in pieces is not shown by edits beside that.
+      settings: (...account) => (blocks.isOn(...account) ? undefined : channels.settings(...account)),
+    },
     runs: deps.runs,
-    whyNoSending: makeWhyNoSending({ config, store }),
+    whyNoSending,
     messageOf,
     clock,
   });
@@ -89,16 +100,30 @@ export function makeOutlets({
     channels.has(channel, accountId) ||
     (channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined);
   const sent: Outlets["sent"] = (...said) => void mail().answered(answerDelivered(...said));
+  const blocks = makeBlocks({
+    rules: () => config.blocks,
+    pauseOf,
+    channels,
+    runs: deps.runs,
+    store,
+    whyNoSending,
+    async send(about, route, text, leftAtMs) {
+      sent(about, route, text, await post(about, route, text, leftAtMs));
+    },
+    clock,
+    log: deps.log,
+  });
   return {
     channels,
     post,
     bring: makeInbox({ channels, workspaceOf, newId: randomUUID, log: deps.log }),
     sent,
-    async deliver(about, route, text, leftAtMs) {
-      const message = messageOf(about, route, text);
-      const platformMessageId = await previews.answer(message, () => post(about, route, text, leftAtMs));
-      sent(about, route, text, platformMessageId);
-    },
+    deliver: (about, route, text, leftAtMs) =>
+      blocks.answer(about, route, text, leftAtMs, async (said, to) => {
+        const message = messageOf(about, to, said);
+        const platformMessageId = await previews.answer(message, () => post(about, to, said, leftAtMs));
+        sent(about, to, said, platformMessageId);
+      }),
     answerCommand: (...answer) =>
       void post(...answer).catch((error: unknown) =>
         deps.log.warn(

@@ -37,6 +37,8 @@ export interface CommandNews {
   /** Its end will be told. Gives the id of the task; undefined when the agent has too many timers. */
   expect(call: Pick<ToolCall, "agentId" | "turn" | "header">, command: CommandGoesOn): Promise<string | undefined>;
   ended(end: CommandEnd): void;
+  /** Which command the task tells of; undefined: it has ended, or is not of this process. */
+  processOf(taskId: string): string | undefined;
   /** The session knows of its end by itself. */
   heard(processId: string): void;
   /** What ended in the turn and was not heard of is told. */
@@ -143,6 +145,8 @@ export function makeCommandNews({ store, signals, newId, nowMs, log }: CommandNe
       one.end = end;
       settle(one);
     },
+    processOf: (taskId) =>
+      [...expected.values()].find(({ task, end }) => task.id === taskId && end === undefined)?.processId,
     heard(processId) {
       const one = expected.get(processId);
       if (one === undefined || !expected.delete(processId)) return;
@@ -194,4 +198,5 @@ const why: Readonly<Record<string, string>> = {
   timeout: "its time",
   output: "more output than it may have",
   stopped: "the end of its agent's cell",
+  killed: "an order",
 };

@@ -86,6 +86,8 @@ export interface Approvals {
   /** The operator has allowed this very command for this run; nothing is spent. */
   isAllowed(command: CommandForApproval, tasks: Asking["tasks"]): boolean;
   readonly methods: Handlers<"exec.approval.list" | "exec.approval.resolve">;
+  /** What the task stands for is not run; false: that was decided before. */
+  denyTask(taskId: string, by: string): Promise<boolean>;
   /** Tells of decisions that the last process did not tell of. Rejects as the store does. */
   start(): Promise<void>;
   /** Whoever waits is told that nobody has decided. */
@@ -323,6 +325,13 @@ export function makeApprovals(deps: ApprovalsDeps): Approvals {
       "exec.approval.resolve": ({ id, decision: decided }, { clientId }) =>
         inTurn(() => resolve(id, decided, clientId)),
     },
+    denyTask: (taskId, by) =>
+      inTurn(async () => {
+        const request = all().find((one) => one.taskId === taskId && one.state === "open");
+        if (request === undefined) return false;
+        await resolve(request.id, "deny", by);
+        return true;
+      }),
     start: () =>
       inTurn(async () => {
         await dropExpired();

@@ -12,6 +12,7 @@ import type { ExitReason } from "../../kernel/state.ts";
 import { endCommands } from "../../launcher/orphans.ts";
 import { hostParams, type HostTool, webFetchParams } from "../../tools/params.ts";
 import type { BackendState, BoxBackend, KernelForTools, ToolsForKernel, ToolsInit } from "../../tools/port.ts";
+import type { TimerRow } from "../../store/port.ts";
 import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
 import type { Logger } from "../driver.ts";
@@ -42,6 +43,8 @@ export interface CommandTools {
   endTurn(entry: string, turn: number): void;
   /** The cell is gone, or is to go: its commands end. One that only has nothing to do keeps them, unless it is a sub-agent's. */
   endCell(entry: string, reason: ExitReason, isRun: boolean): void;
+  /** Ends the command that the task tells of; false: it has ended, or is of another process. */
+  end(task: Pick<TimerRow, "id" | "agentId" | "sessionKey">): Promise<boolean>;
   readonly probe: (this: void, backend: BoxBackend) => Promise<BackendState>;
   /** Says in the log which sandboxes of the configuration cannot be set up here. Never rejects. */
   checkSandboxes(): Promise<void>;
@@ -172,6 +175,14 @@ export function makeHostTools({
       if (reason === "normal" && !isRun) return;
       endCalls(entry);
       thread.tell((remote) => remote.endAll(entry));
+    },
+    async end({ id, agentId, sessionKey }) {
+      const processId = news.processOf(id);
+      if (processId === undefined) return false;
+      const remote = await thread.remote();
+      await remote.process(JSON.stringify({ action: "kill", processId }), { agentId, sessionKey });
+      // What ends in the turn that began it is told when that is over.
+      return true;
     },
     probe,
     async checkSandboxes() {

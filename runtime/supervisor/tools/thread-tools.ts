@@ -8,13 +8,20 @@ import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import type { Models } from "../models.ts";
 import { makeSkillShelf, type SkillShelf } from "../skills.ts";
+import { makeTaskMethods } from "../tasks.ts";
 import { type CommandNewsDeps, makeCommandNews } from "./command-news.ts";
 import { type Approvals, type ApprovalsDeps, makeApprovals } from "./exec-approvals.ts";
 import { type CommandTools, type HostToolsDeps, makeHostTools } from "./host-tools.ts";
 import { makeMemory } from "./memory.ts";
 import type { ToolTable } from "./table.ts";
 
-type Methods = "memory.status" | "memory.index" | "memory.search" | "skills.status" | keyof Approvals["methods"];
+type Methods =
+  | "memory.status"
+  | "memory.index"
+  | "memory.search"
+  | "skills.status"
+  | keyof Approvals["methods"]
+  | keyof ReturnType<typeof makeTaskMethods>;
 
 export interface ThreadTools {
   readonly tools: ToolTable;
@@ -44,11 +51,12 @@ export function makeThreadTools(
     startMemory,
     startMcp,
     commandRequests,
-  }: Pick<GatewayParts, "startTools" | "startMemory" | "startMcp" | "commandRequests">,
+    bundledSkills,
+  }: Pick<GatewayParts, "startTools" | "startMemory" | "startMcp" | "commandRequests" | "bundledSkills">,
 ): ThreadTools {
   const { config, agents, log, kernel, nowMs, models } = deps;
   const news = makeCommandNews(deps);
-  const skills = makeSkillShelf({ settings: () => config.skills, nowMs });
+  const skills = makeSkillShelf({ settings: () => config.skills, bundled: bundledSkills, nowMs });
   const approvals = makeApprovals({ ...deps, kept: commandRequests });
   const host = makeHostTools({ config, agents, skills, log, approvals, news, kernel, start: startTools });
   const memory = makeMemory({ config, agents, models, start: startMemory });
@@ -78,9 +86,10 @@ export function makeThreadTools(
       }),
     );
     const names = new Set(own.map(({ name }) => name));
-    const shared = (await skills.all()).map(({ name, description, folder, missing: lacks }) => {
+    const shared = (await skills.all()).map(({ name, description, folder, isBundled, missing: lacks }) => {
       const missing = [...listed(name), ...(names.has(name) ? ["the workspace has one of this name"] : []), ...lacks];
-      return { name, description, location: folder, source: "shared", usable: missing.length === 0, missing };
+      const source = isBundled ? "bundled" : "shared";
+      return { name, description, location: folder, source, usable: missing.length === 0, missing };
     });
     return { agentId, skills: [...own, ...shared].toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
   };
@@ -98,6 +107,14 @@ export function makeThreadTools(
     methods: (targets) => ({
       ...memory.methods(targets),
       ...approvals.methods,
+      ...makeTaskMethods({
+        signals: deps.signals,
+        endCommand: (task) => host.commands.end(task),
+        denyCommand: approvals.denyTask,
+        targets,
+        note: deps.note,
+        nowMs,
+      }),
       "skills.status": ({ agentId }) => skillRows(targets.agent(agentId)),
     }),
   };

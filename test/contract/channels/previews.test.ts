@@ -1,10 +1,9 @@
 /** An answer that Telegram shows while the model writes it: real kernel, cell and channel; the model answers when the test says so. */
 import { expect, onTestFinished, test } from "vitest";
-import type { BrokerForKernel } from "../../../runtime/broker/port.ts";
 import { startChannelThread } from "../../../runtime/supervisor/channels/start-channel.ts";
-import { answerOf } from "../../support/assistant.ts";
 import { makeMessage, openBotApi } from "../../support/bot-api.ts";
 import { groupsOf, makeConfig, openGateway } from "../../support/gateway.ts";
+import { makeTellingModel } from "../../support/telling-model.ts";
 
 const token = "1:A";
 
@@ -19,32 +18,9 @@ test("an answer grows in one message, which is the answer in the end; what follo
     groups: groupsOf({ channels: { telegram: { dmPolicy: "open", allowFrom: ["*"] } } }),
     bindings: [{ index: 0, agentId: "main", match: { channel: "telegram" } }],
   });
-  let tell = (_text: string): void => undefined;
-  let answer = Promise.withResolvers<string>();
-  const remote: BrokerForKernel = {
-    async ask({ id }) {
-      tell = (text) => onText(id, text);
-      tell("The first half");
-      const text = await answer.promise;
-      return { ok: true, json: JSON.stringify(answerOf({ text })), used: { input: 1, output: 1 }, model: "fake/m" };
-    },
-    cancel: async () => undefined,
-    embed: () => Promise.reject(new Error("this test has no vectors")),
-    configure: async () => undefined,
-  };
-  let onText = (_id: number, _text: string): void => undefined;
-  const gateway = await openGateway(
-    [],
-    {},
-    {
-      config,
-      startChannel: startChannelThread,
-      startBroker: async (_settings, hear) => {
-        onText = hear;
-        return { remote, stop: async () => undefined };
-      },
-    },
-  );
+  const model = makeTellingModel("The first half");
+  const { startBroker } = model;
+  const gateway = await openGateway([], {}, { config, startChannel: startChannelThread, startBroker });
   const changes = () =>
     api.calls
       .filter(({ method }) => ["sendMessage", "editMessageText", "deleteMessage"].includes(method))
@@ -53,16 +29,15 @@ test("an answer grows in one message, which is the answer in the end; what follo
 
   api.push(token, { message: makeMessage({ text: "tell me", message_id: 5 }) });
   await has("sendMessage The first half …");
-  tell(" and the second");
+  model.tell(" and the second");
   await has("editMessageText The first half and the second …");
-  answer.resolve("The first half and the second half.");
+  model.answer("The first half and the second half.");
   await has("editMessageText The first half and the second half.");
   expect(changes()).toHaveLength(3);
 
-  answer = Promise.withResolvers();
   api.push(token, { message: makeMessage({ text: "and now?", message_id: 6 }) });
   await api.until(() => changes().length === 4);
-  answer.resolve("NO_REPLY");
+  model.answer("NO_REPLY");
   await api.until(() => changes().length === 5);
   expect(changes().slice(3)).toEqual(["sendMessage The first half …", "deleteMessage undefined"]);
   await gateway.drain(1_000);

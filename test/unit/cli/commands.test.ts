@@ -348,6 +348,76 @@ describe("timers", () => {
   });
 });
 
+describe("tasks", () => {
+  const task = {
+    id: "c-1",
+    agentId: "main",
+    sessionKey: "agent:main:main",
+    name: "exec make",
+    kind: "command",
+    state: "open",
+    createdAtMs: 1_000,
+    expiresAtMs: 8e15,
+  };
+
+  it.each([
+    [["list"], ["tasks.list", {}]],
+    [
+      ["list", "--agent", "raul", "--session", "agent:raul:main", "--limit", "5", "--offset", "2"],
+      ["tasks.list", { agentId: "raul", sessionKey: "agent:raul:main", limit: 5, offset: 2 }],
+    ],
+    [
+      ["show", "c-1"],
+      ["tasks.get", { id: "c-1" }],
+    ],
+    [
+      ["cancel", "c-1", "--reason", "too long"],
+      ["tasks.cancel", { id: "c-1", reason: "too long" }],
+    ],
+  ])("%j asks %j, and --json prints the answer alone", async (args, request) => {
+    const payload = { tasks: [], total: 0, task, name: "exec make", sessionKey: "k", cancelled: true };
+    await serve((asking, { answer }) => answer(asking, payload));
+    expect(await run("tasks", ...args)).toBe(0);
+    expect(asked()).toEqual([request]);
+    cli.clear();
+    expect(await run("tasks", ...args, "--json")).toBe(0);
+    expect([JSON.parse(cli.terminal.outText()), cli.terminal.errText()]).toEqual([payload, ""]);
+  });
+
+  it("are listed with who has them done, and what is left out is told", async () => {
+    const rows = [task, { ...task, id: "t-2", kind: "agent", state: "ended", expiresAtMs: 2_000 }];
+    await serve((asking, { answer }) => answer(asking, { tasks: rows, total: 3 }));
+    expect(await run("tasks")).toBe(0);
+    expect(cli.terminal.outText()).toMatch(
+      /^ID +SESSION +NAME +DONE BY +STATE +SINCE +EXPIRES\nc-1 +agent:main:main +exec make +command +open +\d+ \w+ ago +in \d+ d\n/,
+    );
+    expect(cli.terminal.outText()).toMatch(/t-2 .* agent +ended +\d+ \w+ ago +\d+ \w+ ago\n$/);
+    expect(cli.terminal.errText()).toBe("2 of 3; the next: --offset 2\n");
+  });
+
+  it("are shown with where their session answers, and with an end that is still to be told", async () => {
+    const shown = { ...task, answersTo: "telegram:default:direct:7", status: "failed", result: "no paper" };
+    await serve((asking, { answer }) => answer(asking, { task: shown }));
+    expect(await run("tasks", "show", "c-1")).toBe(0);
+    const text = cli.terminal.outText();
+    expect(text).toMatch(/^task +c-1$/m);
+    expect(text).toMatch(/^done by +a command in the background$/m);
+    expect(text).toMatch(/^state +failed, and its session is still to be told$/m);
+    expect(text).toMatch(/^answers to +telegram:default:direct:7$/m);
+    expect(text).toMatch(/^result +no paper$/m);
+  });
+
+  it.each([
+    [true, "c-1 (exec make) was cancelled; agent:main:main is told\n"],
+    [false, "c-1 (exec make) had ended already, and nothing was cancelled\n"],
+  ])("say what became of a cancel (%j), which asks for the right to administer", async (cancelled, said) => {
+    await serve((asking, { answer }) => answer(asking, { ok: true, ...task, cancelled }));
+    expect(await run("tasks", "cancel", "c-1")).toBe(0);
+    expect(cli.terminal.outText()).toBe(said);
+    expect(cli.requests[0]?.params["scopes"]).toEqual(["operator.admin"]);
+  });
+});
+
 describe("deadletters", () => {
   const letter = {
     id: "e1",

@@ -2,6 +2,7 @@ import { loopBounds } from "../../support/loop-bounds.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
 import { resolveGroups } from "../../../runtime/config/groups.ts";
+import { resolveBlocks } from "../../../runtime/config/blocks.ts";
 import { resolveWebFetch } from "../../../runtime/config/web.ts";
 import { configSchema } from "../../../runtime/config/schema.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../../runtime/config/resolved.ts";
@@ -58,6 +59,7 @@ export const twoAgents: ResolvedConfig = {
   ],
   session: sessionSettings,
   typing: { intervalMs: 6_000 },
+  blocks: resolveBlocks(configSchema.parse({}).agents.defaults),
   queue: undefined,
   commands: { text: true, native: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
   channelDefaults: { webhook: "home", telegram: "biz" },
@@ -71,7 +73,7 @@ export const twoAgents: ResolvedConfig = {
   lanes: { main: 4, subagent: 8, cron: 4, background: 3 },
   toolRules: {},
   subagentTools: { deny: [] },
-  skills: { roots: [], off: [], env: [], config: [], path: [], platform: "linux" },
+  skills: { roots: [], extraRoots: [], off: [], env: [], config: [], path: [], platform: "linux" },
   webFetch: resolveWebFetch(configSchema.parse({})),
   attachments: { isEnabled: false, totalBytesMax: 5_242_880, filesMax: 50, fileBytesMax: 1_048_576, isKept: false },
   gateway: {

@@ -111,6 +111,7 @@ describe("what is not configured", () => {
       subagentTools: { deny: [] },
       skills: {
         roots: [expect.stringMatching(/\.agents.skills$/), path.join(stateDir, "skills")],
+        extraRoots: [],
         off: [],
         env: expect.any(Array),
         config: expect.arrayContaining(["gateway.port"]),
@@ -146,6 +147,14 @@ describe("what is not configured", () => {
       hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
       webhook: null,
       typing: { intervalMs: 6_000 },
+      blocks: {
+        byDefault: false,
+        charsMin: 800,
+        charsMax: 1_200,
+        prefers: "paragraph",
+        wholeTexts: false,
+        idleMs: 1_000,
+      },
       channels: {},
       models: {
         providers: expect.objectContaining({

@@ -7,20 +7,18 @@ it("folders stand in their order, and switched off are those that say so", async
   const written = {
     skills: {
       load: { extraDirs: ["more", "~/mine"] },
+      allowBundled: ["reminders"],
       entries: { a: { enabled: false }, b: { enabled: true }, c: {} },
     },
     hooks: { enabled: true, token: "a-long-enough-token", path: "/in" },
     logging: { redactSensitive: false },
   };
   const { resolved, stateDir } = await loadText(written);
-  const { roots, off, config } = resolved.skills;
+  const { roots, extraRoots, allowBundled, off, config } = resolved.skills;
   const home = path.dirname(stateDir);
-  expect(roots).toEqual([
-    path.join(home, ".agents/skills"),
-    path.join(stateDir, "skills"),
-    path.join(path.dirname(resolved.configPath), "more"),
-    path.join(home, "mine"),
-  ]);
+  expect(roots).toEqual([path.join(home, ".agents/skills"), path.join(stateDir, "skills")]);
+  expect(extraRoots).toEqual([path.join(path.dirname(resolved.configPath), "more"), path.join(home, "mine")]);
+  expect(allowBundled).toEqual(["reminders"]);
   expect(off).toEqual(["a"]);
   expect(config).toEqual(expect.arrayContaining(["hooks", "hooks.enabled", "skills.entries.b.enabled"]));
   expect(config).not.toContain("logging.redactSensitive");

@@ -302,9 +302,9 @@ describe("a feature that this version does not have", () => {
   });
 
   it("is named once, however many of its keys the file has", async () => {
-    const list = Array.from({ length: 20 }, (_, index) => ({ id: `a${index}`, humanDelay: {} }));
-    const { resolved } = await loadText({ agents: { list, defaults: { humanDelay: {} } } });
-    expect(resolved.notActive).toEqual(["streaming in blocks"]);
+    const list = Array.from({ length: 20 }, (_, index) => ({ id: `a${index}`, params: {} }));
+    const { resolved } = await loadText({ agents: { list, defaults: { params: {} } } });
+    expect(resolved.notActive).toEqual(["model"]);
     expect(resolved.warnings).toHaveLength(1);
     expect(resolved.warnings[0]?.message).toContain("and 20 more");
   });

@@ -26,7 +26,7 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     // The peer's; no list names it, and it only looks.
     /^last-heartbeat$/,
     // Ours: what only looks.
-    /^(?:lanes|timers|subagents|grants|deadletters|callers)\.(?:list|explain|requests|show|matrix)$/,
+    /^(?:lanes|timers|tasks|subagents|grants|deadletters|callers)\.(?:list|get|explain|requests|show|matrix)$/,
     /^(?:gateway\.status|metrics\.get|memory\.(?:status|search)|skills\.status|route\.explain|flow\.recent|config\.proposals(?:\.show)?)$/,
   ],
   "operator.write": [

@@ -29,7 +29,11 @@ test("commands are ended by their names, with what has left their group; several
     return child.pid ?? 0;
   };
   const mark = `test-${process.pid}`;
-  const [first, second, third] = ["a", "b", "c"].map((letter) => start(`${mark}-${letter}`)) as [number, number, number];
+  const [first, second, third] = ["a", "b", "c"].map((letter) => start(`${mark}-${letter}`)) as [
+    number,
+    number,
+    number,
+  ];
   await Promise.all([
     endCommands((name) => name === `${mark}-a`),
     endCommands((name) => name === `${mark}-b`),

@@ -1,6 +1,15 @@
 /** Skills that agents share: where they are found, what they need, and what is read again. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
@@ -8,6 +17,8 @@ import type { ResolvedConfig } from "../../../runtime/config/resolved.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { makeSkillFinder, type SkillFolder } from "../../../runtime/kernel/skills.ts";
 import { makeSkillShelf } from "../../../runtime/supervisor/skills.ts";
+import { toolTexts } from "../../../runtime/supervisor/tools/specs.ts";
+import { bundledSkillsFolder } from "../../../runtime/thread/entries.ts";
 
 const base = mkdtempSync(path.join(os.tmpdir(), "cloister-skills-"));
 afterAll(() => rmSync(base, { recursive: true }));
@@ -20,6 +31,7 @@ beforeEach(() => {
   for (const name of ["one", "two", "bin"]) mkdirSync(path.join(home, name), { recursive: true });
   settings = {
     roots: [path.join(home, "one"), path.join(home, "two"), path.join(home, "gone")],
+    extraRoots: [],
     off: [],
     env: ["TOKEN"],
     config: ["hooks.enabled"],
@@ -57,6 +69,58 @@ describe("skills beside the workspaces", () => {
     ]);
     expect(await namesOf(["beta", "other"])).toEqual(["beta"]);
     expect(await namesOf([])).toEqual([]);
+  });
+
+  it("that come with the program go before further folders and behind the operator's own, and may be chosen by name", async () => {
+    put("one/a/SKILL.md", skill("alpha"));
+    put("bundled/a/SKILL.md", skill("alpha"));
+    put("bundled/b/SKILL.md", skill("beta"));
+    put("bundled/c/SKILL.md", skill("gamma"));
+    put("extra/b/SKILL.md", skill("beta"));
+    put("extra/d/SKILL.md", skill("delta"));
+    settings = { ...settings, extraRoots: [path.join(home, "extra")], allowBundled: ["beta"] };
+    const own = makeSkillShelf({ settings: () => settings, bundled: path.join(home, "bundled"), nowMs: Date.now });
+    expect(
+      (await own.all()).map(({ name, folder, isBundled, missing }) => [
+        name,
+        path.relative(home, folder),
+        isBundled,
+        missing,
+      ]),
+    ).toEqual([
+      ["alpha", "one/a", false, []],
+      ["beta", "bundled/b", true, []],
+      ["delta", "extra/d", false, []],
+      ["gamma", "bundled/c", true, ["skills.allowBundled does not name it"]],
+    ]);
+    expect((await own.of(undefined)).found.map(({ name }) => name)).toEqual(["alpha", "beta", "delta"]);
+    settings = { ...settings, allowBundled: [] };
+    expect((await own.of(undefined)).found.map(({ name }) => name)).toEqual(["alpha", "delta"]);
+  });
+
+  it("that this program ships say what they are for, and name no tool that there is not", async () => {
+    settings = { ...settings, path: [] };
+    const shipped = await makeSkillShelf({
+      settings: () => settings,
+      bundled: bundledSkillsFolder(),
+      nowMs: Date.now,
+    }).all();
+    expect(shipped.map(({ name, missing }) => [name, missing])).toEqual([
+      ["git-changes", ["the program git"]],
+      ["notes", []],
+      ["reminders", []],
+      ["sub-agents", []],
+      ["web-research", []],
+      ["write-a-skill", []],
+    ]);
+    for (const { name, description, folder } of shipped) {
+      expect(path.basename(folder)).toBe(name);
+      expect(description).toMatch(/^[A-Z].*\. Use it /);
+      expect(description.length).toBeLessThanOrEqual(limits.skillDescriptionCharsMax);
+      const text = readFileSync(path.join(folder, "SKILL.md"), "utf8");
+      for (const [, tool = ""] of text.matchAll(/the tool `([a-z_]+)`/g))
+        expect(Object.keys(toolTexts)).toContain(tool);
+    }
   });
 
   it("may be links of the operator's; their real folder is what is read", async () => {

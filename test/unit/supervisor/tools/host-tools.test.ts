@@ -27,6 +27,7 @@ const quietNews: HostToolsDeps["news"] = {
   expect: async () => undefined,
   ended: () => undefined,
   heard: () => undefined,
+  processOf: () => undefined,
   turnOver: () => undefined,
   cellOver: () => undefined,
   lost: () => undefined,

@@ -1,0 +1,41 @@
+/** A model that says what the test says, when it says it: the gateway asks it as its broker. */
+import type { BrokerForKernel } from "../../runtime/broker/port.ts";
+import type { GatewayParts } from "../../runtime/supervisor/gateway-parts.ts";
+import { answerOf } from "./assistant.ts";
+
+export interface TellingModel {
+  readonly startBroker: GatewayParts["startBroker"];
+  /** Pieces of the answer that is asked for. */
+  tell(text: string): void;
+  /** Answers the questions in their order, also before they are asked. */
+  answer(text: string): void;
+}
+
+/** Each question is answered with `begin` at once, and then as the test says. */
+export function makeTellingModel(begin = ""): TellingModel {
+  let onText = (_id: number, _text: string): void => undefined;
+  let tell = (_text: string): void => undefined;
+  const answers: PromiseWithResolvers<string>[] = [];
+  const answerTo = (question: number) => (answers[question] ??= Promise.withResolvers());
+  let asked = 0;
+  let answered = 0;
+  const remote: BrokerForKernel = {
+    async ask({ id }) {
+      tell = (text) => onText(id, text);
+      if (begin !== "") tell(begin);
+      const text = await answerTo(asked++).promise;
+      return { ok: true, json: JSON.stringify(answerOf({ text })), used: { input: 1, output: 1 }, model: "fake/m" };
+    },
+    cancel: async () => undefined,
+    embed: () => Promise.reject(new Error("this test has no vectors")),
+    configure: async () => undefined,
+  };
+  return {
+    startBroker: async (_settings, hear) => {
+      onText = hear;
+      return { remote, stop: async () => undefined };
+    },
+    tell: (text) => tell(text),
+    answer: (text) => answerTo(answered++).resolve(text),
+  };
+}
