@@ -84,6 +84,7 @@ const withFields = (command: Command, nowMs: () => number): Command =>
     .option("--channel <channel>", "send the answer through this channel, with --to")
     .option("--account <id>", "account of the channel")
     .option("--to <kind:id>", "to whom, e.g. direct:ana", peer)
+    .option("--webhook <url>", "send the answer to this URL")
     .option("--description <text>", "what it is for")
     .option("--keep", "keep a job of --at when it has happened")
     .option("--json", "print JSON");

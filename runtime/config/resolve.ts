@@ -112,6 +112,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     hooks: resolveHooks(draft),
     webhook: resolveWebhook(draft),
     channels: resolveChannels(draft),
+    jobPosts: resolveJobPosts(draft),
     typing: resolveTyping(config.agents.defaults),
     blocks: resolveBlocks(config.agents.defaults),
     models: resolveModels(draft),
@@ -392,6 +393,15 @@ function resolveHooks(draft: Draft): ResolvedConfig["hooks"] {
     }),
     ...(credential.status === "set" ? { token: credential.value } : {}),
     ...(isLimited ? { allowedAgentIds: allowedAgentIds.map(normalizeAgentId) } : {}),
+  };
+}
+
+function resolveJobPosts(draft: Draft): ResolvedConfig["jobPosts"] {
+  const { webhookToken, webhookAllowedHosts } = draft.config.cron;
+  const token = readCredential(["cron", "webhookToken"], webhookToken, draft);
+  return {
+    ...(token.status === "set" ? { token: token.value } : {}),
+    allowedHosts: webhookAllowedHosts.map((host) => host.toLowerCase()),
   };
 }
 

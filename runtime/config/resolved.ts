@@ -324,6 +324,8 @@ export interface ResolvedConfig {
     readonly mappings: readonly HookMapping[];
   };
   readonly webhook: WebhookSettings | null;
+  /** Answers of jobs that go to a URL: what is sent with them, and hosts whose addresses are not judged. */
+  readonly jobPosts: { readonly token?: string; readonly allowedHosts: readonly string[] };
   /** When people on channels see that an agent types, and how often that is renewed at least. No mode: it depends on the message. */
   readonly typing: { readonly mode?: "never" | "instant" | "thinking" | "message"; readonly intervalMs: number };
   /** Answers that go out in pieces while they are written. */

@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { agents } from "./schema/agents.ts";
 import { channels } from "./schema/channels.ts";
+import { cron } from "./schema/cron.ts";
 import { gateway, hooks, logging } from "./schema/gateway.ts";
 import { memory } from "./schema/memory.ts";
 import { mcp } from "./schema/mcp.ts";
@@ -131,7 +132,7 @@ export const configSchema = z.strictObject({
   models: key("Providers of models. See docs/guides/models.md.", models),
   model: key("Older form of `agents.defaults.model`.", model().optional()),
   auth: key("Credentials of models.", auth),
-  cron: later("cron", "Scheduled turns.", anyMap().optional()),
+  cron: key("Jobs. See docs/guides/jobs.md.", cron),
   heartbeat: later("heartbeat", "Regular turns without a message.", anyMap().optional()),
   identity: later("identity beyond the name", "Older form of an agent's identity.", anyMap().optional()),
   ui: later("look of the web page", "Look of the web page.", anyMap().optional()),

@@ -30,8 +30,8 @@ const fields = {
       mode: z.enum(["announce", "webhook", "none"]),
       channel: id.exactOptional(),
       accountId: id.exactOptional(),
-      /** `kind:id`, e.g. `direct:ana`. */
-      to: id.exactOptional(),
+      /** `kind:id`, e.g. `direct:ana`; with `webhook` the URL. */
+      to: z.string().trim().min(1).max(2_048).exactOptional(),
     })
     .exactOptional(),
 };

@@ -253,6 +253,9 @@ export type ReplyRoute =
       readonly onBehalfOf?: string;
     };
 
+/** Stands for a channel in routes of answers that go to a URL, which is the peer; the account is the job that they are of. Nobody writes from there. */
+export const urlChannel = "url";
+
 export interface EnvelopeHeader {
   /** Unique, sortable by time of acceptance. */
   readonly id: string;

@@ -16,7 +16,7 @@
  * not at all. A `done` marker goes when the journal's row is gone from the disk, and so do the steps of a turn that never was
  * done; what a crash leaves behind is removed when the agent is next opened. Format 1 had neither steps nor failures.
  */
-import type { Provenance, ReplyRoute } from "../kernel/envelope.ts";
+import { type Provenance, type ReplyRoute, urlChannel } from "../kernel/envelope.ts";
 import { addTokens } from "../kernel/usage.ts";
 import { charsOf, headOf, type StoredText } from "./blobs.ts";
 import { type Environment, type Range, top } from "./environment.ts";
@@ -48,6 +48,7 @@ import type { ExpiredTranscripts, TranscriptRule } from "./retention-rows.ts";
 import type { SessionHead } from "./session-index.ts";
 import { dropNotices, type NewNotice, putNotice, readNotices, removeNotices } from "./session-notices.ts";
 import { addToDay } from "./spent-days.ts";
+import { unknownEnvelope } from "./unknown-envelope.ts";
 
 export interface DoneMarker extends DoneOutcome {
   readonly sessionKey: string;
@@ -174,9 +175,12 @@ export class AgentStore {
     return this.#environment.write(() => this.#environment.put(["w", keyText(envelopeId), row.key], row));
   }
 
-  /** In the order of the calls. */
-  steps(envelopeId: string): readonly StepRow[] {
-    return [...this.#environment.entries<StepRow>(stepsOf(keyText(envelopeId)))].map(({ value }) => value);
+  /** What the turn recorded, and what it `sent`, in the order of the calls; of a call that has both, the record decides. */
+  steps(envelopeId: string, sent: readonly StepRow[]): readonly StepRow[] {
+    const rows = new Map(sent.map((row) => [row.key, row]));
+    for (const { value } of this.#environment.entries<StepRow>(stepsOf(keyText(envelopeId))))
+      rows.set(value.key, value);
+    return [...rows.values()].toSorted((a, b) => a.key - b.key);
   }
 
   delivered(envelopeId: string): Promise<void> {
@@ -186,12 +190,12 @@ export class AgentStore {
     });
   }
 
-  /** False, and nothing is written: its turn is over, and no answer is on its way. */
-  keepBlock(envelopeId: string, row: BlockRow): Promise<boolean> {
+  /** @throws CLOISTER_ENVELOPE_UNKNOWN, and nothing is written, when its turn is over and no answer is on its way. */
+  keepBlock(envelopeId: string, row: BlockRow, journal: { has(envelopeId: string): boolean }): Promise<void> {
     return this.#environment.write(() => {
-      if (this.done(envelopeId) !== undefined && this.outbound(envelopeId) === undefined) return false;
+      const isOver = this.done(envelopeId) !== undefined && this.outbound(envelopeId) === undefined;
+      if (isOver || !journal.has(envelopeId)) throw unknownEnvelope("keep a piece of the answer of", envelopeId);
       this.#environment.put(["b", keyText(envelopeId), row.number], row);
-      return true;
     });
   }
 
@@ -393,7 +397,8 @@ function headAfter(
     messages: before.messages + rows.length,
     ...(compactions === 0 ? {} : { compactions }),
     lastPreview: preview(turn.outcomeText ?? headOf(envelope.body)),
-    ...(replyRoute.type === "channel" ? { lastRoute: replyRoute } : {}),
+    // Nobody is there to speak to.
+    ...(replyRoute.type === "channel" && replyRoute.channel !== urlChannel ? { lastRoute: replyRoute } : {}),
     ...(turn.tokens === undefined
       ? {}
       : { tokens: addTokens(before.tokens, turn.tokens), spent: addToDay(before.spent, turn.tokens, turn.atMs) }),

@@ -7,8 +7,7 @@ import { randomUUID } from "node:crypto";
 import type { BacklogStop, Envelope } from "../kernel/envelope.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import type { StepRow } from "../kernel/steps.ts";
-import { type AgentStore, outcomeOf } from "./agent-store.ts";
+import { outcomeOf } from "./agent-store.ts";
 import { AgentFolders } from "./agent-folders.ts";
 import { AgentStores } from "./agent-stores.ts";
 import { Blobs } from "./blobs.ts";
@@ -199,7 +198,7 @@ export class OpenStore implements Store {
           body,
           state: turn.wantState ? agent.state(session.sessionId) : null,
           ...(isNew ? { isNew } : {}),
-          ...(attempt === 1 ? {} : { steps: this.#steps(agent, turn.envelopeId) }),
+          ...(attempt === 1 ? {} : { steps: agent.steps(turn.envelopeId, this.#journal.sent(turn.envelopeId)) }),
         };
       }),
     );
@@ -248,12 +247,7 @@ export class OpenStore implements Store {
     });
 
   keepBlock: Store["keepBlock"] = (agentId, envelopeId, row) =>
-    this.#run(() =>
-      this.#agents.use(agentId, async (agent) => {
-        if (!this.#journal.has(envelopeId) || !(await agent.keepBlock(envelopeId, row)))
-          throw unknownEnvelope("keep a piece of the answer of", envelopeId);
-      }),
-    );
+    this.#run(() => this.#agents.use(agentId, (agent) => agent.keepBlock(envelopeId, row, this.#journal)));
 
   blocks: Store["blocks"] = (agentId, envelopeId) =>
     this.#run(() => this.#agents.use(agentId, async (agent) => agent.blocks(envelopeId)));
@@ -452,13 +446,6 @@ export class OpenStore implements Store {
     await this.#journalEnvironment.close();
     if (this.#ownerTimer !== undefined) await clearOwner(this.#registry).catch(() => undefined);
     await this.#registry.close();
-  }
-
-  /** What the turn recorded and what it sent; of a call that has both, the record decides. */
-  #steps(agent: AgentStore, envelopeId: string): readonly StepRow[] {
-    const rows = new Map(this.#journal.sent(envelopeId).map((row) => [row.key, row]));
-    for (const row of agent.steps(envelopeId)) rows.set(row.key, row);
-    return [...rows.values()].toSorted((a, b) => a.key - b.key);
   }
 
   /** A long body is on the disk before its row; the appends of one agent keep the order of the calls all the same. */

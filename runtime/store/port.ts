@@ -8,6 +8,7 @@
  * `begin` and `commit` of an envelope that the journal does not hold reject with `CLOISTER_ENVELOPE_UNKNOWN`, everything that
  * needs the environment of an agent that is not in `StorePlaces` with `CLOISTER_AGENT_UNKNOWN`.
  */
+import type { BlockRow } from "./block-rows.ts";
 import type { JobChange } from "./job-rows.ts";
 import type { TurnTake } from "../kernel/gather.ts";
 import type {
@@ -40,7 +41,6 @@ import type {
   EnvelopeOutcome,
   TurnCommit,
   CommittedTurn,
-  BlockRow,
   SessionQuery,
   DeadLetterRow,
   DeadLetter,
@@ -74,6 +74,7 @@ import type {
 } from "./rows.ts";
 
 export type * from "./audit-rows.ts";
+export type * from "./block-rows.ts";
 export type * from "./rows.ts";
 export type * from "./retention-rows.ts";
 export type * from "./stored-run.ts";

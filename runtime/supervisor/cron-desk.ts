@@ -7,7 +7,7 @@
  *      └── `at`: fires however late; then it is removed, or stays without a next time
  */
 import { schedulePairingId } from "../../auth/compile-pairings.ts";
-import type { EnvelopeHeader, Outcome, ReplyRoute } from "../kernel/envelope.ts";
+import { type EnvelopeHeader, type Outcome, type ReplyRoute, urlChannel } from "../kernel/envelope.ts";
 import { type CodedError, failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { type Job, type JobChange, type JobSchedule, neverMs } from "../store/job-rows.ts";
@@ -110,12 +110,11 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     return { target: "session", sessionKey: found.sessionKey };
   };
 
-  const readDelivery = (delivery: Asked["delivery"], agentId: string): ReplyRoute => {
+  const readDelivery = (delivery: Asked["delivery"], agentId: string, id: string): ReplyRoute => {
     if (delivery === undefined || delivery.mode === "none") return { type: "none" };
     const { mode, channel, to = "" } = delivery;
+    if (mode === "webhook") return urlRoute(delivery, id);
     const accountId = delivery.accountId ?? accountOf(deps.config, channel ?? "", agentId);
-    if (mode === "webhook")
-      throw invalid("delivery.mode: webhook is not built", 'use "announce" with a webhook account as channel');
     const route = channel === undefined ? undefined : readAddress(channel, accountId, to);
     if (channel === undefined || route === undefined)
       throw invalid("delivery: announce needs channel and to", "to is kind:id, e.g. direct:ana");
@@ -152,7 +151,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
       ...(isTimed ? { dueAtMs: dueOf(enabled, schedule) } : {}),
       job: {
         ...(description === undefined ? {} : { description }),
-        ...(delivery === undefined ? {} : { delivery: readDelivery(delivery, row.agentId) }),
+        ...(delivery === undefined ? {} : { delivery: readDelivery(delivery, row.agentId, id) }),
         ...(place === undefined ? {} : { target: place.target }),
         // One that becomes another kind of job has the usual of that kind, as one that is set anew.
         deleteAfterRun: readDelete(
@@ -197,7 +196,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
         schedule,
         target,
         payload,
-        delivery: delivery ?? readDelivery(asked.delivery, agentId),
+        delivery: delivery ?? readDelivery(asked.delivery, agentId, id),
         ...(setIn === undefined ? {} : { setIn }),
         enabled,
         deleteAfterRun: readDelete(asked.deleteAfterRun, schedule),
@@ -268,6 +267,19 @@ function readDelete(asked: boolean | undefined, { kind }: JobSchedule): boolean 
       "leave it out, or use a schedule of kind at",
     );
   return asked ?? kind === "at";
+}
+
+/** Whether its addresses are public is judged when the answer is sent: names change. */
+function urlRoute({ channel, accountId, to = "" }: NonNullable<Asked["delivery"]>, id: string): ReplyRoute {
+  if (channel !== undefined || accountId !== undefined)
+    throw invalid("delivery: found webhook with channel or accountId", 'to is the URL; with "announce" it is a peer');
+  const url = URL.parse(to);
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:"))
+    throw invalid(`delivery.to: found ${JSON.stringify(to)}, wanted an http or https address`);
+  if (url.username !== "" || url.password !== "")
+    throw invalid("delivery.to: the address has a user or a password in it", "set cron.webhookToken instead");
+  url.hash = "";
+  return { type: "channel", channel: urlChannel, accountId: id, peerKind: "direct", peerId: url.href };
 }
 
 function checkWake({ wakeMode }: Pick<Patch, "wakeMode">): void {

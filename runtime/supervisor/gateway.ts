@@ -147,6 +147,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     mail: () => ingress,
     workspaceOf: (agentId) => agents.get(agentId)?.workspace,
     pauseOf: (agentId) => agents.get(agentId)?.blockPause,
+    toUrl: (message) => threadTools.postAnswer(message),
     runs,
     note: audit.note,
     nowMs,

@@ -1,4 +1,5 @@
 /** Jobs as clients see them: the peer's words. An agent's own timer is shown as a job that tells its session something. */
+import { urlChannel } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import { type Job, type JobRun, type JobSchedule, neverMs } from "../store/job-rows.ts";
 import type { TimerRow } from "../store/port.ts";
@@ -47,16 +48,15 @@ function jobFields({ sessionKey, body, dueAtMs }: TimerRow, job: Job): object {
     schedule: viewSchedule(schedule),
     sessionTarget: target === "session" ? `session:${sessionKey}` : target,
     payload: payload === "systemEvent" ? { kind: payload, text } : { kind: payload, message: text },
-    delivery:
-      delivery.type === "channel"
-        ? {
-            mode: "announce",
-            channel: delivery.channel,
-            accountId: delivery.accountId,
-            to: `${delivery.peerKind}:${delivery.peerId}`,
-          }
-        : { mode: "none" },
+    delivery: viewDelivery(delivery),
   };
+}
+
+function viewDelivery(delivery: Job["delivery"]): object {
+  if (delivery.type === "none") return { mode: "none" };
+  const { channel, accountId, peerKind, peerId } = delivery;
+  if (channel === urlChannel) return { mode: "webhook", to: peerId };
+  return { mode: "announce", channel, accountId, to: `${peerKind}:${peerId}` };
 }
 
 const viewSchedule = (schedule: JobSchedule): object =>

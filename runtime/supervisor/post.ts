@@ -3,6 +3,7 @@ import { builtChannels, isBuiltChannel } from "../../channels/built.ts";
 import { takeMediaLines, withButtonWords } from "../../channels/media.ts";
 import type { Button, OutboundMessage, SendResult } from "../../channels/port.ts";
 import type { EdgeForKernel } from "../edge/port.ts";
+import { urlChannel } from "../kernel/envelope.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { Deliver } from "./answers.ts";
@@ -54,6 +55,7 @@ export function makePost(
   findEdge: () => Pick<EdgeForKernel, "send"> | undefined,
   channels: Pick<ChannelDesk, "send">,
   messageOf: MessageOf,
+  toUrl: (message: OutboundMessage) => Promise<SendResult>,
 ): Post {
   const throughEdge = (message: OutboundMessage): Promise<SendResult> => {
     const edge = findEdge();
@@ -62,7 +64,11 @@ export function makePost(
   };
   return async (about, route, text, leftAtMs, buttons) => {
     const message = messageOf(about, route, text, buttons);
-    const result = await (route.channel === "webhook" ? throughEdge(message) : channels.send(message, leftAtMs));
+    const result = await (route.channel === "webhook"
+      ? throughEdge(message)
+      : route.channel === urlChannel
+        ? toUrl(message)
+        : channels.send(message, leftAtMs));
     if (result.status === "failed") throw failure("CLOISTER_GATEWAY_UNREACHABLE", result.reason);
     return result.platformMessageId;
   };

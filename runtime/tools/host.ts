@@ -10,6 +10,7 @@ import { hostParams, type HostTool, processParams, webFetchParams } from "./para
 import type { CommandEnd, HostCall, ToolsForKernel, ToolsInit } from "./port.ts";
 import { refused } from "./results.ts";
 import { makeWebFetch } from "./web/fetch-page.ts";
+import { postAnswer } from "./web/post-answer.ts";
 
 export interface ToolHostParts {
   readonly commands: Commands;
@@ -32,6 +33,7 @@ export function makeToolHost(
     run: (call) => toResult(call.tool, () => runFile(call)),
     fetchPage: (call) =>
       toResult("web_fetch", () => web.run(readParams(webFetchParams, "web_fetch", call.params), call)),
+    postAnswer: (post) => postAnswer(post),
     async plan(asked) {
       try {
         return await planCommand(asked);

@@ -1,5 +1,7 @@
 /** What crosses between the tools' thread and the kernel's. The thread decides no right: what reaches it has been judged. */
 
+import type { OutboundMessage, SendResult } from "../../channels/port.ts";
+
 export interface ToolsInit {
   /** The names of all commands of the thread begin with it: so they are found when the thread is lost. */
   readonly name: string;
@@ -157,11 +159,22 @@ export interface WebCall {
   readonly settings: WebSettings;
 }
 
+/** An answer of a job, and where it goes. */
+export interface AnswerPost {
+  readonly message: OutboundMessage;
+  readonly url: string;
+  readonly token?: string;
+  /** As in `WebSettings`. */
+  readonly allowedHosts: readonly string[];
+}
+
 export interface ToolsForKernel {
   /** The result object of the call; refusals and failures are results with `status` and `code`. Never rejects by itself. */
   run(call: HostCall): Promise<object>;
   /** `web_fetch`; likewise. */
   fetchPage(call: WebCall): Promise<object>;
+  /** Likewise never rejects by itself. */
+  postAnswer(post: AnswerPost): Promise<SendResult>;
   /** What a call of `exec` comes to; nothing is run. */
   plan(asked: CommandAsked): Promise<CommandPlan>;
   /** Runs the vector; the result when it has ended, or after `yieldMs`. */

@@ -1,5 +1,7 @@
 /** Jobs through the whole gateway: real cells, a clock that the tests set, restarts. */
-import { describe, expect, test, vi } from "vitest";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import { actor } from "../support/actors.ts";
@@ -239,6 +241,94 @@ test("a time that passed while the gateway was down: one that comes once is made
   await expect.poll(async () => new Set(await said()), { timeout: 10_000 }).toEqual(new Set([gone.id, kept.id]));
 });
 
+describe("an answer that goes to a URL", () => {
+  /** Answers with what it is told to; `hold`: not at all. */
+  async function openReceiver() {
+    const got: { readonly key: string | undefined; readonly token: string | undefined; readonly text: string }[] = [];
+    let status = 200;
+    let holds = false;
+    const server = createServer((request, response) => {
+      let body = "";
+      request.setEncoding("utf8");
+      request.on("data", (piece: string) => (body += piece));
+      request.on("end", () => {
+        const { authorization: token } = request.headers;
+        const [key] = [request.headers["idempotency-key"]].flat();
+        got.push({ key, token, text: (JSON.parse(body) as { text: string }).text });
+        response.statusCode = status;
+        if (!holds) response.end();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return {
+      got,
+      host,
+      url: `http://${host}/jobs`,
+      answer: (next: number) => void (status = next),
+      hold: (next: boolean) => void (holds = next),
+    };
+  }
+  const job = (to: string) => ({
+    name: "report",
+    schedule: hourly,
+    payload: say("the report"),
+    delivery: { mode: "webhook", to },
+  });
+
+  test("is sent with the token, and the job is listed with it; what is refused is a dead letter that is sent again by hand", async () => {
+    const { got, host, url, answer } = await openReceiver();
+    const gateway = await openGateway([{ id: "main", module: "echo" }], {
+      jobPosts: { token: "t-secret", allowedHosts: [host] },
+    });
+    const added = await call(gateway, "cron.add", job(url));
+    expect(added.delivery).toEqual({ mode: "webhook", to: url });
+    await call(gateway, "cron.run", { id: added.id });
+    await expect.poll(() => got, { timeout: 60_000 }).toMatchObject([{ token: "Bearer t-secret", text: "the report" }]);
+    answer(400);
+    await call(gateway, "cron.run", { id: added.id });
+    const letters = async () => (await call(gateway, "deadletters.list")).letters;
+    await expect.poll(async () => (await letters()).length, { timeout: 60_000 }).toBe(1);
+    const [letter] = await letters();
+    expect(letter).toMatchObject({ fate: "undeliverable", reason: expect.stringContaining("answered 400") });
+    answer(200);
+    await call(gateway, "deadletters.replay", { id: letter.id });
+    await expect.poll(() => got.length, { timeout: 60_000 }).toBe(3);
+  });
+
+  test("goes to no address of this machine that the configuration does not name", async () => {
+    const { got, url } = await openReceiver();
+    const gateway = await openGateway([{ id: "main", module: "echo" }]);
+    const { id } = await call(gateway, "cron.add", job(url));
+    await call(gateway, "cron.run", { id });
+    await expect
+      .poll(async () => (await call(gateway, "deadletters.list")).letters, { timeout: 60_000 })
+      .toMatchObject([{ reason: expect.stringContaining("is an address of this machine") }]);
+    expect(got).toEqual([]);
+  });
+
+  test("is sent by the next process under its key when the gateway ends before it has arrived", async () => {
+    const { got, host, url, hold } = await openReceiver();
+    const changes = { jobPosts: { allowedHosts: [host] } };
+    const before = await openGateway([{ id: "main", module: "echo" }], changes);
+    hold(true);
+    const { id } = await call(before, "cron.add", job(url));
+    await call(before, "cron.run", { id });
+    await expect.poll(() => got.length, { timeout: 60_000 }).toBe(1);
+    await before.drain(0);
+    hold(false);
+    const after = await openGateway([], {}, { store: before.store, config: before.config });
+    await expect.poll(() => got.length, { timeout: 60_000 }).toBe(2);
+    expect(got[1]).toEqual(got[0]);
+    await expect.poll(async () => (await after.store.pending()).outbound, { timeout: 60_000 }).toEqual([]);
+    expect((await call(after, "deadletters.list")).letters).toEqual([]);
+  });
+});
+
 describe("what is no job", () => {
   const fine = { name: "x", schedule: hourly, payload: say("x") };
   test.each([
@@ -254,7 +344,25 @@ describe("what is no job", () => {
     ["a session of another agent", { sessionTarget: "session:agent:raul:main" }, "CLOISTER_REQUEST_INVALID", /raul/],
     ["the current session of nobody", { sessionTarget: "current" }, "CLOISTER_REQUEST_INVALID", /sessionKey/],
     ["a heartbeat", { wakeMode: "next-heartbeat" }, "CLOISTER_REQUEST_INVALID", /heartbeat/],
-    ["a webhook", { delivery: { mode: "webhook", to: "http://x" } }, "CLOISTER_REQUEST_INVALID", /not built/],
+    ["a webhook without an address", { delivery: { mode: "webhook" } }, "CLOISTER_REQUEST_INVALID", /http or https/],
+    [
+      "a file",
+      { delivery: { mode: "webhook", to: "file:///etc/passwd" } },
+      "CLOISTER_REQUEST_INVALID",
+      /http or https/,
+    ],
+    [
+      "an address with a password",
+      { delivery: { mode: "webhook", to: "http://a:b@x.example/" } },
+      "CLOISTER_REQUEST_INVALID",
+      /password/,
+    ],
+    [
+      "a webhook through a channel",
+      { delivery: { mode: "webhook", channel: "telegram", to: "http://x.example/" } },
+      "CLOISTER_REQUEST_INVALID",
+      /with channel/,
+    ],
     ["an answer to nobody", { delivery: { mode: "announce", channel: "webhook" } }, "CLOISTER_REQUEST_INVALID", /to/],
     [
       "an account that sends nothing",

@@ -78,6 +78,7 @@ export const rooms: readonly Room[] = [
     places: [
       "runtime/store/port.ts",
       "runtime/store/rows.ts",
+      "runtime/store/block-rows.ts",
       "runtime/store/job-rows.ts",
       "runtime/store/audit-rows.ts",
       "runtime/store/stored-run.ts",
@@ -140,6 +141,7 @@ export const rooms: readonly Room[] = [
       "runtime/edge/methods.ts",
       "runtime/edge/config-rows.ts",
       "runtime/edge/cron-methods.ts",
+      "runtime/edge/task-methods.ts",
       "runtime/edge/node-methods.ts",
       "runtime/edge/usage-methods.ts",
       "runtime/edge/approval-methods.ts",
@@ -169,7 +171,10 @@ export const rooms: readonly Room[] = [
     layer: 1,
     places: ["runtime/tools/port.ts", "runtime/tools/params.ts", "runtime/tools/memory/port.ts"],
     why: "What crosses between the tools' thread and the kernel's, and the parameters that a model is told.",
-    also: [{ room: "broker-protocol", typeOnly: true, why: "vectors of notes are asked for in the broker's words" }],
+    also: [
+      { room: "broker-protocol", typeOnly: true, why: "vectors of notes are asked for in the broker's words" },
+      { room: "channel-port", typeOnly: true, why: "an answer that goes to a URL is a message as any other" },
+    ],
     packages: ["zod"],
   },
   {
@@ -412,7 +417,8 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/tools"],
     why: "Runs what agents' tools do outside of their cells, in a thread of its own. It is told the folder and decides no right.",
-    only: ["kernel", "tools-protocol", "broker-protocol", "thread", "launcher"],
+    only: ["kernel", "channel-port", "tools-protocol", "broker-protocol", "thread", "launcher"],
+    also: [{ room: "webhook", why: "answers of jobs that go to a URL are sent as the webhook channel sends its own" }],
     packages: ["htmlparser2", "zod"],
     node: [
       "node:child_process",

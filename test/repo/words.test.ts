@@ -24,6 +24,8 @@ describe("names of files and folders", () => {
     "PERFORMANCE.md",
     "CONFORMANCE.md",
     "Containerfile",
+    // As skills are found.
+    "SKILL.md",
   ]);
 
   test("are in kebab-case", () => {

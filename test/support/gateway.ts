@@ -137,6 +137,7 @@ export function makeConfig(
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
     channels: {},
     typing: { intervalMs: 6_000 },
+    jobPosts: { allowedHosts: [] },
     blocks: resolveBlocks(configSchema.parse({}).agents.defaults),
     webhook: null,
     models: { providers: {}, catalogue: [], authOrder: {}, variables: {} },

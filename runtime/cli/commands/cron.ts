@@ -32,6 +32,7 @@ export interface JobOptions extends JobsOptions {
   readonly channel?: string;
   readonly account?: string;
   readonly to?: Peer;
+  readonly webhook?: string;
   readonly description?: string;
   readonly keep?: boolean;
   readonly disabled?: boolean;
@@ -174,7 +175,9 @@ export function runCronStatus(context: CliContext, { json }: JobsOptions): Promi
 }
 
 function fieldsOfJob(options: JobOptions) {
-  const { at, every, cron, tz, event, message, session, channel, account, to, description, keep } = options;
+  const { at, every, cron, tz, event, message, session, channel, account, to, webhook, description, keep } = options;
+  if (channel !== undefined && webhook !== undefined)
+    throw wrong("cron: found --channel and --webhook", "the answer goes to one place");
   if ([at, every, cron].filter((one) => one !== undefined).length > 1)
     throw wrong("cron: found more than one of --at, --every and --cron", "a job has one time");
   if (event !== undefined && message !== undefined)
@@ -204,6 +207,7 @@ function fieldsOfJob(options: JobOptions) {
     ...(payload === undefined ? {} : { payload }),
     ...(session === undefined ? {} : { sessionTarget: session }),
     ...(channel === undefined ? {} : { delivery: deliveryOf(channel, account, to) }),
+    ...(webhook === undefined ? {} : { delivery: { mode: "webhook", to: webhook } }),
     ...(description === undefined ? {} : { description }),
     ...(keep === true ? { deleteAfterRun: false } : {}),
     ...(enabled === undefined ? {} : { enabled }),

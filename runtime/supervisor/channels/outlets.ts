@@ -25,6 +25,8 @@ export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "n
     ApprovalNoticesDeps["config"];
   readonly store: SendPolicyDeps["store"] & BlocksDeps["store"];
   readonly pauseOf: BlocksDeps["pauseOf"];
+  /** For answers of jobs. */
+  readonly toUrl: Parameters<typeof makePost>[3];
   /** The operator's methods. */
   readonly rpc: ApprovalNoticesDeps["rpc"];
   readonly commands: () => Pick<Commands, "list">;
@@ -59,6 +61,7 @@ export function makeOutlets({
   mail,
   workspaceOf,
   pauseOf,
+  toUrl,
   nowMs,
   rpc,
   ...deps
@@ -95,7 +98,7 @@ export function makeOutlets({
     previews.passed(message);
     return channels.send(message, leftAtMs);
   };
-  const post = makePost(edge, { send }, messageOf);
+  const post = makePost(edge, { send }, messageOf, toUrl);
   const carriesAnswers: Outlets["carriesAnswers"] = (channel, accountId) =>
     channels.has(channel, accountId) ||
     (channel === "webhook" && config.webhook?.accounts[accountId]?.outboundUrl !== undefined);

@@ -3,6 +3,7 @@
  * after it was lost. Parameters travel in the body of the call, and the main thread reads those of commands alone. Source: behaviour §7.1.
  */
 import { randomBytes } from "node:crypto";
+import type { OutboundMessage, SendResult } from "../../../channels/port.ts";
 import type { hostTools } from "../../../auth/tool-names.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { failure, toRefusal } from "../../kernel/errors.ts";
@@ -30,7 +31,7 @@ export interface HostToolsDeps extends Pick<ToolThreadDeps<ToolsForKernel>, "age
     handlers: KernelForTools,
   ) => Promise<StartedThread<ToolsForKernel>>;
   readonly news: CommandNews;
-  readonly config: Pick<ResolvedConfig, "session" | "stateDir" | "configPath" | "webFetch">;
+  readonly config: Pick<ResolvedConfig, "session" | "stateDir" | "configPath" | "webFetch" | "jobPosts">;
   readonly skills: Pick<SkillShelf, "foldersOf">;
   readonly log: Logger;
   readonly approvals: Pick<Approvals, "ask" | "isAllowed">;
@@ -55,6 +56,8 @@ export interface HostTools {
   readonly commands: CommandTools;
   /** What `ls` or `read` give, for the gateway itself. @throws when they refuse. */
   look<K extends keyof Looked>(tool: "ls" | "read", root: string, params: object): Promise<Pick<Looked, K>>;
+  /** To the URL that is its peer. @throws CLOISTER_THREAD_LOST when nobody can tell: it is kept for the next process. */
+  postAnswer(message: OutboundMessage): Promise<SendResult>;
   /** Ends the thread; calls that come later are refused. */
   close(): Promise<void>;
 }
@@ -225,6 +228,19 @@ export function makeHostTools({
       if (!("status" in result) || result.status !== "ok")
         throw failure("CLOISTER_REQUEST_INVALID", JSON.stringify(result));
       return result as unknown as Looked;
+    },
+    async postAnswer(message) {
+      const post = { message, url: message.peer.id, ...config.jobPosts };
+      try {
+        return await (await thread.remote()).postAnswer(post);
+      } catch (error) {
+        throw failure(
+          "CLOISTER_THREAD_LOST",
+          `whether the answer has arrived is not known: ${toRefusal(error).message}`,
+          undefined,
+          error,
+        );
+      }
     },
     close: () => thread.close((remote) => remote.endAll()),
   };

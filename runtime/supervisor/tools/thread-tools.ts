@@ -11,7 +11,7 @@ import { makeSkillShelf, type SkillShelf } from "../skills.ts";
 import { makeTaskMethods } from "../tasks.ts";
 import { type CommandNewsDeps, makeCommandNews } from "./command-news.ts";
 import { type Approvals, type ApprovalsDeps, makeApprovals } from "./exec-approvals.ts";
-import { type CommandTools, type HostToolsDeps, makeHostTools } from "./host-tools.ts";
+import { type CommandTools, type HostTools, type HostToolsDeps, makeHostTools } from "./host-tools.ts";
 import { makeMemory } from "./memory.ts";
 import type { ToolTable } from "./table.ts";
 
@@ -27,6 +27,7 @@ export interface ThreadTools {
   readonly tools: ToolTable;
   readonly commands: CommandTools;
   readonly mcp: Omit<Mcp, "tool" | "close">;
+  readonly postAnswer: HostTools["postAnswer"];
   readonly skills: Pick<SkillShelf, "of">;
   readonly methods: (targets: Targets) => Handlers<Methods>;
   /** Tells of what ended with the last process. Rejects as the store does. */
@@ -98,6 +99,7 @@ export function makeThreadTools(
     tools: { ...host.tools, ...memory.tools, [mcpTools]: mcp.tool },
     mcp,
     commands: host.commands,
+    postAnswer: (message) => host.postAnswer(message),
     start: async () => void (await Promise.all([news.start(), approvals.start()])),
     async close() {
       approvals.close();
@@ -110,7 +112,7 @@ export function makeThreadTools(
       ...makeTaskMethods({
         signals: deps.signals,
         endCommand: (task) => host.commands.end(task),
-        denyCommand: approvals.denyTask,
+        denyCommand: (...task) => approvals.denyTask(...task),
         targets,
         note: deps.note,
         nowMs,

@@ -31,10 +31,12 @@ export async function request(
   interfaces?: Interfaces,
 ): Promise<Fetched> {
   const isMeant = makeJudge(interfaces);
+  const { allowedHosts } = settings;
   const signal = AbortSignal.timeout(settings.timeoutMs);
   let url = first;
   for (let hop = 0; hop <= settings.redirectsMax; hop++) {
-    const response = await send(url, settings, lookup, isMeant, signal).catch((error: unknown) => {
+    const asks = { ...page, allowedHosts, headers: { ...page.headers, "user-agent": settings.userAgent } };
+    const response = await send(url, asks, lookup, isMeant, signal).catch((error: unknown) => {
       throw explain(error, url, settings, signal);
     });
     const next = redirectOf(response, url);
@@ -67,21 +69,42 @@ export function checkUrl(text: string): URL {
   return url;
 }
 
-function send(
+/** What is asked for, and in whose name. */
+export interface Asks {
+  readonly method: "GET" | "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Their addresses are not judged. */
+  readonly allowedHosts: readonly string[];
+  /** For whoever is refused: what asks, and the key of the configuration that allows a host. */
+  readonly told: { readonly what: string; readonly key: string };
+}
+
+const page = {
+  method: "GET",
+  headers: {
+    accept: "text/markdown, text/html;q=0.9, application/xhtml+xml;q=0.9, text/plain;q=0.8, */*;q=0.5",
+    "accept-encoding": "gzip, br, deflate",
+  },
+  told: { what: "web_fetch asks only for what is public", key: "tools.web.fetch.ssrfPolicy.allowedHostnames" },
+} as const satisfies Partial<Asks>;
+
+/** One request, without redirects. @throws a refusal for an address that is not meant, else what the connection fails with. */
+export function send(
   url: URL,
-  settings: WebSettings,
+  { method, headers, body, allowedHosts, told }: Asks,
   lookup: LookupFunction,
   isMeant: (address: string) => boolean,
   signal: AbortSignal,
 ): Promise<http.IncomingMessage> {
-  const isAllowed = settings.allowedHosts.some((host) => host === url.hostname || host === url.host);
+  const isAllowed = allowedHosts.some((host) => host === url.hostname || host === url.host);
   // An address that is written as one is not looked up.
   const literal = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  if (isIP(literal) !== 0 && !isAllowed && !isMeant(literal)) throw privateAddress(url);
+  if (isIP(literal) !== 0 && !isAllowed && !isMeant(literal)) throw privateAddress(url, told);
   const judged: LookupFunction = (hostname, options, done) =>
     lookup(hostname, options, (error, found, family) => {
       const addresses = Array.isArray(found) ? found.map(({ address }) => address) : [found];
-      if (error === null && !isAllowed && !addresses.every(isMeant)) done(privateAddress(url), "", 4);
+      if (error === null && !isAllowed && !addresses.every(isMeant)) done(privateAddress(url, told), "", 4);
       else done(error, found, family);
     });
   return new Promise((resolve, reject) => {
@@ -90,17 +113,14 @@ function send(
       agent: false,
       lookup: judged,
       signal,
-      headers: {
-        accept: "text/markdown, text/html;q=0.9, application/xhtml+xml;q=0.9, text/plain;q=0.8, */*;q=0.5",
-        "accept-encoding": "gzip, br, deflate",
-        "user-agent": settings.userAgent,
-      },
+      method,
+      headers,
     });
     sent.once("response", resolve);
     sent.once("error", reject);
     // Of an answer that switches protocols nothing else is told, and its time would end nothing.
     sent.once("close", () => reject(new Error("closed without an answer")));
-    sent.end();
+    sent.end(body);
   });
 }
 
@@ -144,11 +164,11 @@ function unpacked(response: http.IncomingMessage, signal: AbortSignal): Readable
   return Readable.from(response.compose(unpack, { signal }));
 }
 
-function privateAddress(url: URL): Error {
+function privateAddress(url: URL, { what, key }: Asks["told"]): Error {
   return refused(
     "forbidden",
-    `${url.host} is an address of this machine, or of a private or special network; web_fetch asks only for what is public`,
-    `an operator may allow this host: tools.web.fetch.ssrfPolicy.allowedHostnames: [${JSON.stringify(url.host)}]`,
+    `${url.host} is an address of this machine, or of a private or special network; ${what}`,
+    `an operator may allow this host: ${key}: [${JSON.stringify(url.host)}]`,
   );
 }
 

@@ -745,6 +745,15 @@ describe("cron", () => {
       },
     ],
     [
+      ["add", "n", "--every", "2h", "--message", "m", "--webhook", "https://example.org/x"],
+      {
+        name: "n",
+        schedule: { kind: "every", everyMs: 7_200_000 },
+        payload: { kind: "agentTurn", message: "m" },
+        delivery: { mode: "webhook", to: "https://example.org/x" },
+      },
+    ],
+    [
       ["update", "j-1", "--enable", "--name", "m", "--channel", "webhook", "--account", "biz", "--to", "direct:ana"],
       {
         id: "j-1",
@@ -769,6 +778,10 @@ describe("cron", () => {
     [["add", "x", "--every", "1h", "--event", "e", "--message", "m"], "--event and --message"],
     [["add", "x", "--every", "1h", "--tz", "UTC", "--message", "m"], "--tz without --cron"],
     [["add", "x", "--every", "1h", "--message", "m", "--channel", "webhook"], "--channel without --to"],
+    [
+      ["add", "x", "--every", "1h", "--message", "m", "--channel", "irc", "--to", "direct:a", "--webhook", "http://x/"],
+      "--channel and --webhook",
+    ],
     [["update", "j-1"], "found nothing to change"],
   ])("%j is refused before anything is asked", async (args, why) => {
     await serve((request, { answer }) => answer(request, job));

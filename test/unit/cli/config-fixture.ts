@@ -59,6 +59,7 @@ export const twoAgents: ResolvedConfig = {
   ],
   session: sessionSettings,
   typing: { intervalMs: 6_000 },
+  jobPosts: { allowedHosts: [] },
   blocks: resolveBlocks(configSchema.parse({}).agents.defaults),
   queue: undefined,
   commands: { text: true, native: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },

@@ -15,6 +15,7 @@ const silent = { debug: () => undefined, info: () => undefined, warn: () => unde
 
 /** Of a thread that has no commands. */
 const idle: Omit<ToolsForKernel, "run" | "fetchPage"> = {
+  postAnswer: () => Promise.reject(new Error("nobody posts")),
   plan: () => Promise.reject(new Error("nobody plans")),
   start: () => Promise.reject(new Error("nobody starts")),
   process: () => Promise.reject(new Error("nobody asks")),
