@@ -29,29 +29,37 @@ export function makeMeaning(embed: Embed, nowMs: () => number): Meaning {
   const failed = new Map<string, { readonly why: string; readonly untilMs: number }>();
 
   const ask = async (
-    { agentId, indexFile }: MemoryPlace,
+    place: MemoryPlace,
     texts: readonly string[],
     isQuery: boolean,
     timeoutMs: number,
   ): Promise<EmbedEnd> => {
-    const end = await embed({ agentId, texts, isQuery, timeoutMs }).catch(
+    const end = await embed({ agentId: place.agentId, texts, isQuery, timeoutMs }).catch(
       (error: Error): EmbedEnd => ({ ok: false, refusal: { code: "CLOISTER_MODEL_FAILED", message: error.message } }),
     );
-    failed.delete(indexFile);
-    if (!end.ok && end.refusal.code !== "CLOISTER_MODEL_REFUSED") {
-      failed.set(indexFile, { why: end.refusal.message, untilMs: nowMs() + limits.memoryEmbedRestMs });
-      const [oldest] = failed.keys();
-      if (failed.size > limits.memoryFailuresMax && oldest !== undefined) failed.delete(oldest);
-    }
+    failed.delete(place.indexFile);
+    if (!end.ok && end.refusal.code !== "CLOISTER_MODEL_REFUSED") rest(place, end.refusal.message);
     return end;
   };
 
-  /** A provider refuses all texts for one of them: each half alone, down to that one, until `lateMs`. Gives why it stopped. */
+  /** Nothing is asked of it for a while. */
+  const rest = ({ indexFile }: MemoryPlace, why: string): string => {
+    failed.set(indexFile, { why, untilMs: nowMs() + limits.memoryEmbedRestMs });
+    const [oldest] = failed.keys();
+    if (failed.size > limits.memoryFailuresMax && oldest !== undefined) failed.delete(oldest);
+    return why;
+  };
+
+  /**
+   * A provider refuses all texts for one of them: each half alone, down to that one, until `lateMs`. Gives why it stopped. Vectors of another length than
+   * the query's (`dims`) are not kept: they would drive out those that are found.
+   */
   const embedAll = async (
     place: MemoryPlace,
     model: string,
     vectors: Vectors,
     pieces: readonly Unembedded[],
+    dims: number | undefined,
     lateMs: number,
     timeoutMs: number,
   ): Promise<string | undefined> => {
@@ -60,6 +68,10 @@ export function makeMeaning(embed: Embed, nowMs: () => number): Meaning {
     const texts = pieces.map(({ text }) => text);
     const end = await ask(place, texts, false, leftMs);
     if (end.ok) {
+      const found = end.vectors[0]?.length ?? 0;
+      if (dims !== undefined && found !== dims)
+        return rest(place, `${model} gave ${found} numbers for a note and ${dims} for the query`);
+      vectors.fit(model, found);
       for (const [index, { hash }] of pieces.entries()) vectors.put(model, hash, end.vectors[index]);
       return undefined;
     }
@@ -71,8 +83,8 @@ export function makeMeaning(embed: Embed, nowMs: () => number): Meaning {
     }
     const middle = Math.ceil(pieces.length / 2);
     return (
-      (await embedAll(place, model, vectors, pieces.slice(0, middle), lateMs, timeoutMs)) ??
-      (await embedAll(place, model, vectors, pieces.slice(middle), lateMs, timeoutMs))
+      (await embedAll(place, model, vectors, pieces.slice(0, middle), dims, lateMs, timeoutMs)) ??
+      (await embedAll(place, model, vectors, pieces.slice(middle), dims, lateMs, timeoutMs))
     );
   };
 
@@ -85,6 +97,7 @@ export function makeMeaning(embed: Embed, nowMs: () => number): Meaning {
   const fillSome = async (
     place: MemoryPlace,
     vectors: Vectors,
+    dims: number | undefined,
     lateMs: number,
     timeoutMs: number,
   ): Promise<{ readonly isOver: boolean; readonly why?: string }> => {
@@ -92,21 +105,26 @@ export function makeMeaning(embed: Embed, nowMs: () => number): Meaning {
     if (embeddings === undefined) return { isOver: true };
     const pieces = vectors.lacking(embeddings.model, limits.memoryEmbedTextsMax);
     if (pieces.length === 0) return { isOver: true };
-    const why = await embedAll(place, embeddings.model, vectors, pieces, lateMs, timeoutMs);
+    const why = await embedAll(place, embeddings.model, vectors, pieces, dims, lateMs, timeoutMs);
     return why === undefined ? { isOver: false } : { isOver: true, why };
   };
 
   /** Until `lateMs`. Gives why not all of it is there. */
-  const fill = async (place: MemoryPlace, vectors: Vectors, lateMs: number): Promise<string | undefined> => {
+  const fill = async (
+    place: MemoryPlace,
+    vectors: Vectors,
+    dims: number,
+    lateMs: number,
+  ): Promise<string | undefined> => {
     for (;;) {
-      const { isOver, why } = await fillSome(place, vectors, lateMs, limits.memoryEmbedMs);
+      const { isOver, why } = await fillSome(place, vectors, dims, lateMs, limits.memoryEmbedMs);
       if (isOver) return why;
     }
   };
 
   return {
     fillOnce: async (place, vectors) =>
-      (await fillSome(place, vectors, Number.POSITIVE_INFINITY, limits.memoryEmbedIndexMs)).isOver,
+      (await fillSome(place, vectors, undefined, Number.POSITIVE_INFINITY, limits.memoryEmbedIndexMs)).isOver,
     async find(place, vectors, { query, collections, max }, lateMs) {
       const { embeddings } = place;
       if (embeddings === undefined) return undefined;
@@ -115,7 +133,8 @@ export function makeMeaning(embed: Embed, nowMs: () => number): Meaning {
       const end = await ask(place, [query], true, limits.memoryEmbedMs);
       const [vector] = end.ok ? end.vectors : [];
       if (vector === undefined) return { hits: [], problem: end.ok ? "it gave no vector" : end.refusal.message };
-      const problem = await fill(place, vectors, lateMs);
+      vectors.fit(embeddings.model, vector.length);
+      const problem = await fill(place, vectors, vector.length, lateMs);
       const hits = vectors.nearest(embeddings.model, vector, embeddings.scoreMin, collections, max);
       return { hits, ...(problem === undefined ? {} : { problem }) };
     },

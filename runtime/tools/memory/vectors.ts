@@ -22,6 +22,11 @@ export interface Vectors {
   lacking(model: string, max: number): readonly Unembedded[];
   /** Undefined: the model refuses the text. */
   put(model: string, hash: Uint8Array, vector: Float32Array | undefined): void;
+  /**
+   * The model makes vectors of so many numbers: those of another length leave, since no query finds them, and their texts lack a vector again. A
+   * provider may put another model behind the same name.
+   */
+  fit(model: string, dims: number): void;
   /** Those of other models, and of texts that are no more. */
   sweep(model: string | undefined): void;
   /** Pieces whose vector has at least that cosine with the query's, the nearest first. */
@@ -51,6 +56,7 @@ export function openVectors(db: DatabaseSync): Vectors {
   );
   const add = db.prepare("INSERT OR REPLACE INTO vectors (model, hash, vector) VALUES (?, ?, ?)");
   const sweep = db.prepare("DELETE FROM vectors WHERE model <> ? OR hash NOT IN (SELECT hash FROM pieces)");
+  const misfits = db.prepare("DELETE FROM vectors WHERE model = ? AND length(vector) NOT IN (0, ?)");
   const vectorsOf = db.prepare(
     `SELECT p.id, v.vector FROM vectors v JOIN pieces p ON p.hash = v.hash JOIN files f ON f.id = p.file
      WHERE v.model = ? AND f.collection IN (SELECT value FROM json_each(?)) AND length(v.vector) = ?`,
@@ -72,6 +78,7 @@ export function openVectors(db: DatabaseSync): Vectors {
         hash,
         vector === undefined ? new Uint8Array() : new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength),
       ),
+    fit: (model, dims) => void misfits.run(model, dims * Float32Array.BYTES_PER_ELEMENT),
     sweep: (model) => void sweep.run(model ?? ""),
     nearest(model, query, scoreMin, collections, max) {
       let best: { readonly id: number; readonly score: number }[] = [];

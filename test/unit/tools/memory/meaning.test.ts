@@ -176,4 +176,55 @@ describe("search by meaning", () => {
     expect(await memory.status(placeOf("local/new"))).toMatchObject({ embeddings: { vectors: 1, without: 0 } });
     expect(await memory.status(placeOf("local/old"))).toMatchObject({ embeddings: { vectors: 0, without: 1 } });
   });
+
+  it("makes vectors anew when the model behind a name gives others of another length", async () => {
+    put("memory/1.md", "The harbour");
+    put("memory/2.md", "Tea");
+    expect(await paths("ship")).toEqual(["memory/1.md"]);
+    const longer = (ask: EmbedAsk): EmbedEnd => {
+      const end = vectorsFor(ask);
+      return end.ok ? { ...end, vectors: end.vectors.map((vector) => Float32Array.of(...vector, 0)) } : end;
+    };
+    answer = longer;
+    asked = [];
+    expect(await paths("ship")).toEqual(["memory/1.md"]);
+    expect(notes().toSorted()).toEqual(["Tea", "The harbour"]);
+    expect(await memory.status(placeOf())).toMatchObject({ embeddings: { vectors: 2, without: 0 } });
+    asked = [];
+    expect(await paths("ship")).toEqual(["memory/1.md"]);
+    expect(notes()).toEqual([]);
+  });
+
+  it("makes them anew in an operator's index too, once a note shows that they are others", async () => {
+    put("memory/1.md", "The harbour");
+    await memory.index(placeOf(), false);
+    answer = (ask) => {
+      const end = vectorsFor(ask);
+      return end.ok ? { ...end, vectors: end.vectors.map((vector) => vector.slice(0, 3)) } : end;
+    };
+    put("memory/2.md", "Tea");
+    asked = [];
+    await memory.index(placeOf(), false);
+    expect(notes()).toEqual(["Tea", "The harbour"]);
+  });
+
+  it("keeps those that are found, and rests, when notes get others than queries do", async () => {
+    put("memory/1.md", "The harbour");
+    expect(await paths("ship")).toEqual(["memory/1.md"]);
+    put("memory/2.md", "Tea");
+    answer = (ask) => {
+      const end = vectorsFor(ask);
+      return end.ok && !ask.isQuery ? { ...end, vectors: end.vectors.map((vector) => vector.slice(0, 3)) } : end;
+    };
+    const found = await search("ship");
+    expect(found.results.map((hit) => hit.path)).toEqual(["memory/1.md"]);
+    expect(found.meaning).toContain("local/m gave 3 numbers for a note and 4 for the query");
+    asked = [];
+    await search("ship");
+    expect(asked).toEqual([]);
+    nowMs += limits.memoryEmbedRestMs;
+    answer = vectorsFor;
+    expect(await search("ship")).not.toHaveProperty("meaning");
+    expect(await memory.status(placeOf())).toMatchObject({ embeddings: { vectors: 2, without: 0 } });
+  });
 });
