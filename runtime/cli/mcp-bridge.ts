@@ -45,6 +45,11 @@ export async function openMcpBridge({ client, url, token, report }: McpBridgeOpt
 
   const ask = async (request: JSONRPCMessage & { readonly id: RequestId }): Promise<void> => {
     const { id } = request;
+    // An answer under this id would be taken for that of the first, which goes on.
+    if (open.has(id)) {
+      report(`the client gave a request the id ${JSON.stringify(id)} of one that is in hand; it is left out`);
+      return;
+    }
     if (open.size >= limits.mcpCallsOfAgentMax) {
       refuse(id, `${open.size} requests are in hand; the bound is reached: wait for one of them`);
       return;

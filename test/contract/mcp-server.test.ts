@@ -115,6 +115,30 @@ describe("A15.4: over standard input and output", () => {
     }
   });
 
+  test("the id of a request that is in hand is given to no other: its answer is the first one's", async () => {
+    const { url } = await open();
+    const { client, reported } = await serve(url, gatewayToken);
+    const { transport } = client;
+    if (transport === undefined) throw new Error("the client is not connected");
+    const stop = new AbortController();
+    let id: unknown;
+    const send = transport.send.bind(transport);
+    transport.send = (message, options) => {
+      if ("id" in message && "method" in message) id = message.id;
+      return send(message, options);
+    };
+    const asked = client.callTool({ name: "agent_main", arguments: { message: "stream" } }, undefined, {
+      signal: stop.signal,
+    });
+    const failed = expect(asked).rejects.toThrow(/abort/i);
+    await eventually(() => expect(id).toBeDefined());
+    await send({ jsonrpc: "2.0", id: id as number, method: "ping" });
+    await eventually(() => expect(reported.join()).toContain(`the id ${JSON.stringify(id)} of one that is in hand`));
+    stop.abort();
+    await failed;
+    expect((await client.listTools()).tools).not.toEqual([]);
+  });
+
   test("a refused token and a gateway that is not there are told to the client as the failure of its request", async () => {
     const { url } = await open();
     await expect(serve(url, "wrong")).rejects.toThrow(/401|UNAUTHENTICATED/);
