@@ -2,6 +2,7 @@
 import type { ExecRules } from "../../auth/exec-policy.ts";
 import type { BoxBackend, BoxBind, BoxSettings } from "../tools/port.ts";
 import { limits } from "../kernel/limits.ts";
+import type { ElevatedLevel } from "../kernel/session-choices.ts";
 import type { NamedAgent } from "./agents.ts";
 import type { ExecSettings } from "./resolved.ts";
 import type { Config } from "./schema.ts";
@@ -24,7 +25,7 @@ export function resolveExec(agent: NamedAgent, config: Config): ExecSettings {
     timeoutMs: written.timeoutSec === undefined ? limits.execTimeoutMs : Math.ceil(written.timeoutSec * 1_000),
     pathPrepend: written.pathPrepend ?? [],
     news: written.notifyOnExit === false ? "none" : written.notifyOnExitEmptySuccess === true ? "all" : "usual",
-    elevated: elevatedOf(config.tools.elevated, agent.entry.tools?.elevated),
+    elevated: elevatedOf(config.tools.elevated, agent.entry.tools?.elevated, config.agents.defaults.elevatedDefault),
   };
 }
 
@@ -37,10 +38,15 @@ function rulesOf(written: WrittenExec, usual: Pick<ExecRules, "security" | "ask"
 }
 
 /** Every gate has to let it through; the agent's own only narrows. */
-function elevatedOf(all: WrittenElevated | undefined, own: WrittenElevated | undefined): ExecSettings["elevated"] {
+function elevatedOf(
+  all: WrittenElevated | undefined,
+  own: WrittenElevated | undefined,
+  usual: ElevatedLevel | undefined,
+): ExecSettings["elevated"] {
   const gates = [all?.allowFrom ?? {}, ...(own?.allowFrom === undefined ? [] : [own.allowFrom])];
   return {
     enabled: all?.enabled === true && own?.enabled !== false,
+    ...(usual === undefined ? {} : { usual }),
     allowFrom: gates.map((gate) =>
       Object.fromEntries(Object.entries(gate).map(([channel, ids]) => [channel.toLowerCase(), ids.map(String)])),
     ),

@@ -16,7 +16,7 @@ import type { WebSettings } from "../tools/port.ts";
 import type { SharedLane } from "../kernel/lanes.ts";
 import type { LoopBounds } from "../kernel/settings.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
-import type { ThinkingLevel } from "../kernel/session-choices.ts";
+import type { ElevatedLevel, ThinkingLevel } from "../kernel/session-choices.ts";
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
 import type { AgentGroup, Supervision } from "../kernel/supervision.ts";
 import type { BoxBackend, BoxSettings } from "../tools/port.ts";
@@ -162,6 +162,8 @@ export interface ExecSettings {
   readonly news: "none" | "usual" | "all";
   readonly elevated: {
     readonly enabled: boolean;
+    /** Of sessions where nobody has chosen; absent: where a call asks for it. */
+    readonly usual?: ElevatedLevel;
     /** Each of them has to name the sender: ids by channel. */
     readonly allowFrom: readonly Readonly<Record<string, readonly string[]>>[];
   };

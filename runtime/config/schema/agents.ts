@@ -1,7 +1,7 @@
 /** `agents.*`: the agents and what they inherit. Source: behaviour §1.3. */
 import * as z from "zod";
 import { limits } from "../../kernel/limits.ts";
-import { verboseLevels } from "../../kernel/session-choices.ts";
+import { elevatedLevels, verboseLevels } from "../../kernel/session-choices.ts";
 import { escalations, groupStrategies, restartKinds } from "../../kernel/supervision.ts";
 import { sandboxKeys } from "./sandbox.ts";
 import { agentTools } from "./tools.ts";
@@ -379,7 +379,10 @@ const defaults = z.strictObject({
       })
       .optional(),
   ),
-  elevatedDefault: later("a default for /elevated", "Default of elevated commands.", z.string().optional()),
+  elevatedDefault: key(
+    "What `/elevated` is in sessions where nobody has chosen: `off`, `on`, `ask` or `full`. Default: commands leave the sandbox when a call says `elevated: true`.",
+    z.enum(elevatedLevels).optional(),
+  ),
   cliBackends: later("model", "Models behind command-line programs.", anyMap().optional()),
   mediaMaxMb: later("media tools", "Largest attachment.", z.number().positive().optional()),
 });

@@ -4,7 +4,7 @@ import { elevatedLevels } from "../../kernel/session-choices.ts";
 import type { SessionRow, Store } from "../../store/port.ts";
 import type { SessionCare } from "../session-care.ts";
 import { isSandboxed } from "../sandboxed.ts";
-import { elevatedKeys, isElevatedSender, rulesOutside } from "../tools/elevated.ts";
+import { elevatedKeys, isElevatedSender, levelOf, rulesOutside } from "../tools/elevated.ts";
 import type { ChatCommand, CommandCall } from "./table.ts";
 
 export interface ElevatedCommandDeps {
@@ -27,11 +27,13 @@ export function makeElevatedCommand({ config, agents, store, care }: ElevatedCom
     const agent = agents.get(agentId);
     if (agent === undefined || !isSandboxed(agent, sessionKey, config.session))
       return "Elevated: this session has no sandbox to leave.";
-    const level = row?.choices?.elevated;
+    const chosen = row?.choices?.elevated;
+    const level = levelOf(agent.exec, chosen);
     const { security, ask } = rulesOutside(agent.exec.onHost, level);
     const rules = `security ${security}, ask ${ask}`;
     if (level === undefined) return `Elevated: where a call asks for it (${rules}), as configured.`;
-    return level === "off" ? "Elevated: off in this session." : `Elevated: ${level} in this session (${rules}).`;
+    const whose = chosen === undefined ? ", as configured" : " in this session";
+    return level === "off" ? `Elevated: off${whose}.` : `Elevated: ${level}${whose} (${rules}).`;
   };
 
   return {

@@ -52,9 +52,19 @@ export function whyNotElevated(
     : forbidden("exec: elevated: whoever this turn is for may not leave the sandbox", elevatedKeys.allowFrom(id));
 }
 
+/** What holds for a session: what was chosen for it, else what the config says. */
+export const levelOf = (
+  { elevated }: Pick<ExecSettings, "elevated">,
+  chosen: ElevatedLevel | undefined,
+): ElevatedLevel | undefined => chosen ?? elevated.usual;
+
+/** What leads back, for a session in which it is off. */
+export const switchOn = (chosen: ElevatedLevel | undefined): string =>
+  chosen === undefined ? "agents.defaults.elevatedDefault, or /elevated on" : "/elevated default, in the session";
+
 /** Of a call that names it although its session has it switched off. */
-export const switchedOff = (): ToolRefusal =>
-  forbidden("exec: elevated: it is switched off for this session", "/elevated default, in the session");
+export const switchedOff = (chosen: ElevatedLevel | undefined): ToolRefusal =>
+  forbidden("exec: elevated: it is switched off for this session", switchOn(chosen));
 
 /** Every call of the session leaves the sandbox where the gates are open. */
 export const leavesAlways = (level: ElevatedLevel | undefined): boolean => level !== undefined && level !== "off";

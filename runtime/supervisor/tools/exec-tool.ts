@@ -12,7 +12,7 @@ import type { CommandPlan, CommandStart, ToolsForKernel } from "../../tools/port
 import { isSandboxed } from "../sandboxed.ts";
 import type { CommandNews } from "./command-news.ts";
 import type { Approval, Approvals, CommandForApproval } from "./exec-approvals.ts";
-import { leavesAlways, rulesOutside, switchedOff, whyNotElevated } from "./elevated.ts";
+import { leavesAlways, levelOf, rulesOutside, switchedOff, whyNotElevated } from "./elevated.ts";
 import { placeOfCommands } from "./places.ts";
 import { defineTool, fault, forbidden, type Tool, type ToolCall, type ToolRefusal } from "./table.ts";
 
@@ -45,9 +45,10 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
         "exec: commands run in sandboxed sessions alone (tools.exec.host)",
         "sandbox.mode, or tools.exec.host",
       );
-    const { messages, elevated: level } = deps.kernel().judgedTurn(call);
+    const { messages, elevated: chosen } = deps.kernel().judgedTurn(call);
+    const level = levelOf(settings, chosen);
     const tasks = messages.flatMap(({ signal }) => (signal?.type === "task" ? [signal.id] : []));
-    if (asked.elevated && sandboxed && level === "off") return switchedOff();
+    if (asked.elevated && sandboxed && level === "off") return switchedOff(chosen);
     const closed = whyNotElevated(agent, messages);
     const elevated = sandboxed && (asked.elevated || (leavesAlways(level) && closed === undefined));
     const gate = elevated ? closed : undefined;

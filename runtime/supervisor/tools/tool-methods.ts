@@ -9,7 +9,7 @@ import type { Store } from "../../store/port.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import { isSandboxed } from "../sandboxed.ts";
-import { elevatedKeys, type ElevatedSender, isElevatedSender, rulesOutside } from "./elevated.ts";
+import { elevatedKeys, type ElevatedSender, isElevatedSender, levelOf, rulesOutside, switchOn } from "./elevated.ts";
 import { insideOf, rootOf } from "./places.ts";
 import type { ThreadTools } from "./thread-tools.ts";
 import { groupOf, type ToolDesk } from "./tool-desk.ts";
@@ -28,13 +28,14 @@ export function makeToolMethods(
 ): (targets: Targets) => Handlers<"tools.effective" | "mcp.list"> {
   /** Whether commands may leave the sandbox for `sender`; without one, for the operator. */
   const elevatedOf = async ({ exec, id }: ResolvedAgent, sessionKey: string, sender: ElevatedSender | undefined) => {
-    const level = (await store.session(sessionKey))?.choices?.elevated;
+    const chosen = (await store.session(sessionKey))?.choices?.elevated;
+    const level = levelOf(exec, chosen);
     const key = !exec.elevated.enabled
       ? elevatedKeys.enabled(id)
       : sender !== undefined && !isElevatedSender(exec.elevated, sender)
         ? elevatedKeys.allowFrom(id)
         : level === "off"
-          ? "/elevated default, in the session"
+          ? switchOn(chosen)
           : undefined;
     const { security, ask } = rulesOutside(exec.onHost, level);
     return {

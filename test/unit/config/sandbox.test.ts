@@ -116,5 +116,8 @@ describe("the rules of commands", () => {
     expect(await elevated({ enabled: true }, { allowFrom: { telegram: ["8"] } })).toMatchObject({
       allowFrom: [{}, { telegram: ["8"] }],
     });
+    expect(await execOf({ agents: { defaults: { elevatedDefault: "ask" }, list: [{ id: "kim" }] } })).toMatchObject({
+      elevated: { usual: "ask" },
+    });
   });
 });

@@ -1,5 +1,6 @@
 /** `/elevated`: who may choose, what is kept, and what is answered. What follows for commands: `tools/exec-tool.test.ts`. */
 import { expect, test } from "vitest";
+import type { ElevatedLevel } from "../../../runtime/kernel/session-choices.ts";
 import type { SessionRow } from "../../../runtime/store/port.ts";
 import { makeElevatedCommand } from "../../../runtime/supervisor/commands/elevated-command.ts";
 import { type CommandCall, runCommand } from "../../../runtime/supervisor/commands/table.ts";
@@ -7,8 +8,15 @@ import type { SessionPatch } from "../../../runtime/supervisor/session-care.ts";
 import { execSettings } from "../../support/exec-settings.ts";
 import { makeConfig } from "../../support/gateway.ts";
 
-function open(enabled = true) {
-  const exec = { ...execSettings(), elevated: { enabled, allowFrom: [{ telegram: ["7"] }, { "*": ["7", "9"] }] } };
+function open(enabled = true, usual?: ElevatedLevel) {
+  const exec = {
+    ...execSettings(),
+    elevated: {
+      enabled,
+      allowFrom: [{ telegram: ["7"] }, { "*": ["7", "9"] }],
+      ...(usual === undefined ? {} : { usual }),
+    },
+  };
   const config = makeConfig([
     { id: "boxed", sandboxMode: "all", exec },
     { id: "free", exec },
@@ -66,4 +74,12 @@ test("F135: /elevated needs an operator's word to change, says where there is no
   expect(await give("", {}, "free")).toBe("Elevated: this session has no sandbox to leave.");
   expect(await give("full run the tests")).toBe("Nothing was done. Usage: /elevated [on|ask|full|off|default]");
   expect(patches).toEqual([]);
+});
+
+test("F135: /elevated tells what the config says where nobody has chosen, and goes back to it", async () => {
+  const { give } = open(true, "full");
+  expect(await give("")).toBe("Elevated: full, as configured (security full, ask off).");
+  expect(await give("ask")).toBe("Elevated: ask in this session (security allowlist, ask always).");
+  expect(await give("default")).toBe("Elevated: full, as configured (security full, ask off).");
+  expect(await open(true, "off").give("")).toBe("Elevated: off, as configured.");
 });

@@ -24,6 +24,8 @@ interface World {
   readonly exec?: object;
   readonly enabled?: boolean;
   readonly level?: ElevatedLevel;
+  /** `agents.defaults.elevatedDefault`. */
+  readonly usual?: ElevatedLevel;
   /** What the operator said of the command. */
   readonly approval?: Approval;
   readonly isAllowed?: boolean;
@@ -31,9 +33,11 @@ interface World {
 
 /** Where a command ran; else what the call was told. */
 async function run(messages: readonly Message[], asked: object, world: World = {}): Promise<object> {
-  const { exec: written = free, enabled = true, level, approval, isAllowed = false } = world;
-  const settings = execSettings({ tools: { exec: written } });
-  const exec = { ...settings, elevated: { enabled, allowFrom: [{ telegram: ["7"] }] } };
+  const { exec: written = free, enabled = true, level, usual, approval, isAllowed = false } = world;
+  const exec = execSettings({
+    tools: { exec: written, elevated: { enabled, allowFrom: { telegram: ["7"] } } },
+    ...(usual === undefined ? {} : { agents: { defaults: { elevatedDefault: usual } } }),
+  });
   const config = makeConfig([{ id: "main", workspace: "/ws/main", sandboxMode: "all", exec }]);
   const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
   const [agent] = config.agents;
@@ -108,6 +112,17 @@ describe("F135: /elevated", () => {
     ["ask: and refuses", "ask", sender("7"), {}, { approval: { type: "denied", id: "x" } }, { status: "forbidden" }],
     ["full: nobody is asked, and no list is", "full", sender("7"), {}, listed, { ran: "host" }],
     ["full: deny stays", "full", operator, {}, { exec: { security: "deny" } }, { status: "forbidden" }],
+    ["on by default: every call leaves", undefined, sender("7"), {}, { usual: "on" }, { ran: "host" }],
+    ["on by default: what was chosen goes before it", "off", sender("7"), {}, { usual: "on" }, { ran: "bubblewrap" }],
+    ["on by default: the gates stay", undefined, sender("8"), {}, { usual: "on" }, { ran: "bubblewrap" }],
+    [
+      "off by default: refused, with what would allow it",
+      undefined,
+      operator,
+      elevated,
+      { usual: "off" },
+      { status: "forbidden", operatorHint: "agents.defaults.elevatedDefault, or /elevated on" },
+    ],
     ["full: the gates stay", "full", sender("8"), {}, listed, { code: "forbidden" }],
   ];
   it.each(rows)("%s", async (_, level, message, asked, world, expected) => {
