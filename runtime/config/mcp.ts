@@ -2,9 +2,10 @@
 import type { McpRules } from "../../auth/tool-policy.ts";
 import type { McpServer } from "../mcp/port.ts";
 import { resolveConfigPath } from "./agents.ts";
-import { readCredential } from "./credentials.ts";
+import type { SecretValue } from "../broker/port.ts";
 import type { Draft } from "./draft.ts";
 import type { Path } from "./issue.ts";
+import { secretOf } from "./secret-of.ts";
 import { normalizePattern } from "./patterns.ts";
 import type { ResolvedConfig } from "./resolved.ts";
 import type { Secret } from "./schema/values.ts";
@@ -46,11 +47,9 @@ function resolveServer(name: string, written: Written, draft: Draft): McpServer 
 }
 
 /** An empty value is a value; what is not there keeps the server from being started, with the reason. */
-function valueOf(path: Path, secret: Secret, draft: Draft): { readonly value: string } | { readonly missing: string } {
+function valueOf(path: Path, secret: Secret, draft: Draft): SecretValue {
   if (secret === "") return { value: "" };
-  const found = readCredential(path, secret, draft);
-  if (found.status === "set") return { value: found.value };
-  return { missing: found.status === "absent" ? `${path.join(".")} is not set` : `${path.join(".")} ${found.reason}` };
+  return secretOf(path, secret, draft) ?? { missing: `${path.join(".")} is not set` };
 }
 
 function rulesOf(server: string, { agents, toolFilter = {} }: Written): McpRules {

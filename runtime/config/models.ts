@@ -1,10 +1,16 @@
 /** Models as the broker is told of them: providers with their credentials, and what each agent uses. Source: behaviour §1.3, §6.4. */
-import path from "node:path";
-import type { ModelApi, ModelEntry, ProviderSettings, SecretRef, SecretValue } from "../broker/port.ts";
-import { readCredential } from "./credentials.ts";
+import type {
+  ModelApi,
+  ModelEntry,
+  ModelSettings,
+  ProviderSettings,
+  SecretValue,
+  SignInSettings,
+} from "../broker/port.ts";
 import type { Draft } from "./draft.ts";
 import type { Path } from "./issue.ts";
 import type { ResolvedConfig } from "./resolved.ts";
+import { secretOf } from "./secret-of.ts";
 import { isSecretName } from "./secrets.ts";
 import type { Secret } from "./schema/values.ts";
 
@@ -74,19 +80,6 @@ function entryOf({ id, api, contextWindow, maxTokens, reasoning, cost, script }:
     ...(cost === undefined ? {} : { cost }),
     ...(script === undefined ? {} : { script }),
   };
-}
-
-function secretOf(place: Path, secret: Secret | undefined, draft: Draft): SecretValue | undefined {
-  // The broker goes there when it needs the secret, and no other thread does.
-  if (typeof secret === "object" && secret.source !== "env") return { ref: refOf(secret, draft) };
-  const found = readCredential(place, secret, draft);
-  if (found.status === "absent") return undefined;
-  return found.status === "set" ? { value: found.value } : { missing: `${place.join(".")} ${found.reason}` };
-}
-
-function refOf({ source, provider, id }: Exclude<Secret, string>, { paths }: Draft): SecretRef {
-  const at = source === "file" && id.startsWith("~/") ? path.join(paths.homeDir, id.slice(2)) : id;
-  return { source, id: at, ...(provider === undefined ? {} : { provider }) };
 }
 
 function fromVariables(names: readonly string[], { env }: Draft): SecretValue | undefined {

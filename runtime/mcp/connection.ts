@@ -18,7 +18,7 @@ import { hideSecrets } from "../broker/hide.ts";
 import { limits } from "../kernel/limits.ts";
 import { isWithin } from "../thread/within.ts";
 import { makeMessageFetch } from "./http.ts";
-import type { McpServer } from "./port.ts";
+import type { ReadSecrets, ReadServer } from "./read-secrets.ts";
 import { makeStdioTransport, type StdioTransport } from "./stdio.ts";
 
 export interface Connection {
@@ -41,7 +41,7 @@ export interface ConnectionHooks {
 export interface ConnectOptions extends ConnectionHooks {
   /** Ends it, also while it is made. */
   readonly signal: AbortSignal;
-  readonly server: McpServer;
+  readonly server: ReadServer;
   readonly workspace: string;
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -137,7 +137,7 @@ export const connect: Connect = async ({ server, workspace, environment, signal:
 };
 
 function makeTransport(
-  { at }: McpServer,
+  { at }: ReadServer,
   workspace: string,
   environment: Readonly<Record<string, string>>,
   onProcess: ConnectionHooks["onProcess"],
@@ -152,12 +152,12 @@ function makeTransport(
 }
 
 /** What it is given and must not be in a message. */
-const secretsOf = ({ at }: McpServer): readonly string[] =>
+const secretsOf = ({ at }: ReadServer): readonly string[] =>
   Object.values(at.type === "http" ? at.headers : at.env).flatMap((secret) =>
     "value" in secret ? [secret.value] : [],
   );
 
-function valuesOf(secrets: Readonly<Record<string, { readonly value: string } | { readonly missing: string }>>) {
+function valuesOf(secrets: ReadSecrets) {
   return Object.fromEntries(
     Object.entries(secrets).map(([name, secret]) => {
       if ("missing" in secret) throw new Error(secret.missing);

@@ -7,10 +7,12 @@
  *                          └── fails ──► failed ◄───────────┘
  *                                          └── wanted after `retryAtMs` ──► connecting
  */
+import { makeSecretReader } from "../broker/secret-refs.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ToolSpec } from "../thread/actor-port.ts";
 import type { Connect, Connection } from "./connection.ts";
 import { nameTools } from "./names.ts";
+import { readSecrets } from "./read-secrets.ts";
 import type { KernelForMcp, McpAgent, McpConnectionView, McpInit, McpServer, McpSettings, McpTool } from "./port.ts";
 
 export interface PoolClock {
@@ -81,6 +83,8 @@ interface Slot {
 
 export function makePool({ settings: first, environment, connect, clock, remote }: PoolDeps): Pool {
   let settings = first;
+  // Variables stand in the settings already.
+  const secrets = makeSecretReader(() => ({ stateDir: settings.stateDir, variables: {} }), clock.nowMs);
   let servers = new Map(first.servers.map((server) => [server.name, server]));
   const slots = new Map<string, Slot>();
   const closing = new Set<Promise<void>>();
@@ -125,6 +129,8 @@ export function makePool({ settings: first, environment, connect, clock, remote 
     slot.opening = undefined;
     slot.failures++;
     slot.reason = reason;
+    // It may have been for a key that is another one by now.
+    secrets.forget();
     const waitMs = Math.min(limits.mcpRetryMs * 2 ** Math.min(slot.failures - 1, 20), limits.mcpRetryMsMax);
     slot.retryAtMs = clock.nowMs() + Math.ceil(waitMs * (0.5 + clock.random() / 2));
     shut(connection);
@@ -151,7 +157,7 @@ export function makePool({ settings: first, environment, connect, clock, remote 
   const open = async (slot: Slot): Promise<Connection> => {
     const { server, agent } = slot;
     const connection = await connect({
-      server,
+      server: await readSecrets(server, secrets),
       workspace: agent.workspace,
       environment,
       signal: end.signal,
@@ -315,6 +321,7 @@ export function makePool({ settings: first, environment, connect, clock, remote 
     requestMs: (name) => servers.get(name)?.requestMs ?? limits.mcpRequestMs,
     configure(next) {
       settings = next;
+      secrets.forget();
       servers = new Map(next.servers.map((server) => [server.name, server]));
       const agentIds = new Set(next.agentIds);
       for (const slot of slots.values()) {

@@ -2,10 +2,8 @@
  * What crosses between the main thread and that of MCP servers. That thread owns the connections, the processes and what the servers are
  * given as secrets; parameters and results go through the main thread unread. What reaches it has been judged.
  */
+import type { SecretValue } from "../broker/port.ts";
 import type { ToolSpec } from "../thread/actor-port.ts";
-
-/** A text, or why there is none. */
-type SecretValue = { readonly value: string } | { readonly missing: string };
 
 /** One entry of `mcp.servers`. */
 export interface McpServer {
@@ -29,6 +27,8 @@ export interface McpSettings {
   readonly servers: readonly McpServer[];
   /** A connection that nobody used for so long is closed, and its process ended. */
   readonly idleMs: number;
+  /** Where references to secrets lead. */
+  readonly stateDir: string;
   /** Agents of the configuration: connections of others are closed. */
   readonly agentIds: readonly string[];
 }

@@ -28,7 +28,7 @@ export interface McpThread {
 }
 
 export interface McpDeps {
-  readonly config: Pick<ResolvedConfig, "mcp">;
+  readonly config: Pick<ResolvedConfig, "mcp" | "stateDir">;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly start: (
     settings: McpSettings,
@@ -91,6 +91,7 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
   const settings = (): McpSettings => ({
     servers: config.mcp.servers,
     idleMs: config.mcp.idleMs,
+    stateDir: config.stateDir,
     agentIds: [...agents.keys()],
   });
 

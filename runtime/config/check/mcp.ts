@@ -2,6 +2,7 @@
 import type { Draft } from "../draft.ts";
 import type { ConfigIssue, Path } from "../issue.ts";
 import { makeIssue } from "../validate.ts";
+import { whatIsWrong } from "./secret.ts";
 
 export function checkMcp(draft: Draft): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
@@ -25,6 +26,11 @@ export function checkMcp(draft: Draft): ConfigIssue[] {
       );
     if (cwd !== undefined && workingDirectory !== undefined)
       report([...at, "workingDirectory"], "is there beside cwd, which says the same", "Remove one of the two.");
+    for (const part of ["env", "headers"] as const)
+      for (const [key, secret] of Object.entries(server[part])) {
+        const wrong = whatIsWrong(secret);
+        if (wrong !== undefined) report([...at, part, key], ...wrong);
+      }
     const { username = "", password = "" } = URL.parse(url ?? "") ?? {};
     if (username !== "" || password !== "")
       report(

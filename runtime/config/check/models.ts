@@ -1,10 +1,9 @@
 /** Whether providers of models say how they are spoken to and where they are, and can be named. */
-import { isAbsolute } from "node:path";
 import type { Draft } from "../draft.ts";
 import type { ConfigIssue, Path } from "../issue.ts";
 import { apiOf, isKnown } from "../models.ts";
-import type { Secret } from "../schema/values.ts";
 import { makeIssue } from "../validate.ts";
+import { whatIsWrong } from "./secret.ts";
 
 export function checkModels(draft: Draft): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
@@ -44,7 +43,7 @@ export function checkModels(draft: Draft): ConfigIssue[] {
       [[...at, "apiKey"], provider.apiKey] as const,
       ...Object.entries(provider.headers).map(([name, value]) => [[...at, "headers", name], value] as const),
     ]) {
-      const wrong = typeof secret === "object" ? whatIsWrong(secret) : undefined;
+      const wrong = whatIsWrong(secret);
       if (wrong !== undefined) report(place, ...wrong);
     }
     const seen = new Set<string>();
@@ -64,20 +63,4 @@ export function checkModels(draft: Draft): ConfigIssue[] {
     }
   }
   return issues;
-}
-
-/** With a reference to a secret; what it leads to is looked at when a model is asked. */
-function whatIsWrong({
-  source,
-  provider,
-  id,
-}: Exclude<Secret, string>): readonly [message: string, remedy: string] | undefined {
-  if (source === "file" && !isAbsolute(id) && !id.startsWith("~/"))
-    return ["names a file by a path that is not absolute", 'Write it as "/…" or "~/…".'];
-  if (source === "exec" && provider === undefined)
-    return [
-      "names no program",
-      'Put one into secret-programs of the state directory, and write its name: { source: "exec", provider: "<name>", id: "<its argument>" }.',
-    ];
-  return undefined;
 }

@@ -62,6 +62,8 @@ describe("mcp", () => {
     ['{ url: "http://a/", transport: "sse" }', 'must be one of "stdio", "streamable-http", "http"'],
     ['{ command: "x", cwd: "a", workingDirectory: "b" }', "is there beside cwd"],
     ['{ command: "x", env: { "A B": "c" } }', "must be the name of a variable"],
+    ['{ command: "x", env: { K: { source: "file", id: "a" } } }', "by a path that is not absolute"],
+    ['{ url: "http://a/", headers: { K: { source: "exec", id: "a" } } }', "names no program"],
     ['{ command: "x", requestTimeoutMs: 0 }', "requestTimeoutMs"],
   ])("%s is refused: %s", async (server, message) => {
     await expect(loadText(`{ mcp: { servers: { one: ${server} } } }`)).rejects.toThrow(message);
@@ -69,6 +71,18 @@ describe("mcp", () => {
 
   it.each(["Notes", "a__b", "a-", "x".repeat(25)])("a server is not named %s", async (name) => {
     await expect(loadText(`{ mcp: { servers: { "${name}": { command: "x" } } } }`)).rejects.toThrow("mcp.servers");
+  });
+
+  it("tells the thread of the servers where secrets are, and reads none", async () => {
+    const env = { A: { source: "file", id: "~/keys/a" }, B: { source: "exec", provider: "vault", id: "b" } };
+    const headers = { C: { source: "store", id: "c" } };
+    const { resolved } = await loadText({
+      mcp: { servers: { one: { command: "x", env }, two: { url: "http://a/", headers } } },
+    });
+    expect(resolved.mcp.servers.map(({ at }) => (at.type === "http" ? at.headers : at.env))).toEqual([
+      { A: { ref: { source: "file", id: expect.stringMatching(/^\/.*\/keys\/a$/) as string } }, B: { ref: env.B } },
+      { C: { ref: headers.C } },
+    ]);
   });
 
   it("shows nothing of what a server is given", () => {

@@ -1,12 +1,12 @@
 /** Connections to servers that do not do what they should, over real pipes: each wait ends, and no reason tells a secret. */
 import { expect, test } from "vitest";
 import { connect } from "../../../runtime/mcp/connection.ts";
-import type { McpServer } from "../../../runtime/mcp/port.ts";
+import type { ReadServer } from "../../../runtime/mcp/read-secrets.ts";
 
 const secret = "canary-0123456789";
 
 /** A server in few words: `answer` is a function of a request's method to its result; undefined: none comes. */
-const server = (answer: string, changes: Partial<McpServer> = {}): McpServer => ({
+const server = (answer: string, changes: Partial<ReadServer> = {}): ReadServer => ({
   name: "odd",
   at: {
     type: "stdio",
@@ -30,7 +30,7 @@ const server = (answer: string, changes: Partial<McpServer> = {}): McpServer => 
 const started =
   '{ protocolVersion: "2025-06-18", capabilities: { tools: {} }, serverInfo: { name: "odd", version: "1" } }';
 
-const open = (odd: McpServer, signal = new AbortController().signal) =>
+const open = (odd: ReadServer, signal = new AbortController().signal) =>
   connect({
     server: odd,
     workspace: "/",

@@ -48,6 +48,7 @@ function open(names: readonly string[] = ["notes"]) {
   const settings = (list = names.map((name) => server(name)), agentIds = ["ana", "bo"]) => ({
     servers: list,
     idleMs: 1_000,
+    stateDir: "/nowhere",
     agentIds,
   });
   const pool = makePool({

@@ -41,6 +41,7 @@ function open() {
         rules: [{ server: "web", agents: ["*"], include: [], exclude: [] }],
         idleMs: limits.mcpIdleMs,
       },
+      stateDir: "/nowhere",
     },
     agents: new Map([["ana", { id: "ana", workspace: "/ana" } as ResolvedAgent]]),
     start: async (_settings, changed) => {
