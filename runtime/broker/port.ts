@@ -64,6 +64,22 @@ export type SecretValue = { readonly value: string } | { readonly missing: strin
 
 export interface ProviderSettings {
   readonly id: string;
+/** How a person signs in to a provider at a terminal (OAuth 2.0). What is absent is asked of the `issuer`. */
+export interface SignInSettings {
+  readonly clientId: string;
+  readonly clientSecret?: SecretValue;
+  readonly issuer?: string;
+  readonly authorizationUrl?: string;
+  readonly tokenUrl?: string;
+  readonly deviceUrl?: string;
+  readonly revocationUrl?: string;
+  /** Where the browser is sent back to, on this machine; absent: any free port. */
+  readonly redirectUrl?: string;
+  readonly scopes: readonly string[];
+  /** Further parameters of the address that the browser opens. */
+  readonly params: Readonly<Record<string, string>>;
+}
+
   readonly api: ModelApi;
   /** Absent: the provider's own. */
   readonly baseUrl?: string;
@@ -71,6 +87,8 @@ export interface ProviderSettings {
   readonly headers: Readonly<Record<string, SecretValue>>;
   /** By id. */
   readonly models: Readonly<Record<string, ModelEntry>>;
+  /** Absent: nobody signs in, its key is written down somewhere. */
+  readonly oauth?: SignInSettings;
 }
 
 /** One answer of a scripted model. Texts are compared with the last message, without regard to case. */

@@ -1,22 +1,14 @@
 /**
  * Credentials of providers, by agent. An agent's own are in `auth-profiles.json` of its `agentDir`; one that has none for a provider reads
  * the default agent's when it calls, and nothing is copied (behaviour §6.4). After those comes what the config says of the provider.
- * A file is read again when it has changed.
- *
- *   { version?, profiles: { "<id>": { type: "api_key", provider, key | keyRef }
- *                                 | { type: "token", provider, token | tokenRef, expires? }
- *                                 | { type: "oauth", provider, access, expires, refresh?, tokenUrl?, clientId?, clientSecret? } },
- *     order?: { "<provider>": ["<id>", …] } }
- *
- * `expires` is in milliseconds since the epoch. Keys of the file that are not named here are left alone.
+ * A file is read again when it has changed; its form is in `profile-file.ts`.
  */
 import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import path from "node:path";
-import * as z from "zod";
 import { limits } from "../kernel/limits.ts";
 import { own } from "./own.ts";
 import type { ModelSettings, ProviderSettings, SecretRef } from "./port.ts";
+import { parseProfiles, type Profile, type ProfileFile, profilesFileIn } from "./profile-file.ts";
 import { isOld, type Renewal } from "./renewal.ts";
 import type { SecretReader } from "./secret-refs.ts";
 
@@ -51,29 +43,6 @@ export interface Credentials {
   readonly problems: readonly Problem[];
 }
 
-const reference = z.strictObject({ source: z.string(), provider: z.string().exactOptional(), id: z.string() });
-
-const profileFile = z.looseObject({
-  profiles: z.record(
-    z.string(),
-    z.looseObject({
-      type: z.string(),
-      provider: z.string(),
-      key: z.string().optional(),
-      keyRef: reference.optional(),
-      token: z.string().optional(),
-      tokenRef: reference.optional(),
-      access: z.string().optional(),
-      refresh: z.string().optional(),
-      expires: z.unknown().optional(),
-    }),
-  ),
-  order: z.record(z.string(), z.array(z.string())).optional(),
-});
-
-type ProfileFile = z.output<typeof profileFile>;
-type Profile = ProfileFile["profiles"][string];
-
 export interface ProfileStore {
   /** Rejects with an ordinary error that says what is wrong with the file. */
   find(agentId: string, provider: ProviderSettings): Promise<Credentials>;
@@ -88,7 +57,7 @@ export function makeProfiles(
   const read = new Map<string, { readonly stamp: string; readonly file: ProfileFile }>();
 
   const load = async (agentDir: string): Promise<ProfileFile | undefined> => {
-    const name = fileIn(agentDir);
+    const name = profilesFileIn(agentDir);
     // With each call, so that a new credential counts at once. Through the pool it would take ten times the CPU, and an error for each agent without a file.
     const facts = statSync(name, { throwIfNoEntry: false });
     if (facts === undefined) {
@@ -99,7 +68,7 @@ export function makeProfiles(
     const known = read.get(name);
     if (known?.stamp === stamp) return known.file;
     if (facts.size > limits.configBytesMax) throw new Error(`${name} has more than ${limits.configBytesMax} bytes`);
-    const file = parse(name, await readFile(name, "utf8"));
+    const file = parseProfiles(name, await readFile(name, "utf8"));
     read.set(name, { stamp, file });
     return file;
   };
@@ -155,8 +124,6 @@ interface Found {
   readonly order: readonly string[] | undefined;
 }
 
-const fileIn = (agentDir: string): string => path.join(agentDir, "auth-profiles.json");
-
 async function profilesOf(
   load: (agentDir: string) => Promise<ProfileFile | undefined>,
   agentDir: string | undefined,
@@ -165,7 +132,7 @@ async function profilesOf(
   const file = agentDir === undefined ? undefined : await load(agentDir);
   if (file === undefined) return { ids: [], profiles: {}, order: undefined, file: "" };
   const ids = Object.keys(file.profiles).filter((id) => file.profiles[id]?.provider === provider);
-  return { ids, profiles: file.profiles, order: own(file.order, provider), file: fileIn(agentDir ?? "") };
+  return { ids, profiles: file.profiles, order: own(file.order, provider), file: profilesFileIn(agentDir ?? "") };
 }
 
 /** What the config says of the provider itself; undefined: that it needs a key, and has none of its own. */
@@ -216,18 +183,4 @@ async function judge(
   }
   const value = kind.written?.trim() ?? "";
   return value === "" ? { reason: "missing_credential" } : { type: kind.type, value };
-}
-
-function parse(name: string, text: string): ProfileFile {
-  let found: unknown;
-  try {
-    found = JSON.parse(text);
-  } catch {
-    // The parser's message would quote what may be a key.
-    throw new Error(`${name} is not JSON`);
-  }
-  const parsed = profileFile.safeParse(found);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new Error(`${name}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`);
 }

@@ -5,9 +5,11 @@
  */
 import { readFile, realpath } from "node:fs/promises";
 import * as z from "zod";
+import { isSafeUrl } from "../config/listen.ts";
 import { limits } from "../kernel/limits.ts";
 import { own } from "./own.ts";
 import { changePrivate } from "./private-file.ts";
+import { askTokens, readJson, TokenRefusal, type Tokens } from "./token-server.ts";
 
 export interface Renewed {
   readonly access: string;
@@ -26,29 +28,18 @@ const profileForm = z.looseObject({
   clientSecret: z.string().exactOptional(),
 });
 const fileForm = z.looseObject({ profiles: z.record(z.string(), z.unknown()) });
-const answerForm = z.looseObject({
-  access_token: z.string().min(1),
-  // Recommended, and not required (RFC 6749, 5.1): the refresh token beside it may be the only one that still counts.
-  expires_in: z.coerce.number().positive().catch(limits.modelTokenSecondsDefault),
-  refresh_token: z.string().min(1).exactOptional(),
-});
-
 export function makeRenewal(fetch: typeof globalThis.fetch, nowMs: () => number): Renewal {
   const running = new Map<string, { readonly renewed: Promise<Renewed>; untilMs: number }>();
 
-  const ask = async ({ tokenUrl, refresh, clientId, clientSecret }: z.output<typeof profileForm>) => {
-    const { protocol, hostname } = new URL(tokenUrl);
-    if (protocol === "http:" && !["127.0.0.1", "[::1]", "localhost"].includes(hostname))
-      throw new Error("its tokenUrl is not https: the refresh token would be read on the way");
-    const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token: refresh, client_id: clientId });
-    if (clientSecret !== undefined) body.set("client_secret", clientSecret);
-    const signal = AbortSignal.timeout(limits.modelRenewMs);
-    const response = await fetch(tokenUrl, { method: "POST", body, headers: { accept: "application/json" }, signal });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${hostname} refused to renew it (HTTP ${response.status}); sign in again`);
-    const parsed = answerForm.safeParse(readJson(text));
-    if (!parsed.success) throw new Error(`${hostname} gave no token that can be read`);
-    return parsed.data;
+  const ask = async ({ tokenUrl, refresh, ...client }: z.output<typeof profileForm>): Promise<Tokens> => {
+    if (!isSafeUrl(tokenUrl)) throw new Error("its tokenUrl is not https: the refresh token would be read on the way");
+    try {
+      return await askTokens(fetch, tokenUrl, { grant_type: "refresh_token", refresh_token: refresh }, client, nowMs);
+    } catch (error) {
+      if (!(error instanceof TokenRefusal)) throw error;
+      const { hostname } = new URL(tokenUrl);
+      throw new Error(`${hostname} refused to renew it (HTTP ${error.status}); sign in again`, { cause: error });
+    }
   };
 
   const renew = async (name: string, id: string): Promise<Renewed> => {
@@ -68,8 +59,8 @@ export function makeRenewal(fetch: typeof globalThis.fetch, nowMs: () => number)
           renewed = profile;
           return undefined;
         }
-        const { access_token: access, expires_in: seconds, refresh_token: refresh } = await ask(profile);
-        renewed = { access, expires: nowMs() + seconds * 1_000 };
+        const { access, expires, refresh } = await ask(profile);
+        renewed = { access, expires };
         const next = { ...profile, ...renewed, ...(refresh === undefined ? {} : { refresh }) };
         return `${JSON.stringify({ ...whole, profiles: { ...whole.profiles, [id]: next } }, null, 2)}\n`;
       },
@@ -95,11 +86,3 @@ export function makeRenewal(fetch: typeof globalThis.fetch, nowMs: () => number)
 
 /** A call that begins now takes its time. */
 export const isOld = (expires: number, nowMs: number): boolean => expires - limits.modelRenewEarlyMs <= nowMs;
-
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

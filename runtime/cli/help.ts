@@ -47,6 +47,8 @@ const own: Readonly<Record<string, string>> = {
   "config proposals show": "config proposals show p-1a2b3c4d",
   "config proposals apply": "config proposals apply p-1a2b3c4d --yes",
   "config proposals reject": "config proposals reject p-1a2b3c4d",
+  "models auth login": "models auth login --provider acme --device",
+  "models auth logout": "models auth logout --provider acme",
   "grants explain": "grants explain main raul",
   "route explain": "route explain --channel webhook --peer direct:ana",
 };

@@ -41,6 +41,7 @@ import { addSecrets } from "./secret-commands.ts";
 import { addApprovals } from "./approval-commands.ts";
 import { addMcp } from "./mcp-commands.ts";
 import { addTools } from "./tool-commands.ts";
+import { addModels } from "./model-commands.ts";
 import { addGateway } from "./gateway-commands.ts";
 import { addHelp } from "./help.ts";
 import { collect, peer, wholeNumber } from "./options.ts";
@@ -110,6 +111,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addChannels(shell);
   addCallers(shell);
   addSecrets(shell);
+  addModels(shell);
   addRoute(shell);
   addConfig(shell);
   addState(shell);

@@ -31,6 +31,12 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }
 
+/** Whether nobody on the way reads what is sent there: tokens and passwords. */
+export function isSafeUrl(url: string): boolean {
+  const { protocol, hostname } = URL.parse(url) ?? { protocol: "", hostname: "" };
+  return protocol === "https:" || (protocol === "http:" && isLoopback(hostname.replaceAll(/^\[|\]$/g, "")));
+}
+
 /** 100.64.0.0/10, from which Tailscale gives its addresses. */
 function isTailnet(address: string): boolean {
   const [first, second = 0] = address.split(".").map(Number);

@@ -68,9 +68,16 @@ function resolveProvider(id: string, draft: Draft): ProviderSettings {
   };
 }
 
-type WrittenModel = Draft["config"]["models"]["providers"][string]["models"][number];
+type Written = Draft["config"]["models"]["providers"][string];
 
-function entryOf({ id, api, contextWindow, maxTokens, reasoning, cost, script }: WrittenModel): ModelEntry {
+function signInOf(at: Path, { clientSecret, ...rest }: NonNullable<Written["oauth"]>, draft: Draft): SignInSettings {
+  const secret = secretOf([...at, "clientSecret"], clientSecret, draft);
+  return { ...rest, ...(secret === undefined ? {} : { clientSecret: secret }) };
+}
+
+type WrittenModel = Written["models"][number];
+
+function entryOf({ id, api, contextWindow, maxTokens, reasoning, input, cost, script }: WrittenModel): ModelEntry {
   return {
     id,
     ...(api === undefined ? {} : { api }),
@@ -85,5 +92,6 @@ function entryOf({ id, api, contextWindow, maxTokens, reasoning, cost, script }:
 function fromVariables(names: readonly string[], { env }: Draft): SecretValue | undefined {
   const value = names.map((name) => env[name]).find((text) => text !== undefined && text !== "");
   if (value !== undefined) return { value };
+    ...(written?.oauth === undefined ? {} : { oauth: signInOf([...at, "oauth"], written.oauth, draft) }),
   return names.length === 0 ? undefined : { missing: `${names.join(" or ")} is not set` };
 }

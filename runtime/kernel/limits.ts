@@ -83,6 +83,13 @@ export const limits = {
   modelNameCharsMax: 256,
   /** Characters of the name of a step. */
   stepNameCharsMax: 200,
+  /** A person who signs in to a provider has so long; a browser's code counts for some ten minutes. */
+  signInMs: 600_000,
+  /** How often is asked whether a code was typed on another device, where the server does not say; how much less often when it finds that too often; and the bounds. Source: RFC 8628, 3.5. */
+  signInPollSeconds: 5,
+  signInSlowDownMs: 5_000,
+  signInPollMsMin: 1_000,
+  signInPollMsMax: 60_000,
   /** Characters of the message of a failed turn. */
   failureCharsMax: 4_096,
   /** Characters of the committed state of one session. */

@@ -1,9 +1,9 @@
 /** `cloister dashboard`: the link to the operator's page, with the key that opens it. */
-import { spawn } from "node:child_process";
 import { failure } from "../../kernel/errors.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { findGateway } from "../find-gateway.ts";
 import { connectGateway } from "../gateway-client.ts";
+import { openBrowser } from "../open-browser.ts";
 import { makePageLink } from "../page-link.ts";
 import { formatJson } from "../views/table.ts";
 import { readRunningConfig } from "../running-config.ts";
@@ -38,17 +38,4 @@ async function findPageUrl(context: CliContext, socketUrl: string, status: unkno
     "Opening the page: gateway.controlUi.enabled is false, so the gateway serves none.",
     `Set gateway.controlUi.enabled to true and restart the gateway, or use \`${commandPrefix(context)} chat\`.`,
   );
-}
-
-const openers: Readonly<Record<string, readonly [program: string, ...args: string[]]>> = {
-  darwin: ["open"],
-  win32: ["rundll32", "url.dll,FileProtocolHandler"],
-};
-
-/** No shell is between, so that nothing in the link is read as a command. */
-function openBrowser(link: string, platform: string, onFault: () => void): void {
-  const [program, ...args] = openers[platform] ?? ["xdg-open"];
-  const child = spawn(program, [...args, link], { stdio: "ignore", detached: true });
-  child.on("error", onFault);
-  child.unref();
 }

@@ -41,10 +41,26 @@ export function checkModels(draft: Draft): ConfigIssue[] {
       );
     for (const [place, secret] of [
       [[...at, "apiKey"], provider.apiKey] as const,
+      [[...at, "oauth", "clientSecret"], provider.oauth?.clientSecret] as const,
       ...Object.entries(provider.headers).map(([name, value]) => [[...at, "headers", name], value] as const),
     ]) {
       const wrong = whatIsWrong(secret);
       if (wrong !== undefined) report(place, ...wrong);
+    }
+    const { issuer, tokenUrl, authorizationUrl, deviceUrl } = provider.oauth ?? {};
+    if (provider.oauth !== undefined && issuer === undefined) {
+      if (tokenUrl === undefined)
+        report(
+          [...at, "oauth", "tokenUrl"],
+          "is missing, and there is no issuer that would say it",
+          "Give the issuer, or the addresses themselves: tokenUrl, and authorizationUrl or deviceUrl.",
+        );
+      else if (authorizationUrl === undefined && deviceUrl === undefined)
+        report(
+          [...at, "oauth"],
+          "says where tokens are given, and not where a person signs in",
+          "Add authorizationUrl (with a browser) or deviceUrl (with a code), or the issuer.",
+        );
     }
     const seen = new Set<string>();
     for (const [index, model] of provider.models.entries()) {

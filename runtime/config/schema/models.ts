@@ -1,6 +1,7 @@
 /** `models.*` and `auth.*`: where models are, what they cost, and with what credential they are asked. Keys as the peer has them. */
 import * as z from "zod";
 import { modelApis } from "../../broker/port.ts";
+import { isSafeUrl } from "../listen.ts";
 import { limits } from "../../kernel/limits.ts";
 import { inert, key, later } from "./note.ts";
 import { anyMap, filledText, secret, texts } from "./values.ts";
@@ -66,6 +67,68 @@ const entry = () =>
 const provider = () =>
   z.strictObject({
     api: key(
+const address = (text: string) =>
+  key(
+    text,
+    z
+      .url({ protocol: /^https?$/, error: "must be an https URL" })
+      .refine(isSafeUrl, "must be an https URL: what is sent there counts as a password")
+      .exactOptional(),
+  );
+
+/** What the browser's address has from the program itself. */
+const ownParams: ReadonlySet<string> = new Set([
+  "response_type",
+  "client_id",
+  "redirect_uri",
+  "scope",
+  "state",
+  "code_challenge",
+  "code_challenge_method",
+]);
+
+const oauth = () =>
+  z.strictObject({
+    clientId: key(
+      "What the provider calls this program. It is given when the program is registered there.",
+      filledText(),
+    ),
+    clientSecret: key(
+      "Its secret, where the provider gives one: a text with `${NAME}`, or a reference.",
+      secret().exactOptional(),
+    ),
+    issuer: address(
+      "The provider's server of tokens. What it says of itself fills in the addresses that are not written here.",
+    ),
+    authorizationUrl: address("Where a person signs in with a browser."),
+    tokenUrl: address("Where tokens are given and renewed."),
+    deviceUrl: address("Where a code is given that a person types elsewhere."),
+    revocationUrl: address("Where a token is given back."),
+    redirectUrl: key(
+      "Where the browser comes back to: `http://127.0.0.1` or `http://localhost`, with the port and the path that the provider knows. Default: `http://127.0.0.1/callback` at a free port.",
+      z
+        .url({
+          protocol: /^http$/,
+          hostname: /^(?:127\.0\.0\.1|localhost|\[::1\])$/,
+          error: "must be an http URL of this machine, such as http://127.0.0.1:1455/callback",
+        })
+        .exactOptional(),
+    ),
+    scopes: key(
+      "What is asked for.",
+      z.array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, "must have no space and no quotation mark")).default([]),
+    ),
+    params: key(
+      "Further parameters of the address that the browser opens.",
+      z
+        .record(
+          z.string().refine((name) => !ownParams.has(name), "is set by the program itself"),
+          z.string(),
+        )
+        .default({}),
+    ),
+  });
+
       "How it is spoken to. Needed, but for the providers that are known by name.",
       z.enum(modelApis).exactOptional(),
     ),
@@ -78,6 +141,10 @@ const provider = () =>
     auth: inert("Kind of the credential.", "The credential that is there says what it is.", z.string().optional()),
     authHeader: later("quirks of providers", "Send the key as a header.", z.boolean().optional()),
     models: key("What is known of its models; others may be named too.", z.array(entry()).default([])),
+    oauth: key(
+      "How a person signs in to it with `cloister models auth login`, instead of a key.",
+      oauth().exactOptional(),
+    ),
   });
 
 export const models = z

@@ -111,6 +111,9 @@ const quiet: Readonly<Record<string, string>> = {
   "secrets list": "reads a file of the state directory, so that it works without a gateway",
   "secrets set": "writes that file",
   "secrets remove": "likewise",
+  "models auth list": "reads files of the agents, so that it works without a gateway",
+  "models auth login": "asks the provider, and writes such a file",
+  "models auth logout": "likewise",
   "mcp serve": "asks the door for programs what its client asks",
   restore: "wants a state directory that no gateway has",
 };

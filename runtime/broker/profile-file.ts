@@ -1,0 +1,132 @@
+/**
+ * `auth-profiles.json` of an agent's `agentDir`:
+ *
+ *   { version?, profiles: { "<id>": { type: "api_key", provider, key | keyRef }
+ *                                 | { type: "token", provider, token | tokenRef, expires? }
+ *                                 | { type: "oauth", provider, access, expires, refresh?, tokenUrl?, clientId?, clientSecret?, revocationUrl? } },
+ *     order?: { "<provider>": ["<id>", …] } }
+ *
+ * `expires` is in milliseconds since the epoch. Keys of the file that are not named here are left alone. It is changed as every file of secrets
+ * is (`private-file.ts`): a renewal in the gateway and a sign-in at a terminal take turns.
+ */
+import { mkdir, readFile, realpath } from "node:fs/promises";
+import path from "node:path";
+import * as z from "zod";
+import { own } from "./own.ts";
+import { changePrivate } from "./private-file.ts";
+import { readJson } from "./token-server.ts";
+
+const reference = z.strictObject({ source: z.string(), provider: z.string().exactOptional(), id: z.string() });
+
+const profileFile = z.looseObject({
+  profiles: z.record(
+    z.string(),
+    z.looseObject({
+      type: z.string(),
+      provider: z.string(),
+      key: z.string().optional(),
+      keyRef: reference.optional(),
+      token: z.string().optional(),
+      tokenRef: reference.optional(),
+      access: z.string().optional(),
+      refresh: z.string().optional(),
+      expires: z.unknown().optional(),
+    }),
+  ),
+  order: z.record(z.string(), z.array(z.string())).optional(),
+});
+
+export type ProfileFile = z.output<typeof profileFile>;
+export type Profile = ProfileFile["profiles"][string];
+
+/** What a sign-in leaves behind. */
+export interface OAuthProfile {
+  readonly type: "oauth";
+  readonly provider: string;
+  readonly access: string;
+  readonly expires: number;
+  readonly refresh?: string;
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly clientSecret?: string;
+  readonly revocationUrl?: string;
+}
+
+export const profilesFileIn = (agentDir: string): string => path.join(agentDir, "auth-profiles.json");
+
+/** @throws an ordinary error that says what is wrong with the file, and quotes nothing of it */
+export function parseProfiles(name: string, text: string): ProfileFile {
+  const found = readJson(text);
+  if (found === undefined) throw new Error(`${name} is not JSON`);
+  const parsed = profileFile.safeParse(found);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new Error(`${name}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`);
+}
+
+/** Of one agent, by id; empty where it has no file. */
+export async function readProfiles(agentDir: string): Promise<ProfileFile> {
+  const name = profilesFileIn(agentDir);
+  return parseFound(name, await readText(name));
+}
+
+/**
+ * Keeps it in the place of one with its id. Where the file has an order for the provider it comes first there: who signs in wants to
+ * be asked with it.
+ */
+export async function keepProfile(agentDir: string, id: string, profile: OAuthProfile): Promise<void> {
+  await mkdir(agentDir, { recursive: true, mode: 0o700 });
+  await change(agentDir, ({ profiles, order, ...rest }) => {
+    const ordered = own(order, profile.provider);
+    return {
+      ...rest,
+      profiles: { ...profiles, [id]: { ...profile } },
+      ...(order === undefined ? {} : { order }),
+      ...(ordered === undefined || ordered.includes(id)
+        ? {}
+        : { order: { ...order, [profile.provider]: [id, ...ordered] } }),
+    };
+  });
+}
+
+/** Gives what was there; undefined: nothing of this id. */
+export async function removeProfile(agentDir: string, id: string): Promise<Profile | undefined> {
+  let found: Profile | undefined;
+  await change(agentDir, ({ profiles, order, ...rest }) => {
+    found = own(profiles, id);
+    if (found === undefined) return undefined;
+    const without = (ids: readonly string[]): string[] => ids.filter((each) => each !== id);
+    return {
+      ...rest,
+      profiles: Object.fromEntries(Object.entries(profiles).filter(([each]) => each !== id)),
+      ...(order === undefined
+        ? {}
+        : { order: Object.fromEntries(Object.entries(order).map(([name, ids]) => [name, without(ids)])) }),
+    };
+  });
+  return found;
+}
+
+async function change(agentDir: string, make: (file: ProfileFile) => ProfileFile | undefined): Promise<void> {
+  const name = profilesFileIn(agentDir);
+  // By a link it has the same lock, and stays where it is.
+  const file = await realpath(name).catch(() => name);
+  await changePrivate(
+    file,
+    async (text) => {
+      const next = make(parseFound(file, text));
+      return next === undefined ? undefined : `${JSON.stringify(next, null, 2)}\n`;
+    },
+    () => readText(file),
+  );
+}
+
+const parseFound = (name: string, text: string | undefined): ProfileFile =>
+  text === undefined ? { profiles: {} } : parseProfiles(name, text);
+
+async function readText(name: string): Promise<string | undefined> {
+  return readFile(name, "utf8").catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new Error(`${name} cannot be read: ${(error as Error).message}`);
+  });
+}

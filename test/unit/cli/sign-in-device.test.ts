@@ -1,0 +1,92 @@
+/** Pauses of a sign-in by a code, on a clock that jumps over them. Source: RFC 8628, 3.5. */
+import { expect, it } from "vitest";
+import { signInByDevice } from "../../../runtime/cli/sign-in/device.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
+
+/** What the door of tokens answers, one after the other; `down` breaks the connection. */
+async function pausesOf(answers: readonly (string | 503)[], seconds = 600, interval?: unknown) {
+  const pauses: number[] = [];
+  const left = [...answers];
+  let nowMs = 0;
+  const fetch = async (url: unknown): Promise<Response> => {
+    if (String(url).endsWith("/device"))
+      return Response.json({
+        device_code: "d",
+        user_code: "AB",
+        verification_uri: "https://a.example/x",
+        expires_in: seconds,
+        interval,
+      });
+    const answer = left.shift() ?? "authorization_pending";
+    if (answer === "down") throw new TypeError("fetch failed");
+    if (answer === 503) return new Response("busy", { status: 503 });
+    if (answer === "ok") return Response.json({ access_token: "t", expires_in: 60 });
+    return Response.json({ error: answer }, { status: 400 });
+  };
+  const done = await signInByDevice({
+    provider: "acme",
+    settings: { clientId: "c", scopes: [], params: {} },
+    server: { tokenUrl: "https://a.example/token", deviceUrl: "https://a.example/device" },
+    client: { clientId: "c" },
+    fetch,
+    nowMs: () => nowMs,
+    signal: new AbortController().signal,
+    show: () => undefined,
+    async pause(ms) {
+      pauses.push(ms);
+      nowMs += ms;
+    },
+  }).then(
+    (tokens) => tokens.access,
+    (error: Error) => error.message,
+  );
+  return { pauses, done };
+}
+
+it.each([
+  ["waits as long as the server says", ["authorization_pending", "ok"], 7, [7_000, 7_000], "t"],
+  ["waits for five seconds where it does not say", ["ok"], undefined, [5_000], "t"],
+  ["asks no more than once a second", ["authorization_pending", "ok"], 0, [1_000, 1_000], "t"],
+  [
+    "waits for five seconds more each time it is too fast",
+    ["slow_down", "slow_down", "ok"],
+    5,
+    [5_000, 10_000, 15_000],
+    "t",
+  ],
+  [
+    "doubles the pause while the server is not there",
+    ["down", 503, "authorization_pending", "ok"],
+    5,
+    [5_000, 10_000, 20_000, 20_000],
+    "t",
+  ],
+  [
+    "ends when the code is refused",
+    ["access_denied"],
+    5,
+    [5_000],
+    "Signing in to acme: it was refused on the other device.",
+  ],
+  [
+    "ends when the server says that the code is old",
+    ["expired_token"],
+    5,
+    [5_000],
+    "Signing in to acme: nobody typed the code in time.",
+  ],
+  ["ends with any other refusal", ["invalid_client"], 5, [5_000], "a.example refused it (HTTP 400, invalid_client)"],
+] as const)("%s", async (_what, answers, interval, pauses, done) => {
+  expect(await pausesOf(answers, 600, interval)).toEqual({ pauses: [...pauses], done });
+});
+
+it("ends when the code has expired, and waits no longer than that", async () => {
+  const { pauses, done } = await pausesOf([], 12, 5);
+  expect(pauses).toEqual([5_000, 5_000, 2_000]);
+  expect(done).toBe("Signing in to acme: nobody typed the code in time.");
+});
+
+it("waits for a minute at the most, however long the server is not there", async () => {
+  const { pauses } = await pausesOf(["down", "down", "down", "down", "down", "down", "ok"], 600, 5);
+  expect(Math.max(...pauses)).toBe(limits.signInPollMsMax);
+});
