@@ -10,7 +10,13 @@
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { Context, StateSchema } from "../../runtime/thread/actor-port.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
-import type { ModelAnswer, ModelMessage, ModelRequest, ModelUsage } from "../../runtime/thread/model-port.ts";
+import type {
+  ModelAnswer,
+  ModelMessage,
+  ModelPicture,
+  ModelRequest,
+  ModelUsage,
+} from "../../runtime/thread/model-port.ts";
 import { cutMiddle } from "./cut-text.ts";
 
 export interface Conversation {
@@ -45,10 +51,11 @@ function isMessage(found: unknown): found is ModelMessage {
 }
 
 /** What somebody said, as much of it as a conversation holds. */
-export function userMessage(text: string): ModelMessage {
+export function userMessage(text: string, pictures: readonly ModelPicture[] = []): ModelMessage {
   return {
     role: "user",
     text: cutMiddle(text, limits.messageCharsShown, (left) => `\n[… ${left} characters are left out …]\n`),
+    ...(pictures.length === 0 ? {} : { pictures }),
   };
 }
 

@@ -12,6 +12,7 @@ import { dailyNotes, hasWork, localDate, makeBootstrap, type Wake } from "./boot
 import { type Conversation, conversationSchema } from "./conversation.ts";
 import { exchangeText, noticesText, turnText } from "./input.ts";
 import { runLoop } from "./loop.ts";
+import { picturesOfMessage } from "./pictures.ts";
 import { modeOf, systemPrompt } from "./prompt.ts";
 import { kindOfSession, type SessionKind } from "./session-kind.ts";
 import { spokenText } from "./silence.ts";
@@ -53,6 +54,7 @@ async function turnOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, text
   const tools = await ctx.tools.list();
   return {
     text,
+    pictures: picturesOfMessage(message),
     tools,
     system: await promptOf(ctx, kind, settings, tools, message),
     settings,

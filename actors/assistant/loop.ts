@@ -12,11 +12,13 @@
  */
 import { isCoded } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
-import type { ModelAnswer, ModelToolCall } from "../../runtime/thread/model-port.ts";
+import type { MessagePart } from "../../runtime/thread/actor-port.ts";
+import type { ModelAnswer, ModelMessage, ModelPicture, ModelToolCall } from "../../runtime/thread/model-port.ts";
 import { compact, isTooLong } from "./compaction.ts";
 import { assistantMessage, chosenThinking, noteUsage, userMessage } from "./conversation.ts";
 import { heardText } from "./input.ts";
 import { internalContext } from "./internal-context.ts";
+import { picturesOfMessage, picturesOfResult, see } from "./pictures.ts";
 import { shownMessages } from "./pruning.ts";
 import { makeStreamGate, type StreamGate } from "./silence.ts";
 import { callTool, isErrorResult, pairResults, resultMessage, skipCalls } from "./tool-calls.ts";
@@ -28,7 +30,7 @@ export async function runLoop(ctx: LoopContext, turn: Turn): Promise<string> {
   const called: string[] = [];
   const gate = makeStreamGate((text) => ctx.stream(text));
   let said = "";
-  state.messages.push(userMessage(turn.text));
+  state.messages.push(await seenMessage(ctx, turn, turn.text, turn.pictures ?? []));
   try {
     for (let round = 1; ; round++) {
       const answer = await ask(ctx, turn, gate);
@@ -50,6 +52,22 @@ export async function runLoop(ctx: LoopContext, turn: Turn): Promise<string> {
 }
 
 const lastRoundNote = `This turn has called tools in ${limits.modelRoundsMax} rounds, which is all it may. Answer now, without a tool: what is done, and what is not.`;
+
+async function seenMessage(
+  ctx: LoopContext,
+  turn: Turn,
+  text: string,
+  named: readonly ModelPicture[],
+): Promise<ModelMessage> {
+  const { words, pictures } = await see(ctx, turn, named);
+  return userMessage(`${text}${words}`, pictures);
+}
+
+/** Somebody has written meanwhile. */
+async function hear(ctx: LoopContext, turn: Turn, said: readonly MessagePart[]): Promise<void> {
+  for (const part of said)
+    ctx.state.messages.push(await seenMessage(ctx, turn, heardText(part), picturesOfMessage(part)));
+}
 
 /** Asks the model, and adds what it answers. Shortens the conversation before, and again when the provider finds it too long. */
 async function ask(ctx: LoopContext, turn: Turn, gate: StreamGate): Promise<ModelAnswer> {
@@ -121,12 +139,13 @@ async function callTools(
     const said = await ctx.steered();
     if (said.length > 0) {
       skipCalls(messages, calls.slice(index), "not called: somebody has written meanwhile. Read it first");
-      messages.push(...said.map((part) => userMessage(heardText(part))));
+      await hear(ctx, turn, said);
       return "done";
     }
     const result = await callTool(ctx, turn, call);
     called.push(call.name);
-    const message = resultMessage(call, result, charsLeft);
+    const { words, pictures } = await see(ctx, turn, picturesOfResult(result));
+    const message = resultMessage(call, result, { charsLeft, words, pictures });
     turn.work.note({ ...call, isError: isErrorResult(result) });
     messages.push(message);
     charsLeft -= message.text.length;
@@ -135,7 +154,7 @@ async function callTools(
       return "yielded";
     }
   }
-  messages.push(...(await ctx.steered()).map((part) => userMessage(heardText(part))));
+  await hear(ctx, turn, await ctx.steered());
   return "done";
 }
 

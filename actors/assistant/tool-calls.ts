@@ -4,6 +4,7 @@ import type { ToolResult } from "../../runtime/thread/actor-port.ts";
 import type { ModelMessage, ModelToolCall } from "../../runtime/thread/model-port.ts";
 import type { Conversation } from "./conversation.ts";
 import { cutMiddle } from "./cut-text.ts";
+import type { Seen } from "./pictures.ts";
 import type { LoopContext, Turn } from "./turn.ts";
 
 /** A tool that the turn does not have is a result and no call. @throws what the call itself rejects with. */
@@ -16,18 +17,29 @@ export async function callTool(
   return { status: "error", error: `there is no tool ${JSON.stringify(name.slice(0, 100))} in this turn` };
 }
 
-/** `charsLeft`: of what the results of one round may have together. */
+export interface ResultParts extends Seen {
+  /** Of what the results of one round may have together. */
+  readonly charsLeft: number;
+}
+
 export function resultMessage(
   { id, name }: ModelToolCall,
   result: ToolResult,
-  charsLeft: number = limits.toolResultCharsShown,
+  { charsLeft, words, pictures }: ResultParts = { charsLeft: limits.toolResultCharsShown, words: "", pictures: [] },
 ): ModelMessage {
   const text = cutMiddle(
     JSON.stringify(result),
     Math.max(limits.toolResultCharsMin, Math.min(charsLeft, limits.toolResultCharsShown)),
     (left) => `\n[… ${left} characters of this result are left out: ask for less of it at a time …]\n`,
   );
-  return { role: "tool", toolCallId: id, name, text, ...(isErrorResult(result) ? { isError: true } : {}) };
+  return {
+    role: "tool",
+    toolCallId: id,
+    name,
+    text: `${text}${words}`,
+    ...(isErrorResult(result) ? { isError: true } : {}),
+    ...(pictures.length === 0 ? {} : { pictures }),
+  };
 }
 
 export const isErrorResult = ({ status }: ToolResult): boolean =>

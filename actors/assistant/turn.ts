@@ -2,18 +2,21 @@
 import { type ErrorCode, isCoded } from "../../runtime/kernel/errors.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 import type { Context, ToolSpec } from "../../runtime/thread/actor-port.ts";
+import type { ModelPicture } from "../../runtime/thread/model-port.ts";
 import type { Conversation } from "./conversation.ts";
 import type { ToldWork } from "./told-work.ts";
 
 /** What of an actor's `ctx` the loop uses. */
 export type LoopContext = Pick<
   Context<Conversation>,
-  "model" | "session" | "tools" | "steered" | "stream" | "compacted" | "log" | "signal" | "state"
+  "agent" | "model" | "session" | "tools" | "steered" | "stream" | "compacted" | "log" | "signal" | "state"
 >;
 
 export interface Turn {
   /** What the turn begins with, as the model gets it. */
   readonly text: string;
+  /** That came beside it. */
+  readonly pictures?: readonly ModelPicture[];
   readonly tools: readonly ToolSpec[];
   readonly system: string;
   readonly settings: AgentSettings;

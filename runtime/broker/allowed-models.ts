@@ -8,7 +8,7 @@ import type { ModelSettings } from "./port.ts";
  * @throws CLOISTER_MODEL_UNAVAILABLE for an agent without a model, CLOISTER_CAPABILITY_DENIED for a model that is not the agent's.
  */
 export function allowedModels(
-  { agents, catalogue }: Pick<ModelSettings, "agents" | "catalogue">,
+  { agents, catalogue, imageModel }: Pick<ModelSettings, "agents" | "catalogue" | "imageModel">,
   agentId: string,
   model: string,
 ): readonly string[] {
@@ -20,6 +20,7 @@ export function allowedModels(
       `set agents.defaults.model, or model of agents.list[id=${agentId}], to "provider/model"`,
     );
   if (model === "") return [...new Set([primary, ...fallbacks])];
+  if (model !== primary && model === imageModel?.primary) return [...new Set([model, ...imageModel.fallbacks])];
   if (model !== primary && model === subagents?.primary) return [...new Set([model, ...subagents.fallbacks])];
   if (model === primary || model === heartbeat || fallbacks.includes(model) || catalogue.includes(model))
     return [model];

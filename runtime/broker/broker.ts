@@ -7,7 +7,7 @@ import { limits } from "../kernel/limits.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
 import { stoppedRefusal } from "../kernel/posts.ts";
 import { nanosPerDollar } from "../kernel/usage.ts";
-import type { ModelAnswer } from "../thread/model-port.ts";
+import type { ModelAnswer, ModelRequest } from "../thread/model-port.ts";
 import { allowedModels } from "./allowed-models.ts";
 import { costOf } from "./cost.ts";
 import { makeEmbedder } from "./embedding.ts";
@@ -24,6 +24,7 @@ import {
 } from "./port.ts";
 import { hideSecrets } from "./hide.ts";
 import { own } from "./own.ts";
+import { hasPictures, readPictures, withoutPictures } from "./pictures.ts";
 import { makePlaces } from "./places.ts";
 import { type Credential, type Credentials, makeProfiles } from "./profiles.ts";
 import { codeOfKind, ProviderFailure } from "./provider-failure.ts";
@@ -32,7 +33,7 @@ import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
 import { makeRenewal } from "./renewal.ts";
 import { makeSecretReader } from "./secret-refs.ts";
-import type { Speaker, Speech } from "./speaker.ts";
+import type { Speaker, Speech, SpokenRequest } from "./speaker.ts";
 import { type Clock, type Tries, tryWays } from "./tries.ts";
 import { withholdTools } from "./withhold-tools.ts";
 
@@ -96,7 +97,9 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
           let speech: Speech;
           try {
             pieces.begin();
-            speech = await speak(offered, signal, pieces.add);
+            speech = await speakWithPictures(ask.agentId, target, offered, (spoken) =>
+              speak(spoken, signal, pieces.add),
+            );
           } finally {
             leave();
           }
@@ -122,6 +125,29 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       return { ok: false, refusal: refusalOf(error, keys) };
     } finally {
       pieces.close();
+    }
+  }
+
+  /** A provider may refuse a request for one of its pictures, and the conversation would have it in each further turn: then it is asked without. */
+  async function speakWithPictures(
+    agentId: string,
+    { model, entry }: Target,
+    request: ModelRequest,
+    speak: (request: SpokenRequest) => Promise<Speech>,
+  ): Promise<Speech> {
+    const { agents, pictureBytesMax: bytesMax = limits.modelPictureBytesDefault } = settings;
+    const shown = await readPictures(request, {
+      workspace: own(agents, agentId)?.workspace,
+      bytesMax,
+      ...(entry.input === undefined || entry.input.includes("image") ? {} : { blind: `${model} reads no pictures` }),
+    });
+    if (shown.size === 0) return speak(request);
+    try {
+      return await speak({ ...request, shown });
+    } catch (error) {
+      if (!(error instanceof ProviderFailure) || error.kind !== "refused" || !hasPictures(shown)) throw error;
+      void log("warn", "a model refused a request with pictures; it is asked without them", { agent: agentId, model });
+      return speak({ ...request, shown: withoutPictures(shown) });
     }
   }
 

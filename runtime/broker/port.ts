@@ -45,6 +45,8 @@ export interface ModelEntry {
   readonly maxTokens?: number;
   /** Whether it can think before it answers. Absent: it is asked to when an actor wants it. */
   readonly reasoning?: boolean;
+  /** What it reads, such as `text` and `image`. Absent: nobody said, and it is shown what there is. */
+  readonly input?: readonly string[];
   readonly cost?: ModelPrices;
   /** Of api `scripted`: what it answers; the first rule that fits. */
   readonly script?: readonly ScriptRule[];
@@ -62,8 +64,6 @@ export interface SecretRef {
 /** A text, why there is none, or where it is. */
 export type SecretValue = { readonly value: string } | { readonly missing: string } | { readonly ref: SecretRef };
 
-export interface ProviderSettings {
-  readonly id: string;
 /** How a person signs in to a provider at a terminal (OAuth 2.0). What is absent is asked of the `issuer`. */
 export interface SignInSettings {
   readonly clientId: string;
@@ -80,15 +80,17 @@ export interface SignInSettings {
   readonly params: Readonly<Record<string, string>>;
 }
 
+export interface ProviderSettings {
+  readonly id: string;
   readonly api: ModelApi;
   /** Absent: the provider's own. */
   readonly baseUrl?: string;
   readonly apiKey?: SecretValue;
   readonly headers: Readonly<Record<string, SecretValue>>;
-  /** By id. */
-  readonly models: Readonly<Record<string, ModelEntry>>;
   /** Absent: nobody signs in, its key is written down somewhere. */
   readonly oauth?: SignInSettings;
+  /** By id. */
+  readonly models: Readonly<Record<string, ModelEntry>>;
 }
 
 /** One answer of a scripted model. Texts are compared with the last message, without regard to case. */
@@ -115,6 +117,8 @@ export interface AgentModels {
   /** What its sub-agents use; absent: what it uses itself. */
   readonly subagents?: { readonly primary: string; readonly fallbacks: readonly string[] };
   readonly agentDir: string;
+  /** Where the pictures are that it shows to models; absent: it shows none. */
+  readonly workspace?: string;
   /** What answers its heartbeats; absent: what it uses itself. */
   readonly heartbeat?: string;
   /** `provider/model` that makes vectors of its notes; absent: none does. */
@@ -126,6 +130,10 @@ export interface ModelSettings {
   readonly agents: Readonly<Record<string, AgentModels>>;
   /** What any agent that has a model may name beside its own. */
   readonly catalogue: readonly string[];
+  /** What says in words what is in a picture, for models that read none; any agent may ask it. Absent: nothing does. */
+  readonly imageModel?: { readonly primary: string; readonly fallbacks: readonly string[] };
+  /** Bytes of one picture that a model is shown; absent: `modelPictureBytesDefault`. */
+  readonly pictureBytesMax?: number;
   readonly defaultAgentId: string;
   readonly stateDir: string;
   /** Provider → ids of auth profiles, in the order in which they are tried. */

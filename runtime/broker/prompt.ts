@@ -2,6 +2,7 @@
 import type { LanguageModelV4CallOptions, LanguageModelV4Message } from "@ai-sdk/provider";
 import * as z from "zod";
 import type { ModelMessage, ModelRequest } from "../thread/model-port.ts";
+import { type Pictures, picturesOf } from "./pictures.ts";
 import type { SdkModel } from "./sdk.ts";
 
 type Options = LanguageModelV4CallOptions;
@@ -39,6 +40,7 @@ function readCarry(carry: string | undefined, model: string): z.output<typeof ca
 
 export function optionsOf(
   request: ModelRequest,
+  pictures: Pictures,
   { provider, model, reasoning, maxTokens }: Pick<SdkModel, "provider" | "model" | "reasoning" | "maxTokens">,
 ): Options {
   const { system, messages, tools = [], maxOutputTokens, temperature, thinking = "off", schema } = request;
@@ -47,7 +49,7 @@ export function optionsOf(
   return {
     prompt: [
       ...(system === undefined || system === "" ? [] : [{ role: "system" as const, content: system }]),
-      ...promptOf(messages, `${provider}/${model}`),
+      ...promptOf(messages, pictures, `${provider}/${model}`),
     ],
     ...(Number.isFinite(wanted) ? { maxOutputTokens: wanted } : {}),
     // Models that think take none.
@@ -69,11 +71,18 @@ export function optionsOf(
   };
 }
 
-function promptOf(messages: readonly ModelMessage[], model: string): LanguageModelV4Message[] {
+function promptOf(messages: readonly ModelMessage[], pictures: Pictures, model: string): LanguageModelV4Message[] {
   const prompt: LanguageModelV4Message[] = [];
+  /** Of results of tools. Few providers take them there, and none takes anything between the results of one message. */
+  let ofResults: string[] = [];
+  const showResults = (): void => {
+    if (ofResults.length > 0) prompt.push(userOf("[Pictures of the results above]", ofResults, pictures));
+    ofResults = [];
+  };
   for (const message of messages) {
     const before = prompt.at(-1);
-    if (message.role === "user") prompt.push({ role: "user", content: [{ type: "text", text: message.text }] });
+    if (message.role !== "tool") showResults();
+    if (message.role === "user") prompt.push(userOf(message.text, picturesOf(message), pictures));
     else if (message.role === "assistant") prompt.push(assistantOf(message, model));
     else {
       const { toolCallId, name, text, isError = false } = message;
@@ -82,9 +91,24 @@ function promptOf(messages: readonly ModelMessage[], model: string): LanguageMod
       // The results of one message's calls are one message.
       if (before?.role === "tool") before.content.push(part);
       else prompt.push({ role: "tool", content: [part] });
+      ofResults.push(...picturesOf(message));
     }
   }
+  showResults();
   return prompt;
+}
+
+/** What is not shown is named in the text. */
+function userOf(said: string, paths: readonly string[], pictures: Pictures): LanguageModelV4Message {
+  const files: { type: "file"; mediaType: string; data: { type: "data"; data: string } }[] = [];
+  const notes: string[] = [];
+  for (const path of paths) {
+    const shown = pictures.get(path);
+    if (shown?.type === "picture")
+      files.push({ type: "file", mediaType: shown.mediaType, data: { type: "data", data: shown.base64 } });
+    else notes.push(`[The picture ${path} is not shown: ${shown?.why ?? "it was not read"}]`);
+  }
+  return { role: "user", content: [{ type: "text", text: [said, ...notes].join("\n") }, ...files] };
 }
 
 function assistantOf(

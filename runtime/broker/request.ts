@@ -8,8 +8,13 @@ const toolName = z.string().regex(/^[\w-]{1,64}$/, "wanted 1 to 64 letters, digi
 const callId = z.string().min(1).max(limits.modelCallIdCharsMax);
 const map = z.record(z.string(), z.unknown());
 
+const pictures = z
+  .array(z.strictObject({ path: z.string().min(1).max(limits.pathCharsMax) }))
+  .max(limits.modelPicturesMax)
+  .exactOptional();
+
 const message = z.discriminatedUnion("role", [
-  z.strictObject({ role: z.literal("user"), text: z.string() }),
+  z.strictObject({ role: z.literal("user"), text: z.string(), pictures }),
   z.strictObject({
     role: z.literal("assistant"),
     text: z.string(),
@@ -25,6 +30,7 @@ const message = z.discriminatedUnion("role", [
     name: toolName,
     text: z.string(),
     isError: z.boolean().exactOptional(),
+    pictures,
   }),
 ]);
 

@@ -37,7 +37,10 @@ export function makeSdkSpeaker(target: SdkModel): Speaker {
   return async (request, signal, onText) => {
     try {
       const model = await open();
-      const { stream } = await model.doStream({ ...optionsOf(request, target), abortSignal: signal });
+      const { stream } = await model.doStream({
+        ...optionsOf(request, request.shown ?? new Map(), target),
+        abortSignal: signal,
+      });
       return await collect(stream, request, target, onText);
     } catch (error) {
       if (signal.aborted) throw signal.reason;

@@ -22,6 +22,7 @@ import type {
 } from "../../channels/port.ts";
 import { channelPauseMs } from "../kernel/channel-pause.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
+import { isMessageFolder } from "../kernel/attached-files.ts";
 import { limits } from "../kernel/limits.ts";
 import { describeReaction, isHeard } from "./reactions.ts";
 import { keepNewest, readWorkspaceFile, writeWorkspaceFile } from "./workspace-files.ts";
@@ -207,9 +208,6 @@ export function serveAccounts<S extends AccountSettings>(
     },
   };
 }
-
-/** As the main thread names the folder of a message (`runtime/supervisor/channels/inbox.ts`). */
-const isMessageFolder = (name: string): boolean => /^\d{4}-\d{2}-\d{2}T\d{6}-[0-9a-f]{12}$/.test(name);
 
 /** So many as tell the message from others. A file has none. */
 const firstWords = (part: string | WorkspaceFile | undefined): string =>

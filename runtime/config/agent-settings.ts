@@ -4,12 +4,15 @@ import { mainSessionKey } from "../routing/index.ts";
 import type { AgentSettings } from "../thread/agent-settings.ts";
 import type { ModelThinking } from "../thread/model-port.ts";
 import type { NamedAgent } from "./agents.ts";
+import { blindModels, imageModelOf } from "./models.ts";
 import type { Config } from "./schema.ts";
 import type { ThinkingName } from "./schema/agents.ts";
 import { localTimezone } from "./timezone.ts";
 
-export function resolveSettings({ id, entry }: NamedAgent, { agents, session }: Config): AgentSettings {
+export function resolveSettings({ id, entry }: NamedAgent, config: Config): AgentSettings {
+  const { agents, session } = config;
   const { defaults } = agents;
+  const describedBy = imageModelOf(defaults)?.primary;
   const { emoji, theme } = entry.identity ?? {};
   const skills = entry.skills ?? defaults.skills;
   const thinking = entry.thinkingDefault ?? defaults.thinkingDefault;
@@ -39,6 +42,7 @@ export function resolveSettings({ id, entry }: NamedAgent, { agents, session }: 
       keepRecentTokens: keepRecentTokens ?? Math.min(limits.compactionKeepTokens, Math.floor(contextTokens / 4)),
       flushesMemory: memoryFlush?.enabled ?? true,
     },
+    ...(describedBy === undefined ? {} : { pictures: { describedBy, blind: blindModels(config) } }),
     ...(mode === "off" ? {} : { pruneAfterMs: parseSpan(ttl) ?? limits.promptCacheMs }),
   };
 }

@@ -10,9 +10,11 @@ import type {
 import type { Draft } from "./draft.ts";
 import type { Path } from "./issue.ts";
 import type { ResolvedConfig } from "./resolved.ts";
+import { limits } from "../kernel/limits.ts";
 import { secretOf } from "./secret-of.ts";
 import { isSecretName } from "./secrets.ts";
-import type { Secret } from "./schema/values.ts";
+
+const mebibyte = 1_048_576;
 
 /** Known by name: how each is spoken to, and the variable that holds its key. */
 const known: Readonly<
@@ -39,11 +41,37 @@ export function resolveModels(draft: Draft): ResolvedConfig["models"] {
     providers: Object.fromEntries([...new Set(names)].map((id) => [id, resolveProvider(id, draft)])),
     catalogue: Object.keys(agents.defaults.models ?? {}),
     authOrder: auth.order,
+    ...imagesOf(draft),
     variables: Object.fromEntries(Object.entries(draft.env).filter(([name]) => isSecretName(name))) as Record<
       string,
       string
     >,
   };
+}
+
+/** Undefined: nothing describes pictures for models that read none. */
+export function imageModelOf({ imageModel }: Draft["config"]["agents"]["defaults"]): ModelSettings["imageModel"] {
+  const written = typeof imageModel === "string" ? { primary: imageModel } : imageModel;
+  if (written?.primary === undefined) return undefined;
+  return { primary: written.primary, fallbacks: ("fallbacks" in written ? written.fallbacks : undefined) ?? [] };
+}
+
+function imagesOf({ config }: Draft): Pick<ModelSettings, "imageModel" | "pictureBytesMax"> {
+  const { defaults } = config.agents;
+  const imageModel = imageModelOf(defaults);
+  return {
+    ...(imageModel === undefined ? {} : { imageModel }),
+    ...(defaults.mediaMaxMb === undefined
+      ? {}
+      : { pictureBytesMax: Math.min(Math.floor(defaults.mediaMaxMb * mebibyte), limits.modelPicturesBytesMax) }),
+  };
+}
+
+/** Models that are said to read no pictures, as `provider/model`. */
+export function blindModels({ models }: Draft["config"]): readonly string[] {
+  return Object.entries(models.providers).flatMap(([provider, { models: written }]) =>
+    written.flatMap(({ id, input }) => (input === undefined || input.includes("image") ? [] : [`${provider}/${id}`])),
+  );
 }
 
 function resolveProvider(id: string, draft: Draft): ProviderSettings {
@@ -62,6 +90,7 @@ function resolveProvider(id: string, draft: Draft): ProviderSettings {
     ...(baseUrl === undefined ? {} : { baseUrl }),
     ...(apiKey === undefined ? {} : { apiKey }),
     headers: Object.fromEntries(headers),
+    ...(written?.oauth === undefined ? {} : { oauth: signInOf([...at, "oauth"], written.oauth, draft) }),
     models: Object.fromEntries(
       (written?.models ?? []).map((model): [string, ModelEntry] => [model.id, entryOf(model)]),
     ),
@@ -84,6 +113,7 @@ function entryOf({ id, api, contextWindow, maxTokens, reasoning, input, cost, sc
     ...(contextWindow === undefined ? {} : { contextWindow }),
     ...(maxTokens === undefined ? {} : { maxTokens }),
     ...(reasoning === undefined ? {} : { reasoning }),
+    ...(input === undefined ? {} : { input }),
     ...(cost === undefined ? {} : { cost }),
     ...(script === undefined ? {} : { script }),
   };
@@ -92,6 +122,5 @@ function entryOf({ id, api, contextWindow, maxTokens, reasoning, input, cost, sc
 function fromVariables(names: readonly string[], { env }: Draft): SecretValue | undefined {
   const value = names.map((name) => env[name]).find((text) => text !== undefined && text !== "");
   if (value !== undefined) return { value };
-    ...(written?.oauth === undefined ? {} : { oauth: signInOf([...at, "oauth"], written.oauth, draft) }),
   return names.length === 0 ? undefined : { missing: `${names.join(" or ")} is not set` };
 }

@@ -344,7 +344,10 @@ export interface ResolvedConfig {
   /** Accounts of the channels that this version has; goes to their threads and nowhere else: it holds credentials. */
   readonly channels: ChannelAccounts;
   /** Where models are; goes to the broker and nowhere else: it holds keys. */
-  readonly models: Pick<ModelSettings, "providers" | "catalogue" | "authOrder" | "variables">;
+  readonly models: Pick<
+    ModelSettings,
+    "providers" | "catalogue" | "authOrder" | "variables" | "imageModel" | "pictureBytesMax"
+  >;
   /** Programs whose tools agents may call; `servers` goes to their thread and nowhere else: it holds secrets. */
   readonly mcp: Pick<McpSettings, "servers" | "idleMs"> & { readonly rules: readonly McpRules[] };
   /** Who may write where, and which groups have several agents. */

@@ -32,6 +32,19 @@ export const limits = {
   /** Messages of one request to a model, and tools of a request or calls of a message. */
   modelMessagesMax: 20_000,
   modelToolsMax: 512,
+  /**
+   * Pictures that one request to a model shows, the newest first; their bytes together; and those of one picture, as base64 the 5 MiB that the narrowest
+   * provider takes (config: `agents.defaults.mediaMaxMb`, up to all together).
+   */
+  modelPicturesMax: 20,
+  modelPicturesBytesMax: 12_582_912,
+  modelPictureBytesDefault: 3_932_160,
+  /** Pictures of one message that a model describes for another one that reads none. */
+  picturesDescribedMax: 4,
+  /** Tokens of such a description. */
+  pictureTokensMax: 1_024,
+  /** Pictures of one result of an MCP server's tool that become files. */
+  mcpPicturesMax: 4,
   /** Characters of the id of a model's call: providers use some 30. */
   modelCallIdCharsMax: 256,
   /** Characters of one answer, with its thoughts and calls: it is recorded as one step. */
@@ -70,6 +83,13 @@ export const limits = {
   modelRenewMs: 30_000,
   /** What a token counts for whose server does not say how long: what most give, and a shorter life than it has costs a renewal. */
   modelTokenSecondsDefault: 3_600,
+  /** A person who signs in to a provider has so long; a browser's code counts for some ten minutes. */
+  signInMs: 600_000,
+  /** How often is asked whether a code was typed on another device, where the server does not say; how much less often when it finds that too often; and the bounds. Source: RFC 8628, 3.5. */
+  signInPollSeconds: 5,
+  signInSlowDownMs: 5_000,
+  signInPollMsMin: 1_000,
+  signInPollMsMax: 60_000,
   /** How long a credential comes last after it was refused or met a rate limit, and after a provider wanted to be paid. */
   modelRestMs: 60_000,
   modelBillingRestMs: 3_600_000,
@@ -83,13 +103,6 @@ export const limits = {
   modelNameCharsMax: 256,
   /** Characters of the name of a step. */
   stepNameCharsMax: 200,
-  /** A person who signs in to a provider has so long; a browser's code counts for some ten minutes. */
-  signInMs: 600_000,
-  /** How often is asked whether a code was typed on another device, where the server does not say; how much less often when it finds that too often; and the bounds. Source: RFC 8628, 3.5. */
-  signInPollSeconds: 5,
-  signInSlowDownMs: 5_000,
-  signInPollMsMin: 1_000,
-  signInPollMsMax: 60_000,
   /** Characters of the message of a failed turn. */
   failureCharsMax: 4_096,
   /** Characters of the committed state of one session. */

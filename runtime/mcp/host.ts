@@ -1,6 +1,7 @@
 /** What the main thread may ask of MCP servers: their tools, and calls of these. Whatever comes of a call is a result. */
 import type { CallFailure, Connect } from "./connection.ts";
 import type { KernelForMcp, McpCall, McpForKernel, McpInit, McpListing } from "./port.ts";
+import { keepPictures } from "./pictures.ts";
 import { type Held, isUnavailable, makePool, type PoolClock } from "./pool.ts";
 import { resultOf } from "./results.ts";
 
@@ -30,7 +31,7 @@ export function makeMcpHost(deps: McpHostDeps): McpForKernel {
       try {
         const answer = await held.connection.call(tool, args, signal);
         held.worked();
-        return resultOf(answer);
+        return resultOf(answer, await keepPictures(asked.workspace, answer, deps.clock.nowMs()));
       } catch (error) {
         const failure = error as CallFailure;
         if (failure.isUnsent && attempt === 1) {

@@ -12,17 +12,20 @@ export function modelSettingsOf({
   return {
     ...models,
     agents: Object.fromEntries(
-      agents.map(({ id, model, modelFallbacks = [], agentDir, subagents, memory: { embeddings }, heartbeat }) => [
-        id,
-        {
-          agentDir,
-          fallbacks: modelFallbacks,
-          ...(model === undefined ? {} : { primary: model }),
-          ...(heartbeat?.model === undefined ? {} : { heartbeat: heartbeat.model }),
-          ...(embeddings === undefined ? {} : { embeddings: embeddings.model }),
-          ...(subagents.model === undefined ? {} : { subagents: subagents.model }),
-        },
-      ]),
+      agents.map(
+        ({ id, model, modelFallbacks = [], agentDir, workspace, subagents, memory: { embeddings }, heartbeat }) => [
+          id,
+          {
+            agentDir,
+            workspace,
+            fallbacks: modelFallbacks,
+            ...(model === undefined ? {} : { primary: model }),
+            ...(heartbeat?.model === undefined ? {} : { heartbeat: heartbeat.model }),
+            ...(embeddings === undefined ? {} : { embeddings: embeddings.model }),
+            ...(subagents.model === undefined ? {} : { subagents: subagents.model }),
+          },
+        ],
+      ),
     ),
     defaultAgentId,
     stateDir,

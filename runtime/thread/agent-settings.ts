@@ -34,6 +34,12 @@ export interface AgentSettings {
     /** The model may write down what matters before. */
     readonly flushesMemory: boolean;
   };
+  /** Absent: nothing says in words what is in a picture. */
+  readonly pictures?: {
+    readonly describedBy: string;
+    /** Models that read none. */
+    readonly blind: readonly string[];
+  };
   /** Old results of tools are shown shortened once the provider's cache is this old; absent: never. */
   readonly pruneAfterMs?: number;
 }

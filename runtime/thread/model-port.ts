@@ -20,8 +20,19 @@ export interface ModelToolCall {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
+/** A picture of the agent's workspace. The gateway reads it with each call, in PNG, JPEG, GIF or WebP; what it cannot show is a note in its place. */
+export interface ModelPicture {
+  /** Relative to the workspace. */
+  readonly path: string;
+}
+
 export type ModelMessage =
-  | { readonly role: "user"; readonly text: string }
+  | {
+      readonly role: "user";
+      readonly text: string;
+      /** They follow the text. */
+      readonly pictures?: readonly ModelPicture[];
+    }
   | {
       readonly role: "assistant";
       readonly text: string;
@@ -36,6 +47,8 @@ export type ModelMessage =
       readonly name: string;
       readonly text: string;
       readonly isError?: boolean;
+      /** Shown behind the results of the same answer. */
+      readonly pictures?: readonly ModelPicture[];
     };
 
 export type ModelThinking = ThinkingLevel;

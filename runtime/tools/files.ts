@@ -3,21 +3,33 @@
  * done one after the other; what only reads is not held up.
  */
 import { lstat, opendir } from "node:fs/promises";
+import { relative, resolve } from "node:path";
 import { limits } from "../kernel/limits.ts";
 import { findTwice } from "./find-text.ts";
 import { type Folder, openFolder, placeOf } from "./folder.ts";
 import type { HostTool, Params } from "./params.ts";
 import { applyHunks, type FileChange, parsePatch } from "./patch.ts";
 import { refused } from "./results.ts";
-import { inFolder, readText, removeFile, writeText } from "./text-file.ts";
+import { inFolder, readText, readTextOrPicture, removeFile, writeText } from "./text-file.ts";
 
-type FileTools = { readonly [T in HostTool]: (root: string, params: Params<T>) => Promise<object> };
+type FileTools = {
+  /** `showsPictures`: of `root`, to a model. */
+  readonly [T in HostTool]: (root: string, params: Params<T>, showsPictures: boolean) => Promise<object>;
+};
+
+const relativeTo = (root: string, given: string): string => relative(root, resolve(root, given));
 
 export function makeFileTools(): FileTools {
   const inTurn = makeInOrder();
   return {
-    read: (root, { path, offset, limit }) =>
-      inFolder(root, path, false, async (folder, name) => page(path, await readText(folder, name), offset, limit)),
+    read: (root, { path, offset, limit }, showsPictures) =>
+      inFolder(root, path, false, async (folder, name) => {
+        const found = await readTextOrPicture(folder, name);
+        if (typeof found === "string") return page(path, found, offset, limit);
+        if (!showsPictures)
+          throw refused("invalid", `${JSON.stringify(path)} is a picture, and none of this place can be shown here`);
+        return { status: "ok", path, type: found.mediaType, bytes: found.bytes, pictures: [relativeTo(root, path)] };
+      }),
     write: (root, { path, content }) =>
       inTurn(root, () =>
         inFolder(root, path, true, async (folder, name) => {

@@ -22,12 +22,20 @@ export function makeToolHost(
 ): ToolsForKernel {
   const files = makeFileTools();
   const web = makeWebFetch();
-  const runFile = async ({ tool, params, root, inside, beside = [] }: HostCall): Promise<object> => {
+  const runFile = async ({
+    tool,
+    params,
+    root,
+    inside,
+    beside = [],
+    showsPictures = false,
+  }: HostCall): Promise<object> => {
     if (!Object.hasOwn(hostParams, tool)) throw refused("not_found", `no tool is called ${tool}`);
     const name = tool as HostTool;
     const read = readParams(hostParams[name], tool, params);
     const other = besideOf(beside, read);
-    return files[name](other ?? root, (other === undefined ? fromInside(inside, read) : read) as never);
+    const asked = (other === undefined ? fromInside(inside, read) : read) as never;
+    return files[name](other ?? root, asked, showsPictures && other === undefined);
   };
   return {
     run: (call) => toResult(call.tool, () => runFile(call)),

@@ -17,6 +17,8 @@ export interface HostCall {
   readonly inside?: string;
   /** Folders beside it that may be read, by paths that are absolute. */
   readonly beside?: readonly string[];
+  /** A model may be shown pictures of the root: it is the agent's workspace. */
+  readonly showsPictures?: boolean;
 }
 
 export type BoxBackend = "bubblewrap" | "docker";

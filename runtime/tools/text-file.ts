@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, rename, unlink } from "node:fs/promises";
 import { limits } from "../kernel/limits.ts";
+import { pictureTypeOf } from "../kernel/picture-types.ts";
 import { explain, type Folder, giveTo, openFolder, pathOf, placeOf, type Root } from "./folder.ts";
 import { refused } from "./results.ts";
 
@@ -26,14 +27,31 @@ export async function inFolder<T>(
 
 /** @throws a refusal: not there, no plain file, a link, too large, or no text in UTF-8. */
 export async function readText(folder: Folder, name: string): Promise<string> {
+  return textOf(name, await readBytes(folder, name));
+}
+
+/** The text, or what picture it is. @throws as `readText` */
+export async function readTextOrPicture(
+  folder: Folder,
+  name: string,
+): Promise<string | { readonly mediaType: string; readonly bytes: number }> {
+  const bytes = await readBytes(folder, name);
+  const mediaType = pictureTypeOf(bytes);
+  return mediaType === undefined ? textOf(name, bytes) : { mediaType, bytes: bytes.length };
+}
+
+function textOf(name: string, bytes: Buffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw refused("invalid", `${JSON.stringify(name)} is not text in UTF-8`);
+  }
+}
+
+async function readBytes(folder: Folder, name: string): Promise<Buffer> {
   const handle = await openPlain(folder, name);
   try {
-    const bytes = await readBounded(handle, name);
-    try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    } catch {
-      throw refused("invalid", `${JSON.stringify(name)} is not text in UTF-8`);
-    }
+    return await readBounded(handle, name);
   } finally {
     await handle.close();
   }

@@ -1,12 +1,14 @@
 /** MCP servers as they are: processes and HTTP, spoken to by the real client. */
-import { mkdtemp, realpath } from "node:fs/promises";
+import { mkdtemp, readFile, realpath } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { keepSecret, removeSecret } from "../../runtime/broker/secret-file.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { connect } from "../../runtime/mcp/connection.ts";
 import { makeMcpHost } from "../../runtime/mcp/host.ts";
 import type { McpForKernel, McpServer } from "../../runtime/mcp/port.ts";
+import { photo } from "../fixtures/mcp/tools.ts";
 import { eventually } from "../support/eventually.ts";
 import { httpServer, openHttpMcp, stdioServer } from "../support/mcp.ts";
 import { isAlive } from "../support/processes.ts";
@@ -16,12 +18,12 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-async function open(servers: readonly McpServer[], idleMs: number = limits.mcpIdleMs) {
+async function open(servers: readonly McpServer[], idleMs: number = limits.mcpIdleMs, stateDir: string = "/nowhere") {
   const workspace = await realpath(await mkdtemp(path.join(os.tmpdir(), "mcp-")));
   const logged: string[] = [];
   const changed: string[] = [];
   const host = makeMcpHost({
-    settings: { servers, idleMs, agentIds: ["ana", "bo"] },
+    settings: { servers, idleMs, stateDir, agentIds: ["ana", "bo"] },
     environment: { PATH: process.env["PATH"] ?? "" },
     connect,
     clock: {
@@ -96,7 +98,7 @@ describe("a server that is a process", () => {
       },
     );
     expect(await text("grow")).toBe("grown");
-    await eventually(() => expect(changed).toEqual(["test 12"]));
+    await eventually(() => expect(changed).toEqual(["test 13"]));
     await host.close();
     for (const pid of pids) expect(isAlive(Number(pid))).toBe(false);
   });
@@ -110,6 +112,43 @@ describe("a server that is a process", () => {
     expect(given["TOKEN"]).toBe("mine");
     expect(Object.keys(given).toSorted()).toEqual(["PATH", "TOKEN"]);
     delete process.env["CLOISTER_TEST_SECRET"];
+  });
+
+  test("is given secrets that stand elsewhere, as they are when it is started", async () => {
+    const stateDir = await mkdtemp(path.join(os.tmpdir(), "mcp-state-"));
+    await keepSecret(stateDir, "notes", "first-canary", 1);
+    const server = stdioServer("test");
+    if (server.at.type !== "stdio") throw new Error("it is no process");
+    const env = { TOKEN: { ref: { source: "store", id: "notes" } } } as const;
+    const { host, text, call, logged } = await open([{ ...server, at: { ...server.at, env } }], undefined, stateDir);
+    const tokenOf = async (): Promise<string | undefined> =>
+      (JSON.parse(await text("environment")) as Record<string, string>)["TOKEN"];
+    expect(await tokenOf()).toBe("first-canary");
+    await keepSecret(stateDir, "notes", "second-canary", 2);
+    expect(await tokenOf()).toBe("first-canary");
+    await call("exit");
+    expect(await eventually(tokenOf)).toBe("second-canary");
+    await call("exit");
+    await removeSecret(stateDir, "notes");
+    const failed = await eventually(async () => {
+      const [view] = await host.connections();
+      if (view?.reason?.includes("store") !== true) await call("environment");
+      expect(view?.reason).toContain("store: notes: there is none");
+      return call("environment");
+    });
+    // Where secrets are is the operator's to know.
+    expect(failed).toMatchObject({ code: "worker_unavailable", error: expect.not.stringContaining("notes") as string });
+    expect(logged.join()).not.toContain("canary");
+  });
+
+  test("gives pictures as files of the workspace, which the result names, and tells of what is none", async () => {
+    const { call, workspace } = await open([stdioServer("test")]);
+    const result = (await call("photo")) as { readonly text: string; readonly pictures: readonly string[] };
+    const [file = ""] = result.pictures;
+    expect(file).toMatch(/^inbox\/\d{4}-\d{2}-\d{2}T\d{6}-[0-9a-f]{12}\/1-result\.png$/);
+    expect(result).toEqual({ status: "ok", text: `It is this:\n\n[image: ${file}]`, pictures: [file] });
+    expect((await readFile(path.join(workspace, file))).toString("base64")).toBe(photo);
+    expect(await call("picture")).toEqual({ status: "ok", text: "[image: image/png, 3 bytes, not shown]" });
   });
 
   test("A6.4: ends with every process that it started, also when it wants to stay", async () => {

@@ -259,7 +259,7 @@ const defaults = z.strictObject({
       )
       .optional(),
   ),
-  imageModel: later("model", "Model for images.", model().optional()),
+  imageModel: key("Says in words what is in a picture, for models whose `input` has no `image`.", model().optional()),
   timeoutSeconds: later("run deadline", "Longest run.", z.number().positive().default(172_800)),
   bootstrapMaxChars: key(
     "Characters of one file of the workspace that a model is shown; a longer one is cut in its middle.",
@@ -384,7 +384,10 @@ const defaults = z.strictObject({
     z.enum(elevatedLevels).optional(),
   ),
   cliBackends: later("model", "Models behind command-line programs.", anyMap().optional()),
-  mediaMaxMb: later("media tools", "Largest attachment.", z.number().positive().optional()),
+  mediaMaxMb: key(
+    "Largest picture that a model is shown, in MiB. Default: 3.75, which all providers take; more than 12 is 12.",
+    z.number().positive().optional(),
+  ),
 });
 
 const entryKeys = () => ({

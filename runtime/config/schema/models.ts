@@ -54,7 +54,10 @@ const entry = () =>
     name: key("For people.", z.string().optional()),
     api: key("How it is spoken to, where that differs from its provider.", z.enum(modelApis).exactOptional()),
     reasoning: key("`false`: it cannot think before it answers, and is never asked to.", z.boolean().exactOptional()),
-    input: later("media tools", "What it reads.", texts().optional()),
+    input: key(
+      "What it reads: `text`, `image`. Without it the model is shown pictures, and asked again without them when it refuses.",
+      texts().exactOptional(),
+    ),
     contextWindow: key("Tokens of a whole conversation.", tokens().exactOptional()),
     maxTokens: key("Tokens of one answer.", tokens().exactOptional()),
     cost: key("USD for a million tokens. Without it calls have no cost.", cost().exactOptional()),
@@ -64,9 +67,6 @@ const entry = () =>
     params: later("model parameters", "Parameters of calls.", anyMap().optional()),
   });
 
-const provider = () =>
-  z.strictObject({
-    api: key(
 const address = (text: string) =>
   key(
     text,
@@ -129,6 +129,9 @@ const oauth = () =>
     ),
   });
 
+const provider = () =>
+  z.strictObject({
+    api: key(
       "How it is spoken to. Needed, but for the providers that are known by name.",
       z.enum(modelApis).exactOptional(),
     ),
@@ -138,13 +141,13 @@ const oauth = () =>
     ),
     apiKey: key("Its key: a text with `${NAME}`, or a reference. Never given to an agent.", secret().optional()),
     headers: key("Further headers of each call.", z.record(z.string(), secret()).default({})),
-    auth: inert("Kind of the credential.", "The credential that is there says what it is.", z.string().optional()),
-    authHeader: later("quirks of providers", "Send the key as a header.", z.boolean().optional()),
-    models: key("What is known of its models; others may be named too.", z.array(entry()).default([])),
     oauth: key(
       "How a person signs in to it with `cloister models auth login`, instead of a key.",
       oauth().exactOptional(),
     ),
+    auth: inert("Kind of the credential.", "The credential that is there says what it is.", z.string().optional()),
+    authHeader: later("quirks of providers", "Send the key as a header.", z.boolean().optional()),
+    models: key("What is known of its models; others may be named too.", z.array(entry()).default([])),
   });
 
 export const models = z

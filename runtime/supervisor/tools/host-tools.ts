@@ -125,7 +125,12 @@ export function makeHostTools({
       thread.call(call, (agent, remote) => {
         const root = rootOf(agent, call.header.sessionKey, config.session);
         const inside = insideOf(agent, call.header.sessionKey, config.session);
-        const places = { ...(inside === undefined ? {} : { inside }), ...besideOf(name, agent) };
+        const places = {
+          ...(inside === undefined ? {} : { inside }),
+          ...besideOf(name, agent),
+          // The broker finds pictures in the workspace alone.
+          ...(root === agent.workspace ? { showsPictures: true } : {}),
+        };
         return inTime(name, remote.run({ tool: name, params: call.body, root, ...places }));
       }),
   });

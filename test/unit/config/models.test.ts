@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { allowedModels } from "../../../runtime/broker/allowed-models.ts";
 import { modelSettingsOf } from "../../../runtime/supervisor/model-settings.ts";
 import { redactionMark, redactValue } from "../../../runtime/config/secrets.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { loadText } from "./load-text.ts";
 
 const settings = async (config: object, env: Readonly<Record<string, string>> = {}) =>
@@ -191,5 +192,33 @@ describe("the model of sub-agents", () => {
   it("thinks as its keys say, by the names that agents have", async () => {
     expect((await settle({ thinking: "xhigh" }, {})).agents[0]?.subagents.thinking).toBe("high");
     expect((await settle({ thinking: "xhigh" }, { thinking: "off" })).agents[0]?.subagents.thinking).toBe("off");
+  });
+});
+
+describe("pictures", () => {
+  const vision = { providers: { local: { api: "openai-completions", baseUrl: "http://127.0.0.1:1/v1" } } };
+  const withModels = (models: readonly object[]) => ({ providers: { local: { ...vision.providers.local, models } } });
+
+  it("are described by the model that says so, for those that are said to read none", async () => {
+    const models = withModels([{ id: "a", input: ["text"] }, { id: "b", input: ["text", "image"] }, { id: "c" }]);
+    const written = { models, agents: { defaults: { imageModel: "local/b" } } };
+    const { resolved } = await loadText(written);
+    expect(resolved.models.imageModel).toEqual({ primary: "local/b", fallbacks: [] });
+    expect(resolved.agents[0]?.settings.pictures).toEqual({ describedBy: "local/b", blind: ["local/a"] });
+    const two = { ...written, agents: { defaults: { imageModel: { primary: "local/b", fallbacks: ["local/c"] } } } };
+    expect((await loadText(two)).resolved.models.imageModel).toEqual({ primary: "local/b", fallbacks: ["local/c"] });
+    const none = (await loadText({ models })).resolved;
+    expect([none.models.imageModel, none.agents[0]?.settings.pictures]).toEqual([undefined, undefined]);
+  });
+
+  it.each([
+    [undefined, undefined],
+    [2, 2_097_152],
+    [0.5, 524_288],
+    // Files of other gateways have more.
+    [100, limits.modelPicturesBytesMax],
+  ])("with mediaMaxMb %s one may have %s bytes", async (mediaMaxMb, bytes) => {
+    const defaults = mediaMaxMb === undefined ? {} : { mediaMaxMb };
+    expect((await loadText({ agents: { defaults } })).resolved.models.pictureBytesMax).toBe(bytes);
   });
 });

@@ -239,7 +239,7 @@ describe.each(Object.entries({ meant, withoutEffect }))("warning: %s", (_group, 
 
 describe("a feature that this version does not have", () => {
   it.each([
-    ["model", { agents: { defaults: { imageModel: "x/y" } } }, "agents.defaults.imageModel"],
+    ["model", { agents: { defaults: { cliBackends: { x: {} } } } }, "agents.defaults.cliBackends"],
     ["auth cooldowns", { auth: { cooldowns: {} } }, "auth.cooldowns"],
     [
       "memory by embeddings of a server of its own",

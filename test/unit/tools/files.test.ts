@@ -18,6 +18,7 @@ import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { walk } from "../../../runtime/tools/folder.ts";
 import { makeToolHost } from "../../../runtime/tools/host.ts";
+import { png } from "../../support/pictures.ts";
 
 const base = mkdtempSync(path.join(os.tmpdir(), "cloister-tools-"));
 afterAll(() => rmSync(base, { recursive: true }));
@@ -338,4 +339,25 @@ describe("what does not fit is answered", () => {
   it("also when the parameters are not JSON", async () => {
     expect(await host.run({ tool: "ls", params: "{", root })).toMatchObject({ code: "invalid" });
   });
+});
+
+it("a picture of the workspace is named where a model may be shown it, and refused elsewhere", async () => {
+  writeFileSync(path.join(root, "a.png"), png);
+  mkdirSync(path.join(outside, "skill"));
+  writeFileSync(path.join(outside, "skill", "b.png"), png);
+  const beside = [path.join(outside, "skill")];
+  const read = (place: string, showsPictures: boolean): Promise<object> =>
+    host.run({
+      tool: "read",
+      params: JSON.stringify({ path: place }),
+      root,
+      inside: "/workspace",
+      beside,
+      showsPictures,
+    });
+  const shown = { status: "ok", type: "image/png", bytes: png.length, pictures: ["a.png"] };
+  expect(await read("a.png", true)).toEqual({ ...shown, path: "a.png" });
+  expect(await read("/workspace/a.png", true)).toMatchObject(shown);
+  for (const refusal of [await read("a.png", false), await read(path.join(beside[0] ?? "", "b.png"), true)])
+    expect(refusal).toMatchObject({ code: "invalid", error: expect.stringContaining("is a picture") as string });
 });
