@@ -172,6 +172,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     commit: undefined,
     yielded: undefined,
     tokens: undefined,
+    context: undefined,
   };
   agent.turns.set(turn.number, turn);
   return turn;

@@ -98,6 +98,7 @@ export type Effect =
       readonly outbound: ReplyRoute | undefined;
       readonly tokens: Tokens | undefined;
       readonly noticed: number | undefined;
+      readonly contextUsed: number | undefined;
     }
   /** Count the deliveries, keep which they are with the turn's steps, and give the bodies (`gather.ts`). */
   | {

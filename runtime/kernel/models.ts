@@ -17,7 +17,7 @@ import { refuse } from "./refusals.ts";
 import { isCallNumber, noCallNumber, slotPairing } from "./sends.ts";
 import type { AgentEntry, KernelState, Turn } from "./state.ts";
 import { answerFromSteps, type CallId, hear, whyNoMoreSteps } from "./steps.ts";
-import { bookTokens } from "./usage.ts";
+import { bookTokens, noteContext } from "./usage.ts";
 
 export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
   const { ref, num: key, a: model, b: wants, c: request } = record;
@@ -136,7 +136,10 @@ export function modelAnswered(k: KernelState, call: ModelCall, end: ModelEnd): v
   agent.openCalls.delete(call.ref);
   agent.modelChars -= call.request.length;
   if (turn === undefined) return;
-  if (end.ok) turn.answered = (turn.answered ?? new Set()).add(end.model);
+  if (end.ok) {
+    turn.answered = (turn.answered ?? new Set()).add(end.model);
+    noteContext(turn, call.key, end.used);
+  }
   const facts = { ...(end.used && { used: end.used }), ...(end.ok ? { answeredBy: end.model } : {}) };
   const id = { key: call.key, op: "model", name: call.named, ...facts } as const;
   hear(k, agent, turn, call.ref, id, end.ok ? [1, "ok", end.json] : [0, JSON.stringify(end.refusal), ""]);

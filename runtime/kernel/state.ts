@@ -106,6 +106,8 @@ export interface Turn {
   yielded: string | undefined;
   /** Reported so far (`usage.ts`). */
   tokens: Tokens | undefined;
+  /** Tokens of its last request to a model with the answer, by the number of the call; gone when the conversation was shortened after it. */
+  context: { readonly key: number; readonly tokens: number } | undefined;
 }
 
 export interface AgentEntry {

@@ -20,7 +20,7 @@ import { hasCell } from "./dispatch.ts";
 import type { Refusal } from "./errors.ts";
 import { countFailure, noteAnswer } from "./loops.ts";
 import type { Tokens } from "./run-rows.ts";
-import { addTokens } from "./usage.ts";
+import { addTokens, noteContext } from "./usage.ts";
 import { postRefusal, postResult, stoppedRefusal } from "./posts.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
 import { outcomeUnknownResult } from "./tool-results.ts";
@@ -66,6 +66,7 @@ export function takeUpSteps(k: KernelState, turn: Turn, rows: readonly StepRow[]
     turn.stepChars += charsOf(row.result);
     // The agent's own sum has it from the delivery that called.
     if (row.used !== undefined) turn.tokens = addTokens(turn.tokens, row.used);
+    if (row.answeredBy !== undefined) noteContext(turn, row.key, row.used);
     if (row.answeredBy !== undefined) turn.answered = (turn.answered ?? new Set()).add(row.answeredBy);
     noteTool(turn, row, row.result);
     if (row.failed !== undefined) countFailure(k, turn, row.failed, describe(row), "as in an earlier delivery");

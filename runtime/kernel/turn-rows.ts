@@ -19,11 +19,8 @@ export interface TurnRow extends CommitRow {
 }
 
 /** Why the record is not one that a cell writes; undefined when it was noted. A repeated turn tells it again, and it takes the same place. */
-export function noteCompaction(
-  k: KernelState,
-  { rows }: Turn,
-  { ref, num: key, a: text }: UpRecord,
-): string | undefined {
+export function noteCompaction(k: KernelState, turn: Turn, { ref, num: key, a: text }: UpRecord): string | undefined {
+  const { rows } = turn;
   const { summaryCharsMax, compactionsPerTurnMax, callsPerTurnMax } = k.settings.limits;
   // The next call may be one that the turn can no longer make.
   if (ref !== 0 || key > callsPerTurnMax || text.length > summaryCharsMax)
@@ -33,6 +30,8 @@ export function noteCompaction(
   if (last !== undefined && found.length === compactionsPerTurnMax) rows.splice(rows.indexOf(last), 1);
   const next = rows.findIndex((row) => row.key > key || (row.key === key && row.role === "toolResult"));
   rows.splice(next === -1 ? rows.length : next, 0, { key, role: "compaction", text });
+  // `key` is that of the next call: what was counted before says nothing of what is left.
+  if (turn.context !== undefined && turn.context.key < key) turn.context = undefined;
   return undefined;
 }
 

@@ -50,6 +50,12 @@ export function bookTokens(
   }
 }
 
+/** A provider that counts nothing leaves what was known. */
+export function noteContext(turn: Turn, key: number, used: Tokens | undefined): void {
+  if (used === undefined || used.input === 0 || key < (turn.context?.key ?? 0)) return;
+  turn.context = { key, tokens: used.input + used.output };
+}
+
 export function addTokens(before: Tokens = noTokens, { input, output, costNanos }: Tokens): Tokens {
   const cost = (before.costNanos ?? 0) + (costNanos ?? 0);
   const sum = { input: before.input + input, output: before.output + output };

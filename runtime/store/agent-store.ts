@@ -213,7 +213,7 @@ export class AgentStore {
       endTranscript(environment, head, atMs);
       dropNotices(environment, sessionKey);
       const began = { startedAtMs: atMs, interactedAtMs: atMs, updatedAtMs: atMs };
-      const { tokens: _, spent: __, compactions: ___, ...rest } = head;
+      const { tokens: _, spent: __, compactions: ___, contextUsed: ____, ...rest } = head;
       const fresh: SessionHead = { ...rest, ...began, sessionId, messages: 0, lastPreview: "" };
       environment.put(["s", keyText(sessionKey)], fresh);
       return fresh;
@@ -386,9 +386,13 @@ function headAfter(
 ): SessionHead {
   const { replyRoute, provenance, acceptedAtMs } = envelope.header;
   const isFirst = before.messages === 0 && before.startedAtMs === undefined;
-  const compactions = (before.compactions ?? 0) + rows.filter(({ role }) => role === "compaction").length;
+  const shortened = rows.filter(({ role }) => role === "compaction").length;
+  const compactions = (before.compactions ?? 0) + shortened;
+  const { contextUsed: known, ...rest } = before;
+  const contextUsed = turn.contextUsed ?? (shortened > 0 ? undefined : known);
   return {
-    ...before,
+    ...rest,
+    ...(contextUsed === undefined ? {} : { contextUsed }),
     kind: turn.kind,
     channel: turn.channel,
     updatedAtMs: before.messages === 0 ? turn.atMs : Math.max(before.updatedAtMs, turn.atMs),

@@ -17,7 +17,7 @@ import type { SessionNotice } from "../kernel/session-notices.ts";
 import type { CallId, StepRow } from "../kernel/steps.ts";
 import type { CommitRow } from "../kernel/turn-rows.ts";
 import type { StoredRun } from "./stored-run.ts";
-import type { SpentLately } from "./usage-rows.ts";
+import type { ContextUsed, SpentLately } from "./usage-rows.ts";
 
 export interface AgentPlace {
   readonly agentId: string;
@@ -59,7 +59,7 @@ export type AppendResult =
   | { readonly status: "duplicate"; readonly envelopeId: string; readonly runId: string };
 
 /** One row of the session index; kept in `registry`, so that listing opens no agent's store. */
-export interface SessionRow extends SpentLately {
+export interface SessionRow extends SpentLately, ContextUsed {
   readonly key: string;
   readonly agentId: string;
   readonly sessionId: string;
@@ -153,7 +153,7 @@ export type EnvelopeOutcome =
   | { readonly status: "open" }
   | { readonly status: "unknown" };
 
-export interface TurnCommit {
+export interface TurnCommit extends ContextUsed {
   readonly envelopeId: string;
   /** Envelopes of the session that it handled as well (`take`): in the transcript behind its own, and done with it. */
   readonly taken?: readonly string[];

@@ -169,10 +169,10 @@ export function advance(environment: Environment, fires: Fires, envelopeId: stri
   return removeMonitor(environment, fires.id, undefined);
 }
 
-/** The task has ended, which is due to be told at `atMs`. False when it is gone. */
+/** The task has ended, which is due to be told at `atMs`. False when it is gone, or has ended before: the first end stays. */
 export function endTaskLater(environment: Environment, id: string, { status, body, atMs }: TaskEnd): boolean {
   const state = environment.get<TimerState>(["timer", keyText(id)]);
-  if (state?.task === undefined) return false;
+  if (state?.task === undefined || state.task.ended !== undefined) return false;
   moveTimer(environment, state, { ...state, body, task: { ...state.task, ended: status }, dueAtMs: atMs, atMs });
   return true;
 }

@@ -12,6 +12,12 @@ export interface SpentLately {
   readonly spent?: DayTokens;
 }
 
+/** How full a conversation is. */
+export interface ContextUsed {
+  /** Tokens of the last request to a model with its answer; absent: none yet, or not known since the conversation was shortened. */
+  readonly contextUsed?: number;
+}
+
 /** What one transcript took on one day. */
 export interface UsageRow extends DayTokens {
   readonly key: string;

@@ -60,9 +60,13 @@ interface ShownCommand {
 }
 
 function commandApproval({ id, agentId, sessionKey, shown, place, input }: ShownCommand): WaitingApproval {
-  const block = inBlock([`words: ${shown.words}`, `folder: ${shown.folder}`, ...shown.variables].join("\n"));
+  const block = inBlock(
+    [`session: ${inOneLine(sessionKey)}`, `words: ${shown.words}`, `folder: ${shown.folder}`, ...shown.variables].join(
+      "\n",
+    ),
+  );
   const text = [
-    `The agent ${agentId} wants to run a command (${place}) in ${sessionKey}${input ? "; its input stays open" : ""}:`,
+    `The agent ${agentId} wants to run a command (${place})${input ? "; its input stays open" : ""}:`,
     block,
   ].join("\n");
   if (text.length > limits.approvalTextCharsMax)
@@ -89,7 +93,10 @@ function commandApproval({ id, agentId, sessionKey, shown, place, input }: Shown
 function rightApproval({ id: row, from, to, verb, revision, messages, consequences }: ShownRequest): WaitingApproval {
   const id = `${row}@${revision}`;
   const begins = messages.map(({ fromSession, toSession, bodyChars, preview }) =>
-    [`${fromSession} to ${toSession}, ${bodyChars} characters:`, inBlock(writtenOut(preview))].join("\n"),
+    [
+      `A message of ${bodyChars} characters waits:`,
+      inBlock([`from: ${inOneLine(fromSession)}`, `to: ${inOneLine(toSession)}`, writtenOut(preview)].join("\n")),
+    ].join("\n"),
   );
   const method = "grants.approve";
   const once: Choice = {

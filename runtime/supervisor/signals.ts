@@ -240,7 +240,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
   }: Extract<SignalCall, { call: "complete" }>): Promise<boolean> {
     const scope = sessionKey === undefined ? { agentId } : { agentId, sessionKey };
     const { rows } = await store.timers({ ...scope, limit: limits.timersPerAgentMax });
-    const timer = rows.find((row) => row.id === id && row.task !== undefined);
+    const timer = rows.find((row) => row.id === id && row.task !== undefined && row.task.ended === undefined);
     return timer !== undefined && endTask(timer, status, body);
   }
 

@@ -63,6 +63,7 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
         ...(effect.failure === undefined ? {} : { failure: effect.failure }),
         ...(effect.outbound === undefined ? {} : { outbound: effect.outbound }),
         ...(effect.tokens === undefined ? {} : { tokens: effect.tokens }),
+        ...(effect.contextUsed === undefined ? {} : { contextUsed: effect.contextUsed }),
         ...(effect.noticed === undefined ? {} : { noticed: effect.noticed }),
         atMs: nowMs(),
       })

@@ -274,8 +274,10 @@ test("a compaction leaves a row in the transcript and counts: by /compact, and b
   });
   await gateway.reply("main", "one");
   await gateway.reply("main", "two");
+  expect(await gateway.reply("main", "/status")).toMatch(/\nContext: [1-9]\d* of \d+ tokens \(\d+ %\)\n/);
   expect(await gateway.reply("main", "/compact names")).toContain("messages are a summary now");
   expect(await gateway.reply("main", "/status")).toContain("🧹 Compactions: 1");
+  expect(await gateway.reply("main", "/status")).toMatch(/\nContext: unknown, of \d+ tokens\n/);
   await gateway.reply("main", "/think high");
   expect(await gateway.reply("main", "/status")).toContain("\nModel: scripted/main, thinking: high\n");
   await gateway.reply("main", "three");
@@ -304,6 +306,12 @@ test("a compaction leaves a row in the transcript and counts: by /compact, and b
     session: { compactions: 2 },
     changes: expect.arrayContaining([expect.objectContaining({ type: "compacted" })]),
     card: expect.stringContaining("🧹 Compactions: 2"),
+  });
+  // Known again since that turn.
+  expect(JSON.parse((await gateway.reply("main", "status")) ?? "")).toMatchObject({
+    session: { contextUsed: expect.any(Number), contextPercent: expect.any(Number) },
+    tasks: [],
+    card: expect.stringMatching(/\nContext: [1-9].* %\)\n[^]*\nTasks: none/),
   });
   expect(await gateway.reply("main", "history")).toContain('"role":"compaction"');
 });

@@ -90,7 +90,7 @@ it("a command is no message: no turn, no row in the transcript, and its answer l
   expect(await gateway.store.history("main", main, 10, 0)).toMatchObject({ total: 0 });
 });
 
-it("/status answers while a turn runs: session, agent, lane, what waits, queue, messages, compactions", async () => {
+it("/status answers while a turn runs: session, agent, lane, what waits, queue, messages, context, compactions", async () => {
   const gateway = await openHolder();
   const held = gateway.say("main", "hold");
   await isHeld(gateway);
@@ -104,6 +104,7 @@ it("/status answers while a turn runs: session, agent, lane, what waits, queue, 
     "Waiting: 1",
     "Queue: steer (the default; nothing is dropped)",
     "Messages: 0",
+    "Context: unknown",
     "🧹 Compactions: 0",
   ]);
   letGo(gateway);

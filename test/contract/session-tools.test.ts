@@ -305,7 +305,7 @@ describe("sessions: reset, label, archive", () => {
     });
   });
 
-  test("an archived session is not listed and not sent to, until a person speaks in it", async () => {
+  test("an archived session is not listed and not sent to, until a person speaks in it or mode resume takes it up", async () => {
     const gateway = await openGateway(agents, siblings);
     await gateway.reply("main", '{"tool":"none"}', "agent:main:side");
     const patch = { action: "patch", sessionKey: "agent:main:side" };
@@ -324,14 +324,27 @@ describe("sessions: reset, label, archive", () => {
       status: "error",
       code: "archived",
     });
+    expect(await call(gateway, "sessions_send", { label: "Side", message: "{}", mode: "resume" })).toMatchObject({
+      status: "ok",
+    });
+    expect(await keys(false)).toContain("agent:main:side");
+    await call(gateway, "sessions", { ...patch, archived: true });
     await gateway.reply("main", '{"tool":"none"}', "agent:main:side");
     expect(await keys(false)).toContain("agent:main:side");
+    // The right to write to a sibling is none to decide what of it is archived.
+    await gateway.reply("raul", "hi");
+    await gateway.store.archiveSession("agent:raul:main", true, 1);
+    expect(await call(gateway, "sessions_send", { agentId: "raul", message: "x", mode: "resume" })).toMatchObject({
+      status: "forbidden",
+      error: expect.stringContaining("belongs to raul"),
+    });
+    expect(await gateway.store.session("agent:raul:main")).toHaveProperty("archivedAtMs");
   });
 
   test("sessions_send says which of its parameters are not supported", async () => {
     const gateway = await openGateway(agents, siblings);
     for (const [params, error] of [
-      [{ mode: "notify" }, 'expected "followup" or "steer"'],
+      [{ mode: "notify" }, 'expected "followup", "steer" or "resume"'],
       [{ watch: true }, "watching a session is not supported (ADR 0038); session_status with changesSince"],
     ] as const)
       expect(await call(gateway, "sessions_send", { agentId: "raul", message: "x", ...params })).toMatchObject({

@@ -140,6 +140,8 @@ describe.each(storeKinds)("timers and monitors in the store: %s", (kind) => {
       false,
       false,
     ]);
+    // The first end stays.
+    expect(await kept.store.endTaskLater("a", { status: "failed", body: "no", atMs: 1_500 })).toBe(false);
     await kept.reopen();
     expect((await kept.store.due(2_000, 10)).rows).toMatchObject([
       { timer: { id: "b" } },

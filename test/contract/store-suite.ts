@@ -1293,6 +1293,19 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.begin({ ...beginOf(anew), wantNotices: true })).not.toHaveProperty("notices");
       });
 
+      it("keeps how full the conversation was, until it is shortened or begins anew", async () => {
+        const used = async (id: string, parts: Parameters<typeof commitOf>[1] = {}) =>
+          (await turn(id, {}, parts)).row.contextUsed;
+        expect(await used("a")).toBeUndefined();
+        expect(await used("b", { contextUsed: 900 })).toBe(900);
+        // A turn that asked no model has added little.
+        expect(await used("c")).toBe(900);
+        expect(await used("d", { rows: [{ role: "compaction", text: "short" }] })).toBeUndefined();
+        expect(await used("e", { rows: [{ role: "compaction", text: "short" }], contextUsed: 70 })).toBe(70);
+        await store.resetSession("agent:ann:main", "ann", 9_000);
+        expect(await store.session("agent:ann:main")).not.toHaveProperty("contextUsed");
+      });
+
       it("deletes a session, keeps its transcript so far, and begins another with the next turn", async () => {
         const { row } = await turn("a", {}, { state: "1" });
         await store.labelSession(row.key, "ann", "L", 5);

@@ -10,7 +10,7 @@ import type { Runs } from "../runs.ts";
 import { effectiveChoices } from "../session-choices.ts";
 import type { SessionCare } from "../session-care.ts";
 import { makeStop } from "../stop-work.ts";
-import { compactionsLine, modelLine } from "../tools/session-view.ts";
+import { compactionsLine, contextLine, modelLine } from "../tools/session-view.ts";
 import { describeQueue } from "./queue-command.ts";
 import { type ChatCommand, type CommandAnswer, type CommandCall, takesAnything, takesNothing } from "./table.ts";
 
@@ -76,7 +76,8 @@ export function makeSessionCommands(
       takes: takesNothing,
       async run({ agentId, sessionKey, channel }) {
         const row = await deps.store.session(sessionKey);
-        const { model, thinking } = effectiveChoices(deps.agents.get(agentId), row?.choices);
+        const agent = deps.agents.get(agentId);
+        const { model, thinking } = effectiveChoices(agent, row?.choices);
         const { running, waiting, lane, phase } = deps.kernel().sessionView(agentId, sessionKey);
         const lines = [
           `Session: ${sessionKey}${row?.label === undefined ? "" : ` "${row.label}"`}`,
@@ -86,6 +87,7 @@ export function makeSessionCommands(
           `Waiting: ${waiting}`,
           `Queue: ${describeQueue(deps.queues.stateOf(sessionKey, channel))}`,
           `Messages: ${row?.messages ?? 0}`,
+          contextLine(row?.contextUsed, model === undefined ? undefined : agent?.settings.contextTokens),
           compactionsLine(row?.compactions ?? 0),
         ];
         return { reply: lines.join("\n") };

@@ -5,7 +5,8 @@ import { limits } from "../../kernel/limits.ts";
 import type { TranscriptRow } from "../../store/port.ts";
 import type { SessionPatch } from "../session-care.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
-import { compactionsLine, formatUsage, modelLine, type SessionView, viewSession } from "./session-view.ts";
+import { compactionsLine, contextLine, formatUsage, modelLine, type SessionView, viewSession } from "./session-view.ts";
+import { formatTasks, type SessionTask, tasksOf } from "./session-tasks.ts";
 import { defineTool, forbidden, type Tool, type ToolRefusal } from "./table.ts";
 
 const params = z.object({
@@ -46,13 +47,15 @@ export function makeSessionStatus(deps: SessionToolsDeps, find: SessionFinder): 
     });
     if ("status" in chosen) return chosen;
     const view = viewSession(deps, find, requester, chosen);
+    const tasks = await tasksOf(deps, target, view.access.read || isOwn);
     const changes = changesSince === undefined ? {} : await eventsSince(target.agentId, target.key, changesSince);
     return {
       status: "ok",
       session: view,
       // Its sub-agents and other sessions included, since the gateway started.
       agentUsage: formatUsage(deps.kernel().tokensOf(target.agentId)),
-      card: formatCard(view, deps.nowMs()),
+      tasks,
+      card: formatCard(view, tasks, deps.nowMs()),
       time: deps.nowMs(),
       ...changes,
     };
@@ -98,10 +101,13 @@ function formatCard(
     thinkingLevel,
     messages,
     compactions,
+    contextUsed,
+    contextTokens,
     usage,
     updatedAt,
     deliveryContext,
   }: SessionView,
+  tasks: readonly SessionTask[],
   nowMs: number,
 ): string {
   const last = updatedAt === 0 ? "never" : `${Math.max(0, Math.round((nowMs - updatedAt) / 1_000))} s ago`;
@@ -110,7 +116,9 @@ function formatCard(
     `Agent: ${agentId}, ${status}`,
     modelLine(model, thinkingLevel),
     `Messages: ${messages}, last one: ${last}`,
+    contextLine(contextUsed, contextTokens),
     compactionsLine(compactions),
+    ...formatTasks(tasks),
     ...(usage === undefined
       ? []
       : [

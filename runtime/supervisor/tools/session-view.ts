@@ -19,6 +19,9 @@ export interface SessionView {
   /** Which model answers, how many tokens it takes at most, how much it thinks, and how much of its work is told: as chosen for the session, else as configured. */
   readonly model?: string;
   readonly contextTokens?: number;
+  /** Tokens of its last request to a model with the answer, and how much of `contextTokens` that is. Absent: none yet. */
+  readonly contextUsed?: number;
+  readonly contextPercent?: number;
   readonly thinkingLevel?: ThinkingLevel;
   readonly verboseLevel?: VerboseLevel;
   /** Whether its answers leave for its channel. */
@@ -82,7 +85,25 @@ export function formatUsage({ input, output, costNanos }: Tokens): UsageView {
 export const modelLine = (model: string | undefined, thinking = "off"): string =>
   model === undefined ? "Model: none" : `Model: ${model}, thinking: ${thinking}`;
 
+export function contextLine(used: number | undefined, max: number | undefined): string {
+  if (used === undefined) return max === undefined ? "Context: unknown" : `Context: unknown, of ${max} tokens`;
+  return max === undefined
+    ? `Context: ${used} tokens`
+    : `Context: ${used} of ${max} tokens (${percentOf(used, max)} %)`;
+}
+
+/** Of the model's window; more than 100 where a smaller model was chosen since. */
+const percentOf = (used: number, max: number): number => Math.round((100 * used) / max);
+
 export const compactionsLine = (compactions: number): string => `🧹 Compactions: ${compactions}`;
+
+function contextOf(
+  used: number | undefined,
+  max: number | undefined,
+): Pick<SessionView, "contextUsed" | "contextPercent"> {
+  if (used === undefined) return {};
+  return { contextUsed: used, ...(max === undefined ? {} : { contextPercent: percentOf(used, max) }) };
+}
 
 function usageOf(tokens: Tokens | undefined): Pick<SessionView, "usage" | "totalTokens"> {
   if (tokens === undefined) return {};
@@ -127,6 +148,7 @@ export function viewSession(
     // A transcript only grows, so that the number of its rows tells one state of the session from another.
     stateVersion: row.messages,
     compactions: row.compactions ?? 0,
+    ...contextOf(row.contextUsed, base.contextTokens),
     ...usageOf(row.tokens),
     ...(lastRoute?.type === "channel"
       ? {

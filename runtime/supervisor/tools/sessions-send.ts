@@ -12,7 +12,7 @@ import {
   parseSessionKey,
 } from "../../routing/index.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
-import { defineTool, fault, type Tool } from "./table.ts";
+import { defineTool, fault, forbidden, type Tool } from "./table.ts";
 
 const params = z.object({
   sessionKey: z.string().optional(),
@@ -21,9 +21,14 @@ const params = z.object({
   /** Absent: 30, and 0 with mode `steer`. */
   timeoutSeconds: z.number().int().min(0).optional(),
   hasMessage: z.boolean(),
-  /** `steer`: a turn that runs in the session may take the message; otherwise it waits for the turns before it. */
+  /**
+   * `steer`: a turn that runs in the session may take the message; otherwise it waits for the turns before it. `resume`: an archived session
+   * is taken up again with it.
+   */
   mode: z
-    .enum(["followup", "steer"], { error: 'expected "followup" or "steer"; other modes are not there' })
+    .enum(["followup", "steer", "resume"], {
+      error: 'expected "followup", "steer" or "resume"; other modes are not there',
+    })
     .optional(),
   watch: z
     .literal(false, {
@@ -33,7 +38,10 @@ const params = z.object({
     .optional(),
 });
 
-export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToolsDeps, find: SessionFinder): Tool {
+export function makeSessionsSend(
+  { config, kernel, pairings, care, nowMs }: SessionToolsDeps,
+  find: SessionFinder,
+): Tool {
   return defineTool("by-call", params, async (asked, call) => {
     const requester = find.requesterOf(call);
     if (asked.agentId !== undefined && !isValidAgentId(asked.agentId)) {
@@ -93,12 +101,18 @@ export function makeSessionsSend({ config, kernel, pairings, nowMs }: SessionToo
     }
     const missing = find.whyMissing(target);
     if (missing !== undefined) return missing;
-    if (target.row?.archivedAtMs !== undefined)
-      return fault(
-        "archived",
-        `the session ${target.key} is archived`,
-        `sessions { action: "patch", sessionKey: "${target.key}", archived: false }, or a message of a person to it`,
-      );
+    if (target.row?.archivedAtMs !== undefined) {
+      if (asked.mode !== "resume")
+        return fault(
+          "archived",
+          `the session ${target.key} is archived`,
+          `sessions_send with mode "resume", sessions { action: "patch", sessionKey: "${target.key}", archived: false }, or a message of a person to it`,
+        );
+      // Whoever may write to a session may not for that reason decide whether it is archived.
+      const decides = find.judgeControl(requester, target, "set");
+      if (!decides.allowed) return forbidden(decides.message, decides.remedy);
+      await care.patch(target.key, target.agentId, { archived: false });
+    }
     const cross = target.agentId !== requester.agentId;
     const pairing = cross ? pairings().find(`agent:${requester.agentId}`, verb, `agent:${target.agentId}`) : undefined;
     // Own children of another agent and own sessions are reached by the right to the tool itself.

@@ -49,6 +49,31 @@ describe("a call of a model", () => {
     ]);
   });
 
+  it("leaves how full the conversation is with the turn: by the last one, also in a repeated turn, and not by one before a summary", () => {
+    const counted = used.input + used.output;
+    for (const [summaryBefore, expected] of [
+      [undefined, counted],
+      [1, counted],
+      [2, undefined],
+    ] as const)
+      for (const crashes of [false, true]) {
+        const { driver } = open(
+          (hear) =>
+            function* (turn) {
+              for (const call of [0, 1]) {
+                if (call === summaryBefore) turn.raw(up.compacted, 0, 0, call, "what was before");
+                hear(yield* answerOf(turn.model(`${call}`)));
+              }
+              if (summaryBefore === 2) turn.raw(up.compacted, 0, 0, 2, "what was before");
+              if (crashes && turn.attempt === 1) turn.crash();
+              return { reply: "done" };
+            },
+        );
+        driver.finish();
+        expect(driver.ofType("commit").at(-1)?.contextUsed).toBe(expected);
+      }
+  });
+
   it("is answered from the record when the turn is repeated, and asked for again when its answer was not kept", () => {
     let delivery = 0;
     const { driver, heard, asked } = open(

@@ -174,8 +174,10 @@ describe("/approve", () => {
     const told = await say("/approve");
     // No platform takes what the command says for the end of the block: not all know longer fences.
     const argv = '["rm","-r","\\u{60}\\u{60}\\u{60}x"]';
-    expect(told).toContain(`\`\`\`\nwords: ${argv}\nfolder: "/ws"\nPATH="/bin"\n\`\`\`\n`);
-    expect(told).toContain("```\n[a](http://b)\\u{202e}\n```");
+    expect(told).toContain(
+      `\`\`\`\nsession: ${command.sessionKey}\nwords: ${argv}\nfolder: "/ws"\nPATH="/bin"\n\`\`\`\n`,
+    );
+    expect(told).toContain("```\nfrom: agent:kim:main\nto: agent:raul:main\n[a](http://b)\\u{202e}\n```");
     expect(told).toContain("```\nid: 77\ncalls itself: **Ana**\\u{a}id: 42\n```");
     for (const words of ["x-1 allow-once", "r-1@2 allow-always", "K7PQ2MXA deny"])
       expect(told).toContain(`/approve ${words}`);
