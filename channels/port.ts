@@ -231,6 +231,9 @@ export interface MenuCommand {
   readonly summary: string;
 }
 
+/** What became of a message: it is stored or kept, or nobody is to have it by the rules of its account. */
+export type Received = "taken" | "dropped";
+
 /** What an adapter may use of the gateway. */
 export interface ChannelHost {
   readonly accountId: string;
@@ -241,7 +244,7 @@ export interface ChannelHost {
    * that it arrived. Rejects when it was not taken (the gateway stops): then it has to be offered again. Messages of one peer are handed
    * on in the order of these calls, so that an adapter need not wait between them.
    */
-  receive(event: Omit<InboundEvent, "channel" | "accountId">): Promise<void>;
+  receive(event: Omit<InboundEvent, "channel" | "accountId">): Promise<Received>;
   /** The same for a reaction, which is a message to the agent where the account hears of it, and nothing elsewhere. */
   reacted(reaction: InboundReaction): Promise<void>;
   /** The platform has let the account in: from now on it sends. */

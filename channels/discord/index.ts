@@ -178,7 +178,7 @@ function openBot({ token, apiRoot, reactions }: DiscordSettings, host: ChannelHo
   function handOn(message: GatewayMessageCreateDispatchData, place: Place | undefined): Promise<void> | undefined {
     if (place?.isDirect === true) rememberDirect(message.author.id, place.id);
     const event = parse(message, place);
-    return event === undefined ? undefined : host.receive(event);
+    return event === undefined ? undefined : host.receive(event).then(() => undefined);
   }
 
   function parse(message: GatewayMessageCreateDispatchData, place: Place | undefined): DiscordEvent | undefined {

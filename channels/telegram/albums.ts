@@ -3,18 +3,18 @@
  * of its chat, with as many parts as an album can have, or when no further part comes for a while.
  */
 import { limits } from "../../runtime/kernel/limits.ts";
-import type { ChannelHost } from "../port.ts";
+import type { ChannelHost, Received } from "../port.ts";
 import type { TelegramEvent } from "./inbound.ts";
 
 export interface Albums {
   /** Hands on what came, or keeps it until its album has ended. Resolves as `receive`. `chat`: whose messages stay in their order. */
-  take(chat: string, album: string | undefined, event: TelegramEvent): Promise<void>;
+  take(chat: string, album: string | undefined, event: TelegramEvent): Promise<Received>;
 }
 
 interface Open {
   readonly album: string;
   readonly parts: TelegramEvent[];
-  readonly stored: PromiseWithResolvers<void>;
+  readonly stored: PromiseWithResolvers<Received>;
   waits: AbortController;
 }
 
@@ -45,7 +45,7 @@ export function makeAlbums({ receive, pause }: Pick<ChannelHost, "receive" | "pa
       const found = open.get(chat) ?? {
         album,
         parts: [],
-        stored: Promise.withResolvers<void>(),
+        stored: Promise.withResolvers<Received>(),
         waits: new AbortController(),
       };
       open.set(chat, found);

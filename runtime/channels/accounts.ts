@@ -17,6 +17,7 @@ import type {
   OutboundMessage,
   OutboundPart,
   Peer,
+  Received,
   SendResult,
   WorkspaceFile,
 } from "../../channels/port.ts";
@@ -305,10 +306,10 @@ function makeHost(
   become: (state: AccountState) => void,
 ): Omit<ChannelHost, "menu"> {
   /** The last message of each peer that is on its way. */
-  const lanes = new Map<string, Promise<void>>();
+  const lanes = new Map<string, Promise<unknown>>();
   let waiting = 0;
 
-  const receive = async (facts: Omit<InboundEvent, "channel" | "accountId">): Promise<void> => {
+  const receive = async (facts: Omit<InboundEvent, "channel" | "accountId">): Promise<Received> => {
     if (waiting >= limits.channelIntakeMax)
       throw failure(
         "CLOISTER_CHANNEL_BUSY",
@@ -321,7 +322,7 @@ function makeHost(
     const taken = (lanes.get(lane) ?? Promise.resolve()).catch(() => undefined).then(() => remote.receive(event));
     lanes.set(lane, taken);
     try {
-      await taken;
+      return await taken;
     } finally {
       waiting--;
       if (lanes.get(lane) === taken) lanes.delete(lane);

@@ -9,6 +9,7 @@ import type {
   MenuCommand,
   OutboundMessage,
   Peer,
+  Received,
   SendResult,
 } from "../../channels/port.ts";
 import type { Refusal } from "../kernel/errors.ts";
@@ -96,7 +97,7 @@ export interface ChannelForKernel {
 /** The main thread's side. */
 export interface KernelForChannel {
   /** Resolves when the platform may be told that the message arrived. */
-  receive(event: InboundEvent): Promise<void>;
+  receive(event: InboundEvent): Promise<Received>;
   state(accountId: string, state: AccountState): Promise<void>;
   /** So many parts of the message have arrived: known even if the thread is lost. */
   partSent(idempotencyKey: string, parts: number): Promise<void>;

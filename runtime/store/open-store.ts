@@ -254,8 +254,7 @@ export class OpenStore implements Store {
 
   settle: Store["settle"] = (envelopeId) => this.#run(async () => this.#journal.settle(envelopeId));
 
-  bury: Store["bury"] = (envelopeId, fate, reason, answer) =>
-    this.#run(() => this.#journal.bury(envelopeId, fate, reason, answer));
+  bury: Store["bury"] = (...buried) => this.#run(() => this.#journal.bury(...buried));
 
   pending: Store["pending"] = (windows = {}) =>
     this.#run(() =>
@@ -282,8 +281,9 @@ export class OpenStore implements Store {
       ),
     );
 
+  keepLetter: Store["keepLetter"] = (envelope, fate, reason) =>
+    this.#run(() => this.#withBody(envelope, (stored) => this.#requests.keepLetter(stored, fate, reason)));
   deadLetters: Store["deadLetters"] = (query) => this.#run(async () => this.#journal.deadLetters(query));
-
   deadLetter: Store["deadLetter"] = (id) =>
     this.#run(async () => {
       const letter = this.#journal.deadLetter(id);

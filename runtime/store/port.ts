@@ -174,6 +174,8 @@ export interface Store {
   ): Promise<{ readonly headers: readonly EnvelopeHeader[]; readonly next: number | undefined }>;
 
   // --- dead letters ---
+  /** A message that was never in the journal, as a letter with no deliveries. Its id is the letter's. */
+  keepLetter(envelope: Envelope, fate: Fate, reason: string): Promise<void>;
   /** Newest first; `total` counts all that the filter matches. */
   deadLetters(query: DeadLetterQuery): Promise<{ readonly rows: readonly DeadLetterRow[]; readonly total: number }>;
   deadLetter(id: string): Promise<DeadLetter | undefined>;

@@ -1,15 +1,19 @@
-/** The store's calls about requests for rights, as transactions of the journal. */
+/** The store's calls about requests for rights, and about what was refused before it was in the journal, as transactions of the journal. */
+import type { Fate } from "../kernel/envelope.ts";
+import { addLetter } from "./dead-letters.ts";
 import { dropRequest, findKept, keepRequest, listRequests, refuseRequest, unknownRequest } from "./grant-requests.ts";
-import type { Journal } from "./journal.ts";
+import type { Journal, StoredEnvelope } from "./journal.ts";
 import type { Store } from "./port.ts";
 
-export type RequestRows = Pick<
-  Store,
-  "keepRequest" | "refuseRequest" | "releaseKept" | "dropRequest" | "keptMessage" | "requests"
->;
+export interface RequestRows
+  extends Pick<Store, "keepRequest" | "refuseRequest" | "releaseKept" | "dropRequest" | "keptMessage" | "requests"> {
+  keepLetter(envelope: StoredEnvelope, fate: Fate, reason: string): Promise<void>;
+}
 
 export function makeRequestRows(journal: Journal, now: () => number, lettersMax: number): RequestRows {
   return {
+    keepLetter: (envelope, fate, reason) =>
+      journal.change((rows) => addLetter(rows, { ...envelope, fate, reason, attempts: 0, atMs: now() }, lettersMax)),
     keepRequest: (request, message) => journal.change((rows) => keepRequest(rows, request, message)),
     refuseRequest: (id, reason, after) =>
       journal.change((rows) => refuseRequest(rows, id, { reason, atMs: now(), lettersMax }, after)),

@@ -31,7 +31,7 @@ import {
   makeMentionPatterns,
   pairName,
 } from "../groups/index.ts";
-import type { RoomSight } from "../kernel/envelope.ts";
+import type { Fate, RoomSight } from "../kernel/envelope.ts";
 import { toRefusal } from "../kernel/errors.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
@@ -49,6 +49,7 @@ import {
   dedupeOf,
   dropLine,
   type Heard,
+  letterOf,
   makeAdmission,
   peerText,
   placeOf,
@@ -61,7 +62,7 @@ import type { ThreadBindings } from "./thread-bindings.ts";
 export interface ChannelMailDeps {
   readonly config: ResolvedConfig;
   readonly routes: RouteTable;
-  readonly store: Pick<Store, "room" | "keepRoomRow">;
+  readonly store: Pick<Store, "room" | "keepRoomRow" | "keepLetter">;
   readonly runs: Runs;
   readonly accept: Accept;
   readonly newUuid: () => string;
@@ -100,6 +101,8 @@ type Dropped = Extract<InboundResult, { status: "dropped" }>;
 
 export interface ChannelMail {
   inbound(event: InboundEvent, idempotencyKey: string | undefined): Promise<InboundResult>;
+  /** Keeps a message that was not taken as a dead letter of each agent of its conversation; not where the rules do not admit it. */
+  giveUp(event: InboundEvent, fate: Fate, reason: string): Promise<void>;
   /** Shows an answer to the other agents of its group. Never rejects. */
   answered(answer: Answered): Promise<void>;
 }
@@ -329,6 +332,14 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     return { ...route, agentId, sessionKey, lastRoutePolicy: "session", matchedBy: "thread" };
   }
 
+  function judge(said: InboundEvent) {
+    const routed = resolveRoute(routes, said);
+    const rules = findRules(config.groups, routed.channel, routed.accountId);
+    const place = placeOf(said, routed);
+    const approved = said.peer.kind === "direct" && deps.senders.isKnown(place);
+    return { routed, rules, place, judged: judgeAdmission(rules, { ...said, channel: routed.channel, approved }) };
+  }
+
   /** Told once, where the sender is: by the channel, and to whoever posted the message. */
   async function askForSender(
     event: InboundEvent,
@@ -354,11 +365,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
 
   return {
     async inbound(said, idempotencyKey) {
-      const routed = resolveRoute(routes, said);
-      const rules = findRules(config.groups, routed.channel, routed.accountId);
-      const place = placeOf(said, routed);
-      const approved = said.peer.kind === "direct" && deps.senders.isKnown(place);
-      const judged = judgeAdmission(rules, { ...said, channel: routed.channel, approved });
+      const { routed, rules, place, judged } = judge(said);
       if (!judged.admitted) {
         const dropped = drop(said, routed, judged.reason, judged.rule, judged.remedy);
         return judged.asksApproval === true ? askForSender(said, routed, place, dropped) : dropped;
@@ -380,6 +387,16 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
       const room = roomKey(route.channel, route.accountId, event.peer, event.threadId);
       const rest = await inRoom(room, () => toGroup(message, route, rules, group, key, ordered !== undefined));
       return rest();
+    },
+
+    async giveUp(event, fate, reason) {
+      const { judged, routed } = judge(event);
+      if (!judged.admitted) return;
+      for (const target of targetsOf(event, routeToThread(event, routed)).targets) {
+        const body = event.text + (await deps.bring(event, target.agentId));
+        const letter = letterOf(admissionOf(event, target, body, undefined), deps.newUuid(), nowMs());
+        await store.keepLetter(letter, fate, reason);
+      }
     },
 
     async answered({ envelopeId, agentId, channel, accountId, peer, threadId, text, platformMessageId }) {

@@ -145,6 +145,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     start: parts.startChannel,
     commands: () => commands,
     mail: () => ingress,
+    onDeadLetter: () => void deadLetters.changed(),
     workspaceOf: (agentId) => agents.get(agentId)?.workspace,
     pauseOf: (agentId) => agents.get(agentId)?.blockPause,
     toUrl: (message) => threadTools.postAnswer(message),

@@ -2,7 +2,7 @@
 import type { SenderPlace } from "../../auth/senders.ts";
 import type { InboundEvent, Peer } from "../../channels/port.ts";
 import { normalizeSender } from "../groups/index.ts";
-import type { Provenance, ReplyRoute, RoomSight, Signal } from "../kernel/envelope.ts";
+import type { Envelope, Provenance, ReplyRoute, RoomSight, Signal } from "../kernel/envelope.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import { formatGroupHistoryKey, type Route } from "../routing/index.ts";
 import type { Conversation } from "./thread-bindings.ts";
@@ -73,6 +73,16 @@ export function makeAdmission(
     ...(sees === undefined ? {} : { sees }),
     ...(key === undefined ? {} : { dedupe: dedupeOf(event, route, key, false) }),
   };
+}
+
+/** A message that was not stored, as its dead letter has it. */
+export function letterOf(
+  { from, agentId, sessionKey, verb, via, chain, trace, provenance, replyRoute, body }: Admission,
+  id: string,
+  acceptedAtMs: number,
+): Envelope {
+  const given = { from, agentId, sessionKey, verb, via, chain, provenance, replyRoute };
+  return { header: { id, ...given, trace: trace ?? id, runId: id, acceptedAtMs }, body };
 }
 
 /** By which a repetition is known; in a broadcast each agent has its own. */

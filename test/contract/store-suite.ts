@@ -294,6 +294,15 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         ]);
       });
 
+      it("keeps a message that was never in the journal as a dead letter, also a long one", async () => {
+        const long = { ...envelope("refused"), body: "x".repeat(2_000_000) };
+        await store.keepLetter(long, "refused", "no room");
+        await reopen();
+        expect(await store.deadLetter("refused")).toMatchObject({ fate: "refused", reason: "no room", attempts: 0 });
+        expect((await store.deadLetter("refused"))?.body).toBe(long.body);
+        expect((await store.pending()).envelopes).toEqual([]);
+      });
+
       it("loses what was stopped, in portions, and keeps it as dead letters, after a restart as well", async () => {
         for (let at = 0; at < 6; at++) {
           await store.append(envelope(`x${at}`, { session: "x" }));

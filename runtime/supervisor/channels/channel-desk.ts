@@ -23,12 +23,11 @@ import type {
   MediaPlace,
   ProbeResult,
 } from "../../channels/port.ts";
-import type { InboundResult } from "../../edge/port.ts";
 import { failure, isCoded, toRefusal } from "../../kernel/errors.ts";
 import type { makeAuditNote } from "../audit-trail.ts";
 import type { Logger } from "../driver.ts";
 import { type ChannelLife, notRunning, runChannel, type StartChannel } from "./channel-life.ts";
-import { makeIntake } from "./intake.ts";
+import { type IntakeDeps, makeIntake } from "./intake.ts";
 import { makeOutbox, type Outbox } from "./outbox.ts";
 import { makeTyping, type TypingDeps } from "./typing.ts";
 
@@ -37,7 +36,8 @@ export interface ChannelDeskDeps {
   /** For platforms that show one; as it is when their thread starts. */
   readonly menu: () => readonly MenuCommand[];
   readonly start: StartChannel;
-  readonly inbound: (event: InboundEvent) => Promise<InboundResult>;
+  readonly inbound: IntakeDeps["inbound"];
+  readonly giveUp: IntakeDeps["giveUp"];
   readonly runs: TypingDeps["runs"];
   readonly typing: TypingDeps["settings"];
   readonly newId: () => string;
@@ -180,6 +180,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
 
   const intake = makeIntake({
     inbound: deps.inbound,
+    giveUp: deps.giveUp,
     onAccepted: makeTyping({ settings: deps.typing, remoteOf, runs: deps.runs, clock, ending: ending.signal }),
     tellSender: ({ channel, accountId, peer, threadId, messageId }, text) => {
       const place = { channel, accountId, peer, ...(threadId === undefined ? {} : { threadId }) };

@@ -1,11 +1,12 @@
 /**
  * Messages of platforms on their way in. The platform is told that one arrived when this resolves: when it is stored, or when it was decided
- * that nobody is to have it. One that an agent has no room for is tried again for a while, then its sender is told; so is one that always
- * fails, since whatever the platform has behind it would wait for it for ever.
+ * that nobody is to have it. One that an agent has no room for is tried again for a while, then it is a dead letter, and its sender is told; so
+ * is one that always fails, since whatever the platform has behind it would wait for it for ever.
  */
-import type { InboundEvent } from "../../../channels/port.ts";
+import type { InboundEvent, Received } from "../../../channels/port.ts";
 import type { ChannelClock } from "../../channels/port.ts";
 import type { InboundResult } from "../../edge/port.ts";
+import type { Fate } from "../../kernel/envelope.ts";
 import { errorRegister, fromRefusal, isCoded, type Refusal, toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../driver.ts";
@@ -14,6 +15,8 @@ export interface IntakeDeps {
   readonly inbound: (event: InboundEvent) => Promise<InboundResult>;
   /** It has a turn: whoever wrote sees that the agent is at work. */
   readonly onAccepted: (event: InboundEvent, runId: string) => void;
+  /** Keeps it as a dead letter. */
+  readonly giveUp: (event: InboundEvent, fate: Fate, reason: string) => Promise<void>;
   /** To the sender, where the message came from. */
   readonly tellSender: (event: InboundEvent, text: string) => void;
   readonly clock: ChannelClock;
@@ -23,24 +26,34 @@ export interface IntakeDeps {
 }
 
 /** Of what it makes: @throws the refusal of a gateway that ends; the message is to be offered again. */
-export function makeIntake({ inbound, onAccepted, tellSender, clock, log, ending }: IntakeDeps) {
-  return async (event: InboundEvent): Promise<void> => {
+export function makeIntake({ inbound, onAccepted, giveUp, tellSender, clock, log, ending }: IntakeDeps) {
+  const end = async (event: InboundEvent, fate: Fate, refusal: Refusal): Promise<void> => {
+    const { channel, accountId, peer } = event;
+    const fields = { channel, account: accountId, peer: `${peer.kind}:${peer.id}` };
+    log.error({ ...fields, error: refusal }, "a message was not taken; its sender is told");
+    await giveUp(event, fate, `${refusal.code}: ${refusal.message}`).catch((error: unknown) =>
+      log.error(
+        { ...fields, error: toRefusal(error) },
+        "a message that was not taken could not be kept as a dead letter",
+      ),
+    );
+    tellSender(event, `Your message was not taken (${refusal.code}). Please send it again later.`);
+  };
+
+  return async (event: InboundEvent): Promise<Received> => {
     const sinceMs = clock.nowMs();
     let faults = 0;
     for (let pauseMs: number = limits.channelAttemptBackoffMs; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
       const result = await inbound(event).catch(asFault);
       if (result.status === "accepted" && result.runs === undefined) onAccepted(event, result.runId);
       if (result.status === "fault") faults++;
-      else if (result.status !== "refused") return;
+      else if (result.status !== "refused") return result.status === "dropped" ? "dropped" : "taken";
       const { refusal } = result;
       if (refusal.code === "CLOISTER_GATEWAY_DRAINING" || ending.aborted) throw fromRefusal(refusal);
       const isHopeless = result.status === "fault" ? faults >= limits.channelAttemptsMax : !mayPass(refusal);
       if (isHopeless || clock.nowMs() - sinceMs >= limits.channelIntakeMs) {
-        const { channel, accountId, peer } = event;
-        const fields = { channel, account: accountId, peer: `${peer.kind}:${peer.id}`, error: refusal };
-        log.error(fields, "a message was not taken; its sender is told");
-        tellSender(event, `Your message was not taken (${refusal.code}). Please send it again later.`);
-        return;
+        await end(event, result.status === "fault" ? "undeliverable" : "refused", refusal);
+        return "taken";
       }
       await clock.pause(pauseMs, ending);
     }

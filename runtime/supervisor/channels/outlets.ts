@@ -32,6 +32,7 @@ export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "n
   readonly commands: () => Pick<Commands, "list">;
   readonly edge: () => Pick<EdgeForKernel, "send"> | undefined;
   readonly mail: () => ChannelMail;
+  readonly onDeadLetter: () => void;
   readonly workspaceOf: (agentId: string) => string | undefined;
   readonly nowMs: () => number;
 }
@@ -62,6 +63,7 @@ export function makeOutlets({
   workspaceOf,
   pauseOf,
   toUrl,
+  onDeadLetter,
   nowMs,
   rpc,
   ...deps
@@ -77,6 +79,10 @@ export function makeOutlets({
             .map(({ name, summary }) => ({ name, summary }))
         : [],
     inbound: (event) => mail().inbound(event, undefined),
+    giveUp: (...givenUp) =>
+      mail()
+        .giveUp(...givenUp)
+        .then(onDeadLetter),
     newId: randomUUID,
     clock,
     typing: () => config.typing,

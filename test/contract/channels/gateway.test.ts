@@ -6,6 +6,7 @@ import type { Chat, ReactionType } from "grammy/types";
 import { afterEach, expect, test } from "vitest";
 import type { ResolvedConfig } from "../../../runtime/config/resolved.ts";
 import { startChannelThread } from "../../../runtime/supervisor/channels/start-channel.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import type { Client } from "../../../runtime/edge/port.ts";
 import type { Store } from "../../../runtime/store/port.ts";
 import { type BotApi, makeMessage, openBotApi } from "../../support/bot-api.ts";
@@ -102,6 +103,28 @@ test("an answer that the last process may have sent is sent once more, and told 
     }),
   );
   await again.drain(1_000);
+});
+
+test("a message that the agent does not take is a dead letter with a reason, its sender is told, and those behind it are answered", async () => {
+  const { api, config } = await open();
+  const gateway = await start(config);
+  api.push(first, { message: makeMessage({ text: "x".repeat(limits.bodyCharsMax + 1), message_id: 1 }) });
+  api.push(first, { message: makeMessage({ text: "who are you", message_id: 2 }) });
+  await eventually(() => expect(texts(api, first)).toHaveLength(2));
+  expect(texts(api, first).map(({ text }) => text)).toContainEqual(
+    expect.stringContaining("CLOISTER_MESSAGE_TOO_LARGE"),
+  );
+  expect(texts(api, first).map(({ text }) => text)).toContainEqual(expect.stringContaining("I am main"));
+  const listed = await gateway.doors.rpc(operator, "deadletters.list", {});
+  expect(listed).toMatchObject({
+    payload: {
+      total: 1,
+      letters: [{ fate: "refused", reason: expect.stringContaining("CLOISTER_MESSAGE_TOO_LARGE"), agentId: "main" }],
+    },
+  });
+  await eventually(() => expect(api.unconfirmed(first)).toBe(0));
+  await gateway.drain(1_000);
+  expect(api.violations).toEqual([]);
 });
 
 test("each bot's menu has all commands of the gateway; once commands.native is false it has none", async () => {

@@ -13,6 +13,7 @@ import type {
   InboundEvent,
   OutboundMessage,
   Peer,
+  Received,
 } from "../../../channels/port.ts";
 import { serveAccounts } from "../../../runtime/channels/accounts.ts";
 import type { AccountState, ChannelForKernel } from "../../../runtime/channels/port.ts";
@@ -96,7 +97,7 @@ const opened: (() => Promise<void>)[] = [];
 /** Opens the account and waits until it is online. Pauses before another attempt are short; those that wait for an answer are not. */
 export async function openChannel<S extends AccountSettings>(
   { module, open }: ChannelRig<S>,
-  take: (event: InboundEvent) => Promise<void> = async () => undefined,
+  take: (event: InboundEvent) => Promise<Received | void> = async () => undefined,
   waits = true,
 ): Promise<OpenChannel> {
   const { platform, settings, prepare } = await open();
@@ -108,8 +109,9 @@ export async function openChannel<S extends AccountSettings>(
     { default: settings },
     {
       receive: async (event) => {
-        await take(event);
-        received.push(event);
+        const result = (await take(event)) ?? "taken";
+        if (result === "taken") received.push(event);
+        return result;
       },
       state: async (_, state) => void states.push(state),
       partSent: async () => undefined,

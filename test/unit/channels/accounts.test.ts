@@ -84,7 +84,7 @@ function serve(
     { manifest, open },
     settings,
     {
-      receive,
+      receive: (event) => receive(event).then(() => "taken"),
       state: async (accountId, state) => void states.push({ accountId, state }),
       partSent: async (_, parts) => void partsSent.push(parts),
       log: async () => undefined,

@@ -69,7 +69,7 @@ async function serve(
     fetch: fetched,
   });
   const nothing = async () => undefined;
-  const remote = { receive: nothing, state: nothing, partSent: nothing, log: nothing };
+  const remote = { receive: async () => "taken" as const, state: nothing, partSent: nothing, log: nothing };
   const channel = serveAccounts({ manifest, open }, { default: { textChunkLimit: 100 } }, remote, makeVirtualClock());
   await settle();
   return { channel, sent, acted };

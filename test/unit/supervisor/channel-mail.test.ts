@@ -45,6 +45,7 @@ test("for any rules and messages the explanation says what happens", async () =>
       const event: InboundEvent = { channel: "webhook", accountId: "home", tsMs: 1, ...facts };
       const routes = compileRoutes(config);
       const admitted: string[] = [];
+      const letters: string[] = [];
       let reads = 0;
       const mail = makeChannelMail({
         config,
@@ -54,6 +55,7 @@ test("for any rules and messages the explanation says what happens", async () =>
             reads += 1;
             return { last: 0, unseen: {}, isOwn: false };
           },
+          keepLetter: async ({ header }) => void letters.push(header.agentId),
           keepRoomRow: async () => ({ status: "stored", seq: 1 }),
         },
         runs: makeRuns(
@@ -85,6 +87,9 @@ test("for any rules and messages the explanation says what happens", async () =>
       expect(status).toBe({ dropped: "dropped", pending: "pending", handled: "refused" }[explained.outcome]);
       expect(admitted).toEqual(explained.outcome === "handled" ? (explained.broadcast?.agents ?? ["a"]) : []);
       if (explained.outcome === "dropped") expect(reads).toBe(0);
+      await mail.giveUp(event, "refused", "no room");
+      const agents = hasBroadcast && event.peer.id === "g1" ? ["a", "b"] : ["a"];
+      expect(letters).toEqual(explained.outcome === "dropped" ? [] : agents);
     }),
     { numRuns: 1_000 },
   );

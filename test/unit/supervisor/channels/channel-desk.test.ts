@@ -66,6 +66,7 @@ function openDesk(
       };
       return { remote, stop: async () => void (thread.isOpen = false) };
     },
+    giveUp: async () => undefined,
     inbound: async () => ({
       status: "accepted",
       runId: "r1",

@@ -33,6 +33,8 @@ function openIntake(answers: readonly (InboundResult | Error)[]) {
   const told: string[] = [];
   const typing: string[] = [];
   const asked: string[] = [];
+  const letters: string[] = [];
+  const { log, lines } = makeKeptLog();
   const ending = new AbortController();
   const receive = makeIntake({
     inbound: async ({ text }) => {
@@ -42,12 +44,16 @@ function openIntake(answers: readonly (InboundResult | Error)[]) {
       return answer;
     },
     onAccepted: (_, runId) => typing.push(runId),
+    giveUp: async ({ text }, fate, reason) => {
+      letters.push(`${text} ${fate}: ${reason}`);
+      if (text === "no room") throw new Error("the disk is full");
+    },
     tellSender: (_, text) => told.push(text),
     clock,
-    log: makeKeptLog().log,
+    log,
     ending: ending.signal,
   });
-  return { receive, clock, told, typing, asked, ending };
+  return { receive, clock, told, typing, asked, ending, letters, lines };
 }
 
 test("a stored message has arrived, and its sender sees that the agent is at work", async () => {
@@ -62,9 +68,9 @@ test("what nobody is to have has arrived, and nobody types", async () => {
     { status: "pending", reason: "r", remedy: "m" },
     { ...accepted, status: "duplicate" },
   ] satisfies InboundResult[]) {
-    const { receive, typing, told } = openIntake([result]);
-    await receive(event);
-    expect({ typing, told }).toEqual({ typing: [], told: [] });
+    const { receive, typing, told, letters } = openIntake([result]);
+    expect(await receive(event)).toBe(result.status === "dropped" ? "dropped" : "taken");
+    expect({ typing, told, letters }).toEqual({ typing: [], told: [], letters: [] });
   }
 });
 
@@ -77,8 +83,8 @@ test("a message that there is no room for is tried until there is", async () => 
   expect({ asked: asked.length, told, typing }).toEqual({ asked: 4, told: [], typing: ["r1"] });
 });
 
-test("after a minute without room its sender is told, and it counts as arrived", async () => {
-  const { receive, clock, told } = openIntake([refused("CLOISTER_MAILBOX_FULL")]);
+test("after a minute without room it is a dead letter, its sender is told, and it counts as arrived", async () => {
+  const { receive, clock, told, letters } = openIntake([refused("CLOISTER_MAILBOX_FULL")]);
   let isOver = false;
   const received = receive(event).then(() => (isOver = true));
   await clock.advance(55_000);
@@ -86,6 +92,14 @@ test("after a minute without room its sender is told, and it counts as arrived",
   await clock.advance(15_000);
   await received;
   expect(told).toEqual(["Your message was not taken (CLOISTER_MAILBOX_FULL). Please send it again later."]);
+  expect(letters).toEqual(["hello refused: CLOISTER_MAILBOX_FULL: no"]);
+});
+
+test("one that cannot be kept as a dead letter either is told in the log, and to its sender all the same", async () => {
+  const { receive, told, lines } = openIntake([refused("CLOISTER_AGENT_DISABLED")]);
+  await receive({ ...event, text: "no room" });
+  expect(lines.map(({ message }) => message)).toContainEqual(expect.stringContaining("could not be kept"));
+  expect(told).toHaveLength(1);
 });
 
 test("what another attempt cannot change is told at once", async () => {
@@ -95,12 +109,13 @@ test("what another attempt cannot change is told at once", async () => {
 });
 
 test("a message on which the gateway fails every time is given up, and its sender told, so that those behind it are heard", async () => {
-  const { receive, clock, told, asked } = openIntake([new TypeError("a fault of ours")]);
+  const { receive, clock, told, asked, letters } = openIntake([new TypeError("a fault of ours")]);
   const received = receive(event);
   await clock.advance(10_000);
   await received;
   expect(asked).toHaveLength(limits.channelAttemptsMax);
   expect(told).toEqual([expect.stringContaining("was not taken")]);
+  expect(letters).toEqual([expect.stringMatching(/^hello undeliverable: /)]);
   const once = openIntake([new TypeError("a fault that passes"), accepted]);
   const taken = once.receive(event);
   await once.clock.advance(10_000);
