@@ -1,6 +1,6 @@
 /**
  * Discord: one adapter a bot, over the REST client and the gateway client of discord.js. Discord is told that an event arrived when its
- * message is stored, and sends again what it was not told of when the session is resumed.
+ * message is stored, and sends again what it was not told of when the session is resumed. What no session has is fetched (`missed.ts`).
  */
 import { DiscordAPIError, HTTPError, RateLimitError, REST } from "@discordjs/rest";
 import type { SessionInfo } from "@discordjs/ws";
@@ -30,13 +30,16 @@ import type {
   ChannelHost,
   ChannelModule,
   Peer,
+  Received,
   SendResult,
 } from "../port.ts";
 import { changeMessage, fetchFile, judgeError, sendPart, waitOf } from "./calls.ts";
 import { connect, type Ended } from "./gateway.ts";
+import { type HeardBook, openHeardBook } from "./heard.ts";
 import { type DiscordEvent, parseMessage, parseReaction, type Reacted, type Self } from "./inbound.ts";
 import { acknowledge, makeMenu, parseInteraction } from "./interactions.ts";
 import { type DiscordSettings, manifest } from "./manifest.ts";
+import { makeMissed, type Missed } from "./missed.ts";
 import { parseTarget } from "./outbound.ts";
 import { makeDirectory, type Place } from "./places.ts";
 
@@ -52,7 +55,7 @@ const intents =
 /** With them, reactions there. */
 const reactionIntents = GatewayIntentBits.GuildMessageReactions | GatewayIntentBits.DirectMessageReactions;
 
-function openBot({ token, apiRoot, reactions }: DiscordSettings, host: ChannelHost): ChannelAdapter {
+function openBot({ token, apiRoot, heardFile, reactions }: DiscordSettings, host: ChannelHost): ChannelAdapter {
   // Pauses and further attempts are the host's.
   const rest = new REST({
     api: apiRoot,
@@ -66,6 +69,9 @@ function openBot({ token, apiRoot, reactions }: DiscordSettings, host: ChannelHo
   let self: Self | undefined;
   let gateway: APIGatewayBotInfo | undefined;
   let session: SessionInfo | undefined;
+  let heard: { readonly book: HeardBook; readonly missed: Missed } | undefined;
+  /** Messages on their way to the store. */
+  const underWay = new Set<Promise<unknown>>();
   let application: string | undefined;
   let hasMenu = false;
   let failedResumes = 0;
@@ -118,6 +124,9 @@ function openBot({ token, apiRoot, reactions }: DiscordSettings, host: ChannelHo
 
   const hear = (payload: GatewayDispatchPayload): Promise<void> | undefined => {
     directory.hear(payload);
+    if (payload.t === GatewayDispatchEvents.Ready) heard?.missed.loggedIn();
+    if (payload.t === GatewayDispatchEvents.GuildCreate && payload.d.unavailable !== true)
+      heard?.missed.told({ id: payload.d.id, channels: [...payload.d.channels, ...payload.d.threads] });
     if (payload.t === GatewayDispatchEvents.InteractionCreate) return takeInteraction(payload.d);
     if (payload.t === GatewayDispatchEvents.MessageReactionAdd) return takeReaction(payload.d, payload.s, false);
     if (payload.t === GatewayDispatchEvents.MessageReactionRemove) return takeReaction(payload.d, payload.s, true);
@@ -165,8 +174,15 @@ function openBot({ token, apiRoot, reactions }: DiscordSettings, host: ChannelHo
     return readable("interaction", interaction.id, () => parseInteraction(interaction, about));
   }
 
-  /** Messages of a channel are handed on in their order, also while Discord is asked about it. */
   function takeMessage(message: GatewayMessageCreateDispatchData): Promise<void> | undefined {
+    const missed = heard?.missed.of(message.channel_id);
+    return missed === undefined
+      ? takeNow(message)
+      : missed.then((handed) => (handed.has(message.id) ? undefined : takeNow(message)));
+  }
+
+  /** Messages of a channel are handed on in their order, also while Discord is asked about it. */
+  function takeNow(message: GatewayMessageCreateDispatchData): Promise<void> | undefined {
     const { channel_id: id, guild_id: guildId, channel_type: type = ChannelType.DM } = message;
     const waiting = asked.get(id);
     if (waiting !== undefined) return waiting.then((place) => handOn(message, place));
@@ -178,7 +194,23 @@ function openBot({ token, apiRoot, reactions }: DiscordSettings, host: ChannelHo
   function handOn(message: GatewayMessageCreateDispatchData, place: Place | undefined): Promise<void> | undefined {
     if (place?.isDirect === true) rememberDirect(message.author.id, place.id);
     const event = parse(message, place);
-    return event === undefined ? undefined : host.receive(event).then(() => undefined);
+    if (event === undefined || place === undefined) return undefined;
+    const work = keep(event, place, message.id);
+    underWay.add(work);
+    const over = (): void => void underWay.delete(work);
+    work.then(over, over);
+    return work;
+  }
+
+  async function keep(event: DiscordEvent, place: Place, messageId: string): Promise<void> {
+    const book = heard?.book;
+    book?.begin(place, messageId);
+    let received: Received | undefined;
+    try {
+      received = await host.receive(event);
+    } finally {
+      book?.end(place, messageId, received);
+    }
   }
 
   function parse(message: GatewayMessageCreateDispatchData, place: Place | undefined): DiscordEvent | undefined {
@@ -263,12 +295,24 @@ function openBot({ token, apiRoot, reactions }: DiscordSettings, host: ChannelHo
     }
   }
 
+  function openHeard(botId: string, signal: AbortSignal): NonNullable<typeof heard> {
+    const book = openHeardBook(heardFile, botId, host);
+    return { book, missed: makeMissed({ rest, book, host, handOn, signal }) };
+  }
+
+  async function closeHeard(): Promise<void> {
+    await Promise.allSettled(underWay);
+    heard?.book.close();
+    heard = undefined;
+  }
+
   async function serve(signal: AbortSignal): Promise<void> {
     if (session === undefined || self === undefined || gateway === undefined) {
       session = undefined;
       await logIn(signal);
       gateway = await findGateway(signal);
     }
+    if (self !== undefined) heard ??= openHeard(self.id, signal);
     await showMenu(signal);
     const identity = self === undefined ? undefined : identityOf(self);
     const connection = connect({
@@ -301,6 +345,8 @@ function openBot({ token, apiRoot, reactions }: DiscordSettings, host: ChannelHo
         if (signal.aborted) return;
         if (error instanceof RateLimitError) await host.pause(waitOf(error), signal);
         throw toCoded(error, host.accountId);
+      } finally {
+        if (signal.aborted) await closeHeard();
       }
     },
 

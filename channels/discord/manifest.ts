@@ -27,4 +27,6 @@ export interface DiscordSettings extends AccountSettings {
   readonly token: string;
   /** Discord's API, without version and slash at the end; it also tells where the gateway is. */
   readonly apiRoot: string;
+  /** Where the account keeps up to where it has heard. */
+  readonly heardFile: string;
 }

@@ -28,6 +28,8 @@ export interface ToldChannel {
   readonly type: ChannelType;
   readonly guild_id?: string | undefined;
   readonly parent_id?: string | null | undefined;
+  /** Also one that is gone by now. */
+  readonly last_message_id?: string | null | undefined;
 }
 
 interface Guild {

@@ -3,10 +3,10 @@
  * the owner alone can read; what belongs together is written in one transaction, in the thread of the channel. Two gateways cannot have it
  * open at once.
  */
-import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { failure } from "../../runtime/kernel/errors.ts";
+import { openSqliteFile } from "../sqlite-file.ts";
 import type { WhatsAppEvent } from "./inbound.ts";
 import type { Baileys, Creds, KeyData, KeyStore } from "./library.ts";
 
@@ -106,25 +106,13 @@ export function openLogin(folder: string, codec: Codec): Login {
   };
 }
 
+const schema =
+  "CREATE TABLE IF NOT EXISTS keys (type TEXT, id TEXT, value TEXT NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID";
+
 function openFile(folder: string): DatabaseSync {
   const file = path.join(folder, fileName);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    closeSync(openSync(file, "a", 0o600));
-    chmodSync(file, 0o600);
-    const db = new DatabaseSync(file);
-    try {
-      db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-      db.exec(
-        "CREATE TABLE IF NOT EXISTS keys (type TEXT, id TEXT, value TEXT NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID",
-      );
-      // With it the file is this process's, until it is closed.
-      db.exec("BEGIN IMMEDIATE; COMMIT");
-    } catch (error) {
-      db.close();
-      throw error;
-    }
-    return db;
+    return openSqliteFile(file, schema, "power");
   } catch (error) {
     const reason = error instanceof Error ? error.message : "unknown fault";
     throw failure(

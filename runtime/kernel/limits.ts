@@ -580,6 +580,14 @@ export const limits = {
   discordResumesMax: 8,
   /** Discord: direct chats whose place is known; another one is asked for. */
   discordDirectChatsMax: 10_000,
+  /**
+   * Discord: channels whose last heard message is kept, the last heard ones; messages of one that are fetched when they were missed (Discord's bound
+   * of one request), how old they may be (as on the other channels), and how long what fails is tried again: what comes now waits for it.
+   */
+  discordHeardMax: 200,
+  discordMissedMax: 100,
+  discordMissedAgeMs: 86_400_000,
+  discordMissedMs: 60_000,
   /** How often it is asked whether a code was scanned, and how many times: five minutes, twice as long as the platform shows codes. */
   channelLinkPollMs: 1_000,
   channelLinkPolls: 300,

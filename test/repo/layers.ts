@@ -58,6 +58,14 @@ export const rooms: readonly Room[] = [
     only: ["kernel"],
   },
   {
+    name: "sqlite-file",
+    layer: 1,
+    places: ["channels/sqlite-file.ts"],
+    why: "A file that an account of a channel keeps for itself.",
+    only: [],
+    node: ["node:fs", "node:path", "node:sqlite"],
+  },
+  {
     name: "workspace-files",
     layer: 1,
     places: ["runtime/channels/workspace-files.ts"],
@@ -335,9 +343,9 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["channels/discord"],
     why: "A channel: pure in both directions, and its I/O in a thread of its own.",
-    only: ["channel-port", "chunks", "download", "kernel"],
+    only: ["channel-port", "chunks", "download", "kernel", "sqlite-file"],
     packages: ["@discordjs/rest", "@discordjs/ws", "discord-api-types"],
-    node: ["node:crypto"],
+    node: ["node:crypto", "node:sqlite"],
   },
   {
     name: "slack",
@@ -361,7 +369,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["channels/whatsapp"],
     why: "A channel: pure in both directions, and its I/O in a thread of its own. Its library is the operator's, and is loaded from where that is.",
-    only: ["channel-port", "chunks", "download", "kernel"],
+    only: ["channel-port", "chunks", "download", "kernel", "sqlite-file"],
     node: [
       "node:async_hooks",
       "node:crypto",
@@ -584,7 +592,7 @@ export const processPlaces: readonly { readonly place: string; readonly why: str
 /** Calls that hold a thread up until a disk answers, where they are right all the same. */
 export const synchronousPlaces: readonly { readonly place: string; readonly why: string }[] = [
   { place: "runtime/thread/main-watch.ts", why: "says on another thread why the process ends, right before it does" },
-  { place: "channels/whatsapp/login.ts", why: "SQLite answers so, in the thread of the channel" },
+  { place: "channels/sqlite-file.ts", why: "SQLite answers so, in the thread of the channel" },
   { place: "runtime/tools/memory/index-file.ts", why: "SQLite answers so, and has a thread of its own for it" },
   {
     place: "runtime/thread/cell",

@@ -15,6 +15,7 @@ export interface DiscordCall {
   readonly method: string;
   /** Without the version. */
   readonly path: string;
+  readonly query: Json;
   readonly body: Json;
   readonly files: readonly DiscordFile[];
 }
@@ -68,6 +69,12 @@ export interface DiscordApi {
   addBot(token: string, bot: { readonly id: string; readonly username: string; readonly flags?: number }): void;
   /** Told to bots that log in after it. */
   addGuild(guild: TestGuild): void;
+  /** What a person is in a guild. */
+  addMember(
+    guildId: string,
+    userId: string,
+    member: { readonly roles: readonly string[]; readonly nick?: string },
+  ): void;
   /** A channel that bots are not told of. */
   addChannel(channel: TestChannel): void;
   /** Keeps a file; the address that Discord would give it. */
@@ -158,6 +165,9 @@ export async function openDiscordApi(): Promise<DiscordApi> {
   const faults = new Map<string, DiscordFault[]>();
   const { until, changed } = makeWatchers();
   const sent: SentMessage[] = [];
+  /** All of each channel, oldest first, as a request for it shows them. */
+  const history = new Map<string, Json[]>();
+  const members = new Map<string, object>();
   const byNonce = new Map<string, SentMessage>();
   const kept = new Map<string, string>();
   const menus = new Map<string, readonly string[]>();
@@ -171,22 +181,44 @@ export async function openDiscordApi(): Promise<DiscordApi> {
   const gateway = openDiscordGateway({
     server,
     bots,
-    welcome: () => guilds.map((d) => ({ t: "GUILD_CREATE", d: { roles: [], threads: [], ...d } })),
+    welcome: () =>
+      guilds.map((d) => ({
+        t: "GUILD_CREATE",
+        d: { roles: [], ...d, channels: d.channels.map(withLast), threads: (d.threads ?? []).map(withLast) },
+      })),
+    happened: (t, d) => {
+      if (t === "MESSAGE_CREATE") note(d as Json);
+    },
     url: () => `ws://127.0.0.1:${(server.address() as AddressInfo).port}/gateway`,
     violations,
     changed,
   });
 
+  /** As the request for a channel's messages tells it: without what only the gateway says. */
+  function note({ guild_id: _guild, member: _member, ...message }: Json): void {
+    const place = String(message["channel_id"]);
+    const list = history.get(place) ?? [];
+    history.set(place, list);
+    if (list.every(({ id }) => id !== message["id"])) list.push(message);
+  }
+
+  const withLast = (channel: TestChannel): object => ({
+    ...channel,
+    last_message_id: history.get(channel.id)?.at(-1)?.["id"] ?? null,
+  });
+
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "" } = request;
-    const path = (request.url ?? "").replace(/^\/api\/v10/, "");
+    const { pathname, searchParams } = new URL(request.url ?? "", "http://local");
+    const path = pathname.replace(/^\/api\/v10/, "");
+    const query = Object.fromEntries(searchParams);
     const [, token] = /^Bot (\S+)$/.exec(request.headers.authorization ?? "") ?? [];
     const { body, files } = await readBody(request);
     const file = kept.get(path);
     if (file !== undefined) return void response.end(file);
-    if (path === request.url) violations.push(`${method} ${path}: not below /api/v10`);
+    if (path === pathname) violations.push(`${method} ${path}: not below /api/v10`);
     if (request.headers["user-agent"]?.startsWith("DiscordBot (") !== true) violations.push(`${path}: no user agent`);
-    calls.push({ token, method, path, body, files });
+    calls.push({ token, method, path, query, body, files });
     const answer = (status: number, given?: object, headers: Readonly<Record<string, string>> = {}): void => {
       response.writeHead(status, {
         ...headers,
@@ -202,7 +234,7 @@ export async function openDiscordApi(): Promise<DiscordApi> {
       if (interactionId !== undefined && method === "POST") return answer(...reply(interactionId, secret, token, body));
       const bot = token === undefined ? undefined : bots.get(token);
       if (bot === undefined) return answer(401, { code: 0, message: "401: Unauthorized" });
-      const [status, given] = carryOut(bot, method, path, body, files);
+      const [status, given] = carryOut(bot, { token, method, path, query, body, files });
       if (fault?.type === "lose-answer") return void request.socket.destroy();
       answer(status, given);
     } finally {
@@ -241,7 +273,7 @@ export async function openDiscordApi(): Promise<DiscordApi> {
     return [204];
   }
 
-  function carryOut(bot: GatewayBot, method: string, path: string, body: Json, files: readonly DiscordFile[]): Answer {
+  function carryOut(bot: GatewayBot, { method, path, query, body, files }: DiscordCall): Answer {
     const [, channelId = "", what, messageId = "", emoji = ""] =
       /^\/channels\/(\d+)(?:\/(messages|typing)(?:\/(\d+)(?:\/reactions\/([^/]+)\/@me)?)?)?$/.exec(path) ?? [];
     const pattern = (emoji === "" ? path : path.replace(emoji, "emoji")).replaceAll(/\d{15,20}/g, "*");
@@ -280,6 +312,12 @@ export async function openDiscordApi(): Promise<DiscordApi> {
         const found = channels.get(channelId);
         return found === undefined ? refuse(404, 10_003, "Unknown Channel") : [200, found];
       }
+      case "GET /guilds/*/members/*": {
+        const found = members.get(path);
+        return found === undefined ? refuse(404, 10_007, "Unknown Member") : [200, found];
+      }
+      case "GET /channels/*/messages":
+        return channels.has(channelId) ? read(channelId, query) : refuse(404, 10_003, "Unknown Channel");
       case "POST /channels/*/typing":
       case "POST /channels/*/messages":
         if (!channels.has(channelId)) return refuse(404, 10_003, "Unknown Channel");
@@ -304,6 +342,17 @@ export async function openDiscordApi(): Promise<DiscordApi> {
     }
   }
 
+  /** Of those behind `after` the oldest, else the newest; the newest first. */
+  function read(channelId: string, { after, limit: wanted, ...others }: Json): Answer {
+    const count = Number(wanted ?? 50);
+    if (Object.keys(others).length > 0 || !(count >= 1 && count <= 100) || !(after === undefined || isId(after)))
+      return refuse(400, 50_035, "Invalid Form Body");
+    const list = history.get(channelId) ?? [];
+    const from = BigInt(textOf(after) || 0);
+    const behind = list.filter(({ id }) => BigInt(textOf(id)) > from);
+    return [200, (from === 0n ? behind.slice(-count) : behind.slice(0, count)).toReversed()];
+  }
+
   /** One of somebody else beside the own ones. */
   const reactionsOf = (messageId: string): readonly object[] => [
     ...[...(reactions.get(messageId) ?? [])].map((name) => {
@@ -313,7 +362,12 @@ export async function openDiscordApi(): Promise<DiscordApi> {
     { count: 1, me: false, emoji: { id: null, name: "🎉" } },
   ];
 
-  function post({ token }: GatewayBot, channelId: string, body: Json, files: readonly DiscordFile[]): Answer {
+  function post(
+    { token, id: botId, username }: GatewayBot,
+    channelId: string,
+    body: Json,
+    files: readonly DiscordFile[],
+  ): Answer {
     const content = textOf(body["content"]);
     if (content.trim() === "" && files.length === 0) return refuse(400, 50_006, "Cannot send an empty message");
     if (content.length > 2_000) return refuse(400, 50_035, "Invalid Form Body");
@@ -325,6 +379,8 @@ export async function openDiscordApi(): Promise<DiscordApi> {
     const message: SentMessage = { token, id: String(lastId), place, channelId, body, files };
     sent.push(message);
     if (key !== undefined) byNonce.set(key, message);
+    const author = { id: botId, username, discriminator: "0", avatar: null, bot: true };
+    note(makeDiscordMessage({ id: message.id, channel_id: channelId, author, content }) as Json);
     return [200, { id: message.id, channel_id: channelId, content }];
   }
 
@@ -351,6 +407,7 @@ export async function openDiscordApi(): Promise<DiscordApi> {
       for (const one of [...guild.channels, ...(guild.threads ?? [])])
         channels.set(one.id, { ...one, guild_id: guild.id });
     },
+    addMember: (guildId, userId, member) => void members.set(`/guilds/${guildId}/members/${userId}`, member),
     addChannel: (one) => void channels.set(one.id, one),
     keepFile({ name, content }) {
       const path = `/attachments/${kept.size + 1}/${encodeURIComponent(name)}`;

@@ -54,6 +54,8 @@ export interface GatewayDeps {
   readonly url: () => string;
   readonly violations: string[];
   readonly changed: () => void;
+  /** Something happened, whether or not somebody hears it. */
+  readonly happened: (t: string, d: object) => void;
 }
 
 /** So long that no test depends on it; heartbeats are asked for. */
@@ -70,7 +72,15 @@ const contentIntent = 1 << 15;
 const knownIntents = (1 << 17) - 1;
 const contentFlags = (1 << 18) | (1 << 19);
 
-export function openDiscordGateway({ server, bots, welcome, url, violations, changed }: GatewayDeps): DiscordGateway {
+export function openDiscordGateway({
+  server,
+  bots,
+  welcome,
+  url,
+  violations,
+  changed,
+  happened,
+}: GatewayDeps): DiscordGateway {
   const sockets = new WebSocketServer({ noServer: true });
   const sessions = new Map<string, Session>();
   const frames: DiscordGateway["frames"] = [];
@@ -217,6 +227,7 @@ export function openDiscordGateway({ server, bots, welcome, url, violations, cha
   return {
     frames,
     dispatch(token, t, d) {
+      happened(t, d);
       for (const session of of(token)) push(session, t, d);
     },
     unconfirmed(token, t) {

@@ -1,4 +1,5 @@
 /** Bots of Discord as the file has them. */
+import path from "node:path";
 import type { DiscordSettings } from "../../../channels/discord/manifest.ts";
 import {
   type AccountResults,
@@ -19,9 +20,14 @@ type Section = NonNullable<Config["channels"]["discord"]>;
 const variable = "DISCORD_BOT_TOKEN";
 
 export const readDiscord = (draft: Draft): AccountResults<DiscordSettings> =>
-  resolveAccounts(draft, "discord", draft.config.channels.discord, readBot);
+  resolveAccounts(draft, "discord", draft.config.channels.discord, (account) =>
+    readBot(account, path.join(draft.paths.stateDir, "channels", "discord")),
+  );
 
-function readBot(account: WrittenAccount<Section["accounts"][string], Section>): ResolvedAccount<DiscordSettings> {
+function readBot(
+  account: WrittenAccount<Section["accounts"][string], Section>,
+  folder: string,
+): ResolvedAccount<DiscordSettings> {
   const { own, section } = account;
   const token = loginCredential(account, "token", { own: own.token, section: section.token }, variable);
   if (token.status !== "set") return missingLogin(account, "token", token, "the token of the bot", variable);
@@ -33,6 +39,7 @@ function readBot(account: WrittenAccount<Section["accounts"][string], Section>):
       ...reactionSettings("discord", account),
       token: written,
       apiRoot: apiRootOf(account, "https://discord.com/api"),
+      heardFile: path.join(folder, `${account.accountId}.sqlite`),
     },
   };
 }

@@ -1,4 +1,7 @@
 /** A gateway with Discord in a real thread: a bot for each agent, each in its own channel of a guild, and what roles and threads decide. */
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { ResolvedConfig } from "../../../runtime/config/resolved.ts";
 import type { Client } from "../../../runtime/edge/port.ts";
@@ -30,7 +33,13 @@ async function open(changes: Partial<ResolvedConfig> = {}) {
   const account = (channel: string) => ({
     guilds: { [guild]: { channels: { [channel]: { allow: true, requireMention: false } } } },
   });
-  const login = (token: string) => ({ token, apiRoot: api.root, textChunkLimit: 4_000 });
+  const folder = await mkdtemp(path.join(tmpdir(), "cloister-discord-"));
+  const login = (token: string) => ({
+    token,
+    apiRoot: api.root,
+    textChunkLimit: 4_000,
+    heardFile: path.join(folder, `${token}.sqlite`),
+  });
   const config = makeConfig([{ id: "main" }, { id: "coding" }, { id: "staff" }], {
     channels: { discord: { default: login(first), coding: login(second) } },
     channelDefaults: { discord: "default" },

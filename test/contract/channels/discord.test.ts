@@ -45,6 +45,8 @@ const buttonsOf = (api: DiscordApi): readonly ShownButton[] => {
   return rows.flatMap(({ components }) => components);
 };
 
+const makeHeardFile = async (): Promise<string> => `${await mkdtemp(`${tmpdir()}/cloister-discord-`)}/heard.sqlite`;
+
 /** `onApi` gets the server before the account logs in. */
 const makeRig = (
   onApi: (api: DiscordApi) => void = () => undefined,
@@ -65,7 +67,7 @@ const makeRig = (
     onApi(api);
     let count = 0;
     return {
-      settings: { token, apiRoot: api.root, textChunkLimit: 4_000, ...more },
+      settings: { token, apiRoot: api.root, textChunkLimit: 4_000, heardFile: await makeHeardFile(), ...more },
       platform: {
         async say(text, { inGroup = false, mentions = false } = {}) {
           count += 1;

@@ -1,6 +1,8 @@
 /** What is said on Discord, as the gateway is told it; what it is told of guilds; and what may be written there. */
 import type { GatewayDispatchPayload, GatewayMessageCreateDispatchData } from "discord-api-types/v10";
+import type { REST } from "@discordjs/rest";
 import { describe, expect, test } from "vitest";
+import { sendPart } from "../../../channels/discord/calls.ts";
 import { parseMessage } from "../../../channels/discord/inbound.ts";
 import { judgeFault, makeBody, parseTarget } from "../../../channels/discord/outbound.ts";
 import { makeDirectory, type ToldChannel } from "../../../channels/discord/places.ts";
@@ -193,4 +195,19 @@ describe("what may be written", () => {
       retry: false,
     });
   });
+});
+
+test("a file leaves as the memory that it is in, without a copy", async () => {
+  const content = new Uint8Array([1, 2, 3, 4]).subarray(1, 3);
+  const posted: { readonly data: Buffer }[] = [];
+  const rest = {
+    post: async (_: string, { files = [] }: { readonly files?: readonly { readonly data: Buffer }[] }) => {
+      posted.push(...files);
+      return { id: "1" };
+    },
+  } as unknown as REST;
+  const file = { kind: "document", name: "a.txt", mimeType: "text/plain", content } as const;
+  expect(await sendPart(rest, "5", { ...outbound({ text: "" }), file })).toMatchObject({ status: "sent" });
+  expect([...(posted[0]?.data ?? [])]).toEqual([2, 3]);
+  expect(posted[0]?.data.buffer).toBe(content.buffer);
 });
