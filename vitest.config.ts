@@ -14,12 +14,15 @@ const project = (name: string, timeoutMs: number, extra: object = {}) => ({
     hookTimeout: timeoutMs,
     // What is waited for comes when it comes: machines are shared.
     expect: { poll: { timeout: timeoutMs - 5_000, interval: 20 } },
+    provide: { patienceMs: timeoutMs - 5_000 },
+    // All cores: by default vitest leaves one free, which is half of a machine with two.
+    maxWorkers: availableParallelism(),
     ...extra,
   },
 });
 
-/** The simulation only computes, on a clock of its own: it takes all cores. By default vitest leaves one free, which is half of a machine with two. */
-const allCores = { maxWorkers: availableParallelism(), sequence: { groupOrder: 1 } };
+/** Each of these files starts the real program, which has threads of its own; and they begin when nothing else runs. */
+const whole = { maxWorkers: 2, sequence: { groupOrder: 1 } };
 
 export default defineConfig({
   test: {
@@ -27,12 +30,11 @@ export default defineConfig({
     projects: [
       project("unit", 30_000),
       project("contract", 60_000),
-      project("simulation", 120_000, allCores),
+      project("simulation", 120_000),
       project("repo", 60_000),
-      // Each file starts the real program; two at a time on two cores would only slow each other down.
-      project("e2e", 120_000, { fileParallelism: false }),
+      project("e2e", 120_000, whole),
       // The real program again, killed and stopped under load.
-      project("chaos", 120_000, { fileParallelism: false }),
+      project("chaos", 120_000, whole),
     ],
   },
 });

@@ -4,7 +4,7 @@ import { accessSync, constants, mkdtempSync, readdirSync, readFileSync, writeFil
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { readText, root } from "./files.ts";
+import { allFiles, readText, root } from "./files.ts";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "cloister-ci-"));
 const run = path.join(root, ".ci/run");
@@ -138,6 +138,13 @@ describe(".ci/run", () => {
       expect(asked()).toEqual(["", "test/contract/a.test.ts"]);
     });
 
+    test("of a run of some files, those alone", () => {
+      const { script, asked } = runs({ passed: 9, failing: late }, { passed: 4, failing: {} });
+      const files = "test/contract/a.test.ts test/contract/b.test.ts";
+      expect(last(`only="${files}" ${script}`)).toEqual({ line: "10 passed, 0 failed", failed: false });
+      expect(asked()).toEqual([files, "test/contract/a.test.ts"]);
+    });
+
     test("what fails then has failed", () => {
       const { script } = runs({ passed: 9, failing: late }, { passed: 3, failing: late });
       expect(last(script)).toEqual({ line: "9 passed, 1 failed", failed: true });
@@ -154,6 +161,17 @@ describe(".ci/run", () => {
       expect(last(script)).toMatchObject({ failed: true, line: expect.stringMatching(/^9 passed, [1-9]/) });
       expect(asked()).toHaveLength(1);
     });
+  });
+
+  test("runs tests on Node 24 that exist: cells at both levels, stores, doors, and the real program", () => {
+    const listed = execFileSync("bash", ["-c", `source "$1"; printf '%s\\n' "\${node24_tests[@]}"`, "sourced", run], {
+      encoding: "utf8",
+    });
+    const files = listed.trimEnd().split("\n");
+    expect(files.filter((file) => !allFiles.includes(file))).toEqual([]);
+    for (const part of ["cell", "process-cell", "confinement", "out-of-memory", "store-lmdb", "edge-socket"])
+      expect(files).toContain(`test/contract/${part}.test.ts`);
+    expect(files.some((file) => file.startsWith("test/e2e/"))).toBe(true);
   });
 
   test("runs every part of `npm run check`", () => {
