@@ -67,7 +67,7 @@ export interface Load {
 
 const heldFile = "held";
 /** Longest time that a condition may need to come true; a bound, not a wait. */
-const patienceMs = 30_000;
+const patienceMs = 100_000;
 
 export async function openLoad({ seed, peers: peerCount = 20, others = [] }: LoadOptions): Promise<Load> {
   const random = makeRandom(seed);

@@ -45,7 +45,7 @@ test("idle, spinning and stuck in native code: all end with the gateway", async 
   expect(cells).toHaveLength(ids.length);
   for (const [id, act] of Object.entries(acts)) await say(program, id, act, false);
   await program.stop("SIGKILL");
-  await expect.poll(() => cells.filter(isAlive), { timeout: 5_000 }).toEqual([]);
+  await expect.poll(() => cells.filter(isAlive)).toEqual([]);
 });
 
 test("stopped by a signal: it ends with the next start of a gateway, or by the launcher, and no other gateway's does", async () => {

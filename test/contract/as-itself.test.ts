@@ -90,6 +90,6 @@ describe("A9.2: the word of another session", () => {
     const lastAnswer = async () => (await gateway.store.history("raul", "agent:raul:main", 1, 0)).rows[0]?.text;
     const expected = framed(tool === "sessions_send" ? tool : "request");
     if ("reply" in told || "text" in told) expect(told.reply ?? told.text).toBe(expected);
-    else await expect.poll(lastAnswer, { timeout: 20_000 }).toBe(expected);
+    else await expect.poll(lastAnswer).toBe(expected);
   });
 });

@@ -35,7 +35,7 @@ const written = (gateway: TestGateway, id: string, runId: unknown): readonly str
 };
 
 const ended = async (gateway: TestGateway, runId: unknown) => {
-  await expect.poll(async () => (await gateway.store.run(String(runId)))?.end, { timeout: 20_000 }).toBeDefined();
+  await expect.poll(async () => (await gateway.store.run(String(runId)))?.end).toBeDefined();
   return (await gateway.store.run(String(runId)))?.end;
 };
 
@@ -103,9 +103,7 @@ describe("files of a sub-agent", () => {
     const deleted = await spawn(gateway, { task: said, attachments: files, cleanup: "delete" });
     await ended(gateway, deleted["runId"]);
     expect(written(gateway, "main", deleted["runId"])).toEqual([]);
-    await expect
-      .poll(async () => (await gateway.store.run(String(kept["runId"])))?.archivedAtMs, { timeout: 20_000 })
-      .toBeDefined();
+    await expect.poll(async () => (await gateway.store.run(String(kept["runId"])))?.archivedAtMs).toBeDefined();
     expect(written(gateway, "main", kept["runId"])).toEqual([]);
   });
 

@@ -25,7 +25,7 @@ describe("sessions", () => {
     const sent = { key: "agent:raul:main", message: "remember that tea is better", idempotencyKey: "k1" };
     const first = await call(gateway, "sessions.send", sent);
     expect(first).toEqual({ runId: "k1", agentId: "raul", sessionKey: "agent:raul:main", status: "started" });
-    expect(await gateway.doors.waitRun("k1", 30_000)).toMatchObject({ status: "ok" });
+    expect(await gateway.ended("k1")).toMatchObject({ status: "ok" });
     expect(await call(gateway, "sessions.send", sent)).toMatchObject({ runId: "k1", status: "in_flight" });
 
     const keys = ["agent:raul:main", "agent:main:main", "agent:nobody:main"];
@@ -60,7 +60,7 @@ describe("sessions", () => {
     };
     const first = await begin();
     await call(gateway, "sessions.steer", { key, message: "enough" });
-    expect(await gateway.doors.waitRun(first, 30_000)).toMatchObject({ reply: "steer me, enough" });
+    expect(await gateway.ended(first)).toMatchObject({ reply: "steer me, enough" });
 
     const second = await begin();
     expect(await call(gateway, "sessions.abort", { key })).toEqual({

@@ -19,8 +19,7 @@ const openHolder = (changes: Partial<ResolvedConfig> = {}, reuse?: Parameters<ty
 const letGo = (gateway: TestGateway): void =>
   writeFileSync(path.join(gateway.config.agents[0]?.workspace ?? "", "go-on"), "");
 
-const isHeld = (gateway: TestGateway) =>
-  expect.poll(() => gateway.agents()[0]?.activeRuns, { timeout: 20_000 }).toBe(1);
+const isHeld = (gateway: TestGateway) => expect.poll(() => gateway.agents()[0]?.activeRuns).toBe(1);
 
 const eventOf = (text: string, facts: Partial<InboundEvent> = {}): InboundEvent => ({
   channel: "webhook",
@@ -36,7 +35,7 @@ const eventOf = (text: string, facts: Partial<InboundEvent> = {}): InboundEvent 
 async function write(gateway: TestGateway, text: string, facts: Partial<InboundEvent> = {}): Promise<RunResult> {
   const result = await gateway.doors.inbound(eventOf(text, facts), facts.messageId);
   if (!("runId" in result)) throw new Error(JSON.stringify(result));
-  return gateway.doors.waitRun(result.runId, 30_000);
+  return gateway.ended(result.runId);
 }
 
 const replyOf = (result: RunResult): string => (result.status === "ok" ? (result.reply ?? "") : JSON.stringify(result));

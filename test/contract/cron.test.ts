@@ -17,7 +17,7 @@ async function call(gateway: TestGateway, method: string, params: object = {}): 
 }
 
 const runs = async (gateway: TestGateway, id: string, count: number) => {
-  await expect.poll(async () => (await call(gateway, "cron.runs", { id })).total, { timeout: 10_000 }).toBe(count);
+  await expect.poll(async () => (await call(gateway, "cron.runs", { id })).total).toBe(count);
   return (await call(gateway, "cron.runs", { id })).entries;
 };
 
@@ -172,7 +172,7 @@ describe("a job", () => {
       const { id } = await call(gateway, "cron.add", { name: "slow", schedule: hourly, payload: say("hang") });
       await call(gateway, "cron.run", { id });
       const watch = () => timers.mock.calls.find(([, ms]) => ms === limits.jobRunMsMax)?.[0];
-      await expect.poll(watch, { timeout: 10_000 }).toBeTypeOf("function");
+      await expect.poll(watch).toBeTypeOf("function");
       // An hour later.
       watch()?.();
       expect(await runs(gateway, id, 1)).toMatchObject([
@@ -238,7 +238,7 @@ test("a time that passed while the gateway was down: one that comes once is made
   );
   const said = async () =>
     (await after.store.sessions({ limit: 10, offset: 0 })).rows.map(({ key }) => key.split(":")[3]);
-  await expect.poll(async () => new Set(await said()), { timeout: 10_000 }).toEqual(new Set([gone.id, kept.id]));
+  await expect.poll(async () => new Set(await said())).toEqual(new Set([gone.id, kept.id]));
 });
 
 describe("an answer that goes to a URL", () => {

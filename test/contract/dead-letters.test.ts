@@ -79,7 +79,7 @@ test("a replay after the repair is handled once, under the run that its sender k
   const replayed = await call(gateway, "deadletters.replay", { id });
   expect(replayed).toMatchObject({ ok: true, id, agentId: "main", sessionKey: "agent:main:main" });
   expect(replayed["envelopeId"]).not.toBe(id);
-  expect(await gateway.doors.waitRun(replayed["runId"] as string, 20_000)).toMatchObject({
+  expect(await gateway.ended(replayed["runId"] as string)).toMatchObject({
     status: "ok",
     reply: "exit",
   });
@@ -102,7 +102,7 @@ test("a replay in the same process: who waits for the run hears its new end", as
   const gateway = await openGateway([{ id: "main", ...crasher }]);
   const id = await poison(gateway);
   const { runId } = await call(gateway, "deadletters.replay", { id });
-  expect(await gateway.doors.waitRun(runId as string, 20_000), "not the end of before").toMatchObject({
+  expect(await gateway.ended(runId as string), "not the end of before").toMatchObject({
     refusal: { code: "CLOISTER_MAILBOX_POISON" },
   });
   const again = (await gateway.store.deadLetters({ limit: 10 })).rows;
@@ -285,7 +285,7 @@ test("a message whose time is over before its turn is a letter, through every do
   const acceptedMs = Date.now();
   await eventually(() => expect(Date.now()).toBeGreaterThan(acceptedMs + 2));
   kernel.unpark("main", Date.now());
-  expect(await gateway.doors.waitRun("kept", 20_000)).toMatchObject({ status: "ok", reply: "kept" });
+  expect(await gateway.ended("kept")).toMatchObject({ status: "ok", reply: "kept" });
   for (const runId of ["chat", "agent", hook.status === "refused" ? "" : hook.runId])
-    expect(await gateway.doors.waitRun(runId, 20_000)).toMatchObject({ refusal: { code: "CLOISTER_MAILBOX_EXPIRED" } });
+    expect(await gateway.ended(runId)).toMatchObject({ refusal: { code: "CLOISTER_MAILBOX_EXPIRED" } });
 });

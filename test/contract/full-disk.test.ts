@@ -66,7 +66,7 @@ test("a message is refused with its own code, the directory and a time; the next
     idempotencyKey: "a",
   });
   expect(again).toMatchObject({ ok: true });
-  expect(await gateway.doors.waitRun("a", 20_000)).toMatchObject({ status: "ok", reply: "a" });
+  expect(await gateway.ended("a")).toMatchObject({ status: "ok", reply: "a" });
   expect((await gateway.store.history("main", "agent:main:main", 10, 0)).rows.map(({ text }) => text)).toEqual([
     "before",
     "before",
@@ -90,7 +90,7 @@ test("a turn whose commit finds no room waits, is committed once when there is s
   await gateway.until(() => gateway.driver.kernel.view("main")?.reason?.includes("No space left on device") === true);
   expect(await gateway.doors.waitRun("later", 1)).toMatchObject({ status: "timeout" });
   isFull = false;
-  expect(await gateway.doors.waitRun("later", 20_000)).toMatchObject({ status: "ok", reply: "later" });
+  expect(await gateway.ended("later")).toMatchObject({ status: "ok", reply: "later" });
   expect((await gateway.store.history("main", "agent:main:main", 10, 0)).total).toBe(4);
   expect(gateway.driver.kernel.view("main")?.reason).toBeUndefined();
 });

@@ -59,7 +59,7 @@ async function told(gateway: TestGateway, agentId: string, sessionKey = inRoom(a
 async function ended(gateway: TestGateway, event: InboundEvent): Promise<string | null> {
   const result = await gateway.doors.inbound(event);
   if (!("runId" in result)) throw new Error(`it was not accepted: ${JSON.stringify(result)}`);
-  const run = await gateway.doors.waitRun(result.runId, 30_000);
+  const run = await gateway.ended(result.runId);
   if (run.status !== "ok") throw new Error(`it did not end well: ${JSON.stringify(run)}`);
   return run.reply;
 }
@@ -229,7 +229,7 @@ describe("a broadcast", () => {
       matchedBy: "broadcast",
       runs: [{ agentId: "a", sessionKey: inRoom("a") }],
     });
-    const run = await gateway.doors.waitRun("runId" in begun ? begun.runId : "", 30_000);
+    const run = await gateway.ended("runId" in begun ? begun.runId : "");
     const [a = 0, b = 0] = [...String(run.status === "ok" ? run.reply : "").matchAll(/: (\d+)/g)].map(([, ms]) =>
       Number(ms),
     );

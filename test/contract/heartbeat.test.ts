@@ -53,7 +53,7 @@ const row = async (gateway: TestGateway, id = "h-main") => (await gateway.store.
 const told = async (gateway: TestGateway, agentId = "main") =>
   (await gateway.store.history(agentId, `agent:${agentId}:main`, 50, 0)).rows.filter(({ role }) => role === "user");
 const ended = (gateway: TestGateway, count = 1) =>
-  expect.poll(async () => (await row(gateway))?.job?.runs.length, { timeout: 10_000 }).toBe(count);
+  expect.poll(async () => (await row(gateway))?.job?.runs.length).toBe(count);
 
 describe("a heartbeat", () => {
   test("that was missed is one turn in the main session, which is no user's word, and comes on by its rhythm", async () => {

@@ -33,7 +33,7 @@ async function open(mappings: readonly HookMapping[], allowedAgentIds?: readonly
     gateway,
     post: (name, body, headers = {}) => postJson(port, `/hooks/${name}`, { ...bearer, ...headers }, body),
     async told({ json }) {
-      const run = await gateway.doors.waitRun(json.runId, 10_000);
+      const run = await gateway.ended(json.runId);
       return JSON.parse(run.status === "ok" ? (run.reply ?? "null") : "null");
     },
   };

@@ -58,7 +58,7 @@ it("the snapshot counts what runs and what waits", async () => {
     await gateway.doors.rpc(operator, "chat.send", { sessionKey: key, message: "hold" });
   const rows = async () =>
     Object.fromEntries((await lanesOf(gateway)).map(({ lane, running, waiting }) => [lane, { running, waiting }]));
-  await expect.poll(rows, { timeout: 20_000 }).toMatchObject({
+  await expect.poll(rows).toMatchObject({
     session: { running: 1, waiting: 1 },
     main: { running: 1, waiting: 1 },
     cron: { running: 0, waiting: 0 },

@@ -101,10 +101,10 @@ test("a run that is stopped lets the provider go at once", async () => {
   const server = await openModelServer("anthropic-messages", [{ type: "hang" }]);
   const gateway = await open([wire(server.baseUrl)], { model: "anthropic/m" });
   const run = gateway.say("main", JSON.stringify({}));
-  await expect.poll(() => server.received.length, { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => server.received.length).toBe(1);
   const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin"] };
   await gateway.doors.rpc(client, "chat.abort", { sessionKey: "agent:main:main" });
-  await expect.poll(server.left, { timeout: 10_000 }).toBe(1);
+  await expect.poll(server.left).toBe(1);
   expect(await run).toMatchObject({ status: "error" });
 });
 

@@ -174,7 +174,7 @@ test("an agent's sends wait for a slow one and arrive in order", async () => {
     { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" },
   );
   expect(await gateway.reply("main", "60")).toBe("sent 60, refused 0");
-  await expect.poll(() => gateway.driver.kernel.view("slow")?.queueDepth, { timeout: 30_000 }).toBe(0);
+  await expect.poll(() => gateway.driver.kernel.view("slow")?.queueDepth).toBe(0);
   await expect.poll(() => gateway.driver.kernel.turnsInFlight()).toBe(0);
   const { rows } = await gateway.store.history("slow", "agent:slow:main", 200, 0);
   expect(rows.filter(({ role }) => role === "user").map(({ text }) => text)).toEqual(

@@ -10,7 +10,6 @@ import { levels } from "../support/levels.ts";
 
 const module = actorPath("holder");
 const main = "agent:main:main";
-const slow = { timeout: 30_000 };
 
 const queue = (policy: Partial<QueuePolicy>): NonNullable<ResolvedConfig["queue"]> => ({
   policy: { mode: "followup", debounceMs: 50, cap: 20, drop: "summarize", ...policy },
@@ -20,10 +19,10 @@ const queue = (policy: Partial<QueuePolicy>): NonNullable<ResolvedConfig["queue"
 const letGo = (gateway: TestGateway): void =>
   writeFileSync(path.join(gateway.config.agents[0]?.workspace ?? "", "go-on"), "");
 
-const isRunning = (gateway: TestGateway) => expect.poll(() => gateway.agents()[0]?.activeRuns, slow).toBe(1);
+const isRunning = (gateway: TestGateway) => expect.poll(() => gateway.agents()[0]?.activeRuns).toBe(1);
 
 const isWaiting = (gateway: TestGateway, count: number) =>
-  expect.poll(() => gateway.agents()[0]?.queueDepth, slow).toBe(count);
+  expect.poll(() => gateway.agents()[0]?.queueDepth).toBe(count);
 
 /** Roles and texts, oldest first. */
 async function transcript(gateway: TestGateway): Promise<readonly string[]> {
@@ -51,7 +50,7 @@ for (const level of levels) {
         "user: enough",
         "assistant: steer left, no, right, enough",
       ]);
-      await expect.poll(async () => (await gateway.store.pending()).envelopes, slow).toEqual([]);
+      await expect.poll(async () => (await gateway.store.pending()).envelopes).toEqual([]);
     });
 
     it("collect: one turn for all that came", async () => {
@@ -157,7 +156,7 @@ describe("a queue", () => {
     await gateway.drain(0);
     letGo(gateway);
     const again = await openGatewayAt("thread")([], {}, { store: gateway.store, config: gateway.config });
-    await expect.poll(() => transcript(again), slow).toHaveLength(5);
+    await expect.poll(() => transcript(again)).toHaveLength(5);
     expect(await transcript(again)).toEqual([
       "user: hold",
       "assistant: hold",

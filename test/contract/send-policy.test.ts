@@ -32,7 +32,7 @@ async function write(gateway: TestGateway, text: string, sender = "u1") {
   };
   const result = await gateway.doors.inbound(event, undefined);
   if (!("runId" in result)) throw new Error(JSON.stringify(result));
-  return gateway.doors.waitRun(result.runId, 30_000);
+  return gateway.ended(result.runId);
 }
 const texts = (gateway: TestGateway) => gateway.sent.map(({ text }) => text);
 const withheld = async (gateway: TestGateway) =>

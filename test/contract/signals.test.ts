@@ -33,7 +33,7 @@ const seen = async (gateway: TestGateway, agentId = "main", sessionKey?: string)
   (await tell(gateway, { do: "seen" }, agentId, sessionKey)) as readonly Seen[];
 
 const until = (gateway: TestGateway, count: number, agentId = "main") =>
-  expect.poll(async () => (await seen(gateway, agentId)).length, { timeout: 10_000 }).toBe(count);
+  expect.poll(async () => (await seen(gateway, agentId)).length).toBe(count);
 
 describe("a timer", () => {
   test("comes once as a message with its data, from the timer itself, to a session of the agent", async () => {
@@ -106,21 +106,18 @@ describe("a timer", () => {
     await expect.poll(() => gateway.agents()[0]?.queueDepth).toBe(1);
     // Two more times pass.
     await expect
-      .poll(async () => (await gateway.store.due(Date.now() + 5_000, 10)).rows[0]?.triedAtMs ?? 0, { timeout: 10_000 })
+      .poll(async () => (await gateway.store.due(Date.now() + 5_000, 10)).rows[0]?.triedAtMs ?? 0)
       .toBeGreaterThan(Date.now() + 500);
     await expect
-      .poll(
-        async () => {
-          const [row] = (await gateway.store.due(Date.now() + 5_000, 10)).rows;
-          return row?.type === "timer" ? row.triedAtMs - row.timer.dueAtMs : 0;
-        },
-        { timeout: 10_000 },
-      )
+      .poll(async () => {
+        const [row] = (await gateway.store.due(Date.now() + 5_000, 10)).rows;
+        return row?.type === "timer" ? row.triedAtMs - row.timer.dueAtMs : 0;
+      })
       .toBeGreaterThanOrEqual(1_000);
     expect(gateway.agents()[0]?.queueDepth).toBe(1);
     gateway.driver.kernel.unpark("main", Date.now());
     await expect
-      .poll(async () => (await seen(gateway)).map(({ signal }) => signal.missed), { timeout: 10_000 })
+      .poll(async () => (await seen(gateway)).map(({ signal }) => signal.missed))
       .toEqual([0, expect.any(Number)]);
     expect((await seen(gateway))[1]?.signal.missed).toBeGreaterThan(0);
   });

@@ -7,7 +7,6 @@ import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
 const raul = "agent:raul:main";
-const slow = { timeout: 30_000 };
 
 const open = (verbs: readonly ("steer" | "cancel" | "send")[], changes: Partial<ResolvedConfig> = {}) =>
   openGateway(
@@ -22,8 +21,7 @@ const open = (verbs: readonly ("steer" | "cancel" | "send")[], changes: Partial<
 const use = async (gateway: TestGateway, tool: string, params: object): Promise<any> =>
   JSON.parse(await gateway.reply("main", JSON.stringify({ tool, params })));
 
-const isRunning = (gateway: TestGateway, count = 1) =>
-  expect.poll(() => gateway.agents()[1]?.activeRuns, slow).toBe(count);
+const isRunning = (gateway: TestGateway, count = 1) => expect.poll(() => gateway.agents()[1]?.activeRuns).toBe(count);
 
 const framed = (text: string): string =>
   `[Inter-session message sourceSession=agent:main:main sourceChannel=internal sourceTool=sessions_send chain=agent:main:main trust=agent isUser=false]\n${text}\n[End of inter-session message]`;
@@ -55,8 +53,8 @@ describe("A9.1: steer", () => {
   it("is a turn of its own where nothing runs, without turns that follow on it", async () => {
     const gateway = await open(["steer"]);
     expect(await steer(gateway, "hello")).toMatchObject({ status: "accepted" });
-    await expect.poll(async () => (await gateway.store.history("raul", raul, 9, 0)).total, slow).toBe(2);
-    await expect.poll(async () => (await gateway.store.pending()).envelopes, slow).toEqual([]);
+    await expect.poll(async () => (await gateway.store.history("raul", raul, 9, 0)).total).toBe(2);
+    await expect.poll(async () => (await gateway.store.pending()).envelopes).toEqual([]);
     expect((await gateway.store.history("main", "agent:main:main", 100, 0)).rows.map(({ role }) => role)).toEqual([
       "user",
       "toolResult",
@@ -99,7 +97,7 @@ describe("A9.1: steer", () => {
     const boss = async (tool: string, params: object) =>
       JSON.parse(await gateway.reply("boss", JSON.stringify({ tool, params })));
     const child = await boss("sessions_spawn", { agentId: "main", task: "steer me", expectsCompletionMessage: false });
-    await expect.poll(async () => (await boss("subagents", { action: "list" })).tasks[0]?.status, slow).toBe("running");
+    await expect.poll(async () => (await boss("subagents", { action: "list" })).tasks[0]?.status).toBe("running");
     expect(
       await boss("sessions_send", { sessionKey: child.childSessionKey, message: "enough", mode: "steer" }),
     ).toMatchObject({ status: "accepted" });

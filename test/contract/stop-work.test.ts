@@ -29,11 +29,9 @@ describe.each(levels)("at level %s", (level) => {
       { lanes: { main: 8, subagent: 8, cron: 4, background: 3 } },
     );
     const spinning = ids.map((id) => gateway.say(id, "busyloop"));
-    await expect.poll(() => ids.map((id) => activeOf(gateway, id)), { timeout: 20_000 }).toEqual([1, 1, 1]);
+    await expect.poll(() => ids.map((id) => activeOf(gateway, id))).toEqual([1, 1, 1]);
     const waiting = ids.flatMap((id) => Array.from({ length: 5 }, (_, n) => gateway.say(id, `m${n}`)));
-    await expect
-      .poll(() => gateway.agents().map(({ queueDepth }) => queueDepth), { timeout: 10_000 })
-      .toEqual([5, 5, 5]);
+    await expect.poll(() => gateway.agents().map(({ queueDepth }) => queueDepth)).toEqual([5, 5, 5]);
     // Over before it is answered: nothing else would end such a cell within its minute.
     expect(await stop(gateway, "all")).toMatchObject({ ok: true, scope: "all", active: 3, queued: 15, ending: 0 });
     expect(await Promise.all([...spinning, ...waiting])).toEqual(
@@ -66,7 +64,7 @@ describe.each(levels)("at level %s", (level) => {
       message: JSON.stringify({ tool: "request", params: { to: "raul", text: "busyloop", timeoutMs: 60_000 } }),
     });
     const { runId } = (said as { payload: { runId: string } }).payload;
-    await expect.poll(() => activeOf(gateway, "raul"), { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => activeOf(gateway, "raul")).toBe(1);
     expect(await stop(gateway, runId)).toMatchObject({ scope: "run", active: 2, queued: 0, ending: 0 });
     expect(await gateway.doors.waitRun(runId, 1_000)).toMatchObject(stopped);
     expect(activeOf(gateway, "ana")).toBe(1);

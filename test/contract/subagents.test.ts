@@ -37,7 +37,7 @@ const heard = async (gateway: TestGateway): Promise<readonly Heard[]> =>
   (await tell(gateway, { do: "heard" })) as readonly Heard[];
 
 async function untilHeard(gateway: TestGateway, count: number): Promise<readonly Heard[]> {
-  await expect.poll(async () => (await heard(gateway)).length, { timeout: 10_000 }).toBe(count);
+  await expect.poll(async () => (await heard(gateway)).length).toBe(count);
   return heard(gateway);
 }
 
@@ -94,7 +94,7 @@ describe("sessions_spawn", () => {
     const stopped = gateway.driver.kernel.stop({ type: "session", sessionKey: "agent:main:main" }, "test", Date.now());
     expect(stopped.active).toEqual([runId]);
     await expect
-      .poll(async () => (await gateway.store.run(String(runId)))?.end, { timeout: 5_000 })
+      .poll(async () => (await gateway.store.run(String(runId)))?.end)
       .toMatchObject({ outcome: "cancelled", delivery: "suppressed" });
     expect(await heard(gateway)).toEqual([]);
   });
@@ -162,7 +162,7 @@ describe("sessions_spawn", () => {
     expect(rows.map(({ text }) => text).slice(0, 2)).toEqual(['{"do":"heard"}', "[]"]);
     expect(rows.at(-1)?.text).toBe("done");
     await expect
-      .poll(async () => (await gateway.store.session(String(childSessionKey)))?.archivedAtMs, { timeout: 5_000 })
+      .poll(async () => (await gateway.store.session(String(childSessionKey)))?.archivedAtMs)
       .toBeTypeOf("number");
   });
 });
@@ -182,7 +182,7 @@ test("AC-06.2: a parent that holds the right to spawn and nothing else gets comp
   expect((await untilHeard(gateway, 2)).map(({ signal }) => signal.outcome)).toEqual(["succeeded", "succeeded"]);
   for (const { childSessionKey } of [kept, deleted])
     await expect
-      .poll(async () => (await gateway.store.session(String(childSessionKey)))?.archivedAtMs, { timeout: 10_000 })
+      .poll(async () => (await gateway.store.session(String(childSessionKey)))?.archivedAtMs)
       .toBeTypeOf("number");
   const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin"] };
   const key = String(deleted["childSessionKey"]);
@@ -343,7 +343,7 @@ describe("the end of a run", () => {
     const after = await opening;
     expect(asked.indexOf("endRun")).toBeLessThan(asked.indexOf("pending"));
     const answer = async () => (await store.history("main", "agent:main:main", 10, 0)).rows.at(-1);
-    await expect.poll(async () => (await answer())?.role, { timeout: 20_000 }).toBe("assistant");
+    await expect.poll(async () => (await answer())?.role).toBe("assistant");
     expect(JSON.parse((await answer())?.text ?? "")).toMatchObject({ status: "failed", code: "interrupted" });
     expect(await after.store.runs({ limit: 10 })).toHaveLength(1);
   });

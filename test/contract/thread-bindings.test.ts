@@ -71,7 +71,7 @@ async function bind(
 async function told(gateway: TestGateway, event: InboundEvent): Promise<string | null | undefined> {
   const result = await gateway.doors.inbound(event);
   if (!("runId" in result)) throw new Error(`it was not accepted: ${JSON.stringify(result)}`);
-  const end = await gateway.doors.waitRun(result.runId, 20_000);
+  const end = await gateway.ended(result.runId);
   return end.status === "ok" ? end.reply : end.status;
 }
 
@@ -103,7 +103,7 @@ test("what is said in its thread goes to the sub-agent and its answers come ther
 
   await gateway.doors.inbound(said("/session unbind"));
   await expect
-    .poll(async () => (await gateway.store.run(runId))?.end, { timeout: 20_000 })
+    .poll(async () => (await gateway.store.run(runId))?.end)
     .toMatchObject({
       outcome: "succeeded",
       result: "child: begin, go on, and on",
@@ -129,16 +129,12 @@ test("a restart ends the sub-agent as interrupted, its requester hears of it, an
 test("with mode run it has the thread only until it has answered, and a stop of its requester ends one that stays", async () => {
   const gateway = await openGateway([], {}, { config: makeWorld() });
   const once = await bind(gateway, { mode: "run" });
-  await expect
-    .poll(async () => (await gateway.store.run(once.runId))?.end, { timeout: 20_000 })
-    .toMatchObject({ outcome: "succeeded" });
+  await expect.poll(async () => (await gateway.store.run(once.runId))?.end).toMatchObject({ outcome: "succeeded" });
   await gateway.until(() => texts(gateway).includes(`heard succeeded of ${once.runId}`));
   gateway.sent.length = 0;
   const { runId } = await bind(gateway);
   gateway.driver.kernel.stop({ type: "session", sessionKey: ofMain }, "test", Date.now());
-  await expect
-    .poll(async () => (await gateway.store.run(runId))?.end, { timeout: 20_000 })
-    .toMatchObject({ outcome: "cancelled" });
+  await expect.poll(async () => (await gateway.store.run(runId))?.end).toMatchObject({ outcome: "cancelled" });
   const after = said(JSON.stringify({ do: "say", text: "main again" }), { wasMentioned: true });
   expect(await told(gateway, after)).toBe("main again");
 });

@@ -103,7 +103,7 @@ test("A12.2, A12.4: who, list, verify and export say the same of a gateway that 
     code: 1,
     stderr: expect.stringContaining("wanted log:number:hash"),
   });
-}, 120_000);
+});
 
 test("A12.4: what was cut while the gateway was down is found, by the command and by the next start", async () => {
   const { stateDir, program, run } = await makeHistory();
@@ -119,7 +119,7 @@ test("A12.4: what was cut while the gateway was down is found, by the command an
   expect(told.code).toBe(1);
   expect(JSON.parse(told.stdout)).toMatchObject({ ok: false });
   expect(await again.stop()).toBe(0);
-}, 120_000);
+});
 
 test("without a state directory there is nothing to read, and the command says what it wants", async () => {
   const stateDir = makeStateDir();

@@ -53,7 +53,7 @@ test("a poison message is on the command line, is replayed after the actor is re
   const replay = JSON.parse((await run("replay", first?.id ?? "", "--json")).stdout) as { envelopeId: string };
   expect(replay.envelopeId).not.toBe(first?.id);
   await expect
-    .poll(async () => (await runCommand(stateDir, ["history", "agent:main:main"])).stdout, { timeout: 20_000 })
+    .poll(async () => (await runCommand(stateDir, ["history", "agent:main:main"])).stdout)
     .toContain("handled: bad one");
   const again = await run("replay", first?.id ?? "");
   expect(again.code).toBe(1);

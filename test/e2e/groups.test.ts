@@ -121,7 +121,7 @@ test("two bots whose answers come back to each other stop after the budget of th
     { text: "go", peer: { kind: "group", id: "room" }, sender: { id: "ana" }, wasMentioned: true },
     home,
   );
-  await expect.poll(() => statuses.length, { timeout: 30_000 }).toBe(7);
+  await expect.poll(() => statuses.length).toBe(7);
   expect(statuses).toEqual([...Array<string>(6).fill("accepted"), "dropped"]);
   // The person's message and six of the bots were answered; nothing is on its way any more.
   expect(delivered).toBe(7);

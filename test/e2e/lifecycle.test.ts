@@ -248,7 +248,7 @@ test("SIGTERM lets a turn in flight end", async () => {
   );
   let program = await startProgram(stateDir);
   const sending = runCommand(stateDir, ["send", "go"]);
-  await expect.poll(() => existsSync(path.join(stateDir, "workspace", "begun")), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => existsSync(path.join(stateDir, "workspace", "begun"))).toBe(true);
   expect(await program.stop()).toBe(0);
   await sending;
   expect(existsSync(path.join(stateDir, "workspace", "ended"))).toBe(true);

@@ -36,7 +36,7 @@ test("follows over a restart and over a stop and a start on another port, and lo
   expect(await first.stop()).toBe(0);
   const second = await startProgram(stateDir);
   expect((await runCommand(stateDir, ["send", "--agent", "raul", "hello"])).code).toBe(0);
-  await expect.poll(() => count("ready"), { timeout: 60_000 }).toBe(3);
+  await expect.poll(() => count("ready")).toBe(3);
   expect([count("stopping"), count("stopped")]).toEqual([2, 2]);
   const texts = following.stdout().trim().split("\n");
   expect(new Set(texts).size).toBe(texts.length);

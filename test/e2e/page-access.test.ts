@@ -16,7 +16,6 @@ const { openPage } = useBrowser();
 afterAll(endPrograms);
 
 const token = "the-gateway-token";
-const slow = { timeout: 20_000 };
 
 const start = (config: object = {}): Promise<Program> =>
   startProgram(makeStateDir({ gateway: { auth: { token } }, ...config }));
@@ -36,7 +35,7 @@ test("AC-13.2: a request of a device is shown with what it would get, and decide
   const [first, second] = [makeDevice(), makeDevice()];
   await connectAs(program.port, first, { ...remote, scopes: ["operator.read"] });
   const request = page.getByTestId("device-request");
-  await expect.poll(() => request.count(), slow).toBe(1);
+  await expect.poll(() => request.count()).toBe(1);
   expect(await page.getByTestId("access-count").textContent()).toBe("1 waits for an approval");
   expect(await request.textContent()).toMatch(
     /cli \(cli\) is new.*linux.*role operator.*An approval lasts until it is revoked/,
@@ -48,26 +47,26 @@ test("AC-13.2: a request of a device is shown with what it would get, and decide
 
   // It asks for more before anybody has decided: the page shows what is asked now, and that is what is approved.
   await connectAs(program.port, first, { ...remote, scopes: ["operator.write"] });
-  await expect.poll(() => page.getByTestId("device-adds").count(), slow).toBe(2);
+  await expect.poll(() => page.getByTestId("device-adds").count()).toBe(2);
   await press(page, "device-approve");
-  await expect.poll(() => request.count(), slow).toBe(0);
+  await expect.poll(() => request.count()).toBe(0);
   expect(await page.evaluate("document.activeElement.id"), "the focus stays in the panel").toBe("access-title");
   expect((await connectAs(program.port, first, { ...remote, scopes: ["operator.write"] })).answer.ok).toBe(true);
 
   await connectAs(program.port, first, { ...remote, scopes: ["operator.write", "operator.approvals"] });
-  await expect.poll(() => request.textContent(), slow).toMatch(/wants more access.*It has already: operator\.write/);
+  await expect.poll(() => request.textContent()).toMatch(/wants more access.*It has already: operator\.write/);
   await press(page, "device-reject");
   await connectAs(program.port, second, remote);
-  await expect.poll(() => request.getAttribute("data-device"), slow).toBe(second.id);
+  await expect.poll(() => request.getAttribute("data-device")).toBe(second.id);
   await press(page, "device-reject");
-  await expect.poll(() => request.count(), slow).toBe(0);
+  await expect.poll(() => request.count()).toBe(0);
   expect((await connectAs(program.port, second, remote)).answer.ok).toBe(false);
 
   await page.getByTestId("devices").locator("summary").click();
   expect(await page.getByTestId("device").getAttribute("data-device")).toBe(first.id);
   await press(page, "device-remove");
   await page.keyboard.press("Enter");
-  await expect.poll(() => page.getByTestId("device").count(), slow).toBe(0);
+  await expect.poll(() => page.getByTestId("device").count()).toBe(0);
   expect((await connectAs(program.port, first, remote)).answer.ok).toBe(false);
   await page.close();
   expect(await program.stop()).toBe(0);
@@ -95,23 +94,23 @@ test("a command that an agent wants to run is shown with all of it, and runs onc
   const wanted = "echo $((40 + 2)) >> ran.txt";
   expect(await run(wanted)).toMatchObject({ status: "needs_approval" });
   const command = page.getByTestId("command");
-  await expect.poll(() => command.count(), slow).toBe(1);
+  await expect.poll(() => command.count()).toBe(1);
   expect(await page.getByTestId("command-words").textContent()).toBe(`["/bin/sh","-c","${wanted}"]`);
   expect(await command.textContent()).toMatch(/main wants to run a command on the host/);
   expect(await page.getByTestId("access-count").textContent()).toBe("1 waits for an approval");
   expect(await seriousFaults(page)).toEqual([]);
 
   await press(page, "command-allow");
-  await expect.poll(() => command.textContent(), slow).toContain("It runs once, when its session asks for it again");
+  await expect.poll(() => command.textContent()).toContain("It runs once, when its session asks for it again");
   expect(await page.evaluate("document.activeElement.id"), "the focus stays in the panel").toBe("commands-title");
   // Its session is told, and runs it in the turn in which it hears so.
-  await expect.poll(ran, slow).toBe("42\n");
-  await expect.poll(() => command.count(), slow).toBe(0);
+  await expect.poll(ran).toBe("42\n");
+  await expect.poll(() => command.count()).toBe(0);
 
   expect(await run(wanted), "once is once").toMatchObject({ status: "needs_approval" });
-  await expect.poll(() => command.count(), slow).toBe(1);
+  await expect.poll(() => command.count()).toBe(1);
   await press(page, "command-deny");
-  await expect.poll(() => command.count(), slow).toBe(0);
+  await expect.poll(() => command.count()).toBe(0);
   expect(ran()).toBe("42\n");
   await page.close();
   expect(await program.stop()).toBe(0);
@@ -131,21 +130,19 @@ test("a sender who waits is shown, and approved or rejected by one press", async
   await page.getByTestId("composer").waitFor();
   const request = page.getByTestId("sender-request");
   await write("ana");
-  await expect
-    .poll(() => request.textContent(), slow)
-    .toMatch(/Ms ana \(ana\) wants to write on webhook.*account home/);
+  await expect.poll(() => request.textContent()).toMatch(/Ms ana \(ana\) wants to write on webhook.*account home/);
   expect(await seriousFaults(page)).toEqual([]);
   // What looks for faults sees one that is there.
   await page.evaluate("document.querySelector('[data-testid=sender-approve]').removeAttribute('aria-label')");
   await page.evaluate("document.querySelector('[data-testid=sender-approve]').textContent = ''");
   expect(await seriousFaults(page)).toEqual([expect.stringContaining("button-name")]);
   await press(page, "sender-approve");
-  await expect.poll(() => request.count(), slow).toBe(0);
+  await expect.poll(() => request.count()).toBe(0);
   expect((await write("ana")).body).toMatchObject({ status: "accepted" });
   await write("eve");
-  await expect.poll(() => request.count(), slow).toBe(1);
+  await expect.poll(() => request.count()).toBe(1);
   await press(page, "sender-reject");
-  await expect.poll(() => request.count(), slow).toBe(0);
+  await expect.poll(() => request.count()).toBe(0);
   expect((await write("eve")).body).toMatchObject({ status: "dropped" });
   await page.close();
   expect(await program.stop()).toBe(0);
@@ -157,7 +154,7 @@ test("the page is a device: with the token it waits for an approval, then comes 
   const signIn = page.getByTestId("sign-in");
   await page.getByTestId("key").fill(token);
   await page.keyboard.press("Enter");
-  await expect.poll(() => signIn.textContent(), slow).toContain("This browser waits for an approval");
+  await expect.poll(() => signIn.textContent()).toContain("This browser waits for an approval");
   const said = (await signIn.textContent()) ?? "";
   expect(await seriousFaults(page)).toEqual([]);
   const [, id = ""] = /cloister devices approve (\S+)/.exec(said) ?? [];
@@ -166,7 +163,7 @@ test("the page is a device: with the token it waits for an approval, then comes 
   await page.getByTestId("try-again").click();
   await page.getByTestId("composer").waitFor();
   await say(page, "who are you");
-  await expect.poll(() => lastAnswer(page).textContent(), slow).toContain("I am main");
+  await expect.poll(() => lastAnswer(page).textContent()).toContain("I am main");
 
   const stored = (): Promise<unknown> => page.evaluate("JSON.stringify(localStorage)");
   expect(await stored()).not.toContain(token);
@@ -181,10 +178,10 @@ test("the page is a device: with the token it waits for an approval, then comes 
     `for (const [name, value] of Object.entries(${String(await stored())})) localStorage.setItem(name, value)`,
   );
   await other.reload();
-  await expect.poll(() => other.getByTestId("sign-in").textContent(), slow).toContain("AUTH_DEVICE_TOKEN_MISMATCH");
+  await expect.poll(() => other.getByTestId("sign-in").textContent()).toContain("AUTH_DEVICE_TOKEN_MISMATCH");
 
   expect((await runCommand(program.stateDir, ["devices", "remove", devices.paired[0].deviceId])).code).toBe(0);
-  await expect.poll(() => signIn.count(), slow).toBe(1);
+  await expect.poll(() => signIn.count()).toBe(1);
   await page.close();
   await other.close();
   expect(await program.stop()).toBe(0);

@@ -44,7 +44,6 @@ async function start(config: object = {}): Promise<Program> {
   return startProgram(stateDir);
 }
 
-const slow = { timeout: 20_000 };
 const press = async (page: Page, testId: string, nth = 0): Promise<void> => {
   await page.getByTestId(testId).nth(nth).focus();
   await page.keyboard.press("Enter");
@@ -64,7 +63,7 @@ test("a right is asked for on the page, and approved once, for an hour and denie
   expect(await page.getByTestId("requests").textContent()).toContain("No agent asks for a right.");
 
   await write(page, "the first");
-  await expect.poll(() => requests.count(), slow).toBe(1);
+  await expect.poll(() => requests.count()).toBe(1);
   const shown = (await requests.textContent()) ?? "";
   expect(shown).toContain("main wants to write to raul");
   expect(shown).toContain("asked less than a minute ago");
@@ -73,7 +72,7 @@ test("a right is asked for on the page, and approved once, for an hour and denie
   expect(await page.getByTestId("request-hour").getAttribute("aria-label")).toBe("For an hour: main may write to raul");
 
   await press(page, "request-once");
-  await expect.poll(() => requests.count(), slow).toBe(0);
+  await expect.poll(() => requests.count()).toBe(0);
   expect(await page.getByRole("alert").textContent()).toContain("Approved: 1 message delivered.");
   expect(await focused(page), "the focus stays in the panel").toBe("requests-title");
   const grants = async (): Promise<unknown> =>
@@ -81,9 +80,9 @@ test("a right is asked for on the page, and approved once, for an hour and denie
   expect(await grants()).toMatchObject({ grants: [] });
 
   await write(page, "the second");
-  await expect.poll(() => requests.count(), slow).toBe(1);
+  await expect.poll(() => requests.count()).toBe(1);
   await press(page, "request-hour");
-  await expect.poll(() => requests.count(), slow).toBe(0);
+  await expect.poll(() => requests.count()).toBe(0);
   const fromMs = Date.now();
   const [grant] = ((await grants()) as { grants: { untilMs: number; verbs: string[] }[] }).grants;
   expect(grant).toMatchObject({ from: "main", to: "raul", verbs: ["send"] });
@@ -91,15 +90,15 @@ test("a right is asked for on the page, and approved once, for an hour and denie
 
   // No message waits for this right, so that there is nothing to let through once.
   await say(page, JSON.stringify({ tool: "sessions_history", params: { sessionKey: "agent:raul:main" } }));
-  await expect.poll(() => requests.count(), slow).toBe(1);
+  await expect.poll(() => requests.count()).toBe(1);
   expect(await requests.textContent()).toContain("main wants to read what was said in the sessions of raul");
   expect(await page.getByTestId("request-once").count()).toBe(0);
   await press(page, "request-deny");
-  await expect.poll(() => requests.count(), slow).toBe(0);
+  await expect.poll(() => requests.count()).toBe(0);
 
   await page.getByTestId("agent-raul").click();
   await expect
-    .poll(() => page.locator("[data-testid=message][data-role=user]").allTextContents(), slow)
+    .poll(() => page.locator("[data-testid=message][data-role=user]").allTextContents())
     .toEqual([expect.stringContaining("the first"), expect.stringContaining("the second")]);
   await page.close();
   expect(await program.stop()).toBe(0);
@@ -115,24 +114,24 @@ test("a sub-agent's run is shown with its parent, and cancelled; a timer is show
     JSON.stringify({ tool: "sessions_spawn", params: { agentId: "raul", task: "work", label: "digging" } }),
   );
   const run = page.getByTestId("run");
-  await expect.poll(() => run.getAttribute("data-status"), slow).toBe("running");
+  await expect.poll(() => run.getAttribute("data-status")).toBe("running");
   expect(await run.textContent()).toMatch(/main.* started a sub-agent of .*raul.*digging/);
   await press(page, "run-cancel");
   expect(await page.getByTestId("run-cancel").textContent(), "one press ends nothing").toBe("Cancel it?");
   await page.keyboard.press("Enter");
-  await expect.poll(() => run.getAttribute("data-status"), slow).toBe("cancelled");
+  await expect.poll(() => run.getAttribute("data-status")).toBe("cancelled");
   expect(await page.getByTestId("run-cancel").count()).toBe(0);
   expect(await focused(page)).toBe("subagents-title");
-  await expect.poll(() => lastAnswer(page).textContent(), slow).toContain("told: cancelled");
+  await expect.poll(() => lastAnswer(page).textContent()).toContain("told: cancelled");
 
   await say(page, JSON.stringify({ timer: { name: "nightly", everyMs: 86_400_000 } }));
   const timer = page.getByTestId("timer");
-  await expect.poll(() => timer.count(), slow).toBe(1);
+  await expect.poll(() => timer.count()).toBe(1);
   expect(await timer.textContent()).toContain("main: nightly");
   expect(await timer.textContent()).toContain("every 24 h 0 min");
   await press(page, "timer-remove");
   await page.keyboard.press("Enter");
-  await expect.poll(() => timer.count(), slow).toBe(0);
+  await expect.poll(() => timer.count()).toBe(0);
   expect((await runCommand(program.stateDir, ["timers"])).stderr).toBe("no timer\n");
   await page.close();
   expect(await program.stop()).toBe(0);
@@ -149,23 +148,23 @@ test("an agent, and everything, is stopped by a second press; a parked agent is 
     [2, "stop-everything", "everything"],
   ] as const) {
     await say(page, "work");
-    await expect.poll(() => streaming.count(), slow).toBe(1);
+    await expect.poll(() => streaming.count()).toBe(1);
     await press(page, button);
     await page.keyboard.press("Tab");
     expect(await streaming.count(), "who goes on has not stopped anything").toBe(1);
     await press(page, button);
     await page.keyboard.press("Enter");
-    await expect.poll(() => page.getByRole("alert").textContent(), slow).toContain(`Stopped ${what}: 1 running`);
-    await expect.poll(() => aborted.count(), slow).toBe(at);
+    await expect.poll(() => page.getByRole("alert").textContent()).toContain(`Stopped ${what}: 1 running`);
+    await expect.poll(() => aborted.count()).toBe(at);
     expect(await streaming.count()).toBe(0);
   }
 
   expect((await runCommand(program.stateDir, ["agents", "park", "main", "--reason", "it is late"])).code).toBe(0);
-  await expect.poll(() => page.getByTestId("agent-main").textContent(), slow).toContain("it is late");
+  await expect.poll(() => page.getByTestId("agent-main").textContent()).toContain("it is late");
   await press(page, "agent-start");
-  await expect.poll(() => page.getByTestId("agent-state-main").textContent(), slow).not.toBe("parked");
+  await expect.poll(() => page.getByTestId("agent-state-main").textContent()).not.toBe("parked");
   await say(page, "good morning");
-  await expect.poll(() => lastAnswer(page).textContent(), slow).toContain("heard good morning");
+  await expect.poll(() => lastAnswer(page).textContent()).toContain("heard good morning");
   await page.close();
   expect(await program.stop()).toBe(0);
 });
@@ -175,7 +174,7 @@ test("on a phone a request is counted in the bar and decided in the drawer, and 
   const page = await openPage(program.pageUrl, { viewport: { width: 375, height: 700 } });
   await page.getByTestId("composer").waitFor();
   await write(page, `a message ${"with-a-very-long-word".repeat(20)}`);
-  await expect.poll(() => page.getByTestId("requests-count").textContent(), slow).toContain("1 request for a right");
+  await expect.poll(() => page.getByTestId("requests-count").textContent()).toContain("1 request for a right");
   expect(await page.getByTestId("request-good").isVisible()).toBe(false);
   await page.locator(".opens-flows").click();
   await page.getByTestId("request-good").waitFor();
@@ -193,7 +192,7 @@ test("on a phone a request is counted in the bar and decided in the drawer, and 
     await page.evaluate("(panel => panel.scrollWidth - panel.clientWidth)(document.getElementById('flows-panel'))"),
   ).toBe(0);
   await page.getByTestId("request-good").click();
-  await expect.poll(() => page.getByTestId("request").count(), slow).toBe(0);
+  await expect.poll(() => page.getByTestId("request").count()).toBe(0);
   await page.close();
   expect(await program.stop()).toBe(0);
 });

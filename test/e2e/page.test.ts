@@ -23,7 +23,7 @@ test("a person chats with main, main asks raul, the page shows who asks whom; a 
 
   await say(page, "ask raul who are you");
   await expect
-    .poll(() => lastAnswer(page).textContent(), { timeout: 20_000 })
+    .poll(() => lastAnswer(page).textContent())
     .toContain("raul says: I am raul, in the session agent:raul:main");
   await expect.poll(() => page.getByTestId("flow-done").count()).toBeGreaterThan(0);
   await expect.poll(() => page.getByTestId("agent-state-raul").textContent()).toContain("live");
@@ -39,18 +39,16 @@ test("a person chats with main, main asks raul, the page shows who asks whom; a 
     .toContain("who are you");
 
   expect(await program.stop()).toBe(0);
-  await expect
-    .poll(() => page.getByTestId("connection").getAttribute("data-state"), { timeout: 20_000 })
-    .not.toBe("ready");
+  await expect.poll(() => page.getByTestId("connection").getAttribute("data-state")).not.toBe("ready");
   program = await startProgram(stateDir, ["--port", String(program.port)]);
-  await expect.poll(() => page.getByTestId("connection").getAttribute("data-state"), { timeout: 60_000 }).toBe("ready");
+  await expect.poll(() => page.getByTestId("connection").getAttribute("data-state")).toBe("ready");
 
   await page.getByTestId("agent-main").click();
   await expect
     .poll(() => page.locator("[data-testid=message]").allTextContents())
     .toEqual(expect.arrayContaining([expect.stringContaining("remember that the key is under the mat")]));
   await say(page, "what do you remember");
-  await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("the key is under the mat");
+  await expect.poll(() => lastAnswer(page).textContent()).toContain("the key is under the mat");
   // A connection that was refused while the gateway was down is no fault of the page.
   faults.splice(
     0,
@@ -78,12 +76,10 @@ test("answers appear while they are made, and can be stopped", async () => {
   await page.getByTestId("composer").waitFor();
   await say(page, "everything");
   await expect
-    .poll(() => page.locator("[data-testid=message][data-state=streaming]").textContent(), { timeout: 20_000 })
+    .poll(() => page.locator("[data-testid=message][data-state=streaming]").textContent())
     .toContain("thinking about everything");
   await page.getByTestId("stop").click();
-  await expect
-    .poll(() => page.locator("[data-testid=message][data-state=aborted]").count(), { timeout: 20_000 })
-    .toBeGreaterThan(0);
+  await expect.poll(() => page.locator("[data-testid=message][data-state=aborted]").count()).toBeGreaterThan(0);
   await page.close();
   expect(await program.stop()).toBe(0);
 });
@@ -106,17 +102,17 @@ test("dead letters are shown with their reason, and are replayed and discarded b
   await page.getByTestId("composer").waitFor();
   expect(await page.getByTestId("dead-letters").count()).toBe(0);
   await say(page, "the first");
-  await expect.poll(() => letters.count(), { timeout: 20_000 }).toBe(1);
+  await expect.poll(() => letters.count()).toBe(1);
   expect(await letters.first().getByTestId("dead-letter-reason").textContent()).toBe(
     "poison: it was delivered 2 times and ended its cell",
   );
   await say(page, "the second");
-  await expect.poll(() => page.getByTestId("dead-letters-count").textContent(), { timeout: 20_000 }).toBe("2");
+  await expect.poll(() => page.getByTestId("dead-letters-count").textContent()).toBe("2");
 
   writeFileSync(path.join(stateDir, "workspace", "repaired"), "");
   await letters.last().getByTestId("dead-letter-replay").focus();
   await page.keyboard.press("Enter");
-  await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("handled the first");
+  await expect.poll(() => lastAnswer(page).textContent()).toContain("handled the first");
   await expect.poll(() => letters.count()).toBe(1);
   expect(await page.evaluate("document.activeElement.id"), "the focus stays in the panel").toBe("dead-letters-title");
 
@@ -150,7 +146,7 @@ test("on a phone, in the dark, nothing is cut off", async () => {
   const page = await openPage(program.pageUrl, { viewport: { width: 375, height: 700 }, colorScheme: "dark" });
   await page.getByTestId("composer").waitFor();
   await say(page, "who are you");
-  await expect.poll(() => lastAnswer(page).textContent(), { timeout: 20_000 }).toContain("I am main");
+  await expect.poll(() => lastAnswer(page).textContent()).toContain("I am main");
   expect(await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")).toBe(0);
   const [background, colour] = await page.evaluate<[string, string]>(
     "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]",

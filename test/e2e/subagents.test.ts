@@ -53,7 +53,7 @@ async function spawn(agentId: string, label: string, command: object, params: ob
 const statusOf = async (id: string): Promise<string | undefined> =>
   (await list()).find(({ taskId }) => taskId === id)?.status;
 
-const until = (id: string, status: string) => expect.poll(() => statusOf(id), { timeout: 30_000 }).toBe(status);
+const until = (id: string, status: string) => expect.poll(() => statusOf(id)).toBe(status);
 
 /** What a person sees in the table: the cells of the run's line that follow its id. */
 async function line(id: string): Promise<string> {
@@ -137,7 +137,7 @@ describe("cloister subagents", () => {
     expect((await subagents("cancel", idOf("third"))).stdout).toContain("was ended\n");
     await until(idOf("third"), "cancelled");
     await expect
-      .poll(async () => (await cli("send", task({ do: "heard" }))).stdout, { timeout: 30_000 })
+      .poll(async () => (await cli("send", task({ do: "heard" }))).stdout)
       .toContain(`"runId":"${idOf("third")}"`);
   });
 
@@ -181,9 +181,7 @@ test.each([
     const answer = await run("send", task({ do: "tool", tool: "sessions_spawn", params }));
     const { status, runId, childSessionKey } = JSON.parse(answer.stdout) as Record<string, string>;
     expect([status, childSessionKey]).toEqual(["accepted", `agent:main:subagent:${runId}`]);
-    await expect
-      .poll(async () => (await run("send", task({ do: "heard" }))).stdout, { timeout: 30_000 })
-      .toContain(`"runId":"${runId}"`);
+    await expect.poll(async () => (await run("send", task({ do: "heard" }))).stdout).toContain(`"runId":"${runId}"`);
     const [heard] = JSON.parse((await run("send", task({ do: "heard" }))).stdout) as [{ signal: object; text: string }];
     expect(heard.signal).toMatchObject({ type: "completion", outcome: "succeeded", status: "ok" });
     expect(heard.text).toContain("\n42\n");

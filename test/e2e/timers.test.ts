@@ -38,18 +38,18 @@ test("kill -9 while many timers are due: each fires once, and so does the news t
   const listed = await runCommand(stateDir, ["timers", "--agent", "main", "--json"]);
   expect(JSON.parse(listed.stdout)).toMatchObject({ total: names.length });
   // Some have fired and some have not when the process dies, as far as one can aim.
-  await expect.poll(() => Date.now(), { interval: 1, timeout: 10_000 }).toBeGreaterThan(atMs + 1);
+  await expect.poll(() => Date.now(), { interval: 1 }).toBeGreaterThan(atMs + 1);
   await first.stop("SIGKILL");
 
   const second = await startProgram(stateDir);
-  await expect.poll(async () => (await seen(stateDir)).length, { timeout: 20_000 }).toBe(names.length + 1);
+  await expect.poll(async () => (await seen(stateDir)).length).toBe(names.length + 1);
   const found = await seen(stateDir);
   const timers = found.filter(({ signal }) => signal.type === "timer").map(({ text }) => text);
   expect(timers.toSorted()).toEqual(names.toSorted());
   expect(found.filter(({ signal }) => signal.type === "down")).toMatchObject([{ signal: { reason: "killed" } }]);
   expect((await runCommand(stateDir, ["timers"])).stderr).toBe("no timer\n");
   await second.stop();
-}, 60_000);
+});
 
 test("a timer that came due while the gateway was down fires at the start; one is seen and removed by the command line", async () => {
   const stateDir = makeStateDir(config);
@@ -58,12 +58,12 @@ test("a timer that came due while the gateway was down fires at the start; one i
   await tell(stateDir, { do: "schedule", options: { name: "soon", atMs, text: "soon" } });
   const id = await tell(stateDir, { do: "schedule", options: { name: "nightly", everyMs: 86_400_000 } });
   await first.stop("SIGKILL");
-  await expect.poll(() => Date.now(), { interval: 10, timeout: 10_000 }).toBeGreaterThan(atMs);
+  await expect.poll(() => Date.now(), { interval: 10 }).toBeGreaterThan(atMs);
   const second = await startProgram(stateDir);
-  await expect.poll(async () => (await seen(stateDir)).map(({ text }) => text), { timeout: 20_000 }).toEqual(["soon"]);
+  await expect.poll(async () => (await seen(stateDir)).map(({ text }) => text)).toEqual(["soon"]);
   const { stdout } = await runCommand(stateDir, ["timers"]);
   expect(stdout).toMatch(/nightly +in 23 h +1 d/);
   expect((await runCommand(stateDir, ["timers", "remove", String(id)])).stdout).toContain("was removed");
   expect((await runCommand(stateDir, ["timers", "remove", String(id)])).code).toBe(1);
   await second.stop();
-}, 60_000);
+});

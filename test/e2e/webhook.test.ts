@@ -213,7 +213,7 @@ test("answers leave through the account's outbound URL when nobody waits, once, 
     home,
   );
   expect(accepted.body).toMatchObject({ status: "accepted" });
-  await expect.poll(() => got.length, { timeout: 20_000 }).toBe(1);
+  await expect.poll(() => got.length).toBe(1);
   expect(got[0]).toMatchObject({
     key: expect.any(String),
     body: { text: expect.stringContaining("I am main"), peer: { id: "bob" } },
@@ -222,7 +222,7 @@ test("answers leave through the account's outbound URL when nobody waits, once, 
   expect(await program.stop()).toBe(0);
   const again = await startProgram(stateDir);
   await post(`${again.url}/channels/webhook/home`, { text: "what time is it", sender: { id: "bob" } }, home);
-  await expect.poll(() => got.length, { timeout: 20_000 }).toBe(2);
+  await expect.poll(() => got.length).toBe(2);
   expect(got[1]?.key).not.toBe(got[0]?.key);
   expect(await again.stop()).toBe(0);
   server.close();

@@ -22,7 +22,7 @@ describe("sub-agents in random worlds", () => {
       expect(reached, outcome).toContain(`run:${outcome}`);
     for (const delivery of ["delivered", "pending", "quiet", "suppressed"])
       expect(reached, delivery).toContain(`run-delivery:${delivery}`);
-  }, 120_000);
+  });
 
   it.each(plantedInRuns)("finds $bug", async ({ seen, ...mutant }) => {
     const load = await plant(mutant);

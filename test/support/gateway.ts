@@ -21,6 +21,7 @@ import type { Store } from "../../runtime/store/port.ts";
 import { makeGateway } from "../../runtime/supervisor/gateway.ts";
 import type { Gateway, GatewayParts } from "../../runtime/supervisor/gateway-parts.ts";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
+import { patienceMs } from "./eventually.ts";
 import { execSettings } from "./exec-settings.ts";
 import { agentSettings } from "./agent-settings.ts";
 import type { Level } from "./levels.ts";
@@ -36,6 +37,8 @@ export interface TestGateway extends Gateway {
   /** Says something to an agent's main session (or the given one) and waits for the end of the run. */
   say(agentId: string, text: string, sessionKey?: string): Promise<RunResult>;
   reply(agentId: string, text: string, sessionKey?: string): Promise<string>;
+  /** Waits for the end of a run. */
+  ended(runId: string): Promise<RunResult>;
   until(match: () => boolean): Promise<void>;
 }
 
@@ -242,10 +245,11 @@ export async function openGateway(
   await gateway.doors.audience(true);
   await gateway.resume();
   const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin"] };
+  const ended: TestGateway["ended"] = (runId) => gateway.doors.waitRun(runId, patienceMs);
   const say: TestGateway["say"] = async (agentId, text, sessionKey = `agent:${agentId}:${config.session.mainKey}`) => {
     const result = await gateway.doors.rpc(client, "chat.send", { sessionKey, message: text });
     if (!result.ok) throw Object.assign(new Error(result.refusal.message), result.refusal);
-    return gateway.doors.waitRun((result.payload as { runId: string }).runId, 30_000);
+    return ended((result.payload as { runId: string }).runId);
   };
   return {
     ...gateway,
@@ -255,6 +259,7 @@ export async function openGateway(
     sent,
     logged,
     say,
+    ended,
     async reply(agentId, text, sessionKey) {
       const result = await say(agentId, text, sessionKey);
       if (result.status !== "ok") throw new Error(`${agentId} did not answer: ${JSON.stringify(result)}`);
