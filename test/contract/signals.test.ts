@@ -90,9 +90,12 @@ describe("a timer", () => {
     await until(after, 2);
     const [first, second] = (await seen(after)).toSorted((a, b) => (a.text < b.text ? -1 : 1));
     expect(first?.signal).toMatchObject({ id: once, missed: 0 });
-    expect(second?.signal).toMatchObject({ id: "t-every", dueAtMs: startMs, missed: 3 });
+    expect(second?.signal).toMatchObject({ id: "t-every", dueAtMs: startMs });
+    // Three, or more on a machine that was busy meanwhile.
+    const missed = second?.signal.missed ?? 0;
+    expect(missed).toBeGreaterThanOrEqual(3);
     await until(after, 3);
-    expect((await seen(after)).find(({ signal }) => signal.dueAtMs === startMs + 12_000)).toMatchObject({
+    expect((await seen(after)).find(({ signal }) => signal.dueAtMs === startMs + (missed + 1) * 3_000)).toMatchObject({
       signal: { id: "t-every", missed: 0 },
     });
     expect(await tell(after, { do: "unschedule", id: "t-every" })).toBe(true);
@@ -221,7 +224,8 @@ describe("what can never be delivered is removed, and the log and the audit trai
     const gateway = await openGateway([
       { id: "main", ...clockUser, mailbox: { depthMax: 1, sessionDepthMax: 1, overflow: "reject" } },
     ]);
-    await tell(gateway, { do: "schedule", options: { name: "late", inMs: 50, text: "late" } });
+    // Not before the agent is parked, and its mailbox full.
+    await tell(gateway, { do: "schedule", options: { name: "late", inMs: 2_000, text: "late" } });
     gateway.driver.kernel.order("main", { type: "park", reason: "test" }, Date.now());
     await expect.poll(() => gateway.agents()[0]?.phase).toBe("parked");
     const waits = gateway.say("main", JSON.stringify({ do: "timers" }));
