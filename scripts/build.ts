@@ -39,7 +39,8 @@ async function stamp(): Promise<string> {
   return hash.digest("hex");
 }
 
-const external = [/^node:/, /^[a-z@][^:]*$/];
+/** zod is inside: it brings 64 languages as modules of their own, which each thread would load (docs/adr/0070-start-up.md). */
+const external = [/^node:/, /^(?!zod$)[a-z@][^:]*$/];
 const shared: BuildOptions = { cwd: root, platform: "node", logLevel: "warn" };
 
 /** Trusted threads: modules, npm packages stay outside. `main` keeps its lazy parts in chunks of their own. */

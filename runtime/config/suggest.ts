@@ -33,8 +33,12 @@ const explained: readonly { readonly path: string; readonly message: string; rea
 const leavesMax = 8;
 const siblingsShown = 16;
 
-/** Every key that the schema knows. */
+const lists = new WeakMap<z.core.$ZodType, readonly KnownKey[]>();
+
+/** Every key that the schema knows. Listed at the first mistake in a file: a start without one has no need of it. */
 export function listKnownKeys(schema: z.core.$ZodType): readonly KnownKey[] {
+  const listed = lists.get(schema);
+  if (listed !== undefined) return listed;
   const known: KnownKey[] = [];
   const walk = (node: z.core.$ZodType, path: readonly string[], active: boolean): void => {
     const { schema: inner, note } = unwrap(node);
@@ -45,6 +49,7 @@ export function listKnownKeys(schema: z.core.$ZodType): readonly KnownKey[] {
     if (items !== undefined) walk(items.schema, [...path, items.mark], here);
   };
   walk(schema, [], true);
+  lists.set(schema, known);
   return known;
 }
 

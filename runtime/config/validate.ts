@@ -19,8 +19,6 @@ export type Verdict =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
 
-const knownKeys = listKnownKeys(configSchema);
-
 export function validateConfig(written: Written): Verdict {
   const result = configSchema.safeParse(written.value);
   if (result.success) return { ok: true, config: result.data };
@@ -64,7 +62,7 @@ function explain(issue: z.core.$ZodIssue, written: Written): ConfigIssue[] {
 }
 
 function explainUnknown(path: Path, written: Written): ConfigIssue[] {
-  return suggestFor(path, valueAt(path, written.value), knownKeys).map((suggestion) =>
+  return suggestFor(path, valueAt(path, written.value), listKnownKeys(configSchema)).map((suggestion) =>
     // The value of a key that nobody knows may be anything, a secret too.
     makeIssue(suggestion.path, suggestion.message ?? "is not a known key", suggestion.remedy, written, "without-value"),
   );

@@ -14,14 +14,16 @@ import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { cellOfVariable, describeGateway, endOrphans } from "../launcher/orphans.ts";
 import type { Launched } from "../launcher/port.ts";
-import { openLog } from "../observe/log.ts";
+import { type Log, openLog } from "../observe/log.ts";
 import { auditKeyOf } from "../store/audit-chain.ts";
 import { startStoreThread } from "../store/thread.ts";
+import type { Store } from "../store/port.ts";
+import { makeLateHandlers } from "../thread/calls.ts";
 import { loadCellAssets } from "../thread/cell-assets.ts";
 import { bundledSkillsFolder, distFolder, entryUrl } from "../thread/entries.ts";
 import { beatForWatch } from "../thread/main-watch.ts";
 import { trimHeap } from "../thread/trim-heap.ts";
-import { startTrustedThread } from "../thread/trusted-thread.ts";
+import { startTrustedThread, type TrustedThread } from "../thread/trusted-thread.ts";
 import { placeOf } from "./agent-places.ts";
 import { startChannelThread } from "./channels/start-channel.ts";
 import type { ReadConfig, ReadsConfig } from "./config-desk.ts";
@@ -66,9 +68,10 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   let onFatal: (reason: string) => void = options.onFatal;
   let onEscalated: (reason: string) => void = options.onFatal;
   const operatorKey = await openOperatorKey(config.stateDir);
-  const [assets, store] = await Promise.all([
-    loadCellAssets(),
-    startStoreThread({
+  const doors = makeLateHandlers();
+  // Both at once, and nobody waits for the edge before it is needed: it loads its code while this thread makes the gateway.
+  const starting = {
+    store: startStoreThread({
       places: {
         stateDir: config.stateDir,
         agents: config.agents.map((agent) => placeOf(agent, config.stateDir)),
@@ -76,7 +79,18 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       options: { owner: { pid: process.pid }, auditKey: auditKeyOf(operatorKey) },
       onLost: (reason) => onFatal(reason),
     }),
-  ]);
+    edge: startTrustedThread<EdgeForKernel>({
+      entry: entryUrl("edge"),
+      name: "edge",
+      init: { logLevel: config.logging.level, mainBeat: beatForWatch() } satisfies EdgeThreadInit,
+      handlers: doors.handlers,
+      onLost: (reason) => onFatal(reason),
+    }),
+  };
+  // It is looked at when it is needed; until then nobody waits for it.
+  starting.edge.catch(() => undefined);
+  const started = <T>(part: Promise<T>): Promise<T> => part.catch((error: unknown) => endThreads(starting, error));
+  const [assets, store] = await started(Promise.all([loadCellAssets(), starting.store]));
 
   // Of a gateway that was killed without a launcher. Nothing waits for it: it holds nothing but memory.
   void endOrphans().then((ended) => {
@@ -89,25 +103,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     config,
     store,
     assets,
-    orders: await store.orders(),
-    grants: await store.grants(),
-    callers: await store.callers(),
-    queues: await store.queues(),
-    requests: await store.requests(),
-    // Without them the gateway still works: whoever still wants to run its command asks again.
-    commandRequests: await store.commandRequests().catch((error: unknown) => {
-      log.error({ error }, "the commands that wait for an operator cannot be read; their agents have to ask again");
-      return [];
-    }),
-    // Without them the gateway still works: the operator's key opens it, and devices can be approved again.
-    devices: await store.devices().catch((error: unknown) => {
-      log.error({ error }, "the devices cannot be read; all of them have to be approved again");
-      return { paired: [], pending: [] };
-    }),
-    senders: await store.senders().catch((error: unknown) => {
-      log.error({ error }, "the approved senders cannot be read; all of them have to be approved again");
-      return { known: [], pending: [] };
-    }),
+    ...(await readKept(store, log)),
     operatorKey,
     liveCellsMax: await budgetLiveCells(),
     version: options.version,
@@ -129,17 +125,12 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     },
     configFile: { files: options.files, read: options.readConfig },
   });
-  const edge = await startTrustedThread<EdgeForKernel>({
-    entry: entryUrl("edge"),
-    name: "edge",
-    init: { logLevel: config.logging.level, mainBeat: beatForWatch() } satisfies EdgeThreadInit,
-    handlers: {
-      ...gateway.doors,
-      log: (level: "debug" | "info" | "warn" | "error", message: string, fields: object) =>
-        Promise.resolve(log[level]({ subsystem: "edge", ...fields }, message)),
-    },
-    onLost: (reason) => onFatal(reason),
+  doors.serve({
+    ...gateway.doors,
+    log: (level: "debug" | "info" | "warn" | "error", message: string, fields: object) =>
+      Promise.resolve(log[level]({ subsystem: "edge", ...fields }, message)),
   });
+  const edge = await started(starting.edge);
 
   const release = async (): Promise<void> => {
     onFatal = () => undefined;
@@ -211,6 +202,43 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     port: listening.port,
     stop: (reason, drainMs) => (stopped ??= stop(reason, drainMs)),
   };
+}
+
+interface StartingThreads {
+  readonly store: Promise<Store>;
+  readonly edge: Promise<TrustedThread<EdgeForKernel>>;
+}
+
+/** What cannot start ends what did: a thread would keep the process. Rejects with `reason`. */
+async function endThreads({ store, edge }: StartingThreads, reason: unknown): Promise<never> {
+  await Promise.allSettled([edge.then((thread) => thread.stop()), store.then((thread) => thread.close())]);
+  throw reason;
+}
+
+/** What operators and devices left in the store; asked for together, so that it is one message there and one back. */
+async function readKept(store: Store, log: Log) {
+  const [orders, grants, callers, queues, requests, commandRequests, devices, senders] = await Promise.all([
+    store.orders(),
+    store.grants(),
+    store.callers(),
+    store.queues(),
+    store.requests(),
+    // Without them the gateway still works: whoever still wants to run its command asks again.
+    store.commandRequests().catch((error: unknown) => {
+      log.error({ error }, "the commands that wait for an operator cannot be read; their agents have to ask again");
+      return [];
+    }),
+    // Without them the gateway still works: the operator's key opens it, and devices can be approved again.
+    store.devices().catch((error: unknown) => {
+      log.error({ error }, "the devices cannot be read; all of them have to be approved again");
+      return { paired: [], pending: [] };
+    }),
+    store.senders().catch((error: unknown) => {
+      log.error({ error }, "the approved senders cannot be read; all of them have to be approved again");
+      return { known: [], pending: [] };
+    }),
+  ]);
+  return { orders, grants, callers, queues, requests, commandRequests, devices, senders };
 }
 
 async function prepareStateDir(stateDir: string): Promise<void> {

@@ -18,6 +18,21 @@ export type Callable<T> = {
   readonly [K in keyof T]: T[K] extends (...args: infer A) => Promise<infer R> ? (...args: A) => Promise<R> : never;
 };
 
+/** Handlers that are there before what answers: until `serve` is called, each call is answered as one that nobody handles. */
+export function makeLateHandlers(): { readonly handlers: object; readonly serve: (served: object) => void } {
+  let served: object | undefined;
+  const handlers = new Proxy(
+    {},
+    {
+      get: (_, method) => {
+        const handler: unknown = served === undefined ? undefined : Reflect.get(served, method);
+        return typeof handler === "function" ? handler.bind(served) : undefined;
+      },
+    },
+  );
+  return { handlers, serve: (ready) => void (served = ready) };
+}
+
 export interface Connection<T> {
   readonly remote: Callable<T>;
   /** Rejects everything pending; further calls reject at once. */

@@ -8,7 +8,7 @@ import { MessageChannel, type MessagePort, parentPort, Worker, workerData } from
 import { failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { beatInto, makeBeatBlock, watchBeat } from "./beat.ts";
-import { type Callable, connectCalls } from "./calls.ts";
+import { type Callable, connectCalls, makeLateHandlers } from "./calls.ts";
 import { isWithin } from "./within.ts";
 
 export interface TrustedThreadOptions {
@@ -140,20 +140,11 @@ export function serveTrustedThread<Init, Remote>(
   const parent = parentPort;
   const { init, port, beat } = workerData as ThreadData<Init>;
   if (beat !== undefined) beatInto(beat.block, beat.stuckMs);
-  let served: object | undefined;
-  const handlers = new Proxy(
-    {},
-    {
-      get: (_, method) => {
-        const handler: unknown = served === undefined ? undefined : Reflect.get(served, method);
-        return typeof handler === "function" ? handler.bind(served) : undefined;
-      },
-    },
-  );
+  const { handlers, serve } = makeLateHandlers();
   const { remote } = connectCalls<Remote>(port, handlers);
   start(init, remote).then(
     (ready) => {
-      served = ready;
+      serve(ready);
       parent.postMessage({ ready: true } satisfies Ready);
     },
     (error: unknown) => {

@@ -41,6 +41,7 @@ const allowed: Readonly<Record<string, string>> = {
   "channels/whatsapp/library.ts loaded": "the library as its folder has it, in the thread of its channel",
   "runtime/config/file/lines.ts token": "the place of a search, set before each",
   "runtime/config/schema/note.ts notes": "notes of the schema, made with it",
+  "runtime/config/suggest.ts lists": "the keys of a schema, by that schema",
   "runtime/config/timezone.ts found": "the machine's timezone, which does not change",
   "runtime/launcher/orphans.ts asked": "who waits for commands to be ended, by their own names",
   "runtime/launcher/orphans.ts looking": "whether processes of the machine are looked at now",

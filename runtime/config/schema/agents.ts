@@ -81,8 +81,8 @@ const sizesFit = (sizes: { readonly minChars?: number | undefined; readonly maxC
   sizes.minChars === undefined || sizes.maxChars === undefined || sizes.minChars <= sizes.maxChars;
 const sizesFault = () => ({ path: ["minChars"], message: "must not be more than maxChars" });
 
-/** What both `agents.defaults` and one agent may say. */
-const agentKeys = () => ({
+/** What both `agents.defaults` and one agent may say. Like the keys below made once, however many schemas have it. */
+const agentKeys = {
   cwd: later(
     "separate working directory",
     "Directory of the tools, apart from the workspace.",
@@ -196,11 +196,11 @@ const agentKeys = () => ({
       })
       .optional(),
   ),
-});
+};
 
 const ms = () => z.int().min(0).max(limits.askTimeoutMsMax);
 
-const supervisionKeys = () => ({
+const supervisionKeys = {
   restart: key(
     "`permanent`: has a cell from the start and always gets the next one. `transient`: gets one when it has mail. `temporary`: gets none after a crash until an operator starts it. Default: `transient`.",
     z.enum(restartKinds).optional(),
@@ -221,7 +221,7 @@ const supervisionKeys = () => ({
     "What happens when it crashes too often: `park` it, `stop-group` parks its group too, `gateway` stops the gateway with an exit code for who runs it. Default: `park`.",
     z.enum(escalations).optional(),
   ),
-});
+};
 
 const defaults = z.strictObject({
   workspace: key("Workspace of the default agent; the others get a directory below it.", filledText().optional()),
@@ -243,9 +243,9 @@ const defaults = z.strictObject({
   ),
   supervision: key(
     "Child spec of every agent, as OTP has it: when it gets a new cell, and what its failure means.",
-    z.strictObject(supervisionKeys()).optional(),
+    z.strictObject(supervisionKeys).optional(),
   ),
-  ...agentKeys(),
+  ...agentKeys,
   systemAgent: later("agent ownership", "The agent that owns what nobody else does.", anyMap().optional()),
   models: key(
     "Models that any agent with a model may name beside its own, as `provider/model`.",
@@ -390,7 +390,7 @@ const defaults = z.strictObject({
   ),
 });
 
-const entryKeys = () => ({
+const entryKeys = {
   default: key(
     "The agent that gets what no binding claims. Without one: the first of the list.",
     z.boolean().optional(),
@@ -456,17 +456,17 @@ const entryKeys = () => ({
     "Child spec of this agent; each key replaces the one of `agents.defaults.supervision`.",
     z
       .strictObject({
-        ...supervisionKeys(),
+        ...supervisionKeys,
         group: key("The group that it belongs to, one of `agents.groups`.", filledText().optional()),
       })
       .optional(),
   ),
-  ...agentKeys(),
+  ...agentKeys,
   runtime: later("external agents (ACP)", "External program behind the agent.", anyMap().optional()),
-});
+};
 
-const entry = z.strictObject({ id: key("Stable id of the agent.", agentId()), ...entryKeys() });
-const namedEntry = z.strictObject({ id: key("Same as the key, when given.", agentId().optional()), ...entryKeys() });
+const entry = z.strictObject({ id: key("Stable id of the agent.", agentId()), ...entryKeys });
+const namedEntry = z.strictObject({ id: key("Same as the key, when given.", agentId().optional()), ...entryKeys });
 
 export type AgentEntry = z.output<typeof entry>;
 

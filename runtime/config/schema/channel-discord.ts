@@ -72,4 +72,4 @@ const discordKeys = () => ({
   voice: later("voice of Discord", "Voice channels.", anyMap().optional()),
 });
 
-export const discord = () => built(discordKeys);
+export const discord = () => built(discordKeys());

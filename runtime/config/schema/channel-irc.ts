@@ -45,4 +45,4 @@ const ircKeys = () => ({
 
 const ircRoom = () => z.string().regex(/^[#&+!][^\s,\p{Cc}]{1,199}$/u, 'must be the name of a room, such as "#name"');
 
-export const irc = () => built(ircKeys);
+export const irc = () => built(ircKeys());

@@ -40,8 +40,8 @@ export const group = () =>
     systemPrompt: later("model", "Prompt in this group.", z.string().optional()),
   });
 
-/** What every channel has, at its root and again in each account. */
-export const commonKeys = () => ({
+/** What every channel has, at its root and again in each account. Made once: as schemas of their own they were half of the memory of all. */
+export const commonKeys = {
   dmPolicy: key(
     "Who may write directly. Default: `pairing`, which admits `allowFrom` and whom you approve (`cloister pairing`); on the webhook `open`, because the account's token admits.",
     z.enum(["pairing", "allowlist", "open", "disabled"]).optional(),
@@ -98,17 +98,17 @@ export const commonKeys = () => ({
   ),
   healthMonitor: later("channel health monitor", "Restart of silent connections.", anyMap().optional()),
   name: key("Name shown to people.", z.string().optional()),
-});
+};
 
-export const channelKeys = () => ({
+export const channelKeys = {
   enabled: key("`false` keeps the channel off.", z.boolean().optional()),
   defaultAccount: key(
     "Account that is meant where none is named. Default: `default` if there is one, else the first by name.",
     filledText().optional(),
   ),
-});
+};
 
-export const accountEnabled = () => ({ enabled: key("`false` keeps the account off.", z.boolean().optional()) });
+export const accountEnabled = { enabled: key("`false` keeps the account off.", z.boolean().optional()) };
 
 /** Of channels that tell of reactions. */
 export const reactionKeys = () => ({
@@ -124,22 +124,14 @@ export const reactionKeys = () => ({
 
 export const webAddress = () => z.url({ protocol: /^https?$/, error: "must be an http or https address" });
 
-/** The keys of a channel, which its accounts inherit, and the accounts. */
-export const built = <K extends z.ZodRawShape>(own: () => K) =>
-  z.strictObject({
-    ...commonKeys(),
-    ...chunkKeys(),
-    ...own(),
-    ...channelKeys(),
-    accounts: key(
-      "Logins of the channel; each inherits the channel's keys.",
-      z
-        .record(filledText(), z.strictObject({ ...commonKeys(), ...chunkKeys(), ...own(), ...accountEnabled() }))
-        .default({}),
-    ),
+const previewModes = ["off", "partial", "block", "progress"] as const;
+
+const streaming = () =>
+  z.union([z.enum(previewModes), z.looseObject({ mode: z.enum(previewModes).optional() })], {
+    error: `must be one of ${previewModes.join(", ")}, or { mode: … }`,
   });
 
-const chunkKeys = () => ({
+const chunkKeys = {
   textChunkLimit: key(
     "Characters of one sent message; 4000 by default, and never more than the platform takes.",
     z.int().min(100).max(limits.textChunkMax).optional(),
@@ -155,13 +147,19 @@ const chunkKeys = () => ({
     "Whether answers go out in pieces while they are written, each a message that stays; then none is shown by edits. Default: `agents.defaults.blockStreamingDefault`.",
     z.boolean().optional(),
   ),
-});
+};
 
-const previewModes = ["off", "partial", "block", "progress"] as const;
-
-const streaming = () =>
-  z.union([z.enum(previewModes), z.looseObject({ mode: z.enum(previewModes).optional() })], {
-    error: `must be one of ${previewModes.join(", ")}, or { mode: … }`,
+/** The keys of a channel, which its accounts inherit, and the accounts. */
+export const built = <K extends z.ZodRawShape>(own: K) =>
+  z.strictObject({
+    ...commonKeys,
+    ...chunkKeys,
+    ...own,
+    ...channelKeys,
+    accounts: key(
+      "Logins of the channel; each inherits the channel's keys.",
+      z.record(filledText(), z.strictObject({ ...commonKeys, ...chunkKeys, ...own, ...accountEnabled })).default({}),
+    ),
   });
 
 export type Streaming = z.infer<ReturnType<typeof streaming>>;

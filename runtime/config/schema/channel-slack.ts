@@ -65,4 +65,4 @@ const slackKeys = () => ({
   mediaMaxMb: later("attachments", "Size of a file.", z.number().optional()),
 });
 
-export const slack = () => built(slackKeys);
+export const slack = () => built(slackKeys());

@@ -33,4 +33,4 @@ const telegramKeys = () => ({
   retry: later("retries of one channel", "Attempts.", anyMap().optional()),
 });
 
-export const telegram = () => built(telegramKeys);
+export const telegram = () => built(telegramKeys());

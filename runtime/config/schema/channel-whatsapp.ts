@@ -29,4 +29,4 @@ const whatsappKeys = () => ({
   actions: later("message actions", "Actions of the message tool.", anyMap().optional()),
 });
 
-export const whatsapp = () => built(whatsappKeys);
+export const whatsapp = () => built(whatsappKeys());

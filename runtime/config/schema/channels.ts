@@ -17,16 +17,16 @@ import { key, later } from "./note.ts";
 import { anyMap, anyValue, filledText, secret } from "./values.ts";
 
 const webhook = z.strictObject({
-  ...commonKeys(),
-  ...channelKeys(),
+  ...commonKeys,
+  ...channelKeys,
   accounts: key(
     "Callers, each with its own token.",
     z
       .record(
         filledText(),
         z.strictObject({
-          ...commonKeys(),
-          ...accountEnabled(),
+          ...commonKeys,
+          ...accountEnabled,
           token: key("Credential of the caller; required.", secret().optional()),
           outboundUrl: key("Where answers go when the caller does not wait for them.", webAddress().optional()),
           outboundToken: key("Credential sent with those answers.", secret().optional()),
@@ -43,11 +43,11 @@ const platform = (name: string) =>
     `Channel \`${name}\`.`,
     z
       .looseObject({
-        ...commonKeys(),
-        ...channelKeys(),
+        ...commonKeys,
+        ...channelKeys,
         accounts: key(
           "Logins of the channel.",
-          z.record(filledText(), z.looseObject({ ...commonKeys(), ...accountEnabled() })).default({}),
+          z.record(filledText(), z.looseObject({ ...commonKeys, ...accountEnabled })).default({}),
         ),
       })
       .optional(),
