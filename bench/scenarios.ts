@@ -32,6 +32,10 @@ export const scenarios = {
     question: "What does the mailbox of a cell gain by sending what belongs together as one frame?",
     load: () => import("./scenarios/tell.ts"),
   },
+  stream: {
+    question: "What does an answer that streams cost on its way from an agent to a reader?",
+    load: () => import("./scenarios/stream.ts"),
+  },
   settle: {
     question: "What becomes of the calls that wait when their target dies, here and in other libraries?",
     load: () => import("./scenarios/settle.ts"),
