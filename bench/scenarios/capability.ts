@@ -85,7 +85,7 @@ function makeCheck(): Measure {
       const checked = checkSend(k, agent, turn, record);
       if ("code" in checked) throw new Error(`Checking a send: found ${checked.code}, wanted the right.`);
       const request = { via: checked.id, sessionKey: record.a, sourceTool: "request", body: record.c };
-      const { header: stamped } = makeEnvelope(k, { ...admissionOf(k, agent, header, request), verb: "send" }, nowMs);
+      const { header: stamped } = makeEnvelope(k, admissionOf(k, agent, header, request, "send"), nowMs);
       if (stamped.via !== right.id) throw new Error(`Stamping: found ${stamped.via}, wanted ${right.id}.`);
     }
     return performance.now() - fromMs;

@@ -27,7 +27,7 @@ export function makeBoundedFetch({ bytesMax, silenceMs }: FetchBounds = usual): 
         clearTimeout(watch);
         return response;
       }
-      return new Response(response.body.pipeThrough(bounded(bytesMax, watch)), response);
+      return new Response(bounded(response.body, bytesMax, watch), response);
     } catch (error) {
       clearTimeout(watch);
       throw abort.signal.aborted ? abort.signal.reason : error;
@@ -35,19 +35,42 @@ export function makeBoundedFetch({ bytesMax, silenceMs }: FetchBounds = usual): 
   };
 }
 
-function bounded(bytesMax: number, watch: NodeJS.Timeout): TransformStream<Uint8Array, Uint8Array> {
+/** A stream that is read as it is read itself: a transform of it would be two more, with a queue each. */
+function bounded(
+  body: ReadableStream<Uint8Array>,
+  bytesMax: number,
+  watch: NodeJS.Timeout,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
   let bytes = 0;
-  return new TransformStream({
-    transform(chunk, stream) {
-      watch.refresh();
-      bytes += chunk.byteLength;
-      if (bytes > bytesMax) {
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(stream) {
+        const { done, value } = await reader.read().catch((error: unknown) => {
+          clearTimeout(watch);
+          throw error;
+        });
+        if (done) {
+          clearTimeout(watch);
+          stream.close();
+          return;
+        }
+        watch.refresh();
+        bytes += value.byteLength;
+        if (bytes <= bytesMax) {
+          stream.enqueue(value);
+          return;
+        }
         clearTimeout(watch);
-        throw new ProviderFailure("output", `the answer of the provider has more than ${bytesMax} bytes`);
-      }
-      stream.enqueue(chunk);
+        const failed = new ProviderFailure("output", `the answer of the provider has more than ${bytesMax} bytes`);
+        await reader.cancel(failed).catch(() => undefined);
+        throw failed;
+      },
+      cancel(reason) {
+        clearTimeout(watch);
+        return reader.cancel(reason);
+      },
     },
-    flush: () => clearTimeout(watch),
-    cancel: () => clearTimeout(watch),
-  });
+    { highWaterMark: 0 },
+  );
 }

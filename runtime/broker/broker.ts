@@ -28,7 +28,7 @@ import { hasPictures, readPictures, withoutPictures } from "./pictures.ts";
 import { makePlaces } from "./places.ts";
 import { type Credential, type Credentials, makeProfiles } from "./profiles.ts";
 import { codeOfKind, ProviderFailure } from "./provider-failure.ts";
-import { readRequest } from "./request.ts";
+import { makeReadRequest } from "./request.ts";
 import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
 import { makeRenewal } from "./renewal.ts";
@@ -61,6 +61,7 @@ interface FullWay {
 export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps): BrokerForKernel {
   let settings = first;
   const running = new Map<number, AbortController>();
+  const readRequest = makeReadRequest();
   const secrets = makeSecretReader(() => settings, clock.nowMs);
   const profiles = makeProfiles(() => settings, secrets, makeRenewal(fetch, clock.nowMs), clock.nowMs);
   /** Credentials that failed, until when they come last: by profile. */
@@ -73,7 +74,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     remote.log(level, message, fields).catch(() => undefined);
 
   async function answer(ask: BrokerAsk, signal: AbortSignal): Promise<ModelEnd> {
-    const request = readRequest(ask.request);
+    const request = readRequest(ask.request, ask.tools);
     const targets = allowedModels(settings, ask.agentId, ask.model).map((model) => findTarget(settings, model));
     /** What must not be in a message. */
     const keys: string[] = [];

@@ -156,6 +156,8 @@ export interface BrokerAsk {
   readonly wantsText: boolean;
   /** A `ModelRequest` without its model, as the cell wrote it. */
   readonly request: string;
+  /** Its tools, when they travel beside it; empty: what the request itself says. */
+  readonly tools: string;
 }
 
 /** Texts of one agent of which vectors are wanted, at most `memoryEmbedTextsMax`, by its model for embeddings. */

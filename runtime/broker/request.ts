@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import type { ModelRequest } from "../thread/model-port.ts";
+import type { ModelRequest, ModelTool } from "../thread/model-port.ts";
 
 const toolName = z.string().regex(/^[\w-]{1,64}$/, "wanted 1 to 64 letters, digits, _ and -");
 const callId = z.string().min(1).max(limits.modelCallIdCharsMax);
@@ -34,44 +34,74 @@ const message = z.discriminatedUnion("role", [
   }),
 ]);
 
+const tools = z
+  .array(z.strictObject({ name: toolName, description: z.string(), parameters: map }))
+  .max(limits.modelToolsMax);
+
 const request = z.strictObject({
   system: z.string().exactOptional(),
   messages: z.array(message).min(1).max(limits.modelMessagesMax),
-  tools: z
-    .array(z.strictObject({ name: toolName, description: z.string(), parameters: map }))
-    .max(limits.modelToolsMax)
-    .exactOptional(),
+  tools: tools.exactOptional(),
   maxOutputTokens: z.int().min(1).max(limits.usageTokensMax).exactOptional(),
   temperature: z.number().min(0).max(2).exactOptional(),
   thinking: z.enum(["off", "low", "medium", "high"]).exactOptional(),
   schema: map.exactOptional(),
 });
 
-/** @throws `CLOISTER_REQUEST_INVALID`, with the key and what was found there. */
-export function readRequest(json: string): ModelRequest {
+/** `toolList`: the tools of the request, when they travel beside it. @throws `CLOISTER_REQUEST_INVALID`, with the key and what was found there. */
+export type ReadRequest = (json: string, toolList: string) => ModelRequest;
+
+/** It keeps the lists of tools that it has read: an agent's is the same from turn to turn, and longer than most of what it says. */
+export function makeReadRequest(): ReadRequest {
+  const lists = new Map<string, readonly ModelTool[]>();
+
+  const readTools = (json: string): readonly ModelTool[] => {
+    const known = lists.get(json);
+    const list = known ?? unlike(read(tools, json, "tools"));
+    if (json.length > limits.modelToolListKeptCharsMax) return list;
+    // The one that was not used for longest goes.
+    lists.delete(json);
+    lists.set(json, list);
+    const [oldest] = lists.keys();
+    if (lists.size > limits.modelToolListsKeptMax && oldest !== undefined) lists.delete(oldest);
+    return list;
+  };
+
+  return (json, toolList) => {
+    const asked = read(request, json);
+    if (asked.tools !== undefined) unlike(asked.tools);
+    if (toolList === "") return asked;
+    if (asked.tools !== undefined)
+      throw failure(
+        "CLOISTER_REQUEST_INVALID",
+        "ctx.model: tools: found them in the request and beside it, wanted one of the two",
+      );
+    return { ...asked, tools: readTools(toolList) };
+  };
+}
+
+/** `name`: what the text is of the request; absent: all of it. */
+function read<T extends z.ZodType>(shape: T, json: string, name?: string): z.output<T> {
   let found: unknown;
   try {
     found = JSON.parse(json);
   } catch {
-    throw failure("CLOISTER_REQUEST_INVALID", "ctx.model: the request is not JSON");
+    throw failure("CLOISTER_REQUEST_INVALID", `ctx.model: ${name ?? "the request"} is not JSON`);
   }
-  const parsed = request.safeParse(found, { reportInput: true });
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const where = issue?.path.join(".") || "the request";
-    const value = JSON.stringify(issue?.input) ?? "nothing";
-    throw failure(
-      "CLOISTER_REQUEST_INVALID",
-      `ctx.model: ${where}: ${issue?.message ?? "not valid"}, found ${value.slice(0, 80)}`,
-    );
-  }
-  const repeated = repeatedName(parsed.data.tools ?? []);
-  if (repeated !== undefined)
-    throw failure("CLOISTER_REQUEST_INVALID", `ctx.model: tools: two of them are called ${repeated}`);
-  return parsed.data;
+  const parsed = shape.safeParse(found, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const where = [...(name === undefined ? [] : [name]), ...(issue?.path ?? [])].join(".") || "the request";
+  const value = JSON.stringify(issue?.input) ?? "nothing";
+  throw failure(
+    "CLOISTER_REQUEST_INVALID",
+    `ctx.model: ${where}: ${issue?.message ?? "not valid"}, found ${value.slice(0, 80)}`,
+  );
 }
 
-function repeatedName(tools: readonly { readonly name: string }[]): string | undefined {
-  const names = tools.map(({ name }) => name);
-  return names.find((name, index) => names.indexOf(name) !== index);
+function unlike(list: readonly ModelTool[]): readonly ModelTool[] {
+  const names = list.map(({ name }) => name);
+  const repeated = names.find((name, index) => names.indexOf(name) !== index);
+  if (repeated === undefined) return list;
+  throw failure("CLOISTER_REQUEST_INVALID", `ctx.model: tools: two of them are called ${repeated}`);
 }

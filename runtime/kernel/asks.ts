@@ -54,8 +54,8 @@ export interface Asks {
 
 export function makeAsks(): Asks {
   const live = new Set<Ask>();
-  const byEnvelope = new Map<string, Set<Ask>>();
-  const byTurn = new Map<number, Set<Ask>>();
+  const byEnvelope = new Map<string, OneOrMore>();
+  const byTurn = new Map<number, OneOrMore>();
   /** session → sessions that it waits for, with how often. */
   const waits = new Map<string, Map<string, number>>();
   /** session → how many asks wait for it. */
@@ -76,8 +76,9 @@ export function makeAsks(): Asks {
     if (targets.size === 0) waits.delete(ask.fromSession);
   };
 
-  const takeAll = (asks: ReadonlySet<Ask> | undefined): readonly Ask[] => {
-    const taken = [...(asks ?? [])];
+  const takeAll = (asks: OneOrMore | undefined): readonly Ask[] => {
+    if (asks === undefined) return none;
+    const taken = asks instanceof Set ? [...asks] : [asks];
     for (const ask of taken) remove(ask);
     return taken;
   };
@@ -121,24 +122,31 @@ export function makeAsks(): Asks {
     isWaiting: (turn) => byTurn.has(turn),
     isAwaited: (session) => awaited.has(session),
     awaitedEnvelopes: () =>
-      [...byEnvelope].flatMap(([envelopeId, [ask]]) =>
-        ask === undefined || ask.isForPlace === true || ask.waited !== undefined
+      [...byEnvelope].flatMap(([envelopeId, asks]) => {
+        const [ask] = asks instanceof Set ? asks : [asks];
+        return ask === undefined || ask.isForPlace === true || ask.waited !== undefined
           ? []
-          : [{ envelopeId, toSession: ask.toSession }],
-      ),
+          : [{ envelopeId, toSession: ask.toSession }];
+      }),
   };
 }
 
-function addTo<K>(index: Map<K, Set<Ask>>, key: K, ask: Ask): void {
+/** Nearly always one: a set for each would be much of what a question in memory costs the kernel. */
+type OneOrMore = Ask | Set<Ask>;
+
+const none: readonly Ask[] = [];
+
+function addTo<K>(index: Map<K, OneOrMore>, key: K, ask: Ask): void {
   const asks = index.get(key);
-  if (asks === undefined) index.set(key, new Set([ask]));
-  else asks.add(ask);
+  if (asks === undefined) index.set(key, ask);
+  else if (asks instanceof Set) asks.add(ask);
+  else index.set(key, new Set([asks, ask]));
 }
 
-function removeFrom<K>(index: Map<K, Set<Ask>>, key: K, ask: Ask): void {
+function removeFrom<K>(index: Map<K, OneOrMore>, key: K, ask: Ask): void {
   const asks = index.get(key);
-  asks?.delete(ask);
-  if (asks?.size === 0) index.delete(key);
+  if (asks instanceof Set) asks.delete(ask);
+  if (asks === ask || (asks instanceof Set && asks.size === 0)) index.delete(key);
 }
 
 function count(counts: Map<string, number>, key: string, by: 1 | -1): void {

@@ -27,9 +27,12 @@ export interface Chain {
 }
 
 /** What a message that an agent sends while it handles `header` takes over of its chain. */
-export function chainOf(k: KernelState, header: EnvelopeHeader): Pick<Admission, "cause" | "chain" | "trace"> {
+export function chainOf(
+  k: KernelState,
+  header: EnvelopeHeader,
+): Required<Pick<Admission, "cause" | "chain" | "trace">> {
   return {
-    cause: { id: header.id, ...stampOf(header, k.settings.limits.chainMsMax), ...countsOf(k, header) },
+    cause: { ...countsOf(k, header), id: header.id, untilMs: stampOf(header, k.settings.limits.chainMsMax).untilMs },
     chain: [...header.chain, header.sessionKey],
     trace: header.trace,
   };
@@ -177,9 +180,18 @@ export function countTokens(
 
 /** The chain, as far as the message and what is in memory tell. */
 function countAt(k: KernelState, header: Pick<EnvelopeHeader, "trace" | "chainStamp">): Chain {
-  const chain: Chain = { ...countsOf(k, header), open: k.chains.get(header.trace)?.open ?? new Set() };
-  k.chains.set(header.trace, chain);
-  return chain;
+  const found = k.chains.get(header.trace);
+  if (found === undefined) {
+    const chain: Chain = { ...countsOf(k, header), open: new Set() };
+    k.chains.set(header.trace, chain);
+    return chain;
+  }
+  const { messages, calls, tokens, costNanos } = countsOf(k, header);
+  found.messages = messages;
+  found.calls = calls;
+  found.tokens = tokens;
+  found.costNanos = costNanos;
+  return found;
 }
 
 function stampWith({ messages, calls, tokens, costNanos }: Counts, untilMs: number): ChainStamp {

@@ -163,7 +163,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     rows: [],
     steps: undefined,
     stepChars: 0,
-    openSteps: new Map(),
+    openSteps: undefined,
     outcome: undefined,
     given: undefined,
     failures: undefined,

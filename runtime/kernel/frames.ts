@@ -48,7 +48,10 @@ export const up = {
   take: 26,
   /** num, a = tokens that a model read and wrote, both in decimal digits. */
   usage: 27,
-  /** slot, num = number of the call in its turn, a = model (empty: the agent's), b = `text` when pieces of the answer are wanted, c = request (JSON). */
+  /**
+   * slot, num = number of the call in its turn, a = model (empty: the agent's), b = `text` when pieces of the answer are wanted, c = request
+   * (JSON). Behind a blank in `b`: the tools of the request (JSON), which are mostly the same from turn to turn.
+   */
   model: 28,
   /** num = number of the call in its turn. Asks which tools the turn may call. */
   tools: 29,
@@ -112,7 +115,14 @@ export function parseUpFrame(frame: unknown, recordsMax: number): ParsedFrame {
   if (count > recordsMax) return { ok: false, reason: `a frame may hold ${recordsMax} records, found ${count}` };
   const records: UpRecord[] = [];
   for (let at = 2; at < frame.length; at += upStride) {
-    const [op, ref, turn, slot, num, a, b, c] = frame.slice(at, at + upStride) as unknown[];
+    const op: unknown = frame[at];
+    const ref: unknown = frame[at + 1];
+    const turn: unknown = frame[at + 2];
+    const slot: unknown = frame[at + 3];
+    const num: unknown = frame[at + 4];
+    const a: unknown = frame[at + 5];
+    const b: unknown = frame[at + 6];
+    const c: unknown = frame[at + 7];
     if (!isCount(op) || !isCount(ref) || !isCount(turn) || !isCount(slot) || !isCount(num))
       return { ok: false, reason: "a record's numbers must be whole and not negative" };
     if (typeof a !== "string" || typeof b !== "string" || typeof c !== "string")

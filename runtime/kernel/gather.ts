@@ -15,6 +15,7 @@ import type { Refusal } from "./errors.ts";
 import { down, type UpRecord } from "./frames.ts";
 import { postRefusal, postResult } from "./posts.ts";
 import { holdsRight } from "./second-check.ts";
+import { formatHeader } from "./session-choices.ts";
 import type { AgentEntry, Effect, KernelState, Mail, SessionLane, Turn } from "./state.ts";
 import { answerFromSteps, type CallId, type StepRow, whyNoMoreSteps } from "./steps.ts";
 
@@ -181,7 +182,7 @@ export function postPart(k: KernelState, agent: AgentEntry, turn: Turn, ref: num
     type: "post",
     agentId: agent.spec.id,
     incarnation: agent.incarnation,
-    record: [down.part, ref, turn.number, mail.shortened ? 1 : 0, JSON.stringify(mail.envelope.header), text, ""],
+    record: [down.part, ref, turn.number, mail.shortened ? 1 : 0, formatHeader(mail.envelope.header), text, ""],
   });
 }
 

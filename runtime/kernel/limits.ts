@@ -59,6 +59,9 @@ export const limits = {
    */
   modelTriesAtOnceMax: 128,
   modelTriesOfAgentMax: 64,
+  /** Lists of tools that the broker keeps as it has read them, so that it need not read the same one for each call; longer ones are read each time. */
+  modelToolListsKeptMax: 32,
+  modelToolListKeptCharsMax: 131_072,
   /** Models that are kept open, each with one credential; a further one costs some milliseconds again. */
   modelsOpenMax: 64,
   /** Tries of one call with one credential in all, and retries of failures that pass by themselves within their time. Source: behaviour §5.5. */

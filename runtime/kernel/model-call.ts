@@ -21,6 +21,8 @@ export interface ModelCall {
   readonly wantsText: boolean;
   /** As the cell wrote it (JSON). */
   readonly request: string;
+  /** Its tools, when they travel beside it (JSON); empty: what the request itself says. */
+  readonly tools: string;
 }
 
 /** `used`: what the provider counted, also for tries that failed. `model`: the one that answered, as `provider/model`. */

@@ -20,7 +20,7 @@ import { answerFromSteps, type CallId, hear, whyNoMoreSteps } from "./steps.ts";
 import { bookTokens, noteContext } from "./usage.ts";
 
 export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): void {
-  const { ref, num: key, a: model, b: wants, c: request } = record;
+  const { ref, num: key, a: model, b, c: request } = record;
   if (!isCallNumber(k, key)) {
     refuse(k, agent, turn, record, noCallNumber(k, String(key)));
     return;
@@ -42,9 +42,10 @@ export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record:
     postRefusal(k, agent.spec.id, agent.incarnation, ref, impossible);
     return;
   }
+  const [wants, tools] = splitAtBlank(b);
   agent.openCalls.add(ref);
-  agent.modelChars += request.length;
-  k.modelChars += request.length;
+  agent.modelChars += request.length + tools.length;
+  k.modelChars += request.length + tools.length;
   k.emit({
     type: "model",
     agentId: agent.spec.id,
@@ -58,7 +59,13 @@ export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record:
     model: model === "" ? (turn.choices?.model ?? "") : model,
     wantsText: wants === "text",
     request,
+    tools,
   });
+}
+
+function splitAtBlank(text: string): readonly [string, string] {
+  const blank = text.indexOf(" ");
+  return blank === -1 ? [text, ""] : [text.slice(0, blank), text.slice(blank + 1)];
 }
 
 function whyNoModel(k: KernelState, agent: AgentEntry, turn: Turn, { slot }: UpRecord): Refusal | undefined {
@@ -75,18 +82,19 @@ function whyNotNow(
   k: KernelState,
   agent: AgentEntry,
   turn: Turn,
-  { num, a: model, c: request }: UpRecord,
+  { num, a: model, b, c: request }: UpRecord,
 ): Refusal | undefined {
   const { modelNameCharsMax, modelRequestCharsMax, callsPerCellMax } = k.settings.limits;
+  const chars = request.length + b.length;
   if (model.length > modelNameCharsMax)
     return {
       code: "CLOISTER_REQUEST_INVALID",
       message: `the name of a model has at most ${modelNameCharsMax} characters, found ${model.length}`,
     };
-  if (request.length > modelRequestCharsMax)
+  if (chars > modelRequestCharsMax)
     return {
       code: "CLOISTER_MESSAGE_TOO_LARGE",
-      message: `the request to the model has ${request.length} characters; the bound is ${modelRequestCharsMax}`,
+      message: `the request to the model has ${chars} characters; the bound is ${modelRequestCharsMax}`,
       remedy: "leave out or shorten the oldest messages",
     };
   if (agent.openCalls.size >= callsPerCellMax)
@@ -96,7 +104,7 @@ function whyNotNow(
       retryAfterMs: 100,
     };
   return (
-    whyTooMuchWaits(k, agent, request.length) ??
+    whyTooMuchWaits(k, agent, chars) ??
     (turn.mail.volatile || turn.steps?.has(num) === true ? undefined : whyNoMoreSteps(k, turn))
   );
 }
@@ -124,7 +132,8 @@ export function modelText(k: KernelState, call: ModelCall, text: string): void {
 }
 
 export function modelAnswered(k: KernelState, call: ModelCall, end: ModelEnd): void {
-  k.modelChars -= call.request.length;
+  const chars = call.request.length + call.tools.length;
+  k.modelChars -= chars;
   const agent = k.agents.get(call.agentId);
   const isItsCell = agent?.incarnation === call.incarnation && hasCell(agent);
   const turn = isItsCell ? agent.turns.get(call.turn) : undefined;
@@ -134,7 +143,7 @@ export function modelAnswered(k: KernelState, call: ModelCall, end: ModelEnd): v
   }
   if (agent === undefined || !isItsCell) return;
   agent.openCalls.delete(call.ref);
-  agent.modelChars -= call.request.length;
+  agent.modelChars -= chars;
   if (turn === undefined) return;
   if (end.ok) {
     turn.answered = (turn.answered ?? new Set()).add(end.model);

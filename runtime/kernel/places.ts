@@ -90,7 +90,8 @@ interface Next {
 
 /** Who gets the next free place; undefined: nobody wants one. */
 export function nextInRow(k: KernelState, lane: LaneState): Next | undefined {
-  for (;;) {
+  // Asked for each lane with every message and every end of a turn, and mostly nobody waits.
+  while (lane.first !== undefined || lane.wanting.size > 0) {
     const [next = lane.first] = lane.first === undefined ? lane.wanting : [];
     if (next === undefined) return undefined;
     const [agentId, left] = next;
@@ -104,6 +105,7 @@ export function nextInRow(k: KernelState, lane: LaneState): Next | undefined {
     const entry = takeRun(lane, agentId) ?? k.agents.get(agentId);
     if (entry !== undefined) return { entry, agentId, left };
   }
+  return undefined;
 }
 
 /**

@@ -136,7 +136,7 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
   const target = k.runs.get(record.a) ?? k.agents.get(targetId);
   const { header } = turn.mail.envelope;
   const request = { via: checked.id, sessionKey: record.a, sourceTool: "request", body: record.c };
-  const admission: Admission = { ...admissionOf(k, agent, header, request), verb: "request" };
+  const admission = admissionOf(k, agent, header, request, "request");
   const refusal =
     judge(k, admission, nowMs) ??
     whyNoMoreAsks(k) ??
@@ -232,8 +232,7 @@ export function sendAs(
   const targetAgent = agentOfKey(request.sessionKey) ?? "";
   const { timeoutMs, call } = request;
   const admission: Admission = {
-    ...admissionOf(k, agent, header, request),
-    verb: timeoutMs > 0 ? "request" : "send",
+    ...admissionOf(k, agent, header, request, timeoutMs > 0 ? "request" : "send"),
     ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
     ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
     ...(request.exchange === undefined ? {} : { exchange: request.exchange }),
@@ -273,13 +272,18 @@ export function admissionOf(
   agent: AgentEntry,
   header: EnvelopeHeader,
   { via, sessionKey, sourceTool, body }: Pick<CheckedSend, "via" | "sessionKey" | "sourceTool" | "body">,
-): Omit<Admission, "verb"> {
+  verb: Admission["verb"],
+): Admission {
+  const { cause, chain, trace } = chainOf(k, header);
   return {
     from: { type: "agent", agentId: header.agentId, sessionKey: header.sessionKey },
     agentId: agentOfKey(sessionKey) ?? "",
     sessionKey,
+    verb,
     via,
-    ...chainOf(k, header),
+    cause,
+    chain,
+    trace,
     provenance: { kind: "inter_session", sourceSessionKey: header.sessionKey, sourceChannel: "internal", sourceTool },
     replyRoute: { type: "none" },
     body,

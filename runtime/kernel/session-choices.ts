@@ -52,13 +52,28 @@ export interface LearnedAtBegin {
   readonly notices?: readonly SessionNotice[] | undefined;
 }
 
-/** The header of an envelope as its cell gets it. */
-export interface DeliveredHeader extends EnvelopeHeader, LearnedAtBegin {}
+/** What a cell gets of an envelope's header: what its actor is told, and nothing of how the envelope came here or where its answer goes. */
+export type ToldHeader = Pick<
+  EnvelopeHeader,
+  "id" | "agentId" | "sessionKey" | "chain" | "acceptedAtMs" | "provenance" | "signal" | "exchange"
+>;
 
-export function deliveredHeader(header: EnvelopeHeader, { choices, notices }: LearnedAtBegin): DeliveredHeader {
-  return {
-    ...header,
-    ...(choices === undefined ? {} : { choices }),
-    ...(notices === undefined ? {} : { notices }),
-  };
+/** The same with what the turn learned of its session. */
+export interface DeliveredHeader extends ToldHeader, LearnedAtBegin {}
+
+/** As JSON, which leaves out what is undefined. */
+export function formatHeader(header: EnvelopeHeader, learned?: LearnedAtBegin): string {
+  const { id, agentId, sessionKey, chain, acceptedAtMs, provenance, signal, exchange } = header;
+  return JSON.stringify({
+    id,
+    agentId,
+    sessionKey,
+    chain,
+    acceptedAtMs,
+    provenance,
+    signal,
+    exchange,
+    choices: learned?.choices,
+    notices: learned?.notices,
+  });
 }

@@ -90,8 +90,8 @@ export interface Turn {
   /** Calls of this delivery that are on record or about to be, and all of the earlier ones; made when there is one (`steps.ts`). */
   steps: Map<number, StepRow> | undefined;
   stepChars: number;
-  /** Steps of this delivery: `waiting` for the store, or the cell runs their function. */
-  readonly openSteps: Map<number, "waiting" | "running">;
+  /** Steps of this delivery: `waiting` for the store, or the cell runs their function. Made when there is one. */
+  openSteps: Map<number, "waiting" | "running"> | undefined;
   outcome: Outcome | undefined;
   /** What calls without an answer were given, and failures of calls so far, as hashes (`loops.ts`). */
   given: Map<number, number> | undefined;

@@ -145,7 +145,7 @@ export function startStep(
     return;
   }
   if (answerFromSteps(k, agent, turn, ref, id)) return;
-  if (turn.openSteps.has(id.key)) {
+  if (turn.openSteps?.has(id.key) === true) {
     refuse({ code: "CLOISTER_REQUEST_INVALID", message: `call ${id.key} of the turn is a step that runs already` });
     return;
   }
@@ -155,10 +155,10 @@ export function startStep(
       refuse(full);
       return;
     }
-    turn.openSteps.set(id.key, "waiting");
+    noteStep(turn, id.key, "waiting");
     record(k, agent, turn, id, { type: "run", ref });
   } else if (isIdempotent) {
-    turn.openSteps.set(id.key, "running");
+    noteStep(turn, id.key, "running");
     postResult(k, agent.spec.id, agent.incarnation, ref, goOn);
   } else {
     refuse({
@@ -179,10 +179,15 @@ export function endStep(
   result: StepResult,
 ): boolean {
   const row = turn.steps?.get(key);
-  if (row === undefined || turn.openSteps.get(key) !== "running") return false;
-  turn.openSteps.set(key, "waiting");
+  if (row === undefined || turn.openSteps?.get(key) !== "running") return false;
+  noteStep(turn, key, "waiting");
   hear(k, agent, turn, ref, row, result);
   return true;
+}
+
+function noteStep(turn: Turn, key: number, stage: "waiting" | "running"): void {
+  turn.openSteps ??= new Map();
+  turn.openSteps.set(key, stage);
 }
 
 /** A tool whose call must not be repeated: its start is on disk before it is called. */
@@ -286,7 +291,7 @@ export function recorded(
   const turn = agent.turns.get(number);
   const isOpen = turn?.stage === "delivered" && !turn.mail.aborted;
   const ref = next.type === "call" ? next.call.ref : next.ref;
-  turn?.openSteps.delete(row.key);
+  turn?.openSteps?.delete(row.key);
   if (refusal !== undefined || (!isOpen && next.type !== "hear")) {
     if (next.type === "call") agent.openCalls.delete(ref);
     // It was not started; the same call may be tried again by a later delivery.
@@ -295,7 +300,7 @@ export function recorded(
   } else if (next.type === "hear") hearNow(k, agent, turn, ref, row, row.result ?? goOn);
   else if (next.type === "call") k.emit(next.call);
   else {
-    turn?.openSteps.set(row.key, "running");
+    if (turn !== undefined) noteStep(turn, row.key, "running");
     postResult(k, agentId, incarnation, ref, goOn);
   }
 }

@@ -170,7 +170,7 @@ const mayNot: ReadonlySet<number> = new Set([
 /** What makes a call this one and no other, beside its name. */
 function givenOf({ op, b, c }: UpRecord): readonly string[] {
   // A request to a model may be megabytes; one that fails again is as long as before.
-  if (op === up.model) return [String(c.length)];
+  if (op === up.model) return [String(b.length + c.length)];
   return op === up.send ? [c] : [b, c];
 }
 

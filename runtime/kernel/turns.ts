@@ -20,7 +20,7 @@ import { giveBack, hearTaken, letGo, outcomeOfTaken, postPart, type Taken, takeF
 import { noteRun, noteRunTurn } from "./run-notes.ts";
 import type { AgentEntry, Effect, KernelState, Mail, Turn } from "./state.ts";
 import { whyNotDelivered } from "./second-check.ts";
-import { deliveredHeader, type LearnedAtBegin } from "./session-choices.ts";
+import { formatHeader, type LearnedAtBegin } from "./session-choices.ts";
 import { type StepRow, takeUpSteps } from "./steps.ts";
 import { rowsOf } from "./turn-rows.ts";
 import { unknownAgent } from "./unknown-agent.ts";
@@ -140,7 +140,7 @@ function deliver(k: KernelState, agent: AgentEntry, turn: Turn, nowMs: number): 
       state === null ? 0 : 1,
       turn.number,
       turn.attempt,
-      JSON.stringify(deliveredHeader(header, turn)),
+      formatHeader(header, turn),
       turn.taken.length > 0 ? "" : body,
       state ?? "",
     ],

@@ -1,6 +1,7 @@
 /** The audit trail as the kernel tells it: rows of one turn of the loop are one write, and refusals are logged. */
 import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import type { AuditFacts } from "../kernel/envelope.ts";
 import type { AuditEffect } from "../kernel/state.ts";
 import { parseSessionKey } from "../routing/index.ts";
 import type { AuditRow, Store } from "../store/port.ts";
@@ -42,14 +43,15 @@ export function makeAuditTrail(store: Pick<Store, "audit">, log: Logger, nowMs: 
       write(count === 1 ? row : { ...row, bytes, count, detail: `${count} messages in memory` });
   };
 
-  const gather = (row: AuditFactsOfMessage): void => {
-    const { bytes = 0 } = row;
-    const same = gathered.findLast((one) => isSame(one.row, row));
+  const gather = (effect: AuditEffect): void => {
+    const { bytes = 0 } = effect;
+    const same = gathered.findLast((one) => isSame(one.row, effect));
     if (same !== undefined) {
       same.count += 1;
       same.bytes += bytes;
       return;
     }
+    const { type: _, event: __, ...row } = effect;
     if (gathered.length >= limits.auditGatheredMax) writeGathered();
     timer ??= setTimeout(writeGathered, limits.auditGatherMs).unref();
     gathered.push({ row: { atMs: nowMs(), type: "message", ...row }, count: 1, bytes });
@@ -57,11 +59,11 @@ export function makeAuditTrail(store: Pick<Store, "audit">, log: Logger, nowMs: 
 
   return {
     note(effect) {
-      const { type: _, event, ...row } = effect;
-      if (event === "message") {
-        gather(row);
+      if (effect.event === "message") {
+        gather(effect);
         return;
       }
+      const { type: _, event, ...row } = effect;
       if (row.decision === "refused") log.warn({ ...row, ...actorOf(row.subject), event }, "refused");
       // In the order in which it came about.
       writeGathered();
@@ -71,15 +73,13 @@ export function makeAuditTrail(store: Pick<Store, "audit">, log: Logger, nowMs: 
   };
 }
 
-type AuditFactsOfMessage = Omit<AuditRow, "atMs" | "type">;
-
 interface Gathered {
   readonly row: AuditRow;
   count: number;
   bytes: number;
 }
 
-function isSame(a: AuditFactsOfMessage, b: AuditFactsOfMessage): boolean {
+function isSame(a: AuditFacts, b: AuditFacts): boolean {
   return a.trace === b.trace && a.object === b.object && a.subject === b.subject && a.via === b.via;
 }
 

@@ -82,11 +82,12 @@ export function makeModels({ kernel, settings, start, budgets, nowMs }: ModelsDe
     });
   };
 
-  const once = (id: number, { header, model, wantsText, request }: ModelCall): Promise<ModelEnd> =>
+  const once = (id: number, { header, model, wantsText, request, tools }: ModelCall): Promise<ModelEnd> =>
     withBroker(async (remote) => {
       const found = open.get(id);
       if (found?.isEnded !== false) return { ok: false, refusal: stoppedRefusal };
-      return remote.ask({ id, agentId: header.agentId, model, wantsText: wantsText && !found.hasTold, request });
+      const { agentId } = header;
+      return remote.ask({ id, agentId, model, wantsText: wantsText && !found.hasTold, request, tools });
     });
 
   const ask = async (id: number, call: ModelCall): Promise<ModelEnd> => {

@@ -366,7 +366,8 @@ export interface Tools {
   sessions_yield(params?: object): Promise<ToolResult>;
   /**
    * The tools that this turn may call, as a model is told of them: those that the session holds, after the policy, for whoever sent
-   * the message. Recorded: a repeated turn is told the same. Ordered by name. Source: behaviour §7.2.
+   * the message. Recorded: a repeated turn is told the same. Ordered by name. Frozen:
+   * turns share it. Source: behaviour §7.2.
    */
   list(): Promise<readonly ToolSpec[]>;
   /**

@@ -55,6 +55,8 @@ const allowed: Readonly<Record<string, string>> = {
   "runtime/thread/cell/bootstrap.ts threads":
     "in a cell, before its code is loaded: takes from a port what agents may not use",
   "runtime/thread/cell/steps.ts running": "in a cell: whether the code that asks is inside of a step",
+  "runtime/thread/cell/tools.ts last": "in a cell: the list of tools that it was told last",
+  "runtime/thread/cell/tools.ts texts": "in a cell: the text of each list of tools, by that list",
   "runtime/thread/cell-parent-main.ts running": "in the parent of cells' processes: its children",
   "runtime/thread/process-main.ts body": "in the process of one cell: that cell",
   "runtime/thread/process-main.ts profile": "in the process of one cell: how to look at it when it is stuck",

@@ -73,7 +73,7 @@ export function openBroker(
   });
   const ask: TestBroker["ask"] = (request = {}, { agentId = "main", id = nextId++ } = {}) => {
     const { model = "", ...rest } = { messages: [{ role: "user" as const, text: "hello" }], ...request };
-    return broker.ask({ id, agentId, model, wantsText: true, request: JSON.stringify(rest) });
+    return broker.ask({ id, agentId, model, wantsText: true, request: JSON.stringify(rest), tools: "" });
   };
   return {
     broker,

@@ -2,7 +2,7 @@
  * A cell that speaks the mailbox protocol without a thread. What its actor does is a generator: it sends records and yields
  * what it waits for, so that the test decides when it goes on.
  */
-import type { EnvelopeHeader } from "../../runtime/kernel/envelope.ts";
+import type { DeliveredHeader, ToldHeader } from "../../runtime/kernel/session-choices.ts";
 import { isErrorCode, type Refusal } from "../../runtime/kernel/errors.ts";
 import { doneBits, down, up } from "../../runtime/kernel/frames.ts";
 import type { DownRecord } from "../../runtime/kernel/frames.ts";
@@ -48,7 +48,7 @@ export interface Part {
 export interface FakeTurn {
   readonly number: number;
   readonly attempt: number;
-  readonly header: EnvelopeHeader;
+  readonly header: ToldHeader;
   readonly body: string;
   /** When it began with several messages: all of them, its own first; `body` joins theirs by ` + `. */
   readonly parts: readonly Part[];
@@ -65,7 +65,10 @@ export interface FakeTurn {
   send(to: string, body: string, options?: SendOptions): number;
   call(tool: string, params: object, body?: string): number;
   /** Asks a model; pieces of its answer come to `heardAt`. */
-  model(request: string, options?: { readonly model?: string; readonly wantsText?: boolean }): number;
+  model(
+    request: string,
+    options?: { readonly model?: string; readonly wantsText?: boolean; readonly tools?: string },
+  ): number;
   heardAt(ref: number): readonly string[];
   /** Begins a step; gives the references of its start and its number, for `end`. */
   step(name: string, isIdempotent?: boolean): { readonly ref: number; readonly number: number };
@@ -206,7 +209,7 @@ export function makeFakeCell(
   const makeTurn = (
     number: number,
     attempt: number,
-    header: EnvelopeHeader,
+    header: ToldHeader,
     body: string,
     state: string | undefined,
     began: readonly Part[],
@@ -258,10 +261,19 @@ export function makeFakeCell(
         post(up.call, ref, number, slotFor("gateway", `tool:${tool}`), calls++, tool, JSON.stringify(params), text);
         return ref;
       },
-      model(request, { model = "", wantsText = false } = {}) {
+      model(request, { model = "", wantsText = false, tools } = {}) {
         const ref = open(true);
         const slot = slotFor("gateway", "model");
-        post(up.model, ref, number, slot, calls++, model, wantsText ? "text" : "", request);
+        post(
+          up.model,
+          ref,
+          number,
+          slot,
+          calls++,
+          model,
+          `${wantsText ? "text" : ""}${tools === undefined ? "" : ` ${tools}`}`,
+          request,
+        );
         return ref;
       },
       heardAt: (ref) => pieces.get(ref) ?? [],
@@ -317,7 +329,7 @@ export function makeFakeCell(
     incarnation,
     receive([op, ref, turn, num, a, b, c]) {
       if (op === down.deliver) {
-        const header: EnvelopeHeader = JSON.parse(a);
+        const header: DeliveredHeader = JSON.parse(a);
         // A turn in memory has no state of its session.
         if (num > 0 && ref === 1) sessions.set(header.sessionKey, c);
         const began = parts.get(`${turn} 0`) ?? [];
@@ -334,7 +346,7 @@ export function makeFakeCell(
         running.set(turn, entry);
         step(entry, undefined);
       } else if (op === down.part) {
-        const { id }: EnvelopeHeader = JSON.parse(a);
+        const { id }: ToldHeader = JSON.parse(a);
         const key = `${turn} ${ref}`;
         parts.set(key, [...(parts.get(key) ?? []), { id, body: b, shortened: num === 1 }]);
       } else if (op === down.text) {

@@ -173,8 +173,8 @@ export function makeDriver(options: DriverOptions): Driver {
         return;
       case "post":
         if (effect.record[0] === down.deliver) {
-          const header = JSON.parse(effect.record[4]) as EnvelopeHeader;
-          headers.set(header.id, header);
+          const turn = kernel.state.agents.get(effect.agentId)?.turns.get(effect.record[2]);
+          if (turn !== undefined) headers.set(turn.mail.envelope.header.id, turn.mail.envelope.header);
         }
         enqueue(`down ${effect.agentId}`, () => {
           const cell = cells.get(effect.agentId);

@@ -96,8 +96,9 @@ export function makeWatch(
         return;
       }
       case "post": {
-        const [op, , , num, a] = effect.record;
-        if (op === down.deliver) seeDelivery(JSON.parse(a) as EnvelopeHeader, num);
+        const [op, , number, num, a] = effect.record;
+        const turn = k.agents.get(effect.agentId)?.turns.get(number);
+        if (op === down.deliver && turn !== undefined) seeDelivery(turn.mail.envelope.header, num);
         else if (op === down.stored) acknowledge(a);
         else if (op === down.slot) reached.add(effect.record[5] === "[]" ? "slot:gone" : "slot:new");
         else if (op === down.result && num === 0) reached.add(`refusal:${/"code":"(\w+)"/.exec(a)?.[1] ?? "?"}`);

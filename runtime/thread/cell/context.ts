@@ -1,21 +1,11 @@
 /**
  * What an actor's `message` function gets: the turn's `ctx`. Everything it asks for goes through the cell's mailbox.
  */
-import { type ErrorCode, isCoded, toRefusal } from "../../kernel/errors.ts";
+import type { ErrorCode } from "../../kernel/errors.ts";
 import { up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { DeliveredHeader } from "../../kernel/session-choices.ts";
-import { refusalResult } from "../../kernel/tool-results.ts";
-import type {
-  CellLog,
-  Context,
-  RequestOptions,
-  SendOptions,
-  ToolResult,
-  Tools,
-  ToolSpec,
-  Workspace,
-} from "../actor-port.ts";
+import type { CellLog, Context, RequestOptions, SendOptions, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { makeModel } from "./model.ts";
@@ -25,8 +15,7 @@ import { makeSignalCalls } from "./signal-calls.ts";
 import { makeSpawn } from "./spawn.ts";
 import { makeStreamBound, type Quota } from "./quota.ts";
 import type { Slots } from "./slots.ts";
-
-type SessionTools = Omit<Tools, "list" | "call">;
+import { asText, makeTools } from "./tools.ts";
 
 export type State = Record<string, unknown>;
 
@@ -58,69 +47,9 @@ export function makeContext(
         ? target
         : `${target}:${init.mainKey}`
       : `agent:${target}:${init.mainKey}`;
-  const slotFor = (verb: string, target: string): number => {
-    const object = `agent:${keyOf(target).split(":")[1] ?? ""}`;
-    return slots.find([verb], object);
-  };
-  const call = async (tool: string, params: object, body: string): Promise<ToolResult> => {
-    const number = nextCall(`ctx.tools.${tool}`);
-    const slot = slots.find([`tool:${tool}`], "gateway");
-    const answer = await mailbox.ask(
-      {
-        op: up.call,
-        turn,
-        slot,
-        num: number,
-        a: tool,
-        b: JSON.stringify(params),
-        c: body,
-        credit: false,
-      },
-      "result",
-    );
-    return JSON.parse(answer.text) as ToolResult;
-  };
+  const slotFor = (verb: string, key: string): number => slots.find([verb], key.slice(0, key.indexOf(":", 6)));
   const boundStream = makeStreamBound(limits.streamCharsMax, streamQuota);
-  const sessionTools: SessionTools = {
-    sessions_list: (params = {}) => call("sessions_list", params, ""),
-    sessions_history: (params) => call("sessions_history", params, ""),
-    session_status: (params = {}) => call("session_status", params, ""),
-    sessions: (params) => call("sessions", params, ""),
-    sessions_search: (params) => call("sessions_search", params, ""),
-    agents_list: () => call("agents_list", {}, ""),
-    subagents: (params = {}) => call("subagents", params, ""),
-    sessions_yield: (params = {}) => call("sessions_yield", params, ""),
-    sessions_spawn: (params) => {
-      const { task, attachments, ...rest } = params as Record<string, unknown>;
-      // What files hold goes behind the task: parameters are read, and bounded, by the supervisor.
-      const { listed, contents } = listFiles(attachments);
-      return call("sessions_spawn", { ...rest, ...listed }, (typeof task === "string" ? task : "") + contents);
-    },
-    sessions_send: (params) => {
-      // The message travels apart from the parameters: the supervisor reads those and never the message.
-      const { message, content, text, ...rest } = params as Record<string, unknown>;
-      const body = message ?? content ?? text;
-      return call(
-        "sessions_send",
-        { ...rest, hasMessage: typeof body === "string" && body !== "" },
-        typeof body === "string" ? body : "",
-      );
-    },
-  };
-  const tools: Tools = {
-    ...sessionTools,
-    async list() {
-      const num = nextCall("ctx.tools.list");
-      const record = { op: up.tools, turn, slot: 0, num, a: "", b: "", c: "", credit: false };
-      return JSON.parse((await mailbox.ask(record, "result")).text) as readonly ToolSpec[];
-    },
-    call: (name, params = {}) =>
-      asResult(
-        Object.hasOwn(sessionTools, name)
-          ? sessionTools[name as keyof SessionTools](params)
-          : call(asText(name), {}, JSON.stringify(params)),
-      ),
-  };
+  const tools = makeTools(slots, mailbox, turn, nextCall);
   return {
     agent: { id: init.agentId, model: init.model, options: init.options, settings: init.settings },
     session: { key: header.sessionKey, ...sessionOf(header) },
@@ -177,13 +106,14 @@ export function makeContext(
         throw Object.assign(new RangeError(message), { code: "CLOISTER_REQUEST_INVALID" satisfies ErrorCode });
       }
       const number = nextCall("ctx.send");
+      const key = keyOf(target);
       const answer = await mailbox.ask(
         {
           op: up.send,
           turn,
-          slot: slotFor("send", target),
+          slot: slotFor("send", key),
           num: 0,
-          a: keyOf(target),
+          a: key,
           b: ttlMs === undefined ? String(number) : `${number} ${Math.ceil(ttlMs)}`,
           c: asText(text),
           credit: true,
@@ -199,13 +129,14 @@ export function makeContext(
     ) {
       const number = nextCall("ctx.request");
       const op = durability === "accepted" ? up.sendVolatile : up.send;
+      const key = keyOf(target);
       const answer = await mailbox.ask(
         {
           op,
           turn,
-          slot: slotFor("request", target),
+          slot: slotFor("request", key),
           num: Math.max(1, Math.floor(timeoutMs)),
-          a: keyOf(target),
+          a: key,
           b: String(number),
           c: asText(text),
           credit: op === up.send,
@@ -228,34 +159,4 @@ function sessionOf({ choices, notices }: DeliveredHeader): Omit<Context<object>[
     ...(light === undefined ? {} : { light }),
     ...(notices === undefined ? {} : { notices }),
   };
-}
-
-/** What a model can do something about is a result to it; that a call came to nothing is not. */
-async function asResult(called: Promise<ToolResult>): Promise<ToolResult> {
-  try {
-    return await called;
-  } catch (error) {
-    const refusal = isCoded(error) ? refusalResult(toRefusal(error)) : undefined;
-    if (refusal === undefined) throw error;
-    return refusal;
-  }
-}
-
-/** What is not a file goes as it is, for the supervisor to refuse. */
-function listFiles(attachments: unknown): { readonly listed: object; readonly contents: string } {
-  if (attachments === undefined) return { listed: {}, contents: "" };
-  if (!Array.isArray(attachments)) return { listed: { attachments }, contents: "" };
-  let contents = "";
-  const listed = attachments.map((file: unknown) => {
-    const { content, ...rest } = (typeof file === "object" && file !== null ? file : {}) as { content?: unknown };
-    if (typeof content !== "string") return rest;
-    contents += content;
-    return { ...rest, chars: content.length };
-  });
-  return { listed: { attachments: listed }, contents };
-}
-
-/** Actors in plain JavaScript may give anything. */
-function asText(value: unknown): string {
-  return String(value);
 }

@@ -81,14 +81,16 @@ export function makeMailbox(
   let credits: number = limits.sendCreditsPerCell;
   let nextRef = 1;
   let nextSeq = 1;
-  let frame: unknown[] = [];
+  /** The number of a frame is set when it leaves. */
+  let frame: unknown[] = [incarnation, 0];
   let records = 0;
   let chars = 0;
 
   const flush = (): void => {
     if (records === 0) return;
-    post([incarnation, nextSeq++, ...frame]);
-    frame = [];
+    frame[1] = nextSeq++;
+    post(frame);
+    frame = [incarnation, 0];
     records = 0;
     chars = 0;
   };
@@ -111,11 +113,6 @@ export function makeMailbox(
   };
 
   /** A credit that comes back goes to who waits for longest, without being free in between. */
-  const takeCredit = async (): Promise<void> => {
-    if (credits > 0) credits--;
-    else await new Promise<void>((resolve) => parked.push(resolve));
-  };
-
   const returnCredit = (call: Pending): void => {
     if (!call.credit) return;
     call.credit = false;
@@ -142,12 +139,19 @@ export function makeMailbox(
 
   return {
     tell: (op, turn, num, a, b = "") => push(op, 0, turn, 0, num, a, b, ""),
-    async ask({ op, turn, slot, num, a, b, c, credit, onText }, until) {
-      if (credit) await takeCredit();
+    ask({ op, turn, slot, num, a, b, c, credit, onText }, until) {
       return new Promise<CallAnswer>((resolve, reject) => {
-        const ref = nextRef++;
-        pending.set(ref, { until, credit, resolve, reject, onText });
-        push(op, ref, turn, slot, num, a, b, c);
+        const leave = (): void => {
+          const ref = nextRef++;
+          pending.set(ref, { until, credit, resolve, reject, onText });
+          push(op, ref, turn, slot, num, a, b, c);
+        };
+        if (credit && credits === 0) {
+          parked.push(leave);
+          return;
+        }
+        if (credit) credits--;
+        leave();
       });
     },
     receive(message) {
@@ -156,18 +160,23 @@ export function makeMailbox(
       for (let at = 1; at < message.length; at += downStride) {
         // A stop must not wait behind the envelopes that came before it.
         if (Atomics.load(block, controlBlock.stop) === 1) return;
-        const [op, ref, turn, num, a, b, c] = message.slice(at, at + downStride) as [
-          number,
-          number,
-          number,
-          number,
-          string,
-          string,
-          string,
-        ];
+        // One by one: an array of a record for each would be half of what reading them takes.
+        const op = message[at] as number;
+        const ref = message[at + 1] as number;
+        const turn = message[at + 2] as number;
+        const num = message[at + 3] as number;
+        const a = message[at + 4] as string;
+        const b = message[at + 5] as string;
         if (op === down.deliver) {
           const parts = take(partsOfTurn, turn);
-          deliver({ turn, attempt: num, header: a, body: b, state: ref === 1 ? c : undefined, parts });
+          deliver({
+            turn,
+            attempt: num,
+            header: a,
+            body: b,
+            state: ref === 1 ? (message[at + 6] as string) : undefined,
+            parts,
+          });
         } else if (op === down.part) {
           const [from, number] = ref === 0 ? [partsOfTurn, turn] : [partsOfCall, ref];
           from.set(number, [...(from.get(number) ?? []), { header: a, body: b, isShortened: num === 1 }]);

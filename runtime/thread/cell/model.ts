@@ -4,6 +4,7 @@ import { up } from "../../kernel/frames.ts";
 import type { Model, ModelAnswer } from "../model-port.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { Slots } from "./slots.ts";
+import { textOfList } from "./tools.ts";
 
 /** `nextCall` numbers the calls of the turn. */
 export function makeModel(
@@ -16,9 +17,12 @@ export function makeModel(
   const generate: Model["generate"] = async ({ model = "", ...request }, { onText } = {}) => {
     const num = nextCall("ctx.model");
     const slot = slots.find(["model"], "gateway");
-    const c = JSON.stringify(request);
+    const { tools, ...others } = request;
+    const list = textOfList(tools);
+    const beside = list === undefined ? "" : ` ${list}`;
+    const c = JSON.stringify(list === undefined ? request : others);
     const record = { op: up.model, turn, slot, num, a: model, c, credit: false };
-    if (onText === undefined) return read(await mailbox.ask({ ...record, b: "" }, "result"));
+    if (onText === undefined) return read(await mailbox.ask({ ...record, b: beside }, "result"));
     const onPiece = (text: string): void => {
       try {
         onText(text);
@@ -27,7 +31,7 @@ export function makeModel(
         log.warn(`onText of ctx.model threw: ${error instanceof Error ? error.message : String(error)}`);
       }
     };
-    return read(await mailbox.ask({ ...record, b: "text", onText: onPiece }, "result"));
+    return read(await mailbox.ask({ ...record, b: `text${beside}`, onText: onPiece }, "result"));
   };
   return {
     generate,

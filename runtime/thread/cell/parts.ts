@@ -1,8 +1,9 @@
 /** Several messages that one turn handles: as the actor gets them, and as one text. */
-import type { EnvelopeHeader, Signal } from "../../kernel/envelope.ts";
+import type { Provenance, Signal } from "../../kernel/envelope.ts";
 import { frameMessage } from "../../kernel/peer-frame.ts";
 import { taskMark } from "../../kernel/run-rows.ts";
-import type { IncomingSignal, MessagePart } from "../actor-port.ts";
+import type { ToldHeader } from "../../kernel/session-choices.ts";
+import type { IncomingMessage, IncomingSignal, MessagePart } from "../actor-port.ts";
 
 /** As it came: a `down.part` record. */
 export interface RawPart {
@@ -11,20 +12,38 @@ export interface RawPart {
   readonly isShortened: boolean;
 }
 
-export function partOf({ header, body, isShortened }: RawPart): MessagePart {
-  const { id, provenance, chain, acceptedAtMs, signal } = JSON.parse(header) as EnvelopeHeader;
-  return {
-    id,
-    text: body,
-    /** Made when it is asked for: a program reads the text. */
-    get framed() {
-      return frameMessage(body, provenance, chain);
-    },
-    provenance,
-    receivedAtMs: acceptedAtMs,
-    isShortened,
-    ...(signal === undefined ? {} : { signal: signalOf(signal, body) }),
-  };
+export function partOf({ header: json, body, isShortened }: RawPart): MessagePart {
+  const header = JSON.parse(json) as ToldHeader;
+  const { signal } = header;
+  return Object.assign(
+    new Heard(header, body),
+    { isShortened },
+    signal === undefined ? {} : { signal: signalOf(signal, body) },
+  );
+}
+
+/**
+ * What every message has. The text for a model is made when it is asked for, since a program reads the other one. It is a class for that: an accessor
+ * that an object has of its own is a new shape for V8 each time, and was most of what a short turn cost its cell.
+ */
+export class Heard implements Pick<IncomingMessage, "id" | "text" | "framed" | "provenance" | "receivedAtMs"> {
+  readonly id: string;
+  readonly text: string;
+  readonly provenance: Provenance;
+  readonly receivedAtMs: number;
+  readonly #chain: readonly string[];
+
+  constructor({ id, provenance, acceptedAtMs, chain }: ToldHeader, text: string) {
+    this.id = id;
+    this.text = text;
+    this.provenance = provenance;
+    this.receivedAtMs = acceptedAtMs;
+    this.#chain = chain;
+  }
+
+  get framed(): string {
+    return frameMessage(this.text, this.provenance, this.#chain);
+  }
 }
 
 /** One is as it was said; of more, each is under its number and, where it is known, its sender's name. */

@@ -1,8 +1,8 @@
 /** The part of a turn's `ctx` that is about timers, tasks and monitors. */
-import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import { failure } from "../../kernel/errors.ts";
 import { up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
+import type { ToldHeader } from "../../kernel/session-choices.ts";
 import type { Context, Timer } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
@@ -18,12 +18,12 @@ export function makeSignalCalls(
   init: CellInit,
   slots: Slots,
   mailbox: Mailbox,
-  header: EnvelopeHeader,
+  header: ToldHeader,
   turn: number,
   keyOf: (target: string) => string,
   nextCall: (what: string) => number,
 ): SignalCalls {
-  const ownSlot = slots.find(["schedule"], `agent:${init.agentId}`);
+  const ownSlot = (): number => slots.find(["schedule"], `agent:${init.agentId}`);
   const ask = async (
     what: "schedule" | "unschedule" | "timers" | "monitor" | "demonitor" | "complete",
     slot: number,
@@ -45,17 +45,17 @@ export function makeSignalCalls(
           `ctx.schedule: data: found ${body === undefined ? `a ${typeof data}` : "a text as well"}, wanted a value that JSON can carry, or a text alone`,
         );
       const params = JSON.stringify({ ...when, isData });
-      return (await ask("schedule", ownSlot, sessionKey, params, body)) as string;
+      return (await ask("schedule", ownSlot(), sessionKey, params, body)) as string;
     },
     async defer({ name, withinMs: inMs = limits.taskMsDefault }) {
       const params = JSON.stringify({ name, inMs, isData: false, isTask: true });
-      const taskId = (await ask("schedule", ownSlot, header.sessionKey, params)) as string;
+      const taskId = (await ask("schedule", ownSlot(), header.sessionKey, params)) as string;
       return { status: "pending", taskId };
     },
     complete: async (taskId, result, { failed = false } = {}) =>
-      (await ask("complete", ownSlot, taskId, failed ? "failed" : "done", result)) as boolean,
-    unschedule: async (id) => (await ask("unschedule", ownSlot, id)) as boolean,
-    timers: async () => (await ask("timers", ownSlot, "")) as readonly Timer[],
+      (await ask("complete", ownSlot(), taskId, failed ? "failed" : "done", result)) as boolean,
+    unschedule: async (id) => (await ask("unschedule", ownSlot(), id)) as boolean,
+    timers: async () => (await ask("timers", ownSlot(), "")) as readonly Timer[],
     async monitor(target) {
       const key = keyOf(target);
       const slot = slots.find(["send", "request"], `agent:${key.split(":")[1] ?? ""}`);

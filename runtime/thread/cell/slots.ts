@@ -12,8 +12,9 @@ export interface Slots {
 export function makeSlots(initial: readonly CellSlot[]): Slots {
   let slots = initial;
   return {
+    // The object first: the slot of the gateway's tools has many verbs, and most turns look for another one.
     find: (verbs, object) =>
-      slots.find((slot) => verbs.some((verb) => coversVerb(slot.verbs, verb)) && matchesPattern(slot.object, object))
+      slots.find((slot) => matchesPattern(slot.object, object) && verbs.some((verb) => coversVerb(slot.verbs, verb)))
         ?.slot ?? 0,
     change(slot, object, verbs) {
       const others = slots.filter((other) => other.slot !== slot);

@@ -1,20 +1,19 @@
 /**
  * Handles deliveries with the actor's `message` function: keeps the sessions' states, builds the context, reports the end.
  */
-import type { EnvelopeHeader, Exchange } from "../../kernel/envelope.ts";
+import type { Exchange } from "../../kernel/envelope.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { announceSkip, exchangeNote, replySkip } from "../../kernel/exchange-words.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
-import { frameMessage } from "../../kernel/peer-frame.ts";
 import type { DeliveredHeader } from "../../kernel/session-choices.ts";
-import type { ActorDefinition, CellLog, Context, IncomingMessage, Workspace } from "../actor-port.ts";
+import type { ActorDefinition, CellLog, Context, IncomingMessage, StateSchema, Workspace } from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Quota } from "./quota.ts";
 import type { Slots } from "./slots.ts";
 import { makeContext, type State } from "./context.ts";
 import type { Delivery, Mailbox } from "./mailbox.ts";
-import { joinParts, partOf, signalOf } from "./parts.ts";
+import { Heard, joinParts, partOf, signalOf } from "./parts.ts";
 
 interface SessionState {
   readonly value: State;
@@ -57,7 +56,8 @@ export function makeTurnRunner(
   const run = async (delivery: Delivery, abort: AbortController): Promise<void> => {
     const header = JSON.parse(delivery.header) as DeliveredHeader;
     const kept = delivery.state === undefined && !isInMemory(delivery) ? sessions.get(header.sessionKey) : undefined;
-    const session = kept ?? (await openState(definition, delivery.state, header.sessionKey));
+    const session =
+      kept ?? openPlain(definition, delivery) ?? (await openState(definition, delivery, header.sessionKey));
     keep(delivery, header.sessionKey, session);
     const replies = makeReplies();
     let unhandled: string | undefined;
@@ -92,12 +92,13 @@ export function makeTurnRunner(
       return;
     }
     // What the kernel would refuse does not cross to it (`quota.ts`).
-    if (replies.length > limits.replyCharsMax) {
-      mailbox().tell(up.done, delivery.turn, doneBits.reply | doneBits.tooLong, String(replies.length));
+    const chars = replies.chars();
+    if (chars > limits.replyCharsMax) {
+      mailbox().tell(up.done, delivery.turn, doneBits.reply | doneBits.tooLong, String(chars));
       return;
     }
-    const after = JSON.stringify(ctx.state);
-    const changed = after !== session.stored && !isInMemory(delivery);
+    const after = storedOf(delivery, ctx.state);
+    const changed = after !== session.stored;
     if (changed && after.length > limits.stateCharsMax) {
       mailbox().tell(up.done, delivery.turn, doneBits.tooLong, String(after.length));
       return;
@@ -114,23 +115,26 @@ export function makeTurnRunner(
     );
   };
 
+  /** Never rejects: a turn that fails ends with the reason. */
+  const handle = async (delivery: Delivery): Promise<void> => {
+    const abort = new AbortController();
+    running.set(delivery.turn, abort);
+    try {
+      await run(delivery, abort);
+    } catch (error) {
+      // What the turn changed is not kept: the next one begins with what the store has.
+      if (!isInMemory(delivery)) sessions.delete((JSON.parse(delivery.header) as DeliveredHeader).sessionKey);
+      const message = error instanceof Error ? error.message : String(error);
+      log.error(error instanceof Error && !isCoded(error) ? (error.stack ?? message) : message);
+      mailbox().tell(up.done, delivery.turn, doneBits.error, message.slice(0, 2_000));
+    } finally {
+      running.delete(delivery.turn);
+      askBusy(delivery.turn, 0);
+    }
+  };
+
   return {
-    deliver(delivery) {
-      const abort = new AbortController();
-      running.set(delivery.turn, abort);
-      run(delivery, abort)
-        .catch((error: unknown) => {
-          // What the turn changed is not kept: the next one begins with what the store has.
-          if (!isInMemory(delivery)) sessions.delete((JSON.parse(delivery.header) as EnvelopeHeader).sessionKey);
-          const message = error instanceof Error ? error.message : String(error);
-          log.error(error instanceof Error && !isCoded(error) ? (error.stack ?? message) : message);
-          mailbox().tell(up.done, delivery.turn, doneBits.error, message.slice(0, 2_000));
-        })
-        .finally(() => {
-          running.delete(delivery.turn);
-          askBusy(delivery.turn, 0);
-        });
-    },
+    deliver: (delivery) => void handle(delivery),
     forget: (sessionKey) => void sessions.delete(sessionKey),
     cancel: (turn) => running.get(turn)?.abort(new Error("the run was stopped")),
     get turns() {
@@ -145,7 +149,7 @@ export function makeTurnRunner(
 interface Replies {
   add(text: string): void;
   /** Characters of all, also of those that are not kept. */
-  readonly length: number;
+  chars(): number;
   join(): string;
 }
 
@@ -161,9 +165,7 @@ function makeReplies(): Replies {
       if (length <= limits.replyCharsMax) kept.push(text);
       else kept = [];
     },
-    get length() {
-      return length;
-    },
+    chars: () => length,
     join: () => kept.join(between),
   };
 }
@@ -172,7 +174,7 @@ function makeReplies(): Replies {
 async function takePart(
   definition: ActorDefinition<State>,
   ctx: Context<State>,
-  header: EnvelopeHeader,
+  header: DeliveredHeader,
   delivery: Delivery,
   { step, turn, turnsMax, requester, target }: Exchange & { readonly step: "reply" | "announce" },
 ): Promise<void> {
@@ -185,22 +187,15 @@ async function takePart(
   await definition.exchange(ctx, Object.assign(messageOf(header, delivery), { exchange }));
 }
 
-function messageOf(header: EnvelopeHeader, { attempt, body, parts: raw }: Delivery): IncomingMessage {
-  const parts = raw.map(partOf);
-  const text = parts.length === 0 ? body : joinParts(parts);
-  return {
-    id: header.id,
-    text,
-    /** Made when it is asked for: a program reads the text. */
-    get framed() {
-      return frameMessage(text, header.provenance, header.chain);
-    },
-    provenance: header.provenance,
-    attempt: Math.max(1, attempt),
-    receivedAtMs: header.acceptedAtMs,
-    ...(parts.length === 0 ? {} : { parts }),
-    ...(header.signal === undefined ? {} : { signal: signalOf(header.signal, body) }),
-  };
+function messageOf(header: DeliveredHeader, { attempt, body, parts: raw }: Delivery): IncomingMessage {
+  const parts = raw.length === 0 ? undefined : raw.map(partOf);
+  const text = parts === undefined ? body : joinParts(parts);
+  return Object.assign(
+    new Heard(header, text),
+    { attempt: Math.max(1, attempt) },
+    parts === undefined ? undefined : { parts },
+    header.signal === undefined ? undefined : { signal: signalOf(header.signal, body) },
+  );
 }
 
 /** A turn in memory runs beside the session's own turns: it begins with fresh state, and leaves none. */
@@ -208,24 +203,36 @@ function isInMemory(delivery: Delivery): boolean {
   return delivery.attempt === 0;
 }
 
+/** What the store would have of it; of a turn in memory nothing. */
+function storedOf(delivery: Delivery, value: State): string {
+  return isInMemory(delivery) ? "" : JSON.stringify(value);
+}
+
+/** Without a schema, which alone may take its time. */
+function openPlain({ state }: ActorDefinition<State>, delivery: Delivery): SessionState | undefined {
+  if (state !== undefined && typeof state !== "function") return undefined;
+  const found = delivery.state === undefined ? undefined : (JSON.parse(delivery.state) as State);
+  return opened(delivery, found ?? state?.() ?? {});
+}
+
 async function openState(
-  definition: ActorDefinition<State>,
-  stored: string | undefined,
+  { state }: ActorDefinition<State>,
+  delivery: Delivery,
   sessionKey: string,
 ): Promise<SessionState> {
-  const found = stored === undefined ? undefined : (JSON.parse(stored) as State);
-  const { state } = definition;
-  const value = await (async () => {
-    if (state === undefined || typeof state === "function") return found ?? (state === undefined ? {} : state());
-    const result = await state["~standard"].validate(found ?? {});
-    if (result.issues === undefined) return result.value;
-    const issues = result.issues.map(({ message }) => message).join("; ");
-    throw failure(
-      "CLOISTER_MODULE_INVALID",
-      `the ${found === undefined ? "defaults" : "stored state"} of ${sessionKey} do not fit the actor's state schema: ${issues}`,
-      "give new fields a default in the schema",
-    );
-  })();
-  // Defaults are not written until a turn changes them.
-  return { value, stored: stored ?? JSON.stringify(value) };
+  const found = delivery.state === undefined ? {} : (JSON.parse(delivery.state) as State);
+  const result = await (state as StateSchema<State>)["~standard"].validate(found);
+  if (result.issues === undefined) return opened(delivery, result.value);
+  const issues = result.issues.map(({ message }) => message).join("; ");
+  throw failure(
+    "CLOISTER_MODULE_INVALID",
+    `the ${delivery.state === undefined ? "defaults" : "stored state"} of ${sessionKey} do not fit the actor's state schema: ${issues}`,
+    "give new fields a default in the schema",
+  );
 }
+
+/** Defaults are not written until a turn changes them. */
+const opened = (delivery: Delivery, value: State): SessionState => ({
+  value,
+  stored: delivery.state ?? storedOf(delivery, value),
+});

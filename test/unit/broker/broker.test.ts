@@ -1,9 +1,10 @@
 /** What is tried when a model does not answer, and for how long, on a clock that jumps (behaviour §5.5). */
 import { describe, expect, it } from "vitest";
 import type { ScriptRule } from "../../../runtime/broker/port.ts";
-import { readRequest } from "../../../runtime/broker/request.ts";
+import { makeReadRequest } from "../../../runtime/broker/request.ts";
 import { ProviderFailure } from "../../../runtime/broker/provider-failure.ts";
 import { tryWays } from "../../../runtime/broker/tries.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { openBroker, provider } from "../../support/broker.ts";
 
 const scripted = (id: string, script: readonly ScriptRule[], key?: string) =>
@@ -167,8 +168,37 @@ describe("a request of a cell", () => {
     ],
     ["a temperature beyond its range", JSON.stringify({ messages: hello, temperature: 3 }), "temperature"],
   ])("with %s is refused, and says what is wrong", (_what, json, words) => {
-    expect(() => readRequest(json)).toThrow(
+    expect(() => makeReadRequest()(json, "")).toThrow(
       expect.objectContaining({ code: "CLOISTER_REQUEST_INVALID", message: expect.stringContaining(words) }),
     );
+  });
+
+  const tool = (name: string) => ({ name, description: "d", parameters: { type: "object" } });
+  const asked = JSON.stringify({ messages: hello });
+
+  it("may have its tools beside it, which are read once for as long as they are the same", () => {
+    const read = makeReadRequest();
+    const list = JSON.stringify([tool("a"), tool("b")]);
+    const first = read(asked, list);
+    expect(first).toEqual({ messages: hello, tools: [tool("a"), tool("b")] });
+    expect(read(asked, `${list.slice(0, 5)}${list.slice(5)}`).tools).toBe(first.tools);
+    for (let at = 0; at < limits.modelToolListsKeptMax; at++) read(asked, JSON.stringify([tool(`other${at}`)]));
+    expect(read(asked, list).tools).not.toBe(first.tools);
+    const long = JSON.stringify([{ ...tool("a"), description: "x".repeat(limits.modelToolListKeptCharsMax) }]);
+    expect(read(asked, long).tools).not.toBe(read(asked, long).tools);
+  });
+
+  it.each([
+    ["that are no list", asked, "{}", "tools: "],
+    ["that are not JSON", asked, "[", "tools is not JSON"],
+    ["of which one has a bad name", asked, JSON.stringify([tool("a b")]), "tools.0.name"],
+    ["of which two have one name", asked, JSON.stringify([tool("a"), tool("a")]), "two of them are called a"],
+    ["and others in it", JSON.stringify({ messages: hello, tools: [] }), "[]", "wanted one of the two"],
+  ])("with tools beside it %s is refused, each time", (_what, json, list, words) => {
+    const read = makeReadRequest();
+    for (let time = 0; time < 2; time++)
+      expect(() => read(json, list)).toThrow(
+        expect.objectContaining({ code: "CLOISTER_REQUEST_INVALID", message: expect.stringContaining(words) }),
+      );
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { down } from "../../../runtime/kernel/frames.ts";
 import { answerOf, scripted } from "../../support/fake-cell.ts";
 import { makeDriver } from "../../support/kernel-driver.ts";
 
@@ -48,6 +49,15 @@ describe("a message from outside", () => {
     const a = driver.header("a");
     expect([a.runId, a.trace]).toEqual([a.id, a.id]);
     expect(driver.header("b").runId).toBe("mine");
+  });
+
+  it("shows the cell what its actor is told, and nothing of how it came or where its answer goes", () => {
+    const driver = makeDriver({ script: scripted({}) });
+    driver.tell(main, "hello");
+    driver.settle();
+    const [shown] = driver.ofType("post").flatMap(({ record: [op, , , , a] }) => (op === down.deliver ? [a] : []));
+    const { id, agentId, sessionKey, chain, acceptedAtMs, provenance } = driver.header("hello");
+    expect(JSON.parse(shown ?? "")).toEqual({ id, agentId, sessionKey, chain, acceptedAtMs, provenance });
   });
 
   it("is refused for an agent that nobody configured", () => {

@@ -74,6 +74,26 @@ describe("a call of a model", () => {
       }
   });
 
+  it("may have its tools beside it, which count for its length", () => {
+    const { driver, heard, asked } = open(
+      (hear) =>
+        function* (turn) {
+          hear(yield* answerOf(turn.model("[1]", { wantsText: true, tools: '["a", "b"]' })));
+          hear(yield* answerOf(turn.model("[2]", { tools: "" })));
+          hear(yield* answerOf(turn.model("[3]", { tools: "x".repeat(30) })));
+          return {};
+        },
+      { limits: { modelRequestCharsMax: 30 } },
+    );
+    driver.settle();
+    expect(asked.map(({ request, tools, wantsText }) => [request, tools, wantsText])).toEqual([
+      ["[1]", '["a", "b"]', true],
+      ["[2]", "", false],
+    ]);
+    expect(heard.map(codeOf).at(-1)).toBe("CLOISTER_MESSAGE_TOO_LARGE");
+    expect(driver.kernel.state.modelChars).toBe(0);
+  });
+
   it("is answered from the record when the turn is repeated, and asked for again when its answer was not kept", () => {
     let delivery = 0;
     const { driver, heard, asked } = open(

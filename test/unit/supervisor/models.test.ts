@@ -71,7 +71,7 @@ function callOf(turn: number): ModelCall {
     named: "",
     wantsText: true,
   } as const;
-  return { ...fixed, ref: turn + 1, turn, header, request: "{}" };
+  return { ...fixed, ref: turn + 1, turn, header, request: "{}", tools: "" };
 }
 
 const lost = (): Error => failure("CLOISTER_THREAD_LOST", "the thread ended");

@@ -19,10 +19,11 @@ const part = (body: string, isShortened = false, senderName?: string) =>
 
 describe("a part", () => {
   it("is the message with who said it and when", () => {
-    expect(part("hello", false, "Ana")).toEqual({
+    const told = part("hello", false, "Ana");
+    expect(told.framed).toBe("hello");
+    expect({ ...told }).toEqual({
       id: "id of hello",
       text: "hello",
-      framed: "hello",
       provenance: { kind: "external_user", sourceChannel: "webhook", senderName: "Ana" },
       receivedAtMs: 7,
       isShortened: false,
