@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { build } from "rolldown";
+import { build, type Plugin } from "rolldown";
 
 const pageDir = join(import.meta.dirname, "..", "channels", "web", "page");
 const packageFile = join(import.meta.dirname, "..", "package.json");
@@ -23,12 +23,13 @@ export interface BuiltPage {
 }
 
 /** Replaces `outDir` by the built page. Rejects with rolldown's report when the page does not compile. */
-export async function buildPage(outDir: string): Promise<BuiltPage> {
+export async function buildPage(outDir: string, plugins: readonly Plugin[] = []): Promise<BuiltPage> {
   const manifest: { readonly version: string } = JSON.parse(await readFile(packageFile, "utf8"));
   const bundle = await build({
     input: join(pageDir, "main.tsx"),
     platform: "browser",
     write: false,
+    plugins: [...plugins],
     transform: {
       define: { CLOISTER_VERSION: JSON.stringify(manifest.version) },
       target: "es2023",

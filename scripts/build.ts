@@ -10,6 +10,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type BuildOptions } from "rolldown";
 import { buildPage } from "./build-page.ts";
+import { collectLicences } from "./licences.ts";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const dist = path.join(root, "dist");
@@ -41,7 +42,8 @@ async function stamp(): Promise<string> {
 
 /** zod is inside: it brings 64 languages as modules of their own, which each thread would load (docs/adr/0070-start-up.md). */
 const external = [/^node:/, /^(?!zod$)[a-z@][^:]*$/];
-const shared: BuildOptions = { cwd: root, platform: "node", logLevel: "warn" };
+const licences = collectLicences();
+const shared: BuildOptions = { cwd: root, platform: "node", logLevel: "warn", plugins: [licences.plugin] };
 
 /** Trusted threads: modules, npm packages stay outside. `main` keeps its lazy parts in chunks of their own. */
 async function buildThreads(): Promise<void> {
@@ -117,7 +119,8 @@ async function main(): Promise<void> {
   if (process.argv.includes("--if-changed") && (await readFile(stampFile, "utf8").catch(() => "")) === now) return;
   await rm(dist, { recursive: true, force: true });
   await mkdir(dist, { recursive: true });
-  await Promise.all([buildThreads(), buildCells(), buildPage(path.join(dist, "web"))]);
+  await Promise.all([buildThreads(), buildCells(), buildPage(path.join(dist, "web"), [licences.plugin])]);
+  await licences.write(path.join(dist, "LICENCES.txt"));
   await chmod(path.join(dist, "main.js"), 0o755);
   await writeFile(stampFile, now);
 }

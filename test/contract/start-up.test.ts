@@ -54,3 +54,11 @@ it("P7: the thread of the store loads its database, that of the edge its sockets
   expect(await packagesOf([path.join(dist, "store.js")])).toEqual(["lmdb"]);
   expect(await packagesOf([path.join(dist, "edge.js")])).toEqual(["ws"]);
 });
+
+it("has the licences of the packages whose code is in its files beside them", async () => {
+  const licences = await readFile(path.join(dist, "LICENCES.txt"), "utf8");
+  for (const name of ["zod", "comlink", "preact"]) expect(licences).toMatch(new RegExp(`^${name} \\d+\\.\\d+`, "m"));
+  expect(licences.match(/Permission is hereby granted|Apache License|Redistribution and use/g)?.length).toBeGreaterThan(
+    2,
+  );
+});

@@ -198,5 +198,5 @@ describe("a mutated configuration", () => {
     );
     expect(outcomes.accepted).toBeGreaterThan(50);
     expect(outcomes.refused).toBeGreaterThan(50);
-  });
+  }, 120_000);
 });

@@ -249,7 +249,7 @@ describe("a feature that this version does not have", () => {
     ["transcripts in memory search", { memory: { qmd: { sessions: {} } } }, "memory.qmd.sessions"],
     ["installation of skills", { skills: { install: {} } }, "skills.install"],
     ["variables of skills", { skills: { entries: { a: { apiKey: "k" } } } }, "skills.entries.a.apiKey"],
-    ["cron", { cron: {} }, "cron"],
+    ["switching off jobs", { cron: { enabled: false } }, "cron.enabled"],
     [
       "heartbeat in other ways",
       { agents: { defaults: { heartbeat: { every: "1h", includeReasoning: true } } } },
@@ -310,7 +310,7 @@ describe("a feature that this version does not have", () => {
   });
 
   it.each([
-    ["switched off", { cron: { enabled: false }, tools: { elevated: { enabled: false } } }],
+    ["switched off", { tools: { elevated: { enabled: false } } }],
     [
       "set to what happens anyway",
       {

@@ -68,7 +68,7 @@ describe("the tools' thread", () => {
     expect(lost).toHaveLength(0);
     await Promise.all([call(), call()]);
     expect(lost).toHaveLength(1);
-    expect(calls[0]).toEqual({ tool: "read", params: '{"path":"a"}', root: "/ws/main" });
+    expect(calls[0]).toEqual({ tool: "read", params: '{"path":"a"}', root: "/ws/main", showsPictures: true });
     lost[0]?.("it ended");
     await call();
     lost[1]?.("it ended");
