@@ -29,7 +29,7 @@ const tools = [
   "subagents",
   "agents_list",
 ];
-const transports = /1008|pairing|websocket|\bdevice|\brequest ?id\b|[0-9a-f]{64}|econn|socket/i;
+const transports = /\b1008\b|pairing|websocket|\bdevice|\brequest ?id\b|[0-9a-f]{64}|econn|socket/i;
 
 /** Every parameter that a session tool knows, with values that fit and values that do not. */
 function randomParams(random: Random): Record<string, unknown> {

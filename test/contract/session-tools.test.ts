@@ -344,7 +344,8 @@ describe("sessions: reset, label, archive", () => {
   test("sessions_send says which of its parameters are not supported", async () => {
     const gateway = await openGateway(agents, siblings);
     for (const [params, error] of [
-      [{ mode: "notify" }, 'expected "followup", "steer" or "resume"'],
+      [{ mode: "notify" }, "a message that begins no turn would be done before its agent has seen it (ADR 0038)"],
+      [{ mode: "shout" }, 'expected "followup", "steer" or "resume"; other modes are not there'],
       [{ watch: true }, "watching a session is not supported (ADR 0038); session_status with changesSince"],
     ] as const)
       expect(await call(gateway, "sessions_send", { agentId: "raul", message: "x", ...params })).toMatchObject({

@@ -25,11 +25,7 @@ const params = z.object({
    * `steer`: a turn that runs in the session may take the message; otherwise it waits for the turns before it. `resume`: an archived session
    * is taken up again with it.
    */
-  mode: z
-    .enum(["followup", "steer", "resume"], {
-      error: 'expected "followup", "steer" or "resume"; other modes are not there',
-    })
-    .optional(),
+  mode: z.enum(["followup", "steer", "resume"], { error: ({ input }) => whyNoMode(input) }).optional(),
   watch: z
     .literal(false, {
       error:
@@ -37,6 +33,13 @@ const params = z.object({
     })
     .optional(),
 });
+
+function whyNoMode(mode: unknown): string {
+  const known = 'expected "followup", "steer" or "resume"';
+  return mode === "notify"
+    ? `${known}; a message that begins no turn would be done before its agent has seen it (ADR 0038): send it with timeoutSeconds 0, which waits for no answer`
+    : `${known}; other modes are not there`;
+}
 
 export function makeSessionsSend(
   { config, kernel, pairings, care, nowMs }: SessionToolsDeps,
