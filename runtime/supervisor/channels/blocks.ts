@@ -176,7 +176,7 @@ export function makeBlocks({
     const { about, route } = talk;
     let isSent = true;
     try {
-      await send({ ...about, id: `${about.id}:${row.number}` }, routeBehind(row.at, route), row.text, leftAtMs);
+      await send({ ...about, id: keyOf(about, row) }, routeBehind(row.at, route), row.text, leftAtMs);
     } catch (error) {
       // The process ends: it is kept as it is, for the next one.
       if (toRefusal(error).code === "CLOISTER_THREAD_LOST") throw error;
@@ -250,6 +250,9 @@ export function makeBlocks({
 
 /** The first message alone names the one that it answers. */
 const routeBehind = (at: number, route: ChannelRoute): ChannelRoute => (at === 0 ? route : unasked(route));
+
+/** No part of a long answer has it: those are numbered behind the envelope's id (`runtime/channels/accounts.ts`), and platforms drop what comes under a key again. */
+const keyOf = ({ id }: Pick<About, "id">, { number }: Pick<BlockRow, "number">): string => `${id}:piece-${number}`;
 
 const lengthOf = (parts: readonly string[]): number => parts.reduce((sum, { length }) => sum + length, 0);
 

@@ -103,9 +103,9 @@ describe("an answer in pieces", () => {
     writes(`${two}\n\nThr`);
     await clock.advance(0);
     await clock.advance(500);
-    expect(seen).toEqual([`e1:0 ${one}`]);
+    expect(seen).toEqual([`e1:piece-0 ${one}`]);
     await clock.advance(1_000);
-    expect(seen).toEqual([`e1:0 ${one}`, `e1:1 ${two}`]);
+    expect(seen).toEqual([`e1:piece-0 ${one}`, `e1:piece-1 ${two}`]);
     writes("ee three.");
     const text = [one, two, three].join("\n\n");
     ends({ status: "ok", text });
@@ -137,7 +137,7 @@ describe("an answer in pieces", () => {
     await clock.advance(1_000);
     ends({ status: "ok", text: one });
     await answers(one);
-    expect(seen).toEqual(["e1:0 Let me look.", `e1:1 ${one}`]);
+    expect(seen).toEqual(["e1:piece-0 Let me look.", `e1:piece-1 ${one}`]);
   });
 
   test("joins short texts between calls that follow quickly", async () => {
@@ -150,7 +150,7 @@ describe("an answer in pieces", () => {
     await clock.advance(900);
     expect(seen).toEqual([]);
     await clock.advance(100);
-    expect(seen).toEqual(["e1:0 First.\n\nSecond."]);
+    expect(seen).toEqual(["e1:piece-0 First.\n\nSecond."]);
   });
 
   test("waits for whole texts where that is chosen", async () => {
@@ -160,7 +160,18 @@ describe("an answer in pieces", () => {
     expect(seen).toEqual([]);
     calls();
     await clock.advance(1_000);
-    expect(seen).toEqual([`e1:0 ${one}`, `e1:1 ${two}`]);
+    expect(seen).toEqual([`e1:piece-0 ${one}`, `e1:piece-1 ${two}`]);
+  });
+
+  test("has pieces whose keys are those of no part of its last message, which a platform would drop", async () => {
+    const { clock, seen, writes, calls } = open();
+    writes(`${one}\n\n${two}`);
+    calls();
+    await clock.advance(1_000);
+    const keys = seen.map((line) => line.slice(0, line.indexOf(" ")));
+    expect(keys).toHaveLength(2);
+    // As the thread of a channel makes them: the key of the text, and the number of the part.
+    for (const part of [1, 2]) expect(keys).not.toContain(`e1:${part}`);
   });
 
   test("pauses between pieces as the agent is told to", async () => {
@@ -180,7 +191,7 @@ describe("an answer in pieces", () => {
     writes("word ".repeat(50));
     await clock.advance(1_000);
     expect(seen.length).toBeGreaterThan(1);
-    expect(Math.max(...seen.map((line) => line.length))).toBeLessThanOrEqual("e1:0 ".length + 100);
+    expect(Math.max(...seen.map((line) => line.length))).toBeLessThanOrEqual("e1:piece-0 ".length + 100);
   });
 });
 
@@ -191,7 +202,7 @@ describe("a turn that is handled again", () => {
     const { clock, seen, begins, writes, ends, answers } = open();
     writes(`${one}\n\n${two}\n\n`);
     await clock.advance(1_000);
-    expect(seen).toEqual([`e1:0 ${one}`, `e1:1 ${two}`]);
+    expect(seen).toEqual([`e1:piece-0 ${one}`, `e1:piece-1 ${two}`]);
     begins();
     writes(one.slice(0, 12));
     await clock.advance(5_000);
@@ -222,7 +233,7 @@ describe("a turn that is handled again", () => {
     const second = open({ rows: first.rows });
     second.writes(other);
     await second.clock.advance(1_000);
-    expect(second.seen).toEqual(["e1:2 Another two, another two."]);
+    expect(second.seen).toEqual(["e1:piece-2 Another two, another two."]);
     // What is said now is what counts from here on.
     const third = open({ rows: first.rows });
     third.writes(`${other}${three}`);
@@ -238,7 +249,7 @@ describe("a turn that is handled again", () => {
     const { clock, seen, writes } = open({ rows });
     writes(`${one}\n\n${two}\n\n`);
     await clock.advance(1_000);
-    expect(seen).toEqual([`e1:0 again ${one}`, `e1:1 ${two}`]);
+    expect(seen).toEqual([`e1:piece-0 again ${one}`, `e1:piece-1 ${two}`]);
     expect(rows.get(0)?.isSettled).toBe(true);
   });
 
@@ -273,7 +284,7 @@ describe("what a channel does not take", () => {
     expect(first.rows.get(0)?.isSettled).toBe(false);
     const { seen, answers } = open({ rows: first.rows });
     await answers(`${one}\n\n${two}`, 7);
-    expect(seen).toEqual([`e1:0 again ${one}`, `answer ${two}`]);
+    expect(seen).toEqual([`e1:piece-0 again ${one}`, `answer ${two}`]);
   });
 });
 
@@ -302,13 +313,13 @@ describe("nothing goes in pieces", () => {
     ends({ status: "ok", text: "x" }, { id: "other7" });
     writes(`${one}\n\n${two}`);
     await clock.advance(5_000);
-    expect(seen).toEqual([`e1:0 ${one}`]);
+    expect(seen).toEqual([`e1:piece-0 ${one}`]);
   });
 
   test("on an account that says yes where it is off for the others", async () => {
     const { clock, seen, writes } = open({ rules: { byDefault: false }, settings: { inBlocks: true } });
     writes(`${one}\n\n${two}`);
     await clock.advance(1_000);
-    expect(seen).toEqual([`e1:0 ${one}`]);
+    expect(seen).toEqual([`e1:piece-0 ${one}`]);
   });
 });
