@@ -178,8 +178,11 @@ export function makeBlocks({
     try {
       await send({ ...about, id: keyOf(about, row) }, routeBehind(row.at, route), row.text, leftAtMs);
     } catch (error) {
-      // The process ends: it is kept as it is, for the next one.
-      if (toRefusal(error).code === "CLOISTER_THREAD_LOST") throw error;
+      if (toRefusal(error).code === "CLOISTER_THREAD_LOST") {
+        // The process ends: it is kept as it is, for the next one. An answer that is there already has to find it so, and be kept as well.
+        talk.said = undefined;
+        throw error;
+      }
       note(talk, error);
       isSent = false;
     }

@@ -286,6 +286,21 @@ describe("what a channel does not take", () => {
     await answers(`${one}\n\n${two}`, 7);
     expect(seen).toEqual([`e1:piece-0 again ${one}`, `answer ${two}`]);
   });
+
+  test("because the gateway ends keeps its answer too, also one that has nothing more to say", async () => {
+    const lost = () => failure("CLOISTER_THREAD_LOST", "the gateway ended");
+    const first = open({ faults: [lost(), lost()] });
+    first.writes(one);
+    first.calls();
+    await first.clock.advance(1_000);
+    first.ends({ status: "ok", text: one });
+    await expect(first.answers(one)).rejects.toMatchObject({ code: "CLOISTER_THREAD_LOST" });
+    expect(first.seen).toEqual([]);
+    expect(first.rows.get(0)?.isSettled).toBe(false);
+    const { seen, answers } = open({ rows: first.rows });
+    await answers(one, 7);
+    expect(seen).toEqual([`e1:piece-0 again ${one}`]);
+  });
 });
 
 describe("nothing goes in pieces", () => {
