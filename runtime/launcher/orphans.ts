@@ -53,9 +53,9 @@ interface EndAsked {
   readonly done: () => void;
 }
 
-/** Whoever waits for the next look, and the one that goes on. */
+/** Whoever waits for the next look, and whether one goes on. */
 const asked: EndAsked[] = [];
-let looking: Promise<void> | undefined;
+let isLooking = false;
 
 /** What was started while the others were looked at is found by another look; one that starts others faster than that is not. */
 const looksMax = 3;
@@ -64,11 +64,12 @@ const looksMax = 3;
 export function endCommands(isMeant: (name: string) => boolean): Promise<void> {
   const { promise, resolve: done } = Promise.withResolvers<void>();
   asked.push({ isMeant, looks: 0, done });
-  looking ??= lookForAll().finally(() => void (looking = undefined));
+  if (!isLooking) void lookForAll();
   return promise;
 }
 
 async function lookForAll(): Promise<void> {
+  isLooking = true;
   while (asked.length > 0) {
     const meant = asked.splice(0);
     const found = new Set<EndAsked>();
@@ -81,6 +82,8 @@ async function lookForAll(): Promise<void> {
       if (found.has(one) && ++one.looks < looksMax) asked.push(one);
       else one.done();
   }
+  // With the look at who waits, not behind it: whoever has been waited for may ask again at once.
+  isLooking = false;
 }
 
 /** Not those that are no process, nor the first one. Those of another user cannot be read, and could not be ended either. */

@@ -44,7 +44,7 @@ const allowed: Readonly<Record<string, string>> = {
   "runtime/config/suggest.ts lists": "the keys of a schema, by that schema",
   "runtime/config/timezone.ts found": "the machine's timezone, which does not change",
   "runtime/launcher/orphans.ts asked": "who waits for commands to be ended, by their own names",
-  "runtime/launcher/orphans.ts looking": "whether processes of the machine are looked at now",
+  "runtime/launcher/orphans.ts isLooking": "whether processes of the machine are looked at now",
   "runtime/readers/scrub.ts argumentsForm": "the place of a search, set before each",
   "runtime/store/lmdb/blob-folder.ts writes": "a number that makes names of temporary files differ",
   "runtime/store/memory-environment.ts files": "of tests and of runs without a disk: by the disk, then by the folder",

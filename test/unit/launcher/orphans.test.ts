@@ -43,3 +43,9 @@ test("commands are ended by their names, with what has left their group; several
   await endCommands((name) => name.startsWith(mark));
   await eventually(() => expect(isAlive(third)).toBe(false));
 });
+
+test("whoever has waited for an end may ask for the next one at once", async () => {
+  let waited = 0;
+  for (; waited < 3; waited++) await endCommands((name) => name === `nobody-${process.pid}`);
+  expect(waited).toBe(3);
+});
