@@ -116,7 +116,7 @@ function byBrowser(context: CliContext, { json, open, paste }: LoginOptions, sha
       if (open && json !== true && paste !== true && terminal.isTty)
         openBrowser(address, platform, () => terminal.err("no browser could be started: open the address by hand"));
     },
-    ...(paste === true ? { paste: () => orGivenUp(readLine(context), shared.signal) } : {}),
+    ...(paste === true ? { paste: () => orGivenUp(readLine(context, shared.signal), shared.signal) } : {}),
   });
 }
 
@@ -133,11 +133,14 @@ function byDevice({ terminal }: CliContext, { json }: LoginOptions, shared: Sign
   return signInByDevice({ ...shared, show, pause });
 }
 
-const pause = (ms: number, signal: AbortSignal): Promise<unknown> => orGivenUp(sleep(ms), signal);
+/** What is given up leaves no timer behind, for which the process would stay. */
+const pause = (ms: number, signal: AbortSignal): Promise<unknown> =>
+  sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
 
-async function readLine({ terminal }: CliContext): Promise<string> {
+/** Reads no further when it is given up: the process would stay as long as its input is open. */
+async function readLine({ terminal }: CliContext, signal: AbortSignal): Promise<string> {
   terminal.err("Then paste the whole address at which the browser ended, also when the page did not load:");
-  const lines = createInterface({ input: terminal.input, crlfDelay: Infinity });
+  const lines = createInterface({ input: terminal.input, crlfDelay: Infinity, signal });
   try {
     for await (const line of lines) if (line.trim() !== "") return line;
     return "";

@@ -172,6 +172,16 @@ describe("with a browser", () => {
     expect(home.terminal.listeners()).toBe(0);
   });
 
+  it("ends with the person's signal while an address is to be pasted, and reads no further", async () => {
+    await withServer();
+    const done = login("--paste");
+    await shownAddress();
+    home.terminal.signal("SIGINT");
+    expect(await done).toBe(130);
+    expect(home.terminal.input.isPaused()).toBe(true);
+    await expect(kept()).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
   it("tells that the port of redirectUrl is another program's", async () => {
     const server = await openOAuthServer();
     await configure({ issuer: server.url, clientId: "cloister-test", redirectUrl: `${server.url}/callback` });
@@ -193,6 +203,15 @@ describe("with a code for another device", () => {
     expect(await kept("raul")).toMatchObject({ profiles: { "acme:work": { access: "access-1" } } });
     expectNoToken(shown());
   }, 20_000);
+
+  it("ends with the person's signal while the code is to be typed", async () => {
+    await withServer({ pending: Array.from({ length: 60 }, () => "authorization_pending" as const) });
+    const done = login("--device");
+    await eventually(() => expect(home.terminal.outText()).toContain("WDJB-MJHT"));
+    home.terminal.signal("SIGINT");
+    expect(await done).toBe(130);
+    await expect(kept()).rejects.toMatchObject({ code: "ENOENT" });
+  });
 
   it("is what is done when there is no address for a browser", async () => {
     const server = await openOAuthServer();
