@@ -45,14 +45,16 @@ const answerForm = z.looseObject({
 });
 const refusalForm = z.looseObject({ error: z.string().regex(/^[\w.-]{1,64}$/) });
 
-/** Rejects with `TokenRefusal` when the server says no, and with an ordinary error when it cannot be reached or understood. */
+/** Rejects with `TokenRefusal` when the server says no, and with an ordinary error when it cannot be reached or understood, or takes longer than `modelRenewMs`. */
 export async function postForm(
   fetch: typeof globalThis.fetch,
   url: string,
   form: Readonly<Record<string, string>>,
   { clientId, clientSecret }: OAuthClient,
-  signal: AbortSignal = AbortSignal.timeout(limits.modelRenewMs),
+  stop?: AbortSignal,
 ): Promise<unknown> {
+  const late = AbortSignal.timeout(limits.modelRenewMs);
+  const signal = stop === undefined ? late : AbortSignal.any([late, stop]);
   const body = new URLSearchParams({ ...form, client_id: clientId });
   if (clientSecret !== undefined) body.set("client_secret", clientSecret);
   const response = await fetch(url, { method: "POST", body, headers: { accept: "application/json" }, signal });
@@ -72,9 +74,9 @@ export async function askTokens(
   form: Readonly<Record<string, string>>,
   client: OAuthClient,
   nowMs: () => number,
-  signal?: AbortSignal,
+  stop?: AbortSignal,
 ): Promise<Tokens> {
-  const parsed = answerForm.safeParse(await postForm(fetch, url, form, client, signal));
+  const parsed = answerForm.safeParse(await postForm(fetch, url, form, client, stop));
   if (!parsed.success) throw new Error(`${new URL(url).hostname} gave no token that can be read`);
   const { access_token: access, expires_in: seconds, refresh_token: refresh, scope } = parsed.data;
   return {

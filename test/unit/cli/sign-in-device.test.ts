@@ -1,14 +1,14 @@
 /** Pauses of a sign-in by a code, on a clock that jumps over them. Source: RFC 8628, 3.5. */
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { signInByDevice } from "../../../runtime/cli/sign-in/device.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 
-/** What the door of tokens answers, one after the other; `down` breaks the connection. */
+/** What the door of tokens answers, one after the other; `down` breaks the connection, `silent` says nothing until whoever asks waits no longer. */
 async function pausesOf(answers: readonly (string | 503)[], seconds = 600, interval?: unknown) {
   const pauses: number[] = [];
   const left = [...answers];
   let nowMs = 0;
-  const fetch = async (url: unknown): Promise<Response> => {
+  const fetch = async (url: unknown, { signal }: RequestInit = {}): Promise<Response> => {
     if (String(url).endsWith("/device"))
       return Response.json({
         device_code: "d",
@@ -19,6 +19,10 @@ async function pausesOf(answers: readonly (string | 503)[], seconds = 600, inter
       });
     const answer = left.shift() ?? "authorization_pending";
     if (answer === "down") throw new TypeError("fetch failed");
+    if (answer === "silent") {
+      signal?.throwIfAborted();
+      throw new Error("somebody waits for ever");
+    }
     if (answer === 503) return new Response("busy", { status: 503 });
     if (answer === "ok") return Response.json({ access_token: "t", expires_in: 60 });
     return Response.json({ error: answer }, { status: 400 });
@@ -89,4 +93,13 @@ it("ends when the code has expired, and waits no longer than that", async () => 
 it("waits for a minute at the most, however long the server is not there", async () => {
   const { pauses } = await pausesOf(["down", "down", "down", "down", "down", "down", "ok"], 600, 5);
   expect(Math.max(...pauses)).toBe(limits.signInPollMsMax);
+});
+
+it("asks again, and less often, when the server takes a request and says nothing", async () => {
+  // Time is over at once: nobody waits for it here.
+  const late = new DOMException("late", "TimeoutError");
+  const timeout = vi.spyOn(AbortSignal, "timeout").mockImplementation(() => AbortSignal.abort(late));
+  onTestFinished(() => timeout.mockRestore());
+  expect(await pausesOf(["silent", "ok"], 600, 5)).toEqual({ pauses: [5_000, 10_000], done: "t" });
+  expect(timeout).toHaveBeenCalledWith(limits.modelRenewMs);
 });
