@@ -21,12 +21,18 @@ export interface DeviceSignIn extends SignIn {
   readonly pause: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }
 
+/** A terminal shows it as it is: what would be left out of an address when it is read, such as a new line, is in none. */
+const shownUrl = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,2048}$/)
+  .refine(isSafeUrl);
+
 const codeForm = z.looseObject({
   device_code: z.string().min(1),
   user_code: z.string().regex(/^[\x20-\x7e]{1,64}$/),
   // What a person opens: no token goes there, but it is typed into.
-  verification_uri: z.string().refine(isSafeUrl),
-  verification_uri_complete: z.unknown().optional(),
+  verification_uri: shownUrl,
+  verification_uri_complete: shownUrl.optional().catch(undefined),
   expires_in: z.coerce.number().positive(),
   interval: z.coerce.number().nonnegative().catch(limits.signInPollSeconds),
 });
@@ -49,7 +55,7 @@ export async function signInByDevice(asked: DeviceSignIn): Promise<Tokens> {
   if (!parsed.success) throw refuse("it gave no code that can be read");
   const { device_code, user_code: code, verification_uri: url, verification_uri_complete: wholeUrl } = parsed.data;
   const expiresAtMs = nowMs() + parsed.data.expires_in * 1_000;
-  show({ url, code, expiresAtMs, ...(typeof wholeUrl === "string" && isSafeUrl(wholeUrl) ? { wholeUrl } : {}) });
+  show({ url, code, expiresAtMs, ...(wholeUrl === undefined ? {} : { wholeUrl }) });
   let pauseMs = Math.max(limits.signInPollMsMin, parsed.data.interval * 1_000);
   while (nowMs() < expiresAtMs) {
     await pause(Math.min(pauseMs, expiresAtMs - nowMs()), signal);

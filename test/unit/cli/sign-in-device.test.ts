@@ -1,11 +1,12 @@
 /** Pauses of a sign-in by a code, on a clock that jumps over them. Source: RFC 8628, 3.5. */
 import { expect, it, onTestFinished, vi } from "vitest";
-import { signInByDevice } from "../../../runtime/cli/sign-in/device.ts";
+import { type DeviceCode, signInByDevice } from "../../../runtime/cli/sign-in/device.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 
 /** What the door of tokens answers, one after the other; `down` breaks the connection, `silent` says nothing until whoever asks waits no longer. */
-async function pausesOf(answers: readonly (string | 503)[], seconds = 600, interval?: unknown) {
+async function pausesOf(answers: readonly (string | 503)[], seconds = 600, interval?: unknown, more: object = {}) {
   const pauses: number[] = [];
+  const shown: DeviceCode[] = [];
   const left = [...answers];
   let nowMs = 0;
   const fetch = async (url: unknown, { signal }: RequestInit = {}): Promise<Response> => {
@@ -16,6 +17,7 @@ async function pausesOf(answers: readonly (string | 503)[], seconds = 600, inter
         verification_uri: "https://a.example/x",
         expires_in: seconds,
         interval,
+        ...more,
       });
     const answer = left.shift() ?? "authorization_pending";
     if (answer === "down") throw new TypeError("fetch failed");
@@ -35,7 +37,7 @@ async function pausesOf(answers: readonly (string | 503)[], seconds = 600, inter
     fetch,
     nowMs: () => nowMs,
     signal: new AbortController().signal,
-    show: () => undefined,
+    show: (code) => void shown.push(code),
     async pause(ms) {
       pauses.push(ms);
       nowMs += ms;
@@ -44,7 +46,7 @@ async function pausesOf(answers: readonly (string | 503)[], seconds = 600, inter
     (tokens) => tokens.access,
     (error: Error) => error.message,
   );
-  return { pauses, done };
+  return { pauses, shown, done };
 }
 
 it.each([
@@ -81,7 +83,7 @@ it.each([
   ],
   ["ends with any other refusal", ["invalid_client"], 5, [5_000], "a.example refused it (HTTP 400, invalid_client)"],
 ] as const)("%s", async (_what, answers, interval, pauses, done) => {
-  expect(await pausesOf(answers, 600, interval)).toEqual({ pauses: [...pauses], done });
+  expect(await pausesOf(answers, 600, interval)).toMatchObject({ pauses: [...pauses], done });
 });
 
 it("ends when the code has expired, and waits no longer than that", async () => {
@@ -100,6 +102,17 @@ it("asks again, and less often, when the server takes a request and says nothing
   const late = new DOMException("late", "TimeoutError");
   const timeout = vi.spyOn(AbortSignal, "timeout").mockImplementation(() => AbortSignal.abort(late));
   onTestFinished(() => timeout.mockRestore());
-  expect(await pausesOf(["silent", "ok"], 600, 5)).toEqual({ pauses: [5_000, 10_000], done: "t" });
+  expect(await pausesOf(["silent", "ok"], 600, 5)).toMatchObject({ pauses: [5_000, 10_000], done: "t" });
   expect(timeout).toHaveBeenCalledWith(limits.modelRenewMs);
+});
+
+it.each([
+  ["a new line", "https://a.example/x\nOpen https://evil.example"],
+  ["what moves the cursor", "https://a.example/\u001b[2K\u001b[1Gx"],
+])("shows no address that has %s in it", async (_what, address) => {
+  const refused = await pausesOf(["ok"], 600, 5, { verification_uri: address });
+  expect(refused).toEqual({ pauses: [], shown: [], done: "Signing in to acme: it gave no code that can be read." });
+  const { shown, done } = await pausesOf(["ok"], 600, 5, { verification_uri_complete: address });
+  expect(done).toBe("t");
+  expect(shown).toEqual([{ url: "https://a.example/x", code: "AB", expiresAtMs: 600_000 }]);
 });
