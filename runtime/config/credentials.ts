@@ -32,7 +32,7 @@ export function readCredential(path: Path, secret: Secret | undefined, draft: Dr
 function readReference(secret: Exclude<Secret, string>, draft: Draft): Credential {
   if (secret.source !== "env") {
     return unusable(
-      `refers to a secret in "${secret.source}", which is read for models alone`,
+      `refers to a secret in "${secret.source}", which is read for models and MCP servers alone`,
       'Use a text with ${NAME}, or source: "env".',
     );
   }

@@ -7,7 +7,7 @@ import { findHost, findPortVariable, isLoopback, parsePort } from "../listen.ts"
 import { makeIssue } from "../validate.ts";
 
 export function checkGateway(draft: Draft): ConfigIssue[] {
-  return [...checkMode(draft), ...checkAuth(draft), ...checkAddress(draft), ...checkHooks(draft)];
+  return [...checkMode(draft), ...checkAuth(draft), ...checkAddress(draft), ...checkHooks(draft), ...checkJobs(draft)];
 }
 
 function issue(path: Path, message: string, remedy: string, draft: Draft): ConfigIssue[] {
@@ -145,4 +145,11 @@ function checkHooks(draft: Draft): ConfigIssue[] {
       )
     : [];
   return [...noToken, ...atRoot];
+}
+
+/** Answers would leave without it, and whoever hears them could not tell who sends them. */
+function checkJobs(draft: Draft): ConfigIssue[] {
+  const at: Path = ["cron", "webhookToken"];
+  const credential = readCredential(at, draft.config.cron.webhookToken, draft);
+  return credential.status === "unusable" ? issue(at, credential.reason, credential.remedy, draft) : [];
 }

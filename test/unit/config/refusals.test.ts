@@ -607,6 +607,20 @@ const doorCases: readonly Case[] = [
     /root of the server/,
     /"\/hooks"/,
   ],
+  [
+    "a token for answers of jobs from a variable that is not set",
+    { cron: { webhookToken: "${GONE}" } },
+    "cron.webhookToken",
+    /variable GONE/,
+    /Set GONE/,
+  ],
+  [
+    "a token for answers of jobs in a file",
+    { cron: { webhookToken: { source: "file", id: "/run/token" } } },
+    "cron.webhookToken",
+    /"file".*read for models and MCP servers alone/,
+    /\$\{NAME\}/,
+  ],
 ];
 
 const channelCases: readonly Case[] = [
@@ -635,7 +649,7 @@ const channelCases: readonly Case[] = [
     "a webhook token in a store that is not read",
     webhook({ home: { token: { source: "exec", id: "x" } } }),
     "channels.webhook.accounts.home.token",
-    /"exec".*read for models alone/,
+    /"exec".*read for models and MCP servers alone/,
     /\$\{NAME\}/,
   ],
   [
