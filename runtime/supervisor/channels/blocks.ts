@@ -102,7 +102,7 @@ export function makeBlocks({
     const { replyRoute: route, from } = header;
     if (route.type !== "channel" || from.type !== "channel" || !isOn(route.channel, route.accountId)) return undefined;
     if (open.size >= limits.blockAnswersMax) {
-      const over = [...open.values()].find(({ isEnded }) => isEnded);
+      const over = [...open.values()].find(({ isEnded, work }) => isEnded && work === undefined);
       if (over === undefined) return undefined;
       open.delete(over.about.id);
     }
@@ -239,7 +239,9 @@ export function makeBlocks({
     isOn,
     async answer(about, route, text, leftAtMs, sendRest) {
       const known = open.get(about.id);
-      if (known === undefined && leftAtMs === undefined) return sendRest(text, route);
+      // One that made room for another, or is written by a turn that is handled again beyond the bound, may have said something all the same.
+      if (known === undefined && leftAtMs === undefined && !isOn(route.channel, route.accountId))
+        return sendRest(text, route);
       const talk = known ?? makeTalk(about, route);
       talk.over.abort();
       open.delete(about.id);

@@ -261,6 +261,17 @@ describe("a turn that is handled again", () => {
     await answers(text, 7);
     expect(seen).toEqual([`answer ${three}`]);
   });
+
+  test("and has made room for another one says what is left of its answer", async () => {
+    const { clock, seen, writes, ends, answers } = open();
+    writes(`${one}\n\n${two}`);
+    await clock.advance(1_000);
+    ends({ status: "ok", text: `${one}\n\n${two}` });
+    await clock.advance(0);
+    for (let number = 0; number < limits.blockAnswersMax; number++) writes("x", { id: `other${number}` });
+    await answers(`${one}\n\n${two}`);
+    expect(seen).toEqual([`e1:piece-0 ${one}`, `answer ${two}`]);
+  });
 });
 
 describe("what a channel does not take", () => {
