@@ -44,7 +44,18 @@ export async function endOrphans(): Promise<readonly number[]> {
 export async function isGone(gateway: string): Promise<boolean> {
   const [space, pid = "", startTicks] = gateway.split(" ");
   if (startTicks === undefined || space !== (await pidSpace())) return false;
-  return (await startTicksOf(Number(pid))) !== startTicks;
+  const found = await startTicksOf(Number(pid));
+  return found === undefined ? !isOfOther(Number(pid)) : found !== startTicks;
+}
+
+/** A process of another user, which is there: it may be hidden in `/proc` (`hidepid`). */
+function isOfOther(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 interface EndAsked {

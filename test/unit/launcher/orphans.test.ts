@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import { commandVariable, endCommands, endGroups } from "../../../runtime/launcher/orphans.ts";
+import { commandVariable, describeGateway, endCommands, endGroups, isGone } from "../../../runtime/launcher/orphans.ts";
 import { eventually } from "../../support/eventually.ts";
 import { isAlive } from "../../support/processes.ts";
 
@@ -48,4 +48,17 @@ test("whoever has waited for an end may ask for the next one at once", async () 
   let waited = 0;
   for (; waited < 3; waited++) await endCommands((name) => name === `nobody-${process.pid}`);
   expect(waited).toBe(3);
+});
+
+test("a gateway is gone when its process has ended, or its number is another process's; of another space nobody knows", async () => {
+  const child = spawn("sleep", ["1000"], { stdio: "ignore" });
+  const gateway = (await describeGateway(child.pid ?? 0)) ?? "";
+  expect(gateway).toMatch(/^pid:\[\d+\] \d+ \d+$/);
+  expect(await isGone(gateway)).toBe(false);
+  expect(await isGone(`${gateway}0`)).toBe(true);
+  expect(await isGone(gateway.replace("pid:[", "pid:[1"))).toBe(false);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  expect(await isGone(gateway)).toBe(true);
+  expect(await isGone("no description")).toBe(false);
 });
