@@ -99,11 +99,12 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   const { lastEnd } = options.launched ?? {};
   if (lastEnd !== undefined) log.warn({ lastEnd, restarts: options.launched?.restarts }, "started again after a crash");
 
+  const kept = await started(readKept(store, log));
   const gateway = makeGateway({
     config,
     store,
     assets,
-    ...(await readKept(store, log)),
+    ...kept,
     operatorKey,
     liveCellsMax: await budgetLiveCells(),
     version: options.version,
