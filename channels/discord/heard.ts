@@ -4,7 +4,7 @@
  * One SQLite file an account, with a row a channel: `bot` and `channel` are ids, `place` the `Place` as JSON, `up_to` the id of the last message
  * of which all before it are done with, `at` when somebody was last heard there, in milliseconds; 0 while the first message is on its way. It is
  * written when a message is stored, so a process that is killed between the two hears that message again, which is known by its id then.
- * A channel in which nobody is heard has no row, and at most `limits.discordHeardMax` have one.
+ * A channel in which nobody is heard has no row, and at most `limits.discordHeardMax` have one, beside those with a message on its way.
  */
 import { DatabaseSync } from "node:sqlite";
 import { limits } from "../../runtime/kernel/limits.ts";
@@ -65,9 +65,11 @@ export function openHeardBook(file: string, botId: string, { log, nowMs }: Pick<
     const row = { place, upTo: before !== undefined && isLater(before.upTo, upTo) ? before.upTo : upTo, atMs };
     rows.set(place.id, row);
     if (!isClosed) write.run(botId, place.id, JSON.stringify(place), row.upTo, atMs);
-    if (rows.size <= limits.discordHeardMax) return;
-    const [oldest] = [...rows.values()].toSorted((a, b) => a.atMs - b.atMs);
-    if (oldest !== undefined) drop(oldest.place.id);
+    // One that has a message on its way keeps its row, and takes none away from another: it may be for nobody.
+    const surplus = rows.size - limits.discordHeardMax - lanes.size;
+    if (surplus <= 0) return;
+    const idle = [...rows.values()].filter(({ place: { id } }) => !lanes.has(id));
+    for (const oldest of idle.toSorted((a, b) => a.atMs - b.atMs).slice(0, surplus)) drop(oldest.place.id);
   }
 
   function drop(channelId: string): void {

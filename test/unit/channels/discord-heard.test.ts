@@ -104,6 +104,29 @@ test("the last heard are kept, first, and of another bot nothing", () => {
   expect(open("2").places()).toEqual([]);
 });
 
+test("when as many are kept as may be, the first message of another channel has its place until it is taken, and takes none away before", () => {
+  const { open } = openScene();
+  const book = open();
+  const places = Array.from({ length: limits.discordHeardMax }, (_, at) => place(String(1_000 + at)));
+  for (const one of places) {
+    book.begin(one, "10");
+    book.end(one, "10", "taken");
+  }
+  book.begin(place("600", "7"), "20");
+  book.end(place("600", "7"), "20", "dropped");
+  book.begin(chat, "20");
+  book.end(chat, "20", undefined);
+  book.close();
+  const again = open();
+  expect(again.upTo("500")).toBe("19");
+  expect(again.upTo("1000")).toBe("10");
+  again.begin(chat, "20");
+  again.end(chat, "20", "taken");
+  expect(again.upTo("500")).toBe("20");
+  expect(again.upTo("1000")).toBeUndefined();
+  expect(again.places()).toHaveLength(limits.discordHeardMax);
+});
+
 test("the file is the owner's alone; one that cannot be opened is told, and the account goes on without it", () => {
   const { file, open, lines } = openScene();
   const book = open();
