@@ -44,6 +44,8 @@ const own: Readonly<Record<string, string>> = {
   "gateway run": "gateway run --port 18789",
   "approvals allow": "approvals allow x-1a2b3c4d",
   "approvals deny": "approvals deny x-1a2b3c4d",
+  "channels login": "channels login --channel telegram",
+  "channels logout": "channels logout --channel telegram",
   "config proposals show": "config proposals show p-1a2b3c4d",
   "config proposals apply": "config proposals apply p-1a2b3c4d --yes",
   "config proposals reject": "config proposals reject p-1a2b3c4d",
