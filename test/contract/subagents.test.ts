@@ -164,6 +164,16 @@ describe("sessions_spawn", () => {
     await expect
       .poll(async () => (await gateway.store.session(String(childSessionKey)))?.archivedAtMs)
       .toBeTypeOf("number");
+    // The run has ended: nobody takes its session up again, and one who tries leaves it where it is.
+    for (const mode of ["followup", "resume"])
+      expect(
+        await tell(gateway, {
+          do: "tool",
+          tool: "sessions_send",
+          params: { sessionKey: childSessionKey, message: "go on", mode },
+        }),
+      ).toMatchObject({ status: "error", code: "archived", operatorHint: expect.stringContaining("sessions_spawn") });
+    expect(await gateway.store.session(String(childSessionKey))).toHaveProperty("archivedAtMs");
   });
 });
 

@@ -17,7 +17,7 @@ export interface SessionTask {
   readonly dueAt?: number;
 }
 
-/** Runs of its whole tree first, then the rest; each oldest first, and no more than the lists of them have. */
+/** Runs of its whole tree first, oldest first, then the rest, soonest due first; no more than the lists of them have. */
 export async function tasksOf(
   { kernel, store }: Pick<SessionToolsDeps, "kernel" | "store">,
   { key, agentId }: Pick<FoundSession, "key" | "agentId">,

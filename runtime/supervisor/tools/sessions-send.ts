@@ -5,6 +5,7 @@ import type { Exchange } from "../../kernel/envelope.ts";
 import { limits } from "../../kernel/limits.ts";
 import {
   agentIdForm,
+  isSubagentKey,
   isThreadKey,
   isValidAgentId,
   mainSessionKey,
@@ -105,6 +106,13 @@ export function makeSessionsSend(
     const missing = find.whyMissing(target);
     if (missing !== undefined) return missing;
     if (target.row?.archivedAtMs !== undefined) {
+      // It has no rights left to work with: out of the archive it would be refused all the same, and never go back.
+      if (isSubagentKey(target.key) && kernel().lineageOf(target.key).length === 0)
+        return fault(
+          "archived",
+          `the session ${target.key} is archived: its sub-agent's run has ended and takes no more messages`,
+          "sessions_history has what it did; start another with sessions_spawn",
+        );
       if (asked.mode !== "resume")
         return fault(
           "archived",
