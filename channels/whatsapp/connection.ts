@@ -72,11 +72,14 @@ export interface Memory {
   readonly heard: Recent<Heard>;
   /** Ids of the account's own. */
   readonly sent: Recent<true>;
+  /** Messages of the login that were handed on, by their row and id, with what becomes of each; none that was not taken. */
+  readonly handed: Recent<Promise<unknown>>;
 }
 
 export const makeMemory = (): Memory => ({
   heard: makeRecent(limits.whatsappKeptMax),
   sent: makeRecent(limits.whatsappKeptMax),
+  handed: makeRecent(limits.channelIntakeMax),
 });
 
 export function connect({ library, login, settings, host, memory, onCode, signal }: ConnectionDeps): Connection {
@@ -99,7 +102,7 @@ export function connect({ library, login, settings, host, memory, onCode, signal
   /** Rejects when it was not taken: then it stays, and without a connection it is not acknowledged. */
   async function hand(id: string, event: WhatsAppEvent): Promise<void> {
     try {
-      await outside(() => host.receive(event));
+      await handOnce(`${id} ${event.messageId}`, event);
       login.taken(id);
     } catch (error) {
       host.log("warn", "a message of WhatsApp was not taken; it is offered again", {
@@ -108,6 +111,16 @@ export function connect({ library, login, settings, host, memory, onCode, signal
       void socket.end(failure("CLOISTER_CHANNEL_OFFLINE", "a message was not taken"));
       throw error;
     }
+  }
+
+  /** One that an earlier connection has handed on may still wait for its agent, or be stored with a login that was closed by then. */
+  function handOnce(key: string, event: WhatsAppEvent): Promise<unknown> {
+    const earlier = memory.handed.get(key);
+    if (earlier !== undefined) return earlier;
+    const taken = outside(() => host.receive(event));
+    memory.handed.set(key, taken);
+    taken.catch(() => memory.handed.delete(key));
+    return taken;
   }
 
   /**

@@ -285,6 +285,30 @@ test("a message whose agent has no room holds up no other chat, and is offered a
   expect(server.violations).toEqual([]);
 });
 
+test("a message that waits for its agent over a lost connection is handed on once, and is done with on the next one", async () => {
+  const hasRoom = Promise.withResolvers<void>();
+  const offered: string[] = [];
+  const scene = await open(({ text }) => {
+    offered.push(text);
+    return text === "for the full one" ? hasRoom.promise : Promise.resolve();
+  });
+  const { channel, server, ana, family, received, states } = scene;
+  await server.say(ana, "for the full one", { group: family });
+  await eventually(() => expect(server.unconfirmed()).toBe(0));
+  const onlineBefore = states.filter(({ type }) => type === "online").length;
+  server.drop();
+  await eventually(() => expect(states.filter(({ type }) => type === "online").length).toBe(onlineBefore + 1));
+  await server.say(ana, "and here");
+  await eventually(() => expect(received.map(({ text }) => text)).toEqual(["and here"]));
+  hasRoom.resolve();
+  await eventually(() => expect(received.map(({ text }) => text)).toEqual(["and here", "for the full one"]));
+  expect(offered).toEqual(["for the full one", "and here"]);
+  await channel.close();
+  const again = await openChannel(rigOf(async () => ({ ...scene, prepare: noPrepare })));
+  await server.say(ana, "later");
+  await eventually(() => expect(again.received.map(({ text }) => text)).toEqual(["later"]));
+});
+
 test("quotes go both ways, and a quote of the account is told", async () => {
   const { server, ana, family, received, send } = await open();
   const asked = await server.say(ana, "who was it", { group: family });
