@@ -41,6 +41,8 @@ export interface Connection {
   send(target: string, content: SentContent, id: string, inReplyTo?: string): Promise<Answer>;
   /** Of a message that was heard or sent on this connection, or an earlier one of this start; undefined: it is not known whose it is. */
   findKey(target: string, id: string): TargetKey | undefined;
+  /** Whether it was sent here, and not on the owner's phone, whose messages are the account's as well. */
+  wasSent(id: string): boolean;
   /** The server that files are fetched from. */
   fileHost(): Promise<string>;
   /** Shows that somebody writes there, and that what came from there was read. */
@@ -325,6 +327,8 @@ export function connect({ library, login, settings, host, memory, onCode, signal
       if (typeof remoteJid !== "string") return undefined;
       return { remoteJid, fromMe: fromMe === true, id, ...(typeof participant === "string" ? { participant } : {}) };
     },
+
+    wasSent: (id) => sent.get(id) === true,
 
     async fileHost() {
       const { hosts } = await untilEnded(socket.refreshMediaConn(false));

@@ -145,6 +145,12 @@ const sendPart = (connection: Connection, { peer, text, file, idempotencyKey, in
 
 const changeMessage = (connection: Connection, { peer, messageId, change }: ChannelAction) =>
   inChat(peer, async (target) => {
+    if (change.type === "edit" && !connection.wasSent(messageId))
+      return {
+        status: "failed",
+        reason: `the message ${messageId} is none of the last ${limits.whatsappKeptMax} that were sent since the channel started; others are not changed`,
+        retry: false,
+      };
     const key = { remoteJid: target, fromMe: true, id: messageId };
     const known = change.type === "react" ? connection.findKey(target, messageId) : key;
     if (known === undefined)

@@ -285,6 +285,22 @@ test("a message whose agent has no room holds up no other chat, and is offered a
   expect(server.violations).toEqual([]);
 });
 
+test("what the owner wrote on his phone is not changed: the account's own messages are those that were sent here", async () => {
+  const { channel, server, platform, send } = await open();
+  const { peer } = platform.person;
+  const edit = (messageId: string) =>
+    channel.act("default", { peer, messageId, change: { type: "edit", text: "other words" } });
+  expect(await edit("3A0000000000000000FF")).toMatchObject({
+    status: "failed",
+    retry: false,
+    reason: expect.stringContaining("3A0000000000000000FF"),
+  });
+  const own = await send({ peer, text: "words" });
+  expect(await edit(own.status === "sent" ? (own.platformMessageId ?? "") : "")).toMatchObject({ status: "sent" });
+  await eventually(() => expect(server.changes).toHaveLength(1));
+  expect(server.violations).toEqual([]);
+});
+
 test("a message that waits for its agent over a lost connection is handed on once, and is done with on the next one", async () => {
   const hasRoom = Promise.withResolvers<void>();
   const offered: string[] = [];
