@@ -21,7 +21,7 @@ export function findGroup({ entry }: NamedAgent, { agents }: Config): AgentGroup
   return name === undefined || group === undefined ? undefined : { name, strategy: group.strategy };
 }
 
-function withoutUndefined<T extends object>(keys: T): { readonly [K in keyof T]?: Exclude<T[K], undefined> } {
+export function withoutUndefined<T extends object>(keys: T): { readonly [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined)) as {
     readonly [K in keyof T]?: Exclude<T[K], undefined>;
   };

@@ -7,7 +7,7 @@ import { limits } from "../kernel/limits.ts";
 import type { TimerRow } from "../store/port.ts";
 import { addressText } from "./answer-address.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
-import { approvalTaskMark, commandTaskMark } from "./job-schedule.ts";
+import { taskKindOf } from "./job-schedule.ts";
 import type { Handlers } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
 import type { Signals } from "./signals.ts";
@@ -42,8 +42,9 @@ export function makeTaskMethods({
 
   /** False: it has ended meanwhile, by itself or by somebody else. */
   const end = (task: TaskRow, by: string, reason: string): Promise<boolean> => {
-    if (kindOf(task) === "command") return endCommand(task);
-    if (kindOf(task) === "approval") return denyCommand(task.id, by);
+    const kind = taskKindOf(task.id);
+    if (kind === "command") return endCommand(task);
+    if (kind === "approval") return denyCommand(task.id, by);
     return signals().endTask(task, "failed", reason);
   };
 
@@ -84,18 +85,15 @@ export function makeTaskMethods({
   };
 }
 
-/** Who has it done: the agent, a command in the background, or an operator who has not decided yet. */
-const kindOf = ({ id }: TimerRow): "agent" | "command" | "approval" =>
-  id.startsWith(commandTaskMark) ? "command" : id.startsWith(approvalTaskMark) ? "approval" : "agent";
-
 const viewTask = (row: TimerRow): object => {
   const { id, agentId, sessionKey, name, createdAtMs, dueAtMs, task } = row;
+  const kind = taskKindOf(id);
   return {
     id,
     agentId,
     sessionKey,
     name,
-    kind: kindOf(row),
+    kind: kind === "deferred" ? "agent" : kind,
     // One whose end no mailbox has taken yet is over, and still to be told.
     state: task?.ended === undefined ? "open" : "ended",
     createdAtMs,

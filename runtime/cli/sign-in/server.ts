@@ -6,6 +6,7 @@ import * as z from "zod";
 import type { SignInSettings } from "../../broker/port.ts";
 import { readJson } from "../../broker/token-server.ts";
 import { isSafeUrl } from "../../config/listen.ts";
+import { withoutUndefined } from "../../config/supervision.ts";
 import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 
@@ -51,13 +52,8 @@ export async function findServer(
       `Set models.providers.${provider}.oauth.tokenUrl.`,
     );
   const { tokenUrl: where, ...rest } = found;
-  return { tokenUrl: where, ...withoutAbsent(rest) };
+  return { tokenUrl: where, ...withoutUndefined(rest) };
 }
-
-const withoutAbsent = <T extends object>(found: T): { [K in keyof T]?: NonNullable<T[K]> } =>
-  Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: NonNullable<T[K]>;
-  };
 
 /** Of the two places the one that answers. What it names itself has to be what was asked: another server may have answered in its place. */
 async function askIssuer(provider: string, issuer: string, fetch: typeof globalThis.fetch): Promise<Metadata> {

@@ -1,6 +1,6 @@
 /** What is under way for a session beside its own turn: sub-agents, commands in the background, what it put off. Source: behaviour §3.7. */
 import { limits } from "../../kernel/limits.ts";
-import { approvalTaskMark, commandTaskMark } from "../job-schedule.ts";
+import { taskKindOf } from "../job-schedule.ts";
 import type { FoundSession, SessionToolsDeps } from "./find-session.ts";
 
 export interface SessionTask {
@@ -46,7 +46,7 @@ export async function tasksOf(
       : [
           {
             taskId: id,
-            kind: kindOf(id),
+            kind: taskKindOf(id),
             status: task.ended === undefined ? "waiting" : "ended",
             ...named(name),
             createdAt: createdAtMs,
@@ -56,9 +56,6 @@ export async function tasksOf(
   );
   return [...runs, ...others];
 }
-
-const kindOf = (id: string): SessionTask["kind"] =>
-  id.startsWith(commandTaskMark) ? "command" : id.startsWith(approvalTaskMark) ? "approval" : "deferred";
 
 /** Lines of the card; of many the first, and how many more there are. */
 export function formatTasks(tasks: readonly SessionTask[]): readonly string[] {
