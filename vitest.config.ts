@@ -1,8 +1,10 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { engineFlags } from "./runtime/launcher/engine-flags.ts";
+import { builtThreads } from "./test/support/built-threads.ts";
 
 const project = (name: string, timeoutMs: number, extra: object = {}) => ({
+  plugins: [builtThreads],
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
@@ -26,7 +28,7 @@ const whole = { maxWorkers: 2, sequence: { groupOrder: 1 } };
 
 export default defineConfig({
   test: {
-    globalSetup: ["test/support/temporary-folder.ts"],
+    globalSetup: ["test/support/temporary-folder.ts", "test/support/build.ts"],
     projects: [
       project("unit", 30_000),
       project("contract", 60_000),

@@ -125,8 +125,9 @@ describe("trusted thread", () => {
   });
 
   it("finds an entry beside the sources, and beside the bundle when that runs", () => {
-    expect(entryUrl("store").href).toMatch(/\/runtime\/store\/store-thread\.ts$/);
-    expect(entryUrl("edge").href).toMatch(/\/runtime\/edge\/edge-thread\.ts$/);
+    const sources = "file:///x/runtime/thread/entries.ts";
+    expect(entryUrl("store", sources).href).toBe("file:///x/runtime/store/store-thread.ts");
+    expect(entryUrl("edge", sources).href).toBe("file:///x/runtime/edge/edge-thread.ts");
     expect(entryUrl("store", "file:///x/dist/main.js").href).toBe("file:///x/dist/store.js");
   });
 });
