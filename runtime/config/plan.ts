@@ -199,6 +199,7 @@ const rules: Rule = {
     attachments: live("tools.sessions_spawn.attachments"),
     gateway: { parts: gateway },
     hooks: live("hooks"),
+    jobs: live("cron"),
     jobPosts: live("cron"),
     webhook: live("channels.webhook"),
     channels: live("channels"),

@@ -112,6 +112,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     hooks: resolveHooks(draft),
     webhook: resolveWebhook(draft),
     channels: resolveChannels(draft),
+    jobs: { enabled: draft.config.cron.enabled },
     jobPosts: resolveJobPosts(draft),
     typing: resolveTyping(config.agents.defaults),
     blocks: resolveBlocks(config.agents.defaults),

@@ -326,6 +326,8 @@ export interface ResolvedConfig {
     readonly mappings: readonly HookMapping[];
   };
   readonly webhook: WebhookSettings | null;
+  /** Off: no job happens at its time (`cron.enabled`). */
+  readonly jobs: { readonly enabled: boolean };
   /** Answers of jobs that go to a URL: what is sent with them, and hosts whose addresses are not judged. */
   readonly jobPosts: { readonly token?: string; readonly allowedHosts: readonly string[] };
   /** When people on channels see that an agent types, and how often that is renewed at least. No mode: it depends on the message. */

@@ -23,6 +23,8 @@ export interface Job {
   readonly payload: "systemEvent" | "agentTurn";
   readonly delivery: ReplyRoute;
   readonly enabled: boolean;
+  /** The due time that somebody gave it by hand: that one counts also while jobs are off. */
+  readonly byHandAtMs?: number;
   /** It goes with the journaling of its one message; false for what recurs. */
   readonly deleteAfterRun: boolean;
   /** The agent's session that set it; absent: an operator did. */

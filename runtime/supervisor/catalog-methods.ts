@@ -11,7 +11,6 @@ import { readAgentFile, statAgentFile } from "./agent-files.ts";
 import type { ChatCommand } from "./commands/table.ts";
 import { makeDerived } from "./live-config.ts";
 import type { Handlers } from "./method-handlers.ts";
-import { neverMs } from "../store/job-rows.ts";
 import { viewJob } from "./job-view.ts";
 import type { Targets } from "./method-targets.ts";
 import type { Signals } from "./signals.ts";
@@ -133,15 +132,21 @@ export function makeCatalogMethods(deps: CatalogDeps): Handlers<CatalogMethods> 
       const hasMore = offset + page.length < total;
       const nextOffset = hasMore ? offset + page.length : null;
       const snapshotRevision = revisionOf(rows, total);
-      return { jobs: page.map(viewJob), total, offset, limit: limitApplied, hasMore, nextOffset, snapshotRevision };
+      return {
+        jobs: page.map((row) => viewJob(row, config.jobs.enabled)),
+        total,
+        offset,
+        limit: limitApplied,
+        hasMore,
+        nextOffset,
+        snapshotRevision,
+      };
     },
     "cron.status": async () => {
-      const { rows, total } = await deps.signals.timers({ limit: 1 });
-      return {
-        enabled: true,
-        jobs: total,
-        nextWakeAtMs: rows.find(({ dueAtMs }) => dueAtMs < neverMs)?.dueAtMs ?? null,
-      };
+      const { enabled } = config.jobs;
+      const { rows, total } = await deps.signals.timers({ limit: enabled ? 1 : limits.timersListMax });
+      const next = rows.map((row) => viewJob(row, enabled)).find(({ nextRunAtMs }) => nextRunAtMs !== undefined);
+      return { enabled, jobs: total, nextWakeAtMs: next?.nextRunAtMs ?? null };
     },
   };
 }

@@ -40,6 +40,8 @@ export function makeClock(parts: ClockDeps): Clock {
     methods: { ...cron.methods, ...heartbeats.methods },
     heartbeats,
     async start() {
+      if (!parts.config.jobs.enabled)
+        parts.log.info({}, "jobs are off (cron.enabled: false); those that are there are kept");
       await heartbeats.follow();
       void heartbeats.boot();
     },

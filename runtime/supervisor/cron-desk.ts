@@ -12,6 +12,7 @@ import { type CodedError, failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { type Job, type JobChange, type JobSchedule, neverMs } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
 import { accountOf, readAddress } from "./answer-address.ts";
@@ -25,7 +26,7 @@ import type { Targets } from "./method-targets.ts";
 export interface CronDeps {
   readonly store: Pick<Store, "schedule" | "amendJob" | "timers" | "unschedule">;
   readonly targets: Targets;
-  readonly config: Parameters<typeof accountOf>[0];
+  readonly config: Parameters<typeof accountOf>[0] & Pick<ResolvedConfig, "jobs">;
   /** Whether answers leave through this account. */
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
   readonly isOpen: (envelopeId: string) => boolean;
@@ -65,6 +66,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
   const { store, targets, nowMs } = deps;
   /** A change is read from what is there: two at once are made one after the other. */
   const inTurn = makeInTurn();
+  const view = (row: TimerRow): object => viewJob(row, deps.config.jobs.enabled);
 
   const find = async (id: string): Promise<TimerRow & { readonly job: Job }> => {
     const { rows } = await store.timers({ id, limit: 1 });
@@ -170,7 +172,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     if (after === undefined) throw unknownJob(id);
     deps.expect(after.dueAtMs);
     changed("changed", after, by);
-    return viewJob(after);
+    return view(after);
   };
 
   async function add(asked: AddedJob, { by, setIn, delivery }: AddedBy): Promise<object> {
@@ -208,12 +210,12 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     await setJob(store, row);
     deps.expect(row.dueAtMs);
     changed("added", row, by);
-    return viewJob(row);
+    return view(row);
   }
 
   return {
     add,
-    view: viewJob,
+    view,
     methods: {
       "cron.add": (asked, { clientId: by }) => {
         checkWake(asked);
@@ -233,7 +235,8 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
           return { ok: true, ran: false, reason: "already-running" };
         if (mode === "due" && row.dueAtMs > atMs) return { ok: true, ran: false, reason: "not-due" };
         // From here it fires as on any other day.
-        if ((await store.amendJob(id, { dueAtMs: atMs })) === undefined) throw unknownJob(id);
+        if ((await store.amendJob(id, { dueAtMs: atMs, job: { byHandAtMs: atMs } })) === undefined)
+          throw unknownJob(id);
         deps.expect(atMs);
         changed("run", row, by);
         return { ok: true, ran: true };

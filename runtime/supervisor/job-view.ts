@@ -3,12 +3,22 @@ import { urlChannel } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import { type Job, type JobRun, type JobSchedule, neverMs } from "../store/job-rows.ts";
 import type { TimerRow } from "../store/port.ts";
+import { jobIdMark } from "./job-schedule.ts";
+
+interface JobView extends Readonly<Record<string, unknown>> {
+  /** Absent: it has no next time, or jobs are off. */
+  readonly nextRunAtMs?: number;
+  /** Jobs are off altogether (`cron.enabled`). */
+  readonly isOff?: true;
+}
 
 const isoTime = (ms: number): string => new Date(ms).toISOString();
 
-export function viewJob(row: TimerRow): object {
-  const { id, agentId, sessionKey, name, dueAtMs, createdAtMs } = row;
-  const next = dueAtMs >= neverMs ? {} : { nextRunAtMs: dueAtMs };
+/** `happens`: jobs are not off altogether. One that was asked for by hand comes also then. */
+export function viewJob(row: TimerRow, happens: boolean): JobView {
+  const { id, agentId, sessionKey, name, dueAtMs, createdAtMs, job } = row;
+  const isOff = !happens && job !== undefined && id.startsWith(jobIdMark) && job.byHandAtMs !== dueAtMs;
+  const next = isOff || dueAtMs >= neverMs ? {} : { nextRunAtMs: dueAtMs };
   return {
     id,
     agentId,
@@ -17,6 +27,7 @@ export function viewJob(row: TimerRow): object {
     createdAtMs,
     wakeMode: "now",
     ...(row.job === undefined ? timerFields(row) : jobFields(row, row.job)),
+    ...(isOff ? { isOff: true as const } : {}),
     state: { ...next, ...(row.job === undefined ? {} : lastOf(row.job.runs)) },
     ...next,
   };

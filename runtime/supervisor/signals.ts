@@ -27,6 +27,8 @@ export interface SignalsDeps {
   readonly dueRun: (row: Extract<DueRow, { type: "run" }>) => Promise<void>;
   /** What a heartbeat that is due says; undefined: nothing now, and its row says when it is due again. */
   readonly heartbeat: (timer: TimerRow, atMs: number) => Promise<Admission | undefined>;
+  /** False: jobs are kept, and none comes at its time. */
+  readonly jobsHappen: () => boolean;
   readonly newId: (nowMs: number) => string;
   readonly nowMs: () => number;
   readonly log: Logger;
@@ -155,12 +157,20 @@ export function makeSignals(deps: SignalsDeps): Signals {
     const { id, job } = timer;
     if (id.startsWith(heartbeatIdMark)) return deps.heartbeat(timer, atMs);
     if (job !== undefined)
-      return (await isSkipped(timer, job, atMs))
+      return (await isOff(timer, job, atMs)) || (await isSkipped(timer, job, atMs))
         ? undefined
         : jobAdmission(timer, job, nextOf(job, atMs), deps.newId(atMs));
     if (!isBusy(timer)) return timerAdmission(timer, atMs);
     await store.postpone(id, timesOf(timer, atMs).nextMs ?? atMs);
     return undefined;
+  }
+
+  /** While jobs are off, what recurs goes on to its next time, of which nobody hears, and what happens once waits until they are on again. */
+  async function isOff(timer: TimerRow, job: Job, atMs: number): Promise<boolean> {
+    if (deps.jobsHappen() || job.byHandAtMs === timer.dueAtMs) return false;
+    if (job.schedule.kind === "at") await store.postpone(timer.id, atMs + limits.dueRetryMsMax);
+    else await store.amendJob(timer.id, { dueAtMs: nextOf(job, atMs) });
+    return true;
   }
 
   /** A time of a recurring job that passed long ago, or while the run before goes on, is left out; the next one comes. */

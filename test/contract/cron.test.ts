@@ -241,6 +241,46 @@ test("a time that passed while the gateway was down: one that comes once is made
   await expect.poll(async () => new Set(await said())).toEqual(new Set([gone.id, kept.id]));
 });
 
+test("that is off with all others is kept and listed as off, runs by hand alone, and comes again when they are on", async () => {
+  const startMs = Date.UTC(2026, 0, 1);
+  let nowMs = startMs;
+  const onConfig = makeConfig([{ id: "main", module: "echo" }]);
+  const config = { ...onConfig, jobs: { enabled: false } };
+  const store = await openMemoryStore({
+    stateDir: config.stateDir,
+    agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+  });
+  const start = (from: typeof config) => openGateway([], {}, { store, config: from, nowMs: () => nowMs });
+  const add = (gateway: TestGateway, name: string, schedule: object) =>
+    call(gateway, "cron.add", { name, schedule, payload: say(name), deleteAfterRun: false });
+  const first = await start(config);
+  const recurring = await call(first, "cron.add", { name: "often", schedule: hourly, payload: say("often") });
+  expect(recurring).toMatchObject({ enabled: true, isOff: true });
+  expect(recurring).not.toHaveProperty("nextRunAtMs");
+  const once = await add(first, "once", { kind: "at", at: new Date(nowMs + 60_000).toISOString() });
+  await first.drain(0);
+  nowMs += 90 * 60_000;
+  const off = await start(config);
+  expect(await call(off, "cron.run", { id: recurring.id })).toEqual({ ok: true, ran: true });
+  expect(await runs(off, recurring.id, 1)).toMatchObject([{ status: "ok", summary: "often" }]);
+  expect((await call(off, "cron.runs", { id: once.id })).total).toBe(0);
+  const { jobs } = await call(off, "cron.list");
+  expect(jobs.map(({ enabled, isOff, state }: Record<string, unknown>) => [enabled, isOff, state])).toMatchObject([
+    [true, true, {}],
+    [true, true, { lastStatus: "ok" }],
+  ]);
+  expect(await call(off, "cron.status")).toEqual({ enabled: false, jobs: 2, nextWakeAtMs: null });
+  await off.drain(0);
+  nowMs += limits.dueRetryMsMax;
+  const on = await start(onConfig);
+  expect(await runs(on, once.id, 1)).toMatchObject([{ status: "ok", summary: "once" }]);
+  // A time that passed while jobs were off is no failure of the job.
+  expect((await call(on, "cron.runs", { id: recurring.id })).total).toBe(1);
+  const next = (await call(on, "cron.list")).jobs.find(({ id }: { id: string }) => id === recurring.id);
+  expect(next).toMatchObject({ nextRunAtMs: startMs + 2 * 3_600_000 });
+  expect(next).not.toHaveProperty("isOff");
+});
+
 describe("an answer that goes to a URL", () => {
   /** Answers with what it is told to; `hold`: not at all. */
   async function openReceiver() {

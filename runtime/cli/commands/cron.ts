@@ -48,6 +48,7 @@ const jobRow = z.object({
   agentId: text,
   sessionTarget: text,
   enabled: z.boolean().catch(true),
+  isOff: z.boolean().catch(false),
   schedule: z.object({
     kind: z.string(),
     at: z.string().optional(),
@@ -77,6 +78,7 @@ export function runCronList(context: CliContext, { agent, json }: JobsOptions): 
       const { jobs, total } = parse("cron.list", z.object({ jobs: z.array(jobRow), total: count }), payload);
       if (jobs.length === 0) terminal.err("no job");
       else for (const line of formatJobs(jobs, context.nowMs())) terminal.out(line);
+      if (jobs.some(({ isOff }) => isOff)) terminal.err(offLine);
       if (jobs.length < total) terminal.err(`${jobs.length} of ${total}`);
     }
     return 0;
@@ -113,6 +115,7 @@ function change(
       const job = parse(method, jobRow, payload);
       terminal.out(done(job));
       for (const line of formatJobs([job], context.nowMs())) terminal.out(line);
+      if (job.isOff) terminal.err(offLine);
     }
     return 0;
   });
@@ -161,18 +164,25 @@ export function runCronStatus(context: CliContext, { json }: JobsOptions): Promi
     const payload = await client.request("cron.status", {});
     if (json === true) terminal.out(formatJson(payload));
     else {
-      const shape = z.object({ jobs: count, nextWakeAtMs: z.number().nullable().catch(null) });
-      const { jobs, nextWakeAtMs } = parse("cron.status", shape, payload);
+      const shape = z.object({
+        enabled: z.boolean().catch(true),
+        jobs: count,
+        nextWakeAtMs: z.number().nullable().catch(null),
+      });
+      const { enabled, jobs, nextWakeAtMs } = parse("cron.status", shape, payload);
       const next = nextWakeAtMs === null ? "none is due" : new Date(nextWakeAtMs).toISOString();
       for (const line of formatFacts([
         ["jobs", String(jobs)],
         ["next", next],
       ]))
         terminal.out(line);
+      if (!enabled) terminal.err(offLine);
     }
     return 0;
   });
 }
+
+const offLine = "jobs are off (cron.enabled is false): none happens at its time; `cron run <id>` runs one by hand";
 
 function fieldsOfJob(options: JobOptions) {
   const { at, every, cron, tz, event, message, session, channel, account, to, webhook, description, keep } = options;

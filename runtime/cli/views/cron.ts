@@ -6,15 +6,17 @@ export function formatJobs(jobs: readonly JobEntry[], nowMs: number): readonly s
   const columns = ["ID", "NAME", "AGENT", "SESSION", "WHEN", "NEXT", "LAST"].map((title) => ({ title }));
   return formatTable(
     columns,
-    jobs.map(({ id, name, agentId, sessionTarget, schedule, enabled, state: { nextRunAtMs, lastStatus = "" } }) => [
-      id,
-      name,
-      agentId,
-      sessionTarget,
-      describeSchedule(schedule),
-      !enabled ? "disabled" : nextRunAtMs === undefined ? "none" : formatNext(nextRunAtMs, nowMs),
-      lastStatus,
-    ]),
+    jobs.map(
+      ({ id, name, agentId, sessionTarget, schedule, enabled, isOff, state: { nextRunAtMs, lastStatus = "" } }) => [
+        id,
+        name,
+        agentId,
+        sessionTarget,
+        describeSchedule(schedule),
+        !enabled ? "disabled" : isOff ? "off" : nextRunAtMs === undefined ? "none" : formatNext(nextRunAtMs, nowMs),
+        lastStatus,
+      ],
+    ),
   );
 }
 

@@ -13,7 +13,10 @@ export const cron = z
       "Hosts, as `host` or `host:port`, that answers of jobs may go to although they are this machine or in a private network.",
       z.array(filledText()).max(100).default([]),
     ),
-    enabled: later("switching off jobs", "Whether jobs happen.", z.boolean().optional()),
+    enabled: key(
+      "Whether jobs happen at their times. Off, they are kept, `cloister cron list` shows them as off, and `cloister cron run` runs one by hand; heartbeats have a switch of their own.",
+      z.boolean().default(true),
+    ),
     store: later("another place for jobs", "Where jobs are kept.", anyValue()),
     maxConcurrentRuns: later("bounds of jobs", "Runs at a time: see `lanes.cron`.", anyValue()),
     retry: later("bounds of jobs", "Attempts of a failed run.", anyMap().optional()),

@@ -146,6 +146,7 @@ describe("what is not configured", () => {
       },
       hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
       webhook: null,
+      jobs: { enabled: true },
       jobPosts: { allowedHosts: [] },
       typing: { intervalMs: 6_000 },
       blocks: {

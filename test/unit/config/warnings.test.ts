@@ -249,7 +249,6 @@ describe("a feature that this version does not have", () => {
     ["transcripts in memory search", { memory: { qmd: { sessions: {} } } }, "memory.qmd.sessions"],
     ["installation of skills", { skills: { install: {} } }, "skills.install"],
     ["variables of skills", { skills: { entries: { a: { apiKey: "k" } } } }, "skills.entries.a.apiKey"],
-    ["switching off jobs", { cron: { enabled: false } }, "cron.enabled"],
     [
       "heartbeat in other ways",
       { agents: { defaults: { heartbeat: { every: "1h", includeReasoning: true } } } },
