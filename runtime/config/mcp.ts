@@ -1,6 +1,6 @@
 /** MCP servers as the thread is told of them that connects to them, and as the tool policy is. */
 import type { McpRules } from "../../auth/tool-policy.ts";
-import type { McpServer } from "../mcp/port.ts";
+import { type McpServer, workspaceCwd } from "../mcp/port.ts";
 import { resolveConfigPath } from "./agents.ts";
 import type { SecretValue } from "../broker/port.ts";
 import type { Draft } from "./draft.ts";
@@ -38,7 +38,7 @@ function resolveServer(name: string, written: Written, draft: Draft): McpServer 
             command: written.command ?? "",
             args: written.args,
             env: secrets("env"),
-            ...(cwd === undefined ? {} : { cwd: resolveConfigPath(cwd, draft) }),
+            ...(cwd === undefined ? {} : { cwd: cwd === workspaceCwd ? cwd : resolveConfigPath(cwd, draft) }),
           }
         : { type: "http", url: written.url, headers: secrets("headers") },
     connectMs: written.connectionTimeoutMs,

@@ -18,6 +18,7 @@ import { hideSecrets } from "../broker/hide.ts";
 import { limits } from "../kernel/limits.ts";
 import { isWithin } from "../thread/within.ts";
 import { makeMessageFetch } from "./http.ts";
+import { workspaceCwd } from "./port.ts";
 import type { ReadSecrets, ReadServer } from "./read-secrets.ts";
 import { makeStdioTransport, type StdioTransport } from "./stdio.ts";
 
@@ -42,7 +43,8 @@ export interface ConnectOptions extends ConnectionHooks {
   /** Ends it, also while it is made. */
   readonly signal: AbortSignal;
   readonly server: ReadServer;
-  readonly workspace: string;
+  /** Where a server that is a process is started. */
+  readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -58,11 +60,12 @@ export interface CallFailure extends Error {
 }
 
 /** Rejects with the reason, for operators. */
-export const connect: Connect = async ({ server, workspace, environment, signal: ending, ...hooks }) => {
+export const connect: Connect = async ({ server, folder, environment, signal: ending, ...hooks }) => {
   const { onToolsChanged, onEnded, onProcess } = hooks;
-  // A server that is a process is started there.
-  if (server.at.type === "stdio" && server.at.cwd === undefined) await mkdir(workspace, { recursive: true });
-  const transport = makeTransport(server, workspace, environment, onProcess);
+  // A folder that the operator names has to be there.
+  if (server.at.type === "stdio" && (server.at.cwd ?? workspaceCwd) === workspaceCwd)
+    await mkdir(folder, { recursive: true });
+  const transport = makeTransport(server, folder, environment, onProcess);
   const client = new Client(
     { name: "cloister", version: "1" },
     {
@@ -138,7 +141,7 @@ export const connect: Connect = async ({ server, workspace, environment, signal:
 
 function makeTransport(
   { at }: ReadServer,
-  workspace: string,
+  folder: string,
   environment: Readonly<Record<string, string>>,
   onProcess: ConnectionHooks["onProcess"],
 ): StdioTransport | StreamableHTTPClientTransport {
@@ -147,8 +150,8 @@ function makeTransport(
       requestInit: { headers: valuesOf(at.headers) },
       fetch: makeMessageFetch(),
     });
-  const { command, args, cwd = workspace } = at;
-  return makeStdioTransport({ command, args, cwd, env: { ...environment, ...valuesOf(at.env) }, onProcess });
+  const { command, args } = at;
+  return makeStdioTransport({ command, args, cwd: folder, env: { ...environment, ...valuesOf(at.env) }, onProcess });
 }
 
 /** What it is given and must not be in a message. */

@@ -7,13 +7,23 @@
  *                          └── fails ──► failed ◄───────────┘
  *                                          └── wanted after `retryAtMs` ──► connecting
  */
+import path from "node:path";
 import { makeSecretReader } from "../broker/secret-refs.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ToolSpec } from "../thread/actor-port.ts";
 import type { Connect, Connection } from "./connection.ts";
 import { nameTools } from "./names.ts";
 import { readSecrets } from "./read-secrets.ts";
-import type { KernelForMcp, McpAgent, McpConnectionView, McpInit, McpServer, McpSettings, McpTool } from "./port.ts";
+import {
+  type KernelForMcp,
+  type McpAgent,
+  type McpConnectionView,
+  type McpInit,
+  type McpServer,
+  type McpSettings,
+  type McpTool,
+  workspaceCwd,
+} from "./port.ts";
 
 export interface PoolClock {
   readonly nowMs: () => number;
@@ -158,7 +168,7 @@ export function makePool({ settings: first, environment, connect, clock, remote 
     const { server, agent } = slot;
     const connection = await connect({
       server: await readSecrets(server, secrets),
-      workspace: agent.workspace,
+      folder: folderOf(server, agent, settings.stateDir),
       environment,
       signal: end.signal,
       onToolsChanged: () => void listAnew(slot),
@@ -351,6 +361,16 @@ export function makePool({ settings: first, environment, connect, clock, remote 
       await Promise.all(closing);
     },
   };
+}
+
+/**
+ * Where the server is started, if it is a process. Many programs run what they find there (`npx` takes `node_modules/.bin` and `.npmrc`, Python the modules
+ * beside it), so that the folder is the agent's own only if the operator says so.
+ */
+function folderOf({ name, at }: McpServer, { agentId, workspace }: McpAgent, stateDir: string): string {
+  const own = path.join(stateDir, "mcp", name, agentId);
+  if (at.type === "http") return own;
+  return at.cwd === workspaceCwd ? workspace : (at.cwd ?? own);
 }
 
 const keyOf = (agentId: string, server: string): string => `${agentId} ${server}`;

@@ -5,6 +5,9 @@
 import type { SecretValue } from "../broker/port.ts";
 import type { ToolSpec } from "../thread/actor-port.ts";
 
+/** As `cwd`: the workspace of the agent for which the server is started. */
+export const workspaceCwd = "{workspace}";
+
 /** One entry of `mcp.servers`. */
 export interface McpServer {
   readonly name: string;
@@ -14,7 +17,7 @@ export interface McpServer {
         readonly command: string;
         readonly args: readonly string[];
         readonly env: Readonly<Record<string, SecretValue>>;
-        /** Absolute; absent: the agent's workspace. */
+        /** Absolute, or `workspaceCwd`; absent: a folder of its own, which no agent writes. */
         readonly cwd?: string;
       }
     | { readonly type: "http"; readonly url: string; readonly headers: Readonly<Record<string, SecretValue>> };

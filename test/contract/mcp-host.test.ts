@@ -7,7 +7,7 @@ import { keepSecret, removeSecret } from "../../runtime/broker/secret-file.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { connect } from "../../runtime/mcp/connection.ts";
 import { makeMcpHost } from "../../runtime/mcp/host.ts";
-import type { McpForKernel, McpServer } from "../../runtime/mcp/port.ts";
+import { type McpForKernel, type McpServer, workspaceCwd } from "../../runtime/mcp/port.ts";
 import { photo } from "../fixtures/mcp/tools.ts";
 import { eventually } from "../support/eventually.ts";
 import { httpServer, openHttpMcp, stdioServer } from "../support/mcp.ts";
@@ -18,7 +18,8 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-async function open(servers: readonly McpServer[], idleMs: number = limits.mcpIdleMs, stateDir: string = "/nowhere") {
+async function open(servers: readonly McpServer[], idleMs: number = limits.mcpIdleMs, given?: string) {
+  const stateDir = given ?? (await realpath(await mkdtemp(path.join(os.tmpdir(), "mcp-state-"))));
   const workspace = await realpath(await mkdtemp(path.join(os.tmpdir(), "mcp-")));
   const logged: string[] = [];
   const changed: string[] = [];
@@ -50,7 +51,7 @@ async function open(servers: readonly McpServer[], idleMs: number = limits.mcpId
     if (result.status !== "ok") throw new Error(JSON.stringify(result));
     return result.text;
   };
-  return { host, call, text, logged, changed, workspace, lastId: () => id - 1 };
+  return { host, call, text, logged, changed, workspace, stateDir, lastId: () => id - 1 };
 }
 
 const namesOf = async (host: McpForKernel): Promise<readonly string[]> => {
@@ -60,8 +61,8 @@ const namesOf = async (host: McpForKernel): Promise<readonly string[]> => {
 };
 
 describe("a server that is a process", () => {
-  test("tells its tools, runs them in the agent's workspace, and is one process for all calls of an agent", async () => {
-    const { host, call, text, workspace, changed } = await open([stdioServer("test")]);
+  test("tells its tools, runs them in a folder of its own, and is one process for all calls of an agent", async () => {
+    const { host, call, text, workspace, stateDir, changed } = await open([stdioServer("test")]);
     const [listing] = await host.list({ agentId: "ana", workspace }, ["test"]);
     expect(listing).toMatchObject({
       server: "test",
@@ -79,7 +80,8 @@ describe("a server that is a process", () => {
       },
     });
     expect(await text("echo", { text: "hello ", times: 2 })).toBe("hello hello ");
-    expect(await text("where")).toBe(workspace);
+    expect(await text("where")).toBe(path.join(stateDir, "mcp", "test", "ana"));
+    expect(await text("where", {}, "test", "bo")).toBe(path.join(stateDir, "mcp", "test", "bo"));
     const pids = await Promise.all([text("pid"), text("pid"), text("pid", {}, "test", "bo")]);
     expect(pids[0]).toBe(pids[1]);
     expect(pids[2]).not.toBe(pids[0]);
@@ -101,6 +103,17 @@ describe("a server that is a process", () => {
     await eventually(() => expect(changed).toEqual(["test 13"]));
     await host.close();
     for (const pid of pids) expect(isAlive(Number(pid))).toBe(false);
+  });
+
+  test("starts in the agent's workspace when it says so, in a folder that it names, and not in one that is not there", async () => {
+    const { at, ...rest } = stdioServer("test");
+    if (at.type !== "stdio") throw new Error("it is no process");
+    const inside = await open([{ ...rest, at: { ...at, cwd: workspaceCwd } }]);
+    expect(await inside.text("where")).toBe(inside.workspace);
+    const named = await open([{ ...rest, at: { ...at, cwd: "/" } }]);
+    expect(await named.text("where")).toBe("/");
+    const wrong = await open([{ ...rest, at: { ...at, cwd: path.join(named.stateDir, "typo") } }]);
+    await expect(wrong.call("where")).resolves.toMatchObject({ code: "worker_unavailable" });
   });
 
   test("is given its own variables and none of the gateway's but those it may have", async () => {

@@ -511,7 +511,7 @@ export const rooms: readonly Room[] = [
       "workspace-files",
     ],
     packages: ["@modelcontextprotocol/sdk"],
-    node: ["node:child_process", "node:crypto", "node:fs/promises"],
+    node: ["node:child_process", "node:crypto", "node:fs/promises", "node:path"],
   },
   {
     name: "cli",

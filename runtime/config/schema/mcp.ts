@@ -17,7 +17,10 @@ const server = () =>
       "Further variables of its environment. It gets no others of the gateway's than PATH, HOME, LANG, LC_ALL, TZ, TMPDIR and TERM.",
       z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be the name of a variable"), secret()).default({}),
     ),
-    cwd: key("Where it is started. Default: the workspace of the agent that it is for.", filledText().optional()),
+    cwd: key(
+      "Where it is started. Default: a folder of its own below `mcp` of the state directory, for each agent, which no agent writes; `{workspace}`: the agent's workspace.",
+      filledText().optional(),
+    ),
     workingDirectory: key("Another name of `cwd`.", filledText().optional()),
     url: key(
       "Instead of `command`: address of a server that speaks streamable HTTP.",

@@ -33,7 +33,7 @@ const started =
 const open = (odd: ReadServer, signal = new AbortController().signal) =>
   connect({
     server: odd,
-    workspace: "/",
+    folder: "/",
     environment: {},
     signal,
     onToolsChanged: () => undefined,
