@@ -63,7 +63,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
   const running = new Map<number, AbortController>();
   const readRequest = makeReadRequest();
   const secrets = makeSecretReader(() => settings, clock.nowMs);
-  const profiles = makeProfiles(() => settings, secrets, makeRenewal(fetch, clock.nowMs), clock.nowMs);
+  const profiles = makeProfiles(() => settings, secrets, makeRenewal(fetch, clock.nowMs, secrets), clock.nowMs);
   /** Credentials that failed, until when they come last: by profile. */
   const resting = new Map<string, number>();
   /** Models that are open, by all that they were opened with; it holds credentials, and never leaves this thread. */

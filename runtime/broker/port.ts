@@ -52,7 +52,7 @@ export interface ModelEntry {
   readonly script?: readonly ScriptRule[];
 }
 
-/** Where a secret is. The broker alone goes there. Source: behaviour §1.1. */
+/** Where a secret is. The thread that uses it goes there, and no other does. Source: behaviour §1.1. */
 export interface SecretRef {
   readonly source: "env" | "file" | "exec" | "store";
   /** Of `exec`: the program, by its name in `secret-programs`. */

@@ -3,7 +3,7 @@
  *
  *   { version?, profiles: { "<id>": { type: "api_key", provider, key | keyRef }
  *                                 | { type: "token", provider, token | tokenRef, expires? }
- *                                 | { type: "oauth", provider, access, expires, refresh?, tokenUrl?, clientId?, clientSecret?, revocationUrl? } },
+ *                                 | { type: "oauth", provider, access, expires, refresh?, tokenUrl?, clientId?, clientSecret? | clientSecretRef?, revocationUrl? } },
  *     order?: { "<provider>": ["<id>", …] } }
  *
  * `expires` is in milliseconds since the epoch. Keys of the file that are not named here are left alone. It is changed as every file of secrets
@@ -13,10 +13,15 @@ import { mkdir, readFile, realpath } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
 import { own } from "./own.ts";
+import type { SecretRef } from "./port.ts";
 import { changePrivate } from "./private-file.ts";
 import { readJson } from "./token-server.ts";
 
-const reference = z.strictObject({ source: z.string(), provider: z.string().exactOptional(), id: z.string() });
+export const reference = z.strictObject({
+  source: z.string(),
+  provider: z.string().exactOptional(),
+  id: z.string(),
+});
 
 const profileFile = z.looseObject({
   profiles: z.record(
@@ -49,6 +54,8 @@ export interface OAuthProfile {
   readonly tokenUrl: string;
   readonly clientId: string;
   readonly clientSecret?: string;
+  /** Where it is, when the config says no more: it is read when the token is renewed. */
+  readonly clientSecretRef?: SecretRef;
   readonly revocationUrl?: string;
 }
 

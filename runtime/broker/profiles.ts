@@ -73,19 +73,32 @@ export function makeProfiles(
     return file;
   };
 
-  /** A token that is old and has one to renew it. What fails leaves it as it is: it may still be good for this call. */
+  /**
+   * A token that is old and has one to renew it. When that fails, the freshest of the same account: its own file, which another process may have
+   * changed meanwhile, and the default agent's. Without a fresher one it stays as it is: it may still be good for this call.
+   */
   const renewed = async (
     profile: Profile,
     id: string,
-    file: string,
+    agentDir: string,
+    defaultDir: string | undefined,
   ): Promise<Profile & Pick<Problem, "forOperator">> => {
-    const { type, refresh, expires } = profile;
-    if (type !== "oauth" || refresh === undefined || typeof expires !== "number" || !isOld(expires, nowMs()))
-      return profile;
+    if (!isToRenew(profile, nowMs())) return profile;
     try {
-      return { ...profile, ...(await renew(file, id)) };
+      return { ...profile, ...(await renew(profilesFileIn(agentDir), id)) };
     } catch (error) {
-      return { ...profile, forOperator: `${id} was not renewed: ${(error as Error).message}` };
+      const others = defaultDir === undefined || defaultDir === agentDir ? [] : [defaultDir];
+      let freshest: Profile = profile;
+      for (const dir of [agentDir, ...others]) {
+        const other = own((await load(dir).catch(() => undefined))?.profiles, id);
+        if (other === undefined || (dir !== agentDir && !isSameAccount(profile, other))) continue;
+        // What is the default agent's is renewed where it is, and not copied.
+        const found = dir === agentDir ? other : await renewed(other, id, dir, undefined);
+        if (expiryOf(found) > expiryOf(freshest)) freshest = found;
+      }
+      return freshest === profile || expiryOf(freshest) <= nowMs()
+        ? { ...profile, forOperator: `${id} was not renewed: ${(error as Error).message}` }
+        : freshest;
     }
   };
 
@@ -105,7 +118,12 @@ export function makeProfiles(
           problems.push({ id, reason: "excluded_by_auth_order" });
           continue;
         }
-        const judged = await judge(await renewed(profile, id, found.file), provider.id, secrets, nowMs());
+        const judged = await judge(
+          await renewed(profile, id, found.agentDir, own(agents, defaultAgentId)?.agentDir),
+          provider.id,
+          secrets,
+          nowMs(),
+        );
         if ("reason" in judged) problems.push({ id, ...judged });
         else usable.push({ id, secret: judged });
       }
@@ -117,8 +135,22 @@ export function makeProfiles(
   };
 }
 
+const isToRenew = ({ type, refresh, expires }: Profile, nowMs: number): boolean =>
+  type === "oauth" && refresh !== undefined && typeof expires === "number" && isOld(expires, nowMs);
+
+const expiryOf = ({ expires }: Profile): number => (typeof expires === "number" ? expires : 0);
+
+/** Both say whose they are, and say the same: a token of somebody else would act as him. */
+function isSameAccount(one: Profile, other: Profile): boolean {
+  if (one.type !== other.type || one.provider !== other.provider) return false;
+  const said = accountMarks.filter((mark) => typeof one[mark] === "string" && typeof other[mark] === "string");
+  return said.length > 0 && said.every((mark) => one[mark] === other[mark]);
+}
+
+const accountMarks = ["accountId", "email"] as const;
+
 interface Found {
-  readonly file: string;
+  readonly agentDir: string;
   readonly ids: readonly string[];
   readonly profiles: ProfileFile["profiles"];
   readonly order: readonly string[] | undefined;
@@ -130,9 +162,9 @@ async function profilesOf(
   provider: string,
 ): Promise<Found> {
   const file = agentDir === undefined ? undefined : await load(agentDir);
-  if (file === undefined) return { ids: [], profiles: {}, order: undefined, file: "" };
+  if (file === undefined || agentDir === undefined) return { ids: [], profiles: {}, order: undefined, agentDir: "" };
   const ids = Object.keys(file.profiles).filter((id) => file.profiles[id]?.provider === provider);
-  return { ids, profiles: file.profiles, order: own(file.order, provider), file: profilesFileIn(agentDir ?? "") };
+  return { ids, profiles: file.profiles, order: own(file.order, provider), agentDir };
 }
 
 /** What the config says of the provider itself; undefined: that it needs a key, and has none of its own. */

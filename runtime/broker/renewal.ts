@@ -8,8 +8,11 @@ import * as z from "zod";
 import { isSafeUrl } from "../config/listen.ts";
 import { limits } from "../kernel/limits.ts";
 import { own } from "./own.ts";
+import type { SecretRef } from "./port.ts";
 import { changePrivate } from "./private-file.ts";
-import { askTokens, readJson, TokenRefusal, type Tokens } from "./token-server.ts";
+import { reference } from "./profile-file.ts";
+import type { SecretReader } from "./secret-refs.ts";
+import { askTokens, type OAuthClient, readJson, TokenRefusal, type Tokens } from "./token-server.ts";
 
 export interface Renewed {
   readonly access: string;
@@ -26,13 +29,21 @@ const profileForm = z.looseObject({
   tokenUrl: z.url({ protocol: /^https?$/ }),
   clientId: z.string().min(1),
   clientSecret: z.string().exactOptional(),
+  clientSecretRef: reference.exactOptional(),
 });
 const fileForm = z.looseObject({ profiles: z.record(z.string(), z.unknown()) });
-export function makeRenewal(fetch: typeof globalThis.fetch, nowMs: () => number): Renewal {
+
+export function makeRenewal(
+  fetch: typeof globalThis.fetch,
+  nowMs: () => number,
+  secrets: Pick<SecretReader, "read">,
+): Renewal {
   const running = new Map<string, { readonly renewed: Promise<Renewed>; untilMs: number }>();
 
-  const ask = async ({ tokenUrl, refresh, ...client }: z.output<typeof profileForm>): Promise<Tokens> => {
+  const ask = async (profile: z.output<typeof profileForm>): Promise<Tokens> => {
+    const { tokenUrl, refresh } = profile;
     if (!isSafeUrl(tokenUrl)) throw new Error("its tokenUrl is not https: the refresh token would be read on the way");
+    const client = await clientOf(profile, secrets);
     try {
       return await askTokens(fetch, tokenUrl, { grant_type: "refresh_token", refresh_token: refresh }, client, nowMs);
     } catch (error) {
@@ -82,6 +93,22 @@ export function makeRenewal(fetch: typeof globalThis.fetch, nowMs: () => number)
     );
     return run.renewed;
   };
+}
+
+/** What the client proves itself with. Rejects with an ordinary error when its secret is somewhere, and cannot be read there. */
+export async function clientOf(
+  {
+    clientId,
+    clientSecret,
+    clientSecretRef,
+  }: Pick<OAuthClient, "clientId"> & { clientSecret?: unknown; clientSecretRef?: unknown },
+  secrets: Pick<SecretReader, "read">,
+): Promise<OAuthClient> {
+  const ref = reference.safeParse(clientSecretRef);
+  if (!ref.success) return { clientId, ...(typeof clientSecret === "string" ? { clientSecret } : {}) };
+  const found = await secrets.read({ ref: ref.data as SecretRef });
+  if ("missing" in found) throw new Error(`the secret of its client cannot be read: ${found.missing}`);
+  return { clientId, clientSecret: found.value };
 }
 
 /** A call that begins now takes its time. */

@@ -11,7 +11,7 @@ import type { Draft } from "./draft.ts";
 import type { Path } from "./issue.ts";
 import type { ResolvedConfig } from "./resolved.ts";
 import { limits } from "../kernel/limits.ts";
-import { secretOf } from "./secret-of.ts";
+import { refOf, secretOf } from "./secret-of.ts";
 import { isSecretName } from "./secrets.ts";
 
 const mebibyte = 1_048_576;
@@ -36,16 +36,21 @@ export function apiOf(id: string, written: { readonly api?: ModelApi }): ModelAp
 
 export function resolveModels(draft: Draft): ResolvedConfig["models"] {
   const { models, auth, agents } = draft.config;
+  const clients = new Set(
+    Object.values(models.providers).flatMap(({ oauth }) => {
+      const secret = oauth?.clientSecret;
+      return typeof secret === "object" && secret.source === "env" ? [secret.id] : [];
+    }),
+  );
   const names = [...(models.mode === "merge" ? Object.keys(known) : []), ...Object.keys(models.providers)];
   return {
     providers: Object.fromEntries([...new Set(names)].map((id) => [id, resolveProvider(id, draft)])),
     catalogue: Object.keys(agents.defaults.models ?? {}),
     authOrder: auth.order,
     ...imagesOf(draft),
-    variables: Object.fromEntries(Object.entries(draft.env).filter(([name]) => isSecretName(name))) as Record<
-      string,
-      string
-    >,
+    variables: Object.fromEntries(
+      Object.entries(draft.env).filter(([name]) => isSecretName(name) || clients.has(name)),
+    ) as Record<string, string>,
   };
 }
 
@@ -100,7 +105,11 @@ function resolveProvider(id: string, draft: Draft): ProviderSettings {
 type Written = Draft["config"]["models"]["providers"][string];
 
 function signInOf(at: Path, { clientSecret, ...rest }: NonNullable<Written["oauth"]>, draft: Draft): SignInSettings {
-  const secret = secretOf([...at, "clientSecret"], clientSecret, draft);
+  // What a sign-in leaves behind names the place, also of a variable.
+  const secret =
+    typeof clientSecret === "object"
+      ? { ref: refOf(clientSecret, draft) }
+      : secretOf([...at, "clientSecret"], clientSecret, draft);
   return { ...rest, ...(secret === undefined ? {} : { clientSecret: secret }) };
 }
 

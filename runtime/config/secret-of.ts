@@ -14,7 +14,7 @@ export function secretOf(place: Path, secret: Secret | undefined, draft: Draft):
   return found.status === "set" ? { value: found.value } : { missing: `${place.join(".")} ${found.reason}` };
 }
 
-function refOf({ source, provider, id }: Exclude<Secret, string>, { paths }: Draft): SecretRef {
+export function refOf({ source, provider, id }: Exclude<Secret, string>, { paths }: Draft): SecretRef {
   const at = source === "file" && id.startsWith("~/") ? path.join(paths.homeDir, id.slice(2)) : id;
   return { source, id: at, ...(provider === undefined ? {} : { provider }) };
 }

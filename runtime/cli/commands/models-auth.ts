@@ -8,7 +8,8 @@ import { makeBoundedFetch } from "../../broker/bounded-fetch.ts";
 import { own } from "../../broker/own.ts";
 import type { SignInSettings } from "../../broker/port.ts";
 import { keepProfile, type Profile, readProfiles, removeProfile } from "../../broker/profile-file.ts";
-import { makeSecretReader } from "../../broker/secret-refs.ts";
+import { clientOf as readClient } from "../../broker/renewal.ts";
+import { makeSecretReader, type SecretReader } from "../../broker/secret-refs.ts";
 import { type OAuthClient, postForm, TokenRefusal, type Tokens } from "../../broker/token-server.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/index.ts";
 import { isSafeUrl } from "../../config/listen.ts";
@@ -81,7 +82,7 @@ export async function runAuthLogin(context: CliContext, options: LoginOptions): 
       expires,
       ...(refresh === undefined ? {} : { refresh }),
       tokenUrl: server.tokenUrl,
-      ...client,
+      ...keptClient(client, settings),
       ...(server.revocationUrl === undefined ? {} : { revocationUrl: server.revocationUrl }),
     });
     await tellKept(context, config, options, agent, { id, settings, tokens });
@@ -242,7 +243,7 @@ export async function runAuthLogout(context: CliContext, options: LogoutOptions)
     );
   // Forgotten first: what is given back must not be used any more.
   const removed = (await removeProfile(agentDir, id)) ?? kept;
-  const revoked = await revoke(removed);
+  const revoked = await revoke(removed, secretsOf(config, context.nowMs));
   if (json === true)
     terminal.out(
       formatJson({
@@ -262,7 +263,8 @@ export async function runAuthLogout(context: CliContext, options: LogoutOptions)
 }
 
 /** RFC 7009. Of the two the refresh token: with it the others end. */
-async function revoke({ refresh, access, clientId, clientSecret, revocationUrl }: Profile): Promise<string> {
+async function revoke(profile: Profile, secrets: SecretReader): Promise<string> {
+  const { refresh, access, clientId, revocationUrl } = profile;
   const token = refresh ?? access;
   if (
     typeof revocationUrl !== "string" ||
@@ -271,9 +273,9 @@ async function revoke({ refresh, access, clientId, clientSecret, revocationUrl }
     !isSafeUrl(revocationUrl)
   )
     return "it takes none back";
-  const client: OAuthClient = { clientId, ...(typeof clientSecret === "string" ? { clientSecret } : {}) };
   const hint = refresh === undefined ? "access_token" : "refresh_token";
   try {
+    const client = await readClient({ ...profile, clientId }, secrets);
     await postForm(makeBoundedFetch(), revocationUrl, { token, token_type_hint: hint }, client);
     return "revoked";
   } catch (error) {
@@ -317,14 +319,23 @@ function signInOf(context: CliContext, { models }: ResolvedConfig, provider: str
   );
 }
 
+const secretsOf = ({ stateDir, models: { variables } }: ResolvedConfig, nowMs: () => number): SecretReader =>
+  makeSecretReader(() => ({ stateDir, variables }), nowMs);
+
+/** A secret that is somewhere stays there: what is kept says where. */
+const keptClient = ({ clientId, ...proof }: OAuthClient, { clientSecret }: SignInSettings) =>
+  clientSecret !== undefined && "ref" in clientSecret
+    ? { clientId, clientSecretRef: clientSecret.ref }
+    : { clientId, ...proof };
+
 async function clientOf(
-  { stateDir, models: { variables } }: ResolvedConfig,
+  config: ResolvedConfig,
   provider: string,
   { clientId, clientSecret }: SignInSettings,
   nowMs: () => number,
 ): Promise<OAuthClient> {
   if (clientSecret === undefined) return { clientId };
-  const found = await makeSecretReader(() => ({ stateDir, variables }), nowMs).read(clientSecret);
+  const found = await secretsOf(config, nowMs).read(clientSecret);
   if ("value" in found) return { clientId, clientSecret: found.value };
   throw failure(
     "CLOISTER_MODEL_CREDENTIAL",

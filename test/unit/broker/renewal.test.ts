@@ -3,7 +3,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, syml
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import type { ModelSettings } from "../../../runtime/broker/port.ts";
+import type { ModelSettings, SecretValue } from "../../../runtime/broker/port.ts";
 import { makeProfiles } from "../../../runtime/broker/profiles.ts";
 import { makeRenewal } from "../../../runtime/broker/renewal.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
@@ -45,8 +45,11 @@ function open(profile: object, answer: () => Response) {
       asked.push(`${url as string} ${new URLSearchParams(init?.body as URLSearchParams).toString()}`);
       return answer();
     };
-    const renew = makeRenewal(ask, () => nowMs);
-    const read = { read: async () => ({ missing: "none" }) };
+    const read = {
+      read: async (told: SecretValue) =>
+        "ref" in told && told.ref.id === "client" ? { value: "s-1" } : { missing: "none" },
+    };
+    const renew = makeRenewal(ask, () => nowMs, read);
     return makeProfiles(
       () => settings,
       read,
@@ -75,6 +78,50 @@ describe("an OAuth token that is old", () => {
       profiles: { p: { access: "new", refresh: "r-2", expires: nowMs + 3_600_000, clientId: "c" }, q: { type: "x" } },
     });
     expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it("is renewed with the secret of the client where that is, which is not copied; one that cannot be read is told", async () => {
+    const { start, asked, written } = open({ ...old, clientSecretRef: { source: "store", id: "client" } }, fresh);
+    expect((await start().find("main", anthropic)).usable).toEqual([{ id: "p", secret: tokens }]);
+    expect(asked).toEqual([`${tokenUrl} grant_type=refresh_token&refresh_token=r-1&client_id=c&client_secret=s-1`]);
+    expect(JSON.stringify(written())).not.toContain("s-1");
+    expect(written()).toMatchObject({ profiles: { p: { access: "new", clientSecretRef: { id: "client" } } } });
+    folder = `${folder}-wrong`;
+    const wrong = open({ ...old, clientSecretRef: { source: "store", id: "gone" } }, fresh);
+    expect((await wrong.start().find("main", anthropic)).problems).toMatchObject([
+      { id: "p", reason: "expired", forOperator: expect.stringContaining("the secret of its client cannot be read") },
+    ]);
+    expect(wrong.asked).toEqual([]);
+  });
+
+  it("that cannot be renewed gives way to what another process has put there meanwhile", async () => {
+    const { start, file, written } = open({ ...old, tokenUrl }, () => {
+      // Another program, which knows nothing of the lock, was first: this refresh token counts no more.
+      const now = written();
+      const p = { ...now.profiles["p"], access: "theirs", expires: nowMs + 600_000 };
+      writeFileSync(file, JSON.stringify({ ...now, profiles: { ...now.profiles, p } }));
+      return Response.json({ error: "invalid_grant" }, { status: 400 });
+    });
+    const { usable, problems } = await start().find("main", anthropic);
+    expect([usable, problems]).toEqual([[{ id: "p", secret: { type: "token", value: "theirs" } }], []]);
+  });
+
+  it.each([
+    ["the same account", { email: "ana@example.org" }, "shared"],
+    ["another account", { email: "bo@example.org" }, undefined],
+    ["no account", {}, undefined],
+  ])("that cannot be renewed gives way to the default agent's of %s", async (_what, of, value) => {
+    const main = { ...old, access: "shared", expires: nowMs + 600_000, ...of };
+    const { start, file } = open(main, () => Response.json({ error: "invalid_grant" }, { status: 400 }));
+    const own = path.join(folder, "a0", "auth-profiles.json");
+    mkdirSync(path.dirname(own), { recursive: true });
+    const before = JSON.stringify({ profiles: { p: { ...old, tokenUrl, email: "ana@example.org" } } });
+    writeFileSync(own, before);
+    const { usable, problems } = await start().find("a0", anthropic);
+    expect(usable).toEqual(value === undefined ? [] : [{ id: "p", secret: { type: "token", value } }]);
+    expect(problems).toHaveLength(value === undefined ? 1 : 0);
+    expect(readFileSync(own, "utf8")).toBe(before);
+    expect(readFileSync(file, "utf8")).toContain("shared");
   });
 
   it("is renewed where it is when an agent has it by a link, and the link stays one", async () => {

@@ -120,7 +120,15 @@ describe("with a browser", () => {
       expect((await fetch(await server.browse(await shownAddress()))).status).toBe(200);
       expect(await done).toBe(0);
       expectNoToken(shown());
+      // Where the secret is, and not the secret.
+      expect(await kept()).toMatchObject({
+        profiles: { "acme:default": { clientSecretRef: { source: "store", id: "acme" } } },
+      });
+      expect(await readFile(fileOf("main"), "utf8")).not.toContain("client-canary");
     }
+    home.clear();
+    expect(await home.run("models", "auth", "logout", "--provider", "acme", "--json")).toBe(0);
+    expect(home.terminal.outText()).not.toContain("cannot be read");
   });
 
   it("takes the address that the person pastes, for a browser on another machine", async () => {
@@ -315,12 +323,8 @@ describe("what is kept", () => {
       ["main", ...ids].map((id) => [id, { fallbacks: [], agentDir: path.join(home.stateDir, "agents", id, "agent") }]),
     );
     const settings = { agents, defaultAgentId: "main", authOrder: {} } as unknown as ModelSettings;
-    const profiles = makeProfiles(
-      () => settings,
-      { read: async () => ({ missing: "" }) },
-      makeRenewal(fetch, nowMs),
-      nowMs,
-    );
+    const secrets = { read: async () => ({ missing: "" }) };
+    const profiles = makeProfiles(() => settings, secrets, makeRenewal(fetch, nowMs, secrets), nowMs);
     const found = await Promise.all(
       ids.map((id) => profiles.find(id, provider("acme", { api: "anthropic-messages" }))),
     );
