@@ -3,8 +3,9 @@
  * (`SIGSTOP`, a frozen container), and Node gives no way to have the kernel of the system end it with its parent. So each carries in its
  * environment which gateway it is of, and who starts or ends a gateway looks for those whose gateway does not run.
  *
- * A record says it all, so that no file has to be kept: the space of process numbers, the gateway's number in it, and when that
- * process started, so that a number that was given again is not taken for the gateway. Where there is no `/proc`, nothing is found.
+ * A record says it all, so that no file has to be kept: the space of process numbers, the gateway's number in it, when that
+ * process started, so that a number that was given again is not taken for the gateway, and the boot of the machine: the first space has one name on
+ * all machines, and several may share an engine of containers. Where there is no `/proc`, nothing is found.
  */
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { startTicksIn } from "./process-start.ts";
@@ -16,8 +17,9 @@ export const commandVariable = "CLOISTER_COMMAND";
 
 /** What a cell of this process carries; undefined where the system does not tell. */
 export async function describeGateway(pid: number): Promise<string | undefined> {
-  const [space, startTicks] = await Promise.all([pidSpace(), startTicksOf(pid)]);
-  return space === undefined || startTicks === undefined ? undefined : `${space} ${pid} ${startTicks}`;
+  const [space, startTicks, boot] = await Promise.all([pidSpace(), startTicksOf(pid), bootId()]);
+  if (space === undefined || startTicks === undefined || boot === undefined) return undefined;
+  return `${space} ${pid} ${startTicks} ${boot}`;
 }
 
 /** Ends each of these processes with the group that it leads. */
@@ -40,10 +42,10 @@ export async function endOrphans(): Promise<readonly number[]> {
   return ended;
 }
 
-/** Whether the gateway that this describes runs no more. One of another space of process numbers is nobody's to judge: false. */
+/** Whether the gateway that this describes runs no more. One of another space of process numbers, or of another boot, is nobody's to judge: false. */
 export async function isGone(gateway: string): Promise<boolean> {
-  const [space, pid = "", startTicks] = gateway.split(" ");
-  if (startTicks === undefined || space !== (await pidSpace())) return false;
+  const [space, pid = "", startTicks, boot] = gateway.split(" ");
+  if (boot === undefined || boot !== (await bootId()) || space !== (await pidSpace())) return false;
   const found = await startTicksOf(Number(pid));
   return found === undefined ? !isOfOther(Number(pid)) : found !== startTicks;
 }
@@ -127,6 +129,12 @@ async function variableOf(pid: number, variable: string): Promise<string | undef
 
 /** Process numbers of a container mean other processes outside of it. */
 const pidSpace = (): Promise<string | undefined> => readlink("/proc/self/ns/pid").catch(() => undefined);
+
+/** Of the system that runs now on this machine: no other machine has it, nor this one after its next start. */
+async function bootId(): Promise<string | undefined> {
+  const text = (await readFile("/proc/sys/kernel/random/boot_id", "latin1").catch(() => "")).trim();
+  return text === "" ? undefined : text;
+}
 
 async function startTicksOf(pid: number): Promise<string | undefined> {
   return startTicksIn(await readFile(`/proc/${pid}/stat`, "latin1").catch(() => ""));

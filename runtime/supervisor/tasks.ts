@@ -11,11 +11,12 @@ import { taskKindOf } from "./job-schedule.ts";
 import type { Handlers } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
 import type { Signals } from "./signals.ts";
+import type { CommandEnding } from "./tools/host-tools.ts";
 
 export interface TasksDeps {
   readonly signals: () => Pick<Signals, "timers" | "endTask">;
-  /** Ends the command, whose end is then told as ever; false: it has ended, or is not of this process. */
-  readonly endCommand: (task: TimerRow) => Promise<boolean>;
+  /** Ends the command, whose end is then told as ever. */
+  readonly endCommand: (task: TimerRow) => Promise<CommandEnding>;
   /** Decides that the command is not run; false: it was decided. */
   readonly denyCommand: (taskId: string, by: string) => Promise<boolean>;
   readonly targets: Targets;
@@ -40,12 +41,13 @@ export function makeTaskMethods({
     return { ...row, task: row.task };
   };
 
-  /** False: it has ended meanwhile, by itself or by somebody else. */
-  const end = (task: TaskRow, by: string, reason: string): Promise<boolean> => {
+  /** `over`: it has ended meanwhile, by itself or by somebody else. */
+  const end = async (task: TaskRow, by: string, reason: string): Promise<CommandEnding> => {
     const kind = taskKindOf(task.id);
     if (kind === "command") return endCommand(task);
-    if (kind === "approval") return denyCommand(task.id, by);
-    return signals().endTask(task, "failed", reason);
+    const isEnded =
+      kind === "approval" ? await denyCommand(task.id, by) : await signals().endTask(task, "failed", reason);
+    return isEnded ? "ended" : "over";
   };
 
   return {
@@ -76,11 +78,25 @@ export function makeTaskMethods({
       const row = await find(id);
       const isOver = row.task.ended !== undefined;
       const told = reason === undefined ? "an operator cancelled it" : `an operator cancelled it: ${reason}`;
-      const cancelled = !isOver && (await end(row, by, told));
+      const ending = isOver ? "over" : await end(row, by, told);
       const { agentId, sessionKey, name } = row;
-      if (cancelled)
-        note({ type: "task_cancelled", subject: by, object: sessionKey, detail: `${id} of ${agentId}: ${name}` });
-      return { ok: true, id, agentId, sessionKey, name, cancelled };
+      const stays = ending === "running" ? "; its command was told to end, and is still running" : "";
+      if (ending !== "over")
+        note({
+          type: "task_cancelled",
+          subject: by,
+          object: sessionKey,
+          detail: `${id} of ${agentId}: ${name}${stays}`,
+        });
+      return {
+        ok: true,
+        id,
+        agentId,
+        sessionKey,
+        name,
+        cancelled: ending === "ended",
+        stillRunning: ending === "running",
+      };
     },
   };
 }

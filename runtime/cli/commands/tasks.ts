@@ -40,7 +40,12 @@ const wholeTask = taskRow.extend({
 });
 
 const listed = z.object({ tasks: z.array(taskRow), total: count });
-const cancelledTask = z.object({ sessionKey: z.string(), name: text, cancelled: z.boolean() });
+const cancelledTask = z.object({
+  sessionKey: z.string(),
+  name: text,
+  cancelled: z.boolean(),
+  stillRunning: z.boolean().catch(false),
+});
 
 /** Who has it done. */
 const kinds: Readonly<Record<string, string>> = {
@@ -117,17 +122,19 @@ export function runTasksCancel(context: CliContext, id: string, { reason, json }
   const { terminal } = context;
   return withGateway(context, ["operator.admin"], async (client) => {
     const payload = await client.request("tasks.cancel", { id, ...(reason === undefined ? {} : { reason }) });
+    const { name, sessionKey, cancelled, stillRunning } = parse("tasks.cancel", cancelledTask, payload);
     if (json === true) terminal.out(formatJson(payload));
     else {
-      const { name, sessionKey, cancelled } = parse("tasks.cancel", cancelledTask, payload);
       terminal.out(
         cancelled
           ? `${id} (${name}) was cancelled; ${sessionKey} is told`
-          : `${id} (${name}) had ended already, and nothing was cancelled`,
+          : stillRunning
+            ? `${id} (${name}) was told to end, and is still running; ${sessionKey} is told when it has ended`
+            : `${id} (${name}) had ended already, and nothing was cancelled`,
       );
       terminal.err(`what is left: \`${commandPrefix(context)} tasks\``);
     }
-    return 0;
+    return stillRunning ? 1 : 0;
   });
 }
 

@@ -44,12 +44,15 @@ export interface CommandTools {
   endTurn(entry: string, turn: number): void;
   /** The cell is gone, or is to go: its commands end. One that only has nothing to do keeps them, unless it is a sub-agent's. */
   endCell(entry: string, reason: ExitReason, isRun: boolean): void;
-  /** Ends the command that the task tells of; false: it has ended, or is of another process. */
-  end(task: Pick<TimerRow, "id" | "agentId" | "sessionKey">): Promise<boolean>;
+  /** Ends the command that the task tells of. */
+  end(task: Pick<TimerRow, "id" | "agentId" | "sessionKey">): Promise<CommandEnding>;
   readonly probe: (this: void, backend: BoxBackend) => Promise<BackendState>;
   /** Says in the log which sandboxes of the configuration cannot be set up here. Never rejects. */
   checkSandboxes(): Promise<void>;
 }
+
+/** `over`: it had ended, or is of another process. `running`: it was told to end, and is still there. */
+export type CommandEnding = "ended" | "over" | "running";
 
 export interface HostTools {
   readonly tools: Readonly<Record<(typeof hostTools)[number], Tool>>;
@@ -186,11 +189,13 @@ export function makeHostTools({
     },
     async end({ id, agentId, sessionKey }) {
       const processId = news.processOf(id);
-      if (processId === undefined) return false;
+      if (processId === undefined) return "over";
       const remote = await thread.remote();
-      await remote.process(JSON.stringify({ action: "kill", processId }), { agentId, sessionKey });
+      const found = await remote.process(JSON.stringify({ action: "kill", processId }), { agentId, sessionKey });
+      const { status, endedBy } = found as { readonly status?: unknown; readonly endedBy?: unknown };
+      if (status === "running") return "running";
       // What ends in the turn that began it is told when that is over.
-      return true;
+      return status === "exited" && endedBy === "killed" ? "ended" : "over";
     },
     probe,
     async checkSandboxes() {

@@ -50,12 +50,16 @@ test("whoever has waited for an end may ask for the next one at once", async () 
   expect(waited).toBe(3);
 });
 
-test("a gateway is gone when its process has ended, or its number is another process's; of another space nobody knows", async () => {
+test("a gateway is gone when its process has ended, or its number is another process's; of another space or another machine nobody knows", async () => {
   const child = spawn("sleep", ["1000"], { stdio: "ignore" });
   const gateway = (await describeGateway(child.pid ?? 0)) ?? "";
-  expect(gateway).toMatch(/^pid:\[\d+\] \d+ \d+$/);
+  expect(gateway).toMatch(/^pid:\[\d+\] \d+ \d+ [\da-f-]{36}$/);
   expect(await isGone(gateway)).toBe(false);
-  expect(await isGone(`${gateway}0`)).toBe(true);
+  const [space, pid, ticks, boot] = gateway.split(" ");
+  expect(await isGone(`${space} ${pid} ${ticks}0 ${boot}`)).toBe(true);
+  // The same numbers on another machine with the same engine of containers.
+  expect(await isGone(`${space} ${pid} ${ticks}0 0${boot?.slice(1)}f`)).toBe(false);
+  expect(await isGone(`${space} ${pid} ${ticks}0`)).toBe(false);
   expect(await isGone(gateway.replace("pid:[", "pid:[1"))).toBe(false);
   child.kill("SIGKILL");
   await once(child, "exit");

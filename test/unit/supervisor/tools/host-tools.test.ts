@@ -35,7 +35,11 @@ const quietNews: HostToolsDeps["news"] = {
   start: async () => undefined,
 };
 
-function open(run: (call: HostCall) => Promise<object>) {
+function open(
+  run: (call: HostCall) => Promise<object>,
+  more: Partial<ToolsForKernel> = {},
+  news: Partial<HostToolsDeps["news"]> = {},
+) {
   const config = makeConfig(agentIds.map((id) => ({ id, workspace: `/ws/${id}` })));
   const lost: ((reason: string) => void)[] = [];
   let stops = 0;
@@ -44,12 +48,12 @@ function open(run: (call: HostCall) => Promise<object>) {
     agents: new Map(config.agents.map((agent) => [agent.id, agent])),
     log: silent,
     skills: { foldersOf: (allowed) => (allowed?.length === 0 ? [] : shared) },
-    news: quietNews,
+    news: { ...quietNews, ...news },
     approvals: { ask: () => Promise.reject(new Error("nobody asks")), isAllowed: () => false },
     kernel: () => ({ judgedTurn: () => ({ messages: [] }) }),
     start: (onLost) => {
       lost.push(onLost);
-      const thread = { remote: { ...idle, run, fetchPage: run as never }, stop: async () => void stops++ };
+      const thread = { remote: { ...idle, run, fetchPage: run as never, ...more }, stop: async () => void stops++ };
       return lost.length === 3 ? Promise.reject(new Error("no thread")) : Promise.resolve(thread);
     },
   });
@@ -104,6 +108,27 @@ describe("the tools' thread", () => {
     gate.resolve({ status: "ok" });
     await Promise.all(calls);
     expect(await call()).toEqual({ status: "ok" });
+  });
+
+  it("says what became of a command that it was told to end", async () => {
+    const task = { id: "c-1", agentId: "main", sessionKey: "agent:main:main" };
+    const told: unknown[] = [];
+    const end = (answer: object, processId: string | undefined = "p-1") => {
+      const remote = {
+        run: () => Promise.resolve({}),
+        process: async (...asked: unknown[]) => (told.push(asked), answer),
+      };
+      return open(remote.run, { process: remote.process }, { processOf: () => processId }).host.commands.end(task);
+    };
+    expect(await end({ status: "exited", exitCode: null, endedBy: "killed" })).toBe("ended");
+    expect(await end({ status: "running", processId: "p-1" })).toBe("running");
+    // It has ended meanwhile: by itself, or so long ago that nothing is known of it.
+    expect(await end({ status: "exited", exitCode: 0 })).toBe("over");
+    expect(await end({ status: "error", code: "not_found" })).toBe("over");
+    expect(told[0]).toEqual([
+      JSON.stringify({ action: "kill", processId: "p-1" }),
+      { agentId: "main", sessionKey: "agent:main:main" },
+    ]);
   });
 
   it("answers for a file system that does not, and takes the next call", async () => {

@@ -1,0 +1,45 @@
+/** What an operator hears who cancels a task. That its session is told: `test/contract/tasks.test.ts`. */
+import { expect, test } from "vitest";
+import { makeTaskMethods } from "../../../runtime/supervisor/tasks.ts";
+import type { CommandEnding } from "../../../runtime/supervisor/tools/host-tools.ts";
+
+const client = { clientId: "cli", connId: "c", mode: "cli", scopes: [] };
+
+async function cancel(id: string, became: CommandEnding, ended?: "done") {
+  const noted: string[] = [];
+  const row = { id, agentId: "kim", sessionKey: "agent:kim:main", name: "exec make", task: { ended } };
+  const methods = makeTaskMethods({
+    signals: () => ({
+      timers: async () => ({ rows: [row as never], total: 1 }),
+      endTask: async () => became === "ended",
+    }),
+    endCommand: async () => became,
+    denyCommand: async () => became === "ended",
+    targets: {} as never,
+    note: ({ detail = "" }) => void noted.push(detail),
+    nowMs: () => 0,
+  });
+  const answer = (await methods["tasks.cancel"]({ id }, client)) as {
+    cancelled: boolean;
+    stillRunning: boolean;
+  };
+  return { cancelled: answer.cancelled, stillRunning: answer.stillRunning, noted };
+}
+
+test.each(["c-1", "a-1", "t-1"])("one that ends by it is cancelled, and one that had ended is not: %s", async (id) => {
+  expect(await cancel(id, "ended")).toEqual({
+    cancelled: true,
+    stillRunning: false,
+    noted: [`${id} of kim: exec make`],
+  });
+  for (const over of [await cancel(id, "over"), await cancel(id, "ended", "done")])
+    expect(over).toEqual({ cancelled: false, stillRunning: false, noted: [] });
+});
+
+test("a command that does not end when it is killed is told as such, and the audit trail has the attempt", async () => {
+  expect(await cancel("c-1", "running")).toEqual({
+    cancelled: false,
+    stillRunning: true,
+    noted: ["c-1 of kim: exec make; its command was told to end, and is still running"],
+  });
+});
