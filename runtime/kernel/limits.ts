@@ -876,8 +876,15 @@ export const limits = {
   roomContextCharsMax: 64_000,
   /** New sessions that a main session's next turn is told of by name; one line each in its prompt. Of more, the oldest are counted. */
   sessionNoticesMax: 20,
-  /** Tasks of a session that its card names; the result of `session_status` has all. */
+  /** Tasks of a session that its card names; the result of `session_status` has more of them. */
   cardTasksMax: 10,
+  /**
+   * Sub-agents that `session_status` lists, other tasks, and characters of the name of each: with every one escaped the result stays below
+   * `stepCharsMax`. How many there are it says in any case.
+   */
+  statusRunsMax: 100,
+  statusTasksMax: 100,
+  statusNameCharsMax: 100,
   /** Groups whose messages are kept; the one that was quiet longest is forgotten first. */
   roomsMax: 10_000,
   /** Replies that an agent was given ahead of the room's own record, as a digest; two full broadcasts. */

@@ -108,6 +108,7 @@ describe("session_status", () => {
     const gateway = await openGateway(agents, siblings);
     const own = await call(gateway, "session_status", {});
     expect(own).toMatchObject({ status: "ok", session: { key: "agent:main:main", status: "running" } });
+    expect(own).toMatchObject({ tasks: [], tasksTotal: 0 });
     expect(own["card"]).toContain("Session: agent:main:main");
     expect(await call(gateway, "session_status", { sessionKey: "agent:raul:main" })).toMatchObject({
       session: { model: "some/model", status: "idle", messages: 0 },

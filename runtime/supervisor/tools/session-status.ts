@@ -6,7 +6,7 @@ import type { TranscriptRow } from "../../store/port.ts";
 import type { SessionPatch } from "../session-care.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
 import { compactionsLine, contextLine, formatUsage, modelLine, type SessionView, viewSession } from "./session-view.ts";
-import { formatTasks, type SessionTask, tasksOf } from "./session-tasks.ts";
+import { formatTasks, type SessionTasks, tasksOf } from "./session-tasks.ts";
 import { defineTool, forbidden, type Tool, type ToolRefusal } from "./table.ts";
 
 const params = z.object({
@@ -47,15 +47,15 @@ export function makeSessionStatus(deps: SessionToolsDeps, find: SessionFinder): 
     });
     if ("status" in chosen) return chosen;
     const view = viewSession(deps, find, requester, chosen);
-    const tasks = await tasksOf(deps, target, view.access.read || isOwn);
+    const under = await tasksOf(deps, target, view.access.read || isOwn);
     const changes = changesSince === undefined ? {} : await eventsSince(target.agentId, target.key, changesSince);
     return {
       status: "ok",
       session: view,
       // Its sub-agents and other sessions included, since the gateway started.
       agentUsage: formatUsage(deps.kernel().tokensOf(target.agentId)),
-      tasks,
-      card: formatCard(view, tasks, deps.nowMs()),
+      ...under,
+      card: formatCard(view, under, deps.nowMs()),
       time: deps.nowMs(),
       ...changes,
     };
@@ -107,7 +107,7 @@ function formatCard(
     updatedAt,
     deliveryContext,
   }: SessionView,
-  tasks: readonly SessionTask[],
+  tasks: SessionTasks,
   nowMs: number,
 ): string {
   const last = updatedAt === 0 ? "never" : `${Math.max(0, Math.round((nowMs - updatedAt) / 1_000))} s ago`;

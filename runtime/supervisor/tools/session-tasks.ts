@@ -1,4 +1,5 @@
 /** What is under way for a session beside its own turn: sub-agents, commands in the background, what it put off. Source: behaviour §3.7. */
+import { cut } from "../../groups/index.ts";
 import { limits } from "../../kernel/limits.ts";
 import { taskKindOf } from "../job-schedule.ts";
 import type { FoundSession, SessionToolsDeps } from "./find-session.ts";
@@ -17,28 +18,35 @@ export interface SessionTask {
   readonly dueAt?: number;
 }
 
-/** Runs of its whole tree first, oldest first, then the rest, soonest due first; no more than the lists of them have. */
+/** The first of each sort, so that the result of `session_status` fits into a step whatever the session has under way. */
+export interface SessionTasks {
+  readonly tasks: readonly SessionTask[];
+  /** How many there are. */
+  readonly tasksTotal: number;
+}
+
+/** Runs of its whole tree first, oldest first, then the rest, soonest due first. */
 export async function tasksOf(
   { kernel, store }: Pick<SessionToolsDeps, "kernel" | "store">,
   { key, agentId }: Pick<FoundSession, "key" | "agentId">,
   mayRead: boolean,
-): Promise<readonly SessionTask[]> {
-  const named = (name: string): Pick<SessionTask, "name"> => (mayRead ? { name } : {});
-  const runs = kernel()
+): Promise<SessionTasks> {
+  const named = (name: string): Pick<SessionTask, "name"> =>
+    mayRead ? { name: cut(name, limits.statusNameCharsMax) } : {};
+  const tree = kernel()
     .runViews()
-    .filter(({ run }) => run.lineage.includes(key))
-    .slice(0, limits.runsListMax)
-    .map(
-      ({ run, status }): SessionTask => ({
-        taskId: run.id,
-        kind: "run",
-        status,
-        ...named(run.label ?? run.taskName ?? run.task),
-        childSessionKey: run.sessionKey,
-        createdAt: run.createdAtMs,
-        ...(run.deadlineMs === undefined ? {} : { dueAt: run.deadlineMs }),
-      }),
-    );
+    .filter(({ run }) => run.lineage.includes(key));
+  const runs = tree.slice(0, limits.statusRunsMax).map(
+    ({ run, status }): SessionTask => ({
+      taskId: run.id,
+      kind: "run",
+      status,
+      ...named(run.label ?? run.taskName ?? run.task),
+      childSessionKey: run.sessionKey,
+      createdAt: run.createdAtMs,
+      ...(run.deadlineMs === undefined ? {} : { dueAt: run.deadlineMs }),
+    }),
+  );
   const { rows } = await store.timers({ agentId, sessionKey: key, limit: limits.timersPerAgentMax });
   const others = rows.flatMap(({ id, name, task, createdAtMs, dueAtMs }): readonly SessionTask[] =>
     task === undefined
@@ -54,16 +62,19 @@ export async function tasksOf(
           },
         ],
   );
-  return [...runs, ...others];
+  return {
+    tasks: [...runs, ...others.slice(0, limits.statusTasksMax)],
+    tasksTotal: tree.length + others.length,
+  };
 }
 
 /** Lines of the card; of many the first, and how many more there are. */
-export function formatTasks(tasks: readonly SessionTask[]): readonly string[] {
+export function formatTasks({ tasks, tasksTotal }: SessionTasks): readonly string[] {
   if (tasks.length === 0) return ["Tasks: none"];
   const shown = tasks.slice(0, limits.cardTasksMax).map(({ taskId, kind, status, name }) => {
     const words = name === undefined ? "" : ` ${JSON.stringify(name)}`;
     return `- ${kind} ${taskId}, ${status}${words}`;
   });
-  const left = tasks.length - shown.length;
-  return [`Tasks: ${tasks.length}`, ...shown, ...(left === 0 ? [] : [`- ${left} more`])];
+  const left = tasksTotal - shown.length;
+  return [`Tasks: ${tasksTotal}`, ...shown, ...(left === 0 ? [] : [`- ${left} more`])];
 }

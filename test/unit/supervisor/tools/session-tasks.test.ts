@@ -58,8 +58,9 @@ const deps: Parameters<typeof tasksOf>[0] = {
 };
 
 test("are the runs of its tree, its commands, approvals and what it put off; a timer is none", async () => {
-  const tasks = await tasksOf(deps, { key: own, agentId: "main" }, true);
-  expect(tasks).toEqual([
+  const told = await tasksOf(deps, { key: own, agentId: "main" }, true);
+  expect(told.tasksTotal).toBe(5);
+  expect(told.tasks).toEqual([
     { taskId: "r-1", kind: "run", status: "running", name: "work r-1", childSessionKey: child, createdAt: 5 },
     {
       taskId: "r-2",
@@ -73,25 +74,56 @@ test("are the runs of its tree, its commands, approvals and what it put off; a t
     { taskId: "c-3", kind: "command", status: "waiting", name: "name of c-3", createdAt: 6, dueAt: 900 },
     { taskId: "a-4", kind: "approval", status: "ended", name: "name of a-4", createdAt: 6, dueAt: 900 },
   ]);
-  expect(formatTasks(tasks).slice(0, 2)).toEqual(["Tasks: 5", '- run r-1, running "work r-1"']);
+  expect(formatTasks(told).slice(0, 2)).toEqual(["Tasks: 5", '- run r-1, running "work r-1"']);
 });
 
 test("have no words for who may not read the session", async () => {
-  const tasks = await tasksOf(deps, { key: own, agentId: "main" }, false);
+  const { tasks } = await tasksOf(deps, { key: own, agentId: "main" }, false);
   expect(tasks).toHaveLength(5);
   expect(JSON.stringify(tasks)).not.toMatch(/work|name/);
 });
 
 test("are counted on the card, and named up to a bound", () => {
-  expect(formatTasks([])).toEqual(["Tasks: none"]);
+  expect(formatTasks({ tasks: [], tasksTotal: 0 })).toEqual(["Tasks: none"]);
   const many = Array.from({ length: limits.cardTasksMax + 3 }, (_, at) => ({
     taskId: `r-${at}`,
     kind: "run" as const,
     status: "queued" as const,
     createdAt: 1,
   }));
-  expect(formatTasks(many).at(0)).toBe(`Tasks: ${many.length}`);
-  expect(formatTasks(many).at(-1)).toBe("- 3 more");
+  const told = { tasks: many, tasksTotal: 1_500 };
+  expect(formatTasks(told).at(0)).toBe("Tasks: 1500");
+  expect(formatTasks(told).at(-1)).toBe(`- ${1_500 - limits.cardTasksMax} more`);
+});
+
+test("beyond a bound of each sort are only counted, so that the result fits into a step whatever they are called", async () => {
+  const named = "\u0001".repeat(limits.labelCharsMax);
+  const many = Array.from({ length: limits.timersPerAgentMax }, (_, at) => at);
+  const told = await tasksOf(
+    {
+      kernel: () =>
+        ({
+          runViews: () =>
+            many.map((at) => {
+              const view = run(`${crypto.randomUUID()}-${at}`, [own], "queued");
+              return { ...view, run: { ...view.run, label: named } };
+            }),
+        }) as never,
+      store: {
+        timers: () =>
+          Promise.resolve({
+            rows: many.map((at) => ({ ...timer(`t-${at}`, { replyRoute: { type: "none" } }), name: named })),
+          }),
+      } as never,
+    },
+    { key: own, agentId: "main" },
+    true,
+  );
+  expect(told.tasksTotal).toBe(2_000);
+  expect(told.tasks.filter(({ kind }) => kind === "run")).toHaveLength(limits.statusRunsMax);
+  expect(told.tasks.filter(({ kind }) => kind === "deferred")).toHaveLength(limits.statusTasksMax);
+  // With room for the rest of the result.
+  expect(JSON.stringify(told).length).toBeLessThan(limits.stepCharsMax - 2 * limits.historyTextCharsMax);
 });
 
 test.each([
