@@ -350,7 +350,7 @@ export function makeApprovals(deps: ApprovalsDeps): Approvals {
 const randomId = (): string => `x-${randomUUID().slice(0, 8)}`;
 
 /** Everything that makes the command what it is. */
-function hashOf(command: CommandForApproval): string {
+export function hashOf(command: CommandForApproval): string {
   const { argv, cwd, env } = command.vector;
   const { agentId, sessionKey, runId, place, hasInput } = command;
   const variables = Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1));

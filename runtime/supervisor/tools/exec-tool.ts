@@ -11,7 +11,7 @@ import { execParams, processParams } from "../../tools/params.ts";
 import type { CommandPlan, CommandStart, ToolsForKernel } from "../../tools/port.ts";
 import { isSandboxed } from "../sandboxed.ts";
 import type { CommandNews } from "./command-news.ts";
-import type { Approval, Approvals, CommandForApproval } from "./exec-approvals.ts";
+import { type Approval, type Approvals, type CommandForApproval, hashOf } from "./exec-approvals.ts";
 import { leavesAlways, levelOf, rulesOutside, switchedOff, whyNotElevated } from "./elevated.ts";
 import { placeOfCommands } from "./places.ts";
 import { defineTool, fault, forbidden, type Tool, type ToolCall, type ToolRefusal } from "./table.ts";
@@ -33,6 +33,8 @@ export interface ExecToolsDeps {
 
 export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "process", Tool>> {
   const { config, agents, inThread } = deps;
+  /** What the operator is asked for calls that are under way: equal ones of one turn are one question. */
+  const questions = new Map<string, Promise<Approval>>();
 
   const exec = defineTool("acts", execParams, async (asked, call) => {
     const { header } = call;
@@ -85,9 +87,12 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
         place: place.type,
         hasInput: yieldMs === 0,
       };
-      if (gate !== undefined && (verdict.type !== "asks" || !deps.approvals.isAllowed(asks, tasks))) return gate;
       if (verdict.type === "asks") {
-        const approval = await deps.approvals.ask(asks, {
+        const key = `${call.agentId} ${call.turn} ${hashOf(asks)}`;
+        const first = questions.get(key);
+        if (first !== undefined) return toldFirst(await first, header);
+        if (gate !== undefined && !deps.approvals.isAllowed(asks, tasks)) return gate;
+        const question = deps.approvals.ask(asks, {
           waits: from.type === "operator",
           isOver: () => deps.isOver(call),
           tasks,
@@ -96,31 +101,41 @@ export function makeExecTools(deps: ExecToolsDeps): Readonly<Record<"exec" | "pr
             ? { told: { replyRoute, asked: elevated ? JSON.stringify({ ...asked, elevated }) : call.body } }
             : {}),
         });
-        if (approval.type !== "allowed") return notAllowed(approval, header);
+        questions.set(key, question);
+        try {
+          const approval = await question;
+          return approval.type === "allowed" ? await start() : notAllowed(approval, header);
+        } finally {
+          questions.delete(key);
+        }
       }
-      const command: CommandStart = {
-        vector,
-        place,
-        owner: ownerOf(call),
-        // A sub-agent's commands end with its run.
-        tellsEnd: settings.news !== "none" && call.agentId === header.agentId,
-        yieldMs,
-        timeoutMs: asked.timeout === undefined ? settings.timeoutMs : Math.ceil(asked.timeout * 1_000),
-      };
-      if (deps.isOver(call)) return fault("timeout", "the turn that called exec is over");
-      const told = await remote.start(command);
-      if (!command.tellsEnd || settings.news === "none" || !isAtWork(told)) return told;
-      const { processId } = told;
-      const { timeoutMs } = command;
-      const taskId = await deps.news.expect(call, {
-        processId,
-        command: asked.command,
-        timeoutMs,
-        news: settings.news,
-      });
-      // It ended while the task was kept.
-      if (deps.isOver(call)) deps.news.turnOver(call.agentId, call.turn);
-      return taskId === undefined ? { ...told, news: tooMany } : { ...told, taskId, news: willBeTold };
+      return gate ?? start();
+
+      async function start(): Promise<object> {
+        const command: CommandStart = {
+          vector,
+          place,
+          owner: ownerOf(call),
+          // A sub-agent's commands end with its run.
+          tellsEnd: settings.news !== "none" && call.agentId === header.agentId,
+          yieldMs,
+          timeoutMs: asked.timeout === undefined ? settings.timeoutMs : Math.ceil(asked.timeout * 1_000),
+        };
+        if (deps.isOver(call)) return fault("timeout", "the turn that called exec is over");
+        const told = await remote.start(command);
+        if (!command.tellsEnd || settings.news === "none" || !isAtWork(told)) return told;
+        const { processId } = told;
+        const { timeoutMs } = command;
+        const taskId = await deps.news.expect(call, {
+          processId,
+          command: asked.command,
+          timeoutMs,
+          news: settings.news,
+        });
+        // It ended while the task was kept.
+        if (deps.isOver(call)) deps.news.turnOver(call.agentId, call.turn);
+        return taskId === undefined ? { ...told, news: tooMany } : { ...told, taskId, news: willBeTold };
+      }
     });
   });
 
@@ -161,6 +176,16 @@ function ownerOf({ agentId: entry, turn, header }: ToolCall): CommandStart["owne
 
 function refuse({ id }: ResolvedAgent, { key, why }: Extract<ExecVerdict, { type: "refused" }>): ToolRefusal {
   return forbidden(`exec: ${why}`, `the operator changes ${key} in agents.list[id=${id}].tools.exec or tools.exec`);
+}
+
+/** To a call that is equal to one of its turn that asked before it: what was allowed once runs once. */
+function toldFirst(approval: Approval, header: EnvelopeHeader): object {
+  return approval.type === "allowed"
+    ? forbidden(
+        "exec: the operator allowed this command once, and an equal call of this turn runs it",
+        "read the result of that call; to run it again, call exec again afterwards, and the operator is asked again",
+      )
+    : notAllowed(approval, header);
 }
 
 /** A turn that nobody follows is told at once, and the request waits without it. Source: needs A15.5. */

@@ -29,11 +29,18 @@ interface World {
   /** What the operator said of the command. */
   readonly approval?: Approval;
   readonly isAllowed?: boolean;
+  /** Until then the operator says nothing. */
+  readonly decides?: Promise<void>;
 }
 
 /** Where a command ran; else what the call was told. */
 async function run(messages: readonly Message[], asked: object, world: World = {}): Promise<object> {
-  const { exec: written = free, enabled = true, level, usual, approval, isAllowed = false } = world;
+  return open(messages, world).run(asked);
+}
+
+function open(messages: readonly Message[], world: World) {
+  const { exec: written = free, enabled = true, level, usual, approval, isAllowed = false, decides } = world;
+  const counts = { questions: 0, starts: 0 };
   const exec = execSettings({
     tools: { exec: written, elevated: { enabled, allowFrom: { telegram: ["7"] } } },
     ...(usual === undefined ? {} : { agents: { defaults: { elevatedDefault: usual } } }),
@@ -46,7 +53,10 @@ async function run(messages: readonly Message[], asked: object, world: World = {
   const remote = {
     plan: () =>
       Promise.resolve({ ok: true, vector: { argv: ["/bin/true"], cwd: "/ws/main", env: {} }, program: undefined }),
-    start: ({ place }: CommandStart) => Promise.resolve({ ran: place.type, ...seen }),
+    start: ({ place }: CommandStart) => {
+      counts.starts++;
+      return Promise.resolve({ ran: place.type, ...seen });
+    },
   } as Partial<ToolsForKernel> as ToolsForKernel;
   const tools = makeExecTools({
     config,
@@ -54,6 +64,8 @@ async function run(messages: readonly Message[], asked: object, world: World = {
     approvals: {
       async ask(_, { told }) {
         if (approval === undefined) throw new Error("nobody is asked");
+        counts.questions++;
+        await decides;
         if (approval.type === "allowed") seen.asked = told?.asked ?? "";
         return approval;
       },
@@ -74,8 +86,13 @@ async function run(messages: readonly Message[], asked: object, world: World = {
     isOver: () => false,
   });
   const header = { agentId: "main", sessionKey: "agent:main:main", runId: "run-1", ...messages[0] };
-  const body = JSON.stringify({ command: "true", ...asked });
-  return (await tools.exec.run({ agentId: "main", turn: 1, tool: "exec", header, body } as ToolCall)) ?? {};
+  return {
+    counts,
+    async run(given: object, turn = 1): Promise<object> {
+      const body = JSON.stringify({ command: "true", ...given });
+      return (await tools.exec.run({ agentId: "main", turn, tool: "exec", header, body } as ToolCall)) ?? {};
+    },
+  };
 }
 
 const elevated = { elevated: true };
@@ -145,5 +162,48 @@ describe("F135: /elevated", () => {
   it("the session is told to call with `elevated`, also where it did not have to say so", async () => {
     const told = await run([sender("7")], {}, { level: "ask", approval: { type: "allowed" } });
     expect(JSON.parse((told as { asked: string }).asked)).toMatchObject({ command: "true", elevated: true });
+  });
+});
+
+describe("equal calls of one turn that are under way together", () => {
+  const asks = { security: "full", ask: "always" } as const;
+  const together = async (approval: Approval) => {
+    const { promise: decides, resolve: decide } = Promise.withResolvers<void>();
+    const opened = open([operator], { exec: asks, approval, decides });
+    const calls = [opened.run({}), opened.run({}), opened.run({ timeout: 5 })];
+    const others = [opened.run({}, 2), opened.run({ background: true })];
+    await expect.poll(() => opened.counts.questions).toBe(3);
+    decide();
+    return { told: await Promise.all(calls), others: await Promise.all(others), ...opened };
+  };
+
+  it("are one question, and what the operator allows runs once", async () => {
+    const opened = await together({ type: "allowed" });
+    const { told, others, counts } = opened;
+    const isRun = { status: "forbidden", error: expect.stringContaining("an equal call of this turn runs it") };
+    expect(told).toEqual([
+      expect.objectContaining({ ran: "bubblewrap" }),
+      ...[1, 2].map(() => expect.objectContaining(isRun)),
+    ]);
+    for (const other of others) expect(other).toMatchObject({ ran: "bubblewrap" });
+    expect(counts).toEqual({ questions: 3, starts: 3 });
+    // One that comes after it is one of its own.
+    expect(await opened.run({})).toMatchObject({ ran: "bubblewrap" });
+    expect(counts).toEqual({ questions: 4, starts: 4 });
+  });
+
+  it.each([
+    [
+      { type: "denied", id: "x-1" },
+      { status: "forbidden", error: expect.stringContaining("x-1") },
+    ],
+    [
+      { type: "waits", id: "x-1", waited: true, isTold: true },
+      { status: "needs_approval", approvalId: "x-1" },
+    ],
+  ] as const)("are all told %j", async (approval, expected) => {
+    const { told, counts } = await together(approval);
+    for (const one of told) expect(one).toMatchObject(expected);
+    expect(counts).toEqual({ questions: 3, starts: 0 });
   });
 });
