@@ -28,7 +28,7 @@ import { cancelTurn, endLoops, type Stopped, type StopScope } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { type Dropped, dropped, restoreBacklog } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
-import { type LeftMail, mayReturn, returnToService } from "./returns.ts";
+import { type LeftMail, mayReturn, reasonOf, returnToService } from "./returns.ts";
 import { rightAsked } from "./right-requests.ts";
 import { expireRights, grant, restateRights, revoke } from "./rights.ts";
 import { addAgent, changeAgent, removeAgent, settleLeaving } from "./roster.ts";
@@ -480,7 +480,7 @@ function viewOf(agent: AgentEntry): AgentView {
     id: agent.spec.id,
     phase:
       agent.disabled !== undefined ? "disabled" : agent.phase === "live" && activeRuns > 0 ? "running" : agent.phase,
-    reason: agent.disabled ?? agent.reason,
+    reason: reasonOf(agent),
     activeRuns,
     queueDepth: queued + (agent.spill?.count ?? 0),
     restarts: agent.restarts,

@@ -22,11 +22,14 @@ export type AgentOrder =
   /** `keepsCrashes`: it is not an operator's, so that earlier crashes still count. */
   { readonly type: "restart"; readonly keepsCrashes?: true } | { readonly type: "park"; readonly reason: string };
 
-/** False when there is nothing to do it to: no such agent, a disabled one, or a parked one that is told to restart. */
+/**
+ * False when there is nothing to do it to: no such agent, or a parked or disabled one that is told to restart. A disabled one that is told to
+ * park takes no mail as before, and is parked when it is repaired.
+ */
 export function giveOrder(k: KernelState, agentId: string, order: AgentOrder, nowMs: number): boolean {
   const agent = k.agents.get(agentId);
-  if (agent === undefined || agent.disabled !== undefined || agent.leaving !== undefined) return false;
-  if (agent.phase === "parked" && order.type === "restart") return false;
+  if (agent === undefined || agent.leaving !== undefined) return false;
+  if (order.type === "restart" && (agent.phase === "parked" || agent.disabled !== undefined)) return false;
   placeOrder(k, agent, order, "operator", order.type === "park" ? `park: ${order.reason}` : order.type, nowMs);
   return true;
 }
@@ -75,7 +78,10 @@ export function obey(k: KernelState, agent: AgentEntry, nowMs: number): void {
   refuseWaitsForParked(k, agent);
 }
 
-/** Puts a parked agent back into service, or takes back the order that would park it; its mail goes on. */
+/**
+ * Puts a parked agent back into service, or takes back the order that would park it; its mail goes on. False when it still is out of service:
+ * of a disabled agent the order alone is taken back.
+ */
 export function unpark(k: KernelState, agentId: string, nowMs: number): boolean {
   const agent = k.agents.get(agentId);
   if (agent === undefined || (agent.phase !== "parked" && agent.order?.type !== "park")) return false;
@@ -88,7 +94,7 @@ export function unpark(k: KernelState, agentId: string, nowMs: number): boolean 
   }
   k.emit({ type: "agent-changed", agentId });
   pump(k, agent, nowMs);
-  return true;
+  return agent.disabled === undefined;
 }
 
 /** The abnormal ends no longer count: an operator has taken the agent in hand. */

@@ -1,6 +1,7 @@
 /**
  * An agent that was out of service because its cell could not be prepared or its module not be loaded comes back: somebody has repaired it, and an
  * operator or the configuration says so. Its mail waits in the journal alone; nobody could add to it meanwhile, since such an agent refuses.
+ * One that an operator has stopped comes back parked: the repair of its module takes back no order.
  *
  *   in service ──disable──► out of service ──(no cell, no turn, nothing in hand)──► its mail is counted ──► in service, with a backlog
  */
@@ -36,9 +37,11 @@ export function returnToService(k: KernelState, agentId: string, left: LeftMail,
     detail: `back in service; it was disabled: ${agent.disabled}`,
   });
   agent.disabled = undefined;
-  agent.order = undefined;
-  agent.phase = "dormant";
-  agent.reason = undefined;
+  if (agent.phase !== "parked") {
+    agent.order = undefined;
+    agent.phase = "dormant";
+    agent.reason = undefined;
+  }
   agent.notBeforeMs = nowMs;
   forgetCrashes(agent);
   if (left.count > 0) restoreBacklog(k, { agentId, ...left });
@@ -46,4 +49,12 @@ export function returnToService(k: KernelState, agentId: string, left: LeftMail,
   k.emit({ type: "agent-changed", agentId });
   pump(k, agent, nowMs);
   return true;
+}
+
+/** Why it is out of service, as operators see it. */
+export function reasonOf({ disabled, phase, reason }: AgentEntry): string | undefined {
+  if (disabled === undefined) return reason;
+  return phase === "parked" && reason !== undefined
+    ? `${disabled}; when it is repaired it stays parked: ${reason}`
+    : disabled;
 }

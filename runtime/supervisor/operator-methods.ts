@@ -119,7 +119,6 @@ export function makeOperatorMethods(
   /** Kept before it is obeyed: what was answered outlives the gateway, and what could not be kept changes nothing. */
   const park = (reference: string, reason: string) =>
     carryOut(reference, async (agentId) => {
-      if (findAgent(agentId).phase === "disabled") return false;
       await store.keepOrder({ agentId, reason, atMs: deps.nowMs() });
       return deps.order(agentId, { type: "park", reason });
     });
@@ -157,7 +156,8 @@ export function makeOperatorMethods(
       park(agentId, reason === undefined ? "parked by the operator" : `parked by the operator: ${reason}`),
     "agents.restart": ({ agentId }) =>
       carryOut(agentId, async (id) => {
-        if (!deps.order(id, { type: "restart" })) return deps.bringBack(id);
+        if (findAgent(id).phase === "disabled") return unpark(id);
+        if (!deps.order(id, { type: "restart" })) return false;
         // It took the place of a stop that was still waiting for turns.
         await store.dropOrder(id);
         return true;

@@ -39,6 +39,21 @@ test("an agent whose module could not be loaded works when the configuration nam
   expect(rows.map(({ text }) => text)).toEqual(["kept", "kept", "new", "new"]);
 });
 
+test("an agent that an operator stopped while it was disabled is not started by the change that repairs it", async () => {
+  const gateway = await openGateway([{ id: "main", ...moduleOf("throws.ts") }]);
+  expect(await gateway.say("main", "kept")).toMatchObject({ refusal: { code: "CLOISTER_AGENT_DISABLED" } });
+  const order = (name: "start" | "stop") => gateway.doors.rpc(client, `agents.${name}`, { agentId: "main" });
+  // What was asked for before, and waits for the end of its cell, is taken back as well.
+  expect(await order("start")).toMatchObject({ payload: { done: true, before: "disabled" } });
+  expect(await order("stop")).toMatchObject({ payload: { done: true } });
+  await change(gateway, [{ id: "main", module: "echo" }]);
+  await gateway.until(() => phase(gateway, "main") === "parked");
+  expect(await gateway.store.orders()).toMatchObject([{ agentId: "main", reason: "stopped by the operator" }]);
+  expect(await order("start")).toMatchObject({ payload: { done: true, before: "parked" } });
+  expect(await gateway.reply("main", "new")).toBe("new");
+  expect(await gateway.store.orders()).toEqual([]);
+});
+
 describe("W-10: an agent that is removed", () => {
   test("ends its turn and its cell, its mail has a fate, its rights are gone, and nobody else notices", async () => {
     const gateway = await openGateway([held("main"), held("raul")], {

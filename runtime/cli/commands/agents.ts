@@ -87,6 +87,11 @@ export async function runAgentsOrder(
       `See \`${commandPrefix(context)} agents list\`.`,
     );
   }
-  context.terminal.out(json === true ? formatJson(answer) : `${agentId} ${said[order]}`);
+  const isKeptOut = before === "disabled" && (order === "stop" || order === "park");
+  context.terminal.out(
+    json === true
+      ? formatJson(answer)
+      : `${agentId} ${isKeptOut ? "is disabled, and stays out of service when it is repaired, until it is started" : said[order]}`,
+  );
   return 0;
 }

@@ -254,7 +254,10 @@ describe("agents unpark", () => {
 describe("agents start, stop, park and restart", () => {
   it("tell what happens now, pass the reason on, and say how an agent is that cannot obey", async () => {
     await serve((request, { answer }) =>
-      answer(request, { done: request.params["agentId"] === "raul", before: "disabled" }),
+      answer(request, {
+        done: request.params["agentId"] !== "main",
+        before: request.params["agentId"] === "raul" ? "live" : "disabled",
+      }),
     );
     expect(await run("agents", "stop", "raul")).toBe(0);
     expect(await run("agents", "park", "raul", "--reason", "it moves")).toBe(0);
@@ -274,6 +277,12 @@ describe("agents start, stop, park and restart", () => {
       ["agents.start", { agentId: "raul" }],
       ["agents.restart", { agentId: "raul" }],
     ]);
+    for (const order of ["stop", "park"]) expect(await run("agents", order, "broken")).toBe(0);
+    expect(cli.terminal.outText().trimEnd().split("\n").slice(4)).toEqual(
+      ["stop", "park"].map(
+        () => "broken is disabled, and stays out of service when it is repaired, until it is started",
+      ),
+    );
     await expect(run("agents", "restart", "main")).rejects.toMatchObject({
       code: "CLOISTER_REQUEST_INVALID",
       message: "Order to restart main: found it disabled, wanted it in service.",

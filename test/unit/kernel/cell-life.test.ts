@@ -314,6 +314,41 @@ describe("a disabled agent", () => {
     expect(leaks(driver.kernel)).toEqual([]);
   });
 
+  it("that an operator stops comes back parked, and works when it is started", () => {
+    const park = { type: "park", reason: "stopped by the operator" } as const;
+    const driver = makeDriver({ agents: ["main", "raul"], script: scripted({ first: blocked }) });
+    driver.tell(raul, "first");
+    driver.settle();
+    driver.kernel.disable("raul", "broken", driver.nowMs);
+    // Its cell is still ending: the order waits for that.
+    expect(driver.kernel.order("raul", park, driver.nowMs)).toBe(true);
+    driver.crash("raul");
+    driver.finish();
+    expect(driver.kernel.order("raul", { type: "restart" }, driver.nowMs)).toBe(false);
+    expect(driver.kernel.view("raul")).toMatchObject({
+      phase: "disabled",
+      reason: "broken; when it is repaired it stays parked: stopped by the operator",
+    });
+    expect(driver.bringBack("raul")).toBe(true);
+    driver.finish();
+    expect(driver.kernel.view("raul")).toMatchObject({ phase: "parked", reason: park.reason, queueDepth: 1 });
+    expect(driver.kernel.unpark("raul", driver.nowMs)).toBe(true);
+    driver.settle();
+    driver.open("go on");
+    driver.finish();
+    expect(driver.handled.map(({ body }) => body)).toEqual(["first", "first"]);
+    // The other way round: started while it is disabled, it is as if it had never been stopped.
+    driver.kernel.disable("raul", "broken", driver.nowMs);
+    driver.finish();
+    if (phase(driver, "raul") === "disabled" && !driver.kernel.mayReturn("raul")) driver.crash("raul");
+    driver.finish();
+    expect(driver.kernel.order("raul", park, driver.nowMs)).toBe(true);
+    expect(driver.kernel.unpark("raul", driver.nowMs)).toBe(false);
+    expect(driver.bringBack("raul")).toBe(true);
+    expect(phase(driver, "raul")).toBe("dormant");
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
   it("does not start for mail whose append was under way", () => {
     for (let seed = 0; seed < 20; seed++) {
       const driver = makeDriver({ seed, script: scripted({}) });

@@ -144,13 +144,14 @@ it("an order that cannot be carried out is refused, and one that can is in the a
   driver.kernel.disable("broken", "no such module", driver.nowMs);
   for (const order of [park, restart]) {
     expect(driver.kernel.order("nobody", order, driver.nowMs)).toBe(false);
-    expect(driver.kernel.order("broken", order, driver.nowMs)).toBe(false);
+    expect(driver.kernel.order("broken", order, driver.nowMs)).toBe(order === park);
   }
   expect(driver.kernel.order("main", park, driver.nowMs)).toBe(true);
   expect(driver.kernel.order("main", restart, driver.nowMs)).toBe(false);
   expect(driver.kernel.order("main", { ...park, reason: "another" }, driver.nowMs)).toBe(true);
   expect(driver.kernel.view("main")?.reason).toBe("another");
   expect(driver.audits("order").map(({ object, detail }) => [object, detail])).toEqual([
+    ["agent:broken", "park: stopped by the operator"],
     ["agent:main", "park: stopped by the operator"],
     ["agent:main", "park: another"],
   ]);
