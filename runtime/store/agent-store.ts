@@ -10,7 +10,7 @@
  *   ["w", E, number]       → StepRow         what the turn did so far, by the numbers of its calls; until it is done
  *   ["o", E]               → OutboundRow                   its answer still has to leave through a channel
  *   ["b", E, number]       → BlockRow        pieces of its answer that have left; until the answer has, or there is none
- *   ["n", K, number]       → SessionNotice                 what the session's next turn is told (`runtime/store/session-notices.ts`)
+ *   ["n", K, number]       → SessionNotice                 what the session's next turn is told; at 0 the last number (`runtime/store/session-notices.ts`)
  *   ["p" | "e" | "z", …]   what has ended, and which rows name which file (`runtime/store/past-transcripts.ts`)
  * A turn's rows are written in one transaction, which also removes its steps, so that after a crash a turn happened wholly or
  * not at all. A `done` marker goes when the journal's row is gone from the disk, and so do the steps of a turn that never was

@@ -2,7 +2,8 @@
  * Notices of new sessions, in their agent's environment: each is written in the transaction that makes its session, and goes in the one that
  * commits a turn which was told of it, so that none is lost or told twice.
  *
- * Layout: `["n", keyText(session that is told), number]` → SessionNotice
+ * Layout: `["n", keyText(session that is told), number]` → SessionNotice, number from 1; at 0 the number of the last one that there was. No number
+ * comes twice, so that the commit of a turn which was told of some takes none that came after them, whatever became of its session meanwhile.
  */
 import { limits } from "../kernel/limits.ts";
 import type { SessionNotice } from "../kernel/session-notices.ts";
@@ -14,7 +15,9 @@ export type NewNotice = Omit<SessionNotice, "number" | "earlier">;
 /** Inside a transaction. Beyond the bound the oldest goes, and is counted with the next one. */
 export function putNotice(environment: Environment, to: string, notice: NewNotice): void {
   const before = readNotices(environment, to);
-  const number = (before.at(-1)?.number ?? 0) + 1;
+  const last = ["n", keyText(to), 0];
+  const number = Math.max(before.at(-1)?.number ?? 0, environment.get<number>(last) ?? 0) + 1;
+  environment.put(last, number);
   environment.put(["n", keyText(to), number], { ...notice, number } satisfies SessionNotice);
   const [oldest, second] = before;
   if (oldest === undefined || second === undefined || before.length < limits.sessionNoticesMax) return;
@@ -41,5 +44,5 @@ export function dropNotices(environment: Environment, sessionKey: string): void 
 }
 
 function noticesOf(sessionKey: string): Range {
-  return { start: ["n", keyText(sessionKey), 0], end: ["n", keyText(sessionKey), top] };
+  return { start: ["n", keyText(sessionKey), 1], end: ["n", keyText(sessionKey), top] };
 }

@@ -1302,6 +1302,37 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.begin({ ...beginOf(anew), wantNotices: true })).not.toHaveProperty("notices");
       });
 
+      it("tells a session of none twice under one number, so that a turn which was told of some takes no later one", async () => {
+        const main = envelope("main", { session: "main" });
+        const notify = { to: main.header.sessionKey, channel: "irc" };
+        const make = async (id: string) => {
+          await store.append(envelope(id, { session: id }));
+          await store.begin({ ...beginOf(envelope(id, { session: id })), notify });
+        };
+        const told = async (id: string) => {
+          const mail = envelope(id, { session: "main" });
+          await store.append(mail);
+          const begun = await store.begin({ ...beginOf(mail), wantNotices: true });
+          return begun.status === "begun"
+            ? begun.notices?.map(({ number, sessionKey }) => [number, sessionKey])
+            : begun;
+        };
+        await turn("first", { session: "main" });
+        await make("one");
+        expect(await told("a")).toEqual([[1, "agent:ann:one"]]);
+        // The session begins anew while a turn of it is under way, and so does the gateway.
+        await store.resetSession(main.header.sessionKey, "ann", 9_000);
+        await reopen();
+        await make("two");
+        await store.commit(commitOf(envelope("a", { session: "main" }), { noticed: 1 }));
+        expect(await told("b")).toEqual([[2, "agent:ann:two"]]);
+        await store.commit(commitOf(envelope("b", { session: "main" }), { noticed: 2 }));
+        await reopen();
+        expect(await told("c")).toBeUndefined();
+        await make("three");
+        expect(await told("d")).toEqual([[3, "agent:ann:three"]]);
+      });
+
       it("keeps how full the conversation was, until it is shortened or begins anew", async () => {
         const used = async (id: string, parts: Parameters<typeof commitOf>[1] = {}) =>
           (await turn(id, {}, parts)).row.contextUsed;
