@@ -212,6 +212,8 @@ export const limits = {
   runsInChatMax: 20,
   /** Asks waiting at a time in the whole process. */
   asksMax: 100_000,
+  /** Asks that wait and are listed (`flow.recent`), oldest first; how many wait is told in any case. */
+  openFlowsListMax: 1_000,
   /** Agents that an envelope may pass through before it is refused as a loop. */
   hopsMax: 16,
   /** Messages that agents send each other because of one from outside: as many as one turn may make calls, so that only what multiplies meets it. */

@@ -264,7 +264,7 @@ export function makeOperatorMethods(
       });
       return { explanation, text: formatExplanation(explanation) };
     },
-    "flow.recent": () => ({ flows: runs.flows }),
+    "flow.recent": () => runs.flows,
     "audit.list": (asked) => deps.audit.list(asked),
     "audit.verify": (asked) => deps.audit.verify(asked),
     "audit.who": (asked) => deps.audit.who(asked),

@@ -3,13 +3,13 @@
  */
 import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
 import type { Refusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
 import type { ChatEvent, Flow, GatewayEvent, RunResult } from "../edge/port.ts";
 
 /** Ended runs that are remembered, so that somebody who asks late still hears the end. */
 const endedRunsMax = 10_000;
-/** Asks that somebody who looks is shown: those that wait, and the last that were answered. */
+/** Asks that somebody who looks is shown beside those that wait: the last that were answered, as long as there are few. */
 const flowsMax = 50;
-const openFlowsMax = 1_000;
 
 interface Run {
   readonly waiters: ((result: RunResult) => void)[];
@@ -53,7 +53,8 @@ export interface Runs {
   knows(runId: string): boolean;
   wait(runId: string, timeoutMs: number): Promise<RunResult>;
   flow(envelopeId: string, fromSession: string, toSession: string, state: Flow["state"]): void;
-  readonly flows: readonly Flow[];
+  /** The last that were answered, then those that wait, oldest first and no more than `limits.openFlowsListMax`; how many wait. */
+  readonly flows: { readonly flows: readonly Flow[]; readonly openTotal: number; readonly truncated: boolean };
 }
 
 export function makeRuns(
@@ -68,7 +69,7 @@ export function makeRuns(
   /** A ring: an array from whose head one is taken for each that comes is moved as a whole each time. */
   const ended = Array.from<string | undefined>({ length: endedRunsMax });
   let nextEnded = 0;
-  /** Asks that wait, and the last ones that were answered; each oldest first. */
+  /** Asks that wait, as many as there may be, and the last ones that were answered; each oldest first. */
   const openFlows = new Map<string, Flow>();
   const doneFlows = new Array<Flow>();
   const followers: RunFollower[] = [];
@@ -213,12 +214,14 @@ export function makeRuns(
         openFlows.delete(envelopeId);
         doneFlows.push(flow);
         if (doneFlows.length > flowsMax) doneFlows.shift();
-      } else if (openFlows.size < openFlowsMax) openFlows.set(envelopeId, flow);
+      } else if (openFlows.size < limits.asksMax) openFlows.set(envelopeId, flow);
       publish({ event: "flow", payload: flow });
     },
     get flows() {
       const answered = Math.max(0, flowsMax - openFlows.size);
-      return [...doneFlows.slice(doneFlows.length - Math.min(answered, doneFlows.length)), ...openFlows.values()];
+      const done = doneFlows.slice(doneFlows.length - Math.min(answered, doneFlows.length));
+      const open = Array.from(openFlows.values()).slice(0, limits.openFlowsListMax);
+      return { flows: [...done, ...open], openTotal: openFlows.size, truncated: open.length < openFlows.size };
     },
   };
 }

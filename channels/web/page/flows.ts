@@ -4,7 +4,7 @@
  * The wire tells a flow's state and one time. For a flow that the page saw opening, the time between the two events is the
  * duration; for one that it learnt about when it was over, no duration is known and none is shown.
  */
-import type { Flow } from "./wire.ts";
+import type { Flow, RecentFlows } from "./wire.ts";
 
 export interface FinishedFlow {
   readonly flow: Flow;
@@ -13,31 +13,40 @@ export interface FinishedFlow {
 
 export interface Flows {
   readonly open: readonly Flow[];
+  /** How many more are open than the page keeps, or the gateway lists. */
+  readonly openBeyond: number;
   /** Newest first. */
   readonly done: readonly FinishedFlow[];
 }
 
 const openFlowsMax = 200;
 const doneFlowsMax = 20;
-export const noFlows: Flows = { open: [], done: [] };
+export const noFlows: Flows = { open: [], openBeyond: 0, done: [] };
 
 export function applyFlow(flows: Flows, flow: Flow, nowMs: number): Flows {
   const opened = flows.open.find((other) => other.id === flow.id);
   const open = flows.open.filter((other) => other.id !== flow.id);
   const known = flows.done.some((other) => other.flow.id === flow.id);
-  if (flow.state === "open") return known ? flows : { ...flows, open: [...open, flow].slice(-openFlowsMax) };
+  if (flow.state === "open") return known ? flows : { ...flows, ...newestOpen([...open, flow], flows.openBeyond) };
   if (known) return { ...flows, open };
   const endMs = opened === undefined || flow.atMs > opened.atMs ? flow.atMs : nowMs;
   const finished = opened === undefined ? { flow } : { flow, durationMs: Math.max(0, endMs - opened.atMs) };
-  return { open, done: [finished, ...flows.done].slice(0, doneFlowsMax) };
+  const openBeyond = opened === undefined ? Math.max(0, flows.openBeyond - 1) : flows.openBeyond;
+  return { open, openBeyond, done: [finished, ...flows.done].slice(0, doneFlowsMax) };
+}
+
+function newestOpen(open: readonly Flow[], beyond: number): Pick<Flows, "open" | "openBeyond"> {
+  const kept = open.slice(-openFlowsMax);
+  return { open: kept, openBeyond: beyond + open.length - kept.length };
 }
 
 /** The answer of `flow.recent`: what is open is open now; durations that the page measured stay. */
-export function applyRecent(flows: Flows, recent: readonly Flow[]): Flows {
+export function applyRecent(flows: Flows, { flows: recent, openTotal }: RecentFlows): Flows {
   const measured = new Map(flows.done.map((finished) => [finished.flow.id, finished]));
   const inTime = recent.toSorted((a, b) => a.atMs - b.atMs);
+  const open = inTime.filter((flow) => flow.state === "open");
   return {
-    open: inTime.filter((flow) => flow.state === "open").slice(-openFlowsMax),
+    ...newestOpen(open, Math.max(0, openTotal - open.length)),
     done: inTime
       .filter((flow) => flow.state !== "open")
       .map((flow) => measured.get(flow.id) ?? { flow })

@@ -231,8 +231,19 @@ function isFlow(payload: unknown): payload is Flow {
   return isNamed && flowStates.has(state) && typeof atMs === "number";
 }
 
-export function parseFlows(payload: unknown): readonly Flow[] {
-  return list(fieldsOf(payload)["flows"]).flatMap((value) => parseFlow(value) ?? []);
+/** The answer of `flow.recent`. */
+export interface RecentFlows {
+  readonly flows: readonly Flow[];
+  /** More than are listed, where very many wait. */
+  readonly openTotal: number;
+}
+
+export function parseFlows(payload: unknown): RecentFlows {
+  const { flows, openTotal } = fieldsOf(payload);
+  return {
+    flows: list(flows).flatMap((value) => parseFlow(value) ?? []),
+    openTotal: typeof openTotal === "number" ? openTotal : 0,
+  };
 }
 
 /** The answer of `deadletters.list`. */

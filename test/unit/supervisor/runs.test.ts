@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { GatewayEvent } from "../../../runtime/edge/port.ts";
 import type { EnvelopeHeader } from "../../../runtime/kernel/envelope.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { makeRuns, type Runs } from "../../../runtime/supervisor/runs.ts";
 
 let events: GatewayEvent[];
@@ -124,11 +125,11 @@ test("a run that begins anew is remembered as long as any other, and not forgott
 test("asks that wait are all shown, before fifty and more that were answered", () => {
   for (let n = 0; n < 60; n++) runs.flow(`o${n}`, "agent:main:main", "agent:raul:main", "open");
   runs.flow("o0", "agent:main:main", "agent:raul:main", "ok");
-  expect(runs.flows.map(({ id, state }) => `${id} ${state}`)).toEqual(
+  expect(runs.flows.flows.map(({ id, state }) => `${id} ${state}`)).toEqual(
     Array.from({ length: 59 }, (_, n) => `o${n + 1} open`),
   );
   for (let n = 1; n < 60; n++) runs.flow(`o${n}`, "agent:main:main", "agent:raul:main", "ok");
-  expect(runs.flows.map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, n) => `o${n + 10}`));
+  expect(runs.flows.flows.map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, n) => `o${n + 10}`));
 });
 
 test("ended runs and finished asks are forgotten in time; open asks are kept", async () => {
@@ -137,7 +138,23 @@ test("ended runs and finished asks are forgotten in time; open asks are kept", a
   expect(runs.knows("r50")).toBe(true);
   runs.flow("open", "agent:main:main", "agent:raul:main", "open");
   for (let n = 0; n < 200; n++) runs.flow(`f${n}`, "agent:main:main", "agent:raul:main", "ok");
-  expect(runs.flows).toHaveLength(50);
-  expect(runs.flows.map(({ id }) => id)).toContain("open");
-  expect(runs.flows[0]).toMatchObject({ fromAgent: "main", toAgent: "raul" });
+  const { flows } = runs.flows;
+  expect(flows).toHaveLength(50);
+  expect(flows.map(({ id }) => id)).toContain("open");
+  expect(flows[0]).toMatchObject({ fromAgent: "main", toAgent: "raul" });
+});
+
+test("more asks that wait than a list may have are counted, and listed as the older ones are answered", () => {
+  const max = limits.openFlowsListMax;
+  const ask = (n: number, state: "open" | "ok") => runs.flow(`o${n}`, "agent:main:main", "agent:raul:main", state);
+  for (let n = 0; n < max; n++) ask(n, "open");
+  expect(runs.flows).toMatchObject({ openTotal: max, truncated: false });
+  for (let n = max; n < 1.5 * max; n++) ask(n, "open");
+  expect(runs.flows).toMatchObject({ openTotal: 1.5 * max, truncated: true });
+  expect(runs.flows.flows.map(({ id }) => id)).toEqual(Array.from({ length: max }, (_, n) => `o${n}`));
+  for (let n = 0; n < max; n++) ask(n, "ok");
+  expect(runs.flows).toMatchObject({ openTotal: max / 2, truncated: false });
+  expect(runs.flows.flows.at(-1)?.id).toBe(`o${1.5 * max - 1}`);
+  for (let n = max; n < 1.5 * max; n++) ask(n, "ok");
+  expect(runs.flows).toMatchObject({ openTotal: 0, truncated: false });
 });

@@ -24,7 +24,7 @@ describe("asks", () => {
     const open = applyFlow(noFlows, flow("a", "open", 100), 100);
     expect(open.open.map(({ id }) => id)).toEqual(["a"]);
     const done = applyFlow(open, flow("a", "ok", 940), 5_000);
-    expect(done).toEqual({ open: [], done: [{ flow: flow("a", "ok", 940), durationMs: 840 }] });
+    expect(done).toEqual({ open: [], openBeyond: 0, done: [{ flow: flow("a", "ok", 940), durationMs: 840 }] });
   });
 
   it("are timed by the clock when the outcome repeats the time of the start", () => {
@@ -52,9 +52,29 @@ describe("asks", () => {
   it("are taken anew from flow.recent, with the durations that are known", () => {
     const seen = applyFlow(applyFlow(noFlows, flow("a", "open", 0), 0), flow("a", "ok", 50), 50);
     const stale = applyFlow(seen, flow("gone", "open", 60), 60);
-    const recent = applyRecent(stale, [flow("b", "timeout", 70), flow("a", "ok", 50), flow("c", "open", 80)]);
+    const recent = applyRecent(stale, {
+      flows: [flow("b", "timeout", 70), flow("a", "ok", 50), flow("c", "open", 80)],
+      openTotal: 1,
+    });
     expect(recent.open.map(({ id }) => id)).toEqual(["c"]);
+    expect(recent.openBeyond).toBe(0);
     expect(recent.done).toEqual([{ flow: flow("b", "timeout", 70) }, { flow: flow("a", "ok", 50), durationMs: 50 }]);
+  });
+});
+
+describe("more open asks than the page keeps", () => {
+  it("are counted, whether the gateway lists them or not, and count no more when they are over", () => {
+    const listed = Array.from({ length: 210 }, (_, n) => flow(`f${n}`, "open", n));
+    let flows = applyRecent(noFlows, { flows: listed, openTotal: 1_500 });
+    expect([flows.open.length, flows.openBeyond]).toEqual([200, 1_300]);
+    flows = applyFlow(flows, flow("new", "open", 300), 300);
+    expect([flows.open.length, flows.openBeyond]).toEqual([200, 1_301]);
+    flows = applyFlow(flows, flow("new", "ok", 301), 301);
+    flows = applyFlow(flows, flow("f0", "ok", 302), 302);
+    expect([flows.open.length, flows.openBeyond]).toEqual([199, 1_300]);
+    // One that the page knows to be over is told again.
+    flows = applyFlow(flows, flow("f0", "ok", 302), 302);
+    expect([flows.open.length, flows.openBeyond]).toEqual([199, 1_300]);
   });
 });
 

@@ -6,7 +6,7 @@ import { formatDuration, Time } from "./times.tsx";
 const outcomes = { ok: "answered", timeout: "timed out", error: "failed" } as const;
 
 export function FlowPanel({ page }: { readonly page: Page }) {
-  const { open, done } = page.view.flows.value;
+  const { open, openBeyond, done } = page.view.flows.value;
   return (
     <section class="panel-part" aria-labelledby="flows-title">
       <h2 id="flows-title" class="panel-title">
@@ -14,7 +14,7 @@ export function FlowPanel({ page }: { readonly page: Page }) {
       </h2>
       <FlowDiagram page={page} />
       <h3 class="panel-subtitle">
-        Open <span class="count">{open.length}</span>
+        Open <span class="count">{open.length + openBeyond}</span>
       </h3>
       {open.length === 0 && <p class="empty">No agent waits for another.</p>}
       <ul class="list flows">
@@ -27,6 +27,7 @@ export function FlowPanel({ page }: { readonly page: Page }) {
           </li>
         ))}
       </ul>
+      {openBeyond > 0 && <p class="empty">and {openBeyond} more, which are not listed</p>}
       <h3 class="panel-subtitle">Finished</h3>
       {done.length === 0 && <p class="empty">Ask one agent to ask another, and the answer is listed here.</p>}
       <ul class="list flows">

@@ -16,7 +16,7 @@ interface TopBarProps {
 }
 
 export function TopBar({ page, drawer, onDrawer }: TopBarProps) {
-  const openAsks = page.view.flows.value.open.length;
+  const openAsks = page.view.flows.value.open.length + page.view.flows.value.openBeyond;
   const requests = page.view.requests.value.length;
   const { devices, senders } = page.view.access.value;
   const proposals = page.proposals.state.value.length;
