@@ -48,6 +48,17 @@ function dropUndefined({
   return { ...(dmScope === undefined ? {} : { dmScope }), ...(groupScope === undefined ? {} : { groupScope }) };
 }
 
+/** By channel, those that are not switched off. */
+export function resolveAccountsOn(config: Config): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(
+    listChannels(config).map((channel) => {
+      const named = Object.entries<{ readonly enabled?: boolean | undefined }>(channel.section.accounts);
+      const on = named.filter(([, { enabled }]) => enabled !== false).map(([id]) => normalizeAccountId(id));
+      return [channel.channel, named.length === 0 ? [findDefaultAccount(channel)] : on];
+    }),
+  );
+}
+
 export function resolveChannelDefaults(config: Config): Readonly<Record<string, string>> {
   return Object.fromEntries(listChannels(config).map((channel) => [channel.channel, findDefaultAccount(channel)]));
 }

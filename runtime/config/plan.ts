@@ -182,6 +182,7 @@ const rules: Rule = {
     queue: live("messages.queue"),
     commands: live("commands"),
     channelDefaults: live("channels"),
+    accountsOn: live("channels"),
     typing: live("agents"),
     blocks: live("agents"),
     agentToAgent: live("tools.agentToAgent"),

@@ -9,7 +9,7 @@ import { limits } from "../kernel/limits.ts";
 import { normalizeAccountId, normalizeAgentId } from "../routing/ids.ts";
 import { findDefaultAccount, listChannels } from "./accounts.ts";
 import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent, resolveConfigPath } from "./agents.ts";
-import { resolveBindings, resolveChannelDefaults } from "./bindings.ts";
+import { resolveAccountsOn, resolveBindings, resolveChannelDefaults } from "./bindings.ts";
 import { resolveSettings } from "./agent-settings.ts";
 import { findGatewayAuth, readCredential } from "./credentials.ts";
 import { resolveChannels } from "./channels/index.ts";
@@ -77,6 +77,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     queue: resolveQueue(config.messages?.queue),
     commands: resolveCommands(config),
     channelDefaults: resolveChannelDefaults(config),
+    accountsOn: resolveAccountsOn(config),
     agentToAgent: {
       enabled: config.tools.agentToAgent.enabled,
       allow: config.tools.agentToAgent.allow.map(normalizePattern),

@@ -250,6 +250,8 @@ export interface ResolvedConfig {
   };
   /** Channel → the account that is meant where none is named. Source: behaviour §2.4. */
   readonly channelDefaults: Readonly<Record<string, string>>;
+  /** Channel → its accounts that are switched on. */
+  readonly accountsOn: Readonly<Record<string, readonly string[]>>;
   readonly agentToAgent: Policy["agentToAgent"];
   /** Agents that may propose changes of the configuration, as ids or `*` patterns. */
   readonly configProposers: readonly string[];

@@ -16,26 +16,27 @@ function defaultAccount({ channelDefaults }: Pick<ResolvedConfig, "channelDefaul
   return channelDefaults[channel] ?? "default";
 }
 
+type Accounts = Pick<ResolvedConfig, "channelDefaults" | "accountsOn" | "bindings">;
+
 /**
  * The account through which an agent speaks on a channel where none is named: one that it is bound to, the channel's default account before others,
- * else that default. Without an agent: the default.
+ * and those that are switched on before those that are not; else that default. Without an agent: the default.
  */
-export function accountOf(
-  config: Pick<ResolvedConfig, "channelDefaults" | "bindings">,
-  channel: string,
-  agentId: string | undefined,
-): string {
+export function accountOf(config: Accounts, channel: string, agentId: string | undefined): string {
   const usual = defaultAccount(config, channel);
-  const bound = config.bindings.flatMap(({ agentId: to, match }) =>
+  const on = config.accountsOn[channel] ?? [];
+  const named = config.bindings.flatMap(({ agentId: to, match }) =>
     to === agentId && match.channel === channel ? [match.accountId ?? usual] : [],
   );
   // Bound to every account it is bound to the default one as well.
-  return bound.includes(usual) || bound.includes("*") ? usual : (bound[0] ?? usual);
+  const bound = named.includes("*") ? [usual, ...named, ...on].filter((id) => id !== "*") : named;
+  const inOrder = bound.includes(usual) ? [usual, ...bound] : bound;
+  return inOrder.find((id) => on.includes(id)) ?? inOrder[0] ?? usual;
 }
 
 /** The first owner that is named with a channel, through an agent's account there. */
 export function ownerRoute(
-  config: Pick<ResolvedConfig, "channelDefaults" | "bindings" | "commands">,
+  config: Accounts & Pick<ResolvedConfig, "commands">,
   agentId: string,
 ): ChannelRoute | undefined {
   return ownerRoutes(config, agentId)[0];
@@ -43,7 +44,7 @@ export function ownerRoute(
 
 /** Of all owners that are named with a channel: their direct chats, through an agent's account there. */
 export function ownerRoutes(
-  config: Pick<ResolvedConfig, "channelDefaults" | "bindings" | "commands">,
+  config: Accounts & Pick<ResolvedConfig, "commands">,
   agentId: string | undefined,
 ): readonly ChannelRoute[] {
   return config.commands.owners.flatMap((owner) => {

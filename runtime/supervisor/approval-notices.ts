@@ -14,7 +14,7 @@ import type { Logger } from "./driver.ts";
 import type { Post } from "./post.ts";
 
 export interface ApprovalNoticesDeps {
-  readonly config: Pick<ResolvedConfig, "commands" | "channelDefaults" | "bindings">;
+  readonly config: Pick<ResolvedConfig, "commands" | "channelDefaults" | "accountsOn" | "bindings">;
   readonly rpc: KernelForEdge["rpc"];
   readonly post: Post;
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;

@@ -29,7 +29,7 @@ import type { Targets } from "./method-targets.ts";
 import { timesOf } from "./signal-mail.ts";
 
 export interface HeartbeatsDeps {
-  readonly config: Pick<ResolvedConfig, "session" | "commands" | "channelDefaults" | "bindings">;
+  readonly config: Pick<ResolvedConfig, "session" | "commands" | "channelDefaults" | "accountsOn" | "bindings">;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly targets: Targets;
   readonly store: Pick<Store, "schedule" | "unschedule" | "amendJob" | "postpone" | "timers" | "session">;

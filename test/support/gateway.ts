@@ -112,6 +112,7 @@ export function makeConfig(
     queue: undefined,
     commands: { text: true, native: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
     channelDefaults: {},
+    accountsOn: {},
     agentToAgent: { enabled: false, allow: [] },
     configProposers: [],
     loops: loopBounds,

@@ -22,7 +22,7 @@ import { readsBody } from "./in-body.ts";
 import { defineTool, fault, forbidden, type Tool } from "./table.ts";
 
 export interface MessageDeps {
-  readonly config: Pick<ResolvedConfig, "channelDefaults" | "bindings" | "session">;
+  readonly config: Pick<ResolvedConfig, "channelDefaults" | "accountsOn" | "bindings" | "session">;
   readonly store: Pick<Store, "session">;
   readonly pairings: () => Pick<PairingRegistry, "find">;
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;

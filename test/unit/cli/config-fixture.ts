@@ -65,6 +65,7 @@ export const twoAgents: ResolvedConfig = {
   queue: undefined,
   commands: { text: true, native: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
   channelDefaults: { webhook: "home", telegram: "biz" },
+  accountsOn: {},
   agentToAgent: { enabled: true, allow: ["main", "raul"] },
   configProposers: [],
   loops: loopBounds,

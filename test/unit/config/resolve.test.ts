@@ -97,6 +97,7 @@ describe("what is not configured", () => {
       queue: undefined,
       commands: { text: true, native: true, owners: [], allowFrom: undefined, resetTriggers: ["/new", "/reset"] },
       channelDefaults: {},
+      accountsOn: {},
       agentToAgent: { enabled: false, allow: [], grants: [], requests: "off" },
       loops: {
         sameFailuresMax: 10,
@@ -421,6 +422,14 @@ describe("bindings", () => {
   ])("know each channel's account: %s", async (_which, telegram, account) => {
     const { resolved } = await loadText({ channels: { telegram, irc: { enabled: false } } });
     expect(resolved.channelDefaults).toEqual({ telegram: account });
+  });
+
+  it("know which accounts are switched on", async () => {
+    const accounts = { Home: { botToken: "1:a" }, away: { botToken: "2:b", enabled: false }, work: { enabled: true } };
+    const { resolved } = await loadText({
+      channels: { telegram: { accounts }, discord: { token: "x" }, irc: { enabled: false } },
+    });
+    expect(resolved.accountsOn).toEqual({ telegram: ["home", "work"], discord: ["default"] });
   });
 });
 

@@ -20,7 +20,11 @@ const bindings = [
   bind("plain", "telegram"),
   bind("plain", "telegram", "kims"),
 ];
-const config = { channelDefaults: { telegram: "home" }, bindings };
+const config = {
+  channelDefaults: { telegram: "home" },
+  accountsOn: { telegram: ["home", "kims", "second"], discord: ["work"], slack: ["default"] },
+  bindings,
+};
 
 describe("the account through which an agent speaks", () => {
   test.each([
@@ -34,6 +38,17 @@ describe("the account through which an agent speaks", () => {
     ["the channel's default where no agent speaks", undefined, "telegram", "home"],
   ])("%s", (_what, agentId, channel, expected) => {
     expect(accountOf(config, channel, agentId)).toBe(expected);
+  });
+
+  test.each([
+    ["the next one that it is bound to", "kim", ["home", "second"], "second"],
+    ["another one that it is bound to than the default", "raul", ["kims", "second"], "second"],
+    ["any, for an agent that has all", "all", ["second"], "second"],
+    ["the next one of a binding that names none", "plain", ["kims"], "kims"],
+    ["the same where all that it is bound to are off, so that a refusal names it", "kim", ["home"], "kims"],
+    ["the default for an agent that is bound to none", "eve", ["kims"], "home"],
+  ])("where that is switched off: %s", (_what, agentId, telegram, expected) => {
+    expect(accountOf({ ...config, accountsOn: { telegram } }, "telegram", agentId)).toBe(expected);
   });
 
   test("is the one by which its owners hear of it; owners without a channel cannot be reached", () => {

@@ -201,6 +201,7 @@ describe("owners are told", () => {
       config: {
         commands: { ...commands, ...changes },
         channelDefaults: {},
+        accountsOn: {},
         bindings: [{ index: 0, agentId: "kim", match: { channel: "telegram", accountId: "kims" } }],
       },
       rpc,

@@ -29,7 +29,12 @@ function open(rows: Map<string, TimerRow>, ids: readonly string[]) {
       rows.set(id, { ...rows.get(id), dueAtMs, job: { ...rows.get(id)?.job, ...job } } as TimerRow),
   } as unknown as HeartbeatsDeps["store"];
   return makeHeartbeats({
-    config: { session: sessionSettings, channelDefaults: {}, bindings: [] } as unknown as HeartbeatsDeps["config"],
+    config: {
+      session: sessionSettings,
+      channelDefaults: {},
+      accountsOn: {},
+      bindings: [],
+    } as unknown as HeartbeatsDeps["config"],
     agents: new Map(ids.map((id) => [id, { id, heartbeat } as ResolvedAgent])),
     store,
     expect: () => undefined,
