@@ -159,6 +159,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     answered: undefined,
     holdsPlace: false,
     streamed: 0,
+    heldText: "",
     streamSeq: 0,
     rows: [],
     steps: undefined,

@@ -1,6 +1,8 @@
-/** What is said in the turns of an exchange (`exchange.ts`): the words that end it, and what a model is told of its turn. */
+/** Words of answers that say nothing, and what is said in the turns of an exchange (`exchange.ts`): what a model is told of its turn. */
 import type { Exchange } from "./envelope.ts";
 
+/** The whole of an answer that says nothing, in letters of any case. Source: behaviour §5.4. */
+export const noReply = "NO_REPLY";
 /** What an agent answers to end the further turns, and to post nothing. The whole answer, but for blanks around it. */
 export const replySkip = "REPLY_SKIP";
 export const announceSkip = "ANNOUNCE_SKIP";

@@ -84,6 +84,8 @@ export interface Turn {
   /** Counts in its lane, if that has places. Given back while the turn waits for an ask. */
   holdsPlace: boolean;
   streamed: number;
+  /** What it has written so far, as long as that may still become an answer that says nothing; else undefined. */
+  heldText: string | undefined;
   streamSeq: number;
   /** Its rows of the transcript between the message and the answer (`turn-rows.ts`). */
   readonly rows: TurnRow[];

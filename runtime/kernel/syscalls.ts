@@ -5,6 +5,7 @@
  */
 import type { Refusal } from "./errors.ts";
 import { countTokens, takeChainCall } from "./chains.ts";
+import { noReply } from "./exchange-words.ts";
 import { doneBitsMax, parseUpFrame, type UpRecord, up } from "./frames.ts";
 import { steer } from "./gather.ts";
 import { noteCall } from "./loops.ts";
@@ -264,14 +265,20 @@ function whyNoTool(k: KernelState, agent: AgentEntry, turn: Turn, { slot, a: too
   };
 }
 
-/** Beyond the bound the stream falls silent; the answer itself has its own bound. */
+/**
+ * Beyond the bound the stream falls silent; the answer itself has its own bound. Nothing is told of what may become `NO_REPLY`: whoever reads
+ * along would see it for a moment.
+ */
 function stream(k: KernelState, agent: AgentEntry, turn: Turn, chunk: string): void {
   const text = chunk.slice(0, k.settings.limits.streamCharsMax - turn.streamed);
   if (text === "" || turn.mail.aborted || turn.mail.volatile) return;
   turn.streamed += text.length;
   const { run } = agent;
   if (run !== undefined) run.progress = `${run.progress}${text}`.slice(-k.settings.limits.runProgressChars);
-  k.emit({ type: "streamed", header: turn.mail.envelope.header, seq: ++turn.streamSeq, text });
+  const held = turn.heldText === undefined ? undefined : turn.heldText + text;
+  turn.heldText = held !== undefined && noReply.startsWith(held.trim().toUpperCase()) ? held : undefined;
+  if (turn.heldText !== undefined) return;
+  k.emit({ type: "streamed", header: turn.mail.envelope.header, seq: ++turn.streamSeq, text: held ?? text });
 }
 
 type Forgery = "frame" | "incarnation" | "record" | "sequence" | "step" | "turn";

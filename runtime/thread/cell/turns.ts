@@ -3,7 +3,7 @@
  */
 import type { Exchange } from "../../kernel/envelope.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
-import { announceSkip, exchangeNote, replySkip } from "../../kernel/exchange-words.ts";
+import { announceSkip, exchangeNote, noReply, replySkip } from "../../kernel/exchange-words.ts";
 import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { DeliveredHeader } from "../../kernel/session-choices.ts";
@@ -105,7 +105,7 @@ export function makeTurnRunner(
     }
     keep(delivery, header.sessionKey, { value: ctx.state, stored: after });
     const text = replies.join();
-    const silent = text === "" || text.trim().toUpperCase() === "NO_REPLY";
+    const silent = text === "" || text.trim().toUpperCase() === noReply;
     mailbox().tell(
       up.done,
       delivery.turn,

@@ -141,6 +141,24 @@ describe("streamed text", () => {
     expect(driver.ofType("ended")[0]?.seq).toBe(4);
   });
 
+  it.each([
+    ["an answer that says nothing", ["NO", "_REPLY", "\n"], []],
+    ["in small letters and with blanks around", [" \n", "no_re", "ply "], []],
+    [
+      "one that goes on behind it",
+      ["NO_", "REPLY", " is what I would say", "."],
+      ["NO_REPLY is what I would say", "."],
+    ],
+    ["one that begins like it", ["N", "o", ", I do not."], ["No, I do not."]],
+    ["one that has it later", ["Yes. ", "NO_REPLY"], ["Yes. ", "NO_REPLY"]],
+  ])("is held back as long as it may be an answer that says nothing: %s", (_what, chunks, told) => {
+    const driver = makeDriver({ script: scripted({ go: streaming(...chunks) }) });
+    driver.tell(main, "go");
+    driver.settle();
+    expect(streamed(driver)).toEqual(told.map((text, at) => [at + 1, text]));
+    expect(driver.ofType("ended")[0]?.seq).toBe(told.length + 1);
+  });
+
   it("falls silent at its bound, to the character", () => {
     const driver = makeDriver({
       limits: { streamCharsMax: 5 },
