@@ -21,7 +21,7 @@ import { modelAnswered, modelText } from "./models.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { Pairing, PairingRegistry } from "./pairings.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
-import { type CheckedSend, sendAs, sentBefore } from "./sends.ts";
+import { type CheckedSend, sendAs, sentBefore, wouldRefuse } from "./sends.ts";
 import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelState } from "./state.ts";
 import { stopWithRuns, unfinishedBelow } from "./run-stops.ts";
 import { cancelTurn, endLoops, type Stopped, type StopScope } from "./stops.ts";
@@ -247,6 +247,9 @@ export function makeKernel(
       pumpWanting(k, nowMs);
       afterwards(nowMs);
     },
+    /** Whether `sendFor` would be refused now. */
+    wouldRefuse: (agentId: string, turnNumber: number, request: CheckedSend, nowMs: number): boolean =>
+      wouldRefuse(k, agentId, turnNumber, request, nowMs),
     /** The supervisor sends for a turn, after its own checks (the session tools). False when the turn is over. */
     sendFor(agentId: string, turnNumber: number, request: CheckedSend, nowMs: number): boolean {
       const agent = k.agents.get(agentId);

@@ -228,23 +228,9 @@ export function sendAs(
   isNext = false,
 ): void {
   const { header } = turn.mail.envelope;
-  const { limits } = k.settings;
   const targetAgent = agentOfKey(request.sessionKey) ?? "";
   const { timeoutMs, call } = request;
-  const admission: Admission = {
-    ...admissionOf(k, agent, header, request, timeoutMs > 0 ? "request" : "send"),
-    ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
-    ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
-    ...(request.exchange === undefined ? {} : { exchange: request.exchange }),
-    ...(request.steers === undefined ? {} : { steers: request.steers }),
-  };
-  const refusal =
-    judge(k, admission, nowMs) ??
-    (agent.unacked >= limits.sendCreditsPerCell
-      ? noCredit(agent.unacked)
-      : timeoutMs > 0
-        ? (whyNoMoreAsks(k) ?? whyNoMoreSteps(k, turn))
-        : undefined);
+  const { admission, refusal } = judgeSend(k, agent, turn, request, nowMs);
   const target = k.runs.get(request.sessionKey) ?? k.agents.get(targetAgent);
   if (refusal !== undefined || target === undefined) {
     if (refusal !== undefined) noteChainEnd(k, admission, refusal);
@@ -264,6 +250,50 @@ export function sendAs(
   // A turn in memory is not repeated.
   const dedupe = turn.mail.volatile ? undefined : { turn: header.id, call };
   k.emit({ type: "append", envelope, dedupe, ticket });
+}
+
+function judgeSend(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  request: CheckedSend,
+  nowMs: number,
+): { readonly admission: Admission; readonly refusal: Refusal | undefined } {
+  const { header } = turn.mail.envelope;
+  const { timeoutMs } = request;
+  const admission: Admission = {
+    ...admissionOf(k, agent, header, request, timeoutMs > 0 ? "request" : "send"),
+    ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
+    ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
+    ...(request.exchange === undefined ? {} : { exchange: request.exchange }),
+    ...(request.steers === undefined ? {} : { steers: request.steers }),
+  };
+  const refusal =
+    judge(k, admission, nowMs) ??
+    (agent.unacked >= k.settings.limits.sendCreditsPerCell
+      ? noCredit(agent.unacked)
+      : timeoutMs > 0
+        ? (whyNoMoreAsks(k) ?? whyNoMoreSteps(k, turn))
+        : undefined);
+  return { admission, refusal };
+}
+
+/** Whether `sendAs` would refuse it now: nothing is changed. Also when the turn is over. */
+export function wouldRefuse(
+  k: KernelState,
+  agentId: string,
+  turnNumber: number,
+  request: CheckedSend,
+  nowMs: number,
+): boolean {
+  const agent = k.agents.get(agentId);
+  const turn = agent?.turns.get(turnNumber);
+  const target = k.runs.get(request.sessionKey) ?? k.agents.get(agentOfKey(request.sessionKey) ?? "");
+  if (agent === undefined || turn === undefined || target === undefined) return true;
+  return (
+    judgeSend(k, agent, turn, request, nowMs).refusal !== undefined ||
+    typeof findRoom(k, target, request.sessionKey, false) !== "string"
+  );
 }
 
 /** What every message of an agent is stamped with, whichever way it goes. */

@@ -342,6 +342,18 @@ describe("sessions: reset, label, archive", () => {
     expect(await gateway.store.session("agent:raul:main")).toHaveProperty("archivedAtMs");
   });
 
+  test("an archived session whose agent has no room for the message stays archived", async () => {
+    const mailbox = { depthMax: 1, sessionDepthMax: 1, overflow: "reject" } as const;
+    const gateway = await openGateway([{ id: "main", ...toolUser, mailbox }], siblings);
+    await gateway.reply("main", '{"tool":"none"}', "agent:main:side");
+    await gateway.store.archiveSession("agent:main:side", true, 1);
+    // The turn that sends has the one place that there is.
+    expect(
+      await call(gateway, "sessions_send", { sessionKey: "agent:main:side", message: "{}", mode: "resume" }),
+    ).toMatchObject({ status: "error", code: "busy" });
+    expect(await gateway.store.session("agent:main:side")).toHaveProperty("archivedAtMs");
+  });
+
   test("sessions_send says which of its parameters are not supported", async () => {
     const gateway = await openGateway(agents, siblings);
     for (const [params, error] of [

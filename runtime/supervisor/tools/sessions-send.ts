@@ -122,13 +122,15 @@ export function makeSessionsSend(
       // Whoever may write to a session may not for that reason decide whether it is archived.
       const decides = find.judgeControl(requester, target, "set");
       if (!decides.allowed) return forbidden(decides.message, decides.remedy);
-      await care.patch(target.key, target.agentId, { archived: false });
     }
     const cross = target.agentId !== requester.agentId;
     const pairing = cross ? pairings().find(`agent:${requester.agentId}`, verb, `agent:${target.agentId}`) : undefined;
     // Own children of another agent and own sessions are reached by the right to the tool itself.
-    const via = pairing?.id ?? toolsPairingId(requester.agentId);
-    const isOpen = kernel().sendFor(call.agentId, call.turn, { ...request, via }, nowMs());
+    const send = { ...request, via: pairing?.id ?? toolsPairingId(requester.agentId) };
+    // A session to which nothing can be sent stays in the archive.
+    if (target.row?.archivedAtMs !== undefined && !kernel().wouldRefuse(call.agentId, call.turn, send, nowMs()))
+      await care.patch(target.key, target.agentId, { archived: false });
+    const isOpen = kernel().sendFor(call.agentId, call.turn, send, nowMs());
     return isOpen ? undefined : fault("invalid", "the turn that called sessions_send is over");
   });
 
