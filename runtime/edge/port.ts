@@ -235,6 +235,12 @@ export type InboundResult =
       readonly matchedBy: string;
       /** Of a broadcast: the turns of its first round. `runId` is then the broadcast as a whole. */
       readonly runs?: readonly { readonly agentId: string; readonly sessionKey: string; readonly runId: string }[];
+      /** Of a broadcast: agents of the first round that did not take it; each refusal is a dead letter. */
+      readonly refused?: readonly {
+        readonly agentId: string;
+        readonly sessionKey: string;
+        readonly refusal: Refusal;
+      }[];
     }
   /** Not admitted: `rule` is the key that decided. */
   | {

@@ -82,6 +82,12 @@ async function handleInbound(
     sessionKey: stored.sessionKey,
     matchedBy: stored.matchedBy,
     runs: stored.runs,
+    refused: stored.refused?.map(({ agentId, sessionKey, refusal: { code, message } }) => ({
+      agentId,
+      sessionKey,
+      code,
+      message,
+    })),
   }));
 }
 

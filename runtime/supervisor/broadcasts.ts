@@ -33,6 +33,8 @@ export interface BroadcastsDeps {
   readonly runs: Runs;
   readonly addresses: MentionPatterns["addresses"];
   readonly newUuid: () => string;
+  /** Keeps what one agent did not take, where another one took the same message: nobody will send it again. */
+  readonly keepRefused: (admission: Admission, refusal: Refusal) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -50,10 +52,18 @@ export interface Broadcasts {
 
 type Started = { readonly agentId: string; readonly sessionKey: string } & (
   | { readonly runId: string; readonly isDuplicate: boolean }
-  | { readonly refusal: Refusal }
+  | { readonly refusal: Refusal; readonly admission: Admission }
 );
 
-export function makeBroadcasts({ config, accept, runs, addresses, newUuid, log }: BroadcastsDeps): Broadcasts {
+export function makeBroadcasts({
+  config,
+  accept,
+  runs,
+  addresses,
+  newUuid,
+  keepRefused,
+  log,
+}: BroadcastsDeps): Broadcasts {
   const failed = (agentId: string, reason: string): void =>
     log.warn({ agent: agentId }, `Broadcast agent ${agentId} failed: ${reason}`);
 
@@ -66,12 +76,24 @@ export function makeBroadcasts({ config, accept, runs, addresses, newUuid, log }
       if (result.status !== "refused")
         return { agentId, sessionKey, runId: result.runId, isDuplicate: result.status === "duplicate" };
       failed(agentId, result.refusal.message);
-      return { agentId, sessionKey, refusal: result.refusal };
+      return { agentId, sessionKey, refusal: result.refusal, admission };
     } catch (error) {
       const refusal = toRefusal(error);
       failed(agentId, refusal.message);
-      return { agentId, sessionKey, refusal };
+      return { agentId, sessionKey, refusal, admission };
     }
+  };
+
+  /** Of those of one round. Where all were refused, whoever sent the message hears so, and does with it what is done with any other. */
+  const keepEach = async (started: readonly Started[]): Promise<void> => {
+    for (const one of started)
+      if ("refusal" in one)
+        await keepRefused(one.admission, one.refusal).catch((error: unknown) =>
+          log.error(
+            { agent: one.agentId, error: toRefusal(error) },
+            "what an agent of a broadcast did not take could not be kept as a dead letter",
+          ),
+        );
   };
 
   const replyOf = async (started: Started): Promise<AgentReply | undefined> => {
@@ -101,13 +123,17 @@ export function makeBroadcasts({ config, accept, runs, addresses, newUuid, log }
     const replies: (AgentReply | undefined)[] = [];
     if (config.groups.broadcast.strategy === "parallel") {
       const started = await Promise.all(round.launches.map((_, at) => launch(job, round, at)));
+      if (isTaken(started, round)) await keepEach(started);
       onStarted?.(started);
       replies.push(...(await Promise.all(started.map(replyOf))));
     } else {
       const started: Started[] = [];
       for (const at of round.launches.keys()) {
         const one = await launch(job, round, at);
+        // The first that takes it makes the others' refusals theirs alone.
+        const wasTaken = isTaken(started, round);
         started.push(one);
+        if (isTaken(started, round)) await keepEach(wasTaken ? [one] : started);
         // Whoever waits for the acceptance has it with the first turn; without any, when all were refused.
         if ("runId" in one || at === round.launches.length - 1) onStarted?.(started);
         replies.push(await replyOf(one));
@@ -160,9 +186,22 @@ export function makeBroadcasts({ config, accept, runs, addresses, newUuid, log }
         sessionKey: lead.sessionKey,
         matchedBy: "broadcast",
         runs: accepted.map(({ agentId, sessionKey, runId: ofAgent }) => ({ agentId, sessionKey, runId: ofAgent })),
+        ...refusedOf(started),
       };
     },
   };
+}
+
+/** Whoever sent the message has no cause to send it again: an agent took it, or it is the word of one that did. */
+const isTaken = (started: readonly Started[], { number }: Round): boolean =>
+  number > 1 || started.some((one) => "runId" in one);
+
+/** Those that did not take the message, as far as is known now. */
+function refusedOf(started: readonly Started[]): Pick<Extract<InboundResult, { runId: string }>, "refused"> {
+  const refused = started.flatMap((one) =>
+    "refusal" in one ? [{ agentId: one.agentId, sessionKey: one.sessionKey, refusal: one.refusal }] : [],
+  );
+  return refused.length === 0 ? {} : { refused };
 }
 
 /** What somebody hears who waits for the broadcast as a whole: every reply, with its agent. */

@@ -122,6 +122,8 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
   const broadcasts = makeBroadcasts({
     ...deps,
     addresses: (agentId, text) => chats().patterns.addresses(agentId, text),
+    keepRefused: (admission, { code, message }) =>
+      store.keepLetter(letterOf(admission, deps.newUuid(), nowMs()), "refused", `${code}: ${message}`),
   });
   /** The last work on each room, until it has settled. */
   const tails = new Map<string, Promise<unknown>>();

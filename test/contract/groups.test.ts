@@ -212,6 +212,36 @@ describe("a broadcast", () => {
     expect(messages).toContainEqual(expect.stringMatching(/^Broadcast agent a failed: .*broken/));
   });
 
+  test.each(["parallel", "sequential"])(
+    "that one agent does not take is accepted, says so, and is a dead letter of that agent (%s)",
+    async (strategy) => {
+      const gateway = await open([{ id: "a" }, { id: "b" }], {
+        ...served,
+        broadcast: { strategy, "webhook:room": { agents: ["b", "a"] } },
+      });
+      gateway.driver.kernel.disable("b", "broken", Date.now());
+      const result = await gateway.doors.inbound(said("hello"));
+      expect(result).toMatchObject({
+        status: "accepted",
+        runs: [{ agentId: "a" }],
+        refused: [{ agentId: "b", sessionKey: inRoom("b"), refusal: { code: "CLOISTER_AGENT_DISABLED" } }],
+      });
+      expect(await gateway.ended("runId" in result ? result.runId : "")).toMatchObject({ reply: "a: hello" });
+      const letters = async () => (await gateway.store.deadLetters({ limit: 10 })).rows;
+      expect(await letters()).toMatchObject([
+        {
+          header: { agentId: "b", sessionKey: inRoom("b") },
+          fate: "refused",
+          reason: expect.stringContaining("AGENT_DISABLED"),
+        },
+      ]);
+      // What nobody takes goes back to whoever sent it.
+      gateway.driver.kernel.disable("a", "broken", Date.now());
+      expect(await gateway.doors.inbound(said("again"))).toMatchObject({ status: "refused" });
+      expect(await letters()).toHaveLength(1);
+    },
+  );
+
   test("one after the other: the second begins when the first has ended", async () => {
     const gateway = await open(
       [
