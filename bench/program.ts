@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { allocatorVariables } from "../runtime/launcher/allocator.ts";
-import { engineFlags } from "../runtime/launcher/engine-flags.ts";
+import { gatewayFlags } from "../runtime/launcher/engine-flags.ts";
 import { readCpuMs } from "./process-figures.ts";
 import { getStatus } from "./http-load.ts";
 
@@ -80,7 +80,7 @@ async function start(
   const child = spawn(
     process.execPath,
     [
-      ...engineFlags(process.versions.node),
+      ...gatewayFlags(process.versions.node),
       ...(profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${path.resolve(profiles)}`]),
       path.join(packageRoot, "dist", "main.js"),
       "gateway",

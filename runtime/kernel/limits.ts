@@ -299,6 +299,11 @@ export const limits = {
    * load and keeps them (measured: `docs/PERFORMANCE.md`, overload).
    */
   trustedYoungGenerationMb: 12,
+  /**
+   * The same of the main thread, in steps of 3 MB. V8's own is 96 MB on Node 26, which it fills under a flood of messages although next to nothing
+   * of them lives: 60 MB more for the same CPU of a question (measured: `docs/PERFORMANCE.md`, overload). With 12 a question takes a fifth more of it.
+   */
+  mainYoungGenerationMb: 24,
   /** Buffers and other memory outside of the heap that one cell may hold. */
   cellExternalMbMax: 256,
   /** Descriptors that one cell may hold by `fs.open` and `fs.openSync`; the process has one table for all. */

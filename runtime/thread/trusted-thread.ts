@@ -4,6 +4,7 @@
  * Life: `startTrustedThread` gives the entry its `init` and waits → the entry's `serveTrustedThread` builds its handlers and
  * says ready, or why not → calls → `stop` closes the port and the thread ends by itself.
  */
+import { setFlagsFromString } from "node:v8";
 import { MessageChannel, type MessagePort, parentPort, Worker, workerData } from "node:worker_threads";
 import { failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
@@ -62,6 +63,8 @@ export async function startTrustedThread<Remote>({
 }: TrustedThreadOptions): Promise<TrustedThread<Remote>> {
   const { port1, port2 } = new MessageChannel();
   const beat = stuckMs === undefined ? undefined : { block: makeBeatBlock(), stuckMs };
+  // Else what the main thread was started with (`gatewayFlags`) counts for this one, whatever the limit below says.
+  setFlagsFromString("--max-semi-space-size=0");
   const worker = new Worker(entry, {
     name,
     workerData: { init, port: port2, beat } satisfies ThreadData<unknown>,

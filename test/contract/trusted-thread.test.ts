@@ -4,12 +4,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setFlagsFromString } from "node:v8";
 import { expect, onTestFinished, test } from "vitest";
+import { limits } from "../../runtime/kernel/limits.ts";
 import { startTrustedThread } from "../../runtime/thread/trusted-thread.ts";
 
 interface Stuck {
   ping(): Promise<string>;
   stick(): Promise<never>;
+  heapLimit(): Promise<number>;
   read(file: string): Promise<never>;
 }
 
@@ -49,4 +52,14 @@ test("a stop does not wait for a thread that native code holds", async () => {
   await stop();
   expect(await reading).toMatchObject({ code: "CLOISTER_THREAD_LOST" });
   await writer.close();
+});
+
+test("the bound of the main thread's young generation is not that of a trusted thread, which has its own", async () => {
+  // What the process of a gateway is started with.
+  setFlagsFromString(`--max-semi-space-size=${limits.mainYoungGenerationMb / 3}`);
+  onTestFinished(() => setFlagsFromString("--max-semi-space-size=0"));
+  const heapMb = 100;
+  const { remote, stop } = await startTrustedThread<Stuck>({ ...stuck, heapMb, onLost: () => expect.unreachable() });
+  expect((await remote.heapLimit()) / 1_048_576).toBe(heapMb + limits.trustedYoungGenerationMb);
+  await stop();
 });

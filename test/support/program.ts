@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { engineFlags } from "../../runtime/launcher/engine-flags.ts";
+import { gatewayFlags } from "../../runtime/launcher/engine-flags.ts";
 
 export const repoRoot = fileURLToPath(new URL("../..", import.meta.url));
 const entry = path.join(repoRoot, "dist", "main.js");
@@ -74,7 +74,7 @@ export function startProgram(
  * the process is the gateway itself.
  */
 export function launchProgram(stateDir: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Starting {
-  const gateway = [...engineFlags(process.versions.node), entry, "gateway", "--port", "0", "--no-launcher"];
+  const gateway = [...gatewayFlags(process.versions.node), entry, "gateway", "--port", "0", "--no-launcher"];
   return watchProgram(stateDir, [...gateway, ...args], env);
 }
 

@@ -1,7 +1,7 @@
 /** Runs the gateway under a launcher: this process becomes the launcher, the same command line the gateway. */
 import { spawn } from "node:child_process";
 import { allocatorVariables } from "../../launcher/allocator.ts";
-import { engineFlags } from "../../launcher/engine-flags.ts";
+import { gatewayFlags } from "../../launcher/engine-flags.ts";
 import { runLauncher } from "../../launcher/launcher.ts";
 import { endOrphans } from "../../launcher/orphans.ts";
 import type { CliContext, ExitCode } from "../context.ts";
@@ -33,5 +33,5 @@ export function gatewayCommand(
   args: readonly string[],
   nodeVersion: string,
 ): readonly [string, ...string[]] {
-  return [node, ...engineFlags(nodeVersion), ...before, ...args];
+  return [node, ...gatewayFlags(nodeVersion), ...before, ...args];
 }

@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { gatewayCommand } from "../../../runtime/cli/commands/launch.ts";
-import { engineFlags } from "../../../runtime/launcher/engine-flags.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import { engineFlags, gatewayFlags } from "../../../runtime/launcher/engine-flags.ts";
 
 describe("the options of V8", () => {
   it.each([
@@ -19,12 +20,24 @@ describe("the options of V8", () => {
     for (const flag of flags) expect(process.execArgv).toContain(flag);
   });
 
+  it("bound the young generation of the gateway's main thread", () => {
+    const oldMb = 500;
+    const flags = [...gatewayFlags(process.versions.node), `--max-old-space-size=${oldMb}`];
+    const told = execFileSync(
+      process.execPath,
+      [...flags, "--print", "require('node:v8').getHeapStatistics().heap_size_limit"],
+      { encoding: "utf8" },
+    );
+    expect(Number(told) / 1_048_576).toBe(oldMb + limits.mainYoungGenerationMb);
+  });
+
   it("stand before everything else in the gateway's command line", () => {
     const self = ["/bin/node", "--enable-source-maps", "main.js"] as const;
     expect(gatewayCommand(self, ["gateway", "--port", "0"], "24.3.0")).toEqual([
       "/bin/node",
       "--single-threaded-gc",
       "--wasm-wrapper-tiering-budget=2147483647",
+      "--max-semi-space-size=8",
       "--enable-source-maps",
       "main.js",
       "gateway",
@@ -34,6 +47,7 @@ describe("the options of V8", () => {
     expect(gatewayCommand(self, ["gateway"], "26.1.0")).toEqual([
       "/bin/node",
       "--single-threaded-gc",
+      "--max-semi-space-size=8",
       "--enable-source-maps",
       "main.js",
       "gateway",
