@@ -27,7 +27,6 @@ import type { StepRow } from "../kernel/steps.ts";
 import { messageRow } from "./audit-message.ts";
 import type { AuditChain } from "./audit-chain.ts";
 import type { StoredText } from "./blobs.ts";
-import { putBody, removeBody } from "./body-rows.ts";
 import {
   addLetter,
   findLetter,
@@ -41,11 +40,12 @@ import type { RunRow } from "../kernel/run-rows.ts";
 import { addRun } from "./runs.ts";
 import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq } from "./dedupe.ts";
 import { type Environment, top } from "./environment.ts";
+import { EnvelopeRows, type Place } from "./envelope-rows.ts";
 import { takeKept } from "./grant-requests.ts";
 import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
 import { markSeen } from "./rooms.ts";
-import { findMade, findSent, forgetSent, rememberMade, rememberSent, sentIn } from "./sent-calls.ts";
+import { findMade, findSent, sentIn } from "./sent-calls.ts";
 import type {
   AppendResult,
   Backlog,
@@ -92,14 +92,13 @@ interface LookedAt {
   readonly last: number | undefined;
 }
 
-type Place = readonly [seq: number, agentId: string, askedIn?: string];
-
 /** Settled rows are removed with the next write of anybody, or after this long. */
 const settleDelayMs = 50;
 
 export class Journal {
   readonly #environment: Environment;
   readonly #options: JournalOptions;
+  readonly #rows: EnvelopeRows;
   readonly #window: DedupeWindow;
   readonly #appends: Groups<Append, AppendResult>;
   readonly #settled = new Set<string>();
@@ -116,6 +115,7 @@ export class Journal {
     this.#appends = new Groups(options.appendsPerWriteMax, (appends) => this.#appendAll(appends));
     const [last] = environment.entries({ start: ["e", 0], end: ["e", top], reverse: true, limit: 1 });
     this.#nextSeq = Math.max(last === undefined ? 0 : (last.key[1] as number), lastSeq(environment)) + 1;
+    this.#rows = new EnvelopeRows(environment, this.#nextSeq);
   }
 
   /** Those in flight together are one transaction, which costs less than one for each that share a flush. */
@@ -147,7 +147,7 @@ export class Journal {
     const seq = this.#put(envelope);
     if (key !== undefined) window.remember(key, seq, { envelopeId: id, runId });
     if (sees !== undefined) markSeen(this.#environment, sees);
-    if (call !== undefined) rememberSent(this.#environment, call, { envelopeId: id, runId });
+    if (call !== undefined) this.#rows.rememberSent(call, { envelopeId: id, runId });
     return { status: "stored", seq };
   }
 
@@ -253,7 +253,7 @@ export class Journal {
       const letter = { ...envelope, fate, reason, attempts, atMs: this.#options.now() };
       addLetter(this.#environment, answer === undefined ? letter : { ...letter, answer }, this.#options.deadLettersMax);
     }
-    this.#remove(envelopeId, agentId, seq);
+    this.#rows.remove(envelopeId, agentId, seq);
     forgotten.push([agentId, envelopeId]);
     return true;
   }
@@ -346,7 +346,7 @@ export class Journal {
       const by = takeKept(this.#environment, released);
       if (by === undefined) return undefined;
       const { id, runId } = envelope.header;
-      if (this.#keeps(by.turn)) rememberSent(this.#environment, by, { envelopeId: id, runId });
+      if (this.#keeps(by.turn)) this.#rows.rememberSent(by, { envelopeId: id, runId });
       return this.#put(envelope);
     });
   }
@@ -363,7 +363,7 @@ export class Journal {
       const known = call && findMade(this.#environment, call);
       if (typeof known === "string") return { status: "known", id: known };
       if (!add(this.#environment)) return { status: "full" };
-      if (call !== undefined) rememberMade(this.#environment, call, id);
+      if (call !== undefined) this.#rows.rememberMade(call, id);
       return { status: "set", id };
     });
   }
@@ -374,7 +374,7 @@ export class Journal {
       const call = this.#keeps(by.turn) ? by : undefined;
       if (call !== undefined && findMade(this.#environment, call) !== undefined) return undefined;
       addRun(this.#environment, run);
-      if (call !== undefined) rememberMade(this.#environment, call, accepted);
+      if (call !== undefined) this.#rows.rememberMade(call, accepted);
       return this.#put(envelope);
     });
   }
@@ -454,7 +454,7 @@ export class Journal {
       for (const envelopeId of settled) {
         const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
         if (place === undefined) continue;
-        this.#remove(envelopeId, place[1], place[0]);
+        this.#rows.remove(envelopeId, place[1], place[0]);
         forgotten.push([place[1], envelopeId]);
       }
       this.#options.traffic.begin();
@@ -464,7 +464,10 @@ export class Journal {
     });
     for (const envelopeId of settled) this.#settled.delete(envelopeId);
     if (this.#settled.size > 0 && this.#holds === 0) this.#flushSoon();
-    for (const [agentId, envelopeId] of forgotten) this.#options.onForgotten(agentId, envelopeId);
+    for (const [agentId, envelopeId] of forgotten) {
+      this.#rows.removed(envelopeId);
+      this.#options.onForgotten(agentId, envelopeId);
+    }
     return result;
   }
 
@@ -478,22 +481,8 @@ export class Journal {
 
   #put(envelope: StoredEnvelope): number {
     const seq = this.#nextSeq++;
-    const { id, agentId, askedIn } = envelope.header;
-    this.#environment.put(["e", seq], envelope.header);
-    putBody(this.#environment, agentId, ["m", seq], envelope.body);
-    this.#environment.put(["q", keyText(agentId), seq], 0);
-    const place: Place = askedIn === undefined ? [seq, agentId] : [seq, agentId, askedIn];
-    this.#environment.put(["i", keyText(id)], place);
+    this.#rows.put(seq, envelope);
     this.#options.traffic.add(messageRow(envelope.header, envelope.body, this.#options.now()));
     return seq;
-  }
-
-  #remove(envelopeId: string, agentId: string, seq: number): void {
-    this.#environment.remove(["i", keyText(envelopeId)]);
-    this.#environment.remove(["q", keyText(agentId), seq]);
-    this.#environment.remove(["e", seq]);
-    removeBody(this.#environment, agentId, ["m", seq]);
-    this.#environment.remove(["n", seq]);
-    forgetSent(this.#environment, envelopeId);
   }
 }

@@ -3,9 +3,13 @@
  * What a message costs in stores is in `store-opens.test.ts`, how many sends share a commit in `store-lmdb.test.ts`.
  */
 import { readdirSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import type { OpenEnvironment } from "../../runtime/store/environment.ts";
+import { type MemoryDisk, memoryEnvironments } from "../../runtime/store/memory-environment.ts";
+import { openStore } from "../../runtime/store/store.ts";
 import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { commitOf, envelope, placesIn } from "./store-envelopes.ts";
 
 const siblings = { agentToAgent: { enabled: true, allow: ["*"] }, visibility: "all" as const };
 
@@ -61,6 +65,77 @@ test("questions in memory take no append, and one commit and one row of the audi
   const told = (await gateway.store.audits(1_000)).filter(({ object }) => object === "agent:raul:memory");
   expect(told.reduce((sum, { count: messages = 1 }) => sum + messages, 0)).toBe(many);
   expect(told.length).toBeLessThan(many / 4);
+});
+
+const journalDir = "/state/store/journal";
+
+/** Environments that count what is done with the journal's. */
+function counting(open: OpenEnvironment): { readonly open: OpenEnvironment; readonly done: Record<string, number> } {
+  const done: Record<string, number> = { put: 0, remove: 0, get: 0, entries: 0 };
+  const openCounting = async (dir: string) =>
+    new Proxy(await open(dir), {
+      get(environment, name) {
+        const found: unknown = Reflect.get(environment, name, environment);
+        if (typeof found !== "function") return found;
+        return (...given: unknown[]): unknown => {
+          if (dir === journalDir && typeof name === "string" && name in done) done[name] = (done[name] ?? 0) + 1;
+          return found.apply(environment, given) as unknown;
+        };
+      },
+    });
+  const { exists, blobs } = open;
+  return { open: Object.assign(openCounting, { exists, ...(blobs && { blobs }) }), done };
+}
+
+test("what a message that is alone does with the journal: nine rows, eight reads, five removals and no range", async () => {
+  const { open, done } = counting(memoryEnvironments(new Map()));
+  const store = await openStore(placesIn("/state"), open);
+  onTestFinished(() => store.close());
+  const handle = async (id: string): Promise<void> => {
+    const mail = envelope(id);
+    await store.append(mail, { scope: "ann", key: id });
+    await store.commit(commitOf(mail));
+    await store.settle(id);
+  };
+  const many = 50;
+  // The last one's rows go with the first write that is counted, and those of the last that is counted with nobody's.
+  await handle("first");
+  const before = { ...done };
+  for (let n = 0; n < many; n += 1) await handle(`m${n}`);
+  const each = Object.fromEntries(
+    Object.entries(done).map(([what, found]) => [what, (found - (before[what] ?? 0)) / many]),
+  );
+  expect(each).toEqual({ put: 9, get: 8, remove: 5, entries: 0 });
+});
+
+test("what more a message has in the journal goes with it: the file of a long text, what its turn sent and set", async () => {
+  const disk: MemoryDisk = new Map();
+  const bounds = { blobCharsMin: 100 };
+  const open = () => openStore(placesIn("/state"), memoryEnvironments(disk), { bounds });
+  const keys = (): unknown[] => (disk.get(journalDir) ?? []).map(({ key }) => key[0]);
+  // By the process that put it, and by one that found it.
+  for (const isFound of [false, true]) {
+    let store = await open();
+    const mail = envelope(`long-${isFound}`, { body: "x".repeat(1_000) });
+    const call = (key: number) => ({
+      turn: mail.header.id,
+      call: { key, op: "send" as const, name: "agent:bob:main" },
+    });
+    await store.append(mail);
+    await store.append(envelope(`sent-${isFound}`, { agentId: "bob" }), call(0));
+    expect(keys()).toEqual(expect.arrayContaining(["z", "r"]));
+    if (isFound) {
+      await store.close();
+      store = await open();
+    }
+    for (const { header, body } of [mail, envelope(`sent-${isFound}`, { agentId: "bob" })]) {
+      await store.commit(commitOf({ header, body }));
+      await store.settle(header.id);
+    }
+    await store.append(envelope(`next-${isFound}`));
+    for (const kind of ["z", "r"]) expect(keys(), `${kind}, ${isFound}`).not.toContain(kind);
+    await store.close();
+  }
 });
 
 test.runIf(process.platform === "linux")("a dormant agent has no thread", async () => {

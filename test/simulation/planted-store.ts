@@ -54,9 +54,9 @@ export const plantedInStore: readonly Planted[] = [
   {
     bug: "a dead letter whose envelope goes in another transaction",
     file: "store/journal.ts",
-    text: "    this.#remove(envelopeId, agentId, seq);\n    forgotten.push([agentId, envelopeId]);",
+    text: "    this.#rows.remove(envelopeId, agentId, seq);\n    forgotten.push([agentId, envelopeId]);",
     instead:
-      "      void this.#environment.write(() => this.#remove(envelopeId, agentId, seq)).catch(() => undefined);\n      forgotten.push([agentId, envelopeId]);",
+      "      void this.#environment.write(() => this.#rows.remove(envelopeId, agentId, seq)).catch(() => undefined);\n      forgotten.push([agentId, envelopeId]);",
     seen: /is pending and a dead letter/u,
     seeds: 80,
   },
