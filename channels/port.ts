@@ -201,6 +201,8 @@ export type PreviewMode = "partial" | "block";
 export interface AccountSettings {
   /** At most so much of a text in one message, beside the platform's own bound. */
   readonly textChunkLimit: number;
+  /** Bytes of one file that it fetches or sends at most. Absent: as the gateway has it for all. */
+  readonly mediaBytesMax?: number;
   /** Whether an answer is shown while it is written, where messages can be edited: as it comes, or by paragraphs. Absent: it is not. */
   readonly preview?: PreviewMode;
   /** Absent: agents hear of none. */

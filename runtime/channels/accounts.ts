@@ -94,6 +94,11 @@ export function serveAccounts<S extends AccountSettings>(
     return found;
   };
 
+  const mediaKey = `channels.${manifest.id}.mediaMaxMb`;
+  const mediaBound = ({ mediaBytesMax = limits.channelMediaBytesMax }: AccountSettings): FileBound => ({
+    bytesMax: mediaBytesMax,
+    key: mediaKey,
+  });
   const sendsFile = makeTurns(limits.channelFilesAtOnce);
   const fetchesFile = makeTurns(limits.channelFilesAtOnce);
   const failed = { status: "failed", retry: false } as const;
@@ -120,7 +125,7 @@ export function serveAccounts<S extends AccountSettings>(
         return { ...cannot("carry files"), partsSent: fromPart };
       for (let part = fromPart; part < parts.length; part++) {
         if (!isOnline()) return { ...offline, offline: true, partsSent: part };
-        const sendNow = async () => sendPart(adapter, await makePart(shown, parts, part));
+        const sendNow = async () => sendPart(adapter, await makePart(shown, parts, part, mediaBound(given)));
         const result = await (typeof parts[part] === "string" ? sendNow() : sendsFile(sendNow));
         if (result.status === "failed") return { ...result, partsSent: part };
         if (result.platformMessageId !== undefined)
@@ -152,11 +157,15 @@ export function serveAccounts<S extends AccountSettings>(
         return adapterFailed(error);
       }
     },
-    async fetch(accountId, media, { workspace, folder, name, bytesMax }) {
-      const { adapter } = find(accountId);
+    async fetch(accountId, media, { workspace, folder, name, ...to }) {
+      const { adapter, settings: given } = find(accountId);
+      const bytesMax = given.mediaBytesMax ?? to.bytesMax;
       if (adapter.fetch === undefined) return cannot("fetch files");
       if (media.bytes !== undefined && media.bytes > bytesMax)
-        return { status: "failed", reason: `it has ${media.bytes} bytes, and ${bytesMax} are fetched at most` };
+        return {
+          status: "failed",
+          reason: `it has ${media.bytes} bytes, and ${bytesMax} are fetched at most (${mediaKey})`,
+        };
       const fetchNow = adapter.fetch.bind(adapter);
       try {
         const content = () => fetchesFile(() => fetchNow(media, bytesMax, AbortSignal.timeout(limits.channelMediaMs)));
@@ -253,17 +262,24 @@ function partsOf(
   return [...chunksFor(written, manifest.text, settings.textChunkLimit), ...files.slice(0, limits.channelFilesMax)];
 }
 
+interface FileBound {
+  readonly bytesMax: number;
+  /** Of the config. */
+  readonly key: string;
+}
+
 /** Each has a key of its own, for platforms that know repeated ones; the first is the reply, and the last text has the buttons. */
 async function makePart(
   { inReplyTo, files: _files, buttons, ...message }: OutboundMessage,
   parts: readonly (string | WorkspaceFile)[],
   at: number,
+  bound: FileBound,
 ): Promise<OutboundPart> {
   const part = parts[at] ?? "";
   const isLastText = typeof part === "string" && typeof parts[at + 1] !== "string";
   return {
     ...message,
-    ...(typeof part === "string" ? { text: part } : await readPart(part)),
+    ...(typeof part === "string" ? { text: part } : await readPart(part, bound)),
     idempotencyKey: parts.length === 1 ? message.idempotencyKey : `${message.idempotencyKey}:${at + 1}`,
     ...(inReplyTo === undefined || at > 0 ? {} : { inReplyTo }),
     ...(buttons === undefined || !isLastText ? {} : { buttons }),
@@ -271,10 +287,13 @@ async function makePart(
 }
 
 /** A file that cannot be sent is told, so that nobody waits for it. */
-async function readPart({ workspace, path: file }: WorkspaceFile): Promise<Pick<OutboundPart, "text" | "file">> {
+async function readPart(
+  { workspace, path: file }: WorkspaceFile,
+  { bytesMax, key }: FileBound,
+): Promise<Pick<OutboundPart, "text" | "file">> {
   const name = file.slice(file.lastIndexOf("/") + 1);
   try {
-    const content = await readWorkspaceFile(workspace, file, limits.channelMediaBytesMax);
+    const content = await readWorkspaceFile(workspace, file, bytesMax, key);
     const mimeType = mimeTypeOf(name);
     return { text: "", file: { kind: mediaKindOf(mimeType), name, mimeType, content } };
   } catch (error) {

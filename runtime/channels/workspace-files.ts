@@ -33,8 +33,13 @@ export async function openPlain(file: string): Promise<FileHandle | undefined> {
   return undefined;
 }
 
-/** @throws CLOISTER_REQUEST_INVALID when it is not there, is outside of the workspace, or has more than `bytesMax` */
-export async function readWorkspaceFile(workspace: string, file: string, bytesMax: number): Promise<Buffer> {
+/** `boundKey`: of the config, which says the bound. @throws CLOISTER_REQUEST_INVALID when it is not there, is outside of the workspace, or has more than `bytesMax` */
+export async function readWorkspaceFile(
+  workspace: string,
+  file: string,
+  bytesMax: number,
+  boundKey?: string,
+): Promise<Buffer> {
   const refused = (why: string) => failure("CLOISTER_REQUEST_INVALID", `${JSON.stringify(file)} ${why}`);
   const parts = path.relative(workspace, path.resolve(workspace, file)).split(path.sep);
   const name = parts.pop() ?? "";
@@ -47,7 +52,10 @@ export async function readWorkspaceFile(workspace: string, file: string, bytesMa
       const { size, nlink } = await handle.stat();
       // A second name of a file may be outside the workspace.
       if (nlink !== 1) throw refused("has another name elsewhere, and is not sent");
-      if (size > bytesMax) throw refused(`has ${size} bytes; at most ${bytesMax} are sent`);
+      if (size > bytesMax)
+        throw refused(
+          `has ${size} bytes; at most ${bytesMax} are sent${boundKey === undefined ? "" : ` (${boundKey})`}`,
+        );
       const bytes = Buffer.alloc(size);
       const { bytesRead } = await handle.read(bytes, 0, size, 0);
       return bytes.subarray(0, bytesRead);

@@ -72,15 +72,22 @@ export function commonSettings({
   readonly section: WrittenCommon;
 }): AccountSettings {
   const preview = previewOf(own.streaming ?? section.streaming);
+  const mediaMb = own.mediaMaxMb ?? section.mediaMaxMb;
   const inBlocks = own.blockStreaming ?? section.blockStreaming;
   return {
     textChunkLimit: own.textChunkLimit ?? section.textChunkLimit ?? limits.textChunkDefault,
+    ...(mediaMb === undefined
+      ? {}
+      : { mediaBytesMax: Math.min(Math.floor(mediaMb * mebibyte), limits.channelMediaBytesMax) }),
     ...(preview === undefined ? {} : { preview }),
     ...(inBlocks === undefined ? {} : { inBlocks }),
   };
 }
 
+const mebibyte = 1_048_576;
+
 interface WrittenCommon {
+  readonly mediaMaxMb?: number | undefined;
   readonly textChunkLimit?: number | undefined;
   readonly streaming?: Streaming | undefined;
   readonly blockStreaming?: boolean | undefined;

@@ -1,6 +1,6 @@
 /** `channels.discord`. */
 import * as z from "zod";
-import { built, reactionKeys, webAddress } from "./channel-keys.ts";
+import { built, mediaMaxMb, reactionKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, listOfSenders, platformId, secret } from "./values.ts";
 
@@ -58,7 +58,7 @@ const discordKeys = () => ({
   replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),
   ...reactionKeys(),
   ackReaction: later("reactions", "Reaction that says that a message arrived.", z.string().optional()),
-  mediaMaxMb: later("attachments", "Size of a file.", z.number().optional()),
+  mediaMaxMb,
   maxLinesPerMessage: later("lines of one message", "Lines of one sent message.", z.number().optional()),
   actions: later("message actions", "Actions of the message tool.", anyMap().optional()),
   proxy: later("network of channels", "Proxy.", z.string().optional()),

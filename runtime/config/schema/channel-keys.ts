@@ -126,6 +126,11 @@ export const webAddress = () => z.url({ protocol: /^https?$/, error: "must be an
 
 const previewModes = ["off", "partial", "block", "progress"] as const;
 
+export const mediaMaxMb = key(
+  "Largest file that the account fetches or sends, in MiB. Default: 20 MB are fetched and 100 MB sent; never more than 100 MB, or than the platform takes.",
+  z.number().positive().max(100).optional(),
+);
+
 const streaming = () =>
   z.union([z.enum(previewModes), z.looseObject({ mode: z.enum(previewModes).optional() })], {
     error: `must be one of ${previewModes.join(", ")}, or { mode: … }`,

@@ -1,6 +1,6 @@
 /** `channels.slack`. */
 import * as z from "zod";
-import { built, group, reactionKeys, webAddress } from "./channel-keys.ts";
+import { built, group, mediaMaxMb, reactionKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, filledText, secret } from "./values.ts";
 
@@ -62,7 +62,7 @@ const slackKeys = () => ({
   typingReaction: later("reactions", "A reaction while the agent works.", z.string().optional()),
   ackReaction: later("reactions", "A reaction to what came.", z.string().optional()),
   actions: later("message actions", "Actions of the message tool.", anyMap().optional()),
-  mediaMaxMb: later("attachments", "Size of a file.", z.number().optional()),
+  mediaMaxMb,
 });
 
 export const slack = () => built(slackKeys());

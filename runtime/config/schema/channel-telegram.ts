@@ -1,6 +1,6 @@
 /** `channels.telegram`. */
 import * as z from "zod";
-import { built, reactionKeys, webAddress } from "./channel-keys.ts";
+import { built, mediaMaxMb, reactionKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, secret } from "./values.ts";
 
@@ -25,7 +25,7 @@ const telegramKeys = () => ({
   ...reactionKeys(),
   reactionLevel: later("reactions", "Reactions that agents give.", anyValue()),
   linkPreview: later("link previews", "Whether links are previewed.", z.boolean().optional()),
-  mediaMaxMb: later("attachments", "Size of a file.", z.number().optional()),
+  mediaMaxMb,
   actions: later("message actions", "Actions of the message tool.", anyMap().optional()),
   network: later("network of channels", "Addresses and proxies.", anyMap().optional()),
   proxy: later("network of channels", "Proxy.", z.string().optional()),

@@ -1,6 +1,6 @@
 /** `channels.whatsapp`. */
 import * as z from "zod";
-import { built } from "./channel-keys.ts";
+import { built, mediaMaxMb } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, filledText } from "./values.ts";
 
@@ -19,7 +19,7 @@ const whatsappKeys = () => ({
     "The owner's chat with himself. It is heard when `allowFrom` has the account's own number.",
     z.boolean().optional(),
   ),
-  mediaMaxMb: later("attachments", "Size of a file.", z.number().optional()),
+  mediaMaxMb,
   messagePrefix: later("response prefix", "Text before each message.", z.string().optional()),
   ackReaction: later("reactions", "Reaction that says that a message was taken.", anyValue()),
   reactionLevel: later("reactions", "Reactions that agents give.", anyValue()),

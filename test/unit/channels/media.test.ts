@@ -12,6 +12,7 @@ import {
   withMedia,
 } from "../../../channels/media.ts";
 import type {
+  AccountSettings,
   ChannelAction,
   ChannelAdapter,
   ChannelCapabilities,
@@ -42,6 +43,7 @@ const all: ChannelCapabilities = { ...none, edit: true, reactions: true, deletes
 async function serve(
   capabilities: ChannelCapabilities,
   fetched: ChannelAdapter["fetch"] = async () => new Uint8Array(3),
+  more: Partial<AccountSettings> = {},
 ) {
   const manifest: ChannelManifest = {
     id: "test",
@@ -70,7 +72,12 @@ async function serve(
   });
   const nothing = async () => undefined;
   const remote = { receive: async () => "taken" as const, state: nothing, partSent: nothing, log: nothing };
-  const channel = serveAccounts({ manifest, open }, { default: { textChunkLimit: 100 } }, remote, makeVirtualClock());
+  const channel = serveAccounts(
+    { manifest, open },
+    { default: { textChunkLimit: 100, ...more } },
+    remote,
+    makeVirtualClock(),
+  );
   await settle();
   return { channel, sent, acted };
 }
@@ -205,8 +212,31 @@ test("a file that came is put whole below the workspace, once, and never through
   expect(await readdir(path.join(workspace, "inbox/2"))).toEqual([]);
   expect(await channel.fetch("default", { ...photo, bytes: 101 }, to)).toMatchObject({
     status: "failed",
-    reason: "it has 101 bytes, and 100 are fetched at most",
+    reason: "it has 101 bytes, and 100 are fetched at most (channels.test.mediaMaxMb)",
   });
+  await channel.close();
+});
+
+test("an account has a bound of its own for files, both ways, and what is beyond it is told with the key that says so", async () => {
+  const workspace = await makeWorkspace();
+  await writeFile(path.join(workspace, "long.txt"), "12345");
+  const bounds: number[] = [];
+  const fetched: ChannelAdapter["fetch"] = async (_media, bytesMax) => (bounds.push(bytesMax), new Uint8Array(4));
+  const { channel, sent } = await serve(all, fetched, { mediaBytesMax: 4 });
+  const to = { workspace, folder: "inbox/1", name: "sea.jpg", bytesMax: 2 };
+  // Above what is fetched of all, too.
+  expect(await channel.fetch("default", photo, to)).toEqual({ status: "saved", bytes: 4 });
+  expect(bounds).toEqual([4]);
+  expect(await channel.fetch("default", { ...photo, bytes: 5 }, { ...to, name: "b.jpg" })).toEqual({
+    status: "failed",
+    reason: "it has 5 bytes, and 4 are fetched at most (channels.test.mediaMaxMb)",
+  });
+  const files = ["chart.png", "long.txt"].map((file) => ({ workspace, path: file }));
+  await channel.send(outbound({ text: "", files }), 0);
+  expect(sent.map(({ file, text }) => file?.name ?? text)).toEqual([
+    "chart.png",
+    '[A file was not sent: "long.txt" has 5 bytes; at most 4 are sent (channels.test.mediaMaxMb)]',
+  ]);
   await channel.close();
 });
 
