@@ -55,7 +55,9 @@ const intents =
 /** With them, reactions there. */
 const reactionIntents = GatewayIntentBits.GuildMessageReactions | GatewayIntentBits.DirectMessageReactions;
 
-function openBot({ token, apiRoot, heardFile, reactions }: DiscordSettings, host: ChannelHost): ChannelAdapter {
+function openBot({ token: given, apiRoot, heardFile, reactions }: DiscordSettings, host: ChannelHost): ChannelAdapter {
+  // As it is copied from examples of HTTP headers.
+  const token = given.replace(/^Bot\s+/i, "");
   // Pauses and further attempts are the host's.
   const rest = new REST({
     api: apiRoot,

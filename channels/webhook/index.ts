@@ -22,6 +22,6 @@ export const manifest = {
   } satisfies ChannelCapabilities,
 } as const;
 
-export { type ClientTools, makeWebhookClient, type WebhookClient } from "./client.ts";
+export { type ClientTools, makeWebhookClient, type WebhookAccountTarget, type WebhookClient } from "./client.ts";
 export { parseInbound } from "./inbound.ts";
 export { formatOutbound } from "./outbound.ts";

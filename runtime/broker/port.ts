@@ -64,6 +64,38 @@ export interface SecretRef {
 /** A text, why there is none, or where it is. */
 export type SecretValue = { readonly value: string } | { readonly missing: string } | { readonly ref: SecretRef };
 
+/** In the place of a secret: where it is, and the key of the config that says so. */
+export interface SecretAt {
+  readonly key: string;
+  readonly ref: SecretRef;
+}
+
+export type SecretText = string | SecretAt;
+
+/** Keys of settings that hold secrets, whichever thread they are for. */
+export type SecretKey =
+  | "token"
+  | "password"
+  | "secret"
+  | "key"
+  | "botToken"
+  | "appToken"
+  | "signingSecret"
+  | "outboundToken";
+
+/** What a thread is told, before it has followed the references in it (`follow-secrets.ts`). */
+export type WithReferences<T> = T extends readonly (infer Item)[]
+  ? readonly WithReferences<Item>[]
+  : T extends object
+    ? {
+        [K in keyof T]: K extends SecretKey
+          ? string extends T[K]
+            ? T[K] | SecretAt
+            : WithReferences<T[K]>
+          : WithReferences<T[K]>;
+      }
+    : T;
+
 /** How a person signs in to a provider at a terminal (OAuth 2.0). What is absent is asked of the `issuer`. */
 export interface SignInSettings {
   readonly clientId: string;

@@ -1,10 +1,13 @@
 /** Entry of a channel's thread: the adapters of its accounts, and their credentials, are here and nowhere else. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { BuiltChannel, SettingsByChannel } from "../../channels/built.ts";
-import type { ChannelModule } from "../../channels/port.ts";
+import type { AccountSettings, ChannelModule } from "../../channels/port.ts";
+import type { WithReferences } from "../broker/port.ts";
 import { serveTrustedThread } from "../thread/trusted-thread.ts";
+import { makeSecretReader } from "../broker/secret-refs.ts";
 import { serveAccounts } from "./accounts.ts";
 import type { ChannelInit, KernelForChannel } from "./port.ts";
+import { withSecrets } from "./with-secrets.ts";
 
 /** Loaded in the thread of the channel that is configured, so that no other costs anything. */
 const modules: {
@@ -18,13 +21,15 @@ const modules: {
 };
 
 async function start<C extends BuiltChannel>(
-  { channel: name, accounts, menu }: ChannelInit<C>,
+  { channel: name, accounts, stateDir, menu }: ChannelInit<C>,
   remote: KernelForChannel,
 ) {
   const { channel } = await modules[name]();
+  // Variables are texts by now: the main thread has them.
+  const secrets = makeSecretReader(() => ({ stateDir, variables: {} }), Date.now);
   return serveAccounts(
-    channel,
-    accounts,
+    withSecrets<SettingsByChannel[C]>(channel, secrets),
+    accounts as Readonly<Record<string, WithReferences<SettingsByChannel[C]> & AccountSettings>>,
     remote,
     {
       nowMs: () => Date.now(),

@@ -12,11 +12,14 @@ import type {
   Received,
   SendResult,
 } from "../../channels/port.ts";
+import type { WithReferences } from "../broker/port.ts";
 import type { Refusal } from "../kernel/errors.ts";
 
 export interface ChannelInit<C extends BuiltChannel = BuiltChannel> {
   readonly channel: C;
-  readonly accounts: NonNullable<ChannelAccounts[C]>;
+  readonly accounts: WithReferences<NonNullable<ChannelAccounts[C]>>;
+  /** Where references to secrets lead. */
+  readonly stateDir: string;
   readonly menu: readonly MenuCommand[];
 }
 

@@ -8,6 +8,8 @@
  * device with a key of its own.
  */
 import path from "node:path";
+import { followSecrets } from "../broker/follow-secrets.ts";
+import { makeSecretReader } from "../broker/secret-refs.ts";
 import { findPaths, findVariable, isLoopback, type ResolvedConfig } from "../config/index.ts";
 import { failure } from "../kernel/errors.ts";
 import { commandPrefix, type CliContext } from "./context.ts";
@@ -65,7 +67,9 @@ async function credential(
   const known = context.options.token ?? (await readOperatorKey(stateDir)) ?? namedToken(context);
   if (known !== undefined) return { token: known };
   const used = auth ?? (await readConfig(context)).gateway.auth;
-  return !("secret" in used) || used.secret === undefined ? {} : { token: used.secret };
+  if (!("secret" in used) || used.secret === undefined) return {};
+  const secrets = makeSecretReader(() => ({ stateDir, variables: {} }), context.nowMs);
+  return followSecrets<{ readonly token: string }>({ token: used.secret }, secrets);
 }
 
 async function findNamed(context: CliContext, text: string, token: string | undefined): Promise<FoundGateway> {

@@ -2,7 +2,10 @@
  * Credentials of the file: a text, or a reference to where the text is. What cannot be read counts as not configured,
  * which closes a door and never opens one.
  */
+import { join } from "node:path";
+import type { SecretRef, SecretText } from "../broker/port.ts";
 import type { ProxyRule } from "../edge/port.ts";
+import { whatIsWrong } from "./check/secret.ts";
 import type { Draft } from "./draft.ts";
 import { formatPath, type Path } from "./issue.ts";
 import { pathKey } from "./file/lines.ts";
@@ -10,14 +13,15 @@ import { findVariable } from "./paths.ts";
 import type { Secret } from "./schema/values.ts";
 
 export type Credential =
-  | { readonly status: "set"; readonly value: string }
+  /** What is in a variable is a text already; the thread that uses it goes to the other places. */
+  | { readonly status: "set"; readonly value: SecretText }
   | { readonly status: "absent" }
   /** Written down, and not usable; `reason` follows the path in a sentence. */
   | { readonly status: "unusable"; readonly reason: string; readonly remedy: string };
 
 export function readCredential(path: Path, secret: Secret | undefined, draft: Draft): Credential {
   if (secret === undefined) return { status: "absent" };
-  if (typeof secret !== "string") return readReference(secret, draft);
+  if (typeof secret !== "string") return readReference(path, secret, draft);
   const missing = draft.missing.get(pathKey(path));
   if (missing !== undefined) {
     return unusable(
@@ -29,17 +33,19 @@ export function readCredential(path: Path, secret: Secret | undefined, draft: Dr
   return { status: "set", value: secret };
 }
 
-function readReference(secret: Exclude<Secret, string>, draft: Draft): Credential {
-  if (secret.source !== "env") {
-    return unusable(
-      `refers to a secret in "${secret.source}", which is read for models and MCP servers alone`,
-      'Use a text with ${NAME}, or source: "env".',
-    );
-  }
+function readReference(path: Path, secret: Exclude<Secret, string>, draft: Draft): Credential {
+  const wrong = whatIsWrong(secret);
+  if (wrong !== undefined) return unusable(...wrong);
+  if (secret.source !== "env") return { status: "set", value: { key: formatPath(path), ref: refOf(secret, draft) } };
   const value = draft.env[secret.id];
   return value
     ? { status: "set", value }
     : unusable(`needs the variable ${secret.id}, which is not set`, `Set ${secret.id} in the environment.`);
+}
+
+export function refOf({ source, provider, id }: Exclude<Secret, string>, { paths }: Draft): SecretRef {
+  const at = source === "file" && id.startsWith("~/") ? join(paths.homeDir, id.slice(2)) : id;
+  return { source, id: at, ...(provider === undefined ? {} : { provider }) };
 }
 
 function unusable(reason: string, remedy: string): Credential {
@@ -48,7 +54,7 @@ function unusable(reason: string, remedy: string): Credential {
 
 export type GatewayAuth =
   | { readonly mode: "none" }
-  | { readonly mode: "token" | "password"; readonly secret?: string }
+  | { readonly mode: "token" | "password"; readonly secret?: SecretText }
   /** `mode` is not set, and both a token and a password are. */
   | { readonly mode: "ambiguous" }
   | { readonly mode: "trusted-proxy"; readonly proxy: ProxyRule };
@@ -69,7 +75,7 @@ export function findGatewayAuth(draft: Draft): GatewayAuth {
   return secret === undefined ? { mode } : { mode, secret };
 }
 
-export function findSharedSecret(name: "token" | "password", draft: Draft): string | undefined {
+export function findSharedSecret(name: "token" | "password", draft: Draft): SecretText | undefined {
   const written = readCredential(["gateway", "auth", name], draft.config.gateway.auth[name], draft);
   if (written.status === "set") return written.value;
   return findVariable(draft.env, name === "token" ? "GATEWAY_TOKEN" : "GATEWAY_PASSWORD");

@@ -11,7 +11,8 @@ import type { Draft } from "./draft.ts";
 import type { Path } from "./issue.ts";
 import type { ResolvedConfig } from "./resolved.ts";
 import { limits } from "../kernel/limits.ts";
-import { refOf, secretOf } from "./secret-of.ts";
+import { refOf } from "./credentials.ts";
+import { secretOf } from "./secret-of.ts";
 import { isSecretName } from "./secrets.ts";
 
 const mebibyte = 1_048_576;

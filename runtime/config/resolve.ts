@@ -2,7 +2,8 @@
 import { nanosPerDollar } from "../kernel/usage.ts";
 import { createHash } from "node:crypto";
 import path from "node:path";
-import type { WebhookAccount, WebhookSettings } from "../edge/port.ts";
+import type { WithReferences } from "../broker/port.ts";
+import type { WebhookAccount } from "../edge/port.ts";
 import { failure } from "../kernel/errors.ts";
 import { findQueueMode, type QueuePolicy } from "../kernel/queues.ts";
 import { limits } from "../kernel/limits.ts";
@@ -407,11 +408,11 @@ function resolveJobPosts(draft: Draft): ResolvedConfig["jobPosts"] {
   };
 }
 
-function resolveWebhook(draft: Draft): WebhookSettings | null {
+function resolveWebhook(draft: Draft): ResolvedConfig["webhook"] {
   const channel = listChannels(draft.config).find((candidate) => candidate.channel === "webhook");
   const written = draft.config.channels.webhook?.accounts ?? {};
   if (channel === undefined) return null;
-  const accounts = Object.entries(written).flatMap(([name, account]): [string, WebhookAccount][] => {
+  const accounts = Object.entries(written).flatMap(([name, account]): [string, WithReferences<WebhookAccount>][] => {
     const at = ["channels", "webhook", "accounts", name];
     const token = readCredential([...at, "token"], account.token, draft);
     if (account.enabled === false || token.status !== "set") return [];

@@ -9,7 +9,7 @@ import type { SendPolicy } from "../../auth/send-policy.ts";
 import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
 import type { ExecRules } from "../../auth/exec-policy.ts";
 import type { McpRules, ToolRules } from "../../auth/tool-policy.ts";
-import type { ModelSettings } from "../broker/port.ts";
+import type { ModelSettings, SecretText, WithReferences } from "../broker/port.ts";
 import type { MemoryEmbeddings, MemorySource } from "../tools/memory/port.ts";
 import type { McpSettings } from "../mcp/port.ts";
 import type { WebSettings } from "../tools/port.ts";
@@ -300,11 +300,11 @@ export interface ResolvedConfig {
     /** Address to listen on. */
     readonly host: string;
     readonly port: number;
-    readonly auth: AuthSettings;
+    readonly auth: WithReferences<AuthSettings>;
     readonly trustedProxies: readonly string[];
     /** Endpoints for other programs. */
     /** What opens the gateway's figures and nothing else. */
-    readonly metrics: { readonly token?: string };
+    readonly metrics: { readonly token?: SecretText };
     readonly http: { readonly chatCompletions: boolean; readonly responses: boolean; readonly mcp: boolean };
     /** Programs of this machine that hold what opens the gateway are approved as devices without a person. */
     readonly autoApproveLocal: boolean;
@@ -320,18 +320,18 @@ export interface ResolvedConfig {
   };
   readonly hooks: {
     readonly enabled: boolean;
-    readonly token?: string;
+    readonly token?: SecretText;
     readonly path: string;
     /** Absent = every agent. */
     readonly allowedAgentIds?: readonly string[];
     readonly allowRequestSessionKey: boolean;
     readonly mappings: readonly HookMapping[];
   };
-  readonly webhook: WebhookSettings | null;
+  readonly webhook: WithReferences<WebhookSettings> | null;
   /** Off: no job happens at its time (`cron.enabled`). */
   readonly jobs: { readonly enabled: boolean };
   /** Answers of jobs that go to a URL: what is sent with them, and hosts whose addresses are not judged. */
-  readonly jobPosts: { readonly token?: string; readonly allowedHosts: readonly string[] };
+  readonly jobPosts: { readonly token?: SecretText; readonly allowedHosts: readonly string[] };
   /** When people on channels see that an agent types, and how often that is renewed at least. No mode: it depends on the message. */
   readonly typing: { readonly mode?: "never" | "instant" | "thinking" | "message"; readonly intervalMs: number };
   /** Answers that go out in pieces while they are written. */
@@ -346,7 +346,7 @@ export interface ResolvedConfig {
     readonly idleMs: number;
   };
   /** Accounts of the channels that this version has; goes to their threads and nowhere else: it holds credentials. */
-  readonly channels: ChannelAccounts;
+  readonly channels: WithReferences<ChannelAccounts>;
   /** Where models are; goes to the broker and nowhere else: it holds keys. */
   readonly models: Pick<
     ModelSettings,

@@ -1,11 +1,12 @@
 /** Entry of the edge's thread: every socket of the gateway is opened here and nowhere else. */
+import { makeSecretReader } from "../broker/secret-refs.ts";
 import { watchMain } from "../thread/main-watch.ts";
 import { serveTrustedThread } from "../thread/trusted-thread.ts";
 import { makeEdge } from "./edge.ts";
 import type { Log } from "./log.ts";
 import type { EdgeThreadInit, EdgeThreadRemote } from "./port.ts";
 
-serveTrustedThread<EdgeThreadInit, EdgeThreadRemote>(async ({ logLevel, mainBeat }, remote) => {
+serveTrustedThread<EdgeThreadInit, EdgeThreadRemote>(async ({ logLevel, stateDir, mainBeat }, remote) => {
   if (mainBeat !== undefined) watchMain(mainBeat);
   const verbose = logLevel === "debug" || logLevel === "trace";
   const log: Log = (level, message, fields = {}) => {
@@ -13,5 +14,7 @@ serveTrustedThread<EdgeThreadInit, EdgeThreadRemote>(async ({ logLevel, mainBeat
     // A record that cannot be sent over has no other place to go: the kernel's thread is gone.
     remote.log(level, message, fields).catch(() => undefined);
   };
-  return makeEdge(remote, log);
+  // Variables are texts by now: the main thread has them.
+  const secrets = makeSecretReader(() => ({ stateDir, variables: {} }), Date.now);
+  return makeEdge(remote, log, {}, secrets);
 });

@@ -7,6 +7,7 @@
 import { createServer, type Server } from "node:http";
 import { makeWebhookClient, type WebhookClient } from "../../channels/webhook/index.ts";
 import { failure } from "../kernel/errors.ts";
+import type { SecretReader } from "../broker/secret-refs.ts";
 import { type Attempts, makeAttempts } from "./attempts.ts";
 import { type EdgeBounds, makeBounds } from "./bounds.ts";
 import { makeSecret } from "./credential.ts";
@@ -28,6 +29,7 @@ import { makeProgramDoor, type ProgramDoor } from "./programs/door.ts";
 import { makeProgramRoutes } from "./programs/routes.ts";
 import { answerFrame } from "./requests.ts";
 import { makePlatformRoutes } from "./platform-routes.ts";
+import { readDoorSecrets } from "./read-secrets.ts";
 import type { RouteFinder } from "./route.ts";
 import { type Entrance, makeSockets, type Sockets } from "./sockets.ts";
 import { makeProxies, type Proxies } from "./trusted-proxy.ts";
@@ -39,6 +41,12 @@ export interface EdgeTuning {
   readonly bounds?: Partial<EdgeBounds>;
   readonly makeWebhookClient?: typeof makeWebhookClient;
 }
+
+/** Where references to secrets lead; of a program that has none. */
+const noSecrets: Pick<SecretReader, "read" | "forget"> = {
+  read: async () => ({ missing: "no references are followed here" }),
+  forget: () => undefined,
+};
 
 interface Parts {
   readonly settings: EdgeSettings;
@@ -75,15 +83,21 @@ interface Open {
   readonly notes: DoorNotes;
 }
 
-export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {}): EdgeForKernel {
+export function makeEdge(
+  kernel: KernelForEdge,
+  log: Log,
+  tuning: EdgeTuning = {},
+  secrets: Pick<SecretReader, "read" | "forget"> = noSecrets,
+): EdgeForKernel {
   const bounds = makeBounds(tuning.bounds);
   const now = tuning.now ?? Date.now;
   let open: Open | undefined;
   let closing: string | undefined;
 
   return {
-    listen: async (settings) => {
+    listen: async (told) => {
       if (open !== undefined) throw failure("CLOISTER_INTERNAL", "the edge listens already; an edge listens once");
+      const settings = await readDoorSecrets<EdgeSettings>(told, secrets, log);
       const parts: Parts = { settings, kernel, log, bounds, now, closing: () => closing };
       if (settings.auth.mode === "none") {
         // The text is one that operators search their logs for (behaviour §4.7).
@@ -119,7 +133,12 @@ export function makeEdge(kernel: KernelForEdge, log: Log, tuning: EdgeTuning = {
       }
       return open.changing().webhook.send(message);
     },
-    configure: async (changed) => open?.change(changed),
+    configure: async (changed) => {
+      // What a program said before may be another secret by now.
+      secrets.forget();
+      const read = await readDoorSecrets<ChangeableSettings>(changed, secrets, log);
+      open?.change(read);
+    },
     close: async (reason) => {
       closing ??= reason;
       if (open === undefined) return;

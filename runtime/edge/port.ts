@@ -3,6 +3,7 @@
  * credentials; it decides no right: it says who asks (`Client`) and the kernel's side decides.
  */
 import type { InboundEvent, OutboundMessage, SendResult } from "../../channels/port.ts";
+import type { WithReferences } from "../broker/port.ts";
 import type { AuditType } from "../kernel/audit-types.ts";
 import type { AgentPhase } from "../kernel/envelope.ts";
 import type { Refusal } from "../kernel/errors.ts";
@@ -374,6 +375,8 @@ export interface DoorRefusal {
 export interface EdgeThreadInit {
   /** Records of a lower level are not sent over. */
   readonly logLevel: string;
+  /** Where references to secrets lead. */
+  readonly stateDir: string;
   /** Of the main thread, which the edge's thread watches; absent: nobody watches it. */
   readonly mainBeat?: SharedArrayBuffer;
 }
@@ -390,7 +393,7 @@ export interface EdgeThreadRemote extends KernelForEdge {
 /** The edge's side, called by the kernel's thread. */
 export interface EdgeForKernel {
   /** Starts to listen. Rejects with `CLOISTER_EDGE_BIND`. */
-  listen(settings: EdgeSettings): Promise<{ readonly port: number; readonly host: string }>;
+  listen(settings: WithReferences<EdgeSettings>): Promise<{ readonly port: number; readonly host: string }>;
   /** To every connected client that may read. Ordered; each socket numbers its events. */
   publish(events: readonly GatewayEvent[]): Promise<void>;
   /**
@@ -405,7 +408,7 @@ export interface EdgeForKernel {
   /** Sends through a channel whose client lives in the edge thread (`webhook`). */
   send(message: OutboundMessage): Promise<SendResult>;
   /** These settings from now on. Rejects, and changes nothing, when one of them cannot be used. */
-  configure(changed: ChangeableSettings): Promise<void>;
+  configure(changed: WithReferences<ChangeableSettings>): Promise<void>;
   /** Stops intake, tells the clients (close 1012), ends the sockets. */
   close(reason: string): Promise<void>;
 }

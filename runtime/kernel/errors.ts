@@ -239,6 +239,11 @@ export const errorRegister = {
     retry: "after-change",
     http: 502,
   },
+  CLOISTER_SECRET_MISSING: {
+    summary: "A key of the configuration refers to a secret that cannot be read where it says.",
+    retry: "after-change",
+    http: 503,
+  },
   CLOISTER_CHANNEL_OFFLINE: { summary: "The account of a channel is not connected.", retry: "later", http: 503 },
   CLOISTER_CHANNEL_BUSY: { summary: "More waits in this channel than may.", retry: "later", http: 503 },
   CLOISTER_GATEWAY_DRAINING: { summary: "The gateway is shutting down.", retry: "later", http: 503 },

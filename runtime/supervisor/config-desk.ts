@@ -34,7 +34,7 @@ import {
   writeAtomically,
   writeAuthored,
 } from "../config/index.ts";
-import type { ChangeableSettings, EdgeForKernel, GatewayEvent } from "../edge/port.ts";
+import type { EdgeForKernel, GatewayEvent } from "../edge/port.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { compileRoutes } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
@@ -213,7 +213,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     const orders = await store.orders();
     if (agents.added.length > 0) await place([...from.agents, ...agents.added]);
     try {
-      await deps.edge()?.configure(changeableSettings(config) satisfies ChangeableSettings);
+      await deps.edge()?.configure(changeableSettings(config));
     } catch (fault) {
       await place(from.agents);
       throw fault;

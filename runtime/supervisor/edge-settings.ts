@@ -1,4 +1,5 @@
 /** What the configuration says to the edge: the part of it that may change while the edge listens. */
+import type { SecretText, WithReferences } from "../broker/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { PlatformDoor, SecretProof, SignatureProof } from "../edge/platform-door.ts";
 import type { ChangeableSettings } from "../edge/port.ts";
@@ -11,7 +12,7 @@ export function changeableSettings({
   channels,
   defaultAgentId,
   session,
-}: ResolvedConfig): ChangeableSettings {
+}: ResolvedConfig): WithReferences<ChangeableSettings> {
   return {
     auth: gateway.auth,
     trustedProxies: gateway.trustedProxies,
@@ -35,7 +36,10 @@ export function changeableSettings({
   };
 }
 
-function platformDoors({ telegram = {}, slack = {} }: ResolvedConfig["channels"]): readonly PlatformDoor[] {
+function platformDoors({
+  telegram = {},
+  slack = {},
+}: ResolvedConfig["channels"]): WithReferences<readonly PlatformDoor[]> {
   return [
     ...Object.entries(telegram).flatMap(([accountId, { webhook }]) =>
       webhook === undefined ? [] : [{ channel: "telegram", accountId, proof: telegramProof(webhook.secret) }],
@@ -46,13 +50,13 @@ function platformDoors({ telegram = {}, slack = {} }: ResolvedConfig["channels"]
   ];
 }
 
-const telegramProof = (secret: string): SecretProof => ({
+const telegramProof = (secret: SecretText): WithReferences<SecretProof> => ({
   type: "secret",
   header: "x-telegram-bot-api-secret-token",
   secret,
 });
 
-const slackProof = (secret: string): SignatureProof => ({
+const slackProof = (secret: SecretText): WithReferences<SignatureProof> => ({
   type: "signature",
   header: "x-slack-signature",
   timeHeader: "x-slack-request-timestamp",

@@ -82,7 +82,11 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     edge: startTrustedThread<EdgeForKernel>({
       entry: entryUrl("edge"),
       name: "edge",
-      init: { logLevel: config.logging.level, mainBeat: beatForWatch() } satisfies EdgeThreadInit,
+      init: {
+        logLevel: config.logging.level,
+        stateDir: config.stateDir,
+        mainBeat: beatForWatch(),
+      } satisfies EdgeThreadInit,
       handlers: doors.handlers,
       onLost: (reason) => onFatal(reason),
     }),

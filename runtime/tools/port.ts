@@ -1,5 +1,6 @@
 /** What crosses between the tools' thread and the kernel's. The thread decides no right: what reaches it has been judged. */
 
+import type { SecretText } from "../broker/port.ts";
 import type { OutboundMessage, SendResult } from "../../channels/port.ts";
 
 export interface ToolsInit {
@@ -165,7 +166,9 @@ export interface WebCall {
 export interface AnswerPost {
   readonly message: OutboundMessage;
   readonly url: string;
-  readonly token?: string;
+  readonly token?: SecretText;
+  /** Where a reference leads. */
+  readonly stateDir: string;
   /** As in `WebSettings`. */
   readonly allowedHosts: readonly string[];
 }

@@ -102,11 +102,12 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
       list: [{ ...agent("a", own.option), model: { primary: "anthropic/m" } }, agent("b", "${B_KEY}")],
     },
     tools: { agentToAgent: { enabled: true, allow: ["a", "b"] }, sessions: { visibility: "all" } },
-    gateway: { auth: { mode: "token", token: secrets["the gateway's token"] } },
+    gateway: { auth: { mode: "token", token: { source: "store", id: "gateway" } } },
     mcp: { servers: { echo: { url: echo.url, headers: { Authorization: "Bearer ${MCP_TOKEN}" } } } },
     channels: { webhook: { accounts: { home: { token: "${HOME_TOKEN}" } } } },
   });
   writeFileSync(path.join(stateDir, "actor.ts"), actor);
+  await keepSecret(stateDir, "gateway", secrets["the gateway's token"], Date.now());
   await keepSecret(stateDir, "kept", secrets["a secret that the gateway keeps"], Date.now());
   mkdirSync(path.join(stateDir, "secret-programs"), { mode: 0o700 });
   const vault = path.join(stateDir, "secret-programs", "vault");
@@ -154,6 +155,10 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
       stdout: "kept 1\n",
       stderr: "",
     });
+  const figures = (token: string) =>
+    fetch(new URL("/metrics", program.url), { headers: { authorization: `Bearer ${token}` } });
+  expect((await figures(secrets["the gateway's token"])).status).toBe(200);
+  expect((await figures("gateway")).status).toBe(401);
   // The threads of models and of MCP have used what must not be found in the cell.
   expect(tokens.asked.map((form) => Object.fromEntries(form))).toEqual([
     {

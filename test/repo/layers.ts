@@ -78,7 +78,10 @@ export const rooms: readonly Room[] = [
     layer: 1,
     places: ["runtime/channels/port.ts"],
     why: "What passes between a channel's thread and the main thread: types alone.",
-    also: [{ room: "channel-port", typeOnly: true, why: "what passes is said in the words of the port" }],
+    also: [
+      { room: "channel-port", typeOnly: true, why: "what passes is said in the words of the port" },
+      { room: "broker-protocol", typeOnly: true, why: "where secrets are is said in the same words" },
+    ],
   },
   {
     name: "store-port",
@@ -158,6 +161,7 @@ export const rooms: readonly Room[] = [
     why: "What crosses between the edge's thread and the kernel's, and the methods that clients may call.",
     also: [
       { room: "channel-port", typeOnly: true, why: "messages of channels pass through the edge" },
+      { room: "broker-protocol", typeOnly: true, why: "where secrets are is said in the same words" },
       { room: "auth", typeOnly: true, why: "each method names its scope" },
     ],
     packages: ["zod"],
@@ -320,7 +324,17 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/channels"],
     why: "The thread of a channel: runs its adapters. It is told accounts and texts and decides no right.",
-    only: ["kernel", "channel-port", "channels-protocol", "chunks", "download", "thread", "workspace-files"],
+    only: [
+      "kernel",
+      "channel-port",
+      "channels-protocol",
+      "chunks",
+      "download",
+      "thread",
+      "workspace-files",
+      "broker-protocol",
+      "secrets",
+    ],
     also: [
       { room: "telegram", why: "the entry loads the channel that is configured" },
       { room: "discord", why: "the entry loads the channel that is configured" },
@@ -418,7 +432,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/edge"],
     why: "HTTP and WebSocket, in a thread of its own. It authenticates and asks; it decides no right.",
-    only: ["kernel", "auth", "channel-port", "edge-protocol", "thread"],
+    only: ["kernel", "auth", "channel-port", "edge-protocol", "thread", "broker-protocol", "secrets"],
     also: [{ room: "webhook", why: "the webhook channel has no socket of its own: the HTTP server is its client" }],
     packages: ["@modelcontextprotocol/sdk", "ws", "zod"],
     node: ["node:crypto", "node:fs/promises", "node:http", "node:net", "node:os", "node:path", "node:stream"],
@@ -428,7 +442,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/tools"],
     why: "Runs what agents' tools do outside of their cells, in a thread of its own. It is told the folder and decides no right.",
-    only: ["kernel", "channel-port", "tools-protocol", "broker-protocol", "thread", "launcher"],
+    only: ["kernel", "channel-port", "tools-protocol", "broker-protocol", "thread", "launcher", "secrets"],
     also: [{ room: "webhook", why: "answers of jobs that go to a URL are sent as the webhook channel sends its own" }],
     packages: ["htmlparser2", "zod"],
     node: [
@@ -452,6 +466,7 @@ export const rooms: readonly Room[] = [
     name: "secrets",
     layer: 3,
     places: [
+      "runtime/broker/follow-secrets.ts",
       "runtime/broker/secret-refs.ts",
       "runtime/broker/secret-file.ts",
       "runtime/broker/secret-program.ts",

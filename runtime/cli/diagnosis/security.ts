@@ -4,6 +4,8 @@
  * files and modes are the doctor's (`state-dir.ts`).
  */
 import { isIP } from "node:net";
+import { isDeepStrictEqual } from "node:util";
+import type { SecretText } from "../../broker/port.ts";
 import { isInside, isLoopback, type ResolvedConfig } from "../../config/index.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Finding } from "./finding.ts";
@@ -218,7 +220,8 @@ export const securityChecks = {
       })),
   "hooks.secret": ({ hooks, gateway: { auth } }) => {
     if (!hooks.enabled) return [];
-    const shared = auth.mode !== "none" && "secret" in auth && auth.secret !== undefined && auth.secret === hooks.token;
+    const shared =
+      auth.mode !== "none" && "secret" in auth && auth.secret !== undefined && isSame(auth.secret, hooks.token);
     return [
       ...(shared
         ? [
@@ -263,7 +266,7 @@ export const securityChecks = {
   "webhook.secret": ({ webhook }) => {
     const accounts = Object.entries(webhook?.accounts ?? {});
     const twice = accounts.filter(([name, { token }]) =>
-      accounts.some(([other, account]) => other < name && account.token === token),
+      accounts.some(([other, account]) => other < name && isSame(account.token, token)),
     );
     return [
       ...twice.map(([name]) => ({
@@ -326,12 +329,17 @@ function eachAccount<T>(
   });
 }
 
+/** The same text, or the same place. */
+const isSame = (one: SecretText, other: SecretText | undefined): boolean =>
+  typeof one === "string" || typeof other !== "object" ? one === other : isDeepStrictEqual(one.ref, other.ref);
+
 function weakSecrets(
-  secrets: readonly { readonly key: string; readonly secret: string | undefined }[],
+  secrets: readonly { readonly key: string; readonly secret: SecretText | undefined }[],
   severity: "error" | "warning",
 ): readonly Omit<SecurityFinding, "id">[] {
   return secrets.flatMap(({ key, secret }) => {
-    if (secret === undefined || secret === "") return [];
+    // What is elsewhere is not read for this.
+    if (typeof secret !== "string" || secret === "") return [];
     const kinds = new Set(secret).size;
     if (secret.length >= limits.secretCharsMin && kinds >= limits.secretCharsMin / 2) return [];
     return [

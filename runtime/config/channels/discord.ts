@@ -1,6 +1,7 @@
 /** Bots of Discord as the file has them. */
 import path from "node:path";
 import type { DiscordSettings } from "../../../channels/discord/manifest.ts";
+import type { WithReferences } from "../../broker/port.ts";
 import {
   type AccountResults,
   apiRootOf,
@@ -19,7 +20,7 @@ type Section = NonNullable<Config["channels"]["discord"]>;
 
 const variable = "DISCORD_BOT_TOKEN";
 
-export const readDiscord = (draft: Draft): AccountResults<DiscordSettings> =>
+export const readDiscord = (draft: Draft): AccountResults<WithReferences<DiscordSettings>> =>
   resolveAccounts(draft, "discord", draft.config.channels.discord, (account) =>
     readBot(account, path.join(draft.paths.stateDir, "channels", "discord")),
   );
@@ -27,17 +28,15 @@ export const readDiscord = (draft: Draft): AccountResults<DiscordSettings> =>
 function readBot(
   account: WrittenAccount<Section["accounts"][string], Section>,
   folder: string,
-): ResolvedAccount<DiscordSettings> {
+): ResolvedAccount<WithReferences<DiscordSettings>> {
   const { own, section } = account;
   const token = loginCredential(account, "token", { own: own.token, section: section.token }, variable);
   if (token.status !== "set") return missingLogin(account, "token", token, "the token of the bot", variable);
-  // As it is copied from examples of HTTP headers.
-  const written = token.value.replace(/^Bot\s+/i, "");
   return {
     settings: {
       ...commonSettings(account),
       ...reactionSettings("discord", account),
-      token: written,
+      token: token.value,
       apiRoot: apiRootOf(account, "https://discord.com/api"),
       heardFile: path.join(folder, `${account.accountId}.sqlite`),
     },

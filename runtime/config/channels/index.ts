@@ -1,5 +1,6 @@
 /** Accounts of the channels that this version has, as their threads are told of them. A channel adds its reader to `readers`. */
 import type { BuiltChannel, ChannelAccounts, SettingsByChannel } from "../../../channels/built.ts";
+import type { WithReferences } from "../../broker/port.ts";
 import type { AccountResults } from "../channel-accounts.ts";
 import type { Draft } from "../draft.ts";
 import type { ConfigWarning } from "../resolved.ts";
@@ -9,7 +10,9 @@ import { readSlack } from "./slack.ts";
 import { readTelegram } from "./telegram.ts";
 import { readWhatsApp } from "./whatsapp.ts";
 
-const readers: { readonly [C in BuiltChannel]: (draft: Draft) => AccountResults<SettingsByChannel[C]> } = {
+const readers: {
+  readonly [C in BuiltChannel]: (draft: Draft) => AccountResults<WithReferences<SettingsByChannel[C]>>;
+} = {
   telegram: readTelegram,
   discord: readDiscord,
   slack: readSlack,
@@ -17,7 +20,7 @@ const readers: { readonly [C in BuiltChannel]: (draft: Draft) => AccountResults<
   whatsapp: readWhatsApp,
 };
 
-export function resolveChannels(draft: Draft): ChannelAccounts {
+export function resolveChannels(draft: Draft): WithReferences<ChannelAccounts> {
   const found = Object.entries(readers).map(([channel, read]) => [channel, usableOf(read(draft))] as const);
   return Object.fromEntries(found.filter(([, accounts]) => Object.keys(accounts).length > 0));
 }

@@ -1,6 +1,7 @@
 /** Networks of IRC as the file has them. */
 import type { IrcSettings } from "../../../channels/irc/manifest.ts";
 import { limits } from "../../kernel/limits.ts";
+import type { WithReferences } from "../../broker/port.ts";
 import {
   type AccountResults,
   commonSettings,
@@ -17,10 +18,12 @@ import type { Config } from "../schema.ts";
 
 type Section = NonNullable<Config["channels"]["irc"]>;
 
-export const readIrc = (draft: Draft): AccountResults<IrcSettings> =>
+export const readIrc = (draft: Draft): AccountResults<WithReferences<IrcSettings>> =>
   resolveAccounts(draft, "irc", draft.config.channels.irc, readNetwork);
 
-function readNetwork(account: WrittenAccount<Section["accounts"][string], Section>): ResolvedAccount<IrcSettings> {
+function readNetwork(
+  account: WrittenAccount<Section["accounts"][string], Section>,
+): ResolvedAccount<WithReferences<IrcSettings>> {
   const { path, root, own, section, draft } = account;
   const host = own.host ?? section.host;
   const nick = own.nick ?? section.nick;

@@ -1,5 +1,6 @@
 /** Applications of Slack as the file has them. */
 import type { SlackSettings } from "../../../channels/slack/manifest.ts";
+import type { WithReferences } from "../../broker/port.ts";
 import {
   type AccountResults,
   apiRootOf,
@@ -16,7 +17,7 @@ import type { Config } from "../schema.ts";
 
 type Section = NonNullable<Config["channels"]["slack"]>;
 
-export const readSlack = (draft: Draft): AccountResults<SlackSettings> =>
+export const readSlack = (draft: Draft): AccountResults<WithReferences<SlackSettings>> =>
   resolveAccounts(draft, "slack", draft.config.channels.slack, readApplication);
 
 const credentials = {
@@ -27,7 +28,7 @@ const credentials = {
 
 function readApplication(
   account: WrittenAccount<Section["accounts"][string], Section>,
-): ResolvedAccount<SlackSettings> {
+): ResolvedAccount<WithReferences<SlackSettings>> {
   const { own, section } = account;
   const lacks = (key: keyof typeof credentials, found: ReturnType<typeof loginCredential>) => {
     const [variable, what] = credentials[key];

@@ -1,5 +1,6 @@
 /** Bots of Telegram as the file has them. */
 import type { TelegramSettings } from "../../../channels/telegram/manifest.ts";
+import type { WithReferences } from "../../broker/port.ts";
 import {
   type AccountResults,
   apiRootOf,
@@ -20,10 +21,12 @@ type Section = NonNullable<Config["channels"]["telegram"]>;
 
 const variable = "TELEGRAM_BOT_TOKEN";
 
-export const readTelegram = (draft: Draft): AccountResults<TelegramSettings> =>
+export const readTelegram = (draft: Draft): AccountResults<WithReferences<TelegramSettings>> =>
   resolveAccounts(draft, "telegram", draft.config.channels.telegram, readBot);
 
-function readBot(account: WrittenAccount<Section["accounts"][string], Section>): ResolvedAccount<TelegramSettings> {
+function readBot(
+  account: WrittenAccount<Section["accounts"][string], Section>,
+): ResolvedAccount<WithReferences<TelegramSettings>> {
   const { path, root, own, section, isDefault, draft } = account;
   const written = { own: own.botToken, section: section.botToken };
   const token = loginCredential(account, "botToken", written, variable);
@@ -45,7 +48,8 @@ function readBot(account: WrittenAccount<Section["accounts"][string], Section>):
     ],
     draft,
   );
-  if (secret.status !== "set" || !/^[\w-]{1,256}$/.test(secret.value))
+  // One that is somewhere else is looked at by Telegram, which says what it does not take.
+  if (secret.status !== "set" || (typeof secret.value === "string" && !/^[\w-]{1,256}$/.test(secret.value)))
     return missing(
       [...path, "webhookSecret"],
       secret.status === "set"

@@ -24,8 +24,14 @@ const auth = z.strictObject({
     "How clients prove themselves. Default: `token`, or `password` when only a password is set.",
     z.enum(["none", "token", "password", "trusted-proxy"]).optional(),
   ),
-  token: key("The token (also `CLOISTER_GATEWAY_TOKEN`). Empty = not configured.", secret().optional()),
-  password: key("The password (also `CLOISTER_GATEWAY_PASSWORD`). Empty = not configured.", secret().optional()),
+  token: key(
+    "The token (also `CLOISTER_GATEWAY_TOKEN`): a text, or a reference. Empty = not configured.",
+    secret().optional(),
+  ),
+  password: key(
+    "The password (also `CLOISTER_GATEWAY_PASSWORD`): a text, or a reference. Empty = not configured.",
+    secret().optional(),
+  ),
   trustedProxy: key(
     "With mode `trusted-proxy`: the proxy has identified the user, and says who it is.",
     z

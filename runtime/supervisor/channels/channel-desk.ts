@@ -23,6 +23,7 @@ import type {
   MediaPlace,
   ProbeResult,
 } from "../../channels/port.ts";
+import type { WithReferences } from "../../broker/port.ts";
 import { failure, isCoded, toRefusal } from "../../kernel/errors.ts";
 import type { makeAuditNote } from "../audit-trail.ts";
 import type { Logger } from "../driver.ts";
@@ -32,7 +33,9 @@ import { makeOutbox, type Outbox } from "./outbox.ts";
 import { makeTyping, type TypingDeps } from "./typing.ts";
 
 export interface ChannelDeskDeps {
-  readonly accounts: () => ChannelAccounts;
+  readonly accounts: () => WithReferences<ChannelAccounts>;
+  /** Where references to secrets lead. */
+  readonly stateDir: string;
   /** For platforms that show one; as it is when their thread starts. */
   readonly menu: () => readonly MenuCommand[];
   readonly start: StartChannel;
@@ -92,7 +95,7 @@ export interface ChannelDesk {
 }
 
 interface Running {
-  readonly accounts: NonNullable<ChannelAccounts[BuiltChannel]>;
+  readonly accounts: WithReferences<NonNullable<ChannelAccounts[BuiltChannel]>>;
   readonly life: ChannelLife;
 }
 
@@ -196,7 +199,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
   function begin(channel: BuiltChannel, accounts: Running["accounts"]): Running {
     const outbox = outboxOf(channel);
     const life = runChannel({
-      init: { channel, accounts, menu: deps.menu() },
+      init: { channel, accounts, stateDir: deps.stateDir, menu: deps.menu() },
       start: deps.start,
       handlers: {
         receive: intake,

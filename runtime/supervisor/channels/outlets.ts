@@ -20,7 +20,7 @@ import { makePreviews } from "./previews.ts";
 export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "note" | "log"> {
   readonly config: Pick<
     ResolvedConfig,
-    "channels" | "commands" | "webhook" | "defaultAgentId" | "typing" | "blocks" | "session"
+    "channels" | "commands" | "webhook" | "defaultAgentId" | "typing" | "blocks" | "session" | "stateDir"
   > &
     ApprovalNoticesDeps["config"];
   readonly store: SendPolicyDeps["store"] & BlocksDeps["store"];
@@ -72,6 +72,7 @@ export function makeOutlets({
   const channels = makeChannelDesk({
     ...deps,
     accounts: () => config.channels,
+    stateDir: config.stateDir,
     menu: () =>
       config.commands.text && config.commands.native
         ? commands()

@@ -240,7 +240,7 @@ export function makeHostTools({
       return result as unknown as Looked;
     },
     async postAnswer(message) {
-      const post = { message, url: message.peer.id, ...config.jobPosts };
+      const post = { message, url: message.peer.id, stateDir: config.stateDir, ...config.jobPosts };
       try {
         return await (await thread.remote()).postAnswer(post);
       } catch (error) {

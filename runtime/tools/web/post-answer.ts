@@ -6,7 +6,9 @@ import { lookup as systemLookup } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { Readable } from "node:stream";
 import type { SendResult } from "../../../channels/port.ts";
-import { type ClientTools, makeWebhookClient } from "../../../channels/webhook/index.ts";
+import { type ClientTools, makeWebhookClient, type WebhookAccountTarget } from "../../../channels/webhook/index.ts";
+import { followSecrets } from "../../broker/follow-secrets.ts";
+import { makeSecretReader } from "../../broker/secret-refs.ts";
 import type { AnswerPost } from "../port.ts";
 import { isRefused } from "../results.ts";
 import { type Interfaces, makeJudge } from "./address.ts";
@@ -19,7 +21,7 @@ export interface PostTools extends Partial<Omit<ClientTools, "fetch">> {
 
 /** Never rejects. What is refused is not tried again. */
 export async function postAnswer(
-  { message, url, token, allowedHosts }: AnswerPost,
+  { message, url, token, stateDir, allowedHosts }: AnswerPost,
   { lookup = systemLookup, interfaces, ...tools }: PostTools = {},
 ): Promise<SendResult> {
   const isMeant = makeJudge(interfaces);
@@ -47,7 +49,16 @@ export async function postAnswer(
       return new Response(null, { status: 403 });
     }
   };
-  const account = { outboundUrl: url, ...(token === undefined ? {} : { outboundToken: token }) };
+  // Variables are texts by now.
+  const secrets = makeSecretReader(() => ({ stateDir, variables: {} }), Date.now);
+  let account: WebhookAccountTarget;
+  try {
+    const written = { outboundUrl: url, ...(token === undefined ? {} : { outboundToken: token }) };
+    account = await followSecrets<WebhookAccountTarget>(written, secrets);
+  } catch (error) {
+    // Without it the receiver could not tell who sends it.
+    return { status: "failed", reason: (error as Error).message, retry: true };
+  }
   const client = makeWebhookClient({ [message.accountId]: account }, { ...tools, fetch: judged });
   const result = await client.send(message);
   return refusal === undefined ? result : { status: "failed", reason: refusal, retry: false };

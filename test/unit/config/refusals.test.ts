@@ -615,11 +615,11 @@ const doorCases: readonly Case[] = [
     /Set GONE/,
   ],
   [
-    "a token for answers of jobs in a file",
-    { cron: { webhookToken: { source: "file", id: "/run/token" } } },
+    "a token for answers of jobs in a file that is named by half a path",
+    { cron: { webhookToken: { source: "file", id: "run/token" } } },
     "cron.webhookToken",
-    /"file".*read for models and MCP servers alone/,
-    /\$\{NAME\}/,
+    /names a file by a path that is not absolute/,
+    /"\/…"/,
   ],
 ];
 
@@ -646,11 +646,11 @@ const channelCases: readonly Case[] = [
     /Set GONE/,
   ],
   [
-    "a webhook token in a store that is not read",
+    "a webhook token of a program without a name",
     webhook({ home: { token: { source: "exec", id: "x" } } }),
     "channels.webhook.accounts.home.token",
-    /"exec".*read for models and MCP servers alone/,
-    /\$\{NAME\}/,
+    /names no program/,
+    /secret-programs/,
   ],
   [
     "an outbound token from a variable that is not set",

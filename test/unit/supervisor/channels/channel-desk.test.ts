@@ -44,6 +44,7 @@ function openDesk(
     ends: () => follower?.ended?.(header, { status: "no_reply" }),
   };
   const desk = makeChannelDesk({
+    stateDir: "/nowhere",
     accounts: () => configured,
     menu: () => [],
     note: () => undefined,

@@ -22,7 +22,7 @@ function openLife(startFails = (_count: number) => false) {
   const awake: string[] = [];
   const settings = { botToken: "t", apiRoot: "http://localhost", textChunkLimit: 4_000 };
   const life = runChannel({
-    init: { channel: "telegram", accounts: { default: settings }, menu: [] },
+    init: { channel: "telegram", accounts: { default: settings }, stateDir: "/nowhere", menu: [] },
     start: async (_init, handlers, onLost) => {
       if (startFails(started.length)) {
         started.push({ handlers, lose: onLost, isClosed: false, isStopped: false });

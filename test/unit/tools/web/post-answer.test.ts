@@ -42,7 +42,9 @@ const tools: PostTools = { sleep: async (ms) => void sleeps.push(ms), jitter: ()
 
 test("goes with the token, the key and the answer, and the receiver's id comes back", async () => {
   const { got, host, url } = await serve((response) => response.end(JSON.stringify({ id: "r-7" })));
-  expect(await postAnswer({ message, url, token: "t-secret", allowedHosts: [host] }, tools)).toEqual({
+  expect(
+    await postAnswer({ message, url, token: "t-secret", stateDir: "/nowhere", allowedHosts: [host] }, tools),
+  ).toEqual({
     status: "sent",
     platformMessageId: "r-7",
   });
@@ -58,7 +60,9 @@ test("is tried again under its key when the receiver is busy, and not more than 
     response.end();
   });
   sleeps.length = 0;
-  expect(await postAnswer({ message, url, allowedHosts: [host] }, tools)).toEqual({ status: "sent" });
+  expect(await postAnswer({ message, url, stateDir: "/nowhere", allowedHosts: [host] }, tools)).toEqual({
+    status: "sent",
+  });
   expect(got.map(({ headers }) => [headers["idempotency-key"], headers.authorization])).toEqual([
     ["e1", undefined],
     ["e1", undefined],
@@ -68,7 +72,9 @@ test("is tried again under its key when the receiver is busy, and not more than 
     response.statusCode = 500;
     response.end();
   });
-  expect(await postAnswer({ message, url: down.url, allowedHosts: [down.host] }, tools)).toMatchObject({
+  expect(
+    await postAnswer({ message, url: down.url, stateDir: "/nowhere", allowedHosts: [down.host] }, tools),
+  ).toMatchObject({
     status: "failed",
     retry: true,
   });
@@ -81,7 +87,9 @@ test("follows no redirect: the token would go along", async () => {
     response.setHeader("location", "/elsewhere");
     response.end();
   });
-  expect(await postAnswer({ message, url, token: "t", allowedHosts: [host] }, tools)).toMatchObject({
+  expect(
+    await postAnswer({ message, url, token: "t", stateDir: "/nowhere", allowedHosts: [host] }, tools),
+  ).toMatchObject({
     status: "failed",
     reason: expect.stringContaining("redirect"),
     retry: false,
@@ -99,7 +107,7 @@ describe("an address of this machine or of a private network", () => {
       done(null, "127.0.0.1", 4)) as NonNullable<PostTools["lookup"]>;
     const given = url.replace("127.0.0.1", name);
     const other = host.replace("127.0.0.1", "other.example");
-    const posted = { message, url: given, token: "t", allowedHosts: [other] };
+    const posted = { message, url: given, token: "t", stateDir: "/nowhere", allowedHosts: [other] };
     expect(await postAnswer(posted, { ...tools, lookup })).toEqual({
       status: "failed",
       reason: expect.stringMatching(/is an address of this machine.*answers of jobs go only to what is public/),

@@ -1,0 +1,53 @@
+/**
+ * A channel whose accounts may refer to secrets: they are read in the channel's thread before each connection, so that another secret counts with the next
+ * one. An account whose secret cannot be read is not connected, says why, and is tried again; the others go on.
+ */
+import type { AccountSettings, ChannelAdapter, ChannelModule } from "../../channels/port.ts";
+import { followSecrets, hasReferences } from "../broker/follow-secrets.ts";
+import type { WithReferences } from "../broker/port.ts";
+import type { SecretReader } from "../broker/secret-refs.ts";
+import { isCoded } from "../kernel/errors.ts";
+
+export function withSecrets<S extends AccountSettings>(
+  channel: ChannelModule<S>,
+  secrets: Pick<SecretReader, "read" | "forget">,
+): ChannelModule<WithReferences<S> & AccountSettings> {
+  return {
+    manifest: channel.manifest,
+    open(settings, host) {
+      if (!hasReferences(settings)) return channel.open(settings as S, host);
+      let opened: { readonly form: string; readonly adapter: ChannelAdapter } | undefined;
+      const open = async (): Promise<NonNullable<typeof opened>> => {
+        const read = await followSecrets<S>(settings, secrets);
+        const form = JSON.stringify(read);
+        return opened?.form === form ? opened : { form, adapter: channel.open(read, host) };
+      };
+      const adapter = (): ChannelAdapter => {
+        if (opened === undefined) throw new Error("the account was not connected yet");
+        return opened.adapter;
+      };
+      return {
+        async run(signal) {
+          try {
+            opened = await open();
+            await opened.adapter.run(signal);
+          } catch (error) {
+            // A program may say another one now.
+            if (isCoded(error) && error.code === "CLOISTER_CHANNEL_CREDENTIAL") secrets.forget();
+            throw error;
+          }
+        },
+        probe: async (signal) => (await open()).adapter.probe(signal),
+        send: async (part) => adapter().send(part),
+        act: async (action) => adapter().act?.(action) ?? { status: "failed", reason: "it cannot", retry: false },
+        async fetch(media, bytesMax, signal) {
+          const found = await adapter().fetch?.(media, bytesMax, signal);
+          if (found === undefined) throw new Error(`the channel ${channel.manifest.id} cannot fetch files`);
+          return found;
+        },
+        typing: async (...where) => adapter().typing?.(...where),
+        called: async (payload) => adapter().called?.(payload),
+      };
+    },
+  };
+}

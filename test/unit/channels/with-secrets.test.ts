@@ -1,0 +1,93 @@
+/** Accounts whose credential is somewhere else: read before each connection, and told when it is not there. */
+import { expect, test } from "vitest";
+import type { AccountSettings, ChannelAdapter, ChannelHost, ChannelModule } from "../../../channels/port.ts";
+import type { SecretValue } from "../../../runtime/broker/port.ts";
+import { withSecrets } from "../../../runtime/channels/with-secrets.ts";
+import { failure } from "../../../runtime/kernel/errors.ts";
+
+interface Settings extends AccountSettings {
+  readonly botToken: string;
+}
+
+const at = { key: "channels.test.botToken", ref: { source: "store", id: "bot" } } as const;
+const peer = { kind: "direct", id: "ana" } as const;
+
+function open(botToken: string | typeof at, isRefused: (token: string) => boolean = () => false) {
+  const opened: string[] = [];
+  let kept: string | undefined = "t-1";
+  let forgotten = 0;
+  const channel: ChannelModule<Settings> = {
+    manifest: { id: "test" } as never,
+    open: (settings) => {
+      opened.push(settings.botToken);
+      return {
+        run: async () => {
+          if (isRefused(settings.botToken)) throw failure("CLOISTER_CHANNEL_CREDENTIAL", "no");
+        },
+        probe: async () => ({ id: settings.botToken, name: "bot" }),
+        send: async () => ({ status: "sent", platformMessageId: settings.botToken }),
+        act: async () => ({ status: "sent" }),
+        fetch: async () => new Uint8Array([1]),
+        called: async () => ({ ok: settings.botToken }),
+      } satisfies ChannelAdapter;
+    },
+  };
+  const secrets = {
+    read: async (told: SecretValue) =>
+      "ref" in told && kept !== undefined ? { value: kept } : { missing: "store: bot: there is none" },
+    forget: () => void forgotten++,
+  };
+  const adapter = withSecrets(channel, secrets).open({ botToken, textChunkLimit: 100 }, {} as ChannelHost);
+  return {
+    adapter,
+    opened,
+    keep: (value: string | undefined) => (kept = value),
+    forgotten: () => forgotten,
+    run: () => adapter.run(new AbortController().signal),
+  };
+}
+
+test("a text is handed on as it is", async () => {
+  const { opened, run } = open("plain");
+  await run();
+  expect(opened).toEqual(["plain"]);
+});
+
+test("a reference is followed before each connection, so that another secret counts with the next one", async () => {
+  const { adapter, opened, keep, run } = open(at);
+  expect(opened).toEqual([]);
+  await run();
+  await run();
+  expect(opened).toEqual(["t-1"]);
+  expect(await adapter.send({} as never)).toMatchObject({ platformMessageId: "t-1" });
+  expect(await adapter.act?.({} as never)).toEqual({ status: "sent" });
+  expect(await adapter.fetch?.({} as never, 1, AbortSignal.timeout(1))).toEqual(new Uint8Array([1]));
+  expect(await adapter.called?.({})).toEqual({ ok: "t-1" });
+  await adapter.typing?.(peer, undefined);
+  keep("t-2");
+  await run();
+  expect(opened).toEqual(["t-1", "t-2"]);
+  expect(await adapter.probe(AbortSignal.timeout(1_000))).toEqual({ id: "t-2", name: "bot" });
+});
+
+test("one that cannot be read keeps the account from connecting, and says its key, the reference and what to do", async () => {
+  const { keep, run, opened } = open(at);
+  keep(undefined);
+  const refused = run();
+  await expect(refused).rejects.toMatchObject({
+    code: "CLOISTER_SECRET_MISSING",
+    message: "channels.test.botToken refers to a secret that cannot be read: store: bot: there is none",
+    remedy: "keep it with `cloister secrets set <name>`, or correct channels.test.botToken",
+  });
+  expect(opened).toEqual([]);
+  // Not for ever: whoever keeps it need not start anything.
+  keep("t-3");
+  await run();
+  expect(opened).toEqual(["t-3"]);
+});
+
+test("what a program said is asked for again when the platform does not take it", async () => {
+  const { run, forgotten } = open(at, (token) => token === "t-1");
+  await expect(run()).rejects.toMatchObject({ code: "CLOISTER_CHANNEL_CREDENTIAL" });
+  expect(forgotten()).toBe(1);
+});
