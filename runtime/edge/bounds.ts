@@ -19,6 +19,7 @@ type Name =
   | "requestsPerSocketMax"
   | "socketCloseGraceMs"
   | "deviceSkewMs"
+  | "secretLookMs"
   | "runWaitMsDefault"
   | "httpBodyBytesMax"
   | "httpHeadMs"

@@ -29,7 +29,7 @@ import { makeProgramDoor, type ProgramDoor } from "./programs/door.ts";
 import { makeProgramRoutes } from "./programs/routes.ts";
 import { answerFrame } from "./requests.ts";
 import { makePlatformRoutes } from "./platform-routes.ts";
-import { readDoorSecrets } from "./read-secrets.ts";
+import { makeDoorSecrets } from "./read-secrets.ts";
 import type { RouteFinder } from "./route.ts";
 import { type Entrance, makeSockets, type Sockets } from "./sockets.ts";
 import { makeProxies, type Proxies } from "./trusted-proxy.ts";
@@ -93,11 +93,14 @@ export function makeEdge(
   const now = tuning.now ?? Date.now;
   let open: Open | undefined;
   let closing: string | undefined;
+  const doors = makeDoorSecrets(secrets, log, bounds.secretLookMs);
+  const change = ({ auth, hooks, metrics, webhook, platforms }: ChangeableSettings): void =>
+    open?.change({ ...open.changing().settings, auth, hooks, metrics, webhook, platforms });
 
   return {
     listen: async (told) => {
       if (open !== undefined) throw failure("CLOISTER_INTERNAL", "the edge listens already; an edge listens once");
-      const settings = await readDoorSecrets<EdgeSettings>(told, secrets, log);
+      const settings = await doors.read<EdgeSettings>(told, change);
       const parts: Parts = { settings, kernel, log, bounds, now, closing: () => closing };
       if (settings.auth.mode === "none") {
         // The text is one that operators search their logs for (behaviour §4.7).
@@ -136,11 +139,11 @@ export function makeEdge(
     configure: async (changed) => {
       // What a program said before may be another secret by now.
       secrets.forget();
-      const read = await readDoorSecrets<ChangeableSettings>(changed, secrets, log);
-      open?.change(read);
+      open?.change(await doors.read<ChangeableSettings>(changed, change));
     },
     close: async (reason) => {
       closing ??= reason;
+      doors.close();
       if (open === undefined) return;
       const { server, localServer, sockets, programs } = open;
       programs.close(drainingRefusal(reason));

@@ -79,6 +79,8 @@ export const limits = {
   /** A program that gives a secret may ask another machine; a person who has to confirm is not waited for. What it said is asked for again after so long. */
   secretProgramMs: 10_000,
   secretProgramKeepMs: 600_000,
+  /** How often the gateway's own doors look whether a secret that they refer to is another one. */
+  secretLookMs: 30_000,
   /** Who changes a file of secrets holds it for milliseconds, and for one answer of a provider when a token is renewed: longer, and its process has died. */
   secretLockMs: 45_000,
   /** A token is renewed so long before it expires, as long as the first piece of an answer may take; and a server of tokens has so long to answer. */

@@ -1,8 +1,8 @@
 /** Doors whose secrets are somewhere else: each is read, and one that cannot be closes its own door alone. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { SecretValue, WithReferences } from "../../../runtime/broker/port.ts";
 import type { ChangeableSettings } from "../../../runtime/edge/port.ts";
-import { readDoorSecrets } from "../../../runtime/edge/read-secrets.ts";
+import { makeDoorSecrets, readDoorSecrets } from "../../../runtime/edge/read-secrets.ts";
 
 const at = (key: string, id: string) => ({ key, ref: { source: "file", id } }) as const;
 
@@ -52,6 +52,41 @@ async function read(...missing: readonly string[]) {
   });
   return { settings, lines };
 }
+
+test("another secret counts by the next look, one that comes late opens its door, and one that is gone stays as it was", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const kept = new Map([["/k/hooks", "h-1"]]);
+  const secrets = {
+    read: async (value: SecretValue) => {
+      const found = "ref" in value ? kept.get(value.ref.id) : undefined;
+      return found === undefined ? { missing: "there is none" } : { value: found };
+    },
+  };
+  const lines: string[] = [];
+  const changed: ChangeableSettings[] = [];
+  const doors = makeDoorSecrets(secrets, (level, message) => void (level === "error" && lines.push(message)), 1_000);
+  const some = { ...told, metrics: {}, webhook: null, platforms: [] };
+  const first = await doors.read<ChangeableSettings>(some, (next) => void changed.push(next));
+  expect([first.auth, first.hooks.token]).toEqual([{ mode: "token" }, "h-1"]);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(changed).toEqual([]);
+  expect(lines).toHaveLength(1);
+  kept.set("/k/gateway", "g-1").set("/k/hooks", "h-2");
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(changed).toMatchObject([{ auth: { mode: "token", secret: "g-1" }, hooks: { token: "h-2" } }]);
+  kept.delete("/k/gateway");
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(changed).toHaveLength(1);
+  expect(lines.slice(1)).toEqual([expect.stringContaining("keeps the secret that it had")]);
+  // Another configuration begins anew, and the end is one.
+  expect((await doors.read<ChangeableSettings>(some, () => undefined)).auth).toEqual({ mode: "token" });
+  doors.close();
+  kept.set("/k/gateway", "g-2");
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(changed).toHaveLength(1);
+  expect(vi.getTimerCount()).toBe(0);
+});
 
 test("all of them are read, and the rest stays as it is", async () => {
   const { settings, lines } = await read();
