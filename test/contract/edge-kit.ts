@@ -41,7 +41,7 @@ export interface FakeKernel extends KernelForEdge {
   answers: {
     rpc: (client: Parameters<KernelForEdge["rpc"]>[0], method: string, params: unknown) => Promise<RpcResult>;
     inbound: () => Promise<InboundResult>;
-    platformCalled: () => ReturnType<KernelForEdge["platformCalled"]>;
+    platformCalled: KernelForEdge["platformCalled"];
     call: KernelForEdge["call"];
     callable: KernelForEdge["callable"];
     waitRun: (runId: string, timeoutMs: number) => Promise<RunResult>;
@@ -88,7 +88,7 @@ export function makeFakeKernel(): FakeKernel {
     call: async (...args) => (record("call", args), answers.call(...args)),
     callable: async (...args) => (record("callable", args), answers.callable(...args)),
     stopCall: async (...args) => record("stopCall", args),
-    platformCalled: async (...args) => (record("platformCalled", args), answers.platformCalled()),
+    platformCalled: async (...args) => (record("platformCalled", args), answers.platformCalled(...args)),
     hook: async (...args) => (record("hook", args), answers.inbound() as Promise<HookResult>),
     waitRun: async (...args) => (record("waitRun", args), answers.waitRun(...args)),
     connectDevice: async (...args) => (record("connectDevice", args), answers.connectDevice(...args)),

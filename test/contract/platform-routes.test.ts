@@ -1,9 +1,9 @@
 /** Platforms that call the gateway: by the address and the secret of their account, and by nothing else. */
-import { createHmac } from "node:crypto";
 import { expect, test } from "vitest";
 import type { PlatformDoor } from "../../runtime/edge/platform-door.ts";
 import { failure } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { signCall } from "../support/slack-api.ts";
 import { ask, openEdge, postJson } from "./edge-kit.ts";
 
 const header = "x-telegram-bot-api-secret-token";
@@ -58,12 +58,10 @@ const signed: PlatformDoor = {
 };
 const said = JSON.stringify({ type: "url_verification", challenge: "c" });
 
-/** As Slack signs: https://docs.slack.dev/authentication/verifying-requests-from-slack */
-function sign(body: string, atMs: number, secret = signing.secret) {
-  const time = String(Math.floor(atMs / 1000));
-  const signature = `v0=${createHmac("sha256", secret).update(`v0:${time}:${body}`).digest("hex")}`;
-  return { "x-slack-signature": signature, "x-slack-request-timestamp": time, "content-type": "application/json" };
-}
+const sign = (body: string, atMs: number, secret = signing.secret): Record<string, string> => ({
+  ...signCall(body, atMs, secret),
+  "content-type": "application/json",
+});
 
 test("a signed call goes to its account, and what the account wants to say is the answer", async () => {
   const { port, kernel, clock } = await openEdge({ settings: { platforms: [signed] } });

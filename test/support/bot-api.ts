@@ -1,12 +1,14 @@
 /**
  * A server of the Bot API for tests, over HTTP as the real one, and strict: a method, a parameter or a type that the real API does not have,
  * an offset that goes back, and a second poll of one bot are violations, which fail the test. It confirms updates as the real one does: by the
- * offset of the next poll. Source: the Bot API's documentation.
+ * offset of the next poll, or by the answer of the webhook, which is called with one update of a chat after the other. Source: the Bot API's
+ * documentation.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { promisify } from "node:util";
 import type { CallbackQuery, Message, MessageReactionUpdated, Update } from "grammy/types";
+import { openCallingPlatform } from "./calling-platform.ts";
 import { makeWatchers } from "./watchers.ts";
 
 export interface Call {
@@ -30,6 +32,8 @@ export type Fault =
  *   confirmed  a poll's offset has confirmed updates, and the poll is not answered
  *   done       a call is carried out, and not answered
  *   answered   its answer is handed to the operating system
+ *
+ * Calls of a bot's webhook are told as those of the method `webhook`: `answered` when an update was handed over, `came` when its answer has come.
  */
 export interface Step {
   readonly type: "came" | "confirmed" | "done" | "answered";
@@ -50,6 +54,8 @@ interface Bot {
   /** Undefined: it has none. */
   menu: readonly string[] | undefined;
   poll: (() => void) | undefined;
+  /** Updates whose calls are under way. */
+  readonly called: Set<Update>;
 }
 
 export interface BotApi {
@@ -71,6 +77,8 @@ export interface BotApi {
   /** Updates that the bot has not confirmed. */
   unconfirmed(token: string): number;
   webhookOf(token: string): { readonly url: string; readonly secret: string } | undefined;
+  /** Where calls of webhooks go: what leads from their addresses to the gateway. Before that they wait. */
+  leadTo(origin: string): void;
   /** Names of the commands of the bot's menu. */
   menu(token: string): readonly string[] | undefined;
   /** For the next calls of a method, in turn. */
@@ -161,6 +169,7 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
   /** By their ids, which are their paths as well. */
   const files = new Map<string, string>();
   let messageId = 1_000;
+  const webhooks = openCallingPlatform();
 
   const server = createServer((request, response) => void serve(request, response));
 
@@ -222,6 +231,7 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
         return poll(bot, call, request, refuse);
       case "setWebhook":
         bot.webhook = { url: String(given["url"]), secret: String(given["secret_token"]) };
+        callWebhook(bot);
         return true;
       case "deleteWebhook":
         bot.webhook = undefined;
@@ -310,6 +320,31 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
     return bot.updates.slice(0, Number(given["limit"] ?? 100));
   }
 
+  /** With each update that it was not called with. */
+  function callWebhook(bot: Bot): void {
+    const { token, webhook, called } = bot;
+    if (webhook === undefined) return;
+    for (const update of bot.updates) {
+      if (called.has(update)) continue;
+      called.add(update);
+      const body = JSON.stringify(update);
+      const make = () => ({
+        path: new URL(webhook.url).pathname,
+        headers: { "content-type": "application/json", "x-telegram-bot-api-secret-token": webhook.secret },
+        body,
+      });
+      const call = { token, method: "webhook", params: {} };
+      const tell = async (step: Step) => ((await watch(step))?.type === "drop" ? "drop" : undefined);
+      const taken = webhooks.call(chatIdOf(update), make, (moment) =>
+        tell(moment === "offered" ? { type: "answered", call, result: [update] } : { type: "came", call }),
+      );
+      void taken.then(() => {
+        bot.updates = bot.updates.filter((one) => one !== update);
+        changed();
+      });
+    }
+  }
+
   const botOf = (token: string): Bot => {
     const bot = bots.get(token);
     if (bot === undefined) throw new Error(`no bot has the token ${token}`);
@@ -334,7 +369,7 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
     addFile: (id, content) => void files.set(id, content),
     addBot(token, username) {
       const id = 7_000 + bots.size;
-      const none = { webhook: undefined, menu: undefined, poll: undefined };
+      const none = { webhook: undefined, menu: undefined, poll: undefined, called: new Set<Update>() };
       bots.set(token, { token, id, username, updates: [], nextUpdateId: 500, confirmedUpTo: 0, ...none });
       return { id };
     },
@@ -343,17 +378,25 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
       const id = bot.nextUpdateId++;
       bot.updates.push({ ...(update as object), update_id: id });
       bot.poll?.();
+      callWebhook(bot);
       return id;
     },
     unconfirmed: (token) => botOf(token).updates.length,
     webhookOf: (token) => botOf(token).webhook,
+    leadTo: (origin) => webhooks.leadTo(origin),
     menu: (token) => botOf(token).menu,
     fail: (method, ...list) => void faults.set(method, [...(faults.get(method) ?? []), ...list]),
     connections: promisify(server.getConnections.bind(server)),
     until,
-    close: () => closeServer(server, bots.values()),
+    close() {
+      webhooks.close();
+      return closeServer(server, bots.values());
+    },
   };
 }
+
+const chatIdOf = ({ message, callback_query: pressed, message_reaction: reaction }: Update): string =>
+  String((message ?? pressed?.message ?? reaction)?.chat.id);
 
 function closeServer(server: Server, bots: Iterable<Bot>): Promise<void> {
   for (const bot of bots) bot.poll?.();

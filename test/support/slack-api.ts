@@ -1,12 +1,16 @@
 /**
- * A server of Slack for tests: the Web API over HTTP and socket mode over WebSocket, as Slack's own clients speak them, and strict. A method, a
+ * A server of Slack for tests: the Web API over HTTP, and socket mode over WebSocket as Slack's own clients speak it or signed calls, and strict. A method, a
  * parameter or a form that Slack does not have, an address of a socket used twice, an acknowledgement of what was not offered or acknowledged
  * already, and anything else on a socket are violations, which fail the test. What was not acknowledged when a socket ends is offered again on
- * the next. Source: Slack's documentation of the Web API and of socket mode.
+ * the next. Source: Slack's documentation of the Web API, of socket mode and of signed calls.
  */
+import { createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { promisify } from "node:util";
 import { type WebSocket, WebSocketServer } from "ws";
+import { openCallingPlatform, type PlatformCall } from "./calling-platform.ts";
+import { type WatchChats, watchNothing } from "./chat-steps.ts";
 
 export interface SlackCall {
   readonly method: string;
@@ -22,8 +26,10 @@ export type SlackFault =
   | { readonly type: "lose-answer" }
   | { readonly type: "slow"; readonly until: Promise<void> };
 
+type EnvelopeType = "events_api" | "slash_commands" | "interactive";
+
 interface Envelope {
-  readonly type: string;
+  readonly type: EnvelopeType;
   readonly payload: object;
   attempt: number;
 }
@@ -41,8 +47,14 @@ export interface SlackApi {
     readonly name: string;
     readonly content: string;
   }[];
-  /** Offers something on the socket; while none is open it waits for one. */
-  offer(type: "events_api" | "slash_commands" | "interactive", payload: object): void;
+  /** Offers something on the socket, or by a signed call; while none is open, or nobody takes it, it waits. */
+  offer(type: EnvelopeType, payload: object): void;
+  /** Where signed calls go: what leads from outside to the gateway. */
+  leadTo(origin: string): void;
+  /** Somebody else of the workspace, and his direct conversation. */
+  addPerson(user: string, channel: string, name: string): void;
+  /** Connections that are open. */
+  connections(): Promise<number>;
   /** A message, as `message` tells of it. */
   say(event: object): void;
   /** Keeps a file; gives its address. */
@@ -63,9 +75,11 @@ export const appToken = "xapp-SECRET";
 export const self = { userId: "UBOT", botId: "BBOT", name: "helper" } as const;
 export const teamId = "T1";
 
-const people: Readonly<Record<string, string>> = { U42: "Ana Lee", U43: "Ben" };
-/** The direct conversation of each person. */
-const directs: Readonly<Record<string, string>> = { U42: "D42", U43: "D43" };
+export interface SlackOptions {
+  readonly watch?: WatchChats;
+  /** Slack calls the account `default` with what it signs by this, and opens it no socket. */
+  readonly signingSecret?: string;
+}
 
 const posting = ["channel", "text", "thread_ts", "attachments", "unfurl_links", "unfurl_media"];
 
@@ -90,7 +104,18 @@ const methods: Readonly<Record<string, { readonly takes: readonly string[]; read
   "files.completeUploadExternal": { takes: ["files", "channel_id", "thread_ts"], needs: ["files"] },
 };
 
-export async function openSlackApi(): Promise<SlackApi> {
+export async function openSlackApi({ watch = watchNothing, signingSecret }: SlackOptions = {}): Promise<SlackApi> {
+  const people = new Map([
+    ["U42", "Ana Lee"],
+    ["U43", "Ben"],
+  ]);
+  /** The direct conversation of each person. */
+  const directs = new Map([
+    ["U42", "D42"],
+    ["U43", "D43"],
+  ]);
+  const calling = openCallingPlatform();
+  let underWay = 0;
   const calls: SlackCall[] = [];
   const violations: string[] = [];
   const uploads: SlackApi["uploads"] = [];
@@ -143,8 +168,14 @@ export async function openSlackApi(): Promise<SlackApi> {
       return answer(fault.status, {}, seconds === undefined ? {} : { "retry-after": String(seconds) });
     }
     if (fault?.type === "slow") await fault.until;
+    const post =
+      name === "chat.postMessage" ? { places: [params["channel"] ?? ""], text: params["text"] ?? "" } : undefined;
+    if (post !== undefined && (await watch({ moment: "lost", ...post })) === "drop")
+      return void request.socket.destroy();
     const result = carryOut(name, params);
+    if (post !== undefined) await watch({ moment: "sent", ...post });
     if (fault?.type === "lose-answer") return void request.socket.destroy();
+    if (post !== undefined) response.on("finish", () => void watch({ moment: "answered", ...post }));
     answer(200, typeof result === "string" ? { ok: false, error: result } : { ok: true, ...result }, {
       "x-oauth-scopes": "chat:write,users:read,files:read",
     });
@@ -185,7 +216,7 @@ export async function openSlackApi(): Promise<SlackApi> {
         };
       }
       case "users.info": {
-        const name = people[params["user"] ?? ""];
+        const name = people.get(params["user"] ?? "");
         return name === undefined
           ? "user_not_found"
           : { user: { id: params["user"], profile: { display_name: name } } };
@@ -193,7 +224,7 @@ export async function openSlackApi(): Promise<SlackApi> {
       case "conversations.info":
         return { channel: { id: place, is_mpim: place.startsWith("CM") } };
       case "conversations.open": {
-        const id = directs[params["users"] ?? ""];
+        const id = directs.get(params["users"] ?? "");
         return id === undefined ? "user_not_found" : { channel: { id } };
       }
       case "files.getUploadURLExternal": {
@@ -239,7 +270,7 @@ export async function openSlackApi(): Promise<SlackApi> {
   function greet(opened: WebSocket): void {
     socket = opened;
     links.opened += 1;
-    opened.on("message", (data: Buffer) => confirm(data.toString("utf8")));
+    opened.on("message", (data: Buffer) => void confirm(opened, data.toString("utf8")));
     opened.on("close", () => {
       if (socket === opened) socket = undefined;
       const again = [...offered.values()].map((envelope) => ({ ...envelope, attempt: envelope.attempt + 1 }));
@@ -251,11 +282,13 @@ export async function openSlackApi(): Promise<SlackApi> {
     flush();
   }
 
-  function confirm(text: string): void {
+  async function confirm(on: WebSocket, text: string): Promise<void> {
     const { envelope_id: id, payload, ...rest } = JSON.parse(text) as Record<string, unknown>;
+    if ((await watch({ moment: "unconfirmed" })) === "drop") return on.terminate();
     if (typeof id !== "string" || !offered.delete(id)) violations.push(`acknowledged what was not offered: ${text}`);
     if (Object.keys(rest).length > 0 || JSON.stringify(payload ?? {}) !== "{}")
       violations.push(`an acknowledgement with more in it: ${text}`);
+    await watch({ moment: "confirmed" });
   }
 
   function flush(): void {
@@ -266,13 +299,34 @@ export async function openSlackApi(): Promise<SlackApi> {
       const { type, payload, attempt } = envelope;
       const retry = type === "events_api" ? { retry_attempt: attempt, retry_reason: attempt > 0 ? "timeout" : "" } : {};
       const accepts = { accepts_response_payload: type === "slash_commands" };
-      socket.send(JSON.stringify({ envelope_id: id, type, payload, ...accepts, ...retry }));
+      socket.send(
+        JSON.stringify({ envelope_id: id, type, payload, ...accepts, ...retry }),
+        () => void watch({ moment: "offered", places: [placeOf(payload)] }),
+      );
     }
   }
 
+  async function call(secret: string, type: EnvelopeType, payload: object): Promise<void> {
+    underWay += 1;
+    const { body, contentType } = bodyOf(type, payload);
+    const make = (): PlatformCall => ({
+      path: "/channels/slack/default",
+      headers: { "content-type": contentType, ...signCall(body, Date.now(), secret) },
+      body,
+    });
+    const places = [placeOf(payload)];
+    await calling.call(placeOf(payload), make, (moment) =>
+      watch(moment === "offered" ? { moment, places } : { moment }),
+    );
+    underWay -= 1;
+  }
+
   const offer: SlackApi["offer"] = (type, payload) => {
-    waiting.push({ type, payload, attempt: 0 });
-    flush();
+    if (signingSecret !== undefined) void call(signingSecret, type, payload);
+    else {
+      waiting.push({ type, payload, attempt: 0 });
+      flush();
+    }
   };
 
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -289,7 +343,13 @@ export async function openSlackApi(): Promise<SlackApi> {
       kept.set(name, content);
       return `${root()}/kept/${name}`;
     },
-    unconfirmed: () => waiting.length + offered.size,
+    leadTo: (origin) => calling.leadTo(origin),
+    addPerson(user, channel, name) {
+      people.set(user, name);
+      directs.set(user, channel);
+    },
+    connections: promisify(server.getConnections.bind(server)),
+    unconfirmed: () => waiting.length + offered.size + underWay,
     sockets: () => wire.clients.size,
     links,
     drop(how = "network") {
@@ -298,6 +358,7 @@ export async function openSlackApi(): Promise<SlackApi> {
     },
     fail: (method, ...list) => void faults.set(method, [...(faults.get(method) ?? []), ...list]),
     async close() {
+      calling.close();
       for (const client of wire.clients) client.terminate();
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -317,6 +378,30 @@ export const callback = (event: object): object => ({
   event_time: 1_700_000_000,
   event,
 });
+
+/** As Slack signs: https://docs.slack.dev/authentication/verifying-requests-from-slack */
+export function signCall(body: string, atMs: number, secret: string): Readonly<Record<string, string>> {
+  const time = String(Math.floor(atMs / 1000));
+  const signature = `v0=${createHmac("sha256", secret).update(`v0:${time}:${body}`).digest("hex")}`;
+  return { "x-slack-signature": signature, "x-slack-request-timestamp": time };
+}
+
+/** Events are JSON, commands forms, and what somebody presses is JSON in a form. */
+function bodyOf(type: EnvelopeType, payload: object): { readonly body: string; readonly contentType: string } {
+  if (type === "events_api") return { body: JSON.stringify(payload), contentType: "application/json" };
+  const form = type === "interactive" ? { payload: JSON.stringify(payload) } : (payload as Record<string, string>);
+  return { body: new URLSearchParams(form).toString(), contentType: "application/x-www-form-urlencoded" };
+}
+
+interface Placed {
+  readonly event?: { readonly channel?: string; readonly item?: { readonly channel?: string } };
+  readonly channel_id?: string;
+  readonly container?: { readonly channel_id?: string };
+}
+
+function placeOf({ event, channel_id: command, container }: Placed): string {
+  return event?.channel ?? event?.item?.channel ?? command ?? container?.channel_id ?? "";
+}
 
 let messageCount = 0;
 

@@ -9,6 +9,7 @@ import type { SlackSettings } from "../../../channels/slack/manifest.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { eventually } from "../../support/eventually.ts";
 import { appToken, botToken, callback, makeSaid, openSlackApi, self, type SlackApi } from "../../support/slack-api.ts";
+import { openEdge } from "../edge-kit.ts";
 import { type ChannelRig, describeChannel, openChannel, type Platform } from "./suite.ts";
 
 // A machine that is busy for two seconds makes no name unknown: what is slow here is so by the server's order.
@@ -28,19 +29,17 @@ const makeRig = (
   async open() {
     const api = await openSlackApi();
     onApi(api);
-    return {
-      settings: {
-        textChunkLimit: 4_000,
-        botToken,
-        apiRoot: api.root,
-        transport: { type: "socket", appToken },
-        replyToMode: "off",
-        commandName: "cloister",
-        ...more,
-      },
-      platform: makePlatform(api),
-    };
+    return { settings: { ...settingsOf(api), ...more }, platform: makePlatform(api) };
   },
+});
+
+const settingsOf = (api: SlackApi): SlackSettings => ({
+  textChunkLimit: 4_000,
+  botToken,
+  apiRoot: api.root,
+  transport: { type: "socket", appToken },
+  replyToMode: "off",
+  commandName: "cloister",
 });
 
 type Changed = ReturnType<NonNullable<Platform["changes"]>>[number];
@@ -121,6 +120,39 @@ const press = (value: unknown, container: object = { channel_id: "D42" }) => ({
 });
 
 describeChannel(makeRig());
+
+const signingSecret = "8f742231b10e8888abcd99yyyzzz85a5";
+
+/** Slack calls the real HTTP server with what it signs. */
+const callsRig: ChannelRig<SlackSettings> = {
+  module,
+  wayIn: "by signed calls",
+  idsOfMessages: true,
+  async open() {
+    const api = await openSlackApi({ signingSecret });
+    const { lose: _none, ...platform } = makePlatform(api);
+    return {
+      settings: { ...settingsOf(api), transport: { type: "http", signingSecret } },
+      platform,
+      async prepare({ channel }) {
+        const proof = {
+          type: "signature",
+          header: "x-slack-signature",
+          timeHeader: "x-slack-request-timestamp",
+          version: "v0",
+          secret: signingSecret,
+        } as const;
+        const door = { channel: "slack", accountId: "default", proof };
+        const { port, kernel, clock } = await openEdge({ settings: { platforms: [door] } });
+        clock.ms = Date.now();
+        kernel.answers.platformCalled = (_, accountId, payload) => channel.called(accountId, payload);
+        api.leadTo(`http://127.0.0.1:${port}`);
+      },
+    };
+  },
+};
+
+describeChannel(callsRig);
 
 async function open(more: Partial<SlackSettings> = {}, take?: Parameters<typeof openChannel>[1]) {
   const found = Promise.withResolvers<SlackApi>();

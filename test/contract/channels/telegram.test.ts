@@ -10,6 +10,7 @@ import type { TelegramSettings } from "../../../channels/telegram/manifest.ts";
 import { failure } from "../../../runtime/kernel/errors.ts";
 import { type BotApi, makeMessage, openBotApi } from "../../support/bot-api.ts";
 import { eventually } from "../../support/eventually.ts";
+import { openEdge } from "../edge-kit.ts";
 import { type ChannelRig, describeChannel, openChannel } from "./suite.ts";
 
 const token = "7000:SECRET";
@@ -104,6 +105,33 @@ function changeOf({ method, params }: BotApi["calls"][number]): readonly Pick<Ch
 }
 
 describeChannel(makeRig());
+
+const webhook = { url: "https://example.org/channels/telegram/default", secret: "S3CRET" };
+
+/** Telegram calls the real HTTP server with the real secret; between the two stands what leads from its address to the gateway. */
+const webhookRig: ChannelRig<TelegramSettings> = {
+  module,
+  wayIn: "by webhook",
+  idsOfMessages: true,
+  async open() {
+    const found = Promise.withResolvers<BotApi>();
+    const { settings, platform } = await makeRig((api) => found.resolve(api), { webhook }).open();
+    const { lose: _none, ...called } = platform;
+    return {
+      settings,
+      platform: called,
+      async prepare({ channel }) {
+        const proof = { type: "secret", header: "x-telegram-bot-api-secret-token", secret: webhook.secret } as const;
+        const door = { channel: "telegram", accountId: "default", proof };
+        const { port, kernel } = await openEdge({ settings: { platforms: [door] } });
+        kernel.answers.platformCalled = (_, accountId, payload) => channel.called(accountId, payload);
+        (await found.promise).leadTo(`http://127.0.0.1:${port}`);
+      },
+    };
+  },
+};
+
+describeChannel(webhookRig);
 
 async function open(more: Partial<TelegramSettings> = {}, take?: (event: InboundEvent) => Promise<void>) {
   const found = Promise.withResolvers<BotApi>();
@@ -231,8 +259,6 @@ test("an answer in a group is a reply, in a topic it stays in the topic, and in 
   expect(api.violations).toEqual([]);
 });
 
-const webhook = { url: "https://example.org/channels/telegram/default", secret: "S3CRET" };
-
 test("an account with a webhook tells Telegram where it is and polls no more; what comes there is stored before the call returns", async () => {
   const { api, channel, received } = await open({ webhook });
   expect(api.webhookOf(token)).toEqual(webhook);
@@ -275,10 +301,10 @@ test("a menu that Telegram does not take keeps nobody from writing, and is offer
   expect(api.menu(token)).toBeUndefined();
   await platform.say("/status");
   await eventually(() => expect(received.map(({ text }) => text)).toEqual(["/status"]));
-  await platform.lose();
+  await platform.lose?.();
   await eventually(() => expect(api.menu(token)).toEqual(["status"]));
   await online();
-  await platform.lose();
+  await platform.lose?.();
   await online();
   expect(api.calls.filter(({ method }) => method === "setMyCommands")).toHaveLength(2);
   expect(api.violations).toEqual([]);
