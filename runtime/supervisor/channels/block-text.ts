@@ -64,11 +64,23 @@ export function restOf(answer: string, said: string): string {
   let looked = 0;
   for (const from of read === "" ? [] : paragraphStarts(read)) {
     const end = read.slice(from);
-    const at = begins.find((begin) => answer.startsWith(end, begin));
+    const at = begins.find((begin) => answer.startsWith(end, begin) && !isCutWord(answer, begin, begin + end.length));
     if (at !== undefined) return answer.slice(0, at) + reopened(answer, at + end.length);
     if (++looked === paragraphsMax) break;
   }
   return answer;
+}
+
+const words = new Intl.Segmenter("en", { granularity: "word" });
+/** So many characters without white space are no word: a piece may end among them. */
+const wordUnitsMax = 16;
+
+/** Whether a word goes over this place: then the text before it is another one, which only begins as the answer does. */
+function isCutWord(answer: string, begin: number, place: number): boolean {
+  const before = /\S*$/.exec(answer.slice(Math.max(begin, place - wordUnitsMax), place))?.[0] ?? "";
+  const behind = /^\S*/.exec(answer.slice(place, place + wordUnitsMax))?.[0] ?? "";
+  if (before === "" || behind === "" || before.length === wordUnitsMax) return false;
+  return words.segment(before + behind).containing(before.length)?.index !== before.length;
 }
 
 function* paragraphStarts(text: string): Generator<number> {

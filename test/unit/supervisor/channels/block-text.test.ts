@@ -95,6 +95,13 @@ describe("restOf", () => {
     ],
     ["is all of an answer that nobody has read a part of", "Answer.", "Let me look.\n\n", "Answer."],
     ["is all of one that only seems to go on with a word", "everything is done", "Done here", "everything is done"],
+    ["is all of one whose first word is longer than what was said", "It is so.", "I", "It is so."],
+    ["is all of one whose word goes on behind an apostrophe", "I haven't. Yet.", "I haven", "I haven't. Yet."],
+    ["is all of one whose number goes on", "3.5 it is.", "3", "3.5 it is."],
+    ["is all of one whose word goes on in a script without spaces", "我们走了。", "我", "我们走了。"],
+    ["begins behind a sentence of a script without spaces", "我们走了。他在。", "我们走了。", "他在。"],
+    ["begins in a word that no piece could hold", "long".repeat(20), "long".repeat(10), "long".repeat(10)],
+    ["looks on for a place between words", "I see. Now.", "Well, I\n\nI", "see. Now."],
     ["has what the answer tells before its text", "Tools: read\n\nOne.\n\nTwo.", "One.", "Tools: read\n\nTwo."],
     ["keeps the indentation of its first line", "- a\n  - b", "- a\n", "  - b"],
     ["is in a block of code that was cut", "```js\na\nb\n```", "```js\na\n", "```js\nb\n```"],
@@ -102,5 +109,43 @@ describe("restOf", () => {
     ["is a note that is put behind the text", "One.\n\n[cut]", "One.", "[cut]"],
   ])("%s", (_name, answer, said, expected) => {
     expect(restOf(answer, said)).toBe(expected);
+  });
+
+  const parts = fc.constantFrom("word", "a", " ", " ", "\n", "\n\n", "```\n", "```js\n", ". ", "long".repeat(12), "語。", "é");
+  const written = fc.array(parts, { maxLength: 60 }).map((some) => some.join(""));
+  /** Fences are opened and closed again where a text is cut. */
+  const bare = (text: string): string => text.replaceAll(/```(?:js)?|\s/g, "");
+
+  test("says with the pieces before it the whole answer, each word once and whole, wherever the pieces end", () => {
+    fc.assert(
+      fc.property(written, fc.nat({ max: 8 }), (text, count) => {
+        let said = "";
+        const shown: string[] = [];
+        for (let at = 0; at < count; at++) {
+          const piece = nextPiece(text, said.length, sizes, "all");
+          if (piece === undefined) break;
+          shown.push(piece.text);
+          said += piece.said;
+        }
+        const rest = restOf(text, said);
+        expect(bare(shown.join("") + rest)).toBe(bare(text));
+        expect(rest.length).toBeLessThanOrEqual(text.length + "```js\n".length);
+      }),
+    );
+  });
+
+  test("begins where no word of another answer is cut", () => {
+    fc.assert(
+      fc.property(written, written, fc.nat({ max: 40 }), (text, other, length) => {
+        // As when a turn that is handled again writes something that begins as what was said did.
+        const said = text.slice(0, length);
+        const answer = said.trimEnd() + other;
+        const rest = bare(restOf(answer, said));
+        expect(bare(answer).endsWith(rest)).toBe(true);
+        const from = bare(answer).length - rest.length;
+        if (from > 0 && rest !== "" && !/\S{16}$/.test(said.trimEnd()))
+          expect(/[a-zé]$/.test(said.trimEnd()) && /^[a-zé]/.test(other)).toBe(false);
+      }),
+    );
   });
 });
