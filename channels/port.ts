@@ -195,7 +195,7 @@ export type ReactionsHeard =
   | { readonly of: "own" | "all" }
   | { readonly of: "allowlist"; readonly senders: readonly string[] };
 
-export type PreviewMode = "partial" | "block";
+export type PreviewMode = "partial" | "block" | "progress";
 
 /** What an account is told. Plain data; each channel adds its own keys. */
 export interface AccountSettings {
@@ -203,7 +203,7 @@ export interface AccountSettings {
   readonly textChunkLimit: number;
   /** Bytes of one file that it fetches or sends at most. Absent: as the gateway has it for all. */
   readonly mediaBytesMax?: number;
-  /** Whether an answer is shown while it is written, where messages can be edited: as it comes, or by paragraphs. Absent: it is not. */
+  /** Whether an answer is shown while it is written, where messages can be edited: as it comes, or by paragraphs; or what its turn does. Absent: it is not. */
   readonly preview?: PreviewMode;
   /** Absent: agents hear of none. */
   readonly reactions?: ReactionsHeard;

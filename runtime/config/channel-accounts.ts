@@ -113,7 +113,7 @@ interface WrittenReactions {
 
 function previewOf(streaming: Streaming | undefined): PreviewMode | undefined {
   const mode = typeof streaming === "object" ? streaming.mode : streaming;
-  return mode === "partial" || mode === "block" ? mode : undefined;
+  return mode === "off" ? undefined : mode;
 }
 
 /**

@@ -511,6 +511,8 @@ export const limits = {
   channelPreviewMs: 1_000,
   /** Messages that show what is being written, and that may become an answer; beyond it the oldest stays as it is. More than turns run at once. */
   channelPreviewsMax: 1_000,
+  /** Tools that are named there, the last ones called. */
+  channelPreviewToolsMax: 10,
   /** Characters of one piece of an answer that goes out while it is written, how long it is quiet before a shorter one does, and the pause before the next. Source: behaviour §5.4. */
   blockCharsMin: 800,
   blockCharsMax: 1_200,

@@ -246,7 +246,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         host.cancel(effect.agentId, effect.incarnation, effect.turn);
         return;
       case "call":
-        runs.called(effect.header);
+        runs.called(effect.header, effect.tool);
         deps.callTool(effect);
         return;
       case "model":

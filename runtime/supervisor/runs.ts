@@ -24,7 +24,7 @@ export interface RunFollower {
   began?(header: EnvelopeHeader): void;
   streamed?(header: EnvelopeHeader, text: string): void;
   /** Its turn asks for a tool: what it has written so far is whole. */
-  called?(header: EnvelopeHeader): void;
+  called?(header: EnvelopeHeader, tool: string): void;
   ended?(header: EnvelopeHeader, outcome: Outcome): void;
 }
 
@@ -43,7 +43,7 @@ export interface Runs {
   /** Its turn begins, or begins anew. */
   began(header: EnvelopeHeader): void;
   streamed(header: EnvelopeHeader, seq: number, delta: string): void;
-  called(header: EnvelopeHeader): void;
+  called(header: EnvelopeHeader, tool: string): void;
   /** `inMemory`: of a message in memory, whose asker has heard it; it is told to clients and not remembered. */
   ended(header: EnvelopeHeader, seq: number, outcome: Outcome, aborted: boolean, inMemory?: boolean): void;
   /** The gateway itself answered (a chat command): no turn, no transcript. */
@@ -148,8 +148,8 @@ export function makeRuns(
       for (const follower of followers) follower.streamed?.(header, delta);
       chat(header, { seq, state: "delta", deltaText: delta });
     },
-    called(header) {
-      for (const follower of followers) follower.called?.(header);
+    called(header, tool) {
+      for (const follower of followers) follower.called?.(header, tool);
     },
     ended(header, seq, outcome, aborted, inMemory = false) {
       onEnded(header, outcome);

@@ -1,5 +1,6 @@
 /** A model that says what the test says, when it says it: the gateway asks it as its broker. */
 import type { BrokerForKernel } from "../../runtime/broker/port.ts";
+import type { ModelAnswer } from "../../runtime/thread/model-port.ts";
 import type { GatewayParts } from "../../runtime/supervisor/gateway-parts.ts";
 import { answerOf } from "./assistant.ts";
 
@@ -8,14 +9,14 @@ export interface TellingModel {
   /** Pieces of the answer that is asked for. */
   tell(text: string): void;
   /** Answers the questions in their order, also before they are asked. */
-  answer(text: string): void;
+  answer(said: string | Partial<ModelAnswer>): void;
 }
 
 /** Each question is answered with `begin` at once, and then as the test says. */
 export function makeTellingModel(begin = ""): TellingModel {
   let onText = (_id: number, _text: string): void => undefined;
   let tell = (_text: string): void => undefined;
-  const answers: PromiseWithResolvers<string>[] = [];
+  const answers: PromiseWithResolvers<Partial<ModelAnswer>>[] = [];
   const answerTo = (question: number) => (answers[question] ??= Promise.withResolvers());
   let asked = 0;
   let answered = 0;
@@ -23,8 +24,8 @@ export function makeTellingModel(begin = ""): TellingModel {
     async ask({ id }) {
       tell = (text) => onText(id, text);
       if (begin !== "") tell(begin);
-      const text = await answerTo(asked++).promise;
-      return { ok: true, json: JSON.stringify(answerOf({ text })), used: { input: 1, output: 1 }, model: "fake/m" };
+      const said = await answerTo(asked++).promise;
+      return { ok: true, json: JSON.stringify(answerOf(said)), used: { input: 1, output: 1 }, model: "fake/m" };
     },
     cancel: async () => undefined,
     embed: () => Promise.reject(new Error("this test has no vectors")),
@@ -36,6 +37,6 @@ export function makeTellingModel(begin = ""): TellingModel {
       return { remote, stop: async () => undefined };
     },
     tell: (text) => tell(text),
-    answer: (text) => answerTo(answered++).resolve(text),
+    answer: (said) => answerTo(answered++).resolve(typeof said === "string" ? { text: said } : said),
   };
 }

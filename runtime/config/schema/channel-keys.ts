@@ -143,10 +143,9 @@ const chunkKeys = {
   ),
   streaming: later(
     "streaming in other ways",
-    "Whether an answer is shown while it is written, where the channel can edit its messages: `off` (default), `partial` as it comes, `block` by paragraphs. `{ mode }` is the same.",
+    "Whether an answer is shown while it is written, where the channel can edit its messages: `off` (default), `partial` as it comes, `block` by paragraphs, `progress`: which tools its turn has called, and none of its words. `{ mode }` is the same.",
     streaming().optional(),
-    (value) =>
-      value === "progress" || (isMap(value) && (value["mode"] === "progress" || Object.keys(value).length > 1)),
+    (value) => isMap(value) && Object.keys(value).some((name) => name !== "mode"),
   ),
   blockStreaming: key(
     "Whether answers go out in pieces while they are written, each a message that stays; then none is shown by edits. Default: `agents.defaults.blockStreamingDefault`.",

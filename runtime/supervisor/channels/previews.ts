@@ -6,6 +6,8 @@
  *        │                                └──else──► the answer is sent, and the message removed
  *        └──the answer, or none──► over
  *
+ * With `progress` the message says which tools the turn has called, and none of its words.
+ *
  * Nothing of it is kept: the answer waits in the store as every answer does, and is sent whole when the message cannot become it, or a crash
  * came between. A message that a crash left behind ends with a mark that says that it is not the whole. Source: behaviour §5.4.
  */
@@ -45,6 +47,8 @@ interface Preview {
   readonly settings: AccountSettings;
   readonly over: AbortController;
   text: string;
+  /** Called by the turn, the last one last, with how often. */
+  readonly tools: Map<string, number>;
   /** What the message has. */
   shown: string;
   messageId: string | undefined;
@@ -76,6 +80,7 @@ export function makePreviews({ channels, runs, whyNoSending, messageOf, clock }:
       settings,
       over: new AbortController(),
       text: "",
+      tools: new Map(),
       shown: "",
       messageId: undefined,
       isPassed: false,
@@ -151,19 +156,32 @@ export function makePreviews({ channels, runs, whyNoSending, messageOf, clock }:
     if (messageId !== undefined) await change(message, messageId, { type: "remove" });
   }
 
+  function hear(header: EnvelopeHeader, take: (preview: Preview) => void): void {
+    const preview = open.get(header.id) ?? begin(header);
+    if (preview === undefined || preview.over.signal.aborted || isGivenUp(preview)) return;
+    take(preview);
+    preview.work ??= show(preview)
+      .catch(() => undefined)
+      .finally(() => void (preview.work = undefined));
+  }
+
   runs.follow({
     // Its turn begins anew, and tells from its beginning what it has to say.
     began({ id }) {
       const preview = open.get(id);
-      if (preview !== undefined) preview.text = "";
+      if (preview === undefined) return;
+      preview.text = "";
+      preview.tools.clear();
     },
-    streamed(header, text) {
-      const preview = open.get(header.id) ?? begin(header);
-      if (preview === undefined || preview.over.signal.aborted || isGivenUp(preview)) return;
-      preview.text += text;
-      preview.work ??= show(preview)
-        .catch(() => undefined)
-        .finally(() => void (preview.work = undefined));
+    streamed: (header, text) => hear(header, (preview) => void (preview.text += text)),
+    called(header, tool) {
+      const { replyRoute: to } = header;
+      if (to.type !== "channel" || channels.settings(to.channel, to.accountId)?.preview !== "progress") return;
+      hear(header, ({ tools }) => {
+        const before = tools.get(tool) ?? 0;
+        tools.delete(tool);
+        tools.set(tool, before + 1);
+      });
     },
     ended({ id }, outcome) {
       const preview = open.get(id);
@@ -203,13 +221,27 @@ function giveUp(preview: Preview): void {
 }
 
 /** As much of what is written so far as one message takes. */
-function shownText({ text, route: { channel }, settings: { preview, textChunkLimit } }: Preview): string {
+function shownText(preview: Preview): string {
+  const { route, settings } = preview;
+  const { channel } = route;
+  const { textChunkLimit } = settings;
   if (!isBuiltChannel(channel)) return "";
-  const { text: said } = takeMediaLines(text, limits.channelFilesMax);
-  const ready = preview === "block" ? said.slice(0, Math.max(0, said.lastIndexOf("\n\n"))) : said;
+  const ready = settings.preview === "progress" ? progressText(preview) : writtenText(preview);
   const { max, unit } = builtChannels[channel].text;
   const [first = ""] = chunksFor(ready, { max: max - lengthIn(unit, mark), unit }, textChunkLimit - mark.length);
   return first.trim() === "" ? "" : first.trimEnd() + mark;
+}
+
+function writtenText({ text, settings: { preview } }: Preview): string {
+  const { text: said } = takeMediaLines(text, limits.channelFilesMax);
+  return preview === "block" ? said.slice(0, Math.max(0, said.lastIndexOf("\n\n"))) : said;
+}
+
+/** Never what the tools were asked: others may read it there. */
+function progressText({ tools }: Preview): string {
+  const last = [...tools].slice(-limits.channelPreviewToolsMax);
+  const named = last.map(([name, count]) => `\`${name.replaceAll("`", "")}\`${count === 1 ? "" : ` (${count} times)`}`);
+  return named.length === 0 ? "Working" : `Working: ${named.join(", ")}`;
 }
 
 function isOneMessage(

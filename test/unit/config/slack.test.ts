@@ -66,7 +66,8 @@ describe("an account of Slack", () => {
     ["block", "block"],
     [{ mode: "partial", chunkMode: "newline" }, "partial"],
     ["off", undefined],
-    ["progress", undefined],
+    ["progress", "progress"],
+    [{ mode: "progress" }, "progress"],
     [undefined, undefined],
   ])("shows answers while they are written as `streaming` says: %j", async (streaming, preview) => {
     const { resolved } = await load({
@@ -77,7 +78,7 @@ describe("an account of Slack", () => {
     });
     expect(resolved.channels.slack?.["default"]?.preview).toBe(preview);
     expect(resolved.channels.slack?.["own"]).not.toHaveProperty("preview");
-    const isPartly = streaming === "progress" || typeof streaming === "object";
+    const isPartly = typeof streaming === "object" && "chunkMode" in streaming;
     expect(resolved.notActive).toEqual(isPartly ? ["streaming in other ways"] : []);
   });
 

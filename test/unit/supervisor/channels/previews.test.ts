@@ -71,6 +71,7 @@ function open({
     seen,
     asked: () => asked,
     begins: () => follower.began?.(header),
+    calls: (tool: string, given: Partial<EnvelopeHeader> = {}) => follower.called?.({ ...header, ...given }, tool),
     writes: (text: string, given: Partial<EnvelopeHeader> = {}) => follower.streamed?.({ ...header, ...given }, text),
     ends: (outcome: Outcome) => follower.ended?.(header, outcome),
     passes: (changes: Partial<OutboundMessage> = {}) =>
@@ -121,6 +122,48 @@ describe("an answer that takes its time", () => {
     writes("ond.");
     await clock.advance(2 * second);
     expect(seen).toEqual(["send The first paragraph. …"]);
+  });
+
+  test("by its progress is shown by the tools that its turn has called, and by none of its words", async () => {
+    const { clock, seen, writes, calls, begins, ends, answers } = open({ settings: { preview: "progress" } });
+    writes("Let me look.");
+    await clock.advance(second);
+    calls("read");
+    calls("exec");
+    calls("read");
+    await clock.advance(second);
+    writes("A secret.");
+    await clock.advance(5 * second);
+    // Its cell ended, and the turn begins anew.
+    begins();
+    calls("sessions_list");
+    await clock.advance(second);
+    ends({ status: "ok", text: "All of it." });
+    expect(await answers("All of it.")).toBe("m1");
+    expect(seen).toEqual([
+      "send Working …",
+      "edit m1 Working: `exec`, `read` (2 times) …",
+      "edit m1 Working: `sessions_list` …",
+      "edit m1 All of it.",
+    ]);
+  });
+
+  test("by its progress begins with a call, names the last tools, and goes when there is no answer", async () => {
+    const { clock, seen, calls, ends } = open({ settings: { preview: "progress" } });
+    for (let number = 0; number < 2 * limits.channelPreviewToolsMax; number++) calls(`tool_${number}`);
+    await clock.advance(second);
+    expect(seen[0]?.match(/tool_\d+/g)).toHaveLength(limits.channelPreviewToolsMax);
+    expect(seen[0]).toMatch(/`tool_19` …$/);
+    ends({ status: "no_reply" });
+    await settle();
+    expect(seen.at(-1)).toBe("remove m1");
+  });
+
+  test.each(["partial", "block"] as const)("by its words (%s) does not tell of calls", async (preview) => {
+    const { clock, seen, calls, asked } = open({ settings: { preview } });
+    calls("read");
+    await clock.advance(5 * second);
+    expect([seen, asked()]).toEqual([[], 0]);
   });
 
   test("shows no more than one message takes, and no lines that name files", async () => {
