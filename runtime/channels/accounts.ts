@@ -38,6 +38,8 @@ interface Account {
   readonly become: (state: AccountState) => void;
   /** Ends its connection, or its pause, and begins anew at once. */
   readonly again: () => void;
+  /** The connection that is being made goes on; when the platform does not take the account, another one begins at once. */
+  readonly linkNext: () => void;
   /** The first words of messages that it has sent, by `messageKey`: an account may have the right to remove others' as well, which agents have not. */
   readonly own: Recent<string>;
 }
@@ -56,9 +58,14 @@ export function serveAccounts<S extends AccountSettings>(
   const accounts = new Map<string, Account>(
     Object.entries(settings).map(([accountId, own]) => {
       let state: AccountState = { type: "connecting" };
+      /** Somebody asked for codes while it connected: it begins anew with them where that fails. */
+      let wantsLink = false;
       const become = (next: AccountState): void => {
-        state = next;
-        tell(accountId, next);
+        const again = wantsLink && next.type === "failed";
+        if (next.type !== "connecting" && next.type !== "waiting") wantsLink = false;
+        state = again ? { type: "connecting" } : next;
+        tell(accountId, state);
+        if (again) turn.abort();
       };
       const sent = makeRecent<string>(limits.channelOwnMessagesMax);
       const host = { ...makeHost(manifest, accountId, own, sent, remote, clock, become), menu };
@@ -76,7 +83,11 @@ export function serveAccounts<S extends AccountSettings>(
           isOnline,
           state: () => state,
           become,
-          again: () => turn.abort(),
+          again() {
+            wantsLink = false;
+            turn.abort();
+          },
+          linkNext: () => void (wantsLink = true),
           own: sent,
         },
       ];
@@ -199,9 +210,13 @@ export function serveAccounts<S extends AccountSettings>(
       return adapter.called(payload);
     },
     async link(accountId, begins) {
-      const { link, state, become, again } = findLinked(accountId);
+      const { link, state, become, again, linkNext } = findLinked(accountId);
       if (!begins || state().type === "online" || state().type === "linking") return state();
       link();
+      if (state().type === "connecting") {
+        linkNext();
+        return state();
+      }
       become({ type: "connecting" });
       again();
       return state();

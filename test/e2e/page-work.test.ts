@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, expect, test } from "vitest";
+import { seriousFaults } from "../support/axe.ts";
 import { lastAnswer, say, useBrowser } from "../support/browser.ts";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
 
@@ -16,13 +17,17 @@ import { defineActor } from "cloister";
 export default defineActor({
   async message(ctx, message) {
     if (message.signal?.type === "completion") return ctx.reply("told: " + message.signal.outcome);
+    if (message.signal?.type === "task") return ctx.reply("told: " + message.signal.status);
     const text = message.signal?.type === "spawned" ? message.signal.task : message.text;
     if (text === "work") {
       ctx.stream("at work");
       await new Promise((_, reject) => ctx.signal.addEventListener("abort", () => reject(new Error("stopped"))));
     } else if (text.startsWith("{")) {
-      const { tool, params, timer } = JSON.parse(text);
-      const done = timer === undefined ? await ctx.tools[tool](params) : await ctx.schedule(timer);
+      const { tool, params, timer, later } = JSON.parse(text);
+      const done =
+        later !== undefined ? await ctx.defer(later)
+        : timer !== undefined ? await ctx.schedule(timer)
+        : await ctx.tools[tool](params);
       ctx.reply(JSON.stringify(done));
     } else ctx.reply("heard " + text);
   },
@@ -133,6 +138,25 @@ test("a sub-agent's run is shown with its parent, and cancelled; a timer is show
   await page.keyboard.press("Enter");
   await expect.poll(() => timer.count()).toBe(0);
   expect((await runCommand(program.stateDir, ["timers"])).stderr).toBe("no timer\n");
+  await page.close();
+  expect(await program.stop()).toBe(0);
+});
+
+test("a task that an agent has put off is shown, and cancelled: its session is told", async () => {
+  const program = await start();
+  const page = await openPage(program.pageUrl);
+  await page.getByTestId("composer").waitFor();
+  await say(page, JSON.stringify({ later: { name: "report", withinMs: 3_600_000 } }));
+  const task = page.getByTestId("task");
+  await expect.poll(() => task.count()).toBe(1);
+  expect(await task.textContent()).toMatch(/^main: report.*put off by the agent, until/);
+  await press(page, "task-cancel");
+  expect(await page.getByTestId("task-cancel").textContent(), "one press ends nothing").toBe("Cancel it?");
+  expect(await seriousFaults(page)).toEqual([]);
+  await page.keyboard.press("Enter");
+  await expect.poll(() => page.getByRole("alert").textContent()).toContain("The task was cancelled.");
+  await expect.poll(() => task.count()).toBe(0);
+  await expect.poll(() => lastAnswer(page).textContent()).toContain("told: failed");
   await page.close();
   expect(await program.stop()).toBe(0);
 });

@@ -425,7 +425,7 @@ export const rooms: readonly Room[] = [
     why: "Runs in a browser: it speaks the wire protocol and shares no code with the gateway.",
     only: [],
     also: [{ room: "edge-protocol", typeOnly: true, why: "the shapes of events are written down once" }],
-    packages: ["preact", "@preact/signals"],
+    packages: ["preact", "@preact/signals", "uqr"],
   },
   {
     name: "edge",

@@ -38,6 +38,7 @@ import {
 } from "./store.ts";
 import { type AccessActions, openAccess } from "./access.ts";
 import { type AuditActions, openAudit } from "./audit.ts";
+import { type ChannelDesk, openChannels } from "./desks/channels.ts";
 import { type ConfigDesk, openConfig } from "./desks/config.ts";
 import type { Place } from "./desks/desk.ts";
 import { type CommandDesk, openCommands } from "./desks/commands.ts";
@@ -105,6 +106,7 @@ export interface Page {
   readonly goTo: (place: Place) => void;
   readonly rights: RightsDesk;
   readonly routes: RouteDesk;
+  readonly channels: ChannelDesk;
   readonly config: ConfigDesk;
   readonly log: LogDesk;
   readonly proposals: ProposalDesk;
@@ -359,6 +361,7 @@ export function openPage(settings: PageSettings): Page {
     },
     rights,
     routes: openRoutes(desk),
+    channels: openChannels(desk, work, timers),
     config,
     proposals,
     commands,
@@ -453,6 +456,7 @@ function viewOf(state: ReadonlySignal<PageState>) {
     mayWrite: computed(() => state.value.mayWrite),
     requests: computed(() => state.value.requests),
     runs: computed(() => state.value.runs),
+    tasks: computed(() => state.value.tasks),
     timers: computed(() => state.value.timers),
     access: computed(() => state.value.access),
     audit: computed(() => state.value.audit),

@@ -8,7 +8,7 @@ import { type Flows, noFlows } from "./flows.ts";
 import { type Audit, noAudit } from "./wire-audit.ts";
 import { type Access, noAccess } from "./wire-access.ts";
 import { type AgentStatus, agentOfSession, type ChatEvent, type DeadLetters, type SessionEntry } from "./wire.ts";
-import { describeRight, type RightRequest, type RunEntry, type Timers } from "./wire-work.ts";
+import { describeRight, type RightRequest, type RunEntry, type Tasks, type Timers } from "./wire-work.ts";
 
 export interface Choice {
   readonly agentId: string;
@@ -37,11 +37,13 @@ export interface PageState {
   readonly requests: readonly RightRequest[];
   /** Of sub-agents, newest first. */
   readonly runs: readonly RunEntry[];
+  /** What sessions wait to be told the end of. */
+  readonly tasks: Tasks;
   readonly timers: Timers;
   /** Devices and senders that ask, and approved devices. */
   readonly access: Access;
   readonly audit: Audit;
-  /** Letters, requests, runs, timers and agents that an action is under way for. */
+  /** Letters, requests, runs, tasks, timers, accounts and agents that an action is under way for. */
   readonly busy: ReadonlySet<string>;
   /** What a screen reader is told next. */
   readonly announcement: string;
@@ -65,6 +67,7 @@ export const initialState: PageState = {
   deadLetters: { letters: [], total: 0 },
   requests: [],
   runs: [],
+  tasks: { rows: [], total: 0 },
   timers: { rows: [], total: 0 },
   access: noAccess,
   audit: noAudit,

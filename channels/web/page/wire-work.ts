@@ -51,6 +51,25 @@ export interface TimerEntry {
   readonly everyMs?: number;
 }
 
+export interface TaskEntry {
+  readonly id: string;
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly name: string;
+  /** `agent`: put off by one; `command`: it goes on in the background; `approval`: a command that an operator has to allow. */
+  readonly kind: string;
+  /** It is over, and its session is still to be told. */
+  readonly isEnded: boolean;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** The first of them, and how many there are. */
+export interface Tasks {
+  readonly rows: readonly TaskEntry[];
+  readonly total: number;
+}
+
 /** The soonest of them, and how many there are. */
 export interface Timers {
   readonly rows: readonly TimerEntry[];
@@ -116,6 +135,30 @@ export function parseRuns(payload: unknown): readonly RunEntry[] {
   });
 }
 
+/** The answer of `tasks.list`. */
+export function parseTasks(payload: unknown): Tasks {
+  const fields = fieldsOf(payload);
+  const rows = list(fields["tasks"]).flatMap((value): TaskEntry[] => {
+    const row = fieldsOf(value);
+    const id = text(row["id"]);
+    if (id === undefined) return [];
+    const sessionKey = text(row["sessionKey"]) ?? "";
+    return [
+      {
+        id,
+        agentId: text(row["agentId"]) ?? agentOfSession(sessionKey),
+        sessionKey,
+        name: text(row["name"]) ?? "",
+        kind: text(row["kind"]) ?? "",
+        isEnded: row["state"] === "ended",
+        createdAtMs: count(row["createdAtMs"]),
+        expiresAtMs: count(row["expiresAtMs"]),
+      },
+    ];
+  });
+  return { rows, total: Math.max(count(fields["total"]), rows.length) };
+}
+
 /** The answer of `timers.list`, the soonest first. */
 export function parseTimers(payload: unknown): Timers {
   const fields = fieldsOf(payload);
@@ -154,6 +197,11 @@ export function describeStop(what: string, payload: unknown): string {
 /** What became of `subagents.cancel`, as a sentence. */
 export function describeCancel(payload: unknown): string {
   return fieldsOf(payload)["cancelled"] === 0 ? "The run had ended before." : "The run was cancelled.";
+}
+
+/** What became of `tasks.cancel`, as a sentence. */
+export function describeTaskCancel(payload: unknown): string {
+  return fieldsOf(payload)["cancelled"] === true ? "The task was cancelled." : "The task had ended before.";
 }
 
 /** What became of an approval, as a sentence. */

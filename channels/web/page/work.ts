@@ -8,8 +8,10 @@ import {
   describeApproval,
   describeCancel,
   describeStop,
+  describeTaskCancel,
   parseRequests,
   parseRuns,
+  parseTasks,
   parseTimers,
   type RightRequest,
 } from "./wire-work.ts";
@@ -36,6 +38,7 @@ export interface WorkActions {
   /** Puts a parked agent into service. */
   readonly startAgent: (agentId: string) => void;
   readonly cancelRun: (id: string) => void;
+  readonly cancelTask: (id: string) => void;
   readonly removeTimer: (id: string) => void;
 }
 
@@ -44,9 +47,9 @@ export interface Work {
   /** Asks for something once: while `key` is busy nothing more is asked for it. `then` reads again what it may have changed. */
   readonly act: (key: string, ask: Asked, then: () => Promise<void>) => Promise<void>;
   readonly readRequests: () => Promise<void>;
-  /** Runs and timers. */
+  /** Runs, tasks and timers. */
   readonly read: () => Promise<void>;
-  /** Soon, and once for several changes: no event tells of runs and timers themselves. */
+  /** Soon, and once for several changes: no event tells of runs, tasks and timers themselves. */
   readonly readSoon: () => void;
 }
 
@@ -85,13 +88,15 @@ export function openWork({ request, state, apply, notify, nowMs, after }: WorkDe
   };
 
   const read = async (): Promise<void> => {
-    const [runs, timers] = await Promise.all([
+    const [runs, tasks, timers] = await Promise.all([
       request("subagents.list", { limit: listed }),
+      request("tasks.list", { limit: listed }),
       request("timers.list", { limit: listed }),
     ]);
     apply((now) => ({
       ...now,
       ...(runs.ok ? { runs: parseRuns(runs.payload) } : {}),
+      ...(tasks.ok ? { tasks: parseTasks(tasks.payload) } : {}),
       ...(timers.ok ? { timers: parseTimers(timers.payload) } : {}),
     }));
   };
@@ -145,6 +150,10 @@ export function openWork({ request, state, apply, notify, nowMs, after }: WorkDe
       cancelRun(id) {
         const failed = "The run could not be cancelled";
         void act(id, { method: "subagents.cancel", params: { id }, failed, done: describeCancel }, read);
+      },
+      cancelTask(id) {
+        const failed = "The task could not be cancelled";
+        void act(id, { method: "tasks.cancel", params: { id }, failed, done: describeTaskCancel }, read);
       },
       removeTimer(id) {
         const failed = "The timer could not be removed";

@@ -86,6 +86,7 @@ const summaryOf = ({ manifest, restarts, outbox, repeats, accounts }: ChannelVie
   /** Texts that may have arrived twice; `audit.list` has each. */
   possibleDuplicates: repeats,
   capabilities: manifest.capabilities,
+  ...(manifest.linksByCode === true ? { linksByCode: true } : {}),
 });
 
 function accountOf({ accountId, state, probe }: AccountView): object {

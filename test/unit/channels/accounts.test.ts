@@ -45,6 +45,8 @@ interface Plan {
   /** What each run of the account does; the last one again and again. Absent: it comes online and stays. */
   readonly runs?: readonly ((host: ChannelHost, signal: AbortSignal) => Promise<void>)[];
   readonly send?: (message: OutboundMessage) => Promise<SendResult>;
+  /** Somebody stands ready to scan its code. */
+  readonly link?: () => void;
 }
 
 const stay = async (host: ChannelHost, signal: AbortSignal): Promise<void> => {
@@ -77,6 +79,7 @@ function serve(
         sent.push(message);
         return (await plan.send?.(message)) ?? { status: "sent", platformMessageId: message.text };
       },
+      ...(plan.link === undefined ? {} : { link: plan.link, unlink: async () => undefined }),
     };
   };
   const settings = Object.fromEntries(Object.keys(plans).map((id) => [id, { textChunkLimit }]));
@@ -249,4 +252,73 @@ test("beyond its bound an account takes no more: CLOISTER_CHANNEL_BUSY", async (
   const host = hosts.get("default");
   for (let n = 0; n < limits.channelIntakeMax; n++) void host?.receive(said("a", String(n)));
   await expect(host?.receive(said("a"))).rejects.toMatchObject({ code: "CLOISTER_CHANNEL_BUSY" });
+});
+
+/** An account that is linked by a code, as WhatsApp's: whether it may link is asked when the connection is there. */
+function serveLinked() {
+  const connected = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let begun = 0;
+  let ended = 0;
+  let mayLink = false;
+  const run = async (host: ChannelHost, signal: AbortSignal): Promise<void> => {
+    const own = connected[begun++];
+    signal.addEventListener("abort", () => ended++);
+    await own?.promise;
+    if (!mayLink) throw failure("CLOISTER_CHANNEL_CREDENTIAL", "it is not linked with a phone");
+    host.linking({ text: `code ${begun}`, expiresAtMs: 9 });
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  };
+  return {
+    ...serve({ default: { runs: [run], link: () => void (mayLink = true) } }),
+    connects: async (at: number) => {
+      connected[at]?.resolve();
+      await settle();
+    },
+    book: () => ({ begun, ended }),
+  };
+}
+
+test("a login that is asked for while the account connects does not end that connection, however often it is asked", async () => {
+  const { channel, connects, book } = serveLinked();
+  await settle();
+  for (let asked = 0; asked < 3; asked++) expect(await channel.link("default", true)).toEqual({ type: "connecting" });
+  expect(book()).toEqual({ begun: 1, ended: 0 });
+  await connects(0);
+  expect(await channel.link("default", true)).toMatchObject({ type: "linking", code: { text: "code 1" } });
+  expect(book()).toEqual({ begun: 1, ended: 0 });
+  await channel.close();
+});
+
+test("a login that is asked for too late for a connection has one of its own, and nobody is told that the first one failed", async () => {
+  const refused = Promise.withResolvers<void>();
+  let mayLink = false;
+  const { channel, states, runs } = serve({
+    default: {
+      runs: [
+        async () => {
+          await refused.promise;
+          throw failure("CLOISTER_CHANNEL_CREDENTIAL", "it is not linked with a phone");
+        },
+        async (host, signal) => {
+          if (!mayLink) throw failure("CLOISTER_CHANNEL_CREDENTIAL", "it is not linked with a phone");
+          host.linking({ text: "code", expiresAtMs: 9 });
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        },
+        async () => Promise.reject(failure("CLOISTER_CHANNEL_CREDENTIAL", "nobody scanned the code in time")),
+      ],
+      link: () => void (mayLink = true),
+    },
+  });
+  await settle();
+  await channel.link("default", true);
+  refused.resolve();
+  await settle();
+  expect(runs.get("default")).toBe(2);
+  expect(states.map(({ state }) => state.type)).not.toContain("failed");
+  expect(await channel.link("default", false)).toMatchObject({ type: "linking" });
+  // What fails after a code was shown is told, and not tried again.
+  await channel.unlink("default");
+  await settle();
+  expect([runs.get("default"), (await channel.link("default", false)).type]).toEqual([3, "failed"]);
+  await channel.close();
 });

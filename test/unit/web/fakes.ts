@@ -199,6 +199,7 @@ export function open(options: { readonly key?: string; readonly choice?: Choice 
       gateway.link.answer("deadletters.list", { letters: [], total: 0 });
       gateway.link.answer("grants.requests", { requests: [] });
       gateway.link.answer("subagents.list", { tasks: [] });
+      gateway.link.answer("tasks.list", { tasks: [], total: 0 });
       gateway.link.answer("timers.list", { timers: [], total: 0 });
       gateway.link.answer("device.pair.list", { pending: [], paired: [] });
       gateway.link.answer("channels.pairing.list", { requests: [], approved: [] });

@@ -5,6 +5,7 @@ import {
   describeStop,
   parseRequests,
   parseRuns,
+  parseTasks,
   parseTimers,
 } from "../../../channels/web/page/wire-work.ts";
 import { agentRow, open, settled } from "./fakes.ts";
@@ -106,21 +107,26 @@ describe("runs and timers", () => {
     timers.advance(999);
     expect(gateway.link.sent).toEqual([]);
     timers.advance(1);
-    expect(gateway.link.sent.map(({ method }) => method)).toEqual(["subagents.list", "timers.list"]);
+    expect(gateway.link.sent.map(({ method }) => method)).toEqual(["subagents.list", "tasks.list", "timers.list"]);
     gateway.link.answer("subagents.list", { tasks: [task("r-1"), task("r-2", { endedAt: 9, status: "failed" })] });
+    gateway.link.answer("tasks.list", {
+      tasks: [{ id: "d-1", agentId: "main", name: "report", kind: "agent" }],
+      total: 7,
+    });
     gateway.link.answer("timers.list", { timers: [{ id: "t-1", agentId: "main", name: "tea", dueAtMs: 9 }], total: 4 });
     await settled();
     expect(page.view.runs.value.map(({ id, status, endedAtMs }) => [id, status, endedAtMs])).toEqual([
       ["r-1", "running", undefined],
       ["r-2", "failed", 9],
     ]);
+    expect(page.view.tasks.value).toMatchObject({ rows: [{ id: "d-1", name: "report", isEnded: false }], total: 7 });
     expect(page.view.timers.value).toMatchObject({ rows: [{ id: "t-1", name: "tea" }], total: 4 });
     gateway.link.event("agents", { agents: [agentRow("raul")] });
     timers.advance(1_000);
     expect(
       gateway.link.sent.map(({ method }) => method),
       "and after the next",
-    ).toHaveLength(2);
+    ).toHaveLength(3);
   });
 
   it("stay as they were when the gateway does not tell", async () => {
@@ -129,10 +135,12 @@ describe("runs and timers", () => {
     gateway.link.event("sessions.changed", { sessionKey: "agent:raul:x", reason: "spawn" });
     timers.advance(1_000);
     gateway.link.answer("subagents.list", { tasks: [task("r-1")] });
+    gateway.link.refuse("tasks.list", { code: "X", message: "unknown method" });
     gateway.link.refuse("timers.list", { code: "X", message: "unknown method" });
     await settled();
     expect(page.view.runs.value.map(({ id }) => id)).toEqual(["r-1"]);
     expect(page.view.timers.value).toEqual({ rows: [], total: 0 });
+    expect(page.view.tasks.value).toEqual({ rows: [], total: 0 });
     expect(page.view.notice.value).toBeUndefined();
   });
 
@@ -143,6 +151,22 @@ describe("runs and timers", () => {
     expect(gateway.link.answer("subagents.cancel", { ok: true, cancelled: 0 }).params).toEqual({ id: "r-1" });
     await settled();
     expect(page.view.notice.value).toBe("The run had ended before.");
+    const readAgain = async () => {
+      for (const method of ["subagents.list", "tasks.list", "timers.list"]) gateway.link.answer(method, {});
+      await settled();
+    };
+    await readAgain();
+    for (const [cancelled, words] of [
+      [true, "The task was cancelled."],
+      [false, "The task had ended before."],
+    ] as const) {
+      page.work.cancelTask("d-1");
+      page.work.cancelTask("d-1");
+      expect(gateway.link.answer("tasks.cancel", { ok: true, cancelled }).params).toEqual({ id: "d-1" });
+      await settled();
+      expect(page.view.notice.value).toBe(words);
+      await readAgain();
+    }
     page.work.removeTimer("t-1");
     expect(gateway.link.answer("timers.remove", { ok: true }).params).toEqual({ id: "t-1" });
   });
@@ -151,6 +175,21 @@ describe("runs and timers", () => {
     const tasks = [task("a", { label: "L", taskName: "n" }), task("b", { taskName: "n" }), task("c"), { taskId: "d" }];
     expect(parseRuns({ tasks }).map(({ title }) => title)).toEqual(["L", "n", "look it up"]);
     expect(parseTimers({ timers: [{ name: "x" }], total: 3 })).toEqual({ rows: [], total: 3 });
+    expect(parseTasks({ tasks: [{ name: "x" }, { id: "d", sessionKey: "agent:raul:main", state: "ended" }] })).toEqual({
+      rows: [
+        {
+          id: "d",
+          agentId: "raul",
+          sessionKey: "agent:raul:main",
+          name: "",
+          kind: "",
+          isEnded: true,
+          createdAtMs: 0,
+          expiresAtMs: 0,
+        },
+      ],
+      total: 1,
+    });
   });
 });
 
@@ -169,6 +208,7 @@ describe("a stop", () => {
       await settled();
       expect(page.view.notice.value).toBe(`Stopped ${what}: 1 running, 5 waiting. 1 of them is still ending.`);
       gateway.link.answer("subagents.list", {});
+      gateway.link.answer("tasks.list", {});
       gateway.link.answer("timers.list", {});
       await settled();
       expect(gateway.link.sent).toEqual([]);

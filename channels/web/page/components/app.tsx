@@ -11,6 +11,7 @@ import type { Page } from "../page.ts";
 import { AccessPanel } from "./access-panel.tsx";
 import { AuditPanel } from "./audit-panel.tsx";
 import { AgentsPanel } from "./agents-panel.tsx";
+import { ChannelsView } from "./channels-view.tsx";
 import { CommandsPanel } from "./commands-panel.tsx";
 import { Composer } from "./composer.tsx";
 import { ConfigView } from "./config-view.tsx";
@@ -24,7 +25,7 @@ import { RightsView } from "./rights-view.tsx";
 import { RoutesView } from "./routes-view.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { type Drawer, TopBar } from "./top-bar.tsx";
-import { RunsPanel, TimersPanel } from "./work-panels.tsx";
+import { RunsPanel, TasksPanel, TimersPanel } from "./work-panels.tsx";
 
 /** From this width on the panel is a column and cannot be a drawer. */
 const columnFrom = { agents: "(min-width: 48rem)", flows: "(min-width: 72rem)" } as const;
@@ -94,7 +95,7 @@ export function App({ page }: { readonly page: Page }) {
       <aside
         id="flows-panel"
         class="panel"
-        aria-label="Commands, requests, devices, asks, sub-agents and timers"
+        aria-label="Commands, requests, devices, asks, sub-agents, tasks and timers"
         inert={drawer.value === "agents"}
       >
         <CloseButton onClick={close} />
@@ -104,6 +105,7 @@ export function App({ page }: { readonly page: Page }) {
         <AccessPanel page={page} />
         <FlowPanel page={page} />
         <RunsPanel page={page} />
+        <TasksPanel page={page} />
         <TimersPanel page={page} />
         <AuditPanel page={page} />
       </aside>
@@ -122,6 +124,7 @@ const placeOf = (page: Page): Place =>
 function Middle({ page, place }: { readonly page: Page; readonly place: Place }) {
   if (place === "rights") return <RightsView page={page} />;
   if (place === "routes") return <RoutesView page={page} />;
+  if (place === "channels") return <ChannelsView page={page} />;
   if (place === "config") return <ConfigView page={page} />;
   if (place === "log") return <LogView page={page} />;
   return (

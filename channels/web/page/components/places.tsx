@@ -6,6 +6,7 @@ const places: readonly { readonly place: Place; readonly words: string; readonly
   { place: "chat", words: "Chat" },
   { place: "rights", words: "Rights" },
   { place: "routes", words: "Routes" },
+  { place: "channels", words: "Channels" },
   { place: "config", words: "Config", isAdmin: true },
   { place: "log", words: "Log" },
 ];

@@ -1,9 +1,9 @@
-/** Right, below the asks: runs of sub-agents and timers, with what an operator with `operator.admin` can end. Nothing while there are none. */
+/** Right, below the asks: runs of sub-agents, tasks and timers, with what an operator with `operator.admin` can end. Nothing while there are none. */
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
 import type { Page } from "../page.ts";
 import { agentOfSession } from "../wire.ts";
-import type { RunEntry, TimerEntry } from "../wire-work.ts";
+import type { RunEntry, TaskEntry, TimerEntry } from "../wire-work.ts";
 import { AskTwice } from "./ask-twice.tsx";
 import { Age, formatDuration, Time } from "./times.tsx";
 
@@ -93,6 +93,94 @@ function Run({ page, run, onDone }: RunProps) {
   );
 }
 
+export function TasksPanel({ page }: { readonly page: Page }) {
+  const { rows, total } = page.view.tasks.value;
+  if (total === 0) return null;
+  return (
+    <Part
+      id="tasks"
+      title="Tasks"
+      count={total}
+      rows={(onDone) => rows.map((task) => <Task key={task.id} page={page} task={task} onDone={onDone} />)}
+      more={<More of={total} shown={rows.length} command="cloister tasks list" />}
+    />
+  );
+}
+
+interface TaskProps {
+  readonly page: Page;
+  readonly task: TaskEntry;
+  readonly onDone: () => void;
+}
+
+const taskWords: ReadonlyMap<string, string> = new Map([
+  ["agent", "put off by the agent"],
+  ["command", "a command in the background"],
+  ["approval", "a command that waits to be allowed"],
+]);
+
+function Task({ page, task, onDone }: TaskProps) {
+  const { id, agentId, sessionKey, name, kind, isEnded, createdAtMs, expiresAtMs } = task;
+  const isBusy = page.view.busy.value.has(id) || page.view.connection.value.type !== "ready";
+  const what = `${name === "" ? "a task" : name} of ${agentId}`;
+  return (
+    <li class="entry" data-testid="task" data-id={id} data-kind={kind}>
+      <span class="row-line">
+        <span class="row-name" title={sessionKey}>
+          {agentId}
+          {name !== "" && `: ${name}`}
+        </span>
+        <span class="row-time">
+          <Age atMs={createdAtMs} nowMs={page.nowMs} />
+        </span>
+      </span>
+      <span class="row-more" data-testid="task-status">
+        {taskWords.get(kind) ?? kind}
+        {isEnded ? "; it has ended, and its session is still to be told" : <Until atMs={expiresAtMs} />}
+      </span>
+      {!isEnded && page.view.isAdmin.value && (
+        <span class="entry-actions">
+          <AskTwice
+            words="Cancel"
+            question="Cancel it?"
+            label={`Cancel ${what}`}
+            labelAsking={`Cancel it? This is ${what}; its session is told`}
+            testId="task-cancel"
+            disabled={isBusy}
+            onConfirm={() => {
+              onDone();
+              page.work.cancelTask(id);
+            }}
+          />
+        </span>
+      )}
+    </li>
+  );
+}
+
+function Until({ atMs }: { readonly atMs: number }) {
+  return (
+    <>
+      , until <Time atMs={atMs} />
+    </>
+  );
+}
+
+interface MoreProps {
+  readonly of: number;
+  readonly shown: number;
+  readonly command: string;
+}
+
+function More({ of: total, shown, command }: MoreProps) {
+  if (total <= shown) return null;
+  return (
+    <p class="empty">
+      and {total - shown} later: <code>{command}</code>
+    </p>
+  );
+}
+
 export function TimersPanel({ page }: { readonly page: Page }) {
   const { rows, total } = page.view.timers.value;
   if (total === 0) return null;
@@ -102,13 +190,7 @@ export function TimersPanel({ page }: { readonly page: Page }) {
       title="Timers"
       count={total}
       rows={(onDone) => rows.map((timer) => <Timer key={timer.id} page={page} timer={timer} onDone={onDone} />)}
-      more={
-        total > rows.length && (
-          <p class="empty">
-            and {total - rows.length} later: <code>cloister timers list</code>
-          </p>
-        )
-      }
+      more={<More of={total} shown={rows.length} command="cloister timers list" />}
     />
   );
 }

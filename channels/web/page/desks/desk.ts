@@ -2,7 +2,7 @@
 import type { Client } from "../client.ts";
 
 /** Of the middle of the page. */
-export type Place = "chat" | "rights" | "routes" | "config" | "log";
+export type Place = "chat" | "rights" | "routes" | "channels" | "config" | "log";
 
 export interface DeskDeps {
   readonly request: Client["request"];

@@ -111,7 +111,20 @@ describe("restOf", () => {
     expect(restOf(answer, said)).toBe(expected);
   });
 
-  const parts = fc.constantFrom("word", "a", " ", " ", "\n", "\n\n", "```\n", "```js\n", ". ", "long".repeat(12), "語。", "é");
+  const parts = fc.constantFrom(
+    "word",
+    "a",
+    " ",
+    " ",
+    "\n",
+    "\n\n",
+    "```\n",
+    "```js\n",
+    ". ",
+    "long".repeat(12),
+    "語。",
+    "é",
+  );
   const written = fc.array(parts, { maxLength: 60 }).map((some) => some.join(""));
   /** Fences are opened and closed again where a text is cut. */
   const bare = (text: string): string => text.replaceAll(/```(?:js)?|\s/g, "");
