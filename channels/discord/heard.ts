@@ -48,8 +48,7 @@ export const idBefore = (id: string): string => String(BigInt(id) - 1n);
 
 /** Without its file the account goes on, and has no memory of what was heard before. */
 export function openHeardBook(file: string, botId: string, { log, nowMs }: Pick<ChannelHost, "log" | "nowMs">) {
-  const db = openFile(file, log);
-  db.prepare("DELETE FROM heard WHERE bot <> ?").run(botId);
+  const db = openFile(file, botId, log);
   const write = db.prepare("INSERT OR REPLACE INTO heard VALUES (?, ?, ?, ?, ?)");
   const remove = db.prepare("DELETE FROM heard WHERE channel = ?");
   const rows = new Map<string, Row>();
@@ -59,12 +58,37 @@ export function openHeardBook(file: string, botId: string, { log, nowMs }: Pick<
   /** Channels of which the last message was for nobody: a bot may see many of them. */
   const unheard = makeRecent<true>(limits.discordDirectChatsMax);
   let isClosed = false;
+  /** Places whose row on the disk is not as it is here. */
+  const unwritten = new Set<string>();
+  let isFailing = false;
+
+  /** A disk that takes nothing at the moment ends no connection: the rows are here, and are written when it takes some again. */
+  function save(channelId: string): void {
+    if (isClosed) return;
+    unwritten.add(channelId);
+    try {
+      for (const id of unwritten) {
+        const row = rows.get(id);
+        if (row === undefined) remove.run(id);
+        else write.run(botId, id, JSON.stringify(row.place), row.upTo, row.atMs);
+        unwritten.delete(id);
+      }
+      if (isFailing) log("info", `what was heard is kept in ${file} again`);
+      isFailing = false;
+    } catch (error) {
+      if (!isFailing)
+        log("error", `up to where was heard is not kept: ${file} cannot be written; a restart may hear it again`, {
+          error: error instanceof Error ? error.message : "unknown fault",
+        });
+      isFailing = true;
+    }
+  }
 
   function keep(place: Place, upTo: string, atMs: number): void {
     const before = rows.get(place.id);
     const row = { place, upTo: before !== undefined && isLater(before.upTo, upTo) ? before.upTo : upTo, atMs };
     rows.set(place.id, row);
-    if (!isClosed) write.run(botId, place.id, JSON.stringify(place), row.upTo, atMs);
+    save(place.id);
     // One that has a message on its way keeps its row, and takes none away from another: it may be for nobody.
     const surplus = rows.size - limits.discordHeardMax - lanes.size;
     if (surplus <= 0) return;
@@ -74,7 +98,7 @@ export function openHeardBook(file: string, botId: string, { log, nowMs }: Pick<
 
   function drop(channelId: string): void {
     rows.delete(channelId);
-    if (!isClosed) remove.run(channelId);
+    save(channelId);
   }
 
   const book: HeardBook = {
@@ -117,9 +141,12 @@ export function openHeardBook(file: string, botId: string, { log, nowMs }: Pick<
   return book;
 }
 
-function openFile(file: string, log: ChannelHost["log"]): DatabaseSync {
+/** With the rows of this bot alone. */
+function openFile(file: string, botId: string, log: ChannelHost["log"]): DatabaseSync {
   try {
-    return openSqliteFile(file, schema, "kill");
+    const db = openSqliteFile(file, schema, "kill");
+    db.prepare("DELETE FROM heard WHERE bot <> ?").run(botId);
+    return db;
   } catch (error) {
     const reason = error instanceof Error ? error.message : "unknown fault";
     log(

@@ -302,8 +302,11 @@ function openBot({ token: given, apiRoot, heardFile, reactions }: DiscordSetting
     return { book, missed: makeMissed({ rest, book, host, handOn, signal }) };
   }
 
+  /** What is not stored by then is heard again at the next start. */
   async function closeHeard(): Promise<void> {
-    await Promise.allSettled(underWay);
+    const stored = new AbortController();
+    const all = Promise.allSettled(underWay).then(() => stored.abort());
+    await Promise.race([all, host.pause(limits.discordCloseMs, stored.signal)]);
     heard?.book.close();
     heard = undefined;
   }

@@ -42,7 +42,7 @@ export interface Missed {
 
 export function makeMissed({ rest, book, host, handOn, signal }: MissedDeps): Missed {
   const fetching = new Map<string, Promise<ReadonlySet<string>>>();
-  /** One request at a time. */
+  /** One request at a time; what was found waits for its own agent alone. */
   let last: Promise<unknown> = Promise.resolve();
   /** What still fails then is given up. */
   let deadlineMs = 0;
@@ -50,8 +50,9 @@ export function makeMissed({ rest, book, host, handOn, signal }: MissedDeps): Mi
 
   function begin(place: Place, after: string | undefined): void {
     deadlineMs = host.nowMs() + limits.discordMissedMs;
-    const work = last.then(() => catchUp(place, book.upTo(place.id) ?? after));
-    last = work.catch(() => undefined);
+    const found = last.then(() => fetchMissed(place, book.upTo(place.id) ?? after));
+    last = found.catch(() => undefined);
+    const work = found.then((messages) => handAll(place, messages));
     fetching.set(place.id, work);
     const over = (): void => {
       // Whoever waited for it has gone on by then.
@@ -62,15 +63,27 @@ export function makeMissed({ rest, book, host, handOn, signal }: MissedDeps): Mi
     work.then(over, over);
   }
 
-  async function catchUp(place: Place, after: string | undefined): Promise<ReadonlySet<string>> {
-    const handed = new Set<string>();
+  /** As the gateway would have told of it. */
+  async function fetchMissed(
+    place: Place,
+    after: string | undefined,
+  ): Promise<readonly GatewayMessageCreateDispatchData[]> {
+    if (after === undefined) return [];
     const oldest = idAt(host.nowMs() - limits.discordMissedAgeMs);
-    if (after === undefined) return handed;
     const found = await persist(place, () => findMissed(place.id, isLater(oldest, after) ? oldest : after));
-    for (const message of found ?? []) {
-      const told = await persist(place, () => asTold(message, place));
-      if (told === undefined) continue;
-      await untilTaken(() => handOn(told, place));
+    const told: GatewayMessageCreateDispatchData[] = [];
+    for (const message of found ?? [])
+      told.push(...((await persist(place, async () => [await asTold(message, place)])) ?? []));
+    return told;
+  }
+
+  async function handAll(
+    place: Place,
+    messages: readonly GatewayMessageCreateDispatchData[],
+  ): Promise<ReadonlySet<string>> {
+    const handed = new Set<string>();
+    for (const message of messages) {
+      await untilTaken(() => handOn(message, place));
       handed.add(message.id);
     }
     book.letGo(place.id);

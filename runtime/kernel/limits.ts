@@ -602,6 +602,8 @@ export const limits = {
   discordMissedMax: 100,
   discordMissedAgeMs: 86_400_000,
   discordMissedMs: 60_000,
+  /** How long an account that ends waits for messages that are on their way to the store. */
+  discordCloseMs: 2_000,
   /** How often it is asked whether a code was scanned, and how many times: five minutes, twice as long as the platform shows codes. */
   channelLinkPollMs: 1_000,
   channelLinkPolls: 300,

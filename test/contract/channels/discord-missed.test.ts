@@ -203,3 +203,20 @@ test("one that has left the guild is heard without roles, and an account that en
   await eventually(() => expect(received.map(({ text }) => text)).toEqual(["bye", "behind"]));
   expect(received[0]?.memberRoleIds).toBeUndefined();
 });
+
+test("an account ends within its bound, also while the store takes nothing, and hears then what it had in hand at its next start", async () => {
+  const scene = await openScene();
+  const { say, live } = scene;
+  await hearAll(scene, [chat]);
+  let asked = 0;
+  const { channel } = await live(() => {
+    asked++;
+    return new Promise(() => undefined);
+  });
+  say("not stored");
+  await eventually(() => expect(asked).toBe(1));
+  await channel.close();
+  scene.api.gateway.forget(token);
+  const { received } = await live();
+  await eventually(() => expect(received.map(({ text }) => text)).toEqual(["not stored"]));
+});

@@ -2,7 +2,8 @@
 import { mkdtempSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { expect, test } from "vitest";
+import { DatabaseSync, StatementSync } from "node:sqlite";
+import { expect, test, vi } from "vitest";
 import { openHeardBook } from "../../../channels/discord/heard.ts";
 import type { Place } from "../../../channels/discord/places.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
@@ -141,4 +142,37 @@ test("the file is the owner's alone; one that cannot be opened is told, and the 
   without.begin(chat, "11");
   without.end(chat, "11", "taken");
   expect(without.upTo("500")).toBe("11");
+});
+
+test("a disk that takes nothing for a while ends nothing: it is told once, and all of it is written when the disk takes it again", () => {
+  const { open, lines } = openScene();
+  const book = open();
+  book.begin(chat, "10");
+  const disk = vi.spyOn(StatementSync.prototype, "run").mockImplementation(() => {
+    throw new Error("database or disk is full");
+  });
+  book.end(chat, "10", "taken");
+  book.begin(place("600"), "20");
+  book.end(place("600"), "20", "taken");
+  expect([book.upTo("500"), book.upTo("600")]).toEqual(["10", "20"]);
+  expect(lines.filter(({ message }) => message.includes("cannot be written"))).toHaveLength(1);
+  disk.mockRestore();
+  book.begin(chat, "11");
+  book.end(chat, "11", "taken");
+  expect(lines.filter(({ message }) => message.includes("is kept in"))).toHaveLength(1);
+  book.close();
+  const again = open();
+  expect([again.upTo("500"), again.upTo("600")]).toEqual(["11", "20"]);
+});
+
+test("a file whose rows cannot be read is no memory, and the account goes on", () => {
+  const { file, open, lines } = openScene();
+  open().close();
+  const disk = new DatabaseSync(file);
+  disk.exec("DROP TABLE heard; CREATE TABLE heard (other TEXT)");
+  disk.close();
+  const book = open();
+  book.begin(chat, "10");
+  expect(book.upTo("500")).toBe("9");
+  expect(lines.map(({ message }) => message).join()).toContain("cannot be opened");
 });
