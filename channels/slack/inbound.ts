@@ -16,6 +16,9 @@ export type SlackEvent = Parameters<ChannelHost["receive"]>[0];
 export interface Self extends Named {
   /** Under which its own messages come back. */
   readonly botId: string | undefined;
+  /** The workspace, and the organisation that it is part of. */
+  readonly teamId?: string | undefined;
+  readonly enterpriseId?: string | undefined;
 }
 
 /** What a callback says. The kind of the place and the name of the person may be known elsewhere. */
@@ -23,6 +26,9 @@ export interface Said {
   readonly channelId: string;
   /** Undefined: the callback does not tell. */
   readonly kind: PeerKind | undefined;
+  /** Of the person or program, as Slack calls it. */
+  readonly userId: string;
+  /** Its id names its workspace where that is another one than the account's. */
   readonly sender: SlackEvent["sender"];
   /** Of the message that the thread hangs from. */
   readonly threadId: string | undefined;
@@ -55,8 +61,8 @@ export function readCallback(
   { commandName }: Pick<SlackSettings, "commandName">,
   nowMs: number,
 ): Said | undefined {
-  if (textAt(payload, "command") !== undefined) return readCommand(payload, commandName, nowMs);
-  if (textAt(payload, "type") === "block_actions") return readPress(payload, nowMs);
+  if (textAt(payload, "command") !== undefined) return readCommand(payload, self, commandName, nowMs);
+  if (textAt(payload, "type") === "block_actions") return readPress(payload, self, nowMs);
   const event = textAt(payload, "type") === "event_callback" ? at(payload, "event") : undefined;
   const type = textAt(event, "type");
   if (type !== "message" && type !== "app_mention") return undefined;
@@ -76,7 +82,8 @@ export function readCallback(
   return {
     channelId,
     kind: channelId.startsWith("D") ? "direct" : kinds[textAt(event, "channel_type") ?? ""],
-    sender: senderOf(event, userId, botId),
+    userId: userId ?? botId ?? needed(event, "user"),
+    sender: inTeam(senderOf(event, userId, botId), textAt(event, "user_team") ?? textAt(event, "team"), self),
     threadId: threadId === messageId ? undefined : threadId,
     parentUserId: textAt(event, "parent_user_id"),
     isMention: type === "app_mention" || new RegExp(`<@${self.userId}(?:\\||>)`).test(written),
@@ -90,7 +97,7 @@ export function readCallback(
 }
 
 /** `/agent what is new` is "what is new", when `agent` is the name of the command; every other keeps its name. */
-function readCommand(payload: unknown, commandName: string, nowMs: number): Said | undefined {
+function readCommand(payload: unknown, self: Self, commandName: string, nowMs: number): Said | undefined {
   const command = needed(payload, "command");
   const rest = (textAt(payload, "text") ?? "").trim();
   const userName = textAt(payload, "user_name");
@@ -100,7 +107,12 @@ function readCommand(payload: unknown, commandName: string, nowMs: number): Said
   return {
     channelId,
     kind: channelId.startsWith("D") ? "direct" : undefined,
-    sender: { id: needed(payload, "user_id"), ...(userName === undefined ? {} : { name: userName.slice(0, 256) }) },
+    userId: needed(payload, "user_id"),
+    sender: inTeam(
+      { id: needed(payload, "user_id"), ...(userName === undefined ? {} : { name: userName.slice(0, 256) }) },
+      textAt(payload, "team_id"),
+      self,
+    ),
     threadId: undefined,
     parentUserId: undefined,
     isMention: true,
@@ -114,7 +126,7 @@ function readCommand(payload: unknown, commandName: string, nowMs: number): Said
 }
 
 /** Whoever presses a button says its text. */
-function readPress(payload: unknown, nowMs: number): Said | undefined {
+function readPress(payload: unknown, self: Self, nowMs: number): Said | undefined {
   const [pressed] = listAt(payload, "actions");
   const text = textAt(pressed, "value");
   if (text === undefined) return undefined;
@@ -125,7 +137,12 @@ function readPress(payload: unknown, nowMs: number): Said | undefined {
   return {
     channelId,
     kind: channelId.startsWith("D") ? "direct" : undefined,
-    sender: { id: needed(user, "id"), ...(userName === undefined ? {} : { name: userName.slice(0, 256) }) },
+    userId: needed(user, "id"),
+    sender: inTeam(
+      { id: needed(user, "id"), ...(userName === undefined ? {} : { name: userName.slice(0, 256) }) },
+      textAt(user, "team_id") ?? textAt(at(payload, "team"), "id"),
+      self,
+    ),
     threadId: textAt(container, "thread_ts"),
     parentUserId: undefined,
     isMention: true,
@@ -152,14 +169,14 @@ export function makeEvent(
   self: Self,
   { replyToMode }: Pick<SlackSettings, "replyToMode">,
 ): SlackEvent {
-  const { channelId, sender, parentUserId, messageId, teamId, text, media, tsMs, isCommand } = said;
+  const { channelId, userId, sender, parentUserId, messageId, teamId, text, media, tsMs, isCommand } = said;
   const isDirect = kind === "direct";
   const beginsThread = replyToMode === "all" && !isDirect && !isCommand;
   const threadId = said.threadId ?? (beginsThread ? messageId : undefined);
   const isOwnThread = parentUserId === self.userId;
   return {
     messageId,
-    peer: { kind, id: isDirect ? sender.id : channelId },
+    peer: { kind, id: isDirect ? userId : channelId },
     ...(threadId === undefined ? {} : { threadId }),
     ...(teamId === undefined ? {} : { teamId }),
     sender: name === undefined || sender.name !== undefined ? sender : { ...sender, name: name.slice(0, 256) },
@@ -178,6 +195,19 @@ function senderOf(event: unknown, userId: string | undefined, botId: string | un
   if (botId === undefined) return { id: userId ?? needed(event, "user") };
   const name = textAt(at(event, "bot_profile"), "name") ?? textAt(event, "username");
   return { id: userId ?? botId, isBot: true, ...(name === undefined ? {} : { name: name.slice(0, 256) }) };
+}
+
+/**
+ * A person's id counts in a workspace: of another one it has that before it (`T2:U1`), so that a list which names `U1` admits nobody else by that
+ * id. Where Slack does not tell the workspace it is the account's.
+ */
+export function inTeam<S extends { readonly id: string }>(
+  sender: S,
+  team: string | undefined,
+  { teamId, enterpriseId }: Pick<Self, "teamId" | "enterpriseId">,
+): S {
+  const isOwn = team === undefined || teamId === undefined || team === teamId || team === enterpriseId;
+  return isOwn ? sender : { ...sender, id: `${team}:${sender.id}` };
 }
 
 /** Slack's clients keep a message that begins with a slash for themselves; "@helper /status" is how a command is given. */

@@ -25,7 +25,7 @@ import type {
 } from "../port.ts";
 import { changeMessage } from "./change.ts";
 import { fetchFile, uploadFile } from "./files.ts";
-import { at, makeEvent, readCallback, type Said, type Self, type SlackEvent, textAt } from "./inbound.ts";
+import { at, inTeam, makeEvent, readCallback, type Said, type Self, type SlackEvent, textAt } from "./inbound.ts";
 import { makeKnown } from "./known.ts";
 import { manifest, type SlackSettings } from "./manifest.ts";
 import { isTs, judgeFault, judgeStatus, makePost, parsePlace, type SlackPlace, threadOf } from "./outbound.ts";
@@ -48,7 +48,7 @@ function openAccount(settings: SlackSettings, host: ChannelHost): ChannelAdapter
     if (reaction !== undefined) {
       // Without the right to hear of them nobody is asked about the person.
       if (reactions === undefined) return;
-      const described = inLane(reaction.channelId, () => describeReaction(reaction));
+      const described = inLane(reaction.channelId, () => describeReaction(reaction, me));
       return described.then((found) => host.reacted(found));
     }
     const said = read(payload, () => readCallback(payload, me, settings, host.nowMs()));
@@ -78,25 +78,27 @@ function openAccount(settings: SlackSettings, host: ChannelHost): ChannelAdapter
     }
   };
 
-  const describeReaction = async (reaction: SlackReaction): Promise<InboundReaction> => {
+  const describeReaction = async (reaction: SlackReaction, me: Self): Promise<InboundReaction> => {
     const { channelId, facts } = reaction;
     const isDirect = channelId.startsWith("D");
-    const [kind, name] = await Promise.all([
+    const [kind, person] = await Promise.all([
       isDirect ? ("direct" as const) : known.kindOf(channelId),
-      known.nameOf(facts.sender.id),
+      known.personOf(facts.sender.id),
     ]);
-    return placeReaction(reaction, kind, name);
+    const placed = placeReaction(reaction, kind, person?.name);
+    // The event does not say of which workspace the person is.
+    return { ...placed, sender: inTeam(placed.sender, person?.teamId, me) };
   };
 
   const describe = async (said: Said, me: Self): Promise<SlackEvent> => {
-    const { channelId, sender, threadId } = said;
+    const { channelId, userId, sender, threadId } = said;
     if (said.kind !== undefined) known.learn(channelId, said.kind);
-    const [kind, name] = await Promise.all([
+    const [kind, person] = await Promise.all([
       said.kind ?? known.kindOf(channelId),
-      sender.name === undefined && sender.isBot !== true ? known.nameOf(sender.id) : undefined,
+      sender.name === undefined && sender.isBot !== true ? known.personOf(userId) : undefined,
     ]);
     const isInThread = threadId !== undefined && known.threads.has(channelId, threadId);
-    return makeEvent(said, { kind, name, isInThread }, me, settings);
+    return makeEvent(said, { kind, name: person?.name, isInThread }, me, settings);
   };
 
   const listen = async (me: Self, appToken: string, signal: AbortSignal): Promise<void> => {
@@ -210,7 +212,8 @@ const makeOptions = (apiRoot: string, timeout: number): WebClientOptions => ({
 const requiredScopes = ["chat:write"];
 
 async function logIn(api: WebClient): Promise<Self & { readonly team: string }> {
-  const { user_id: userId, bot_id: botId, user: name, team, response_metadata: more } = await api.auth.test();
+  const told = await api.auth.test();
+  const { user_id: userId, bot_id: botId, user: name, team, team_id: teamId, response_metadata: more } = told;
   if (userId === undefined) throw failure("CLOISTER_CHANNEL_OFFLINE", "Slack does not say who the account is");
   const scopes: unknown = at(more, "scopes");
   const lacking = Array.isArray(scopes) ? requiredScopes.filter((scope) => !scopes.includes(scope)) : [];
@@ -220,7 +223,7 @@ async function logIn(api: WebClient): Promise<Self & { readonly team: string }> 
       `the bot token has no scope ${lacking.join(", ")}, without which nothing can be answered`,
       "add it below OAuth & Permissions of the application, and install it again (docs/guides/slack.md)",
     );
-  return { userId, botId, name: name ?? userId, team: team ?? "" };
+  return { userId, botId, name: name ?? userId, team: team ?? "", teamId, enterpriseId: told.enterprise_id };
 }
 
 const identityOf = ({ userId, name, team }: Self & { readonly team?: string }): AccountIdentity => ({

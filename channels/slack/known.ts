@@ -4,9 +4,15 @@ import { limits } from "../../runtime/kernel/limits.ts";
 import type { ChannelHost, PeerKind } from "../port.ts";
 import { makeRecent } from "../recent.ts";
 
+export interface Person {
+  readonly name: string | undefined;
+  /** The workspace. */
+  readonly teamId: string | undefined;
+}
+
 export interface Known {
   /** Undefined: Slack does not tell at the moment, or the application may not ask. */
-  nameOf(userId: string): Promise<string | undefined>;
+  personOf(userId: string): Promise<Person | undefined>;
   kindOf(channelId: string): Promise<PeerKind>;
   /** The conversation with a person. Rejects when Slack does not open one. */
   directOf(userId: string): Promise<string>;
@@ -21,18 +27,17 @@ export interface Known {
 
 /** `lookups` asks what an event waits for, `calls` what a text waits for. */
 export function makeKnown(lookups: WebClient, calls: WebClient, { nowMs }: Pick<ChannelHost, "nowMs">): Known {
-  const names = makeMemory<string | undefined>(nowMs);
+  const people = makeMemory<Person | undefined>(nowMs);
   const kinds = makeMemory<PeerKind | undefined>(nowMs);
   const directs = makeMemory<string>(nowMs);
   const threads = makeMemory<true>(nowMs);
 
   return {
-    nameOf: (userId) =>
-      ask(names, userId, async () => {
+    personOf: (userId) =>
+      ask(people, userId, async () => {
         const { user } = await lookups.users.info({ user: userId });
-        return [user?.profile?.display_name, user?.real_name, user?.name].find(
-          (name) => name !== undefined && name !== "",
-        );
+        const names = [user?.profile?.display_name, user?.real_name, user?.name];
+        return { name: names.find((name) => name !== undefined && name !== ""), teamId: user?.team_id };
       }),
     async kindOf(channelId) {
       const kind = await ask(kinds, channelId, async () => {

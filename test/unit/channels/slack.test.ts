@@ -5,6 +5,7 @@ import { fromMrkdwn, toMrkdwn } from "../../../channels/slack/format.ts";
 import { makeEvent, readCallback, type Self } from "../../../channels/slack/inbound.ts";
 import { judgeFault, makePost, parsePlace, threadOf } from "../../../channels/slack/outbound.ts";
 import { callback, makeSaid } from "../../support/slack-api.ts";
+import { normalizeSender } from "../../../runtime/groups/index.ts";
 import { outbound } from "../../support/channels.ts";
 
 const self: Self = { userId: "UBOT", botId: "BBOT", name: "helper" };
@@ -178,4 +179,56 @@ describe("where a text goes", () => {
     ["internal_error", { retry: true, mayHaveArrived: true }],
     ["is_archived", { retry: false }],
   ])("%s", (fault, wanted) => expect(judgeFault(fault)).toMatchObject(wanted));
+});
+
+describe("a person of another workspace", () => {
+  const own: typeof self = { ...self, teamId: "T1", enterpriseId: "E1" };
+  const senderOf = (payload: object) => readCallback(payload, own, settings, 1)?.sender.id;
+  const message = (event: object) => ({
+    type: "event_callback",
+    team_id: "T1",
+    event: { type: "message", channel: "C1", user: "U42", ts: "1.1", text: "hello", ...event },
+  });
+  const press = (team: string) => ({
+    type: "block_actions",
+    team: { id: "T1" },
+    user: { id: "U42", team_id: team },
+    container: { channel_id: "C1" },
+    actions: [{ value: "/approve" }],
+    trigger_id: "1",
+  });
+  const command = (team: string) => ({
+    command: "/cloister",
+    text: "hello",
+    channel_id: "C1",
+    user_id: "U42",
+    team_id: team,
+    trigger_id: "1",
+  });
+  test.each([
+    ["says so in a message of a shared channel", message({ team: "T2" }), "T2:U42"],
+    ["is told by user_team before team", message({ team: "T1", user_team: "T2" }), "T2:U42"],
+    ["presses a button", press("T2"), "T2:U42"],
+    ["gives a command", command("T2"), "T2:U42"],
+    ["is none in a message of the account's own", message({ team: "T1" }), "U42"],
+    ["is none where the organisation is told", message({ team: "E1" }), "U42"],
+    ["is none where nothing is told", message({}), "U42"],
+    ["is none who presses a button here", press("T1"), "U42"],
+    ["is none who gives a command here", command("T1"), "U42"],
+  ])("%s", (_name, payload, wanted) => expect(senderOf(payload)).toBe(wanted));
+
+  test("is no owner and on no list by the id alone, and is by the id with the workspace", () => {
+    const rules = (entry: string) => normalizeSender("slack", entry);
+    expect(rules("slack:U42")).not.toBe(rules("T2:U42"));
+    expect(rules("slack:T2:U42")).toBe(rules("T2:U42"));
+  });
+
+  test("is answered in the direct chat by the id that Slack has", () => {
+    const found = readCallback(message({ channel: "D9", team: "T2" }), own, settings, 1);
+    if (found === undefined) throw new Error("it was not read");
+    expect(makeEvent(found, { ...place, kind: "direct" }, own, settings)).toMatchObject({
+      peer: { kind: "direct", id: "U42" },
+      sender: { id: "T2:U42" },
+    });
+  });
 });
