@@ -28,7 +28,10 @@ export function listChannels(config: Config): readonly ChannelSection[] {
 }
 
 /** The account that is meant where none is named: as configured, else `default` if there is one, else the first by name. */
-export function findDefaultAccount({ accountIds, defaultAccount }: ChannelSection): string {
+export function findDefaultAccount({
+  accountIds,
+  defaultAccount,
+}: Pick<ChannelSection, "accountIds" | "defaultAccount">): string {
   if (defaultAccount !== undefined) return defaultAccount;
   if (accountIds.includes(fallbackAccountId)) return fallbackAccountId;
   return accountIds.toSorted()[0] ?? fallbackAccountId;

@@ -1,6 +1,7 @@
 /** Accounts of channels in the authored configuration: switched on or off, and given their keys. Pure. */
 import { failure } from "../kernel/errors.ts";
 import { normalizeAccountId } from "../routing/ids.ts";
+import { findDefaultAccount } from "./accounts.ts";
 import { applyEdits } from "./edits.ts";
 import { isMap } from "./is-map.ts";
 import { formatPath } from "./issue.ts";
@@ -39,6 +40,8 @@ export interface AccountPlace {
   readonly keys: Readonly<Record<string, unknown>>;
   /** Its own alone. */
   readonly own: Readonly<Record<string, unknown>>;
+  /** The one that is meant where none is named: it alone has what the channel and the environment give. */
+  readonly isDefault: boolean;
 }
 
 /** @throws CLOISTER_CHANNEL_UNKNOWN when an account beside one that is the channel itself would end that one */
@@ -46,7 +49,7 @@ export function placeAccount(value: unknown, channel: string, account: string | 
   const section = childOf(childOf(value, "channels"), channel);
   const { accounts: _others, ...shared } = section;
   const at = ["channels", channel];
-  if (account === undefined) return { path: at, channel, account, keys: shared, own: shared };
+  if (account === undefined) return { path: at, channel, account, keys: shared, own: shared, isDefault: true };
   const accounts = childOf(section, "accounts");
   const names = Object.keys(accounts);
   const name = names.find((one) => normalizeAccountId(one) === normalizeAccountId(account)) ?? account;
@@ -57,7 +60,11 @@ export function placeAccount(value: unknown, channel: string, account: string | 
       `leave --account out, or move its keys to ${formatPath([...at, "accounts", "default"])} first`,
     );
   const own = childOf(accounts, name);
-  return { path: [...at, "accounts", name], channel, account: name, keys: { ...shared, ...own }, own };
+  const accountIds = [...new Set([...names, name])].map(normalizeAccountId);
+  const named = shared["defaultAccount"];
+  const defaultAccount = typeof named === "string" ? normalizeAccountId(named) : undefined;
+  const isDefault = findDefaultAccount({ accountIds, defaultAccount }) === normalizeAccountId(name);
+  return { path: [...at, "accounts", name], channel, account: name, keys: { ...shared, ...own }, own, isDefault };
 }
 
 const credentialKeys: ReadonlySet<string> = new Set(["token", "botToken", "appToken", "signingSecret", "nick"]);

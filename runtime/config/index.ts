@@ -18,6 +18,7 @@ export {
 } from "./change.ts";
 export { type AccountPlace, nameVariable, placeAccount, setKeys, switchAccount } from "./channel-edits.ts";
 export { setVariable } from "./file/env-file.ts";
+export { readVariables } from "./file/substitute.ts";
 export { applyEdits, mergePatch, parsePath } from "./edits.ts";
 export { writeAtomically } from "./file/write.ts";
 export { redactValue } from "./secrets.ts";

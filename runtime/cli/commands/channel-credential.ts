@@ -12,6 +12,7 @@ import {
   findPaths,
   nameVariable,
   placeAccount,
+  readVariables,
   setKeys,
   setVariable,
 } from "../../config/index.ts";
@@ -116,6 +117,14 @@ interface Answer {
   readonly text: string;
 }
 
+/** A question whose answer stands in a variable. */
+interface Found {
+  readonly question: Question;
+  readonly name: string;
+  /** For the person. */
+  readonly where: string;
+}
+
 /** Undefined: there is one, or nobody to ask; nothing was changed. */
 export async function takeCredential(
   context: CliContext,
@@ -123,13 +132,16 @@ export async function takeCredential(
 ): Promise<ChangedConfig | undefined> {
   const { channel, account, tokenStdin = false, ask = false } = options;
   const isAtTerminal = context.terminal.input.isTTY === true;
-  if (!tokenStdin && !ask && !isAtTerminal) return undefined;
   const shown = await readShown(context);
   const place = placeAccount(shown, channel, account);
-  const lacking = questionsOf[channel](place.keys).filter(
-    (question) => (question.isSecret && (tokenStdin || ask)) || !isThere(context, place, question),
-  );
-  if (!tokenStdin && !ask && lacking.every(({ mayLack }) => mayLack === true)) return undefined;
+  const questions = questionsOf[channel](place.keys);
+  const asksAll = tokenStdin || ask;
+  const unset = questions.filter((question) => (question.isSecret && asksAll) || !isThere(place, question));
+  const found = asksAll ? [] : await findVariables(context, shown, place, unset);
+  const lacking = unset.filter((question) => !found.some((one) => one.question === question));
+  if (!asksAll && lacking.every(({ mayLack }) => mayLack === true))
+    return found.length === 0 ? undefined : takeFound(context, place, found);
+  if (!asksAll && !isAtTerminal) return undefined;
   const url = context.options.url;
   if (url !== undefined)
     throw failure(
@@ -140,23 +152,59 @@ export async function takeCredential(
   if (ask && !isAtTerminal && !tokenStdin)
     throw failure("CLOISTER_REQUEST_INVALID", "--ask needs a terminal.", "Use --token-stdin in a script.");
   const answers = tokenStdin ? await readAnswers(context, place, lacking) : await askAnswers(context, lacking);
-  return keepAnswers(context, shown, place, answers);
+  return keepAnswers(context, shown, place, answers, found);
 }
 
 /** The keys as the gateway shows them: of a secret a mark alone. */
-function isThere(
-  { env }: CliContext,
-  { keys, account, own }: AccountPlace,
-  { key, variable, isSecret }: Question,
-): boolean {
+function isThere({ keys, isDefault, own }: AccountPlace, { key, isSecret }: Question): boolean {
   const [first = "", second] = key;
-  // Accounts inherit no secret of their channel.
-  const found = (isSecret && account !== undefined ? own : keys)[first];
+  // Accounts beside the default one inherit no secret of their channel.
+  const found = (isSecret && !isDefault ? own : keys)[first];
   const value = second === undefined ? found : Object(found)[second];
-  return (
-    (value !== undefined && value !== "") || (account === undefined && variable !== undefined && Boolean(env[variable]))
-  );
+  return value !== undefined && value !== "";
 }
+
+/** In the environment, or in `.env` of the state directory: the platform's own variable, or the one that an earlier login has kept. */
+async function findVariables(
+  context: CliContext,
+  shown: unknown,
+  place: AccountPlace,
+  questions: readonly Question[],
+): Promise<readonly Found[]> {
+  // Those of another machine are not seen here.
+  if (context.options.url !== undefined) return [];
+  const { stateDir } = await findPaths(surroundings(context));
+  const variables = await readVariables(context.env, stateDir, shown);
+  return questions
+    .filter(({ isSecret }) => isSecret)
+    .flatMap((question): Found[] => {
+      const own = nameVariable(shown, place, question.key);
+      const names = [...(place.isDefault && question.variable !== undefined ? [question.variable] : []), own];
+      const name = names.find((one) => question.form.test(variables[one]?.trim() ?? ""));
+      if (name === undefined) return [];
+      const where = context.env[name]
+        ? "the environment, which the gateway needs as well"
+        : path.join(stateDir, ".env");
+      return [{ question, name, where }];
+    });
+}
+
+/** Nothing is asked: it is said where the credential comes from, and the account is switched on. */
+async function takeFound(context: CliContext, place: AccountPlace, found: readonly Found[]): Promise<ChangedConfig> {
+  tellFound(context, place, found);
+  return changeConfig(context, (value) => setKeys(value, place, keysOf(found)));
+}
+
+const tellFound = ({ terminal }: CliContext, { path: at }: AccountPlace, found: readonly Found[]): void => {
+  for (const { question, name, where } of found)
+    terminal.err(`${[...at, ...question.key].join(".")}: taken from ${name} in ${where}`);
+};
+
+/** The platform's own variable is read without a key. */
+const keysOf = (found: readonly Found[]): readonly { readonly key: readonly string[]; readonly value: string }[] =>
+  found
+    .filter(({ question, name }) => name !== question.variable)
+    .map(({ question: { key }, name }) => ({ key, value: `\${${name}}` }));
 
 async function askAnswers({ terminal }: CliContext, questions: readonly Question[]): Promise<readonly Answer[]> {
   const answers: Answer[] = [];
@@ -207,7 +255,9 @@ async function keepAnswers(
   shown: unknown,
   place: AccountPlace,
   answers: readonly Answer[],
+  found: readonly Found[],
 ): Promise<ChangedConfig> {
+  tellFound(context, place, found);
   const named = answers.map(({ question: { key, isSecret }, text }) => ({
     key,
     text,
@@ -217,10 +267,10 @@ async function keepAnswers(
   await changeVariables(stateDir, (text) =>
     named.reduce((now, one) => (one.variable === undefined ? now : setVariable(now, one.variable, one.text)), text),
   );
-  const keys = named.map(({ key, text, variable }) => ({
-    key,
-    value: variable === undefined ? text : `\${${variable}}`,
-  }));
+  const keys = [
+    ...keysOf(found),
+    ...named.map(({ key, text, variable }) => ({ key, value: variable === undefined ? text : `\${${variable}}` })),
+  ];
   const write = (isOn: boolean): Promise<ChangedConfig> =>
     changeConfig(context, (value) => {
       const next = setKeys(value, place, keys);

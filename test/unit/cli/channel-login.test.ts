@@ -3,6 +3,7 @@ import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseEnv } from "node:util";
 import { describe, expect, it } from "vitest";
+import { runProgram } from "../../../runtime/cli/program.ts";
 import { setVariable } from "../../../runtime/config/index.ts";
 import { eventually } from "../../support/eventually.ts";
 import { useCliHome } from "./cli-home.ts";
@@ -115,6 +116,75 @@ describe("the credential of an account that has none", () => {
     expect(await readJson()).toMatchObject({
       channels: { telegram: { accounts: { a_b: { botToken: "${CHANNEL_TELEGRAM_A_B_BOT_TOKEN_}" } } } },
     });
+  });
+});
+
+describe("a credential that stands in a variable", () => {
+  const asVariables = (entries: Readonly<Record<string, string>>) =>
+    writeFile(
+      envFile(),
+      Object.entries(entries)
+        .map(([name, value]) => `${name}='${value}'\n`)
+        .join(""),
+      { mode: 0o600 },
+    );
+
+  it.each([
+    ["at a terminal", true],
+    ["in a script", false],
+  ])("of .env is taken from there without a question, and it is said so, %s", async (_where, isTty) => {
+    await write({});
+    await asVariables({ TELEGRAM_BOT_TOKEN: canary });
+    cli.clear({ isTty });
+    expect(await cli.run("channels", "login", "--channel", "telegram")).toBe(0);
+    expect(await readJson()).toEqual({ channels: { telegram: { enabled: true } } });
+    expect(cli.terminal.errText()).toContain(
+      `channels.telegram.botToken: taken from TELEGRAM_BOT_TOKEN in ${envFile()}`,
+    );
+    expect(shown()).not.toContain("canary");
+  });
+
+  it("of the environment is taken from there, with a word about the gateway", async () => {
+    await write({});
+    cli.clear({ isTty: true });
+    const context = { ...cli.context(), env: { TELEGRAM_BOT_TOKEN: canary } };
+    expect(await runProgram(context, ["channels", "login", "--channel", "telegram"])).toBe(0);
+    expect(cli.terminal.errText()).toMatch(/taken from TELEGRAM_BOT_TOKEN in the environment, which the gateway needs/);
+    expect(shown()).not.toContain("canary");
+  });
+
+  it("that an earlier login has kept is referred to again, and what lacks beside it is asked for", async () => {
+    await write({});
+    await asVariables({ CHANNEL_SLACK_BOT_TOKEN: "xoxb-1-a" });
+    expect(await typed([[/App-level token/, "xapp-1-b"]], "--channel", "slack")).toBe(0);
+    expect(cli.terminal.errText()).not.toContain("Token of the bot");
+    expect(await readJson()).toEqual({
+      channels: {
+        slack: { botToken: "${CHANNEL_SLACK_BOT_TOKEN}", appToken: "${CHANNEL_SLACK_APP_TOKEN}", enabled: true },
+      },
+    });
+    expect(await variables()).toEqual({ CHANNEL_SLACK_BOT_TOKEN: "xoxb-1-a", CHANNEL_SLACK_APP_TOKEN: "xapp-1-b" });
+  });
+
+  it("of the platform's name is the default account's, by its name as well, and no other's", async () => {
+    await write({ channels: { telegram: { accounts: { default: {}, work: {} } } } });
+    await asVariables({ TELEGRAM_BOT_TOKEN: canary });
+    expect(await typed([], "--channel", "telegram", "--account", "default")).toBe(0);
+    expect(await typed([[/Token of the bot/, "7001:other"]], "--channel", "telegram", "--account", "work")).toBe(0);
+    expect(await readJson()).toMatchObject({
+      channels: {
+        telegram: {
+          accounts: { default: { enabled: true }, work: { botToken: "${CHANNEL_TELEGRAM_WORK_BOT_TOKEN}" } },
+        },
+      },
+    });
+  });
+
+  it("in another form than a credential has is asked for", async () => {
+    await write({});
+    await asVariables({ TELEGRAM_BOT_TOKEN: "not a token" });
+    expect(await typed([[/Token of the bot/, canary]], "--channel", "telegram")).toBe(0);
+    expect(await variables()).toMatchObject({ CHANNEL_TELEGRAM_BOT_TOKEN: canary });
   });
 });
 
