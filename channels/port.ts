@@ -129,6 +129,8 @@ export interface OutboundPart extends Omit<OutboundMessage, "files"> {
 
 /** What is done to a message that is on the platform already. */
 export interface ChannelAction {
+  /** Who asks: changes and removes what it has sent itself alone. Absent: the gateway, which knows what it does. */
+  readonly agentId?: string;
   readonly peer: Peer;
   readonly threadId?: string;
   /** The platform's, as `SendResult` and `InboundEvent` tell it. */
@@ -184,6 +186,8 @@ export interface ChannelManifest {
   readonly dedupesSendsMs: number;
   /** How long the platform shows that somebody types, in milliseconds; 0: it does not. */
   readonly typingMs: number;
+  /** The platform says nothing a second time: what is not taken when it comes is lost there. */
+  readonly offersOnce?: true;
   /** An account has no credential in the configuration: a person links it, by scanning a code with the platform's app. */
   readonly linksByCode?: true;
   /** A sender is whoever goes by that name at the moment, and nothing proves it: what he says decides no approval (`/approve`). */

@@ -21,6 +21,7 @@ export const manifest = {
   typingMs: 0,
   /** A nick is taken by whoever comes first; services that guard it are the network's own matter. */
   sendersAreNames: true,
+  offersOnce: true,
 } as const satisfies ChannelManifest;
 
 export interface IrcSettings extends AccountSettings {

@@ -40,8 +40,14 @@ interface Account {
   readonly again: () => void;
   /** The connection that is being made goes on; when the platform does not take the account, another one begins at once. */
   readonly linkNext: () => void;
-  /** The first words of messages that it has sent, by `messageKey`: an account may have the right to remove others' as well, which agents have not. */
-  readonly own: Recent<string>;
+  /** Messages that it has sent, by `messageKey`: an account may have the right to change those of others as well, which agents have not. */
+  readonly own: Recent<OwnMessage>;
+}
+
+interface OwnMessage {
+  readonly firstWords: string;
+  /** For whom it was sent; empty: for the gateway itself. */
+  readonly agentId: string;
 }
 
 export function serveAccounts<S extends AccountSettings>(
@@ -67,7 +73,7 @@ export function serveAccounts<S extends AccountSettings>(
         tell(accountId, state);
         if (again) turn.abort();
       };
-      const sent = makeRecent<string>(limits.channelOwnMessagesMax);
+      const sent = makeRecent<OwnMessage>(limits.channelOwnMessagesMax);
       const host = { ...makeHost(manifest, accountId, own, sent, remote, clock, become), menu };
       const adapter = open(own, host);
       const isOnline = (): boolean => state.type === "online";
@@ -140,7 +146,10 @@ export function serveAccounts<S extends AccountSettings>(
         const result = await (typeof parts[part] === "string" ? sendNow() : sendsFile(sendNow));
         if (result.status === "failed") return { ...result, partsSent: part };
         if (result.platformMessageId !== undefined)
-          own.set(messageKey(message.peer, result.platformMessageId), firstWords(parts[part]));
+          own.set(messageKey(message.peer, result.platformMessageId), {
+            firstWords: firstWords(parts[part]),
+            agentId: message.agentId,
+          });
         if (part === parts.length - 1) return result;
         void remote.partSent(message.idempotencyKey, part + 1).catch(() => undefined);
       }
@@ -148,7 +157,8 @@ export function serveAccounts<S extends AccountSettings>(
     },
     async act(accountId, action) {
       const { adapter, isOnline, own } = find(accountId);
-      const { change, peer, messageId } = action;
+      const { agentId, ...wanted } = action;
+      const { change, peer, messageId } = wanted;
       const [key, what] = actions[change.type];
       if (!manifest.capabilities[key] || adapter.act === undefined) return cannot(what);
       if (change.type === "edit" && lengthIn(manifest.text.unit, change.text) > manifest.text.max)
@@ -156,14 +166,12 @@ export function serveAccounts<S extends AccountSettings>(
           ...failed,
           reason: `the text is longer than the ${manifest.text.max} that a message of ${manifest.id} takes`,
         };
-      if (change.type === "remove" && own.get(messageKey(peer, messageId)) === undefined)
-        return {
-          ...failed,
-          reason: `the message ${messageId} is none that this account has sent since its channel started; others are not removed`,
-        };
+      const denied =
+        change.type === "react" ? undefined : whyNotOwn(own.get(messageKey(peer, messageId)), agentId, change.type);
+      if (denied !== undefined) return { ...failed, reason: `the message ${messageId} ${denied}` };
       if (!isOnline()) return offline;
       try {
-        return await adapter.act(action);
+        return await adapter.act(wanted);
       } catch (error) {
         return adapterFailed(error);
       }
@@ -232,6 +240,19 @@ export function serveAccounts<S extends AccountSettings>(
       await Promise.all([...accounts.values()].map(({ ended }) => ended));
     },
   };
+}
+
+/** Why it is not changed for this agent; undefined: it is. What the gateway itself edits it has shown itself. */
+function whyNotOwn(
+  message: OwnMessage | undefined,
+  agentId: string | undefined,
+  change: "edit" | "remove",
+): string | undefined {
+  if (message === undefined && (agentId !== undefined || change === "remove"))
+    return `is none that this account has sent since its channel started; others are not ${change === "edit" ? "changed" : "removed"}`;
+  return message === undefined || agentId === undefined || message.agentId === agentId
+    ? undefined
+    : `was sent by another agent than ${agentId}; an agent changes and removes its own`;
 }
 
 /** So many as tell the message from others. A file has none. */
@@ -334,7 +355,7 @@ function makeHost(
   { id: channel }: ChannelManifest,
   accountId: string,
   { reactions }: AccountSettings,
-  own: Recent<string>,
+  own: Recent<OwnMessage>,
   remote: KernelForChannel,
   clock: ChannelClock,
   become: (state: AccountState) => void,
@@ -367,10 +388,10 @@ function makeHost(
     accountId,
     receive,
     async reacted(reaction) {
-      const words = own.get(messageKey(reaction.peer, reaction.onMessageId));
-      const isOwn = reaction.isOwn ?? words !== undefined;
+      const message = own.get(messageKey(reaction.peer, reaction.onMessageId));
+      const isOwn = reaction.isOwn ?? message !== undefined;
       if (isHeard(reaction, isOwn, reactions))
-        await receive(describeReaction(reaction, isOwn ? (words ?? "") : undefined));
+        await receive(describeReaction(reaction, isOwn ? (message?.firstWords ?? "") : undefined));
     },
     online: (identity) => become({ type: "online", identity }),
     linking: (code) => become({ type: "linking", code }),

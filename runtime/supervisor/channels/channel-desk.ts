@@ -184,6 +184,10 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
   const intake = makeIntake({
     inbound: deps.inbound,
     giveUp: deps.giveUp,
+    offersOnce: (channel) => {
+      const manifest: ChannelManifest | undefined = isBuiltChannel(channel) ? builtChannels[channel] : undefined;
+      return manifest?.offersOnce === true;
+    },
     onAccepted: makeTyping({ settings: deps.typing, remoteOf, runs: deps.runs, clock, ending: ending.signal }),
     tellSender: ({ channel, accountId, peer, threadId, messageId }, text) => {
       const place = { channel, accountId, peer, ...(threadId === undefined ? {} : { threadId }) };

@@ -19,14 +19,20 @@ export interface IntakeDeps {
   readonly giveUp: (event: InboundEvent, fate: Fate, reason: string) => Promise<void>;
   /** To the sender, where the message came from. */
   readonly tellSender: (event: InboundEvent, text: string) => void;
+  /** What its platform says is not offered again. */
+  readonly offersOnce: (channel: string) => boolean;
   readonly clock: ChannelClock;
   readonly log: Logger;
   /** The gateway ends. */
   readonly ending: AbortSignal;
 }
 
-/** Of what it makes: @throws the refusal of a gateway that ends; the message is to be offered again. */
-export function makeIntake({ inbound, onAccepted, giveUp, tellSender, clock, log, ending }: IntakeDeps) {
+/**
+ * Of what it makes: @throws the refusal of a gateway that ends; the message is to be offered again. Where its platform does not do that it is a
+ * dead letter, as one that no agent has room for.
+ */
+export function makeIntake(deps: IntakeDeps) {
+  const { inbound, onAccepted, giveUp, tellSender, clock, log, ending } = deps;
   const end = async (event: InboundEvent, fate: Fate, refusal: Refusal): Promise<void> => {
     const { channel, accountId, peer } = event;
     const fields = { channel, account: accountId, peer: `${peer.kind}:${peer.id}` };
@@ -49,9 +55,10 @@ export function makeIntake({ inbound, onAccepted, giveUp, tellSender, clock, log
       if (result.status === "fault") faults++;
       else if (result.status !== "refused") return result.status === "dropped" ? "dropped" : "taken";
       const { refusal } = result;
-      if (refusal.code === "CLOISTER_GATEWAY_DRAINING" || ending.aborted) throw fromRefusal(refusal);
+      const isEnding = refusal.code === "CLOISTER_GATEWAY_DRAINING" || ending.aborted;
+      if (isEnding && !deps.offersOnce(event.channel)) throw fromRefusal(refusal);
       const isHopeless = result.status === "fault" ? faults >= limits.channelAttemptsMax : !mayPass(refusal);
-      if (isHopeless || clock.nowMs() - sinceMs >= limits.channelIntakeMs) {
+      if (isEnding || isHopeless || clock.nowMs() - sinceMs >= limits.channelIntakeMs) {
         await end(event, result.status === "fault" ? "undeliverable" : "refused", refusal);
         return "taken";
       }

@@ -155,7 +155,7 @@ export function makeMessageTool(deps: MessageDeps): Tool {
     if (asked.files.length > 0 && !carriesFiles(route.channel))
       return fault("invalid", `message: files: the channel ${route.channel} carries none`);
     if (wanted.change !== undefined) {
-      const result = await change(route, wanted.messageId, wanted.change);
+      const result = await change(header.agentId, route, wanted.messageId, wanted.change);
       if (result.status === "failed")
         return fault("worker_unavailable", `message: not done in ${where}: ${result.reason}`);
       deps.note({
@@ -182,10 +182,15 @@ export function makeMessageTool(deps: MessageDeps): Tool {
     return { status: "sent", to: where, ...(messageId === undefined ? {} : { messageId }) };
   });
 
-  async function change(route: ChannelRoute, messageId: string, what: ChannelAction["change"]): Promise<SendResult> {
+  async function change(
+    agentId: string,
+    route: ChannelRoute,
+    messageId: string,
+    what: ChannelAction["change"],
+  ): Promise<SendResult> {
     const { channel, accountId, peerKind, peerId, threadId } = route;
     const thread = threadId === undefined ? {} : { threadId };
-    const action = { peer: { kind: peerKind, id: peerId }, ...thread, messageId, change: what };
+    const action = { agentId, peer: { kind: peerKind, id: peerId }, ...thread, messageId, change: what };
     try {
       return await deps.channels.act(channel, accountId, action);
     } catch (error) {

@@ -18,7 +18,8 @@ import type {
 import { serveAccounts } from "../../../runtime/channels/accounts.ts";
 import type { AccountState, ChannelForKernel } from "../../../runtime/channels/port.ts";
 import { failure } from "../../../runtime/kernel/errors.ts";
-import { outbound } from "../../support/channels.ts";
+import { makeIntake } from "../../../runtime/supervisor/channels/intake.ts";
+import { makeKeptLog, outbound } from "../../support/channels.ts";
 import { eventually } from "../../support/eventually.ts";
 
 export interface Arrived {
@@ -249,6 +250,36 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
       const wanted = platform.unconfirmed() === undefined ? ["second"] : ["first", "second"];
       await eventually(() => expect(received.map(({ text }) => text)).toEqual(wanted));
       if (platform.unconfirmed() === undefined) expect(logged.join()).toMatch(/not taken/);
+    });
+
+    test("gives up a message that the gateway always fails on, and goes on with those behind it", async () => {
+      const givenUp: string[] = [];
+      const poisoned = makeIntake({
+        inbound: async ({ text }) => {
+          if (text === "poison") throw new TypeError("it always fails");
+          return {
+            status: "accepted",
+            runId: "r",
+            agentId: "main",
+            sessionKey: "agent:main:main",
+            matchedBy: "default",
+          };
+        },
+        onAccepted: () => undefined,
+        giveUp: async ({ text }, fate) => void givenUp.push(`${text}: ${fate}`),
+        tellSender: () => undefined,
+        offersOnce: () => manifest.offersOnce === true,
+        clock: { nowMs: () => Date.now(), random: () => 0, pause: async () => undefined },
+        log: makeKeptLog().log,
+        ending: new AbortController().signal,
+      });
+      const { received, platform, states } = await openChannel(rig, poisoned);
+      expect(platform.unconfirmed() === undefined).toBe(manifest.offersOnce === true);
+      const before = states.length;
+      for (const text of ["first", "poison", "second"]) await platform.say(text);
+      await eventually(() => expect(received.map(({ text }) => text)).toEqual(["first", "poison", "second"]));
+      expect([givenUp, states.length]).toEqual([["poison: undeliverable"], before]);
+      if (platform.unconfirmed() !== undefined) await eventually(() => expect(platform.unconfirmed()).toBe(0));
     });
 
     test("brings answers to the person and to the group, each in order", async () => {

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type {
   AccountSettings,
+  ChannelAction,
   ChannelAdapter,
   ChannelHost,
   ChannelManifest,
@@ -45,6 +46,8 @@ interface Plan {
   /** What each run of the account does; the last one again and again. Absent: it comes online and stays. */
   readonly runs?: readonly ((host: ChannelHost, signal: AbortSignal) => Promise<void>)[];
   readonly send?: (message: OutboundMessage) => Promise<SendResult>;
+  /** What the platform is asked to do with a message; absent: it cannot change any. */
+  readonly act?: (action: ChannelAction) => Promise<SendResult>;
   /** Somebody stands ready to scan its code. */
   readonly link?: () => void;
 }
@@ -79,12 +82,15 @@ function serve(
         sent.push(message);
         return (await plan.send?.(message)) ?? { status: "sent", platformMessageId: message.text };
       },
+      ...(plan.act === undefined ? {} : { act: plan.act }),
       ...(plan.link === undefined ? {} : { link: plan.link, unlink: async () => undefined }),
     };
   };
   const settings = Object.fromEntries(Object.keys(plans).map((id) => [id, { textChunkLimit }]));
+  const changes = Object.values(plans).some(({ act }) => act !== undefined);
+  const capabilities = { ...manifest.capabilities, edit: changes, deletes: changes, reactions: changes };
   const channel = serveAccounts(
-    { manifest, open },
+    { manifest: { ...manifest, capabilities }, open },
     settings,
     {
       receive: (event) => receive(event).then(() => "taken"),
@@ -321,4 +327,47 @@ test("a login that is asked for too late for a connection has one of its own, an
   await settle();
   expect([runs.get("default"), (await channel.link("default", false)).type]).toEqual([3, "failed"]);
   await channel.close();
+});
+
+test("agents that share an account change and remove what they have sent themselves alone, and react to all", async () => {
+  const asked: ChannelAction[] = [];
+  const act = async (action: ChannelAction): Promise<SendResult> => {
+    asked.push(action);
+    return { status: "sent" };
+  };
+  const { channel } = serve({ default: { act } });
+  await settle();
+  const message = outbound({ agentId: "main", text: "mine" });
+  expect(await channel.send(message, 0)).toMatchObject({ platformMessageId: "mine" });
+  const { peer } = message;
+  const edit = { type: "edit", text: "new" } as const;
+  const remove = { type: "remove" } as const;
+  const react = { type: "react", emoji: "x" } as const;
+  const change = (agentId: string | undefined, messageId: string, what: ChannelAction["change"]) =>
+    channel.act("default", { ...(agentId === undefined ? {} : { agentId }), peer, messageId, change: what });
+  const others = "was sent by another agent than raul; an agent changes and removes its own";
+  const unknown = /is none that this account has sent since its channel started; others are not (changed|removed)/;
+  for (const [agentId, messageId, what, reason] of [
+    ["raul", "mine", edit, others],
+    ["raul", "mine", remove, others],
+    ["main", "unknown", edit, unknown],
+    ["main", "unknown", remove, unknown],
+    [undefined, "unknown", remove, unknown],
+  ] as const) {
+    const result = await change(agentId, messageId, what);
+    expect(result).toMatchObject({ status: "failed", retry: false });
+    expect(result.status === "failed" ? result.reason : "").toMatch(reason);
+  }
+  expect(asked).toEqual([]);
+  for (const [agentId, messageId, what] of [
+    ["main", "mine", edit],
+    ["raul", "mine", react],
+    ["raul", "unknown", react],
+    // The gateway itself has shown what becomes an answer.
+    [undefined, "shown before", edit],
+    ["main", "mine", remove],
+  ] as const)
+    expect(await change(agentId, messageId, what)).toEqual({ status: "sent" });
+  expect(asked[0]).toEqual({ peer, messageId: "mine", change: edit });
+  expect(asked).toHaveLength(5);
 });

@@ -80,7 +80,7 @@ function open({ rows = new Map(), settings = {}, withheld = false, pause, faults
     rows,
     begins: () => follower.began?.(header),
     writes: (text: string, given: Partial<EnvelopeHeader> = {}) => follower.streamed?.({ ...header, ...given }, text),
-    calls: () => follower.called?.(header),
+    calls: () => follower.called?.(header, "read"),
     ends: (outcome: Outcome, given: Partial<EnvelopeHeader> = {}) => follower.ended?.({ ...header, ...given }, outcome),
     answers: (text: string, leftAtMs?: number) =>
       blocks.answer(header, route, text, leftAtMs, async (rest, { inReplyTo }) => {

@@ -49,6 +49,7 @@ function openIntake(answers: readonly (InboundResult | Error)[]) {
       if (text === "no room") throw new Error("the disk is full");
     },
     tellSender: (_, text) => told.push(text),
+    offersOnce: (channel) => channel === "irc",
     clock,
     log,
     ending: ending.signal,
@@ -133,3 +134,22 @@ test("a gateway that ends does not take it: the platform offers it again", async
   waiting.ending.abort();
   await rejected;
 });
+
+test.each(["the gateway is drained", "it ends"])(
+  "what a platform does not offer again is kept as a dead letter, and its sender told, when %s",
+  async (how) => {
+    const isEnd = how === "it ends";
+    const { receive, letters, told, ending } = openIntake([
+      refused(isEnd ? "CLOISTER_MAILBOX_FULL" : "CLOISTER_GATEWAY_DRAINING"),
+    ]);
+    if (isEnd) ending.abort();
+    expect(await receive({ ...event, channel: "irc" })).toBe("taken");
+    expect([letters, told]).toEqual([
+      [expect.stringContaining("hello refused: CLOISTER_")],
+      [expect.stringContaining("was not taken")],
+    ]);
+    // Where it is offered again it is neither.
+    await expect(receive(event)).rejects.toThrow();
+    expect([letters.length, told.length]).toEqual([1, 1]);
+  },
+);

@@ -160,9 +160,9 @@ describe("files, buttons and changes of messages", () => {
     await call({ action: "edit", text: "better", messageId: "p1" }, 2, chat);
     await call({ action: "delete", messageId: "p1" }, 3, chat);
     expect(acted).toEqual([
-      { peer, threadId: "t1", messageId: "m1", change: { type: "react", emoji: "👍" } },
-      { peer, threadId: "t1", messageId: "p1", change: { type: "edit", text: "better" } },
-      { peer, threadId: "t1", messageId: "p1", change: { type: "remove" } },
+      { agentId: "main", peer, threadId: "t1", messageId: "m1", change: { type: "react", emoji: "👍" } },
+      { agentId: "main", peer, threadId: "t1", messageId: "p1", change: { type: "edit", text: "better" } },
+      { agentId: "main", peer, threadId: "t1", messageId: "p1", change: { type: "remove" } },
     ]);
     for (const wrong of [{ action: "edit", text: "x" }, { action: "delete" }, { action: "react" }, { text: " " }])
       expect(await call(wrong, 4, chat)).toMatchObject({ status: "error", code: "invalid" });
