@@ -57,6 +57,8 @@ const megabyte = 1_048_576;
 const heapBytesMax = limits.cellOldGenerationMb * limits.cellHeapShare * megabyte;
 const externalBytesMax = limits.cellExternalMbMax * megabyte;
 const residentBytesMax = limits.cellProcessMbMax * megabyte;
+/** A cell that fills its memory adds some ten megabytes meanwhile. */
+const residentKeptMs = 5;
 const inMb = (bytes: number): number => Math.round(bytes / megabyte);
 
 export function makeHeapWatch(residentBytes: () => number, nowMs: () => number = () => performance.now()): HeapWatch {
@@ -64,6 +66,14 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
   const busy = new Set<WatchedHeap>();
   let timer: ReturnType<typeof setInterval> | undefined;
   let lastRoundMs = 0;
+  let reading = { bytes: 0, atMs: Number.NEGATIVE_INFINITY };
+
+  /** One reading for the answers of a moment: it costs as much as all else that is done about one. */
+  const residentLately = (): number => {
+    const now = nowMs();
+    if (now - reading.atMs > residentKeptMs) reading = { bytes: residentBytes(), atMs: now };
+    return reading.bytes;
+  };
 
   const end = (cell: WatchedHeap, detail: string): void => {
     busy.delete(cell);
@@ -78,7 +88,7 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
     sample.askedAtMs = undefined;
     sample.last = memory;
     sample.lastBytes = Math.max(heapUsed, external);
-    sample.residentBytes = residentBytes();
+    sample.residentBytes = residentLately();
     if (heapUsed > heapBytesMax)
       end(cell, `its heap holds ${inMb(heapUsed)} MB, more than the ${inMb(heapBytesMax)} MB that a cell may use`);
     else if (external > externalBytesMax)

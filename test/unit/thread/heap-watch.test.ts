@@ -10,6 +10,7 @@ import {
 
 const megabyte = 1_048_576;
 let resident = 0;
+let readings = 0;
 let watch: HeapWatch;
 
 interface FakeCell extends WatchedHeap {
@@ -41,14 +42,29 @@ const rounds = (count: number): Promise<unknown> => vi.advanceTimersByTimeAsync(
 beforeEach(() => {
   vi.useFakeTimers();
   resident = 0;
+  readings = 0;
   watch = makeHeapWatch(
-    () => resident,
+    () => {
+      readings++;
+      return resident;
+    },
     () => Date.now(),
   );
 });
 afterEach(() => {
   watch.close();
   vi.useRealTimers();
+});
+
+test("cells that answer in one moment share a reading of the process, and a later one has its own", async () => {
+  const cells = Array.from({ length: 8 }, () => makeCell());
+  for (const cell of cells) watch.add(cell);
+  readings = 0;
+  await rounds(1);
+  expect(cells.map(({ asked }) => asked)).toEqual(cells.map(() => 1));
+  expect(readings).toBe(1);
+  await rounds(1);
+  expect(readings).toBe(2);
 });
 
 test("a cell that is a process is ended for what its process holds, and never for what this one grew by", async () => {
