@@ -1,7 +1,14 @@
 /**
  * `fetch` for providers of models. The answer is bounded in bytes and in silence while it streams, before anything parses it; and a
  * redirect is an error: a key in a header of our own would travel with it.
+ *
+ * It is made of Node's own client: the `fetch` of Node takes as much of a processor for a short answer as all else that the broker does about one.
+ * It fails as that one does (`TypeError`, with what happened as its cause): the packages of providers know such a failure by it.
  */
+import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { Readable } from "node:stream";
+import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { limits } from "../kernel/limits.ts";
 import { ProviderFailure } from "./provider-failure.ts";
 
@@ -12,65 +19,161 @@ export interface FetchBounds {
 
 const usual: FetchBounds = { bytesMax: limits.modelResponseBytesMax, silenceMs: limits.modelSilenceMs };
 
+type Open = (sent: Sent, onAnswer: (incoming: IncomingMessage) => void) => ClientRequest;
+
 export function makeBoundedFetch({ bytesMax, silenceMs }: FetchBounds = usual): typeof fetch {
+  const open = makeOpen();
   return async (input, init) => {
-    const abort = new AbortController();
-    const watch = setTimeout(
-      () => abort.abort(new ProviderFailure("transient", `the provider said nothing for ${silenceMs} ms`)),
-      silenceMs,
-    );
-    const signals = init?.signal === undefined || init.signal === null ? [] : [init.signal];
-    try {
-      const signal = AbortSignal.any([abort.signal, ...signals]);
-      const response = await fetch(input, { ...init, redirect: "error", signal });
-      if (response.body === null) {
+    const sent = await sentOf(input, init);
+    const signal = init?.signal ?? undefined;
+    signal?.throwIfAborted();
+    return await new Promise<Response>((resolve, reject) => {
+      let ended = false;
+      let body: ReadableStreamDefaultController<Uint8Array> | undefined;
+      let asked: ClientRequest;
+      const end = (): void => {
+        ended = true;
         clearTimeout(watch);
-        return response;
+        signal?.removeEventListener("abort", stop);
+      };
+      const fail = (error: unknown): void => {
+        if (ended) return;
+        end();
+        asked.destroy();
+        if (body === undefined) reject(error);
+        else body.error(error);
+      };
+      const stop = (): void => fail(signal?.reason);
+      const broken = (error: Error): void => fail(new TypeError("terminated", { cause: error }));
+      const watch = setTimeout(
+        () => fail(new ProviderFailure("transient", `the provider said nothing for ${silenceMs} ms`)),
+        silenceMs,
+      );
+      signal?.addEventListener("abort", stop);
+
+      const answered = (incoming: IncomingMessage): void => {
+        watch.refresh();
+        const { statusCode: status = 0, statusMessage: statusText = "" } = incoming;
+        if (redirects.has(status)) {
+          fail(new TypeError("fetch failed", { cause: new Error(`unexpected redirect (${status})`) }));
+          return;
+        }
+        const headers = headersOf(incoming);
+        const from = decoded(incoming, headers.get("content-encoding"));
+        if (withoutBody.has(status)) {
+          end();
+          incoming.resume();
+          resolve(new Response(null, { status, statusText, headers }));
+          return;
+        }
+        let bytes = 0;
+        incoming.on("error", broken);
+        from.on("error", broken);
+        from.on("data", (chunk: Buffer) => {
+          if (ended) return;
+          watch.refresh();
+          bytes += chunk.byteLength;
+          if (bytes > bytesMax) {
+            fail(new ProviderFailure("output", `the answer of the provider has more than ${bytesMax} bytes`));
+            return;
+          }
+          body?.enqueue(chunk);
+          if ((body?.desiredSize ?? 1) <= 0) from.pause();
+        });
+        from.on("end", () => {
+          if (ended) return;
+          end();
+          body?.close();
+        });
+        const stream = new ReadableStream<Uint8Array>(
+          {
+            start: (controller) => void (body = controller),
+            pull: () => void from.resume(),
+            cancel: () => {
+              end();
+              asked.destroy();
+            },
+          },
+          { highWaterMark: chunksWaitingMax },
+        );
+        resolve(new Response(stream, { status, statusText, headers }));
+      };
+
+      const ask = (isAgain: boolean): void => {
+        asked = open(sent, answered);
+        asked.on("error", (error: NodeJS.ErrnoException) => {
+          // The other side had closed a connection that was kept: it has not heard of this request.
+          if (!ended && !isAgain && body === undefined && asked.reusedSocket && error.code === "ECONNRESET") ask(true);
+          else fail(new TypeError("fetch failed", { cause: error }));
+        });
+        asked.end(sent.body);
+      };
+      try {
+        ask(false);
+      } catch (error) {
+        end();
+        reject(new TypeError("fetch failed", { cause: error }));
       }
-      return new Response(bounded(response.body, bytesMax, watch), response);
-    } catch (error) {
-      clearTimeout(watch);
-      throw abort.signal.aborted ? abort.signal.reason : error;
-    }
+    });
   };
 }
 
-/** A stream that is read as it is read itself: a transform of it would be two more, with a queue each. */
-function bounded(
-  body: ReadableStream<Uint8Array>,
-  bytesMax: number,
-  watch: NodeJS.Timeout,
-): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  let bytes = 0;
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(stream) {
-        const { done, value } = await reader.read().catch((error: unknown) => {
-          clearTimeout(watch);
-          throw error;
-        });
-        if (done) {
-          clearTimeout(watch);
-          stream.close();
-          return;
-        }
-        watch.refresh();
-        bytes += value.byteLength;
-        if (bytes <= bytesMax) {
-          stream.enqueue(value);
-          return;
-        }
-        clearTimeout(watch);
-        const failed = new ProviderFailure("output", `the answer of the provider has more than ${bytesMax} bytes`);
-        await reader.cancel(failed).catch(() => undefined);
-        throw failed;
-      },
-      cancel(reason) {
-        clearTimeout(watch);
-        return reader.cancel(reason);
-      },
-    },
-    { highWaterMark: 0 },
-  );
+const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const withoutBody: ReadonlySet<number> = new Set([204, 205, 304]);
+
+/** Then the provider has to wait: a chunk has at most 64 KB. */
+const chunksWaitingMax = 16;
+
+/** Connections are kept for the next request. */
+function makeOpen(): Open {
+  const kept = { keepAlive: true, timeout: limits.modelConnectionIdleMs };
+  const agents = { http: new HttpAgent(kept), https: new HttpsAgent(kept) };
+  return ({ url, method, headers }, onAnswer) =>
+    url.protocol === "https:"
+      ? httpsRequest(url, { method, headers, agent: agents.https }, onAnswer)
+      : httpRequest(url, { method, headers, agent: agents.http }, onAnswer);
 }
+
+interface Sent {
+  readonly url: URL;
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body: string | Uint8Array | undefined;
+}
+
+async function sentOf(input: Parameters<typeof fetch>[0], init: RequestInit = {}): Promise<Sent> {
+  const url = new URL(input instanceof Request ? input.url : input);
+  const headers = { accept: "*/*", "user-agent": "cloister", ...Object.fromEntries(new Headers(init.headers)) };
+  const { method = "GET", body } = init;
+  if (body === undefined || body === null) return { url, method, headers, body: undefined };
+  if (typeof body === "string") return { url, method, headers: withLength(headers, Buffer.byteLength(body)), body };
+  const encoded = new Response(body);
+  const bytes = new Uint8Array(await encoded.arrayBuffer());
+  const type = encoded.headers.get("content-type");
+  const typed = type === null ? headers : { "content-type": type, ...headers };
+  return { url, method, headers: withLength(typed, bytes.byteLength), body: bytes };
+}
+
+const withLength = (headers: Record<string, string>, bytes: number): Record<string, string> => ({
+  ...headers,
+  "content-length": String(bytes),
+});
+
+function headersOf({ rawHeaders }: IncomingMessage): Headers {
+  const headers = new Headers();
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) headers.append(rawHeaders[at] ?? "", rawHeaders[at + 1] ?? "");
+  return headers;
+}
+
+/** No encoding is asked for; some servers use one all the same. */
+function decoded(incoming: IncomingMessage, encoding: string | null): Readable {
+  const decoder = encoding === null ? undefined : decoders[encoding.trim().toLowerCase()]?.();
+  return decoder === undefined ? incoming : incoming.pipe(decoder);
+}
+
+const decoders: Readonly<Record<string, () => ReturnType<typeof createGunzip>>> = {
+  gzip: createGunzip,
+  "x-gzip": createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+};

@@ -53,6 +53,8 @@ export const limits = {
   modelResponseBytesMax: 67_108_864,
   /** A provider that sends nothing for so long has failed. */
   modelSilenceMs: 180_000,
+  /** How long a connection to a provider is kept for the next request. */
+  modelConnectionIdleMs: 4_000,
   /**
    * Tries of models that are under way at once, of all agents and of one: each holds a connection, its request and what came of its answer. One
    * agent alone takes half of the places; beyond them calls wait, those of the agent that has the fewest first.

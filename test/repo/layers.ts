@@ -505,9 +505,12 @@ export const rooms: readonly Room[] = [
       "node:crypto",
       "node:fs",
       "node:fs/promises",
+      "node:http",
+      "node:https",
       "node:os",
       "node:path",
       "node:timers/promises",
+      "node:zlib",
     ],
   },
   {

@@ -1,0 +1,187 @@
+/** How providers are asked: what is sent, what is taken, and what a failure looks like to the packages that ask. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
+import { afterEach, expect, it } from "vitest";
+import { makeBoundedFetch } from "../../../runtime/broker/bounded-fetch.ts";
+
+const closings: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closings.splice(0)) close();
+});
+
+type Serve = (request: IncomingMessage, response: ServerResponse, body: string) => void;
+
+async function open(serve: Serve) {
+  const sockets = new Set<Socket>();
+  const seen: { readonly method: string; readonly headers: IncomingMessage["headers"]; readonly body: string }[] = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => (body += String(chunk)));
+    request.on("end", () => {
+      seen.push({ method: request.method ?? "", headers: request.headers, body });
+      serve(request, response, body);
+    });
+  });
+  server.on("connection", (socket) => sockets.add(socket));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closings.push(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, seen, sockets };
+}
+
+const bounds = { bytesMax: 1_000, silenceMs: 60_000 };
+
+it("sends a text with its length, and gives status, headers and body", async () => {
+  const { url, seen } = await open((_, response, body) => {
+    response.writeHead(404, "Not There", { "x-of": ["a", "b"] });
+    response.end(`heard ${body}`);
+  });
+  const headers = { authorization: "Bearer k", "Content-Type": "application/json" };
+  const response = await makeBoundedFetch(bounds)(url, { method: "POST", headers, body: '"ü"' });
+  expect(response).toMatchObject({ status: 404, statusText: "Not There", ok: false });
+  expect(response.headers.get("x-of")).toBe("a, b");
+  expect(await response.text()).toBe('heard "ü"');
+  expect(seen).toMatchObject([
+    {
+      method: "POST",
+      body: '"ü"',
+      headers: { authorization: "Bearer k", "content-type": "application/json", "content-length": "4" },
+    },
+  ]);
+});
+
+it("sends a form as one", async () => {
+  const { url, seen } = await open((_, response) => response.end());
+  await makeBoundedFetch(bounds)(url, { method: "POST", body: new URLSearchParams({ a: "1 2" }) });
+  expect(seen).toMatchObject([
+    { body: "a=1+2", headers: { "content-type": expect.stringContaining("application/x-www-form-urlencoded") } },
+  ]);
+});
+
+it("asks one server over one connection, request after request", async () => {
+  const { url, seen, sockets } = await open((_, response) => response.end("yes"));
+  const fetch = makeBoundedFetch(bounds);
+  for (let at = 0; at < 3; at++) {
+    expect(await (await fetch(url)).text()).toBe("yes");
+    // A connection is free one event after the answer's end.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(seen).toHaveLength(3);
+  expect(sockets.size).toBe(1);
+});
+
+it("asks once more when the connection that was kept is closed by the other side", async () => {
+  let requests = 0;
+  const { url, sockets } = await open((request, response) => {
+    if (++requests === 2) request.socket.resetAndDestroy();
+    else response.end(String(requests));
+  });
+  const fetch = makeBoundedFetch(bounds);
+  expect(await (await fetch(url)).text()).toBe("1");
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await (await fetch(url)).text()).toBe("3");
+  expect(sockets.size).toBe(2);
+});
+
+it("does not ask again over a connection of its own", async () => {
+  let requests = 0;
+  const { url } = await open((request) => {
+    requests++;
+    request.socket.resetAndDestroy();
+  });
+  await expect(makeBoundedFetch(bounds)(url)).rejects.toMatchObject({
+    name: "TypeError",
+    message: "fetch failed",
+    cause: { code: "ECONNRESET" },
+  });
+  expect(requests).toBe(1);
+});
+
+it("fails as fetch does where nobody listens, and for a header that cannot be sent", async () => {
+  const { url } = await open(() => undefined);
+  for (const close of closings.splice(0)) close();
+  const fetch = makeBoundedFetch(bounds);
+  await expect(fetch(url)).rejects.toMatchObject({ message: "fetch failed", cause: { code: "ECONNREFUSED" } });
+  await expect(fetch(url, { headers: { "x-key": "a\u0000b" } })).rejects.toBeInstanceOf(TypeError);
+});
+
+it.each([
+  ["gzip", gzipSync("packed")],
+  ["deflate", deflateSync("packed")],
+  ["br", brotliCompressSync("packed")],
+])("reads an answer in %s", async (encoding, bytes) => {
+  const { url } = await open((_, response) => {
+    response.writeHead(200, { "content-encoding": encoding });
+    response.end(bytes);
+  });
+  expect(await (await makeBoundedFetch(bounds)(url)).text()).toBe("packed");
+});
+
+it("bounds what was packed by what it becomes", async () => {
+  const { url } = await open((_, response) => {
+    response.writeHead(200, { "content-encoding": "gzip" });
+    response.end(gzipSync("x".repeat(1_001)));
+  });
+  const response = await makeBoundedFetch(bounds)(url);
+  await expect(response.text()).rejects.toMatchObject({ kind: "output" });
+});
+
+it("takes an answer that breaks off for a failure, before and after its head", async () => {
+  const { url } = await open((_, response) => {
+    response.writeHead(200);
+    response.write("a beginning", () => response.destroy());
+  });
+  const response = await makeBoundedFetch(bounds)(url);
+  await expect(response.text()).rejects.toMatchObject({ message: "terminated" });
+});
+
+it.each(["before its head", "in its body"])("ends an answer that is wanted no more, %s", async (when) => {
+  const { url, sockets } = await open((_, response) => {
+    if (when === "in its body") response.writeHead(200).write("a beginning");
+  });
+  const abort = new AbortController();
+  const reason = new Error("stopped");
+  const asked = makeBoundedFetch(bounds)(url, { signal: abort.signal }).then((response) => response.text());
+  asked.catch(() => undefined);
+  await expect.poll(() => sockets.size).toBe(1);
+  const [socket] = sockets;
+  const closed = once(socket as Socket, "close");
+  abort.abort(reason);
+  await expect(asked).rejects.toBe(reason);
+  await closed;
+  await expect(makeBoundedFetch(bounds)(url, { signal: abort.signal })).rejects.toBe(reason);
+});
+
+it("lets a provider wait that is faster than whoever reads", async () => {
+  const chunk = Buffer.alloc(65_536);
+  let sent = 0;
+  const { url } = await open((_, response) => {
+    const more = (): void => {
+      while (sent < 512) {
+        sent++;
+        if (!response.write(chunk)) {
+          response.once("drain", more);
+          return;
+        }
+      }
+      response.end();
+    };
+    more();
+  });
+  const response = await makeBoundedFetch({ bytesMax: 2 ** 30, silenceMs: 60_000 })(url);
+  let before = -1;
+  await expect
+    .poll(() => {
+      const isStill = sent === before;
+      before = sent;
+      return isStill;
+    })
+    .toBe(true);
+  expect(sent).toBeLessThan(512);
+  expect((await response.bytes()).byteLength).toBe(512 * chunk.byteLength);
+});
