@@ -88,7 +88,7 @@ export async function openGatewayHere(
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,
-    publish: async () => undefined,
+    publish: () => undefined,
     send: async () => ({ status: "sent" }),
   });
   await gateway.resume();

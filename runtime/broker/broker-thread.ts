@@ -5,10 +5,10 @@ import { makeBoundedFetch } from "./bounded-fetch.ts";
 import { makeBroker } from "./broker.ts";
 import type { KernelForBroker, ModelSettings } from "./port.ts";
 
-serveTrustedThread<ModelSettings, KernelForBroker>(async (settings, remote) =>
+serveTrustedThread<ModelSettings, KernelForBroker>(async (settings, _, tell) =>
   makeBroker({
     settings,
-    remote,
+    remote: tell,
     fetch: makeBoundedFetch(),
     clock: {
       nowMs: () => Date.now(),

@@ -7,6 +7,7 @@ import { limits } from "../kernel/limits.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
 import { stoppedRefusal } from "../kernel/posts.ts";
 import { nanosPerDollar } from "../kernel/usage.ts";
+import type { Tellable } from "../thread/calls.ts";
 import type { ModelAnswer, ModelRequest } from "../thread/model-port.ts";
 import { allowedModels } from "./allowed-models.ts";
 import { costOf } from "./cost.ts";
@@ -39,7 +40,7 @@ import { withholdTools } from "./withhold-tools.ts";
 
 export interface BrokerDeps {
   readonly settings: ModelSettings;
-  readonly remote: KernelForBroker;
+  readonly remote: Tellable<KernelForBroker>;
   readonly clock: Clock;
   readonly fetch: typeof fetch;
 }
@@ -70,15 +71,14 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
   const speakers = new Map<string, Speaker>();
   const places = makePlaces(limits.modelTriesAtOnceMax, limits.modelTriesOfAgentMax);
 
-  const log: KernelForBroker["log"] = (level, message, fields) =>
-    remote.log(level, message, fields).catch(() => undefined);
+  const log: Tellable<KernelForBroker>["log"] = (level, message, fields) => remote.log(level, message, fields);
 
   async function answer(ask: BrokerAsk, signal: AbortSignal): Promise<ModelEnd> {
     const request = readRequest(ask.request, ask.tools);
     const targets = allowedModels(settings, ask.agentId, ask.model).map((model) => findTarget(settings, model));
     /** What must not be in a message. */
     const keys: string[] = [];
-    const pieces = makePieces(ask, (text) => void remote.text(ask.id, text).catch(() => undefined), clock);
+    const pieces = makePieces(ask, (text) => remote.text(ask.id, text), clock);
     try {
       return await tryWays<FullWay, ModelEnd>({
         ways: waysOf(targets, ask.agentId),
@@ -87,7 +87,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         async once({ target, credential }) {
           const { request: offered, withheld } = withholdTools(settings, ask.agentId, target.model, request);
           if (withheld.length > 0)
-            void log("debug", "the tool policy keeps tools from a model (tools.byProvider)", {
+            log("debug", "the tool policy keeps tools from a model (tools.byProvider)", {
               agent: ask.agentId,
               model: target.model,
               tools: withheld,
@@ -147,7 +147,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       return await speak({ ...request, shown });
     } catch (error) {
       if (!(error instanceof ProviderFailure) || error.kind !== "refused" || !hasPictures(shown)) throw error;
-      void log("warn", "a model refused a request with pictures; it is asked without them", { agent: agentId, model });
+      log("warn", "a model refused a request with pictures; it is asked without them", { agent: agentId, model });
       return speak({ ...request, shown: withoutPictures(shown) });
     }
   }
@@ -160,7 +160,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       if (failed.kind === "credential") secrets.forget();
       if (rest > 0) resting.set(restOf(way.target.provider.id, way.profile, agentId), clock.nowMs() + rest);
       const fields = { agent: agentId, model: way.model, profile: way.profile, kind: failed.kind };
-      void log("warn", `a model did not answer: ${hideSecrets(failed.message, keys)}`, {
+      log("warn", `a model did not answer: ${hideSecrets(failed.message, keys)}`, {
         ...fields,
         ...(next === undefined ? {} : { next: next.model, nextProfile: next.profile }),
       });
@@ -224,7 +224,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       const { usable, problems } = await findCredentials(agentId, target);
       for (const { id, forOperator } of problems)
         if (forOperator !== undefined)
-          void log("error", `a credential cannot be read: ${forOperator}`, { agent: agentId, profile: id });
+          log("error", `a credential cannot be read: ${forOperator}`, { agent: agentId, profile: id });
       const until = ({ id }: Credential): number => resting.get(restOf(target.provider.id, id, agentId)) ?? 0;
       const [ready, tired] = [
         usable.filter((each) => until(each) <= clock.nowMs()),
@@ -248,7 +248,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       return await profiles.find(agentId, provider);
     } catch (error) {
       // Where the file is, is the operator's to know.
-      void log("error", `credentials cannot be read: ${(error as Error).message}`, { agent: agentId });
+      log("error", `credentials cannot be read: ${(error as Error).message}`, { agent: agentId });
       throw failure(
         "CLOISTER_MODEL_CREDENTIAL",
         `the credentials for ${provider.id} cannot be read`,
@@ -264,7 +264,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     for (const [name, told] of Object.entries(provider.headers)) {
       const found = await secrets.read(told);
       if ("missing" in found) {
-        void log("error", `the header ${name} of ${provider.id} has no value: ${found.missing}`, {});
+        log("error", `the header ${name} of ${provider.id} has no value: ${found.missing}`, {});
         const why = "ref" in told ? `unresolved_ref (${told.ref.source})` : found.missing;
         throw new ProviderFailure("credential", `the header ${name} of ${provider.id} has no value: ${why}`);
       }

@@ -6,13 +6,12 @@ import { makeEdge } from "./edge.ts";
 import type { Log } from "./log.ts";
 import type { EdgeThreadInit, EdgeThreadRemote } from "./port.ts";
 
-serveTrustedThread<EdgeThreadInit, EdgeThreadRemote>(async ({ logLevel, stateDir, mainBeat }, remote) => {
+serveTrustedThread<EdgeThreadInit, EdgeThreadRemote>(async ({ logLevel, stateDir, mainBeat }, remote, tell) => {
   if (mainBeat !== undefined) watchMain(mainBeat);
   const verbose = logLevel === "debug" || logLevel === "trace";
   const log: Log = (level, message, fields = {}) => {
     if (level === "debug" && !verbose) return;
-    // A record that cannot be sent over has no other place to go: the kernel's thread is gone.
-    remote.log(level, message, fields).catch(() => undefined);
+    tell.log(level, message, fields);
   };
   // Variables are texts by now: the main thread has them.
   const secrets = makeSecretReader(() => ({ stateDir, variables: {} }), Date.now);

@@ -3,21 +3,23 @@
  * later cannot do without. It asks for everything else when it begins; but of an answer that streams, the edge alone has
  * the text so far (`runtime/edge/streams.ts`), and the end of such a run, or of one whose beginning was told, lets that go.
  */
-import type { EdgeForKernel, GatewayEvent } from "../edge/port.ts";
-import type { Logger } from "./driver.ts";
+import type { GatewayEvent } from "../edge/port.ts";
+
+/** Takes events to the edge; nobody waits for it. */
+export type PublishEvents = (events: readonly GatewayEvent[]) => void;
 
 export interface Events {
   readonly publish: (event: GatewayEvent) => void;
-  attach(edge: Pick<EdgeForKernel, "publish">): void;
+  attach(edge: { readonly publish: PublishEvents }): void;
   /** Whether a client is connected; until that is said there is none. */
   hasAudience(isThere: boolean): void;
 }
 
 /** `also` hears of every event, whether a client is there or not. */
-export function makeEvents(log: Pick<Logger, "warn">, also: (event: GatewayEvent) => void): Events {
+export function makeEvents(also: (event: GatewayEvent) => void): Events {
   /** Runs of which the edge has heard and that have not ended: no more than turns run. */
   const told = new Set<string>();
-  let edge: Pick<EdgeForKernel, "publish"> | undefined;
+  let edge: { readonly publish: PublishEvents } | undefined;
   let isHeard = false;
   let outbox: GatewayEvent[] = [];
 
@@ -35,7 +37,7 @@ export function makeEvents(log: Pick<Logger, "warn">, also: (event: GatewayEvent
   const flush = (): void => {
     const events = outbox;
     outbox = [];
-    edge?.publish(events).catch((error: unknown) => log.warn({ error }, "events could not be published"));
+    edge?.publish(events);
   };
 
   return {

@@ -8,6 +8,7 @@ import type { Callers } from "./callers.ts";
 import type { StartChannel } from "./channels/channel-life.ts";
 import type { ConfigDesk, ReadConfig, ReadsConfig } from "./config-desk.ts";
 import type { Driver, Logger } from "./driver.ts";
+import type { PublishEvents } from "./events.ts";
 import type { LifecycleDeps } from "./lifecycle.ts";
 import type { McpDeps } from "./mcp.ts";
 import type { ModelsDeps } from "./models.ts";
@@ -54,10 +55,10 @@ export interface GatewayParts {
   readonly configFile: { readonly files: ReadConfig["files"]; readonly read: ReadsConfig };
 }
 
-export type AttachedEdge = Pick<
-  EdgeForKernel,
-  "publish" | "send" | "tellOne" | "closeDevice" | "configure" | "setCallers"
->;
+export interface AttachedEdge
+  extends Pick<EdgeForKernel, "send" | "tellOne" | "closeDevice" | "configure" | "setCallers"> {
+  readonly publish: PublishEvents;
+}
 
 export interface Gateway {
   /** What the edge thread may call. */

@@ -84,7 +84,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const loop = watchLoop();
   let edge: Omit<AttachedEdge, "publish"> | undefined;
   let isResumed = false;
-  const events = makeEvents(log, (event) => notices.heard(event));
+  const events = makeEvents((event) => notices.heard(event));
   const { publish } = events;
 
   const runs = makeRuns(

@@ -89,6 +89,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       } satisfies EdgeThreadInit,
       handlers: doors.handlers,
       onLost: (reason) => onFatal(reason),
+      onTellFailed: (error) => log.warn({ error }, "events could not be published"),
     }),
   };
   // It is looked at when it is needed; until then nobody waits for it.
@@ -169,7 +170,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       throw error;
     });
 
-  gateway.attachEdge(edge.remote);
+  const { send, tellOne, closeDevice, configure, setCallers } = edge.remote;
+  gateway.attachEdge({ send, tellOne, closeDevice, configure, setCallers, publish: edge.tell.publish });
   const resumed = await gateway.resume();
   if (resumed.envelopes + resumed.outbound > 0) log.info(resumed, "took up what the last process left");
   const runFile = path.join(config.stateDir, "run", "gateway.json");

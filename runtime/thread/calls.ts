@@ -4,11 +4,13 @@
  * What is called and answered in one event, with all that follows from it without waiting, travels in one `postMessage`: each one wakes the
  * other thread. Every call settles: when the port closes or the thread ends (`lost`), all pending ones reject with `CLOISTER_THREAD_LOST`.
  * Errors travel by code (`runtime/kernel/errors.ts`).
+ * What is told (`tell`) is a call in the same order that nobody waits for: it is answered only when it fails, so that it wakes nobody a second time.
  * Not for cells: a cell is not trusted and speaks `runtime/thread/frame.ts`.
  */
 import type { MessagePort } from "node:worker_threads";
 import { type CodedError, failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
 
+/** Of what is told the id is 0. */
 type Call = readonly [id: number, method: string, args: readonly unknown[]];
 type Answer = readonly [id: number, ok: boolean, value: unknown];
 type Batch = { readonly calls?: Call[]; readonly answers?: Answer[] };
@@ -16,6 +18,15 @@ type Batch = { readonly calls?: Call[]; readonly answers?: Answer[] };
 /** An interface whose methods all return promises. */
 export type Callable<T> = {
   readonly [K in keyof T]: T[K] extends (...args: infer A) => Promise<infer R> ? (...args: A) => Promise<R> : never;
+};
+
+/** Those of its methods that give nothing, for who does not wait for them. Nothing is heard of a call that was lost with its thread. */
+export type Tellable<T> = {
+  readonly [K in keyof T as T[K] extends (...args: never[]) => Promise<void> ? K : never]: T[K] extends (
+    ...args: infer A
+  ) => Promise<void>
+    ? (...args: A) => void
+    : never;
 };
 
 /** Handlers that are there before what answers: until `serve` is called, each call is answered as one that nobody handles. */
@@ -35,12 +46,17 @@ export function makeLateHandlers(): { readonly handlers: object; readonly serve:
 
 export interface Connection<T> {
   readonly remote: Callable<T>;
+  readonly tell: Tellable<T>;
   /** Rejects everything pending; further calls reject at once. */
   lost(reason: string): void;
 }
 
-/** Both directions on one port: `handlers` answer the other side, `remote` calls it. Either side may be empty (`{}`). */
-export function connectCalls<Remote>(port: MessagePort, handlers: object): Connection<Remote> {
+/** Both directions on one port: `handlers` answer the other side, `remote` calls it. Either side may be empty (`{}`). `onTellFailed`: what was told threw there. */
+export function connectCalls<Remote>(
+  port: MessagePort,
+  handlers: object,
+  onTellFailed: (error: CodedError) => void = () => undefined,
+): Connection<Remote> {
   const pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: CodedError) => void }>();
   let nextId = 1;
   let lostReason: string | undefined;
@@ -71,7 +87,9 @@ export function connectCalls<Remote>(port: MessagePort, handlers: object): Conne
     Promise.resolve()
       .then(() => handler.apply(handlers, args) as unknown)
       .then(
-        (value) => out().answers.push([id, true, value]),
+        (value) => {
+          if (id !== told) out().answers.push([id, true, value]);
+        },
         (error: unknown) => out().answers.push([id, false, toRefusal(error)]),
       );
   };
@@ -79,6 +97,7 @@ export function connectCalls<Remote>(port: MessagePort, handlers: object): Conne
   const receive = (message: Batch): void => {
     for (const [id, method, args] of message.calls ?? []) answer(id, method, args);
     for (const [id, ok, value] of message.answers ?? []) {
+      if (id === told) onTellFailed(fromRefusal(value as Refusal));
       const waiting = pending.get(id);
       if (waiting === undefined) continue;
       pending.delete(id);
@@ -98,10 +117,9 @@ export function connectCalls<Remote>(port: MessagePort, handlers: object): Conne
   port.on("message", receive);
   port.on("close", () => lost("its thread ended"));
 
-  const remote = new Proxy(Object.create(null) as Record<string, unknown>, {
-    get: (methods, method) => {
-      if (typeof method !== "string" || method === "then") return undefined;
-      methods[method] ??= (...args: unknown[]) =>
+  const remote = makeMethods(
+    (method) =>
+      (...args) =>
         new Promise((resolve, reject) => {
           if (lostReason !== undefined) {
             reject(failure("CLOISTER_THREAD_LOST", `no call is possible: ${lostReason}`));
@@ -110,9 +128,22 @@ export function connectCalls<Remote>(port: MessagePort, handlers: object): Conne
           const id = nextId++;
           pending.set(id, { resolve, reject });
           out().calls.push([id, method, args]);
-        });
-      return methods[method];
+        }),
+  );
+  const tell = makeMethods((method) => (...args) => {
+    if (lostReason === undefined) out().calls.push([told, method, args]);
+  });
+  return { remote: remote as Callable<Remote>, tell: tell as Tellable<Remote>, lost };
+}
+
+const told = 0;
+
+/** An object that has every method; each is made once. */
+function makeMethods(make: (method: string) => (...args: unknown[]) => unknown): object {
+  return new Proxy(Object.create(null) as Record<string, unknown>, {
+    get: (methods, method) => {
+      if (typeof method !== "string" || method === "then") return undefined;
+      return (methods[method] ??= make(method));
     },
   });
-  return { remote: remote as Callable<Remote>, lost };
 }

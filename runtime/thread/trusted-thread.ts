@@ -6,10 +6,10 @@
  */
 import { setFlagsFromString } from "node:v8";
 import { MessageChannel, type MessagePort, parentPort, Worker, workerData } from "node:worker_threads";
-import { failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
+import { type CodedError, failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { beatInto, makeBeatBlock, watchBeat } from "./beat.ts";
-import { type Callable, connectCalls, makeLateHandlers } from "./calls.ts";
+import { type Callable, connectCalls, makeLateHandlers, type Tellable } from "./calls.ts";
 import { isWithin } from "./within.ts";
 
 export interface TrustedThreadOptions {
@@ -29,6 +29,8 @@ export interface TrustedThreadOptions {
    * the operator, and is told why.
    */
   readonly onNotStarted?: (reason: string) => void;
+  /** What was told it (`tell`) threw there. Absent: nobody wants to know. */
+  readonly onTellFailed?: (error: CodedError) => void;
   /** See `limits.threadStopMs`. */
   readonly stopMs?: number;
   /** Bound of its heap, in MB: past it the thread ends, and not the process. Absent: the process's. */
@@ -37,6 +39,8 @@ export interface TrustedThreadOptions {
 
 export interface TrustedThread<Remote> {
   readonly remote: Callable<Remote>;
+  /** What nobody waits for (`runtime/thread/calls.ts`). */
+  readonly tell: Tellable<Remote>;
   /** Ends the thread; whatever it holds must have been closed by a call before. Resolves when it is gone, or twice `stopMs` have passed. */
   readonly stop: () => Promise<void>;
 }
@@ -58,6 +62,7 @@ export async function startTrustedThread<Remote>({
   stuckMs,
   onLost,
   onNotStarted,
+  onTellFailed,
   heapMb,
   stopMs = limits.threadStopMs,
 }: TrustedThreadOptions): Promise<TrustedThread<Remote>> {
@@ -76,7 +81,7 @@ export async function startTrustedThread<Remote>({
       ...(heapMb === undefined ? {} : { maxOldGenerationSizeMb: heapMb }),
     },
   });
-  const connection = connectCalls<Remote>(port1, handlers);
+  const connection = connectCalls<Remote>(port1, handlers, onTellFailed);
   let why: string | undefined;
   const gone = new Promise<string>((resolve) => {
     worker.on(
@@ -127,6 +132,7 @@ export async function startTrustedThread<Remote>({
   void gone.then((reason) => lose(reason));
   return {
     remote: connection.remote,
+    tell: connection.tell,
     stop: async () => {
       phase = "over";
       await end();
@@ -134,9 +140,9 @@ export async function startTrustedThread<Remote>({
   };
 }
 
-/** In the entry of a thread: `start` gets `init` and the other side, and gives the methods that the other side may call. */
+/** In the entry of a thread: `start` gets `init` and the other side, to call and to tell, and gives the methods that the other side may call. */
 export function serveTrustedThread<Init, Remote>(
-  start: (init: Init, remote: Callable<Remote>) => Promise<object>,
+  start: (init: Init, remote: Callable<Remote>, tell: Tellable<Remote>) => Promise<object>,
 ): void {
   if (parentPort === null)
     throw failure("CLOISTER_INTERNAL", "this file is the entry of a thread and cannot run by itself");
@@ -144,8 +150,8 @@ export function serveTrustedThread<Init, Remote>(
   const { init, port, beat } = workerData as ThreadData<Init>;
   if (beat !== undefined) beatInto(beat.block, beat.stuckMs);
   const { handlers, serve } = makeLateHandlers();
-  const { remote } = connectCalls<Remote>(port, handlers);
-  start(init, remote).then(
+  const { remote, tell } = connectCalls<Remote>(port, handlers);
+  start(init, remote, tell).then(
     (ready) => {
       serve(ready);
       parent.postMessage({ ready: true } satisfies Ready);

@@ -129,7 +129,7 @@ describe("a change of the file", () => {
       closeDevice: async () => undefined,
       setCallers: async () => undefined,
       configure: () => Promise.reject(new Error("no")),
-      publish: async () => undefined,
+      publish: () => undefined,
       send: async () => ({ status: "sent" }),
     });
     const raw = "{ session: { dmScope: 'per-peer' } }";

@@ -183,7 +183,7 @@ describe("a change that cannot be made", () => {
       closeDevice: async () => undefined,
       setCallers: async () => undefined,
       configure: () => Promise.reject(Object.assign(new Error("no"), refuse)),
-      publish: async () => undefined,
+      publish: () => undefined,
       send: async () => ({ status: "sent" }),
     });
     await expect(change(gateway, [held("main"), held("raul")])).rejects.toMatchObject(refuse);

@@ -140,7 +140,7 @@ function answersOf(gateway: TestGateway, say: () => Promise<SendResult>): Outbou
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,
-    publish: async () => undefined,
+    publish: () => undefined,
     send: (message) => {
       came.push(message);
       return say();

@@ -184,7 +184,7 @@ describe("after a sessions_send", () => {
       closeDevice: async () => undefined,
       configure: async () => undefined,
       setCallers: async () => undefined,
-      publish: async () => undefined,
+      publish: () => undefined,
       send: async () => ({ status: "failed", reason: "the channel is gone", retry: false }),
     });
     const result = await send(gateway, { agentId: "raul", message: "x" });

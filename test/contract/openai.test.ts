@@ -40,10 +40,7 @@ async function open(changes: { bounds?: Partial<EdgeBounds>; settings?: Partial<
   const { until, changed } = makeWatchers();
   gateway.attachEdge({
     ...edge,
-    publish: async (events) => {
-      await edge.publish(events);
-      changed();
-    },
+    publish: (events) => void edge.publish(events).then(changed),
   });
   const rpc: Open["rpc"] = async (method, params) => {
     const result = await gateway.doors.rpc(operator, method, params);

@@ -56,8 +56,8 @@ export function openBroker(
       ...settings,
     },
     remote: {
-      text: async (_id, text) => void pieces.push(text),
-      log: async (level, message, fields) => void logged.push({ level, message, fields }),
+      text: (_id, text) => void pieces.push(text),
+      log: (level, message, fields) => void logged.push({ level, message, fields }),
     },
     fetch: makeBoundedFetch(bounds),
     clock: {

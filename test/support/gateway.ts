@@ -234,7 +234,7 @@ export async function openGateway(
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,
-    publish: async (published) => {
+    publish: (published) => {
       events.push(...published);
       changed();
     },

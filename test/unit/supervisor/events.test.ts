@@ -14,16 +14,15 @@ const chat = (runId: string, state: "delta" | "final" | "error"): GatewayEvent =
 
 function open() {
   const batches: (readonly GatewayEvent[])[] = [];
-  const warnings: object[] = [];
   const heard: string[] = [];
-  const events = makeEvents({ warn: (fields) => warnings.push(fields) }, ({ event }) => heard.push(event));
-  events.attach({ publish: async (batch) => void batches.push(batch) });
+  const events = makeEvents(({ event }) => heard.push(event));
+  events.attach({ publish: (batch) => void batches.push(batch) });
   /** The events of a moment are on their way at its end. */
   const told = async (): Promise<readonly (readonly GatewayEvent[])[]> => {
     await Promise.resolve();
     return batches.splice(0);
   };
-  return { events, told, warnings, heard };
+  return { events, told, heard };
 }
 
 test("whoever else listens hears of an event, also while no client is connected", () => {
@@ -54,18 +53,4 @@ test("everything goes while a client is connected, in one piece for each moment,
   events.publish(changed);
   events.publish(chat("r", "final"));
   expect(await told()).toEqual([[chat("r", "final")]]);
-});
-
-test("events that the edge does not take are logged and hold nothing up", async () => {
-  const { events, told, warnings } = open();
-  events.hasAudience(true);
-  const error = new Error("gone");
-  events.attach({ publish: () => Promise.reject(error) });
-  events.publish(changed);
-  await told();
-  expect(warnings).toEqual([{ error }]);
-  events.attach({ publish: async () => undefined });
-  events.publish(changed);
-  await told();
-  expect(warnings).toHaveLength(1);
 });

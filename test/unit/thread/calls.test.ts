@@ -8,6 +8,7 @@ interface Remote {
   add(a: number, b: number): Promise<number>;
   fail(code: string): Promise<void>;
   never(): Promise<void>;
+  note(text: string): Promise<void>;
 }
 
 const ports: { close(): void }[] = [];
@@ -19,6 +20,10 @@ function pair() {
   const { port1, port2 } = new MessageChannel();
   ports.push(port1, port2);
   const frames: unknown[] = [];
+  const answers: unknown[] = [];
+  const notes: string[] = [];
+  const failed: unknown[] = [];
+  port1.on("message", (frame) => answers.push(frame));
   port2.on("message", (frame) => frames.push(frame));
   connectCalls(port2, {
     add: (a: number, b: number) => a + b,
@@ -26,8 +31,13 @@ function pair() {
       throw failure("CLOISTER_MAILBOX_FULL", "it is full", "wait");
     },
     never: () => new Promise(() => {}),
+    note: async (text: string) => {
+      if (text === "bad") throw failure("CLOISTER_MAILBOX_FULL", "it is full");
+      notes.push(text);
+    },
   });
-  return { port1, port2, frames, ...connectCalls<Remote>(port1, {}) };
+  const connection = connectCalls<Remote>(port1, {}, (error) => failed.push(error));
+  return { port1, port2, frames, answers, notes, failed, ...connection };
 }
 
 test("calls of one turn travel in one message and come back in their places", async () => {
@@ -49,6 +59,32 @@ test("what follows from a call without waiting for another thread travels in the
   expect(frames).toHaveLength(1);
 });
 
+test("what is told arrives in its place among the calls, and is not answered", async () => {
+  const { remote, tell, frames, answers, notes } = pair();
+  tell.note("first");
+  const called = remote.note("second");
+  tell.note("third");
+  await called;
+  expect(frames).toHaveLength(1);
+  expect(notes).toEqual(["first", "second", "third"]);
+  tell.note("fourth");
+  expect(await remote.add(1, 1)).toBe(2);
+  expect(notes.at(-1)).toBe("fourth");
+  // Those of the two calls, and no other.
+  expect(answers).toEqual([
+    { calls: [], answers: [[1, true, undefined]] },
+    { calls: [], answers: [[2, true, 2]] },
+  ]);
+});
+
+test("what is told and throws there is heard of", async () => {
+  const { remote, tell, failed } = pair();
+  tell.note("bad");
+  (tell as unknown as { nothing(): void }).nothing();
+  await remote.add(1, 1);
+  expect(failed).toMatchObject([{ code: "CLOISTER_INTERNAL" }, { code: "CLOISTER_MAILBOX_FULL" }]);
+});
+
 test("errors keep their code and remedy", async () => {
   const { remote } = pair();
   await expect(remote.fail("x")).rejects.toMatchObject({
@@ -66,10 +102,11 @@ test("a method that is not there is an error, not silence", async () => {
 });
 
 test("pending calls settle when the other side closes, and later ones at once", async () => {
-  const { remote, port2 } = pair();
+  const { remote, tell, port2 } = pair();
   const pending = remote.never();
   await remote.add(1, 1);
   port2.close();
   await expect(pending).rejects.toMatchObject({ code: "CLOISTER_THREAD_LOST" });
   await expect(remote.add(1, 1)).rejects.toMatchObject({ code: "CLOISTER_THREAD_LOST" });
+  tell.note("to nobody");
 });
