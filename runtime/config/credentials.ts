@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { SecretRef, SecretText } from "../broker/port.ts";
-import type { ProxyRule } from "../edge/port.ts";
+import type { ProxyRule } from "../edge/settings.ts";
 import { whatIsWrong } from "./check/secret.ts";
 import type { Draft } from "./draft.ts";
 import { formatPath, type Path } from "./issue.ts";

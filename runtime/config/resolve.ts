@@ -3,7 +3,7 @@ import { nanosPerDollar } from "../kernel/usage.ts";
 import { createHash } from "node:crypto";
 import path from "node:path";
 import type { WithReferences } from "../broker/port.ts";
-import type { WebhookAccount } from "../edge/port.ts";
+import type { WebhookAccount } from "../edge/settings.ts";
 import { failure } from "../kernel/errors.ts";
 import { findQueueMode, type QueuePolicy } from "../kernel/queues.ts";
 import { limits } from "../kernel/limits.ts";

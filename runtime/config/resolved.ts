@@ -6,7 +6,7 @@ import type { ResetRule } from "../store/port.ts";
 import type { ChannelAccounts } from "../../channels/built.ts";
 import type { Delivery, Policy, SessionToolsVisibility } from "../../auth/policy.ts";
 import type { SendPolicy } from "../../auth/send-policy.ts";
-import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/port.ts";
+import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/settings.ts";
 import type { ExecRules } from "../../auth/exec-policy.ts";
 import type { McpRules, ToolRules } from "../../auth/tool-policy.ts";
 import type { ModelSettings, SecretText, WithReferences } from "../broker/port.ts";

@@ -8,7 +8,8 @@ import type { EdgeBounds } from "./bounds.ts";
 import { type ConnectParams, protocolVersion, type StateVersion } from "./frames.ts";
 import type { Log } from "./log.ts";
 import { events, methods } from "./methods.ts";
-import type { Client, EdgeSettings, KernelForEdge } from "./port.ts";
+import type { Client, KernelForEdge } from "./port.ts";
+import type { EdgeSettings } from "./settings.ts";
 import { makePresence, type PresenceRow } from "./presence.ts";
 
 export interface HelloDeps {

@@ -5,7 +5,8 @@
  */
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import type { HookMapping, HookRequest } from "./port.ts";
+import type { HookRequest } from "./port.ts";
+import type { HookMapping } from "./settings.ts";
 
 /** The first that fits, in the order of the config. `name` is what follows the path of the hooks. */
 export function findMapping(mappings: readonly HookMapping[], name: string, payload: unknown): HookMapping | undefined {

@@ -17,7 +17,8 @@ import { makeSecret } from "./credential.ts";
 import { applyMapping, findMapping } from "./hook-mappings.ts";
 import { headerKey } from "./idempotency.ts";
 import { tracedBy } from "./trace-parent.ts";
-import type { EdgeSettings, HookMapping, HookResult, KernelForEdge } from "./port.ts";
+import type { HookResult, KernelForEdge } from "./port.ts";
+import type { EdgeSettings, HookMapping } from "./settings.ts";
 import { type Exchange, noSuchPath, type Route, type RouteFinder } from "./route.ts";
 import { makeTokenGuard } from "./token-guard.ts";
 

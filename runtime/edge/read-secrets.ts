@@ -7,7 +7,7 @@ import type { WithReferences } from "../broker/port.ts";
 import type { SecretReader } from "../broker/secret-refs.ts";
 import { toRefusal } from "../kernel/errors.ts";
 import type { Log } from "./log.ts";
-import type { AuthSettings, ChangeableSettings, WebhookAccount, WebhookSettings } from "./port.ts";
+import type { AuthSettings, ChangeableSettings, WebhookAccount, WebhookSettings } from "./settings.ts";
 
 /** Of one door: what was read of it last, and what the log has said of it. */
 interface Known {

@@ -13,7 +13,8 @@ import { type Connection, type ConnectionDeps, openConnection } from "./connecti
 import { arrivalOf, drainingRefusal, hostRefusal, originRefusal } from "./http.ts";
 import { isForwarded, isLoopback, type OriginRules } from "./origin.ts";
 import { pageBase } from "./page.ts";
-import type { GatewayEvent, KernelForEdge, ProxyRule } from "./port.ts";
+import type { GatewayEvent, KernelForEdge } from "./port.ts";
+import type { ProxyRule } from "./settings.ts";
 import { noSuchPath } from "./route.ts";
 import type { StateVersion } from "./frames.ts";
 import type { Hello } from "./hello.ts";

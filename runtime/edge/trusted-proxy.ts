@@ -5,7 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import { BlockList, isIP } from "node:net";
 import { plainAddress } from "./origin.ts";
-import type { ProxyRule } from "./port.ts";
+import type { ProxyRule } from "./settings.ts";
 
 export interface Proxies {
   trusts(address: string | undefined): boolean;

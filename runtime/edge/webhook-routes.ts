@@ -11,7 +11,8 @@ import type { EdgeBounds } from "./bounds.ts";
 import { makeSecret, unmatchable } from "./credential.ts";
 import { headerKey } from "./idempotency.ts";
 import { tracedBy } from "./trace-parent.ts";
-import type { KernelForEdge, WebhookSettings } from "./port.ts";
+import type { KernelForEdge } from "./port.ts";
+import type { WebhookSettings } from "./settings.ts";
 import { type Exchange, type Guard, noSuchPath, type Route, type RouteFinder } from "./route.ts";
 import { makeTokenGuard } from "./token-guard.ts";
 

@@ -2,7 +2,7 @@
 import type { SecretText, WithReferences } from "../broker/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { PlatformDoor, SecretProof, SignatureProof } from "../edge/platform-door.ts";
-import type { ChangeableSettings } from "../edge/port.ts";
+import type { ChangeableSettings } from "../edge/settings.ts";
 import { mainSessionKey } from "../routing/index.ts";
 
 export function changeableSettings({

@@ -1,6 +1,6 @@
 /** A gateway behind a real edge, and clients that prove keys of their own. */
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
-import type { EdgeSettings } from "../../runtime/edge/port.ts";
+import type { EdgeSettings } from "../../runtime/edge/settings.ts";
 import { proofTexts } from "../../runtime/edge/device-proof.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { makeConfig, openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";

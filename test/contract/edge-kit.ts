@@ -12,13 +12,13 @@ import { makeEdge } from "../../runtime/edge/edge.ts";
 import type {
   DoorRefusal,
   EdgeForKernel,
-  EdgeSettings,
   HookResult,
   InboundResult,
   KernelForEdge,
   RpcResult,
   RunResult,
 } from "../../runtime/edge/port.ts";
+import type { EdgeSettings } from "../../runtime/edge/settings.ts";
 
 export const operatorKey = "ab".repeat(32);
 export const gatewayToken = "gateway-secret-value";

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { configSchema } from "../../runtime/config/schema.ts";
 import { makeEdge } from "../../runtime/edge/edge.ts";
-import type { HookMapping } from "../../runtime/edge/port.ts";
+import type { HookMapping } from "../../runtime/edge/settings.ts";
 import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { type Answer, hookToken, postJson, settingsWith } from "./edge-kit.ts";

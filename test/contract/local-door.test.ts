@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, describe, it } from "vitest";
-import type { EdgeSettings } from "../../runtime/edge/port.ts";
+import type { EdgeSettings } from "../../runtime/edge/settings.ts";
 import { findLocalSocket } from "../../runtime/cli/local-socket.ts";
 import { type EdgeChanges, gatewayToken, openClient, openEdge, type Running } from "./edge-kit.ts";
 

@@ -5,7 +5,7 @@ import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js"
 import { PassThrough } from "node:stream";
 import { afterEach, describe, expect, test } from "vitest";
 import { makeEdge } from "../../runtime/edge/edge.ts";
-import type { EdgeSettings } from "../../runtime/edge/port.ts";
+import type { EdgeSettings } from "../../runtime/edge/settings.ts";
 import { openMcpBridge } from "../../runtime/cli/mcp-bridge.ts";
 import { actor } from "../support/actors.ts";
 import { eventually } from "../support/eventually.ts";

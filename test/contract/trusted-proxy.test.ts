@@ -1,6 +1,6 @@
 /** Users whom a proxy has identified: only its own word counts, only from its own address, and it changes nothing elsewhere. */
 import { expect, describe, it } from "vitest";
-import type { EdgeSettings, ProxyRule } from "../../runtime/edge/port.ts";
+import type { EdgeSettings, ProxyRule } from "../../runtime/edge/settings.ts";
 import { connectAs, makeDevice, openDeviceGateway } from "./device-kit.ts";
 import {
   bizToken,

@@ -148,6 +148,7 @@ export const rooms: readonly Room[] = [
     layer: 1,
     places: [
       "runtime/edge/port.ts",
+      "runtime/edge/settings.ts",
       "runtime/edge/platform-door.ts",
       "runtime/edge/methods.ts",
       "runtime/edge/config-rows.ts",

@@ -1,7 +1,7 @@
 /** The endpoints for programs that speak OpenAI's API, or MCP. Each is there only when the config enables it. */
 import { fromRefusal } from "../../kernel/errors.ts";
 import { sendJson } from "../answer.ts";
-import type { EdgeSettings } from "../port.ts";
+import type { EdgeSettings } from "../settings.ts";
 import { type Exchange, noSuchPath, type Route, type RouteFinder } from "../route.ts";
 import type { CallDeps } from "./call.ts";
 import { answerChatCompletion } from "./chat-completions.ts";

@@ -1,7 +1,7 @@
 /** Doors whose secrets are somewhere else: each is read, and one that cannot be closes its own door alone. */
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { SecretValue, WithReferences } from "../../../runtime/broker/port.ts";
-import type { ChangeableSettings } from "../../../runtime/edge/port.ts";
+import type { ChangeableSettings } from "../../../runtime/edge/settings.ts";
 import { makeDoorSecrets, readDoorSecrets } from "../../../runtime/edge/read-secrets.ts";
 
 const at = (key: string, id: string) => ({ key, ref: { source: "file", id } }) as const;
