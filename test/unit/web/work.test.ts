@@ -156,13 +156,14 @@ describe("runs and timers", () => {
       await settled();
     };
     await readAgain();
-    for (const [cancelled, words] of [
-      [true, "The task was cancelled."],
-      [false, "The task had ended before."],
+    for (const [told, words] of [
+      [{ cancelled: true, stillRunning: false }, "The task was cancelled."],
+      [{ cancelled: false, stillRunning: false }, "The task had ended before."],
+      [{ cancelled: false, stillRunning: true }, "The task's command was told to end, and is still running."],
     ] as const) {
       page.work.cancelTask("d-1");
       page.work.cancelTask("d-1");
-      expect(gateway.link.answer("tasks.cancel", { ok: true, cancelled }).params).toEqual({ id: "d-1" });
+      expect(gateway.link.answer("tasks.cancel", { ok: true, ...told }).params).toEqual({ id: "d-1" });
       await settled();
       expect(page.view.notice.value).toBe(words);
       await readAgain();
