@@ -252,7 +252,7 @@ function whyNotOwn(
     return `is none that this account has sent since its channel started; others are not ${change === "edit" ? "changed" : "removed"}`;
   return message === undefined || agentId === undefined || message.agentId === agentId
     ? undefined
-    : `was sent by another agent than ${agentId}; an agent changes and removes its own`;
+    : `was not sent by ${agentId}; an agent changes and removes its own`;
 }
 
 /** So many as tell the message from others. A file has none. */

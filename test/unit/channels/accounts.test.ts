@@ -339,17 +339,20 @@ test("agents that share an account change and remove what they have sent themsel
   await settle();
   const message = outbound({ agentId: "main", text: "mine" });
   expect(await channel.send(message, 0)).toMatchObject({ platformMessageId: "mine" });
+  // The gateway itself has said something.
+  await channel.send(outbound({ agentId: "", text: "a notice" }), 0);
   const { peer } = message;
   const edit = { type: "edit", text: "new" } as const;
   const remove = { type: "remove" } as const;
   const react = { type: "react", emoji: "x" } as const;
   const change = (agentId: string | undefined, messageId: string, what: ChannelAction["change"]) =>
     channel.act("default", { ...(agentId === undefined ? {} : { agentId }), peer, messageId, change: what });
-  const others = "was sent by another agent than raul; an agent changes and removes its own";
+  const others = "was not sent by raul; an agent changes and removes its own";
   const unknown = /is none that this account has sent since its channel started; others are not (changed|removed)/;
   for (const [agentId, messageId, what, reason] of [
     ["raul", "mine", edit, others],
     ["raul", "mine", remove, others],
+    ["raul", "a notice", edit, others],
     ["main", "unknown", edit, unknown],
     ["main", "unknown", remove, unknown],
     [undefined, "unknown", remove, unknown],
