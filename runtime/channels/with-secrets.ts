@@ -2,11 +2,12 @@
  * A channel whose accounts may refer to secrets: they are read in the channel's thread before each connection, so that another secret counts with the next
  * one. An account whose secret cannot be read is not connected, says why, and is tried again; the others go on.
  */
+import { unlessAborted } from "../../channels/aborted.ts";
 import type { AccountSettings, ChannelAdapter, ChannelModule } from "../../channels/port.ts";
 import { followSecrets, hasReferences } from "../broker/follow-secrets.ts";
 import type { WithReferences } from "../broker/port.ts";
 import type { SecretReader } from "../broker/secret-refs.ts";
-import { isCoded } from "../kernel/errors.ts";
+import { failure, isCoded } from "../kernel/errors.ts";
 
 export function withSecrets<S extends AccountSettings>(
   channel: ChannelModule<S>,
@@ -23,13 +24,16 @@ export function withSecrets<S extends AccountSettings>(
         return opened?.form === form ? opened : { form, adapter: channel.open(read, host) };
       };
       const adapter = (): ChannelAdapter => {
-        if (opened === undefined) throw new Error("the account was not connected yet");
+        if (opened === undefined) throw failure("CLOISTER_CHANNEL_OFFLINE", "the account is not connected yet");
         return opened.adapter;
       };
       return {
         async run(signal) {
           try {
-            opened = await open();
+            // An account that ends waits for no program, and no adapter begins a connection that nobody would end.
+            const found = await unlessAborted(open(), signal);
+            if (found === undefined || signal.aborted) return;
+            opened = found;
             await opened.adapter.run(signal);
           } catch (error) {
             // A program may say another one now.

@@ -4,6 +4,7 @@ import type { AccountSettings, ChannelAdapter, ChannelHost, ChannelModule } from
 import type { SecretValue } from "../../../runtime/broker/port.ts";
 import { withSecrets } from "../../../runtime/channels/with-secrets.ts";
 import { failure } from "../../../runtime/kernel/errors.ts";
+import { settle } from "../../support/virtual-clock.ts";
 
 interface Settings extends AccountSettings {
   readonly botToken: string;
@@ -14,6 +15,8 @@ const peer = { kind: "direct", id: "ana" } as const;
 
 function open(botToken: string | typeof at, isRefused: (token: string) => boolean = () => false) {
   const opened: string[] = [];
+  let ran = 0;
+  let held: Promise<void> | undefined;
   let kept: string | undefined = "t-1";
   let forgotten = 0;
   const channel: ChannelModule<Settings> = {
@@ -22,6 +25,7 @@ function open(botToken: string | typeof at, isRefused: (token: string) => boolea
       opened.push(settings.botToken);
       return {
         run: async () => {
+          ran++;
           if (isRefused(settings.botToken)) throw failure("CLOISTER_CHANNEL_CREDENTIAL", "no");
         },
         probe: async () => ({ id: settings.botToken, name: "bot" }),
@@ -33,15 +37,24 @@ function open(botToken: string | typeof at, isRefused: (token: string) => boolea
     },
   };
   const secrets = {
-    read: async (told: SecretValue) =>
-      "ref" in told && kept !== undefined ? { value: kept } : { missing: "store: bot: there is none" },
+    async read(told: SecretValue) {
+      await held;
+      return "ref" in told && kept !== undefined ? { value: kept } : { missing: "store: bot: there is none" };
+    },
     forget: () => void forgotten++,
   };
   const adapter = withSecrets(channel, secrets).open({ botToken, textChunkLimit: 100 }, {} as ChannelHost);
   return {
     adapter,
     opened,
+    ran: () => ran,
     keep: (value: string | undefined) => (kept = value),
+    /** A secret takes until what this gives is called. */
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      return resolve;
+    },
     forgotten: () => forgotten,
     run: () => adapter.run(new AbortController().signal),
   };
@@ -84,6 +97,26 @@ test("one that cannot be read keeps the account from connecting, and says its ke
   keep("t-3");
   await run();
   expect(opened).toEqual(["t-3"]);
+});
+
+test("what is asked of an account before its first connection is refused as long as that, and a platform calls again", async () => {
+  const { adapter } = open(at);
+  await expect(adapter.called?.({})).rejects.toMatchObject({
+    code: "CLOISTER_CHANNEL_OFFLINE",
+    message: "the account is not connected yet",
+  });
+});
+
+test("an account that ends while its secret is read waits for none, and begins no connection", async () => {
+  const ending = new AbortController();
+  const { adapter, ran, hold } = open(at);
+  const read = hold();
+  const run = adapter.run(ending.signal);
+  ending.abort();
+  await run;
+  read();
+  await settle();
+  expect(ran()).toBe(0);
 });
 
 test("what a program said is asked for again when the platform does not take it", async () => {
