@@ -13,9 +13,10 @@ export type SlackPlace = { readonly type: "person" | "conversation"; readonly id
 export function parsePlace({ kind, id }: Peer): SlackPlace | undefined {
   // Session keys are in lower case; Slack's ids are not.
   const wanted = id.trim().toUpperCase();
-  const isDirect = kind === "direct";
-  if (!(isDirect ? /^[UW][A-Z0-9]{1,20}$/ : /^[CG][A-Z0-9]{1,20}$/).test(wanted)) return undefined;
-  return { type: isDirect ? "person" : "conversation", id: wanted };
+  // Lists name a person of another workspace with it (`T2:U1`); Slack is asked for everybody by the id alone.
+  const form = kind === "direct" ? /^(?:[TE][A-Z0-9]{1,20}:)?([UW][A-Z0-9]{1,20})$/ : /^([CG][A-Z0-9]{1,20})$/;
+  const [, found] = form.exec(wanted) ?? [];
+  return found === undefined ? undefined : { type: kind === "direct" ? "person" : "conversation", id: found };
 }
 
 /** Buttons below a text, which is shown whole then: a block of text takes 3,000 characters alone. */

@@ -150,6 +150,12 @@ describe("where a text goes", () => {
   test.each([
     ["direct", "U42", { type: "person", id: "U42" }],
     ["direct", "w1a", { type: "person", id: "W1A" }],
+    // As an owner of another workspace is named.
+    ["direct", "t2:u42", { type: "person", id: "U42" }],
+    ["direct", "E1:W1A", { type: "person", id: "W1A" }],
+    ["direct", "U1:U42", undefined],
+    ["direct", "T2:C1", undefined],
+    ["channel", "T2:C1", undefined],
     ["channel", "c1", { type: "conversation", id: "C1" }],
     ["group", "G1", { type: "conversation", id: "G1" }],
     ["direct", "C1", undefined],
