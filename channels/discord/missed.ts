@@ -44,15 +44,20 @@ export function makeMissed({ rest, book, host, handOn, signal }: MissedDeps): Mi
   const fetching = new Map<string, Promise<ReadonlySet<string>>>();
   /** One request at a time; what was found waits for its own agent alone. */
   let last: Promise<unknown> = Promise.resolve();
+  /** Places whose request is still to come: one more would find the same. */
+  const unasked = new Set<string>();
   /** What still fails then is given up. */
   let deadlineMs = 0;
   const members = makeRecent<Pick<APIGuildMember, "roles" | "nick"> | undefined>(limits.discordDirectChatsMax);
 
   function begin(place: Place, after: string | undefined): void {
     deadlineMs = host.nowMs() + limits.discordMissedMs;
-    const found = last.then(() => fetchMissed(place, book.upTo(place.id) ?? after));
-    last = found.catch(() => undefined);
-    const work = found.then((messages) => handAll(place, messages));
+    if (unasked.has(place.id)) return;
+    unasked.add(place.id);
+    const next = () => fetchNext(place, after);
+    // At a second login what was found before may still wait for its agent, and would be found again.
+    const earlier = fetching.get(place.id);
+    const work = (earlier === undefined ? next() : earlier.then(next, next)).then((found) => handAll(place, found));
     fetching.set(place.id, work);
     const over = (): void => {
       // Whoever waited for it has gone on by then.
@@ -61,6 +66,16 @@ export function makeMissed({ rest, book, host, handOn, signal }: MissedDeps): Mi
       });
     };
     work.then(over, over);
+  }
+
+  function fetchNext(place: Place, after: string | undefined): Promise<readonly GatewayMessageCreateDispatchData[]> {
+    deadlineMs = host.nowMs() + limits.discordMissedMs;
+    const found = last.then(() => {
+      unasked.delete(place.id);
+      return fetchMissed(place, book.upTo(place.id) ?? after);
+    });
+    last = found.catch(() => undefined);
+    return found;
   }
 
   /** As the gateway would have told of it. */
