@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { type Fault, makeMessage, openBotApi, type Step } from "../support/bot-api.ts";
-import { endPrograms, launchProgram, makeStateDir, type Starting } from "../support/program.ts";
+import { endPrograms, launchProgram, makeStateDir } from "../support/program.ts";
 import { until } from "./load.ts";
 
 afterAll(endPrograms);
@@ -37,13 +37,12 @@ const moments = { lost: "came", sent: "done", answered: "answered" } as const;
 test("kills between the steps of each piece lose none and say none twice but what is told", {
   timeout: 8 * patienceMs,
 }, async () => {
-  /** What arrived, in order, and in which life. */
-  const arrived: { readonly text: string; readonly life: number }[] = [];
-  let life = 0;
+  /** Paragraphs that arrived, in order. */
+  const arrived: string[] = [];
   let onStep: (step: Step) => Promise<Fault | undefined> = async () => undefined;
   const api = await openBotApi((step) => {
     if (step.call.method === "sendMessage" && step.type === "done")
-      for (const text of String(step.call.params["text"]).split("\n\n")) arrived.push({ text, life });
+      arrived.push(...String(step.call.params["text"]).split("\n\n"));
     return onStep(step);
   });
   onTestFinished(() => api.close());
@@ -62,14 +61,10 @@ test("kills between the steps of each piece lose none and say none twice but wha
     bindings: [{ agentId: "main", match: { channel: "telegram" } }],
   });
   writeFileSync(path.join(stateDir, "writer.ts"), writer);
-  const launch = (): Starting => {
-    life++;
-    return launchProgram(stateDir);
-  };
 
-  const saidOf = (note: string) => arrived.filter(({ text }) => text.startsWith(`${note} paragraph`));
+  const saidOf = (note: string) => arrived.filter((text) => text.startsWith(`${note} paragraph`));
   const countOf = (note: string, at: number) =>
-    saidOf(note).filter(({ text }) => text.startsWith(`${note} paragraph ${at}:`)).length;
+    saidOf(note).filter((text) => text.startsWith(`${note} paragraph ${at}:`)).length;
   const isWhole = (note: string): boolean =>
     Array.from({ length: pieces }, (_, at) => countOf(note, at + 1)).every((count) => count > 0);
 
@@ -80,7 +75,7 @@ test("kills between the steps of each piece lose none and say none twice but wha
     ["lost", pieces],
     ["sent", pieces],
   ] as const;
-  let starting = launch();
+  let starting = launchProgram(stateDir);
   let program = await starting.ready;
   for (const [at, [moment, piece]] of plans.entries()) {
     const note = `note-${at}`;
@@ -98,7 +93,7 @@ test("kills between the steps of each piece lose none and say none twice but wha
     api.push(token, { message: makeMessage({ message_id: at + 1, text: note }) });
     await killed.promise;
     await until(async () => (await api.connections()) === 0, patienceMs);
-    starting = launch();
+    starting = launchProgram(stateDir);
     program = await starting.ready;
     // What Telegram had, and of which the gateway cannot know, comes again.
     await until(() => isWhole(note) && (moment !== "sent" || countOf(note, piece) === 2), patienceMs);
@@ -107,8 +102,8 @@ test("kills between the steps of each piece lose none and say none twice but wha
       const times = countOf(note, number);
       expect(times, `${moment} ${piece}: paragraph ${number}`).toBeLessThanOrEqual(mayRepeat ? 2 : 1);
     }
-    const first = saidOf(note).filter((one, index, all) => all.findIndex(({ text }) => text === one.text) === index);
-    expect(first.map(({ text }) => Number(/paragraph (\d)/.exec(text)?.[1]))).toEqual([1, 2, 3, 4]);
+    const first = [...new Set(saidOf(note))];
+    expect(first.map((text) => Number(/paragraph (\d)/.exec(text)?.[1]))).toEqual([1, 2, 3, 4]);
   }
   expect(await program.stop(), program.output()).toBe(0);
   const log = readFileSync(path.join(stateDir, "logs", "cloister.log"), "utf8");

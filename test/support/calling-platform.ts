@@ -34,15 +34,15 @@ export function openCallingPlatform(): CallingPlatform {
 
   async function untilTaken(make: () => PlatformCall, watch: WatchCalls): Promise<void> {
     while (!closed.signal.aborted) {
-      if (origin !== undefined && (await attempt(new URL(make().path, origin), make(), watch))) return;
+      if (origin !== undefined && (await attempt(origin, make(), watch))) return;
       await delay(pauseMs);
     }
   }
 
   /** Whether the platform heard that it was taken. */
-  function attempt(url: URL, { headers, body }: PlatformCall, watch: WatchCalls): Promise<boolean> {
+  function attempt(to: string, { path, headers, body }: PlatformCall, watch: WatchCalls): Promise<boolean> {
     return new Promise((resolve) => {
-      const request = http.request(url, { method: "POST", agent, headers }, (response) => {
+      const request = http.request(new URL(path, to), { method: "POST", agent, headers }, (response) => {
         response.resume();
         response.on("error", () => resolve(false));
         response.on("end", () => {
