@@ -377,6 +377,8 @@ export const limits = {
   logCharsPerSecond: 131_072,
   /** Characters of streamed text of one turn that are passed on; the final answer is bounded by `replyCharsMax`. */
   streamCharsMax: 1_000_000,
+  /** Of a stream that may become an answer that says nothing so many are held back, blanks mostly: each new part is looked at with all of them. */
+  streamHeldCharsMax: 100,
   /** The same of all turns of a cell in a second, at most `streamCharsMax` at once: each listener gets the whole text again with every new part of it. Thousands of answers of a model at once stay below. */
   streamCharsPerSecond: 4_000_000,
   /** Rows of `sessions_list`. Source: behaviour §3.2. */

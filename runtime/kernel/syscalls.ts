@@ -266,8 +266,8 @@ function whyNoTool(k: KernelState, agent: AgentEntry, turn: Turn, { slot, a: too
 }
 
 /**
- * Beyond the bound the stream falls silent; the answer itself has its own bound. Nothing is told of what may become `NO_REPLY`: whoever reads
- * along would see it for a moment.
+ * Beyond the bound the stream falls silent; the answer itself has its own bound. Nothing is told of what may become `NO_REPLY`, with some blanks
+ * around it: whoever reads along would see it for a moment.
  */
 function stream(k: KernelState, agent: AgentEntry, turn: Turn, chunk: string): void {
   const text = chunk.slice(0, k.settings.limits.streamCharsMax - turn.streamed);
@@ -276,10 +276,13 @@ function stream(k: KernelState, agent: AgentEntry, turn: Turn, chunk: string): v
   const { run } = agent;
   if (run !== undefined) run.progress = `${run.progress}${text}`.slice(-k.settings.limits.runProgressChars);
   const held = turn.heldText === undefined ? undefined : turn.heldText + text;
-  turn.heldText = held !== undefined && noReply.startsWith(held.trim().toUpperCase()) ? held : undefined;
+  turn.heldText = held !== undefined && mayBeSilent(k, held) ? held : undefined;
   if (turn.heldText !== undefined) return;
   k.emit({ type: "streamed", header: turn.mail.envelope.header, seq: ++turn.streamSeq, text: held ?? text });
 }
+
+const mayBeSilent = (k: KernelState, text: string): boolean =>
+  text.length <= k.settings.limits.streamHeldCharsMax && noReply.startsWith(text.trim().toUpperCase());
 
 type Forgery = "frame" | "incarnation" | "record" | "sequence" | "step" | "turn";
 

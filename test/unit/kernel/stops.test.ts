@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { doneBits, up } from "../../../runtime/kernel/frames.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { answerOf, gate, type Script, scripted } from "../../support/fake-cell.ts";
 import { type Driver, makeDriver } from "../../support/kernel-driver.ts";
 import { leaks } from "../../support/kernel-invariants.ts";
@@ -129,6 +130,7 @@ const streamed = (driver: Driver): readonly (readonly [number, string])[] =>
   driver.ofType("streamed").map(({ seq, text }) => [seq, text]);
 
 describe("streamed text", () => {
+  const { streamHeldCharsMax } = limits;
   it("is passed on in order, and the end has the next number", () => {
     const driver = makeDriver({ script: scripted({ go: streaming("a", "b", "c") }) });
     driver.tell(main, "go");
@@ -151,6 +153,11 @@ describe("streamed text", () => {
     ],
     ["one that begins like it", ["N", "o", ", I do not."], ["No, I do not."]],
     ["one that has it later", ["Yes. ", "NO_REPLY"], ["Yes. ", "NO_REPLY"]],
+    [
+      "no more blanks than its bound",
+      [" ".repeat(streamHeldCharsMax), " ", " ", "NO"],
+      [" ".repeat(streamHeldCharsMax + 1), " ", "NO"],
+    ],
   ])("is held back as long as it may be an answer that says nothing: %s", (_what, chunks, told) => {
     const driver = makeDriver({ script: scripted({ go: streaming(...chunks) }) });
     driver.tell(main, "go");
