@@ -79,7 +79,7 @@ export function judge(k: KernelState, admission: Admission, nowMs: number): Refu
     return {
       code: "CLOISTER_AGENT_DISABLED",
       message: `the agent ${agent.spec.id} is disabled: ${agent.disabled}`,
-      remedy: "repair its module and restart the gateway",
+      remedy: `repair that, then \`cloister agents restart ${agent.spec.id}\``,
     };
   }
   const { run } = agent;

@@ -74,6 +74,7 @@ describe("a message from outside", () => {
     expect(refusalOf(driver, driver.tell(main, "hello"))).toMatchObject({
       code: "CLOISTER_AGENT_DISABLED",
       message: "the agent main is disabled: actor.ts: no default export",
+      remedy: "repair that, then `cloister agents restart main`",
     });
   });
 
