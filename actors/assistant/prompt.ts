@@ -6,11 +6,12 @@
  *   minimal   a sub-agent: no silent answers, no memory, no persona, and what its task is for instead
  *   none      one line
  */
+import { noReply } from "../../runtime/kernel/exchange-words.ts";
 import type { ToolSpec } from "../../runtime/thread/actor-port.ts";
 import { childrenSection, type Child } from "./children.ts";
 import type { BootstrapFile } from "./bootstrap.ts";
 import type { SessionKind } from "./session-kind.ts";
-import { heartbeatOk, noReply } from "./silence.ts";
+import { heartbeatOk } from "./silence.ts";
 import { skillsBlock, type Skill } from "./skills.ts";
 
 export type PromptMode = "full" | "minimal" | "none";

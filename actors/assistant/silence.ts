@@ -1,6 +1,6 @@
 /** Answers that say nothing, and what of an answer is shown while it is written. Source: behaviour §5.4. */
+import { noReply } from "../../runtime/kernel/exchange-words.ts";
 
-export const noReply = "NO_REPLY";
 export const heartbeatOk = "HEARTBEAT_OK";
 
 /**

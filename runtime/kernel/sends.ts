@@ -278,7 +278,7 @@ function judgeSend(
   return { admission, refusal };
 }
 
-/** Whether `sendAs` would refuse it now: nothing is changed. Also when the turn is over. */
+/** Whether `sendAs` would refuse it now: nothing is changed. Also when the turn is over. A place that has to be waited for counts as one. */
 export function wouldRefuse(
   k: KernelState,
   agentId: string,

@@ -113,18 +113,23 @@ describe("the tools' thread", () => {
   it("says what became of a command that it was told to end", async () => {
     const task = { id: "c-1", agentId: "main", sessionKey: "agent:main:main" };
     const told: unknown[] = [];
-    const end = (answer: object, processId: string | undefined = "p-1") => {
+    const end = (answer: object, processId: string | null = "p-1") => {
       const remote = {
         run: () => Promise.resolve({}),
         process: async (...asked: unknown[]) => (told.push(asked), answer),
       };
-      return open(remote.run, { process: remote.process }, { processOf: () => processId }).host.commands.end(task);
+      const news = { processOf: () => processId ?? undefined };
+      return open(remote.run, { process: remote.process }, news).host.commands.end(task);
     };
     expect(await end({ status: "exited", exitCode: null, endedBy: "killed" })).toBe("ended");
     expect(await end({ status: "running", processId: "p-1" })).toBe("running");
     // It has ended meanwhile: by itself, or so long ago that nothing is known of it.
     expect(await end({ status: "exited", exitCode: 0 })).toBe("over");
     expect(await end({ status: "error", code: "not_found" })).toBe("over");
+    expect(told).toHaveLength(4);
+    // It is of the process before, which nobody can end.
+    expect(await end({}, null)).toBe("over");
+    expect(told).toHaveLength(4);
     expect(told[0]).toEqual([
       JSON.stringify({ action: "kill", processId: "p-1" }),
       { agentId: "main", sessionKey: "agent:main:main" },
