@@ -15,13 +15,19 @@ import { ProviderFailure } from "./provider-failure.ts";
 export interface FetchBounds {
   readonly bytesMax: number;
   readonly silenceMs: number;
+  /** See `limits.modelConnectMs`. */
+  readonly connectMs?: number;
 }
 
 const usual: FetchBounds = { bytesMax: limits.modelResponseBytesMax, silenceMs: limits.modelSilenceMs };
 
 type Open = (sent: Sent, onAnswer: (incoming: IncomingMessage) => void) => ClientRequest;
 
-export function makeBoundedFetch({ bytesMax, silenceMs }: FetchBounds = usual): typeof fetch {
+export function makeBoundedFetch({
+  bytesMax,
+  silenceMs,
+  connectMs = limits.modelConnectMs,
+}: FetchBounds = usual): typeof fetch {
   const open = makeOpen();
   return async (input, init) => {
     const sent = await sentOf(input, init);
@@ -40,8 +46,8 @@ export function makeBoundedFetch({ bytesMax, silenceMs }: FetchBounds = usual): 
         if (ended) return;
         end();
         asked.destroy();
-        if (body === undefined) reject(error);
-        else body.error(error);
+        reject(error);
+        body?.error(error);
       };
       const stop = (): void => fail(signal?.reason);
       const broken = (error: Error): void => fail(new TypeError("terminated", { cause: error }));
@@ -59,13 +65,13 @@ export function makeBoundedFetch({ bytesMax, silenceMs }: FetchBounds = usual): 
           return;
         }
         const headers = headersOf(incoming);
-        const from = decoded(incoming, headers.get("content-encoding"));
         if (withoutBody.has(status)) {
+          resolve(new Response(null, { status, statusText, headers }));
           end();
           incoming.resume();
-          resolve(new Response(null, { status, statusText, headers }));
           return;
         }
+        const from = decoded(incoming, headers.get("content-encoding"));
         let bytes = 0;
         incoming.on("error", broken);
         from.on("error", broken);
@@ -100,9 +106,17 @@ export function makeBoundedFetch({ bytesMax, silenceMs }: FetchBounds = usual): 
       };
 
       const ask = (isAgain: boolean): void => {
-        asked = open(sent, answered);
+        asked = open(sent, (incoming) => {
+          try {
+            answered(incoming);
+          } catch (error) {
+            // A status or a header that no `Response` may have.
+            fail(new TypeError("fetch failed", { cause: error }));
+          }
+        });
+        boundConnecting(asked, sent.url, connectMs);
         asked.on("error", (error: NodeJS.ErrnoException) => {
-          // The other side had closed a connection that was kept: it has not heard of this request.
+          // Nearly always the other side had closed a connection that was kept, and has not heard of this request; otherwise it may have.
           if (!ended && !isAgain && body === undefined && asked.reusedSocket && error.code === "ECONNRESET") ask(true);
           else fail(new TypeError("fetch failed", { cause: error }));
         });
@@ -134,6 +148,16 @@ function makeOpen(): Open {
       : httpRequest(url, { method, headers, agent: agents.http }, onAnswer);
 }
 
+/** Where nobody answers at all, the next provider is asked long before this one counts as silent. */
+function boundConnecting(asked: ClientRequest, { protocol }: URL, connectMs: number): void {
+  asked.once("socket", (socket) => {
+    if (asked.reusedSocket) return;
+    const slow = setTimeout(() => asked.destroy(new Error(`no connection within ${connectMs} ms`)), connectMs);
+    const clear = (): void => clearTimeout(slow);
+    socket.once(protocol === "https:" ? "secureConnect" : "connect", clear).once("close", clear);
+  });
+}
+
 interface Sent {
   readonly url: URL;
   readonly method: string;
@@ -142,7 +166,8 @@ interface Sent {
 }
 
 async function sentOf(input: Parameters<typeof fetch>[0], init: RequestInit = {}): Promise<Sent> {
-  const url = new URL(input instanceof Request ? input.url : input);
+  if (input instanceof Request) throw new TypeError("a Request is not taken: give its address and its options");
+  const url = new URL(input);
   const headers = { accept: "*/*", "user-agent": "cloister", ...Object.fromEntries(new Headers(init.headers)) };
   const { method = "GET", body } = init;
   if (body === undefined || body === null) return { url, method, headers, body: undefined };

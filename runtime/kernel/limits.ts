@@ -53,6 +53,8 @@ export const limits = {
   modelResponseBytesMax: 67_108_864,
   /** A provider that sends nothing for so long has failed. */
   modelSilenceMs: 180_000,
+  /** A connection to a provider that is not there and encrypted after so long has failed. */
+  modelConnectMs: 10_000,
   /** How long a connection to a provider is kept for the next request. */
   modelConnectionIdleMs: 4_000,
   /**

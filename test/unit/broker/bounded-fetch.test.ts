@@ -1,7 +1,7 @@
 /** How providers are asked: what is sent, what is taken, and what a failure looks like to the packages that ask. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterEach, expect, it } from "vitest";
 import { makeBoundedFetch } from "../../../runtime/broker/bounded-fetch.ts";
@@ -102,6 +102,27 @@ it("does not ask again over a connection of its own", async () => {
   expect(requests).toBe(1);
 });
 
+it("takes a server that accepts a connection and says nothing on it for one that is not there", async () => {
+  const sockets: Socket[] = [];
+  const server = createTcpServer((socket) => void sockets.push(socket.on("error", () => undefined)));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closings.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const fetch = makeBoundedFetch({ ...bounds, connectMs: 50 });
+  await expect(fetch(`https://127.0.0.1:${(server.address() as AddressInfo).port}/`)).rejects.toMatchObject({
+    message: "fetch failed",
+    cause: { message: "no connection within 50 ms" },
+  });
+});
+
+it("gives an answer all its time once the connection is there", async () => {
+  const { url } = await open((_, response) => void setTimeout(() => response.end("late"), 100));
+  expect(await (await makeBoundedFetch({ ...bounds, connectMs: 50 })(url)).text()).toBe("late");
+});
+
 it("fails as fetch does where nobody listens, and for a header that cannot be sent", async () => {
   const { url } = await open(() => undefined);
   for (const close of closings.splice(0)) close();
@@ -122,6 +143,47 @@ it.each([
   expect(await (await makeBoundedFetch(bounds)(url)).text()).toBe("packed");
 });
 
+/** A server that says these bytes to whatever it is asked. */
+async function say(bytes: string): Promise<string> {
+  const server = createTcpServer((socket) =>
+    socket.once("data", () => socket.end(bytes, "latin1")).on("error", () => undefined),
+  );
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closings.push(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+
+it.each([
+  ["a status that is none", "HTTP/1.1 999 No\r\ncontent-length: 2\r\n\r\nno"],
+  ["a reason with control characters", "HTTP/1.1 200 O\u0001K\r\ncontent-length: 2\r\n\r\nno"],
+  ["the same of an answer without a body", "HTTP/1.1 204 O\u0001K\r\n\r\n"],
+])("takes %s for a failure of its call alone", async (_, bytes) => {
+  const url = await say(bytes);
+  await expect(makeBoundedFetch(bounds)(url)).rejects.toMatchObject({ name: "TypeError", message: "fetch failed" });
+});
+
+it.each([204, 304])("gives an answer with %i, which has no body, also when it names an encoding", async (status) => {
+  const { url, sockets } = await open((_, response) => {
+    response.writeHead(status, { "content-encoding": "gzip" });
+    response.end();
+  });
+  const fetch = makeBoundedFetch(bounds);
+  for (let at = 0; at < 2; at++) {
+    const response = await fetch(url);
+    expect([response.status, await response.text()]).toEqual([status, ""]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(sockets.size).toBe(1);
+});
+
+it("takes no Request, whose method, headers and body it would lose", async () => {
+  const { url, seen } = await open((_, response) => response.end());
+  const request = new Request(url, { method: "POST", body: "asked" });
+  await expect(makeBoundedFetch(bounds)(request)).rejects.toBeInstanceOf(TypeError);
+  expect(seen).toEqual([]);
+});
+
 it("bounds what was packed by what it becomes", async () => {
   const { url } = await open((_, response) => {
     response.writeHead(200, { "content-encoding": "gzip" });
@@ -131,7 +193,7 @@ it("bounds what was packed by what it becomes", async () => {
   await expect(response.text()).rejects.toMatchObject({ kind: "output" });
 });
 
-it("takes an answer that breaks off for a failure, before and after its head", async () => {
+it("takes an answer that breaks off after its head for a failure", async () => {
   const { url } = await open((_, response) => {
     response.writeHead(200);
     response.write("a beginning", () => response.destroy());
