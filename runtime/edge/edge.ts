@@ -101,7 +101,7 @@ export function makeEdge(
   return {
     listen: async (told) => {
       if (open !== undefined) throw failure("CLOISTER_INTERNAL", "the edge listens already; an edge listens once");
-      const settings = await doors.read<EdgeSettings>(told, change);
+      const { settings, follow } = await doors.read<EdgeSettings>(told);
       const parts: Parts = { settings, kernel, log, bounds, now, closing: () => closing };
       if (settings.auth.mode === "none") {
         // The text is one that operators search their logs for (behaviour §4.7).
@@ -117,6 +117,7 @@ export function makeEdge(
           log("warn", "the local operator's socket is not open; operator.key still opens the gateway", {
             reason: local.reason,
           });
+        follow(change);
         return listening;
       } catch (error) {
         await sockets.close("the address cannot be bound");
@@ -140,7 +141,9 @@ export function makeEdge(
     configure: async (changed) => {
       // What a program said before may be another secret by now.
       secrets.forget();
-      open?.change(await doors.read<ChangeableSettings>(changed, change));
+      const { settings, follow } = await doors.read<ChangeableSettings>(changed);
+      open?.change(settings);
+      follow(change);
     },
     close: async (reason) => {
       closing ??= reason;

@@ -16,44 +16,56 @@ interface Known {
 }
 
 export interface DoorSecrets {
-  /** What is told from now on. `onChange` hears of another secret in the place of one, without another configuration. */
-  read<T extends ChangeableSettings>(
-    told: WithReferences<T>,
-    onChange: (changed: ChangeableSettings) => void,
-  ): Promise<T>;
+  /** What a configuration tells, with its secrets. One that comes into force is followed. */
+  read<T extends ChangeableSettings>(told: WithReferences<T>): Promise<ReadDoors<T>>;
   close(): void;
+}
+
+export interface ReadDoors<T> {
+  readonly settings: T;
+  /** From now on, in the place of the one before. `onChange` hears of another secret in the place of one, without another configuration. */
+  readonly follow: (onChange: (changed: ChangeableSettings) => void) => void;
 }
 
 /** Looks again each `lookMs`: a secret that is replaced counts by then, and one that comes late opens its door. One that cannot be read any more stays as it was. */
 export function makeDoorSecrets(secrets: Pick<SecretReader, "read">, log: Log, lookMs: number): DoorSecrets {
   let timer: NodeJS.Timeout | undefined;
-  const close = (): void => clearInterval(timer);
+  /** What is followed; undefined: nothing any more. */
+  let followed: object | undefined = {};
   return {
-    async read<T extends ChangeableSettings>(
-      told: WithReferences<T>,
-      onChange: (changed: ChangeableSettings) => void,
-    ): Promise<T> {
-      close();
+    async read<T extends ChangeableSettings>(told: WithReferences<T>): Promise<ReadDoors<T>> {
       const known = new Map<string, Known>();
-      const settings = await readDoorSecrets<T>(told, secrets, log, known);
-      if (!hasReferences(told)) return settings;
-      let last = JSON.stringify(settings);
-      const look = async (mine: NodeJS.Timeout): Promise<void> => {
-        const next = await readDoorSecrets<T>(told, secrets, log, known);
-        // Another configuration has come meanwhile, or the end.
-        if (mine !== timer || JSON.stringify(next) === last) return;
-        last = JSON.stringify(next);
-        log("info", "a secret of a door is another one now");
-        onChange(next);
+      const read = (): Promise<T> => readDoorSecrets<T>(told, secrets, log, known);
+      const settings = await read();
+      const follow: ReadDoors<T>["follow"] = (onChange) => {
+        if (followed === undefined) return;
+        clearTimeout(timer);
+        const mine = {};
+        followed = mine;
+        if (!hasReferences(told)) return;
+        let last = JSON.stringify(settings);
+        // After the look before has ended: a place that does not answer is asked once, not again and again.
+        const lookLater = (): void => {
+          timer = setTimeout(() => void look(), lookMs).unref();
+        };
+        const look = async (): Promise<void> => {
+          const next = await read();
+          // Another configuration has come meanwhile, or the end.
+          if (followed !== mine) return;
+          if (JSON.stringify(next) !== last) {
+            last = JSON.stringify(next);
+            log("info", "a secret of a door is another one now");
+            onChange(next);
+          }
+          lookLater();
+        };
+        lookLater();
       };
-      const mine = setInterval(() => void look(mine), lookMs);
-      mine.unref();
-      timer = mine;
-      return settings;
+      return { settings, follow };
     },
     close() {
-      close();
-      timer = undefined;
+      clearTimeout(timer);
+      followed = undefined;
     },
   };
 }
@@ -86,7 +98,7 @@ export async function readDoorSecrets<T extends ChangeableSettings>(
   const settings = told as WithReferences<ChangeableSettings>;
   const { auth } = settings;
   const [openAuth, hooks, metrics, webhook, platforms] = await Promise.all([
-    read<AuthSettings>(auth, "the gateway's shared secret opens nothing:"),
+    read<AuthSettings>(auth, "the door of the gateway's token or password"),
     read<ChangeableSettings["hooks"]>(settings.hooks, "the door of the hooks"),
     read<ChangeableSettings["metrics"]>(settings.metrics, "the door of the figures"),
     readAccounts(settings.webhook, read),

@@ -67,7 +67,8 @@ test("another secret counts by the next look, one that comes late opens its door
   const changed: ChangeableSettings[] = [];
   const doors = makeDoorSecrets(secrets, (level, message) => void (level === "error" && lines.push(message)), 1_000);
   const some = { ...told, metrics: {}, webhook: null, platforms: [] };
-  const first = await doors.read<ChangeableSettings>(some, (next) => void changed.push(next));
+  const { settings: first, follow } = await doors.read<ChangeableSettings>(some);
+  follow((next) => void changed.push(next));
   expect([first.auth, first.hooks.token]).toEqual([{ mode: "token" }, "h-1"]);
   await vi.advanceTimersByTimeAsync(5_000);
   expect(changed).toEqual([]);
@@ -78,14 +79,51 @@ test("another secret counts by the next look, one that comes late opens its door
   kept.delete("/k/gateway");
   await vi.advanceTimersByTimeAsync(5_000);
   expect(changed).toHaveLength(1);
-  expect(lines.slice(1)).toEqual([expect.stringContaining("keeps the secret that it had")]);
-  // Another configuration begins anew, and the end is one.
-  expect((await doors.read<ChangeableSettings>(some, () => undefined)).auth).toEqual({ mode: "token" });
-  doors.close();
+  expect(lines).toEqual([
+    "the door of the gateway's token or password is closed: a secret cannot be read",
+    "the door of the gateway's token or password keeps the secret that it had: a secret cannot be read",
+  ]);
+  // A configuration that does not come into force leaves the one before as it is; the next one begins anew.
+  const refused = await doors.read<ChangeableSettings>({ ...some, hooks: told.hooks });
+  expect(refused.settings.auth).toEqual({ mode: "token" });
+  kept.set("/k/hooks", "h-3");
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(changed.slice(1)).toMatchObject([{ auth: { secret: "g-1" }, hooks: { token: "h-3" } }]);
+  const others: ChangeableSettings[] = [];
+  (await doors.read<ChangeableSettings>({ ...some })).follow((next) => void others.push(next));
   kept.set("/k/gateway", "g-2");
   await vi.advanceTimersByTimeAsync(5_000);
-  expect(changed).toHaveLength(1);
+  expect([changed.length, others.map(({ auth }) => auth)]).toEqual([2, [{ mode: "token", secret: "g-2" }]]);
+  // What is read when the end comes is not followed.
+  const late = await doors.read<ChangeableSettings>({ ...some });
+  doors.close();
+  late.follow(() => undefined);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a place that does not answer is asked once, and nothing is heard of it after the end", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  let asked = 0;
+  const answers: ((value: { readonly value: string }) => void)[] = [];
+  const secrets = {
+    read: async () =>
+      ++asked === 1 ? { value: "h-1" } : new Promise<{ value: string }>((resolve) => void answers.push(resolve)),
+  };
+  const doors = makeDoorSecrets(secrets, () => undefined, 1_000);
+  const changed: ChangeableSettings[] = [];
+  const some = { ...told, auth: { mode: "none" } as const, metrics: {}, webhook: null, platforms: [] };
+  (await doors.read<ChangeableSettings>(some)).follow((next) => void changed.push(next));
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(asked).toBe(2);
+  answers.shift()?.({ value: "h-2" });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(changed).toMatchObject([{ hooks: { token: "h-2" } }]);
+  expect(asked).toBe(3);
+  doors.close();
+  answers.shift()?.({ value: "h-3" });
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect([changed.length, asked, vi.getTimerCount()]).toEqual([1, 3, 0]);
 });
 
 test("all of them are read, and the rest stays as it is", async () => {
