@@ -121,6 +121,7 @@ interface Answer {
 interface Found {
   readonly question: Question;
   readonly name: string;
+  readonly isOfEnvironment: boolean;
   /** For the person. */
   readonly where: string;
 }
@@ -182,17 +183,18 @@ async function findVariables(
       const names = [...(place.isDefault && question.variable !== undefined ? [question.variable] : []), own];
       const name = names.find((one) => question.form.test(variables[one]?.trim() ?? ""));
       if (name === undefined) return [];
-      const where = context.env[name]
-        ? "the environment, which the gateway needs as well"
-        : path.join(stateDir, ".env");
-      return [{ question, name, where }];
+      const isOfEnvironment = Boolean(context.env[name]);
+      const where = isOfEnvironment ? "the environment, which the gateway needs as well" : path.join(stateDir, ".env");
+      return [{ question, name, isOfEnvironment, where }];
     });
 }
 
 /** Nothing is asked: it is said where the credential comes from, and the account is switched on. */
 async function takeFound(context: CliContext, place: AccountPlace, found: readonly Found[]): Promise<ChangedConfig> {
   tellFound(context, place, found);
-  return changeConfig(context, (value) => setKeys(value, place, keysOf(found)));
+  return writeKeys(context, place, keysOf(found), {
+    mayBeNew: found.some(({ isOfEnvironment }) => !isOfEnvironment),
+  });
 }
 
 const tellFound = ({ terminal }: CliContext, { path: at }: AccountPlace, found: readonly Found[]): void => {
@@ -200,8 +202,10 @@ const tellFound = ({ terminal }: CliContext, { path: at }: AccountPlace, found: 
     terminal.err(`${[...at, ...question.key].join(".")}: taken from ${name} in ${where}`);
 };
 
+type Keys = Parameters<typeof setKeys>[2];
+
 /** The platform's own variable is read without a key. */
-const keysOf = (found: readonly Found[]): readonly { readonly key: readonly string[]; readonly value: string }[] =>
+const keysOf = (found: readonly Found[]): Keys =>
   found
     .filter(({ question, name }) => name !== question.variable)
     .map(({ question: { key }, name }) => ({ key, value: `\${${name}}` }));
@@ -271,14 +275,24 @@ async function keepAnswers(
     ...keysOf(found),
     ...named.map(({ key, text, variable }) => ({ key, value: variable === undefined ? text : `\${${variable}}` })),
   ];
+  return writeKeys(context, place, keys, { mayBeNew: true });
+}
+
+/** `mayBeNew`: what the variables hold, although the configuration says of them what it said before. */
+async function writeKeys(
+  context: CliContext,
+  place: AccountPlace,
+  keys: Keys,
+  { mayBeNew }: { readonly mayBeNew: boolean },
+): Promise<ChangedConfig> {
   const write = (isOn: boolean): Promise<ChangedConfig> =>
     changeConfig(context, (value) => {
       const next = setKeys(value, place, keys);
       return isOn ? next : switchedOff(next, place);
     });
   const changed = await write(true);
-  if (changed.through !== "gateway" || changed.answer["status"] !== "unchanged") return changed;
-  // It reads its variables when the file changes; this one says what it said before.
+  if (!mayBeNew || changed.through !== "gateway" || changed.answer["status"] !== "unchanged") return changed;
+  // The gateway reads its variables when the file changes.
   await write(false);
   return write(true);
 }

@@ -40,6 +40,21 @@ async function typed(answers: readonly (readonly [RegExp, string])[], ...words: 
   return ended;
 }
 
+/** A gateway whose configuration of Telegram says already what the first write would have it say. Gives each `enabled` that it is told. */
+async function serveUnchanged(telegram: object): Promise<readonly unknown[]> {
+  const asked: unknown[] = [];
+  const parsed = { channels: { telegram } };
+  await cli.serve((request, { answer }) => {
+    const { set } = (request.params ?? {}) as { readonly set?: readonly { readonly value: unknown }[] };
+    const [edit] = set ?? [];
+    if (edit !== undefined)
+      asked.push((edit.value as { channels: { telegram: { enabled?: boolean } } }).channels.telegram.enabled);
+    const status = asked.length === 1 ? "unchanged" : "applied";
+    return answer(request, request.method === "config.get" ? { path: "/c.json", parsed, hash: "h" } : { status });
+  });
+  return asked;
+}
+
 describe("the credential of an account that has none", () => {
   it("is asked for at a terminal without showing it, kept in .env, and referred to by the configuration", async () => {
     await write({});
@@ -153,6 +168,19 @@ describe("a credential that stands in a variable", () => {
     expect(shown()).not.toContain("canary");
   });
 
+  it.each([
+    ["of .env, which it may not have read since", ".env", [true, false, true]],
+    ["of the environment, which it has or has not", "environment", [true]],
+  ])("is looked at again by a running gateway where it may be new: %s", async (_what, where, wanted) => {
+    await write({});
+    const asked = await serveUnchanged({ enabled: true });
+    if (where === ".env") await asVariables({ TELEGRAM_BOT_TOKEN: canary });
+    cli.clear({ isTty: false });
+    const context = { ...cli.context(), ...(where === ".env" ? {} : { env: { TELEGRAM_BOT_TOKEN: canary } }) };
+    expect(await runProgram(context, ["channels", "login", "--channel", "telegram"])).toBe(0);
+    expect(asked).toEqual(wanted);
+  });
+
   it("that an earlier login has kept is referred to again, and what lacks beside it is asked for", async () => {
     await write({});
     await asVariables({ CHANNEL_SLACK_BOT_TOKEN: "xoxb-1-a" });
@@ -198,15 +226,7 @@ describe("login with a credential that is there", () => {
   });
 
   it("makes a running gateway read the new one, also where the configuration says the same as before", async () => {
-    const asked: unknown[] = [];
-    const parsed = { channels: { telegram: { botToken: "${CHANNEL_TELEGRAM_BOT_TOKEN}", enabled: true } } };
-    await cli.serve((request, { answer }) => {
-      const { set } = (request.params ?? {}) as { readonly set?: readonly { readonly value: unknown }[] };
-      const [edit] = set ?? [];
-      if (edit !== undefined) asked.push((edit.value as typeof parsed).channels.telegram.enabled);
-      const status = asked.length === 1 ? "unchanged" : "applied";
-      return answer(request, request.method === "config.get" ? { path: "/c.json", parsed, hash: "h" } : { status });
-    });
+    const asked = await serveUnchanged({ botToken: "${CHANNEL_TELEGRAM_BOT_TOKEN}", enabled: true });
     expect(await piped(canary, "--channel", "telegram")).toBe(0);
     expect(asked).toEqual([true, false, true]);
   });
