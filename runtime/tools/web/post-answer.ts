@@ -9,6 +9,7 @@ import type { SendResult } from "../../../channels/port.ts";
 import { type ClientTools, makeWebhookClient, type WebhookAccountTarget } from "../../../channels/webhook/index.ts";
 import { followSecrets } from "../../broker/follow-secrets.ts";
 import { makeSecretReader } from "../../broker/secret-refs.ts";
+import { toRefusal } from "../../kernel/errors.ts";
 import type { AnswerPost } from "../port.ts";
 import { isRefused } from "../results.ts";
 import { type Interfaces, makeJudge } from "./address.ts";
@@ -57,7 +58,8 @@ export async function postAnswer(
     account = await followSecrets<WebhookAccountTarget>(written, secrets);
   } catch (error) {
     // Without it the receiver could not tell who sends it.
-    return { status: "failed", reason: (error as Error).message, retry: true };
+    const { code, message: why, remedy = "" } = toRefusal(error);
+    return { status: "failed", reason: `${code}: ${why}; ${remedy}`, retry: true };
   }
   const client = makeWebhookClient({ [message.accountId]: account }, { ...tools, fetch: judged });
   const result = await client.send(message);

@@ -1,6 +1,9 @@
 /** Answers of jobs to a URL, with a server on loopback that the configuration allows, and with names that are looked up here. */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { OutboundMessage } from "../../../../channels/port.ts";
 import { postAnswer, type PostTools } from "../../../../runtime/tools/web/post-answer.ts";
@@ -51,6 +54,29 @@ test("goes with the token, the key and the answer, and the receiver's id comes b
   expect(got).toHaveLength(1);
   expect(got[0]?.headers).toMatchObject({ authorization: "Bearer t-secret", "idempotency-key": "e1" });
   expect(JSON.parse(got[0]?.body ?? "")).toMatchObject({ accountId: "j-1", agentId: "main", text: "The report." });
+});
+
+test("a token that is referred to is read for each answer, and without it nothing goes out", async () => {
+  const { got, host, url } = await serve((response) => response.end("{}"));
+  const dir = await mkdtemp(path.join(os.tmpdir(), "cloister-posts-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const [stateDir, file] = [path.join(dir, "state"), path.join(dir, "token")];
+  await mkdir(stateDir);
+  const token = { key: "cron.webhookToken", ref: { source: "file", id: file } } as const;
+  const post = () => postAnswer({ message, url, token, stateDir, allowedHosts: [host] }, tools);
+  expect(await post()).toEqual({
+    status: "failed",
+    reason: expect.stringMatching(
+      /^CLOISTER_SECRET_MISSING: cron\.webhookToken refers to .*token: .*; let the file be there/,
+    ),
+    retry: true,
+  });
+  expect(got).toEqual([]);
+  for (const secret of ["t-1", "t-2"]) {
+    await writeFile(file, `${secret}\n`, { mode: 0o600 });
+    expect(await post()).toMatchObject({ status: "sent" });
+    expect(got.at(-1)?.headers.authorization).toBe(`Bearer ${secret}`);
+  }
 });
 
 test("is tried again under its key when the receiver is busy, and not more than three times", async () => {
