@@ -53,7 +53,7 @@ export const scenarios = {
     load: () => import("./scenarios/model-turn.ts"),
   },
   channels: {
-    question: "How many messages a second go from Telegram to an agent and back, and how long does one take?",
+    question: "How many messages a second go from a platform to an agent and back, and how long does one take?",
     load: () => import("./scenarios/channels.ts"),
   },
   connections: {

@@ -1,10 +1,11 @@
 /**
- * What a channel bears: Telegram's long polling → agent with the module `echo` → sendMessage, durable both ways, the program in its own process
- * with grammY in the thread of its channel. The platform is the Bot API of the tests in this process, which answers at once. A message takes from
- * the server's handing out of its update to the arrival of the answer; what it waited for the poll before that is in the rate and in `said p99`.
+ * What channels bear: platform → agent with the module `echo` → platform, durable both ways, the program in its own process with the platform's
+ * client library in the thread of the channel. The platforms are those of the tests in this process (IRC's is a real server), which answer at once. A message
+ * takes from the platform's handing it out to the arrival of the answer; what it waited for a poll before that is in the rate and in `said p99`.
  */
-import type { Update } from "grammy/types";
-import { type BotApi, makeMessage, openBotApi, type Step } from "../../test/support/bot-api.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ChatStep } from "../../test/support/chat-steps.ts";
+import { type Chats, type PlatformName, platformNames, platforms } from "../../test/support/chats.ts";
 import { measureCalls, quantile } from "../inside/measure-calls.ts";
 import { readCpuMs } from "../process-figures.ts";
 import { startProgram } from "../program.ts";
@@ -16,9 +17,10 @@ const roundsDefault = 5;
 const warmUpRounds = 1;
 /** People who write, each in a chat of their own, who write again when they are answered. */
 const people = [1, 64];
+const targetPlatform: PlatformName = "Telegram, long polling";
 const perSecondMin = 200;
 const answerMsMax = 30_000;
-const token = "7000:BENCH";
+const onlinePollMs = 5;
 
 interface Sample {
   readonly perSecond: number;
@@ -28,34 +30,20 @@ interface Sample {
   readonly cpuMs: number;
 }
 
-export async function run({
-  seconds = secondsDefault,
-  rounds = roundsDefault,
-  progress,
-}: ScenarioOptions): Promise<ScenarioReport> {
-  const book = makeBook();
-  const api = await openBotApi((step) => book.note(step));
-  api.addBot(token, "bench_bot");
-  const program = await startProgram(configFor(api));
-  const subjects = people.map((inFlight) => ({ inFlight, samples: new Array<Sample>() }));
-  try {
-    for (let round = 0; round < warmUpRounds + rounds; round++) {
-      progress(`round ${round + 1} of ${warmUpRounds + rounds}`);
-      for (const { inFlight, samples } of subjects) {
-        const sample = await measure(api, book, program.pid, inFlight, seconds);
-        if (round >= warmUpRounds) samples.push(sample);
-      }
-    }
-  } finally {
-    await program.stop();
-    await api.close();
-  }
-  if (api.violations.length > 0)
-    throw new Error(`Talking over Telegram: found ${api.violations[0]}, wanted calls as the Bot API has them.`);
+interface Subject {
+  readonly platform: PlatformName;
+  readonly inFlight: number;
+  readonly samples: readonly Sample[];
+}
+
+/** One platform after the other: the programs of others would take turns on the same cores. */
+export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
+  const subjects: Subject[] = [];
+  for (const platform of platformNames) subjects.push(...(await measurePlatform(platform, options)));
   return {
     name: "channels",
-    rows: subjects.map(({ inFlight, samples }) => ({
-      channel: "Telegram, long polling",
+    rows: subjects.map(({ platform, inFlight, samples }) => ({
+      channel: platform,
       people: inFlight,
       "a second": of(samples, "perSecond"),
       "p50 ms": of(samples, "p50Ms"),
@@ -64,7 +52,7 @@ export async function run({
       "CPU ms each": of(samples, "cpuMs"),
     })),
     targets: subjects
-      .slice(-1)
+      .filter(({ platform, inFlight }) => platform === targetPlatform && inFlight === people.at(-1))
       .map(({ inFlight, samples }) =>
         atLeast(
           `messages through Telegram, ${inFlight} people`,
@@ -76,14 +64,43 @@ export async function run({
   };
 }
 
+async function measurePlatform(
+  platform: PlatformName,
+  { seconds = secondsDefault, rounds = roundsDefault, progress }: ScenarioOptions,
+): Promise<readonly Subject[]> {
+  const book = makeBook();
+  const chats = await platforms[platform](Math.max(...people), (step) => book.note(step));
+  book.open(chats);
+  try {
+    const program = await startProgram(configFor(chats));
+    chats.leadTo(`http://127.0.0.1:${program.port}`);
+    const subjects = people.map((inFlight) => ({ platform, inFlight, samples: new Array<Sample>() }));
+    try {
+      while (!chats.isOnline()) await sleep(onlinePollMs);
+      for (let round = 0; round < warmUpRounds + rounds; round++) {
+        progress(`${platform}: round ${round + 1} of ${warmUpRounds + rounds}`);
+        for (const { inFlight, samples } of subjects) {
+          const sample = await measure(book, program.pid, inFlight, seconds);
+          if (round >= warmUpRounds) samples.push(sample);
+        }
+      }
+    } finally {
+      await program.stop();
+    }
+    if (chats.violations.length > 0)
+      throw new Error(`Talking over ${platform}: found ${chats.violations[0]}, wanted what the platform takes.`);
+    return subjects;
+  } finally {
+    await chats.close();
+  }
+}
+
 const of = (samples: readonly Sample[], figure: keyof Sample): Spread =>
   makeSpread(samples.map((sample) => sample[figure]));
 
-async function measure(api: BotApi, book: Book, pid: number, inFlight: number, seconds: number): Promise<Sample> {
+async function measure(book: Book, pid: number, inFlight: number, seconds: number): Promise<Sample> {
   const before = await readCpuMs(pid);
-  const { calls, elapsedMs, p99Ms } = await measureCalls({ inFlight, forMs: seconds * 1_000 }, (client) =>
-    book.say(api, client),
-  );
+  const { calls, elapsedMs, p99Ms } = await measureCalls({ inFlight, forMs: seconds * 1_000 }, book.say);
   const cpuMs = ((await readCpuMs(pid)) - before) / calls;
   const sorted = book.takeTimes().toSorted((a, b) => a - b);
   return {
@@ -96,9 +113,10 @@ async function measure(api: BotApi, book: Book, pid: number, inFlight: number, s
 }
 
 interface Book {
-  note(step: Step): undefined;
+  open(chats: Chats): void;
+  note(step: ChatStep): undefined;
   /** Somebody writes. Resolves with the answer, rejects with any other. */
-  say(api: BotApi, client: number): Promise<void>;
+  readonly say: (person: number) => Promise<void>;
   /** Milliseconds of the messages that were answered since the last time. */
   takeTimes(): readonly number[];
 }
@@ -111,43 +129,41 @@ interface Waiting {
 
 function makeBook(): Book {
   const waiting = new Map<number, Waiting>();
+  let chats: Chats | undefined;
   let timesMs: number[] = [];
   let said = 0;
 
-  const heard = (chat: number, text: string): void => {
-    const one = waiting.get(chat);
-    if (one === undefined)
-      throw new Error(`Talking over Telegram: found ${text} for chat ${chat}, which has its answer.`);
+  const heard = (person: number, text: string, isFirst: boolean): void => {
+    const one = waiting.get(person);
+    // Most platforms can read a text as soon as it comes: by its second step its person may wait for the next one.
+    if (one === undefined || (!isFirst && text !== one.text)) return;
     if (one.offeredMs !== undefined) timesMs.push(performance.now() - one.offeredMs);
-    waiting.delete(chat);
+    waiting.delete(person);
     one.settle(text);
   };
 
   return {
-    note(step) {
-      const { method, params } = step.call;
-      if (step.type === "came" && method === "sendMessage") heard(Number(params["chat_id"]), String(params["text"]));
-      if (step.type !== "done" || method !== "getUpdates") return;
-      const nowMs = performance.now();
-      for (const { message } of step.result as readonly Update[]) {
-        const one = message === undefined ? undefined : waiting.get(message.chat.id);
-        if (one !== undefined) one.offeredMs ??= nowMs;
+    open: (found) => void (chats = found),
+    note({ moment, places = [], text }) {
+      if (moment !== "offered" && moment !== "lost" && moment !== "sent") return;
+      for (const place of places) {
+        const person = chats?.personAt(place) ?? -1;
+        const one = waiting.get(person);
+        if (moment === "offered" && one !== undefined) one.offeredMs ??= performance.now();
+        if (moment !== "offered" && text !== undefined) heard(person, text, moment === "lost");
       }
     },
-    say(api, client) {
-      const id = 1_000 + client;
+    say(person) {
       const text = `${++said}:`.padEnd(200, "x");
       return new Promise((resolve, reject) => {
-        const late = setTimeout(() => waiting.get(id)?.settle(undefined), answerMsMax);
+        const late = setTimeout(() => waiting.get(person)?.settle(undefined), answerMsMax);
         const settle = (found: string | undefined): void => {
           clearTimeout(late);
           if (found === text) resolve();
-          else reject(new Error(`Talking over Telegram: found ${found ?? "no answer"}, wanted ${text}.`));
+          else reject(new Error(`Talking over a channel: found ${found ?? "no answer"}, wanted ${text}.`));
         };
-        waiting.set(id, { text, settle });
-        const from = { id, is_bot: false, first_name: "Ana" };
-        const chat = { id, type: "private", first_name: "Ana" } as const;
-        api.push(token, { message: makeMessage({ message_id: said, from, chat, text }) });
+        waiting.set(person, { text, settle });
+        chats?.say(person, text);
       });
     },
     takeTimes() {
@@ -158,10 +174,10 @@ function makeBook(): Book {
   };
 }
 
-const configFor = ({ root }: BotApi): object => ({
+const configFor = ({ channel, section }: Chats): object => ({
   gateway: { auth: { mode: "none" } },
   agents: { list: [{ id: "main", module: "echo" }] },
   session: { dmScope: "per-peer" },
-  channels: { telegram: { botToken: token, apiRoot: root, dmPolicy: "open", allowFrom: ["*"] } },
-  bindings: [{ agentId: "main", match: { channel: "telegram" } }],
+  channels: { [channel]: section },
+  bindings: [{ agentId: "main", match: { channel } }],
 });

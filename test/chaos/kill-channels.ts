@@ -1,49 +1,49 @@
 /**
- * Kills the real program again and again on the way of a message from Telegram to its agent and back, and starts it on what it left. People
- * write over the Bot API of the tests, one message at a time each, and the agent answers with their number in its session. All choices come
- * from the seed; what the machine does between two of them does not.
+ * Kills the real program again and again on the way of a message from a platform to its agent and back, and starts it on what it left. People
+ * write on the platforms of the tests, one message at a time each, and the agent answers with its number in their session and its text. All choices
+ * come from the seed; what the machine does between two of them does not.
  *
- *   offered      right after updates were handed out
- *   unconfirmed  when the poll that would confirm them is on its way, and is lost
- *   confirmed    when it has confirmed them, before it is answered
- *   lost         when an answer is on its way to Telegram, which never gets it
- *   sent         when Telegram has an answer, and the gateway has not heard so
- *   answered     right after the gateway could hear so
- *   time         a moment after people wrote
- *   boot         before or just after the program is ready, while people wait
+ *   offered … answered   as `ChatMoment` has them
+ *   time                 a moment after people wrote
+ *   boot                 before or just after the program is ready, while people wait
  *
- * After every second kill, and after that at `sent`, the program may finish its work. The book is what Telegram got, chat by chat: every answer, in order, and
- * none again but those that a killed process had under way, which the log of the process that repeats them has to tell.
+ * Everybody is answered once before the first kill. After every second kill, and after that at `sent`, the program may finish its work. The book is
+ * what people got, chat by chat: every answer, in order, and none again but those that a killed process had under way, which the log of the process
+ * that repeats them has to tell, and which people see once where the platform knows a repeated one. Of a platform that keeps nothing, what was said
+ * and not answered at all when the process ended may be lost; then it was never handled.
  */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Update } from "grammy/types";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
-import { type Fault, makeMessage, openBotApi, type Step } from "../support/bot-api.ts";
+import type { ChatMoment, ChatStep, WatchChats } from "../support/chat-steps.ts";
+import { type PlatformName, platforms } from "../support/chats.ts";
 import { launchProgram, makeStateDir, type Program, repoRoot, type Starting } from "../support/program.ts";
 import { makeRandom, type Random } from "../support/random.ts";
 import { until } from "./load.ts";
 
-const stepMoments = ["offered", "unconfirmed", "confirmed", "lost", "sent", "answered"] as const;
-type StepMoment = (typeof stepMoments)[number];
-type Moment = StepMoment | "time" | "boot";
-export const moments: readonly Moment[] = [...stepMoments, "time", "boot"];
+export type Moment = ChatMoment | "time" | "boot";
 
 export interface ChannelKillReport {
+  readonly platform: PlatformName;
   readonly seed: number;
   /** In the order of the kills. */
   readonly met: readonly Moment[];
+  /** All that there are on this platform. */
+  readonly moments: readonly Moment[];
   readonly messages: number;
-  /** Answers that Telegram got again… */
+  /** Answers that the platform got again… */
   readonly repeats: number;
+  /** …of which it knew so many, and people did not see them… */
+  readonly known: number;
   /** …and those that were told as possible duplicates, which may have arrived once. */
   readonly told: number;
+  /** What nobody had heard when the process ended, on a platform that keeps nothing. */
+  readonly lost: number;
   /** What did not hold, in words. Empty is the goal. */
   readonly violations: readonly string[];
 }
 
-const token = "7000:SECRET";
 const people = 6;
 /** Messages that each person writes in one life, each after the answer to the one before. */
 const saidInLife = 3;
@@ -51,24 +51,33 @@ const saidInLife = 3;
 const patienceMs = 60_000;
 
 interface Chat {
-  readonly id: number;
+  readonly person: number;
   said: number;
   /** Of this life still to be said. */
   left: number;
-  /** As Telegram got them. */
-  readonly answers: { readonly text: string; readonly life: number }[];
+  /** The number of the last message that was answered. */
+  newest: number;
+  /** Messages that were lost before that one. */
+  lost: number;
+  /** Messages that may be: nothing of an answer to them was seen when the process ended. */
+  readonly unsure: Set<number>;
+  /** The number of the last one of which an answer, or an attempt, was seen. */
+  attempted: number;
+  /** As the platform got them. */
+  readonly answers: { readonly number: number; readonly life: number; readonly isKnown: boolean }[];
 }
 
 /** Meets each moment once. */
-export async function killBetweenSteps(seed: number): Promise<ChannelKillReport> {
-  const load = await openChannelLoad(seed);
-  const { random, violations } = load;
+export async function killBetweenSteps(platform: PlatformName, seed: number): Promise<ChannelKillReport> {
+  const load = await openChannelLoad(platform, seed);
+  const { random, violations, moments } = load;
   const met: Moment[] = [];
   try {
-    for (const moment of drawOrder(random)) {
+    await load.introduce();
+    for (const moment of drawOrder(moments, random)) {
       const starting = load.launch();
       if (moment === "boot") {
-        load.say();
+        await load.say();
         await Promise.race([delay(random.below(600)), starting.ready]);
         await load.kill(starting);
         await starting.ready.catch(() => undefined);
@@ -77,7 +86,7 @@ export async function killBetweenSteps(seed: number): Promise<ChannelKillReport>
         // What is repeated for certain is looked at for certain.
         if (met.length % 2 === 0 || met.at(-1) === "sent") await load.settle(program);
         const comes = moment === "time" ? delay(random.below(80)) : load.meet(moment, starting);
-        load.say();
+        await load.say(program);
         await comes;
         await load.kill(starting);
       }
@@ -85,14 +94,14 @@ export async function killBetweenSteps(seed: number): Promise<ChannelKillReport>
       if (violations.length > 0) break;
     }
     await load.finish();
-    return { seed, met, ...load.counts(), violations };
+    return { platform, seed, met, moments, ...load.counts(), violations };
   } finally {
     await load.close();
   }
 }
 
 /** A program that is killed at its boot looks at nothing: it does not follow on what is repeated for certain. */
-function drawOrder(random: Random): readonly Moment[] {
+function drawOrder(moments: readonly Moment[], random: Random): readonly Moment[] {
   const rest = [...moments];
   const order: Moment[] = [];
   while (rest.length > 0) order.push(...rest.splice(random.below(rest.length), 1));
@@ -103,45 +112,53 @@ function drawOrder(random: Random): readonly Moment[] {
 
 interface ChannelLoad {
   readonly random: Random;
+  readonly moments: readonly Moment[];
   readonly violations: string[];
   launch(): Starting;
-  /** Everybody writes, and goes on when they are answered. */
-  say(): void;
+  /** A life in which everybody is answered. */
+  introduce(): Promise<void>;
+  /** Everybody writes, and goes on when they are answered: when the account is there, of a program that is ready. */
+  say(program?: Program): Promise<void>;
   /** Kills the program at one of the next such moments. Resolves when it has ended. */
-  meet(moment: StepMoment, starting: Starting): Promise<void>;
-  /** Resolves when the process has ended and Telegram has all that it had sent. */
+  meet(moment: ChatMoment, starting: Starting): Promise<void>;
+  /** Resolves when the process has ended and the platform has all that it had sent. */
   kill(starting: Starting): Promise<void>;
   /** Waits until everybody is answered, and everything that came again is told; then compares. */
   settle(program: Program): Promise<void>;
   /** The same in a last life; then nothing waits, the program ends in order, its store holds no rest. */
   finish(): Promise<void>;
-  counts(): Pick<ChannelKillReport, "messages" | "repeats" | "told">;
+  counts(): Pick<ChannelKillReport, "messages" | "repeats" | "known" | "told" | "lost">;
   close(): Promise<void>;
 }
 
-async function openChannelLoad(seed: number): Promise<ChannelLoad> {
+async function openChannelLoad(name: PlatformName, seed: number): Promise<ChannelLoad> {
   const random = makeRandom(seed);
   const violations: string[] = [];
-  const chats: readonly Chat[] = Array.from({ length: people }, (_, at) => ({
-    id: 1_000 + at,
+  const chats: readonly Chat[] = Array.from({ length: people }, (_, person) => ({
+    person,
     said: 0,
     left: 0,
+    newest: 0,
+    lost: 0,
+    unsure: new Set(),
+    attempted: 0,
     answers: [],
   }));
-  let onStep: (step: Step) => Promise<Fault | undefined> = () => Promise.resolve(undefined);
+  let onStep: WatchChats = () => undefined;
   let life = 0;
-  const api = await openBotApi((step) => {
+  const platform = await platforms[name](people, (step) => {
+    noteAttempt(step);
     // What is carried out has arrived, whatever becomes of the process then.
-    if (step.type === "done" && step.call.method === "sendMessage") noteAnswer(step.call.params);
+    if (step.moment === "sent" && step.text !== undefined) noteAnswer(step.places ?? [], step.text, step.isRepeated);
     return onStep(step);
   });
-  api.addBot(token, "helper_bot");
+  const { channel } = platform;
   const stateDir = makeStateDir({
     gateway: { auth: { mode: "none" } },
-    agents: { list: [{ id: "main", module: path.join(repoRoot, "test", "fixtures", "actors", "ledger.ts") }] },
+    agents: { list: [{ id: "main", module: path.join(repoRoot, "test", "fixtures", "actors", "numbered.ts") }] },
     session: { dmScope: "per-peer" },
-    channels: { telegram: { botToken: token, apiRoot: api.root, dmPolicy: "open", allowFrom: ["*"] } },
-    bindings: [{ agentId: "main", match: { channel: "telegram" } }],
+    channels: { [channel]: platform.section },
+    bindings: [{ agentId: "main", match: { channel } }],
   });
   /** Of the log, before this life. */
   let logFrom = 0;
@@ -150,36 +167,44 @@ async function openChannelLoad(seed: number): Promise<ChannelLoad> {
     if (chat.left === 0) return;
     chat.left--;
     chat.said++;
-    const about = { id: chat.id, first_name: "Ana" };
-    api.push(token, {
-      message: makeMessage({
-        message_id: chat.said,
-        from: { ...about, is_bot: false },
-        chat: { ...about, type: "private" },
-        text: `note:${chat.id}:${chat.said}`,
-      }),
-    });
+    platform.say(chat.person, `note ${chat.said}`);
   };
 
-  const newest = ({ answers }: Chat): number => Math.max(0, ...answers.map(({ text }) => Number(text)));
+  const chatAt = (places: readonly string[] = []): Chat | undefined => chats[platform.personAt(places[0] ?? "")];
 
-  function noteAnswer({ chat_id: id, text }: Step["call"]["params"]): void {
-    const chat = chats.find((one) => one.id === id);
-    if (chat === undefined) return void violations.push(`${String(text)} was sent to ${String(id)}, who wrote nothing`);
-    const number = Number(text);
-    const last = newest(chat);
-    const where = `chat ${chat.id}, life ${life}`;
-    if (chat.answers.some((answer) => answer.text === text && answer.life === life))
-      violations.push(`${where}: ${number} came twice from one process`);
+  function noteAttempt({ moment, places, text }: ChatStep): void {
+    const number = numberIn(text);
+    const chat = chatAt(places);
+    if (chat !== undefined && moment !== "offered" && number > chat.attempted) chat.attempted = number;
+  }
+
+  function noteAnswer(places: readonly string[], text: string, isKnown = false): void {
+    const chat = chatAt(places);
+    if (chat === undefined) return void violations.push(`${text} was sent to ${places.join(", ")}, who wrote nothing`);
+    const number = numberIn(text);
+    const where = `person ${chat.person}, life ${life}`;
     // The one before the last may still have been on its way into the store.
-    else if (number !== last + 1 && !(number <= last && number >= last - 1))
-      violations.push(`${where}: ${String(text)} came after ${last}`);
-    chat.answers.push({ text: String(text), life });
+    const isRepeat = number <= chat.newest && number >= chat.newest - 1;
+    if (chat.answers.some((answer) => answer.number === number && answer.life === life))
+      violations.push(`${where}: ${number} came twice from one process`);
+    else if (isRepeat && platform.knowsRepeats && !isKnown)
+      violations.push(`${where}: ${number} came twice, and the platform did not know it`);
+    else if (!isRepeat) {
+      for (let missing = chat.newest + 1; missing < number; missing++) {
+        if (!chat.unsure.has(missing)) violations.push(`${where}: ${number} came, and ${missing} was not answered`);
+        chat.lost += 1;
+      }
+      if (text !== `${number - chat.lost} note ${number}` || number > chat.said)
+        violations.push(`${where}: "${text}" came after ${chat.newest}, of which ${chat.lost} were lost`);
+      chat.newest = Math.max(chat.newest, number);
+    }
+    chat.answers.push({ number, life, isKnown });
     if (number === chat.said) sayNext(chat);
   }
 
   /** Of this life: session by session, how many answers were told as possible duplicates. */
-  const toldTo = ({ id }: Chat): number => countTold(logFrom).filter((session) => session.endsWith(`:${id}`)).length;
+  const toldTo = ({ person }: Chat): number =>
+    countTold(logFrom).filter((session) => session.endsWith(`:${platform.peerOf(person)}`)).length;
   const countTold = (from: number): string[] =>
     readLog(stateDir)
       .slice(from)
@@ -187,23 +212,40 @@ async function openChannelLoad(seed: number): Promise<ChannelLoad> {
       .filter((line) => line.includes("possible duplicate"))
       .map((line) => /"session":"([^"]*)"/.exec(line)?.[1] ?? "");
 
+  /** Those that people see: one that the platform knows need not be told. */
   const repeatsOf = ({ answers }: Chat, ofLife?: number): number =>
     answers.filter(
-      ({ text, life: own }, at) =>
-        (ofLife === undefined || own === ofLife) && answers.slice(0, at).some((before) => before.text === text),
+      ({ number, life: own, isKnown }, at) =>
+        !isKnown &&
+        (ofLife === undefined || own === ofLife) &&
+        answers.slice(0, at).some((before) => before.number === number),
     ).length;
 
   const load: ChannelLoad = {
     random,
+    moments: [...platform.moments, "time", "boot"],
     violations,
     launch() {
       life++;
       logFrom = readLog(stateDir).length;
-      return launchProgram(stateDir);
+      const starting = launchProgram(stateDir);
+      starting.ready.then(
+        ({ url }) => platform.leadTo(url),
+        () => undefined,
+      );
+      return starting;
     },
-    say() {
+    async introduce() {
+      const starting = load.launch();
+      const program = await starting.ready;
+      await load.say(program);
+      await load.settle(program);
+      await load.kill(starting);
+    },
+    async say(program) {
+      if (program !== undefined) await until(platform.isOnline, patienceMs);
       for (const chat of chats) {
-        const waits = newest(chat) < chat.said;
+        const waits = chat.newest < chat.said && !chat.unsure.has(chat.said);
         chat.left = saidInLife;
         if (!waits) sayNext(chat);
       }
@@ -215,26 +257,36 @@ async function openChannelLoad(seed: number): Promise<ChannelLoad> {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const late = setTimeout(() => reject(new Error(`the moment ${moment} did not come`)), patienceMs);
       onStep = async (step) => {
-        if (!isMoment[moment](step) || --left !== 0) return undefined;
+        if (step.moment !== moment || --left !== 0) return undefined;
         starting.process.kill("SIGKILL");
         await starting.ended;
         resolve();
-        return { type: "drop" };
+        return "drop";
       };
       await promise.finally(() => clearTimeout(late));
     },
     async kill({ process: child, ended }) {
       child.kill("SIGKILL");
       await ended;
-      onStep = () => Promise.resolve(undefined);
-      await until(async () => (await api.connections()) === 0, patienceMs);
-      // The rest of what they had to say waits for the next life.
-      for (const chat of chats) chat.left = 0;
+      onStep = () => undefined;
+      await until(async () => (await platform.connections()) === 0, patienceMs);
+      for (const chat of chats) {
+        // The rest of what they had to say waits for the next life.
+        chat.left = 0;
+        if (!platform.keeps && chat.attempted < chat.said) chat.unsure.add(chat.said);
+      }
     },
     async settle(program) {
+      await until(platform.isOnline, patienceMs);
+      for (const chat of chats)
+        if (chat.newest < chat.said && chat.unsure.has(chat.said)) {
+          // Its answer would come before that of the next one.
+          chat.left = 1;
+          sayNext(chat);
+        }
       const isSettled = (): boolean =>
-        api.unconfirmed(token) === 0 &&
-        chats.every((chat) => newest(chat) === chat.said && chat.left === 0 && toldTo(chat) >= repeatsOf(chat, life));
+        platform.unconfirmed() === 0 &&
+        chats.every((chat) => chat.newest === chat.said && chat.left === 0 && toldTo(chat) >= repeatsOf(chat, life));
       await until(isSettled, patienceMs).catch((error: unknown) => {
         const found = chats.map((chat) => ({ ...chat, told: toldTo(chat), repeats: repeatsOf(chat, life) }));
         violations.push(`it does not settle: ${String(error)}; ${JSON.stringify(found)}\n${program.output()}`);
@@ -245,29 +297,22 @@ async function openChannelLoad(seed: number): Promise<ChannelLoad> {
       await load.settle(program);
       const code = await program.stop();
       if (code !== 0) violations.push(`the program ended with ${code}: ${program.output()}`);
-      violations.push(...api.violations, ...(await findRests(stateDir)));
+      violations.push(...platform.violations, ...(await findRests(stateDir)));
     },
     counts: () => ({
       messages: chats.reduce((sum, { said }) => sum + said, 0),
       repeats: chats.reduce((sum, chat) => sum + repeatsOf(chat), 0),
+      known: chats.reduce((sum, { answers }) => sum + answers.filter(({ isKnown }) => isKnown).length, 0),
       told: countTold(0).length,
+      lost: chats.reduce((sum, { lost }) => sum + lost, 0),
     }),
-    close: () => api.close(),
+    close: () => platform.close(),
   };
   return load;
 }
 
-const isMoment: Readonly<Record<StepMoment, (step: Step) => boolean>> = {
-  offered: (step) => isStep(step, "answered", "getUpdates") && (step.result as readonly Update[]).length > 0,
-  unconfirmed: (step) => isStep(step, "came", "getUpdates") && step.call.params["offset"] !== undefined,
-  confirmed: (step) => isStep(step, "confirmed", "getUpdates"),
-  lost: (step) => isStep(step, "came", "sendMessage"),
-  sent: (step) => isStep(step, "done", "sendMessage"),
-  answered: (step) => isStep(step, "answered", "sendMessage"),
-};
-
-const isStep = ({ type, call }: Step, wanted: Step["type"], method: string): boolean =>
-  type === wanted && call.method === method;
+/** Of an answer: the number of the message that it answers; 0: it is none. */
+const numberIn = (text = ""): number => Number(/^\d+ note (\d+)$/.exec(text)?.[1] ?? 0);
 
 /** Empty before the first record. */
 function readLog(stateDir: string): string {

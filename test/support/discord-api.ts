@@ -5,10 +5,11 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { bodies, isCommand, isId, type Json, textOf } from "./discord-bodies.ts";
 import { type DiscordGateway, type GatewayBot, openDiscordGateway } from "./discord-gateway.ts";
+import { promisify } from "node:util";
+import { type WatchChats, watchNothing } from "./chat-steps.ts";
 import { makeWatchers } from "./watchers.ts";
-
-type Json = Readonly<Record<string, unknown>>;
 
 export interface DiscordCall {
   readonly token: string | undefined;
@@ -81,6 +82,8 @@ export interface DiscordApi {
   keepFile(file: DiscordFile): string;
   /** Somebody presses a button, or gives a command. Resolves with the answer that Discord gets, which it wants once. */
   interact(token: string, interaction: object): Promise<Json>;
+  /** Connections that are open. */
+  connections(): Promise<number>;
   /** For the next requests whose method and path begin so, in turn. */
   fail(request: string, ...faults: readonly DiscordFault[]): void;
   /** Resolves when the server has seen what is looked for. */
@@ -93,70 +96,7 @@ export const contentFlag = 1 << 19;
 /** The direct chat of a person. */
 export const directChatOf = (userId: string): string => `9${userId.slice(1)}`;
 
-const isId = (value: unknown): boolean => typeof value === "string" && /^\d{15,20}$/.test(value);
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
-const isText = (value: unknown): boolean => typeof value === "string";
-const isBoolean = (value: unknown): boolean => typeof value === "boolean";
-const isMap = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
-
-const hasOnly = (value: Json, ...keys: readonly string[]): boolean =>
-  Object.keys(value).every((key) => keys.includes(key));
-const isButton = (value: unknown): boolean =>
-  isMap(value) &&
-  hasOnly(value, "type", "style", "label", "custom_id") &&
-  value["type"] === 2 &&
-  [1, 2, 3, 4].includes(Number(value["style"])) &&
-  /^.{1,80}$/s.test(textOf(value["label"])) &&
-  /^.{1,100}$/s.test(textOf(value["custom_id"]));
-const isRow = (value: unknown): boolean => {
-  if (!isMap(value) || !hasOnly(value, "type", "components") || value["type"] !== 1) return false;
-  const buttons: unknown = value["components"];
-  if (!Array.isArray(buttons) || buttons.length === 0 || buttons.length > 5 || !buttons.every(isButton)) return false;
-  return new Set(buttons.map((button: Json) => button["custom_id"])).size === buttons.length;
-};
-
-const isCommand = (value: unknown): boolean =>
-  isMap(value) &&
-  hasOnly(value, "type", "name", "description", "options", "contexts", "integration_types") &&
-  value["type"] === 1 &&
-  /^[a-z0-9_-]{1,32}$/.test(textOf(value["name"])) &&
-  /^.{1,100}$/s.test(textOf(value["description"])) &&
-  Array.isArray(value["options"]) &&
-  value["options"].every(
-    (option) =>
-      isMap(option) &&
-      hasOnly(option, "type", "name", "description", "required") &&
-      option["type"] === 3 &&
-      /^[a-z]{1,32}$/.test(textOf(option["name"])),
-  );
-
-/** The fields that a body may have. */
-const bodies: Readonly<Record<string, Readonly<Record<string, (value: unknown) => boolean>>>> = {
-  message: {
-    content: isText,
-    nonce: (value) => typeof value === "string" && value.length <= 25,
-    enforce_nonce: isBoolean,
-    allowed_mentions: (value) => isMap(value) && Array.isArray(value["parse"]),
-    message_reference: (value) => isMap(value) && isId(value["message_id"]) && isBoolean(value["fail_if_not_exists"]),
-    components: (value) => Array.isArray(value) && value.length > 0 && value.length <= 5 && value.every(isRow),
-  },
-  reply: {
-    type: (value) => value === 4 || value === 6,
-    data: (value) =>
-      isMap(value) &&
-      hasOnly(value, "content", "flags", "allowed_mentions") &&
-      /^.{1,2000}$/s.test(textOf(value["content"])),
-  },
-  edit: {
-    content: isText,
-    components: (value) => Array.isArray(value) && value.length <= 5 && value.every(isRow),
-    allowed_mentions: (value) => isMap(value) && Array.isArray(value["parse"]),
-  },
-  direct: { recipient_id: isId },
-  none: {},
-};
-
-export async function openDiscordApi(): Promise<DiscordApi> {
+export async function openDiscordApi(watch: WatchChats = watchNothing): Promise<DiscordApi> {
   const bots = new Map<string, GatewayBot>();
   const guilds: TestGuild[] = [];
   const channels = new Map<string, TestChannel>();
@@ -188,6 +128,9 @@ export async function openDiscordApi(): Promise<DiscordApi> {
       })),
     happened: (t, d) => {
       if (t === "MESSAGE_CREATE") note(d as Json);
+    },
+    sent: (t, d) => {
+      if (t === "MESSAGE_CREATE") void watch({ moment: "offered", places: [placeOf((d as Json)["channel_id"])] });
     },
     url: () => `ws://127.0.0.1:${(server.address() as AddressInfo).port}/gateway`,
     violations,
@@ -234,13 +177,33 @@ export async function openDiscordApi(): Promise<DiscordApi> {
       if (interactionId !== undefined && method === "POST") return answer(...reply(interactionId, secret, token, body));
       const bot = token === undefined ? undefined : bots.get(token);
       if (bot === undefined) return answer(401, { code: 0, message: "401: Unauthorized" });
+      const [, channelId, messages] = /^\/channels\/(\d+)\/(messages)$/.exec(path) ?? [];
+      const place = messages === undefined ? undefined : placeOf(channelId);
+      const said = { places: [place ?? ""], text: textOf(body["content"]) };
+      const isPost = place !== undefined && method === "POST";
+      if (isPost && (await watch({ moment: "lost", ...said })) === "drop") return void request.socket.destroy();
+      const before = sent.length;
       const [status, given] = carryOut(bot, { token, method, path, query, body, files });
+      if (isPost) await watch({ moment: "sent", ...said, isRepeated: sent.length === before });
       if (fault?.type === "lose-answer") return void request.socket.destroy();
+      // Of messages that it asks for, it gets those that it missed.
+      const isOffer = place !== undefined && Array.isArray(given) && given.length > 0;
+      if (isPost || isOffer)
+        response.on(
+          "finish",
+          () => void watch(isPost ? { moment: "answered", ...said } : { moment: "offered", places: said.places }),
+        );
       answer(status, given);
     } finally {
       changed();
     }
   }
+
+  /** The person of a direct chat, else the channel. */
+  const placeOf = (channelId: unknown): string => {
+    const id = String(channelId);
+    return channels.get(id)?.type === 1 ? `1${id.slice(1)}` : id;
+  };
 
   const takeFault = (request: string): DiscordFault | undefined => {
     for (const [begins, list] of faults) if (request.startsWith(begins) && list.length > 0) return list.shift();
@@ -375,8 +338,7 @@ export async function openDiscordApi(): Promise<DiscordApi> {
     const before = key === undefined ? undefined : byNonce.get(key);
     if (before !== undefined) return [200, { id: before.id, channel_id: channelId, content }];
     lastId += 1n;
-    const place = channels.get(channelId)?.type === 1 ? `1${channelId.slice(1)}` : channelId;
-    const message: SentMessage = { token, id: String(lastId), place, channelId, body, files };
+    const message: SentMessage = { token, id: String(lastId), place: placeOf(channelId), channelId, body, files };
     sent.push(message);
     if (key !== undefined) byNonce.set(key, message);
     const author = { id: botId, username, discriminator: "0", avatar: null, bot: true };
@@ -422,6 +384,7 @@ export async function openDiscordApi(): Promise<DiscordApi> {
       gateway.dispatch(token, "INTERACTION_CREATE", { ...interaction, id, token: secret, version: 1 });
       return promise;
     },
+    connections: promisify(server.getConnections.bind(server)),
     fail: (request, ...list) => void faults.set(request, [...(faults.get(request) ?? []), ...list]),
     until,
     close() {

@@ -56,6 +56,8 @@ export interface GatewayDeps {
   readonly changed: () => void;
   /** Something happened, whether or not somebody hears it. */
   readonly happened: (t: string, d: object) => void;
+  /** An event is handed to the operating system. */
+  readonly sent: (t: string, d: object) => void;
 }
 
 /** So long that no test depends on it; heartbeats are asked for. */
@@ -80,6 +82,7 @@ export function openDiscordGateway({
   violations,
   changed,
   happened,
+  sent,
 }: GatewayDeps): DiscordGateway {
   const sockets = new WebSocketServer({ noServer: true });
   const sessions = new Map<string, Session>();
@@ -206,7 +209,7 @@ export function openDiscordGateway({
     }
     confirm(session, d.seq);
     session.socket = socket;
-    for (const event of session.events.filter(({ s }) => s > d.seq)) send(socket, { op: 0, ...event });
+    for (const event of session.events.filter(({ s }) => s > d.seq)) sendEvent(socket, event);
     push(session, "RESUMED", {});
     return session;
   }
@@ -217,8 +220,11 @@ export function openDiscordGateway({
     session.sequence += 1;
     const event = { s: session.sequence, t, d };
     session.events.push(event);
-    if (session.socket?.readyState === WebSocket.OPEN) send(session.socket, { op: 0, ...event });
+    if (session.socket?.readyState === WebSocket.OPEN) sendEvent(session.socket, event);
   }
+
+  const sendEvent = (socket: WebSocket, event: Session["events"][number]): void =>
+    socket.send(JSON.stringify({ op: 0, ...event }), () => sent(event.t, event.d));
 
   const of = (token: string): Session[] => [...sessions.values()].filter(({ bot }) => bot.token === token);
   const socketsOf = (token: string): WebSocket[] =>

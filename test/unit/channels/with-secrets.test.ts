@@ -109,8 +109,9 @@ test("what is asked of an account before its first connection is refused as long
 
 test("an account that ends while its secret is read waits for none, and begins no connection", async () => {
   const ending = new AbortController();
-  const { adapter, ran, hold } = open(at);
-  const read = hold();
+  const opened = open(at);
+  const { adapter, ran } = opened;
+  const read = opened.hold();
   const run = adapter.run(ending.signal);
   ending.abort();
   await run;
