@@ -173,9 +173,11 @@ describe("of a gateway with cells that are processes", () => {
 });
 
 describe("a process that was taken over", () => {
-  const wire =
-    'const { Socket } = require("node:net"); const socket = new Socket({ fd: 3 }); setInterval(() => {}, 1_000);';
-  const write = (bytes: Buffer): string => `socket.write(Buffer.from("${bytes.toString("base64")}", "base64"));`;
+  // What it says before the gateway has its end of the pair may be read by their parent, and is lost: it waits for the first word.
+  const wire = `const { Socket } = require("node:net"); const socket = new Socket({ fd: 3 }); setInterval(() => {}, 1_000);
+    const launched = (then) => socket.once("data", () => { socket.pause(); then(); });`;
+  const write = (bytes: Buffer): string =>
+    `launched(() => socket.write(Buffer.from("${bytes.toString("base64")}", "base64")));`;
   const rogue = async (script: string): Promise<HandCell> =>
     start(makeWorkspace(), { assets: { ...(await loadCellAssets()), cellProcess: `${wire}${script}` } });
   const ready = formatFields(kind.control, [tell.started, 1, ""]);
@@ -216,7 +218,7 @@ describe("a process that was taken over", () => {
     const said = Buffer.concat([ready, formatFields(kind.mail, [1, 1, 6, 0, 0, 0, 30, "tören", "", ""])]);
     const cell = await rogue(
       `const all = Buffer.from("${said.toString("base64")}", "base64"); let at = 0; socket.setNoDelay?.(true);
-       const next = () => { if (at < all.length) socket.write(all.subarray(at, ++at), () => setImmediate(next)); }; next();`,
+       const next = () => { if (at < all.length) socket.write(all.subarray(at, ++at), () => setImmediate(next)); }; launched(next);`,
     );
     expect(await cell.started).toEqual({ status: "ready" });
     expect(await cell.until(({ op }) => op === 6)).toMatchObject({ a: "tören", num: 30 });

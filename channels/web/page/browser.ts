@@ -74,7 +74,10 @@ export function openSocket(handlers: SocketHandlers): PageSocket {
   });
   socket.addEventListener("close", ({ code, reason }) => handlers.closed(code, reason));
   return {
-    send: (text) => socket.send(text),
+    // Of one that is closing nothing leaves any more, and the browser would call it a fault; who asked is told when it has closed.
+    send: (text) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(text);
+    },
     close: (code, reason) => socket.close(code, reason),
   };
 }
