@@ -31,12 +31,21 @@ export function isSecretName(name: string): boolean {
 
 const patterns: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   // A key that was cut off before its end is still a key.
-  [/-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?/g, redacted],
+  [
+    /-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----))*(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?/g,
+    redacted,
+  ],
   [/\b(bearer|basic) +[\w.~+/=-]{8,}/gi, `$1 ${redacted}`],
   [/\b([a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@"']{0,256}):[^\s@/"']{1,512}@/gi, `$1:${redacted}@`],
   [/([?&#](?:key|token|access_token|api_key|apikey|secret|password|sig|signature)=)[^\s&#"'<>]+/gi, `$1${redacted}`],
   [/\b((?:[A-Z0-9]+_)*(?:TOKEN|KEY|SECRET|PASSWORD|PASSWD)=)(?:"[^"]*"|'[^']*'|[^\s"']+)/g, `$1${redacted}`],
   [/("(?:[\w-]{0,40}(?:token|password|secret|api_?key)|authorization)"\s{0,8}:\s{0,8}")[^"]*/gi, `$1${redacted}`],
+  // Headers of cookies with their attributes, and what stands for one: a name and a value, which prose about cookies has not.
+  [
+    /\b((?:set-)?cookie2?["']?\s{0,8}[:=]\s{0,8}["']?)[^\s=;,"']{1,256}=(?:"[^"\r\n]*"|[^;\s"']*)(?:;\s{0,8}[^\s=;,"']{1,256}(?:=(?:"[^"\r\n]*"|[^;\r\n"']*))?)*/gi,
+    `$1${redacted}`,
+  ],
+  [/(--cookie[ =])(?:"[^"\r\n]*"|'[^'\r\n]*'|[^\s"']+)/g, `$1${redacted}`],
   // Keys that their issuers gave a recognisable head: OpenAI, Anthropic and others, GitHub, GitLab, Slack, Google, AWS, npm, Hugging Face, Groq, callers of this gateway.
   [/\bsk-[\w-]{16,}/g, redacted],
   [/\b(?:gh[pousr]_|github_pat_|glpat-|npm_|hf_|gsk_|clt_|xai-|xapp-|xox[abeprs]-)[\w-]{10,}/g, redacted],

@@ -55,6 +55,33 @@ describe("texts that hold a secret", () => {
     ["quoted environment", `export API_KEY="a b c" done`, "export API_KEY=[redacted] done"],
     ["JSON", `{"botToken": "${key}", "a": 1}`, `{"botToken": "[redacted]", "a": 1}`],
     ["private key", "x -----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY----- y", "x [redacted] y"],
+    [
+      "private key with headers",
+      "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A\n\nabc\n-----END RSA PRIVATE KEY-----",
+      "[redacted]",
+    ],
+    [
+      "PGP private key",
+      "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nabc=\n=d\n-----END PGP PRIVATE KEY BLOCK----- y",
+      "[redacted] y",
+    ],
+    [
+      "cookies",
+      `GET / HTTP/1.1\nCookie: sid=${key}; theme=dark\nHost: x`,
+      "GET / HTTP/1.1\nCookie: [redacted]\nHost: x",
+    ],
+    [
+      "a cookie that is set",
+      `set-cookie: __Host-sid="${key}"; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT; HttpOnly\nx: y`,
+      "set-cookie: [redacted]\nx: y",
+    ],
+    ["a cookie in JSON", `{"Set-Cookie": "sid=${key}; Secure", "a": 1}`, `{"Set-Cookie": "[redacted]", "a": 1}`],
+    ["a cookie of the page", `document.cookie = 'sid=${key}'`, "document.cookie = '[redacted]'"],
+    [
+      "a cookie of a command",
+      `curl --cookie "sid=${key}" -H 'Cookie: a=${key}' x`,
+      "curl --cookie [redacted] -H 'Cookie: [redacted]' x",
+    ],
     ["private key without its end", "-----BEGIN PRIVATE KEY-----\nabc", "[redacted]"],
     ["sk- key", ["sk", "ant", fill].join("-"), "[redacted]"],
     ["GitHub", ["ghp", fill].join("_"), "[redacted]"],
@@ -72,12 +99,29 @@ describe("texts that hold a secret", () => {
     "bindings[3] matched at 12:30:59.123",
     "the token is not configured",
     "sessionKey=agent:main:main",
+    "Cookie: a sweet biscuit, with chocolate",
+    "the cookie is set when you sign in; cookies=off",
+    "-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----",
   ])("%j holds none", (text) => {
     expect(redactText(text)).toBe(text);
   });
 
   it("any text is cleaned in time linear in its length", () => {
-    const hostile = ["bearer ", "a://", '"token":"', "eyJ".repeat(2), "-----BEGIN ", "A_", "1:", "sk-", "?key="];
+    const hostile = [
+      "bearer ",
+      "a://",
+      '"token":"',
+      "eyJ".repeat(2),
+      "-----BEGIN ",
+      "A_",
+      "1:",
+      "sk-",
+      "?key=",
+      "cookie: a=",
+      "cookie:a;",
+      "a=b; ",
+      "-----BEGIN PRIVATE KEY-----",
+    ];
     for (const part of hostile) {
       const text = part.repeat(200_000 / part.length);
       expect(

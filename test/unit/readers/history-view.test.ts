@@ -31,6 +31,25 @@ test("H09: a secret is taken out, whoever wrote it", () => {
   expect(formatHistory(page([row(0, "no key")]), plain).contentRedacted).toBe(false);
 });
 
+test.each([
+  ["an API key", key],
+  ["a bearer token", "Authorization: Bearer 4f8a1c0d9e7b"],
+  ["a basic token", "Authorization: Basic dXNlcjpwYXNz"],
+  ["a private key", "-----BEGIN PRIVATE KEY-----\nMIIabc\n-----END PRIVATE KEY-----"],
+  ["a password in a URL", "https://bob:hunter2@example.org/x"],
+  ["an assignment of a token", "GITHUB_TOKEN=4f8a1c0d9e7b"],
+  ["an assignment of a key", "export SIGNING_KEY='4f8a 1c0d'"],
+  ["a cookie", "Cookie: sid=4f8a1c0d9e7b; theme=dark"],
+])("H09: %s is taken out of what anybody said", (_what, secret) => {
+  const rows = (["assistant", "user", "toolResult"] as const).map((role, at) => row(at, `it is ${secret}`, { role }));
+  const shown = formatHistory(page(rows), { ...plain, includeTools: true });
+  expect(shown.contentRedacted).toBe(true);
+  for (const { content } of shown.messages) {
+    expect(content[0].text).toContain("[redacted]");
+    expect(content[0].text).not.toMatch(/4f8a|dXNlc|MIIabc|hunter2|a1B2/);
+  }
+});
+
 test("H11: a secret across the place of the cut leaves no part of itself", () => {
   const shown = formatHistory(page([row(0, `${"x ".repeat(1_990)}${key}${" y".repeat(500)}`)]), plain);
   const text = shown.messages[0]?.content[0].text ?? "";
