@@ -17,7 +17,7 @@ export interface Scrubbed {
 const passesMax = 4;
 
 /** Elements that go with all that they hold; one that is never closed goes to the end of the text. */
-const blocks: ReadonlySet<string> = new Set([
+export const scrubbedBlocks: ReadonlySet<string> = new Set([
   "think",
   "thinking",
   "thought",
@@ -38,7 +38,7 @@ const blocks: ReadonlySet<string> = new Set([
 ]);
 
 /** Elements of a tool call whose tags alone go, where they stand without the call around them. */
-const halves: ReadonlySet<string> = new Set(["parameter", "tool_call_arguments"]);
+export const scrubbedHalves: ReadonlySet<string> = new Set(["parameter", "tool_call_arguments"]);
 
 /** A whole tag, possibly with a namespace (`minimax:tool_call`) and attributes. */
 const tagForm = /^[<＜]\s{0,4}(\/?)\s{0,4}(?:[a-z][\w-]{0,31}:)?([a-z][\w-]{0,31})(?:\s[^<>]*)?\/?\s*[>＞]$/i;
@@ -124,14 +124,14 @@ function scrubOnce(text: string): string {
     }
     const parts = tagForm.exec(tag);
     const name = parts?.[2]?.toLowerCase() ?? "";
-    if (parts === null || (!blocks.has(name) && !halves.has(name))) {
+    if (parts === null || (!scrubbedBlocks.has(name) && !scrubbedHalves.has(name))) {
       // No tag holds a `>`: whatever was open before is none.
       angles.length = floor;
       return;
     }
     const isClosing = parts[1] === "/";
     if (isClosing && closeBlock(name)) return;
-    if (isClosing || halves.has(name)) {
+    if (isClosing || scrubbedHalves.has(name)) {
       cutBack(at, angles.length - 1, squares.length);
       return;
     }
@@ -182,7 +182,7 @@ function scrubOnce(text: string): string {
   for (let last = angles.at(-1); last !== undefined && length - last <= tagCharsMax; last = angles.at(-1)) {
     const tail = writtenText(last);
     const name = cutTagForm.exec(tail)?.[1]?.toLowerCase() ?? "";
-    if (!blocks.has(name) && !halves.has(name) && !cutControlForm.test(tail)) break;
+    if (!scrubbedBlocks.has(name) && !scrubbedHalves.has(name) && !cutControlForm.test(tail)) break;
     cutBack(last, angles.length - 1, 0);
   }
   if (!removed) return text;

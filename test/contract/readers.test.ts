@@ -1,8 +1,11 @@
 /** The pool of readers with its real threads. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { formatHistory } from "../../runtime/readers/history-view.ts";
 import { makeReaders, type Readers } from "../../runtime/readers/readers.ts";
 import type { HistoryPage } from "../../runtime/store/port.ts";
+import { actor } from "../support/actors.ts";
+import { openGateway } from "../support/gateway.ts";
 
 const pageOf = (text: string): HistoryPage => ({
   sessionId: "s",
@@ -30,6 +33,39 @@ test("cleans in threads of its own: the caller's loop goes on meanwhile", async 
   isDone = true;
   expect(shown.map((view) => view.messages.map(({ content }) => content[0].text))).toEqual(pages.map(() => ["Done"]));
   expect(turns).toBeGreaterThan(100);
+});
+
+test("the gateway's own thread does no more for a hostile transcript than for a plain one", async () => {
+  const gateway = await openGateway(
+    [
+      { id: "main", ...actor("tool-user") },
+      { id: "raul", module: "echo" },
+    ],
+    { agentToAgent: { enabled: true, allow: ["main", "raul"] }, visibility: "all" },
+  );
+  const chars = 480_000;
+  const pieces = { plain: "words and ", hostile: "<thi<think>x</think>nk>" };
+  /** Microseconds of CPU of this thread, which is the gateway's main one. */
+  const spent = async (work: () => unknown): Promise<number> => {
+    const before = process.threadCpuUsage();
+    await work();
+    const { user, system } = process.threadCpuUsage(before);
+    return user + system;
+  };
+  const costs: Record<string, number> = {};
+  for (const [name, piece] of Object.entries(pieces)) {
+    const sessionKey = `agent:raul:${name}`;
+    const text = piece.repeat(chars / piece.length);
+    await gateway.reply("raul", text, sessionKey);
+    const read = () => gateway.reply("main", JSON.stringify({ tool: "sessions_history", params: { sessionKey } }));
+    expect(JSON.parse(await read())["messages"]).toHaveLength(name === "plain" ? 2 : 1);
+    costs[name] = Math.min(await spent(read), await spent(read), await spent(read));
+    const page = await gateway.store.history("raul", sessionKey, 2, 0);
+    costs[`${name} here`] = await spent(() => formatHistory(page, options));
+  }
+  const { plain = 0, hostile = 0, "hostile here": here = 0 } = costs;
+  expect(here, JSON.stringify(costs)).toBeGreaterThan(4 * plain);
+  expect(hostile, JSON.stringify(costs)).toBeLessThan(2 * plain + here / 4);
 });
 
 test("beyond the bound of waiting requests it is busy, and goes on", async () => {

@@ -33,6 +33,14 @@ const targetOf = ({ from, specifier }: Edge): string => resolveImport(from, spec
 /** Of a stylesheet or a JSON file nothing is asked. */
 const codeTargets = relative.filter((edge) => codeFiles.includes(targetOf(edge)));
 
+/** Files whose code a thread has that begins with these, the same files included. */
+function reachedFrom(files: readonly string[]): ReadonlySet<string> {
+  const reached = new Set(files);
+  for (const file of reached)
+    for (const edge of codeTargets) if (edge.from === file && !edge.typeOnly) reached.add(targetOf(edge));
+  return reached;
+}
+
 function exceptionFor(from: Room, to: Room, typeOnly: boolean) {
   return from.also?.find((entry) => entry.room === to.name && (entry.typeOnly !== true || typeOnly));
 }
@@ -202,10 +210,7 @@ describe("few doors", () => {
   test("AC-04.2, A5.1: no code that runs in a cell reaches a socket, a device identity or the edge", () => {
     const files = programFiles.filter((file) => under(file, "actors") || under(file, "runtime/thread/cell"));
     expect(files.length).toBeGreaterThanOrEqual(10);
-    const reached = new Set<string>(files);
-    for (const file of reached) {
-      for (const edge of codeTargets) if (edge.from === file && !edge.typeOnly) reached.add(targetOf(edge));
-    }
+    const reached = reachedFrom(files);
     expect(reached.size).toBeGreaterThanOrEqual(files.length);
     const forbidden = /^(ws|node:(net|tls|http|https|http2|dgram|dns|inspector|child_process))$/;
     const wrong = edges.filter(
@@ -217,6 +222,16 @@ describe("few doors", () => {
           under(resolveImport(from, specifier), "runtime/edge")),
     );
     expect(wrong.map(({ from, specifier }) => `${from} imports ${specifier}`)).toEqual([]);
+  });
+
+  test("transcripts are cleaned and searched by readers alone: no other thread, nor the main one, has the code", () => {
+    const reader = "runtime/readers/reader-thread.ts";
+    const works = ["scrub", "history-view", "search"].map((name) => `runtime/readers/${name}.ts`);
+    const entries = programFiles.filter((file) => /(?:-thread|-main|\/main|\/bootstrap|\/log-file)\.ts$/.test(file));
+    expect(entries).toEqual(expect.arrayContaining(["runtime/main.ts", "runtime/edge/edge-thread.ts", reader]));
+    const has = (file: string): readonly string[] => works.filter((work) => reachedFrom([file]).has(work));
+    expect(entries.filter((file) => has(file).length > 0)).toEqual([reader]);
+    expect(has(reader)).toEqual(works);
   });
 
   test("only the entries of threads are named by URL", () => {

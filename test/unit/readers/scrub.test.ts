@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { scrub } from "../../../runtime/readers/scrub.ts";
+import { scrub, scrubbedBlocks, scrubbedHalves } from "../../../runtime/readers/scrub.ts";
 
 const clean = (text: string): string => scrub(text).text;
 
@@ -65,6 +65,66 @@ describe("spellings", () => {
   ])("in brackets: %s", (_, text, expected) => expect(clean(text)).toBe(expected));
 });
 
+/** Each name of behaviour §3.3, step 4, and what stands beside it for the same purpose. */
+describe("each spelling by its name", () => {
+  const thoughts = ["think", "thinking", "thought", "thoughts", "antthinking", "reasoning"];
+  const memories = ["relevant-memories", "relevant_memories"];
+  const calls = ["tool_call", "tool_calls", "function_call", "function_calls"];
+  const hyphened = ["tool-call", "tool-calls", "function-call", "function-calls"];
+  const names = [...thoughts, ...memories, ...calls, ...hyphened, "invoke"];
+
+  test("is in the table of what is taken out, and nothing else is", () => {
+    expect([...scrubbedBlocks].toSorted()).toEqual(names.toSorted());
+    expect([...scrubbedHalves].toSorted()).toEqual(["parameter", "tool_call_arguments"]);
+  });
+
+  test.each(names)("%s", (name) => {
+    const upper = name.toUpperCase();
+    for (const [open, close] of [
+      [`<${name}>`, `</${name}>`],
+      [`<${upper} id="1">`, `</${upper}>`],
+      [`< ${name} >`, `< / ${name} >`],
+      [`<minimax:${name}>`, `</minimax:${name}>`],
+      [`＜${name}＞`, `＜/${name}＞`],
+    ] as const) {
+      expect(clean(`A${open}x\n{"y": 1}${close}B`), open).toBe("AB");
+      expect(clean(`A${open}x and no end`), `${open}, cut off`).toBe("A");
+      expect(clean(`A${close}B`), close).toBe("AB");
+      expect(clean(`A${open.slice(0, -1)}`), `the head of ${open}`).toBe("A");
+      for (const code of [`\`${open}x${close}\``, `\`\`\`\n${open}x${close}\n\`\`\``, `~~~\n${open}x\n~~~`])
+        expect(clean(`A\n${code}\nB`), code).toBe(`A\n${code}\nB`);
+    }
+    // A name that only begins or ends like it is another one.
+    for (const other of [`<${name}er>x</${name}er>`, `<re${name}>x</re${name}>`]) expect(clean(other)).toBe(other);
+  });
+
+  test.each([...scrubbedHalves])("%s: its tags alone", (name) => {
+    expect(clean(`A<${name} name="c">ls</${name}>B`)).toBe("AlsB");
+  });
+
+  test.each(["im_start", "im_end", "endoftext", "tool▁calls▁begin", "end of sentence", "fim-prefix", "eot_id"])(
+    "the control token %s between bars of each kind",
+    (name) => {
+      for (const open of ["<|", "＜｜", "<｜", "＜|"])
+        for (const close of ["|>", "｜＞", "｜>", "|＞"]) {
+          const token = `${open}${name}${close}`;
+          expect(clean(`A${token}B`), token).toBe("AB");
+          expect(clean(`A \`${token}\` B`), token).toBe(`A \`${token}\` B`);
+        }
+    },
+  );
+
+  test.each(["Tool Call", "Tool Result", "Historical context"])("[%s …] in place of a call", (name) => {
+    for (const head of [name, name.toLowerCase(), name.toUpperCase()])
+      for (const rest of ["", ": x", ': "read" with [1, [2]]', " for ID 7"]) {
+        const text = `A [${head}${rest}] B`;
+        expect(clean(text), text).toBe("A  B");
+        expect(clean(`A \`[${head}${rest}]\` B`)).toBe(`A \`[${head}${rest}]\` B`);
+      }
+    expect(clean(`[${name}s are listed]`)).toBe(`[${name}s are listed]`);
+  });
+});
+
 describe("what stays", () => {
   test.each([
     "a < b and c > d",
@@ -107,6 +167,11 @@ const pieces = [
   "<|im",
   "_end|>",
   "＜｜x｜＞",
+  "＜think＞",
+  "<|x｜＞",
+  "[Historical context: z]",
+  "<relevant_memories>",
+  "</relevant_memories>",
   "<",
   ">",
   "[Tool Call: x]",
