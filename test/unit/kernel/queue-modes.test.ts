@@ -1,6 +1,6 @@
 /** What becomes of what people say while a turn of their session runs. */
 import { describe, expect, it } from "vitest";
-import type { QueuePolicy } from "../../../runtime/kernel/queues.ts";
+import { queueDrops, queueModes, type QueuePolicy } from "../../../runtime/kernel/queues.ts";
 import type { Admission } from "../../../runtime/kernel/kernel.ts";
 import { answerOf, gate, type Part, type Script, scripted } from "../../support/fake-cell.ts";
 import { type Driver, makeDriver, openPairings } from "../../support/kernel-driver.ts";
@@ -454,4 +454,32 @@ describe("beyond the cap", () => {
     expect(bodies(driver)).toEqual(["first", "a + b + c + d"]);
     expect(driver.journal.done.size).toBe(5);
   });
+});
+
+describe("each mode with each drop policy and cap", () => {
+  it.each(queueModes.flatMap((mode) => queueDrops.map((drop) => [mode, drop] as const)))(
+    "%s, drop %s: all that was said is handled or dropped as the policy says, each once",
+    (mode, drop) => {
+      for (const cap of [1, 2, 3, 5])
+        for (let count = 0; count <= 7; count++) {
+          const texts = Array.from({ length: count }, (_, index) => `m${index}`);
+          const driver = open(policy({ mode, drop, cap, debounceMs: 0 }));
+          for (const text of texts) tellAll(driver, [text]);
+          finish(driver);
+          const over = Math.max(0, count - cap);
+          const isInterrupt = mode === "interrupt";
+          const dropped = isInterrupt
+            ? texts.slice(0, -1)
+            : { old: texts.slice(0, over), new: texts.slice(cap), summarize: [] }[drop];
+          const kept = texts.filter((text) => !dropped.includes(text));
+          // Those that wait shortened go with the first that waits whole.
+          const together = mode === "collect" ? count : !isInterrupt && drop === "summarize" ? over + 1 : 1;
+          const turns = [kept.slice(0, together).join(" + "), ...kept.slice(together)].filter((turn) => turn !== "");
+          const what = `cap ${cap}, ${count} said`;
+          expect(bodies(driver), what).toEqual(["first", ...turns]);
+          for (const text of dropped) expect(driver.dead(text), what).toMatchObject({ fate: "dropped" });
+          expect([driver.journal.done.size, driver.journal.dead.size], what).toEqual([1 + kept.length, dropped.length]);
+        }
+    },
+  );
 });
