@@ -121,7 +121,19 @@ function pruneBroadcast(broadcast: Value, is: (other: unknown) => boolean, witho
     if (!Array.isArray(ids) || !ids.some(is)) return [[key, entry]];
     const left = without(ids);
     if (Array.isArray(left) && left.length === 0) return [];
-    return [[key, Array.isArray(entry) ? left : { ...mapOf(entry), agents: left }]];
+    if (Array.isArray(entry)) return [[key, left]];
+    const { triggers, ...rest } = mapOf(entry);
+    const rules = Object.entries(mapOf(triggers)).filter(([by]) => !is(by));
+    return [
+      [
+        key,
+        {
+          ...rest,
+          agents: left,
+          ...(isMap(triggers) ? { triggers: Object.fromEntries(rules.map(([by, to]) => [by, without(to)])) } : {}),
+        },
+      ],
+    ];
   });
   return Object.fromEntries(kept);
 }

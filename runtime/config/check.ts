@@ -118,9 +118,27 @@ function checkBroadcast(agents: readonly NamedAgent[], draft: Draft): ConfigIssu
   return listBroadcasts(draft.config).flatMap(({ key, entry }) => {
     const path: Path = Array.isArray(entry) ? ["broadcast", key] : ["broadcast", key, "agents"];
     const ids = Array.isArray(entry) ? entry : entry.agents;
-    return ids.flatMap((id, index) =>
+    const unknown = ids.flatMap((id, index) =>
       known.has(normalizeAgentId(id)) ? [] : [unknownAgent([...path, index], id, known, draft)],
     );
+    const takesPart = new Set(ids.map(normalizeAgentId));
+    const triggers = Array.isArray(entry) ? {} : (entry.triggers ?? {});
+    const strangers = Object.entries(triggers).flatMap(([by, others]) => {
+      const at: Path = ["broadcast", key, "triggers", by];
+      return [{ id: by, at }, ...others.map((id, index) => ({ id, at: [...at, index] }))].flatMap((named) =>
+        takesPart.has(normalizeAgentId(named.id))
+          ? []
+          : [
+              makeIssue(
+                named.at,
+                `names ${JSON.stringify(named.id)}, which is not among the agents of this broadcast`,
+                `Add it to ${formatPath(path)}, or take it out here.`,
+                draft.written,
+              ),
+            ],
+      );
+    });
+    return [...unknown, ...strangers];
   });
 }
 

@@ -56,9 +56,10 @@ export function resolveGroups(config: Config): GroupsConfig {
     accounts,
     fallback: resolveRules(config, anyChannel, {}, undefined),
     broadcast: {
-      strategy: config.broadcast?.strategy ?? "parallel",
       entries: listBroadcasts(config).flatMap(({ key, entry, channel, peerId }) =>
-        channel === undefined ? [] : [resolveBroadcast(key, entry, channel, peerId)],
+        channel === undefined
+          ? []
+          : [resolveBroadcast(key, entry, channel, peerId, config.broadcast?.strategy ?? "parallel")],
       ),
     },
     ...(patterns === undefined ? {} : { mentionPatterns: patterns }),
@@ -214,8 +215,14 @@ export function listBroadcasts(config: Config): readonly ListedBroadcast[] {
   });
 }
 
-function resolveBroadcast(key: string, entry: BroadcastValue, channel: string, peerId: string): BroadcastEntry {
-  const written = Array.isArray(entry) ? { agents: entry } : entry;
+function resolveBroadcast(
+  key: string,
+  entry: BroadcastValue,
+  channel: string,
+  peerId: string,
+  strategy: BroadcastEntry["strategy"],
+): BroadcastEntry {
+  const written: Exclude<BroadcastValue, unknown[]> = Array.isArray(entry) ? { agents: entry } : entry;
   const agents = [...new Set(written.agents.map(normalizeAgentId))];
   // The older form is one pass over all agents, whomever a message names.
   const isLegacy = Array.isArray(entry) && !key.trim().toLowerCase().startsWith(`${channel}:`);
@@ -227,5 +234,9 @@ function resolveBroadcast(key: string, entry: BroadcastValue, channel: string, p
     mentionGating: isLegacy ? false : (written.mentionGating ?? true),
     maxRounds: isLegacy ? 1 : (written.maxRounds ?? 1),
     maxTurns: isLegacy ? agents.length : (written.maxTurns ?? agents.length),
+    strategy: written.strategy ?? strategy,
+    triggers: Object.fromEntries(
+      Object.entries(written.triggers ?? {}).map(([by, ids]) => [normalizeAgentId(by), ids.map(normalizeAgentId)]),
+    ),
   };
 }

@@ -95,6 +95,16 @@ function lintBroadcasts(groups: GroupsConfig, { config }: Draft): ConfigWarning[
             ),
           ]
         : [];
-    return [...unserved, ...noTurns];
+    const isIdle = !Array.isArray(entry) && entry.triggers !== undefined && (rounds ?? 1) === 1;
+    const idle = isIdle
+      ? [
+          warn(
+            ["broadcast", key, "triggers"],
+            "says who answers whom, and nobody does: there is one round",
+            "Set maxRounds to 2 or more, and maxTurns to the turns that one message may cause.",
+          ),
+        ]
+      : [];
+    return [...unserved, ...noTurns, ...idle];
   });
 }

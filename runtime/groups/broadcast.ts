@@ -3,7 +3,8 @@
  * answers can start more turns than the entry allows.
  *
  *     round 1: the agents that the message names, or all
- *     round n: the agents that replies of round n-1 name, or who ran then; each sees the others' replies and may pass
+ *     round n: the agents that replies of round n-1 name, or who ran then; each sees the others' replies and may pass.
+ *              Only of those whom the entry has answer to the agent that replied (`triggers`)
  *     the end: no reply that somebody else could answer, no round left, or no turn left
  *
  * Source: behaviour §2.8; needs A13.1.
@@ -58,6 +59,11 @@ export interface Broadcast {
 
 type Addresses = MentionPatterns["addresses"];
 
+/** What one agent says is shown to all others in any case; this is whose turn it may begin. */
+function triggers({ triggers: rules }: BroadcastEntry, by: string, id: string): boolean {
+  return by !== id && (Object.hasOwn(rules, by) ? (rules[by] ?? []).includes(id) : true);
+}
+
 export function makeBroadcast(entry: BroadcastEntry, text: string, addresses: Addresses): Broadcast {
   let turnsLeft = entry.maxTurns;
   let number = 1;
@@ -84,9 +90,12 @@ export function makeBroadcast(entry: BroadcastEntry, text: string, addresses: Ad
     next(replies) {
       said.push(...replies);
       if (replies.length === 0 || number >= entry.maxRounds) return undefined;
-      const hasNews = (id: string): boolean => said.slice(seen.get(id) ?? 0).some((reply) => reply.agentId !== id);
+      const hasNews = (id: string): boolean =>
+        said.slice(seen.get(id) ?? 0).some((reply) => triggers(entry, reply.agentId, id));
       const answered = entry.mentionGating
-        ? entry.agents.filter((id) => replies.some((reply) => reply.agentId !== id && addresses(id, reply.text)))
+        ? entry.agents.filter((id) =>
+            replies.some((reply) => triggers(entry, reply.agentId, id) && addresses(id, reply.text)),
+          )
         : [];
       const wanted = (answered.length > 0 ? answered : last).filter(hasNews);
       if (wanted.length === 0) return undefined;

@@ -97,6 +97,9 @@ export interface BroadcastEntry {
   readonly mentionGating: boolean;
   readonly maxRounds: number;
   readonly maxTurns: number;
+  readonly strategy: "parallel" | "sequential";
+  /** Whose replies have whom answer in a later round. An agent that is no key here: everybody. */
+  readonly triggers: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface GroupsConfig {
@@ -104,7 +107,7 @@ export interface GroupsConfig {
   readonly accounts: Readonly<Record<string, Readonly<Record<string, AccountRules>>>>;
   /** Of a channel without a section. */
   readonly fallback: AccountRules;
-  readonly broadcast: { readonly strategy: "parallel" | "sequential"; readonly entries: readonly BroadcastEntry[] };
+  readonly broadcast: { readonly entries: readonly BroadcastEntry[] };
   /** `messages.groupChat.mentionPatterns`; absent: each agent's are derived from its identity. */
   readonly mentionPatterns?: readonly string[];
 }

@@ -16,7 +16,6 @@ import type { Outcome } from "../kernel/envelope.ts";
 import { type Refusal, toRefusal } from "../kernel/errors.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
-import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Logger } from "./driver.ts";
 import type { Runs } from "./runs.ts";
 
@@ -28,7 +27,6 @@ export type Accept = (
 >;
 
 export interface BroadcastsDeps {
-  readonly config: Pick<ResolvedConfig, "groups">;
   readonly accept: Accept;
   readonly runs: Runs;
   readonly addresses: MentionPatterns["addresses"];
@@ -55,15 +53,7 @@ type Started = { readonly agentId: string; readonly sessionKey: string } & (
   | { readonly refusal: Refusal; readonly admission: Admission }
 );
 
-export function makeBroadcasts({
-  config,
-  accept,
-  runs,
-  addresses,
-  newUuid,
-  keepRefused,
-  log,
-}: BroadcastsDeps): Broadcasts {
+export function makeBroadcasts({ accept, runs, addresses, newUuid, keepRefused, log }: BroadcastsDeps): Broadcasts {
   const failed = (agentId: string, reason: string): void =>
     log.warn({ agent: agentId }, `Broadcast agent ${agentId} failed: ${reason}`);
 
@@ -121,7 +111,7 @@ export function makeBroadcasts({
         `the turns of the broadcast are used up (maxTurns ${job.entry.maxTurns}); these agents are left out`,
       );
     const replies: (AgentReply | undefined)[] = [];
-    if (config.groups.broadcast.strategy === "parallel") {
+    if (job.entry.strategy === "parallel") {
       const started = await Promise.all(round.launches.map((_, at) => launch(job, round, at)));
       if (isTaken(started, round)) await keepEach(started);
       onStarted?.(started);
@@ -149,7 +139,7 @@ export function makeBroadcasts({
       const runId = `broadcast-${newUuid()}`;
       log.info(
         { room: job.entry.key, run: runId },
-        `Broadcasting message to ${first.launches.length} agents (${config.groups.broadcast.strategy})`,
+        `Broadcasting message to ${first.launches.length} agents (${job.entry.strategy})`,
       );
       const begun = Promise.withResolvers<readonly Started[]>();
       const work = async (): Promise<void> => {

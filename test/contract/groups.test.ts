@@ -171,35 +171,38 @@ describe("a broadcast", () => {
     expect([(await told(gateway, "a")).length, (await told(gateway, "b")).length]).toEqual([3, 3]);
   });
 
-  test("A13.2: each agent sees what the others said exactly once, in digests or before the next message", async () => {
-    const gateway = await open(
-      ["a", "b", "c"].map((id) => ({
-        id,
-        answer: `text.includes("Your turn") ? "NO_REPLY" : "${id} says " + (globalThis.count = (globalThis.count ?? 0) + 1)`,
-      })),
-      { ...served, broadcast: { "webhook:room": { agents: ["a", "b", "c"], maxRounds: 2, maxTurns: 32 } } },
-    );
-    await ended(gateway, said("first"));
-    await eventually(() => expect(gateway.sent).toHaveLength(3));
-    await ended(gateway, said("@c second"));
-    await eventually(() => expect(gateway.sent).toHaveLength(4));
-    await ended(gateway, said("third"));
-    await eventually(() => expect(gateway.sent).toHaveLength(7));
-    await ended(gateway, said("fourth"));
-    for (const id of ["a", "b", "c"]) {
-      const all = (await told(gateway, id)).join("\n");
-      for (const other of ["a", "b", "c"]) {
-        for (const n of other === "c" ? [1, 2, 3] : [1, 2]) {
-          const times = all.split(`${other} (agent): ${other} says ${n}\n`).length - 1;
-          expect([id, other, n, times]).toEqual([id, other, n, other === id ? 0 : 1]);
+  test.each(["parallel", "sequential"])(
+    "A13.2: each agent sees what the others said exactly once, in digests or before the next message (%s)",
+    async (strategy) => {
+      const gateway = await open(
+        ["a", "b", "c"].map((id) => ({
+          id,
+          answer: `text.includes("Your turn") ? "NO_REPLY" : "${id} says " + (globalThis.count = (globalThis.count ?? 0) + 1)`,
+        })),
+        { ...served, broadcast: { "webhook:room": { agents: ["a", "b", "c"], maxRounds: 2, maxTurns: 32, strategy } } },
+      );
+      await ended(gateway, said("first"));
+      await eventually(() => expect(gateway.sent).toHaveLength(3));
+      await ended(gateway, said("@c second"));
+      await eventually(() => expect(gateway.sent).toHaveLength(4));
+      await ended(gateway, said("third"));
+      await eventually(() => expect(gateway.sent).toHaveLength(7));
+      await ended(gateway, said("fourth"));
+      for (const id of ["a", "b", "c"]) {
+        const all = (await told(gateway, id)).join("\n");
+        for (const other of ["a", "b", "c"]) {
+          for (const n of other === "c" ? [1, 2, 3] : [1, 2]) {
+            const times = all.split(`${other} (agent): ${other} says ${n}\n`).length - 1;
+            expect([id, other, n, times]).toEqual([id, other, n, other === id ? 0 : 1]);
+          }
         }
+        // What a person said to c alone the others see as well.
+        expect(all.split("@c second").length - 1).toBeGreaterThan(0);
       }
-      // What a person said to c alone the others see as well.
-      expect(all.split("@c second").length - 1).toBeGreaterThan(0);
-    }
-    // Each said something in its own session only.
-    expect(await told(gateway, "a", inRoom("b"))).toEqual([]);
-  });
+      // Each said something in its own session only.
+      expect(await told(gateway, "a", inRoom("b"))).toEqual([]);
+    },
+  );
 
   test("of which one agent fails goes on with the others, and the log says so", async () => {
     const gateway = await open([{ id: "a", answer: '(() => { throw new Error("broken"); })()' }, { id: "b" }], {

@@ -243,6 +243,7 @@ export const session = z
   })
   .prefault({});
 
+const strategies = ["parallel", "sequential"] as const;
 const broadcastAgents = () => z.array(agentId()).min(1).max(limits.broadcastAgentsMax);
 
 const broadcastEntry = z.union(
@@ -253,20 +254,22 @@ const broadcastEntry = z.union(
       mentionGating: z.boolean().optional(),
       maxRounds: z.int().min(1).max(limits.broadcastRoundsMax).optional(),
       maxTurns: z.int().min(1).max(limits.broadcastTurnsMax).optional(),
+      strategy: z.enum(strategies).optional(),
+      triggers: z.record(agentId(), z.array(agentId()).max(limits.broadcastAgentsMax)).optional(),
     }),
   ],
   {
-    error: `must be a list of at most ${limits.broadcastAgentsMax} agent ids, or { agents, mentionGating, maxRounds (1 to ${limits.broadcastRoundsMax}), maxTurns (1 to ${limits.broadcastTurnsMax}) }`,
+    error: `must be a list of at most ${limits.broadcastAgentsMax} agent ids, or { agents, mentionGating, maxRounds (1 to ${limits.broadcastRoundsMax}), maxTurns (1 to ${limits.broadcastTurnsMax}), strategy ("${strategies.join('" or "')}"), triggers (an agent id → agent ids) }`,
   },
 );
 
 export const broadcast = key(
-  "Conversations whose messages go to several agents: `<channel>:<peer id>` → `{ agents, mentionGating, maxRounds, maxTurns }`, or a list. See docs/guides/groups.md.",
+  "Conversations whose messages go to several agents: `<channel>:<peer id>` → `{ agents, mentionGating, maxRounds, maxTurns, strategy, triggers }`, or a list. See docs/guides/groups.md.",
   z
     .object({
       strategy: key(
-        "`parallel` (default): all agents of a round at once; `sequential`: one after the other.",
-        z.enum(["parallel", "sequential"]).default("parallel"),
+        "`parallel` (default): all agents of a round at once; `sequential`: one after the other. A conversation may say another.",
+        z.enum(strategies).default("parallel"),
       ),
     })
     .catchall(broadcastEntry)

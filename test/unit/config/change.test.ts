@@ -178,14 +178,23 @@ describe("agents of the file", () => {
         agentToAgent: { enabled: true, allow: ["raul"], grants: [{ from: "main", to: "raul", verbs: ["send"] }] },
       },
       hooks: { allowedAgentIds: ["main", "raul"] },
-      broadcast: { strategy: "parallel", "g-1": ["raul"], "g-2": ["main", "raul"] },
+      broadcast: {
+        strategy: "parallel",
+        "g-1": ["raul"],
+        "g-2": ["main", "raul"],
+        "g-3": { agents: ["main", "ana", "raul"], triggers: { main: ["ana", "Raul"], RAUL: ["main"] } },
+      },
     };
     expect(removeAgent(value, "raul")).toEqual({
       agents: { list: [{ id: "main", subagents: { allowAgents: ["x"] } }], entries: { ana: {} } },
       bindings: [{ agentId: "main", match: { channel: "irc" } }],
       tools: { agentToAgent: { enabled: true, allow: [], grants: [] } },
       hooks: { allowedAgentIds: ["main"] },
-      broadcast: { strategy: "parallel", "g-2": ["main"] },
+      broadcast: {
+        strategy: "parallel",
+        "g-2": ["main"],
+        "g-3": { agents: ["main", "ana"], triggers: { main: ["ana"] } },
+      },
     });
     expect(() => removeAgent({}, "main")).toThrow(/is the only agent/);
     expect(() => removeAgent(base, "nobody")).toThrow(expect.objectContaining({ code: "CLOISTER_AGENT_UNKNOWN" }));

@@ -61,6 +61,17 @@ describe("a broadcast", () => {
     ["five rounds", { "webhook:room": { agents: ["a"], maxRounds: 5 } }, 'broadcast["webhook:room"].maxRounds'],
     ["33 turns", { "webhook:room": { agents: ["a"], maxTurns: 33 } }, 'broadcast["webhook:room"].maxTurns'],
     ["an unknown strategy", { strategy: "random" }, "broadcast.strategy"],
+    ["the same of a room", { "webhook:room": { agents: ["a"], strategy: "x" } }, 'broadcast["webhook:room"]'],
+    [
+      "a rule of an agent that takes no part",
+      { "webhook:room": { agents: ["a"], maxRounds: 2, maxTurns: 4, triggers: { b: ["a"] } } },
+      'broadcast["webhook:room"].triggers.b',
+    ],
+    [
+      "a rule about one",
+      { "webhook:room": { agents: ["a", "b"], maxRounds: 2, maxTurns: 4, triggers: { a: ["b", "c"] } } },
+      'broadcast["webhook:room"].triggers.a[1]',
+    ],
   ])("is refused with %s", async (_what, broadcast, path) => {
     expect((await refusalOf({ ...two, broadcast })).map((issue) => issue.path)).toEqual([path]);
   });
@@ -78,6 +89,12 @@ describe("a broadcast", () => {
       { broadcast: { "webhook:room": { agents: ["a", "b"], maxRounds: 2 } } },
       'broadcast["webhook:room"].maxRounds',
       "maxTurns is not set",
+    ],
+    [
+      "who answers whom, in one round",
+      { broadcast: { "webhook:room": { agents: ["a", "b"], triggers: { a: [] } } } },
+      'broadcast["webhook:room"].triggers',
+      "there is one round",
     ],
     [
       "a binding of a group that is not served",
@@ -111,9 +128,11 @@ describe("a broadcast", () => {
     const { resolved } = await loadText({
       ...two,
       channels: { webhook },
-      broadcast: { "webhook:room": { agents: ["a", "B"], maxRounds: 2, maxTurns: 4 } },
+      broadcast: { "webhook:room": { agents: ["a", "B"], maxRounds: 2, maxTurns: 4, triggers: { B: ["A"] } } },
     });
     expect([resolved.warnings, resolved.notActive]).toEqual([[], []]);
-    expect(resolved.groups.broadcast.entries).toMatchObject([{ agents: ["a", "b"], maxTurns: 4 }]);
+    expect(resolved.groups.broadcast.entries).toMatchObject([
+      { agents: ["a", "b"], maxTurns: 4, triggers: { b: ["a"] } },
+    ]);
   });
 });

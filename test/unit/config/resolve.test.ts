@@ -187,7 +187,7 @@ describe("what is not configured", () => {
           historyLimit: 50,
           keys: expect.objectContaining({ dmPolicy: "channels.<channel>.dmPolicy" }),
         },
-        broadcast: { strategy: "parallel", entries: [] },
+        broadcast: { entries: [] },
       },
       logging: {
         level: "info",

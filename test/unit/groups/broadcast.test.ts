@@ -39,12 +39,24 @@ describe("the entry of a room", () => {
       mentionGating: true,
       maxRounds: 1,
       maxTurns: 2,
+      strategy: "parallel",
+      triggers: {},
     });
     expect(broadcastOf({ "1@g.us": ["a", "b"] }).entries[0]).toMatchObject({
       mentionGating: false,
       maxRounds: 1,
       maxTurns: 2,
     });
+  });
+
+  it("has the order of all rooms, unless it says its own", () => {
+    const { entries } = broadcastOf({
+      strategy: "sequential",
+      "webhook:a": { agents: ["a"] },
+      "webhook:b": { agents: ["a"], strategy: "parallel" },
+      "webhook:c": ["a"],
+    });
+    expect(entries.map(({ strategy }) => strategy)).toEqual(["sequential", "parallel", "sequential"]);
   });
 });
 
@@ -64,6 +76,39 @@ describe("a broadcast", () => {
     expect(ids(broadcast.next([says("b", "@a your turn")]))).toEqual(["a"]);
     expect(broadcast.next([says("a", "@b your turn")])).toMatchObject({ launches: [], leftOut: ["b"] });
     expect(broadcast.next([])).toBeUndefined();
+  });
+
+  it("A13.1: who may have whom answer is the room's rule; what is said is shown to everybody all the same", () => {
+    const entry = entryOf({
+      agents: ["planner", "critic", "clerk"],
+      maxRounds: 4,
+      maxTurns: 32,
+      triggers: { planner: ["Critic"], critic: [] },
+    });
+    const broadcast = makeBroadcast(entry, "begin", addresses);
+    expect(ids(broadcast.first)).toEqual(["planner", "critic", "clerk"]);
+    // Whom the planner names, and the critic: only the critic answers. The clerk has no rule, and names the planner.
+    const second = broadcast.next([
+      says("planner", "@critic @clerk what do you say?"),
+      says("critic", "@planner @clerk no"),
+      says("clerk", "@planner noted"),
+    ]);
+    expect(ids(second)).toEqual(["planner", "critic"]);
+    expect(second?.launches.map(({ replies }) => replies.map(({ agentId }) => agentId))).toEqual([
+      ["critic", "clerk"],
+      ["planner", "clerk"],
+    ]);
+    // Nobody may be had to answer by the critic, named or not.
+    expect(broadcast.next([says("critic", "@planner @clerk well?")])).toBeUndefined();
+  });
+
+  it("A13.1: without a mention those of the last round answer whom they may", () => {
+    const entry = entryOf({ agents: ["a", "b"], maxRounds: 4, maxTurns: 32, triggers: { a: ["b"], b: [] } });
+    const broadcast = makeBroadcast(entry, "begin", addresses);
+    expect(ids(broadcast.next([says("a", "1"), says("b", "2")]))).toEqual(["b"]);
+    expect(broadcast.next([says("b", "3")])).toBeUndefined();
+    const silent = entryOf({ agents: ["a", "b"], maxRounds: 4, maxTurns: 32, triggers: { a: [], b: [] } });
+    expect(makeBroadcast(silent, "begin", addresses).next([says("a", "@b"), says("b", "@a")])).toBeUndefined();
   });
 
   it("shows each agent what the others said since its last turn, once, and never its own", () => {
@@ -104,6 +149,7 @@ describe("a broadcast", () => {
           mentionGating: fc.boolean(),
           maxRounds: fc.integer({ min: 1, max: limits.broadcastRoundsMax }),
           maxTurns: fc.integer({ min: 1, max: limits.broadcastTurnsMax }),
+          triggers: fc.dictionary(fc.constantFrom(...names), fc.uniqueArray(fc.constantFrom(...names))),
         }),
         texts,
         fc.infiniteStream(fc.option(texts, { freq: 4 })),
@@ -118,6 +164,10 @@ describe("a broadcast", () => {
             expect(new Set(agents).size).toBe(agents.length);
             turns += agents.length;
             rounds += 1;
+            // Somebody who may have it answer has said something that it was not given before.
+            if (rounds > 1)
+              for (const { agentId, replies } of round.launches)
+                expect(replies.some(({ agentId: by }) => written.triggers[by]?.includes(agentId) ?? true)).toBe(true);
             const replies = agents.flatMap((agentId) => {
               const answer = answers.next().value;
               return answer === null || answer === undefined ? [] : [says(agentId, answer)];
