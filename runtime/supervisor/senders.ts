@@ -95,7 +95,7 @@ export function makeSenders(deps: SendersDeps): SenderDesk {
         const { request } = asked;
         if (request === undefined) return undefined;
         const { channel, accountId, senderId } = request;
-        log.info({ channel, account: accountId, sender: senderId }, "a sender waits for an approval");
+        log.info({ channel, account: accountId, sender: senderId }, "pairing request: a sender waits for an approval");
         audit({ type: "sender_requested", subject: senderOf(request), object: `${channel}:${accountId}` });
         deps.publish({ event: "channels.pairing.requested", payload: requestView(request, nowMs()) });
         return formatReply(request);

@@ -66,6 +66,10 @@ describe("a sender whom the account does not know", () => {
     const again = await gateway.doors.inbound(from("Ana"));
     expect(again).not.toHaveProperty("reply");
     expect(await codes(gateway)).toEqual([code]);
+    // As the log of the program that people know says it (behaviour §2.7).
+    expect(gateway.logged.filter(({ message }) => message.includes("pairing request"))).toMatchObject([
+      { level: "info", fields: { channel: "webhook", account: "home", sender: "ana" } },
+    ]);
     expect((await gateway.store.sessions({ limit: 10, offset: 0 })).total).toBe(0);
     expect(gateway.events).toContainEqual(
       expect.objectContaining({ event: "channels.pairing.requested", payload: expect.objectContaining({ code }) }),

@@ -1,5 +1,6 @@
 /** The session tools that tell: `sessions_list`, `session_status`, `agents_list`, on a gateway with real cells. */
 import { describe, expect, test } from "vitest";
+import { limits } from "../../runtime/kernel/limits.ts";
 import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
@@ -70,6 +71,19 @@ describe("sessions_list", () => {
     }
     expect(keys.toSorted()).toEqual(["agent:raul:a", "agent:raul:b", "agent:raul:main"]);
     expect(omitted).toEqual(["agent:raul:main"]);
+  });
+
+  test("of more sessions than are looked at it says how many are left out, and what finds them", async () => {
+    const gateway = await openGateway(agents, siblings);
+    const count = limits.sessionsListMax * 10 + 3;
+    for (let n = 0; n < count; n++) await gateway.store.labelSession(`agent:raul:s${n}`, "raul", `l${n % 2}`, n);
+    const page = await call(gateway, "sessions_list", { agentId: "raul", limit: 1 });
+    expect(page).toMatchObject({ hasMore: true, leftOut: 3, note: expect.stringContaining("3 older sessions") });
+    const narrow = await call(gateway, "sessions_list", { agentId: "raul", limit: 1, label: "l1" });
+    expect(narrow).toMatchObject({ hasMore: true });
+    expect(narrow).not.toHaveProperty("leftOut");
+    // Those of all agents: main has one.
+    expect(await call(gateway, "sessions_search", { query: "x" })).toMatchObject({ sessionsLeftOut: 4 });
   });
 
   test("a row says where answers go, which model it has and which state it is in", async () => {

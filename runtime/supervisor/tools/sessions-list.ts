@@ -68,12 +68,14 @@ export function makeSessionsList(deps: SessionToolsDeps, find: SessionFinder): T
     }
     const next = asked.offset + page.length;
     const hasMore = next < rows.length;
+    const leftOut = found.total - found.rows.length;
     return {
       status: "ok",
       sessions: page,
       count: page.length,
       hasMore,
       ...(hasMore ? { nextOffset: next, truncationReason: page.length < limit ? "bytes" : "limit" } : {}),
+      ...(leftOut === 0 ? {} : { leftOut, note: whyLeftOut(leftOut) }),
       ...(policy.visibility === "all"
         ? {}
         : { visibility: `tools.sessions.visibility is "${policy.visibility}": sessions outside of it are not listed` }),
@@ -94,6 +96,9 @@ export function makeSessionsList(deps: SessionToolsDeps, find: SessionFinder): T
     return visible.map((id) => find.mainOf(id)).filter(({ key }) => !known.has(key));
   }
 }
+
+const whyLeftOut = (count: number): string =>
+  `${count} older sessions were not looked at, whether you may see them or not: agentId, label, search or activeMinutes make it fewer`;
 
 /** Bytes of the row in the result, with its comma. */
 function sizeOf(row: ListRow): number {

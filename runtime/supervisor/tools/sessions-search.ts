@@ -36,7 +36,7 @@ export function makeSessionsSearch({ store, readers }: SessionToolsDeps, find: S
       const judged = find.judge(requester, checked, "history");
       if (!judged.allowed) return forbidden(judged.message, judged.remedy);
     }
-    const targets = named === undefined ? await readable() : [named];
+    const { targets, leftOut } = named === undefined ? await readable() : { targets: [named], leftOut: 0 };
     const max = Math.min(asked.limit, limits.searchHitsMax);
     const hits: Hit[] = [];
     let hasMoreHits = false;
@@ -58,15 +58,18 @@ export function makeSessionsSearch({ store, readers }: SessionToolsDeps, find: S
       ...(hasMore ? { nextOffset: next } : {}),
       // In a session that was looked at: a narrower query or its history finds them.
       ...(hasMoreHits ? { hitsLeftOut: true } : {}),
+      // Older sessions, of whoever they are: `agentId` or `sessionKey` make it fewer.
+      ...(leftOut > 0 ? { sessionsLeftOut: leftOut } : {}),
     };
 
     /** Newest first; the policy is asked before anything of a session is read. */
-    async function readable(): Promise<FoundSession[]> {
+    async function readable(): Promise<{ readonly targets: readonly FoundSession[]; readonly leftOut: number }> {
       const agentIds = [...find.agents.keys()].filter((id) => agentId === undefined || id === agentId);
-      const { rows } = await store.sessions({ agentIds, limit: limits.sessionsListMax * 10, offset: 0 });
-      return rows
+      const { rows, total } = await store.sessions({ agentIds, limit: limits.sessionsListMax * 10, offset: 0 });
+      const found = rows
         .map((row) => ({ key: row.key, agentId: row.agentId, row }))
         .filter((target) => find.judge(requester, target, "history").allowed);
+      return { targets: found, leftOut: total - rows.length };
     }
   });
 
