@@ -361,6 +361,33 @@ it("tells those who may decide, and nobody else", async () => {
   expect(reader.frames.map(({ event }) => event)).not.toContain("device.pair.requested");
 });
 
+it("AC-11.2: an id that is over is answered with what became of it, when, and the id that waits now", async () => {
+  let laterMs = 0;
+  const here = await openDeviceGateway({ nowMs: () => Date.now() + laterMs });
+  const device = makeDevice();
+  await connectAs(here.port, device, remote);
+  const admin = await operator(here);
+  const waiting = async (): Promise<string> => (await listOf(admin)).pending[0].requestId;
+  const expired = await waiting();
+  laterMs = limits.deviceRequestAgeMs + 1;
+  await connectAs(here.port, device, remote);
+  const current = await waiting();
+  expect(current).not.toBe(expired);
+  const over = (await admin.call("device.pair.approve", { requestId: expired })).error;
+  expect(over.message).toMatch(
+    new RegExp(
+      `: the request expired \\d+ s ago, at \\d{4}-\\d\\d-\\d\\dT[^;]+; its device waits with ${current} now$`,
+    ),
+  );
+  expect(over.details).toMatchObject({
+    code: "CLOISTER_DEVICE_REQUEST_UNKNOWN",
+    remedy: `cloister devices approve ${current}`,
+  });
+  await admin.call("device.pair.reject", { requestId: current });
+  const rejected = (await admin.call("device.pair.approve", { requestId: current })).error;
+  expect(rejected.message).toMatch(/: the request was rejected \d+ s ago, at /);
+});
+
 it("AC-03.1: the start tells both layers", async () => {
   const said = async (auth: Parameters<typeof openDeviceGateway>[0]): Promise<string> =>
     (await openDeviceGateway(auth)).gateway.logged.map(({ message }) => message).join("\n");

@@ -59,6 +59,69 @@ describe.each(levels)("at level %s", (level) => {
     expect(gateway.agents()[0]).toMatchObject({ restarts: 0 });
   });
 
+  test.each(["exit", "uncaught", "rejection"])(
+    "W-01: %s in A: who asked it hears so, B goes on untouched, and what waits for A is handled once each",
+    async (how) => {
+      const gateway = await openGateway(
+        [
+          { id: "main", ...actor("tool-user") },
+          { id: "a", ...actor("crasher") },
+          { id: "b", ...actor("crasher") },
+        ],
+        open,
+      );
+      expect(await gateway.reply("b", "one")).toBe("handled 1: one");
+      const before = gateway.driver.kernel.view("b");
+      const slow = gateway.say("b", "slow");
+      const params = { agentId: "a", message: how, timeoutSeconds: 30 };
+      const asked = await gateway.reply("main", JSON.stringify({ tool: "sessions_send", params }));
+      expect(JSON.parse(asked)).toMatchObject({ status: "error", code: "worker_unavailable" });
+      // They wait behind it: it comes once more to the next cell, after a pause, and ends that too.
+      const waiting = ["two", "three"].map((text) => gateway.reply("a", text));
+      // Numbers of a state that only a committed turn changes: none of them was lost, and none ran twice.
+      expect((await Promise.all(waiting)).toSorted()).toEqual(["handled 1: two", "handled 2: three"]);
+      expect(gateway.agents()[1]).toMatchObject({ agentId: "a", restarts: 2 });
+      expect(await slow).toMatchObject({ status: "ok", reply: "handled 2: slow" });
+      expect(gateway.driver.kernel.view("b")).toMatchObject({ incarnation: before?.incarnation, restarts: 0 });
+    },
+  );
+
+  test("A4.2: a turn that is stuck is ended in its time: its place goes to who waits, its session goes on in order, and log and audit say who ended what", async () => {
+    const gateway = await openGateway(
+      [
+        { id: "busy", ...actor("crasher") },
+        { id: "calm", module: "echo" },
+      ],
+      { ...open, lanes: { main: 1, subagent: 8, cron: 4, background: 3 } },
+    );
+    const stuck = gateway.say("busy", "spin once");
+    await gateway.until(() => gateway.agents()[0]?.phase === "running");
+    const mainLane = () => gateway.driver.kernel.lanes().find(({ lane }) => lane === "main");
+    const behind = ["one", "two", "three"].map((text) => gateway.reply("busy", text));
+    const other = gateway.reply("calm", "hello");
+    await eventually(() => expect(gateway.agents().map(({ queueDepth }) => queueDepth)).toEqual([3, 1]));
+    expect(mainLane()).toMatchObject({ places: 1, running: 1 });
+    expect(await stuck).toMatchObject({ status: "ok", reply: "recovered at attempt 2" });
+    expect(await other).toBe("hello");
+    // Counted by a state that each turn changes: in the order of their arrival, behind the message that was stuck.
+    expect(await Promise.all(behind)).toEqual(["handled 2: one", "handled 3: two", "handled 4: three"]);
+    await eventually(() => expect(mainLane()).toMatchObject({ running: 0, waiting: 0 }));
+    const ended = gateway.logged.find(({ message }) => message === "a cell ended")?.fields;
+    const { envelopes = [] } = (ended ?? {}) as { readonly envelopes?: readonly string[] };
+    expect(ended).toMatchObject({ agent: "busy", reason: "hung", sessions: ["agent:busy:main"] });
+    const audits = async () => (await gateway.store.audits(50)).filter(({ type }) => type === "cell");
+    await eventually(async () =>
+      expect(await audits()).toMatchObject([
+        {
+          subject: "agent:busy",
+          object: "agent:busy:main",
+          envelopeId: envelopes[0],
+          detail: expect.stringMatching(/^hung: its loop did not turn for \d+ ms/),
+        },
+      ]),
+    );
+  });
+
   test("with one agent in while(true){} the other answers, and the busy one is replaced", async () => {
     const gateway = await openGateway(
       [

@@ -6,7 +6,8 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { actor } from "../support/actors.ts";
-import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { openMemoryStore } from "../../runtime/store/memory.ts";
+import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 
 /** An agent that calls the tool named in its message and answers with the result object. */
 const toolUser = actor("tool-user");
@@ -193,20 +194,48 @@ describe("seed 001: the policy answers, not the transport", () => {
     ).toMatchObject({ status: "ok", sessionKey: "agent:main:other" });
   });
 
-  test("AC-07.3: a denied call reads nothing of the target's store", async () => {
-    const gateway = await openGateway(
+  test("AC-07.3: a denied call reads nothing of the target's store, by whatever name it calls the session", async () => {
+    const config = makeConfig(
       [
         { id: "main", ...toolUser },
         { id: "strategy", module: "echo" },
       ],
       seed001,
     );
-    for (const tool of ["sessions_send", "sessions_history", "sessions_search", "session_status", "sessions"]) {
-      const params = { sessionKey: "agent:strategy:main", message: "x", query: "x", action: "reset" };
-      expect(await call(gateway, "main", tool, params)).toMatchObject({ status: "forbidden" });
-    }
-    const { agentOpens } = await gateway.store.counters();
-    expect(agentOpens["strategy"] ?? 0).toBe(0);
+    const plain = await openMemoryStore({
+      stateDir: config.stateDir,
+      agents: config.agents.map(({ id, sessionsDir }) => ({ agentId: id, sessionsDir })),
+    });
+    await plain.labelSession("agent:strategy:main", "strategy", "Strategy", 1);
+    const asked = new Set<string>();
+    const store = new Proxy(plain, {
+      get(target, name: keyof typeof plain) {
+        const found: unknown = target[name];
+        if (typeof found !== "function") return found;
+        return (...args: readonly unknown[]): unknown => {
+          const [{ header, agentId } = {}] = args as readonly {
+            readonly agentId?: string;
+            readonly header?: { readonly agentId: string };
+          }[];
+          if (JSON.stringify(args).includes("strategy")) asked.add(`${name} ${header?.agentId ?? agentId ?? ""}`);
+          return Reflect.apply(found, target, args);
+        };
+      },
+    });
+    const gateway = await openGateway([], {}, { store, config });
+    asked.clear();
+    const more = { message: "x", query: "x", action: "reset" };
+    for (const tool of ["sessions_send", "sessions_history", "sessions_search", "session_status", "sessions"])
+      expect(await call(gateway, "main", tool, { sessionKey: "agent:strategy:main", ...more })).toMatchObject({
+        status: "forbidden",
+      });
+    for (const name of [{ label: "Strategy" }, { label: "Strategy", agentId: "strategy" }, { agentId: "strategy" }])
+      expect(await call(gateway, "main", "sessions_send", { ...name, ...more })).toMatchObject({ status: "forbidden" });
+    const seen = [...asked].toSorted();
+    // Main's own words and steps, which name the session, the refusals, and the gateway's index of sessions.
+    expect(seen).toEqual(["append main", "audit ", "commit main", "recordStep main", "session "]);
+    await gateway.reply("strategy", "hello");
+    expect([...asked]).toEqual(expect.arrayContaining(["append strategy", "begin strategy"]));
   });
 });
 

@@ -39,10 +39,16 @@ function shellOf(program: Program): Shell {
   };
 }
 
-/** What the specification calls "no device activity". Commands that may decide about devices come after it: their scopes are logged. */
+/**
+ * What the specification calls "no device activity": nobody came to the gateway's port, and whoever connected is a command line at the socket of
+ * its operator. Commands that may decide about devices come after it: their scopes are logged.
+ */
 async function expectNoDevices({ program, json }: Shell): Promise<void> {
-  const log = readFileSync(path.join(program.stateDir, "logs", "cloister.log"), "utf8");
-  expect(log.split("\n").filter((line) => /pairing|scope-upgrade|1008/.test(line))).toEqual([]);
+  const log = readFileSync(path.join(program.stateDir, "logs", "cloister.log"), "utf8").split("\n");
+  expect(log.filter((line) => /pairing|scope-upgrade|\b1008\b/.test(line))).toEqual([]);
+  const connected = log.filter((line) => line.includes("client connected")).map((line) => JSON.parse(line) as object);
+  expect(connected.length).toBeGreaterThan(0);
+  for (const line of connected) expect(line).toMatchObject({ clientId: "cli", by: "local-socket" });
   expect(await json("devices", "list")).toEqual({ pending: [], paired: [] });
 }
 
@@ -82,6 +88,42 @@ describe("000: two siblings with workspaces and bots of their own", () => {
     expect(await shell.run("agents", "doctor")).toMatch(/^main +raul +yes \(tools\.agentToAgent\.allow\)/m);
     expect(await shell.code("doctor")).toBe(0);
   });
+
+  test.each<[string, object]>([
+    ["none", { auth: { mode: "none" } }],
+    ["a token", { auth: { mode: "token", token: "the-token-of-the-gateway" } }],
+    ["an empty token", { auth: { token: "" } }],
+    ["a password", { auth: { mode: "password", password: "the-password-of-the-gateway" } }],
+    [
+      "a trusted proxy",
+      {
+        trustedProxies: ["127.0.0.1"],
+        auth: { mode: "trusted-proxy", trustedProxy: { userHeader: "x-user", allowLoopback: true } },
+      },
+    ],
+  ])(
+    "AC-01.1, AC-01.2: in a fresh state directory main's sessions_send has raul's reply under auth by %s",
+    async (_name, gateway) => {
+      const stateDir = makeStateDir();
+      const seed = config(stateDir);
+      const modules = [actorPath("tool-user"), "echo"];
+      const agents = { list: seed.agents.list.map((agent, at) => ({ ...agent, module: modules[at] })) };
+      writeFileSync(path.join(stateDir, "cloister.json"), JSON.stringify({ ...seed, gateway, agents }), {
+        mode: 0o600,
+      });
+      const shell = shellOf(await startProgram(stateDir));
+      const params = { sessionKey: "agent:raul:main", message: "how are you?", timeoutSeconds: 30 };
+      const answer = await shell.run("send", "--agent", "main", JSON.stringify({ tool: "sessions_send", params }));
+      expect(JSON.parse(answer)).toEqual({
+        status: "ok",
+        reply: "how are you?",
+        sessionKey: "agent:raul:main",
+        runId: expect.any(String),
+      });
+      await expectNoDevices(shell);
+      expect(await shell.program.stop()).toBe(0);
+    },
+  );
 });
 
 describe("001: agent-to-agent sends under a visibility that forbids them", () => {

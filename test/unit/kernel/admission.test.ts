@@ -10,7 +10,7 @@ const refusalOf = (driver: ReturnType<typeof makeDriver>, ticket: number): unkno
 };
 
 describe("a message from outside", () => {
-  it("is answered when the journal has it, and not before", () => {
+  it("is answered when the journal has it, and not before (W-05)", () => {
     const driver = makeDriver({ script: scripted({}) });
     const ticket = driver.tell(main, "hello");
     expect(driver.accepted(ticket)).toBeUndefined();

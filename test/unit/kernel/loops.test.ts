@@ -163,7 +163,7 @@ describe("a run that repeats what fails", () => {
 });
 
 describe("A → B → A", () => {
-  it("stops where a session was visited as often as it may be, and says so in the audit trail", () => {
+  it("A9.4: stops where a session was visited as often as it may be, and says so in the audit trail", () => {
     const driver = makeDriver({
       loops,
       agents: ["main", "raul"],

@@ -245,7 +245,7 @@ describe("what a run may", () => {
     expect(driver.handled.some(({ body, sessionKey }) => sessionKey === main && body.includes("\ndone\n"))).toBe(true);
   });
 
-  it("what it may not start is refused with the code of the bound: depth, children, and the budget of one above", () => {
+  it("A11.1: what it may not start is refused with the code of the bound: depth, children, and the budget of one above", () => {
     const told: unknown[] = [];
     const driver = world(
       scripted({
@@ -272,7 +272,7 @@ describe("what a run may", () => {
     ]);
   });
 
-  it("that is not over in its time fails its turn with a code of its own", () => {
+  it("A11.1: that is not over in its time fails its turn with a code of its own", () => {
     const driver = world(
       scripted({
         top: function* (turn) {
