@@ -116,7 +116,7 @@ export const limits = {
   failureCharsMax: 4_096,
   /** Characters of the committed state of one session. */
   stateCharsMax: 1_000_000,
-  /** Records in one mailbox frame; the sender flushes at this many. */
+  /** Records in one mailbox frame; the sender, a cell or the kernel, flushes at this many. */
   frameRecordsMax: 64,
   /** Characters in one mailbox frame after which the sender flushes (a single larger record travels alone). */
   frameCharsFlush: 65_536,
@@ -347,6 +347,8 @@ export const limits = {
   profileFilesMax: 20,
   /** A main thread whose loop does not turn for this long ends the process: nothing of the gateway works without it. */
   mainStuckMs: 30_000,
+  /** Calls between our threads leave once a round of the loop; earlier, when those of so many events wait. */
+  callEventsMax: 64,
   /** A thread that has closed everything ends at once. One that has not is ended after so long, and waited for as long again. */
   threadStopMs: 5_000,
   /** A thread of models, tools or a channel whose loop does not turn for this long is ended, and another takes its place. */

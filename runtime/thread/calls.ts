@@ -1,19 +1,24 @@
 /**
  * Typed calls between two trusted threads over one MessagePort: `serveCalls` on one side, `connectCalls` on the other.
  *
- * What is called and answered in one event, with all that follows from it without waiting, travels in one `postMessage`: each one wakes the
- * other thread. Every call settles: when the port closes or the thread ends (`lost`), all pending ones reject with `CLOISTER_THREAD_LOST`.
+ * Each `postMessage` wakes the other thread: what one round of the loop brought together travels in one. The other side takes it event by event, each with
+ * all that follows from it without waiting before the next, as if each had come alone. Every call settles: when the port closes or the thread ends (`lost`), all pending ones reject with `CLOISTER_THREAD_LOST`.
  * Errors travel by code (`runtime/kernel/errors.ts`).
  * What is told (`tell`) is a call in the same order that nobody waits for: it is answered only when it fails, so that it wakes nobody a second time.
  * Not for cells: a cell is not trusted and speaks `runtime/thread/frame.ts`.
  */
 import type { MessagePort } from "node:worker_threads";
 import { type CodedError, failure, fromRefusal, type Refusal, toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
 
 /** Of what is told the id is 0. */
 type Call = readonly [id: number, method: string, args: readonly unknown[]];
 type Answer = readonly [id: number, ok: boolean, value: unknown];
-type Batch = { readonly calls?: Call[]; readonly answers?: Answer[] };
+/** Of one event. */
+interface Batch {
+  readonly calls: Call[];
+  readonly answers: Answer[];
+}
 
 /** An interface whose methods all return promises. */
 export type Callable<T> = {
@@ -60,15 +65,25 @@ export function connectCalls<Remote>(
   const pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: CodedError) => void }>();
   let nextId = 1;
   let lostReason: string | undefined;
-  let batch: { calls: Call[]; answers: Answer[] } | undefined;
+  let batch: Batch | undefined;
+  /** Of this round of the loop, in their order. */
+  let round: Batch[] = [];
 
-  const out = (): { calls: Call[]; answers: Answer[] } => {
+  const post = (): void => {
+    const sent = round;
+    round = [];
+    if (sent.length > 0 && lostReason === undefined) port.postMessage(sent);
+  };
+
+  const out = (): Batch => {
     if (batch === undefined) {
-      batch = { calls: [], answers: [] };
+      const begun: Batch = { calls: [], answers: [] };
+      batch = begun;
       process.nextTick(() => {
-        const sent = batch;
         batch = undefined;
-        if (sent !== undefined && lostReason === undefined) port.postMessage(sent);
+        if (round.push(begun) === 1) setImmediate(post);
+        // A long round: the other side can begin.
+        if (round.length >= limits.callEventsMax) post();
       });
     }
     return batch;
@@ -94,9 +109,11 @@ export function connectCalls<Remote>(
       );
   };
 
-  const receive = (message: Batch): void => {
-    for (const [id, method, args] of message.calls ?? []) answer(id, method, args);
-    for (const [id, ok, value] of message.answers ?? []) {
+  const receive = (batches: readonly Batch[], at = 0): void => {
+    const received = batches[at];
+    if (received === undefined) return;
+    for (const [id, method, args] of received.calls) answer(id, method, args);
+    for (const [id, ok, value] of received.answers) {
       if (id === told) onTellFailed(fromRefusal(value as Refusal));
       const waiting = pending.get(id);
       if (waiting === undefined) continue;
@@ -104,6 +121,8 @@ export function connectCalls<Remote>(
       if (ok) waiting.resolve(value);
       else waiting.reject(fromRefusal(value as Refusal));
     }
+    // A tick comes when no promise has anything left to do.
+    if (at + 1 < batches.length) queueMicrotask(() => process.nextTick(receive, batches, at + 1));
   };
 
   const lost = (reason: string): void => {
@@ -114,7 +133,7 @@ export function connectCalls<Remote>(
       reject(failure("CLOISTER_THREAD_LOST", `the call was pending when ${lostReason}`));
   };
 
-  port.on("message", receive);
+  port.on("message", (batches: readonly Batch[]) => receive(batches));
   port.on("close", () => lost("its thread ended"));
 
   const remote = makeMethods(

@@ -57,7 +57,9 @@ interface Cell {
   readonly body: CellBody;
   readonly ended: Promise<void>;
   readonly heap: WatchedHeap;
+  /** What this round of the loop has for it, and how many records that is. */
   batch: unknown[] | undefined;
+  batched: number;
   isReady: boolean;
   lastBeat: number;
   /** When the beat was last found to have moved, and how late it was then. */
@@ -133,6 +135,7 @@ export function makeCellHost(
         isOutside: spec.level === "process",
       },
       batch: undefined,
+      batched: 0,
       isReady: false,
       lastBeat: 0,
       movedAtMs: performance.now(),
@@ -277,6 +280,13 @@ export function makeCellHost(
   }, limits.heartbeatCheckMs);
   watch.unref();
 
+  const flush = (cell: Cell): void => {
+    const frame = cell.batch;
+    cell.batch = undefined;
+    cell.batched = 0;
+    if (frame !== undefined) cell.body.post(frame);
+  };
+
   return {
     start(spec) {
       waiting.push(spec);
@@ -287,18 +297,21 @@ export function makeCellHost(
       if (cell === undefined) return;
       if (cell.batch === undefined) {
         cell.batch = [incarnation];
-        // When the event's work is done: what belongs together wakes the cell once.
-        process.nextTick(() => {
-          const frame = cell.batch;
-          cell.batch = undefined;
-          if (frame !== undefined) cell.body.post(frame);
-        });
+        // What one round of the loop brought together wakes the cell once.
+        setImmediate(flush, cell);
       }
       cell.batch.push(...record);
+      cell.batched += 1;
       heaps.wake(cell.heap);
+      // A long round: the cell can begin.
+      if (cell.batched >= limits.frameRecordsMax) flush(cell);
     },
     cancel(agentId, incarnation, turn) {
-      find(agentId, incarnation)?.body.cancel(turn);
+      const cell = find(agentId, incarnation);
+      if (cell === undefined) return;
+      // The delivery of that turn goes first.
+      flush(cell);
+      cell.body.cancel(turn);
     },
     stop(agentId, incarnation, reason, detail) {
       const queued = waiting.findIndex(({ id, init }) => id === agentId && init.incarnation === incarnation);

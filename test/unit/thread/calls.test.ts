@@ -2,6 +2,7 @@
 import { MessageChannel } from "node:worker_threads";
 import { afterEach, expect, test } from "vitest";
 import { failure } from "../../../runtime/kernel/errors.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { connectCalls } from "../../../runtime/thread/calls.ts";
 
 interface Remote {
@@ -59,6 +60,64 @@ test("what follows from a call without waiting for another thread travels in the
   expect(frames).toHaveLength(1);
 });
 
+test("what several events of one round of the loop call travels in one message, and is taken event by event", async () => {
+  const order: string[] = [];
+  const { port1, port2 } = new MessageChannel();
+  ports.push(port1, port2);
+  const frames: unknown[] = [];
+  port2.on("message", (frame) => frames.push(frame));
+  connectCalls(port2, {
+    async note(text: string) {
+      order.push(`${text} begins`);
+      for (let step = 0; step < 5; step++) await Promise.resolve();
+      order.push(`${text} ends`);
+    },
+  });
+  const { remote } = connectCalls<Remote>(port1, {});
+  const called: Promise<void>[] = [];
+  const call = (text: string) => () => void called.push(remote.note(text));
+  // Three events between two messages of the loop.
+  await new Promise<void>((resolve) => {
+    setImmediate(() => {
+      for (const text of ["first", "second", "third"]) setImmediate(call(text));
+      setImmediate(resolve);
+    });
+  });
+  await Promise.all(called);
+  expect(frames).toHaveLength(1);
+  expect(order).toEqual(["first", "second", "third"].flatMap((text) => [`${text} begins`, `${text} ends`]));
+});
+
+test("a round of very many events sends what it has in between", async () => {
+  const { remote, frames } = pair();
+  const called: Promise<number>[] = [];
+  await new Promise<void>((resolve) => {
+    setImmediate(() => {
+      for (let n = 0; n < 2 * limits.callEventsMax; n++) setImmediate(() => void called.push(remote.add(n, 1)));
+      setImmediate(resolve);
+    });
+  });
+  await Promise.all(called);
+  expect(frames).toHaveLength(2);
+});
+
+test("an answer is heard of before what its side calls later, when both travel in one message", async () => {
+  const { port1, port2 } = new MessageChannel();
+  ports.push(port1, port2);
+  const order: string[] = [];
+  const here = connectCalls<Remote>(port1, { stop: () => void order.push("stopped") });
+  const there = connectCalls<{ stop(): Promise<void> }>(port2, {
+    never: async () => {
+      setImmediate(() => void there.remote.stop());
+    },
+  });
+  await here.remote.never().then(async () => {
+    for (let step = 0; step < 5; step++) await Promise.resolve();
+    order.push("answered");
+  });
+  await expect.poll(() => order).toEqual(["answered", "stopped"]);
+});
+
 test("what is told arrives in its place among the calls, and is not answered", async () => {
   const { remote, tell, frames, answers, notes } = pair();
   tell.note("first");
@@ -71,10 +130,7 @@ test("what is told arrives in its place among the calls, and is not answered", a
   expect(await remote.add(1, 1)).toBe(2);
   expect(notes.at(-1)).toBe("fourth");
   // Those of the two calls, and no other.
-  expect(answers).toEqual([
-    { calls: [], answers: [[1, true, undefined]] },
-    { calls: [], answers: [[2, true, 2]] },
-  ]);
+  expect(answers).toEqual([[{ calls: [], answers: [[1, true, undefined]] }], [{ calls: [], answers: [[2, true, 2]] }]]);
 });
 
 test("what is told and throws there is heard of", async () => {
