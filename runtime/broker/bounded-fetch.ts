@@ -115,9 +115,10 @@ export function makeBoundedFetch({
           }
         });
         boundConnecting(asked, sent.url, connectMs);
+        let readBefore = 0;
+        asked.once("socket", ({ bytesRead }) => void (readBefore = bytesRead));
         asked.on("error", (error: NodeJS.ErrnoException) => {
-          // Nearly always the other side had closed a connection that was kept, and has not heard of this request; otherwise it may have.
-          if (!ended && !isAgain && body === undefined && asked.reusedSocket && error.code === "ECONNRESET") ask(true);
+          if (!ended && !isAgain && asked.reusedSocket && isUntaken(asked, readBefore)) ask(true);
           else fail(new TypeError("fetch failed", { cause: error }));
         });
         asked.end(sent.body);
@@ -131,6 +132,13 @@ export function makeBoundedFetch({
     });
   };
 }
+
+/**
+ * Of a request that failed on a connection that was kept: nobody can have acted on it. It had not left this process as a whole, and not a byte came back.
+ * One that had left may have been taken, whatever the failure is called: a model may have been paid for, or a token that renews another used up.
+ */
+const isUntaken = (asked: ClientRequest, readBefore: number): boolean =>
+  !asked.writableFinished && asked.socket?.bytesRead === readBefore;
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const withoutBody: ReadonlySet<number> = new Set([204, 205, 304]);

@@ -75,17 +75,47 @@ it("asks one server over one connection, request after request", async () => {
   expect(sockets.size).toBe(1);
 });
 
-it("asks once more when the connection that was kept is closed by the other side", async () => {
+/** A server that answers the first request, and ends the connection of the second as it is told. */
+async function openKept(end: (socket: Socket) => void) {
   let requests = 0;
-  const { url, sockets } = await open((request, response) => {
-    if (++requests === 2) request.socket.resetAndDestroy();
-    else response.end(String(requests));
+  const server = createServer((request, response) => {
+    if (++requests === 2) end(request.socket);
+    else request.resume().on("end", () => response.end(String(requests)));
   });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closings.push(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   const fetch = makeBoundedFetch(bounds);
   expect(await (await fetch(url)).text()).toBe("1");
+  // A connection is free one event after the answer's end.
   await new Promise((resolve) => setImmediate(resolve));
-  expect(await (await fetch(url)).text()).toBe("3");
-  expect(sockets.size).toBe(2);
+  return { ask: (body: string) => fetch(url, { method: "POST", body }), requests: () => requests };
+}
+/** More than what the system takes from a process before somebody reads it. */
+const long = "x".repeat(64 * 1_048_576);
+
+it("asks once more when the connection that was kept ends before the request has left as a whole", async () => {
+  const { ask, requests } = await openKept((socket) => socket.resetAndDestroy());
+  expect(await (await ask(long)).text()).toBe("3");
+  expect(requests()).toBe(3);
+});
+
+it.each([
+  ["the request has left, and may have been taken", "short", (socket: Socket) => void socket.resetAndDestroy()],
+  [
+    "the first byte of an answer has come",
+    long,
+    // What is written here is there, at the other end of the loopback, one round of the loop later.
+    (socket: Socket) => void socket.write("H", () => setImmediate(() => setImmediate(() => socket.resetAndDestroy()))),
+  ],
+])("does not ask again over a connection that was kept when %s", async (_what, body, end) => {
+  const { ask, requests } = await openKept(end);
+  await expect(ask(body)).rejects.toMatchObject({ name: "TypeError", message: "fetch failed" });
+  expect(requests()).toBe(2);
 });
 
 it("does not ask again over a connection of its own", async () => {
