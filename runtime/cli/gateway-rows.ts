@@ -238,7 +238,14 @@ const toolsExplained = z.object({
     root: text,
     /** A gateway of an earlier version ran none. */
     commands: z
-      .object({ in: text, folder: text.optional(), security: text, ask: text, broken: text.optional() })
+      .object({
+        in: text,
+        folder: text.optional(),
+        security: text,
+        ask: text,
+        bounds: z.array(text).optional(),
+        broken: text.optional(),
+      })
       .optional(),
     /** In a sandbox: whether commands may leave it. */
     elevated: z

@@ -83,6 +83,24 @@ describe("exec", () => {
     expect(await explained(opened, "7")).toMatchObject({ allowed: false, level: "off" });
   });
 
+  test("in a sandbox has the bounds that sandbox explain tells, and is told where nothing is bounded", async () => {
+    const gateway = await openGateway([user({ sandboxMode: "all", exec: free })]);
+    const { output = "" } = await call(gateway, "exec", { command: "cat /proc/self/limits" });
+    const held = (name: string): string => new RegExp(`^${name} +(\\S+)`, "m").exec(output)?.[1] ?? "";
+    const { sandbox } = await rpc(gateway, "tools.effective", { agentId: "main" });
+    const { bounds } = (sandbox as { commands: { bounds: readonly string[] } }).commands;
+    expect(bounds).toEqual([
+      expect.stringMatching(/^time: \d+ ms/),
+      `memory: ${held("Max data size")} bytes of each process (rlimit); none for all of a command together`,
+      process.getuid?.() === 0
+        ? expect.stringMatching(/^processes: none, since the gateway runs as root/)
+        : `processes: ${held("Max processes")} of the gateway's user, all of them together (rlimit)`,
+      "CPU: none",
+      expect.stringContaining(`files: ${held("Max file size")} bytes each (rlimit)`),
+      "network: none",
+    ]);
+  });
+
   test("A6.4: what an agent runs in the background ends when its cell is stopped", async () => {
     const gateway = await openGateway([user({ exec: free })]);
     const mark = `MARK=${randomBytes(8).toString("hex")}`;

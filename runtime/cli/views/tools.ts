@@ -26,6 +26,7 @@ export function formatSandboxExplained({ sessionKey, sandbox, removed }: ToolsEx
       : ([
           ["commands", `${commands.in}${commands.folder === undefined ? "" : `, the folder is ${commands.folder}`}`],
           ["which", `tools.exec: security "${commands.security}", ask "${commands.ask}"`],
+          ...(commands.bounds ?? []).map((bound, at) => [at === 0 ? "bounds" : "", bound] as const),
         ] as const)),
     ...(elevated === undefined ? [] : ([["elevated", describeElevated(elevated)]] as const)),
     ...(commands?.broken === undefined ? [] : ([["refused", commands.broken]] as const)),

@@ -9,6 +9,7 @@ import type { Store } from "../../store/port.ts";
 import type { Handlers } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import { isSandboxed } from "../sandboxed.ts";
+import { describeBounds } from "./command-bounds.ts";
 import { elevatedKeys, type ElevatedSender, isElevatedSender, levelOf, rulesOutside, switchOn } from "./elevated.ts";
 import { insideOf, rootOf } from "./places.ts";
 import type { ThreadTools } from "./thread-tools.ts";
@@ -60,6 +61,9 @@ export function makeToolMethods(
         ...(sandboxed ? { folder: insideOf(agent, sessionKey, config.session) } : {}),
         security: (sandboxed ? exec.inSandbox : exec.onHost).security,
         ask: (sandboxed ? exec.inSandbox : exec.onHost).ask,
+        ...(exec.sandboxOnly && !sandboxed
+          ? {}
+          : { bounds: describeBounds(exec, sandboxed ? exec.backend : "host", process.getuid?.() === 0) }),
         ...(sandboxed ? await brokenIn(exec) : {}),
       },
       ...(sandboxed ? { elevated: await elevatedOf(agent, sessionKey, sender) } : {}),

@@ -15,7 +15,14 @@ const explained = {
     scope: "agent",
     workspaceAccess: "ro",
     root: "/ws/kim",
-    commands: { in: "bubblewrap", folder: "/agent", security: "full", ask: "off", broken: "bwrap is not installed" },
+    commands: {
+      in: "bubblewrap",
+      folder: "/agent",
+      security: "full",
+      ask: "off",
+      bounds: ["CPU: none", "network: none"],
+      broken: "bwrap is not installed",
+    },
     elevated: { allowed: true, level: "ask", security: "allowlist", ask: "always" },
   },
   allowed: ["read", "ls"],
@@ -81,6 +88,7 @@ describe("sandbox explain", () => {
     expect(text).toMatch(/^because +sandbox\.workspaceAccess "ro", sandbox\.scope "agent"$/m);
     expect(text).toMatch(/^commands +bubblewrap, the folder is \/agent$/m);
     expect(text).toMatch(/^which +tools\.exec: security "full", ask "off"$/m);
+    expect(text).toMatch(/^bounds +CPU: none\n +network: none$/m);
     expect(text).toMatch(/^refused +bwrap is not installed$/m);
     expect(text).toMatch(
       /^elevated +every call may leave the sandbox \(\/elevated ask\): security "allowlist", ask "always"$/m,
