@@ -3,7 +3,8 @@
  * where a secret may stand (`SecretKey`).
  */
 import { failure, type CodedError } from "../kernel/errors.ts";
-import type { SecretAt, WithReferences } from "./port.ts";
+import { own } from "./own.ts";
+import type { SecretAt, SecretRef, WithReferences } from "./port.ts";
 import type { SecretReader } from "./secret-refs.ts";
 
 /** Rejects with `CLOISTER_SECRET_MISSING`, which names the key of the config and the reference, and holds no secret. */
@@ -29,16 +30,19 @@ export function hasReferences(told: unknown): boolean {
   return isSecretAt(told) || Object.values(told).some(hasReferences);
 }
 
-function isSecretAt(told: object): told is SecretAt {
+export function isSecretAt(told: object): told is SecretAt {
   return "ref" in told && "key" in told && typeof told.ref === "object";
 }
 
-const secretMissing = ({ key, ref: { source } }: SecretAt, missing: string): CodedError =>
-  failure(
-    "CLOISTER_SECRET_MISSING",
-    `${key} refers to a secret that cannot be read: ${missing}`,
-    remedies[source](key),
+const secretMissing = ({ key, ref }: SecretAt, missing: string): CodedError =>
+  failure("CLOISTER_SECRET_MISSING", `${key} refers to a secret that cannot be read: ${missing}`, remedyFor(key, ref));
+
+/** Files that agents have may name a source that there is not. */
+export function remedyFor(key: string, { source }: SecretRef): string {
+  return (own(remedies, source) ?? ((at) => `name one of the sources ${Object.keys(remedies).join(", ")} in ${at}`))(
+    key,
   );
+}
 
 const remedies: Readonly<Record<SecretAt["ref"]["source"], (key: string) => string>> = {
   env: (key) => `set the variable in the gateway's environment, or correct ${key}`,

@@ -3,6 +3,7 @@ import { type ConfigIssue, findPaths, formatIssues, type ResolvedConfig } from "
 import { isCoded } from "../../kernel/errors.ts";
 import { compileRoutes } from "../../routing/index.ts";
 import type { CliContext, ExitCode } from "../context.ts";
+import { findLostSecrets } from "../diagnosis/secrets.ts";
 import { readConfig, surroundings } from "../read-config.ts";
 import { formatNotes } from "../views/start.ts";
 import { formatCount, formatJson } from "../views/table.ts";
@@ -11,7 +12,10 @@ export interface ValidateOptions {
   readonly json?: boolean;
 }
 
-/** What the gateway does with a config before it starts, and nothing else. All issues at once; exit code 1 when there is one. */
+/**
+ * What the gateway does with a config before it starts, and where its references to secrets lead. All issues at once; exit code 1 when there is one.
+ * A secret that cannot be read is a warning: the gateway starts, and what needs it is off.
+ */
 export async function runConfigValidate(context: CliContext, { json }: ValidateOptions): Promise<ExitCode> {
   const { terminal } = context;
   const { configPath } = await findPaths(surroundings(context));
@@ -32,7 +36,9 @@ export async function runConfigValidate(context: CliContext, { json }: ValidateO
     for (const line of formatIssues(issues).split("\n")) terminal.err(`  ${line}`);
     return 1;
   }
-  const { configExists, agents, bindings, warnings, notActive } = config;
+  const { configExists, agents, bindings, notActive } = config;
+  const lost = (await findLostSecrets(config)).map(({ path, message, remedy }) => ({ path, message, remedy }));
+  const warnings = [...config.warnings, ...lost];
   if (json === true) {
     terminal.out(
       formatJson({ ok: true, configPath, configExists, agents: agents.map(({ id }) => id), warnings, notActive }),
@@ -44,7 +50,7 @@ export async function runConfigValidate(context: CliContext, { json }: ValidateO
       ? `${configPath} is valid: ${formatCount(agents.length, "agent")}, ${formatCount(bindings.length, "binding")}`
       : `there is no config at ${configPath}: the defaults are used`,
   );
-  for (const line of formatNotes(config)) terminal.err(line);
+  for (const line of formatNotes({ ...config, warnings })) terminal.err(line);
   return 0;
 }
 

@@ -12,6 +12,7 @@ import { askGateway, checkGateway, type Contact } from "./gateway.ts";
 import { checkLive, liveMethods } from "./live.ts";
 import { type DiagnosedMachine, lookAt } from "./machine.ts";
 import { checkPatterns } from "./patterns.ts";
+import { checkSecrets } from "./secrets.ts";
 import { checkFolders, checkKey, checkStateDir } from "./state-dir.ts";
 import { type ReadStore, storeFindings, storePlaces, type StoreReport } from "./store.ts";
 
@@ -56,6 +57,7 @@ export async function diagnose({
     ...(isReadable ? await keyFindings(stateDir, state) : []),
     ...findings,
     ...(config === undefined ? [] : await checkFolders(foldersOf(config))),
+    ...(config === undefined ? [] : await checkSecrets(config)),
     ...(config === undefined ? [] : checkPatterns(config)),
     ...(report === undefined ? [] : storeFindings(report, prefix)),
     ...(await checkGateway(context, seen, machine)),

@@ -1,9 +1,10 @@
 /** `cloister doctor` and `cloister agents doctor`: each fault named with what to do, on a machine that has it. */
-import { chmod, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { type AddressInfo } from "node:net";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { keepSecret } from "../../../runtime/broker/secret-file.ts";
 import { runAgentsDoctor, runDoctor } from "../../../runtime/cli/commands/doctor.ts";
 import { type DiagnosedMachine, thisMachine } from "../../../runtime/cli/diagnosis/machine.ts";
 import type { StoreReport } from "../../../runtime/cli/diagnosis/store.ts";
@@ -75,6 +76,116 @@ const answering =
   (changes: Record<string, object> = {}): Script =>
   (request, { answer }) =>
     answer(request, { ...answers, ...changes }[request.method] ?? {});
+
+describe("references to secrets", () => {
+  const secretFindings = async () =>
+    (await doctor()).findings
+      .filter(({ id }) => id === "config.secret")
+      .map(({ severity, what, remedy }) => ({ severity, what, remedy }));
+
+  it("that lead nowhere are errors, with key, place and remedy; of variables they are warnings, and what is found is in none", async () => {
+    const open = path.join(cli.dir, "open-key");
+    await writeFile(open, "canary", { mode: 0o644 });
+    await keepSecret(cli.stateDir, "there", "canary", 1);
+    const ref = (source: string, id: string) => ({ source, id });
+    await configure({
+      gateway: { auth: { token: ref("store", "there") } },
+      models: {
+        providers: {
+          openai: { apiKey: ref("file", open), headers: { "x-team": ref("store", "team") } },
+          local: {
+            api: "openai-completions",
+            baseUrl: "http://127.0.0.1:1/v1",
+            models: [],
+            apiKey: ref("env", "LOCAL_KEY"),
+          },
+        },
+      },
+      channels: { telegram: { enabled: true, botToken: ref("store", "bot") } },
+    });
+    const agentDir = path.join(cli.stateDir, "agents", "main", "agent");
+    await mkdir(agentDir, { recursive: true, mode: 0o700 });
+    const profiles = {
+      work: { type: "api_key", provider: "anthropic", keyRef: ref("store", "anthropic") },
+      odd: { type: "token", provider: "anthropic", tokenRef: ref("cloud", "x") },
+      plain: { type: "api_key", provider: "anthropic", key: "canary" },
+    };
+    await writeFile(path.join(agentDir, "auth-profiles.json"), JSON.stringify({ profiles }), { mode: 0o600 });
+    const found = await secretFindings();
+    expect(found).toEqual([
+      {
+        severity: "error",
+        what: expect.stringMatching(/^channels\.telegram.*botToken refers to .*: store: bot: there is none$/),
+        remedy: expect.stringContaining("cloister secrets set"),
+      },
+      {
+        severity: "error",
+        what: expect.stringMatching(/^models\.providers\.openai\.apiKey refers to .*: file: .*open-key: /),
+        remedy: expect.stringContaining("closed to others"),
+      },
+      {
+        severity: "error",
+        what: expect.stringMatching(
+          /^models\.providers\.openai\.headers\.x-team refers to .*: store: team: there is none$/,
+        ),
+        remedy: expect.any(String),
+      },
+      {
+        severity: "warning",
+        what: "models.providers.local.apiKey needs the variable LOCAL_KEY, which is not set",
+        remedy: expect.stringContaining("correct models.providers.local.apiKey"),
+      },
+      {
+        severity: "error",
+        what: expect.stringMatching(
+          /auth-profiles\.json: profiles\.work\.keyRef refers to .*: store: anthropic: there is none$/,
+        ),
+        remedy: expect.any(String),
+      },
+      {
+        severity: "error",
+        what: expect.stringMatching(/profiles\.odd\.tokenRef refers to .*: cloud: x: there is none$/),
+        remedy: expect.stringContaining("env, file, store, exec"),
+      },
+    ]);
+    expect(JSON.stringify(found)).not.toContain("canary");
+  });
+
+  it("are followed by config validate as well: the file is valid, and each one that leads nowhere is a warning", async () => {
+    await configure({
+      gateway: { auth: { token: { source: "file", id: path.join(cli.dir, "none") } } },
+      mcp: {
+        servers: { notes: { command: "x", env: { KEY: { source: "env", id: "NOTES_KEY" }, MORE: "${MORE_KEY}" } } },
+      },
+    });
+    cli.clear();
+    expect(await cli.run("config", "validate")).toBe(0);
+    expect(cli.terminal.outText()).toMatch(/cloister\.json is valid: 1 agent, 0 bindings\n$/);
+    expect(cli.terminal.errText().trim().split("\n")).toEqual([
+      expect.stringMatching(/^warning: mcp\.servers\.notes\.env\.MORE: needs the variable MORE_KEY/),
+      expect.stringMatching(
+        /^warning: gateway\.auth\.token: refers to a secret that cannot be read: file: .*none: .* → let the file be there/,
+      ),
+      "warning: mcp.servers.notes.env.KEY: needs the variable NOTES_KEY, which is not set → Set the variable in the gateway's environment or in .env of the state directory, or correct mcp.servers.notes.env.KEY.",
+    ]);
+    cli.clear();
+    expect(await cli.run("config", "validate", "--json")).toBe(0);
+    expect(JSON.parse(cli.terminal.outText())).toMatchObject({
+      ok: true,
+      warnings: [
+        { path: "mcp.servers.notes.env.MORE" },
+        { path: "gateway.auth.token" },
+        { path: "mcp.servers.notes.env.KEY" },
+      ],
+    });
+  });
+
+  it("that lead somewhere are no findings", async () => {
+    await keepSecret(cli.stateDir, "there", "canary", 1);
+    await configure({ gateway: { auth: { token: { source: "store", id: "there" } } } });
+    expect(await secretFindings()).toEqual([]);
+  });
+});
 
 describe("doctor", () => {
   it("without a fault ends with 0, whether the gateway is stopped or runs", async () => {

@@ -1,0 +1,124 @@
+/** References to secrets, followed as the gateway would: which of them lead nowhere. What they lead to is not kept, and in no finding. */
+import type { SecretRef, SecretValue } from "../../broker/port.ts";
+import { isSecretAt, remedyFor } from "../../broker/follow-secrets.ts";
+import { profilesFileIn, readProfiles } from "../../broker/profile-file.ts";
+import { makeSecretReader, type SecretReader } from "../../broker/secret-refs.ts";
+import type { ResolvedConfig } from "../../config/index.ts";
+import type { Finding } from "./finding.ts";
+
+/** As the configuration's own warnings are: `path` is the key, or the place in a file. */
+export interface LostSecret {
+  readonly path: string;
+  readonly message: string;
+  readonly remedy: string;
+  /** Of a variable: the gateway may have another environment than who asks. */
+  readonly isOfEnvironment: boolean;
+}
+
+/** What cannot be read keeps what needs it from working, and nothing else. */
+export async function checkSecrets(config: ResolvedConfig): Promise<readonly Finding[]> {
+  return (await findLostSecrets(config)).map(({ path, message, remedy, isOfEnvironment }) => ({
+    id: "config.secret",
+    severity: isOfEnvironment ? "warning" : "error",
+    what: `${path} ${message}`,
+    why: isOfEnvironment
+      ? "What needs it is off, unless the gateway is given the variable in another way than this command."
+      : "What needs it is off; everything else works.",
+    remedy,
+  }));
+}
+
+interface Place {
+  readonly key: string;
+  readonly secret: SecretValue;
+}
+
+/** In the order of the configuration, without what that warns of already; then those of the agents' `auth-profiles.json`. */
+export async function findLostSecrets(config: ResolvedConfig): Promise<readonly LostSecret[]> {
+  const { stateDir, models, warnings } = config;
+  const secrets = makeSecretReader(() => ({ stateDir, variables: models.variables }), Date.now);
+  const places = [...placesIn(config), ...(await placesOfProfiles(config))];
+  const once = new Map(places.map((place) => [JSON.stringify(place), place]));
+  const told = new Set(warnings.map(({ path }) => path));
+  const lost = await Promise.all([...once.values()].map((place) => follow(place, secrets)));
+  return lost.flat().filter(({ path }) => !told.has(path));
+}
+
+async function follow({ key, secret }: Place, secrets: Pick<SecretReader, "read">): Promise<readonly LostSecret[]> {
+  const found = await secrets.read(secret);
+  if (!("missing" in found)) return [];
+  if ("ref" in secret)
+    return [
+      {
+        path: key,
+        message: `refers to a secret that cannot be read: ${found.missing}`,
+        remedy: remedyFor(key, secret.ref),
+        isOfEnvironment: secret.ref.source === "env",
+      },
+    ];
+  // What a provider of models is not given by anybody is no fault: it may not be used.
+  return found.missing.startsWith(`${key} `)
+    ? [
+        {
+          path: key,
+          message: found.missing.slice(key.length + 1),
+          remedy: `Set the variable in the gateway's environment or in .env of the state directory, or correct ${key}.`,
+          isOfEnvironment: true,
+        },
+      ]
+    : [];
+}
+
+function placesIn(config: ResolvedConfig): readonly Place[] {
+  const { models, mcp, ...rest } = config;
+  return [...placesBelow(rest), ...placesOfModels(models), ...placesOfMcp(mcp)];
+}
+
+/** Most say themselves which key they are of. */
+function placesBelow(told: unknown): readonly Place[] {
+  if (typeof told !== "object" || told === null) return [];
+  if (isSecretAt(told)) return [{ key: told.key, secret: { ref: told.ref } }];
+  return Object.values(told).flatMap(placesBelow);
+}
+
+const placesOfModels = ({ providers }: ResolvedConfig["models"]): readonly Place[] =>
+  Object.values(providers).flatMap(({ id, apiKey, headers, oauth }) => {
+    const at = `models.providers.${id}`;
+    return [
+      ...placeOf(`${at}.apiKey`, apiKey),
+      ...placesOfMap(`${at}.headers`, headers),
+      ...placeOf(`${at}.oauth.clientSecret`, oauth?.clientSecret),
+    ];
+  });
+
+const placesOfMcp = ({ servers }: ResolvedConfig["mcp"]): readonly Place[] =>
+  servers.flatMap(({ name, at }) =>
+    at.type === "http"
+      ? placesOfMap(`mcp.servers.${name}.headers`, at.headers)
+      : placesOfMap(`mcp.servers.${name}.env`, at.env),
+  );
+
+const placesOfMap = (at: string, secrets: Readonly<Record<string, SecretValue>>): readonly Place[] =>
+  Object.entries(secrets).flatMap(([name, secret]) => placeOf(`${at}.${name}`, secret));
+
+const placeOf = (key: string, secret: SecretValue | undefined): readonly Place[] =>
+  secret === undefined ? [] : [{ key, secret }];
+
+async function placesOfProfiles({ agents }: ResolvedConfig): Promise<readonly Place[]> {
+  const found = await Promise.all(
+    [...new Set(agents.map(({ agentDir }) => agentDir))].map(async (agentDir) => {
+      const name = profilesFileIn(agentDir);
+      // One that cannot be read has no references that could be followed; the gateway says so when it is asked for a model.
+      const { profiles } = await readProfiles(agentDir).catch(() => ({ profiles: {} }));
+      return Object.entries(profiles).flatMap(([id, profile]) =>
+        profileKeys.flatMap((key) => {
+          const ref = profile[key] as SecretRef | undefined;
+          return ref === undefined ? [] : [{ key: `${name}: profiles.${id}.${key}`, secret: { ref } }];
+        }),
+      );
+    }),
+  );
+  return found.flat();
+}
+
+const profileKeys = ["keyRef", "tokenRef", "clientSecretRef"] as const;
