@@ -276,6 +276,8 @@ export interface ChannelAdapter {
    * platform does not take the account as it is configured.
    */
   run(signal: AbortSignal): Promise<void>;
+  /** Resolves when the next `run` would use another credential than the last one, which was not taken; or when `signal` ended it. Absent: never. */
+  whenOther?(signal: AbortSignal): Promise<void>;
   /** Asks the platform now. Rejects with why it does not work. */
   probe(signal: AbortSignal): Promise<AccountIdentity>;
   /** Called while the account is online, one call at a time for each peer. Never rejects. */

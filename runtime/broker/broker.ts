@@ -2,6 +2,7 @@
  * The broker: takes calls of models, finds who may answer them, tries, and gives the answer as one text with what it took. It holds
  * credentials and connections, runs no code of agents, and decides no right: the kernel has judged the call before it comes here.
  */
+import { createHash } from "node:crypto";
 import { failure, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
@@ -66,7 +67,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
   const secrets = makeSecretReader(() => settings, clock.nowMs);
   const profiles = makeProfiles(() => settings, secrets, makeRenewal(fetch, clock.nowMs, secrets), clock.nowMs);
   /** Credentials that failed, until when they come last: by profile. */
-  const resting = new Map<string, number>();
+  const resting = new Map<string, Rest>();
   /** Models that are open, by all that they were opened with; it holds credentials, and never leaves this thread. */
   const speakers = new Map<string, Speaker>();
   const places = makePlaces(limits.modelTriesAtOnceMax, limits.modelTriesOfAgentMax);
@@ -158,7 +159,11 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       const rest = restMs[failed.kind];
       // A program may know a newer key.
       if (failed.kind === "credential") secrets.forget();
-      if (rest > 0) resting.set(restOf(way.target.provider.id, way.profile, agentId), clock.nowMs() + rest);
+      if (rest > 0)
+        resting.set(restOf(way.target.provider.id, way.profile, agentId), {
+          untilMs: clock.nowMs() + rest,
+          form: formOf(way.credential),
+        });
       const fields = { agent: agentId, model: way.model, profile: way.profile, kind: failed.kind };
       log("warn", `a model did not answer: ${hideSecrets(failed.message, keys)}`, {
         ...fields,
@@ -225,7 +230,11 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       for (const { id, forOperator } of problems)
         if (forOperator !== undefined)
           log("error", `a credential cannot be read: ${forOperator}`, { agent: agentId, profile: id });
-      const until = ({ id }: Credential): number => resting.get(restOf(target.provider.id, id, agentId)) ?? 0;
+      const until = (credential: Credential): number => {
+        const rest = resting.get(restOf(target.provider.id, credential.id, agentId));
+        // Another secret of the same name has not failed yet.
+        return rest !== undefined && rest.form === formOf(credential) ? rest.untilMs : 0;
+      };
       const [ready, tired] = [
         usable.filter((each) => until(each) <= clock.nowMs()),
         usable.filter((each) => until(each) > clock.nowMs()),
@@ -357,6 +366,16 @@ const restMs: Readonly<Record<ProviderFailure["kind"], number>> = {
   refused: 0,
   context: 0,
 };
+
+interface Rest {
+  readonly untilMs: number;
+  /** Of the credential that failed. */
+  readonly form: string;
+}
+
+/** Equal for equal secrets, and of no use to who reads it. */
+const formOf = ({ secret }: Credential): string =>
+  secret === undefined ? "" : createHash("sha256").update(`${secret.type} ${secret.value}`).digest("base64");
 
 /** Profiles of two agents may have the same name. */
 const restOf = (provider: string, profile: string, agentId: string): string =>

@@ -428,7 +428,7 @@ async function keepRunning(
     const refusal = toRefusal(error);
     if (refusal.code === "CLOISTER_CHANNEL_CREDENTIAL") {
       become({ type: "failed", refusal });
-      await aborted(signal);
+      await untilOther(adapter, signal);
       failures = -1;
       continue;
     }
@@ -436,6 +436,14 @@ async function keepRunning(
     become({ type: "waiting", refusal });
     await pause(channelPauseMs(failures, random()), signal);
   }
+}
+
+/** What the platform did not take it takes no better later; another credential, though, it may. */
+async function untilOther(adapter: ChannelAdapter, signal: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  const other = adapter.whenOther?.(AbortSignal.any([signal, over.signal]));
+  await Promise.race(other === undefined ? [aborted(signal)] : [aborted(signal), other]);
+  over.abort();
 }
 
 async function runOnce(

@@ -8,6 +8,7 @@ import { followSecrets, hasReferences } from "../broker/follow-secrets.ts";
 import type { WithReferences } from "../broker/port.ts";
 import type { SecretReader } from "../broker/secret-refs.ts";
 import { failure, isCoded } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
 
 export function withSecrets<S extends AccountSettings>(
   channel: ChannelModule<S>,
@@ -23,6 +24,12 @@ export function withSecrets<S extends AccountSettings>(
         const form = JSON.stringify(read);
         return opened?.form === form ? opened : { form, adapter: channel.open(read, host) };
       };
+      /** What cannot be read is no other one: it may be on its way. */
+      const isStill = (form: string | undefined): Promise<boolean> =>
+        followSecrets<S>(settings, secrets).then(
+          (read) => JSON.stringify(read) === form,
+          () => true,
+        );
       const adapter = (): ChannelAdapter => {
         if (opened === undefined) throw failure("CLOISTER_CHANNEL_OFFLINE", "the account is not connected yet");
         return opened.adapter;
@@ -40,6 +47,11 @@ export function withSecrets<S extends AccountSettings>(
             if (isCoded(error) && error.code === "CLOISTER_CHANNEL_CREDENTIAL") secrets.forget();
             throw error;
           }
+        },
+        async whenOther(signal) {
+          const refused = opened?.form;
+          do await host.pause(limits.channelSecretLookMs, signal);
+          while (!signal.aborted && (await isStill(refused)));
         },
         probe: async (signal) => (await open()).adapter.probe(signal),
         send: async (part) => adapter().send(part),

@@ -509,6 +509,8 @@ export const limits = {
   channelBackoffMs: 1_000,
   channelBackoffMsMax: 60_000,
   channelStableMs: 60_000,
+  /** How often an account that its platform did not take looks whether the secret that it refers to is another one by now. */
+  channelSecretLookMs: 10_000,
   /** How long the connections of a channel have to end in order. */
   channelCloseMs: 5_000,
   /** How long `channels status --probe` waits for one account. */
@@ -1171,6 +1173,15 @@ export const limits = {
   mcpRetryMsMax: 60_000,
   /** How long a server's process has to end after its input is closed, and again after `SIGTERM`; and who left its group, to let go of its pipes. */
   mcpEndMs: 1_000,
+  /** How long a call waits for what its server carries out as a task, before the turn goes on without it: as long as `exec` does. */
+  mcpTaskWaitMs: 10_000,
+  /** Between two questions for the state of such a task, when its server does not say, and whatever it says. */
+  mcpTaskPollMs: 1_000,
+  mcpTaskPollMsMin: 200,
+  mcpTaskPollMsMax: 60_000,
+  /** How long such a task may take, and characters of the name that its server gives it. */
+  mcpTaskMsMax: 86_400_000,
+  mcpTaskIdCharsMax: 512,
 } as const;
 
 /** The bounds as numbers: tests and an operator may set others. */

@@ -11,6 +11,7 @@
  */
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
+import path from "node:path";
 import {
   type Authored,
   changeText,
@@ -140,6 +141,8 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
   const leaving = new Map<string, ResolvedAgent>();
   const waiting = new Map<string, (agent: ResolvedAgent) => Promise<unknown>>();
   let files = deps.files;
+  /** Of what was read last: variables that it names may have changed, and its texts not. */
+  let lastRead = live.current().revision;
   let generation = 1;
   let sinceMs = nowMs();
   let error: ConfigStatus["error"];
@@ -162,7 +165,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     error = { code, message };
     const issues = isConfigFailure(found) ? found.issues : [];
     log.error({ code, issues }, `config reload skipped (invalid config): ${message}`);
-    const detail = issues.map(({ path }) => path).join(", ");
+    const detail = issues.map((issue) => issue.path).join(", ");
     audit({ type: "config_refused", subject: by, object: "config", decision: "refused", code, detail });
   };
 
@@ -171,18 +174,22 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
       log.error({ error: toRefusal(fault) }, "the configuration could not be kept as the last that worked"),
     );
 
-  const note = (next: ConfigFiles): void => {
-    files = next;
+  const note = (next: ReadConfig): void => {
+    ({ files } = next);
+    lastRead = next.config.revision;
     error = undefined;
-    watch?.follow(files.keys());
+    follow(files);
   };
+
+  const follow = (next: ConfigFiles): void =>
+    watch?.follow([...next.keys(), path.join(live.current().stateDir, ".env")]);
 
   async function apply(next: ReadConfig, by: string): Promise<Applied> {
     const from = live.current();
     const whole = planConfig(from, next.config);
     if (whole.restart.length > 0 && deps.restart !== undefined) {
       await deps.restart(by);
-      note(next.files);
+      note(next);
       restart = whole.restart;
       isRestarting = true;
       log.warn({ restart }, "the configuration has changed; the gateway restarts for it");
@@ -198,7 +205,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     const plan = whole.restart.length === 0 ? whole : planConfig(from, config);
     if (!isEmpty(plan)) await carryOut(plan, config, by);
     else if (next.config.revision !== from.revision) live.replace(config);
-    note(next.files);
+    note(next);
     restart = whole.restart;
     if (restart.length > 0)
       log.warn({ restart }, "some of the configuration counts after a restart, which nobody but you can make");
@@ -287,12 +294,12 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     if (isRestarting) return undefined;
     try {
       const next = await deps.read();
-      if (hashFiles(next.files) === hashFiles(files)) {
-        note(next.files);
+      if (hashFiles(next.files) === hashFiles(files) && next.config.revision === lastRead) {
+        note(next);
         return { status: "unchanged" };
       }
       if (live.current().gateway.reload.mode !== "off") return await apply(next, by);
-      watch?.follow(next.files.keys());
+      follow(next.files);
       log.warn({}, "the configuration has changed and is valid; it counts after a restart (gateway.reload.mode: off)");
       return { status: "off" };
     } catch (fault) {
@@ -320,7 +327,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
         () => live.current().gateway.reload.debounceMs,
         log,
       );
-      watch.follow(files.keys());
+      follow(files);
       // They may have changed since they were read, or this start did not use them.
       await inTurn(() => read("the start"));
     },

@@ -1,11 +1,15 @@
 /** Each provider through its real package, against a server that speaks its wire format (needs A11, A17.3). */
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { eventually } from "../support/eventually.ts";
 import { openBroker, provider, type TestBrokerOptions } from "../support/broker.ts";
 import {
+  answerWire,
   type ModelServer,
   openModelServer,
+  openWireServer,
   type Reply,
   type Said,
   type WireApi,
@@ -265,6 +269,46 @@ describe("a failure inside of a stream that began well", () => {
     expect(server.received).toHaveLength(tries);
   });
 });
+
+test.each([
+  ["is another one", "sk-good", ["a"]],
+  ["is the same", "sk-bad", ["b"]],
+])(
+  "a credential that was refused comes last for a while; when its secret %s, %j goes first",
+  async (_what, next, first) => {
+    const server = await openWireServer("anthropic-messages", ({ headers }, _count, response) =>
+      headers["x-api-key"] === "sk-bad"
+        ? response
+            .writeHead(401, { "content-type": "application/json" })
+            .end('{"error":{"type":"authentication_error"}}')
+        : answerWire("anthropic-messages", say({ pieces: ["yes"] }), response),
+    );
+    const told = provider("anthropic", {
+      api: "anthropic-messages",
+      baseUrl: server.baseUrl,
+      models: { m: { id: "m" } },
+    });
+    const { ask, agentDir } = openBroker([told]);
+    const write = (secret: string): void => {
+      mkdirSync(agentDir("main"), { recursive: true });
+      const profiles = {
+        a: { type: "api_key", provider: "anthropic", key: secret },
+        b: { type: "api_key", provider: "anthropic", key: "sk-b" },
+      };
+      writeFileSync(path.join(agentDir("main"), "auth-profiles.json"), JSON.stringify({ profiles }));
+    };
+    const keysOf = async (): Promise<readonly string[]> => {
+      const before = server.received.length;
+      expect(codeOf(await ask())).toBe("ok");
+      return server.received.slice(before).map(({ headers }) => (headers["x-api-key"] === "sk-b" ? "b" : "a"));
+    };
+    write("sk-bad");
+    expect(await keysOf()).toEqual(["a", "b"]);
+    expect(await keysOf()).toEqual(["b"]);
+    write(next);
+    expect(await keysOf()).toEqual(first);
+  },
+);
 
 test("a redirect is no way to another host: the key would go with it", async () => {
   const { ask, server } = await open("anthropic-messages", [refuse(307, {}, { location: "http://127.0.0.1:1/" })]);

@@ -62,6 +62,17 @@ test("an edit in place, a file that takes its place, and a broken one, while mes
   over.abort();
   const replies = await talk;
   expect(replies).toEqual(replies.map((_reply, index) => `m${index}`));
+
+  // Variables count as the file does that names them.
+  const nameOf = async (): Promise<unknown> => {
+    const { agents } = await json(stateDir, "agents", "list");
+    return agents.find(({ id }: { id: string }) => id === "main").name;
+  };
+  writeFileSync(path.join(stateDir, ".env"), "MAIN_NAME=Ana\n");
+  writeFileSync(file, text.replace('{ id: "main",', '{ id: "main", identity: { name: "${MAIN_NAME}" },'));
+  await expect.poll(nameOf).toBe("Ana");
+  writeFileSync(path.join(stateDir, ".env"), "MAIN_NAME=Bea\n");
+  await expect.poll(nameOf).toBe("Bea");
   expect(await program.stop()).toBe(0);
 });
 

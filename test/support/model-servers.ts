@@ -61,7 +61,7 @@ afterEach(async () => {
 /** Answers each request with the next reply; the last one again and again. */
 export function openModelServer(api: WireApi, replies: readonly Reply[]): Promise<ModelServer> {
   return openWireServer(api, (_request, count, response) =>
-    answer(api, replies[Math.min(count, replies.length - 1)] as Reply, response),
+    answerWire(api, replies[Math.min(count, replies.length - 1)] as Reply, response),
   );
 }
 
@@ -95,7 +95,7 @@ export async function openWireServer(
   return { baseUrl: `http://127.0.0.1:${port}${version}`, received, left: () => left };
 }
 
-function answer(api: WireApi, reply: Reply, response: ServerResponse): void {
+export function answerWire(api: WireApi, reply: Reply, response: ServerResponse): void {
   if (reply.type === "hang") return;
   if (reply.type === "refuse") {
     response.writeHead(reply.status, { "content-type": "application/json", ...reply.headers });

@@ -50,6 +50,8 @@ interface Plan {
   readonly act?: (action: ChannelAction) => Promise<SendResult>;
   /** Somebody stands ready to scan its code. */
   readonly link?: () => void;
+  /** When its next run would use another credential. */
+  readonly whenOther?: (signal: AbortSignal) => Promise<void>;
 }
 
 const stay = async (host: ChannelHost, signal: AbortSignal): Promise<void> => {
@@ -83,6 +85,7 @@ function serve(
         return (await plan.send?.(message)) ?? { status: "sent", platformMessageId: message.text };
       },
       ...(plan.act === undefined ? {} : { act: plan.act }),
+      ...(plan.whenOther === undefined ? {} : { whenOther: plan.whenOther }),
       ...(plan.link === undefined ? {} : { link: plan.link, unlink: async () => undefined }),
     };
   };
@@ -223,6 +226,26 @@ test("an account that the platform does not take is not tried again: CLOISTER_CH
   await clock.advance(3_600_000);
   expect(lastState("default")).toMatchObject({ type: "failed", refusal: { code: "CLOISTER_CHANNEL_CREDENTIAL" } });
   expect(runs.get("default")).toBe(1);
+  await channel.close();
+});
+
+test("an account that the platform did not take begins anew when it has another credential, and is looked after no longer than it waits", async () => {
+  const other = Promise.withResolvers<void>();
+  const waits: AbortSignal[] = [];
+  const refuse = async (): Promise<void> => {
+    throw failure("CLOISTER_CHANNEL_CREDENTIAL", "wrong token", "set another");
+  };
+  const whenOther = (signal: AbortSignal): Promise<void> => {
+    waits.push(signal);
+    return waits.length === 1 ? other.promise : new Promise(() => undefined);
+  };
+  const { clock, lastState, runs, channel } = serve({ default: { runs: [refuse, stay], whenOther } });
+  await clock.advance(3_600_000);
+  expect([lastState("default")?.type, runs.get("default")]).toEqual(["failed", 1]);
+  other.resolve();
+  await settle();
+  expect([lastState("default")?.type, runs.get("default")]).toEqual(["online", 2]);
+  expect(waits.map(({ aborted }) => aborted)).toEqual([true]);
   await channel.close();
 });
 

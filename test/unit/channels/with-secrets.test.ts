@@ -4,7 +4,8 @@ import type { AccountSettings, ChannelAdapter, ChannelHost, ChannelModule } from
 import type { SecretValue } from "../../../runtime/broker/port.ts";
 import { withSecrets } from "../../../runtime/channels/with-secrets.ts";
 import { failure } from "../../../runtime/kernel/errors.ts";
-import { settle } from "../../support/virtual-clock.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
+import { makeVirtualClock, settle } from "../../support/virtual-clock.ts";
 
 interface Settings extends AccountSettings {
   readonly botToken: string;
@@ -43,9 +44,12 @@ function open(botToken: string | typeof at, isRefused: (token: string) => boolea
     },
     forget: () => void forgotten++,
   };
-  const adapter = withSecrets(channel, secrets).open({ botToken, textChunkLimit: 100 }, {} as ChannelHost);
+  const clock = makeVirtualClock();
+  const host = { pause: clock.pause } as Partial<ChannelHost> as ChannelHost;
+  const adapter = withSecrets(channel, secrets).open({ botToken, textChunkLimit: 100 }, host);
   return {
     adapter,
+    clock,
     opened,
     ran: () => ran,
     keep: (value: string | undefined) => (kept = value),
@@ -124,4 +128,36 @@ test("what a program said is asked for again when the platform does not take it"
   const { run, forgotten } = open(at, (token) => token === "t-1");
   await expect(run()).rejects.toMatchObject({ code: "CLOISTER_CHANNEL_CREDENTIAL" });
   expect(forgotten()).toBe(1);
+});
+
+test("an account that was not taken learns that its secret is another one, and not that it is away or the same again", async () => {
+  const { adapter, run, keep, clock } = open(at, () => true);
+  await expect(run()).rejects.toMatchObject({ code: "CLOISTER_CHANNEL_CREDENTIAL" });
+  let isOther = false;
+  void adapter.whenOther?.(new AbortController().signal).then(() => (isOther = true));
+  for (const value of ["t-1", undefined, "t-1"]) {
+    keep(value);
+    await clock.advance(limits.channelSecretLookMs);
+    expect(isOther).toBe(false);
+  }
+  keep("t-2");
+  await clock.advance(limits.channelSecretLookMs - 1);
+  expect(isOther).toBe(false);
+  await clock.advance(1);
+  expect(isOther).toBe(true);
+});
+
+test("what looks for another secret ends with its signal", async () => {
+  const { adapter, run, clock } = open(at, () => true);
+  await expect(run()).rejects.toThrow();
+  const ending = new AbortController();
+  const looked = adapter.whenOther?.(ending.signal);
+  ending.abort();
+  await looked;
+  await clock.advance(10 * limits.channelSecretLookMs);
+  expect(clock.pauses).toEqual([limits.channelSecretLookMs]);
+});
+
+test("an account with a text has nothing else to look for", () => {
+  expect("whenOther" in open("plain").adapter).toBe(false);
 });
