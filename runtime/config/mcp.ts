@@ -43,6 +43,7 @@ function resolveServer(name: string, written: Written, draft: Draft): McpServer 
         : { type: "http", url: written.url, headers: secrets("headers") },
     connectMs: written.connectionTimeoutMs,
     requestMs: written.requestTimeoutMs,
+    taskWaitMs: written.taskWaitMs,
   };
 }
 

@@ -8,12 +8,17 @@ import { StreamableHTTPClientTransport, StreamableHTTPError } from "@modelcontex
 import {
   type CallToolResult,
   CallToolResultSchema,
+  CancelTaskResultSchema,
+  CreateTaskResultSchema,
   ErrorCode,
+  GetTaskResultSchema,
   ListToolsResultSchema,
   McpError,
+  type Task,
   type Tool,
   ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
+import type { z } from "zod";
 import { hideSecrets } from "../broker/hide.ts";
 import { limits } from "../kernel/limits.ts";
 import { isWithin } from "../thread/within.ts";
@@ -27,9 +32,19 @@ export interface Connection {
   /** All that the server has, as far as the bound. */
   tools(): Promise<readonly Tool[]>;
   /** Rejects with `CallFailure`. */
-  call(tool: string, args: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<CallToolResult>;
+  call(tool: string, args: Arguments, signal: AbortSignal): Promise<CallToolResult>;
+  /** The same as a task, which the server carries out after it has answered. A result: it did it at once. Rejects likewise, as those below do. */
+  startTask(tool: string, args: Arguments, ttlMs: number, signal: AbortSignal): Promise<Started>;
+  task(taskId: string): Promise<Task>;
+  /** When the task has ended, which it waits for; `late` after this time, and the task goes on. */
+  taskResult(taskId: string, waitMs: number, signal: AbortSignal): Promise<CallToolResult>;
+  cancelTask(taskId: string): Promise<void>;
   close(): Promise<void>;
 }
+
+export type Started = { readonly task: Task } | { readonly result: CallToolResult };
+
+type Arguments = Readonly<Record<string, unknown>>;
 
 export interface ConnectionHooks {
   readonly onToolsChanged: () => void;
@@ -107,12 +122,27 @@ export const connect: Connect = async ({ server, folder, environment, signal: en
     throw new Error(clean((hadEnded ? endOf(transport) : undefined) ?? messageOf(error)), { cause: error });
   }
   isOpen = true;
+  const ask = async <T extends z.ZodType>(
+    method: string,
+    params: object,
+    schema: T,
+    options: { readonly signal?: AbortSignal; readonly timeout?: number } = {},
+  ): Promise<z.infer<T>> => {
+    try {
+      const sent = { timeout: server.requestMs, ...options };
+      return (await client.request({ method, params } as never, schema, sent)) as z.infer<T>;
+    } catch (error) {
+      throw failureOf(error, clean, client.transport === undefined);
+    }
+  };
   return {
     get pid() {
       return "pid" in transport ? transport.pid : undefined;
     },
     async tools() {
-      if (client.getServerCapabilities()?.tools === undefined) return [];
+      const can = client.getServerCapabilities();
+      if (can?.tools === undefined) return [];
+      const hasTasks = can.tasks?.requests?.tools?.call !== undefined;
       const found: Tool[] = [];
       const endMs = performance.now() + server.connectMs;
       let cursor: string | undefined;
@@ -124,20 +154,28 @@ export const connect: Connect = async ({ server, folder, environment, signal: en
         found.push(...page.tools);
         cursor = page.nextCursor;
       } while (cursor !== undefined && found.length < limits.mcpToolsMax);
-      return found.slice(0, limits.mcpToolsMax);
+      // What a tool says of tasks counts for a server that has them.
+      return found
+        .slice(0, limits.mcpToolsMax)
+        .map(({ execution, ...tool }) => (hasTasks ? { ...tool, execution } : tool));
     },
-    async call(name, args, signal) {
-      const params = { name, arguments: { ...args } };
-      const options = { signal, timeout: server.requestMs };
-      try {
-        return await client.request({ method: "tools/call", params }, CallToolResultSchema, options);
-      } catch (error) {
-        throw failureOf(error, clean, client.transport === undefined);
-      }
+    call: (name, args, signal) => ask("tools/call", { name, arguments: { ...args } }, CallToolResultSchema, { signal }),
+    async startTask(name, args, ttl, signal) {
+      const params = { name, arguments: { ...args }, task: { ttl } };
+      const answer = await ask("tools/call", params, startedSchema, { signal });
+      const { data: started } = CreateTaskResultSchema.safeParse(answer);
+      return started === undefined ? { result: CallToolResultSchema.parse(answer) } : { task: started.task };
     },
+    task: (taskId) => ask("tasks/get", { taskId }, GetTaskResultSchema),
+    taskResult: (taskId, waitMs, signal) =>
+      ask("tasks/result", { taskId }, CallToolResultSchema, { timeout: waitMs, signal }),
+    cancelTask: async (taskId) => void (await ask("tasks/cancel", { taskId }, CancelTaskResultSchema)),
     close,
   };
 };
+
+/** A result of a call has no `task`, and one without anything in it is one as well: so it comes last. */
+const startedSchema = CreateTaskResultSchema.or(CallToolResultSchema);
 
 function makeTransport(
   { at }: ReadServer,

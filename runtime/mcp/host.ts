@@ -4,6 +4,7 @@ import type { KernelForMcp, McpCall, McpForKernel, McpInit, McpListing } from ".
 import { keepPictures } from "./pictures.ts";
 import { type Held, isUnavailable, makePool, type PoolClock } from "./pool.ts";
 import { resultOf } from "./results.ts";
+import { makeTasks } from "./tasks.ts";
 
 export interface McpHostDeps extends McpInit {
   readonly connect: Connect;
@@ -13,6 +14,7 @@ export interface McpHostDeps extends McpInit {
 
 export function makeMcpHost(deps: McpHostDeps): McpForKernel {
   const pool = makePool(deps);
+  const tasks = makeTasks({ pool, clock: deps.clock, remote: deps.remote });
   const open = new Map<number, AbortController>();
 
   const listing = async (agent: Parameters<McpForKernel["list"]>[0], server: string): Promise<McpListing> => {
@@ -29,9 +31,10 @@ export function makeMcpHost(deps: McpHostDeps): McpForKernel {
     for (let attempt = 1; ; attempt++) {
       const held = await pool.hold(asked, server);
       try {
-        const answer = await held.connection.call(tool, args, signal);
+        const isTask = held.tools.some(({ name, isTask: is }) => name === tool && is === true);
+        const result = isTask ? await tasks.run(asked, args, held, signal) : await callOnce(asked, args, held, signal);
         held.worked();
-        return resultOf(answer, await keepPictures(asked.workspace, answer, deps.clock.nowMs()));
+        return result;
       } catch (error) {
         const failure = error as CallFailure;
         if (failure.isUnsent && attempt === 1) {
@@ -47,10 +50,20 @@ export function makeMcpHost(deps: McpHostDeps): McpForKernel {
     }
   };
 
+  const callOnce = async (
+    { tool, workspace }: McpCall,
+    args: Readonly<Record<string, unknown>>,
+    { connection }: Held,
+    signal: AbortSignal,
+  ): Promise<object> => {
+    const answer = await connection.call(tool, args, signal);
+    return resultOf(answer, await keepPictures(workspace, answer, deps.clock.nowMs()));
+  };
+
   const failed = ({ server, tool }: McpCall, { kind, message }: CallFailure, held: Held): object => {
     const unknown = "whether it took effect is not known";
     if (kind === "late") {
-      const ms = pool.requestMs(server);
+      const ms = pool.waitMs(server);
       const error = `the MCP server ${server} did not answer within ${ms} ms and was told to stop; ${unknown}`;
       return { status: "timeout", code: "timeout", error, operatorHint: `mcp.servers.${server}.requestTimeoutMs` };
     }
@@ -96,11 +109,17 @@ export function makeMcpHost(deps: McpHostDeps): McpForKernel {
     async cancel(id) {
       open.get(id)?.abort(new Error("the turn is over"));
     },
+    follow: tasks.follow,
+    unfollow: tasks.unfollow,
+    cancelTask: tasks.cancelTask,
     async configure(settings) {
       pool.configure(settings);
     },
     connections: () => Promise.resolve(pool.view()),
-    close: () => pool.close(),
+    close() {
+      tasks.close();
+      return pool.close();
+    },
   };
 }
 

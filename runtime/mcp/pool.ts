@@ -57,7 +57,8 @@ export interface Pool {
   hold(agent: McpAgent, server: string): Promise<Held>;
   /** Rejects likewise. */
   tools(agent: McpAgent, server: string): Promise<readonly McpTool[]>;
-  requestMs(server: string): number;
+  /** How long a call waits for its result; with `isTask` for one after which it goes on. */
+  waitMs(server: string, isTask?: true): number;
   configure(settings: McpSettings): void;
   view(): readonly McpConnectionView[];
   close(): Promise<void>;
@@ -157,7 +158,9 @@ export function makePool({ settings: first, environment, connect, clock, remote 
     );
     slot.tools = found.flatMap((tool, index) => {
       const spec = specOf(names[index] ?? "", tool);
-      if (spec !== undefined) return [{ name: tool.name, spec }];
+      const support = tool.execution?.taskSupport;
+      const isTask = support === "required" || support === "optional";
+      if (spec !== undefined) return [{ name: tool.name, spec, ...(isTask ? { isTask } : {}) }];
       const { mcpToolSchemaCharsMax: max } = limits;
       log("warn", `a tool is left out: its parameters take more than ${max} characters`, slot, { tool: tool.name });
       return [];
@@ -328,7 +331,10 @@ export function makePool({ settings: first, environment, connect, clock, remote 
       release();
       return tools;
     },
-    requestMs: (name) => servers.get(name)?.requestMs ?? limits.mcpRequestMs,
+    waitMs: (name, isTask) =>
+      isTask
+        ? (servers.get(name)?.taskWaitMs ?? limits.mcpTaskWaitMs)
+        : (servers.get(name)?.requestMs ?? limits.mcpRequestMs),
     configure(next) {
       settings = next;
       secrets.forget();

@@ -24,6 +24,8 @@ export interface McpServer {
   /** Until it has answered the first request, and each further one. */
   readonly connectMs: number;
   readonly requestMs: number;
+  /** How long a call waits for what is carried out as a task. */
+  readonly taskWaitMs: number;
 }
 
 export interface McpSettings {
@@ -53,6 +55,8 @@ export interface McpTool {
   readonly name: string;
   /** As agents do: `mcp__<server>__<tool>`. */
   readonly spec: ToolSpec;
+  /** Its server carries it out as a task. */
+  readonly isTask?: true;
 }
 
 /** What is known of one server for one agent. */
@@ -68,6 +72,31 @@ export interface McpCall extends McpAgent {
   readonly tool: string;
   /** JSON, as the cell wrote it. */
   readonly params: string;
+  /** The session can be told of an end that comes after the turn; else the call waits for it. */
+  readonly canBeTold: boolean;
+}
+
+/** The result of a call that goes on as a task of its server. */
+export interface McpGoesOn {
+  readonly status: "pending";
+  /** As the server calls it. */
+  readonly remoteId: string;
+  /** Milliseconds since the epoch: the server keeps it for no longer. */
+  readonly untilMs: number;
+}
+
+/** A task that somebody is to be told the end of. */
+export interface McpTask extends McpAgent, Pick<McpGoesOn, "remoteId" | "untilMs"> {
+  /** As the gateway calls it. */
+  readonly id: string;
+  readonly server: string;
+  readonly tool: string;
+}
+
+export interface McpTaskEnd {
+  readonly id: string;
+  readonly isDone: boolean;
+  readonly text: string;
 }
 
 /** For operators. */
@@ -89,8 +118,14 @@ export interface McpConnectionView {
 export interface McpForKernel {
   /** Connects to those of the servers that are not connected. Never rejects by itself; one that fails says so in its listing. */
   list(agent: McpAgent, servers: readonly string[]): Promise<readonly McpListing[]>;
-  /** The result object of the call; failures are results with `status` and `code`. */
+  /** The result object of the call, or `McpGoesOn`; failures are results with `status` and `code`. */
   call(call: McpCall): Promise<object>;
+  /** Its end is told as `ended`, once, unless its time is over before; while its server cannot be reached it is asked again. */
+  follow(task: McpTask): Promise<void>;
+  /** Its end is wanted no more; the server is not told. */
+  unfollow(id: string): Promise<void>;
+  /** Tells the server to end it: `ended` is not told then. False: the server has not said that it has. */
+  cancelTask(task: McpTask): Promise<boolean>;
   /** The result is wanted no more. */
   cancel(id: number): Promise<void>;
   configure(settings: McpSettings): Promise<void>;
@@ -102,6 +137,8 @@ export interface McpForKernel {
 export interface KernelForMcp {
   /** What a server offers an agent is other than it was told. */
   changed(agentId: string, listing: McpListing): Promise<void>;
+  /** A task that is followed has ended. */
+  ended(end: McpTaskEnd): Promise<void>;
   /** A process of a server runs, or has ended with its group. */
   process(pid: number, isRunning: boolean): Promise<void>;
   log(level: "debug" | "info" | "warn" | "error", message: string, fields: object): Promise<void>;

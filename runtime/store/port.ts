@@ -28,6 +28,7 @@ import type { ChoiceChange } from "../kernel/session-choices.ts";
 import type { AuditCheck, AuditEntry, AuditPage, AuditQuery, AuditReach, AuditRow } from "./audit-rows.ts";
 import type { ExpiredTranscripts, SessionCounts, StaleQuery, StaleSessions, TranscriptRule } from "./retention-rows.ts";
 import type { RunQuery, SpawnedRun, StoredRun } from "./stored-run.ts";
+import type { TaskEnd } from "./task-rows.ts";
 import type { HistoryPage, PastTranscript, TranscriptRow } from "./transcript-rows.ts";
 import type { UsageQuery, UsageRow } from "./usage-rows.ts";
 import type {
@@ -48,7 +49,6 @@ import type {
   DeadLetterPurge,
   DeadLetterCounts,
   TimerRow,
-  TaskEnd,
   TimerScope,
   TimerQuery,
   MonitorRow,

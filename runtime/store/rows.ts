@@ -2,21 +2,13 @@
 import type { Job } from "./job-rows.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { Tokens } from "../kernel/run-rows.ts";
-import type {
-  DownReason,
-  EnvelopeHeader,
-  Failure,
-  Fate,
-  GrantRow,
-  GrantVerb,
-  ReplyRoute,
-  TaskStatus,
-} from "../kernel/envelope.ts";
+import type { DownReason, EnvelopeHeader, Failure, Fate, GrantRow, GrantVerb, ReplyRoute } from "../kernel/envelope.ts";
 import type { SessionChoices } from "../kernel/session-choices.ts";
 import type { SessionNotice } from "../kernel/session-notices.ts";
 import type { CallId, StepRow } from "../kernel/steps.ts";
 import type { CommitRow } from "../kernel/turn-rows.ts";
 import type { StoredRun } from "./stored-run.ts";
+import type { TimerTask } from "./task-rows.ts";
 import type { ContextUsed, SpentLately } from "./usage-rows.ts";
 
 export interface AgentPlace {
@@ -264,23 +256,12 @@ export interface TimerRow {
   /** Absent: it fires once. */
   readonly everyMs?: number;
   /** A task that a turn put off, and where the answer to its end goes; it fires when it is completed, or at its deadline. */
-  readonly task?: {
-    readonly replyRoute: ReplyRoute;
-    /** How it has ended, as `body` says; it is only still to be told. */
-    readonly ended?: TaskStatus;
-  };
+  readonly task?: TimerTask;
   readonly createdAtMs: number;
   /** Set by an operator: its next time follows from this. */
   readonly job?: Job;
   /** The envelope of its last time. */
   readonly lastEnvelopeId?: string;
-}
-
-/** How a task ended, and from when on that is told. */
-export interface TaskEnd {
-  readonly status: TaskStatus;
-  readonly body: string;
-  readonly atMs: number;
 }
 
 /** What is named must hold; nothing named means all. */

@@ -18,7 +18,8 @@ import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import { advanceRun, dueRun, postponeRun } from "./runs.ts";
 import type { JobChange } from "./job-rows.ts";
-import type { DueRow, DueRows, MonitorRow, TaskEnd, TimerQuery, TimerRow, TimerScope } from "./port.ts";
+import type { DueRow, DueRows, MonitorRow, TimerQuery, TimerRow, TimerScope } from "./port.ts";
+import type { TaskEnd } from "./task-rows.ts";
 
 interface TimerState extends TimerRow {
   /** When it is tried next: `dueAtMs`, or later when an attempt was refused. */

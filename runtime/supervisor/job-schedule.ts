@@ -23,9 +23,18 @@ export const heartbeatIdMark = "h-";
 export const commandTaskMark = "c-";
 /** Of tasks that are commands that wait for an operator (`tools/exec-approvals.ts`). */
 export const approvalTaskMark = "a-";
-/** Who has a task done: a command in the background, an operator who has not decided yet, or the agent itself, which has put it off. */
-export const taskKindOf = (id: string): "command" | "approval" | "deferred" =>
-  id.startsWith(commandTaskMark) ? "command" : id.startsWith(approvalTaskMark) ? "approval" : "deferred";
+/** Of tasks that MCP servers carry out (`mcp-tasks.ts`). */
+export const mcpTaskMark = "s-";
+export type TaskKind = "command" | "approval" | "mcp" | "deferred";
+/** Who has a task done: a command in the background, an operator who has not decided yet, an MCP server, or the agent itself, which has put it off. */
+export const taskKindOf = (id: string): TaskKind =>
+  id.startsWith(commandTaskMark)
+    ? "command"
+    : id.startsWith(approvalTaskMark)
+      ? "approval"
+      : id.startsWith(mcpTaskMark)
+        ? "mcp"
+        : "deferred";
 /** What is kept as a job: set by operators, the configuration or the tool `cron`. An agent's calls for its own timers neither see nor remove it. */
 export const isOperators = (id: string): boolean => id.startsWith(jobIdMark) || id.startsWith(heartbeatIdMark);
 

@@ -13,12 +13,13 @@ import type {
   McpAgent,
   McpConnectionView,
   McpForKernel,
+  McpGoesOn,
   McpListing,
   McpSettings,
   McpTool,
 } from "../mcp/port.ts";
 import type { ToolSpec } from "../thread/actor-port.ts";
-import type { Logger } from "./driver.ts";
+import { makeMcpTasks, type McpTasks, type McpTasksDeps } from "./mcp-tasks.ts";
 import { fault, type Tool } from "./tools/table.ts";
 
 /** The thread as this side sees it. */
@@ -27,15 +28,14 @@ export interface McpThread {
   readonly stop: () => Promise<void>;
 }
 
-export interface McpDeps {
+export interface McpDeps extends McpTasksDeps {
   readonly config: Pick<ResolvedConfig, "mcp" | "stateDir">;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly start: (
     settings: McpSettings,
-    changed: KernelForMcp["changed"],
+    handlers: Pick<KernelForMcp, "changed" | "ended">,
     onLost: (reason: string) => void,
   ) => Promise<McpThread>;
-  readonly log: Logger;
 }
 
 export interface McpServerRow {
@@ -63,6 +63,10 @@ export interface Mcp {
   /** The configuration is another one. */
   changed(): void;
   view(): Promise<readonly McpServerRow[]>;
+  /** What a server carries out for a session, by the id of its task. */
+  readonly cancelTask: McpTasks["cancel"];
+  /** Goes on with the tasks of the last process. Rejects as the store does. */
+  start(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -78,7 +82,7 @@ interface OpenCall {
 
 type Known = ReadonlyMap<string, McpTool> | "failed";
 
-export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
+export function makeMcp({ config, agents, start, log, ...deps }: McpDeps): Mcp {
   /** Agent → server → its tools by the names that agents know. */
   const catalogue = new Map<string, Map<string, Known>>();
   /** Agents that are told the same share it. */
@@ -121,8 +125,9 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
     const onLost = (reason: string): void => {
       if (thread === mine) thread = undefined;
       log.error({ reason }, "the thread of MCP servers was lost; the next call starts it again");
+      if (!isClosed) tasks.lost();
     };
-    const mine = (thread ??= start(settings(), changed, onLost));
+    const mine = (thread ??= start(settings(), { changed, ended: tasks.ended }, onLost));
     mine.catch(() => {
       if (thread === mine) thread = undefined;
     });
@@ -138,6 +143,15 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
     });
 
   const agentOf = (agentId: string): McpAgent => ({ agentId, workspace: agents.get(agentId)?.workspace ?? "" });
+
+  const tasks: McpTasks = makeMcpTasks(
+    { ...deps, log },
+    {
+      remote: async () => (await running()).remote,
+      agentOf,
+      mayUse: (agentId, server) => agents.has(agentId) && serversOf(agentId).includes(server),
+    },
+  );
 
   async function ask(agentId: string): Promise<void> {
     const wanted = unknown(agentId);
@@ -220,7 +234,10 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
           return unknown(agentId).includes(server)
             ? fault("worker_unavailable", `the MCP server ${server} is not available`, "cloister mcp list tells why")
             : fault("not_found", `the MCP server ${server} has no tool ${name}`);
-        return await remote.call({ ...agentOf(agentId), id, server, tool: found.name, params: body });
+        // A sub-agent's session ends with its run.
+        const asked = { id, server, tool: found.name, params: body, canBeTold: entry === agentId };
+        const result = await remote.call({ ...agentOf(agentId), ...asked });
+        return goesOn(result) ? await tasks.expect({ header, tool: name }, { ...asked, ...result }) : result;
       } finally {
         open.delete(id);
       }
@@ -250,7 +267,10 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
       forget();
       // What servers of the last configuration said meanwhile is there before its answer, and what those of this one say, after it.
       void thread?.then(({ remote }) => remote.configure(settings()).then(forget)).catch(() => undefined);
+      tasks.changed();
     },
+    cancelTask: (id) => tasks.cancel(id),
+    start: () => tasks.start(),
     async view() {
       const found = await thread?.then(({ remote }) => remote.connections()).catch(() => []);
       return config.mcp.servers.map(({ name, at }) => ({
@@ -268,3 +288,5 @@ export function makeMcp({ config, agents, start, log }: McpDeps): Mcp {
     },
   };
 }
+
+const goesOn = (result: object): result is McpGoesOn => "remoteId" in result;

@@ -12,14 +12,14 @@ import type { McpDeps } from "./mcp.ts";
  * input is closed, but a server need not end with that.
  */
 export function makeMcpStart(log: Logger, environment: () => Promise<McpInit["environment"]>): McpDeps["start"] {
-  return async (settings, changed, onLost) => {
+  return async (settings, handlers, onLost) => {
     const pids = new Set<number>();
     return startTrustedThread<McpForKernel>({
       entry: entryUrl("mcp"),
       name: "mcp",
       init: { settings, environment: await environment() } satisfies McpInit,
       handlers: {
-        changed,
+        ...handlers,
         process: async (pid, isRunning) => void (isRunning ? pids.add(pid) : pids.delete(pid)),
         log: async (level, message, fields) => log[level]({ subsystem: "mcp", ...fields }, message),
       } satisfies KernelForMcp,

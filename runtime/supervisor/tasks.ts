@@ -1,6 +1,6 @@
 /**
- * Tasks as operators see them: what sessions wait to be told the end of. Agents put them off (`ctx.defer`), commands that go on in the background and
- * commands that wait for an operator are tasks as well. Each is a row of the timers, and ends once, whoever ends it. Source: behaviour §5.10.
+ * Tasks as operators see them: what sessions wait to be told the end of. Agents put them off (`ctx.defer`); commands that go on in the background,
+ * commands that wait for an operator and what MCP servers carry out are tasks as well. Each is a row of the timers, and ends once, whoever ends it. Source: behaviour §5.10.
  */
 import { type CodedError, failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
@@ -17,6 +17,8 @@ export interface TasksDeps {
   readonly signals: () => Pick<Signals, "timers" | "endTask">;
   /** Ends the command, whose end is then told as ever. */
   readonly endCommand: (task: TimerRow) => Promise<CommandEnding>;
+  /** Has its server end it. Rejects when that cannot be asked. */
+  readonly cancelAtServer: (taskId: string) => Promise<CommandEnding>;
   /** Decides that the command is not run; false: it was decided. */
   readonly denyCommand: (taskId: string, by: string) => Promise<boolean>;
   readonly targets: Targets;
@@ -29,6 +31,7 @@ type TaskRow = TimerRow & { readonly task: NonNullable<TimerRow["task"]> };
 export function makeTaskMethods({
   signals,
   endCommand,
+  cancelAtServer,
   denyCommand,
   targets,
   note,
@@ -45,6 +48,8 @@ export function makeTaskMethods({
   const end = async (task: TaskRow, by: string, reason: string): Promise<CommandEnding> => {
     const kind = taskKindOf(task.id);
     if (kind === "command") return endCommand(task);
+    const atServer = kind === "mcp" ? await cancelAtServer(task.id) : "ended";
+    if (atServer !== "ended") return atServer;
     const isEnded =
       kind === "approval" ? await denyCommand(task.id, by) : await signals().endTask(task, "failed", reason);
     return isEnded ? "ended" : "over";
@@ -80,7 +85,7 @@ export function makeTaskMethods({
       const told = reason === undefined ? "an operator cancelled it" : `an operator cancelled it: ${reason}`;
       const ending = isOver ? "over" : await end(row, by, told);
       const { agentId, sessionKey, name } = row;
-      const stays = ending === "running" ? "; its command was told to end, and is still running" : "";
+      const stays = ending === "running" ? "; it was told to end, and is still running" : "";
       if (ending !== "over")
         note({
           type: "task_cancelled",

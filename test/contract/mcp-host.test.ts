@@ -39,13 +39,14 @@ async function open(servers: readonly McpServer[], idleMs: number = limits.mcpId
       changed: async (_agentId, { server, result }) =>
         void changed.push(`${server} ${"tools" in result ? result.tools.length : result.failed}`),
       process: async () => undefined,
+      ended: async () => undefined,
       log: async (level, message, fields) => void logged.push(`${level} ${message} ${JSON.stringify(fields)}`),
     },
   });
   closing.push(() => host.close());
   let id = 1;
   const call = (tool: string, params: object = {}, server = "test", agentId = "ana") =>
-    host.call({ id: id++, agentId, workspace, server, tool, params: JSON.stringify(params) });
+    host.call({ id: id++, agentId, workspace, server, tool, params: JSON.stringify(params), canBeTold: true });
   const text = async (...asked: Parameters<typeof call>): Promise<string> => {
     const result = (await call(...asked)) as { readonly status: string; readonly text: string };
     if (result.status !== "ok") throw new Error(JSON.stringify(result));
@@ -92,15 +93,23 @@ describe("a server that is a process", () => {
     expect(await call("fail")).toEqual({ status: "error", code: "tool_error", error: "there is no paper" });
     expect(await call("echo", { text: 5 })).toMatchObject({ status: "error", code: "tool_error" });
     expect(await call("no such tool")).toMatchObject({ status: "error" });
-    expect(await host.call({ id: 99, agentId: "ana", workspace, server: "test", tool: "echo", params: "[1]" })).toEqual(
-      {
-        status: "error",
-        code: "invalid",
-        error: "the parameters of echo are no JSON object",
-      },
-    );
+    expect(
+      await host.call({
+        id: 99,
+        agentId: "ana",
+        workspace,
+        server: "test",
+        tool: "echo",
+        params: "[1]",
+        canBeTold: true,
+      }),
+    ).toEqual({
+      status: "error",
+      code: "invalid",
+      error: "the parameters of echo are no JSON object",
+    });
     expect(await text("grow")).toBe("grown");
-    await eventually(() => expect(changed).toEqual(["test 13"]));
+    await eventually(() => expect(changed).toEqual(["test 14"]));
     await host.close();
     for (const pid of pids) expect(isAlive(Number(pid))).toBe(false);
   });

@@ -93,6 +93,7 @@ export const rooms: readonly Room[] = [
       "runtime/store/job-rows.ts",
       "runtime/store/audit-rows.ts",
       "runtime/store/stored-run.ts",
+      "runtime/store/task-rows.ts",
       "runtime/store/transcript-rows.ts",
       "runtime/store/retention-rows.ts",
       "runtime/store/usage-rows.ts",

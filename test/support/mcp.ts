@@ -6,11 +6,11 @@ import { randomUUID } from "node:crypto";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import type { McpServer } from "../../runtime/mcp/port.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
-import { makeTestServer } from "../fixtures/mcp/tools.ts";
+import { makeTestServer, TestTasks } from "../fixtures/mcp/tools.ts";
 
 const program = fileURLToPath(new URL("../fixtures/mcp/stdio.ts", import.meta.url));
 
-const times = { connectMs: limits.mcpConnectMs, requestMs: limits.mcpRequestMs };
+const times = { connectMs: limits.mcpConnectMs, requestMs: limits.mcpRequestMs, taskWaitMs: limits.mcpTaskWaitMs };
 
 /** A server that is a process. */
 export const stdioServer = (
@@ -28,16 +28,20 @@ export const httpServer = (
   name: string,
   url: string,
   headers: Readonly<Record<string, { value: string }>> = {},
+  changes: Partial<McpServer> = {},
 ): McpServer => ({
   name,
   at: { type: "http", url, headers },
   ...times,
+  ...changes,
 });
 
 export interface HttpMcp {
   readonly url: string;
   /** Headers of the requests that came. */
   readonly seen: readonly IncomingMessage["headers"][];
+  /** What it carries out: the same for all of its sessions. */
+  readonly tasks: TestTasks;
   /** As if it were started again: it knows no session any more. */
   readonly forget: () => void;
   readonly close: () => Promise<void>;
@@ -49,6 +53,7 @@ export async function openHttpMcp(
 ): Promise<HttpMcp> {
   const sessions = new Map<string, StreamableHTTPServerTransport>();
   const seen: IncomingMessage["headers"][] = [];
+  const tasks = new TestTasks();
   const server: Server = createServer((request, response) => {
     seen.push(request.headers);
     if (answer?.(request, response) === true) return;
@@ -63,7 +68,7 @@ export async function openHttpMcp(
       sessionIdGenerator: () => randomUUID(),
       onsessioninitialized: (made) => void sessions.set(made, transport),
     });
-    await makeTestServer().connect(transport);
+    await makeTestServer(tasks).connect(transport);
     await transport.handleRequest(request, response);
   }
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -71,6 +76,7 @@ export async function openHttpMcp(
   return {
     url: `http://127.0.0.1:${port}/mcp`,
     seen,
+    tasks,
     forget: () => {
       for (const transport of sessions.values()) void transport.close();
       sessions.clear();

@@ -202,7 +202,7 @@ export function describeCancel(payload: unknown): string {
 /** What became of `tasks.cancel`, as a sentence. */
 export function describeTaskCancel(payload: unknown): string {
   const { cancelled, stillRunning } = fieldsOf(payload);
-  if (stillRunning === true) return "The task's command was told to end, and is still running.";
+  if (stillRunning === true) return "The task was told to end, and is still running.";
   return cancelled === true ? "The task was cancelled." : "The task had ended before.";
 }
 

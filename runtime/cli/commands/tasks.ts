@@ -52,6 +52,7 @@ const kinds: Readonly<Record<string, string>> = {
   agent: "the agent",
   command: "a command in the background",
   approval: "an operator, who has not decided yet",
+  mcp: "an MCP server",
 };
 
 export function runTasksList(

@@ -49,6 +49,10 @@ const server = () =>
       "How long one call of a tool may take, in milliseconds.",
       ms(limits.mcpRequestMsMax, limits.mcpRequestMs),
     ),
+    taskWaitMs: key(
+      "How long a call waits for a tool that the server carries out as a task, in milliseconds; then the turn goes on, and the session is told of the end.",
+      ms(limits.mcpRequestMsMax, limits.mcpTaskWaitMs),
+    ),
     supportsParallelToolCalls: inert(
       "Hint of other programs.",
       "Calls of one agent are made when they are asked for.",

@@ -15,6 +15,7 @@ import type { Store, TimerRow } from "../../store/port.ts";
 import type { CommandEnd } from "../../tools/port.ts";
 import type { Logger } from "../driver.ts";
 import { commandTaskMark } from "../job-schedule.ts";
+import { readOpenTasks } from "../open-tasks.ts";
 import type { Signals } from "../signals.ts";
 import type { ToolCall } from "./table.ts";
 
@@ -160,17 +161,7 @@ export function makeCommandNews({ store, signals, newId, nowMs, log }: CommandNe
       for (const [processId, end] of early) if (end === undefined) early.set(processId, "lost");
     },
     async start() {
-      const { timers } = signals();
-      const left: TimerRow[] = [];
-      for (let offset = 0; ; offset += limits.dueRowsPerRead) {
-        const { rows } = await timers({ limit: limits.dueRowsPerRead, offset });
-        left.push(
-          ...rows.filter(
-            ({ id, task }) => id.startsWith(commandTaskMark) && task?.ended === undefined && own?.has(id) !== true,
-          ),
-        );
-        if (rows.length < limits.dueRowsPerRead) break;
-      }
+      const left = (await readOpenTasks(signals(), commandTaskMark)).filter(({ id }) => own?.has(id) !== true);
       own = undefined;
       for (const task of left) tell(task, false, "the gateway was stopped or died, and the command ended with it");
     },

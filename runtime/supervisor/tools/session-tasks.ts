@@ -1,13 +1,13 @@
 /** What is under way for a session beside its own turn: sub-agents, commands in the background, what it put off. Source: behaviour §3.7. */
 import { cut } from "../../groups/index.ts";
 import { limits } from "../../kernel/limits.ts";
-import { taskKindOf } from "../job-schedule.ts";
+import { type TaskKind, taskKindOf } from "../job-schedule.ts";
 import type { FoundSession, SessionToolsDeps } from "./find-session.ts";
 
 export interface SessionTask {
   readonly taskId: string;
   /** `run`: of a sub-agent. `deferred`: a turn put it off (`ctx.defer`). */
-  readonly kind: "run" | "command" | "approval" | "deferred";
+  readonly kind: "run" | TaskKind;
   /** Of a run as `subagents` tells it; of anything else `waiting`, and `ended` when that is only still to be told. */
   readonly status: "queued" | "running" | "waiting" | "ending" | "ended";
   /** Absent for who may list the session and not read it: it is somebody's words. */

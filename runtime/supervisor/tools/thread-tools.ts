@@ -61,7 +61,7 @@ export function makeThreadTools(
   const approvals = makeApprovals({ ...deps, kept: commandRequests });
   const host = makeHostTools({ config, agents, skills, log, approvals, news, kernel, start: startTools });
   const memory = makeMemory({ config, agents, models, start: startMemory });
-  const mcp = makeMcp({ config, agents, start: startMcp, log });
+  const mcp = makeMcp({ ...deps, start: startMcp });
 
   const skillRows = async (agentId: string): Promise<object> => {
     const agent = agents.get(agentId);
@@ -100,7 +100,7 @@ export function makeThreadTools(
     mcp,
     commands: host.commands,
     postAnswer: (message) => host.postAnswer(message),
-    start: async () => void (await Promise.all([news.start(), approvals.start()])),
+    start: async () => void (await Promise.all([news.start(), approvals.start(), mcp.start()])),
     async close() {
       approvals.close();
       await Promise.all([host.close(), memory.close(), mcp.close()]);
@@ -112,6 +112,7 @@ export function makeThreadTools(
       ...makeTaskMethods({
         signals: deps.signals,
         endCommand: (task) => host.commands.end(task),
+        cancelAtServer: (taskId) => mcp.cancelTask(taskId),
         denyCommand: (...task) => approvals.denyTask(...task),
         targets,
         note: deps.note,

@@ -33,6 +33,7 @@ describe("mcp", () => {
         },
         connectMs: 30_000,
         requestMs: 60_000,
+        taskWaitMs: 10_000,
       },
       {
         name: "web",
@@ -43,6 +44,7 @@ describe("mcp", () => {
         },
         connectMs: 30_000,
         requestMs: 1_000,
+        taskWaitMs: 10_000,
       },
     ]);
     expect(resolved.mcp.rules).toEqual([

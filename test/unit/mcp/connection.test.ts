@@ -25,6 +25,7 @@ const server = (answer: string, changes: Partial<ReadServer> = {}): ReadServer =
   },
   connectMs: 60_000,
   requestMs: 60_000,
+  taskWaitMs: 10_000,
   ...changes,
 });
 const started =

@@ -12,6 +12,7 @@ const server = (name: string, command = "x"): McpServer => ({
   at: { type: "stdio", command, args: [], env: {} },
   connectMs: 1_000,
   requestMs: 1_000,
+  taskWaitMs: 1_000,
 });
 
 const form: { [key: string]: unknown; type: "object" } = { type: "object" };
@@ -42,6 +43,10 @@ function open(names: readonly string[] = ["notes"]) {
       pid: made.length,
       tools: async () => (name === "big" ? bigTools : mine.tools.map((tool) => ({ name: tool, inputSchema: form }))),
       call: () => Promise.reject(new Error("not called here")),
+      startTask: () => Promise.reject(new Error("not called here")),
+      task: () => Promise.reject(new Error("not called here")),
+      taskResult: () => Promise.reject(new Error("not called here")),
+      cancelTask: () => Promise.reject(new Error("not called here")),
       close: async () => void (mine.isClosed = true),
     } satisfies Connection;
   };
@@ -66,6 +71,7 @@ function open(names: readonly string[] = ["notes"]) {
     },
     remote: {
       changed: async (_agentId, listing) => void told.push(listing),
+      ended: async () => undefined,
       log: async () => undefined,
       process: async () => undefined,
     },

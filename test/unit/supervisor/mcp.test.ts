@@ -30,6 +30,9 @@ function open() {
       return { status: "ok" };
     },
     cancel: async () => undefined,
+    follow: async () => undefined,
+    unfollow: async () => undefined,
+    cancelTask: async () => true,
     configure: () => configured.promise,
     connections: async () => [],
     close: async () => undefined,
@@ -44,10 +47,15 @@ function open() {
       stateDir: "/nowhere",
     },
     agents: new Map([["ana", { id: "ana", workspace: "/ana" } as ResolvedAgent]]),
-    start: async (_settings, changed) => {
-      told = changed;
+    start: async (_settings, handlers) => {
+      told = handlers.changed;
       return { remote, stop: async () => undefined };
     },
+    signals: () => {
+      throw new Error("there are no tasks here");
+    },
+    newId: () => "",
+    nowMs: () => 0,
     log: quiet,
   });
   const call = (tool: string) =>

@@ -14,6 +14,7 @@ async function cancel(id: string, became: CommandEnding, ended?: "done") {
       endTask: async () => became === "ended",
     }),
     endCommand: async () => became,
+    cancelAtServer: async () => became,
     denyCommand: async () => became === "ended",
     targets: {} as never,
     note: ({ detail = "" }) => void noted.push(detail),
@@ -26,20 +27,26 @@ async function cancel(id: string, became: CommandEnding, ended?: "done") {
   return { cancelled: answer.cancelled, stillRunning: answer.stillRunning, noted };
 }
 
-test.each(["c-1", "a-1", "t-1"])("one that ends by it is cancelled, and one that had ended is not: %s", async (id) => {
-  expect(await cancel(id, "ended")).toEqual({
-    cancelled: true,
-    stillRunning: false,
-    noted: [`${id} of kim: exec make`],
-  });
-  for (const over of [await cancel(id, "over"), await cancel(id, "ended", "done")])
-    expect(over).toEqual({ cancelled: false, stillRunning: false, noted: [] });
-});
+test.each(["c-1", "a-1", "s-1", "t-1"])(
+  "one that ends by it is cancelled, and one that had ended is not: %s",
+  async (id) => {
+    expect(await cancel(id, "ended")).toEqual({
+      cancelled: true,
+      stillRunning: false,
+      noted: [`${id} of kim: exec make`],
+    });
+    for (const over of [await cancel(id, "over"), await cancel(id, "ended", "done")])
+      expect(over).toEqual({ cancelled: false, stillRunning: false, noted: [] });
+  },
+);
 
-test("a command that does not end when it is killed is told as such, and the audit trail has the attempt", async () => {
-  expect(await cancel("c-1", "running")).toEqual({
-    cancelled: false,
-    stillRunning: true,
-    noted: ["c-1 of kim: exec make; its command was told to end, and is still running"],
-  });
-});
+test.each(["c-1", "s-1"])(
+  "one that does not end when it is told to is told as such, and the audit trail has the attempt: %s",
+  async (id) => {
+    expect(await cancel(id, "running")).toEqual({
+      cancelled: false,
+      stillRunning: true,
+      noted: [`${id} of kim: exec make; it was told to end, and is still running`],
+    });
+  },
+);

@@ -159,7 +159,7 @@ describe("runs and timers", () => {
     for (const [told, words] of [
       [{ cancelled: true, stillRunning: false }, "The task was cancelled."],
       [{ cancelled: false, stillRunning: false }, "The task had ended before."],
-      [{ cancelled: false, stillRunning: true }, "The task's command was told to end, and is still running."],
+      [{ cancelled: false, stillRunning: true }, "The task was told to end, and is still running."],
     ] as const) {
       page.work.cancelTask("d-1");
       page.work.cancelTask("d-1");

@@ -117,6 +117,7 @@ const taskWords: ReadonlyMap<string, string> = new Map([
   ["agent", "put off by the agent"],
   ["command", "a command in the background"],
   ["approval", "a command that waits to be allowed"],
+  ["mcp", "carried out by an MCP server"],
 ]);
 
 function Task({ page, task, onDone }: TaskProps) {

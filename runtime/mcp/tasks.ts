@@ -1,0 +1,236 @@
+/**
+ * Calls that a server carries out as tasks (revision 2025-11-25 of the protocol): the call waits for its end for a while, and what goes on then is
+ * asked after until it has ended, however often its server is lost meanwhile.
+ *
+ *   started ──ends in time──► result
+ *      └── goes on ──followed──► ended ──► told, once
+ *                        ├── its server does not know it any more, or wants an answer of a person ──► told that
+ *                        └── `untilMs` ──► told by whoever set that time
+ */
+import type { CallToolResult, Task } from "@modelcontextprotocol/sdk/types.js";
+import { limits } from "../kernel/limits.ts";
+import type { CallFailure, Connection } from "./connection.ts";
+import { keepPictures } from "./pictures.ts";
+import { type Held, isUnavailable, type Pool, type PoolClock } from "./pool.ts";
+import type { KernelForMcp, McpAgent, McpCall, McpForKernel, McpGoesOn, McpTask } from "./port.ts";
+import { resultOf } from "./results.ts";
+
+export interface TasksDeps {
+  readonly pool: Pick<Pool, "hold" | "waitMs">;
+  readonly clock: PoolClock;
+  readonly remote: Pick<KernelForMcp, "ended" | "log">;
+}
+
+export interface Tasks extends Pick<McpForKernel, "follow" | "unfollow" | "cancelTask"> {
+  /** Starts it and waits. Rejects with `CallFailure` when it was not started, or its connection ended and nobody can be told of its end. */
+  run(asked: McpCall, args: Readonly<Record<string, unknown>>, held: Held, signal: AbortSignal): Promise<object>;
+  /** Follows none any more; the servers go on. */
+  close(): void;
+}
+
+/** `isDone`: the tool did what it was asked for. */
+interface End {
+  readonly isDone: boolean;
+  readonly result: object;
+}
+
+export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
+  const followed = new Map<string, AbortController>();
+
+  const read = async ({ workspace }: McpAgent, answer: CallToolResult): Promise<End> => {
+    const result = resultOf(answer, await keepPictures(workspace, answer, clock.nowMs()));
+    return { isDone: answer.isError !== true, result };
+  };
+
+  /** Undefined: it goes on. */
+  const look = async (
+    connection: Connection,
+    of: McpAgent,
+    task: Task,
+    signal: AbortSignal,
+  ): Promise<End | undefined> => {
+    const { status, taskId, statusMessage } = task;
+    const said = statusMessage === undefined ? "" : `: ${statusMessage.slice(0, saidCharsMax)}`;
+    if (status === "working") return undefined;
+    if (status === "cancelled") return failed("cancelled", `its server cancelled it${said}`);
+    if (status === "input_required") {
+      await connection.cancelTask(taskId);
+      return failed(
+        "invalid",
+        `its server wants to ask somebody, which nobody can answer here; it was cancelled${said}`,
+      );
+    }
+    try {
+      return await read(of, await connection.taskResult(taskId, limits.mcpRequestMs, signal));
+    } catch (error) {
+      const { kind, message } = error as CallFailure;
+      if (kind !== "refused") throw error;
+      return failed("tool_error", `it failed${said || `: ${message.slice(0, saidCharsMax)}`}`);
+    }
+  };
+
+  const run: Tasks["run"] = async (asked, args, held, signal) => {
+    const { connection } = held;
+    const started = await connection.startTask(asked.tool, args, limits.mcpTaskMsMax, signal);
+    if ("result" in started) return (await read(asked, started.result)).result;
+    const { task } = started;
+    const { taskId } = task;
+    if (taskId.length > limits.mcpTaskIdCharsMax)
+      throw Object.assign(new Error(`the name of its task has ${taskId.length} characters`), {
+        kind: "refused",
+        isUnsent: false,
+      } satisfies Partial<CallFailure>);
+    try {
+      return await waitFor(asked, task, connection, signal);
+    } catch (error) {
+      // The server has it: nothing begins it once more.
+      throw Object.assign(error as CallFailure, { isUnsent: false });
+    }
+  };
+
+  const waitFor = async (asked: McpCall, task: Task, connection: Connection, signal: AbortSignal): Promise<object> => {
+    const { taskId } = task;
+    const waitMs = asked.canBeTold ? pool.waitMs(asked.server, true) : pool.waitMs(asked.server);
+    try {
+      return (await read(asked, await connection.taskResult(taskId, waitMs, signal))).result;
+    } catch (error) {
+      const { kind } = error as CallFailure;
+      if (!signal.aborted && kind === "refused") {
+        // It has ended in another way than with a result.
+        const end = await look(connection, asked, await connection.task(taskId), signal);
+        if (end !== undefined) return end.result;
+      }
+      if (!signal.aborted && asked.canBeTold) return goesOn(task, clock.nowMs());
+      if (kind !== "lost") await connection.cancelTask(taskId).catch(() => undefined);
+      throw error;
+    }
+  };
+
+  /** Undefined: not known yet, and the server is asked again after `waitMs`. */
+  const lookAgain = async (
+    task: McpTask,
+    held: Held,
+    signal: AbortSignal,
+  ): Promise<{ readonly end: End } | { readonly waitMs: number }> => {
+    try {
+      const state = await held.connection.task(task.remoteId);
+      held.worked();
+      const end = await look(held.connection, task, state, signal);
+      return end === undefined ? { waitMs: pollMsOf(state) } : { end };
+    } catch (error) {
+      const { kind, message } = error as CallFailure;
+      if (kind === "late") return { waitMs: limits.mcpTaskPollMs };
+      if (kind === "refused")
+        return {
+          end: failed(
+            "outcome_unknown",
+            `its server does not know it any more, and whether it took effect is not known: ${message.slice(0, saidCharsMax)}`,
+          ),
+        };
+      throw error;
+    }
+  };
+
+  async function followOne(task: McpTask, signal: AbortSignal): Promise<End | undefined> {
+    let held: Held | undefined;
+    try {
+      while (!signal.aborted && clock.nowMs() < task.untilMs) {
+        let waitMs: number;
+        try {
+          held ??= await pool.hold(task, task.server);
+          const seen = await lookAgain(task, held, signal);
+          if ("end" in seen) return seen.end;
+          ({ waitMs } = seen);
+        } catch (error) {
+          waitMs = limits.mcpRetryMs;
+          if (isUnavailable(error)) waitMs = Math.max(error.retryAfterMs ?? limits.mcpTaskPollMsMax, waitMs);
+          else held?.discard((error as Error).message);
+          held?.release();
+          held = undefined;
+        }
+        await pause(clock, waitMs, signal);
+      }
+      return undefined;
+    } finally {
+      held?.release();
+    }
+  }
+
+  return {
+    run,
+    async follow(task) {
+      if (followed.has(task.id)) return;
+      const abort = new AbortController();
+      followed.set(task.id, abort);
+      void followOne(task, abort.signal)
+        .then(async (end) => {
+          if (end === undefined || abort.signal.aborted) return;
+          await remote.ended({ id: task.id, isDone: end.isDone, text: textOf(end.result) });
+        })
+        .catch((error: unknown) =>
+          remote
+            .log("warn", "the end of a task of an MCP server could not be told", {
+              agent: task.agentId,
+              server: task.server,
+              reason: (error as Error).message,
+            })
+            .catch(() => undefined),
+        )
+        .finally(() => {
+          if (followed.get(task.id) === abort) followed.delete(task.id);
+        });
+    },
+    async unfollow(id) {
+      followed.get(id)?.abort();
+      followed.delete(id);
+    },
+    async cancelTask(task) {
+      let held: Held | undefined;
+      try {
+        held = await pool.hold(task, task.server);
+        await held.connection.cancelTask(task.remoteId);
+      } catch (error) {
+        const { kind, message } = error as CallFailure;
+        if (kind === "lost") held?.discard(message);
+        return false;
+      } finally {
+        held?.release();
+      }
+      followed.get(task.id)?.abort();
+      followed.delete(task.id);
+      return true;
+    },
+    close() {
+      for (const abort of followed.values()) abort.abort();
+      followed.clear();
+    },
+  };
+}
+
+/** Of what a server says of a task. */
+const saidCharsMax = 4_000;
+
+const failed = (code: string, error: string): End => ({ isDone: false, result: { status: "error", code, error } });
+
+const goesOn = ({ taskId, ttl }: Task, nowMs: number): McpGoesOn => ({
+  status: "pending",
+  remoteId: taskId,
+  untilMs: nowMs + Math.min(ttl ?? limits.mcpTaskMsMax, limits.mcpTaskMsMax),
+});
+
+const pollMsOf = ({ pollInterval }: Task): number =>
+  Math.min(Math.max(pollInterval ?? limits.mcpTaskPollMs, limits.mcpTaskPollMsMin), limits.mcpTaskPollMsMax);
+
+/** What a session is told of a result. */
+function textOf(result: object): string {
+  const { text, error, cut } = result as { readonly text?: string; readonly error?: string; readonly cut?: string };
+  return `${text ?? error ?? ""}${cut === undefined ? "" : `\n[${cut}]`}`;
+}
+
+function pause(clock: PoolClock, ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const takeBack = clock.after(ms, resolve);
+  const stop = (): void => (takeBack(), resolve());
+  signal.addEventListener("abort", stop, { once: true });
+  return promise.finally(() => signal.removeEventListener("abort", stop));
+}
