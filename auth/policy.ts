@@ -83,55 +83,78 @@ export function judgePair(policy: Policy, from: string, to: string, verb: Sessio
   const { enabled, allow, grants = [] } = policy.agentToAgent;
   const given = policy.operator?.find((grant) => isBetween(grant, from, to) && grant.verbs.includes(verb));
   if (given !== undefined) return { allowed: true, rule: `the operator's grant ${given.id}`, grantId: given.id };
-  const granted = enabled ? grants.findIndex((grant) => isBetween(grant, from, to) && grant.verbs.includes(verb)) : -1;
-  if (granted !== -1) return { allowed: true, rule: grantRule(granted) };
+  const granted = grants.findIndex((grant) => isBetween(grant, from, to) && grant.verbs.includes(verb));
+  if (enabled && granted !== -1) return { allowed: true, rule: grantRule(granted) };
   const missing = [from, to].filter((id) => !allow.some((pattern) => matchesPattern(pattern, id)));
-  if (enabled && policy.visibility === "all" && missing.length === 0 && pairVerbs.includes(verb))
+  const isPairVerb = pairVerbs.includes(verb);
+  if (enabled && policy.visibility === "all" && missing.length === 0 && isPairVerb)
     return { allowed: true, rule: "tools.agentToAgent.allow" };
 
-  const other = enabled ? grants.findIndex((grant) => isBetween(grant, from, to)) : -1;
-  if (other !== -1) {
+  // Each remedy is all that it takes: whoever writes it may.
+  const switchOn = enabled ? [] : ["tools.agentToAgent.enabled: true"];
+  if (granted !== -1) {
+    return {
+      allowed: false,
+      rule: "tools.agentToAgent.enabled",
+      message: `${whyDisabled(verb)} ${grantRule(granted)} counts only then.`,
+      remedy: switchOn.join("; "),
+    };
+  }
+  const other = grants.findIndex((grant) => isBetween(grant, from, to));
+  if (other !== -1 && (enabled || !isPairVerb)) {
     return {
       allowed: false,
       rule: grantRule(other),
       message: `Agent ${from} may not ${verb} to agent ${to}: ${grantRule(other)} grants only ${(grants[other]?.verbs ?? []).join(", ")}.`,
-      remedy: `add "${verb}" to ${grantRule(other)}.verbs`,
+      remedy: [...switchOn, `add "${verb}" to ${grantRule(other)}.verbs`].join("; "),
     };
   }
-  if (!pairVerbs.includes(verb)) {
+  if (!isPairVerb) {
+    const row = `{ from: "${from}", to: "${to}", verbs: ["${verb}"] }`;
     return {
       allowed: false,
       rule: "tools.agentToAgent.grants",
       message: `Agent ${from} holds no grant to ${verb} agent ${to}.`,
-      remedy: `tools.agentToAgent.grants: [{ from: "${from}", to: "${to}", verbs: ["${verb}"] }]`,
+      remedy:
+        grants.length > 0
+          ? [...switchOn, `add ${row} to tools.agentToAgent.grants`].join("; ")
+          : enabled
+            ? `tools.agentToAgent.grants: [${row}]`
+            : `tools.agentToAgent: { enabled: true, grants: [${row}] }`,
     };
   }
+  const admit = missing.length === 0 ? [] : [`add ${missing.map(quote).join(" and ")} to tools.agentToAgent.allow`];
+  const pair =
+    enabled || allow.length > 0
+      ? [...switchOn, ...admit]
+      : [`tools.agentToAgent: { enabled: true, allow: ["${from}", "${to}"] }`];
   if (policy.visibility !== "all") {
     return {
       allowed: false,
       rule: "tools.sessions.visibility",
       message: `Session of agent ${to} is not visible from agent ${from}: tools.sessions.visibility is "${policy.visibility}", needs "all".`,
-      remedy: 'tools.sessions.visibility: "all"',
-    };
-  }
-  if (!enabled) {
-    return {
-      allowed: false,
-      rule: "tools.agentToAgent.enabled",
-      message:
-        verb === "list"
-          ? "Agent-to-agent listing is disabled. Set tools.agentToAgent.enabled=true to allow cross-agent visibility."
-          : "Agent-to-agent messaging is disabled. Set tools.agentToAgent.enabled=true to allow cross-agent sends.",
-      remedy: `tools.agentToAgent: { enabled: true, allow: ["${from}", "${to}"] }`,
+      remedy: ['tools.sessions.visibility: "all"', ...pair].join("; "),
     };
   }
   return {
     allowed: false,
-    rule: "tools.agentToAgent.allow",
-    message: "Agent-to-agent messaging denied by tools.agentToAgent.allow.",
-    remedy: `add ${missing.map((id) => `"${id}"`).join(" and ")} to tools.agentToAgent.allow`,
+    ...(enabled
+      ? {
+          rule: "tools.agentToAgent.allow",
+          message: "Agent-to-agent messaging denied by tools.agentToAgent.allow.",
+        }
+      : { rule: "tools.agentToAgent.enabled", message: whyDisabled(verb) }),
+    remedy: pair.join("; "),
   };
 }
+
+function whyDisabled(verb: SessionVerb): string {
+  return verb === "list"
+    ? "Agent-to-agent listing is disabled. Set tools.agentToAgent.enabled=true to allow cross-agent visibility."
+    : "Agent-to-agent messaging is disabled. Set tools.agentToAgent.enabled=true to allow cross-agent sends.";
+}
+
+const quote = (id: string): string => `"${id}"`;
 
 function isBetween(grant: Grant, from: string, to: string): boolean {
   return matchesPattern(grant.from, from) && matchesPattern(grant.to, to);

@@ -179,7 +179,7 @@ describe("session_status", () => {
     const closed = await openGateway(agents, {});
     expect(await call(closed, "session_status", target)).toMatchObject({
       status: "forbidden",
-      operatorHint: 'tools.sessions.visibility: "all"',
+      operatorHint: 'tools.sessions.visibility: "all"; tools.agentToAgent: { enabled: true, allow: ["main", "raul"] }',
     });
   });
 });

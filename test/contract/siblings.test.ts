@@ -318,7 +318,11 @@ describe("refusals have the texts that users know", () => {
       "default visibility",
       {},
       { agentId: "raul", message: "x" },
-      { status: "forbidden", operatorHint: 'tools.sessions.visibility: "all"' },
+      {
+        status: "forbidden",
+        operatorHint:
+          'tools.sessions.visibility: "all"; tools.agentToAgent: { enabled: true, allow: ["main", "raul"] }',
+      },
     ],
   ];
 

@@ -1,6 +1,6 @@
 /** `cloister grants list` and `explain`. */
 import type { ExplainedEntry, GrantEntry, RequestEntry } from "../gateway-rows.ts";
-import { formatAge, formatDuration, formatTable } from "./table.ts";
+import { formatAge, formatCount, formatLeft, formatTable } from "./table.ts";
 
 /** Oldest first, as they come. */
 export function formatGrants(grants: readonly GrantEntry[], nowMs: number): readonly string[] {
@@ -12,7 +12,7 @@ export function formatGrants(grants: readonly GrantEntry[], nowMs: number): read
       from,
       to,
       verbs.join(","),
-      untilMs === undefined ? "" : `in ${formatDuration(Math.max(0, untilMs - nowMs))}`,
+      untilMs === undefined ? "" : `in ${formatLeft(untilMs, nowMs)}`,
       formatAge(createdAtMs, nowMs),
       by,
     ]),
@@ -33,9 +33,9 @@ export function describeRequest(
   { id, from, to, verb, createdAtMs, expiresAtMs, calls, messages }: RequestEntry,
   nowMs: number,
 ): readonly string[] {
-  const ends = formatDuration(Math.max(0, expiresAtMs - nowMs));
+  const ends = formatLeft(expiresAtMs, nowMs);
   return [
-    `${id}: ${from} asks to ${verb} to ${to} (${formatAge(createdAtMs, nowMs)}, ${calls} refused calls, ends in ${ends})`,
+    `${id}: ${from} asks to ${verb} to ${to} (${formatAge(createdAtMs, nowMs)}, ${formatCount(calls, "refused call")}, ends in ${ends})`,
     ...messages.map(
       ({ fromSession, toSession, bodyChars, preview }) =>
         `  kept: ${fromSession} → ${toSession}, ${bodyChars} characters: ${JSON.stringify(preview)}`,

@@ -40,14 +40,26 @@ export function formatAge(atMs: number, nowMs: number): string {
 export const formatTime = (atMs: number): string =>
   atMs > 0 ? new Date(atMs).toISOString().replace("T", " ").slice(0, 19) : "";
 
+const units = [
+  [86_400_000, "d"],
+  [3_600_000, "h"],
+  [60_000, "min"],
+  [1_000, "s"],
+] as const;
+
 export function formatDuration(durationMs: number): string {
-  const units = [
-    [86_400_000, "d"],
-    [3_600_000, "h"],
-    [60_000, "min"],
-  ] as const;
-  const [unitMs, unit] = units.find(([ms]) => durationMs >= ms) ?? [1_000, "s"];
+  const [unitMs, unit] = units.find(([ms]) => durationMs >= ms) ?? units[3];
   return `${Math.floor(durationMs / unitMs)} ${unit}`;
+}
+
+/** What is left until an end, to the second unit: of two hours that were given a moment ago "1 h" would be half the truth. */
+export function formatLeft(untilMs: number, nowMs: number): string {
+  const leftMs = Math.max(0, Math.round((untilMs - nowMs) / 1_000) * 1_000);
+  const at = units.findIndex(([ms]) => leftMs >= ms);
+  const [unitMs] = units[at] ?? units[3];
+  const [nextMs, next] = units[at + 1] ?? units[3];
+  const rest = at === -1 ? 0 : Math.floor((leftMs % unitMs) / nextMs);
+  return `${formatDuration(leftMs)}${rest === 0 ? "" : ` ${rest} ${next}`}`;
 }
 
 export function formatCount(count: number, one: string, many = `${one}s`): string {

@@ -1,9 +1,10 @@
 /** One function judges: the compiled rows, the kernel's answer and the explanation agree on every policy. Source: behaviour §3.8. */
 import fc from "fast-check";
+import JSON5 from "json5";
 import { describe, expect, test } from "vitest";
 import { compilePairings, explainMissing, grantPairings } from "../../../auth/compile-pairings.ts";
-import { grantVerbs } from "../../../runtime/kernel/envelope.ts";
-import { judgePair, judgeSession, type Policy, type Requester } from "../../../auth/policy.ts";
+import { type GrantVerb, grantVerbs } from "../../../runtime/kernel/envelope.ts";
+import { type Grant, judgePair, judgeSession, type Policy, type Requester } from "../../../auth/policy.ts";
 import { makePairingRegistry, type PairingRegistry } from "../../../runtime/kernel/pairings.ts";
 
 const policy = (changes: Partial<Policy> = {}): Policy => ({
@@ -175,64 +176,6 @@ test("a compiled pairing exists exactly when the judgement allows; a refusal nam
   expect(pairs).toBe(500 * 20 * grantVerbs.length);
 });
 
-test("following the remedies of refusals leads to a policy that allows", () => {
-  fc.assert(
-    fc.property(
-      policies,
-      fc.constantFrom(...ids),
-      fc.constantFrom(...ids),
-      fc.constantFrom(...grantVerbs),
-      (given, from, to, verb) => {
-        fc.pre(from !== to);
-        let rules = given;
-        const seen: string[] = [];
-        for (let step = 0; step < 4; step++) {
-          const judged = judgePair(rules, from, to, verb);
-          if (judged.allowed) return;
-          expect(seen).not.toContain(judged.rule);
-          seen.push(judged.rule);
-          if (judged.rule === "tools.sessions.visibility") rules = { ...rules, visibility: "all" };
-          else if (judged.rule === "tools.agentToAgent.enabled")
-            rules = { ...rules, agentToAgent: { ...rules.agentToAgent, enabled: true, allow: [from, to] } };
-          else if (judged.rule === "tools.agentToAgent.grants")
-            rules = {
-              ...rules,
-              agentToAgent: {
-                ...rules.agentToAgent,
-                enabled: true,
-                grants: [...(rules.agentToAgent.grants ?? []), { from, to, verbs: [verb] }],
-              },
-            };
-          else if (judged.rule.startsWith("tools.agentToAgent.grants["))
-            rules = {
-              ...rules,
-              agentToAgent: {
-                ...rules.agentToAgent,
-                grants: (rules.agentToAgent.grants ?? []).map((grant, index) =>
-                  judged.remedy === `add "${verb}" to tools.agentToAgent.grants[${index}].verbs`
-                    ? { ...grant, verbs: [...grant.verbs, verb] }
-                    : grant,
-                ),
-              },
-            };
-          else
-            rules = {
-              ...rules,
-              agentToAgent: {
-                ...rules.agentToAgent,
-                allow: [
-                  ...rules.agentToAgent.allow,
-                  ...(judged.remedy.match(/"([^"]+)"/g) ?? []).map((id) => id.slice(1, -1)),
-                ],
-              },
-            };
-        }
-        throw new Error(`four remedies did not help: ${seen.join(", ")}`);
-      },
-    ),
-  );
-});
-
 test("a clamped session reaches only its descendants, whatever else the policy says", () => {
   fc.assert(
     fc.property(
@@ -343,4 +286,106 @@ test("a sandboxed session is told the key that holds for its agent", () => {
   expect(remedyOf(policy({ sessionToolsVisibilityOf: { main: "spawned" } }))).toBe(
     'agents.list[id=main].sandbox.sessionToolsVisibility: "all"',
   );
+});
+
+describe("what a refusal between agents names", () => {
+  /** One part of a remedy: how it is written, and what the policy is when an operator has done so. */
+  const parts: readonly (readonly [
+    form: RegExp,
+    done: (rules: Policy, what: string, at: string) => Partial<Policy>,
+  ])[] = [
+    [/^tools\.sessions\.visibility: "all"$/u, () => ({ visibility: "all" })],
+    [
+      /^tools\.agentToAgent: (\{.+\})$/u,
+      ({ agentToAgent }, what) => ({ agentToAgent: { ...agentToAgent, ...JSON5.parse<object>(what) } }),
+    ],
+    [
+      /^tools\.agentToAgent\.enabled: true$/u,
+      ({ agentToAgent }) => ({ agentToAgent: { ...agentToAgent, enabled: true } }),
+    ],
+    [
+      /^add ("[\w-]+"(?: and "[\w-]+")?) to tools\.agentToAgent\.allow$/u,
+      ({ agentToAgent }, what) => ({
+        agentToAgent: {
+          ...agentToAgent,
+          allow: [...agentToAgent.allow, ...JSON5.parse<string[]>(`[${what.replace(" and ", ",")}]`)],
+        },
+      }),
+    ],
+    [
+      /^(?:add (\{.+\}) to tools\.agentToAgent\.grants|tools\.agentToAgent\.grants: \[(\{.+\})\])$/u,
+      ({ agentToAgent }, added, whole) => ({
+        agentToAgent: {
+          ...agentToAgent,
+          grants: [...(added === "" ? [] : (agentToAgent.grants ?? [])), JSON5.parse<Grant>(added || whole)],
+        },
+      }),
+    ],
+    [
+      /^add "(\w+)" to tools\.agentToAgent\.grants\[(\d+)\]\.verbs$/u,
+      ({ agentToAgent }, verb, at) => ({
+        agentToAgent: {
+          ...agentToAgent,
+          grants: (agentToAgent.grants ?? []).map((row, index) =>
+            index === Number(at) ? { ...row, verbs: [...row.verbs, verb as GrantVerb] } : row,
+          ),
+        },
+      }),
+    ],
+  ];
+
+  const follow = (given: Policy, remedy: string): Policy =>
+    remedy.split("; ").reduce((rules, text) => {
+      const found = parts.flatMap(([form, done]) => {
+        const [, what = "", at = ""] = form.exec(text) ?? [undefined];
+        return form.test(text) ? [done(rules, what, at)] : [];
+      });
+      expect(found, text).toHaveLength(1);
+      return { ...rules, ...found[0] };
+    }, given);
+
+  test("is all that it takes, and takes nothing away from others", () => {
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(
+        policies,
+        fc.constantFrom(...ids),
+        fc.constantFrom(...ids),
+        fc.constantFrom(...grantVerbs),
+        (given, from, to, verb) => {
+          fc.pre(from !== to);
+          const judged = judgePair(given, from, to, verb);
+          if (judged.allowed) return;
+          seen.add(judged.rule.replace(/\d/u, "n"));
+          const rules = follow(given, judged.remedy);
+          expect(judgePair(rules, from, to, verb), judged.remedy).toMatchObject({ allowed: true });
+          for (const one of ids)
+            for (const other of ids)
+              if (judgePair(given, one, other, verb).allowed)
+                expect(judgePair(rules, one, other, verb), judged.remedy).toMatchObject({ allowed: true });
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+    expect([...seen].toSorted()).toEqual([
+      "tools.agentToAgent.allow",
+      "tools.agentToAgent.enabled",
+      "tools.agentToAgent.grants",
+      "tools.agentToAgent.grants[n]",
+      "tools.sessions.visibility",
+    ]);
+  });
+
+  test("a grant of the config that is off says so", () => {
+    const grants = [{ from: "main", to: "raul", verbs: ["spawn", "send"] as const }];
+    const rules = policy({ visibility: "tree", agentToAgent: { enabled: false, allow: [], grants } });
+    for (const verb of ["spawn", "send"] as const)
+      expect(judgePair(rules, "main", "raul", verb)).toEqual({
+        allowed: false,
+        rule: "tools.agentToAgent.enabled",
+        message:
+          "Agent-to-agent messaging is disabled. Set tools.agentToAgent.enabled=true to allow cross-agent sends. tools.agentToAgent.grants[0] counts only then.",
+        remedy: "tools.agentToAgent.enabled: true",
+      });
+  });
 });

@@ -5,7 +5,7 @@ import { formatAgents, makeAgentEntries } from "../../../runtime/cli/views/agent
 import { formatHealth, formatStatus, isHealthy } from "../../../runtime/cli/views/gateway-state.ts";
 import { formatHistory, formatSessions } from "../../../runtime/cli/views/sessions.ts";
 import { formatAuth, formatReady, formatStart } from "../../../runtime/cli/views/start.ts";
-import { formatAge, formatJson, formatTable } from "../../../runtime/cli/views/table.ts";
+import { formatAge, formatJson, formatLeft, formatTable } from "../../../runtime/cli/views/table.ts";
 import { twoAgents } from "./config-fixture.ts";
 
 const text = (lines: readonly string[]): string => `\n${lines.join("\n")}\n`;
@@ -57,6 +57,21 @@ describe("tables", () => {
   ])("a time at %d is %j", (atMs, age) => {
     expect(formatAge(atMs, nowMs)).toBe(age);
   });
+});
+
+it("what is left until an end has two units, and what is over none", () => {
+  const left = (ms: number): string => formatLeft(nowMs + ms, nowMs);
+  expect([7_199_990, 7_140_000, 90_000_000, 61_000, 60_000, 59_400, 400, 0, -5].map(left)).toEqual([
+    "2 h",
+    "1 h 59 min",
+    "1 d 1 h",
+    "1 min 1 s",
+    "1 min",
+    "59 s",
+    "0 s",
+    "0 s",
+    "0 s",
+  ]);
 });
 
 describe("agents list", () => {
