@@ -495,6 +495,11 @@ export const limits = {
   webhookAnswerBytesMax: 65_536,
   /** Messages of one account that wait to be stored; the platform offers further ones again. Ten batches of Telegram. */
   channelIntakeMax: 1_000,
+  /** Beyond them, of a platform that offers nothing again: messages on their way to be dead letters; a further one is told in the log alone. */
+  channelRefusalsMax: 100,
+  /** Whose messages are refused hears so once in this time, and of so many people it is known. */
+  channelRefusalToldMs: 60_000,
+  channelRefusalToldMax: 1_000,
   /** How long a message is tried again whose agent has no room, before its sender is told so: longer than a busy minute helps nobody who waits. */
   channelIntakeMs: 60_000,
   /** Texts that wait to be sent through one channel; a further one is a dead letter, which can be replayed. */
@@ -513,6 +518,8 @@ export const limits = {
   channelSecretLookMs: 10_000,
   /** How long the connections of a channel have to end in order. */
   channelCloseMs: 5_000,
+  /** How long its thread then has to end by itself: libraries of platforms leave timers behind, and the next thread of the channel waits for this one. */
+  channelThreadGraceMs: 100,
   /** How long `channels status --probe` waits for one account. */
   channelProbeMs: 10_000,
   /** Heap of a channel's thread: several times what thousands of chats need; a leak ends the thread, which starts again, and not the process. */
@@ -619,6 +626,8 @@ export const limits = {
   channelLinkPolls: 300,
   /** WhatsApp: messages, numbers and groups of an account that are remembered, to quote, to mark as read, and not to ask again. */
   whatsappKeptMax: 1_000,
+  /** WhatsApp: messages that are known to be read when they are offered again, since nobody can read one twice. Those under way at a crash are a few. */
+  whatsappReadMax: 1_000,
   /** WhatsApp keeps what an account has not heard for weeks; what is older than on the other channels (Telegram keeps a day) is not answered. */
   whatsappAgeMsMax: 86_400_000,
   /** WhatsApp: how long a text may wait to be acknowledged. */

@@ -33,6 +33,8 @@ export interface TrustedThreadOptions {
   readonly onTellFailed?: (error: CodedError) => void;
   /** See `limits.threadStopMs`. */
   readonly stopMs?: number;
+  /** How long it has to end by itself; `stopMs` where it has libraries that leave nothing behind. */
+  readonly graceMs?: number;
   /** Bound of its heap, in MB: past it the thread ends, and not the process. Absent: the process's. */
   readonly heapMb?: number;
 }
@@ -41,7 +43,7 @@ export interface TrustedThread<Remote> {
   readonly remote: Callable<Remote>;
   /** What nobody waits for (`runtime/thread/calls.ts`). */
   readonly tell: Tellable<Remote>;
-  /** Ends the thread; whatever it holds must have been closed by a call before. Resolves when it is gone, or twice `stopMs` have passed. */
+  /** Ends the thread; whatever it holds must have been closed by a call before. Resolves when it is gone, or `graceMs` and `stopMs` have passed. */
   readonly stop: () => Promise<void>;
 }
 
@@ -65,6 +67,7 @@ export async function startTrustedThread<Remote>({
   onTellFailed,
   heapMb,
   stopMs = limits.threadStopMs,
+  graceMs = stopMs,
 }: TrustedThreadOptions): Promise<TrustedThread<Remote>> {
   const { port1, port2 } = new MessageChannel();
   const beat = stuckMs === undefined ? undefined : { block: makeBeatBlock(), stuckMs };
@@ -114,7 +117,7 @@ export async function startTrustedThread<Remote>({
   /** One that is stuck in native code ends with the process alone: it is waited for no longer. */
   const end = async (): Promise<void> => {
     port1.close();
-    if (await isWithin(gone, stopMs)) return;
+    if (await isWithin(gone, graceMs)) return;
     void worker.terminate();
     await isWithin(gone, stopMs);
   };

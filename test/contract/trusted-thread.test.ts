@@ -12,6 +12,7 @@ import { startTrustedThread } from "../../runtime/thread/trusted-thread.ts";
 interface Stuck {
   ping(): Promise<string>;
   stick(): Promise<never>;
+  leave(): Promise<void>;
   heapLimit(): Promise<number>;
   read(file: string): Promise<never>;
 }
@@ -52,6 +53,14 @@ test("a stop does not wait for a thread that native code holds", async () => {
   await stop();
   expect(await reading).toMatchObject({ code: "CLOISTER_THREAD_LOST" });
   await writer.close();
+});
+
+test("a stop gives a thread that something keeps no longer than its grace, and waits for its end", async () => {
+  const onLost = (): void => expect.unreachable();
+  const { remote, stop } = await startTrustedThread<Stuck>({ ...stuck, onLost, graceMs: 20, stopMs: 600_000 });
+  await remote.leave();
+  await stop();
+  await expect(remote.ping()).rejects.toMatchObject({ code: "CLOISTER_THREAD_LOST" });
 });
 
 test("the bound of the main thread's young generation is not that of a trusted thread, which has its own", async () => {

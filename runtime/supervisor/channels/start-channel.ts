@@ -14,4 +14,5 @@ export const startChannelThread: StartChannel = (init, handlers, onLost) =>
     onLost,
     stuckMs: limits.helperStuckMs,
     heapMb: limits.channelHeapMb,
+    graceMs: limits.channelThreadGraceMs,
   });
