@@ -58,19 +58,27 @@ export function openHeardBook(file: string, botId: string, { log, nowMs }: Pick<
   /** Channels of which the last message was for nobody: a bot may see many of them. */
   const unheard = makeRecent<true>(limits.discordDirectChatsMax);
   let isClosed = false;
-  /** Places whose row on the disk is not as it is here. */
+  /** Places with a row on the disk. */
+  const written = new Set(rows.keys());
+  /** Places whose row on the disk is not as it is here. None that is neither here nor there: while a disk is full any number of them come and go. */
   const unwritten = new Set<string>();
   let isFailing = false;
 
   /** A disk that takes nothing at the moment ends no connection: the rows are here, and are written when it takes some again. */
   function save(channelId: string): void {
     if (isClosed) return;
-    unwritten.add(channelId);
+    if (rows.has(channelId) || written.has(channelId)) unwritten.add(channelId);
+    else unwritten.delete(channelId);
     try {
       for (const id of unwritten) {
         const row = rows.get(id);
-        if (row === undefined) remove.run(id);
-        else write.run(botId, id, JSON.stringify(row.place), row.upTo, row.atMs);
+        if (row === undefined) {
+          remove.run(id);
+          written.delete(id);
+        } else {
+          write.run(botId, id, JSON.stringify(row.place), row.upTo, row.atMs);
+          written.add(id);
+        }
         unwritten.delete(id);
       }
       if (isFailing) log("info", `what was heard is kept in ${file} again`);

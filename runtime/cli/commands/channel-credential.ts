@@ -56,7 +56,8 @@ const questionsOf: Readonly<Record<Asked, (keys: AccountPlace["keys"]) => readon
     {
       key: ["token"],
       what: "Token of the bot (discord.com/developers/applications: the application, Bot, Reset Token)",
-      form: /^[\w.-]{10,200}$/,
+      // As examples of HTTP headers have it; the channel leaves the word out.
+      form: /^(?:Bot\s+)?[\w.-]{10,200}$/i,
       wanted: "letters, digits, points and lines, as Discord showed it",
       isSecret: true,
       variable: "DISCORD_BOT_TOKEN",

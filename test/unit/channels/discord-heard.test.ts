@@ -165,6 +165,27 @@ test("a disk that takes nothing for a while ends nothing: it is told once, and a
   expect([again.upTo("500"), again.upTo("600")]).toEqual(["11", "20"]);
 });
 
+test("while the disk takes nothing, places that come and go leave nothing to be written", () => {
+  const { open } = openScene();
+  const book = open();
+  book.begin(chat, "10");
+  book.end(chat, "10", "taken");
+  const run = vi.spyOn(StatementSync.prototype, "run").mockImplementation(() => {
+    throw new Error("database or disk is full");
+  });
+  for (let at = 0; at < 3 * limits.discordHeardMax; at++) {
+    const one = place(String(10_000 + at));
+    book.begin(one, "20");
+    book.end(one, "20", "taken");
+  }
+  run.mockClear();
+  run.mockReturnValue({ changes: 1, lastInsertRowid: 1 });
+  book.begin(chat, "30");
+  // The rows that are kept, that of the chat among them, and no more.
+  expect(run.mock.calls.length).toBeLessThanOrEqual(limits.discordHeardMax + 1);
+  book.close();
+});
+
 test("a file whose rows cannot be read is no memory, and the account goes on", () => {
   const { file, open, lines } = openScene();
   open().close();

@@ -168,6 +168,16 @@ describe("a credential that stands in a variable", () => {
     expect(shown()).not.toContain("canary");
   });
 
+  it("may have the word Bot before it, as in a header of HTTP, which the channel of Discord leaves out", async () => {
+    await write({});
+    await asVariables({ DISCORD_BOT_TOKEN: "Bot abc.DEF-123456" });
+    expect(await typed([], "--channel", "discord")).toBe(0);
+    expect(cli.terminal.errText()).toContain("channels.discord.token: taken from DISCORD_BOT_TOKEN");
+    expect(await readJson()).toEqual({ channels: { discord: { enabled: true } } });
+    expect(await piped("bot  abc.DEF-654321\n", "--channel", "discord")).toBe(0);
+    expect(await variables()).toMatchObject({ CHANNEL_DISCORD_TOKEN: "bot  abc.DEF-654321" });
+  });
+
   it.each([
     ["of .env, which it may not have read since", ".env", [true, false, true]],
     ["of the environment, which it has or has not", "environment", [true]],
