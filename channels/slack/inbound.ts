@@ -28,8 +28,9 @@ export interface Said {
   readonly kind: PeerKind | undefined;
   /** Of the person or program, as Slack calls it. */
   readonly userId: string;
-  /** Its id names its workspace where that is another one than the account's. */
   readonly sender: SlackEvent["sender"];
+  /** The workspace of whoever said it. Undefined: the callback does not tell. */
+  readonly senderTeamId: string | undefined;
   /** Of the message that the thread hangs from. */
   readonly threadId: string | undefined;
   /** Who wrote that message. */
@@ -83,7 +84,8 @@ export function readCallback(
     channelId,
     kind: channelId.startsWith("D") ? "direct" : kinds[textAt(event, "channel_type") ?? ""],
     userId: userId ?? botId ?? needed(event, "user"),
-    sender: inTeam(senderOf(event, userId, botId), textAt(event, "user_team") ?? textAt(event, "team"), self),
+    sender: senderOf(event, userId, botId),
+    senderTeamId: textAt(event, "user_team") ?? textAt(event, "team") ?? teamOfAll(payload, self),
     threadId: threadId === messageId ? undefined : threadId,
     parentUserId: textAt(event, "parent_user_id"),
     isMention: type === "app_mention" || new RegExp(`<@${self.userId}(?:\\||>)`).test(written),
@@ -108,11 +110,8 @@ function readCommand(payload: unknown, self: Self, commandName: string, nowMs: n
     channelId,
     kind: channelId.startsWith("D") ? "direct" : undefined,
     userId: needed(payload, "user_id"),
-    sender: inTeam(
-      { id: needed(payload, "user_id"), ...(userName === undefined ? {} : { name: userName.slice(0, 256) }) },
-      textAt(payload, "team_id"),
-      self,
-    ),
+    sender: { id: needed(payload, "user_id"), ...(userName === undefined ? {} : { name: userName.slice(0, 256) }) },
+    senderTeamId: textAt(payload, "team_id"),
     threadId: undefined,
     parentUserId: undefined,
     isMention: true,
@@ -138,11 +137,8 @@ function readPress(payload: unknown, self: Self, nowMs: number): Said | undefine
     channelId,
     kind: channelId.startsWith("D") ? "direct" : undefined,
     userId: needed(user, "id"),
-    sender: inTeam(
-      { id: needed(user, "id"), ...(userName === undefined ? {} : { name: userName.slice(0, 256) }) },
-      textAt(user, "team_id") ?? textAt(at(payload, "team"), "id"),
-      self,
-    ),
+    sender: { id: needed(user, "id"), ...(userName === undefined ? {} : { name: userName.slice(0, 256) }) },
+    senderTeamId: textAt(user, "team_id") ?? textAt(at(payload, "team"), "id"),
     threadId: textAt(container, "thread_ts"),
     parentUserId: undefined,
     isMention: true,
@@ -159,17 +155,19 @@ export interface Place {
   readonly kind: PeerKind;
   /** Of the person, where the callback does not tell. */
   readonly name: string | undefined;
+  readonly senderTeamId?: string | undefined;
   /** The account has written in the thread. */
   readonly isInThread: boolean;
 }
 
 export function makeEvent(
   said: Said,
-  { kind, name, isInThread }: Place,
+  { kind, name, senderTeamId, isInThread }: Place,
   self: Self,
   { replyToMode }: Pick<SlackSettings, "replyToMode">,
 ): SlackEvent {
-  const { channelId, userId, sender, parentUserId, messageId, teamId, text, media, tsMs, isCommand } = said;
+  const { channelId, userId, parentUserId, messageId, teamId, text, media, tsMs, isCommand } = said;
+  const sender = inTeam(said.sender, said.senderTeamId ?? senderTeamId, self);
   const isDirect = kind === "direct";
   const beginsThread = replyToMode === "all" && !isDirect && !isCommand;
   const threadId = said.threadId ?? (beginsThread ? messageId : undefined);
@@ -197,17 +195,26 @@ function senderOf(event: unknown, userId: string | undefined, botId: string | un
   return { id: userId ?? botId, isBot: true, ...(name === undefined ? {} : { name: name.slice(0, 256) }) };
 }
 
+/** The workspace of everybody there, of which an event says that it has people of no other. Undefined: it does not say so. */
+export const teamOfAll = (payload: unknown, { teamId, enterpriseId }: TeamOf): string | undefined =>
+  at(payload, "is_ext_shared_channel") === false && enterpriseId === undefined ? teamId : undefined;
+
+type TeamOf = Pick<Self, "teamId" | "enterpriseId">;
+
+/** Where nobody tells the workspace: an id with this before it stands on no list. */
+const unknownTeam = "?";
+
 /**
  * A person's id counts in a workspace: of another one it has that before it (`T2:U1`), so that a list which names `U1` admits nobody else by that
- * id. Where Slack does not tell the workspace it is the account's.
+ * id. Whose workspace is not told may be of another one: `?:U1`.
  */
 export function inTeam<S extends { readonly id: string }>(
   sender: S,
   team: string | undefined,
-  { teamId, enterpriseId }: Pick<Self, "teamId" | "enterpriseId">,
+  { teamId, enterpriseId }: TeamOf,
 ): S {
-  const isOwn = team === undefined || teamId === undefined || team === teamId || team === enterpriseId;
-  return isOwn ? sender : { ...sender, id: `${team}:${sender.id}` };
+  const isOwn = teamId === undefined || team === teamId || (team !== undefined && team === enterpriseId);
+  return isOwn ? sender : { ...sender, id: `${team ?? unknownTeam}:${sender.id}` };
 }
 
 /** Slack's clients keep a message that begins with a slash for themselves; "@helper /status" is how a command is given. */

@@ -49,7 +49,7 @@ function openAccount(settings: SlackSettings, host: ChannelHost): ChannelAdapter
       // Without the right to hear of them nobody is asked about the person.
       if (reactions === undefined) return;
       const described = inLane(reaction.channelId, () => describeReaction(reaction, me));
-      return described.then((found) => host.reacted(found));
+      return described.then((found) => (found === undefined ? undefined : host.reacted(found)));
     }
     const said = read(payload, () => readCallback(payload, me, settings, host.nowMs()));
     if (said === undefined) return;
@@ -78,27 +78,35 @@ function openAccount(settings: SlackSettings, host: ChannelHost): ChannelAdapter
     }
   };
 
-  const describeReaction = async (reaction: SlackReaction, me: Self): Promise<InboundReaction> => {
+  /** Undefined: nobody knows of which workspace the person is, who may be a stranger with the id of somebody else. */
+  const describeReaction = async (reaction: SlackReaction, me: Self): Promise<InboundReaction | undefined> => {
     const { channelId, facts } = reaction;
     const isDirect = channelId.startsWith("D");
     const [kind, person] = await Promise.all([
       isDirect ? ("direct" as const) : known.kindOf(channelId),
       known.personOf(facts.sender.id),
     ]);
+    const senderTeamId = reaction.senderTeamId ?? person?.teamId;
+    if (senderTeamId === undefined) {
+      host.log("warn", "a reaction on Slack is left out: users.info does not tell the workspace of the person", {
+        peer: `${kind}:${channelId}`,
+      });
+      return undefined;
+    }
     const placed = placeReaction(reaction, kind, person?.name);
-    // The event does not say of which workspace the person is.
-    return { ...placed, sender: inTeam(placed.sender, person?.teamId, me) };
+    return { ...placed, sender: inTeam(placed.sender, senderTeamId, me) };
   };
 
   const describe = async (said: Said, me: Self): Promise<SlackEvent> => {
-    const { channelId, userId, sender, threadId } = said;
+    const { channelId, userId, sender, senderTeamId, threadId } = said;
+    const isNameless = sender.name === undefined && sender.isBot !== true;
     if (said.kind !== undefined) known.learn(channelId, said.kind);
     const [kind, person] = await Promise.all([
       said.kind ?? known.kindOf(channelId),
-      sender.name === undefined && sender.isBot !== true ? known.personOf(userId) : undefined,
+      isNameless || senderTeamId === undefined ? known.personOf(userId) : undefined,
     ]);
     const isInThread = threadId !== undefined && known.threads.has(channelId, threadId);
-    return makeEvent(said, { kind, name: person?.name, isInThread }, me, settings);
+    return makeEvent(said, { kind, name: person?.name, senderTeamId: person?.teamId, isInThread }, me, settings);
   };
 
   const listen = async (me: Self, appToken: string, signal: AbortSignal): Promise<void> => {

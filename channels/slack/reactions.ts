@@ -1,12 +1,14 @@
 /** A reaction of somebody as Slack tells of it (`reaction_added`, `reaction_removed`). Pure. Source: Slack's documentation of its events. */
 import type { InboundReaction, PeerKind } from "../port.ts";
 import { emojiOf } from "./emoji.ts";
-import { at, needed, type Self, textAt } from "./inbound.ts";
+import { at, needed, type Self, teamOfAll, textAt } from "./inbound.ts";
 
 /** What is not in the event itself is asked for: the kind of the place, and the person's name. */
 export interface SlackReaction {
   readonly channelId: string;
   readonly facts: Omit<InboundReaction, "peer">;
+  /** The workspace of the person. Undefined: the event does not tell. */
+  readonly senderTeamId: string | undefined;
 }
 
 /** Undefined: none, the account's own, or one at something else than a message. @throws TypeError when it lacks what every reaction has */
@@ -22,6 +24,7 @@ export function readReaction(payload: unknown, self: Self): SlackReaction | unde
   const teamId = textAt(payload, "team_id");
   return {
     channelId: needed(item, "channel"),
+    senderTeamId: teamOfAll(payload, self),
     facts: {
       id: `reaction:${ts}`,
       ...(teamId === undefined ? {} : { teamId }),

@@ -1,5 +1,6 @@
 /** One connection of an account to WhatsApp, over the library. */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { createHash } from "node:crypto";
 import { failure } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { AccountIdentity, ChannelHost } from "../port.ts";
@@ -17,7 +18,7 @@ import {
   type TransactionalKeys,
   type WhatsAppSocket,
 } from "./library.ts";
-import { inboxRow, type Login } from "./login.ts";
+import { inboxRow, type Login, readMark } from "./login.ts";
 import type { WhatsAppSettings } from "./manifest.ts";
 import { makeRecent, type Recent } from "../recent.ts";
 
@@ -153,12 +154,15 @@ export function connect({ library, login, settings, host, memory, onCode, signal
   }
 
   /** Reads it, and keeps it with the keys that moved on by that. Returns it when it is stored, which lets the library acknowledge it. */
-  async function take<T extends Uint8Array>(
+  async function take(
     keys: TransactionalKeys,
     key: string,
     ciphertext: Uint8Array,
-    decrypt: () => Promise<T>,
-  ): Promise<T> {
+    decrypt: () => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    const mark = createHash("sha256").update(ciphertext).digest("base64");
+    // WhatsApp did not hear that it came. It is in the inbox, or stored; whoever wrote it need not send it again.
+    if (login.wasRead(mark)) return nothing;
     const id = nextRow();
     const [plaintext, read] = await keys.transaction(async () => {
       const bytes = await decrypt();
@@ -168,7 +172,7 @@ export function connect({ library, login, settings, host, memory, onCode, signal
         });
         return undefined;
       });
-      if (message !== undefined) await keys.set(inboxRow(id, message.event));
+      await keys.set({ ...readMark(mark, id), ...(message === undefined ? {} : inboxRow(id, message.event)) });
       return [bytes, message] as const;
     }, key);
     if (read === undefined) return plaintext;
@@ -359,6 +363,9 @@ export function connect({ library, login, settings, host, memory, onCode, signal
     logOut: () => socket.logout(),
   };
 }
+
+/** A message without content, as it is before it is encrypted: with its filling. */
+const nothing = Uint8Array.of(1);
 
 /** Kinds of history that are only old messages; the first one tells who is behind which LID, which is needed. Source: `HistorySyncType`. */
 const history = { full: 2, recent: 3 } as const;

@@ -6,6 +6,7 @@
 import path from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { failure } from "../../runtime/kernel/errors.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
 import { openSqliteFile } from "../sqlite-file.ts";
 import type { WhatsAppEvent } from "./inbound.ts";
 import type { Baileys, Creds, KeyData, KeyStore } from "./library.ts";
@@ -21,6 +22,8 @@ export interface Login {
   inbox(): readonly { readonly id: string; readonly event: WhatsAppEvent }[];
   /** It is stored. */
   taken(id: string): void;
+  /** Whether what has this mark was read, of the last `limits.whatsappReadMax`. Kept with the keys that read it, by `readMark`. */
+  wasRead(mark: string): boolean;
   /** Forgets the link; the next one begins with keys of its own. */
   clear(): void;
   close(): void;
@@ -29,9 +32,13 @@ export interface Login {
 const fileName = "login.sqlite";
 const credsRow = { type: "creds", id: "" } as const;
 const inboxType = "inbox";
+const readType = "read";
 
 /** What is set in the transaction that reads a message, so that its keys move on and it is kept at once. Ids are in order. */
 export const inboxRow = (id: string, event: WhatsAppEvent): KeyData => ({ [inboxType]: { [id]: event } });
+
+/** The same for what was read: its keys moved on by that, and nobody reads it again. `id` as that of a row of the inbox. */
+export const readMark = (mark: string, id: string): KeyData => ({ [readType]: { [mark]: id } });
 
 type Codec = Pick<Baileys, "BufferJSON" | "initAuthCreds" | "proto">;
 
@@ -41,6 +48,9 @@ export function openLogin(folder: string, codec: Codec): Login {
   const read = db.prepare("SELECT value FROM keys WHERE type = ? AND id = ?");
   const write = db.prepare("INSERT INTO keys VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value");
   const remove = db.prepare("DELETE FROM keys WHERE type = ? AND id = ?");
+  const forgetRead = db.prepare(
+    `DELETE FROM keys WHERE type = '${readType}' AND value <= (SELECT value FROM keys WHERE type = '${readType}' ORDER BY value DESC LIMIT 1 OFFSET ?)`,
+  );
   const list = db.prepare("SELECT id, value FROM keys WHERE type = ? ORDER BY id");
   const { BufferJSON, initAuthCreds, proto } = codec;
 
@@ -65,6 +75,7 @@ export function openLogin(folder: string, codec: Codec): Login {
 
   const kept = find(credsRow.type, credsRow.id);
   let isClosed = false;
+  let readSince = 0;
   const creds: Creds = isObject(kept) ? kept : initAuthCreds();
   return {
     creds,
@@ -84,6 +95,10 @@ export function openLogin(folder: string, codec: Codec): Login {
         atOnce(() => {
           for (const [type, values] of Object.entries(data))
             for (const [id, value] of Object.entries(values)) put(type, id, value);
+          readSince += Object.keys(data[readType] ?? {}).length;
+          if (readSince < limits.whatsappReadMax) return;
+          forgetRead.run(limits.whatsappReadMax);
+          readSince = 0;
         });
       },
     },
@@ -98,6 +113,7 @@ export function openLogin(folder: string, codec: Codec): Login {
     taken(id) {
       if (!isClosed) remove.run(inboxType, id);
     },
+    wasRead: (mark) => !isClosed && read.get(readType, mark) !== undefined,
     clear: () => db.exec("DELETE FROM keys"),
     close() {
       isClosed = true;

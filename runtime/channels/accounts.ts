@@ -352,7 +352,7 @@ function adapterFailed(error: unknown) {
 }
 
 function makeHost(
-  { id: channel }: ChannelManifest,
+  { id: channel, offersOnce }: ChannelManifest,
   accountId: string,
   { reactions }: AccountSettings,
   own: Recent<OwnMessage>,
@@ -363,15 +363,28 @@ function makeHost(
   /** The last message of each peer that is on its way. */
   const lanes = new Map<string, Promise<unknown>>();
   let waiting = 0;
+  let refusing = 0;
+
+  /** What the platform offers again is refused here; else it is a dead letter, which is taken as any other. */
+  const refuse = async (event: InboundEvent): Promise<Received> => {
+    const busy = failure(
+      "CLOISTER_CHANNEL_BUSY",
+      `${waiting} messages of ${channel}/${accountId} wait to be stored; the bound is reached`,
+      offersOnce === true ? "send it again later" : "the platform offers it again",
+    );
+    if (offersOnce !== true || refusing >= limits.channelRefusalsMax) throw busy;
+    refusing++;
+    try {
+      await remote.refused(event, toRefusal(busy));
+      return "taken";
+    } finally {
+      refusing--;
+    }
+  };
 
   const receive = async (facts: Omit<InboundEvent, "channel" | "accountId">): Promise<Received> => {
-    if (waiting >= limits.channelIntakeMax)
-      throw failure(
-        "CLOISTER_CHANNEL_BUSY",
-        `${waiting} messages of ${channel}/${accountId} wait to be stored; the bound is reached`,
-        "the platform offers it again, where it can",
-      );
     const event: InboundEvent = { ...facts, tsMs: timeOf(facts.tsMs, clock), channel, accountId };
+    if (waiting >= limits.channelIntakeMax) return refuse(event);
     const lane = `${event.peer.kind}:${event.peer.id}`;
     waiting++;
     const taken = (lanes.get(lane) ?? Promise.resolve()).catch(() => undefined).then(() => remote.receive(event));

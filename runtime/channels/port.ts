@@ -101,6 +101,8 @@ export interface ChannelForKernel {
 export interface KernelForChannel {
   /** Resolves when the platform may be told that the message arrived. */
   receive(event: InboundEvent): Promise<Received>;
+  /** The thread has no room for it, and its platform says nothing a second time. Resolves when it is a dead letter. */
+  refused(event: InboundEvent, refusal: Refusal): Promise<void>;
   state(accountId: string, state: AccountState): Promise<void>;
   /** So many parts of the message have arrived: known even if the thread is lost. */
   partSent(idempotencyKey: string, parts: number): Promise<void>;

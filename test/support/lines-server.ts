@@ -7,6 +7,8 @@ export async function openLinesServer() {
   const keys = new Set<unknown>();
   /** Said and not confirmed, by id, oldest first. */
   const offered = new Map<string, readonly unknown[]>();
+  /** Offered once more, before the first was confirmed. */
+  const twice = new Set<string>();
   const sockets = new Map<Socket, { isLoggedIn: boolean }>();
   let count = 0;
 
@@ -22,7 +24,7 @@ export async function openLinesServer() {
     } else if (type === "hello") send(socket, ["refused", "no such token"]);
     else if (!state.isLoggedIn) violations.push(`${String(type)} before hello`);
     else if (type === "have") {
-      if (!offered.delete(String(key))) violations.push(`${String(key)} was not offered`);
+      if (!offered.delete(String(key)) && !twice.delete(String(key))) violations.push(`${String(key)} was not offered`);
     } else if (type === "ping") send(socket, ["done", key, "helper"]);
     else if (type === "say" && typeof place === "string" && typeof text === "string") {
       if (text.length > 1_000 || text.trim() === "") violations.push(`a text of ${text.length} characters`);
@@ -52,8 +54,8 @@ export async function openLinesServer() {
     violations,
     arrived,
     unconfirmed: () => offered.size,
-    say(place: string, text: string, isMention: boolean): void {
-      const id = `m${(count += 1)}`;
+    say(place: string, text: string, isMention: boolean, id = `m${(count += 1)}`): void {
+      if (offered.has(id)) twice.add(id);
       const frame = ["said", id, place, "ana", text, isMention];
       offered.set(id, frame);
       for (const [socket, { isLoggedIn }] of sockets) if (isLoggedIn) send(socket, frame);

@@ -219,7 +219,7 @@ export async function openSlackApi({ watch = watchNothing, signingSecret }: Slac
         const name = people.get(params["user"] ?? "");
         return name === undefined
           ? "user_not_found"
-          : { user: { id: params["user"], profile: { display_name: name } } };
+          : { user: { id: params["user"], team_id: teamId, profile: { display_name: name } } };
       }
       case "conversations.info":
         return { channel: { id: place, is_mpim: place.startsWith("CM") } };
@@ -376,6 +376,7 @@ export const callback = (event: object): object => ({
   type: "event_callback",
   event_id: `Ev${(eventCount += 1)}`,
   event_time: 1_700_000_000,
+  is_ext_shared_channel: false,
   event,
 });
 

@@ -122,8 +122,9 @@ export function makeDevicePhone(world: World, send: (node: BinaryNode) => void):
       const numberOf = (node: BinaryNode | undefined): number => Buffer.from(bytesOf(node)).readUIntBE(0, 3);
       const publicKey = (node: BinaryNode | undefined): Buffer =>
         library.generateSignalPubKey(bytesOf(childOf(node, "value")));
+      // Where none is left a session begins without.
       const key = oneTimeKeys.shift();
-      if (registrationId === undefined || key === undefined) throw new Error("the device has uploaded no keys");
+      if (registrationId === undefined) throw new Error("the device has uploaded no keys");
       return {
         registrationId,
         identityKey: library.generateSignalPubKey(identity),
@@ -132,7 +133,7 @@ export function makeDevicePhone(world: World, send: (node: BinaryNode) => void):
           publicKey: publicKey(signedKey),
           signature: bytesOf(childOf(signedKey, "signature")),
         },
-        preKey: { keyId: numberOf(childOf(key, "id")), publicKey: publicKey(key) },
+        ...(key === undefined ? {} : { preKey: { keyId: numberOf(childOf(key, "id")), publicKey: publicKey(key) } }),
       };
     },
   };

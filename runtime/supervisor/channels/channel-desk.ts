@@ -206,7 +206,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
       init: { channel, accounts, stateDir: deps.stateDir, menu: deps.menu() },
       start: deps.start,
       handlers: {
-        receive: intake,
+        ...intake,
         partSent: async (key, count) => void parts.set(key, count),
         log: async (level, message, fields) => log[level]({ ...fields, channel }, message),
       },

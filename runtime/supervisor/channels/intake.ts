@@ -4,7 +4,8 @@
  * is one that always fails, since whatever the platform has behind it would wait for it for ever.
  */
 import type { InboundEvent, Received } from "../../../channels/port.ts";
-import type { ChannelClock } from "../../channels/port.ts";
+import { makeRecent } from "../../../channels/recent.ts";
+import type { ChannelClock, KernelForChannel } from "../../channels/port.ts";
 import type { InboundResult } from "../../edge/port.ts";
 import type { Fate } from "../../kernel/envelope.ts";
 import { errorRegister, fromRefusal, isCoded, type Refusal, toRefusal } from "../../kernel/errors.ts";
@@ -28,25 +29,37 @@ export interface IntakeDeps {
 }
 
 /**
- * Of what it makes: @throws the refusal of a gateway that ends; the message is to be offered again. Where its platform does not do that it is a
+ * Of `receive`: @throws the refusal of a gateway that ends; the message is to be offered again. Where its platform does not do that it is a
  * dead letter, as one that no agent has room for.
  */
-export function makeIntake(deps: IntakeDeps) {
+export function makeIntake(deps: IntakeDeps): Pick<KernelForChannel, "receive" | "refused"> {
   const { inbound, onAccepted, giveUp, tellSender, clock, log, ending } = deps;
-  const end = async (event: InboundEvent, fate: Fate, refusal: Refusal): Promise<void> => {
+  /** When people of a channel without room were told so: who writes on and on would be answered as often. */
+  const toldAtMs = makeRecent<number>(limits.channelRefusalToldMax);
+  const keep = async (event: InboundEvent, fate: Fate, refusal: Refusal): Promise<void> => {
     const { channel, accountId, peer } = event;
     const fields = { channel, account: accountId, peer: `${peer.kind}:${peer.id}` };
-    log.error({ ...fields, error: refusal }, "a message was not taken; its sender is told");
+    log.error({ ...fields, error: refusal }, "a message was not taken; it is kept as a dead letter");
     await giveUp(event, fate, `${refusal.code}: ${refusal.message}`).catch((error: unknown) =>
       log.error(
         { ...fields, error: toRefusal(error) },
         "a message that was not taken could not be kept as a dead letter",
       ),
     );
-    tellSender(event, `Your message was not taken (${refusal.code}). Please send it again later.`);
   };
+  const tell = (event: InboundEvent, { code }: Refusal): void =>
+    tellSender(event, `Your message was not taken (${code}). Please send it again later.`);
 
-  return async (event: InboundEvent): Promise<Received> => {
+  async function refused(event: InboundEvent, refusal: Refusal): Promise<void> {
+    await keep(event, "refused", refusal);
+    const { channel, accountId, peer } = event;
+    const place = JSON.stringify([channel, accountId, peer.kind, peer.id]);
+    if (clock.nowMs() - (toldAtMs.get(place) ?? Number.NEGATIVE_INFINITY) < limits.channelRefusalToldMs) return;
+    toldAtMs.set(place, clock.nowMs());
+    tell(event, refusal);
+  }
+
+  async function receive(event: InboundEvent): Promise<Received> {
     const sinceMs = clock.nowMs();
     let faults = 0;
     for (let pauseMs: number = limits.channelAttemptBackoffMs; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
@@ -59,12 +72,15 @@ export function makeIntake(deps: IntakeDeps) {
       if (isEnding && !deps.offersOnce(event.channel)) throw fromRefusal(refusal);
       const isHopeless = result.status === "fault" ? faults >= limits.channelAttemptsMax : !mayPass(refusal);
       if (isEnding || isHopeless || clock.nowMs() - sinceMs >= limits.channelIntakeMs) {
-        await end(event, result.status === "fault" ? "undeliverable" : "refused", refusal);
+        await keep(event, result.status === "fault" ? "undeliverable" : "refused", refusal);
+        tell(event, refusal);
         return "taken";
       }
       await clock.pause(pauseMs, ending);
     }
-  };
+  }
+
+  return { receive, refused };
 }
 
 /** The gateway itself failed on it: another attempt may do better, and many never do. What has a code was foreseen, and is judged by it. */

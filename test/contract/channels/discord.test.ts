@@ -69,9 +69,9 @@ const makeRig = (
     return {
       settings: { token, apiRoot: api.root, textChunkLimit: 4_000, heardFile: await makeHeardFile(), ...more },
       platform: {
-        async say(text, { inGroup = false, mentions = false } = {}) {
+        async say(text, { inGroup = false, mentions = false, at } = {}) {
           count += 1;
-          const id = `12000000000000000${String(count).padStart(2, "0")}`;
+          const id = `12000000000000000${String(at ?? count).padStart(2, "0")}`;
           const place = inGroup ? { channel_id: room, guild_id: guild, member: { roles: [] } } : {};
           const content = mentions ? `<@${bot.id}> ${text}` : text;
           api.gateway.dispatch(token, "MESSAGE_CREATE", makeDiscordMessage({ id, ...place, content }));

@@ -14,8 +14,8 @@ const makeRig = (token = "SECRET"): ChannelRig<LinesSettings> => ({
     return {
       settings: { textChunkLimit: 4_000, host: "127.0.0.1", port: server.port, token },
       platform: {
-        say: async (text, { inGroup = false, mentions = false } = {}) =>
-          server.say(inGroup ? "#room" : "helper", text, mentions),
+        say: async (text, { inGroup = false, mentions = false, at } = {}) =>
+          server.say(inGroup ? "#room" : "helper", text, mentions, at === undefined ? undefined : `n${at}`),
         person: { peer: { kind: "direct", id: "ana" }, senderId: "ana", senderName: "ana" },
         group: { kind: "group", id: "#room" },
         nowhere: { kind: "direct", id: "#room" },

@@ -85,6 +85,32 @@ test.each<SlackSettings["transport"]>([
   },
 );
 
+test("an answer of which Slack does not say that it has it is sent once more, and told as a possible duplicate", async () => {
+  const { api, gateway, say } = await open(
+    { type: "socket", appToken },
+    { groups: groupsOf({ channels: { slack: { dmPolicy: "open", allowFrom: ["*"], accounts: { default: {} } } } }) },
+  );
+  api.fail("chat.postMessage", { type: "lose-answer" });
+  await say(makeSaid({ text: "who are you" }));
+  await eventually(() =>
+    expect(posts(api)).toEqual([
+      { channel: "D42", text: "I am main" },
+      { channel: "D42", text: "I am main" },
+    ]),
+  );
+  await eventually(async () =>
+    expect(await gateway.doors.rpc(operator, "audit.list", { kind: "possible_duplicate" })).toMatchObject({
+      payload: { rows: [{ subject: "agent:main:main", object: "channel:slack:default:direct:U42" }] },
+    }),
+  );
+  expect(await gateway.doors.rpc(operator, "channels.status", {})).toMatchObject({
+    payload: { channels: { slack: { possibleDuplicates: 1 } } },
+  });
+  expect(gateway.logged.map(({ message }) => message)).toContainEqual(expect.stringMatching(/^possible duplicate/));
+  await gateway.drain(1_000);
+  expect(api.violations).toEqual([]);
+});
+
 test("a mention in a channel, in its thread, and in a conversation of several people: each is answered where it was, by its agent", async () => {
   const { api, gateway, say } = await open({ type: "socket", appToken });
   const text = `<@${self.userId}> who are you`;

@@ -47,9 +47,10 @@ type Changed = ReturnType<NonNullable<Platform["changes"]>>[number];
 const placeOf = (channel: string): string => (channel === "D42" ? "U42" : channel);
 
 const makePlatform = (api: SlackApi): Platform => ({
-  async say(text, { inGroup = false, mentions = false } = {}) {
+  async say(text, { inGroup = false, mentions = false, at } = {}) {
     const place = inGroup ? { channel: room.id, channel_type: "channel" } : {};
-    api.say(makeSaid({ ...place, text: mentions ? `<@${self.userId}> ${text}` : text }));
+    const time = at === undefined ? {} : { ts: `1699999999.00000${at}`, event_ts: `1699999999.00000${at}` };
+    api.say(makeSaid({ ...place, ...time, text: mentions ? `<@${self.userId}> ${text}` : text }));
   },
   person: { peer: person, senderId: "U42", senderName: "Ana Lee", ownMessageId: "1699.000007" },
   group: room,
@@ -446,4 +447,24 @@ test("reactions in a channel are told as facts of the channel, at files not at a
   await eventually(() => expect(deaf.api.unconfirmed()).toBe(0));
   expect(deaf.received).toEqual([]);
   expect(deaf.api.calls.filter(({ method }) => method === "users.info")).toEqual([]);
+});
+
+test("in a channel that other workspaces share, whoever Slack does not tell the workspace of is nobody of this one, and his reactions are not heard", async () => {
+  const { api, received, logged } = await open({ reactions: { of: "all" } });
+  const shared = (event: object) => ({ ...callback(event), is_ext_shared_channel: true });
+  const item = { type: "message", channel: room.id, ts: "1699.000001" };
+  const reaction = { type: "reaction_added", reaction: "eyes", item, item_user: self.userId };
+  // U99 is none whom the server knows.
+  api.offer("events_api", shared({ ...reaction, user: "U99", event_ts: "1700.000001" }));
+  api.offer("events_api", shared(inRoom({ user: "U99", text: "unknown" })));
+  api.offer("events_api", shared({ ...reaction, user: "U43", event_ts: "1700.000002" }));
+  api.offer("events_api", shared(inRoom({ user: "U43", user_team: "T2", text: "of another" })));
+  await eventually(() => expect(api.unconfirmed()).toBe(0));
+  expect(received.map(({ sender, text }) => `${sender.id}: ${text}`)).toEqual([
+    "?:U99: unknown",
+    "U43: [reaction 👀 to your message 1699.000001]",
+    "T2:U43: of another",
+  ]);
+  expect(logged.join()).toContain("users.info does not tell the workspace");
+  expect(api.violations).toEqual([]);
 });

@@ -28,10 +28,13 @@ export interface Arrived {
 }
 
 export interface Platform {
-  /** Somebody writes to the account, in the group when `inGroup`, with a mention of it when `mentions`. */
+  /**
+   * Somebody writes to the account, in the group when `inGroup`, with a mention of it when `mentions`. `at`: as the message of the chat with this number, below
+   * ten; the platform may tell of them in any order, and again.
+   */
   say(
     text: string,
-    how?: { readonly inGroup?: boolean; readonly mentions?: boolean; readonly id?: string },
+    how?: { readonly inGroup?: boolean; readonly mentions?: boolean; readonly at?: number },
   ): Promise<void>;
   /** Where it comes from, as the channel must tell it. */
   readonly person: {
@@ -117,6 +120,7 @@ export async function openChannel<S extends AccountSettings>(
         return result;
       },
       state: async (_, state) => void states.push(state),
+      refused: async () => undefined,
       partSent: async () => undefined,
       log: async (_, message) => void logged.push(message),
     },
@@ -228,6 +232,20 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
       expect(received.map(({ text }) => text)).toEqual(texts);
     });
 
+    test("hands on what the platform tells late, and knows what it tells twice by its id", async () => {
+      const { received, platform } = await open();
+      for (const at of [2, 1, 2, 3]) await platform.say(`number ${at}`, { at });
+      const ofOnce = (): readonly InboundEvent[] =>
+        received.filter(({ messageId }, at) => {
+          const first = received.findIndex((event) => event.messageId === messageId);
+          return !rig.idsOfMessages || first === at;
+        });
+      const wanted = rig.idsOfMessages ? [2, 1, 3] : [2, 1, 2, 3];
+      await eventually(() => expect(ofOnce().map(({ text }) => text)).toEqual(wanted.map((at) => `number ${at}`)));
+      if (platform.unconfirmed() !== undefined) await eventually(() => expect(platform.unconfirmed()).toBe(0));
+      expect(platform.violations()).toEqual([]);
+    });
+
     test("says that a message arrived only when it is stored", async () => {
       const stored = Promise.withResolvers<void>();
       const { received, platform } = await open(() => stored.promise);
@@ -255,7 +273,7 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
 
     test("gives up a message that the gateway always fails on, and goes on with those behind it", async () => {
       const givenUp: string[] = [];
-      const poisoned = makeIntake({
+      const { receive: poisoned } = makeIntake({
         inbound: async ({ text }) => {
           if (text === "poison") throw new TypeError("it always fails");
           return {

@@ -31,13 +31,13 @@ const makeRig = (
     return {
       settings: { botToken: token, apiRoot: api.root, textChunkLimit: 4_000, ...more },
       platform: {
-        async say(text, { inGroup = false, mentions = false } = {}) {
+        async say(text, { inGroup = false, mentions = false, at } = {}) {
           messageId += 1;
           const place = inGroup ? { chat: group } : {};
           const said = mentions
             ? { text: `@helper_bot ${text}`, entities: [{ type: "mention" as const, offset: 0, length: 11 }] }
             : { text };
-          api.push(token, { message: makeMessage({ message_id: messageId, ...place, ...said }) });
+          api.push(token, { message: makeMessage({ message_id: at ?? messageId, ...place, ...said }) });
         },
         person: { peer: { kind: "direct", id: "42" }, senderId: "42", senderName: "Ana Lee", ownMessageId: "7" },
         group: { kind: "group", id: "-100" },

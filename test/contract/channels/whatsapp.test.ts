@@ -42,11 +42,11 @@ async function openScene() {
     socketUrl: server.url,
   };
   const platform: Platform = {
-    async say(text, { inGroup = false, mentions = false, id } = {}) {
+    async say(text, { inGroup = false, mentions = false, at } = {}) {
       await server.say(ana, text, {
         ...(inGroup ? { group: family } : {}),
         ...(mentions ? { mentions: [server.owner] } : {}),
-        ...(id === undefined ? {} : { id }),
+        ...(at === undefined ? {} : { id: `3A000000000000000${at}` }),
       });
     },
     person: { peer: { kind: "direct", id: "+15550001234" }, senderId: "+15550001234", senderName: "Ana" },
@@ -123,7 +123,7 @@ test("a login is kept over a restart: nobody scans again, and both sides go on w
   expect(server.violations).toEqual([]);
 });
 
-test("what was read and not stored when the process ended is offered again, though WhatsApp's copy cannot be read any more", async () => {
+test("what was read and not stored when the process ended is offered again, though WhatsApp's copy cannot be read any more, and nobody is asked to send it again", async () => {
   const reading = Promise.withResolvers<void>();
   const scene = await open(() => {
     reading.resolve();
@@ -138,6 +138,8 @@ test("what was read and not stored when the process ended is offered again, thou
   await eventually(() => expect(again.received.map(({ text }) => text)).toEqual(["do not lose this"]));
   await server.say(ana, "and this");
   await eventually(() => expect(again.received.map(({ text }) => text)).toEqual(["do not lose this", "and this"]));
+  await eventually(() => expect(server.unconfirmed()).toBe(0));
+  expect(server.violations).toEqual([]);
 });
 
 test("a text that is sent again has the same id, and the app shows it once", async () => {

@@ -63,6 +63,7 @@ function serve(
   plans: Readonly<Record<string, Plan>>,
   receive: (event: InboundEvent) => Promise<void> = async () => undefined,
   textChunkLimit = 4_000,
+  once?: { readonly refused: (event: InboundEvent) => Promise<void> },
 ) {
   const clock = makeVirtualClock();
   const states: { readonly accountId: string; readonly state: AccountState }[] = [];
@@ -93,11 +94,12 @@ function serve(
   const changes = Object.values(plans).some(({ act }) => act !== undefined);
   const capabilities = { ...manifest.capabilities, edit: changes, deletes: changes, reactions: changes };
   const channel = serveAccounts(
-    { manifest: { ...manifest, capabilities }, open },
+    { manifest: { ...manifest, capabilities, ...(once === undefined ? {} : { offersOnce: true }) }, open },
     settings,
     {
       receive: (event) => receive(event).then(() => "taken"),
       state: async (accountId, state) => void states.push({ accountId, state }),
+      refused: async (event) => once?.refused(event),
       partSent: async (_, parts) => void partsSent.push(parts),
       log: async () => undefined,
     },
@@ -281,6 +283,25 @@ test("beyond its bound an account takes no more: CLOISTER_CHANNEL_BUSY", async (
   const host = hosts.get("default");
   for (let n = 0; n < limits.channelIntakeMax; n++) void host?.receive(said("a", String(n)));
   await expect(host?.receive(said("a"))).rejects.toMatchObject({ code: "CLOISTER_CHANNEL_BUSY" });
+});
+
+test("beyond its bound an account keeps as a dead letter what its platform does not offer again, and of that no more than may be under way", async () => {
+  const letters: string[] = [];
+  const kept = Promise.withResolvers<void>();
+  const refused = async ({ text }: InboundEvent): Promise<void> => {
+    letters.push(text);
+    await kept.promise;
+  };
+  const { hosts } = serve({ default: {} }, () => new Promise(() => undefined), 4_000, { refused });
+  const host = hosts.get("default");
+  if (host === undefined) throw new Error("the account is not open");
+  for (let n = 0; n < limits.channelIntakeMax; n++) void host.receive(said("a", String(n)));
+  const over = Array.from({ length: limits.channelRefusalsMax }, (_, at) => host.receive(said(`over ${at}`)));
+  await expect(host.receive(said("lost"))).rejects.toMatchObject({ code: "CLOISTER_CHANNEL_BUSY" });
+  kept.resolve();
+  expect(new Set(await Promise.all(over))).toEqual(new Set(["taken"]));
+  expect(await host.receive(said("later"))).toBe("taken");
+  expect([letters.length, letters.at(-1)]).toEqual([limits.channelRefusalsMax + 1, "later"]);
 });
 
 /** An account that is linked by a code, as WhatsApp's: whether it may link is asked when the connection is there. */

@@ -71,7 +71,13 @@ async function serve(
     fetch: fetched,
   });
   const nothing = async () => undefined;
-  const remote = { receive: async () => "taken" as const, state: nothing, partSent: nothing, log: nothing };
+  const remote = {
+    receive: async () => "taken" as const,
+    refused: nothing,
+    state: nothing,
+    partSent: nothing,
+    log: nothing,
+  };
   const channel = serveAccounts(
     { manifest, open },
     { default: { textChunkLimit: 100, ...more } },

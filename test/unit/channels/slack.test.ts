@@ -189,10 +189,16 @@ describe("where a text goes", () => {
 
 describe("a person of another workspace", () => {
   const own: typeof self = { ...self, teamId: "T1", enterpriseId: "E1" };
-  const senderOf = (payload: object) => readCallback(payload, own, settings, 1)?.sender.id;
-  const message = (event: object) => ({
+  /** `told`: by users.info. */
+  const senderOf = (payload: object, me = own, told?: string) => {
+    const found = readCallback(payload, me, settings, 1);
+    if (found === undefined) throw new Error("it was not read");
+    return makeEvent(found, { ...place, senderTeamId: told }, me, settings).sender.id;
+  };
+  const message = (event: object, isShared?: boolean) => ({
     type: "event_callback",
     team_id: "T1",
+    is_ext_shared_channel: isShared,
     event: { type: "message", channel: "C1", user: "U42", ts: "1.1", text: "hello", ...event },
   });
   const press = (team: string) => ({
@@ -218,15 +224,32 @@ describe("a person of another workspace", () => {
     ["gives a command", command("T2"), "T2:U42"],
     ["is none in a message of the account's own", message({ team: "T1" }), "U42"],
     ["is none where the organisation is told", message({ team: "E1" }), "U42"],
-    ["is none where nothing is told", message({}), "U42"],
+    ["may be one where nothing is told", message({}), "?:U42"],
     ["is none who presses a button here", press("T1"), "U42"],
     ["is none who gives a command here", command("T1"), "U42"],
   ])("%s", (_name, payload, wanted) => expect(senderOf(payload)).toBe(wanted));
+
+  test.each([
+    ["in a channel of this workspace alone", false, undefined, undefined, "U42"],
+    [
+      "in a channel that others share, when Slack says at a question that it is one of this workspace",
+      true,
+      undefined,
+      "T1",
+      "U42",
+    ],
+    ["in a channel that others share, when it is one of another", true, undefined, "T2", "T2:U42"],
+    ["in a channel that others share, when Slack does not answer", true, undefined, undefined, "?:U42"],
+    ["in an organisation, whose workspaces share channels as well", false, "E1", undefined, "?:U42"],
+  ])("who does not say so is judged %s", (_name, isShared, enterpriseId, told, wanted) => {
+    expect(senderOf(message({}, isShared), { ...self, teamId: "T1", enterpriseId }, told)).toBe(wanted);
+  });
 
   test("is no owner and on no list by the id alone, and is by the id with the workspace", () => {
     const rules = (entry: string) => normalizeSender("slack", entry);
     expect(rules("slack:U42")).not.toBe(rules("T2:U42"));
     expect(rules("slack:T2:U42")).toBe(rules("T2:U42"));
+    expect(rules("?:U42")).not.toBe(rules("U42"));
   });
 
   test("is answered in the direct chat by the id that Slack has", () => {

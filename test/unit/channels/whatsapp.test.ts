@@ -5,9 +5,10 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseMessage, type Received } from "../../../channels/whatsapp/inbound.ts";
 import { loadLibrary, type MessageContent, makeLibraryLogger } from "../../../channels/whatsapp/library.ts";
-import { inboxRow, openLogin } from "../../../channels/whatsapp/login.ts";
+import { inboxRow, openLogin, readMark } from "../../../channels/whatsapp/login.ts";
 import { judgeRefusal, parseTarget } from "../../../channels/whatsapp/outbound.ts";
 import { makeRecent } from "../../../channels/recent.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 
 const self = { id: "15550009999:7@s.whatsapp.net", lid: "90000:7@lid" };
 const group = "120363000000000001@g.us";
@@ -190,6 +191,20 @@ describe("on the disk", () => {
     const empty = openLogin(folder, codec);
     expect([empty.isLinked(), empty.inbox()]).toEqual([false, []]);
     empty.close();
+  });
+
+  test("the last messages that were read are known by their marks, over a restart, and earlier ones are forgotten", async () => {
+    const max = limits.whatsappReadMax;
+    const login = openLogin(folder, codec);
+    const marks = Array.from({ length: 2 * max }, (_, at) => readMark(`mark ${at}`, String(at).padStart(20, "0")));
+    for (let at = 0; at < marks.length; at += 10)
+      await login.keys.set({ read: Object.assign({}, ...marks.slice(at, at + 10).map(({ read }) => read)) });
+    expect([login.wasRead("mark 0"), login.wasRead(`mark ${max}`)]).toEqual([false, true]);
+    login.close();
+    expect(login.wasRead(`mark ${max}`)).toBe(false);
+    const again = openLogin(folder, codec);
+    expect([max - 1, max, 2 * max - 1].map((at) => again.wasRead(`mark ${at}`))).toEqual([false, true, true]);
+    again.close();
   });
 
   test("two cannot have it open, a broken one says what to do, and neither harms it", async () => {

@@ -35,7 +35,12 @@ function openLife(startFails = (_count: number) => false) {
         stop: async () => void (thread.isStopped = true),
       };
     },
-    handlers: { receive: async () => "taken", partSent: async () => undefined, log: async () => undefined },
+    handlers: {
+      receive: async () => "taken",
+      refused: async () => undefined,
+      partSent: async () => undefined,
+      log: async () => undefined,
+    },
     onOnline: (accountId) => awake.push(accountId),
     clock,
     log,

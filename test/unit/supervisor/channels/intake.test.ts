@@ -36,7 +36,7 @@ function openIntake(answers: readonly (InboundResult | Error)[]) {
   const letters: string[] = [];
   const { log, lines } = makeKeptLog();
   const ending = new AbortController();
-  const receive = makeIntake({
+  const intake = makeIntake({
     inbound: async ({ text }) => {
       asked.push(text);
       const answer = left.shift() ?? last;
@@ -54,7 +54,7 @@ function openIntake(answers: readonly (InboundResult | Error)[]) {
     log,
     ending: ending.signal,
   });
-  return { receive, clock, told, typing, asked, ending, letters, lines };
+  return { ...intake, clock, told, typing, asked, ending, letters, lines };
 }
 
 test("a stored message has arrived, and its sender sees that the agent is at work", async () => {
@@ -153,3 +153,17 @@ test.each(["the gateway is drained", "it ends"])(
     expect([letters.length, told.length]).toEqual([1, 1]);
   },
 );
+
+test("a message for which its channel has no room is a dead letter, and whoever writes on and on hears so once a minute", async () => {
+  const { refused: refuse, clock, told, letters, asked } = openIntake([accepted]);
+  const busy = { code: "CLOISTER_CHANNEL_BUSY", message: "the bound is reached" } as const;
+  for (const text of ["one", "two"]) await refuse({ ...event, channel: "irc", text }, busy);
+  await refuse({ ...event, channel: "irc", peer: { kind: "direct", id: "8" }, text: "three" }, busy);
+  expect(letters).toEqual(["one", "two", "three"].map((text) => `${text} refused: ${busy.code}: ${busy.message}`));
+  expect(told).toEqual(
+    Array(2).fill("Your message was not taken (CLOISTER_CHANNEL_BUSY). Please send it again later."),
+  );
+  await clock.advance(limits.channelRefusalToldMs);
+  await refuse({ ...event, channel: "irc", text: "four" }, busy);
+  expect([letters.length, told.length, asked]).toEqual([4, 3, []]);
+});
