@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChatStep } from "../../test/support/chat-steps.ts";
-import { type Chats, type PlatformName, platformNames, platforms } from "../../test/support/chats.ts";
+import { type Chats, openToAll, type PlatformName, platformNames, platforms } from "../../test/support/chats.ts";
 import { measureCalls, quantile } from "../inside/measure-calls.ts";
 import { readCpuMs } from "../process-figures.ts";
 import { startProgram } from "../program.ts";
@@ -178,6 +178,6 @@ const configFor = ({ channel, section }: Chats): object => ({
   gateway: { auth: { mode: "none" } },
   agents: { list: [{ id: "main", module: "echo" }] },
   session: { dmScope: "per-peer" },
-  channels: { [channel]: section },
+  channels: { [channel]: { ...section, ...openToAll } },
   bindings: [{ agentId: "main", match: { channel } }],
 });

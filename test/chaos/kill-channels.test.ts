@@ -21,7 +21,7 @@ describe.for(platformNames)("%s", (platform) => {
       expect(report.violations).toEqual([]);
       expect(report.met.toSorted()).toEqual(report.moments.toSorted());
       expect(report.messages).toBeGreaterThan(report.moments.length);
-      const knows = platform === "Discord";
+      const knows = platform === "Discord" || platform === "WhatsApp";
       expect(
         report[knows ? "known" : "repeats"],
         "an answer that it had, and of which the gateway did not hear",

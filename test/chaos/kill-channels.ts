@@ -17,7 +17,7 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import type { ChatMoment, ChatStep, WatchChats } from "../support/chat-steps.ts";
-import { type PlatformName, platforms } from "../support/chats.ts";
+import { openToAll, type PlatformName, platforms } from "../support/chats.ts";
 import { launchProgram, makeStateDir, type Program, repoRoot, type Starting } from "../support/program.ts";
 import { makeRandom, type Random } from "../support/random.ts";
 import { until } from "./load.ts";
@@ -157,7 +157,7 @@ async function openChannelLoad(name: PlatformName, seed: number): Promise<Channe
     gateway: { auth: { mode: "none" } },
     agents: { list: [{ id: "main", module: path.join(repoRoot, "test", "fixtures", "actors", "numbered.ts") }] },
     session: { dmScope: "per-peer" },
-    channels: { [channel]: platform.section },
+    channels: { [channel]: { ...platform.section, ...openToAll } },
     bindings: [{ agentId: "main", match: { channel } }],
   });
   /** Of the log, before this life. */

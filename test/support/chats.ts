@@ -1,4 +1,7 @@
 /** People who write to an account of the gateway, each in a direct chat, on the platforms of the tests: what kills and the bench share. */
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import type { ChatMoment, ChatStep, WatchChats } from "./chat-steps.ts";
 import { type Fault, makeMessage, openBotApi, type Step } from "./bot-api.ts";
 import { idAt } from "../../channels/discord/missed.ts";
@@ -6,10 +9,12 @@ import { directChatOf, makeDiscordMessage, openDiscordApi } from "./discord-api.
 import { openIrcGate } from "./irc-gate.ts";
 import { openIrcd } from "./ircd.ts";
 import { appToken, botToken, makeSaid, openSlackApi } from "./slack-api.ts";
+import { linkForProgram } from "./whatsapp-program.ts";
+import { openWhatsApp } from "./whatsapp-socket.ts";
 import type { Update } from "grammy/types";
 
 export interface Chats {
-  /** Of the configuration: the section of the channel. */
+  /** Of the configuration: the section of the channel, which says nothing of who may write. */
   readonly channel: string;
   readonly section: object;
   /** What the platform has of these. */
@@ -38,7 +43,8 @@ export type OpenChats = (people: number, watch: WatchChats) => Promise<Chats>;
 
 const chatMoments: readonly ChatMoment[] = ["offered", "unconfirmed", "confirmed", "lost", "sent", "answered"];
 
-const openToAll = { dmPolicy: "open", allowFrom: ["*"] };
+/** Of the section, where everybody may write. */
+export const openToAll = { dmPolicy: "open", allowFrom: ["*"] };
 
 const nobodyIsCalled = (): void => undefined;
 
@@ -58,7 +64,6 @@ const openTelegram =
       section: {
         botToken: token,
         apiRoot: api.root,
-        ...openToAll,
         ...(wayIn === "polling"
           ? {}
           : { webhookUrl: "https://example.org/channels/telegram/default", webhookSecret: "S3CRET" }),
@@ -118,7 +123,7 @@ const openDiscord: OpenChats = async (people, watch) => {
   };
   return {
     channel: "discord",
-    section: { token, apiRoot: api.root, ...openToAll },
+    section: { token, apiRoot: api.root },
     moments: ["offered", "lost", "sent", "answered"],
     knowsRepeats: true,
     keeps: true,
@@ -151,7 +156,6 @@ const openSlack =
         botToken,
         apiRoot: api.root,
         ...(wayIn === "socket" ? { appToken } : { mode: "http", signingSecret }),
-        ...openToAll,
       },
       moments: wayIn === "socket" ? chatMoments : chatMoments.filter((moment) => moment !== "confirmed"),
       knowsRepeats: false,
@@ -168,13 +172,45 @@ const openSlack =
     };
   };
 
+const openWhatsAppChats: OpenChats = async (people, watch) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "cloister-whatsapp-"));
+  const server = await openWhatsApp({ watch });
+  const numberOf = (person: number): string => `1555000${1_000 + person}`;
+  const known = Array.from({ length: people }, (_, person) =>
+    server.person(numberOf(person), String(70_000 + person), `Ana ${person}`),
+  );
+  const login = await linkForProgram(server, folder);
+  return {
+    channel: "whatsapp",
+    section: { ...login, sendReadReceipts: false },
+    moments: chatMoments,
+    knowsRepeats: true,
+    keeps: true,
+    personAt: (place) => known.findIndex(({ jid, lid }) => place === jid || place === lid),
+    peerOf: (person) => `+${numberOf(person)}`,
+    say(person, text) {
+      const by = known[person];
+      if (by !== undefined) void server.say(by, text);
+    },
+    unconfirmed: () => server.unconfirmed(),
+    isOnline: () => true,
+    connections: async () => server.connections(),
+    leadTo: nobodyIsCalled,
+    violations: server.violations,
+    async close() {
+      await server.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+};
+
 const openIrc: OpenChats = async (people, watch) => {
   const ircd = await openIrcd();
   const gate = await openIrcGate(ircd, watch);
   const nicks = await Promise.all(Array.from({ length: people }, (_, person) => ircd.person(`ana${person}`)));
   return {
     channel: "irc",
-    section: { host: "127.0.0.1", port: gate.port, tls: false, nick: "helper", lineMs: 0, ...openToAll },
+    section: { host: "127.0.0.1", port: gate.port, tls: false, nick: "helper", lineMs: 0 },
     moments: ["offered", "lost", "sent", "answered"],
     knowsRepeats: false,
     keeps: false,
@@ -200,6 +236,7 @@ export const platforms = {
   Discord: openDiscord,
   "Slack, socket mode": openSlack("socket"),
   "Slack, signed calls": openSlack("calls"),
+  WhatsApp: openWhatsAppChats,
   IRC: openIrc,
 } as const satisfies Readonly<Record<string, OpenChats>>;
 export type PlatformName = keyof typeof platforms;

@@ -10,10 +10,21 @@ export interface Certified {
   readonly chain: Uint8Array;
 }
 
-/** A root, and a key that it vouches for. `trusted: false`: the library does not know the root. */
-export function certify({ Curve, proto, WA_CERT_DETAILS }: TestLibrary, trusted = true): Certified {
-  const [root, intermediate, key] = [Curve.generateKeyPair(), Curve.generateKeyPair(), Curve.generateKeyPair()];
-  if (trusted) WA_CERT_DETAILS.PUBLIC_KEY = root.public;
+/** Of each copy of the library: several servers may be there at once. */
+const roots = new WeakMap<object, KeyPair>();
+
+function rootOf({ Curve, WA_CERT_DETAILS }: TestLibrary): KeyPair {
+  const root = roots.get(WA_CERT_DETAILS) ?? Curve.generateKeyPair();
+  roots.set(WA_CERT_DETAILS, root);
+  WA_CERT_DETAILS.PUBLIC_KEY = root.public;
+  return root;
+}
+
+/** A key that the root vouches for. `trusted: false`: a root that the library does not know. */
+export function certify(library: TestLibrary, trusted = true): Certified {
+  const { Curve, proto } = library;
+  const root = trusted ? rootOf(library) : Curve.generateKeyPair();
+  const [intermediate, key] = [Curve.generateKeyPair(), Curve.generateKeyPair()];
   const { Details } = proto.CertChain.NoiseCertificate;
   const signed = (details: object, by: KeyPair) => {
     const bytes = Details.encode(details).finish();

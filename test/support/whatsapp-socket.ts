@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
+import { type WatchChats, watchNothing } from "./chat-steps.ts";
 import type { BinaryNode, MessageKey } from "../../channels/whatsapp/library.ts";
 import { type FileServer, type FileType, openFileServer } from "./whatsapp-files.ts";
 import { makeDevicePhone, type PhoneDesk } from "./whatsapp-phone.ts";
@@ -104,6 +105,8 @@ export interface WhatsAppServer extends PhoneDesk {
   fault(code: string, kind: string): void;
   /** Whether a device has told who it is, be it to be linked. */
   wasToldWho(): boolean;
+  /** Connections that are open. */
+  connections(): number;
   close(): Promise<void>;
 }
 
@@ -115,7 +118,16 @@ interface Waiting {
 const accountNumber = "15550009999";
 const toAll = "s.whatsapp.net";
 
-export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppServer> {
+export interface WhatsAppOptions {
+  /** Whether the library takes the server for WhatsApp's. */
+  readonly trusted?: boolean;
+  readonly watch?: WatchChats;
+}
+
+export async function openWhatsApp({
+  trusted = true,
+  watch = watchNothing,
+}: WhatsAppOptions = {}): Promise<WhatsAppServer> {
   const library = await loadTestLibrary();
   const certified = certify(library, trusted);
   const owner = makePerson(library, accountNumber, "90000", "Owner");
@@ -141,8 +153,8 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
   await new Promise((resolve) => server.once("listening", resolve));
   let current: { readonly socket: WebSocket; readonly noise: NoiseServer; isLoggedIn: boolean } | undefined;
   let wasTold = false;
-  const send = (node: BinaryNode): void => {
-    if (current?.socket.readyState === WebSocket.OPEN) current.socket.send(current.noise.encode(node));
+  const send = (node: BinaryNode, onSent: () => void = () => undefined): void => {
+    if (current?.socket.readyState === WebSocket.OPEN) current.socket.send(current.noise.encode(node), onSent);
   };
   const phone = makeDevicePhone(world, send);
   const violate = (what: string): void => void world.violations.push(what);
@@ -151,7 +163,11 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
     for (const one of waiting.values()) {
       if (one.isSent) continue;
       one.isSent = true;
-      send(isOffline ? { ...one.node, attrs: { ...one.node.attrs, offline: "1" } } : one.node);
+      const places = [one.node.attrs["from"] ?? ""];
+      send(
+        isOffline ? { ...one.node, attrs: { ...one.node.attrs, offline: "1" } } : one.node,
+        () => void watch({ moment: "offered", places }),
+      );
     }
   };
 
@@ -246,38 +262,50 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
     else arrived.push({ place, to: person.number, id, ...said });
   }
 
-  async function takeMessage(node: BinaryNode): Promise<void> {
+  async function takeMessage(node: BinaryNode, socket: WebSocket): Promise<void> {
     const refusal = refusals.shift();
     const { id = "", to = "" } = node.attrs;
     const ack = { tag: "ack", attrs: { class: "message", id, from: to, t: String(Math.floor(Date.now() / 1000)) } };
     if (refusal !== undefined && refusal > 0) return send({ ...ack, attrs: { ...ack.attrs, error: String(refusal) } });
+    const places = [to];
+    if ((await watch({ moment: "lost", places })) === "drop") return socket.terminate();
+    const had = repeated.length;
     await deliver(node);
-    if (refusal === undefined) send(ack);
+    const text = arrived.findLast((one) => one.id === id)?.text;
+    const said = { places, ...(text === undefined ? {} : { text }) };
+    await watch({ moment: "sent", ...said, isRepeated: repeated.length > had });
+    if (refusal === undefined) send(ack, () => void watch({ moment: "answered", ...said }));
   }
 
-  function takeReceipt({ attrs, content }: BinaryNode): void {
+  async function takeReceipt({ attrs, content }: BinaryNode, socket: WebSocket): Promise<void> {
     const more = Array.isArray(content) ? childrenOf((content as readonly BinaryNode[])[0]) : [];
-    for (const id of [attrs["id"] ?? "", ...more.map((item) => item.attrs["id"] ?? "")]) {
-      if (attrs["type"] === "read" || attrs["type"] === "read-self") read.push(id);
-      else if (attrs["type"] === "retry") violate(`it could not read ${id}`);
-      else waiting.delete(id);
-    }
+    const ids = [attrs["id"] ?? "", ...more.map((item) => item.attrs["id"] ?? "")];
+    if (attrs["type"] === "read" || attrs["type"] === "read-self") return void read.push(...ids);
+    if (attrs["type"] === "retry") return violate(`it could not read ${ids.join(", ")}`);
+    return confirm(ids, socket);
   }
 
-  async function take(node: BinaryNode): Promise<void> {
+  async function confirm(ids: readonly string[], socket: WebSocket): Promise<void> {
+    const known = ids.filter((id) => waiting.has(id));
+    if (known.length === 0) return;
+    if ((await watch({ moment: "unconfirmed" })) === "drop") return socket.terminate();
+    for (const id of known) waiting.delete(id);
+    await watch({ moment: "confirmed" });
+  }
+
+  async function take(node: BinaryNode, socket: WebSocket): Promise<void> {
     switch (node.tag) {
       case "iq":
         if (node.attrs["type"] === "result") return phone.answered(node);
         return answerQuestion(world, node, send, () => phone.removed());
       case "message":
-        return takeMessage(node);
+        return takeMessage(node, socket);
       case "receipt":
-        return takeReceipt(node);
+        return takeReceipt(node, socket);
       case "ack":
         if (node.attrs["class"] === "message" && node.attrs["error"] !== undefined)
           violate(`it refused ${node.attrs["id"]} (${node.attrs["error"]})`);
-        waiting.delete(node.attrs["id"] ?? "");
-        return;
+        return confirm([node.attrs["id"] ?? ""], socket);
       case "chatstate":
         return void typed.push(node.attrs["to"] ?? "");
       case "presence":
@@ -295,7 +323,7 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
     const handle = async (bytes: Buffer): Promise<void> => {
       for (const found of await noise.receive(bytes)) {
         if ("payload" in found) logIn(found.noiseKey, found.payload);
-        else await take(found);
+        else await take(found, socket);
       }
     };
     socket.on("message", (bytes: Buffer) => {
@@ -412,6 +440,7 @@ export async function openWhatsApp({ trusted = true } = {}): Promise<WhatsAppSer
     fault: (code, kind) =>
       send({ tag: "stream:error", attrs: { code }, content: [{ tag: kind, attrs: { type: kind } }] }),
     wasToldWho: () => wasTold,
+    connections: () => server.clients.size,
     close: async () => {
       for (const socket of server.clients) socket.terminate();
       await new Promise((resolve) => server.close(resolve));
