@@ -5,9 +5,11 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { connectAs, makeDevice } from "../contract/device-kit.ts";
 import { actorPath } from "../support/actors.ts";
+import { makeMessage, openBotApi } from "../support/bot-api.ts";
+import { eventually } from "../support/eventually.ts";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
 
 afterEach(endPrograms);
@@ -53,7 +55,9 @@ async function expectNoDevices({ program, json }: Shell): Promise<void> {
 }
 
 describe("000: two siblings with workspaces and bots of their own", () => {
-  const config = (home: string) => ({
+  const [mainBot, raulBot] = ["1:A", "2:B"];
+  /** Nobody answers at the usual address: bots that do not exist are asked of nobody. */
+  const config = (home: string, apiRoot = "http://127.0.0.1:9") => ({
     gateway: { mode: "local", bind: "loopback", auth: { mode: "none" } },
     agents: {
       list: [
@@ -61,11 +65,12 @@ describe("000: two siblings with workspaces and bots of their own", () => {
         { id: "raul", workspace: path.join(home, "workspace-raul"), agentDir: path.join(home, "agents/raul/agent") },
       ],
     },
-    // Nobody answers there: bots that do not exist are asked of nobody.
     channels: {
       telegram: {
-        apiRoot: "http://127.0.0.1:9",
-        accounts: { default: { botToken: "1:A" }, raul: { botToken: "2:B" } },
+        apiRoot,
+        dmPolicy: "open",
+        allowFrom: ["*"],
+        accounts: { default: { botToken: mainBot }, raul: { botToken: raulBot } },
       },
     },
     bindings: [
@@ -75,10 +80,52 @@ describe("000: two siblings with workspaces and bots of their own", () => {
     tools: { agentToAgent: { enabled: true, allow: ["main", "raul"] }, sessions: { visibility: "all" } },
   });
 
-  test("main lists raul, asks him and gets the result, and nobody is asked for a pairing", async () => {
+  test("AC-01.5: main and raul ask one another while both chat with people, each bot sends its own answers alone, and nobody is asked for a pairing", async () => {
+    const api = await openBotApi();
+    onTestFinished(() => api.close());
+    api.addBot(mainBot, "main_bot");
+    api.addBot(raulBot, "raul_bot");
     const stateDir = makeStateDir();
-    writeFileSync(path.join(stateDir, "cloister.json"), JSON.stringify(config(stateDir)), { mode: 0o600 });
+    const written = JSON.stringify(config(stateDir, api.root));
+    writeFileSync(path.join(stateDir, "cloister.json"), written, { mode: 0o600 });
     const shell = shellOf(await startProgram(stateDir));
+    const [bo, cy] = [51, 52];
+    let messageId = 0;
+    const say = (bot: string, id: number, text: string): void => {
+      messageId += 1;
+      const about = { id, first_name: "P" };
+      const said = { message_id: messageId, from: { ...about, is_bot: false }, text };
+      api.push(bot, { message: makeMessage({ ...said, chat: { ...about, type: "private" } }) });
+    };
+    const sent = (bot: string) => api.sent(bot).map(({ chat, text }) => [chat, text]);
+    const untilSent = (fromMain: number, fromRaul: number): Promise<void> =>
+      eventually(() => expect([sent(mainBot).length, sent(raulBot).length]).toEqual([fromMain, fromRaul]));
+
+    say(raulBot, cy, "remember that the key is under the mat");
+    await untilSent(0, 1);
+    // Three of Bo's and two of Cy's at once: the answers of a chat come in the order of its questions.
+    say(mainBot, bo, "ask raul what do you remember");
+    say(raulBot, cy, "what time is it");
+    say(mainBot, bo, "who are you");
+    say(raulBot, cy, "who are you");
+    say(mainBot, bo, "list sessions");
+    await untilSent(3, 3);
+    // And the other way.
+    say(raulBot, cy, "ask main who are you");
+    await untilSent(3, 4);
+    expect(sent(mainBot)).toEqual([
+      [bo, expect.stringMatching(/raul says: .*under the mat/s)],
+      [bo, expect.stringContaining("I am main")],
+      [bo, expect.stringContaining("agent:raul:main")],
+    ]);
+    expect(sent(raulBot)).toEqual([
+      [cy, expect.any(String)],
+      [cy, expect.stringMatching(/It is \d{4}-/)],
+      [cy, expect.stringContaining("I am raul")],
+      [cy, expect.stringContaining("main says: ")],
+    ]);
+
+    // The same from the command line, of which no bot says anything.
     expect(await shell.run("send", "--agent", "main", "ask raul who are you")).toContain(
       `I am raul, in the session agent:raul:main. My workspace is ${path.join(stateDir, "workspace-raul")}`,
     );
@@ -87,6 +134,10 @@ describe("000: two siblings with workspaces and bots of their own", () => {
     // His questions have answers of the program's own.
     expect(await shell.run("agents", "doctor")).toMatch(/^main +raul +yes \(tools\.agentToAgent\.allow\)/m);
     expect(await shell.code("doctor")).toBe(0);
+    expect([mainBot, raulBot].map((bot) => api.unconfirmed(bot))).toEqual([0, 0]);
+    expect(await shell.program.stop()).toBe(0);
+    expect([sent(mainBot).length, sent(raulBot).length]).toEqual([3, 4]);
+    expect(api.violations).toEqual([]);
   });
 
   test.each<[string, object]>([
