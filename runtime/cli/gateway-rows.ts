@@ -297,6 +297,10 @@ export const parseGrants = (payload: unknown): readonly GrantEntry[] =>
 export const parseGrant = (method: string, payload: unknown): GrantEntry =>
   parse(method, z.object({ grant: grantRow }), payload).grant;
 
+/** Requests that wait and that are allowed with the grant that was added; a gateway of an earlier version tells none. */
+export const parseAllowedRequests = (payload: unknown): readonly string[] =>
+  parse("grants.add", z.object({ waiting: z.array(z.string()).default([]) }), payload).waiting;
+
 export const parseExplained = (payload: unknown): readonly ExplainedEntry[] =>
   parse("grants.explain", z.object({ verbs: z.array(explainedVerb) }), payload).verbs;
 

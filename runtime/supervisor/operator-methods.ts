@@ -3,7 +3,7 @@
  * `runtime/edge/methods.ts`; the edge has checked both when a call arrives here.
  */
 import type { AgentBudgets } from "./agent-budgets.ts";
-import type { Policy } from "../../auth/policy.ts";
+import { judgePair, type Policy } from "../../auth/policy.ts";
 import type { AgentStatus, Client, RpcResult } from "../edge/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Principal } from "../kernel/envelope.ts";
@@ -199,7 +199,15 @@ export function makeOperatorMethods(
       const shown = [...new Set(chosen)].slice(0, limits.matrixAgentsMax);
       return { ts: deps.nowMs(), total: all.length, ...(await makeRightMatrix(deps.policy, shown)) };
     },
-    "grants.add": async (asked, client) => ({ ok: true, grant: await deps.grants.add(asked, client.clientId) }),
+    "grants.add": async (asked, client) => {
+      const grant = await deps.grants.add(asked, client.clientId);
+      // What was refused before keeps its messages until somebody decides about them.
+      const waiting = deps.requests
+        .waiting()
+        .filter(({ from, to, verb }) => judgePair(deps.policy, from, to, verb).allowed)
+        .map(({ id }) => id);
+      return { ok: true, grant, waiting };
+    },
     "grants.revoke": async ({ id }, client) => ({ ok: true, grant: await deps.grants.revoke(id, client.clientId) }),
     "grants.requests": () => ({ ts: deps.nowMs(), requests: deps.requests.waiting() }),
     "grants.approve": async ({ id, ...approval }, client) => ({

@@ -90,6 +90,25 @@ test("a refused message is kept with a request, and goes out once when that is a
   ).toContainEqual({ total: 1 });
 });
 
+test("a right that is granted by itself names the request that waits for it, and leaves its messages to the approval", async () => {
+  const gateway = await openGateway(agents, { agentToAgent: asking });
+  const { request } = await send(gateway, "one");
+  await use(gateway, "sessions_history", { sessionKey: "agent:raul:main" });
+  expect(await rpc(gateway, "grants.add", { from: "m*", to: "raul", verbs: ["send"] })).toMatchObject({
+    ok: true,
+    waiting: [request.id],
+  });
+  expect(await heard(gateway)).toEqual([]);
+  const [{ revision }] = await waiting(gateway);
+  expect(await rpc(gateway, "grants.approve", { id: request.id, mode: "grant", revision })).toMatchObject({
+    delivered: 1,
+  });
+  await expect.poll(() => heard(gateway)).toEqual(["one"]);
+  expect(await rpc(gateway, "grants.add", { from: "main", to: "raul", verbs: ["send"] })).toMatchObject({
+    waiting: [],
+  });
+});
+
 test("ctx.request hears the refusal with the request; approved once, the message goes out and no right stays", async () => {
   const gateway = await openGateway(agents, { agentToAgent: asking });
   const refused = await use(gateway, "request", { to: "raul", text: "by slot" });

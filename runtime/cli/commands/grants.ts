@@ -1,7 +1,7 @@
 /** `cloister grants`: who may do what to whom. Lists, explains, grants and revokes. */
 import { failure } from "../../kernel/errors.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
-import { parseExplained, parseGrant, parseGrants } from "../gateway-rows.ts";
+import { parseAllowedRequests, parseExplained, parseGrant, parseGrants } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
 import { formatExplained, formatGrants } from "../views/grants.ts";
 import { formatJson } from "../views/table.ts";
@@ -71,8 +71,13 @@ export async function runGrantsAdd(
       return 0;
     }
     const grant = parseGrant("grants.add", payload);
+    const prefix = commandPrefix(context);
     context.terminal.out(`${grant.from} may ${grant.verbs.join(", ")} to ${grant.to} from now on (${grant.id})`);
-    context.terminal.err(`take it back: \`${commandPrefix(context)} grants revoke ${grant.id}\``);
+    context.terminal.err(`take it back: \`${prefix} grants revoke ${grant.id}\``);
+    for (const id of parseAllowedRequests(payload))
+      context.terminal.err(
+        `${id} was refused before and waits: \`${prefix} grants approve ${id}\` delivers what it keeps`,
+      );
     return 0;
   });
 }

@@ -996,6 +996,12 @@ describe("grants", () => {
     expect(cli.terminal.errText()).toContain("Wanted a duration such as 90s, 30m, 2h or 7d.");
     expect(asked()).toHaveLength(1);
   });
+
+  it("name what was refused before and waits for such a right", async () => {
+    await serve((asking, { answer }) => answer(asking, { grant, waiting: ["r-7"] }));
+    expect(await run("grants", "add", "main", "raul", "send")).toBe(0);
+    expect(cli.terminal.errText()).toMatch(/^r-7 was refused before and waits: `.*grants approve r-7` delivers/m);
+  });
 });
 
 describe("stop", () => {
