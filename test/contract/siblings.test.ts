@@ -265,7 +265,16 @@ describe("refusals have the texts that users know", () => {
       { label: "Nowhere", message: "x" },
       { status: "error", code: "not_found", error: "No session found with label: Nowhere" },
     ],
-    ["invalid agent id", siblings, { agentId: "no such!", message: "x" }, { status: "error", code: "invalid" }],
+    [
+      "invalid agent id",
+      siblings,
+      { agentId: "no such!", message: "x" },
+      {
+        status: "error",
+        code: "invalid",
+        error: 'Invalid agentId "no such!". Agent IDs must match [a-z0-9][a-z0-9_-]{0,63}',
+      },
+    ],
     [
       "a key that nobody spoke to",
       siblings,
@@ -286,7 +295,8 @@ describe("refusals have the texts that users know", () => {
       {
         status: "error",
         code: "invalid",
-        error: expect.stringContaining("use the parent channel session key agent:raul:slack:channel:c1"),
+        error:
+          "sessions_send cannot target a thread session; use the parent channel session key agent:raul:slack:channel:c1",
       },
     ],
     [

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { actor, moduleOf } from "../support/actors.ts";
-import { openGateway, subagentPolicy, type TestAgent, type TestGateway } from "../support/gateway.ts";
+import { openGateway, subagentPolicy, type TestAgent, type TestGateway, withSessionTools } from "../support/gateway.ts";
 
 const spawner = actor("spawner");
 const policy = subagentPolicy({ depthMax: 2 });
@@ -130,6 +130,94 @@ describe("sessions_spawn", () => {
     expect(await spawn(gateway, { task: "x", agentId: "nobody" })).toMatchObject({
       code: "forbidden",
       error: "sessions_spawn has reached max active children for this session (1/1)",
+    });
+  });
+
+  const requiring = { subagents: { ...policy, requireAgentId: true } };
+  const boxed = { sandboxMode: "all" as const };
+  test.each<[string, readonly TestAgent[], object, object]>([
+    [
+      "an invalid agent id",
+      [agent("main")],
+      { agentId: "Two Words" },
+      {
+        status: "error",
+        error: 'Invalid agentId "Two Words". Agent IDs must match [a-z0-9][a-z0-9_-]{0,63}',
+      },
+    ],
+    [
+      "a session without a thread",
+      [agent("main")],
+      { mode: "session" },
+      { status: "error", error: 'mode="session" requires thread=true so the sub-agent can stay bound to a thread.' },
+    ],
+    [
+      "no agent id where one is required",
+      [agent("main", requiring)],
+      {},
+      {
+        status: "forbidden",
+        error:
+          "sessions_spawn requires explicit agentId when requireAgentId is configured. Use agents_list to see allowed agent ids.",
+      },
+    ],
+    [
+      "an agent that is not allowed, where some are",
+      [agent("main", { subagents: { ...policy, allowAgents: ["ana", "bo"] } }), agent("raul")],
+      { agentId: "raul" },
+      { status: "forbidden", error: "agentId is not allowed for sessions_spawn (allowed: ana, bo)" },
+    ],
+    [
+      "an agent that is not allowed, where none is",
+      [agent("main", { subagents: { ...policy, allowAgents: [] } }), agent("raul")],
+      { agentId: "raul" },
+      { status: "forbidden", error: "agentId is not allowed for sessions_spawn (allowed: none)" },
+    ],
+    [
+      "a way out of the sandbox",
+      [agent("main", boxed), agent("raul")],
+      { agentId: "raul" },
+      { status: "forbidden", error: "Sandboxed sessions cannot spawn unsandboxed subagents." },
+    ],
+  ])("a refusal has the text that users know: %s", async (_what, agents, params, told) => {
+    const gateway = await openGateway(agents, { toolRules: withSessionTools });
+    expect(await spawn(gateway, { task: "x", ...params })).toMatchObject(told);
+    expect(await gateway.store.runs({ limit: 1 })).toEqual([]);
+  });
+
+  test("of several reasons to refuse the first of behaviour §3.5 is told", async () => {
+    const refused = async (
+      subagents: Partial<TestAgent["subagents"]>,
+      ...asked: readonly object[]
+    ): Promise<readonly unknown[]> => {
+      const main = agent("main", { ...boxed, subagents: { ...policy, requireAgentId: true, ...subagents } });
+      const gateway = await openGateway([main, agent("raul")], { toolRules: withSessionTools });
+      const told: unknown[] = [];
+      for (const params of asked) told.push((await spawn(gateway, { task: "x", ...params }))["error"]);
+      return told;
+    };
+    const none = { allowAgents: [], childrenMax: 0 };
+    expect(
+      await refused(none, { agentId: "Two Words", mode: "session" }, { agentId: "raul", mode: "session" }, {}),
+    ).toEqual([
+      expect.stringContaining("Invalid agentId"),
+      expect.stringContaining("requires thread=true"),
+      expect.stringContaining("max active children for this session (0/0)"),
+    ]);
+    expect(await refused({ allowAgents: [] }, {}, { agentId: "raul" })).toEqual([
+      expect.stringContaining("requires explicit agentId"),
+      expect.stringContaining("is not allowed for sessions_spawn"),
+    ]);
+    expect(await refused({}, { agentId: "raul" })).toEqual([expect.stringContaining("Sandboxed sessions cannot")]);
+  });
+
+  test("a refusal has the text that users know: too deep, by the rule of the agent that the sub-agent works as", async () => {
+    const gateway = await openGateway([agent("main"), agent("raul", { subagents: { ...policy, depthMax: 1 } })]);
+    const nested = task({ do: "tool", tool: "sessions_spawn", params: { task: "x" } });
+    const end = (await tell(gateway, { do: "spawn", options: { agentId: "raul", task: nested } })) as { text: string };
+    expect(JSON.parse(end.text)).toMatchObject({
+      status: "forbidden",
+      error: "sessions_spawn is not allowed at this depth (current depth: 1, max: 1)",
     });
   });
 

@@ -92,3 +92,53 @@ test("a run whose call had begun one before leaves nothing behind", async () => 
   expect(undone).toEqual([started]);
   expect(ended).toEqual([run.sessionKey]);
 });
+
+test("a completion that its requester's mailbox does not take is tried after 15 s, later and later, each 5 minutes at the most, and for half an hour", async () => {
+  const end: RunEnd = {
+    outcome: "succeeded",
+    detail: "",
+    result: "42",
+    endedAtMs: 0,
+    toolCalls: 0,
+    delivery: "pending",
+  };
+  const run: StoredRun = { ...runRow("r1", { archiveAfterMs: 3_600_000 }), end };
+  const full = { status: "refused", refusal: { code: "CLOISTER_MAILBOX_FULL", message: "full" } } as const;
+  const taken = { status: "stored", runId: "run-1" } as unknown as Awaited<ReturnType<SubagentsDeps["accept"]>>;
+  /** When it is tried, in seconds from the end of the run, until the mailbox has room; and what becomes of it. */
+  const tried = async (roomAtS: number, code?: "CLOISTER_AGENT_UNKNOWN") => {
+    const at: number[] = [];
+    const expected: number[] = [];
+    let nowMs = 0;
+    let nextMs: number | undefined = 15_000;
+    let isBlocked = false;
+    const store = {
+      postpone: (_id: string, atMs: number) => Promise.resolve(void (nextMs = atMs)),
+      blockRun: () => Promise.resolve(void (isBlocked = true)),
+    } as unknown as Store;
+    const kernel = { hearerOf: () => ({ sessionKey: "agent:ann:main", agentId: "ann" }) } as unknown as ReturnType<
+      SubagentsDeps["kernel"]
+    >;
+    const subagents = makeSubagents({
+      ...depsOf(store, kernel),
+      nowMs: () => nowMs,
+      expect: (atMs) => void expected.push(atMs),
+      accept() {
+        at.push(nowMs / 1_000);
+        const refusal = code === undefined ? full.refusal : { code, message: "no such agent" };
+        return Promise.resolve(nowMs >= roomAtS * 1_000 ? taken : { ...full, refusal });
+      },
+    });
+    while (nextMs !== undefined) {
+      nowMs = nextMs;
+      nextMs = undefined;
+      await subagents.due({ type: "run", run } as Parameters<typeof subagents.due>[0]);
+    }
+    return { at, isBlocked, expected };
+  };
+  const untilFull = [15, 30, 60, 120, 240, 480, 780, 1_080, 1_380, 1_680];
+  expect(await tried(Number.POSITIVE_INFINITY)).toEqual({ at: untilFull, isBlocked: true, expected: [] });
+  // Once: from then on its session waits for its archive.
+  expect(await tried(200)).toEqual({ at: [15, 30, 60, 120, 240], isBlocked: false, expected: [3_600_000] });
+  expect(await tried(200, "CLOISTER_AGENT_UNKNOWN")).toEqual({ at: [15], isBlocked: true, expected: [] });
+});
