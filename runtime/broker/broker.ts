@@ -82,7 +82,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     const pieces = makePieces(ask, (text) => remote.text(ask.id, text), clock);
     try {
       return await tryWays<FullWay, ModelEnd>({
-        ways: waysOf(targets, ask.agentId),
+        ways: waysOf(targets, ask.agentId, ask.authProfile),
         clock,
         signal,
         async once({ target, credential }) {
@@ -222,11 +222,15 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
    * Models in order, each with its credentials; those that rest come last among their model's. Credentials of a model are looked for when
    * it is its turn: mostly the first one answers, and a program or a renewal for the others would only make it wait.
    */
-  async function* waysOf(targets: readonly Target[], agentId: string): AsyncGenerator<FullWay, undefined> {
+  async function* waysOf(
+    targets: readonly Target[],
+    agentId: string,
+    authProfile?: string,
+  ): AsyncGenerator<FullWay, undefined> {
     let isOne = false;
     const why: string[] = [];
     for (const target of targets) {
-      const { usable, problems } = await findCredentials(agentId, target);
+      const { usable, problems } = await findCredentials(agentId, target, authProfile);
       for (const { id, forOperator } of problems)
         if (forOperator !== undefined)
           log("error", `a credential cannot be read: ${forOperator}`, { agent: agentId, profile: id });
@@ -252,9 +256,13 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     );
   }
 
-  async function findCredentials(agentId: string, { provider }: Target): Promise<Credentials> {
+  async function findCredentials(
+    agentId: string,
+    { provider }: Target,
+    authProfile: string | undefined,
+  ): Promise<Credentials> {
     try {
-      return await profiles.find(agentId, provider);
+      return await profiles.find(agentId, provider, authProfile);
     } catch (error) {
       // Where the file is, is the operator's to know.
       log("error", `credentials cannot be read: ${(error as Error).message}`, { agent: agentId });

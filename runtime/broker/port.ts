@@ -185,6 +185,8 @@ export interface BrokerAsk {
   readonly agentId: string;
   /** Empty: the agent's own. */
   readonly model: string;
+  /** The credential to be tried first, by the name of its profile. */
+  readonly authProfile?: string;
   readonly wantsText: boolean;
   /** A `ModelRequest` without its model, as the cell wrote it. */
   readonly request: string;

@@ -44,8 +44,11 @@ export interface Credentials {
 }
 
 export interface ProfileStore {
-  /** Rejects with an ordinary error that says what is wrong with the file. */
-  find(agentId: string, provider: ProviderSettings): Promise<Credentials>;
+  /**
+   * Order: the one that was chosen for the session, the file's order, `auth.order`, that of the file. Rejects with an ordinary error that says what is
+   * wrong with the file.
+   */
+  find(agentId: string, provider: ProviderSettings, chosen?: string): Promise<Credentials>;
 }
 
 export function makeProfiles(
@@ -103,14 +106,22 @@ export function makeProfiles(
   };
 
   return {
-    async find(agentId, provider) {
+    async find(agentId, provider, chosen) {
       const { agents, defaultAgentId, authOrder } = settings();
       const problems: Problem[] = [];
       const usable: Credential[] = [];
       const local = await profilesOf(load, own(agents, agentId)?.agentDir, provider.id);
       const found =
         local.ids.length > 0 ? local : await profilesOf(load, own(agents, defaultAgentId)?.agentDir, provider.id);
-      const order = found.order ?? own(authOrder, provider.id) ?? found.ids;
+      const listed = found.order ?? own(authOrder, provider.id) ?? found.ids;
+      const isThere = chosen !== undefined && found.ids.includes(chosen);
+      const order = isThere ? [chosen, ...listed] : listed;
+      if (chosen !== undefined && !isThere)
+        problems.push({
+          id: chosen,
+          reason: "missing_credential",
+          forOperator: `${chosen} was chosen for the session, and ${provider.id} has no profile of this name`,
+        });
       for (const id of new Set([...order, ...found.ids])) {
         const profile = own(found.profiles, id);
         if (profile === undefined) continue;

@@ -17,6 +17,8 @@ export interface ModelCall {
   readonly named: string;
   /** What is asked: as it is named, else as it was chosen for the session; empty: the agent's own, with its fallbacks. */
   readonly model: string;
+  /** The credential that was chosen with it for the session. */
+  readonly authProfile?: string;
   /** Pieces of the answer are wanted. */
   readonly wantsText: boolean;
   /** As the cell wrote it (JSON). */

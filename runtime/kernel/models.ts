@@ -57,6 +57,7 @@ export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record:
     named: model,
     // The record keeps the name that the actor gave: a repeated turn finds its answer when another model was chosen meanwhile.
     model: model === "" ? (turn.choices?.model ?? "") : model,
+    ...(model === "" && turn.choices?.authProfile !== undefined ? { authProfile: turn.choices.authProfile } : {}),
     wantsText: wants === "text",
     request,
     tools,

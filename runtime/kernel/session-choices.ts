@@ -21,6 +21,8 @@ export type ElevatedLevel = (typeof elevatedLevels)[number];
 export interface SessionChoices {
   /** `provider/model`: asked where a turn names none. It is asked alone, unless the configuration gives it fallbacks. */
   readonly model?: string;
+  /** The credential that is tried first where `model` is asked, by its name in `auth-profiles.json`. */
+  readonly authProfile?: string;
   readonly thinking?: ThinkingLevel;
   readonly verbose?: VerboseLevel;
   /** A sub-agent's model is shown no files of the workspace. */
@@ -73,7 +75,8 @@ export function formatHeader(header: EnvelopeHeader, learned?: LearnedAtBegin): 
     provenance,
     signal,
     exchange,
-    choices: learned?.choices,
+    // Names of credentials are the operator's: some are addresses of people.
+    choices: learned?.choices && { ...learned.choices, authProfile: undefined },
     notices: learned?.notices,
   });
 }

@@ -82,12 +82,13 @@ export function makeModels({ kernel, settings, start, budgets, nowMs }: ModelsDe
     });
   };
 
-  const once = (id: number, { header, model, wantsText, request, tools }: ModelCall): Promise<ModelEnd> =>
+  const once = (id: number, { header, model, authProfile, wantsText, request, tools }: ModelCall): Promise<ModelEnd> =>
     withBroker(async (remote) => {
       const found = open.get(id);
       if (found?.isEnded !== false) return { ok: false, refusal: stoppedRefusal };
       const { agentId } = header;
-      return remote.ask({ id, agentId, model, wantsText: wantsText && !found.hasTold, request, tools });
+      const asked = { id, agentId, model, wantsText: wantsText && !found.hasTold, request, tools };
+      return remote.ask(authProfile === undefined ? asked : { ...asked, authProfile });
     });
 
   const ask = async (id: number, call: ModelCall): Promise<ModelEnd> => {

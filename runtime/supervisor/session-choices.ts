@@ -30,7 +30,11 @@ export function readChoices(
   { model, thinking, verbose }: AskedChoices,
 ): ChoiceChange {
   return {
-    ...(model === undefined ? {} : { model: isDefault(model) ? null : readModel(settings, agentId, model) }),
+    ...(model === undefined
+      ? {}
+      : isDefault(model)
+        ? { model: null, authProfile: null }
+        : readModel(settings, agentId, model)),
     ...(thinking === undefined ? {} : { thinking: isDefault(thinking) ? null : readThinking(thinking) }),
     ...(verbose === undefined ? {} : { verbose: isDefault(verbose) ? null : readVerbose(verbose) }),
   };
@@ -38,7 +42,7 @@ export function readChoices(
 
 const isDefault = (asked: string | null): asked is null => asked === null || asked.trim().toLowerCase() === "default";
 
-function readModel(settings: Parameters<typeof allowedModels>[0], agentId: string, asked: string): string {
+function readModel(settings: Parameters<typeof allowedModels>[0], agentId: string, asked: string): ChoiceChange {
   const model = asked.trim();
   if (model === "" || model.length > limits.modelNameCharsMax)
     throw failure(
@@ -52,8 +56,26 @@ function readModel(settings: Parameters<typeof allowedModels>[0], agentId: strin
       `a model for one session takes the place of the agent's, and ${agentId} has none`,
       `set agents.defaults.model, or model of agents.list[id=${agentId}], to "provider/model"`,
     );
-  allowedModels(settings, agentId, model);
-  return model;
+  const { name, authProfile } = partsOf(settings, agentId, model);
+  allowedModels(settings, agentId, name);
+  return { model: name, authProfile };
+}
+
+/** `provider/model@profile`. Some names of models have the sign as well: one that the agent may ask is a name. */
+function partsOf(
+  settings: Parameters<typeof allowedModels>[0],
+  agentId: string,
+  model: string,
+): { readonly name: string; readonly authProfile: string | null } {
+  const at = model.lastIndexOf("@");
+  const whole = { name: model, authProfile: null };
+  if (at <= model.indexOf("/") + 1 || at === model.length - 1) return whole;
+  try {
+    allowedModels(settings, agentId, model);
+    return whole;
+  } catch {
+    return { name: model.slice(0, at), authProfile: model.slice(at + 1) };
+  }
 }
 
 function readThinking(asked: string): ThinkingLevel {

@@ -269,6 +269,7 @@ function viewSession(row: SessionRow, isRunning: boolean) {
     ...(spawnedBy === undefined ? {} : { spawnedBy }),
     // What was chosen for this session alone.
     ...(row.choices?.model === undefined ? {} : { model: row.choices.model }),
+    ...(row.choices?.authProfile === undefined ? {} : { authProfile: row.choices.authProfile }),
     ...(row.choices?.thinking === undefined ? {} : { thinkingLevel: row.choices.thinking }),
     ...(row.choices?.verbose === undefined ? {} : { verboseLevel: row.choices.verbose }),
     ...(row.choices?.sendPolicy === undefined ? {} : { sendPolicy: row.choices.sendPolicy }),

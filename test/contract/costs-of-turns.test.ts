@@ -52,15 +52,15 @@ function countMessages(): Crossed {
   const crossed: Crossed = { out: 0, in: 0 };
   // oxlint-disable-next-line typescript/unbound-method -- called below with the port that they are of
   const { postMessage, on } = MessagePort.prototype;
-  MessagePort.prototype.postMessage = function (this: MessagePort, ...given: Parameters<typeof postMessage>) {
+  MessagePort.prototype.postMessage = function (this: MessagePort, ...given: never[]) {
     crossed.out++;
-    return postMessage.apply(this, given);
-  };
-  MessagePort.prototype.on = function (this: MessagePort, event: string, listener: (...given: never[]) => void) {
+    return postMessage.apply(this, given as never);
+  } as typeof postMessage;
+  MessagePort.prototype.on = function (this: MessagePort, event: string, listener: (given: unknown) => void) {
     if (event !== "message") return on.call(this, event as never, listener as never);
-    return on.call(this, "message", (...given: never[]) => {
+    return on.call(this, "message", (given: unknown) => {
       crossed.in++;
-      listener(...given);
+      listener(given);
     });
   } as typeof on;
   restore = () => Object.assign(MessagePort.prototype, { postMessage, on });

@@ -297,16 +297,18 @@ test.each([
       };
       writeFileSync(path.join(agentDir("main"), "auth-profiles.json"), JSON.stringify({ profiles }));
     };
-    const keysOf = async (): Promise<readonly string[]> => {
+    const keysOf = async (authProfile?: string): Promise<readonly string[]> => {
       const before = server.received.length;
-      expect(codeOf(await ask())).toBe("ok");
+      expect(codeOf(await ask({}, authProfile === undefined ? {} : { authProfile }))).toBe("ok");
       return server.received.slice(before).map(({ headers }) => (headers["x-api-key"] === "sk-b" ? "b" : "a"));
     };
     write("sk-bad");
     expect(await keysOf()).toEqual(["a", "b"]);
     expect(await keysOf()).toEqual(["b"]);
+    expect(await keysOf("a")).toEqual(["b"]);
     write(next);
     expect(await keysOf()).toEqual(first);
+    expect(await keysOf("b")).toEqual(["b"]);
   },
 );
 

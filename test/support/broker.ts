@@ -16,7 +16,7 @@ export interface TestBroker {
   readonly agentDir: (agentId: string) => string;
   readonly ask: (
     request?: Partial<ModelRequest>,
-    asked?: { readonly agentId?: string; readonly id?: number },
+    asked?: { readonly agentId?: string; readonly id?: number; readonly authProfile?: string },
   ) => Promise<ModelEnd>;
   readonly answer: (request?: Partial<ModelRequest>) => Promise<ModelAnswer>;
   readonly pass: (ms: number) => void;
@@ -71,9 +71,9 @@ export function openBroker(
       },
     },
   });
-  const ask: TestBroker["ask"] = (request = {}, { agentId = "main", id = nextId++ } = {}) => {
+  const ask: TestBroker["ask"] = (request = {}, { agentId = "main", id = nextId++, ...chosen } = {}) => {
     const { model = "", ...rest } = { messages: [{ role: "user" as const, text: "hello" }], ...request };
-    return broker.ask({ id, agentId, model, wantsText: true, request: JSON.stringify(rest), tools: "" });
+    return broker.ask({ id, agentId, model, ...chosen, wantsText: true, request: JSON.stringify(rest), tools: "" });
   };
   return {
     broker,

@@ -65,7 +65,7 @@ export function makeModelCommands({ agents, store, care }: ModelCommandDeps): re
     },
     {
       name: "model",
-      usage: "/model [provider/model|default]",
+      usage: "/model [provider/model[@profile]|default]",
       summary: "which model answers in this session",
       takes: (rest) => /^(?:default|[^\s/]+\/\S+)?$/iu.test(rest) && rest.length <= limits.modelNameCharsMax,
       run: choose("model", tellModel),
@@ -105,10 +105,11 @@ export function makeModelCommands({ agents, store, care }: ModelCommandDeps): re
 
 function tellModel(agent: Agent, row: SessionRow | undefined): string {
   const usual = agent.model ?? "none";
-  const chosen = row?.choices?.model;
+  const { model: chosen, authProfile } = row?.choices ?? {};
+  const first = authProfile === undefined ? "" : `, with the credential ${authProfile} first,`;
   return chosen === undefined
     ? `Model: ${usual}, as configured.`
-    : `Model: ${chosen} in this session; configured is ${usual}. /model default takes it back.`;
+    : `Model: ${chosen}${first} in this session; configured is ${usual}. /model default takes it back.`;
 }
 
 const whose = (chosen: string | undefined): string => (chosen === undefined ? ", as configured" : " in this session");

@@ -212,10 +212,12 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       ...(target.subagents.model === undefined ? {} : { model: target.subagents.model.primary }),
       ...(target.subagents.thinking === undefined ? {} : { thinking: target.subagents.thinking }),
     };
+    const wanted = asked.model === undefined ? {} : read({ model: asked.model });
     const change: ChoiceChange = {
       ...(model === undefined ? {} : read({ model })),
+      ...(own?.authProfile !== undefined && model === own.model ? { authProfile: own.authProfile } : {}),
       ...(thinking === undefined ? {} : { thinking }),
-      ...(asked.model === undefined ? {} : read({ model: asked.model })),
+      ...wanted,
       ...(asked.thinking === undefined ? {} : read({ thinking: asked.thinking })),
       ...(asked.lightContext ? { light: true } : {}),
     };
@@ -223,7 +225,9 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
     const resolved = effectiveChoices(target, choices).model;
     return {
       ...(choices === undefined ? {} : { choices }),
-      ...(typeof asked.model === "string" ? { modelApplied: resolved === asked.model.trim() } : {}),
+      ...(typeof asked.model === "string"
+        ? { modelApplied: typeof wanted.model === "string" && resolved === wanted.model }
+        : {}),
       ...(resolved === undefined ? {} : { resolvedModel: resolved }),
       ...(warnings.length === 0 ? {} : { warning: warnings.join("; ") }),
     };

@@ -3,6 +3,7 @@
  * which rule took the rest is worked out here from the tables of behaviour §7.2 and §7.3, written down once more, and not by the policy's own.
  */
 import { describe, expect, it } from "vitest";
+import type { ToolProfile } from "../../../auth/tool-names.ts";
 import { judgeTools, type ToolFacts, type ToolLists, type ToolPolicy } from "../../../auth/tool-policy.ts";
 
 const groups: Readonly<Record<string, readonly string[]>> = {
@@ -32,13 +33,13 @@ const groups: Readonly<Record<string, readonly string[]>> = {
 const every = [...new Set(Object.values(groups).flat())];
 const of = (...names: readonly string[]) => names.flatMap((name) => groups[name] ?? [name]);
 
-const profiles = {
+const profiles: Readonly<Record<ToolProfile, readonly string[]>> = {
   minimal: ["session_status"],
   messaging: of("group:messaging", "group:sessions"),
   coding: of("group:fs", "group:runtime", "group:web", "group:sessions", "group:memory", "cron", "image"),
   full: every,
-} as const;
-const profileNames = [...(Object.keys(profiles) as (keyof typeof profiles)[]), undefined];
+};
+const profileNames = [...(Object.keys(profiles) as ToolProfile[]), undefined];
 
 const senders = {
   "the operator": "trusted",

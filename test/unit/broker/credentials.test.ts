@@ -48,6 +48,28 @@ function open(files: Readonly<Record<string, object | string>>, settings: Partia
 const secretsOf = async (found: ReturnType<ReturnType<typeof makeProfiles>["find"]>) =>
   (await found).usable.map(({ secret }) => secret?.value);
 
+describe("the credential that was chosen for a session", () => {
+  const files = { main: { profiles: { a: key("a"), b: key("b"), c: key("c") }, order: { anthropic: ["b", "a"] } } };
+
+  it("goes first, also when no order names it; the others follow in theirs", async () => {
+    const { profiles } = open(files);
+    expect(await secretsOf(profiles.find("main", anthropic))).toEqual(["sk-b", "sk-a"]);
+    expect(await secretsOf(profiles.find("main", anthropic, "a"))).toEqual(["sk-a", "sk-b"]);
+    expect(await secretsOf(profiles.find("ana", anthropic, "c"))).toEqual(["sk-c", "sk-b", "sk-a"]);
+  });
+
+  it("that is none of this provider is told to the operator, and the others are tried", async () => {
+    const { profiles } = open(files);
+    const found = await profiles.find("main", anthropic, "work");
+    expect(found.usable.map(({ id }) => id)).toEqual(["b", "a"]);
+    expect(found.problems).toContainEqual({
+      id: "work",
+      reason: "missing_credential",
+      forOperator: "work was chosen for the session, and anthropic has no profile of this name",
+    });
+  });
+});
+
 describe("credentials of an agent", () => {
   it("are its own; without any for the provider the default agent's, read when it calls", async () => {
     const { profiles, write } = open({ main: { profiles: { m: key("main") } } });

@@ -129,13 +129,13 @@ describe("a call of a model", () => {
           hear(yield* answerOf(turn.model("later")));
           return { reply: "done" };
         },
-      { choicesOf: (key) => (key === main ? { model: chosen } : undefined) },
+      { choicesOf: (key) => (key === main ? { model: chosen, authProfile: "work" } : undefined) },
     );
     driver.finish();
-    expect(asked.map(({ request, named, model }) => [request, named, model])).toEqual([
-      ["usual", "", "p/first"],
-      ["named", "p/m", "p/m"],
-      ["later", "", "p/second"],
+    expect(asked.map(({ request, named, model, authProfile }) => [request, named, model, authProfile])).toEqual([
+      ["usual", "", "p/first", "work"],
+      ["named", "p/m", "p/m", undefined],
+      ["later", "", "p/second", "work"],
     ]);
     expect(heard.map(codeOf)).toEqual(
       ["to usual", "to named", "to usual", "to named", "to later"].map((text) => JSON.stringify({ text })),

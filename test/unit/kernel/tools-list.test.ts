@@ -64,7 +64,8 @@ describe("the tools of a turn", () => {
       describeTools: ({ model }, held) => `${judged.push(model)}${held.length}`,
       whyNotTool: ({ model }) => void judged.push(model),
       tools: { look: { repeat: "reads", parameters: z.object({}), run: async () => ({ status: "ok" }) } },
-      choicesOf: (key) => (key === main ? { model: "p/m", thinking: "high" } : undefined),
+      choicesOf: (key) =>
+        key === main ? { model: "p/m", authProfile: "ada@example.org", thinking: "high" } : undefined,
       script: scripted({
         go: function* (turn) {
           yield* answerOf(turn.tools());

@@ -62,6 +62,19 @@ describe("/model, /think and /verbose", () => {
     expect(await replyTo("/model Default")).toBe("Model: p/usual, as configured.");
   });
 
+  it("names the credential that is tried first, which a model of another name gives up", async () => {
+    const { replyTo } = await open();
+    expect(await replyTo("/model p/large@ada:work")).toBe(
+      "Model: p/large, with the credential ada:work first, in this session; configured is p/usual. /model default takes it back.",
+    );
+    expect(await replyTo("/model p/small")).toContain("Model: p/small in this session");
+    for (const wrong of ["/model other/x@work", "/model p/large@"])
+      expect(await replyTo(wrong)).toContain("Nothing was changed: the agent ada may not use the model");
+    await replyTo("/model p/large@work");
+    expect(await replyTo("/model default")).toBe("Model: p/usual, as configured.");
+    expect(await replyTo("/model p/large")).toContain("Model: p/large in this session");
+  });
+
   it("that the agent may not ask is refused with those that it may and the key, and nothing changes", async () => {
     const { replyTo } = await open();
     await replyTo("/model p/large");

@@ -50,10 +50,10 @@ function open(...answers: readonly (Answer | undefined)[]) {
     },
   });
   /** Asks so often at once, and waits for all answers. */
-  const ask = async (times = 1): Promise<readonly ModelEnd[]> => {
+  const ask = async (times = 1, more: Partial<ModelCall> = {}): Promise<readonly ModelEnd[]> => {
     const from = ends.length;
     const all = Array.from({ length: times }, () => new Promise<void>((resolve) => void pending.push(resolve)));
-    for (let turn = 0; turn < times; turn++) models.ask(callOf(turn));
+    for (let turn = 0; turn < times; turn++) models.ask({ ...callOf(turn), ...more });
     await Promise.all(all);
     return ends.slice(from);
   };
@@ -81,6 +81,16 @@ test("calls of the same moment share one thread, which ends with the gateway", a
   expect(await ask(3)).toEqual([answered, answered, answered]);
   await models.close();
   expect(started).toMatchObject([{ asks: [{ id: 1 }, { id: 2 }, { id: 3 }], isStopped: true }]);
+});
+
+test("the credential that was chosen for the session goes with the call, and with no other", async () => {
+  const { ask, started } = open(() => answered);
+  await ask(1, { model: "p/m", authProfile: "work" });
+  await ask(1, { model: "p/m" });
+  expect(started[0]?.asks.map(({ model, authProfile }) => [model, authProfile])).toEqual([
+    ["p/m", "work"],
+    ["p/m", undefined],
+  ]);
 });
 
 test("calls that a lost thread had in hand are made once more, all of them in one further thread", async () => {
