@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, it } from "vitest";
 import type { LaneRow } from "../../runtime/kernel/lanes.ts";
-import { limits } from "../../runtime/kernel/limits.ts";
 import { actorPath } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { loadText } from "../unit/config/load-text.ts";
 
 const holder = actorPath("holder");
 const operator = { connId: "c1", clientId: "page", mode: "ui", scopes: ["operator.admin"] } as const;
@@ -27,14 +27,11 @@ function documented(): readonly (readonly [lane: string, per: string, places: st
 }
 
 it("AC-05.1: the snapshot of the lanes is the documented table", async () => {
-  const gateway = await openGateway([{ id: "main" }], {
-    lanes: {
-      main: 11,
-      subagent: limits.subagentLanePlaces,
-      cron: limits.cronLanePlaces,
-      background: limits.backgroundLanePlaces,
-    },
+  // As the program reads its file: what is not written there has the default.
+  const { resolved: config } = await loadText({
+    agents: { defaults: { maxConcurrent: 11, module: "scripted" }, list: [{ id: "main" }] },
   });
+  const gateway = await openGateway([], {}, { config });
   const lanes = await lanesOf(gateway);
   const table = documented();
   expect(table).toHaveLength(6);
