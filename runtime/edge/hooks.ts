@@ -109,7 +109,7 @@ const wakeSchema = z.looseObject({
   mode: z.enum(["now", "next-heartbeat"]).exactOptional(),
 });
 
-/** A message to the main session of an agent. There is no heartbeat that it could wait for: it is handled now. */
+/** A message to the main session of an agent, handled now: what waits for a heartbeat is told as the gateway's own word, and this is a word from outside. */
 async function handleWake(exchange: Exchange, { kernel, bounds }: HookDeps): Promise<void> {
   const body = parseAs(
     wakeSchema,

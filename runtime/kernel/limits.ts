@@ -666,6 +666,10 @@ export const limits = {
   heartbeatTurnEveryMs: 30 * 60_000,
   /** When the agent is at work in the session, the regular turn is tried again after this. */
   heartbeatTurnBusyMs: 30_000,
+  /** Between two events that an agent is told of, and how many of them it takes in which time. Source: behaviour §5.8. */
+  wakesApartMs: 30_000,
+  wakesPerSpanMax: 5,
+  wakesSpanMs: 60_000,
   /** What an answer of a regular turn may say beside HEARTBEAT_OK and still be no answer. Source: behaviour §5.8. */
   heartbeatAckCharsMax: 300,
   /** Turns for BOOT.md: a gateway that dies again and again at its start begins one in each span of this length. */

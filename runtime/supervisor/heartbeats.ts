@@ -9,7 +9,7 @@
  */
 import type { HeartbeatRule, ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import type { EnvelopeHeader, Outcome, ReplyRoute } from "../kernel/envelope.ts";
-import { failure, toRefusal } from "../kernel/errors.ts";
+import { failure, fromRefusal, toRefusal } from "../kernel/errors.ts";
 import type { Admission, Kernel } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
 import type { AcceptResult } from "../kernel/state.ts";
@@ -27,6 +27,7 @@ import { heartbeatIdMark, jobIdMark } from "./job-schedule.ts";
 import type { Handlers } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
 import { timesOf } from "./signal-mail.ts";
+import { makeWakePace } from "./wake-pace.ts";
 
 export interface HeartbeatsDeps {
   readonly config: Pick<ResolvedConfig, "session" | "commands" | "channelDefaults" | "accountsOn" | "bindings">;
@@ -79,6 +80,7 @@ const bootPrompt =
 export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
   const { config, agents, targets, store, nowMs, log } = deps;
   const inTurn = makeInTurn();
+  const pace = makeWakePace();
   let isPaused = false;
 
   const rowOf = async (agentId: string): Promise<(TimerRow & { readonly job: Job }) | undefined> => {
@@ -289,8 +291,17 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
       wake: async ({ text, mode = "now", agentId: reference }, { clientId: by }) => {
         const agentId = targets.agent(reference);
         if (mode === "now") {
-          await tell(agentId, text, nowMs(), by);
-          return { ok: true };
+          const cameMs = nowMs();
+          const placed = pace.place(agentId, cameMs);
+          if ("retryAfterMs" in placed)
+            throw fromRefusal({
+              code: "CLOISTER_BUSY",
+              message: `the agent ${agentId} was told of ${limits.wakesPerSpanMax} events in ${limits.wakesSpanMs / 1_000} s; the bound is reached`,
+              remedy: "tell several events in one text",
+              retryAfterMs: placed.retryAfterMs,
+            });
+          await tell(agentId, text, placed.atMs, by);
+          return { ok: true, ...(placed.atMs > cameMs ? { atMs: placed.atMs } : {}) };
         }
         const row = await rowOf(agentId);
         if (row === undefined || row.dueAtMs >= neverMs)

@@ -234,6 +234,33 @@ describe("an agent is told something", () => {
     await expect.poll(async () => (await told(gateway)).map(({ text }) => text)).toContain("later");
   });
 
+  test("of several things half a minute apart, over restarts, and of no more than five in a minute", async () => {
+    const { first, at } = await world([
+      { id: "main", module: "echo" },
+      { id: "raul", module: "echo" },
+    ]);
+    expect(await call(first, "wake", { text: "one" })).toEqual({ ok: true });
+    for (const [text, afterMs] of [
+      ["two", 30_000],
+      ["three", 60_000],
+      ["four", 90_000],
+      ["five", 120_000],
+    ] as const)
+      expect(await call(first, "wake", { text })).toEqual({ ok: true, atMs: startMs + afterMs });
+    await expect(call(first, "wake", { text: "six" })).rejects.toMatchObject({
+      code: "CLOISTER_BUSY",
+      retryAfterMs: 60_000,
+      remedy: "tell several events in one text",
+    });
+    expect(await call(first, "wake", { text: "elsewhere", agentId: "raul" })).toEqual({ ok: true });
+    const texts = async (gateway: TestGateway) => (await told(gateway)).map(({ text }) => text);
+    await expect.poll(() => texts(first)).toEqual(["one"]);
+    const later = await at(30_000);
+    await expect.poll(() => texts(later)).toEqual(["one", "two"]);
+    const last = await at(120_000);
+    await expect.poll(async () => (await texts(last)).toSorted()).toEqual(["five", "four", "one", "three", "two"]);
+  });
+
   test("with a heartbeat only when it has one", async () => {
     const { first } = await world([{ id: "main", module: "echo" }]);
     await expect(call(first, "wake", { text: "x", mode: "next-heartbeat" })).rejects.toMatchObject({

@@ -26,6 +26,9 @@ const lastRow = z
   })
   .nullable();
 
+/** `atMs`: later, since another event came before it. */
+const toldRow = z.object({ atMs: z.number().optional() });
+
 const agentOf = ({ agent }: SystemOptions): object => (agent === undefined ? {} : { agentId: agent });
 
 export function runSystemEvent(context: CliContext, options: EventOptions): Promise<ExitCode> {
@@ -33,7 +36,9 @@ export function runSystemEvent(context: CliContext, options: EventOptions): Prom
   const { text, mode, json } = options;
   return withGateway(context, ["operator.write"], async (client) => {
     const payload = await client.request("wake", { text, mode, ...agentOf(options) });
-    terminal.out(json === true ? formatJson(payload) : mode === "now" ? "told" : "it is told with the next heartbeat");
+    const { atMs } = parse("wake", toldRow, payload);
+    const when = atMs === undefined ? "told" : `it is told in ${Math.ceil((atMs - context.nowMs()) / 1_000)} s`;
+    terminal.out(json === true ? formatJson(payload) : mode === "now" ? when : "it is told with the next heartbeat");
     return 0;
   });
 }

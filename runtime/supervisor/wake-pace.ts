@@ -1,0 +1,32 @@
+/**
+ * How fast an agent is told of events (`wake`): each is a turn, and a program that goes wild would have it work, and pay, without an end. They come 30 s
+ * apart, and of more than five in a minute the rest is refused. In memory: a restart begins anew. Source: behaviour §5.8.
+ */
+import { limits } from "../kernel/limits.ts";
+
+export interface WakePace {
+  /** When the agent may be told of one that comes now, or after which time it may be offered again. */
+  place(agentId: string, nowMs: number): { readonly atMs: number } | { readonly retryAfterMs: number };
+}
+
+interface Lately {
+  /** When they came, oldest first. */
+  readonly cameMs: readonly number[];
+  /** When the last one is told. */
+  readonly toldAtMs: number;
+}
+
+export function makeWakePace(): WakePace {
+  const lately = new Map<string, Lately>();
+  return {
+    place(agentId, nowMs) {
+      const { cameMs: all, toldAtMs } = lately.get(agentId) ?? { cameMs: [], toldAtMs: Number.NEGATIVE_INFINITY };
+      const cameMs = all.filter((came) => came > nowMs - limits.wakesSpanMs);
+      const [oldest = nowMs] = cameMs;
+      if (cameMs.length >= limits.wakesPerSpanMax) return { retryAfterMs: oldest + limits.wakesSpanMs - nowMs };
+      const atMs = Math.max(nowMs, toldAtMs + limits.wakesApartMs);
+      lately.set(agentId, { cameMs: [...cameMs, nowMs], toldAtMs: atMs });
+      return { atMs };
+    },
+  };
+}
