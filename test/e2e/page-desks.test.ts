@@ -227,6 +227,17 @@ test("on a small screen nothing is wider than the screen", async () => {
   await small.getByTestId("rights-filter").fill("a0");
   await expect.poll(() => small.locator("td[data-at]").count()).toBe(100);
   expect(await small.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider").toBe(true);
+  for (const width of [390, 320]) {
+    await small.setViewportSize({ width, height: 780 });
+    const hidden = await small.evaluate(
+      "(nav => nav.scrollWidth - nav.clientWidth)(document.querySelector('.places'))",
+    );
+    expect([width, await small.locator(".places .button").count(), hidden], "all views can be pressed").toEqual([
+      width,
+      6,
+      0,
+    ]);
+  }
   expect(await seriousFaults(small)).toEqual([]);
   await small.close();
 });
