@@ -257,6 +257,7 @@ async function load(folder: string): Promise<Baileys> {
     );
   silenceConsole();
   checkSignatures(place);
+  keepSessions(place);
   return import(pathToFileURL(path.join(place, "lib", "index.js")).href);
 }
 
@@ -281,6 +282,35 @@ function checkSignatures(place: string): void {
   curve.verifySignature = (...of) => {
     if (holds(...of) !== true) throw new Error("a signature does not hold");
     return true;
+  };
+}
+
+/** A session of libsignal, which its class reads from what it writes. */
+interface Session {
+  serialize(): object;
+  readonly constructor: { deserialize(written: object): Session };
+}
+
+type Attempt = (this: unknown, bytes: Buffer, session: Session) => Promise<Buffer>;
+
+/**
+ * libsignal tries a message with each session that it has with a person, the newest first, and the attempt that fails has moved the keys of its session on
+ * by then: nobody could read what is sent by that one later. Baileys begins sessions often, so what is on its way is often of an earlier one. A session with
+ * which a message cannot be read stays as it was. Source: `session_cipher.js` of libsignal 6.0.0.
+ */
+function keepSessions(place: string): void {
+  const { prototype }: { readonly prototype: { doDecryptWhisperMessage: Attempt } } = createRequire(
+    path.join(place, "package.json"),
+  )("libsignal/src/session_cipher.js");
+  const attempt = prototype.doDecryptWhisperMessage;
+  prototype.doDecryptWhisperMessage = async function decrypt(bytes, session) {
+    const before = session.serialize();
+    try {
+      return await attempt.call(this, bytes, session);
+    } catch (error) {
+      Object.assign(session, session.constructor.deserialize(before));
+      throw error;
+    }
   };
 }
 

@@ -86,6 +86,8 @@ export interface WhatsAppServer extends PhoneDesk {
   group(id: string, members: readonly Person[], hidesNumbers?: boolean): Group;
   /** Resolves when it is on its way, or waits for the device. Returns its id. */
   say(by: Person, text: string, how?: Saying): Promise<string>;
+  /** What people say stays here until what it gives is called. */
+  hold(): () => void;
   /** Messages that the device has not acknowledged. */
   unconfirmed(): number;
   readonly arrived: Arrived[];
@@ -153,6 +155,7 @@ export async function openWhatsApp({
   await new Promise((resolve) => server.once("listening", resolve));
   let current: { readonly socket: WebSocket; readonly noise: NoiseServer; isLoggedIn: boolean } | undefined;
   let wasTold = false;
+  let isHeld = false;
   const send = (node: BinaryNode, onSent: () => void = () => undefined): void => {
     if (current?.socket.readyState === WebSocket.OPEN) current.socket.send(current.noise.encode(node), onSent);
   };
@@ -185,7 +188,7 @@ export async function openWhatsApp({
     send({ tag: "success", attrs: { t: String(Math.floor(Date.now() / 1000)), lid } });
     for (const one of waiting.values()) one.isSent = false;
     const count = String(waiting.size);
-    offer(true);
+    if (!isHeld) offer(true);
     send({ tag: "ib", attrs: { from: toAll }, content: [{ tag: "offline", attrs: { count } }] });
   }
 
@@ -199,7 +202,10 @@ export async function openWhatsApp({
   async function decode(person: Person, node: BinaryNode): Promise<Message> {
     const enc = childOf(node, "enc");
     const type = enc?.attrs["type"] ?? "";
-    const bytes = await person.signal.decryptMessage({ jid: deviceJid(), type, ciphertext: bytesOf(enc) });
+    const sealed = { jid: deviceJid(), type, ciphertext: bytesOf(enc) };
+    const bytes = await person.signal.decryptMessage(sealed).catch((error: unknown): never => {
+      throw new Error(`${person.name} cannot read a ${type} of the device`, { cause: error });
+    });
     person.known.add(deviceJid());
     return library.proto.Message.decode(library.unpadRandomMax16(bytes));
   }
@@ -392,7 +398,7 @@ export async function openWhatsApp({
       };
       waiting.set(id, { node: { tag: "message", attrs: { ...attrs, ...place }, content }, isSent: false });
     }
-    if (current?.isLoggedIn === true) offer(false);
+    if (current?.isLoggedIn === true && !isHeld) offer(false);
     return id;
   }
 
@@ -425,6 +431,13 @@ export async function openWhatsApp({
       const said = lastSaid.then(() => compose(by, text, how));
       lastSaid = said.catch(() => undefined);
       return said;
+    },
+    hold() {
+      isHeld = true;
+      return () => {
+        isHeld = false;
+        offer(false);
+      };
     },
     unconfirmed: () => waiting.size,
     arrived,

@@ -90,6 +90,7 @@ function makeFaultyLibrary(code: string): { readonly libraryDir: string; readonl
   };
   write(`${library.name}/package.json`, JSON.stringify({ ...library, type: "module" }));
   write("libsignal/src/curve.js", "exports.verifySignature = () => true;");
+  write("libsignal/src/session_cipher.js", "module.exports = class {};");
   write(
     `${library.name}/lib/index.js`,
     `import { existsSync, writeFileSync } from "node:fs";

@@ -142,6 +142,28 @@ test("what was read and not stored when the process ended is offered again, thou
   expect(server.violations).toEqual([]);
 });
 
+test("a message of an earlier session of its keys leaves the session whole that answers are sent by", async () => {
+  const scene = await open();
+  const { channel, server, ana, send, platform, received } = scene;
+  const { peer } = platform.person;
+  await server.say(ana, "one");
+  await eventually(() => expect(received).toHaveLength(1));
+  expect(await send({ peer, text: "to one" })).toMatchObject({ status: "sent" });
+  await server.say(ana, "two");
+  await eventually(() => expect(received).toHaveLength(2));
+  await channel.close();
+  const arrive = server.hold();
+  await server.say(ana, "three");
+  const again = await openChannel(rigOf(async () => ({ ...scene, prepare: noPrepare })));
+  // The library begins another session, of which what is on its way knows nothing.
+  expect(await again.send({ peer, text: "to two", idempotencyKey: "2" })).toMatchObject({ status: "sent" });
+  arrive();
+  await eventually(() => expect(again.received.map(({ text }) => text)).toEqual(["three"]));
+  expect(await again.send({ peer, text: "to three", idempotencyKey: "3" })).toMatchObject({ status: "sent" });
+  expect(server.arrived.map(({ text }) => text)).toEqual(["to one", "to two", "to three"]);
+  expect(server.violations).toEqual([]);
+});
+
 test("a text that is sent again has the same id, and the app shows it once", async () => {
   const { server, send, platform } = await open();
   const same = { idempotencyKey: "k", peer: platform.person.peer, text: "once" };
