@@ -3,6 +3,7 @@
  * The rule is one line: a door is open if and only if its own verb was granted, and the session is not clamped.
  */
 import { describe, expect, test } from "vitest";
+import { sessionTools } from "../../auth/tool-names.ts";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway, withSessionTools } from "../support/gateway.ts";
@@ -12,8 +13,13 @@ const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operat
 const verbs = ["send", "request", "list", "history", "spawn", "steer", "cancel"] as const;
 const target = { sessionKey: "agent:raul:main" };
 
-/** Each door with the verb that opens it, and whether the answer shows that it was open. */
-const doors: readonly (readonly [name: string, verb: (typeof verbs)[number], tool: string, params: object])[] = [
+/** Each door with the verb that opens it; one without a verb is open to no grant of a single one. */
+const doors: readonly (readonly [
+  name: string,
+  verb: (typeof verbs)[number] | undefined,
+  tool: string,
+  params: object,
+])[] = [
   ["ctx.send", "send", "send", { to: "raul", text: "x" }],
   ["ctx.request", "request", "request", { to: "raul", text: "x" }],
   ["sessions_send, timeoutSeconds 0", "send", "sessions_send", { ...target, message: "x", timeoutSeconds: 0 }],
@@ -24,7 +30,22 @@ const doors: readonly (readonly [name: string, verb: (typeof verbs)[number], too
   ["sessions_send, mode steer", "steer", "sessions_send", { ...target, message: "x", mode: "steer" }],
   ["sessions, cancel", "cancel", "sessions", { ...target, action: "cancel" }],
   ["sessions_spawn", "spawn", "sessions_spawn", { agentId: "raul", task: "x" }],
+  ["session_status", "list", "session_status", target],
+  ["sessions_search of an agent", "history", "sessions_search", { query: "hello", agentId: "raul" }],
+  // It tells when something was said: to list and to read.
+  ["session_status, changesSince", undefined, "session_status", { ...target, changesSince: 0 }],
+  // Who decides about a session is its agent, its spawner, or the operator.
+  ["session_status, model", undefined, "session_status", { ...target, model: "some/model" }],
+  ["sessions, patch", undefined, "sessions", { ...target, action: "patch", label: "mine" }],
+  ["sessions, reset", undefined, "sessions", { ...target, action: "reset" }],
+  ["sessions, delete", undefined, "sessions", { ...target, action: "delete" }],
 ];
+
+test("has every session tool, but those that reach no other session", () => {
+  const own = ["agents_list", "sessions_yield", "subagents"];
+  const tools = new Set(doors.map(([, , tool]) => tool).filter((tool) => tool !== "send" && tool !== "request"));
+  expect([...tools, ...own].toSorted()).toEqual([...sessionTools].toSorted());
+});
 
 // oxlint-disable-next-line typescript/no-explicit-any -- answers of tools, looked into by the test
 async function use(gateway: TestGateway, agentId: string, tool: string, params: object): Promise<any> {
