@@ -84,10 +84,21 @@ async function stopped(): Promise<object> {
   // Before the gateway that is there now was started.
   const withNext = alive(second);
   const exit = await next.stop();
+  // By the first gateway alone: the second one found nothing, since the launcher had been there before it.
+  const ended = program.output().split("ended processes of cells whose gateway is gone").length - 1;
 
   const ofOther = alive(others);
   await other.stop();
-  return { own: own.length, withoutGateway, second: second.length, withNext, exit, ofOther, afterOther: alive(others) };
+  return {
+    own: own.length,
+    withoutGateway,
+    second: second.length,
+    withNext,
+    ended,
+    exit,
+    ofOther,
+    afterOther: alive(others),
+  };
 }
 
 const [scene] = process.argv.slice(2);

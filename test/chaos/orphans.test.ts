@@ -25,6 +25,7 @@ test("stopped by a signal: they end with the next start of a gateway, or by the 
     withoutGateway: 2,
     second: 2,
     withNext: 0,
+    ended: 1,
     exit: 0,
     ofOther: 1,
     afterOther: 0,
