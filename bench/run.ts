@@ -9,6 +9,7 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { inspect } from "node:util";
 import { parseArguments } from "./arguments.ts";
 import { formatHtml } from "./html.ts";
 import { describeMachine } from "./machine.ts";
@@ -33,7 +34,7 @@ async function runAll(args: readonly string[]): Promise<void> {
   say("building the program if its sources changed");
   await buildProgram();
   const machine = await describeMachine();
-  console.log(formatTable(Object.entries(machine).map(([fact, value]) => ({ machine: fact, value: String(value) }))));
+  print(formatTable(Object.entries(machine).map(([fact, value]) => ({ machine: fact, value: String(value) }))));
   const finished: Finished[] = [];
   for (const name of chosen.scenarios) {
     const { question, load } = scenarios[name as ScenarioName];
@@ -51,13 +52,13 @@ async function runAll(args: readonly string[]): Promise<void> {
     const stolen = await findStolen();
     const noise = { before, after: await measureNoise() };
     finished.push({ ...report, question, seconds, noise, stolen });
-    console.log(
+    print(
       `\n${report.name}: ${question}\n(${formatNumber(seconds)} s; noise ${formatNoise(noise)}; ${formatNumber(stolen)} % of the CPUs' time went to others of the host)\n`,
     );
-    console.log(formatTable(report.rows));
+    print(formatTable(report.rows));
   }
   const targets = finished.flatMap((report) => report.targets ?? []);
-  if (targets.length > 0) console.log(`\ntargets\n\n${formatTargets(targets)}`);
+  if (targets.length > 0) print(`\ntargets\n\n${formatTargets(targets)}`);
 
   const date = new Date().toISOString();
   const file = path.resolve(
@@ -79,13 +80,14 @@ function formatNoise({ before, after }: Finished["noise"]): string {
 
 const formatWidth = ({ median, p10, p90 }: Spread): string => `${formatNumber((100 * (p90 - p10)) / median)} %`;
 
-function say(text: string): void {
-  console.error(`bench: ${text}`);
-}
+/** Not by the console, which WhatsApp's channel silences where its library is loaded. */
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+const say = (text: string): void => void process.stderr.write(`bench: ${text}\n`);
 
 try {
   await runAll(process.argv.slice(2));
 } catch (error) {
-  console.error(error instanceof TypeError ? error.message : error);
+  say(error instanceof TypeError ? error.message : inspect(error));
   process.exitCode = 1;
 }
