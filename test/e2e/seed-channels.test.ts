@@ -8,9 +8,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type BotApi, makeMessage, openBotApi } from "../support/bot-api.ts";
 import { type DiscordApi, makeDiscordMessage, openDiscordApi } from "../support/discord-api.ts";
 import { eventually } from "../support/eventually.ts";
-import { endPrograms, makeStateDir, type Program, startProgram } from "../support/program.ts";
+import { endPrograms, makeStateDir, type Program, startCommand, startProgram } from "../support/program.ts";
 import type { Person } from "../support/whatsapp-people.ts";
-import { linkForProgram, type LinkedAccount } from "../support/whatsapp-program.ts";
+import { linkForProgram, prepareForProgram, type ProgramAccount } from "../support/whatsapp-program.ts";
 import { openWhatsApp, type WhatsAppServer } from "../support/whatsapp-socket.ts";
 
 const [mainBot, alertsBot] = ["123456:ABC", "987654:XYZ"];
@@ -26,13 +26,13 @@ let telegram: BotApi;
 let discord: DiscordApi;
 let personal: WhatsAppServer;
 let biz: WhatsAppServer;
-let logins: { readonly personal: LinkedAccount; readonly biz: LinkedAccount };
+let logins: { readonly personal: ProgramAccount; readonly biz: ProgramAccount };
 let program: Program | undefined;
 
-const link = (server: WhatsAppServer, name: string): Promise<LinkedAccount> => {
+const folderOf = (name: string): string => {
   const folder = path.join(stateDir, name);
   mkdirSync(folder);
-  return linkForProgram(server, folder);
+  return folder;
 };
 
 beforeAll(async () => {
@@ -47,7 +47,10 @@ beforeAll(async () => {
   discord.addBot(mainToken, { id: "200000000000000001", username: "main" });
   discord.addBot(codingToken, { id: "200000000000000002", username: "coding" });
   discord.addGuild({ id: guild, channels: [general, code, other].map((id) => ({ id, type: 0 })) });
-  logins = { personal: await link(personal, "personal"), biz: await link(biz, "biz") };
+  logins = {
+    personal: await linkForProgram(personal, folderOf("personal")),
+    biz: await prepareForProgram(biz, folderOf("biz")),
+  };
 });
 
 afterAll(async () => {
@@ -167,7 +170,7 @@ test("an agent for WhatsApp and one for Telegram", async () => {
   await answered(() => [...byNumber(), ...byBot()], ["+15551239001: chat", `${ana}: opus`]);
 });
 
-test("a number for each agent, with one group of the first sent to the other", async () => {
+test("a number for each agent, one of them linked by a code now, with one group of the first sent to the other", async () => {
   await take({
     agents: {
       list: [
@@ -193,6 +196,15 @@ test("a number for each agent, with one group of the first sent to the other", a
       },
     },
   });
+  // As the seed says: cloister channels login --channel whatsapp --account biz
+  const login = startCommand(stateDir, ["channels", "login", "--channel", "whatsapp", "--account", "biz", "--json"]);
+  const shown = await eventually((): unknown => JSON.parse(login.stdout()).text);
+  await biz.scan(String(shown));
+  const finished = await login.finished;
+  expect([finished.code, finished.stdout]).toEqual([
+    0,
+    expect.stringMatching(/"status": "linked",\s+"name": "\+15550009999"/),
+  ]);
   const [home, work] = [listen(personal), listen(biz)];
   const [atHome, atWork] = [person(personal, "15551235001"), person(biz, "15551235001")];
   await personal.say(atHome, "who are you");

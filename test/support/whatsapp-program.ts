@@ -1,6 +1,6 @@
 /**
  * WhatsApp for the real program: the library that it loads is the tests' own copy, which takes a server of the tests for WhatsApp. All else of it,
- * and the check of the server's certificate, is as it is. The account is linked before.
+ * and the check of the server's certificate, is as it is.
  */
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -12,16 +12,22 @@ import { libraryDir, loadTestLibrary } from "./whatsapp-library.ts";
 import type { WhatsAppServer } from "./whatsapp-socket.ts";
 
 /** What an account of `channels.whatsapp` has of it, in a folder of its own that is there. */
-export interface LinkedAccount {
+export interface ProgramAccount {
   readonly libraryDir: string;
   readonly authDir: string;
 }
 
-export async function linkForProgram(server: WhatsAppServer, folder: string): Promise<LinkedAccount> {
-  const authDir = path.join(folder, "login");
-  await linkAccount(server, authDir);
+/** An account that is linked already. */
+export async function linkForProgram(server: WhatsAppServer, folder: string): Promise<ProgramAccount> {
+  const account = await prepareForProgram(server, folder);
+  await linkAccount(server, account.authDir);
+  return account;
+}
+
+/** One that nobody has linked. */
+export async function prepareForProgram(server: WhatsAppServer, folder: string): Promise<ProgramAccount> {
   await makeLibrary(server, folder);
-  return { libraryDir: folder, authDir };
+  return { libraryDir: folder, authDir: path.join(folder, "login") };
 }
 
 async function linkAccount(server: WhatsAppServer, authDir: string): Promise<void> {
