@@ -1192,6 +1192,8 @@ export const limits = {
   mcpTaskPollMs: 1_000,
   mcpTaskPollMsMin: 200,
   mcpTaskPollMsMax: 60_000,
+  /** How long such a question is waited for: an answer that was lost with its stream is noticed by nothing else. */
+  mcpTaskStateMs: 10_000,
   /** How long such a task may take, and characters of the name that its server gives it. */
   mcpTaskMsMax: 86_400_000,
   mcpTaskIdCharsMax: 512,

@@ -34,7 +34,7 @@ export interface Connection {
   /** Rejects with `CallFailure`. */
   call(tool: string, args: Arguments, signal: AbortSignal): Promise<CallToolResult>;
   /** The same as a task, which the server carries out after it has answered. A result: it did it at once. Rejects likewise, as those below do. */
-  startTask(tool: string, args: Arguments, ttlMs: number, signal: AbortSignal): Promise<Started>;
+  startTask(tool: string, args: Arguments, ttlMs: number): Promise<Started>;
   task(taskId: string): Promise<Task>;
   /** When the task has ended, which it waits for; `late` after this time, and the task goes on. */
   taskResult(taskId: string, waitMs: number, signal: AbortSignal): Promise<CallToolResult>;
@@ -122,6 +122,7 @@ export const connect: Connect = async ({ server, folder, environment, signal: en
     throw new Error(clean((hadEnded ? endOf(transport) : undefined) ?? messageOf(error)), { cause: error });
   }
   isOpen = true;
+  const stateMs = Math.min(server.requestMs, limits.mcpTaskStateMs);
   const ask = async <T extends z.ZodType>(
     method: string,
     params: object,
@@ -160,16 +161,17 @@ export const connect: Connect = async ({ server, folder, environment, signal: en
         .map(({ execution, ...tool }) => (hasTasks ? { ...tool, execution } : tool));
     },
     call: (name, args, signal) => ask("tools/call", { name, arguments: { ...args } }, CallToolResultSchema, { signal }),
-    async startTask(name, args, ttl, signal) {
+    async startTask(name, args, ttl) {
       const params = { name, arguments: { ...args }, task: { ttl } };
-      const answer = await ask("tools/call", params, startedSchema, { signal });
+      const answer = await ask("tools/call", params, startedSchema);
       const { data: started } = CreateTaskResultSchema.safeParse(answer);
       return started === undefined ? { result: CallToolResultSchema.parse(answer) } : { task: started.task };
     },
-    task: (taskId) => ask("tasks/get", { taskId }, GetTaskResultSchema),
+    task: (taskId) => ask("tasks/get", { taskId }, GetTaskResultSchema, { timeout: stateMs }),
     taskResult: (taskId, waitMs, signal) =>
       ask("tasks/result", { taskId }, CallToolResultSchema, { timeout: waitMs, signal }),
-    cancelTask: async (taskId) => void (await ask("tasks/cancel", { taskId }, CancelTaskResultSchema)),
+    cancelTask: async (taskId) =>
+      void (await ask("tasks/cancel", { taskId }, CancelTaskResultSchema, { timeout: stateMs })),
     close,
   };
 };

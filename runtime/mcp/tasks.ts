@@ -71,7 +71,8 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
 
   const run: Tasks["run"] = async (asked, args, held, signal) => {
     const { connection } = held;
-    const started = await connection.startTask(asked.tool, args, limits.mcpTaskMsMax, signal);
+    // Not let go when the turn is over meanwhile: nobody would know the name by which it can be cancelled.
+    const started = await connection.startTask(asked.tool, args, limits.mcpTaskMsMax);
     if ("result" in started) return (await read(asked, started.result)).result;
     const { task } = started;
     const { taskId } = task;
@@ -101,7 +102,7 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
         if (end !== undefined) return end.result;
       }
       if (!signal.aborted && asked.canBeTold) return goesOn(task, clock.nowMs());
-      if (kind !== "lost") await connection.cancelTask(taskId).catch(() => undefined);
+      if (signal.aborted || kind !== "lost") await connection.cancelTask(taskId).catch(() => undefined);
       throw error;
     }
   };

@@ -1,5 +1,6 @@
 /** Connections to servers that do not do what they should, over real pipes: each wait ends, and no reason tells a secret. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { connect } from "../../../runtime/mcp/connection.ts";
 import type { ReadServer } from "../../../runtime/mcp/read-secrets.ts";
 
@@ -76,3 +77,18 @@ test.each([-32_000, -32_001])(
     await connection.close();
   },
 );
+
+test("a question for the state of a task is given up long before a call is: its answer may have been lost", async () => {
+  const connection = await open(server(`(method) => method === "initialize" ? { result: ${started} } : undefined`));
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const settled: unknown[] = [];
+  const asked = connection.task("t-1").catch((error: unknown) => settled.push(error));
+  await vi.advanceTimersByTimeAsync(limits.mcpTaskStateMs - 1);
+  expect(settled).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  await asked;
+  expect(settled).toMatchObject([{ kind: "late" }]);
+  vi.useRealTimers();
+  await connection.close();
+});

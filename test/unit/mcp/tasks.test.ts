@@ -125,6 +125,12 @@ test("where nobody can be told later it waits as long as a call may take, and th
   expect(did).toEqual(["start", "result 1000", "cancel"]);
 });
 
+test("a turn that is over before the server has said that it began has it cancelled all the same", async () => {
+  const { run, did } = open({ results: [failed("lost")] });
+  await expect(run({}, AbortSignal.abort())).rejects.toThrow();
+  expect(did).toEqual(["start", "result 10", "cancel"]);
+});
+
 test("what has begun is not begun once more, also when its server knows the connection no more", async () => {
   const { run } = open({ results: [failed("lost", true)] });
   await expect(run({ canBeTold: false })).rejects.toMatchObject({ kind: "lost", isUnsent: false });
