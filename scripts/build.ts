@@ -40,8 +40,12 @@ async function stamp(): Promise<string> {
   return hash.digest("hex");
 }
 
-/** zod is inside: it brings 64 languages as modules of their own, which each thread would load (docs/adr/0070-start-up.md). */
-const external = [/^node:/, /^(?!zod$)[a-z@][^:]*$/];
+/**
+ * Inside of what is built: zod, which brings 64 languages as modules of their own, which each thread would load (docs/adr/0070-start-up.md), and what stands on
+ * it in the broker, which would bring a zod of its own with them. Every other package stays outside.
+ */
+const inside = ["zod(/|$)", "@ai-sdk/", "ollama-ai-provider-v2$", "eventsource-parser(/|$)", "@workflow/serde$"];
+const external = [/^node:/, new RegExp(`^(?!${inside.join("|")})[a-z@][^:]*$`)];
 const licences = collectLicences();
 const shared: BuildOptions = { cwd: root, platform: "node", logLevel: "warn", plugins: [licences.plugin] };
 

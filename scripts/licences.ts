@@ -3,6 +3,9 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Plugin } from "rolldown";
 
+/** Packages that are published without the text of their licence, and one of the same repository and licence that has it. */
+const sameLicence = new Map([["@ai-sdk/provider-utils", "@ai-sdk/provider"]]);
+
 const inPackage = /^(?<folder>.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//;
 
 export interface Licences {
@@ -37,7 +40,8 @@ async function readLicence(folder: string): Promise<string> {
     readonly name: string;
     readonly version: string;
   };
-  const licence = (await readdir(folder)).find((one) => /^licen[cs]e/i.test(one));
-  if (licence === undefined) throw new Error(`${name} is inside of dist/ and has no file of its licence in ${folder}.`);
-  return `${name} ${version}\n\n${(await readFile(path.join(folder, licence), "utf8")).trim()}\n`;
+  const from = folder.slice(0, -name.length) + (sameLicence.get(name) ?? name);
+  const licence = (await readdir(from)).find((one) => /^licen[cs]e/i.test(one));
+  if (licence === undefined) throw new Error(`${name} is inside of dist/ and has no file of its licence in ${from}.`);
+  return `${name} ${version}\n\n${(await readFile(path.join(from, licence), "utf8")).trim()}\n`;
 }

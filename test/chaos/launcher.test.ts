@@ -296,13 +296,19 @@ test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
   },
 );
 
-test("the gateway's allocator gets two arenas, or as many as the operator says", async () => {
+test("the gateway's allocator gets two arenas and fixed bounds, or what the operator says", async () => {
   const environmentOf = (pid: number): string[] => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
   const usual = await launchWithLauncher(makeStateDir(siblings())).ready;
-  expect(environmentOf(gatewayPid(usual.stateDir))).toContain("MALLOC_ARENA_MAX=2");
+  expect(environmentOf(gatewayPid(usual.stateDir))).toEqual(
+    expect.arrayContaining([
+      "MALLOC_ARENA_MAX=2",
+      "MALLOC_MMAP_THRESHOLD_=2097152",
+      "MALLOC_TRIM_THRESHOLD_=8388608",
+    ]),
+  );
   await usual.stop();
   const own = await launchWithLauncher(makeStateDir(siblings()), [], { MALLOC_ARENA_MAX: "5" }).ready;
-  expect(environmentOf(gatewayPid(own.stateDir)).filter((entry) => entry.startsWith("MALLOC"))).toEqual([
+  expect(environmentOf(gatewayPid(own.stateDir)).filter((entry) => entry.startsWith("MALLOC_ARENA"))).toEqual([
     "MALLOC_ARENA_MAX=5",
   ]);
   await own.stop();
