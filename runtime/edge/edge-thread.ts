@@ -1,7 +1,6 @@
 /** Entry of the edge's thread: every socket of the gateway is opened here and nowhere else. */
 import { makeSecretReader } from "../broker/secret-refs.ts";
 import { watchMain } from "../thread/main-watch.ts";
-import { trimHeap } from "../thread/trim-heap.ts";
 import { serveTrustedThread } from "../thread/trusted-thread.ts";
 import { makeEdge } from "./edge.ts";
 import type { Log } from "./log.ts";
@@ -16,7 +15,5 @@ serveTrustedThread<EdgeThreadInit, EdgeThreadRemote>(async ({ logLevel, stateDir
   };
   // Variables are texts by now: the main thread has them.
   const secrets = makeSecretReader(() => ({ stateDir, variables: {} }), Date.now);
-  const edge = makeEdge(remote, log, {}, secrets);
-  trimHeap();
-  return edge;
+  return makeEdge(remote, log, {}, secrets);
 });
