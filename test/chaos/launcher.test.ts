@@ -300,11 +300,7 @@ test("the gateway's allocator gets two arenas and fixed bounds, or what the oper
   const environmentOf = (pid: number): string[] => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
   const usual = await launchWithLauncher(makeStateDir(siblings())).ready;
   expect(environmentOf(gatewayPid(usual.stateDir))).toEqual(
-    expect.arrayContaining([
-      "MALLOC_ARENA_MAX=2",
-      "MALLOC_MMAP_THRESHOLD_=2097152",
-      "MALLOC_TRIM_THRESHOLD_=8388608",
-    ]),
+    expect.arrayContaining(["MALLOC_ARENA_MAX=2", "MALLOC_MMAP_THRESHOLD_=2097152", "MALLOC_TRIM_THRESHOLD_=8388608"]),
   );
   await usual.stop();
   const own = await launchWithLauncher(makeStateDir(siblings()), [], { MALLOC_ARENA_MAX: "5" }).ready;
