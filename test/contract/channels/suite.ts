@@ -80,6 +80,8 @@ export interface ChannelRig<S extends AccountSettings> {
   /** Where the platform calls the account: how. Absent: the account has a connection, which can be lost. */
   readonly wayIn?: string;
   readonly idsOfMessages: boolean;
+  /** The apps show a text once that comes twice, though the platform promises nothing. */
+  readonly appsKnowRepeats?: true;
   readonly open: () => Promise<{
     readonly platform: Platform;
     readonly settings: S;
@@ -313,6 +315,27 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
           { place: platform.group.id, text: "three" },
         ]),
       );
+    });
+
+    test("a text that is sent again under its key arrives once where the manifest says so, and again where it does not", async () => {
+      const { send, platform } = await open();
+      const { peer } = platform.person;
+      const text = { peer, text: "once more", idempotencyKey: "the same" };
+      for (const _ of ["first", "again"]) expect(await send(text)).toMatchObject({ status: "sent" });
+      expect(await send({ peer, text: "the end" })).toMatchObject({ status: "sent" });
+      await eventually(() => expect(platform.arrived().at(-1)).toMatchObject({ text: "the end" }));
+      const times = manifest.dedupesSendsMs > 0 || rig.appsKnowRepeats === true ? 1 : 2;
+      expect(platform.arrived().map((arrived) => arrived.text)).toEqual([
+        ...Array.from({ length: times }, () => "once more"),
+        "the end",
+      ]);
+    });
+
+    test.runIf(!capabilities.threads)("has no threads: an answer for one goes to the place itself", async () => {
+      const { send, platform } = await open();
+      const { peer } = platform.person;
+      expect(await send({ peer, threadId: "77", text: "here" })).toMatchObject({ status: "sent" });
+      await eventually(() => expect(platform.arrived()).toEqual([{ place: peer.id, text: "here" }]));
     });
 
     test("cuts a long answer into what the platform takes, and loses no word", async () => {

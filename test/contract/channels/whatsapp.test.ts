@@ -80,6 +80,7 @@ type Scene = Awaited<ReturnType<typeof openScene>>;
 const rigOf = (make: () => Promise<Scene>): ChannelRig<WhatsAppSettings> => ({
   module,
   idsOfMessages: true,
+  appsKnowRepeats: true,
   open: make,
 });
 
