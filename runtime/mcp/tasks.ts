@@ -82,14 +82,15 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
         isUnsent: false,
       } satisfies Partial<CallFailure>);
     try {
-      return await waitFor(asked, task, connection, signal);
+      return await waitFor(asked, task, held, signal);
     } catch (error) {
       // The server has it: nothing begins it once more.
       throw Object.assign(error as CallFailure, { isUnsent: false });
     }
   };
 
-  const waitFor = async (asked: McpCall, task: Task, connection: Connection, signal: AbortSignal): Promise<object> => {
+  const waitFor = async (asked: McpCall, task: Task, held: Held, signal: AbortSignal): Promise<object> => {
+    const { connection } = held;
     const { taskId } = task;
     const waitMs = asked.canBeTold ? pool.waitMs(asked.server, true) : pool.waitMs(asked.server);
     try {
@@ -97,9 +98,9 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
     } catch (error) {
       const { kind } = error as CallFailure;
       if (!signal.aborted && kind === "refused") {
-        // It has ended in another way than with a result.
-        const end = await look(connection, asked, await connection.task(taskId), signal);
-        if (end !== undefined) return end.result;
+        // It has ended in another way than with a result. If that cannot be had now, it goes on like any other.
+        const seen = await lookAgain({ ...asked, remoteId: taskId }, held, signal).catch(() => undefined);
+        if (seen !== undefined && "end" in seen) return seen.end.result;
       }
       if (!signal.aborted && asked.canBeTold) return goesOn(task, clock.nowMs());
       if (signal.aborted || kind !== "lost") await connection.cancelTask(taskId).catch(() => undefined);
@@ -109,7 +110,7 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
 
   /** Undefined: not known yet, and the server is asked again after `waitMs`. */
   const lookAgain = async (
-    task: McpTask,
+    task: McpAgent & Pick<McpTask, "remoteId">,
     held: Held,
     signal: AbortSignal,
   ): Promise<{ readonly end: End } | { readonly waitMs: number }> => {

@@ -152,6 +152,23 @@ test.each([
   expect(await run()).toMatchObject({ status: "error", error });
 });
 
+test.each([
+  ["does not say", failed("late")],
+  ["is not reached", failed("lost")],
+])(
+  "a task without a result of which its server %s how it ended goes on: its end is told later",
+  async (_what, answer) => {
+    const { run, did } = open({ results: [failed("refused")], states: [answer] });
+    expect(await run()).toEqual({ status: "pending", remoteId: "r-1", untilMs: 1_060_000 });
+    expect(did).toEqual(["start", "result 10", "get"]);
+  },
+);
+
+test("a task that its server knows no more while the call waits has begun: it is not told as refused", async () => {
+  const { run } = open({ results: [failed("refused")], states: [failed("refused")] });
+  expect(await run()).toMatchObject({ status: "error", code: "outcome_unknown" });
+});
+
 test("it is asked after as often as its server wants, within bounds, and its end is told once", async () => {
   const slow = state("working", { pollInterval: 10 * limits.mcpTaskPollMsMax });
   const { tasks, clock, did, told } = open({
