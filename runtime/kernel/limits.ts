@@ -666,7 +666,7 @@ export const limits = {
   heartbeatTurnEveryMs: 30 * 60_000,
   /** When the agent is at work in the session, the regular turn is tried again after this. */
   heartbeatTurnBusyMs: 30_000,
-  /** Between two events that an agent is told of, and how many of them it takes in which time. Source: behaviour §5.8. */
+  /** Between two events that an agent is told of, and how many of them it takes in which time, and has waiting. Source: behaviour §5.8. */
   wakesApartMs: 30_000,
   wakesPerSpanMax: 5,
   wakesSpanMs: 60_000,

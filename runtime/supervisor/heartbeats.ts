@@ -296,7 +296,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
           if ("retryAfterMs" in placed)
             throw fromRefusal({
               code: "CLOISTER_BUSY",
-              message: `the agent ${agentId} was told of ${limits.wakesPerSpanMax} events in ${limits.wakesSpanMs / 1_000} s; the bound is reached`,
+              message: `the agent ${agentId} takes ${limits.wakesPerSpanMax} events in ${limits.wakesSpanMs / 1_000} s, and as many may wait for their time; the bound is reached`,
               remedy: "tell several events in one text",
               retryAfterMs: placed.retryAfterMs,
             });

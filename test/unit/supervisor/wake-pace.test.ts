@@ -20,3 +20,17 @@ test("of more than five in a minute the rest is refused until the first of them 
   expect(pace.place("kim", 60_000)).toEqual({ atMs: 150_000 });
   expect(pace.place("kim", 60_500)).toEqual({ retryAfterMs: 500 });
 });
+
+test("no more than five wait: who goes on and on is refused until one of them is told", () => {
+  const pace = makeWakePace();
+  const waits: number[] = [];
+  // Less than five in a minute, and more than are told in one.
+  for (let nowMs = 0; nowMs < 3_600_000; nowMs += 15_000) {
+    const placed = pace.place("kim", nowMs);
+    if ("atMs" in placed) waits.push(placed.atMs - nowMs);
+    else expect(placed.retryAfterMs).toBe(15_000);
+  }
+  expect(Math.max(...waits)).toBe(limits.wakesPerSpanMax * limits.wakesApartMs);
+  // Those that are told in the hour, and those that wait at its end.
+  expect(waits.length).toBe(3_600_000 / limits.wakesApartMs + limits.wakesPerSpanMax);
+});
