@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { actor } from "../support/actors.ts";
-import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { openGateway, type TestGateway, withSessionTools } from "../support/gateway.ts";
 
 const toolUser = actor("tool-user");
 const agents = [
@@ -82,8 +82,34 @@ describe("sessions_list", () => {
     const narrow = await call(gateway, "sessions_list", { agentId: "raul", limit: 1, label: "l1" });
     expect(narrow).toMatchObject({ hasMore: true });
     expect(narrow).not.toHaveProperty("leftOut");
-    // Those of all agents: main has one.
+    // Those of all agents that it may read: main has one.
     expect(await call(gateway, "sessions_search", { query: "x" })).toMatchObject({ sessionsLeftOut: 4 });
+  });
+
+  test("sessions that are closed to it are not counted, and take no place of its own", async () => {
+    for (const [sandboxMode, count] of [
+      ["off", 2],
+      ["all", 0],
+    ] as const) {
+      const gateway = await openGateway(
+        [
+          { id: "main", ...toolUser, sandboxMode },
+          { id: "raul", module: "echo" },
+        ],
+        { toolRules: withSessionTools },
+      );
+      await gateway.store.labelSession("agent:main:old", "main", "old", 1);
+      for (let n = 0; n < limits.sessionsListMax * 10; n++)
+        await gateway.store.labelSession(`agent:raul:s${n}`, "raul", "l", n + 2);
+      const listed = await call(gateway, "sessions_list", {});
+      expect(listed).toMatchObject({ count });
+      const found = await call(gateway, "sessions_search", { query: "x" });
+      expect(found).toMatchObject({ scannedSessions: count });
+      for (const told of [found, listed]) {
+        expect(told).not.toHaveProperty("sessionsLeftOut");
+        expect(told).not.toHaveProperty("leftOut");
+      }
+    }
   });
 
   test("a row says where answers go, which model it has and which state it is in", async () => {

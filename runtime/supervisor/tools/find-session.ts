@@ -99,8 +99,12 @@ export interface SessionFinder {
   whyMissing(target: FoundSession): ToolRefusal | undefined;
   /** Whether the agent may start sub-agents of that one. */
   maySpawn(agentId: string, targetId: string): boolean;
-  /** The configured agents whose sessions it may see in a list, or the one that is named. */
-  visibleAgents(requester: Requester, agentId: string | undefined): readonly string[];
+  /** The configured agents to whose sessions the policy opens this verb, or the one that is named; of a clamped session none: it has what it spawned. */
+  visibleAgents(
+    requester: Requester,
+    agentId: string | undefined,
+    verb: Extract<SessionVerb, "list" | "history">,
+  ): readonly string[];
 }
 
 export function makeSessionFinder({ config, agents, policy, store, requests }: SessionToolsDeps): SessionFinder {
@@ -191,14 +195,15 @@ export function makeSessionFinder({ config, agents, policy, store, requests }: S
       if (agentId === targetId || allowed.includes("*") || allowed.includes(targetId)) return true;
       return judgePair(policy, agentId, targetId, "spawn").allowed;
     },
-    visibleAgents: (requester, agentId) =>
-      [...agents.keys()].filter(
+    visibleAgents(requester, agentId, verb) {
+      const isClamped = isClampedSession(policy, requester);
+      if (isClamped && agentId === undefined) return [];
+      return [...agents.keys()].filter(
         (id) =>
           (agentId === undefined || id === agentId) &&
-          (id === requester.agentId ||
-            isClampedSession(policy, requester) ||
-            judge(requester, mainOf(id), "list").allowed),
-      ),
+          (id === requester.agentId || isClamped || judge(requester, mainOf(id), verb).allowed),
+      );
+    },
   };
 }
 

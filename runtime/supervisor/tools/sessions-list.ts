@@ -37,7 +37,7 @@ export function makeSessionsList(deps: SessionToolsDeps, find: SessionFinder): T
       const judged = find.judge(requester, find.mainOf(agentId), "list");
       if (!judged.allowed) return forbidden(judged.message, judged.remedy);
     }
-    const visible = find.visibleAgents(requester, agentId);
+    const visible = find.visibleAgents(requester, agentId, "list");
     const limit = Math.min(asked.limit, limits.sessionsListMax);
     const found = await store.sessions({
       agentIds: visible,

@@ -58,14 +58,19 @@ export function makeSessionsSearch({ store, readers }: SessionToolsDeps, find: S
       ...(hasMore ? { nextOffset: next } : {}),
       // In a session that was looked at: a narrower query or its history finds them.
       ...(hasMoreHits ? { hitsLeftOut: true } : {}),
-      // Older sessions, of whoever they are: `agentId` or `sessionKey` make it fewer.
+      // Older sessions of agents that it may read: `agentId` or `sessionKey` make it fewer.
       ...(leftOut > 0 ? { sessionsLeftOut: leftOut } : {}),
     };
 
     /** Newest first; the policy is asked before anything of a session is read. */
     async function readable(): Promise<{ readonly targets: readonly FoundSession[]; readonly leftOut: number }> {
-      const agentIds = [...find.agents.keys()].filter((id) => agentId === undefined || id === agentId);
-      const { rows, total } = await store.sessions({ agentIds, limit: limits.sessionsListMax * 10, offset: 0 });
+      // Those of others would take the places of its own, and their number is not its to know.
+      const { rows, total } = await store.sessions({
+        agentIds: find.visibleAgents(requester, agentId, "history"),
+        ...(agentId === undefined ? { orSpawnedBy: requester.sessionKey } : {}),
+        limit: limits.sessionsListMax * 10,
+        offset: 0,
+      });
       const found = rows
         .map((row) => ({ key: row.key, agentId: row.agentId, row }))
         .filter((target) => find.judge(requester, target, "history").allowed);
