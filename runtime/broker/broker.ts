@@ -230,7 +230,9 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     let isOne = false;
     const why: string[] = [];
     for (const target of targets) {
-      const { usable, problems } = await findCredentials(agentId, target, authProfile);
+      // A fallback of another provider has none of that name.
+      const chosen = target.provider.id === targets[0]?.provider.id ? authProfile : undefined;
+      const { usable, problems } = await findCredentials(agentId, target, chosen);
       for (const { id, forOperator } of problems)
         if (forOperator !== undefined)
           log("error", `a credential cannot be read: ${forOperator}`, { agent: agentId, profile: id });

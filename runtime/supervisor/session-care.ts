@@ -23,6 +23,8 @@ export interface SessionPatch {
   readonly elevated?: ElevatedLevel | null;
   /** Whether its answers leave for its channel; `null`: as `session.sendPolicy` says. */
   readonly sendPolicy?: "allow" | "deny" | null;
+  /** As of `AskedChoices`. */
+  readonly byAgent?: true;
 }
 
 export interface SessionCare {
@@ -89,9 +91,9 @@ export function makeSessionCare(deps: {
   };
 
   return {
-    async patch(key, agentId, { label, archived, pinned, model, thinking, verbose, elevated, sendPolicy }) {
+    async patch(key, agentId, { label, archived, pinned, model, thinking, verbose, elevated, sendPolicy, byAgent }) {
       const choices = {
-        ...readChoices(deps.models(), agentId, { model, thinking, verbose }),
+        ...readChoices(deps.models(), agentId, { model, thinking, verbose, byAgent }),
         ...(elevated === undefined ? {} : { elevated }),
         ...(sendPolicy === undefined ? {} : { sendPolicy }),
       };

@@ -21,20 +21,22 @@ export interface AskedChoices {
   readonly model?: string | null | undefined;
   readonly thinking?: string | null | undefined;
   readonly verbose?: string | null | undefined;
+  /** An agent asks: it may choose what is asked, and not who pays for that, so that its model has no `@profile`. */
+  readonly byAgent?: true | undefined;
 }
 
 /** @throws CLOISTER_CAPABILITY_DENIED and CLOISTER_REQUEST_INVALID, with what may be chosen. */
 export function readChoices(
   settings: Pick<ModelSettings, "agents" | "catalogue">,
   agentId: string,
-  { model, thinking, verbose }: AskedChoices,
+  { model, thinking, verbose, byAgent }: AskedChoices,
 ): ChoiceChange {
   return {
     ...(model === undefined
       ? {}
       : isDefault(model)
         ? { model: null, authProfile: null }
-        : readModel(settings, agentId, model)),
+        : readModel(settings, agentId, model, byAgent === true)),
     ...(thinking === undefined ? {} : { thinking: isDefault(thinking) ? null : readThinking(thinking) }),
     ...(verbose === undefined ? {} : { verbose: isDefault(verbose) ? null : readVerbose(verbose) }),
   };
@@ -42,7 +44,12 @@ export function readChoices(
 
 const isDefault = (asked: string | null): asked is null => asked === null || asked.trim().toLowerCase() === "default";
 
-function readModel(settings: Parameters<typeof allowedModels>[0], agentId: string, asked: string): ChoiceChange {
+function readModel(
+  settings: Parameters<typeof allowedModels>[0],
+  agentId: string,
+  asked: string,
+  byAgent: boolean,
+): ChoiceChange {
   const model = asked.trim();
   if (model === "" || model.length > limits.modelNameCharsMax)
     throw failure(
@@ -56,7 +63,7 @@ function readModel(settings: Parameters<typeof allowedModels>[0], agentId: strin
       `a model for one session takes the place of the agent's, and ${agentId} has none`,
       `set agents.defaults.model, or model of agents.list[id=${agentId}], to "provider/model"`,
     );
-  const { name, authProfile } = partsOf(settings, agentId, model);
+  const { name, authProfile } = byAgent ? { name: model, authProfile: null } : partsOf(settings, agentId, model);
   allowedModels(settings, agentId, name);
   return { model: name, authProfile };
 }

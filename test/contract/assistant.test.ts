@@ -165,6 +165,30 @@ test("a model that the agent may not ask is refused to the tool, with those that
   expect(await patch({ model: "scripted/other", thinkingLevel: "minimal" })).toMatchObject({ payload: patched });
 });
 
+test("which credential a model is asked with is chosen by people alone: a tool that names one chooses nothing", async () => {
+  const model = "scripted/other@work";
+  const gateway = await open({
+    main: [
+      ...caller("pin-status", "session_status", { model }),
+      ...caller("pin-patch", "sessions", { action: "patch", sessionKey: "agent:main:main", model }),
+      ...caller("pin-run", "sessions_spawn", { task: "tell", model }),
+      { say: "NO_REPLY" },
+    ],
+    other: [{ say: "NO_REPLY" }],
+  });
+  for (const word of ["pin-status", "pin-patch"])
+    expect(await read(gateway, word)).toMatchObject({ status: "forbidden", error: expect.stringContaining(model) });
+  expect(await read(gateway, "pin-run")).toMatchObject({
+    status: "accepted",
+    modelApplied: false,
+    warning: expect.stringContaining(model),
+  });
+  const choices = async () => (await gateway.store.session("agent:main:main"))?.choices;
+  expect(await choices()).toBeUndefined();
+  await gateway.reply("main", `/model ${model}`);
+  expect(await choices()).toEqual({ model: "scripted/other", authProfile: "work" });
+});
+
 test("/verbose tells people in that session which tools were called, until it is taken back; lists and clients see it", async () => {
   const gateway = await open({
     main: [

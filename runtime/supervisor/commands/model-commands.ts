@@ -37,11 +37,14 @@ const toModule =
 export function makeModelCommands({ agents, store, care }: ModelCommandDeps): readonly ChatCommand[] {
   /** Sets it, or only tells how it stands when nothing is named. */
   const choose =
-    (name: "model" | "thinking" | "verbose", tell: (agent: Agent, row: SessionRow | undefined) => string): Row["run"] =>
-    async ({ sessionKey, agentId }, rest, agent) => {
-      if (rest === "") return { reply: tell(agent, await store.session(sessionKey)) };
+    (
+      name: "model" | "thinking" | "verbose",
+      tell: (agent: Agent, row: SessionRow | undefined, toOwner: boolean) => string,
+    ): Row["run"] =>
+    async ({ sessionKey, agentId, isOwner }, rest, agent) => {
+      if (rest === "") return { reply: tell(agent, await store.session(sessionKey), isOwner) };
       try {
-        return { reply: tell(agent, await care.patch(sessionKey, agentId, { [name]: rest })) };
+        return { reply: tell(agent, await care.patch(sessionKey, agentId, { [name]: rest }), true) };
       } catch (error) {
         const { message, remedy } = toRefusal(error);
         return { reply: `Nothing was changed: ${message}${remedy === undefined ? "" : ` (${remedy})`}` };
@@ -103,10 +106,13 @@ export function makeModelCommands({ agents, store, care }: ModelCommandDeps): re
   }));
 }
 
-function tellModel(agent: Agent, row: SessionRow | undefined): string {
+/** The name of a credential may be a person's address: it is told to owners, and to whoever has just said it. */
+function tellModel(agent: Agent, row: SessionRow | undefined, toOwner: boolean): string {
   const usual = agent.model ?? "none";
   const { model: chosen, authProfile } = row?.choices ?? {};
-  const first = authProfile === undefined ? "" : `, with the credential ${authProfile} first,`;
+  const named =
+    toOwner && authProfile !== undefined ? `the credential ${authProfile}` : "a credential that was chosen for it";
+  const first = authProfile === undefined ? "" : `, with ${named} first,`;
   return chosen === undefined
     ? `Model: ${usual}, as configured.`
     : `Model: ${chosen}${first} in this session; configured is ${usual}. /model default takes it back.`;

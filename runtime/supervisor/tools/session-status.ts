@@ -70,7 +70,7 @@ export function makeSessionStatus(deps: SessionToolsDeps, find: SessionFinder): 
     if (Object.keys(asked).length === 0) return target;
     const judged = find.judgeControl(requester, target, "set");
     if (!judged.allowed) return forbidden(judged.message, judged.remedy);
-    return { ...target, row: await deps.care.patch(target.key, target.agentId, asked) };
+    return { ...target, row: await deps.care.patch(target.key, target.agentId, { ...asked, byAgent: true }) };
   }
 
   /** The newest of them. `historyGap`: there were more, or the session began anew since that version. */

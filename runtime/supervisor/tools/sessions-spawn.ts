@@ -212,7 +212,7 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
       ...(target.subagents.model === undefined ? {} : { model: target.subagents.model.primary }),
       ...(target.subagents.thinking === undefined ? {} : { thinking: target.subagents.thinking }),
     };
-    const wanted = asked.model === undefined ? {} : read({ model: asked.model });
+    const wanted = asked.model === undefined ? {} : read({ model: asked.model, byAgent: true });
     const change: ChoiceChange = {
       ...(model === undefined ? {} : read({ model })),
       ...(own?.authProfile !== undefined && model === own.model ? { authProfile: own.authProfile } : {}),

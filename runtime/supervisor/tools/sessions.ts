@@ -71,7 +71,9 @@ export function makeSessions(deps: SessionToolsDeps, find: SessionFinder): Tool 
       return { status: "ok", action: asked.action, sessionKey: key, sessionId };
     }
     const row =
-      asked.action === "reset" ? await deps.care.reset(key, agentId) : await deps.care.patch(key, agentId, given);
+      asked.action === "reset"
+        ? await deps.care.reset(key, agentId)
+        : await deps.care.patch(key, agentId, { ...given, byAgent: true });
     return { status: "ok", action: asked.action, session: viewSession(deps, find, requester, { key, agentId, row }) };
   });
 

@@ -53,6 +53,16 @@ describe("a model that does not answer", () => {
     ]);
   });
 
+  it("has the credential that was chosen for the session looked for at its own provider, and at none of its fallbacks", async () => {
+    const { ask, logged } = openBroker([scripted("a", [fails(401)]), scripted("b", [{ say: "b" }])], {
+      agents: agents(["b/m"]),
+    });
+    expect(await ask({}, { authProfile: "work" })).toMatchObject({ ok: true, model: "b/m" });
+    expect(logged.filter(({ level }) => level === "error")).toMatchObject([
+      { message: expect.stringContaining("a has no profile of this name"), fields: { profile: "work" } },
+    ]);
+  });
+
   it("that was named is tried alone", async () => {
     const { ask } = openBroker([scripted("a", [fails(401)]), scripted("b", [{ say: "b" }])], {
       agents: agents(["b/m"]),

@@ -31,19 +31,19 @@ async function open() {
     ["bob", { module: "echo", model: undefined, settings: agentSettings("bob") }],
   ]);
   const commands = makeModelCommands({ agents, store, care });
-  const call = (agentId: string): CommandCall => ({
+  const call = (agentId: string, isOwner: boolean): CommandCall => ({
     agentId,
     sessionKey: `agent:${agentId}:main`,
     channel: "webhook",
     isGroup: false,
-    isOwner: false,
+    isOwner,
     by: "webhook:1",
   });
-  const give = async (text: string, agentId = "ada") => {
+  const give = async (text: string, agentId = "ada", isOwner = false) => {
     const found = findCommand(commands, text);
-    return found && (await runCommand(found.command, call(agentId), found.rest));
+    return found && (await runCommand(found.command, call(agentId, isOwner), found.rest));
   };
-  return { commands, give, replyTo: async (text: string) => (await give(text))?.reply };
+  return { commands, give, replyTo: async (text: string, isOwner?: true) => (await give(text, "ada", isOwner))?.reply };
 }
 
 describe("/model, /think and /verbose", () => {
@@ -67,6 +67,9 @@ describe("/model, /think and /verbose", () => {
     expect(await replyTo("/model p/large@ada:work")).toBe(
       "Model: p/large, with the credential ada:work first, in this session; configured is p/usual. /model default takes it back.",
     );
+    // Whoever may ask how it stands is not told whose it is.
+    expect(await replyTo("/model")).toContain("with a credential that was chosen for it first, in this session");
+    expect(await replyTo("/model", true)).toContain("with the credential ada:work first, in this session");
     expect(await replyTo("/model p/small")).toContain("Model: p/small in this session");
     for (const wrong of ["/model other/x@work", "/model p/large@"])
       expect(await replyTo(wrong)).toContain("Nothing was changed: the agent ada may not use the model");
