@@ -62,7 +62,7 @@ import type { ThreadBindings } from "./thread-bindings.ts";
 export interface ChannelMailDeps {
   readonly config: ResolvedConfig;
   readonly routes: RouteTable;
-  readonly store: Pick<Store, "room" | "keepRoomRow" | "keepLetter">;
+  readonly store: Pick<Store, "room" | "activation" | "keepRoomRow" | "keepLetter">;
   readonly runs: Runs;
   readonly accept: Accept;
   readonly newUuid: () => string;
@@ -98,9 +98,12 @@ export interface Answered {
 }
 
 type Dropped = Extract<InboundResult, { status: "dropped" }>;
+type GateInput = Parameters<typeof judgeMention>[0];
 
 export interface ChannelMail {
   inbound(event: InboundEvent, idempotencyKey: string | undefined): Promise<InboundResult>;
+  /** Whether the rules let an agent have it: who says it may, and in a group that asks for it the agent is mentioned. */
+  isMeant(event: InboundEvent): Promise<boolean>;
   /** Keeps a message that was not taken as a dead letter of each agent of its conversation; not where the rules do not admit it. */
   giveUp(event: InboundEvent, fate: Fate, reason: string): Promise<void>;
   /** Shows an answer to the other agents of its group. Never rejects. */
@@ -172,11 +175,24 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     return { ...result, agentId, sessionKey, matchedBy };
   }
 
+  const gateOf = (
+    event: InboundEvent,
+    { channel }: Route,
+    targets: readonly Route[],
+    rest: Pick<GateInput, "rules" | "group" | "activation" | "isCommand">,
+  ) =>
+    judgeMention({
+      ...rest,
+      facts: { ...event, channel },
+      patterns: chats().patterns,
+      agentIds: targets.map(({ agentId }) => agentId),
+    });
+
   async function toGroup(
     event: Heard,
     route: Route,
     rules: AccountRules,
-    group: Parameters<typeof judgeMention>[0]["group"],
+    group: GateInput["group"],
     key: string | undefined,
     isCommand: boolean,
   ): Promise<Rest> {
@@ -199,15 +215,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
           "nothing: every agent of the group has it already",
         ),
       );
-    const gate = judgeMention({
-      rules,
-      group,
-      facts: { ...event, channel: route.channel },
-      patterns: chats().patterns,
-      agentIds: targets.map(({ agentId }) => agentId),
-      activation: view.activation,
-      isCommand,
-    });
+    const gate = gateOf(event, route, targets, { rules, group, activation: view.activation, isCommand });
     const row: RoomRow = {
       id: key ?? deps.newUuid(),
       ...(event.messageId === undefined || event.messageId === key ? {} : { otherId: event.messageId }),
@@ -373,7 +381,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
         return judged.asksApproval === true ? askForSender(said, routed, place, dropped) : dropped;
       }
       const route = routeToThread(said, routed);
-      const event = route.matchedBy === "thread" ? { ...said, botInThread: true } : said;
+      const event = inThread(said, route);
       const key = idempotencyKey ?? event.messageId;
       // A direct chat may have several agents as well; there everything is meant for them.
       const group =
@@ -389,6 +397,17 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
       const room = roomKey(route.channel, route.accountId, event.peer, event.threadId);
       const rest = await inRoom(room, () => toGroup(message, route, rules, group, key, ordered !== undefined));
       return rest();
+    },
+
+    async isMeant(said) {
+      const { judged, routed, rules } = judge(said);
+      if (!judged.admitted) return false;
+      if (judged.group === undefined) return true;
+      const route = routeToThread(said, routed);
+      const event = inThread(said, route);
+      const { targets } = targetsOf(event, route);
+      const activation = await store.activation(route.sessionKey);
+      return gateOf(event, route, targets, { rules, group: judged.group, activation, isCommand: false }).open;
     },
 
     async giveUp(event, fate, reason) {
@@ -425,6 +444,9 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     },
   };
 }
+
+const inThread = (said: InboundEvent, route: Route): InboundEvent =>
+  route.matchedBy === "thread" ? { ...said, botInThread: true } : said;
 
 /** What is still to be done when the next message of the room may come: a message alone needs no order beyond that of its mailbox. */
 type Rest = () => Promise<InboundResult>;

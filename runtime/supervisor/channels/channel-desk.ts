@@ -41,6 +41,7 @@ export interface ChannelDeskDeps {
   readonly start: StartChannel;
   readonly inbound: IntakeDeps["inbound"];
   readonly giveUp: IntakeDeps["giveUp"];
+  readonly isMeant: IntakeDeps["isMeant"];
   readonly runs: TypingDeps["runs"];
   readonly typing: TypingDeps["settings"];
   readonly newId: () => string;
@@ -184,6 +185,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
   const intake = makeIntake({
     inbound: deps.inbound,
     giveUp: deps.giveUp,
+    isMeant: deps.isMeant,
     offersOnce: (channel) => {
       const manifest: ChannelManifest | undefined = isBuiltChannel(channel) ? builtChannels[channel] : undefined;
       return manifest?.offersOnce === true;

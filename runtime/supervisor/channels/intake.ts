@@ -18,6 +18,8 @@ export interface IntakeDeps {
   readonly onAccepted: (event: InboundEvent, runId: string) => void;
   /** Keeps it as a dead letter. */
   readonly giveUp: (event: InboundEvent, fate: Fate, reason: string) => Promise<void>;
+  /** Whether the rules let an agent have it. */
+  readonly isMeant: (event: InboundEvent) => Promise<boolean>;
   /** To the sender, where the message came from. */
   readonly tellSender: (event: InboundEvent, text: string) => void;
   /** What its platform says is not offered again. */
@@ -33,7 +35,7 @@ export interface IntakeDeps {
  * dead letter, as one that no agent has room for.
  */
 export function makeIntake(deps: IntakeDeps): Pick<KernelForChannel, "receive" | "refused"> {
-  const { inbound, onAccepted, giveUp, tellSender, clock, log, ending } = deps;
+  const { inbound, onAccepted, giveUp, isMeant, tellSender, clock, log, ending } = deps;
   /** When people of a channel without room were told so: who writes on and on would be answered as often. */
   const toldAtMs = makeRecent<number>(limits.channelRefusalToldMax);
   const keep = async (event: InboundEvent, fate: Fate, refusal: Refusal): Promise<void> => {
@@ -51,8 +53,16 @@ export function makeIntake(deps: IntakeDeps): Pick<KernelForChannel, "receive" |
     tellSender(event, `Your message was not taken (${code}). Please send it again later.`);
 
   async function refused(event: InboundEvent, refusal: Refusal): Promise<void> {
-    await keep(event, "refused", refusal);
     const { channel, accountId, peer } = event;
+    // Nobody has judged it yet: a stranger gets no answer, and what people of a room say to one another is no mail of an agent.
+    if (!(await isMeant(event))) {
+      log.info(
+        { channel, account: accountId, peer: `${peer.kind}:${peer.id}` },
+        "a message for no agent was left out, for which its channel had no room",
+      );
+      return;
+    }
+    await keep(event, "refused", refusal);
     const place = JSON.stringify([channel, accountId, peer.kind, peer.id]);
     if (clock.nowMs() - (toldAtMs.get(place) ?? Number.NEGATIVE_INFINITY) < limits.channelRefusalToldMs) return;
     toldAtMs.set(place, clock.nowMs());

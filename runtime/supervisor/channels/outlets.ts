@@ -84,6 +84,7 @@ export function makeOutlets({
       mail()
         .giveUp(...givenUp)
         .then(onDeadLetter),
+    isMeant: (event) => mail().isMeant(event),
     newId: randomUUID,
     clock,
     typing: () => config.typing,

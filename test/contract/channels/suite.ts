@@ -288,6 +288,7 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
         },
         onAccepted: () => undefined,
         giveUp: async ({ text }, fate) => void givenUp.push(`${text}: ${fate}`),
+        isMeant: async () => true,
         tellSender: () => undefined,
         offersOnce: () => manifest.offersOnce === true,
         clock: { nowMs: () => Date.now(), random: () => 0, pause: async () => undefined },

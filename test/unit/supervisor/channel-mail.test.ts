@@ -55,6 +55,7 @@ test("for any rules and messages the explanation says what happens", async () =>
             reads += 1;
             return { last: 0, unseen: {}, isOwn: false };
           },
+          activation: async () => undefined,
           keepLetter: async ({ header }) => void letters.push(header.agentId),
           keepRoomRow: async () => ({ status: "stored", seq: 1 }),
         },
@@ -87,6 +88,7 @@ test("for any rules and messages the explanation says what happens", async () =>
       expect(status).toBe({ dropped: "dropped", pending: "pending", handled: "refused" }[explained.outcome]);
       expect(admitted).toEqual(explained.outcome === "handled" ? (explained.broadcast?.agents ?? ["a"]) : []);
       if (explained.outcome === "dropped") expect(reads).toBe(0);
+      expect(await mail.isMeant(event)).toBe(explained.outcome === "handled");
       await mail.giveUp(event, "refused", "no room");
       const agents = hasBroadcast && event.peer.id === "g1" ? ["a", "b"] : ["a"];
       expect(letters).toEqual(explained.outcome === "dropped" ? [] : agents);

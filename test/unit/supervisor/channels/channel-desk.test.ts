@@ -68,6 +68,7 @@ function openDesk(
       return { remote, stop: async () => void (thread.isOpen = false) };
     },
     giveUp: async () => undefined,
+    isMeant: async () => true,
     inbound: async () => ({
       status: "accepted",
       runId: "r1",

@@ -48,6 +48,7 @@ function openIntake(answers: readonly (InboundResult | Error)[]) {
       letters.push(`${text} ${fate}: ${reason}`);
       if (text === "no room") throw new Error("the disk is full");
     },
+    isMeant: async ({ text }) => text !== "for nobody",
     tellSender: (_, text) => told.push(text),
     offersOnce: (channel) => channel === "irc",
     clock,
@@ -166,4 +167,14 @@ test("a message for which its channel has no room is a dead letter, and whoever 
   await clock.advance(limits.channelRefusalToldMs);
   await refuse({ ...event, channel: "irc", text: "four" }, busy);
   expect([letters.length, told.length, asked]).toEqual([4, 3, []]);
+});
+
+test("what no agent may have is no dead letter when its channel has no room, and nobody is told", async () => {
+  const { refused: refuse, told, letters, lines } = openIntake([accepted]);
+  const busy = { code: "CLOISTER_CHANNEL_BUSY", message: "the bound is reached" } as const;
+  await refuse({ ...event, channel: "irc", text: "for nobody" }, busy);
+  expect([letters, told]).toEqual([[], []]);
+  expect(lines.map(({ message }) => message)).toEqual([expect.stringContaining("was left out")]);
+  await refuse({ ...event, channel: "irc", text: "for an agent" }, busy);
+  expect([letters.length, told.length]).toEqual([1, 1]);
 });
