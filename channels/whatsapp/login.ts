@@ -51,6 +51,7 @@ export function openLogin(folder: string, codec: Codec): Login {
   const forgetRead = db.prepare(
     `DELETE FROM keys WHERE type = '${readType}' AND value <= (SELECT value FROM keys WHERE type = '${readType}' ORDER BY value DESC LIMIT 1 OFFSET ?)`,
   );
+  const countRead = db.prepare(`SELECT count(*) AS n FROM keys WHERE type = '${readType}'`);
   const list = db.prepare("SELECT id, value FROM keys WHERE type = ? ORDER BY id");
   const { BufferJSON, initAuthCreds, proto } = codec;
 
@@ -75,7 +76,8 @@ export function openLogin(folder: string, codec: Codec): Login {
 
   const kept = find(credsRow.type, credsRow.id);
   let isClosed = false;
-  let readSince = 0;
+  /** Marks beyond those that count; earlier processes may have left some. */
+  let surplus = Math.max(0, Number(countRead.get()?.["n"]) - limits.whatsappReadMax);
   const creds: Creds = isObject(kept) ? kept : initAuthCreds();
   return {
     creds,
@@ -95,10 +97,10 @@ export function openLogin(folder: string, codec: Codec): Login {
         atOnce(() => {
           for (const [type, values] of Object.entries(data))
             for (const [id, value] of Object.entries(values)) put(type, id, value);
-          readSince += Object.keys(data[readType] ?? {}).length;
-          if (readSince < limits.whatsappReadMax) return;
+          surplus += Object.keys(data[readType] ?? {}).length;
+          if (surplus < limits.whatsappReadMax) return;
           forgetRead.run(limits.whatsappReadMax);
-          readSince = 0;
+          surplus = 0;
         });
       },
     },

@@ -207,6 +207,26 @@ describe("on the disk", () => {
     again.close();
   });
 
+  test("marks of messages that were read are forgotten by gateways that read few each, too", async () => {
+    const each = limits.whatsappReadMax * 0.6;
+    const lives = 5;
+    for (let life = 0; life < lives; life++) {
+      const login = openLogin(folder, codec);
+      const marks = Array.from({ length: each }, (_, n) => life * each + n);
+      for (let at = 0; at < each; at += 50)
+        await login.keys.set({
+          read: Object.fromEntries(marks.slice(at, at + 50).map((n) => [`mark ${n}`, String(n).padStart(20, "0")])),
+        });
+      login.close();
+    }
+    const again = openLogin(folder, codec);
+    const kept = Array.from({ length: lives * each }, (_, n) => again.wasRead(`mark ${n}`)).filter(Boolean);
+    expect(kept.length).toBeGreaterThanOrEqual(limits.whatsappReadMax);
+    expect(kept.length).toBeLessThan(2 * limits.whatsappReadMax);
+    expect(again.wasRead(`mark ${lives * each - 1}`)).toBe(true);
+    again.close();
+  });
+
   test("two cannot have it open, a broken one says what to do, and neither harms it", async () => {
     const login = openLogin(folder, codec);
     expect((await stat(path.join(folder, "login.sqlite"))).mode & 0o777).toBe(0o600);
