@@ -1,5 +1,6 @@
-/** When a cell that stands still is taken for stuck, on a clock of the test's own and with cells that only look like ones. */
+/** When a cell that stands still is taken for stuck, on a clock of the test's own, and in which frames its mail leaves; with cells that only look like ones. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { down, type DownRecord, downStride } from "../../../runtime/kernel/frames.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import type { CellAssets } from "../../../runtime/thread/cell-assets.ts";
 import type { BodyEvents, CellBody } from "../../../runtime/thread/cell-backend.ts";
@@ -14,21 +15,26 @@ interface Watched {
   readonly ends: readonly string[];
   /** Times at which it was lowered, since the watch began. */
   readonly lowered: readonly number[];
+  /** Frames, and orders to stop a turn. */
+  readonly told: readonly unknown[];
   beats: boolean;
 }
+
+const spec = makeCellSpec({ workspace: "/", module: { kind: "file", url: "file:///actor.ts" } });
 
 /** One cell with work. `waitedMs`: how long it waited for a CPU until then, by milliseconds since the watch began. */
 async function watch(waitedMs: (atMs: number) => number, stuckMs = 0): Promise<Watched> {
   const ends: string[] = [];
   const lowered: number[] = [];
+  const told: unknown[] = [];
   const startMs = performance.now();
   const atMs = (): number => performance.now() - startMs;
   let beat = 1;
-  const watched = { ends, lowered, beats: false };
+  const watched = { ends, lowered, told, beats: false };
   const launch = (_spec: unknown, _assets: unknown, events: BodyEvents): CellBody => ({
     start: () => Promise.resolve({ status: "ready", takesPart: false }),
-    post: () => undefined,
-    cancel: () => undefined,
+    post: (frame) => told.push(frame),
+    cancel: (turn) => told.push(`stop ${turn}`),
     inspect: () => Promise.reject(new Error("not asked here")),
     beat: () => (watched.beats ? ++beat : beat),
     stuckMs: () => stuckMs,
@@ -50,7 +56,7 @@ async function watch(waitedMs: (atMs: number) => number, stuckMs = 0): Promise<W
     },
     { thread: launch, process: launch },
   );
-  host.start(makeCellSpec({ workspace: "/", module: { kind: "file", url: "file:///actor.ts" } }));
+  host.start(spec);
   // The first look finds a beat that it has not seen before.
   await vi.advanceTimersByTimeAsync(limits.heartbeatCheckMs);
   return Object.assign(watched, { host });
@@ -97,4 +103,33 @@ test("what it waited before it stood still counts for nothing, nor what it waite
   cell.beats = false;
   await vi.advanceTimersByTimeAsync(limits.stuckMs + limits.heartbeatCheckMs);
   expect(cell.ends).toHaveLength(1);
+});
+
+const textOf = (ref: number): DownRecord => [down.text, ref, 0, 0, "piece", "", ""];
+/** The loop has turned. */
+const round = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+test("what several events of one round of the loop have for a cell leaves in one frame, and of very many in several", async () => {
+  const { host, told } = await watch(() => 0);
+  const { incarnation } = spec.init;
+  const post = (ref: number): void => host.post(spec.id, incarnation, textOf(ref));
+  for (const ref of [1, 2]) setImmediate(() => setImmediate(() => post(ref)));
+  await round();
+  await round();
+  expect(told).toEqual([[incarnation, ...textOf(1), ...textOf(2)]]);
+  for (let ref = 0; ref < limits.frameRecordsMax + 1; ref++) post(ref);
+  expect(told).toHaveLength(2);
+  await round();
+  const records = told.map((frame) => ((frame as unknown[]).length - 1) / downStride);
+  expect(records).toEqual([2, limits.frameRecordsMax, 1]);
+});
+
+test("the delivery of a turn leaves before the order to stop it", async () => {
+  const { host, told } = await watch(() => 0);
+  const { incarnation } = spec.init;
+  const delivery: DownRecord = [down.deliver, 0, 7, 1, "{}", "body", ""];
+  host.post(spec.id, incarnation, delivery);
+  host.cancel(spec.id, incarnation, 7);
+  await round();
+  expect(told).toEqual([[incarnation, ...delivery], "stop 7"]);
 });
