@@ -55,6 +55,22 @@ it("P7: the thread of the store loads its database, that of the edge its sockets
   expect(await packagesOf([path.join(dist, "edge.js")])).toEqual(["ws"]);
 });
 
+it("what stands on zod is inside of the files with it, and loads no second one", async () => {
+  const files = await Promise.all(
+    [dist, path.join(dist, "chunks")].map(async (folder) =>
+      (await readdir(folder)).filter((name) => name.endsWith(".js")).map((name) => path.join(folder, name)),
+    ),
+  );
+  const texts = await Promise.all(files.flat().map((file) => readFile(file, "utf8")));
+  // The providers are there, as their sources say of themselves.
+  expect(texts.join("\n")).toContain("node_modules/@ai-sdk/provider-utils/");
+  const loaded = texts.flatMap((text) =>
+    Array.from(text.matchAll(/(?:\bfrom |\bimport\(|^import )"([^"]+)"/gm), ([, name]) => name),
+  );
+  expect(loaded).toContain("ws");
+  expect(loaded.filter((name) => /^(?:zod|@ai-sdk|ollama-ai-provider-v2)(?:\/|$)/.test(name ?? ""))).toEqual([]);
+});
+
 it("has the licences of the packages whose code is in its files beside them", async () => {
   const licences = await readFile(path.join(dist, "LICENCES.txt"), "utf8");
   for (const name of ["zod", "comlink", "preact"]) expect(licences).toMatch(new RegExp(`^${name} \\d+\\.\\d+`, "m"));
