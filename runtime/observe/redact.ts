@@ -30,9 +30,10 @@ export function isSecretName(name: string): boolean {
 }
 
 const patterns: readonly (readonly [pattern: RegExp, replacement: string])[] = [
-  // A key that was cut off before its end is still a key.
+  // A key that was cut off before its end is still a key. From its head on character by character: a loop that takes all and goes back has too much to
+  // remember of a long text, and throws.
   [
-    /-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----))*(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?/g,
+    /-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----|(?=-----)|$)/g,
     redacted,
   ],
   [/\b(bearer|basic) +[\w.~+/=-]{8,}/gi, `$1 ${redacted}`],

@@ -106,6 +106,11 @@ describe("texts that hold a secret", () => {
     expect(redactText(text)).toBe(text);
   });
 
+  it.each(["abcd ", "a-b--"])("the head of a key before 32 MB of %j takes all of it, and does not throw", (part) => {
+    const text = `-----BEGIN PRIVATE KEY-----\n${part.repeat((32 * 1_048_576) / part.length)}`;
+    expect(redactText(text)).toBe("[redacted]");
+  });
+
   it("any text is cleaned in time linear in its length", () => {
     const hostile = [
       "bearer ",
