@@ -37,6 +37,11 @@ interface End {
 export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
   const followed = new Map<string, AbortController>();
 
+  const drop = (id: string): void => {
+    followed.get(id)?.abort();
+    followed.delete(id);
+  };
+
   const read = async ({ workspace }: McpAgent, answer: CallToolResult): Promise<End> => {
     const result = resultOf(answer, await keepPictures(workspace, answer, clock.nowMs()));
     return { isDone: answer.isError !== true, result };
@@ -182,10 +187,7 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
           if (followed.get(task.id) === abort) followed.delete(task.id);
         });
     },
-    async unfollow(id) {
-      followed.get(id)?.abort();
-      followed.delete(id);
-    },
+    unfollow: async (id) => drop(id),
     async cancelTask(task) {
       let held: Held | undefined;
       try {
@@ -198,8 +200,7 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
       } finally {
         held?.release();
       }
-      followed.get(task.id)?.abort();
-      followed.delete(task.id);
+      drop(task.id);
       return true;
     },
     close() {

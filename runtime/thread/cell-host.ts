@@ -4,7 +4,7 @@
  *
  * The host decides nothing: it reports `ready`, frames and ends to its listener (the supervisor), which asks the kernel.
  */
-import type { DownRecord } from "../kernel/frames.ts";
+import { type DownRecord, downStride } from "../kernel/frames.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ExitReason } from "../kernel/state.ts";
 import type { CellAssets } from "./cell-assets.ts";
@@ -57,9 +57,8 @@ interface Cell {
   readonly body: CellBody;
   readonly ended: Promise<void>;
   readonly heap: WatchedHeap;
-  /** What this round of the loop has for it, and how many records that is. */
+  /** The frame of what this round of the loop has for it. */
   batch: unknown[] | undefined;
-  batched: number;
   isReady: boolean;
   lastBeat: number;
   /** When the beat was last found to have moved, and how late it was then. */
@@ -135,7 +134,6 @@ export function makeCellHost(
         isOutside: spec.level === "process",
       },
       batch: undefined,
-      batched: 0,
       isReady: false,
       lastBeat: 0,
       movedAtMs: performance.now(),
@@ -283,7 +281,6 @@ export function makeCellHost(
   const flush = (cell: Cell): void => {
     const frame = cell.batch;
     cell.batch = undefined;
-    cell.batched = 0;
     if (frame !== undefined) cell.body.post(frame);
   };
 
@@ -301,10 +298,9 @@ export function makeCellHost(
         setImmediate(flush, cell);
       }
       cell.batch.push(...record);
-      cell.batched += 1;
       heaps.wake(cell.heap);
       // A long round: the cell can begin.
-      if (cell.batched >= limits.frameRecordsMax) flush(cell);
+      if (cell.batch.length > limits.frameRecordsMax * downStride) flush(cell);
     },
     cancel(agentId, incarnation, turn) {
       const cell = find(agentId, incarnation);
