@@ -157,7 +157,7 @@ const fileTools: ReadonlySet<string> = new Set(["read", "write", "edit", "apply_
 async function flushMemory(ctx: LoopContext, turn: Turn): Promise<void> {
   if (!turn.tools.some(({ name }) => name === "write")) return;
   const messages: ModelMessage[] = [
-    ...shownMessages(ctx.state, turn.settings, turn.nowMs),
+    ...shownMessages(ctx, turn),
     { role: "user", text: internalContext("the conversation is about to be shortened", flushText) },
   ];
   for (let round = 0; round < limits.flushRoundsMax; round++) {

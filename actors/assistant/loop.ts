@@ -25,12 +25,14 @@ import { callTool, isErrorResult, pairResults, resultMessage, skipCalls } from "
 import { isBorne, type LoopContext, type Turn } from "./turn.ts";
 
 /** Gives what there is to answer; empty when the turn ends without saying anything. @throws what the model's call rejects with. */
-export async function runLoop(ctx: LoopContext, turn: Turn): Promise<string> {
+export async function runLoop(ctx: LoopContext, asked: Turn): Promise<string> {
   const { state } = ctx;
+  const opening = await seenMessage(ctx, asked, asked.text, asked.pictures ?? []);
+  const turn = { ...asked, opening };
   const called: string[] = [];
   const gate = makeStreamGate((text) => ctx.stream(text));
   let said = "";
-  state.messages.push(await seenMessage(ctx, turn, turn.text, turn.pictures ?? []));
+  state.messages.push(opening);
   try {
     for (let round = 1; ; round++) {
       const answer = await ask(ctx, turn, gate);
@@ -92,13 +94,10 @@ async function generateFitting(ctx: LoopContext, turn: Turn, gate: StreamGate): 
   }
 }
 
-async function generate(
-  ctx: LoopContext,
-  { tools, system, settings, nowMs, model }: Turn,
-  gate: StreamGate,
-): Promise<ModelAnswer> {
+async function generate(ctx: LoopContext, turn: Turn, gate: StreamGate): Promise<ModelAnswer> {
   const { state } = ctx;
-  const messages = shownMessages(state, settings, nowMs);
+  const { tools, system, settings, nowMs, model } = turn;
+  const messages = shownMessages(ctx, turn);
   let hasStreamed = false;
   const answer = await ctx.model.generate(
     {

@@ -2,7 +2,7 @@
 import { type ErrorCode, isCoded } from "../../runtime/kernel/errors.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 import type { Context, ToolSpec } from "../../runtime/thread/actor-port.ts";
-import type { ModelPicture } from "../../runtime/thread/model-port.ts";
+import type { ModelMessage, ModelPicture } from "../../runtime/thread/model-port.ts";
 import type { Conversation } from "./conversation.ts";
 import type { ToldWork } from "./told-work.ts";
 
@@ -15,6 +15,8 @@ export type LoopContext = Pick<
 export interface Turn {
   /** What the turn begins with, as the model gets it. */
   readonly text: string;
+  /** The same as the conversation has it; absent: the turn adds nothing to it. */
+  readonly opening?: ModelMessage;
   /** That came beside it. */
   readonly pictures?: readonly ModelPicture[];
   readonly tools: readonly ToolSpec[];

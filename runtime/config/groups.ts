@@ -29,7 +29,9 @@ const tokenChannel = "webhook";
 type Section = Config["channels"]["webhook"] & object;
 type WrittenGuilds = NonNullable<NonNullable<Config["channels"]["discord"]>["guilds"]>;
 /** What the rules are made from; an account's own keys come before its channel's. */
-type RuleKeys = Pick<Section, Exclude<RuleName, "guilds">> & { readonly guilds?: WrittenGuilds | undefined };
+type RuleKeys = Pick<Section, Exclude<RuleName, "guilds"> | "dmHistoryLimit"> & {
+  readonly guilds?: WrittenGuilds | undefined;
+};
 
 /** As Slack calls its rooms, and its configuration with it. */
 const roomKey = "channels";
@@ -90,6 +92,7 @@ function resolveRules(
   const scope = { ...section.mentionPatterns, ...own.mentionPatterns };
   const allowFrom = own.allowFrom ?? section.allowFrom;
   const groupAllowFrom = own.groupAllowFrom ?? section.groupAllowFrom;
+  const dmHistoryLimit = own.dmHistoryLimit ?? section.dmHistoryLimit;
   const senders = (ids: readonly string[]) => ids.map((id) => normalizeSender(channel, id));
   const rooms = (ids: readonly string[] = []) => ids.map((id) => roomCase(channel, id));
   return {
@@ -114,6 +117,7 @@ function resolveRules(
     patternScope: { mode: scope.mode ?? "allow", allowIn: rooms(scope.allowIn), denyIn: rooms(scope.denyIn) },
     historyLimit:
       own.historyLimit ?? section.historyLimit ?? config.messages?.groupChat?.historyLimit ?? limits.roomHistoryDefault,
+    ...(dmHistoryLimit === undefined ? {} : { dmHistoryLimit }),
     keys: {
       dmPolicy: keyOf("dmPolicy"),
       allowFrom: keyOf("allowFrom"),

@@ -82,6 +82,8 @@ export interface AccountRules {
     readonly denyIn: readonly string[];
   };
   readonly historyLimit: number;
+  /** Earlier messages of a direct chat that a model is shown; absent: all that its session has. */
+  readonly dmHistoryLimit?: number;
   readonly keys: Readonly<Record<RuleName, string>>;
 }
 

@@ -156,6 +156,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     attempt: 0,
     choices: undefined,
     notices: undefined,
+    historyTurns: undefined,
     answered: undefined,
     holdsPlace: false,
     streamed: 0,

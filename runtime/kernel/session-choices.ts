@@ -52,6 +52,17 @@ export function lastingChoices(chosen: SessionChoices | undefined): SessionChoic
 export interface LearnedAtBegin {
   readonly choices?: SessionChoices | undefined;
   readonly notices?: readonly SessionNotice[] | undefined;
+  /** Of a direct chat: so many earlier messages its channel lets a model see. */
+  readonly historyTurns?: number | undefined;
+}
+
+export function learn(
+  turn: { -readonly [Name in keyof Required<LearnedAtBegin>]: LearnedAtBegin[Name] },
+  { choices, notices, historyTurns }: LearnedAtBegin,
+): void {
+  turn.choices = choices;
+  turn.notices = notices;
+  turn.historyTurns = historyTurns;
 }
 
 /** What a cell gets of an envelope's header: what its actor is told, and nothing of how the envelope came here or where its answer goes. */
@@ -78,5 +89,6 @@ export function formatHeader(header: EnvelopeHeader, learned?: LearnedAtBegin): 
     // Names of credentials are the operator's: some are addresses of people.
     choices: learned?.choices && { ...learned.choices, authProfile: undefined },
     notices: learned?.notices,
+    historyTurns: learned?.historyTurns,
   });
 }

@@ -79,6 +79,7 @@ export interface Turn {
   /** As they were when the store began it. */
   choices: SessionChoices | undefined;
   notices: readonly SessionNotice[] | undefined;
+  historyTurns: number | undefined;
   /** Models that answered in it, also in an earlier delivery. */
   answered: Set<string> | undefined;
   /** Counts in its lane, if that has places. Given back while the turn waits for an ask. */

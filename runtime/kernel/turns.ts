@@ -20,7 +20,7 @@ import { giveBack, hearTaken, letGo, outcomeOfTaken, postPart, type Taken, takeF
 import { noteRun, noteRunTurn } from "./run-notes.ts";
 import type { AgentEntry, Effect, KernelState, Mail, Turn } from "./state.ts";
 import { whyNotDelivered } from "./second-check.ts";
-import { formatHeader, type LearnedAtBegin } from "./session-choices.ts";
+import { formatHeader, learn, type LearnedAtBegin } from "./session-choices.ts";
 import { type StepRow, takeUpSteps } from "./steps.ts";
 import { rowsOf } from "./turn-rows.ts";
 import { unknownAgent } from "./unknown-agent.ts";
@@ -66,8 +66,7 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
     afterwards(k, agent, nowMs);
   } else {
     turn.attempt = result.attempt;
-    turn.choices = result.choices;
-    turn.notices = result.notices;
+    learn(turn, result);
     takeUpSteps(k, turn, result.steps ?? []);
     const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn, nowMs);
     if (result.isNew === true) {

@@ -13,6 +13,7 @@ import { storedOutcome } from "../kernel/turns.ts";
 import { sessionChannel, sessionKind } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
+import { historyTurnsOf } from "./direct-history.ts";
 import { resetFor } from "./reset-rules.ts";
 import { noticesFor } from "./session-notices.ts";
 import type { Runs } from "./runs.ts";
@@ -123,7 +124,11 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
             ...noticesFor(config.session, effect.header),
           })
           .then(
-            (result) => kernel.begun(effect.agentId, effect.turn, result, nowMs()),
+            (result) => {
+              const historyTurns = historyTurnsOf(config.groups, effect.header);
+              const learned = result.status === "begun" ? { ...result, historyTurns } : result;
+              kernel.begun(effect.agentId, effect.turn, learned, nowMs());
+            },
             (error: unknown) =>
               kernel.begun(effect.agentId, effect.turn, { status: "failed", refusal: toRefusal(error) }, nowMs()),
           );

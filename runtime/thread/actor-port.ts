@@ -213,6 +213,8 @@ export interface Context<S extends object> {
     readonly light?: true;
     /** Of a main session: sessions of the agent that were made since the last turn that had any; oldest first. */
     readonly notices?: readonly SessionNotice[];
+    /** Of a direct chat: so many earlier messages its channel lets a model see (`dmHistoryLimit`); absent: all. */
+    readonly historyTurns?: number;
   };
   /** The session's durable state. Change it in place; it is committed with the turn, and only with it. */
   state: S;

@@ -305,6 +305,19 @@ describe("a broadcast", () => {
   });
 });
 
+test("a turn of a direct chat learns how much of it the channel shows, as the configuration says it then", async () => {
+  const answer = 'String(ctx.session.historyTurns ?? "all")';
+  const written = { channels: { webhook: { dmPolicy: "open", allowFrom: ["*"], dmHistoryLimit: 3 } } };
+  const gateway = await open([{ id: "a", answer }], written);
+  const direct = (text: string) => said(text, { peer: { kind: "direct", id: "ana" } });
+  expect(await ended(gateway, direct("hi"))).toBe("3");
+  expect(await gateway.reply("a", "from the page")).toBe("all");
+  await gateway.drain(5_000);
+  const config = { ...gateway.config, groups: groupsOf({ channels: { webhook: {} } }) };
+  const again = await openGateway([], {}, { config, store: gateway.store });
+  expect(await ended(again, direct("hi again"))).toBe("all");
+});
+
 describe("bots in a group", () => {
   test("that answer each other are not heard any more after 20 messages in a minute", async () => {
     const gateway = await open([{ id: "a", answer: '"and you?"' }], {

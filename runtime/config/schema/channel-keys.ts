@@ -79,9 +79,8 @@ export const commonKeys = {
     "Messages of a group kept as context; 0 keeps none. Default: `messages.groupChat.historyLimit`.",
     z.int().nonnegative().max(limits.roomHistoryMax).optional(),
   ),
-  dmHistoryLimit: later(
-    "channel history",
-    "Messages of a direct chat kept as context.",
+  dmHistoryLimit: key(
+    "Earlier messages to the agent in a direct chat that its model is shown, each with what followed it; 0 shows none. Default: all that the session has.",
     z.int().nonnegative().optional(),
   ),
   textChunkLimit: later(

@@ -150,7 +150,7 @@ export function makeContext(
   };
 }
 
-function sessionOf({ choices, notices }: DeliveredHeader): Omit<Context<object>["session"], "key"> {
+function sessionOf({ choices, notices, historyTurns }: DeliveredHeader): Omit<Context<object>["session"], "key"> {
   const { model, thinking, verbose, light } = choices ?? {};
   return {
     ...(model === undefined ? {} : { model }),
@@ -158,5 +158,6 @@ function sessionOf({ choices, notices }: DeliveredHeader): Omit<Context<object>[
     ...(verbose === undefined ? {} : { verbose }),
     ...(light === undefined ? {} : { light }),
     ...(notices === undefined ? {} : { notices }),
+    ...(historyTurns === undefined ? {} : { historyTurns }),
   };
 }

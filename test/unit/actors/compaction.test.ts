@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { findCut } from "../../../actors/assistant/compaction.ts";
-import { pruneResults } from "../../../actors/assistant/pruning.ts";
+import { lastTurns, pruneResults } from "../../../actors/assistant/pruning.ts";
 import { sumChars } from "../../../actors/assistant/conversation.ts";
 import { failure } from "../../../runtime/kernel/errors.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import type { ModelMessage, ModelRequest } from "../../../runtime/thread/model-port.ts";
-import { openAssistant, type Said } from "../../support/assistant.ts";
+import { openAssistant, partOf, type Said } from "../../support/assistant.ts";
 import { makeRandom } from "../../support/random.ts";
 
 const user = (text: string): ModelMessage => ({ role: "user", text });
@@ -259,5 +259,69 @@ describe("old results of tools", () => {
     const [soon, late] = [await play(1_000), await play(300_000)];
     expect(shown(late)).toBeLessThan(shown(soon));
     expect(sumChars(late.state.messages)).toBe(sumChars(soon.state.messages));
+  });
+});
+
+describe("a direct chat of which the channel shows so many earlier messages", () => {
+  const texts = ({ messages }: ModelRequest): string[] => messages.map(({ text }) => text);
+  const told = (historyTurns: number | undefined, more: Partial<Parameters<typeof openAssistant>[0]> = {}) =>
+    openAssistant({
+      ...(historyTurns === undefined ? {} : { session: { historyTurns } }),
+      model: (_, number) => ({ text: `a${number}` }),
+      ...more,
+    });
+  const say = async (session: ReturnType<typeof openAssistant>, count: number) => {
+    for (let turn = 0; turn < count; turn++) await session.say(`q${turn}`);
+    return session.requests.at(-1);
+  };
+
+  it.each([
+    ["none", 0, ["q3"]],
+    ["one", 1, ["q2", "a2", "q3"]],
+    ["three", 3, ["q0", "a0", "q1", "a1", "q2", "a2", "q3"]],
+    ["more than there are", 9, ["q0", "a0", "q1", "a1", "q2", "a2", "q3"]],
+    ["all, where nothing is said", undefined, ["q0", "a0", "q1", "a1", "q2", "a2", "q3"]],
+  ])("is shown with %s of them", async (_, historyTurns, shown) => {
+    const session = told(historyTurns);
+    expect(texts((await say(session, 4))!)).toEqual(shown);
+    // The session has everything: another bound counts for what was said before as well.
+    expect(session.state.messages).toHaveLength(8);
+  });
+
+  it("is shown with all of the turn that runs, whatever is said and called in it", async () => {
+    const session = told(0, {
+      tools: ["exec"],
+      steered: (number) => (number === 1 ? [partOf("and this")] : []),
+      model: (request, number) =>
+        number === 1
+          ? { toolCalls: [{ id: "c", name: "exec", input: {} }] }
+          : { text: request.messages.at(-1)?.text ?? "" },
+    });
+    session.state.messages.push(calls("old"), result("old"));
+    await session.say("q0");
+    await session.say("q1");
+    expect(session.requests.at(-1)?.messages.map(({ role }) => role)).toEqual(["user", "assistant", "tool", "user"]);
+    expect(texts(session.requests.at(-1)!)).toEqual(["q1", "", expect.any(String), "and this"]);
+  });
+
+  it("has no summary of what is older than they are", async () => {
+    const open = (historyTurns: number) => {
+      const session = told(historyTurns);
+      session.state = { messages: [user("q"), says("a")], summary: "They spoke.", compactions: 1 };
+      return session;
+    };
+    for (const [historyTurns, shown] of [
+      [2, ["They spoke.", "q", "a", "q0"]],
+      [1, ["q", "a", "q0"]],
+      [0, ["q0"]],
+    ] as const) {
+      const found = texts((await say(open(historyTurns), 1))!);
+      expect(found.map((text) => (text.includes("They spoke.") ? "They spoke." : text))).toEqual(shown);
+    }
+  });
+
+  it("keeps the summary where that has the beginning of the turn itself", () => {
+    const conversation = { messages: [user("later")], summary: "the turn began" };
+    expect(lastTurns(conversation, 0, user("gone"))).toEqual(conversation);
   });
 });

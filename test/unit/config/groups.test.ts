@@ -11,8 +11,12 @@ describe("rules of an account", () => {
         defaults: { groupPolicy: "open", botLoopProtection: { maxEventsPerWindow: 5, windowSeconds: 10 } },
         webhook: {
           historyLimit: 9,
+          dmHistoryLimit: 4,
           botLoopProtection: { cooldownSeconds: 3 },
-          accounts: { a: { token: "t", groupPolicy: "disabled", historyLimit: 0 }, b: { token: "t" } },
+          accounts: {
+            a: { token: "t", groupPolicy: "disabled", historyLimit: 0, dmHistoryLimit: 0 },
+            b: { token: "t" },
+          },
         },
         telegram: {},
       },
@@ -21,12 +25,19 @@ describe("rules of an account", () => {
     expect(of("webhook", "a")).toMatchObject({
       groupPolicy: "disabled",
       historyLimit: 0,
+      dmHistoryLimit: 0,
       botBudget: { enabled: true, events: 5, windowMs: 10_000, cooldownMs: 3_000 },
       keys: { groupPolicy: "channels.webhook.accounts.a.groupPolicy", groups: "channels.webhook.groups" },
     });
-    expect(of("webhook", "b")).toMatchObject({ groupPolicy: "open", historyLimit: 9, dmPolicy: "open" });
+    expect(of("webhook", "b")).toMatchObject({
+      groupPolicy: "open",
+      historyLimit: 9,
+      dmHistoryLimit: 4,
+      dmPolicy: "open",
+    });
     expect(of("telegram", "x")).toMatchObject({ groupPolicy: "open", historyLimit: 7, dmPolicy: "pairing" });
     expect(of("irc", "x")).toMatchObject({ groupPolicy: "open", dmPolicy: "pairing" });
+    expect(of("irc", "x")).not.toHaveProperty("dmHistoryLimit");
   });
 
   it("of an agent in groups come from its entry, else from agents.defaults", async () => {

@@ -275,11 +275,6 @@ describe("a feature that this version does not have", () => {
       "agents.defaults.contextPruning.softTrim",
     ],
     ["channel matrix", { channels: { matrix: { token: "t" } } }, "channels.matrix"],
-    [
-      "channel history",
-      { channels: { webhook: { accounts: { a: { token: "t", dmHistoryLimit: 3 } } } } },
-      "channels.webhook.accounts.a.dmHistoryLimit",
-    ],
     ["visible replies", { messages: { visibleReplies: "all" } }, "messages.visibleReplies"],
     ["limits of the file tools", { tools: { fs: { workspaceOnly: true } } }, "tools.fs"],
     ["joining of messages before the queue", { messages: { inbound: { debounceMs: 5 } } }, "messages.inbound"],
