@@ -1,5 +1,6 @@
 /** The command line as a process against the real program. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runLine } from "../support/command-lines.ts";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
 import { siblings } from "../support/siblings.ts";
 
@@ -33,8 +34,6 @@ test("send prints the answer, and as JSON the run", async () => {
     status: "ok",
     runId: expect.any(String),
   });
-  const unknown = await cli(["send", "--agent", "nobody", "hi"]);
-  expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("agent not found: nobody")]);
 });
 
 test("agents list --bindings tells the rules and the live state", async () => {
@@ -49,17 +48,34 @@ test("agents list --bindings tells the rules and the live state", async () => {
 });
 
 test("sessions, history, status and health", async () => {
-  await cli(["send", "hello there"]);
-  expect((await cli(["sessions"])).stdout).toContain("agent:main:main");
-  expect((await cli(["history", "agent:main:main"])).stdout).toContain("hello there");
-  expect(JSON.parse((await cli(["status", "--json"])).stdout)).toMatchObject({ version: expect.any(String) });
-  expect(JSON.parse((await cli(["health", "--json"])).stdout)).toMatchObject({ ok: true });
+  const line = (...args: string[]) => runLine(program.stateDir, args);
+  await line("send", "hello there");
+  expect((await line("sessions")).stdout).toContain("agent:main:main");
+  expect((await line("history", "agent:main:main")).stdout).toContain("hello there");
+  expect(JSON.parse((await line("status", "--json")).stdout)).toMatchObject({ version: expect.any(String) });
+  expect(JSON.parse((await line("health", "--json")).stdout)).toMatchObject({ ok: true });
 });
 
-test("route explain tells the winner and the losers", async () => {
-  const { stdout } = await cli(["route", "explain", "--channel", "webhook", "--account", "raul", "--peer", "direct:x"]);
-  expect(stdout).toMatch(/agent\s+raul/);
-  expect(stdout).toMatch(/binding\.account/);
+test("route explain, mistakes and help; and lines that share a process say and end as those that have their own", async () => {
+  const lines: readonly (readonly [args: string[], input?: string])[] = [
+    [["route", "explain", "--channel", "webhook", "--account", "raul", "--peer", "direct:x"]],
+    [["agent", "--agent", "raul", "--message", "-"], "who are you\n"],
+    [["send", "--agent", "nobody", "hi"]],
+    [["no-such-command"]],
+    [["--help"]],
+    [["--version"]],
+  ];
+  const own = await Promise.all(lines.map(([args, input]) => cli(args, input)));
+  expect(own).toMatchObject([
+    { code: 0, stdout: expect.stringMatching(/agent\s+raul[^]*binding\.account/) },
+    { code: 0, stdout: expect.stringContaining("I am raul") },
+    { code: 1, stdout: "", stderr: expect.stringContaining("agent not found: nobody") },
+    { code: 2, stdout: "" },
+    { code: 0, stdout: expect.stringContaining("gateway") },
+    { code: 0, stdout: expect.stringMatching(/^cloister \d+\.\d+\.\d+\n$/) },
+  ]);
+  const shared = await Promise.all(lines.map(([args, input]) => runLine(program.stateDir, args, input)));
+  expect(shared).toEqual(own);
 });
 
 describe("without a gateway", () => {
@@ -70,10 +86,4 @@ describe("without a gateway", () => {
     expect((await runCommand(stateDir, ["agents", "list"])).stdout).toContain("raul");
     expect((await runCommand(stateDir, ["config", "validate"])).code).toBe(0);
   });
-});
-
-test("usage: help, version, mistakes", async () => {
-  expect((await cli(["--help"])).stdout).toContain("gateway");
-  expect((await cli(["--version"])).stdout.trim()).toMatch(/^cloister \d+\.\d+\.\d+$/);
-  expect((await cli(["no-such-command"])).code).toBe(2);
 });

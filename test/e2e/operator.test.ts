@@ -1,10 +1,11 @@
 /** The operator at the program itself: no device, approval or damage stands before who owns the state directory. */
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import { connectAs, makeDevice, type TestDevice } from "../contract/device-kit.ts";
-import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { runLine } from "../support/command-lines.ts";
+import { endPrograms, makeStateDir, type Program, startProgram } from "../support/program.ts";
 
 afterAll(endPrograms);
 
@@ -23,7 +24,7 @@ interface Listed {
 }
 
 const listed = async (stateDir: string): Promise<Listed> => {
-  const answer = await runCommand(stateDir, ["devices", "list", "--json"]);
+  const answer = await runLine(stateDir, ["devices", "list", "--json"]);
   expect(answer).toMatchObject({ code: 0 });
   return JSON.parse(answer.stdout) as Listed;
 };
@@ -43,7 +44,7 @@ async function decideAll({ stateDir, port }: Program): Promise<void> {
     ["grants", "add", "raul", "main", "send"],
     ["grants", "list"],
   ]) {
-    const { code, stderr, stdout } = await runCommand(stateDir, args);
+    const { code, stderr, stdout } = await runLine(stateDir, args);
     expect({ args, code, stderr, stdout }).toMatchObject({ code: 0 });
     if (args[0] === "devices") expect(stderr).toBe("as the operator of this machine, by its local socket\n");
   }
@@ -54,7 +55,7 @@ async function decideRest({ stateDir, port }: Program): Promise<void> {
   const device = makeDevice();
   await connectAs(port, device, remote);
   const run = async (args: readonly string[]): Promise<void> =>
-    expect({ args, ...(await runCommand(stateDir, args)) }).toMatchObject({ args, code: 0 });
+    expect({ args, ...(await runLine(stateDir, args)) }).toMatchObject({ args, code: 0 });
   await run(["devices", "approve", await requestOf(stateDir, device)]);
   await Promise.all([
     run(["devices", "rename", "--device", device.id, "--name", "desk"]),
@@ -66,19 +67,24 @@ async function decideRest({ stateDir, port }: Program): Promise<void> {
   await run(["devices", "revoke", "--device", device.id]);
 }
 
+/** Of the tests that add devices and grants of their own, and change nothing else. */
+let whole: Program;
+
+beforeAll(async () => {
+  whole = await startProgram(makeStateDir(config));
+});
+
 describe("AC-12.1: with the command line's own device", () => {
   test.each(["unpaired", "pending", "read-only", "revoked"])("%s", async (state) => {
-    const stateDir = makeStateDir(config);
-    const program = await startProgram(stateDir);
+    const program = whole;
+    const { stateDir } = program;
     const own = makeDevice();
     if (state !== "unpaired") await connectAs(program.port, own, { ...remote, scopes: ["operator.read"] });
     if (state === "read-only" || state === "revoked")
-      expect((await runCommand(stateDir, ["devices", "approve", own.id])).code).toBe(0);
-    if (state === "revoked")
-      expect((await runCommand(stateDir, ["devices", "revoke", "--device", own.id])).code).toBe(0);
+      expect((await runLine(stateDir, ["devices", "approve", own.id])).code).toBe(0);
+    if (state === "revoked") expect((await runLine(stateDir, ["devices", "revoke", "--device", own.id])).code).toBe(0);
     await decideAll(program);
     await decideRest(program);
-    await program.stop();
   });
 });
 
@@ -99,7 +105,7 @@ test("AC-12.1: with the socket away: the key alone is enough", async () => {
   const device = makeDevice();
   await connectAs(program.port, device, remote);
   rmSync(path.join(stateDir, "run", "operator.sock"));
-  const approved = await runCommand(stateDir, ["devices", "approve", await requestOf(stateDir, device)]);
+  const approved = await runLine(stateDir, ["devices", "approve", await requestOf(stateDir, device)]);
   expect(approved).toMatchObject({ code: 0, stderr: "" });
   await program.stop();
 });
@@ -127,7 +133,7 @@ test("a socket in a path that is too long for one is left out, and the program w
   mkdirSync(stateDir);
   writeFileSync(path.join(stateDir, "cloister.json"), JSON.stringify(config));
   const program = await startProgram(stateDir);
-  expect((await runCommand(stateDir, ["agents"])).code).toBe(0);
+  expect((await runLine(stateDir, ["agents"])).code).toBe(0);
   expect(program.output()).toContain("use a shorter state directory");
   await program.stop();
 });
@@ -165,7 +171,7 @@ test("AC-09.1: with every device and the command line's key deleted, agents at w
   const saidBefore = program.output().length;
 
   const use = async (tool: string, params: object): Promise<Record<string, unknown>> => {
-    const { code, stdout, stderr } = await runCommand(stateDir, ["send", JSON.stringify({ tool, params })]);
+    const { code, stdout, stderr } = await runLine(stateDir, ["send", JSON.stringify({ tool, params })]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     return JSON.parse(stdout) as Record<string, unknown>;
   };
@@ -174,7 +180,7 @@ test("AC-09.1: with every device and the command line's key deleted, agents at w
   const spawn = (task: string) => use("sessions_spawn", { agentId: "raul", task });
   const before = [await send("one"), await spawn("one")];
   const meanwhile = Promise.all([send("two"), send("three"), spawn("two")]);
-  expect((await runCommand(stateDir, ["devices", "clear", "--yes"])).code).toBe(0);
+  expect((await runLine(stateDir, ["devices", "clear", "--yes"])).code).toBe(0);
   rmSync(path.join(stateDir, "operator.key"));
   const after = [...(await meanwhile), await send("four"), await spawn("three")];
 
@@ -188,22 +194,20 @@ test("AC-09.1: with every device and the command line's key deleted, agents at w
 });
 
 test("an invitation from the command line lets one node in, which the command line then asks", async () => {
-  const stateDir = makeStateDir(config);
-  const program = await startProgram(stateDir);
-  const invited = await runCommand(stateDir, ["devices", "invite", "--role", "node", "--for", "5m"]);
+  const { stateDir, port } = whole;
+  const invited = await runLine(stateDir, ["devices", "invite", "--role", "node", "--for", "5m"]);
   expect(invited).toMatchObject({ code: 0, stderr: expect.stringContaining("once, until") });
   const auth = { bootstrapToken: invited.stdout.trim() };
   const device = makeDevice();
   const asked = { remote: true, role: "node", scopes: [], commands: ["lamp.on"], auth };
-  const { client, answer } = await connectAs(program.port, device, asked);
+  const { client, answer } = await connectAs(port, device, asked);
   expect(answer.ok).toBe(true);
-  expect((await connectAs(program.port, makeDevice(), asked)).answer.ok).toBe(false);
-  expect((await runCommand(stateDir, ["nodes"])).stdout).toContain("lamp.on");
-  const invoked = runCommand(stateDir, ["nodes", "invoke", device.id, "lamp.on", "--params", '{"dim":true}']);
+  expect((await connectAs(port, makeDevice(), asked)).answer.ok).toBe(false);
+  expect((await runLine(stateDir, ["nodes"])).stdout).toContain("lamp.on");
+  const invoked = runLine(stateDir, ["nodes", "invoke", device.id, "lamp.on", "--params", '{"dim":true}']);
   const { payload } = await client.next(({ event }) => event === "node.invoke.request");
   expect(JSON.parse(payload.paramsJSON)).toEqual({ dim: true });
   await client.call("node.invoke.result", { id: payload.id, ok: true, payload: "lit" });
   const { code, stdout } = await invoked;
   expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ payload: "lit" })]);
-  await program.stop();
 });

@@ -31,6 +31,13 @@ export interface Finished {
 
 const running = new Set<ChildProcess>();
 
+/** `endPrograms` ends it as well. */
+export function own<T extends ChildProcess>(child: T): T {
+  running.add(child);
+  child.on("exit", () => running.delete(child));
+  return child;
+}
+
 /** Ends what a failed test left. */
 export function endPrograms(): void {
   for (const child of running) child.kill("SIGKILL");
@@ -46,7 +53,8 @@ export function makeStateDir(config?: object | string): string {
   return stateDir;
 }
 
-function environment(stateDir: string, extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+/** Of the programs of a state directory. */
+export function environment(stateDir: string, extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const home = path.join(stateDir, "home");
   mkdirSync(home, { recursive: true });
   return { PATH: process.env["PATH"], HOME: home, CLOISTER_STATE_DIR: stateDir, ...extra };
@@ -113,20 +121,18 @@ export async function nextLife(program: Program, pid: number): Promise<Program> 
 
 /** Any program that becomes a gateway of this state directory. */
 export function watchProgram(stateDir: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Starting {
-  const child = spawn(process.execPath, args, {
-    cwd: stateDir,
-    env: environment(stateDir, env),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  running.add(child);
+  const child = own(
+    spawn(process.execPath, args, {
+      cwd: stateDir,
+      env: environment(stateDir, env),
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => (output += String(chunk)));
   child.stderr.on("data", (chunk: Buffer) => (output += String(chunk)));
   const ended = new Promise<number | null>((resolve) => {
-    child.on("exit", (code) => {
-      running.delete(child);
-      resolve(code);
-    });
+    child.on("exit", resolve);
   });
   const said = new Promise<void>((resolve, reject) => {
     child.stdout.on("data", () => {
@@ -176,22 +182,20 @@ export function startCommand(
   args: readonly string[],
   options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {},
 ): Command {
-  const child = spawn(process.execPath, [entry, ...args], {
-    cwd: stateDir,
-    env: environment(stateDir, options.env),
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  running.add(child);
+  const child = own(
+    spawn(process.execPath, [entry, ...args], {
+      cwd: stateDir,
+      env: environment(stateDir, options.env),
+      stdio: ["pipe", "pipe", "pipe"],
+    }),
+  );
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (chunk: Buffer) => (stdout += String(chunk)));
   child.stderr.on("data", (chunk: Buffer) => (stderr += String(chunk)));
   child.stdin.end(options.input ?? "");
   const finished = new Promise<Finished>((resolve) => {
-    child.on("close", (code) => {
-      running.delete(child);
-      resolve({ code, stdout, stderr });
-    });
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
   });
   return { process: child, stdout: () => stdout, stderr: () => stderr, finished };
 }
